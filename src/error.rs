@@ -1,0 +1,284 @@
+//! The two kinds of failure, and nothing else.
+//!
+//! [`Fatal`] stops the process. [`Fault`] concerns one path or one object and
+//! the work goes on. They are two types so that neither can be mistaken for
+//! the other. Both say what was being done, to what, why it failed and what to
+//! do about it; both are logged once, where they stop travelling. Neither may
+//! ever carry a credential.
+
+use serde::{Deserialize, Serialize};
+use std::error::Error as StdError;
+use std::fmt;
+
+/// Why the process ends, which decides its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FatalKind {
+    /// Something failed that the whole run depends on (exit code 1).
+    Failed,
+    /// The command line or the configuration is wrong (exit code 2).
+    Usage,
+    /// Somebody asked the process to stop before it was done (exit code 130).
+    Interrupted,
+}
+
+/// A failure that ends the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fatal {
+    /// Decides the exit code.
+    pub kind: FatalKind,
+    /// What was being done and to what, e.g. `open the index in /var/lib/keepwatch`.
+    pub operation: String,
+    /// Why it failed, as a chain of causes joined by `: `.
+    pub cause: String,
+    /// What the reader can do about it. Empty when nothing helps.
+    pub hint: String,
+}
+
+impl Fatal {
+    /// A failure of something the whole run depends on (exit code 1).
+    pub fn new(
+        operation: impl Into<String>,
+        cause: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind: FatalKind::Failed,
+            operation: operation.into(),
+            cause: cause.into(),
+            hint: hint.into(),
+        }
+    }
+
+    /// A wrong command line or configuration (exit code 2).
+    pub fn usage(
+        operation: impl Into<String>,
+        cause: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind: FatalKind::Usage,
+            ..Self::new(operation, cause, hint)
+        }
+    }
+
+    /// The process was asked to stop before its work was complete (exit code 130).
+    pub fn interrupted(operation: impl Into<String>) -> Self {
+        Self {
+            kind: FatalKind::Interrupted,
+            ..Self::new(
+                operation,
+                "interrupted",
+                "nothing is lost; run it again to go on",
+            )
+        }
+    }
+
+    /// The process exit code for this failure.
+    pub fn exit_code(&self) -> u8 {
+        match self.kind {
+            FatalKind::Failed => 1,
+            FatalKind::Usage => 2,
+            FatalKind::Interrupted => 130,
+        }
+    }
+}
+
+impl fmt::Display for Fatal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}: {}", self.operation, self.cause)?;
+        if !self.hint.is_empty() {
+            write!(f, "\n  what to do: {}", self.hint)?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Fatal {}
+
+/// What kind of trouble one path or one request met. Decides retry and remedy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// The network or the server is failing for now: time-out, reset, 5xx.
+    Transient,
+    /// The server asks for fewer requests (503 SlowDown, 429).
+    SlowDown,
+    /// Credentials are missing, wrong or expired.
+    Credentials,
+    /// The credentials are good but not allowed to do this.
+    Denied,
+    /// The bucket does not exist.
+    NoBucket,
+    /// The key, version or upload does not exist in the bucket.
+    NotFound,
+    /// The server refused the request as such (400, 501): it will not pass by itself.
+    Refused,
+    /// The file was there and is gone.
+    Vanished,
+    /// The file changed while it was read.
+    Changed,
+    /// The operating system does not let us read the file.
+    Unreadable,
+    /// The file cannot be represented in the bucket (path too long).
+    Unstorable,
+    /// What came back is not what was stored (hash differs, metadata broken).
+    Damaged,
+    /// This computer fails: disk full, index broken.
+    Local,
+}
+
+impl Class {
+    /// True when trying again later, with nobody doing anything, can succeed.
+    pub fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Class::Transient | Class::SlowDown | Class::Changed | Class::Local
+        )
+    }
+
+    /// True when the trouble is the destination's (bucket, credentials,
+    /// network) and will meet every other path in the same way.
+    pub fn is_destination(self) -> bool {
+        matches!(
+            self,
+            Class::Transient
+                | Class::SlowDown
+                | Class::Credentials
+                | Class::Denied
+                | Class::NoBucket
+        )
+    }
+}
+
+/// A failure of one path or one object. The work on everything else goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// What kind of trouble.
+    pub class: Class,
+    /// What was being done: `read`, `upload`, `list versions`.
+    pub operation: String,
+    /// The file (as shown to people) or `bucket/key` concerned.
+    pub subject: String,
+    /// Why it failed, as a chain of causes joined by `: `.
+    pub cause: String,
+    /// What the reader can do about it. Empty when it passes by itself.
+    pub hint: String,
+}
+
+impl Fault {
+    /// A fault without a remedy; add one with [`Fault::hint`].
+    pub fn new(
+        class: Class,
+        operation: impl Into<String>,
+        subject: impl Into<String>,
+        cause: impl Into<String>,
+    ) -> Self {
+        Self {
+            class,
+            operation: operation.into(),
+            subject: subject.into(),
+            cause: cause.into(),
+            hint: String::new(),
+        }
+    }
+
+    /// The same fault with a remedy.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
+    /// The same fault, named after another subject (a file instead of its key).
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = subject.into();
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: cannot {}: {}",
+            self.subject, self.operation, self.cause
+        )?;
+        if !self.hint.is_empty() {
+            write!(f, " (what to do: {})", self.hint)?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Fault {}
+
+/// A fault that nothing can outlive becomes fatal.
+impl From<Fault> for Fatal {
+    fn from(fault: Fault) -> Self {
+        Fatal::new(
+            format!("{} {}", fault.operation, fault.subject),
+            fault.cause,
+            fault.hint,
+        )
+    }
+}
+
+/// The chain of causes of an error as one line, outermost first.
+///
+/// A level that only repeats the one below it is left out.
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let line = cause.to_string();
+        if !text.ends_with(&line) {
+            text.push_str(": ");
+            text.push_str(&line);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_names_file_operation_cause_and_remedy() {
+        let fault = Fault::new(
+            Class::Unreadable,
+            "read",
+            "Invoices/a.xlsx",
+            "permission denied",
+        )
+        .hint("let the account that runs Keepwatch read it");
+        assert_eq!(
+            fault.to_string(),
+            "Invoices/a.xlsx: cannot read: permission denied (what to do: let the account that runs Keepwatch read it)"
+        );
+    }
+
+    #[test]
+    fn exit_codes_follow_the_kind() {
+        assert_eq!(Fatal::new("a", "b", "").exit_code(), 1);
+        assert_eq!(Fatal::usage("a", "b", "").exit_code(), 2);
+        assert_eq!(Fatal::interrupted("a").exit_code(), 130);
+    }
+
+    #[test]
+    fn destination_trouble_is_told_from_trouble_with_one_file() {
+        for class in [Class::Transient, Class::Credentials, Class::NoBucket] {
+            assert!(class.is_destination(), "{class:?}");
+        }
+        for class in [
+            Class::Unreadable,
+            Class::Changed,
+            Class::Refused,
+            Class::Local,
+        ] {
+            assert!(!class.is_destination(), "{class:?}");
+        }
+    }
+}

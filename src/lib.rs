@@ -1,0 +1,37 @@
+//! Keepwatch: continuous backup of office folders into a versioned S3 bucket.
+//!
+//! The map of the house. A room may use rooms listed below it, never one above
+//! or beside it (the test `layers` holds everyone to that):
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`cli`] | clap types and one file per command; the only place that prints |
+//! | [`daemon`] | wiring alone: channels, task set, start order, stop order |
+//! | [`tasks`] | the loops: watch, collect, scan, upload, digest; siblings never import each other |
+//! | [`recovery`] | what was current at T, restore, verify |
+//! | [`transfer`] | how bytes move: a plan carried out as put, multipart or copy; gzip |
+//! | [`board`], [`queue`] | what the tasks share: live status, and the bounded work queue |
+//! | [`store`] | the only aws-sdk-s3 import; the vault beneath it |
+//! | [`notice`] | the only aws-sdk-sns import |
+//! | [`index`] | the only sled import |
+//! | [`files`] | the only place that touches the user's files |
+//! | [`platform`] | what differs between operating systems |
+//! | [`config`] | raw serde structs become one validated type |
+//! | [`model`] | pure and synchronous decisions; time comes in as an argument |
+//! | [`error`] | `Fatal` (the process stops) and `Fault` (one path) |
+
+pub mod board;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod error;
+pub mod files;
+pub mod index;
+pub mod model;
+pub mod notice;
+pub mod platform;
+pub mod queue;
+pub mod recovery;
+pub mod store;
+pub mod tasks;
+pub mod transfer;

@@ -1,0 +1,3 @@
+//! The `keepwatch` program: parse, call, exit code.
+
+fn main() {}

@@ -1,0 +1,326 @@
+//! What is known of one file: on disk ([`Fingerprint`]), in the index
+//! ([`Record`]) and in the object's own metadata ([`ObjectMeta`]).
+
+use crate::model::hash::ContentHash;
+use crate::model::key;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A symbolic link: stored as a link, never followed.
+    Symlink,
+    /// A folder: stored only when empty.
+    Folder,
+    /// A socket, FIFO or device: skipped and counted, never opened.
+    Special,
+}
+
+/// What one `stat` says. Equal fingerprints mean "not changed since", save for
+/// changes within the clock's grain (see [`Record::racy`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// What stands there.
+    pub kind: Kind,
+    /// Size in bytes (of the target text for a link, 0 for a folder).
+    pub size_bytes: u64,
+    /// Last modification, nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Last status change, nanoseconds since 1970; 0 where there is none.
+    pub ctime_ns: i64,
+    /// Inode or file id; 0 where there is none.
+    pub inode: u64,
+    /// Permission bits (`0o7777` at most).
+    pub mode: u32,
+    /// Owner and group ids, where the platform has them.
+    pub owner: Option<(u32, u32)>,
+}
+
+/// What the index knows of one object of the bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The file as it was when it was stored.
+    pub fingerprint: Fingerprint,
+    /// Hash of the file's content; `None` when the object is only known from a
+    /// bucket listing (index rebuilt) and must be compared before it counts.
+    pub content: Option<ContentHash>,
+    /// The stored version's id; empty when the bucket is not versioned.
+    pub version_id: String,
+    /// The stored version's ETag, without quotes.
+    pub etag: String,
+    /// Bytes the object takes in the bucket (after compression).
+    pub stored_bytes: u64,
+    /// When S3 acknowledged it, milliseconds since 1970.
+    pub stored_at_ms: i64,
+    /// The file was modified so shortly before it was hashed that a second
+    /// change could hide in the clock's grain: hash it again at the next scan.
+    pub racy: bool,
+}
+
+/// The prefix of all our user metadata, after S3's own `x-amz-meta-`.
+pub const META_PREFIX: &str = "kw-";
+
+/// Version of the object format; docs/FORMAT.md describes it.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A link's target up to this many encoded bytes is repeated in the metadata
+/// (the body always has it whole); beyond, S3's 2 KB metadata limit is near.
+const SYMLINK_META_BYTES_MAX: usize = 1000;
+
+/// What an object says about the file it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectMeta {
+    /// File, link or folder.
+    pub kind: Kind,
+    /// SHA-256 of the file itself; `None` only for a large file that never rested.
+    pub content: Option<ContentHash>,
+    /// Size of the file itself, bytes.
+    pub size_bytes: u64,
+    /// Modification time, nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner and group ids.
+    pub owner: Option<(u32, u32)>,
+    /// A link's target, as the operating system's bytes (short ones only).
+    pub symlink_target: Option<Vec<u8>>,
+    /// The file never rested; what is stored is what one reading found.
+    pub unrested: bool,
+    /// The full key when the object's key is shortened.
+    pub full_key: Option<String>,
+}
+
+/// Why metadata cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MetaRefused {
+    /// The object was not written by Keepwatch.
+    #[error("the object was not written by Keepwatch")]
+    Foreign,
+    /// The object was written by a newer Keepwatch.
+    #[error("format version {0} is newer than this program knows ({FORMAT_VERSION})")]
+    Newer(u32),
+    /// A field is missing or broken.
+    #[error("metadata field {0} is missing or broken")]
+    Broken(&'static str),
+}
+
+impl ObjectMeta {
+    /// The metadata of the file that `fingerprint` and `content` describe.
+    pub fn of(fingerprint: &Fingerprint, content: Option<ContentHash>) -> Self {
+        Self {
+            kind: fingerprint.kind,
+            content,
+            size_bytes: fingerprint.size_bytes,
+            mtime_ns: fingerprint.mtime_ns,
+            mode: fingerprint.mode,
+            owner: fingerprint.owner,
+            symlink_target: None,
+            unrested: false,
+            full_key: None,
+        }
+    }
+
+    /// As user metadata, names without S3's `x-amz-meta-`. ASCII only.
+    pub fn to_headers(&self) -> BTreeMap<String, String> {
+        let mut out = BTreeMap::new();
+        let mut put = |name: &str, value: String| out.insert(format!("{META_PREFIX}{name}"), value);
+        put("format", FORMAT_VERSION.to_string());
+        put(
+            "kind",
+            match self.kind {
+                Kind::Symlink => "symlink",
+                Kind::Folder => "folder",
+                Kind::File | Kind::Special => "file",
+            }
+            .to_owned(),
+        );
+        if let Some(content) = self.content {
+            put("sha256", content.to_hex());
+        }
+        put("size", self.size_bytes.to_string());
+        put("mtime-ns", self.mtime_ns.to_string());
+        put("mode", format!("{:04o}", self.mode));
+        if let Some((uid, gid)) = self.owner {
+            put("owner", format!("{uid}:{gid}"));
+        }
+        if let Some(target) = &self.symlink_target {
+            let text = to_ascii(&key::encode(target));
+            if text.len() <= SYMLINK_META_BYTES_MAX {
+                put("symlink-target", text);
+            }
+        }
+        if self.unrested {
+            put("unrested", "1".to_owned());
+        }
+        if let Some(full) = &self.full_key {
+            put("key", to_ascii(full));
+        }
+        out
+    }
+
+    /// Read [`ObjectMeta::to_headers`] back; names may be in any case.
+    ///
+    /// # Errors
+    /// [`MetaRefused`]; `Foreign` when there is no `kw-format` at all.
+    pub fn from_headers<'a>(
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, MetaRefused> {
+        let fields: BTreeMap<String, &str> = headers
+            .into_iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .collect();
+        let field = |name: &str| fields.get(&format!("{META_PREFIX}{name}")).copied();
+        let number = |name: &'static str| {
+            field(name)
+                .and_then(|text| text.parse::<i64>().ok())
+                .ok_or(MetaRefused::Broken(name))
+        };
+        let format = field("format").ok_or(MetaRefused::Foreign)?;
+        match format.parse::<u32>() {
+            Ok(FORMAT_VERSION) => {}
+            Ok(newer) if newer > FORMAT_VERSION => return Err(MetaRefused::Newer(newer)),
+            _ => return Err(MetaRefused::Broken("format")),
+        }
+        let unrested = field("unrested").is_some();
+        let content = match field("sha256") {
+            Some(text) => Some(ContentHash::from_hex(text).ok_or(MetaRefused::Broken("sha256"))?),
+            None if unrested => None,
+            None => return Err(MetaRefused::Broken("sha256")),
+        };
+        Ok(Self {
+            kind: match field("kind") {
+                Some("file") => Kind::File,
+                Some("symlink") => Kind::Symlink,
+                Some("folder") => Kind::Folder,
+                _ => return Err(MetaRefused::Broken("kind")),
+            },
+            content,
+            size_bytes: u64::try_from(number("size")?).map_err(|_| MetaRefused::Broken("size"))?,
+            mtime_ns: number("mtime-ns")?,
+            mode: field("mode")
+                .and_then(|text| u32::from_str_radix(text, 8).ok())
+                .filter(|mode| *mode <= 0o7777)
+                .ok_or(MetaRefused::Broken("mode"))?,
+            owner: field("owner").map(parse_owner).transpose()?,
+            symlink_target: field("symlink-target").map(|text| key::decode(&from_ascii(text))),
+            unrested,
+            full_key: field("key").map(from_ascii),
+        })
+    }
+}
+
+fn parse_owner(text: &str) -> Result<(u32, u32), MetaRefused> {
+    text.split_once(':')
+        .and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)))
+        .ok_or(MetaRefused::Broken("owner"))
+}
+
+/// Headers carry ASCII: what is beyond it, and `=` itself, becomes `=XX` for
+/// each byte. A layer over the key's own `%` escapes, so that both undo cleanly.
+fn to_ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        // Spaces at the ends of a header are trimmed on the way: escape them all.
+        if byte.is_ascii_graphic() && byte != b'=' {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("={byte:02X}"));
+        }
+    }
+    out
+}
+
+fn from_ascii(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let mut byte = [bytes[at]];
+        let escaped = bytes[at] == b'='
+            && bytes
+                .get(at + 1..at + 3)
+                .is_some_and(|two| hex::decode_to_slice(two, &mut byte).is_ok());
+        out.push(byte[0]);
+        at += if escaped { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> ObjectMeta {
+        ObjectMeta {
+            kind: Kind::File,
+            content: Some(ContentHash::of(b"x")),
+            size_bytes: 5,
+            mtime_ns: -1_500_000_000,
+            mode: 0o640,
+            owner: Some((1000, 100)),
+            symlink_target: None,
+            unrested: false,
+            full_key: None,
+        }
+    }
+
+    fn back(meta: &ObjectMeta) -> Result<ObjectMeta, MetaRefused> {
+        let headers = meta.to_headers();
+        for (name, value) in &headers {
+            assert!(value.is_ascii() && !value.contains(' '), "{name}: {value}");
+        }
+        ObjectMeta::from_headers(headers.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+    }
+
+    #[test]
+    fn round_trip() {
+        let plain = sample();
+        let odd = ObjectMeta {
+            kind: Kind::Symlink,
+            symlink_target: Some(b"../caf\xe9 =41/\xc3\xa9%41\n".to_vec()),
+            full_key: Some("Büro =/ %0A x".into()),
+            unrested: true,
+            content: None,
+            ..sample()
+        };
+        for meta in [plain, odd] {
+            assert_eq!(back(&meta), Ok(meta));
+        }
+    }
+
+    #[test]
+    fn broken_metadata_is_named() {
+        for (name, value, want) in [
+            ("kw-format", "2", MetaRefused::Newer(2)),
+            ("kw-format", "x", MetaRefused::Broken("format")),
+            ("kw-sha256", "12", MetaRefused::Broken("sha256")),
+            ("kw-size", "-1", MetaRefused::Broken("size")),
+            ("kw-mode", "77777", MetaRefused::Broken("mode")),
+            ("kw-owner", "root", MetaRefused::Broken("owner")),
+            ("kw-kind", "device", MetaRefused::Broken("kind")),
+        ] {
+            let mut headers = sample().to_headers();
+            headers.insert(name.into(), value.into());
+            let got =
+                ObjectMeta::from_headers(headers.iter().map(|(k, v)| (k.as_str(), v.as_str())));
+            assert_eq!(got, Err(want), "{name}={value}");
+        }
+        assert_eq!(
+            ObjectMeta::from_headers([("content-type", "x")]),
+            Err(MetaRefused::Foreign)
+        );
+    }
+
+    #[test]
+    fn a_long_link_target_stays_out_of_the_metadata() {
+        let meta = ObjectMeta {
+            kind: Kind::Symlink,
+            symlink_target: Some(vec![b'x'; 3000]),
+            ..sample()
+        };
+        assert_eq!(back(&meta).map(|m| m.symlink_target), Ok(None));
+    }
+}

@@ -1,0 +1,14 @@
+//! Pure, synchronous decisions and the words the rest of the house speaks in.
+//!
+//! Everyone above uses it. It never touches disk, network, clock or threads:
+//! time comes in as an argument.
+
+pub mod hash;
+pub mod key;
+pub mod meta;
+pub mod path;
+
+pub use hash::ContentHash;
+pub use key::RelKey;
+pub use meta::{Fingerprint, Kind, ObjectMeta, Record};
+pub use path::RelPath;

@@ -1,0 +1,4 @@
+//! The integration suite: the real binary and the library against the vault
+//! over real HTTP and against moto with authentication on.
+//!
+//! One binary on purpose (each links the whole SDK); one module per concern.
