@@ -3,10 +3,12 @@
 //! Everyone above uses it. It never touches disk, network, clock or threads:
 //! time comes in as an argument.
 
+pub mod compare;
 pub mod hash;
 pub mod key;
 pub mod meta;
 pub mod path;
+pub mod settle;
 
 pub use hash::ContentHash;
 pub use key::RelKey;
