@@ -4,3 +4,5 @@
 //! calls it but `main`.
 
 pub mod args;
+pub mod logging;
+mod private;
