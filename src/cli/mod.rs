@@ -6,3 +6,4 @@
 pub mod args;
 pub mod logging;
 mod private;
+pub mod sample;
