@@ -43,7 +43,7 @@ impl Answers {
                 pid: std::process::id(),
                 started_ms,
                 place: ctx.store.place().to_owned(),
-                outbox: ctx.index.outbox_len()?,
+                outbox: ctx.index.outbox_len(),
                 sources,
             })))
         })
@@ -124,7 +124,7 @@ pub(super) async fn reconcile(
     progress: &mpsc::Sender<Line>,
     settled: impl Future<Output = ()>,
 ) -> Result<Vec<Reconciled>, Fault> {
-    let before = activities(ctx).await?;
+    let before = activities(ctx);
     let work = async {
         let scans = digest::compare_all(ctx).await;
         settled.await;
@@ -135,7 +135,7 @@ pub(super) async fn reconcile(
         tokio::select! {
             scans = &mut work => break scans,
             () = tokio::time::sleep(PROGRESS_EVERY) => {
-                let line = Line::Progress(how_far(ctx, &before).await?);
+                let line = Line::Progress(how_far(ctx, &before));
                 if progress.send(line).await.is_err() {
                     // The terminal is gone; the comparison goes on regardless.
                     break work.await;
@@ -143,13 +143,14 @@ pub(super) async fn reconcile(
             }
         }
     };
-    let after = activities(ctx).await?;
+    let after = activities(ctx);
     let ctx = Arc::clone(ctx);
     blocking(move || {
         let mut results = Vec::new();
         for (number, source) in ctx.sources.iter().enumerate() {
             let (failed, failed_total) = ctx.index.unprotected(source.id, NAMED_MAX)?;
-            let done = since(&after[number], &before[number]);
+            // A digest in between begins a new period: never below zero.
+            let done = after[number].minus(&before[number]);
             let scan = scans.get(number).cloned().flatten();
             results.push(Reconciled {
                 name: source.config.name.clone(),
@@ -177,31 +178,15 @@ pub(super) async fn reconcile(
     .await
 }
 
-async fn activities(ctx: &Arc<Context>) -> Result<Vec<Activity>, Fault> {
-    let ctx = Arc::clone(ctx);
-    blocking(move || ctx.sources.iter().map(|s| ctx.index.activity(s.id)).collect()).await
+fn activities(ctx: &Context) -> Vec<Activity> {
+    ctx.sources.iter().map(|s| ctx.index.activity(s.id)).collect()
 }
 
-/// What was done between two readings. A digest between them begins a new
-/// period and counts from zero: never below it.
-fn since(after: &Activity, before: &Activity) -> Activity {
-    Activity {
-        versions: after.versions.saturating_sub(before.versions),
-        raw_bytes: after.raw_bytes.saturating_sub(before.raw_bytes),
-        stored_bytes: after.stored_bytes.saturating_sub(before.stored_bytes),
-        deletions: after.deletions.saturating_sub(before.deletions),
-        metadata_updates: after
-            .metadata_updates
-            .saturating_sub(before.metadata_updates),
-        ..Activity::default()
-    }
-}
-
-async fn how_far(ctx: &Arc<Context>, before: &[Activity]) -> Result<Progress, Fault> {
-    let now = activities(ctx).await?;
+fn how_far(ctx: &Context, before: &[Activity]) -> Progress {
+    let now = activities(ctx);
     let mut far = Progress::default();
     for (number, (now, before)) in now.iter().zip(before).enumerate() {
-        let done = since(now, before);
+        let done = now.minus(before);
         let depth = ctx.queue.depth(number);
         let board = ctx.board.source(number).unwrap_or_default();
         far.seen += board
@@ -212,5 +197,5 @@ async fn how_far(ctx: &Arc<Context>, before: &[Activity]) -> Result<Progress, Fa
         far.stored += done.versions;
         far.bytes += done.raw_bytes;
     }
-    Ok(far)
+    far
 }

@@ -192,8 +192,11 @@ async fn abort_leftovers(ctx: Arc<Context>) {
             continue;
         }
         let ctx = Arc::clone(&ctx);
-        let id = upload.upload_id.clone();
-        if let Err(fault) = blocking(move || ctx.index.multipart_end(&id)).await {
+        let end = move || {
+            ctx.index
+                .multipart_end(upload.source, &upload.key, &upload.upload_id)
+        };
+        if let Err(fault) = blocking(end).await {
             tracing::error!("{fault}");
         }
     }

@@ -14,7 +14,7 @@ use crate::store::vault::Vault;
 use crate::tasks::context::{Clock, HINTS_MAX};
 use crate::tasks::gates::Gates;
 use crate::tasks::post::Post;
-use crate::tasks::scan::compared_key;
+use crate::tasks::scan::COMPARED;
 use crate::tasks::scan_book::ScanBook;
 use crate::tasks::{Context, Source};
 use crate::transfer::Budget;
@@ -148,12 +148,15 @@ fn open_source(index: &Index, source: &SourceConfig, destination: &str) -> Resul
 async fn remember_compared(ctx: &Arc<Context>) -> Result<(), Fatal> {
     let ctx = Arc::clone(ctx);
     tokio::task::spawn_blocking(move || {
-        for number in 0..ctx.sources.len() {
-            let known = ctx.index.state_get(&compared_key(&ctx, number))?;
-            ctx.sources[number]
+        for source in &ctx.sources {
+            let known = ctx.index.source_state_get(source.id, COMPARED)?;
+            source
                 .compared
                 .store(known == Some(true.into()), Ordering::Relaxed);
         }
+        // What the configuration does not name any more is forgotten.
+        let ids: Vec<_> = ctx.sources.iter().map(|source| source.id).collect();
+        ctx.index.retain_sources(&ids)?;
         Ok(())
     })
     .await

@@ -8,7 +8,7 @@ use super::context::{Context, blocking};
 use super::post::{Delivery, Post};
 use crate::board::ScanDone;
 use crate::error::Fault;
-use crate::index::Activity;
+use crate::index::{Activity, Failures};
 use crate::model::report::{
     FailureLine, Message, OutageLine, Report, ScanLine, SourceReport, UnprotectedLine,
 };
@@ -99,10 +99,10 @@ pub async fn daily(
     scheduled_ms: i64,
 ) -> Result<(Message, Delivery), Fault> {
     compare_all(ctx).await;
-    let report = report(ctx, scheduled_ms).await?;
+    let (report, told) = compose(ctx, scheduled_ms).await?;
     let message = report.message();
     let delivery = post.send(ctx, message.clone()).await?;
-    close_period(ctx, &report).await?;
+    close_period(ctx, told, report.to_ms).await?;
     Ok((message, delivery))
 }
 
@@ -148,9 +148,16 @@ async fn set_state(ctx: &Arc<Context>, key: &'static str, ms: i64) -> Result<(),
 /// # Errors
 /// The index cannot be read.
 pub async fn report(ctx: &Arc<Context>, scheduled_ms: i64) -> Result<Report, Fault> {
+    Ok(compose(ctx, scheduled_ms).await?.0)
+}
+
+/// The figures a digest was made from, per source.
+type Told = Vec<(Activity, Failures)>;
+
+async fn compose(ctx: &Arc<Context>, scheduled_ms: i64) -> Result<(Report, Told), Fault> {
     let now_ms = ctx.now_ms();
     let from_ms = state(ctx, PERIOD_START).await?;
-    let sources = {
+    let both = {
         let ctx = Arc::clone(ctx);
         blocking(move || {
             (0..ctx.sources.len())
@@ -159,21 +166,27 @@ pub async fn report(ctx: &Arc<Context>, scheduled_ms: i64) -> Result<Report, Fau
         })
         .await?
     };
-    Ok(Report {
+    let (sources, told) = both.into_iter().unzip();
+    let report = Report {
         computer: crate::platform::computer_name(),
         scheduled_ms,
         from_ms: from_ms.unwrap_or(now_ms - 24 * 3600 * 1000),
         to_ms: now_ms,
         time_zone: ctx.config.schedule.time_zone.clone(),
         sources,
-    })
+    };
+    Ok((report, told))
 }
 
-fn source_report(ctx: &Context, number: usize) -> Result<SourceReport, Fault> {
+fn source_report(
+    ctx: &Context,
+    number: usize,
+) -> Result<(SourceReport, (Activity, Failures)), Fault> {
     let source = &ctx.sources[number];
     let counts = ctx.index.counts(source.id);
-    let activity: Activity = ctx.index.activity(source.id)?;
-    let (failures, failures_total) = ctx.index.failures(source.id, LINES_MAX)?;
+    let activity = ctx.index.activity(source.id);
+    let failures = ctx.index.failures(source.id)?;
+    let failures_total = failures.list.len() as u64 + failures.overflow;
     let (unprotected, unprotected_total) = ctx.index.unprotected(source.id, LINES_MAX)?;
     let board = ctx.board.source(number);
     let depth = ctx.queue.depth(number);
@@ -187,7 +200,7 @@ fn source_report(ctx: &Context, number: usize) -> Result<SourceReport, Fault> {
     }
     let scan = board.as_ref().and_then(|b| b.last_scan.as_ref());
     warnings.extend(scan.iter().flat_map(|s| s.incomplete.iter().cloned()));
-    Ok(SourceReport {
+    let report = SourceReport {
         name: source.config.name.clone(),
         path: source.config.path.display().to_string(),
         destination: destination(ctx, number),
@@ -199,12 +212,13 @@ fn source_report(ctx: &Context, number: usize) -> Result<SourceReport, Fault> {
         saved_bytes: activity.saved_bytes,
         deletions: activity.deletions,
         failures: failures
-            .into_iter()
-            .map(|f| FailureLine {
-                path: f.key.path().to_string(),
-                reason: format!("cannot {}: {}", f.fault.operation, f.fault.cause),
-                remedy: f.fault.hint,
-                count: f.count,
+            .list
+            .iter()
+            .map(|(key, failure)| FailureLine {
+                path: key.path().to_string(),
+                reason: reason(&failure.fault),
+                remedy: failure.fault.hint.clone(),
+                count: u64::from(failure.count),
             })
             .collect(),
         failures_total,
@@ -212,7 +226,7 @@ fn source_report(ctx: &Context, number: usize) -> Result<SourceReport, Fault> {
             .into_iter()
             .map(|(key, u)| UnprotectedLine {
                 path: key.path().to_string(),
-                reason: format!("cannot {}: {}", u.fault.operation, u.fault.cause),
+                reason: reason(&u.fault),
                 remedy: u.fault.hint,
                 since_ms: u.since_ms,
             })
@@ -230,10 +244,15 @@ fn source_report(ctx: &Context, number: usize) -> Result<SourceReport, Fault> {
             .outage(number)
             .map(|(since_ms, fault)| OutageLine {
                 since_ms,
-                reason: format!("cannot {}: {}", fault.operation, fault.cause),
+                reason: reason(&fault),
                 remedy: fault.hint,
             }),
-    })
+    };
+    Ok((report, (activity, failures)))
+}
+
+fn reason(fault: &Fault) -> String {
+    format!("cannot {}: {}", fault.operation, fault.cause)
 }
 
 /// Where a source's copies go, for people.
@@ -248,27 +267,16 @@ pub fn destination(ctx: &Context, source: usize) -> String {
 }
 
 /// What was told is not told again; what came meanwhile stays for the next one.
-async fn close_period(ctx: &Arc<Context>, report: &Report) -> Result<(), Fault> {
-    let told: Vec<Activity> = report
-        .sources
-        .iter()
-        .map(|s| Activity {
-            versions: s.versions,
-            raw_bytes: s.raw_bytes,
-            stored_bytes: s.stored_bytes,
-            saved_bytes: s.saved_bytes,
-            deletions: s.deletions,
-            ..Activity::default()
+async fn close_period(ctx: &Arc<Context>, told: Told, to_ms: i64) -> Result<(), Fault> {
+    {
+        let ctx = Arc::clone(ctx);
+        blocking(move || {
+            for (source, (activity, failures)) in ctx.sources.iter().zip(&told) {
+                ctx.index.close_period(source.id, activity, failures)?;
+            }
+            Ok(())
         })
-        .collect();
-    let to_ms = report.to_ms;
-    let ctx2 = Arc::clone(ctx);
-    blocking(move || {
-        for (source, told) in ctx2.sources.iter().zip(&told) {
-            ctx2.index.close_period(source.id, told)?;
-        }
-        Ok(())
-    })
-    .await?;
+        .await?;
+    }
     set_state(ctx, PERIOD_START, to_ms).await
 }

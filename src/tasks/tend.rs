@@ -4,6 +4,7 @@
 use super::context::{Context, blocking};
 use super::post::Post;
 use super::scan::check_versioning;
+use crate::index::Opened;
 use crate::model::report::{Message, Outage, Recovery, outage_alert, recovery};
 use crate::model::retry::{AlertPolicy, AlertStep, OutageAlert};
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
             }
         }
         last_ms = now_ms;
+        mend_index(&ctx).await;
         retry(&ctx, now_ms).await;
         // A closed gate opens for a probe when its time has come.
         ctx.queue.wake();
@@ -58,6 +60,37 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
                 alarm(&ctx, &post, source, alert).await;
             }
         }
+    }
+}
+
+/// An index that failed (a full disk, a damaged file) stays failed until it is
+/// opened again: try, for ever.
+async fn mend_index(ctx: &Arc<Context>) {
+    let Some(fault) = ctx.index.broken() else {
+        return;
+    };
+    let index = ctx.index.clone();
+    let reopened = tokio::task::spawn_blocking(move || index.reopen()).await;
+    match reopened {
+        Ok(Ok(opened)) => {
+            tracing::warn!("the index works again after: {fault}");
+            let rebuilt = !matches!(opened, Opened::Existing);
+            for (number, source) in ctx.sources.iter().enumerate() {
+                if rebuilt {
+                    source.compared.store(false, Ordering::Relaxed);
+                }
+                ctx.board.warn(number, "index", None);
+                ctx.scans.ask_whole(number, rebuilt);
+            }
+        }
+        Ok(Err(fatal)) => {
+            for number in 0..ctx.sources.len() {
+                if ctx.board.warn(number, "index", Some(fatal.to_string())) {
+                    tracing::error!("{fatal}");
+                }
+            }
+        }
+        Err(error) => tracing::error!("{error}"),
     }
 }
 

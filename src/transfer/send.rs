@@ -257,7 +257,7 @@ impl Job {
             self.store.abort_multipart(self.at(), upload_id).await?;
         }
         let (job, id) = (self.clone(), upload_id.to_owned());
-        tokio::task::spawn_blocking(move || job.index.multipart_end(&id))
+        tokio::task::spawn_blocking(move || job.index.multipart_end(job.source, &job.key, &id))
             .await
             .map_err(|e| local_fault(&self.path, &e))?
     }

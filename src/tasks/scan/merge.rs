@@ -4,7 +4,7 @@ use super::listing::{Entry, Owner, Pages};
 use crate::board::ScanDone;
 use crate::error::Fault;
 use crate::files::{self, Walk, WalkEntry};
-use crate::index::{ActivityDelta, Change, Range, SourceId};
+use crate::index::{ActivityDelta, Change, Records, SourceId};
 use crate::model::compare::{InBucket, OnDisk, Verdict, compare};
 use crate::model::{Fingerprint, Kind, Record, RelKey, RelPath};
 use crate::queue::Lane;
@@ -83,7 +83,7 @@ struct Merge<'a> {
     source: usize,
     id: SourceId,
     walk: Peekable<Walk<'a>>,
-    index: Peekable<Range>,
+    index: Peekable<Records>,
     bucket: Bucket,
     /// Folder keys whose contents could not be read: nothing in there is gone.
     unknown: Vec<RelKey>,
@@ -151,7 +151,7 @@ impl Merge<'_> {
         }) {
             let fingerprint = known.map_or(UNSEEN, |r| r.fingerprint);
             let unverified = unverified(fingerprint, &entry.listed);
-            self.ctx.index.update(self.id, key, &unverified)?;
+            self.ctx.index.update(self.id, key, unverified)?;
             self.queue(key, None);
         }
         Ok(())
@@ -220,7 +220,7 @@ impl Merge<'_> {
                 let fingerprint = disk.as_ref().map_or(UNSEEN, |entry| entry.fingerprint);
                 if let Some(listed) = &listed {
                     let unverified = unverified(fingerprint, listed);
-                    self.ctx.index.update(self.id, key, &unverified)?;
+                    self.ctx.index.update(self.id, key, unverified)?;
                 }
             }
         }

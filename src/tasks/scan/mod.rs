@@ -159,8 +159,8 @@ async fn compared(ctx: &Arc<Context>, source: usize) {
     let remember = {
         let ctx = Arc::clone(ctx);
         blocking(move || {
-            let key = compared_key(&ctx, source);
-            ctx.index.state_set(&key, &serde_json::Value::Bool(true))
+            let id = ctx.sources[source].id;
+            ctx.index.source_state_set(id, COMPARED, &true.into())
         })
         .await
     };
@@ -171,9 +171,7 @@ async fn compared(ctx: &Arc<Context>, source: usize) {
 }
 
 /// Under which name the index remembers that a source has been compared.
-pub fn compared_key(ctx: &Context, source: usize) -> String {
-    format!("compared:{}", ctx.sources[source].id.0)
-}
+pub const COMPARED: &str = "compared";
 
 /// Ask the bucket whether it keeps versions; warn when not.
 pub async fn check_versioning(ctx: &Context, source: usize) {

@@ -352,7 +352,7 @@ impl<'a> Upload<'a> {
             return Ok(());
         }
         let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-        blocking(move || ctx.index.update(id, &key, &fresh)).await
+        blocking(move || ctx.index.update(id, &key, fresh)).await
     }
 
     fn record(
