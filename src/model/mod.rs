@@ -7,6 +7,9 @@ pub mod hash;
 pub mod key;
 pub mod meta;
 pub mod path;
+pub mod report;
+pub mod retry;
+pub mod schedule;
 
 pub use hash::ContentHash;
 pub use key::RelKey;
