@@ -6,7 +6,7 @@ use crate::config::{Config, SourceConfig, StoreConfig};
 use crate::error::Fatal;
 use crate::files::{Compress, Rules};
 use crate::index::{Index, Opened};
-use crate::notice::Notifier;
+use crate::notice::{NoticeOptions, Notifier};
 use crate::platform;
 use crate::queue::Queue;
 use crate::store::Store;
@@ -112,18 +112,25 @@ async fn connect(config: &Config) -> Result<Store, Fatal> {
     Store::connect(&config.store).await
 }
 
-async fn notifier(config: &Config) -> Result<Option<Notifier>, Fatal> {
+/// The topic's publisher; `None` when none is configured.
+///
+/// # Errors
+/// The topic's name is not one.
+pub async fn notifier(config: &Config) -> Result<Option<Notifier>, Fatal> {
     let Some(topic) = &config.notify.topic_arn else {
         return Ok(None);
     };
-    let (region, profile) = match &config.store {
-        StoreConfig::S3(s3) => (s3.region.as_deref(), s3.profile.as_deref()),
-        StoreConfig::Vault { .. } => (None, None),
+    let profile = match &config.store {
+        StoreConfig::S3(s3) => s3.profile.clone(),
+        StoreConfig::Vault { .. } => None,
     };
-    let endpoint = config.notify.endpoint_url.as_deref();
-    Notifier::new(topic, endpoint, region, profile)
-        .await
-        .map(Some)
+    let options = NoticeOptions {
+        topic_arn: topic.clone(),
+        endpoint_url: config.notify.endpoint_url.clone(),
+        profile,
+        ..NoticeOptions::default()
+    };
+    Notifier::new(options).await.map(Some)
 }
 
 /// What tells one server from another in the index.

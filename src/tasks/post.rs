@@ -5,10 +5,11 @@
 //! it only when SNS has acknowledged it.
 
 use super::context::{Context, blocking};
-use crate::error::Fault;
+use crate::error::{Class, Fault, chain};
 use crate::index::OutboxMessage;
 use crate::model::report::Message;
-use crate::notice::{Notifier, write_digest_file};
+use crate::notice::{Notifier, write_digest};
+use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -78,10 +79,17 @@ impl Post {
 
     async fn write(&self, ctx: &Arc<Context>, message: Message) -> Result<PathBuf, Fault> {
         let folder = self.folder.clone();
-        let now_ms = ctx.now_ms();
         let zone = ctx.config.schedule.time_zone.clone();
-        blocking(move || write_digest_file(&folder, &message.subject, &message.body, now_ms, &zone))
-            .await
+        let now = Timestamp::from_millisecond(ctx.now_ms()).map_err(|e| {
+            Fault::new(Class::Local, "date", "the message", chain(&e))
+                .hint("set this computer's clock")
+        })?;
+        let date = now.to_zoned_datetime(zone).date();
+        blocking(move || {
+            let text = format!("{}\n\n{}", message.subject, message.body);
+            write_digest(&folder, date, &text)
+        })
+        .await
     }
 
     /// Send what waits, oldest first; stops at the first failure.
