@@ -127,7 +127,7 @@ pub enum News {
         /// Source number.
         source: usize,
         /// How long they were on hold.
-        after_ms: i64,
+        after_ms: u64,
     },
 }
 

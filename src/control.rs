@@ -180,7 +180,7 @@ pub async fn ask(
             "look into its log; if it is of another version, restart it",
         )
     };
-    let (from, mut to) = stream.split();
+    let (from, mut to) = (&stream, &stream);
     let mut text = serde_json::to_vec(request).map_err(|e| trouble(chain(&e)))?;
     text.push(b'\n');
     to.write_all(&text).await.map_err(|e| trouble(chain(&e)))?;
@@ -268,7 +268,7 @@ impl Server {
 }
 
 async fn converse(stream: Stream, answer: Arc<impl Answer>) -> std::io::Result<()> {
-    let (from, mut to) = stream.split();
+    let (from, mut to) = (&stream, &stream);
     let mut text = String::new();
     let mut from = BufReader::new(from.take(REQUEST_BYTES_MAX));
     tokio::time::timeout(REQUEST_TIMEOUT, from.read_line(&mut text)).await??;

@@ -49,24 +49,26 @@ impl Answers {
         })
         .await
     }
+}
 
-    async fn digest(&self, send: bool) -> Result<Line, Fault> {
-        let now_ms = self.ctx.now_ms();
-        if !send {
-            let message = digest::report(&self.ctx, now_ms).await?.message();
-            return Ok(Line::Digest {
-                subject: message.subject,
-                body: message.body,
-                delivery: None,
-            });
-        }
-        let (message, delivery) = digest::daily(&self.ctx, &self.post, now_ms).await?;
-        Ok(Line::Digest {
-            subject: message.subject,
-            body: message.body,
-            delivery: Some(told(&delivery)),
-        })
-    }
+/// The digest as it stands, or (`send`) the whole daily job.
+pub(super) async fn digest_line(
+    ctx: &Arc<Context>,
+    post: &Post,
+    send: bool,
+) -> Result<Line, Fault> {
+    let now_ms = ctx.now_ms();
+    let (message, delivery) = if send {
+        let (message, delivery) = digest::daily(ctx, post, now_ms).await?;
+        (message, Some(told(&delivery)))
+    } else {
+        (digest::report(ctx, now_ms).await?.message(), None)
+    };
+    Ok(Line::Digest {
+        subject: message.subject,
+        body: message.body,
+        delivery,
+    })
 }
 
 /// What became of a message, in words.
@@ -86,7 +88,7 @@ impl Answer for Answers {
     async fn answer(&self, request: Request, progress: mpsc::Sender<Line>) -> Line {
         let answer = match request {
             Request::Status => self.status().await,
-            Request::Digest { send } => self.digest(send).await,
+            Request::Digest { send } => digest_line(&self.ctx, &self.post, send).await,
             Request::Reconcile => reconcile(&self.ctx, &progress, std::future::ready(()))
                 .await
                 .map(Line::Reconciled),

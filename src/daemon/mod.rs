@@ -9,8 +9,8 @@ mod answers;
 mod once;
 mod open;
 
-pub use once::{Progressing, reconcile_once};
-pub use open::open;
+pub use once::{Progressing, digest_once, reconcile_once};
+pub use open::{notifier, open};
 
 use crate::config::Config;
 use crate::control::Server;

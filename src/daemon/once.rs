@@ -1,7 +1,7 @@
-//! `--reconcile` without a running daemon: open, compare, upload, close.
+//! One-off runs without a running daemon: open, work, close.
 
-use super::answers::{NAMED_MAX, reconcile, told};
-use super::{Options, Parts, open, panicked};
+use super::answers::{NAMED_MAX, digest_line, reconcile, told};
+use super::{Options, Parts, open};
 use crate::config::Config;
 use crate::control::{Line, Reconciled};
 use crate::error::{Fatal, Fault};
@@ -36,8 +36,37 @@ pub async fn reconcile_once(
     options: Options,
     progress: Progressing,
 ) -> Result<Vec<Reconciled>, Fatal> {
+    with_workers(config, options, async |ctx, post| {
+        let started_ms = ctx.now_ms();
+        let results = reconcile(ctx, &progress, settle_down(ctx))
+            .await
+            .map_err(Fatal::from);
+        tell(ctx, post, started_ms, &results).await;
+        results
+    })
+    .await
+}
+
+/// The digest without a running daemon: as the index has it, or (`send`) the
+/// whole daily job.
+///
+/// # Errors
+/// Something it depends on cannot be opened, or the digest can neither be sent
+/// nor kept.
+pub async fn digest_once(config: Config, options: Options, send: bool) -> Result<Line, Fatal> {
+    with_workers(config, options, async |ctx, post| {
+        Ok(digest_line(ctx, post, send).await?)
+    })
+    .await
+}
+
+/// Open everything, run the workers around `work`, close everything.
+async fn with_workers<T>(
+    config: Config,
+    options: Options,
+    work: impl AsyncFnOnce(&Arc<Context>, &Arc<Post>) -> Result<T, Fatal>,
+) -> Result<T, Fatal> {
     let clock = options.clock.unwrap_or_else(system_clock);
-    let started_ms = clock();
     let Parts {
         ctx, post, hints, ..
     } = open(config, options.store, clock).await?;
@@ -55,19 +84,14 @@ pub async fn reconcile_once(
     for source in 0..ctx.sources.len() {
         loops.spawn(scan::run(Arc::clone(&ctx), source, stopped.clone()));
     }
-    let settled = settle_down(&ctx);
-    let results = reconcile(&ctx, &progress, settled).await;
-    let results = results.map_err(Fatal::from);
-    tell(&ctx, &post, started_ms, &results).await;
+    let result = work(&ctx, &post).await;
     // Fails only when every loop has ended already.
     let _ = stop.send(true);
     ctx.queue.close();
     loops.shutdown().await;
     let index = ctx.index.clone();
-    tokio::task::spawn_blocking(move || index.flush())
-        .await
-        .map_err(|e| panicked(&e))??;
-    results
+    blocking(move || index.flush()).await?;
+    result
 }
 
 /// Wait for files that were still being written and for second tries. Ends

@@ -64,7 +64,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         clock,
     });
     remember_compared(&ctx).await?;
-    if let Opened::Rebuilt { moved_to, why } = &opened {
+    if let Opened::Rebuilt { moved_to, why, .. } = &opened {
         tracing::warn!(
             moved_to = %moved_to.display(),
             "the index was damaged ({why}) and is rebuilt from the bucket; nothing is uploaded twice"

@@ -112,7 +112,7 @@ async fn release(ctx: &Arc<Context>, settle: &mut Settle) {
 }
 
 fn pass_on(ctx: &Context, settled: Settled, seen: Result<Seen, Fault>) {
-    if settled.path.name() == files::RULE_FILE_NAME {
+    if settled.path.name() == files::RULE_FILE_NAME.as_bytes() {
         // Other rules: what they take in or leave out is found by a scan.
         let folder = settled.path.parent().unwrap_or_default();
         ctx.scans.ask_subtree(settled.source, folder);

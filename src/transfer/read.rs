@@ -25,6 +25,9 @@ const CLOCK_GRAIN: Duration = Duration::from_millis(50);
 /// the next scan.
 const RACY_WINDOW_NS: i64 = 2_000_000_000;
 
+/// Reading buffer while hashing; more gains nothing.
+const HASH_BUFFER_BYTES: usize = 256 * 1024;
+
 /// How long to insist on a reading during which the file did not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
@@ -132,7 +135,8 @@ fn read_large(root: &Path, path: &RelPath, mut opened: Opened) -> Result<(Conten
     let began = now();
     let size = opened.fingerprint.size_bytes;
     let (hash, bytes) =
-        files::hash_file(&mut opened.file, Some(size)).map_err(|e| read_fault(path, &e))?;
+        files::hash_file(&mut opened.file, Some(size), &mut vec![0; HASH_BUFFER_BYTES])
+            .map_err(|e| read_fault(path, &e))?;
     let steady = bytes == size && is_same(root, path, &opened)?;
     let fingerprint = Fingerprint {
         size_bytes: bytes,

@@ -3,7 +3,7 @@
 use super::listing::{Entry, Owner, Pages};
 use crate::board::ScanDone;
 use crate::error::Fault;
-use crate::files::{self, Walk, WalkEntry};
+use crate::files::{self, Walk, WalkEntry, WalkFault};
 use crate::index::{ActivityDelta, Change, Records, SourceId};
 use crate::model::compare::{InBucket, OnDisk, Verdict, compare};
 use crate::model::{Fingerprint, Kind, Record, RelKey, RelPath};
@@ -86,7 +86,7 @@ struct Merge<'a> {
     index: Peekable<Records>,
     bucket: Bucket,
     /// Folder keys whose contents could not be read: nothing in there is gone.
-    unknown: Vec<RelKey>,
+    unknown: Vec<WalkFault>,
     done: ScanDone,
     started_ms: i64,
     lane: Lane,
@@ -173,7 +173,7 @@ impl Merge<'_> {
                     self.incomplete(fault.to_string());
                 }
                 self.incomplete(broken.fault.to_string());
-                self.unknown.push(broken.subtree);
+                self.unknown.push(broken);
             }
         }
     }
@@ -193,7 +193,7 @@ impl Merge<'_> {
     ) -> Result<(), Fault> {
         if let Some(entry) = &disk {
             self.count(entry);
-        } else if self.unknown.iter().any(|u| key.as_str().starts_with(u.as_str())) {
+        } else if self.is_unknown(key) {
             return Ok(());
         }
         if disk.is_none() && !self.ctx.sources[self.source].marks_deletions() {
@@ -226,6 +226,13 @@ impl Merge<'_> {
         }
         self.queue(key, disk.as_ref());
         Ok(())
+    }
+
+    /// True when nobody could look whether it is there. Faults whose keys have
+    /// passed are dropped, so few are kept.
+    fn is_unknown(&mut self, key: &RelKey) -> bool {
+        self.unknown.retain(|u| u.subtree > *key || u.covers(key));
+        self.unknown.iter().any(|u| u.covers(key))
     }
 
     fn count(&mut self, entry: &WalkEntry) {

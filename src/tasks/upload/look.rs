@@ -30,7 +30,12 @@ pub(super) fn look(ctx: &Context, source: usize, path: &RelPath) -> Result<Look,
     }
     let empty = match disk {
         Some(found) if found.kind == Kind::Folder => {
-            files::is_empty_folder(root, path, &source.rules)?
+            // The walk begins with the folder itself, and knows what is left out.
+            match files::walk(root, path, &source.rules).next() {
+                Some(Ok(entry)) => entry.empty,
+                Some(Err(broken)) => return Err(broken.fault),
+                None => false,
+            }
         }
         _ => false,
     };
