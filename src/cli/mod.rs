@@ -8,7 +8,6 @@ pub mod args;
 mod check;
 mod digest;
 pub mod logging;
-mod private;
 mod reconcile;
 mod run;
 pub mod sample;
