@@ -50,10 +50,17 @@ where
             };
             (class, format!("the server says {answer}"))
         }
-        other => {
-            let class = credentials_class(other).unwrap_or_else(|| classify(None, status));
-            (class, chain(other))
-        }
+        other => match credentials_error(other) {
+            // The service that hands them out is out of reach for now.
+            Some(error @ CredentialsError::ProviderTimedOut(_)) => (Class::Transient, chain(error)),
+            // The SDK would tell of each place where it looked, a paragraph of them.
+            Some(CredentialsError::CredentialsNotLoaded(_)) => (
+                Class::Credentials,
+                "no AWS credentials were found".to_owned(),
+            ),
+            Some(error) => (Class::Credentials, chain(error)),
+            None => (classify(None, status), chain(other)),
+        },
     };
     Fault::new(class, operation, &target.topic_arn, redact(&cause))
         .hint(hint(class, &cause, action, target))
@@ -69,16 +76,14 @@ fn element(body: &[u8], name: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// The class of a request that failed before it was sent for want of credentials.
-fn credentials_class(error: &(dyn StdError + 'static)) -> Option<Class> {
+/// Why a request was never sent, when that is for want of credentials.
+fn credentials_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a CredentialsError> {
     let mut next = Some(error);
     while let Some(cause) = next {
-        match cause.downcast_ref::<CredentialsError>() {
-            // The service that hands them out is out of reach for now.
-            Some(CredentialsError::ProviderTimedOut(_)) => return Some(Class::Transient),
-            Some(_) => return Some(Class::Credentials),
-            None => next = cause.source(),
+        if let Some(found) = cause.downcast_ref() {
+            return Some(found);
         }
+        next = cause.source();
     }
     None
 }
@@ -155,7 +160,7 @@ fn hint(class: Class, cause: &str, action: &str, target: &Target) -> String {
             } else {
                 ""
             };
-            format!("check {keys}: they must be present, valid and not expired{clock}")
+            format!("check {keys}: a key must be there, valid and not expired{clock}")
         }
         Class::Denied => format!(
             "allow the action {action} on {topic} in the IAM policy of Keepwatch's user (and do \
@@ -178,8 +183,9 @@ fn hint(class: Class, cause: &str, action: &str, target: &Target) -> String {
     }
 }
 
-/// Without access keys, signatures and tokens.
+/// On one line, and without access keys, signatures and tokens.
 fn redact(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     const NAMES: [&str; 4] = ["credential", "signature", "token", "secret"];
     let mut out = String::with_capacity(text.len());
     for word in text.split_inclusive(|c: char| c.is_whitespace() || matches!(c, ',' | '\'' | '"')) {
@@ -307,6 +313,7 @@ mod tests {
                 "'AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/2026/eu, Signature=fe5f80' not valid",
                 Some("'AWS4-HMAC-SHA256 Credential=(hidden), Signature=(hidden)' not valid"),
             ),
+            ("a\n  b\r\nc", Some("a b c")),
             (
                 "key AKIAIOSFODNN7EXAMPLE, X-Amz-Security-Token=abc==",
                 Some("key (hidden), X-Amz-Security-Token=(hidden)"),

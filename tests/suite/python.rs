@@ -48,11 +48,6 @@ pub fn venv_python() -> PathBuf {
 
 fn make_venv() -> Result<PathBuf, String> {
     let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let say = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
-    fs::create_dir_all(base).map_err(|error| say("make the temporary folder", &error))?;
-    // Held until this returns; the system lets go of it when the process dies.
-    let _lock = lock(&base.join("python.lock"))?;
-
     let venv = base.join("python");
     let python = venv.join(if cfg!(windows) {
         "Scripts/python.exe"
@@ -61,34 +56,44 @@ fn make_venv() -> Result<PathBuf, String> {
     });
     let done = venv.join("keepwatch-complete");
     let wanted = REQUIREMENTS.join("\n");
+
+    fs::create_dir_all(base).map_err(|error| format!("make {}: {error}", base.display()))?;
+    let lock = lock(&base.join("python.lock"))?;
     if python.exists() && fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
         return Ok(python);
     }
     if venv.exists() {
-        fs::remove_dir_all(&venv).map_err(|error| say("remove an incomplete venv", &error))?;
+        fs::remove_dir_all(&venv).map_err(|error| format!("remove {}: {error}", venv.display()))?;
     }
-    let system = if cfg!(windows) { "python" } else { "python3" };
-    run(
-        Command::new(system).args(["-m", "venv"]).arg(&venv),
-        INSTALL_MAX,
-    )?;
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--no-input",
-    ];
-    run(
-        Command::new(&python).args(pip).args(REQUIREMENTS),
-        INSTALL_MAX,
-    )?;
+    install(&venv, &python, &lock)?;
     // The mark comes last and whole: without it the venv is made anew.
     let mark = venv.join("keepwatch-complete.part");
     fs::write(&mark, wanted)
         .and_then(|()| fs::rename(&mark, &done))
-        .map_err(|error| say("mark the venv as complete", &error))?;
+        .map_err(|error| format!("write {}: {error}", done.display()))?;
     Ok(python)
+}
+
+fn install(venv: &Path, python: &Path, lock: &File) -> Result<(), String> {
+    // Lent to the children: when this process is killed, they go on for a
+    // while, and the lock must hold until they are done writing.
+    let lent = || {
+        let input = lock.try_clone().map(Stdio::from);
+        input.map_err(|error| format!("lend the lock: {error}"))
+    };
+    let system = if cfg!(windows) { "python" } else { "python3" };
+    run(
+        Command::new(system).args(["-m", "venv"]).arg(venv),
+        lent()?,
+        INSTALL_MAX,
+    )?;
+    let pip = "-m pip install --disable-pip-version-check --no-input";
+    run(
+        Command::new(python).args(pip.split(' ')).args(REQUIREMENTS),
+        lent()?,
+        INSTALL_MAX,
+    )?;
+    Ok(())
 }
 
 fn lock(path: &Path) -> Result<File, String> {
@@ -117,11 +122,11 @@ fn poll<T>(time_max: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> 
 }
 
 /// Run a command to its end, which comes in time or is made; what it printed.
-fn run(command: &mut Command, time_max: Duration) -> Result<String, String> {
+fn run(command: &mut Command, input: Stdio, time_max: Duration) -> Result<String, String> {
     let mut output = tempfile::tempfile().map_err(|error| error.to_string())?;
     let copy = || output.try_clone().map_err(|error| error.to_string());
     own_group(command)
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(copy()?)
         .stderr(copy()?);
     let name = format!("{command:?}");
@@ -334,7 +339,7 @@ answer([json.loads(message['Body']) for message in found.get('Messages', [])])";
             .arg("-c")
             .arg(format!("{PRELUDE}\n{script}\n"))
             .args(arguments);
-        let printed = run(&mut command, SCRIPT_MAX).unwrap();
+        let printed = run(&mut command, Stdio::null(), SCRIPT_MAX).unwrap();
         let answer = printed
             .lines()
             .find_map(|line| line.strip_prefix("answer "));
