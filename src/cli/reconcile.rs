@@ -33,7 +33,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
             shown.finish();
             note(common, "done by the Keepwatch that is running here");
             return match answer {
-                Line::Reconciled(results) => Ok(results),
+                Line::Reconciled { sources } => Ok(sources),
                 _ => Err(Fatal::new(
                     "reconcile",
                     "the running Keepwatch gave another answer",
@@ -98,7 +98,11 @@ fn exit_code(results: &[Reconciled]) -> u8 {
 
 fn summary(results: &[Reconciled]) {
     for r in results {
-        println!("{}  to  {}", show::clean(&r.name), show::clean(&r.destination));
+        println!(
+            "{}  to  {}",
+            show::clean(&r.name),
+            show::clean(&r.destination)
+        );
         println!("  {} on disk", show::amount(r.files, "file"));
         if r.stored == 0 && r.deleted == 0 && r.metadata_updates == 0 {
             println!("  nothing to send: the bucket has everything");

@@ -91,7 +91,7 @@ impl Answer for Answers {
             Request::Digest { send } => digest_line(&self.ctx, &self.post, send).await,
             Request::Reconcile => reconcile(&self.ctx, &progress, std::future::ready(()))
                 .await
-                .map(Line::Reconciled),
+                .map(|sources| Line::Reconciled { sources }),
         };
         answer.unwrap_or_else(Line::Failed)
     }
@@ -181,7 +181,10 @@ pub(super) async fn reconcile(
 }
 
 fn activities(ctx: &Context) -> Vec<Activity> {
-    ctx.sources.iter().map(|s| ctx.index.activity(s.id)).collect()
+    ctx.sources
+        .iter()
+        .map(|s| ctx.index.activity(s.id))
+        .collect()
 }
 
 fn how_far(ctx: &Context, before: &[Activity]) -> Progress {

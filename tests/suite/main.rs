@@ -9,5 +9,6 @@
     reason = "all of this is test code, helpers outside #[test] functions too"
 )]
 
+mod layers;
 mod moto;
 mod python;

@@ -107,13 +107,12 @@ fn is_as_stored(seen: &Fingerprint, record: Option<&Record>) -> bool {
     record.is_some_and(|r| r.content.is_some() && !r.racy && r.fingerprint == *seen)
 }
 
+/// A content, and a link's target.
+type Taken = (Content, Option<Vec<u8>>);
+
 /// Read the file or link; `None` when it changed meanwhile. For a link the
 /// content is its target.
-async fn take(
-    ctx: &Arc<Context>,
-    item: &Item,
-    kind: Kind,
-) -> Result<Option<(Content, Option<Vec<u8>>)>, Fault> {
+async fn take(ctx: &Arc<Context>, item: &Item, kind: Kind) -> Result<Option<Taken>, Fault> {
     let (ctx, item) = (Arc::clone(ctx), item.clone());
     blocking(move || {
         let root = &ctx.sources[item.source].config.path;
@@ -133,10 +132,7 @@ async fn take(
     .await
 }
 
-fn take_link(
-    root: &std::path::Path,
-    path: &RelPath,
-) -> Result<Option<(Content, Option<Vec<u8>>)>, Fault> {
+fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fault> {
     let before = files::stat(root, path)?;
     let target = files::read_link(root, path)?;
     let Some(fingerprint) = before.filter(|f| f.kind == Kind::Symlink) else {
