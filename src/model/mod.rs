@@ -8,6 +8,9 @@ pub mod hash;
 pub mod key;
 pub mod meta;
 pub mod path;
+pub mod report;
+pub mod retry;
+pub mod schedule;
 pub mod settle;
 
 pub use hash::ContentHash;
