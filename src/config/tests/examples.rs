@@ -57,3 +57,18 @@ fn the_examples_load_with_their_optional_keys_switched_on() {
     );
     assert!(config.notify.endpoint_url.is_some());
 }
+
+#[test]
+fn every_key_is_explained() {
+    let reference = include_str!("../../../docs/OPERATIONS.md");
+    for (table, keys) in raw::TABLES {
+        assert!(reference.contains(&format!("[{table}]")), "{table}");
+        for (key, ..) in *keys {
+            let row = [format!("| `{key}` |"), format!("| `{table}.{key}` |")];
+            assert!(
+                row.iter().any(|row| reference.contains(row)),
+                "{table}.{key}"
+            );
+        }
+    }
+}

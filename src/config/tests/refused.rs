@@ -263,3 +263,69 @@ fn nothing_secret_is_ever_repeated() {
         assert!(!message.contains("hunter2"), "{message}");
     }
 }
+
+/// Odd values of every type, at right keys and at wrong ones.
+fn odd_file() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let keys: Vec<&str> = raw::TABLES
+        .iter()
+        .flat_map(|(_, keys)| keys.iter().map(|(key, ..)| *key))
+        .chain(["s3", "source", "0", "\"a.b\"", "\"\"", "typo"])
+        .collect();
+    let values = [
+        "1",
+        "-1",
+        "9223372036854775807",
+        "1.5",
+        "true",
+        "\"\"",
+        "\"x\"",
+        "\"\\u0000\"",
+        "[]",
+        "[1, \"a\"]",
+        "[{}]",
+        "[[1]]",
+        "{}",
+        "{ a = 1 }",
+        "02:00:00",
+        "2026-11-23",
+        "inf",
+    ];
+    let tables = [
+        "",
+        "[s3]",
+        "[vault]",
+        "[[source]]",
+        "[source]",
+        "[[limits]]",
+        "[limits]",
+        "[notify]",
+        "[schedule]",
+        "[state]",
+        "[log]",
+        "[[source]]",
+        "[s3.region]",
+        "[typo]",
+        "[source.path]",
+    ];
+    let line = (
+        proptest::sample::select(keys),
+        proptest::sample::select(values.to_vec()),
+    )
+        .prop_map(|(key, value)| format!("{key} = {value}\n"));
+    let block = (
+        proptest::sample::select(tables.to_vec()),
+        proptest::collection::vec(line, 0..4),
+    )
+        .prop_map(|(table, lines)| format!("{table}\n{}", lines.concat()));
+    proptest::collection::vec(block, 0..5).prop_map(|blocks| blocks.concat())
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_the_file_holds_the_answer_is_a_message(text in odd_file()) {
+        let office = Office::new();
+        let message = office.refusal(&text);
+        proptest::prop_assert!(message.contains("what to do: "), "{}\n{}", text, message);
+    }
+}
