@@ -104,22 +104,33 @@ impl Lanes {
         self.paths.insert(path, Entry::Waiting { want, ticket });
     }
 
-    fn take(&mut self, lane: Lane) -> Option<(RelPath, Want)> {
+    /// The path that is next in the lane; stale tickets are dropped on the way.
+    fn peek(&mut self, lane: Lane) -> Option<(RelPath, Want)> {
         loop {
-            let (ticket, path) = match lane {
-                Lane::Edit => self.edits.pop_front()?,
-                Lane::Backlog => self.backlog.pop_front()?,
+            let queue = match lane {
+                Lane::Edit => &mut self.edits,
+                Lane::Backlog => &mut self.backlog,
             };
-            let want = match self.paths.get(&path) {
-                Some(Entry::Waiting { want, ticket: t }) if *t == ticket => *want,
-                _ => continue, // promoted meanwhile
+            let (ticket, path) = queue.front()?;
+            match self.paths.get(path) {
+                Some(Entry::Waiting { want, ticket: t }) if t == ticket => {
+                    return Some((path.clone(), *want));
+                }
+                _ => queue.pop_front(), // promoted meanwhile
             };
-            *self.waiting(lane) -= 1;
-            *self.running(lane) += 1;
-            self.paths
-                .insert(path.clone(), Entry::Running { lane, again: None });
-            return Some((path, want));
         }
+    }
+
+    /// Hand out the path that [`Lanes::peek`] showed.
+    fn start(&mut self, lane: Lane, path: &RelPath) {
+        match lane {
+            Lane::Edit => self.edits.pop_front(),
+            Lane::Backlog => self.backlog.pop_front(),
+        };
+        *self.waiting(lane) -= 1;
+        *self.running(lane) += 1;
+        self.paths
+            .insert(path.clone(), Entry::Running { lane, again: None });
     }
 }
 
@@ -222,6 +233,24 @@ impl Queue {
         }
     }
 
+    /// Put a path in the slow lane if there is room.
+    ///
+    /// # Errors
+    /// [`Full`] when the lane is full and the path is not in it already.
+    pub fn try_push_backlog(
+        &self,
+        source: usize,
+        path: RelPath,
+        since_ms: i64,
+    ) -> Result<(), Full> {
+        let want = Want {
+            lane: Lane::Backlog,
+            since_ms,
+            deadline: false,
+        };
+        self.push(source, path, want, self.0.items_max)
+    }
+
     fn push(&self, source: usize, path: RelPath, want: Want, max: usize) -> Result<(), Full> {
         let mut state = self.state();
         let ticket = state.next_ticket;
@@ -260,9 +289,10 @@ impl Queue {
     }
 
     /// The next path to work on, edits first; waits for one. `None` after
-    /// [`Queue::close`]. `may_start` says whether a source's destination can be
-    /// reached; call [`Queue::wake`] when its answer may have changed.
-    pub async fn pop(&self, may_start: impl Fn(usize) -> bool) -> Option<Item> {
+    /// [`Queue::close`]. `may_start` says whether a source's destination takes
+    /// this path now; a path it says yes to is handed out. Call [`Queue::wake`]
+    /// when its answer may have changed.
+    pub async fn pop(&self, may_start: impl Fn(usize, &RelPath) -> bool) -> Option<Item> {
         loop {
             let work = self.0.work.notified();
             tokio::pin!(work);
@@ -282,7 +312,11 @@ impl Queue {
         }
     }
 
-    fn take(&self, state: &mut State, may_start: &impl Fn(usize) -> bool) -> Option<Item> {
+    fn take(
+        &self,
+        state: &mut State,
+        may_start: &impl Fn(usize, &RelPath) -> bool,
+    ) -> Option<Item> {
         let count = state.sources.len();
         let backlog_running: usize = state.sources.iter().map(|l| l.backlog_running).sum();
         for lane in [Lane::Edit, Lane::Backlog] {
@@ -291,10 +325,11 @@ impl Queue {
             }
             for step in 0..count {
                 let source = (state.turn + step) % count;
-                if *state.sources[source].waiting(lane) == 0 || !may_start(source) {
+                let Some((path, want)) = state.sources[source].peek(lane) else {
                     continue;
-                }
-                if let Some((path, want)) = state.sources[source].take(lane) {
+                };
+                if may_start(source, &path) {
+                    state.sources[source].start(lane, &path);
                     state.turn = source + 1;
                     return Some(Item {
                         source,
@@ -414,7 +449,7 @@ mod tests {
     }
 
     async fn pop(queue: &Queue) -> Option<String> {
-        let next = tokio::time::timeout(Duration::from_secs(1), queue.pop(|_| true)).await;
+        let next = tokio::time::timeout(Duration::from_secs(1), queue.pop(|_, _| true)).await;
         next.ok().flatten().map(|item| item.path.to_string())
     }
 
@@ -442,11 +477,11 @@ mod tests {
     async fn a_path_is_never_in_two_workers_and_a_touch_meanwhile_is_not_lost() {
         let queue = Queue::new(1, 10, 16);
         queue.push_edit(0, p("a"), 5, false).unwrap();
-        let first = queue.pop(|_| true).await.unwrap();
+        let first = queue.pop(|_, _| true).await.unwrap();
         queue.push_edit(0, p("a"), 7, true).unwrap();
         assert_eq!(pop(&queue).await, None, "it is in a worker");
         queue.done(&first);
-        let second = queue.pop(|_| true).await.unwrap();
+        let second = queue.pop(|_, _| true).await.unwrap();
         assert_eq!((second.since_ms, second.deadline), (7, true));
         queue.done(&second);
         assert_eq!(pop(&queue).await, None);
@@ -467,7 +502,7 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(!waiting.is_finished(), "the scan waits for the queue");
         for _ in 0..3 {
-            let item = queue.pop(|_| true).await.unwrap();
+            let item = queue.pop(|_, _| true).await.unwrap();
             queue.done(&item);
         }
         waiting.await.unwrap();
@@ -480,7 +515,7 @@ mod tests {
         for name in ["a", "b"] {
             queue.push_backlog(0, p(name), 1).await;
         }
-        let running = queue.pop(|_| true).await.unwrap();
+        let running = queue.pop(|_, _| true).await.unwrap();
         assert_eq!(
             pop(&queue).await,
             None,
@@ -504,7 +539,7 @@ mod tests {
             got.push(pop(&queue).await.unwrap_or_default());
         }
         assert_eq!(got, ["a", "xa"]);
-        let item = queue.pop(|source| source == 1).await.unwrap();
+        let item = queue.pop(|source, _| source == 1).await.unwrap();
         assert_eq!(item.path, p("xb"));
         queue.give_back(&item);
         assert_eq!(queue.depth(1).backlog, 1);
@@ -514,7 +549,7 @@ mod tests {
     async fn drained_means_nothing_waits_and_nothing_runs() {
         let queue = Queue::new(1, 10, 16);
         queue.push_backlog(0, p("a"), 1).await;
-        let item = queue.pop(|_| true).await.unwrap();
+        let item = queue.pop(|_, _| true).await.unwrap();
         let drained = {
             let queue = queue.clone();
             tokio::spawn(async move { queue.backlog_drained(0).await })
@@ -524,6 +559,6 @@ mod tests {
         queue.done(&item);
         drained.await.unwrap();
         queue.close();
-        assert_eq!(queue.pop(|_| true).await, None);
+        assert_eq!(queue.pop(|_, _| true).await, None);
     }
 }

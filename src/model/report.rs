@@ -8,7 +8,7 @@
 mod body;
 mod layout;
 mod messages;
-mod text;
+pub mod text;
 
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,15 @@ pub struct Settled {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
+/// What a touch did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touched {
+    /// The path was resting.
+    New,
+    /// The path was waiting already.
+    Again,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Timer {
     first_ms: i64,
@@ -65,18 +74,18 @@ impl Settle {
         path: RelPath,
         first_ms: i64,
         now_ms: i64,
-    ) -> Result<(), Full> {
+    ) -> Result<Touched, Full> {
         let key = (source, path);
         match self.timers.get(&key).copied() {
-            Some(old) => self.set(
-                key,
-                old,
-                Timer {
+            Some(old) => {
+                let new = Timer {
                     first_ms: old.first_ms.min(first_ms),
                     last_ms: old.last_ms.max(now_ms),
-                },
-            ),
-            None if self.timers.len() >= self.paths_max => return Err(Full),
+                };
+                self.set(key, old, new);
+                Ok(Touched::Again)
+            }
+            None if self.timers.len() >= self.paths_max => Err(Full),
             None => {
                 let timer = Timer {
                     first_ms,
@@ -85,9 +94,9 @@ impl Settle {
                 self.by_due
                     .insert((self.due_of(timer), key.0, key.1.clone()));
                 self.timers.insert(key, timer);
+                Ok(Touched::New)
             }
         }
-        Ok(())
     }
 
     fn due_of(&self, timer: Timer) -> i64 {
@@ -233,7 +242,7 @@ mod tests {
             s.touch(source, p("a"), 0, 0).unwrap();
         }
         assert_eq!(s.touch(0, p("b"), 0, 0), Err(Full));
-        assert_eq!(s.touch(1, p("a"), 5, 5), Ok(()));
+        assert_eq!(s.touch(1, p("a"), 5, 5), Ok(Touched::Again));
         assert_eq!(s.len(), 3);
         assert_eq!(s.due(2_000, 1).len(), 1);
     }

@@ -13,18 +13,26 @@ use std::path::{Path, PathBuf};
 /// Digests kept: two months, as long as anybody asks "since when?".
 pub const DIGEST_FILES_MAX: usize = 60;
 
+/// One day's messages together: four of the longest that SNS takes.
+pub const DAY_BYTES_MAX: usize = 1024 * 1024;
+
+/// What stands between two messages of one day.
+const BETWEEN: &str = "\n\n----------------------------------------\n\n";
+
 const PREFIX: &str = "digest-";
 const SUFFIX: &str = ".txt";
 
-/// Write that day's digest as `digest-YYYY-MM-DD.txt` and remove the oldest
-/// ones beyond [`DIGEST_FILES_MAX`]. A second digest of one day replaces the
-/// first. The file appears whole or not at all.
+/// Write a message into `digest-YYYY-MM-DD.txt`, newest first, and remove the
+/// oldest files beyond [`DIGEST_FILES_MAX`]. Earlier messages of that day (an
+/// alert, a one-off run) stay below it, up to [`DAY_BYTES_MAX`]. The file
+/// appears whole or not at all.
 ///
 /// # Errors
 /// [`Class::Local`] when the folder cannot be written to.
 pub fn write_digest(folder: &Path, date: Date, text: &str) -> Result<PathBuf, Fault> {
     let path = folder.join(file_name(date));
-    write_whole(folder, &path, text).map_err(|error| {
+    let text = above_earlier(text, &fs::read_to_string(&path).unwrap_or_default());
+    write_whole(folder, &path, &text).map_err(|error| {
         Fault::new(
             Class::Local,
             "write the digest",
@@ -43,6 +51,13 @@ pub fn write_digest(folder: &Path, date: Date, text: &str) -> Result<PathBuf, Fa
         tracing::warn!(folder = %folder.display(), %error, "cannot remove old digests");
     }
     Ok(path)
+}
+
+fn above_earlier(text: &str, earlier: &str) -> String {
+    if earlier.is_empty() || text.len() + BETWEEN.len() + earlier.len() > DAY_BYTES_MAX {
+        return text.to_owned();
+    }
+    format!("{text}{BETWEEN}{earlier}")
 }
 
 fn file_name(date: Date) -> String {

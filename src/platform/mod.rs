@@ -9,6 +9,7 @@
 mod dirs;
 mod limits;
 mod names;
+mod process;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trouble;
@@ -20,6 +21,9 @@ mod windows;
 pub use dirs::{DefaultDirs, default_dirs};
 pub use limits::{WatchLimits, watch_limits};
 pub use names::NameRefused;
+pub use process::{
+    asked_to_stop, computer_name, config_candidates, control_socket, home_dir, remove_stale_socket, restrict_socket,
+};
 pub use trouble::{Trouble, trouble};
 #[cfg(unix)]
 pub use unix::{

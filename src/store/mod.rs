@@ -13,9 +13,9 @@ mod multipart;
 mod object;
 pub mod vault;
 
-pub use list::{Listed, ListedVersion, Page};
+pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
 pub use multipart::{OpenUpload, PartDone};
-pub use object::{GetBody, Head};
+pub use object::{COPY_BYTES_MAX, GetBody, Head};
 
 use crate::error::Fault;
 use crate::model::{ContentHash, ObjectMeta};

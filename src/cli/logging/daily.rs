@@ -5,7 +5,7 @@
 //! once on standard error, tried again with the next line, and the program
 //! goes on.
 
-use super::super::private;
+use crate::platform;
 use crate::error::{Fatal, chain};
 use jiff::civil::Date;
 use std::fs::File;
@@ -58,7 +58,7 @@ impl DailyFile {
     }
 
     fn with(dir: &Path, today: fn() -> Date, bytes_max: u64) -> io::Result<Self> {
-        private::create_folder(dir)?;
+        platform::create_private_dir_all(dir)?;
         let mut daily = Self {
             dir: dir.to_owned(),
             today,
@@ -75,7 +75,10 @@ impl DailyFile {
         let open = match self.open.take() {
             Some(open) if open.day == day => open,
             _ => {
-                let file = private::append(&self.dir.join(format!("{FILE_NAME}.{day}")))?;
+                let file = platform::private_options()
+                    .append(true)
+                    .create(true)
+                    .open(self.dir.join(format!("{FILE_NAME}.{day}")))?;
                 let bytes = file.metadata()?.len();
                 remove_oldest(&self.dir);
                 OpenDay { day, file, bytes }

@@ -15,7 +15,7 @@ const FIELD_BYTES_MAX: usize = 4_500;
 pub(super) const CUT: &str = "...";
 
 /// `12,345`.
-pub(super) fn number(value: u64) -> String {
+pub fn number(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.char_indices() {
@@ -28,13 +28,13 @@ pub(super) fn number(value: u64) -> String {
 }
 
 /// `1 file`, `12,345 files`.
-pub(super) fn amount(value: u64, noun: &str) -> String {
+pub fn amount(value: u64, noun: &str) -> String {
     let plural = if value == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", number(value))
 }
 
 /// `512 bytes`, `1.2 GB` (powers of 1,000, as disks are sold).
-pub(super) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if bytes < 1_000 {
         return amount(bytes, "byte");
@@ -50,7 +50,7 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// `45 seconds`, `3 hours 5 minutes`, `2 days 4 hours`.
-pub(super) fn duration(ms: u64) -> String {
+pub fn duration(ms: u64) -> String {
     let seconds = ms / 1_000;
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
     let (large, small) = match () {
@@ -68,7 +68,7 @@ pub(super) fn duration(ms: u64) -> String {
 
 /// `2026-11-23 02:30`, in the zone; with the offset when the zone has no name
 /// or shows that wall time twice.
-pub(super) fn time(at_ms: i64, zone: &TimeZone) -> String {
+pub fn time(at_ms: i64, zone: &TimeZone) -> String {
     let Ok(instant) = Timestamp::from_millisecond(at_ms) else {
         return "an unknown time".to_owned();
     };
@@ -84,7 +84,7 @@ pub(super) fn time(at_ms: i64, zone: &TimeZone) -> String {
 
 /// Text from outside on one line: control and text-direction characters are
 /// escaped, and what is longer than any real path is shortened.
-pub(super) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() || turns_text(c) {

@@ -1,0 +1,195 @@
+//! `keepwatch try`: the real daemon on a folder and the embedded vault, with
+//! nothing to set up, saying in plain words what it does.
+
+use super::args::{CommonArgs, TryArgs};
+use super::{logging, run, sample, setup, show};
+use crate::board::News;
+use crate::config::{Config, Defaults};
+use crate::daemon::{Daemon, Options};
+use crate::error::Fatal;
+use crate::platform;
+use jiff::ZonedDateTime;
+use std::path::{Path, PathBuf};
+use tokio::sync::broadcast::error::RecvError;
+
+/// Files named one by one at the start; the rest is counted.
+const NAMED_MAX: usize = 12;
+
+/// Run until asked to stop.
+pub(super) async fn run(common: &CommonArgs, args: &TryArgs) -> Result<u8, Fatal> {
+    let home = platform::default_dirs()?.data.join("try");
+    let folder = match &args.folder {
+        Some(folder) => folder.clone(),
+        None => make_sample(&home.join("office"))?,
+    };
+    let vault = args.vault.clone().unwrap_or_else(|| home.join("vault"));
+    let defaults = Defaults {
+        state_dir: home.join("state"),
+        log_dir: home.join("log"),
+        ..setup::defaults()?
+    };
+    let mut config = Config::trial(&folder, &vault, &defaults)?;
+    if let Some(level) = &common.log_level {
+        config.log.level.clone_from(level);
+    }
+    let _log = logging::init(&config.log, common.log_level.is_some(), common.quiet);
+    introduce(&config, &vault);
+    let stop = platform::asked_to_stop();
+    tokio::pin!(stop);
+    let daemon = Daemon::start(config.clone(), Options::default()).await?;
+    tokio::select! {
+        () = narrate(&daemon, &config, &vault) => {}
+        stopped = &mut stop => stopped.map_err(|e| run::signal_trouble(&e))?,
+    }
+    println!("\nStopping. The copies stay in {}", vault.display());
+    run::end(daemon).await
+}
+
+fn make_sample(dir: &Path) -> Result<PathBuf, Fatal> {
+    let written = sample::write_sample_office(dir)?;
+    if written > 0 {
+        println!("Made a small sample office to play with ({written} files).\n");
+    }
+    Ok(dir.to_owned())
+}
+
+fn introduce(config: &Config, vault: &Path) {
+    let Some(source) = config.sources.first() else {
+        return;
+    };
+    println!("Keepwatch protects    {}", source.path.display());
+    println!(
+        "Copies go to          {}",
+        vault.join(&source.bucket).display()
+    );
+    println!("                      (plain files: open that folder and look)");
+    println!("Its log is in         {}\n", config.log.dir.display());
+}
+
+/// Tell what happens until the daemon ends.
+async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
+    let ctx = daemon.context();
+    let mut news = ctx.board.listen();
+    let counts = |_: &()| ctx.index.counts(ctx.sources[0].id);
+    let mut first = FirstCopy::default();
+    let drained = async {
+        // The start scan has run once the board shows it.
+        while ctx
+            .board
+            .source(0)
+            .is_none_or(|board| board.last_scan.is_none())
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        ctx.queue.backlog_drained(0).await;
+        while ctx.unsettled() > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::pin!(drained);
+    let mut is_ready = false;
+    loop {
+        tokio::select! {
+            () = &mut drained, if !is_ready => {
+                is_ready = true;
+                first.rest();
+                ready(config, vault, counts(&()).files, counts(&()).bytes);
+            }
+            item = news.recv() => match item {
+                Ok(item) => tell(&item, &mut first, is_ready),
+                // It was busy printing: the log has the rest.
+                Err(RecvError::Lagged(missed)) => println!("  ... and {missed} more"),
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+}
+
+/// The first copies: some are named, the rest counted.
+#[derive(Default)]
+struct FirstCopy {
+    named: usize,
+    more: usize,
+}
+
+impl FirstCopy {
+    fn rest(&self) {
+        if self.more > 0 {
+            println!("  ... and {} more", self.more);
+        }
+    }
+}
+
+fn ready(config: &Config, vault: &Path, files: u64, bytes: u64) {
+    let program = std::env::args().next().unwrap_or_else(|| "keepwatch".into());
+    let name = config.sources.first().map_or("", |s| s.bucket.as_str());
+    println!(
+        "\nAll is protected: {}, {}.",
+        show::amount(files, "file"),
+        show::size(bytes)
+    );
+    println!("Change, add or delete something in the folder and watch it appear here.\n");
+    println!("To get files back, in another window (here into the folder \"restored\"):");
+    println!(
+        "  {program} restore --vault {} --source {name} --to restored",
+        quoted(vault)
+    );
+    println!("One file, or as it was at an earlier moment:");
+    println!(
+        "  {program} restore \"*.csv\" --at \"5 minutes ago\" --vault {} --source {name} --to restored",
+        quoted(vault)
+    );
+    println!("Stop with Ctrl-C.\n");
+}
+
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.contains([' ', '\'', '"', '(', ')', '&']) {
+        format!("\"{text}\"")
+    } else {
+        text
+    }
+}
+
+fn tell(news: &News, first: &mut FirstCopy, is_ready: bool) {
+    let clock = ZonedDateTime::now().strftime("%H:%M:%S").to_string();
+    match news {
+        News::Stored {
+            path,
+            size_bytes,
+            stored_bytes,
+            after_ms,
+            is_edit,
+            ..
+        } => {
+            if !is_ready && !is_edit {
+                first.named += 1;
+                if first.named > NAMED_MAX {
+                    first.more += 1;
+                    return;
+                }
+            }
+            let packed = if stored_bytes < size_bytes {
+                format!(", {} compressed", show::size(*stored_bytes))
+            } else {
+                String::new()
+            };
+            let after = if *is_edit {
+                format!(", {:.1} s after the change", *after_ms as f64 / 1000.0)
+            } else {
+                String::new()
+            };
+            println!(
+                "  {clock}  protected  {path}  ({}{packed}{after})",
+                show::size(*size_bytes)
+            );
+        }
+        News::Deleted { path, .. } => {
+            println!("  {clock}  deleted    {path}  (every earlier version is kept)");
+        }
+        News::Failed { fault, .. } => println!("  {clock}  NOT PROTECTED  {fault}"),
+        News::Outage { fault, .. } => println!("  {clock}  UPLOADS ARE ON HOLD: {fault}"),
+        News::Recovered { .. } => println!("  {clock}  uploads go on"),
+        News::Scanned { .. } | News::Watching { .. } => {}
+    }
+}
