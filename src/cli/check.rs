@@ -90,10 +90,7 @@ fn print(findings: &[Finding]) {
     let count = |verdict| findings.iter().filter(|f| f.verdict == verdict).count() as u64;
     match (count(Verdict::Bad), count(Verdict::Warning)) {
         (0, 0) => println!("All is well."),
-        (0, warnings) => println!(
-            "It works, with {}.",
-            show::amount(warnings, "warning")
-        ),
+        (0, warnings) => println!("It works, with {}.", show::amount(warnings, "warning")),
         (problems, _) => println!(
             "{}: see above. Nothing was changed.",
             show::amount(problems, "problem")

@@ -98,7 +98,11 @@ fn exit_code(results: &[Reconciled]) -> u8 {
 
 fn summary(results: &[Reconciled]) {
     for r in results {
-        println!("{}  to  {}", show::clean(&r.name), show::clean(&r.destination));
+        println!(
+            "{}  to  {}",
+            show::clean(&r.name),
+            show::clean(&r.destination)
+        );
         println!("  {} on disk", show::amount(r.files, "file"));
         if r.stored == 0 && r.deleted == 0 && r.metadata_updates == 0 {
             println!("  nothing to send: the bucket has everything");

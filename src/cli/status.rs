@@ -94,7 +94,11 @@ fn print_source(source: &SourceStatus, zone: &TimeZone) {
             show::time(scan.started_ms, zone),
             show::amount(scan.files, "file"),
             show::duration(u64::try_from(scan.took_ms).unwrap_or(0)),
-            if scan.complete() { "" } else { ", NOT COMPLETE" }
+            if scan.complete() {
+                ""
+            } else {
+                ", NOT COMPLETE"
+            }
         );
     }
     if let Some((since_ms, fault)) = &source.board.outage {

@@ -121,7 +121,9 @@ impl FirstCopy {
 }
 
 fn ready(config: &Config, vault: &Path, files: u64, bytes: u64) {
-    let program = std::env::args().next().unwrap_or_else(|| "keepwatch".into());
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "keepwatch".into());
     let name = config.sources.first().map_or("", |s| s.bucket.as_str());
     println!(
         "\nAll is protected: {}, {}.",

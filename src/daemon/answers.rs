@@ -181,7 +181,10 @@ pub(super) async fn reconcile(
 }
 
 fn activities(ctx: &Context) -> Vec<Activity> {
-    ctx.sources.iter().map(|s| ctx.index.activity(s.id)).collect()
+    ctx.sources
+        .iter()
+        .map(|s| ctx.index.activity(s.id))
+        .collect()
 }
 
 fn how_far(ctx: &Context, before: &[Activity]) -> Progress {

@@ -22,7 +22,8 @@ pub use dirs::{DefaultDirs, default_dirs};
 pub use limits::{WatchLimits, watch_limits};
 pub use names::NameRefused;
 pub use process::{
-    asked_to_stop, computer_name, config_candidates, control_socket, home_dir, remove_stale_socket, restrict_socket,
+    asked_to_stop, computer_name, config_candidates, control_socket, home_dir, remove_stale_socket,
+    restrict_socket,
 };
 pub use trouble::{Trouble, trouble};
 #[cfg(unix)]

@@ -19,7 +19,7 @@ mod versions;
 
 pub use restore::{Options, Request, restore};
 pub use retry::Stop;
-pub use selector::Selector;
+pub use selector::{Selector, typed_path};
 pub use tally::{Bounded, Event, LIST_ITEMS_MAX, Progress, Restored};
 pub use timeline::{Chosen, Name, Timeline};
 pub use versions::{FileVersion, VERSIONS_SHOWN_MAX, Versions, versions};

@@ -20,8 +20,9 @@ use tokio::task::JoinSet;
 /// server and back; eight hide it without burdening a small server.
 pub const WORKERS_DEFAULT: usize = 8;
 
-/// More workers gain nothing on any line, and each holds a buffer and a file.
-const WORKERS_MAX: usize = 64;
+/// More workers gain nothing on any line; each holds a buffer, a file and one of
+/// the process's blocking threads, which the vault needs as well.
+const WORKERS_MAX: usize = 32;
 
 /// Links and folders that are put off; at 300 bytes each, some 6 MB.
 const LATER_MAX: usize = 20_000;

@@ -113,21 +113,7 @@ impl Selector {
 impl Rule {
     fn new(text: &str) -> Result<Self, Fatal> {
         let plain = normalised(text);
-        let exact = RelPath::from_bytes(plain.as_bytes()).map_err(|refused| {
-            let hint = match refused {
-                PathRefused::Dots => "leave out `..`: paths begin at the source's folder",
-                PathRefused::Empty if text.starts_with('/') => {
-                    "write the path inside the source, like \"Customers/Miller\" or \"*.csv\""
-                }
-                PathRefused::Empty => "write one / between folders",
-                PathRefused::Nul => "write it like \"Customers/Miller\" or \"*.csv\"",
-            };
-            Fatal::usage(
-                format!("look for \"{}\"", text.escape_debug()),
-                refused.to_string(),
-                hint,
-            )
-        })?;
+        let exact = typed_path(text)?;
         let pattern_at = plain.find(PATTERN_CHARACTERS);
         let pattern = pattern_at.and_then(|_| {
             let anchored = if plain.contains('/') {
@@ -177,6 +163,36 @@ impl Rule {
             .take_while(|path| !path.is_root())
             .any(|path| pattern.is_match(platform::path_for_patterns(path.as_bytes())))
     }
+}
+
+/// A path in a source, as people type it: with `./`, a trailing `/`, or
+/// Windows' `\\`. The source itself is the root.
+///
+/// # Errors
+/// A usage error for what cannot be a path in a source.
+pub fn typed_path(text: &str) -> Result<RelPath, Fatal> {
+    if text.trim().is_empty() {
+        return Err(Fatal::usage(
+            "look for a file",
+            "its name is empty",
+            "name a file or folder, or leave it out for everything",
+        ));
+    }
+    RelPath::from_bytes(normalised(text).as_bytes()).map_err(|refused| {
+        let hint = match refused {
+            PathRefused::Dots => "leave out `..`: paths begin at the source's folder",
+            PathRefused::Empty if text.starts_with('/') => {
+                "write the path inside the source, like \"Customers/Miller\" or \"*.csv\""
+            }
+            PathRefused::Empty => "write one / between folders",
+            PathRefused::Nul => "write it like \"Customers/Miller\" or \"*.csv\"",
+        };
+        Fatal::usage(
+            format!("look for \"{}\"", text.escape_debug()),
+            refused.to_string(),
+            hint,
+        )
+    })
 }
 
 /// The text without what typing and shells add: `./`, a trailing `/`, Windows' `\`.
@@ -257,7 +273,16 @@ mod tests {
 
     #[test]
     fn what_is_no_path_in_a_source() {
-        for text in ["../x", "a/../b", "/etc/passwd", "/", "a//b", "a\0b"] {
+        for text in [
+            "../x",
+            "a/../b",
+            "/etc/passwd",
+            "/",
+            "a//b",
+            "a\0b",
+            "",
+            " ",
+        ] {
             let fatal = Selector::new(&[text]).unwrap_err();
             assert_eq!(fatal.exit_code(), 2, "{text}");
             assert!(!fatal.hint.is_empty(), "{text}");

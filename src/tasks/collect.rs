@@ -88,8 +88,13 @@ async fn release(ctx: &Arc<Context>, settle: &mut Settle) {
         }
         let seen = {
             let (ctx, due) = (Arc::clone(ctx), due.clone());
-            blocking(move || Ok(due.iter().map(|(s, p)| see(&ctx, *s, p)).collect::<Vec<_>>()))
-                .await
+            blocking(move || {
+                Ok(due
+                    .iter()
+                    .map(|(s, p)| see(&ctx, *s, p))
+                    .collect::<Vec<_>>())
+            })
+            .await
         };
         let seen = match seen {
             Ok(seen) => seen,

@@ -112,8 +112,7 @@ impl Context {
     pub fn hint(&self, hint: Hint) {
         self.settling.fetch_add(1, Ordering::Relaxed);
         if let Err(refused) = self.hints.try_send(hint) {
-            let (TrySendError::Full(hint) | TrySendError::Closed(hint)) =
-                refused;
+            let (TrySendError::Full(hint) | TrySendError::Closed(hint)) = refused;
             self.scans
                 .ask_subtree(hint.source, hint.path.parent().unwrap_or_default());
         }

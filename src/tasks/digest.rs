@@ -196,7 +196,9 @@ fn source_report(
         .flat_map(|b| b.warnings.values().cloned())
         .collect();
     if waiting > 0 {
-        warnings.push(format!("{waiting} files are still on their way to the bucket"));
+        warnings.push(format!(
+            "{waiting} files are still on their way to the bucket"
+        ));
     }
     let scan = board.as_ref().and_then(|b| b.last_scan.as_ref());
     warnings.extend(scan.iter().flat_map(|s| s.incomplete.iter().cloned()));

@@ -27,7 +27,11 @@ const SLEPT_MS: i64 = 60_000;
 /// Beat until told to stop.
 pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<bool>) {
     let policy = AlertPolicy::after(ctx.config.notify.alert_after_ms);
-    let mut alerts: Vec<OutageAlert> = ctx.sources.iter().map(|_| OutageAlert::new(policy)).collect();
+    let mut alerts: Vec<OutageAlert> = ctx
+        .sources
+        .iter()
+        .map(|_| OutageAlert::new(policy))
+        .collect();
     let mut last_ms = ctx.now_ms();
     let mut beats: u64 = 0;
     loop {

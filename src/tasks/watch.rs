@@ -298,7 +298,10 @@ mod tests {
             notify::Error::io(std::io::Error::from_raw_os_error(24)),
         ] {
             let text = watch_trouble(Path::new("/srv/office"), &error);
-            assert!(text.contains("/srv/office") && text.contains("sysctl"), "{text}");
+            assert!(
+                text.contains("/srv/office") && text.contains("sysctl"),
+                "{text}"
+            );
             assert!(!text.to_lowercase().contains("space"), "{text}");
         }
     }

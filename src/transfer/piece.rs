@@ -118,8 +118,7 @@ impl Cutter<'_> {
                 .map_err(|e| read_fault(&self.job.path, &e))?;
             self.hasher.update(&buffer);
             self.raw_bytes += buffer.len() as u64;
-            let is_end =
-                (buffer.len() as u64) < want || self.raw_bytes == self.job.limit_bytes;
+            let is_end = (buffer.len() as u64) < want || self.raw_bytes == self.job.limit_bytes;
             let end = is_end.then(|| self.end()).transpose()?;
             if !self.hand_over(buffer, permit, end) || is_end {
                 return Ok(());

@@ -134,9 +134,12 @@ fn read_all(opened: &mut Opened, path: &RelPath) -> Result<Vec<u8>, Fault> {
 fn read_large(root: &Path, path: &RelPath, mut opened: Opened) -> Result<(Content, bool), Fault> {
     let began = now();
     let size = opened.fingerprint.size_bytes;
-    let (hash, bytes) =
-        files::hash_file(&mut opened.file, Some(size), &mut vec![0; HASH_BUFFER_BYTES])
-            .map_err(|e| read_fault(path, &e))?;
+    let (hash, bytes) = files::hash_file(
+        &mut opened.file,
+        Some(size),
+        &mut vec![0; HASH_BUFFER_BYTES],
+    )
+    .map_err(|e| read_fault(path, &e))?;
     let steady = bytes == size && is_same(root, path, &opened)?;
     let fingerprint = Fingerprint {
         size_bytes: bytes,

@@ -5,8 +5,8 @@
 //! once on standard error, tried again with the next line, and the program
 //! goes on.
 
-use crate::platform;
 use crate::error::{Fatal, chain};
+use crate::platform;
 use jiff::civil::Date;
 use std::fs::File;
 use std::io::{self, Write};

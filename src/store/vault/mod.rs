@@ -11,12 +11,27 @@ impl Vault {
         unimplemented!()
     }
 }
-impl Vault { 
+impl Vault {
     #[allow(missing_docs)]
-    pub fn ensure_bucket(&self, _: &str) -> Result<(), crate::error::Fatal> { unimplemented!() }
+    pub fn ensure_bucket(&self, _: &str) -> Result<(), crate::error::Fatal> {
+        unimplemented!()
+    }
 }
 
-impl Vault { 
+impl Vault {
     #[allow(missing_docs)]
-    pub async fn serve(&self, _: std::net::TcpListener, _: (String,String), _: impl Future<Output=()>) -> Result<(), crate::error::Fatal> { unimplemented!() }
+    pub async fn serve(
+        &self,
+        _: std::net::TcpListener,
+        _: (String, String),
+        _: impl Future<Output = ()>,
+    ) -> Result<(), crate::error::Fatal> {
+        unimplemented!()
+    }
+}
+impl Vault {
+    /// True when there is a vault in this folder.
+    pub fn is_at(folder: &std::path::Path) -> bool {
+        folder.join(".keepwatch-vault").is_dir()
+    }
 }

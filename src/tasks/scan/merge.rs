@@ -97,7 +97,11 @@ impl Merge<'_> {
     /// Handle the lowest key that any side has; false at the end.
     fn step(&mut self) -> Result<bool, Fault> {
         self.skip_faults();
-        let disk_key = self.walk.peek().and_then(|e| e.as_ref().ok()).map(|e| &e.key);
+        let disk_key = self
+            .walk
+            .peek()
+            .and_then(|e| e.as_ref().ok())
+            .map(|e| &e.key);
         let index_key = match self.index.peek() {
             Some(Ok((key, _))) => Some(key),
             Some(Err(fault)) => return Err(fault.clone()),

@@ -224,7 +224,12 @@ async fn part(
     let done = blocking(move || {
         // The path itself may have been a file until now.
         let id = work.ctx.sources[source].id;
-        if work.ctx.index.get(id, &RelKey::of_file(&subtree))?.is_some() {
+        if work
+            .ctx
+            .index
+            .get(id, &RelKey::of_file(&subtree))?
+            .is_some()
+        {
             let now_ms = work.ctx.now_ms();
             work.ctx.edit(source, subtree, now_ms, false);
         }

@@ -1,9 +1,9 @@
 //! A path that is gone: mark it deleted in the bucket, forget it in the index.
 
+use crate::board::News;
 use crate::error::Fault;
 use crate::index::{ActivityDelta, Change};
 use crate::model::{Record, RelKey};
-use crate::board::News;
 use crate::queue::Item;
 use crate::store::At;
 use crate::tasks::context::{Context, blocking};

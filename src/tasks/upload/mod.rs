@@ -112,9 +112,7 @@ async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Outcome, Fault>)
 }
 
 async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) {
-    let change = ctx
-        .gates
-        .failure(item.source, &item.path, &fault, now_ms);
+    let change = ctx.gates.failure(item.source, &item.path, &fault, now_ms);
     announce(ctx, item.source, change);
     if fault.class.is_destination() && ctx.gates.outage(item.source).is_some() {
         // Not this file's trouble: it waits in the queue for the bucket.
