@@ -1,37 +1,131 @@
-//! stand-in while the vault is built
+//! The vault: an embedded, versioned S3 on a local folder.
+//!
+//! It is what Keepwatch backs up to when there is no AWS (an external disk, a
+//! NAS mount, the trial run) and what the tests run on. The newest version of
+//! each object is a plain file at its own path; history and records lie in a
+//! hidden folder beside (layout.rs has the map). It speaks S3 and nothing
+//! else: through [`Vault::http_client`] the SDK's requests end here without a
+//! socket, through [`Vault::serve`] any S3 client can use it over loopback.
+//!
+//! | file | what it is for |
+//! |---|---|
+//! | layout, record, log | names on the disk, lines, one log per key |
+//! | inner | locks, ownership, buckets, recovery |
+//! | commit, places | how a version comes and goes; which body lies where |
+//! | stage, read, multipart | bodies in, bodies out, uploads in parts |
+//! | names, list | keys in order, pages of listings |
+//! | s3, op_*, convert | the operations of S3 |
+//! | connector, chunked, server | the two ways in |
+//!
+//! It must never lose a version that was acknowledged, serve bytes that are
+//! not the ones stored, or write outside its folder.
+
+mod chunked;
+mod commit;
+mod connector;
+mod convert;
+mod disk;
+mod failure;
+mod inner;
+mod layout;
+mod list;
+mod log;
+mod multipart;
+mod names;
+mod op_bucket;
+mod op_list;
+mod op_multipart;
+mod op_read;
+mod op_write;
+mod places;
+mod read;
+mod record;
+mod s3;
+mod server;
+mod stage;
+
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod vault_tests;
+
+pub use connector::VaultConnector;
+
+use crate::error::Fatal;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-#[allow(missing_docs)]
-pub struct Vault;
-#[allow(missing_docs)]
-impl Vault {
-    pub fn open(_: &std::path::Path) -> Result<Self, crate::error::Fatal> {
-        unimplemented!()
-    }
-    pub fn http_client(&self) -> SharedHttpClient {
-        unimplemented!()
-    }
-}
-impl Vault {
-    #[allow(missing_docs)]
-    pub fn ensure_bucket(&self, _: &str) -> Result<(), crate::error::Fatal> {
-        unimplemented!()
-    }
+use disk::Disk;
+use inner::Inner;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where requests for the in-process vault seem to go. Nothing is resolved or
+/// connected; the name only has to be a valid one.
+pub const IN_PROCESS_ENDPOINT: &str = "http://vault.localhost";
+
+/// An open vault. Cheap to clone; all clones are one vault.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    inner: Arc<Inner>,
 }
 
 impl Vault {
-    #[allow(missing_docs)]
-    pub async fn serve(
-        &self,
-        _: std::net::TcpListener,
-        _: (String, String),
-        _: impl Future<Output = ()>,
-    ) -> Result<(), crate::error::Fatal> {
-        unimplemented!()
+    /// Open the vault in `folder`, making it (owner-only) when absent, and
+    /// bring to a clean state what a crash cut off. Blocks.
+    ///
+    /// Opening a folder twice in one process gives the same vault. Several
+    /// processes may read; one at a time writes, and the others are told to
+    /// come back later (503).
+    ///
+    /// # Errors
+    /// [`Fatal`] when the folder cannot be made, read or written, or holds a
+    /// vault of a newer format.
+    pub fn open(folder: &Path) -> Result<Self, Fatal> {
+        match Inner::open(folder, Disk::default()) {
+            Ok(inner) => Ok(Self { inner }),
+            Err(e) => Err(failure::fatal(
+                format!("open the vault in {}", folder.display()),
+                &e,
+            )),
+        }
     }
-}
-impl Vault {
-    /// True when there is a vault in this folder.
-    pub fn is_at(folder: &std::path::Path) -> bool {
-        folder.join(".keepwatch-vault").is_dir()
+
+    /// True when there is a vault in this folder, for whoever only reads and
+    /// must not make one by opening it. Blocks.
+    #[must_use]
+    pub fn is_at(folder: &Path) -> bool {
+        layout::Layout::new(folder).format().exists()
+    }
+
+    /// Make the bucket with versioning enabled, unless it exists. An existing
+    /// bucket is left as it is. Blocks.
+    ///
+    /// # Errors
+    /// [`Fatal`] when the name is not one that S3 takes, or the disk refuses.
+    pub fn ensure_bucket(&self, name: &str) -> Result<(), Fatal> {
+        self.inner
+            .ensure_bucket(name)
+            .map_err(|e| failure::fatal(format!("make the bucket {name} in the vault"), &e))
+    }
+
+    /// An HTTP client for aws-sdk-s3 whose requests end in this vault: no
+    /// socket, no signature check. Use it with [`IN_PROCESS_ENDPOINT`],
+    /// path-style addressing and any credentials.
+    #[must_use]
+    pub fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(self.connector())
+    }
+
+    /// What [`Vault::http_client`] is made of, for tests that put failures in between.
+    #[must_use]
+    pub fn connector(&self) -> VaultConnector {
+        VaultConnector::new(self)
+    }
+
+    /// The folder it lies in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.inner.layout.root
     }
 }

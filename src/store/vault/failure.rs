@@ -1,0 +1,79 @@
+//! How the vault says no: S3's own codes, with words for the person who reads them.
+//!
+//! Must never carry a credential, nor a path outside the vault's folder.
+
+use crate::error::Fatal;
+use s3s::{S3Error, S3ErrorCode};
+use std::io;
+use std::path::Path;
+
+/// The code for bytes that are not what was stored. Not one of S3's: no S3 has it.
+const DAMAGED: &str = "DamagedObject";
+
+/// An error of the disk, in S3's terms.
+pub(super) fn disk(operation: &str, path: &Path, error: &io::Error) -> S3Error {
+    use io::ErrorKind as Kind;
+    let place = path.display();
+    match error.kind() {
+        Kind::StorageFull | Kind::QuotaExceeded => custom(
+            "InsufficientStorage",
+            http::StatusCode::INSUFFICIENT_STORAGE,
+            format!("the disk that holds {place} is full: make room on it or use a larger one"),
+        ),
+        Kind::FileTooLarge => S3Error::with_message(
+            S3ErrorCode::EntityTooLarge,
+            format!(
+                "the disk that holds {place} cannot store a file of this size (FAT32 ends at 4 GB): format it as exFAT, NTFS or ext4"
+            ),
+        ),
+        Kind::ReadOnlyFilesystem => S3Error::with_message(
+            S3ErrorCode::InternalError,
+            format!("the disk that holds {place} is write-protected: cannot {operation} it"),
+        ),
+        _ => S3Error::with_message(
+            S3ErrorCode::InternalError,
+            format!("cannot {operation} {place}: {error}"),
+        ),
+    }
+}
+
+/// An error with a code that s3s does not know.
+pub(super) fn custom(code: &'static str, status: http::StatusCode, message: String) -> S3Error {
+    let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
+    let mut error = S3Error::with_message(code, message);
+    error.set_status_code(status);
+    error
+}
+
+/// The bytes on the disk are not those that were stored.
+pub(super) fn damaged(message: String) -> S3Error {
+    custom(DAMAGED, http::StatusCode::INTERNAL_SERVER_ERROR, message)
+}
+
+/// One of S3's own codes with a message.
+pub(super) fn refuse(code: S3ErrorCode, message: impl Into<String>) -> S3Error {
+    S3Error::with_message(code, message.into())
+}
+
+/// Another process writes to this vault.
+pub(super) fn busy(root: &Path) -> S3Error {
+    refuse(
+        S3ErrorCode::ServiceUnavailable,
+        format!(
+            "another Keepwatch process is writing to the vault {}",
+            root.display()
+        ),
+    )
+}
+
+/// A failure of one request becomes one of the whole process.
+pub(super) fn fatal(operation: String, error: &S3Error) -> Fatal {
+    let cause = error
+        .message()
+        .map_or_else(|| error.code().as_str().to_owned(), str::to_owned);
+    Fatal::new(
+        operation,
+        cause,
+        "check that the disk is attached, writable and not full",
+    )
+}

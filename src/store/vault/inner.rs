@@ -1,0 +1,356 @@
+//! What every operation of the vault shares: locks, ownership, buckets, recovery.
+//!
+//! One process at a time writes; others may read. Whoever begins to write
+//! first settles what a crash left: the slots name the keys that were being
+//! worked on. All of it blocks. Locks are taken in this order: a key's stripe,
+//! then placement; never two stripes.
+
+use super::disk::Disk;
+use super::failure;
+use super::layout::Layout;
+use super::names::NameCache;
+use super::record;
+use s3s::{S3Error, S3ErrorCode, S3Result};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+
+/// How many keys can be changed at once. Each has a slot on the disk that
+/// names the key in work, so recovery looks at this many keys, not at all.
+pub(super) const STRIPES: usize = 64;
+
+/// The version of what lies on the disk.
+const FORMAT: u32 = 1;
+
+const README: &str = "This folder belongs to Keepwatch's vault. Beside it lies, for each bucket, a folder\n\
+with the newest version of every file, readable as it is. In here are the older\n\
+versions and the records about them. Do not change or remove anything in here.\n";
+
+/// Vaults open in this process, so that opening one twice gives the same one.
+static OPEN: Mutex<Vec<(PathBuf, Weak<Inner>)>> = Mutex::new(Vec::new());
+
+/// One open vault.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) disk: Disk,
+    pub(super) layout: Layout,
+    pub(super) names: NameCache,
+    stripes: Vec<Mutex<Option<File>>>,
+    /// Held while a plain place is looked at and then taken or left.
+    placement: Mutex<()>,
+    /// Present while this process is the one that writes.
+    lock: Mutex<Option<File>>,
+    is_owner: AtomicBool,
+    /// Added to the clock; tests turn it back.
+    pub(super) clock_shift_ms: AtomicI64,
+}
+
+/// A bucket's versioning, as S3 has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Versioning {
+    Never,
+    Enabled,
+    Suspended,
+}
+
+/// What is known of a bucket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Bucket {
+    pub(super) created_ms: i64,
+    pub(super) versioning: Versioning,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Format {
+    format: u32,
+}
+
+/// What a slot says: this key is being changed; this body may be left over.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Slot {
+    pub(super) bucket: String,
+    pub(super) key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) body: Option<String>,
+}
+
+/// The right to change one key.
+#[derive(Debug)]
+pub(super) struct KeyGuard<'a> {
+    inner: &'a Inner,
+    slot: MutexGuard<'a, Option<File>>,
+    number: usize,
+}
+
+impl Inner {
+    /// Open a vault, making it when absent.
+    pub(super) fn open(folder: &Path, disk: Disk) -> S3Result<std::sync::Arc<Self>> {
+        let fail = |e: io::Error| failure::disk("create", folder, &e);
+        if !folder.is_dir() {
+            disk.make_dirs(&std::path::absolute(folder).map_err(fail)?)
+                .map_err(fail)?;
+        }
+        let root = std::fs::canonicalize(folder).map_err(fail)?;
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(_, vault)| vault.strong_count() > 0);
+        if let Some(vault) = open
+            .iter()
+            .find(|(path, _)| *path == root)
+            .and_then(|(_, vault)| vault.upgrade())
+        {
+            return Ok(vault);
+        }
+        let inner = std::sync::Arc::new(Self::new(&root, disk));
+        inner.prepare().map_err(fail)?;
+        inner.check_format()?;
+        // Settle what a crash left, then let go: a process that only reads
+        // must not keep the daemon from writing.
+        match inner.own() {
+            Ok(()) => inner.disown(),
+            Err(e) if *e.code() == S3ErrorCode::ServiceUnavailable => {}
+            Err(e) => return Err(e),
+        }
+        open.push((root, std::sync::Arc::downgrade(&inner)));
+        Ok(inner)
+    }
+
+    fn new(root: &Path, disk: Disk) -> Self {
+        Self {
+            disk,
+            layout: Layout::new(root),
+            names: NameCache::default(),
+            stripes: (0..STRIPES).map(|_| Mutex::new(None)).collect(),
+            placement: Mutex::new(()),
+            lock: Mutex::new(None),
+            is_owner: AtomicBool::new(false),
+            clock_shift_ms: AtomicI64::new(0),
+        }
+    }
+
+    /// Make what a new vault needs. The format file comes last: with it, all is there.
+    fn prepare(&self) -> io::Result<()> {
+        let layout = &self.layout;
+        if layout.format().exists() {
+            return Ok(());
+        }
+        for folder in [
+            layout.hidden.clone(),
+            layout.tmp(),
+            layout.slots(),
+            layout.set_aside(),
+            layout.buckets(),
+        ] {
+            self.disk.make_dirs(&folder)?;
+        }
+        let tmp = layout.new_tmp();
+        self.disk
+            .write_whole(&layout.readme(), &tmp, README.as_bytes())?;
+        let format = serde_json::to_vec(&Format { format: FORMAT })?;
+        self.disk.write_whole(&layout.format(), &tmp, &format)
+    }
+
+    fn check_format(&self) -> S3Result<()> {
+        let path = self.layout.format();
+        let bytes = std::fs::read(&path).map_err(|e| failure::disk("read", &path, &e))?;
+        match serde_json::from_slice::<Format>(&bytes) {
+            Ok(found) if found.format == FORMAT => Ok(()),
+            Ok(found) => Err(failure::refuse(
+                S3ErrorCode::InternalError,
+                format!(
+                    "the vault was written by a newer Keepwatch (format {}, this one knows {FORMAT})",
+                    found.format
+                ),
+            )),
+            Err(e) => Err(failure::refuse(
+                S3ErrorCode::InternalError,
+                format!("cannot read {}: {e}", path.display()),
+            )),
+        }
+    }
+
+    /// True when no other process can be writing.
+    pub(super) fn is_sole_writer(&self) -> bool {
+        self.is_owner.load(Ordering::Acquire)
+    }
+
+    /// Become the process that writes, or say why not. Called before any change.
+    pub(super) fn own(&self) -> S3Result<()> {
+        if self.is_sole_writer() {
+            return Ok(());
+        }
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_some() {
+            return Ok(());
+        }
+        let path = self.layout.lock();
+        if !self.layout.format().exists() {
+            return Err(self.absent());
+        }
+        let fail = |e: io::Error| failure::disk("lock", &path, &e);
+        let file = self.disk.open_rw(&path).map_err(fail)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Err(failure::busy(&self.layout.root)),
+            // Some network shares know no locks; the vault works there, unguarded.
+            Err(std::fs::TryLockError::Error(e)) => {
+                tracing::warn!(vault = %self.layout.root.display(), error = %e, "this disk knows no locks: let only one Keepwatch write to it");
+            }
+        }
+        self.recover()?;
+        *lock = Some(file);
+        self.is_owner.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Let other processes write.
+    fn disown(&self) {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_owner.store(false, Ordering::Release);
+        *lock = None;
+    }
+
+    /// Bring what was cut off to a clean state. Cheap: at most one key per slot.
+    fn recover(&self) -> S3Result<()> {
+        self.names.clear();
+        for number in 0..STRIPES {
+            let path = self.slot_path(number);
+            let Ok(bytes) = std::fs::read(&path) else {
+                continue;
+            };
+            let line = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
+            // A torn slot means that its work had not begun.
+            let Some((_, slot)) = record::from_line::<Slot>(line) else {
+                continue;
+            };
+            if self.find_bucket(&slot.bucket)?.is_none() {
+                continue;
+            }
+            let guard = self.guard(number);
+            self.settle_after_crash(&guard, &slot)?;
+        }
+        let tmp = self.layout.tmp();
+        let fail = |e: io::Error| failure::disk("tidy", &tmp, &e);
+        for entry in std::fs::read_dir(&tmp).map_err(fail)? {
+            let path = entry.map_err(fail)?.path();
+            if path.is_dir() {
+                self.disk.remove_tree(&path).map_err(fail)?;
+            } else {
+                self.disk.remove(&path).map_err(fail)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn slot_path(&self, number: usize) -> PathBuf {
+        self.layout.slots().join(format!("{number:02}"))
+    }
+
+    fn guard(&self, number: usize) -> KeyGuard<'_> {
+        KeyGuard {
+            inner: self,
+            slot: self.stripes[number % STRIPES]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+            number,
+        }
+    }
+
+    /// Wait for the right to change `key` (or an upload, by its id).
+    pub(super) fn lock_key(&self, bucket: &str, key: &str) -> KeyGuard<'_> {
+        let mut hasher = DefaultHasher::new();
+        (bucket, key).hash(&mut hasher);
+        self.guard(usize::try_from(hasher.finish() % STRIPES as u64).unwrap_or(0))
+    }
+
+    /// Held while plain places change, so that none is taken twice.
+    pub(super) fn lock_placement(&self) -> MutexGuard<'_, ()> {
+        self.placement
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn find_bucket(&self, bucket: &str) -> S3Result<Option<Bucket>> {
+        // Names come checked from the HTTP side; a copy source does too.
+        if !s3s::path::check_bucket_name(bucket) {
+            return Ok(None);
+        }
+        let path = self.layout.bucket_record(bucket);
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+                failure::refuse(
+                    S3ErrorCode::InternalError,
+                    format!("cannot read {}: {e}", path.display()),
+                )
+            }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                if self.layout.format().exists() {
+                    Ok(None)
+                } else {
+                    Err(self.absent())
+                }
+            }
+            Err(e) => Err(failure::disk("read", &path, &e)),
+        }
+    }
+
+    pub(super) fn bucket(&self, bucket: &str) -> S3Result<Bucket> {
+        self.find_bucket(bucket)?.ok_or_else(|| {
+            failure::refuse(
+                S3ErrorCode::NoSuchBucket,
+                format!("the vault has no bucket {bucket}"),
+            )
+        })
+    }
+
+    pub(super) fn write_bucket(&self, bucket: &str, record: &Bucket) -> S3Result<()> {
+        let path = self.layout.bucket_record(bucket);
+        let bytes =
+            serde_json::to_vec(record).map_err(|e| failure::disk("write", &path, &e.into()))?;
+        self.disk
+            .write_whole(&path, &self.layout.new_tmp(), &bytes)
+            .map_err(|e| failure::disk("write", &path, &e))
+    }
+
+    /// The vault was there when it was opened and is not now.
+    fn absent(&self) -> S3Error {
+        failure::refuse(
+            S3ErrorCode::ServiceUnavailable,
+            format!(
+                "the vault {} is not there: is its disk attached?",
+                self.layout.root.display()
+            ),
+        )
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
+        now.saturating_add(self.clock_shift_ms.load(Ordering::Relaxed))
+    }
+}
+
+impl KeyGuard<'_> {
+    /// Note on the disk, durably, what is about to be worked on.
+    pub(super) fn note(&mut self, slot: &Slot) -> S3Result<()> {
+        let path = self.inner.slot_path(self.number);
+        let fail = |e: io::Error| failure::disk("write", &path, &e);
+        let line = record::to_line(slot).map_err(fail)?;
+        if self.slot.is_none() {
+            *self.slot = Some(self.inner.disk.open_rw(&path).map_err(fail)?);
+        }
+        if let Some(file) = self.slot.as_ref() {
+            self.inner
+                .disk
+                .write_at(file, 0, &line)
+                .and_then(|()| self.inner.disk.sync(file))
+                .map_err(fail)?;
+        }
+        Ok(())
+    }
+}

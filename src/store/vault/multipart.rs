@@ -1,0 +1,409 @@
+//! Multipart uploads under way: their parts on the disk, and how they become one object.
+//!
+//! An upload is a folder with what was said at its start, a log of its parts
+//! and a file for each. Completing copies the parts into one body, checking
+//! each against its MD5 on the way, and stores that like any other. A part
+//! that was uploaded twice counts as it was last. Must never touch an object.
+
+use super::disk;
+use super::failure;
+use super::inner::Inner;
+use super::layout;
+use super::record::{self, Header, Object, Sums, Version};
+use super::stage::{Algorithm, Staged, Stager, Wanted};
+use super::{commit::Demand, places::CHECK_BUFFER_BYTES};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use md5::{Digest, Md5};
+use s3s::{S3Error, S3ErrorCode, S3Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// S3's smallest part, the last one excepted.
+const PART_BYTES_MIN: u64 = 5 << 20;
+
+/// S3's largest part number.
+pub(super) const PART_NUMBER_MAX: i32 = 10_000;
+
+/// What was said when the upload began.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Upload {
+    #[serde(skip)]
+    pub(super) id: String,
+    pub(super) key: String,
+    pub(super) initiated_ms: i64,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<Header, String>,
+    #[serde(default)]
+    pub(super) metadata: BTreeMap<String, String>,
+    /// The checksum's name, e.g. `CRC32`.
+    #[serde(default)]
+    pub(super) checksum: Option<String>,
+    /// True when the object's checksum is of its bytes, not of the parts' checksums.
+    #[serde(default)]
+    pub(super) is_full_checksum: bool,
+}
+
+/// One part on the disk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Part {
+    pub(super) number: i32,
+    pub(super) body: String,
+    pub(super) size: u64,
+    /// In hex; it is the part's ETag.
+    pub(super) md5: String,
+    pub(super) modified_ms: i64,
+    #[serde(default)]
+    pub(super) sums: Sums,
+}
+
+/// A part as the completion names it.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub(super) number: i32,
+    pub(super) etag: String,
+    pub(super) sums: Sums,
+}
+
+impl Upload {
+    pub(super) fn algorithm(&self) -> Option<Algorithm> {
+        self.checksum.as_deref().and_then(Algorithm::parse)
+    }
+}
+
+pub(super) fn no_such_upload(id: &str) -> S3Error {
+    failure::refuse(
+        S3ErrorCode::NoSuchUpload,
+        format!("there is no upload {id}: it was completed or aborted, or never begun"),
+    )
+}
+
+impl Inner {
+    /// An upload's folder. Ids that we did not make are no path.
+    fn upload_folder(&self, bucket: &str, id: &str) -> S3Result<PathBuf> {
+        let is_ours = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if !is_ours {
+            return Err(no_such_upload(id));
+        }
+        Ok(self.layout.uploads(bucket).join(id))
+    }
+
+    /// Begin an upload.
+    pub(super) fn begin_upload(&self, bucket: &str, upload: &Upload) -> S3Result<String> {
+        self.own()?;
+        self.bucket(bucket)?;
+        let id = layout::random_id();
+        let folder = self.upload_folder(bucket, &id)?;
+        let begin = || -> io::Result<()> {
+            let bytes = serde_json::to_vec(upload)?;
+            self.disk.make_dirs(&folder)?;
+            self.disk
+                .write_whole(&folder.join("upload.json"), &self.layout.new_tmp(), &bytes)
+        };
+        begin().map_err(|e| failure::disk("write", &folder, &e))?;
+        Ok(id)
+    }
+
+    /// An upload under way; its key must be the one that was begun with.
+    pub(super) fn upload(&self, bucket: &str, key: &str, id: &str) -> S3Result<Upload> {
+        self.bucket(bucket)?;
+        let folder = self.upload_folder(bucket, id)?;
+        read_upload(&folder, id)
+            .map_err(|e| failure::disk("read", &folder, &e))?
+            .filter(|upload| upload.key == key)
+            .ok_or_else(|| no_such_upload(id))
+    }
+
+    /// All uploads of a bucket, by key, then in the order they began.
+    pub(super) fn uploads(&self, bucket: &str) -> S3Result<Vec<Upload>> {
+        self.bucket(bucket)?;
+        let root = self.layout.uploads(bucket);
+        let read = || -> io::Result<Vec<Upload>> {
+            let entries = match std::fs::read_dir(&root) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                other => other?,
+            };
+            let mut all = Vec::new();
+            for entry in entries {
+                let entry = entry?;
+                let id = entry.file_name().to_string_lossy().into_owned();
+                all.extend(read_upload(&entry.path(), &id)?);
+            }
+            all.sort_by(|a, b| {
+                (&a.key, a.initiated_ms, &a.id).cmp(&(&b.key, b.initiated_ms, &b.id))
+            });
+            Ok(all)
+        };
+        read().map_err(|e| failure::disk("list", &root, &e))
+    }
+
+    /// Keep a staged body as a part.
+    pub(super) fn put_part(
+        &self,
+        bucket: &str,
+        upload: &Upload,
+        number: i32,
+        staged: Staged,
+        sums: Sums,
+    ) -> S3Result<Part> {
+        let folder = self.upload_folder(bucket, &upload.id)?;
+        let part = Part {
+            number,
+            body: staged.body.clone(),
+            size: staged.size,
+            md5: staged.md5.clone(),
+            modified_ms: self.now_ms(),
+            sums,
+        };
+        let keep = || -> io::Result<()> {
+            let line = record::to_line(&part)?;
+            self.disk
+                .rename(&staged.path, &folder.join(format!("p-{}", part.body)))?;
+            self.disk.sync_dir(&folder)?;
+            let _guard = self.lock_key(bucket, &upload.id);
+            append_line(self, &folder.join("parts.log"), &line)
+        };
+        keep().map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => no_such_upload(&upload.id),
+            _ => failure::disk("write", &folder, &e),
+        })?;
+        staged.forget();
+        Ok(part)
+    }
+
+    /// The parts that have come, by number.
+    pub(super) fn parts(&self, bucket: &str, id: &str) -> S3Result<BTreeMap<i32, Part>> {
+        let path = self.upload_folder(bucket, id)?.join("parts.log");
+        let bytes = match std::fs::read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            other => other.map_err(|e| failure::disk("read", &path, &e))?,
+        };
+        Ok(bytes
+            .split(|&b| b == b'\n')
+            .filter_map(record::from_line::<Part>)
+            .map(|(_, part)| (part.number, part))
+            .collect())
+    }
+
+    /// Forget an upload and its parts.
+    pub(super) fn end_upload(&self, bucket: &str, id: &str) -> S3Result<()> {
+        self.own()?;
+        let folder = self.upload_folder(bucket, id)?;
+        // Out of sight in one step; what a crash leaves in `tmp` goes at the next start.
+        let tmp = self.layout.new_tmp();
+        match self.disk.rename(&folder, &tmp) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(no_such_upload(id)),
+            other => other
+                .and_then(|()| self.disk.remove_tree(&tmp))
+                .map_err(|e| failure::disk("remove", &folder, &e))?,
+        }
+        Ok(())
+    }
+
+    /// Make the object of its parts.
+    pub(super) fn complete_upload(
+        self: &Arc<Self>,
+        bucket: &str,
+        upload: &Upload,
+        named: &[Named],
+        wanted: &Wanted,
+        demand: &Demand,
+    ) -> S3Result<Version> {
+        let parts = choose(&self.parts(bucket, &upload.id)?, named)?;
+        let (staged, full) = self.assemble(bucket, upload, &parts, wanted)?;
+        let digests: Vec<u8> = parts
+            .iter()
+            .filter_map(|part| hex::decode(&part.md5).ok())
+            .flatten()
+            .collect();
+        let object = Object {
+            etag: format!("{}-{}", hex::encode(Md5::digest(&digests)), parts.len()),
+            sums: object_sums(upload, &parts, full)?,
+            headers: upload.headers.clone(),
+            metadata: upload.metadata.clone(),
+            parts: record::runs(parts.iter().map(|part| part.size)),
+            upload: Some(upload.id.clone()),
+            ..Object::default()
+        };
+        let version = self.put(bucket, &upload.key, staged, object, demand)?;
+        if let Err(e) = self.end_upload(bucket, &upload.id) {
+            tracing::warn!(bucket, key = upload.key, error = %e, "an upload is complete, but its parts could not be removed");
+        }
+        Ok(version)
+    }
+
+    /// Copy the parts into one body, checking each.
+    fn assemble(
+        self: &Arc<Self>,
+        bucket: &str,
+        upload: &Upload,
+        parts: &[Part],
+        wanted: &Wanted,
+    ) -> S3Result<(Staged, Sums)> {
+        let folder = self.upload_folder(bucket, &upload.id)?;
+        let mut wanted = wanted.clone();
+        if upload.is_full_checksum {
+            wanted.algorithms.extend(upload.algorithm());
+        }
+        let mut stager = Stager::new(self, &wanted)?;
+        for part in parts {
+            let path = folder.join(format!("p-{}", part.body));
+            let mut file = File::open(&path).map_err(|e| match e.kind() {
+                io::ErrorKind::NotFound => no_such_upload(&upload.id),
+                _ => failure::disk("read", &path, &e),
+            })?;
+            if pour(&mut file, &path, part.size, &mut stager)? != part.md5 {
+                return Err(failure::damaged(format!(
+                    "part {} in {} is not what was uploaded: upload it again",
+                    part.number,
+                    path.display()
+                )));
+            }
+        }
+        let (staged, sums) = stager.finish()?;
+        wanted.check(&staged, &sums)?;
+        Ok((staged, sums))
+    }
+}
+
+/// Copy `size` bytes from where `file` stands, and say their MD5 in hex.
+pub(super) fn pour(
+    file: &mut File,
+    path: &Path,
+    size: u64,
+    stager: &mut Stager,
+) -> S3Result<String> {
+    let mut md5 = Md5::new();
+    let mut buffer = vec![0; CHECK_BUFFER_BYTES];
+    let mut left = size;
+    while left > 0 {
+        let room = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let n = file
+            .read(&mut buffer[..room])
+            .map_err(|e| failure::disk("read", path, &e))?;
+        if n == 0 {
+            break;
+        }
+        md5.update(&buffer[..n]);
+        stager.write(&buffer[..n])?;
+        left -= n as u64;
+    }
+    Ok(hex::encode(md5.finalize()))
+}
+
+fn append_line(vault: &Inner, path: &Path, line: &[u8]) -> io::Result<()> {
+    let file = vault.disk.open_rw(path)?;
+    let len = file.metadata()?.len();
+    let is_torn = len > 0 && disk::read_at(&file, len - 1, 1)? != b"\n";
+    let mut bytes = if is_torn { vec![b'\n'] } else { Vec::new() };
+    bytes.extend_from_slice(line);
+    vault.disk.write_at(&file, len, &bytes)?;
+    vault.disk.sync(&file)
+}
+
+fn read_upload(folder: &Path, id: &str) -> io::Result<Option<Upload>> {
+    match std::fs::read(folder.join("upload.json")) {
+        Ok(bytes) => {
+            let upload: Upload = serde_json::from_slice(&bytes)?;
+            Ok(Some(Upload {
+                id: id.to_owned(),
+                ..upload
+            }))
+        }
+        // Begun and cut off before it was told to anybody, or just ended.
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// The parts that the completion names, in order, if they are all there.
+fn choose(parts: &BTreeMap<i32, Part>, named: &[Named]) -> S3Result<Vec<Part>> {
+    if named.is_empty() {
+        return Err(failure::refuse(
+            S3ErrorCode::MalformedXML,
+            "the completion names no parts",
+        ));
+    }
+    if !named.windows(2).all(|pair| pair[0].number < pair[1].number) {
+        return Err(failure::refuse(
+            S3ErrorCode::InvalidPartOrder,
+            "the parts are not named in rising order",
+        ));
+    }
+    let mut chosen = Vec::with_capacity(named.len());
+    for name in named {
+        let part = parts.get(&name.number).filter(|part| {
+            part.md5 == name.etag
+                && Algorithm::ALL
+                    .into_iter()
+                    .all(|a| a.of(&name.sums).is_none() || a.of(&name.sums) == a.of(&part.sums))
+        });
+        let Some(part) = part else {
+            return Err(failure::refuse(
+                S3ErrorCode::InvalidPart,
+                format!(
+                    "part {} was not uploaded, or with another ETag or checksum",
+                    name.number
+                ),
+            ));
+        };
+        chosen.push(part.clone());
+    }
+    let others = &chosen[..chosen.len() - 1];
+    if let Some(small) = others.iter().find(|part| part.size < PART_BYTES_MIN) {
+        return Err(failure::refuse(
+            S3ErrorCode::EntityTooSmall,
+            format!(
+                "part {} has {} bytes; all but the last need {PART_BYTES_MIN}",
+                small.number, small.size
+            ),
+        ));
+    }
+    Ok(chosen)
+}
+
+/// The object's checksum, of its bytes or of its parts' checksums.
+fn object_sums(upload: &Upload, parts: &[Part], full: Sums) -> S3Result<Sums> {
+    let Some(algorithm) = upload.algorithm() else {
+        return Ok(Sums::default());
+    };
+    let mut sums = Sums::default();
+    if upload.is_full_checksum {
+        *algorithm.slot(&mut sums) = algorithm.of(&full).cloned();
+        return Ok(sums);
+    }
+    let mut hasher = Wanted {
+        algorithms: vec![algorithm],
+        ..Wanted::default()
+    }
+    .hasher();
+    for part in parts {
+        let raw = algorithm
+            .of(&part.sums)
+            .and_then(|value| BASE64.decode(value).ok());
+        let Some(raw) = raw else {
+            return Err(failure::refuse(
+                S3ErrorCode::InvalidPart,
+                format!("part {} has no {}", part.number, algorithm.name()),
+            ));
+        };
+        hasher.update(&raw);
+    }
+    let of_sums = super::stage::sums_of(hasher.finalize());
+    *algorithm.slot(&mut sums) = algorithm
+        .of(&of_sums)
+        .map(|value| format!("{value}-{}", parts.len()));
+    sums.is_composite = true;
+    Ok(sums)
+}

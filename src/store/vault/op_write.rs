@@ -1,0 +1,317 @@
+//! PUT, copy and delete of objects.
+
+use super::Vault;
+use super::commit::Demand;
+use super::convert::{self, get_sums, kept_headers, own_metadata, set_sums, sum_type, timestamp};
+use super::failure;
+use super::inner::{Inner, Versioning};
+use super::multipart::pour;
+use super::op_read::Conditions;
+use super::record::{Object, Version};
+use super::stage::{Algorithm, Stager, Wanted, blocking, drain, receive};
+use s3s::dto::*;
+use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+use std::fs::File;
+use std::sync::Arc;
+
+/// What a copy takes its bytes from.
+pub(super) struct Source {
+    pub(super) version: Version,
+    pub(super) object: Object,
+    pub(super) file: File,
+    /// The version header of the answer.
+    pub(super) shown_id: Option<String>,
+}
+
+/// The length a body was announced with. An empty body may come unannounced.
+pub(super) fn announced(length: Option<i64>, body: Option<&StreamingBlob>) -> Option<i64> {
+    use s3s::stream::ByteStream as _;
+    length.or_else(|| match body.map(|body| body.remaining_length().exact()) {
+        None | Some(Some(0)) => Some(0),
+        _ => None,
+    })
+}
+
+/// Open what `x-amz-copy-source` names.
+pub(super) fn open_source(
+    inner: &Inner,
+    source: &CopySource,
+    conditions: &Conditions,
+) -> S3Result<Source> {
+    let CopySource::Bucket {
+        bucket,
+        key,
+        version_id,
+    } = source
+    else {
+        return Err(failure::refuse(
+            S3ErrorCode::NotImplemented,
+            "the vault has no access points",
+        ));
+    };
+    let opened = inner.open_version(bucket, key, version_id.as_deref());
+    let (version, object, file) = opened.map_err(|mut e| {
+        if *e.code() == S3ErrorCode::MethodNotAllowed {
+            e = failure::refuse(
+                S3ErrorCode::InvalidRequest,
+                "the source of a copy may not be a delete marker",
+            );
+        }
+        e
+    })?;
+    // For a copy "not modified" is a failed precondition too.
+    conditions.check(&version, &object).map_err(|mut e| {
+        if *e.code() == S3ErrorCode::NotModified {
+            e = super::commit::precondition_failed("the copy");
+        }
+        e
+    })?;
+    Ok(Source {
+        shown_id: super::op_read::shown_id(inner, bucket, &version)?,
+        version,
+        object,
+        file,
+    })
+}
+
+/// The conditions of a copy.
+macro_rules! source_conditions {
+    ($input:expr) => {
+        $crate::store::vault::op_read::Conditions {
+            if_match: $input.copy_source_if_match.clone(),
+            if_none_match: $input.copy_source_if_none_match.clone(),
+            if_modified_since: $input.copy_source_if_modified_since.clone(),
+            if_unmodified_since: $input.copy_source_if_unmodified_since.clone(),
+        }
+    };
+}
+pub(super) use source_conditions;
+
+impl Vault {
+    pub(super) async fn op_put_object(
+        &self,
+        mut request: S3Request<PutObjectInput>,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
+        let body = request.input.body.take();
+        let demand = Demand {
+            if_match: request.input.if_match.clone(),
+            if_none_match: request.input.if_none_match.clone(),
+        };
+        // Refuse before the body is through what can be refused before.
+        let inner = self.inner.clone();
+        let (bucket, key) = (request.input.bucket.clone(), request.input.key.clone());
+        let early = demand.clone();
+        let checked = blocking(move || inner.check_early(&bucket, &key, &early)).await;
+        let metadata = own_metadata(request.input.metadata.as_ref());
+        let (state, metadata) = match (checked, metadata) {
+            (Ok(state), Ok(metadata)) => (state, metadata),
+            (Err(e), _) | (_, Err(e)) => {
+                drain(body).await;
+                return Err(e);
+            }
+        };
+        let length = announced(request.input.content_length, body.as_ref());
+        let given = get_sums!(request.input);
+        let md5 = request.input.content_md5.clone();
+        let wanted = convert::wanted(&request, given, md5, length);
+        let trailers = convert::trailers(&request);
+        let (staged, sums) = receive(&self.inner, body, wanted, trailers).await?;
+        let input = request.input;
+        let object = Object {
+            etag: staged.md5.clone(),
+            sums: sums.clone(),
+            headers: kept_headers!(input),
+            metadata,
+            ..Object::default()
+        };
+        let etag = object.etag.clone();
+        let inner = self.inner.clone();
+        let version =
+            blocking(move || inner.put(&input.bucket, &input.key, staged, object, &demand)).await?;
+        let mut output = PutObjectOutput {
+            e_tag: Some(ETag::Strong(etag)),
+            checksum_type: sum_type(&sums),
+            version_id: (state != Versioning::Never).then_some(version.id),
+            ..Default::default()
+        };
+        set_sums!(output, sums);
+        Ok(S3Response::new(output))
+    }
+
+    pub(super) async fn op_copy_object(
+        &self,
+        request: S3Request<CopyObjectInput>,
+    ) -> S3Result<S3Response<CopyObjectOutput>> {
+        let inner = self.inner.clone();
+        let output = blocking(move || copy(&inner, &request.input)).await?;
+        Ok(S3Response::new(output))
+    }
+
+    pub(super) async fn op_delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        let inner = self.inner.clone();
+        let input = request.input;
+        let demand = Demand {
+            if_match: input.if_match.clone(),
+            if_none_match: None,
+        };
+        let removed = blocking(move || {
+            let (bucket, key) = (&input.bucket, &input.key);
+            match &input.version_id {
+                Some(id) => inner.remove_version(bucket, key, id),
+                None => inner.delete(bucket, key, &demand),
+            }
+        })
+        .await?;
+        Ok(S3Response::new(DeleteObjectOutput {
+            delete_marker: removed.is_marker.then_some(true),
+            version_id: removed.id,
+            ..Default::default()
+        }))
+    }
+
+    pub(super) async fn op_delete_objects(
+        &self,
+        request: S3Request<DeleteObjectsInput>,
+    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        let inner = self.inner.clone();
+        let output = blocking(move || delete_many(&inner, request.input)).await?;
+        Ok(S3Response::new(output))
+    }
+}
+
+impl Inner {
+    /// What can be said against a PUT before its body has come. The demand is
+    /// checked again, under the lock, when it has.
+    fn check_early(&self, bucket: &str, key: &str, demand: &Demand) -> S3Result<Versioning> {
+        let state = self.bucket(bucket)?;
+        if demand.if_match.is_some() || demand.if_none_match.is_some() {
+            let newest = self.newest(bucket, key)?;
+            demand.check(newest.as_ref().and_then(|version| version.object.as_ref()))?;
+        }
+        Ok(state.versioning)
+    }
+}
+
+fn copy(inner: &Arc<Inner>, input: &CopyObjectInput) -> S3Result<CopyObjectOutput> {
+    let state = inner.bucket(&input.bucket)?;
+    let directive = input.metadata_directive.as_ref();
+    let is_replaced = directive.is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
+    if let CopySource::Bucket {
+        bucket,
+        key,
+        version_id: None,
+    } = &input.copy_source
+        && !is_replaced
+        && input.storage_class.is_none()
+        && **bucket == *input.bucket
+        && **key == *input.key
+    {
+        return Err(failure::refuse(
+            S3ErrorCode::InvalidRequest,
+            "an object can be copied onto itself only to replace its metadata",
+        ));
+    }
+    let source = open_source(inner, &input.copy_source, &source_conditions!(input))?;
+    let algorithm = input
+        .checksum_algorithm
+        .as_ref()
+        .and_then(|name| Algorithm::parse(name.as_str()));
+    let wanted = Wanted {
+        algorithms: algorithm.into_iter().collect(),
+        ..Wanted::default()
+    };
+    let mut stager = Stager::new(inner, &wanted)?;
+    let mut file = source.file;
+    let size = source.object.size;
+    let md5 = pour(&mut file, &inner.layout.root, size, &mut stager)?;
+    if stager.len() != size || md5 != source.object.md5 {
+        return Err(failure::damaged(
+            "the source's file is not what was stored: copy another version".to_owned(),
+        ));
+    }
+    let (staged, computed) = stager.finish()?;
+    let (headers, metadata) = if is_replaced {
+        (kept_headers!(input), own_metadata(input.metadata.as_ref())?)
+    } else {
+        (source.object.headers, source.object.metadata)
+    };
+    let carried = source.object.sums;
+    let object = Object {
+        etag: staged.md5.clone(),
+        sums: match algorithm {
+            Some(_) => computed,
+            None if carried.is_composite => Default::default(),
+            None => carried,
+        },
+        headers,
+        metadata,
+        ..Object::default()
+    };
+    let (etag, sums) = (object.etag.clone(), object.sums.clone());
+    let version = inner.put(
+        &input.bucket,
+        &input.key,
+        staged,
+        object,
+        &Demand::default(),
+    )?;
+    let mut result = CopyObjectResult {
+        e_tag: Some(ETag::Strong(etag)),
+        last_modified: Some(timestamp(version.modified_ms)),
+        checksum_type: sum_type(&sums),
+        ..Default::default()
+    };
+    set_sums!(result, sums);
+    Ok(CopyObjectOutput {
+        copy_object_result: Some(result),
+        copy_source_version_id: source.shown_id,
+        version_id: (state.versioning != Versioning::Never).then_some(version.id),
+        ..Default::default()
+    })
+}
+
+/// S3 takes at most this many keys in one request.
+const DELETE_KEYS_MAX: usize = 1000;
+
+fn delete_many(inner: &Inner, input: DeleteObjectsInput) -> S3Result<DeleteObjectsOutput> {
+    inner.bucket(&input.bucket)?;
+    if input.delete.objects.len() > DELETE_KEYS_MAX {
+        return Err(failure::refuse(
+            S3ErrorCode::MalformedXML,
+            format!("at most {DELETE_KEYS_MAX} objects can be deleted at once"),
+        ));
+    }
+    let is_quiet = input.delete.quiet.unwrap_or(false);
+    let mut deleted = Vec::new();
+    let mut errors = Vec::new();
+    for object in input.delete.objects {
+        let key = &object.key;
+        let done = match &object.version_id {
+            Some(id) => inner.remove_version(&input.bucket, key, id),
+            None => inner.delete(&input.bucket, key, &Demand::default()),
+        };
+        match done {
+            Ok(_) if is_quiet => {}
+            Ok(removed) => deleted.push(DeletedObject {
+                delete_marker: removed.is_marker.then_some(true),
+                delete_marker_version_id: removed.id.filter(|_| removed.is_marker),
+                key: Some(object.key),
+                version_id: object.version_id,
+            }),
+            Err(e) => errors.push(Error {
+                code: Some(e.code().as_str().to_owned()),
+                message: e.message().map(str::to_owned),
+                key: Some(object.key),
+                version_id: object.version_id,
+            }),
+        }
+    }
+    Ok(DeleteObjectsOutput {
+        deleted: Some(deleted),
+        errors: (!errors.is_empty()).then_some(errors),
+        ..Default::default()
+    })
+}

@@ -1,0 +1,304 @@
+//! Which body lies where: the newest version at its plain place, the others hidden.
+//!
+//! A body is in the hidden tree or, if it is not there, at the key's plain
+//! place: nothing is recorded about it, so nothing can be recorded wrongly and
+//! a crash between two renames leaves nothing to undo. [`Inner::settle`] brings
+//! a key to the state it should have, from whatever state it is in. It never
+//! overwrites a file: what is in the way is hidden, set aside, or left alone.
+
+use super::disk;
+use super::failure;
+use super::inner::{Inner, KeyGuard, Slot};
+use super::layout;
+use super::log::{Found, Log};
+use super::record::Object;
+use md5::{Digest, Md5};
+use s3s::S3Result;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// How many versions back the owner of a plain file is looked for. Only the
+/// newest two can own it, unless promoting failed before.
+const OWNER_SEARCH_MAX: usize = 64;
+
+/// Longer names are not kept when a file is set aside: the id must fit too.
+const ASIDE_NAME_BYTES_MAX: usize = 200;
+
+/// Buffer for reading a body to check it.
+pub(super) const CHECK_BUFFER_BYTES: usize = 256 * 1024;
+
+/// How a file compares with what the log says of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Match {
+    /// Size and time are as they were left.
+    Exact,
+    /// The size is right, the time is not: only the content can tell.
+    Unsure,
+    Other,
+}
+
+/// Compare without reading.
+pub(super) fn compare(meta: &std::fs::Metadata, object: &Object) -> Match {
+    let (size, mtime_ns) = disk::size_and_mtime(meta);
+    match (
+        meta.is_file() && size == object.size,
+        mtime_ns == object.mtime_ns,
+    ) {
+        (true, true) => Match::Exact,
+        (true, false) => Match::Unsure,
+        (false, _) => Match::Other,
+    }
+}
+
+/// The MD5 of a whole file, in hex.
+pub(super) fn md5_of(file: &mut File) -> io::Result<String> {
+    let mut hasher = Md5::new();
+    let mut buffer = vec![0; CHECK_BUFFER_BYTES];
+    loop {
+        let n = file.read(&mut buffer)?;
+        if n == 0 {
+            return Ok(hex::encode(hasher.finalize()));
+        }
+        hasher.update(&buffer[..n]);
+    }
+}
+
+impl Inner {
+    /// Is the file at `path` this body? Reads it when its time is off (a vault
+    /// copied to another disk), and then puts the time right.
+    pub(super) fn is_body(&self, path: &Path, object: &Object) -> io::Result<bool> {
+        let meta = match std::fs::symlink_metadata(path) {
+            Ok(meta) => meta,
+            Err(_) => return Ok(false),
+        };
+        match compare(&meta, object) {
+            Match::Exact => Ok(true),
+            Match::Other => Ok(false),
+            Match::Unsure => {
+                let mut file = File::open(path)?;
+                let is_same = md5_of(&mut file)? == object.md5;
+                if is_same && self.is_sole_writer() {
+                    // Best effort: without it the file is only read again next time.
+                    if let Ok(file) = File::options().write(true).open(path) {
+                        let _ = file.set_modified(disk::from_nanos(object.mtime_ns));
+                    }
+                }
+                Ok(is_same)
+            }
+        }
+    }
+
+    /// Bring a key's files to where they should be.
+    pub(super) fn settle(&self, _guard: &KeyGuard<'_>, bucket: &str, key: &str) -> S3Result<()> {
+        let log_path = self.layout.log(bucket, key);
+        let fail = |e: io::Error| failure::disk("put in order", &log_path, &e);
+        let log = Log::open(&log_path).map_err(fail)?;
+        let newest = match &log {
+            Some(log) => log.newest().map_err(fail)?,
+            None => None,
+        };
+        let Some(plain) = self.layout.plain(bucket, key) else {
+            return Ok(());
+        };
+        let fail = |e: io::Error| failure::disk("put in order", &plain, &e);
+        let newest = newest.and_then(|found| found.version.object);
+        if let Some(log) = &log {
+            self.clear_plain(bucket, key, log, newest.as_ref(), &plain)
+                .map_err(fail)?;
+        }
+        match newest {
+            Some(object) => self.promote(bucket, &object, &plain),
+            None => self.prune_plain(bucket, &plain),
+        }
+        Ok(())
+    }
+
+    /// Take away from the plain place what should not be there.
+    fn clear_plain(
+        &self,
+        bucket: &str,
+        key: &str,
+        log: &Log,
+        newest: Option<&Object>,
+        plain: &Path,
+    ) -> io::Result<()> {
+        match std::fs::symlink_metadata(plain) {
+            Ok(meta) if !meta.is_dir() => {}
+            _ => return Ok(()),
+        }
+        // A body that is nowhere else should be at the plain place: whether it
+        // is, or was changed there, a file with our name there is ours.
+        let mut is_claimed = false;
+        for found in log.back_from(None)?.take(OWNER_SEARCH_MAX) {
+            let Found {
+                is_live, version, ..
+            } = found?;
+            let Some(object) = version.object else {
+                continue;
+            };
+            let hidden = self.layout.body(bucket, &object.body);
+            if hidden.exists() {
+                continue;
+            }
+            if self.is_body(plain, &object)? {
+                let is_newest = newest.is_some_and(|newest| newest.body == object.body);
+                return match (is_newest, is_live) {
+                    (true, _) => Ok(()),
+                    (false, true) => self.move_out(plain, &hidden),
+                    (false, false) => self.drop_plain(plain),
+                };
+            }
+            is_claimed |= is_live;
+        }
+        let is_newest_lost =
+            newest.is_some_and(|newest| !self.layout.body(bucket, &newest.body).exists());
+        if is_claimed && !is_newest_lost && has_exact_name(plain) {
+            let aside = self.layout.set_aside().join(aside_name(key));
+            tracing::warn!(file = %plain.display(), kept_as = %aside.display(), "a file in the vault was changed by hand; it is set aside for the newer version");
+            return self.move_out(plain, &aside);
+        }
+        Ok(())
+    }
+
+    /// Move a plain file into the hidden tree.
+    fn move_out(&self, plain: &Path, hidden: &Path) -> io::Result<()> {
+        if let Some(shelf) = hidden.parent() {
+            self.disk.make_dirs(shelf)?;
+        }
+        {
+            let _placement = self.lock_placement();
+            self.disk.rename(plain, hidden)?;
+        }
+        for folder in [hidden.parent(), plain.parent()].into_iter().flatten() {
+            self.disk.sync_dir(folder)?;
+        }
+        Ok(())
+    }
+
+    fn drop_plain(&self, plain: &Path) -> io::Result<()> {
+        let _placement = self.lock_placement();
+        self.disk.remove(plain)
+    }
+
+    /// Give the newest version its plain place, if it can have it. When it
+    /// cannot (name refused, place taken), it stays hidden and is as safe there.
+    fn promote(&self, bucket: &str, object: &Object, plain: &Path) {
+        let hidden = self.layout.body(bucket, &object.body);
+        if !hidden.exists() {
+            return;
+        }
+        let taken = || -> io::Result<bool> {
+            let _placement = self.lock_placement();
+            let folder = plain.parent().ok_or(io::ErrorKind::NotFound)?;
+            self.disk.make_dirs(folder)?;
+            match std::fs::symlink_metadata(plain) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                _ => return Ok(false),
+            }
+            self.disk.rename(&hidden, plain)?;
+            Ok(true)
+        };
+        match taken() {
+            Ok(true) => {
+                for folder in [plain.parent(), hidden.parent()].into_iter().flatten() {
+                    if let Err(e) = self.disk.sync_dir(folder) {
+                        tracing::warn!(folder = %folder.display(), error = %e, "cannot make sure of a file's place in the vault");
+                    }
+                }
+            }
+            Ok(false) => {}
+            Err(e) => {
+                tracing::debug!(file = %plain.display(), error = %e, "the disk refuses this name; the file is kept in the hidden tree");
+                self.prune_plain(bucket, plain);
+            }
+        }
+    }
+
+    /// Remove folders that a file's going left empty, up to the bucket's own.
+    pub(super) fn prune_plain(&self, bucket: &str, plain: &Path) {
+        let root = self.layout.plain_root(bucket);
+        let _placement = self.lock_placement();
+        for folder in plain.ancestors().skip(1) {
+            if folder == root || !folder.starts_with(&root) {
+                break;
+            }
+            // Gone already: look on above it. Not empty: done.
+            if folder.exists() && !self.disk.remove_empty_dir(folder) {
+                break;
+            }
+        }
+    }
+
+    /// Remove a body that no version needs any more, wherever it lies.
+    pub(super) fn discard(&self, bucket: &str, key: &str, object: &Object) -> S3Result<()> {
+        let hidden = self.layout.body(bucket, &object.body);
+        let fail = |e: io::Error| failure::disk("remove", &hidden, &e);
+        if hidden.exists() {
+            return self.disk.remove(&hidden).map_err(fail);
+        }
+        if let Some(plain) = self.layout.plain(bucket, key)
+            && self.is_body(&plain, object).map_err(fail)?
+        {
+            self.drop_plain(&plain).map_err(fail)?;
+        }
+        Ok(())
+    }
+
+    /// Finish or undo what a crash cut off while this key was in work.
+    pub(super) fn settle_after_crash(&self, guard: &KeyGuard<'_>, slot: &Slot) -> S3Result<()> {
+        let (bucket, key) = (slot.bucket.as_str(), slot.key.as_str());
+        let path = self.layout.log(bucket, key);
+        let fail = |e: io::Error| failure::disk("read", &path, &e);
+        let log = Log::open(&path).map_err(fail)?;
+        let mut has_live = false;
+        let mut is_needed = false;
+        let mut left_over = None;
+        if let Some(log) = &log {
+            for found in log.back_from(None).map_err(fail)? {
+                let found = found.map_err(fail)?;
+                has_live |= found.is_live;
+                let object = found.version.object;
+                if let Some(object) = object.filter(|o| Some(&o.body) == slot.body.as_ref()) {
+                    is_needed |= found.is_live;
+                    left_over = Some(object);
+                }
+            }
+        }
+        if let (Some(body), false) = (&slot.body, is_needed) {
+            // Not in the log at all: it was never committed, and never left the hidden tree.
+            let object = left_over.unwrap_or_else(|| Object {
+                body: body.clone(),
+                size: u64::MAX,
+                ..Object::default()
+            });
+            self.discard(bucket, key, &object)?;
+        }
+        self.strike_shadowed(guard, bucket, key)?;
+        self.settle(guard, bucket, key)?;
+        if log.is_some() && !has_live {
+            self.forget_key(guard, bucket, key)?;
+        }
+        Ok(())
+    }
+}
+
+/// A new name for a file that is set aside: its own, if there is room for it.
+fn aside_name(key: &str) -> String {
+    let id = layout::random_id();
+    match key.rsplit('/').next() {
+        Some(name) if name.len() <= ASIDE_NAME_BYTES_MAX => format!("{}-{name}", &id[..8]),
+        _ => id,
+    }
+}
+
+/// Does the folder list exactly this name? A disk that ignores case finds
+/// `A.txt` under `a.txt`, but that file is another key's.
+fn has_exact_name(path: &Path) -> bool {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return false;
+    };
+    std::fs::read_dir(folder).is_ok_and(|mut entries| {
+        entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() == name))
+    })
+}

@@ -1,0 +1,124 @@
+//! The other way in: S3 over HTTP on a loopback address, with signatures.
+//!
+//! For tools of other makers (`aws s3 cp --endpoint-url …`). Never listens
+//! where another computer could reach it: the vault is the office's files,
+//! and HTTP carries them in the clear.
+
+use super::Vault;
+use crate::error::Fatal;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+/// Connections served at once; more wait in the system's queue.
+const CONNECTIONS_MAX: usize = 256;
+
+/// A client that does not finish its headers in this time is cut off.
+const HEADERS_WAIT: Duration = Duration::from_secs(30);
+
+/// How long requests under way may take once the end was asked for.
+const FINISH_WAIT: Duration = Duration::from_secs(10);
+
+/// After a failed accept (no file handles left), wait before the next.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+impl Vault {
+    /// Serve S3 (path-style, HTTP/1.1) on `listener` until `shutdown` is
+    /// ready, then finish what is under way. Every request must be signed
+    /// with `credentials`: access key, then secret key.
+    ///
+    /// # Errors
+    /// [`Fatal`] when the listener's address is not loopback, or unusable.
+    pub async fn serve(
+        &self,
+        listener: std::net::TcpListener,
+        credentials: (String, String),
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), Fatal> {
+        let fatal =
+            |e: std::io::Error| Fatal::new("serve the vault", e.to_string(), "choose another port");
+        let address = listener.local_addr().map_err(fatal)?;
+        if !address.ip().is_loopback() {
+            return Err(Fatal::usage(
+                format!("serve the vault on {address}"),
+                "other computers could reach it there",
+                "use an address of this computer alone, such as 127.0.0.1",
+            ));
+        }
+        listener.set_nonblocking(true).map_err(fatal)?;
+        let listener = TcpListener::from_std(listener).map_err(fatal)?;
+        let mut builder = S3ServiceBuilder::new(self.clone());
+        builder.set_auth(SimpleAuth::from_single(credentials.0, credentials.1));
+        let graceful = GracefulShutdown::new();
+        accept(&listener, &builder.build(), &graceful, shutdown).await;
+        drop(listener);
+        if tokio::time::timeout(FINISH_WAIT, graceful.shutdown())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some requests to the vault were cut off");
+        }
+        Ok(())
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    service: &S3Service,
+    graceful: &GracefulShutdown,
+    shutdown: impl Future<Output = ()>,
+) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    tokio::pin!(shutdown);
+    loop {
+        let next = async {
+            // The semaphore is never closed.
+            let slot = Arc::clone(&slots).acquire_owned().await.ok();
+            (listener.accept().await, slot)
+        };
+        let (accepted, slot) = tokio::select! {
+            () = &mut shutdown => return,
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let serving = serve_one(stream, service.clone(), graceful);
+                tokio::spawn(async move {
+                    serving.await;
+                    drop(slot);
+                });
+            }
+            Err(e) => {
+                tracing::warn!(error = %e, "cannot accept a connection to the vault");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Serve one connection to its end.
+fn serve_one(
+    stream: TcpStream,
+    service: S3Service,
+    graceful: &GracefulShutdown,
+) -> impl Future<Output = ()> + Send + use<> {
+    // Small answers should not wait for more to come.
+    let _ = stream.set_nodelay(true);
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WAIT)
+        .serve_connection(TokioIo::new(stream), service);
+    let watched = graceful.watch(connection);
+    async move {
+        if let Err(e) = watched.await {
+            // A client that hangs up is no trouble of ours.
+            tracing::debug!(error = %e, "a connection to the vault ended early");
+        }
+    }
+}
