@@ -8,7 +8,9 @@ pub mod args;
 mod check;
 mod digest;
 pub mod logging;
+mod origins;
 mod reconcile;
+mod restore;
 mod run;
 pub mod sample;
 mod setup;
@@ -16,6 +18,7 @@ mod show;
 mod status;
 mod trial;
 mod vault;
+mod versions;
 
 use crate::error::{Fatal, chain};
 use args::{Cli, Command, VaultCommand};
@@ -75,7 +78,8 @@ async fn dispatch(cli: Cli) -> Result<u8, Fatal> {
         None if cli.reconcile => reconcile::run(&common).await,
         None => run::run(&common).await,
         Some(Command::Try(args)) => trial::run(&common, &args).await,
-        Some(Command::Restore(_) | Command::Versions(_)) => Err(Fatal::usage("restore", "", "")),
+        Some(Command::Restore(args)) => restore::run(&common, &args).await,
+        Some(Command::Versions(args)) => versions::run(&common, &args).await,
         Some(Command::Status) => status::run(&common).await,
         Some(Command::Check) => check::run(&common).await,
         Some(Command::Digest(args)) => digest::run(&common, &args).await,

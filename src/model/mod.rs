@@ -7,6 +7,7 @@ pub mod compare;
 pub mod hash;
 pub mod key;
 pub mod meta;
+pub mod moment;
 pub mod path;
 pub mod report;
 pub mod retry;

@@ -66,6 +66,8 @@ fn of_answer(code: &str, status: u16) -> Class {
         | "XAmzContentSHA256Mismatch"
         | "OperationAborted"
         | "ServiceUnavailable" => Class::Transient,
+        // The vault's own: bytes that are not the ones stored.
+        "DamagedObject" => Class::Damaged,
         _ => match status {
             401 => Class::Credentials,
             403 => Class::Denied,
@@ -106,6 +108,9 @@ fn remedy(class: Class, code: &str) -> &'static str {
         (Class::Refused, _) => {
             "the server does not accept this request; run `keepwatch check` and show this line to your technician"
         }
+        (Class::Damaged, _) => {
+            "the copy was changed or damaged on the vault's disk: restore another version with --at, and check the disk"
+        }
         (Class::Transient | Class::SlowDown, _) => "Keepwatch tries again by itself",
         _ => "",
     }
@@ -131,6 +136,7 @@ mod tests {
             ("NotImplemented", 501, Class::Transient),
             ("InvalidRequest", 400, Class::Refused),
             ("XMinioStorageFull", 507, Class::Transient),
+            ("DamagedObject", 500, Class::Damaged),
         ] {
             assert_eq!(of_answer(code, status), want, "{code} {status}");
         }
