@@ -10,7 +10,7 @@ use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, Record, RelKey, R
 use crate::queue::{Item, Lane};
 use crate::store::{At, Head, Stored};
 use crate::tasks::context::{Context, Source, blocking};
-use crate::transfer::{self, Content, Job, Patience, Reading, SMALL_BYTES_MAX, Sent};
+use crate::transfer::{self, Content, Job, Patience, Reading, SMALL_BYTES_MAX, Sent, Works};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -246,7 +246,15 @@ impl<'a> Upload<'a> {
             bucket_key: self.bucket_key.key.clone(),
             gzip_level: compress.then_some(self.source.config.compress_level),
             budget: self.ctx.budget.clone(),
+            works: self.works(),
         }
+    }
+
+    /// A gate that waits for this path to prove the bucket need not wait for
+    /// the end of a large file.
+    fn works(&self) -> Works {
+        let (ctx, item) = (Arc::clone(self.ctx), self.item.clone());
+        Arc::new(move || super::bucket_works(&ctx, &item))
     }
 
     async fn send(&self, content: &Content) -> Result<Sent, Fault> {
