@@ -17,6 +17,7 @@
 //! | `ledger` | exact numbers in memory, and the check that they add up |
 //! | `records`, `pending`, `desk`, `sources` | what callers do with it |
 
+mod attempts;
 mod codec;
 mod desk;
 mod engine;

@@ -2,6 +2,7 @@
 //!
 //! It must never touch anything outside the index's folder.
 
+use crate::platform::set_path_mode as set_mode;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -31,17 +32,4 @@ pub(super) fn make_files_private(folder: &Path) {
             let _ = set_mode(&entry.path(), 0o600);
         }
     }
-}
-
-/// Set a file's permission bits, where it has any.
-#[cfg(unix)]
-pub(super) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-}
-
-/// Elsewhere a state folder is private by where it lies.
-#[cfg(not(unix))]
-pub(super) fn set_mode(_path: &Path, _mode: u32) -> io::Result<()> {
-    Ok(())
 }
