@@ -8,14 +8,14 @@
 //! [`Inner::settle_after_crash`] finishes the work. Must never remove a body
 //! that a live line needs.
 
+use super::demand::Demand;
 use super::disk;
 use super::failure;
 use super::inner::{Bucket, Inner, KeyGuard, Slot, Versioning};
 use super::log::{self, Log};
 use super::record::{NULL_ID, Object, Version};
 use super::stage::Staged;
-use s3s::dto::{ETag, ETagCondition};
-use s3s::{S3ErrorCode, S3Result};
+use s3s::S3Result;
 use std::io;
 use std::path::Path;
 
@@ -28,56 +28,12 @@ const CLOCK_STEP_MAX_MS: i64 = 60 * 60 * 1000;
 /// even on FAT, whose times are two seconds apart.
 const MTIME_STEP_NS: i64 = 2_000_000_000;
 
-/// What a request demands of the present state.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Demand {
-    pub(super) if_match: Option<ETagCondition>,
-    pub(super) if_none_match: Option<ETagCondition>,
-}
-
 /// What removing did.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Removed {
     /// The id of the version removed or of the marker set.
     pub(super) id: Option<String>,
     pub(super) is_marker: bool,
-}
-
-impl Demand {
-    pub(super) fn check(&self, newest: Option<&Object>) -> S3Result<()> {
-        if let Some(condition) = &self.if_match {
-            let Some(object) = newest else {
-                return Err(failure::refuse(
-                    S3ErrorCode::NoSuchKey,
-                    "If-Match was given, but the object does not exist",
-                ));
-            };
-            if !is_etag(condition, &object.etag) {
-                return Err(precondition_failed("If-Match"));
-            }
-        }
-        match (&self.if_none_match, newest) {
-            (Some(condition), Some(object)) if is_etag(condition, &object.etag) => {
-                Err(precondition_failed("If-None-Match"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Does the condition name this ETag?
-pub(super) fn is_etag(condition: &ETagCondition, etag: &str) -> bool {
-    match condition {
-        ETagCondition::Any => true,
-        ETagCondition::ETag(ETag::Strong(value) | ETag::Weak(value)) => value == etag,
-    }
-}
-
-pub(super) fn precondition_failed(condition: &str) -> s3s::S3Error {
-    failure::refuse(
-        S3ErrorCode::PreconditionFailed,
-        format!("the object is not as {condition} demands"),
-    )
 }
 
 impl Inner {
@@ -260,7 +216,12 @@ impl Inner {
             Ok(())
         };
         if let Err(e) = tidy() {
-            tracing::warn!(bucket, key, error = %e, "a version is stored, but its file could not be put in its plain place");
+            tracing::warn!(
+                bucket,
+                key,
+                error = failure::words(&e),
+                "a version is stored, but its file could not be put in its plain place"
+            );
         }
     }
 
@@ -390,7 +351,7 @@ fn tell_apart(staged: &Staged, newest: Option<&Object>) -> io::Result<i64> {
         return Ok(staged.mtime_ns);
     };
     let file = std::fs::File::options().write(true).open(&staged.path)?;
-    file.set_modified(disk::from_nanos(newest.mtime_ns + MTIME_STEP_NS))?;
+    disk::set_mtime(&file, newest.mtime_ns - MTIME_STEP_NS)?;
     Ok(disk::size_and_mtime(&file.metadata()?).1)
 }
 

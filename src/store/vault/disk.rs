@@ -5,7 +5,7 @@
 //! and network mounts will do. Must never be called on an async thread, and
 //! must never swallow an error that decides whether a version is kept.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, FileTimes, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -182,8 +182,14 @@ fn nanos(time: SystemTime) -> i64 {
     }
 }
 
-/// The reverse of the nanoseconds above.
-pub(super) fn from_nanos(ns: i64) -> SystemTime {
+/// Set a file's times. Both: some file systems in user space ignore the
+/// request when it is for one of them alone.
+pub(super) fn set_mtime(file: &File, ns: i64) -> io::Result<()> {
+    let time = from_nanos(ns);
+    file.set_times(FileTimes::new().set_accessed(time).set_modified(time))
+}
+
+fn from_nanos(ns: i64) -> SystemTime {
     let distance = std::time::Duration::from_nanos(ns.unsigned_abs());
     if ns < 0 {
         UNIX_EPOCH - distance

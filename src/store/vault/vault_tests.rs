@@ -1,7 +1,7 @@
 //! What else can befall a vault: hands, other disks, other processes, clocks, races.
 
-use super::commit::Demand;
 use super::crash_tests::{BUCKET, get, open, put, stage};
+use super::demand::Demand;
 use super::inner::{Inner, Versioning};
 use super::list::{Item, Query};
 use super::record::{Entry, Object, Version, to_line};
@@ -396,11 +396,11 @@ fn a_listing_of_many_keys_reads_each_folder_once() {
         let key = format!("flat/{n:06}");
         let mut bytes = to_line(&Entry::Head { key: key.clone() }).unwrap();
         bytes.extend(
-            to_line(&Entry::Version(Version {
+            to_line(&Entry::Version(Box::new(Version {
                 id: "null".to_owned(),
                 modified_ms: n,
                 object: Some(Object::default()),
-            }))
+            })))
             .unwrap(),
         );
         std::fs::write(home.vault.layout.log(BUCKET, &key), bytes).unwrap();
