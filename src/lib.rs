@@ -10,6 +10,7 @@
 //! | [`tasks`] | the loops: watch, collect, scan, upload, digest; siblings never import each other |
 //! | [`recovery`] | what was current at T, restore, verify |
 //! | [`transfer`] | how bytes move: a plan carried out as put, multipart or copy; gzip |
+//! | [`control`] | the local socket on which commands ask the running daemon |
 //! | [`board`], [`queue`] | what the tasks share: live status, and the bounded work queue |
 //! | [`store`] | the only aws-sdk-s3 import; the vault beneath it |
 //! | [`notice`] | the only aws-sdk-sns import |
@@ -23,6 +24,7 @@
 pub mod board;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod error;
 pub mod files;

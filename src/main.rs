@@ -1,3 +1,7 @@
 //! The `keepwatch` program: parse, call, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(keepwatch::cli::main(std::env::args_os()))
+}

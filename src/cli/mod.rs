@@ -1,1 +1,90 @@
-//! (to come)
+//! The command line: clap types and one file per command.
+//!
+//! The only room that prints. It calls `daemon` and the rooms below it; nobody
+//! calls it but `main`. Data goes to standard output, everything else to
+//! standard error.
+
+pub mod args;
+mod check;
+mod digest;
+pub mod logging;
+mod origins;
+mod reconcile;
+mod restore;
+mod run;
+pub mod sample;
+mod setup;
+mod show;
+mod status;
+mod trial;
+mod vault;
+mod versions;
+
+use crate::error::{Fatal, chain};
+use args::{Cli, Command, VaultCommand};
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// Everything is as it should be.
+const COMPLETE: u8 = 0;
+/// What was asked for failed as a whole.
+const FAILED: u8 = 1;
+/// Some paths failed; each is named.
+const PARTIAL: u8 = 3;
+
+/// Threads for network work. Uploads wait more than they compute, and what
+/// computes runs on the blocking threads.
+const ASYNC_THREADS: usize = 2;
+
+/// Threads for disk, hashing and compression: one per worker and a few for the
+/// scans; more only take memory.
+const BLOCKING_THREADS_MAX: usize = 64;
+
+/// How long abandoned blocking work may hold the exit up.
+const EXIT_WAIT: Duration = Duration::from_secs(2);
+
+/// The whole program; returns the exit code (docs/OPERATIONS.md lists them).
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::from_arguments(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Printing help to a closed pipe is nobody's problem.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(ASYNC_THREADS)
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(dispatch(cli));
+            runtime.shutdown_timeout(EXIT_WAIT);
+            result
+        }
+        Err(error) => Err(Fatal::new("start", chain(&error), "")),
+    };
+    result.unwrap_or_else(|fatal| {
+        eprintln!("keepwatch: {fatal}");
+        fatal.exit_code()
+    })
+}
+
+async fn dispatch(cli: Cli) -> Result<u8, Fatal> {
+    let common = cli.common;
+    match cli.command {
+        None if cli.reconcile => reconcile::run(&common).await,
+        None => run::run(&common).await,
+        Some(Command::Try(args)) => trial::run(&common, &args).await,
+        Some(Command::Restore(args)) => restore::run(&common, &args).await,
+        Some(Command::Versions(args)) => versions::run(&common, &args).await,
+        Some(Command::Status) => status::run(&common).await,
+        Some(Command::Check) => check::run(&common).await,
+        Some(Command::Digest(args)) => digest::run(&common, &args).await,
+        Some(Command::Vault(args)) => match args.command {
+            VaultCommand::Serve(args) => vault::serve(&args).await,
+        },
+    }
+}

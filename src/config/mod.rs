@@ -1,7 +1,31 @@
 //! Configuration: raw serde structs become one validated type.
 //!
 //! Called by `cli` at start; everyone reads the validated [`Config`]. It never
-//! holds a credential: those come from the standard AWS chain.
+//! holds a credential: those come from the standard AWS chain. It looks at the
+//! disk only to see that the folders are there, and never creates anything.
+//!
+//! The way in: [`locate`] finds the file, [`load`] puts the layers together
+//! (`layers`: defaults, file, environment, flags), `validate` turns the raw
+//! values of `raw` into [`Config`], and `problems` says everything that is
+//! wrong at once, each with its line (`lines`).
+
+mod environment;
+mod layers;
+mod lines;
+mod load;
+mod paths;
+mod places;
+mod problems;
+mod raw;
+mod source;
+#[cfg(test)]
+mod tests;
+mod trial;
+mod validate;
+mod values;
+
+pub use load::{Defaults, Overrides, load, locate};
+pub use trial::{bucket_from_flag, prefix_from_flag};
 
 use std::path::PathBuf;
 

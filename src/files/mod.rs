@@ -1,1 +1,26 @@
-//! (to come)
+//! The only place that touches the user's files.
+//!
+//! Called by `transfer` (read), `tasks` (scan, rules), `recovery` (restore) and
+//! whoever writes a small file of our own. It reads and never writes, save
+//! below a [`Target`] that restore was told to write to. It never follows a
+//! link inside a source or a target, never opens what could block (FIFO,
+//! device, socket), and never concludes that something is gone from an error.
+//!
+//! Every function here **blocks**: call it from a blocking thread.
+
+mod atomic;
+mod fault;
+mod read;
+mod rules;
+mod target;
+mod temp;
+mod walk;
+
+pub use atomic::write_private_atomic;
+pub use read::{Opened, RootId, fingerprint_of, hash_file, open, read_link, root_state, stat};
+pub use rules::{Compress, RULE_FILE_NAME, Rules};
+pub use target::{Committed, Pending, Target};
+pub use temp::is_temporary;
+pub use walk::{Walk, WalkEntry, WalkFault, walk};
+
+pub use crate::platform::free_bytes;

@@ -3,10 +3,16 @@
 //! Everyone above uses it. It never touches disk, network, clock or threads:
 //! time comes in as an argument.
 
+pub mod compare;
 pub mod hash;
 pub mod key;
 pub mod meta;
+pub mod moment;
 pub mod path;
+pub mod report;
+pub mod retry;
+pub mod schedule;
+pub mod settle;
 
 pub use hash::ContentHash;
 pub use key::RelKey;

@@ -1,1 +1,55 @@
-//! (to come)
+//! Getting files back, and seeing what there is to get back.
+//!
+//! Needs the bucket and its credentials alone: no index, no configuration, no
+//! daemon. [`Timeline`] says what was current at a moment, [`restore`] brings it
+//! into a folder, [`versions`] lists one file's past. Called by the command line.
+//! It must never write outside the target, never give a file its name before
+//! its hash is verified, never replace anything unless told, and never let one
+//! bad object keep the others from coming back. It holds no list that grows
+//! with the bucket.
+
+mod content;
+mod object;
+mod restore;
+mod retry;
+mod selector;
+mod tally;
+mod timeline;
+mod versions;
+
+pub use restore::{Options, Request, restore};
+pub use retry::Stop;
+pub use selector::{Selector, typed_path};
+pub use tally::{Bounded, Event, LIST_ITEMS_MAX, Progress, Restored};
+pub use timeline::{Chosen, Name, Timeline};
+pub use versions::{FileVersion, VERSIONS_SHOWN_MAX, Versions, versions};
+
+/// Where a source's objects are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Bucket name.
+    pub bucket: String,
+    /// What keys begin with; empty or ending in `/`.
+    pub prefix: String,
+}
+
+/// A key as shown to people: one line, whatever it holds.
+fn shown(key: &str) -> String {
+    key.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_default());
+            let plain = escaped.is_none().then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_cannot_forge_a_line() {
+        assert_eq!(shown("Büro/a\nb\u{1b}[2J"), "Büro/a\\nb\\u{1b}[2J");
+    }
+}

@@ -1,2 +1,184 @@
-//! (to come)
+//! The bucket, and the only room that imports aws-sdk-s3.
+//!
+//! There is one S3 code path: AWS, a compatible server and the embedded
+//! [`vault`] differ only in where the SDK's HTTP requests end. Everything that
+//! leaves this room speaks our own words ([`Fault`], [`ObjectMeta`]), never the
+//! SDK's. Called by `transfer`, `recovery` and the tasks. It must never delete
+//! a version, and it never logs.
+
+mod client;
+mod fault;
+mod list;
+mod multipart;
+mod object;
 pub mod vault;
+
+pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
+pub use multipart::{OpenUpload, PartDone};
+pub use object::{COPY_BYTES_MAX, GetBody, Head};
+
+use crate::error::Fault;
+use crate::model::{ContentHash, ObjectMeta};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A connection to one S3 server; cheap to clone, shared by every worker.
+#[derive(Clone)]
+pub struct Store {
+    client: aws_sdk_s3::Client,
+    /// How people know the server: `AWS S3 in eu-central-1`, `the vault in /mnt/disk`.
+    place: Arc<str>,
+    requests: Arc<AtomicU64>,
+}
+
+/// What S3 answered when it acknowledged a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Id of the new version; empty when the bucket is not versioned.
+    pub version_id: String,
+    /// ETag without quotes.
+    pub etag: String,
+}
+
+/// How an object is written, besides its bytes.
+#[derive(Debug, Clone)]
+pub struct ObjectHeaders {
+    /// What the object says about the file.
+    pub meta: ObjectMeta,
+    /// True when the body is gzip; sets `Content-Encoding`.
+    pub gzip: bool,
+    /// MIME type; S3's default when absent.
+    pub content_type: Option<&'static str>,
+}
+
+/// Whether a bucket keeps old versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Versioning {
+    /// Every version is kept: what Keepwatch needs.
+    Enabled,
+    /// Overwriting destroys: deletes must not be marked, and the owner is warned.
+    Off,
+}
+
+/// One object's address, for messages and requests.
+#[derive(Debug, Clone, Copy)]
+pub struct At<'a> {
+    /// Bucket name.
+    pub bucket: &'a str,
+    /// Full key, prefix included.
+    pub key: &'a str,
+}
+
+impl At<'_> {
+    fn subject(&self) -> String {
+        format!("{}/{}", self.bucket, self.key)
+    }
+}
+
+impl Store {
+    /// How people know the server.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Requests sent so far, retries by the SDK not counted.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    fn count(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the bucket is there, ours to read, and versioned.
+    ///
+    /// # Errors
+    /// Class `NoBucket`, `Denied`, `Credentials` or `Transient`.
+    pub async fn versioning(&self, bucket: &str) -> Result<Versioning, Fault> {
+        self.count();
+        let answer = self
+            .client
+            .get_bucket_versioning()
+            .bucket(bucket)
+            .customize()
+            .config_override(client::short_operation())
+            .send()
+            .await;
+        let enabled = match answer {
+            Ok(answer) => {
+                answer.status() == Some(&aws_sdk_s3::types::BucketVersioningStatus::Enabled)
+            }
+            // Some servers (moto 5.2) answer under another root element, which
+            // the SDK refuses.
+            Err(error) if is_success(&error) => error
+                .raw_response()
+                .and_then(|response| response.body().bytes())
+                .is_some_and(|body| contains(body, b"<Status>Enabled</Status>")),
+            Err(error) => {
+                return Err(fault::from_sdk(
+                    "read the versioning state of",
+                    bucket,
+                    error,
+                ));
+            }
+        };
+        Ok(if enabled {
+            Versioning::Enabled
+        } else {
+            Versioning::Off
+        })
+    }
+
+    /// That the bucket answers at all with these credentials.
+    ///
+    /// # Errors
+    /// As [`Store::versioning`].
+    pub async fn reach(&self, bucket: &str) -> Result<(), Fault> {
+        self.list(bucket, "", None, 1).await.map(|_| ())
+    }
+
+    /// Names of the buckets these credentials can see.
+    ///
+    /// # Errors
+    /// Class `Denied` is common: many keys may not list buckets.
+    pub async fn buckets(&self) -> Result<Vec<String>, Fault> {
+        self.count();
+        let answer = self
+            .client
+            .list_buckets()
+            .customize()
+            .config_override(client::short_operation())
+            .send()
+            .await
+            .map_err(|e| fault::from_sdk("list the buckets of", self.place(), e))?;
+        Ok(answer
+            .buckets()
+            .iter()
+            .filter_map(|b| b.name().map(str::to_owned))
+            .collect())
+    }
+}
+
+/// The server said yes, though the SDK could not read what.
+fn is_success<E>(
+    error: &aws_sdk_s3::error::SdkError<
+        E,
+        aws_smithy_runtime_api::client::orchestrator::HttpResponse,
+    >,
+) -> bool {
+    error
+        .raw_response()
+        .is_some_and(|response| response.status().as_u16() == 200)
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|w| w == needle)
+}
+
+fn sha256_header(hash: ContentHash) -> String {
+    hash.to_base64()
+}
+
+fn unquote(etag: Option<&str>) -> String {
+    etag.unwrap_or_default().trim_matches('"').to_owned()
+}

@@ -1,1 +1,21 @@
-//! (to come)
+//! The loops that make up a running Keepwatch.
+//!
+//! `watch` hears of changes, `collect` lets them settle, `scan` finds what
+//! nobody heard of, `upload` makes it so, `tend` retries and raises alarms,
+//! `digest` runs once a day. They never import each other: what they share is
+//! the [`Context`], and `daemon` connects them. All of them end when the
+//! context's queue is closed and their stop signal fires.
+
+pub mod collect;
+pub mod context;
+pub mod digest;
+pub mod gates;
+pub mod post;
+pub mod scan;
+pub mod scan_book;
+pub mod tend;
+pub mod upload;
+pub mod versioning;
+pub mod watch;
+
+pub use context::{Context, Hint, Source};

@@ -2,3 +2,15 @@
 //! over real HTTP and against moto with authentication on.
 //!
 //! One binary on purpose (each links the whole SDK); one module per concern.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "all of this is test code, helpers outside #[test] functions too"
+)]
+
+mod harness;
+mod layers;
+mod moto;
+mod python;
+mod smoke;

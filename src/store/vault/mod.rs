@@ -95,6 +95,13 @@ impl Vault {
         }
     }
 
+    /// True when there is a vault in this folder, for whoever only reads and
+    /// must not make one by opening it. Blocks.
+    #[must_use]
+    pub fn is_at(folder: &Path) -> bool {
+        layout::Layout::new(folder).format().exists()
+    }
+
     /// Make the bucket with versioning enabled, unless it exists. An existing
     /// bucket is left as it is. Blocks.
     ///

@@ -1,0 +1,342 @@
+//! The command line as types, and nothing else: no command is carried out here.
+//!
+//! What clap cannot say by itself (which options exclude each other across
+//! levels) is checked in [`Cli::from_arguments`], so that a wrong command line
+//! is always a usage error with exit code 2.
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+const AFTER_HELP: &str = "\
+Examples:
+  keepwatch try ~/Documents                   see it work, nothing to set up
+  keepwatch --config office.toml check        is everything set up rightly?
+  keepwatch --config office.toml              back up, and go on doing so
+  keepwatch --config office.toml --reconcile  back up once, then exit
+  keepwatch restore --to ~/Restored --at \"2026-11-20 14:30\"
+
+Exit codes:
+  0 complete    1 failed    2 wrong command line or configuration
+  3 partial: some files failed, each is named    130 interrupted
+
+Settings can also come from the environment, like KEEPWATCH_LIMITS__WORKERS=8.
+Credentials come from where AWS tools keep them, never from here.";
+
+const RESTORE_HELP: &str = "\
+Examples:
+  Everything, as it is now:
+    keepwatch restore --to /tmp/restored
+  One folder, as it was last Friday:
+    keepwatch restore \"Customers/Miller/**\" --to /tmp/restored --at \"2026-11-20 18:00\"
+  On a new computer, with nothing but the bucket and its credentials:
+    keepwatch restore --to D:\\Office --bucket customer-documents-backup-254
+  From an external disk:
+    keepwatch restore --to /tmp/restored --vault /mnt/backup-disk/keepwatch
+
+A file that is there already is left alone and named, unless --overwrite is
+given. Every file is checked before it takes its name.";
+
+/// Everything on the command line.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "keepwatch",
+    version,
+    about = "Backs up folders into S3 as they change, and proves every day that the backup is whole",
+    long_about = "Backs up folders into S3 as they change, and proves every day that the backup is whole.\n\nWithout a command it backs up in the foreground until it is stopped.",
+    after_long_help = AFTER_HELP,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub common: CommonArgs,
+
+    /// Bring the backup up to date once, then exit
+    #[arg(long)]
+    pub reconcile: bool,
+
+    /// The command; none means the daemon.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options that every command knows.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CommonArgs {
+    /// The configuration file [default: keepwatch.toml in the account's or the system's configuration folder]
+    #[arg(long, global = true, value_name = "FILE", env = "KEEPWATCH_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// Print the result as JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Print nothing but the result and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+
+    /// How much to log: error, warn, info, debug or trace [default: as configured]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+
+    /// True when `config` came from `KEEPWATCH_CONFIG` and not from a flag.
+    #[arg(skip)]
+    pub config_is_from_environment: bool,
+}
+
+/// The commands.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// See it work: back up a folder into a vault on this computer, nothing to set up
+    Try(TryArgs),
+    /// Bring files back, as they are now or as they were at any moment
+    #[command(after_help = RESTORE_HELP)]
+    Restore(RestoreArgs),
+    /// List every version of one file
+    Versions(VersionsArgs),
+    /// Say what is protected, what is waiting and what fails
+    Status,
+    /// Check configuration, credentials, buckets and topic, changing nothing
+    Check,
+    /// Show the digest of the last day
+    Digest(DigestArgs),
+    /// Work on a vault directly
+    #[command(hide = true)]
+    Vault(VaultArgs),
+}
+
+/// `keepwatch try`.
+#[derive(Debug, Clone, Args)]
+pub struct TryArgs {
+    /// The folder to back up [default: a small sample office that is made for it]
+    #[arg(value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+
+    /// Where the copies go [default: Keepwatch's data folder]
+    #[arg(long, value_name = "DIR")]
+    pub vault: Option<PathBuf>,
+}
+
+/// `keepwatch restore`.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreArgs {
+    /// Which files: paths in the source, folders, or patterns like "*.csv" [default: all]
+    #[arg(value_name = "PATH|GLOB")]
+    pub what: Vec<String>,
+
+    /// The folder to write to; it is made when it is not there
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+
+    /// Restore this source only [default: all of them]
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+
+    /// As everything was at this moment, like "2026-11-20 14:30" [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+
+    /// Replace files that are there already
+    #[arg(long)]
+    pub overwrite: bool,
+
+    /// Where the copies are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// `keepwatch versions`.
+#[derive(Debug, Clone, Args)]
+pub struct VersionsArgs {
+    /// The file: its path on this computer, or its path in the source
+    #[arg(value_name = "PATH")]
+    pub path: String,
+
+    /// In which source, when the path is in several
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+
+    /// Where the copies are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// `keepwatch digest`.
+#[derive(Debug, Clone, Args)]
+pub struct DigestArgs {
+    /// Send it to the topic, too
+    #[arg(long)]
+    pub send: bool,
+}
+
+/// `keepwatch vault`.
+#[derive(Debug, Clone, Args)]
+pub struct VaultArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: VaultCommand,
+}
+
+/// The commands on a vault.
+#[derive(Debug, Clone, Subcommand)]
+pub enum VaultCommand {
+    /// Serve a vault on this computer alone, for S3 tools; prints its address
+    Serve(VaultServeArgs),
+}
+
+/// `keepwatch vault serve`.
+#[derive(Debug, Clone, Args)]
+pub struct VaultServeArgs {
+    /// The vault's folder
+    #[arg(long, value_name = "DIR")]
+    pub vault: PathBuf,
+
+    /// The port on the loopback address; 0 takes any free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+}
+
+/// Where the copies are, when no configuration says so.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Without a configuration")]
+pub struct PlaceArgs {
+    /// This bucket
+    #[arg(long, value_name = "B")]
+    pub bucket: Option<String>,
+
+    /// In the bucket, below this prefix
+    #[arg(long, value_name = "P", requires = "bucket")]
+    pub prefix: Option<String>,
+
+    /// The address of a server other than AWS
+    #[arg(long, value_name = "U", requires = "bucket", conflicts_with = "vault")]
+    pub endpoint_url: Option<String>,
+
+    /// The bucket's region [default: as AWS tools are configured]
+    #[arg(long, value_name = "R", requires = "bucket", conflicts_with = "vault")]
+    pub region: Option<String>,
+
+    /// The profile of the AWS configuration files
+    #[arg(long, value_name = "N", requires = "bucket", conflicts_with = "vault")]
+    pub profile: Option<String>,
+
+    /// The vault in this folder
+    #[arg(long, value_name = "DIR")]
+    pub vault: Option<PathBuf>,
+}
+
+/// Where the copies are, decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// The configuration says it.
+    Configuration,
+    /// A bucket of AWS or a compatible server.
+    Bucket {
+        /// Its name.
+        bucket: &'a str,
+        /// Below this prefix; empty for all of it. Not normalised yet.
+        prefix: &'a str,
+    },
+    /// A vault.
+    Vault {
+        /// Its folder.
+        path: &'a PathBuf,
+        /// One of its buckets; `None` when it is to be found out.
+        bucket: Option<&'a str>,
+        /// Below this prefix; empty for all of it. Not normalised yet.
+        prefix: &'a str,
+    },
+}
+
+impl PlaceArgs {
+    /// Which of the three ways was chosen.
+    pub fn place(&self) -> Place<'_> {
+        let bucket = self.bucket.as_deref();
+        let prefix = self.prefix.as_deref().unwrap_or("");
+        match (&self.vault, bucket) {
+            (Some(path), bucket) => Place::Vault {
+                path,
+                bucket,
+                prefix,
+            },
+            (None, Some(bucket)) => Place::Bucket { bucket, prefix },
+            (None, None) => Place::Configuration,
+        }
+    }
+}
+
+impl Cli {
+    /// Parse arguments, the program's name first.
+    ///
+    /// # Errors
+    /// clap's own error, which prints itself and knows its exit code: 2 for a
+    /// wrong command line, 0 for `--help` and `--version`.
+    pub fn from_arguments(
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(arguments)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        cli.common.config_is_from_environment =
+            source_of_config(&matches) == Some(ValueSource::EnvVariable);
+        match cli.contradiction() {
+            None => Ok(cli),
+            Some(words) => Err(Self::command().error(ErrorKind::ArgumentConflict, words)),
+        }
+    }
+
+    /// What clap's own rules do not cover.
+    fn contradiction(&self) -> Option<&'static str> {
+        let (place, source) = match &self.command {
+            Some(Command::Restore(args)) => (Some(&args.place), args.source.as_ref()),
+            Some(Command::Versions(args)) => (Some(&args.place), args.source.as_ref()),
+            _ => (None, None),
+        };
+        let config_flag = self.common.config.is_some() && !self.common.config_is_from_environment;
+        let place = place.filter(|place| place.place() != Place::Configuration);
+        let bucket_named = place.is_some_and(|place| place.bucket.is_some());
+        let no_data = match &self.command {
+            None => !self.reconcile,
+            Some(Command::Try(_)) => true,
+            Some(_) => false,
+        };
+        if self.reconcile && self.command.is_some() {
+            Some("--reconcile goes without a command")
+        } else if config_flag && place.is_some() {
+            Some(
+                "--config says where the copies are, and so does --bucket or --vault: give one of them",
+            )
+        } else if source.is_some() && bucket_named {
+            Some(
+                "--source names a source of a configuration; with --bucket the bucket and its --prefix say which files are meant",
+            )
+        } else if self.common.json && no_data {
+            Some("--json goes with a command that prints a result")
+        } else {
+            None
+        }
+    }
+}
+
+/// Where `--config` came from, at whatever level it was given.
+fn source_of_config(matches: &ArgMatches) -> Option<ValueSource> {
+    let below = matches
+        .subcommand()
+        .and_then(|(_, matches)| source_of_config(matches));
+    let here = matches
+        .try_contains_id("config")
+        .is_ok()
+        .then(|| matches.value_source("config"))
+        .flatten();
+    // A flag beats the environment, whichever side of the command it stands on.
+    [below, here]
+        .into_iter()
+        .flatten()
+        .max_by_key(|source| *source == ValueSource::CommandLine)
+}
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

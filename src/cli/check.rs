@@ -1,0 +1,285 @@
+//! `keepwatch check`: is everything set up rightly? Changes nothing: what it
+//! begins in a bucket to try the permission, it takes back.
+
+use super::args::CommonArgs;
+use super::{COMPLETE, FAILED, setup, show};
+use crate::config::{Config, SourceConfig, StoreConfig};
+use crate::daemon;
+use crate::error::{Fatal, Fault};
+use crate::files::{self, Rules};
+use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, RelPath};
+use crate::notice::TopicCheck;
+use crate::platform;
+use crate::store::vault::Vault;
+use crate::store::{At, ObjectHeaders, Store, Versioning};
+use serde::Serialize;
+
+/// How one check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Good,
+    Warning,
+    Bad,
+}
+
+/// One line of the answer.
+#[derive(Debug, Clone, Serialize)]
+struct Finding {
+    verdict: Verdict,
+    /// What was looked at.
+    about: String,
+    /// What was found, and what to do.
+    text: String,
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, verdict: Verdict, about: &str, text: impl Into<String>) {
+        self.0.push(Finding {
+            verdict,
+            about: about.to_owned(),
+            text: text.into(),
+        });
+    }
+
+    fn fault(&mut self, about: &str, fault: &Fault) {
+        self.add(Verdict::Bad, about, fault.to_string());
+    }
+}
+
+/// Check and show.
+pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
+    let config = setup::config(common, false)?;
+    let mut findings = Findings(Vec::new());
+    let file = config.file.as_deref();
+    findings.add(
+        Verdict::Good,
+        "configuration",
+        file.map_or_else(String::new, |f| f.display().to_string()),
+    );
+    let store = connect(&config).await?;
+    for source in &config.sources {
+        folder(&mut findings, source).await;
+        bucket(&mut findings, &store, source).await;
+    }
+    topic(&mut findings, &config).await?;
+    let bad = findings.0.iter().any(|f| f.verdict == Verdict::Bad);
+    if common.json {
+        show::json(&findings.0)?;
+    } else {
+        print(&findings.0);
+    }
+    Ok(if bad { FAILED } else { COMPLETE })
+}
+
+fn print(findings: &[Finding]) {
+    for finding in findings {
+        let mark = match finding.verdict {
+            Verdict::Good => "ok      ",
+            Verdict::Warning => "WARNING ",
+            Verdict::Bad => "PROBLEM ",
+        };
+        println!(
+            "{mark} {}: {}",
+            show::clean(&finding.about),
+            show::clean(&finding.text)
+        );
+    }
+    let count = |verdict| findings.iter().filter(|f| f.verdict == verdict).count() as u64;
+    match (count(Verdict::Bad), count(Verdict::Warning)) {
+        (0, 0) => println!("All is well."),
+        (0, warnings) => println!("It works, with {}.", show::amount(warnings, "warning")),
+        (problems, _) => println!(
+            "{}: see above. Nothing was changed.",
+            show::amount(problems, "problem")
+        ),
+    }
+}
+
+/// The vault's buckets are made by the daemon; here they may be absent.
+async fn connect(config: &Config) -> Result<Store, Fatal> {
+    if let StoreConfig::Vault { path } = &config.store {
+        let path = path.clone();
+        let buckets: Vec<String> = config.sources.iter().map(|s| s.bucket.clone()).collect();
+        tokio::task::spawn_blocking(move || {
+            let vault = Vault::open(&path)?;
+            buckets.iter().try_for_each(|b| vault.ensure_bucket(b))
+        })
+        .await
+        .map_err(|e| Fatal::new("open the vault", e.to_string(), ""))??;
+    }
+    Store::connect(&config.store).await
+}
+
+async fn folder(findings: &mut Findings, source: &SourceConfig) {
+    let about = format!("folder of {}", source.name);
+    let look = {
+        let source = source.clone();
+        tokio::task::spawn_blocking(move || look(&source)).await
+    };
+    let looked = match look {
+        Ok(Ok(looked)) => looked,
+        Ok(Err(fatal)) => return findings.add(Verdict::Bad, &about, fatal.to_string()),
+        Err(error) => return findings.add(Verdict::Bad, &about, error.to_string()),
+    };
+    findings.add(
+        Verdict::Good,
+        &about,
+        format!(
+            "{} holds {} in {}",
+            source.path.display(),
+            show::amount(looked.files, "file"),
+            show::amount(looked.folders, "folder")
+        ),
+    );
+    for fault in &looked.faults {
+        findings.add(Verdict::Warning, &about, fault.to_string());
+    }
+    if looked.special > 0 {
+        findings.add(
+            Verdict::Warning,
+            &about,
+            format!(
+                "{} are left out: sockets, pipes and devices have no content to back up",
+                show::amount(looked.special, "special file")
+            ),
+        );
+    }
+    let Some(limits) = platform::watch_limits() else {
+        return;
+    };
+    let enough = looked.folders < limits.max_user_watches;
+    findings.add(
+        if enough { Verdict::Good } else { Verdict::Bad },
+        &about,
+        if enough {
+            format!(
+                "{} of {} possible watches are needed",
+                show::number(looked.folders + 1),
+                show::number(limits.max_user_watches)
+            )
+        } else {
+            format!(
+                "{} watches are needed, but this computer allows {}. Raise the limit: sudo sysctl fs.inotify.max_user_watches={}",
+                show::number(looked.folders + 1),
+                show::number(limits.max_user_watches),
+                (looked.folders * 2).next_power_of_two()
+            )
+        },
+    );
+}
+
+#[derive(Default)]
+struct Looked {
+    files: u64,
+    folders: u64,
+    special: u64,
+    faults: Vec<Fault>,
+}
+
+/// Faults shown per source.
+const FAULTS_MAX: usize = 20;
+
+fn look(source: &SourceConfig) -> Result<Looked, Fatal> {
+    files::root_state(&source.path)?;
+    let rules = Rules::new(&source.path, &source.exclude)?;
+    let mut looked = Looked::default();
+    for entry in files::walk(&source.path, &RelPath::root(), &rules) {
+        match entry.map(|e| e.fingerprint.kind) {
+            Ok(Kind::Folder) => looked.folders += 1,
+            Ok(Kind::Special) => looked.special += 1,
+            Ok(Kind::File | Kind::Symlink) => looked.files += 1,
+            Err(broken) if looked.faults.len() < FAULTS_MAX => looked.faults.push(broken.fault),
+            Err(_) => {}
+        }
+    }
+    Ok(looked)
+}
+
+async fn bucket(findings: &mut Findings, store: &Store, source: &SourceConfig) {
+    let about = format!("bucket {} of {}", source.bucket, source.name);
+    if let Err(fault) = store.list(&source.bucket, &source.prefix, None, 1).await {
+        return findings.fault(&about, &fault);
+    }
+    findings.add(
+        Verdict::Good,
+        &about,
+        format!("can be read ({})", store.place()),
+    );
+    match store.versioning(&source.bucket).await {
+        Ok(Versioning::Enabled) => findings.add(Verdict::Good, &about, "keeps every version"),
+        Ok(Versioning::Off) => findings.add(
+            Verdict::Bad,
+            &about,
+            format!(
+                "keeps no old versions. Turn on versioning: aws s3api put-bucket-versioning --bucket {} --versioning-configuration Status=Enabled",
+                source.bucket
+            ),
+        ),
+        Err(fault) => findings.fault(&about, &fault),
+    }
+    match may_write(store, source).await {
+        Ok(()) => findings.add(Verdict::Good, &about, "can be written to"),
+        Err(fault) => findings.fault(&about, &fault),
+    }
+}
+
+/// Begin an upload and abort it: needs the right to write and leaves nothing.
+async fn may_write(store: &Store, source: &SourceConfig) -> Result<(), Fault> {
+    let key = format!("{}.keepwatch/check", source.prefix);
+    let at = At {
+        bucket: &source.bucket,
+        key: &key,
+    };
+    let nothing = Fingerprint {
+        kind: Kind::File,
+        size_bytes: 0,
+        mtime_ns: 0,
+        ctime_ns: 0,
+        inode: 0,
+        mode: 0o600,
+        owner: None,
+    };
+    let headers = ObjectHeaders {
+        meta: ObjectMeta::of(&nothing, Some(ContentHash::of(&[]))),
+        gzip: false,
+        content_type: None,
+    };
+    let upload_id = store.begin_multipart(at, &headers).await?;
+    store.abort_multipart(at, &upload_id).await
+}
+
+async fn topic(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
+    let Some(notifier) = daemon::notifier(config).await? else {
+        findings.add(
+            Verdict::Warning,
+            "topic",
+            "none is configured: the digest goes into a file on this computer, and nobody hears when it stops. Set topic_arn under [notify]",
+        );
+        return Ok(());
+    };
+    match notifier.check_topic().await {
+        Ok(TopicCheck::Found {
+            confirmed: Some(0), ..
+        }) => findings.add(
+            Verdict::Warning,
+            "topic",
+            format!(
+                "{} has no confirmed subscription: nobody gets the mails. Subscribe an address and click the link in the mail",
+                notifier.topic_arn()
+            ),
+        ),
+        Ok(TopicCheck::Found { .. }) => {
+            findings.add(Verdict::Good, "topic", notifier.topic_arn());
+        }
+        Ok(TopicCheck::NotAllowed(fault)) => findings.add(
+            Verdict::Warning,
+            "topic",
+            format!("cannot be looked at, publishing may still work: {fault}"),
+        ),
+        Err(fault) => findings.fault("topic", &fault),
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! `keepwatch digest`: the digest as it stands; with `--send`, the daily job now.
+
+use super::args::{CommonArgs, DigestArgs};
+use super::{COMPLETE, logging, setup, show};
+use crate::control::{Line, Request, ask};
+use crate::daemon::{Options, digest_once};
+use crate::error::Fatal;
+
+/// Show it, or run the job and send it.
+pub(super) async fn run(common: &CommonArgs, args: &DigestArgs) -> Result<u8, Fatal> {
+    let config = setup::config(common, false)?;
+    let request = Request::Digest { send: args.send };
+    let line = match ask(&config.state_dir, &request, |_| ()).await? {
+        Some(line) => line,
+        None => {
+            let _log = logging::init(&config.log, false, common.quiet);
+            digest_once(config, Options::default(), args.send).await?
+        }
+    };
+    let Line::Digest {
+        subject,
+        body,
+        delivery,
+    } = line
+    else {
+        return Err(Fatal::new(
+            "show the digest",
+            "the running Keepwatch gave another answer",
+            "restart it: it is of another version",
+        ));
+    };
+    if common.json {
+        let value = serde_json::json!({
+            "subject": subject, "body": body, "delivery": delivery
+        });
+        show::json(&value)?;
+    } else {
+        println!("{subject}\n\n{body}");
+        if let Some(delivery) = delivery {
+            println!("\nThis digest was {delivery}");
+        }
+    }
+    Ok(COMPLETE)
+}

@@ -1,0 +1,104 @@
+//! Lines that stay lines: local time in front, nothing invisible inside.
+
+use std::io::{self, Write};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+
+/// The computer's time with its offset, so that lines around a change of the
+/// clocks stay in order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LocalTime;
+
+impl FormatTime for LocalTime {
+    fn format_time(&self, out: &mut Writer<'_>) -> std::fmt::Result {
+        out.write_str(&stamp(&jiff::ZonedDateTime::now()))
+    }
+}
+
+fn stamp(now: &jiff::ZonedDateTime) -> String {
+    now.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
+}
+
+/// A maker of writers that escape what could forge or hide a line.
+#[derive(Debug, Clone)]
+pub(super) struct PlainLines<M>(pub(super) M);
+
+impl<'w, M: MakeWriter<'w>> MakeWriter<'w> for PlainLines<M> {
+    type Writer = PlainLine<M::Writer>;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        PlainLine(self.0.make_writer())
+    }
+}
+
+/// A writer of whole lines: each `write` is one event.
+#[derive(Debug)]
+pub(super) struct PlainLine<W>(W);
+
+impl<W: Write> Write for PlainLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let mut plain = one_line(line);
+        plain.push('\n');
+        self.0.write_all(plain.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Text with control characters, line separators and invisible marks escaped:
+/// `\n` and `\u{...}`, or `\u....` for what JSON would not take.
+pub(super) fn one_line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => out.extend(c.escape_default()),
+            // JSON's own form, so that escaped JSON is still JSON. All of them
+            // are below U+10000, where one `\u` with four digits is enough.
+            c if is_hidden(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_local_and_says_its_offset() {
+        let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
+        let now = jiff::Timestamp::UNIX_EPOCH.to_zoned_datetime(zone);
+        assert_eq!(stamp(&now), "1970-01-01T01:00:00.000+01:00");
+    }
+
+    #[test]
+    fn a_line_stays_one_line() {
+        for (text, plain) in [
+            ("plain ümläut `C:\\new`", "plain ümläut `C:\\new`"),
+            ("a\nb\r\tc", "a\\nb\\r\\tc"),
+            ("\u{1b}[31m\u{85}\0", "\\u001b[31m\\u0085\\u0000"),
+            ("\u{2028}\u{202e}\u{feff}", "\\u2028\\u202e\\ufeff"),
+        ] {
+            assert_eq!(one_line(text), plain);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_do_no_harm() {
+        let mut out = PlainLine(Vec::new());
+        assert_eq!(out.write(b"a\xff\nb\n").unwrap(), 5);
+        assert_eq!(out.0, "a\u{fffd}\\nb\n".as_bytes());
+    }
+}

@@ -1,0 +1,215 @@
+//! `keepwatch --reconcile`: one full comparison, then exit. Beside a running
+//! daemon, the daemon does it.
+
+use super::args::CommonArgs;
+use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
+use crate::control::{Line, Progress, Reconciled, Request, ask};
+use crate::daemon::{Options, reconcile_once};
+use crate::error::{Class, Fatal};
+use crate::platform;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Without a terminal a progress line is printed this often.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Progress lines that may wait for the terminal.
+const LINES_MAX: usize = 16;
+
+/// Compare, upload, report.
+pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
+    let config = setup::config(common, false)?;
+    let work = async {
+        let mut shown = Shown::new(common.quiet);
+        let asked = ask(&config.state_dir, &Request::Reconcile, |line| {
+            if let Line::Progress(progress) = line {
+                shown.update(&progress);
+            }
+        })
+        .await?;
+        if let Some(answer) = asked {
+            shown.finish();
+            note(common, "done by the Keepwatch that is running here");
+            return match answer {
+                Line::Reconciled { sources } => Ok(sources),
+                _ => Err(Fatal::new(
+                    "reconcile",
+                    "the running Keepwatch gave another answer",
+                    "restart it: it is of another version",
+                )),
+            };
+        }
+        let _log = logging::init(&config.log, false, common.quiet);
+        let (to, mut lines) = mpsc::channel(LINES_MAX);
+        let drawing = tokio::spawn(async move {
+            while let Some(line) = lines.recv().await {
+                if let Line::Progress(progress) = line {
+                    shown.update(&progress);
+                }
+            }
+            shown.finish();
+        });
+        let results = reconcile_once(config.clone(), Options::default(), to).await;
+        // It only draws: how it ended changes nothing.
+        let _ = drawing.await;
+        results
+    };
+    let results = tokio::select! {
+        results = work => results?,
+        _ = platform::asked_to_stop() => return Err(Fatal::interrupted("reconcile")),
+    };
+    if common.json {
+        show::json(&results)?;
+    } else {
+        summary(&results);
+    }
+    Ok(exit_code(&results))
+}
+
+fn note(common: &CommonArgs, text: &str) {
+    if !common.quiet {
+        eprintln!("{text}");
+    }
+}
+
+/// 0 when everything is protected, 1 when a bucket cannot be used at all, 3
+/// when some paths are not protected.
+fn exit_code(results: &[Reconciled]) -> u8 {
+    if results.iter().all(Reconciled::is_whole) {
+        return COMPLETE;
+    }
+    let lost = |r: &Reconciled| {
+        let needs_person = r.outage.as_ref().is_some_and(|f| {
+            matches!(
+                f.class,
+                Class::Credentials | Class::Denied | Class::NoBucket | Class::Transient
+            )
+        });
+        needs_person && r.stored == 0
+    };
+    if results.iter().all(lost) {
+        FAILED
+    } else {
+        PARTIAL
+    }
+}
+
+fn summary(results: &[Reconciled]) {
+    for r in results {
+        println!(
+            "{}  to  {}",
+            show::clean(&r.name),
+            show::clean(&r.destination)
+        );
+        println!("  {} on disk", show::amount(r.files, "file"));
+        if r.stored == 0 && r.deleted == 0 && r.metadata_updates == 0 {
+            println!("  nothing to send: the bucket has everything");
+        } else {
+            println!(
+                "  {} stored ({}, {} in the bucket), {} updated without sending content, {} marked as deleted",
+                show::amount(r.stored, "version"),
+                show::size(r.bytes),
+                show::size(r.stored_bytes),
+                r.metadata_updates,
+                r.deleted
+            );
+        }
+        if let Some(fault) = &r.outage {
+            println!("  NOT COMPLETE: uploads are on hold: {fault}");
+        }
+        for reason in &r.incomplete {
+            println!("  NOT COMPLETE: {}", show::clean(reason));
+        }
+        for fault in &r.failed {
+            println!("  NOT PROTECTED: {fault}");
+        }
+        let unnamed = r.failed_total.saturating_sub(r.failed.len() as u64);
+        if unnamed > 0 {
+            println!("  NOT PROTECTED: {} more", show::number(unnamed));
+        }
+    }
+    println!(
+        "{}",
+        if results.iter().all(Reconciled::is_whole) {
+            "All is well: everything is in the bucket."
+        } else {
+            "NOT everything is in the bucket: see above."
+        }
+    );
+}
+
+/// A progress bar on a terminal, a line now and then elsewhere.
+struct Shown {
+    bar: ProgressBar,
+    plain: bool,
+    quiet: bool,
+    last: Instant,
+}
+
+impl Shown {
+    fn new(quiet: bool) -> Self {
+        let plain = !std::io::stderr().is_terminal();
+        let bar = ProgressBar::new_spinner();
+        if quiet || plain {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            plain,
+            quiet,
+            last: Instant::now(),
+        }
+    }
+
+    fn update(&mut self, progress: &Progress) {
+        let text = format!(
+            "{} seen, {} waiting, {} stored ({})",
+            show::amount(progress.seen, "file"),
+            show::number(progress.waiting),
+            show::amount(progress.stored, "version"),
+            show::size(progress.bytes)
+        );
+        if self.plain && !self.quiet && self.last.elapsed() >= LINE_EVERY {
+            self.last = Instant::now();
+            eprintln!("{text}");
+        }
+        self.bar.set_message(text);
+        self.bar.tick();
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Fault;
+
+    #[test]
+    fn exit_codes() {
+        let whole = Reconciled::default();
+        let partial = Reconciled {
+            failed_total: 1,
+            ..Reconciled::default()
+        };
+        let denied = Reconciled {
+            outage: Some(Fault::new(Class::Denied, "upload", "x", "no")),
+            ..Reconciled::default()
+        };
+        for (results, want) in [
+            (vec![whole.clone()], COMPLETE),
+            (vec![whole.clone(), partial], PARTIAL),
+            (vec![whole, denied.clone()], PARTIAL),
+            (vec![denied], FAILED),
+        ] {
+            assert_eq!(exit_code(&results), want, "{results:?}");
+        }
+    }
+}

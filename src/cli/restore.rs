@@ -1,0 +1,330 @@
+//! `keepwatch restore`: files back into a folder, as they are now or were then.
+
+mod shown;
+mod summary;
+
+use super::args::{CommonArgs, RestoreArgs};
+use super::origins::{self, Depot, Named, folder_names};
+use super::run::signal_trouble;
+use super::{COMPLETE, FAILED, PARTIAL, show, versions::stamp};
+use crate::error::{Fatal, FatalKind, chain};
+use crate::files::Target;
+use crate::model::moment::{Moment, parse_moment};
+use crate::platform;
+use crate::recovery::{Options, Request, Restored, Selector, Stop, restore};
+use jiff::Timestamp;
+use shown::Shown;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// One source's part of the job.
+struct Part {
+    named: Named,
+    selector: Selector,
+    to: PathBuf,
+}
+
+/// How one source's part ended.
+struct Done {
+    named: Named,
+    to: PathBuf,
+    result: Result<Restored, Fatal>,
+}
+
+/// Restore and report.
+pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, Fatal> {
+    let depot = origins::open(common, &args.place, args.source.as_deref()).await?;
+    let now = Timestamp::now();
+    let moment = match &args.at {
+        Some(text) => Some(parse_moment(text, now, &depot.zone)?),
+        None => None,
+    };
+    let parts = parts(&depot, args)?;
+    if !common.quiet {
+        announce(&depot, &parts, moment, now);
+    }
+    let (ask, asked) = watch::channel(false);
+    let work = all(&depot, parts, args, moment, common, Stop::new(asked));
+    let done = until_stopped(ask, work).await?;
+    if common.json {
+        show::json(&summary::json(&depot, &done, moment))?;
+    } else {
+        summary::print(&depot, &done, moment);
+    }
+    verdict(done, args, moment, &depot)
+}
+
+/// What is restored where. Paths of this computer go to the sources they lie
+/// in, everything else to all of them.
+fn parts(depot: &Depot, args: &RestoreArgs) -> Result<Vec<Part>, Fatal> {
+    let to = std::path::absolute(&args.to)
+        .map_err(|e| Fatal::usage(format!("use --to {}", args.to.display()), chain(&e), ""))?;
+    if let Some(vault) = &depot.vault
+        && std::path::absolute(vault).is_ok_and(|vault| to.starts_with(vault))
+    {
+        return Err(Fatal::usage(
+            format!("restore into {}", to.display()),
+            "that is inside the vault itself",
+            "choose a folder elsewhere with --to",
+        ));
+    }
+    let texts = texts_by_origin(&depot.origins, &args.what)?;
+    let folders = match depot.origins.len() {
+        1 => vec![to],
+        _ => folder_names(&depot.origins)
+            .iter()
+            .map(|name| to.join(name))
+            .collect(),
+    };
+    let mut parts = Vec::new();
+    for ((named, texts), to) in depot.origins.iter().zip(texts).zip(folders) {
+        if args.what.is_empty() || !texts.is_empty() {
+            parts.push(Part {
+                named: named.clone(),
+                selector: Selector::new(&texts)?,
+                to,
+            });
+        }
+    }
+    Ok(parts)
+}
+
+fn texts_by_origin(origins: &[Named], what: &[String]) -> Result<Vec<Vec<String>>, Fatal> {
+    let mut texts = vec![Vec::new(); origins.len()];
+    let roots_known = origins.iter().any(|named| named.root.is_some());
+    for text in what {
+        let path = Path::new(text);
+        if !(path.has_root() && roots_known) {
+            texts.iter_mut().for_each(|texts| texts.push(text.clone()));
+            continue;
+        }
+        let mut placed = false;
+        for (named, texts) in origins.iter().zip(&mut texts) {
+            if let Some(inner) = named.within(path) {
+                texts.push(inner);
+                placed = true;
+            }
+        }
+        if !placed {
+            let roots: Vec<String> = origins
+                .iter()
+                .filter_map(|named| named.root.as_ref())
+                .map(|root| root.display().to_string())
+                .collect();
+            return Err(Fatal::usage(
+                format!("look for {}", show::clean(text)),
+                "it is in none of the folders that are backed up",
+                format!("those are: {}", roots.join(", ")),
+            ));
+        }
+    }
+    Ok(texts)
+}
+
+/// Say where from and as of when, before it begins.
+fn announce(depot: &Depot, parts: &[Part], moment: Option<Moment>, now: Timestamp) {
+    let buckets: Vec<String> = parts
+        .iter()
+        .map(|part| {
+            let origin = &part.named.origin;
+            show::clean(&format!("{}/{}", origin.bucket, origin.prefix))
+        })
+        .collect();
+    eprintln!(
+        "Restoring from {} ({}), {}",
+        show::clean(depot.store.place()),
+        buckets.join(", "),
+        as_of(moment, depot)
+    );
+    if moment.is_some_and(|moment| moment.at_ms > now.as_millisecond()) {
+        eprintln!("That moment is still to come: this is how things are now.");
+    }
+}
+
+/// `as of …`, for people.
+fn as_of(moment: Option<Moment>, depot: &Depot) -> String {
+    match moment {
+        None => "as everything is now".to_owned(),
+        Some(moment) if moment.end_of_day => {
+            let day = stamp(moment.at_ms, &depot.zone);
+            format!("as of the end of {}", day.get(..10).unwrap_or(&day))
+        }
+        Some(moment) => format!("as of {}", stamp(moment.at_ms, &depot.zone)),
+    }
+}
+
+/// One source after the other; what keeps one from working need not keep the next.
+async fn all(
+    depot: &Depot,
+    parts: Vec<Part>,
+    args: &RestoreArgs,
+    moment: Option<Moment>,
+    common: &CommonArgs,
+    stop: Stop,
+) -> Result<Vec<Done>, Fatal> {
+    let shown = Arc::new(Shown::new(common.quiet));
+    let mut done = Vec::new();
+    for Part {
+        named,
+        selector,
+        to,
+    } in parts
+    {
+        let folder = to.clone();
+        let target = tokio::task::spawn_blocking(move || Target::open(&folder))
+            .await
+            .map_err(|e| Fatal::new("restore", chain(&e), ""))??;
+        let request = Request {
+            origin: named.origin.clone(),
+            selector,
+            at_ms: moment.map(|moment| moment.at_ms),
+            target: Arc::new(target),
+            options: Options {
+                overwrite: args.overwrite,
+                ..Options::default()
+            },
+        };
+        let screen = shown.clone();
+        screen.begin();
+        let result = restore(
+            &depot.store,
+            request,
+            move |event| screen.update(&event),
+            &stop,
+        )
+        .await;
+        shown.end();
+        if let Err(fatal) = &result {
+            if fatal.kind == FatalKind::Interrupted {
+                return Err(fatal.clone());
+            }
+            eprintln!("{}: {fatal}", show::clean(&named.name));
+        }
+        done.push(Done { named, to, result });
+    }
+    Ok(done)
+}
+
+/// The first request to stop ends the work in order, a second one at once.
+async fn until_stopped<T>(
+    ask: watch::Sender<bool>,
+    work: impl Future<Output = Result<T, Fatal>>,
+) -> Result<T, Fatal> {
+    tokio::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        signal = platform::asked_to_stop() => signal.map_err(|e| signal_trouble(&e))?,
+    }
+    ask.send_replace(true);
+    tokio::select! {
+        done = &mut work => done,
+        _ = platform::asked_to_stop() => Err(Fatal::interrupted("restore everything")),
+    }
+}
+
+/// The exit code; a restore that found nothing is a failure that says why.
+fn verdict(
+    done: Vec<Done>,
+    args: &RestoreArgs,
+    moment: Option<Moment>,
+    depot: &Depot,
+) -> Result<u8, Fatal> {
+    if let [Done { result: Err(_), .. }] = done.as_slice() {
+        // Already told.
+        return Ok(FAILED);
+    }
+    let results: Vec<&Restored> = done
+        .iter()
+        .filter_map(|one| one.result.as_ref().ok())
+        .collect();
+    if results.is_empty() {
+        return Ok(FAILED);
+    }
+    if results.iter().all(|restored| restored.found() == 0) && results.len() == done.len() {
+        return Err(nothing_found(&results, args, moment, depot));
+    }
+    let whole = results.len() == done.len()
+        && results.iter().all(|restored| restored.is_complete())
+        && unmatched(&done).is_empty();
+    Ok(if whole { COMPLETE } else { PARTIAL })
+}
+
+/// What was asked for and is in none of the sources.
+fn unmatched(done: &[Done]) -> Vec<String> {
+    let results: Vec<&Restored> = done
+        .iter()
+        .filter_map(|one| one.result.as_ref().ok())
+        .collect();
+    let mut misses: HashMap<&str, usize> = HashMap::new();
+    for text in results.iter().flat_map(|restored| &restored.unmatched) {
+        *misses.entry(text).or_default() += 1;
+    }
+    let mut texts: Vec<String> = misses
+        .into_iter()
+        .filter(|(_, count)| *count >= results.len())
+        .map(|(text, _)| text.to_owned())
+        .collect();
+    texts.sort();
+    texts
+}
+
+fn nothing_found(
+    results: &[&Restored],
+    args: &RestoreArgs,
+    moment: Option<Moment>,
+    depot: &Depot,
+) -> Fatal {
+    let operation = if args.what.is_empty() {
+        "restore".to_owned()
+    } else {
+        format!("restore {}", show::clean(&args.what.join(", ")))
+    };
+    let first_ms = results
+        .iter()
+        .filter_map(|restored| restored.first_ms)
+        .min();
+    let foreign: u64 = results
+        .iter()
+        .map(|restored| restored.skipped_foreign)
+        .sum();
+    match (first_ms, moment) {
+        (Some(first_ms), Some(moment)) if first_ms > moment.at_ms => Fatal::new(
+            operation,
+            format!(
+                "nothing of it was backed up yet {}: the first version is of {}",
+                as_of(Some(moment), depot),
+                stamp(first_ms, &depot.zone)
+            ),
+            "give a later --at, or none for how things are now",
+        ),
+        (Some(_), _) if foreign > 0 => Fatal::new(
+            operation,
+            format!(
+                "the bucket holds {} that Keepwatch did not write, and none that it did",
+                show::amount(foreign, "object")
+            ),
+            "fetch them with an S3 tool; docs/FORMAT.md tells them apart",
+        ),
+        (Some(_), _) => Fatal::new(
+            operation,
+            format!("it was deleted {}", as_of(moment, depot)),
+            "give an --at when it was still there: `keepwatch versions PATH` lists a file's past",
+        ),
+        (None, _) if args.what.is_empty() => Fatal::new(
+            operation,
+            "nothing was ever backed up there",
+            "check --source, or --bucket and --prefix",
+        ),
+        (None, _) => Fatal::new(
+            operation,
+            "the backup never had anything of that name",
+            "write paths from the source's folder on, like \"Customers/Miller\" or \"*.csv\"; capital letters matter",
+        ),
+    }
+}
+
+#[cfg(test)]
+#[path = "restore/tests.rs"]
+mod tests;

@@ -1,0 +1,154 @@
+//! What a restore came to, in words and as JSON.
+
+use super::{Depot, Done, as_of, unmatched};
+use crate::cli::show;
+use crate::cli::versions::stamp;
+use crate::model::moment::Moment;
+use crate::recovery::Restored;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// Torn files named in the summary; JSON has more of them.
+const UNRESTED_NAMED_MAX: usize = 20;
+
+/// The whole result for programs.
+pub(super) fn json(depot: &Depot, done: &[Done], moment: Option<Moment>) -> Value {
+    let sources: Vec<Value> = done
+        .iter()
+        .map(|one| {
+            let (restored, fatal) = match &one.result {
+                Ok(restored) => (Some(restored), None),
+                Err(fatal) => (None, Some(fatal)),
+            };
+            json!({
+                "source": one.named.name,
+                "bucket": one.named.origin.bucket,
+                "prefix": one.named.origin.prefix,
+                "to": one.to.display().to_string(),
+                "restored": restored,
+                "failure": fatal.map(|fatal| json!({
+                    "operation": fatal.operation,
+                    "cause": fatal.cause,
+                    "hint": fatal.hint,
+                })),
+            })
+        })
+        .collect();
+    let at = moment.and_then(|moment| Timestamp::from_millisecond(moment.at_ms).ok());
+    json!({
+        "place": depot.store.place(),
+        "at": at.map(|at| at.to_string()),
+        "complete": is_whole(done),
+        "unmatched": unmatched(done),
+        "sources": sources,
+    })
+}
+
+/// The result for people.
+pub(super) fn print(depot: &Depot, done: &[Done], moment: Option<Moment>) {
+    for one in done {
+        let origin = &one.named.origin;
+        println!(
+            "{}  from {}/{}  {}",
+            show::clean(&one.named.name),
+            show::clean(&origin.bucket),
+            show::clean(&origin.prefix),
+            as_of(moment, depot)
+        );
+        println!("  into {}", show::clean(&one.to.display().to_string()));
+        match &one.result {
+            Ok(restored) => {
+                for line in lines(restored, depot) {
+                    println!("  {line}");
+                }
+            }
+            Err(fatal) => println!("  NOT RESTORED: {}", show::clean(&fatal.to_string())),
+        }
+    }
+    for text in unmatched(done) {
+        println!("NOT FOUND in the backup: {}", show::clean(&text));
+    }
+    println!(
+        "{}",
+        if is_whole(done) {
+            "All is well: everything that was asked for is there, and every file was checked."
+        } else {
+            "NOT everything that was asked for is there: see above. Running it again goes on where it ended."
+        }
+    );
+}
+
+fn is_whole(done: &[Done]) -> bool {
+    let ok = |one: &Done| one.result.as_ref().is_ok_and(Restored::is_complete);
+    let found = |one: &Done| {
+        one.result
+            .as_ref()
+            .is_ok_and(|restored| restored.found() > 0)
+    };
+    done.iter().all(ok) && done.iter().any(found) && unmatched(done).is_empty()
+}
+
+fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{} ({}), {}, {} restored",
+        show::amount(restored.files, "file"),
+        show::size(restored.bytes),
+        show::amount(restored.links, "link"),
+        show::amount(restored.folders, "empty folder")
+    )];
+    if restored.identical > 0 {
+        lines.push(format!(
+            "{} were there already and are the same",
+            show::number(restored.identical)
+        ));
+    }
+    if let Some(newest_ms) = restored.newest_ms {
+        lines.push(format!(
+            "the newest version among them was stored {}",
+            stamp(newest_ms, &depot.zone)
+        ));
+    }
+    if restored.skipped_foreign > 0 {
+        lines.push(format!(
+            "{} in the bucket were not written by Keepwatch and are left alone",
+            show::amount(restored.skipped_foreign, "object")
+        ));
+    }
+    if restored.left_out.total > 0 {
+        lines.push(format!(
+            "{} are whole, but this disk did not take their mode, owner or time",
+            show::amount(restored.left_out.total, "file")
+        ));
+    }
+    for path in restored.unrested.items.iter().take(UNRESTED_NAMED_MAX) {
+        lines.push(format!(
+            "LOOK AT {}: it was being written all the time when it was backed up",
+            show::clean(path)
+        ));
+    }
+    let unnamed = restored
+        .unrested
+        .total
+        .saturating_sub(UNRESTED_NAMED_MAX as u64);
+    if unnamed > 0 {
+        lines.push(format!(
+            "LOOK AT {} more like that",
+            show::amount(unnamed, "file")
+        ));
+    }
+    for (total, words) in [
+        (
+            restored.already_there.total,
+            "differ from what is there already, which was kept (--overwrite replaces it)",
+        ),
+        (
+            restored.failed.total,
+            "failed; each is named above with its reason",
+        ),
+    ] {
+        if total > 0 {
+            lines.push(format!("NOT RESTORED: {} {words}", show::number(total)));
+        }
+    }
+    lines
+}

@@ -1,0 +1,42 @@
+//! `keepwatch --config FILE`: the daemon, in the foreground.
+
+use super::args::CommonArgs;
+use super::{COMPLETE, logging, setup};
+use crate::daemon::{Daemon, Options};
+use crate::error::{Fatal, chain};
+use crate::platform;
+
+/// Run until asked to stop.
+pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
+    let config = setup::config(common, false)?;
+    let _log = logging::init(&config.log, true, common.quiet);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        configuration = %config.file.as_deref().map_or_else(String::new, |f| f.display().to_string()),
+        "Keepwatch starts"
+    );
+    let stop = platform::asked_to_stop();
+    tokio::pin!(stop);
+    let daemon = tokio::select! {
+        started = Daemon::start(config, Options::default()) => started?,
+        _ = &mut stop => return Ok(COMPLETE),
+    };
+    tracing::info!("ready: all folders are watched");
+    stop.await.map_err(|e| signal_trouble(&e))?;
+    end(daemon).await
+}
+
+/// Stop in order; a second request stops at once.
+pub(super) async fn end(daemon: Daemon) -> Result<u8, Fatal> {
+    tokio::select! {
+        stopped = daemon.stop() => stopped.map(|()| COMPLETE),
+        _ = platform::asked_to_stop() => {
+            tracing::warn!("stopped at once; the next start takes up what was under way");
+            Err(Fatal::interrupted("finish what was under way"))
+        }
+    }
+}
+
+pub(super) fn signal_trouble(error: &std::io::Error) -> Fatal {
+    Fatal::new("listen for the request to stop", chain(error), "")
+}

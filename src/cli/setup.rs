@@ -1,0 +1,34 @@
+//! Finding and reading the configuration, and following a running daemon.
+
+use super::args::CommonArgs;
+use crate::config::{Config, Defaults, Overrides, load, locate};
+use crate::error::Fatal;
+use crate::platform;
+use jiff::tz::TimeZone;
+
+/// Where Keepwatch keeps its own files when nothing else is said.
+///
+/// # Errors
+/// The account has no home folder.
+pub(super) fn defaults() -> Result<Defaults, Fatal> {
+    let dirs = platform::default_dirs()?;
+    Ok(Defaults {
+        state_dir: dirs.state,
+        log_dir: dirs.log,
+        home_dir: platform::home_dir(),
+        computer_time_zone: TimeZone::system(),
+    })
+}
+
+/// Read the configuration that the command line names, or the usual one.
+///
+/// # Errors
+/// There is none, or it is wrong (exit code 2).
+pub(super) fn config(common: &CommonArgs, sources_may_be_missing: bool) -> Result<Config, Fatal> {
+    let file = locate(common.config.as_deref(), &platform::config_candidates())?;
+    let overrides = Overrides {
+        log_level: common.log_level.clone(),
+        sources_may_be_missing,
+    };
+    load(&file, &overrides, std::env::vars_os(), &defaults()?)
+}

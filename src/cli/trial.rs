@@ -1,0 +1,201 @@
+//! `keepwatch try`: the real daemon on a folder and the embedded vault, with
+//! nothing to set up, saying in plain words what it does.
+
+use super::args::{CommonArgs, TryArgs};
+use super::{logging, run, sample, setup, show};
+use crate::board::News;
+use crate::config::{Config, Defaults};
+use crate::daemon::{Daemon, Options};
+use crate::error::Fatal;
+use crate::platform;
+use crate::queue::Depth;
+use crate::tasks::Context;
+use jiff::ZonedDateTime;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+
+/// How often the narrator looks whether the first copy is complete.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Files named one by one at the start; the rest is counted.
+const NAMED_MAX: usize = 12;
+
+/// Run until asked to stop.
+pub(super) async fn run(common: &CommonArgs, args: &TryArgs) -> Result<u8, Fatal> {
+    let home = platform::default_dirs()?.data.join("try");
+    let folder = match &args.folder {
+        Some(folder) => folder.clone(),
+        None => make_sample(&home.join("office"))?,
+    };
+    let vault = args.vault.clone().unwrap_or_else(|| home.join("vault"));
+    let defaults = Defaults {
+        state_dir: home.join("state"),
+        log_dir: home.join("log"),
+        ..setup::defaults()?
+    };
+    let mut config = Config::trial(&folder, &vault, &defaults)?;
+    if let Some(level) = &common.log_level {
+        config.log.level.clone_from(level);
+    }
+    let _log = logging::init(&config.log, common.log_level.is_some(), common.quiet);
+    introduce(&config, &vault);
+    let stop = platform::asked_to_stop();
+    tokio::pin!(stop);
+    let daemon = Daemon::start(config.clone(), Options::default()).await?;
+    tokio::select! {
+        () = narrate(&daemon, &config, &vault) => {}
+        stopped = &mut stop => stopped.map_err(|e| run::signal_trouble(&e))?,
+    }
+    println!("\nStopping. The copies stay in {}", vault.display());
+    run::end(daemon).await
+}
+
+fn make_sample(dir: &Path) -> Result<PathBuf, Fatal> {
+    let written = sample::write_sample_office(dir)?;
+    if written > 0 {
+        println!("Made a small sample office to play with ({written} files).\n");
+    }
+    Ok(dir.to_owned())
+}
+
+fn introduce(config: &Config, vault: &Path) {
+    let Some(source) = config.sources.first() else {
+        return;
+    };
+    println!("Keepwatch protects    {}", source.path.display());
+    println!(
+        "Copies go to          {}",
+        vault.join(&source.bucket).display()
+    );
+    println!("                      (plain files: open that folder and look)");
+    println!("Its log is in         {}\n", config.log.dir.display());
+}
+
+/// Tell what happens until the daemon ends.
+async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
+    let ctx = daemon.context();
+    let mut news = ctx.board.listen();
+    let mut first = FirstCopy::default();
+    let drained = async {
+        while !is_at_rest(ctx) {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::pin!(drained);
+    let mut is_ready = false;
+    loop {
+        tokio::select! {
+            () = &mut drained, if !is_ready => {
+                is_ready = true;
+                first.rest();
+                let counts = ctx.index.counts(ctx.sources[0].id);
+                ready(config, vault, counts.files, counts.bytes);
+            }
+            item = news.recv() => match item {
+                Ok(item) => tell(&item, &mut first, is_ready),
+                // It was busy printing: the log has the rest.
+                Err(RecvError::Lagged(missed)) => println!("  ... and {missed} more"),
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+}
+
+/// The start scan is over, and all that it found is in the bucket.
+fn is_at_rest(ctx: &Context) -> bool {
+    let depth = ctx.queue.depth(0);
+    let scanned = ctx.board.source(0).is_some_and(|b| b.last_scan.is_some());
+    scanned && ctx.unsettled() == 0 && depth == Depth::default()
+}
+
+/// The first copies: some are named, the rest counted.
+#[derive(Default)]
+struct FirstCopy {
+    named: usize,
+    more: usize,
+}
+
+impl FirstCopy {
+    fn rest(&self) {
+        if self.more > 0 {
+            println!("  ... and {} more", self.more);
+        }
+    }
+}
+
+fn ready(config: &Config, vault: &Path, files: u64, bytes: u64) {
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "keepwatch".into());
+    let name = config.sources.first().map_or("", |s| s.bucket.as_str());
+    println!(
+        "\nAll is protected: {}, {}.",
+        show::amount(files, "file"),
+        show::size(bytes)
+    );
+    println!("Change, add or delete something in the folder and watch it appear here.\n");
+    println!("To get files back, in another window (here into the folder \"restored\"):");
+    println!(
+        "  {program} restore --vault {} --source {name} --to restored",
+        quoted(vault)
+    );
+    println!("One file, or as it was at an earlier moment:");
+    println!(
+        "  {program} restore \"*.csv\" --at \"5 minutes ago\" --vault {} --source {name} --to restored",
+        quoted(vault)
+    );
+    println!("Stop with Ctrl-C.\n");
+}
+
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.contains([' ', '\'', '"', '(', ')', '&']) {
+        format!("\"{text}\"")
+    } else {
+        text
+    }
+}
+
+fn tell(news: &News, first: &mut FirstCopy, is_ready: bool) {
+    let clock = ZonedDateTime::now().strftime("%H:%M:%S").to_string();
+    match news {
+        News::Stored {
+            path,
+            size_bytes,
+            stored_bytes,
+            after_ms,
+            is_edit,
+            ..
+        } => {
+            if !is_ready {
+                first.named += 1;
+                if first.named > NAMED_MAX {
+                    first.more += 1;
+                    return;
+                }
+            }
+            let packed = if stored_bytes < size_bytes {
+                format!(", {} compressed", show::size(*stored_bytes))
+            } else {
+                String::new()
+            };
+            let after = if is_ready && *is_edit {
+                format!(", {:.1} s after the change", *after_ms as f64 / 1000.0)
+            } else {
+                String::new()
+            };
+            println!(
+                "  {clock}  protected  {path}  ({}{packed}{after})",
+                show::size(*size_bytes)
+            );
+        }
+        News::Deleted { path, .. } => {
+            println!("  {clock}  deleted    {path}  (every earlier version is kept)");
+        }
+        News::Failed { fault, .. } => println!("  {clock}  NOT PROTECTED  {fault}"),
+        News::Outage { fault, .. } => println!("  {clock}  UPLOADS ARE ON HOLD: {fault}"),
+        News::Recovered { .. } => println!("  {clock}  uploads go on"),
+        News::Scanned { .. } | News::Watching { .. } => {}
+    }
+}

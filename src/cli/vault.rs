@@ -1,0 +1,47 @@
+//! `keepwatch vault serve`: a vault on a loopback port, for S3 tools.
+
+use super::args::VaultServeArgs;
+use super::{COMPLETE, run::signal_trouble};
+use crate::error::{Fatal, chain};
+use crate::platform;
+use crate::store::vault::Vault;
+use std::net::{Ipv4Addr, TcpListener};
+
+/// Characters of a made-up access key and secret: as long as AWS's own.
+const KEY_CHARS: usize = 20;
+const SECRET_CHARS: usize = 40;
+
+/// Serve until asked to stop. The credentials are made anew each time and
+/// printed, they protect this one run.
+pub(super) async fn serve(args: &VaultServeArgs) -> Result<u8, Fatal> {
+    let folder = args.vault.clone();
+    let vault = tokio::task::spawn_blocking(move || Vault::open(&folder))
+        .await
+        .map_err(|e| Fatal::new("open the vault", chain(&e), ""))??;
+    let trouble = |e: std::io::Error| {
+        Fatal::new(
+            format!("listen on port {}", args.port),
+            chain(&e),
+            "choose another --port, or 0 for any free one",
+        )
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(trouble)?;
+    let address = listener.local_addr().map_err(trouble)?;
+    let (key, secret) = (random(KEY_CHARS), random(SECRET_CHARS));
+    println!("endpoint:   http://{address}");
+    println!("access key: {key}");
+    println!("secret key: {secret}");
+    println!("stop with Ctrl-C");
+    let mut signal = Ok(());
+    vault
+        .serve(listener, (key, secret), async {
+            signal = platform::asked_to_stop().await;
+        })
+        .await?;
+    signal.map_err(|e| signal_trouble(&e))?;
+    Ok(COMPLETE)
+}
+
+fn random(chars: usize) -> String {
+    (0..chars).map(|_| fastrand::alphanumeric()).collect()
+}

@@ -1,0 +1,244 @@
+//! `keepwatch versions PATH`: every version of one file, newest first.
+
+use super::args::{CommonArgs, VersionsArgs};
+use super::origins::{self, Named};
+use super::{COMPLETE, PARTIAL, show};
+use crate::error::Fatal;
+use crate::model::RelPath;
+use crate::platform;
+use crate::recovery::{FileVersion, Stop, VERSIONS_SHOWN_MAX, Versions, typed_path, versions};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use std::path::Path;
+
+/// One source's answer.
+#[derive(Serialize)]
+struct Found {
+    source: String,
+    path: String,
+    #[serde(flatten)]
+    versions: Versions,
+}
+
+/// Look and show.
+pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, Fatal> {
+    let depot = origins::open(common, &args.place, args.source.as_deref()).await?;
+    let mut questions = Vec::new();
+    for named in &depot.origins {
+        for path in meant(named, &args.path)? {
+            questions.push((named, path));
+        }
+    }
+    let look = async {
+        let mut found: Vec<Found> = Vec::new();
+        for (named, path) in &questions {
+            let versions = versions(&depot.store, &named.origin, path, &mut Stop::never()).await?;
+            if !versions.versions.is_empty() {
+                found.push(Found {
+                    source: named.name.clone(),
+                    path: path.to_string(),
+                    versions,
+                });
+            }
+        }
+        Ok::<_, Fatal>(found)
+    };
+    let found = tokio::select! {
+        found = look => found?,
+        _ = platform::asked_to_stop() => return Err(Fatal::interrupted("list versions")),
+    };
+    if found.is_empty() {
+        return Err(unknown(&args.path, &depot.origins));
+    }
+    if common.json {
+        show::json(&found)?;
+    } else {
+        for one in &found {
+            print(one, &depot.zone);
+        }
+    }
+    let readable = |v: &FileVersion| v.trouble.is_none();
+    let all_readable = found
+        .iter()
+        .all(|one| one.versions.versions.iter().all(readable));
+    Ok(if all_readable { COMPLETE } else { PARTIAL })
+}
+
+/// What the path can mean in this source.
+fn meant(named: &Named, typed: &str) -> Result<Vec<RelPath>, Fatal> {
+    let path = Path::new(typed);
+    if path.has_root() && named.root.is_some() {
+        return named
+            .within(path)
+            .map(|inner| typed_path(&inner))
+            .into_iter()
+            .collect();
+    }
+    let mut all = vec![typed_path(typed)?];
+    // Somebody standing in the source's folder means the file right there.
+    let here = std::path::absolute(path).ok();
+    if let Some(inner) = here.and_then(|here| named.within(&here)) {
+        let here = typed_path(&inner)?;
+        if !all.contains(&here) {
+            all.push(here);
+        }
+    }
+    all.retain(|path| !path.is_root());
+    Ok(all)
+}
+
+fn unknown(path: &str, origins: &[Named]) -> Fatal {
+    let names: Vec<&str> = origins.iter().map(|named| named.name.as_str()).collect();
+    Fatal::new(
+        format!("list the versions of {}", show::clean(path)),
+        format!(
+            "the backup has no such file (looked in: {})",
+            names.join(", ")
+        ),
+        "write one file's path from the source's folder on, like \"Customers/Miller/offer.docx\"; capital letters matter",
+    )
+}
+
+fn print(found: &Found, zone: &TimeZone) {
+    let versions = &found.versions;
+    println!(
+        "{}  (source {})",
+        show::clean(&found.path),
+        show::clean(&found.source)
+    );
+    println!(
+        "  in bucket {}, key {}",
+        show::clean(&versions.bucket),
+        show::clean(&versions.key)
+    );
+    println!();
+    let rows: Vec<[String; 5]> =
+        std::iter::once(["stored", "size", "in the bucket", "", "version id"].map(str::to_owned))
+            .chain(versions.versions.iter().map(|version| row(version, zone)))
+            .collect();
+    for line in table(&rows) {
+        println!("  {line}");
+    }
+    println!();
+    if versions.more {
+        println!(
+            "  only the newest {} are shown",
+            show::number(VERSIONS_SHOWN_MAX as u64)
+        );
+    }
+    if let Some(version) = versions.versions.iter().find(|version| !version.deleted) {
+        println!(
+            "  to bring one back: keepwatch restore \"{}\" --at \"{}\" --to FOLDER",
+            show::clean(&found.path),
+            stamp(version.stored_at_ms, zone)
+        );
+    }
+}
+
+fn row(version: &FileVersion, zone: &TimeZone) -> [String; 5] {
+    let none = || "-".to_owned();
+    let mut notes = Vec::new();
+    if version.deleted {
+        notes.push("deleted".to_owned());
+    }
+    if version.current {
+        notes.push("current".to_owned());
+    }
+    if version.compressed {
+        notes.push("compressed".to_owned());
+    }
+    if version.unrested {
+        notes.push("never rested".to_owned());
+    }
+    if !matches!(version.storage_class.as_str(), "" | "STANDARD") {
+        notes.push(show::clean(&version.storage_class));
+    }
+    if let Some(trouble) = &version.trouble {
+        notes.push(show::clean(trouble));
+    }
+    [
+        stamp(version.stored_at_ms, zone),
+        version.size_bytes.map_or_else(none, show::size),
+        if version.deleted {
+            none()
+        } else {
+            show::size(version.stored_bytes)
+        },
+        notes.join(", "),
+        show::clean(&version.version_id),
+    ]
+}
+
+/// Columns as wide as their widest field.
+fn table(rows: &[[String; 5]]) -> Vec<String> {
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths = [width(0), width(1), width(2), width(3), 0];
+    rows.iter()
+        .map(|row| {
+            let cells: Vec<String> = row
+                .iter()
+                .zip(widths)
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
+            cells.join("  ").trim_end().to_owned()
+        })
+        .collect()
+}
+
+/// A moment in full, so that `--at` finds exactly this version: to the
+/// millisecond where the server has them, with the offset where the clocks
+/// show that time twice.
+pub(super) fn stamp(at_ms: i64, zone: &TimeZone) -> String {
+    let Ok(at) = Timestamp::from_millisecond(at_ms) else {
+        return "an unknown time".to_owned();
+    };
+    let local = zone.to_datetime(at);
+    let format = if at_ms.rem_euclid(1_000) == 0 {
+        "%Y-%m-%d %H:%M:%S"
+    } else {
+        "%Y-%m-%d %H:%M:%S%.3f"
+    };
+    let text = local.strftime(format).to_string();
+    if zone.to_ambiguous_timestamp(local).is_ambiguous() {
+        format!("{text}{}", zone.to_offset(at))
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::moment::parse_moment;
+
+    #[test]
+    fn what_is_shown_as_a_time_finds_that_version_again() {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        for text in [
+            "2026-11-20T13:30:05Z",
+            "2026-11-20T13:30:05.123Z",
+            "2026-10-25T00:30:00Z",
+            "2026-10-25T01:30:00.007Z",
+            "2026-07-01T22:00:00Z",
+        ] {
+            let at: Timestamp = text.parse().unwrap();
+            let shown = stamp(at.as_millisecond(), &berlin);
+            let again = parse_moment(&shown, Timestamp::UNIX_EPOCH, &berlin).unwrap();
+            assert_eq!(again.at_ms, at.as_millisecond(), "{text}: {shown}");
+        }
+        assert_eq!(stamp(0, &TimeZone::UTC), "1970-01-01 00:00:00");
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["a", "b", "c", "", "id"], ["longer", "ü", "", "x", "y"]]
+            .map(|row| row.map(str::to_owned));
+        assert_eq!(table(&rows), ["a       b  c     id", "longer  ü     x  y"]);
+    }
+}

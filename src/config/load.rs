@@ -1,0 +1,151 @@
+//! From a file, the environment and flags to a checked [`Config`].
+//!
+//! The only thing read is the configuration file itself.
+
+use super::Config;
+use super::environment::Environment;
+use super::layers::Layers;
+use super::lines::Lines;
+use super::problems::{Problems, Wrong};
+use super::validate;
+use crate::error::{Fatal, chain};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// A configuration file beyond this is a wrong file (a thousand sources with
+/// long lists of patterns are a quarter of it).
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What the command line overrides, and what the command needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--log-level`.
+    pub log_level: Option<String>,
+    /// True for commands that read only the bucket: on a new computer the
+    /// sources are not there yet, and `restore` must work all the same.
+    pub sources_may_be_missing: bool,
+}
+
+/// What the platform offers when the configuration is silent.
+#[derive(Debug, Clone)]
+pub struct Defaults {
+    /// Folder of the index and the control socket.
+    pub state_dir: PathBuf,
+    /// Folder of the log files.
+    pub log_dir: PathBuf,
+    /// What `~` stands for; `None` when this account has no home.
+    pub home_dir: Option<PathBuf>,
+    /// The computer's own zone.
+    pub computer_time_zone: jiff::tz::TimeZone,
+}
+
+/// The configuration file to use: the one named, else the first candidate
+/// that exists.
+///
+/// # Errors
+/// A usage error that says where was looked.
+pub fn locate(named: Option<&Path>, candidates: &[PathBuf]) -> Result<PathBuf, Fatal> {
+    if let Some(named) = named {
+        return Ok(named.to_owned());
+    }
+    if let Some(found) = candidates.iter().find(|file| file.is_file()) {
+        return Ok(found.clone());
+    }
+    let looked: Vec<String> = candidates
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    Err(Fatal::usage(
+        "find the configuration",
+        format!(
+            "no --config was given, and there is none at {}",
+            looked.join(" or ")
+        ),
+        "name it with --config FILE, or see how it works without one: keepwatch try",
+    ))
+}
+
+/// Read, merge and check everything.
+///
+/// `environment` is what `std::env::vars_os()` gives; variables that do not
+/// begin with `KEEPWATCH_` are left alone.
+///
+/// # Errors
+/// One usage error with all that is wrong: file, line, key and remedy of each.
+pub fn load(
+    file: &Path,
+    overrides: &Overrides,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    defaults: &Defaults,
+) -> Result<Config, Fatal> {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let use_it = format!("use the configuration {}", file.display());
+    let refuse = |wrong: Wrong| Fatal::usage(use_it.as_str(), wrong.what, wrong.remedy);
+
+    let text = read_text(&file).map_err(refuse)?;
+    let lines = Lines::parse(&text).map_err(refuse)?;
+    let mut problems = Problems::default();
+    let environment = Environment::read(environment, &mut problems);
+    let layers = Layers::merge(&text, environment, overrides).map_err(refuse)?;
+    let raw = layers.extract(&mut problems);
+    let names: Vec<String> = raw
+        .source
+        .iter()
+        .map(|source| source.name.clone().unwrap_or_default())
+        .collect();
+    let input = validate::Input {
+        file: &file,
+        layers: &layers,
+        defaults,
+        sources_may_be_missing: overrides.sources_may_be_missing,
+    };
+    match validate::config(raw, &input, &mut problems) {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(problems.into_fatal(&file, &lines, &names)),
+    }
+}
+
+fn read_text(file: &Path) -> Result<String, Wrong> {
+    let mut bytes = Vec::new();
+    File::open(file)
+        .and_then(|open| open.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| {
+            Wrong::new(
+                chain(&error),
+                match error.kind() {
+                    ErrorKind::NotFound => {
+                        "check the name after --config; keepwatch try works without a file"
+                    }
+                    ErrorKind::PermissionDenied => {
+                        "let the account that runs Keepwatch read the file"
+                    }
+                    ErrorKind::IsADirectory => "name the file itself, not its folder",
+                    _ => "check that the file can be read",
+                },
+            )
+        })?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(Wrong::new(
+            "the file is larger than 1 MiB",
+            "this is hardly a configuration: check the name after --config",
+        ));
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(Wrong::new(
+            "the file is saved as UTF-16",
+            "save it as UTF-8 (Notepad: File, Save as, Encoding: UTF-8)",
+        ));
+    }
+    String::from_utf8(bytes)
+        .map(|text| text.trim_start_matches('\u{feff}').to_owned())
+        .map_err(|error| {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+            Wrong::new(
+                format!("line {line} is not UTF-8"),
+                "save the file as UTF-8 (Notepad: File, Save as, Encoding: UTF-8)",
+            )
+        })
+}

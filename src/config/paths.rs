@@ -1,0 +1,125 @@
+//! Paths of the configuration: made absolute, and compared.
+//!
+//! Relative paths belong to the folder of the configuration file, never to the
+//! folder somebody happened to start the program in. Looks, never creates.
+
+use super::problems::{Wrong, is_hidden, shown};
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+
+/// A path as written becomes an absolute one.
+pub(super) fn resolve(text: &str, base: &Path, home: Option<&Path>) -> Result<PathBuf, Wrong> {
+    if text.trim().is_empty() {
+        return Err(Wrong::new("it is empty", "write the folder's full path"));
+    }
+    if text.chars().any(is_hidden) {
+        return Err(Wrong::new(
+            format!("{} has a control or invisible character in it", shown(text)),
+            "in \"double quotes\" a backslash is special: write a Windows path in 'single quotes', or with /",
+        ));
+    }
+    let path = match text.strip_prefix('~') {
+        Some(rest) if rest.is_empty() || rest.starts_with(std::path::is_separator) => {
+            let home = home.ok_or_else(|| {
+                Wrong::new(
+                    "`~` stands for nothing here: this account has no home folder",
+                    "write the folder's full path",
+                )
+            })?;
+            home.join(rest.trim_start_matches(std::path::is_separator))
+        }
+        _ => base.join(text),
+    };
+    let path = std::path::absolute(&path).unwrap_or(path);
+    // `a/link/..` is not `a`, so the file system is asked.
+    let climbs = path.components().any(|part| part == Component::ParentDir);
+    Ok(if climbs { real(&path) } else { path })
+}
+
+/// The path without links, as far as it exists: for comparing.
+pub(super) fn real(path: &Path) -> PathBuf {
+    for ancestor in path.ancestors() {
+        if let Ok(found) = std::fs::canonicalize(ancestor) {
+            return match path.strip_prefix(ancestor) {
+                Ok(rest) if !rest.as_os_str().is_empty() => found.join(rest),
+                _ => found,
+            };
+        }
+    }
+    path.to_owned()
+}
+
+/// True when `inner` is `outer` or lies inside it.
+pub(super) fn is_inside(inner: &Path, outer: &Path) -> bool {
+    real(inner).starts_with(real(outer))
+}
+
+/// A folder that must be there; a link to one will do.
+pub(super) fn existing_folder(path: &Path, remedy_when_missing: &str) -> Result<(), Wrong> {
+    let name = shown(&path.to_string_lossy());
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(Wrong::new(
+            format!("{name} is not a folder"),
+            "name the folder that the file is in",
+        )),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(Wrong::new(
+                format!("there is no folder {name}"),
+                remedy_when_missing,
+            ))
+        }
+        Err(error) => Err(Wrong::new(
+            format!("the folder {name} cannot be looked at: {error}"),
+            "let the account that runs Keepwatch read it",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_belong_to_the_files_folder_or_to_home() {
+        let base = Path::new("/etc/keepwatch");
+        let home = Path::new("/home/anna");
+        for (text, absolute) in [
+            ("/srv/office", "/srv/office"),
+            ("office", "/etc/keepwatch/office"),
+            ("./office/", "/etc/keepwatch/office/"),
+            ("~", "/home/anna"),
+            ("~/office", "/home/anna/office"),
+            ("~backup", "/etc/keepwatch/~backup"),
+            ("/no/such/../office", "/no/such/../office"),
+        ] {
+            let found = resolve(text, base, Some(home)).unwrap();
+            assert_eq!(found, Path::new(absolute), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_that_cannot_be_meant_are_refused() {
+        for text in ["", "  ", "C:\temp", "/srv/a\u{202e}b"] {
+            assert!(resolve(text, Path::new("/etc"), None).is_err(), "{text:?}");
+        }
+        assert!(resolve("~/x", Path::new("/etc"), None).is_err());
+    }
+
+    #[test]
+    fn missing_ends_and_detours_do_not_hide_that_a_folder_is_inside() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        let detour = resolve("../folder/state", &folder, None).unwrap();
+        for (inner, inside) in [
+            (folder.join("not/yet"), true),
+            (folder.clone(), true),
+            (detour, true),
+            (dir.path().join("folder2"), false),
+            (dir.path().to_owned(), false),
+        ] {
+            assert_eq!(is_inside(&inner, &folder), inside, "{}", inner.display());
+        }
+    }
+}

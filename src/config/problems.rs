@@ -1,0 +1,331 @@
+//! Everything that is wrong with a configuration, collected and said at once.
+//!
+//! It never holds a value from the file except through [`shown`], which keeps
+//! back whatever looks like a credential.
+
+use super::lines::Lines;
+use crate::error::Fatal;
+use std::fmt;
+use std::path::Path;
+
+/// More problems than this are counted, not listed: nobody reads on.
+const PROBLEMS_LISTED_MAX: usize = 20;
+
+/// Longer values are cut in messages, so that one line stays one line.
+const SHOWN_CHARS_MAX: usize = 80;
+
+/// Where a key stands: table, position in a list, key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Key(pub(super) Vec<String>);
+
+impl Key {
+    /// The key `leaf` in the table `table`.
+    pub(super) fn of(table: &str, leaf: &str) -> Self {
+        Self(vec![table.to_owned(), leaf.to_owned()])
+    }
+
+    /// A whole table.
+    pub(super) fn table(name: &str) -> Self {
+        Self(vec![name.to_owned()])
+    }
+
+    /// The key `leaf` of the source at `index` (from 0).
+    pub(super) fn source(index: usize, leaf: &str) -> Self {
+        Self(vec!["source".into(), index.to_string(), leaf.to_owned()])
+    }
+
+    /// One element of the list at this key.
+    pub(super) fn item(&self, index: usize) -> Self {
+        let mut key = self.clone();
+        key.0.push(index.to_string());
+        key
+    }
+
+    /// The last name that is not a position.
+    pub(super) fn leaf(&self) -> &str {
+        let names = self.0.iter().rev();
+        let mut named = names.filter(|part| part.parse::<usize>().is_err());
+        named.next().map_or("", String::as_str)
+    }
+
+    fn is_under(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+}
+
+/// `source[2].bucket`: people count from 1.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, part) in self.0.iter().enumerate() {
+            match part.parse::<usize>() {
+                Ok(index) if at > 0 => write!(f, "[{}]", index + 1)?,
+                _ if at > 0 => write!(f, ".{}", printable(part))?,
+                _ => f.write_str(&printable(part))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with one value and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// What is wrong, as a clause.
+    pub(super) what: String,
+    /// What the reader can do.
+    pub(super) remedy: String,
+}
+
+impl Wrong {
+    pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// The same, said about a command line flag.
+    pub(super) fn of_flag(self, flag: &str) -> Fatal {
+        Fatal::usage(format!("use {flag}"), self.what, self.remedy)
+    }
+}
+
+/// Which layer a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The file, or nowhere: then the nearest line of the file is named.
+    File,
+    /// This environment variable.
+    Variable(String),
+    /// This command line flag.
+    Flag(&'static str),
+}
+
+/// The problems found so far, at most one for each key.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    found: Vec<(Origin, Key, Wrong)>,
+    excused: Vec<Key>,
+}
+
+impl Problems {
+    /// Note a problem, unless this key or a table around it already has one:
+    /// what follows from a mistake is no second mistake.
+    pub(super) fn add(&mut self, origin: Origin, key: Key, wrong: Wrong) {
+        if self.excused.iter().any(|excused| key.is_under(excused)) {
+            return;
+        }
+        self.excuse(key.clone());
+        self.found.push((origin, key, wrong));
+    }
+
+    /// Note that something is missing in the whole file, unless there was a
+    /// problem with one of these tables.
+    pub(super) fn add_unless_excused(&mut self, tables: &[&str], wrong: Wrong) {
+        let said = |table: &&str| self.excused.contains(&Key::table(table));
+        if !tables.iter().any(said) {
+            self.found.push((Origin::File, Key::default(), wrong));
+        }
+    }
+
+    /// Say no more about this key.
+    pub(super) fn excuse(&mut self, key: Key) {
+        if !key.0.is_empty() {
+            self.excused.push(key);
+        }
+    }
+
+    /// True when nothing is wrong.
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// All of it as one failure that names the file and each line.
+    pub(super) fn into_fatal(self, file: &Path, lines: &Lines, source_names: &[String]) -> Fatal {
+        let operation = format!("use the configuration {}", file.display());
+        let mut said: Vec<(usize, String, String)> = self
+            .found
+            .into_iter()
+            .map(|(origin, key, wrong)| {
+                let (line, place) = place(&origin, &key, lines, source_names);
+                (line, format!("{place}{}", wrong.what), wrong.remedy)
+            })
+            .collect();
+        said.sort_by_key(|(line, ..)| *line);
+        if said.len() == 1 {
+            let (_, what, remedy) = said.remove(0);
+            return Fatal::usage(operation, what, remedy);
+        }
+        let mut cause = format!("{} things are wrong", said.len());
+        for (_, what, remedy) in said.iter().take(PROBLEMS_LISTED_MAX) {
+            cause.push_str(&format!("\n  {what}\n    what to do: {remedy}"));
+        }
+        if said.len() > PROBLEMS_LISTED_MAX {
+            let more = said.len() - PROBLEMS_LISTED_MAX;
+            cause.push_str(&format!("\n  and {more} more"));
+        }
+        Fatal::usage(operation, cause, "")
+    }
+}
+
+/// The line to sort by, and the words that begin the message.
+fn place(origin: &Origin, key: &Key, lines: &Lines, source_names: &[String]) -> (usize, String) {
+    match origin {
+        Origin::Variable(name) => (0, format!("environment variable {}: ", printable(name))),
+        Origin::Flag(flag) => (0, format!("{flag}: ")),
+        Origin::File => {
+            let line = lines.line_of(key);
+            let mut words = String::new();
+            if let Some(line) = line {
+                words.push_str(&format!("line {line}"));
+            }
+            if !key.0.is_empty() {
+                let gap = if words.is_empty() { "" } else { ", " };
+                words.push_str(&format!("{gap}{key}"));
+            }
+            if let Some(name) = source_name(key, source_names) {
+                words.push_str(&format!(" ({name:?})"));
+            }
+            if !words.is_empty() {
+                words.push_str(": ");
+            }
+            (line.unwrap_or(usize::MAX), words)
+        }
+    }
+}
+
+fn source_name<'a>(key: &Key, names: &'a [String]) -> Option<&'a String> {
+    match key.0.as_slice() {
+        [table, index, ..] if table == "source" => names
+            .get(index.parse::<usize>().ok()?)
+            .filter(|name| !name.is_empty() && !looks_secret(name)),
+        _ => None,
+    }
+}
+
+/// A value as it may appear in a message: quoted, on one line, cut when long,
+/// and not at all when it could be a credential.
+pub(super) fn shown(value: &str) -> String {
+    if value.is_empty() {
+        return "\"\"".into();
+    }
+    if looks_secret(value) {
+        return "the value (not repeated here: it looks like a credential)".into();
+    }
+    let mut text: String = value.chars().take(SHOWN_CHARS_MAX).collect();
+    if text.len() < value.len() {
+        text.push('…');
+    }
+    format!("`{}`", printable(&text))
+}
+
+/// Text without control characters and without invisible ones.
+pub(super) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hidden(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Control characters, line separators, zero-width and direction marks.
+pub(super) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// AWS access key ids, and text of a secret key's length and alphabet.
+pub(super) fn looks_secret(value: &str) -> bool {
+    let is_id = |word: &str| {
+        word.len() >= 16
+            && (word.starts_with("AKIA") || word.starts_with("ASIA"))
+            && word
+                .chars()
+                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+    };
+    let is_secret = |word: &str| {
+        word.len() >= 40
+            && !word.starts_with('/')
+            && word.chars().any(|c| c.is_ascii_uppercase())
+            && word.chars().any(|c| c.is_ascii_lowercase())
+            && word.chars().any(|c| c.is_ascii_digit())
+            && word
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '+' | '='))
+    };
+    let is_separator = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '/' | '+' | '='));
+    value.split(is_separator).any(is_secret)
+        || value.split(|c: char| !c.is_ascii_alphanumeric()).any(is_id)
+}
+
+/// The candidate that somebody most likely meant, if one is near.
+pub(super) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let allowed = (word.chars().count() / 3).clamp(1, 3);
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            let distance = strsim::damerau_levenshtein(&word, &candidate.to_lowercase());
+            (distance, candidate)
+        })
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_written_as_people_count() {
+        assert_eq!(Key::source(1, "bucket").to_string(), "source[2].bucket");
+        assert_eq!(
+            Key::source(0, "compress").item(2).to_string(),
+            "source[1].compress[3]"
+        );
+        assert_eq!(Key::of("limits", "workers").to_string(), "limits.workers");
+        assert_eq!(Key::source(0, "compress").item(2).leaf(), "compress");
+    }
+
+    #[test]
+    fn what_looks_like_a_credential_is_not_repeated() {
+        for secret in [
+            "AKIAIOSFODNN7EXAMPLE",
+            "key=ASIAIOSFODNN7EXAMPLE;",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1",
+        ] {
+            assert!(!shown(secret).contains(&secret[4..20]), "{secret}");
+        }
+        for plain in ["database-backup-254", "/srv/office/Archiv2024", "AKIA"] {
+            assert_eq!(shown(plain), format!("`{plain}`"));
+        }
+    }
+
+    #[test]
+    fn a_shown_value_stays_one_line() {
+        assert_eq!(shown("a\nb\u{202e}c"), "`a\\nb\\u{202e}c`");
+        assert_eq!(shown(&"x".repeat(200)).chars().count(), SHOWN_CHARS_MAX + 3);
+    }
+
+    #[test]
+    fn typos_find_their_key() {
+        let keys = ["bucket", "prefix", "path", "compress"];
+        for (typo, meant) in [
+            ("buckt", Some("bucket")),
+            ("Bucket", Some("bucket")),
+            ("pth", Some("path")),
+            ("compres", Some("compress")),
+            ("encrypt", None),
+        ] {
+            assert_eq!(nearest(typo, keys), meant, "{typo}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The `[[source]]` tables: each by itself, then against each other.
+
+use super::paths;
+use super::places;
+use super::problems::{Key, Problems, Wrong, nearest, shown};
+use super::raw::RawSource;
+use super::trial::bucket_like;
+use super::validate::Input;
+use super::values;
+use super::{OnDelete, SourceConfig};
+use std::path::PathBuf;
+
+/// Check all sources. Those with a problem are left out of the result.
+pub(super) fn all(
+    raw: &[RawSource],
+    input: &Input<'_>,
+    problems: &mut Problems,
+) -> Vec<SourceConfig> {
+    if raw.is_empty() {
+        let wrong = Wrong::new(
+            "there is no [[source]], so there is nothing to back up",
+            "add a [[source]] with name, path and bucket for each folder",
+        );
+        problems.add_unless_excused(&["source"], wrong);
+    }
+    let checked: Vec<(usize, SourceConfig)> = raw
+        .iter()
+        .enumerate()
+        .filter_map(|(index, source)| Some((index, one(index, source, input, problems)?)))
+        .collect();
+    for (at, (index, source)) in checked.iter().enumerate() {
+        for (earlier_index, earlier) in &checked[..at] {
+            against(earlier, source)
+                .into_iter()
+                .for_each(|(leaf, what, remedy)| {
+                    let what =
+                        what.replace("{earlier}", &Key::source(*earlier_index, leaf).to_string());
+                    let key = Key::source(*index, leaf);
+                    problems.add(input.layers.origin(&key), key, Wrong::new(what, remedy));
+                });
+        }
+    }
+    checked.into_iter().map(|(_, source)| source).collect()
+}
+
+fn one(
+    index: usize,
+    raw: &RawSource,
+    input: &Input<'_>,
+    problems: &mut Problems,
+) -> Option<SourceConfig> {
+    let key = |leaf| Key::source(index, leaf);
+    let missing = |leaf: &str, example: &str| {
+        Wrong::new(
+            "the key is missing",
+            format!("add {leaf} = \"{example}\" to this [[source]]"),
+        )
+    };
+    let name = match &raw.name {
+        Some(text) => values::name(text),
+        None => Err(missing("name", "documents")),
+    };
+    let bucket = match &raw.bucket {
+        Some(text) => places::bucket(text),
+        None => Err(missing("bucket", "documents-backup-254")),
+    };
+    let path = match &raw.path {
+        Some(text) => folder(text, input),
+        None => Err(missing("path", "/srv/office/documents")),
+    };
+    let name = input.take(problems, key("name"), name);
+    let path = input.take(problems, key("path"), path);
+    let bucket = input.take(problems, key("bucket"), bucket);
+    let prefix = input.take(problems, key("prefix"), places::prefix(&raw.prefix));
+    let on_delete = input.take(problems, key("on_delete"), on_delete(&raw.on_delete));
+    let level = values::number(
+        raw.compress_level,
+        1..=9,
+        "1 is the quickest, 9 the smallest",
+    );
+    let level = input.take(problems, key("compress_level"), level);
+    for (leaf, patterns) in [("compress", &raw.compress), ("exclude", &raw.exclude)] {
+        for (at, pattern) in patterns.iter().enumerate() {
+            input.take(problems, key(leaf).item(at), values::pattern(pattern));
+        }
+    }
+    Some(SourceConfig {
+        name: name?,
+        path: path?,
+        bucket: bucket?,
+        prefix: prefix?,
+        compress: raw.compress.clone(),
+        compress_level: u32::try_from(level?).ok()?,
+        exclude: raw.exclude.clone(),
+        on_delete: on_delete?,
+    })
+}
+
+fn folder(text: &str, input: &Input<'_>) -> Result<PathBuf, Wrong> {
+    let path = input.path(text)?;
+    if !input.sources_may_be_missing {
+        paths::existing_folder(
+            &path,
+            "correct the path, or plug in or mount the disk that it is on (a path that is not absolute belongs to the folder of this file)",
+        )?;
+    }
+    Ok(path)
+}
+
+fn on_delete(text: &str) -> Result<OnDelete, Wrong> {
+    match text {
+        "mark" => Ok(OnDelete::Mark),
+        "keep" => Ok(OnDelete::Keep),
+        other => Err(Wrong::new(
+            format!("{} is not known", shown(other)),
+            match nearest(other, ["mark", "keep"]) {
+                Some(meant) => format!("did you mean \"{meant}\"?"),
+                None => "write \"mark\" (a delete marker, the versions stay) or \"keep\" (nothing happens in the bucket)".into(),
+            },
+        )),
+    }
+}
+
+/// What is wrong with two sources together: key, words, remedy.
+fn against(earlier: &SourceConfig, source: &SourceConfig) -> Vec<(&'static str, String, String)> {
+    let mut wrong = Vec::new();
+    if earlier.name.to_lowercase() == source.name.to_lowercase() {
+        wrong.push((
+            "name",
+            format!(
+                "the name {} is taken by {{earlier}} already",
+                shown(&source.name)
+            ),
+            "give each source a name of its own (upper and lower case count as the same)"
+                .to_owned(),
+        ));
+    }
+    let overlap =
+        source.prefix.starts_with(&earlier.prefix) || earlier.prefix.starts_with(&source.prefix);
+    if earlier.bucket == source.bucket && overlap {
+        let leaf = if source.prefix.is_empty() {
+            "bucket"
+        } else {
+            "prefix"
+        };
+        let place = |source: &SourceConfig| format!("{}/{}", source.bucket, source.prefix);
+        wrong.push((
+            leaf,
+            if source.prefix == earlier.prefix {
+                format!(
+                    "the sources {} and {} both write to {}, where their files would overwrite each other",
+                    shown(&earlier.name),
+                    shown(&source.name),
+                    place(source)
+                )
+            } else {
+                format!(
+                    "the place {} overlaps with {} of the source {}, where their files could overwrite each other",
+                    place(source),
+                    place(earlier),
+                    shown(&earlier.name)
+                )
+            },
+            format!(
+                "give each source its own bucket, or in one bucket a prefix each, for example \"{}/\" and \"{}/\"",
+                bucket_like(&earlier.name),
+                bucket_like(&source.name)
+            ),
+        ));
+    }
+    wrong
+}

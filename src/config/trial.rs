@@ -1,0 +1,221 @@
+//! Configurations that are made without a file: for `try`, and for commands
+//! that name a bucket on the command line.
+
+use super::paths;
+use super::places;
+use super::problems::shown;
+use super::raw::{COMPRESS_LEVEL, RawLimits, RawNotify, RawSchedule};
+use super::validate::own_folders_inside;
+use super::values;
+use super::{
+    Config, Defaults, Limits, LogConfig, NotifyConfig, OnDelete, S3Config, ScheduleConfig,
+    SourceConfig, StoreConfig,
+};
+use crate::error::Fatal;
+use std::path::Path;
+
+/// S3's longest bucket name.
+const BUCKET_BYTES_MAX: usize = 63;
+
+/// The name when a folder's own leaves nothing to use.
+const NAME_OF_LAST_RESORT: &str = "files";
+
+impl Config {
+    /// The configuration of `keepwatch try`: one folder, backed up into a vault.
+    /// The vault's folder need not be there yet; nothing is created here.
+    ///
+    /// # Errors
+    /// A usage error when the folder is not there, or when it holds the vault,
+    /// the state or the logs.
+    pub fn trial(folder: &Path, vault: &Path, defaults: &Defaults) -> Result<Self, Fatal> {
+        let operation = format!("try {}", shown(&folder.to_string_lossy()));
+        let refuse = |wrong: super::problems::Wrong| {
+            Fatal::usage(operation.as_str(), wrong.what, wrong.remedy)
+        };
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let folder = absolute(folder);
+        paths::existing_folder(&folder, "name a folder that is there").map_err(refuse)?;
+        let real = paths::real(&folder);
+        let name = bucket_like(&real.file_name().unwrap_or_default().to_string_lossy());
+        let source = SourceConfig {
+            bucket: name.clone(),
+            name,
+            path: folder,
+            prefix: String::new(),
+            compress: vec!["*.csv".into()],
+            compress_level: COMPRESS_LEVEL as u32,
+            exclude: Vec::new(),
+            on_delete: OnDelete::Mark,
+        };
+        let config = Self {
+            file: None,
+            store: StoreConfig::Vault {
+                path: absolute(vault),
+            },
+            sources: vec![source],
+            notify: defaults_of_notify().map_err(refuse)?,
+            schedule: defaults_of_schedule(defaults).map_err(refuse)?,
+            limits: defaults_of_limits().map_err(refuse)?,
+            state_dir: absolute(&defaults.state_dir),
+            log: LogConfig {
+                dir: absolute(&defaults.log_dir),
+                level: "info".into(),
+                json: false,
+            },
+        };
+        match own_folders_inside(&config).into_iter().next() {
+            None => Ok(config),
+            Some((_, wrong)) => Err(Fatal::usage(
+                operation.as_str(),
+                wrong.what,
+                "try a smaller folder, or put the vault elsewhere with --vault DIR",
+            )),
+        }
+    }
+}
+
+fn defaults_of_notify() -> Result<NotifyConfig, super::problems::Wrong> {
+    let raw = RawNotify::default();
+    Ok(NotifyConfig {
+        topic_arn: None,
+        endpoint_url: None,
+        alert_after_ms: values::duration_ms(&raw.alert_after, 0..=u64::MAX, "")?,
+    })
+}
+
+fn defaults_of_schedule(defaults: &Defaults) -> Result<ScheduleConfig, super::problems::Wrong> {
+    Ok(ScheduleConfig {
+        digest_at: values::time_of_day(&RawSchedule::default().digest_at)?,
+        time_zone: defaults.computer_time_zone.clone(),
+    })
+}
+
+fn defaults_of_limits() -> Result<Limits, super::problems::Wrong> {
+    let raw = RawLimits::default();
+    Ok(Limits {
+        debounce_ms: raw.debounce_ms.unsigned_abs(),
+        debounce_max_ms: raw.debounce_max_ms.unsigned_abs(),
+        workers: raw.workers as usize,
+        queue_items_max: raw.queue_items_max as usize,
+        shutdown_timeout_ms: values::duration_ms(&raw.shutdown_timeout, 0..=u64::MAX, "")?,
+    })
+}
+
+impl S3Config {
+    /// The server of `--endpoint-url`, `--region` and `--profile`, for commands
+    /// that work without a configuration file.
+    ///
+    /// # Errors
+    /// A usage error that names the flag.
+    pub fn from_flags(
+        endpoint_url: Option<&str>,
+        region: Option<&str>,
+        profile: Option<&str>,
+    ) -> Result<Self, Fatal> {
+        let check = |text: Option<&str>, check: fn(&str) -> Result<String, _>, flag: &str| {
+            text.map(check)
+                .transpose()
+                .map_err(|wrong: super::problems::Wrong| wrong.of_flag(flag))
+        };
+        let endpoint_url = check(endpoint_url, places::endpoint_url, "--endpoint-url")?;
+        Ok(Self {
+            region: check(region, places::region, "--region")?,
+            profile: check(profile, places::profile, "--profile")?,
+            path_style: endpoint_url.is_some(),
+            endpoint_url,
+        })
+    }
+}
+
+/// The bucket of `--bucket`, checked.
+///
+/// # Errors
+/// A usage error that says what is wrong with it.
+pub fn bucket_from_flag(text: &str) -> Result<String, Fatal> {
+    places::bucket(text).map_err(|wrong| wrong.of_flag("--bucket"))
+}
+
+/// The prefix of `--prefix`, checked: empty or ending in `/`.
+///
+/// # Errors
+/// A usage error that says what is wrong with it.
+pub fn prefix_from_flag(text: &str) -> Result<String, Fatal> {
+    places::prefix(text).map_err(|wrong| wrong.of_flag("--prefix"))
+}
+
+/// A valid bucket name that still reads like `name`.
+pub(super) fn bucket_like(name: &str) -> String {
+    let mut plain = String::new();
+    for c in name.chars().flat_map(char::to_lowercase) {
+        match c {
+            'ä' => plain.push_str("ae"),
+            'ö' => plain.push_str("oe"),
+            'ü' => plain.push_str("ue"),
+            'ß' => plain.push_str("ss"),
+            'a'..='z' | '0'..='9' => plain.push(c),
+            _ if plain.ends_with('-') => {}
+            _ => plain.push('-'),
+        }
+    }
+    let cut = plain.get(..BUCKET_BYTES_MAX).unwrap_or(&plain);
+    let cut = cut.trim_matches('-');
+    if places::bucket(cut).is_ok() {
+        return cut.to_owned();
+    }
+    let room = BUCKET_BYTES_MAX - NAME_OF_LAST_RESORT.len() - 1;
+    let longer = format!("{}-{NAME_OF_LAST_RESORT}", cut.get(..room).unwrap_or(cut));
+    match places::bucket(&longer) {
+        Ok(name) => name,
+        Err(_) => NAME_OF_LAST_RESORT.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn folder_names_become_bucket_names() {
+        for (name, bucket) in [
+            ("Documents", "documents"),
+            ("Kunden & Verträge", "kunden-vertraege"),
+            ("a", "a-files"),
+            ("", "files"),
+            ("---", "files"),
+            ("Büro 2024 ", "buero-2024"),
+            ("xn--old", "xn-old"),
+            ("sthree-x", "files"),
+            ("文書", "files"),
+        ] {
+            assert_eq!(bucket_like(name), bucket, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_folder_is_called_the_bucket_is_valid(name in "\\PC{0,80}") {
+            let bucket = bucket_like(&name);
+            prop_assert!(places::bucket(&bucket).is_ok(), "{}", bucket);
+        }
+    }
+
+    #[test]
+    fn flags_are_named_when_they_are_wrong() {
+        let server =
+            S3Config::from_flags(Some("https://s3.example"), None, Some("backup")).unwrap();
+        assert!(server.path_style);
+        assert_eq!(server.profile.as_deref(), Some("backup"));
+        assert!(!S3Config::from_flags(None, None, None).unwrap().path_style);
+        let fatal = S3Config::from_flags(Some("s3.example"), None, None).unwrap_err();
+        assert!(fatal.to_string().contains("--endpoint-url"), "{fatal}");
+        assert_eq!(fatal.exit_code(), 2);
+        assert!(
+            bucket_from_flag("Office")
+                .unwrap_err()
+                .to_string()
+                .contains("--bucket")
+        );
+        assert_eq!(prefix_from_flag("office").unwrap(), "office/");
+    }
+}

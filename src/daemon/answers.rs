@@ -1,0 +1,206 @@
+//! What the daemon answers on its control socket.
+
+use crate::control::{Answer, Line, Progress, Reconciled, Request, SourceStatus, Status};
+use crate::error::Fault;
+use crate::index::Activity;
+use crate::tasks::context::blocking;
+use crate::tasks::post::{Delivery, Post};
+use crate::tasks::{Context, digest};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Unprotected paths named in a status; more are counted.
+pub(super) const NAMED_MAX: usize = 100;
+
+/// How often progress is told.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
+/// The daemon's answers.
+pub(super) struct Answers {
+    ctx: Arc<Context>,
+    post: Arc<Post>,
+    started_ms: i64,
+}
+
+impl Answers {
+    pub(super) fn new(ctx: Arc<Context>, post: Arc<Post>, started_ms: i64) -> Self {
+        Self {
+            ctx,
+            post,
+            started_ms,
+        }
+    }
+
+    async fn status(&self) -> Result<Line, Fault> {
+        let (ctx, started_ms) = (Arc::clone(&self.ctx), self.started_ms);
+        blocking(move || {
+            let sources = (0..ctx.sources.len())
+                .map(|number| source_status(&ctx, number))
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(Line::Status(Box::new(Status {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                pid: std::process::id(),
+                started_ms,
+                place: ctx.store.place().to_owned(),
+                outbox: ctx.index.outbox_len(),
+                sources,
+            })))
+        })
+        .await
+    }
+}
+
+/// The digest as it stands, or (`send`) the whole daily job.
+pub(super) async fn digest_line(
+    ctx: &Arc<Context>,
+    post: &Post,
+    send: bool,
+) -> Result<Line, Fault> {
+    let now_ms = ctx.now_ms();
+    let (message, delivery) = if send {
+        let (message, delivery) = digest::daily(ctx, post, now_ms).await?;
+        (message, Some(told(&delivery)))
+    } else {
+        (digest::report(ctx, now_ms).await?.message(), None)
+    };
+    Ok(Line::Digest {
+        subject: message.subject,
+        body: message.body,
+        delivery,
+    })
+}
+
+/// What became of a message, in words.
+pub(super) fn told(delivery: &Delivery) -> String {
+    match delivery {
+        Delivery::Published(id) => format!("sent to the topic (message {id})"),
+        Delivery::Written(path) => {
+            format!("written to {} (no topic is configured)", path.display())
+        }
+        Delivery::Waiting(fault) => {
+            format!("kept in the outbox, it is sent as soon as that works: {fault}")
+        }
+    }
+}
+
+impl Answer for Answers {
+    async fn answer(&self, request: Request, progress: mpsc::Sender<Line>) -> Line {
+        let answer = match request {
+            Request::Status => self.status().await,
+            Request::Digest { send } => digest_line(&self.ctx, &self.post, send).await,
+            Request::Reconcile => reconcile(&self.ctx, &progress, std::future::ready(()))
+                .await
+                .map(|sources| Line::Reconciled { sources }),
+        };
+        answer.unwrap_or_else(Line::Failed)
+    }
+}
+
+fn source_status(ctx: &Context, number: usize) -> Result<SourceStatus, Fault> {
+    let source = &ctx.sources[number];
+    let counts = ctx.index.counts(source.id);
+    let depth = ctx.queue.depth(number);
+    let (unprotected, unprotected_total) = ctx.index.unprotected(source.id, NAMED_MAX)?;
+    Ok(SourceStatus {
+        name: source.config.name.clone(),
+        path: source.config.path.display().to_string(),
+        destination: digest::destination(ctx, number),
+        files_protected: (counts.files + counts.links).saturating_sub(counts.unverified),
+        bytes_protected: counts.bytes,
+        unverified: counts.unverified,
+        waiting: (depth.edits + depth.backlog + depth.running) as u64,
+        unprotected: unprotected
+            .into_iter()
+            .map(|(key, u)| (u.fault.about(key.path().to_string()), u.since_ms))
+            .collect(),
+        unprotected_total,
+        board: ctx.board.source(number).unwrap_or_default(),
+    })
+}
+
+/// Compare everything, telling how far it is; `settled` is what to wait for
+/// before the figures are taken.
+pub(super) async fn reconcile(
+    ctx: &Arc<Context>,
+    progress: &mpsc::Sender<Line>,
+    settled: impl Future<Output = ()>,
+) -> Result<Vec<Reconciled>, Fault> {
+    let before = activities(ctx);
+    let work = async {
+        let scans = digest::compare_all(ctx).await;
+        settled.await;
+        scans
+    };
+    tokio::pin!(work);
+    let scans = loop {
+        tokio::select! {
+            scans = &mut work => break scans,
+            () = tokio::time::sleep(PROGRESS_EVERY) => {
+                let line = Line::Progress(how_far(ctx, &before));
+                if progress.send(line).await.is_err() {
+                    // The terminal is gone; the comparison goes on regardless.
+                    break work.await;
+                }
+            }
+        }
+    };
+    let after = activities(ctx);
+    let ctx = Arc::clone(ctx);
+    blocking(move || {
+        let mut results = Vec::new();
+        for (number, source) in ctx.sources.iter().enumerate() {
+            let (failed, failed_total) = ctx.index.unprotected(source.id, NAMED_MAX)?;
+            // A digest in between begins a new period: never below zero.
+            let done = after[number].minus(&before[number]);
+            let scan = scans.get(number).cloned().flatten();
+            results.push(Reconciled {
+                name: source.config.name.clone(),
+                destination: digest::destination(&ctx, number),
+                files: scan.as_ref().map_or(0, |s| s.files),
+                stored: done.versions - done.metadata_updates.min(done.versions),
+                bytes: done.raw_bytes,
+                stored_bytes: done.stored_bytes,
+                deleted: done.deletions,
+                metadata_updates: done.metadata_updates,
+                failed: failed
+                    .into_iter()
+                    .map(|(key, u)| u.fault.about(key.path().to_string()))
+                    .collect(),
+                failed_total,
+                incomplete: scan.map_or_else(
+                    || vec!["the scan did not come to its end".to_owned()],
+                    |s| s.incomplete,
+                ),
+                outage: ctx.gates.outage(number).map(|(_, fault)| fault),
+            });
+        }
+        Ok(results)
+    })
+    .await
+}
+
+fn activities(ctx: &Context) -> Vec<Activity> {
+    ctx.sources
+        .iter()
+        .map(|s| ctx.index.activity(s.id))
+        .collect()
+}
+
+fn how_far(ctx: &Context, before: &[Activity]) -> Progress {
+    let now = activities(ctx);
+    let mut far = Progress::default();
+    for (number, (now, before)) in now.iter().zip(before).enumerate() {
+        let done = now.minus(before);
+        let depth = ctx.queue.depth(number);
+        let board = ctx.board.source(number).unwrap_or_default();
+        far.seen += board
+            .scanning
+            .or(board.last_scan.map(|s| s.files))
+            .unwrap_or(0);
+        far.waiting += (depth.edits + depth.backlog + depth.running) as u64;
+        far.stored += done.versions;
+        far.bytes += done.raw_bytes;
+    }
+    far
+}

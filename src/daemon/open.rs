@@ -1,0 +1,171 @@
+//! Opening everything: index, store, sources, topic.
+
+use super::{Parts, abort_leftovers, panicked};
+use crate::board::Board;
+use crate::config::{Config, SourceConfig, StoreConfig};
+use crate::error::Fatal;
+use crate::files::{Compress, Rules};
+use crate::index::{Index, Opened};
+use crate::notice::{NoticeOptions, Notifier};
+use crate::platform;
+use crate::queue::Queue;
+use crate::store::Store;
+use crate::store::vault::Vault;
+use crate::tasks::context::{Clock, HINTS_MAX};
+use crate::tasks::gates::Gates;
+use crate::tasks::post::Post;
+use crate::tasks::scan::COMPARED;
+use crate::tasks::scan_book::ScanBook;
+use crate::tasks::{Context, Source};
+use crate::transfer::Budget;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::sync::mpsc;
+
+/// Open everything a run needs; nothing runs yet.
+///
+/// # Errors
+/// State folder, index, vault or topic cannot be used.
+pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<Parts, Fatal> {
+    let (index, opened) = open_index(&config).await?;
+    let store = match store {
+        Some(store) => store,
+        None => connect(&config).await?,
+    };
+    let notifier = notifier(&config).await?;
+    let post = Arc::new(Post::new(notifier, config.state_dir.join("digests")));
+    let (config, index, sources) = {
+        let destination = destination_name(&config);
+        tokio::task::spawn_blocking(move || {
+            let sources = config
+                .sources
+                .iter()
+                .map(|source| open_source(&index, source, &destination))
+                .collect::<Result<Vec<_>, Fatal>>()?;
+            Ok::<_, Fatal>((config, index, sources))
+        })
+        .await
+        .map_err(|e| panicked(&e))??
+    };
+    let count = sources.len();
+    let (hints, receiver) = mpsc::channel(HINTS_MAX);
+    let ctx = Arc::new(Context {
+        queue: Queue::new(count, config.limits.queue_items_max, config.limits.workers),
+        board: Board::new(count),
+        scans: ScanBook::new(count),
+        gates: Gates::new(config.sources.iter().map(|s| s.bucket.as_str())),
+        budget: Budget::default(),
+        config,
+        sources,
+        store,
+        index,
+        hints,
+        settling: AtomicUsize::new(0),
+        clock,
+    });
+    remember_compared(&ctx).await?;
+    if let Opened::Rebuilt { moved_to, why, .. } = &opened {
+        tracing::warn!(
+            moved_to = %moved_to.display(),
+            "the index was damaged ({why}) and is rebuilt from the bucket; nothing is uploaded twice"
+        );
+    }
+    tokio::spawn(abort_leftovers(Arc::clone(&ctx)));
+    Ok(Parts {
+        ctx,
+        post,
+        hints: receiver,
+        opened,
+    })
+}
+
+async fn open_index(config: &Config) -> Result<(Index, Opened), Fatal> {
+    let state_dir = config.state_dir.clone();
+    tokio::task::spawn_blocking(move || {
+        platform::create_private_dir_all(&state_dir).map_err(|e| {
+            Fatal::new(
+                format!("make the state folder {}", state_dir.display()),
+                crate::error::chain(&e),
+                "set [state] dir to a folder that this account may write to",
+            )
+        })?;
+        Index::open(&state_dir.join("index"))
+    })
+    .await
+    .map_err(|e| panicked(&e))?
+}
+
+/// Connect to the server; the vault's buckets are made when absent.
+async fn connect(config: &Config) -> Result<Store, Fatal> {
+    if let StoreConfig::Vault { path } = &config.store {
+        let path = path.clone();
+        let buckets: Vec<String> = config.sources.iter().map(|s| s.bucket.clone()).collect();
+        tokio::task::spawn_blocking(move || {
+            let vault = Vault::open(&path)?;
+            buckets
+                .iter()
+                .try_for_each(|bucket| vault.ensure_bucket(bucket))
+        })
+        .await
+        .map_err(|e| panicked(&e))??;
+    }
+    Store::connect(&config.store).await
+}
+
+/// The topic's publisher; `None` when none is configured.
+///
+/// # Errors
+/// The topic's name is not one.
+pub async fn notifier(config: &Config) -> Result<Option<Notifier>, Fatal> {
+    let Some(topic) = &config.notify.topic_arn else {
+        return Ok(None);
+    };
+    let profile = match &config.store {
+        StoreConfig::S3(s3) => s3.profile.clone(),
+        StoreConfig::Vault { .. } => None,
+    };
+    let options = NoticeOptions {
+        topic_arn: topic.clone(),
+        endpoint_url: config.notify.endpoint_url.clone(),
+        profile,
+        ..NoticeOptions::default()
+    };
+    Notifier::new(options).await.map(Some)
+}
+
+/// What tells one server from another in the index.
+fn destination_name(config: &Config) -> String {
+    match &config.store {
+        StoreConfig::S3(s3) => s3.endpoint_url.clone().unwrap_or_else(|| "aws".into()),
+        StoreConfig::Vault { path } => format!("vault:{}", path.display()),
+    }
+}
+
+fn open_source(index: &Index, source: &SourceConfig, destination: &str) -> Result<Source, Fatal> {
+    Ok(Source {
+        id: index.source_id(&source.name, &source.bucket, &source.prefix, destination)?,
+        rules: Rules::new(&source.path, &source.exclude)?,
+        compress: Compress::new(&source.compress)?,
+        config: source.clone(),
+        compared: AtomicBool::new(false),
+        versioned: AtomicBool::new(false),
+    })
+}
+
+async fn remember_compared(ctx: &Arc<Context>) -> Result<(), Fatal> {
+    let ctx = Arc::clone(ctx);
+    tokio::task::spawn_blocking(move || {
+        for source in &ctx.sources {
+            let known = ctx.index.source_state_get(source.id, COMPARED)?;
+            source
+                .compared
+                .store(known == Some(true.into()), Ordering::Relaxed);
+        }
+        // What the configuration does not name any more is forgotten.
+        let ids: Vec<_> = ctx.sources.iter().map(|source| source.id).collect();
+        ctx.index.retain_sources(&ids)?;
+        Ok(())
+    })
+    .await
+    .map_err(|e| panicked(&e))?
+}

@@ -1,0 +1,238 @@
+//! Which paths are left out, and which are stored compressed.
+//!
+//! gitignore rules: the configuration's patterns, and `.keepwatchignore` files
+//! in any folder, which overrule it below themselves. Invariant: a path asked
+//! about out of the blue gets the answer that a walk gives it. A rule file that
+//! cannot be read excludes nothing, and the walk reports it.
+
+mod rule_file;
+
+use crate::error::{Fatal, chain};
+use crate::files::temp::is_temporary;
+use crate::model::{Fingerprint, RelPath};
+use crate::platform::{self, Dir, Trouble};
+use ignore::Match;
+use ignore::gitignore::Gitignore;
+use rule_file::RuleFile;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// The name of a rule file.
+pub const RULE_FILE_NAME: &str = ".keepwatchignore";
+
+/// Parsed rule files kept; offices have a handful. Beyond, one is dropped.
+const RULE_FILES_CACHED_MAX: usize = 256;
+
+/// A rule file touched so recently may change again within the clock's grain
+/// without looking changed (FAT counts in 2 s): it is not kept.
+const RULE_FILE_SETTLED_NS: i64 = 2_000_000_000;
+
+/// What is left out of one source.
+#[derive(Debug)]
+pub struct Rules {
+    root: PathBuf,
+    config: Gitignore,
+    cache: Mutex<HashMap<RelPath, (Fingerprint, Arc<RuleFile>)>>,
+}
+
+/// The rule files that count in a folder, from the root's down to its own.
+#[derive(Debug, Default)]
+pub(super) struct Chain {
+    /// Where a path's part below the rule file's folder begins, and its rules.
+    links: Vec<(usize, Arc<RuleFile>)>,
+}
+
+impl Chain {
+    pub(super) fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.links.truncate(len);
+    }
+
+    pub(super) fn push(&mut self, folder: &RelPath, file: Arc<RuleFile>) {
+        if !file.patterns.is_empty() {
+            let start = match folder.as_bytes().len() {
+                0 => 0,
+                len => len + 1,
+            };
+            self.links.push((start, file));
+        }
+    }
+}
+
+impl Rules {
+    /// The rules of the source at `root`; `exclude` are the configuration's.
+    ///
+    /// # Errors
+    /// [`Fatal`] (usage) when a pattern is no pattern.
+    pub fn new(root: &Path, exclude: &[String]) -> Result<Self, Fatal> {
+        Ok(Self {
+            root: root.to_owned(),
+            config: of_config("exclude", exclude, platform::NAMES_FOLD_CASE)?,
+            cache: Mutex::default(),
+        })
+    }
+
+    /// True when `path`, or a folder that it is in, is left out. Looks for rule
+    /// files in the folders above it. Blocks.
+    ///
+    /// A rule file that cannot be read counts as empty here; the walk reports it.
+    pub fn excluded(&self, path: &RelPath, is_folder: bool) -> bool {
+        let mut rules = Chain::default();
+        let mut folder = RelPath::root();
+        // Below a folder that is not there (any more) no rule file counts.
+        let mut dir = Dir::open(&self.root).ok();
+        let mut names = path.components().peekable();
+        while let Some(name) = names.next() {
+            if let Some(file) = dir.as_ref().and_then(|dir| self.load(dir, &folder)) {
+                rules.push(&folder, file);
+            }
+            let Ok(next) = folder.join(name) else {
+                return false;
+            };
+            let is_last = names.peek().is_none();
+            if self.leaves_out(&rules, next.as_bytes(), is_folder || !is_last) {
+                return true;
+            }
+            dir = dir.and_then(|dir| dir.open_dir(name).ok());
+            folder = next;
+        }
+        false
+    }
+
+    /// True when the rules of a path's folder leave out the path itself; the
+    /// folders above it are known to be in.
+    pub(super) fn leaves_out(&self, rules: &Chain, path: &[u8], is_folder: bool) -> bool {
+        let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
+        if !is_folder && is_temporary(name) {
+            return true;
+        }
+        // The nearest rule file that has a say decides, the configuration last.
+        let near = rules.links.iter().rev().map(|(start, file)| {
+            file.patterns
+                .matched(platform::path_for_patterns(&path[*start..]), is_folder)
+        });
+        let far = std::iter::once_with(|| {
+            self.config
+                .matched(platform::path_for_patterns(path), is_folder)
+        });
+        near.chain(far)
+            .find(|verdict| !verdict.is_none())
+            .is_some_and(|verdict| verdict.is_ignore())
+    }
+
+    /// The rule file of the open folder `dir`, if it has one. Blocks.
+    pub(super) fn load(&self, dir: &Dir, folder: &RelPath) -> Option<Arc<RuleFile>> {
+        self.load_at(dir, folder, SystemTime::now())
+    }
+
+    fn load_at(&self, dir: &Dir, folder: &RelPath, now: SystemTime) -> Option<Arc<RuleFile>> {
+        let seen = match dir.stat(RULE_FILE_NAME.as_bytes()) {
+            Ok(found) => found.fingerprint,
+            Err(error) => {
+                self.lock().remove(folder);
+                return match platform::trouble(&error) {
+                    Trouble::Missing | Trouble::NotFolder => None,
+                    // The folder may not be looked into: its own fault says so.
+                    Trouble::Denied => None,
+                    _ => Some(Arc::new(rule_file::unknown(folder, &error))),
+                };
+            }
+        };
+        if let Some((known, file)) = self.lock().get(folder)
+            && *known == seen
+        {
+            return Some(Arc::clone(file));
+        }
+        let file = Arc::new(rule_file::read(dir, folder, seen.kind));
+        let mut cache = self.lock();
+        if is_settled(&seen, now) {
+            if cache.len() >= RULE_FILES_CACHED_MAX
+                && !cache.contains_key(folder)
+                && let Some(any) = cache.keys().next().cloned()
+            {
+                cache.remove(&any);
+            }
+            cache.insert(folder.clone(), (seen, Arc::clone(&file)));
+        } else {
+            cache.remove(folder);
+        }
+        Some(file)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RelPath, (Fingerprint, Arc<RuleFile>)>> {
+        // Every change is a single insert or remove: a panic leaves it whole.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which files are stored compressed.
+#[derive(Debug)]
+pub struct Compress {
+    patterns: Gitignore,
+}
+
+impl Compress {
+    /// The configuration's patterns, in gitignore form. Case does not matter:
+    /// `DATA.CSV` of an old program is as compressible as `data.csv`.
+    ///
+    /// # Errors
+    /// [`Fatal`] (usage) when a pattern is no pattern.
+    pub fn new(patterns: &[String]) -> Result<Self, Fatal> {
+        Ok(Self {
+            patterns: of_config("compress", patterns, true)?,
+        })
+    }
+
+    /// True when the file at `path`, or a folder that it is in, is meant.
+    pub fn matches(&self, path: &RelPath) -> bool {
+        let mut rest = path.as_bytes();
+        let mut is_folder = false;
+        while !self.patterns.is_empty() && !rest.is_empty() {
+            match self
+                .patterns
+                .matched(platform::path_for_patterns(rest), is_folder)
+            {
+                Match::Ignore(_) => return true,
+                Match::Whitelist(_) => return false,
+                Match::None => {}
+            }
+            let end = rest.iter().rposition(|b| *b == b'/').unwrap_or(0);
+            rest = &rest[..end];
+            is_folder = true;
+        }
+        false
+    }
+}
+
+fn of_config(key: &str, patterns: &[String], fold_case: bool) -> Result<Gitignore, Fatal> {
+    let wrong = |pattern: &str, error: &ignore::Error| {
+        Fatal::usage(
+            format!("use the {key} pattern `{pattern}`"),
+            chain(error),
+            "patterns are written as in a .gitignore file: *.tmp, /folder/, notes/**/old",
+        )
+    };
+    let mut builder = rule_file::new_builder(fold_case).map_err(|error| wrong("", &error))?;
+    for pattern in patterns {
+        builder
+            .add_line(None, pattern)
+            .map_err(|error| wrong(pattern, &error))?;
+    }
+    builder
+        .build()
+        .map_err(|error| wrong(&patterns.join("`, `"), &error))
+}
+
+fn is_settled(seen: &Fingerprint, now: SystemTime) -> bool {
+    let touched = platform::time_of_ns(seen.mtime_ns.max(seen.ctime_ns));
+    now.duration_since(touched)
+        .is_ok_and(|age| age.as_nanos() >= RULE_FILE_SETTLED_NS as u128)
+}
+
+#[cfg(test)]
+mod tests;

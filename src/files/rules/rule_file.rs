@@ -1,0 +1,167 @@
+//! One rule file: read, within bounds, and parsed line by line.
+//!
+//! What cannot be understood of it becomes a fault and excludes nothing.
+
+use super::RULE_FILE_NAME;
+use crate::error::{Class, Fault, chain};
+use crate::files::fault::{self, shown};
+use crate::model::{Kind, RelPath};
+use crate::platform::{self, Dir};
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use std::io::Read;
+
+/// A larger rule file is a mistake (the patterns become one automaton in memory).
+const RULE_FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// Broken lines that a fault names before it only counts.
+const BROKEN_LINES_NAMED_MAX: usize = 3;
+
+/// One folder's rule file, parsed.
+#[derive(Debug)]
+pub(in crate::files) struct RuleFile {
+    pub(super) patterns: Gitignore,
+    /// What could not be understood of it.
+    pub(in crate::files) fault: Option<Fault>,
+}
+
+/// Paths are given relative to the rules' folder, hence the empty root.
+pub(super) fn new_builder(fold_case: bool) -> Result<GitignoreBuilder, ignore::Error> {
+    let mut builder = GitignoreBuilder::new("");
+    builder.case_insensitive(fold_case)?;
+    Ok(builder)
+}
+
+fn subject(folder: &RelPath) -> String {
+    folder
+        .join(RULE_FILE_NAME.as_bytes())
+        .map_or_else(|_| shown(folder), |path| shown(&path))
+}
+
+/// A rule file that cannot be used: it excludes nothing.
+fn broken(fault: Fault) -> RuleFile {
+    RuleFile {
+        patterns: Gitignore::empty(),
+        fault: Some(fault),
+    }
+}
+
+/// It, or even whether there is one, could not be read.
+pub(super) fn unknown(folder: &RelPath, error: &std::io::Error) -> RuleFile {
+    broken(fault::reading("read the rules", subject(folder), error))
+}
+
+/// Read and parse the rule file of the open folder `dir`. Blocks.
+pub(super) fn read(dir: &Dir, folder: &RelPath, kind: Kind) -> RuleFile {
+    let none = |cause: String, hint: &str| {
+        let fault = Fault::new(Class::Unreadable, "use the rules", subject(folder), cause);
+        broken(fault.hint(hint))
+    };
+    if kind != Kind::File {
+        return none(
+            "it is not a regular file".into(),
+            "a rule file is a plain text file; until it is one, nothing is excluded because of it",
+        );
+    }
+    let mut text = Vec::new();
+    let read = dir
+        .open_file(RULE_FILE_NAME.as_bytes())
+        .and_then(|file| file.take(RULE_FILE_BYTES_MAX + 1).read_to_end(&mut text));
+    match read {
+        Err(error) => unknown(folder, &error),
+        Ok(read) if read as u64 > RULE_FILE_BYTES_MAX => none(
+            format!("it is larger than {RULE_FILE_BYTES_MAX} bytes"),
+            "shorten it; until then nothing is excluded because of it",
+        ),
+        Ok(_) => parse(&text, folder),
+    }
+}
+
+/// Every line that is a pattern counts; the others are named in the fault.
+fn parse(text: &[u8], folder: &RelPath) -> RuleFile {
+    let mut wrong = Vec::new();
+    let patterns = new_builder(platform::NAMES_FOLD_CASE).and_then(|mut builder| {
+        let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+        for (at, line) in text.split(|b| *b == b'\n').enumerate() {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            match std::str::from_utf8(line) {
+                Err(_) => wrong.push(format!("line {} is not UTF-8 text", at + 1)),
+                Ok(line) => {
+                    if let Err(error) = builder.add_line(None, line) {
+                        wrong.push(format!("line {}: {}", at + 1, chain(&error)));
+                    }
+                }
+            }
+        }
+        builder.build()
+    });
+    let patterns = patterns.unwrap_or_else(|error| {
+        wrong.push(chain(&error));
+        Gitignore::empty()
+    });
+    let more = wrong.len().saturating_sub(BROKEN_LINES_NAMED_MAX);
+    wrong.truncate(BROKEN_LINES_NAMED_MAX);
+    if more > 0 {
+        wrong.push(format!("and {more} more"));
+    }
+    RuleFile {
+        patterns,
+        fault: (!wrong.is_empty()).then(|| {
+            Fault::new(
+                Class::Unreadable,
+                "use all the rules",
+                subject(folder),
+                wrong.join("; "),
+            )
+            .hint("correct these lines; until then nothing is excluded because of them")
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Rules;
+    use std::path::Path;
+
+    fn p(text: &str) -> RelPath {
+        RelPath::from_bytes(text).unwrap()
+    }
+
+    #[test]
+    fn broken_lines_are_named_and_the_others_count() {
+        let file = parse(b"ok\na{1\n\xff\n{2\n*.log\n{3\n", &p("f"));
+        assert_eq!(file.patterns.len(), 2);
+        let fault = file.fault.unwrap();
+        assert_eq!(fault.subject, "f/.keepwatchignore");
+        for part in ["line 2", "line 3 is not UTF-8", "line 4", "and 1 more"] {
+            assert!(fault.cause.contains(part), "{fault}");
+        }
+        assert!(parse(b"# fine\n\n*.x", &RelPath::root()).fault.is_none());
+    }
+
+    #[test]
+    fn an_unusable_rule_file_excludes_nothing_and_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(RULE_FILE_NAME);
+        let open = Dir::open(dir.path()).unwrap();
+        let rules = Rules::new(dir.path(), &[]).unwrap();
+        let root = RelPath::root();
+        assert!(open.stat(RULE_FILE_NAME.as_bytes()).is_err());
+        let check = |part: &str| {
+            let fault = rules.load(&open, &root).unwrap().fault.clone().unwrap();
+            assert!(fault.cause.contains(part) && !fault.hint.is_empty());
+            assert_eq!(fault.subject, RULE_FILE_NAME);
+            assert!(!rules.excluded(&p("anything"), false));
+        };
+        std::fs::create_dir(&path).unwrap();
+        check("not a regular file");
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::write(&path, "*\n".repeat(RULE_FILE_BYTES_MAX as usize)).unwrap();
+        check("larger than");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(dir.path().join("elsewhere"), "*\n").unwrap();
+        if platform::testing::make_link(Path::new("elsewhere"), &path) {
+            check("not a regular file");
+        }
+    }
+}

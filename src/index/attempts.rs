@@ -1,0 +1,21 @@
+//! One path's entry among the unprotected.
+
+use super::keys::Space;
+use super::{Index, SourceId, Unprotected};
+use crate::error::Fault;
+use crate::model::RelKey;
+
+impl Index {
+    /// How often the path has failed since it was last protected; 0 when it is.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn unprotected_attempts(&self, source: SourceId, key: &RelKey) -> Result<u32, Fault> {
+        let engine = self.engine()?;
+        let found = engine.get(&Space::Unprotected.key(source, key.as_str().as_bytes()))?;
+        Ok(match found {
+            Some(value) => super::pending::from_json::<Unprotected>(&engine, &value)?.attempts,
+            None => 0,
+        })
+    }
+}

@@ -1,0 +1,284 @@
+//! Records as few bytes as possible: a million of them share one disk.
+//!
+//! Layout 1: layout, flags, forms, sizes and times as variable-length numbers
+//! relative to each other, then hash, ETag and version id in binary where their
+//! text is of a known form. It must never change without a new layout byte, and
+//! reading never panics, whatever the bytes.
+
+use super::packing::{pack, unpack};
+use crate::model::{ContentHash, Fingerprint, Kind, Record};
+
+/// The first byte of every record.
+const LAYOUT: u8 = 1;
+
+const KIND_MASK: u8 = 0b11;
+const HAS_CONTENT: u8 = 1 << 2;
+const HAS_OWNER: u8 = 1 << 3;
+const RACY: u8 = 1 << 4;
+const STORED_AS_IS: u8 = 1 << 5;
+
+/// Append a number, seven bits a byte, low bits first.
+pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Append a signed number; small ones of either sign are short.
+fn put_signed(out: &mut Vec<u8>, number: i64) {
+    put_number(out, ((number << 1) ^ (number >> 63)).cast_unsigned());
+}
+
+/// Reads what the `put_…` functions wrote; every step is `None` at a broken byte.
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    pub(super) fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (head, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(head)
+    }
+
+    pub(super) fn number(&mut self) -> Option<u64> {
+        let mut number = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            if shift == 63 && byte > 1 {
+                return None;
+            }
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn signed(&mut self) -> Option<i64> {
+        let raw = self.number()?;
+        Some((raw >> 1).cast_signed() ^ -((raw & 1).cast_signed()))
+    }
+
+    pub(super) fn count(&mut self) -> Option<usize> {
+        usize::try_from(self.number()?).ok()
+    }
+}
+
+/// A record as the index stores it.
+pub(super) fn encode(record: &Record) -> Vec<u8> {
+    let file = &record.fingerprint;
+    let mut out = Vec::with_capacity(128);
+    let (etag_form, etag) = pack(&record.etag);
+    let (version_form, version) = pack(&record.version_id);
+    let mut flags = match file.kind {
+        Kind::File => 0,
+        Kind::Symlink => 1,
+        Kind::Folder => 2,
+        Kind::Special => 3,
+    };
+    for (is_set, bit) in [
+        (record.content.is_some(), HAS_CONTENT),
+        (file.owner.is_some(), HAS_OWNER),
+        (record.racy, RACY),
+        (record.stored_bytes == file.size_bytes, STORED_AS_IS),
+    ] {
+        if is_set {
+            flags |= bit;
+        }
+    }
+    out.extend([LAYOUT, flags, etag_form | version_form << 4]);
+    put_number(&mut out, file.size_bytes);
+    if record.stored_bytes != file.size_bytes {
+        put_number(&mut out, record.stored_bytes);
+    }
+    out.extend(file.mtime_ns.to_le_bytes());
+    put_signed(&mut out, file.ctime_ns.wrapping_sub(file.mtime_ns));
+    put_signed(
+        &mut out,
+        record.stored_at_ms.wrapping_sub(file.ctime_ns / 1_000_000),
+    );
+    put_number(&mut out, file.inode);
+    put_number(&mut out, u64::from(file.mode));
+    if let Some((uid, gid)) = file.owner {
+        put_number(&mut out, u64::from(uid));
+        put_number(&mut out, u64::from(gid));
+    }
+    if let Some(content) = record.content {
+        out.extend(content.0);
+    }
+    out.extend(etag);
+    out.extend(version);
+    out
+}
+
+/// Read [`encode`] back; `None` for anything else.
+pub(super) fn decode(bytes: &[u8]) -> Option<Record> {
+    let mut from = Reader(bytes);
+    if from.byte()? != LAYOUT {
+        return None;
+    }
+    let flags = from.byte()?;
+    let forms = from.byte()?;
+    let size_bytes = from.number()?;
+    let stored_bytes = if flags & STORED_AS_IS == 0 {
+        from.number()?
+    } else {
+        size_bytes
+    };
+    let mtime_ns = i64::from_le_bytes(from.bytes(8)?.try_into().ok()?);
+    let ctime_ns = mtime_ns.wrapping_add(from.signed()?);
+    let stored_at_ms = (ctime_ns / 1_000_000).wrapping_add(from.signed()?);
+    let inode = from.number()?;
+    let mode = u32::try_from(from.number()?).ok()?;
+    let owner = if flags & HAS_OWNER == 0 {
+        None
+    } else {
+        Some((
+            u32::try_from(from.number()?).ok()?,
+            u32::try_from(from.number()?).ok()?,
+        ))
+    };
+    let content = if flags & HAS_CONTENT == 0 {
+        None
+    } else {
+        Some(ContentHash(from.bytes(32)?.try_into().ok()?))
+    };
+    let etag = unpack(forms & 0xf, &mut from)?;
+    let version_id = unpack(forms >> 4, &mut from)?;
+    from.0.is_empty().then_some(Record {
+        fingerprint: Fingerprint {
+            kind: match flags & KIND_MASK {
+                0 => Kind::File,
+                1 => Kind::Symlink,
+                2 => Kind::Folder,
+                _ => Kind::Special,
+            },
+            size_bytes,
+            mtime_ns,
+            ctime_ns,
+            inode,
+            mode,
+            owner,
+        },
+        content,
+        version_id,
+        etag,
+        stored_bytes,
+        stored_at_ms,
+        racy: flags & RACY != 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn usual() -> Record {
+        Record {
+            fingerprint: Fingerprint {
+                kind: Kind::File,
+                size_bytes: 182_340,
+                mtime_ns: 1_795_000_000_123_456_789,
+                ctime_ns: 1_795_000_000_223_456_789,
+                inode: 4_567_890,
+                mode: 0o640,
+                owner: Some((1000, 1000)),
+            },
+            content: Some(ContentHash::of(b"x")),
+            version_id: "PHtexPGjH2y.zBgT8LmB7wwLI2mpbz.k".into(),
+            etag: "9b2cf535f27731c974343645a3985328".into(),
+            stored_bytes: 182_340,
+            stored_at_ms: 1_795_000_002_500,
+            racy: false,
+        }
+    }
+
+    #[test]
+    fn a_usual_record_stays_small() {
+        let bytes = encode(&usual());
+        assert!(bytes.len() <= 110, "{} bytes", bytes.len());
+        assert_eq!(decode(&bytes), Some(usual()));
+    }
+
+    #[test]
+    fn broken_bytes_are_refused() {
+        let good = encode(&usual());
+        for end in 0..good.len() {
+            assert_eq!(decode(&good[..end]), None, "cut at {end}");
+        }
+        assert_eq!(decode(&[&good[..], b"x"].concat()), None);
+        assert_eq!(decode(&[&[LAYOUT + 1], &good[1..]].concat()), None);
+    }
+
+    fn any_record() -> impl Strategy<Value = Record> {
+        let id = || {
+            prop_oneof![
+                "[0-9a-f]{0,40}",
+                "[0-9a-f]{32}-[0-9]{1,5}",
+                "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+                "[A-Za-z0-9._]{0,40}",
+                "[A-Za-z0-9_-]{0,40}",
+                "[A-Za-z0-9+/]{0,40}",
+                ".{0,20}",
+            ]
+        };
+        let file = (
+            0..4u8,
+            any::<u64>(),
+            any::<i64>(),
+            any::<i64>(),
+            any::<u64>(),
+            any::<u32>(),
+            any::<Option<(u32, u32)>>(),
+        );
+        let rest = (
+            any::<Option<[u8; 32]>>(),
+            id(),
+            id(),
+            any::<Option<u64>>(),
+            any::<i64>(),
+            any::<bool>(),
+        );
+        (file, rest).prop_map(|(f, r)| Record {
+            fingerprint: Fingerprint {
+                kind: [Kind::File, Kind::Symlink, Kind::Folder, Kind::Special][usize::from(f.0)],
+                size_bytes: f.1,
+                mtime_ns: f.2,
+                ctime_ns: f.3,
+                inode: f.4,
+                mode: f.5,
+                owner: f.6,
+            },
+            content: r.0.map(ContentHash),
+            version_id: r.1,
+            etag: r.2,
+            stored_bytes: r.3.unwrap_or(f.1),
+            stored_at_ms: r.4,
+            racy: r.5,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_record_comes_back(record in any_record()) {
+            prop_assert_eq!(decode(&encode(&record)), Some(record));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode(&bytes);
+            let mut layout = bytes;
+            layout.insert(0, LAYOUT);
+            let _ = decode(&layout);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Records: what the bucket holds at each path, read, written and walked.
+//!
+//! A record and everything that follows from it (numbers, checks, the end of
+//! its path's being unprotected) change in one batch, or not at all.
+
+use super::engine::{Batch, Engine, Entry};
+use super::keys::{self, Space};
+use super::ledger::{Ledger, Line, Source};
+use super::types::{ActivityDelta, Change, Counts, SourceId};
+use super::{Index, codec, pending};
+use crate::error::{Class, Fault};
+use crate::model::{Record, RelKey};
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// Records written in one batch by [`Index::import`].
+const IMPORT_BATCH: usize = 500;
+
+/// Records read at a time while walking: some 50 KB.
+const RANGE_PAGE: usize = 256;
+
+impl Index {
+    /// What the bucket holds at a path, as far as the index knows.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn get(&self, source: SourceId, key: &RelKey) -> Result<Option<Record>, Fault> {
+        let engine = self.engine()?;
+        let stored = Space::Record.key(source, key.as_str().as_bytes());
+        engine
+            .get(&stored)
+            .and_then(|value| value.map(|bytes| decode(&engine, &bytes)).transpose())
+            .map_err(|fault| about(fault, key))
+    }
+
+    /// Write what S3 has acknowledged: the record, its share of the digest and
+    /// the end of the path's being unprotected, in one batch.
+    ///
+    /// # Errors
+    /// When the index cannot be written; then nothing of it counts.
+    pub fn commit(
+        &self,
+        source: SourceId,
+        key: &RelKey,
+        change: Change,
+        activity: &ActivityDelta,
+    ) -> Result<(), Fault> {
+        let record = match change {
+            Change::Put(record) => Some(record),
+            Change::Remove => None,
+        };
+        self.write(source, [(key, record.as_ref())], activity, true)
+            .map_err(|fault| about(fault, key))
+    }
+
+    /// Write a record that nothing was stored for (fingerprint refreshed, racy
+    /// flag cleared). The path stays unprotected when it is.
+    ///
+    /// # Errors
+    /// As [`Index::commit`].
+    pub fn update(&self, source: SourceId, key: &RelKey, record: Record) -> Result<(), Fault> {
+        let nothing = ActivityDelta::default();
+        self.write(source, [(key, Some(&record))], &nothing, false)
+            .map_err(|fault| about(fault, key))
+    }
+
+    /// Write many records at once, as found in a bucket's listing: like
+    /// [`Index::update`], twenty times as fast.
+    ///
+    /// # Errors
+    /// As [`Index::commit`]; what was written before the failure stays.
+    pub fn import(&self, source: SourceId, records: &[(RelKey, Record)]) -> Result<(), Fault> {
+        for some in records.chunks(IMPORT_BATCH) {
+            // Of a key that comes twice, the last one counts.
+            let some: BTreeMap<_, _> = some.iter().map(|(k, r)| (k, Some(r))).collect();
+            self.write(source, some, &ActivityDelta::default(), false)?;
+        }
+        Ok(())
+    }
+
+    /// Count work that no record came of (listings, failed requests).
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn add_activity(&self, source: SourceId, activity: &ActivityDelta) -> Result<(), Fault> {
+        self.write(source, [], activity, false)
+    }
+
+    /// The records of the keys that begin with `prefix`, behind `after` when it
+    /// is given, in key order. Reads a few at a time: writes meanwhile neither
+    /// wait nor disturb it, and show when they are ahead of it.
+    pub fn range(&self, source: SourceId, prefix: &str, after: Option<&RelKey>) -> Records {
+        let begin = Space::Record.key(source, prefix.as_bytes());
+        let after = after
+            .map(|key| Space::Record.key(source, key.as_str().as_bytes()))
+            .filter(|after| *after >= begin);
+        Records {
+            index: self.clone(),
+            end: keys::end_of(&begin),
+            begin,
+            after,
+            page: VecDeque::new(),
+            is_done: false,
+        }
+    }
+
+    /// The source in numbers; all zero for an unknown one. Costs nothing.
+    pub fn counts(&self, source: SourceId) -> Counts {
+        self.ledger()
+            .sources
+            .get(&source)
+            .map(|source| source.counts)
+            .unwrap_or_default()
+    }
+
+    /// All records of one batch, with numbers and ledger line. Keys are distinct.
+    fn write<'a>(
+        &self,
+        source_id: SourceId,
+        changes: impl IntoIterator<Item = (&'a RelKey, Option<&'a Record>)>,
+        activity: &ActivityDelta,
+        is_protected_now: bool,
+    ) -> Result<(), Fault> {
+        let (mut ledger, engine) = self.writer()?;
+        let source = known(&mut ledger, source_id)?;
+        let mut batch = Batch::default();
+        let mut counts = source.counts;
+        let mut line = source.line;
+        let mut unprotected = source.unprotected;
+        line.activity = line.activity.plus(activity);
+        for (key, record) in changes {
+            let rest = key.as_str().as_bytes();
+            let stored = Space::Record.key(source_id, rest);
+            if let Some(old) = engine.get(&stored)? {
+                line.tally.subtract(rest, &old);
+                counts.subtract(&decode(&engine, &old)?);
+                if record.is_none() {
+                    batch.remove(stored.clone());
+                }
+            }
+            if let Some(record) = record {
+                let value = codec::encode(record);
+                line.tally.add(rest, &value);
+                counts.add(record);
+                batch.put(stored, value);
+            }
+            if is_protected_now
+                && unprotected > 0
+                && pending::end_unprotected(&engine, &mut batch, source_id, key)?
+            {
+                unprotected -= 1;
+            }
+        }
+        apply_with_line(&engine, batch, source_id, source, line)?;
+        source.counts = counts;
+        source.unprotected = unprotected;
+        Ok(())
+    }
+}
+
+/// Apply a batch together with the source's line, when that changed; memory
+/// follows only once the disk has taken it.
+pub(super) fn apply_with_line(
+    engine: &Engine,
+    mut batch: Batch,
+    source_id: SourceId,
+    source: &mut Source,
+    line: Line,
+) -> Result<(), Fault> {
+    if line != source.line {
+        batch.put(Space::Line.key(source_id, b""), line.encode());
+    }
+    if !batch.0.is_empty() {
+        engine.apply(batch)?;
+    }
+    source.line = line;
+    Ok(())
+}
+
+/// The source in memory.
+pub(super) fn known(ledger: &mut Ledger, source: SourceId) -> Result<&mut Source, Fault> {
+    ledger
+        .sources
+        .get_mut(&source)
+        .filter(|known| !known.identity.leaving)
+        .ok_or_else(|| {
+            Fault::new(
+                Class::Local,
+                "write the index",
+                format!("source {}", source.0),
+                "the index does not know this source (any more)",
+            )
+            .hint("restart Keepwatch")
+        })
+}
+
+fn decode(engine: &Engine, bytes: &[u8]) -> Result<Record, Fault> {
+    codec::decode(bytes).ok_or_else(|| engine.damaged("a record cannot be read"))
+}
+
+/// The fault, named after the path rather than the index's folder.
+pub(super) fn about(fault: Fault, key: &RelKey) -> Fault {
+    fault.about(key.path().to_string())
+}
+
+/// A walk over records in key order; see [`Index::range`]. Ends after an error.
+pub struct Records {
+    index: Index,
+    begin: Vec<u8>,
+    end: Vec<u8>,
+    after: Option<Vec<u8>>,
+    page: VecDeque<Entry>,
+    is_done: bool,
+}
+
+impl Records {
+    fn fill(&mut self) -> Result<Arc<Engine>, Fault> {
+        let engine = self.index.engine()?;
+        if self.page.is_empty() {
+            let low = self
+                .after
+                .as_deref()
+                .map_or(Bound::Included(&self.begin[..]), Bound::Excluded);
+            self.page = engine.page(low, &self.end, RANGE_PAGE)?.into();
+            // A short page is the last one: no need to look once more.
+            self.is_done = self.page.len() < RANGE_PAGE;
+            self.after = self.page.back().map(|(key, _)| key.clone());
+        }
+        Ok(engine)
+    }
+
+    fn read(&mut self) -> Result<Option<(RelKey, Record)>, Fault> {
+        if self.page.is_empty() && self.is_done {
+            return Ok(None);
+        }
+        let engine = self.fill()?;
+        let Some((key, value)) = self.page.pop_front() else {
+            return Ok(None);
+        };
+        let rel = keys::rel_key(keys::rest_of(&key))
+            .ok_or_else(|| engine.damaged("a key cannot be read"))?;
+        Ok(Some((rel, decode(&engine, &value)?)))
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<(RelKey, Record), Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.read().transpose();
+        if !matches!(item, Some(Ok(_))) {
+            self.page.clear();
+            self.is_done = true;
+        }
+        item
+    }
+}

@@ -1,0 +1,173 @@
+//! Which source has which id, for as long as it stays bound to the same place.
+//!
+//! What is known of one bucket must never be taken for another's: a source that
+//! changes any of name, bucket, prefix or destination is another source, and
+//! ids are never used again.
+
+use super::Index;
+use super::engine::{Batch, Engine};
+use super::keys::{self, Space};
+use super::ledger::{Ledger, META_LAST_SOURCE, Source, number_bytes};
+use super::pending;
+use super::types::{Identity, SourceId};
+use crate::error::{Class, Fault};
+use std::ops::Bound;
+
+/// Entries removed in one batch while a source leaves.
+const LEAVE_BATCH: usize = 500;
+
+/// Everything that belongs to a source and leaves with it. Multiparts stay:
+/// they say themselves where they are, and still have to be ended there.
+const LEAVING: [Space; 6] = [
+    Space::Record,
+    Space::Unprotected,
+    Space::Due,
+    Space::Failure,
+    Space::State,
+    Space::Line,
+];
+
+impl Index {
+    /// The id of the source of this name in this bucket under this prefix at
+    /// this destination (the endpoint, or the vault's identity). The same four
+    /// always give the same id. Another of the same name, or of the same place,
+    /// is forgotten first (a million records take some ten seconds).
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn source_id(
+        &self,
+        name: &str,
+        bucket: &str,
+        prefix: &str,
+        destination: &str,
+    ) -> Result<SourceId, Fault> {
+        let wanted = Identity {
+            name: name.to_owned(),
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+            destination: destination.to_owned(),
+            leaving: false,
+        };
+        self.leave(|other| {
+            let is_same_place = other.bucket == wanted.bucket
+                && other.prefix == wanted.prefix
+                && other.destination == wanted.destination;
+            *other != wanted && (other.name == wanted.name || is_same_place)
+        })?;
+        let (mut ledger, engine) = self.writer()?;
+        let known = ledger
+            .sources
+            .iter()
+            .find(|(_, source)| source.identity == wanted);
+        if let Some((id, _)) = known {
+            return Ok(*id);
+        }
+        let id = ledger.last_source.checked_add(1).ok_or_else(|| {
+            let subject = engine.folder().display().to_string();
+            Fault::new(Class::Local, "number a source in", subject, "no id is left")
+        })?;
+        let mut batch = Batch::default();
+        add(&engine, &mut batch, SourceId(id), &wanted)?;
+        batch.put(
+            Space::Meta.key(SourceId(0), META_LAST_SOURCE),
+            number_bytes(u64::from(id)),
+        );
+        engine.apply(batch)?;
+        ledger.last_source = id;
+        ledger.sources.insert(SourceId(id), Source::new(wanted));
+        Ok(SourceId(id))
+    }
+
+    /// Forget every source but these (those that left the configuration).
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn retain_sources(&self, keep: &[SourceId]) -> Result<(), Fault> {
+        let gone: Vec<SourceId> = {
+            let ledger = self.ledger();
+            let ids = ledger.sources.keys().copied();
+            ids.filter(|id| !keep.contains(id)).collect()
+        };
+        for id in gone {
+            self.leave_one(id)?;
+        }
+        Ok(())
+    }
+
+    fn leave(&self, is_replaced: impl Fn(&Identity) -> bool) -> Result<(), Fault> {
+        let ids: Vec<SourceId> = self
+            .ledger()
+            .sources
+            .iter()
+            .filter(|(_, source)| source.identity.leaving || is_replaced(&source.identity))
+            .map(|(id, _)| *id)
+            .collect();
+        ids.into_iter().try_for_each(|id| self.leave_one(id))
+    }
+
+    /// Mark it first, so that a kill in between leaves nothing half-known; the
+    /// name goes last.
+    fn leave_one(&self, id: SourceId) -> Result<(), Fault> {
+        {
+            let (mut ledger, engine) = self.writer()?;
+            let Some(source) = ledger.sources.get_mut(&id) else {
+                return Ok(());
+            };
+            let leaving = Identity {
+                leaving: true,
+                ..source.identity.clone()
+            };
+            let mut batch = Batch::default();
+            add(&engine, &mut batch, id, &leaving)?;
+            engine.apply(batch)?;
+            *source = Source::new(leaving);
+        }
+        for space in LEAVING {
+            let begin = space.key(id, b"");
+            loop {
+                // Locked for each batch alone: others can write meanwhile.
+                let (_ledger, engine) = self.writer()?;
+                let low = Bound::Included(&begin[..]);
+                let page = engine.page(low, &keys::end_of(&begin), LEAVE_BATCH)?;
+                if page.is_empty() {
+                    break;
+                }
+                let removals = page.into_iter().map(|(key, _)| (key, None));
+                engine.apply(Batch(removals.collect()))?;
+            }
+        }
+        let (mut ledger, engine) = self.writer()?;
+        let mut batch = Batch::default();
+        batch.remove(Space::Source.key(id, b""));
+        engine.apply(batch)?;
+        ledger.sources.remove(&id);
+        Ok(())
+    }
+}
+
+/// Give the sources that callers hold ids of the same ids in a database that
+/// does not have them: a fresh one, or one that lost its last half second.
+pub(super) fn carry_over(engine: &Engine, old: &Ledger, fresh: &mut Ledger) -> Result<(), Fault> {
+    let mut batch = Batch::default();
+    for (id, source) in &old.sources {
+        if !source.identity.leaving && !fresh.sources.contains_key(id) {
+            add(engine, &mut batch, *id, &source.identity)?;
+            fresh
+                .sources
+                .insert(*id, Source::new(source.identity.clone()));
+        }
+    }
+    fresh.last_source = fresh.last_source.max(old.last_source);
+    batch.put(
+        Space::Meta.key(SourceId(0), META_LAST_SOURCE),
+        number_bytes(u64::from(fresh.last_source)),
+    );
+    engine.apply(batch)?;
+    engine.flush()
+}
+
+fn add(engine: &Engine, batch: &mut Batch, id: SourceId, identity: &Identity) -> Result<(), Fault> {
+    batch.put(Space::Source.key(id, b""), pending::json(engine, identity)?);
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! The words the index speaks in. No sled, no disk: values only.
+
+use crate::error::Fault;
+use crate::model::{Kind, Record, RelKey};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One source bound to one place in one bucket, for as long as that stays so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SourceId(pub u32);
+
+/// Who a source is; any other value of any field is another source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    pub(super) name: String,
+    pub(super) bucket: String,
+    pub(super) prefix: String,
+    pub(super) destination: String,
+    /// Replaced by another; its entries are being removed.
+    #[serde(default)]
+    pub(super) leaving: bool,
+}
+
+/// How opening the index went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// There was none: the bucket must be compared before anything counts.
+    Fresh,
+    /// It was there and is whole.
+    Existing,
+    /// It was damaged or newer than this program, and a fresh one was made.
+    Rebuilt {
+        /// Where the old one is now (where it was, when it could not be moved).
+        moved_to: PathBuf,
+        /// Why it could not be used.
+        why: String,
+        /// Opening the old one never ended, and its thread still runs: it costs
+        /// a processor, and memory with time. End the process and start again
+        /// when that does no harm.
+        thread_left_behind: bool,
+    },
+}
+
+/// What happens to a path's record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// This is what the bucket now holds.
+    Put(Record),
+    /// The bucket holds it no more (or marked deleted).
+    Remove,
+}
+
+/// What the index knows of one source, in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Regular files.
+    pub files: u64,
+    /// Symbolic links.
+    pub links: u64,
+    /// Empty folders.
+    pub folders: u64,
+    /// Bytes of all of them on this computer.
+    pub bytes: u64,
+    /// Bytes of all of them in the bucket.
+    pub stored_bytes: u64,
+    /// How many are only known from a bucket listing (see [`Record::content`]).
+    pub unverified: u64,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, record: &Record) {
+        self.change(record, u64::saturating_add);
+    }
+
+    pub(super) fn subtract(&mut self, record: &Record) {
+        self.change(record, u64::saturating_sub);
+    }
+
+    fn change(&mut self, record: &Record, step: fn(u64, u64) -> u64) {
+        let kind = match record.fingerprint.kind {
+            Kind::Symlink => &mut self.links,
+            Kind::Folder => &mut self.folders,
+            Kind::File | Kind::Special => &mut self.files,
+        };
+        *kind = step(*kind, 1);
+        self.bytes = step(self.bytes, record.fingerprint.size_bytes);
+        self.stored_bytes = step(self.stored_bytes, record.stored_bytes);
+        self.unverified = step(self.unverified, u64::from(record.content.is_none()));
+    }
+}
+
+/// What one commit did, to be summed for the digest.
+pub type ActivityDelta = Activity;
+
+/// What has been done for one source since the last digest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    /// New versions in the bucket.
+    pub versions: u64,
+    /// Those among them whose path was not there before.
+    pub files_new: u64,
+    /// Bytes of the files stored.
+    pub raw_bytes: u64,
+    /// Bytes they take in the bucket.
+    pub stored_bytes: u64,
+    /// Bytes that did not have to be sent (compression, copies within the bucket).
+    pub saved_bytes: u64,
+    /// Delete markers set.
+    pub deletions: u64,
+    /// Versions that changed a file's metadata alone.
+    pub metadata_updates: u64,
+    /// Requests made.
+    pub requests: u64,
+}
+
+impl Activity {
+    /// How many numbers it has.
+    pub(super) const FIELDS: usize = 8;
+
+    pub(super) fn fields(&self) -> [u64; Self::FIELDS] {
+        [
+            self.versions,
+            self.files_new,
+            self.raw_bytes,
+            self.stored_bytes,
+            self.saved_bytes,
+            self.deletions,
+            self.metadata_updates,
+            self.requests,
+        ]
+    }
+
+    pub(super) fn from_fields(fields: [u64; Self::FIELDS]) -> Self {
+        let [
+            versions,
+            files_new,
+            raw_bytes,
+            stored_bytes,
+            saved_bytes,
+            deletions,
+            metadata_updates,
+            requests,
+        ] = fields;
+        Self {
+            versions,
+            files_new,
+            raw_bytes,
+            stored_bytes,
+            saved_bytes,
+            deletions,
+            metadata_updates,
+            requests,
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        self.each(other, u64::saturating_add)
+    }
+
+    /// This without the other.
+    #[must_use]
+    pub fn minus(&self, other: &Self) -> Self {
+        self.each(other, u64::saturating_sub)
+    }
+
+    fn each(&self, other: &Self, step: fn(u64, u64) -> u64) -> Self {
+        let mut fields = self.fields();
+        for (field, with) in fields.iter_mut().zip(other.fields()) {
+            *field = step(*field, with);
+        }
+        Self::from_fields(fields)
+    }
+}
+
+/// A path that could not be backed up yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unprotected {
+    /// Why the last attempt failed.
+    pub fault: Fault,
+    /// Since when it is unprotected, milliseconds since 1970.
+    pub since_ms: i64,
+    /// Attempts that failed.
+    pub attempts: u32,
+    /// When the next one is due, milliseconds since 1970.
+    pub next_try_ms: i64,
+}
+
+/// A path that failed at least once since the last digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Why it failed the last time.
+    pub fault: Fault,
+    /// How often.
+    pub count: u32,
+    /// When it failed the last time, milliseconds since 1970.
+    pub last_ms: i64,
+}
+
+/// The failures since the last digest, as far as they were kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// By path, at most [`super::FAILURES_MAX`].
+    pub list: Vec<(RelKey, Failure)>,
+    /// How many failures of further paths were only counted.
+    pub overflow: u64,
+}
+
+/// A message that waits to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboxMessage {
+    /// Subject line.
+    pub subject: String,
+    /// Text.
+    pub body: String,
+    /// When it was written, milliseconds since 1970.
+    pub created_ms: i64,
+}
+
+/// A multipart upload that was begun and not known to have ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Multipart {
+    /// Whose it is.
+    pub source: SourceId,
+    /// Which file's.
+    pub key: RelKey,
+    /// The server's name for it.
+    pub upload_id: String,
+    /// Where it is.
+    pub bucket: String,
+    /// The object's key there.
+    pub bucket_key: String,
+}

@@ -1,0 +1,202 @@
+//! A moment as people write it: `2026-11-20 14:30`, `2026-11-20`, `2 hours ago`.
+//!
+//! Pure: the clock and the time zone come in as arguments. It never guesses: a
+//! time that the zone has twice, or not at all, is refused with both readings.
+
+use crate::error::Fatal;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::{Span, Timestamp, ZonedDateTime};
+
+/// What may be written, for every refusal.
+const EXAMPLES: &str = "write it like \"2026-11-20 14:30\", \"2026-11-20\" (the end of that day), \"2026-11-20T14:30:00+01:00\" or \"2 hours ago\"";
+
+/// A longer text is no time; it is not repeated in full.
+const TEXT_CHARS_SHOWN_MAX: usize = 60;
+
+/// A moment and how it was meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Milliseconds since 1970; what was stored at this very millisecond counts.
+    pub at_ms: i64,
+    /// Only a day was given: this is its last millisecond.
+    pub end_of_day: bool,
+}
+
+/// Read a moment. Times without an offset are the zone's; a day alone means
+/// its end, so that everything of that day is included.
+///
+/// # Errors
+/// A usage error with examples when the text is no moment, or no single one.
+pub fn parse_moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Moment, Fatal> {
+    let text = text.trim();
+    let exact = |at: Timestamp| Moment {
+        at_ms: at.as_millisecond(),
+        end_of_day: false,
+    };
+    let unreadable = || refused(text, "it is not a date or time", EXAMPLES);
+    if text.eq_ignore_ascii_case("now") {
+        return Ok(exact(now));
+    }
+    if text.eq_ignore_ascii_case("yesterday") {
+        let yesterday = zone.to_datetime(now).date().yesterday();
+        return end_of(yesterday.map_err(|_| unreadable())?, zone).ok_or_else(unreadable);
+    }
+    if let Ok(zoned) = text.parse::<ZonedDateTime>() {
+        return Ok(exact(zoned.timestamp()));
+    }
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(exact(at));
+    }
+    if let Ok(span) = text.parse::<Span>() {
+        return ago(text, span, now, zone).map(exact);
+    }
+    let has_time = text.contains([':', 'T', 't', ' ']);
+    if !has_time {
+        let date: Date = text.parse().map_err(|_| unreadable())?;
+        return end_of(date, zone).ok_or_else(unreadable);
+    }
+    // The parser would pass over an offset that it could not read above.
+    let wall = text.parse::<DateTime>().map_err(|_| unreadable())?;
+    if text.get(11..).is_some_and(|tail| tail.contains(['+', '-'])) {
+        return Err(unreadable());
+    }
+    on_the_wall(text, wall, zone).map(exact)
+}
+
+/// The last millisecond of a day; the next one need not begin at midnight.
+fn end_of(date: Date, zone: &TimeZone) -> Option<Moment> {
+    let next = date.tomorrow().ok()?.to_zoned_datetime(zone.clone()).ok()?;
+    Some(Moment {
+        at_ms: next.timestamp().as_millisecond() - 1,
+        end_of_day: true,
+    })
+}
+
+fn ago(text: &str, span: Span, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, Fatal> {
+    if !span.is_negative() {
+        return Err(refused(
+            text,
+            "a length of time alone is not a moment",
+            &format!("write \"{} ago\"", shown(text)),
+        ));
+    }
+    now.to_zoned_datetime(zone.clone())
+        .checked_add(span)
+        .map(|then| then.timestamp())
+        .map_err(|_| refused(text, "that is too long ago", EXAMPLES))
+}
+
+/// A wall-clock time, unless the clocks were changed just then.
+fn on_the_wall(text: &str, wall: DateTime, zone: &TimeZone) -> Result<Timestamp, Fatal> {
+    let ambiguous = zone.to_ambiguous_timestamp(wall);
+    match ambiguous.offset() {
+        AmbiguousOffset::Unambiguous { .. } => ambiguous
+            .unambiguous()
+            .map_err(|_| refused(text, "it is too far away", EXAMPLES)),
+        AmbiguousOffset::Fold { before, after } => Err(refused(
+            text,
+            "the clocks were set back then, so there are two such times",
+            &format!(
+                "write which: \"{wall}{before}\" is the earlier one, \"{wall}{after}\" the later"
+            ),
+        )),
+        AmbiguousOffset::Gap { .. } => Err(refused(
+            text,
+            "the clocks were set forward then, so there is no such time",
+            "write an hour earlier or later",
+        )),
+    }
+}
+
+fn refused(text: &str, cause: &str, hint: &str) -> Fatal {
+    Fatal::usage(format!("use the time \"{}\"", shown(text)), cause, hint)
+}
+
+fn shown(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(TEXT_CHARS_SHOWN_MAX)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-11-23T12:00:00Z";
+
+    fn parse(text: &str) -> Result<Moment, Fatal> {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        parse_moment(text, NOW.parse().unwrap(), &berlin)
+    }
+
+    #[test]
+    fn what_people_write() {
+        for (text, want, end_of_day) in [
+            ("2026-11-20 14:30", "2026-11-20T13:30:00Z", false),
+            (" 2026-11-20T14:30 ", "2026-11-20T13:30:00Z", false),
+            ("2026-11-20 14:30:15.25", "2026-11-20T13:30:15.25Z", false),
+            ("2026-07-01 14:30", "2026-07-01T12:30:00Z", false),
+            ("2026-11-20", "2026-11-20T22:59:59.999Z", true),
+            ("2026-07-01", "2026-07-01T21:59:59.999Z", true),
+            ("2026-11-20T14:30:00Z", "2026-11-20T14:30:00Z", false),
+            ("2026-11-20 14:30+05:30", "2026-11-20T09:00:00Z", false),
+            ("2026-11-20T14:30:00-08:00", "2026-11-20T22:30:00Z", false),
+            (
+                "2026-11-20T14:30[America/New_York]",
+                "2026-11-20T19:30:00Z",
+                false,
+            ),
+            ("2026-10-25T02:30:00+01:00", "2026-10-25T01:30:00Z", false),
+            ("2 hours ago", "2026-11-23T10:00:00Z", false),
+            ("30m ago", "2026-11-23T11:30:00Z", false),
+            ("1h 30m ago", "2026-11-23T10:30:00Z", false),
+            ("3 days ago", "2026-11-20T12:00:00Z", false),
+            // A month is the calendar's, an hour more or less of summer time with it.
+            ("1 month ago", "2026-10-23T11:00:00Z", false),
+            ("yesterday", "2026-11-22T22:59:59.999Z", true),
+            ("now", NOW, false),
+        ] {
+            let want = want.parse::<Timestamp>().unwrap().as_millisecond();
+            let got = parse(text).map_err(|fatal| fatal.to_string());
+            assert_eq!(
+                got,
+                Ok(Moment {
+                    at_ms: want,
+                    end_of_day
+                }),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_moment_or_not_one_alone() {
+        for (text, in_message) in [
+            ("", "2 hours ago"),
+            ("20.11.2026", "2026-11-20 14:30"),
+            ("last friday", "2026-11-20 14:30"),
+            ("14:30", "2026-11-20 14:30"),
+            ("2026-13-01", "2026-11-20 14:30"),
+            ("2026-11-20 25:00", "2026-11-20 14:30"),
+            ("2026-02-30 10:00", "2026-11-20 14:30"),
+            ("2 hours", "\"2 hours ago\""),
+            ("19000 years ago", "too long ago"),
+            ("2026-10-25 02:30", "two such times"),
+            ("2026-10-25 02:30", "\"2026-10-25T02:30:00+02\""),
+            ("2026-03-29 02:30", "no such time"),
+        ] {
+            let fatal = parse(text).unwrap_err();
+            assert!(fatal.to_string().contains(in_message), "{text}: {fatal}");
+            assert_eq!(fatal.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn the_two_readings_that_a_refusal_offers_are_accepted() {
+        let earlier = parse("2026-10-25T02:30:00+02").unwrap().at_ms;
+        let later = parse("2026-10-25T02:30:00+01").unwrap().at_ms;
+        assert_eq!(later - earlier, 3_600_000);
+    }
+}

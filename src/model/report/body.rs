@@ -1,0 +1,249 @@
+//! The digest's text: verdict, what to do, totals, then folder by folder.
+
+use super::layout::{List, Page, Section};
+use super::text::{amount, clean, duration, number, size, time};
+use super::{FailureLine, Report, SourceReport, UnprotectedLine, count_of};
+use jiff::tz::TimeZone;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// Different remedies shown. More kinds of trouble than this on one day means
+/// that something larger is wrong, and the lists below name each.
+const REMEDIES_MAX: usize = 12;
+
+/// The report as a page; the caller decides how long it may be.
+pub(super) fn page(report: &Report) -> Page {
+    let mut head = verdict(report);
+    head.extend(remedies(report));
+    head.extend(totals(report));
+    // Folders in trouble first, otherwise in the configuration's order.
+    let mut sources: Vec<&SourceReport> = report.sources.iter().collect();
+    sources.sort_by_key(|source| !source.is_troubled());
+    Page {
+        head,
+        sections: sources
+            .into_iter()
+            .map(|source| section(source, &report.time_zone))
+            .collect(),
+        section_noun: "folders",
+    }
+}
+
+fn verdict(report: &Report) -> Vec<String> {
+    let problems = report.problems();
+    let mut lines = match problems.as_slice() {
+        [] => vec!["All is well: every file is protected.".to_owned()],
+        problems => problems
+            .iter()
+            .map(|problem| format!("ATTENTION: {}.", clean(problem)))
+            .collect(),
+    };
+    let warnings = report.total(|source| count_of(&source.warnings));
+    if warnings > 0 {
+        lines.push(format!(
+            "There {} {}; see below.",
+            if warnings == 1 { "is" } else { "are" },
+            amount(warnings, "warning")
+        ));
+    }
+    lines
+}
+
+/// What to do, each remedy once, most often needed first.
+fn remedies(report: &Report) -> Vec<String> {
+    // An outage comes first whatever the numbers: nothing else helps before.
+    let outages = report
+        .sources
+        .iter()
+        .filter_map(|source| source.outage.as_ref());
+    let mut found = by_need(outages.map(|outage| outage.remedy.as_str()));
+    let unprotected = report.sources.iter().flat_map(|source| &source.unprotected);
+    for remedy in by_need(unprotected.map(|line| line.remedy.as_str())) {
+        if !found.contains(&remedy) {
+            found.push(remedy);
+        }
+    }
+    list_remedies(&found)
+}
+
+/// Each text once, the most frequent first.
+pub(super) fn by_need<'a>(remedies: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut times: BTreeMap<&str, u64> = BTreeMap::new();
+    for remedy in remedies.filter(|remedy| !remedy.is_empty()) {
+        *times.entry(remedy).or_default() += 1;
+    }
+    let mut found: Vec<(&str, u64)> = times.into_iter().collect();
+    found.sort_by_key(|(_, times)| Reverse(*times));
+    found.into_iter().map(|(remedy, _)| remedy).collect()
+}
+
+/// Those texts as a part of the head; nothing when there are none.
+pub(super) fn list_remedies(found: &[&str]) -> Vec<String> {
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![String::new(), "What to do".to_owned()];
+    for remedy in found.iter().take(REMEDIES_MAX) {
+        lines.push(format!("  - {}", clean(remedy)));
+    }
+    if found.len() > REMEDIES_MAX {
+        let left = number((found.len() - REMEDIES_MAX) as u64);
+        lines.push(format!("  ... and {left} more"));
+    }
+    lines
+}
+
+fn totals(report: &Report) -> Vec<String> {
+    let zone = &report.time_zone;
+    let place = zone.iana_name().unwrap_or("local time");
+    let mut lines = vec![
+        String::new(),
+        format!("Computer: {}", clean(&report.computer)),
+        format!(
+            "Period:   {} to {} ({place})",
+            time(report.from_ms, zone),
+            time(report.to_ms, zone)
+        ),
+    ];
+    if report.sources.len() > 1 {
+        lines.push(format!(
+            "In all:   {} ({}) protected, {} not protected, {} in the period",
+            amount(report.total(|source| source.files_protected), "file"),
+            size(report.total(|source| source.bytes_protected)),
+            number(report.total(SourceReport::unprotected_count)),
+            amount(report.total(|source| source.versions), "new version"),
+        ));
+    }
+    lines
+}
+
+fn section(source: &SourceReport, zone: &TimeZone) -> Section {
+    let mut lines = vec![
+        String::new(),
+        format!("Folder {}", clean(&source.name)),
+        format!(
+            "  {} -> {}",
+            clean(&source.path),
+            clean(&source.destination)
+        ),
+        format!(
+            "  Protected: {}, {}",
+            amount(source.files_protected, "file"),
+            size(source.bytes_protected)
+        ),
+        versions(source),
+    ];
+    if source.deletions > 0 {
+        lines.push(format!(
+            "  Deleted: {} (earlier versions are kept)",
+            amount(source.deletions, "file")
+        ));
+    }
+    lines.push(check(source, zone));
+    if let Some(outage) = &source.outage {
+        lines.push(format!(
+            "  OUT OF REACH since {}: {}",
+            time(outage.since_ms, zone),
+            clean(&outage.reason)
+        ));
+    }
+    Section {
+        lines,
+        lists: lists(source, zone),
+    }
+}
+
+fn versions(source: &SourceReport) -> String {
+    let mut line = format!("  New versions: {}", number(source.versions));
+    if source.versions > 0 {
+        line += &format!(
+            ", {} stored as {}",
+            size(source.raw_bytes),
+            size(source.stored_bytes)
+        );
+    }
+    if source.saved_bytes > 0 {
+        line += &format!(" ({} saved)", size(source.saved_bytes));
+    }
+    line
+}
+
+fn check(source: &SourceReport, zone: &TimeZone) -> String {
+    match &source.scan {
+        None => "  Full check: NOT YET DONE".to_owned(),
+        Some(scan) => format!(
+            "  Full check: {}, {}, {} in {}",
+            time(scan.started_ms, zone),
+            if scan.complete {
+                "complete"
+            } else {
+                "NOT COMPLETE"
+            },
+            amount(scan.files, "file"),
+            duration(scan.took_ms)
+        ),
+    }
+}
+
+fn lists(source: &SourceReport, zone: &TimeZone) -> Vec<List> {
+    let mut lists = Vec::new();
+    let unprotected = source.unprotected_count();
+    if unprotected > 0 {
+        lists.push(List {
+            title: format!("  NOT PROTECTED: {}", amount(unprotected, "file")),
+            lines: source
+                .unprotected
+                .iter()
+                .map(|line| unprotected_line(line, zone))
+                .collect(),
+            total: unprotected,
+        });
+    }
+    if !source.warnings.is_empty() {
+        lists.push(List {
+            title: "  Warnings".to_owned(),
+            lines: source
+                .warnings
+                .iter()
+                .map(|warning| format!("    - {}", clean(warning)))
+                .collect(),
+            total: count_of(&source.warnings),
+        });
+    }
+    lists.extend(failures(
+        "  Failed at some time in the period",
+        &source.failures,
+        source.failures_count(),
+    ));
+    lists
+}
+
+/// The list of failures under that title, when there are any.
+pub(super) fn failures(title: &str, failures: &[FailureLine], total: u64) -> Option<List> {
+    (total > 0).then(|| List {
+        title: format!("{title}: {}", amount(total, "file")),
+        lines: failures.iter().map(failure_line).collect(),
+        total,
+    })
+}
+
+fn unprotected_line(line: &UnprotectedLine, zone: &TimeZone) -> String {
+    format!(
+        "    - {}: {} (since {})",
+        clean(&line.path),
+        clean(&line.reason),
+        time(line.since_ms, zone)
+    )
+}
+
+fn failure_line(line: &FailureLine) -> String {
+    let times = match line.count {
+        0 | 1 => String::new(),
+        count => format!(" ({} times)", number(count)),
+    };
+    format!(
+        "    - {}: {}{times}",
+        clean(&line.path),
+        clean(&line.reason)
+    )
+}

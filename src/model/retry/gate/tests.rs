@@ -1,0 +1,252 @@
+//! The gate's cases, one by one and at random.
+
+use super::*;
+use proptest::prelude::*;
+
+fn fault(class: Class) -> Fault {
+    Fault::new(class, "upload", "a.txt", "it failed")
+}
+
+/// The longest jitter for delays that are powers of two of the first wait.
+fn fail(gate: &mut Gate, class: Class, path: u64, now_ms: i64) -> Option<Transition> {
+    gate.failure(&fault(class), path, now_ms, 0)
+}
+
+fn closed(class: Class) -> Option<Transition> {
+    Some(Transition::Closed {
+        fault: fault(class),
+    })
+}
+
+#[test]
+fn what_needs_a_person_closes_at_once() {
+    for class in [Class::Credentials, Class::Denied, Class::NoBucket] {
+        let mut gate = Gate::new();
+        assert_eq!(fail(&mut gate, class, 1, 0), closed(class));
+        assert_eq!(gate.may_start(2, 29_999), MayStart::No { until_ms: 30_000 });
+        assert_eq!(gate.may_start(2, 30_000), MayStart::ProbeOnly);
+    }
+}
+
+#[test]
+fn one_bad_file_does_not_close_the_gate() {
+    let mut gate = Gate::new();
+    for now_ms in 0..100 {
+        assert_eq!(fail(&mut gate, Class::Transient, 1, now_ms), None);
+        assert_eq!(fail(&mut gate, Class::Transient, 2, now_ms), None);
+    }
+    assert_eq!(gate.may_start(3, 100), MayStart::Yes);
+    for class in [
+        Class::Unreadable,
+        Class::Refused,
+        Class::Changed,
+        Class::Local,
+    ] {
+        for path in 10..20 {
+            assert_eq!(fail(&mut gate, class, path, 100), None, "{class:?}");
+        }
+    }
+}
+
+#[test]
+fn three_different_files_in_a_row_close_it_and_a_success_between_does_not() {
+    let mut gate = Gate::new();
+    fail(&mut gate, Class::Transient, 1, 0);
+    fail(&mut gate, Class::Transient, 2, 0);
+    assert_eq!(gate.success(9, 0), None);
+    assert_eq!(fail(&mut gate, Class::Transient, 3, 0), None);
+    assert_eq!(fail(&mut gate, Class::SlowDown, 4, 0), None);
+    assert_eq!(
+        fail(&mut gate, Class::Transient, 5, 0),
+        closed(Class::Transient)
+    );
+}
+
+#[test]
+fn one_probe_at_a_time_and_success_opens() {
+    let mut gate = Gate::new();
+    fail(&mut gate, Class::Credentials, 1, 1_000);
+    assert_eq!(gate.may_start(2, 31_000), MayStart::ProbeOnly);
+    assert_eq!(
+        gate.may_start(3, 31_000),
+        MayStart::No { until_ms: 331_000 }
+    );
+    assert_eq!(
+        gate.success(2, 33_000),
+        Some(Transition::Opened { after_ms: 32_000 })
+    );
+    assert_eq!(gate.may_start(3, 33_000), MayStart::Yes);
+    assert_eq!(gate.outage(), None);
+}
+
+#[test]
+fn failed_probes_back_off_and_keep_the_beginning() {
+    let mut gate = Gate::new();
+    fail(&mut gate, Class::Credentials, 1, 0);
+    let mut now_ms = 0;
+    let mut waits_ms = Vec::new();
+    for _ in 0..6 {
+        let MayStart::No { until_ms } = gate.may_start(2, now_ms) else {
+            panic!("the gate let something through while closed");
+        };
+        waits_ms.push(until_ms - now_ms);
+        now_ms = until_ms;
+        assert_eq!(gate.may_start(2, now_ms), MayStart::ProbeOnly);
+        assert_eq!(fail(&mut gate, Class::Credentials, 2, now_ms), None);
+    }
+    assert_eq!(
+        waits_ms,
+        [30_000, 60_000, 120_000, 240_000, 450_000, 450_000]
+    );
+    assert_eq!(gate.outage().unwrap().0, 0);
+}
+
+#[test]
+fn late_failures_of_others_are_no_news() {
+    let mut gate = Gate::new();
+    for path in 1..=3 {
+        fail(&mut gate, Class::Transient, path, 0);
+    }
+    let before = gate.state().clone();
+    for path in 4..16 {
+        assert_eq!(fail(&mut gate, Class::Transient, path, 10), None);
+    }
+    assert_eq!(gate.state(), &before);
+    assert_eq!(gate.may_start(20, 500), MayStart::ProbeOnly);
+    fail(&mut gate, Class::Transient, 4, 600);
+    assert!(matches!(gate.state(), GateState::Probing { .. }));
+}
+
+#[test]
+fn a_probe_that_tells_nothing_makes_room_for_another() {
+    for own_trouble in [true, false] {
+        let mut gate = Gate::new();
+        fail(&mut gate, Class::NoBucket, 1, 0);
+        gate.may_start(2, 30_000);
+        if own_trouble {
+            fail(&mut gate, Class::Unreadable, 2, 31_000);
+        } else {
+            gate.abandoned(3, 31_000);
+            assert!(matches!(gate.may_start(3, 31_000), MayStart::No { .. }));
+            gate.abandoned(2, 31_000);
+        }
+        assert_eq!(gate.may_start(3, 31_000), MayStart::ProbeOnly);
+    }
+    // and one that never comes back is not waited for for ever
+    let mut gate = Gate::new();
+    fail(&mut gate, Class::NoBucket, 1, 0);
+    gate.may_start(2, 30_000);
+    assert!(matches!(gate.may_start(3, 329_999), MayStart::No { .. }));
+    assert_eq!(gate.may_start(3, 330_000), MayStart::ProbeOnly);
+}
+
+#[test]
+fn a_file_that_alone_is_denied_holds_up_the_others_once() {
+    let mut gate = Gate::new();
+    fail(&mut gate, Class::Denied, 1, 0);
+    gate.may_start(2, 30_000);
+    gate.success(2, 31_000);
+    assert_eq!(fail(&mut gate, Class::Denied, 1, 60_000), None);
+    // once it has passed, its next denial counts again
+    gate.success(1, 70_000);
+    assert_eq!(
+        fail(&mut gate, Class::Denied, 1, 80_000),
+        closed(Class::Denied)
+    );
+    // its own success as the probe excuses nothing
+    gate.may_start(1, 110_000);
+    gate.success(1, 111_000);
+    assert_eq!(
+        fail(&mut gate, Class::Denied, 1, 120_000),
+        closed(Class::Denied)
+    );
+}
+
+#[test]
+fn a_clock_set_back_does_not_keep_it_closed() {
+    let mut gate = Gate::new();
+    let day_ms = 86_400_000;
+    fail(&mut gate, Class::Credentials, 1, 10 * day_ms);
+    assert_eq!(gate.may_start(2, 0), MayStart::ProbeOnly);
+    assert_eq!(gate.success(2, 5), Some(Transition::Opened { after_ms: 0 }));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Ask(u64),
+    Success(u64),
+    Failure(Class, u64),
+    Abandon(u64),
+    Wait(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let class = proptest::sample::select(vec![
+        Class::Transient,
+        Class::SlowDown,
+        Class::Credentials,
+        Class::Denied,
+        Class::Unreadable,
+    ]);
+    prop_oneof![
+        (0..6u64).prop_map(Step::Ask),
+        (0..6u64).prop_map(Step::Success),
+        (class, 0..6u64).prop_map(|(class, path)| Step::Failure(class, path)),
+        (0..6u64).prop_map(Step::Abandon),
+        (0..400_000i64).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: it opens and closes in turn, never lets two probes
+    /// run within its patience, and is never closed for good.
+    #[test]
+    fn it_opens_and_closes_in_turn_and_never_for_good(
+        steps in proptest::collection::vec(step(), 1..200),
+        random: u64,
+    ) {
+        let mut gate = Gate::new();
+        let mut now_ms = 0;
+        let mut open = true;
+        for step in steps {
+            let transition = match step {
+                Step::Ask(path) => {
+                    let probing = matches!(gate.state(), GateState::Probing { started_ms, .. }
+                        if now_ms - started_ms < 300_000);
+                    let answer = gate.may_start(path, now_ms);
+                    prop_assert_eq!(answer == MayStart::Yes, open);
+                    prop_assert!(!(probing && answer == MayStart::ProbeOnly));
+                    if let MayStart::No { until_ms } = answer {
+                        prop_assert!(until_ms > now_ms && until_ms - now_ms <= 900_000);
+                    }
+                    None
+                }
+                Step::Success(path) => gate.success(path, now_ms),
+                Step::Failure(class, path) => gate.failure(&fault(class), path, now_ms, random),
+                Step::Abandon(path) => {
+                    gate.abandoned(path, now_ms);
+                    None
+                }
+                Step::Wait(ms) => {
+                    now_ms += ms;
+                    None
+                }
+            };
+            match transition {
+                Some(Transition::Opened { .. }) => {
+                    prop_assert!(!open);
+                    open = true;
+                }
+                Some(Transition::Closed { .. }) => {
+                    prop_assert!(open);
+                    open = false;
+                }
+                None => {}
+            }
+            prop_assert_eq!(gate.outage().is_none(), open);
+        }
+        now_ms += 900_000;
+        let held_back = matches!(gate.may_start(99, now_ms), MayStart::No { .. });
+        prop_assert!(!held_back);
+    }
+}

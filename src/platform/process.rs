@@ -1,0 +1,105 @@
+//! The control socket's place, the computer's name, where configurations are,
+//! and how the system asks a program to stop.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where the daemon that owns `state_dir` listens: a socket in that folder, on
+/// Windows a named pipe named after it.
+pub fn control_socket(state_dir: &Path) -> PathBuf {
+    if cfg!(windows) {
+        let hash = crate::model::ContentHash::of(state_dir.as_os_str().as_encoded_bytes());
+        PathBuf::from(format!(r"\\.\pipe\keepwatch-{}", &hash.to_hex()[..16]))
+    } else {
+        state_dir.join("control.sock")
+    }
+}
+
+/// Remove what a killed daemon left. Only for who holds the index's lock.
+pub fn remove_stale_socket(socket: &Path) {
+    if cfg!(unix) {
+        // Usually there is none; a real obstacle shows when binding.
+        let _ = std::fs::remove_file(socket);
+    }
+}
+
+/// Only the owner may talk to it (a pipe's default already says so).
+///
+/// # Errors
+/// The mode cannot be set.
+pub fn restrict_socket(socket: &Path) -> io::Result<()> {
+    set_path_mode(socket, 0o600)
+}
+
+/// Set the permission bits of what stands at a path, where it has any.
+///
+/// # Errors
+/// The mode cannot be set.
+pub fn set_path_mode(path: &Path, mode: u32) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    let _ = (path, mode);
+    Ok(())
+}
+
+/// The computer's name, for messages.
+pub fn computer_name() -> String {
+    #[cfg(unix)]
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").unwrap_or_default();
+    if name.is_empty() {
+        "this computer".to_owned()
+    } else {
+        name
+    }
+}
+
+/// Where a configuration is looked for when none is named, first match wins.
+pub fn config_candidates() -> Vec<PathBuf> {
+    let account = directories::ProjectDirs::from("", "", "Keepwatch")
+        .map(|dirs| dirs.config_dir().join("keepwatch.toml"));
+    let system = if cfg!(windows) {
+        std::env::var_os("ProgramData").map(|d| PathBuf::from(d).join("Keepwatch"))
+    } else if cfg!(target_os = "macos") {
+        Some(PathBuf::from("/Library/Application Support/Keepwatch"))
+    } else {
+        Some(PathBuf::from("/etc/keepwatch"))
+    };
+    account
+        .into_iter()
+        .chain(system.map(|dir| dir.join("keepwatch.toml")))
+        .collect()
+}
+
+/// The home folder of the account.
+pub fn home_dir() -> Option<PathBuf> {
+    directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_owned())
+}
+
+/// Returns when the system or the user asks the program to stop: Ctrl-C, and on
+/// Unix SIGTERM and SIGHUP.
+///
+/// # Errors
+/// The signal handlers cannot be set up.
+pub async fn asked_to_stop() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result,
+            _ = terminate.recv() => Ok(()),
+            _ = hang_up.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

@@ -1,0 +1,120 @@
+//! Linux, macOS and other Unixes.
+
+mod dir;
+
+pub use dir::Dir;
+
+use crate::model::{Fingerprint, Kind};
+use crate::platform::names::NameRefused;
+use crate::platform::{ns_of_parts, size_of_kind};
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+/// Permission bits, without the file type.
+const MODE_BITS: u32 = 0o7777;
+
+/// The fingerprint that this metadata amounts to.
+pub fn fingerprint_of(meta: &Metadata) -> Fingerprint {
+    let kind = match meta.file_type() {
+        t if t.is_file() => Kind::File,
+        t if t.is_dir() => Kind::Folder,
+        t if t.is_symlink() => Kind::Symlink,
+        _ => Kind::Special,
+    };
+    Fingerprint {
+        kind,
+        size_bytes: size_of_kind(kind, meta.len()),
+        mtime_ns: ns_of_parts(meta.mtime(), meta.mtime_nsec()),
+        ctime_ns: ns_of_parts(meta.ctime(), meta.ctime_nsec()),
+        inode: meta.ino(),
+        mode: meta.mode() & MODE_BITS,
+        owner: Some((meta.uid(), meta.gid())),
+    }
+}
+
+/// What tells a folder from another one put in its place: file system and inode.
+pub fn folder_id(meta: &Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
+}
+
+/// A component of a path as the operating system has it.
+///
+/// # Errors
+/// Never on Unix.
+pub fn name_of_bytes(name: &[u8]) -> Result<Cow<'_, OsStr>, NameRefused> {
+    Ok(Cow::Borrowed(OsStr::from_bytes(name)))
+}
+
+/// A relative path as pattern matching wants it, `/` between components.
+pub fn path_for_patterns(path: &[u8]) -> Cow<'_, Path> {
+    Cow::Borrowed(Path::new(OsStr::from_bytes(path)))
+}
+
+/// The bytes of an operating system's name.
+pub fn bytes_of_name(name: &OsStr) -> Vec<u8> {
+    name.as_bytes().to_vec()
+}
+
+/// Refuse a name that would be stored under another one here.
+///
+/// # Errors
+/// Never on Unix.
+pub fn writable_name(_name: &[u8]) -> Result<(), NameRefused> {
+    Ok(())
+}
+
+/// Set permission bits.
+///
+/// # Errors
+/// What the operating system says.
+pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(mode & MODE_BITS))
+}
+
+/// Give the file to this owner and group; `false` when this account may not,
+/// and has not tried. It clears set-user-id bits, so the mode comes after it.
+///
+/// # Errors
+/// What the operating system says.
+pub fn set_owner(file: &File, owner: (u32, u32)) -> io::Result<bool> {
+    if !is_privileged() {
+        return Ok(false);
+    }
+    std::os::unix::fs::fchown(file, Some(owner.0), Some(owner.1))?;
+    Ok(true)
+}
+
+/// True when this process may read and change everything (root).
+pub fn is_privileged() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Open for writing, created for its owner alone (0600) when it is not there.
+pub fn private_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).mode(0o600);
+    options
+}
+
+/// Create a folder and those above it, for their owner alone (0700). What is
+/// already there keeps its mode.
+///
+/// # Errors
+/// What the operating system says.
+pub fn create_private_dir_all(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Bytes that this account may still write to the disk that `path` is on.
+///
+/// # Errors
+/// What the operating system says.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}

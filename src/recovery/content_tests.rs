@@ -1,0 +1,213 @@
+use super::*;
+use crate::model::{ContentHash, Kind};
+use std::io::Write as _;
+
+/// Feeds the pieces one after another.
+struct Pieces(std::vec::IntoIter<Result<Bytes, Class>>);
+
+impl Feed for Pieces {
+    async fn piece(&mut self) -> Result<Option<Bytes>, Fault> {
+        match self.0.next() {
+            None => Ok(None),
+            Some(Ok(piece)) => Ok(Some(piece)),
+            Some(Err(class)) => Err(Fault::new(class, "download", "bucket/key", "reset")),
+        }
+    }
+}
+
+fn meta(content: &[u8]) -> ObjectMeta {
+    ObjectMeta {
+        kind: Kind::File,
+        content: Some(ContentHash::of(content)),
+        size_bytes: content.len() as u64,
+        mtime_ns: 0,
+        mode: 0o600,
+        owner: None,
+        symlink_target: None,
+        unrested: false,
+        full_key: None,
+    }
+}
+
+fn gzip(members: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for member in members {
+        let mut encoder = flate2::write::GzEncoder::new(&mut out, flate2::Compression::fast());
+        encoder.write_all(member).unwrap();
+        encoder.finish().unwrap();
+    }
+    out
+}
+
+/// What comes out of a body, in pieces of `step` bytes, and how it ended.
+async fn run(
+    stored: Vec<u8>,
+    step: usize,
+    packed: bool,
+    meta: ObjectMeta,
+) -> (Vec<u8>, Result<(), Fault>) {
+    let pieces: Vec<_> = stored
+        .chunks(step)
+        .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+        .collect();
+    feed(pieces, stored.len() as u64, packed, meta).await
+}
+
+async fn feed(
+    pieces: Vec<Result<Bytes, Class>>,
+    expected: u64,
+    packed: bool,
+    meta: ObjectMeta,
+) -> (Vec<u8>, Result<(), Fault>) {
+    tokio::task::spawn_blocking(move || {
+        let trouble = Arc::new(Mutex::new(None));
+        let body = BodyReader {
+            feed: Pieces(pieces.into_iter()),
+            runtime: Handle::current(),
+            piece: Bytes::new(),
+            received: 0,
+            expected,
+            stop: Stop::never(),
+            subject: "a.csv".into(),
+            trouble: trouble.clone(),
+        };
+        let mut out = Vec::new();
+        let done = drain(body, packed, &trouble, &meta, "a.csv", &mut |bytes| {
+            out.extend_from_slice(bytes);
+            Ok(())
+        });
+        (out, done)
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn plain_and_packed_bodies_give_the_file() {
+    let file = b"name;sum\nMiller;100\n".repeat(30_000);
+    let (head, tail) = file.split_at(100_000);
+    for (stored, packed) in [
+        (file.clone(), false),
+        (gzip(&[&file]), true),
+        (gzip(&[head, tail]), true),
+        (gzip(&[head, b"", tail]), true),
+    ] {
+        for step in [1_000, stored.len()] {
+            let (out, done) = run(stored.clone(), step, packed, meta(&file)).await;
+            assert_eq!(done, Ok(()));
+            assert!(out == file);
+        }
+    }
+    for (stored, packed) in [(Vec::new(), false), (gzip(&[b""]), true)] {
+        assert_eq!(
+            run(stored, 10, packed, meta(b"")).await,
+            (Vec::new(), Ok(()))
+        );
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_not_what_was_stored_is_found_out() {
+    let file = b"0123456789".repeat(1000);
+    let packed = gzip(&[&file]);
+    let mut flipped = packed.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 0x55;
+    let trailing = [packed.as_slice(), b"rubbish"].concat();
+    let wrong_hash = ObjectMeta {
+        content: Some(ContentHash::of(b"another")),
+        ..meta(&file)
+    };
+    let bomb = gzip(&[&vec![0u8; 50_000_000]]);
+    for (name, stored, is_packed, meta, in_cause) in [
+        ("wrong hash", file.clone(), false, wrong_hash, "SHA-256"),
+        (
+            "too short",
+            file[1..].to_vec(),
+            false,
+            meta(&file),
+            "holds 9999 bytes",
+        ),
+        (
+            "too long",
+            [&file[..], b"x"].concat(),
+            false,
+            meta(&file),
+            "more than",
+        ),
+        ("bomb", bomb, true, meta(&file), "more than"),
+        (
+            "not gzip",
+            file.clone(),
+            true,
+            meta(&file),
+            "compressed content",
+        ),
+        (
+            "empty, not gzip",
+            Vec::new(),
+            true,
+            meta(&file),
+            "compressed content",
+        ),
+        (
+            "cut gzip",
+            packed[..packed.len() - 3].to_vec(),
+            true,
+            meta(&file),
+            "compressed content",
+        ),
+        ("flipped bit", flipped, true, meta(&file), ""),
+        (
+            "trailing rubbish",
+            trailing,
+            true,
+            meta(&file),
+            "compressed content",
+        ),
+        ("packed, not said", packed, false, meta(&file), "holds"),
+    ] {
+        let (out, done) = run(stored, 7_000, is_packed, meta).await;
+        let fault = done.expect_err(name);
+        assert_eq!(fault.class, Class::Damaged, "{name}: {fault}");
+        assert!(fault.cause.contains(in_cause), "{name}: {fault}");
+        assert_eq!(fault.subject, "a.csv");
+        assert!(
+            out.len() <= file.len(),
+            "{name}: {} bytes came out",
+            out.len()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_no_damage() {
+    let file = b"0123456789".repeat(1000);
+    let packed = gzip(&[&file]);
+    for is_packed in [false, true] {
+        let stored = if is_packed { &packed } else { &file };
+        let half = Bytes::copy_from_slice(&stored[..stored.len() / 2]);
+        // It breaks with an error, and it just ends.
+        for tail in [vec![Err(Class::Transient)], vec![]] {
+            let pieces = std::iter::once(Ok(half.clone())).chain(tail).collect();
+            let (_, done) = feed(pieces, stored.len() as u64, is_packed, meta(&file)).await;
+            let fault = done.unwrap_err();
+            assert_eq!(fault.class, Class::Transient, "{fault}");
+            assert_eq!(fault.subject, "a.csv");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_never_rested_may_have_no_hash_but_has_a_size() {
+    let unrested = ObjectMeta {
+        content: None,
+        unrested: true,
+        ..meta(b"12345")
+    };
+    assert_eq!(
+        run(b"abcde".to_vec(), 2, false, unrested.clone()).await.1,
+        Ok(())
+    );
+    assert!(run(b"abcdef".to_vec(), 2, false, unrested).await.1.is_err());
+}

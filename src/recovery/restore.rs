@@ -1,0 +1,346 @@
+//! The run: the timeline feeds a few workers, files first, links and folders last.
+//!
+//! Links come last so that none can be in the way of a file, and so that a
+//! link that leads elsewhere is never written through. What is put off until
+//! then is bounded; beyond that, the listing is read a second time.
+
+use super::object::{self, LINK_TARGET_BYTES_MAX, Outcome, Shop};
+use super::retry::Stop;
+use super::tally::{Event, Restored, Tally};
+use super::timeline::{Chosen, Name, Timeline};
+use super::{Origin, Selector};
+use crate::error::{Class, Fatal, Fault, chain};
+use crate::files::Target;
+use crate::model::Kind;
+use crate::store::Store;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Objects that are fetched at once. Small files are limited by the way to the
+/// server and back; eight hide it without burdening a small server.
+pub const WORKERS_DEFAULT: usize = 8;
+
+/// More workers gain nothing on any line; each holds a buffer, a file and one of
+/// the process's blocking threads, which the vault needs as well.
+const WORKERS_MAX: usize = 32;
+
+/// Links and folders that are put off; at 300 bytes each, some 6 MB.
+const LATER_MAX: usize = 20_000;
+
+/// Objects that fail in a row because the server does, before it is asked
+/// whether it is there at all. Twice the default workers, so that one short
+/// outage that meets all of them at once is not taken for the end.
+const FAILURES_IN_A_ROW_MAX: u32 = 16;
+
+/// How a restore behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Replace what is there and differs.
+    pub overwrite: bool,
+    /// Objects fetched at once.
+    pub workers: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            overwrite: false,
+            workers: WORKERS_DEFAULT,
+        }
+    }
+}
+
+/// What to restore, and where to.
+#[derive(Debug)]
+pub struct Request {
+    /// Where the objects are.
+    pub origin: Origin,
+    /// Which of them.
+    pub selector: Selector,
+    /// As of when, milliseconds since 1970; `None` for the latest.
+    pub at_ms: Option<i64>,
+    /// The folder to write to.
+    pub target: Arc<Target>,
+    /// How.
+    pub options: Options,
+}
+
+/// What a pass over the listing writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    Files,
+    LinksAndFolders,
+}
+
+/// Bring what was current at the moment into the target. Files that are there
+/// already and the same are not downloaded again, so a run that was cut short
+/// is simply repeated.
+///
+/// # Errors
+/// [`Fatal`] when nothing more can be had: credentials, bucket, listing, or a
+/// server that is gone; and when told to stop. What fails for single files is
+/// in [`Restored`].
+pub async fn restore(
+    store: &Store,
+    request: Request,
+    report: impl Fn(Event<'_>) + Send + Sync + 'static,
+    stop: &Stop,
+) -> Result<Restored, Fatal> {
+    let shop = Arc::new(Shop {
+        store: store.clone(),
+        origin: request.origin,
+        selector: request.selector,
+        target: request.target,
+        options: request.options,
+        tally: Arc::new(Tally::new(Box::new(report))),
+        stop: stop.clone(),
+    });
+    let mut run = Run {
+        workers: JoinSet::new(),
+        later: Later::default(),
+        failures_in_a_row: 0,
+        any_success: false,
+        shop,
+    };
+    let first_ms = run.files(request.at_ms).await?;
+    run.links_and_folders(request.at_ms).await?;
+    let shop = run.shop;
+    let target = shop.target.clone();
+    let synced = tokio::task::spawn_blocking(move || target.sync())
+        .await
+        .map_err(|e| Fatal::new("finish the restore", chain(&e), ""))?;
+    if let Err(fault) = synced {
+        shop.tally.failed(fault);
+    }
+    Ok(Restored {
+        unmatched: shop.selector.unmatched(),
+        first_ms,
+        ..shop.tally.result()
+    })
+}
+
+struct Run {
+    shop: Arc<Shop>,
+    workers: JoinSet<(Chosen, Result<Outcome, Fault>)>,
+    later: Later,
+    failures_in_a_row: u32,
+    any_success: bool,
+}
+
+impl Run {
+    async fn files(&mut self, at_ms: Option<i64>) -> Result<Option<i64>, Fatal> {
+        let shop = self.shop.clone();
+        let mut timeline = Timeline::new(&shop.store, &shop.origin, &shop.selector, at_ms);
+        let mut stop = shop.stop.clone();
+        while let Some(chosen) = timeline.next(&mut stop).await? {
+            self.hand_out(chosen, Pass::Files).await?;
+        }
+        self.finish().await?;
+        Ok(timeline.first_ms())
+    }
+
+    async fn links_and_folders(&mut self, at_ms: Option<i64>) -> Result<(), Fatal> {
+        let Later { mut known, beyond } = std::mem::take(&mut self.later);
+        // From the end, so that a folder comes after what is in it.
+        known.sort_by(|a, b| b.key.cmp(&a.key));
+        for chosen in known {
+            self.hand_out(chosen, Pass::LinksAndFolders).await?;
+        }
+        self.finish().await?;
+        let Some(beyond) = beyond else {
+            return Ok(());
+        };
+        let shop = self.shop.clone();
+        let mut timeline = Timeline::new(&shop.store, &shop.origin, &shop.selector, at_ms);
+        let mut stop = shop.stop.clone();
+        while let Some(chosen) = timeline.next(&mut stop).await? {
+            if chosen.key >= beyond && can_be_put_off(&chosen) {
+                self.hand_out(chosen, Pass::LinksAndFolders).await?;
+            }
+        }
+        self.finish().await
+    }
+
+    /// Give an object to a worker as soon as one is free.
+    async fn hand_out(&mut self, chosen: Chosen, pass: Pass) -> Result<(), Fatal> {
+        self.still_wanted()?;
+        let workers_max = self.shop.options.workers.clamp(1, WORKERS_MAX);
+        while self.workers.len() >= workers_max {
+            self.take_in().await?;
+        }
+        let shop = self.shop.clone();
+        self.workers.spawn(async move {
+            let done = object::bring(&shop, &chosen, pass).await;
+            (chosen, done)
+        });
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> Result<(), Fatal> {
+        while !self.workers.is_empty() {
+            self.take_in().await?;
+        }
+        self.still_wanted()
+    }
+
+    fn still_wanted(&self) -> Result<(), Fatal> {
+        if self.shop.stop.is_asked() {
+            return Err(Fatal::interrupted("restore everything"));
+        }
+        Ok(())
+    }
+
+    /// Wait for one worker and write down what it did.
+    async fn take_in(&mut self) -> Result<(), Fatal> {
+        let Some(joined) = self.workers.join_next().await else {
+            return Ok(());
+        };
+        let (chosen, done) = joined.map_err(|e| Fatal::new("restore", chain(&e), ""))?;
+        match done {
+            Ok(outcome) => {
+                self.failures_in_a_row = 0;
+                self.any_success = true;
+                self.write_down(chosen, outcome);
+                Ok(())
+            }
+            // What was under way when it was told to stop has not failed.
+            Err(_) if self.shop.stop.is_asked() => Ok(()),
+            Err(fault) => self.weigh(fault).await,
+        }
+    }
+
+    fn write_down(&mut self, chosen: Chosen, outcome: Outcome) {
+        let tally = &self.shop.tally;
+        match outcome {
+            Outcome::Written {
+                kind,
+                bytes,
+                left_out,
+                unrested,
+            } => {
+                tally.note(|all| {
+                    match kind {
+                        Kind::Symlink => all.links += 1,
+                        Kind::Folder => all.folders += 1,
+                        Kind::File | Kind::Special => {
+                            all.files += 1;
+                            all.bytes += bytes;
+                        }
+                    }
+                    all.newest_ms = all.newest_ms.max(Some(chosen.modified_ms));
+                    if let Some(path) = unrested {
+                        all.unrested.push(path);
+                    }
+                });
+                if let Some(fault) = left_out {
+                    tally.left_out(fault);
+                }
+            }
+            Outcome::Identical => tally.note(|all| {
+                all.identical += 1;
+                all.newest_ms = all.newest_ms.max(Some(chosen.modified_ms));
+            }),
+            Outcome::Kept(fault) => tally.already_there(fault),
+            Outcome::Foreign => tally.note(|all| all.skipped_foreign += 1),
+            Outcome::Later => self.later.put_off(chosen, LATER_MAX),
+            Outcome::Passed => {}
+        }
+    }
+
+    /// One file's failure, or the end of the run?
+    async fn weigh(&mut self, fault: Fault) -> Result<(), Fatal> {
+        match fault.class {
+            Class::Credentials | Class::NoBucket => return Err(fault.into()),
+            // Some single objects may be locked away; all of them is a matter of the key.
+            Class::Denied if !self.any_success => return Err(fault.into()),
+            class if class.is_destination() => self.failures_in_a_row += 1,
+            _ => self.any_success = true,
+        }
+        self.shop.tally.failed(fault);
+        if self.failures_in_a_row >= FAILURES_IN_A_ROW_MAX {
+            self.failures_in_a_row = 0;
+            self.shop.store.reach(&self.shop.origin.bucket).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Links and folders, until all files are there.
+#[derive(Debug, Default)]
+struct Later {
+    known: Vec<Chosen>,
+    /// From this key on, the listing is read again.
+    beyond: Option<String>,
+}
+
+impl Later {
+    fn put_off(&mut self, chosen: Chosen, known_max: usize) {
+        let is_beyond = self.beyond.as_ref().is_some_and(|from| chosen.key >= *from);
+        if is_beyond {
+            return;
+        }
+        if self.known.len() < known_max {
+            self.known.push(chosen);
+            return;
+        }
+        // Workers finish in any order: what was put off and comes after this
+        // one is found again with it.
+        self.known.retain(|known| known.key < chosen.key);
+        self.beyond = Some(chosen.key);
+    }
+}
+
+/// False for what is surely a plain file, so that it is not asked again.
+fn can_be_put_off(chosen: &Chosen) -> bool {
+    match &chosen.name {
+        Name::Foreign(_) => false,
+        Name::Path(key) if key.is_folder() => true,
+        Name::Path(_) | Name::Shortened => chosen.stored_bytes <= LINK_TARGET_BYTES_MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RelKey;
+
+    fn chosen(key: &str, stored_bytes: u64) -> Chosen {
+        Chosen {
+            key: key.to_owned(),
+            name: Name::Path(RelKey::parse(key).unwrap()),
+            version_id: "v".into(),
+            etag: String::new(),
+            stored_bytes,
+            modified_ms: 0,
+            storage_class: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_put_off_is_bounded_and_nothing_is_lost() {
+        let keys = ["e", "b", "g", "a", "f", "c", "d"];
+        for known_max in 0..=keys.len() {
+            let mut later = Later::default();
+            for key in keys {
+                later.put_off(chosen(key, 1), known_max);
+                assert!(later.known.len() <= known_max);
+            }
+            let second_time = |key: &str| later.beyond.as_ref().is_some_and(|b| key >= b.as_str());
+            for key in keys {
+                let first_time = later.known.iter().any(|known| known.key == key);
+                assert!(first_time != second_time(key), "{key} with {known_max}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_may_be_a_link_or_a_folder_is_asked_again() {
+        for (key, stored_bytes, want) in [
+            ("a", 10, true),
+            ("a", LINK_TARGET_BYTES_MAX + 1, false),
+            ("a/", 0, true),
+        ] {
+            assert_eq!(can_be_put_off(&chosen(key, stored_bytes)), want, "{key}");
+        }
+    }
+}

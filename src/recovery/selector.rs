@@ -1,0 +1,323 @@
+//! Which files a command is about: paths, folders and patterns as people type them.
+//!
+//! Pure. Everything is relative to the source; turning a path of this computer
+//! into one of a source is the command line's business.
+
+use crate::error::Fatal;
+use crate::model::path::PathRefused;
+use crate::model::{RelPath, key};
+use crate::platform;
+use globset::{GlobBuilder, GlobMatcher};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A listing is narrowed down by at most so many bytes of a key: a shortened
+/// key still begins with that much of its path (S3 ends keys at 1,024 bytes,
+/// and mark and hash take less than 50 of them).
+const LISTING_PREFIX_BYTES_MAX: usize = 900;
+
+/// Where a pattern stops being a plain path.
+const PATTERN_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
+
+/// What was asked for; empty means everything.
+#[derive(Debug, Default)]
+pub struct Selector {
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    /// As it was typed, for messages.
+    text: String,
+    /// The text taken as a plain path: files may well be called `copy [1].pdf`.
+    exact: RelPath,
+    /// The text taken as a pattern, when it is one.
+    pattern: Option<GlobMatcher>,
+    /// What every key that can match begins with.
+    literal: String,
+    /// Something matched.
+    hit: AtomicBool,
+}
+
+impl Selector {
+    /// Everything there is.
+    pub fn everything() -> Self {
+        Self::default()
+    }
+
+    /// Paths, folders (with all below them) and patterns, relative to the
+    /// source. A pattern without `/` matches at any depth; upper and lower case
+    /// are told apart. Nothing at all means everything.
+    ///
+    /// # Errors
+    /// A usage error for what cannot be a path in a source.
+    pub fn new<T: AsRef<str>>(what: &[T]) -> Result<Self, Fatal> {
+        let rules: Result<Vec<Rule>, Fatal> =
+            what.iter().map(|text| Rule::new(text.as_ref())).collect();
+        let rules = rules?;
+        // The source itself, among whatever else, is everything.
+        if rules.iter().any(|rule| rule.exact.is_root()) {
+            return Ok(Self::everything());
+        }
+        Ok(Self { rules })
+    }
+
+    /// True when nothing is left out.
+    pub fn is_everything(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// True when the file, link or folder at `path` was asked for.
+    pub fn matches(&self, path: &RelPath) -> bool {
+        let mut any = self.rules.is_empty();
+        // All of them, so that each knows whether it was of use.
+        for rule in &self.rules {
+            if rule.matches(path) {
+                rule.hit.store(true, Ordering::Relaxed);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// What was typed and has matched nothing so far.
+    pub fn unmatched(&self) -> Vec<String> {
+        self.rules
+            .iter()
+            .filter(|rule| !rule.hit.load(Ordering::Relaxed))
+            .map(|rule| rule.text.clone())
+            .collect()
+    }
+
+    /// What to list: prefixes of bucket keys, none of which contains another,
+    /// in key order.
+    pub fn prefixes(&self, origin_prefix: &str) -> Vec<String> {
+        if self.rules.is_empty() {
+            return vec![origin_prefix.to_owned()];
+        }
+        let mut all: Vec<String> = self
+            .rules
+            .iter()
+            .map(|rule| {
+                let whole = format!("{origin_prefix}{}", rule.literal);
+                let end = whole.floor_char_boundary(LISTING_PREFIX_BYTES_MAX);
+                whole[..end].to_owned()
+            })
+            .collect();
+        all.sort();
+        // Sorted, a prefix stands right before what it contains.
+        all.dedup_by(|later, earlier| later.starts_with(earlier.as_str()));
+        all
+    }
+}
+
+impl Rule {
+    fn new(text: &str) -> Result<Self, Fatal> {
+        let plain = normalised(text);
+        let exact = typed_path(text)?;
+        let pattern_at = plain.find(PATTERN_CHARACTERS);
+        let pattern = pattern_at.and_then(|_| {
+            let anchored = if plain.contains('/') {
+                plain.clone()
+            } else {
+                format!("**/{plain}")
+            };
+            // What is no valid pattern is a plain name with odd characters.
+            GlobBuilder::new(&anchored)
+                .literal_separator(true)
+                .backslash_escape(false)
+                .build()
+                .ok()
+                .map(|glob| glob.compile_matcher())
+        });
+        let literal = match (&pattern, pattern_at) {
+            (Some(_), Some(at)) => {
+                // Whole folders only: within a name the next character can
+                // change how this one is written in a key (`%` escapes).
+                let folder = plain[..at].rfind('/').map_or("", |slash| &plain[..slash]);
+                let mut literal = key::encode(folder.as_bytes());
+                if !literal.is_empty() {
+                    literal.push('/');
+                }
+                literal
+            }
+            _ => key::encode(plain.as_bytes()),
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            exact,
+            pattern,
+            literal,
+            hit: AtomicBool::new(false),
+        })
+    }
+
+    fn matches(&self, path: &RelPath) -> bool {
+        if path.is_in(&self.exact) {
+            return true;
+        }
+        let Some(pattern) = &self.pattern else {
+            return false;
+        };
+        // A pattern that names a folder means all below it, too.
+        std::iter::successors(Some(path.clone()), RelPath::parent)
+            .take_while(|path| !path.is_root())
+            .any(|path| pattern.is_match(platform::path_for_patterns(path.as_bytes())))
+    }
+}
+
+/// A path in a source, as people type it: with `./`, a trailing `/`, or
+/// Windows' `\\`. The source itself is the root.
+///
+/// # Errors
+/// A usage error for what cannot be a path in a source.
+pub fn typed_path(text: &str) -> Result<RelPath, Fatal> {
+    if text.trim().is_empty() {
+        return Err(Fatal::usage(
+            "look for a file",
+            "its name is empty",
+            "name a file or folder, or leave it out for everything",
+        ));
+    }
+    RelPath::from_bytes(normalised(text).as_bytes()).map_err(|refused| {
+        let hint = match refused {
+            PathRefused::Dots => "leave out `..`: paths begin at the source's folder",
+            PathRefused::Empty if text.starts_with('/') => {
+                "write the path inside the source, like \"Customers/Miller\" or \"*.csv\""
+            }
+            PathRefused::Empty => "write one / between folders",
+            PathRefused::Nul => "write it like \"Customers/Miller\" or \"*.csv\"",
+        };
+        Fatal::usage(
+            format!("look for \"{}\"", text.escape_debug()),
+            refused.to_string(),
+            hint,
+        )
+    })
+}
+
+/// The text without what typing and shells add: `./`, a trailing `/`, Windows' `\`.
+fn normalised(text: &str) -> String {
+    let text = if std::path::MAIN_SEPARATOR == '\\' {
+        text.replace('\\', "/")
+    } else {
+        text.to_owned()
+    };
+    let mut rest = text.as_str();
+    while let Some(shorter) = rest.strip_prefix("./") {
+        rest = shorter.trim_start_matches('/');
+    }
+    let rest = rest.trim_end_matches('/');
+    let rest = match (rest.is_empty(), text.starts_with('/')) {
+        // A lone `/` is no path in a source and shall be refused.
+        (true, true) => "/",
+        _ => rest,
+    };
+    if rest == "." {
+        String::new()
+    } else {
+        rest.replace("/./", "/")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn p(bytes: &[u8]) -> RelPath {
+        RelPath::from_bytes(bytes).unwrap()
+    }
+
+    fn selector(what: &[&str]) -> Selector {
+        Selector::new(what).unwrap()
+    }
+
+    #[test]
+    fn what_a_rule_means() {
+        for (rule, path, want) in [
+            ("Customers/Miller", "Customers/Miller", true),
+            ("Customers/Miller", "Customers/Miller/a/b.txt", true),
+            ("Customers/Miller/", "Customers/Miller/a.txt", true),
+            ("./Customers/./Miller", "Customers/Miller/a.txt", true),
+            ("Customers/Miller", "Customers/Miller2/a.txt", false),
+            ("Miller", "Customers/Miller/a.txt", false),
+            ("customers", "Customers/a.txt", false),
+            ("*.csv", "a.csv", true),
+            ("*.csv", "deep/down/a.csv", true),
+            ("*.csv", "a.csv.txt", false),
+            ("*.csv", "old.csv/inside.txt", true),
+            ("Customers/*", "Customers/Miller/a.txt", true),
+            ("Customers/*.txt", "Customers/a.txt", true),
+            ("Customers/*.txt", "Customers/Miller/a.txt", false),
+            ("Customers/M*", "Customers/Miller/a.txt", true),
+            ("Customers/M*/", "Customers/Miller/a.txt", true),
+            ("Customers/**/*.txt", "Customers/a.txt", true),
+            ("Customers/**/*.txt", "Customers/x/y/a.txt", true),
+            ("Customers/**", "Customers/x/y/a.txt", true),
+            ("**", "any/thing", true),
+            ("{a,b}/c?", "b/c1", true),
+            ("copy [1].pdf", "copy [1].pdf", true),
+            ("copy [1].pdf", "copy 1.pdf", true),
+            ("half[open", "half[open/x", true),
+            ("100%41", "100%41", true),
+            (".", "any", true),
+            ("./", "any", true),
+        ] {
+            assert_eq!(
+                selector(&[rule]).matches(&p(path.as_bytes())),
+                want,
+                "{rule}: {path}"
+            );
+        }
+        assert!(selector(&["a/*"]).matches(&p(b"a/caf\xe9")) || cfg!(windows));
+    }
+
+    #[test]
+    fn what_is_no_path_in_a_source() {
+        for text in [
+            "../x",
+            "a/../b",
+            "/etc/passwd",
+            "/",
+            "a//b",
+            "a\0b",
+            "",
+            " ",
+        ] {
+            let fatal = Selector::new(&[text]).unwrap_err();
+            assert_eq!(fatal.exit_code(), 2, "{text}");
+            assert!(!fatal.hint.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn listings_are_narrowed_down_without_missing_anything() {
+        let long = format!("{}/x", "d".repeat(2000));
+        for (what, want) in [
+            (vec![], vec!["pre/"]),
+            (vec!["a/b"], vec!["pre/a/b"]),
+            (vec!["a/b", "a/bc", "c"], vec!["pre/a/b", "pre/c"]),
+            (vec!["*.csv", "a"], vec!["pre/"]),
+            (vec!["a/b*/c"], vec!["pre/a/"]),
+            (vec!["a/100%4*"], vec!["pre/a/"]),
+            (vec!["a/100%41"], vec!["pre/a/100%2541"]),
+            (vec!["Büro/x?"], vec!["pre/Büro/"]),
+            (vec![".", "a"], vec!["pre/"]),
+        ] {
+            assert_eq!(selector(&what).prefixes("pre/"), want, "{what:?}");
+        }
+        let path = p(long.as_bytes());
+        let bucket_key = crate::model::RelKey::of_file(&path).in_bucket("pre/").key;
+        let prefixes = selector(&[long.as_str()]).prefixes("pre/");
+        assert!(bucket_key.starts_with(&prefixes[0]), "{prefixes:?}");
+    }
+
+    #[test]
+    fn what_matched_nothing_is_known() {
+        let selector = selector(&["a", "*.csv", "b"]);
+        assert!(selector.matches(&p(b"a/x.csv")));
+        assert!(!selector.matches(&p(b"c")));
+        assert_eq!(selector.unmatched(), ["b"]);
+        assert!(Selector::everything().matches(&p(b"x")));
+        assert!(Selector::everything().unmatched().is_empty());
+    }
+}

@@ -1,0 +1,201 @@
+//! Counting what a restore does, and telling whoever watches.
+
+use crate::error::Fault;
+use serde::Serialize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Items that a result names; all of them are counted, and each is told as an
+/// [`Event`] when it happens. Nobody reads longer lists, and memory is bounded.
+pub const LIST_ITEMS_MAX: usize = 1_000;
+
+/// A list that names the first [`LIST_ITEMS_MAX`] and counts all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Bounded<T> {
+    /// How many there are.
+    pub total: u64,
+    /// The first of them.
+    pub items: Vec<T>,
+}
+
+impl<T> Default for Bounded<T> {
+    fn default() -> Self {
+        Self {
+            total: 0,
+            items: Vec::new(),
+        }
+    }
+}
+
+impl<T> Bounded<T> {
+    /// Count one more, and name it if there is room.
+    pub fn push(&mut self, item: T) {
+        self.total += 1;
+        if self.items.len() < LIST_ITEMS_MAX {
+            self.items.push(item);
+        }
+    }
+}
+
+/// How far a restore is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Files written.
+    pub files: u64,
+    /// Links written.
+    pub links: u64,
+    /// Folders created for themselves (empty ones).
+    pub folders: u64,
+    /// Bytes written, unpacked; rises while a file is being written, and counts
+    /// again what had to be tried again.
+    pub bytes: u64,
+    /// Files, links and folders that were there already, the same.
+    pub identical: u64,
+    /// Failed, or left as they were.
+    pub failed: u64,
+}
+
+/// What happens during a restore.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Something moved.
+    Progress(Progress),
+    /// This file could not be restored.
+    Failed(&'a Fault),
+    /// This file is restored, but not all of it could be kept (mode, owner, time).
+    LeftOut(&'a Fault),
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Restored {
+    /// Files written.
+    pub files: u64,
+    /// Links written.
+    pub links: u64,
+    /// Folders created for themselves (empty ones).
+    pub folders: u64,
+    /// Bytes of the files written, unpacked.
+    pub bytes: u64,
+    /// Files, links and folders that were there already, the same.
+    pub identical: u64,
+    /// Objects that Keepwatch did not write: left alone.
+    pub skipped_foreign: u64,
+    /// Files that differ from what stands there already, which was left as it is.
+    pub already_there: Bounded<Fault>,
+    /// What could not be restored.
+    pub failed: Bounded<Fault>,
+    /// Files restored without their mode, owner or time.
+    pub left_out: Bounded<Fault>,
+    /// Files that were being written all the time when they were backed up:
+    /// their content may be torn.
+    pub unrested: Bounded<String>,
+    /// What was asked for and matched nothing.
+    pub unmatched: Vec<String>,
+    /// When the newest version that was restored was stored, milliseconds since 1970.
+    pub newest_ms: Option<i64>,
+    /// When the earliest version that was seen was stored, milliseconds since 1970.
+    pub first_ms: Option<i64>,
+}
+
+impl Restored {
+    /// True when everything that was asked for is there.
+    pub fn is_complete(&self) -> bool {
+        self.failed.total == 0 && self.already_there.total == 0
+    }
+
+    /// How much of what was asked for was found in the bucket at all.
+    pub fn found(&self) -> u64 {
+        self.files
+            + self.links
+            + self.folders
+            + self.identical
+            + self.already_there.total
+            + self.failed.total
+    }
+}
+
+/// Shared by all workers.
+pub(super) struct Tally {
+    restored: Mutex<Restored>,
+    bytes_moved: AtomicU64,
+    report: Box<dyn Fn(Event<'_>) + Send + Sync>,
+}
+
+impl Tally {
+    pub(super) fn new(report: Box<dyn Fn(Event<'_>) + Send + Sync>) -> Self {
+        Self {
+            restored: Mutex::default(),
+            bytes_moved: AtomicU64::new(0),
+            report,
+        }
+    }
+
+    /// Write something down and tell how far things are.
+    pub(super) fn note(&self, change: impl FnOnce(&mut Restored)) {
+        let progress = {
+            let mut restored = self.lock();
+            change(&mut restored);
+            self.progress(&restored)
+        };
+        (self.report)(Event::Progress(progress));
+    }
+
+    /// So many more bytes of a file are written.
+    pub(super) fn moved(&self, bytes: u64) {
+        self.bytes_moved.fetch_add(bytes, Ordering::Relaxed);
+        let progress = self.progress(&self.lock());
+        (self.report)(Event::Progress(progress));
+    }
+
+    pub(super) fn failed(&self, fault: Fault) {
+        (self.report)(Event::Failed(&fault));
+        self.note(|restored| restored.failed.push(fault));
+    }
+
+    pub(super) fn already_there(&self, fault: Fault) {
+        (self.report)(Event::Failed(&fault));
+        self.note(|restored| restored.already_there.push(fault));
+    }
+
+    pub(super) fn left_out(&self, fault: Fault) {
+        (self.report)(Event::LeftOut(&fault));
+        self.note(|restored| restored.left_out.push(fault));
+    }
+
+    pub(super) fn result(&self) -> Restored {
+        self.lock().clone()
+    }
+
+    fn progress(&self, restored: &Restored) -> Progress {
+        Progress {
+            files: restored.files,
+            links: restored.links,
+            folders: restored.folders,
+            bytes: self.bytes_moved.load(Ordering::Relaxed),
+            identical: restored.identical,
+            failed: restored.failed.total + restored.already_there.total,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Restored> {
+        self.restored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_bounded_and_counts_are_not() {
+        let mut list = Bounded::default();
+        for number in 0..LIST_ITEMS_MAX + 5 {
+            list.push(number);
+        }
+        assert_eq!(
+            (list.items.len(), list.total),
+            (LIST_ITEMS_MAX, LIST_ITEMS_MAX as u64 + 5)
+        );
+    }
+}

@@ -1,0 +1,172 @@
+//! One file's past: every version and every deletion, newest first.
+
+use super::retry::Stop;
+use super::timeline::{following, list_page};
+use super::{Origin, shown};
+use crate::error::Fatal;
+use crate::model::{RelKey, RelPath};
+use crate::store::{At, ListedVersion, Store};
+use futures::stream::{self, StreamExt as _};
+use serde::Serialize;
+
+/// Versions that are shown, the newest of them. Each costs a request to see
+/// the file's own size; nobody reads longer lists.
+pub const VERSIONS_SHOWN_MAX: usize = 1_000;
+
+/// Requests at once while looking at them.
+const LOOKS_AT_ONCE: usize = 8;
+
+/// One version or deletion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileVersion {
+    /// When the server stored it, milliseconds since 1970.
+    pub stored_at_ms: i64,
+    /// What S3 tools call it.
+    pub version_id: String,
+    /// It is what a restore brings back now.
+    pub current: bool,
+    /// The file was deleted then.
+    pub deleted: bool,
+    /// Size of the file itself; `None` for a deletion or when it cannot be told.
+    pub size_bytes: Option<u64>,
+    /// Bytes it takes in the bucket.
+    pub stored_bytes: u64,
+    /// Stored compressed.
+    pub compressed: bool,
+    /// S3 storage class; empty for a deletion.
+    pub storage_class: String,
+    /// SHA-256 of the file, in hex.
+    pub sha256: Option<String>,
+    /// The file was being written all the time when it was backed up.
+    pub unrested: bool,
+    /// What is wrong with it, in words.
+    pub trouble: Option<String>,
+}
+
+/// A file's past.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Versions {
+    /// Where S3 tools find it.
+    pub bucket: String,
+    /// Full key.
+    pub key: String,
+    /// Newest first, at most [`VERSIONS_SHOWN_MAX`]; empty when there never was such a file.
+    pub versions: Vec<FileVersion>,
+    /// There are older ones.
+    pub more: bool,
+}
+
+/// All versions of the file or link at `path`, or of the empty folder.
+///
+/// # Errors
+/// The listing cannot be had, or it was asked to stop.
+pub async fn versions(
+    store: &Store,
+    origin: &Origin,
+    path: &RelPath,
+    stop: &mut Stop,
+) -> Result<Versions, Fatal> {
+    let file = of_key(store, origin, &RelKey::of_file(path), stop).await?;
+    if !file.versions.is_empty() {
+        return Ok(file);
+    }
+    let folder = of_key(store, origin, &RelKey::of_folder(path), stop).await?;
+    Ok(if folder.versions.is_empty() {
+        file
+    } else {
+        folder
+    })
+}
+
+async fn of_key(
+    store: &Store,
+    origin: &Origin,
+    key: &RelKey,
+    stop: &mut Stop,
+) -> Result<Versions, Fatal> {
+    let key = key.in_bucket(&origin.prefix).key;
+    let (listed, more) = list(store, &origin.bucket, &key, stop).await?;
+    let looks = listed
+        .into_iter()
+        .map(|version| look(store, &origin.bucket, version));
+    let versions = tokio::select! {
+        versions = stream::iter(looks).buffered(LOOKS_AT_ONCE).collect() => versions,
+        () = stop.asked() => return Err(Fatal::interrupted(format!("list {}", shown(&key)))),
+    };
+    Ok(Versions {
+        bucket: origin.bucket.clone(),
+        key,
+        versions,
+        more,
+    })
+}
+
+/// The newest versions of exactly this key, and whether there are more.
+async fn list(
+    store: &Store,
+    bucket: &str,
+    key: &str,
+    stop: &mut Stop,
+) -> Result<(Vec<ListedVersion>, bool), Fatal> {
+    let mut found = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = list_page(store, bucket, key, after.as_deref(), stop).await?;
+        let next = following(&page, after.as_deref(), bucket)?;
+        let mut past_it = false;
+        for version in page.items {
+            // Longer keys with the same beginning come after it.
+            past_it |= version.key != key;
+            if past_it {
+                break;
+            }
+            if found.len() == VERSIONS_SHOWN_MAX {
+                return Ok((found, true));
+            }
+            found.push(version);
+        }
+        if past_it || next.is_none() {
+            return Ok((found, false));
+        }
+        after = next;
+    }
+}
+
+async fn look(store: &Store, bucket: &str, listed: ListedVersion) -> FileVersion {
+    let mut version = FileVersion {
+        stored_at_ms: listed.modified_ms,
+        version_id: listed.version_id,
+        current: listed.is_latest,
+        deleted: listed.is_marker,
+        size_bytes: None,
+        stored_bytes: listed.stored_bytes,
+        compressed: false,
+        storage_class: listed.storage_class,
+        sha256: None,
+        unrested: false,
+        trouble: None,
+    };
+    if version.deleted {
+        return version;
+    }
+    let at = At {
+        bucket,
+        key: &listed.key,
+    };
+    match store.head(at, Some(&version.version_id)).await {
+        Ok(Some(head)) => {
+            version.compressed = head.gzip;
+            match head.meta {
+                Ok(meta) => {
+                    version.size_bytes = Some(meta.size_bytes);
+                    version.sha256 = meta.content.map(|hash| hash.to_hex());
+                    version.unrested = meta.unrested;
+                }
+                Err(refused) => version.trouble = Some(refused.to_string()),
+            }
+        }
+        Ok(None) => version.trouble = Some("it was removed a moment ago".to_owned()),
+        Err(fault) => version.trouble = Some(fault.cause),
+    }
+    version
+}

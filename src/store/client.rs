@@ -1,0 +1,156 @@
+//! Building the SDK's client: TLS, time-outs, retries, provider differences.
+
+use super::Store;
+use super::vault::{IN_PROCESS_ENDPOINT, Vault};
+use crate::config::{S3Config, StoreConfig};
+use crate::error::{Fatal, chain};
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    StalledStreamProtectionConfig,
+};
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+/// Attempts per request within the SDK. Few, because the application requeues
+/// for ever with its own backoff, and the SDK's shared retry quota runs dry
+/// after about a hundred failed retries anyway.
+const SDK_ATTEMPTS_MAX: u32 = 3;
+
+/// Opening a connection: slow office lines answer within this, dead ones do not.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One attempt of a request without a large body (HEAD, list, delete).
+const SHORT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What every body-carrying attempt may take before its size is counted.
+const TRANSFER_BASE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The slowest line on which an upload still counts as moving: 16 KiB/s
+/// (128 kbit/s), an order of magnitude under the slowest office uplink.
+const SLOWEST_BYTES_PER_S: u64 = 16 * 1024;
+
+/// A transfer that moves no byte for so long is cut and tried again. Longer
+/// than the SDK's 5 s, because a loaded laptop and a slow disk pause as well.
+const STALL_GRACE: Duration = Duration::from_secs(20);
+
+impl Store {
+    /// Connect to what the configuration names. No request is sent yet.
+    ///
+    /// # Errors
+    /// The vault's folder cannot be used.
+    pub async fn connect(config: &StoreConfig) -> Result<Self, Fatal> {
+        match config {
+            StoreConfig::S3(s3) => Ok(Self::aws(s3, None).await),
+            StoreConfig::Vault { path } => {
+                let folder = path.clone();
+                let vault = tokio::task::spawn_blocking(move || Vault::open(&folder))
+                    .await
+                    .map_err(|e| Fatal::new("open the vault", chain(&e), ""))??;
+                Ok(Self::vault(
+                    vault.http_client(),
+                    &format!("the vault in {}", path.display()),
+                ))
+            }
+        }
+    }
+
+    /// A store whose requests end in an in-process HTTP client: the vault's, or
+    /// a test's that wraps it to inject faults.
+    pub fn vault(http: SharedHttpClient, place: &str) -> Self {
+        let config = common(aws_sdk_s3::Config::builder())
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http)
+            .region(Region::new("us-east-1"))
+            .endpoint_url(IN_PROCESS_ENDPOINT)
+            .force_path_style(true)
+            // The in-process vault checks no signature: these open nothing.
+            .credentials_provider(Credentials::new("vault", "vault", None, None, "vault"))
+            .build();
+        Self::from_client(aws_sdk_s3::Client::from_conf(config), place)
+    }
+
+    /// AWS or a compatible server; `http` replaces the HTTPS client in tests.
+    pub async fn aws(s3: &S3Config, http: Option<SharedHttpClient>) -> Self {
+        let http = http.unwrap_or_else(|| {
+            aws_smithy_http_client::Builder::new()
+                .tls_provider(tls::Provider::Rustls(
+                    tls::rustls_provider::CryptoMode::Ring,
+                ))
+                .build_https()
+        });
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+        if let Some(region) = &s3.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &s3.profile {
+            loader = loader.profile_name(profile);
+        }
+        let shared = loader.load().await;
+        let region = shared
+            .region()
+            .cloned()
+            .unwrap_or_else(|| Region::new("us-east-1"));
+        let place = match &s3.endpoint_url {
+            Some(url) => url.clone(),
+            None => format!("AWS S3 in {region}"),
+        };
+        let mut builder = common(aws_sdk_s3::config::Builder::from(&shared))
+            .region(region)
+            .force_path_style(s3.path_style);
+        if let Some(url) = &s3.endpoint_url {
+            builder = builder.endpoint_url(url);
+        }
+        Self::from_client(aws_sdk_s3::Client::from_conf(builder.build()), &place)
+    }
+
+    fn from_client(client: aws_sdk_s3::Client, place: &str) -> Self {
+        Self {
+            client,
+            place: Arc::from(place),
+            requests: Arc::new(AtomicU64::new(0)),
+        }
+    }
+}
+
+fn common(builder: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
+    builder
+        .retry_config(RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS_MAX))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .build(),
+        )
+        .stalled_stream_protection(
+            StalledStreamProtectionConfig::enabled()
+                .grace_period(STALL_GRACE)
+                .build(),
+        )
+        // We send a SHA-256 header computed beforehand; the SDK's own default
+        // would be a trailer, which several compatible servers refuse.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+}
+
+/// Time-outs of a request that carries no large body.
+pub(super) fn short_operation() -> aws_sdk_s3::config::Builder {
+    with_attempt_timeout(SHORT_ATTEMPT_TIMEOUT)
+}
+
+/// Time-outs of a request that moves this many bytes one way or the other.
+pub(super) fn moving(bytes: u64) -> aws_sdk_s3::config::Builder {
+    with_attempt_timeout(TRANSFER_BASE_TIMEOUT + Duration::from_secs(bytes / SLOWEST_BYTES_PER_S))
+}
+
+fn with_attempt_timeout(limit: Duration) -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::Config::builder().timeout_config(
+        TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(limit)
+            .build(),
+    )
+}

@@ -1,0 +1,156 @@
+//! Turning what the SDK reports into a [`Fault`] with a class and a remedy.
+
+use crate::error::{Class, Fault, chain};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+/// Classify an SDK error. `operation` is a verb that takes `subject`.
+pub(super) fn from_sdk<E>(operation: &str, subject: &str, error: SdkError<E, HttpResponse>) -> Fault
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let status = error.raw_response().map(|r| r.status().as_u16());
+    let code = error.code().unwrap_or_default().to_owned();
+    let detail = match (&error, error.message()) {
+        (SdkError::ServiceError(_), Some(message)) => {
+            let code = if code.is_empty() {
+                format!("HTTP {}", status.unwrap_or_default())
+            } else {
+                code.clone()
+            };
+            format!("{message} ({code})")
+        }
+        (SdkError::ServiceError(_), None) => match status {
+            Some(status) if code.is_empty() => format!("the server answered HTTP {status}"),
+            Some(status) => format!("the server answered {code} (HTTP {status})"),
+            None => chain(&error),
+        },
+        _ => chain(&error),
+    };
+    let class = match &error {
+        SdkError::ServiceError(_) => of_answer(&code, status.unwrap_or(0)),
+        _ if is_about_credentials(&detail) => Class::Credentials,
+        SdkError::ConstructionFailure(_) => Class::Refused,
+        _ => Class::Transient,
+    };
+    Fault::new(class, operation, subject, detail).hint(remedy(class, &code))
+}
+
+/// The trouble a server's answer stands for.
+fn of_answer(code: &str, status: u16) -> Class {
+    match code {
+        "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "ExpiredToken"
+        | "InvalidToken"
+        | "TokenRefreshRequired"
+        | "InvalidClientTokenId"
+        | "RequestTimeTooSkewed"
+        | "AuthorizationHeaderMalformed"
+        | "ExpiredTokenException" => Class::Credentials,
+        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "Forbidden" => Class::Denied,
+        "NoSuchBucket" | "PermanentRedirect" | "IllegalLocationConstraintException" => {
+            Class::NoBucket
+        }
+        "NoSuchKey" | "NoSuchVersion" | "NoSuchUpload" | "NotFound" => Class::NotFound,
+        "SlowDown"
+        | "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequests"
+        | "RequestLimitExceeded" => Class::SlowDown,
+        // A body that arrived damaged is sent again; so is one that was cut off.
+        "RequestTimeout"
+        | "InternalError"
+        | "BadDigest"
+        | "IncompleteBody"
+        | "XAmzContentSHA256Mismatch"
+        | "OperationAborted"
+        | "ServiceUnavailable" => Class::Transient,
+        // The vault's own: bytes that are not the ones stored.
+        "DamagedObject" => Class::Damaged,
+        _ => match status {
+            401 => Class::Credentials,
+            403 => Class::Denied,
+            404 => Class::NotFound,
+            408 | 500..=599 => Class::Transient,
+            429 => Class::SlowDown,
+            _ => Class::Refused,
+        },
+    }
+}
+
+fn is_about_credentials(detail: &str) -> bool {
+    let detail = detail.to_ascii_lowercase();
+    detail.contains("credential") || detail.contains("failed to load token")
+}
+
+fn remedy(class: Class, code: &str) -> &'static str {
+    match (class, code) {
+        (_, "RequestTimeTooSkewed") => "set this computer's clock: it is too far from the server's",
+        (_, "PermanentRedirect" | "AuthorizationHeaderMalformed") => {
+            "the bucket is in another region: set `region` under [s3] to the bucket's"
+        }
+        (_, "ExpiredToken" | "ExpiredTokenException") => {
+            "the credentials have expired: renew them (for single sign-on: `aws sso login`)"
+        }
+        (Class::Credentials, _) => {
+            "check the access key: `keepwatch check` tests it; AWS credentials belong into ~/.aws/credentials or the environment of the account that runs Keepwatch"
+        }
+        (Class::Denied, _) => {
+            "give this access key the permissions in docs/OPERATIONS.md, section \"IAM policy\""
+        }
+        (Class::NoBucket, _) => {
+            "create the bucket or correct `bucket` in the configuration; `keepwatch check` tests it"
+        }
+        (Class::Refused, "InvalidObjectState") => {
+            "the version is in cold storage (Glacier): restore it there first, then try again"
+        }
+        (Class::Refused, _) => {
+            "the server does not accept this request; run `keepwatch check` and show this line to your technician"
+        }
+        (Class::Damaged, _) => {
+            "the copy was changed or damaged on the vault's disk: restore another version with --at, and check the disk"
+        }
+        (Class::Transient | Class::SlowDown, _) => "Keepwatch tries again by itself",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_and_their_classes() {
+        for (code, status, want) in [
+            ("InvalidAccessKeyId", 403, Class::Credentials),
+            ("SignatureDoesNotMatch", 403, Class::Credentials),
+            ("AccessDenied", 403, Class::Denied),
+            ("", 403, Class::Denied),
+            ("NoSuchBucket", 404, Class::NoBucket),
+            ("", 404, Class::NotFound),
+            ("SlowDown", 503, Class::SlowDown),
+            ("", 503, Class::Transient),
+            ("", 429, Class::SlowDown),
+            ("BadDigest", 400, Class::Transient),
+            ("NotImplemented", 501, Class::Transient),
+            ("InvalidRequest", 400, Class::Refused),
+            ("XMinioStorageFull", 507, Class::Transient),
+            ("DamagedObject", 500, Class::Damaged),
+        ] {
+            assert_eq!(of_answer(code, status), want, "{code} {status}");
+        }
+    }
+
+    #[test]
+    fn whatever_needs_a_person_says_what_to_do() {
+        for class in [
+            Class::Credentials,
+            Class::Denied,
+            Class::NoBucket,
+            Class::Refused,
+        ] {
+            assert!(!remedy(class, "").is_empty(), "{class:?}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Listings, page by page, with keys decoded and in the order S3 gives them.
+
+use super::{Store, client, fault, unquote};
+use crate::error::Fault;
+use aws_sdk_s3::types::EncodingType;
+use percent_encoding::percent_decode_str;
+
+/// Keys per page: S3's maximum.
+pub const PAGE_KEYS: i32 = 1000;
+
+/// One current object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Full key.
+    pub key: String,
+    /// ETag without quotes.
+    pub etag: String,
+    /// Bytes as stored.
+    pub stored_bytes: u64,
+}
+
+/// One version or delete marker of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedVersion {
+    /// Full key.
+    pub key: String,
+    /// Version id; `null` for what was written before versioning was on.
+    pub version_id: String,
+    /// True when it is the newest of its key.
+    pub is_latest: bool,
+    /// True for a delete marker.
+    pub is_marker: bool,
+    /// ETag without quotes; empty for a marker.
+    pub etag: String,
+    /// Bytes as stored; 0 for a marker.
+    pub stored_bytes: u64,
+    /// When the server stored it, milliseconds since 1970.
+    pub modified_ms: i64,
+    /// S3 storage class, e.g. `STANDARD`; empty for a marker.
+    pub storage_class: String,
+}
+
+/// One page and where the next begins.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// At most [`PAGE_KEYS`] items, in key order.
+    pub items: Vec<T>,
+    /// What to pass for the next page; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// Separates key and version marker in [`Page::next`] of a version listing; no
+/// key or version id holds a NUL.
+const MARKER_SEPARATOR: char = '\0';
+
+impl Store {
+    /// One page of current objects below `prefix`.
+    ///
+    /// # Errors
+    /// Any class.
+    pub async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+        keys_max: i32,
+    ) -> Result<Page<Listed>, Fault> {
+        self.count();
+        let answer = self
+            .client
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .encoding_type(EncodingType::Url)
+            .max_keys(keys_max)
+            .set_continuation_token(after.map(str::to_owned))
+            .customize()
+            .config_override(client::short_operation())
+            .send()
+            .await
+            .map_err(|e| fault::from_sdk("list", &format!("{bucket}/{prefix}"), e))?;
+        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+        Ok(Page {
+            items: answer
+                .contents()
+                .iter()
+                .filter_map(|o| {
+                    Some(Listed {
+                        key: decoded(o.key()?, encoded),
+                        etag: unquote(o.e_tag()),
+                        stored_bytes: bytes(o.size()),
+                    })
+                })
+                .collect(),
+            next: answer.next_continuation_token().map(str::to_owned),
+        })
+    }
+
+    /// One page of versions and delete markers below `prefix`: keys in order,
+    /// newest first within a key.
+    ///
+    /// # Errors
+    /// Any class.
+    pub async fn list_versions(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<Page<ListedVersion>, Fault> {
+        self.count();
+        let (key_marker, version_marker) = match after.map(|a| a.split_once(MARKER_SEPARATOR)) {
+            Some(Some((key, version))) => (Some(key), (!version.is_empty()).then_some(version)),
+            Some(None) => (after, None),
+            None => (None, None),
+        };
+        let answer = self
+            .client
+            .list_object_versions()
+            .bucket(bucket)
+            .prefix(prefix)
+            .encoding_type(EncodingType::Url)
+            .max_keys(PAGE_KEYS)
+            .set_key_marker(key_marker.map(str::to_owned))
+            .set_version_id_marker(version_marker.map(str::to_owned))
+            .customize()
+            .config_override(client::short_operation())
+            .send()
+            .await
+            .map_err(|e| {
+                fault::from_sdk("list the versions of", &format!("{bucket}/{prefix}"), e)
+            })?;
+        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+        let mut items: Vec<ListedVersion> = answer
+            .versions()
+            .iter()
+            .filter_map(|v| {
+                Some(ListedVersion {
+                    key: decoded(v.key()?, encoded),
+                    version_id: v.version_id().unwrap_or("null").to_owned(),
+                    is_latest: v.is_latest().unwrap_or(false),
+                    is_marker: false,
+                    etag: unquote(v.e_tag()),
+                    stored_bytes: bytes(v.size()),
+                    modified_ms: millis(v.last_modified()),
+                    storage_class: v
+                        .storage_class()
+                        .map_or_else(|| "STANDARD".to_owned(), |c| c.as_str().to_owned()),
+                })
+            })
+            .collect();
+        items.extend(answer.delete_markers().iter().filter_map(|m| {
+            Some(ListedVersion {
+                key: decoded(m.key()?, encoded),
+                version_id: m.version_id().unwrap_or("null").to_owned(),
+                is_latest: m.is_latest().unwrap_or(false),
+                is_marker: true,
+                etag: String::new(),
+                stored_bytes: 0,
+                modified_ms: millis(m.last_modified()),
+                storage_class: String::new(),
+            })
+        }));
+        // The SDK splits versions and markers into two lists: join them again.
+        // The sort is stable, so versions of one instant keep the server's order.
+        items.sort_by(|a, b| {
+            (a.key.as_bytes().cmp(b.key.as_bytes()))
+                .then(b.is_latest.cmp(&a.is_latest))
+                .then(b.modified_ms.cmp(&a.modified_ms))
+        });
+        let next = (answer.is_truncated() == Some(true)).then(|| {
+            format!(
+                "{}{MARKER_SEPARATOR}{}",
+                decoded(answer.next_key_marker().unwrap_or_default(), encoded),
+                answer.next_version_id_marker().unwrap_or_default()
+            )
+        });
+        Ok(Page { items, next })
+    }
+}
+
+/// Undo `encoding-type=url`, in which a space may be `+`.
+fn decoded(text: &str, encoded: bool) -> String {
+    if !encoded {
+        return text.to_owned();
+    }
+    percent_decode_str(&text.replace('+', " "))
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
+fn bytes(size: Option<i64>) -> u64 {
+    u64::try_from(size.unwrap_or(0)).unwrap_or(0)
+}
+
+fn millis(time: Option<&aws_sdk_s3::primitives::DateTime>) -> i64 {
+    time.and_then(|t| t.to_millis().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_a_listing_are_decoded() {
+        for (raw, want) in [
+            ("a+b%2Bc%25%0A", "a b+c%\n"),
+            ("B%C3%BCro/x", "Büro/x"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(decoded(raw, true), want);
+        }
+        assert_eq!(decoded("a+b%20", false), "a+b%20");
+    }
+}

@@ -1,0 +1,166 @@
+//! Letting changes settle: hints in, paths that have rested out.
+//!
+//! Invariant: a hint leads to a queued path, a scan, or (excluded) to nothing;
+//! when there are too many at once, to a scan of the whole source.
+
+use super::context::{Context, Hint, blocking};
+use crate::error::Fault;
+use crate::files;
+use crate::model::settle::{Full, Settle, Settled, Touched};
+use crate::model::{Kind, RelKey, RelPath};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// Paths looked at in one go; keeps one blocking call short.
+const BATCH: usize = 256;
+
+/// How long to sleep when nothing waits.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// What a due path turned out to be.
+enum Seen {
+    /// A file or link, modified at that moment (milliseconds since 1970).
+    File(i64),
+    /// A folder, or a path below which the index knows files: walk it.
+    Folder,
+    /// Nothing stands there.
+    Gone,
+    /// It is left out.
+    Excluded,
+}
+
+/// Collect until told to stop.
+pub async fn run(
+    ctx: Arc<Context>,
+    mut hints: mpsc::Receiver<Hint>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let limits = &ctx.config.limits;
+    let mut settle = Settle::new(
+        limits.debounce_ms,
+        limits.debounce_max_ms,
+        limits.queue_items_max,
+    );
+    loop {
+        let wait = settle.next_due_ms().map_or(IDLE, |due| {
+            Duration::from_millis(u64::try_from(due - ctx.now_ms()).unwrap_or(0))
+        });
+        tokio::select! {
+            hint = hints.recv() => {
+                let Some(hint) = hint else { return };
+                take(&ctx, &mut settle, hint);
+                // Take what else is there before looking at the clock again.
+                while let Ok(hint) = hints.try_recv() {
+                    take(&ctx, &mut settle, hint);
+                }
+            }
+            () = tokio::time::sleep(wait) => {}
+            _ = stop.changed() => return,
+        }
+        release(&ctx, &mut settle).await;
+    }
+}
+
+fn take(ctx: &Context, settle: &mut Settle, hint: Hint) {
+    let Hint {
+        source,
+        path,
+        first_ms,
+        last_ms,
+    } = hint;
+    match settle.touch(source, path, first_ms, last_ms) {
+        Ok(Touched::New) => {}
+        Ok(Touched::Again) => ctx.settled(),
+        Err(Full) => {
+            ctx.scans.ask_later(source);
+            ctx.settled();
+        }
+    }
+}
+
+async fn release(ctx: &Arc<Context>, settle: &mut Settle) {
+    loop {
+        let now_ms = ctx.now_ms();
+        let due = settle.due(now_ms, BATCH);
+        if due.is_empty() {
+            return;
+        }
+        let seen = {
+            let (ctx, due) = (Arc::clone(ctx), due.clone());
+            blocking(move || {
+                Ok(due
+                    .iter()
+                    .map(|(s, p)| see(&ctx, *s, p))
+                    .collect::<Vec<_>>())
+            })
+            .await
+        };
+        let seen = match seen {
+            Ok(seen) => seen,
+            Err(fault) => {
+                tracing::error!("{fault}");
+                return;
+            }
+        };
+        for ((source, path), seen) in due.into_iter().zip(seen) {
+            let mtime_ms = match &seen {
+                Ok(Seen::File(mtime_ms)) => Some(*mtime_ms),
+                _ => None,
+            };
+            if let Some(settled) = settle.confirm(source, path, mtime_ms, now_ms) {
+                pass_on(ctx, settled, seen);
+                ctx.settled();
+            }
+        }
+    }
+}
+
+fn pass_on(ctx: &Context, settled: Settled, seen: Result<Seen, Fault>) {
+    if settled.path.name() == files::RULE_FILE_NAME.as_bytes() {
+        // Other rules: what they take in or leave out is found by a scan.
+        let folder = settled.path.parent().unwrap_or_default();
+        ctx.scans.ask_subtree(settled.source, folder);
+    }
+    match seen {
+        Ok(Seen::Excluded) => {}
+        Ok(Seen::Folder) => ctx.scans.ask_subtree(settled.source, settled.path),
+        // A path that cannot be looked at is the worker's to explain.
+        Ok(Seen::File(_) | Seen::Gone) | Err(_) => ctx.edit(
+            settled.source,
+            settled.path,
+            settled.since_ms,
+            settled.deadline,
+        ),
+    }
+}
+
+fn see(ctx: &Context, source: usize, path: &RelPath) -> Result<Seen, Fault> {
+    let source = &ctx.sources[source];
+    let found = files::stat(&source.config.path, path)?;
+    let is_folder = found.is_some_and(|f| f.kind == Kind::Folder);
+    let known_below = || {
+        let below = RelKey::of_folder(path);
+        match ctx.index.range(source.id, below.as_str(), None).next() {
+            None => Ok(false),
+            Some(entry) => entry.map(|_| true),
+        }
+    };
+    if source.rules.excluded(path, is_folder) {
+        // A rule file may just have excluded it: then it leaves the backup.
+        let known = ctx.index.get(source.id, &RelKey::of_file(path))?.is_some() || known_below()?;
+        return Ok(if known { Seen::Folder } else { Seen::Excluded });
+    }
+    match found {
+        Some(found) if found.kind != Kind::Folder => {
+            if known_below()? {
+                // A file where a folder was: its old contents are gone.
+                return Ok(Seen::Folder);
+            }
+            Ok(Seen::File(found.mtime_ns / 1_000_000))
+        }
+        Some(_) => Ok(Seen::Folder),
+        None if known_below()? => Ok(Seen::Folder),
+        None => Ok(Seen::Gone),
+    }
+}

@@ -1,0 +1,161 @@
+//! What all tasks share: the sources, the rooms below, and the queues.
+
+use super::gates::Gates;
+use super::scan_book::ScanBook;
+use crate::board::Board;
+use crate::config::{Config, SourceConfig};
+use crate::error::{Class, Fault, chain};
+use crate::files::{Compress, Rules};
+use crate::index::{Index, SourceId};
+use crate::model::{RelKey, RelPath};
+use crate::queue::Queue;
+use crate::store::Store;
+use crate::transfer::Budget;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+/// Hints on their way from watch, scan and upload to collect. Beyond that a
+/// scan is asked for, so the bound costs nothing but time.
+pub const HINTS_MAX: usize = 16 * 1024;
+
+/// The wall clock, milliseconds since 1970; replaced in tests.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// The computer's clock.
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+    })
+}
+
+/// A path that may have changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hint {
+    /// Index of the source in the configuration.
+    pub source: usize,
+    /// The path.
+    pub path: RelPath,
+    /// When it was first seen to have changed, milliseconds since 1970.
+    pub first_ms: i64,
+    /// When it last changed, milliseconds since 1970.
+    pub last_ms: i64,
+}
+
+/// One watched folder with everything that is needed to work on it.
+pub struct Source {
+    /// Its settings.
+    pub config: SourceConfig,
+    /// Its number in the index.
+    pub id: SourceId,
+    /// What is left out.
+    pub rules: Rules,
+    /// What is stored compressed.
+    pub compress: Compress,
+    /// The index has been compared with the bucket at least once, so a path
+    /// without a record is really new.
+    pub compared: AtomicBool,
+    /// The bucket keeps old versions; without that nothing is ever marked deleted.
+    pub versioned: AtomicBool,
+}
+
+impl Source {
+    /// The object's key in the bucket, and whether it is shortened.
+    pub fn bucket_key(&self, key: &RelKey) -> crate::model::key::BucketKey {
+        key.in_bucket(&self.config.prefix)
+    }
+
+    /// Whether deletions may be marked in the bucket.
+    pub fn marks_deletions(&self) -> bool {
+        self.config.on_delete == crate::config::OnDelete::Mark
+            && self.versioned.load(Ordering::Relaxed)
+    }
+}
+
+/// What all tasks share.
+pub struct Context {
+    /// The validated configuration.
+    pub config: Config,
+    /// One per `[[source]]`, in the configuration's order.
+    pub sources: Vec<Source>,
+    /// The server.
+    pub store: Store,
+    /// The index.
+    pub index: Index,
+    /// Paths that want a look.
+    pub queue: Queue,
+    /// Live status.
+    pub board: Board,
+    /// Scans that are asked for.
+    pub scans: ScanBook,
+    /// Paths that may have changed, to collect. Use [`Context::hint`].
+    pub hints: mpsc::Sender<Hint>,
+    /// Which buckets can be reached.
+    pub gates: Gates,
+    /// Memory for file contents.
+    pub budget: Budget,
+    /// Hints on their way and paths that have not settled yet.
+    pub settling: AtomicUsize,
+    /// The wall clock.
+    pub clock: Clock,
+}
+
+impl Context {
+    /// Milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        (self.clock)()
+    }
+
+    /// Tell collect of a path; when it cannot take any more, a scan will find it.
+    pub fn hint(&self, hint: Hint) {
+        self.settling.fetch_add(1, Ordering::Relaxed);
+        if let Err(refused) = self.hints.try_send(hint) {
+            let (TrySendError::Full(hint) | TrySendError::Closed(hint)) = refused;
+            self.scans
+                .ask_subtree(hint.source, hint.path.parent().unwrap_or_default());
+        }
+    }
+
+    /// Paths that changed and have not settled yet.
+    pub fn unsettled(&self) -> usize {
+        self.settling.load(Ordering::Relaxed)
+    }
+
+    /// One of them is in the queue now, or has become one with another.
+    pub fn settled(&self) {
+        self.settling.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Put a path in the fast lane; when that is full, a scan will find it.
+    pub fn edit(&self, source: usize, path: RelPath, since_ms: i64, deadline: bool) {
+        let folder = path.parent().unwrap_or_default();
+        if self
+            .queue
+            .push_edit(source, path, since_ms, deadline)
+            .is_err()
+        {
+            self.scans.ask_subtree(source, folder);
+        }
+    }
+}
+
+/// Run blocking work (disk, index) off the async threads.
+///
+/// # Errors
+/// Whatever the work reports; class `Local` when it panicked.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| {
+            Err(Fault::new(
+                Class::Local,
+                "work on",
+                "this computer",
+                chain(&error),
+            ))
+        })
+}

@@ -1,0 +1,284 @@
+//! The daily job: compare everything with the bucket, then tell the owner.
+//!
+//! Invariants: it runs once a day, also when the computer slept through its
+//! hour; the digest is handed over before its figures are closed, so a crash
+//! between makes it come twice rather than never.
+
+use super::context::{Context, blocking};
+use super::post::{Delivery, Post};
+use crate::board::ScanDone;
+use crate::error::Fault;
+use crate::index::{Activity, Failures};
+use crate::model::report::{
+    FailureLine, Message, OutageLine, Report, ScanLine, SourceReport, UnprotectedLine,
+};
+use crate::model::schedule::{Due, next_run, remember};
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often the clock is looked at: computers sleep and clocks are set, so
+/// never sleep until the hour in one go.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// The longest the digest waits for its scan and the uploads it leads to. Over
+/// a slow line the rest is told as not yet protected.
+const WAIT_MAX: Duration = Duration::from_secs(6 * 3600);
+
+/// How often a wait looks whether the bucket can still be reached.
+const WAIT_STEP: Duration = Duration::from_secs(2);
+
+/// Failures and unprotected files named per source; more are counted.
+const LINES_MAX: usize = 1000;
+
+const LAST_RUN: &str = "digest:last_run_ms";
+const PERIOD_START: &str = "digest:period_start_ms";
+
+/// Run the daily job each day until told to stop.
+pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            due = due(&ctx) => {
+                if let Some(scheduled_ms) = due {
+                    tracing::info!("daily job begins");
+                    match daily(&ctx, &post, scheduled_ms).await {
+                        Ok((_, delivery)) => tracing::info!(?delivery, "daily job done"),
+                        Err(fault) => tracing::error!("the daily job failed: {fault}"),
+                    }
+                }
+            }
+            _ = stop.changed() => return,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = stop.changed() => return,
+        }
+    }
+}
+
+/// When the job that is due now was scheduled; `None` when none is.
+async fn due(ctx: &Arc<Context>) -> Option<i64> {
+    match due_or_fault(ctx).await {
+        Ok(due) => due,
+        Err(fault) => {
+            tracing::error!("{fault}");
+            None
+        }
+    }
+}
+
+async fn due_or_fault(ctx: &Arc<Context>) -> Result<Option<i64>, Fault> {
+    let Ok(now) = Timestamp::from_millisecond(ctx.now_ms()) else {
+        return Ok(None);
+    };
+    let last = state(ctx, LAST_RUN)
+        .await?
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let known = remember(last, now);
+    if Some(known) != last {
+        set_state(ctx, LAST_RUN, known.as_millisecond()).await?;
+    }
+    let schedule = &ctx.config.schedule;
+    match next_run(schedule.digest_at, &schedule.time_zone, now, Some(known)) {
+        Due::Now { scheduled } => {
+            set_state(ctx, LAST_RUN, now.as_millisecond()).await?;
+            Ok(Some(scheduled.as_millisecond()))
+        }
+        Due::At(_) => Ok(None),
+    }
+}
+
+/// The daily job, now: full comparison of every source, then the digest.
+///
+/// # Errors
+/// The index cannot be read, or the digest can neither be sent nor kept.
+pub async fn daily(
+    ctx: &Arc<Context>,
+    post: &Post,
+    scheduled_ms: i64,
+) -> Result<(Message, Delivery), Fault> {
+    compare_all(ctx).await;
+    let (report, told) = compose(ctx, scheduled_ms).await?;
+    let message = report.message();
+    let delivery = post.send(ctx, message.clone()).await?;
+    close_period(ctx, told, report.to_ms).await?;
+    Ok((message, delivery))
+}
+
+/// Compare every source with its bucket and let the workers act on it.
+pub async fn compare_all(ctx: &Arc<Context>) -> Vec<Option<ScanDone>> {
+    let asked: Vec<_> = (0..ctx.sources.len())
+        .map(|source| ctx.scans.ask_and_wait(source))
+        .collect();
+    let mut results = Vec::with_capacity(asked.len());
+    for (source, asked) in asked.into_iter().enumerate() {
+        // A scan that never came back is told as such by the digest.
+        let done = tokio::time::timeout(WAIT_MAX, asked).await;
+        results.push(done.ok().and_then(Result::ok));
+        drained(ctx, source).await;
+    }
+    results
+}
+
+/// Wait until the workers have done what the scan found, or cannot.
+async fn drained(ctx: &Context, source: usize) {
+    let mut waited = Duration::ZERO;
+    while waited < WAIT_MAX && ctx.gates.outage(source).is_none() {
+        let step = tokio::time::timeout(WAIT_STEP, ctx.queue.backlog_drained(source));
+        if step.await.is_ok() {
+            return;
+        }
+        waited += WAIT_STEP;
+    }
+}
+
+async fn state(ctx: &Arc<Context>, key: &'static str) -> Result<Option<i64>, Fault> {
+    let ctx = Arc::clone(ctx);
+    blocking(move || Ok(ctx.index.state_get(key)?.and_then(|v| v.as_i64()))).await
+}
+
+async fn set_state(ctx: &Arc<Context>, key: &'static str, ms: i64) -> Result<(), Fault> {
+    let ctx = Arc::clone(ctx);
+    blocking(move || ctx.index.state_set(key, &serde_json::Value::from(ms))).await
+}
+
+/// The digest as things stand now; changes nothing.
+///
+/// # Errors
+/// The index cannot be read.
+pub async fn report(ctx: &Arc<Context>, scheduled_ms: i64) -> Result<Report, Fault> {
+    Ok(compose(ctx, scheduled_ms).await?.0)
+}
+
+/// The figures a digest was made from, per source.
+type Told = Vec<(Activity, Failures)>;
+
+async fn compose(ctx: &Arc<Context>, scheduled_ms: i64) -> Result<(Report, Told), Fault> {
+    let now_ms = ctx.now_ms();
+    let from_ms = state(ctx, PERIOD_START).await?;
+    let both = {
+        let ctx = Arc::clone(ctx);
+        blocking(move || {
+            (0..ctx.sources.len())
+                .map(|source| source_report(&ctx, source))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .await?
+    };
+    let (sources, told) = both.into_iter().unzip();
+    let report = Report {
+        computer: crate::platform::computer_name(),
+        scheduled_ms,
+        from_ms: from_ms.unwrap_or(now_ms - 24 * 3600 * 1000),
+        to_ms: now_ms,
+        time_zone: ctx.config.schedule.time_zone.clone(),
+        sources,
+    };
+    Ok((report, told))
+}
+
+fn source_report(
+    ctx: &Context,
+    number: usize,
+) -> Result<(SourceReport, (Activity, Failures)), Fault> {
+    let source = &ctx.sources[number];
+    let counts = ctx.index.counts(source.id);
+    let activity = ctx.index.activity(source.id);
+    let failures = ctx.index.failures(source.id)?;
+    let failures_total = failures.list.len() as u64 + failures.overflow;
+    let (unprotected, unprotected_total) = ctx.index.unprotected(source.id, LINES_MAX)?;
+    let board = ctx.board.source(number);
+    let depth = ctx.queue.depth(number);
+    let waiting = (depth.edits + depth.backlog + depth.running) as u64;
+    let mut warnings: Vec<String> = board
+        .iter()
+        .flat_map(|b| b.warnings.values().cloned())
+        .collect();
+    if waiting > 0 {
+        warnings.push(format!(
+            "{waiting} files are still on their way to the bucket"
+        ));
+    }
+    let scan = board.as_ref().and_then(|b| b.last_scan.as_ref());
+    warnings.extend(scan.iter().flat_map(|s| s.incomplete.iter().cloned()));
+    let report = SourceReport {
+        name: source.config.name.clone(),
+        path: source.config.path.display().to_string(),
+        destination: destination(ctx, number),
+        files_protected: counts.files + counts.links - counts.unverified.min(counts.files),
+        bytes_protected: counts.bytes,
+        versions: activity.versions,
+        raw_bytes: activity.raw_bytes,
+        stored_bytes: activity.stored_bytes,
+        saved_bytes: activity.saved_bytes,
+        deletions: activity.deletions,
+        failures: failures
+            .list
+            .iter()
+            .map(|(key, failure)| FailureLine {
+                path: key.path().to_string(),
+                reason: reason(&failure.fault),
+                remedy: failure.fault.hint.clone(),
+                count: u64::from(failure.count),
+            })
+            .collect(),
+        failures_total,
+        unprotected: unprotected
+            .into_iter()
+            .map(|(key, u)| UnprotectedLine {
+                path: key.path().to_string(),
+                reason: reason(&u.fault),
+                remedy: u.fault.hint,
+                since_ms: u.since_ms,
+            })
+            .collect(),
+        unprotected_total,
+        warnings,
+        scan: scan.map(|s| ScanLine {
+            started_ms: s.started_ms,
+            took_ms: u64::try_from(s.took_ms).unwrap_or(0),
+            files: s.files,
+            complete: s.complete(),
+        }),
+        outage: ctx
+            .gates
+            .outage(number)
+            .map(|(since_ms, fault)| OutageLine {
+                since_ms,
+                reason: reason(&fault),
+                remedy: fault.hint,
+            }),
+    };
+    Ok((report, (activity, failures)))
+}
+
+fn reason(fault: &Fault) -> String {
+    format!("cannot {}: {}", fault.operation, fault.cause)
+}
+
+/// Where a source's copies go, for people.
+pub fn destination(ctx: &Context, source: usize) -> String {
+    let settings = &ctx.sources[source].config;
+    let place = ctx.store.place();
+    if settings.prefix.is_empty() {
+        format!("bucket {} ({place})", settings.bucket)
+    } else {
+        format!("bucket {}/{} ({place})", settings.bucket, settings.prefix)
+    }
+}
+
+/// What was told is not told again; what came meanwhile stays for the next one.
+async fn close_period(ctx: &Arc<Context>, told: Told, to_ms: i64) -> Result<(), Fault> {
+    {
+        let ctx = Arc::clone(ctx);
+        blocking(move || {
+            for (source, (activity, failures)) in ctx.sources.iter().zip(&told) {
+                ctx.index.close_period(source.id, activity, failures)?;
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    set_state(ctx, PERIOD_START, to_ms).await
+}

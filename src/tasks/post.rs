@@ -1,0 +1,120 @@
+//! Getting a message to the owner: through the durable outbox to SNS, or into
+//! a file when there is no topic.
+//!
+//! Invariant: a message is in the outbox before anything is tried, and leaves
+//! it only when SNS has acknowledged it.
+
+use super::context::{Context, blocking};
+use crate::error::{Class, Fault, chain};
+use crate::index::OutboxMessage;
+use crate::model::report::Message;
+use crate::notice::{Notifier, write_digest};
+use jiff::Timestamp;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// Where messages go.
+pub struct Post {
+    notifier: Option<Notifier>,
+    /// Folder of the digest files.
+    folder: PathBuf,
+    /// One at a time, or a message could go out twice.
+    sending: Mutex<()>,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// SNS took it, under this message id.
+    Published(String),
+    /// It is in a file, because no topic is configured.
+    Written(PathBuf),
+    /// It waits in the outbox: why.
+    Waiting(Fault),
+}
+
+impl Post {
+    /// To a topic, or into files in `folder`.
+    pub fn new(notifier: Option<Notifier>, folder: PathBuf) -> Self {
+        Self {
+            notifier,
+            folder,
+            sending: Mutex::new(()),
+        }
+    }
+
+    /// Deliver a message, or keep it for later.
+    ///
+    /// # Errors
+    /// It could neither be sent nor kept.
+    pub async fn send(&self, ctx: &Arc<Context>, message: Message) -> Result<Delivery, Fault> {
+        let Some(_) = &self.notifier else {
+            tracing::info!(subject = %message.subject, "{}", message.body);
+            return self.write(ctx, message).await.map(Delivery::Written);
+        };
+        let queued = OutboxMessage {
+            subject: message.subject,
+            body: message.body,
+            created_ms: ctx.now_ms(),
+        };
+        let id = {
+            let ctx = Arc::clone(ctx);
+            blocking(move || ctx.index.outbox_push(&queued)).await?
+        };
+        match self.flush(ctx).await {
+            Ok(sent) => Ok(sent
+                .into_iter()
+                .find(|(number, _)| *number == id)
+                .map_or_else(
+                    || Delivery::Published(String::new()),
+                    |(_, message_id)| Delivery::Published(message_id),
+                )),
+            Err(fault) => {
+                tracing::warn!("a message waits in the outbox: {fault}");
+                Ok(Delivery::Waiting(fault))
+            }
+        }
+    }
+
+    async fn write(&self, ctx: &Arc<Context>, message: Message) -> Result<PathBuf, Fault> {
+        let folder = self.folder.clone();
+        let zone = ctx.config.schedule.time_zone.clone();
+        let now = Timestamp::from_millisecond(ctx.now_ms()).map_err(|e| {
+            Fault::new(Class::Local, "date", "the message", chain(&e))
+                .hint("set this computer's clock")
+        })?;
+        let date = now.to_zoned_datetime(zone).date();
+        blocking(move || {
+            let text = format!("{}\n\n{}", message.subject, message.body);
+            write_digest(&folder, date, &text)
+        })
+        .await
+    }
+
+    /// Send what waits, oldest first; stops at the first failure.
+    ///
+    /// # Errors
+    /// Why the oldest could not be sent.
+    pub async fn flush(&self, ctx: &Arc<Context>) -> Result<Vec<(u64, String)>, Fault> {
+        let mut sent = Vec::new();
+        let Some(notifier) = &self.notifier else {
+            return Ok(sent);
+        };
+        let _one = self.sending.lock().await;
+        loop {
+            let next = {
+                let ctx = Arc::clone(ctx);
+                blocking(move || ctx.index.outbox_peek()).await?
+            };
+            let Some((number, message)) = next else {
+                return Ok(sent);
+            };
+            let id = notifier.publish(&message.subject, &message.body).await?;
+            tracing::info!(subject = %message.subject, message_id = %id, "message published");
+            let ctx = Arc::clone(ctx);
+            blocking(move || ctx.index.outbox_remove(number)).await?;
+            sent.push((number, id));
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The bucket's listing as a bounded stream of pages, read ahead of the merge.
+
+use crate::error::Fault;
+use crate::model::RelKey;
+use crate::model::key::ForeignKey;
+use crate::store::{At, Listed};
+use crate::tasks::context::Context;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Pages read ahead: enough that listing and walking overlap.
+const PAGES_AHEAD: usize = 4;
+
+/// Tries per page; the whole comparison is tried again later anyway.
+const TRIES: u32 = 3;
+
+/// Whose object it is.
+pub(super) enum Owner {
+    /// One of ours, at its place in the order of paths.
+    Ours(RelKey),
+    /// One of ours under a shortened key: the listing has it at another place
+    /// than its path, so it takes no part in the merge.
+    Shortened(RelKey),
+    /// Not written by Keepwatch, as far as the key shows.
+    Foreign,
+}
+
+/// One object of the listing.
+pub(super) struct Entry {
+    /// Whose it is.
+    pub owner: Owner,
+    /// What the bucket says of it.
+    pub listed: Listed,
+}
+
+/// Pages of the listing, in key order, ending with a fault if it broke off.
+pub(super) type Pages = mpsc::Receiver<Result<Vec<Entry>, Fault>>;
+
+/// List the source's prefix in the background.
+pub(super) fn start(ctx: &Arc<Context>, source: usize) -> Pages {
+    let (to, pages) = mpsc::channel(PAGES_AHEAD);
+    let ctx = Arc::clone(ctx);
+    tokio::spawn(async move {
+        if let Err(fault) = list(&ctx, source, &to).await {
+            // The merge may have ended already.
+            let _ = to.send(Err(fault)).await;
+        }
+    });
+    pages
+}
+
+async fn list(
+    ctx: &Context,
+    source: usize,
+    to: &mpsc::Sender<Result<Vec<Entry>, Fault>>,
+) -> Result<(), Fault> {
+    let settings = &ctx.sources[source].config;
+    let mut next = None;
+    loop {
+        let page = page(ctx, source, next.as_deref()).await?;
+        let mut entries = Vec::with_capacity(page.items.len());
+        for listed in page.items {
+            let Some(rest) = listed.key.strip_prefix(&settings.prefix) else {
+                continue;
+            };
+            if rest.is_empty() {
+                continue; // the prefix's own folder object, made by a console
+            }
+            let owner = match RelKey::parse(rest) {
+                Ok(key) => Owner::Ours(key),
+                Err(ForeignKey::Shortened) => {
+                    match full_key(ctx, &settings.bucket, &listed.key).await? {
+                        Some(key) => Owner::Shortened(key),
+                        None => Owner::Foreign,
+                    }
+                }
+                Err(_) => Owner::Foreign,
+            };
+            entries.push(Entry { owner, listed });
+        }
+        if to.send(Ok(entries)).await.is_err() {
+            return Ok(());
+        }
+        match page.next {
+            Some(token) => next = Some(token),
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn page(
+    ctx: &Context,
+    source: usize,
+    after: Option<&str>,
+) -> Result<crate::store::Page<Listed>, Fault> {
+    let settings = &ctx.sources[source].config;
+    let mut tries = 1;
+    loop {
+        let answer = ctx
+            .store
+            .list(
+                &settings.bucket,
+                &settings.prefix,
+                after,
+                crate::store::PAGE_KEYS,
+            )
+            .await;
+        match answer {
+            Err(fault) if fault.class.is_transient() && tries < TRIES => tries += 1,
+            answer => return answer,
+        }
+    }
+}
+
+/// A shortened key's full form is in the object's metadata.
+async fn full_key(ctx: &Context, bucket: &str, key: &str) -> Result<Option<RelKey>, Fault> {
+    let head = ctx.store.head(At { bucket, key }, None).await?;
+    let full = head
+        .and_then(|head| head.meta.ok())
+        .and_then(|meta| meta.full_key);
+    Ok(full.and_then(|full| RelKey::parse_full(&full).ok()))
+}

@@ -1,0 +1,411 @@
+//! One pass over disk, index and (if asked) bucket, all in key order. Blocking.
+
+use super::listing::{Entry, Owner, Pages};
+use crate::board::ScanDone;
+use crate::error::Fault;
+use crate::files::{self, Walk, WalkEntry, WalkFault};
+use crate::index::{ActivityDelta, Change, Records, SourceId};
+use crate::model::compare::{InBucket, OnDisk, Verdict, compare};
+use crate::model::{Fingerprint, Kind, Record, RelKey, RelPath};
+use crate::queue::Lane;
+use crate::store::Listed;
+use crate::tasks::context::{Context, Hint};
+use std::collections::VecDeque;
+use std::iter::Peekable;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::runtime::Handle;
+
+/// How often the board hears of progress, in files.
+const PROGRESS_EVERY: u64 = 500;
+
+/// Reasons for incompleteness that are kept; the rest is in the log.
+const REASONS_MAX: usize = 20;
+
+/// Clocks of two threads may disagree by so much about which came first: a
+/// record as young as that is not compared with an older listing.
+const LISTING_MARGIN_MS: i64 = 2_000;
+
+/// What to compare.
+pub(super) struct Work {
+    pub ctx: Arc<Context>,
+    pub source: usize,
+    /// Root for everything.
+    pub subtree: RelPath,
+    pub listing: Option<Pages>,
+    pub started_ms: i64,
+    /// Which lane the found paths go to.
+    pub lane: Lane,
+    pub cancelled: Arc<AtomicBool>,
+}
+
+/// Compare and queue what differs.
+///
+/// # Errors
+/// The root cannot be read, or the index fails; single folders that cannot be
+/// read are noted in the result instead.
+pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
+    let ctx = Arc::clone(&work.ctx);
+    let source = &ctx.sources[work.source];
+    files::root_state(&source.config.path)?;
+    let prefix = RelKey::of_folder(&work.subtree);
+    let mut merge = Merge {
+        id: source.id,
+        walk: files::walk(&source.config.path, &work.subtree, &source.rules).peekable(),
+        index: ctx.index.range(source.id, prefix.as_str(), None).peekable(),
+        bucket: Bucket {
+            pages: work.listing,
+            page: VecDeque::new(),
+            last_key: String::new(),
+            runtime: runtime.clone(),
+        },
+        unknown: Vec::new(),
+        done: ScanDone::default(),
+        ctx: &ctx,
+        source: work.source,
+        started_ms: work.started_ms,
+        lane: work.lane,
+        runtime,
+    };
+    while !work.cancelled.load(Ordering::Relaxed) {
+        if !merge.step()? {
+            // A root that went away meanwhile makes everything look deleted.
+            files::root_state(&source.config.path)?;
+            return Ok(merge.done);
+        }
+    }
+    merge.incomplete("it was stopped".into());
+    Ok(merge.done)
+}
+
+struct Merge<'a> {
+    ctx: &'a Arc<Context>,
+    source: usize,
+    id: SourceId,
+    walk: Peekable<Walk<'a>>,
+    index: Peekable<Records>,
+    bucket: Bucket,
+    /// Folder keys whose contents could not be read: nothing in there is gone.
+    unknown: Vec<WalkFault>,
+    done: ScanDone,
+    started_ms: i64,
+    lane: Lane,
+    runtime: &'a Handle,
+}
+
+impl Merge<'_> {
+    /// Handle the lowest key that any side has; false at the end.
+    fn step(&mut self) -> Result<bool, Fault> {
+        self.skip_faults();
+        let disk_key = self
+            .walk
+            .peek()
+            .and_then(|e| e.as_ref().ok())
+            .map(|e| &e.key);
+        let index_key = match self.index.peek() {
+            Some(Ok((key, _))) => Some(key),
+            Some(Err(fault)) => return Err(fault.clone()),
+            None => None,
+        };
+        let bucket_key = match self.bucket.peek() {
+            Ok(Front::Ours(key)) => Some(key),
+            Ok(Front::End) => None,
+            Ok(Front::Aside(entry)) => {
+                self.aside(entry)?;
+                return Ok(true);
+            }
+            Err(reason) => {
+                self.incomplete(reason);
+                return Ok(true);
+            }
+        };
+        let Some(key) = [disk_key, index_key, bucket_key.as_ref()]
+            .into_iter()
+            .flatten()
+            .min()
+            .cloned()
+        else {
+            return Ok(false);
+        };
+        let disk = self
+            .walk
+            .next_if(|e| e.as_ref().is_ok_and(|e| e.key == key))
+            .and_then(Result::ok);
+        let record = self
+            .index
+            .next_if(|e| e.as_ref().is_ok_and(|(k, _)| *k == key))
+            .and_then(Result::ok)
+            .map(|(_, record)| record);
+        let listed = self.bucket.next_if(&key);
+        self.handle(&key, disk, record, listed)?;
+        Ok(true)
+    }
+
+    /// An object that has no place in the order of paths. One of ours that the
+    /// index does not know (or knows otherwise) is written down as unverified:
+    /// the next look at its path compares it.
+    fn aside(&mut self, entry: Entry) -> Result<(), Fault> {
+        let Owner::Shortened(key) = &entry.owner else {
+            self.done.foreign += 1;
+            return Ok(());
+        };
+        let known = self.ctx.index.get(self.id, key)?;
+        if known.as_ref().is_none_or(|r| {
+            r.etag != entry.listed.etag && r.stored_at_ms < self.started_ms - LISTING_MARGIN_MS
+        }) {
+            let fingerprint = known.map_or(UNSEEN, |r| r.fingerprint);
+            let unverified = unverified(fingerprint, &entry.listed);
+            self.ctx.index.update(self.id, key, unverified)?;
+            self.queue(key, None);
+        }
+        Ok(())
+    }
+
+    /// Faults of the walk come in order with its entries: note them.
+    fn skip_faults(&mut self) {
+        while let Some(Err(_)) = self.walk.peek() {
+            if let Some(Err(broken)) = self.walk.next() {
+                let now_ms = self.ctx.now_ms();
+                let noted = self.ctx.index.mark_unprotected(
+                    self.id,
+                    &broken.subtree,
+                    &broken.fault,
+                    now_ms,
+                    now_ms + RETRY_FOLDER_MS,
+                );
+                if let Err(fault) = noted {
+                    self.incomplete(fault.to_string());
+                }
+                self.incomplete(broken.fault.to_string());
+                self.unknown.push(broken);
+            }
+        }
+    }
+
+    fn incomplete(&mut self, reason: String) {
+        if self.done.incomplete.len() < REASONS_MAX {
+            self.done.incomplete.push(reason);
+        }
+    }
+
+    fn handle(
+        &mut self,
+        key: &RelKey,
+        disk: Option<WalkEntry>,
+        record: Option<Record>,
+        listed: Option<Listed>,
+    ) -> Result<(), Fault> {
+        if let Some(entry) = &disk {
+            self.count(entry);
+        } else if self.is_unknown(key) {
+            return Ok(());
+        }
+        if disk.is_none() && !self.ctx.sources[self.source].marks_deletions() {
+            return Ok(());
+        }
+        let bucket = self.in_bucket(key, record.as_ref(), listed.as_ref());
+        let on_disk = disk.as_ref().map(|entry| OnDisk {
+            fingerprint: &entry.fingerprint,
+            empty: entry.empty,
+        });
+        match compare(on_disk, record.as_ref(), bucket) {
+            Verdict::Nothing => return Ok(()),
+            Verdict::Examine => {}
+            Verdict::Forget => return self.forget(key),
+            Verdict::Lost => {
+                tracing::warn!(
+                    source = %self.ctx.sources[self.source].config.name,
+                    path = %key.path(),
+                    "the bucket had lost it: it is uploaded again"
+                );
+                self.forget(key)?;
+            }
+            Verdict::Doubt => {
+                let fingerprint = disk.as_ref().map_or(UNSEEN, |entry| entry.fingerprint);
+                if let Some(listed) = &listed {
+                    let unverified = unverified(fingerprint, listed);
+                    self.ctx.index.update(self.id, key, unverified)?;
+                }
+            }
+        }
+        self.queue(key, disk.as_ref());
+        Ok(())
+    }
+
+    /// True when nobody could look whether it is there. Faults whose keys have
+    /// passed are dropped, so few are kept.
+    fn is_unknown(&mut self, key: &RelKey) -> bool {
+        self.unknown.retain(|u| u.subtree > *key || u.covers(key));
+        self.unknown.iter().any(|u| u.covers(key))
+    }
+
+    fn count(&mut self, entry: &WalkEntry) {
+        match entry.fingerprint.kind {
+            Kind::Folder => self.done.folders += 1,
+            Kind::Special => self.done.special += 1,
+            Kind::File | Kind::Symlink => {
+                self.done.files += 1;
+                if self.done.files.is_multiple_of(PROGRESS_EVERY) {
+                    let files = self.done.files;
+                    self.ctx
+                        .board
+                        .update(self.source, |board| board.scanning = Some(files));
+                }
+            }
+        }
+    }
+
+    fn in_bucket<'l>(
+        &self,
+        key: &RelKey,
+        record: Option<&Record>,
+        listed: Option<&'l Listed>,
+    ) -> InBucket<'l> {
+        if !self.bucket.is_asked() {
+            return InBucket::NotAsked;
+        }
+        if record.is_some_and(|r| r.stored_at_ms >= self.started_ms - LISTING_MARGIN_MS) {
+            return InBucket::NotAsked;
+        }
+        match listed {
+            Some(listed) => InBucket::Present(&listed.etag),
+            // A shortened key stands elsewhere in the listing than its path.
+            None if self.ctx.sources[self.source].bucket_key(key).shortened => InBucket::NotAsked,
+            None => InBucket::Missing,
+        }
+    }
+
+    fn forget(&self, key: &RelKey) -> Result<(), Fault> {
+        self.ctx
+            .index
+            .commit(self.id, key, Change::Remove, &ActivityDelta::default())
+    }
+
+    fn queue(&mut self, key: &RelKey, disk: Option<&WalkEntry>) {
+        self.done.examined += 1;
+        let now_ms = self.ctx.now_ms();
+        let path = key.path();
+        let mtime_ms = disk.map_or(0, |entry| entry.fingerprint.mtime_ns / 1_000_000);
+        let debounce_ms = i64::try_from(self.ctx.config.limits.debounce_ms).unwrap_or(0);
+        let is_file = disk.is_some_and(|entry| entry.fingerprint.kind == Kind::File);
+        if is_file && (0..debounce_ms).contains(&(now_ms - mtime_ms)) {
+            // Somebody is still writing it: let it settle like any other edit.
+            self.ctx.hint(Hint {
+                source: self.source,
+                path,
+                first_ms: now_ms,
+                last_ms: mtime_ms,
+            });
+            return;
+        }
+        if self.lane == Lane::Edit
+            && self
+                .ctx
+                .queue
+                .push_edit(self.source, path.clone(), now_ms, false)
+                .is_ok()
+        {
+            return;
+        }
+        self.runtime
+            .block_on(self.ctx.queue.push_backlog(self.source, path, now_ms));
+    }
+}
+
+/// A folder that could not be read is tried again after this (and at every scan).
+const RETRY_FOLDER_MS: i64 = 60_000;
+
+/// What is put down for an object that is not on disk; its size does not matter.
+const UNSEEN: Fingerprint = Fingerprint {
+    kind: Kind::File,
+    size_bytes: 0,
+    mtime_ns: 0,
+    ctime_ns: 0,
+    inode: 0,
+    mode: 0,
+    owner: None,
+};
+
+/// An object known from the listing alone.
+fn unverified(fingerprint: Fingerprint, listed: &Listed) -> Record {
+    Record {
+        fingerprint,
+        content: None,
+        version_id: String::new(),
+        etag: listed.etag.clone(),
+        stored_bytes: listed.stored_bytes,
+        stored_at_ms: 0,
+        racy: false,
+    }
+}
+
+/// The listing as a peekable stream of our own keys.
+struct Bucket {
+    pages: Option<Pages>,
+    page: VecDeque<Entry>,
+    last_key: String,
+    runtime: Handle,
+}
+
+/// What comes next in the listing.
+enum Front {
+    /// One of ours, in the order of the merge.
+    Ours(RelKey),
+    /// Handled outside the merge.
+    Aside(Entry),
+    /// The end, or no listing at all.
+    End,
+}
+
+impl Bucket {
+    fn is_asked(&self) -> bool {
+        self.pages.is_some()
+    }
+
+    /// What comes next, or why the listing cannot be used any further.
+    fn peek(&mut self) -> Result<Front, String> {
+        let Some(pages) = &mut self.pages else {
+            return Ok(Front::End);
+        };
+        while self.page.is_empty() {
+            match self.runtime.block_on(pages.recv()) {
+                None => return Ok(Front::End),
+                Some(Ok(entries)) => self.page.extend(entries),
+                Some(Err(fault)) => {
+                    self.pages = None;
+                    return Err(fault.to_string());
+                }
+            }
+        }
+        let Some(entry) = self.page.pop_front() else {
+            return Ok(Front::End);
+        };
+        if entry.listed.key.as_bytes() < self.last_key.as_bytes() {
+            self.pages = None;
+            self.page.clear();
+            return Err(
+                "the server does not list its keys in order, so the bucket cannot be compared"
+                    .into(),
+            );
+        }
+        self.last_key.clone_from(&entry.listed.key);
+        Ok(match &entry.owner {
+            Owner::Ours(key) => {
+                let key = key.clone();
+                self.page.push_front(entry);
+                Front::Ours(key)
+            }
+            Owner::Shortened(_) | Owner::Foreign => Front::Aside(entry),
+        })
+    }
+
+    fn next_if(&mut self, key: &RelKey) -> Option<Listed> {
+        match self.page.front() {
+            Some(Entry {
+                owner: Owner::Ours(front),
+                ..
+            }) if front == key => self.page.pop_front().map(|entry| entry.listed),
+            _ => None,
+        }
+    }
+}

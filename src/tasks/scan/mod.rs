@@ -1,0 +1,212 @@
+//! Scans: disk against index, and once a day (or when the index is new) both
+//! against the bucket.
+//!
+//! Invariants: the scan is the truth and the watcher only makes it quick; a
+//! scan never marks anything deleted, it sends a worker to look; what could not
+//! be read is unknown, not gone; memory is bounded, whatever the source holds.
+
+mod listing;
+mod merge;
+
+use super::context::{Context, blocking};
+use super::scan_book::Wanted;
+use super::versioning::check_versioning;
+use crate::board::{News, ScanDone};
+use crate::error::Fault;
+use crate::model::{RelKey, RelPath};
+use crate::queue::Lane;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A comparison with the bucket that failed is tried again after this.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// Scan one source whenever that is asked for, until told to stop.
+pub async fn run(ctx: Arc<Context>, source: usize, mut stop: watch::Receiver<bool>) {
+    // A scan stops between two files, not at its end.
+    let cancelled = Arc::new(AtomicBool::new(false));
+    loop {
+        let wanted = tokio::select! {
+            wanted = ctx.scans.take(source) => wanted,
+            _ = stop.changed() => return,
+        };
+        let scan = scan(&ctx, source, wanted, &cancelled);
+        tokio::select! {
+            () = scan => {}
+            _ = stop.changed() => {
+                cancelled.store(true, Ordering::Relaxed);
+                return;
+            }
+        }
+    }
+}
+
+async fn scan(ctx: &Arc<Context>, source: usize, wanted: Wanted, cancelled: &Arc<AtomicBool>) {
+    match wanted {
+        Wanted::Whole {
+            with_bucket,
+            waiting,
+        } => {
+            let done = whole(ctx, source, with_bucket, cancelled).await;
+            for waiting in waiting {
+                // Whoever asked may have given up.
+                let _ = waiting.send(done.clone());
+            }
+        }
+        Wanted::Subtrees(subtrees) => {
+            for subtree in subtrees {
+                if let Err(fault) = part(ctx, source, subtree, cancelled).await {
+                    tracing::error!(source = %ctx.sources[source].config.name, "{fault}");
+                }
+            }
+        }
+    }
+}
+
+async fn whole(
+    ctx: &Arc<Context>,
+    source: usize,
+    with_bucket: bool,
+    cancelled: &Arc<AtomicBool>,
+) -> ScanDone {
+    let started_ms = ctx.now_ms();
+    let name = ctx.sources[source].config.name.clone();
+    check_versioning(ctx, source).await;
+    ctx.board.update(source, |board| board.scanning = Some(0));
+    let listing = with_bucket.then(|| listing::start(ctx, source));
+    let work = merge::Work {
+        ctx: Arc::clone(ctx),
+        source,
+        subtree: RelPath::root(),
+        listing,
+        started_ms,
+        lane: Lane::Backlog,
+        cancelled: Arc::clone(cancelled),
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let mut done = match blocking(move || merge::merge(work, &runtime)).await {
+        Ok(done) => done,
+        Err(fault) => ScanDone {
+            incomplete: vec![fault.to_string()],
+            ..ScanDone::default()
+        },
+    };
+    done.started_ms = started_ms;
+    done.took_ms = ctx.now_ms().saturating_sub(started_ms);
+    done.with_bucket = with_bucket;
+    if with_bucket && done.complete() {
+        compared(ctx, source).await;
+    }
+    tracing::info!(
+        source = %name,
+        files = done.files,
+        folders = done.folders,
+        examined = done.examined,
+        with_bucket,
+        took_ms = done.took_ms,
+        complete = done.complete(),
+        "folder scanned"
+    );
+    for reason in &done.incomplete {
+        tracing::warn!(source = %name, "the scan is not complete: {reason}");
+    }
+    let special = (done.special > 0).then(|| {
+        format!(
+            "{} sockets, pipes or devices in the folder are left out: they have no content to back up",
+            done.special
+        )
+    });
+    ctx.board.warn(source, "special", special);
+    let foreign = (done.foreign > 0).then(|| {
+        format!(
+            "{} objects in the bucket were not written by Keepwatch and are left alone",
+            done.foreign
+        )
+    });
+    if with_bucket {
+        ctx.board.warn(source, "foreign", foreign);
+    }
+    ctx.board.update(source, |board| {
+        board.scanning = None;
+        board.last_scan = Some(done.clone());
+    });
+    ctx.board.tell(News::Scanned {
+        source,
+        scan: done.clone(),
+    });
+    let unsure = !ctx.sources[source].compared.load(Ordering::Relaxed);
+    if with_bucket && unsure && !cancelled.load(Ordering::Relaxed) {
+        ask_again(ctx, source);
+    }
+    done
+}
+
+/// The bucket could not be compared: ask again after a while, for ever.
+fn ask_again(ctx: &Arc<Context>, source: usize) {
+    let ctx = Arc::clone(ctx);
+    tokio::spawn(async move {
+        tokio::time::sleep(RETRY).await;
+        if !ctx.queue.is_closed() {
+            ctx.scans.ask_whole(source, true);
+        }
+    });
+}
+
+/// Remember that index and bucket have been compared.
+async fn compared(ctx: &Arc<Context>, source: usize) {
+    let remember = {
+        let ctx = Arc::clone(ctx);
+        blocking(move || {
+            let id = ctx.sources[source].id;
+            ctx.index.source_state_set(id, COMPARED, &true.into())
+        })
+        .await
+    };
+    match remember {
+        Ok(()) => ctx.sources[source].compared.store(true, Ordering::Relaxed),
+        Err(fault) => tracing::error!("{fault}"),
+    }
+}
+
+/// Under which name the index remembers that a source has been compared.
+pub const COMPARED: &str = "compared";
+
+/// Scan one folder or path of a source, in the fast lane: somebody just made it.
+async fn part(
+    ctx: &Arc<Context>,
+    source: usize,
+    subtree: RelPath,
+    cancelled: &Arc<AtomicBool>,
+) -> Result<(), Fault> {
+    let work = merge::Work {
+        ctx: Arc::clone(ctx),
+        source,
+        subtree: subtree.clone(),
+        listing: None,
+        started_ms: ctx.now_ms(),
+        lane: Lane::Edit,
+        cancelled: Arc::clone(cancelled),
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let done = blocking(move || {
+        // The path itself may have been a file until now.
+        let id = work.ctx.sources[source].id;
+        if work
+            .ctx
+            .index
+            .get(id, &RelKey::of_file(&subtree))?
+            .is_some()
+        {
+            let now_ms = work.ctx.now_ms();
+            work.ctx.edit(source, subtree, now_ms, false);
+        }
+        merge::merge(work, &runtime)
+    })
+    .await?;
+    for reason in &done.incomplete {
+        tracing::warn!(source = %ctx.sources[source].config.name, "the scan is not complete: {reason}");
+    }
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! The heartbeat: what failed is tried again, what waits is asked again, what
+//! lasts too long is told.
+
+use super::context::{Context, blocking};
+use super::post::Post;
+use super::versioning::check_versioning;
+use crate::index::Opened;
+use crate::model::report::{Message, Outage, Recovery, outage_alert, recovery};
+use crate::model::retry::{AlertPolicy, AlertStep, OutageAlert};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// The heartbeat's period. A retry is due to the second at best.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// Paths put back into the queue per beat and source.
+const RETRIES_PER_BEAT: usize = 256;
+
+/// Beats between looks at what is slow: ripening scans, the outbox.
+const SLOW_BEATS: u64 = 30;
+
+/// A computer that did not beat for so long has slept: scan everything.
+const SLEPT_MS: i64 = 60_000;
+
+/// Beat until told to stop.
+pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<bool>) {
+    let policy = AlertPolicy::after(ctx.config.notify.alert_after_ms);
+    let mut alerts: Vec<OutageAlert> = ctx
+        .sources
+        .iter()
+        .map(|_| OutageAlert::new(policy))
+        .collect();
+    let mut last_ms = ctx.now_ms();
+    let mut beats: u64 = 0;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(BEAT) => {}
+            _ = stop.changed() => return,
+        }
+        beats += 1;
+        let now_ms = ctx.now_ms();
+        if now_ms - last_ms > SLEPT_MS {
+            tracing::info!(
+                slept_s = (now_ms - last_ms) / 1000,
+                "the computer was asleep: scanning all folders"
+            );
+            for source in 0..ctx.sources.len() {
+                ctx.scans.ask_whole(source, false);
+            }
+        }
+        last_ms = now_ms;
+        mend_index(&ctx).await;
+        retry(&ctx, now_ms).await;
+        // A closed gate opens for a probe when its time has come.
+        ctx.queue.wake();
+        if beats.is_multiple_of(SLOW_BEATS) {
+            slow(&ctx, &post).await;
+        }
+        for (source, alert) in alerts.iter_mut().enumerate() {
+            // One alert per bucket, not one per source.
+            if ctx.gates.neighbours(source).first() == Some(&source) {
+                alarm(&ctx, &post, source, alert).await;
+            }
+        }
+    }
+}
+
+/// An index that failed (a full disk, a damaged file) stays failed until it is
+/// opened again: try, for ever.
+async fn mend_index(ctx: &Arc<Context>) {
+    let Some(fault) = ctx.index.broken() else {
+        return;
+    };
+    let index = ctx.index.clone();
+    let reopened = tokio::task::spawn_blocking(move || index.reopen()).await;
+    match reopened {
+        Ok(Ok(opened)) => {
+            tracing::warn!("the index works again after: {fault}");
+            let rebuilt = !matches!(opened, Opened::Existing);
+            for (number, source) in ctx.sources.iter().enumerate() {
+                if rebuilt {
+                    source.compared.store(false, Ordering::Relaxed);
+                }
+                ctx.board.warn(number, "index", None);
+                ctx.scans.ask_whole(number, rebuilt);
+            }
+        }
+        Ok(Err(fatal)) => {
+            for number in 0..ctx.sources.len() {
+                if ctx.board.warn(number, "index", Some(fatal.to_string())) {
+                    tracing::error!("{fatal}");
+                }
+            }
+        }
+        Err(error) => tracing::error!("{error}"),
+    }
+}
+
+/// Put what is due for another try into the queue.
+async fn retry(ctx: &Arc<Context>, now_ms: i64) {
+    for source in 0..ctx.sources.len() {
+        let due = {
+            let ctx = Arc::clone(ctx);
+            blocking(move || {
+                ctx.index
+                    .due(ctx.sources[source].id, now_ms, RETRIES_PER_BEAT)
+            })
+            .await
+        };
+        match due {
+            Ok(due) => {
+                for key in due {
+                    // A full lane is no loss: it is still due at the next beat.
+                    let _ = ctx.queue.try_push_backlog(source, key.path(), now_ms);
+                }
+            }
+            Err(fault) => tracing::error!("{fault}"),
+        }
+    }
+}
+
+async fn slow(ctx: &Arc<Context>, post: &Post) {
+    ctx.scans.ripen();
+    for (number, source) in ctx.sources.iter().enumerate() {
+        if !source.versioned.load(Ordering::Relaxed) && ctx.gates.outage(number).is_none() {
+            check_versioning(ctx, number).await;
+            if source.versioned.load(Ordering::Relaxed) {
+                // What was deleted meanwhile can be marked now.
+                ctx.scans.ask_whole(number, false);
+            }
+        }
+    }
+    if let Err(fault) = post.flush(ctx).await {
+        tracing::debug!("the outbox waits: {fault}");
+    }
+}
+
+async fn alarm(ctx: &Arc<Context>, post: &Post, source: usize, alert: &mut OutageAlert) {
+    let now_ms = ctx.now_ms();
+    let outage = ctx.gates.outage(source);
+    let step = alert.step(outage.as_ref().map(|(since, _)| *since), now_ms);
+    let Some(message) = compose(ctx, source, &step, outage.as_ref().map(|(_, f)| f), now_ms) else {
+        return;
+    };
+    match post.send(ctx, message).await {
+        Ok(_) => alert.sent(step, now_ms),
+        Err(fault) => {
+            tracing::error!("{fault}");
+            alert.not_sent(now_ms, fastrand::u64(..));
+        }
+    }
+}
+
+fn compose(
+    ctx: &Context,
+    source: usize,
+    step: &AlertStep,
+    fault: Option<&crate::error::Fault>,
+    now_ms: i64,
+) -> Option<Message> {
+    let computer = crate::platform::computer_name();
+    let neighbours = ctx.gates.neighbours(source);
+    let names: Vec<String> = neighbours
+        .iter()
+        .map(|s| ctx.sources[*s].config.name.clone())
+        .collect();
+    let waiting = neighbours
+        .iter()
+        .map(|s| {
+            let depth = ctx.queue.depth(*s);
+            (depth.edits + depth.backlog + depth.running) as u64
+        })
+        .sum();
+    let destination = format!(
+        "{} on {}",
+        ctx.sources[source].config.bucket,
+        ctx.store.place()
+    );
+    let time_zone = &ctx.config.schedule.time_zone;
+    match step {
+        AlertStep::None => None,
+        AlertStep::Alert { since_ms, reminder } => Some(outage_alert(&Outage {
+            computer: &computer,
+            sources: &names,
+            destination: &destination,
+            since_ms: *since_ms,
+            now_ms,
+            fault: fault?,
+            waiting,
+            reminder: *reminder,
+            time_zone,
+        })),
+        AlertStep::Recovered { since_ms, until_ms } => Some(recovery(&Recovery {
+            computer: &computer,
+            sources: &names,
+            destination: &destination,
+            since_ms: *since_ms,
+            until_ms: *until_ms,
+            waiting,
+            time_zone,
+        })),
+    }
+}

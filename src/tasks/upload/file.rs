@@ -1,0 +1,435 @@
+//! A path that is there: file, link or empty folder.
+
+use super::Outcome;
+use crate::board::News;
+use crate::error::{Class, Fault};
+use crate::files;
+use crate::index::{ActivityDelta, Change};
+use crate::model::key::LONG_PATH_BYTES_MAX;
+use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, Record, RelKey, RelPath};
+use crate::queue::{Item, Lane};
+use crate::store::{At, Head, Stored};
+use crate::tasks::context::{Context, Source, blocking};
+use crate::transfer::{self, Content, Job, Patience, Reading, SMALL_BYTES_MAX, Sent, Works};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Store a file or link whose content or metadata the bucket does not have.
+pub(super) async fn store(
+    ctx: &Arc<Context>,
+    item: &Item,
+    seen: Fingerprint,
+    record: Option<Record>,
+) -> Result<Outcome, Fault> {
+    if is_as_stored(&seen, record.as_ref()) {
+        return Ok(Outcome::Agreed);
+    }
+    // Held until the content is sent: this is what bounds memory.
+    let _memory = match seen.size_bytes <= SMALL_BYTES_MAX {
+        true => Some(ctx.budget.take(item.lane, seen.size_bytes).await),
+        false => None,
+    };
+    let Some((content, target)) = take(ctx, item, seen.kind).await? else {
+        return Ok(Outcome::Changed);
+    };
+    let upload = Upload::new(ctx, item, RelKey::of_file(&item.path), target)?;
+    let outcome = match upload.known(&content, record.as_ref()).await? {
+        Some(outcome) => outcome,
+        None => match upload.send(&content).await? {
+            Sent::Changed => return Ok(Outcome::Changed),
+            Sent::Stored {
+                stored,
+                stored_bytes,
+                hash,
+            } => {
+                upload.stored(&content, hash, stored, stored_bytes).await?;
+                Outcome::Sent
+            }
+        },
+    };
+    // It was stored as it was when read; if it has changed since, look again.
+    if changed_since(ctx, item, content.fingerprint).await? || content.unrested {
+        let now_ms = ctx.now_ms();
+        ctx.hint(crate::tasks::Hint {
+            source: item.source,
+            path: item.path.clone(),
+            first_ms: now_ms,
+            last_ms: now_ms,
+        });
+    }
+    Ok(outcome)
+}
+
+/// Store an empty folder's object; a filled one needs none.
+pub(super) async fn store_folder(
+    ctx: &Arc<Context>,
+    item: &Item,
+    seen: Fingerprint,
+    record: Option<Record>,
+    empty: bool,
+) -> Result<Outcome, Fault> {
+    let same = record.as_ref().is_some_and(|r| {
+        r.content.is_some() && r.fingerprint.mode == seen.mode && r.fingerprint.owner == seen.owner
+    });
+    if same || item.path.is_root() {
+        return Ok(Outcome::Agreed);
+    }
+    if !empty && record.is_none() {
+        return Ok(Outcome::Walk);
+    }
+    let content = Content {
+        fingerprint: Fingerprint {
+            size_bytes: 0,
+            ..seen
+        },
+        hash: ContentHash::of(&[]),
+        bytes: Some(Bytes::new()),
+        unrested: false,
+        racy: false,
+    };
+    let upload = Upload::new(ctx, item, RelKey::of_folder(&item.path), None)?;
+    if let Some(outcome) = upload.known(&content, record.as_ref()).await? {
+        return Ok(outcome);
+    }
+    if let Sent::Stored {
+        stored,
+        stored_bytes,
+        hash,
+    } = upload.send(&content).await?
+    {
+        upload.stored(&content, hash, stored, stored_bytes).await?;
+    }
+    Ok(Outcome::Sent)
+}
+
+fn is_as_stored(seen: &Fingerprint, record: Option<&Record>) -> bool {
+    record.is_some_and(|r| r.content.is_some() && !r.racy && r.fingerprint == *seen)
+}
+
+/// A content, and a link's target.
+type Taken = (Content, Option<Vec<u8>>);
+
+/// Read the file or link; `None` when it changed meanwhile. For a link the
+/// content is its target.
+async fn take(ctx: &Arc<Context>, item: &Item, kind: Kind) -> Result<Option<Taken>, Fault> {
+    let (ctx, item) = (Arc::clone(ctx), item.clone());
+    blocking(move || {
+        let root = &ctx.sources[item.source].config.path;
+        if kind == Kind::Symlink {
+            return take_link(root, &item.path);
+        }
+        let patience = if item.deadline {
+            Patience::TakeWhatIsThere
+        } else {
+            Patience::Strict
+        };
+        Ok(match transfer::read(root, &item.path, patience)? {
+            Reading::Steady(content) => Some((content, None)),
+            Reading::Changed => None,
+        })
+    })
+    .await
+}
+
+fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fault> {
+    let before = files::stat(root, path)?;
+    let target = files::read_link(root, path)?;
+    let Some(fingerprint) = before.filter(|f| f.kind == Kind::Symlink) else {
+        return Ok(None);
+    };
+    if files::stat(root, path)? != before {
+        return Ok(None);
+    }
+    let content = Content {
+        // As every object says of itself: the size of what it holds.
+        fingerprint: Fingerprint {
+            size_bytes: target.len() as u64,
+            ..fingerprint
+        },
+        hash: ContentHash::of(&target),
+        bytes: Some(Bytes::from(target.clone())),
+        unrested: false,
+        racy: false,
+    };
+    Ok(Some((content, Some(target))))
+}
+
+async fn changed_since(
+    ctx: &Arc<Context>,
+    item: &Item,
+    stored: Fingerprint,
+) -> Result<bool, Fault> {
+    let (ctx, item) = (Arc::clone(ctx), item.clone());
+    blocking(move || {
+        let now = files::stat(&ctx.sources[item.source].config.path, &item.path)?;
+        Ok(now != Some(stored))
+    })
+    .await
+}
+
+/// One object on its way.
+struct Upload<'a> {
+    ctx: &'a Arc<Context>,
+    item: &'a Item,
+    source: &'a Source,
+    key: RelKey,
+    bucket_key: crate::model::key::BucketKey,
+    symlink_target: Option<Vec<u8>>,
+}
+
+impl<'a> Upload<'a> {
+    fn new(
+        ctx: &'a Arc<Context>,
+        item: &'a Item,
+        key: RelKey,
+        symlink_target: Option<Vec<u8>>,
+    ) -> Result<Self, Fault> {
+        let source = &ctx.sources[item.source];
+        let bucket_key = source.bucket_key(&key);
+        if bucket_key.shortened && key.as_str().len() > LONG_PATH_BYTES_MAX {
+            return Err(Fault::new(
+                Class::Unstorable,
+                "back up",
+                item.path.to_string(),
+                format!(
+                    "its path has {} bytes; S3 can take {LONG_PATH_BYTES_MAX} at most",
+                    key.as_str().len()
+                ),
+            )
+            .hint("give the file or one of the folders it is in a shorter name"));
+        }
+        Ok(Self {
+            ctx,
+            item,
+            source,
+            key,
+            bucket_key,
+            symlink_target,
+        })
+    }
+
+    fn at(&self) -> At<'_> {
+        At {
+            bucket: &self.source.config.bucket,
+            key: &self.bucket_key.key,
+        }
+    }
+
+    fn meta(&self, content: &Content) -> ObjectMeta {
+        // A large file that never rests may differ from what was hashed by the
+        // time it is sent, and metadata goes first: it then claims no hash.
+        let hash = (!content.unrested || content.bytes.is_some()).then_some(content.hash);
+        ObjectMeta {
+            symlink_target: self.symlink_target.clone(),
+            unrested: content.unrested,
+            full_key: self
+                .bucket_key
+                .shortened
+                .then(|| self.key.as_str().to_owned()),
+            ..ObjectMeta::of(&content.fingerprint, hash)
+        }
+    }
+
+    fn job(&self) -> Job {
+        let compress = !self.key.is_folder()
+            && self.symlink_target.is_none()
+            && self.source.compress.matches(&self.item.path);
+        Job {
+            store: self.ctx.store.clone(),
+            index: self.ctx.index.clone(),
+            source: self.source.id,
+            root: self.source.config.path.clone(),
+            path: self.item.path.clone(),
+            key: self.key.clone(),
+            bucket: self.source.config.bucket.clone(),
+            bucket_key: self.bucket_key.key.clone(),
+            gzip_level: compress.then_some(self.source.config.compress_level),
+            budget: self.ctx.budget.clone(),
+            works: self.works(),
+        }
+    }
+
+    /// A gate that waits for this path to prove the bucket need not wait for
+    /// the end of a large file.
+    fn works(&self) -> Works {
+        let (ctx, item) = (Arc::clone(self.ctx), self.item.clone());
+        Arc::new(move || super::bucket_works(&ctx, &item))
+    }
+
+    async fn send(&self, content: &Content) -> Result<Sent, Fault> {
+        let meta = self.meta(content);
+        match &content.bytes {
+            Some(bytes) => {
+                transfer::send_small(&self.job(), bytes.clone(), meta, content.hash).await
+            }
+            None => transfer::send_large(&self.job(), content, meta).await,
+        }
+    }
+
+    /// Without sending content: the bucket has it already, or all but its
+    /// metadata. `None` when the content must be sent.
+    async fn known(
+        &self,
+        content: &Content,
+        record: Option<&Record>,
+    ) -> Result<Option<Outcome>, Fault> {
+        let stored_hash = record.and_then(|r| r.content);
+        if let Some(record) = record.filter(|r| r.content == Some(content.hash)) {
+            if is_same_meta(&record.fingerprint, &content.fingerprint) {
+                self.refresh(content, record.clone()).await?;
+                return Ok(Some(Outcome::Agreed));
+            }
+            let version = Some(record.version_id.as_str()).filter(|v| !v.is_empty());
+            let head = self.ctx.store.head(self.at(), version).await?;
+            return self.restamp(content, head).await;
+        }
+        let unsure = match record {
+            Some(_) => stored_hash.is_none(),
+            None => !self.source.compared.load(Ordering::Relaxed),
+        };
+        if !unsure {
+            return Ok(None);
+        }
+        let Some(head) = self.ctx.store.head(self.at(), None).await? else {
+            return Ok(None);
+        };
+        let Ok(meta) = &head.meta else {
+            return Ok(None);
+        };
+        if meta.content != Some(content.hash) {
+            return Ok(None);
+        }
+        let same = meta.mtime_ns == content.fingerprint.mtime_ns
+            && meta.mode == content.fingerprint.mode
+            && meta.owner == content.fingerprint.owner
+            && meta.kind == content.fingerprint.kind;
+        if !same && content.fingerprint.kind != Kind::Folder {
+            return self.restamp(content, Some(head)).await;
+        }
+        let stored = Stored {
+            version_id: head.version_id,
+            etag: head.etag,
+        };
+        let adopted = self.record(content, content.hash, &stored, head.stored_bytes);
+        self.commit(adopted, ActivityDelta::default()).await?;
+        Ok(Some(Outcome::Sent))
+    }
+
+    /// Same content, other metadata: let the server copy the version.
+    async fn restamp(
+        &self,
+        content: &Content,
+        head: Option<Head>,
+    ) -> Result<Option<Outcome>, Fault> {
+        let Some(head) = head else { return Ok(None) };
+        let is_ours = head
+            .meta
+            .as_ref()
+            .is_ok_and(|m| m.content == Some(content.hash) && m.kind == content.fingerprint.kind);
+        if !is_ours {
+            return Ok(None);
+        }
+        let meta = self.meta(content);
+        let Some(stored) = transfer::restamp(&self.job(), &head, meta).await? else {
+            return Ok(None);
+        };
+        let record = self.record(content, content.hash, &stored, head.stored_bytes);
+        let delta = ActivityDelta {
+            metadata_updates: 1,
+            versions: 1,
+            ..ActivityDelta::default()
+        };
+        self.commit(record, delta).await?;
+        tracing::info!(source = %self.source.config.name, path = %self.item.path, "metadata updated");
+        Ok(Some(Outcome::Sent))
+    }
+
+    /// Nothing to store, but the index should not look again next time.
+    async fn refresh(&self, content: &Content, record: Record) -> Result<(), Fault> {
+        let fresh = Record {
+            fingerprint: content.fingerprint,
+            racy: content.racy,
+            ..record.clone()
+        };
+        if fresh == record {
+            return Ok(());
+        }
+        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
+        blocking(move || ctx.index.update(id, &key, fresh)).await
+    }
+
+    fn record(
+        &self,
+        content: &Content,
+        hash: ContentHash,
+        stored: &Stored,
+        stored_bytes: u64,
+    ) -> Record {
+        Record {
+            fingerprint: content.fingerprint,
+            content: Some(hash),
+            version_id: stored.version_id.clone(),
+            etag: stored.etag.clone(),
+            stored_bytes,
+            stored_at_ms: self.ctx.now_ms(),
+            racy: content.racy,
+        }
+    }
+
+    async fn commit(&self, record: Record, delta: ActivityDelta) -> Result<(), Fault> {
+        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
+        blocking(move || ctx.index.commit(id, &key, Change::Put(record), &delta)).await
+    }
+
+    async fn stored(
+        &self,
+        content: &Content,
+        hash: ContentHash,
+        stored: Stored,
+        stored_bytes: u64,
+    ) -> Result<(), Fault> {
+        let size_bytes = content.fingerprint.size_bytes;
+        let delta = ActivityDelta {
+            versions: 1,
+            raw_bytes: size_bytes,
+            stored_bytes,
+            saved_bytes: size_bytes.saturating_sub(stored_bytes),
+            ..ActivityDelta::default()
+        };
+        let record = self.record(content, hash, &stored, stored_bytes);
+        self.commit(record, delta).await?;
+        let after_ms = self.ctx.now_ms().saturating_sub(self.item.since_ms);
+        tracing::info!(
+            source = %self.source.config.name,
+            path = %self.item.path,
+            size_bytes,
+            stored_bytes,
+            after_ms,
+            version_id = %stored.version_id,
+            "stored"
+        );
+        self.ctx.board.tell(News::Stored {
+            source: self.item.source,
+            path: if self.key.is_folder() {
+                format!("{}/", self.item.path)
+            } else {
+                self.item.path.to_string()
+            },
+            size_bytes,
+            stored_bytes,
+            after_ms,
+            is_edit: self.item.lane == Lane::Edit,
+        });
+        Ok(())
+    }
+}
+
+/// What the object's metadata says of the file would stay the same.
+fn is_same_meta(then: &Fingerprint, now: &Fingerprint) -> bool {
+    then.kind == now.kind
+        && then.size_bytes == now.size_bytes
+        && then.mode == now.mode
+        && then.owner == now.owner
+        && (then.mtime_ns == now.mtime_ns || now.kind == Kind::Folder)
+}

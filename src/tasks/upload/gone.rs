@@ -1,0 +1,65 @@
+//! A path that is gone: mark it deleted in the bucket, forget it in the index.
+
+use crate::board::News;
+use crate::error::Fault;
+use crate::index::{ActivityDelta, Change};
+use crate::model::{Record, RelKey};
+use crate::queue::Item;
+use crate::store::At;
+use crate::tasks::context::{Context, blocking};
+use std::sync::Arc;
+
+/// Make bucket and index agree that nothing stands at `key`. True when the
+/// bucket was asked.
+pub(super) async fn mark(
+    ctx: &Arc<Context>,
+    item: &Item,
+    key: &RelKey,
+    record: Option<Record>,
+) -> Result<bool, Fault> {
+    let Some(record) = record else {
+        return Ok(false);
+    };
+    let source = &ctx.sources[item.source];
+    if !source.marks_deletions() {
+        return Ok(false);
+    }
+    let bucket_key = source.bucket_key(key).key;
+    let at = At {
+        bucket: &source.config.bucket,
+        key: &bucket_key,
+    };
+    // Known from a listing only: it may be somebody else's object.
+    let ours = match record.content {
+        Some(_) => true,
+        None => matches!(ctx.store.head(at, None).await?, Some(head) if head.meta.is_ok()),
+    };
+    if ours {
+        ctx.store.mark_deleted(at).await?;
+    }
+    let delta = ActivityDelta {
+        deletions: u64::from(ours),
+        ..ActivityDelta::default()
+    };
+    {
+        let (ctx, key, source) = (Arc::clone(ctx), key.clone(), item.source);
+        blocking(move || {
+            ctx.index
+                .commit(ctx.sources[source].id, &key, Change::Remove, &delta)
+        })
+        .await?;
+    }
+    if ours {
+        let name = &source.config.name;
+        tracing::info!(source = %name, path = %item.path, "marked as deleted");
+        ctx.board.tell(News::Deleted {
+            source: item.source,
+            path: item.path.to_string(),
+        });
+        // The folder it was in may be empty now, and wants an object of its own.
+        if let Some(folder) = item.path.parent().filter(|folder| !folder.is_root()) {
+            ctx.edit(item.source, folder, ctx.now_ms(), false);
+        }
+    }
+    Ok(true)
+}

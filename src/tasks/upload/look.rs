@@ -1,0 +1,46 @@
+//! A worker's first look at a path: disk and index. Blocking.
+
+use crate::error::Fault;
+use crate::files;
+use crate::model::{Fingerprint, Kind, Record, RelKey, RelPath};
+use crate::tasks::context::Context;
+
+/// What disk and index say of a path.
+pub(super) struct Look {
+    /// What stands there; `None` when nothing does, or when it is excluded.
+    pub disk: Option<Fingerprint>,
+    /// For a folder: it holds nothing that is backed up.
+    pub empty: bool,
+    /// Record of the file or link.
+    pub file: Option<Record>,
+    /// Record of the folder.
+    pub folder: Option<Record>,
+}
+
+pub(super) fn look(ctx: &Context, source: usize, path: &RelPath) -> Result<Look, Fault> {
+    let source = &ctx.sources[source];
+    let root = &source.config.path;
+    // A root that is not there (disk not mounted) must not look like "all gone".
+    files::root_state(root)?;
+    let mut disk = files::stat(root, path)?;
+    if disk.is_some_and(|found| source.rules.excluded(path, found.kind == Kind::Folder)) {
+        disk = None;
+    }
+    let empty = match disk {
+        Some(found) if found.kind == Kind::Folder => {
+            // The walk begins with the folder itself, and knows what is left out.
+            match files::walk(root, path, &source.rules).next() {
+                Some(Ok(entry)) => entry.empty,
+                Some(Err(broken)) => return Err(broken.fault),
+                None => false,
+            }
+        }
+        _ => false,
+    };
+    Ok(Look {
+        disk,
+        empty,
+        file: ctx.index.get(source.id, &RelKey::of_file(path))?,
+        folder: ctx.index.get(source.id, &RelKey::of_folder(path))?,
+    })
+}

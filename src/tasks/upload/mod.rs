@@ -1,0 +1,213 @@
+//! The workers: take a path from the queue, look at it, make the bucket agree,
+//! write that into the index.
+//!
+//! Invariants: the index learns of a version only after S3 acknowledged it; a
+//! path that fails is written down as unprotected or goes back into the queue,
+//! never forgotten; nothing is marked deleted without a look at the disk.
+
+mod file;
+mod gone;
+mod look;
+
+use super::context::{Context, Hint, blocking};
+use crate::board::News;
+use crate::error::{Class, Fault};
+use crate::model::retry::{Backoff, Transition};
+use crate::model::{Kind, RelKey};
+use crate::queue::Item;
+use std::sync::Arc;
+
+/// What became of one path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// Disk, bucket and index agree, and the bucket was asked.
+    Sent,
+    /// They agreed already; the bucket was not asked.
+    Agreed,
+    /// It changed meanwhile: let it settle and look again.
+    Changed,
+    /// It is a folder whose contents must be walked.
+    Walk,
+}
+
+/// One worker: works until the queue is closed.
+pub async fn run(ctx: Arc<Context>) {
+    loop {
+        let may_start = |source: usize, path: &crate::model::RelPath| {
+            ctx.gates.may_start(source, path, ctx.now_ms())
+        };
+        let Some(item) = ctx.queue.pop(may_start).await else {
+            return;
+        };
+        let result = work(&ctx, &item).await;
+        settle(&ctx, &item, result).await;
+    }
+}
+
+async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
+    let look = {
+        let (ctx, item) = (Arc::clone(ctx), item.clone());
+        blocking(move || look::look(&ctx, item.source, &item.path)).await?
+    };
+    let Some(fingerprint) = look.disk else {
+        let file = gone::mark(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
+        let folder = gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
+        return Ok(if file || folder {
+            Outcome::Sent
+        } else {
+            Outcome::Agreed
+        });
+    };
+    match fingerprint.kind {
+        Kind::File | Kind::Symlink => {
+            // The folder that was here is gone, and so is its object.
+            gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
+            file::store(ctx, item, fingerprint, look.file).await
+        }
+        Kind::Folder => {
+            gone::mark(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
+            file::store_folder(ctx, item, fingerprint, look.folder, look.empty).await
+        }
+        Kind::Special => {
+            gone::mark(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
+            gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
+            Ok(Outcome::Agreed)
+        }
+    }
+}
+
+async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Outcome, Fault>) {
+    let now_ms = ctx.now_ms();
+    match result {
+        Ok(outcome) => {
+            if outcome == Outcome::Sent {
+                bucket_works(ctx, item);
+            } else {
+                ctx.gates.abandoned(item.source, &item.path, now_ms);
+            }
+            if outcome == Outcome::Changed {
+                ctx.hint(Hint {
+                    source: item.source,
+                    path: item.path.clone(),
+                    first_ms: item.since_ms,
+                    last_ms: now_ms,
+                });
+            } else {
+                protected(ctx, item).await;
+            }
+            if outcome == Outcome::Walk {
+                ctx.scans.ask_subtree(item.source, item.path.clone());
+            }
+            ctx.queue.done(item);
+        }
+        // It went away under our hands: look again, it is a deletion now.
+        Err(fault) if fault.class == Class::Vanished => {
+            ctx.gates.abandoned(item.source, &item.path, now_ms);
+            ctx.edit(item.source, item.path.clone(), item.since_ms, false);
+            ctx.queue.done(item);
+        }
+        Err(fault) => failed(ctx, item, fault, now_ms).await,
+    }
+}
+
+/// The bucket has taken something of this path.
+fn bucket_works(ctx: &Context, item: &Item) {
+    let change = ctx.gates.success(item.source, &item.path, ctx.now_ms());
+    announce(ctx, item.source, change);
+}
+
+async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) {
+    let change = ctx.gates.failure(item.source, &item.path, &fault, now_ms);
+    announce(ctx, item.source, change);
+    if fault.class.is_destination() && ctx.gates.outage(item.source).is_some() {
+        // Not this file's trouble: it waits in the queue for the bucket.
+        ctx.queue.give_back(item);
+        return;
+    }
+    let fault = fault.about(item.path.to_string());
+    let written = {
+        let (ctx, item, fault) = (Arc::clone(ctx), item.clone(), fault.clone());
+        blocking(move || {
+            let source = &ctx.sources[item.source];
+            let key = RelKey::of_file(&item.path);
+            let attempts = ctx
+                .index
+                .unprotected_attempts(source.id, &key)?
+                .saturating_add(1);
+            let delay = Backoff::of(fault.class).delay_ms(attempts, fastrand::u64(..));
+            let next_ms = now_ms.saturating_add(i64::try_from(delay).unwrap_or(i64::MAX));
+            ctx.index
+                .mark_unprotected(source.id, &key, &fault, now_ms, next_ms)?;
+            Ok(attempts)
+        })
+        .await
+    };
+    let name = &ctx.sources[item.source].config.name;
+    match written {
+        Ok(1) => {
+            tracing::warn!(source = %name, "{fault}");
+            ctx.board.tell(News::Failed {
+                source: item.source,
+                fault,
+            });
+            ctx.queue.done(item);
+        }
+        Ok(attempts) => {
+            tracing::debug!(source = %name, attempts, "again: {fault}");
+            ctx.queue.done(item);
+        }
+        Err(index_fault) => {
+            // The index cannot even note it: keep it in the queue.
+            tracing::error!(source = %name, "{index_fault}; while noting: {fault}");
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            ctx.queue.give_back(item);
+        }
+    }
+}
+
+/// The path is as it should be: it is not "unprotected" any more.
+async fn protected(ctx: &Arc<Context>, item: &Item) {
+    let clear = {
+        let (ctx, item) = (Arc::clone(ctx), item.clone());
+        blocking(move || {
+            let id = ctx.sources[item.source].id;
+            ctx.index
+                .clear_unprotected(id, &RelKey::of_file(&item.path))?;
+            ctx.index
+                .clear_unprotected(id, &RelKey::of_folder(&item.path))
+        })
+        .await
+    };
+    if let Err(fault) = clear {
+        tracing::error!("{fault}");
+    }
+}
+
+/// Say that a bucket cannot be used, or that it can again.
+fn announce(ctx: &Context, source: usize, change: Option<Transition>) {
+    let Some(change) = change else { return };
+    for source in ctx.gates.neighbours(source) {
+        let name = &ctx.sources[source].config.name;
+        match &change {
+            Transition::Closed { fault } => {
+                tracing::error!(source = %name, "uploads are on hold: {fault}");
+                ctx.board.update(source, |board| {
+                    board.outage = ctx.gates.outage(source);
+                });
+                ctx.board.tell(News::Outage {
+                    source,
+                    fault: fault.clone(),
+                });
+            }
+            Transition::Opened { after_ms } => {
+                tracing::info!(source = %name, after_s = after_ms / 1000, "uploads go on");
+                ctx.board.update(source, |board| board.outage = None);
+                ctx.board.tell(News::Recovered {
+                    source,
+                    after_ms: *after_ms,
+                });
+            }
+        }
+    }
+    ctx.queue.wake();
+}

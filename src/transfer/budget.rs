@@ -1,0 +1,71 @@
+//! The memory that file contents may take on their way, all workers together.
+
+use super::SMALL_BYTES_MAX;
+use crate::queue::Lane;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Buffers of the backlog: six parts of 8 MiB. With the index's cache and the
+/// program itself this stays under 150 MB.
+const BACKLOG_BYTES: u64 = 48 * 1024 * 1024;
+
+/// Buffers of edits, kept apart so that a save never waits for the memory of a
+/// large upload: two files of the largest size that is read in one go.
+const EDIT_BYTES: u64 = 2 * SMALL_BYTES_MAX;
+
+/// One permit stands for this many bytes.
+const GRAIN_BYTES: u64 = 64 * 1024;
+
+/// Permits to hold file contents in memory.
+#[derive(Clone)]
+pub struct Budget {
+    backlog: Arc<Semaphore>,
+    edits: Arc<Semaphore>,
+}
+
+/// Bytes are counted while this lives.
+pub struct Permit(#[allow(dead_code)] Option<OwnedSemaphorePermit>);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            backlog: Arc::new(Semaphore::new(grains(BACKLOG_BYTES) as usize)),
+            edits: Arc::new(Semaphore::new(grains(EDIT_BYTES) as usize)),
+        }
+    }
+}
+
+impl Budget {
+    /// Wait until `bytes` may be held. A request beyond the whole budget (parts
+    /// of a file over 480 GB) waits for all of it and then goes on alone.
+    pub async fn take(&self, lane: Lane, bytes: u64) -> Permit {
+        let (pool, all) = match lane {
+            Lane::Backlog => (&self.backlog, grains(BACKLOG_BYTES)),
+            Lane::Edit => (&self.edits, grains(EDIT_BYTES)),
+        };
+        let wanted = grains(bytes).min(all);
+        // The semaphores are never closed, so this cannot fail.
+        Permit(Arc::clone(pool).acquire_many_owned(wanted).await.ok())
+    }
+}
+
+fn grains(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(GRAIN_BYTES).max(1)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn edits_do_not_wait_for_the_backlogs_memory() {
+        let budget = Budget::default();
+        let all = budget.take(Lane::Backlog, u64::MAX).await;
+        let more = tokio::time::timeout(Duration::from_secs(1), budget.take(Lane::Backlog, 1));
+        assert!(more.await.is_err(), "the backlog's memory is taken");
+        let _edit = budget.take(Lane::Edit, SMALL_BYTES_MAX).await;
+        drop(all);
+        let _again = budget.take(Lane::Backlog, 1).await;
+    }
+}

@@ -1,0 +1,264 @@
+//! Taking a file's content as it was at one moment. Blocking.
+
+use super::SMALL_BYTES_MAX;
+use crate::error::{Class, Fault, chain};
+use crate::files::{self, Opened};
+use crate::model::{ContentHash, Fingerprint, RelPath};
+use bytes::Bytes;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How often a file that never rests is read before what was read last is stored.
+const TRIES_MAX: u32 = 5;
+
+/// Pause between two readings of a file that does not rest.
+const TRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// Linux stamps modification times with the timer tick (4 ms at 250 Hz, 10 ms at
+/// 100 Hz), Windows with about 16 ms: two writes closer than this can share one
+/// stamp, so a file as fresh as that is read twice and must hash the same.
+const CLOCK_GRAIN: Duration = Duration::from_millis(50);
+
+/// FAT keeps modification times to 2 s, the coarsest of all common file
+/// systems. A file modified so shortly before it was hashed is hashed again at
+/// the next scan.
+const RACY_WINDOW_NS: i64 = 2_000_000_000;
+
+/// Reading buffer while hashing; more gains nothing.
+const HASH_BUFFER_BYTES: usize = 256 * 1024;
+
+/// How long to insist on a reading during which the file did not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// A change means: not now, let it settle first.
+    Strict,
+    /// It never rests: try a few times, then take what is there.
+    TakeWhatIsThere,
+}
+
+/// What a reading found.
+#[derive(Debug)]
+pub enum Reading {
+    /// The content at one moment.
+    Steady(Content),
+    /// The file changed while it was read.
+    Changed,
+}
+
+/// A file's content.
+#[derive(Debug)]
+pub struct Content {
+    /// The file as it was when it was read.
+    pub fingerprint: Fingerprint,
+    /// Hash of the content. For a large file that never rests, of the bytes
+    /// that were there when reading began.
+    pub hash: ContentHash,
+    /// The content itself, when small.
+    pub bytes: Option<Bytes>,
+    /// The file changed during every reading.
+    pub unrested: bool,
+    /// It was modified so recently that a change could hide in the clock's grain.
+    pub racy: bool,
+}
+
+/// Read a regular file. Small ones are held in memory, large ones only hashed.
+///
+/// # Errors
+/// Class `Vanished`, `Unreadable` or whatever the disk reports.
+pub fn read(root: &Path, path: &RelPath, patience: Patience) -> Result<Reading, Fault> {
+    let tries = match patience {
+        Patience::Strict => 1,
+        Patience::TakeWhatIsThere => TRIES_MAX,
+    };
+    let mut last = None;
+    for attempt in 0..tries {
+        if attempt > 0 {
+            std::thread::sleep(TRY_PAUSE);
+        }
+        let opened = files::open(root, path)?;
+        let (content, steady) = if opened.fingerprint.size_bytes <= SMALL_BYTES_MAX {
+            read_small(root, path, opened)?
+        } else {
+            read_large(root, path, opened)?
+        };
+        if steady {
+            return Ok(Reading::Steady(content));
+        }
+        last = Some(content);
+    }
+    Ok(match (patience, last) {
+        (Patience::TakeWhatIsThere, Some(content)) => Reading::Steady(Content {
+            unrested: true,
+            racy: true,
+            ..content
+        }),
+        _ => Reading::Changed,
+    })
+}
+
+fn read_small(root: &Path, path: &RelPath, mut opened: Opened) -> Result<(Content, bool), Fault> {
+    let began = now();
+    let bytes = read_all(&mut opened, path)?;
+    let hash = ContentHash::of(&bytes);
+    let mut steady = is_same(root, path, &opened)?;
+    if steady && is_fresh(&opened.fingerprint, began) {
+        let mut again = files::open(root, path)?;
+        steady = again.fingerprint == opened.fingerprint
+            && ContentHash::of(&read_all(&mut again, path)?) == hash
+            && is_same(root, path, &again)?;
+    }
+    steady &= bytes.len() as u64 == opened.fingerprint.size_bytes;
+    // Of a file that changed, the metadata describes the bytes that are stored.
+    let fingerprint = Fingerprint {
+        size_bytes: bytes.len() as u64,
+        ..opened.fingerprint
+    };
+    Ok((
+        content(fingerprint, hash, Some(Bytes::from(bytes)), began),
+        steady,
+    ))
+}
+
+fn read_all(opened: &mut Opened, path: &RelPath) -> Result<Vec<u8>, Fault> {
+    let capacity = usize::try_from(opened.fingerprint.size_bytes).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(capacity.saturating_add(1));
+    // One byte more than allowed shows that the file grew meanwhile.
+    (&mut opened.file)
+        .take(SMALL_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| read_fault(path, &e))?;
+    Ok(bytes)
+}
+
+fn read_large(root: &Path, path: &RelPath, mut opened: Opened) -> Result<(Content, bool), Fault> {
+    let began = now();
+    let size = opened.fingerprint.size_bytes;
+    let (hash, bytes) = files::hash_file(
+        &mut opened.file,
+        Some(size),
+        &mut vec![0; HASH_BUFFER_BYTES],
+    )
+    .map_err(|e| read_fault(path, &e))?;
+    let steady = bytes == size && is_same(root, path, &opened)?;
+    let fingerprint = Fingerprint {
+        size_bytes: bytes,
+        ..opened.fingerprint
+    };
+    Ok((content(fingerprint, hash, None, began), steady))
+}
+
+fn content(
+    fingerprint: Fingerprint,
+    hash: ContentHash,
+    bytes: Option<Bytes>,
+    began: Duration,
+) -> Content {
+    let began_ns = i64::try_from(began.as_nanos()).unwrap_or(i64::MAX);
+    let newest_ns = fingerprint.mtime_ns.max(fingerprint.ctime_ns);
+    Content {
+        fingerprint,
+        hash,
+        bytes,
+        unrested: false,
+        racy: newest_ns <= began_ns && began_ns - newest_ns < RACY_WINDOW_NS,
+    }
+}
+
+/// True when both the open file and what stands at the path now are still as
+/// they were when the file was opened.
+fn is_same(root: &Path, path: &RelPath, opened: &Opened) -> Result<bool, Fault> {
+    let open_now = files::fingerprint_of(&opened.file).map_err(|e| read_fault(path, &e))?;
+    Ok(open_now == opened.fingerprint && files::stat(root, path)? == Some(opened.fingerprint))
+}
+
+fn is_fresh(fingerprint: &Fingerprint, began: Duration) -> bool {
+    let began_ns = i64::try_from(began.as_nanos()).unwrap_or(i64::MAX);
+    let grain_ns = i64::try_from(CLOCK_GRAIN.as_nanos()).unwrap_or(0);
+    began_ns - fingerprint.mtime_ns < grain_ns && fingerprint.mtime_ns <= began_ns + grain_ns
+}
+
+fn now() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+pub(super) fn read_fault(path: &RelPath, error: &std::io::Error) -> Fault {
+    Fault::new(Class::Unreadable, "read", path.to_string(), chain(error)).hint(
+        "check the disk and whether another program holds the file; Keepwatch tries again by itself",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn p(text: &str) -> RelPath {
+        RelPath::from_bytes(text).unwrap()
+    }
+
+    fn steady(reading: Reading) -> Content {
+        match reading {
+            Reading::Steady(content) => content,
+            Reading::Changed => panic!("the file did not change"),
+        }
+    }
+
+    #[test]
+    fn small_content_is_held_and_large_only_hashed() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, size) in [
+            ("empty", 0),
+            ("small", 10),
+            ("edge", SMALL_BYTES_MAX as usize),
+            ("large", SMALL_BYTES_MAX as usize + 1),
+        ] {
+            let bytes = vec![7u8; size];
+            std::fs::write(dir.path().join(name), &bytes).unwrap();
+            let got = steady(read(dir.path(), &p(name), Patience::Strict).unwrap());
+            assert_eq!(got.hash, ContentHash::of(&bytes), "{name}");
+            assert_eq!(got.bytes.is_some(), size as u64 <= SMALL_BYTES_MAX);
+            assert_eq!(got.fingerprint.size_bytes, size as u64);
+            assert!(!got.unrested && got.racy, "{name} was written just now");
+        }
+    }
+
+    #[test]
+    fn an_old_file_is_not_racy() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a");
+        std::fs::write(&file, b"x").unwrap();
+        let old = Fingerprint {
+            mtime_ns: 1,
+            ctime_ns: 1,
+            ..files::stat(dir.path(), &p("a")).unwrap().unwrap()
+        };
+        assert!(!content(old, ContentHash::of(b"x"), None, now()).racy);
+    }
+
+    #[test]
+    fn a_file_that_is_gone_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let fault = read(dir.path(), &p("gone"), Patience::Strict).unwrap_err();
+        assert_eq!(fault.class, Class::Vanished);
+        assert!(fault.to_string().contains("gone"), "{fault}");
+    }
+
+    #[test]
+    fn a_file_that_changes_under_the_reader_is_not_steady() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a");
+        std::fs::write(&file, b"before").unwrap();
+        let opened = files::open(dir.path(), &p("a")).unwrap();
+        std::fs::write(&file, b"after, and longer").unwrap();
+        let (_, is_steady) = read_small(dir.path(), &p("a"), opened).unwrap();
+        assert!(!is_steady);
+        // Replaced by another file while it was open.
+        let opened = files::open(dir.path(), &p("a")).unwrap();
+        std::fs::write(dir.path().join("b"), b"after, and longer").unwrap();
+        std::fs::rename(dir.path().join("b"), &file).unwrap();
+        let (_, is_steady) = read_small(dir.path(), &p("a"), opened).unwrap();
+        assert!(!is_steady);
+    }
+}
