@@ -1,8 +1,6 @@
 //! The vault as its clients see it: aws-sdk-s3 in-process and over HTTP with
 //! signatures, and boto3, which shares no code with either.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
 mod sdk;
 
 use aws_sdk_s3::Client;

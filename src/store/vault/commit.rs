@@ -15,7 +15,8 @@ use super::inner::{Bucket, Inner, KeyGuard, Slot, Versioning};
 use super::log::{self, Log};
 use super::record::{NULL_ID, Object, Version};
 use super::stage::Staged;
-use s3s::S3Result;
+use crate::model::key::KEY_BYTES_MAX;
+use s3s::{S3ErrorCode, S3Result};
 use std::io;
 use std::path::Path;
 
@@ -46,6 +47,7 @@ impl Inner {
         mut object: Object,
         demand: &Demand,
     ) -> S3Result<Version> {
+        check_key(key)?;
         self.own()?;
         let mut guard = self.lock_key(bucket, key);
         let state = self.bucket(bucket)?;
@@ -84,6 +86,7 @@ impl Inner {
     /// Delete without naming a version: a marker, or the object itself where
     /// versioning was never enabled.
     pub(super) fn delete(&self, bucket: &str, key: &str, demand: &Demand) -> S3Result<Removed> {
+        check_key(key)?;
         self.own()?;
         let mut guard = self.lock_key(bucket, key);
         let state = self.bucket(bucket)?;
@@ -332,6 +335,17 @@ impl Inner {
         };
         rewrite().map_err(|e| failure::disk("write", &path, &e))
     }
+}
+
+/// Keys in a request's body have not been checked by anybody yet.
+fn check_key(key: &str) -> S3Result<()> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return Err(failure::refuse(
+            S3ErrorCode::KeyTooLongError,
+            format!("a key has 1 to {KEY_BYTES_MAX} bytes, not {}", key.len()),
+        ));
+    }
+    Ok(())
 }
 
 /// The new version's time: the clock's, unless that would not be after `last`.

@@ -363,6 +363,17 @@ fn a_disk_that_was_pulled_out_is_not_an_empty_vault() {
 }
 
 #[test]
+fn keys_that_no_s3_takes_are_refused_wherever_they_come_from() {
+    let home = home();
+    for key in [String::new(), "k".repeat(1025)] {
+        let deleted = home.vault.delete(BUCKET, &key, &Demand::default());
+        assert_eq!(*deleted.unwrap_err().code(), S3ErrorCode::KeyTooLongError);
+        assert!(put(&home.vault, &key, "x").is_err());
+    }
+    put(&home.vault, &"k".repeat(1024), "x").unwrap();
+}
+
+#[test]
 fn a_vault_of_a_newer_format_is_left_alone() {
     let home = home();
     let format = home.vault.layout.format();
