@@ -14,3 +14,4 @@ mod layers;
 mod moto;
 mod python;
 mod smoke;
+mod vault_http;
