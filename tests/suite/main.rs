@@ -11,3 +11,4 @@
 
 mod moto;
 mod python;
+mod restore;
