@@ -52,7 +52,10 @@ pub enum Line {
     /// Answer to [`Request::Status`].
     Status(Box<Status>),
     /// Answer to [`Request::Reconcile`].
-    Reconciled(Vec<Reconciled>),
+    Reconciled {
+        /// One per source.
+        sources: Vec<Reconciled>,
+    },
     /// Answer to [`Request::Digest`].
     Digest {
         /// Subject line.
@@ -259,7 +262,7 @@ impl Server {
             let answer = Arc::clone(&answer);
             tokio::spawn(async move {
                 if let Err(error) = converse(stream, answer).await {
-                    tracing::debug!("a command broke off: {error}");
+                    tracing::warn!("a command on the control socket broke off: {error}");
                 }
                 drop(place);
             });
@@ -305,13 +308,44 @@ async fn write_line(
 mod tests {
     use super::*;
 
+    /// Named after the bug: internally tagged enums refuse a bare sequence, so
+    /// a finished reconciliation could not be told.
+    #[test]
+    fn every_line_can_be_sent() {
+        for line in [
+            Line::Progress(Progress::default()),
+            Line::Reconciled {
+                sources: vec![Reconciled::default()],
+            },
+            Line::Status(Box::new(Status {
+                version: String::new(),
+                pid: 1,
+                started_ms: 1,
+                place: String::new(),
+                outbox: 0,
+                sources: vec![],
+            })),
+            Line::Digest {
+                subject: "s".into(),
+                body: "b".into(),
+                delivery: None,
+            },
+            Line::Failed(Fault::new(Class::Local, "a", "b", "c")),
+        ] {
+            let text = serde_json::to_string(&line).unwrap();
+            assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
+        }
+    }
+
     struct Echo;
 
     impl Answer for Echo {
         async fn answer(&self, request: Request, progress: mpsc::Sender<Line>) -> Line {
             if request == Request::Reconcile {
                 let _ = progress.send(Line::Progress(Progress::default())).await;
-                return Line::Reconciled(Vec::new());
+                return Line::Reconciled {
+                    sources: Vec::new(),
+                };
             }
             Line::Failed(Fault::new(Class::Local, "do", "that", "not here"))
         }
@@ -330,7 +364,12 @@ mod tests {
         let serving = tokio::spawn(server.serve(Arc::new(Echo), stopped));
         let mut seen = 0;
         let answer = ask(dir.path(), &Request::Reconcile, |_| seen += 1).await;
-        assert_eq!(answer, Ok(Some(Line::Reconciled(Vec::new()))));
+        assert_eq!(
+            answer,
+            Ok(Some(Line::Reconciled {
+                sources: Vec::new()
+            }))
+        );
         assert_eq!(seen, 1);
         let failed = ask(dir.path(), &Request::Status, |_| ()).await;
         assert!(failed.unwrap_err().to_string().contains("not here"));

@@ -33,7 +33,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
             shown.finish();
             note(common, "done by the Keepwatch that is running here");
             return match answer {
-                Line::Reconciled(results) => Ok(results),
+                Line::Reconciled { sources } => Ok(sources),
                 _ => Err(Fatal::new(
                     "reconcile",
                     "the running Keepwatch gave another answer",

@@ -8,9 +8,15 @@ use crate::config::{Config, Defaults};
 use crate::daemon::{Daemon, Options};
 use crate::error::Fatal;
 use crate::platform;
+use crate::queue::Depth;
+use crate::tasks::Context;
 use jiff::ZonedDateTime;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
+
+/// How often the narrator looks whether the first copy is complete.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Files named one by one at the start; the rest is counted.
 const NAMED_MAX: usize = 12;
@@ -70,20 +76,10 @@ fn introduce(config: &Config, vault: &Path) {
 async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
     let ctx = daemon.context();
     let mut news = ctx.board.listen();
-    let counts = |_: &()| ctx.index.counts(ctx.sources[0].id);
     let mut first = FirstCopy::default();
     let drained = async {
-        // The start scan has run once the board shows it.
-        while ctx
-            .board
-            .source(0)
-            .is_none_or(|board| board.last_scan.is_none())
-        {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        ctx.queue.backlog_drained(0).await;
-        while ctx.unsettled() > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        while !is_at_rest(ctx) {
+            tokio::time::sleep(LOOK).await;
         }
     };
     tokio::pin!(drained);
@@ -93,7 +89,8 @@ async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
             () = &mut drained, if !is_ready => {
                 is_ready = true;
                 first.rest();
-                ready(config, vault, counts(&()).files, counts(&()).bytes);
+                let counts = ctx.index.counts(ctx.sources[0].id);
+                ready(config, vault, counts.files, counts.bytes);
             }
             item = news.recv() => match item {
                 Ok(item) => tell(&item, &mut first, is_ready),
@@ -103,6 +100,13 @@ async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
             }
         }
     }
+}
+
+/// The start scan is over, and all that it found is in the bucket.
+fn is_at_rest(ctx: &Context) -> bool {
+    let depth = ctx.queue.depth(0);
+    let scanned = ctx.board.source(0).is_some_and(|b| b.last_scan.is_some());
+    scanned && ctx.unsettled() == 0 && depth == Depth::default()
 }
 
 /// The first copies: some are named, the rest counted.
@@ -164,7 +168,7 @@ fn tell(news: &News, first: &mut FirstCopy, is_ready: bool) {
             is_edit,
             ..
         } => {
-            if !is_ready && !is_edit {
+            if !is_ready {
                 first.named += 1;
                 if first.named > NAMED_MAX {
                     first.more += 1;
@@ -176,7 +180,7 @@ fn tell(news: &News, first: &mut FirstCopy, is_ready: bool) {
             } else {
                 String::new()
             };
-            let after = if *is_edit {
+            let after = if is_ready && *is_edit {
                 format!(", {:.1} s after the change", *after_ms as f64 / 1000.0)
             } else {
                 String::new()

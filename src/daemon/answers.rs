@@ -91,7 +91,7 @@ impl Answer for Answers {
             Request::Digest { send } => digest_line(&self.ctx, &self.post, send).await,
             Request::Reconcile => reconcile(&self.ctx, &progress, std::future::ready(()))
                 .await
-                .map(Line::Reconciled),
+                .map(|sources| Line::Reconciled { sources }),
         };
         answer.unwrap_or_else(Line::Failed)
     }

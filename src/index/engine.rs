@@ -1,28 +1,33 @@
 //! sled behind a guard: the one file that calls it.
 //!
-//! sled panics on a damaged file and stays failed after a full disk. Here every
-//! call is caught: a panic or corruption becomes a [`Fault`] and leaves a flag
-//! file, so that the next opening sets the database aside. After a failed write
-//! nothing more is tried until the index is opened again: what memory and disk
-//! hold may differ. It must never decide what is stored, or retry.
+//! sled panics on a damaged file, or spins, and stays failed after a full disk.
+//! Here every call runs on the database's own thread under a watchdog: a panic,
+//! a stall or corruption becomes a [`Fault`] and leaves a flag file, so that the
+//! next opening sets the database aside. After a failed write nothing more is
+//! tried until the index is opened again: what memory and disk hold may differ.
+//! It must never decide what is stored, or retry.
 //!
 //! Every batch has a number, and how far the disk has certainly come is noted
 //! in a file beside the database: sled opens one that lost its end as if
 //! nothing were missing.
 
 use super::keys::Space;
-use crate::error::{Class, Fault, chain};
+use super::private::write_private;
+use super::refusal::{HINT_DAMAGED, OpenRefused, given_up, refused};
+use super::worker::Worker;
+use crate::error::{Class, Fault};
 use std::fs::{self, File};
-use std::io::{self, Seek as _, Write as _};
+use std::io::{Seek as _, Write as _};
 use std::ops::Bound;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-/// Pages sled keeps in memory. With what it needs besides, 32 MiB stay well
-/// under the 150 MB that Keepwatch allows itself for a million files.
-const CACHE_BYTES: u64 = 32 << 20;
+/// Pages sled keeps in memory, as they are on disk; in memory they take about
+/// twice that. More does not make a million files faster to read, and their
+/// page table takes 55 MB besides.
+const CACHE_BYTES: u64 = 16 << 20;
 
 /// What a kill or a power cut can lose, at most. Losing it costs a second look
 /// at those files, never a backup.
@@ -45,8 +50,17 @@ const WATERMARK_FILE: &str = "watermark";
 /// batches write anyway.
 const SEQUENCE_KEY: [u8; 5] = [Space::Line as u8, 0, 0, 0, 0];
 
-/// What people are told when the database is damaged.
-pub(super) const HINT_DAMAGED: &str = "the backup is safe: the index is only a cache, and Keepwatch sets it aside and rebuilds it from the bucket at its next start";
+/// Opens sled on a generation's folder; replaced in tests.
+pub(super) type OpenDb = dyn Fn(&Path) -> sled::Result<sled::Db> + Send + Sync;
+
+/// Opens sled as it is meant to be.
+pub(super) fn open_db(folder: &Path) -> sled::Result<sled::Db> {
+    sled::Config::new()
+        .path(folder.join(SLED_FOLDER))
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(Some(FLUSH_EVERY_MS))
+        .open()
+}
 
 /// Writes that happen all or not at all: `None` removes the key.
 #[derive(Debug, Default)]
@@ -62,42 +76,12 @@ impl Batch {
     }
 }
 
-/// Why the database could not be opened.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum OpenRefused {
-    /// Its bytes are damaged, or were written by a newer program.
-    Damaged(String),
-    /// A process holds it.
-    Locked(String),
-    /// The computer fails (disk full, no permission): moving it aside would not help.
-    Computer {
-        /// What it said.
-        why: String,
-        /// What can be done.
-        hint: String,
-    },
-}
-
-impl From<Fault> for OpenRefused {
-    fn from(fault: Fault) -> Self {
-        if fault.hint == HINT_DAMAGED {
-            Self::Damaged(fault.cause)
-        } else {
-            Self::Computer {
-                why: fault.cause,
-                hint: fault.hint,
-            }
-        }
-    }
-}
-
 /// A stored key and its value.
 pub(super) type Entry = (Vec<u8>, Vec<u8>);
 
 /// One open database.
 pub(super) struct Engine {
-    /// `None` only while it is being dropped.
-    db: Option<sled::Db>,
+    db: Worker<sled::Db>,
     /// The generation's folder.
     folder: PathBuf,
     /// Set by the first failure after which nothing may be relied upon.
@@ -109,15 +93,19 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Open the database of a generation, creating it when there is none.
-    /// Can panic or never return on a damaged one: call it guarded.
-    pub(super) fn open(folder: &Path) -> Result<Self, OpenRefused> {
-        let db = sled::Config::new()
-            .path(folder.join(SLED_FOLDER))
-            .cache_capacity(CACHE_BYTES)
-            .flush_every_ms(Some(FLUSH_EVERY_MS))
-            .open()
-            .map_err(|error| refused(&error, folder))?;
+    /// Open the database of a generation, creating it when there is none. A
+    /// call that gets nothing done for `stall` gives it up.
+    pub(super) fn open(
+        folder: &Path,
+        stall: Duration,
+        open_db: Arc<OpenDb>,
+    ) -> Result<Self, OpenRefused> {
+        let path = folder.to_owned();
+        let db = match Worker::start("index", stall, move || open_db(&path)) {
+            Ok(Ok(db)) => db,
+            Ok(Err(error)) => return Err(refused(&error, folder)),
+            Err(failed) => return Err(given_up(failed)),
+        };
         let io = |error| refused(&sled::Error::Io(error), folder);
         let path = folder.join(WATERMARK_FILE);
         let flushed = fs::read_to_string(&path).ok();
@@ -129,7 +117,7 @@ impl Engine {
             .open(&path)
             .map_err(io)?;
         let engine = Self {
-            db: Some(db),
+            db,
             folder: folder.to_owned(),
             broken: OnceLock::new(),
             sequence: AtomicU64::new(0),
@@ -138,13 +126,13 @@ impl Engine {
         let sequence = match engine.get(&SEQUENCE_KEY)? {
             Some(bytes) => <[u8; 8]>::try_from(bytes)
                 .map(u64::from_be_bytes)
-                .map_err(|_| OpenRefused::Damaged("its sequence cannot be read".to_owned()))?,
+                .map_err(|_| engine.damaged("its sequence cannot be read"))?,
             None => 0,
         };
         let lost = flushed.unwrap_or(0).saturating_sub(sequence);
         if lost > 0 {
             let why = format!("it has lost its contents (the last {lost} writes are gone)");
-            return Err(OpenRefused::Damaged(why));
+            return Err(engine.damaged(&why).into());
         }
         engine.sequence.store(sequence, Ordering::Relaxed);
         Ok(engine)
@@ -152,7 +140,8 @@ impl Engine {
 
     /// Read one value.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-        self.call("read the index", |db| {
+        let key = key.to_vec();
+        self.call("read the index", move |db| {
             Ok(db.get(key)?.map(|value| value.to_vec()))
         })
     }
@@ -170,8 +159,9 @@ impl Engine {
         {
             return Ok(Vec::new());
         }
-        self.call("read the index", |db| {
-            db.range::<&[u8], _>((low, Bound::Excluded(end)))
+        let range = (low.map(<[u8]>::to_vec), Bound::Excluded(end.to_vec()));
+        self.call("read the index", move |db| {
+            db.range::<Vec<u8>, _>(range)
                 .take(limit)
                 .map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())))
                 .collect()
@@ -182,15 +172,17 @@ impl Engine {
     /// the ledger.
     pub(super) fn apply(&self, batch: Batch) -> Result<(), Fault> {
         let sequence = self.sequence.load(Ordering::Relaxed) + 1;
-        let mut writes = sled::Batch::default();
-        for (key, value) in batch.0 {
-            match value {
-                Some(value) => writes.insert(key, value),
-                None => writes.remove(key),
+        self.write(move |db| {
+            let mut writes = sled::Batch::default();
+            for (key, value) in batch.0 {
+                match value {
+                    Some(value) => writes.insert(key, value),
+                    None => writes.remove(key),
+                }
             }
-        }
-        writes.insert(&SEQUENCE_KEY, &sequence.to_be_bytes());
-        self.write(|db| db.apply_batch(writes))?;
+            writes.insert(&SEQUENCE_KEY, &sequence.to_be_bytes());
+            db.apply_batch(writes)
+        })?;
         self.sequence.store(sequence, Ordering::Release);
         if sequence.is_multiple_of(BATCHES_PER_FLUSH) {
             self.flush()?;
@@ -216,12 +208,17 @@ impl Engine {
 
     /// Bytes of the database on disk.
     pub(super) fn disk_bytes(&self) -> Result<u64, Fault> {
-        self.call("measure the index", |db| db.size_on_disk())
+        self.call("measure the index", sled::Db::size_on_disk)
     }
 
     /// The failure after which nothing is tried any more.
     pub(super) fn broken(&self) -> Option<&Fault> {
         self.broken.get()
+    }
+
+    /// True when its thread is stuck, and left behind when this is dropped.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.db.is_stuck()
     }
 
     /// The generation's folder.
@@ -239,113 +236,58 @@ impl Engine {
         )
         .hint(HINT_DAMAGED);
         // Best effort: without the flag the next opening's own check finds the damage.
-        let _ = fs::write(self.folder.join(DAMAGED_FLAG), why);
+        let _ = write_private(&self.folder.join(DAMAGED_FLAG), why.as_bytes());
         self.broken.get_or_init(|| fault.clone());
         fault
     }
 
-    fn write(&self, write: impl FnOnce(&sled::Db) -> sled::Result<()>) -> Result<(), Fault> {
+    /// A call that lasts until the other end is dropped.
+    #[cfg(test)]
+    pub(super) fn never_ends(&self, until: std::sync::mpsc::Receiver<()>) -> Result<(), Fault> {
+        self.call("wait", move |_| {
+            let _ = until.recv();
+            Ok(())
+        })
+    }
+
+    fn write(
+        &self,
+        write: impl FnOnce(&sled::Db) -> sled::Result<()> + Send + 'static,
+    ) -> Result<(), Fault> {
         self.call("write the index", write).inspect_err(|fault| {
             self.broken.get_or_init(|| fault.clone());
         })
     }
 
-    fn call<T>(
+    fn call<T: Send + 'static>(
         &self,
         operation: &str,
-        call: impl FnOnce(&sled::Db) -> sled::Result<T>,
+        call: impl FnOnce(&sled::Db) -> sled::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
         if let Some(fault) = self.broken.get() {
             return Err(fault.clone());
         }
-        let subject = self.folder.display().to_string();
-        let Some(db) = &self.db else {
-            return Err(Fault::new(Class::Local, operation, subject, "it is closed"));
+        let refused = match self.db.call(call) {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => refused(&error, &self.folder),
+            Err(failed) => given_up(failed),
         };
-        match catch_unwind(AssertUnwindSafe(|| call(db))) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(match refused(&error, &self.folder) {
-                OpenRefused::Damaged(why) => self.damaged(&why),
-                OpenRefused::Locked(why) => Fault::new(Class::Local, operation, subject, why),
-                OpenRefused::Computer { why, hint } => {
-                    Fault::new(Class::Local, operation, subject, why).hint(hint)
-                }
-            }),
-            Err(panic) => Err(self.damaged(&panic_text(panic.as_ref()))),
-        }
+        let fault = |why| {
+            let subject = self.folder.display().to_string();
+            Fault::new(Class::Local, operation, subject, why)
+        };
+        Err(match refused {
+            OpenRefused::Damaged(why) | OpenRefused::Stuck(why) => self.damaged(&why),
+            OpenRefused::Locked(why) => fault(why),
+            OpenRefused::Computer { why, hint } => fault(why).hint(hint),
+        })
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        // Also moves the watermark; the worker then closes the database.
         let _ = self.flush();
-        let db = self.db.take();
-        // Closing flushes, and so can meet the same damage.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
-    }
-}
-
-/// What a panic said.
-pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no reason given");
-    format!("the database gave up: {text}")
-}
-
-/// What to do about an operating system's refusal.
-pub(super) fn hint_for(kind: io::ErrorKind, folder: &Path) -> String {
-    let folder = folder.display();
-    match kind {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            format!("free some space on the disk that holds {folder}; nothing backed up is lost")
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            format!("let the account that runs Keepwatch write to {folder}")
-        }
-        _ => format!(
-            "make sure that {folder} is on a working disk of this computer (not a network folder), or name another state folder under [state] in the configuration"
-        ),
-    }
-}
-
-/// Trouble of the computer that a fresh database would meet as well.
-fn is_computers(error: &io::Error) -> bool {
-    /// "Too many open files", of the process and of the system, on Unix.
-    const FILES_EXHAUSTED: [i32; 2] = [24, 23];
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::PermissionDenied
-            | io::ErrorKind::ReadOnlyFilesystem
-            | io::ErrorKind::OutOfMemory
-            | io::ErrorKind::WouldBlock
-            | io::ErrorKind::Unsupported
-    ) || error
-        .raw_os_error()
-        .is_some_and(|code| cfg!(unix) && FILES_EXHAUSTED.contains(&code))
-}
-
-fn refused(error: &sled::Error, folder: &Path) -> OpenRefused {
-    match error {
-        sled::Error::Io(io) => {
-            let text = chain(io);
-            // sled has no error of its own for it; its text is pinned with its version.
-            if text.contains("could not acquire lock") {
-                OpenRefused::Locked(text)
-            } else if is_computers(io) {
-                OpenRefused::Computer {
-                    why: text,
-                    hint: hint_for(io.kind(), folder),
-                }
-            } else {
-                OpenRefused::Damaged(text)
-            }
-        }
-        other => OpenRefused::Damaged(chain(other)),
     }
 }
 
@@ -353,9 +295,13 @@ fn refused(error: &sled::Error, folder: &Path) -> OpenRefused {
 mod tests {
     use super::*;
 
+    fn open_in(folder: &Path) -> Result<Engine, OpenRefused> {
+        Engine::open(folder, Duration::from_secs(20), Arc::new(open_db))
+    }
+
     fn open() -> (tempfile::TempDir, Engine) {
         let folder = tempfile::tempdir().unwrap();
-        let engine = Engine::open(folder.path()).unwrap();
+        let engine = open_in(folder.path()).unwrap();
         (folder, engine)
     }
 
@@ -378,8 +324,8 @@ mod tests {
     #[test]
     fn a_full_disk_is_not_damage() {
         let (folder, engine) = open();
-        let full = || sled::Error::Io(io::Error::from(io::ErrorKind::StorageFull));
-        let fault = engine.write(|_| Err(full())).unwrap_err();
+        let full = || sled::Error::Io(std::io::ErrorKind::StorageFull.into());
+        let fault = engine.write(move |_| Err(full())).unwrap_err();
         assert!(fault.hint.contains("free some space"), "{fault}");
         assert!(!folder.path().join(DAMAGED_FLAG).exists());
         assert_eq!(engine.broken(), Some(&fault));
@@ -395,23 +341,9 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_told_apart() {
-        let tell = |error| refused(&error, Path::new("/x"));
-        let io = |kind| tell(sled::Error::Io(io::Error::from(kind)));
-        assert!(matches!(
-            io(io::ErrorKind::StorageFull),
-            OpenRefused::Computer { .. }
-        ));
-        assert!(matches!(
-            io(io::ErrorKind::UnexpectedEof),
-            OpenRefused::Damaged(_)
-        ));
-        assert!(matches!(
-            tell(sled::Error::ReportableBug("x".into())),
-            OpenRefused::Damaged(_)
-        ));
+    fn a_database_that_is_open_is_locked() {
         let (folder, _engine) = open();
-        let again = Engine::open(folder.path()).map(drop);
+        let again = open_in(folder.path()).map(drop);
         assert!(matches!(again, Err(OpenRefused::Locked(_))), "{again:?}");
     }
 }

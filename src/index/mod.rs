@@ -10,8 +10,8 @@
 //!
 //! | file | what it is for |
 //! |---|---|
-//! | `opening` | lock, generations, setting aside |
-//! | `guard` | threads under a watchdog |
+//! | `opening`, `private` | lock, generations, setting aside; owner only |
+//! | `worker` | a thread under a watchdog |
 //! | `engine` | every sled call, caught |
 //! | `keys`, `codec` | layout on disk |
 //! | `ledger` | exact numbers in memory, and the check that they add up |
@@ -21,16 +21,19 @@ mod attempts;
 mod codec;
 mod desk;
 mod engine;
-mod guard;
 mod keys;
 mod ledger;
 mod opening;
+mod packing;
 mod pending;
+mod private;
 mod records;
+mod refusal;
 mod sources;
 #[cfg(test)]
 mod tests;
 mod types;
+mod worker;
 
 pub use desk::{OUTBOX_BODY_BYTES_MAX, OUTBOX_MAX};
 pub use pending::FAILURES_MAX;
@@ -116,10 +119,17 @@ impl Index {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        let was_stuck = old.as_ref().is_some_and(|old| old.is_stuck());
         if let Some(old) = old {
             close(old);
         }
-        let (engine, mut ledger, opened) = self.0.opening.open()?;
+        let (engine, mut ledger, mut opened) = self.0.opening.open()?;
+        if let Opened::Rebuilt {
+            thread_left_behind, ..
+        } = &mut opened
+        {
+            *thread_left_behind |= was_stuck;
+        }
         sources::carry_over(&engine, &held, &mut ledger)?;
         ledger.outbox.next_id = ledger.outbox.next_id.max(held.outbox.next_id);
         *held = ledger;
@@ -198,9 +208,7 @@ fn close(engine: Arc<Engine>) {
     while Arc::strong_count(&engine) > 1 && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(DRAIN_LOOK_MS));
     }
-    let run = move || drop(engine);
-    let stall = Duration::from_millis(DRAIN_MS);
-    guard::guarded("index-close", stall, &guard::Progress::default(), run);
+    drop(engine);
 }
 
 impl std::fmt::Debug for Index {

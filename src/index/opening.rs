@@ -14,23 +14,25 @@
 //! but the index's folder and its damaged siblings.
 
 use super::SCHEMA_VERSION;
-use super::engine::{Batch, DAMAGED_FLAG, Engine, OpenRefused, hint_for};
-use super::guard::{Outcome, Progress, guarded};
+use super::engine::{Batch, DAMAGED_FLAG, Engine, OpenDb, open_db};
 use super::keys::Space;
 use super::ledger::{Ledger, META_SCHEMA, Survey, number_bytes};
+use super::private::{make_files_private, make_private_folder, write_private};
+use super::refusal::{OpenRefused, hint_for};
 use super::types::{Opened, SourceId};
 use crate::error::Fatal;
+use crate::platform::set_path_mode as set_mode;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// No step of opening takes this long on a working disk: reading a million
-/// files' records takes seconds, and every record read counts as a step.
-pub(super) const OPEN_STALL_MS: u64 = 60_000;
+/// No call of the database takes this long on a working disk: opening it with
+/// a million files takes seconds, and a page of records milliseconds.
+const STALL_MS: u64 = 60_000;
 
 /// How long a lock may be held by a process that is just ending.
 const LOCK_WAIT_MS: u64 = 2_000;
@@ -52,16 +54,12 @@ const READY_FILE: &str = "ready";
 const PROBE_FILE: &str = "probe";
 const GENERATION: &str = "gen-";
 
-/// What opens and checks one generation; replaced in tests.
-pub(super) type Opener =
-    dyn Fn(&Path, &Progress) -> Result<(Engine, Ledger), OpenRefused> + Send + Sync;
-
 /// How to open.
 #[derive(Clone)]
 pub(super) struct Opening {
     pub(super) root: PathBuf,
     pub(super) stall: Duration,
-    pub(super) opener: Arc<Opener>,
+    pub(super) open_db: Arc<OpenDb>,
 }
 
 /// Why a generation is given up.
@@ -74,19 +72,21 @@ impl Opening {
     pub(super) fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
-            stall: Duration::from_millis(OPEN_STALL_MS),
-            opener: Arc::new(open_checked),
+            stall: Duration::from_millis(STALL_MS),
+            open_db: Arc::new(open_db),
         }
     }
 
     /// Make the folder and take its lock; held for as long as the file lives.
     pub(super) fn lock(&self) -> Result<File, Fatal> {
         make_private_folder(&self.root).map_err(|e| self.fatal(&e))?;
+        let path = self.root.join(LOCK_FILE);
         let file = File::options()
             .create(true)
             .truncate(false)
             .write(true)
-            .open(self.root.join(LOCK_FILE))
+            .open(&path)
+            .and_then(|file| set_mode(&path, 0o600).map(|()| file))
             .map_err(|e| self.fatal(&e))?;
         let deadline = Instant::now() + Duration::from_millis(LOCK_WAIT_MS);
         loop {
@@ -143,53 +143,84 @@ impl Opening {
     }
 
     fn try_open(&self, folder: &Path) -> Result<Result<(Engine, Ledger), Damage>, Fatal> {
-        let progress = Progress::default();
-        let (opener, path, steps) = (self.opener.clone(), folder.to_owned(), progress.clone());
-        let run = move || opener(&path, &steps);
-        let (why, is_stuck) = match guarded("index-open", self.stall, &progress, run) {
-            Outcome::Done(Ok(opened)) => return Ok(Ok(opened)),
-            Outcome::Done(Err(OpenRefused::Locked(why))) => return Err(self.locked(&why)),
-            Outcome::Done(Err(OpenRefused::Computer { why, hint })) => {
-                return Err(self.fatal_because(why, hint));
-            }
-            Outcome::NoThread(why) => {
-                return Err(self.fatal_because(why, "close other programs and start again"));
-            }
-            Outcome::Done(Err(OpenRefused::Damaged(why))) | Outcome::Panicked(why) => (why, false),
-            Outcome::Stuck => {
-                let seconds = self.stall.as_secs();
-                (format!("opening it did not get on for {seconds} s"), true)
-            }
+        let (why, is_stuck) = match self.open_checked(folder) {
+            Ok(opened) => return Ok(Ok(opened)),
+            Err(OpenRefused::Damaged(why)) => (why, false),
+            Err(OpenRefused::Stuck(why)) => (why, true),
+            Err(OpenRefused::Locked(why)) => return Err(self.locked(&why)),
+            Err(OpenRefused::Computer { why, hint }) => return Err(self.fatal_because(why, hint)),
         };
         Ok(Err(Damage { why, is_stuck }))
     }
 
-    /// Make an empty database and prove that it works.
+    /// Open a generation and read all of it: sled finds damage only where it reads.
+    fn open_checked(&self, folder: &Path) -> Result<(Engine, Ledger), OpenRefused> {
+        // What this process itself just closed can take a moment to let go.
+        let deadline = Instant::now() + Duration::from_millis(LOCK_WAIT_MS);
+        let engine = loop {
+            match Engine::open(folder, self.stall, self.open_db.clone()) {
+                Err(OpenRefused::Locked(_)) if Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(LOCK_RETRY_MS));
+                }
+                opened => break opened?,
+            }
+        };
+        make_files_private(folder);
+        let mut survey = Survey::default();
+        let mut last: Option<Vec<u8>> = None;
+        loop {
+            let low = last
+                .as_deref()
+                .map_or(Bound::Included(&[][..]), Bound::Excluded);
+            let page = engine.page(low, &[u8::MAX], CHECK_PAGE)?;
+            for (key, value) in &page {
+                survey
+                    .take(key, value)
+                    .map_err(|why| engine.damaged(&why))?;
+            }
+            match page.into_iter().next_back() {
+                Some((key, _)) => last = Some(key),
+                None => break,
+            }
+        }
+        let ledger = survey
+            .finish(SCHEMA_VERSION)
+            .map_err(|why| engine.damaged(&why))?;
+        Ok((engine, ledger))
+    }
+
+    /// Make an empty database and prove that it works: a thread that is left
+    /// behind in sled can block every other database of the process.
     fn fresh(&self, number: u64) -> Result<(Engine, Ledger), Fatal> {
         let folder = self.generation(number);
         make_private_folder(&folder).map_err(|e| self.fatal(&e))?;
-        let path = folder.clone();
-        // Guarded too: a thread left behind in sled can block every other database.
-        let run = move || make_fresh(&path);
-        match guarded("index-make", self.stall, &Progress::default(), run) {
-            Outcome::Done(Ok(engine)) => {
+        match self.make_fresh(&folder) {
+            Ok(engine) => {
                 make_files_private(&folder);
                 write_private(&folder.join(READY_FILE), b"").map_err(|e| self.fatal(&e))?;
                 Ok((engine, Ledger::default()))
             }
-            Outcome::Done(Err(OpenRefused::Computer { why, hint })) => {
-                Err(self.fatal_because(why, hint))
-            }
-            Outcome::Done(Err(OpenRefused::Damaged(why) | OpenRefused::Locked(why)))
-            | Outcome::Panicked(why)
-            | Outcome::NoThread(why) => {
+            Err(OpenRefused::Computer { why, hint }) => Err(self.fatal_because(why, hint)),
+            Err(OpenRefused::Damaged(why) | OpenRefused::Locked(why)) => {
                 Err(self.fatal_because(why, hint_for(io::ErrorKind::Other, &self.root)))
             }
-            Outcome::Stuck => Err(self.fatal_because(
-                "the fresh index does not answer",
+            Err(OpenRefused::Stuck(why)) => Err(self.fatal_because(
+                why,
                 "start Keepwatch again; the backup is safe, and the index is rebuilt from the bucket",
             )),
         }
+    }
+
+    fn make_fresh(&self, folder: &Path) -> Result<Engine, OpenRefused> {
+        let engine = Engine::open(folder, self.stall, Arc::new(open_db))?;
+        let mut batch = Batch::default();
+        batch.put(
+            Space::Meta.key(SourceId(0), META_SCHEMA),
+            number_bytes(SCHEMA_VERSION),
+        );
+        engine.apply(batch)?;
+        engine.flush()?;
+        Ok(engine)
     }
 
     /// Tell a full disk from a damaged database before anything is moved.
@@ -277,93 +308,8 @@ impl Opening {
     }
 }
 
-/// Open a generation and read all of it: sled finds damage only where it reads.
-fn open_checked(folder: &Path, progress: &Progress) -> Result<(Engine, Ledger), OpenRefused> {
-    // What this process itself just closed can take a moment to let go.
-    let deadline = Instant::now() + Duration::from_millis(LOCK_WAIT_MS);
-    let engine = loop {
-        match Engine::open(folder) {
-            Err(OpenRefused::Locked(_)) if Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(LOCK_RETRY_MS));
-            }
-            opened => break opened?,
-        }
-    };
-    make_files_private(folder);
-    let mut survey = Survey::default();
-    let mut last: Option<Vec<u8>> = None;
-    loop {
-        let low = last
-            .as_deref()
-            .map_or(Bound::Included(&[][..]), Bound::Excluded);
-        let page = engine.page(low, &[u8::MAX], CHECK_PAGE)?;
-        for (key, value) in &page {
-            progress.step();
-            survey.take(key, value).map_err(OpenRefused::Damaged)?;
-        }
-        match page.into_iter().next_back() {
-            Some((key, _)) => last = Some(key),
-            None => break,
-        }
-    }
-    let ledger = survey
-        .finish(SCHEMA_VERSION)
-        .map_err(OpenRefused::Damaged)?;
-    Ok((engine, ledger))
-}
-
-fn make_fresh(folder: &Path) -> Result<Engine, OpenRefused> {
-    let engine = Engine::open(folder)?;
-    let mut batch = Batch::default();
-    batch.put(
-        Space::Meta.key(SourceId(0), META_SCHEMA),
-        number_bytes(SCHEMA_VERSION),
-    );
-    engine.apply(batch)?;
-    engine.flush()?;
-    Ok(engine)
-}
-
 fn names(folder: &Path) -> io::Result<Vec<String>> {
     fs::read_dir(folder)?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect()
-}
-
-/// Create a folder (and its parents) that only its owner can enter.
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    set_mode(folder, 0o700)
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    set_mode(path, 0o600)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// sled makes its files with the process's default mode. Nobody else can enter
-/// the folder they are in, so this is a second line, and best effort.
-fn make_files_private(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            let _ = set_mode(&entry.path(), 0o700);
-            make_files_private(&entry.path());
-        } else {
-            let _ = set_mode(&entry.path(), 0o600);
-        }
-    }
-}
-
-#[cfg(unix)]
-fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-}
-
-/// Elsewhere a state folder is private by where it lies.
-#[cfg(not(unix))]
-fn set_mode(_path: &Path, _mode: u32) -> io::Result<()> {
-    Ok(())
 }

@@ -164,13 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn a_second_digest_of_a_day_replaces_the_first() {
+    fn a_second_message_of_a_day_stands_above_the_first_up_to_a_bound() {
         let temp = tempfile::tempdir().unwrap();
-        for text in ["a long first text", "second"] {
-            let path = write_digest(temp.path(), date(2026, 11, 23), text).unwrap();
-            assert_eq!(fs::read_to_string(path).unwrap(), text);
+        let day = date(2026, 11, 23);
+        for text in ["the first", "second"] {
+            write_digest(temp.path(), day, text).unwrap();
         }
+        let read = || fs::read_to_string(temp.path().join("digest-2026-11-23.txt")).unwrap();
+        assert_eq!(read(), format!("second{BETWEEN}the first"));
         assert_eq!(names(temp.path()), ["digest-2026-11-23.txt"]);
+        let long = "x".repeat(DAY_BYTES_MAX - 10);
+        write_digest(temp.path(), day, &long).unwrap();
+        assert_eq!(read(), long, "the newest alone, when both are too long");
     }
 
     #[test]

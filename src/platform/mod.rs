@@ -23,7 +23,7 @@ pub use limits::{WatchLimits, watch_limits};
 pub use names::NameRefused;
 pub use process::{
     asked_to_stop, computer_name, config_candidates, control_socket, home_dir, remove_stale_socket,
-    restrict_socket,
+    restrict_socket, set_path_mode,
 };
 pub use trouble::{Trouble, trouble};
 #[cfg(unix)]

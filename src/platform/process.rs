@@ -28,12 +28,20 @@ pub fn remove_stale_socket(socket: &Path) {
 /// # Errors
 /// The mode cannot be set.
 pub fn restrict_socket(socket: &Path) -> io::Result<()> {
+    set_path_mode(socket, 0o600)
+}
+
+/// Set the permission bits of what stands at a path, where it has any.
+///
+/// # Errors
+/// The mode cannot be set.
+pub fn set_path_mode(path: &Path, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     }
-    let _ = socket;
+    let _ = (path, mode);
     Ok(())
 }
 

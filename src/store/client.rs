@@ -1,7 +1,7 @@
 //! Building the SDK's client: TLS, time-outs, retries, provider differences.
 
 use super::Store;
-use super::vault::Vault;
+use super::vault::{IN_PROCESS_ENDPOINT, Vault};
 use crate::config::{S3Config, StoreConfig};
 use crate::error::{Fatal, chain};
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -38,9 +38,6 @@ const SLOWEST_BYTES_PER_S: u64 = 16 * 1024;
 /// than the SDK's 5 s, because a loaded laptop and a slow disk pause as well.
 const STALL_GRACE: Duration = Duration::from_secs(20);
 
-/// Where the in-process vault seems to be; no name is ever looked up.
-const VAULT_ENDPOINT: &str = "http://vault.localhost";
-
 impl Store {
     /// Connect to what the configuration names. No request is sent yet.
     ///
@@ -69,7 +66,7 @@ impl Store {
             .behavior_version(BehaviorVersion::latest())
             .http_client(http)
             .region(Region::new("us-east-1"))
-            .endpoint_url(VAULT_ENDPOINT)
+            .endpoint_url(IN_PROCESS_ENDPOINT)
             .force_path_style(true)
             // The in-process vault checks no signature: these open nothing.
             .credentials_provider(Credentials::new("vault", "vault", None, None, "vault"))

@@ -103,11 +103,29 @@ impl Store {
             .customize()
             .config_override(client::short_operation())
             .send()
-            .await
-            .map_err(|e| fault::from_sdk("read the versioning state of", bucket, e))?;
-        Ok(match answer.status() {
-            Some(aws_sdk_s3::types::BucketVersioningStatus::Enabled) => Versioning::Enabled,
-            _ => Versioning::Off,
+            .await;
+        let enabled = match answer {
+            Ok(answer) => {
+                answer.status() == Some(&aws_sdk_s3::types::BucketVersioningStatus::Enabled)
+            }
+            // Some servers (moto 5.2) answer under another root element, which
+            // the SDK refuses.
+            Err(error) if is_success(&error) => error
+                .raw_response()
+                .and_then(|response| response.body().bytes())
+                .is_some_and(|body| contains(body, b"<Status>Enabled</Status>")),
+            Err(error) => {
+                return Err(fault::from_sdk(
+                    "read the versioning state of",
+                    bucket,
+                    error,
+                ));
+            }
+        };
+        Ok(if enabled {
+            Versioning::Enabled
+        } else {
+            Versioning::Off
         })
     }
 
@@ -139,6 +157,22 @@ impl Store {
             .filter_map(|b| b.name().map(str::to_owned))
             .collect())
     }
+}
+
+/// The server said yes, though the SDK could not read what.
+fn is_success<E>(
+    error: &aws_sdk_s3::error::SdkError<
+        E,
+        aws_smithy_runtime_api::client::orchestrator::HttpResponse,
+    >,
+) -> bool {
+    error
+        .raw_response()
+        .is_some_and(|response| response.status().as_u16() == 200)
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|w| w == needle)
 }
 
 fn sha256_header(hash: ContentHash) -> String {

@@ -15,6 +15,7 @@ pub mod scan;
 pub mod scan_book;
 pub mod tend;
 pub mod upload;
+pub mod versioning;
 pub mod watch;
 
 pub use context::{Context, Hint, Source};

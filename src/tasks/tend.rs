@@ -3,7 +3,7 @@
 
 use super::context::{Context, blocking};
 use super::post::Post;
-use super::scan::check_versioning;
+use super::versioning::check_versioning;
 use crate::index::Opened;
 use crate::model::report::{Message, Outage, Recovery, outage_alert, recovery};
 use crate::model::retry::{AlertPolicy, AlertStep, OutageAlert};

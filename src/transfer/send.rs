@@ -12,6 +12,7 @@ use async_compression::Level;
 use async_compression::tokio::write::GzipEncoder;
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::runtime::Handle;
@@ -52,7 +53,13 @@ pub struct Job {
     pub gzip_level: Option<u32>,
     /// All memory for contents.
     pub budget: Budget,
+    /// Called once the bucket has taken something of a large file, long before
+    /// the whole of it: the bucket works.
+    pub works: Works,
 }
+
+/// What to do when the bucket has shown that it works.
+pub type Works = Arc<dyn Fn() + Send + Sync>;
 
 /// What became of it.
 #[derive(Debug)]
@@ -278,7 +285,7 @@ async fn carry_parts(
     let mut piece = first;
     let end = loop {
         while flying.len() >= PARTS_IN_FLIGHT {
-            collect_part(&mut flying, &mut done, &job.path).await?;
+            collect_part(&mut flying, &mut done, job).await?;
         }
         let end = piece.end;
         stored_bytes += piece.bytes.len() as u64;
@@ -293,7 +300,7 @@ async fn carry_parts(
         piece = next_piece(&mut pieces, &job.path).await?;
     };
     while !flying.is_empty() {
-        collect_part(&mut flying, &mut done, &job.path).await?;
+        collect_part(&mut flying, &mut done, job).await?;
     }
     if !is_as_hashed(&end, content) {
         return Ok(Sent::Changed);
@@ -312,10 +319,14 @@ async fn carry_parts(
 async fn collect_part(
     flying: &mut JoinSet<Result<PartDone, Fault>>,
     done: &mut Vec<PartDone>,
-    path: &RelPath,
+    job: &Job,
 ) -> Result<(), Fault> {
     if let Some(result) = flying.join_next().await {
-        done.push(result.map_err(|e| local_fault(path, &e))??);
+        let part = result.map_err(|e| local_fault(&job.path, &e))??;
+        if done.is_empty() {
+            (job.works)();
+        }
+        done.push(part);
     }
     Ok(())
 }

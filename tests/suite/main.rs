@@ -9,6 +9,9 @@
     reason = "all of this is test code, helpers outside #[test] functions too"
 )]
 
+mod harness;
+mod layers;
 mod moto;
 mod python;
 mod restore;
+mod smoke;

@@ -1,12 +1,11 @@
 //! Damage of every kind: opening always ends, and never with a wrong index.
 
-use super::super::engine::OpenRefused;
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::LazyLock;
 use std::sync::mpsc;
+use std::sync::{LazyLock, Mutex};
 
 const IMPORTS: u64 = 200;
 const IMPORT_RECORDS: u64 = 20;
@@ -42,15 +41,11 @@ fn imported(round: u64, n: u64) -> Vec<(RelKey, Record)> {
         .collect()
 }
 
-/// True when these are all records of the index as it was after some import.
-fn once_was(records: &[(RelKey, Record)], rounds: u64) -> bool {
-    let mut map = BTreeMap::new();
-    let imports = (0..rounds).flat_map(|round| (0..IMPORTS).map(move |n| (round, n)));
-    records.is_empty()
-        || imports.into_iter().any(|(round, n)| {
-            map.extend(imported(round, n));
-            map.iter().eq(records.iter().map(|(k, r)| (k, r)))
-        })
+/// Everything that one of [`WHOLE`] holds.
+fn intact(whole: usize) -> Vec<(RelKey, Record)> {
+    let imports = (0..ROUNDS[whole]).flat_map(|round| (0..IMPORTS).map(move |n| (round, n)));
+    let map: BTreeMap<_, _> = imports.flat_map(|(round, n)| imported(round, n)).collect();
+    map.into_iter().collect()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -97,20 +92,10 @@ fn expect_rebuilt(root: &Path, why_has: &str) {
 
 #[test]
 fn gross_damage_is_set_aside() {
-    let db_bytes = |sled: &Path| fs::metadata(sled.join("db")).unwrap().len();
     let garbage: Vec<u8> = (0..300_000u32)
         .map(|i| (i.wrapping_mul(i) >> 3) as u8)
         .collect();
     for whole in 0..2 {
-        let (_d, root, sled) = damaged_copy(whole);
-        let file = fs::File::options()
-            .write(true)
-            .open(sled.join("db"))
-            .unwrap();
-        file.set_len(db_bytes(&sled) / 2).unwrap();
-        drop(file);
-        expect_rebuilt(&root, "");
-
         let (_d, root, sled) = damaged_copy(whole);
         fs::write(sled.join("db"), &garbage).unwrap();
         expect_rebuilt(&root, "");
@@ -132,7 +117,7 @@ fn gross_damage_is_set_aside() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
-    fn any_damage_is_found_or_leaves_an_index_that_once_was(
+    fn any_damage_is_found_or_takes_nothing(
         whole in 0..2usize,
         places in proptest::collection::vec((0.0..1.0f64, 1..5000usize, any::<u8>()), 0..5),
         cut in proptest::option::of(0.0..1.0f64),
@@ -153,7 +138,7 @@ proptest! {
         let is_rebuilt = matches!(opened, Opened::Rebuilt { .. });
         prop_assert!(!is_rebuilt || records.is_empty());
         prop_assert!(is_rebuilt || opened == Opened::Existing, "{:?}", opened);
-        prop_assert!(once_was(&records, ROUNDS[whole]), "{} records", records.len());
+        prop_assert!(is_rebuilt || records == intact(whole), "{} records", records.len());
     }
 }
 
@@ -234,16 +219,21 @@ fn three_damaged_ones_are_kept() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 4);
 }
 
+fn opening(root: &Path, open_db: impl Fn() -> sled::Error + Send + Sync + 'static) -> Opening {
+    let mut opening = Opening::new(root);
+    opening.stall = Duration::from_secs(1);
+    opening.open_db = Arc::new(move |_| Err(open_db()));
+    opening
+}
+
 #[test]
 fn an_opening_that_never_ends_is_left_behind() {
     let (_dir, root, _) = damaged_copy(0);
-    let (hold, held) = mpsc::channel::<()>();
-    let held = std::sync::Mutex::new(held);
-    let mut opening = Opening::new(&root);
-    opening.stall = Duration::from_secs(1);
-    opening.opener = Arc::new(move |_, _| {
+    let (hold, held) = mpsc::sync_channel::<()>(0);
+    let held = Mutex::new(held);
+    let opening = opening(&root, move || {
         let _ = held.lock().unwrap().recv();
-        Err(OpenRefused::Damaged("woken".into()))
+        sled::Error::ReportableBug("woken".into())
     });
     let (index, opened) = Index::open_with(opening).unwrap();
     let Opened::Rebuilt {
@@ -263,30 +253,54 @@ fn an_opening_that_never_ends_is_left_behind() {
 }
 
 #[test]
+fn a_call_that_never_ends_is_given_up_and_the_index_opens_again() {
+    let (_dir, root) = state();
+    let mut opening = Opening::new(&root);
+    opening.stall = Duration::from_secs(1);
+    let (index, _) = Index::open_with(opening).unwrap();
+    let source = docs(&index);
+    let (hold, held) = mpsc::sync_channel::<()>(0);
+    let engine = index.engine().unwrap();
+    let fault = engine.never_ends(held).unwrap_err();
+    drop(engine);
+    assert_eq!(index.get(source, &key("a")).unwrap_err().cause, fault.cause);
+    let Ok(Opened::Rebuilt {
+        thread_left_behind, ..
+    }) = index.reopen()
+    else {
+        panic!("not rebuilt");
+    };
+    assert!(thread_left_behind);
+    index.update(source, &key("a"), record(1)).unwrap();
+    drop(hold);
+}
+
+#[test]
 fn a_failing_computer_moves_nothing() {
     let (dir, root, _) = damaged_copy(0);
-    for (refused, hint_has) in [
+    type Make = fn() -> std::io::Error;
+    for (error, hint_has) in [
         (
-            OpenRefused::Computer {
-                why: "no space left on device".into(),
-                hint: "free some space".into(),
-            },
+            (|| std::io::ErrorKind::StorageFull.into()) as Make,
             "free some space",
         ),
-        (OpenRefused::Locked("held".into()), "keepwatch status"),
+        (
+            || std::io::ErrorKind::PermissionDenied.into(),
+            "let the account",
+        ),
+        (
+            || std::io::Error::other("could not acquire lock on db"),
+            "keepwatch status",
+        ),
     ] {
-        let refused = std::sync::Mutex::new(Some(refused));
-        let mut opening = Opening::new(&root);
-        opening.opener = Arc::new(move |_, _| Err(refused.lock().unwrap().take().unwrap()));
+        let opening = opening(&root, move || sled::Error::Io(error()));
         let fatal = Index::open_with(opening).unwrap_err();
         assert!(fatal.hint.contains(hint_has), "{fatal}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
     let index = open(&root);
-    assert_eq!(
-        index.counts(docs(&index)),
-        counted(&all(&index, docs(&index)))
-    );
+    let source = docs(&index);
+    assert_eq!(index.counts(source), counted(&all(&index, source)));
 }
 
 #[test]

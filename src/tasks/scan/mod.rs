@@ -10,11 +10,11 @@ mod merge;
 
 use super::context::{Context, blocking};
 use super::scan_book::Wanted;
+use super::versioning::check_versioning;
 use crate::board::{News, ScanDone};
 use crate::error::Fault;
 use crate::model::{RelKey, RelPath};
 use crate::queue::Lane;
-use crate::store::Versioning;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -172,37 +172,6 @@ async fn compared(ctx: &Arc<Context>, source: usize) {
 
 /// Under which name the index remembers that a source has been compared.
 pub const COMPARED: &str = "compared";
-
-/// Ask the bucket whether it keeps versions; warn when not.
-pub async fn check_versioning(ctx: &Context, source: usize) {
-    let settings = &ctx.sources[source].config;
-    match ctx.store.versioning(&settings.bucket).await {
-        Ok(versioning) => {
-            let on = versioning == Versioning::Enabled;
-            ctx.sources[source].versioned.store(on, Ordering::Relaxed);
-            let warning = (!on).then(|| {
-                format!(
-                    "the bucket {} keeps no old versions: an overwritten file cannot be had back, and deletions are not marked. Turn on versioning: aws s3api put-bucket-versioning --bucket {} --versioning-configuration Status=Enabled",
-                    settings.bucket, settings.bucket
-                )
-            });
-            if let Some(text) = &warning {
-                if ctx.board.warn(source, "versioning", warning.clone()) {
-                    tracing::warn!(source = %settings.name, "{text}");
-                }
-            } else {
-                ctx.board.warn(source, "versioning", None);
-            }
-        }
-        // Who has no right to ask still may upload; deletions wait.
-        Err(fault) => {
-            let text = format!("deletions are not marked until this works: {fault}");
-            if ctx.board.warn(source, "versioning", Some(text)) {
-                tracing::warn!(source = %settings.name, "{fault}; deletions are not marked until this works");
-            }
-        }
-    }
-}
 
 /// Scan one folder or path of a source, in the fast lane: somebody just made it.
 async fn part(

@@ -10,7 +10,7 @@ use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, Record, RelKey, R
 use crate::queue::{Item, Lane};
 use crate::store::{At, Head, Stored};
 use crate::tasks::context::{Context, Source, blocking};
-use crate::transfer::{self, Content, Job, Patience, Reading, SMALL_BYTES_MAX, Sent};
+use crate::transfer::{self, Content, Job, Patience, Reading, SMALL_BYTES_MAX, Sent, Works};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -107,13 +107,12 @@ fn is_as_stored(seen: &Fingerprint, record: Option<&Record>) -> bool {
     record.is_some_and(|r| r.content.is_some() && !r.racy && r.fingerprint == *seen)
 }
 
+/// A content, and a link's target.
+type Taken = (Content, Option<Vec<u8>>);
+
 /// Read the file or link; `None` when it changed meanwhile. For a link the
 /// content is its target.
-async fn take(
-    ctx: &Arc<Context>,
-    item: &Item,
-    kind: Kind,
-) -> Result<Option<(Content, Option<Vec<u8>>)>, Fault> {
+async fn take(ctx: &Arc<Context>, item: &Item, kind: Kind) -> Result<Option<Taken>, Fault> {
     let (ctx, item) = (Arc::clone(ctx), item.clone());
     blocking(move || {
         let root = &ctx.sources[item.source].config.path;
@@ -133,10 +132,7 @@ async fn take(
     .await
 }
 
-fn take_link(
-    root: &std::path::Path,
-    path: &RelPath,
-) -> Result<Option<(Content, Option<Vec<u8>>)>, Fault> {
+fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fault> {
     let before = files::stat(root, path)?;
     let target = files::read_link(root, path)?;
     let Some(fingerprint) = before.filter(|f| f.kind == Kind::Symlink) else {
@@ -250,7 +246,15 @@ impl<'a> Upload<'a> {
             bucket_key: self.bucket_key.key.clone(),
             gzip_level: compress.then_some(self.source.config.compress_level),
             budget: self.ctx.budget.clone(),
+            works: self.works(),
         }
+    }
+
+    /// A gate that waits for this path to prove the bucket need not wait for
+    /// the end of a large file.
+    fn works(&self) -> Works {
+        let (ctx, item) = (Arc::clone(self.ctx), self.item.clone());
+        Arc::new(move || super::bucket_works(&ctx, &item))
     }
 
     async fn send(&self, content: &Content) -> Result<Sent, Fault> {

@@ -23,10 +23,8 @@ pub(super) fn look(ctx: &Context, source: usize, path: &RelPath) -> Result<Look,
     // A root that is not there (disk not mounted) must not look like "all gone".
     files::root_state(root)?;
     let mut disk = files::stat(root, path)?;
-    if let Some(found) = disk {
-        if source.rules.excluded(path, found.kind == Kind::Folder) {
-            disk = None;
-        }
+    if disk.is_some_and(|found| source.rules.excluded(path, found.kind == Kind::Folder)) {
+        disk = None;
     }
     let empty = match disk {
         Some(found) if found.kind == Kind::Folder => {

@@ -81,8 +81,7 @@ async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Outcome, Fault>)
     match result {
         Ok(outcome) => {
             if outcome == Outcome::Sent {
-                let change = ctx.gates.success(item.source, &item.path, now_ms);
-                announce(ctx, item.source, change);
+                bucket_works(ctx, item);
             } else {
                 ctx.gates.abandoned(item.source, &item.path, now_ms);
             }
@@ -109,6 +108,12 @@ async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Outcome, Fault>)
         }
         Err(fault) => failed(ctx, item, fault, now_ms).await,
     }
+}
+
+/// The bucket has taken something of this path.
+fn bucket_works(ctx: &Context, item: &Item) {
+    let change = ctx.gates.success(item.source, &item.path, ctx.now_ms());
+    announce(ctx, item.source, change);
 }
 
 async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) {

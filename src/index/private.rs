@@ -1,0 +1,35 @@
+//! Files and folders that only their owner gets at.
+//!
+//! It must never touch anything outside the index's folder.
+
+use crate::platform::set_path_mode as set_mode;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// Create a folder (and its parents) that only its owner can enter.
+pub(super) fn make_private_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    set_mode(folder, 0o700)
+}
+
+/// Write a file that only its owner can read.
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    set_mode(path, 0o600)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// sled makes its files with the process's default mode. Nobody else can enter
+/// the folder they are in, so this is a second line, and best effort.
+pub(super) fn make_files_private(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let _ = set_mode(&entry.path(), 0o700);
+            make_files_private(&entry.path());
+        } else {
+            let _ = set_mode(&entry.path(), 0o600);
+        }
+    }
+}

@@ -1,0 +1,551 @@
+//! What every test of the whole program needs: a folder to protect, a vault, a
+//! daemon in this process or the real binary, faults on the wire, and a way to
+//! compare what is in the bucket with what is on disk.
+//!
+//! No test sleeps and hopes: [`until`] waits for a condition, within a bound.
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use keepwatch::config::{Config, Defaults};
+use keepwatch::daemon::{Daemon, Options};
+use keepwatch::model::{Kind, RelKey};
+use keepwatch::store::vault::Vault;
+use keepwatch::store::{At, Store};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// How long any condition may take to come true. Far beyond what is expected:
+/// the machine may be busy; a test that needs it all has failed anyway.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Debounce in tests: short, but long enough that a settle timer is needed.
+pub const DEBOUNCE_MS: u64 = 300;
+
+/// The source's name and bucket in tests.
+pub const BUCKET: &str = "office";
+
+/// Wait until `what` holds, looking again and again; panics after [`PATIENCE`].
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < PATIENCE, "waited too long until {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A folder to protect, and places for vault, state and log beside it.
+pub struct Rig {
+    pub dir: tempfile::TempDir,
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        let rig = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        fs::create_dir(rig.root()).unwrap();
+        rig
+    }
+
+    /// The protected folder.
+    pub fn root(&self) -> PathBuf {
+        self.dir.path().join(BUCKET)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root().join(name)
+    }
+
+    /// Write a file below the protected folder, making its folders.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    pub fn vault_dir(&self) -> PathBuf {
+        self.dir.path().join("vault")
+    }
+
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// A configuration with a short debounce; change it as needed.
+    pub fn config(&self) -> Config {
+        let defaults = Defaults {
+            state_dir: self.state_dir(),
+            log_dir: self.dir.path().join("log"),
+            home_dir: None,
+            computer_time_zone: jiff::tz::TimeZone::UTC,
+        };
+        let mut config = Config::trial(&self.root(), &self.vault_dir(), &defaults).unwrap();
+        config.limits.debounce_ms = DEBOUNCE_MS;
+        config.limits.debounce_max_ms = 2_000;
+        config
+    }
+
+    /// The vault, its bucket made.
+    pub fn vault(&self) -> Vault {
+        let vault = Vault::open(&self.vault_dir()).unwrap();
+        vault.ensure_bucket(BUCKET).unwrap();
+        vault
+    }
+
+    /// A store on the vault, without faults.
+    pub fn store(&self) -> Store {
+        Store::vault(self.vault().http_client(), "the test vault")
+    }
+
+    /// A store on the vault through `faults`.
+    pub fn faulty_store(&self, faults: &Faults) -> Store {
+        let client = faults.wrap(self.vault().connector());
+        Store::vault(client, "the test vault")
+    }
+
+    pub async fn start(&self) -> Daemon {
+        self.start_with(self.config(), None).await
+    }
+
+    pub async fn start_with(&self, config: Config, store: Option<Store>) -> Daemon {
+        let options = Options {
+            store,
+            ..Options::default()
+        };
+        Daemon::start(config, options).await.unwrap()
+    }
+
+    /// Wait until the bucket's current objects are exactly the folder's files.
+    pub async fn until_equal(&self, daemon: &Daemon) {
+        let store = self.store();
+        until("the bucket equals the folder", async || {
+            at_rest(daemon) && in_bucket(&store).await == on_disk(&self.root())
+        })
+        .await;
+    }
+}
+
+/// Nothing waits, runs or settles, and the start scan is over.
+pub fn at_rest(daemon: &Daemon) -> bool {
+    let ctx = daemon.context();
+    (0..ctx.sources.len()).all(|source| {
+        let depth = ctx.queue.depth(source);
+        let scanned = ctx
+            .board
+            .source(source)
+            .is_some_and(|b| b.last_scan.is_some() && b.scanning.is_none());
+        scanned && depth == keepwatch::queue::Depth::default() && !ctx.scans.is_asked(source)
+    }) && ctx.unsettled() == 0
+}
+
+/// One file as it must come back: kind, content, mode; times are compared
+/// separately where they matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thing {
+    pub kind: Kind,
+    pub mode: u32,
+    /// SHA-256 of the content (or of the link's target) in hex.
+    pub hash: String,
+}
+
+fn hash(bytes: &[u8]) -> String {
+    keepwatch::model::ContentHash::of(bytes).to_hex()
+}
+
+/// Everything below `root` that Keepwatch stores, by key.
+pub fn on_disk(root: &Path) -> BTreeMap<String, Thing> {
+    let mut out = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let mut is_empty = true;
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            // Tests compare while files come and go.
+            let Ok(meta) = fs::symlink_metadata(&path) else {
+                continue;
+            };
+            let (kind, bytes) = if meta.is_dir() {
+                is_empty = false;
+                folders.push(path);
+                continue;
+            } else if meta.is_symlink() {
+                let target = fs::read_link(&path).unwrap();
+                (Kind::Symlink, target.as_os_str().as_bytes().to_vec())
+            } else if meta.is_file() {
+                let Ok(bytes) = fs::read(&path) else { continue };
+                (Kind::File, bytes)
+            } else {
+                continue;
+            };
+            is_empty = false;
+            let key = RelKey::of_file(&rel(root, &path)).as_str().to_owned();
+            let thing = Thing {
+                kind,
+                mode: meta.mode() & 0o7777,
+                hash: hash(&bytes),
+            };
+            out.insert(key, thing);
+        }
+        if is_empty && folder != root {
+            let key = RelKey::of_folder(&rel(root, &folder)).as_str().to_owned();
+            let mode = fs::metadata(&folder).map_or(0, |m| m.mode() & 0o7777);
+            let thing = Thing {
+                kind: Kind::Folder,
+                mode,
+                hash: hash(b""),
+            };
+            out.insert(key, thing);
+        }
+    }
+    out
+}
+
+fn rel(root: &Path, path: &Path) -> keepwatch::model::RelPath {
+    keepwatch::platform::os_to_rel(path.strip_prefix(root).unwrap()).unwrap()
+}
+
+/// The bucket's current objects, each body read and unpacked. Markers of
+/// folders that are not empty any more are left out, as they may stay.
+pub async fn in_bucket(store: &Store) -> BTreeMap<String, Thing> {
+    let mut out: BTreeMap<String, Thing> = BTreeMap::new();
+    let mut next = None;
+    loop {
+        let page = store.list(BUCKET, "", next.as_deref(), 1000).await.unwrap();
+        for item in page.items {
+            let at = At {
+                bucket: BUCKET,
+                key: &item.key,
+            };
+            // It may have been deleted since it was listed.
+            let Ok((head, body)) = store.get(at, None).await else {
+                continue;
+            };
+            let meta = head.meta.unwrap();
+            let bytes = read_all(body, head.gzip).await;
+            if meta.kind == Kind::File && !meta.unrested {
+                assert_eq!(Some(hash(&bytes)), meta.content.map(|c| c.to_hex()));
+                assert_eq!(bytes.len() as u64, meta.size_bytes, "{}", item.key);
+            }
+            let thing = Thing {
+                kind: meta.kind,
+                mode: meta.mode,
+                hash: hash(&bytes),
+            };
+            out.insert(meta.full_key.unwrap_or(item.key), thing);
+        }
+        match page.next {
+            Some(token) => next = Some(token),
+            None => break,
+        }
+    }
+    let keys: Vec<String> = out.keys().cloned().collect();
+    out.retain(|key, _| {
+        !key.ends_with('/') || !keys.iter().any(|k| k != key && k.starts_with(key.as_str()))
+    });
+    out
+}
+
+async fn read_all(body: keepwatch::store::GetBody, gzip: bool) -> Vec<u8> {
+    use tokio::io::AsyncReadExt as _;
+    let mut reader = body.into_reader();
+    let mut bytes = Vec::new();
+    if gzip {
+        let mut unpack = async_compression::tokio::bufread::GzipDecoder::new(reader);
+        unpack.multiple_members(true);
+        unpack.read_to_end(&mut bytes).await.unwrap();
+    } else {
+        reader.read_to_end(&mut bytes).await.unwrap();
+    }
+    bytes
+}
+
+/// Versions (newest first) of one key: `None` for a delete marker, else its
+/// unpacked content.
+pub async fn history(store: &Store, key: &str) -> Vec<Option<Vec<u8>>> {
+    let mut out = Vec::new();
+    let page = store.list_versions(BUCKET, key, None).await.unwrap();
+    assert!(page.next.is_none(), "more versions than a test should make");
+    for version in page.items.into_iter().filter(|v| v.key == key) {
+        if version.is_marker {
+            out.push(None);
+            continue;
+        }
+        let at = At {
+            bucket: BUCKET,
+            key,
+        };
+        let (head, body) = store.get(at, Some(&version.version_id)).await.unwrap();
+        out.push(Some(read_all(body, head.gzip).await));
+    }
+    out
+}
+
+/// What becomes of a request on its way.
+#[derive(Debug, Clone)]
+pub enum Fate {
+    /// It arrives.
+    Pass,
+    /// The server answers this status with this S3 error code, unseen by the vault.
+    Answer(u16, &'static str),
+    /// The connection breaks before anything arrives.
+    Break,
+    /// It arrives and is carried out, but the answer is lost.
+    LoseAnswer,
+    /// It arrives late.
+    Late(Duration),
+}
+
+/// A request as far as faults are chosen by it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub method: String,
+    /// Path and query, percent-encoded.
+    pub uri: String,
+    /// How many requests came before it.
+    pub number: u64,
+}
+
+type Rule = Box<dyn FnMut(&Seen) -> Fate + Send>;
+
+/// Faults on the wire between the real SDK and the vault.
+#[derive(Clone)]
+pub struct Faults {
+    rule: Arc<Mutex<(u64, Rule)>>,
+}
+
+impl std::fmt::Debug for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Faults")
+    }
+}
+
+impl Faults {
+    pub fn none() -> Self {
+        Self::new(|_| Fate::Pass)
+    }
+
+    pub fn new(rule: impl FnMut(&Seen) -> Fate + Send + 'static) -> Self {
+        Self {
+            rule: Arc::new(Mutex::new((0, Box::new(rule)))),
+        }
+    }
+
+    /// From now on.
+    pub fn set(&self, rule: impl FnMut(&Seen) -> Fate + Send + 'static) {
+        self.rule.lock().unwrap().1 = Box::new(rule);
+    }
+
+    /// Requests so far.
+    pub fn requests(&self) -> u64 {
+        self.rule.lock().unwrap().0
+    }
+
+    pub fn wrap(&self, inner: impl HttpConnector + 'static) -> SharedHttpClient {
+        SharedHttpClient::new(FaultyClient {
+            faults: self.clone(),
+            inner: SharedHttpConnector::new(inner),
+        })
+    }
+}
+
+#[derive(Debug, Clone)]
+struct FaultyClient {
+    faults: Faults,
+    inner: SharedHttpConnector,
+}
+
+impl HttpClient for FaultyClient {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for FaultyClient {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let fate = {
+            let mut rule = self.faults.rule.lock().unwrap();
+            let seen = Seen {
+                method: request.method().to_owned(),
+                uri: request.uri().to_owned(),
+                number: rule.0,
+            };
+            rule.0 += 1;
+            (rule.1)(&seen)
+        };
+        let inner = self.inner.clone();
+        HttpConnectorFuture::new(async move {
+            let broken = || ConnectorError::io("connection reset by the test".into());
+            match fate {
+                Fate::Pass => inner.call(request).await,
+                Fate::Break => Err(broken()),
+                Fate::LoseAnswer => {
+                    inner.call(request).await?;
+                    Err(broken())
+                }
+                Fate::Late(wait) => {
+                    tokio::time::sleep(wait).await;
+                    inner.call(request).await
+                }
+                Fate::Answer(status, code) => {
+                    let body = format!(
+                        "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>by the test</Message></Error>"
+                    );
+                    Ok(HttpResponse::new(
+                        status.try_into().unwrap(),
+                        SdkBody::from(body),
+                    ))
+                }
+            }
+        })
+    }
+}
+
+/// The real program, with nothing of this process's environment that matters.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keepwatch"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("AWS_") || text.starts_with("KEEPWATCH_") {
+            command.env_remove(&name);
+        }
+    }
+    command.env("AWS_EC2_METADATA_DISABLED", "true");
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Run the program to its end; panics when it takes longer than [`PATIENCE`].
+pub fn finish(command: &mut Command) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let read = |mut from: Box<dyn std::io::Read + Send>| {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            from.read_to_end(&mut bytes).unwrap();
+            bytes
+        })
+    };
+    let out = read(Box::new(child.stdout.take().unwrap()));
+    let err = read(Box::new(child.stderr.take().unwrap()));
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if began.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("the program did not end");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    Output {
+        status,
+        stdout: out.join().unwrap(),
+        stderr: err.join().unwrap(),
+    }
+}
+
+/// The real daemon as its own process; killed when dropped.
+pub struct Running {
+    child: Child,
+    config: PathBuf,
+}
+
+impl Running {
+    /// Start `keepwatch --config FILE` and wait until it watches everything and
+    /// its first scans are over.
+    pub async fn start(config: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut command = program();
+        command
+            .args(["--config", config.to_str().unwrap()])
+            .envs(environment.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut running = Self {
+            child: command.spawn().unwrap(),
+            config: config.to_owned(),
+        };
+        until("the daemon is ready", async || {
+            let ended = running.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the daemon ended: {ended:?}");
+            running.status().is_some_and(|status| {
+                let sources = status["sources"].as_array().cloned().unwrap_or_default();
+                !sources.is_empty() && sources.iter().all(|s| !s["board"]["last_scan"].is_null())
+            })
+        })
+        .await;
+        running
+    }
+
+    /// `keepwatch status --json`; `None` while it does not answer.
+    pub fn status(&self) -> Option<serde_json::Value> {
+        let output = finish(program().args([
+            "--config",
+            self.config.to_str().unwrap(),
+            "status",
+            "--json",
+        ]));
+        let value: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+        value["sources"].is_array().then_some(value)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// kill -9.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and its exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(began.elapsed() < PATIENCE, "the daemon does not stop");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Already ended: nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A configuration file for the real program on a vault; `more` is appended.
+pub fn write_config(rig: &Rig, more: &str) -> PathBuf {
+    let file = rig.dir.path().join("keepwatch.toml");
+    fs::create_dir_all(rig.vault_dir()).unwrap();
+    let text = format!(
+        "[vault]\npath = \"vault\"\n\n[[source]]\nname = \"{BUCKET}\"\npath = \"{BUCKET}\"\nbucket = \"{BUCKET}\"\ncompress = [\"*.csv\"]\n\n[state]\ndir = \"state\"\n\n[log]\ndir = \"log\"\n\n[limits]\ndebounce_ms = {DEBOUNCE_MS}\ndebounce_max_ms = 2000\n\n{more}"
+    );
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    file
+}

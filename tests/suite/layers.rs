@@ -1,0 +1,218 @@
+//! Dependencies point downwards only, and what belongs to one room stays there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms from the roof to the cellar. A room may use those below it.
+const FLOORS: &[&[&str]] = &[
+    &["main"],
+    &["cli"],
+    &["daemon"],
+    &["tasks"],
+    &["recovery"],
+    &["transfer"],
+    &["control", "queue"],
+    &["board"],
+    &["store", "notice", "index", "files"],
+    &["platform"],
+    &["config"],
+    &["model"],
+    &["error"],
+];
+
+/// The loops in `tasks`: none may import another. What they share is not here.
+const LOOPS: &[&str] = &["watch", "collect", "scan", "upload", "tend", "digest"];
+
+/// Who alone may name a crate (or a compiler switch).
+const OWNED: &[(&str, &[&str])] = &[
+    ("aws_sdk_s3", &["store"]),
+    ("s3s", &["store"]),
+    ("aws_sdk_sns", &["notice"]),
+    ("sled", &["index"]),
+    ("notify", &["tasks/watch"]),
+    ("notify_debouncer_full", &["tasks/watch"]),
+    ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("figment", &["config"]),
+    ("ignore", &["files", "config"]),
+];
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                files.push((path.strip_prefix(&root).unwrap().to_owned(), text));
+            }
+        }
+    }
+    assert!(files.len() > 40, "the sources were not found");
+    files
+}
+
+/// The room a file belongs to: its first folder, or its own name at the top.
+fn room(file: &Path) -> String {
+    let first = file.iter().next().unwrap();
+    Path::new(first)
+        .file_stem()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Code lines only: what comments say is free.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .map(str::trim_start)
+        .filter(|line| !line.starts_with("//"))
+}
+
+/// Names that follow `start` in a line: `crate::store::At` gives `store`.
+fn names_after<'a>(line: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
+    line.match_indices(start).filter_map(move |(at, _)| {
+        let before = line[..at].chars().next_back();
+        let is_whole = !before.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let rest = &line[at + start.len()..];
+        let end = rest
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(rest.len());
+        (is_whole && end > 0).then(|| &rest[..end])
+    })
+}
+
+#[test]
+fn rooms_use_only_rooms_below_them() {
+    let floor: BTreeMap<&str, usize> = FLOORS
+        .iter()
+        .enumerate()
+        .flat_map(|(number, rooms)| rooms.iter().map(move |room| (*room, number)))
+        .collect();
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for (file, text) in sources() {
+        let from = room(&file);
+        if from == "lib" {
+            continue;
+        }
+        let own = floor
+            .get(from.as_str())
+            .unwrap_or_else(|| panic!("{from} has no floor: add it to FLOORS"));
+        for line in code(&text) {
+            let grouped = line.contains("crate::{");
+            assert!(!grouped, "{}: one `use crate::room` a line", file.display());
+            let start = if from == "main" {
+                "keepwatch::"
+            } else {
+                "crate::"
+            };
+            for to in names_after(line, start) {
+                let Some(there) = floor.get(to) else { continue };
+                seen += 1;
+                if to != from && there <= own {
+                    wrong.push(format!("{}: {from} uses {to}: {line}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(seen > 100, "only {seen} imports were recognised");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_loops_never_import_each_other() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let mut parts = file.iter().map(|p| p.to_string_lossy());
+        if parts.next().as_deref() != Some("tasks") {
+            continue;
+        }
+        let own = parts.next().unwrap_or_default();
+        let own = own.trim_end_matches(".rs");
+        if !LOOPS.contains(&own) {
+            continue;
+        }
+        for line in code(&text) {
+            for start in ["crate::tasks::", "super::super::"] {
+                for to in names_after(line, start) {
+                    if to != own && LOOPS.contains(&to) {
+                        wrong.push(format!("{}: {line}", file.display()));
+                    }
+                }
+            }
+            // `super` is `tasks` itself in a loop of one file or in its mod.rs.
+            let is_top = file.components().count() == 2 || file.ends_with("mod.rs");
+            for to in names_after(line, "super::") {
+                if is_top && to != own && LOOPS.contains(&to) {
+                    wrong.push(format!("{}: {line}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn libraries_stay_in_their_rooms() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let place = file.to_string_lossy().replace('\\', "/");
+        for (name, rooms) in OWNED {
+            if rooms.iter().any(|room| place.starts_with(room)) {
+                continue;
+            }
+            for line in code(&text) {
+                let used = line.match_indices(&format!("{name}::")).any(|(at, _)| {
+                    !line[..at]
+                        .chars()
+                        .next_back()
+                        .is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+                });
+                if used {
+                    wrong.push(format!("{place} uses {name}: {line}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_platform_knows_operating_systems() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let place = file.to_string_lossy().replace('\\', "/");
+        // `files` is the other room for differences; tests may need Unix names.
+        if place.starts_with("platform") || place.starts_with("files") {
+            continue;
+        }
+        if place.ends_with("tests.rs") || place.contains("/tests/") {
+            continue;
+        }
+        let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let product = product.split("#[cfg(all(test").next().unwrap_or_default();
+        for line in code(product) {
+            if line.contains("cfg(unix)")
+                || line.contains("cfg(windows)")
+                || line.contains("target_os")
+                || line.contains("std::os::")
+            {
+                wrong.push(format!("{place}: {line}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for (file, text) in sources() {
+        assert!(text.starts_with("//!"), "{}", file.display());
+    }
+}
