@@ -5,7 +5,7 @@
 //! then is bounded; beyond that, the listing is read a second time.
 
 use super::object::{self, LINK_TARGET_BYTES_MAX, Outcome, Shop};
-use super::retry::Stop;
+use super::retry::{Stop, told};
 use super::tally::{Event, Restored, Tally};
 use super::timeline::{Chosen, Name, Timeline};
 use super::{Origin, Selector};
@@ -266,7 +266,8 @@ impl Run {
         self.shop.tally.failed(fault);
         if self.failures_in_a_row >= FAILURES_IN_A_ROW_MAX {
             self.failures_in_a_row = 0;
-            self.shop.store.reach(&self.shop.origin.bucket).await?;
+            let bucket = &self.shop.origin.bucket;
+            self.shop.store.reach(bucket).await.map_err(told)?;
         }
         Ok(())
     }
