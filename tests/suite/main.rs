@@ -15,3 +15,4 @@ mod moto;
 mod python;
 mod restore;
 mod smoke;
+mod vault_http;
