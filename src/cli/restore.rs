@@ -165,6 +165,7 @@ async fn all(
     stop: Stop,
 ) -> Result<Vec<Done>, Fatal> {
     let shown = Arc::new(Shown::new(common.quiet));
+    let alone = parts.len() == 1;
     let mut done = Vec::new();
     for Part {
         named,
@@ -197,7 +198,7 @@ async fn all(
         .await;
         shown.end();
         if let Err(fatal) = &result {
-            if fatal.kind == FatalKind::Interrupted {
+            if alone || fatal.kind == FatalKind::Interrupted {
                 return Err(fatal.clone());
             }
             eprintln!("{}: {fatal}", show::clean(&named.name));
@@ -231,15 +232,12 @@ fn verdict(
     moment: Option<Moment>,
     depot: &Depot,
 ) -> Result<u8, Fatal> {
-    if let [Done { result: Err(_), .. }] = done.as_slice() {
-        // Already told.
-        return Ok(FAILED);
-    }
     let results: Vec<&Restored> = done
         .iter()
         .filter_map(|one| one.result.as_ref().ok())
         .collect();
     if results.is_empty() {
+        // Each has been told.
         return Ok(FAILED);
     }
     if results.iter().all(|restored| restored.found() == 0) && results.len() == done.len() {

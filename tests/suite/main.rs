@@ -13,5 +13,6 @@ mod harness;
 mod layers;
 mod moto;
 mod python;
+mod restore;
 mod smoke;
 mod vault_http;
