@@ -9,6 +9,7 @@
     reason = "all of this is test code, helpers outside #[test] functions too"
 )]
 
+mod brake;
 mod harness;
 mod layers;
 mod moto;
