@@ -2,6 +2,7 @@
 
 mod shown;
 mod summary;
+mod told;
 
 use super::args::{CommonArgs, RestoreArgs};
 use super::origins::{self, Depot, Named, folder_names};
@@ -47,7 +48,11 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
     }
     let (ask, asked) = watch::channel(false);
     let work = all(&depot, parts, args, moment, common, Stop::new(asked));
-    let done = until_stopped(ask, work).await?;
+    let done = until_stopped(ask, work).await;
+    let place = format!("{} into {}", depot.store.place(), args.to.display());
+    let ended = done.as_ref().map(Vec::as_slice);
+    told::tell(depot.config.as_ref(), now, place, ended).await;
+    let done = done?;
     if common.json {
         show::json(&summary::json(&depot, &done, moment))?;
     } else {
