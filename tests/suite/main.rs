@@ -13,5 +13,7 @@ mod harness;
 mod layers;
 mod moto;
 mod python;
+mod raw;
 mod smoke;
 mod vault_http;
+mod watching;
