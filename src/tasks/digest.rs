@@ -42,7 +42,7 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
             due = due(&ctx) => {
                 if let Some(scheduled_ms) = due {
                     tracing::info!("daily job begins");
-                    match daily(&ctx, &post, scheduled_ms).await {
+                    match daily(&ctx, &post, scheduled_ms, std::future::ready(())).await {
                         Ok((_, delivery)) => tracing::info!(?delivery, "daily job done"),
                         Err(fault) => tracing::error!("the daily job failed: {fault}"),
                     }
@@ -89,7 +89,8 @@ async fn due_or_fault(ctx: &Arc<Context>) -> Result<Option<i64>, Fault> {
     }
 }
 
-/// The daily job, now: full comparison of every source, then the digest.
+/// The daily job, now: full comparison of every source, then (after `settled`)
+/// the digest.
 ///
 /// # Errors
 /// The index cannot be read, or the digest can neither be sent nor kept.
@@ -97,8 +98,10 @@ pub async fn daily(
     ctx: &Arc<Context>,
     post: &Post,
     scheduled_ms: i64,
+    settled: impl Future<Output = ()>,
 ) -> Result<(Message, Delivery), Fault> {
     compare_all(ctx).await;
+    settled.await;
     let (report, told) = compose(ctx, scheduled_ms).await?;
     let message = report.message();
     let delivery = post.send(ctx, message.clone()).await?;

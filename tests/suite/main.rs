@@ -14,6 +14,7 @@ mod layers;
 mod moto;
 mod python;
 mod raw;
+mod restart;
 mod smoke;
 mod vault_http;
 mod watching;
