@@ -58,6 +58,8 @@ fn of_answer(code: &str, status: u16) -> Class {
         | "ThrottlingException"
         | "TooManyRequests"
         | "RequestLimitExceeded" => Class::SlowDown,
+        // HTTP says 403, but it is no matter of permissions.
+        "InvalidObjectState" => Class::Refused,
         // A body that arrived damaged is sent again; so is one that was cut off.
         "RequestTimeout"
         | "InternalError"
@@ -136,6 +138,7 @@ mod tests {
             ("NotImplemented", 501, Class::Transient),
             ("InvalidRequest", 400, Class::Refused),
             ("XMinioStorageFull", 507, Class::Transient),
+            ("InvalidObjectState", 403, Class::Refused),
             ("DamagedObject", 500, Class::Damaged),
         ] {
             assert_eq!(of_answer(code, status), want, "{code} {status}");

@@ -9,12 +9,14 @@
     reason = "all of this is test code, helpers outside #[test] functions too"
 )]
 
+mod brake;
 mod harness;
 mod layers;
 mod moto;
 mod python;
 mod raw;
 mod restart;
+mod restore;
 mod smoke;
 mod vault_http;
 mod watching;

@@ -39,7 +39,7 @@ async fn protected(rig: &Rig) -> Daemon {
 /// Scan, with and without the bucket, and see that nothing was marked.
 async fn nothing_is_marked(rig: &Rig, daemon: &Daemon) {
     let ctx = daemon.context();
-    let scan = ctx.scans.ask_and_wait(0).await.unwrap();
+    let scan = ctx.scans.ask_and_wait(0, false).await.unwrap();
     assert!(!scan.complete(), "a scan of nothing is not complete");
     assert_eq!(marked(&rig.store(), BUCKET).await, Vec::<String>::new());
 }
@@ -139,7 +139,12 @@ async fn two_sources_in_one_bucket_leave_each_other_alone_and_keep_marks_nothing
     .await;
     all(&three).await;
     for source in 0..2 {
-        let scan = daemon.context().scans.ask_and_wait(source).await.unwrap();
+        let scan = daemon
+            .context()
+            .scans
+            .ask_and_wait(source, false)
+            .await
+            .unwrap();
         assert!(scan.complete(), "{scan:?}");
     }
     all(&three).await;
@@ -190,7 +195,7 @@ async fn without_versions(bucket: &str, suspended: bool) {
         at_rest(&daemon) && current(&store).await.contains(&"e.txt".to_owned())
     })
     .await;
-    let scan = ctx.scans.ask_and_wait(0).await.unwrap();
+    let scan = ctx.scans.ask_and_wait(0, false).await.unwrap();
     assert!(scan.complete() && scan.with_bucket, "{scan:?}");
     until("the daemon is at rest", async || at_rest(&daemon)).await;
     assert_eq!(

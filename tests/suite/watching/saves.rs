@@ -303,7 +303,7 @@ async fn an_unchanged_rewrite_sends_no_content_and_with_its_old_time_nothing_at_
     requests.clear();
     edit_unseen(&rig.path("plan.txt"), "unchanged");
     // A scan looks again, should the watcher have been slow.
-    ctx.scans.ask_and_wait(0).await.unwrap();
+    ctx.scans.ask_and_wait(0, false).await.unwrap();
     rig.until_equal(&daemon).await;
     assert!(requests.changes().is_empty(), "{:?}", requests.changes());
     assert_eq!(versions(&store, BUCKET).await.len(), 1);
