@@ -171,18 +171,45 @@ fn open_source(index: &Index, source: &SourceConfig, destination: &str) -> Resul
     })
 }
 
+/// Under which name the index remembers that its last run ended with nothing
+/// under way.
+const STOPPED_CLEANLY: &str = "stopped_cleanly";
+
+/// Note that nothing is under way any more: every version that the bucket has
+/// taken is in the index. Only then may the next run trust it.
+pub(super) async fn note_clean_stop(ctx: &Arc<Context>) -> Result<(), Fatal> {
+    let ctx = Arc::clone(ctx);
+    let noted = blocking(move || {
+        ctx.index.state_set(STOPPED_CLEANLY, &true.into())?;
+        ctx.index.flush()
+    });
+    Ok(noted.await?)
+}
+
+/// After a kill or a power cut the bucket may have taken versions that the
+/// index has lost: then sources count as not compared.
 async fn remember_compared(ctx: &Arc<Context>) -> Result<(), Fatal> {
     let ctx = Arc::clone(ctx);
     tokio::task::spawn_blocking(move || {
+        let clean = ctx.index.state_get(STOPPED_CLEANLY)? == Some(true.into());
         for source in &ctx.sources {
-            let known = ctx.index.source_state_get(source.id, COMPARED)?;
-            source
-                .compared
-                .store(known == Some(true.into()), Ordering::Relaxed);
+            let known = ctx.index.source_state_get(source.id, COMPARED)? == Some(true.into());
+            if known && !clean {
+                tracing::info!(
+                    source = %source.config.name,
+                    "the last run was cut off: the bucket is compared again"
+                );
+                ctx.index
+                    .source_state_set(source.id, COMPARED, &false.into())?;
+            }
+            source.compared.store(known && clean, Ordering::Relaxed);
         }
         // What the configuration does not name any more is forgotten.
         let ids: Vec<_> = ctx.sources.iter().map(|source| source.id).collect();
         ctx.index.retain_sources(&ids)?;
+        // On disk before anything is sent.
+        ctx.index.state_set(STOPPED_CLEANLY, &false.into())?;
+        ctx.index.flush()?;
         Ok(())
     })
     .await

@@ -51,6 +51,7 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
     let Some(fingerprint) = look.disk else {
         let file = gone::mark(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
         let folder = gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
+        gone::look_at_folder(ctx, item).await?;
         return Ok(if file || folder {
             Outcome::Sent
         } else {
