@@ -6,6 +6,7 @@
 //! is load-bearing: a lost one costs time until the next scan, nothing else.
 
 mod gather;
+mod tap;
 
 use super::context::{Context, Hint};
 use crate::board::{News, Watching};
@@ -15,12 +16,21 @@ use crate::model::RelPath;
 use crate::platform;
 use gather::Gathered;
 use notify::event::{Event, EventKind};
-use notify::{EventKindMask, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{EventKindMask, RecursiveMode};
+use notify_debouncer_full::{DebounceEventResult, Debouncer, NoCache};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tap::Tapped;
 use tokio::sync::{oneshot, watch};
+
+/// How long the debouncer keeps events to put renames together and drop what
+/// cancels out: a tenth of the default debounce time, which counts from the
+/// event's own time. Its thread wakes four times as often.
+const DEBOUNCER: Duration = Duration::from_millis(200);
+
+type Watcher = Debouncer<Tapped, NoCache>;
 
 /// How often the root is looked at: deleted, renamed or newly mounted roots make
 /// no events at all.
@@ -63,7 +73,7 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut ready = Some(ready);
-    let mut current: Option<(RecommendedWatcher, RootId)> = None;
+    let mut current: Option<(Watcher, RootId)> = None;
     let mut was_missing = false;
     let mut set_up = Instant::now();
     let mut trouble = Arc::new(Trouble::default());
@@ -132,7 +142,7 @@ async fn root_id(root: PathBuf) -> Result<RootId, Fault> {
 }
 
 /// Unwatching 100,000 folders takes a while: not on an async thread.
-async fn drop_watcher(current: Option<(RecommendedWatcher, RootId)>) {
+async fn drop_watcher(current: Option<(Watcher, RootId)>) {
     if let Some((watcher, _)) = current {
         // It only joins a thread; a panic in there has been printed already.
         let _ = tokio::task::spawn_blocking(move || drop(watcher)).await;
@@ -161,7 +171,7 @@ async fn register(
     root: &Path,
     trouble: &Arc<Trouble>,
     gathered: &Arc<Gathered>,
-) -> Option<RecommendedWatcher> {
+) -> Option<Watcher> {
     let name = ctx.sources[source].config.name.clone();
     let (made, root) = {
         let (ctx, root) = (Arc::clone(ctx), root.to_owned());
@@ -204,51 +214,91 @@ fn make_watcher(
     root: &Path,
     trouble: Arc<Trouble>,
     gathered: Arc<Gathered>,
-) -> notify::Result<RecommendedWatcher> {
+) -> notify::Result<Watcher> {
     let config = notify::Config::default()
         .with_follow_symlinks(false)
         // Without access events: our own reads must not wake us.
         .with_event_kinds(EventKindMask::CORE);
+    let resolved = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+    let roots = [root.to_owned(), resolved];
+    let ear = {
+        let (ctx, roots) = (Arc::clone(ctx), roots.clone());
+        let (trouble, gathered) = (Arc::clone(&trouble), Arc::clone(&gathered));
+        Box::new(move |event: &notify::Result<Event>| {
+            // What the debouncer would hold back for as long as it goes on.
+            match event {
+                Ok(event) if event.need_rescan() => note_overflow(&trouble),
+                Ok(event) if event.kind.is_modify() => {
+                    hear(&ctx, source, &roots, &gathered, event, ctx.steady_ms());
+                }
+                _ => {}
+            }
+        })
+    };
     let handler = {
         let ctx = Arc::clone(ctx);
-        let root = root.to_owned();
-        let resolved = std::fs::canonicalize(&root).unwrap_or_else(|_| root.clone());
         let mut last_rescan = None;
-        move |result: notify::Result<Event>| {
+        move |result: DebounceEventResult| {
             note(&trouble, &result);
-            match result {
-                // Overflow carries no path: the flag comes first.
-                Ok(event) if event.need_rescan() => {
-                    rescan(&ctx, source, &mut last_rescan, "the system lost events");
-                }
-                Ok(event) => hear(&ctx, source, [&root, &resolved], &gathered, &event),
-                Err(error) => {
-                    let text = watch_trouble(&root, &error);
-                    if ctx.board.warn(source, "watch", Some(text.clone())) {
-                        tracing::warn!(source = %ctx.sources[source].config.name, "{text}");
-                    }
-                    rescan(
-                        &ctx,
-                        source,
-                        &mut last_rescan,
-                        "the watch reported an error",
-                    );
-                }
-            }
+            handle(&ctx, source, &roots, &gathered, &mut last_rescan, result);
         }
     };
-    let mut watcher = RecommendedWatcher::new(handler, config)?;
+    let mut watcher = tap::with_ear(ear, || {
+        notify_debouncer_full::new_debouncer_opt::<_, Tapped, _>(
+            DEBOUNCER,
+            None,
+            handler,
+            NoCache::new(),
+            config,
+        )
+    })?;
     watcher.watch(root, RecursiveMode::Recursive)?;
     Ok(watcher)
 }
 
-/// Remember what the watch itself suffered, for setting it up again.
-fn note(trouble: &Trouble, result: &notify::Result<Event>) {
+fn handle(
+    ctx: &Context,
+    source: usize,
+    roots: &[PathBuf; 2],
+    gathered: &Gathered,
+    last_rescan: &mut Option<Instant>,
+    result: DebounceEventResult,
+) {
     match result {
-        Ok(event) if event.need_rescan() => trouble.overflowed.store(true, Ordering::Relaxed),
+        Ok(events) => {
+            for event in &events {
+                // Overflow carries no path: the flag comes first.
+                if event.need_rescan() {
+                    rescan(ctx, source, last_rescan, "the system lost events");
+                    continue;
+                }
+                let age = i64::try_from(event.time.elapsed().as_millis()).unwrap_or(0);
+                hear(ctx, source, roots, gathered, event, ctx.steady_ms() - age);
+            }
+        }
+        Err(errors) => {
+            for error in &errors {
+                let text = watch_trouble(&roots[0], error);
+                if ctx.board.warn(source, "watch", Some(text.clone())) {
+                    tracing::warn!(source = %ctx.sources[source].config.name, "{text}");
+                }
+            }
+            rescan(ctx, source, last_rescan, "the watch reported an error");
+        }
+    }
+}
+
+/// Remember what the watch itself suffered, for setting it up again.
+fn note(trouble: &Trouble, result: &DebounceEventResult) {
+    match result {
+        Ok(events) if events.iter().any(|event| event.need_rescan()) => note_overflow(trouble),
         Ok(_) => {}
         Err(_) => trouble.failed.store(true, Ordering::Relaxed),
     }
+}
+
+fn note_overflow(trouble: &Trouble) {
+    trouble.overflowed.store(true, Ordering::Relaxed);
 }
 
 fn rescan(ctx: &Context, source: usize, last: &mut Option<Instant>, why: &str) {
@@ -262,11 +312,17 @@ fn rescan(ctx: &Context, source: usize, last: &mut Option<Instant>, why: &str) {
     }
 }
 
-fn hear(ctx: &Context, source: usize, roots: [&PathBuf; 2], gathered: &Gathered, event: &Event) {
+fn hear(
+    ctx: &Context,
+    source: usize,
+    roots: &[PathBuf; 2],
+    gathered: &Gathered,
+    event: &Event,
+    at_ms: i64,
+) {
     if matches!(event.kind, EventKind::Access(_)) {
         return;
     }
-    let now_ms = ctx.steady_ms();
     for path in &event.paths {
         let below = roots.iter().find_map(|root| path.strip_prefix(root).ok());
         let Some(Ok(path)) = below.map(platform::os_to_rel) else {
@@ -274,7 +330,7 @@ fn hear(ctx: &Context, source: usize, roots: [&PathBuf; 2], gathered: &Gathered,
         };
         if path.is_root() {
             ctx.scans.ask_subtree(source, RelPath::root());
-        } else if !gathered.add(&path, now_ms) {
+        } else if !gathered.add(&path, at_ms) {
             let folder = path.parent().unwrap_or_default();
             ctx.scans.ask_subtree(source, folder);
         }
@@ -317,6 +373,7 @@ fn is_limit(error: &std::io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use notify_debouncer_full::DebouncedEvent;
 
     #[test]
     fn the_watch_limit_is_never_called_a_full_disk() {
@@ -339,11 +396,12 @@ mod tests {
     fn an_overflow_and_a_failed_watch_lead_to_a_new_watch_in_time() {
         let trouble = Trouble::default();
         assert!(!trouble.wants_rearming(Duration::MAX));
-        note(&trouble, &Err(notify::Error::generic("odd")));
+        note(&trouble, &Err(vec![notify::Error::generic("odd")]));
         assert!(!trouble.wants_rearming(REARM));
         assert!(trouble.wants_rearming(UNWATCHED_SCAN));
         let lost = notify::Event::default().set_flag(notify::event::Flag::Rescan);
-        note(&trouble, &Ok(lost));
+        let time = Instant::now();
+        note(&trouble, &Ok(vec![DebouncedEvent { event: lost, time }]));
         assert!(trouble.wants_rearming(REARM) && !trouble.wants_rearming(Duration::ZERO));
     }
 

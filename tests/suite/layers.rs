@@ -31,6 +31,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("aws_sdk_sns", &["notice"]),
     ("sled", &["index"]),
     ("notify", &["tasks/watch"]),
+    ("notify_debouncer_full", &["tasks/watch"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("figment", &["config"]),
