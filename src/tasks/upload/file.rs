@@ -286,11 +286,9 @@ impl<'a> Upload<'a> {
             let head = self.ctx.store.head(self.at(), version).await?;
             return self.restamp(content, head).await;
         }
-        let unsure = match record {
-            Some(_) => stored_hash.is_none(),
-            None => !self.source.compared.load(Ordering::Relaxed),
-        };
-        if !unsure {
+        // After a kill the bucket may have taken more than the index knows.
+        let is_verified = record.is_none() || stored_hash.is_some();
+        if is_verified && self.source.compared.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let Some(head) = self.ctx.store.head(self.at(), None).await? else {
