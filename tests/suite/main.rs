@@ -9,8 +9,10 @@
     reason = "all of this is test code, helpers outside #[test] functions too"
 )]
 
+mod errors;
 mod harness;
 mod layers;
 mod moto;
+mod office;
 mod python;
 mod smoke;
