@@ -30,7 +30,7 @@ pub struct Item {
     pub path: RelPath,
     /// The lane it waited in.
     pub lane: Lane,
-    /// When it was first seen to have changed, milliseconds since 1970.
+    /// When it was first seen to have changed, on a clock that nobody sets.
     pub since_ms: i64,
     /// It never rested for the longest allowed time: store what is there.
     pub deadline: bool,

@@ -20,6 +20,7 @@ use crate::tasks::{Context, Source};
 use crate::transfer::Budget;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// Open everything a run needs; nothing runs yet.
@@ -62,6 +63,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         hints,
         settling: AtomicUsize::new(0),
         clock,
+        began: Instant::now(),
     });
     remember_compared(&ctx).await?;
     if let Opened::Rebuilt { moved_to, why, .. } = &opened {

@@ -3,7 +3,8 @@
 //! Invariants: a path is released once it has been quiet for `quiet_ms`, and at
 //! the latest `max_ms` after its first change; a path whose modification time
 //! is still fresh has not been quiet, whether or not an event said so (a file
-//! held open and written to makes no events that we could count on).
+//! held open and written to makes no events that we could count on). Times are
+//! of a clock that nobody sets.
 
 use crate::model::RelPath;
 use std::collections::{BTreeSet, HashMap};
@@ -15,7 +16,7 @@ pub struct Settled {
     pub source: usize,
     /// The path.
     pub path: RelPath,
-    /// When it was first seen to have changed.
+    /// When it was first seen to have changed, on the caller's steady clock.
     pub since_ms: i64,
     /// It never rested: store what is there.
     pub deadline: bool,
@@ -126,23 +127,23 @@ impl Settle {
             .collect()
     }
 
-    /// A due path was looked at; `mtime_ms` is its modification time when it is
-    /// a file. Releases it unless that is fresh and there is time left.
+    /// A due path was looked at; `age_ms` is how long ago it was modified when
+    /// it is a file. Releases it unless that is fresh and there is time left.
     pub fn confirm(
         &mut self,
         source: usize,
         path: RelPath,
-        mtime_ms: Option<i64>,
+        age_ms: Option<i64>,
         now_ms: i64,
     ) -> Option<Settled> {
         let key = (source, path);
         let timer = *self.timers.get(&key)?;
         let deadline = now_ms >= timer.first_ms + self.max_ms;
         // A time in the future (another machine's clock) says nothing.
-        let fresh = mtime_ms.filter(|m| *m <= now_ms && now_ms - m < self.quiet_ms);
-        if let (Some(mtime_ms), false) = (fresh, deadline) {
+        let fresh = age_ms.filter(|age| (0..self.quiet_ms).contains(age));
+        if let (Some(age_ms), false) = (fresh, deadline) {
             // Due again at quiet after the real last change, which is later than now.
-            let last_ms = timer.last_ms.max(mtime_ms);
+            let last_ms = timer.last_ms.max(now_ms - age_ms);
             if last_ms + self.quiet_ms > now_ms {
                 self.set(key, timer, Timer { last_ms, ..timer });
                 return None;
@@ -189,7 +190,7 @@ mod tests {
         assert_eq!(s.next_due_ms(), Some(3_000));
         assert!(s.due(2_999, 10).is_empty());
         assert_eq!(s.due(3_000, 10), [(0, p("a"))]);
-        let got = s.confirm(0, p("a"), Some(1_000), 3_000).unwrap();
+        let got = s.confirm(0, p("a"), Some(2_000), 3_000).unwrap();
         assert_eq!((got.since_ms, got.deadline), (1_000, false));
         assert!(s.is_empty() && s.next_due_ms().is_none());
     }
@@ -198,9 +199,9 @@ mod tests {
     fn writes_without_events_still_count_as_change() {
         let mut s = settle();
         s.touch(0, p("a"), 0, 0).unwrap();
-        assert_eq!(s.confirm(0, p("a"), Some(1_900), 2_000), None);
+        assert_eq!(s.confirm(0, p("a"), Some(100), 2_000), None);
         assert_eq!(s.next_due_ms(), Some(3_900));
-        assert!(s.confirm(0, p("a"), Some(1_900), 3_900).is_some());
+        assert!(s.confirm(0, p("a"), Some(2_000), 3_900).is_some());
     }
 
     #[test]
@@ -211,7 +212,7 @@ mod tests {
             let now = s.next_due_ms().unwrap();
             assert!(now <= 60_000);
             s.touch(0, p("log"), now, now).unwrap();
-            if let Some(got) = s.confirm(0, p("log"), Some(now), now) {
+            if let Some(got) = s.confirm(0, p("log"), Some(0), now) {
                 break (got, now);
             }
         };
@@ -224,14 +225,14 @@ mod tests {
 
     #[test]
     fn modification_times_that_say_nothing() {
-        for (mtime, why) in [
-            (Some(9_999_999), "from the future"),
-            (Some(-5), "ancient"),
+        for (age, why) in [
+            (Some(-9_999_999), "from the future"),
+            (Some(9_999_999), "ancient"),
             (None, "deleted or a folder"),
         ] {
             let mut s = settle();
             s.touch(0, p("a"), 0, 0).unwrap();
-            assert!(s.confirm(0, p("a"), mtime, 2_000).is_some(), "{why}");
+            assert!(s.confirm(0, p("a"), age, 2_000).is_some(), "{why}");
         }
     }
 

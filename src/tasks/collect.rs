@@ -44,7 +44,7 @@ pub async fn run(
     );
     loop {
         let wait = settle.next_due_ms().map_or(IDLE, |due| {
-            Duration::from_millis(u64::try_from(due - ctx.now_ms()).unwrap_or(0))
+            Duration::from_millis(u64::try_from(due - ctx.steady_ms()).unwrap_or(0))
         });
         tokio::select! {
             hint = hints.recv() => {
@@ -81,7 +81,7 @@ fn take(ctx: &Context, settle: &mut Settle, hint: Hint) {
 
 async fn release(ctx: &Arc<Context>, settle: &mut Settle) {
     loop {
-        let now_ms = ctx.now_ms();
+        let now_ms = ctx.steady_ms();
         let due = settle.due(now_ms, BATCH);
         if due.is_empty() {
             return;
@@ -104,11 +104,11 @@ async fn release(ctx: &Arc<Context>, settle: &mut Settle) {
             }
         };
         for ((source, path), seen) in due.into_iter().zip(seen) {
-            let mtime_ms = match &seen {
-                Ok(Seen::File(mtime_ms)) => Some(*mtime_ms),
+            let age_ms = match &seen {
+                Ok(Seen::File(mtime_ms)) => Some(ctx.now_ms() - mtime_ms),
                 _ => None,
             };
-            if let Some(settled) = settle.confirm(source, path, mtime_ms, now_ms) {
+            if let Some(settled) = settle.confirm(source, path, age_ms, now_ms) {
                 pass_on(ctx, settled, seen);
                 ctx.settled();
             }

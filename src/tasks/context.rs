@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::transfer::Budget;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// Hints on their way from watch, scan and upload to collect. Beyond that a
@@ -38,9 +38,9 @@ pub struct Hint {
     pub source: usize,
     /// The path.
     pub path: RelPath,
-    /// When it was first seen to have changed, milliseconds since 1970.
+    /// When it was first seen to have changed, by [`Context::steady_ms`].
     pub first_ms: i64,
-    /// When it last changed, milliseconds since 1970.
+    /// When it last changed, by [`Context::steady_ms`].
     pub last_ms: i64,
 }
 
@@ -100,12 +100,20 @@ pub struct Context {
     pub settling: AtomicUsize,
     /// The wall clock.
     pub clock: Clock,
+    /// What [`Context::steady_ms`] counts from.
+    pub began: Instant,
 }
 
 impl Context {
     /// Milliseconds since 1970.
     pub fn now_ms(&self) -> i64 {
         (self.clock)()
+    }
+
+    /// Milliseconds since the start, by a clock that nobody sets: for debounce
+    /// and latency. A wall clock that is put back must not hold a save up.
+    pub fn steady_ms(&self) -> i64 {
+        i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Tell collect of a path; when it cannot take any more, a scan will find it.
@@ -129,6 +137,7 @@ impl Context {
     }
 
     /// Put a path in the fast lane; when that is full, a scan will find it.
+    /// `since_ms` is by [`Context::steady_ms`].
     pub fn edit(&self, source: usize, path: RelPath, since_ms: i64, deadline: bool) {
         let folder = path.parent().unwrap_or_default();
         if self

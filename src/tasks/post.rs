@@ -110,8 +110,23 @@ impl Post {
             let Some((number, message)) = next else {
                 return Ok(sent);
             };
-            let id = notifier.publish(&message.subject, &message.body).await?;
-            tracing::info!(subject = %message.subject, message_id = %id, "message published");
+            let id = match notifier.publish(&message.subject, &message.body).await {
+                Ok(id) => {
+                    tracing::info!(subject = %message.subject, message_id = %id, "message published");
+                    id
+                }
+                // It would be refused for ever and hold up all that come after.
+                Err(fault) if fault.class == Class::Refused => {
+                    tracing::error!("SNS refuses a message, it goes into a file instead: {fault}");
+                    let kept = Message {
+                        subject: message.subject.clone(),
+                        body: message.body.clone(),
+                    };
+                    self.write(ctx, kept).await?;
+                    String::new()
+                }
+                Err(fault) => return Err(fault),
+            };
             let ctx = Arc::clone(ctx);
             blocking(move || ctx.index.outbox_remove(number)).await?;
             sent.push((number, id));

@@ -113,7 +113,9 @@ async fn retry(ctx: &Arc<Context>, now_ms: i64) {
             Ok(due) => {
                 for key in due {
                     // A full lane is no loss: it is still due at the next beat.
-                    let _ = ctx.queue.try_push_backlog(source, key.path(), now_ms);
+                    let _ = ctx
+                        .queue
+                        .try_push_backlog(source, key.path(), ctx.steady_ms());
                 }
             }
             Err(fault) => tracing::error!("{fault}"),

@@ -232,7 +232,7 @@ fn pass_on(ctx: &Context, source: usize, roots: [&PathBuf; 2], event: &Debounced
     if matches!(event.kind, EventKind::Access(_)) {
         return;
     }
-    let now_ms = ctx.now_ms();
+    let now_ms = ctx.steady_ms();
     let age = i64::try_from(event.time.elapsed().as_millis()).unwrap_or(0);
     for path in &event.paths {
         let below = roots.iter().find_map(|root| path.strip_prefix(root).ok());

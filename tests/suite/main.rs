@@ -16,3 +16,4 @@ mod moto;
 mod office;
 mod python;
 mod smoke;
+mod vault_http;

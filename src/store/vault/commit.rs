@@ -8,13 +8,14 @@
 //! [`Inner::settle_after_crash`] finishes the work. Must never remove a body
 //! that a live line needs.
 
+use super::demand::Demand;
 use super::disk;
 use super::failure;
 use super::inner::{Bucket, Inner, KeyGuard, Slot, Versioning};
 use super::log::{self, Log};
 use super::record::{NULL_ID, Object, Version};
 use super::stage::Staged;
-use s3s::dto::{ETag, ETagCondition};
+use crate::model::key::KEY_BYTES_MAX;
 use s3s::{S3ErrorCode, S3Result};
 use std::io;
 use std::path::Path;
@@ -28,56 +29,12 @@ const CLOCK_STEP_MAX_MS: i64 = 60 * 60 * 1000;
 /// even on FAT, whose times are two seconds apart.
 const MTIME_STEP_NS: i64 = 2_000_000_000;
 
-/// What a request demands of the present state.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Demand {
-    pub(super) if_match: Option<ETagCondition>,
-    pub(super) if_none_match: Option<ETagCondition>,
-}
-
 /// What removing did.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Removed {
     /// The id of the version removed or of the marker set.
     pub(super) id: Option<String>,
     pub(super) is_marker: bool,
-}
-
-impl Demand {
-    pub(super) fn check(&self, newest: Option<&Object>) -> S3Result<()> {
-        if let Some(condition) = &self.if_match {
-            let Some(object) = newest else {
-                return Err(failure::refuse(
-                    S3ErrorCode::NoSuchKey,
-                    "If-Match was given, but the object does not exist",
-                ));
-            };
-            if !is_etag(condition, &object.etag) {
-                return Err(precondition_failed("If-Match"));
-            }
-        }
-        match (&self.if_none_match, newest) {
-            (Some(condition), Some(object)) if is_etag(condition, &object.etag) => {
-                Err(precondition_failed("If-None-Match"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Does the condition name this ETag?
-pub(super) fn is_etag(condition: &ETagCondition, etag: &str) -> bool {
-    match condition {
-        ETagCondition::Any => true,
-        ETagCondition::ETag(ETag::Strong(value) | ETag::Weak(value)) => value == etag,
-    }
-}
-
-pub(super) fn precondition_failed(condition: &str) -> s3s::S3Error {
-    failure::refuse(
-        S3ErrorCode::PreconditionFailed,
-        format!("the object is not as {condition} demands"),
-    )
 }
 
 impl Inner {
@@ -90,6 +47,7 @@ impl Inner {
         mut object: Object,
         demand: &Demand,
     ) -> S3Result<Version> {
+        check_key(key)?;
         self.own()?;
         let mut guard = self.lock_key(bucket, key);
         let state = self.bucket(bucket)?;
@@ -128,6 +86,7 @@ impl Inner {
     /// Delete without naming a version: a marker, or the object itself where
     /// versioning was never enabled.
     pub(super) fn delete(&self, bucket: &str, key: &str, demand: &Demand) -> S3Result<Removed> {
+        check_key(key)?;
         self.own()?;
         let mut guard = self.lock_key(bucket, key);
         let state = self.bucket(bucket)?;
@@ -260,7 +219,12 @@ impl Inner {
             Ok(())
         };
         if let Err(e) = tidy() {
-            tracing::warn!(bucket, key, error = %e, "a version is stored, but its file could not be put in its plain place");
+            tracing::warn!(
+                bucket,
+                key,
+                error = failure::words(&e),
+                "a version is stored, but its file could not be put in its plain place"
+            );
         }
     }
 
@@ -373,6 +337,17 @@ impl Inner {
     }
 }
 
+/// Keys in a request's body have not been checked by anybody yet.
+fn check_key(key: &str) -> S3Result<()> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return Err(failure::refuse(
+            S3ErrorCode::KeyTooLongError,
+            format!("a key has 1 to {KEY_BYTES_MAX} bytes, not {}", key.len()),
+        ));
+    }
+    Ok(())
+}
+
 /// The new version's time: the clock's, unless that would not be after `last`.
 fn rising(now_ms: i64, last_ms: Option<i64>) -> i64 {
     match last_ms {
@@ -390,7 +365,7 @@ fn tell_apart(staged: &Staged, newest: Option<&Object>) -> io::Result<i64> {
         return Ok(staged.mtime_ns);
     };
     let file = std::fs::File::options().write(true).open(&staged.path)?;
-    file.set_modified(disk::from_nanos(newest.mtime_ns + MTIME_STEP_NS))?;
+    disk::set_mtime(&file, newest.mtime_ns - MTIME_STEP_NS)?;
     Ok(disk::size_and_mtime(&file.metadata()?).1)
 }
 

@@ -1,7 +1,7 @@
 //! The process dies at every single step of every operation; what is found
 //! afterwards is the old state or the new one, whole, with all history.
 
-use super::commit::Demand;
+use super::demand::Demand;
 use super::disk::Disk;
 use super::inner::{Bucket, Inner, Versioning};
 use super::layout::HIDDEN;

@@ -5,7 +5,8 @@
 //! and network mounts will do. Must never be called on an async thread, and
 //! must never swallow an error that decides whether a version is kept.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use crate::platform;
+use std::fs::{File, FileTimes};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -37,7 +38,10 @@ impl Disk {
     /// Create a new, empty file; an error when it exists.
     pub(super) fn create(&self, path: &Path) -> io::Result<File> {
         self.step()?;
-        owner_only(OpenOptions::new().read(true).write(true).create_new(true)).open(path)
+        platform::private_options()
+            .read(true)
+            .create_new(true)
+            .open(path)
     }
 
     /// Open a file for changing, creating it when absent.
@@ -45,14 +49,10 @@ impl Disk {
         if !path.exists() {
             self.step()?;
         }
-        owner_only(
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false),
-        )
-        .open(path)
+        platform::private_options()
+            .read(true)
+            .truncate(false)
+            .open(path)
     }
 
     /// Write `bytes` at `offset`. A cut leaves half of them behind, as a crash does.
@@ -134,15 +134,10 @@ impl Disk {
         let parent = path.parent().ok_or(io::ErrorKind::NotFound)?;
         self.make_dirs(parent)?;
         self.step()?;
-        match dir_builder().create(path) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                // Another thread was quicker, or the name is taken by something else.
-                return match std::fs::symlink_metadata(path) {
-                    Ok(meta) if meta.is_dir() => Ok(()),
-                    _ => Err(e),
-                };
-            }
-            other => other?,
+        platform::create_private_dir_all(path)?;
+        if !std::fs::symlink_metadata(path)?.is_dir() {
+            // Something else was quicker to take the name.
+            return Err(io::ErrorKind::NotADirectory.into());
         }
         self.sync_dir(parent)
     }
@@ -182,28 +177,18 @@ fn nanos(time: SystemTime) -> i64 {
     }
 }
 
-/// The reverse of the nanoseconds above.
-pub(super) fn from_nanos(ns: i64) -> SystemTime {
+/// Set a file's times. Both: some file systems in user space ignore the
+/// request when it is for one of them alone.
+pub(super) fn set_mtime(file: &File, ns: i64) -> io::Result<()> {
+    let time = from_nanos(ns);
+    file.set_times(FileTimes::new().set_accessed(time).set_modified(time))
+}
+
+fn from_nanos(ns: i64) -> SystemTime {
     let distance = std::time::Duration::from_nanos(ns.unsigned_abs());
     if ns < 0 {
         UNIX_EPOCH - distance
     } else {
         UNIX_EPOCH + distance
     }
-}
-
-/// Make options create files for the owner alone.
-fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
-}
-
-/// Makes folders for the owner alone.
-fn dir_builder() -> DirBuilder {
-    #[allow(unused_mut)]
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
 }

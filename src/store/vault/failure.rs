@@ -66,14 +66,48 @@ pub(super) fn busy(root: &Path) -> S3Error {
     )
 }
 
+/// What an error says, for a log.
+pub(super) fn words(error: &S3Error) -> &str {
+    error.message().unwrap_or_else(|| error.code().as_str())
+}
+
 /// A failure of one request becomes one of the whole process.
 pub(super) fn fatal(operation: String, error: &S3Error) -> Fatal {
-    let cause = error
-        .message()
-        .map_or_else(|| error.code().as_str().to_owned(), str::to_owned);
     Fatal::new(
         operation,
-        cause,
+        words(error),
         "check that the disk is attached, writable and not full",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use io::ErrorKind as Kind;
+
+    #[test]
+    fn a_disks_trouble_is_named_with_its_remedy() {
+        for (kind, status, code, words) in [
+            (Kind::StorageFull, 507, "InsufficientStorage", "make room"),
+            (Kind::QuotaExceeded, 507, "InsufficientStorage", "/v"),
+            (Kind::FileTooLarge, 400, "EntityTooLarge", "FAT32"),
+            (
+                Kind::ReadOnlyFilesystem,
+                500,
+                "InternalError",
+                "write-protected",
+            ),
+            (
+                Kind::PermissionDenied,
+                500,
+                "InternalError",
+                "cannot write /v",
+            ),
+        ] {
+            let error = disk("write", Path::new("/v"), &kind.into());
+            assert_eq!(error.status_code().map(|s| s.as_u16()), Some(status));
+            assert_eq!(error.code().as_str(), code);
+            assert!(error.message().unwrap().contains(words), "{error}");
+        }
+    }
 }

@@ -231,7 +231,16 @@ impl Inner {
                 continue;
             }
             let guard = self.guard(number);
-            self.settle_after_crash(&guard, &slot)?;
+            if let Err(e) = self.settle_after_crash(&guard, &slot) {
+                // What is stored is safe all the same; only this key's plain
+                // file may be an older one. The vault must not stay shut for it.
+                tracing::warn!(
+                    bucket = slot.bucket,
+                    key = slot.key,
+                    error = failure::words(&e),
+                    "cannot put a file of the vault in its place"
+                );
+            }
         }
         let tmp = self.layout.tmp();
         let fail = |e: io::Error| failure::disk("tidy", &tmp, &e);

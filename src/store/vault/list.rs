@@ -187,43 +187,35 @@ impl Inner {
         let keys = self.layout.keys(bucket);
         let fail = |e: io::Error| failure::disk("list", &keys, &e);
         let mut walker = self.walk(bucket, query.start())?;
-        let mut last_prefix: Option<String> = None;
+        // The common prefix whose keys are done with.
+        let mut done: Option<String> = None;
         while let Some(key) = walker.next_key().map_err(fail)? {
             if !key.starts_with(&query.prefix) {
                 break;
             }
-            if last_prefix
-                .as_deref()
-                .is_some_and(|last| key.starts_with(last))
-            {
+            if done.as_deref().is_some_and(|done| key.starts_with(done)) {
                 continue;
             }
+            let room = query.max - page.items.len();
             let common = query.common_prefix(&key);
-            if let Some(common) = common.filter(|common| query.is_shown(common)) {
-                walker
-                    .seek(Bound::Excluded(&beyond(common)))
-                    .map_err(fail)?;
-                last_prefix = Some(common.to_owned());
+            if let Some(common) = common {
+                if !query.is_shown(common) {
+                    if entries(&key, 1)?.is_empty() {
+                        continue;
+                    }
+                    if room == 0 {
+                        page.is_truncated = true;
+                        break;
+                    }
+                    page.items.push(Item::Prefix(common.to_owned()));
+                }
+                let behind = beyond(common);
+                walker.seek(Bound::Excluded(&behind)).map_err(fail)?;
+                done = Some(common.to_owned());
                 continue;
             }
             // One more than fits tells whether there is more.
-            let room = query.max - page.items.len();
-            let shown = entries(&key, if common.is_some() { 1 } else { room + 1 })?;
-            if shown.is_empty() {
-                continue;
-            }
-            if room == 0 {
-                page.is_truncated = true;
-                break;
-            }
-            if let Some(common) = common {
-                page.items.push(Item::Prefix(common.to_owned()));
-                walker
-                    .seek(Bound::Excluded(&beyond(common)))
-                    .map_err(fail)?;
-                last_prefix = Some(common.to_owned());
-                continue;
-            }
+            let shown = entries(&key, room + 1)?;
             page.is_truncated = shown.len() > room;
             page.items
                 .extend(shown.into_iter().take(room).map(Item::Entry));

@@ -6,13 +6,14 @@
 //! reading what came after it. Writing needs the key's lock; reading does not.
 //! Must never rewrite a line that holds a version people can still ask for.
 
+use super::backward::Backward;
 use super::disk::{self, Disk};
 use super::record::{self, DEAD, Entry, LINE_BYTES_MAX, NULL_ID, Version};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How much is read at once, going back. Most logs fit in one read.
+/// How much is read to find one line. Most lines fit.
 const BLOCK_BYTES: usize = 16 * 1024;
 
 /// Digits of the offset at the head of a version id: 48 bits of file size.
@@ -83,11 +84,7 @@ impl Log {
             Some(end) => end,
             None => self.file.metadata()?.len(),
         };
-        Ok(Backward {
-            log: self,
-            block: Vec::new(),
-            block_start: end,
-        })
+        Ok(Backward::new(&self.file, end))
     }
 
     /// The newest version that is still there.
@@ -161,7 +158,7 @@ impl Log {
             })?;
         }
         let version = make(end + bytes.len() as u64);
-        bytes.extend(record::to_line(&Entry::Version(version.clone()))?);
+        bytes.extend(record::to_line(&Entry::Version(Box::new(version.clone())))?);
         if end < len {
             disk.truncate(&self.file, end)?;
         }
@@ -212,7 +209,7 @@ impl Log {
         let mut bytes = record::to_line(&Entry::Head {
             key: key.to_owned(),
         })?;
-        bytes.extend(record::to_line(&Entry::Version(version.clone()))?);
+        bytes.extend(record::to_line(&Entry::Version(Box::new(version.clone())))?);
         disk.write_whole(&self.path, tmp, &bytes)
     }
 }
@@ -230,83 +227,14 @@ pub(super) fn offset_of(id: &str) -> Option<u64> {
         .flatten()
 }
 
-fn found(offset: u64, line: &[u8]) -> Option<Found> {
+pub(super) fn found(offset: u64, line: &[u8]) -> Option<Found> {
     match record::from_line(line)? {
         (is_live, Entry::Version(version)) => Some(Found {
             offset,
             is_live,
-            version,
+            version: *version,
         }),
         (_, Entry::Head { .. }) => None,
-    }
-}
-
-/// Reads a log from its end. Holds one block, or one line where that is longer.
-#[derive(Debug)]
-pub(super) struct Backward<'a> {
-    log: &'a Log,
-    /// Bytes of the file from `block_start`; what was handed out is cut off.
-    block: Vec<u8>,
-    block_start: u64,
-}
-
-impl Backward<'_> {
-    /// The next complete line, going back, with its offset. A tail without a
-    /// newline is passed over.
-    fn line(&mut self) -> io::Result<Option<(u64, &[u8])>> {
-        loop {
-            let Some(end) = self.block.iter().rposition(|&b| b == b'\n') else {
-                if self.block_start == 0 {
-                    return Ok(None);
-                }
-                self.read_block_before()?;
-                continue;
-            };
-            let before = self.block[..end].iter().rposition(|&b| b == b'\n');
-            if before.is_none() && self.block_start > 0 {
-                self.read_block_before()?;
-                continue;
-            }
-            let start = before.map_or(0, |at| at + 1);
-            // What stays ends with this line; the newline before it ends the next one.
-            self.block.truncate(end);
-            return Ok(Some((
-                self.block_start + start as u64,
-                &self.block[start..],
-            )));
-        }
-    }
-
-    fn read_block_before(&mut self) -> io::Result<()> {
-        if self.block.len() > LINE_BYTES_MAX {
-            // No line is that long: damage. Drop it and look on before it.
-            self.block.clear();
-        }
-        let len = self.block_start.min(BLOCK_BYTES as u64);
-        let start = self.block_start - len;
-        let mut bytes = disk::read_at(&self.log.file, start, usize::try_from(len).unwrap_or(0))?;
-        bytes.append(&mut self.block);
-        self.block = bytes;
-        self.block_start = start;
-        Ok(())
-    }
-}
-
-impl Iterator for Backward<'_> {
-    type Item = io::Result<Found>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.line() {
-                Ok(Some((offset, line))) => {
-                    if let Some(found) = found(offset, line) {
-                        return Some(Ok(found));
-                    }
-                }
-                Ok(None) => return None,
-                Err(e) => return Some(Err(e)),
-            }
-        }
     }
 }
 

@@ -9,21 +9,23 @@
 //!
 //! | file | what it is for |
 //! |---|---|
-//! | layout, record, log | names on the disk, lines, one log per key |
+//! | layout, record, log, backward | names on the disk, lines, one log per key |
 //! | inner | locks, ownership, buckets, recovery |
 //! | commit, places | how a version comes and goes; which body lies where |
 //! | stage, read, multipart | bodies in, bodies out, uploads in parts |
 //! | names, list | keys in order, pages of listings |
-//! | s3, op_*, convert | the operations of S3 |
+//! | s3, op_*, convert, demand | the operations of S3 |
 //! | connector, chunked, server | the two ways in |
 //!
 //! It must never lose a version that was acknowledged, serve bytes that are
 //! not the ones stored, or write outside its folder.
 
+mod backward;
 mod chunked;
 mod commit;
 mod connector;
 mod convert;
+mod demand;
 mod disk;
 mod failure;
 mod inner;
@@ -33,9 +35,11 @@ mod log;
 mod multipart;
 mod names;
 mod op_bucket;
+mod op_copy;
 mod op_list;
 mod op_multipart;
 mod op_read;
+mod op_uploads;
 mod op_write;
 mod places;
 mod read;

@@ -11,7 +11,7 @@ use super::inner::Inner;
 use super::layout;
 use super::record::{self, Header, Object, Sums, Version};
 use super::stage::{Algorithm, Staged, Stager, Wanted};
-use super::{commit::Demand, places::CHECK_BUFFER_BYTES};
+use super::{demand::Demand, places::CHECK_BUFFER_BYTES};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use md5::{Digest, Md5};
@@ -231,7 +231,12 @@ impl Inner {
         };
         let version = self.put(bucket, &upload.key, staged, object, demand)?;
         if let Err(e) = self.end_upload(bucket, &upload.id) {
-            tracing::warn!(bucket, key = upload.key, error = %e, "an upload is complete, but its parts could not be removed");
+            tracing::warn!(
+                bucket,
+                key = upload.key,
+                error = failure::words(&e),
+                "an upload is complete, but its parts could not be removed"
+            );
         }
         Ok(version)
     }

@@ -1,16 +1,14 @@
 //! The operations of multipart uploads.
 
 use super::Vault;
-use super::commit::Demand;
-use super::convert::{
-    self, Encoder, get_sums, kept_headers, own_metadata, set_sums, sum_type, timestamp,
-};
+use super::convert::{self, get_sums, kept_headers, own_metadata, set_sums, sum_type, timestamp};
+use super::demand::Demand;
 use super::failure;
 use super::inner::{Inner, Versioning};
-use super::list::{Item, PAGE_ITEMS_MAX, Query};
-use super::multipart::{Named, PART_NUMBER_MAX, Part, Upload, pour};
-use super::op_bucket::owner;
-use super::op_write::{announced, open_source, source_conditions};
+use super::multipart::{Named, PART_NUMBER_MAX, Upload, pour};
+use super::op_copy::{open_source, source_conditions};
+use super::op_uploads::{list_parts, list_uploads};
+use super::op_write::announced;
 use super::record::Version;
 use super::stage::{Algorithm, Stager, Wanted, blocking, drain, receive};
 use s3s::dto::*;
@@ -249,37 +247,8 @@ fn complete(inner: &Arc<Inner>, input: &CompleteMultipartUploadInput) -> S3Resul
         }
         other => other?,
     };
-    let parts = input
-        .multipart_upload
-        .as_ref()
-        .and_then(|list| list.parts.as_deref())
-        .unwrap_or_default();
-    let named: Vec<Named> = parts
-        .iter()
-        .map(|part| Named {
-            number: part.part_number.unwrap_or(0),
-            etag: part
-                .e_tag
-                .as_ref()
-                .map(|etag| etag.value().to_owned())
-                .unwrap_or_default(),
-            sums: get_sums!(part),
-        })
-        .collect();
-    if let Some(size) = input.mpu_object_size {
-        let chosen = inner.parts(&input.bucket, &upload.id)?;
-        let sum: u64 = named
-            .iter()
-            .filter_map(|name| chosen.get(&name.number))
-            .map(|part| part.size)
-            .sum();
-        if u64::try_from(size) != Ok(sum) {
-            return Err(failure::refuse(
-                S3ErrorCode::InvalidRequest,
-                format!("the parts have {sum} bytes, not {size}"),
-            ));
-        }
-    }
+    let named = named_parts(input);
+    check_size(inner, input, &upload, &named)?;
     let wanted = Wanted {
         given: if upload.is_full_checksum {
             get_sums!(input)
@@ -295,134 +264,47 @@ fn complete(inner: &Arc<Inner>, input: &CompleteMultipartUploadInput) -> S3Resul
     inner.complete_upload(&input.bucket, &upload, &named, &wanted, &demand)
 }
 
-fn list_parts(inner: &Inner, input: ListPartsInput) -> S3Result<ListPartsOutput> {
-    let upload = inner.upload(&input.bucket, &input.key, &input.upload_id)?;
-    let max = usize::try_from(input.max_parts.unwrap_or(1000))
-        .unwrap_or(0)
-        .min(PAGE_ITEMS_MAX);
-    let after = input.part_number_marker.unwrap_or(0);
-    let all = inner.parts(&input.bucket, &upload.id)?;
-    let mut rest = all.into_values().filter(|part| part.number > after);
-    let page: Vec<Part> = rest.by_ref().take(max).collect();
-    let is_truncated = max > 0 && rest.next().is_some();
-    let parts = page
-        .iter()
-        .map(|part| {
-            let mut shown = s3s::dto::Part {
-                e_tag: Some(ETag::Strong(part.md5.clone())),
-                last_modified: Some(timestamp(part.modified_ms)),
-                part_number: Some(part.number),
-                size: i64::try_from(part.size).ok(),
-                ..Default::default()
-            };
-            set_sums!(shown, part.sums);
-            shown
+/// The parts that the request names.
+fn named_parts(input: &CompleteMultipartUploadInput) -> Vec<Named> {
+    let parts = input
+        .multipart_upload
+        .as_ref()
+        .and_then(|list| list.parts.as_deref());
+    let parts = parts.unwrap_or_default().iter();
+    parts
+        .map(|part| Named {
+            number: part.part_number.unwrap_or(0),
+            etag: part
+                .e_tag
+                .as_ref()
+                .map(|etag| etag.value().to_owned())
+                .unwrap_or_default(),
+            sums: get_sums!(part),
         })
-        .collect();
-    Ok(ListPartsOutput {
-        bucket: Some(input.bucket),
-        key: Some(input.key),
-        upload_id: Some(input.upload_id),
-        checksum_algorithm: upload
-            .algorithm()
-            .map(|a| ChecksumAlgorithm::from_static(a.name())),
-        is_truncated: Some(is_truncated),
-        max_parts: i32::try_from(max).ok(),
-        next_part_number_marker: page.last().map(|part| part.number),
-        part_number_marker: Some(after),
-        owner: Some(owner()),
-        parts: Some(parts),
-        storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
-        ..Default::default()
-    })
+        .collect()
 }
 
-fn list_uploads(
+/// Is the object as long as the client says, where it does?
+fn check_size(
     inner: &Inner,
-    input: ListMultipartUploadsInput,
-) -> S3Result<ListMultipartUploadsOutput> {
-    let encoder = Encoder::new(input.encoding_type.as_ref());
-    let max = usize::try_from(input.max_uploads.unwrap_or(1000))
-        .unwrap_or(0)
-        .min(PAGE_ITEMS_MAX);
-    let query = Query {
-        prefix: input.prefix.clone().unwrap_or_default(),
-        delimiter: input.delimiter.clone().filter(|d| !d.is_empty()),
-        ..Query::default()
+    input: &CompleteMultipartUploadInput,
+    upload: &Upload,
+    named: &[Named],
+) -> S3Result<()> {
+    let Some(size) = input.mpu_object_size else {
+        return Ok(());
     };
-    let key_marker = input.key_marker.clone().unwrap_or_default();
-    let id_marker = input.upload_id_marker.clone().unwrap_or_default();
-    let mut all = inner.uploads(&input.bucket)?;
-    // Uploads of one key come in the order they began; the marker names one of them.
-    let seen = all
+    let parts = inner.parts(&input.bucket, &upload.id)?;
+    let sum: u64 = named
         .iter()
-        .rposition(|upload| upload.key == key_marker && upload.id == id_marker);
-    let first = seen.map_or_else(
-        || all.partition_point(|upload| upload.key <= key_marker),
-        |at| at + 1,
-    );
-    let mut items: Vec<(Item<Upload>, String)> = Vec::new();
-    let mut is_truncated = false;
-    for upload in all.split_off(first) {
-        if !upload.key.starts_with(&query.prefix) {
-            continue;
-        }
-        let (item, key) = match query.common_prefix(&upload.key).map(str::to_owned) {
-            Some(common) if common <= key_marker => continue,
-            Some(common) if items.last().is_some_and(|(_, last)| *last == common) => continue,
-            Some(common) => (Item::Prefix(common.clone()), common),
-            None => (Item::Entry(upload.clone()), upload.key),
-        };
-        if items.len() == max {
-            is_truncated = max > 0;
-            break;
-        }
-        items.push((item, key));
+        .filter_map(|name| parts.get(&name.number))
+        .map(|part| part.size)
+        .sum();
+    if u64::try_from(size) == Ok(sum) {
+        return Ok(());
     }
-    let (next_key, next_id) = match items.last().filter(|_| is_truncated) {
-        Some((Item::Entry(upload), key)) => (Some(key.clone()), Some(upload.id.clone())),
-        Some((Item::Prefix(_), key)) => (Some(key.clone()), None),
-        None => (None, None),
-    };
-    let mut output = ListMultipartUploadsOutput {
-        bucket: Some(input.bucket),
-        delimiter: encoder.option(input.delimiter.as_ref()),
-        encoding_type: input.encoding_type,
-        is_truncated: Some(is_truncated),
-        key_marker: Some(encoder.text(&key_marker)),
-        upload_id_marker: Some(id_marker),
-        max_uploads: i32::try_from(max).ok(),
-        next_key_marker: encoder.option(next_key.as_ref()),
-        next_upload_id_marker: next_id,
-        prefix: Some(encoder.text(&query.prefix)),
-        ..Default::default()
-    };
-    fill_uploads(&mut output, items, encoder);
-    Ok(output)
-}
-
-fn fill_uploads(
-    output: &mut ListMultipartUploadsOutput,
-    items: Vec<(Item<Upload>, String)>,
-    encoder: Encoder,
-) {
-    let (mut uploads, mut prefixes) = (Vec::new(), Vec::new());
-    for (item, _) in items {
-        match item {
-            Item::Prefix(prefix) => prefixes.push(encoder.prefix(&prefix)),
-            Item::Entry(upload) => uploads.push(MultipartUpload {
-                checksum_algorithm: upload
-                    .algorithm()
-                    .map(|a| ChecksumAlgorithm::from_static(a.name())),
-                initiated: Some(timestamp(upload.initiated_ms)),
-                key: Some(encoder.text(&upload.key)),
-                owner: Some(owner()),
-                storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
-                upload_id: Some(upload.id),
-                ..Default::default()
-            }),
-        }
-    }
-    output.uploads = Some(uploads);
-    output.common_prefixes = Some(prefixes);
+    Err(failure::refuse(
+        S3ErrorCode::InvalidRequest,
+        format!("the parts have {sum} bytes, not {size}"),
+    ))
 }

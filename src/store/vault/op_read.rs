@@ -1,8 +1,8 @@
 //! GET and HEAD of objects.
 
 use super::Vault;
-use super::commit::{is_etag, precondition_failed};
 use super::convert::{describe, seconds};
+use super::demand::{is_etag, precondition_failed};
 use super::failure;
 use super::inner::Inner;
 use super::read::BodyStream;

@@ -81,7 +81,7 @@ impl Inner {
                 if is_same && self.is_sole_writer() {
                     // Best effort: without it the file is only read again next time.
                     if let Ok(file) = File::options().write(true).open(path) {
-                        let _ = file.set_modified(disk::from_nanos(object.mtime_ns));
+                        let _ = disk::set_mtime(&file, object.mtime_ns);
                     }
                 }
                 Ok(is_same)
@@ -294,7 +294,7 @@ fn aside_name(key: &str) -> String {
 
 /// Does the folder list exactly this name? A disk that ignores case finds
 /// `A.txt` under `a.txt`, but that file is another key's.
-fn has_exact_name(path: &Path) -> bool {
+pub(super) fn has_exact_name(path: &Path) -> bool {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return false;
     };

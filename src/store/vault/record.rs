@@ -24,7 +24,7 @@ pub(super) enum Entry {
     /// The first line: the full key, which the file's name may only hash.
     Head { key: String },
     /// A version.
-    Version(Version),
+    Version(Box<Version>),
 }
 
 /// One version of a key: an object or a delete marker.
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_line_comes_back_and_any_damage_is_seen() {
-        let entry = Entry::Version(Version {
+        let entry = Entry::Version(Box::new(Version {
             id: "7".to_owned(),
             modified_ms: 5,
             object: Some(Object {
@@ -186,7 +186,7 @@ mod tests {
                 headers: [(Header::ContentType, "text/csv".to_owned())].into(),
                 ..Object::default()
             }),
-        });
+        }));
         let line = to_line(&entry).unwrap();
         let body = &line[..line.len() - 1];
         assert_eq!(from_line(body), Some((true, entry.clone())));

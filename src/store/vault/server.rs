@@ -8,8 +8,9 @@ use super::Vault;
 use crate::error::Fatal;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use s3s::auth::SimpleAuth;
+use s3s::auth::{S3Auth, SecretKey};
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3ErrorCode, S3Result};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,26 @@ const FINISH_WAIT: Duration = Duration::from_secs(10);
 
 /// After a failed accept (no file handles left), wait before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The one pair of keys. s3s has a type for this too, but it answers a wrong
+/// access key with a code that no S3 client knows.
+struct OneKey {
+    access_key: String,
+    secret_key: SecretKey,
+}
+
+#[async_trait::async_trait]
+impl S3Auth for OneKey {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        if access_key == self.access_key {
+            return Ok(self.secret_key.clone());
+        }
+        Err(super::failure::refuse(
+            S3ErrorCode::InvalidAccessKeyId,
+            "the vault knows no such access key",
+        ))
+    }
+}
 
 impl Vault {
     /// Serve S3 (path-style, HTTP/1.1) on `listener` until `shutdown` is
@@ -54,7 +75,10 @@ impl Vault {
         listener.set_nonblocking(true).map_err(fatal)?;
         let listener = TcpListener::from_std(listener).map_err(fatal)?;
         let mut builder = S3ServiceBuilder::new(self.clone());
-        builder.set_auth(SimpleAuth::from_single(credentials.0, credentials.1));
+        builder.set_auth(OneKey {
+            access_key: credentials.0,
+            secret_key: credentials.1.into(),
+        });
         let graceful = GracefulShutdown::new();
         accept(&listener, &builder.build(), &graceful, shutdown).await;
         drop(listener);

@@ -30,8 +30,14 @@ const BATCH_BYTES: usize = 1 << 20;
 /// not a broken connection.
 const DRAIN_BYTES_MAX: usize = 8 << 20;
 
-/// Times are set in steps that every disk but FAT keeps exactly.
+/// A body's time is set this far into the past: FAT's times are two seconds
+/// apart, and a change by hand in the same moment must get another one.
+const MTIME_BACK_NS: i64 = 2_000_000_000;
+
+/// exFAT's grain. Below it the time is random in steps that NTFS keeps, so
+/// that two bodies of one moment differ where the disk can tell.
 const MTIME_GRAIN_NS: i64 = 10_000_000;
+const MTIME_STEP_NS: i64 = 100;
 
 /// A body wholly on the disk, in `tmp`. Dropping it removes it.
 #[derive(Debug)]
@@ -115,11 +121,12 @@ impl Stager {
     /// All is written: wait until it is on the platter.
     pub(super) fn finish(mut self) -> S3Result<(Staged, Sums)> {
         let settle = || -> io::Result<i64> {
-            let now = disk::size_and_mtime(&self.file.metadata()?).1;
-            // Setting it keeps a late write-back from changing it.
-            // Where it cannot be set, what is read back below is as good.
-            let grain = now - now.rem_euclid(MTIME_GRAIN_NS);
-            let _ = self.file.set_modified(disk::from_nanos(grain));
+            let now = disk::size_and_mtime(&self.file.metadata()?).1 - MTIME_BACK_NS;
+            let jitter = fastrand::i64(0..MTIME_GRAIN_NS / MTIME_STEP_NS) * MTIME_STEP_NS;
+            let time = now - now.rem_euclid(MTIME_GRAIN_NS) + jitter;
+            // Setting it also keeps a late write-back from changing it. Where
+            // it cannot be set, what is read back below is as good.
+            let _ = disk::set_mtime(&self.file, time);
             self.vault.disk.sync(&self.file)?;
             Ok(disk::size_and_mtime(&self.file.metadata()?).1)
         };

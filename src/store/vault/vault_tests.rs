@@ -1,7 +1,7 @@
 //! What else can befall a vault: hands, other disks, other processes, clocks, races.
 
-use super::commit::Demand;
 use super::crash_tests::{BUCKET, get, open, put, stage};
+use super::demand::Demand;
 use super::inner::{Inner, Versioning};
 use super::list::{Item, Query};
 use super::record::{Entry, Object, Version, to_line};
@@ -363,6 +363,17 @@ fn a_disk_that_was_pulled_out_is_not_an_empty_vault() {
 }
 
 #[test]
+fn keys_that_no_s3_takes_are_refused_wherever_they_come_from() {
+    let home = home();
+    for key in [String::new(), "k".repeat(1025)] {
+        let deleted = home.vault.delete(BUCKET, &key, &Demand::default());
+        assert_eq!(*deleted.unwrap_err().code(), S3ErrorCode::KeyTooLongError);
+        assert!(put(&home.vault, &key, "x").is_err());
+    }
+    put(&home.vault, &"k".repeat(1024), "x").unwrap();
+}
+
+#[test]
 fn a_vault_of_a_newer_format_is_left_alone() {
     let home = home();
     let format = home.vault.layout.format();
@@ -396,11 +407,11 @@ fn a_listing_of_many_keys_reads_each_folder_once() {
         let key = format!("flat/{n:06}");
         let mut bytes = to_line(&Entry::Head { key: key.clone() }).unwrap();
         bytes.extend(
-            to_line(&Entry::Version(Version {
+            to_line(&Entry::Version(Box::new(Version {
                 id: "null".to_owned(),
                 modified_ms: n,
                 object: Some(Object::default()),
-            }))
+            })))
             .unwrap(),
         );
         std::fs::write(home.vault.layout.log(BUCKET, &key), bytes).unwrap();

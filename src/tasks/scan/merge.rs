@@ -168,7 +168,8 @@ impl Merge<'_> {
                 let now_ms = self.ctx.now_ms();
                 let noted = self.ctx.index.mark_unprotected(
                     self.id,
-                    &broken.subtree,
+                    // Named like a file, as a worker that tries again names it.
+                    &RelKey::of_file(&broken.subtree.path()),
                     &broken.fault,
                     now_ms,
                     now_ms + RETRY_FOLDER_MS,
@@ -283,18 +284,19 @@ impl Merge<'_> {
 
     fn queue(&mut self, key: &RelKey, disk: Option<&WalkEntry>) {
         self.done.examined += 1;
-        let now_ms = self.ctx.now_ms();
+        let now_ms = self.ctx.steady_ms();
         let path = key.path();
         let mtime_ms = disk.map_or(0, |entry| entry.fingerprint.mtime_ns / 1_000_000);
+        let age_ms = self.ctx.now_ms().saturating_sub(mtime_ms);
         let debounce_ms = i64::try_from(self.ctx.config.limits.debounce_ms).unwrap_or(0);
         let is_file = disk.is_some_and(|entry| entry.fingerprint.kind == Kind::File);
-        if is_file && (0..debounce_ms).contains(&(now_ms - mtime_ms)) {
+        if is_file && (0..debounce_ms).contains(&age_ms) {
             // Somebody is still writing it: let it settle like any other edit.
             self.ctx.hint(Hint {
                 source: self.source,
                 path,
                 first_ms: now_ms,
-                last_ms: mtime_ms,
+                last_ms: now_ms - age_ms,
             });
             return;
         }

@@ -199,7 +199,7 @@ async fn part(
             .get(id, &RelKey::of_file(&subtree))?
             .is_some()
         {
-            let now_ms = work.ctx.now_ms();
+            let now_ms = work.ctx.steady_ms();
             work.ctx.edit(source, subtree, now_ms, false);
         }
         merge::merge(work, &runtime)

@@ -50,7 +50,7 @@ pub(super) async fn store(
     };
     // It was stored as it was when read; if it has changed since, look again.
     if changed_since(ctx, item, content.fingerprint).await? || content.unrested {
-        let now_ms = ctx.now_ms();
+        let now_ms = ctx.steady_ms();
         ctx.hint(crate::tasks::Hint {
             source: item.source,
             path: item.path.clone(),
@@ -76,7 +76,7 @@ pub(super) async fn store_folder(
         return Ok(Outcome::Agreed);
     }
     if !empty && record.is_none() {
-        return Ok(Outcome::Walk);
+        return Ok(Outcome::Agreed);
     }
     let content = Content {
         fingerprint: Fingerprint {
@@ -399,7 +399,7 @@ impl<'a> Upload<'a> {
         };
         let record = self.record(content, hash, &stored, stored_bytes);
         self.commit(record, delta).await?;
-        let after_ms = self.ctx.now_ms().saturating_sub(self.item.since_ms);
+        let after_ms = self.ctx.steady_ms().saturating_sub(self.item.since_ms);
         tracing::info!(
             source = %self.source.config.name,
             path = %self.item.path,

@@ -58,7 +58,7 @@ pub(super) async fn mark(
         });
         // The folder it was in may be empty now, and wants an object of its own.
         if let Some(folder) = item.path.parent().filter(|folder| !folder.is_root()) {
-            ctx.edit(item.source, folder, ctx.now_ms(), false);
+            ctx.edit(item.source, folder, ctx.steady_ms(), false);
         }
     }
     Ok(true)

@@ -12,6 +12,7 @@ mod look;
 use super::context::{Context, Hint, blocking};
 use crate::board::News;
 use crate::error::{Class, Fault};
+use crate::files;
 use crate::model::retry::{Backoff, Transition};
 use crate::model::{Kind, RelKey};
 use crate::queue::Item;
@@ -26,8 +27,6 @@ enum Outcome {
     Agreed,
     /// It changed meanwhile: let it settle and look again.
     Changed,
-    /// It is a folder whose contents must be walked.
-    Walk,
 }
 
 /// One worker: works until the queue is closed.
@@ -90,13 +89,10 @@ async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Outcome, Fault>)
                     source: item.source,
                     path: item.path.clone(),
                     first_ms: item.since_ms,
-                    last_ms: now_ms,
+                    last_ms: ctx.steady_ms(),
                 });
             } else {
                 protected(ctx, item).await;
-            }
-            if outcome == Outcome::Walk {
-                ctx.scans.ask_subtree(item.source, item.path.clone());
             }
             ctx.queue.done(item);
         }
@@ -165,16 +161,23 @@ async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) {
     }
 }
 
-/// The path is as it should be: it is not "unprotected" any more.
+/// The path is as it should be: it is not "unprotected" any more. A folder that
+/// was, because it could not be read, is walked now that it can.
 async fn protected(ctx: &Arc<Context>, item: &Item) {
     let clear = {
         let (ctx, item) = (Arc::clone(ctx), item.clone());
         blocking(move || {
-            let id = ctx.sources[item.source].id;
-            ctx.index
-                .clear_unprotected(id, &RelKey::of_file(&item.path))?;
-            ctx.index
-                .clear_unprotected(id, &RelKey::of_folder(&item.path))
+            let source = &ctx.sources[item.source];
+            let key = RelKey::of_file(&item.path);
+            if ctx.index.unprotected_attempts(source.id, &key)? == 0 {
+                return Ok(());
+            }
+            ctx.index.clear_unprotected(source.id, &key)?;
+            let found = files::stat(&source.config.path, &item.path)?;
+            if found.is_some_and(|f| f.kind == Kind::Folder) {
+                ctx.scans.ask_subtree(item.source, item.path.clone());
+            }
+            Ok(())
         })
         .await
     };
