@@ -152,8 +152,7 @@ impl Daemon {
         }
         self.workers.shutdown().await;
         self.loops.shutdown().await;
-        let index = self.ctx.index.clone();
-        blocking(move || index.flush()).await?;
+        open::close(&self.ctx).await?;
         tracing::info!("stopped");
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! One-off runs without a running daemon: open, work, close.
 
 use super::answers::{NAMED_MAX, digest_line, reconcile, told};
+use super::open::close;
 use super::{Options, Parts, open};
 use crate::config::Config;
 use crate::control::{Line, Reconciled};
@@ -89,8 +90,7 @@ async fn with_workers<T>(
     let _ = stop.send(true);
     ctx.queue.close();
     loops.shutdown().await;
-    let index = ctx.index.clone();
-    blocking(move || index.flush()).await?;
+    close(&ctx).await?;
     result
 }
 

@@ -3,7 +3,7 @@
 use super::{Parts, abort_leftovers, panicked};
 use crate::board::Board;
 use crate::config::{Config, SourceConfig, StoreConfig};
-use crate::error::Fatal;
+use crate::error::{Fatal, Fault};
 use crate::files::{Compress, Rules};
 use crate::index::{Index, Opened};
 use crate::notice::{NoticeOptions, Notifier};
@@ -11,7 +11,7 @@ use crate::platform;
 use crate::queue::Queue;
 use crate::store::Store;
 use crate::store::vault::Vault;
-use crate::tasks::context::{Clock, HINTS_MAX};
+use crate::tasks::context::{Clock, HINTS_MAX, blocking};
 use crate::tasks::gates::Gates;
 use crate::tasks::post::Post;
 use crate::tasks::scan::COMPARED;
@@ -154,15 +154,36 @@ fn open_source(index: &Index, source: &SourceConfig, destination: &str) -> Resul
     })
 }
 
+/// Set in the index while a process works on it.
+const AT_WORK: &str = "at_work";
+
+/// Close what [`open`] opened: everything is on disk, and the next start may
+/// believe it.
+///
+/// # Errors
+/// The index could not be flushed; the next start compares with the bucket.
+pub(super) async fn close(ctx: &Arc<Context>) -> Result<(), Fault> {
+    let ctx = Arc::clone(ctx);
+    blocking(move || {
+        ctx.index.state_set(AT_WORK, &false.into())?;
+        ctx.index.flush()
+    })
+    .await
+}
+
+/// A process that was killed takes the last half second of the index with it:
+/// the bucket may then hold what the index never heard of, and is asked.
 async fn remember_compared(ctx: &Arc<Context>) -> Result<(), Fatal> {
     let ctx = Arc::clone(ctx);
     tokio::task::spawn_blocking(move || {
+        let was_killed = ctx.index.state_get(AT_WORK)? == Some(true.into());
         for source in &ctx.sources {
             let known = ctx.index.source_state_get(source.id, COMPARED)?;
-            source
-                .compared
-                .store(known == Some(true.into()), Ordering::Relaxed);
+            let is_compared = known == Some(true.into()) && !was_killed;
+            source.compared.store(is_compared, Ordering::Relaxed);
         }
+        ctx.index.state_set(AT_WORK, &true.into())?;
+        ctx.index.flush()?;
         // What the configuration does not name any more is forgotten.
         let ids: Vec<_> = ctx.sources.iter().map(|source| source.id).collect();
         ctx.index.retain_sources(&ids)?;

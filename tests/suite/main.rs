@@ -13,6 +13,7 @@ mod errors;
 mod harness;
 mod layers;
 mod moto;
+mod moto_office;
 mod office;
 mod python;
 mod smoke;

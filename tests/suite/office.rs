@@ -36,6 +36,12 @@ pub enum Node {
     EmptyFolder(u32),
 }
 
+impl Node {
+    pub fn is_folder(&self) -> bool {
+        matches!(self, Node::EmptyFolder(_))
+    }
+}
+
 fn mtime_ns(meta: &fs::Metadata) -> i128 {
     i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())
 }
@@ -278,6 +284,33 @@ impl Clerk {
         ] {
             self.link(target, name);
         }
+    }
+
+    /// A few files of each sort, for a slow server.
+    pub fn small_office(&mut self) {
+        for number in 0..60 {
+            let text = self.text(50);
+            self.put(format!("Ablage/{}/Brief {number}.txt", number % 7), &text);
+        }
+        for number in 0..20 {
+            let photo = self.photo();
+            self.put(format!("Fotos/IMG_{number}.JPG"), &photo);
+            let table = self.table(5_000);
+            self.put(format!("Listen/{number}.csv"), &table);
+        }
+        let large = self.bytes(9 * 1024 * 1024);
+        self.put("Listen/gro\u{df}.csv", &large);
+        for name in [
+            &b"kein UTF-8 \xff"[..],
+            b"zwei\nZeilen",
+            b"100%41",
+            b" ",
+            b"a+b",
+        ] {
+            self.put(OsStr::from_bytes(name), b"seltsam");
+        }
+        fs::create_dir(self.root.join("leer")).unwrap();
+        self.link("nirgends", "tot");
     }
 
     /// Files of the office as they are now, in a fixed order.

@@ -56,10 +56,14 @@ pub(super) async fn mark(
             source: item.source,
             path: item.path.to_string(),
         });
-        // The folder it was in may be empty now, and wants an object of its own.
-        if let Some(folder) = item.path.parent().filter(|folder| !folder.is_root()) {
-            ctx.edit(item.source, folder, ctx.steady_ms(), false);
-        }
+        look_at_folder(ctx, item);
     }
     Ok(true)
+}
+
+/// The folder it was in may be empty now, and wants an object of its own.
+pub(super) fn look_at_folder(ctx: &Context, item: &Item) {
+    if let Some(folder) = item.path.parent().filter(|folder| !folder.is_root()) {
+        ctx.edit(item.source, folder, ctx.steady_ms(), false);
+    }
 }

@@ -5,6 +5,7 @@ use super::{config, indexed, is_for, is_put, start, start_on, status, unprotecte
 use crate::harness::{
     Fate, Faults, Rig, Running, finish, history, in_bucket, on_disk, program, until, write_config,
 };
+use keepwatch::daemon::Daemon;
 use keepwatch::error::Class;
 use keepwatch::tasks::digest;
 use std::fs;
@@ -162,6 +163,9 @@ fn an_unreadable_file_and_folder_are_named_and_nothing_there_counts_as_deleted()
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
+    let (code, text) = reconcile();
+    let lines = text.matches("NOT PROTECTED: ").count();
+    assert_eq!((code, lines), (Some(3), 2), "{text}");
     close(0o644, 0o755);
     let (code, text) = reconcile();
     assert_eq!(code, Some(0), "{text}");
@@ -174,14 +178,13 @@ fn an_unreadable_file_and_folder_are_named_and_nothing_there_counts_as_deleted()
     });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_deleted_before_its_turn_leaves_no_trace() {
-    let rig = Rig::new();
+/// What is done while the only worker is busy with another file.
+async fn while_the_worker_is_busy(rig: &Rig, act: impl AsyncFnOnce(&Daemon)) -> Daemon {
     rig.write("slow.txt", "slow");
-    let mut config = config(&rig);
+    let mut config = config(rig);
     config.limits.workers = 1;
-    let blocked = Arc::new(AtomicBool::new(false));
-    let seen_slow = Arc::clone(&blocked);
+    let busy = Arc::new(AtomicBool::new(false));
+    let seen_slow = Arc::clone(&busy);
     let faults = Faults::none();
     let daemon = start_on(config, rig.faulty_store(&faults)).await;
     rig.until_equal(&daemon).await;
@@ -194,19 +197,44 @@ async fn a_file_deleted_before_its_turn_leaves_no_trace() {
     });
     rig.write("slow.txt", "slower");
     until("the one worker is busy", async || {
-        blocked.load(Ordering::SeqCst)
+        busy.load(Ordering::SeqCst)
     })
     .await;
-    rig.write("brief.txt", "brief");
-    until("it waits for its turn", async || {
-        daemon.context().queue.depth(0).edits > 0
+    act(&daemon).await;
+    until_well(rig, &daemon).await;
+    daemon
+}
+
+async fn until_it_waits(daemon: &Daemon) {
+    let queue = &daemon.context().queue;
+    until("it waits for its turn", async || queue.depth(0).edits > 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_deleted_before_its_turn_leaves_no_trace() {
+    let rig = Rig::new();
+    let daemon = while_the_worker_is_busy(&rig, async |daemon| {
+        rig.write("brief.txt", "brief");
+        until_it_waits(daemon).await;
+        fs::remove_file(rig.path("brief.txt")).unwrap();
     })
     .await;
-    fs::remove_file(rig.path("brief.txt")).unwrap();
-    until_well(&rig, &daemon).await;
     let store = rig.store();
     assert!(history(&store, "brief.txt").await.is_empty());
     assert_eq!(history(&store, "slow.txt").await.len(), 2);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_emptied_before_its_files_were_stored_is_stored_itself() {
+    let rig = Rig::new();
+    let daemon = while_the_worker_is_busy(&rig, async |daemon| {
+        rig.write("folder/brief.txt", "brief");
+        until_it_waits(daemon).await;
+        fs::remove_file(rig.path("folder/brief.txt")).unwrap();
+    })
+    .await;
+    assert!(in_bucket(&rig.store()).await.contains_key("folder/"));
     daemon.stop().await.unwrap();
 }
 
