@@ -43,8 +43,12 @@ pub struct ScanDone {
     pub special: u64,
     /// Objects in the bucket that Keepwatch did not write.
     pub foreign: u64,
-    /// The bucket's listing was compared too.
+    /// Missing files that were not marked as deleted, because there are so many.
+    pub held: u64,
+    /// The bucket's listing was to be compared too.
     pub with_bucket: bool,
+    /// The bucket's listing came to its end.
+    pub listed_whole: bool,
     /// Why it is not complete; empty when it is.
     pub incomplete: Vec<String>,
 }

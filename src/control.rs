@@ -35,7 +35,10 @@ pub enum Request {
     /// How things stand.
     Status,
     /// A full comparison of all sources with their buckets, now.
-    Reconcile,
+    Reconcile {
+        /// So many deletions that they were held back are meant: mark them.
+        confirm_deletions: bool,
+    },
     /// The digest as it stands, or (`send`) the whole daily job now.
     Digest {
         /// Scan, send and begin a new period.
@@ -173,15 +176,25 @@ pub async fn ask(
     let Ok(name) = platform::control_socket(state_dir).to_fs_name::<GenericFilePath>() else {
         return Ok(None);
     };
-    let Ok(stream) = Stream::connect(name).await else {
-        return Ok(None);
-    };
     let trouble = |cause: String| {
         Fatal::new(
             "ask the running Keepwatch",
             cause,
-            "look into its log; if it is of another version, restart it",
+            "run this as the account that runs Keepwatch; look into its log; if it is of another version, restart it",
         )
+    };
+    let stream = match Stream::connect(name).await {
+        Ok(stream) => stream,
+        // Nobody listens. Anything else is somebody whom we may not talk to.
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(trouble(chain(&error))),
     };
     let (from, mut to) = (&stream, &stream);
     let mut text = serde_json::to_vec(request).map_err(|e| trouble(chain(&e)))?;
@@ -341,7 +354,7 @@ mod tests {
 
     impl Answer for Echo {
         async fn answer(&self, request: Request, progress: mpsc::Sender<Line>) -> Line {
-            if request == Request::Reconcile {
+            if matches!(request, Request::Reconcile { .. }) {
                 let _ = progress.send(Line::Progress(Progress::default())).await;
                 return Line::Reconciled {
                     sources: Vec::new(),
@@ -363,7 +376,10 @@ mod tests {
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(server.serve(Arc::new(Echo), stopped));
         let mut seen = 0;
-        let answer = ask(dir.path(), &Request::Reconcile, |_| seen += 1).await;
+        let request = Request::Reconcile {
+            confirm_deletions: false,
+        };
+        let answer = ask(dir.path(), &request, |_| seen += 1).await;
         assert_eq!(
             answer,
             Ok(Some(Line::Reconciled {

@@ -233,21 +233,26 @@ impl Queue {
         }
     }
 
-    /// Put a path in the slow lane if there is room.
+    /// Put a path in the slow lane if there is room, for another try: one that
+    /// waits or is being worked on already is left alone, or a try that takes
+    /// longer than its pause would be followed by the next at once.
     ///
     /// # Errors
-    /// [`Full`] when the lane is full and the path is not in it already.
-    pub fn try_push_backlog(
-        &self,
-        source: usize,
-        path: RelPath,
-        since_ms: i64,
-    ) -> Result<(), Full> {
+    /// [`Full`] when the lane is full.
+    pub fn push_retry(&self, source: usize, path: RelPath, since_ms: i64) -> Result<(), Full> {
         let want = Want {
             lane: Lane::Backlog,
             since_ms,
             deadline: false,
         };
+        let is_known = self
+            .state()
+            .sources
+            .get(source)
+            .is_none_or(|lanes| lanes.paths.contains_key(&path));
+        if is_known {
+            return Ok(());
+        }
         self.push(source, path, want, self.0.items_max)
     }
 

@@ -58,6 +58,10 @@ pub struct Cli {
     #[arg(long)]
     pub reconcile: bool,
 
+    /// Mark as deleted what is missing, even if that is most of the files
+    #[arg(long, requires = "reconcile")]
+    pub confirm_deletions: bool,
+
     /// The command; none means the daemon.
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -59,10 +59,24 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         "configuration",
         file.map_or_else(String::new, |f| f.display().to_string()),
     );
-    let store = connect(&config).await?;
     for source in &config.sources {
         folder(&mut findings, source).await;
-        bucket(&mut findings, &store, source).await;
+    }
+    match &config.store {
+        StoreConfig::Vault { path } if !Vault::is_at(path) => findings.add(
+            Verdict::Warning,
+            "vault",
+            format!(
+                "there is none in {} yet: the first start makes it. If there was one, connect its disk first",
+                path.display()
+            ),
+        ),
+        place => {
+            let store = Store::connect(place).await?;
+            for source in &config.sources {
+                bucket(&mut findings, &store, source).await;
+            }
+        }
     }
     topic(&mut findings, &config).await?;
     let bad = findings.0.iter().any(|f| f.verdict == Verdict::Bad);
@@ -96,21 +110,6 @@ fn print(findings: &[Finding]) {
             show::amount(problems, "problem")
         ),
     }
-}
-
-/// The vault's buckets are made by the daemon; here they may be absent.
-async fn connect(config: &Config) -> Result<Store, Fatal> {
-    if let StoreConfig::Vault { path } = &config.store {
-        let path = path.clone();
-        let buckets: Vec<String> = config.sources.iter().map(|s| s.bucket.clone()).collect();
-        tokio::task::spawn_blocking(move || {
-            let vault = Vault::open(&path)?;
-            buckets.iter().try_for_each(|b| vault.ensure_bucket(b))
-        })
-        .await
-        .map_err(|e| Fatal::new("open the vault", e.to_string(), ""))??;
-    }
-    Store::connect(&config.store).await
 }
 
 async fn folder(findings: &mut Findings, source: &SourceConfig) {

@@ -36,9 +36,10 @@ const PARTIAL: u8 = 3;
 /// computes runs on the blocking threads.
 const ASYNC_THREADS: usize = 2;
 
-/// Threads for disk, hashing and compression: one per worker and a few for the
-/// scans; more only take memory.
-const BLOCKING_THREADS_MAX: usize = 64;
+/// Threads for disk, hashing and compression. A large upload and a scan each
+/// hold one while they wait for memory or the queue, and the others must never
+/// run out because of that: tokio's own default; idle threads end.
+const BLOCKING_THREADS_MAX: usize = 512;
 
 /// How long abandoned blocking work may hold the exit up.
 const EXIT_WAIT: Duration = Duration::from_secs(2);
@@ -75,7 +76,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 async fn dispatch(cli: Cli) -> Result<u8, Fatal> {
     let common = cli.common;
     match cli.command {
-        None if cli.reconcile => reconcile::run(&common).await,
+        None if cli.reconcile => reconcile::run(&common, cli.confirm_deletions).await,
         None => run::run(&common).await,
         Some(Command::Try(args)) => trial::run(&common, &args).await,
         Some(Command::Restore(args)) => restore::run(&common, &args).await,

@@ -22,6 +22,8 @@ pub(super) struct Depot {
     pub(super) zone: TimeZone,
     /// The vault's folder, when it is one.
     pub(super) vault: Option<PathBuf>,
+    /// The configuration, when one says all this.
+    pub(super) config: Option<Config>,
 }
 
 /// One source's copies.
@@ -57,6 +59,7 @@ pub(super) async fn open(
                 origins: of_config(&config, source)?,
                 zone: config.schedule.time_zone.clone(),
                 vault,
+                config: Some(config),
             })
         }
         Place::Bucket { bucket, prefix } => {
@@ -70,6 +73,7 @@ pub(super) async fn open(
                 origins: vec![of_bucket(&bucket_from_flag(bucket)?, prefix)?],
                 zone: TimeZone::system(),
                 vault: None,
+                config: None,
             })
         }
         Place::Vault {
@@ -88,6 +92,7 @@ pub(super) async fn open(
                 origins,
                 zone: TimeZone::system(),
                 vault: Some(path),
+                config: None,
             })
         }
     }

@@ -19,11 +19,12 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 const LINES_MAX: usize = 16;
 
 /// Compare, upload, report.
-pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
+pub(super) async fn run(common: &CommonArgs, confirm_deletions: bool) -> Result<u8, Fatal> {
     let config = setup::config(common, false)?;
     let work = async {
         let mut shown = Shown::new(common.quiet);
-        let asked = ask(&config.state_dir, &Request::Reconcile, |line| {
+        let request = Request::Reconcile { confirm_deletions };
+        let asked = ask(&config.state_dir, &request, |line| {
             if let Line::Progress(progress) = line {
                 shown.update(&progress);
             }
@@ -51,7 +52,8 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
             }
             shown.finish();
         });
-        let results = reconcile_once(config.clone(), Options::default(), to).await;
+        let results =
+            reconcile_once(config.clone(), Options::default(), to, confirm_deletions).await;
         // It only draws: how it ended changes nothing.
         let _ = drawing.await;
         results
@@ -104,7 +106,8 @@ fn summary(results: &[Reconciled]) {
             show::clean(&r.destination)
         );
         println!("  {} on disk", show::amount(r.files, "file"));
-        if r.stored == 0 && r.deleted == 0 && r.metadata_updates == 0 {
+        let idle = r.stored == 0 && r.deleted == 0 && r.metadata_updates == 0;
+        if idle && r.is_whole() {
             println!("  nothing to send: the bucket has everything");
         } else {
             println!(

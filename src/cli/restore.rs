@@ -2,6 +2,7 @@
 
 mod shown;
 mod summary;
+mod told;
 
 use super::args::{CommonArgs, RestoreArgs};
 use super::origins::{self, Depot, Named, folder_names};
@@ -47,7 +48,11 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
     }
     let (ask, asked) = watch::channel(false);
     let work = all(&depot, parts, args, moment, common, Stop::new(asked));
-    let done = until_stopped(ask, work).await?;
+    let done = until_stopped(ask, work).await;
+    let place = format!("{} into {}", depot.store.place(), args.to.display());
+    let ended = done.as_ref().map(Vec::as_slice);
+    told::tell(depot.config.as_ref(), now, place, ended).await;
+    let done = done?;
     if common.json {
         show::json(&summary::json(&depot, &done, moment))?;
     } else {
@@ -165,6 +170,7 @@ async fn all(
     stop: Stop,
 ) -> Result<Vec<Done>, Fatal> {
     let shown = Arc::new(Shown::new(common.quiet));
+    let alone = parts.len() == 1;
     let mut done = Vec::new();
     for Part {
         named,
@@ -197,7 +203,7 @@ async fn all(
         .await;
         shown.end();
         if let Err(fatal) = &result {
-            if fatal.kind == FatalKind::Interrupted {
+            if alone || fatal.kind == FatalKind::Interrupted {
                 return Err(fatal.clone());
             }
             eprintln!("{}: {fatal}", show::clean(&named.name));
@@ -231,15 +237,12 @@ fn verdict(
     moment: Option<Moment>,
     depot: &Depot,
 ) -> Result<u8, Fatal> {
-    if let [Done { result: Err(_), .. }] = done.as_slice() {
-        // Already told.
-        return Ok(FAILED);
-    }
     let results: Vec<&Restored> = done
         .iter()
         .filter_map(|one| one.result.as_ref().ok())
         .collect();
     if results.is_empty() {
+        // Each has been told.
         return Ok(FAILED);
     }
     if results.iter().all(|restored| restored.found() == 0) && results.len() == done.len() {

@@ -17,12 +17,19 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     );
     let stop = platform::asked_to_stop();
     tokio::pin!(stop);
-    let daemon = tokio::select! {
+    let mut daemon = tokio::select! {
         started = Daemon::start(config, Options::default()) => started?,
         _ = &mut stop => return Ok(COMPLETE),
     };
-    tracing::info!("ready: all folders are watched");
-    stop.await.map_err(|e| signal_trouble(&e))?;
+    tracing::info!("ready");
+    tokio::select! {
+        stopped = &mut stop => stopped.map_err(|e| signal_trouble(&e))?,
+        fatal = daemon.broken() => {
+            tracing::error!("{fatal}");
+            end(daemon).await?;
+            return Err(fatal);
+        }
+    }
     end(daemon).await
 }
 

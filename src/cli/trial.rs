@@ -90,7 +90,8 @@ async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
                 is_ready = true;
                 first.rest();
                 let counts = ctx.index.counts(ctx.sources[0].id);
-                ready(config, vault, counts.files, counts.bytes);
+                let whole = is_whole(ctx);
+                ready(config, vault, counts.files, counts.bytes, whole);
             }
             item = news.recv() => match item {
                 Ok(item) => tell(&item, &mut first, is_ready),
@@ -105,8 +106,11 @@ async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
 /// The start scan is over, and all that it found is in the bucket.
 fn is_at_rest(ctx: &Context) -> bool {
     let depth = ctx.queue.depth(0);
-    let scanned = ctx.board.source(0).is_some_and(|b| b.last_scan.is_some());
-    scanned && ctx.unsettled() == 0 && depth == Depth::default()
+    let scanned = ctx
+        .board
+        .source(0)
+        .is_some_and(|b| b.last_scan.is_some() && b.scanning.is_none());
+    scanned && !ctx.scans.is_asked(0) && ctx.unsettled() == 0 && depth == Depth::default()
 }
 
 /// The first copies: some are named, the rest counted.
@@ -124,13 +128,25 @@ impl FirstCopy {
     }
 }
 
-fn ready(config: &Config, vault: &Path, files: u64, bytes: u64) {
+/// Nothing failed and every folder could be read.
+fn is_whole(ctx: &Context) -> bool {
+    let scan = ctx.board.source(0).and_then(|b| b.last_scan);
+    let failed = ctx.index.unprotected(ctx.sources[0].id, 1);
+    scan.is_some_and(|s| s.complete()) && failed.is_ok_and(|(_, total)| total == 0)
+}
+
+fn ready(config: &Config, vault: &Path, files: u64, bytes: u64, whole: bool) {
     let program = std::env::args()
         .next()
         .unwrap_or_else(|| "keepwatch".into());
     let name = config.sources.first().map_or("", |s| s.bucket.as_str());
     println!(
-        "\nAll is protected: {}, {}.",
+        "\n{}: {}, {}.",
+        if whole {
+            "All is protected"
+        } else {
+            "NOT ALL is protected, see above and the log. Protected"
+        },
         show::amount(files, "file"),
         show::size(bytes)
     );

@@ -127,9 +127,15 @@ fn print(found: &Found, zone: &TimeZone) {
             show::number(VERSIONS_SHOWN_MAX as u64)
         );
     }
-    if let Some(version) = versions.versions.iter().find(|version| !version.deleted) {
+    let older = |version: &&FileVersion| !version.deleted && !version.current;
+    let mut there = versions.versions.iter();
+    let example = there
+        .clone()
+        .find(older)
+        .or_else(|| there.find(|v| !v.deleted));
+    if let Some(version) = example {
         println!(
-            "  to bring one back: keepwatch restore \"{}\" --at \"{}\" --to FOLDER",
+            "  to bring a version back: keepwatch restore \"{}\" --at \"{}\" --to FOLDER",
             show::clean(&found.path),
             stamp(version.stored_at_ms, zone)
         );

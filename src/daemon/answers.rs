@@ -74,6 +74,9 @@ pub(super) async fn digest_line(
 /// What became of a message, in words.
 pub(super) fn told(delivery: &Delivery) -> String {
     match delivery {
+        Delivery::Published(id) if id.is_empty() => {
+            "refused by SNS and written into a file instead (see the log)".to_owned()
+        }
         Delivery::Published(id) => format!("sent to the topic (message {id})"),
         Delivery::Written(path) => {
             format!("written to {} (no topic is configured)", path.display())
@@ -89,9 +92,12 @@ impl Answer for Answers {
         let answer = match request {
             Request::Status => self.status().await,
             Request::Digest { send } => digest_line(&self.ctx, &self.post, send).await,
-            Request::Reconcile => reconcile(&self.ctx, &progress, std::future::ready(()))
-                .await
-                .map(|sources| Line::Reconciled { sources }),
+            Request::Reconcile { confirm_deletions } => {
+                let settled = std::future::ready(());
+                reconcile(&self.ctx, &progress, confirm_deletions, settled)
+                    .await
+                    .map(|sources| Line::Reconciled { sources })
+            }
         };
         answer.unwrap_or_else(Line::Failed)
     }
@@ -131,11 +137,12 @@ fn source_status(ctx: &Context, number: usize) -> SourceStatus {
 pub(super) async fn reconcile(
     ctx: &Arc<Context>,
     progress: &mpsc::Sender<Line>,
+    confirm_deletions: bool,
     settled: impl Future<Output = ()>,
 ) -> Result<Vec<Reconciled>, Fault> {
     let before = activities(ctx);
     let work = async {
-        let scans = digest::compare_all(ctx).await;
+        let scans = digest::compare_all(ctx, confirm_deletions).await;
         settled.await;
         scans
     };

@@ -15,7 +15,7 @@ pub use open::{notifier, open};
 use crate::config::Config;
 use crate::control::Server;
 use crate::error::{Fatal, chain};
-use crate::index::Opened;
+use crate::index::{Multipart, Opened};
 use crate::store::Store;
 use crate::tasks::context::{Clock, Hint, blocking, system_clock};
 use crate::tasks::post::Post;
@@ -24,6 +24,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// How long a start waits for watches: 100,000 folders take 3 s; a network drive
+/// that does not answer must not keep the others waiting.
+const READY_WAIT: Duration = Duration::from_secs(60);
 
 /// What a caller may replace; the defaults are what the program uses.
 #[derive(Default)]
@@ -78,6 +83,13 @@ impl Daemon {
         for _ in 0..ctx.config.limits.workers {
             workers.spawn(upload::run(Arc::clone(&ctx)));
         }
+        loops.spawn(tend::run(
+            Arc::clone(&ctx),
+            Arc::clone(&post),
+            stopped.clone(),
+        ));
+        let answers = answers::Answers::new(Arc::clone(&ctx), Arc::clone(&post), started_ms);
+        loops.spawn(server.serve(Arc::new(answers), stopped.clone()));
         let mut ready = Vec::new();
         for source in 0..ctx.sources.len() {
             let (watched, wait) = oneshot::channel();
@@ -90,23 +102,16 @@ impl Daemon {
             ));
             loops.spawn(scan::run(Arc::clone(&ctx), source, stopped.clone()));
         }
-        for wait in ready {
-            // A watch loop that ended early has said why on the board.
-            let _ = wait.await;
+        let deadline = Instant::now() + READY_WAIT;
+        for (source, wait) in ready.into_iter().enumerate() {
+            // Fails when the loop has ended early: it has said why on the board.
+            if tokio::time::timeout_at(deadline, wait).await.is_err() {
+                let name = &ctx.sources[source].config.name;
+                tracing::error!(source = %name, "the folder does not answer (is it on a network drive?); going on without it until it does");
+            }
         }
         ask_first_scans(&ctx);
-        loops.spawn(tend::run(
-            Arc::clone(&ctx),
-            Arc::clone(&post),
-            stopped.clone(),
-        ));
-        loops.spawn(digest::run(
-            Arc::clone(&ctx),
-            Arc::clone(&post),
-            stopped.clone(),
-        ));
-        let answers = answers::Answers::new(Arc::clone(&ctx), Arc::clone(&post), started_ms);
-        loops.spawn(server.serve(Arc::new(answers), stopped));
+        loops.spawn(digest::run(Arc::clone(&ctx), Arc::clone(&post), stopped));
         Ok(Self {
             ctx,
             post,
@@ -130,6 +135,20 @@ impl Daemon {
     /// How the index was found.
     pub fn opened(&self) -> &Opened {
         &self.opened
+    }
+
+    /// Returns when a part of the daemon has ended that never should: the rest
+    /// would look alive and protect nothing.
+    pub async fn broken(&mut self) -> Fatal {
+        let cause = tokio::select! {
+            Some(ended) = self.loops.join_next() => ended.err(),
+            Some(ended) = self.workers.join_next() => ended.err(),
+        };
+        Fatal::new(
+            "go on",
+            cause.map_or_else(|| "a part of it ended".to_owned(), |e| chain(&e)),
+            "start Keepwatch again (a service does that by itself), and report this with the log",
+        )
     }
 
     /// Stop: no new work, what is under way may end within `shutdown_timeout`,
@@ -168,18 +187,7 @@ fn ask_first_scans(ctx: &Context) {
 }
 
 /// Abort uploads in parts that an earlier run left behind.
-async fn abort_leftovers(ctx: Arc<Context>) {
-    let left = {
-        let ctx = Arc::clone(&ctx);
-        blocking(move || ctx.index.multiparts()).await
-    };
-    let left = match left {
-        Ok(left) => left,
-        Err(fault) => {
-            tracing::error!("{fault}");
-            return;
-        }
-    };
+async fn abort_leftovers(ctx: Arc<Context>, left: Vec<Multipart>) {
     for upload in left {
         let at = crate::store::At {
             bucket: &upload.bucket,

@@ -36,10 +36,11 @@ pub async fn reconcile_once(
     config: Config,
     options: Options,
     progress: Progressing,
+    confirm_deletions: bool,
 ) -> Result<Vec<Reconciled>, Fatal> {
     with_workers(config, options, async |ctx, post| {
         let started_ms = ctx.now_ms();
-        let results = reconcile(ctx, &progress, settle_down(ctx))
+        let results = reconcile(ctx, &progress, confirm_deletions, settle_down(ctx))
             .await
             .map_err(Fatal::from);
         tell(ctx, post, started_ms, &results).await;

@@ -31,7 +31,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
     let (index, opened) = open_index(&config).await?;
     let store = match store {
         Some(store) => store,
-        None => connect(&config).await?,
+        None => connect(&config, &index).await?,
     };
     let notifier = notifier(&config).await?;
     let post = Arc::new(Post::new(notifier, config.state_dir.join("digests")));
@@ -72,7 +72,12 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
             "the index was damaged ({why}) and is rebuilt from the bucket; nothing is uploaded twice"
         );
     }
-    tokio::spawn(abort_leftovers(Arc::clone(&ctx)));
+    // Read before any worker can begin another.
+    let leftovers = {
+        let index = ctx.index.clone();
+        blocking(move || index.multiparts()).await?
+    };
+    tokio::spawn(abort_leftovers(Arc::clone(&ctx), leftovers));
     Ok(Parts {
         ctx,
         post,
@@ -97,13 +102,25 @@ async fn open_index(config: &Config) -> Result<(Index, Opened), Fatal> {
     .map_err(|e| panicked(&e))?
 }
 
-/// Connect to the server; the vault's buckets are made when absent.
-async fn connect(config: &Config) -> Result<Store, Fatal> {
+/// Connect to the server; a new vault and its buckets are made when absent.
+async fn connect(config: &Config, index: &Index) -> Result<Store, Fatal> {
     if let StoreConfig::Vault { path } = &config.store {
         let path = path.clone();
+        let index = index.clone();
         let buckets: Vec<String> = config.sources.iter().map(|s| s.bucket.clone()).collect();
         tokio::task::spawn_blocking(move || {
+            let known = format!("vault:{}", path.display());
+            let was_there = index.state_get(&known)?.is_some();
+            if was_there && !Vault::is_at(&path) {
+                // The disk's mount point is there without its disk.
+                return Err(Fatal::new(
+                    format!("open the vault in {}", path.display()),
+                    "the vault that was there is gone",
+                    "connect and mount the disk that it is on. To begin a new vault there, choose another folder for it",
+                ));
+            }
             let vault = Vault::open(&path)?;
+            index.state_set(&known, &true.into())?;
             buckets
                 .iter()
                 .try_for_each(|bucket| vault.ensure_bucket(bucket))

@@ -237,7 +237,6 @@ impl<F: Feed> BodyReader<F> {
 
     fn fault(&self, cause: &str) -> Fault {
         Fault::new(Class::Transient, "download", &self.subject, cause)
-            .hint("run it again; what is there already is not downloaded again")
     }
 }
 

@@ -1,3 +1,5 @@
+//! Bodies that arrive whole, broken, cut off and blown up.
+
 use super::*;
 use crate::model::{ContentHash, Kind};
 use std::io::Write as _;

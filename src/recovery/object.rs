@@ -6,7 +6,7 @@
 
 use super::content::{self, PRIVATE_FOLDERS, Source, damaged};
 use super::restore::{Options, Pass};
-use super::retry::{Patience, Stop};
+use super::retry::{Patience, Stop, told};
 use super::tally::Tally;
 use super::timeline::{Chosen, Name};
 use super::{Origin, Selector, shown};
@@ -71,7 +71,7 @@ pub(super) async fn bring(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Resu
     loop {
         match once(shop, chosen, pass).await {
             Err(fault) if patience.again(&fault, &mut stop).await => {}
-            done => return done.map_err(|fault| fault.about(chosen.subject())),
+            done => return done.map_err(|fault| told(fault).about(chosen.subject())),
         }
     }
 }

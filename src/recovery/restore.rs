@@ -5,7 +5,7 @@
 //! then is bounded; beyond that, the listing is read a second time.
 
 use super::object::{self, LINK_TARGET_BYTES_MAX, Outcome, Shop};
-use super::retry::Stop;
+use super::retry::{Stop, told};
 use super::tally::{Event, Restored, Tally};
 use super::timeline::{Chosen, Name, Timeline};
 use super::{Origin, Selector};
@@ -14,6 +14,7 @@ use crate::files::Target;
 use crate::model::Kind;
 use crate::store::Store;
 use std::sync::Arc;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Objects that are fetched at once. Small files are limited by the way to the
@@ -86,6 +87,8 @@ pub async fn restore(
     report: impl Fn(Event<'_>) + Send + Sync + 'static,
     stop: &Stop,
 ) -> Result<Restored, Fatal> {
+    // The workers' own: they also end when the run does for another reason.
+    let (end, ended) = watch::channel(false);
     let shop = Arc::new(Shop {
         store: store.clone(),
         origin: request.origin,
@@ -93,7 +96,7 @@ pub async fn restore(
         target: request.target,
         options: request.options,
         tally: Arc::new(Tally::new(Box::new(report))),
-        stop: stop.clone(),
+        stop: Stop::new(ended),
     });
     let mut run = Run {
         workers: JoinSet::new(),
@@ -102,8 +105,15 @@ pub async fn restore(
         any_success: false,
         shop,
     };
-    let first_ms = run.files(request.at_ms).await?;
-    run.links_and_folders(request.at_ms).await?;
+    let mut stop = stop.clone();
+    let done = tokio::select! {
+        done = run.all(request.at_ms) => done,
+        () = stop.asked() => Err(Fatal::interrupted("restore everything")),
+    };
+    // However it ended: nobody writes, and no half file is left, when this returns.
+    end.send_replace(true);
+    while run.workers.join_next().await.is_some() {}
+    let first_ms = done?;
     let shop = run.shop;
     let target = shop.target.clone();
     let synced = tokio::task::spawn_blocking(move || target.sync())
@@ -128,6 +138,13 @@ struct Run {
 }
 
 impl Run {
+    /// Both passes; gives when the earliest version was stored.
+    async fn all(&mut self, at_ms: Option<i64>) -> Result<Option<i64>, Fatal> {
+        let first_ms = self.files(at_ms).await?;
+        self.links_and_folders(at_ms).await?;
+        Ok(first_ms)
+    }
+
     async fn files(&mut self, at_ms: Option<i64>) -> Result<Option<i64>, Fatal> {
         let shop = self.shop.clone();
         let mut timeline = Timeline::new(&shop.store, &shop.origin, &shop.selector, at_ms);
@@ -163,7 +180,6 @@ impl Run {
 
     /// Give an object to a worker as soon as one is free.
     async fn hand_out(&mut self, chosen: Chosen, pass: Pass) -> Result<(), Fatal> {
-        self.still_wanted()?;
         let workers_max = self.shop.options.workers.clamp(1, WORKERS_MAX);
         while self.workers.len() >= workers_max {
             self.take_in().await?;
@@ -179,13 +195,6 @@ impl Run {
     async fn finish(&mut self) -> Result<(), Fatal> {
         while !self.workers.is_empty() {
             self.take_in().await?;
-        }
-        self.still_wanted()
-    }
-
-    fn still_wanted(&self) -> Result<(), Fatal> {
-        if self.shop.stop.is_asked() {
-            return Err(Fatal::interrupted("restore everything"));
         }
         Ok(())
     }
@@ -203,8 +212,6 @@ impl Run {
                 self.write_down(chosen, outcome);
                 Ok(())
             }
-            // What was under way when it was told to stop has not failed.
-            Err(_) if self.shop.stop.is_asked() => Ok(()),
             Err(fault) => self.weigh(fault).await,
         }
     }
@@ -259,7 +266,8 @@ impl Run {
         self.shop.tally.failed(fault);
         if self.failures_in_a_row >= FAILURES_IN_A_ROW_MAX {
             self.failures_in_a_row = 0;
-            self.shop.store.reach(&self.shop.origin.bucket).await?;
+            let bucket = &self.shop.origin.bucket;
+            self.shop.store.reach(bucket).await.map_err(told)?;
         }
         Ok(())
     }

@@ -64,6 +64,18 @@ impl Patience {
     }
 }
 
+/// The fault that is told when trying again has ended. Nobody tries again by
+/// itself then: that is the reader's turn.
+pub(super) fn told(fault: Fault) -> Fault {
+    if passes(fault.class) {
+        fault.hint(
+            "check the connection and run it again: what is there already is not fetched again",
+        )
+    } else {
+        fault
+    }
+}
+
 /// The server's trouble of the moment. A full disk passes as well, but nobody
 /// makes room within a minute.
 pub(super) fn passes(class: Class) -> bool {

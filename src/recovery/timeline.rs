@@ -10,7 +10,7 @@
 //! time and neither is the newest, their order is not told: the version wins,
 //! since a file too many is better than a file too few.
 
-use super::retry::{Patience, Stop};
+use super::retry::{Patience, Stop, told};
 use super::selector::Selector;
 use super::{Origin, shown};
 use crate::error::{Fatal, Fault};
@@ -189,7 +189,7 @@ pub(super) async fn list_page(
     loop {
         match store.list_versions(bucket, prefix, after).await {
             Err(fault) if patience.again(&fault, stop).await => {}
-            done => return done,
+            done => return done.map_err(told),
         }
     }
 }

@@ -30,6 +30,10 @@ const SHORT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// What every body-carrying attempt may take before its size is counted.
 const TRANSFER_BASE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Copying 5 GiB or joining 10,000 parts takes S3 minutes; a connection that
+/// died meanwhile must not hold a worker for longer than this.
+const SERVER_WORK_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
 /// The slowest line on which an upload still counts as moving: 16 KiB/s
 /// (128 kbit/s), an order of magnitude under the slowest office uplink.
 const SLOWEST_BYTES_PER_S: u64 = 16 * 1024;
@@ -139,6 +143,12 @@ fn common(builder: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
 /// Time-outs of a request that carries no large body.
 pub(super) fn short_operation() -> aws_sdk_s3::config::Builder {
     with_attempt_timeout(SHORT_ATTEMPT_TIMEOUT)
+}
+
+/// Time-outs of a request that makes the server work but moves no body of
+/// ours: copies, and joining thousands of parts.
+pub(super) fn server_work() -> aws_sdk_s3::config::Builder {
+    with_attempt_timeout(SERVER_WORK_TIMEOUT)
 }
 
 /// Time-outs of a request that moves this many bytes one way or the other.

@@ -124,7 +124,7 @@ impl Store {
             .copy_source(copy_source(at, source_version_id))
             .copy_source_range(format!("bytes={}-{}", range.start, range.end - 1))
             .customize()
-            .config_override(client::moving(range.end - range.start))
+            .config_override(client::server_work())
             .send()
             .await
             .map_err(|e| fault::from_sdk("copy a part of", &at.subject(), e))?;
@@ -173,8 +173,7 @@ impl Store {
                     .build(),
             )
             .customize()
-            // S3 may take minutes to join thousands of parts.
-            .config_override(client::moving(super::object::COPY_BYTES_MAX))
+            .config_override(client::server_work())
             .send()
             .await
             .map_err(|e| fault::from_sdk("complete the upload of", &at.subject(), e))?;

@@ -15,6 +15,9 @@ use tokio::sync::{mpsc, watch};
 /// Paths looked at in one go; keeps one blocking call short.
 const BATCH: usize = 256;
 
+/// A look that failed as a whole is not repeated at once.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
+
 /// How long to sleep when nothing waits.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -100,6 +103,7 @@ async fn release(ctx: &Arc<Context>, settle: &mut Settle) {
             Ok(seen) => seen,
             Err(fault) => {
                 tracing::error!("{fault}");
+                tokio::time::sleep(AFTER_FAULT).await;
                 return;
             }
         };
@@ -125,13 +129,19 @@ fn pass_on(ctx: &Context, settled: Settled, seen: Result<Seen, Fault>) {
     match seen {
         Ok(Seen::Excluded) => {}
         Ok(Seen::Folder) => ctx.scans.ask_subtree(settled.source, settled.path),
-        // A path that cannot be looked at is the worker's to explain.
-        Ok(Seen::File(_) | Seen::Gone) | Err(_) => ctx.edit(
+        Ok(Seen::File(_) | Seen::Gone) => ctx.edit(
             settled.source,
             settled.path,
             settled.since_ms,
             settled.deadline,
         ),
+        // It could not be looked at: a worker explains it if it is a file, and
+        // if it is a folder its contents must not be missed.
+        Err(_) => {
+            let path = settled.path.clone();
+            ctx.edit(settled.source, path, settled.since_ms, settled.deadline);
+            ctx.scans.ask_subtree(settled.source, settled.path);
+        }
     }
 }
 

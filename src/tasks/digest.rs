@@ -15,7 +15,7 @@ use crate::model::report::{
 use crate::model::schedule::{Due, next_run, remember};
 use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How often the clock is looked at: computers sleep and clocks are set, so
@@ -25,6 +25,12 @@ const LOOK: Duration = Duration::from_secs(20);
 /// The longest the digest waits for its scan and the uploads it leads to. Over
 /// a slow line the rest is told as not yet protected.
 const WAIT_MAX: Duration = Duration::from_secs(6 * 3600);
+
+/// A daily job that failed is tried again after this.
+const AFTER_FAILURE: Duration = Duration::from_secs(600);
+
+/// How long an outage may last before nobody waits for its end any more.
+const OUTAGE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a wait looks whether the bucket can still be reached.
 const WAIT_STEP: Duration = Duration::from_secs(2);
@@ -41,11 +47,7 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
         tokio::select! {
             due = due(&ctx) => {
                 if let Some(scheduled_ms) = due {
-                    tracing::info!("daily job begins");
-                    match daily(&ctx, &post, scheduled_ms).await {
-                        Ok((_, delivery)) => tracing::info!(?delivery, "daily job done"),
-                        Err(fault) => tracing::error!("the daily job failed: {fault}"),
-                    }
+                    run_daily(&ctx, &post, scheduled_ms).await;
                 }
             }
             _ = stop.changed() => return,
@@ -53,6 +55,23 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             _ = stop.changed() => return,
+        }
+    }
+}
+
+/// The daily job; it counts as run only once its digest is handed over.
+async fn run_daily(ctx: &Arc<Context>, post: &Post, scheduled_ms: i64) {
+    tracing::info!("daily job begins");
+    let done = async {
+        let (_, delivery) = daily(ctx, post, scheduled_ms).await?;
+        set_state(ctx, LAST_RUN, ctx.now_ms()).await?;
+        Ok::<_, Fault>(delivery)
+    };
+    match done.await {
+        Ok(delivery) => tracing::info!(?delivery, "daily job done"),
+        Err(fault) => {
+            tracing::error!("the daily job failed and is tried again: {fault}");
+            tokio::time::sleep(AFTER_FAILURE).await;
         }
     }
 }
@@ -81,10 +100,7 @@ async fn due_or_fault(ctx: &Arc<Context>) -> Result<Option<i64>, Fault> {
     }
     let schedule = &ctx.config.schedule;
     match next_run(schedule.digest_at, &schedule.time_zone, now, Some(known)) {
-        Due::Now { scheduled } => {
-            set_state(ctx, LAST_RUN, now.as_millisecond()).await?;
-            Ok(Some(scheduled.as_millisecond()))
-        }
+        Due::Now { scheduled } => Ok(Some(scheduled.as_millisecond())),
         Due::At(_) => Ok(None),
     }
 }
@@ -98,39 +114,57 @@ pub async fn daily(
     post: &Post,
     scheduled_ms: i64,
 ) -> Result<(Message, Delivery), Fault> {
-    compare_all(ctx).await;
-    let (report, told) = compose(ctx, scheduled_ms).await?;
+    let scans = compare_all(ctx, false).await;
+    let (report, told) = compose(ctx, scheduled_ms, Some(scans)).await?;
     let message = report.message();
     let delivery = post.send(ctx, message.clone()).await?;
     close_period(ctx, told, report.to_ms).await?;
     Ok((message, delivery))
 }
 
-/// Compare every source with its bucket and let the workers act on it.
-pub async fn compare_all(ctx: &Arc<Context>) -> Vec<Option<ScanDone>> {
+/// Compare every source with its bucket and let the workers act on it. `None`
+/// for a comparison that did not come to its end: in time, or because the bucket
+/// cannot be used.
+pub async fn compare_all(ctx: &Arc<Context>, confirmed: bool) -> Vec<Option<ScanDone>> {
     let asked: Vec<_> = (0..ctx.sources.len())
-        .map(|source| ctx.scans.ask_and_wait(source))
+        .map(|source| ctx.scans.ask_and_wait(source, confirmed))
         .collect();
+    let deadline = Instant::now() + WAIT_MAX;
     let mut results = Vec::with_capacity(asked.len());
     for (source, asked) in asked.into_iter().enumerate() {
-        // A scan that never came back is told as such by the digest.
-        let done = tokio::time::timeout(WAIT_MAX, asked).await;
-        results.push(done.ok().and_then(Result::ok));
-        drained(ctx, source).await;
+        let scan = unless_hopeless(ctx, source, deadline, asked).await;
+        results.push(scan.and_then(Result::ok));
+        // What is still on its way then is told as such.
+        unless_hopeless(ctx, source, deadline, ctx.queue.backlog_drained(source)).await;
     }
     results
 }
 
-/// Wait until the workers have done what the scan found, or cannot.
-async fn drained(ctx: &Context, source: usize) {
-    let mut waited = Duration::ZERO;
-    while waited < WAIT_MAX && ctx.gates.outage(source).is_none() {
-        let step = tokio::time::timeout(WAIT_STEP, ctx.queue.backlog_drained(source));
-        if step.await.is_ok() {
-            return;
+/// Wait for `work`, but neither beyond the deadline nor through an outage that
+/// lasts or that only a person can end.
+async fn unless_hopeless<T>(
+    ctx: &Context,
+    source: usize,
+    deadline: Instant,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::pin!(work);
+    let mut outage_since: Option<Instant> = None;
+    while Instant::now() < deadline {
+        if let Ok(done) = tokio::time::timeout(WAIT_STEP, &mut work).await {
+            return Some(done);
         }
-        waited += WAIT_STEP;
+        match ctx.gates.outage(source) {
+            None => outage_since = None,
+            Some((_, fault)) => {
+                let since = *outage_since.get_or_insert_with(Instant::now);
+                if !fault.class.is_transient() || since.elapsed() >= OUTAGE_PATIENCE {
+                    return None;
+                }
+            }
+        }
     }
+    None
 }
 
 async fn state(ctx: &Arc<Context>, key: &'static str) -> Result<Option<i64>, Fault> {
@@ -148,20 +182,32 @@ async fn set_state(ctx: &Arc<Context>, key: &'static str, ms: i64) -> Result<(),
 /// # Errors
 /// The index cannot be read.
 pub async fn report(ctx: &Arc<Context>, scheduled_ms: i64) -> Result<Report, Fault> {
-    Ok(compose(ctx, scheduled_ms).await?.0)
+    Ok(compose(ctx, scheduled_ms, None).await?.0)
 }
 
 /// The figures a digest was made from, per source.
 type Told = Vec<(Activity, Failures)>;
 
-async fn compose(ctx: &Arc<Context>, scheduled_ms: i64) -> Result<(Report, Told), Fault> {
+/// `scans` are the comparisons that were made for this digest; without them the
+/// newest scans stand for them.
+async fn compose(
+    ctx: &Arc<Context>,
+    scheduled_ms: i64,
+    scans: Option<Vec<Option<ScanDone>>>,
+) -> Result<(Report, Told), Fault> {
     let now_ms = ctx.now_ms();
     let from_ms = state(ctx, PERIOD_START).await?;
     let both = {
         let ctx = Arc::clone(ctx);
         blocking(move || {
             (0..ctx.sources.len())
-                .map(|source| source_report(&ctx, source))
+                .map(|source| match &scans {
+                    Some(scans) => source_report(&ctx, source, scans[source].clone()),
+                    None => {
+                        let newest = ctx.board.source(source).and_then(|b| b.last_scan);
+                        source_report(&ctx, source, newest)
+                    }
+                })
                 .collect::<Result<Vec<_>, _>>()
         })
         .await?
@@ -181,6 +227,7 @@ async fn compose(ctx: &Arc<Context>, scheduled_ms: i64) -> Result<(Report, Told)
 fn source_report(
     ctx: &Context,
     number: usize,
+    scan: Option<ScanDone>,
 ) -> Result<(SourceReport, (Activity, Failures)), Fault> {
     let source = &ctx.sources[number];
     let counts = ctx.index.counts(source.id);
@@ -189,8 +236,8 @@ fn source_report(
     let failures_total = failures.list.len() as u64 + failures.overflow;
     let (unprotected, unprotected_total) = ctx.index.unprotected(source.id, LINES_MAX)?;
     let board = ctx.board.source(number);
-    let depth = ctx.queue.depth(number);
-    let waiting = (depth.edits + depth.backlog + depth.running) as u64;
+    // Found by the scan and not in the bucket yet; fresh edits are always some.
+    let waiting = ctx.queue.depth(number).backlog as u64;
     let mut warnings: Vec<String> = board
         .iter()
         .flat_map(|b| b.warnings.values().cloned())
@@ -200,7 +247,6 @@ fn source_report(
             "{waiting} files are still on their way to the bucket"
         ));
     }
-    let scan = board.as_ref().and_then(|b| b.last_scan.as_ref());
     warnings.extend(scan.iter().flat_map(|s| s.incomplete.iter().cloned()));
     let report = SourceReport {
         name: source.config.name.clone(),
@@ -235,11 +281,11 @@ fn source_report(
             .collect(),
         unprotected_total,
         warnings,
-        scan: scan.map(|s| ScanLine {
+        scan: scan.as_ref().map(|s| ScanLine {
             started_ms: s.started_ms,
             took_ms: u64::try_from(s.took_ms).unwrap_or(0),
             files: s.files,
-            complete: s.complete(),
+            complete: s.complete() && waiting == 0,
         }),
         outage: ctx
             .gates

@@ -11,24 +11,22 @@ use tokio::sync::{Notify, oneshot};
 /// which is hardly more work then.
 const SUBTREES_MAX: usize = 256;
 
-/// What to scan in one source.
+/// A scan of a whole source that somebody asked for.
 #[derive(Debug)]
-pub enum Wanted {
-    /// Everything, and compare with the bucket's listing if `with_bucket`.
-    Whole {
-        /// Ask the bucket as well.
-        with_bucket: bool,
-        /// Who waits for the result.
-        waiting: Vec<oneshot::Sender<ScanDone>>,
-    },
-    /// These folders or files only.
-    Subtrees(BTreeSet<RelPath>),
+pub struct Whole {
+    /// Ask the bucket as well.
+    pub with_bucket: bool,
+    /// Deletions were confirmed: mark them, however many.
+    pub confirmed: bool,
+    /// Who waits for the result.
+    pub waiting: Vec<oneshot::Sender<ScanDone>>,
 }
 
 #[derive(Default)]
 struct Page {
     whole: bool,
     with_bucket: bool,
+    confirmed: bool,
     waiting: Vec<oneshot::Sender<ScanDone>>,
     subtrees: BTreeSet<RelPath>,
     later: bool,
@@ -69,7 +67,8 @@ impl ScanBook {
             if subtree.is_root() || page.subtrees.len() >= SUBTREES_MAX {
                 page.whole = true;
                 page.subtrees.clear();
-            } else if !page.whole {
+            } else {
+                // Also when a whole scan is asked for: that one may take days.
                 page.subtrees.insert(subtree);
             }
         });
@@ -106,45 +105,52 @@ impl ScanBook {
 
     /// Ask for a full comparison of a source with its bucket and hear of its
     /// end. The receiver fails when the scanner stops before.
-    pub fn ask_and_wait(&self, source: usize) -> oneshot::Receiver<ScanDone> {
+    pub fn ask_and_wait(&self, source: usize, confirmed: bool) -> oneshot::Receiver<ScanDone> {
         let (done, wait) = oneshot::channel();
         self.write(source, |page| {
             page.whole = true;
             page.with_bucket = true;
+            page.confirmed |= confirmed;
             page.waiting.push(done);
         });
         wait
     }
 
-    /// Take what is asked for in one source; waits until something is.
-    pub async fn take(&self, source: usize) -> Wanted {
+    /// Take the whole scan that is asked for; waits until one is.
+    pub async fn take_whole(&self, source: usize) -> Whole {
+        self.take(source, |page| {
+            page.whole.then(|| {
+                page.whole = false;
+                Whole {
+                    with_bucket: std::mem::take(&mut page.with_bucket),
+                    confirmed: std::mem::take(&mut page.confirmed),
+                    waiting: std::mem::take(&mut page.waiting),
+                }
+            })
+        })
+        .await
+    }
+
+    /// Take the folders that are asked for; waits until some are.
+    pub async fn take_subtrees(&self, source: usize) -> BTreeSet<RelPath> {
+        self.take(source, |page| {
+            let subtrees = std::mem::take(&mut page.subtrees);
+            (!subtrees.is_empty()).then(|| outermost(subtrees))
+        })
+        .await
+    }
+
+    async fn take<T>(&self, source: usize, find: impl Fn(&mut Page) -> Option<T>) -> T {
         loop {
             let changed = self.0.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if let Some(wanted) = self.try_take(source) {
-                return wanted;
+            let found = self.pages().get_mut(source).and_then(&find);
+            if let Some(found) = found {
+                return found;
             }
             changed.await;
         }
-    }
-
-    fn try_take(&self, source: usize) -> Option<Wanted> {
-        let mut pages = self.pages();
-        let page = pages.get_mut(source)?;
-        if page.whole {
-            let page = std::mem::take(page);
-            return Some(Wanted::Whole {
-                with_bucket: page.with_bucket,
-                waiting: page.waiting,
-            });
-        }
-        if page.subtrees.is_empty() {
-            return None;
-        }
-        Some(Wanted::Subtrees(outermost(std::mem::take(
-            &mut page.subtrees,
-        ))))
     }
 
     /// True when something is asked for in that source.
@@ -181,54 +187,47 @@ mod tests {
         RelPath::from_bytes(text).unwrap()
     }
 
-    #[tokio::test]
-    async fn subtrees_are_joined_and_a_whole_scan_swallows_them() {
+    async fn nothing<T>(wait: impl Future<Output = T>) -> bool {
+        tokio::time::timeout(std::time::Duration::from_secs(1), wait)
+            .await
+            .is_err()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn subtrees_are_joined_and_do_not_wait_for_a_whole_scan() {
         let book = ScanBook::new(1);
+        let waiting = book.ask_and_wait(0, false);
         for path in ["a", "a/b", "a/b/c", "d"] {
             book.ask_subtree(0, p(path));
         }
-        let Wanted::Subtrees(got) = book.take(0).await else {
-            panic!("subtrees were asked for");
-        };
+        let got = book.take_subtrees(0).await;
         assert_eq!(got.into_iter().collect::<Vec<_>>(), [p("a"), p("d")]);
-        assert!(!book.is_asked(0));
-        book.ask_subtree(0, p("a"));
-        let waiting = book.ask_and_wait(0);
-        let Wanted::Whole {
-            with_bucket,
-            waiting: senders,
-        } = book.take(0).await
-        else {
-            panic!("a whole scan was asked for");
-        };
-        assert!(with_bucket && senders.len() == 1 && !book.is_asked(0));
-        drop(senders);
+        assert!(book.is_asked(0), "the whole scan");
+        let whole = book.take_whole(0).await;
+        assert!(whole.with_bucket && !whole.confirmed && whole.waiting.len() == 1);
+        assert!(!book.is_asked(0) && nothing(book.take_whole(0)).await);
+        drop(whole);
         assert!(waiting.await.is_err());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_is_asked_for_later_waits_until_it_is_ripe() {
         let book = ScanBook::new(1);
         book.ask_later(0);
         assert!(!book.is_asked(0));
         book.ripen();
-        assert!(matches!(book.take(0).await, Wanted::Whole { .. }));
+        assert!(!book.take_whole(0).await.with_bucket);
         book.ripen();
         assert!(!book.is_asked(0));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn too_many_subtrees_become_one_scan() {
         let book = ScanBook::new(1);
         for i in 0..=SUBTREES_MAX {
             book.ask_subtree(0, p(&format!("d{i}")));
         }
-        assert!(matches!(
-            book.take(0).await,
-            Wanted::Whole {
-                with_bucket: false,
-                ..
-            }
-        ));
+        assert!(!book.take_whole(0).await.with_bucket);
+        assert!(nothing(book.take_subtrees(0)).await);
     }
 }

@@ -21,7 +21,8 @@ const RETRIES_PER_BEAT: usize = 256;
 /// Beats between looks at what is slow: ripening scans, the outbox.
 const SLOW_BEATS: u64 = 30;
 
-/// A computer that did not beat for so long has slept: scan everything.
+/// A wall clock that ran ahead of the steady one by so much: the computer has
+/// slept, scan everything.
 const SLEPT_MS: i64 = 60_000;
 
 /// Beat until told to stop.
@@ -32,7 +33,8 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
         .iter()
         .map(|_| OutageAlert::new(policy))
         .collect();
-    let mut last_ms = ctx.now_ms();
+    let mut last = (ctx.now_ms(), ctx.steady_ms());
+    let mut mending = Mending::default();
     let mut beats: u64 = 0;
     loop {
         tokio::select! {
@@ -41,17 +43,20 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
         }
         beats += 1;
         let now_ms = ctx.now_ms();
-        if now_ms - last_ms > SLEPT_MS {
+        // The steady clock stands still while the computer sleeps.
+        let steady_ms = ctx.steady_ms();
+        let slept_ms = (now_ms - last.0) - (steady_ms - last.1);
+        last = (now_ms, steady_ms);
+        if slept_ms > SLEPT_MS {
             tracing::info!(
-                slept_s = (now_ms - last_ms) / 1000,
-                "the computer was asleep: scanning all folders"
+                slept_s = slept_ms / 1000,
+                "the computer was asleep or its clock was set: scanning all folders"
             );
             for source in 0..ctx.sources.len() {
                 ctx.scans.ask_whole(source, false);
             }
         }
-        last_ms = now_ms;
-        mend_index(&ctx).await;
+        mending.mend_index(&ctx).await;
         retry(&ctx, now_ms).await;
         // A closed gate opens for a probe when its time has come.
         ctx.queue.wake();
@@ -67,12 +72,38 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
     }
 }
 
-/// An index that failed (a full disk, a damaged file) stays failed until it is
-/// opened again: try, for ever.
-async fn mend_index(ctx: &Arc<Context>) {
-    let Some(fault) = ctx.index.broken() else {
-        return;
-    };
+/// Beats between two tries to open a broken index, at the most: reading all of
+/// it on a disk that is still full helps nobody.
+const MENDING_BEATS_MAX: u32 = 60;
+
+/// Waiting times between tries to open a broken index again.
+#[derive(Default)]
+struct Mending {
+    wait_beats: u32,
+    left_beats: u32,
+}
+
+impl Mending {
+    /// An index that failed (a full disk, a damaged file) stays failed until it
+    /// is opened again: try, for ever, less and less often.
+    async fn mend_index(&mut self, ctx: &Arc<Context>) {
+        let index = ctx.index.clone();
+        let broken = blocking(move || Ok(index.broken())).await;
+        let Ok(Some(fault)) = broken else {
+            *self = Self::default();
+            return;
+        };
+        if self.left_beats > 0 {
+            self.left_beats -= 1;
+            return;
+        }
+        self.wait_beats = (self.wait_beats * 2).clamp(1, MENDING_BEATS_MAX);
+        self.left_beats = self.wait_beats;
+        reopen(ctx, &fault).await;
+    }
+}
+
+async fn reopen(ctx: &Arc<Context>, fault: &crate::error::Fault) {
     let index = ctx.index.clone();
     let reopened = tokio::task::spawn_blocking(move || index.reopen()).await;
     match reopened {
@@ -113,9 +144,7 @@ async fn retry(ctx: &Arc<Context>, now_ms: i64) {
             Ok(due) => {
                 for key in due {
                     // A full lane is no loss: it is still due at the next beat.
-                    let _ = ctx
-                        .queue
-                        .try_push_backlog(source, key.path(), ctx.steady_ms());
+                    let _ = ctx.queue.push_retry(source, key.path(), ctx.steady_ms());
                 }
             }
             Err(fault) => tracing::error!("{fault}"),

@@ -16,6 +16,7 @@ use notify::{EventKindMask, RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, DebouncedEvent, Debouncer, NoCache};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
@@ -35,7 +36,28 @@ const UNWATCHED_SCAN: Duration = Duration::from_secs(600);
 /// overflows keep the scanner busy for ever (nrwl/nx #37136).
 const RESCAN_COOLDOWN: Duration = Duration::from_secs(10);
 
+/// Folders made during an overflow stay unwatched: the whole watch is set up
+/// again, at most this often.
+const REARM: Duration = Duration::from_secs(60);
+
 type Watcher = Debouncer<RecommendedWatcher, NoCache>;
+
+/// What the callback has met since the watch was set up.
+#[derive(Default)]
+struct Trouble {
+    /// Events were lost.
+    overflowed: AtomicBool,
+    /// Something could not be watched.
+    failed: AtomicBool,
+}
+
+impl Trouble {
+    /// Whether a watch of that age should be set up again.
+    fn wants_rearming(&self, age: Duration) -> bool {
+        (self.overflowed.load(Ordering::Relaxed) && age >= REARM)
+            || (self.failed.load(Ordering::Relaxed) && age >= UNWATCHED_SCAN)
+    }
+}
 
 /// Watch one source until told to stop. `ready` fires once watches are
 /// registered (or cannot be), before which no start scan may begin.
@@ -48,13 +70,16 @@ pub async fn run(
     let mut ready = Some(ready);
     let mut current: Option<(Watcher, RootId)> = None;
     let mut was_missing = false;
-    let mut unwatched_since = Instant::now();
+    let mut set_up = Instant::now();
+    let mut trouble = Arc::new(Trouble::default());
     loop {
         let root = ctx.sources[source].config.path.clone();
         let id = root_id(root.clone()).await;
         let stale = match (&current, &id) {
-            (Some((_, watched)), Ok(now)) => watched != now,
-            (None, Ok(_)) => ready.is_some() || was_missing || is_due(&mut unwatched_since),
+            (Some((_, watched)), Ok(now)) => {
+                watched != now || trouble.wants_rearming(set_up.elapsed())
+            }
+            (None, Ok(_)) => ready.is_some() || was_missing || set_up.elapsed() >= UNWATCHED_SCAN,
             (_, Err(_)) => false,
         };
         match id {
@@ -69,8 +94,10 @@ pub async fn run(
                 drop_watcher(current.take()).await;
                 was_missing = false;
                 ctx.board.warn(source, "folder", None);
-                current = register(&ctx, source, &root).await.map(|w| (w, id));
-                unwatched_since = Instant::now();
+                trouble = Arc::new(Trouble::default());
+                let watcher = register(&ctx, source, &root, &trouble).await;
+                current = watcher.map(|watcher| (watcher, id));
+                set_up = Instant::now();
                 if again || (current.is_none() && ready.is_none()) {
                     ctx.scans.ask_whole(source, false);
                 }
@@ -87,15 +114,6 @@ pub async fn run(
         }
     }
     drop_watcher(current).await;
-}
-
-/// True once per [`UNWATCHED_SCAN`].
-fn is_due(since: &mut Instant) -> bool {
-    let due = since.elapsed() >= UNWATCHED_SCAN;
-    if due {
-        *since = Instant::now();
-    }
-    due
 }
 
 async fn root_id(root: PathBuf) -> Result<RootId, Fault> {
@@ -126,12 +144,17 @@ fn missing(ctx: &Context, source: usize, fault: &Fault) {
 }
 
 /// Set the watches up; `None` when that is impossible for now.
-async fn register(ctx: &Arc<Context>, source: usize, root: &Path) -> Option<Watcher> {
+async fn register(
+    ctx: &Arc<Context>,
+    source: usize,
+    root: &Path,
+    trouble: &Arc<Trouble>,
+) -> Option<Watcher> {
     let name = ctx.sources[source].config.name.clone();
     let (made, root) = {
-        let (ctx, root) = (Arc::clone(ctx), root.to_owned());
+        let (ctx, root, trouble) = (Arc::clone(ctx), root.to_owned(), Arc::clone(trouble));
         let made = tokio::task::spawn_blocking(move || {
-            let made = make_watcher(&ctx, source, &root);
+            let made = make_watcher(&ctx, source, &root, trouble);
             (made, root)
         })
         .await;
@@ -162,7 +185,12 @@ async fn register(ctx: &Arc<Context>, source: usize, root: &Path) -> Option<Watc
     }
 }
 
-fn make_watcher(ctx: &Arc<Context>, source: usize, root: &Path) -> notify::Result<Watcher> {
+fn make_watcher(
+    ctx: &Arc<Context>,
+    source: usize,
+    root: &Path,
+    trouble: Arc<Trouble>,
+) -> notify::Result<Watcher> {
     let config = notify::Config::default()
         .with_follow_symlinks(false)
         // Without access events: our own reads must not wake us.
@@ -173,6 +201,7 @@ fn make_watcher(ctx: &Arc<Context>, source: usize, root: &Path) -> notify::Resul
         let resolved = std::fs::canonicalize(&root).unwrap_or_else(|_| root.clone());
         let mut last_rescan = None;
         move |result: DebounceEventResult| {
+            note(&trouble, &result);
             handle(&ctx, source, [&root, &resolved], &mut last_rescan, result);
         }
     };
@@ -185,6 +214,18 @@ fn make_watcher(ctx: &Arc<Context>, source: usize, root: &Path) -> notify::Resul
     )?;
     watcher.watch(root, RecursiveMode::Recursive)?;
     Ok(watcher)
+}
+
+/// Remember what the watch itself suffered, for setting it up again.
+fn note(trouble: &Trouble, result: &DebounceEventResult) {
+    match result {
+        Ok(events) => {
+            if events.iter().any(|event| event.need_rescan()) {
+                trouble.overflowed.store(true, Ordering::Relaxed);
+            }
+        }
+        Err(_) => trouble.failed.store(true, Ordering::Relaxed),
+    }
 }
 
 fn handle(
@@ -304,6 +345,22 @@ mod tests {
             );
             assert!(!text.to_lowercase().contains("space"), "{text}");
         }
+    }
+
+    #[test]
+    fn an_overflow_and_a_failed_watch_lead_to_a_new_watch_in_time() {
+        let trouble = Trouble::default();
+        assert!(!trouble.wants_rearming(Duration::MAX));
+        note(&trouble, &Err(vec![notify::Error::generic("odd")]));
+        assert!(!trouble.wants_rearming(REARM));
+        assert!(trouble.wants_rearming(UNWATCHED_SCAN));
+        let lost = notify::Event::default().set_flag(notify::event::Flag::Rescan);
+        let lost = DebouncedEvent {
+            event: lost,
+            time: Instant::now(),
+        };
+        note(&trouble, &Ok(vec![lost]));
+        assert!(trouble.wants_rearming(REARM) && !trouble.wants_rearming(Duration::ZERO));
     }
 
     #[test]

@@ -155,13 +155,15 @@ fn content(
     began: Duration,
 ) -> Content {
     let began_ns = i64::try_from(began.as_nanos()).unwrap_or(i64::MAX);
-    let newest_ns = fingerprint.mtime_ns.max(fingerprint.ctime_ns);
+    // Each by itself: a time in the future must not hide the other one.
+    let is_recent =
+        |stamp_ns: i64| stamp_ns <= began_ns && began_ns.saturating_sub(stamp_ns) < RACY_WINDOW_NS;
     Content {
         fingerprint,
         hash,
         bytes,
         unrested: false,
-        racy: newest_ns <= began_ns && began_ns - newest_ns < RACY_WINDOW_NS,
+        racy: is_recent(fingerprint.mtime_ns) || is_recent(fingerprint.ctime_ns),
     }
 }
 

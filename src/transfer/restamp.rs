@@ -25,7 +25,14 @@ pub async fn restamp(job: &Job, head: &Head, meta: ObjectMeta) -> Result<Option<
     };
     match result {
         Ok(stored) => Ok(Some(stored)),
-        Err(fault) if matches!(fault.class, Class::NotFound | Class::Refused) => Ok(None),
+        Err(fault)
+            if matches!(
+                fault.class,
+                Class::NotFound | Class::Refused | Class::Denied
+            ) =>
+        {
+            Ok(None)
+        }
         Err(fault) => Err(fault),
     }
 }

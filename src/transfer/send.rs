@@ -306,14 +306,36 @@ async fn carry_parts(
     if !is_as_hashed(&end, content) {
         return Ok(Sent::Changed);
     }
-    let stored = job
+    let completed = job
         .store
         .complete_multipart(job.at(), upload_id, done)
-        .await?;
+        .await;
+    let stored = match completed {
+        // The first answer was lost and the SDK asked again: it may be done.
+        Err(fault) if fault.class == Class::NotFound => adopt(job, content, fault).await?,
+        completed => completed?,
+    };
     Ok(Sent::Stored {
         stored,
         stored_bytes,
         hash: end.hash,
+    })
+}
+
+/// The newest version, if it is the content that was just sent.
+async fn adopt(job: &Job, content: &Content, fault: Fault) -> Result<Stored, Fault> {
+    let head = job.store.head(job.at(), None).await?;
+    head.filter(|head| {
+        let stored = head.meta.as_ref().ok().and_then(|meta| meta.content);
+        stored == Some(content.hash)
+    })
+    .map(|head| Stored {
+        version_id: head.version_id,
+        etag: head.etag,
+    })
+    .ok_or(Fault {
+        class: Class::Transient,
+        ..fault
     })
 }
 

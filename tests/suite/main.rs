@@ -9,6 +9,7 @@
     reason = "all of this is test code, helpers outside #[test] functions too"
 )]
 
+mod brake;
 mod errors;
 mod harness;
 mod layers;
@@ -16,5 +17,6 @@ mod moto;
 mod moto_office;
 mod office;
 mod python;
+mod restore;
 mod smoke;
 mod vault_http;

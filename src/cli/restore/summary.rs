@@ -62,7 +62,7 @@ pub(super) fn print(depot: &Depot, done: &[Done], moment: Option<Moment>) {
                     println!("  {line}");
                 }
             }
-            Err(fatal) => println!("  NOT RESTORED: {}", show::clean(&fatal.to_string())),
+            Err(fatal) => println!("  NOT RESTORED: {}", show::clean(&fatal.cause)),
         }
     }
     for text in unmatched(done) {

@@ -1,3 +1,5 @@
+//! What goes where, and what counts as found.
+
 use super::*;
 use crate::recovery::Origin;
 

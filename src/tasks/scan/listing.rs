@@ -33,8 +33,17 @@ pub(super) struct Entry {
     pub listed: Listed,
 }
 
+/// A page of the listing, or its end. A listing that just stops has no end: what
+/// it did not show is not missing.
+pub(super) enum Page {
+    /// Some entries, in key order.
+    Entries(Vec<Entry>),
+    /// That was all.
+    End,
+}
+
 /// Pages of the listing, in key order, ending with a fault if it broke off.
-pub(super) type Pages = mpsc::Receiver<Result<Vec<Entry>, Fault>>;
+pub(super) type Pages = mpsc::Receiver<Result<Page, Fault>>;
 
 /// List the source's prefix in the background.
 pub(super) fn start(ctx: &Arc<Context>, source: usize) -> Pages {
@@ -52,7 +61,7 @@ pub(super) fn start(ctx: &Arc<Context>, source: usize) -> Pages {
 async fn list(
     ctx: &Context,
     source: usize,
-    to: &mpsc::Sender<Result<Vec<Entry>, Fault>>,
+    to: &mpsc::Sender<Result<Page, Fault>>,
 ) -> Result<(), Fault> {
     let settings = &ctx.sources[source].config;
     let mut next = None;
@@ -78,12 +87,16 @@ async fn list(
             };
             entries.push(Entry { owner, listed });
         }
-        if to.send(Ok(entries)).await.is_err() {
+        if to.send(Ok(Page::Entries(entries))).await.is_err() {
             return Ok(());
         }
         match page.next {
             Some(token) => next = Some(token),
-            None => return Ok(()),
+            None => {
+                // The merge may have ended already.
+                let _ = to.send(Ok(Page::End)).await;
+                return Ok(());
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One pass over disk, index and (if asked) bucket, all in key order. Blocking.
 
-use super::listing::{Entry, Owner, Pages};
+use super::gone::Gone;
+use super::listing::{Entry, Owner, Page, Pages};
 use crate::board::ScanDone;
 use crate::error::Fault;
 use crate::files::{self, Walk, WalkEntry, WalkFault};
@@ -36,6 +37,8 @@ pub(super) struct Work {
     pub started_ms: i64,
     /// Which lane the found paths go to.
     pub lane: Lane,
+    /// Mark deletions, however many.
+    pub confirmed: bool,
     pub cancelled: Arc<AtomicBool>,
 }
 
@@ -58,7 +61,9 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
             page: VecDeque::new(),
             last_key: String::new(),
             runtime: runtime.clone(),
+            ended: false,
         },
+        gone: Gone::default(),
         unknown: Vec::new(),
         done: ScanDone::default(),
         ctx: &ctx,
@@ -71,6 +76,8 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
         if !merge.step()? {
             // A root that went away meanwhile makes everything look deleted.
             files::root_state(&source.config.path)?;
+            merge.decide_gone(&work.subtree, work.confirmed)?;
+            merge.done.listed_whole = merge.bucket.ended;
             return Ok(merge.done);
         }
     }
@@ -85,6 +92,8 @@ struct Merge<'a> {
     walk: Peekable<Walk<'a>>,
     index: Peekable<Records>,
     bucket: Bucket,
+    /// What is known and not on disk.
+    gone: Gone,
     /// Folder keys whose contents could not be read: nothing in there is gone.
     unknown: Vec<WalkFault>,
     done: ScanDone,
@@ -156,7 +165,13 @@ impl Merge<'_> {
             let fingerprint = known.map_or(UNSEEN, |r| r.fingerprint);
             let unverified = unverified(fingerprint, &entry.listed);
             self.ctx.index.update(self.id, key, unverified)?;
-            self.queue(key, None);
+            let root = &self.ctx.sources[self.source].config.path;
+            if files::stat(root, &key.path())?.is_some() {
+                self.queue(key, None);
+            } else {
+                self.gone.known += 1;
+                self.gone.add(key);
+            }
         }
         Ok(())
     }
@@ -196,6 +211,7 @@ impl Merge<'_> {
         record: Option<Record>,
         listed: Option<Listed>,
     ) -> Result<(), Fault> {
+        self.gone.known += u64::from(record.is_some() || listed.is_some());
         if let Some(entry) = &disk {
             self.count(entry);
         } else if self.is_unknown(key) {
@@ -212,14 +228,14 @@ impl Merge<'_> {
         match compare(on_disk, record.as_ref(), bucket) {
             Verdict::Nothing => return Ok(()),
             Verdict::Examine => {}
-            Verdict::Forget => return self.forget(key),
+            Verdict::Forget => return self.forget(key, record.as_ref()),
             Verdict::Lost => {
                 tracing::warn!(
                     source = %self.ctx.sources[self.source].config.name,
                     path = %key.path(),
                     "the bucket had lost it: it is uploaded again"
                 );
-                self.forget(key)?;
+                self.forget(key, record.as_ref())?;
             }
             Verdict::Doubt => {
                 let fingerprint = disk.as_ref().map_or(UNSEEN, |entry| entry.fingerprint);
@@ -229,7 +245,49 @@ impl Merge<'_> {
                 }
             }
         }
-        self.queue(key, disk.as_ref());
+        if disk.is_none() {
+            self.gone.add(key);
+        } else {
+            self.queue(key, disk.as_ref());
+        }
+        Ok(())
+    }
+
+    /// The pass is over: have what is gone marked, unless it is so much that a
+    /// disk that is not there is the better explanation.
+    fn decide_gone(&mut self, subtree: &RelPath, confirmed: bool) -> Result<(), Fault> {
+        let root = &self.ctx.sources[self.source].config.path;
+        // A folder that is itself gone was deleted; one that is empty may be a
+        // mount point.
+        let is_there = subtree.is_root() || files::stat(root, subtree)?.is_some();
+        if is_there && !confirmed && self.gone.is_suspicious(self.done.files, subtree.is_root()) {
+            self.done.held = self.gone.total;
+            self.incomplete(super::held_back(
+                self.gone.total,
+                &self.ctx.sources[self.source].config.name,
+            ));
+            return Ok(());
+        }
+        for key in std::mem::take(&mut self.gone.keys) {
+            self.queue(&key, None);
+        }
+        if self.gone.total > super::gone::KEYS_MAX as u64 {
+            self.queue_all_gone(subtree)?;
+        }
+        Ok(())
+    }
+
+    /// More are gone than were kept: find them again, by the index alone.
+    fn queue_all_gone(&mut self, subtree: &RelPath) -> Result<(), Fault> {
+        let source = &self.ctx.sources[self.source];
+        let prefix = RelKey::of_folder(subtree);
+        for entry in self.ctx.index.range(self.id, prefix.as_str(), None) {
+            let (key, _) = entry?;
+            // What cannot be looked at is unknown, not gone.
+            if let Ok(None) = files::stat(&source.config.path, &key.path()) {
+                self.queue(&key, None);
+            }
+        }
         Ok(())
     }
 
@@ -265,7 +323,10 @@ impl Merge<'_> {
         if !self.bucket.is_asked() {
             return InBucket::NotAsked;
         }
-        if record.is_some_and(|r| r.stored_at_ms >= self.started_ms - LISTING_MARGIN_MS) {
+        // A time in the future was noted by a clock that was wrong.
+        let now_ms = self.ctx.now_ms() + LISTING_MARGIN_MS;
+        let younger = self.started_ms - LISTING_MARGIN_MS..=now_ms;
+        if record.is_some_and(|r| younger.contains(&r.stored_at_ms)) {
             return InBucket::NotAsked;
         }
         match listed {
@@ -276,7 +337,11 @@ impl Merge<'_> {
         }
     }
 
-    fn forget(&self, key: &RelKey) -> Result<(), Fault> {
+    fn forget(&self, key: &RelKey, seen: Option<&Record>) -> Result<(), Fault> {
+        // A worker may have stored it since it was read here.
+        if self.ctx.index.get(self.id, key)?.as_ref() != seen {
+            return Ok(());
+        }
         self.ctx
             .index
             .commit(self.id, key, Change::Remove, &ActivityDelta::default())
@@ -347,6 +412,8 @@ struct Bucket {
     page: VecDeque<Entry>,
     last_key: String,
     runtime: Handle,
+    /// Its end has been seen.
+    ended: bool,
 }
 
 /// What comes next in the listing.
@@ -371,8 +438,16 @@ impl Bucket {
         };
         while self.page.is_empty() {
             match self.runtime.block_on(pages.recv()) {
-                None => return Ok(Front::End),
-                Some(Ok(entries)) => self.page.extend(entries),
+                _ if self.ended => return Ok(Front::End),
+                Some(Ok(Page::Entries(entries))) => self.page.extend(entries),
+                Some(Ok(Page::End)) => {
+                    self.ended = true;
+                    return Ok(Front::End);
+                }
+                None => {
+                    self.pages = None;
+                    return Err("the bucket's listing broke off".into());
+                }
                 Some(Err(fault)) => {
                     self.pages = None;
                     return Err(fault.to_string());

@@ -5,11 +5,12 @@
 //! scan never marks anything deleted, it sends a worker to look; what could not
 //! be read is unknown, not gone; memory is bounded, whatever the source holds.
 
+mod gone;
 mod listing;
 mod merge;
 
 use super::context::{Context, blocking};
-use super::scan_book::Wanted;
+use super::scan_book::Whole;
 use super::versioning::check_versioning;
 use crate::board::{News, ScanDone};
 use crate::error::Fault;
@@ -23,54 +24,54 @@ use tokio::sync::watch;
 /// A comparison with the bucket that failed is tried again after this.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// Scan one source whenever that is asked for, until told to stop.
+/// Scan one source whenever that is asked for, until told to stop. Folders that
+/// somebody just made do not wait for a whole scan, which may take days.
 pub async fn run(ctx: Arc<Context>, source: usize, mut stop: watch::Receiver<bool>) {
-    // A scan stops between two files, not at its end.
-    let cancelled = Arc::new(AtomicBool::new(false));
-    loop {
-        let wanted = tokio::select! {
-            wanted = ctx.scans.take(source) => wanted,
-            _ = stop.changed() => return,
-        };
-        let scan = scan(&ctx, source, wanted, &cancelled);
-        tokio::select! {
-            () = scan => {}
-            _ = stop.changed() => {
-                cancelled.store(true, Ordering::Relaxed);
-                return;
-            }
-        }
-    }
-}
-
-async fn scan(ctx: &Arc<Context>, source: usize, wanted: Wanted, cancelled: &Arc<AtomicBool>) {
-    match wanted {
-        Wanted::Whole {
-            with_bucket,
-            waiting,
-        } => {
-            let done = whole(ctx, source, with_bucket, cancelled).await;
-            for waiting in waiting {
+    // A scan stops between two files, not at its end, also when this is dropped.
+    let cancel = CancelOnDrop(Arc::new(AtomicBool::new(false)));
+    let wholes = async {
+        loop {
+            let asked = ctx.scans.take_whole(source).await;
+            let done = whole(&ctx, source, &asked, &cancel.0).await;
+            for waiting in asked.waiting {
                 // Whoever asked may have given up.
                 let _ = waiting.send(done.clone());
             }
         }
-        Wanted::Subtrees(subtrees) => {
-            for subtree in subtrees {
-                if let Err(fault) = part(ctx, source, subtree, cancelled).await {
+    };
+    let parts = async {
+        loop {
+            for subtree in ctx.scans.take_subtrees(source).await {
+                if let Err(fault) = part(&ctx, source, subtree, &cancel.0).await {
                     tracing::error!(source = %ctx.sources[source].config.name, "{fault}");
+                    // What was to be seen there must not wait until tomorrow.
+                    ctx.scans.ask_later(source);
                 }
             }
         }
+    };
+    tokio::select! {
+        () = wholes => {}
+        () = parts => {}
+        _ = stop.changed() => {}
+    }
+}
+
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
 async fn whole(
     ctx: &Arc<Context>,
     source: usize,
-    with_bucket: bool,
+    asked: &Whole,
     cancelled: &Arc<AtomicBool>,
 ) -> ScanDone {
+    let with_bucket = asked.with_bucket;
     let started_ms = ctx.now_ms();
     let name = ctx.sources[source].config.name.clone();
     check_versioning(ctx, source).await;
@@ -86,20 +87,25 @@ async fn whole(
         listing,
         started_ms,
         lane: Lane::Backlog,
+        confirmed: asked.confirmed,
         cancelled: Arc::clone(cancelled),
     };
     let runtime = tokio::runtime::Handle::current();
     let mut done = match blocking(move || merge::merge(work, &runtime)).await {
         Ok(done) => done,
-        Err(fault) => ScanDone {
-            incomplete: vec![fault.to_string()],
-            ..ScanDone::default()
-        },
+        Err(fault) => {
+            // Without this the next look would be tomorrow's.
+            ctx.scans.ask_later(source);
+            ScanDone {
+                incomplete: vec![fault.to_string()],
+                ..ScanDone::default()
+            }
+        }
     };
     done.started_ms = started_ms;
     done.took_ms = ctx.now_ms().saturating_sub(started_ms);
     done.with_bucket = with_bucket;
-    if with_bucket && done.complete() {
+    if done.listed_whole {
         compared(ctx, source).await;
     }
     tracing::info!(
@@ -122,6 +128,11 @@ async fn whole(
         )
     });
     ctx.board.warn(source, "special", special);
+    let held = (done.held > 0).then(|| held_back(done.held, &name));
+    if let Some(text) = &held {
+        tracing::error!(source = %name, "{text}");
+    }
+    ctx.board.warn(source, "deletions", held);
     let foreign = (done.foreign > 0).then(|| {
         format!(
             "{} objects in the bucket were not written by Keepwatch and are left alone",
@@ -168,6 +179,13 @@ async fn look_again(ctx: &Arc<Context>, source: usize) {
     }
 }
 
+/// What it means that most of the files are missing, and what to do.
+pub(super) fn held_back(missing: u64, source: &str) -> String {
+    format!(
+        "{missing} files of {source} are missing from the folder, most of what was there: nothing is marked as deleted. If a disk is not mounted or the folder is not the right one, put that right. If they were really deleted: keepwatch --reconcile --confirm-deletions"
+    )
+}
+
 /// The bucket could not be compared: ask again after a while, for ever.
 fn ask_again(ctx: &Arc<Context>, source: usize) {
     let ctx = Arc::clone(ctx);
@@ -212,6 +230,7 @@ async fn part(
         listing: None,
         started_ms: ctx.now_ms(),
         lane: Lane::Edit,
+        confirmed: false,
         cancelled: Arc::clone(cancelled),
     };
     let runtime = tokio::runtime::Handle::current();

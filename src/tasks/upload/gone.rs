@@ -1,13 +1,45 @@
 //! A path that is gone: mark it deleted in the bucket, forget it in the index.
 
 use crate::board::News;
-use crate::error::Fault;
+use crate::error::{Class, Fault};
 use crate::index::{ActivityDelta, Change};
 use crate::model::{Record, RelKey};
 use crate::queue::Item;
 use crate::store::At;
 use crate::tasks::context::{Context, blocking};
 use std::sync::Arc;
+
+/// The standing warning that deletions may not be marked.
+const REFUSED: &str = "marking";
+
+/// True when the bucket has last refused to mark a deletion.
+pub(super) fn was_refused(ctx: &Context, source: usize) -> bool {
+    let board = ctx.board.source(source);
+    board.is_some_and(|board| board.warnings.contains_key(REFUSED))
+}
+
+/// A key that may store but not delete is a common and careful choice: that must
+/// not stop the uploads, only say that deletions are not marked. Tried again at
+/// the next scan, which the end of an outage asks for.
+fn may_mark(ctx: &Context, item: &Item, marked: Result<(), Fault>) -> Result<bool, Fault> {
+    match marked {
+        Ok(()) => {
+            ctx.board.warn(item.source, REFUSED, None);
+            Ok(true)
+        }
+        Err(fault) if fault.class == Class::Denied => {
+            let text = format!(
+                "deleted files are not marked as deleted: {fault}. If that is meant, set on_delete = \"keep\""
+            );
+            if ctx.board.warn(item.source, REFUSED, Some(text.clone())) {
+                let name = &ctx.sources[item.source].config.name;
+                tracing::warn!(source = %name, "{text}");
+            }
+            Ok(false)
+        }
+        Err(fault) => Err(fault),
+    }
+}
 
 /// Make bucket and index agree that nothing stands at `key`. True when the
 /// bucket was asked.
@@ -34,8 +66,8 @@ pub(super) async fn mark(
         Some(_) => true,
         None => matches!(ctx.store.head(at, None).await?, Some(head) if head.meta.is_ok()),
     };
-    if ours {
-        ctx.store.mark_deleted(at).await?;
+    if ours && !may_mark(ctx, item, ctx.store.mark_deleted(at).await)? {
+        return Ok(false);
     }
     let delta = ActivityDelta {
         deletions: u64::from(ours),

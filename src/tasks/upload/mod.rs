@@ -15,7 +15,7 @@ use crate::error::{Class, Fault};
 use crate::files;
 use crate::model::retry::{Backoff, Transition};
 use crate::model::{Kind, RelKey};
-use crate::queue::Item;
+use crate::queue::{Item, Lane};
 use std::sync::Arc;
 
 /// What became of one path.
@@ -86,25 +86,39 @@ async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Outcome, Fault>)
                 ctx.gates.abandoned(item.source, &item.path, now_ms);
             }
             if outcome == Outcome::Changed {
-                ctx.hint(Hint {
-                    source: item.source,
-                    path: item.path.clone(),
-                    first_ms: item.since_ms,
-                    last_ms: ctx.steady_ms(),
-                });
+                look_again(ctx, item);
             } else {
                 protected(ctx, item).await;
             }
             ctx.queue.done(item);
         }
-        // It went away under our hands: look again, it is a deletion now.
-        Err(fault) if fault.class == Class::Vanished => {
+        // It went away under our hands: look again, it is a deletion now. One
+        // that is always there and never there is told like any other failure.
+        Err(fault) if fault.class == Class::Vanished && !item.deadline => {
             ctx.gates.abandoned(item.source, &item.path, now_ms);
-            ctx.edit(item.source, item.path.clone(), item.since_ms, false);
+            look_again(ctx, item);
             ctx.queue.done(item);
         }
         Err(fault) => failed(ctx, item, fault, now_ms).await,
     }
+}
+
+/// The path changed under the worker's hands: let it settle first.
+fn look_again(ctx: &Context, item: &Item) {
+    let now_ms = ctx.steady_ms();
+    let max_ms = i64::try_from(ctx.config.limits.debounce_max_ms).unwrap_or(i64::MAX);
+    // Time spent waiting in the queue is no time spent changing.
+    let has_been_changing = item.lane == Lane::Edit && now_ms - item.since_ms < max_ms;
+    ctx.hint(Hint {
+        source: item.source,
+        path: item.path.clone(),
+        first_ms: if has_been_changing || item.deadline {
+            item.since_ms
+        } else {
+            now_ms
+        },
+        last_ms: now_ms,
+    });
 }
 
 /// The bucket has taken something of this path.
@@ -206,6 +220,10 @@ fn announce(ctx: &Context, source: usize, change: Option<Transition>) {
             Transition::Opened { after_ms } => {
                 tracing::info!(source = %name, after_s = after_ms / 1000, "uploads go on");
                 ctx.board.update(source, |board| board.outage = None);
+                if gone::was_refused(ctx, source) {
+                    // Permissions may be mended: mark what could not be marked.
+                    ctx.scans.ask_whole(source, false);
+                }
                 ctx.board.tell(News::Recovered {
                     source,
                     after_ms: *after_ms,

@@ -135,7 +135,12 @@ async fn what_a_person_must_mend_is_told_and_goes_on_afterwards() {
             &["expired", "renew"],
         ),
         Trouble::answer(403, "RequestTimeTooSkewed", Class::Credentials, &["clock"]),
-        Trouble::answer(403, "AccessDenied", Class::Denied, &["IAM policy"]),
+        Trouble::answer(
+            403,
+            "AccessDenied",
+            Class::Denied,
+            &["What Keepwatch may do"],
+        ),
         Trouble::answer(
             404,
             "NoSuchBucket",

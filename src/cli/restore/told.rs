@@ -1,0 +1,91 @@
+//! Success and failure of a restore go to the topic, as those of every other
+//! one-off run do, when a configuration names one. Telling nobody never makes a
+//! restore fail.
+
+use super::Done;
+use crate::config::Config;
+use crate::daemon;
+use crate::error::{Fatal, Fault};
+use crate::model::report::{Failed, FailureLine, OneOff, OneOffTask};
+use crate::platform;
+use jiff::Timestamp;
+
+/// Publish how it ended; says on the terminal when that is not possible.
+pub(super) async fn tell(
+    config: Option<&Config>,
+    began: Timestamp,
+    place: String,
+    ended: Result<&[Done], &Fatal>,
+) {
+    let Some(config) = config else { return };
+    let notifier = match daemon::notifier(config).await {
+        Ok(Some(notifier)) => notifier,
+        Ok(None) => return,
+        Err(fatal) => {
+            eprintln!("nobody was told of this by mail: {fatal}");
+            return;
+        }
+    };
+    let message = one_off(config, began, place, ended).message();
+    if let Err(fault) = notifier.publish(&message.subject, &message.body).await {
+        eprintln!("nobody was told of this by mail: {fault}");
+    }
+}
+
+fn one_off(
+    config: &Config,
+    began: Timestamp,
+    place: String,
+    ended: Result<&[Done], &Fatal>,
+) -> OneOff {
+    let mut report = OneOff {
+        computer: platform::computer_name(),
+        task: OneOffTask::Restore,
+        place,
+        started_ms: began.as_millisecond(),
+        ended_ms: Timestamp::now().as_millisecond(),
+        time_zone: config.schedule.time_zone.clone(),
+        files: 0,
+        bytes: 0,
+        failures: Vec::new(),
+        failures_total: 0,
+        failed: None,
+    };
+    let done = match ended {
+        Ok(done) => done,
+        Err(fatal) => {
+            report.failed = Some(failed(fatal));
+            return report;
+        }
+    };
+    for part in done {
+        match &part.result {
+            Ok(restored) => {
+                report.files += restored.files + restored.identical;
+                report.bytes += restored.bytes;
+                for faults in [&restored.failed, &restored.already_there] {
+                    report.failures.extend(faults.items.iter().map(line));
+                    report.failures_total += faults.total;
+                }
+            }
+            Err(fatal) => report.failed = Some(failed(fatal)),
+        }
+    }
+    report
+}
+
+fn failed(fatal: &Fatal) -> Failed {
+    Failed {
+        cause: fatal.cause.clone(),
+        hint: fatal.hint.clone(),
+    }
+}
+
+fn line(fault: &Fault) -> FailureLine {
+    FailureLine {
+        path: fault.subject.clone(),
+        reason: format!("cannot {}: {}", fault.operation, fault.cause),
+        remedy: fault.hint.clone(),
+        count: 1,
+    }
+}
