@@ -2,7 +2,7 @@
 //! protected before it is, and everything goes on by itself afterwards.
 
 use super::{config, indexed, is_put, start, start_on, status, unprotected, until_well};
-use crate::harness::{Fate, Faults, Rig, history, in_bucket, until};
+use crate::harness::{BUCKET, Fate, Faults, Rig, history, in_bucket, until};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector,
 };
@@ -233,13 +233,7 @@ async fn bytes_damaged_on_the_way_never_become_a_version() {
         assert_eq!(versions, [Some(format!("content {number}").into_bytes())]);
     }
     assert_eq!(history(&store, "big.bin").await.len(), 1);
-    assert!(
-        store
-            .open_uploads(crate::harness::BUCKET, "")
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(store.open_uploads(BUCKET, "").await.unwrap().is_empty());
     daemon.stop().await.unwrap();
 }
 
@@ -279,7 +273,7 @@ async fn a_long_outage_is_one_alert_and_one_all_clear() {
     .await;
     let alert = messages(&rig);
     assert!(alert.contains("access key"), "{alert}");
-    assert!(alert.contains(crate::harness::BUCKET), "{alert}");
+    assert!(alert.contains(BUCKET), "{alert}");
     let (since_ms, _) = status(&rig).await.board.outage.unwrap();
     let ctx = daemon.context();
     until_passed(ctx, since_ms + 4 * i64::try_from(alert_after_ms).unwrap()).await;
@@ -317,5 +311,55 @@ async fn a_short_outage_alarms_nobody() {
     until_well(&rig, &daemon).await;
     until_passed(daemon.context(), daemon.context().now_ms() + 60_000).await;
     assert!(messages(&rig).is_empty() && unprotected(&daemon).is_empty());
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_drops_every_third_request_is_good_enough() {
+    let rig = Rig::new();
+    for number in 0..60 {
+        rig.write(&name(number), format!("content {number}"));
+    }
+    rig.write("big.bin", vec![7; 17 * 1024 * 1024]);
+    let faults = Faults::new(|seen| match seen.number % 3 {
+        0 => Fate::Break,
+        _ => Fate::Pass,
+    });
+    let daemon = start(&rig, &faults).await;
+    until_well(&rig, &daemon).await;
+    assert!(
+        rig.store()
+            .open_uploads(BUCKET, "")
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_files_do_not_all_knock_at_a_closed_door() {
+    let rig = Rig::new();
+    rig.write("first.txt", "x");
+    let faults = Faults::none();
+    let daemon = start(&rig, &faults).await;
+    rig.until_equal(&daemon).await;
+    faults.set(|_| Fate::Answer(403, "InvalidAccessKeyId"));
+    for number in 0..500 {
+        rig.write(&name(number), format!("content {number}"));
+    }
+    until("the outage is told", async || {
+        status(&rig).await.board.outage.is_some()
+    })
+    .await;
+    let ctx = daemon.context();
+    let before = faults.requests();
+    until_passed(ctx, ctx.now_ms() + 120_000).await;
+    // Two minutes: some probes, and what the workers had begun.
+    let asked = faults.requests() - before;
+    assert!(asked < 50, "{asked} requests");
+    assert_eq!(status(&rig).await.unprotected_total, 0);
+    faults.set(|_| Fate::Pass);
+    until_well(&rig, &daemon).await;
     daemon.stop().await.unwrap();
 }
