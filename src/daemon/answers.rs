@@ -51,15 +51,17 @@ impl Answers {
     }
 }
 
-/// The digest as it stands, or (`send`) the whole daily job.
+/// The digest as it stands, or (`send`) the whole daily job; `settled` is what
+/// that waits for before the figures are taken.
 pub(super) async fn digest_line(
     ctx: &Arc<Context>,
     post: &Post,
     send: bool,
+    settled: impl Future<Output = ()>,
 ) -> Result<Line, Fault> {
     let now_ms = ctx.now_ms();
     let (message, delivery) = if send {
-        let (message, delivery) = digest::daily(ctx, post, now_ms).await?;
+        let (message, delivery) = digest::daily(ctx, post, now_ms, settled).await?;
         (message, Some(told(&delivery)))
     } else {
         (digest::report(ctx, now_ms).await?.message(), None)
@@ -91,7 +93,9 @@ impl Answer for Answers {
     async fn answer(&self, request: Request, progress: mpsc::Sender<Line>) -> Line {
         let answer = match request {
             Request::Status => self.status().await,
-            Request::Digest { send } => digest_line(&self.ctx, &self.post, send).await,
+            Request::Digest { send } => {
+                digest_line(&self.ctx, &self.post, send, std::future::ready(())).await
+            }
             Request::Reconcile { confirm_deletions } => {
                 let settled = std::future::ready(());
                 reconcile(&self.ctx, &progress, confirm_deletions, settled)

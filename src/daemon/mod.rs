@@ -163,7 +163,11 @@ impl Daemon {
         self.ctx.queue.close();
         let limit = Duration::from_millis(self.ctx.config.limits.shutdown_timeout_ms);
         let finished = tokio::time::timeout(limit, async {
-            while self.workers.join_next().await.is_some() {}
+            let mut all_well = true;
+            while let Some(worker) = self.workers.join_next().await {
+                all_well &= worker.is_ok();
+            }
+            all_well
         })
         .await;
         if finished.is_err() {
@@ -171,14 +175,23 @@ impl Daemon {
         }
         self.workers.shutdown().await;
         self.loops.shutdown().await;
-        open::close(&self.ctx).await?;
+        close(&self.ctx, finished == Ok(true)).await?;
         tracing::info!("stopped");
         Ok(())
     }
 }
 
-/// A source that was never compared with its bucket (first start, index lost)
-/// is compared now; the others are only scanned.
+/// Bring the index to disk. `clean` when no upload was cut off.
+async fn close(ctx: &Arc<Context>, clean: bool) -> Result<(), Fatal> {
+    if clean {
+        return open::note_clean_stop(ctx).await;
+    }
+    let index = ctx.index.clone();
+    Ok(blocking(move || index.flush()).await?)
+}
+
+/// A source that was never compared with its bucket (first start, index lost
+/// or cut off) is compared now; the others are only scanned.
 fn ask_first_scans(ctx: &Context) {
     for (number, source) in ctx.sources.iter().enumerate() {
         let compared = source.compared.load(std::sync::atomic::Ordering::Relaxed);

@@ -1,8 +1,7 @@
 //! One-off runs without a running daemon: open, work, close.
 
 use super::answers::{NAMED_MAX, digest_line, reconcile, told};
-use super::open::close;
-use super::{Options, Parts, open};
+use super::{Options, Parts, close, open};
 use crate::config::Config;
 use crate::control::{Line, Reconciled};
 use crate::error::{Fatal, Fault};
@@ -57,7 +56,7 @@ pub async fn reconcile_once(
 /// nor kept.
 pub async fn digest_once(config: Config, options: Options, send: bool) -> Result<Line, Fatal> {
     with_workers(config, options, async |ctx, post| {
-        Ok(digest_line(ctx, post, send).await?)
+        Ok(digest_line(ctx, post, send, settle_down(ctx)).await?)
     })
     .await
 }
@@ -90,8 +89,9 @@ async fn with_workers<T>(
     // Fails only when every loop has ended already.
     let _ = stop.send(true);
     ctx.queue.close();
+    let idle = (0..ctx.sources.len()).all(|source| ctx.queue.depth(source).running == 0);
     loops.shutdown().await;
-    close(&ctx).await?;
+    close(&ctx, idle).await?;
     result
 }
 

@@ -3,7 +3,7 @@
 use super::{Parts, abort_leftovers, panicked};
 use crate::board::Board;
 use crate::config::{Config, SourceConfig, StoreConfig};
-use crate::error::{Fatal, Fault};
+use crate::error::Fatal;
 use crate::files::{Compress, Rules};
 use crate::index::{Index, Opened};
 use crate::notice::{NoticeOptions, Notifier};
@@ -171,39 +171,45 @@ fn open_source(index: &Index, source: &SourceConfig, destination: &str) -> Resul
     })
 }
 
-/// Set in the index while a process works on it.
-const AT_WORK: &str = "at_work";
+/// Under which name the index remembers that its last run ended with nothing
+/// under way.
+const STOPPED_CLEANLY: &str = "stopped_cleanly";
 
-/// Close what [`open`] opened: everything is on disk, and the next start may
-/// believe it.
-///
-/// # Errors
-/// The index could not be flushed; the next start compares with the bucket.
-pub(super) async fn close(ctx: &Arc<Context>) -> Result<(), Fault> {
+/// Note that nothing is under way any more: every version that the bucket has
+/// taken is in the index. Only then may the next run trust it.
+pub(super) async fn note_clean_stop(ctx: &Arc<Context>) -> Result<(), Fatal> {
     let ctx = Arc::clone(ctx);
-    blocking(move || {
-        ctx.index.state_set(AT_WORK, &false.into())?;
+    let noted = blocking(move || {
+        ctx.index.state_set(STOPPED_CLEANLY, &true.into())?;
         ctx.index.flush()
-    })
-    .await
+    });
+    Ok(noted.await?)
 }
 
-/// A process that was killed takes the last half second of the index with it:
-/// the bucket may then hold what the index never heard of, and is asked.
+/// After a kill or a power cut the bucket may have taken versions that the
+/// index has lost: then sources count as not compared.
 async fn remember_compared(ctx: &Arc<Context>) -> Result<(), Fatal> {
     let ctx = Arc::clone(ctx);
     tokio::task::spawn_blocking(move || {
-        let was_killed = ctx.index.state_get(AT_WORK)? == Some(true.into());
+        let clean = ctx.index.state_get(STOPPED_CLEANLY)? == Some(true.into());
         for source in &ctx.sources {
-            let known = ctx.index.source_state_get(source.id, COMPARED)?;
-            let is_compared = known == Some(true.into()) && !was_killed;
-            source.compared.store(is_compared, Ordering::Relaxed);
+            let known = ctx.index.source_state_get(source.id, COMPARED)? == Some(true.into());
+            if known && !clean {
+                tracing::info!(
+                    source = %source.config.name,
+                    "the last run was cut off: the bucket is compared again"
+                );
+                ctx.index
+                    .source_state_set(source.id, COMPARED, &false.into())?;
+            }
+            source.compared.store(known && clean, Ordering::Relaxed);
         }
-        ctx.index.state_set(AT_WORK, &true.into())?;
-        ctx.index.flush()?;
         // What the configuration does not name any more is forgotten.
         let ids: Vec<_> = ctx.sources.iter().map(|source| source.id).collect();
         ctx.index.retain_sources(&ids)?;
+        // On disk before anything is sent.
+        ctx.index.state_set(STOPPED_CLEANLY, &false.into())?;
+        ctx.index.flush()?;
         Ok(())
     })
     .await

@@ -123,6 +123,7 @@ impl Context {
             let (TrySendError::Full(hint) | TrySendError::Closed(hint)) = refused;
             self.scans
                 .ask_subtree(hint.source, hint.path.parent().unwrap_or_default());
+            self.settled();
         }
     }
 

@@ -63,7 +63,8 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
 async fn run_daily(ctx: &Arc<Context>, post: &Post, scheduled_ms: i64) {
     tracing::info!("daily job begins");
     let done = async {
-        let (_, delivery) = daily(ctx, post, scheduled_ms).await?;
+        let settled = std::future::ready(());
+        let (_, delivery) = daily(ctx, post, scheduled_ms, settled).await?;
         set_state(ctx, LAST_RUN, ctx.now_ms()).await?;
         Ok::<_, Fault>(delivery)
     };
@@ -105,7 +106,8 @@ async fn due_or_fault(ctx: &Arc<Context>) -> Result<Option<i64>, Fault> {
     }
 }
 
-/// The daily job, now: full comparison of every source, then the digest.
+/// The daily job, now: full comparison of every source, then (after `settled`)
+/// the digest.
 ///
 /// # Errors
 /// The index cannot be read, or the digest can neither be sent nor kept.
@@ -113,8 +115,10 @@ pub async fn daily(
     ctx: &Arc<Context>,
     post: &Post,
     scheduled_ms: i64,
+    settled: impl Future<Output = ()>,
 ) -> Result<(Message, Delivery), Fault> {
     let scans = compare_all(ctx, false).await;
+    settled.await;
     let (report, told) = compose(ctx, scheduled_ms, Some(scans)).await?;
     let message = report.message();
     let delivery = post.send(ctx, message.clone()).await?;

@@ -5,25 +5,22 @@
 //! root that was deleted, made again or mounted over is watched anew. No event
 //! is load-bearing: a lost one costs time until the next scan, nothing else.
 
+mod gather;
+
 use super::context::{Context, Hint};
 use crate::board::{News, Watching};
 use crate::error::{Fault, chain};
 use crate::files::{self, RootId};
 use crate::model::RelPath;
 use crate::platform;
-use notify::event::EventKind;
-use notify::{EventKindMask, RecommendedWatcher, RecursiveMode};
-use notify_debouncer_full::{DebounceEventResult, DebouncedEvent, Debouncer, NoCache};
+use gather::Gathered;
+use notify::event::{Event, EventKind};
+use notify::{EventKindMask, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
-
-/// How long the debouncer gathers events of one path. A tenth of the default
-/// debounce time: the settle timer counts from the event's own time, so this
-/// only thins out the stream. Its thread wakes four times as often.
-const GATHER_MS: u64 = 200;
 
 /// How often the root is looked at: deleted, renamed or newly mounted roots make
 /// no events at all.
@@ -39,8 +36,6 @@ const RESCAN_COOLDOWN: Duration = Duration::from_secs(10);
 /// Folders made during an overflow stay unwatched: the whole watch is set up
 /// again, at most this often.
 const REARM: Duration = Duration::from_secs(60);
-
-type Watcher = Debouncer<RecommendedWatcher, NoCache>;
 
 /// What the callback has met since the watch was set up.
 #[derive(Default)]
@@ -68,10 +63,11 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut ready = Some(ready);
-    let mut current: Option<(Watcher, RootId)> = None;
+    let mut current: Option<(RecommendedWatcher, RootId)> = None;
     let mut was_missing = false;
     let mut set_up = Instant::now();
     let mut trouble = Arc::new(Trouble::default());
+    let gathered = Arc::new(Gathered::default());
     loop {
         let root = ctx.sources[source].config.path.clone();
         let id = root_id(root.clone()).await;
@@ -95,7 +91,7 @@ pub async fn run(
                 was_missing = false;
                 ctx.board.warn(source, "folder", None);
                 trouble = Arc::new(Trouble::default());
-                let watcher = register(&ctx, source, &root, &trouble).await;
+                let watcher = register(&ctx, source, &root, &trouble, &gathered).await;
                 current = watcher.map(|watcher| (watcher, id));
                 set_up = Instant::now();
                 if again || (current.is_none() && ready.is_none()) {
@@ -109,6 +105,7 @@ pub async fn run(
             let _ = ready.send(());
         }
         tokio::select! {
+            () = pass_on(&ctx, source, &gathered) => {}
             () = tokio::time::sleep(ROOT_CHECK) => {}
             _ = stop.changed() => break,
         }
@@ -116,12 +113,26 @@ pub async fn run(
     drop_watcher(current).await;
 }
 
+/// Pass on what is heard; never ends.
+async fn pass_on(ctx: &Context, source: usize, gathered: &Gathered) {
+    loop {
+        for (path, times) in gathered.take().await {
+            ctx.hint(Hint {
+                source,
+                path,
+                first_ms: times.first_ms,
+                last_ms: times.last_ms,
+            });
+        }
+    }
+}
+
 async fn root_id(root: PathBuf) -> Result<RootId, Fault> {
     super::context::blocking(move || files::root_state(&root)).await
 }
 
 /// Unwatching 100,000 folders takes a while: not on an async thread.
-async fn drop_watcher(current: Option<(Watcher, RootId)>) {
+async fn drop_watcher(current: Option<(RecommendedWatcher, RootId)>) {
     if let Some((watcher, _)) = current {
         // It only joins a thread; a panic in there has been printed already.
         let _ = tokio::task::spawn_blocking(move || drop(watcher)).await;
@@ -149,12 +160,14 @@ async fn register(
     source: usize,
     root: &Path,
     trouble: &Arc<Trouble>,
-) -> Option<Watcher> {
+    gathered: &Arc<Gathered>,
+) -> Option<RecommendedWatcher> {
     let name = ctx.sources[source].config.name.clone();
     let (made, root) = {
-        let (ctx, root, trouble) = (Arc::clone(ctx), root.to_owned(), Arc::clone(trouble));
+        let (ctx, root) = (Arc::clone(ctx), root.to_owned());
+        let (trouble, gathered) = (Arc::clone(trouble), Arc::clone(gathered));
         let made = tokio::task::spawn_blocking(move || {
-            let made = make_watcher(&ctx, source, &root, trouble);
+            let made = make_watcher(&ctx, source, &root, trouble, gathered);
             (made, root)
         })
         .await;
@@ -190,7 +203,8 @@ fn make_watcher(
     source: usize,
     root: &Path,
     trouble: Arc<Trouble>,
-) -> notify::Result<Watcher> {
+    gathered: Arc<Gathered>,
+) -> notify::Result<RecommendedWatcher> {
     let config = notify::Config::default()
         .with_follow_symlinks(false)
         // Without access events: our own reads must not wake us.
@@ -200,61 +214,40 @@ fn make_watcher(
         let root = root.to_owned();
         let resolved = std::fs::canonicalize(&root).unwrap_or_else(|_| root.clone());
         let mut last_rescan = None;
-        move |result: DebounceEventResult| {
+        move |result: notify::Result<Event>| {
             note(&trouble, &result);
-            handle(&ctx, source, [&root, &resolved], &mut last_rescan, result);
+            match result {
+                // Overflow carries no path: the flag comes first.
+                Ok(event) if event.need_rescan() => {
+                    rescan(&ctx, source, &mut last_rescan, "the system lost events");
+                }
+                Ok(event) => hear(&ctx, source, [&root, &resolved], &gathered, &event),
+                Err(error) => {
+                    let text = watch_trouble(&root, &error);
+                    if ctx.board.warn(source, "watch", Some(text.clone())) {
+                        tracing::warn!(source = %ctx.sources[source].config.name, "{text}");
+                    }
+                    rescan(
+                        &ctx,
+                        source,
+                        &mut last_rescan,
+                        "the watch reported an error",
+                    );
+                }
+            }
         }
     };
-    let mut watcher = notify_debouncer_full::new_debouncer_opt::<_, RecommendedWatcher, _>(
-        Duration::from_millis(GATHER_MS),
-        None,
-        handler,
-        NoCache::new(),
-        config,
-    )?;
+    let mut watcher = RecommendedWatcher::new(handler, config)?;
     watcher.watch(root, RecursiveMode::Recursive)?;
     Ok(watcher)
 }
 
 /// Remember what the watch itself suffered, for setting it up again.
-fn note(trouble: &Trouble, result: &DebounceEventResult) {
+fn note(trouble: &Trouble, result: &notify::Result<Event>) {
     match result {
-        Ok(events) => {
-            if events.iter().any(|event| event.need_rescan()) {
-                trouble.overflowed.store(true, Ordering::Relaxed);
-            }
-        }
+        Ok(event) if event.need_rescan() => trouble.overflowed.store(true, Ordering::Relaxed),
+        Ok(_) => {}
         Err(_) => trouble.failed.store(true, Ordering::Relaxed),
-    }
-}
-
-fn handle(
-    ctx: &Context,
-    source: usize,
-    roots: [&PathBuf; 2],
-    last_rescan: &mut Option<Instant>,
-    result: DebounceEventResult,
-) {
-    match result {
-        Ok(events) => {
-            for event in &events {
-                // Overflow carries no path: the flag comes first.
-                if event.need_rescan() {
-                    rescan(ctx, source, last_rescan, "the system lost events");
-                    continue;
-                }
-                pass_on(ctx, source, roots, event);
-            }
-        }
-        Err(errors) => {
-            for error in &errors {
-                let text = watch_trouble(roots[0], error);
-                if ctx.board.warn(source, "watch", Some(text.clone())) {
-                    tracing::warn!(source = %ctx.sources[source].config.name, "{text}");
-                }
-            }
-            rescan(ctx, source, last_rescan, "the watch reported an error");
-        }
     }
 }
 
@@ -269,12 +262,11 @@ fn rescan(ctx: &Context, source: usize, last: &mut Option<Instant>, why: &str) {
     }
 }
 
-fn pass_on(ctx: &Context, source: usize, roots: [&PathBuf; 2], event: &DebouncedEvent) {
+fn hear(ctx: &Context, source: usize, roots: [&PathBuf; 2], gathered: &Gathered, event: &Event) {
     if matches!(event.kind, EventKind::Access(_)) {
         return;
     }
     let now_ms = ctx.steady_ms();
-    let age = i64::try_from(event.time.elapsed().as_millis()).unwrap_or(0);
     for path in &event.paths {
         let below = roots.iter().find_map(|root| path.strip_prefix(root).ok());
         let Some(Ok(path)) = below.map(platform::os_to_rel) else {
@@ -282,14 +274,10 @@ fn pass_on(ctx: &Context, source: usize, roots: [&PathBuf; 2], event: &Debounced
         };
         if path.is_root() {
             ctx.scans.ask_subtree(source, RelPath::root());
-            continue;
+        } else if !gathered.add(&path, now_ms) {
+            let folder = path.parent().unwrap_or_default();
+            ctx.scans.ask_subtree(source, folder);
         }
-        ctx.hint(Hint {
-            source,
-            path,
-            first_ms: now_ms - age,
-            last_ms: now_ms - age,
-        });
     }
 }
 
@@ -351,15 +339,11 @@ mod tests {
     fn an_overflow_and_a_failed_watch_lead_to_a_new_watch_in_time() {
         let trouble = Trouble::default();
         assert!(!trouble.wants_rearming(Duration::MAX));
-        note(&trouble, &Err(vec![notify::Error::generic("odd")]));
+        note(&trouble, &Err(notify::Error::generic("odd")));
         assert!(!trouble.wants_rearming(REARM));
         assert!(trouble.wants_rearming(UNWATCHED_SCAN));
         let lost = notify::Event::default().set_flag(notify::event::Flag::Rescan);
-        let lost = DebouncedEvent {
-            event: lost,
-            time: Instant::now(),
-        };
-        note(&trouble, &Ok(vec![lost]));
+        note(&trouble, &Ok(lost));
         assert!(trouble.wants_rearming(REARM) && !trouble.wants_rearming(Duration::ZERO));
     }
 

@@ -31,7 +31,6 @@ const OWNED: &[(&str, &[&str])] = &[
     ("aws_sdk_sns", &["notice"]),
     ("sled", &["index"]),
     ("notify", &["tasks/watch"]),
-    ("notify_debouncer_full", &["tasks/watch"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("figment", &["config"]),

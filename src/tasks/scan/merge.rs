@@ -70,6 +70,7 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
         source: work.source,
         started_ms: work.started_ms,
         lane: work.lane,
+        is_whole: work.subtree.is_root(),
         runtime,
     };
     while !work.cancelled.load(Ordering::Relaxed) {
@@ -99,6 +100,8 @@ struct Merge<'a> {
     done: ScanDone,
     started_ms: i64,
     lane: Lane,
+    /// Only the scan of a whole source is told as one on the board.
+    is_whole: bool,
     runtime: &'a Handle,
 }
 
@@ -304,7 +307,7 @@ impl Merge<'_> {
             Kind::Special => self.done.special += 1,
             Kind::File | Kind::Symlink => {
                 self.done.files += 1;
-                if self.done.files.is_multiple_of(PROGRESS_EVERY) {
+                if self.is_whole && self.done.files.is_multiple_of(PROGRESS_EVERY) {
                     let files = self.done.files;
                     self.ctx
                         .board

@@ -49,7 +49,9 @@ pub(super) async fn store(
         },
     };
     // It was stored as it was when read; if it has changed since, look again.
-    if changed_since(ctx, item, content.fingerprint).await? || content.unrested {
+    // What had not rested goes on changing, and not every system says so.
+    let unrested = content.unrested || item.deadline;
+    if unrested || changed_since(ctx, item, content.fingerprint).await? {
         let now_ms = ctx.steady_ms();
         ctx.hint(crate::tasks::Hint {
             source: item.source,

@@ -2,8 +2,9 @@
 
 use crate::board::News;
 use crate::error::{Class, Fault};
+use crate::files;
 use crate::index::{ActivityDelta, Change};
-use crate::model::{Record, RelKey};
+use crate::model::{Kind, Record, RelKey, RelPath};
 use crate::queue::Item;
 use crate::store::At;
 use crate::tasks::context::{Context, blocking};
@@ -88,14 +89,40 @@ pub(super) async fn mark(
             source: item.source,
             path: item.path.to_string(),
         });
-        look_at_folder(ctx, item);
     }
     Ok(true)
 }
 
-/// The folder it was in may be empty now, and wants an object of its own.
-pub(super) fn look_at_folder(ctx: &Context, item: &Item) {
-    if let Some(folder) = item.path.parent().filter(|folder| !folder.is_root()) {
+/// The folder that a vanished path was in may be empty now, and wants an object
+/// of its own: let a worker look. It may have vanished with the path; then it
+/// is the nearest one that has not.
+pub(super) async fn look_at_folder(ctx: &Arc<Context>, item: &Item) -> Result<(), Fault> {
+    if !ctx.sources[item.source].marks_deletions() {
+        return Ok(());
+    }
+    let emptied = {
+        let (ctx, item) = (Arc::clone(ctx), item.clone());
+        blocking(move || emptied(&ctx, &item)).await?
+    };
+    if let Some(folder) = emptied {
         ctx.edit(item.source, folder, ctx.steady_ms(), false);
     }
+    Ok(())
+}
+
+/// The nearest folder above that is still there, unless the index knows of
+/// anything in it: a look at a folder of 100,000 files takes a while.
+fn emptied(ctx: &Context, item: &Item) -> Result<Option<RelPath>, Fault> {
+    let source = &ctx.sources[item.source];
+    let mut above = item.path.parent();
+    while let Some(folder) = above.filter(|folder| !folder.is_root()) {
+        let found = files::stat(&source.config.path, &folder)?;
+        if found.is_some_and(|found| found.kind == Kind::Folder) {
+            let below = RelKey::of_folder(&folder);
+            let known = ctx.index.range(source.id, below.as_str(), None).next();
+            return Ok(known.transpose()?.is_none().then_some(folder));
+        }
+        above = folder.parent();
+    }
+    Ok(None)
 }

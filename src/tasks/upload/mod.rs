@@ -51,12 +51,12 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
     let Some(fingerprint) = look.disk else {
         let file = gone::mark(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
         let folder = gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
-        if file || folder {
-            return Ok(Outcome::Sent);
-        }
-        // It went before it was stored; its folder may be empty now all the same.
-        gone::look_at_folder(ctx, item);
-        return Ok(Outcome::Agreed);
+        gone::look_at_folder(ctx, item).await?;
+        return Ok(if file || folder {
+            Outcome::Sent
+        } else {
+            Outcome::Agreed
+        });
     };
     match fingerprint.kind {
         Kind::File | Kind::Symlink => {

@@ -1,0 +1,143 @@
+//! `--reconcile`: what the bucket lost is repaired, with or without a daemon.
+
+use crate::harness::{BUCKET, Rig, finish, history, in_bucket, on_disk, program, write_config};
+use crate::raw::{client, counts, versions};
+use aws_sdk_s3::primitives::ByteStream;
+use keepwatch::store::vault::Vault;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// Run it; what it printed, and its exit code.
+async fn reconcile(config: &Path) -> (String, Option<i32>) {
+    let config = config.to_owned();
+    let output = tokio::task::spawn_blocking(move || {
+        finish(program().args(["--config", config.to_str().unwrap(), "--reconcile"]))
+    })
+    .await
+    .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (
+        String::from_utf8_lossy(&text).into_owned(),
+        output.status.code(),
+    )
+}
+
+/// A record as young as this is not compared with the bucket's listing, which
+/// may be older (`LISTING_MARGIN_MS`): let what was stored grow older.
+async fn let_records_age() {
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+}
+
+/// Somebody with a console: one object is destroyed with all its versions, one
+/// overwritten, one of their own added.
+async fn meddle(vault: &Vault, rig: &Rig) {
+    let sdk = client(vault);
+    for version in versions(&rig.store(), BUCKET).await {
+        if version.key == "destroyed.txt" {
+            let delete = sdk.delete_object().bucket(BUCKET).key(version.key);
+            let delete = delete.version_id(version.version_id);
+            delete.send().await.unwrap();
+        }
+    }
+    for (key, body) in [
+        ("overwritten.txt", "by hand"),
+        ("theirs/readme.md", "hello"),
+    ] {
+        let body = ByteStream::from_static(body.as_bytes());
+        let put = sdk.put_object().bucket(BUCKET).key(key).body(body);
+        put.send().await.unwrap();
+    }
+}
+
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    Some(text.as_bytes().to_vec())
+}
+
+async fn check(rig: &Rig) {
+    let store = rig.store();
+    assert_eq!(history(&store, "destroyed.txt").await, [bytes("destroyed")]);
+    assert_eq!(
+        history(&store, "overwritten.txt").await,
+        ["overwritten", "by hand", "overwritten"].map(bytes)
+    );
+    assert_eq!(history(&store, "theirs/readme.md").await, [bytes("hello")]);
+    assert_eq!(history(&store, "fine.txt").await, [bytes("fine")]);
+}
+
+fn files(rig: &Rig) {
+    for name in ["fine", "destroyed", "overwritten"] {
+        rig.write(&format!("{name}.txt"), name);
+    }
+}
+
+fn sends_nothing((text, code): &(String, Option<i32>)) {
+    assert_eq!(*code, Some(0), "{text}");
+    assert!(text.contains("nothing to send"), "{text}");
+    assert!(text.contains("All is well"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_the_daemon_it_repairs_what_the_bucket_lost_and_leaves_foreign_objects() {
+    let rig = Rig::new();
+    files(&rig);
+    let config = write_config(&rig, "");
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    sends_nothing(&reconcile(&config).await);
+    let_records_age().await;
+    meddle(&rig.vault(), &rig).await;
+    let (text, code) = reconcile(&config).await;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("2 versions stored"), "{text}");
+    assert!(text.contains("running here"), "the daemon did it: {text}");
+    check(&rig).await;
+    sends_nothing(&reconcile(&config).await);
+    check(&rig).await;
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_daemon_it_repairs_what_the_bucket_lost_and_leaves_foreign_objects() {
+    let rig = Rig::new();
+    files(&rig);
+    let config = write_config(&rig, "");
+    let (text, code) = reconcile(&config).await;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("3 versions stored"), "{text}");
+    sends_nothing(&reconcile(&config).await);
+    let_records_age().await;
+    // This process must not hold the vault while the other works on it.
+    {
+        meddle(&rig.vault(), &rig).await;
+    }
+    let (text, code) = reconcile(&config).await;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("2 versions stored"), "{text}");
+    assert!(!text.contains("running here"), "{text}");
+    check(&rig).await;
+    sends_nothing(&reconcile(&config).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_daemon_it_brings_the_bucket_up_to_date() {
+    let rig = Rig::new();
+    for number in 0..30 {
+        rig.write(
+            &format!("d{}/{number}.txt", number % 3),
+            format!("{number}"),
+        );
+    }
+    let config = write_config(&rig, "");
+    assert_eq!(reconcile(&config).await.1, Some(0));
+    fs::remove_dir_all(rig.path("d1")).unwrap();
+    rig.write("d0/0.txt", "edited");
+    rig.write("fresh/new.txt", "new");
+    let (text, code) = reconcile(&config).await;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("2 versions stored"), "{text}");
+    assert!(text.contains("10 marked as deleted"), "{text}");
+    let store = rig.store();
+    assert_eq!(in_bucket(&store).await, on_disk(&rig.root()));
+    assert_eq!(counts(&store, BUCKET).await["d2/2.txt"], 1);
+}
