@@ -106,7 +106,8 @@ fn summary(results: &[Reconciled]) {
             show::clean(&r.destination)
         );
         println!("  {} on disk", show::amount(r.files, "file"));
-        if r.stored == 0 && r.deleted == 0 && r.metadata_updates == 0 {
+        let idle = r.stored == 0 && r.deleted == 0 && r.metadata_updates == 0;
+        if idle && r.is_whole() {
             println!("  nothing to send: the bucket has everything");
         } else {
             println!(

@@ -37,7 +37,7 @@ impl Answers {
         blocking(move || {
             let sources = (0..ctx.sources.len())
                 .map(|number| source_status(&ctx, number))
-                .collect::<Result<Vec<_>, _>>()?;
+                .collect();
             Ok(Line::Status(Box::new(Status {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id(),
@@ -107,12 +107,19 @@ impl Answer for Answers {
     }
 }
 
-fn source_status(ctx: &Context, number: usize) -> Result<SourceStatus, Fault> {
+/// A status never fails: when the index does, that is what there is to say.
+fn source_status(ctx: &Context, number: usize) -> SourceStatus {
     let source = &ctx.sources[number];
     let counts = ctx.index.counts(source.id);
     let depth = ctx.queue.depth(number);
-    let (unprotected, unprotected_total) = ctx.index.unprotected(source.id, NAMED_MAX)?;
-    Ok(SourceStatus {
+    let mut board = ctx.board.source(number).unwrap_or_default();
+    let listed = ctx.index.unprotected(source.id, NAMED_MAX);
+    let (unprotected, unprotected_total) = listed.unwrap_or_else(|fault| {
+        let warning = board.warnings.entry("index".to_owned());
+        warning.or_insert_with(|| fault.to_string());
+        (Vec::new(), 0)
+    });
+    SourceStatus {
         name: source.config.name.clone(),
         path: source.config.path.display().to_string(),
         destination: digest::destination(ctx, number),
@@ -125,8 +132,8 @@ fn source_status(ctx: &Context, number: usize) -> Result<SourceStatus, Fault> {
             .map(|(key, u)| (u.fault.about(key.path().to_string()), u.since_ms))
             .collect(),
         unprotected_total,
-        board: ctx.board.source(number).unwrap_or_default(),
-    })
+        board,
+    }
 }
 
 /// Compare everything, telling how far it is; `settled` is what to wait for

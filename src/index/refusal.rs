@@ -64,7 +64,7 @@ pub(super) fn given_up(failed: Failed) -> OpenRefused {
 pub(super) fn hint_for(kind: io::ErrorKind, folder: &Path) -> String {
     let folder = folder.display();
     match kind {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             format!("free some space on the disk that holds {folder}; nothing backed up is lost")
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -84,6 +84,7 @@ fn is_computers(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge
             | io::ErrorKind::PermissionDenied
             | io::ErrorKind::ReadOnlyFilesystem
             | io::ErrorKind::OutOfMemory
@@ -123,10 +124,12 @@ mod tests {
     fn errors_are_told_apart() {
         let tell = |error| refused(&error, Path::new("/x"));
         let io = |kind| tell(sled::Error::Io(io::Error::from(kind)));
-        assert!(matches!(
-            io(io::ErrorKind::StorageFull),
-            OpenRefused::Computer { .. }
-        ));
+        for full in [io::ErrorKind::StorageFull, io::ErrorKind::FileTooLarge] {
+            let OpenRefused::Computer { hint, .. } = io(full) else {
+                panic!("{full} is no damage");
+            };
+            assert!(hint.contains("free some space"), "{hint}");
+        }
         assert!(matches!(
             io(io::ErrorKind::UnexpectedEof),
             OpenRefused::Damaged(_)

@@ -166,8 +166,22 @@ fn needs_escape(c: char) -> bool {
 }
 
 /// Percent-escape what a key cannot carry; everything else stays readable.
+///
+/// Works name by name, so a folder's key begins the keys of what is in it.
 pub fn encode(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
+    for (number, name) in bytes.split(|byte| *byte == b'/').enumerate() {
+        if number > 0 {
+            out.push('/');
+        }
+        encode_name(name, &mut out);
+    }
+    out
+}
+
+fn encode_name(bytes: &[u8], out: &mut String) {
+    // The SDK takes a key of nothing but white space for none at all.
+    let is_blank = std::str::from_utf8(bytes).is_ok_and(|text| text.trim().is_empty());
     let mut at = 0;
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -176,7 +190,7 @@ pub fn encode(bytes: &[u8]) -> String {
                 && bytes
                     .get(at + 1..at + 3)
                     .is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
-            if needs_escape(c) || is_percent_trap {
+            if is_blank || needs_escape(c) || is_percent_trap {
                 for byte in &bytes[at..at + len] {
                     out.push_str(&format!("%{byte:02X}"));
                 }
@@ -190,7 +204,6 @@ pub fn encode(bytes: &[u8]) -> String {
             at += 1;
         }
     }
-    out
 }
 
 /// Undo [`encode`]. Never fails: a `%` without two hex digits is itself.
@@ -244,6 +257,9 @@ mod tests {
             (b"%\xff", "%%FF"),
             ("\u{ffff}".as_bytes(), "%EF%BF%BF"),
             (b"a\\b", "a\\b"),
+            (b" ", "%20"),
+            (b" / a/  ", "%20/ a/%20%20"),
+            ("\u{3000}/x".as_bytes(), "%E3%80%80/x"),
         ] {
             let made = RelKey::of_file(&p(path));
             assert_eq!(made.as_str(), key);

@@ -33,7 +33,32 @@ where
         SdkError::ConstructionFailure(_) => Class::Refused,
         _ => Class::Transient,
     };
-    Fault::new(class, operation, subject, detail).hint(remedy(class, &code))
+    let hint = match class {
+        Class::Denied => permission(operation),
+        _ => remedy(class, &code).to_owned(),
+    };
+    Fault::new(class, operation, subject, detail).hint(hint)
+}
+
+/// What to allow so that the operation works: servers mostly do not say.
+fn permission(operation: &str) -> String {
+    let actions = match operation {
+        "list" => "s3:ListBucket",
+        "list the versions of" => "s3:ListBucketVersions",
+        "list the open uploads of" => "s3:ListBucketMultipartUploads",
+        "list the buckets of" => "s3:ListAllMyBuckets",
+        "read the versioning state of" => "s3:GetBucketVersioning",
+        "look up" | "download" => "s3:GetObject and s3:GetObjectVersion",
+        "mark as deleted" => "s3:DeleteObject",
+        "abort the upload of" => "s3:AbortMultipartUpload",
+        "update the metadata of" | "copy a part of" => {
+            "s3:PutObject, s3:GetObject and s3:GetObjectVersion"
+        }
+        _ => "s3:PutObject",
+    };
+    format!(
+        "allow {actions} to this access key (docs/OPERATIONS.md, section \"What Keepwatch may do\", has the whole policy); if it is allowed, look for a rule of the bucket that denies it"
+    )
 }
 
 /// The trouble a server's answer stands for.
@@ -98,9 +123,6 @@ fn remedy(class: Class, code: &str) -> &'static str {
         (Class::Credentials, _) => {
             "check the access key: `keepwatch check` tests it; AWS credentials belong into ~/.aws/credentials or the environment of the account that runs Keepwatch"
         }
-        (Class::Denied, _) => {
-            "give this access key the permissions in docs/OPERATIONS.md, section \"IAM policy\""
-        }
         (Class::NoBucket, _) => {
             "create the bucket or correct `bucket` in the configuration; `keepwatch check` tests it"
         }
@@ -146,13 +168,22 @@ mod tests {
     }
 
     #[test]
-    fn whatever_needs_a_person_says_what_to_do() {
-        for class in [
-            Class::Credentials,
-            Class::Denied,
-            Class::NoBucket,
-            Class::Refused,
+    fn a_denial_names_the_permission() {
+        for (operation, action) in [
+            ("upload", "s3:PutObject "),
+            ("complete the upload of", "s3:PutObject "),
+            ("list", "s3:ListBucket "),
+            ("mark as deleted", "s3:DeleteObject "),
         ] {
+            let hint = permission(operation);
+            assert!(hint.contains(action), "{hint}");
+            assert!(hint.contains("What Keepwatch may do"), "{hint}");
+        }
+    }
+
+    #[test]
+    fn whatever_needs_a_person_says_what_to_do() {
+        for class in [Class::Credentials, Class::NoBucket, Class::Refused] {
             assert!(!remedy(class, "").is_empty(), "{class:?}");
         }
     }

@@ -67,7 +67,7 @@ impl Job {
                 .await
         }
         .await;
-        self.end(&upload_id, result.is_ok()).await?;
-        result
+        let ended = self.end(&upload_id, result.is_ok()).await;
+        result.and_then(|stored| ended.map(|()| stored))
     }
 }

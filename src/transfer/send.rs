@@ -233,8 +233,9 @@ async fn send_parts(
     let upload_id = job.begin(headers).await?;
     let result = carry_parts(job, content, &upload_id, first, pieces).await;
     let completed = matches!(result, Ok(Sent::Stored { .. }));
-    job.end(&upload_id, completed).await?;
-    result
+    let ended = job.end(&upload_id, completed).await;
+    // Why it failed is worth more than that tidying up failed too.
+    result.and_then(|sent| ended.map(|()| sent))
 }
 
 impl Job {

@@ -474,9 +474,13 @@ impl Running {
         let mut command = program();
         command
             .args(["--config", config.to_str().unwrap()])
-            .envs(environment.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .envs(environment.iter().copied());
+        Self::start_as(command, config).await
+    }
+
+    /// The same with a command of one's own.
+    pub async fn start_as(mut command: Command, config: &Path) -> Self {
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut running = Self {
             child: command.spawn().unwrap(),
             config: config.to_owned(),

@@ -10,9 +10,12 @@
 )]
 
 mod brake;
+mod errors;
 mod harness;
 mod layers;
 mod moto;
+mod moto_office;
+mod office;
 mod python;
 mod raw;
 mod restart;

@@ -76,6 +76,9 @@ async fn whole(
     let name = ctx.sources[source].config.name.clone();
     check_versioning(ctx, source).await;
     ctx.board.update(source, |board| board.scanning = Some(0));
+    if with_bucket {
+        look_again(ctx, source).await;
+    }
     let listing = with_bucket.then(|| listing::start(ctx, source));
     let work = merge::Work {
         ctx: Arc::clone(ctx),
@@ -152,6 +155,28 @@ async fn whole(
         ask_again(ctx, source);
     }
     done
+}
+
+/// Unprotected paths that a comparison looks at again; of more than these the
+/// rest has its own next try within the hour.
+const AGAIN_MAX: usize = 10_000;
+
+/// What failed before is tried again now, whenever its next try is due: who
+/// asks for a comparison wants to know how things are.
+async fn look_again(ctx: &Arc<Context>, source: usize) {
+    let unprotected = {
+        let ctx = Arc::clone(ctx);
+        blocking(move || ctx.index.unprotected(ctx.sources[source].id, AGAIN_MAX)).await
+    };
+    match unprotected {
+        Ok((paths, _)) => {
+            for (key, _) in paths {
+                let now_ms = ctx.steady_ms();
+                ctx.queue.push_backlog(source, key.path(), now_ms).await;
+            }
+        }
+        Err(fault) => tracing::error!("{fault}"),
+    }
 }
 
 /// What it means that most of the files are missing, and what to do.

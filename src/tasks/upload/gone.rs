@@ -10,20 +10,29 @@ use crate::store::At;
 use crate::tasks::context::{Context, blocking};
 use std::sync::Arc;
 
+/// The standing warning that deletions may not be marked.
+const REFUSED: &str = "marking";
+
+/// True when the bucket has last refused to mark a deletion.
+pub(super) fn was_refused(ctx: &Context, source: usize) -> bool {
+    let board = ctx.board.source(source);
+    board.is_some_and(|board| board.warnings.contains_key(REFUSED))
+}
+
 /// A key that may store but not delete is a common and careful choice: that must
 /// not stop the uploads, only say that deletions are not marked. Tried again at
-/// the next scan.
+/// the next scan, which the end of an outage asks for.
 fn may_mark(ctx: &Context, item: &Item, marked: Result<(), Fault>) -> Result<bool, Fault> {
     match marked {
         Ok(()) => {
-            ctx.board.warn(item.source, "marking", None);
+            ctx.board.warn(item.source, REFUSED, None);
             Ok(true)
         }
         Err(fault) if fault.class == Class::Denied => {
             let text = format!(
                 "deleted files are not marked as deleted: {fault}. If that is meant, set on_delete = \"keep\""
             );
-            if ctx.board.warn(item.source, "marking", Some(text.clone())) {
+            if ctx.board.warn(item.source, REFUSED, Some(text.clone())) {
                 let name = &ctx.sources[item.source].config.name;
                 tracing::warn!(source = %name, "{text}");
             }

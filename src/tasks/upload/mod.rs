@@ -220,6 +220,10 @@ fn announce(ctx: &Context, source: usize, change: Option<Transition>) {
             Transition::Opened { after_ms } => {
                 tracing::info!(source = %name, after_s = after_ms / 1000, "uploads go on");
                 ctx.board.update(source, |board| board.outage = None);
+                if gone::was_refused(ctx, source) {
+                    // Permissions may be mended: mark what could not be marked.
+                    ctx.scans.ask_whole(source, false);
+                }
                 ctx.board.tell(News::Recovered {
                     source,
                     after_ms: *after_ms,

@@ -1,0 +1,51 @@
+//! A process that was killed takes the newest part of the index with it: what
+//! it had stored and forgotten is found in the bucket again.
+
+use crate::harness::{BUCKET, Rig, Running, history, in_bucket, on_disk, until, write_config};
+use keepwatch::index::{ActivityDelta, Change, Index};
+use keepwatch::model::{RelKey, RelPath};
+use std::fs;
+
+/// Let the index of a process that is not running any more forget these files.
+fn forget(rig: &Rig, names: &[&str]) {
+    let (index, _) = Index::open(&rig.state_dir().join("index")).unwrap();
+    let destination = format!("vault:{}", rig.vault_dir().display());
+    let source = index.source_id(BUCKET, BUCKET, "", &destination).unwrap();
+    for name in names {
+        let key = RelKey::of_file(&RelPath::from_bytes(*name).unwrap());
+        assert!(index.get(source, &key).unwrap().is_some(), "{name}");
+        let nothing = ActivityDelta::default();
+        index
+            .commit(source, &key, Change::Remove, &nothing)
+            .unwrap();
+    }
+    index.flush().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_daemon_stored_and_forgot_is_found_again() {
+    let rig = Rig::new();
+    rig.write("stays.txt", "stays");
+    rig.write("goes.txt", "goes");
+    let config = write_config(&rig, "");
+    let daemon = Running::start(&config, &[]).await;
+    let store = rig.store();
+    let equal = async || in_bucket(&store).await == on_disk(&rig.root());
+    until("both are in", equal).await;
+    until("nothing is under way", async || {
+        daemon.status().unwrap()["sources"][0]["files_protected"] == 2
+    })
+    .await;
+    daemon.kill();
+    forget(&rig, &["stays.txt", "goes.txt"]);
+    fs::remove_file(rig.path("goes.txt")).unwrap();
+    let daemon = Running::start(&config, &[]).await;
+    until("the deletion is marked", equal).await;
+    until("the other one counts as protected again", async || {
+        daemon.status().unwrap()["sources"][0]["files_protected"] == 1
+    })
+    .await;
+    // It was adopted, not sent again.
+    assert_eq!(history(&store, "stays.txt").await.len(), 1);
+    assert_eq!(daemon.stop(), Some(0));
+}
