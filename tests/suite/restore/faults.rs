@@ -57,7 +57,7 @@ async fn one_locked_object_does_not_keep_the_others() {
 async fn what_will_not_get_better_ends_the_run() {
     for (code, class_word) in [
         ("InvalidAccessKeyId", "access key"),
-        ("AccessDenied", "permissions"),
+        ("AccessDenied", "s3:GetObject"),
         ("NoSuchBucket", "bucket"),
     ] {
         let bench = Bench::new();
