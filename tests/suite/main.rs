@@ -10,6 +10,7 @@
 )]
 
 mod brake;
+mod daily;
 mod errors;
 mod harness;
 mod layers;
