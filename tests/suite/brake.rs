@@ -103,6 +103,20 @@ async fn some_deletions_among_many_files_are_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_folder_with_most_of_the_files_may_be_renamed_while_nobody_watches() {
+    let rig = Rig::new();
+    for i in 0..30 {
+        rig.write(&format!("year/{i}.txt"), format!("{i}"));
+    }
+    let config = write_config(&rig, "");
+    assert_eq!(reconcile(&config, &[]).0, Some(0));
+    fs::rename(rig.path("year"), rig.path("2025")).unwrap();
+    let (code, text) = reconcile(&config, &[]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(in_bucket(&rig.store()).await, on_disk(&rig.root()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_vault_whose_disk_is_unplugged_is_not_made_anew() {
     let rig = Rig::new();
     rig.write("a.txt", "a");

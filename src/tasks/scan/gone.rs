@@ -32,11 +32,13 @@ impl Gone {
     }
 
     /// True when a person should say that so much was really deleted: more than
-    /// half is gone, or nothing is left of the whole source.
+    /// half is gone and nothing like it has come instead (a renamed folder), or
+    /// nothing is left of the whole source.
     pub fn is_suspicious(&self, files_on_disk: u64, whole_source: bool) -> bool {
         let nothing_left = whole_source && files_on_disk == 0 && self.total > 0;
         let most_is_gone = self.total >= BELIEVED && self.total * 2 > self.known;
-        nothing_left || most_is_gone
+        let little_is_there = files_on_disk * 2 < self.known;
+        nothing_left || (most_is_gone && little_is_there)
     }
 }
 
@@ -55,7 +57,10 @@ mod tests {
             (50, 100, 50, false),
             (51, 100, 49, true),
             (100, 100, 0, true),
-            (100, 100, 500, true),
+            (100, 100, 20, true),
+            // Renamed folders: as many files as before, elsewhere.
+            (60, 100, 100, false),
+            (100, 100, 100, false),
         ] {
             let gone = Gone {
                 total,
