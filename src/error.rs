@@ -73,6 +73,11 @@ impl Fatal {
         }
     }
 
+    /// The same as its display, on one line.
+    pub fn one_line(&self) -> String {
+        self.to_string().replace("\n  ", "; ")
+    }
+
     /// The process exit code for this failure.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
@@ -257,6 +262,15 @@ mod tests {
         assert_eq!(
             fault.to_string(),
             "Invoices/a.xlsx: cannot read: permission denied (what to do: let the account that runs Keepwatch read it)"
+        );
+    }
+
+    #[test]
+    fn a_fatal_error_fits_one_line() {
+        let fatal = Fatal::new("open the index", "disk full", "free some space");
+        assert_eq!(
+            fatal.one_line(),
+            "cannot open the index: disk full; what to do: free some space"
         );
     }
 

@@ -1,8 +1,8 @@
 //! Getting a message to the owner: through the durable outbox to SNS, or into
 //! a file when there is no topic.
 //!
-//! Invariant: a message is in the outbox before anything is tried, and leaves
-//! it only when SNS has acknowledged it.
+//! Invariant: a message is in the outbox before anything is tried (unless the
+//! outbox itself is broken), and leaves it only when SNS has acknowledged it.
 
 use super::context::{Context, blocking};
 use crate::error::{Class, Fault, chain};
@@ -49,7 +49,7 @@ impl Post {
     /// # Errors
     /// It could neither be sent nor kept.
     pub async fn send(&self, ctx: &Arc<Context>, message: Message) -> Result<Delivery, Fault> {
-        let Some(_) = &self.notifier else {
+        let Some(notifier) = &self.notifier else {
             tracing::info!(subject = %message.subject, "{}", message.body);
             return self.write(ctx, message).await.map(Delivery::Written);
         };
@@ -58,9 +58,19 @@ impl Post {
             body: message.body,
             created_ms: ctx.now_ms(),
         };
-        let id = {
-            let ctx = Arc::clone(ctx);
-            blocking(move || ctx.index.outbox_push(&queued)).await?
+        let kept = {
+            let (ctx, queued) = (Arc::clone(ctx), queued.clone());
+            blocking(move || ctx.index.outbox_push(&queued)).await
+        };
+        let id = match kept {
+            Ok(id) => id,
+            // Without the outbox there is one try; what is to be said may well
+            // be that the index is broken.
+            Err(broken) => {
+                tracing::error!("a message cannot be kept for later: {broken}");
+                let sent = notifier.publish(&queued.subject, &queued.body).await;
+                return sent.map(Delivery::Published);
+            }
         };
         match self.flush(ctx).await {
             Ok(sent) => Ok(sent

@@ -4,6 +4,7 @@
 use super::context::{Context, blocking};
 use super::post::Post;
 use super::versioning::check_versioning;
+use crate::error::Fault;
 use crate::index::Opened;
 use crate::model::report::{Message, Outage, Recovery, outage_alert, recovery};
 use crate::model::retry::{AlertPolicy, AlertStep, OutageAlert};
@@ -35,6 +36,7 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
         .collect();
     let mut last = (ctx.now_ms(), ctx.steady_ms());
     let mut mending = Mending::default();
+    let mut index_alert = OutageAlert::new(policy);
     let mut beats: u64 = 0;
     loop {
         tokio::select! {
@@ -63,6 +65,8 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
         if beats.is_multiple_of(SLOW_BEATS) {
             slow(&ctx, &post).await;
         }
+        let broken = mending.broken.clone();
+        alarm_of_index(&ctx, &post, broken, &mut index_alert).await;
         for (source, alert) in alerts.iter_mut().enumerate() {
             // One alert per bucket, not one per source.
             if ctx.gates.neighbours(source).first() == Some(&source) {
@@ -74,13 +78,15 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
 
 /// Beats between two tries to open a broken index, at the most: reading all of
 /// it on a disk that is still full helps nobody.
-const MENDING_BEATS_MAX: u32 = 60;
+const MENDING_BEATS_MAX: u32 = 15;
 
 /// Waiting times between tries to open a broken index again.
 #[derive(Default)]
 struct Mending {
     wait_beats: u32,
     left_beats: u32,
+    /// Since when it is broken, milliseconds since 1970, and why.
+    broken: Option<(i64, Fault)>,
 }
 
 impl Mending {
@@ -93,6 +99,9 @@ impl Mending {
             *self = Self::default();
             return;
         };
+        // The first failure says why; later ones only that it is still so.
+        let now_ms = ctx.now_ms();
+        self.broken.get_or_insert_with(|| (now_ms, fault.clone()));
         if self.left_beats > 0 {
             self.left_beats -= 1;
             return;
@@ -103,7 +112,7 @@ impl Mending {
     }
 }
 
-async fn reopen(ctx: &Arc<Context>, fault: &crate::error::Fault) {
+async fn reopen(ctx: &Arc<Context>, fault: &Fault) {
     let index = ctx.index.clone();
     let reopened = tokio::task::spawn_blocking(move || index.reopen()).await;
     match reopened {
@@ -120,7 +129,7 @@ async fn reopen(ctx: &Arc<Context>, fault: &crate::error::Fault) {
         }
         Ok(Err(fatal)) => {
             for number in 0..ctx.sources.len() {
-                if ctx.board.warn(number, "index", Some(fatal.to_string())) {
+                if ctx.board.warn(number, "index", Some(fatal.one_line())) {
                     tracing::error!("{fatal}");
                 }
             }
@@ -172,9 +181,45 @@ async fn alarm(ctx: &Arc<Context>, post: &Post, source: usize, alert: &mut Outag
     let now_ms = ctx.now_ms();
     let outage = ctx.gates.outage(source);
     let step = alert.step(outage.as_ref().map(|(since, _)| *since), now_ms);
-    let Some(message) = compose(ctx, source, &step, outage.as_ref().map(|(_, f)| f), now_ms) else {
-        return;
-    };
+    let neighbours = ctx.gates.neighbours(source);
+    let destination = format!(
+        "{} on {}",
+        ctx.sources[source].config.bucket,
+        ctx.store.place()
+    );
+    let fault = outage.as_ref().map(|(_, f)| f);
+    let message = compose(ctx, &neighbours, &destination, &step, fault, now_ms);
+    send(ctx, post, alert, step, message).await;
+}
+
+/// A broken index stops the backup as surely as a bucket that is not there.
+async fn alarm_of_index(
+    ctx: &Arc<Context>,
+    post: &Post,
+    broken: Option<(i64, Fault)>,
+    alert: &mut OutageAlert,
+) {
+    let now_ms = ctx.now_ms();
+    let step = alert.step(broken.as_ref().map(|(since, _)| *since), now_ms);
+    let all: Vec<usize> = (0..ctx.sources.len()).collect();
+    let fault = broken.as_ref().map(|(_, f)| f);
+    let place = format!(
+        "its bucket while the index of this computer, in {}, cannot be used,",
+        ctx.config.state_dir.display()
+    );
+    let message = compose(ctx, &all, &place, &step, fault, now_ms);
+    send(ctx, post, alert, step, message).await;
+}
+
+async fn send(
+    ctx: &Arc<Context>,
+    post: &Post,
+    alert: &mut OutageAlert,
+    step: AlertStep,
+    message: Option<Message>,
+) {
+    let Some(message) = message else { return };
+    let now_ms = ctx.now_ms();
     match post.send(ctx, message).await {
         Ok(_) => alert.sent(step, now_ms),
         Err(fault) => {
@@ -186,36 +231,31 @@ async fn alarm(ctx: &Arc<Context>, post: &Post, source: usize, alert: &mut Outag
 
 fn compose(
     ctx: &Context,
-    source: usize,
+    sources: &[usize],
+    destination: &str,
     step: &AlertStep,
-    fault: Option<&crate::error::Fault>,
+    fault: Option<&Fault>,
     now_ms: i64,
 ) -> Option<Message> {
     let computer = crate::platform::computer_name();
-    let neighbours = ctx.gates.neighbours(source);
-    let names: Vec<String> = neighbours
+    let names: Vec<String> = sources
         .iter()
         .map(|s| ctx.sources[*s].config.name.clone())
         .collect();
-    let waiting = neighbours
+    let waiting = sources
         .iter()
         .map(|s| {
             let depth = ctx.queue.depth(*s);
             (depth.edits + depth.backlog + depth.running) as u64
         })
         .sum();
-    let destination = format!(
-        "{} on {}",
-        ctx.sources[source].config.bucket,
-        ctx.store.place()
-    );
     let time_zone = &ctx.config.schedule.time_zone;
     match step {
         AlertStep::None => None,
         AlertStep::Alert { since_ms, reminder } => Some(outage_alert(&Outage {
             computer: &computer,
             sources: &names,
-            destination: &destination,
+            destination,
             since_ms: *since_ms,
             now_ms,
             fault: fault?,
@@ -226,7 +266,7 @@ fn compose(
         AlertStep::Recovered { since_ms, until_ms } => Some(recovery(&Recovery {
             computer: &computer,
             sources: &names,
-            destination: &destination,
+            destination,
             since_ms: *since_ms,
             until_ms: *until_ms,
             waiting,
