@@ -1,7 +1,8 @@
 //! One pass over disk, index and (if asked) bucket, all in key order. Blocking.
 
+use super::bucket::{Bucket, Front};
 use super::gone::Gone;
-use super::listing::{Entry, Owner, Page, Pages};
+use super::listing::{Entry, Owner, Pages};
 use crate::board::ScanDone;
 use crate::error::Fault;
 use crate::files::{self, Walk, WalkEntry, WalkFault};
@@ -11,7 +12,6 @@ use crate::model::{Fingerprint, Kind, Record, RelKey, RelPath};
 use crate::queue::Lane;
 use crate::store::Listed;
 use crate::tasks::context::{Context, Hint};
-use std::collections::VecDeque;
 use std::iter::Peekable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,13 +56,7 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
         id: source.id,
         walk: files::walk(&source.config.path, &work.subtree, &source.rules).peekable(),
         index: ctx.index.range(source.id, prefix.as_str(), None).peekable(),
-        bucket: Bucket {
-            pages: work.listing,
-            page: VecDeque::new(),
-            last_key: String::new(),
-            runtime: runtime.clone(),
-            ended: false,
-        },
+        bucket: Bucket::new(work.listing, runtime),
         gone: Gone::default(),
         unknown: Vec::new(),
         done: ScanDone::default(),
@@ -78,7 +72,7 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
             // A root that went away meanwhile makes everything look deleted.
             files::root_state(&source.config.path)?;
             merge.decide_gone(&work.subtree, work.confirmed)?;
-            merge.done.listed_whole = merge.bucket.ended;
+            merge.done.listed_whole = merge.bucket.has_ended();
             return Ok(merge.done);
         }
     }
@@ -406,86 +400,5 @@ fn unverified(fingerprint: Fingerprint, listed: &Listed) -> Record {
         stored_bytes: listed.stored_bytes,
         stored_at_ms: 0,
         racy: false,
-    }
-}
-
-/// The listing as a peekable stream of our own keys.
-struct Bucket {
-    pages: Option<Pages>,
-    page: VecDeque<Entry>,
-    last_key: String,
-    runtime: Handle,
-    /// Its end has been seen.
-    ended: bool,
-}
-
-/// What comes next in the listing.
-enum Front {
-    /// One of ours, in the order of the merge.
-    Ours(RelKey),
-    /// Handled outside the merge.
-    Aside(Entry),
-    /// The end, or no listing at all.
-    End,
-}
-
-impl Bucket {
-    fn is_asked(&self) -> bool {
-        self.pages.is_some()
-    }
-
-    /// What comes next, or why the listing cannot be used any further.
-    fn peek(&mut self) -> Result<Front, String> {
-        let Some(pages) = &mut self.pages else {
-            return Ok(Front::End);
-        };
-        while self.page.is_empty() {
-            match self.runtime.block_on(pages.recv()) {
-                _ if self.ended => return Ok(Front::End),
-                Some(Ok(Page::Entries(entries))) => self.page.extend(entries),
-                Some(Ok(Page::End)) => {
-                    self.ended = true;
-                    return Ok(Front::End);
-                }
-                None => {
-                    self.pages = None;
-                    return Err("the bucket's listing broke off".into());
-                }
-                Some(Err(fault)) => {
-                    self.pages = None;
-                    return Err(fault.to_string());
-                }
-            }
-        }
-        let Some(entry) = self.page.pop_front() else {
-            return Ok(Front::End);
-        };
-        if entry.listed.key.as_bytes() < self.last_key.as_bytes() {
-            self.pages = None;
-            self.page.clear();
-            return Err(
-                "the server does not list its keys in order, so the bucket cannot be compared"
-                    .into(),
-            );
-        }
-        self.last_key.clone_from(&entry.listed.key);
-        Ok(match &entry.owner {
-            Owner::Ours(key) => {
-                let key = key.clone();
-                self.page.push_front(entry);
-                Front::Ours(key)
-            }
-            Owner::Shortened(_) | Owner::Foreign => Front::Aside(entry),
-        })
-    }
-
-    fn next_if(&mut self, key: &RelKey) -> Option<Listed> {
-        match self.page.front() {
-            Some(Entry {
-                owner: Owner::Ours(front),
-                ..
-            }) if front == key => self.page.pop_front().map(|entry| entry.listed),
-            _ => None,
-        }
     }
 }
