@@ -194,6 +194,11 @@ impl Fault {
         self
     }
 
+    /// What could not be done and why, without subject and remedy.
+    pub fn reason(&self) -> String {
+        format!("cannot {}: {}", self.operation, self.cause)
+    }
+
     /// The same fault, named after another subject (a file instead of its key).
     #[must_use]
     pub fn about(mut self, subject: impl Into<String>) -> Self {
@@ -204,11 +209,7 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: cannot {}: {}",
-            self.subject, self.operation, self.cause
-        )?;
+        write!(f, "{}: {}", self.subject, self.reason())?;
         if !self.hint.is_empty() {
             write!(f, " (what to do: {})", self.hint)?;
         }

@@ -166,6 +166,13 @@ pub struct Depth {
     pub running: usize,
 }
 
+impl Depth {
+    /// Everything that is not done yet.
+    pub fn total(self) -> u64 {
+        (self.edits + self.backlog + self.running) as u64
+    }
+}
+
 impl Queue {
     /// A queue for `sources` sources; each lane of each holds `items_max` paths.
     pub fn new(sources: usize, items_max: usize, workers: usize) -> Self {

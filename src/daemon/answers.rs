@@ -123,10 +123,10 @@ fn source_status(ctx: &Context, number: usize) -> SourceStatus {
         name: source.config.name.clone(),
         path: source.config.path.display().to_string(),
         destination: digest::destination(ctx, number),
-        files_protected: (counts.files + counts.links).saturating_sub(counts.unverified),
+        files_protected: counts.protected(),
         bytes_protected: counts.bytes,
         unverified: counts.unverified,
-        waiting: (depth.edits + depth.backlog + depth.running) as u64,
+        waiting: depth.total(),
         unprotected: unprotected
             .into_iter()
             .map(|(key, u)| (u.fault.about(key.path().to_string()), u.since_ms))
@@ -216,7 +216,7 @@ fn how_far(ctx: &Context, before: &[Activity]) -> Progress {
             .scanning
             .or(board.last_scan.map(|s| s.files))
             .unwrap_or(0);
-        far.waiting += (depth.edits + depth.backlog + depth.running) as u64;
+        far.waiting += depth.total();
         far.stored += done.versions;
         far.bytes += done.raw_bytes;
     }

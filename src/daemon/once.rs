@@ -105,7 +105,7 @@ async fn settle_down(ctx: &Arc<Context>) {
             let depth = ctx.queue.depth(number);
             match ctx.gates.outage(number) {
                 Some((_, fault)) if !fault.class.is_transient() => {}
-                _ => busy |= depth.edits + depth.backlog + depth.running > 0,
+                _ => busy |= depth.total() > 0,
             }
         }
         match may_pass(ctx).await {
@@ -178,7 +178,7 @@ async fn tell(
             .flat_map(|r| &r.failed)
             .map(|fault| FailureLine {
                 path: fault.subject.clone(),
-                reason: format!("cannot {}: {}", fault.operation, fault.cause),
+                reason: fault.reason(),
                 remedy: fault.hint.clone(),
                 count: 1,
             })

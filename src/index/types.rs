@@ -68,6 +68,11 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Files and links whose content the bucket is known to have.
+    pub fn protected(&self) -> u64 {
+        (self.files + self.links).saturating_sub(self.unverified)
+    }
+
     pub(super) fn add(&mut self, record: &Record) {
         self.change(record, u64::saturating_add);
     }

@@ -40,6 +40,15 @@ pub struct Stored {
     pub etag: String,
 }
 
+impl Stored {
+    fn of(version_id: Option<&str>, etag: Option<&str>) -> Self {
+        Self {
+            version_id: version_id.unwrap_or_default().to_owned(),
+            etag: unquote(etag),
+        }
+    }
+}
+
 /// How an object is written, besides its bytes.
 #[derive(Debug, Clone)]
 pub struct ObjectHeaders {

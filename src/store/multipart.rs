@@ -1,7 +1,7 @@
 //! Uploads in parts. Whoever opens one completes it or aborts it.
 
 use super::object::{copy_source, metadata};
-use super::{At, ObjectHeaders, Store, Stored, client, fault, sha256_header, unquote};
+use super::{At, ObjectHeaders, Store, Stored, client, fault, sha256_header};
 use crate::error::{Class, Fault};
 use crate::model::ContentHash;
 use aws_sdk_s3::primitives::ByteStream;
@@ -177,10 +177,7 @@ impl Store {
             .send()
             .await
             .map_err(|e| fault::from_sdk("complete the upload of", &at.subject(), e))?;
-        Ok(Stored {
-            version_id: answer.version_id().unwrap_or_default().to_owned(),
-            etag: unquote(answer.e_tag()),
-        })
+        Ok(Stored::of(answer.version_id(), answer.e_tag()))
     }
 
     /// Throw an open upload's parts away. One that is gone already is fine.

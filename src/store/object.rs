@@ -88,10 +88,7 @@ impl Store {
             .send()
             .await
             .map_err(|e| fault::from_sdk("upload", &at.subject(), e))?;
-        Ok(Stored {
-            version_id: answer.version_id().unwrap_or_default().to_owned(),
-            etag: unquote(answer.e_tag()),
-        })
+        Ok(Stored::of(answer.version_id(), answer.e_tag()))
     }
 
     /// What the newest (or the given) version says of itself; `None` when there
@@ -200,10 +197,8 @@ impl Store {
             .send()
             .await
             .map_err(|e| fault::from_sdk("update the metadata of", &at.subject(), e))?;
-        Ok(Stored {
-            version_id: answer.version_id().unwrap_or_default().to_owned(),
-            etag: unquote(answer.copy_object_result().and_then(|r| r.e_tag())),
-        })
+        let etag = answer.copy_object_result().and_then(|r| r.e_tag());
+        Ok(Stored::of(answer.version_id(), etag))
     }
 
     /// Put a delete marker on the key; every version stays. Only for versioned

@@ -256,7 +256,7 @@ fn source_report(
         name: source.config.name.clone(),
         path: source.config.path.display().to_string(),
         destination: destination(ctx, number),
-        files_protected: counts.files + counts.links - counts.unverified.min(counts.files),
+        files_protected: counts.protected(),
         bytes_protected: counts.bytes,
         versions: activity.versions,
         raw_bytes: activity.raw_bytes,
@@ -268,7 +268,7 @@ fn source_report(
             .iter()
             .map(|(key, failure)| FailureLine {
                 path: key.path().to_string(),
-                reason: reason(&failure.fault),
+                reason: failure.fault.reason(),
                 remedy: failure.fault.hint.clone(),
                 count: u64::from(failure.count),
             })
@@ -278,7 +278,7 @@ fn source_report(
             .into_iter()
             .map(|(key, u)| UnprotectedLine {
                 path: key.path().to_string(),
-                reason: reason(&u.fault),
+                reason: u.fault.reason(),
                 remedy: u.fault.hint,
                 since_ms: u.since_ms,
             })
@@ -296,15 +296,11 @@ fn source_report(
             .outage(number)
             .map(|(since_ms, fault)| OutageLine {
                 since_ms,
-                reason: reason(&fault),
+                reason: fault.reason(),
                 remedy: fault.hint,
             }),
     };
     Ok((report, (activity, failures)))
-}
-
-fn reason(fault: &Fault) -> String {
-    format!("cannot {}: {}", fault.operation, fault.cause)
 }
 
 /// Where a source's copies go, for people.

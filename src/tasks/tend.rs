@@ -246,7 +246,7 @@ fn compose(
         .iter()
         .map(|s| {
             let depth = ctx.queue.depth(*s);
-            (depth.edits + depth.backlog + depth.running) as u64
+            depth.total()
         })
         .sum();
     let time_zone = &ctx.config.schedule.time_zone;

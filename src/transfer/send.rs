@@ -4,14 +4,14 @@ use super::budget::Budget;
 use super::piece::{Cut, End, Piece, cut};
 use super::read::Content;
 use crate::error::{Class, Fault, chain};
-use crate::files::{self, Opened};
+use crate::files;
 use crate::index::{Index, SourceId};
 use crate::model::{ContentHash, ObjectMeta, RelKey, RelPath};
 use crate::store::{At, ObjectHeaders, PartDone, Store, Stored};
 use async_compression::Level;
 use async_compression::tokio::write::GzipEncoder;
 use bytes::Bytes;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -156,7 +156,7 @@ fn local_fault(path: &RelPath, error: &(dyn std::error::Error + 'static)) -> Fau
 /// Whatever disk or store reports; an upload in parts is aborted then.
 pub async fn send_large(job: &Job, content: &Content, meta: ObjectMeta) -> Result<Sent, Fault> {
     let (root, path) = (job.root.clone(), job.path.clone());
-    let opened = tokio::task::spawn_blocking(move || reopen(&root, &path))
+    let opened = tokio::task::spawn_blocking(move || files::open(&root, &path))
         .await
         .map_err(|e| local_fault(&job.path, &e))??;
     if opened.fingerprint != content.fingerprint && !content.unrested {
@@ -195,10 +195,6 @@ pub async fn send_large(job: &Job, content: &Content, meta: ObjectMeta) -> Resul
         }
         None => send_parts(job, content, &headers, first, pieces).await,
     }
-}
-
-fn reopen(root: &Path, path: &RelPath) -> Result<Opened, Fault> {
-    files::open(root, path)
 }
 
 /// What was sent is what was hashed before. Of a file that never rests only the

@@ -84,7 +84,7 @@ fn failed(fatal: &Fatal) -> Failed {
 fn line(fault: &Fault) -> FailureLine {
     FailureLine {
         path: fault.subject.clone(),
-        reason: format!("cannot {}: {}", fault.operation, fault.cause),
+        reason: fault.reason(),
         remedy: fault.hint.clone(),
         count: 1,
     }
