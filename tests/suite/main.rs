@@ -22,5 +22,6 @@ mod raw;
 mod restart;
 mod restore;
 mod smoke;
+mod soak;
 mod vault_http;
 mod watching;
