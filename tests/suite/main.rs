@@ -17,6 +17,8 @@ mod layers;
 mod moto;
 mod moto_office;
 mod office;
+#[cfg(target_os = "linux")]
+mod power;
 mod python;
 mod raw;
 mod restart;

@@ -170,17 +170,17 @@ impl Inner {
         let is_enabled = state.versioning == Versioning::Enabled;
         let write = || -> io::Result<Version> {
             let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
-            let (log, is_new) = {
+            let log = {
                 // Emptied key folders are removed under the same lock.
                 let _placement = self.lock_placement();
-                let is_new = !path.exists();
-                if is_new {
+                if !path.exists() {
                     self.disk.make_dirs(folder)?;
                 }
-                (Log::open_rw(&self.disk, &path)?, is_new)
+                Log::open_rw(&self.disk, &path)?
             };
-            if is_new {
-                // The name first: a version must not be in a file that no folder lists.
+            if log.is_empty()? {
+                // The name first: a version must not be in a file that no folder
+                // lists. Empty, not new: this may have failed before.
                 self.disk.sync_dir(folder)?;
             }
             let version = log.append(&self.disk, key, |offset| Version {

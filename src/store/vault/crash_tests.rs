@@ -43,13 +43,19 @@ impl Cut {
 
 pub(super) const BUCKET: &str = "office";
 
+/// A disk that does not wait for the platter.
+fn lazy(cut: &Cut) -> Disk {
+    Disk {
+        cut: cut.clone(),
+        is_lazy: true,
+        ..Disk::default()
+    }
+}
+
 /// A vault that does not wait for the platter.
 pub(super) fn open(folder: &Path) -> (Arc<Inner>, Cut) {
     let cut = Cut::default();
-    let disk = Disk {
-        cut: cut.clone(),
-        is_lazy: true,
-    };
+    let disk = lazy(&cut);
     (Inner::open(folder, disk).unwrap(), cut)
 }
 
@@ -203,7 +209,7 @@ fn die_everywhere(name: &str, versioning: Versioning, prelude: Operation, operat
         for recovery_steps in 0..RECOVERY_DEATHS {
             let cut = Cut::default();
             cut.after(recovery_steps);
-            let _ = Inner::open(folder.path(), Disk { cut, is_lazy: true });
+            let _ = Inner::open(folder.path(), lazy(&cut));
         }
         let (vault, _) = open(folder.path());
         let found = history(&vault);
@@ -391,10 +397,7 @@ fn making_a_vault_can_be_cut_anywhere() {
         let folder = tempfile::tempdir().unwrap();
         let cut = Cut::default();
         cut.after(steps);
-        let disk = Disk {
-            cut: cut.clone(),
-            is_lazy: true,
-        };
+        let disk = lazy(&cut);
         let made = Inner::open(folder.path(), disk).and_then(|v| v.ensure_bucket(BUCKET));
         let (vault, _) = open(folder.path());
         vault.ensure_bucket(BUCKET).unwrap();

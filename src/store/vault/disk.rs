@@ -9,6 +9,7 @@ use crate::platform;
 use std::fs::{File, FileTimes};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Access to the disk. Every changing call goes through [`Disk::step`].
@@ -18,6 +19,8 @@ pub(super) struct Disk {
     pub(super) cut: super::crash_tests::Cut,
     /// Tests that are not about power loss may leave out the waiting for the platter.
     pub(super) is_lazy: bool,
+    /// Held while folders are made: whoever finds one finds it on the platter.
+    pub(super) making: Mutex<()>,
 }
 
 impl Disk {
@@ -87,9 +90,19 @@ impl Disk {
             return Ok(());
         }
         match File::open(path).and_then(|folder| folder.sync_all()) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(e),
-            // Some network file systems refuse to sync a folder; nothing else can be done there.
-            _ => Ok(()),
+            // Some network file systems cannot sync a folder, and Windows cannot
+            // open one; nothing else can be done there.
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::InvalidInput
+                        | io::ErrorKind::Unsupported
+                        | io::ErrorKind::PermissionDenied
+                ) =>
+            {
+                Ok(())
+            }
+            other => other,
         }
     }
 
@@ -125,6 +138,11 @@ impl Disk {
     /// Make a folder and its parents, durably. Links count as "not a folder":
     /// following one could lead out of the vault.
     pub(super) fn make_dirs(&self, path: &Path) -> io::Result<()> {
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        self.make_dirs_alone(path)
+    }
+
+    fn make_dirs_alone(&self, path: &Path) -> io::Result<()> {
         match std::fs::symlink_metadata(path) {
             Ok(meta) if meta.is_dir() => return Ok(()),
             Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
@@ -132,7 +150,7 @@ impl Disk {
             Err(e) => return Err(e),
         }
         let parent = path.parent().ok_or(io::ErrorKind::NotFound)?;
-        self.make_dirs(parent)?;
+        self.make_dirs_alone(parent)?;
         self.step()?;
         platform::create_private_dir_all(path)?;
         if !std::fs::symlink_metadata(path)?.is_dir() {

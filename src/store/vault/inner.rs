@@ -211,55 +211,14 @@ impl Inner {
     fn disown(&self) {
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_owner.store(false, Ordering::Release);
-        *lock = None;
+        unlock(lock.take());
     }
 
-    /// Bring what was cut off to a clean state. Cheap: at most one key per slot.
-    fn recover(&self) -> S3Result<()> {
-        self.names.clear();
-        for number in 0..STRIPES {
-            let path = self.slot_path(number);
-            let Ok(bytes) = std::fs::read(&path) else {
-                continue;
-            };
-            let line = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
-            // A torn slot means that its work had not begun.
-            let Some((_, slot)) = record::from_line::<Slot>(line) else {
-                continue;
-            };
-            if self.find_bucket(&slot.bucket)?.is_none() {
-                continue;
-            }
-            let guard = self.guard(number);
-            if let Err(e) = self.settle_after_crash(&guard, &slot) {
-                // What is stored is safe all the same; only this key's plain
-                // file may be an older one. The vault must not stay shut for it.
-                tracing::warn!(
-                    bucket = slot.bucket,
-                    key = slot.key,
-                    error = failure::words(&e),
-                    "cannot put a file of the vault in its place"
-                );
-            }
-        }
-        let tmp = self.layout.tmp();
-        let fail = |e: io::Error| failure::disk("tidy", &tmp, &e);
-        for entry in std::fs::read_dir(&tmp).map_err(fail)? {
-            let path = entry.map_err(fail)?.path();
-            if path.is_dir() {
-                self.disk.remove_tree(&path).map_err(fail)?;
-            } else {
-                self.disk.remove(&path).map_err(fail)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn slot_path(&self, number: usize) -> PathBuf {
+    pub(super) fn slot_path(&self, number: usize) -> PathBuf {
         self.layout.slots().join(format!("{number:02}"))
     }
 
-    fn guard(&self, number: usize) -> KeyGuard<'_> {
+    pub(super) fn guard(&self, number: usize) -> KeyGuard<'_> {
         KeyGuard {
             inner: self,
             slot: self.stripes[number % STRIPES]
@@ -344,20 +303,38 @@ impl Inner {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let lock = self.lock.get_mut().unwrap_or_else(PoisonError::into_inner);
+        unlock(lock.take());
+    }
+}
+
+/// Closing alone would not do: a process that is just being started holds a
+/// copy of every open file for a moment, and the lock with it.
+fn unlock(file: Option<File>) {
+    if let Some(file) = file {
+        // A disk that knows no locks cannot unlock either.
+        let _ = file.unlock();
+    }
+}
+
 impl KeyGuard<'_> {
     /// Note on the disk, durably, what is about to be worked on.
     pub(super) fn note(&mut self, slot: &Slot) -> S3Result<()> {
         let path = self.inner.slot_path(self.number);
         let fail = |e: io::Error| failure::disk("write", &path, &e);
         let line = record::to_line(slot).map_err(fail)?;
+        let disk = &self.inner.disk;
         if self.slot.is_none() {
-            *self.slot = Some(self.inner.disk.open_rw(&path).map_err(fail)?);
+            let file = disk.open_rw(&path).map_err(fail)?;
+            // Its name too must outlive a power cut, or nobody settles the key.
+            disk.sync_dir(&self.inner.layout.slots()).map_err(fail)?;
+            *self.slot = Some(file);
         }
         if let Some(file) = self.slot.as_ref() {
-            self.inner
-                .disk
-                .write_at(file, 0, &line)
-                .and_then(|()| self.inner.disk.sync(file))
+            disk.write_at(file, 0, &line)
+                .and_then(|()| disk.sync(file))
                 .map_err(fail)?;
         }
         Ok(())

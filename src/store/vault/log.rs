@@ -78,6 +78,16 @@ impl Log {
         })
     }
 
+    /// True when nothing was ever written into it.
+    pub(super) fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.len() == 0)
+    }
+
+    /// Wait until everything in it is on the platter.
+    pub(super) fn sync(&self, disk: &Disk) -> io::Result<()> {
+        disk.sync(&self.file)
+    }
+
     /// All versions, struck ones included, newest first, beginning below `end`.
     pub(super) fn back_from(&self, end: Option<u64>) -> io::Result<Backward<'_>> {
         let end = match end {

@@ -10,7 +10,7 @@
 //! | file | what it is for |
 //! |---|---|
 //! | layout, record, log, backward | names on the disk, lines, one log per key |
-//! | inner | locks, ownership, buckets, recovery |
+//! | inner, recover | locks, ownership, buckets; after a crash |
 //! | commit, places | how a version comes and goes; which body lies where |
 //! | stage, read, multipart | bodies in, bodies out, uploads in parts |
 //! | names, list | keys in order, pages of listings |
@@ -44,6 +44,7 @@ mod op_write;
 mod places;
 mod read;
 mod record;
+mod recover;
 mod s3;
 mod server;
 mod stage;

@@ -198,6 +198,8 @@ impl Inner {
         match self.disk.rename(&folder, &tmp) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(no_such_upload(id)),
             other => other
+                // Or a power cut brings back an upload that nobody knows any more.
+                .and_then(|()| self.disk.sync_dir(&self.layout.uploads(bucket)))
                 .and_then(|()| self.disk.remove_tree(&tmp))
                 .map_err(|e| failure::disk("remove", &folder, &e))?,
         }
@@ -303,6 +305,11 @@ pub(super) fn pour(
 fn append_line(vault: &Inner, path: &Path, line: &[u8]) -> io::Result<()> {
     let file = vault.disk.open_rw(path)?;
     let len = file.metadata()?.len();
+    if len == 0
+        && let Some(folder) = path.parent()
+    {
+        vault.disk.sync_dir(folder)?;
+    }
     let is_torn = len > 0 && disk::read_at(&file, len - 1, 1)? != b"\n";
     let mut bytes = if is_torn { vec![b'\n'] } else { Vec::new() };
     bytes.extend_from_slice(line);

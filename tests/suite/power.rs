@@ -1,0 +1,64 @@
+//! The power goes at any moment: index and vault lie on a disk that forgets
+//! what was not synced, and whatever is left of it, nothing that was
+//! acknowledged is lost and nothing half is shown.
+//!
+//! The short runs are part of `cargo test`. The long ones:
+//!
+//! `KEEPWATCH_POWER_MINUTES=10 cargo test --test suite power -- --ignored --nocapture`
+//!
+//! They need Linux with /dev/fuse and the right to mount (root), and say so
+//! where that is missing; they are never passed over.
+
+mod mount;
+mod platter;
+mod vault;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Minutes of each long run without the variable.
+const MINUTES: u64 = 10;
+
+/// A short run ends after this, at a whole cut: all three together take less
+/// than what one more compilation does.
+const SHORT: Duration = Duration::from_secs(6);
+
+/// Until when a run goes on.
+fn long() -> Instant {
+    let minutes = std::env::var("KEEPWATCH_POWER_MINUTES").map_or(MINUTES, |text| {
+        text.parse().expect("KEEPWATCH_POWER_MINUTES is a number")
+    });
+    Instant::now() + Duration::from_secs(minutes * 60)
+}
+
+fn seed(what: &str) -> u64 {
+    let seed = std::env::var("KEEPWATCH_TEST_SEED").map_or_else(
+        |_| fastrand::u64(..),
+        |text| text.parse().expect("KEEPWATCH_TEST_SEED is a number"),
+    );
+    println!("{what}: KEEPWATCH_TEST_SEED={seed}");
+    seed
+}
+
+/// What a run has seen.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Places where the power went.
+    cuts: u64,
+    /// Disks found afterwards that were checked.
+    states: u64,
+    /// Cuts in the middle of mending what an earlier cut left.
+    recovery_cuts: u64,
+    /// Versions that were acknowledged, and found again.
+    versions: u64,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} cuts, {} cuts while recovering, {} disks checked, {} acknowledged versions found",
+            self.cuts, self.recovery_cuts, self.states, self.versions
+        )
+    }
+}
