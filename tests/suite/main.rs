@@ -13,6 +13,7 @@ mod brake;
 mod daily;
 mod errors;
 mod harness;
+mod hostile;
 mod layers;
 mod moto;
 mod moto_office;
