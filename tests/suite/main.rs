@@ -12,6 +12,7 @@
 mod brake;
 mod daily;
 mod errors;
+mod fuzz;
 mod harness;
 mod hostile;
 mod layers;
