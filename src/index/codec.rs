@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
 }
 
 /// A record as the index stores it.
-pub(super) fn encode(record: &Record) -> Vec<u8> {
+pub fn encode(record: &Record) -> Vec<u8> {
     let file = &record.fingerprint;
     let mut out = Vec::with_capacity(128);
     let (etag_form, etag) = pack(&record.etag);
@@ -120,7 +120,7 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
 }
 
 /// Read [`encode`] back; `None` for anything else.
-pub(super) fn decode(bytes: &[u8]) -> Option<Record> {
+pub fn decode(bytes: &[u8]) -> Option<Record> {
     let mut from = Reader(bytes);
     if from.byte()? != LAYOUT {
         return None;

@@ -35,6 +35,9 @@ mod tests;
 mod types;
 mod worker;
 
+// For the fuzz target and its corpus alone: everybody else asks the index.
+#[doc(hidden)]
+pub use codec::{decode as decode_record, encode as encode_record};
 pub use desk::{OUTBOX_BODY_BYTES_MAX, OUTBOX_MAX};
 pub use pending::FAILURES_MAX;
 pub use records::Records;

@@ -18,6 +18,11 @@ use tokio::runtime::Handle;
 /// What is unpacked and written at a time; with eight workers 2 MiB in all.
 const BUFFER_BYTES: usize = 256 * 1024;
 
+/// Gzip never makes content larger than by a few bytes in a thousand, and a
+/// member takes 18 bytes: twice the content and this is more than any file of
+/// ours needs. Beyond it, a body is members of nothing without end.
+const GZIP_SLACK_BYTES: u64 = 64 * 1024;
+
 /// What to read, and what it is said to be.
 pub(super) struct Source {
     pub(super) body: GetBody,
@@ -109,6 +114,14 @@ fn unpack(source: Source, write: &mut dyn FnMut(&[u8]) -> Result<(), Fault>) -> 
         piece: Bytes::new(),
         received: 0,
         expected: stored_bytes,
+        received_max: match gzip {
+            true => meta
+                .size_bytes
+                .saturating_mul(2)
+                .saturating_add(GZIP_SLACK_BYTES),
+            // Plain content is counted as it is copied.
+            false => u64::MAX,
+        },
         stop,
         subject: subject.clone(),
         trouble: trouble.clone(),
@@ -222,6 +235,8 @@ struct BodyReader<F> {
     received: u64,
     /// 0 when the server did not say.
     expected: u64,
+    /// More than any honest body has.
+    received_max: u64,
     stop: Stop,
     subject: String,
     trouble: Arc<Mutex<Option<Fault>>>,
@@ -255,6 +270,12 @@ impl<F: Feed> Read for BodyReader<F> {
                 Some(Err(fault)) => return Err(self.fail(fault)),
                 Some(Ok(Some(piece))) => {
                     self.received += piece.len() as u64;
+                    if self.received > self.received_max {
+                        return Err(self.fail(damaged(
+                            &self.subject,
+                            "it holds more than it says: its compressed content goes on and on",
+                        )));
+                    }
                     self.piece = piece;
                 }
                 Some(Ok(None)) if self.received < self.expected => {

@@ -5,7 +5,7 @@ use crate::model::{ContentHash, Kind};
 use std::io::Write as _;
 
 /// Feeds the pieces one after another.
-struct Pieces(std::vec::IntoIter<Result<Bytes, Class>>);
+struct Pieces(Box<dyn Iterator<Item = Result<Bytes, Class>> + Send>);
 
 impl Feed for Pieces {
     async fn piece(&mut self) -> Result<Option<Bytes>, Fault> {
@@ -56,7 +56,7 @@ async fn run(
 }
 
 async fn feed(
-    pieces: Vec<Result<Bytes, Class>>,
+    pieces: impl IntoIterator<Item = Result<Bytes, Class>, IntoIter: Send + 'static> + Send + 'static,
     expected: u64,
     packed: bool,
     meta: ObjectMeta,
@@ -64,11 +64,12 @@ async fn feed(
     tokio::task::spawn_blocking(move || {
         let trouble = Arc::new(Mutex::new(None));
         let body = BodyReader {
-            feed: Pieces(pieces.into_iter()),
+            feed: Pieces(Box::new(pieces.into_iter())),
             runtime: Handle::current(),
             piece: Bytes::new(),
             received: 0,
             expected,
+            received_max: 2 * meta.size_bytes + GZIP_SLACK_BYTES,
             stop: Stop::never(),
             subject: "a.csv".into(),
             trouble: trouble.clone(),
@@ -191,7 +192,7 @@ async fn a_broken_connection_is_no_damage() {
         let half = Bytes::copy_from_slice(&stored[..stored.len() / 2]);
         // It breaks with an error, and it just ends.
         for tail in [vec![Err(Class::Transient)], vec![]] {
-            let pieces = std::iter::once(Ok(half.clone())).chain(tail).collect();
+            let pieces: Vec<_> = std::iter::once(Ok(half.clone())).chain(tail).collect();
             let (_, done) = feed(pieces, stored.len() as u64, is_packed, meta(&file)).await;
             let fault = done.unwrap_err();
             assert_eq!(fault.class, Class::Transient, "{fault}");
@@ -212,4 +213,18 @@ async fn a_file_that_never_rested_may_have_no_hash_but_has_a_size() {
         Ok(())
     );
     assert!(run(b"abcdef".to_vec(), 2, false, unrested).await.1.is_err());
+}
+
+#[tokio::test]
+async fn members_of_nothing_without_end_are_found_out() {
+    let file = b"0123456789".repeat(1000);
+    let nothing = Bytes::from(gzip(&[b"" as &[u8]; 500]));
+    for head in [gzip(&[&file]), gzip(&[&file[..100]]), Vec::new()] {
+        let body = std::iter::once(Bytes::from(head)).chain(std::iter::repeat(nothing.clone()));
+        let (out, done) = feed(body.map(Ok), 0, true, meta(&file)).await;
+        let fault = done.unwrap_err();
+        assert_eq!(fault.class, Class::Damaged, "{fault}");
+        assert!(fault.cause.contains("on and on"), "{fault}");
+        assert!(out.len() <= file.len());
+    }
 }

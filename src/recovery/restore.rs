@@ -149,10 +149,24 @@ impl Run {
         let shop = self.shop.clone();
         let mut timeline = Timeline::new(&shop.store, &shop.origin, &shop.selector, at_ms);
         let mut stop = shop.stop.clone();
+        let mut page = 0;
         while let Some(chosen) = timeline.next(&mut stop).await? {
+            if !timeline.is_in_order() {
+                if self.shop.options.overwrite {
+                    return Err(self.out_of_order().into());
+                }
+                // What was named before has the better claim to its name.
+                if timeline.pages() != page {
+                    page = timeline.pages();
+                    self.finish().await?;
+                }
+            }
             self.hand_out(chosen, Pass::Files).await?;
         }
         self.finish().await?;
+        if !timeline.is_in_order() {
+            self.shop.tally.failed(self.out_of_order());
+        }
         Ok(timeline.first_ms())
     }
 
@@ -176,6 +190,19 @@ impl Run {
             }
         }
         self.finish().await
+    }
+
+    /// The list may give an older version of a key after its newest. What is
+    /// free is written all the same, since a doubtful copy is better than none;
+    /// nothing is replaced by one.
+    fn out_of_order(&self) -> Fault {
+        Fault::new(
+            Class::Refused,
+            "be sure to restore the newest version of every file in",
+            &self.shop.origin.bucket,
+            "the server does not list its keys in order",
+        )
+        .hint("compare what came back with `keepwatch versions`, and tell your technician")
     }
 
     /// Give an object to a worker as soon as one is free.

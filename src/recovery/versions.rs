@@ -1,11 +1,11 @@
 //! One file's past: every version and every deletion, newest first.
 
 use super::retry::Stop;
-use super::timeline::{following, list_page};
+use super::timeline::list_page;
 use super::{Origin, shown};
 use crate::error::Fatal;
 use crate::model::{RelKey, RelPath};
-use crate::store::{At, ListedVersion, Store};
+use crate::store::{At, Course, ListedVersion, Store};
 use futures::stream::{self, StreamExt as _};
 use serde::Serialize;
 
@@ -110,9 +110,11 @@ async fn list(
 ) -> Result<(Vec<ListedVersion>, bool), Fatal> {
     let mut found = Vec::new();
     let mut after: Option<String> = None;
+    let mut course = Course::default();
     loop {
         let page = list_page(store, bucket, key, after.as_deref(), stop).await?;
-        let next = following(&page, after.as_deref(), bucket)?;
+        // Keys that go back end the list below: they are not this one.
+        course.versions(&page, bucket)?;
         let mut past_it = false;
         for version in page.items {
             // Longer keys with the same beginning come after it.
@@ -125,10 +127,10 @@ async fn list(
             }
             found.push(version);
         }
-        if past_it || next.is_none() {
+        if past_it || page.next.is_none() {
             return Ok((found, false));
         }
-        after = next;
+        after = page.next;
     }
 }
 

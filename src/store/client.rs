@@ -1,6 +1,7 @@
 //! Building the SDK's client: TLS, time-outs, retries, provider differences.
 
 use super::Store;
+use super::answer::AnswersEnd;
 use super::vault::{IN_PROCESS_ENDPOINT, Vault};
 use crate::config::{S3Config, StoreConfig};
 use crate::error::{Fatal, chain};
@@ -134,6 +135,7 @@ fn common(builder: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
                 .grace_period(STALL_GRACE)
                 .build(),
         )
+        .interceptor(AnswersEnd)
         // We send a SHA-256 header computed beforehand; the SDK's own default
         // would be a trailer, which several compatible servers refuse.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)

@@ -1,6 +1,8 @@
 //! Turning what the SDK reports into a [`Fault`] with a class and a remedy.
 
+use super::answer;
 use crate::error::{Class, Fault, chain};
+use crate::model::report::text::clean;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
@@ -29,6 +31,7 @@ where
     };
     let class = match &error {
         SdkError::ServiceError(_) => of_answer(&code, status.unwrap_or(0)),
+        error if answer::is_too_large(error) => Class::Refused,
         _ if is_about_credentials(&detail) => Class::Credentials,
         SdkError::ConstructionFailure(_) => Class::Refused,
         _ => Class::Transient,
@@ -37,7 +40,8 @@ where
         Class::Denied => permission(operation),
         _ => remedy(class, &code).to_owned(),
     };
-    Fault::new(class, operation, subject, detail).hint(hint)
+    // The server's own words: they must neither forge lines nor fill a log.
+    Fault::new(class, operation, subject, clean(&detail)).hint(hint)
 }
 
 /// What to allow so that the operation works: servers mostly do not say.

@@ -1,12 +1,16 @@
 //! Listings, page by page, with keys decoded and in the order S3 gives them.
 
 use super::{Store, client, fault, unquote};
-use crate::error::Fault;
+use crate::error::{Class, Fault};
 use aws_sdk_s3::types::EncodingType;
 use percent_encoding::percent_decode_str;
 
 /// Keys per page: S3's maximum.
 pub const PAGE_KEYS: i32 = 1000;
+
+/// The longest key, version id, ETag or token that is taken: S3 ends keys and
+/// version ids at 1,024 bytes, and a token of ours holds one of each.
+const NAME_BYTES_MAX: usize = 2_100;
 
 /// One current object of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,20 +84,22 @@ impl Store {
             .await
             .map_err(|e| fault::from_sdk("list", &format!("{bucket}/{prefix}"), e))?;
         let encoded = answer.encoding_type() == Some(&EncodingType::Url);
-        Ok(Page {
-            items: answer
-                .contents()
-                .iter()
-                .filter_map(|o| {
-                    Some(Listed {
-                        key: decoded(o.key()?, encoded),
-                        etag: unquote(o.e_tag()),
-                        stored_bytes: bytes(o.size()),
-                    })
+        let items: Vec<Listed> = answer
+            .contents()
+            .iter()
+            .filter_map(|o| {
+                Some(Listed {
+                    key: decoded(o.key()?, encoded),
+                    etag: unquote(o.e_tag()),
+                    stored_bytes: bytes(o.size()),
                 })
-                .collect(),
-            next: answer.next_continuation_token().map(str::to_owned),
-        })
+            })
+            .collect();
+        let names = items.iter().flat_map(|o| [&o.key, &o.etag]);
+        bounded("list", bucket, names)?;
+        let next = answer.next_continuation_token().map(str::to_owned);
+        bounded("list", bucket, next.iter())?;
+        Ok(Page { items, next })
     }
 
     /// One page of versions and delete markers below `prefix`: keys in order,
@@ -160,6 +166,10 @@ impl Store {
                 storage_class: String::new(),
             })
         }));
+        let names = items
+            .iter()
+            .flat_map(|v| [&v.key, &v.version_id, &v.etag, &v.storage_class]);
+        bounded("list the versions of", bucket, names)?;
         // The SDK splits versions and markers into two lists: join them again.
         // The sort is stable, so versions of one instant keep the server's order.
         items.sort_by(|a, b| {
@@ -174,8 +184,27 @@ impl Store {
                 answer.next_version_id_marker().unwrap_or_default()
             )
         });
+        bounded("list the versions of", bucket, next.iter())?;
         Ok(Page { items, next })
     }
+}
+
+/// That no name in a page is longer than what S3 gives by far.
+fn bounded<'a>(
+    operation: &str,
+    bucket: &str,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<(), Fault> {
+    let Some(bytes) = names.map(String::len).find(|n| *n > NAME_BYTES_MAX) else {
+        return Ok(());
+    };
+    Err(Fault::new(
+        Class::Refused,
+        operation,
+        bucket,
+        format!("the server's list is broken: it holds a name of {bytes} bytes"),
+    )
+    .hint("show this line to your technician: S3 has no names longer than 1,024 bytes"))
 }
 
 /// Undo `encoding-type=url`, in which a space may be `+`.

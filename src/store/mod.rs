@@ -6,13 +6,16 @@
 //! SDK's. Called by `transfer`, `recovery` and the tasks. It must never delete
 //! a version, and it never logs.
 
+mod answer;
 mod client;
+mod course;
 mod fault;
 mod list;
 mod multipart;
 mod object;
 pub mod vault;
 
+pub use course::Course;
 pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
 pub use multipart::{OpenUpload, PartDone};
 pub use object::{COPY_BYTES_MAX, GetBody, Head};

@@ -10,6 +10,8 @@ use aws_sdk_s3::types::MetadataDirective;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::HashMap;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
 
 /// What a copy source may carry unescaped (RFC 3986 unreserved, and `/`).
 const COPY_SOURCE: &AsciiSet = &NON_ALPHANUMERIC
@@ -34,22 +36,56 @@ pub struct Head {
     pub meta: Result<ObjectMeta, MetaRefused>,
 }
 
+/// How long a download is watched before its speed counts. Three times what the
+/// SDK gives a body that stops altogether.
+const PACE_WINDOW: Duration = Duration::from_secs(60);
+
+/// The slowest download that still counts as moving. Eight at once take a line
+/// of 64 kbit/s; a server that sends a byte now and then would hold a worker
+/// for years, and the SDK lets one byte a second pass.
+const SLOWEST_BYTES_PER_S: u64 = 1_024;
+
 /// An object's body, read piece by piece.
 pub struct GetBody {
     stream: ByteStream,
     subject: String,
+    /// Waited for the server since the window began, and what came. Time that
+    /// the reader takes is not the server's.
+    waited: Duration,
+    window_bytes: u64,
 }
 
 impl GetBody {
     /// The next piece; `None` at the end.
     ///
     /// # Errors
-    /// Class `Transient` when the connection breaks.
+    /// Class `Transient` when the connection breaks or hardly moves.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
-        self.stream.try_next().await.map_err(|e| {
-            Fault::new(Class::Transient, "download", &self.subject, chain(&e))
-                .hint("Keepwatch tries again by itself")
-        })
+        let began = Instant::now();
+        let piece = match timeout(PACE_WINDOW, self.stream.try_next()).await {
+            Ok(Ok(piece)) => piece,
+            Ok(Err(error)) => return Err(self.broken(chain(&error))),
+            Err(_) => return Err(self.broken("the server sent nothing for a minute".into())),
+        };
+        self.waited += began.elapsed();
+        self.window_bytes += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        if self.waited >= PACE_WINDOW {
+            let too_slow = self.window_bytes < SLOWEST_BYTES_PER_S * self.waited.as_secs();
+            if too_slow && piece.is_some() {
+                return Err(self.broken(format!(
+                    "the server sent {} bytes in {} seconds",
+                    self.window_bytes,
+                    self.waited.as_secs()
+                )));
+            }
+            (self.waited, self.window_bytes) = (Duration::ZERO, 0);
+        }
+        Ok(piece)
+    }
+
+    fn broken(&self, cause: String) -> Fault {
+        Fault::new(Class::Transient, "download", &self.subject, cause)
+            .hint("Keepwatch tries again by itself")
     }
 
     /// The body as a reader.
@@ -166,6 +202,8 @@ impl Store {
             GetBody {
                 stream: answer.body,
                 subject: at.subject(),
+                waited: Duration::ZERO,
+                window_bytes: 0,
             },
         ))
     }
@@ -245,4 +283,77 @@ fn parse_meta(metadata: Option<&HashMap<String, String>>) -> Result<ObjectMeta, 
             .flatten()
             .map(|(k, v)| (k.as_str(), v.as_str())),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_smithy_types::body::SdkBody;
+    use futures::StreamExt as _;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
+    /// A body of so many pieces of so many bytes, one every `every`.
+    fn body(pieces: usize, piece_bytes: usize, every: Duration) -> GetBody {
+        let frames = futures::stream::iter(0..pieces).then(move |_| async move {
+            tokio::time::sleep(every).await;
+            Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![0; piece_bytes])))
+        });
+        GetBody {
+            stream: ByteStream::new(SdkBody::from_body_1_x(StreamBody::new(frames))),
+            subject: "bucket/key".into(),
+            waited: Duration::ZERO,
+            window_bytes: 0,
+        }
+    }
+
+    /// What came, how long it took by the paused clock, and how it ended.
+    async fn read(mut body: GetBody, pause: Duration) -> (usize, Duration, Result<(), Fault>) {
+        let (began, mut bytes) = (Instant::now(), 0);
+        let done = loop {
+            match body.next().await {
+                Ok(Some(piece)) => bytes += piece.len(),
+                Ok(None) => break Ok(()),
+                Err(fault) => break Err(fault),
+            }
+            // A slow disk is not the server's fault.
+            tokio::time::sleep(pause).await;
+        };
+        (bytes, began.elapsed(), done)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_trickles_is_given_up_after_a_minute() {
+        for (pieces, bytes, every_s, in_cause) in [
+            (1_000_000, 1, 1, "60 bytes in 60 seconds"),
+            (1_000_000, 10_000, 20, "bytes in 60 seconds"),
+            (3, 1_000_000, 61, "nothing for a minute"),
+            (1_000_000, 0, 1, "0 bytes in 60 seconds"),
+        ] {
+            let slow = body(pieces, bytes, Duration::from_secs(every_s));
+            let (_, took, done) = read(slow, Duration::ZERO).await;
+            let fault = done.unwrap_err();
+            assert_eq!(fault.class, Class::Transient, "{fault}");
+            assert!(fault.cause.contains(in_cause), "{fault}");
+            assert!(took <= 2 * PACE_WINDOW, "{took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_line_and_a_slow_disk_are_let_through() {
+        for (pieces, bytes, every_ms, pause_ms) in [
+            (1_000, 1_100, 1_000, 0),
+            (10, 100_000, 50_000, 0),
+            (1_000, 1_000, 1, 60_000),
+            (1, 5, 59_000, 0),
+        ] {
+            let slow = body(pieces, bytes, Duration::from_millis(every_ms));
+            let (got, _, done) = read(slow, Duration::from_millis(pause_ms)).await;
+            assert_eq!(
+                (got, done),
+                (pieces * bytes, Ok(())),
+                "{every_ms} {pause_ms}"
+            );
+        }
+    }
 }

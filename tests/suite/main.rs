@@ -12,7 +12,9 @@
 mod brake;
 mod daily;
 mod errors;
+mod fuzz;
 mod harness;
+mod hostile;
 mod layers;
 mod moto;
 mod moto_office;

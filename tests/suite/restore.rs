@@ -1,6 +1,6 @@
 //! Restore against the vault: what comes back, as of when, and what is refused.
 
-mod bench;
+pub mod bench;
 mod command;
 mod faults;
 mod hostile;

@@ -3,7 +3,7 @@
 use crate::error::Fault;
 use crate::model::RelKey;
 use crate::model::key::ForeignKey;
-use crate::store::{At, Listed};
+use crate::store::{At, Course, Listed};
 use crate::tasks::context::Context;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -65,8 +65,10 @@ async fn list(
 ) -> Result<(), Fault> {
     let settings = &ctx.sources[source].config;
     let mut next = None;
+    let mut course = Course::default();
     loop {
         let page = page(ctx, source, next.as_deref()).await?;
+        course.objects(&page, &settings.bucket)?;
         let mut entries = Vec::with_capacity(page.items.len());
         for listed in page.items {
             let Some(rest) = listed.key.strip_prefix(&settings.prefix) else {
@@ -77,12 +79,10 @@ async fn list(
             }
             let owner = match RelKey::parse(rest) {
                 Ok(key) => Owner::Ours(key),
-                Err(ForeignKey::Shortened) => {
-                    match full_key(ctx, &settings.bucket, &listed.key).await? {
-                        Some(key) => Owner::Shortened(key),
-                        None => Owner::Foreign,
-                    }
-                }
+                Err(ForeignKey::Shortened) => match full_key(ctx, source, &listed.key).await? {
+                    Some(key) => Owner::Shortened(key),
+                    None => Owner::Foreign,
+                },
                 Err(_) => Owner::Foreign,
             };
             entries.push(Entry { owner, listed });
@@ -125,11 +125,15 @@ async fn page(
     }
 }
 
-/// A shortened key's full form is in the object's metadata.
-async fn full_key(ctx: &Context, bucket: &str, key: &str) -> Result<Option<RelKey>, Fault> {
+/// A shortened key's full form is in the object's metadata. It is believed only
+/// when it leads back to this very key: anybody can write metadata.
+async fn full_key(ctx: &Context, source: usize, key: &str) -> Result<Option<RelKey>, Fault> {
+    let source = &ctx.sources[source];
+    let bucket = &source.config.bucket;
     let head = ctx.store.head(At { bucket, key }, None).await?;
     let full = head
         .and_then(|head| head.meta.ok())
-        .and_then(|meta| meta.full_key);
-    Ok(full.and_then(|full| RelKey::parse_full(&full).ok()))
+        .and_then(|meta| meta.full_key)
+        .and_then(|full| RelKey::parse_full(&full).ok());
+    Ok(full.filter(|full| source.bucket_key(full).key == key))
 }

@@ -110,7 +110,7 @@ pub enum Meddling {
 /// Passes requests on to the vault, counts them, and meddles with them if told.
 #[derive(Clone)]
 pub struct Wire {
-    vault: VaultConnector,
+    pub vault: VaultConnector,
     pub gets: Arc<AtomicU32>,
     pub meddle: Arc<Mutex<Option<Box<Meddle>>>>,
 }

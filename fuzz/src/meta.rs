@@ -1,0 +1,68 @@
+//! Object metadata: what a bucket says of a file.
+
+use super::Bits;
+use keepwatch::model::key::LONG_PATH_BYTES_MAX;
+use keepwatch::model::{ContentHash, Kind, ObjectMeta};
+
+/// User metadata that S3 takes (Amazon S3 User Guide, "Working with object metadata").
+const S3_METADATA_BYTES_MAX: usize = 2_048;
+
+/// Any bytes: as lines `name: value` that somebody else wrote, and as a file
+/// of which the metadata is made.
+pub fn check(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let fields = text.lines().filter_map(|line| line.split_once(": "));
+    if let Ok(meta) = ObjectMeta::from_headers(fields) {
+        assert_ne!(meta.kind, Kind::Special);
+        comes_back(&meta);
+    }
+    comes_back(&made_of(&mut Bits(data)));
+}
+
+fn made_of(bits: &mut Bits<'_>) -> ObjectMeta {
+    let unrested = bits.flag();
+    ObjectMeta {
+        kind: [Kind::File, Kind::Symlink, Kind::Folder][usize::from(bits.byte() % 3)],
+        content: (!unrested || bits.flag()).then(|| ContentHash::of(&bits.bytes())),
+        // S3 knows no larger objects, nor does a file system.
+        size_bytes: bits.number() >> 1,
+        mtime_ns: bits.number().cast_signed(),
+        mode: u32::try_from(bits.number() & 0o7777).unwrap(),
+        owner: bits.flag().then(|| {
+            let id = bits.number();
+            ((id >> 32) as u32, id as u32)
+        }),
+        symlink_target: bits.flag().then(|| bits.bytes()),
+        unrested,
+        full_key: bits.flag().then(|| bits.text()),
+    }
+}
+
+/// Written and read again it is the same; and headers carry it.
+fn comes_back(meta: &ObjectMeta) {
+    let headers = meta.to_headers();
+    let mut bytes = 0;
+    for (name, value) in &headers {
+        assert!(
+            value.bytes().all(|b| b.is_ascii_graphic()),
+            "{name}: {value:?}"
+        );
+        bytes += name.len() + value.len();
+    }
+    let is_ours = meta
+        .full_key
+        .as_ref()
+        .is_none_or(|key| key.is_ascii() && key.len() <= LONG_PATH_BYTES_MAX);
+    let has_one_long = meta.full_key.is_none() || meta.symlink_target.is_none();
+    assert!(
+        !(is_ours && has_one_long) || bytes <= S3_METADATA_BYTES_MAX,
+        "{bytes}"
+    );
+    let again = ObjectMeta::from_headers(headers.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+    let mut want = meta.clone();
+    if !headers.contains_key("kw-symlink-target") {
+        // Too long to be repeated: the body has it.
+        want.symlink_target = None;
+    }
+    assert_eq!(again.as_ref(), Ok(&want));
+}
