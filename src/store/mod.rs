@@ -14,7 +14,7 @@ mod object;
 pub mod vault;
 
 pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
-pub use multipart::{OpenUpload, PartDone};
+pub use multipart::{Begun, OpenUpload, PartDone};
 pub use object::{COPY_BYTES_MAX, GetBody, Head};
 
 use crate::error::Fault;
