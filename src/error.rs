@@ -194,6 +194,21 @@ impl Fault {
         self
     }
 
+    /// The bucket was only asked something: that it works says nothing about
+    /// whether it takes files. (The verbs are `store`'s.)
+    pub fn is_reading(&self) -> bool {
+        matches!(
+            self.operation.as_str(),
+            "list"
+                | "look up"
+                | "download"
+                | "list the versions of"
+                | "list the open uploads of"
+                | "list the buckets of"
+                | "read the versioning state of"
+        )
+    }
+
     /// What could not be done and why, without subject and remedy.
     pub fn reason(&self) -> String {
         format!("cannot {}: {}", self.operation, self.cause)
@@ -280,6 +295,17 @@ mod tests {
         assert_eq!(Fatal::new("a", "b", "").exit_code(), 1);
         assert_eq!(Fatal::usage("a", "b", "").exit_code(), 2);
         assert_eq!(Fatal::interrupted("a").exit_code(), 130);
+    }
+
+    #[test]
+    fn asking_is_told_from_storing() {
+        let of = |operation: &str| Fault::new(Class::Transient, operation, "a", "b");
+        for operation in ["list", "look up", "read the versioning state of"] {
+            assert!(of(operation).is_reading(), "{operation}");
+        }
+        for operation in ["upload", "begin the upload of", "mark as deleted"] {
+            assert!(!of(operation).is_reading(), "{operation}");
+        }
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //!
 //! Invariants: it is keyed by path, so a path waits at most once; a path is
 //! never in two workers; a path touched while it is worked on is worked on
-//! again. Edits overtake the backlog, and the backlog never takes the last
-//! workers. A full lane makes the scan wait and the collector ask for a scan:
-//! nothing is dropped here.
+//! again. Edits overtake the backlog, the newest first, and the backlog never
+//! takes the last workers, nor one source all of them. None waits for ever. A
+//! full lane makes the scan wait and the collector ask for a scan: nothing is
+//! dropped here.
 
 use crate::model::RelPath;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -61,76 +62,123 @@ impl Want {
     }
 }
 
+/// Where a path stands in its lane: how often it was given back (up to
+/// [`TRIES_MAX`]), then when it came.
+type Place = (u8, u64);
+
+/// Paths that were given back stand behind those that were not, in this many
+/// ranks at most: a path that fails must not be the next one tried.
+const TRIES_MAX: u8 = 3;
+
+/// Of so many paths one is the oldest of all, whatever the lane prefers: the
+/// newest come first after an outage, and none waits for ever.
+const OLDEST_EVERY: u64 = 4;
+
 enum Entry {
-    /// Waits in a lane under this ticket; other tickets of the path are stale.
-    Waiting { want: Want, ticket: u64 },
+    /// Waits in a lane.
+    Waiting { want: Want, place: Place },
     /// In a worker; `again` when it was touched meanwhile.
-    Running { lane: Lane, again: Option<Want> },
+    Running {
+        lane: Lane,
+        place: Place,
+        again: Option<Want>,
+    },
+}
+
+/// One lane, in the order of places.
+#[derive(Default)]
+struct Line {
+    paths: BTreeMap<Place, RelPath>,
+    /// Paths handed out so far.
+    handed_out: u64,
+    running: usize,
+}
+
+impl Line {
+    /// The place that is next: among those least often given back, the newest
+    /// edit or the oldest of the backlog; now and then the oldest of all.
+    fn next(&self, lane: Lane) -> Option<Place> {
+        let (first, _) = self.paths.first_key_value()?;
+        if self.handed_out % OLDEST_EVERY == OLDEST_EVERY - 1 {
+            let oldest_of = |tries: u8| self.paths.range((tries, 0)..=(tries, u64::MAX)).next();
+            let oldest = (0..=TRIES_MAX).filter_map(oldest_of);
+            return oldest.map(|(place, _)| *place).min_by_key(|place| place.1);
+        }
+        match lane {
+            Lane::Backlog => Some(*first),
+            Lane::Edit => {
+                let rank = self.paths.range((first.0, 0)..=(first.0, u64::MAX));
+                rank.last().map(|(place, _)| *place)
+            }
+        }
+    }
 }
 
 #[derive(Default)]
 struct Lanes {
-    edits: VecDeque<(u64, RelPath)>,
-    backlog: VecDeque<(u64, RelPath)>,
-    /// Entries (not stale tickets) waiting in each lane.
-    edits_waiting: usize,
-    backlog_waiting: usize,
-    backlog_running: usize,
-    edits_running: usize,
+    edits: Line,
+    backlog: Line,
     paths: HashMap<RelPath, Entry>,
 }
 
 impl Lanes {
-    fn waiting(&mut self, lane: Lane) -> &mut usize {
+    fn line(&mut self, lane: Lane) -> &mut Line {
         match lane {
-            Lane::Edit => &mut self.edits_waiting,
-            Lane::Backlog => &mut self.backlog_waiting,
+            Lane::Edit => &mut self.edits,
+            Lane::Backlog => &mut self.backlog,
         }
     }
 
-    fn running(&mut self, lane: Lane) -> &mut usize {
-        match lane {
-            Lane::Edit => &mut self.edits_running,
-            Lane::Backlog => &mut self.backlog_running,
-        }
+    fn running(&self) -> usize {
+        self.edits.running + self.backlog.running
     }
 
-    fn enqueue(&mut self, path: RelPath, want: Want, ticket: u64) {
-        *self.waiting(want.lane) += 1;
-        match want.lane {
-            Lane::Edit => self.edits.push_back((ticket, path.clone())),
-            Lane::Backlog => self.backlog.push_back((ticket, path.clone())),
-        }
-        self.paths.insert(path, Entry::Waiting { want, ticket });
+    fn enqueue(&mut self, path: RelPath, want: Want, place: Place) {
+        self.line(want.lane).paths.insert(place, path.clone());
+        self.paths.insert(path, Entry::Waiting { want, place });
     }
 
-    /// The path that is next in the lane; stale tickets are dropped on the way.
+    /// The path that is next in the lane.
     fn peek(&mut self, lane: Lane) -> Option<(RelPath, Want)> {
-        loop {
-            let queue = match lane {
-                Lane::Edit => &mut self.edits,
-                Lane::Backlog => &mut self.backlog,
-            };
-            let (ticket, path) = queue.front()?;
-            match self.paths.get(path) {
-                Some(Entry::Waiting { want, ticket: t }) if t == ticket => {
-                    return Some((path.clone(), *want));
-                }
-                _ => queue.pop_front(), // promoted meanwhile
-            };
+        let line = self.line(lane);
+        let path = line.paths.get(&line.next(lane)?)?.clone();
+        match self.paths.get(&path) {
+            Some(Entry::Waiting { want, .. }) => Some((path, *want)),
+            _ => None,
         }
     }
 
     /// Hand out the path that [`Lanes::peek`] showed.
     fn start(&mut self, lane: Lane, path: &RelPath) {
-        match lane {
-            Lane::Edit => self.edits.pop_front(),
-            Lane::Backlog => self.backlog.pop_front(),
+        let Some(Entry::Waiting { place, .. }) = self.paths.get(path) else {
+            return;
         };
-        *self.waiting(lane) -= 1;
-        *self.running(lane) += 1;
-        self.paths
-            .insert(path.clone(), Entry::Running { lane, again: None });
+        let place = *place;
+        let line = self.line(lane);
+        line.paths.remove(&place);
+        line.handed_out += 1;
+        line.running += 1;
+        let again = None;
+        let running = Entry::Running { lane, place, again };
+        self.paths.insert(path.clone(), running);
+    }
+
+    /// What was given back counts as untried again.
+    fn forget_tries(&mut self) {
+        for (path, entry) in &mut self.paths {
+            let Entry::Waiting { want, place } = entry else {
+                continue;
+            };
+            if place.0 > 0 {
+                let line = match want.lane {
+                    Lane::Edit => &mut self.edits,
+                    Lane::Backlog => &mut self.backlog,
+                };
+                line.paths.remove(place);
+                place.0 = 0;
+                line.paths.insert(*place, path.clone());
+            }
+        }
     }
 }
 
@@ -146,6 +194,7 @@ struct Inner {
     state: Mutex<State>,
     items_max: usize,
     backlog_running_max: usize,
+    source_running_max: usize,
     work: Notify,
     room: Notify,
     drained: Notify,
@@ -179,6 +228,9 @@ impl Queue {
         // One worker in eight, at least one, is kept for edits: a save must not
         // wait for the end of somebody's gigabyte.
         let kept_for_edits = (workers / 8).max(1);
+        // The same for the other sources: one whose disk hangs must not hold
+        // all workers.
+        let kept_for_others = if sources > 1 { kept_for_edits } else { 0 };
         Self(Arc::new(Inner {
             state: Mutex::new(State {
                 sources: (0..sources).map(|_| Lanes::default()).collect(),
@@ -188,6 +240,7 @@ impl Queue {
             }),
             items_max,
             backlog_running_max: workers.saturating_sub(kept_for_edits).max(1),
+            source_running_max: workers.saturating_sub(kept_for_others).max(1),
             work: Notify::new(),
             room: Notify::new(),
             drained: Notify::new(),
@@ -269,42 +322,42 @@ impl Queue {
         let Some(lanes) = state.sources.get_mut(source) else {
             return Ok(());
         };
-        match lanes.paths.get_mut(&path) {
+        let (want, old) = match lanes.paths.get_mut(&path) {
             Some(Entry::Running { again, .. }) => {
                 *again = Some(again.map_or(want, |a| a.merge(want)));
                 return Ok(());
             }
-            Some(Entry::Waiting { want: old, .. }) => {
-                let merged = old.merge(want);
-                if merged.lane == old.lane {
-                    *old = merged;
+            Some(Entry::Waiting { want: old, place }) => {
+                if want.lane == Lane::Backlog {
+                    // A scan's find is no news of a path that waits.
+                    *old = old.merge(want);
                     return Ok(());
                 }
-                let old_lane = old.lane;
-                if *lanes.waiting(Lane::Edit) >= max {
-                    return Err(Full);
-                }
-                *lanes.waiting(old_lane) -= 1;
-                lanes.enqueue(path, merged, ticket);
+                (old.merge(want), Some((old.lane, *place)))
             }
-            None => {
-                if *lanes.waiting(want.lane) >= max {
-                    return Err(Full);
-                }
-                lanes.enqueue(path, want, ticket);
-            }
+            None => (want, None),
+        };
+        let is_more = old.is_none_or(|(lane, _)| lane != want.lane);
+        if is_more && lanes.line(want.lane).paths.len() >= max {
+            return Err(Full);
         }
+        if let Some((lane, place)) = old {
+            lanes.line(lane).paths.remove(&place);
+        }
+        // Saved again: among the newest, with the tries that it has behind it.
+        let tries = old.map_or(0, |(_, place)| place.0);
+        lanes.enqueue(path, want, (tries, ticket));
         state.next_ticket += 1;
         drop(state);
         self.0.work.notify_one();
         Ok(())
     }
 
-    /// The next path to work on, edits first; waits for one. `None` after
+    /// The next path to work on, edits first and the newest of them; waits for one. `None` after
     /// [`Queue::close`]. `may_start` says whether a source's destination takes
-    /// this path now; a path it says yes to is handed out. Call [`Queue::wake`]
+    /// this path of this lane now; a path it says yes to is handed out. Call [`Queue::wake`]
     /// when its answer may have changed.
-    pub async fn pop(&self, may_start: impl Fn(usize, &RelPath) -> bool) -> Option<Item> {
+    pub async fn pop(&self, may_start: impl Fn(usize, &RelPath, Lane) -> bool) -> Option<Item> {
         loop {
             let work = self.0.work.notified();
             tokio::pin!(work);
@@ -327,20 +380,23 @@ impl Queue {
     fn take(
         &self,
         state: &mut State,
-        may_start: &impl Fn(usize, &RelPath) -> bool,
+        may_start: &impl Fn(usize, &RelPath, Lane) -> bool,
     ) -> Option<Item> {
         let count = state.sources.len();
-        let backlog_running: usize = state.sources.iter().map(|l| l.backlog_running).sum();
+        let backlog_running: usize = state.sources.iter().map(|l| l.backlog.running).sum();
         for lane in [Lane::Edit, Lane::Backlog] {
             if lane == Lane::Backlog && backlog_running >= self.0.backlog_running_max {
                 return None;
             }
             for step in 0..count {
                 let source = (state.turn + step) % count;
+                if state.sources[source].running() >= self.0.source_running_max {
+                    continue;
+                }
                 let Some((path, want)) = state.sources[source].peek(lane) else {
                     continue;
                 };
-                if may_start(source, &path) {
+                if may_start(source, &path, lane) {
                     state.sources[source].start(lane, &path);
                     state.turn = source + 1;
                     return Some(Item {
@@ -361,7 +417,8 @@ impl Queue {
         self.settle(item, None);
     }
 
-    /// A worker gives the path back unfinished: it waits again, at the end.
+    /// A worker gives the path back unfinished: it waits again where it stood,
+    /// behind those that were not given back.
     pub fn give_back(&self, item: &Item) {
         self.settle(
             item,
@@ -381,15 +438,20 @@ impl Queue {
             let Some(lanes) = state.sources.get_mut(item.source) else {
                 return;
             };
-            if let Some(Entry::Running { lane, again }) = lanes.paths.remove(&item.path) {
-                *lanes.running(lane) -= 1;
-                let want = match (back, again) {
-                    (Some(a), Some(b)) => Some(a.merge(b)),
-                    (a, b) => a.or(b),
-                };
-                if let Some(want) = want {
-                    // Over the lane's bound by at most one per worker.
-                    lanes.enqueue(item.path.clone(), want, ticket);
+            if let Some(Entry::Running { lane, place, again }) = lanes.paths.remove(&item.path) {
+                lanes.line(lane).running -= 1;
+                // Over the lane's bound by at most one per worker.
+                match (back, again) {
+                    (None, None) => {}
+                    (None, Some(want)) => lanes.enqueue(item.path.clone(), want, (0, ticket)),
+                    (Some(back), again) => {
+                        let tries = place.0.saturating_add(1).min(TRIES_MAX);
+                        let (want, ticket) = match again {
+                            Some(again) => (back.merge(again), ticket),
+                            None => (back, place.1),
+                        };
+                        lanes.enqueue(item.path.clone(), want, (tries, ticket));
+                    }
                 }
             }
         }
@@ -409,7 +471,7 @@ impl Queue {
                 let empty = state
                     .sources
                     .get(source)
-                    .is_none_or(|l| l.backlog_waiting == 0 && l.backlog_running == 0);
+                    .is_none_or(|l| l.backlog.paths.is_empty() && l.backlog.running == 0);
                 if empty || state.closed {
                     return;
                 }
@@ -425,10 +487,18 @@ impl Queue {
             .sources
             .get(source)
             .map_or_else(Depth::default, |l| Depth {
-                edits: l.edits_waiting,
-                backlog: l.backlog_waiting,
-                running: l.edits_running + l.backlog_running,
+                edits: l.edits.paths.len(),
+                backlog: l.backlog.paths.len(),
+                running: l.running(),
             })
+    }
+
+    /// The destination of this source takes files again: what was given back
+    /// because it did not waits as if it had never been tried.
+    pub fn forget_tries(&self, source: usize) {
+        if let Some(lanes) = self.state().sources.get_mut(source) {
+            lanes.forget_tries();
+        }
     }
 
     /// Let every waiting worker look again.
@@ -452,125 +522,4 @@ impl Queue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    fn p(text: &str) -> RelPath {
-        RelPath::from_bytes(text).unwrap()
-    }
-
-    async fn pop(queue: &Queue) -> Option<String> {
-        let next = tokio::time::timeout(Duration::from_secs(1), queue.pop(|_, _| true)).await;
-        next.ok().flatten().map(|item| item.path.to_string())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn edits_overtake_the_backlog_and_a_path_waits_once() {
-        let queue = Queue::new(1, 10, 16);
-        queue.push_backlog(0, p("b1"), 1).await;
-        queue.push_backlog(0, p("b2"), 1).await;
-        queue.push_edit(0, p("e"), 2, false).unwrap();
-        queue.push_edit(0, p("e"), 3, false).unwrap();
-        queue.push_edit(0, p("b2"), 3, false).unwrap();
-        let got = [
-            pop(&queue).await,
-            pop(&queue).await,
-            pop(&queue).await,
-            pop(&queue).await,
-        ];
-        assert_eq!(
-            got.map(|g| g.unwrap_or_default()),
-            ["e", "b2", "b1", ""].map(str::to_owned)
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_path_is_never_in_two_workers_and_a_touch_meanwhile_is_not_lost() {
-        let queue = Queue::new(1, 10, 16);
-        queue.push_edit(0, p("a"), 5, false).unwrap();
-        let first = queue.pop(|_, _| true).await.unwrap();
-        queue.push_edit(0, p("a"), 7, true).unwrap();
-        assert_eq!(pop(&queue).await, None, "it is in a worker");
-        queue.done(&first);
-        let second = queue.pop(|_, _| true).await.unwrap();
-        assert_eq!((second.since_ms, second.deadline), (7, true));
-        queue.done(&second);
-        assert_eq!(pop(&queue).await, None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_full_edit_lane_says_so_and_a_full_backlog_waits() {
-        let queue = Queue::new(1, 2, 16);
-        for name in ["a", "b"] {
-            queue.push_edit(0, p(name), 1, false).unwrap();
-            queue.push_backlog(0, p(&format!("x{name}")), 1).await;
-        }
-        assert_eq!(queue.push_edit(0, p("c"), 1, false), Err(Full));
-        let waiting = {
-            let queue = queue.clone();
-            tokio::spawn(async move { queue.push_backlog(0, p("xc"), 1).await })
-        };
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(!waiting.is_finished(), "the scan waits for the queue");
-        for _ in 0..3 {
-            let item = queue.pop(|_, _| true).await.unwrap();
-            queue.done(&item);
-        }
-        waiting.await.unwrap();
-        assert_eq!(queue.depth(0).backlog, 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_backlog_leaves_a_worker_for_edits() {
-        let queue = Queue::new(1, 10, 2);
-        for name in ["a", "b"] {
-            queue.push_backlog(0, p(name), 1).await;
-        }
-        let running = queue.pop(|_, _| true).await.unwrap();
-        assert_eq!(
-            pop(&queue).await,
-            None,
-            "the second worker is kept for edits"
-        );
-        queue.push_edit(0, p("e"), 1, false).unwrap();
-        assert_eq!(pop(&queue).await.as_deref(), Some("e"));
-        queue.done(&running);
-        assert_eq!(pop(&queue).await.as_deref(), Some("b"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn sources_take_turns_and_an_unreachable_one_waits() {
-        let queue = Queue::new(2, 10, 16);
-        for name in ["a", "b"] {
-            queue.push_backlog(0, p(name), 1).await;
-            queue.push_backlog(1, p(&format!("x{name}")), 1).await;
-        }
-        let mut got = Vec::new();
-        for _ in 0..2 {
-            got.push(pop(&queue).await.unwrap_or_default());
-        }
-        assert_eq!(got, ["a", "xa"]);
-        let item = queue.pop(|source, _| source == 1).await.unwrap();
-        assert_eq!(item.path, p("xb"));
-        queue.give_back(&item);
-        assert_eq!(queue.depth(1).backlog, 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn drained_means_nothing_waits_and_nothing_runs() {
-        let queue = Queue::new(1, 10, 16);
-        queue.push_backlog(0, p("a"), 1).await;
-        let item = queue.pop(|_, _| true).await.unwrap();
-        let drained = {
-            let queue = queue.clone();
-            tokio::spawn(async move { queue.backlog_drained(0).await })
-        };
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(!drained.is_finished());
-        queue.done(&item);
-        drained.await.unwrap();
-        queue.close();
-        assert_eq!(queue.pop(|_, _| true).await, None);
-    }
-}
+mod tests;

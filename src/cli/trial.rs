@@ -2,7 +2,7 @@
 //! nothing to set up, saying in plain words what it does.
 
 use super::args::{CommonArgs, TryArgs};
-use super::{logging, run, sample, setup, show};
+use super::{COMPLETE, logging, run, sample, setup, show};
 use crate::board::News;
 use crate::config::{Config, Defaults};
 use crate::daemon::{Daemon, Options};
@@ -42,7 +42,13 @@ pub(super) async fn run(common: &CommonArgs, args: &TryArgs) -> Result<u8, Fatal
     introduce(&config, &vault);
     let stop = platform::asked_to_stop();
     tokio::pin!(stop);
-    let daemon = Daemon::start(config.clone(), Options::default()).await?;
+    let daemon = tokio::select! {
+        started = Daemon::start(config.clone(), Options::default()) => started?,
+        stopped = &mut stop => {
+            stopped.map_err(|e| run::signal_trouble(&e))?;
+            return Ok(COMPLETE);
+        }
+    };
     tokio::select! {
         () = narrate(&daemon, &config, &vault) => {}
         stopped = &mut stop => stopped.map_err(|e| run::signal_trouble(&e))?,

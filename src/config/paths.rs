@@ -1,11 +1,27 @@
 //! Paths of the configuration: made absolute, and compared.
 //!
 //! Relative paths belong to the folder of the configuration file, never to the
-//! folder somebody happened to start the program in. Looks, never creates.
+//! folder somebody happened to start the program in. Looks, never creates, and
+//! never waits for a disk that does not answer.
 
 use super::problems::{Wrong, is_hidden, shown};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long a disk or network drive may take to say what a path is. A dead one
+/// must not keep the other folders from being backed up; who watches it says so.
+const ANSWER_WAIT: Duration = Duration::from_secs(3);
+
+/// What the disk says, unless it does not answer: then the thread is left behind.
+fn asked<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (to, answer) = mpsc::sync_channel(1);
+    // Nobody may be waiting any more.
+    let asking = move || drop(to.send(ask()));
+    std::thread::Builder::new().spawn(asking).ok()?;
+    answer.recv_timeout(ANSWER_WAIT).ok()
+}
 
 /// A path as written becomes an absolute one.
 pub(super) fn resolve(text: &str, base: &Path, home: Option<&Path>) -> Result<PathBuf, Wrong> {
@@ -38,6 +54,11 @@ pub(super) fn resolve(text: &str, base: &Path, home: Option<&Path>) -> Result<Pa
 
 /// The path without links, as far as it exists: for comparing.
 pub(super) fn real(path: &Path) -> PathBuf {
+    let owned = path.to_owned();
+    asked(move || real_of(&owned)).unwrap_or_else(|| path.to_owned())
+}
+
+fn real_of(path: &Path) -> PathBuf {
     for ancestor in path.ancestors() {
         if let Ok(found) = std::fs::canonicalize(ancestor) {
             return match path.strip_prefix(ancestor) {
@@ -57,7 +78,11 @@ pub(super) fn is_inside(inner: &Path, outer: &Path) -> bool {
 /// A folder that must be there; a link to one will do.
 pub(super) fn existing_folder(path: &Path, remedy_when_missing: &str) -> Result<(), Wrong> {
     let name = shown(&path.to_string_lossy());
-    match std::fs::metadata(path) {
+    let owned = path.to_owned();
+    let Some(found) = asked(move || std::fs::metadata(owned)) else {
+        return Ok(()); // it may answer later
+    };
+    match found {
         Ok(found) if found.is_dir() => Ok(()),
         Ok(_) => Err(Wrong::new(
             format!("{name} is not a folder"),

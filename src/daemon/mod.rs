@@ -15,20 +15,31 @@ pub use open::{notifier, open};
 use crate::config::Config;
 use crate::control::Server;
 use crate::error::{Fatal, chain};
-use crate::index::{Multipart, Opened};
+use crate::index::Opened;
+use crate::notice::Notifier;
 use crate::store::Store;
 use crate::tasks::context::{Clock, Hint, blocking, system_clock};
 use crate::tasks::post::Post;
-use crate::tasks::{Context, collect, digest, scan, tend, upload, watch as watching};
+use crate::tasks::{Context, collect, digest, leftovers, scan, tend, upload, watch as watching};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// How long a start waits for watches: 100,000 folders take 3 s; a network drive
-/// that does not answer must not keep the others waiting.
-const READY_WAIT: Duration = Duration::from_secs(60);
+/// How long a start waits until all folders are watched, before it says that it
+/// is ready: 100,000 folders take 3 s. No folder waits for another.
+const READY_WAIT: Duration = Duration::from_secs(10);
+
+/// Of the time that a stop may take, one part in so many is kept for throwing
+/// away what uploads that were cut off had sent.
+const CLEARING_SHARE: u32 = 4;
+
+/// More of it than this helps nobody: an abort is one small request.
+const CLEARING_MAX: Duration = Duration::from_secs(5);
+
+/// How long the index may take to be written when everything else has ended.
+const CLOSING_MAX: Duration = Duration::from_secs(10);
 
 /// What a caller may replace; the defaults are what the program uses.
 #[derive(Default)]
@@ -37,6 +48,10 @@ pub struct Options {
     pub store: Option<Store>,
     /// The wall clock.
     pub clock: Option<Clock>,
+    /// The topic's publisher, instead of the one the configuration names.
+    pub notifier: Option<Notifier>,
+    /// How long a disk may take to answer.
+    pub answer_wait: Option<Duration>,
 }
 
 /// A running Keepwatch.
@@ -55,8 +70,8 @@ pub struct Parts {
     pub ctx: Arc<Context>,
     /// Where messages go.
     pub post: Arc<Post>,
-    /// The receiving end of the hints.
-    pub hints: mpsc::Receiver<Hint>,
+    /// The receiving end of each source's hints.
+    pub hints: Vec<mpsc::Receiver<Hint>>,
     /// How the index was found.
     pub opened: Opened,
 }
@@ -75,11 +90,20 @@ impl Daemon {
             hints,
             opened,
         } = open(config, options.store, clock).await?;
+        let post = match options.notifier {
+            Some(notifier) => Arc::new(post.with_notifier(notifier)),
+            None => post,
+        };
+        if let Some(wait) = options.answer_wait {
+            ctx.answering.set_wait(wait);
+        }
         let server = Server::bind(&ctx.config.state_dir)?;
         let (stop, stopped) = watch::channel(false);
         let mut loops = JoinSet::new();
         let mut workers = JoinSet::new();
-        loops.spawn(collect::run(Arc::clone(&ctx), hints, stopped.clone()));
+        for hints in hints {
+            loops.spawn(collect::run(Arc::clone(&ctx), hints, stopped.clone()));
+        }
         for _ in 0..ctx.config.limits.workers {
             workers.spawn(upload::run(Arc::clone(&ctx)));
         }
@@ -90,10 +114,15 @@ impl Daemon {
         ));
         let answers = answers::Answers::new(Arc::clone(&ctx), Arc::clone(&post), started_ms);
         loops.spawn(server.serve(Arc::new(answers), stopped.clone()));
-        let mut ready = Vec::new();
+        loops.spawn(digest::run(
+            Arc::clone(&ctx),
+            Arc::clone(&post),
+            stopped.clone(),
+        ));
+        let mut ready = JoinSet::new();
         for source in 0..ctx.sources.len() {
             let (watched, wait) = oneshot::channel();
-            ready.push(wait);
+            ready.spawn(first_scan(Arc::clone(&ctx), source, wait));
             loops.spawn(watching::run(
                 Arc::clone(&ctx),
                 source,
@@ -102,16 +131,14 @@ impl Daemon {
             ));
             loops.spawn(scan::run(Arc::clone(&ctx), source, stopped.clone()));
         }
-        let deadline = Instant::now() + READY_WAIT;
-        for (source, wait) in ready.into_iter().enumerate() {
-            // Fails when the loop has ended early: it has said why on the board.
-            if tokio::time::timeout_at(deadline, wait).await.is_err() {
-                let name = &ctx.sources[source].config.name;
-                tracing::error!(source = %name, "the folder does not answer (is it on a network drive?); going on without it until it does");
-            }
+        let all = async { while ready.join_next().await.is_some() {} };
+        if tokio::time::timeout(READY_WAIT, all).await.is_err() {
+            // Each begins when its own folder is watched.
+            tracing::warn!(
+                "some folders are not watched yet; they are scanned as soon as they are"
+            );
+            ready.detach_all();
         }
-        ask_first_scans(&ctx);
-        loops.spawn(digest::run(Arc::clone(&ctx), Arc::clone(&post), stopped));
         Ok(Self {
             ctx,
             post,
@@ -162,7 +189,9 @@ impl Daemon {
         let _ = self.stop.send(true);
         self.ctx.queue.close();
         let limit = Duration::from_millis(self.ctx.config.limits.shutdown_timeout_ms);
-        let finished = tokio::time::timeout(limit, async {
+        let end = Instant::now() + limit;
+        let kept = (limit / CLEARING_SHARE).min(CLEARING_MAX);
+        let finished = tokio::time::timeout_at(end - kept, async {
             let mut all_well = true;
             while let Some(worker) = self.workers.join_next().await {
                 all_well &= worker.is_ok();
@@ -170,12 +199,21 @@ impl Daemon {
             all_well
         })
         .await;
-        if finished.is_err() {
-            tracing::warn!("uploads under way are abandoned; the next start takes them up again");
-        }
         self.workers.shutdown().await;
         self.loops.shutdown().await;
-        close(&self.ctx, finished == Ok(true)).await?;
+        if finished.is_err() {
+            tracing::warn!("uploads under way are abandoned; the next start takes them up again");
+            // What they had sent is thrown away now, or at the next start.
+            let cleared = tokio::time::timeout_at(end, leftovers::sweep(&self.ctx)).await;
+            if cleared != Ok(true) {
+                tracing::warn!("their parts stay in the bucket until the next start");
+            }
+        }
+        let closing = close(&self.ctx, finished == Ok(true));
+        match tokio::time::timeout(CLOSING_MAX, closing).await {
+            Ok(closed) => closed?,
+            Err(_) => return Err(index_does_not_close()),
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -190,36 +228,22 @@ async fn close(ctx: &Arc<Context>, clean: bool) -> Result<(), Fatal> {
     Ok(blocking(move || index.flush()).await?)
 }
 
-/// A source that was never compared with its bucket (first start, index lost
-/// or cut off) is compared now; the others are only scanned.
-fn ask_first_scans(ctx: &Context) {
-    for (number, source) in ctx.sources.iter().enumerate() {
-        let compared = source.compared.load(std::sync::atomic::Ordering::Relaxed);
-        ctx.scans.ask_whole(number, !compared);
-    }
+fn index_does_not_close() -> Fatal {
+    Fatal::new(
+        "write the index",
+        "its disk does not answer",
+        "see whether the disk that the state folder is on works; the next start compares with the bucket",
+    )
 }
 
-/// Abort uploads in parts that an earlier run left behind.
-async fn abort_leftovers(ctx: Arc<Context>, left: Vec<Multipart>) {
-    for upload in left {
-        let at = crate::store::At {
-            bucket: &upload.bucket,
-            key: &upload.bucket_key,
-        };
-        if let Err(fault) = ctx.store.abort_multipart(at, &upload.upload_id).await {
-            // Stays noted: the next start tries again.
-            tracing::warn!("an unfinished upload stays in the bucket for now: {fault}");
-            continue;
-        }
-        let ctx = Arc::clone(&ctx);
-        let end = move || {
-            ctx.index
-                .multipart_end(upload.source, &upload.key, &upload.upload_id)
-        };
-        if let Err(fault) = blocking(end).await {
-            tracing::error!("{fault}");
-        }
-    }
+/// Ask for a source's first scan once it is watched. One that was never compared
+/// with its bucket (first start, index lost or cut off) is compared as well.
+async fn first_scan(ctx: Arc<Context>, source: usize, watched: oneshot::Receiver<()>) {
+    // Fails when the loop has ended early: it has said why on the board.
+    let _ = watched.await;
+    let compared = &ctx.sources[source].compared;
+    let is_compared = compared.load(std::sync::atomic::Ordering::Relaxed);
+    ctx.scans.ask_whole(source, !is_compared);
 }
 
 /// A task that panicked, as a fatal error.

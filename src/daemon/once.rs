@@ -73,7 +73,9 @@ async fn with_workers<T>(
     } = open(config, options.store, clock).await?;
     let (stop, stopped) = watch::channel(false);
     let mut loops = JoinSet::new();
-    loops.spawn(collect::run(Arc::clone(&ctx), hints, stopped.clone()));
+    for hints in hints {
+        loops.spawn(collect::run(Arc::clone(&ctx), hints, stopped.clone()));
+    }
     loops.spawn(tend::run(
         Arc::clone(&ctx),
         Arc::clone(&post),

@@ -1,6 +1,6 @@
 //! Opening everything: index, store, sources, topic.
 
-use super::{Parts, abort_leftovers, panicked};
+use super::{Parts, panicked};
 use crate::board::Board;
 use crate::config::{Config, SourceConfig, StoreConfig};
 use crate::error::Fatal;
@@ -11,13 +11,14 @@ use crate::platform;
 use crate::queue::Queue;
 use crate::store::Store;
 use crate::store::vault::Vault;
+use crate::tasks::answering::Answering;
 use crate::tasks::context::{Clock, HINTS_MAX, blocking};
 use crate::tasks::gates::Gates;
 use crate::tasks::post::Post;
 use crate::tasks::scan::COMPARED;
 use crate::tasks::scan_book::ScanBook;
-use crate::tasks::{Context, Source};
-use crate::transfer::Budget;
+use crate::tasks::{Context, Source, leftovers};
+use crate::transfer::{Budget, Uploads};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -49,12 +50,17 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         .map_err(|e| panicked(&e))??
     };
     let count = sources.len();
-    let (hints, receiver) = mpsc::channel(HINTS_MAX);
+    let (hints, receivers) = (0..count).map(|_| mpsc::channel(HINTS_MAX)).unzip();
     let ctx = Arc::new(Context {
         queue: Queue::new(count, config.limits.queue_items_max, config.limits.workers),
         board: Board::new(count),
         scans: ScanBook::new(count),
-        gates: Gates::new(config.sources.iter().map(|s| s.bucket.as_str())),
+        gates: Gates::new(
+            config.sources.iter().map(|s| s.bucket.as_str()),
+            config.limits.workers,
+        ),
+        answering: Answering::new(count),
+        uploads: Uploads::default(),
         budget: Budget::default(),
         config,
         sources,
@@ -72,16 +78,14 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
             "the index was damaged ({why}) and is rebuilt from the bucket; nothing is uploaded twice"
         );
     }
-    // Read before any worker can begin another.
-    let leftovers = {
-        let index = ctx.index.clone();
-        blocking(move || index.multiparts()).await?
-    };
-    tokio::spawn(abort_leftovers(Arc::clone(&ctx), leftovers));
+    {
+        let ctx = Arc::clone(&ctx);
+        tokio::spawn(async move { leftovers::sweep(&ctx).await });
+    }
     Ok(Parts {
         ctx,
         post,
-        hints: receiver,
+        hints: receivers,
         opened,
     })
 }

@@ -10,6 +10,7 @@
 
 mod atomic;
 mod fault;
+mod pulse;
 mod read;
 mod rules;
 mod target;
@@ -17,6 +18,7 @@ mod temp;
 mod walk;
 
 pub use atomic::write_private_atomic;
+pub use pulse::{Pulse, Watcher};
 pub use read::{Opened, RootId, fingerprint_of, hash_file, open, read_link, root_state, stat};
 pub use rules::{Compress, RULE_FILE_NAME, Rules};
 pub use target::{Committed, Pending, Target};

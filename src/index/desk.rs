@@ -150,6 +150,7 @@ impl Index {
             upload_id: upload_id.to_owned(),
             bucket: bucket.to_owned(),
             bucket_key: bucket_key.to_owned(),
+            noted_ms: 0,
         };
         let mut batch = Batch::default();
         batch.put(
@@ -158,6 +159,40 @@ impl Index {
         );
         engine.apply(batch)?;
         engine.flush()
+    }
+
+    /// Remember that a multipart upload of that key is about to begin, so that it
+    /// is found when the answer is lost; on disk when this returns. True when
+    /// one was remembered already: its answer was lost.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn multipart_intend(
+        &self,
+        source: SourceId,
+        key: &RelKey,
+        bucket: &str,
+        bucket_key: &str,
+        now_ms: i64,
+    ) -> Result<bool, Fault> {
+        let (_ledger, engine) = self.writer()?;
+        let stored = multipart_key(source, key, "");
+        if engine.get(&stored)?.is_some() {
+            return Ok(true);
+        }
+        let multipart = Multipart {
+            source,
+            key: key.clone(),
+            upload_id: String::new(),
+            bucket: bucket.to_owned(),
+            bucket_key: bucket_key.to_owned(),
+            noted_ms: now_ms,
+        };
+        let mut batch = Batch::default();
+        batch.put(stored, json(&engine, &multipart)?);
+        engine.apply(batch)?;
+        engine.flush()?;
+        Ok(false)
     }
 
     /// Forget a multipart upload that was completed or aborted.

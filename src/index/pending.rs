@@ -8,9 +8,10 @@ use super::Index;
 use super::engine::{Batch, Engine};
 use super::keys::{self, Space};
 use super::records::{about, apply_with_line, known};
-use super::types::{Activity, Failure, Failures, SourceId, Unprotected};
+use super::types::{Activity, Failure, Failures, Oldest, SourceId, Unprotected};
 use crate::error::Fault;
 use crate::model::RelKey;
+use crate::model::retry::WAIT_MAX_MS;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ops::Bound;
@@ -18,6 +19,10 @@ use std::ops::Bound;
 /// Failed paths that the digest can name; further ones are counted. A digest
 /// that names more helps nobody.
 pub const FAILURES_MAX: u64 = 1_000;
+
+/// Unprotected paths that are looked at in one go: 5 MB of them. Where there are
+/// more, one that counts is among them, or the digest has much else to tell.
+const LOOKED_AT_MAX: usize = 10_000;
 
 impl Index {
     /// Remember that a path could not be backed up, and when to try again. The
@@ -112,15 +117,49 @@ impl Index {
         Ok((list, total))
     }
 
+    /// The unprotected paths that `counts` says yes to: the oldest, and how many.
+    /// Looks at [`LOOKED_AT_MAX`] at most.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn oldest_unprotected(
+        &self,
+        source: SourceId,
+        counts: impl Fn(&Unprotected) -> bool,
+    ) -> Result<Option<Oldest>, Fault> {
+        let (list, _) = self.unprotected(source, LOOKED_AT_MAX)?;
+        let mut found: Option<Oldest> = None;
+        for (key, entry) in list.into_iter().filter(|(_, entry)| counts(entry)) {
+            let count = found.as_ref().map_or(0, |f| f.count) + 1;
+            match &mut found {
+                Some(found) if found.since_ms <= entry.since_ms => found.count = count,
+                _ => {
+                    found = Some(Oldest {
+                        since_ms: entry.since_ms,
+                        fault: entry.fault.about(key.path().to_string()),
+                        count,
+                    });
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Up to `limit` paths whose next attempt is due, the longest due first.
-    /// Costs nothing when none is.
+    /// Costs nothing when none is. One that is due later than any wait reaches
+    /// was put down by a clock that has been put back since: it is due, too.
     ///
     /// # Errors
     /// When the index cannot be read.
     pub fn due(&self, source: SourceId, now_ms: i64, limit: usize) -> Result<Vec<RelKey>, Fault> {
         let begin = Space::Due.key(source, b"");
         let last = Space::Due.key(source, &keys::time_bytes(now_ms));
-        let due = self.due_entries(&begin, &keys::end_of(&last), limit)?;
+        let mut due = self.due_entries(&begin, &keys::end_of(&last), limit)?;
+        let wait_max_ms = i64::try_from(WAIT_MAX_MS).unwrap_or(i64::MAX);
+        let far = keys::time_bytes(now_ms.saturating_add(wait_max_ms).saturating_add(1));
+        let far = Space::Due.key(source, &far);
+        let left = limit.saturating_sub(due.len());
+        due.extend(self.due_entries(&far, &keys::end_of(&begin), left)?);
         Ok(due.into_iter().map(|(_, key)| key).collect())
     }
 

@@ -230,10 +230,31 @@ pub struct Multipart {
     pub source: SourceId,
     /// Which file's.
     pub key: RelKey,
-    /// The server's name for it.
+    /// The server's name for it; empty while (or because) it is not known.
     pub upload_id: String,
     /// Where it is.
     pub bucket: String,
     /// The object's key there.
     pub bucket_key: String,
+    /// When it was first noted, milliseconds since 1970.
+    #[serde(default)]
+    pub noted_ms: i64,
+}
+
+impl Multipart {
+    /// Whether the server has answered under which id it was begun.
+    pub fn is_begun(&self) -> bool {
+        !self.upload_id.is_empty()
+    }
+}
+
+/// The unprotected paths of some kind, as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oldest {
+    /// Since when the oldest is unprotected, milliseconds since 1970.
+    pub since_ms: i64,
+    /// Its last failure.
+    pub fault: Fault,
+    /// How many there are.
+    pub count: u64,
 }

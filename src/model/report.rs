@@ -8,12 +8,15 @@
 mod body;
 mod layout;
 mod messages;
+mod stuck;
 pub mod text;
 
 #[cfg(test)]
 mod tests;
 
 pub use messages::{Failed, Message, OneOff, OneOffTask, Outage, Recovery, outage_alert, recovery};
+
+pub use stuck::{Stuck, stuck_alert, stuck_over};
 
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};

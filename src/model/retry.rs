@@ -1,17 +1,20 @@
 //! When something that failed is tried again, and when people hear of it.
 //!
 //! [`Backoff`] spaces the tries of one path, [`Gate`] holds back everything
-//! for a bucket that fails as such, [`OutageAlert`] decides what is worth a
-//! message. Pure: the caller brings the time and the random numbers. Nothing
+//! for a bucket that fails as such, [`Pace`] how many at a time a bucket gets,
+//! [`OutageAlert`] decides what is worth a message. Pure: the caller brings the time and the random numbers. Nothing
 //! here ever gives up, and nothing here forgets a path.
 
 mod alert;
 mod gate;
+mod pace;
 
 pub use alert::{AlertPolicy, AlertStep, OutageAlert};
 pub use gate::{Gate, GateState, MayStart, Transition};
+pub use pace::{Pace, Slowed};
 
 use crate::error::Class;
+use gate::{later, passed};
 
 const SECOND_MS: u64 = 1_000;
 const MINUTE_MS: u64 = 60 * SECOND_MS;
@@ -49,6 +52,10 @@ const STUBBORN: Backoff = Backoff {
     first_ms: MINUTE_MS,
     cap_ms: HOUR_MS,
 };
+
+/// The longest wait of any class. A next try further ahead than this was put
+/// down by a clock that has been put back since.
+pub const WAIT_MAX_MS: u64 = HOUR_MS;
 
 /// Waiting times that double from `first_ms` up to `cap_ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +144,7 @@ mod tests {
         for class in CLASSES {
             let backoff = Backoff::of(class);
             assert!(backoff.first_ms >= 1_000, "{class:?}");
-            assert!(backoff.cap_ms <= HOUR_MS, "{class:?}");
+            assert!(backoff.cap_ms <= WAIT_MAX_MS, "{class:?}");
             if class.is_transient() {
                 assert!(backoff.cap_ms <= 5 * MINUTE_MS, "{class:?}");
             }

@@ -7,6 +7,7 @@ use crate::error::{Class, Fault, chain};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use std::error::Error as StdError;
 
 /// No explanation of a server's is longer; a page of something else may be.
@@ -58,6 +59,7 @@ where
                 Class::Credentials,
                 "no AWS credentials were found".to_owned(),
             ),
+            Some(error) if is_out_of_reach(error) => (Class::Transient, chain(error)),
             Some(error) => (Class::Credentials, chain(error)),
             None => (classify(None, status), chain(other)),
         },
@@ -86,6 +88,19 @@ fn credentials_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Cred
         next = cause.source();
     }
     None
+}
+
+/// The service that hands credentials out (single sign-on, a role) could not be
+/// reached: the network's trouble, which passes.
+fn is_out_of_reach(error: &CredentialsError) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if cause.is::<ConnectorError>() {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
 }
 
 /// SNS's error codes, AWS's common ones and, for servers that know neither,

@@ -147,6 +147,11 @@ pub(super) fn short_operation() -> aws_sdk_s3::config::Builder {
     with_attempt_timeout(SHORT_ATTEMPT_TIMEOUT)
 }
 
+/// The same for a request that the SDK must not send twice.
+pub(super) fn once() -> aws_sdk_s3::config::Builder {
+    short_operation().retry_config(RetryConfig::standard().with_max_attempts(1))
+}
+
 /// Time-outs of a request that makes the server work but moves no body of
 /// ours: copies, and joining thousands of parts.
 pub(super) fn server_work() -> aws_sdk_s3::config::Builder {

@@ -17,7 +17,7 @@ pub mod vault;
 
 pub use course::Course;
 pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
-pub use multipart::{OpenUpload, PartDone};
+pub use multipart::{Begun, OpenUpload, PartDone};
 pub use object::{COPY_BYTES_MAX, GetBody, Head};
 
 use crate::error::Fault;

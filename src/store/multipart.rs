@@ -28,8 +28,19 @@ pub struct OpenUpload {
     pub upload_id: String,
 }
 
+/// An open upload of a key, with the moment it was begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// S3's id of the upload.
+    pub upload_id: String,
+    /// When it was begun by the server's clock, milliseconds since 1970.
+    pub initiated_ms: i64,
+}
+
 impl Store {
-    /// Begin an upload in parts; returns its id.
+    /// Begin an upload in parts; returns its id. Asked once: a second request by
+    /// the SDK would leave the first one's upload to nobody if only its answer
+    /// was lost. The caller tries again.
     ///
     /// # Errors
     /// Any class.
@@ -49,7 +60,7 @@ impl Store {
             .set_content_type(headers.content_type.map(str::to_owned))
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .customize()
-            .config_override(client::short_operation())
+            .config_override(client::once())
             .send()
             .await
             .map_err(|e| fault::from_sdk("begin the upload of", &at.subject(), e))?;
@@ -207,6 +218,36 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// Open uploads of one key, at most S3's page of 1,000.
+    ///
+    /// # Errors
+    /// Any class.
+    pub async fn open_uploads_of(&self, at: At<'_>) -> Result<Vec<Begun>, Fault> {
+        self.count();
+        let answer = self
+            .client
+            .list_multipart_uploads()
+            .bucket(at.bucket)
+            // The key itself is the first of those that begin with it.
+            .prefix(at.key)
+            .customize()
+            .config_override(client::short_operation())
+            .send()
+            .await
+            .map_err(|e| fault::from_sdk("list the open uploads of", &at.subject(), e))?;
+        Ok(answer
+            .uploads()
+            .iter()
+            .filter(|upload| upload.key() == Some(at.key))
+            .filter_map(|upload| {
+                Some(Begun {
+                    upload_id: upload.upload_id()?.to_owned(),
+                    initiated_ms: upload.initiated()?.to_millis().ok()?,
+                })
+            })
+            .collect())
     }
 
     /// Open uploads below a prefix, at most S3's page of 1,000.

@@ -1,4 +1,5 @@
-//! Letting changes settle: hints in, paths that have rested out.
+//! Letting changes settle: hints in, paths that have rested out. One loop per
+//! source, so that a disk that hangs holds up its own changes alone.
 //!
 //! Invariant: a hint leads to a queued path, a scan, or (excluded) to nothing;
 //! when there are too many at once, to a scan of the whole source.
@@ -33,7 +34,7 @@ enum Seen {
     Excluded,
 }
 
-/// Collect until told to stop.
+/// Collect the changes of one source until told to stop.
 pub async fn run(
     ctx: Arc<Context>,
     mut hints: mpsc::Receiver<Hint>,

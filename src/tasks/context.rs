@@ -1,5 +1,6 @@
 //! What all tasks share: the sources, the rooms below, and the queues.
 
+use super::answering::Answering;
 use super::gates::Gates;
 use super::scan_book::ScanBook;
 use crate::board::Board;
@@ -10,13 +11,13 @@ use crate::index::{Index, SourceId};
 use crate::model::{RelKey, RelPath};
 use crate::queue::Queue;
 use crate::store::Store;
-use crate::transfer::Budget;
+use crate::transfer::{Budget, Uploads};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-/// Hints on their way from watch, scan and upload to collect. Beyond that a
+/// Hints of one source on their way from watch, scan and upload to collect. Beyond that a
 /// scan is asked for, so the bound costs nothing but time.
 pub const HINTS_MAX: usize = 16 * 1024;
 
@@ -90,10 +91,15 @@ pub struct Context {
     pub board: Board,
     /// Scans that are asked for.
     pub scans: ScanBook,
-    /// Paths that may have changed, to collect. Use [`Context::hint`].
-    pub hints: mpsc::Sender<Hint>,
+    /// Paths that may have changed, to each source's collector. Use
+    /// [`Context::hint`].
+    pub hints: Vec<mpsc::Sender<Hint>>,
     /// Which buckets can be reached.
     pub gates: Gates,
+    /// Which folders answer.
+    pub answering: Answering,
+    /// Uploads in parts under way.
+    pub uploads: Uploads,
     /// Memory for file contents.
     pub budget: Budget,
     /// Hints on their way and paths that have not settled yet.
@@ -118,8 +124,11 @@ impl Context {
 
     /// Tell collect of a path; when it cannot take any more, a scan will find it.
     pub fn hint(&self, hint: Hint) {
+        let Some(hints) = self.hints.get(hint.source) else {
+            return;
+        };
         self.settling.fetch_add(1, Ordering::Relaxed);
-        if let Err(refused) = self.hints.try_send(hint) {
+        if let Err(refused) = hints.try_send(hint) {
             let (TrySendError::Full(hint) | TrySendError::Closed(hint)) = refused;
             self.scans
                 .ask_subtree(hint.source, hint.path.parent().unwrap_or_default());

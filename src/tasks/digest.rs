@@ -144,8 +144,8 @@ pub async fn compare_all(ctx: &Arc<Context>, confirmed: bool) -> Vec<Option<Scan
     results
 }
 
-/// Wait for `work`, but neither beyond the deadline nor through an outage that
-/// lasts or that only a person can end.
+/// Wait for `work`, but neither beyond the deadline nor through an outage (of
+/// the bucket or of the folder) that lasts or that only a person can end.
 async fn unless_hopeless<T>(
     ctx: &Context,
     source: usize,
@@ -158,11 +158,13 @@ async fn unless_hopeless<T>(
         if let Ok(done) = tokio::time::timeout(WAIT_STEP, &mut work).await {
             return Some(done);
         }
+        let is_silent = ctx.answering.silent_since(source).is_some();
         match ctx.gates.outage(source) {
-            None => outage_since = None,
-            Some((_, fault)) => {
+            None if !is_silent => outage_since = None,
+            outage => {
                 let since = *outage_since.get_or_insert_with(Instant::now);
-                if !fault.class.is_transient() || since.elapsed() >= OUTAGE_PATIENCE {
+                let lasts = outage.is_some_and(|(_, fault)| !fault.class.is_transient());
+                if lasts || since.elapsed() >= OUTAGE_PATIENCE {
                     return None;
                 }
             }

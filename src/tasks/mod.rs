@@ -6,10 +6,13 @@
 //! the [`Context`], and `daemon` connects them. All of them end when the
 //! context's queue is closed and their stop signal fires.
 
+pub mod announce;
+pub mod answering;
 pub mod collect;
 pub mod context;
 pub mod digest;
 pub mod gates;
+pub mod leftovers;
 pub mod post;
 pub mod scan;
 pub mod scan_book;

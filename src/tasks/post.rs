@@ -12,7 +12,11 @@ use crate::notice::{Notifier, write_digest};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use std::time::Duration;
+use tokio::sync::{Mutex, Notify};
+
+/// What waits in the outbox is tried again after this.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// Where messages go.
 pub struct Post {
@@ -21,6 +25,8 @@ pub struct Post {
     folder: PathBuf,
     /// One at a time, or a message could go out twice.
     sending: Mutex<()>,
+    /// Something new is in the outbox.
+    kept: Notify,
 }
 
 /// What became of a message.
@@ -41,6 +47,52 @@ impl Post {
             notifier,
             folder,
             sending: Mutex::new(()),
+            kept: Notify::new(),
+        }
+    }
+
+    /// The same folder, and this publisher.
+    pub fn with_notifier(&self, notifier: Notifier) -> Self {
+        Self::new(Some(notifier), self.folder.clone())
+    }
+
+    /// Send what waits as soon as it does and again and again; never ends.
+    pub async fn run(&self, ctx: &Arc<Context>) {
+        loop {
+            if let Err(fault) = self.flush(ctx).await {
+                tracing::debug!("the outbox waits: {fault}");
+            }
+            // Either is a reason to look.
+            let _ = tokio::time::timeout(AGAIN, self.kept.notified()).await;
+        }
+    }
+
+    /// Put a message into the outbox, for [`Post::run`] to send: an SNS that
+    /// hangs holds nobody up. Without a topic it goes into a file.
+    ///
+    /// # Errors
+    /// It could neither be kept nor sent.
+    pub async fn keep(&self, ctx: &Arc<Context>, message: Message) -> Result<(), Fault> {
+        let Some(notifier) = &self.notifier else {
+            tracing::info!(subject = %message.subject, "{}", message.body);
+            return self.write(ctx, message).await.map(|_| ());
+        };
+        let queued = OutboxMessage {
+            subject: message.subject,
+            body: message.body,
+            created_ms: ctx.now_ms(),
+        };
+        let (shared, kept) = (Arc::clone(ctx), queued.clone());
+        match blocking(move || shared.index.outbox_push(&kept)).await {
+            Ok(_) => {
+                self.kept.notify_one();
+                Ok(())
+            }
+            Err(broken) => {
+                tracing::error!("a message cannot be kept for later: {broken}");
+                let sent = notifier.publish(&queued.subject, &queued.body).await;
+                sent.map(|_| ())
+            }
         }
     }
 

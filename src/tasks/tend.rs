@@ -1,15 +1,18 @@
 //! The heartbeat: what failed is tried again, what waits is asked again, what
 //! lasts too long is told.
 
+mod alarm;
+
+use super::announce::announce;
 use super::context::{Context, blocking};
+use super::leftovers;
 use super::post::Post;
 use super::versioning::check_versioning;
-use crate::error::Fault;
+use crate::error::{Class, Fault};
 use crate::index::Opened;
-use crate::model::report::{Message, Outage, Recovery, outage_alert, recovery};
-use crate::model::retry::{AlertPolicy, AlertStep, OutageAlert};
-use std::sync::Arc;
+use crate::model::retry::Backoff;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -19,30 +22,54 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Paths put back into the queue per beat and source.
 const RETRIES_PER_BEAT: usize = 256;
 
-/// Beats between looks at what is slow: ripening scans, the outbox.
+/// Beats between looks at what is slow: ripening scans, versioning.
 const SLOW_BEATS: u64 = 30;
+
+/// Time between two looks for uploads that were left behind; after a failure
+/// it grows. Parts cost their owner money by the month, not by the minute.
+const SWEEP_MS: u64 = 60_000;
 
 /// A wall clock that ran ahead of the steady one by so much: the computer has
 /// slept, scan everything.
 const SLEPT_MS: i64 = 60_000;
 
-/// Beat until told to stop.
+/// A broken index: since when (milliseconds since 1970) and why.
+#[derive(Default)]
+struct Broken(Mutex<Option<(i64, Fault)>>);
+
+impl Broken {
+    fn get(&self) -> Option<(i64, Fault)> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, broken: Option<(i64, Fault)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = broken;
+    }
+}
+
+/// Beat until told to stop. What may wait for a network has a beat of its own,
+/// so that a bucket or topic that hangs holds up no retry and no alert.
 pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<bool>) {
-    let policy = AlertPolicy::after(ctx.config.notify.alert_after_ms);
-    let mut alerts: Vec<OutageAlert> = ctx
-        .sources
-        .iter()
-        .map(|_| OutageAlert::new(policy))
-        .collect();
+    let broken = Broken::default();
+    tokio::select! {
+        () = beat(&ctx, &broken) => {}
+        () = alarm::run(&ctx, &post, &broken) => {}
+        () = post.run(&ctx) => {}
+        () = ask_buckets(&ctx) => {}
+        () = sweep(&ctx) => {}
+        _ = stop.changed() => {}
+    }
+}
+
+async fn beat(ctx: &Arc<Context>, broken: &Broken) {
     let mut last = (ctx.now_ms(), ctx.steady_ms());
     let mut mending = Mending::default();
-    let mut index_alert = OutageAlert::new(policy);
     let mut beats: u64 = 0;
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(BEAT) => {}
-            _ = stop.changed() => return,
-        }
+        tokio::time::sleep(BEAT).await;
         beats += 1;
         let now_ms = ctx.now_ms();
         // The steady clock stands still while the computer sleeps.
@@ -58,21 +85,86 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
                 ctx.scans.ask_whole(source, false);
             }
         }
-        mending.mend_index(&ctx).await;
-        retry(&ctx, now_ms).await;
+        mending.mend_index(ctx).await;
+        broken.set(mending.broken.clone());
+        retry(ctx, now_ms).await;
         // A closed gate opens for a probe when its time has come.
         ctx.queue.wake();
         if beats.is_multiple_of(SLOW_BEATS) {
-            slow(&ctx, &post).await;
+            ctx.scans.ripen();
         }
-        let broken = mending.broken.clone();
-        alarm_of_index(&ctx, &post, broken, &mut index_alert).await;
-        for (source, alert) in alerts.iter_mut().enumerate() {
-            // One alert per bucket, not one per source.
+    }
+}
+
+/// Ask buckets what nobody else asks them: whether one that failed answers
+/// again although nothing waits for it, and whether it keeps versions by now.
+async fn ask_buckets(ctx: &Arc<Context>) {
+    let mut beats: u64 = 0;
+    loop {
+        tokio::time::sleep(BEAT).await;
+        beats += 1;
+        for source in 0..ctx.sources.len() {
             if ctx.gates.neighbours(source).first() == Some(&source) {
-                alarm(&ctx, &post, source, alert).await;
+                ask_idle(ctx, source).await;
+            }
+            if beats.is_multiple_of(SLOW_BEATS) {
+                ask_versioning(ctx, source).await;
             }
         }
+    }
+}
+
+/// Nothing waits for the bucket, so no upload will find out that it is back.
+async fn ask_idle(ctx: &Arc<Context>, source: usize) {
+    let waiting = |s: usize| ctx.queue.depth(s).total() > 0;
+    if ctx.gates.outage(source).is_none()
+        || ctx.gates.neighbours(source).into_iter().any(waiting)
+        || !ctx.gates.may_ask_idle(source, ctx.now_ms())
+    {
+        return;
+    }
+    let answer = ctx.store.reach(&ctx.sources[source].config.bucket).await;
+    let told = match &answer {
+        // Not to be allowed to list says as much: it answers.
+        Err(fault) if fault.class != Class::Denied => Err(fault),
+        _ => Ok(()),
+    };
+    let change = ctx.gates.idle(source, told, ctx.now_ms());
+    announce(ctx, source, change);
+}
+
+async fn ask_versioning(ctx: &Arc<Context>, number: usize) {
+    let source = &ctx.sources[number];
+    if !source.versioned.load(Ordering::Relaxed) && ctx.gates.outage(number).is_none() {
+        check_versioning(ctx, number).await;
+        if source.versioned.load(Ordering::Relaxed) {
+            // What was deleted meanwhile can be marked now.
+            ctx.scans.ask_whole(number, false);
+        }
+    }
+}
+
+/// Uploads in parts that were left behind are cleared away while running, too.
+async fn sweep(ctx: &Arc<Context>) {
+    let mut failures = 0;
+    loop {
+        let wait_ms = match failures {
+            0 => SWEEP_MS,
+            _ => SWEEP_MS.max(Backoff::of(Class::Denied).delay_ms(failures, fastrand::u64(..))),
+        };
+        // By the wall clock, in beats: computers sleep.
+        let from_ms = ctx.now_ms();
+        let is_over = || {
+            !(0..i64::try_from(wait_ms).unwrap_or(i64::MAX))
+                .contains(&ctx.now_ms().saturating_sub(from_ms))
+        };
+        while !is_over() {
+            tokio::time::sleep(BEAT).await;
+        }
+        failures = match leftovers::sweep(ctx).await {
+            true => 0,
+            false => failures + 1,
+        };
     }
 }
 
@@ -158,119 +250,5 @@ async fn retry(ctx: &Arc<Context>, now_ms: i64) {
             }
             Err(fault) => tracing::error!("{fault}"),
         }
-    }
-}
-
-async fn slow(ctx: &Arc<Context>, post: &Post) {
-    ctx.scans.ripen();
-    for (number, source) in ctx.sources.iter().enumerate() {
-        if !source.versioned.load(Ordering::Relaxed) && ctx.gates.outage(number).is_none() {
-            check_versioning(ctx, number).await;
-            if source.versioned.load(Ordering::Relaxed) {
-                // What was deleted meanwhile can be marked now.
-                ctx.scans.ask_whole(number, false);
-            }
-        }
-    }
-    if let Err(fault) = post.flush(ctx).await {
-        tracing::debug!("the outbox waits: {fault}");
-    }
-}
-
-async fn alarm(ctx: &Arc<Context>, post: &Post, source: usize, alert: &mut OutageAlert) {
-    let now_ms = ctx.now_ms();
-    let outage = ctx.gates.outage(source);
-    let step = alert.step(outage.as_ref().map(|(since, _)| *since), now_ms);
-    let neighbours = ctx.gates.neighbours(source);
-    let destination = format!(
-        "{} on {}",
-        ctx.sources[source].config.bucket,
-        ctx.store.place()
-    );
-    let fault = outage.as_ref().map(|(_, f)| f);
-    let message = compose(ctx, &neighbours, &destination, &step, fault, now_ms);
-    send(ctx, post, alert, step, message).await;
-}
-
-/// A broken index stops the backup as surely as a bucket that is not there.
-async fn alarm_of_index(
-    ctx: &Arc<Context>,
-    post: &Post,
-    broken: Option<(i64, Fault)>,
-    alert: &mut OutageAlert,
-) {
-    let now_ms = ctx.now_ms();
-    let step = alert.step(broken.as_ref().map(|(since, _)| *since), now_ms);
-    let all: Vec<usize> = (0..ctx.sources.len()).collect();
-    let fault = broken.as_ref().map(|(_, f)| f);
-    let place = format!(
-        "its bucket while the index of this computer, in {}, cannot be used,",
-        ctx.config.state_dir.display()
-    );
-    let message = compose(ctx, &all, &place, &step, fault, now_ms);
-    send(ctx, post, alert, step, message).await;
-}
-
-async fn send(
-    ctx: &Arc<Context>,
-    post: &Post,
-    alert: &mut OutageAlert,
-    step: AlertStep,
-    message: Option<Message>,
-) {
-    let Some(message) = message else { return };
-    let now_ms = ctx.now_ms();
-    match post.send(ctx, message).await {
-        Ok(_) => alert.sent(step, now_ms),
-        Err(fault) => {
-            tracing::error!("{fault}");
-            alert.not_sent(now_ms, fastrand::u64(..));
-        }
-    }
-}
-
-fn compose(
-    ctx: &Context,
-    sources: &[usize],
-    destination: &str,
-    step: &AlertStep,
-    fault: Option<&Fault>,
-    now_ms: i64,
-) -> Option<Message> {
-    let computer = crate::platform::computer_name();
-    let names: Vec<String> = sources
-        .iter()
-        .map(|s| ctx.sources[*s].config.name.clone())
-        .collect();
-    let waiting = sources
-        .iter()
-        .map(|s| {
-            let depth = ctx.queue.depth(*s);
-            depth.total()
-        })
-        .sum();
-    let time_zone = &ctx.config.schedule.time_zone;
-    match step {
-        AlertStep::None => None,
-        AlertStep::Alert { since_ms, reminder } => Some(outage_alert(&Outage {
-            computer: &computer,
-            sources: &names,
-            destination,
-            since_ms: *since_ms,
-            now_ms,
-            fault: fault?,
-            waiting,
-            reminder: *reminder,
-            time_zone,
-        })),
-        AlertStep::Recovered { since_ms, until_ms } => Some(recovery(&Recovery {
-            computer: &computer,
-            sources: &names,
-            destination,
-            since_ms: *since_ms,
-            until_ms: *until_ms,
-            waiting,
-            time_zone,
-        })),
     }
 }

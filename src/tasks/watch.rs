@@ -8,6 +8,7 @@
 mod gather;
 mod tap;
 
+use super::answering::awaited;
 use super::context::{Context, Hint};
 use crate::board::{News, Watching};
 use crate::error::{Fault, chain};
@@ -80,7 +81,10 @@ pub async fn run(
     let gathered = Arc::new(Gathered::default());
     loop {
         let root = ctx.sources[source].config.path.clone();
-        let id = root_id(root.clone()).await;
+        let id = {
+            let root = root.clone();
+            awaited(&ctx, source, move || files::root_state(&root)).await
+        };
         let stale = match (&current, &id) {
             (Some((_, watched)), Ok(now)) => {
                 watched != now || trouble.wants_rearming(set_up.elapsed())
@@ -135,10 +139,6 @@ async fn pass_on(ctx: &Context, source: usize, gathered: &Gathered) {
             });
         }
     }
-}
-
-async fn root_id(root: PathBuf) -> Result<RootId, Fault> {
-    super::context::blocking(move || files::root_state(&root)).await
 }
 
 /// Unwatching 100,000 folders takes a while: not on an async thread.

@@ -12,11 +12,13 @@ mod piece;
 mod read;
 mod restamp;
 mod send;
+mod uploads;
 
 pub use budget::Budget;
 pub use read::{Content, Patience, Reading, read};
 pub use restamp::restamp;
-pub use send::{Job, Sent, Works, send_large, send_small};
+pub use send::{Job, Sent, Wire, send_large, send_small};
+pub use uploads::{Uploads, wall_ms};
 
 /// A file up to this size is read in one go into one buffer and sent with one
 /// PUT. 8 MiB: below it a second request costs more than it saves, and S3's

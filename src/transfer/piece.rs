@@ -6,7 +6,7 @@
 use super::budget::{Budget, Permit};
 use super::read::read_fault;
 use crate::error::{Class, Fault, chain};
-use crate::files::{self, Opened};
+use crate::files::{self, Opened, Pulse};
 use crate::model::hash::Hasher;
 use crate::model::{ContentHash, Fingerprint, RelPath};
 use crate::queue::Lane;
@@ -69,6 +69,8 @@ pub(super) struct Cut {
     /// Compression level, `None` for none.
     pub gzip_level: Option<u32>,
     pub budget: Budget,
+    /// Beats while the disk is asked, rests while something else is waited for.
+    pub pulse: Pulse,
 }
 
 /// Read, hash and compress; blocking. Ends early when the receiver is gone.
@@ -112,8 +114,9 @@ impl Cutter<'_> {
             let permit = self.memory();
             let want = self.size.min(self.job.limit_bytes - self.raw_bytes);
             let mut buffer = Vec::with_capacity(usize::try_from(want).unwrap_or(usize::MAX));
-            (&mut self.job.opened.file)
-                .take(want)
+            self.job
+                .pulse
+                .of((&mut self.job.opened.file).take(want))
                 .read_to_end(&mut buffer)
                 .map_err(|e| read_fault(&self.job.path, &e))?;
             self.hasher.update(&buffer);
@@ -135,6 +138,7 @@ impl Cutter<'_> {
         loop {
             let left = self.job.limit_bytes - self.raw_bytes;
             let want = READ_BYTES.min(usize::try_from(left).unwrap_or(READ_BYTES));
+            self.job.pulse.beat();
             let got = self
                 .job
                 .opened
@@ -173,8 +177,12 @@ impl Cutter<'_> {
     /// The memory of one piece. Always the backlog's: large files must not take
     /// what is kept for small edits.
     fn memory(&self) -> Permit {
-        self.runtime
-            .block_on(self.job.budget.take(Lane::Backlog, self.size))
+        self.job.pulse.rest();
+        let taken = self
+            .runtime
+            .block_on(self.job.budget.take(Lane::Backlog, self.size));
+        self.job.pulse.beat();
+        taken
     }
 
     fn end(&mut self) -> Result<End, Fault> {
@@ -195,6 +203,8 @@ impl Cutter<'_> {
             end,
             permit,
         };
+        // Also after the last piece: from here on nothing of the disk is waited for.
+        self.job.pulse.rest();
         self.runtime.block_on(self.to.send(Ok(piece))).is_ok()
     }
 }
@@ -235,6 +245,7 @@ mod tests {
             path,
             gzip_level,
             budget: Budget::default(),
+            pulse: Pulse::default(),
         };
         let cutter = tokio::task::spawn_blocking(move || cut(job, &to, &runtime));
         let (mut all, mut count, mut end) = (Vec::new(), 0, None);

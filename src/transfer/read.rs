@@ -2,7 +2,7 @@
 
 use super::SMALL_BYTES_MAX;
 use crate::error::{Class, Fault, chain};
-use crate::files::{self, Opened};
+use crate::files::{self, Opened, Pulse};
 use crate::model::{ContentHash, Fingerprint, RelPath};
 use bytes::Bytes;
 use std::io::Read as _;
@@ -66,7 +66,12 @@ pub struct Content {
 ///
 /// # Errors
 /// Class `Vanished`, `Unreadable` or whatever the disk reports.
-pub fn read(root: &Path, path: &RelPath, patience: Patience) -> Result<Reading, Fault> {
+pub fn read(
+    root: &Path,
+    path: &RelPath,
+    patience: Patience,
+    pulse: &Pulse,
+) -> Result<Reading, Fault> {
     let tries = match patience {
         Patience::Strict => 1,
         Patience::TakeWhatIsThere => TRIES_MAX,
@@ -78,9 +83,9 @@ pub fn read(root: &Path, path: &RelPath, patience: Patience) -> Result<Reading, 
         }
         let opened = files::open(root, path)?;
         let (content, steady) = if opened.fingerprint.size_bytes <= SMALL_BYTES_MAX {
-            read_small(root, path, opened)?
+            read_small(root, path, opened, pulse)?
         } else {
-            read_large(root, path, opened)?
+            read_large(root, path, opened, pulse)?
         };
         if steady {
             return Ok(Reading::Steady(content));
@@ -97,15 +102,20 @@ pub fn read(root: &Path, path: &RelPath, patience: Patience) -> Result<Reading, 
     })
 }
 
-fn read_small(root: &Path, path: &RelPath, mut opened: Opened) -> Result<(Content, bool), Fault> {
+fn read_small(
+    root: &Path,
+    path: &RelPath,
+    mut opened: Opened,
+    pulse: &Pulse,
+) -> Result<(Content, bool), Fault> {
     let began = now();
-    let bytes = read_all(&mut opened, path)?;
+    let bytes = read_all(&mut opened, path, pulse)?;
     let hash = ContentHash::of(&bytes);
     let mut steady = is_same(root, path, &opened)?;
     if steady && is_fresh(&opened.fingerprint, began) {
         let mut again = files::open(root, path)?;
         steady = again.fingerprint == opened.fingerprint
-            && ContentHash::of(&read_all(&mut again, path)?) == hash
+            && ContentHash::of(&read_all(&mut again, path, pulse)?) == hash
             && is_same(root, path, &again)?;
     }
     steady &= bytes.len() as u64 == opened.fingerprint.size_bytes;
@@ -120,22 +130,27 @@ fn read_small(root: &Path, path: &RelPath, mut opened: Opened) -> Result<(Conten
     ))
 }
 
-fn read_all(opened: &mut Opened, path: &RelPath) -> Result<Vec<u8>, Fault> {
+fn read_all(opened: &mut Opened, path: &RelPath, pulse: &Pulse) -> Result<Vec<u8>, Fault> {
     let capacity = usize::try_from(opened.fingerprint.size_bytes).unwrap_or(0);
     let mut bytes = Vec::with_capacity(capacity.saturating_add(1));
     // One byte more than allowed shows that the file grew meanwhile.
-    (&mut opened.file)
-        .take(SMALL_BYTES_MAX + 1)
+    pulse
+        .of((&mut opened.file).take(SMALL_BYTES_MAX + 1))
         .read_to_end(&mut bytes)
         .map_err(|e| read_fault(path, &e))?;
     Ok(bytes)
 }
 
-fn read_large(root: &Path, path: &RelPath, mut opened: Opened) -> Result<(Content, bool), Fault> {
+fn read_large(
+    root: &Path,
+    path: &RelPath,
+    mut opened: Opened,
+    pulse: &Pulse,
+) -> Result<(Content, bool), Fault> {
     let began = now();
     let size = opened.fingerprint.size_bytes;
     let (hash, bytes) = files::hash_file(
-        &mut opened.file,
+        &mut pulse.of(&mut opened.file),
         Some(size),
         &mut vec![0; HASH_BUFFER_BYTES],
     )
@@ -218,7 +233,8 @@ mod tests {
         ] {
             let bytes = vec![7u8; size];
             std::fs::write(dir.path().join(name), &bytes).unwrap();
-            let got = steady(read(dir.path(), &p(name), Patience::Strict).unwrap());
+            let got =
+                steady(read(dir.path(), &p(name), Patience::Strict, &Pulse::default()).unwrap());
             assert_eq!(got.hash, ContentHash::of(&bytes), "{name}");
             assert_eq!(got.bytes.is_some(), size as u64 <= SMALL_BYTES_MAX);
             assert_eq!(got.fingerprint.size_bytes, size as u64);
@@ -242,7 +258,7 @@ mod tests {
     #[test]
     fn a_file_that_is_gone_says_so() {
         let dir = tempfile::tempdir().unwrap();
-        let fault = read(dir.path(), &p("gone"), Patience::Strict).unwrap_err();
+        let fault = read(dir.path(), &p("gone"), Patience::Strict, &Pulse::default()).unwrap_err();
         assert_eq!(fault.class, Class::Vanished);
         assert!(fault.to_string().contains("gone"), "{fault}");
     }
@@ -254,13 +270,13 @@ mod tests {
         std::fs::write(&file, b"before").unwrap();
         let opened = files::open(dir.path(), &p("a")).unwrap();
         std::fs::write(&file, b"after, and longer").unwrap();
-        let (_, is_steady) = read_small(dir.path(), &p("a"), opened).unwrap();
+        let (_, is_steady) = read_small(dir.path(), &p("a"), opened, &Pulse::default()).unwrap();
         assert!(!is_steady);
         // Replaced by another file while it was open.
         let opened = files::open(dir.path(), &p("a")).unwrap();
         std::fs::write(dir.path().join("b"), b"after, and longer").unwrap();
         std::fs::rename(dir.path().join("b"), &file).unwrap();
-        let (_, is_steady) = read_small(dir.path(), &p("a"), opened).unwrap();
+        let (_, is_steady) = read_small(dir.path(), &p("a"), opened, &Pulse::default()).unwrap();
         assert!(!is_steady);
     }
 }

@@ -48,7 +48,8 @@ impl Job {
         headers: &crate::store::ObjectHeaders,
         part_bytes: u64,
     ) -> Result<Stored, Fault> {
-        let upload_id = self.begin(headers).await?;
+        let begun = self.begin(headers).await?;
+        let upload_id = begun.upload_id.clone();
         let result = async {
             let mut parts = Vec::new();
             let mut from = 0;

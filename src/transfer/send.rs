@@ -3,8 +3,9 @@
 use super::budget::Budget;
 use super::piece::{Cut, End, Piece, cut};
 use super::read::Content;
+use super::uploads::{UnderWay, Uploads};
 use crate::error::{Class, Fault, chain};
-use crate::files;
+use crate::files::{self, Pulse};
 use crate::index::{Index, SourceId};
 use crate::model::{ContentHash, ObjectMeta, RelKey, RelPath};
 use crate::store::{At, ObjectHeaders, PartDone, Store, Stored};
@@ -26,6 +27,9 @@ const PARTS_IN_FLIGHT: usize = 4;
 /// Tries per part beyond the SDK's own; after that the whole file is tried
 /// again later by the application's backoff.
 const PART_TRIES: u32 = 4;
+
+/// Requests to begin an upload in parts; the SDK may not repeat them.
+const BEGIN_TRIES: u32 = 3;
 
 /// Pause before the second try of a part; doubles each time.
 const PART_PAUSE: Duration = Duration::from_secs(1);
@@ -53,13 +57,25 @@ pub struct Job {
     pub gzip_level: Option<u32>,
     /// All memory for contents.
     pub budget: Budget,
-    /// Called once the bucket has taken something of a large file, long before
-    /// the whole of it: the bucket works.
-    pub works: Works,
+    /// What is told and asked while parts are on the wire.
+    pub wire: Wire,
+    /// Beats while the file is being read.
+    pub pulse: Pulse,
+    /// The uploads in parts of this process.
+    pub uploads: Uploads,
 }
 
-/// What to do when the bucket has shown that it works.
-pub type Works = Arc<dyn Fn() + Send + Sync>;
+/// What is told and asked while parts are on the wire.
+#[derive(Clone)]
+pub struct Wire {
+    /// Called once the bucket has taken something of a large file, long before
+    /// the whole of it: the bucket works.
+    pub works: Arc<dyn Fn() + Send + Sync>,
+    /// Called when the server asks for fewer requests.
+    pub slowed: Arc<dyn Fn() + Send + Sync>,
+    /// How much the server takes at once.
+    pub at_once: Arc<dyn Fn() -> usize + Send + Sync>,
+}
 
 /// What became of it.
 #[derive(Debug)]
@@ -156,9 +172,16 @@ fn local_fault(path: &RelPath, error: &(dyn std::error::Error + 'static)) -> Fau
 /// Whatever disk or store reports; an upload in parts is aborted then.
 pub async fn send_large(job: &Job, content: &Content, meta: ObjectMeta) -> Result<Sent, Fault> {
     let (root, path) = (job.root.clone(), job.path.clone());
-    let opened = tokio::task::spawn_blocking(move || files::open(&root, &path))
-        .await
-        .map_err(|e| local_fault(&job.path, &e))??;
+    job.pulse.rest();
+    let pulse = job.pulse.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        pulse.beat();
+        let opened = files::open(&root, &path);
+        pulse.rest();
+        opened
+    })
+    .await
+    .map_err(|e| local_fault(&job.path, &e))??;
     if opened.fingerprint != content.fingerprint && !content.unrested {
         return Ok(Sent::Changed);
     }
@@ -169,6 +192,7 @@ pub async fn send_large(job: &Job, content: &Content, meta: ObjectMeta) -> Resul
         limit_bytes: content.fingerprint.size_bytes,
         gzip_level: job.gzip_level,
         budget: job.budget.clone(),
+        pulse: job.pulse.clone(),
     };
     let runtime = Handle::current();
     // Ends by itself when `pieces` is dropped.
@@ -226,7 +250,8 @@ async fn send_parts(
     first: Piece,
     pieces: mpsc::Receiver<Result<Piece, Fault>>,
 ) -> Result<Sent, Fault> {
-    let upload_id = job.begin(headers).await?;
+    let begun = job.begin(headers).await?;
+    let upload_id = begun.upload_id.clone();
     let result = carry_parts(job, content, &upload_id, first, pieces).await;
     let completed = matches!(result, Ok(Sent::Stored { .. }));
     let ended = job.end(&upload_id, completed).await;
@@ -234,36 +259,97 @@ async fn send_parts(
     result.and_then(|sent| ended.map(|()| sent))
 }
 
+/// An upload in parts that this process works on, while it lives.
+pub(super) struct Begun {
+    pub upload_id: String,
+    _under_way: UnderWay,
+}
+
 impl Job {
-    /// Begin an upload in parts and note it, so that it is aborted at the next
-    /// start if this process dies.
-    pub(super) async fn begin(&self, headers: &ObjectHeaders) -> Result<String, Fault> {
-        let upload_id = self.store.begin_multipart(self.at(), headers).await?;
-        let (job, id) = (self.clone(), upload_id.clone());
-        let noted = tokio::task::spawn_blocking(move || {
-            job.index
-                .multipart_begin(job.source, &job.key, &id, &job.bucket, &job.bucket_key)
-        })
-        .await
-        .map_err(|e| local_fault(&self.path, &e))
-        .flatten();
+    /// Begin an upload in parts and note it, before and after: so it is aborted
+    /// later if this process dies or the answer is lost.
+    pub(super) async fn begin(&self, headers: &ObjectHeaders) -> Result<Begun, Fault> {
+        let under_way = self.uploads.begin(&self.bucket, &self.bucket_key);
+        let now_ms = super::uploads::wall_ms();
+        let was_lost = self
+            .noted(move |job| {
+                job.index.multipart_intend(
+                    job.source,
+                    &job.key,
+                    &job.bucket,
+                    &job.bucket_key,
+                    now_ms,
+                )
+            })
+            .await?;
+        let (answer, is_lost) = self.ask_to_begin(headers).await;
+        // A note without an id stays as long as an upload may be there without us.
+        let forget = !was_lost && !is_lost;
+        let id = answer.as_ref().ok().cloned();
+        let noted = self
+            .noted(move |job| {
+                if let Some(id) = id {
+                    job.index.multipart_begin(
+                        job.source,
+                        &job.key,
+                        &id,
+                        &job.bucket,
+                        &job.bucket_key,
+                    )?;
+                }
+                match forget {
+                    true => job.index.multipart_end(job.source, &job.key, ""),
+                    false => Ok(()),
+                }
+            })
+            .await;
+        let upload_id = answer?;
         if let Err(fault) = noted {
             self.store.abort_multipart(self.at(), &upload_id).await?;
             return Err(fault);
         }
-        Ok(upload_id)
+        Ok(Begun {
+            upload_id,
+            _under_way: under_way,
+        })
+    }
+
+    /// The answer, and whether one before it may have been lost.
+    async fn ask_to_begin(&self, headers: &ObjectHeaders) -> (Result<String, Fault>, bool) {
+        let (mut pause, mut is_lost) = (PART_PAUSE, false);
+        for _ in 1..BEGIN_TRIES {
+            match self.store.begin_multipart(self.at(), headers).await {
+                Err(fault) if fault.class == Class::Transient => is_lost = true,
+                answer => return (answer, is_lost),
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        let answer = self.store.begin_multipart(self.at(), headers).await;
+        is_lost |= matches!(&answer, Err(fault) if fault.class == Class::Transient);
+        (answer, is_lost)
+    }
+
+    /// Write into the index, off the async threads.
+    async fn noted<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(Job) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let job = self.clone();
+        tokio::task::spawn_blocking(move || write(job))
+            .await
+            .map_err(|e| local_fault(&self.path, &e))?
     }
 
     /// The upload is over: abort it unless it was completed, and forget it.
     pub(super) async fn end(&self, upload_id: &str, completed: bool) -> Result<(), Fault> {
         if !completed {
-            // If this fails too, the note stays and the next start aborts it.
+            // If this fails too, the note stays and it is aborted later.
             self.store.abort_multipart(self.at(), upload_id).await?;
         }
-        let (job, id) = (self.clone(), upload_id.to_owned());
-        tokio::task::spawn_blocking(move || job.index.multipart_end(job.source, &job.key, &id))
+        let id = upload_id.to_owned();
+        self.noted(move |job| job.index.multipart_end(job.source, &job.key, &id))
             .await
-            .map_err(|e| local_fault(&self.path, &e))?
     }
 }
 
@@ -281,7 +367,7 @@ async fn carry_parts(
     let mut number = 1;
     let mut piece = first;
     let end = loop {
-        while flying.len() >= PARTS_IN_FLIGHT {
+        while flying.len() >= (job.wire.at_once)().clamp(1, PARTS_IN_FLIGHT) {
             collect_part(&mut flying, &mut done, job).await?;
         }
         let end = piece.end;
@@ -343,7 +429,7 @@ async fn collect_part(
     if let Some(result) = flying.join_next().await {
         let part = result.map_err(|e| local_fault(&job.path, &e))??;
         if done.is_empty() {
-            (job.works)();
+            (job.wire.works)();
         }
         done.push(part);
     }
@@ -371,6 +457,9 @@ async fn one_part(
             .await;
         match result {
             Err(fault) if fault.class.is_transient() && tries < PART_TRIES => {
+                if fault.class == Class::SlowDown {
+                    (job.wire.slowed)();
+                }
                 tokio::time::sleep(pause).await;
                 pause *= 2;
                 tries += 1;

@@ -5,12 +5,17 @@
 //! vault are the real ones. Clocks run fast here, so that waits of minutes take
 //! seconds; nothing waits for a length of time, only for things to be so.
 
+mod alerts;
 mod disk_full;
+mod hung;
 mod killed;
+mod leftovers;
 mod names;
 mod one_path;
 mod outage;
+mod pace;
 mod parts;
+mod timeouts;
 
 use crate::harness::{BUCKET, Faults, Rig, Seen, until};
 use keepwatch::config::Config;
@@ -53,6 +58,7 @@ pub async fn start_on(config: Config, store: Store) -> Daemon {
     let options = Options {
         store: Some(store),
         clock: Some(fast_clock()),
+        ..Options::default()
     };
     Daemon::start(config, options).await.unwrap()
 }

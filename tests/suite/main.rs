@@ -11,6 +11,7 @@
 
 mod brake;
 mod daily;
+mod dead;
 mod errors;
 mod fuzz;
 mod harness;

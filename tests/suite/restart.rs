@@ -1,9 +1,11 @@
 //! Starting again: after a kill, after a lost index, beside another, and what
 //! commands find when the daemon runs and when it does not.
 
+mod broken;
 mod commands;
 mod killed;
 mod reconcile;
+mod stop;
 
 use crate::harness::{BUCKET, Rig, at_rest, history, in_bucket, on_disk, until};
 use crate::raw::{counts, marked};
@@ -101,7 +103,7 @@ async fn a_garbled_index_is_set_aside_and_rebuilt_without_sending_anything_twice
 }
 
 /// The bucket equals the folder, seen from outside of the daemon's process.
-async fn until_equal_outside(rig: &Rig) {
+pub async fn until_equal_outside(rig: &Rig) {
     let store = rig.store();
     until("the bucket equals the folder", async || {
         in_bucket(&store).await == on_disk(&rig.root())

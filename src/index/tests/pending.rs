@@ -151,3 +151,45 @@ fn failures_are_bounded_and_the_rest_counted() {
         .unwrap();
     assert_eq!(index.failures(source).unwrap().list.len(), 1);
 }
+
+#[test]
+fn a_next_try_put_down_by_a_clock_that_ran_ahead_is_due_when_that_is_put_right() {
+    const HOUR_MS: i64 = 3_600_000;
+    let (_dir, root) = state();
+    let index = open(&root);
+    let source = docs(&index);
+    let day_ms = 24 * HOUR_MS;
+    for (name, next_ms) in [("wrong", 400 * day_ms), ("soon", day_ms + HOUR_MS)] {
+        index
+            .mark_unprotected(source, &key(name), &fault("x"), next_ms - 1, next_ms)
+            .unwrap();
+    }
+    let due = |now_ms| {
+        let due = index.due(source, now_ms, 10).unwrap();
+        due.into_iter()
+            .map(|key| key.as_str().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(due(day_ms), ["wrong"]);
+    assert_eq!(due(day_ms + HOUR_MS), ["soon", "wrong"]);
+    assert_eq!(index.due(source, day_ms + HOUR_MS, 1).unwrap().len(), 1);
+}
+
+#[test]
+fn the_oldest_of_the_failures_that_count_is_found() {
+    let (_dir, root) = state();
+    let index = open(&root);
+    let source = docs(&index);
+    assert_eq!(index.oldest_unprotected(source, |_| true).unwrap(), None);
+    for (name, now_ms) in [("a", 30), ("b", 10), ("c", 20)] {
+        index
+            .mark_unprotected(source, &key(name), &fault("x"), now_ms, 99)
+            .unwrap();
+    }
+    let found = index
+        .oldest_unprotected(source, |entry| entry.since_ms > 10)
+        .unwrap()
+        .unwrap();
+    assert_eq!((found.since_ms, found.count), (20, 2));
+    assert_eq!(found.fault.subject, "c");
+}

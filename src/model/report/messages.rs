@@ -216,17 +216,17 @@ pub fn recovery(recovery: &Recovery<'_>) -> Message {
     }
 }
 
-fn push_remedy(head: &mut Vec<String>, hint: &str) {
+pub(super) fn push_remedy(head: &mut Vec<String>, hint: &str) {
     if !hint.is_empty() {
         head.push(format!("What to do: {}", clean(hint)));
     }
 }
 
-fn elapsed_ms(from_ms: i64, to_ms: i64) -> u64 {
+pub(super) fn elapsed_ms(from_ms: i64, to_ms: i64) -> u64 {
     u64::try_from(to_ms.saturating_sub(from_ms)).unwrap_or(0)
 }
 
-fn names(sources: &[String]) -> String {
+pub(super) fn names(sources: &[String]) -> String {
     let mut text = sources
         .iter()
         .take(NAMES_MAX)
@@ -240,14 +240,14 @@ fn names(sources: &[String]) -> String {
 }
 
 /// For a subject: the one folder's name, or how many there are.
-fn short_names(sources: &[String]) -> String {
+pub(super) fn short_names(sources: &[String]) -> String {
     match sources {
         [one] => shorten(one, COMPUTER_CHARS_MAX),
         many => amount(count_of(many), "folder"),
     }
 }
 
-fn fit(head: Vec<String>, list: Option<List>) -> String {
+pub(super) fn fit(head: Vec<String>, list: Option<List>) -> String {
     let sections = list.map(|list| Section {
         lines: vec![String::new()],
         lists: vec![list],

@@ -13,6 +13,8 @@ use crate::error::Class;
 pub struct AlertPolicy {
     /// An outage shorter than this passes without a word.
     pub alert_after_ms: u64,
+    /// The same for trouble that only a person can end.
+    pub person_after_ms: u64,
     /// Time between an alert and its reminder.
     pub repeat_ms: u64,
 }
@@ -21,10 +23,20 @@ impl AlertPolicy {
     /// Once a day is what people still read.
     pub const REPEAT_MS: u64 = 24 * 60 * 60 * 1_000;
 
+    /// Keys, policies and buckets do not mend themselves, so waiting for
+    /// `alert_after` gains nothing. Some minutes are left for a change that is
+    /// being made right now, and that AWS takes a while to spread.
+    pub const PERSON_MS: u64 = 5 * 60 * 1_000;
+
     /// Alert after that time, remind each day.
     pub const fn after(alert_after_ms: u64) -> Self {
         Self {
             alert_after_ms,
+            person_after_ms: if alert_after_ms < Self::PERSON_MS {
+                alert_after_ms
+            } else {
+                Self::PERSON_MS
+            },
             repeat_ms: Self::REPEAT_MS,
         }
     }
@@ -58,6 +70,8 @@ pub enum AlertStep {
 #[derive(Debug, Clone)]
 pub struct OutageAlert {
     policy: AlertPolicy,
+    /// An outage shorter than this passes without a word.
+    patience_ms: u64,
     told: Option<Told>,
     /// When the outage that was told of was seen to be over.
     over_ms: Option<i64>,
@@ -75,12 +89,21 @@ impl OutageAlert {
     /// Nothing told yet.
     pub fn new(policy: AlertPolicy) -> Self {
         Self {
+            patience_ms: policy.alert_after_ms,
             policy,
             told: None,
             over_ms: None,
             failures: 0,
             retry_at_ms: i64::MIN,
         }
+    }
+
+    /// The trouble is of that class: it decides how long it may last in silence.
+    pub fn is_about(&mut self, class: Class) {
+        self.patience_ms = match class {
+            Class::Credentials | Class::Denied | Class::NoBucket => self.policy.person_after_ms,
+            _ => self.policy.alert_after_ms,
+        };
     }
 
     /// What to send, given since when the gate is closed (`None`: open).
@@ -106,7 +129,7 @@ impl OutageAlert {
                 since_ms: told.since_ms,
                 until_ms: self.over_ms.unwrap_or(now_ms),
             },
-            (Some(since_ms), None) if between(since_ms, now_ms) >= self.policy.alert_after_ms => {
+            (Some(since_ms), None) if between(since_ms, now_ms) >= self.patience_ms => {
                 AlertStep::Alert {
                     since_ms,
                     reminder: false,
@@ -208,6 +231,26 @@ mod tests {
                 ),
             ]
         );
+    }
+
+    #[test]
+    fn what_needs_a_person_is_told_sooner_and_once() {
+        for (class, alert_after_ms, told_ms) in [
+            (Class::Denied, 30 * MINUTE_MS, 5 * MINUTE_MS),
+            (Class::Credentials, 30 * MINUTE_MS, 5 * MINUTE_MS),
+            (Class::NoBucket, 2 * MINUTE_MS, 2 * MINUTE_MS),
+            (Class::Transient, 30 * MINUTE_MS, 30 * MINUTE_MS),
+            (Class::SlowDown, 30 * MINUTE_MS, 30 * MINUTE_MS),
+        ] {
+            let policy = AlertPolicy::after(alert_after_ms.unsigned_abs());
+            let mut alerts = OutageAlert::new(policy);
+            alerts.is_about(class);
+            let told = run(&mut alerts, |_| Some(0), 20 * HOUR_MS);
+            let [(at_ms, _)] = told[..] else {
+                panic!("{class:?}: {told:?}");
+            };
+            assert_eq!(at_ms, told_ms, "{class:?}");
+        }
     }
 
     #[test]

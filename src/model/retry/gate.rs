@@ -85,8 +85,9 @@ pub enum Transition {
 #[derive(Debug, Clone)]
 pub struct Gate {
     state: GateState,
-    /// Different paths that failed in passing, without a success between.
-    failing: Vec<u64>,
+    /// Different paths that failed in passing, without a success between, and
+    /// whether by asking alone.
+    failing: Vec<(u64, bool)>,
     /// The path whose denial closed the gate, while it is closed.
     denied: Option<u64>,
     /// Paths that are denied for themselves; newest last.
@@ -184,6 +185,35 @@ impl Gate {
         })
     }
 
+    /// The bucket has answered a question about this path, and stored nothing.
+    /// That proves that it answers questions: it ends an outage of questions,
+    /// never one of a bucket that takes no files.
+    pub fn answered(&mut self, path_hash: u64, now_ms: i64) -> Option<Transition> {
+        match self.outage() {
+            Some((_, fault)) if fault.is_reading() => self.success(path_hash, now_ms),
+            Some(_) => {
+                self.abandoned(path_hash, now_ms);
+                None
+            }
+            None => {
+                self.failing.retain(|(_, is_reading)| !is_reading);
+                None
+            }
+        }
+    }
+
+    /// The bucket answers questions, and nothing waits for it any more: there
+    /// is no outage that would harm anybody.
+    pub fn idle(&mut self, now_ms: i64) -> Option<Transition> {
+        let since_ms = self.outage()?.0;
+        self.failing.clear();
+        self.denied = None;
+        self.state = GateState::Open;
+        Some(Transition::Opened {
+            after_ms: between(since_ms, now_ms),
+        })
+    }
+
     /// This path failed. Faults that are the path's own leave the gate as it
     /// is, except that its probe is over.
     pub fn failure(
@@ -195,7 +225,7 @@ impl Gate {
     ) -> Option<Transition> {
         match &self.state {
             GateState::Open => {
-                if !self.closes(fault.class, path_hash) {
+                if !self.closes(fault, path_hash) {
                     return None;
                 }
                 self.close(fault, now_ms, now_ms, 1, random);
@@ -247,8 +277,8 @@ impl Gate {
     }
 
     /// Whether a failure that came while open is the bucket's.
-    fn closes(&mut self, class: Class, path_hash: u64) -> bool {
-        match class {
+    fn closes(&mut self, fault: &Fault, path_hash: u64) -> bool {
+        match fault.class {
             Class::Credentials | Class::NoBucket => true,
             Class::Denied => {
                 if self.excused.contains(&path_hash) {
@@ -258,8 +288,8 @@ impl Gate {
                 true
             }
             Class::Transient | Class::SlowDown => {
-                if !self.failing.contains(&path_hash) {
-                    self.failing.push(path_hash);
+                if !self.failing.iter().any(|(path, _)| *path == path_hash) {
+                    self.failing.push((path_hash, fault.is_reading()));
                 }
                 self.failing.len() >= PATHS_TO_CLOSE
             }

@@ -3,14 +3,15 @@
 use super::Outcome;
 use crate::board::News;
 use crate::error::{Class, Fault};
-use crate::files;
+use crate::files::{self, Pulse};
 use crate::index::{ActivityDelta, Change};
 use crate::model::key::LONG_PATH_BYTES_MAX;
 use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, Record, RelKey, RelPath};
 use crate::queue::{Item, Lane};
 use crate::store::{At, Head, Stored};
+use crate::tasks::answering::{on_disk, unless_silent};
 use crate::tasks::context::{Context, Source, blocking};
-use crate::transfer::{self, Content, Job, Patience, Reading, SMALL_BYTES_MAX, Sent, Works};
+use crate::transfer::{self, Content, Job, Patience, Reading, SMALL_BYTES_MAX, Sent, Wire};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -115,9 +116,11 @@ type Taken = (Content, Option<Vec<u8>>);
 /// Read the file or link; `None` when it changed meanwhile. For a link the
 /// content is its target.
 async fn take(ctx: &Arc<Context>, item: &Item, kind: Kind) -> Result<Option<Taken>, Fault> {
-    let (ctx, item) = (Arc::clone(ctx), item.clone());
-    blocking(move || {
-        let root = &ctx.sources[item.source].config.path;
+    let (shared, item) = (Arc::clone(ctx), item.clone());
+    let pulse = Pulse::default();
+    let beat = pulse.clone();
+    on_disk(ctx, item.source, &pulse, move || {
+        let root = &shared.sources[item.source].config.path;
         if kind == Kind::Symlink {
             return take_link(root, &item.path);
         }
@@ -126,7 +129,7 @@ async fn take(ctx: &Arc<Context>, item: &Item, kind: Kind) -> Result<Option<Take
         } else {
             Patience::Strict
         };
-        Ok(match transfer::read(root, &item.path, patience)? {
+        Ok(match transfer::read(root, &item.path, patience, &beat)? {
             Reading::Steady(content) => Some((content, None)),
             Reading::Changed => None,
         })
@@ -162,9 +165,10 @@ async fn changed_since(
     item: &Item,
     stored: Fingerprint,
 ) -> Result<bool, Fault> {
-    let (ctx, item) = (Arc::clone(ctx), item.clone());
-    blocking(move || {
-        let now = files::stat(&ctx.sources[item.source].config.path, &item.path)?;
+    let (shared, item) = (Arc::clone(ctx), item.clone());
+    let pulse = Pulse::default();
+    on_disk(ctx, item.source, &pulse, move || {
+        let now = files::stat(&shared.sources[item.source].config.path, &item.path)?;
         Ok(now != Some(stored))
     })
     .await
@@ -248,15 +252,27 @@ impl<'a> Upload<'a> {
             bucket_key: self.bucket_key.key.clone(),
             gzip_level: compress.then_some(self.source.config.compress_level),
             budget: self.ctx.budget.clone(),
-            works: self.works(),
+            wire: self.wire(),
+            pulse: Pulse::default(),
+            uploads: self.ctx.uploads.clone(),
         }
     }
 
-    /// A gate that waits for this path to prove the bucket need not wait for
-    /// the end of a large file.
-    fn works(&self) -> Works {
-        let (ctx, item) = (Arc::clone(self.ctx), self.item.clone());
-        Arc::new(move || super::bucket_works(&ctx, &item))
+    /// What is told while it is sent. A gate that waits for this path to prove
+    /// the bucket need not wait for the end of a large file.
+    fn wire(&self) -> Wire {
+        let shared = || (Arc::clone(self.ctx), self.item.clone());
+        let (ctx, item) = shared();
+        let works = Arc::new(move || super::bucket_works(&ctx, &item));
+        let (ctx, item) = shared();
+        let slowed = Arc::new(move || ctx.gates.slowed(item.source, &item.path, ctx.now_ms()));
+        let (ctx, item) = shared();
+        let at_once = Arc::new(move || ctx.gates.at_once(item.source));
+        Wire {
+            works,
+            slowed,
+            at_once,
+        }
     }
 
     async fn send(&self, content: &Content) -> Result<Sent, Fault> {
@@ -265,7 +281,11 @@ impl<'a> Upload<'a> {
             Some(bytes) => {
                 transfer::send_small(&self.job(), bytes.clone(), meta, content.hash).await
             }
-            None => transfer::send_large(&self.job(), content, meta).await,
+            None => {
+                let job = self.job();
+                let sending = transfer::send_large(&job, content, meta);
+                unless_silent(self.ctx, self.item.source, &job.pulse, sending).await
+            }
         }
     }
 
@@ -313,7 +333,7 @@ impl<'a> Upload<'a> {
         };
         let adopted = self.record(content, content.hash, &stored, head.stored_bytes);
         self.commit(adopted, ActivityDelta::default()).await?;
-        Ok(Some(Outcome::Sent))
+        Ok(Some(Outcome::Answered))
     }
 
     /// Same content, other metadata: let the server copy the version.

@@ -1,23 +1,17 @@
 //! A path that is gone: mark it deleted in the bucket, forget it in the index.
 
+use super::Outcome;
 use crate::board::News;
 use crate::error::{Class, Fault};
-use crate::files;
+use crate::files::{self, Pulse};
 use crate::index::{ActivityDelta, Change};
 use crate::model::{Kind, Record, RelKey, RelPath};
 use crate::queue::Item;
 use crate::store::At;
+use crate::tasks::announce::REFUSED;
+use crate::tasks::answering::on_disk;
 use crate::tasks::context::{Context, blocking};
 use std::sync::Arc;
-
-/// The standing warning that deletions may not be marked.
-const REFUSED: &str = "marking";
-
-/// True when the bucket has last refused to mark a deletion.
-pub(super) fn was_refused(ctx: &Context, source: usize) -> bool {
-    let board = ctx.board.source(source);
-    board.is_some_and(|board| board.warnings.contains_key(REFUSED))
-}
 
 /// A key that may store but not delete is a common and careful choice: that must
 /// not stop the uploads, only say that deletions are not marked. Tried again at
@@ -42,20 +36,19 @@ fn may_mark(ctx: &Context, item: &Item, marked: Result<(), Fault>) -> Result<boo
     }
 }
 
-/// Make bucket and index agree that nothing stands at `key`. True when the
-/// bucket was asked.
+/// Make bucket and index agree that nothing stands at `key`.
 pub(super) async fn mark(
     ctx: &Arc<Context>,
     item: &Item,
     key: &RelKey,
     record: Option<Record>,
-) -> Result<bool, Fault> {
+) -> Result<Outcome, Fault> {
     let Some(record) = record else {
-        return Ok(false);
+        return Ok(Outcome::Agreed);
     };
     let source = &ctx.sources[item.source];
     if !source.marks_deletions() {
-        return Ok(false);
+        return Ok(Outcome::Agreed);
     }
     let bucket_key = source.bucket_key(key).key;
     let at = At {
@@ -68,7 +61,7 @@ pub(super) async fn mark(
         None => matches!(ctx.store.head(at, None).await?, Some(head) if head.meta.is_ok()),
     };
     if ours && !may_mark(ctx, item, ctx.store.mark_deleted(at).await)? {
-        return Ok(false);
+        return Ok(Outcome::Agreed);
     }
     let delta = ActivityDelta {
         deletions: u64::from(ours),
@@ -90,7 +83,10 @@ pub(super) async fn mark(
             path: item.path.to_string(),
         });
     }
-    Ok(true)
+    Ok(match ours {
+        true => Outcome::Sent,
+        false => Outcome::Answered,
+    })
 }
 
 /// The folder that a vanished path was in may be empty now, and wants an object
@@ -101,8 +97,9 @@ pub(super) async fn look_at_folder(ctx: &Arc<Context>, item: &Item) -> Result<()
         return Ok(());
     }
     let emptied = {
-        let (ctx, item) = (Arc::clone(ctx), item.clone());
-        blocking(move || emptied(&ctx, &item)).await?
+        let (shared, item) = (Arc::clone(ctx), item.clone());
+        let pulse = Pulse::default();
+        on_disk(ctx, item.source, &pulse, move || emptied(&shared, &item)).await?
     };
     if let Some(folder) = emptied {
         ctx.edit(item.source, folder, ctx.steady_ms(), false);

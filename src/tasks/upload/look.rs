@@ -1,7 +1,7 @@
 //! A worker's first look at a path: disk and index. Blocking.
 
 use crate::error::Fault;
-use crate::files;
+use crate::files::{self, Pulse};
 use crate::model::{Fingerprint, Kind, Record, RelKey, RelPath};
 use crate::tasks::context::Context;
 
@@ -17,7 +17,12 @@ pub(super) struct Look {
     pub folder: Option<Record>,
 }
 
-pub(super) fn look(ctx: &Context, source: usize, path: &RelPath) -> Result<Look, Fault> {
+pub(super) fn look(
+    ctx: &Context,
+    source: usize,
+    path: &RelPath,
+    pulse: &Pulse,
+) -> Result<Look, Fault> {
     let source = &ctx.sources[source];
     let root = &source.config.path;
     // A root that is not there (disk not mounted) must not look like "all gone".
@@ -37,6 +42,8 @@ pub(super) fn look(ctx: &Context, source: usize, path: &RelPath) -> Result<Look,
         }
         _ => false,
     };
+    // The index is another disk.
+    pulse.rest();
     Ok(Look {
         disk,
         empty,

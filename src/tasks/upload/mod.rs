@@ -9,22 +9,26 @@ mod file;
 mod gone;
 mod look;
 
+use super::announce::announce;
+use super::answering::on_disk;
 use super::context::{Context, Hint, blocking};
 use crate::board::News;
 use crate::error::{Class, Fault};
-use crate::files;
-use crate::model::retry::{Backoff, Transition};
-use crate::model::{Kind, RelKey};
+use crate::files::{self, Pulse};
+use crate::model::retry::Backoff;
+use crate::model::{Kind, RelKey, RelPath};
 use crate::queue::{Item, Lane};
 use std::sync::Arc;
 
-/// What became of one path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of one path; later ones say more of the bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
-    /// Disk, bucket and index agree, and the bucket was asked.
-    Sent,
-    /// They agreed already; the bucket was not asked.
+    /// Disk, bucket and index agreed already; the bucket was not asked.
     Agreed,
+    /// They agree, and the bucket was asked, but took nothing.
+    Answered,
+    /// They agree, and the bucket took something.
+    Sent,
     /// It changed meanwhile: let it settle and look again.
     Changed,
 }
@@ -32,31 +36,33 @@ enum Outcome {
 /// One worker: works until the queue is closed.
 pub async fn run(ctx: Arc<Context>) {
     loop {
-        let may_start = |source: usize, path: &crate::model::RelPath| {
-            ctx.gates.may_start(source, path, ctx.now_ms())
+        let may_start = |source: usize, path: &RelPath, lane: Lane| {
+            ctx.answering.may_work(source) && ctx.gates.may_start(source, path, lane, ctx.now_ms())
         };
         let Some(item) = ctx.queue.pop(may_start).await else {
             return;
         };
         let result = work(&ctx, &item).await;
         settle(&ctx, &item, result).await;
+        ctx.gates.ended(item.source, &item.path);
     }
 }
 
 async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
     let look = {
-        let (ctx, item) = (Arc::clone(ctx), item.clone());
-        blocking(move || look::look(&ctx, item.source, &item.path)).await?
+        let (shared, item) = (Arc::clone(ctx), item.clone());
+        let pulse = Pulse::default();
+        let beat = pulse.clone();
+        on_disk(ctx, item.source, &pulse, move || {
+            look::look(&shared, item.source, &item.path, &beat)
+        })
+        .await?
     };
     let Some(fingerprint) = look.disk else {
         let file = gone::mark(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
         let folder = gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
         gone::look_at_folder(ctx, item).await?;
-        return Ok(if file || folder {
-            Outcome::Sent
-        } else {
-            Outcome::Agreed
-        });
+        return Ok(file.max(folder));
     };
     match fingerprint.kind {
         Kind::File | Kind::Symlink => {
@@ -80,10 +86,15 @@ async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Outcome, Fault>)
     let now_ms = ctx.now_ms();
     match result {
         Ok(outcome) => {
-            if outcome == Outcome::Sent {
-                bucket_works(ctx, item);
-            } else {
-                ctx.gates.abandoned(item.source, &item.path, now_ms);
+            match outcome {
+                Outcome::Sent => bucket_works(ctx, item),
+                Outcome::Answered => {
+                    let change = ctx.gates.answered(item.source, &item.path, now_ms);
+                    announce(ctx, item.source, change);
+                }
+                Outcome::Agreed | Outcome::Changed => {
+                    ctx.gates.abandoned(item.source, &item.path, now_ms);
+                }
             }
             if outcome == Outcome::Changed {
                 look_again(ctx, item);
@@ -125,11 +136,23 @@ fn look_again(ctx: &Context, item: &Item) {
 fn bucket_works(ctx: &Context, item: &Item) {
     let change = ctx.gates.success(item.source, &item.path, ctx.now_ms());
     announce(ctx, item.source, change);
+    if ctx.gates.at_once(item.source) < ctx.config.limits.workers {
+        // There may be room for one more now.
+        ctx.queue.wake();
+    }
 }
 
 async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) {
-    let change = ctx.gates.failure(item.source, &item.path, &fault, now_ms);
+    let (change, only_waits) = ctx.gates.failure(item.source, &item.path, &fault, now_ms);
     announce(ctx, item.source, change);
+    if only_waits {
+        tracing::debug!(
+            at_once = ctx.gates.at_once(item.source),
+            "fewer uploads at a time: {fault}"
+        );
+        ctx.queue.give_back(item);
+        return;
+    }
     if fault.class.is_destination() && ctx.gates.outage(item.source).is_some() {
         // Not this file's trouble: it waits in the queue for the bucket.
         ctx.queue.give_back(item);
@@ -180,14 +203,19 @@ async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) {
 /// was, because it could not be read, is walked now that it can.
 async fn protected(ctx: &Arc<Context>, item: &Item) {
     let clear = {
-        let (ctx, item) = (Arc::clone(ctx), item.clone());
-        blocking(move || {
+        let (shared, item) = (Arc::clone(ctx), item.clone());
+        let pulse = Pulse::default();
+        let beat = pulse.clone();
+        on_disk(ctx, item.source, &pulse, move || {
+            let ctx = shared;
+            beat.rest(); // the index is another disk
             let source = &ctx.sources[item.source];
             let key = RelKey::of_file(&item.path);
             if ctx.index.unprotected_attempts(source.id, &key)? == 0 {
                 return Ok(());
             }
             ctx.index.clear_unprotected(source.id, &key)?;
+            beat.beat();
             let found = files::stat(&source.config.path, &item.path)?;
             if found.is_some_and(|f| f.kind == Kind::Folder) {
                 ctx.scans.ask_subtree(item.source, item.path.clone());
@@ -199,37 +227,4 @@ async fn protected(ctx: &Arc<Context>, item: &Item) {
     if let Err(fault) = clear {
         tracing::error!("{fault}");
     }
-}
-
-/// Say that a bucket cannot be used, or that it can again.
-fn announce(ctx: &Context, source: usize, change: Option<Transition>) {
-    let Some(change) = change else { return };
-    for source in ctx.gates.neighbours(source) {
-        let name = &ctx.sources[source].config.name;
-        match &change {
-            Transition::Closed { fault } => {
-                tracing::error!(source = %name, "uploads are on hold: {fault}");
-                ctx.board.update(source, |board| {
-                    board.outage = ctx.gates.outage(source);
-                });
-                ctx.board.tell(News::Outage {
-                    source,
-                    fault: fault.clone(),
-                });
-            }
-            Transition::Opened { after_ms } => {
-                tracing::info!(source = %name, after_s = after_ms / 1000, "uploads go on");
-                ctx.board.update(source, |board| board.outage = None);
-                if gone::was_refused(ctx, source) {
-                    // Permissions may be mended: mark what could not be marked.
-                    ctx.scans.ask_whole(source, false);
-                }
-                ctx.board.tell(News::Recovered {
-                    source,
-                    after_ms: *after_ms,
-                });
-            }
-        }
-    }
-    ctx.queue.wake();
 }

@@ -238,7 +238,7 @@ async fn bytes_damaged_on_the_way_never_become_a_version() {
 }
 
 /// Messages that went into files because there is no topic.
-fn messages(rig: &Rig) -> String {
+pub fn messages(rig: &Rig) -> String {
     let Ok(folder) = fs::read_dir(rig.state_dir().join("digests")) else {
         return String::new();
     };
@@ -247,7 +247,7 @@ fn messages(rig: &Rig) -> String {
         .collect()
 }
 
-fn count(text: &str, words: &str) -> usize {
+pub fn count(text: &str, words: &str) -> usize {
     text.matches(words).count()
 }
 

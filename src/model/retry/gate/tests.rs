@@ -62,6 +62,48 @@ fn three_different_files_in_a_row_close_it_and_a_success_between_does_not() {
     );
 }
 
+fn asking(class: Class) -> Fault {
+    Fault::new(class, "look up", "a.txt", "it failed")
+}
+
+#[test]
+fn a_look_up_does_not_open_a_gate_that_only_takes_no_files() {
+    for class in [Class::Denied, Class::Transient, Class::SlowDown] {
+        let mut gate = Gate::new();
+        for path in 1..=3 {
+            fail(&mut gate, class, path, 0);
+            assert_eq!(gate.answered(90 + path, 0), None, "{class:?}");
+        }
+        assert!(gate.outage().is_some(), "{class:?}");
+        assert_eq!(gate.may_start(7, 300_000), MayStart::ProbeOnly);
+        assert_eq!(gate.answered(7, 300_000), None);
+        // The next path may find out at once.
+        assert_eq!(gate.may_start(8, 300_000), MayStart::ProbeOnly);
+        assert!(gate.success(8, 300_000).is_some(), "{class:?}");
+    }
+}
+
+#[test]
+fn a_look_up_opens_what_look_ups_closed() {
+    let mut gate = Gate::new();
+    gate.failure(&asking(Class::Credentials), 1, 0, 0);
+    assert!(gate.answered(2, 60_000).is_some());
+    for path in 1..=2 {
+        gate.failure(&asking(Class::Transient), path, 0, 0);
+    }
+    gate.answered(9, 0);
+    assert_eq!(gate.failure(&asking(Class::Transient), 3, 0, 0), None);
+}
+
+#[test]
+fn when_nothing_waits_an_answer_ends_the_outage() {
+    let mut gate = Gate::new();
+    assert_eq!(gate.idle(0), None);
+    fail(&mut gate, Class::Denied, 1, 0);
+    assert_eq!(gate.idle(5), Some(Transition::Opened { after_ms: 5 }));
+    assert_eq!(fail(&mut gate, Class::Denied, 1, 9), closed(Class::Denied));
+}
+
 #[test]
 fn one_probe_at_a_time_and_success_opens() {
     let mut gate = Gate::new();

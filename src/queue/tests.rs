@@ -1,0 +1,201 @@
+//! What the queue promises, case by case.
+
+use super::*;
+use std::time::Duration;
+
+fn p(text: &str) -> RelPath {
+    RelPath::from_bytes(text).unwrap()
+}
+
+async fn pop(queue: &Queue) -> Option<String> {
+    let next = tokio::time::timeout(Duration::from_secs(1), queue.pop(|_, _, _| true)).await;
+    next.ok().flatten().map(|item| item.path.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn edits_overtake_the_backlog_and_a_path_waits_once() {
+    let queue = Queue::new(1, 10, 16);
+    queue.push_backlog(0, p("b1"), 1).await;
+    queue.push_backlog(0, p("b2"), 1).await;
+    queue.push_edit(0, p("e"), 2, false).unwrap();
+    queue.push_edit(0, p("e"), 3, false).unwrap();
+    queue.push_edit(0, p("b2"), 3, false).unwrap();
+    let got = [
+        pop(&queue).await,
+        pop(&queue).await,
+        pop(&queue).await,
+        pop(&queue).await,
+    ];
+    assert_eq!(
+        got.map(|g| g.unwrap_or_default()),
+        ["b2", "e", "b1", ""].map(str::to_owned)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_is_never_in_two_workers_and_a_touch_meanwhile_is_not_lost() {
+    let queue = Queue::new(1, 10, 16);
+    queue.push_edit(0, p("a"), 5, false).unwrap();
+    let first = queue.pop(|_, _, _| true).await.unwrap();
+    queue.push_edit(0, p("a"), 7, true).unwrap();
+    assert_eq!(pop(&queue).await, None, "it is in a worker");
+    queue.done(&first);
+    let second = queue.pop(|_, _, _| true).await.unwrap();
+    assert_eq!((second.since_ms, second.deadline), (7, true));
+    queue.done(&second);
+    assert_eq!(pop(&queue).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_edit_lane_says_so_and_a_full_backlog_waits() {
+    let queue = Queue::new(1, 2, 16);
+    for name in ["a", "b"] {
+        queue.push_edit(0, p(name), 1, false).unwrap();
+        queue.push_backlog(0, p(&format!("x{name}")), 1).await;
+    }
+    assert_eq!(queue.push_edit(0, p("c"), 1, false), Err(Full));
+    let waiting = {
+        let queue = queue.clone();
+        tokio::spawn(async move { queue.push_backlog(0, p("xc"), 1).await })
+    };
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!waiting.is_finished(), "the scan waits for the queue");
+    for _ in 0..3 {
+        let item = queue.pop(|_, _, _| true).await.unwrap();
+        queue.done(&item);
+    }
+    waiting.await.unwrap();
+    assert_eq!(queue.depth(0).backlog, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_backlog_leaves_a_worker_for_edits() {
+    let queue = Queue::new(1, 10, 2);
+    for name in ["a", "b"] {
+        queue.push_backlog(0, p(name), 1).await;
+    }
+    let running = queue.pop(|_, _, _| true).await.unwrap();
+    assert_eq!(
+        pop(&queue).await,
+        None,
+        "the second worker is kept for edits"
+    );
+    queue.push_edit(0, p("e"), 1, false).unwrap();
+    assert_eq!(pop(&queue).await.as_deref(), Some("e"));
+    queue.done(&running);
+    assert_eq!(pop(&queue).await.as_deref(), Some("b"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_take_turns_and_an_unreachable_one_waits() {
+    let queue = Queue::new(2, 10, 16);
+    for name in ["a", "b"] {
+        queue.push_backlog(0, p(name), 1).await;
+        queue.push_backlog(1, p(&format!("x{name}")), 1).await;
+    }
+    let mut got = Vec::new();
+    for _ in 0..2 {
+        got.push(pop(&queue).await.unwrap_or_default());
+    }
+    assert_eq!(got, ["a", "xa"]);
+    let item = queue.pop(|source, _, _| source == 1).await.unwrap();
+    assert_eq!(item.path, p("xb"));
+    queue.give_back(&item);
+    assert_eq!(queue.depth(1).backlog, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn drained_means_nothing_waits_and_nothing_runs() {
+    let queue = Queue::new(1, 10, 16);
+    queue.push_backlog(0, p("a"), 1).await;
+    let item = queue.pop(|_, _, _| true).await.unwrap();
+    let drained = {
+        let queue = queue.clone();
+        tokio::spawn(async move { queue.backlog_drained(0).await })
+    };
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!drained.is_finished());
+    queue.done(&item);
+    drained.await.unwrap();
+    queue.close();
+    assert_eq!(queue.pop(|_, _, _| true).await, None);
+}
+
+/// Pop everything there is, as names; each is done at once.
+async fn drain(queue: &Queue) -> Vec<String> {
+    let mut names = Vec::new();
+    loop {
+        let next = tokio::time::timeout(Duration::from_secs(1), queue.pop(|_, _, _| true)).await;
+        let Ok(Some(item)) = next else { return names };
+        names.push(item.path.to_string());
+        queue.done(&item);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_edits_come_first_and_every_fourth_is_the_oldest() {
+    let queue = Queue::new(1, 100, 16);
+    for number in 0..8 {
+        queue
+            .push_edit(0, p(&number.to_string()), 1, false)
+            .unwrap();
+    }
+    // Saved once more while it waits: it is the newest now.
+    queue.push_edit(0, p("3"), 1, false).unwrap();
+    let order = drain(&queue).await;
+    assert_eq!(order, ["3", "7", "6", "0", "5", "4", "2", "1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_oldest_is_served_however_many_new_ones_come() {
+    let queue = Queue::new(1, 100, 16);
+    for number in 0..20 {
+        queue
+            .push_edit(0, p(&format!("old{number}")), 1, false)
+            .unwrap();
+    }
+    let mut old = 0;
+    for number in 0..80 {
+        queue
+            .push_edit(0, p(&format!("new{number}")), 1, false)
+            .unwrap();
+        let item = queue.pop(|_, _, _| true).await.unwrap();
+        old += usize::from(item.path.to_string().starts_with("old"));
+        queue.done(&item);
+    }
+    assert_eq!(old, 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_given_back_lets_the_others_try_and_keeps_its_place() {
+    let queue = Queue::new(1, 100, 16);
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        queue.push_edit(0, p(name), 1, false).unwrap();
+    }
+    let mut tried = Vec::new();
+    for _ in 0..3 {
+        let item = queue.pop(|_, _, _| true).await.unwrap();
+        tried.push(item.path.to_string());
+        queue.give_back(&item);
+    }
+    assert_eq!(tried, ["f", "e", "d"], "never the same one again");
+    queue.forget_tries(0);
+    let order = drain(&queue).await;
+    assert_eq!(order, ["a", "f", "e", "d", "b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_source_never_holds_all_workers() {
+    let queue = Queue::new(2, 100, 4);
+    for number in 0..10 {
+        queue
+            .push_edit(0, p(&number.to_string()), 1, false)
+            .unwrap();
+    }
+    for _ in 0..3 {
+        assert!(pop(&queue).await.is_some());
+    }
+    assert_eq!(pop(&queue).await, None, "kept for the other source");
+    queue.push_edit(1, p("other"), 1, false).unwrap();
+    assert_eq!(pop(&queue).await.as_deref(), Some("other"));
+}

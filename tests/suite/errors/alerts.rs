@@ -1,0 +1,174 @@
+//! What is told, when, and how often; and that telling holds up nothing.
+
+use super::outage::{count, messages};
+use super::{config, fast_clock, is_for, is_put, start_on, status, until_well};
+use crate::harness::{Fate, Faults, Rig, until};
+use keepwatch::daemon::{Daemon, Options};
+use keepwatch::notice::{NoticeOptions, Notifier};
+use std::fs;
+use std::time::{Duration, Instant};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_files_that_fail_for_long_are_told_although_the_bucket_works() {
+    let rig = Rig::new();
+    for name in ["good.txt", "bad1.txt", "bad2.txt"] {
+        rig.write(name, name);
+    }
+    let bad = |name: &'static str| move |seen: &_| is_put(seen) && is_for(seen, name);
+    let faults = Faults::new(
+        move |seen| match bad("bad1.txt")(seen) || bad("bad2.txt")(seen) {
+            true => Fate::Answer(500, "InternalError"),
+            false => Fate::Pass,
+        },
+    );
+    let mut config = config(&rig);
+    config.notify.alert_after_ms = 120_000;
+    let daemon = start_on(config, rig.faulty_store(&faults)).await;
+    until("it is told", async || {
+        count(&messages(&rig), "2 files of office cannot be backed up") > 0
+    })
+    .await;
+    assert_eq!(daemon.context().gates.outage(0), None, "no gate closed");
+    assert!(messages(&rig).contains("InternalError"));
+    faults.set(|_| Fate::Pass);
+    until_well(&rig, &daemon).await;
+    until("its end is told", async || {
+        count(&messages(&rig), "This is over") > 0
+    })
+    .await;
+    assert_eq!(count(&messages(&rig), "ALERT: "), 1);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_takes_no_files_does_not_seem_well_because_it_answers_look_ups() {
+    let rig = Rig::new();
+    for number in 0..30 {
+        rig.write(&format!("{number}.txt"), format!("{number}"));
+    }
+    let daemon = start_on(config(&rig), rig.store()).await;
+    rig.until_equal(&daemon).await;
+    daemon.stop().await.unwrap();
+    // Everything is looked up again, and some files are new.
+    fs::remove_dir_all(rig.state_dir().join("index")).unwrap();
+    for number in 0..5 {
+        rig.write(&format!("new{number}.txt"), "new");
+    }
+    let faults = Faults::new(|seen| match is_put(seen) {
+        true => Fate::Answer(403, "AccessDenied"),
+        false => Fate::Pass,
+    });
+    let daemon = start_on(config(&rig), rig.faulty_store(&faults)).await;
+    let mut news = daemon.context().board.listen();
+    until("the outage is told", async || {
+        status(&rig).await.board.outage.is_some()
+    })
+    .await;
+    let (since_ms, _) = status(&rig).await.board.outage.unwrap();
+    until("all that is there was found there", async || {
+        status(&rig).await.files_protected == 30
+    })
+    .await;
+    let still = status(&rig).await.board.outage.unwrap();
+    assert_eq!(still.0, since_ms, "it is one outage");
+    while let Ok(item) = news.try_recv() {
+        let text = format!("{item:?}");
+        assert!(!text.starts_with("Recovered"), "{text}");
+    }
+    faults.set(|_| Fate::Pass);
+    until_well(&rig, &daemon).await;
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_ends_also_when_nothing_waits_any_more() {
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    let faults = Faults::none();
+    let daemon = start_on(config(&rig), rig.faulty_store(&faults)).await;
+    rig.until_equal(&daemon).await;
+    faults.set(|_| Fate::Answer(403, "InvalidAccessKeyId"));
+    rig.write("b.txt", "b");
+    until("the outage is told", async || {
+        status(&rig).await.board.outage.is_some()
+    })
+    .await;
+    fs::remove_file(rig.path("b.txt")).unwrap();
+    until("nothing waits", async || status(&rig).await.waiting == 0).await;
+    faults.set(|_| Fate::Pass);
+    until("it is over", async || {
+        status(&rig).await.board.outage.is_none()
+    })
+    .await;
+    daemon.stop().await.unwrap();
+}
+
+/// A notifier whose server takes connections and never answers.
+async fn hanging(rig: &Rig) -> (Notifier, std::net::TcpListener) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let keys = rig.dir.path().join("keys");
+    fs::write(
+        &keys,
+        "[default]\naws_access_key_id = test\naws_secret_access_key = test\n",
+    )
+    .unwrap();
+    let options = NoticeOptions {
+        topic_arn: "arn:aws:sns:eu-central-1:111122223333:t".to_owned(),
+        endpoint_url: Some(format!("http://{}", listener.local_addr().unwrap())),
+        credentials_file: Some(keys),
+        ..NoticeOptions::default()
+    };
+    (Notifier::new(options).await.unwrap(), listener)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sns_that_hangs_holds_up_neither_retries_nor_other_alerts() {
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    let (notifier, _listener) = hanging(&rig).await;
+    let faults = Faults::none();
+    let mut config = config(&rig);
+    config.notify.alert_after_ms = 60_000;
+    let second = rig.dir.path().join("second");
+    fs::create_dir(&second).unwrap();
+    rig.vault().ensure_bucket("second").unwrap();
+    let mut other = config.sources[0].clone();
+    other.name = "second".into();
+    other.bucket = "second".into();
+    other.path.clone_from(&second);
+    config.sources.push(other);
+    let options = Options {
+        store: Some(rig.faulty_store(&faults)),
+        clock: Some(fast_clock()),
+        notifier: Some(notifier),
+        ..Options::default()
+    };
+    let daemon = Daemon::start(config, options).await.unwrap();
+    let ctx = daemon.context();
+    until("all is in", async || {
+        ctx.index.counts(ctx.sources[0].id).protected() == 1
+    })
+    .await;
+    faults.set(|_| Fate::Answer(403, "InvalidAccessKeyId"));
+    rig.write("b.txt", "b");
+    until("the first alert is on its way", async || {
+        ctx.index.outbox_len() == 1
+    })
+    .await;
+    let hangs = Instant::now();
+    fs::write(second.join("c.txt"), "c").unwrap();
+    until("the second alert is kept", async || {
+        ctx.index.outbox_len() == 2
+    })
+    .await;
+    faults.set(|_| Fate::Pass);
+    until("it goes on", async || {
+        ctx.index.counts(ctx.sources[1].id).protected() == 1
+            && ctx.index.counts(ctx.sources[0].id).protected() == 2
+    })
+    .await;
+    assert!(ctx.index.outbox_len() >= 2, "none of them was sent");
+    // By then the first try to publish has not even been given up.
+    assert!(hangs.elapsed() < Duration::from_secs(50), "{hangs:?}");
+    daemon.stop().await.unwrap();
+}
