@@ -14,6 +14,8 @@ mod daily;
 mod errors;
 mod harness;
 mod layers;
+#[cfg(target_os = "linux")]
+mod model;
 mod moto;
 mod moto_office;
 mod office;
