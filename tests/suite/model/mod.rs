@@ -15,6 +15,7 @@
 mod bucket;
 mod check;
 mod clock;
+mod found;
 mod journal;
 mod many;
 mod named;
@@ -32,7 +33,13 @@ use many::{run_all, seed_from_environment};
 use plan::Harshness;
 
 /// Seeds that once showed a fault, of the product or of this test, and what.
-const SEEDS_THAT_FOUND_SOMETHING: &[(u64, &str)] = &[];
+const SEEDS_THAT_FOUND_SOMETHING: &[(u64, &str)] = &[
+    (
+        6,
+        "a folder of ten files, moved away and a file put in its place: never marked",
+    ),
+    (11, "the same with a link, deep down"),
+];
 
 /// Gets over everything within seconds.
 const QUICK: Harshness = Harshness {

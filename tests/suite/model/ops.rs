@@ -253,7 +253,7 @@ impl Generator {
         if self.truth.is_folder(folder) {
             return;
         }
-        self.make_folders(&parent(folder).to_vec());
+        self.make_folders(parent(folder));
         self.truth.set(folder, Node::Folder);
         fs::create_dir(self.on_disk(folder)).unwrap();
     }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// How long coming to rest may take: an overflow's new watch a minute, a
 /// comparison that failed at the start another, and a busy machine.
-const REST_PATIENCE: Duration = Duration::from_secs(200);
+const REST_PATIENCE: Duration = Duration::from_secs(150);
 
 /// How often it is looked whether it rests.
 const LOOK: Duration = Duration::from_millis(50);
@@ -221,6 +221,11 @@ impl Run {
         }
         self.journal.note("IT DID NOT COME TO REST");
         self.fail(when, wrong);
+        let differs = match self.histories() {
+            Ok(histories) => check::current(&tree, &histories),
+            Err(why) => vec![why],
+        };
+        self.fail(when, differs);
         false
     }
 

@@ -181,6 +181,16 @@ impl Generator {
         fs::rename(self.on_disk(&from), &to).unwrap();
         self.stash.push((to, nodes));
         debug_assert!(self.truth.is_folder(parent(&from)));
-        Some(format!("move out {}", names::shown(&from)))
+        let again = self.rng.u8(0..3);
+        match again {
+            0 => self.make_folders(&from),
+            1 => {
+                let content = self.content(2_000);
+                self.write(&from, content);
+            }
+            _ => {}
+        }
+        let after = ["an empty folder", "a file", "nothing"][usize::from(again)];
+        Some(format!("move out {}, {after} instead", names::shown(&from)))
     }
 }
