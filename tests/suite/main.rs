@@ -17,6 +17,8 @@ mod fuzz;
 mod harness;
 mod hostile;
 mod layers;
+#[cfg(target_os = "linux")]
+mod model;
 mod moto;
 mod moto_office;
 mod office;

@@ -254,9 +254,10 @@ impl Merge<'_> {
     /// disk that is not there is the better explanation.
     fn decide_gone(&mut self, subtree: &RelPath, confirmed: bool) -> Result<(), Fault> {
         let root = &self.ctx.sources[self.source].config.path;
-        // A folder that is itself gone was deleted; one that is empty may be a
-        // mount point.
-        let is_there = subtree.is_root() || files::stat(root, subtree)?.is_some();
+        // A folder that is gone, or that something else has replaced, was deleted;
+        // one that is empty may be a mount point.
+        let is_there = subtree.is_root()
+            || files::stat(root, subtree)?.is_some_and(|found| found.kind == Kind::Folder);
         if is_there && !confirmed && self.gone.is_suspicious(self.done.files, subtree.is_root()) {
             self.done.held = self.gone.total;
             self.incomplete(super::held_back(

@@ -253,5 +253,10 @@ async fn part(
     for reason in &done.incomplete {
         tracing::warn!(source = %ctx.sources[source].config.name, "the scan is not complete: {reason}");
     }
+    if done.held > 0 {
+        // Most of a folder may be little of the source: that is for a scan of
+        // the whole to judge, and to tell.
+        ctx.scans.ask_whole(source, false);
+    }
     Ok(())
 }
