@@ -20,6 +20,7 @@ use crate::notice::Notifier;
 use crate::store::Store;
 use crate::tasks::context::{Clock, Hint, blocking, system_clock};
 use crate::tasks::post::Post;
+use crate::tasks::watch::WatchOptions;
 use crate::tasks::{Context, collect, digest, leftovers, scan, tend, upload, watch as watching};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub struct Options {
     pub notifier: Option<Notifier>,
     /// How long a disk may take to answer.
     pub answer_wait: Option<Duration>,
+    /// The times of the watch.
+    pub watch: WatchOptions,
 }
 
 /// A running Keepwatch.
@@ -126,6 +129,7 @@ impl Daemon {
             loops.spawn(watching::run(
                 Arc::clone(&ctx),
                 source,
+                options.watch.clone(),
                 watched,
                 stopped.clone(),
             ));

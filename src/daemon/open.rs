@@ -22,7 +22,7 @@ use crate::transfer::{Budget, Uploads};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Open everything a run needs; nothing runs yet.
 ///
@@ -42,7 +42,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
             let sources = config
                 .sources
                 .iter()
-                .map(|source| open_source(&index, source, &destination))
+                .map(|source| open_source(&index, source, &config.sources, &destination))
                 .collect::<Result<Vec<_>, Fatal>>()?;
             Ok::<_, Fatal>((config, index, sources))
         })
@@ -70,6 +70,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         settling: AtomicUsize::new(0),
         clock,
         began: Instant::now(),
+        woke: watch::Sender::new(0),
     });
     remember_compared(&ctx).await?;
     if let Opened::Rebuilt { moved_to, why, .. } = &opened {
@@ -164,10 +165,22 @@ fn destination_name(config: &Config) -> String {
     }
 }
 
-fn open_source(index: &Index, source: &SourceConfig, destination: &str) -> Result<Source, Fatal> {
+fn open_source(
+    index: &Index,
+    source: &SourceConfig,
+    all: &[SourceConfig],
+    destination: &str,
+) -> Result<Source, Fatal> {
+    let mut rules = Rules::new(&source.path, &source.exclude)?;
+    for other in all {
+        let inner = other.path.strip_prefix(&source.path);
+        if let Some(Ok(inner)) = inner.ok().map(platform::os_to_rel) {
+            rules.with_marker_in(&inner);
+        }
+    }
     Ok(Source {
         id: index.source_id(&source.name, &source.bucket, &source.prefix, destination)?,
-        rules: Rules::new(&source.path, &source.exclude)?,
+        rules,
         compress: Compress::new(&source.compress)?,
         config: source.clone(),
         compared: AtomicBool::new(false),

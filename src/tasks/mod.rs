@@ -13,6 +13,7 @@ pub mod context;
 pub mod digest;
 pub mod gates;
 pub mod leftovers;
+pub mod marker;
 pub mod post;
 pub mod scan;
 pub mod scan_book;

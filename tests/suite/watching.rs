@@ -3,6 +3,7 @@
 
 mod places;
 mod pressure;
+mod proof;
 mod saves;
 mod trees;
 
