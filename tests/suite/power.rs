@@ -12,6 +12,7 @@
 mod index;
 mod mount;
 mod platter;
+mod program;
 mod vault;
 
 use std::fmt;
