@@ -38,7 +38,10 @@ pub(super) const FLUSH_EVERY_MS: u64 = 500;
 const BATCHES_PER_FLUSH: u64 = 200;
 
 /// sled's folder within a generation's.
-const SLED_FOLDER: &str = "sled";
+pub(super) const SLED_FOLDER: &str = "sled";
+
+/// sled's log within it.
+const SLED_FILE: &str = "db";
 
 /// Its content says why the generation must not be opened again.
 pub(super) const DAMAGED_FLAG: &str = "damaged";
@@ -82,6 +85,8 @@ pub(super) type Entry = (Vec<u8>, Vec<u8>);
 /// One open database.
 pub(super) struct Engine {
     db: Worker<sled::Db>,
+    /// sled's own file once more, to wait for it.
+    log: Arc<File>,
     /// The generation's folder.
     folder: PathBuf,
     /// Set by the first failure after which nothing may be relied upon.
@@ -107,6 +112,10 @@ impl Engine {
             Err(failed) => return Err(given_up(failed)),
         };
         let io = |error| refused(&sled::Error::Io(error), folder);
+        let log = File::options()
+            .write(true)
+            .open(folder.join(SLED_FOLDER).join(SLED_FILE))
+            .map_err(io)?;
         let path = folder.join(WATERMARK_FILE);
         let flushed = fs::read_to_string(&path).ok();
         let flushed = flushed.and_then(|hex| u64::from_str_radix(&hex, 16).ok());
@@ -118,6 +127,7 @@ impl Engine {
             .map_err(io)?;
         let engine = Self {
             db,
+            log: Arc::new(log),
             folder: folder.to_owned(),
             broken: OnceLock::new(),
             sequence: AtomicU64::new(0),
@@ -194,7 +204,14 @@ impl Engine {
     pub(super) fn flush(&self) -> Result<(), Fault> {
         // Read before flushing: what comes meanwhile may not be on disk.
         let sequence = self.sequence.load(Ordering::Acquire);
-        self.write(|db| db.flush().map(drop))?;
+        let log = Arc::clone(&self.log);
+        self.write(move |db| {
+            db.flush()?;
+            // On Linux sled only hands its bytes to the disk (sync_file_range):
+            // without this a power cut takes what was flushed before.
+            log.sync_data()?;
+            Ok(())
+        })?;
         let mut file = self
             .watermark
             .lock()

@@ -14,10 +14,10 @@
 //! but the index's folder and its damaged siblings.
 
 use super::SCHEMA_VERSION;
-use super::engine::{Batch, DAMAGED_FLAG, Engine, OpenDb, open_db};
+use super::engine::{Batch, DAMAGED_FLAG, Engine, OpenDb, SLED_FOLDER, open_db};
 use super::keys::Space;
 use super::ledger::{Ledger, META_SCHEMA, Survey, number_bytes};
-use super::private::{make_files_private, make_private_folder, write_private};
+use super::private::{make_files_private, make_names_last, make_private_folder, write_private};
 use super::refusal::{OpenRefused, hint_for};
 use super::types::{Opened, SourceId};
 use crate::error::Fatal;
@@ -198,6 +198,7 @@ impl Opening {
             Ok(engine) => {
                 make_files_private(&folder);
                 write_private(&folder.join(READY_FILE), b"").map_err(|e| self.fatal(&e))?;
+                make_names_last(&folder.join(SLED_FOLDER));
                 Ok((engine, Ledger::default()))
             }
             Err(OpenRefused::Computer { why, hint }) => Err(self.fatal_because(why, hint)),

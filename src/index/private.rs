@@ -2,7 +2,7 @@
 //!
 //! It must never touch anything outside the index's folder.
 
-use crate::platform::set_path_mode as set_mode;
+use crate::platform::{Dir, set_path_mode as set_mode};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -19,6 +19,18 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     set_mode(path, 0o600)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Folders above sled's that a first start makes: the generation's, the
+/// index's, the state's, and where that is.
+const FOLDERS_MADE: usize = 5;
+
+/// Wait until a fresh database's files and folders have their names on the
+/// disk. Best effort: what a power cut takes with it is rebuilt.
+pub(super) fn make_names_last(sled: &Path) {
+    for folder in sled.ancestors().take(FOLDERS_MADE) {
+        let _ = Dir::open(folder).and_then(|folder| folder.sync());
+    }
 }
 
 /// sled makes its files with the process's default mode. Nobody else can enter

@@ -9,8 +9,10 @@
 //! They need Linux with /dev/fuse and the right to mount (root), and say so
 //! where that is missing; they are never passed over.
 
+mod index;
 mod mount;
 mod platter;
+mod program;
 mod vault;
 
 use std::fmt;
@@ -51,6 +53,10 @@ struct Tally {
     recovery_cuts: u64,
     /// Versions that were acknowledged, and found again.
     versions: u64,
+    /// Indexes that were opened as they were, and ones made anew although
+    /// something had been flushed.
+    kept: u64,
+    rebuilt: u64,
 }
 
 impl fmt::Display for Tally {
@@ -59,6 +65,10 @@ impl fmt::Display for Tally {
             f,
             "{} cuts, {} cuts while recovering, {} disks checked, {} acknowledged versions found",
             self.cuts, self.recovery_cuts, self.states, self.versions
-        )
+        )?;
+        if self.kept + self.rebuilt == 0 {
+            return Ok(());
+        }
+        write!(f, "; indexes kept {}, rebuilt {}", self.kept, self.rebuilt)
     }
 }
