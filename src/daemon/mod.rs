@@ -20,6 +20,7 @@ use crate::store::Store;
 use crate::tasks::context::{Clock, Hint, blocking, system_clock};
 use crate::tasks::post::Post;
 use crate::tasks::{Context, collect, digest, scan, tend, upload, watch as watching};
+use crate::transfer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -202,22 +203,9 @@ fn ask_first_scans(ctx: &Context) {
 /// Abort uploads in parts that an earlier run left behind.
 async fn abort_leftovers(ctx: Arc<Context>, left: Vec<Multipart>) {
     for upload in left {
-        let at = crate::store::At {
-            bucket: &upload.bucket,
-            key: &upload.bucket_key,
-        };
-        if let Err(fault) = ctx.store.abort_multipart(at, &upload.upload_id).await {
-            // Stays noted: the next start tries again.
+        if let Err(fault) = transfer::clear(&ctx.store, &ctx.index, upload).await {
+            // Stays noted: the next upload of that file or the next start tries again.
             tracing::warn!("an unfinished upload stays in the bucket for now: {fault}");
-            continue;
-        }
-        let ctx = Arc::clone(&ctx);
-        let end = move || {
-            ctx.index
-                .multipart_end(upload.source, &upload.key, &upload.upload_id)
-        };
-        if let Err(fault) = blocking(end).await {
-            tracing::error!("{fault}");
         }
     }
 }

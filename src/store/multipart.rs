@@ -4,6 +4,7 @@ use super::object::{copy_source, metadata};
 use super::{At, ObjectHeaders, Store, Stored, client, fault, sha256_header};
 use crate::error::{Class, Fault};
 use crate::model::ContentHash;
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
@@ -29,7 +30,8 @@ pub struct OpenUpload {
 }
 
 impl Store {
-    /// Begin an upload in parts; returns its id.
+    /// Begin an upload in parts; returns its id. Asked once: each asking whose
+    /// answer is lost leaves an upload open, which the caller must clear away.
     ///
     /// # Errors
     /// Any class.
@@ -49,7 +51,7 @@ impl Store {
             .set_content_type(headers.content_type.map(str::to_owned))
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .customize()
-            .config_override(client::short_operation())
+            .config_override(client::short_operation().retry_config(RetryConfig::disabled()))
             .send()
             .await
             .map_err(|e| fault::from_sdk("begin the upload of", &at.subject(), e))?;

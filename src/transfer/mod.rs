@@ -5,14 +5,16 @@
 //! not. Called by the upload task. Invariants: nothing becomes a version whose
 //! bytes were not hashed as they were read; a file that changes while it is
 //! read is not completed; memory is bounded by [`Budget`]; every upload in
-//! parts that fails is aborted.
+//! parts that fails is aborted, also one whose beginning was answered in vain.
 
+mod begun;
 mod budget;
 mod piece;
 mod read;
 mod restamp;
 mod send;
 
+pub use begun::clear;
 pub use budget::Budget;
 pub use read::{Content, Patience, Reading, read};
 pub use restamp::restamp;

@@ -145,7 +145,7 @@ async fn gzip_buffer(raw: &[u8], level: u32) -> std::io::Result<Vec<u8>> {
     Ok(encoder.into_inner())
 }
 
-fn local_fault(path: &RelPath, error: &(dyn std::error::Error + 'static)) -> Fault {
+pub(super) fn local_fault(path: &RelPath, error: &(dyn std::error::Error + 'static)) -> Fault {
     Fault::new(Class::Local, "prepare", path.to_string(), chain(error))
 }
 
@@ -232,39 +232,6 @@ async fn send_parts(
     let ended = job.end(&upload_id, completed).await;
     // Why it failed is worth more than that tidying up failed too.
     result.and_then(|sent| ended.map(|()| sent))
-}
-
-impl Job {
-    /// Begin an upload in parts and note it, so that it is aborted at the next
-    /// start if this process dies.
-    pub(super) async fn begin(&self, headers: &ObjectHeaders) -> Result<String, Fault> {
-        let upload_id = self.store.begin_multipart(self.at(), headers).await?;
-        let (job, id) = (self.clone(), upload_id.clone());
-        let noted = tokio::task::spawn_blocking(move || {
-            job.index
-                .multipart_begin(job.source, &job.key, &id, &job.bucket, &job.bucket_key)
-        })
-        .await
-        .map_err(|e| local_fault(&self.path, &e))
-        .flatten();
-        if let Err(fault) = noted {
-            self.store.abort_multipart(self.at(), &upload_id).await?;
-            return Err(fault);
-        }
-        Ok(upload_id)
-    }
-
-    /// The upload is over: abort it unless it was completed, and forget it.
-    pub(super) async fn end(&self, upload_id: &str, completed: bool) -> Result<(), Fault> {
-        if !completed {
-            // If this fails too, the note stays and the next start aborts it.
-            self.store.abort_multipart(self.at(), upload_id).await?;
-        }
-        let (job, id) = (self.clone(), upload_id.to_owned());
-        tokio::task::spawn_blocking(move || job.index.multipart_end(job.source, &job.key, &id))
-            .await
-            .map_err(|e| local_fault(&self.path, &e))?
-    }
 }
 
 async fn carry_parts(
