@@ -1,5 +1,6 @@
 //! A path that is gone: mark it deleted in the bucket, forget it in the index.
 
+use super::doubt;
 use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files;
@@ -67,8 +68,13 @@ pub(super) async fn mark(
         Some(_) => true,
         None => matches!(ctx.store.head(at, None).await?, Some(head) if head.meta.is_ok()),
     };
-    if ours && !may_mark(ctx, item, ctx.store.mark_deleted(at).await)? {
-        return Ok(false);
+    if ours {
+        let marked = ctx.store.mark_deleted(at).await;
+        let seen = record.fingerprint;
+        let marked = doubt::unless_answered(ctx, item.source, key, seen, marked).await;
+        if !may_mark(ctx, item, marked)? {
+            return Ok(false);
+        }
     }
     let delta = ActivityDelta {
         deletions: u64::from(ours),
