@@ -161,7 +161,7 @@ async fn gzip_buffer(raw: &[u8], level: u32) -> std::io::Result<Vec<u8>> {
     Ok(encoder.into_inner())
 }
 
-fn local_fault(path: &RelPath, error: &(dyn std::error::Error + 'static)) -> Fault {
+pub(super) fn local_fault(path: &RelPath, error: &(dyn std::error::Error + 'static)) -> Fault {
     Fault::new(Class::Local, "prepare", path.to_string(), chain(error))
 }
 

@@ -227,11 +227,14 @@ impl Merge<'_> {
             Verdict::Examine => {}
             Verdict::Forget => return self.forget(key, record.as_ref()),
             Verdict::Lost => {
-                tracing::warn!(
-                    source = %self.ctx.sources[self.source].config.name,
-                    path = %key.path(),
-                    "the bucket had lost it: it is uploaded again"
-                );
+                // What nobody has seen there cannot be lost.
+                if record.as_ref().is_some_and(|r| r.content.is_some()) {
+                    tracing::warn!(
+                        source = %self.ctx.sources[self.source].config.name,
+                        path = %key.path(),
+                        "the bucket had lost it: it is uploaded again"
+                    );
+                }
                 self.forget(key, record.as_ref())?;
             }
             Verdict::Doubt => {

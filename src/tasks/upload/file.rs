@@ -1,6 +1,6 @@
 //! A path that is there: file, link or empty folder.
 
-use super::Outcome;
+use super::{Outcome, doubt};
 use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
@@ -277,7 +277,7 @@ impl<'a> Upload<'a> {
 
     async fn send(&self, content: &Content) -> Result<Sent, Fault> {
         let meta = self.meta(content);
-        match &content.bytes {
+        let sent = match &content.bytes {
             Some(bytes) => {
                 transfer::send_small(&self.job(), bytes.clone(), meta, content.hash).await
             }
@@ -286,7 +286,17 @@ impl<'a> Upload<'a> {
                 let sending = transfer::send_large(&job, content, meta);
                 unless_silent(self.ctx, self.item.source, &job.pulse, sending).await
             }
-        }
+        };
+        self.unless_answered(content, sent).await
+    }
+
+    async fn unless_answered<T>(
+        &self,
+        content: &Content,
+        answer: Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let (source, seen) = (self.item.source, content.fingerprint);
+        doubt::unless_answered(self.ctx, source, &self.key, seen, answer).await
     }
 
     /// Without sending content: the bucket has it already, or all but its
@@ -351,7 +361,8 @@ impl<'a> Upload<'a> {
             return Ok(None);
         }
         let meta = self.meta(content);
-        let Some(stored) = transfer::restamp(&self.job(), &head, meta).await? else {
+        let stored = transfer::restamp(&self.job(), &head, meta).await;
+        let Some(stored) = self.unless_answered(content, stored).await? else {
             return Ok(None);
         };
         let record = self.record(content, content.hash, &stored, head.stored_bytes);

@@ -1,6 +1,6 @@
 //! A path that is gone: mark it deleted in the bucket, forget it in the index.
 
-use super::Outcome;
+use super::{Outcome, doubt};
 use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
@@ -60,8 +60,13 @@ pub(super) async fn mark(
         Some(_) => true,
         None => matches!(ctx.store.head(at, None).await?, Some(head) if head.meta.is_ok()),
     };
-    if ours && !may_mark(ctx, item, ctx.store.mark_deleted(at).await)? {
-        return Ok(Outcome::Agreed);
+    if ours {
+        let marked = ctx.store.mark_deleted(at).await;
+        let seen = record.fingerprint;
+        let marked = doubt::unless_answered(ctx, item.source, key, seen, marked).await;
+        if !may_mark(ctx, item, marked)? {
+            return Ok(Outcome::Agreed);
+        }
     }
     let delta = ActivityDelta {
         deletions: u64::from(ours),

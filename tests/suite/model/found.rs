@@ -1,7 +1,10 @@
 //! What the model found, each as a test of its own, as small as it gets.
 
-use crate::harness::Rig;
+use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, history, until};
+use crate::raw::{client, counts};
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// More files than are believed to be deleted without a question.
 const MANY: usize = 12;
@@ -35,4 +38,112 @@ async fn a_file_in_the_place_of_a_folder_of_many_files() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_folder_in_the_place_of_one_of_many_files() {
     moved_away_and(|path| fs::create_dir(path).unwrap()).await;
+}
+
+/// While it is true, whatever changes the bucket is done, and its answer lost.
+fn losing_answers(
+    is_changing: impl Fn(&str, &str) -> bool + Send + 'static,
+) -> (Faults, Arc<AtomicBool>) {
+    let losing = Arc::new(AtomicBool::new(false));
+    let is_losing = Arc::clone(&losing);
+    let faults = Faults::new(move |seen| {
+        match is_losing.load(Ordering::Relaxed) && is_changing(&seen.method, &seen.uri) {
+            true => Fate::LoseAnswer,
+            false => Fate::Pass,
+        }
+    });
+    (faults, losing)
+}
+
+/// Named after the bug: the index knew nothing of the file, so nothing was
+/// marked, and a deleted file stood in the bucket until the next comparison.
+#[tokio::test(flavor = "multi_thread")]
+async fn stored_without_an_answer_and_then_deleted() {
+    let rig = Rig::new();
+    rig.write("other.txt", "other");
+    let (faults, losing) = losing_answers(|method, _| method == "PUT");
+    let daemon = rig
+        .start_with(rig.config(), Some(rig.faulty_store(&faults)))
+        .await;
+    rig.until_equal(&daemon).await;
+    losing.store(true, Ordering::Relaxed);
+    rig.write("short-lived.txt", "x");
+    let store = rig.store();
+    until("it is stored", async || {
+        counts(&store, BUCKET).await.contains_key("short-lived.txt")
+    })
+    .await;
+    fs::remove_file(rig.path("short-lived.txt")).unwrap();
+    losing.store(false, Ordering::Relaxed);
+    rig.until_equal(&daemon).await;
+    assert!(history(&store, "short-lived.txt").await[0].is_none());
+    daemon.stop().await.unwrap();
+}
+
+/// Named after the bug: the file that came back looked like the one stored
+/// before, so the index went on calling it protected; in the bucket it was deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn marked_without_an_answer_and_then_moved_back() {
+    let rig = Rig::new();
+    rig.write("moved.txt", "the same as ever");
+    rig.write("other.txt", "other");
+    let (faults, losing) = losing_answers(|method, _| method == "DELETE");
+    let daemon = rig
+        .start_with(rig.config(), Some(rig.faulty_store(&faults)))
+        .await;
+    rig.until_equal(&daemon).await;
+    losing.store(true, Ordering::Relaxed);
+    let elsewhere = rig.dir.path().join("elsewhere");
+    fs::rename(rig.path("moved.txt"), &elsewhere).unwrap();
+    let store = rig.store();
+    until("it is marked", async || {
+        history(&store, "moved.txt").await[0].is_none()
+    })
+    .await;
+    fs::rename(&elsewhere, rig.path("moved.txt")).unwrap();
+    losing.store(false, Ordering::Relaxed);
+    rig.until_equal(&daemon).await;
+    until("it rests", async || at_rest(&daemon)).await;
+    daemon.stop().await.unwrap();
+}
+
+/// Named after the bug: an upload in parts whose beginning was not answered
+/// stayed open in the bucket, unseen and paid for, for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn begun_in_parts_without_an_answer() {
+    let rig = Rig::new();
+    rig.write("other.txt", "other");
+    let (faults, losing) =
+        losing_answers(|method, uri| method == "POST" && uri.contains("uploads"));
+    let daemon = rig
+        .start_with(rig.config(), Some(rig.faulty_store(&faults)))
+        .await;
+    rig.until_equal(&daemon).await;
+    // Somebody else's upload, elsewhere in the bucket.
+    let sdk = client(&rig.vault());
+    let begun = sdk
+        .create_multipart_upload()
+        .bucket(BUCKET)
+        .key("large.bin.theirs");
+    begun.send().await.unwrap();
+    losing.store(true, Ordering::Relaxed);
+    rig.write("large.bin", vec![7; 20 * 1024 * 1024]);
+    let store = rig.store();
+    until("it was begun", async || {
+        store.open_uploads(BUCKET, "").await.unwrap().len() > 1
+            || daemon
+                .context()
+                .index
+                .counts(daemon.context().sources[0].id)
+                .files
+                > 1
+    })
+    .await;
+    losing.store(false, Ordering::Relaxed);
+    rig.until_equal(&daemon).await;
+    let left = store.open_uploads(BUCKET, "").await.unwrap();
+    let keys: Vec<&str> = left.iter().map(|upload| upload.key.as_str()).collect();
+    assert_eq!(keys, ["large.bin.theirs"]);
+    assert!(daemon.context().index.multiparts().unwrap().is_empty());
+    daemon.stop().await.unwrap();
 }

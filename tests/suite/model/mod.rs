@@ -1,8 +1,8 @@
 //! The model test: the real program, harmed in every way we know, against a
 //! model that knows every state every file ever had.
 //!
-//! A seed draws operations on a folder and faults between them (files.rs of
-//! this folder: `ops`, `plan`). The vault is served over HTTP with signatures,
+//! A seed draws operations on a folder and faults between them (`ops`,
+//! `plan`). The vault is served over HTTP with signatures,
 //! behind a line (`wire`) that resets, cuts, hangs and lies. At every rest the
 //! bucket must equal the folder, and at the end every version must be a state
 //! that really was, the index must claim exactly what the bucket has, and every
@@ -10,7 +10,7 @@
 //!
 //! One seed again: `KEEPWATCH_TEST_SEED=n cargo test --test suite model::`.
 //! Many: `KEEPWATCH_MODEL_SEEDS=500 KEEPWATCH_MODEL_JOBS=6 cargo test --release
-//! --test suite model::many_seeds -- --ignored --nocapture`.
+//! --test suite model::many -- --ignored --nocapture`.
 
 mod bucket;
 mod check;

@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long coming to rest may take: an overflow's new watch a minute, a
-/// comparison that failed at the start another, and a busy machine.
-const REST_PATIENCE: Duration = Duration::from_secs(150);
+/// comparison that failed at the start another, and a very busy machine.
+const REST_PATIENCE: Duration = Duration::from_secs(240);
 
 /// How often it is looked whether it rests.
 const LOOK: Duration = Duration::from_millis(50);

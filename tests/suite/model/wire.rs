@@ -344,8 +344,10 @@ fn answer(status: u16, code: &str, is_head_method: bool) -> String {
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>by the test</Message></Error>"
         ),
     };
+    // Clients learn from it how far off their clock is.
+    let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
     format!(
-        "HTTP/1.1 {status} By The Test\r\ncontent-type: application/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status} By The Test\r\ndate: {date}\r\ncontent-type: application/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     )
 }

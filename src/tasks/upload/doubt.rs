@@ -1,0 +1,51 @@
+//! A change of the bucket that was asked for and not answered: it may be done
+//! or not.
+//!
+//! Invariant: after it, the index claims nothing of that key any more. Whoever
+//! looks at the path next asks the bucket, be it that the file went back to
+//! what was stored before, or that it is gone and has no record.
+
+use crate::error::{Class, Fault};
+use crate::model::{Fingerprint, Record, RelKey};
+use crate::tasks::context::{Context, blocking};
+use std::sync::Arc;
+
+/// Pass the answer on; when there was none, write down that the key is to be
+/// compared. `seen` stands in the record of a key that has none.
+pub(super) async fn unless_answered<T>(
+    ctx: &Arc<Context>,
+    source: usize,
+    key: &RelKey,
+    seen: Fingerprint,
+    answer: Result<T, Fault>,
+) -> Result<T, Fault> {
+    let is_unanswered = |fault: &Fault| fault.class == Class::Transient;
+    if !answer.as_ref().is_err_and(is_unanswered) {
+        return answer;
+    }
+    let (doubted, ctx) = (key.clone(), Arc::clone(ctx));
+    let noted = blocking(move || {
+        let id = ctx.sources[source].id;
+        let unverified = match ctx.index.get(id, &doubted)? {
+            Some(record) => Record {
+                content: None,
+                ..record
+            },
+            None => Record {
+                fingerprint: seen,
+                content: None,
+                version_id: String::new(),
+                etag: String::new(),
+                stored_bytes: 0,
+                stored_at_ms: 0,
+                racy: false,
+            },
+        };
+        ctx.index.update(id, &doubted, unverified)
+    })
+    .await;
+    if let Err(fault) = noted {
+        tracing::error!("{fault}");
+    }
+    answer
+}
