@@ -8,8 +8,10 @@
 //! full lane makes the scan wait and the collector ask for a scan: nothing is
 //! dropped here.
 
+mod lanes;
+
 use crate::model::RelPath;
-use std::collections::{BTreeMap, HashMap};
+use lanes::{Entry, Lanes, TRIES_MAX, Want};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -40,147 +42,6 @@ pub struct Item {
 /// The edit lane is full; ask for a scan instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
-
-#[derive(Debug, Clone, Copy)]
-struct Want {
-    lane: Lane,
-    since_ms: i64,
-    deadline: bool,
-}
-
-impl Want {
-    fn merge(self, other: Want) -> Want {
-        Want {
-            lane: if self.lane == Lane::Edit {
-                Lane::Edit
-            } else {
-                other.lane
-            },
-            since_ms: self.since_ms.min(other.since_ms),
-            deadline: self.deadline || other.deadline,
-        }
-    }
-}
-
-/// Where a path stands in its lane: how often it was given back (up to
-/// [`TRIES_MAX`]), then when it came.
-type Place = (u8, u64);
-
-/// Paths that were given back stand behind those that were not, in this many
-/// ranks at most: a path that fails must not be the next one tried.
-const TRIES_MAX: u8 = 3;
-
-/// Of so many paths one is the oldest of all, whatever the lane prefers: the
-/// newest come first after an outage, and none waits for ever.
-const OLDEST_EVERY: u64 = 4;
-
-enum Entry {
-    /// Waits in a lane.
-    Waiting { want: Want, place: Place },
-    /// In a worker; `again` when it was touched meanwhile.
-    Running {
-        lane: Lane,
-        place: Place,
-        again: Option<Want>,
-    },
-}
-
-/// One lane, in the order of places.
-#[derive(Default)]
-struct Line {
-    paths: BTreeMap<Place, RelPath>,
-    /// Paths handed out so far.
-    handed_out: u64,
-    running: usize,
-}
-
-impl Line {
-    /// The place that is next: among those least often given back, the newest
-    /// edit or the oldest of the backlog; now and then the oldest of all.
-    fn next(&self, lane: Lane) -> Option<Place> {
-        let (first, _) = self.paths.first_key_value()?;
-        if self.handed_out % OLDEST_EVERY == OLDEST_EVERY - 1 {
-            let oldest_of = |tries: u8| self.paths.range((tries, 0)..=(tries, u64::MAX)).next();
-            let oldest = (0..=TRIES_MAX).filter_map(oldest_of);
-            return oldest.map(|(place, _)| *place).min_by_key(|place| place.1);
-        }
-        match lane {
-            Lane::Backlog => Some(*first),
-            Lane::Edit => {
-                let rank = self.paths.range((first.0, 0)..=(first.0, u64::MAX));
-                rank.last().map(|(place, _)| *place)
-            }
-        }
-    }
-}
-
-#[derive(Default)]
-struct Lanes {
-    edits: Line,
-    backlog: Line,
-    paths: HashMap<RelPath, Entry>,
-}
-
-impl Lanes {
-    fn line(&mut self, lane: Lane) -> &mut Line {
-        match lane {
-            Lane::Edit => &mut self.edits,
-            Lane::Backlog => &mut self.backlog,
-        }
-    }
-
-    fn running(&self) -> usize {
-        self.edits.running + self.backlog.running
-    }
-
-    fn enqueue(&mut self, path: RelPath, want: Want, place: Place) {
-        self.line(want.lane).paths.insert(place, path.clone());
-        self.paths.insert(path, Entry::Waiting { want, place });
-    }
-
-    /// The path that is next in the lane.
-    fn peek(&mut self, lane: Lane) -> Option<(RelPath, Want)> {
-        let line = self.line(lane);
-        let path = line.paths.get(&line.next(lane)?)?.clone();
-        match self.paths.get(&path) {
-            Some(Entry::Waiting { want, .. }) => Some((path, *want)),
-            _ => None,
-        }
-    }
-
-    /// Hand out the path that [`Lanes::peek`] showed.
-    fn start(&mut self, lane: Lane, path: &RelPath) {
-        let Some(Entry::Waiting { place, .. }) = self.paths.get(path) else {
-            return;
-        };
-        let place = *place;
-        let line = self.line(lane);
-        line.paths.remove(&place);
-        line.handed_out += 1;
-        line.running += 1;
-        let again = None;
-        let running = Entry::Running { lane, place, again };
-        self.paths.insert(path.clone(), running);
-    }
-
-    /// What was given back counts as untried again.
-    fn forget_tries(&mut self) {
-        for (path, entry) in &mut self.paths {
-            let Entry::Waiting { want, place } = entry else {
-                continue;
-            };
-            if place.0 > 0 {
-                let line = match want.lane {
-                    Lane::Edit => &mut self.edits,
-                    Lane::Backlog => &mut self.backlog,
-                };
-                line.paths.remove(place);
-                place.0 = 0;
-                line.paths.insert(*place, path.clone());
-            }
-        }
-    }
-}
 
 struct State {
     sources: Vec<Lanes>,

@@ -13,6 +13,10 @@ use aws_sdk_s3::config::{
 };
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{
+    ClassifyRetry, RetryAction, RetryClassifierPriority,
+};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -122,6 +126,34 @@ impl Store {
     }
 }
 
+/// A PUT that the server asks to slow down is not for the SDK to repeat: it
+/// would hide from us that fewer at a time are wanted, and knock on regardless.
+#[derive(Debug)]
+struct TakesFewer;
+
+impl ClassifyRetry for TakesFewer {
+    fn classify_retry(&self, ctx: &InterceptorContext) -> RetryAction {
+        let is_put = ctx.request().is_some_and(|r| r.method() == "PUT");
+        let asks = ctx.response().is_some_and(|response| {
+            let body = response.body().bytes().unwrap_or_default();
+            let status = response.status().as_u16();
+            status == 429 || (status == 503 && super::contains(body, b"<Code>SlowDown</Code>"))
+        });
+        match is_put && asks {
+            true => RetryAction::RetryForbidden,
+            false => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "fewer uploads when the server asks for that"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
+}
+
 fn common(builder: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
     builder
         .retry_config(RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS_MAX))
@@ -136,6 +168,7 @@ fn common(builder: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
                 .build(),
         )
         .interceptor(AnswersEnd)
+        .retry_classifier(TakesFewer)
         // We send a SHA-256 header computed beforehand; the SDK's own default
         // would be a trailer, which several compatible servers refuse.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)

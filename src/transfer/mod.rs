@@ -7,6 +7,7 @@
 //! read is not completed; memory is bounded by [`Budget`]; every upload in
 //! parts that fails is aborted.
 
+mod begin;
 mod budget;
 mod piece;
 mod read;

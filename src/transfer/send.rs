@@ -3,7 +3,7 @@
 use super::budget::Budget;
 use super::piece::{Cut, End, Piece, cut};
 use super::read::Content;
-use super::uploads::{UnderWay, Uploads};
+use super::uploads::Uploads;
 use crate::error::{Class, Fault, chain};
 use crate::files::{self, Pulse};
 use crate::index::{Index, SourceId};
@@ -28,11 +28,8 @@ const PARTS_IN_FLIGHT: usize = 4;
 /// again later by the application's backoff.
 const PART_TRIES: u32 = 4;
 
-/// Requests to begin an upload in parts; the SDK may not repeat them.
-const BEGIN_TRIES: u32 = 3;
-
 /// Pause before the second try of a part; doubles each time.
-const PART_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PART_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where and how one file is sent.
 #[derive(Clone)]
@@ -257,100 +254,6 @@ async fn send_parts(
     let ended = job.end(&upload_id, completed).await;
     // Why it failed is worth more than that tidying up failed too.
     result.and_then(|sent| ended.map(|()| sent))
-}
-
-/// An upload in parts that this process works on, while it lives.
-pub(super) struct Begun {
-    pub upload_id: String,
-    _under_way: UnderWay,
-}
-
-impl Job {
-    /// Begin an upload in parts and note it, before and after: so it is aborted
-    /// later if this process dies or the answer is lost.
-    pub(super) async fn begin(&self, headers: &ObjectHeaders) -> Result<Begun, Fault> {
-        let under_way = self.uploads.begin(&self.bucket, &self.bucket_key);
-        let now_ms = super::uploads::wall_ms();
-        let was_lost = self
-            .noted(move |job| {
-                job.index.multipart_intend(
-                    job.source,
-                    &job.key,
-                    &job.bucket,
-                    &job.bucket_key,
-                    now_ms,
-                )
-            })
-            .await?;
-        let (answer, is_lost) = self.ask_to_begin(headers).await;
-        // A note without an id stays as long as an upload may be there without us.
-        let forget = !was_lost && !is_lost;
-        let id = answer.as_ref().ok().cloned();
-        let noted = self
-            .noted(move |job| {
-                if let Some(id) = id {
-                    job.index.multipart_begin(
-                        job.source,
-                        &job.key,
-                        &id,
-                        &job.bucket,
-                        &job.bucket_key,
-                    )?;
-                }
-                match forget {
-                    true => job.index.multipart_end(job.source, &job.key, ""),
-                    false => Ok(()),
-                }
-            })
-            .await;
-        let upload_id = answer?;
-        if let Err(fault) = noted {
-            self.store.abort_multipart(self.at(), &upload_id).await?;
-            return Err(fault);
-        }
-        Ok(Begun {
-            upload_id,
-            _under_way: under_way,
-        })
-    }
-
-    /// The answer, and whether one before it may have been lost.
-    async fn ask_to_begin(&self, headers: &ObjectHeaders) -> (Result<String, Fault>, bool) {
-        let (mut pause, mut is_lost) = (PART_PAUSE, false);
-        for _ in 1..BEGIN_TRIES {
-            match self.store.begin_multipart(self.at(), headers).await {
-                Err(fault) if fault.class == Class::Transient => is_lost = true,
-                answer => return (answer, is_lost),
-            }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-        }
-        let answer = self.store.begin_multipart(self.at(), headers).await;
-        is_lost |= matches!(&answer, Err(fault) if fault.class == Class::Transient);
-        (answer, is_lost)
-    }
-
-    /// Write into the index, off the async threads.
-    async fn noted<T: Send + 'static>(
-        &self,
-        write: impl FnOnce(Job) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
-        let job = self.clone();
-        tokio::task::spawn_blocking(move || write(job))
-            .await
-            .map_err(|e| local_fault(&self.path, &e))?
-    }
-
-    /// The upload is over: abort it unless it was completed, and forget it.
-    pub(super) async fn end(&self, upload_id: &str, completed: bool) -> Result<(), Fault> {
-        if !completed {
-            // If this fails too, the note stays and it is aborted later.
-            self.store.abort_multipart(self.at(), upload_id).await?;
-        }
-        let id = upload_id.to_owned();
-        self.noted(move |job| job.index.multipart_end(job.source, &job.key, &id))
-            .await
-    }
 }
 
 async fn carry_parts(

@@ -11,9 +11,8 @@ use crate::error::Class;
 /// The limit is kept in thousandths, so that it can grow by parts.
 const ONE: u64 = 1_000;
 
-/// Pauses while the limit is being halved: the requests under way must end
-/// before the next halving can be judged. The first is short, as the fewer
-/// requests are the remedy and not the pause.
+/// Pauses when halving did not help, from the second in a row on: until then
+/// fewer requests are the remedy, and a pause would only cost time.
 const PAUSE: Backoff = Backoff {
     first_ms: 1_000,
     cap_ms: Backoff::of(Class::SlowDown).cap_ms,
@@ -114,7 +113,10 @@ impl Pace {
         self.limit = (at_once / 2).max(ONE);
         self.cut = self.started;
         self.in_a_row = self.in_a_row.saturating_add(1);
-        self.pause_until_ms = later(now_ms, PAUSE.delay_ms(self.in_a_row, random));
+        if self.in_a_row > 1 {
+            let delay_ms = PAUSE.delay_ms(self.in_a_row - 1, random);
+            self.pause_until_ms = later(now_ms, delay_ms);
+        }
         if was_least {
             Slowed::AtLeast
         } else {
@@ -183,11 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn it_pauses_after_a_halving_but_not_for_a_clock_put_back() {
+    fn it_pauses_when_halving_did_not_help_but_not_for_a_clock_put_back() {
         let mut pace = Pace::new(4);
-        let ticket = pace.start(false);
-        pace.slowed(ticket, 10_000_000, 0);
-        pace.end(false);
+        for _ in 0..2 {
+            assert!(pace.may_start(false, 10_000_000));
+            let ticket = pace.start(false);
+            pace.slowed(ticket, 10_000_000, 0);
+            pace.end(false);
+        }
         assert!(!pace.may_start(true, 10_000_100));
         assert!(pace.may_start(true, 10_001_000));
         assert!(pace.may_start(true, 1_000_000), "an hour and more back");

@@ -148,6 +148,11 @@ async fn after_an_outage_the_newest_edits_come_first_and_the_oldest_do_not_starv
         }
         Fate::Pass
     });
+    // Cheaper than to read the bucket again and again.
+    until("all are in", async || {
+        ctx.index.counts(ctx.sources[0].id).protected() == FILES as u64 + 1
+    })
+    .await;
     until_well(&rig, &daemon).await;
     let order = order.lock().unwrap().clone();
     assert_eq!(order.len(), FILES, "each once");

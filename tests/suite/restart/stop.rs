@@ -186,6 +186,8 @@ impl Scene {
     async fn next_run_is_well(&self) {
         self.line.lets_through(u64::MAX);
         let mut program = self.start();
+        // Before that it has no ears for signals.
+        until("it runs", async || status(&self.rig).await.is_some()).await;
         until_equal_outside(&self.rig).await;
         until("no parts are left", async || self.open_uploads().await == 0).await;
         program.stops_in_time(Signal::TERM);
@@ -292,6 +294,7 @@ async fn during_the_first_scan_of_many_files() {
     let arrived = counts(&store, BUCKET).await;
     assert!(arrived.len() < 3_000, "not stopped in the middle");
     let mut program = scene.start();
+    until("it runs", async || status(&scene.rig).await.is_some()).await;
     until("the rest is in", async || {
         counts(&store, BUCKET).await.len() == 3_000
     })
