@@ -11,6 +11,7 @@ use crate::platform;
 use crate::queue::Queue;
 use crate::store::Store;
 use crate::store::vault::Vault;
+use crate::tasks::brake::{self, Brakes};
 use crate::tasks::context::{Clock, HINTS_MAX, blocking};
 use crate::tasks::gates::Gates;
 use crate::tasks::post::Post;
@@ -49,6 +50,11 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         .map_err(|e| panicked(&e))??
     };
     let count = sources.len();
+    let brakes = {
+        let index = index.clone();
+        let ids: Vec<_> = sources.iter().map(|source| source.id).collect();
+        blocking(move || Brakes::load(&index, ids.into_iter())).await?
+    };
     let (hints, receiver) = mpsc::channel(HINTS_MAX);
     let ctx = Arc::new(Context {
         queue: Queue::new(count, config.limits.queue_items_max, config.limits.workers),
@@ -56,6 +62,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         scans: ScanBook::new(count),
         gates: Gates::new(config.sources.iter().map(|s| s.bucket.as_str())),
         budget: Budget::default(),
+        brakes,
         config,
         sources,
         store,
@@ -66,6 +73,14 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         began: Instant::now(),
     });
     remember_compared(&ctx).await?;
+    {
+        let ctx = Arc::clone(&ctx);
+        blocking(move || {
+            (0..ctx.sources.len()).for_each(|source| brake::show(&ctx, source));
+            Ok(())
+        })
+        .await?;
+    }
     if let Opened::Rebuilt { moved_to, why, .. } = &opened {
         tracing::warn!(
             moved_to = %moved_to.display(),

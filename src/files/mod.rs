@@ -17,7 +17,9 @@ mod temp;
 mod walk;
 
 pub use atomic::write_private_atomic;
-pub use read::{Opened, RootId, fingerprint_of, hash_file, open, read_link, root_state, stat};
+pub use read::{
+    Opened, RootId, fingerprint_of, hash_file, is_mounted, open, read_link, root_state, stat,
+};
 pub use rules::{Compress, RULE_FILE_NAME, Rules};
 pub use target::{Committed, Pending, Target};
 pub use temp::is_temporary;

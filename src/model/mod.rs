@@ -3,6 +3,7 @@
 //! Everyone above uses it. It never touches disk, network, clock or threads:
 //! time comes in as an argument.
 
+pub mod brake;
 pub mod compare;
 pub mod hash;
 pub mod key;

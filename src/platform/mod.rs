@@ -10,6 +10,7 @@ mod dirs;
 mod limits;
 mod names;
 mod process;
+mod shell;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trouble;
@@ -25,6 +26,7 @@ pub use process::{
     asked_to_stop, computer_name, config_candidates, control_socket, home_dir, remove_stale_socket,
     restrict_socket, set_path_mode,
 };
+pub use shell::shell_word;
 pub use trouble::{Trouble, trouble};
 #[cfg(unix)]
 pub use unix::{

@@ -1,5 +1,6 @@
 //! What all tasks share: the sources, the rooms below, and the queues.
 
+use super::brake::Brakes;
 use super::gates::Gates;
 use super::scan_book::ScanBook;
 use crate::board::Board;
@@ -94,6 +95,8 @@ pub struct Context {
     pub hints: mpsc::Sender<Hint>,
     /// Which buckets can be reached.
     pub gates: Gates,
+    /// What is held back from being marked as deleted.
+    pub brakes: Brakes,
     /// Memory for file contents.
     pub budget: Budget,
     /// Hints on their way and paths that have not settled yet.

@@ -6,6 +6,7 @@
 //! the [`Context`], and `daemon` connects them. All of them end when the
 //! context's queue is closed and their stop signal fires.
 
+pub mod brake;
 pub mod collect;
 pub mod context;
 pub mod digest;

@@ -1,6 +1,7 @@
 //! The heartbeat: what failed is tried again, what waits is asked again, what
 //! lasts too long is told.
 
+use super::brake;
 use super::context::{Context, blocking};
 use super::post::Post;
 use super::versioning::check_versioning;
@@ -60,10 +61,11 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
         }
         mending.mend_index(&ctx).await;
         retry(&ctx, now_ms).await;
+        brake::tell(&ctx, &post).await;
         // A closed gate opens for a probe when its time has come.
         ctx.queue.wake();
         if beats.is_multiple_of(SLOW_BEATS) {
-            slow(&ctx, &post).await;
+            slow(&ctx, &post, beats / SLOW_BEATS).await;
         }
         let broken = mending.broken.clone();
         alarm_of_index(&ctx, &post, broken, &mut index_alert).await;
@@ -161,8 +163,9 @@ async fn retry(ctx: &Arc<Context>, now_ms: i64) {
     }
 }
 
-async fn slow(ctx: &Arc<Context>, post: &Post) {
+async fn slow(ctx: &Arc<Context>, post: &Post, look: u64) {
     ctx.scans.ripen();
+    revisit(ctx, look).await;
     for (number, source) in ctx.sources.iter().enumerate() {
         if !source.versioned.load(Ordering::Relaxed) && ctx.gates.outage(number).is_none() {
             check_versioning(ctx, number).await;
@@ -174,6 +177,16 @@ async fn slow(ctx: &Arc<Context>, post: &Post) {
     }
     if let Err(fault) = post.flush(ctx).await {
         tracing::debug!("the outbox waits: {fault}");
+    }
+}
+
+/// A disk that comes or goes makes no event.
+async fn revisit(ctx: &Arc<Context>, look: u64) {
+    for source in 0..ctx.sources.len() {
+        let ctx = Arc::clone(ctx);
+        if let Err(fault) = blocking(move || brake::revisit(&ctx, source, look)).await {
+            tracing::error!("{fault}");
+        }
     }
 }
 

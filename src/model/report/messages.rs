@@ -247,7 +247,7 @@ fn short_names(sources: &[String]) -> String {
     }
 }
 
-fn fit(head: Vec<String>, list: Option<List>) -> String {
+pub(super) fn fit(head: Vec<String>, list: Option<List>) -> String {
     let sections = list.map(|list| Section {
         lines: vec![String::new()],
         lists: vec![list],

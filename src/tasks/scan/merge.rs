@@ -7,10 +7,12 @@ use crate::board::ScanDone;
 use crate::error::Fault;
 use crate::files::{self, Walk, WalkEntry, WalkFault};
 use crate::index::{ActivityDelta, Change, Records, SourceId};
+use crate::model::brake::{MOUNTS_MAX, Scanned, Why, most_is_gone};
 use crate::model::compare::{InBucket, OnDisk, Verdict, compare};
 use crate::model::{Fingerprint, Kind, Record, RelKey, RelPath};
 use crate::queue::Lane;
 use crate::store::Listed;
+use crate::tasks::brake;
 use crate::tasks::context::{Context, Hint};
 use std::iter::Peekable;
 use std::sync::Arc;
@@ -52,12 +54,18 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
     let source = &ctx.sources[work.source];
     files::root_state(&source.config.path)?;
     let prefix = RelKey::of_folder(&work.subtree);
+    let gone = Gone {
+        lost: lost(&ctx, work.source)?,
+        ..Gone::default()
+    };
     let mut merge = Merge {
         id: source.id,
         walk: files::walk(&source.config.path, &work.subtree, &source.rules).peekable(),
         index: ctx.index.range(source.id, prefix.as_str(), None).peekable(),
         bucket: Bucket::new(work.listing, runtime),
-        gone: Gone::default(),
+        gone,
+        mounts: Vec::new(),
+        had_faults: false,
         unknown: Vec::new(),
         done: ScanDone::default(),
         ctx: &ctx,
@@ -80,6 +88,12 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
     Ok(merge.done)
 }
 
+/// Folders whose disk is not mounted any more, nothing missing below them yet.
+fn lost(ctx: &Context, source: usize) -> Result<Vec<(RelKey, u64)>, Fault> {
+    let lost = brake::lost_mounts(ctx, source)?;
+    Ok(lost.into_iter().map(|folder| (folder, 0)).collect())
+}
+
 struct Merge<'a> {
     ctx: &'a Arc<Context>,
     source: usize,
@@ -91,6 +105,10 @@ struct Merge<'a> {
     gone: Gone,
     /// Folder keys whose contents could not be read: nothing in there is gone.
     unknown: Vec<WalkFault>,
+    /// Folders on which another disk is mounted.
+    mounts: Vec<RelKey>,
+    /// Something on disk could not be looked at.
+    had_faults: bool,
     done: ScanDone,
     started_ms: i64,
     lane: Lane,
@@ -190,6 +208,7 @@ impl Merge<'_> {
                     self.incomplete(fault.to_string());
                 }
                 self.incomplete(broken.fault.to_string());
+                self.had_faults = true;
                 self.unknown.push(broken);
             }
         }
@@ -212,7 +231,15 @@ impl Merge<'_> {
         if let Some(entry) = &disk {
             self.count(entry);
         } else if self.is_unknown(key) {
+            self.gone.unseen += u64::from(record.is_some());
             return Ok(());
+        }
+        if let Some(record) = record.as_ref().filter(|_| !key.is_folder()) {
+            self.gone.records += 1;
+            self.gone.unchanged += u64::from(disk.as_ref().is_some_and(|entry| {
+                let (now, then) = (&entry.fingerprint, &record.fingerprint);
+                now.size_bytes == then.size_bytes && now.mtime_ns == then.mtime_ns
+            }));
         }
         if disk.is_none() && !self.ctx.sources[self.source].marks_deletions() {
             return Ok(());
@@ -250,19 +277,13 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// The pass is over: have what is gone marked, unless it is so much that a
-    /// disk that is not there is the better explanation.
+    /// The pass is over: have what is gone marked, as far as the brake lets it.
     fn decide_gone(&mut self, subtree: &RelPath, confirmed: bool) -> Result<(), Fault> {
-        let root = &self.ctx.sources[self.source].config.path;
-        // A folder that is itself gone was deleted; one that is empty may be a
-        // mount point.
-        let is_there = subtree.is_root() || files::stat(root, subtree)?.is_some();
-        if is_there && !confirmed && self.gone.is_suspicious(self.done.files, subtree.is_root()) {
-            self.done.held = self.gone.total;
-            self.incomplete(super::held_back(
-                self.gone.total,
-                &self.ctx.sources[self.source].config.name,
-            ));
+        let may_mark = match subtree.is_root() {
+            true => self.ask_brake(confirmed)?,
+            false => self.is_part_believed(subtree)?,
+        };
+        if !may_mark {
             return Ok(());
         }
         for key in std::mem::take(&mut self.gone.keys) {
@@ -272,6 +293,55 @@ impl Merge<'_> {
             self.queue_all_gone(subtree)?;
         }
         Ok(())
+    }
+
+    /// Tell the brake what a whole source looks like now, and hear whether what
+    /// is gone may be marked.
+    fn ask_brake(&mut self, confirmed: bool) -> Result<bool, Fault> {
+        let before: Vec<RelKey> = self.gone.lost.iter().map(|(key, _)| key.clone()).collect();
+        if brake::lost_mounts(self.ctx, self.source)? != before {
+            self.incomplete("a disk came or went during the scan".into());
+            self.ctx.scans.ask_later(self.source);
+            return Ok(false);
+        }
+        let found = brake::Found {
+            scanned: Scanned {
+                on_disk: self.done.files + self.gone.unseen,
+                gone: self.gone.total,
+                known: self.gone.known,
+                complete: !self.had_faults,
+                other_root: false,
+                mounts: std::mem::take(&mut self.mounts),
+                lost: std::mem::take(&mut self.gone.lost),
+            },
+            unchanged: self.gone.unchanged,
+            records: self.gone.records,
+            confirmed,
+        };
+        let below: u64 = found.scanned.lost.iter().map(|(_, files)| files).sum();
+        let holds = brake::scanned(self.ctx, self.source, found)?;
+        let mut may_mark = true;
+        for hold in &holds {
+            self.incomplete(brake::line(self.ctx, self.source, hold));
+            may_mark &= matches!(hold.why, Why::Unmounted { .. });
+        }
+        if !holds.is_empty() {
+            self.done.held = below + if may_mark { 0 } else { self.gone.total };
+        }
+        Ok(may_mark)
+    }
+
+    /// A folder that is itself gone was deleted; one that is there and has lost
+    /// most of its files is left to the scan of the whole, which asks the brake.
+    fn is_part_believed(&mut self, subtree: &RelPath) -> Result<bool, Fault> {
+        let root = &self.ctx.sources[self.source].config.path;
+        let gone = &self.gone;
+        let is_doubtful = most_is_gone(gone.total, gone.known, self.done.files)
+            && files::stat(root, subtree)?.is_some();
+        if is_doubtful {
+            self.ctx.scans.ask_later(self.source);
+        }
+        Ok(!is_doubtful)
     }
 
     /// More are gone than were kept: find them again, by the index alone.
@@ -297,7 +367,12 @@ impl Merge<'_> {
 
     fn count(&mut self, entry: &WalkEntry) {
         match entry.fingerprint.kind {
-            Kind::Folder => self.done.folders += 1,
+            Kind::Folder => {
+                self.done.folders += 1;
+                if entry.mounted && self.mounts.len() < MOUNTS_MAX {
+                    self.mounts.push(entry.key.clone());
+                }
+            }
             Kind::Special => self.done.special += 1,
             Kind::File | Kind::Symlink => {
                 self.done.files += 1;

@@ -129,11 +129,6 @@ async fn whole(
         )
     });
     ctx.board.warn(source, "special", special);
-    let held = (done.held > 0).then(|| held_back(done.held, &name));
-    if let Some(text) = &held {
-        tracing::error!(source = %name, "{text}");
-    }
-    ctx.board.warn(source, "deletions", held);
     let foreign = (done.foreign > 0).then(|| {
         format!(
             "{} objects in the bucket were not written by Keepwatch and are left alone",
@@ -178,13 +173,6 @@ async fn look_again(ctx: &Arc<Context>, source: usize) {
         }
         Err(fault) => tracing::error!("{fault}"),
     }
-}
-
-/// What it means that most of the files are missing, and what to do.
-pub(super) fn held_back(missing: u64, source: &str) -> String {
-    format!(
-        "{missing} files of {source} are missing from the folder, most of what was there: nothing is marked as deleted. If a disk is not mounted or the folder is not the right one, put that right. If they were really deleted: keepwatch --reconcile --confirm-deletions"
-    )
 }
 
 /// The bucket could not be compared: ask again after a while, for ever.

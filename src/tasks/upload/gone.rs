@@ -7,6 +7,7 @@ use crate::index::{ActivityDelta, Change};
 use crate::model::{Kind, Record, RelKey, RelPath};
 use crate::queue::Item;
 use crate::store::At;
+use crate::tasks::brake;
 use crate::tasks::context::{Context, blocking};
 use std::sync::Arc;
 
@@ -39,6 +40,31 @@ fn may_mark(ctx: &Context, item: &Item, marked: Result<(), Fault>) -> Result<boo
             Ok(false)
         }
         Err(fault) => Err(fault),
+    }
+}
+
+/// The path is gone from the disk: mark it, unless the brake holds that back.
+/// What is held back stays known, and the next scan finds it again.
+pub(super) async fn mark_gone(
+    ctx: &Arc<Context>,
+    item: &Item,
+    key: &RelKey,
+    record: Option<Record>,
+) -> Result<bool, Fault> {
+    let Some(record) = record else {
+        return Ok(false);
+    };
+    if !ctx.sources[item.source].marks_deletions() {
+        return Ok(false);
+    }
+    let may_mark = {
+        let (ctx, key, source) = (Arc::clone(ctx), key.clone(), item.source);
+        let counts = record.fingerprint.kind != Kind::Folder;
+        blocking(move || brake::may_mark(&ctx, source, &key, counts)).await?
+    };
+    match may_mark {
+        true => mark(ctx, item, key, Some(record)).await,
+        false => Ok(false),
     }
 }
 

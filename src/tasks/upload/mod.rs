@@ -49,8 +49,9 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
         blocking(move || look::look(&ctx, item.source, &item.path)).await?
     };
     let Some(fingerprint) = look.disk else {
-        let file = gone::mark(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
-        let folder = gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
+        let file = gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
+        let folder =
+            gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
         gone::look_at_folder(ctx, item).await?;
         return Ok(if file || folder {
             Outcome::Sent
@@ -65,11 +66,11 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
             file::store(ctx, item, fingerprint, look.file).await
         }
         Kind::Folder => {
-            gone::mark(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
+            gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
             file::store_folder(ctx, item, fingerprint, look.folder, look.empty).await
         }
         Kind::Special => {
-            gone::mark(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
+            gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
             gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
             Ok(Outcome::Agreed)
         }
