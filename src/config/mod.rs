@@ -94,6 +94,9 @@ pub struct SourceConfig {
     pub exclude: Vec<String>,
     /// What happens in the bucket when a file is deleted.
     pub on_delete: OnDelete,
+    /// Keep a marker in the folder, which proves that it is watched and that it
+    /// is the right one.
+    pub sentinel: bool,
 }
 
 /// What happens in the bucket when a file is deleted.
@@ -139,6 +142,8 @@ pub struct Limits {
     pub queue_items_max: usize,
     /// How long a stop may take before work is abandoned.
     pub shutdown_timeout_ms: u64,
+    /// How often a folder is scanned whose changes are not seen at once.
+    pub unwatched_scan_ms: u64,
 }
 
 /// Log files.

@@ -48,6 +48,7 @@ pub(super) struct RawSource {
     pub(super) compress_level: i64,
     pub(super) exclude: Vec<String>,
     pub(super) on_delete: String,
+    pub(super) sentinel: bool,
 }
 
 impl Default for RawSource {
@@ -61,6 +62,7 @@ impl Default for RawSource {
             compress_level: COMPRESS_LEVEL,
             exclude: Vec::new(),
             on_delete: "mark".into(),
+            sentinel: true,
         }
     }
 }
@@ -107,6 +109,7 @@ pub(super) struct RawLimits {
     pub(super) workers: i64,
     pub(super) queue_items_max: i64,
     pub(super) shutdown_timeout: String,
+    pub(super) unwatched_scan_ms: i64,
 }
 
 impl Default for RawLimits {
@@ -117,6 +120,7 @@ impl Default for RawLimits {
             workers: 16,
             queue_items_max: 10_000,
             shutdown_timeout: "30s".into(),
+            unwatched_scan_ms: 600_000,
         }
     }
 }
@@ -181,6 +185,7 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
             ("compress_level", Shape::Number, "6"),
             ("exclude", Shape::List, "[\"*.tmp\"]"),
             ("on_delete", Shape::Text, "\"mark\""),
+            ("sentinel", Shape::Switch, "true"),
         ],
     ),
     (
@@ -210,6 +215,7 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
             ("workers", Shape::Number, "16"),
             ("queue_items_max", Shape::Number, "10000"),
             ("shutdown_timeout", Shape::Text, "\"30s\""),
+            ("unwatched_scan_ms", Shape::Number, "600000"),
         ],
     ),
     ("state", &[("dir", Shape::Text, "\"/var/lib/keepwatch\"")]),

@@ -93,6 +93,7 @@ fn one(
         compress_level: u32::try_from(level?).ok()?,
         exclude: raw.exclude.clone(),
         on_delete: on_delete?,
+        sentinel: raw.sentinel,
     })
 }
 

@@ -46,6 +46,8 @@ impl Config {
             compress_level: COMPRESS_LEVEL as u32,
             exclude: Vec::new(),
             on_delete: OnDelete::Mark,
+            // A trial leaves nothing behind in the folder.
+            sentinel: false,
         };
         let config = Self {
             file: None,
@@ -98,6 +100,7 @@ fn defaults_of_limits() -> Result<Limits, super::problems::Wrong> {
         workers: raw.workers as usize,
         queue_items_max: raw.queue_items_max as usize,
         shutdown_timeout_ms: values::duration_ms(&raw.shutdown_timeout, 0..=u64::MAX, "")?,
+        unwatched_scan_ms: raw.unwatched_scan_ms.unsigned_abs(),
     })
 }
 

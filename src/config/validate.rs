@@ -220,6 +220,12 @@ fn limits(raw: &RawLimits, input: &Input<'_>, problems: &mut Problems) -> Limits
         100..=1_000_000,
         "a queue too short stops the workers, one too long takes the memory",
     );
+    let unwatched_scan_ms = number(
+        "unwatched_scan_ms",
+        raw.unwatched_scan_ms,
+        1_000..=DAY_MS,
+        "more often than each second is one scan without end, and once a day it is scanned anyway",
+    );
     if debounce_ms > debounce_max_ms {
         let set_max = input.layers.is_set(&Key::of("limits", "debounce_max_ms"));
         let leaf = if set_max {
@@ -250,6 +256,7 @@ fn limits(raw: &RawLimits, input: &Input<'_>, problems: &mut Problems) -> Limits
         shutdown_timeout_ms: input
             .take(problems, Key::of("limits", "shutdown_timeout"), shutdown)
             .unwrap_or_default(),
+        unwatched_scan_ms,
     }
 }
 

@@ -42,7 +42,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
             let sources = config
                 .sources
                 .iter()
-                .map(|source| open_source(&index, source, &destination))
+                .map(|source| open_source(&index, source, &config.sources, &destination))
                 .collect::<Result<Vec<_>, Fatal>>()?;
             Ok::<_, Fatal>((config, index, sources))
         })
@@ -175,10 +175,22 @@ fn destination_name(config: &Config) -> String {
     }
 }
 
-fn open_source(index: &Index, source: &SourceConfig, destination: &str) -> Result<Source, Fatal> {
+fn open_source(
+    index: &Index,
+    source: &SourceConfig,
+    all: &[SourceConfig],
+    destination: &str,
+) -> Result<Source, Fatal> {
+    let mut rules = Rules::new(&source.path, &source.exclude)?;
+    for other in all {
+        let inner = other.path.strip_prefix(&source.path);
+        if let Some(Ok(inner)) = inner.ok().map(platform::os_to_rel) {
+            rules.with_marker_in(&inner);
+        }
+    }
     Ok(Source {
         id: index.source_id(&source.name, &source.bucket, &source.prefix, destination)?,
-        rules: Rules::new(&source.path, &source.exclude)?,
+        rules,
         compress: Compress::new(&source.compress)?,
         config: source.clone(),
         compared: AtomicBool::new(false),

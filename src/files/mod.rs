@@ -2,14 +2,15 @@
 //!
 //! Called by `transfer` (read), `tasks` (scan, rules), `recovery` (restore) and
 //! whoever writes a small file of our own. It reads and never writes, save
-//! below a [`Target`] that restore was told to write to. It never follows a
-//! link inside a source or a target, never opens what could block (FIFO,
+//! below a [`Target`] that restore was told to write to, and the one marker in
+//! a source's root. It never follows a link inside a source or a target, never opens what could block (FIFO,
 //! device, socket), and never concludes that something is gone from an error.
 //!
 //! Every function here **blocks**: call it from a blocking thread.
 
 mod atomic;
 mod fault;
+mod marker;
 mod read;
 mod rules;
 mod target;
@@ -17,6 +18,9 @@ mod temp;
 mod walk;
 
 pub use atomic::write_private_atomic;
+pub use marker::{
+    Identity, MARKER_FILE_NAME, Marker, Touched, create_marker, read_marker, touch_marker,
+};
 pub use read::{
     Opened, RootId, fingerprint_of, hash_file, is_mounted, open, read_link, root_state, stat,
 };

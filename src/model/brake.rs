@@ -150,7 +150,7 @@ impl Brake {
     }
 
     /// The baseline without what is known to be on a disk that is not mounted.
-    fn expected(&self) -> u64 {
+    pub fn expected(&self) -> u64 {
         let away = self.holds.iter().map(|hold| match hold.why {
             Why::Unmounted { .. } => hold.files,
             _ => 0,
@@ -244,8 +244,10 @@ impl Brake {
             && (self.has_fallen(found.on_disk)
                 || nothing_like_it(found.gone, found.known, found.on_disk));
         if fallen && !found.other_root {
-            let of = found.known.max(found.gone);
-            is_new |= self.hold(Why::Fall, found.gone, of, now_ms);
+            // Some may have been marked before it was too much.
+            let files = found.gone.max(self.missing(found.on_disk));
+            let of = found.known.max(self.expected());
+            is_new |= self.hold(Why::Fall, files, of, now_ms);
         } else if found.complete {
             self.end(|why| *why == Why::Fall);
         }
@@ -425,7 +427,7 @@ mod tests {
         assert!(!brake.scanned(&scan(600, 400, 1000), 1_000));
         assert!(brake.scanned(&scan(400, 200, 600), 2_000));
         assert_eq!(brake.holds[0].why, Why::Fall);
-        assert_eq!((brake.holds[0].files, brake.holds[0].of), (200, 600));
+        assert_eq!((brake.holds[0].files, brake.holds[0].of), (600, 1000));
         // Everything is back.
         assert!(!brake.scanned(&scan(1000, 0, 1000), 3_000));
         assert!(brake.holds.is_empty() && brake.ended.is_empty());

@@ -196,6 +196,21 @@ impl Dir {
             .set_modified(time_of_ns(mtime_ns))
     }
 
+    /// Set the modification time of the file `name` to now; a link is refused. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn touch_file(&self, name: &[u8]) -> io::Result<()> {
+        let path = self.child(name)?;
+        if !path.symlink_metadata()?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        OpenOptions::new()
+            .access_mode(RIGHT_WRITE_ATTRIBUTES)
+            .open(path)?
+            .set_modified(std::time::SystemTime::now())
+    }
+
     /// Rename within this folder, in place of what has the name `to`. Blocks.
     ///
     /// # Errors

@@ -5,16 +5,20 @@
 //! again by the next scan; its memory survives a kill. Functions block unless
 //! they are async.
 
+mod encrypted;
+mod root;
 mod tell;
 
+pub(super) use encrypted::{looks_encrypted, plain_is_gone};
 pub(super) use tell::line;
 pub use tell::{show, tell};
 
 use super::context::Context;
 use crate::error::{Class, Fault, chain};
-use crate::files::{self, RootId};
+use crate::files;
 use crate::index::{Index, SourceId};
-use crate::model::brake::{Brake, Hold, Identity, Marker, Scanned, Why, identity, is_alike};
+use crate::model::alarm::{Halves, Window};
+use crate::model::brake::{Brake, Hold, Scanned, Why, is_below};
 use crate::model::{Kind, RelKey, RelPath};
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,8 +30,9 @@ const STATE: &str = "brake";
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Saved {
     brake: Brake,
-    /// The root as it was when it was last known to be itself.
-    root: Option<RootId>,
+    /// Files that look encrypted, of the last minutes.
+    #[serde(default)]
+    window: Window,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +43,10 @@ struct Memory {
     allowance: u64,
     /// Looks in a row at which the root was not there.
     away: u32,
+    /// Halves of renames that may come to look like encryption.
+    halves: Halves,
+    /// What the last root was judged to be that no marker proves.
+    judged: Option<root::Judged>,
 }
 
 /// The brake of one source.
@@ -118,6 +127,10 @@ fn change<T>(
             })?;
             ctx.index
                 .source_state_set(ctx.sources[source].id, STATE, &value)?;
+            // What is held back, and that it was told, must outlive a power cut.
+            if saved.brake.holds.len() != before.brake.holds.len() {
+                ctx.index.flush()?;
+            }
         }
         (result, changed.is_some())
     };
@@ -125,14 +138,6 @@ fn change<T>(
         show(ctx, source);
     }
     Ok(result)
-}
-
-/// Whether the folder is the one that was backed up.
-fn who(ctx: &Context, source: usize) -> Result<(Identity, RootId), Fault> {
-    let root = files::root_state(&ctx.sources[source].config.path)?;
-    let known = ctx.brakes.memory(source).saved.root;
-    let same = known.map(|known| known == root);
-    Ok((identity(Marker::Unused, same), root))
 }
 
 /// Whether a path that is gone may be marked as deleted. `counts` for a file or
@@ -167,7 +172,7 @@ pub(super) fn may_mark(
     let fallen = change(ctx, source, |memory| {
         let brake = &mut memory.saved.brake;
         if brake.has_fallen(on_disk) {
-            let (missing, of) = (brake.missing(on_disk), brake.baseline);
+            let (missing, of) = (brake.missing(on_disk), brake.expected());
             brake.hold(Why::Fall, missing, of, now_ms);
             return true;
         }
@@ -195,9 +200,9 @@ fn is_held(ctx: &Context, source: usize, key: &RelKey) -> Result<bool, Fault> {
     if ctx.brakes.memory(source).saved.brake.held(key).is_some() {
         return Ok(true);
     }
-    let (who, _) = who(ctx, source)?;
+    let is_itself = root::is_itself(ctx, source)?;
     let mount = lost_mount_of(ctx, source, key)?;
-    if who == Identity::Itself && mount.is_none() {
+    if is_itself && mount.is_none() {
         return Ok(false);
     }
     // The scan tells which it is, and how many files it is about.
@@ -205,7 +210,7 @@ fn is_held(ctx: &Context, source: usize, key: &RelKey) -> Result<bool, Fault> {
     let now_ms = ctx.now_ms();
     change(ctx, source, |memory| {
         let brake = &mut memory.saved.brake;
-        if who == Identity::Other {
+        if !is_itself {
             brake.hold(Why::OtherRoot, brake.baseline, brake.baseline, now_ms);
         }
         if let Some((folder, files)) = mount {
@@ -224,7 +229,7 @@ fn lost_mount_of(
 ) -> Result<Option<(RelKey, u64)>, Fault> {
     let mounts = ctx.brakes.memory(source).saved.brake.mounts.clone();
     for folder in mounts {
-        let covers = crate::model::brake::is_below(key, &folder);
+        let covers = is_below(key, &folder);
         if covers && !is_mounted(ctx, source, &folder)? {
             let files = known_below(ctx, source, &folder)?;
             return Ok(Some((folder, files)));
@@ -287,56 +292,58 @@ pub(super) fn lost_mounts(ctx: &Context, source: usize) -> Result<Vec<RelKey>, F
     Ok(lost)
 }
 
-/// What a scan of a whole source says to the brake.
-pub(super) struct Found {
-    /// Its figures; `other_root` is filled in here.
-    pub scanned: Scanned,
-    /// Records whose file is there, unchanged.
-    pub unchanged: u64,
-    /// Records seen.
-    pub records: u64,
-    /// Somebody has said that the deletions are meant.
-    pub confirmed: bool,
+/// Hold deletions back at once when the root is not the one that was backed up;
+/// a scan of another folder's many files may take long.
+pub(super) fn look_at_root(ctx: &Context, source: usize) -> Result<(), Fault> {
+    // What was missing may have been brought back.
+    root::forget_other(ctx, source);
+    if root::is_itself(ctx, source)? {
+        return Ok(());
+    }
+    hold_root(ctx, source)
 }
 
-/// Take a scan of the whole source in: begin, end or confirm what is held back.
-/// Gives what is held back from now on.
-pub(super) fn scanned(ctx: &Context, source: usize, found: Found) -> Result<Vec<Hold>, Fault> {
-    let Found {
-        mut scanned,
-        unchanged,
-        records,
-        confirmed,
-    } = found;
-    let (who, root) = who(ctx, source)?;
-    scanned.other_root = match who {
-        Identity::Itself => false,
-        Identity::Other => true,
-        Identity::Unproven => !is_alike(unchanged, records),
-    };
+fn hold_root(ctx: &Context, source: usize) -> Result<(), Fault> {
+    let now_ms = ctx.now_ms();
+    change(ctx, source, |memory| {
+        let brake = &mut memory.saved.brake;
+        brake.hold(Why::OtherRoot, brake.baseline, brake.baseline, now_ms);
+    })
+}
+
+/// Take a scan of the whole source in: begin, end or (`confirmed`) lift what is
+/// held back. `other_root` is filled in here. Gives what is held back from now on.
+pub(super) fn scanned(
+    ctx: &Context,
+    source: usize,
+    mut found: Scanned,
+    confirmed: bool,
+) -> Result<Vec<Hold>, Fault> {
+    if confirmed {
+        root::adopt(ctx, source)?;
+    }
+    found.other_root = !root::is_itself(ctx, source)?;
     let looks_fallen = ctx
         .brakes
         .memory(source)
         .saved
         .brake
-        .has_fallen(scanned.on_disk);
+        .has_fallen(found.on_disk);
     if looks_fallen && !confirmed {
-        scanned.on_disk = scanned.on_disk.max(count_surely(ctx, source)?);
+        found.on_disk = found.on_disk.max(count_surely(ctx, source)?);
     }
     let now_ms = ctx.now_ms();
     change(ctx, source, |memory| {
         memory.away = 0;
-        let brake = &mut memory.saved.brake;
+        let saved = &mut memory.saved;
         if confirmed {
-            brake.confirm(&scanned, now_ms);
+            saved.brake.confirm(&found, now_ms);
+            saved.window.clear();
         } else {
-            brake.scanned(&scanned, now_ms);
+            saved.brake.scanned(&found, now_ms);
         }
-        if confirmed || !scanned.other_root {
-            memory.saved.root = Some(root);
-        }
-        memory.allowance = memory.saved.brake.allowance(scanned.on_disk);
-        memory.saved.brake.holds.clone()
+        memory.allowance = saved.brake.allowance(found.on_disk);
+        saved.brake.holds.clone()
     })
 }
 
@@ -344,15 +351,15 @@ pub(super) fn scanned(ctx: &Context, source: usize, found: Found) -> Result<Vec<
 /// replaced by renaming, which takes a moment.
 const AWAY_LOOKS: u32 = 2;
 
-/// Scans between two looks whether what had fallen is back: nobody tells of it
+/// Looks between two scans whether what had fallen is back: nobody tells of it
 /// when the files come back in another way than they went.
-const FALL_LOOKS: u64 = 20;
+const FALL_LOOKS: u64 = 60;
 
 /// See, now and then (`look` counts), whether a disk has come or gone: that makes
 /// no event, and ends in a scan.
 pub(super) fn revisit(ctx: &Context, source: usize, look: u64) -> Result<(), Fault> {
     let now_ms = ctx.now_ms();
-    let Ok((who, _)) = who(ctx, source) else {
+    if files::root_state(&ctx.sources[source].config.path).is_err() {
         return change(ctx, source, |memory| {
             memory.away = memory.away.saturating_add(1);
             let brake = &mut memory.saved.brake;
@@ -360,7 +367,11 @@ pub(super) fn revisit(ctx: &Context, source: usize, look: u64) -> Result<(), Fau
                 brake.hold(Why::Away, brake.baseline, brake.baseline, now_ms);
             }
         });
-    };
+    }
+    let is_itself = root::is_itself(ctx, source)?;
+    if !is_itself {
+        hold_root(ctx, source)?;
+    }
     let lost = lost_mounts(ctx, source)?;
     let holds = {
         let mut memory = ctx.brakes.memory(source);
@@ -369,7 +380,7 @@ pub(super) fn revisit(ctx: &Context, source: usize, look: u64) -> Result<(), Fau
     };
     let is_held = |why: &Why| holds.iter().any(|hold| hold.why == *why);
     let mut ask = is_held(&Why::Away);
-    ask |= (who == Identity::Itself) == is_held(&Why::OtherRoot);
+    ask |= is_itself && is_held(&Why::OtherRoot);
     ask |= is_held(&Why::Fall) && look.is_multiple_of(FALL_LOOKS);
     ask |= lost.iter().any(|folder| {
         let folder = folder.clone();

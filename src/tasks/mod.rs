@@ -11,6 +11,7 @@ pub mod collect;
 pub mod context;
 pub mod digest;
 pub mod gates;
+pub mod marker;
 pub mod post;
 pub mod scan;
 pub mod scan_book;

@@ -23,6 +23,9 @@ const RETRIES_PER_BEAT: usize = 256;
 /// Beats between looks at what is slow: ripening scans, the outbox.
 const SLOW_BEATS: u64 = 30;
 
+/// Beats between looks whether disks have come or gone: a few `stat` calls.
+const DISK_BEATS: u64 = 10;
+
 /// A wall clock that ran ahead of the steady one by so much: the computer has
 /// slept, scan everything.
 const SLEPT_MS: i64 = 60_000;
@@ -64,8 +67,11 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
         brake::tell(&ctx, &post).await;
         // A closed gate opens for a probe when its time has come.
         ctx.queue.wake();
+        if beats.is_multiple_of(DISK_BEATS) {
+            revisit(&ctx, beats / DISK_BEATS).await;
+        }
         if beats.is_multiple_of(SLOW_BEATS) {
-            slow(&ctx, &post, beats / SLOW_BEATS).await;
+            slow(&ctx, &post).await;
         }
         let broken = mending.broken.clone();
         alarm_of_index(&ctx, &post, broken, &mut index_alert).await;
@@ -163,9 +169,8 @@ async fn retry(ctx: &Arc<Context>, now_ms: i64) {
     }
 }
 
-async fn slow(ctx: &Arc<Context>, post: &Post, look: u64) {
+async fn slow(ctx: &Arc<Context>, post: &Post) {
     ctx.scans.ripen();
-    revisit(ctx, look).await;
     for (number, source) in ctx.sources.iter().enumerate() {
         if !source.versioned.load(Ordering::Relaxed) && ctx.gates.outage(number).is_none() {
             check_versioning(ctx, number).await;

@@ -9,6 +9,7 @@ mod gather;
 mod tap;
 
 use super::context::{Context, Hint};
+use super::marker;
 use crate::board::{News, Watching};
 use crate::error::{Fault, chain};
 use crate::files::{self, RootId};
@@ -101,6 +102,7 @@ pub async fn run(
                 was_missing = false;
                 ctx.board.warn(source, "folder", None);
                 trouble = Arc::new(Trouble::default());
+                settle_marker(&ctx, source).await;
                 let watcher = register(&ctx, source, &root, &trouble, &gathered).await;
                 current = watcher.map(|watcher| (watcher, id));
                 set_up = Instant::now();
@@ -121,6 +123,19 @@ pub async fn run(
         }
     }
     drop_watcher(current).await;
+}
+
+/// The marker is written before the watch begins: that is no change.
+async fn settle_marker(ctx: &Arc<Context>, source: usize) {
+    let name = &ctx.sources[source].config.name;
+    let settled = {
+        let ctx = Arc::clone(ctx);
+        super::context::blocking(move || marker::settle(&ctx, source)).await
+    };
+    match settled {
+        Ok(settled) => tracing::debug!(source = %name, ?settled, "marker"),
+        Err(fault) => tracing::warn!(source = %name, "{fault}"),
+    }
 }
 
 /// Pass on what is heard; never ends.

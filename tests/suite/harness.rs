@@ -94,6 +94,8 @@ impl Rig {
         let mut config = Config::trial(&self.root(), &self.vault_dir(), &defaults).unwrap();
         config.limits.debounce_ms = DEBOUNCE_MS;
         config.limits.debounce_max_ms = 2_000;
+        // As in a configuration file; a trial has none.
+        config.sources[0].sentinel = true;
         config
     }
 
@@ -172,6 +174,9 @@ pub fn on_disk(root: &Path) -> BTreeMap<String, Thing> {
         let mut is_empty = true;
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
+            if path == root.join(keepwatch::files::MARKER_FILE_NAME) {
+                continue;
+            }
             // Tests compare while files come and go.
             let Ok(meta) = fs::symlink_metadata(&path) else {
                 continue;

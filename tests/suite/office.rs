@@ -50,8 +50,11 @@ pub fn tree(root: &Path) -> BTreeMap<PathBuf, Node> {
     while let Some(folder) = folders.pop() {
         let mut is_empty = true;
         for entry in fs::read_dir(&folder).unwrap() {
-            is_empty = false;
             let path = entry.unwrap().path();
+            if path == root.join(keepwatch::files::MARKER_FILE_NAME) {
+                continue;
+            }
+            is_empty = false;
             let meta = fs::symlink_metadata(&path).unwrap();
             let mode = meta.mode() & 0o7777;
             let node = if meta.is_dir() {
@@ -152,12 +155,12 @@ async fn claimed(store: &Store) -> BTreeMap<PathBuf, Node> {
     out
 }
 
-/// Files and links below `root`.
+/// Files and links below `root` that are backed up.
 fn count_files(root: &Path) -> usize {
     let entries = fs::read_dir(root).unwrap().map(Result::unwrap);
     let counts = entries.map(|entry| match entry.file_type().unwrap().is_dir() {
         true => count_files(&entry.path()),
-        false => 1,
+        false => usize::from(entry.file_name() != keepwatch::files::MARKER_FILE_NAME),
     });
     counts.sum()
 }

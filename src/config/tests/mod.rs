@@ -89,6 +89,7 @@ fn a_short_file_is_complete() {
     assert_eq!(source.path, office.path("database"));
     assert_eq!((source.prefix.as_str(), source.compress_level), ("", 6));
     assert_eq!(source.on_delete, OnDelete::Mark);
+    assert!(source.sentinel);
     assert!(source.compress.is_empty() && source.exclude.is_empty());
     assert_eq!(config.state_dir, office.path("own/state"));
     assert_eq!(config.log.level, "info");
@@ -102,6 +103,7 @@ fn a_short_file_is_complete() {
             workers: 16,
             queue_items_max: 10_000,
             shutdown_timeout_ms: 30_000,
+            unwatched_scan_ms: 600_000,
         }
     );
 }
@@ -126,6 +128,7 @@ compress = ["*.csv", "*.log"]
 compress_level = 9
 exclude = ["*.tmp"]
 on_delete = "keep"
+sentinel = false
 [notify]
 topic_arn = "arn:aws:sns:eu-central-1:111122223333:BackupNotifications"
 endpoint_url = "http://127.0.0.1:5000"
@@ -139,6 +142,7 @@ debounce_max_ms = 600
 workers = 2
 queue_items_max = 500
 shutdown_timeout = "1m"
+unwatched_scan_ms = 5000
 [state]
 dir = "state"
 [log]
@@ -166,12 +170,14 @@ json = true
             compress_level: 9,
             exclude: vec!["*.tmp".into()],
             on_delete: OnDelete::Keep,
+            sentinel: false,
         }
     );
     assert_eq!(config.notify.alert_after_ms, 2 * 3_600_000);
     assert_eq!(config.schedule.digest_at, jiff::civil::time(23, 15, 0, 0));
     assert_eq!(config.limits.shutdown_timeout_ms, 60_000);
     assert_eq!(config.limits.debounce_max_ms, 600);
+    assert_eq!(config.limits.unwatched_scan_ms, 5_000);
     assert_eq!(config.state_dir, office.path("state"));
     assert_eq!(config.log.dir, Path::new("/var/log/keepwatch"));
     assert!(config.log.json);

@@ -150,3 +150,23 @@ fn compressed_are_files_and_folders_that_a_pattern_names() {
     }
     assert!(!Compress::new(&[]).unwrap().matches(&p("a.csv")));
 }
+
+#[test]
+fn the_marker_is_left_out_at_the_root_and_nowhere_else() {
+    let dir = tempfile::tempdir().unwrap();
+    // Also when the owner's patterns take everything in.
+    let mut rules = Rules::new(dir.path(), &["!.keepwatch-source".into()]).unwrap();
+    rules.with_marker_in(&RelPath::from_bytes("inner/source").unwrap());
+    for (path, is_folder, want) in [
+        (".keepwatch-source", false, true),
+        (".keepwatch-source", true, false),
+        ("sub/.keepwatch-source", false, false),
+        ("inner/source/.keepwatch-source", false, true),
+        ("inner/.keepwatch-source", false, false),
+        (".keepwatch-sources", false, false),
+        ("x.keepwatch-source", false, false),
+    ] {
+        let rel = RelPath::from_bytes(path).unwrap();
+        assert_eq!(rules.excluded(&rel, is_folder), want, "{path}");
+    }
+}

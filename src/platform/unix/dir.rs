@@ -7,7 +7,9 @@
 use super::{MODE_BITS, set_mode};
 use crate::model::{Fingerprint, Kind};
 use crate::platform::{Found, NS_PER_S, ns_of_parts, size_of_kind, time_of_ns};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT,
+};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
@@ -193,6 +195,24 @@ impl Dir {
         // The time first: the new mode may not let us in any more.
         folder.set_modified(time_of_ns(mtime_ns))?;
         set_mode(&folder, mode)
+    }
+
+    /// Set the times of the file `name` to now; a link is refused. Who may write
+    /// the file may do so, its owner or not. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn touch_file(&self, name: &[u8]) -> io::Result<()> {
+        let now = || Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        };
+        let times = Timestamps {
+            last_access: now(),
+            last_modification: now(),
+        };
+        let file = rustix::fs::openat(&self.fd, name, READ, Mode::empty())?;
+        Ok(rustix::fs::futimens(file, &times)?)
     }
 
     /// Rename within this folder, in place of what has the name `to`. Blocks.

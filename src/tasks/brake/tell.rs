@@ -4,7 +4,7 @@
 use super::change;
 use crate::config::StoreConfig;
 use crate::error::Fault;
-use crate::model::brake::{Hold, Why};
+use crate::model::brake::{Brake, Hold, Why};
 use crate::model::report::{Held, Message};
 use crate::platform::{self, shell_word};
 use crate::tasks::context::{Context, blocking};
@@ -179,24 +179,42 @@ fn owed(ctx: &Context, source: usize) -> Vec<Owed> {
     over.chain(alerts).collect()
 }
 
+/// Keep the message and remember that before it is sent: while SNS is down that
+/// takes long, and a stop meanwhile must not have it told twice.
 async fn send(ctx: &Arc<Context>, post: &Post, source: usize, owed: Owed) -> Result<(), Fault> {
-    post.send(ctx, owed.message).await?;
-    let ctx = Arc::clone(ctx);
-    blocking(move || {
-        let now_ms = ctx.now_ms();
-        change(&ctx, source, |memory| {
-            let brake = &mut memory.saved.brake;
-            if owed.is_over {
-                brake.ended.retain(|hold| *hold != owed.hold);
-                return;
-            }
-            for hold in &mut brake.holds {
-                if hold.why.is_same(&owed.hold.why) && hold.since_ms == owed.hold.since_ms {
-                    hold.told = hold.told.saturating_add(1);
-                    hold.told_ms = now_ms;
-                }
-            }
+    post.keep(ctx, owed.message).await?;
+    {
+        let ctx = Arc::clone(ctx);
+        blocking(move || {
+            let now_ms = ctx.now_ms();
+            change(&ctx, source, |memory| {
+                note_told(&mut memory.saved.brake, owed.hold, owed.is_over, now_ms);
+            })?;
+            ctx.index.flush()
         })
-    })
-    .await
+        .await?;
+    }
+    if let Err(fault) = post.flush(ctx).await {
+        tracing::warn!("a message waits in the outbox: {fault}");
+    }
+    Ok(())
+}
+
+fn note_told(brake: &mut Brake, told: Hold, is_over: bool, now_ms: i64) {
+    if is_over {
+        brake.ended.retain(|hold| *hold != told);
+        return;
+    }
+    let standing = brake
+        .holds
+        .iter_mut()
+        .find(|hold| hold.why.is_same(&told.why) && hold.since_ms == told.since_ms);
+    match standing {
+        Some(hold) => {
+            hold.told = hold.told.saturating_add(1);
+            hold.told_ms = now_ms;
+        }
+        // It has ended while it was being told: its end is owed, too.
+        None => brake.ended.push(Hold { told: 1, ..told }),
+    }
 }

@@ -19,10 +19,6 @@ pub(super) struct Gone {
     pub known: u64,
     /// Those among them that cannot be looked at: they are not gone.
     pub unseen: u64,
-    /// Records of files that could be looked for.
-    pub records: u64,
-    /// Those among them whose file is there, unchanged.
-    pub unchanged: u64,
     /// Folders whose disk is not mounted any more, and how many known files are
     /// missing below each. These count nowhere else.
     pub lost: Vec<(RelKey, u64)>,

@@ -9,7 +9,7 @@ use crate::files::{self, Walk, WalkEntry, WalkFault};
 use crate::index::{ActivityDelta, Change, Records, SourceId};
 use crate::model::brake::{MOUNTS_MAX, Scanned, Why, most_is_gone};
 use crate::model::compare::{InBucket, OnDisk, Verdict, compare};
-use crate::model::{Fingerprint, Kind, Record, RelKey, RelPath};
+use crate::model::{Fingerprint, Kind, Look, Record, RelKey, RelPath};
 use crate::queue::Lane;
 use crate::store::Listed;
 use crate::tasks::brake;
@@ -53,9 +53,16 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
     let ctx = Arc::clone(&work.ctx);
     let source = &ctx.sources[work.source];
     files::root_state(&source.config.path)?;
+    if !work.confirmed {
+        brake::look_at_root(&ctx, work.source)?;
+    }
     let prefix = RelKey::of_folder(&work.subtree);
     let gone = Gone {
-        lost: lost(&ctx, work.source)?,
+        // Who confirms means everything that is missing.
+        lost: match work.confirmed {
+            true => Vec::new(),
+            false => lost(&ctx, work.source)?,
+        },
         ..Gone::default()
     };
     let mut merge = Merge {
@@ -234,13 +241,6 @@ impl Merge<'_> {
             self.gone.unseen += u64::from(record.is_some());
             return Ok(());
         }
-        if let Some(record) = record.as_ref().filter(|_| !key.is_folder()) {
-            self.gone.records += 1;
-            self.gone.unchanged += u64::from(disk.as_ref().is_some_and(|entry| {
-                let (now, then) = (&entry.fingerprint, &record.fingerprint);
-                now.size_bytes == then.size_bytes && now.mtime_ns == then.mtime_ns
-            }));
-        }
         if disk.is_none() && !self.ctx.sources[self.source].marks_deletions() {
             return Ok(());
         }
@@ -299,27 +299,22 @@ impl Merge<'_> {
     /// is gone may be marked.
     fn ask_brake(&mut self, confirmed: bool) -> Result<bool, Fault> {
         let before: Vec<RelKey> = self.gone.lost.iter().map(|(key, _)| key.clone()).collect();
-        if brake::lost_mounts(self.ctx, self.source)? != before {
+        if !confirmed && brake::lost_mounts(self.ctx, self.source)? != before {
             self.incomplete("a disk came or went during the scan".into());
             self.ctx.scans.ask_later(self.source);
             return Ok(false);
         }
-        let found = brake::Found {
-            scanned: Scanned {
-                on_disk: self.done.files + self.gone.unseen,
-                gone: self.gone.total,
-                known: self.gone.known,
-                complete: !self.had_faults,
-                other_root: false,
-                mounts: std::mem::take(&mut self.mounts),
-                lost: std::mem::take(&mut self.gone.lost),
-            },
-            unchanged: self.gone.unchanged,
-            records: self.gone.records,
-            confirmed,
+        let found = Scanned {
+            on_disk: self.done.files + self.gone.unseen,
+            gone: self.gone.total,
+            known: self.gone.known,
+            complete: !self.had_faults,
+            other_root: false,
+            mounts: std::mem::take(&mut self.mounts),
+            lost: std::mem::take(&mut self.gone.lost),
         };
-        let below: u64 = found.scanned.lost.iter().map(|(_, files)| files).sum();
-        let holds = brake::scanned(self.ctx, self.source, found)?;
+        let below: u64 = found.lost.iter().map(|(_, files)| files).sum();
+        let holds = brake::scanned(self.ctx, self.source, found, confirmed)?;
         let mut may_mark = true;
         for hold in &holds {
             self.incomplete(brake::line(self.ctx, self.source, hold));
@@ -475,5 +470,6 @@ fn unverified(fingerprint: Fingerprint, listed: &Listed) -> Record {
         stored_bytes: listed.stored_bytes,
         stored_at_ms: 0,
         racy: false,
+        look: Look::Unknown,
     }
 }

@@ -58,9 +58,15 @@ pub(super) async fn mark_gone(
         return Ok(false);
     }
     let may_mark = {
-        let (ctx, key, source) = (Arc::clone(ctx), key.clone(), item.source);
-        let counts = record.fingerprint.kind != Kind::Folder;
-        blocking(move || brake::may_mark(&ctx, source, &key, counts)).await?
+        let (ctx, key, item) = (Arc::clone(ctx), key.clone(), item.clone());
+        let (kind, look) = (record.fingerprint.kind, record.look);
+        blocking(move || {
+            if kind == Kind::File && look.was_plain(item.path.name()) {
+                brake::plain_is_gone(&ctx, item.source, &item.path, item.since_ms)?;
+            }
+            brake::may_mark(&ctx, item.source, &key, kind != Kind::Folder)
+        })
+        .await?
     };
     match may_mark {
         true => mark(ctx, item, key, Some(record)).await,
