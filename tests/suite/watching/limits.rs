@@ -241,3 +241,32 @@ async fn a_disk_that_is_mounted_below_the_folder_later_is_watched() {
     assert!(history(&rig.store(), "disk/b.txt").await.len() >= 2);
     assert_eq!(daemon.stop(), Some(0));
 }
+
+/// Another disk in the same place, so soon that nobody saw the place empty: it
+/// may have the device number and inode of the first. Its files are watched and
+/// stored; whether it is the right one is not decided by writing a marker.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_exchanged_for_another_in_its_place_is_watched_and_not_marked_as_the_first() {
+    let rig = Rig::new();
+    let root = rig.root();
+    let root = root.to_str().unwrap();
+    let disk = format!("mount -t tmpfs first {BUCKET}; echo one > {BUCKET}/a.txt");
+    let daemon = start(&rig, "", &disk).await;
+    until_stored(&rig, "a.txt", "one\n").await;
+    inside(&daemon, &format!("test -f {root}/.keepwatch-source"));
+    inside(
+        &daemon,
+        &format!("umount -l {root}; mount -t tmpfs second {root}; echo two > {root}/b.txt"),
+    );
+    until_stored(&rig, "b.txt", "two\n").await;
+    until("it is said", async || {
+        let note = source(&daemon)["board"]["notes"]["proof"].clone();
+        note.as_str()
+            .is_some_and(|note| note.contains("its marker is missing"))
+    })
+    .await;
+    inside(&daemon, &format!("echo three > {root}/b.txt"));
+    until_stored(&rig, "b.txt", "three\n").await;
+    inside(&daemon, &format!("! test -e {root}/.keepwatch-source"));
+    assert_eq!(daemon.stop(), Some(0));
+}
