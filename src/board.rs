@@ -26,6 +26,20 @@ pub enum Watching {
     Off(String),
 }
 
+/// How far a watch can be relied on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WatchProof {
+    /// When a change made for the purpose was last seen, milliseconds since 1970.
+    pub proven_ms: Option<i64>,
+    /// How often the watch was set up again since the start.
+    pub rebuilt: u64,
+    /// When it last was, milliseconds since 1970.
+    pub rebuilt_ms: Option<i64>,
+    /// And why.
+    pub rebuilt_why: String,
+}
+
 /// A finished scan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanDone {
@@ -73,6 +87,12 @@ pub struct SourceBoard {
     pub outage: Option<(i64, Fault)>,
     /// Standing warnings by topic.
     pub warnings: BTreeMap<String, String>,
+    /// What is as it is and no trouble, but good to know, by topic.
+    #[serde(default)]
+    pub notes: BTreeMap<String, String>,
+    /// When the watch was last proven, and how often it had to be renewed.
+    #[serde(default)]
+    pub proof: WatchProof,
 }
 
 /// Something worth a line on a terminal.
@@ -181,6 +201,18 @@ impl Board {
         match warning {
             Some(text) => board.warnings.insert(topic.to_owned(), text.clone()) != Some(text),
             None => board.warnings.remove(topic).is_some(),
+        }
+    }
+
+    /// Set or clear a standing note; true when that changed something.
+    pub fn note(&self, source: usize, topic: &str, note: Option<String>) -> bool {
+        let mut sources = self.lock();
+        let Some(board) = sources.get_mut(source) else {
+            return false;
+        };
+        match note {
+            Some(text) => board.notes.insert(topic.to_owned(), text.clone()) != Some(text),
+            None => board.notes.remove(topic).is_some(),
         }
     }
 

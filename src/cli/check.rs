@@ -149,7 +149,7 @@ async fn folder(findings: &mut Findings, source: &SourceConfig) {
     let Some(limits) = platform::watch_limits() else {
         return;
     };
-    let enough = looked.folders < limits.max_user_watches;
+    let enough = looked.folders < limits.watches.value;
     findings.add(
         if enough { Verdict::Good } else { Verdict::Bad },
         &about,
@@ -157,14 +157,14 @@ async fn folder(findings: &mut Findings, source: &SourceConfig) {
             format!(
                 "{} of {} possible watches are needed",
                 show::number(looked.folders + 1),
-                show::number(limits.max_user_watches)
+                show::number(limits.watches.value)
             )
         } else {
             format!(
-                "{} watches are needed, but this computer allows {}. Raise the limit: sudo sysctl fs.inotify.max_user_watches={}",
+                "{} watches are needed, but this computer allows {}; what is not watched is scanned on a period. Raise the limit: {}",
                 show::number(looked.folders + 1),
-                show::number(limits.max_user_watches),
-                (looked.folders * 2).next_power_of_two()
+                show::number(limits.watches.value),
+                limits.watches.remedy()
             )
         },
     );

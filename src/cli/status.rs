@@ -2,9 +2,10 @@
 
 use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, PARTIAL, setup, show};
-use crate::board::Watching;
+use crate::board::{WatchProof, Watching};
 use crate::control::{Line, Request, SourceStatus, Status, ask};
 use crate::error::Fatal;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// Ask and show.
@@ -60,11 +61,11 @@ fn print(status: &Status, zone: &TimeZone) {
         );
     }
     for source in &status.sources {
-        print_source(source, zone);
+        print_source(source, zone, Timestamp::now().as_millisecond());
     }
 }
 
-fn print_source(source: &SourceStatus, zone: &TimeZone) {
+fn print_source(source: &SourceStatus, zone: &TimeZone, now_ms: i64) {
     println!();
     println!(
         "{}  {}  to  {}",
@@ -84,6 +85,12 @@ fn print_source(source: &SourceStatus, zone: &TimeZone) {
         Watching::On => println!("  changes are seen at once"),
         Watching::Starting => println!("  watches are being set up"),
         Watching::Off(why) => println!("  CHANGES ARE NOT SEEN AT ONCE: {}", show::clean(why)),
+    }
+    for line in proof(&source.board.proof, zone, now_ms) {
+        println!("  {line}");
+    }
+    for note in source.board.notes.values() {
+        println!("  note: {}", show::clean(note));
     }
     if let Some(seen) = source.board.scanning {
         println!("  a scan is under way: {} seen", show::amount(seen, "file"));
@@ -121,5 +128,44 @@ fn print_source(source: &SourceStatus, zone: &TimeZone) {
         .saturating_sub(source.unprotected.len() as u64);
     if unnamed > 0 {
         println!("  NOT PROTECTED: {} more", show::number(unnamed));
+    }
+}
+
+/// How far the watch can be relied on.
+fn proof(proof: &WatchProof, zone: &TimeZone, now_ms: i64) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(proven_ms) = proof.proven_ms {
+        let age_ms = u64::try_from(now_ms - proven_ms).unwrap_or(0);
+        lines.push(format!("watch proven {} ago", show::duration(age_ms)));
+    }
+    if let Some(rebuilt_ms) = proof.rebuilt_ms {
+        lines.push(format!(
+            "watch set up again {} since the start, last {}: {}",
+            show::amount(proof.rebuilt, "time"),
+            show::time(rebuilt_ms, zone),
+            show::clean(&proof.rebuilt_why)
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_watch_is_told_with_its_age_and_its_renewals() {
+        let never = WatchProof::default();
+        assert!(proof(&never, &TimeZone::UTC, 5).is_empty());
+        let proven = WatchProof {
+            proven_ms: Some(1_700_000_000_000),
+            rebuilt: 2,
+            rebuilt_ms: Some(1_700_000_000_000),
+            rebuilt_why: "odd".into(),
+        };
+        let lines = proof(&proven, &TimeZone::UTC, 1_700_000_040_000);
+        assert!(lines[0].starts_with("watch proven 40 s"), "{lines:?}");
+        assert!(lines[1].contains("2 times since the start"), "{lines:?}");
+        assert!(lines[1].ends_with(": odd"), "{lines:?}");
     }
 }

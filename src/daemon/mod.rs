@@ -19,6 +19,7 @@ use crate::index::{Multipart, Opened};
 use crate::store::Store;
 use crate::tasks::context::{Clock, Hint, blocking, system_clock};
 use crate::tasks::post::Post;
+use crate::tasks::watch::WatchOptions;
 use crate::tasks::{Context, collect, digest, scan, tend, upload, watch as watching};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub struct Options {
     pub store: Option<Store>,
     /// The wall clock.
     pub clock: Option<Clock>,
+    /// The times of the watch.
+    pub watch: WatchOptions,
 }
 
 /// A running Keepwatch.
@@ -97,6 +100,7 @@ impl Daemon {
             loops.spawn(watching::run(
                 Arc::clone(&ctx),
                 source,
+                options.watch.clone(),
                 watched,
                 stopped.clone(),
             ));

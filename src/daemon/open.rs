@@ -22,7 +22,7 @@ use crate::transfer::Budget;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Open everything a run needs; nothing runs yet.
 ///
@@ -71,6 +71,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         settling: AtomicUsize::new(0),
         clock,
         began: Instant::now(),
+        woke: watch::Sender::new(0),
     });
     remember_compared(&ctx).await?;
     {

@@ -19,7 +19,8 @@ mod walk;
 
 pub use atomic::write_private_atomic;
 pub use marker::{
-    Identity, MARKER_FILE_NAME, Marker, Touched, create_marker, read_marker, touch_marker,
+    Identity, MARKER_FILE_NAME, Marker, Touched, create_marker, read_marker, root_made_ns,
+    touch_marker,
 };
 pub use read::{
     Opened, RootId, fingerprint_of, hash_file, is_mounted, open, read_link, root_state, stat,

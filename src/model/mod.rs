@@ -16,6 +16,7 @@ pub mod report;
 pub mod retry;
 pub mod schedule;
 pub mod settle;
+pub mod wake;
 
 pub use hash::ContentHash;
 pub use key::RelKey;

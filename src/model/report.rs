@@ -83,6 +83,11 @@ pub struct SourceReport {
     pub unprotected_total: u64,
     /// What an owner should know although no file is in danger now.
     pub warnings: Vec<String>,
+    /// What is as it is and no trouble, but good to know.
+    pub notes: Vec<String>,
+    /// How far the watch can be relied on; `None` when it was never proven and
+    /// never renewed.
+    pub watch: Option<WatchLine>,
     /// The last comparison of the whole folder with the bucket.
     pub scan: Option<ScanLine>,
     /// Present while the destination takes nothing.
@@ -126,6 +131,15 @@ pub struct ScanLine {
     pub files: u64,
     /// It has seen every folder.
     pub complete: bool,
+}
+
+/// How far a watch can be relied on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct WatchLine {
+    /// When it was last proven, milliseconds since 1970.
+    pub proven_ms: Option<i64>,
+    /// How often it was set up again since the start of the program.
+    pub rebuilt: u64,
 }
 
 /// A destination that takes nothing.

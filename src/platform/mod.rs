@@ -8,6 +8,7 @@
 
 mod dirs;
 mod limits;
+mod mounts;
 mod names;
 mod process;
 mod shell;
@@ -20,7 +21,8 @@ mod unix;
 mod windows;
 
 pub use dirs::{DefaultDirs, default_dirs};
-pub use limits::{WatchLimits, watch_limits};
+pub use limits::{LimitMet, WatchLimit, WatchLimits, limit_met, watch_limits};
+pub use mounts::{Mount, Mounts, changes_unseen, mounts_of};
 pub use names::NameRefused;
 pub use process::{
     asked_to_stop, computer_name, config_candidates, control_socket, home_dir, remove_stale_socket,

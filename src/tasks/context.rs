@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::watch;
 
 /// Hints on their way from watch, scan and upload to collect. Beyond that a
 /// scan is asked for, so the bound costs nothing but time.
@@ -105,6 +106,9 @@ pub struct Context {
     pub clock: Clock,
     /// What [`Context::steady_ms`] counts from.
     pub began: Instant,
+    /// How often the computer has slept or its clock was set: whoever keeps
+    /// something that may not have survived that listens.
+    pub woke: watch::Sender<u64>,
 }
 
 impl Context {

@@ -10,7 +10,7 @@ use crate::board::ScanDone;
 use crate::error::Fault;
 use crate::index::{Activity, Failures};
 use crate::model::report::{
-    FailureLine, Message, OutageLine, Report, ScanLine, SourceReport, UnprotectedLine,
+    FailureLine, Message, OutageLine, Report, ScanLine, SourceReport, UnprotectedLine, WatchLine,
 };
 use crate::model::schedule::{Due, next_run, remember};
 use jiff::Timestamp;
@@ -289,6 +289,17 @@ fn source_report(
             .collect(),
         unprotected_total,
         warnings,
+        notes: board
+            .iter()
+            .flat_map(|b| b.notes.values().cloned())
+            .collect(),
+        watch: board
+            .as_ref()
+            .map(|b| WatchLine {
+                proven_ms: b.proof.proven_ms,
+                rebuilt: b.proof.rebuilt,
+            })
+            .filter(|line| *line != WatchLine::default()),
         scan: scan.as_ref().map(|s| ScanLine {
             started_ms: s.started_ms,
             took_ms: u64::try_from(s.took_ms).unwrap_or(0),

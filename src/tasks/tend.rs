@@ -9,6 +9,7 @@ use crate::error::Fault;
 use crate::index::Opened;
 use crate::model::report::{Message, Outage, Recovery, outage_alert, recovery};
 use crate::model::retry::{AlertPolicy, AlertStep, OutageAlert};
+use crate::model::wake::{self, Clocks, Jump};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -26,10 +27,6 @@ const SLOW_BEATS: u64 = 30;
 /// Beats between looks whether disks have come or gone: a few `stat` calls.
 const DISK_BEATS: u64 = 10;
 
-/// A wall clock that ran ahead of the steady one by so much: the computer has
-/// slept, scan everything.
-const SLEPT_MS: i64 = 60_000;
-
 /// Beat until told to stop.
 pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<bool>) {
     let policy = AlertPolicy::after(ctx.config.notify.alert_after_ms);
@@ -38,30 +35,25 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
         .iter()
         .map(|_| OutageAlert::new(policy))
         .collect();
-    let mut last = (ctx.now_ms(), ctx.steady_ms());
+    let mut last = clocks(&ctx);
     let mut mending = Mending::default();
     let mut index_alert = OutageAlert::new(policy);
     let mut beats: u64 = 0;
     loop {
+        let work_ms = ctx.steady_ms() - last.steady_ms;
         tokio::select! {
             () = tokio::time::sleep(BEAT) => {}
             _ = stop.changed() => return,
         }
         beats += 1;
-        let now_ms = ctx.now_ms();
-        // The steady clock stands still while the computer sleeps.
-        let steady_ms = ctx.steady_ms();
-        let slept_ms = (now_ms - last.0) - (steady_ms - last.1);
-        last = (now_ms, steady_ms);
-        if slept_ms > SLEPT_MS {
-            tracing::info!(
-                slept_s = slept_ms / 1000,
-                "the computer was asleep or its clock was set: scanning all folders"
-            );
-            for source in 0..ctx.sources.len() {
-                ctx.scans.ask_whole(source, false);
-            }
+        let now = clocks(&ctx);
+        let now_ms = now.wall_ms;
+        // The beat's own work may take long and is no sleep.
+        let expected_ms = work_ms + i64::try_from(BEAT.as_millis()).unwrap_or(0);
+        if let Some(jump) = wake::jump(last, now, expected_ms) {
+            after(&ctx, jump);
         }
+        last = now;
         mending.mend_index(&ctx).await;
         retry(&ctx, now_ms).await;
         brake::tell(&ctx, &post).await;
@@ -82,6 +74,32 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
             }
         }
     }
+}
+
+fn clocks(ctx: &Context) -> Clocks {
+    Clocks {
+        wall_ms: ctx.now_ms(),
+        steady_ms: ctx.steady_ms(),
+    }
+}
+
+/// Whatever happened meanwhile, nobody may have heard of it: look at everything
+/// and have the watches proved.
+fn after(ctx: &Context, jump: Jump) {
+    match jump {
+        Jump::Asleep(ms) => tracing::info!(
+            slept_s = ms / 1000,
+            "the computer was asleep or its clock was set forward: scanning all folders"
+        ),
+        Jump::SetBack(ms) => tracing::info!(
+            back_s = ms / 1000,
+            "the clock was set back: scanning all folders"
+        ),
+    }
+    for source in 0..ctx.sources.len() {
+        ctx.scans.ask_whole(source, false);
+    }
+    ctx.woke.send_modify(|times| *times += 1);
 }
 
 /// Beats between two tries to open a broken index, at the most: reading all of

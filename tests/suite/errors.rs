@@ -53,6 +53,7 @@ pub async fn start_on(config: Config, store: Store) -> Daemon {
     let options = Options {
         store: Some(store),
         clock: Some(fast_clock()),
+        ..Options::default()
     };
     Daemon::start(config, options).await.unwrap()
 }

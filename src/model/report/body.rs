@@ -140,6 +140,7 @@ fn section(source: &SourceReport, zone: &TimeZone) -> Section {
         ));
     }
     lines.push(check(source, zone));
+    lines.extend(watch(source, zone));
     if let Some(outage) = &source.outage {
         lines.push(format!(
             "  OUT OF REACH since {}: {}",
@@ -185,6 +186,19 @@ fn check(source: &SourceReport, zone: &TimeZone) -> String {
     }
 }
 
+fn watch(source: &SourceReport, zone: &TimeZone) -> Option<String> {
+    let watch = source.watch?;
+    let mut line = match watch.proven_ms {
+        Some(at_ms) => format!("  Watch: proven {}", time(at_ms, zone)),
+        None => "  Watch: not proven".to_owned(),
+    };
+    if watch.rebuilt > 0 {
+        let times = amount(watch.rebuilt, "time");
+        line += &format!(", set up again {times} since the start");
+    }
+    Some(line)
+}
+
 fn lists(source: &SourceReport, zone: &TimeZone) -> Vec<List> {
     let mut lists = Vec::new();
     let unprotected = source.unprotected_count();
@@ -208,6 +222,17 @@ fn lists(source: &SourceReport, zone: &TimeZone) -> Vec<List> {
                 .map(|warning| format!("    - {}", clean(warning)))
                 .collect(),
             total: count_of(&source.warnings),
+        });
+    }
+    if !source.notes.is_empty() {
+        lists.push(List {
+            title: "  Notes".to_owned(),
+            lines: source
+                .notes
+                .iter()
+                .map(|note| format!("    - {}", clean(note)))
+                .collect(),
+            total: count_of(&source.notes),
         });
     }
     lists.extend(failures(

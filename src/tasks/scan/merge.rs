@@ -7,7 +7,7 @@ use crate::board::ScanDone;
 use crate::error::Fault;
 use crate::files::{self, Walk, WalkEntry, WalkFault};
 use crate::index::{ActivityDelta, Change, Records, SourceId};
-use crate::model::brake::{MOUNTS_MAX, Scanned, Why, most_is_gone};
+use crate::model::brake::MOUNTS_MAX;
 use crate::model::compare::{InBucket, OnDisk, Verdict, compare};
 use crate::model::{Fingerprint, Kind, Look, Record, RelKey, RelPath};
 use crate::queue::Lane;
@@ -101,22 +101,22 @@ fn lost(ctx: &Context, source: usize) -> Result<Vec<(RelKey, u64)>, Fault> {
     Ok(lost.into_iter().map(|folder| (folder, 0)).collect())
 }
 
-struct Merge<'a> {
-    ctx: &'a Arc<Context>,
-    source: usize,
-    id: SourceId,
+pub(super) struct Merge<'a> {
+    pub(super) ctx: &'a Arc<Context>,
+    pub(super) source: usize,
+    pub(super) id: SourceId,
     walk: Peekable<Walk<'a>>,
     index: Peekable<Records>,
-    bucket: Bucket,
+    pub(super) bucket: Bucket,
     /// What is known and not on disk.
-    gone: Gone,
+    pub(super) gone: Gone,
     /// Folder keys whose contents could not be read: nothing in there is gone.
     unknown: Vec<WalkFault>,
     /// Folders on which another disk is mounted.
-    mounts: Vec<RelKey>,
+    pub(super) mounts: Vec<RelKey>,
     /// Something on disk could not be looked at.
-    had_faults: bool,
-    done: ScanDone,
+    pub(super) had_faults: bool,
+    pub(super) done: ScanDone,
     started_ms: i64,
     lane: Lane,
     /// Only the scan of a whole source is told as one on the board.
@@ -221,7 +221,7 @@ impl Merge<'_> {
         }
     }
 
-    fn incomplete(&mut self, reason: String) {
+    pub(super) fn incomplete(&mut self, reason: String) {
         if self.done.incomplete.len() < REASONS_MAX {
             self.done.incomplete.push(reason);
         }
@@ -273,82 +273,6 @@ impl Merge<'_> {
             self.gone.add(key);
         } else {
             self.queue(key, disk.as_ref());
-        }
-        Ok(())
-    }
-
-    /// The pass is over: have what is gone marked, as far as the brake lets it.
-    fn decide_gone(&mut self, subtree: &RelPath, confirmed: bool) -> Result<(), Fault> {
-        let may_mark = match subtree.is_root() {
-            true => self.ask_brake(confirmed)?,
-            false => self.is_part_believed(subtree)?,
-        };
-        if !may_mark {
-            return Ok(());
-        }
-        for key in std::mem::take(&mut self.gone.keys) {
-            self.queue(&key, None);
-        }
-        if self.gone.total > super::gone::KEYS_MAX as u64 {
-            self.queue_all_gone(subtree)?;
-        }
-        Ok(())
-    }
-
-    /// Tell the brake what a whole source looks like now, and hear whether what
-    /// is gone may be marked.
-    fn ask_brake(&mut self, confirmed: bool) -> Result<bool, Fault> {
-        let before: Vec<RelKey> = self.gone.lost.iter().map(|(key, _)| key.clone()).collect();
-        if !confirmed && brake::lost_mounts(self.ctx, self.source)? != before {
-            self.incomplete("a disk came or went during the scan".into());
-            self.ctx.scans.ask_later(self.source);
-            return Ok(false);
-        }
-        let found = Scanned {
-            on_disk: self.done.files + self.gone.unseen,
-            gone: self.gone.total,
-            known: self.gone.known,
-            complete: !self.had_faults,
-            other_root: false,
-            mounts: std::mem::take(&mut self.mounts),
-            lost: std::mem::take(&mut self.gone.lost),
-        };
-        let below: u64 = found.lost.iter().map(|(_, files)| files).sum();
-        let holds = brake::scanned(self.ctx, self.source, found, confirmed)?;
-        let mut may_mark = true;
-        for hold in &holds {
-            self.incomplete(brake::line(self.ctx, self.source, hold));
-            may_mark &= matches!(hold.why, Why::Unmounted { .. });
-        }
-        if !holds.is_empty() {
-            self.done.held = below + if may_mark { 0 } else { self.gone.total };
-        }
-        Ok(may_mark)
-    }
-
-    /// A folder that is itself gone was deleted; one that is there and has lost
-    /// most of its files is left to the scan of the whole, which asks the brake.
-    fn is_part_believed(&mut self, subtree: &RelPath) -> Result<bool, Fault> {
-        let root = &self.ctx.sources[self.source].config.path;
-        let gone = &self.gone;
-        let is_doubtful = most_is_gone(gone.total, gone.known, self.done.files)
-            && files::stat(root, subtree)?.is_some();
-        if is_doubtful {
-            self.ctx.scans.ask_later(self.source);
-        }
-        Ok(!is_doubtful)
-    }
-
-    /// More are gone than were kept: find them again, by the index alone.
-    fn queue_all_gone(&mut self, subtree: &RelPath) -> Result<(), Fault> {
-        let source = &self.ctx.sources[self.source];
-        let prefix = RelKey::of_folder(subtree);
-        for entry in self.ctx.index.range(self.id, prefix.as_str(), None) {
-            let (key, _) = entry?;
-            // What cannot be looked at is unknown, not gone.
-            if let Ok(None) = files::stat(&source.config.path, &key.path()) {
-                self.queue(&key, None);
-            }
         }
         Ok(())
     }
@@ -414,7 +338,7 @@ impl Merge<'_> {
             .commit(self.id, key, Change::Remove, &ActivityDelta::default())
     }
 
-    fn queue(&mut self, key: &RelKey, disk: Option<&WalkEntry>) {
+    pub(super) fn queue(&mut self, key: &RelKey, disk: Option<&WalkEntry>) {
         self.done.examined += 1;
         let now_ms = self.ctx.steady_ms();
         let path = key.path();

@@ -6,6 +6,7 @@
 //! be read is unknown, not gone; memory is bounded, whatever the source holds.
 
 mod bucket;
+mod decide;
 mod gone;
 mod listing;
 mod merge;
