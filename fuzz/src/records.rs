@@ -2,7 +2,7 @@
 
 use super::Bits;
 use keepwatch::index::{decode_record, encode_record};
-use keepwatch::model::{ContentHash, Fingerprint, Kind, Record};
+use keepwatch::model::{ContentHash, Fingerprint, Kind, Look, Record};
 
 /// Any bytes: as a record on the disk, and as a file of which one is made.
 pub fn check(data: &[u8]) {
@@ -49,5 +49,6 @@ fn made_of(bits: &mut Bits<'_>) -> Record {
         },
         stored_at_ms: bits.number().cast_signed(),
         racy: bits.flag(),
+        look: [Look::Unknown, Look::Plain, Look::Noise][usize::from(bits.byte() % 3)],
     }
 }

@@ -9,7 +9,7 @@ use crate::model::report::{Failed, FailureLine, OneOff, OneOffTask};
 use crate::platform;
 use crate::tasks::context::{blocking, system_clock};
 use crate::tasks::post::Post;
-use crate::tasks::{Context, collect, scan, tend, upload};
+use crate::tasks::{Context, brake, collect, scan, tend, upload};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -88,6 +88,11 @@ async fn with_workers<T>(
         loops.spawn(scan::run(Arc::clone(&ctx), source, stopped.clone()));
     }
     let result = work(&ctx, &post).await;
+    // What was held back at the very end does not wait for the next run.
+    brake::tell(&ctx, &post).await;
+    if let Err(fault) = post.flush(&ctx).await {
+        tracing::warn!("a message waits in the outbox: {fault}");
+    }
     // Fails only when every loop has ended already.
     let _ = stop.send(true);
     ctx.queue.close();

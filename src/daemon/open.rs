@@ -12,6 +12,7 @@ use crate::queue::Queue;
 use crate::store::Store;
 use crate::store::vault::Vault;
 use crate::tasks::answering::Answering;
+use crate::tasks::brake::{self, Brakes};
 use crate::tasks::context::{Clock, HINTS_MAX, blocking};
 use crate::tasks::gates::Gates;
 use crate::tasks::post::Post;
@@ -51,6 +52,11 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
     };
     let count = sources.len();
     let (hints, receivers) = (0..count).map(|_| mpsc::channel(HINTS_MAX)).unzip();
+    let brakes = {
+        let index = index.clone();
+        let ids: Vec<_> = sources.iter().map(|source| source.id).collect();
+        blocking(move || Brakes::load(&index, ids.into_iter())).await?
+    };
     let ctx = Arc::new(Context {
         queue: Queue::new(count, config.limits.queue_items_max, config.limits.workers),
         board: Board::new(count),
@@ -62,6 +68,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         answering: Answering::new(count),
         uploads: Uploads::default(),
         budget: Budget::default(),
+        brakes,
         config,
         sources,
         store,
@@ -73,6 +80,14 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         woke: watch::Sender::new(0),
     });
     remember_compared(&ctx).await?;
+    {
+        let ctx = Arc::clone(&ctx);
+        blocking(move || {
+            (0..ctx.sources.len()).for_each(|source| brake::show(&ctx, source));
+            Ok(())
+        })
+        .await?;
+    }
     if let Opened::Rebuilt { moved_to, why, .. } = &opened {
         tracing::warn!(
             moved_to = %moved_to.display(),

@@ -137,6 +137,16 @@ pub fn touch_marker(root: &Path) -> Result<Touched, Fault> {
     })
 }
 
+/// When the root was made, as its file system has it, in nanoseconds since 1970.
+/// Another disk in the same place may have the same device and inode (a tmpfs,
+/// or one USB stick after another), but not this. `None` where the file system
+/// does not know. Blocks.
+pub fn root_made_ns(root: &Path) -> Option<i64> {
+    let made = std::fs::metadata(root).ok()?.created().ok()?;
+    let since = made.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_nanos()).ok()
+}
+
 fn failed(operation: &str, root: &Path, error: &io::Error) -> Fault {
     let path = root.join(MARKER_FILE_NAME);
     let mut fault = fault::reading(operation, path.display().to_string(), error);
@@ -305,6 +315,37 @@ mod tests {
             assert_ne!(fault.class, Class::Vanished);
             assert!(fault.subject.ends_with(MARKER_FILE_NAME), "{fault}");
         }
+    }
+
+    /// As docs/OPERATIONS.md tells the technician to make it.
+    #[test]
+    fn a_marker_prepared_by_hand_is_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let identity = Identity::random();
+        let text = format!(
+            "Keepwatch keeps this file.\nidentity: {}\n",
+            identity.as_str()
+        );
+        std::fs::write(dir.path().join(MARKER_FILE_NAME), text).unwrap();
+        assert_eq!(read_marker(dir.path()), Ok(Marker::Present(identity)));
+        assert_eq!(touch_marker(dir.path()), Ok(Touched::Yes));
+    }
+
+    #[test]
+    fn a_folder_made_later_is_told_from_its_predecessor() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        std::fs::create_dir(&root).unwrap();
+        let first = root_made_ns(&root);
+        assert_eq!(root_made_ns(&root), first);
+        // The clock's grain is some milliseconds, far less than so many tries.
+        let is_told = (0..10_000).any(|_| {
+            std::fs::remove_dir(&root).unwrap();
+            assert_eq!(root_made_ns(&root), None);
+            std::fs::create_dir(&root).unwrap();
+            root_made_ns(&root) != first
+        });
+        assert!(is_told || first.is_none());
     }
 
     #[test]

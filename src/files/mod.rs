@@ -20,10 +20,13 @@ mod walk;
 
 pub use atomic::write_private_atomic;
 pub use marker::{
-    Identity, MARKER_FILE_NAME, Marker, Touched, create_marker, read_marker, touch_marker,
+    Identity, MARKER_FILE_NAME, Marker, Touched, create_marker, read_marker, root_made_ns,
+    touch_marker,
 };
 pub use pulse::{Pulse, Watcher};
-pub use read::{Opened, RootId, fingerprint_of, hash_file, open, read_link, root_state, stat};
+pub use read::{
+    Opened, RootId, fingerprint_of, hash_file, is_mounted, open, read_link, root_state, stat,
+};
 pub use rules::{Compress, RULE_FILE_NAME, Rules};
 pub use target::{Committed, Pending, Target};
 pub use temp::is_temporary;

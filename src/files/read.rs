@@ -56,6 +56,24 @@ pub fn stat(root: &Path, rel: &RelPath) -> Result<Option<Fingerprint>, Fault> {
     }
 }
 
+/// True when `rel` is a folder on another device than the folder that it is in:
+/// a disk is mounted there. Blocks.
+///
+/// # Errors
+/// As [`stat`].
+pub fn is_mounted(root: &Path, rel: &RelPath) -> Result<bool, Fault> {
+    let operation = "look at";
+    let Some((dir, Some(name))) = parent_of(root, rel, operation)? else {
+        return Ok(false);
+    };
+    let both = dir.stat(name).and_then(|it| Ok((it, dir.stat_self()?)));
+    match both {
+        Ok((it, above)) => Ok(it.fingerprint.kind == Kind::Folder && it.dev != above.dev),
+        Err(error) if platform::trouble(&error).is_no_folder() => Ok(false),
+        Err(error) => Err(fault::reading(operation, shown(rel), &error)),
+    }
+}
+
 /// Open a regular file for reading. Never follows a link and never waits for
 /// the other end of a FIFO. Blocks for the disk alone.
 ///

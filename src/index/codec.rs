@@ -6,7 +6,7 @@
 //! reading never panics, whatever the bytes.
 
 use super::packing::{pack, unpack};
-use crate::model::{ContentHash, Fingerprint, Kind, Record};
+use crate::model::{ContentHash, Fingerprint, Kind, Look, Record};
 
 /// The first byte of every record.
 const LAYOUT: u8 = 1;
@@ -16,6 +16,10 @@ const HAS_CONTENT: u8 = 1 << 2;
 const HAS_OWNER: u8 = 1 << 3;
 const RACY: u8 = 1 << 4;
 const STORED_AS_IS: u8 = 1 << 5;
+// Neither in records of versions that did not look: both of those read these
+// records and these versions read those.
+const LOOKS_PLAIN: u8 = 1 << 6;
+const LOOKS_LIKE_NOISE: u8 = 1 << 7;
 
 /// Append a number, seven bits a byte, low bits first.
 pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
@@ -89,6 +93,8 @@ pub fn encode(record: &Record) -> Vec<u8> {
         (file.owner.is_some(), HAS_OWNER),
         (record.racy, RACY),
         (record.stored_bytes == file.size_bytes, STORED_AS_IS),
+        (record.look == Look::Plain, LOOKS_PLAIN),
+        (record.look == Look::Noise, LOOKS_LIKE_NOISE),
     ] {
         if is_set {
             flags |= bit;
@@ -174,6 +180,11 @@ pub fn decode(bytes: &[u8]) -> Option<Record> {
         stored_bytes,
         stored_at_ms,
         racy: flags & RACY != 0,
+        look: match flags & (LOOKS_PLAIN | LOOKS_LIKE_NOISE) {
+            LOOKS_PLAIN => Look::Plain,
+            LOOKS_LIKE_NOISE => Look::Noise,
+            _ => Look::Unknown,
+        },
     })
 }
 
@@ -199,6 +210,7 @@ mod tests {
             stored_bytes: 182_340,
             stored_at_ms: 1_795_000_002_500,
             racy: false,
+            look: Look::Unknown,
         }
     }
 
@@ -247,6 +259,7 @@ mod tests {
             any::<Option<u64>>(),
             any::<i64>(),
             any::<bool>(),
+            prop_oneof![Just(Look::Unknown), Just(Look::Plain), Just(Look::Noise)],
         );
         (file, rest).prop_map(|(f, r)| Record {
             fingerprint: Fingerprint {
@@ -264,6 +277,7 @@ mod tests {
             stored_bytes: r.3.unwrap_or(f.1),
             stored_at_ms: r.4,
             racy: r.5,
+            look: r.6,
         })
     }
 

@@ -119,6 +119,7 @@ mod tests {
             stored_bytes: 1,
             stored_at_ms: 0,
             racy: false,
+            look: crate::model::Look::Plain,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::model::hash::ContentHash;
 use crate::model::key;
+use crate::model::look::Look;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -58,6 +59,8 @@ pub struct Record {
     /// The file was modified so shortly before it was hashed that a second
     /// change could hide in the clock's grain: hash it again at the next scan.
     pub racy: bool,
+    /// How its content looks.
+    pub look: Look,
 }
 
 /// The prefix of all our user metadata, after S3's own `x-amz-meta-`.

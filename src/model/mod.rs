@@ -3,9 +3,12 @@
 //! Everyone above uses it. It never touches disk, network, clock or threads:
 //! time comes in as an argument.
 
+pub mod alarm;
+pub mod brake;
 pub mod compare;
 pub mod hash;
 pub mod key;
+pub mod look;
 pub mod meta;
 pub mod moment;
 pub mod path;
@@ -17,5 +20,6 @@ pub mod wake;
 
 pub use hash::ContentHash;
 pub use key::RelKey;
+pub use look::Look;
 pub use meta::{Fingerprint, Kind, ObjectMeta, Record};
 pub use path::RelPath;

@@ -6,6 +6,7 @@
 //! is too long is the verdict and the counts; lists are cut instead.
 
 mod body;
+mod held;
 mod layout;
 mod messages;
 mod stuck;
@@ -14,6 +15,7 @@ pub mod text;
 #[cfg(test)]
 mod tests;
 
+pub use held::Held;
 pub use messages::{Failed, Message, OneOff, OneOffTask, Outage, Recovery, outage_alert, recovery};
 
 pub use stuck::{Stuck, stuck_alert, stuck_over};

@@ -11,6 +11,7 @@ mod limits;
 mod mounts;
 mod names;
 mod process;
+mod shell;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trouble;
@@ -27,6 +28,7 @@ pub use process::{
     asked_to_stop, computer_name, config_candidates, control_socket, home_dir, remove_stale_socket,
     restrict_socket, set_path_mode,
 };
+pub use shell::shell_word;
 pub use trouble::{Trouble, trouble};
 #[cfg(unix)]
 pub use unix::{

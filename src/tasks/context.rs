@@ -1,6 +1,7 @@
 //! What all tasks share: the sources, the rooms below, and the queues.
 
 use super::answering::Answering;
+use super::brake::Brakes;
 use super::gates::Gates;
 use super::scan_book::ScanBook;
 use crate::board::Board;
@@ -101,6 +102,8 @@ pub struct Context {
     pub answering: Answering,
     /// Uploads in parts under way.
     pub uploads: Uploads,
+    /// What is held back from being marked as deleted.
+    pub brakes: Brakes,
     /// Memory for file contents.
     pub budget: Budget,
     /// Hints on their way and paths that have not settled yet.

@@ -253,7 +253,11 @@ fn source_report(
             "{waiting} files are still on their way to the bucket"
         ));
     }
-    warnings.extend(scan.iter().flat_map(|s| s.incomplete.iter().cloned()));
+    for reason in scan.iter().flat_map(|scan| &scan.incomplete) {
+        if !warnings.contains(reason) {
+            warnings.push(reason.clone());
+        }
+    }
     let report = SourceReport {
         name: source.config.name.clone(),
         path: source.config.path.display().to_string(),

@@ -1,9 +1,9 @@
 //! Whether a source's root is the folder that was backed up, by its marker.
 //!
-//! The index remembers per source the identity in the marker and the root's
-//! device and inode. Invariant: a marker is written only where the root is
-//! known to be the right one (first contact, the same device and inode, or the
-//! owner said so); a folder that may be another one is left as it is, so that
+//! The index remembers per source the identity in the marker, the root's device
+//! and inode and when it was made. Invariant: a marker is written only where the
+//! root is known to be the right one (first contact, the same in all three, or
+//! the owner said so); a folder that may be another one is left as it is, so that
 //! the question stays open until somebody answers it. Every function blocks.
 
 use super::context::Context;
@@ -17,6 +17,9 @@ const IDENTITY: &str = "identity";
 /// Under which name the index remembers the root's device and inode.
 const ROOT: &str = "root";
 
+/// Under which name the index remembers when the root was made.
+const MADE: &str = "root_made_ns";
+
 /// What a source's root is, compared with what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
@@ -27,12 +30,12 @@ pub enum Standing {
     Unknown,
     /// There is no marker although there was one.
     Absent {
-        /// Device and inode are those of the last time: the marker was deleted.
+        /// It is the folder of the last time: the marker was deleted.
         same_root: bool,
     },
     /// It carries another identity.
     Different {
-        /// Device and inode are those of the last time.
+        /// It is the folder of the last time.
         same_root: bool,
     },
     /// Something of that name is not ours: no marker can be kept.
@@ -64,7 +67,11 @@ pub fn standing(ctx: &Context, source: usize) -> Result<Standing, Fault> {
     let root = files::root_state(&config.path)?;
     let marker = files::read_marker(&config.path)?;
     judge(known(ctx, source)?.as_ref(), &marker, || {
-        Ok(known_root(ctx, source)? == Some(root))
+        // Where nothing says when it was made, another disk may look the same.
+        let made_ns = files::root_made_ns(&config.path);
+        Ok(known_root(ctx, source)? == Some(root)
+            && made_ns.is_some()
+            && known_made_ns(ctx, source)? == made_ns)
     })
 }
 
@@ -161,14 +168,23 @@ pub fn known_root(ctx: &Context, source: usize) -> Result<Option<RootId>, Fault>
     Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
-fn remember_root(ctx: &Context, source: usize) -> Result<(), Fault> {
-    let root = files::root_state(&ctx.sources[source].config.path)?;
-    if known_root(ctx, source)? == Some(root) {
-        return Ok(());
-    }
-    let value = json!(root);
+fn known_made_ns(ctx: &Context, source: usize) -> Result<Option<i64>, Fault> {
     let id = ctx.sources[source].id;
-    ctx.index.source_state_set(id, ROOT, &value)
+    let value = ctx.index.source_state_get(id, MADE)?;
+    Ok(value.and_then(|value| value.as_i64()))
+}
+
+fn remember_root(ctx: &Context, source: usize) -> Result<(), Fault> {
+    let path = &ctx.sources[source].config.path;
+    let (root, made_ns) = (files::root_state(path)?, files::root_made_ns(path));
+    let id = ctx.sources[source].id;
+    if known_root(ctx, source)? != Some(root) {
+        ctx.index.source_state_set(id, ROOT, &json!(root))?;
+    }
+    if known_made_ns(ctx, source)? != made_ns {
+        ctx.index.source_state_set(id, MADE, &json!(made_ns))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

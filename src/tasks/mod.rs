@@ -8,6 +8,7 @@
 
 pub mod announce;
 pub mod answering;
+pub mod brake;
 pub mod collect;
 pub mod context;
 pub mod digest;

@@ -40,6 +40,15 @@ pub enum Delivery {
     Waiting(Fault),
 }
 
+/// Where a message is that cannot be lost any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// In the outbox, under this number.
+    Queued(u64),
+    /// With its reader already.
+    Delivered(Delivery),
+}
+
 impl Post {
     /// To a topic, or into files in `folder`.
     pub fn new(notifier: Option<Notifier>, folder: PathBuf) -> Self {
@@ -67,62 +76,14 @@ impl Post {
         }
     }
 
-    /// Put a message into the outbox, for [`Post::run`] to send: an SNS that
-    /// hangs holds nobody up. Without a topic it goes into a file.
-    ///
-    /// # Errors
-    /// It could neither be kept nor sent.
-    pub async fn keep(&self, ctx: &Arc<Context>, message: Message) -> Result<(), Fault> {
-        let Some(notifier) = &self.notifier else {
-            tracing::info!(subject = %message.subject, "{}", message.body);
-            return self.write(ctx, message).await.map(|_| ());
-        };
-        let queued = OutboxMessage {
-            subject: message.subject,
-            body: message.body,
-            created_ms: ctx.now_ms(),
-        };
-        let (shared, kept) = (Arc::clone(ctx), queued.clone());
-        match blocking(move || shared.index.outbox_push(&kept)).await {
-            Ok(_) => {
-                self.kept.notify_one();
-                Ok(())
-            }
-            Err(broken) => {
-                tracing::error!("a message cannot be kept for later: {broken}");
-                let sent = notifier.publish(&queued.subject, &queued.body).await;
-                sent.map(|_| ())
-            }
-        }
-    }
-
     /// Deliver a message, or keep it for later.
     ///
     /// # Errors
     /// It could neither be sent nor kept.
     pub async fn send(&self, ctx: &Arc<Context>, message: Message) -> Result<Delivery, Fault> {
-        let Some(notifier) = &self.notifier else {
-            tracing::info!(subject = %message.subject, "{}", message.body);
-            return self.write(ctx, message).await.map(Delivery::Written);
-        };
-        let queued = OutboxMessage {
-            subject: message.subject,
-            body: message.body,
-            created_ms: ctx.now_ms(),
-        };
-        let kept = {
-            let (ctx, queued) = (Arc::clone(ctx), queued.clone());
-            blocking(move || ctx.index.outbox_push(&queued)).await
-        };
-        let id = match kept {
-            Ok(id) => id,
-            // Without the outbox there is one try; what is to be said may well
-            // be that the index is broken.
-            Err(broken) => {
-                tracing::error!("a message cannot be kept for later: {broken}");
-                let sent = notifier.publish(&queued.subject, &queued.body).await;
-                return sent.map(Delivery::Published);
-            }
+        let id = match self.keep(ctx, message).await? {
+            Kept::Queued(id) => id,
+            Kept::Delivered(delivery) => return Ok(delivery),
         };
         match self.flush(ctx).await {
             Ok(sent) => Ok(sent
@@ -135,6 +96,42 @@ impl Post {
             Err(fault) => {
                 tracing::warn!("a message waits in the outbox: {fault}");
                 Ok(Delivery::Waiting(fault))
+            }
+        }
+    }
+
+    /// Put a message where no kill and no outage can take it away any more: into
+    /// the outbox, for [`Post::run`] to send (an SNS that hangs holds nobody up),
+    /// or into a file without a topic.
+    ///
+    /// # Errors
+    /// It could neither be kept nor sent.
+    pub async fn keep(&self, ctx: &Arc<Context>, message: Message) -> Result<Kept, Fault> {
+        let Some(notifier) = &self.notifier else {
+            tracing::info!(subject = %message.subject, "{}", message.body);
+            let path = self.write(ctx, message).await?;
+            return Ok(Kept::Delivered(Delivery::Written(path)));
+        };
+        let queued = OutboxMessage {
+            subject: message.subject,
+            body: message.body,
+            created_ms: ctx.now_ms(),
+        };
+        let kept = {
+            let (ctx, queued) = (Arc::clone(ctx), queued.clone());
+            blocking(move || ctx.index.outbox_push(&queued)).await
+        };
+        match kept {
+            Ok(id) => {
+                self.kept.notify_one();
+                Ok(Kept::Queued(id))
+            }
+            // Without the outbox there is one try; what is to be said may well
+            // be that the index is broken.
+            Err(broken) => {
+                tracing::error!("a message cannot be kept for later: {broken}");
+                let sent = notifier.publish(&queued.subject, &queued.body).await?;
+                Ok(Kept::Delivered(Delivery::Published(sent)))
             }
         }
     }

@@ -4,11 +4,14 @@
 mod alarm;
 
 use super::announce::announce;
+use super::answering::on_disk;
+use super::brake;
 use super::context::{Context, blocking};
 use super::leftovers;
 use super::post::Post;
 use super::versioning::check_versioning;
 use crate::error::{Class, Fault};
+use crate::files::Pulse;
 use crate::index::Opened;
 use crate::model::retry::Backoff;
 use crate::model::wake::{self, Clocks, Jump};
@@ -47,6 +50,9 @@ impl Broken {
     }
 }
 
+/// Beats between looks whether disks have come or gone: a few `stat` calls.
+const DISK_BEATS: u32 = 10;
+
 /// Beat until told to stop. What may wait for a network has a beat of its own,
 /// so that a bucket or topic that hangs holds up no retry and no alert.
 pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<bool>) {
@@ -57,6 +63,8 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
         () = post.run(&ctx) => {}
         () = ask_buckets(&ctx) => {}
         () = sweep(&ctx) => {}
+        () = revisit_disks(&ctx) => {}
+        () = tell_holds(&ctx, &post) => {}
         _ = stop.changed() => {}
     }
 }
@@ -69,7 +77,7 @@ async fn beat(ctx: &Arc<Context>, broken: &Broken) {
         let work_ms = ctx.steady_ms() - last.steady_ms;
         tokio::time::sleep(BEAT).await;
         beats += 1;
-        let now = clocks(&ctx);
+        let now = clocks(ctx);
         let now_ms = now.wall_ms;
         // The beat's own work may take long and is no sleep.
         let expected_ms = work_ms + i64::try_from(BEAT.as_millis()).unwrap_or(0);
@@ -268,5 +276,33 @@ async fn retry(ctx: &Arc<Context>, now_ms: i64) {
             }
             Err(fault) => tracing::error!("{fault}"),
         }
+    }
+}
+
+/// A disk that comes or goes makes no event.
+async fn revisit_disks(ctx: &Arc<Context>) {
+    for look in 1.. {
+        tokio::time::sleep(BEAT * DISK_BEATS).await;
+        let all = (0..ctx.sources.len()).map(|source| revisit(ctx, source, look));
+        futures::future::join_all(all).await;
+    }
+}
+
+async fn revisit(ctx: &Arc<Context>, source: usize, look: u64) {
+    if !ctx.answering.may_work(source) {
+        return;
+    }
+    let shared = Arc::clone(ctx);
+    let work = move || brake::revisit(&shared, source, look);
+    if let Err(fault) = on_disk(ctx, source, &Pulse::default(), work).await {
+        tracing::error!("{fault}");
+    }
+}
+
+/// What is held back is told as soon as it is.
+async fn tell_holds(ctx: &Arc<Context>, post: &Post) {
+    loop {
+        tokio::time::sleep(BEAT).await;
+        brake::tell(ctx, post).await;
     }
 }

@@ -3,9 +3,10 @@
 use super::SMALL_BYTES_MAX;
 use crate::error::{Class, Fault, chain};
 use crate::files::{self, Opened, Pulse};
-use crate::model::{ContentHash, Fingerprint, RelPath};
+use crate::model::look::SAMPLE_BYTES;
+use crate::model::{ContentHash, Fingerprint, Look, RelPath};
 use bytes::Bytes;
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -60,6 +61,8 @@ pub struct Content {
     pub unrested: bool,
     /// It was modified so recently that a change could hide in the clock's grain.
     pub racy: bool,
+    /// How its beginning looks.
+    pub look: Look,
 }
 
 /// Read a regular file. Small ones are held in memory, large ones only hashed.
@@ -111,6 +114,7 @@ fn read_small(
     let began = now();
     let bytes = read_all(&mut opened, path, pulse)?;
     let hash = ContentHash::of(&bytes);
+    let look = Look::of(&bytes);
     let mut steady = is_same(root, path, &opened)?;
     if steady && is_fresh(&opened.fingerprint, began) {
         let mut again = files::open(root, path)?;
@@ -125,7 +129,7 @@ fn read_small(
         ..opened.fingerprint
     };
     Ok((
-        content(fingerprint, hash, Some(Bytes::from(bytes)), began),
+        content(fingerprint, hash, Some(Bytes::from(bytes)), look, began),
         steady,
     ))
 }
@@ -149,6 +153,7 @@ fn read_large(
 ) -> Result<(Content, bool), Fault> {
     let began = now();
     let size = opened.fingerprint.size_bytes;
+    let look = look_at(&mut opened.file).map_err(|e| read_fault(path, &e))?;
     let (hash, bytes) = files::hash_file(
         &mut pulse.of(&mut opened.file),
         Some(size),
@@ -160,13 +165,22 @@ fn read_large(
         size_bytes: bytes,
         ..opened.fingerprint
     };
-    Ok((content(fingerprint, hash, None, began), steady))
+    Ok((content(fingerprint, hash, None, look, began), steady))
+}
+
+/// Look at a file's beginning, and leave it as it was opened.
+fn look_at(file: &mut std::fs::File) -> std::io::Result<Look> {
+    let mut sample = Vec::with_capacity(SAMPLE_BYTES);
+    file.take(SAMPLE_BYTES as u64).read_to_end(&mut sample)?;
+    file.rewind()?;
+    Ok(Look::of(&sample))
 }
 
 fn content(
     fingerprint: Fingerprint,
     hash: ContentHash,
     bytes: Option<Bytes>,
+    look: Look,
     began: Duration,
 ) -> Content {
     let began_ns = i64::try_from(began.as_nanos()).unwrap_or(i64::MAX);
@@ -179,6 +193,7 @@ fn content(
         bytes,
         unrested: false,
         racy: is_recent(fingerprint.mtime_ns) || is_recent(fingerprint.ctime_ns),
+        look,
     }
 }
 
@@ -252,7 +267,7 @@ mod tests {
             ctime_ns: 1,
             ..files::stat(dir.path(), &p("a")).unwrap().unwrap()
         };
-        assert!(!content(old, ContentHash::of(b"x"), None, now()).racy);
+        assert!(!content(old, ContentHash::of(b"x"), None, Look::Unknown, now()).racy);
     }
 
     #[test]

@@ -1,7 +1,64 @@
 //! What looks like "everything deleted" is not believed until somebody says so.
 
-use crate::harness::{Rig, finish, history, in_bucket, on_disk, program, write_config};
+mod encrypted;
+mod events;
+mod roots;
+mod told;
+
+use crate::harness::{Rig, finish, history, in_bucket, on_disk, program, until, write_config};
+use keepwatch::daemon::Daemon;
 use std::fs;
+
+/// Wait until the board warns of this.
+async fn until_warned(daemon: &Daemon, topic: &str) -> String {
+    let warning = || daemon.context().board.source(0).unwrap().warnings;
+    until(&format!("the board warns of {topic}"), async || {
+        warning().contains_key(topic)
+    })
+    .await;
+    warning()[topic].clone()
+}
+
+/// Wait until nothing is held back.
+async fn until_calm(daemon: &Daemon) {
+    until("nothing is held back any more", async || {
+        daemon.context().brakes.holds(0).is_empty()
+    })
+    .await;
+}
+
+/// All messages to the owner so far (without a topic they go into files).
+fn messages(rig: &Rig) -> String {
+    let folder = rig.state_dir().join("digests");
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap_or_default())
+        .collect()
+}
+
+/// Wait until a message has these words, and give all messages.
+async fn until_told(rig: &Rig, words: &str) -> String {
+    until(&format!("a message says: {words}"), async || {
+        messages(rig).contains(words)
+    })
+    .await;
+    messages(rig)
+}
+
+/// Run a line of a message as somebody would who copies it into a terminal.
+fn run_line(line: &str) {
+    let program_dir = std::path::Path::new(env!("CARGO_BIN_EXE_keepwatch"))
+        .parent()
+        .unwrap();
+    let output = finish(
+        std::process::Command::new("/bin/sh")
+            .args(["-c", line.trim()])
+            .env("PATH", program_dir)
+            .env_remove("KEEPWATCH_CONFIG"),
+    );
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{line}: {text}");
+}
 
 fn reconcile(config: &std::path::Path, more: &[&str]) -> (Option<i32>, String) {
     let output = finish(

@@ -1,6 +1,7 @@
 //! The running daemon and a folder in which people work: whatever they do, the
 //! bucket ends up with what is there, and every version is something that was.
 
+mod limits;
 mod places;
 mod pressure;
 mod proof;

@@ -14,6 +14,8 @@ pub struct WalkEntry {
     pub fingerprint: Fingerprint,
     /// For a folder: it has no file, link or folder in it that counts.
     pub empty: bool,
+    /// For a folder: it is on another device than the folder that it is in.
+    pub mounted: bool,
 }
 
 /// Something that could not be looked at.

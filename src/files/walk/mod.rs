@@ -217,6 +217,7 @@ impl Walk<'_> {
                 path,
                 fingerprint: found.fingerprint,
                 empty: false,
+                mounted: false,
             })),
             Err(error) if platform::trouble(&error).is_no_folder() => {}
             Err(error) => self.lost(fault::reading("look at", shown(&path), &error), key),
@@ -274,11 +275,13 @@ impl Walk<'_> {
             }
         };
         if let Some(key) = key {
+            let above = self.frames.last();
             self.ready.push_back(Ok(WalkEntry {
                 key,
                 path: self.folder.clone(),
                 fingerprint: found.fingerprint,
                 empty,
+                mounted: above.is_some_and(|above| above.id.0 != found.dev),
             }));
         }
         if let Some(fault) = rule_fault {

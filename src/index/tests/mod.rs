@@ -48,6 +48,11 @@ pub(super) fn record(seed: u64) -> Record {
         stored_bytes: seed * 2,
         stored_at_ms: 1_795_000_001_000,
         racy: seed.is_multiple_of(7),
+        look: if seed.is_multiple_of(3) {
+            crate::model::Look::Noise
+        } else {
+            crate::model::Look::Plain
+        },
     }
 }
 

@@ -7,10 +7,12 @@ use crate::board::ScanDone;
 use crate::error::Fault;
 use crate::files::{self, Walk, WalkEntry, WalkFault};
 use crate::index::{ActivityDelta, Change, Records, SourceId};
+use crate::model::brake::MOUNTS_MAX;
 use crate::model::compare::{InBucket, OnDisk, Verdict, compare};
-use crate::model::{Fingerprint, Kind, Record, RelKey, RelPath};
+use crate::model::{Fingerprint, Kind, Look, Record, RelKey, RelPath};
 use crate::queue::Lane;
 use crate::store::Listed;
+use crate::tasks::brake;
 use crate::tasks::context::{Context, Hint};
 use std::iter::Peekable;
 use std::sync::Arc;
@@ -51,13 +53,26 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
     let ctx = Arc::clone(&work.ctx);
     let source = &ctx.sources[work.source];
     files::root_state(&source.config.path)?;
+    if !work.confirmed {
+        brake::look_at_root(&ctx, work.source)?;
+    }
     let prefix = RelKey::of_folder(&work.subtree);
+    let gone = Gone {
+        // Who confirms means everything that is missing.
+        lost: match work.confirmed {
+            true => Vec::new(),
+            false => lost(&ctx, work.source)?,
+        },
+        ..Gone::default()
+    };
     let mut merge = Merge {
         id: source.id,
         walk: files::walk(&source.config.path, &work.subtree, &source.rules).peekable(),
         index: ctx.index.range(source.id, prefix.as_str(), None).peekable(),
         bucket: Bucket::new(work.listing, runtime),
-        gone: Gone::default(),
+        gone,
+        mounts: Vec::new(),
+        had_faults: false,
         unknown: Vec::new(),
         done: ScanDone::default(),
         ctx: &ctx,
@@ -80,18 +95,28 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
     Ok(merge.done)
 }
 
-struct Merge<'a> {
-    ctx: &'a Arc<Context>,
-    source: usize,
-    id: SourceId,
+/// Folders whose disk is not mounted any more, nothing missing below them yet.
+fn lost(ctx: &Context, source: usize) -> Result<Vec<(RelKey, u64)>, Fault> {
+    let lost = brake::lost_mounts(ctx, source)?;
+    Ok(lost.into_iter().map(|folder| (folder, 0)).collect())
+}
+
+pub(super) struct Merge<'a> {
+    pub(super) ctx: &'a Arc<Context>,
+    pub(super) source: usize,
+    pub(super) id: SourceId,
     walk: Peekable<Walk<'a>>,
     index: Peekable<Records>,
-    bucket: Bucket,
+    pub(super) bucket: Bucket,
     /// What is known and not on disk.
-    gone: Gone,
+    pub(super) gone: Gone,
     /// Folder keys whose contents could not be read: nothing in there is gone.
     unknown: Vec<WalkFault>,
-    done: ScanDone,
+    /// Folders on which another disk is mounted.
+    pub(super) mounts: Vec<RelKey>,
+    /// Something on disk could not be looked at.
+    pub(super) had_faults: bool,
+    pub(super) done: ScanDone,
     started_ms: i64,
     lane: Lane,
     /// Only the scan of a whole source is told as one on the board.
@@ -190,12 +215,13 @@ impl Merge<'_> {
                     self.incomplete(fault.to_string());
                 }
                 self.incomplete(broken.fault.to_string());
+                self.had_faults = true;
                 self.unknown.push(broken);
             }
         }
     }
 
-    fn incomplete(&mut self, reason: String) {
+    pub(super) fn incomplete(&mut self, reason: String) {
         if self.done.incomplete.len() < REASONS_MAX {
             self.done.incomplete.push(reason);
         }
@@ -212,6 +238,7 @@ impl Merge<'_> {
         if let Some(entry) = &disk {
             self.count(entry);
         } else if self.is_unknown(key) {
+            self.gone.unseen += u64::from(record.is_some());
             return Ok(());
         }
         if disk.is_none() && !self.ctx.sources[self.source].marks_deletions() {
@@ -253,45 +280,6 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// The pass is over: have what is gone marked, unless it is so much that a
-    /// disk that is not there is the better explanation.
-    fn decide_gone(&mut self, subtree: &RelPath, confirmed: bool) -> Result<(), Fault> {
-        let root = &self.ctx.sources[self.source].config.path;
-        // A folder that is gone, or that something else has replaced, was deleted;
-        // one that is empty may be a mount point.
-        let is_there = subtree.is_root()
-            || files::stat(root, subtree)?.is_some_and(|found| found.kind == Kind::Folder);
-        if is_there && !confirmed && self.gone.is_suspicious(self.done.files, subtree.is_root()) {
-            self.done.held = self.gone.total;
-            self.incomplete(super::held_back(
-                self.gone.total,
-                &self.ctx.sources[self.source].config.name,
-            ));
-            return Ok(());
-        }
-        for key in std::mem::take(&mut self.gone.keys) {
-            self.queue(&key, None);
-        }
-        if self.gone.total > super::gone::KEYS_MAX as u64 {
-            self.queue_all_gone(subtree)?;
-        }
-        Ok(())
-    }
-
-    /// More are gone than were kept: find them again, by the index alone.
-    fn queue_all_gone(&mut self, subtree: &RelPath) -> Result<(), Fault> {
-        let source = &self.ctx.sources[self.source];
-        let prefix = RelKey::of_folder(subtree);
-        for entry in self.ctx.index.range(self.id, prefix.as_str(), None) {
-            let (key, _) = entry?;
-            // What cannot be looked at is unknown, not gone.
-            if let Ok(None) = files::stat(&source.config.path, &key.path()) {
-                self.queue(&key, None);
-            }
-        }
-        Ok(())
-    }
-
     /// True when nobody could look whether it is there. Faults whose keys have
     /// passed are dropped, so few are kept.
     fn is_unknown(&mut self, key: &RelKey) -> bool {
@@ -301,7 +289,12 @@ impl Merge<'_> {
 
     fn count(&mut self, entry: &WalkEntry) {
         match entry.fingerprint.kind {
-            Kind::Folder => self.done.folders += 1,
+            Kind::Folder => {
+                self.done.folders += 1;
+                if entry.mounted && self.mounts.len() < MOUNTS_MAX {
+                    self.mounts.push(entry.key.clone());
+                }
+            }
             Kind::Special => self.done.special += 1,
             Kind::File | Kind::Symlink => {
                 self.done.files += 1;
@@ -348,7 +341,7 @@ impl Merge<'_> {
             .commit(self.id, key, Change::Remove, &ActivityDelta::default())
     }
 
-    fn queue(&mut self, key: &RelKey, disk: Option<&WalkEntry>) {
+    pub(super) fn queue(&mut self, key: &RelKey, disk: Option<&WalkEntry>) {
         self.done.examined += 1;
         let now_ms = self.ctx.steady_ms();
         let path = key.path();
@@ -404,5 +397,6 @@ fn unverified(fingerprint: Fingerprint, listed: &Listed) -> Record {
         stored_bytes: listed.stored_bytes,
         stored_at_ms: 0,
         racy: false,
+        look: Look::Unknown,
     }
 }

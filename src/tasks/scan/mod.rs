@@ -6,6 +6,7 @@
 //! be read is unknown, not gone; memory is bounded, whatever the source holds.
 
 mod bucket;
+mod decide;
 mod gone;
 mod listing;
 mod merge;
@@ -129,11 +130,6 @@ async fn whole(
         )
     });
     ctx.board.warn(source, "special", special);
-    let held = (done.held > 0).then(|| held_back(done.held, &name));
-    if let Some(text) = &held {
-        tracing::error!(source = %name, "{text}");
-    }
-    ctx.board.warn(source, "deletions", held);
     let foreign = (done.foreign > 0).then(|| {
         format!(
             "{} objects in the bucket were not written by Keepwatch and are left alone",
@@ -178,13 +174,6 @@ async fn look_again(ctx: &Arc<Context>, source: usize) {
         }
         Err(fault) => tracing::error!("{fault}"),
     }
-}
-
-/// What it means that most of the files are missing, and what to do.
-pub(super) fn held_back(missing: u64, source: &str) -> String {
-    format!(
-        "{missing} files of {source} are missing from the folder, most of what was there: nothing is marked as deleted. If a disk is not mounted or the folder is not the right one, put that right. If they were really deleted: keepwatch --reconcile --confirm-deletions"
-    )
 }
 
 /// The bucket could not be compared: ask again after a while, for ever.
@@ -252,11 +241,6 @@ async fn part(
     .await?;
     for reason in &done.incomplete {
         tracing::warn!(source = %ctx.sources[source].config.name, "the scan is not complete: {reason}");
-    }
-    if done.held > 0 {
-        // Most of a folder may be little of the source: that is for a scan of
-        // the whole to judge, and to tell.
-        ctx.scans.ask_whole(source, false);
     }
     Ok(())
 }

@@ -198,7 +198,7 @@ async fn send(
     let Some(message) = message else { return };
     let now_ms = ctx.now_ms();
     match post.keep(ctx, message).await {
-        Ok(()) => alert.sent(step, now_ms),
+        Ok(_) => alert.sent(step, now_ms),
         Err(fault) => {
             tracing::error!("{fault}");
             alert.not_sent(now_ms, fastrand::u64(..));

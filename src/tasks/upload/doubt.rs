@@ -6,7 +6,7 @@
 //! what was stored before, or that it is gone and has no record.
 
 use crate::error::{Class, Fault};
-use crate::model::{Fingerprint, Record, RelKey};
+use crate::model::{Fingerprint, Look, Record, RelKey};
 use crate::tasks::context::{Context, blocking};
 use std::sync::Arc;
 
@@ -39,6 +39,7 @@ pub(super) async fn unless_answered<T>(
                 stored_bytes: 0,
                 stored_at_ms: 0,
                 racy: false,
+                look: Look::Unknown,
             },
         };
         ctx.index.update(id, &doubted, unverified)

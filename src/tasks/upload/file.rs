@@ -6,10 +6,11 @@ use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
 use crate::index::{ActivityDelta, Change};
 use crate::model::key::LONG_PATH_BYTES_MAX;
-use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, Record, RelKey, RelPath};
+use crate::model::{ContentHash, Fingerprint, Kind, Look, ObjectMeta, Record, RelKey, RelPath};
 use crate::queue::{Item, Lane};
 use crate::store::{At, Head, Stored};
 use crate::tasks::answering::{on_disk, unless_silent};
+use crate::tasks::brake;
 use crate::tasks::context::{Context, Source, blocking};
 use crate::transfer::{self, Content, Job, Patience, Reading, SMALL_BYTES_MAX, Sent, Wire};
 use bytes::Bytes;
@@ -45,6 +46,7 @@ pub(super) async fn store(
                 hash,
             } => {
                 upload.stored(&content, hash, stored, stored_bytes).await?;
+                raise_alarm(ctx, item, record, content.look).await?;
                 Outcome::Sent
             }
         },
@@ -90,6 +92,7 @@ pub(super) async fn store_folder(
         bytes: Some(Bytes::new()),
         unrested: false,
         racy: false,
+        look: Look::Unknown,
     };
     let upload = Upload::new(ctx, item, RelKey::of_folder(&item.path), None)?;
     if let Some(outcome) = upload.known(&content, record.as_ref()).await? {
@@ -104,6 +107,24 @@ pub(super) async fn store_folder(
         upload.stored(&content, hash, stored, stored_bytes).await?;
     }
     Ok(Outcome::Sent)
+}
+
+/// Tell the brake of content that looks encrypted; `old` is what was there.
+async fn raise_alarm(
+    ctx: &Arc<Context>,
+    item: &Item,
+    old: Option<Record>,
+    look: Look,
+) -> Result<(), Fault> {
+    if look != Look::Noise {
+        return Ok(());
+    }
+    let (ctx, item) = (Arc::clone(ctx), item.clone());
+    blocking(move || {
+        let was = old.filter(|old| old.content.is_some()).map(|old| old.look);
+        brake::looks_encrypted(&ctx, item.source, &item.path, was, item.since_ms)
+    })
+    .await
 }
 
 fn is_as_stored(seen: &Fingerprint, record: Option<&Record>) -> bool {
@@ -156,6 +177,7 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
         bytes: Some(Bytes::from(target.clone())),
         unrested: false,
         racy: false,
+        look: Look::Unknown,
     };
     Ok(Some((content, Some(target))))
 }
@@ -381,6 +403,7 @@ impl<'a> Upload<'a> {
         let fresh = Record {
             fingerprint: content.fingerprint,
             racy: content.racy,
+            look: content.look,
             ..record.clone()
         };
         if fresh == record {
@@ -405,6 +428,7 @@ impl<'a> Upload<'a> {
             stored_bytes,
             stored_at_ms: self.ctx.now_ms(),
             racy: content.racy,
+            look: content.look,
         }
     }
 

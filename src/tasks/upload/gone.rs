@@ -10,6 +10,7 @@ use crate::queue::Item;
 use crate::store::At;
 use crate::tasks::announce::REFUSED;
 use crate::tasks::answering::on_disk;
+use crate::tasks::brake;
 use crate::tasks::context::{Context, blocking};
 use std::sync::Arc;
 
@@ -33,6 +34,37 @@ fn may_mark(ctx: &Context, item: &Item, marked: Result<(), Fault>) -> Result<boo
             Ok(false)
         }
         Err(fault) => Err(fault),
+    }
+}
+
+/// The path is gone from the disk: mark it, unless the brake holds that back.
+/// What is held back stays known, and the next scan finds it again.
+pub(super) async fn mark_gone(
+    ctx: &Arc<Context>,
+    item: &Item,
+    key: &RelKey,
+    record: Option<Record>,
+) -> Result<Outcome, Fault> {
+    let Some(record) = record else {
+        return Ok(Outcome::Agreed);
+    };
+    if !ctx.sources[item.source].marks_deletions() {
+        return Ok(Outcome::Agreed);
+    }
+    let may_mark = {
+        let (ctx, key, item) = (Arc::clone(ctx), key.clone(), item.clone());
+        let (kind, look) = (record.fingerprint.kind, record.look);
+        blocking(move || {
+            if kind == Kind::File && look.was_plain(item.path.name()) {
+                brake::plain_is_gone(&ctx, item.source, &item.path, item.since_ms)?;
+            }
+            brake::may_mark(&ctx, item.source, &key, kind != Kind::Folder)
+        })
+        .await?
+    };
+    match may_mark {
+        true => mark(ctx, item, key, Some(record)).await,
+        false => Ok(Outcome::Agreed),
     }
 }
 

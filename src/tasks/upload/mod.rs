@@ -60,8 +60,9 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
         .await?
     };
     let Some(fingerprint) = look.disk else {
-        let file = gone::mark(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
-        let folder = gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
+        let file = gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
+        let folder =
+            gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
         gone::look_at_folder(ctx, item).await?;
         return Ok(file.max(folder));
     };
@@ -72,11 +73,11 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
             file::store(ctx, item, fingerprint, look.file).await
         }
         Kind::Folder => {
-            gone::mark(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
+            gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
             file::store_folder(ctx, item, fingerprint, look.folder, look.empty).await
         }
         Kind::Special => {
-            gone::mark(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
+            gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
             gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
             Ok(Outcome::Agreed)
         }

@@ -6,7 +6,7 @@ use super::platter::{Fate, Platter};
 use super::{SHORT, Tally, long, seed};
 use crate::harness::PATIENCE;
 use keepwatch::index::{Activity, Change, Index, Opened, SourceId};
-use keepwatch::model::{ContentHash, Fingerprint, Kind, Record, RelKey, RelPath};
+use keepwatch::model::{ContentHash, Fingerprint, Kind, Look, Record, RelKey, RelPath};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -44,6 +44,7 @@ fn record(n: u64) -> Record {
         stored_bytes: n * 2,
         stored_at_ms: 1_795_000_001_000,
         racy: false,
+        look: Look::Plain,
     }
 }
 

@@ -69,7 +69,7 @@ async fn a_folder_renamed_away_and_back_marks_nothing_and_is_watched_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_deleted_and_made_again_marks_nothing_meanwhile_and_is_watched_again() {
+async fn a_folder_deleted_and_made_again_marks_nothing_unless_confirmed_and_is_watched_again() {
     let rig = Rig::new();
     let daemon = protected(&rig).await;
     fs::remove_dir_all(rig.root()).unwrap();
@@ -83,6 +83,12 @@ async fn a_folder_deleted_and_made_again_marks_nothing_meanwhile_and_is_watched_
     }
     fs::rename(&made, rig.root()).unwrap();
     until_watching(&daemon).await;
+    // It may be another folder: that is for a person to say.
+    nothing_is_marked(&rig, &daemon).await;
+    let board = daemon.context().board.source(0).unwrap();
+    assert!(board.warnings.contains_key("identity"), "{board:?}");
+    let scan = daemon.context().scans.ask_and_wait(0, true).await.unwrap();
+    assert!(scan.complete(), "{:?}", scan.incomplete);
     rig.until_equal(&daemon).await;
     assert_eq!(marked(&rig.store(), BUCKET).await, ["sub/c.txt"]);
     rig.write("sub/new.txt", "seen at once");

@@ -1,0 +1,349 @@
+//! When a fall in the number of files, another root or a missing disk is not
+//! taken for deletions.
+//!
+//! Pure: the tasks count, look and persist; this decides. Invariant: when in
+//! doubt a deletion is held back, never granted; what is held stays known and
+//! is found again by the next scan, so holding loses nothing.
+
+#[cfg(test)]
+mod tests;
+
+use crate::model::RelKey;
+use serde::{Deserialize, Serialize};
+
+/// So many files may always go: tidying up a small folder is no accident.
+pub const FALL_MIN: u64 = 10;
+
+/// One file in so many may go beyond [`FALL_MIN`]: half of what was there.
+pub const FALL_SHARE: u64 = 2;
+
+/// A baseline is lowered only when it is as old as this. Scans come whenever in
+/// doubt, also in the middle of a long `rm -rf`: if each of them lowered it, the
+/// source would go by halves. A little less than the daily scan's period.
+pub const BASELINE_STANDS_MS: i64 = 20 * 60 * 60 * 1_000;
+
+/// Mounted folders remembered per source: an office computer has a handful;
+/// files below further ones are guarded by the share rule alone.
+pub const MOUNTS_MAX: usize = 64;
+
+/// Time between an alert and its reminder: once a day is what people still read.
+pub const REMIND_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// Alerts and reminders of one hold; the digest and `status` go on saying it.
+pub const TOLD_MAX: u32 = 14;
+
+/// Why deletions are held back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Why {
+    /// Most of the files are gone.
+    Fall,
+    /// The folder is not the one that was backed up.
+    OtherRoot,
+    /// The folder is not there at all.
+    Away,
+    /// A disk that was mounted on this folder of the source is not any more.
+    Unmounted {
+        /// The folder's key.
+        folder: RelKey,
+    },
+    /// Many files look encrypted.
+    Encrypted {
+        /// Just before the first of them, milliseconds since 1970.
+        before_ms: i64,
+        /// The ending that they were renamed to, when it is one and the same.
+        ending: Option<String>,
+    },
+}
+
+impl Why {
+    /// Whether a deletion at this key is held back for this reason.
+    pub fn covers(&self, key: &RelKey) -> bool {
+        match self {
+            Self::Unmounted { folder } => is_below(key, folder),
+            Self::Fall | Self::OtherRoot | Self::Away | Self::Encrypted { .. } => true,
+        }
+    }
+
+    /// The same trouble, whatever its figures.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Encrypted { .. }, Self::Encrypted { .. }) => true,
+            _ => self == other,
+        }
+    }
+}
+
+/// True for the folder itself and all that is in it.
+pub fn is_below(key: &RelKey, folder: &RelKey) -> bool {
+    key.as_str().starts_with(folder.as_str())
+        || folder.as_str().strip_suffix('/') == Some(key.as_str())
+}
+
+/// Deletions that are held back until things are as before, or somebody says
+/// that they are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Why.
+    #[serde(flatten)]
+    pub why: Why,
+    /// Since when, milliseconds since 1970.
+    pub since_ms: i64,
+    /// How many files it is about, as last counted.
+    pub files: u64,
+    /// Of how many.
+    pub of: u64,
+    /// How often the owner has been told.
+    pub told: u32,
+    /// When last, milliseconds since 1970.
+    pub told_ms: i64,
+}
+
+impl Hold {
+    /// Whether an alert (`Some(false)`) or a reminder (`Some(true)`) is owed.
+    pub fn owes(&self, now_ms: i64) -> Option<bool> {
+        if self.told == 0 {
+            return Some(false);
+        }
+        // A clock that was put back must not silence it.
+        let waited_ms = now_ms.saturating_sub(self.told_ms).saturating_abs();
+        (self.told < TOLD_MAX && waited_ms >= REMIND_MS).then_some(true)
+    }
+}
+
+/// What is remembered of one source's size, and what is held back there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brake {
+    /// Files and links that a complete scan has seen, see [`BASELINE_STANDS_MS`].
+    pub baseline: u64,
+    /// When it saw them, milliseconds since 1970.
+    pub baseline_ms: i64,
+    /// Folders on which another disk is mounted; at most [`MOUNTS_MAX`].
+    pub mounts: Vec<RelKey>,
+    /// What is held back and why; one for each reason (and mounted folder).
+    pub holds: Vec<Hold>,
+    /// Holds that the owner was told of and that have ended by themselves.
+    pub ended: Vec<Hold>,
+}
+
+/// What a scan of a whole source has found.
+#[derive(Debug, Clone, Default)]
+pub struct Scanned {
+    /// Files and links on disk, or known and out of sight.
+    pub on_disk: u64,
+    /// Known and gone, except below lost mounts.
+    pub gone: u64,
+    /// Known, except below lost mounts.
+    pub known: u64,
+    /// Every folder could be read.
+    pub complete: bool,
+    /// The folder is not the one that was backed up.
+    pub other_root: bool,
+    /// Folders on which another disk is mounted.
+    pub mounts: Vec<RelKey>,
+    /// Known mounts that are not there any more, and how many known files below
+    /// them are not either.
+    pub lost: Vec<(RelKey, u64)>,
+}
+
+impl Brake {
+    /// How far the number of files may fall below the baseline.
+    pub fn fall_max(&self) -> u64 {
+        (self.expected() / FALL_SHARE).max(FALL_MIN)
+    }
+
+    /// The baseline without what is known to be on a disk that is not mounted.
+    pub fn expected(&self) -> u64 {
+        let away = self.holds.iter().map(|hold| match hold.why {
+            Why::Unmounted { .. } => hold.files,
+            _ => 0,
+        });
+        self.baseline.saturating_sub(away.sum())
+    }
+
+    /// How many files are missing when so many are there.
+    pub fn missing(&self, on_disk: u64) -> u64 {
+        self.expected().saturating_sub(on_disk)
+    }
+
+    /// True when so few files are there that their deletions are not believed.
+    pub fn has_fallen(&self, on_disk: u64) -> bool {
+        self.missing(on_disk) > self.fall_max()
+    }
+
+    /// How many deletions may be marked, while so many files are there, before
+    /// somebody must count again. Sound whatever comes and goes meanwhile: each
+    /// of them takes away one file at most. (As many may come as go: a renamed
+    /// folder leaves the number as it was.)
+    pub fn allowance(&self, on_disk: u64) -> u64 {
+        (on_disk + self.fall_max()).saturating_sub(self.expected())
+    }
+
+    /// Why a deletion at this key may not be marked now.
+    pub fn held(&self, key: &RelKey) -> Option<&Hold> {
+        self.holds.iter().find(|hold| hold.why.covers(key))
+    }
+
+    /// Hold back from now on; true when that is new.
+    pub fn hold(&mut self, why: Why, files: u64, of: u64, now_ms: i64) -> bool {
+        if let Some(hold) = self.holds.iter_mut().find(|hold| hold.why.is_same(&why)) {
+            hold.files = files;
+            hold.of = of;
+            return false;
+        }
+        // Of trouble that comes and goes, the newest end says all.
+        self.ended.retain(|hold| !hold.why.is_same(&why));
+        self.holds.push(Hold {
+            why,
+            since_ms: now_ms,
+            files,
+            of,
+            told: 0,
+            told_ms: 0,
+        });
+        true
+    }
+
+    /// End a hold because its cause is gone; true when it stood.
+    fn end(&mut self, is_over: impl Fn(&Why) -> bool) -> bool {
+        let (over, stands): (Vec<_>, Vec<_>) = std::mem::take(&mut self.holds)
+            .into_iter()
+            .partition(|hold| is_over(&hold.why));
+        self.holds = stands;
+        let any = !over.is_empty();
+        // Nobody needs to hear the end of what was never told.
+        self.ended
+            .extend(over.into_iter().filter(|hold| hold.told > 0));
+        any
+    }
+
+    /// Take in what a scan of the whole source found, and decide what is held
+    /// back from now on. True when a new hold has begun.
+    pub fn scanned(&mut self, found: &Scanned, now_ms: i64) -> bool {
+        let mut is_new = false;
+        for (folder, files) in &found.lost {
+            let why = Why::Unmounted {
+                folder: folder.clone(),
+            };
+            if *files > 0 {
+                is_new |= self.hold(why, *files, *files, now_ms);
+            }
+        }
+        self.end(|why| match why {
+            Why::Unmounted { folder } => {
+                let is_lost = found.lost.iter().any(|(lost, n)| lost == folder && *n > 0);
+                found.complete && !is_lost
+            }
+            _ => false,
+        });
+        // Or it could not have been scanned.
+        self.end(|why| *why == Why::Away);
+        if found.other_root {
+            is_new |= self.hold(Why::OtherRoot, found.gone, found.known, now_ms);
+        } else {
+            self.end(|why| *why == Why::OtherRoot);
+        }
+        let fallen = found.gone > 0
+            && (self.has_fallen(found.on_disk)
+                || nothing_like_it(found.gone, found.known, found.on_disk));
+        if fallen && !found.other_root {
+            // Some may have been marked before it was too much.
+            let files = found.gone.max(self.missing(found.on_disk));
+            let of = found.known.max(self.expected());
+            is_new |= self.hold(Why::Fall, files, of, now_ms);
+        } else if found.complete {
+            self.end(|why| *why == Why::Fall);
+        }
+        if found.complete && !fallen && !found.other_root {
+            self.learn(found, now_ms);
+        }
+        is_new
+    }
+
+    /// Remember how many files a trusted scan has seen, and what is mounted.
+    fn learn(&mut self, found: &Scanned, now_ms: i64) {
+        let lost = found.lost.iter().filter(|(_, files)| *files > 0);
+        let lost_files: u64 = lost.clone().map(|(_, files)| files).sum();
+        // What is on the missing disk still belongs to it.
+        let files = found.on_disk + lost_files;
+        let age_ms = now_ms.saturating_sub(self.baseline_ms).saturating_abs();
+        if files >= self.baseline || age_ms >= BASELINE_STANDS_MS {
+            self.baseline = files;
+            self.baseline_ms = now_ms;
+        }
+        let lost = lost.map(|(folder, _)| folder);
+        self.mounts = lost.chain(&found.mounts).cloned().collect();
+        self.mounts.sort();
+        self.mounts.dedup();
+        self.mounts.truncate(MOUNTS_MAX);
+    }
+
+    /// Somebody has said that everything which is missing was really deleted:
+    /// what a scan finds now is how it shall be.
+    pub fn confirm(&mut self, found: &Scanned, now_ms: i64) {
+        self.holds.clear();
+        self.ended.clear();
+        self.baseline = 0;
+        self.learn(
+            &Scanned {
+                lost: Vec::new(),
+                ..found.clone()
+            },
+            now_ms,
+        );
+    }
+}
+
+/// More than half of what index or bucket know is gone and nothing like it has
+/// come instead (a renamed folder), or nothing is left at all. Says so also
+/// where no scan has ever set a baseline: an empty folder on a new computer.
+pub fn nothing_like_it(gone: u64, known: u64, on_disk: u64) -> bool {
+    let nothing_left = on_disk == 0 && gone > 0;
+    nothing_left || most_is_gone(gone, known, on_disk)
+}
+
+/// The same for a part of a source, which may well become empty.
+pub fn most_is_gone(gone: u64, known: u64, on_disk: u64) -> bool {
+    let most = gone >= FALL_MIN && gone * FALL_SHARE > known;
+    most && on_disk * FALL_SHARE < known
+}
+
+/// What a root's marker says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marker {
+    /// The identity that the index knows.
+    Equal,
+    /// The index knows one, and no marker is there.
+    Absent,
+    /// Another one.
+    Different,
+    /// The index knows none: a first run, or no marker can be kept there.
+    Unused,
+}
+
+/// Whether a folder is the one that was backed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// It is.
+    Itself,
+    /// It is not.
+    Other,
+    /// Without a marker on another device: only its content can tell.
+    Unproven,
+}
+
+/// Decide; `same_root` says whether device and inode are those known (`None`:
+/// none are known yet).
+pub fn identity(marker: Marker, same_root: Option<bool>) -> Identity {
+    match (marker, same_root) {
+        (Marker::Equal, _) | (_, None | Some(true)) => Identity::Itself,
+        (Marker::Absent | Marker::Different, Some(false)) => Identity::Other,
+        (Marker::Unused, Some(false)) => Identity::Unproven,
+    }
+}
+
+/// Without a marker: so many of the known files are there unchanged that it is
+/// the same folder, whatever number its device has today.
+pub fn is_alike(unchanged: u64, known: u64) -> bool {
+    known == 0 || unchanged * 2 >= known
+}

@@ -1,0 +1,228 @@
+//! What is held back, table by table.
+
+use super::*;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+fn key(text: &str) -> RelKey {
+    RelKey::parse_full(text).unwrap()
+}
+
+fn brake(baseline: u64) -> Brake {
+    Brake {
+        baseline,
+        ..Brake::default()
+    }
+}
+
+fn scan(on_disk: u64, gone: u64, known: u64) -> Scanned {
+    Scanned {
+        on_disk,
+        gone,
+        known,
+        complete: true,
+        ..Scanned::default()
+    }
+}
+
+#[test]
+fn how_far_a_source_may_fall() {
+    for (baseline, on_disk, fallen, allowance) in [
+        (0, 0, false, 10),
+        (0, 50, false, 60),
+        (9, 0, false, 1),
+        (10, 0, false, 0),
+        (11, 0, true, 0),
+        (15, 5, false, 0),
+        (15, 4, true, 0),
+        (100, 100, false, 50),
+        (100, 51, false, 1),
+        (100, 50, false, 0),
+        (100, 49, true, 0),
+        (100, 0, true, 0),
+        // a folder of 90 was renamed: the number is as before
+        (100, 101, false, 51),
+        (1_000_000, 499_999, true, 0),
+    ] {
+        let brake = brake(baseline);
+        assert_eq!(brake.has_fallen(on_disk), fallen, "{baseline}, {on_disk}");
+        assert_eq!(brake.allowance(on_disk), allowance, "{baseline}, {on_disk}");
+    }
+}
+
+#[test]
+fn what_a_scan_believes_without_a_baseline() {
+    for (gone, known, on_disk, want) in [
+        (0, 0, 0, false),
+        (0, 100, 100, false),
+        (1, 1, 0, true),
+        (9, 10, 1, false),
+        (10, 12, 2, true),
+        (50, 100, 50, false),
+        (51, 100, 49, true),
+        (100, 100, 0, true),
+        (100, 100, 20, true),
+        // Renamed folders: as many files as before, elsewhere.
+        (60, 100, 100, false),
+        (100, 100, 100, false),
+    ] {
+        let got = nothing_like_it(gone, known, on_disk);
+        assert_eq!(got, want, "{gone} of {known}, {on_disk} there");
+    }
+    assert!(!most_is_gone(9, 9, 0), "a part may lose its last few files");
+}
+
+#[test]
+fn scans_in_the_middle_of_a_long_deletion_do_not_let_it_pass_by_halves() {
+    let mut brake = brake(0);
+    assert!(!brake.scanned(&scan(1000, 0, 1000), 0));
+    // Each scan finds little gone since the one before.
+    assert!(!brake.scanned(&scan(600, 400, 1000), 1_000));
+    assert!(brake.scanned(&scan(400, 200, 600), 2_000));
+    assert_eq!(brake.holds[0].why, Why::Fall);
+    assert_eq!((brake.holds[0].files, brake.holds[0].of), (600, 1000));
+    // Everything is back.
+    assert!(!brake.scanned(&scan(1000, 0, 1000), 3_000));
+    assert!(brake.holds.is_empty() && brake.ended.is_empty());
+}
+
+#[test]
+fn a_few_deletions_a_day_never_trip() {
+    let mut brake = brake(0);
+    let mut files = 1_000;
+    brake.scanned(&scan(files, 0, files), 0);
+    for day in 1..=400 {
+        let gone = (files / 20).max(1).min(files - 1);
+        files -= gone;
+        let is_new = brake.scanned(&scan(files, gone, files + gone), day * DAY_MS);
+        assert!(!is_new && brake.holds.is_empty(), "day {day}, {files} left");
+        assert_eq!(brake.baseline, files);
+        if files <= 1 {
+            break;
+        }
+    }
+    assert!(files <= 20);
+}
+
+#[test]
+fn a_confirmation_makes_what_is_there_the_measure() {
+    let mut brake = brake(100);
+    assert!(brake.scanned(&scan(10, 90, 100), 0));
+    assert!(brake.held(&key("a")).is_some());
+    brake.confirm(&scan(10, 90, 100), 1);
+    assert!(brake.holds.is_empty() && brake.baseline == 10);
+    assert_eq!(brake.allowance(10), 10);
+}
+
+#[test]
+fn a_mounted_folder_that_is_lost_holds_back_what_is_below_it_alone() {
+    let mut brake = brake(0);
+    let found = Scanned {
+        mounts: vec![key("disk/")],
+        ..scan(100, 0, 100)
+    };
+    brake.scanned(&found, 0);
+    assert_eq!(brake.mounts, [key("disk/")]);
+    let lost = Scanned {
+        lost: vec![(key("disk/"), 80)],
+        ..scan(20, 0, 20)
+    };
+    assert!(brake.scanned(&lost, 1) && !brake.scanned(&lost, 2));
+    for (path, held) in [
+        ("disk/", true),
+        ("disk", true),
+        ("disk/a", true),
+        ("disk2/a", false),
+        ("a", false),
+    ] {
+        assert_eq!(brake.held(&key(path)).is_some(), held, "{path}");
+    }
+    assert!(!brake.has_fallen(20), "the rest is measured by itself");
+    assert!(brake.has_fallen(9) && brake.baseline == 100);
+    // Not told of yet, so its end need not be told either.
+    brake.holds[0].told = 1;
+    brake.scanned(&found, 3);
+    assert!(brake.holds.is_empty() && brake.ended.len() == 1);
+}
+
+#[test]
+fn another_root_is_held_until_it_is_itself() {
+    let mut brake = brake(50);
+    let other = Scanned {
+        other_root: true,
+        ..scan(50, 3, 50)
+    };
+    assert!(brake.scanned(&other, 0));
+    assert_eq!(brake.baseline_ms, 0, "another folder is no measure");
+    assert!(brake.held(&key("x")).is_some());
+    assert!(!brake.scanned(&scan(50, 0, 50), DAY_MS) && brake.holds.is_empty());
+}
+
+#[test]
+fn an_incomplete_scan_ends_nothing_and_sets_no_measure() {
+    let mut brake = brake(100);
+    brake.scanned(&scan(10, 90, 100), 0);
+    let unsure = Scanned {
+        complete: false,
+        ..scan(200, 0, 100)
+    };
+    brake.scanned(&unsure, 1);
+    assert_eq!((brake.holds.len(), brake.baseline), (1, 100));
+}
+
+#[test]
+fn who_a_folder_is() {
+    use Identity::{Itself, Other, Unproven};
+    for (marker, same_root, want) in [
+        (Marker::Equal, Some(true), Itself),
+        // copied to a bigger disk
+        (Marker::Equal, Some(false), Itself),
+        (Marker::Absent, Some(true), Itself),
+        (Marker::Absent, Some(false), Other),
+        (Marker::Different, Some(false), Other),
+        (Marker::Different, Some(true), Itself),
+        // a first run
+        (Marker::Unused, None, Itself),
+        (Marker::Absent, None, Itself),
+        (Marker::Unused, Some(true), Itself),
+        (Marker::Unused, Some(false), Unproven),
+    ] {
+        assert_eq!(
+            identity(marker, same_root),
+            want,
+            "{marker:?} {same_root:?}"
+        );
+    }
+    assert!(is_alike(0, 0) && is_alike(50, 100) && !is_alike(49, 100));
+}
+
+#[test]
+fn a_hold_is_told_at_once_then_once_a_day_and_not_for_ever() {
+    let mut brake = brake(100);
+    brake.hold(Why::Fall, 90, 100, 0);
+    let hold = &mut brake.holds[0];
+    let mut told = Vec::new();
+    for minute in 0..60 * 24 * 30 {
+        let now_ms = minute * 60_000;
+        if let Some(reminder) = hold.owes(now_ms) {
+            told.push((now_ms, reminder));
+            hold.told += 1;
+            hold.told_ms = now_ms;
+        }
+    }
+    assert_eq!(told.len(), TOLD_MAX as usize);
+    assert_eq!(&told[..2], [(0, false), (DAY_MS, true)]);
+}
+
+#[test]
+fn it_is_the_same_after_a_restart() {
+    let mut brake = brake(100);
+    brake.mounts.push(key("disk/"));
+    let folder = key("disk/");
+    brake.hold(Why::Unmounted { folder }, 1, 2, 3);
+    let ending = Some(".xyz".to_owned());
+    let before_ms = 4;
+    brake.hold(Why::Encrypted { before_ms, ending }, 1, 2, 3);
+    let text = serde_json::to_string(&brake).unwrap();
+    assert_eq!(serde_json::from_str::<Brake>(&text).unwrap(), brake);
+}

@@ -1,0 +1,301 @@
+//! What is said when deletions are held back: a line for `status` and the log,
+//! and the alert that does not wait.
+
+use super::messages::{Message, fit};
+use super::text::{amount, clean, duration, number, shorten, time};
+use super::{COMPUTER_CHARS_MAX, subject};
+use crate::model::brake::{Hold, Why};
+use jiff::tz::TimeZone;
+
+/// Deletions that are held back, and what is needed to say so.
+#[derive(Debug, Clone)]
+pub struct Held<'a> {
+    /// The computer's name.
+    pub computer: &'a str,
+    /// The source's name.
+    pub source: &'a str,
+    /// Its folder, as shown to people.
+    pub folder: &'a str,
+    /// What is held back and why.
+    pub hold: &'a Hold,
+    /// Now, milliseconds since 1970.
+    pub now_ms: i64,
+    /// It has been told before.
+    pub reminder: bool,
+    /// The command that confirms the deletions.
+    pub confirm: &'a str,
+    /// The command that brings back the files as they were before.
+    pub restore: &'a str,
+    /// The zone its times are shown in.
+    pub time_zone: &'a TimeZone,
+}
+
+impl Held<'_> {
+    /// One line: what has happened and what to do.
+    pub fn line(&self) -> String {
+        let safe = "nothing is marked as deleted meanwhile";
+        match &self.hold.why {
+            Why::Encrypted { .. } => format!(
+                "{}. To have the files as they were before: {}. If all is in order: {}",
+                self.what(),
+                self.restore,
+                self.confirm
+            ),
+            Why::Away => format!("{}; {safe}. {}", self.what(), self.remedy()),
+            _ => format!(
+                "{}; {safe}. {} If the files were really deleted: {}",
+                self.what(),
+                self.remedy(),
+                self.confirm
+            ),
+        }
+    }
+
+    /// What has happened, without a full stop.
+    fn what(&self) -> String {
+        let Hold { files, of, .. } = self.hold;
+        let (source, folder) = (clean(self.source), clean(self.folder));
+        match &self.hold.why {
+            Why::Fall => format!(
+                "{} of {} are missing from the folder of {source}, {folder} (or left out by a new rule)",
+                number(*files),
+                amount(*of, "file")
+            ),
+            Why::OtherRoot => format!(
+                "the folder {folder} of {source} is not the one that was backed up (another disk? not mounted?)"
+            ),
+            Why::Away => format!("the folder {folder} of {source} is not there"),
+            Why::Unmounted { folder: inner } => format!(
+                "the disk on the folder {} in {folder} of {source} is not mounted any more ({} on it)",
+                clean(&inner.path().to_string()),
+                amount(*files, "file")
+            ),
+            Why::Encrypted { before_ms, ending } => {
+                let ending = ending.as_ref().map_or_else(String::new, |ending| {
+                    format!(", and many names end in \"{}\" now", clean(ending))
+                });
+                format!(
+                    "{} or more of {source} in {folder} have been replaced by what looks encrypted since {}{ending}: this may be an attack (ransomware)",
+                    amount(*files, "file"),
+                    time(*before_ms, self.time_zone)
+                )
+            }
+        }
+    }
+
+    /// What to do when it was not meant; a sentence.
+    fn remedy(&self) -> &'static str {
+        match self.hold.why {
+            Why::Fall => {
+                "If a disk is not mounted or the folder is not the right one, put that right."
+            }
+            Why::OtherRoot => {
+                "Connect and mount the right disk, or correct the folder in the configuration."
+            }
+            Why::Away | Why::Unmounted { .. } => {
+                "Connect and mount the disk; Keepwatch goes on by itself then."
+            }
+            Why::Encrypted { .. } => {
+                "Disconnect this computer from the network, and do not restore into the same folder before it is clean."
+            }
+        }
+    }
+
+    /// The alert, or its reminder.
+    pub fn alert(&self) -> Message {
+        let still = if self.reminder { "still: " } else { "" };
+        let mut head = vec![
+            format!("ALERT: {still}{}.", self.what()),
+            String::new(),
+            format!("What to do: {}", self.remedy()),
+        ];
+        match self.hold.why {
+            Why::Encrypted { before_ms, .. } => head.extend([
+                String::new(),
+                format!(
+                    "The backup still has every file as it was before {}. This command brings them back into a new folder, on this or any other computer with this configuration:",
+                    time(before_ms, self.time_zone)
+                ),
+                String::new(),
+                format!("  {}", self.restore),
+                String::new(),
+                "Changed files are still backed up as new versions (that harms nothing), but no deletion is marked until you say so.".to_owned(),
+                "If all is in order (you have encrypted or converted the files yourself), say so with:".to_owned(),
+                String::new(),
+                format!("  {}", self.confirm),
+            ]),
+            Why::Away => head.extend([
+                String::new(),
+                "Nothing is marked as deleted in the backup, and nothing is lost there.".to_owned(),
+            ]),
+            _ => head.extend([
+                String::new(),
+                "Nothing is marked as deleted in the backup meanwhile, and nothing is lost there. New and changed files are backed up as ever.".to_owned(),
+                "If the files were really deleted, or this is the right folder, say so with:".to_owned(),
+                String::new(),
+                format!("  {}", self.confirm),
+            ]),
+        }
+        head.extend(self.foot());
+        Message {
+            subject: subject(
+                self.computer,
+                &format!("ALERT, {still}{} {}", self.short_source(), self.verdict()),
+            ),
+            body: fit(head, None),
+        }
+    }
+
+    /// What was told is over by itself.
+    pub fn over(&self) -> Message {
+        let lasted =
+            duration(u64::try_from(self.now_ms.saturating_sub(self.hold.since_ms)).unwrap_or(0));
+        let mut head = vec![
+            format!(
+                "The folder {} of {} is as it was. The alert of {} is over ({lasted}).",
+                clean(self.folder),
+                clean(self.source),
+                time(self.hold.since_ms, self.time_zone)
+            ),
+            "No file was marked as deleted because of it.".to_owned(),
+        ];
+        head.extend(self.foot());
+        let what = format!("{} is well again after {lasted}", self.short_source());
+        Message {
+            subject: subject(self.computer, &what),
+            body: fit(head, None),
+        }
+    }
+
+    fn foot(&self) -> [String; 4] {
+        [
+            String::new(),
+            format!("Computer: {}", clean(self.computer)),
+            format!("Folder:   {} ({})", clean(self.source), clean(self.folder)),
+            format!("Since:    {}", time(self.hold.since_ms, self.time_zone)),
+        ]
+    }
+
+    fn short_source(&self) -> String {
+        shorten(self.source, COMPUTER_CHARS_MAX)
+    }
+
+    /// For the subject, after the source's name.
+    fn verdict(&self) -> &'static str {
+        match self.hold.why {
+            Why::Fall => "lost most of its files",
+            Why::OtherRoot => "is another folder than before",
+            Why::Away => "is not there",
+            Why::Unmounted { .. } => "misses a disk",
+            Why::Encrypted { .. } => "looks encrypted (ransomware?)",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, berlin};
+    use super::*;
+    use crate::model::RelKey;
+
+    fn say(why: Why, reminder: bool) -> (String, Message) {
+        let zone = berlin();
+        let hold = Hold {
+            why,
+            since_ms: at("2026-11-23T08:00:00Z"),
+            files: 1_234,
+            of: 2_000,
+            told: 0,
+            told_ms: 0,
+        };
+        let held = Held {
+            computer: "OFFICE-PC",
+            source: "documents",
+            folder: "/srv/office",
+            hold: &hold,
+            now_ms: at("2026-11-23T08:00:00Z"),
+            reminder,
+            confirm: "keepwatch --reconcile --confirm-deletions",
+            restore: "keepwatch restore --source documents --at 2026-11-23T08:59:58+01:00 --to /srv/x",
+            time_zone: &zone,
+        };
+        (held.line(), held.alert())
+    }
+
+    #[test]
+    fn files_that_are_missing() {
+        let (line, alert) = say(Why::Fall, false);
+        assert_eq!(
+            line,
+            "1,234 of 2,000 files are missing from the folder of documents, /srv/office (or left out by a new rule); nothing is marked as deleted meanwhile. If a disk is not mounted or the folder is not the right one, put that right. If the files were really deleted: keepwatch --reconcile --confirm-deletions"
+        );
+        assert_eq!(
+            alert.subject,
+            "Keepwatch OFFICE-PC: ALERT, documents lost most of its files"
+        );
+        insta::assert_snapshot!(alert.body, @r#"
+        ALERT: 1,234 of 2,000 files are missing from the folder of documents, /srv/office (or left out by a new rule).
+
+        What to do: If a disk is not mounted or the folder is not the right one, put that right.
+
+        Nothing is marked as deleted in the backup meanwhile, and nothing is lost there. New and changed files are backed up as ever.
+        If the files were really deleted, or this is the right folder, say so with:
+
+          keepwatch --reconcile --confirm-deletions
+
+        Computer: OFFICE-PC
+        Folder:   documents (/srv/office)
+        Since:    2026-11-23 09:00
+        "#);
+    }
+
+    #[test]
+    fn files_that_look_encrypted() {
+        let why = Why::Encrypted {
+            before_ms: at("2026-11-23T07:59:58Z"),
+            ending: Some(".locked".to_owned()),
+        };
+        let (_, alert) = say(why, true);
+        assert_eq!(
+            alert.subject,
+            "Keepwatch OFFICE-PC: ALERT, still: documents looks encrypted (ransomware?)"
+        );
+        insta::assert_snapshot!(alert.body, @r#"
+        ALERT: still: 1,234 files or more of documents in /srv/office have been replaced by what looks encrypted since 2026-11-23 08:59, and many names end in ".locked" now: this may be an attack (ransomware).
+
+        What to do: Disconnect this computer from the network, and do not restore into the same folder before it is clean.
+
+        The backup still has every file as it was before 2026-11-23 08:59. This command brings them back into a new folder, on this or any other computer with this configuration:
+
+          keepwatch restore --source documents --at 2026-11-23T08:59:58+01:00 --to /srv/x
+
+        Changed files are still backed up as new versions (that harms nothing), but no deletion is marked until you say so.
+        If all is in order (you have encrypted or converted the files yourself), say so with:
+
+          keepwatch --reconcile --confirm-deletions
+
+        Computer: OFFICE-PC
+        Folder:   documents (/srv/office)
+        Since:    2026-11-23 09:00
+        "#);
+    }
+
+    #[test]
+    fn every_reason_names_the_folder_and_what_to_do() {
+        let folder = RelKey::parse_full("disk/").unwrap();
+        for (why, part) in [
+            (Why::OtherRoot, "is not the one that was backed up"),
+            (Why::Away, "is not there"),
+            (
+                Why::Unmounted { folder },
+                "the disk on the folder disk in /srv/office",
+            ),
+        ] {
+            let confirms = why != Why::Away;
+            let (line, alert) = say(why, false);
+            assert!(line.contains(part) && alert.body.contains(part), "{line}");
+            assert!(alert.body.contains("What to do: Connect and mount"));
+            assert_eq!(line.contains("--confirm-deletions"), confirms, "{line}");
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! Holding deletions back: what each source's brake knows, and asking it.
+//!
+//! Shared by scan, upload and tend. Invariants: nothing is marked deleted
+//! without the brake's word; what it holds back stays in the index and is found
+//! again by the next scan; its memory survives a kill. Functions block unless
+//! they are async.
+
+mod encrypted;
+mod root;
+mod tell;
+
+pub(super) use encrypted::{looks_encrypted, plain_is_gone};
+pub(super) use tell::line;
+pub use tell::{show, tell};
+
+use super::context::Context;
+use crate::error::{Class, Fault, chain};
+use crate::files;
+use crate::index::{Index, SourceId};
+use crate::model::alarm::{Halves, Window};
+use crate::model::brake::{Brake, Hold, Scanned, Why, is_below};
+use crate::model::{Kind, RelKey, RelPath};
+use serde::{Deserialize, Serialize};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Under which name the index remembers a source's brake.
+const STATE: &str = "brake";
+
+/// What survives a restart.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Saved {
+    brake: Brake,
+    /// Files that look encrypted, of the last minutes.
+    #[serde(default)]
+    window: Window,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    saved: Saved,
+    /// Deletions that may be marked before the files are counted again; none at
+    /// a start, so nothing that a kill lost can add up.
+    allowance: u64,
+    /// Looks in a row at which the root was not there.
+    away: u32,
+    /// Halves of renames that may come to look like encryption.
+    halves: Halves,
+    /// What the last root was judged to be that no marker proves.
+    judged: Option<root::Judged>,
+}
+
+/// The brake of one source.
+#[derive(Debug, Default)]
+struct One {
+    memory: Mutex<Memory>,
+    /// Held while counting files: one count serves all workers that wait.
+    counting: Mutex<()>,
+}
+
+/// The brakes of all sources.
+#[derive(Debug)]
+pub struct Brakes {
+    each: Vec<One>,
+    /// One at a time, or an alert could go out twice.
+    telling: tokio::sync::Mutex<()>,
+}
+
+impl Brakes {
+    /// What the index remembers; a source that it does not know (of) begins
+    /// with the number of files that the index has.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn load(index: &Index, sources: impl Iterator<Item = SourceId>) -> Result<Self, Fault> {
+        let mut each = Vec::new();
+        for id in sources {
+            let known = index.source_state_get(id, STATE)?;
+            let saved = known.and_then(|value| serde_json::from_value(value).ok());
+            let saved = saved.unwrap_or_else(|| {
+                let counts = index.counts(id);
+                let mut saved = Saved::default();
+                saved.brake.baseline = counts.files + counts.links;
+                saved
+            });
+            let memory = Mutex::new(Memory {
+                saved,
+                ..Memory::default()
+            });
+            each.push(One {
+                memory,
+                counting: Mutex::default(),
+            });
+        }
+        Ok(Self {
+            each,
+            telling: tokio::sync::Mutex::default(),
+        })
+    }
+
+    fn memory(&self, source: usize) -> MutexGuard<'_, Memory> {
+        let memory = &self.each[source].memory;
+        memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is held back in that source.
+    pub fn holds(&self, source: usize) -> Vec<Hold> {
+        self.memory(source).saved.brake.holds.clone()
+    }
+}
+
+/// Change a source's memory and, if that made a difference, save and show it.
+fn change<T>(
+    ctx: &Context,
+    source: usize,
+    change: impl FnOnce(&mut Memory) -> T,
+) -> Result<T, Fault> {
+    let (result, changed) = {
+        let mut memory = ctx.brakes.memory(source);
+        let before = memory.saved.clone();
+        let result = change(&mut memory);
+        let changed = (memory.saved != before).then(|| memory.saved.clone());
+        // Saved in the order of the changes.
+        if let Some(saved) = &changed {
+            let value = serde_json::to_value(saved).map_err(|error| {
+                let name = ctx.sources[source].config.name.clone();
+                Fault::new(Class::Local, "remember the brake of", name, chain(&error))
+            })?;
+            ctx.index
+                .source_state_set(ctx.sources[source].id, STATE, &value)?;
+            // What is held back, and that it was told, must outlive a power cut.
+            if saved.brake.holds.len() != before.brake.holds.len() {
+                ctx.index.flush()?;
+            }
+        }
+        (result, changed.is_some())
+    };
+    if changed {
+        show(ctx, source);
+    }
+    Ok(result)
+}
+
+/// Whether a path that is gone may be marked as deleted. `counts` for a file or
+/// link. A false answer is no error: the path stays known.
+///
+/// # Errors
+/// The root cannot be looked at, or the index fails.
+pub(super) fn may_mark(
+    ctx: &Context,
+    source: usize,
+    key: &RelKey,
+    counts: bool,
+) -> Result<bool, Fault> {
+    if is_held(ctx, source, key)? {
+        return Ok(false);
+    }
+    if !counts || spend(ctx, source) {
+        return Ok(true);
+    }
+    let one = &ctx.brakes.each[source];
+    let _counting = one.counting.lock().unwrap_or_else(PoisonError::into_inner);
+    // Another worker may have counted meanwhile.
+    if spend(ctx, source) {
+        return Ok(!is_held(ctx, source, key)?);
+    }
+    let on_disk = count_surely(ctx, source)?;
+    // A root or disk that went away meanwhile makes the count worthless.
+    if is_held(ctx, source, key)? {
+        return Ok(false);
+    }
+    let now_ms = ctx.now_ms();
+    let fallen = change(ctx, source, |memory| {
+        let brake = &mut memory.saved.brake;
+        if brake.has_fallen(on_disk) {
+            let (missing, of) = (brake.missing(on_disk), brake.expected());
+            brake.hold(Why::Fall, missing, of, now_ms);
+            return true;
+        }
+        // This one is gone already, so it may go in any case.
+        memory.allowance = brake.allowance(on_disk).saturating_sub(1);
+        false
+    })?;
+    if fallen {
+        // It counts exactly, and has marked what turns out to be well.
+        ctx.scans.ask_later(source);
+    }
+    Ok(!fallen)
+}
+
+fn spend(ctx: &Context, source: usize) -> bool {
+    let mut memory = ctx.brakes.memory(source);
+    let any = memory.allowance > 0;
+    memory.allowance = memory.allowance.saturating_sub(1);
+    any
+}
+
+/// A hold stands that covers the key, or begins now because of what the root
+/// and the mounted folders look like.
+fn is_held(ctx: &Context, source: usize, key: &RelKey) -> Result<bool, Fault> {
+    if ctx.brakes.memory(source).saved.brake.held(key).is_some() {
+        return Ok(true);
+    }
+    let is_itself = root::is_itself(ctx, source)?;
+    let mount = lost_mount_of(ctx, source, key)?;
+    if is_itself && mount.is_none() {
+        return Ok(false);
+    }
+    // The scan tells which it is, and how many files it is about.
+    ctx.scans.ask_whole(source, false);
+    let now_ms = ctx.now_ms();
+    change(ctx, source, |memory| {
+        let brake = &mut memory.saved.brake;
+        if !is_itself {
+            brake.hold(Why::OtherRoot, brake.baseline, brake.baseline, now_ms);
+        }
+        if let Some((folder, files)) = mount {
+            brake.hold(Why::Unmounted { folder }, files, files, now_ms);
+        }
+    })?;
+    Ok(true)
+}
+
+/// The known mounted folder that the key is in, when nothing is mounted there
+/// any more, and how many files the index knows below it.
+fn lost_mount_of(
+    ctx: &Context,
+    source: usize,
+    key: &RelKey,
+) -> Result<Option<(RelKey, u64)>, Fault> {
+    let mounts = ctx.brakes.memory(source).saved.brake.mounts.clone();
+    for folder in mounts {
+        let covers = is_below(key, &folder);
+        if covers && !is_mounted(ctx, source, &folder)? {
+            let files = known_below(ctx, source, &folder)?;
+            return Ok(Some((folder, files)));
+        }
+    }
+    Ok(None)
+}
+
+fn is_mounted(ctx: &Context, source: usize, folder: &RelKey) -> Result<bool, Fault> {
+    files::is_mounted(&ctx.sources[source].config.path, &folder.path())
+}
+
+/// Files and links that the index knows below a folder.
+fn known_below(ctx: &Context, source: usize, folder: &RelKey) -> Result<u64, Fault> {
+    let mut files = 0;
+    for entry in ctx
+        .index
+        .range(ctx.sources[source].id, folder.as_str(), None)
+    {
+        files += u64::from(!entry?.0.is_folder());
+    }
+    Ok(files)
+}
+
+/// Files and links on disk. Twice when that looks like a fall: a folder that is
+/// renamed under the walk may be missed in both places.
+fn count_surely(ctx: &Context, source: usize) -> Result<u64, Fault> {
+    let on_disk = count(ctx, source)?;
+    if !ctx.brakes.memory(source).saved.brake.has_fallen(on_disk) {
+        return Ok(on_disk);
+    }
+    Ok(on_disk.max(count(ctx, source)?))
+}
+
+fn count(ctx: &Context, source: usize) -> Result<u64, Fault> {
+    let place = &ctx.sources[source];
+    let mut files = 0;
+    for entry in files::walk(&place.config.path, &RelPath::root(), &place.rules) {
+        match entry {
+            Ok(entry) => {
+                let kind = entry.fingerprint.kind;
+                files += u64::from(matches!(kind, Kind::File | Kind::Symlink));
+            }
+            // What cannot be seen is not gone.
+            Err(broken) => files += known_below(ctx, source, &broken.subtree)?,
+        }
+    }
+    Ok(files)
+}
+
+/// Known mounted folders where nothing is mounted now.
+pub(super) fn lost_mounts(ctx: &Context, source: usize) -> Result<Vec<RelKey>, Fault> {
+    let mounts = ctx.brakes.memory(source).saved.brake.mounts.clone();
+    let mut lost = Vec::new();
+    for folder in mounts {
+        if !is_mounted(ctx, source, &folder)? {
+            lost.push(folder);
+        }
+    }
+    Ok(lost)
+}
+
+/// Hold deletions back at once when the root is not the one that was backed up;
+/// a scan of another folder's many files may take long.
+pub(super) fn look_at_root(ctx: &Context, source: usize) -> Result<(), Fault> {
+    // What was missing may have been brought back.
+    root::forget_other(ctx, source);
+    if root::is_itself(ctx, source)? {
+        return Ok(());
+    }
+    hold_root(ctx, source)
+}
+
+fn hold_root(ctx: &Context, source: usize) -> Result<(), Fault> {
+    let now_ms = ctx.now_ms();
+    change(ctx, source, |memory| {
+        let brake = &mut memory.saved.brake;
+        brake.hold(Why::OtherRoot, brake.baseline, brake.baseline, now_ms);
+    })
+}
+
+/// Take a scan of the whole source in: begin, end or (`confirmed`) lift what is
+/// held back. `other_root` is filled in here. Gives what is held back from now on.
+pub(super) fn scanned(
+    ctx: &Context,
+    source: usize,
+    mut found: Scanned,
+    confirmed: bool,
+) -> Result<Vec<Hold>, Fault> {
+    if confirmed {
+        root::adopt(ctx, source)?;
+    }
+    found.other_root = !root::is_itself(ctx, source)?;
+    let looks_fallen = ctx
+        .brakes
+        .memory(source)
+        .saved
+        .brake
+        .has_fallen(found.on_disk);
+    if looks_fallen && !confirmed {
+        found.on_disk = found.on_disk.max(count_surely(ctx, source)?);
+    }
+    let now_ms = ctx.now_ms();
+    change(ctx, source, |memory| {
+        memory.away = 0;
+        let saved = &mut memory.saved;
+        if confirmed {
+            saved.brake.confirm(&found, now_ms);
+            saved.window.clear();
+        } else {
+            saved.brake.scanned(&found, now_ms);
+        }
+        memory.allowance = saved.brake.allowance(found.on_disk);
+        saved.brake.holds.clone()
+    })
+}
+
+/// Looks in a row before a root that is not there is told: a folder may be
+/// replaced by renaming, which takes a moment.
+const AWAY_LOOKS: u32 = 2;
+
+/// Looks between two scans whether what had fallen is back: nobody tells of it
+/// when the files come back in another way than they went.
+const FALL_LOOKS: u64 = 60;
+
+/// See, now and then (`look` counts), whether a disk has come or gone: that makes
+/// no event, and ends in a scan.
+pub(super) fn revisit(ctx: &Context, source: usize, look: u64) -> Result<(), Fault> {
+    let now_ms = ctx.now_ms();
+    if files::root_state(&ctx.sources[source].config.path).is_err() {
+        return change(ctx, source, |memory| {
+            memory.away = memory.away.saturating_add(1);
+            let brake = &mut memory.saved.brake;
+            if memory.away >= AWAY_LOOKS {
+                brake.hold(Why::Away, brake.baseline, brake.baseline, now_ms);
+            }
+        });
+    }
+    let is_itself = root::is_itself(ctx, source)?;
+    if !is_itself {
+        hold_root(ctx, source)?;
+    }
+    let lost = lost_mounts(ctx, source)?;
+    let holds = {
+        let mut memory = ctx.brakes.memory(source);
+        memory.away = 0;
+        memory.saved.brake.holds.clone()
+    };
+    let is_held = |why: &Why| holds.iter().any(|hold| hold.why == *why);
+    let mut ask = is_held(&Why::Away);
+    ask |= is_itself && is_held(&Why::OtherRoot);
+    ask |= is_held(&Why::Fall) && look.is_multiple_of(FALL_LOOKS);
+    ask |= lost.iter().any(|folder| {
+        let folder = folder.clone();
+        !is_held(&Why::Unmounted { folder })
+    });
+    ask |= holds.iter().any(|hold| match &hold.why {
+        Why::Unmounted { folder } => !lost.contains(folder),
+        _ => false,
+    });
+    if ask {
+        ctx.scans.ask_whole(source, false);
+    }
+    Ok(())
+}

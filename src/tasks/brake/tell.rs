@@ -1,0 +1,216 @@
+//! Saying that deletions are held back: on the board, in the log, and at once
+//! by message.
+
+use super::change;
+use crate::config::StoreConfig;
+use crate::error::Fault;
+use crate::model::brake::{Brake, Hold, Why};
+use crate::model::report::{Held, Message};
+use crate::platform::{self, shell_word};
+use crate::tasks::context::{Context, blocking};
+use crate::tasks::post::Post;
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// Under which topics the board warns of what is held back.
+const TOPICS: [&str; 5] = ["deletions", "identity", "away", "mounts", "encrypted"];
+
+fn topic(why: &Why) -> &'static str {
+    match why {
+        Why::Fall => TOPICS[0],
+        Why::OtherRoot => TOPICS[1],
+        Why::Away => TOPICS[2],
+        Why::Unmounted { .. } => TOPICS[3],
+        Why::Encrypted { .. } => TOPICS[4],
+    }
+}
+
+/// Put what is held back on the board, and what is new of it into the log.
+pub fn show(ctx: &Context, source: usize) {
+    let holds = ctx.brakes.holds(source);
+    for name in TOPICS {
+        let lines: Vec<String> = holds
+            .iter()
+            .filter(|hold| topic(&hold.why) == name)
+            .map(|hold| line(ctx, source, hold))
+            .collect();
+        let text = (!lines.is_empty()).then(|| lines.join("; "));
+        let was_there = ctx
+            .board
+            .source(source)
+            .is_some_and(|board| board.warnings.contains_key(name));
+        if ctx.board.warn(source, name, text.clone()) {
+            let of = &ctx.sources[source].config.name;
+            match text {
+                Some(text) if !was_there => tracing::error!(source = %of, "{text}"),
+                // The same with other figures.
+                Some(text) => tracing::debug!(source = %of, "{text}"),
+                None => tracing::info!(source = %of, "nothing is held back any more ({name})"),
+            }
+        }
+    }
+}
+
+/// One line on what is held back.
+pub(in crate::tasks) fn line(ctx: &Context, source: usize, hold: &Hold) -> String {
+    say(ctx, source, hold, false, |held| held.line())
+}
+
+fn say<T>(
+    ctx: &Context,
+    source: usize,
+    hold: &Hold,
+    reminder: bool,
+    make: impl FnOnce(&Held<'_>) -> T,
+) -> T {
+    let settings = &ctx.sources[source].config;
+    make(&Held {
+        computer: &platform::computer_name(),
+        source: &settings.name,
+        folder: &settings.path.display().to_string(),
+        hold,
+        now_ms: ctx.now_ms(),
+        reminder,
+        confirm: &format!("{} --reconcile --confirm-deletions", program(ctx)),
+        restore: &restore_command(ctx, source, &hold.why),
+        time_zone: &ctx.config.schedule.time_zone,
+    })
+}
+
+/// The program with the configuration that it runs with.
+fn program(ctx: &Context) -> String {
+    match &ctx.config.file {
+        Some(file) => format!(
+            "keepwatch --config {}",
+            shell_word(&file.display().to_string())
+        ),
+        None => "keepwatch".to_owned(),
+    }
+}
+
+/// The command that brings back the source as it was before the first file was
+/// encrypted, into a new folder beside it. Empty for other reasons.
+fn restore_command(ctx: &Context, source: usize, why: &Why) -> String {
+    let Why::Encrypted { before_ms, .. } = why else {
+        return String::new();
+    };
+    let settings = &ctx.sources[source].config;
+    let zone = &ctx.config.schedule.time_zone;
+    let Ok(at) = Timestamp::from_millisecond(*before_ms) else {
+        return String::new();
+    };
+    let local = at.to_zoned_datetime(zone.clone());
+    let name = format!(
+        "{}-restored-{}",
+        settings.name,
+        local.strftime("%Y-%m-%d-%H%M%S")
+    );
+    let beside = settings.path.parent().unwrap_or(&settings.path).join(name);
+    let from = match (&ctx.config.file, &ctx.config.store) {
+        (None, StoreConfig::Vault { path }) => {
+            format!("--vault {}", shell_word(&path.display().to_string()))
+        }
+        _ => format!("--source {}", shell_word(&settings.name)),
+    };
+    format!(
+        "{} restore {from} --at {} --to {}",
+        program(ctx),
+        local.strftime("%Y-%m-%dT%H:%M:%S%:z"),
+        shell_word(&beside.display().to_string())
+    )
+}
+
+/// A message that is owed.
+struct Owed {
+    hold: Hold,
+    message: Message,
+    /// That it is over, rather than that it is.
+    is_over: bool,
+}
+
+/// Put every alert and reminder that is owed into the outbox. That is as good as
+/// sent; what cannot even be kept is tried again at the next call.
+pub async fn tell(ctx: &Arc<Context>, post: &Post) {
+    let _one = ctx.brakes.telling.lock().await;
+    for source in 0..ctx.sources.len() {
+        let list = {
+            let ctx = Arc::clone(ctx);
+            blocking(move || Ok(owed(&ctx, source))).await
+        };
+        let list = match list {
+            Ok(list) => list,
+            Err(fault) => {
+                tracing::error!("{fault}");
+                return;
+            }
+        };
+        for owed in list {
+            if let Err(fault) = send(ctx, post, source, owed).await {
+                tracing::error!("{fault}");
+                return;
+            }
+        }
+    }
+}
+
+fn owed(ctx: &Context, source: usize) -> Vec<Owed> {
+    let now_ms = ctx.now_ms();
+    let (holds, ended) = {
+        let memory = ctx.brakes.memory(source);
+        let brake = &memory.saved.brake;
+        if brake.holds.is_empty() && brake.ended.is_empty() {
+            return Vec::new();
+        }
+        (brake.holds.clone(), brake.ended.clone())
+    };
+    let over = ended.into_iter().map(|hold| Owed {
+        message: say(ctx, source, &hold, false, |held| held.over()),
+        hold,
+        is_over: true,
+    });
+    let alerts = holds.into_iter().filter_map(|hold| {
+        let reminder = hold.owes(now_ms)?;
+        Some(Owed {
+            message: say(ctx, source, &hold, reminder, |held| held.alert()),
+            hold,
+            is_over: false,
+        })
+    });
+    over.chain(alerts).collect()
+}
+
+/// Keep the message and remember that before it is sent: while SNS is down that
+/// takes long, and a stop meanwhile must not have it told twice.
+async fn send(ctx: &Arc<Context>, post: &Post, source: usize, owed: Owed) -> Result<(), Fault> {
+    post.keep(ctx, owed.message).await?;
+    {
+        let ctx = Arc::clone(ctx);
+        blocking(move || {
+            let now_ms = ctx.now_ms();
+            change(&ctx, source, |memory| {
+                note_told(&mut memory.saved.brake, owed.hold, owed.is_over, now_ms);
+            })?;
+            ctx.index.flush()
+        })
+        .await
+    }
+}
+
+fn note_told(brake: &mut Brake, told: Hold, is_over: bool, now_ms: i64) {
+    if is_over {
+        brake.ended.retain(|hold| *hold != told);
+        return;
+    }
+    let standing = brake
+        .holds
+        .iter_mut()
+        .find(|hold| hold.why.is_same(&told.why) && hold.since_ms == told.since_ms);
+    match standing {
+        Some(hold) => {
+            hold.told = hold.told.saturating_add(1);
+            hold.told_ms = now_ms;
+        }
+        // It has ended while it was being told: its end is owed, too.
+        None => brake.ended.push(Hold { told: 1, ..told }),
+    }
+}

@@ -1,0 +1,203 @@
+//! An attack with ransomware, seen and undone by the very command of the alert.
+
+use super::{messages, run_line, until_told};
+use crate::harness::{BUCKET, Rig, Running, at_rest, in_bucket, on_disk, until, write_config};
+use crate::office::seed;
+use crate::raw::{marked, versions};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+const FILES: usize = 40;
+
+/// Letters, tables and photos of an office.
+fn fill(rig: &Rig) {
+    for i in 0..FILES {
+        let text = format!("Sehr geehrte Damen und Herren, Nr. {i}. ").repeat(60);
+        let (ending, head): (_, &[u8]) = match i % 4 {
+            0 => ("txt", b""),
+            1 => ("docx", b"PK\x03\x04"),
+            2 => ("pdf", b"%PDF-1.7"),
+            _ => ("jpg", b"\xff\xd8\xff\xe0"),
+        };
+        let body = [head, text.as_bytes()].concat();
+        rig.write(&format!("{}/Akte {i}.{ending}", i % 5), body);
+    }
+}
+
+fn noise(random: &mut fastrand::Rng) -> Vec<u8> {
+    // What no known format begins with.
+    let rest = std::iter::repeat_with(|| random.u8(..)).take(5_000);
+    std::iter::once(b'#').chain(rest).collect()
+}
+
+fn files(rig: &Rig) -> Vec<PathBuf> {
+    let folders = fs::read_dir(rig.root()).unwrap().map(|e| e.unwrap().path());
+    folders
+        .filter(|path| path.is_dir())
+        .flat_map(|folder| fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()))
+        .collect()
+}
+
+type Tree = BTreeMap<String, crate::harness::Thing>;
+
+/// An office that is backed up, its clock well past its last version.
+async fn office(config: &std::path::Path, rig: &Rig) -> (Running, Tree) {
+    fill(rig);
+    let daemon = Running::start(config, &[]).await;
+    let store = rig.store();
+    let good = on_disk(&rig.root());
+    until("all is stored", async || in_bucket(&store).await == good).await;
+    let newest_ms = versions(&store, BUCKET)
+        .await
+        .iter()
+        .map(|v| v.modified_ms)
+        .max();
+    until("the clock has moved on", async || {
+        keepwatch::tasks::context::system_clock()() > newest_ms.unwrap() + 3_000
+    })
+    .await;
+    (daemon, good)
+}
+
+/// Run the restore that the newest alert names; what it brought back.
+fn restore_as_told(told: &str) -> Tree {
+    let line = told
+        .lines()
+        .find(|line| line.contains(" restore ") && line.contains("--at"))
+        .unwrap_or_else(|| panic!("no command in {told}"));
+    run_line(line);
+    let to = line
+        .rsplit(" --to ")
+        .next()
+        .unwrap()
+        .trim()
+        .trim_matches('\'');
+    on_disk(std::path::Path::new(to))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_encrypted_in_place_are_told_and_brought_back() {
+    let seed = seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let rig = Rig::new();
+    let config = write_config(&rig, "");
+    let (daemon, good) = office(&config, &rig).await;
+    for path in files(&rig) {
+        fs::write(path, noise(&mut random)).unwrap();
+    }
+    until_told(&rig, "looks encrypted (ransomware?)").await;
+    // What they were replaced by is stored as well.
+    let store = rig.store();
+    let bad = on_disk(&rig.root());
+    until("uploads go on", async || in_bucket(&store).await == bad).await;
+    // Deleting the rest is held back.
+    let victim = files(&rig).remove(0);
+    fs::remove_file(&victim).unwrap();
+    rig.write("sign of life.txt", "x");
+    until("the event has been worked on", async || {
+        in_bucket(&store).await.contains_key("sign of life.txt")
+    })
+    .await;
+    assert_eq!(marked(&store, BUCKET).await, Vec::<String>::new());
+    let status = daemon.status().unwrap();
+    let warning = &status["sources"][0]["board"]["warnings"]["encrypted"];
+    assert!(
+        warning.as_str().is_some_and(|w| w.contains("--at")),
+        "{status}"
+    );
+    let told = messages(&rig);
+    assert_eq!(
+        told.matches("ALERT, office looks encrypted").count(),
+        1,
+        "{told}"
+    );
+    assert_eq!(restore_as_told(&told), good);
+
+    // It stands after a restart, until somebody says that all is in order.
+    assert_eq!(daemon.stop(), Some(0));
+    let daemon = Running::start(&config, &[]).await;
+    let status = daemon.status().unwrap();
+    assert!(status["sources"][0]["board"]["warnings"]["encrypted"].is_string());
+    let line = told
+        .lines()
+        .find(|l| l.contains("--confirm-deletions"))
+        .unwrap();
+    run_line(line);
+    until("it is over", async || {
+        let status = daemon.status().unwrap();
+        status["sources"][0]["board"]["warnings"]
+            .as_object()
+            .unwrap()
+            .is_empty()
+    })
+    .await;
+    until("the deletion is marked", async || {
+        marked(&store, BUCKET).await.len() == 1
+    })
+    .await;
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_encrypted_under_a_new_ending_are_told_and_brought_back() {
+    let seed = seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let rig = Rig::new();
+    let config = write_config(&rig, "");
+    let (daemon, good) = office(&config, &rig).await;
+    for path in files(&rig) {
+        let mut name = path.clone().into_os_string();
+        name.push(".lockd");
+        fs::write(&path, noise(&mut random)).unwrap();
+        fs::rename(path, name).unwrap();
+    }
+    let told = until_told(&rig, "looks encrypted (ransomware?)").await;
+    assert!(told.contains("many names end in \".lockd\""), "{told}");
+    let store = rig.store();
+    until("uploads go on", async || {
+        let keys = in_bucket(&store).await;
+        keys.keys().filter(|key| key.ends_with(".lockd")).count() == FILES
+    })
+    .await;
+    assert_eq!(restore_as_told(&messages(&rig)), good);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ordinary_mass_work_of_an_office_raises_no_alarm() {
+    let seed = seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let rig = Rig::new();
+    fill(&rig);
+    for i in 0..FILES {
+        rig.write(&format!("safe/{i}.hc"), noise(&mut random));
+    }
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    for path in files(&rig) {
+        match path.extension().unwrap().to_str().unwrap() {
+            // Compressed, as an export is.
+            "txt" => {
+                let packed = [b"\x1f\x8b\x08".to_vec(), noise(&mut random)].concat();
+                fs::write(path.with_extension("txt.gz"), packed).unwrap();
+                fs::remove_file(path).unwrap();
+            }
+            "docx" => {
+                let new = [b"PK\x03\x04".to_vec(), noise(&mut random)].concat();
+                fs::write(path, new).unwrap();
+            }
+            "jpg" => fs::rename(&path, path.with_extension("jpeg")).unwrap(),
+            "hc" => fs::write(path, noise(&mut random)).unwrap(),
+            _ => {}
+        }
+    }
+    // Unpacked from somewhere.
+    for i in 0..FILES {
+        rig.write(&format!("unzipped/{i}.bin"), noise(&mut random));
+    }
+    rig.until_equal(&daemon).await;
+    assert!(at_rest(&daemon) && daemon.context().brakes.holds(0).is_empty());
+    assert!(!messages(&rig).contains("ALERT"), "{}", messages(&rig));
+    daemon.stop().await.unwrap();
+}

@@ -1,0 +1,206 @@
+//! Files that go while the daemon watches: some, most, and folders renamed.
+
+use super::{messages, until_calm, until_told, until_warned};
+use crate::harness::{BUCKET, Rig, Running, finish, program, until, write_config};
+use crate::raw::marked;
+use keepwatch::daemon::{Daemon, Options};
+use keepwatch::tasks::context::system_clock;
+use std::fs;
+use std::sync::Arc;
+
+fn fill(rig: &Rig, files: usize) {
+    for i in 0..files {
+        rig.write(
+            &format!("year/{}/{i}.txt", i % 7),
+            format!("content of {i}"),
+        );
+    }
+}
+
+async fn protected(rig: &Rig, files: usize) -> Daemon {
+    fill(rig, files);
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    daemon
+}
+
+async fn marked_files(rig: &Rig) -> usize {
+    let marked = marked(&rig.store(), BUCKET).await;
+    marked.iter().filter(|key| !key.ends_with('/')).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_most_of_a_source_is_held_told_at_once_and_survives_a_restart() {
+    let rig = Rig::new();
+    let daemon = protected(&rig, 60).await;
+    rig.write("stays.txt", "here");
+    rig.until_equal(&daemon).await;
+    fs::remove_dir_all(rig.path("year")).unwrap();
+    let warning = until_warned(&daemon, "deletions").await;
+    assert!(warning.contains("--confirm-deletions"), "{warning}");
+    let told = until_told(&rig, "office lost most of its files").await;
+    assert!(
+        told.contains("files are missing from the folder of office"),
+        "{told}"
+    );
+    assert!(told.contains(rig.root().to_str().unwrap()), "{told}");
+    // New work goes on, and is not counted against anybody.
+    rig.write("new.txt", "seen at once");
+    until("the new file is stored", async || {
+        super::in_bucket(&rig.store()).await.contains_key("new.txt")
+    })
+    .await;
+    let held = marked_files(&rig).await;
+    assert!(held <= 30, "{held} marked: at most half");
+    // What is held back is no failure.
+    let index = &daemon.context().index;
+    let id = daemon.context().sources[0].id;
+    assert_eq!(index.unprotected(id, 10).unwrap().1, 0);
+    daemon.stop().await.unwrap();
+
+    let daemon = rig.start().await;
+    assert_eq!(daemon.context().brakes.holds(0).len(), 1, "from the index");
+    let scan = daemon.context().scans.ask_and_wait(0, false).await.unwrap();
+    assert!(!scan.complete() && scan.held > 0);
+    assert_eq!(marked_files(&rig).await, held);
+    let once = messages(&rig).matches("ALERT, office lost most").count();
+    assert_eq!(once, 1, "one alert per incident");
+
+    // Confirmed: all of it is marked, and it is over.
+    let scan = daemon.context().scans.ask_and_wait(0, true).await.unwrap();
+    assert!(scan.complete(), "{:?}", scan.incomplete);
+    rig.until_equal(&daemon).await;
+    assert_eq!(marked_files(&rig).await, 60);
+    until_calm(&daemon).await;
+    assert!(
+        daemon
+            .context()
+            .board
+            .source(0)
+            .unwrap()
+            .warnings
+            .is_empty()
+    );
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_ends_the_hold_by_itself_and_is_told() {
+    let rig = Rig::new();
+    let daemon = protected(&rig, 60).await;
+    // To another place on the same disk, where nothing is watched.
+    let away = rig.dir.path().join("away");
+    fs::rename(rig.path("year"), &away).unwrap();
+    until_warned(&daemon, "deletions").await;
+    until_told(&rig, "lost most of its files").await;
+    fs::rename(&away, rig.path("year")).unwrap();
+    daemon.context().scans.ask_and_wait(0, false).await.unwrap();
+    until_calm(&daemon).await;
+    rig.until_equal(&daemon).await;
+    assert!(
+        daemon
+            .context()
+            .board
+            .source(0)
+            .unwrap()
+            .warnings
+            .is_empty()
+    );
+    until_told(&rig, "office is well again").await;
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_in_the_middle_of_a_long_deletion_changes_nothing() {
+    let rig = Rig::new();
+    fill(&rig, 300);
+    let config = write_config(&rig, "");
+    let daemon = Running::start(&config, &[]).await;
+    let store = rig.store();
+    until("all is stored", async || {
+        super::in_bucket(&store).await.len() == 300
+    })
+    .await;
+    // Folder by folder, killed while at it.
+    for folder in 0..4 {
+        fs::remove_dir_all(rig.path(&format!("year/{folder}"))).unwrap();
+    }
+    until("some are marked or held", async || {
+        marked_files(&rig).await > 0 || messages(&rig).contains("ALERT")
+    })
+    .await;
+    daemon.kill();
+    for folder in 4..7 {
+        fs::remove_dir_all(rig.path(&format!("year/{folder}"))).unwrap();
+    }
+    let daemon = Running::start(&config, &[]).await;
+    until("the status says it", async || {
+        let status = daemon.status().unwrap();
+        status["sources"][0]["board"]["warnings"]["deletions"].is_string()
+    })
+    .await;
+    until_told(&rig, "lost most of its files").await;
+    let marked = marked_files(&rig).await;
+    assert!(marked <= 150, "{marked} marked of 300");
+    let status = finish(program().args(["--config", config.to_str().unwrap(), "status"]));
+    let text = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert_eq!(status.status.code(), Some(3), "{text}");
+    assert!(text.contains("--confirm-deletions"), "{text}");
+    // The command that the message names.
+    let told = super::messages(&rig);
+    let line = told
+        .lines()
+        .find(|l| l.contains("--confirm-deletions"))
+        .unwrap();
+    super::run_line(line);
+    until("all of it is marked", async || {
+        marked_files(&rig).await == 300
+    })
+    .await;
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_with_nine_of_ten_files_is_renamed_without_a_word() {
+    let rig = Rig::new();
+    for i in 0..10 {
+        rig.write(&format!("other/{i}.txt"), "other");
+    }
+    let daemon = protected(&rig, 90).await;
+    for (from, to) in [
+        ("year", "2025"),
+        ("2025", "other/2025"),
+        ("other/2025", "a"),
+    ] {
+        fs::rename(rig.path(from), rig.path(to)).unwrap();
+        rig.until_equal(&daemon).await;
+    }
+    assert!(daemon.context().brakes.holds(0).is_empty());
+    assert!(!messages(&rig).contains("ALERT"), "{}", messages(&rig));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_few_deletions_each_day_never_trip() {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+    let rig = Rig::new();
+    fill(&rig, 60);
+    for day in 0..6 {
+        let clock = system_clock();
+        let options = Options {
+            clock: Some(Arc::new(move || clock() + day * DAY_MS)),
+            ..Options::default()
+        };
+        let daemon = Daemon::start(rig.config(), options).await.unwrap();
+        rig.until_equal(&daemon).await;
+        for i in 0..9 {
+            let i = day * 9 + i;
+            fs::remove_file(rig.path(&format!("year/{}/{i}.txt", i % 7))).unwrap();
+        }
+        rig.until_equal(&daemon).await;
+        daemon.context().scans.ask_and_wait(0, false).await.unwrap();
+        assert!(daemon.context().brakes.holds(0).is_empty(), "day {day}");
+        daemon.stop().await.unwrap();
+    }
+    assert!(!messages(&rig).contains("ALERT"));
+}
