@@ -25,6 +25,9 @@ const MINUTES: u64 = 10;
 /// than what one more compilation does.
 const SHORT: Duration = Duration::from_secs(6);
 
+/// A short run checks at least so many disks, however busy the machine is.
+const STATES_MIN: u64 = 9;
+
 /// Until when a run goes on.
 fn long() -> Instant {
     let minutes = std::env::var("KEEPWATCH_POWER_MINUTES").map_or(MINUTES, |text| {
@@ -57,6 +60,13 @@ struct Tally {
     /// something had been flushed.
     kept: u64,
     rebuilt: u64,
+}
+
+impl Tally {
+    /// Is a short run to go on?
+    fn goes_on(&self, deadline: Instant) -> bool {
+        self.states < STATES_MIN || Instant::now() < deadline
+    }
 }
 
 impl fmt::Display for Tally {

@@ -183,13 +183,12 @@ fn what_the_index_flushed_survives_a_cut_at_any_write() {
     let mut random = fastrand::Rng::with_seed(seed("index"));
     let (mut tally, deadline) = (Tally::default(), Instant::now() + SHORT);
     let total = operations(&drive);
-    while Instant::now() < deadline {
+    while tally.goes_on(deadline) {
         let cut = random.u64(..total);
         let fates = [Fate::Lost, Fate::NamesOnly, Fate::Journal, Fate::Mixed];
         cut_at(&drive, cut, &fates, &mut random, &mut tally);
     }
     println!("index: {total} operations, {tally}");
-    assert!(tally.states > 3, "hardly anything was checked: {tally}");
 }
 
 #[test]

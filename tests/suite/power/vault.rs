@@ -140,7 +140,7 @@ async fn what_the_vault_acknowledged_survives_a_cut_at_any_write() {
     // Every operation's turn comes over the runs; each run spreads over all.
     let stride = 7;
     let mut cut = random.u64(..stride);
-    while Instant::now() < deadline && cut < total {
+    while tally.goes_on(deadline) && cut < total {
         let fates = [Fate::Lost, Fate::NamesOnly, Fate::Mixed];
         cut_at(
             &drive,
@@ -155,7 +155,6 @@ async fn what_the_vault_acknowledged_survives_a_cut_at_any_write() {
         cut += stride;
     }
     println!("vault, in order: {total} operations, {tally}");
-    assert!(tally.states > 10, "hardly anything was checked: {tally}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,14 +163,13 @@ async fn what_several_hands_were_told_survives_a_cut() {
     let base = made(&drive);
     let mut random = fastrand::Rng::with_seed(seed("vault, at once"));
     let (mut tally, deadline) = (Tally::default(), Instant::now() + SHORT);
-    while Instant::now() < deadline {
+    while tally.goes_on(deadline) {
         let hands = at_once(&mut random);
         let cut = random.u64(..500);
         let fates = [Fate::Lost, Fate::Mixed];
         cut_at(&drive, &base, hands, cut, &fates, &mut random, &mut tally).await;
     }
     println!("vault, at once: {tally}");
-    assert!(tally.states > 10, "hardly anything was checked: {tally}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,12 +179,11 @@ async fn what_a_restarted_vault_shows_survives_a_cut() {
     let mut random = fastrand::Rng::with_seed(seed("vault, killed first"));
     let (mut tally, deadline) = (Tally::default(), Instant::now() + SHORT);
     let total = operations(&drive, &base).await;
-    while Instant::now() < deadline {
+    while tally.goes_on(deadline) {
         let kill = random.u64(..total);
         killed_then_cut(&drive, &base, kill, &mut random, &mut tally).await;
     }
     println!("vault, killed first: {tally}");
-    assert!(tally.states > 10, "hardly anything was checked: {tally}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
