@@ -15,7 +15,7 @@ use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files;
 use crate::model::retry::{Backoff, Transition};
-use crate::model::{Kind, RelKey};
+use crate::model::{Fingerprint, Kind, RelKey};
 use crate::queue::{Item, Lane};
 use std::sync::Arc;
 
@@ -54,6 +54,9 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
         let folder = gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
         gone::look_at_folder(ctx, item).await?;
         return Ok(if file || folder {
+            // Put back while it was being marked, with all it was in: a scan of
+            // that has found its old record and nothing to do.
+            look_again_if(ctx, item, |now| now.is_some()).await?;
             Outcome::Sent
         } else {
             Outcome::Agreed
@@ -67,7 +70,13 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
         }
         Kind::Folder => {
             gone::mark(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
-            file::store_folder(ctx, item, fingerprint, look.folder, look.empty).await
+            let stored =
+                file::store_folder(ctx, item, fingerprint, look.folder, look.empty).await?;
+            // Gone while it was being stored, with all it was in: a scan of that
+            // has found no record to remove.
+            let is_folder = |now: Option<Fingerprint>| now.is_some_and(|f| f.kind == Kind::Folder);
+            look_again_if(ctx, item, |now| !is_folder(now)).await?;
+            Ok(stored)
         }
         Kind::Special => {
             gone::mark(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
@@ -102,6 +111,22 @@ async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Outcome, Fault>)
         }
         Err(fault) => failed(ctx, item, fault, now_ms).await,
     }
+}
+
+/// Look at the path again when what stands there now is not what was worked on.
+async fn look_again_if(
+    ctx: &Arc<Context>,
+    item: &Item,
+    is_other: impl FnOnce(Option<Fingerprint>) -> bool,
+) -> Result<(), Fault> {
+    let now = {
+        let (ctx, item) = (Arc::clone(ctx), item.clone());
+        blocking(move || files::stat(&ctx.sources[item.source].config.path, &item.path)).await?
+    };
+    if is_other(now) {
+        look_again(ctx, item);
+    }
+    Ok(())
 }
 
 /// The path changed under the worker's hands: let it settle first.
