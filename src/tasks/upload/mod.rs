@@ -59,6 +59,15 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
         })
         .await?
     };
+    let was = look.disk.map(|found| found.kind);
+    let outcome = act(ctx, item, look).await?;
+    if outcome == Outcome::Sent {
+        look_again_if_other(ctx, item, was).await?;
+    }
+    Ok(outcome)
+}
+
+async fn act(ctx: &Arc<Context>, item: &Item, look: look::Look) -> Result<Outcome, Fault> {
     let Some(fingerprint) = look.disk else {
         let file = gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
         let folder =
@@ -114,6 +123,26 @@ async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Outcome, Fault>)
         }
         Err(fault) => failed(ctx, item, fault, now_ms).await,
     }
+}
+
+/// Look at the path again when it went, came back or became something else with
+/// all it was in while it was worked on: a scan of that runs beside the worker,
+/// and has seen no record yet, or still the old one.
+async fn look_again_if_other(
+    ctx: &Arc<Context>,
+    item: &Item,
+    was: Option<Kind>,
+) -> Result<(), Fault> {
+    let now = {
+        let root = ctx.sources[item.source].config.path.clone();
+        let path = item.path.clone();
+        let work = move || files::stat(&root, &path);
+        on_disk(ctx, item.source, &Pulse::default(), work).await?
+    };
+    if now.map(|found| found.kind) != was {
+        look_again(ctx, item);
+    }
+    Ok(())
 }
 
 /// The path changed under the worker's hands: let it settle first.

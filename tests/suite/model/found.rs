@@ -5,6 +5,7 @@ use crate::raw::{client, counts};
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// More files than are believed to be deleted without a question.
 const MANY: usize = 12;
@@ -145,5 +146,56 @@ async fn begun_in_parts_without_an_answer() {
     let keys: Vec<&str> = left.iter().map(|upload| upload.key.as_str()).collect();
     assert_eq!(keys, ["large.bin.theirs"]);
     assert!(daemon.context().index.multiparts().unwrap().is_empty());
+    daemon.stop().await.unwrap();
+}
+
+/// Requests of this method to keys with this in their name take this long.
+fn slowly(method: &'static str, part: &'static str) -> Faults {
+    Faults::new(
+        move |seen| match seen.method == method && seen.uri.contains(part) {
+            true => Fate::Late(Duration::from_secs(3)),
+            false => Fate::Pass,
+        },
+    )
+}
+
+/// Named after the bug: the scan of what had gone found no record yet, and the
+/// empty folder stood in the bucket from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_folder_that_goes_with_all_it_is_in_while_it_is_stored() {
+    let rig = Rig::new();
+    rig.write("other.txt", "other");
+    rig.write("top/file.txt", "x");
+    let faults = slowly("PUT", "/top/inner/");
+    let daemon = rig
+        .start_with(rig.config(), Some(rig.faulty_store(&faults)))
+        .await;
+    rig.until_equal(&daemon).await;
+    let before = faults.requests();
+    fs::create_dir(rig.path("top/inner")).unwrap();
+    until("it is on its way", async || faults.requests() > before).await;
+    fs::rename(rig.path("top"), rig.dir.path().join("elsewhere")).unwrap();
+    rig.until_equal(&daemon).await;
+    daemon.stop().await.unwrap();
+}
+
+/// Named after the bug: the scan of what had come back found the old record and
+/// nothing to do, and the file was then marked as deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_comes_back_with_all_it_is_in_while_it_is_marked() {
+    let rig = Rig::new();
+    rig.write("other.txt", "other");
+    rig.write("top/file.txt", "x");
+    let faults = slowly("DELETE", "/top/file.txt");
+    let daemon = rig
+        .start_with(rig.config(), Some(rig.faulty_store(&faults)))
+        .await;
+    rig.until_equal(&daemon).await;
+    let before = faults.requests();
+    let elsewhere = rig.dir.path().join("elsewhere");
+    fs::rename(rig.path("top"), &elsewhere).unwrap();
+    until("it is on its way", async || faults.requests() > before).await;
+    fs::rename(&elsewhere, rig.path("top")).unwrap();
+    rig.until_equal(&daemon).await;
     daemon.stop().await.unwrap();
 }
