@@ -14,7 +14,9 @@ use fuser::{
     Request,
 };
 use std::ffi::OsStr;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
@@ -268,8 +270,15 @@ impl State {
     }
 }
 
+/// Waits until the process of the mount ends, and takes the mount away by
+/// force. A process that is killed while it waits for its own file system
+/// would otherwise never go: it cannot answer itself any more, and keeps open
+/// what would tell the kernel so. Dying, its first thread is a zombie.
+const GUARD: &str = "while grep -q '^State:.[^ZX]' \"/proc/$1/status\" 2>/dev/null; do sleep 1; done; umount -f \"$2\"; umount -l \"$2\"; rmdir \"$2\"";
+
 /// A mount that disks are put into; it goes when dropped.
 pub struct Drive {
+    guard: Child,
     host: Host,
     folder: tempfile::TempDir,
     session: Option<BackgroundSession>,
@@ -296,7 +305,18 @@ impl Drive {
                  `--device /dev/fuse --cap-add SYS_ADMIN`"
             )
         });
+        let guard = Command::new("sh")
+            .args(["-c", GUARD, "guard", &std::process::id().to_string()])
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // What kills the test must not kill its guard.
+            .process_group(0)
+            .spawn()
+            .unwrap();
         Self {
+            guard,
             host,
             folder,
             session: Some(session),
@@ -334,6 +354,8 @@ impl Drop for Drive {
         }
         // It ends once the last file is closed, which this does not wait for.
         drop(self.session.take());
+        let _ = self.guard.kill();
+        let _ = self.guard.wait();
     }
 }
 
