@@ -1,14 +1,12 @@
-//! What is under way or waits: messages to send, multipart uploads that were
-//! begun, and small facts to remember.
+//! What waits or is to be remembered: messages to send, and small facts.
 
 use super::Index;
 use super::engine::Batch;
 use super::keys::{self, Space};
 use super::ledger::{META_OUTBOX_DROPPED, number_bytes};
 use super::pending::{from_json, json, read};
-use super::types::{Multipart, OutboxMessage, SourceId};
+use super::types::{OutboxMessage, SourceId};
 use crate::error::{Class, Fault};
-use crate::model::RelKey;
 use serde_json::Value;
 use std::ops::Bound;
 
@@ -130,113 +128,6 @@ impl Index {
         Ok(())
     }
 
-    /// Remember a multipart upload; on disk when this returns, so that no kill
-    /// leaves parts in the bucket that nobody knows of.
-    ///
-    /// # Errors
-    /// When the index cannot be written.
-    pub fn multipart_begin(
-        &self,
-        source: SourceId,
-        key: &RelKey,
-        upload_id: &str,
-        bucket: &str,
-        bucket_key: &str,
-    ) -> Result<(), Fault> {
-        let (_ledger, engine) = self.writer()?;
-        let multipart = Multipart {
-            source,
-            key: key.clone(),
-            upload_id: upload_id.to_owned(),
-            bucket: bucket.to_owned(),
-            bucket_key: bucket_key.to_owned(),
-            noted_ms: 0,
-        };
-        let mut batch = Batch::default();
-        batch.put(
-            multipart_key(source, key, upload_id),
-            json(&engine, &multipart)?,
-        );
-        engine.apply(batch)?;
-        engine.flush()
-    }
-
-    /// Remember that a multipart upload of that key is about to begin, so that it
-    /// is found when the answer is lost; on disk when this returns. True when
-    /// one was remembered already: its answer was lost.
-    ///
-    /// # Errors
-    /// When the index cannot be written.
-    pub fn multipart_intend(
-        &self,
-        source: SourceId,
-        key: &RelKey,
-        bucket: &str,
-        bucket_key: &str,
-        now_ms: i64,
-    ) -> Result<bool, Fault> {
-        let (_ledger, engine) = self.writer()?;
-        let stored = multipart_key(source, key, "");
-        if engine.get(&stored)?.is_some() {
-            return Ok(true);
-        }
-        let multipart = Multipart {
-            source,
-            key: key.clone(),
-            upload_id: String::new(),
-            bucket: bucket.to_owned(),
-            bucket_key: bucket_key.to_owned(),
-            noted_ms: now_ms,
-        };
-        let mut batch = Batch::default();
-        batch.put(stored, json(&engine, &multipart)?);
-        engine.apply(batch)?;
-        engine.flush()?;
-        Ok(false)
-    }
-
-    /// Forget a multipart upload that was completed or aborted.
-    ///
-    /// # Errors
-    /// When the index cannot be written.
-    pub fn multipart_end(
-        &self,
-        source: SourceId,
-        key: &RelKey,
-        upload_id: &str,
-    ) -> Result<(), Fault> {
-        let (_ledger, engine) = self.writer()?;
-        let mut batch = Batch::default();
-        batch.remove(multipart_key(source, key, upload_id));
-        engine.apply(batch)
-    }
-
-    /// Every multipart upload that was begun and not ended: the workers' own,
-    /// and after a kill those to go on with or to abort.
-    ///
-    /// # Errors
-    /// When the index cannot be read.
-    pub fn multiparts(&self) -> Result<Vec<Multipart>, Fault> {
-        let engine = self.engine()?;
-        let begin = [Space::Multipart as u8];
-        let end = keys::end_of(&begin);
-        let mut out = Vec::new();
-        let mut last: Option<Vec<u8>> = None;
-        loop {
-            let low = last
-                .as_deref()
-                .map_or(Bound::Included(&begin[..]), Bound::Excluded);
-            let page = engine.page(low, &end, PAGE)?;
-            for (_, value) in &page {
-                out.push(from_json(&engine, value)?);
-            }
-            match page.into_iter().next_back() {
-                Some((key, _)) => last = Some(key),
-                None => return Ok(out),
-            }
-        }
-    }
-
     /// A small fact that belongs to no source.
     ///
     /// # Errors
@@ -283,10 +174,4 @@ impl Index {
 
 fn outbox_key(id: u64) -> Vec<u8> {
     Space::Outbox.key(NO_SOURCE, &id.to_be_bytes())
-}
-
-fn multipart_key(source: SourceId, key: &RelKey, upload_id: &str) -> Vec<u8> {
-    // A path key has no NUL (they are escaped), so no two uploads share a key.
-    let rest = [key.as_str().as_bytes(), &[0], upload_id.as_bytes()].concat();
-    Space::Multipart.key(source, &rest)
 }

@@ -23,6 +23,7 @@ mod desk;
 mod engine;
 mod keys;
 mod ledger;
+mod multiparts;
 mod opening;
 mod packing;
 mod pending;
@@ -91,6 +92,9 @@ impl Index {
     fn open_with(opening: Opening) -> Result<(Self, Opened), Fatal> {
         let lock = opening.lock()?;
         let (engine, ledger, opened) = opening.open()?;
+        if opened != Opened::Existing {
+            multiparts::carry_over(&engine, &opening.root)?;
+        }
         let index = Self(Arc::new(Inner {
             opening,
             engine: RwLock::new(Some(Arc::new(engine))),
@@ -134,6 +138,9 @@ impl Index {
             *thread_left_behind |= was_stuck;
         }
         sources::carry_over(&engine, &held, &mut ledger)?;
+        if opened != Opened::Existing {
+            multiparts::carry_over(&engine, &self.0.opening.root)?;
+        }
         ledger.outbox.next_id = ledger.outbox.next_id.max(held.outbox.next_id);
         *held = ledger;
         *self

@@ -1,6 +1,7 @@
 //! Files and folders that only their owner gets at.
 //!
-//! It must never touch anything outside the index's folder.
+//! It must never touch anything outside the index's folder, save the one copy
+//! beside it.
 
 use crate::platform::{Dir, set_path_mode as set_mode};
 use std::fs::{self, File};
@@ -19,6 +20,18 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     set_mode(path, 0o600)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Write a file that only its owner can read in the place of another, whole or
+/// not at all.
+pub(super) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    write_private(&new, bytes)?;
+    fs::rename(&new, path)?;
+    match path.parent() {
+        Some(folder) => Dir::open(folder)?.sync(),
+        None => Ok(()),
+    }
 }
 
 /// Folders above sled's that a first start makes: the generation's, the

@@ -6,10 +6,11 @@
 
 use super::context::{Context, blocking};
 use crate::error::{Class, Fault, chain};
-use crate::index::OutboxMessage;
+use crate::index::{OUTBOX_MAX, OutboxMessage};
 use crate::model::report::Message;
 use crate::notice::{Notifier, write_digest};
 use jiff::Timestamp;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +19,18 @@ use tokio::sync::{Mutex, Notify};
 /// What waits in the outbox is tried again after this.
 const AGAIN: Duration = Duration::from_secs(30);
 
+/// Messages whose ids are remembered for whoever waits for them: as many as may
+/// wait in the outbox.
+const SENT_MAX: usize = OUTBOX_MAX as usize;
+
 /// Where messages go.
 pub struct Post {
     notifier: Option<Notifier>,
     /// Folder of the digest files.
     folder: PathBuf,
-    /// One at a time, or a message could go out twice.
-    sending: Mutex<()>,
+    /// One at a time, or a message could go out twice. What went out last: its
+    /// number in the outbox and SNS's id.
+    sending: Mutex<VecDeque<(u64, String)>>,
     /// Something new is in the outbox.
     kept: Notify,
 }
@@ -55,7 +61,7 @@ impl Post {
         Self {
             notifier,
             folder,
-            sending: Mutex::new(()),
+            sending: Mutex::default(),
             kept: Notify::new(),
         }
     }
@@ -151,23 +157,23 @@ impl Post {
         .await
     }
 
-    /// Send what waits, oldest first; stops at the first failure.
+    /// Send what waits, oldest first; stops at the first failure. Gives what went
+    /// out last, also by another's hand.
     ///
     /// # Errors
     /// Why the oldest could not be sent.
     pub async fn flush(&self, ctx: &Arc<Context>) -> Result<Vec<(u64, String)>, Fault> {
-        let mut sent = Vec::new();
         let Some(notifier) = &self.notifier else {
-            return Ok(sent);
+            return Ok(Vec::new());
         };
-        let _one = self.sending.lock().await;
+        let mut sent = self.sending.lock().await;
         loop {
             let next = {
                 let ctx = Arc::clone(ctx);
                 blocking(move || ctx.index.outbox_peek()).await?
             };
             let Some((number, message)) = next else {
-                return Ok(sent);
+                return Ok(sent.iter().cloned().collect());
             };
             let id = match notifier.publish(&message.subject, &message.body).await {
                 Ok(id) => {
@@ -188,7 +194,10 @@ impl Post {
             };
             let ctx = Arc::clone(ctx);
             blocking(move || ctx.index.outbox_remove(number)).await?;
-            sent.push((number, id));
+            if sent.len() >= SENT_MAX {
+                sent.pop_front();
+            }
+            sent.push_back((number, id));
         }
     }
 }

@@ -80,6 +80,34 @@ fn multiparts_are_known_until_they_end() {
 }
 
 #[test]
+fn a_fresh_index_knows_the_uploads_of_the_one_that_was_lost() {
+    let (_dir, root) = state();
+    let index = open(&root);
+    let source = docs(&index);
+    for upload in ["u1", "u2"] {
+        index
+            .multipart_begin(source, &key("a"), upload, "bucket", "p/a")
+            .unwrap();
+    }
+    index
+        .multipart_intend(source, &key("b"), "bucket", "p/b", 7)
+        .unwrap();
+    index.multipart_end(source, &key("a"), "u1").unwrap();
+    let known = index.multiparts().unwrap();
+    drop(index);
+    std::fs::remove_dir_all(&root).unwrap();
+    let (index, opened) = Index::open(&root).unwrap();
+    assert_eq!(opened, Opened::Fresh);
+    assert_eq!(index.multiparts().unwrap(), known);
+    assert_eq!(known.len(), 2);
+    // A copy that cannot be read is no reason not to start.
+    drop(index);
+    std::fs::remove_dir_all(&root).unwrap();
+    std::fs::write(root.with_file_name("uploads.json"), b"[{").unwrap();
+    assert_eq!(open(&root).multiparts().unwrap(), []);
+}
+
+#[test]
 fn small_state_is_kept_apart_by_source() {
     let (_dir, root) = state();
     let index = open(&root);

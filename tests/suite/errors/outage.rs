@@ -244,8 +244,9 @@ pub fn messages(rig: &Rig) -> String {
     let Ok(folder) = fs::read_dir(rig.state_dir().join("digests")) else {
         return String::new();
     };
+    // A file that is just being replaced is there under its new name next time.
     folder
-        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .filter_map(|entry| fs::read_to_string(entry.unwrap().path()).ok())
         .collect()
 }
 
