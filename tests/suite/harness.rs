@@ -422,8 +422,11 @@ impl HttpConnector for FaultyClient {
 }
 
 /// The real program, with nothing of this process's environment that matters.
+/// `KEEPWATCH_TEST_PROGRAM` is another build of it: a release build, for the
+/// long runs.
 pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_keepwatch"));
+    let other = std::env::var_os("KEEPWATCH_TEST_PROGRAM");
+    let mut command = Command::new(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_keepwatch").into()));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("AWS_") || text.starts_with("KEEPWATCH_") {

@@ -10,6 +10,7 @@ use super::program::Program;
 use super::served::{BUCKET, Served};
 use super::tree::{self, Tree};
 use fastrand::Rng;
+use keepwatch::store::OpenUpload;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -289,11 +290,39 @@ impl Run {
         let (versions, wrong) = check::versions(&self.generator.truth, &histories);
         self.report.versions = versions;
         self.fail("versions", wrong);
+        self.wait_for_uploads();
         self.program.stop();
         self.check_index(&tree, &histories, "after the first stop");
         self.check_second_run(&tree, &histories);
         self.check_moments();
         self.end()
+    }
+
+    /// Parts whose owner was killed, or never heard of them, are cleared away on
+    /// a period of a minute.
+    fn wait_for_uploads(&mut self) {
+        let began = Instant::now();
+        while !self.open_uploads().is_ok_and(|open| open.is_empty()) {
+            if began.elapsed() >= REST_PATIENCE {
+                return self.check_uploads("while running");
+            }
+            std::thread::sleep(LOOK);
+            if self.clock.offset_ms() < HURRY_MAX_MS {
+                self.clock.set(self.clock.offset_ms() + HURRY_MS);
+            }
+        }
+    }
+
+    fn open_uploads(&self) -> Result<Vec<OpenUpload>, keepwatch::error::Fault> {
+        let open = self.served.store.open_uploads(BUCKET, "");
+        self.served.runtime.block_on(open)
+    }
+
+    fn check_uploads(&mut self, when: &str) {
+        match self.open_uploads() {
+            Ok(open) if open.is_empty() => {}
+            other => self.fail(when, vec![format!("uploads left behind: {other:?}")]),
+        }
     }
 
     fn check_index(&mut self, tree: &Tree, histories: &Histories, when: &str) {
@@ -324,11 +353,7 @@ impl Run {
             }
             Err(why) => self.fail("second run", vec![why]),
         }
-        let open = self.served.store.open_uploads(BUCKET, "");
-        match self.served.runtime.block_on(open) {
-            Ok(open) if open.is_empty() => {}
-            other => self.fail("uploads left behind", vec![format!("{other:?}")]),
-        }
+        self.check_uploads("at the end");
     }
 
     /// Restoring as of a recorded moment gives what was there then.
