@@ -5,9 +5,12 @@ use super::{COMPLETE, logging, setup};
 use crate::daemon::{Daemon, Options};
 use crate::error::{Fatal, chain};
 use crate::platform;
+use tokio::task::JoinError;
 
 /// Run until asked to stop.
 pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
+    // Before anything else: until somebody listens, the request kills.
+    let mut stop = tokio::spawn(platform::asked_to_stop());
     let config = setup::config(common, false)?;
     let _log = logging::init(&config.log, true, common.quiet);
     tracing::info!(
@@ -15,15 +18,13 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         configuration = %config.file.as_deref().map_or_else(String::new, |f| f.display().to_string()),
         "Keepwatch starts"
     );
-    let stop = platform::asked_to_stop();
-    tokio::pin!(stop);
     let mut daemon = tokio::select! {
         started = Daemon::start(config, Options::default()) => started?,
         _ = &mut stop => return Ok(COMPLETE),
     };
     tracing::info!("ready");
     tokio::select! {
-        stopped = &mut stop => stopped.map_err(|e| signal_trouble(&e))?,
+        stopped = &mut stop => listened(stopped)?,
         fatal = daemon.broken() => {
             tracing::error!("{fatal}");
             end(daemon).await?;
@@ -42,6 +43,14 @@ pub(super) async fn end(daemon: Daemon) -> Result<u8, Fatal> {
             Err(Fatal::interrupted("finish what was under way"))
         }
     }
+}
+
+fn listened(stopped: Result<std::io::Result<()>, JoinError>) -> Result<(), Fatal> {
+    let trouble = match stopped {
+        Ok(heard) => heard.err(),
+        Err(ended) => Some(std::io::Error::other(ended)),
+    };
+    trouble.map_or(Ok(()), |error| Err(signal_trouble(&error)))
 }
 
 pub(super) fn signal_trouble(error: &std::io::Error) -> Fatal {

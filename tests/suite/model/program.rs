@@ -8,12 +8,17 @@ use crate::harness::{finish, program};
 use keepwatch::control::{Line, Request, SourceStatus, ask};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
 /// How long SIGTERM may take: the configured 30 s and a busy machine.
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Before this a process that was just made may not have come to listening for
+/// signals.
+const NOT_LISTENING: Duration = Duration::from_millis(250);
 
 /// The program and where everything of it lies.
 pub struct Program {
@@ -24,6 +29,7 @@ pub struct Program {
     /// What went wrong with the process itself.
     pub complaints: Vec<String>,
     pub starts: u64,
+    started: Instant,
 }
 
 impl Program {
@@ -44,6 +50,7 @@ impl Program {
             journal,
             complaints: Vec::new(),
             starts: 0,
+            started: Instant::now(),
         }
     }
 
@@ -72,6 +79,7 @@ impl Program {
         let stderr = File::create(self.folder.join(name)).unwrap();
         let mut command = self.command(clock);
         command.stdout(stderr.try_clone().unwrap()).stderr(stderr);
+        self.started = Instant::now();
         self.child = Some(command.spawn().unwrap());
         self.journal.note("start the program");
     }
@@ -113,9 +121,16 @@ impl Program {
         };
         self.journal.note("SIGTERM");
         let asked = Instant::now();
+        let young = self.started.elapsed() < NOT_LISTENING;
         let code = loop {
             if let Some(status) = child.try_wait().unwrap() {
-                break status.code();
+                // Asked before its first instruction: it had done nothing.
+                let had_not_begun = young && status.signal() == Some(Signal::TERM.as_raw());
+                break if had_not_begun {
+                    Some(0)
+                } else {
+                    status.code()
+                };
             }
             if asked.elapsed() > STOP_PATIENCE {
                 self.complaints.push("it does not stop".into());
