@@ -9,6 +9,9 @@ use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
+const NEEDS: &str =
+    "the tests of a drive that hangs need /dev/fuse and the right to mount (run them as root)";
+
 pub struct DeadDrive {
     at: PathBuf,
     /// While this is open and unread, requests wait.
@@ -16,34 +19,28 @@ pub struct DeadDrive {
 }
 
 impl DeadDrive {
-    /// From now on everything below `folder` hangs. `None` where this account
-    /// may not mount: then there is nothing to test with.
-    pub fn over(folder: &Path) -> Option<Self> {
+    /// From now on everything below `folder` hangs. Where this account may not
+    /// mount, the test fails and says so: it must not pass by being skipped.
+    pub fn over(folder: &Path) -> Self {
         let device = File::options().read(true).write(true).open("/dev/fuse");
-        let Ok(server) = device else {
-            println!("skipped: no /dev/fuse");
-            return None;
-        };
+        let server = device.unwrap_or_else(|error| panic!("{NEEDS}: /dev/fuse: {error}"));
         let options = CString::new(format!(
             "fd={},rootmode=40000,user_id=0,group_id=0",
             server.as_raw_fd()
         ))
         .unwrap();
-        let mounted = mount(
+        mount(
             "dead",
             folder,
             "fuse",
             MountFlags::empty(),
             options.as_c_str(),
-        );
-        if let Err(error) = mounted {
-            println!("skipped: this account may not mount: {error}");
-            return None;
-        }
-        Some(Self {
+        )
+        .unwrap_or_else(|error| panic!("{NEEDS}: mount: {error}"));
+        Self {
             at: folder.to_owned(),
             server: Some(server),
-        })
+        }
     }
 
     /// The drive is back: what waits fails, and the folder is as it was.

@@ -70,9 +70,7 @@ async fn a_drive_that_dies_under_the_workers_holds_up_nobody_else_and_comes_back
         protected(&daemon, 0) == 40 && protected(&daemon, 1) == 40
     })
     .await;
-    let Some(dead) = DeadDrive::over(&two.drive) else {
-        return daemon.stop().await.unwrap();
-    };
+    let dead = DeadDrive::over(&two.drive);
     // Every worker that may is sent into it.
     for number in 0..40 {
         let path = RelPath::from_bytes(format!("{number}.txt")).unwrap();
@@ -128,9 +126,7 @@ async fn a_start_does_not_wait_for_a_dead_drive_and_takes_it_up_when_it_answers(
     let two = Two::new();
     two.rig.write("a.txt", "a");
     fs::write(two.drive.join("b.txt"), "b").unwrap();
-    let Some(dead) = DeadDrive::over(&two.drive) else {
-        return;
-    };
+    let dead = DeadDrive::over(&two.drive);
     let began = Instant::now();
     let starting = tokio::spawn({
         let (config, store) = (two.config.clone(), two.rig.store());
@@ -168,9 +164,7 @@ async fn a_stop_does_not_wait_for_a_dead_drive() {
     fs::write(two.drive.join("b.txt"), "b").unwrap();
     let daemon = two.start().await;
     until("it is in", async || protected(&daemon, 1) == 1).await;
-    let Some(_dead) = DeadDrive::over(&two.drive) else {
-        return daemon.stop().await.unwrap();
-    };
+    let _dead = DeadDrive::over(&two.drive);
     let ctx = daemon.context();
     let path = RelPath::from_bytes("b.txt").unwrap();
     ctx.edit(1, path, ctx.steady_ms(), false);
@@ -190,9 +184,7 @@ async fn a_drive_that_is_dead_for_long_is_an_alert_and_its_return_another() {
     let mut two = Two::new();
     two.config.notify.alert_after_ms = 60_000;
     let daemon = two.start().await;
-    let Some(dead) = DeadDrive::over(&two.drive) else {
-        return daemon.stop().await.unwrap();
-    };
+    let dead = DeadDrive::over(&two.drive);
     until("it is told by message", async || {
         count(
             &messages(&two.rig),
