@@ -56,6 +56,7 @@ struct Inner {
     items_max: usize,
     backlog_running_max: usize,
     source_running_max: usize,
+    source_backlog_max: usize,
     work: Notify,
     room: Notify,
     drained: Notify,
@@ -102,6 +103,9 @@ impl Queue {
             items_max,
             backlog_running_max: workers.saturating_sub(kept_for_edits).max(1),
             source_running_max: workers.saturating_sub(kept_for_others).max(1),
+            source_backlog_max: workers
+                .saturating_sub(kept_for_others + kept_for_edits)
+                .max(1),
             work: Notify::new(),
             room: Notify::new(),
             drained: Notify::new(),
@@ -251,7 +255,7 @@ impl Queue {
             }
             for step in 0..count {
                 let source = (state.turn + step) % count;
-                if state.sources[source].running() >= self.0.source_running_max {
+                if self.is_busy(&state.sources[source], lane) {
                     continue;
                 }
                 let Some((path, want)) = state.sources[source].peek(lane) else {
@@ -271,6 +275,18 @@ impl Queue {
             }
         }
         None
+    }
+
+    /// Whether a source has all the workers that it may have for that lane. Its
+    /// backlog leaves some for its own edits; one edit may always run.
+    fn is_busy(&self, lanes: &Lanes, lane: Lane) -> bool {
+        match lane {
+            Lane::Edit => lanes.running() >= self.0.source_running_max && lanes.edits.running > 0,
+            Lane::Backlog => {
+                lanes.running() >= self.0.source_running_max
+                    || lanes.backlog.running >= self.0.source_backlog_max
+            }
+        }
     }
 
     /// A worker is done with the path; if it was touched meanwhile it waits again.

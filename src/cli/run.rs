@@ -20,7 +20,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     );
     let mut daemon = tokio::select! {
         started = Daemon::start(config, Options::default()) => started?,
-        _ = &mut stop => return Ok(COMPLETE),
+        stopped = &mut stop => return listened(stopped).map(|()| COMPLETE),
     };
     tracing::info!("ready");
     tokio::select! {

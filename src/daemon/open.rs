@@ -43,7 +43,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
             let sources = config
                 .sources
                 .iter()
-                .map(|source| open_source(&index, source, &config.sources, &destination))
+                .map(|source| open_source(&index, source, &destination))
                 .collect::<Result<Vec<_>, Fatal>>()?;
             Ok::<_, Fatal>((config, index, sources))
         })
@@ -180,22 +180,10 @@ fn destination_name(config: &Config) -> String {
     }
 }
 
-fn open_source(
-    index: &Index,
-    source: &SourceConfig,
-    all: &[SourceConfig],
-    destination: &str,
-) -> Result<Source, Fatal> {
-    let mut rules = Rules::new(&source.path, &source.exclude)?;
-    for other in all {
-        let inner = other.path.strip_prefix(&source.path);
-        if let Some(Ok(inner)) = inner.ok().map(platform::os_to_rel) {
-            rules.with_marker_in(&inner);
-        }
-    }
+fn open_source(index: &Index, source: &SourceConfig, destination: &str) -> Result<Source, Fatal> {
     Ok(Source {
         id: index.source_id(&source.name, &source.bucket, &source.prefix, destination)?,
-        rules,
+        rules: Rules::new(&source.path, &source.exclude)?,
         compress: Compress::new(&source.compress)?,
         config: source.clone(),
         compared: AtomicBool::new(false),

@@ -34,12 +34,10 @@ pub enum Verdict {
     Nothing,
     /// A worker must look at the path.
     Examine,
-    /// The index has a record of what neither disk nor bucket has: drop it.
-    Forget,
-    /// The bucket lost what the index believes protected: drop the record, then examine.
-    Lost,
-    /// The bucket holds something else than the index believes, or something
-    /// the index does not know: write it down as unverified, then examine.
+    /// The bucket's list says otherwise than the index: write the key down as
+    /// unverified, then examine. A list may be older than what was stored since
+    /// (by clocks that jump, or an answer that was lost), so nothing is dropped
+    /// for what it lacks: the worker asks the bucket about that one key.
     Doubt,
 }
 
@@ -51,7 +49,7 @@ pub fn compare(disk: Option<OnDisk<'_>>, record: Option<&Record>, bucket: InBuck
             InBucket::Missing | InBucket::NotAsked => Verdict::Nothing,
         },
         (None, Some(record)) => match bucket {
-            InBucket::Missing => Verdict::Forget,
+            InBucket::Missing => Verdict::Doubt,
             InBucket::Present(etag) if etag != record.etag => Verdict::Doubt,
             InBucket::Present(_) | InBucket::NotAsked => Verdict::Examine,
         },
@@ -61,7 +59,7 @@ pub fn compare(disk: Option<OnDisk<'_>>, record: Option<&Record>, bucket: InBuck
             InBucket::Missing | InBucket::NotAsked => Verdict::Nothing,
         },
         (Some(disk), Some(record)) => match bucket {
-            InBucket::Missing => Verdict::Lost,
+            InBucket::Missing => Verdict::Doubt,
             InBucket::Present(etag) if etag != record.etag => Verdict::Doubt,
             InBucket::Present(_) | InBucket::NotAsked if unchanged(disk, record) => {
                 Verdict::Nothing
@@ -126,7 +124,7 @@ mod tests {
     #[test]
     fn every_combination() {
         use InBucket::{Missing, NotAsked, Present};
-        use Verdict::{Doubt, Examine, Forget, Lost, Nothing};
+        use Verdict::{Doubt, Examine, Nothing};
         let (old, new) = (file(1), file(2));
         let disk = |fingerprint| {
             Some(OnDisk {
@@ -158,7 +156,7 @@ mod tests {
                 NotAsked,
                 Examine,
             ),
-            ("bucket lost it", disk(&old), Some(&known), Missing, Lost),
+            ("bucket lost it", disk(&old), Some(&known), Missing, Doubt),
             ("overwritten", disk(&old), Some(&known), Present("f"), Doubt),
             ("deleted", None, Some(&known), NotAsked, Examine),
             (
@@ -168,7 +166,7 @@ mod tests {
                 Present("e"),
                 Examine,
             ),
-            ("deleted in both", None, Some(&known), Missing, Forget),
+            ("deleted in both", None, Some(&known), Missing, Doubt),
             ("only in the bucket", None, None, Present("e"), Doubt),
             ("nowhere", None, None, Missing, Nothing),
         ] {

@@ -199,3 +199,21 @@ async fn one_source_never_holds_all_workers() {
     queue.push_edit(1, p("other"), 1, false).unwrap();
     assert_eq!(pop(&queue).await.as_deref(), Some("other"));
 }
+
+/// Named after the bug: with several sources the backlog's share of workers was
+/// the source's own, and its edits waited for somebody's gigabyte.
+#[tokio::test(start_paused = true)]
+async fn a_backlog_leaves_workers_for_the_edits_of_its_own_source() {
+    for (workers, backlog) in [(2, 1), (4, 2), (16, 12)] {
+        let queue = Queue::new(2, 100, workers);
+        for number in 0..workers {
+            queue.push_backlog(0, p(&format!("b{number}")), 1).await;
+        }
+        for _ in 0..backlog {
+            assert!(pop(&queue).await.is_some(), "{workers} workers");
+        }
+        assert_eq!(pop(&queue).await, None, "{workers} workers");
+        queue.push_edit(0, p("saved"), 1, false).unwrap();
+        assert_eq!(pop(&queue).await.as_deref(), Some("saved"));
+    }
+}

@@ -15,13 +15,13 @@ pub use tell::{show, tell};
 
 use super::context::Context;
 use crate::error::{Class, Fault, chain};
-use crate::files;
+use crate::files::{self, Pulse};
 use crate::index::{Index, SourceId};
 use crate::model::alarm::{Halves, Window};
 use crate::model::brake::{Brake, Hold, Scanned, Why, is_below};
 use crate::model::{Kind, RelKey, RelPath};
 use serde::{Deserialize, Serialize};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Under which name the index remembers a source's brake.
 const STATE: &str = "brake";
@@ -53,8 +53,19 @@ struct Memory {
 #[derive(Debug, Default)]
 struct One {
     memory: Mutex<Memory>,
-    /// Held while counting files: one count serves all workers that wait.
+    /// Held while counting files: one count serves all.
     counting: Mutex<()>,
+}
+
+impl One {
+    /// The right to count, unless somebody does already.
+    fn try_counting(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.counting.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
 }
 
 /// The brakes of all sources.
@@ -140,8 +151,19 @@ fn change<T>(
     Ok(result)
 }
 
+/// Whether a path that is gone may be marked as deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum May {
+    /// Mark it.
+    Mark,
+    /// It is held back: it stays known.
+    Hold,
+    /// Another worker is counting the files: ask again later.
+    Later,
+}
+
 /// Whether a path that is gone may be marked as deleted. `counts` for a file or
-/// link. A false answer is no error: the path stays known.
+/// link. `pulse` beats while the disk is asked.
 ///
 /// # Errors
 /// The root cannot be looked at, or the index fails.
@@ -150,23 +172,28 @@ pub(super) fn may_mark(
     source: usize,
     key: &RelKey,
     counts: bool,
-) -> Result<bool, Fault> {
-    if is_held(ctx, source, key)? {
-        return Ok(false);
+    pulse: &Pulse,
+) -> Result<May, Fault> {
+    let held = || {
+        pulse.beat();
+        let held = is_held(ctx, source, key);
+        pulse.rest();
+        held
+    };
+    if held()? {
+        return Ok(May::Hold);
     }
     if !counts || spend(ctx, source) {
-        return Ok(true);
+        return Ok(May::Mark);
     }
-    let one = &ctx.brakes.each[source];
-    let _counting = one.counting.lock().unwrap_or_else(PoisonError::into_inner);
-    // Another worker may have counted meanwhile.
-    if spend(ctx, source) {
-        return Ok(!is_held(ctx, source, key)?);
-    }
-    let on_disk = count_surely(ctx, source)?;
+    // Whoever waited here would hold a worker for as long as a disk may hang.
+    let Some(_counting) = ctx.brakes.each[source].try_counting() else {
+        return Ok(May::Later);
+    };
+    let on_disk = count_surely(ctx, source, pulse)?;
     // A root or disk that went away meanwhile makes the count worthless.
-    if is_held(ctx, source, key)? {
-        return Ok(false);
+    if held()? {
+        return Ok(May::Hold);
     }
     let now_ms = ctx.now_ms();
     let fallen = change(ctx, source, |memory| {
@@ -183,8 +210,9 @@ pub(super) fn may_mark(
     if fallen {
         // It counts exactly, and has marked what turns out to be well.
         ctx.scans.ask_later(source);
+        return Ok(May::Hold);
     }
-    Ok(!fallen)
+    Ok(May::Mark)
 }
 
 fn spend(ctx: &Context, source: usize) -> bool {
@@ -256,18 +284,20 @@ fn known_below(ctx: &Context, source: usize, folder: &RelKey) -> Result<u64, Fau
 
 /// Files and links on disk. Twice when that looks like a fall: a folder that is
 /// renamed under the walk may be missed in both places.
-fn count_surely(ctx: &Context, source: usize) -> Result<u64, Fault> {
-    let on_disk = count(ctx, source)?;
+fn count_surely(ctx: &Context, source: usize, pulse: &Pulse) -> Result<u64, Fault> {
+    let on_disk = count(ctx, source, pulse)?;
     if !ctx.brakes.memory(source).saved.brake.has_fallen(on_disk) {
         return Ok(on_disk);
     }
-    Ok(on_disk.max(count(ctx, source)?))
+    Ok(on_disk.max(count(ctx, source, pulse)?))
 }
 
-fn count(ctx: &Context, source: usize) -> Result<u64, Fault> {
+fn count(ctx: &Context, source: usize, pulse: &Pulse) -> Result<u64, Fault> {
     let place = &ctx.sources[source];
     let mut files = 0;
+    pulse.beat();
     for entry in files::walk(&place.config.path, &RelPath::root(), &place.rules) {
+        pulse.beat();
         match entry {
             Ok(entry) => {
                 let kind = entry.fingerprint.kind;
@@ -330,7 +360,9 @@ pub(super) fn scanned(
         .brake
         .has_fallen(found.on_disk);
     if looks_fallen && !confirmed {
-        found.on_disk = found.on_disk.max(count_surely(ctx, source)?);
+        found.on_disk = found
+            .on_disk
+            .max(count_surely(ctx, source, &Pulse::default())?);
     }
     let now_ms = ctx.now_ms();
     change(ctx, source, |memory| {

@@ -116,7 +116,8 @@ async fn ask_buckets(ctx: &Arc<Context>) {
 
 /// Nothing waits for the bucket, so no upload will find out that it is back.
 async fn ask_idle(ctx: &Arc<Context>, source: usize) {
-    let waiting = |s: usize| ctx.queue.depth(s).total() > 0;
+    // What lies on a drive that does not answer asks nobody.
+    let waiting = |s: usize| ctx.answering.may_work(s) && ctx.queue.depth(s).total() > 0;
     if ctx.gates.outage(source).is_none()
         || ctx.gates.neighbours(source).into_iter().any(waiting)
         || !ctx.gates.may_ask_idle(source, ctx.now_ms())

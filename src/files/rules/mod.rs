@@ -35,9 +35,6 @@ const RULE_FILE_SETTLED_NS: i64 = 2_000_000_000;
 pub struct Rules {
     root: PathBuf,
     config: Gitignore,
-    /// Files of our own, left out whatever else is said: the marker, and those
-    /// of sources that lie within this one.
-    markers: Vec<RelPath>,
     cache: Mutex<HashMap<RelPath, (Fingerprint, Arc<RuleFile>)>>,
 }
 
@@ -68,6 +65,12 @@ impl Chain {
     }
 }
 
+/// A file of Keepwatch's own, in whatever folder: another source's, or another
+/// account's, may lie within this one, under whatever spelling.
+fn is_marker(name: &[u8]) -> bool {
+    name == MARKER_FILE_NAME.as_bytes()
+}
+
 impl Rules {
     /// The rules of the source at `root`; `exclude` are the configuration's.
     ///
@@ -77,14 +80,8 @@ impl Rules {
         Ok(Self {
             root: root.to_owned(),
             config: of_config("exclude", exclude, platform::NAMES_FOLD_CASE)?,
-            markers: RelPath::from_bytes(MARKER_FILE_NAME).into_iter().collect(),
             cache: Mutex::default(),
         })
-    }
-
-    /// Leave out the marker of a source that lies at `inner`, in this one.
-    pub fn with_marker_in(&mut self, inner: &RelPath) {
-        self.markers.extend(inner.join(MARKER_FILE_NAME.as_bytes()));
     }
 
     /// True when `path`, or a folder that it is in, is left out. Looks for rule
@@ -118,7 +115,7 @@ impl Rules {
     /// folders above it are known to be in.
     pub(super) fn leaves_out(&self, rules: &Chain, path: &[u8], is_folder: bool) -> bool {
         let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
-        if !is_folder && (is_temporary(name) || self.is_marker(path)) {
+        if !is_folder && (is_temporary(name) || is_marker(name)) {
             return true;
         }
         // The nearest rule file that has a say decides, the configuration last.
@@ -133,10 +130,6 @@ impl Rules {
         near.chain(far)
             .find(|verdict| !verdict.is_none())
             .is_some_and(|verdict| verdict.is_ignore())
-    }
-
-    fn is_marker(&self, path: &[u8]) -> bool {
-        self.markers.iter().any(|marker| marker.as_bytes() == path)
     }
 
     /// The rule file of the open folder `dir`, if it has one. Blocks.

@@ -152,17 +152,15 @@ fn compressed_are_files_and_folders_that_a_pattern_names() {
 }
 
 #[test]
-fn the_marker_is_left_out_at_the_root_and_nowhere_else() {
+fn the_marker_is_left_out_in_every_folder() {
     let dir = tempfile::tempdir().unwrap();
     // Also when the owner's patterns take everything in.
-    let mut rules = Rules::new(dir.path(), &["!.keepwatch-source".into()]).unwrap();
-    rules.with_marker_in(&RelPath::from_bytes("inner/source").unwrap());
+    let rules = Rules::new(dir.path(), &["!.keepwatch-source".into()]).unwrap();
     for (path, is_folder, want) in [
         (".keepwatch-source", false, true),
         (".keepwatch-source", true, false),
-        ("sub/.keepwatch-source", false, false),
+        ("sub/.keepwatch-source", false, true),
         ("inner/source/.keepwatch-source", false, true),
-        ("inner/.keepwatch-source", false, false),
         (".keepwatch-sources", false, false),
         ("x.keepwatch-source", false, false),
     ] {

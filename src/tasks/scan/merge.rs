@@ -6,7 +6,7 @@ use super::listing::{Entry, Owner, Pages};
 use crate::board::ScanDone;
 use crate::error::Fault;
 use crate::files::{self, Walk, WalkEntry, WalkFault};
-use crate::index::{ActivityDelta, Change, Records, SourceId};
+use crate::index::{Records, SourceId};
 use crate::model::brake::MOUNTS_MAX;
 use crate::model::compare::{InBucket, OnDisk, Verdict, compare};
 use crate::model::{Fingerprint, Kind, Look, Record, RelKey, RelPath};
@@ -252,24 +252,9 @@ impl Merge<'_> {
         match compare(on_disk, record.as_ref(), bucket) {
             Verdict::Nothing => return Ok(()),
             Verdict::Examine => {}
-            Verdict::Forget => return self.forget(key, record.as_ref()),
-            Verdict::Lost => {
-                // What nobody has seen there cannot be lost.
-                if record.as_ref().is_some_and(|r| r.content.is_some()) {
-                    tracing::warn!(
-                        source = %self.ctx.sources[self.source].config.name,
-                        path = %key.path(),
-                        "the bucket had lost it: it is uploaded again"
-                    );
-                }
-                self.forget(key, record.as_ref())?;
-            }
             Verdict::Doubt => {
-                let fingerprint = disk.as_ref().map_or(UNSEEN, |entry| entry.fingerprint);
-                if let Some(listed) = &listed {
-                    let unverified = unverified(fingerprint, listed);
-                    self.ctx.index.update(self.id, key, unverified)?;
-                }
+                let seen = disk.as_ref().map(|entry| entry.fingerprint);
+                self.doubt(key, seen, record, listed.as_ref())?;
             }
         }
         if disk.is_none() {
@@ -331,14 +316,33 @@ impl Merge<'_> {
         }
     }
 
-    fn forget(&self, key: &RelKey, seen: Option<&Record>) -> Result<(), Fault> {
-        // A worker may have stored it since it was read here.
-        if self.ctx.index.get(self.id, key)?.as_ref() != seen {
-            return Ok(());
-        }
-        self.ctx
-            .index
-            .commit(self.id, key, Change::Remove, &ActivityDelta::default())
+    /// Write down that nobody knows what the bucket has at this key.
+    fn doubt(
+        &self,
+        key: &RelKey,
+        seen: Option<Fingerprint>,
+        record: Option<Record>,
+        listed: Option<&Listed>,
+    ) -> Result<(), Fault> {
+        let unverified = match (listed, record) {
+            (Some(listed), _) => unverified(seen.unwrap_or(UNSEEN), listed),
+            (None, Some(record)) => {
+                // What nobody has seen there cannot be lost.
+                if seen.is_some() && record.content.is_some() {
+                    tracing::warn!(
+                        source = %self.ctx.sources[self.source].config.name,
+                        path = %key.path(),
+                        "the bucket's list lacks it: unless it is there after all, it is uploaded again"
+                    );
+                }
+                Record {
+                    content: None,
+                    ..record
+                }
+            }
+            (None, None) => return Ok(()),
+        };
+        self.ctx.index.update(self.id, key, unverified)
     }
 
     pub(super) fn queue(&mut self, key: &RelKey, disk: Option<&WalkEntry>) {

@@ -10,7 +10,7 @@ use crate::queue::Item;
 use crate::store::At;
 use crate::tasks::announce::REFUSED;
 use crate::tasks::answering::on_disk;
-use crate::tasks::brake;
+use crate::tasks::brake::{self, May};
 use crate::tasks::context::{Context, blocking};
 use std::sync::Arc;
 
@@ -48,23 +48,29 @@ pub(super) async fn mark_gone(
     let Some(record) = record else {
         return Ok(Outcome::Agreed);
     };
+    // Also where nothing is marked: that files are renamed is news.
+    if record.fingerprint.kind == Kind::File && record.look.was_plain(item.path.name()) {
+        let (ctx, item) = (Arc::clone(ctx), item.clone());
+        blocking(move || brake::plain_is_gone(&ctx, item.source, &item.path, item.since_ms))
+            .await?;
+    }
     if !ctx.sources[item.source].marks_deletions() {
         return Ok(Outcome::Agreed);
     }
     let may_mark = {
-        let (ctx, key, item) = (Arc::clone(ctx), key.clone(), item.clone());
-        let (kind, look) = (record.fingerprint.kind, record.look);
-        blocking(move || {
-            if kind == Kind::File && look.was_plain(item.path.name()) {
-                brake::plain_is_gone(&ctx, item.source, &item.path, item.since_ms)?;
-            }
-            brake::may_mark(&ctx, item.source, &key, kind != Kind::Folder)
+        let (shared, key, source) = (Arc::clone(ctx), key.clone(), item.source);
+        let counts = record.fingerprint.kind != Kind::Folder;
+        let pulse = Pulse::default();
+        let beat = pulse.clone();
+        on_disk(ctx, source, &pulse, move || {
+            brake::may_mark(&shared, source, &key, counts, &beat)
         })
         .await?
     };
     match may_mark {
-        true => mark(ctx, item, key, Some(record)).await,
-        false => Ok(Outcome::Agreed),
+        May::Mark => mark(ctx, item, key, Some(record)).await,
+        May::Hold => Ok(Outcome::Agreed),
+        May::Later => Ok(Outcome::Changed),
     }
 }
 

@@ -44,9 +44,23 @@ pub async fn run(ctx: Arc<Context>) {
             return;
         };
         let result = work(&ctx, &item).await;
-        settle(&ctx, &item, result).await;
+        let next = settle(&ctx, &item, result).await;
+        // Before another worker may take the same path.
         ctx.gates.ended(item.source, &item.path);
+        match next {
+            Next::Done => ctx.queue.done(&item),
+            Next::GiveBack => ctx.queue.give_back(&item),
+        }
     }
+}
+
+/// What the queue is told of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// A worker is done with it.
+    Done,
+    /// It waits again.
+    GiveBack,
 }
 
 async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
@@ -93,7 +107,7 @@ async fn act(ctx: &Arc<Context>, item: &Item, look: look::Look) -> Result<Outcom
     }
 }
 
-async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Outcome, Fault>) {
+async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Outcome, Fault>) -> Next {
     let now_ms = ctx.now_ms();
     match result {
         Ok(outcome) => {
@@ -112,14 +126,14 @@ async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Outcome, Fault>)
             } else {
                 protected(ctx, item).await;
             }
-            ctx.queue.done(item);
+            Next::Done
         }
         // It went away under our hands: look again, it is a deletion now. One
         // that is always there and never there is told like any other failure.
         Err(fault) if fault.class == Class::Vanished && !item.deadline => {
             ctx.gates.abandoned(item.source, &item.path, now_ms);
             look_again(ctx, item);
-            ctx.queue.done(item);
+            Next::Done
         }
         Err(fault) => failed(ctx, item, fault, now_ms).await,
     }
@@ -173,7 +187,7 @@ fn bucket_works(ctx: &Context, item: &Item) {
     }
 }
 
-async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) {
+async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) -> Next {
     let (change, only_waits) = ctx.gates.failure(item.source, &item.path, &fault, now_ms);
     announce(ctx, item.source, change);
     if only_waits {
@@ -181,13 +195,11 @@ async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) {
             at_once = ctx.gates.at_once(item.source),
             "fewer uploads at a time: {fault}"
         );
-        ctx.queue.give_back(item);
-        return;
+        return Next::GiveBack;
     }
     if fault.class.is_destination() && ctx.gates.outage(item.source).is_some() {
         // Not this file's trouble: it waits in the queue for the bucket.
-        ctx.queue.give_back(item);
-        return;
+        return Next::GiveBack;
     }
     let fault = fault.about(item.path.to_string());
     let written = {
@@ -215,17 +227,17 @@ async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) {
                 source: item.source,
                 fault,
             });
-            ctx.queue.done(item);
+            Next::Done
         }
         Ok(attempts) => {
             tracing::debug!(source = %name, attempts, "again: {fault}");
-            ctx.queue.done(item);
+            Next::Done
         }
         Err(index_fault) => {
             // The index cannot even note it: keep it in the queue.
             tracing::error!(source = %name, "{index_fault}; while noting: {fault}");
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-            ctx.queue.give_back(item);
+            Next::GiveBack
         }
     }
 }

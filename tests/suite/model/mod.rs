@@ -39,6 +39,10 @@ const SEEDS_THAT_FOUND_SOMETHING: &[(u64, &str)] = &[
         "a folder of ten files, moved away and a file put in its place: never marked",
     ),
     (11, "the same with a link, deep down"),
+    (
+        3191,
+        "stored without an answer while the bucket was listed, then moved away: forgotten",
+    ),
 ];
 
 /// Gets over everything within seconds.
