@@ -73,6 +73,13 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         ),
         place => {
             let store = Store::connect(place).await?;
+            if let Some(why) = store.only_read_because() {
+                findings.add(
+                    Verdict::Bad,
+                    "vault",
+                    format!("can be read but not written to, so nothing can be backed up: {why}"),
+                );
+            }
             for source in &config.sources {
                 bucket(&mut findings, &store, source).await;
             }

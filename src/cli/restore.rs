@@ -143,6 +143,9 @@ fn announce(depot: &Depot, parts: &[Part], moment: Option<Moment>, now: Timestam
         buckets.join(", "),
         as_of(moment, depot)
     );
+    if let Some(why) = depot.store.only_read_because() {
+        eprintln!("It can be read but not written to: {}", show::clean(why));
+    }
     if moment.is_some_and(|moment| moment.at_ms > now.as_millisecond()) {
         eprintln!("That moment is still to come: this is how things are now.");
     }

@@ -1,7 +1,7 @@
 //! `keepwatch vault serve`: a vault on a loopback port, for S3 tools.
 
 use super::args::VaultServeArgs;
-use super::{COMPLETE, run::signal_trouble};
+use super::{COMPLETE, run::signal_trouble, show};
 use crate::error::{Fatal, chain};
 use crate::platform;
 use crate::store::vault::Vault;
@@ -18,6 +18,9 @@ pub(super) async fn serve(args: &VaultServeArgs) -> Result<u8, Fatal> {
     let vault = tokio::task::spawn_blocking(move || Vault::open(&folder))
         .await
         .map_err(|e| Fatal::new("open the vault", chain(&e), ""))??;
+    if let Some(why) = vault.only_read_because() {
+        eprintln!("It can be read but not written to: {}", show::clean(why));
+    }
     let trouble = |e: std::io::Error| {
         Fatal::new(
             format!("listen on port {}", args.port),

@@ -423,3 +423,10 @@ pub fn create_private_dir_all(path: &Path) -> io::Result<()> {
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
     fs2::available_space(path)
 }
+
+/// True when the system says that what was opened cannot be used so. Some
+/// network and FUSE mounts answer thus to the sync of a folder; Windows
+/// has no such answer.
+pub fn is_bad_descriptor(_error: &io::Error) -> bool {
+    false
+}

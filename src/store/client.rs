@@ -60,10 +60,12 @@ impl Store {
                 let vault = tokio::task::spawn_blocking(move || Vault::open(&folder))
                     .await
                     .map_err(|e| Fatal::new("open the vault", chain(&e), ""))??;
-                Ok(Self::vault(
-                    vault.http_client(),
-                    &format!("the vault in {}", path.display()),
-                ))
+                let why = vault.only_read_because().map(Arc::from);
+                let place = format!("the vault in {}", path.display());
+                Ok(Self {
+                    only_read_because: why,
+                    ..Self::vault(vault.http_client(), &place)
+                })
             }
         }
     }
@@ -121,6 +123,7 @@ impl Store {
         Self {
             client,
             place: Arc::from(place),
+            only_read_because: None,
             requests: Arc::new(AtomicU64::new(0)),
         }
     }

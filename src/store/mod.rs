@@ -31,6 +31,8 @@ pub struct Store {
     client: aws_sdk_s3::Client,
     /// How people know the server: `AWS S3 in eu-central-1`, `the vault in /mnt/disk`.
     place: Arc<str>,
+    /// Why this vault can only be read; `None` for everything else.
+    only_read_because: Option<Arc<str>>,
     requests: Arc<AtomicU64>,
 }
 
@@ -91,6 +93,11 @@ impl Store {
     /// How people know the server.
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Why this vault can only be read, when its disk takes no writing.
+    pub fn only_read_because(&self) -> Option<&str> {
+        self.only_read_because.as_deref()
     }
 
     /// Requests sent so far, retries by the SDK not counted.

@@ -4,6 +4,7 @@ pub mod bench;
 mod command;
 mod faults;
 mod hostile;
+mod read_only;
 
 use bench::{Bench, Object, long_path, read_tree};
 use keepwatch::error::Class;

@@ -118,3 +118,9 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
+
+/// True when the system says that what was opened cannot be used so. Some
+/// network and FUSE mounts answer thus to the sync of a folder.
+pub fn is_bad_descriptor(error: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::BADF)
+}

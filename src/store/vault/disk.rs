@@ -17,6 +17,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) struct Disk {
     #[cfg(test)]
     pub(super) cut: super::crash_tests::Cut,
+    /// What the next syncs of a folder fail with.
+    #[cfg(test)]
+    pub(super) sync_dir_fails: super::fault_tests::SyncFault,
     /// Tests that are not about power loss may leave out the waiting for the platter.
     pub(super) is_lazy: bool,
     /// Held while folders are made: whoever finds one finds it on the platter.
@@ -89,19 +92,12 @@ impl Disk {
         if self.is_lazy {
             return Ok(());
         }
-        match File::open(path).and_then(|folder| folder.sync_all()) {
-            // Some network file systems cannot sync a folder, and Windows cannot
-            // open one; nothing else can be done there.
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::InvalidInput
-                        | io::ErrorKind::Unsupported
-                        | io::ErrorKind::PermissionDenied
-                ) =>
-            {
-                Ok(())
-            }
+        #[cfg(test)]
+        let synced = self.sync_dir_fails.check(path);
+        #[cfg(not(test))]
+        let synced = Ok(());
+        match synced.and_then(|()| File::open(path)?.sync_all()) {
+            Err(e) if knows_no_folder_sync(&e) => Ok(()),
             other => other,
         }
     }
@@ -157,7 +153,12 @@ impl Disk {
             // Something else was quicker to take the name.
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        self.sync_dir(parent)
+        let synced = self.sync_dir(parent);
+        if synced.is_err() {
+            // Left there, it would be found next time and taken for synced.
+            self.remove_empty_dir(path);
+        }
+        synced
     }
 
     /// Write a whole small file so that it is there either wholly or not at all.
@@ -173,6 +174,16 @@ impl Disk {
         written?;
         path.parent().map_or(Ok(()), |parent| self.sync_dir(parent))
     }
+}
+
+/// True for the errors of a system that cannot sync a folder at all: some
+/// network file systems, and Windows cannot even open one. Nothing else can be
+/// done there.
+fn knows_no_folder_sync(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
+    ) || platform::is_bad_descriptor(error)
 }
 
 /// Read up to `len` bytes at `offset`; fewer only at the file's end.

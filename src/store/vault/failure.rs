@@ -3,6 +3,7 @@
 //! Must never carry a credential, nor a path outside the vault's folder.
 
 use crate::error::Fatal;
+use crate::platform::{self, Trouble};
 use s3s::{S3Error, S3ErrorCode};
 use std::io;
 use std::path::Path;
@@ -14,7 +15,7 @@ const DAMAGED: &str = "DamagedObject";
 pub(super) fn disk(operation: &str, path: &Path, error: &io::Error) -> S3Error {
     use io::ErrorKind as Kind;
     let place = path.display();
-    match error.kind() {
+    let mut said = match error.kind() {
         Kind::StorageFull | Kind::QuotaExceeded => custom(
             "InsufficientStorage",
             http::StatusCode::INSUFFICIENT_STORAGE,
@@ -34,7 +35,35 @@ pub(super) fn disk(operation: &str, path: &Path, error: &io::Error) -> S3Error {
             S3ErrorCode::InternalError,
             format!("cannot {operation} {place}: {error}"),
         ),
+    };
+    said.set_source(Box::new(Cause(platform::trouble(error))));
+    said
+}
+
+/// What the disk's error meant; kept within the S3 error, never sent.
+#[derive(Debug)]
+struct Cause(Trouble);
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0)
     }
+}
+
+impl std::error::Error for Cause {}
+
+/// True when the disk does not take what is written to it, or fails: what lies
+/// on it may be readable all the same.
+pub(super) fn is_for_want_of_writing(error: &S3Error) -> bool {
+    let cause = error
+        .source()
+        .and_then(|source| source.downcast_ref::<Cause>());
+    matches!(
+        cause,
+        Some(Cause(
+            Trouble::ReadOnly | Trouble::Denied | Trouble::Full | Trouble::Device | Trouble::Stale
+        ))
+    )
 }
 
 /// An error with a code that s3s does not know.

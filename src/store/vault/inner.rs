@@ -17,7 +17,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// How many keys can be changed at once. Each has a slot on the disk that
 /// names the key in work, so recovery looks at this many keys, not at all.
@@ -45,6 +45,9 @@ pub(super) struct Inner {
     /// Present while this process is the one that writes.
     lock: Mutex<Option<File>>,
     is_owner: AtomicBool,
+    /// Why what a crash left could not be settled when it was opened: it can
+    /// only be read until somebody can.
+    unsettled: OnceLock<String>,
     /// Added to the clock; tests turn it back.
     pub(super) clock_shift_ms: AtomicI64,
 }
@@ -113,6 +116,13 @@ impl Inner {
         match inner.own() {
             Ok(()) => inner.disown(),
             Err(e) if *e.code() == S3ErrorCode::ServiceUnavailable => {}
+            // A failing disk is what a restore is for: what it holds must be
+            // readable. The next change tries again, and fails with its reason.
+            Err(e) if failure::is_for_want_of_writing(&e) => {
+                let why = failure::words(&e);
+                tracing::warn!(vault = %root.display(), error = why, "the vault can only be read");
+                let _ = inner.unsettled.set(why.to_owned());
+            }
             Err(e) => return Err(e),
         }
         open.push((root, std::sync::Arc::downgrade(&inner)));
@@ -128,6 +138,7 @@ impl Inner {
             placement: Mutex::new(()),
             lock: Mutex::new(None),
             is_owner: AtomicBool::new(false),
+            unsettled: OnceLock::new(),
             clock_shift_ms: AtomicI64::new(0),
         }
     }
@@ -178,6 +189,13 @@ impl Inner {
         self.is_owner.load(Ordering::Acquire)
     }
 
+    /// Why it can only be read, when opening it found that. What is seen then
+    /// may be lost with the power: nobody must take it for stored.
+    pub(super) fn unsettled(&self) -> Option<&str> {
+        let why = self.unsettled.get().filter(|_| !self.is_sole_writer());
+        why.map(String::as_str)
+    }
+
     /// Become the process that writes, or say why not. Called before any change.
     pub(super) fn own(&self) -> S3Result<()> {
         if self.is_sole_writer() {
@@ -201,7 +219,10 @@ impl Inner {
                 tracing::warn!(vault = %self.layout.root.display(), error = %e, "this disk knows no locks: let only one Keepwatch write to it");
             }
         }
-        self.recover()?;
+        if let Err(e) = self.recover() {
+            unlock(Some(file));
+            return Err(e);
+        }
         *lock = Some(file);
         self.is_owner.store(true, Ordering::Release);
         Ok(())

@@ -52,6 +52,8 @@ mod stage;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod vault_tests;
@@ -81,11 +83,12 @@ impl Vault {
     ///
     /// Opening a folder twice in one process gives the same vault. Several
     /// processes may read; one at a time writes, and the others are told to
-    /// come back later (503).
+    /// come back later (503). A vault whose disk fails or takes no writing is
+    /// opened all the same, to be read: [`Vault::only_read_because`].
     ///
     /// # Errors
-    /// [`Fatal`] when the folder cannot be made, read or written, or holds a
-    /// vault of a newer format.
+    /// [`Fatal`] when the folder cannot be made or read, or holds a vault of a
+    /// newer format.
     pub fn open(folder: &Path) -> Result<Self, Fatal> {
         match Inner::open(folder, Disk::default()) {
             Ok(inner) => Ok(Self { inner }),
@@ -94,6 +97,13 @@ impl Vault {
                 &e,
             )),
         }
+    }
+
+    /// Why it can only be read, when its disk refused what opening it wants to
+    /// write. Every change tries again, and fails with its own reason.
+    #[must_use]
+    pub fn only_read_because(&self) -> Option<&str> {
+        self.inner.unsettled()
     }
 
     /// True when there is a vault in this folder, for whoever only reads and
@@ -107,7 +117,8 @@ impl Vault {
     /// bucket is left as it is. Blocks.
     ///
     /// # Errors
-    /// [`Fatal`] when the name is not one that S3 takes, or the disk refuses.
+    /// [`Fatal`] when the name is not one that S3 takes, the disk refuses, or
+    /// the vault can only be read (also when the bucket exists).
     pub fn ensure_bucket(&self, name: &str) -> Result<(), Fatal> {
         self.inner
             .ensure_bucket(name)

@@ -1,0 +1,132 @@
+//! A disk that fails while it is synced: what can still be read, what is refused.
+
+use super::crash_tests::{BUCKET, get, open, put};
+use super::disk::Disk;
+use super::failure;
+use super::inner::Inner;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Makes the syncs of folders fail, and notes which were asked for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SyncFault(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    fails_with: Option<fn() -> io::Error>,
+    asked: Vec<PathBuf>,
+}
+
+impl SyncFault {
+    pub(super) fn check(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.asked.push(path.to_owned());
+        state.fails_with.map_or(Ok(()), |error| Err(error()))
+    }
+
+    fn set(&self, fails_with: Option<fn() -> io::Error>) {
+        let mut state = self.0.lock().unwrap();
+        state.fails_with = fails_with;
+        state.asked.clear();
+    }
+
+    fn asked(&self) -> Vec<PathBuf> {
+        self.0.lock().unwrap().asked.clone()
+    }
+}
+
+fn faulty() -> (Disk, SyncFault) {
+    let fault = SyncFault::default();
+    let disk = Disk {
+        sync_dir_fails: fault.clone(),
+        ..Disk::default()
+    };
+    (disk, fault)
+}
+
+/// What a medium that cannot be written says: EIO where that has a number of
+/// its own, and the kinds that every system has.
+const REFUSALS: [fn() -> io::Error; 4] = [
+    || io::ErrorKind::ReadOnlyFilesystem.into(),
+    || io::ErrorKind::StorageFull.into(),
+    || io::ErrorKind::StaleNetworkFileHandle.into(),
+    #[cfg(unix)]
+    || io::Error::from_raw_os_error(5),
+    #[cfg(windows)]
+    || io::Error::from_raw_os_error(1117),
+];
+
+#[test]
+fn a_vault_whose_disk_fails_to_sync_is_read_and_changed_again_when_it_is_well() {
+    for refusal in REFUSALS {
+        let name = refusal().to_string();
+        let folder = tempfile::tempdir().unwrap();
+        let (vault, _) = open(folder.path());
+        vault.ensure_bucket(BUCKET).unwrap();
+        put(&vault, "f", "one").unwrap();
+        drop(vault);
+
+        let (disk, fault) = faulty();
+        fault.set(Some(refusal));
+        let vault = Inner::open(folder.path(), disk).unwrap();
+        assert!(vault.unsettled().is_some(), "{name}");
+        assert_eq!(get(&vault, "f", None).unwrap(), "one", "{name}");
+        let said = put(&vault, "f", "two").unwrap_err();
+        assert!(failure::is_for_want_of_writing(&said), "{name}: {said}");
+        // Who is going to write must not go by what may be lost with the power.
+        vault.ensure_bucket(BUCKET).unwrap_err();
+        assert_eq!(get(&vault, "f", None).unwrap(), "one", "{name}");
+
+        fault.set(None);
+        put(&vault, "f", "two").unwrap();
+        assert_eq!(vault.unsettled(), None, "{name}");
+        vault.ensure_bucket(BUCKET).unwrap();
+        assert_eq!(get(&vault, "f", None).unwrap(), "two", "{name}");
+    }
+}
+
+#[test]
+fn a_vault_that_cannot_be_recovered_for_another_reason_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let (disk, fault) = faulty();
+    fault.set(Some(|| io::Error::other("not a failing disk")));
+    Inner::open(folder.path(), disk).unwrap_err();
+}
+
+#[test]
+fn a_folder_whose_parent_was_not_synced_is_made_and_synced_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, fault) = faulty();
+    let made = folder.path().join("a");
+    fault.set(Some(REFUSALS[0]));
+    disk.make_dirs(&made).unwrap_err();
+    assert!(!made.exists(), "the next call would take it for synced");
+    fault.set(None);
+    disk.make_dirs(&made).unwrap();
+    assert_eq!(fault.asked(), [folder.path()]);
+    assert!(made.is_dir());
+}
+
+#[test]
+fn a_mount_that_cannot_sync_folders_will_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, fault) = faulty();
+    let cannot: &[fn() -> io::Error] = &[
+        || io::ErrorKind::InvalidInput.into(),
+        || io::ErrorKind::Unsupported.into(),
+        || io::ErrorKind::PermissionDenied.into(),
+        // EBADF.
+        #[cfg(unix)]
+        || io::Error::from_raw_os_error(9),
+    ];
+    for error in cannot {
+        fault.set(Some(*error));
+        disk.sync_dir(folder.path()).unwrap();
+    }
+    for error in REFUSALS {
+        fault.set(Some(error));
+        disk.sync_dir(folder.path()).unwrap_err();
+    }
+}
