@@ -53,6 +53,7 @@ use ledger::Ledger;
 use opening::Opening;
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -75,6 +76,11 @@ struct Inner {
     engine: RwLock<Option<Arc<Engine>>>,
     /// Held during every write, so that memory and disk change together.
     ledger: Mutex<Ledger>,
+    /// What a reopening that then failed has done, until one that ends well has
+    /// said so: its caller must not take a fresh database for the old one.
+    rebuilt: Mutex<Option<Opened>>,
+    /// The copy of the uploads in parts could not be written the last time.
+    copy_fails: AtomicBool,
     /// Dropped last: the folder is ours until everything is closed.
     _lock: File,
 }
@@ -92,13 +98,16 @@ impl Index {
     fn open_with(opening: Opening) -> Result<(Self, Opened), Fatal> {
         let lock = opening.lock()?;
         let (engine, ledger, opened) = opening.open()?;
-        if opened != Opened::Existing {
-            multiparts::carry_over(&engine, &opening.root)?;
+        // Also when the start before this one ended in between.
+        if !multiparts::is_carried_over(&engine)? {
+            (opening.carry_uploads)(&engine, &opening.root)?;
         }
         let index = Self(Arc::new(Inner {
             opening,
             engine: RwLock::new(Some(Arc::new(engine))),
             ledger: Mutex::new(ledger),
+            rebuilt: Mutex::new(None),
+            copy_fails: AtomicBool::new(false),
             _lock: lock,
         }));
         Ok((index, opened))
@@ -113,8 +122,9 @@ impl Index {
     }
 
     /// Open it again after [`Index::broken`] (a full disk stays an error until
-    /// then). Source ids stay valid. After [`Opened::Rebuilt`] it is empty, as
-    /// after a start: compare with the bucket. May be tried again when it fails.
+    /// then). Source ids stay valid. After anything but [`Opened::Existing`] it is
+    /// empty, as after a start: compare with the bucket. May be tried again when
+    /// it fails; what a try that failed has rebuilt, the next one says.
     ///
     /// # Errors
     /// As [`Index::open`].
@@ -130,6 +140,11 @@ impl Index {
         if let Some(old) = old {
             close(old);
         }
+        let mut rebuilt = self
+            .0
+            .rebuilt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let (engine, mut ledger, mut opened) = self.0.opening.open()?;
         if let Opened::Rebuilt {
             thread_left_behind, ..
@@ -137,9 +152,15 @@ impl Index {
         {
             *thread_left_behind |= was_stuck;
         }
-        sources::carry_over(&engine, &held, &mut ledger)?;
         if opened != Opened::Existing {
-            multiparts::carry_over(&engine, &self.0.opening.root)?;
+            *rebuilt = Some(opened);
+        } else if rebuilt.is_none() && !multiparts::is_carried_over(&engine)? {
+            // Made by a try that failed before it could say so.
+            *rebuilt = Some(Opened::Fresh);
+        }
+        sources::carry_over(&engine, &held, &mut ledger)?;
+        if rebuilt.is_some() {
+            (self.0.opening.carry_uploads)(&engine, &self.0.opening.root)?;
         }
         ledger.outbox.next_id = ledger.outbox.next_id.max(held.outbox.next_id);
         *held = ledger;
@@ -148,7 +169,7 @@ impl Index {
             .engine
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(engine));
-        Ok(opened)
+        Ok(rebuilt.take().unwrap_or(Opened::Existing))
     }
 
     /// Wait until everything written so far is on disk. Without it, a kill or a

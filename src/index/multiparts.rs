@@ -1,7 +1,8 @@
 //! Uploads in parts that were begun and have not ended.
 //!
 //! Invariant: whoever can lose the database does not lose these: a copy lies
-//! beside it, and a fresh database begins with that. Parts that nobody knows of
+//! beside it, and a fresh database begins with that. The copy is best effort:
+//! without it large files must still be backed up. Parts that nobody knows of
 //! are paid for until somebody looks.
 
 use super::Index;
@@ -14,9 +15,13 @@ use crate::error::{Class, Fault, chain};
 use crate::model::RelKey;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 /// Entries read at a time.
 const PAGE: usize = 256;
+
+/// Under which name a database notes that it has the uploads of the one before.
+const CARRIED_OVER: &[u8] = b"uploads_carried_over";
 
 /// The copy's name, in the folder that the index's is in.
 const COPY: &str = "uploads.json";
@@ -51,7 +56,8 @@ impl Index {
         );
         engine.apply(batch)?;
         engine.flush()?;
-        self.copy_multiparts(&engine)
+        self.copy_multiparts(&engine);
+        Ok(())
     }
 
     /// Remember that a multipart upload of that key is about to begin, so that it
@@ -85,7 +91,7 @@ impl Index {
         batch.put(stored, json(&engine, &multipart)?);
         engine.apply(batch)?;
         engine.flush()?;
-        self.copy_multiparts(&engine)?;
+        self.copy_multiparts(&engine);
         Ok(false)
     }
 
@@ -103,7 +109,8 @@ impl Index {
         let mut batch = Batch::default();
         batch.remove(multipart_key(source, key, upload_id));
         engine.apply(batch)?;
-        self.copy_multiparts(&engine)
+        self.copy_multiparts(&engine);
+        Ok(())
     }
 
     /// Every multipart upload that was begun and not ended: the workers' own,
@@ -115,7 +122,21 @@ impl Index {
         noted(&*self.engine()?)
     }
 
-    fn copy_multiparts(&self, engine: &Engine) -> Result<(), Fault> {
+    /// No failure of the call: the note is in the database already, and a second
+    /// one that cannot be written is no reason to keep a large file out of the
+    /// bucket. What it would save is parts that cost until somebody looks, and
+    /// only once the database is lost as well.
+    fn copy_multiparts(&self, engine: &Engine) {
+        let copied = self.try_copy_multiparts(engine);
+        let failed_before = self.0.copy_fails.swap(copied.is_err(), Ordering::Relaxed);
+        if let Err(fault) = copied
+            && !failed_before
+        {
+            tracing::warn!("the list of uploads under way has no copy for now: {fault}");
+        }
+    }
+
+    fn try_copy_multiparts(&self, engine: &Engine) -> Result<(), Fault> {
         let path = copy_of(&self.0.opening.root);
         let fault = |error: &(dyn std::error::Error + 'static)| {
             let subject = path.display().to_string();
@@ -136,10 +157,24 @@ pub(super) fn carry_over(engine: &Engine, folder: &Path) -> Result<(), Fault> {
     let mut batch = Batch::default();
     for upload in &known {
         let key = multipart_key(upload.source, &upload.key, &upload.upload_id);
-        batch.put(key, json(engine, upload)?);
+        // The database knows better than a copy that may be old.
+        if engine.get(&key)?.is_none() {
+            batch.put(key, json(engine, upload)?);
+        }
     }
+    batch.put(carried_over_key(), json(engine, &true)?);
     engine.apply(batch)?;
     engine.flush()
+}
+
+/// Whether [`carry_over`] has ended in this database: a fresh one whose making
+/// was cut short (a full disk, a kill) looks like any other but for this.
+pub(super) fn is_carried_over(engine: &Engine) -> Result<bool, Fault> {
+    Ok(engine.get(&carried_over_key())?.is_some())
+}
+
+fn carried_over_key() -> Vec<u8> {
+    Space::State.key(SourceId(0), CARRIED_OVER)
 }
 
 fn copy_of(folder: &Path) -> PathBuf {

@@ -17,10 +17,11 @@ use super::SCHEMA_VERSION;
 use super::engine::{Batch, DAMAGED_FLAG, Engine, OpenDb, SLED_FOLDER, open_db};
 use super::keys::Space;
 use super::ledger::{Ledger, META_SCHEMA, Survey, number_bytes};
+use super::multiparts;
 use super::private::{make_files_private, make_names_last, make_private_folder, write_private};
 use super::refusal::{OpenRefused, hint_for};
 use super::types::{Opened, SourceId};
-use crate::error::Fatal;
+use crate::error::{Fatal, Fault};
 use crate::platform::set_path_mode as set_mode;
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -60,7 +61,12 @@ pub(super) struct Opening {
     pub(super) root: PathBuf,
     pub(super) stall: Duration,
     pub(super) open_db: Arc<OpenDb>,
+    /// Takes the uploads in parts over into a fresh database.
+    pub(super) carry_uploads: Arc<CarryUploads>,
 }
+
+/// How a fresh database gets the uploads that the one before it knew.
+pub(super) type CarryUploads = dyn Fn(&Engine, &Path) -> Result<(), Fault> + Send + Sync;
 
 /// Why a generation is given up.
 struct Damage {
@@ -74,6 +80,7 @@ impl Opening {
             root: root.to_owned(),
             stall: Duration::from_millis(STALL_MS),
             open_db: Arc::new(open_db),
+            carry_uploads: Arc::new(multiparts::carry_over),
         }
     }
 

@@ -26,7 +26,8 @@ const LOOKED_AT_MAX: usize = 10_000;
 
 impl Index {
     /// Remember that a path could not be backed up, and when to try again. The
-    /// moment since when it is unprotected stays that of the first failure.
+    /// moment since when it is unprotected stays that of the first failure, unless
+    /// the clock was set back since: it is never in the future.
     ///
     /// # Errors
     /// When the index cannot be written.
@@ -51,7 +52,7 @@ impl Index {
         }
         let entry = Unprotected {
             fault: fault.clone(),
-            since_ms: old.as_ref().map_or(now_ms, |old| old.since_ms),
+            since_ms: old.as_ref().map_or(now_ms, |old| old.since_ms.min(now_ms)),
             attempts: old.as_ref().map_or(0, |old| old.attempts).saturating_add(1),
             next_try_ms,
         };

@@ -23,15 +23,16 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Write a file that only its owner can read in the place of another, whole or
-/// not at all.
+/// not at all. That its name lasts through a power cut is best effort: some
+/// file systems refuse to sync a folder, and the file is whole either way.
 pub(super) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     write_private(&new, bytes)?;
     fs::rename(&new, path)?;
-    match path.parent() {
-        Some(folder) => Dir::open(folder)?.sync(),
-        None => Ok(()),
+    if let Some(folder) = path.parent() {
+        let _ = Dir::open(folder).and_then(|folder| folder.sync());
     }
+    Ok(())
 }
 
 /// Folders above sled's that a first start makes: the generation's, the

@@ -31,7 +31,10 @@ pub fn announce(ctx: &Context, source: usize, change: Option<Transition>) {
             }
             Transition::Opened { after_ms } => {
                 tracing::info!(source = %name, after_s = after_ms / 1000, "uploads go on");
-                ctx.board.update(source, |board| board.outage = None);
+                // It may have closed again since.
+                ctx.board.update(source, |board| {
+                    board.outage = ctx.gates.outage(source);
+                });
                 ctx.queue.forget_tries(source);
                 if was_refused(ctx, source) {
                     // Permissions may be mended: mark what could not be marked.

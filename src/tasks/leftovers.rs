@@ -7,7 +7,7 @@
 //! since it was noted.
 
 use super::context::{Context, blocking};
-use crate::error::Fault;
+use crate::error::{Class, Fault};
 use crate::index::Multipart;
 use crate::store::At;
 use crate::transfer::wall_ms;
@@ -54,14 +54,36 @@ pub async fn sweep(ctx: &Arc<Context>) -> bool {
 
 /// True when nothing is left of it.
 async fn clear(ctx: &Arc<Context>, note: &Multipart) -> Result<bool, Fault> {
+    let is_over = match abort(ctx, note).await {
+        // Parts go with their bucket. One that a source still names may only be
+        // out of reach (a vault's disk that is not there); that is told anyway.
+        Err(fault) if fault.class == Class::NoBucket && !is_in_use(ctx, &note.bucket) => {
+            tracing::warn!("an unfinished upload is forgotten with its bucket: {fault}");
+            true
+        }
+        is_over => is_over?,
+    };
+    if is_over {
+        let (index, note) = (ctx.index.clone(), note.clone());
+        blocking(move || index.multipart_end(note.source, &note.key, &note.upload_id)).await?;
+    }
+    Ok(is_over)
+}
+
+fn is_in_use(ctx: &Context, bucket: &str) -> bool {
+    ctx.sources.iter().any(|s| s.config.bucket == bucket)
+}
+
+/// True when nothing is left of it in the bucket.
+async fn abort(ctx: &Context, note: &Multipart) -> Result<bool, Fault> {
     let at = At {
         bucket: &note.bucket,
         key: &note.bucket_key,
     };
-    let is_over = match note.is_begun() {
+    match note.is_begun() {
         true => {
             ctx.store.abort_multipart(at, &note.upload_id).await?;
-            true
+            Ok(true)
         }
         false => {
             let now_ms = wall_ms();
@@ -76,12 +98,7 @@ async fn clear(ctx: &Arc<Context>, note: &Multipart) -> Result<bool, Fault> {
             }
             // By a clock that was put back it would never be over.
             let age_ms = now_ms.saturating_sub(note.noted_ms);
-            !(0..SETTLED_MS).contains(&age_ms)
+            Ok(!(0..SETTLED_MS).contains(&age_ms))
         }
-    };
-    if is_over {
-        let (index, note) = (ctx.index.clone(), note.clone());
-        blocking(move || index.multipart_end(note.source, &note.key, &note.upload_id)).await?;
     }
-    Ok(is_over)
 }

@@ -91,8 +91,27 @@ impl Job {
             .map_err(|e| local_fault(&self.path, &e))?
     }
 
+    /// End the upload that brought `result`. A version that the bucket has taken
+    /// stays one, whatever the index says to that: to report a failure would have
+    /// the whole file sent again.
+    pub(super) async fn conclude<T>(
+        &self,
+        upload_id: &str,
+        result: Result<T, Fault>,
+        completed: bool,
+    ) -> Result<T, Fault> {
+        match self.end(upload_id, completed).await {
+            Err(fault) if completed => {
+                tracing::warn!("a completed upload stays noted for now: {fault}");
+                result
+            }
+            // Why it failed is worth more than that tidying up failed too.
+            ended => result.and_then(|result| ended.map(|()| result)),
+        }
+    }
+
     /// The upload is over: abort it unless it was completed, and forget it.
-    pub(super) async fn end(&self, upload_id: &str, completed: bool) -> Result<(), Fault> {
+    async fn end(&self, upload_id: &str, completed: bool) -> Result<(), Fault> {
         if !completed {
             // If this fails too, the note stays and it is aborted later.
             self.store.abort_multipart(self.at(), upload_id).await?;
@@ -102,3 +121,6 @@ impl Job {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests;

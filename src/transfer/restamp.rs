@@ -68,7 +68,7 @@ impl Job {
                 .await
         }
         .await;
-        let ended = self.end(&upload_id, result.is_ok()).await;
-        result.and_then(|stored| ended.map(|()| stored))
+        let completed = result.is_ok();
+        self.conclude(&upload_id, result, completed).await
     }
 }

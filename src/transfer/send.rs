@@ -251,9 +251,7 @@ async fn send_parts(
     let upload_id = begun.upload_id.clone();
     let result = carry_parts(job, content, &upload_id, first, pieces).await;
     let completed = matches!(result, Ok(Sent::Stored { .. }));
-    let ended = job.end(&upload_id, completed).await;
-    // Why it failed is worth more than that tidying up failed too.
-    result.and_then(|sent| ended.map(|()| sent))
+    job.conclude(&upload_id, result, completed).await
 }
 
 async fn carry_parts(

@@ -4,6 +4,7 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{LazyLock, Mutex};
 
@@ -344,4 +345,82 @@ fn every_call_on_a_broken_index_says_so() {
     ] {
         assert!(failed, "{index:?}");
     }
+}
+
+/// An index whose disk is full, while that is true, once it has been rebuilt.
+fn full_after_rebuilding(root: &Path) -> (Opening, Arc<AtomicBool>) {
+    let full = Arc::new(AtomicBool::new(false));
+    let mut opening = Opening::new(root);
+    let (carry, is_full) = (opening.carry_uploads.clone(), full.clone());
+    opening.carry_uploads = Arc::new(move |engine, folder| {
+        if is_full.load(Ordering::Relaxed) {
+            return Err(Fault::new(Class::Local, "write", "index", "disk full"));
+        }
+        carry(engine, folder)
+    });
+    (opening, full)
+}
+
+#[test]
+fn a_reopening_that_failed_after_it_rebuilt_says_so_at_the_next_try() {
+    let (_dir, root, _) = damaged_copy(0);
+    let (opening, full) = full_after_rebuilding(&root);
+    let (index, _) = Index::open_with(opening).unwrap();
+    let source = docs(&index);
+    index
+        .multipart_begin(source, &key("a"), "u1", "bucket", "p/a")
+        .unwrap();
+    index.engine().unwrap().damaged("page 7 is missing");
+    full.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        assert!(index.reopen().is_err());
+    }
+    full.store(false, Ordering::Relaxed);
+    let opened = index.reopen();
+    let Ok(Opened::Rebuilt { why, .. }) = &opened else {
+        panic!("{opened:?}, not rebuilt");
+    };
+    assert!(why.contains("page 7 is missing"), "{why}");
+    assert_eq!((docs(&index), all(&index, source)), (source, vec![]));
+    assert_eq!(index.multiparts().unwrap().len(), 1);
+    // Said once: what is there now is what there is.
+    assert_eq!(index.reopen(), Ok(Opened::Existing));
+}
+
+/// The disk was full while the fresh one was noted as ready, which it is.
+#[test]
+fn a_fresh_index_that_nobody_was_told_of_is_not_taken_for_the_old_one() {
+    let (_dir, root, _) = damaged_copy(0);
+    let index = open(&root);
+    let source = docs(&index);
+    index.engine().unwrap().damaged("page 7 is missing");
+    close(index.0.engine.write().unwrap().take().unwrap());
+    drop(index.0.opening.open().unwrap());
+    assert_eq!(index.reopen(), Ok(Opened::Fresh));
+    assert_eq!((docs(&index), all(&index, source)), (source, vec![]));
+    assert_eq!(index.reopen(), Ok(Opened::Existing));
+}
+
+#[test]
+fn a_start_that_failed_after_it_rebuilt_is_made_good_by_the_next() {
+    let (_dir, root, _) = damaged_copy(0);
+    let index = open(&root);
+    let source = docs(&index);
+    index
+        .multipart_begin(source, &key("a"), "u1", "bucket", "p/a")
+        .unwrap();
+    index
+        .source_state_set(source, "compared", &true.into())
+        .unwrap();
+    index.engine().unwrap().damaged("page 7 is missing");
+    drop(index);
+    let (opening, full) = full_after_rebuilding(&root);
+    full.store(true, Ordering::Relaxed);
+    assert!(Index::open_with(opening).is_err());
+    let (index, opened) = Index::open(&root).unwrap();
+    assert_eq!(opened, Opened::Existing);
+    assert_eq!(index.multiparts().unwrap().len(), 1);
+    // Its sources count as never compared with their buckets.
+    let source = docs(&index);
+    assert_eq!(index.source_state_get(source, "compared"), Ok(None));
 }

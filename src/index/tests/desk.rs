@@ -108,6 +108,30 @@ fn a_fresh_index_knows_the_uploads_of_the_one_that_was_lost() {
 }
 
 #[test]
+fn a_copy_of_the_uploads_that_cannot_be_written_stops_no_upload() {
+    let (_dir, root) = state();
+    let index = open(&root);
+    let (source, k) = (docs(&index), key("a"));
+    std::fs::create_dir(root.with_file_name("uploads.json")).unwrap();
+    assert_eq!(
+        index.multipart_intend(source, &k, "bucket", "p/a", 7),
+        Ok(false)
+    );
+    assert_eq!(
+        index.multipart_begin(source, &k, "u1", "bucket", "p/a"),
+        Ok(())
+    );
+    assert_eq!(index.multiparts().unwrap().len(), 2);
+    assert_eq!(index.multipart_end(source, &k, "u1"), Ok(()));
+    assert_eq!(index.multiparts().unwrap().len(), 1);
+    // The note itself is another matter.
+    index.engine().unwrap().damaged("gone");
+    assert!(index.multipart_begin(source, &k, "u2", "b", "p/a").is_err());
+    assert!(index.multipart_intend(source, &k, "b", "p/a", 7).is_err());
+    assert!(index.multipart_end(source, &k, "u1").is_err());
+}
+
+#[test]
 fn small_state_is_kept_apart_by_source() {
     let (_dir, root) = state();
     let index = open(&root);

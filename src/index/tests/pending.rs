@@ -40,6 +40,20 @@ fn the_first_moment_stays_and_attempts_count() {
 }
 
 #[test]
+fn nothing_is_unprotected_since_the_future_after_the_clock_was_set_back() {
+    let (_dir, root) = state();
+    let index = open(&root);
+    let source = docs(&index);
+    for (now_ms, since_ms) in [(9_000, 9_000), (100, 100), (200, 100)] {
+        index
+            .mark_unprotected(source, &key("a"), &fault("denied"), now_ms, now_ms + 1)
+            .unwrap();
+        let (list, _) = index.unprotected(source, 10).unwrap();
+        assert_eq!(list[0].1.since_ms, since_ms, "at {now_ms}");
+    }
+}
+
+#[test]
 fn an_update_protects_nothing_and_clearing_does() {
     let (_dir, root) = state();
     let index = open(&root);

@@ -73,10 +73,20 @@ pub struct OutageAlert {
     /// An outage shorter than this passes without a word.
     patience_ms: u64,
     told: Option<Told>,
+    /// The outage that is seen now.
+    seen: Option<Seen>,
     /// When the outage that was told of was seen to be over.
     over_ms: Option<i64>,
     failures: u32,
     retry_at_ms: i64,
+}
+
+/// An outage as it was first seen: a clock that was set back since leaves its
+/// beginning in the future, where it would never last long enough.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    since_ms: i64,
+    first_ms: i64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +102,7 @@ impl OutageAlert {
             patience_ms: policy.alert_after_ms,
             policy,
             told: None,
+            seen: None,
             over_ms: None,
             failures: 0,
             retry_at_ms: i64::MIN,
@@ -111,6 +122,11 @@ impl OutageAlert {
     /// A second outage that begins before the first one's recovery could be
     /// told continues the first: nobody has heard that it ended.
     pub fn step(&mut self, closed_since_ms: Option<i64>, now_ms: i64) -> AlertStep {
+        let closed_since_ms = self.began_ms(closed_since_ms, now_ms);
+        if let Some(told) = &mut self.told {
+            // Ahead of now: the clock was set back since.
+            told.last_ms = told.last_ms.min(now_ms);
+        }
         self.over_ms = match (closed_since_ms, self.told) {
             (None, Some(_)) => self.over_ms.or(Some(now_ms)),
             _ => None,
@@ -143,6 +159,19 @@ impl OutageAlert {
             }
             _ => AlertStep::None,
         }
+    }
+
+    /// When the outage began by the clock as it is now: never after it was first
+    /// seen. Another beginning is another outage, and is seen anew.
+    fn began_ms(&mut self, since_ms: Option<i64>, now_ms: i64) -> Option<i64> {
+        self.seen = since_ms.map(|since_ms| {
+            let known = self.seen.filter(|seen| seen.since_ms == since_ms);
+            Seen {
+                since_ms,
+                first_ms: known.map_or(now_ms, |seen| seen.first_ms.min(now_ms)),
+            }
+        });
+        self.seen.map(|seen| seen.since_ms.min(seen.first_ms))
     }
 
     /// The message of that step has gone out, or is safely in the outbox.
@@ -231,6 +260,45 @@ mod tests {
                 ),
             ]
         );
+    }
+
+    #[test]
+    fn a_clock_set_back_silences_no_alert_and_no_reminder() {
+        let (since_ms, half_ms) = (1000 * HOUR_MS, 30 * MINUTE_MS);
+        // Seen before the clock went back, and only after.
+        for seen_before in [true, false] {
+            let mut alerts = alerts();
+            if seen_before {
+                assert_eq!(alerts.step(Some(since_ms), since_ms), AlertStep::None);
+            }
+            let alert = |reminder| AlertStep::Alert {
+                since_ms: 0,
+                reminder,
+            };
+            let told = run(&mut alerts, |_| Some(since_ms), 25 * HOUR_MS);
+            let want = [
+                (half_ms, alert(false)),
+                (24 * HOUR_MS + half_ms, alert(true)),
+            ];
+            assert_eq!(told, want, "seen before: {seen_before}");
+        }
+        // Told before the clock went back: a reminder a day after.
+        let mut alerts = alerts();
+        let first = alerts.step(Some(since_ms), since_ms + half_ms);
+        assert_ne!(first, AlertStep::None);
+        alerts.sent(first, since_ms + half_ms);
+        let reminders = run(&mut alerts, |_| Some(since_ms), 25 * HOUR_MS);
+        assert!(
+            matches!(reminders[..], [(at_ms, AlertStep::Alert { reminder: true, .. })] if at_ms == 24 * HOUR_MS),
+            "{reminders:?}"
+        );
+    }
+
+    #[test]
+    fn outages_that_follow_each_other_between_two_looks_are_not_added_up() {
+        // Another file each ten minutes: none fails for long.
+        let closed = |now_ms| Some(now_ms - now_ms % (10 * MINUTE_MS));
+        assert_eq!(run(&mut alerts(), closed, 5 * HOUR_MS), []);
     }
 
     #[test]

@@ -4,7 +4,9 @@
 use super::{is_put, start, until_well};
 use crate::harness::{BUCKET, Fate, Faults, Rig, Seen, until};
 use crate::raw::client;
+use keepwatch::model::RelKey;
 use keepwatch::store::OpenUpload;
+use keepwatch::tasks::leftovers::sweep;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -121,5 +123,35 @@ async fn an_upload_that_began_while_the_program_was_killed_is_found_at_the_next_
         store.open_uploads(BUCKET, "").await.unwrap() == [theirs.clone()]
     })
     .await;
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_in_a_bucket_that_is_gone_is_forgotten_unless_a_source_names_it() {
+    let rig = Rig::new();
+    let faults = Faults::new(|seen| match is_abort(seen) {
+        true => Fate::Answer(404, "NoSuchBucket"),
+        false => Fate::Pass,
+    });
+    let daemon = start(&rig, &faults).await;
+    until_well(&rig, &daemon).await;
+    let ctx = daemon.context();
+    let (index, source) = (&ctx.index, ctx.sources[0].id);
+    let key = RelKey::parse_full("large.bin").unwrap();
+    for bucket in [BUCKET, "gone"] {
+        index
+            .multipart_begin(source, &key, bucket, bucket, "large.bin")
+            .unwrap();
+    }
+    index
+        .multipart_intend(source, &key, "gone", "large.bin", 7)
+        .unwrap();
+    assert!(!sweep(ctx).await);
+    let left = index.multiparts().unwrap();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0].bucket, BUCKET);
+    faults.set(|_| Fate::Pass);
+    assert!(sweep(ctx).await);
+    assert_eq!(index.multiparts().unwrap(), []);
     daemon.stop().await.unwrap();
 }

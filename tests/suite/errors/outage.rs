@@ -11,8 +11,10 @@ use aws_smithy_types::body::SdkBody;
 use futures::future::join_all;
 use keepwatch::error::Class;
 use keepwatch::model::ContentHash;
+use keepwatch::model::retry::Transition;
 use keepwatch::store::Store;
 use keepwatch::tasks::Context;
+use keepwatch::tasks::announce::announce;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -362,6 +364,27 @@ async fn many_files_do_not_all_knock_at_a_closed_door() {
     let asked = faults.requests() - before;
     assert!(asked < 50, "{asked} requests");
     assert_eq!(status(&rig).await.unprotected_total, 0);
+    faults.set(|_| Fate::Pass);
+    until_well(&rig, &daemon).await;
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn good_news_that_comes_late_does_not_hide_the_next_outage() {
+    let rig = Rig::new();
+    let faults = Faults::none();
+    let daemon = start(&rig, &faults).await;
+    until_well(&rig, &daemon).await;
+    faults.set(|_| Fate::Answer(404, "NoSuchBucket"));
+    rig.write("a.txt", "a");
+    let ctx = daemon.context();
+    until("the bucket cannot be used", async || {
+        ctx.gates.outage(0).is_some()
+    })
+    .await;
+    // It opened for a moment, and closed again before that was said.
+    announce(ctx, 0, Some(Transition::Opened { after_ms: 1 }));
+    assert!(ctx.board.source(0).unwrap().outage.is_some());
     faults.set(|_| Fate::Pass);
     until_well(&rig, &daemon).await;
     daemon.stop().await.unwrap();

@@ -1,0 +1,89 @@
+//! The index fails while an upload in parts is under way.
+
+use super::*;
+use crate::config::StoreConfig;
+use crate::files::Pulse;
+use crate::index::Index;
+use crate::model::{ObjectMeta, RelKey, RelPath};
+use crate::store::Store;
+use crate::store::vault::Vault;
+use crate::transfer::budget::Budget;
+use crate::transfer::uploads::Uploads;
+use crate::transfer::{Content, Patience, Reading, Sent, Wire, read, send_large};
+use std::path::Path;
+use std::sync::Arc;
+
+const BUCKET: &str = "office";
+/// Sent in two parts.
+const LARGE_BYTES: usize = 9 * 1024 * 1024;
+
+/// From now on every call of the index fails.
+fn take_away(index: &Index, folder: &Path) {
+    std::fs::rename(folder, folder.with_file_name("away")).unwrap();
+    std::fs::write(folder, "").unwrap();
+    assert!(index.reopen().is_err());
+}
+
+async fn job(dir: &Path) -> Job {
+    let (root, vault) = (dir.join("root"), dir.join("vault"));
+    std::fs::create_dir(&root).unwrap();
+    std::fs::write(root.join("large.bin"), vec![7; LARGE_BYTES]).unwrap();
+    Vault::open(&vault).unwrap().ensure_bucket(BUCKET).unwrap();
+    let (index, _) = Index::open(&dir.join("index")).unwrap();
+    let path = RelPath::from_bytes("large.bin").unwrap();
+    Job {
+        store: Store::connect(&StoreConfig::Vault { path: vault })
+            .await
+            .unwrap(),
+        source: index.source_id("docs", BUCKET, "", "vault").unwrap(),
+        index,
+        root,
+        key: RelKey::of_file(&path),
+        path,
+        bucket: BUCKET.into(),
+        bucket_key: "large.bin".into(),
+        gzip_level: None,
+        budget: Budget::default(),
+        wire: Wire {
+            works: Arc::new(|| ()),
+            slowed: Arc::new(|| ()),
+            at_once: Arc::new(|| 4),
+        },
+        pulse: Pulse::default(),
+        uploads: Uploads::default(),
+    }
+}
+
+fn content(job: &Job) -> Content {
+    match read(&job.root, &job.path, Patience::Strict, &Pulse::default()) {
+        Ok(Reading::Steady(content)) => content,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_that_the_bucket_took_is_stored_whatever_the_index_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut job = job(dir.path()).await;
+    let (index, folder) = (job.index.clone(), dir.path().join("index"));
+    job.wire.works = Arc::new(move || take_away(&index, &folder));
+    let content = content(&job);
+    let meta = ObjectMeta::of(&content.fingerprint, Some(content.hash));
+    let sent = send_large(&job, &content, meta).await;
+    assert!(matches!(sent, Ok(Sent::Stored { .. })), "{sent:?}");
+    assert!(job.store.head(job.at(), None).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_completed_upload_outlives_a_failing_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let job = job(dir.path()).await;
+    let headers = job.headers(ObjectMeta::of(&content(&job).fingerprint, None), false);
+    let begun = job.begin(&headers).await.unwrap();
+    take_away(&job.index, &dir.path().join("index"));
+    assert_eq!(job.conclude(&begun.upload_id, Ok(7), true).await, Ok(7));
+    assert!(job.conclude(&begun.upload_id, Ok(7), false).await.is_err());
+    let why = Fault::new(Class::Refused, "send", "x", "why");
+    let told = job.conclude::<()>(&begun.upload_id, Err(why.clone()), false);
+    assert_eq!(told.await, Err(why));
+}
