@@ -135,7 +135,7 @@ pub struct Scanned {
     pub gone: u64,
     /// Known, except below lost mounts.
     pub known: u64,
-    /// Every folder could be read.
+    /// Every folder could be read, and what is gone was looked for.
     pub complete: bool,
     /// The folder is not the one that was backed up.
     pub other_root: bool,
@@ -231,8 +231,9 @@ impl Brake {
         }
         self.end(|why| match why {
             Why::Unmounted { folder } => {
-                let is_lost = found.lost.iter().any(|(lost, n)| lost == folder && *n > 0);
-                found.complete && !is_lost
+                let lost = found.lost.iter().find(|(lost, _)| lost == folder);
+                // What is mounted again is proven, whatever could not be read.
+                lost.is_none_or(|(_, files)| found.complete && *files == 0)
             }
             _ => false,
         });
@@ -254,8 +255,13 @@ impl Brake {
         } else if found.complete {
             self.end(|why| *why == Why::Fall);
         }
-        if found.complete && !fallen && !found.other_root {
-            self.learn(found, now_ms);
+        let is_held = self.holds.iter().any(|hold| hold.why == Why::Fall);
+        if !is_held && !found.other_root {
+            if found.complete {
+                self.learn(found, now_ms);
+            } else {
+                self.grow(found, now_ms);
+            }
         }
         is_new
     }
@@ -272,10 +278,34 @@ impl Brake {
             self.baseline_ms = now_ms;
         }
         let lost = lost.map(|(folder, _)| folder);
-        self.mounts = lost.chain(&found.mounts).cloned().collect();
+        let mut mounts: Vec<RelKey> = lost.cloned().collect();
+        mounts.extend_from_slice(&found.mounts);
+        self.set_mounts(mounts);
+    }
+
+    /// An incomplete scan only adds: one folder that can never be read (a
+    /// `lost+found`) must not leave the source without any measure.
+    fn grow(&mut self, found: &Scanned, now_ms: i64) {
+        let lost_files: u64 = found.lost.iter().map(|(_, files)| files).sum();
+        let files = found.on_disk + lost_files;
+        if files >= self.baseline {
+            self.baseline = files;
+            self.baseline_ms = now_ms;
+        }
+        let mut mounts = std::mem::take(&mut self.mounts);
+        mounts.extend_from_slice(&found.mounts);
+        self.set_mounts(mounts);
+    }
+
+    /// Those that come first stay when there are too many.
+    fn set_mounts(&mut self, mounts: Vec<RelKey>) {
+        self.mounts.clear();
+        for folder in mounts {
+            if self.mounts.len() < MOUNTS_MAX && !self.mounts.contains(&folder) {
+                self.mounts.push(folder);
+            }
+        }
         self.mounts.sort();
-        self.mounts.dedup();
-        self.mounts.truncate(MOUNTS_MAX);
     }
 
     /// Somebody has said that everything which is missing was really deleted:

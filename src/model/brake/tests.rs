@@ -226,3 +226,75 @@ fn it_is_the_same_after_a_restart() {
     let text = serde_json::to_string(&brake).unwrap();
     assert_eq!(serde_json::from_str::<Brake>(&text).unwrap(), brake);
 }
+
+#[test]
+fn a_scan_that_did_not_look_for_what_is_gone_forgets_no_mount_and_ends_no_hold() {
+    let mut brake = brake(100);
+    brake.mounts.push(key("disk/"));
+    let folder = key("disk/");
+    brake.hold(Why::Unmounted { folder }, 80, 80, 0);
+    brake.hold(Why::Fall, 60, 100, 0);
+    let before = brake.clone();
+    // As at a start without a network: nothing counts as gone.
+    let blind = Scanned {
+        complete: false,
+        lost: vec![(key("disk/"), 0)],
+        ..scan(20, 0, 20)
+    };
+    brake.scanned(&blind, 10 * DAY_MS);
+    assert_eq!(brake, before);
+    brake.holds.clear();
+    brake.scanned(&blind, 20 * DAY_MS);
+    assert_eq!((brake.baseline, &brake.mounts), (100, &before.mounts));
+}
+
+#[test]
+fn a_folder_that_can_never_be_read_leaves_the_source_its_measure() {
+    let mut brake = brake(0);
+    let broken = |found: Scanned| Scanned {
+        complete: false,
+        ..found
+    };
+    let whole = broken(Scanned {
+        mounts: vec![key("disk/")],
+        ..scan(100, 0, 100)
+    });
+    brake.scanned(&whole, 0);
+    assert_eq!((brake.baseline, brake.mounts.len()), (100, 1));
+    let lost = broken(Scanned {
+        lost: vec![(key("disk/"), 30)],
+        ..scan(70, 0, 70)
+    });
+    assert!(brake.scanned(&lost, 1));
+    // Its mount point's contents are hidden now: that proves nothing.
+    let none = broken(Scanned {
+        lost: vec![(key("disk/"), 0)],
+        ..scan(70, 0, 70)
+    });
+    brake.scanned(&none, 2);
+    assert_eq!(brake.holds.len(), 1);
+    // It is mounted again.
+    brake.scanned(&whole, 3);
+    assert!(brake.holds.is_empty());
+    assert_eq!((brake.baseline, brake.mounts.len()), (100, 1));
+    assert!(brake.scanned(&broken(scan(40, 60, 100)), 4), "it holds");
+}
+
+#[test]
+fn a_lost_disk_is_never_crowded_out_by_new_ones() {
+    let mut brake = brake(0);
+    let mounts = |from: usize| (from..from + MOUNTS_MAX).map(|n| key(&format!("{n:04}/")));
+    let found = Scanned {
+        mounts: vec![key("z/")],
+        ..scan(100, 0, 100)
+    };
+    brake.scanned(&found, 0);
+    let crowded = Scanned {
+        mounts: mounts(0).collect(),
+        lost: vec![(key("z/"), 5)],
+        ..scan(100, 0, 100)
+    };
+    brake.scanned(&crowded, 1);
+    assert_eq!(brake.mounts.len(), MOUNTS_MAX);
+    assert!(brake.mounts.contains(&key("z/")));
+}
