@@ -184,6 +184,26 @@ impl Brake {
         self.holds.iter().find(|hold| hold.why.covers(key))
     }
 
+    /// Whether disks have come or gone so that somebody must scan. `before` is
+    /// what was lost at the last look: one change asks once, or a disk below
+    /// which nothing is known would have the source scanned for ever.
+    pub fn wants_scan(&self, before: &[RelKey], lost: &[RelKey]) -> bool {
+        let is_held = |lost: &RelKey| {
+            let is_it =
+                |hold: &Hold| matches!(&hold.why, Why::Unmounted { folder } if folder == lost);
+            self.holds.iter().any(is_it)
+        };
+        before != lost && (lost.iter().any(|lost| !is_held(lost)) || self.misses_no_more(lost))
+    }
+
+    /// A hold stands for a disk that is there again.
+    pub fn misses_no_more(&self, lost: &[RelKey]) -> bool {
+        self.holds.iter().any(|hold| match &hold.why {
+            Why::Unmounted { folder } => !lost.contains(folder),
+            _ => false,
+        })
+    }
+
     /// Hold back from now on; true when that is new.
     pub fn hold(&mut self, why: Why, files: u64, of: u64, now_ms: i64) -> bool {
         if let Some(hold) = self.holds.iter_mut().find(|hold| hold.why.is_same(&why)) {

@@ -298,3 +298,26 @@ fn a_lost_disk_is_never_crowded_out_by_new_ones() {
     assert_eq!(brake.mounts.len(), MOUNTS_MAX);
     assert!(brake.mounts.contains(&key("z/")));
 }
+
+#[test]
+fn a_disk_that_comes_or_goes_asks_for_one_scan_and_no_more() {
+    let (none, disk) = ([], [key("disk/")]);
+    let calm = brake(100);
+    let mut held = brake(100);
+    let folder = key("disk/");
+    held.hold(Why::Unmounted { folder }, 1, 1, 0);
+    let no: &[RelKey] = &none;
+    for (brake, before, lost, want) in [
+        (&calm, no, no, false),
+        (&calm, no, &disk[..], true),
+        (&calm, &disk[..], &disk[..], false),
+        (&calm, &disk[..], no, false),
+        (&held, no, &disk[..], false),
+        (&held, &disk[..], &disk[..], false),
+        (&held, &disk[..], no, true),
+        (&held, no, no, false),
+    ] {
+        let got = brake.wants_scan(before, lost);
+        assert_eq!(got, want, "{} {before:?} {lost:?}", brake.holds.len());
+    }
+}
