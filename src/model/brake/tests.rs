@@ -8,6 +8,10 @@ fn key(text: &str) -> RelKey {
     RelKey::parse_full(text).unwrap()
 }
 
+fn measured(baseline: u64) -> Brake {
+    brake(baseline)
+}
+
 fn brake(baseline: u64) -> Brake {
     Brake {
         baseline,
@@ -320,4 +324,83 @@ fn a_disk_that_comes_or_goes_asks_for_one_scan_and_no_more() {
         let got = brake.wants_scan(before, lost);
         assert_eq!(got, want, "{} {before:?} {lost:?}", brake.holds.len());
     }
+}
+
+#[test]
+fn a_fall_stands_until_nearly_everything_is_put_back() {
+    let mut brake = brake(1000);
+    brake.scanned(&scan(100, 900, 1000), 0);
+    for (on_disk, stands) in [(510, true), (900, true), (949, true), (950, false)] {
+        brake.scanned(&scan(on_disk, 1000 - on_disk, 1000), 10 * DAY_MS);
+        assert_eq!(brake.holds.len(), usize::from(stands), "{on_disk} there");
+        assert!(!stands || brake.baseline == 1000, "{on_disk} is no measure");
+    }
+    // Small sources.
+    for (gone, stands) in [(11, true), (10, false)] {
+        let mut brake = measured(30);
+        brake.hold(Why::Fall, 20, 30, 0);
+        brake.scanned(&scan(30 - gone, gone, 30), 1);
+        assert_eq!(brake.holds.len(), usize::from(stands), "{gone} gone");
+    }
+}
+
+#[test]
+fn files_replaced_by_as_many_others_are_no_fall_but_weeks_of_new_work_are_no_return() {
+    for (at_ms, stands) in [(SWAP_MS, false), (SWAP_MS + 1, true), (-1, true)] {
+        let mut brake = brake(100);
+        brake.hold(Why::Fall, 60, 100, 0);
+        brake.scanned(&scan(100, 60, 160), at_ms);
+        assert_eq!(brake.holds.len(), usize::from(stands), "{at_ms}");
+    }
+}
+
+#[test]
+fn a_confirmation_outlasts_the_scans_that_come_before_all_is_marked() {
+    let mut brake = brake(100);
+    brake.scanned(&scan(10, 90, 100), 0);
+    brake.confirm(&scan(10, 90, 100), 1);
+    // The workers have marked some, and none, meanwhile.
+    for gone in [90, 90, 50] {
+        assert!(!brake.scanned(&scan(10, gone, 10 + gone), 2), "{gone}");
+        assert!(brake.holds.is_empty());
+    }
+    // All is done; what goes from now on nobody has confirmed.
+    assert!(!brake.scanned(&scan(10, 0, 10), 3) && brake.accepted == 0);
+    assert!(brake.scanned(&scan(0, 10, 10), 4));
+    // Nor does it cover more than what was missing.
+    let mut brake = measured(100);
+    brake.confirm(&scan(50, 50, 100), 0);
+    assert!(brake.scanned(&scan(20, 80, 100), 1));
+}
+
+#[test]
+fn a_clock_that_jumps_back_and_forth_lowers_no_baseline() {
+    let mut brake = brake(0);
+    brake.scanned(&scan(1000, 0, 1000), 0);
+    for n in 1..10 {
+        let now_ms = if n % 2 == 0 { 0 } else { -30 * DAY_MS };
+        brake.scanned(&scan(1000 - n * 20, 20, 1000 - (n - 1) * 20), now_ms);
+        assert_eq!(brake.baseline, 1000, "{n}");
+    }
+    brake.scanned(&scan(800, 0, 800), BASELINE_STANDS_MS);
+    assert_eq!(brake.baseline, 800);
+}
+
+#[test]
+fn a_memory_of_an_earlier_version_is_read() {
+    let text = r#"{"baseline":7,"baseline_ms":8,"mounts":["disk/"],"holds":[],"ended":[]}"#;
+    let brake: Brake = serde_json::from_str(text).unwrap();
+    assert_eq!((brake.baseline, brake.mounts.len()), (7, 1));
+}
+
+#[test]
+fn a_fall_outlasts_another_root() {
+    let mut brake = brake(100);
+    brake.scanned(&scan(10, 90, 100), 0);
+    let other = Scanned {
+        other_root: true,
+        ..scan(100, 0, 100)
+    };
+    brake.scanned(&other, 1);
+    assert!(brake.holds.iter().any(|hold| hold.why == Why::Fall));
 }
