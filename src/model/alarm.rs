@@ -98,7 +98,14 @@ pub fn threshold(known_files: u64) -> u64 {
 impl Window {
     /// Plain content of a path was replaced by noise. An incident when that is
     /// one too many.
-    pub fn rewritten(&mut self, path: &RelPath, at_ms: i64, known_files: u64) -> Option<Incident> {
+    pub fn rewritten(
+        &mut self,
+        path: &RelPath,
+        at_ms: i64,
+        now_ms: i64,
+        known_files: u64,
+    ) -> Option<Incident> {
+        self.forget_future(now_ms);
         self.add(hash(path.as_bytes()), at_ms, None, known_files)
     }
 
@@ -108,8 +115,10 @@ impl Window {
         halves: &mut Halves,
         path: &RelPath,
         at_ms: i64,
+        now_ms: i64,
         known_files: u64,
     ) -> Option<Incident> {
+        self.forget_future(now_ms);
         let bytes = path.as_bytes();
         let name_at = bytes.len() - path.name().len();
         let dots = (name_at + 1..bytes.len()).rev();
@@ -144,8 +153,10 @@ impl Window {
         halves: &mut Halves,
         path: &RelPath,
         at_ms: i64,
+        now_ms: i64,
         known_files: u64,
     ) -> Option<Incident> {
+        self.forget_future(now_ms);
         let bytes = path.as_bytes();
         let whole = hash(bytes);
         let ending_bytes = ending_of(path).map_or(0, |ending| ending.len());
@@ -180,6 +191,12 @@ impl Window {
     /// Begin anew: somebody has said that all is in order.
     pub fn clear(&mut self) {
         self.suspects.clear();
+    }
+
+    /// Suspects that a clock noted which has been set back since: beside them
+    /// every new one would look too old to count.
+    fn forget_future(&mut self, now_ms: i64) {
+        self.suspects.retain(|suspect| suspect.at_ms <= now_ms);
     }
 
     fn add(

@@ -17,6 +17,15 @@ pub const FALL_MIN: u64 = 10;
 /// One file in so many may go beyond [`FALL_MIN`]: half of what was there.
 pub const FALL_SHARE: u64 = 2;
 
+/// A fall is over when at most one known file in so many is still missing (or
+/// [`FALL_MIN`]): whoever puts files back is not done when half of them are.
+pub const BACK_SHARE: u64 = 20;
+
+/// Or when, within this time of its beginning, as many files are there as
+/// before: a program that replaces files by others (a folder renamed by copying)
+/// is done by then. Later, new work may have made up the number.
+pub const SWAP_MS: i64 = 60 * 60 * 1_000;
+
 /// A baseline is lowered only when it is as old as this. Scans come whenever in
 /// doubt, also in the middle of a long `rm -rf`: if each of them lowered it, the
 /// source would go by halves. A little less than the daily scan's period.
@@ -122,6 +131,9 @@ pub struct Brake {
     pub mounts: Vec<RelKey>,
     /// What is held back and why; one for each reason (and mounted folder).
     pub holds: Vec<Hold>,
+    /// So many of the gone are confirmed, and wait to be marked.
+    #[serde(default)]
+    pub accepted: u64,
     /// Holds that the owner was told of and that have ended by themselves.
     pub ended: Vec<Hold>,
 }
@@ -135,7 +147,7 @@ pub struct Scanned {
     pub gone: u64,
     /// Known, except below lost mounts.
     pub known: u64,
-    /// Every folder could be read.
+    /// Every folder could be read, and what is gone was looked for.
     pub complete: bool,
     /// The folder is not the one that was backed up.
     pub other_root: bool,
@@ -182,6 +194,26 @@ impl Brake {
     /// Why a deletion at this key may not be marked now.
     pub fn held(&self, key: &RelKey) -> Option<&Hold> {
         self.holds.iter().find(|hold| hold.why.covers(key))
+    }
+
+    /// Whether disks have come or gone so that somebody must scan. `before` is
+    /// what was lost at the last look: one change asks once, or a disk below
+    /// which nothing is known would have the source scanned for ever.
+    pub fn wants_scan(&self, before: &[RelKey], lost: &[RelKey]) -> bool {
+        let is_held = |lost: &RelKey| {
+            let is_it =
+                |hold: &Hold| matches!(&hold.why, Why::Unmounted { folder } if folder == lost);
+            self.holds.iter().any(is_it)
+        };
+        before != lost && (lost.iter().any(|lost| !is_held(lost)) || self.misses_no_more(lost))
+    }
+
+    /// A hold stands for a disk that is there again.
+    pub fn misses_no_more(&self, lost: &[RelKey]) -> bool {
+        self.holds.iter().any(|hold| match &hold.why {
+            Why::Unmounted { folder } => !lost.contains(folder),
+            _ => false,
+        })
     }
 
     /// Hold back from now on; true when that is new.
@@ -231,8 +263,9 @@ impl Brake {
         }
         self.end(|why| match why {
             Why::Unmounted { folder } => {
-                let is_lost = found.lost.iter().any(|(lost, n)| lost == folder && *n > 0);
-                found.complete && !is_lost
+                let lost = found.lost.iter().find(|(lost, _)| lost == folder);
+                // What is mounted again is proven, whatever could not be read.
+                lost.is_none_or(|(_, files)| found.complete && *files == 0)
             }
             _ => false,
         });
@@ -243,21 +276,46 @@ impl Brake {
         } else {
             self.end(|why| *why == Why::OtherRoot);
         }
-        let fallen = found.gone > 0
-            && (self.has_fallen(found.on_disk)
-                || nothing_like_it(found.gone, found.known, found.on_disk));
+        let fallen = self.is_fall(found) || self.is_fall_still(found, now_ms);
         if fallen && !found.other_root {
             // Some may have been marked before it was too much.
             let files = found.gone.max(self.missing(found.on_disk));
             let of = found.known.max(self.expected());
             is_new |= self.hold(Why::Fall, files, of, now_ms);
-        } else if found.complete {
+        } else if found.complete && !found.other_root {
             self.end(|why| *why == Why::Fall);
         }
-        if found.complete && !fallen && !found.other_root {
-            self.learn(found, now_ms);
+        if found.complete {
+            self.accepted = self.accepted.min(found.gone);
+        }
+        let is_held = self.holds.iter().any(|hold| hold.why == Why::Fall);
+        if !is_held && !found.other_root {
+            if found.complete {
+                self.learn(found, now_ms);
+            } else {
+                self.grow(found, now_ms);
+            }
         }
         is_new
+    }
+
+    /// What is gone is not believed. A confirmation lowered the baseline, and
+    /// the index goes on knowing what the workers have not marked yet.
+    fn is_fall(&self, found: &Scanned) -> bool {
+        let unconfirmed = found.gone > self.accepted;
+        found.gone > 0
+            && (self.has_fallen(found.on_disk)
+                || unconfirmed && nothing_like_it(found.gone, found.known, found.on_disk))
+    }
+
+    /// What had fallen is not back yet.
+    fn is_fall_still(&self, found: &Scanned, now_ms: i64) -> bool {
+        let Some(hold) = self.holds.iter().find(|hold| hold.why == Why::Fall) else {
+            return false;
+        };
+        let age_ms = now_ms.saturating_sub(hold.since_ms);
+        let swapped = self.missing(found.on_disk) == 0 && (0..=SWAP_MS).contains(&age_ms);
+        found.gone > FALL_MIN.max(found.known / BACK_SHARE) && !swapped
     }
 
     /// Remember how many files a trusted scan has seen, and what is mounted.
@@ -266,16 +324,41 @@ impl Brake {
         let lost_files: u64 = lost.clone().map(|(_, files)| files).sum();
         // What is on the missing disk still belongs to it.
         let files = found.on_disk + lost_files;
-        let age_ms = now_ms.saturating_sub(self.baseline_ms).saturating_abs();
+        // A clock that jumps back and forth must not pass for time.
+        let age_ms = now_ms.saturating_sub(self.baseline_ms);
         if files >= self.baseline || age_ms >= BASELINE_STANDS_MS {
             self.baseline = files;
             self.baseline_ms = now_ms;
         }
         let lost = lost.map(|(folder, _)| folder);
-        self.mounts = lost.chain(&found.mounts).cloned().collect();
+        let mut mounts: Vec<RelKey> = lost.cloned().collect();
+        mounts.extend_from_slice(&found.mounts);
+        self.set_mounts(mounts);
+    }
+
+    /// An incomplete scan only adds: one folder that can never be read (a
+    /// `lost+found`) must not leave the source without any measure.
+    fn grow(&mut self, found: &Scanned, now_ms: i64) {
+        let lost_files: u64 = found.lost.iter().map(|(_, files)| files).sum();
+        let files = found.on_disk + lost_files;
+        if files >= self.baseline {
+            self.baseline = files;
+            self.baseline_ms = now_ms;
+        }
+        let mut mounts = std::mem::take(&mut self.mounts);
+        mounts.extend_from_slice(&found.mounts);
+        self.set_mounts(mounts);
+    }
+
+    /// Those that come first stay when there are too many.
+    fn set_mounts(&mut self, mounts: Vec<RelKey>) {
+        self.mounts.clear();
+        for folder in mounts {
+            if self.mounts.len() < MOUNTS_MAX && !self.mounts.contains(&folder) {
+                self.mounts.push(folder);
+            }
+        }
         self.mounts.sort();
-        self.mounts.dedup();
-        self.mounts.truncate(MOUNTS_MAX);
     }
 
     /// Somebody has said that everything which is missing was really deleted:
@@ -284,6 +367,7 @@ impl Brake {
         self.holds.clear();
         self.ended.clear();
         self.baseline = 0;
+        self.accepted = found.gone;
         self.learn(
             &Scanned {
                 lost: Vec::new(),

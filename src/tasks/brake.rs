@@ -43,6 +43,8 @@ struct Memory {
     allowance: u64,
     /// Looks in a row at which the root was not there.
     away: u32,
+    /// Known mounts that were not there at the last look.
+    lost: Vec<RelKey>,
     /// Halves of renames that may come to look like encryption.
     halves: Halves,
     /// What the last root was judged to be that no marker proves.
@@ -405,23 +407,22 @@ pub(super) fn revisit(ctx: &Context, source: usize, look: u64) -> Result<(), Fau
         hold_root(ctx, source)?;
     }
     let lost = lost_mounts(ctx, source)?;
-    let holds = {
+    let (holds, mut ask) = {
         let mut memory = ctx.brakes.memory(source);
         memory.away = 0;
-        memory.saved.brake.holds.clone()
+        let before = std::mem::replace(&mut memory.lost, lost.clone());
+        let brake = &memory.saved.brake;
+        // The scan of the first look may have failed.
+        let again = look.is_multiple_of(FALL_LOOKS) && brake.misses_no_more(&lost);
+        (
+            brake.holds.clone(),
+            brake.wants_scan(&before, &lost) || again,
+        )
     };
     let is_held = |why: &Why| holds.iter().any(|hold| hold.why == *why);
-    let mut ask = is_held(&Why::Away);
+    ask |= is_held(&Why::Away);
     ask |= is_itself && is_held(&Why::OtherRoot);
     ask |= is_held(&Why::Fall) && look.is_multiple_of(FALL_LOOKS);
-    ask |= lost.iter().any(|folder| {
-        let folder = folder.clone();
-        !is_held(&Why::Unmounted { folder })
-    });
-    ask |= holds.iter().any(|hold| match &hold.why {
-        Why::Unmounted { folder } => !lost.contains(folder),
-        _ => false,
-    });
     if ask {
         ctx.scans.ask_whole(source, false);
     }

@@ -129,7 +129,12 @@ pub fn adopt(ctx: &Context, source: usize) -> Result<Settled, Fault> {
             let identity = known(ctx, source)?.unwrap_or_else(Identity::random);
             match files::create_marker(&config.path, &identity) {
                 Ok(found) => found,
-                Err(fault) => return Ok(Settled::Unwritable(fault)),
+                Err(fault) => {
+                    // Without that, what the owner confirms would be in doubt
+                    // again at the next look.
+                    remember_root(ctx, source)?;
+                    return Ok(Settled::Unwritable(fault));
+                }
             }
         }
         found => found,

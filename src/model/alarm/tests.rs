@@ -21,9 +21,13 @@ impl Source {
         let path = p(path);
         let incident = match old {
             _ if new != Look::Noise => None,
-            Some(old) if old.was_plain(path.name()) => self.window.rewritten(&path, at_ms, 1000),
+            Some(old) if old.was_plain(path.name()) => {
+                self.window.rewritten(&path, at_ms, at_ms, 1000)
+            }
             Some(_) => None,
-            None => self.window.came(&mut self.halves, &path, at_ms, 1000),
+            None => self
+                .window
+                .came(&mut self.halves, &path, at_ms, at_ms, 1000),
         };
         incident.is_some()
     }
@@ -34,7 +38,7 @@ impl Source {
         was_plain
             && self
                 .window
-                .gone(&mut self.halves, &path, at_ms, 1000)
+                .gone(&mut self.halves, &path, at_ms, at_ms, 1000)
                 .is_some()
     }
 }
@@ -180,10 +184,12 @@ fn an_incident_says_how_far_to_go_back_and_the_ending() {
         assert_eq!(incident, None, "{n}");
         let (old, new) = (p(format!("{n}.xls")), p(format!("{n}.xls.abc")));
         let at_ms = T_MS + i64::try_from(n).unwrap() * 1000;
-        source.window.gone(&mut source.halves, &old, at_ms, 1000);
+        source
+            .window
+            .gone(&mut source.halves, &old, at_ms, at_ms, 1000);
         incident = source
             .window
-            .came(&mut source.halves, &new, at_ms + 50, 1000);
+            .came(&mut source.halves, &new, at_ms + 50, at_ms + 50, 1000);
     }
     let want = Incident {
         before_ms: T_MS - 1500,
@@ -194,8 +200,8 @@ fn an_incident_says_how_far_to_go_back_and_the_ending() {
     source.window.forgive(&mut source.halves, ".abc");
     assert!(source.window.suspects.is_empty());
     let (old, new) = (p("z.xls"), p("z.xls.abc"));
-    source.window.gone(&mut source.halves, &old, T_MS, 8);
-    source.window.came(&mut source.halves, &new, T_MS, 8);
+    source.window.gone(&mut source.halves, &old, T_MS, T_MS, 8);
+    source.window.came(&mut source.halves, &new, T_MS, T_MS, 8);
     assert!(
         source.window.suspects.is_empty(),
         "it is not looked for again"
@@ -207,14 +213,29 @@ fn slow_work_is_no_incident_and_small_sources_need_fewer() {
     let mut window = Window::default();
     for n in 0..1000 {
         let at_ms = T_MS + n * (WINDOW_MS / 15);
-        assert_eq!(window.rewritten(&p(n.to_string()), at_ms, 1000), None);
+        assert_eq!(
+            window.rewritten(&p(n.to_string()), at_ms, at_ms, 1000),
+            None
+        );
     }
     for (known, want) in [(0, 8), (15, 8), (20, 10), (40, 20), (1_000_000, 20)] {
         assert_eq!(threshold(known), want, "{known}");
     }
     let mut window = Window::default();
     for _ in 0..100 {
-        let again = window.rewritten(&p("the same"), T_MS, 1000);
+        let again = window.rewritten(&p("the same"), T_MS, T_MS, 1000);
         assert_eq!(again, None, "one file is one file");
     }
+}
+
+#[test]
+fn a_clock_set_back_does_not_blind_the_window() {
+    let mut window = Window::default();
+    let day_ms = 24 * 60 * 60 * 1_000;
+    window.rewritten(&p("before"), T_MS + day_ms, T_MS + day_ms, 1000);
+    let found = (0..FILES).any(|n| {
+        let path = p(n.to_string());
+        window.rewritten(&path, T_MS, T_MS, 1000).is_some()
+    });
+    assert!(found);
 }

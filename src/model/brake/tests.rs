@@ -8,6 +8,10 @@ fn key(text: &str) -> RelKey {
     RelKey::parse_full(text).unwrap()
 }
 
+fn measured(baseline: u64) -> Brake {
+    brake(baseline)
+}
+
 fn brake(baseline: u64) -> Brake {
     Brake {
         baseline,
@@ -225,4 +229,178 @@ fn it_is_the_same_after_a_restart() {
     brake.hold(Why::Encrypted { before_ms, ending }, 1, 2, 3);
     let text = serde_json::to_string(&brake).unwrap();
     assert_eq!(serde_json::from_str::<Brake>(&text).unwrap(), brake);
+}
+
+#[test]
+fn a_scan_that_did_not_look_for_what_is_gone_forgets_no_mount_and_ends_no_hold() {
+    let mut brake = brake(100);
+    brake.mounts.push(key("disk/"));
+    let folder = key("disk/");
+    brake.hold(Why::Unmounted { folder }, 80, 80, 0);
+    brake.hold(Why::Fall, 60, 100, 0);
+    let before = brake.clone();
+    // As at a start without a network: nothing counts as gone.
+    let blind = Scanned {
+        complete: false,
+        lost: vec![(key("disk/"), 0)],
+        ..scan(20, 0, 20)
+    };
+    brake.scanned(&blind, 10 * DAY_MS);
+    assert_eq!(brake, before);
+    brake.holds.clear();
+    brake.scanned(&blind, 20 * DAY_MS);
+    assert_eq!((brake.baseline, &brake.mounts), (100, &before.mounts));
+}
+
+#[test]
+fn a_folder_that_can_never_be_read_leaves_the_source_its_measure() {
+    let mut brake = brake(0);
+    let broken = |found: Scanned| Scanned {
+        complete: false,
+        ..found
+    };
+    let whole = broken(Scanned {
+        mounts: vec![key("disk/")],
+        ..scan(100, 0, 100)
+    });
+    brake.scanned(&whole, 0);
+    assert_eq!((brake.baseline, brake.mounts.len()), (100, 1));
+    let lost = broken(Scanned {
+        lost: vec![(key("disk/"), 30)],
+        ..scan(70, 0, 70)
+    });
+    assert!(brake.scanned(&lost, 1));
+    // Its mount point's contents are hidden now: that proves nothing.
+    let none = broken(Scanned {
+        lost: vec![(key("disk/"), 0)],
+        ..scan(70, 0, 70)
+    });
+    brake.scanned(&none, 2);
+    assert_eq!(brake.holds.len(), 1);
+    // It is mounted again.
+    brake.scanned(&whole, 3);
+    assert!(brake.holds.is_empty());
+    assert_eq!((brake.baseline, brake.mounts.len()), (100, 1));
+    assert!(brake.scanned(&broken(scan(40, 60, 100)), 4), "it holds");
+}
+
+#[test]
+fn a_lost_disk_is_never_crowded_out_by_new_ones() {
+    let mut brake = brake(0);
+    let mounts = |from: usize| (from..from + MOUNTS_MAX).map(|n| key(&format!("{n:04}/")));
+    let found = Scanned {
+        mounts: vec![key("z/")],
+        ..scan(100, 0, 100)
+    };
+    brake.scanned(&found, 0);
+    let crowded = Scanned {
+        mounts: mounts(0).collect(),
+        lost: vec![(key("z/"), 5)],
+        ..scan(100, 0, 100)
+    };
+    brake.scanned(&crowded, 1);
+    assert_eq!(brake.mounts.len(), MOUNTS_MAX);
+    assert!(brake.mounts.contains(&key("z/")));
+}
+
+#[test]
+fn a_disk_that_comes_or_goes_asks_for_one_scan_and_no_more() {
+    let (none, disk) = ([], [key("disk/")]);
+    let calm = brake(100);
+    let mut held = brake(100);
+    let folder = key("disk/");
+    held.hold(Why::Unmounted { folder }, 1, 1, 0);
+    let no: &[RelKey] = &none;
+    for (brake, before, lost, want) in [
+        (&calm, no, no, false),
+        (&calm, no, &disk[..], true),
+        (&calm, &disk[..], &disk[..], false),
+        (&calm, &disk[..], no, false),
+        (&held, no, &disk[..], false),
+        (&held, &disk[..], &disk[..], false),
+        (&held, &disk[..], no, true),
+        (&held, no, no, false),
+    ] {
+        let got = brake.wants_scan(before, lost);
+        assert_eq!(got, want, "{} {before:?} {lost:?}", brake.holds.len());
+    }
+}
+
+#[test]
+fn a_fall_stands_until_nearly_everything_is_put_back() {
+    let mut brake = brake(1000);
+    brake.scanned(&scan(100, 900, 1000), 0);
+    for (on_disk, stands) in [(510, true), (900, true), (949, true), (950, false)] {
+        brake.scanned(&scan(on_disk, 1000 - on_disk, 1000), 10 * DAY_MS);
+        assert_eq!(brake.holds.len(), usize::from(stands), "{on_disk} there");
+        assert!(!stands || brake.baseline == 1000, "{on_disk} is no measure");
+    }
+    // Small sources.
+    for (gone, stands) in [(11, true), (10, false)] {
+        let mut brake = measured(30);
+        brake.hold(Why::Fall, 20, 30, 0);
+        brake.scanned(&scan(30 - gone, gone, 30), 1);
+        assert_eq!(brake.holds.len(), usize::from(stands), "{gone} gone");
+    }
+}
+
+#[test]
+fn files_replaced_by_as_many_others_are_no_fall_but_weeks_of_new_work_are_no_return() {
+    for (at_ms, stands) in [(SWAP_MS, false), (SWAP_MS + 1, true), (-1, true)] {
+        let mut brake = brake(100);
+        brake.hold(Why::Fall, 60, 100, 0);
+        brake.scanned(&scan(100, 60, 160), at_ms);
+        assert_eq!(brake.holds.len(), usize::from(stands), "{at_ms}");
+    }
+}
+
+#[test]
+fn a_confirmation_outlasts_the_scans_that_come_before_all_is_marked() {
+    let mut brake = brake(100);
+    brake.scanned(&scan(10, 90, 100), 0);
+    brake.confirm(&scan(10, 90, 100), 1);
+    // The workers have marked some, and none, meanwhile.
+    for gone in [90, 90, 50] {
+        assert!(!brake.scanned(&scan(10, gone, 10 + gone), 2), "{gone}");
+        assert!(brake.holds.is_empty());
+    }
+    // All is done; what goes from now on nobody has confirmed.
+    assert!(!brake.scanned(&scan(10, 0, 10), 3) && brake.accepted == 0);
+    assert!(brake.scanned(&scan(0, 10, 10), 4));
+    // Nor does it cover more than what was missing.
+    let mut brake = measured(100);
+    brake.confirm(&scan(50, 50, 100), 0);
+    assert!(brake.scanned(&scan(20, 80, 100), 1));
+}
+
+#[test]
+fn a_clock_that_jumps_back_and_forth_lowers_no_baseline() {
+    let mut brake = brake(0);
+    brake.scanned(&scan(1000, 0, 1000), 0);
+    for n in 1..10 {
+        let now_ms = if n % 2 == 0 { 0 } else { -30 * DAY_MS };
+        brake.scanned(&scan(1000 - n * 20, 20, 1000 - (n - 1) * 20), now_ms);
+        assert_eq!(brake.baseline, 1000, "{n}");
+    }
+    brake.scanned(&scan(800, 0, 800), BASELINE_STANDS_MS);
+    assert_eq!(brake.baseline, 800);
+}
+
+#[test]
+fn a_memory_of_an_earlier_version_is_read() {
+    let text = r#"{"baseline":7,"baseline_ms":8,"mounts":["disk/"],"holds":[],"ended":[]}"#;
+    let brake: Brake = serde_json::from_str(text).unwrap();
+    assert_eq!((brake.baseline, brake.mounts.len()), (7, 1));
+}
+
+#[test]
+fn a_fall_outlasts_another_root() {
+    let mut brake = brake(100);
+    brake.scanned(&scan(10, 90, 100), 0);
+    let other = Scanned {
+        other_root: true,
+        ..scan(100, 0, 100)
+    };
+    brake.scanned(&other, 1);
+    assert!(brake.holds.iter().any(|hold| hold.why == Why::Fall));
 }

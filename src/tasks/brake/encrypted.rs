@@ -23,12 +23,12 @@ pub(in crate::tasks) fn looks_encrypted(
     let at_ms = wall_ms(ctx, since_ms);
     match was {
         Some(was) if !was.was_plain(path.name()) => Ok(()),
-        Some(_) => note(ctx, source, |memory, known| {
-            memory.saved.window.rewritten(path, at_ms, known)
+        Some(_) => note(ctx, source, |memory, now_ms, known| {
+            memory.saved.window.rewritten(path, at_ms, now_ms, known)
         }),
-        None => note(ctx, source, |memory, known| {
+        None => note(ctx, source, |memory, now_ms, known| {
             let (window, halves) = (&mut memory.saved.window, &mut memory.halves);
-            window.came(halves, path, at_ms, known)
+            window.came(halves, path, at_ms, now_ms, known)
         }),
     }
 }
@@ -44,9 +44,9 @@ pub(in crate::tasks) fn plain_is_gone(
     since_ms: i64,
 ) -> Result<(), Fault> {
     let at_ms = wall_ms(ctx, since_ms);
-    note(ctx, source, |memory, known| {
+    note(ctx, source, |memory, now_ms, known| {
         let (window, halves) = (&mut memory.saved.window, &mut memory.halves);
-        window.gone(halves, path, at_ms, known)
+        window.gone(halves, path, at_ms, now_ms, known)
     })
 }
 
@@ -58,11 +58,12 @@ fn wall_ms(ctx: &Context, steady_ms: i64) -> i64 {
 fn note(
     ctx: &Context,
     source: usize,
-    look: impl FnOnce(&mut Memory, u64) -> Option<Incident>,
+    look: impl FnOnce(&mut Memory, i64, u64) -> Option<Incident>,
 ) -> Result<(), Fault> {
     let counts = ctx.index.counts(ctx.sources[source].id);
     let known = counts.files + counts.links;
-    let Some(incident) = change(ctx, source, |memory| look(memory, known))? else {
+    let now_ms = ctx.now_ms();
+    let Some(incident) = change(ctx, source, |memory| look(memory, now_ms, known))? else {
         return Ok(());
     };
     if let Some(ending) = &incident.ending
@@ -72,7 +73,6 @@ fn note(
             memory.saved.window.forgive(&mut memory.halves, ending);
         });
     }
-    let now_ms = ctx.now_ms();
     change(ctx, source, |memory| {
         let brake = &mut memory.saved.brake;
         let standing = brake.holds.iter_mut().find_map(|hold| match &mut hold.why {

@@ -1,6 +1,7 @@
 //! The end of a scan: what is gone, and whether to believe it.
 
 use super::merge::Merge;
+use crate::config::OnDelete;
 use crate::error::Fault;
 use crate::files;
 use crate::model::brake::{Scanned, Why, most_is_gone};
@@ -29,6 +30,16 @@ impl Merge<'_> {
     /// Tell the brake what a whole source looks like now, and hear whether what
     /// is gone may be marked.
     fn ask_brake(&mut self, confirmed: bool) -> Result<bool, Fault> {
+        let keeps = self.ctx.sources[self.source].config.on_delete == OnDelete::Keep;
+        // Nobody has looked for what is gone, as at a start without a network.
+        let is_blind = !self.marks && !keeps;
+        if confirmed && is_blind {
+            self.incomplete(
+                "deletions cannot be confirmed before the bucket has said that it keeps old versions"
+                    .into(),
+            );
+            return Ok(false);
+        }
         let before: Vec<RelKey> = self.gone.lost.iter().map(|(key, _)| key.clone()).collect();
         if !confirmed && brake::lost_mounts(self.ctx, self.source)? != before {
             self.incomplete("a disk came or went during the scan".into());
@@ -39,7 +50,7 @@ impl Merge<'_> {
             on_disk: self.done.files + self.gone.unseen,
             gone: self.gone.total,
             known: self.gone.known,
-            complete: !self.had_faults,
+            complete: !self.had_faults && !is_blind,
             other_root: false,
             mounts: std::mem::take(&mut self.mounts),
             lost: std::mem::take(&mut self.gone.lost),

@@ -73,6 +73,7 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
         gone,
         mounts: Vec::new(),
         had_faults: false,
+        marks: source.marks_deletions(),
         unknown: Vec::new(),
         done: ScanDone::default(),
         ctx: &ctx,
@@ -116,6 +117,9 @@ pub(super) struct Merge<'a> {
     pub(super) mounts: Vec<RelKey>,
     /// Something on disk could not be looked at.
     pub(super) had_faults: bool,
+    /// Deletions may be marked, as it was when this scan began: one that learns
+    /// of it halfway has not looked for what is gone in the first half.
+    pub(super) marks: bool,
     pub(super) done: ScanDone,
     started_ms: i64,
     lane: Lane,
@@ -241,7 +245,7 @@ impl Merge<'_> {
             self.gone.unseen += u64::from(record.is_some());
             return Ok(());
         }
-        if disk.is_none() && !self.ctx.sources[self.source].marks_deletions() {
+        if disk.is_none() && !self.marks {
             return Ok(());
         }
         let bucket = self.in_bucket(key, record.as_ref(), listed.as_ref());

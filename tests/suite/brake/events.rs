@@ -1,7 +1,7 @@
 //! Files that go while the daemon watches: some, most, and folders renamed.
 
 use super::{messages, until_calm, until_told, until_warned};
-use crate::harness::{BUCKET, Rig, Running, finish, program, until, write_config};
+use crate::harness::{BUCKET, Fate, Faults, Rig, Running, finish, program, until, write_config};
 use crate::raw::marked;
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::tasks::context::system_clock;
@@ -81,6 +81,41 @@ async fn deleting_most_of_a_source_is_held_told_at_once_and_survives_a_restart()
             .warnings
             .is_empty()
     );
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_without_a_network_ends_no_hold_and_marks_nothing_later() {
+    let rig = Rig::new();
+    protected(&rig, 60).await.stop().await.unwrap();
+    fs::remove_dir_all(rig.path("year")).unwrap();
+    let daemon = rig.start().await;
+    until_warned(&daemon, "deletions").await;
+    until_told(&rig, "office lost most of its files").await;
+    daemon.stop().await.unwrap();
+
+    // Whether the bucket keeps versions cannot be asked: nothing counts as gone.
+    let faults = Faults::new(|seen| match seen.uri.contains("versioning") {
+        true => Fate::Answer(403, "AccessDenied"),
+        false => Fate::Pass,
+    });
+    let store = rig.faulty_store(&faults);
+    let daemon = rig.start_with(rig.config(), Some(store)).await;
+    let ctx = daemon.context();
+    ctx.scans.ask_and_wait(0, false).await.unwrap();
+    assert!(!ctx.sources[0].marks_deletions());
+    assert_eq!(ctx.brakes.holds(0).len(), 1);
+    let scan = ctx.scans.ask_and_wait(0, true).await.unwrap();
+    assert!(!scan.complete() && ctx.brakes.holds(0).len() == 1);
+    faults.set(|_| Fate::Pass);
+    until("the bucket has been asked", async || {
+        ctx.sources[0].marks_deletions()
+    })
+    .await;
+    let scan = ctx.scans.ask_and_wait(0, false).await.unwrap();
+    assert!(scan.held > 0, "{scan:?}");
+    assert_eq!(marked_files(&rig).await, 0);
+    assert!(!messages(&rig).contains("is well again"));
     daemon.stop().await.unwrap();
 }
 
