@@ -233,15 +233,24 @@ impl Mending {
 
 async fn reopen(ctx: &Arc<Context>, fault: &Fault) {
     let index = ctx.index.clone();
+    // Before it is known whether it is empty: a worker asks the bucket then.
+    let compared: Vec<bool> = ctx
+        .sources
+        .iter()
+        .map(|source| source.compared.swap(false, Ordering::Relaxed))
+        .collect();
     let reopened = tokio::task::spawn_blocking(move || index.reopen()).await;
+    let is_same = matches!(reopened, Ok(Ok(Opened::Existing)) | Ok(Err(_)));
+    for (source, was) in ctx.sources.iter().zip(compared) {
+        if is_same && was {
+            source.compared.store(true, Ordering::Relaxed);
+        }
+    }
     match reopened {
         Ok(Ok(opened)) => {
             tracing::warn!("the index works again after: {fault}");
             let rebuilt = !matches!(opened, Opened::Existing);
-            for (number, source) in ctx.sources.iter().enumerate() {
-                if rebuilt {
-                    source.compared.store(false, Ordering::Relaxed);
-                }
+            for number in 0..ctx.sources.len() {
                 ctx.board.warn(number, "index", None);
                 ctx.scans.ask_whole(number, rebuilt);
             }

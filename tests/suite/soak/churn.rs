@@ -67,6 +67,8 @@ impl Churn {
     fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.random.fill(&mut bytes);
+        // Letters: so much noise in the place of files would be an alarm.
+        bytes.iter_mut().for_each(|byte| *byte = b'a' + *byte % 26);
         bytes
     }
 
