@@ -173,11 +173,15 @@ pub(super) fn may_mark(
         return Ok(false);
     }
     let now_ms = ctx.now_ms();
+    let counts = ctx.index.counts(ctx.sources[source].id);
+    let known = counts.files + counts.links;
     let fallen = change(ctx, source, |memory| {
         let brake = &mut memory.saved.brake;
         if brake.has_fallen(on_disk) {
             let (missing, of) = (brake.missing(on_disk), brake.expected());
-            brake.hold(Why::Fall, missing, of, now_ms);
+            // What the index knows beyond what is there is not marked yet.
+            let unmarked = known.saturating_sub(on_disk);
+            brake.hold_fall(missing, of, unmarked, now_ms);
             return true;
         }
         // This one is gone already, so it may go in any case.
