@@ -102,6 +102,12 @@ pub struct Hold {
     pub files: u64,
     /// Of how many.
     pub of: u64,
+    /// How many were marked as deleted before it began, as far as is known.
+    #[serde(default)]
+    pub marked: u64,
+    /// When a scan last saw all of them, milliseconds since 1970; 0: unknown.
+    #[serde(default)]
+    pub whole_ms: i64,
     /// How often the owner has been told.
     pub told: u32,
     /// When last, milliseconds since 1970.
@@ -230,10 +236,25 @@ impl Brake {
             since_ms: now_ms,
             files,
             of,
+            marked: 0,
+            whole_ms: 0,
             told: 0,
             told_ms: 0,
         });
         true
+    }
+
+    /// Most files are missing, and so many of them are still known: the rest was
+    /// marked before it was too much.
+    pub fn hold_fall(&mut self, missing: u64, of: u64, known: u64, now_ms: i64) -> bool {
+        let is_new = self.hold(Why::Fall, missing, of, now_ms);
+        let whole_ms = self.baseline_ms;
+        let new = self.holds.iter_mut().filter(|_| is_new);
+        for hold in new.filter(|hold| hold.why == Why::Fall) {
+            hold.marked = missing.saturating_sub(known);
+            hold.whole_ms = whole_ms;
+        }
+        is_new
     }
 
     /// End a hold because its cause is gone; true when it stood.
@@ -281,7 +302,7 @@ impl Brake {
             // Some may have been marked before it was too much.
             let files = found.gone.max(self.missing(found.on_disk));
             let of = found.known.max(self.expected());
-            is_new |= self.hold(Why::Fall, files, of, now_ms);
+            is_new |= self.hold_fall(files, of, found.gone, now_ms);
         } else if found.complete && !found.other_root {
             self.end(|why| *why == Why::Fall);
         }

@@ -5,6 +5,7 @@
 //! again by the next scan; its memory survives a kill. Functions block unless
 //! they are async.
 
+mod count;
 mod encrypted;
 mod root;
 mod tell;
@@ -17,9 +18,10 @@ use super::context::Context;
 use crate::error::{Class, Fault, chain};
 use crate::files::{self, Pulse};
 use crate::index::{Index, SourceId};
+use crate::model::RelKey;
 use crate::model::alarm::{Halves, Window};
 use crate::model::brake::{Brake, Hold, Scanned, Why, is_below};
-use crate::model::{Kind, RelKey, RelPath};
+use count::{count_surely, known_below};
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -198,11 +200,15 @@ pub(super) fn may_mark(
         return Ok(May::Hold);
     }
     let now_ms = ctx.now_ms();
+    let counts = ctx.index.counts(ctx.sources[source].id);
+    let known = counts.files + counts.links;
     let fallen = change(ctx, source, |memory| {
         let brake = &mut memory.saved.brake;
         if brake.has_fallen(on_disk) {
             let (missing, of) = (brake.missing(on_disk), brake.expected());
-            brake.hold(Why::Fall, missing, of, now_ms);
+            // What the index knows beyond what is there is not marked yet.
+            let unmarked = known.saturating_sub(on_disk);
+            brake.hold_fall(missing, of, unmarked, now_ms);
             return true;
         }
         // This one is gone already, so it may go in any case.
@@ -261,7 +267,7 @@ fn lost_mount_of(
     for folder in mounts {
         let covers = is_below(key, &folder);
         if covers && !is_mounted(ctx, source, &folder)? {
-            let files = known_below(ctx, source, &folder)?;
+            let files = known_below(&ctx.index, ctx.sources[source].id, &folder)?;
             return Ok(Some((folder, files)));
         }
     }
@@ -270,46 +276,6 @@ fn lost_mount_of(
 
 fn is_mounted(ctx: &Context, source: usize, folder: &RelKey) -> Result<bool, Fault> {
     files::is_mounted(&ctx.sources[source].config.path, &folder.path())
-}
-
-/// Files and links that the index knows below a folder.
-fn known_below(ctx: &Context, source: usize, folder: &RelKey) -> Result<u64, Fault> {
-    let mut files = 0;
-    for entry in ctx
-        .index
-        .range(ctx.sources[source].id, folder.as_str(), None)
-    {
-        files += u64::from(!entry?.0.is_folder());
-    }
-    Ok(files)
-}
-
-/// Files and links on disk. Twice when that looks like a fall: a folder that is
-/// renamed under the walk may be missed in both places.
-fn count_surely(ctx: &Context, source: usize, pulse: &Pulse) -> Result<u64, Fault> {
-    let on_disk = count(ctx, source, pulse)?;
-    if !ctx.brakes.memory(source).saved.brake.has_fallen(on_disk) {
-        return Ok(on_disk);
-    }
-    Ok(on_disk.max(count(ctx, source, pulse)?))
-}
-
-fn count(ctx: &Context, source: usize, pulse: &Pulse) -> Result<u64, Fault> {
-    let place = &ctx.sources[source];
-    let mut files = 0;
-    pulse.beat();
-    for entry in files::walk(&place.config.path, &RelPath::root(), &place.rules) {
-        pulse.beat();
-        match entry {
-            Ok(entry) => {
-                let kind = entry.fingerprint.kind;
-                files += u64::from(matches!(kind, Kind::File | Kind::Symlink));
-            }
-            // What cannot be seen is not gone.
-            Err(broken) => files += known_below(ctx, source, &broken.subtree)?,
-        }
-    }
-    Ok(files)
 }
 
 /// Known mounted folders where nothing is mounted now.

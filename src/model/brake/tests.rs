@@ -404,3 +404,15 @@ fn a_fall_outlasts_another_root() {
     brake.scanned(&other, 1);
     assert!(brake.holds.iter().any(|hold| hold.why == Why::Fall));
 }
+
+#[test]
+fn a_fall_that_began_after_some_were_marked_knows_how_many() {
+    let mut brake = brake(0);
+    brake.scanned(&scan(1000, 0, 1000), 5);
+    brake.hold_fall(510, 1000, 10, 6);
+    let hold = &brake.holds[0];
+    assert_eq!((hold.marked, hold.whole_ms), (500, 5));
+    // The next scan counts exactly; what was marked stays marked.
+    brake.scanned(&scan(490, 10, 500), 7);
+    assert_eq!(brake.holds[0].marked, 500);
+}

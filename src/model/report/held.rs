@@ -33,7 +33,10 @@ pub struct Held<'a> {
 impl Held<'_> {
     /// One line: what has happened and what to do.
     pub fn line(&self) -> String {
-        let safe = "nothing is marked as deleted meanwhile";
+        let safe = match self.hold.marked {
+            0 => "nothing is marked as deleted meanwhile".to_owned(),
+            _ => format!("{}, no more meanwhile", self.marked()),
+        };
         match &self.hold.why {
             Why::Encrypted { .. } => format!(
                 "{}. To have the files as they were before: {}. If all is in order: {}",
@@ -49,6 +52,37 @@ impl Held<'_> {
                 self.confirm
             ),
         }
+    }
+
+    /// How many were marked before it was noticed.
+    fn marked(&self) -> String {
+        format!(
+            "up to {} of them may have been marked as deleted before that was noticed",
+            number(self.hold.marked)
+        )
+    }
+
+    /// The same with how to have them back, for an alert; each line its own.
+    fn marked_lines(&self) -> Vec<String> {
+        let mut lines = vec![
+            String::new(),
+            format!(
+                "{}; their versions are all still in the backup. No more are marked meanwhile. New and changed files are backed up as ever.",
+                capital(&self.marked())
+            ),
+        ];
+        if !self.restore.is_empty() {
+            lines.extend([
+                format!(
+                    "This command brings everything back into a new folder as it was at {}:",
+                    time(self.hold.whole_ms, self.time_zone)
+                ),
+                String::new(),
+                format!("  {}", self.restore),
+                String::new(),
+            ]);
+        }
+        lines
     }
 
     /// What has happened, without a full stop.
@@ -128,13 +162,20 @@ impl Held<'_> {
                 String::new(),
                 "Nothing is marked as deleted in the backup, and nothing is lost there.".to_owned(),
             ]),
-            _ => head.extend([
-                String::new(),
-                "Nothing is marked as deleted in the backup meanwhile, and nothing is lost there. New and changed files are backed up as ever.".to_owned(),
+            _ => {
+                head.extend(match self.hold.marked {
+                    0 => vec![
+                        String::new(),
+                        "Nothing is marked as deleted in the backup meanwhile, and nothing is lost there. New and changed files are backed up as ever.".to_owned(),
+                    ],
+                    _ => self.marked_lines(),
+                });
+                head.extend([
                 "If the files were really deleted, or this is the right folder, say so with:".to_owned(),
                 String::new(),
                 format!("  {}", self.confirm),
-            ]),
+            ]);
+            }
         }
         head.extend(self.foot());
         Message {
@@ -152,18 +193,44 @@ impl Held<'_> {
             duration(u64::try_from(self.now_ms.saturating_sub(self.hold.since_ms)).unwrap_or(0));
         let mut head = vec![
             format!(
-                "The folder {} of {} is as it was. The alert of {} is over ({lasted}).",
+                "The folder {} of {} {}. The alert of {} is over ({lasted}).",
                 clean(self.folder),
                 clean(self.source),
+                self.back(),
                 time(self.hold.since_ms, self.time_zone)
             ),
-            "No file was marked as deleted because of it.".to_owned(),
+            self.cost(),
         ];
         head.extend(self.foot());
         let what = format!("{} is well again after {lasted}", self.short_source());
         Message {
             subject: subject(self.computer, &what),
             body: fit(head, None),
+        }
+    }
+
+    /// What it is again, after its name.
+    fn back(&self) -> &'static str {
+        match self.hold.why {
+            Why::Away => "is there again",
+            Why::Fall => "has its files again",
+            Why::OtherRoot => "is the one that was backed up again",
+            Why::Unmounted { .. } => "has its disk again",
+            Why::Encrypted { .. } => "is as it was",
+        }
+    }
+
+    /// What was marked because of it; a sentence.
+    fn cost(&self) -> String {
+        match (self.hold.marked, &self.hold.why) {
+            (0, Why::Fall) => {
+                "No file was marked as deleted while it lasted. A few that are still missing are taken for deleted now.".to_owned()
+            }
+            (0, _) => "No file was marked as deleted because of it.".to_owned(),
+            _ => format!(
+                "{}; what is there again is stored as new versions.",
+                capital(&self.marked())
+            ),
         }
     }
 
@@ -192,6 +259,12 @@ impl Held<'_> {
     }
 }
 
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{at, berlin};
@@ -199,12 +272,19 @@ mod tests {
     use crate::model::RelKey;
 
     fn say(why: Why, reminder: bool) -> (String, Message) {
+        let (line, alert, _) = say_all(why, reminder, 0);
+        (line, alert)
+    }
+
+    fn say_all(why: Why, reminder: bool, marked: u64) -> (String, Message, Message) {
         let zone = berlin();
         let hold = Hold {
             why,
             since_ms: at("2026-11-23T08:00:00Z"),
             files: 1_234,
             of: 2_000,
+            marked,
+            whole_ms: at("2026-11-23T06:00:00Z"),
             told: 0,
             told_ms: 0,
         };
@@ -219,7 +299,7 @@ mod tests {
             restore: "keepwatch restore --source documents --at 2026-11-23T08:59:58+01:00 --to /srv/x",
             time_zone: &zone,
         };
-        (held.line(), held.alert())
+        (held.line(), held.alert(), held.over())
     }
 
     #[test]
@@ -247,6 +327,43 @@ mod tests {
         Folder:   documents (/srv/office)
         Since:    2026-11-23 09:00
         "#);
+    }
+
+    #[test]
+    fn what_was_marked_before_a_fall_was_noticed_is_not_denied() {
+        let (line, alert, over) = say_all(Why::Fall, false, 510);
+        for text in [&line, &alert.body, &over.body] {
+            let text = text.to_lowercase();
+            assert!(
+                text.contains("up to 510 of them may have been marked"),
+                "{text}"
+            );
+            assert!(!text.contains("nothing is marked"), "{text}");
+            assert!(!text.contains("no file was marked"), "{text}");
+        }
+        assert!(
+            alert
+                .body
+                .contains("as it was at 2026-11-23 07:00:\n\n  keepwatch restore")
+        );
+    }
+
+    #[test]
+    fn what_is_over_says_what_is_back() {
+        let folder = RelKey::parse_full("disk/").unwrap();
+        for (why, part) in [
+            (Why::Away, "is there again"),
+            (Why::Fall, "has its files again"),
+            (Why::OtherRoot, "is the one that was backed up again"),
+            (Why::Unmounted { folder }, "has its disk again"),
+        ] {
+            let (_, _, over) = say_all(why, false, 0);
+            assert!(
+                over.body.contains(&format!("documents {part}.")),
+                "{}",
+                over.body
+            );
+        }
     }
 
     #[test]

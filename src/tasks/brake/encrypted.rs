@@ -2,9 +2,9 @@
 
 use super::{Memory, change};
 use crate::error::Fault;
-use crate::model::alarm::{Incident, WINDOW_MS, ending_of};
+use crate::model::alarm::{Incident, ending_of};
 use crate::model::brake::Why;
-use crate::model::{Look, RelPath};
+use crate::model::{Look, Record, RelPath};
 use crate::tasks::context::Context;
 
 /// Content that looks encrypted was stored at a path; `was` is how that looked
@@ -66,7 +66,9 @@ fn note(
     let Some(incident) = change(ctx, source, |memory| look(memory, now_ms, known))? else {
         return Ok(());
     };
+    // Looking for the ending reads the whole index: not for each further file.
     if let Some(ending) = &incident.ending
+        && !is_told(ctx, source)
         && is_in_use(ctx, source, ending, incident.before_ms)?
     {
         return change(ctx, source, |memory| {
@@ -94,15 +96,75 @@ fn note(
     })
 }
 
+/// An attack is held against that source already.
+fn is_told(ctx: &Context, source: usize) -> bool {
+    let memory = ctx.brakes.memory(source);
+    let mut holds = memory.saved.brake.holds.iter();
+    holds.any(|hold| matches!(hold.why, Why::Encrypted { .. }))
+}
+
+/// How much older than the incident a file must be to show that its ending was
+/// in use: an attacker may have tried it out on a few files shortly before.
+const IN_USE_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// A file of that ending has been here, and surely for long. What is known from
+/// a listing alone says nothing of when it came.
+fn shows_use(record: &Record, before_ms: i64) -> bool {
+    let is_verified = record.content.is_some() && record.stored_at_ms != 0;
+    is_verified && record.stored_at_ms < before_ms - IN_USE_MS
+}
+
 /// An ending that the source had before is no sign of anything: somebody keeps
 /// encrypted files here.
 fn is_in_use(ctx: &Context, source: usize, ending: &str, before_ms: i64) -> Result<bool, Fault> {
     for entry in ctx.index.range(ctx.sources[source].id, "", None) {
         let (key, record) = entry?;
-        let is_older = record.stored_at_ms < before_ms - WINDOW_MS;
-        if is_older && ending_of(&key.path()).as_deref() == Some(ending) {
+        if shows_use(&record, before_ms) && ending_of(&key.path()).as_deref() == Some(ending) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ContentHash, Fingerprint, Kind};
+
+    #[test]
+    fn only_a_verified_file_of_days_ago_shows_that_an_ending_is_in_use() {
+        const NOW_MS: i64 = 1_795_000_000_000;
+        let hash = Some(ContentHash::of(b"x"));
+        for (content, stored_at_ms, want) in [
+            (hash, NOW_MS - IN_USE_MS - 1, true),
+            // A trial run of the attacker.
+            (hash, NOW_MS - IN_USE_MS, false),
+            (hash, NOW_MS, false),
+            // Known from a listing alone.
+            (hash, 0, false),
+            (None, 0, false),
+            (None, NOW_MS - IN_USE_MS - 1, false),
+        ] {
+            let record = Record {
+                fingerprint: Fingerprint {
+                    kind: Kind::File,
+                    size_bytes: 1,
+                    mtime_ns: 0,
+                    ctime_ns: 0,
+                    inode: 0,
+                    mode: 0,
+                    owner: None,
+                },
+                content,
+                version_id: String::new(),
+                etag: String::new(),
+                stored_bytes: 1,
+                stored_at_ms,
+                racy: false,
+                look: Look::Noise,
+            };
+            let got = shows_use(&record, NOW_MS);
+            assert_eq!(got, want, "{content:?} {stored_at_ms}");
+        }
+    }
 }

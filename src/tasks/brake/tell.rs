@@ -72,7 +72,7 @@ fn say<T>(
         now_ms: ctx.now_ms(),
         reminder,
         confirm: &format!("{} --reconcile --confirm-deletions", program(ctx)),
-        restore: &restore_command(ctx, source, &hold.why),
+        restore: &restore_command(ctx, source, hold),
         time_zone: &ctx.config.schedule.time_zone,
     })
 }
@@ -89,10 +89,13 @@ fn program(ctx: &Context) -> String {
 }
 
 /// The command that brings back the source as it was before the first file was
-/// encrypted, into a new folder beside it. Empty for other reasons.
-fn restore_command(ctx: &Context, source: usize, why: &Why) -> String {
-    let Why::Encrypted { before_ms, .. } = why else {
-        return String::new();
+/// encrypted (or when the marked ones were last there), into a new folder
+/// beside it. Empty where there is nothing to bring back.
+fn restore_command(ctx: &Context, source: usize, hold: &Hold) -> String {
+    let before_ms = match &hold.why {
+        Why::Encrypted { before_ms, .. } => before_ms,
+        Why::Fall if hold.marked > 0 && hold.whole_ms > 0 => &hold.whole_ms,
+        _ => return String::new(),
     };
     let settings = &ctx.sources[source].config;
     let zone = &ctx.config.schedule.time_zone;
