@@ -9,7 +9,7 @@
 
 use crate::error::{Class, Fault};
 use crate::files::fault;
-use crate::files::temp::TempFile;
+use crate::files::temp::{TempFile, is_temporary};
 use crate::model::Kind;
 use crate::platform::{Dir, Trouble, trouble};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ const IDENTITY_LINE: &str = "identity: ";
 
 /// Hex digits of an identity: 128 random bits never meet by chance.
 const IDENTITY_DIGITS: usize = 32;
+
+/// Temporary files looked at when a marker is written; one is left per kill.
+const UNFINISHED_MAX: usize = 100;
 
 /// What the file says to people.
 const TEXT: &str = "\
@@ -193,11 +196,35 @@ fn parse(bytes: &[u8]) -> Marker {
         .map_or(Marker::Foreign, Marker::Present)
 }
 
+/// A process that was killed while it wrote the marker has left it under its
+/// temporary name. Only what begins like a marker is ours to take away: another
+/// temporary file may be a restore's, under way.
+fn remove_unfinished(dir: &Dir) -> io::Result<()> {
+    let mut left = Vec::new();
+    dir.list(|name, _| {
+        if is_temporary(name) && left.len() < UNFINISHED_MAX {
+            left.push(name.to_vec());
+        }
+    })?;
+    for name in left {
+        let mut bytes = Vec::new();
+        // Gone meanwhile, or nothing that can be read: not ours to judge.
+        let read = dir
+            .open_file(&name)
+            .and_then(|file| file.take(MARKER_BYTES_MAX).read_to_end(&mut bytes));
+        if read.is_ok() && matches!(parse(&bytes), Marker::Present(_)) {
+            dir.remove_file(&name)?;
+        }
+    }
+    Ok(())
+}
+
 fn write(root: &Path, identity: &Identity) -> io::Result<Marker> {
     let (dir, marker) = look(root)?;
     if marker != Marker::Absent {
         return Ok(marker);
     }
+    remove_unfinished(&dir)?;
     let mut temp = TempFile::create(dir)?;
     temp.file
         .write_all(format!("{TEXT}{IDENTITY_LINE}{}\n", identity.as_str()).as_bytes())?;
@@ -355,5 +382,21 @@ mod tests {
         for text in ["", "0", &"g".repeat(32), &"A".repeat(32), &"0".repeat(33)] {
             assert_eq!(Identity::parse(text), None, "{text}");
         }
+    }
+
+    /// Named after the bug: a kill while the marker was written left its temporary
+    /// file in the user's folder for ever.
+    #[test]
+    fn what_a_kill_left_of_a_marker_is_taken_away_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let identity = Identity::random();
+        create_marker(dir.path(), &identity).unwrap();
+        let ours = dir.path().join(".keepwatch-restore-0123456789abcdef");
+        let theirs = dir.path().join(".keepwatch-restore-fedcba9876543210");
+        std::fs::rename(dir.path().join(MARKER_FILE_NAME), &ours).unwrap();
+        std::fs::write(&theirs, "half a letter").unwrap();
+        let made = create_marker(dir.path(), &identity).unwrap();
+        assert_eq!(made, Marker::Present(identity));
+        assert!(!ours.exists() && theirs.exists());
     }
 }

@@ -352,11 +352,13 @@ impl<'a> Upload<'a> {
         if meta.content != Some(content.hash) {
             return Ok(None);
         }
-        let same = meta.mtime_ns == content.fingerprint.mtime_ns
-            && meta.mode == content.fingerprint.mode
-            && meta.owner == content.fingerprint.owner
-            && meta.kind == content.fingerprint.kind;
-        if !same && content.fingerprint.kind != Kind::Folder {
+        let now = &content.fingerprint;
+        // A folder's times change with its contents; they are no change of its own.
+        let same = (now.kind == Kind::Folder || meta.mtime_ns == now.mtime_ns)
+            && meta.mode == now.mode
+            && meta.owner == now.owner
+            && meta.kind == now.kind;
+        if !same {
             return self.restamp(content, Some(head)).await;
         }
         let stored = Stored {

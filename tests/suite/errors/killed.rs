@@ -5,20 +5,43 @@ use crate::harness::{BUCKET, Rig, Running, history, in_bucket, on_disk, until, w
 use keepwatch::index::{ActivityDelta, Change, Index};
 use keepwatch::model::{RelKey, RelPath};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 /// Let the index of a process that is not running any more forget these files.
-fn forget(rig: &Rig, names: &[&str]) {
+fn forget(rig: &Rig, keys: &[RelKey]) {
     let (index, _) = Index::open(&rig.state_dir().join("index")).unwrap();
     let destination = format!("vault:{}", rig.vault_dir().display());
     let source = index.source_id(BUCKET, BUCKET, "", &destination).unwrap();
-    for name in names {
-        let key = RelKey::of_file(&RelPath::from_bytes(*name).unwrap());
+    for key in keys {
         let nothing = ActivityDelta::default();
-        index
-            .commit(source, &key, Change::Remove, &nothing)
-            .unwrap();
+        index.commit(source, key, Change::Remove, &nothing).unwrap();
     }
     index.flush().unwrap();
+}
+
+fn path(name: &str) -> RelPath {
+    RelPath::from_bytes(name).unwrap()
+}
+
+/// Named after the bug: found again in the bucket, an empty folder was taken for
+/// unchanged whatever its mode.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_folder_that_was_forgotten_and_has_another_mode_is_stored_again() {
+    let rig = Rig::new();
+    rig.write("other.txt", "other");
+    fs::create_dir(rig.path("empty")).unwrap();
+    fs::set_permissions(rig.path("empty"), fs::Permissions::from_mode(0o755)).unwrap();
+    let config = write_config(&rig, "");
+    let daemon = Running::start(&config, &[]).await;
+    let store = rig.store();
+    let equal = async || in_bucket(&store).await == on_disk(&rig.root());
+    until("both are in", equal).await;
+    daemon.kill();
+    forget(&rig, &[RelKey::of_folder(&path("empty"))]);
+    fs::set_permissions(rig.path("empty"), fs::Permissions::from_mode(0o750)).unwrap();
+    let daemon = Running::start(&config, &[]).await;
+    until("the new mode is in", equal).await;
+    assert_eq!(daemon.stop(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +59,10 @@ async fn what_a_killed_daemon_stored_and_forgot_is_found_again() {
     })
     .await;
     daemon.kill();
-    forget(&rig, &["stays.txt", "goes.txt"]);
+    forget(
+        &rig,
+        &["stays.txt", "goes.txt"].map(|name| RelKey::of_file(&path(name))),
+    );
     fs::remove_file(rig.path("goes.txt")).unwrap();
     let daemon = Running::start(&config, &[]).await;
     until("the deletion is marked", equal).await;
