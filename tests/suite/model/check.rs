@@ -177,11 +177,20 @@ pub fn index(state_dir: &Path, url: &str, tree: &Tree, histories: &Histories) ->
         Ok((_, 0)) => {}
         other => wrong.push(format!("the index has unprotected paths: {other:?}")),
     }
+    wrong
+}
+
+/// Whether the index still knows of uploads in parts. After a stop it may: the
+/// next start clears away what it notes.
+pub fn notes(state_dir: &Path) -> Vec<String> {
+    let index = match Index::open(&state_dir.join("index")) {
+        Ok((index, _)) => index,
+        Err(fatal) => return vec![format!("the index does not open: {fatal}")],
+    };
     match index.multiparts() {
         // An intention is kept for a while after its answer was lost: whether
         // anything came of it is the bucket's to say.
-        Ok(left) if left.iter().all(|upload| !upload.is_begun()) => {}
-        other => wrong.push(format!("the index notes open uploads: {other:?}")),
+        Ok(left) if left.iter().all(|upload| !upload.is_begun()) => Vec::new(),
+        other => vec![format!("the index notes open uploads: {other:?}")],
     }
-    wrong
 }

@@ -44,7 +44,10 @@ const SEEDS_THAT_FOUND_SOMETHING: &[(u64, &str)] = &[
         "stored without an answer while the bucket was listed, then moved away: forgotten",
     ),
     (5116, "a marker's temporary file left by a kill"),
-    (5168, "an empty folder's new mode, adopted unseen after a kill"),
+    (
+        5168,
+        "an empty folder's new mode, adopted unseen after a kill",
+    ),
 ];
 
 /// Gets over everything within seconds.

@@ -354,6 +354,8 @@ impl Run {
             Err(why) => self.fail("second run", vec![why]),
         }
         self.check_uploads("at the end");
+        let left = check::notes(&self.program.state_dir());
+        self.fail("after the second stop", left);
     }
 
     /// Restoring as of a recorded moment gives what was there then.
