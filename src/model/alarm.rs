@@ -105,8 +105,7 @@ impl Window {
         now_ms: i64,
         known_files: u64,
     ) -> Option<Incident> {
-        self.forget_future(now_ms);
-        self.add(hash(path.as_bytes()), at_ms, None, known_files)
+        self.add(hash(path.as_bytes()), at_ms, now_ms, None, known_files)
     }
 
     /// Noise stands at a new path. `at_ms` is when that was first seen.
@@ -118,7 +117,6 @@ impl Window {
         now_ms: i64,
         known_files: u64,
     ) -> Option<Incident> {
-        self.forget_future(now_ms);
         let bytes = path.as_bytes();
         let name_at = bytes.len() - path.name().len();
         let dots = (name_at + 1..bytes.len()).rev();
@@ -144,7 +142,7 @@ impl Window {
             return None;
         };
         let at_ms = at_ms.min(gone.at_ms);
-        self.add(came.path, at_ms, Some(came.ending), known_files)
+        self.add(came.path, at_ms, now_ms, Some(came.ending), known_files)
     }
 
     /// Something plain is gone from its path.
@@ -156,7 +154,6 @@ impl Window {
         now_ms: i64,
         known_files: u64,
     ) -> Option<Incident> {
-        self.forget_future(now_ms);
         let bytes = path.as_bytes();
         let whole = hash(bytes);
         let ending_bytes = ending_of(path).map_or(0, |ending| ending.len());
@@ -174,7 +171,7 @@ impl Window {
             return None;
         };
         let at_ms = at_ms.min(came.at_ms);
-        self.add(came.path, at_ms, Some(came.ending), known_files)
+        self.add(came.path, at_ms, now_ms, Some(came.ending), known_files)
     }
 
     /// This ending was in use before: such files are no suspects.
@@ -203,9 +200,11 @@ impl Window {
         &mut self,
         path: u64,
         at_ms: i64,
+        now_ms: i64,
         ending: Option<String>,
         known_files: u64,
     ) -> Option<Incident> {
+        self.forget_future(now_ms);
         let newest_ms = self.suspects.iter().map(|s| s.at_ms).max().unwrap_or(at_ms);
         let from_ms = newest_ms.max(at_ms) - WINDOW_MS;
         self.suspects

@@ -75,7 +75,9 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
     };
     let was = look.disk.map(|found| found.kind);
     let outcome = act(ctx, item, look).await?;
-    if outcome == Outcome::Sent {
+    // `file::store` looks again by itself, once per file.
+    let has_looked = matches!(was, Some(Kind::File | Kind::Symlink));
+    if outcome == Outcome::Sent && !has_looked {
         look_again_if_other(ctx, item, was).await?;
     }
     Ok(outcome)
