@@ -253,8 +253,8 @@ async fn may_write(store: &Store, source: &SourceConfig) -> Result<(), Fault> {
         gzip: false,
         content_type: None,
     };
-    let upload_id = store.begin_multipart(at, &headers).await?;
-    store.abort_multipart(at, &upload_id).await
+    let upload = store.begin_multipart(at, &headers).await?;
+    store.abort_multipart(at, &upload.id).await
 }
 
 async fn topic(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {

@@ -25,6 +25,14 @@ impl ContentHash {
         base64::engine::general_purpose::STANDARD.encode(self.0)
     }
 
+    /// Read back [`ContentHash::to_base64`]; `None` for anything else.
+    pub fn from_base64(text: &str) -> Option<Self> {
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .ok()?;
+        Some(Self(bytes.try_into().ok()?))
+    }
+
     /// Read back [`ContentHash::to_hex`]; `None` for anything else.
     pub fn from_hex(text: &str) -> Option<Self> {
         let mut out = [0u8; 32];
@@ -71,6 +79,8 @@ mod tests {
             "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="
         );
         assert_eq!(ContentHash::from_hex(&hash.to_hex()), Some(hash));
+        assert_eq!(ContentHash::from_base64(&hash.to_base64()), Some(hash));
+        assert_eq!(ContentHash::from_base64("AAAA"), None);
         for bad in ["", "ba78", "zz", &"g".repeat(64)] {
             assert_eq!(ContentHash::from_hex(bad), None, "{bad}");
         }

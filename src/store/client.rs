@@ -125,6 +125,7 @@ impl Store {
             place: Arc::from(place),
             only_read_because: None,
             requests: Arc::new(AtomicU64::new(0)),
+            proof: Arc::default(),
         }
     }
 }

@@ -58,10 +58,9 @@ fn permission(operation: &str) -> String {
         "read the versioning state of" => "s3:GetBucketVersioning",
         "look up" | "download" => "s3:GetObject and s3:GetObjectVersion",
         "mark as deleted" => "s3:DeleteObject",
+        "list the parts of" => "s3:ListMultipartUploadParts",
         "abort the upload of" => "s3:AbortMultipartUpload",
-        "update the metadata of" | "copy a part of" => {
-            "s3:PutObject, s3:GetObject and s3:GetObjectVersion"
-        }
+        "copy" | "copy a part of" => "s3:PutObject, s3:GetObject and s3:GetObjectVersion",
         _ => "s3:PutObject",
     };
     format!(

@@ -17,13 +17,13 @@ pub mod vault;
 
 pub use course::Course;
 pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
-pub use multipart::{Begun, OpenUpload, PartDone};
-pub use object::{COPY_BYTES_MAX, GetBody, Head};
+pub use multipart::{Begun, ListedPart, OpenUpload, PartDone, Proof, Sums, Upload, Whole};
+pub use object::{COPY_BYTES_MAX, CopyFrom, GetBody, Head};
 
 use crate::error::Fault;
 use crate::model::{ContentHash, ObjectMeta};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// A connection to one S3 server; cheap to clone, shared by every worker.
 #[derive(Clone)]
@@ -34,6 +34,8 @@ pub struct Store {
     /// Why this vault can only be read; `None` for everything else.
     only_read_because: Option<Arc<str>>,
     requests: Arc<AtomicU64>,
+    /// What uploads in parts prove their bytes by; 0 while nobody has asked.
+    proof: Arc<AtomicU8>,
 }
 
 /// What S3 answered when it acknowledged a version.

@@ -208,15 +208,17 @@ impl Store {
         ))
     }
 
-    /// Store the version `source_version_id` of the same key again with new
-    /// metadata, without sending its content. Up to 5 GiB (S3's own limit).
+    /// Store `from` at `at` with metadata of its own, without sending content. Up
+    /// to 5 GiB (S3's own limit). The answer's ETag is the source's where neither
+    /// was uploaded in parts and nothing encrypts them.
     ///
     /// # Errors
-    /// Any class; `NotFound` when that version is gone.
-    pub async fn copy_with_metadata(
+    /// Any class; `NotFound` when that version is gone, `Refused` when it is
+    /// another one by now.
+    pub async fn copy(
         &self,
         at: At<'_>,
-        source_version_id: &str,
+        from: &CopyFrom<'_>,
         headers: &ObjectHeaders,
     ) -> Result<Stored, Fault> {
         self.count();
@@ -225,7 +227,8 @@ impl Store {
             .copy_object()
             .bucket(at.bucket)
             .key(at.key)
-            .copy_source(copy_source(at, source_version_id))
+            .copy_source(from.source(at.bucket))
+            .set_copy_source_if_match(from.if_match())
             .metadata_directive(MetadataDirective::Replace)
             .set_metadata(Some(metadata(headers)))
             .set_content_encoding(headers.gzip.then(|| "gzip".to_owned()))
@@ -234,7 +237,7 @@ impl Store {
             .config_override(client::server_work())
             .send()
             .await
-            .map_err(|e| fault::from_sdk("update the metadata of", &at.subject(), e))?;
+            .map_err(|e| fault::from_sdk("copy", &at.subject(), e))?;
         let etag = answer.copy_object_result().and_then(|r| r.e_tag());
         Ok(Stored::of(answer.version_id(), etag))
     }
@@ -262,14 +265,31 @@ impl Store {
 /// The largest object that CopyObject takes: 5 GiB (Amazon S3 API, CopyObject).
 pub const COPY_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 
-pub(super) fn copy_source(at: At<'_>, version_id: &str) -> String {
-    let mut source =
-        utf8_percent_encode(&format!("{}/{}", at.bucket, at.key), COPY_SOURCE).to_string();
-    if !version_id.is_empty() {
-        source.push_str("?versionId=");
-        source.push_str(version_id);
+/// A version of the same bucket that content is copied from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CopyFrom<'a> {
+    /// Full key.
+    pub key: &'a str,
+    /// The version; the newest when empty (the bucket is not versioned).
+    pub version_id: &'a str,
+    /// Copied only while it has this ETag; not checked when empty.
+    pub etag: &'a str,
+}
+
+impl CopyFrom<'_> {
+    pub(super) fn source(&self, bucket: &str) -> String {
+        let path = format!("{bucket}/{}", self.key);
+        let mut source = utf8_percent_encode(&path, COPY_SOURCE).to_string();
+        if !self.version_id.is_empty() {
+            source.push_str("?versionId=");
+            source.push_str(self.version_id);
+        }
+        source
     }
-    source
+
+    pub(super) fn if_match(&self) -> Option<String> {
+        (!self.etag.is_empty()).then(|| format!("\"{}\"", self.etag))
+    }
 }
 
 pub(super) fn metadata(headers: &ObjectHeaders) -> HashMap<String, String> {

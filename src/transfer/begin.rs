@@ -4,14 +4,14 @@
 use super::send::{Job, PART_PAUSE, local_fault};
 use super::uploads::{UnderWay, wall_ms};
 use crate::error::{Class, Fault};
-use crate::store::ObjectHeaders;
+use crate::store::{ObjectHeaders, Upload};
 
 /// Requests to begin an upload in parts; the SDK may not repeat them.
 const BEGIN_TRIES: u32 = 3;
 
 /// An upload in parts that this process works on, while it lives.
 pub(super) struct Begun {
-    pub upload_id: String,
+    pub upload: Upload,
     _under_way: UnderWay,
 }
 
@@ -35,7 +35,7 @@ impl Job {
         let (answer, is_lost) = self.ask_to_begin(headers).await;
         // A note without an id stays as long as an upload may be there without us.
         let forget = !was_lost && !is_lost;
-        let id = answer.as_ref().ok().cloned();
+        let id = answer.as_ref().ok().map(|upload| upload.id.clone());
         let noted = self
             .noted(move |job| {
                 if let Some(id) = id {
@@ -53,19 +53,19 @@ impl Job {
                 }
             })
             .await;
-        let upload_id = answer?;
+        let upload = answer?;
         if let Err(fault) = noted {
-            self.store.abort_multipart(self.at(), &upload_id).await?;
+            self.store.abort_multipart(self.at(), &upload.id).await?;
             return Err(fault);
         }
         Ok(Begun {
-            upload_id,
+            upload,
             _under_way: under_way,
         })
     }
 
     /// The answer, and whether one before it may have been lost.
-    async fn ask_to_begin(&self, headers: &ObjectHeaders) -> (Result<String, Fault>, bool) {
+    async fn ask_to_begin(&self, headers: &ObjectHeaders) -> (Result<Upload, Fault>, bool) {
         let (mut pause, mut is_lost) = (PART_PAUSE, false);
         for _ in 1..BEGIN_TRIES {
             match self.store.begin_multipart(self.at(), headers).await {

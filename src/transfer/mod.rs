@@ -9,15 +9,15 @@
 
 mod begin;
 mod budget;
+mod copy;
 mod piece;
 mod read;
-mod restamp;
 mod send;
 mod uploads;
 
 pub use budget::Budget;
+pub use copy::{Original, copy};
 pub use read::{Content, Patience, Reading, read};
-pub use restamp::restamp;
 pub use send::{Job, Sent, Wire, send_large, send_small};
 pub use uploads::{Uploads, wall_ms};
 

@@ -8,8 +8,9 @@ use super::read::read_fault;
 use crate::error::{Class, Fault, chain};
 use crate::files::{self, Opened, Pulse};
 use crate::model::hash::Hasher;
-use crate::model::{ContentHash, Fingerprint, RelPath};
+use crate::model::{ContentHash, Crc64, Fingerprint, RelPath};
 use crate::queue::Lane;
+use crate::store::Sums;
 use async_compression::Level;
 use async_compression::tokio::write::GzipEncoder;
 use bytes::Bytes;
@@ -34,8 +35,8 @@ const READ_BYTES: usize = 256 * 1024;
 pub(super) struct Piece {
     /// The bytes for the wire.
     pub bytes: Bytes,
-    /// Their hash, which the server checks.
-    pub sha256: ContentHash,
+    /// Their checksums, which the server checks.
+    pub sums: Sums,
     /// What the whole reading came to, on the last piece.
     pub end: Option<End>,
     /// The memory they take.
@@ -198,7 +199,10 @@ impl Cutter<'_> {
     /// False when nobody takes pieces any more.
     fn hand_over(&self, bytes: Vec<u8>, permit: Permit, end: Option<End>) -> bool {
         let piece = Piece {
-            sha256: ContentHash::of(&bytes),
+            sums: Sums {
+                sha256: ContentHash::of(&bytes),
+                crc64: Crc64::of(&bytes),
+            },
             bytes: Bytes::from(bytes),
             end,
             permit,
@@ -252,7 +256,7 @@ mod tests {
         while let Some(piece) = from.recv().await {
             let piece = piece.unwrap();
             assert!(end.is_none(), "nothing follows the last piece");
-            assert_eq!(piece.sha256, ContentHash::of(&piece.bytes));
+            assert_eq!(piece.sums.sha256, ContentHash::of(&piece.bytes));
             all.extend_from_slice(&piece.bytes);
             count += 1;
             end = piece.end;

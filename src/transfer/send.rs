@@ -7,8 +7,8 @@ use super::uploads::Uploads;
 use crate::error::{Class, Fault, chain};
 use crate::files::{self, Pulse};
 use crate::index::{Index, SourceId};
-use crate::model::{ContentHash, ObjectMeta, RelKey, RelPath};
-use crate::store::{At, ObjectHeaders, PartDone, Store, Stored};
+use crate::model::{ContentHash, Crc64, ObjectMeta, RelKey, RelPath};
+use crate::store::{At, ObjectHeaders, PartDone, Store, Stored, Upload, Whole};
 use async_compression::Level;
 use async_compression::tokio::write::GzipEncoder;
 use bytes::Bytes;
@@ -206,7 +206,7 @@ pub async fn send_large(job: &Job, content: &Content, meta: ObjectMeta) -> Resul
             let stored_bytes = first.bytes.len() as u64;
             let stored = job
                 .store
-                .put(job.at(), first.bytes, first.sha256, &headers)
+                .put(job.at(), first.bytes, first.sums.sha256, &headers)
                 .await?;
             Ok(Sent::Stored {
                 stored,
@@ -248,23 +248,22 @@ async fn send_parts(
     pieces: mpsc::Receiver<Result<Piece, Fault>>,
 ) -> Result<Sent, Fault> {
     let begun = job.begin(headers).await?;
-    let upload_id = begun.upload_id.clone();
-    let result = carry_parts(job, content, &upload_id, first, pieces).await;
+    let result = carry_parts(job, content, &begun.upload, first, pieces).await;
     let completed = matches!(result, Ok(Sent::Stored { .. }));
-    job.conclude(&upload_id, result, completed).await
+    job.conclude(&begun.upload.id, result, completed).await
 }
 
 async fn carry_parts(
     job: &Job,
     content: &Content,
-    upload_id: &str,
+    upload: &Upload,
     first: Piece,
     mut pieces: mpsc::Receiver<Result<Piece, Fault>>,
 ) -> Result<Sent, Fault> {
     // Dropping the set on an early return stops the parts still on the wire.
     let mut flying = JoinSet::new();
     let mut done: Vec<PartDone> = Vec::new();
-    let mut stored_bytes = 0;
+    let (mut stored_bytes, mut crc64) = (0, Crc64::default());
     let mut number = 1;
     let mut piece = first;
     let end = loop {
@@ -272,10 +271,12 @@ async fn carry_parts(
             collect_part(&mut flying, &mut done, job).await?;
         }
         let end = piece.end;
-        stored_bytes += piece.bytes.len() as u64;
+        let piece_bytes = piece.bytes.len() as u64;
+        stored_bytes += piece_bytes;
+        crc64 = crc64.then(piece.sums.crc64, piece_bytes);
         // gzip may end exactly on a border: an empty last part is no part.
         if !piece.bytes.is_empty() {
-            flying.spawn(one_part(job.clone(), upload_id.to_owned(), number, piece));
+            flying.spawn(one_part(job.clone(), upload.clone(), number, piece));
             number += 1;
         }
         if let Some(end) = end {
@@ -289,9 +290,13 @@ async fn carry_parts(
     if !is_as_hashed(&end, content) {
         return Ok(Sent::Changed);
     }
+    let whole = Whole {
+        bytes: stored_bytes,
+        crc64: Some(crc64),
+    };
     let completed = job
         .store
-        .complete_multipart(job.at(), upload_id, done)
+        .complete_multipart(job.at(), upload, done, &whole)
         .await;
     let stored = match completed {
         // The first answer was lost and the SDK asked again: it may be done.
@@ -337,24 +342,13 @@ async fn collect_part(
     Ok(())
 }
 
-async fn one_part(
-    job: Job,
-    upload_id: String,
-    number: i32,
-    piece: Piece,
-) -> Result<PartDone, Fault> {
+async fn one_part(job: Job, upload: Upload, number: i32, piece: Piece) -> Result<PartDone, Fault> {
     let mut pause = PART_PAUSE;
     let mut tries = 1;
     loop {
         let result = job
             .store
-            .upload_part(
-                job.at(),
-                &upload_id,
-                number,
-                piece.bytes.clone(),
-                piece.sha256,
-            )
+            .upload_part(job.at(), &upload, number, piece.bytes.clone(), &piece.sums)
             .await;
         match result {
             Err(fault) if fault.class.is_transient() && tries < PART_TRIES => {

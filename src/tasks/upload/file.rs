@@ -8,11 +8,13 @@ use crate::index::{ActivityDelta, Change};
 use crate::model::key::LONG_PATH_BYTES_MAX;
 use crate::model::{ContentHash, Fingerprint, Kind, Look, ObjectMeta, Record, RelKey, RelPath};
 use crate::queue::{Item, Lane};
-use crate::store::{At, Head, Stored};
+use crate::store::{At, CopyFrom, Head, Stored};
 use crate::tasks::answering::{on_disk, unless_silent};
 use crate::tasks::brake;
 use crate::tasks::context::{Context, Source, blocking};
-use crate::transfer::{self, Content, Job, Patience, Reading, SMALL_BYTES_MAX, Sent, Wire};
+use crate::transfer::{
+    self, Content, Job, Original, Patience, Reading, SMALL_BYTES_MAX, Sent, Wire,
+};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -385,7 +387,16 @@ impl<'a> Upload<'a> {
             return Ok(None);
         }
         let meta = self.meta(content);
-        let stored = transfer::restamp(&self.job(), &head, meta).await;
+        let original = Original {
+            from: CopyFrom {
+                key: &self.bucket_key.key,
+                version_id: &head.version_id,
+                etag: &head.etag,
+            },
+            stored_bytes: head.stored_bytes,
+            gzip: head.gzip,
+        };
+        let stored = transfer::copy(&self.job(), &original, meta).await;
         let Some(stored) = self.unless_answered(content, stored).await? else {
             return Ok(None);
         };

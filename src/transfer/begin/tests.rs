@@ -81,9 +81,9 @@ async fn only_a_completed_upload_outlives_a_failing_index() {
     let headers = job.headers(ObjectMeta::of(&content(&job).fingerprint, None), false);
     let begun = job.begin(&headers).await.unwrap();
     take_away(&job.index, &dir.path().join("index"));
-    assert_eq!(job.conclude(&begun.upload_id, Ok(7), true).await, Ok(7));
-    assert!(job.conclude(&begun.upload_id, Ok(7), false).await.is_err());
+    assert_eq!(job.conclude(&begun.upload.id, Ok(7), true).await, Ok(7));
+    assert!(job.conclude(&begun.upload.id, Ok(7), false).await.is_err());
     let why = Fault::new(Class::Refused, "send", "x", "why");
-    let told = job.conclude::<()>(&begun.upload_id, Err(why.clone()), false);
+    let told = job.conclude::<()>(&begun.upload.id, Err(why.clone()), false);
     assert_eq!(told.await, Err(why));
 }

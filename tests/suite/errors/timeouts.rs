@@ -8,8 +8,8 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::StreamBody;
 use keepwatch::error::{Class, Fault};
-use keepwatch::model::{ContentHash, Fingerprint, Kind, ObjectMeta};
-use keepwatch::store::{At, ObjectHeaders, Store};
+use keepwatch::model::{ContentHash, Crc64, Fingerprint, Kind, ObjectMeta};
+use keepwatch::store::{At, ObjectHeaders, Proof, Store, Sums, Upload, Whole};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -127,10 +127,22 @@ async fn a_server_that_never_answers_is_given_up() {
     let headers = headers();
     let put = store.put(AT, body.clone(), hash, &headers);
     given_up("an upload", moving, put).await;
-    let part = store.upload_part(AT, "x", 1, body, hash);
+    let sums = Sums {
+        sha256: hash,
+        crc64: Crc64::of(&body),
+    };
+    let upload = Upload {
+        id: "x".into(),
+        proof: Proof::Whole,
+    };
+    let part = store.upload_part(AT, &upload, 1, body, &sums);
     given_up("a part", moving, part).await;
     let work = three_times(Duration::from_secs(15 * 60));
-    let complete = store.complete_multipart(AT, "x", Vec::new());
+    let whole = Whole {
+        bytes: 0,
+        crc64: None,
+    };
+    let complete = store.complete_multipart(AT, &upload, Vec::new(), &whole);
     given_up("a completion", work, complete).await;
 }
 

@@ -137,7 +137,7 @@ async fn parts_of_a_killed_run_are_cleared_away_and_other_peoples_are_not() {
         gzip: false,
         content_type: None,
     };
-    let ours = store.begin_multipart(at, &headers).await.unwrap();
+    let ours = store.begin_multipart(at, &headers).await.unwrap().id;
     {
         fs::create_dir_all(rig.state_dir()).unwrap();
         let (index, _) = Index::open(&rig.state_dir().join("index")).unwrap();
