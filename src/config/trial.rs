@@ -50,6 +50,7 @@ impl Config {
             sentinel: false,
         };
         let config = Self {
+            bandwidth: Default::default(),
             file: None,
             store: StoreConfig::Vault {
                 path: absolute(vault),

@@ -15,6 +15,7 @@ use crate::tasks::answering::Answering;
 use crate::tasks::brake::{self, Brakes};
 use crate::tasks::context::{Clock, HINTS_MAX, blocking};
 use crate::tasks::gates::Gates;
+use crate::tasks::line::{Kept, Limits};
 use crate::tasks::post::Post;
 use crate::tasks::scan::COMPARED;
 use crate::tasks::scan_book::ScanBook;
@@ -35,6 +36,8 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         Some(store) => store,
         None => connect(&config, &index).await?,
     };
+    // Before the first request; the loop follows the clock from then on.
+    store.limit(Limits::new(&config, None).at(clock()));
     let notifier = notifier(&config).await?;
     let post = Arc::new(Post::new(notifier, config.state_dir.join("digests")));
     let (config, index, sources) = {
@@ -69,6 +72,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         uploads: Uploads::default(),
         budget: Budget::default(),
         brakes,
+        kept: Kept::default(),
         config,
         sources,
         store,

@@ -4,6 +4,7 @@
 //! time comes in as an argument.
 
 pub mod alarm;
+pub mod bandwidth;
 pub mod brake;
 pub mod compare;
 pub mod hash;
@@ -17,6 +18,7 @@ pub mod report;
 pub mod retry;
 pub mod schedule;
 pub mod settle;
+pub mod traffic;
 pub mod wake;
 
 pub use hash::ContentHash;

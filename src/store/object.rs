@@ -107,7 +107,6 @@ impl Store {
         sha256: ContentHash,
         headers: &ObjectHeaders,
     ) -> Result<Stored, Fault> {
-        self.count();
         let bytes = body.len() as u64;
         let answer = self
             .client
@@ -120,7 +119,7 @@ impl Store {
             .checksum_sha256(sha256_header(sha256))
             .body(ByteStream::from(body))
             .customize()
-            .config_override(client::moving(bytes))
+            .config_override(self.moving(bytes))
             .send()
             .await
             .map_err(|e| fault::from_sdk("upload", &at.subject(), e))?;
@@ -133,7 +132,6 @@ impl Store {
     /// # Errors
     /// Any class but `NotFound`.
     pub async fn head(&self, at: At<'_>, version_id: Option<&str>) -> Result<Option<Head>, Fault> {
-        self.count();
         let answer = self
             .client
             .head_object()
@@ -178,7 +176,6 @@ impl Store {
         at: At<'_>,
         version_id: Option<&str>,
     ) -> Result<(Head, GetBody), Fault> {
-        self.count();
         let answer = self
             .client
             .get_object()
@@ -221,7 +218,6 @@ impl Store {
         from: &CopyFrom<'_>,
         headers: &ObjectHeaders,
     ) -> Result<Stored, Fault> {
-        self.count();
         let answer = self
             .client
             .copy_object()
@@ -248,7 +244,6 @@ impl Store {
     /// # Errors
     /// Any class.
     pub async fn mark_deleted(&self, at: At<'_>) -> Result<(), Fault> {
-        self.count();
         self.client
             .delete_object()
             .bucket(at.bucket)

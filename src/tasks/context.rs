@@ -3,6 +3,7 @@
 use super::answering::Answering;
 use super::brake::Brakes;
 use super::gates::Gates;
+use super::line::Kept;
 use super::scan_book::ScanBook;
 use crate::board::Board;
 use crate::config::{Config, SourceConfig};
@@ -102,6 +103,8 @@ pub struct Context {
     pub answering: Answering,
     /// Uploads in parts under way.
     pub uploads: Uploads,
+    /// What of the traffic the index has.
+    pub kept: Kept,
     /// What is held back from being marked as deleted.
     pub brakes: Brakes,
     /// Memory for file contents.
