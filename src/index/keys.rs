@@ -18,6 +18,8 @@ pub(super) enum Space {
     Failure = b'f',
     /// Source or 0, name → small state.
     State = b'k',
+    /// Source, key, NUL, number → a stretch of what a large object is made of.
+    Parts = b'l',
     /// 0, name → the index's own facts (schema, counters).
     Meta = b'm',
     /// 0, number → a message waiting to be sent.
@@ -47,6 +49,7 @@ impl Space {
             Self::Line,
             Self::Failure,
             Self::State,
+            Self::Parts,
             Self::Meta,
             Self::Outbox,
             Self::Multipart,

@@ -7,6 +7,7 @@
 
 use super::codec::{self, Reader};
 use super::keys::{self, Space};
+use super::parts;
 use super::types::{Activity, Counts, Identity, SourceId};
 use std::collections::BTreeMap;
 
@@ -188,6 +189,9 @@ impl Survey {
                 META_OUTBOX_DROPPED => self.ledger.outbox.dropped = number_of(value)?,
                 _ => return None,
             },
+            Space::Parts => {
+                parts::chunk_of(rest)?;
+            }
             Space::State | Space::Multipart => {}
         }
         Some(())

@@ -15,7 +15,7 @@
 //! | `engine` | every sled call, caught |
 //! | `keys`, `codec` | layout on disk |
 //! | `ledger` | exact numbers in memory, and the check that they add up |
-//! | `records`, `pending`, `desk`, `sources` | what callers do with it |
+//! | `records`, `parts`, `pending`, `desk`, `sources` | what callers do with it |
 
 mod attempts;
 mod codec;
@@ -26,6 +26,7 @@ mod ledger;
 mod multiparts;
 mod opening;
 mod packing;
+mod parts;
 mod pending;
 mod private;
 mod records;
@@ -40,6 +41,8 @@ mod worker;
 #[doc(hidden)]
 pub use codec::{decode as decode_record, encode as encode_record};
 pub use desk::{OUTBOX_BODY_BYTES_MAX, OUTBOX_MAX};
+#[doc(hidden)]
+pub use parts::{decode as decode_parts, encode as encode_parts};
 pub use pending::FAILURES_MAX;
 pub use records::Records;
 pub use types::{

@@ -4,6 +4,7 @@ mod damage;
 mod desk;
 mod kill;
 mod numbers;
+mod parts;
 mod pending;
 
 use super::*;
