@@ -7,7 +7,7 @@ use super::engine::{Batch, Engine, Entry};
 use super::keys::{self, Space};
 use super::ledger::{Ledger, Line, Source};
 use super::types::{ActivityDelta, Change, Counts, SourceId};
-use super::{Index, codec, parts, pending};
+use super::{Index, codec, contents, parts, pending};
 use crate::error::{Class, Fault};
 use crate::model::{Parts, Record, RelKey};
 use std::collections::BTreeMap;
@@ -146,6 +146,7 @@ impl Index {
                 old = Some(was);
             }
             let change = (old.as_ref(), record);
+            contents::follow(&engine, &mut batch, source_id, key, change)?;
             parts::follow(&engine, &mut batch, source_id, key, change, made_of)?;
             if let Some(record) = record {
                 let value = codec::encode(record);
