@@ -14,6 +14,7 @@ use crate::store::vault::Vault;
 use crate::tasks::answering::Answering;
 use crate::tasks::brake::{self, Brakes};
 use crate::tasks::context::{Clock, HINTS_MAX, blocking};
+use crate::tasks::copies::Copies;
 use crate::tasks::gates::Gates;
 use crate::tasks::post::Post;
 use crate::tasks::scan::COMPARED;
@@ -188,6 +189,7 @@ fn open_source(index: &Index, source: &SourceConfig, destination: &str) -> Resul
         config: source.clone(),
         compared: AtomicBool::new(false),
         versioned: AtomicBool::new(false),
+        copies: Copies::default(),
     })
 }
 

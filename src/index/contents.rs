@@ -130,7 +130,11 @@ impl Index {
     ///
     /// # Errors
     /// When the index cannot be read or written.
-    pub fn forget_past(&self, source: SourceId, now_ms: i64) -> Result<u64, Fault> {
+    pub fn forget_past(&self, source: SourceId) -> Result<u64, Fault> {
+        self.forget_past_at(source, wall_ms())
+    }
+
+    pub(super) fn forget_past_at(&self, source: SourceId, now_ms: i64) -> Result<u64, Fault> {
         let begin = Space::Content.key(source, b"");
         let end = keys::end_of(&begin);
         let mut last: Option<Vec<u8>> = None;

@@ -2,6 +2,7 @@
 
 use super::answering::Answering;
 use super::brake::Brakes;
+use super::copies::Copies;
 use super::gates::Gates;
 use super::scan_book::ScanBook;
 use crate::board::Board;
@@ -62,6 +63,8 @@ pub struct Source {
     pub compared: AtomicBool,
     /// The bucket keeps old versions; without that nothing is ever marked deleted.
     pub versioned: AtomicBool,
+    /// Whether its server copies what it has.
+    pub copies: Copies,
 }
 
 impl Source {

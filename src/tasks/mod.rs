@@ -11,6 +11,7 @@ pub mod answering;
 pub mod brake;
 pub mod collect;
 pub mod context;
+pub mod copies;
 pub mod digest;
 pub mod gates;
 pub mod leftovers;

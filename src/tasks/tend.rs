@@ -63,6 +63,7 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
         () = post.run(&ctx) => {}
         () = ask_buckets(&ctx) => {}
         () = sweep(&ctx) => {}
+        () = forget_past(&ctx) => {}
         () = revisit_disks(&ctx) => {}
         () = tell_holds(&ctx, &post) => {}
         _ = stop.changed() => {}
@@ -166,6 +167,34 @@ async fn sweep(ctx: &Arc<Context>) {
             true => 0,
             false => failures + 1,
         };
+    }
+}
+
+/// Time between two looks for contents that no path has held for a day.
+const FORGET_MS: i64 = 60 * 60 * 1000;
+
+/// Where contents were is not remembered for ever.
+async fn forget_past(ctx: &Arc<Context>) {
+    let mut from_ms = ctx.now_ms();
+    loop {
+        tokio::time::sleep(BEAT * DISK_BEATS).await;
+        let now_ms = ctx.now_ms();
+        if (0..FORGET_MS).contains(&now_ms.saturating_sub(from_ms)) {
+            continue;
+        }
+        from_ms = now_ms;
+        for source in 0..ctx.sources.len() {
+            let ctx = Arc::clone(ctx);
+            let forgotten = blocking(move || {
+                // By the index's own clock: it has put the times down.
+                ctx.index.forget_past(ctx.sources[source].id)
+            });
+            match forgotten.await {
+                Ok(0) => {}
+                Ok(contents) => tracing::debug!(contents, "contents of yesterday are forgotten"),
+                Err(fault) => tracing::error!("{fault}"),
+            }
+        }
     }
 }
 

@@ -26,6 +26,7 @@ mod office;
 mod power;
 mod python;
 mod raw;
+mod rename;
 mod restart;
 mod restore;
 mod smoke;

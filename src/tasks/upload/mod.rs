@@ -6,6 +6,7 @@
 //! never forgotten; nothing is marked deleted without a look at the disk.
 
 mod doubt;
+mod elsewhere;
 mod file;
 mod gone;
 mod look;
