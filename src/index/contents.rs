@@ -11,6 +11,7 @@
 use super::codec::{Reader, put_number};
 use super::engine::{Batch, Engine};
 use super::keys::{self, Space};
+use super::ledger::Ledger;
 use super::packing::{pack, unpack};
 use super::records::about;
 use super::types::SourceId;
@@ -23,6 +24,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Smaller contents are not noted: sending one costs the same single request,
 /// and few more bytes than the headers and the answer of a copy.
 pub const COPY_FROM_BYTES: u64 = 4 * 1024;
+
+/// From which size on a content is noted while the index holds so many entries.
+/// sled takes about a kilobyte of disk for one, since they come in no order, and
+/// a million records must fit a gigabyte: 600 MB of that are the records. In a
+/// very large office it is the small files that are sent again when renamed.
+const ROOM: [(u64, u64); 3] = [
+    (200_000, COPY_FROM_BYTES),
+    (300_000, 128 * 1024),
+    (350_000, 8 * 1024 * 1024),
+];
 
 /// How long a content that no path holds any more is known: whoever moves a
 /// folder has done so within a day, and the bucket's lifecycle rules may end
@@ -108,7 +119,7 @@ impl Index {
         content: &ContentHash,
         gone: &Elsewhere,
     ) -> Result<(), Fault> {
-        let (_ledger, engine) = self.writer()?;
+        let (mut ledger, engine) = self.writer()?;
         let stored = content_key(source, content);
         let is_it = match engine.get(&stored)?.as_deref().and_then(decode) {
             Some(Entry::Live(key)) => key == gone.key,
@@ -121,6 +132,7 @@ impl Index {
             engine
                 .apply(batch)
                 .map_err(|fault| about(fault, &gone.key))?;
+            fewer(&mut ledger, source, 1);
         }
         Ok(())
     }
@@ -141,13 +153,14 @@ impl Index {
         let mut forgotten = 0;
         loop {
             // Locked from reading to writing: an entry may be live again.
-            let (_ledger, engine) = self.writer()?;
+            let (mut ledger, engine) = self.writer()?;
             let low = last
                 .as_deref()
                 .map_or(Bound::Included(&begin[..]), Bound::Excluded);
             let page = engine.page(low, &end, SWEEP_PAGE)?;
             last = page.last().map(|(key, _)| key.clone());
             let mut batch = Batch::default();
+            let before = forgotten;
             for (key, value) in page {
                 let is_over = match decode(&value) {
                     // One of the future is of a clock that has been put right.
@@ -164,11 +177,44 @@ impl Index {
             }
             if !batch.0.is_empty() {
                 engine.apply(batch)?;
+                fewer(&mut ledger, source, forgotten - before);
             }
             if last.is_none() {
                 return Ok(forgotten);
             }
         }
+    }
+}
+
+fn fewer(ledger: &mut Ledger, source: SourceId, count: u64) {
+    if let Some(source) = ledger.sources.get_mut(&source) {
+        source.contents = source.contents.saturating_sub(count);
+    }
+}
+
+/// How many entries there are, while a batch is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Noted {
+    /// Those of other sources.
+    others: u64,
+    /// Those of the source that is written.
+    pub(super) own: u64,
+}
+
+impl Noted {
+    pub(super) fn of(ledger: &Ledger, source: SourceId) -> Self {
+        let own = ledger.sources.get(&source).map_or(0, |s| s.contents);
+        let all: u64 = ledger.sources.values().map(|s| s.contents).sum();
+        Self {
+            others: all.saturating_sub(own),
+            own,
+        }
+    }
+
+    fn has_room(self, size_bytes: u64) -> bool {
+        let entries = self.others.saturating_add(self.own);
+        ROOM.iter()
+            .any(|(below, from_bytes)| entries < *below && size_bytes >= *from_bytes)
     }
 }
 
@@ -179,6 +225,7 @@ pub(super) fn follow(
     source: SourceId,
     key: &RelKey,
     change: (Option<&Record>, Option<&Record>),
+    count: &mut Noted,
 ) -> Result<(), Fault> {
     let (was, is) = (noted(change.0), noted(change.1));
     if let (Some(content), Some(old)) = (was.filter(|_| was != is), change.0) {
@@ -187,7 +234,10 @@ pub(super) fn follow(
         if matches!(entry.as_deref().and_then(decode), Some(Entry::Live(live)) if live == *key) {
             // Without versions, what is replaced is gone.
             match old.version_id.is_empty() {
-                true => batch.remove(stored),
+                true => {
+                    batch.remove(stored);
+                    count.own = count.own.saturating_sub(1);
+                }
                 false => batch.put(stored, encode_past(key, old, &content)),
             }
         }
@@ -195,7 +245,11 @@ pub(super) fn follow(
     if let Some(content) = is {
         let stored = content_key(source, &content);
         let entry = engine.get(&stored)?;
-        if !matches!(entry.as_deref().and_then(decode), Some(Entry::Live(_))) {
+        let is_new = entry.is_none();
+        let is_live = matches!(entry.as_deref().and_then(decode), Some(Entry::Live(_)));
+        let size_bytes = change.1.map_or(0, |record| record.fingerprint.size_bytes);
+        if !is_live && (!is_new || count.has_room(size_bytes)) {
+            count.own = count.own.saturating_add(u64::from(is_new));
             batch.put(stored, [&[LIVE], key.as_str().as_bytes()].concat());
         }
     }
@@ -288,6 +342,24 @@ pub(super) fn wall_ms() -> i64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_crowded_index_notes_large_contents_only() {
+        for (others, own, from_bytes) in [
+            (0, 0, Some(COPY_FROM_BYTES)),
+            (150_000, 49_999, Some(COPY_FROM_BYTES)),
+            (150_000, 50_000, Some(128 << 10)),
+            (0, 299_999, Some(128 << 10)),
+            (300_000, 0, Some(8 << 20)),
+            (350_000, 0, None),
+            (u64::MAX, 1, None),
+        ] {
+            let noted = Noted { others, own };
+            let from = from_bytes.unwrap_or(u64::MAX);
+            assert_eq!(noted.has_room(from), from_bytes.is_some(), "{others} {own}");
+            assert!(!noted.has_room(from - 1), "{others} {own}");
+        }
+    }
 
     proptest! {
         #[test]
