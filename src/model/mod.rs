@@ -5,7 +5,9 @@
 
 pub mod alarm;
 pub mod brake;
+pub mod budget;
 pub mod compare;
+pub mod costly;
 pub mod hash;
 pub mod key;
 pub mod look;

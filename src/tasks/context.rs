@@ -4,6 +4,7 @@ use super::answering::Answering;
 use super::brake::Brakes;
 use super::copies::Copies;
 use super::gates::Gates;
+use super::pacing::Pacing;
 use super::scan_book::ScanBook;
 use crate::board::Board;
 use crate::config::{Config, SourceConfig};
@@ -107,6 +108,8 @@ pub struct Context {
     pub uploads: Uploads,
     /// What is held back from being marked as deleted.
     pub brakes: Brakes,
+    /// What waits for its next version.
+    pub pacing: Pacing,
     /// Memory for file contents.
     pub budget: Budget,
     /// Hints on their way and paths that have not settled yet.

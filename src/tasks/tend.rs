@@ -7,6 +7,7 @@ use super::announce::announce;
 use super::answering::on_disk;
 use super::brake;
 use super::context::{Context, blocking};
+use super::costs;
 use super::leftovers;
 use super::post::Post;
 use super::versioning::check_versioning;
@@ -89,6 +90,7 @@ async fn beat(ctx: &Arc<Context>, broken: &Broken) {
         mending.mend_index(ctx).await;
         broken.set(mending.broken.clone());
         retry(ctx, now_ms).await;
+        bring_back(ctx, now_ms);
         // A closed gate opens for a probe when its time has come.
         ctx.queue.wake();
         if beats.is_multiple_of(SLOW_BEATS) {
@@ -183,6 +185,10 @@ async fn forget_past(ctx: &Arc<Context>) {
             continue;
         }
         from_ms = now_ms;
+        let shared = Arc::clone(ctx);
+        if let Err(fault) = blocking(move || costs::keep(&shared)).await {
+            tracing::error!("{fault}");
+        }
         for source in 0..ctx.sources.len() {
             let ctx = Arc::clone(ctx);
             let forgotten = blocking(move || {
@@ -314,6 +320,17 @@ async fn retry(ctx: &Arc<Context>, now_ms: i64) {
                 }
             }
             Err(fault) => tracing::error!("{fault}"),
+        }
+    }
+}
+
+/// Put what waits for its next version into the queue when that is due.
+fn bring_back(ctx: &Context, now_ms: i64) {
+    for (source, path) in ctx.pacing.due(now_ms, RETRIES_PER_BEAT) {
+        let pushed = ctx.queue.push_retry(source, path.clone(), ctx.steady_ms());
+        if pushed.is_err() {
+            // The lane is full: at the next beat.
+            ctx.pacing.wait_on((source, path), now_ms);
         }
     }
 }

@@ -10,6 +10,7 @@
 )]
 
 mod brake;
+mod budget;
 mod daily;
 mod dead;
 mod errors;

@@ -161,6 +161,7 @@ impl Upload<'_> {
             ..ActivityDelta::default()
         };
         let record = self.record(content, content.hash, &stored, stored_bytes);
+        self.count_version(&record);
         // The same bytes: the next version of it need not be sent whole either.
         let made_of = from.made_of.map(|parts| Parts {
             version_id: stored.version_id.clone(),

@@ -27,6 +27,10 @@ pub(super) async fn store(
     record: Option<Record>,
 ) -> Result<Outcome, Fault> {
     if is_as_stored(&seen, record.as_ref()) {
+        ctx.pacing.forget(item.source, &item.path);
+        return Ok(Outcome::Agreed);
+    }
+    if is_paced(ctx, item, &seen, record.as_ref()) {
         return Ok(Outcome::Agreed);
     }
     // Held until the content is sent: this is what bounds memory.
@@ -138,6 +142,23 @@ async fn raise_alarm(
 
 fn is_as_stored(seen: &Fingerprint, record: Option<&Record>) -> bool {
     record.is_some_and(|r| r.content.is_some() && !r.racy && r.fingerprint == *seen)
+}
+
+/// A file that has had many versions of late waits for its next one; it is not
+/// even read until then.
+fn is_paced(ctx: &Context, item: &Item, seen: &Fingerprint, record: Option<&Record>) -> bool {
+    let Some(record) = record.filter(|r| r.content.is_some() && seen.kind == Kind::File) else {
+        // The first version, or one that the bucket has to be asked about.
+        return false;
+    };
+    let then = &record.fingerprint;
+    if (then.size_bytes, then.mtime_ns) == (seen.size_bytes, seen.mtime_ns) {
+        // Its mode or owner alone, or nothing after all.
+        return false;
+    }
+    let now_ms = ctx.now_ms();
+    !ctx.pacing
+        .may_store(item.source, &item.path, record.stored_at_ms, now_ms)
 }
 
 /// A content, and a link's target.
@@ -460,6 +481,9 @@ impl<'a> Upload<'a> {
     }
 
     async fn commit(&self, record: Record, delta: ActivityDelta) -> Result<(), Fault> {
+        if delta.versions > 0 {
+            self.count_version(&record);
+        }
         let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
         blocking(move || ctx.index.commit(id, &key, Change::Put(record), &delta)).await
     }
@@ -493,6 +517,17 @@ impl<'a> Upload<'a> {
         );
         self.tell_stored(size_bytes, stored_bytes, after_ms);
         Ok(())
+    }
+
+    /// It counts for how often this file may be stored, and what that costs.
+    pub(super) fn count_version(&self, record: &Record) {
+        if record.fingerprint.kind == Kind::File {
+            let (source, path) = (self.item.source, &self.item.path);
+            let now_ms = self.ctx.now_ms();
+            self.ctx
+                .pacing
+                .stored(source, path, record.stored_bytes, now_ms);
+        }
     }
 
     pub(super) fn tell_stored(&self, size_bytes: u64, stored_bytes: u64, after_ms: i64) {
