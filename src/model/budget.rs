@@ -133,8 +133,8 @@ mod tests {
             assert_eq!(times[0], 0, "{name}: the first at once");
         }
         let times = stored(policy(0, 12), MINUTE_MS, 1);
-        assert_eq!(times[..6], [0, 1, 2, 3, 4, 5].map(|m| m * MINUTE_MS));
-        let gaps = times[6..].windows(2).map(|pair| pair[1] - pair[0]);
+        assert_eq!(times[..7], [0, 1, 2, 3, 4, 5, 6].map(|m| m * MINUTE_MS));
+        let gaps = times[7..].windows(2).map(|pair| pair[1] - pair[0]);
         assert!(gaps.into_iter().all(|gap| gap == 5 * MINUTE_MS));
     }
 

@@ -142,8 +142,7 @@ async fn the_digest_names_what_costs_and_what_would_save() {
         let report = digest::report(ctx, ctx.now_ms()).await.unwrap();
         report.message().body
     };
-    let line =
-        "mail/archive.pst: 6 versions, 12 MB; with min_version_interval = \"15m\" about 1 and 2 MB";
+    let line = "mail/archive.pst: 6 versions, 12.0 MB; with min_version_interval = \"15m\" about 1 and 2.0 MB";
     let text = body().await;
     assert!(text.contains(line), "{text}");
     assert!(!text.contains("letter.doc"), "{text}");
