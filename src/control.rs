@@ -163,6 +163,12 @@ pub struct SourceStatus {
     pub unverified: u64,
     /// Waiting or in work.
     pub waiting: u64,
+    /// Files that have had many versions of late and wait for their next one.
+    #[serde(default)]
+    pub paced: u64,
+    /// Until when at most, milliseconds since 1970.
+    #[serde(default)]
+    pub paced_until_ms: Option<i64>,
     /// Paths that are not protected, the first few: what, why and since when.
     pub unprotected: Vec<(Fault, i64)>,
     /// How many are not.

@@ -92,6 +92,13 @@ fn print_source(source: &SourceStatus, zone: &TimeZone, now_ms: i64) {
     if source.waiting > 0 {
         println!("  {} on their way", show::amount(source.waiting, "file"));
     }
+    if let Some(until_ms) = source.paced_until_ms {
+        println!(
+            "  {} of many versions: the next one by {}",
+            show::amount(source.paced, "file"),
+            show::time(until_ms, zone)
+        );
+    }
     match &source.board.watching {
         Watching::On => println!("  changes are seen at once"),
         Watching::Starting => println!("  watches are being set up"),

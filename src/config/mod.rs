@@ -100,6 +100,10 @@ pub struct SourceConfig {
     /// Keep a marker in the folder, which proves that it is watched and that it
     /// is the right one.
     pub sentinel: bool,
+    /// The least time between two versions of one file.
+    pub min_version_interval_ms: u64,
+    /// Versions of one file an hour, once it has had several; 0 for no limit.
+    pub versions_per_hour_max: u32,
 }
 
 /// What happens in the bucket when a file is deleted.

@@ -8,6 +8,10 @@ use serde::Deserialize;
 /// gzip's own default: level 9 costs three times the time for a few percent.
 pub(super) const COMPRESS_LEVEL: i64 = 6;
 
+/// Versions of one file an hour. A person's saves fit in; what a program writes
+/// every few seconds is stored every five minutes.
+pub(super) const VERSIONS_PER_HOUR_MAX: i64 = 12;
+
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -50,6 +54,8 @@ pub(super) struct RawSource {
     pub(super) exclude: Vec<String>,
     pub(super) on_delete: String,
     pub(super) sentinel: bool,
+    pub(super) min_version_interval: String,
+    pub(super) versions_per_hour_max: i64,
 }
 
 impl Default for RawSource {
@@ -64,6 +70,8 @@ impl Default for RawSource {
             exclude: Vec::new(),
             on_delete: "mark".into(),
             sentinel: true,
+            min_version_interval: "0s".into(),
+            versions_per_hour_max: VERSIONS_PER_HOUR_MAX,
         }
     }
 }
@@ -195,6 +203,8 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
             ("exclude", Shape::List, "[\"*.tmp\"]"),
             ("on_delete", Shape::Text, "\"mark\""),
             ("sentinel", Shape::Switch, "true"),
+            ("min_version_interval", Shape::Text, "\"0s\""),
+            ("versions_per_hour_max", Shape::Number, "12"),
         ],
     ),
     (

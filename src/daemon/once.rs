@@ -71,6 +71,8 @@ async fn with_workers<T>(
     let Parts {
         ctx, post, hints, ..
     } = open(config, options.store, clock).await?;
+    // Nobody would be there to store what waits.
+    ctx.pacing.end();
     let (stop, stopped) = watch::channel(false);
     let mut loops = JoinSet::new();
     for hints in hints {

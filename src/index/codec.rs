@@ -31,7 +31,7 @@ pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Append a signed number; small ones of either sign are short.
-fn put_signed(out: &mut Vec<u8>, number: i64) {
+pub(super) fn put_signed(out: &mut Vec<u8>, number: i64) {
     put_number(out, ((number << 1) ^ (number >> 63)).cast_unsigned());
 }
 
@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn signed(&mut self) -> Option<i64> {
+    pub(super) fn signed(&mut self) -> Option<i64> {
         let raw = self.number()?;
         Some((raw >> 1).cast_signed() ^ -((raw & 1).cast_signed()))
     }

@@ -14,10 +14,14 @@ use crate::model::{RelKey, RelPath};
 pub(super) enum Space {
     /// Source → its ledger line (activity, tally, overflow).
     Line = b'a',
+    /// Source, beginning of a content's hash → where the bucket has it.
+    Content = b'c',
     /// Source, key → a failure since the last digest.
     Failure = b'f',
     /// Source or 0, name → small state.
     State = b'k',
+    /// Source, key, NUL, number → a stretch of what a large object is made of.
+    Parts = b'l',
     /// 0, name → the index's own facts (schema, counters).
     Meta = b'm',
     /// 0, number → a message waiting to be sent.
@@ -45,8 +49,10 @@ impl Space {
     pub(super) fn of(key: &[u8]) -> Option<Self> {
         [
             Self::Line,
+            Self::Content,
             Self::Failure,
             Self::State,
+            Self::Parts,
             Self::Meta,
             Self::Outbox,
             Self::Multipart,

@@ -3,13 +3,14 @@
 //! A record and everything that follows from it (numbers, checks, the end of
 //! its path's being unprotected) change in one batch, or not at all.
 
+use super::contents::Noted;
 use super::engine::{Batch, Engine, Entry};
 use super::keys::{self, Space};
 use super::ledger::{Ledger, Line, Source};
 use super::types::{ActivityDelta, Change, Counts, SourceId};
-use super::{Index, codec, pending};
+use super::{Index, codec, contents, parts, pending};
 use crate::error::{Class, Fault};
-use crate::model::{Record, RelKey};
+use crate::model::{Parts, Record, RelKey};
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::ops::Bound;
@@ -51,7 +52,7 @@ impl Index {
             Change::Put(record) => Some(record),
             Change::Remove => None,
         };
-        self.write(source, [(key, record.as_ref())], activity, true)
+        self.write(source, [(key, record.as_ref())], activity, true, None)
             .map_err(|fault| about(fault, key))
     }
 
@@ -62,7 +63,7 @@ impl Index {
     /// As [`Index::commit`].
     pub fn update(&self, source: SourceId, key: &RelKey, record: Record) -> Result<(), Fault> {
         let nothing = ActivityDelta::default();
-        self.write(source, [(key, Some(&record))], &nothing, false)
+        self.write(source, [(key, Some(&record))], &nothing, false, None)
             .map_err(|fault| about(fault, key))
     }
 
@@ -75,7 +76,7 @@ impl Index {
         for some in records.chunks(IMPORT_BATCH) {
             // Of a key that comes twice, the last one counts.
             let some: BTreeMap<_, _> = some.iter().map(|(k, r)| (k, Some(r))).collect();
-            self.write(source, some, &ActivityDelta::default(), false)?;
+            self.write(source, some, &ActivityDelta::default(), false, None)?;
         }
         Ok(())
     }
@@ -85,7 +86,7 @@ impl Index {
     /// # Errors
     /// When the index cannot be written.
     pub fn add_activity(&self, source: SourceId, activity: &ActivityDelta) -> Result<(), Fault> {
-        self.write(source, [], activity, false)
+        self.write(source, [], activity, false, None)
     }
 
     /// The records of the keys that begin with `prefix`, behind `after` when it
@@ -116,14 +117,17 @@ impl Index {
     }
 
     /// All records of one batch, with numbers and ledger line. Keys are distinct.
-    fn write<'a>(
+    /// Of a single one, what it is made of can be told.
+    pub(super) fn write<'a>(
         &self,
         source_id: SourceId,
         changes: impl IntoIterator<Item = (&'a RelKey, Option<&'a Record>)>,
         activity: &ActivityDelta,
         is_protected_now: bool,
+        made_of: Option<&Parts>,
     ) -> Result<(), Fault> {
         let (mut ledger, engine) = self.writer()?;
+        let mut noted = Noted::of(&ledger, source_id);
         let source = known(&mut ledger, source_id)?;
         let mut batch = Batch::default();
         let mut counts = source.counts;
@@ -133,13 +137,19 @@ impl Index {
         for (key, record) in changes {
             let rest = key.as_str().as_bytes();
             let stored = Space::Record.key(source_id, rest);
-            if let Some(old) = engine.get(&stored)? {
-                line.tally.subtract(rest, &old);
-                counts.subtract(&decode(&engine, &old)?);
+            let mut old = None;
+            if let Some(bytes) = engine.get(&stored)? {
+                let was = decode(&engine, &bytes)?;
+                line.tally.subtract(rest, &bytes);
+                counts.subtract(&was);
                 if record.is_none() {
                     batch.remove(stored.clone());
                 }
+                old = Some(was);
             }
+            let change = (old.as_ref(), record);
+            contents::follow(&engine, &mut batch, source_id, key, change, &mut noted)?;
+            parts::follow(&engine, &mut batch, source_id, key, change, made_of)?;
             if let Some(record) = record {
                 let value = codec::encode(record);
                 line.tally.add(rest, &value);
@@ -156,6 +166,7 @@ impl Index {
         apply_with_line(&engine, batch, source_id, source, line)?;
         source.counts = counts;
         source.unprotected = unprotected;
+        source.contents = noted.own;
         Ok(())
     }
 }

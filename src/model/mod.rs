@@ -6,7 +6,9 @@
 pub mod alarm;
 pub mod bandwidth;
 pub mod brake;
+pub mod budget;
 pub mod compare;
+pub mod costly;
 pub mod hash;
 pub mod key;
 pub mod look;

@@ -79,6 +79,8 @@ pub struct SourceReport {
     pub stored_bytes: u64,
     /// Bytes that compression and reuse saved.
     pub saved_bytes: u64,
+    /// The files whose versions cost most, the costliest first.
+    pub costly: Vec<CostlyLine>,
     /// Deletions noted in the bucket in the period (older versions stay).
     pub deletions: u64,
     /// Failures in the period, the first few; most have been made good since.
@@ -100,6 +102,20 @@ pub struct SourceReport {
     pub scan: Option<ScanLine>,
     /// Present while the destination takes nothing.
     pub outage: Option<OutageLine>,
+}
+
+/// A file of many versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CostlyLine {
+    /// The file, as shown to people.
+    pub path: String,
+    /// Versions in the period.
+    pub versions: u64,
+    /// Bytes that they take in the bucket.
+    pub stored_bytes: u64,
+    /// What would save much: a `min_version_interval`, and about how many
+    /// versions and bytes there would be with it.
+    pub advice: Option<(String, u64, u64)>,
 }
 
 /// A path that failed in the period.

@@ -19,7 +19,7 @@ pub mod vault;
 pub use course::Course;
 pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
 pub use multipart::{Begun, ListedPart, OpenUpload, PartDone, Proof, Sums, Upload, Whole};
-pub use object::{COPY_BYTES_MAX, CopyFrom, GetBody, Head};
+pub use object::{BytesAre, COPY_BYTES_MAX, CopyFrom, GetBody, Head};
 
 use crate::error::Fault;
 use crate::model::bandwidth::Rates;

@@ -5,12 +5,14 @@
 //! between makes it come twice rather than never.
 
 use super::context::{Context, blocking};
+use super::costs;
 use super::line;
 use super::post::{Delivery, Post};
 use crate::board::ScanDone;
 use crate::config::StoreConfig;
 use crate::error::Fault;
 use crate::index::{Activity, Failures};
+use crate::model::costly::Tally;
 use crate::model::report::{
     FailureLine, Message, OutageLine, Report, ScanLine, SourceReport, UnprotectedLine, WatchLine,
 };
@@ -274,6 +276,7 @@ fn source_report(
         raw_bytes: activity.raw_bytes,
         stored_bytes: activity.stored_bytes,
         saved_bytes: activity.saved_bytes,
+        costly: costs::lines(ctx, number),
         deletions: activity.deletions,
         failures: failures
             .list
@@ -345,6 +348,10 @@ async fn close_period(ctx: &Arc<Context>, told: Told, to_ms: i64) -> Result<(), 
             for (source, (activity, failures)) in ctx.sources.iter().zip(&told) {
                 ctx.index.close_period(source.id, activity, failures)?;
             }
+            for number in 0..ctx.sources.len() {
+                ctx.pacing.with_tally(number, Tally::clear);
+            }
+            costs::keep(&ctx)?;
             Ok(())
         })
         .await?;

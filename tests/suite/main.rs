@@ -10,6 +10,7 @@
 )]
 
 mod brake;
+mod budget;
 mod daily;
 mod dead;
 mod errors;
@@ -27,6 +28,7 @@ mod office;
 mod power;
 mod python;
 mod raw;
+mod rename;
 mod restart;
 mod restore;
 mod smoke;

@@ -1,9 +1,11 @@
 //! The index as its callers see it, on real sled databases.
 
+mod contents;
 mod damage;
 mod desk;
 mod kill;
 mod numbers;
+mod parts;
 mod pending;
 
 use super::*;

@@ -2,7 +2,7 @@
 
 use super::layout::{List, Page, Section};
 use super::text::{amount, clean, duration, number, size, time};
-use super::{FailureLine, Report, SourceReport, UnprotectedLine, count_of};
+use super::{CostlyLine, FailureLine, Report, SourceReport, UnprotectedLine, count_of};
 use jiff::tz::TimeZone;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -160,6 +160,7 @@ fn section(source: &SourceReport, zone: &TimeZone) -> Section {
         ),
         versions(source),
     ];
+    lines.extend(source.costly.iter().map(costly));
     if source.deletions > 0 {
         lines.push(format!(
             "  Deleted: {} (earlier versions are kept)",
@@ -194,6 +195,23 @@ fn versions(source: &SourceReport) -> String {
         line += &format!(" ({} saved)", size(source.saved_bytes));
     }
     line
+}
+
+fn costly(line: &CostlyLine) -> String {
+    let mut text = format!(
+        "  Many versions: {}: {}, {}",
+        clean(&line.path),
+        amount(line.versions, "version"),
+        size(line.stored_bytes)
+    );
+    if let Some((interval, versions, bytes)) = &line.advice {
+        text += &format!(
+            "; with min_version_interval = \"{interval}\" about {} and {}",
+            number(*versions),
+            size(*bytes)
+        );
+    }
+    text
 }
 
 fn check(source: &SourceReport, zone: &TimeZone) -> String {
