@@ -188,7 +188,7 @@ impl Survey {
                 META_OUTBOX_DROPPED => self.ledger.outbox.dropped = number_of(value)?,
                 _ => return None,
             },
-            Space::State | Space::Multipart => {}
+            Space::State | Space::Multipart | Space::Acknowledged => {}
         }
         Some(())
     }

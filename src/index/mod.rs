@@ -43,8 +43,8 @@ pub use desk::{OUTBOX_BODY_BYTES_MAX, OUTBOX_MAX};
 pub use pending::FAILURES_MAX;
 pub use records::Records;
 pub use types::{
-    Activity, ActivityDelta, Change, Counts, Failure, Failures, Multipart, Oldest, Opened,
-    OutboxMessage, SourceId, Unprotected,
+    Acknowledged, Activity, ActivityDelta, Change, Counts, Failure, Failures, Multipart, Oldest,
+    Opened, OutboxMessage, Resume, SourceId, Unprotected,
 };
 
 use crate::error::{Class, Fatal, Fault};

@@ -18,8 +18,9 @@ const LEAVE_BATCH: usize = 500;
 
 /// Everything that belongs to a source and leaves with it. Multiparts stay:
 /// they say themselves where they are, and still have to be ended there.
-const LEAVING: [Space; 6] = [
+const LEAVING: [Space; 7] = [
     Space::Record,
+    Space::Acknowledged,
     Space::Unprotected,
     Space::Due,
     Space::Failure,
