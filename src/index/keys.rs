@@ -26,6 +26,9 @@ pub(super) enum Space {
     Outbox = b'o',
     /// Source, key, NUL, upload id → a multipart upload in flight.
     Multipart = b'p',
+    /// Source, key, NUL, upload id, NUL, number → a part of it that the server
+    /// has acknowledged.
+    Acknowledged = b'q',
     /// Source, key → record.
     Record = b'r',
     /// Source → who it is.
@@ -53,6 +56,7 @@ impl Space {
             Self::Meta,
             Self::Outbox,
             Self::Multipart,
+            Self::Acknowledged,
             Self::Record,
             Self::Source,
             Self::Due,

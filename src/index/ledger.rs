@@ -192,7 +192,7 @@ impl Survey {
             Space::Parts => {
                 parts::chunk_of(rest)?;
             }
-            Space::State | Space::Multipart => {}
+            Space::State | Space::Multipart | Space::Acknowledged => {}
         }
         Some(())
     }

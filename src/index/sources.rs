@@ -18,9 +18,10 @@ const LEAVE_BATCH: usize = 500;
 
 /// Everything that belongs to a source and leaves with it. Multiparts stay:
 /// they say themselves where they are, and still have to be ended there.
-const LEAVING: [Space; 7] = [
+const LEAVING: [Space; 8] = [
     Space::Record,
     Space::Parts,
+    Space::Acknowledged,
     Space::Unprotected,
     Space::Due,
     Space::Failure,

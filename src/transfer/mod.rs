@@ -4,8 +4,8 @@
 //! one moment. [`send`] carries it out as one PUT or in parts, compressed or
 //! not. Called by the upload task. Invariants: nothing becomes a version whose
 //! bytes were not hashed as they were read; a file that changes while it is
-//! read is not completed; memory is bounded by [`Budget`]; every upload in
-//! parts that fails is aborted.
+//! read is not completed; memory is bounded by [`Budget`]; an upload in parts that
+//! fails is gone on with later, or aborted.
 
 mod begin;
 mod budget;
@@ -15,6 +15,7 @@ mod read;
 mod send;
 mod uploads;
 
+pub use begin::{CLOCK_SKEW_MS, is_young};
 pub use budget::Budget;
 pub use copy::{Original, copy};
 pub use read::{Content, Patience, Reading, read};

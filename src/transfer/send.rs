@@ -1,7 +1,8 @@
 //! Sending content: one PUT when it fits one piece, otherwise in parts.
 
+use super::begin::Session;
 use super::budget::Budget;
-use super::piece::{Cut, End, Piece, cut};
+use super::piece::{Cut, End, Piece, cut, part_bytes};
 use super::read::Content;
 use super::uploads::Uploads;
 use crate::error::{Class, Fault, chain};
@@ -247,36 +248,44 @@ async fn send_parts(
     first: Piece,
     pieces: mpsc::Receiver<Result<Piece, Fault>>,
 ) -> Result<Sent, Fault> {
-    let begun = job.begin(headers).await?;
-    let result = carry_parts(job, content, &begun.upload, first, pieces).await;
+    // The pieces follow from the content and their size (and gzip's level).
+    let plan = format!("pieces of {}", part_bytes(content.fingerprint.size_bytes));
+    let mut session = job.session(headers, Some(content), &plan).await?;
+    let result = carry_parts(job, content, &mut session, first, pieces).await;
     let completed = matches!(result, Ok(Sent::Stored { .. }));
-    job.conclude(&begun.upload.id, result, completed).await
+    session.conclude(result, completed).await
 }
 
 async fn carry_parts(
     job: &Job,
     content: &Content,
-    upload: &Upload,
+    session: &mut Session,
     first: Piece,
     mut pieces: mpsc::Receiver<Result<Piece, Fault>>,
 ) -> Result<Sent, Fault> {
-    // Dropping the set on an early return stops the parts still on the wire.
-    let mut flying = JoinSet::new();
-    let mut done: Vec<PartDone> = Vec::new();
+    let mut wire = OnTheWire::default();
     let (mut stored_bytes, mut crc64) = (0, Crc64::default());
     let mut number = 1;
     let mut piece = first;
     let end = loop {
-        while flying.len() >= (job.wire.at_once)().clamp(1, PARTS_IN_FLIGHT) {
-            collect_part(&mut flying, &mut done, job).await?;
-        }
         let end = piece.end;
+        let sums = piece.sums;
         let piece_bytes = piece.bytes.len() as u64;
         stored_bytes += piece_bytes;
-        crc64 = crc64.then(piece.sums.crc64, piece_bytes);
+        crc64 = crc64.then(sums.crc64, piece_bytes);
         // gzip may end exactly on a border: an empty last part is no part.
         if !piece.bytes.is_empty() {
-            flying.spawn(one_part(job.clone(), upload.clone(), number, piece));
+            match session.has(number, piece_bytes, sums.crc64, Some(sums.sha256)) {
+                Some(part) => wire.done.push(part),
+                None => {
+                    while wire.flying.len() >= (job.wire.at_once)().clamp(1, PARTS_IN_FLIGHT) {
+                        wire.collect(job, session).await?;
+                    }
+                    let upload = session.upload.clone();
+                    wire.flying
+                        .spawn(one_part(job.clone(), upload, number, piece));
+                }
+            }
             number += 1;
         }
         if let Some(end) = end {
@@ -284,8 +293,8 @@ async fn carry_parts(
         }
         piece = next_piece(&mut pieces, &job.path).await?;
     };
-    while !flying.is_empty() {
-        collect_part(&mut flying, &mut done, job).await?;
+    while !wire.flying.is_empty() {
+        wire.collect(job, session).await?;
     }
     if !is_as_hashed(&end, content) {
         return Ok(Sent::Changed);
@@ -294,9 +303,10 @@ async fn carry_parts(
         bytes: stored_bytes,
         crc64: Some(crc64),
     };
+    session.completing().await;
     let completed = job
         .store
-        .complete_multipart(job.at(), upload, done, &whole)
+        .complete_multipart(job.at(), &session.upload, wire.done, &whole)
         .await;
     let stored = match completed {
         // The first answer was lost and the SDK asked again: it may be done.
@@ -327,22 +337,34 @@ async fn adopt(job: &Job, content: &Content, fault: Fault) -> Result<Stored, Fau
     })
 }
 
-async fn collect_part(
-    flying: &mut JoinSet<Result<PartDone, Fault>>,
-    done: &mut Vec<PartDone>,
-    job: &Job,
-) -> Result<(), Fault> {
-    if let Some(result) = flying.join_next().await {
-        let part = result.map_err(|e| local_fault(&job.path, &e))??;
-        if done.is_empty() {
-            (job.wire.works)();
-        }
-        done.push(part);
-    }
-    Ok(())
+/// A part that the server took, and its bytes.
+type Taken = (PartDone, u64);
+
+/// The parts of one upload. Dropping it stops those that are on their way.
+#[derive(Default)]
+struct OnTheWire {
+    flying: JoinSet<Result<Taken, Fault>>,
+    done: Vec<PartDone>,
+    /// The bucket has taken something in this session.
+    works: bool,
 }
 
-async fn one_part(job: Job, upload: Upload, number: i32, piece: Piece) -> Result<PartDone, Fault> {
+impl OnTheWire {
+    async fn collect(&mut self, job: &Job, session: &Session) -> Result<(), Fault> {
+        if let Some(result) = self.flying.join_next().await {
+            let (part, bytes) = result.map_err(|e| local_fault(&job.path, &e))??;
+            if !std::mem::replace(&mut self.works, true) {
+                (job.wire.works)();
+            }
+            session.acknowledged(&part, bytes).await;
+            self.done.push(part);
+        }
+        Ok(())
+    }
+}
+
+async fn one_part(job: Job, upload: Upload, number: i32, piece: Piece) -> Result<Taken, Fault> {
+    let bytes = piece.bytes.len() as u64;
     let mut pause = PART_PAUSE;
     let mut tries = 1;
     loop {
@@ -361,7 +383,7 @@ async fn one_part(job: Job, upload: Upload, number: i32, piece: Piece) -> Result
             }
             result => {
                 drop(piece.permit);
-                return result;
+                return result.map(|part| (part, bytes));
             }
         }
     }
