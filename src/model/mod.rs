@@ -4,8 +4,10 @@
 //! time comes in as an argument.
 
 pub mod alarm;
+pub mod assemble;
 pub mod brake;
 pub mod compare;
+pub mod cut;
 pub mod hash;
 pub mod key;
 pub mod look;

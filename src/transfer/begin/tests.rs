@@ -43,6 +43,7 @@ async fn job(dir: &Path) -> Job {
         bucket: BUCKET.into(),
         bucket_key: "large.bin".into(),
         gzip_level: None,
+        lane: crate::queue::Lane::Backlog,
         budget: Budget::default(),
         wire: Wire {
             works: Arc::new(|| ()),
@@ -69,7 +70,7 @@ async fn a_large_file_that_the_bucket_took_is_stored_whatever_the_index_says() {
     job.wire.works = Arc::new(move || take_away(&index, &folder));
     let content = content(&job);
     let meta = ObjectMeta::of(&content.fingerprint, Some(content.hash));
-    let sent = send_large(&job, &content, meta).await;
+    let sent = send_large(&job, &content, meta, None).await;
     assert!(matches!(sent, Ok(Sent::Stored { .. })), "{sent:?}");
     assert!(job.store.head(job.at(), None).await.unwrap().is_some());
 }
