@@ -12,6 +12,7 @@
 mod brake;
 mod daily;
 mod dead;
+mod delta;
 mod errors;
 mod fuzz;
 mod harness;
