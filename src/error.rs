@@ -204,6 +204,7 @@ impl Fault {
                 | "download"
                 | "list the versions of"
                 | "list the open uploads of"
+                | "list the parts of"
                 | "list the buckets of"
                 | "read the versioning state of"
         )

@@ -36,7 +36,7 @@ use tokio::time::Instant;
 const READY_WAIT: Duration = Duration::from_secs(10);
 
 /// Of the time that a stop may take, one part in so many is kept for throwing
-/// away what uploads that were cut off had sent.
+/// away what uploads that were cut off had sent and nobody can go on with.
 const CLEARING_SHARE: u32 = 4;
 
 /// More of it than this helps nobody: an abort is one small request.
@@ -222,10 +222,13 @@ impl Daemon {
         self.loops.shutdown().await;
         if finished.is_err() {
             tracing::warn!("uploads under way are abandoned; the next start takes them up again");
-            // What they had sent is thrown away now, or at the next start.
-            let cleared = tokio::time::timeout_at(end, leftovers::sweep(&self.ctx)).await;
+            // What they had sent waits for the next start, save for what nobody
+            // can go on with: that is thrown away now, or then.
+            let cleared = tokio::time::timeout_at(end, leftovers::sweep_at_stop(&self.ctx)).await;
             if cleared != Ok(true) {
-                tracing::warn!("their parts stay in the bucket until the next start");
+                tracing::warn!(
+                    "what cannot be gone on with stays in the bucket until the next start"
+                );
             }
         }
         let closing = close(&self.ctx, finished == Ok(true));

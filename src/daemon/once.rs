@@ -1,7 +1,7 @@
 //! One-off runs without a running daemon: open, work, close.
 
 use super::answers::{NAMED_MAX, digest_line, reconcile, told};
-use super::{Options, Parts, close, open};
+use super::{CLEARING_MAX, Options, Parts, close, open};
 use crate::config::Config;
 use crate::control::{Line, Reconciled};
 use crate::error::{Fatal, Fault};
@@ -9,7 +9,7 @@ use crate::model::report::{Failed, FailureLine, OneOff, OneOffTask};
 use crate::platform;
 use crate::tasks::context::{blocking, system_clock};
 use crate::tasks::post::Post;
-use crate::tasks::{Context, brake, collect, line, scan, tend, upload};
+use crate::tasks::{Context, brake, collect, leftovers, line, scan, tend, upload};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -101,6 +101,12 @@ async fn with_workers<T>(
     ctx.queue.close();
     let idle = (0..ctx.sources.len()).all(|source| ctx.queue.depth(source).running == 0);
     loops.shutdown().await;
+    // There may be no next run for long: what was cut off and can be gone on
+    // with waits, the rest goes now.
+    let cleared = tokio::time::timeout(CLEARING_MAX, leftovers::sweep(&ctx)).await;
+    if cleared != Ok(true) {
+        tracing::warn!("parts of unfinished uploads stay in the bucket until the next run");
+    }
     close(&ctx, idle).await?;
     result
 }

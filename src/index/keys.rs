@@ -28,6 +28,9 @@ pub(super) enum Space {
     Outbox = b'o',
     /// Source, key, NUL, upload id → a multipart upload in flight.
     Multipart = b'p',
+    /// Source, key, NUL, upload id, NUL, number → a part of it that the server
+    /// has acknowledged.
+    Acknowledged = b'q',
     /// Source, key → record.
     Record = b'r',
     /// Source → who it is.
@@ -56,6 +59,7 @@ impl Space {
             Self::Meta,
             Self::Outbox,
             Self::Multipart,
+            Self::Acknowledged,
             Self::Record,
             Self::Source,
             Self::Due,

@@ -197,7 +197,7 @@ impl Survey {
                 parts::chunk_of(rest)?;
             }
             Space::Content => self.found.entry(source).or_default().contents += 1,
-            Space::State | Space::Multipart => {}
+            Space::State | Space::Multipart | Space::Acknowledged => {}
         }
         Some(())
     }

@@ -1,4 +1,5 @@
-//! Uploads in parts that were begun and have not ended.
+//! Uploads in parts that were begun and have not ended, with what it takes to go
+//! on with them.
 //!
 //! Invariant: whoever can lose the database does not lose these: a copy lies
 //! beside it, and a fresh database begins with that. The copy is best effort:
@@ -6,11 +7,12 @@
 //! are paid for until somebody looks.
 
 use super::Index;
-use super::engine::{Batch, Engine};
+use super::engine::{Batch, Engine, Entry};
 use super::keys::{self, Space};
+use super::ledger::Ledger;
 use super::pending::{from_json, json};
 use super::private::replace_private;
-use super::types::{Multipart, SourceId};
+use super::types::{Acknowledged, Multipart, SourceId};
 use crate::error::{Class, Fault, chain};
 use crate::model::RelKey;
 use std::ops::Bound;
@@ -32,36 +34,16 @@ impl Index {
     ///
     /// # Errors
     /// When the index cannot be written.
-    pub fn multipart_begin(
-        &self,
-        source: SourceId,
-        key: &RelKey,
-        upload_id: &str,
-        bucket: &str,
-        bucket_key: &str,
-    ) -> Result<(), Fault> {
-        let (_ledger, engine) = self.writer()?;
-        let multipart = Multipart {
-            source,
-            key: key.clone(),
-            upload_id: upload_id.to_owned(),
-            bucket: bucket.to_owned(),
-            bucket_key: bucket_key.to_owned(),
-            noted_ms: 0,
-        };
-        let mut batch = Batch::default();
-        batch.put(
-            multipart_key(source, key, upload_id),
-            json(&engine, &multipart)?,
-        );
-        engine.apply(batch)?;
+    pub fn multipart_begin(&self, upload: Multipart) -> Result<(), Fault> {
+        let (ledger, engine) = self.writer()?;
+        note(&ledger, &engine, upload)?;
         engine.flush()?;
         self.copy_multiparts(&engine);
         Ok(())
     }
 
-    /// Remember that a multipart upload of that key is about to begin, so that it
-    /// is found when the answer is lost; on disk when this returns. True when
+    /// Remember that a multipart upload of that object is about to begin, so that
+    /// it is found when the answer is lost; on disk when this returns. True when
     /// one was remembered already: its answer was lost.
     ///
     /// # Errors
@@ -70,32 +52,38 @@ impl Index {
         &self,
         source: SourceId,
         key: &RelKey,
-        bucket: &str,
-        bucket_key: &str,
+        at: (&str, &str),
         now_ms: i64,
     ) -> Result<bool, Fault> {
-        let (_ledger, engine) = self.writer()?;
-        let stored = multipart_key(source, key, "");
-        if engine.get(&stored)?.is_some() {
+        let (ledger, engine) = self.writer()?;
+        if engine.get(&multipart_key(source, key, ""))?.is_some() {
             return Ok(true);
         }
-        let multipart = Multipart {
-            source,
-            key: key.clone(),
-            upload_id: String::new(),
-            bucket: bucket.to_owned(),
-            bucket_key: bucket_key.to_owned(),
+        let upload = Multipart {
             noted_ms: now_ms,
+            ..Multipart::of(source, key, "", at)
         };
-        let mut batch = Batch::default();
-        batch.put(stored, json(&engine, &multipart)?);
-        engine.apply(batch)?;
+        note(&ledger, &engine, upload)?;
         engine.flush()?;
         self.copy_multiparts(&engine);
         Ok(false)
     }
 
-    /// Forget a multipart upload that was completed or aborted.
+    /// Write down how far a multipart upload has come, unless it is forgotten.
+    /// A kill may lose that.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn multipart_update(&self, upload: Multipart) -> Result<(), Fault> {
+        let (ledger, engine) = self.writer()?;
+        let stored = multipart_key(upload.source, &upload.key, &upload.upload_id);
+        match engine.get(&stored)?.is_some() {
+            true => note(&ledger, &engine, upload),
+            false => Ok(()),
+        }
+    }
+
+    /// Forget a multipart upload that was completed or aborted, and its parts.
     ///
     /// # Errors
     /// When the index cannot be written.
@@ -108,9 +96,81 @@ impl Index {
         let (_ledger, engine) = self.writer()?;
         let mut batch = Batch::default();
         batch.remove(multipart_key(source, key, upload_id));
+        if !upload_id.is_empty() {
+            for (part, _) in entries(&engine, &part_prefix(source, key, upload_id))? {
+                batch.remove(part);
+            }
+        }
         engine.apply(batch)?;
         self.copy_multiparts(&engine);
         Ok(())
+    }
+
+    /// Remember that the server has acknowledged a part of a noted upload. A kill
+    /// may lose the last half second of these; a list of the upload's parts
+    /// then tells.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn part_acknowledged(
+        &self,
+        source: SourceId,
+        key: &RelKey,
+        upload_id: &str,
+        part: &Acknowledged,
+    ) -> Result<(), Fault> {
+        let (_ledger, engine) = self.writer()?;
+        // It may have ended since: what stays must belong to somebody.
+        if engine
+            .get(&multipart_key(source, key, upload_id))?
+            .is_none()
+        {
+            return Ok(());
+        }
+        let mut stored = part_prefix(source, key, upload_id);
+        stored.extend_from_slice(&part.number.to_be_bytes());
+        let mut batch = Batch::default();
+        batch.put(stored, json(&engine, part)?);
+        engine.apply(batch)
+    }
+
+    /// The parts of an upload that the server is known to have acknowledged.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn parts_acknowledged(&self, upload: &Multipart) -> Result<Vec<Acknowledged>, Fault> {
+        let engine = self.engine()?;
+        let begin = part_prefix(upload.source, &upload.key, &upload.upload_id);
+        let parts = entries(&engine, &begin)?;
+        let parts = parts.iter().map(|(_, value)| from_json(&engine, value));
+        parts.collect()
+    }
+
+    /// The noted uploads to one object, as far as they are where the bucket of
+    /// `source` is. Whose they were does not matter: a fresh index numbers its
+    /// sources anew.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn multiparts_at(
+        &self,
+        source: SourceId,
+        bucket: &str,
+        bucket_key: &str,
+    ) -> Result<Vec<Multipart>, Fault> {
+        let here = self.destination(source);
+        let mut found = self.multiparts()?;
+        found.retain(|upload| {
+            let is_here = upload.destination.is_empty() || upload.destination == here;
+            is_here && upload.bucket == bucket && upload.bucket_key == bucket_key
+        });
+        Ok(found)
+    }
+
+    /// The server or vault where a source's bucket is; empty when the source is
+    /// not known.
+    pub fn destination(&self, source: SourceId) -> String {
+        destination(&self.ledger(), source)
     }
 
     /// Every multipart upload that was begun and not ended: the workers' own,
@@ -181,23 +241,42 @@ fn copy_of(folder: &Path) -> PathBuf {
     folder.with_file_name(COPY)
 }
 
+fn destination(ledger: &Ledger, source: SourceId) -> String {
+    let known = ledger.sources.get(&source);
+    known.map_or_else(String::new, |source| source.identity.destination.clone())
+}
+
+/// Write a note, with where its upload is.
+fn note(ledger: &Ledger, engine: &Engine, mut upload: Multipart) -> Result<(), Fault> {
+    if upload.destination.is_empty() {
+        upload.destination = destination(ledger, upload.source);
+    }
+    let mut batch = Batch::default();
+    let stored = multipart_key(upload.source, &upload.key, &upload.upload_id);
+    batch.put(stored, json(engine, &upload)?);
+    engine.apply(batch)
+}
+
 fn noted(engine: &Engine) -> Result<Vec<Multipart>, Fault> {
-    let begin = [Space::Multipart as u8];
-    let end = keys::end_of(&begin);
-    let mut out = Vec::new();
-    let mut last: Option<Vec<u8>> = None;
+    let all = entries(engine, &[Space::Multipart as u8])?;
+    let all = all.iter().map(|(_, value)| from_json(engine, value));
+    all.collect()
+}
+
+/// Everything whose key begins with that.
+fn entries(engine: &Engine, begin: &[u8]) -> Result<Vec<Entry>, Fault> {
+    let end = keys::end_of(begin);
+    let mut out: Vec<Entry> = Vec::new();
     loop {
-        let low = last
-            .as_deref()
-            .map_or(Bound::Included(&begin[..]), Bound::Excluded);
+        let low = match out.last() {
+            Some((last, _)) => Bound::Excluded(&last[..]),
+            None => Bound::Included(begin),
+        };
         let page = engine.page(low, &end, PAGE)?;
-        for (_, value) in &page {
-            out.push(from_json(engine, value)?);
+        if page.is_empty() {
+            return Ok(out);
         }
-        match page.into_iter().next_back() {
-            Some((key, _)) => last = Some(key),
-            None => return Ok(out),
-        }
+        out.extend(page);
     }
 }
 
@@ -205,4 +284,10 @@ fn multipart_key(source: SourceId, key: &RelKey, upload_id: &str) -> Vec<u8> {
     // A path key has no NUL (they are escaped), so no two uploads share a key.
     let rest = [key.as_str().as_bytes(), &[0], upload_id.as_bytes()].concat();
     Space::Multipart.key(source, &rest)
+}
+
+/// What the keys of an upload's parts begin with.
+fn part_prefix(source: SourceId, key: &RelKey, upload_id: &str) -> Vec<u8> {
+    let rest = [key.as_str().as_bytes(), &[0], upload_id.as_bytes(), &[0]].concat();
+    Space::Acknowledged.key(source, &rest)
 }

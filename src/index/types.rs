@@ -1,7 +1,7 @@
 //! The words the index speaks in. No sled, no disk: values only.
 
 use crate::error::Fault;
-use crate::model::{Kind, Record, RelKey};
+use crate::model::{ContentHash, Crc64, Fingerprint, Kind, Record, RelKey};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -236,12 +236,68 @@ pub struct Multipart {
     pub bucket: String,
     /// The object's key there.
     pub bucket_key: String,
-    /// When it was first noted, milliseconds since 1970.
+    /// When it was first noted, or last found to have got on, milliseconds since
+    /// 1970.
     #[serde(default)]
     pub noted_ms: i64,
+    /// On which server or vault; empty in notes of earlier versions. The index
+    /// fills it in: it knows where the source's bucket is.
+    #[serde(default)]
+    pub destination: String,
+    /// What it takes to go on with it; without that it can only be aborted.
+    #[serde(default)]
+    pub resume: Option<Resume>,
+}
+
+/// What it takes to go on with an upload that was broken off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// Of everything that its parts and its object follow from: only who wants
+    /// exactly the same may go on with it.
+    pub digest: ContentHash,
+    /// Hash of the file's content.
+    pub content: ContentHash,
+    /// The file as it was.
+    pub fingerprint: Fingerprint,
+    /// The server proves the bytes of the whole, not of each part.
+    pub proves_whole: bool,
+    /// Parts the server had when it was last taken up.
+    #[serde(default)]
+    pub parts: usize,
+    /// How often its completion was asked for.
+    #[serde(default)]
+    pub completions: u32,
+}
+
+/// A part that the server has acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// 1 to 10,000.
+    pub number: i32,
+    /// The server's name for its bytes.
+    pub etag: String,
+    /// Checksum of what was sent.
+    pub crc64: Crc64,
+    /// Its bytes.
+    pub bytes: u64,
 }
 
 impl Multipart {
+    /// A note of an upload of `key` to that object, begun when `upload_id` is
+    /// not empty. Nothing says yet that it can be gone on with.
+    pub fn of(source: SourceId, key: &RelKey, upload_id: &str, at: (&str, &str)) -> Self {
+        Self {
+            source,
+            key: key.clone(),
+            upload_id: upload_id.to_owned(),
+            bucket: at.0.to_owned(),
+            bucket_key: at.1.to_owned(),
+            noted_ms: 0,
+            destination: String::new(),
+            resume: None,
+        }
+    }
+
     /// Whether the server has answered under which id it was begun.
     pub fn is_begun(&self) -> bool {
         !self.upload_id.is_empty()

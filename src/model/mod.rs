@@ -4,11 +4,13 @@
 //! time comes in as an argument.
 
 pub mod alarm;
+pub mod assemble;
 pub mod bandwidth;
 pub mod brake;
 pub mod budget;
 pub mod compare;
 pub mod costly;
+pub mod cut;
 pub mod hash;
 pub mod key;
 pub mod look;

@@ -4,7 +4,7 @@
 use super::hash::ContentHash;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use crc_fast::CrcAlgorithm;
+use crc_fast::{CrcAlgorithm, Digest};
 use serde::{Deserialize, Serialize};
 
 /// CRC-64/NVME, S3's checksum of a whole object in parts: that of two pieces
@@ -34,6 +34,28 @@ impl Crc64 {
     pub fn from_base64(text: &str) -> Option<Self> {
         let bytes = BASE64.decode(text).ok()?;
         Some(Self(u64::from_be_bytes(bytes.try_into().ok()?)))
+    }
+}
+
+/// A [`Crc64`] that is fed piece by piece.
+#[derive(Debug, Clone)]
+pub struct Crc64Hasher(Digest);
+
+impl Default for Crc64Hasher {
+    fn default() -> Self {
+        Self(Digest::new(CrcAlgorithm::Crc64Nvme))
+    }
+}
+
+impl Crc64Hasher {
+    /// Feed the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The checksum of all bytes fed so far.
+    pub fn finish(self) -> Crc64 {
+        Crc64(self.0.finalize())
     }
 }
 
@@ -80,6 +102,10 @@ mod tests {
             let (one, two) = all.split_at(cut);
             let both = Crc64::of(one).then(Crc64::of(two), two.len() as u64);
             assert_eq!(both, Crc64::of(all), "{cut}");
+            let mut hasher = Crc64Hasher::default();
+            hasher.update(one);
+            hasher.update(two);
+            assert_eq!(hasher.finish(), both);
         }
         assert_eq!(Crc64::default(), Crc64::of(b""));
     }

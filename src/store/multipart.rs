@@ -8,6 +8,7 @@ use super::object::metadata;
 use super::{At, CopyFrom, ObjectHeaders, Store, Stored, client, fault, sha256_header};
 use crate::error::{Class, Fault};
 use crate::model::{ContentHash, Crc64};
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
@@ -240,8 +241,8 @@ impl Store {
     /// be: some answer well and store something else.
     ///
     /// # Errors
-    /// Any class; `NotFound` when that version is gone, `Refused` when it is
-    /// another one by now.
+    /// Any class; `NotFound` when that version is gone or another one by now,
+    /// `Refused` when the server knows no such copies.
     pub async fn copy_part(
         &self,
         at: At<'_>,
@@ -264,7 +265,16 @@ impl Store {
             .config_override(client::server_work())
             .send()
             .await
-            .map_err(|e| fault::from_sdk("copy a part of", &at.subject(), e))?;
+            .map_err(|error| {
+                let status = error.raw_response().map(|r| r.status().as_u16());
+                let fault = fault::from_sdk("copy a part of", &at.subject(), error);
+                let class = match status {
+                    Some(412) => Class::NotFound,
+                    Some(501) => Class::Refused,
+                    _ => fault.class,
+                };
+                Fault { class, ..fault }
+            })?;
         let result = answer.copy_part_result();
         Ok(PartDone {
             number,
@@ -319,8 +329,8 @@ impl Store {
     /// whole object refuses when they do not make up `whole`.
     ///
     /// # Errors
-    /// Any class; the upload stays open then. `Damaged` when the server says that
-    /// it has joined other bytes: then they are a version.
+    /// Any class; the upload stays open then. `Damaged` when the parts do not make
+    /// up `whole`; when the server says so only afterwards, they are a version.
     pub async fn complete_multipart(
         &self,
         at: At<'_>,
@@ -362,7 +372,16 @@ impl Store {
             .config_override(client::server_work())
             .send()
             .await
-            .map_err(|e| fault::from_sdk("complete the upload of", &at.subject(), e))?;
+            .map_err(|error| {
+                let is_other = error.code() == Some("BadDigest");
+                let fault = fault::from_sdk("complete the upload of", &at.subject(), error);
+                let class = if is_other {
+                    Class::Damaged
+                } else {
+                    fault.class
+                };
+                Fault { class, ..fault }
+            })?;
         let joined = crc64_of(answer.checksum_crc64_nvme());
         if let (Some(joined), Some(wanted)) = (joined, whole.crc64)
             && joined != wanted

@@ -1,51 +1,228 @@
-//! Beginning and ending an upload in parts, noted in the index before and after:
-//! whoever dies in between leaves nothing that nobody knows of.
+//! Uploads in parts from beginning to end, across failures, kills and restarts.
+//!
+//! A [`Session`] is one upload that this process works on: begun, or taken up
+//! again where it was broken off. Invariants: an upload is noted in the index
+//! before it begins, so whoever dies leaves nothing that nobody knows of; only
+//! who wants exactly the same object (content, metadata, compression, cut) goes
+//! on with it, and of what the server lists only parts that are proved to be
+//! the planned ones count; what cannot be gone on with is aborted.
 
+use super::read::Content;
 use super::send::{Job, PART_PAUSE, local_fault};
-use super::uploads::{UnderWay, wall_ms};
+use super::uploads::wall_ms;
 use crate::error::{Class, Fault};
-use crate::store::{ObjectHeaders, Upload};
+use crate::index::{Multipart, Resume};
+use crate::model::hash::Hasher;
+use crate::store::{ObjectHeaders, Proof, Upload};
+use session::{Have, have};
+use std::collections::BTreeMap;
+
+mod session;
+
+pub(super) use session::Session;
 
 /// Requests to begin an upload in parts; the SDK may not repeat them.
 const BEGIN_TRIES: u32 = 3;
 
-/// An upload in parts that this process works on, while it lives.
-pub(super) struct Begun {
-    pub upload: Upload,
-    _under_way: UnderWay,
-}
+/// How long parts that were broken off wait for somebody to go on with them,
+/// counted from the last time they became more. Longer than a week's holiday of
+/// computer or line; with the day's grain of a bucket's lifecycle rule that
+/// makes the eight days that docs/OPERATIONS.md asks for.
+pub const RESUME_KEEP_MS: i64 = 7 * 24 * 3_600_000;
+
+/// How far a note may seem to come from the future before its clock counts as
+/// broken, and its parts as old: the difference that S3 itself allows.
+pub const CLOCK_SKEW_MS: i64 = 15 * 60_000;
+
+/// Requests to complete one upload, in as many runs as you like: a server that
+/// always fails at one and the same may fail because of it.
+const COMPLETIONS_MAX: u32 = 5;
+
+/// Changed when the same digest's fields begin to mean something else.
+const DIGEST_VERSION: &str = "resume 1";
+
+/// An upload, its note, and the parts that the server has of it.
+type Taken = (Multipart, Upload, BTreeMap<i32, Have>);
 
 impl Job {
+    /// Begin an upload in parts, or go on with one that was broken off. `content`
+    /// is what it will hold, `None` for what cannot be gone on with later;
+    /// `plan` says how it is cut: the same plan of the same content must always
+    /// make the same parts under the same numbers.
+    ///
+    /// # Errors
+    /// Whatever index or store report.
+    pub(super) async fn session(
+        &self,
+        headers: &ObjectHeaders,
+        content: Option<&Content>,
+        plan: &str,
+    ) -> Result<Session, Fault> {
+        let under_way = self.uploads.begin(&self.bucket, &self.bucket_key);
+        let wanted = content
+            .filter(|content| !content.unrested)
+            .map(|content| self.wanted(headers, content, plan));
+        let mut notes = self
+            .noted(|job| {
+                job.index
+                    .multiparts_at(job.source, &job.bucket, &job.bucket_key)
+            })
+            .await?;
+        notes.retain(|note| note.is_begun() && !self.uploads.is_aborting(&note.upload_id));
+        // The newest has most, as a rule.
+        notes.sort_by_key(|note| std::cmp::Reverse(note.noted_ms));
+        let mut taken = None;
+        for note in notes {
+            if taken.is_none() && self.is_wanted(&note, wanted.as_ref()) {
+                taken = self.take_up(&note).await?;
+                if taken.is_some() {
+                    continue;
+                }
+            }
+            self.throw_away(&note).await;
+        }
+        let (note, upload, have) = match taken {
+            Some(taken) => taken,
+            None => self.begin(headers, wanted).await?,
+        };
+        Ok(Session::new(self, upload, note, have, under_way))
+    }
+
+    /// What only an upload of exactly this can be.
+    fn wanted(&self, headers: &ObjectHeaders, content: &Content, plan: &str) -> Resume {
+        let mut hasher = Hasher::default();
+        let gzip_level = format!("{:?}", self.gzip_level);
+        let fields = [
+            DIGEST_VERSION,
+            &content.hash.to_hex(),
+            &content.fingerprint.size_bytes.to_string(),
+            // Every field, also those that come later.
+            &format!("{headers:?}"),
+            &gzip_level,
+            plan,
+        ];
+        for field in fields {
+            hasher.update(&(field.len() as u64).to_be_bytes());
+            hasher.update(field.as_bytes());
+        }
+        Resume {
+            digest: hasher.finish(),
+            content: content.hash,
+            fingerprint: content.fingerprint,
+            proves_whole: false,
+            parts: 0,
+            completions: 0,
+        }
+    }
+
+    /// Whether that upload may be gone on with.
+    fn is_wanted(&self, note: &Multipart, wanted: Option<&Resume>) -> bool {
+        let (Some(noted), Some(wanted)) = (&note.resume, wanted) else {
+            return false;
+        };
+        let proof = proof(noted);
+        noted.digest == wanted.digest
+            && noted.completions < COMPLETIONS_MAX
+            && is_young(note, wall_ms())
+            && self.store.proof().is_none_or(|known| known == proof)
+    }
+
+    /// What the server has of a broken off upload; `None` when it has forgotten
+    /// it, or does not say.
+    async fn take_up(&self, note: &Multipart) -> Result<Option<Taken>, Fault> {
+        let Some(resume) = &note.resume else {
+            return Ok(None);
+        };
+        let listed = match self.store.list_parts(self.at(), &note.upload_id).await {
+            Ok(listed) => listed,
+            // Not to be allowed to ask is no reason not to back up.
+            Err(fault)
+                if matches!(
+                    fault.class,
+                    Class::NotFound | Class::Denied | Class::Refused
+                ) =>
+            {
+                tracing::debug!("a broken off upload is begun anew: {fault}");
+                return Ok(None);
+            }
+            Err(fault) => return Err(fault),
+        };
+        let of = note.clone();
+        let acknowledged = self.noted(move |job| job.index.parts_acknowledged(&of));
+        let have = have(listed, acknowledged.await?);
+        let mut note = note.clone();
+        if have.len() > resume.parts {
+            note.noted_ms = wall_ms();
+            note.resume = Some(Resume {
+                parts: have.len(),
+                ..resume.clone()
+            });
+            let better = note.clone();
+            self.noted(move |job| job.index.multipart_update(better))
+                .await?;
+        }
+        tracing::info!(
+            path = %self.path,
+            parts = have.len(),
+            "an upload that was broken off goes on"
+        );
+        let upload = Upload {
+            id: note.upload_id.clone(),
+            proof: proof(resume),
+        };
+        Ok(Some((note, upload, have)))
+    }
+
+    /// Abort what cannot be gone on with. When that fails it stays noted, and is
+    /// aborted later: no reason to keep the file waiting.
+    async fn throw_away(&self, note: &Multipart) {
+        let thrown = async {
+            self.store
+                .abort_multipart(self.at(), &note.upload_id)
+                .await?;
+            let note = note.clone();
+            self.noted(move |job| {
+                job.index
+                    .multipart_end(note.source, &note.key, &note.upload_id)
+            })
+            .await
+        };
+        if let Err(fault) = thrown.await {
+            tracing::warn!("an unfinished upload stays in the bucket for now: {fault}");
+        }
+    }
+
     /// Begin an upload in parts and note it, before and after: so it is aborted
     /// later if this process dies or the answer is lost.
-    pub(super) async fn begin(&self, headers: &ObjectHeaders) -> Result<Begun, Fault> {
-        let under_way = self.uploads.begin(&self.bucket, &self.bucket_key);
+    async fn begin(&self, headers: &ObjectHeaders, wanted: Option<Resume>) -> Result<Taken, Fault> {
         let now_ms = wall_ms();
         let was_lost = self
             .noted(move |job| {
-                job.index.multipart_intend(
-                    job.source,
-                    &job.key,
-                    &job.bucket,
-                    &job.bucket_key,
-                    now_ms,
-                )
+                let at = (job.bucket.as_str(), job.bucket_key.as_str());
+                job.index.multipart_intend(job.source, &job.key, at, now_ms)
             })
             .await?;
         let (answer, is_lost) = self.ask_to_begin(headers).await;
         // A note without an id stays as long as an upload may be there without us.
         let forget = !was_lost && !is_lost;
-        let id = answer.as_ref().ok().map(|upload| upload.id.clone());
+        let note = |upload: &Upload| Multipart {
+            noted_ms: now_ms,
+            resume: wanted.clone().map(|wanted| Resume {
+                proves_whole: upload.proof == Proof::Whole,
+                ..wanted
+            }),
+            ..Multipart::of(
+                self.source,
+                &self.key,
+                &upload.id,
+                (&self.bucket, &self.bucket_key),
+            )
+        };
+        let begun = answer.as_ref().ok().map(note);
         let noted = self
             .noted(move |job| {
-                if let Some(id) = id {
-                    job.index.multipart_begin(
-                        job.source,
-                        &job.key,
-                        &id,
-                        &job.bucket,
-                        &job.bucket_key,
-                    )?;
+                if let Some(begun) = begun {
+                    job.index.multipart_begin(begun)?;
                 }
                 match forget {
                     true => job.index.multipart_end(job.source, &job.key, ""),
@@ -58,10 +235,7 @@ impl Job {
             self.store.abort_multipart(self.at(), &upload.id).await?;
             return Err(fault);
         }
-        Ok(Begun {
-            upload,
-            _under_way: under_way,
-        })
+        Ok((note(&upload), upload, BTreeMap::new()))
     }
 
     /// The answer, and whether one before it may have been lost.
@@ -90,36 +264,19 @@ impl Job {
             .await
             .map_err(|e| local_fault(&self.path, &e))?
     }
+}
 
-    /// End the upload that brought `result`. A version that the bucket has taken
-    /// stays one, whatever the index says to that: to report a failure would have
-    /// the whole file sent again.
-    pub(super) async fn conclude<T>(
-        &self,
-        upload_id: &str,
-        result: Result<T, Fault>,
-        completed: bool,
-    ) -> Result<T, Fault> {
-        match self.end(upload_id, completed).await {
-            Err(fault) if completed => {
-                tracing::warn!("a completed upload stays noted for now: {fault}");
-                result
-            }
-            // Why it failed is worth more than that tidying up failed too.
-            ended => result.and_then(|result| ended.map(|()| result)),
-        }
+fn proof(resume: &Resume) -> Proof {
+    match resume.proves_whole {
+        true => Proof::Whole,
+        false => Proof::EachPart,
     }
+}
 
-    /// The upload is over: abort it unless it was completed, and forget it.
-    async fn end(&self, upload_id: &str, completed: bool) -> Result<(), Fault> {
-        if !completed {
-            // If this fails too, the note stays and it is aborted later.
-            self.store.abort_multipart(self.at(), upload_id).await?;
-        }
-        let id = upload_id.to_owned();
-        self.noted(move |job| job.index.multipart_end(job.source, &job.key, &id))
-            .await
-    }
+/// Whether its parts still wait for somebody to go on with them.
+pub fn is_young(note: &Multipart, now_ms: i64) -> bool {
+    let age_ms = now_ms.saturating_sub(note.noted_ms);
+    (-CLOCK_SKEW_MS..RESUME_KEEP_MS).contains(&age_ms)
 }
 
 #[cfg(test)]

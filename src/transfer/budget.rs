@@ -1,6 +1,7 @@
 //! The memory that file contents may take on their way, all workers together.
 
 use super::SMALL_BYTES_MAX;
+use super::members::COMPRESSING_BYTES;
 use crate::queue::Lane;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,6 +14,10 @@ const BACKLOG_BYTES: u64 = 48 * 1024 * 1024;
 /// large upload: two files of the largest size that is read in one go.
 const EDIT_BYTES: u64 = 2 * SMALL_BYTES_MAX;
 
+/// What compressing may take beside that, for one large file of each lane: no
+/// file waits for it while it holds parts, so nothing blocks in a circle.
+const _: () = assert!(2 * COMPRESSING_BYTES <= 32 * 1024 * 1024);
+
 /// One permit stands for this many bytes.
 const GRAIN_BYTES: u64 = 64 * 1024;
 
@@ -21,21 +26,40 @@ const GRAIN_BYTES: u64 = 64 * 1024;
 pub struct Budget {
     backlog: Arc<Semaphore>,
     edits: Arc<Semaphore>,
+    compressing: [Arc<Semaphore>; 2],
 }
 
 /// Bytes are counted while this lives.
 pub struct Permit(#[allow(dead_code)] Option<OwnedSemaphorePermit>);
+
+impl Permit {
+    /// For what is counted elsewhere.
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+}
 
 impl Default for Budget {
     fn default() -> Self {
         Self {
             backlog: Arc::new(Semaphore::new(grains(BACKLOG_BYTES) as usize)),
             edits: Arc::new(Semaphore::new(grains(EDIT_BYTES) as usize)),
+            compressing: [Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1))],
         }
     }
 }
 
 impl Budget {
+    /// Wait until a large file of that lane may be compressed. To be held by
+    /// whoever waits for the disk, so that a disk that hangs keeps nobody else.
+    pub(super) async fn compressing(&self, lane: Lane) -> Permit {
+        let slot = match lane {
+            Lane::Backlog => &self.compressing[0],
+            Lane::Edit => &self.compressing[1],
+        };
+        Permit(Arc::clone(slot).acquire_owned().await.ok())
+    }
+
     /// Wait until `bytes` may be held. A request beyond the whole budget (parts
     /// of a file over 480 GB) waits for all of it and then goes on alone.
     pub async fn take(&self, lane: Lane, bytes: u64) -> Permit {

@@ -2,23 +2,43 @@
 //!
 //! [`read`] takes a file steadily: what it returns was the file's content at
 //! one moment. [`send`] carries it out as one PUT or in parts, compressed or
-//! not. Called by the upload task. Invariants: nothing becomes a version whose
-//! bytes were not hashed as they were read; a file that changes while it is
-//! read is not completed; memory is bounded by [`Budget`]; every upload in
-//! parts that fails is aborted.
+//! not; of a large file only what the bucket's version does not have. Called by
+//! the upload task. Invariants: nothing becomes a version whose bytes were not
+//! compared with what was planned as they were read; nothing that the server
+//! copies is believed without its checksum; a file that changes while it is
+//! read is not completed; memory is bounded by [`Budget`]; an upload in parts that
+//! fails is gone on with later, or aborted.
+//!
+//! | file | what it is for |
+//! |---|---|
+//! | `read`, `plan` | the reading that decides |
+//! | `piece`, `raw`, `members` | making parts: the thread that reads again |
+//! | `send`, `large`, `parts` | what goes over the wire |
+//! | `trust` | which servers' part copies are believed |
+//! | `copy` | whole objects copied on the server |
+//! | `begin`, `uploads` | uploads in parts, noted in the index |
+//! | `budget` | memory |
 
 mod begin;
 mod budget;
 mod copy;
+mod large;
+mod members;
+mod parts;
 mod piece;
+mod plan;
+mod raw;
 mod read;
 mod send;
+mod trust;
 mod uploads;
 
+pub use begin::{CLOCK_SKEW_MS, is_young};
 pub use budget::Budget;
 pub use copy::{Original, copy};
+pub use large::send_large;
 pub use read::{Content, Patience, Reading, read};
-pub use send::{Job, Sent, Wire, send_large, send_small};
+pub use send::{Cost, Done, Job, Sent, Wire, send_small};
 pub use uploads::{Uploads, wall_ms};
 
 /// A file up to this size is read in one go into one buffer and sent with one

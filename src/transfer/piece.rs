@@ -1,299 +1,349 @@
-//! Cutting a large file into pieces for the wire, compressed or not.
+//! Making the parts of a large file: bytes for the wire, compressed or not, and
+//! stretches of the old version that the server is to copy.
 //!
-//! Runs on a blocking thread and hands pieces over one at a time; it takes the
-//! memory of a piece from the budget before it fills it.
+//! Runs on a blocking thread and hands parts over one at a time, in order; it
+//! takes the memory of a part from the budget before it fills it. What it reads
+//! is compared with what was planned: other bytes end the work.
 
 use super::budget::{Budget, Permit};
+use super::members::GzipFill;
+use super::raw::RawFill;
 use super::read::read_fault;
-use crate::error::{Class, Fault, chain};
+use crate::error::Fault;
 use crate::files::{self, Opened, Pulse};
+use crate::model::assemble::{Assembly, Copy, Step};
 use crate::model::hash::Hasher;
-use crate::model::{ContentHash, Crc64, Fingerprint, RelPath};
+use crate::model::parts::Crc64Hasher;
+use crate::model::{ContentHash, Crc64, RelPath, Segment};
 use crate::queue::Lane;
 use crate::store::Sums;
-use async_compression::Level;
-use async_compression::tokio::write::GzipEncoder;
 use bytes::Bytes;
-use std::io::Read as _;
-use tokio::io::AsyncWriteExt as _;
+use std::ops::Range;
+use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-/// S3's limit on parts of one upload (Amazon S3 User Guide, "Multipart upload limits").
-const PARTS_MAX: u64 = 10_000;
+/// A part on its way.
+pub(super) struct Made {
+    /// What it is.
+    pub what: What,
+    /// What the whole came to, with the last part.
+    pub end: Option<End>,
+}
 
-/// Ordinary part size: large enough that requests do not dominate, small enough
-/// that a lost part costs seconds on an office line.
-pub(super) const PART_BYTES: u64 = 8 * 1024 * 1024;
+/// What one part is.
+pub(super) enum What {
+    /// Bytes to send.
+    Send(Piece),
+    /// Bytes that the server has.
+    Copy(Reused),
+}
 
-const MIB: u64 = 1024 * 1024;
-
-/// Bytes read from disk at a time while compressing.
-const READ_BYTES: usize = 256 * 1024;
-
-/// A piece on its way.
+/// Bytes for the wire.
 pub(super) struct Piece {
-    /// The bytes for the wire.
+    /// The bytes.
     pub bytes: Bytes,
     /// Their checksums, which the server checks.
     pub sums: Sums,
-    /// What the whole reading came to, on the last piece.
-    pub end: Option<End>,
     /// The memory they take.
     pub permit: Permit,
 }
 
+/// A stretch of the old version, and what its bytes must be.
+#[derive(Debug, Clone)]
+pub(super) struct Reused {
+    /// Where it is in the old version.
+    pub from: Range<u64>,
+    /// Its checksum.
+    pub crc64: Crc64,
+    /// Its MD5, where the server proves copies by nothing else.
+    pub md5: Option<[u8; 16]>,
+}
+
 /// What the whole reading came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct End {
-    /// Hash of the raw bytes that were read.
-    pub hash: ContentHash,
-    /// Raw bytes read.
-    pub raw_bytes: u64,
-    /// The open file still looks as it did when it was opened.
-    pub steady: bool,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    /// The bytes are the ones that were planned; so the object is made of these.
+    AsPlanned(Vec<Segment>),
+    /// The file never rests: this was in it.
+    Unrested(ContentHash),
+    /// The file has changed: nothing of it may become a version.
+    Changed,
 }
 
-/// Size of the parts of a file: [`PART_BYTES`], more only where 10,000 of them
-/// would not do. One in a hundred is kept free for gzip's worst case.
-pub(super) fn part_bytes(file_bytes: u64) -> u64 {
-    let needed = file_bytes.div_ceil(PARTS_MAX * 99 / 100);
-    PART_BYTES.max(needed.div_ceil(MIB) * MIB)
-}
-
-/// What to cut.
-pub(super) struct Cut {
+/// What to make parts of.
+pub(super) struct Work {
     pub opened: Opened,
     pub path: RelPath,
-    /// Read no further than this: what a growing file had at the start.
-    pub limit_bytes: u64,
+    /// What the file was when it was planned.
+    pub segments: Arc<[Segment]>,
+    /// It does not rest: its bytes are taken as they are.
+    pub unrested: bool,
+    pub assembly: Assembly,
     /// Compression level, `None` for none.
     pub gzip_level: Option<u32>,
     pub budget: Budget,
+    /// Copies are proved by MD5: the ranges are read for that.
+    pub wants_md5: bool,
     /// Beats while the disk is asked, rests while something else is waited for.
     pub pulse: Pulse,
 }
 
-/// Read, hash and compress; blocking. Ends early when the receiver is gone.
-///
-/// # Errors
-/// The file cannot be read.
-pub(super) fn cut(
-    job: Cut,
-    to: &mpsc::Sender<Result<Piece, Fault>>,
-    runtime: &Handle,
-) -> Result<(), Fault> {
-    let gzip_level = job.gzip_level;
-    let mut cutter = Cutter {
-        size: part_bytes(job.limit_bytes),
-        job,
-        hasher: Hasher::default(),
-        raw_bytes: 0,
-        to,
-        runtime,
-    };
-    match gzip_level {
-        None => cutter.raw(),
-        Some(level) => cutter.gzip(level),
+/// What all fillers share: the file, and whether it is still what was planned.
+pub(super) struct Base {
+    pub opened: Opened,
+    pub path: RelPath,
+    pub segments: Arc<[Segment]>,
+    pub pulse: Pulse,
+    pub runtime: Handle,
+    budget: Budget,
+    /// Of an unrested file: the hash of what is sent.
+    pub whole: Option<Hasher>,
+    /// The segment that is being read, its checksum and what of it came.
+    open: (usize, Crc64Hasher, u64),
+}
+
+impl Base {
+    /// The memory of one part. Always the backlog's: large files must not take
+    /// what is kept for small edits.
+    pub fn memory(&self, bytes: u64) -> Permit {
+        self.pulse.rest();
+        let taken = self
+            .runtime
+            .block_on(self.budget.take(Lane::Backlog, bytes));
+        self.pulse.beat();
+        taken
+    }
+
+    pub fn fault(&self, error: &std::io::Error) -> Fault {
+        read_fault(&self.path, error)
+    }
+
+    /// Compare the next bytes of the file with the plan. False when they are
+    /// others.
+    pub fn check(&mut self, mut bytes: &[u8]) -> bool {
+        if let Some(whole) = &mut self.whole {
+            whole.update(bytes);
+            return true;
+        }
+        while !bytes.is_empty() {
+            let (at, crc64, done) = &mut self.open;
+            let Some(segment) = self.segments.get(*at) else {
+                return false;
+            };
+            let left = usize::try_from(segment.raw_bytes - *done).unwrap_or(usize::MAX);
+            let (here, rest) = bytes.split_at(left.min(bytes.len()));
+            crc64.update(here);
+            *done += here.len() as u64;
+            if *done == segment.raw_bytes {
+                if std::mem::take(crc64).finish() != segment.crc64 {
+                    return false;
+                }
+                (*at, *done) = (*at + 1, 0);
+            }
+            bytes = rest;
+        }
+        true
+    }
+
+    /// The next bytes are those of another segment.
+    pub fn go_to(&mut self, segment: usize) {
+        self.open = (segment, Crc64Hasher::default(), 0);
     }
 }
 
-/// No cutter ever waits for memory while it holds some (a full piece is handed
-/// over first), so many large files at once cannot block each other.
-struct Cutter<'a> {
-    job: Cut,
-    size: u64,
-    hasher: Hasher,
-    raw_bytes: u64,
-    to: &'a mpsc::Sender<Result<Piece, Fault>>,
-    runtime: &'a Handle,
+/// Gathers the bytes of taken segments until they are a part.
+pub(super) trait Fill {
+    fn base(&mut self) -> &mut Base;
+    /// Bytes gathered.
+    fn held_bytes(&self) -> u64;
+    /// Gather one more segment. False when it is not what was planned.
+    fn take(&mut self, segment: usize, assembly: &Assembly) -> Result<bool, Fault>;
+    /// The first `bytes` of what was gathered. `None` when the file changed.
+    fn cut(&mut self, bytes: u64) -> Result<Option<(Vec<u8>, Permit)>, Fault>;
+    /// These segments are copied; nothing is held. Gives the MD5 of their bytes
+    /// when that is wanted and can be told, and false when the file changed.
+    fn pass(&mut self, copy: &Copy, wants_md5: bool) -> Result<(Option<[u8; 16]>, bool), Fault>;
+    /// What a taken segment has become; raw ones are as planned.
+    fn stored(&self, segment: usize) -> Option<(u64, Crc64)>;
 }
 
-impl Cutter<'_> {
-    fn raw(&mut self) -> Result<(), Fault> {
+/// Read, compare and compress; blocking. Ends early when the receiver is gone.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) fn make(
+    work: Work,
+    to: &mpsc::Sender<Result<Made, Fault>>,
+    runtime: &Handle,
+) -> Result<(), Fault> {
+    let base = Base {
+        opened: work.opened,
+        path: work.path,
+        segments: Arc::clone(&work.segments),
+        pulse: work.pulse,
+        runtime: runtime.clone(),
+        budget: work.budget,
+        whole: work.unrested.then(Hasher::default),
+        open: Default::default(),
+    };
+    let mut maker = Maker {
+        segments: work.segments,
+        assembly: work.assembly,
+        wants_md5: work.wants_md5,
+        to,
+    };
+    match work.gzip_level {
+        None => maker.run(RawFill::new(base)),
+        Some(level) => maker.run(GzipFill::new(base, level)),
+    }
+}
+
+/// No maker ever waits for memory while it holds a whole part (a full one is
+/// handed over first), so many large files at once cannot block each other.
+struct Maker<'a> {
+    segments: Arc<[Segment]>,
+    assembly: Assembly,
+    wants_md5: bool,
+    to: &'a mpsc::Sender<Result<Made, Fault>>,
+}
+
+/// Whether to go on.
+enum Go {
+    On,
+    /// The last part is handed over, or nobody takes any more.
+    Over,
+}
+
+impl Maker<'_> {
+    fn run(&mut self, mut fill: impl Fill) -> Result<(), Fault> {
         loop {
-            let permit = self.memory();
-            let want = self.size.min(self.job.limit_bytes - self.raw_bytes);
-            let mut buffer = Vec::with_capacity(usize::try_from(want).unwrap_or(usize::MAX));
-            self.job
-                .pulse
-                .of((&mut self.job.opened.file).take(want))
-                .read_to_end(&mut buffer)
-                .map_err(|e| read_fault(&self.job.path, &e))?;
-            self.hasher.update(&buffer);
-            self.raw_bytes += buffer.len() as u64;
-            let is_end = (buffer.len() as u64) < want || self.raw_bytes == self.job.limit_bytes;
-            let end = is_end.then(|| self.end()).transpose()?;
-            if !self.hand_over(buffer, permit, end) || is_end {
+            let go = match self.assembly.next(fill.held_bytes()) {
+                Step::Take(segment) => self.take(&mut fill, segment)?,
+                Step::Copy(copy) => self.copy(&mut fill, &copy)?,
+                Step::End => return self.finish(&mut fill).map(drop),
+            };
+            if matches!(go, Go::Over) {
                 return Ok(());
             }
         }
     }
 
-    fn gzip(&mut self, level: u32) -> Result<(), Fault> {
-        let level = Level::Precise(i32::try_from(level).unwrap_or(6));
-        let size = usize::try_from(self.size).unwrap_or(usize::MAX);
-        let mut encoder = GzipEncoder::with_quality(Vec::new(), level);
-        let mut buffer = vec![0u8; READ_BYTES];
-        let mut permit = self.memory();
-        loop {
-            let left = self.job.limit_bytes - self.raw_bytes;
-            let want = READ_BYTES.min(usize::try_from(left).unwrap_or(READ_BYTES));
-            self.job.pulse.beat();
-            let got = self
-                .job
-                .opened
-                .file
-                .read(&mut buffer[..want])
-                .map_err(|e| read_fault(&self.job.path, &e))?;
-            self.hasher.update(&buffer[..got]);
-            self.raw_bytes += got as u64;
-            let write = async {
-                match got {
-                    0 => encoder.shutdown().await,
-                    _ => encoder.write_all(&buffer[..got]).await,
-                }
-            };
-            self.runtime
-                .block_on(write)
-                .map_err(|e| gzip_fault(&self.job.path, &e))?;
-            // Strictly more than a piece: so what is handed over is not the last.
-            while encoder.get_ref().len() > size {
-                let rest = encoder.get_mut().split_off(size);
-                let full = std::mem::replace(encoder.get_mut(), rest);
-                if !self.hand_over(full, permit, None) {
-                    return Ok(());
-                }
-                permit = self.memory();
-            }
-            if got == 0 {
-                break;
+    fn take(&mut self, fill: &mut impl Fill, segment: usize) -> Result<Go, Fault> {
+        if !fill.take(segment, &self.assembly)? {
+            return Ok(self.changed(fill));
+        }
+        while let Some(bytes) = self.assembly.full_part(fill.held_bytes()) {
+            if let Go::Over = self.send(fill, bytes, false)? {
+                return Ok(Go::Over);
             }
         }
-        let end = self.end()?;
-        self.hand_over(encoder.into_inner(), permit, Some(end));
-        Ok(())
+        Ok(Go::On)
     }
 
-    /// The memory of one piece. Always the backlog's: large files must not take
-    /// what is kept for small edits.
-    fn memory(&self) -> Permit {
-        self.job.pulse.rest();
-        let taken = self
-            .runtime
-            .block_on(self.job.budget.take(Lane::Backlog, self.size));
-        self.job.pulse.beat();
-        taken
+    fn copy(&mut self, fill: &mut impl Fill, copy: &Copy) -> Result<Go, Fault> {
+        let held_bytes = fill.held_bytes();
+        if held_bytes > 0
+            && let Go::Over = self.send(fill, held_bytes, false)?
+        {
+            return Ok(Go::Over);
+        }
+        let (md5, as_planned) = fill.pass(copy, self.wants_md5)?;
+        if !as_planned {
+            return Ok(self.changed(fill));
+        }
+        let end = match self.assembly.is_over() {
+            true => Some(self.end(fill)?),
+            false => None,
+        };
+        let what = What::Copy(Reused {
+            from: copy.from.clone(),
+            crc64: self.assembly.crc64_of(copy),
+            md5,
+        });
+        Ok(self.hand_over(fill, what, end))
     }
 
-    fn end(&mut self) -> Result<End, Fault> {
-        let now: Fingerprint = files::fingerprint_of(&self.job.opened.file)
-            .map_err(|e| read_fault(&self.job.path, &e))?;
-        Ok(End {
-            hash: std::mem::take(&mut self.hasher).finish(),
-            raw_bytes: self.raw_bytes,
-            steady: now == self.job.opened.fingerprint,
-        })
+    /// All segments have come: hand over what is held. An empty file is one
+    /// empty part.
+    fn finish(&mut self, fill: &mut impl Fill) -> Result<Go, Fault> {
+        loop {
+            let held_bytes = fill.held_bytes();
+            let bytes = self.assembly.part_bytes().min(held_bytes);
+            if let Go::Over = self.send(fill, bytes, bytes == held_bytes)? {
+                return Ok(Go::Over);
+            }
+        }
     }
 
-    /// False when nobody takes pieces any more.
-    fn hand_over(&self, bytes: Vec<u8>, permit: Permit, end: Option<End>) -> bool {
+    fn send(&mut self, fill: &mut impl Fill, bytes: u64, is_last: bool) -> Result<Go, Fault> {
+        let Some((bytes, permit)) = fill.cut(bytes)? else {
+            return Ok(self.changed(fill));
+        };
+        let end = match is_last {
+            true => Some(self.end(fill)?),
+            false => None,
+        };
         let piece = Piece {
             sums: Sums {
                 sha256: ContentHash::of(&bytes),
                 crc64: Crc64::of(&bytes),
             },
             bytes: Bytes::from(bytes),
-            end,
             permit,
         };
-        // Also after the last piece: from here on nothing of the disk is waited for.
-        self.job.pulse.rest();
-        self.runtime.block_on(self.to.send(Ok(piece))).is_ok()
+        Ok(self.hand_over(fill, What::Send(piece), end))
     }
-}
 
-fn gzip_fault(path: &RelPath, error: &std::io::Error) -> Fault {
-    Fault::new(Class::Local, "compress", path.to_string(), chain(error))
+    fn end(&self, fill: &mut impl Fill) -> Result<End, Fault> {
+        let base = fill.base();
+        if let Some(whole) = base.whole.take() {
+            return Ok(End::Unrested(whole.finish()));
+        }
+        base.pulse.beat();
+        let now = files::fingerprint_of(&base.opened.file).map_err(|e| base.fault(&e))?;
+        if now != base.opened.fingerprint {
+            return Ok(End::Changed);
+        }
+        let made = (0..self.segments.len()).map(|at| {
+            let (stored_bytes, crc64) = self.assembly.stored(at, fill.stored(at))?;
+            Some(Segment {
+                stored_bytes,
+                crc64,
+                ..self.segments[at]
+            })
+        });
+        // Nothing is missing after the last part.
+        Ok(made
+            .collect::<Option<_>>()
+            .map_or(End::Changed, End::AsPlanned))
+    }
+
+    fn changed(&self, fill: &mut impl Fill) -> Go {
+        let nothing = Piece {
+            bytes: Bytes::new(),
+            sums: Sums {
+                sha256: ContentHash::of(&[]),
+                crc64: Crc64::default(),
+            },
+            permit: Permit::none(),
+        };
+        self.hand_over(fill, What::Send(nothing), Some(End::Changed));
+        Go::Over
+    }
+
+    fn hand_over(&self, fill: &mut impl Fill, what: What, end: Option<End>) -> Go {
+        let is_end = end.is_some();
+        let base = fill.base();
+        // Also after the last part: from here on nothing of the disk is waited for.
+        base.pulse.rest();
+        let sent = base.runtime.block_on(self.to.send(Ok(Made { what, end })));
+        match sent {
+            Ok(()) if !is_end => Go::On,
+            _ => Go::Over,
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_fit_ten_thousand_whatever_the_size() {
-        for (file_bytes, want_mib) in [
-            (0, 8),
-            (5 << 30, 8),
-            (77 << 30, 8),
-            (100 << 30, 11),
-            (5 << 40, 530),
-        ] {
-            let part = part_bytes(file_bytes);
-            assert_eq!(part / MIB, want_mib, "{file_bytes}");
-            assert!(file_bytes.div_ceil(part) <= PARTS_MAX);
-        }
-    }
-
-    async fn pieces(content: &[u8], gzip_level: Option<u32>) -> (Vec<u8>, usize, End) {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("f"), content).unwrap();
-        let path = RelPath::from_bytes("f").unwrap();
-        let opened = files::open(dir.path(), &path).unwrap();
-        let (to, mut from) = mpsc::channel(1);
-        let runtime = Handle::current();
-        let job = Cut {
-            limit_bytes: opened.fingerprint.size_bytes,
-            opened,
-            path,
-            gzip_level,
-            budget: Budget::default(),
-            pulse: Pulse::default(),
-        };
-        let cutter = tokio::task::spawn_blocking(move || cut(job, &to, &runtime));
-        let (mut all, mut count, mut end) = (Vec::new(), 0, None);
-        while let Some(piece) = from.recv().await {
-            let piece = piece.unwrap();
-            assert!(end.is_none(), "nothing follows the last piece");
-            assert_eq!(piece.sums.sha256, ContentHash::of(&piece.bytes));
-            all.extend_from_slice(&piece.bytes);
-            count += 1;
-            end = piece.end;
-        }
-        cutter.await.unwrap().unwrap();
-        (all, count, end.unwrap())
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn raw_pieces_make_the_file() {
-        for (size, want) in [
-            (PART_BYTES as usize, 1),
-            (PART_BYTES as usize + 1, 2),
-            (2 * PART_BYTES as usize, 2),
-            (0, 1),
-        ] {
-            let content: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
-            let (got, count, end) = pieces(&content, None).await;
-            assert!(got == content && count == want, "{size}: {count}");
-            assert_eq!(end.hash, ContentHash::of(&content));
-            assert!(end.steady && end.raw_bytes == size as u64);
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn gzip_pieces_unpack_to_the_file() {
-        let mut noise = fastrand::Rng::with_seed(1);
-        for size in [0, 1000, 20 * MIB as usize] {
-            let content: Vec<u8> = (0..size).map(|_| noise.u8(..)).collect();
-            let (got, count, end) = pieces(&content, Some(1)).await;
-            assert_eq!(count, if size > 1000 { 3 } else { 1 });
-            assert_eq!(end.hash, ContentHash::of(&content));
-            let mut back = Vec::new();
-            flate2::read::GzDecoder::new(&got[..])
-                .read_to_end(&mut back)
-                .unwrap();
-            assert!(back == content, "{size}");
-        }
-    }
-}
+mod tests;

@@ -1,13 +1,15 @@
 //! Taking a file's content as it was at one moment. Blocking.
 
 use super::SMALL_BYTES_MAX;
+use super::plan::plan;
 use crate::error::{Class, Fault, chain};
 use crate::files::{self, Opened, Pulse};
 use crate::model::look::SAMPLE_BYTES;
-use crate::model::{ContentHash, Fingerprint, Look, RelPath};
+use crate::model::{ContentHash, Fingerprint, Look, RelPath, Segment};
 use bytes::Bytes;
 use std::io::{Read as _, Seek as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How often a file that never rests is read before what was read last is stored.
@@ -25,9 +27,6 @@ const CLOCK_GRAIN: Duration = Duration::from_millis(50);
 /// systems. A file modified so shortly before it was hashed is hashed again at
 /// the next scan.
 const RACY_WINDOW_NS: i64 = 2_000_000_000;
-
-/// Reading buffer while hashing; more gains nothing.
-const HASH_BUFFER_BYTES: usize = 256 * 1024;
 
 /// How long to insist on a reading during which the file did not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +62,12 @@ pub struct Content {
     pub racy: bool,
     /// How its beginning looks.
     pub look: Look,
+    /// What it is made of, when large; nothing else.
+    pub segments: Arc<[Segment]>,
 }
 
-/// Read a regular file. Small ones are held in memory, large ones only hashed.
+/// Read a regular file. Small ones are held in memory, of large ones hash and
+/// segments are kept.
 ///
 /// # Errors
 /// Class `Vanished`, `Unreadable` or whatever the disk reports.
@@ -154,18 +156,17 @@ fn read_large(
     let began = now();
     let size = opened.fingerprint.size_bytes;
     let look = look_at(&mut opened.file).map_err(|e| read_fault(path, &e))?;
-    let (hash, bytes) = files::hash_file(
-        &mut pulse.of(&mut opened.file),
-        Some(size),
-        &mut vec![0; HASH_BUFFER_BYTES],
-    )
-    .map_err(|e| read_fault(path, &e))?;
-    let steady = bytes == size && is_same(root, path, &opened)?;
+    let planned = plan(&mut opened.file, size, pulse).map_err(|e| read_fault(path, &e))?;
+    let steady = planned.bytes == size && is_same(root, path, &opened)?;
     let fingerprint = Fingerprint {
-        size_bytes: bytes,
+        size_bytes: planned.bytes,
         ..opened.fingerprint
     };
-    Ok((content(fingerprint, hash, None, look, began), steady))
+    let content = Content {
+        segments: planned.segments.into(),
+        ..content(fingerprint, planned.hash, None, look, began)
+    };
+    Ok((content, steady))
 }
 
 /// Look at a file's beginning, and leave it as it was opened.
@@ -194,6 +195,7 @@ fn content(
         unrested: false,
         racy: is_recent(fingerprint.mtime_ns) || is_recent(fingerprint.ctime_ns),
         look,
+        segments: Arc::new([]),
     }
 }
 

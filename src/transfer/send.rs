@@ -1,14 +1,13 @@
-//! Sending content: one PUT when it fits one piece, otherwise in parts.
+//! What is sent, where, and what became of it; content that is in memory.
 
 use super::budget::Budget;
-use super::piece::{Cut, End, Piece, cut};
-use super::read::Content;
 use super::uploads::Uploads;
 use crate::error::{Class, Fault, chain};
-use crate::files::{self, Pulse};
+use crate::files::Pulse;
 use crate::index::{Index, SourceId};
-use crate::model::{ContentHash, Crc64, ObjectMeta, RelKey, RelPath};
-use crate::store::{At, ObjectHeaders, PartDone, Store, Stored, Upload, Whole};
+use crate::model::{ContentHash, ObjectMeta, Parts, RelKey, RelPath};
+use crate::queue::Lane;
+use crate::store::{At, ObjectHeaders, Store, Stored};
 use async_compression::Level;
 use async_compression::tokio::write::GzipEncoder;
 use bytes::Bytes;
@@ -17,16 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-
-/// Parts of one file on the wire at once: enough to fill an office line, few
-/// enough that several files share the budget.
-const PARTS_IN_FLIGHT: usize = 4;
-
-/// Tries per part beyond the SDK's own; after that the whole file is tried
-/// again later by the application's backoff.
-const PART_TRIES: u32 = 4;
 
 /// Pause before the second try of a part; doubles each time.
 pub(super) const PART_PAUSE: Duration = Duration::from_secs(1);
@@ -52,6 +41,8 @@ pub struct Job {
     pub bucket_key: String,
     /// Compression level, `None` for none.
     pub gzip_level: Option<u32>,
+    /// Whether somebody has just saved it.
+    pub lane: Lane,
     /// All memory for contents.
     pub budget: Budget,
     /// What is told and asked while parts are on the wire.
@@ -78,16 +69,52 @@ pub struct Wire {
 #[derive(Debug)]
 pub enum Sent {
     /// It is a version now.
-    Stored {
-        /// What S3 answered.
-        stored: Stored,
-        /// Bytes it takes in the bucket.
-        stored_bytes: u64,
-        /// Hash of the file's content that was sent.
-        hash: ContentHash,
-    },
+    Stored(Done),
     /// The file changed meanwhile; nothing became a version.
     Changed,
+}
+
+/// A version that was made.
+#[derive(Debug)]
+pub struct Done {
+    /// What S3 answered.
+    pub stored: Stored,
+    /// Bytes it takes in the bucket.
+    pub stored_bytes: u64,
+    /// Hash of the file's content that was sent.
+    pub hash: ContentHash,
+    /// What a large object is made of, for its next version.
+    pub parts: Option<Parts>,
+    /// What it took.
+    pub cost: Cost,
+}
+
+impl Done {
+    /// Content that was sent with one PUT.
+    pub(super) fn in_one(stored: Stored, stored_bytes: u64, hash: ContentHash) -> Self {
+        Self {
+            stored,
+            stored_bytes,
+            hash,
+            parts: None,
+            cost: Cost {
+                sent_bytes: stored_bytes,
+                reused_bytes: 0,
+                requests: 1,
+            },
+        }
+    }
+}
+
+/// What one version took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Bytes of content that went over the wire.
+    pub sent_bytes: u64,
+    /// Bytes that the server copied from the version before.
+    pub reused_bytes: u64,
+    /// Requests, repeated ones not counted.
+    pub requests: u64,
 }
 
 impl Job {
@@ -143,11 +170,7 @@ pub async fn send_small(
         .store
         .put(job.at(), body, wire_hash, &job.headers(meta, gzip))
         .await?;
-    Ok(Sent::Stored {
-        stored,
-        stored_bytes,
-        hash,
-    })
+    Ok(Sent::Stored(Done::in_one(stored, stored_bytes, hash)))
 }
 
 async fn gzip_buffer(raw: &[u8], level: u32) -> std::io::Result<Vec<u8>> {
@@ -160,209 +183,4 @@ async fn gzip_buffer(raw: &[u8], level: u32) -> std::io::Result<Vec<u8>> {
 
 pub(super) fn local_fault(path: &RelPath, error: &(dyn std::error::Error + 'static)) -> Fault {
     Fault::new(Class::Local, "prepare", path.to_string(), chain(error))
-}
-
-/// Stream a large file that [`super::read`] has hashed. It is read once more,
-/// and completed only when what was sent hashes the same.
-///
-/// # Errors
-/// Whatever disk or store reports; an upload in parts is aborted then.
-pub async fn send_large(job: &Job, content: &Content, meta: ObjectMeta) -> Result<Sent, Fault> {
-    let (root, path) = (job.root.clone(), job.path.clone());
-    job.pulse.rest();
-    let pulse = job.pulse.clone();
-    let opened = tokio::task::spawn_blocking(move || {
-        pulse.beat();
-        let opened = files::open(&root, &path);
-        pulse.rest();
-        opened
-    })
-    .await
-    .map_err(|e| local_fault(&job.path, &e))??;
-    if opened.fingerprint != content.fingerprint && !content.unrested {
-        return Ok(Sent::Changed);
-    }
-    let (to, mut pieces) = mpsc::channel(1);
-    let work = Cut {
-        opened,
-        path: job.path.clone(),
-        limit_bytes: content.fingerprint.size_bytes,
-        gzip_level: job.gzip_level,
-        budget: job.budget.clone(),
-        pulse: job.pulse.clone(),
-    };
-    let runtime = Handle::current();
-    // Ends by itself when `pieces` is dropped.
-    tokio::task::spawn_blocking(move || {
-        if let Err(fault) = cut(work, &to, &runtime) {
-            let _ = runtime.block_on(to.send(Err(fault)));
-        }
-    });
-    let first = next_piece(&mut pieces, &job.path).await?;
-    let headers = job.headers(meta, job.gzip_level.is_some());
-    match first.end {
-        Some(end) if !is_as_hashed(&end, content) => Ok(Sent::Changed),
-        Some(end) => {
-            let stored_bytes = first.bytes.len() as u64;
-            let stored = job
-                .store
-                .put(job.at(), first.bytes, first.sums.sha256, &headers)
-                .await?;
-            Ok(Sent::Stored {
-                stored,
-                stored_bytes,
-                hash: end.hash,
-            })
-        }
-        None => send_parts(job, content, &headers, first, pieces).await,
-    }
-}
-
-/// What was sent is what was hashed before. Of a file that never rests only the
-/// size is promised, and its metadata says so.
-fn is_as_hashed(end: &End, content: &Content) -> bool {
-    let same_size = end.raw_bytes == content.fingerprint.size_bytes;
-    same_size && (content.unrested || (end.hash == content.hash && end.steady))
-}
-
-async fn next_piece(
-    pieces: &mut mpsc::Receiver<Result<Piece, Fault>>,
-    path: &RelPath,
-) -> Result<Piece, Fault> {
-    match pieces.recv().await {
-        Some(piece) => piece,
-        None => Err(Fault::new(
-            Class::Local,
-            "read",
-            path.to_string(),
-            "the reading thread ended early",
-        )),
-    }
-}
-
-async fn send_parts(
-    job: &Job,
-    content: &Content,
-    headers: &ObjectHeaders,
-    first: Piece,
-    pieces: mpsc::Receiver<Result<Piece, Fault>>,
-) -> Result<Sent, Fault> {
-    let begun = job.begin(headers).await?;
-    let result = carry_parts(job, content, &begun.upload, first, pieces).await;
-    let completed = matches!(result, Ok(Sent::Stored { .. }));
-    job.conclude(&begun.upload.id, result, completed).await
-}
-
-async fn carry_parts(
-    job: &Job,
-    content: &Content,
-    upload: &Upload,
-    first: Piece,
-    mut pieces: mpsc::Receiver<Result<Piece, Fault>>,
-) -> Result<Sent, Fault> {
-    // Dropping the set on an early return stops the parts still on the wire.
-    let mut flying = JoinSet::new();
-    let mut done: Vec<PartDone> = Vec::new();
-    let (mut stored_bytes, mut crc64) = (0, Crc64::default());
-    let mut number = 1;
-    let mut piece = first;
-    let end = loop {
-        while flying.len() >= (job.wire.at_once)().clamp(1, PARTS_IN_FLIGHT) {
-            collect_part(&mut flying, &mut done, job).await?;
-        }
-        let end = piece.end;
-        let piece_bytes = piece.bytes.len() as u64;
-        stored_bytes += piece_bytes;
-        crc64 = crc64.then(piece.sums.crc64, piece_bytes);
-        // gzip may end exactly on a border: an empty last part is no part.
-        if !piece.bytes.is_empty() {
-            flying.spawn(one_part(job.clone(), upload.clone(), number, piece));
-            number += 1;
-        }
-        if let Some(end) = end {
-            break end;
-        }
-        piece = next_piece(&mut pieces, &job.path).await?;
-    };
-    while !flying.is_empty() {
-        collect_part(&mut flying, &mut done, job).await?;
-    }
-    if !is_as_hashed(&end, content) {
-        return Ok(Sent::Changed);
-    }
-    let whole = Whole {
-        bytes: stored_bytes,
-        crc64: Some(crc64),
-    };
-    let completed = job
-        .store
-        .complete_multipart(job.at(), upload, done, &whole)
-        .await;
-    let stored = match completed {
-        // The first answer was lost and the SDK asked again: it may be done.
-        Err(fault) if fault.class == Class::NotFound => adopt(job, content, fault).await?,
-        completed => completed?,
-    };
-    Ok(Sent::Stored {
-        stored,
-        stored_bytes,
-        hash: end.hash,
-    })
-}
-
-/// The newest version, if it is the content that was just sent.
-async fn adopt(job: &Job, content: &Content, fault: Fault) -> Result<Stored, Fault> {
-    let head = job.store.head(job.at(), None).await?;
-    head.filter(|head| {
-        let stored = head.meta.as_ref().ok().and_then(|meta| meta.content);
-        stored == Some(content.hash)
-    })
-    .map(|head| Stored {
-        version_id: head.version_id,
-        etag: head.etag,
-    })
-    .ok_or(Fault {
-        class: Class::Transient,
-        ..fault
-    })
-}
-
-async fn collect_part(
-    flying: &mut JoinSet<Result<PartDone, Fault>>,
-    done: &mut Vec<PartDone>,
-    job: &Job,
-) -> Result<(), Fault> {
-    if let Some(result) = flying.join_next().await {
-        let part = result.map_err(|e| local_fault(&job.path, &e))??;
-        if done.is_empty() {
-            (job.wire.works)();
-        }
-        done.push(part);
-    }
-    Ok(())
-}
-
-async fn one_part(job: Job, upload: Upload, number: i32, piece: Piece) -> Result<PartDone, Fault> {
-    let mut pause = PART_PAUSE;
-    let mut tries = 1;
-    loop {
-        let result = job
-            .store
-            .upload_part(job.at(), &upload, number, piece.bytes.clone(), &piece.sums)
-            .await;
-        match result {
-            Err(fault) if fault.class.is_transient() && tries < PART_TRIES => {
-                if fault.class == Class::SlowDown {
-                    (job.wire.slowed)();
-                }
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-                tries += 1;
-            }
-            result => {
-                drop(piece.permit);
-                return result;
-            }
-        }
-    }
 }

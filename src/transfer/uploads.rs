@@ -1,5 +1,8 @@
 //! The uploads in parts that this process has under way: what the index knows
-//! beyond them was left behind, and may be aborted.
+//! beyond them was left behind, and may be gone on with or aborted.
+//!
+//! Invariant: nobody aborts what a worker has taken up, and no worker takes up
+//! what is being aborted.
 
 use crate::index::Multipart;
 use std::collections::BTreeSet;
@@ -13,9 +16,17 @@ pub fn wall_ms() -> i64 {
     since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
 }
 
+#[derive(Default)]
+struct State {
+    /// Bucket and key of every object that is being uploaded in parts.
+    under_way: BTreeSet<(String, String)>,
+    /// Ids of uploads that are being aborted.
+    aborting: BTreeSet<String>,
+}
+
 /// Handle; cheap to clone. Holds one entry per upload under way.
 #[derive(Clone, Default)]
-pub struct Uploads(Arc<Mutex<BTreeSet<(String, String)>>>);
+pub struct Uploads(Arc<Mutex<State>>);
 
 /// An object that an upload in parts is under way to, while this lives.
 pub struct UnderWay {
@@ -23,8 +34,14 @@ pub struct UnderWay {
     place: (String, String),
 }
 
+/// An upload that is being aborted, while this lives.
+pub struct Aborting {
+    uploads: Uploads,
+    upload_id: String,
+}
+
 impl Uploads {
-    fn set(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -33,7 +50,7 @@ impl Uploads {
     #[must_use = "it is under way while this lives"]
     pub fn begin(&self, bucket: &str, bucket_key: &str) -> UnderWay {
         let place = (bucket.to_owned(), bucket_key.to_owned());
-        self.set().insert(place.clone());
+        self.state().under_way.insert(place.clone());
         UnderWay {
             uploads: self.clone(),
             place,
@@ -43,12 +60,59 @@ impl Uploads {
     /// Whether nobody works on the upload that this note is about.
     pub fn is_left(&self, noted: &Multipart) -> bool {
         let place = (noted.bucket.clone(), noted.bucket_key.clone());
-        !self.set().contains(&place)
+        !self.state().under_way.contains(&place)
+    }
+
+    /// Keep workers off an upload that is going to be aborted; `None` when one
+    /// may have taken it up already.
+    pub fn abort(&self, noted: &Multipart) -> Option<Aborting> {
+        let place = (noted.bucket.clone(), noted.bucket_key.clone());
+        let mut state = self.state();
+        if state.under_way.contains(&place) {
+            return None;
+        }
+        state.aborting.insert(noted.upload_id.clone());
+        Some(Aborting {
+            uploads: self.clone(),
+            upload_id: noted.upload_id.clone(),
+        })
+    }
+
+    /// Whether somebody is aborting that upload.
+    pub fn is_aborting(&self, upload_id: &str) -> bool {
+        self.state().aborting.contains(upload_id)
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.uploads.set().remove(&self.place);
+        self.uploads.state().under_way.remove(&self.place);
+    }
+}
+
+impl Drop for Aborting {
+    fn drop(&mut self) {
+        self.uploads.state().aborting.remove(&self.upload_id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::SourceId;
+    use crate::model::RelKey;
+
+    #[test]
+    fn what_one_takes_up_the_other_does_not_abort() {
+        let uploads = Uploads::default();
+        let key = RelKey::parse_full("a").unwrap();
+        let note = Multipart::of(SourceId(1), &key, "u1", ("bucket", "a"));
+        let under_way = uploads.begin("bucket", "a");
+        assert!(!uploads.is_left(&note) && uploads.abort(&note).is_none());
+        drop(under_way);
+        let aborting = uploads.abort(&note);
+        assert!(aborting.is_some() && uploads.is_aborting("u1"));
+        drop(aborting);
+        assert!(!uploads.is_aborting("u1") && uploads.is_left(&note));
     }
 }

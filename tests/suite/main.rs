@@ -13,6 +13,7 @@ mod brake;
 mod budget;
 mod daily;
 mod dead;
+mod delta;
 mod errors;
 mod fuzz;
 mod harness;

@@ -368,7 +368,7 @@ fn a_reopening_that_failed_after_it_rebuilt_says_so_at_the_next_try() {
     let (index, _) = Index::open_with(opening).unwrap();
     let source = docs(&index);
     index
-        .multipart_begin(source, &key("a"), "u1", "bucket", "p/a")
+        .multipart_begin(Multipart::of(source, &key("a"), "u1", ("bucket", "p/a")))
         .unwrap();
     index.engine().unwrap().damaged("page 7 is missing");
     full.store(true, Ordering::Relaxed);
@@ -407,7 +407,7 @@ fn a_start_that_failed_after_it_rebuilt_is_made_good_by_the_next() {
     let index = open(&root);
     let source = docs(&index);
     index
-        .multipart_begin(source, &key("a"), "u1", "bucket", "p/a")
+        .multipart_begin(Multipart::of(source, &key("a"), "u1", ("bucket", "p/a")))
         .unwrap();
     index
         .source_state_set(source, "compared", &true.into())

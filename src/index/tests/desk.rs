@@ -52,6 +52,10 @@ fn a_full_outbox_drops_the_oldest_and_says_so() {
     assert_eq!(index.outbox_push(&huge).unwrap_err().class, Class::Refused);
 }
 
+fn begun(source: SourceId, key: &RelKey, upload_id: &str) -> Multipart {
+    Multipart::of(source, key, upload_id, ("bucket", "p/a"))
+}
+
 #[test]
 fn multiparts_are_known_until_they_end() {
     let (_dir, root) = state();
@@ -60,7 +64,12 @@ fn multiparts_are_known_until_they_end() {
     for (name, upload) in [("a", "u1"), ("a", "u2"), ("a\u{1F5C4}", "u1")] {
         let k = key(name);
         index
-            .multipart_begin(source, &k, upload, "bucket", &format!("p/{name}"))
+            .multipart_begin(Multipart::of(
+                source,
+                &k,
+                upload,
+                ("bucket", &format!("p/{name}")),
+            ))
             .unwrap();
     }
     index.multipart_end(source, &key("a"), "u1").unwrap();
@@ -86,11 +95,11 @@ fn a_fresh_index_knows_the_uploads_of_the_one_that_was_lost() {
     let source = docs(&index);
     for upload in ["u1", "u2"] {
         index
-            .multipart_begin(source, &key("a"), upload, "bucket", "p/a")
+            .multipart_begin(begun(source, &key("a"), upload))
             .unwrap();
     }
     index
-        .multipart_intend(source, &key("b"), "bucket", "p/b", 7)
+        .multipart_intend(source, &key("b"), ("bucket", "p/b"), 7)
         .unwrap();
     index.multipart_end(source, &key("a"), "u1").unwrap();
     let known = index.multiparts().unwrap();
@@ -108,26 +117,100 @@ fn a_fresh_index_knows_the_uploads_of_the_one_that_was_lost() {
 }
 
 #[test]
+fn acknowledged_parts_live_and_end_with_their_upload() {
+    let (_dir, root) = state();
+    let index = open(&root);
+    let (source, k) = (docs(&index), key("a"));
+    let part = |number: i32| Acknowledged {
+        number,
+        etag: format!("e{number}"),
+        crc64: crate::model::Crc64(number as u64),
+        bytes: 8,
+    };
+    let add = |upload: &str, number| {
+        index
+            .part_acknowledged(source, &k, upload, &part(number))
+            .unwrap();
+    };
+    for upload in ["u", "u1"] {
+        index.multipart_begin(begun(source, &k, upload)).unwrap();
+    }
+    // More than are read at a time.
+    (1..=600).for_each(|number| add("u", number));
+    add("u1", 7);
+    add("unknown", 7);
+    let of = |upload: &str| {
+        index
+            .parts_acknowledged(&begun(source, &k, upload))
+            .unwrap()
+    };
+    assert_eq!(of("u"), (1..=600).map(part).collect::<Vec<_>>());
+    assert_eq!((of("u1"), of("unknown")), (vec![part(7)], vec![]));
+    index.multipart_end(source, &k, "u").unwrap();
+    assert_eq!((of("u"), of("u1")), (vec![], vec![part(7)]));
+    // What comes late belongs to nobody.
+    add("u", 8);
+    index.multipart_update(begun(source, &k, "u")).unwrap();
+    assert_eq!((of("u"), index.multiparts().unwrap().len()), (vec![], 1));
+    // It is part of what makes an index whole.
+    drop(index);
+    let (index, opened) = Index::open(&root).unwrap();
+    assert_eq!(opened, Opened::Existing);
+    let left = index.parts_acknowledged(&begun(source, &k, "u1"));
+    assert_eq!(left, Ok(vec![part(7)]));
+}
+
+#[test]
+fn a_note_says_on_which_server_its_upload_is() {
+    let (_dir, root) = state();
+    let index = open(&root);
+    let source = docs(&index);
+    index
+        .multipart_begin(begun(source, &key("a"), "u1"))
+        .unwrap();
+    assert_eq!(index.multiparts().unwrap()[0].destination, "aws");
+    let here = index.multiparts_at(source, "bucket", "p/a").unwrap();
+    assert_eq!(here.len(), 1);
+    assert_eq!(index.multiparts_at(source, "bucket", "p/b"), Ok(vec![]));
+    assert_eq!(index.multiparts_at(source, "b", "p/a"), Ok(vec![]));
+    // The same bucket on another server is another one.
+    let moved = index.source_id("docs", "bucket", "", "elsewhere").unwrap();
+    assert_eq!(index.multiparts_at(moved, "bucket", "p/a"), Ok(vec![]));
+    // A note of an earlier version does not say.
+    let old = r#"[{"source":9,"key":"a","upload_id":"u0","bucket":"bucket","bucket_key":"p/a"}]"#;
+    drop(index);
+    std::fs::remove_dir_all(&root).unwrap();
+    std::fs::write(root.with_file_name("uploads.json"), old).unwrap();
+    let index = open(&root);
+    let source = docs(&index);
+    let found = index.multiparts_at(source, "bucket", "p/a").unwrap();
+    assert_eq!(
+        found,
+        [Multipart {
+            source: SourceId(9),
+            ..begun(source, &key("a"), "u0")
+        }]
+    );
+}
+
+#[test]
 fn a_copy_of_the_uploads_that_cannot_be_written_stops_no_upload() {
     let (_dir, root) = state();
     let index = open(&root);
     let (source, k) = (docs(&index), key("a"));
     std::fs::create_dir(root.with_file_name("uploads.json")).unwrap();
     assert_eq!(
-        index.multipart_intend(source, &k, "bucket", "p/a", 7),
+        index.multipart_intend(source, &k, ("bucket", "p/a"), 7),
         Ok(false)
     );
-    assert_eq!(
-        index.multipart_begin(source, &k, "u1", "bucket", "p/a"),
-        Ok(())
-    );
+    assert_eq!(index.multipart_begin(begun(source, &k, "u1")), Ok(()));
     assert_eq!(index.multiparts().unwrap().len(), 2);
     assert_eq!(index.multipart_end(source, &k, "u1"), Ok(()));
     assert_eq!(index.multiparts().unwrap().len(), 1);
     // The note itself is another matter.
     index.engine().unwrap().damaged("gone");
-    assert!(index.multipart_begin(source, &k, "u2", "b", "p/a").is_err());
-    assert!(index.multipart_intend(source, &k, "b", "p/a", 7).is_err());
+    assert!(index.multipart_begin(begun(source, &k, "u2")).is_err());
+    assert!(index.multipart_intend(source, &k, ("b", "p/a"), 7).is_err());
     assert!(index.multipart_end(source, &k, "u1").is_err());
 }
 

@@ -168,6 +168,8 @@ impl Upload<'_> {
             etag: stored.etag.clone(),
             ..parts
         });
+        // A deletion that came first took the list along.
+        let made_of = made_of.or_else(|| Self::parts_of(content, &stored, stored_bytes));
         {
             let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
             blocking(move || ctx.index.commit_parts(id, &key, record, made_of, &delta)).await?;

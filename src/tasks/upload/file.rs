@@ -4,16 +4,18 @@ use super::{Outcome, doubt};
 use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
-use crate::index::{ActivityDelta, Change};
+use crate::index::ActivityDelta;
 use crate::model::key::LONG_PATH_BYTES_MAX;
-use crate::model::{ContentHash, Fingerprint, Kind, Look, ObjectMeta, Record, RelKey, RelPath};
+use crate::model::{
+    ContentHash, Fingerprint, Kind, Look, ObjectMeta, Parts, Record, RelKey, RelPath,
+};
 use crate::queue::{Item, Lane};
 use crate::store::{At, CopyFrom, Head, Stored};
 use crate::tasks::answering::{on_disk, unless_silent};
 use crate::tasks::brake;
 use crate::tasks::context::{Context, Source, blocking};
 use crate::transfer::{
-    self, Content, Job, Original, Patience, Reading, SMALL_BYTES_MAX, Sent, Wire,
+    self, Content, Done, Job, Original, Patience, Reading, SMALL_BYTES_MAX, Sent, Wire,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -47,14 +49,10 @@ pub(super) async fn store(
         None => {
             let outcome = match upload.copied(&content).await? {
                 Some(outcome) => outcome,
-                None => match upload.send(&content).await? {
+                None => match upload.send(&content, record.as_ref()).await? {
                     Sent::Changed => return Ok(Outcome::Changed),
-                    Sent::Stored {
-                        stored,
-                        stored_bytes,
-                        hash,
-                    } => {
-                        upload.stored(&content, hash, stored, stored_bytes).await?;
+                    Sent::Stored(done) => {
+                        upload.stored(&content, done).await?;
                         Outcome::Sent
                     }
                 },
@@ -106,18 +104,14 @@ pub(super) async fn store_folder(
         unrested: false,
         racy: false,
         look: Look::Unknown,
+        segments: Arc::new([]),
     };
     let upload = Upload::new(ctx, item, RelKey::of_folder(&item.path), None)?;
     if let Some(outcome) = upload.known(&content, record.as_ref()).await? {
         return Ok(outcome);
     }
-    if let Sent::Stored {
-        stored,
-        stored_bytes,
-        hash,
-    } = upload.send(&content).await?
-    {
-        upload.stored(&content, hash, stored, stored_bytes).await?;
+    if let Sent::Stored(done) = upload.send(&content, None).await? {
+        upload.stored(&content, done).await?;
     }
     Ok(Outcome::Sent)
 }
@@ -208,6 +202,7 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
         unrested: false,
         racy: false,
         look: Look::Unknown,
+        segments: Arc::new([]),
     };
     Ok(Some((content, Some(target))))
 }
@@ -303,6 +298,7 @@ impl<'a> Upload<'a> {
             bucket: self.source.config.bucket.clone(),
             bucket_key: self.bucket_key.key.clone(),
             gzip_level: compress.then_some(self.source.config.compress_level),
+            lane: self.item.lane,
             budget: self.ctx.budget.clone(),
             wire: self.wire(),
             pulse: Pulse::default(),
@@ -327,7 +323,8 @@ impl<'a> Upload<'a> {
         }
     }
 
-    async fn send(&self, content: &Content) -> Result<Sent, Fault> {
+    /// `record` is what the bucket holds of it so far.
+    async fn send(&self, content: &Content, record: Option<&Record>) -> Result<Sent, Fault> {
         let meta = self.meta(content);
         let sent = match &content.bytes {
             Some(bytes) => {
@@ -335,7 +332,8 @@ impl<'a> Upload<'a> {
             }
             None => {
                 let job = self.job();
-                let sending = transfer::send_large(&job, content, meta);
+                let old = self.parts(record).await?;
+                let sending = transfer::send_large(&job, content, meta, old.as_ref());
                 unless_silent(self.ctx, self.item.source, &job.pulse, sending).await
             }
         };
@@ -347,6 +345,15 @@ impl<'a> Upload<'a> {
             );
         }
         self.unless_answered(content, sent).await
+    }
+
+    /// What the version in the bucket is made of, where that is known and sure.
+    async fn parts(&self, record: Option<&Record>) -> Result<Option<Parts>, Fault> {
+        if record.is_none_or(|record| record.content.is_none()) {
+            return Ok(None);
+        }
+        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
+        blocking(move || ctx.index.parts(id, &key)).await
     }
 
     pub(super) async fn unless_answered<T>(
@@ -403,7 +410,9 @@ impl<'a> Upload<'a> {
             etag: head.etag,
         };
         let adopted = self.record(content, content.hash, &stored, head.stored_bytes);
-        self.commit(adopted, ActivityDelta::default()).await?;
+        let parts = (!head.gzip).then(|| Self::parts_of(content, &stored, head.stored_bytes));
+        self.commit_parts(adopted, parts.flatten(), ActivityDelta::default())
+            .await?;
         Ok(Some(Outcome::Answered))
     }
 
@@ -441,7 +450,8 @@ impl<'a> Upload<'a> {
             versions: 1,
             ..ActivityDelta::default()
         };
-        self.commit(record, delta).await?;
+        let parts = self.parts_of_copy(content, &head, &stored).await?;
+        self.commit_parts(record, parts, delta).await?;
         tracing::info!(source = %self.source.config.name, path = %self.item.path, "metadata updated");
         Ok(Some(Outcome::Sent))
     }
@@ -458,7 +468,22 @@ impl<'a> Upload<'a> {
             return Ok(());
         }
         let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-        blocking(move || ctx.index.update(id, &key, fresh)).await
+        let stored = Stored {
+            version_id: record.version_id.clone(),
+            etag: record.etag.clone(),
+        };
+        let parts = Self::parts_of(content, &stored, record.stored_bytes);
+        blocking(move || {
+            // A file that was adopted, or whose list an older Keepwatch did not keep.
+            match parts.is_some() && ctx.index.parts(id, &key)?.is_none() {
+                true => {
+                    let nothing = ActivityDelta::default();
+                    ctx.index.commit_parts(id, &key, fresh, parts, &nothing)
+                }
+                false => ctx.index.update(id, &key, fresh),
+            }
+        })
+        .await
     }
 
     pub(super) fn record(
@@ -480,39 +505,75 @@ impl<'a> Upload<'a> {
         }
     }
 
-    async fn commit(&self, record: Record, delta: ActivityDelta) -> Result<(), Fault> {
+    /// Write the record, and what the version is made of where that is known.
+    async fn commit_parts(
+        &self,
+        record: Record,
+        parts: Option<Parts>,
+        delta: ActivityDelta,
+    ) -> Result<(), Fault> {
         if delta.versions > 0 {
             self.count_version(&record);
         }
         let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-        blocking(move || ctx.index.commit(id, &key, Change::Put(record), &delta)).await
+        blocking(move || ctx.index.commit_parts(id, &key, record, parts, &delta)).await
     }
 
-    async fn stored(
+    /// What a copy of the version `head` is made of: the same.
+    async fn parts_of_copy(
         &self,
         content: &Content,
-        hash: ContentHash,
-        stored: Stored,
-        stored_bytes: u64,
-    ) -> Result<(), Fault> {
+        head: &Head,
+        stored: &Stored,
+    ) -> Result<Option<Parts>, Fault> {
+        if content.segments.is_empty() {
+            return Ok(None);
+        }
+        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
+        let known = blocking(move || ctx.index.parts(id, &key)).await?;
+        let known = known.filter(|p| p.version_id == head.version_id && p.etag == head.etag);
+        let raw = (!head.gzip).then(|| Self::parts_of(content, stored, head.stored_bytes));
+        Ok(known.or(raw.flatten()).map(|parts| Parts {
+            version_id: stored.version_id.clone(),
+            etag: stored.etag.clone(),
+            ..parts
+        }))
+    }
+
+    /// What a version that holds exactly this content as it is, is made of.
+    pub(super) fn parts_of(content: &Content, stored: &Stored, stored_bytes: u64) -> Option<Parts> {
+        let is_raw = stored_bytes == content.fingerprint.size_bytes && !content.unrested;
+        (is_raw && !content.segments.is_empty()).then(|| Parts {
+            version_id: stored.version_id.clone(),
+            etag: stored.etag.clone(),
+            gzip: false,
+            segments: content.segments.to_vec(),
+        })
+    }
+
+    async fn stored(&self, content: &Content, done: Done) -> Result<(), Fault> {
         let size_bytes = content.fingerprint.size_bytes;
+        let (stored_bytes, cost) = (done.stored_bytes, done.cost);
         let delta = ActivityDelta {
             versions: 1,
             raw_bytes: size_bytes,
             stored_bytes,
-            saved_bytes: size_bytes.saturating_sub(stored_bytes),
+            saved_bytes: size_bytes.saturating_sub(cost.sent_bytes),
             ..ActivityDelta::default()
         };
-        let record = self.record(content, hash, &stored, stored_bytes);
-        self.commit(record, delta).await?;
+        let record = self.record(content, done.hash, &done.stored, stored_bytes);
+        self.commit_parts(record, done.parts, delta).await?;
         let after_ms = self.ctx.steady_ms().saturating_sub(self.item.since_ms);
         tracing::info!(
             source = %self.source.config.name,
             path = %self.item.path,
             size_bytes,
             stored_bytes,
+            sent_bytes = cost.sent_bytes,
+            reused_bytes = cost.reused_bytes,
+            requests = cost.requests,
             after_ms,
-            version_id = %stored.version_id,
+            version_id = %done.stored.version_id,
             "stored"
         );
         self.tell_stored(size_bytes, stored_bytes, after_ms);

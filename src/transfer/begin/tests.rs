@@ -43,6 +43,7 @@ async fn job(dir: &Path) -> Job {
         bucket: BUCKET.into(),
         bucket_key: "large.bin".into(),
         gzip_level: None,
+        lane: crate::queue::Lane::Backlog,
         budget: Budget::default(),
         wire: Wire {
             works: Arc::new(|| ()),
@@ -69,7 +70,7 @@ async fn a_large_file_that_the_bucket_took_is_stored_whatever_the_index_says() {
     job.wire.works = Arc::new(move || take_away(&index, &folder));
     let content = content(&job);
     let meta = ObjectMeta::of(&content.fingerprint, Some(content.hash));
-    let sent = send_large(&job, &content, meta).await;
+    let sent = send_large(&job, &content, meta, None).await;
     assert!(matches!(sent, Ok(Sent::Stored { .. })), "{sent:?}");
     assert!(job.store.head(job.at(), None).await.unwrap().is_some());
 }
@@ -79,11 +80,12 @@ async fn only_a_completed_upload_outlives_a_failing_index() {
     let dir = tempfile::tempdir().unwrap();
     let job = job(dir.path()).await;
     let headers = job.headers(ObjectMeta::of(&content(&job).fingerprint, None), false);
-    let begun = job.begin(&headers).await.unwrap();
+    let begin = || job.session(&headers, None, "");
+    let (one, two, three) = (begin().await, begin().await, begin().await);
     take_away(&job.index, &dir.path().join("index"));
-    assert_eq!(job.conclude(&begun.upload.id, Ok(7), true).await, Ok(7));
-    assert!(job.conclude(&begun.upload.id, Ok(7), false).await.is_err());
+    assert_eq!(one.unwrap().conclude(Ok(7), true).await, Ok(7));
+    assert!(two.unwrap().conclude(Ok(7), false).await.is_err());
     let why = Fault::new(Class::Refused, "send", "x", "why");
-    let told = job.conclude::<()>(&begun.upload.id, Err(why.clone()), false);
+    let told = three.unwrap().conclude::<()>(Err(why.clone()), false);
     assert_eq!(told.await, Err(why));
 }

@@ -4,6 +4,7 @@
 use super::{is_put, start, until_well};
 use crate::harness::{BUCKET, Fate, Faults, Rig, Seen, until};
 use crate::raw::client;
+use keepwatch::index::Multipart;
 use keepwatch::model::RelKey;
 use keepwatch::store::OpenUpload;
 use keepwatch::tasks::leftovers::sweep;
@@ -140,11 +141,11 @@ async fn an_upload_in_a_bucket_that_is_gone_is_forgotten_unless_a_source_names_i
     let key = RelKey::parse_full("large.bin").unwrap();
     for bucket in [BUCKET, "gone"] {
         index
-            .multipart_begin(source, &key, bucket, bucket, "large.bin")
+            .multipart_begin(Multipart::of(source, &key, bucket, (bucket, "large.bin")))
             .unwrap();
     }
     index
-        .multipart_intend(source, &key, "gone", "large.bin", 7)
+        .multipart_intend(source, &key, ("gone", "large.bin"), 7)
         .unwrap();
     assert!(!sweep(ctx).await);
     let left = index.multiparts().unwrap();

@@ -3,7 +3,7 @@
 use super::until_equal_outside;
 use crate::harness::{BUCKET, Fate, Faults, Rig, Running, in_bucket, on_disk, until, write_config};
 use crate::raw::{client, counts};
-use keepwatch::index::Index;
+use keepwatch::index::{Index, Multipart};
 use keepwatch::model::{Kind, RelKey, RelPath};
 use keepwatch::store::{At, ObjectHeaders, OpenUpload};
 use std::fs;
@@ -148,7 +148,7 @@ async fn parts_of_a_killed_run_are_cleared_away_and_other_peoples_are_not() {
             .unwrap();
         let key = RelKey::of_file(&RelPath::from_bytes("large.bin").unwrap());
         index
-            .multipart_begin(id, &key, &ours, BUCKET, "large.bin")
+            .multipart_begin(Multipart::of(id, &key, &ours, (BUCKET, "large.bin")))
             .unwrap();
     }
     let daemon = rig.start().await;

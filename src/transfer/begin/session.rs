@@ -1,0 +1,202 @@
+//! One upload in parts that this process works on.
+
+use super::super::send::Job;
+use super::super::uploads::UnderWay;
+use crate::error::{Class, Fault};
+use crate::index::{Acknowledged, Multipart};
+use crate::model::{ContentHash, Crc64};
+use crate::store::{ListedPart, PartDone, Upload};
+use std::collections::{BTreeMap, HashMap};
+
+/// A part that the server lists.
+pub(super) struct Have {
+    listed: ListedPart,
+    /// Checksum of what was sent, when exactly this was acknowledged to us.
+    acknowledged: Option<Crc64>,
+}
+
+/// What the server lists, beside what it has acknowledged.
+pub(super) fn have(
+    listed: Vec<ListedPart>,
+    acknowledged: Vec<Acknowledged>,
+) -> BTreeMap<i32, Have> {
+    let acknowledged: HashMap<i32, Acknowledged> = acknowledged
+        .into_iter()
+        .map(|part| (part.number, part))
+        .collect();
+    let with_ours = |listed: ListedPart| {
+        let ours = acknowledged.get(&listed.part.number).filter(|ours| {
+            // Some servers quote it in one answer and not in the other.
+            let same = ours.etag.trim_matches('"') == listed.part.etag.trim_matches('"');
+            same && !ours.etag.is_empty() && ours.bytes == listed.bytes
+        });
+        let acknowledged = ours.map(|ours| ours.crc64);
+        (
+            listed.part.number,
+            Have {
+                listed,
+                acknowledged,
+            },
+        )
+    };
+    listed.into_iter().map(with_ours).collect()
+}
+
+impl Have {
+    /// Whether it is proved to be what these checksums are of: at least one
+    /// says so, and none says otherwise.
+    fn is(&self, bytes: u64, crc64: Crc64, sha256: Option<ContentHash>) -> bool {
+        let part = &self.listed.part;
+        let said = [
+            part.crc64.map(|listed| listed == crc64),
+            self.acknowledged.map(|sent| sent == crc64),
+            part.sha256.zip(sha256).map(|(listed, ours)| listed == ours),
+        ];
+        let mut said = said.into_iter().flatten().peekable();
+        self.listed.bytes == bytes && said.peek().is_some() && said.all(|is_it| is_it)
+    }
+}
+
+/// An upload in parts that this process works on, while it lives. Dropped
+/// without [`Session::conclude`] (a stop, a disk that hangs) it stays open and
+/// noted, as after a kill.
+pub(in crate::transfer) struct Session {
+    job: Job,
+    /// The upload, for the store's calls.
+    pub upload: Upload,
+    note: Multipart,
+    have: BTreeMap<i32, Have>,
+    _under_way: UnderWay,
+}
+
+impl Session {
+    pub(super) fn new(
+        job: &Job,
+        upload: Upload,
+        note: Multipart,
+        have: BTreeMap<i32, Have>,
+        under_way: UnderWay,
+    ) -> Self {
+        Self {
+            job: job.clone(),
+            upload,
+            note,
+            have,
+            _under_way: under_way,
+        }
+    }
+
+    /// The part of that number, when the server has it and it is proved to be
+    /// exactly these bytes: then it need not be sent (or copied) again. Of a
+    /// copied range whose SHA-256 nobody has, give none.
+    pub fn has(
+        &self,
+        number: i32,
+        bytes: u64,
+        crc64: Crc64,
+        sha256: Option<ContentHash>,
+    ) -> Option<PartDone> {
+        let have = self.have.get(&number)?;
+        have.is(bytes, crc64, sha256).then(|| PartDone {
+            number,
+            etag: have.listed.part.etag.clone(),
+            sha256: sha256.or(have.listed.part.sha256),
+            crc64: Some(crc64),
+        })
+    }
+
+    /// The server has acknowledged a part: write it down, so that nobody sends
+    /// it again. Best effort: the server's own list of parts tells most.
+    pub async fn acknowledged(&self, part: &PartDone, bytes: u64) {
+        let (Some(crc64), Some(_)) = (part.crc64, &self.note.resume) else {
+            return;
+        };
+        let part = Acknowledged {
+            number: part.number,
+            etag: part.etag.clone(),
+            crc64,
+            bytes,
+        };
+        let note = self.note.clone();
+        let noted = self.job.noted(move |job| {
+            let (source, id) = (note.source, &note.upload_id);
+            job.index.part_acknowledged(source, &note.key, id, &part)
+        });
+        if let Err(fault) = noted.await {
+            tracing::debug!("a part that was sent is not noted: {fault}");
+        }
+    }
+
+    /// Call before the upload is completed: one whose completion fails again and
+    /// again is not gone on with for ever. Best effort.
+    pub async fn completing(&mut self) {
+        let Some(resume) = &mut self.note.resume else {
+            return;
+        };
+        resume.completions += 1;
+        let note = self.note.clone();
+        let noted = self.job.noted(move |job| job.index.multipart_update(note));
+        if let Err(fault) = noted.await {
+            tracing::debug!("that an upload is being completed is not noted: {fault}");
+        }
+    }
+
+    /// End the session that brought `result`. What may pass leaves the upload
+    /// open, to be gone on with; otherwise it is aborted unless it was completed.
+    /// A version that the bucket has taken stays one, whatever the index says to
+    /// that: to report a failure would have the whole file sent again.
+    ///
+    /// # Errors
+    /// Those of `result`; or when it cannot be aborted.
+    pub async fn conclude<T>(self, result: Result<T, Fault>, completed: bool) -> Result<T, Fault> {
+        if let Err(fault) = &result
+            && !completed
+            && self.note.resume.is_some()
+            && may_pass(fault.class)
+        {
+            return result;
+        }
+        match self.end(completed).await {
+            Err(fault) if completed => {
+                tracing::warn!("a completed upload stays noted for now: {fault}");
+                result
+            }
+            // Why it failed is worth more than that tidying up failed too.
+            ended => result.and_then(|result| ended.map(|()| result)),
+        }
+    }
+
+    /// The upload is over: abort it unless it was completed, and forget it.
+    async fn end(self, completed: bool) -> Result<(), Fault> {
+        let (job, note) = (self.job, self.note);
+        if !completed {
+            // If this fails too, the note stays and it is aborted later.
+            job.store.abort_multipart(job.at(), &note.upload_id).await?;
+        }
+        job.noted(move |job| {
+            job.index
+                .multipart_end(note.source, &note.key, &note.upload_id)
+        })
+        .await
+    }
+}
+
+/// Whether the same upload may still come to its end. What the file itself is
+/// the matter with (it changed, it is gone) or the server refuses does not pass.
+fn may_pass(class: Class) -> bool {
+    match class {
+        Class::Transient
+        | Class::SlowDown
+        | Class::Credentials
+        | Class::Denied
+        | Class::NoBucket
+        | Class::Unreadable
+        | Class::Local => true,
+        Class::NotFound
+        | Class::Refused
+        | Class::Vanished
+        | Class::Changed
+        | Class::Unstorable
+        | Class::Damaged => false,
+    }
+}

@@ -1,0 +1,195 @@
+//! Parts of a compressed file: gzip members, each made of one stretch of the
+//! file, several at a time. Together they are one gzip file (RFC 1952, 2.2), and
+//! a member stays what it is when the file around it changes.
+
+use super::budget::Permit;
+use super::piece::{Base, Fill};
+use crate::error::{Class, Fault, chain};
+use crate::model::Crc64;
+use crate::model::assemble::{Assembly, Copy};
+use crate::model::parts::Crc64Hasher;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use tokio::task::JoinHandle;
+
+/// Bytes of the file in one member. A member costs some 20 bytes and gzip's
+/// memory of the last 32 KiB: under 1 % at this size, and several at a time
+/// take little memory.
+const MEMBER_BYTES: u64 = 1024 * 1024;
+
+/// Members compressed at once: more cores than these are the office's.
+const AT_ONCE_MAX: usize = 4;
+
+/// What a file that is being compressed may hold beside its parts on the wire:
+/// the members being made, twice, and what is left over when a part is cut.
+pub(super) const COMPRESSING_BYTES: u64 = 2 * AT_ONCE_MAX as u64 * MEMBER_BYTES + 8 * MEMBER_BYTES;
+
+/// A member on its way.
+struct Member {
+    segment: usize,
+    /// It is the segment's last.
+    is_last: bool,
+    made: JoinHandle<io::Result<Vec<u8>>>,
+}
+
+/// See [`Fill`].
+pub(super) struct GzipFill {
+    base: Base,
+    level: Compression,
+    at_once: usize,
+    held: Vec<u8>,
+    permit: Option<Permit>,
+    /// Being compressed, in order.
+    making: VecDeque<Member>,
+    /// The next bytes to read: of this segment, so many of it done.
+    next: (usize, u64),
+    stored: HashMap<usize, (u64, Crc64)>,
+}
+
+impl GzipFill {
+    pub fn new(base: Base, level: u32) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let level = Compression::new(level.min(9));
+        // No bytes at all are no gzip file: gunzip would call it cut off.
+        let held = match base.segments.is_empty() {
+            true => compress(&[], level).unwrap_or_default(),
+            false => Vec::new(),
+        };
+        Self {
+            base,
+            level,
+            at_once: cores.min(AT_ONCE_MAX),
+            held,
+            permit: None,
+            making: VecDeque::new(),
+            next: (0, 0),
+            stored: HashMap::new(),
+        }
+    }
+
+    /// Read the next member's bytes and have them compressed. False when they
+    /// are not what was planned.
+    fn begin_member(&mut self) -> Result<bool, Fault> {
+        let (segment, done) = self.next;
+        let left = self.base.segments[segment].raw_bytes - done;
+        let bytes = left.min(MEMBER_BYTES);
+        let mut raw = Vec::with_capacity(usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.base
+            .pulse
+            .of((&self.base.opened.file).take(bytes))
+            .read_to_end(&mut raw)
+            .map_err(|e| self.base.fault(&e))?;
+        if raw.len() as u64 != bytes || !self.base.check(&raw) {
+            return Ok(false);
+        }
+        let is_last = bytes == left;
+        self.next = if is_last {
+            (segment + 1, 0)
+        } else {
+            (segment, done + bytes)
+        };
+        let level = self.level;
+        // Ends by itself; at most AT_ONCE_MAX of them.
+        let made = self
+            .base
+            .runtime
+            .spawn_blocking(move || compress(&raw, level));
+        self.making.push_back(Member {
+            segment,
+            is_last,
+            made,
+        });
+        Ok(true)
+    }
+
+    /// The oldest member that is being made.
+    fn finish_member(&mut self) -> Result<Option<(Member, Vec<u8>)>, Fault> {
+        let Some(mut member) = self.making.pop_front() else {
+            return Ok(None);
+        };
+        self.base.pulse.rest();
+        let made = self.base.runtime.block_on(&mut member.made);
+        let made = made.map_err(io::Error::other).and_then(|made| made);
+        let bytes = made.map_err(|error| {
+            Fault::new(
+                Class::Local,
+                "compress",
+                self.base.path.to_string(),
+                chain(&error),
+            )
+        })?;
+        Ok(Some((member, bytes)))
+    }
+}
+
+/// One gzip member. The same bytes give the same member: no time is in it.
+fn compress(raw: &[u8], level: Compression) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(raw.len() / 3), level);
+    encoder.write_all(raw)?;
+    encoder.finish()
+}
+
+impl Fill for GzipFill {
+    fn base(&mut self) -> &mut Base {
+        &mut self.base
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.held.len() as u64
+    }
+
+    fn take(&mut self, segment: usize, assembly: &Assembly) -> Result<bool, Fault> {
+        if self.permit.is_none() {
+            self.permit = Some(self.base.memory(assembly.held_bytes_max()));
+        }
+        // Those after it will be taken, too, whatever this one comes to.
+        let sure = assembly.sure().end.max(segment + 1);
+        let (mut stored_bytes, mut crc64) = (0, Crc64Hasher::default());
+        loop {
+            while self.making.len() < self.at_once && self.next.0 < sure {
+                if !self.begin_member()? {
+                    return Ok(false);
+                }
+            }
+            let Some((member, bytes)) = self.finish_member()? else {
+                return Ok(false);
+            };
+            stored_bytes += bytes.len() as u64;
+            crc64.update(&bytes);
+            self.held.extend_from_slice(&bytes);
+            if member.is_last && member.segment == segment {
+                self.stored.insert(segment, (stored_bytes, crc64.finish()));
+                return Ok(true);
+            }
+        }
+    }
+
+    fn cut(&mut self, bytes: u64) -> Result<Option<(Vec<u8>, Permit)>, Fault> {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let rest = self.held.split_off(bytes.min(self.held.len()));
+        let full = std::mem::replace(&mut self.held, rest);
+        let permit = self.permit.take().unwrap_or_else(Permit::none);
+        Ok(Some((full, permit)))
+    }
+
+    fn pass(&mut self, copy: &Copy, _: bool) -> Result<(Option<[u8; 16]>, bool), Fault> {
+        let end = copy.segments.end;
+        let raw_bytes = |upto| -> u64 {
+            let before = &self.base.segments[..upto];
+            before.iter().map(|segment| segment.raw_bytes).sum()
+        };
+        self.base.pulse.beat();
+        (&self.base.opened.file)
+            .seek(SeekFrom::Start(raw_bytes(end)))
+            .map_err(|e| self.base.fault(&e))?;
+        self.base.go_to(end);
+        self.next = (end, 0);
+        Ok((None, true))
+    }
+
+    fn stored(&self, segment: usize) -> Option<(u64, Crc64)> {
+        self.stored.get(&segment).copied()
+    }
+}

@@ -1,0 +1,181 @@
+//! Which servers' part copies are believed.
+//!
+//! Some answer 200 and store something else, some do not copy at all. Whoever
+//! was found out is remembered in the index and sent everything for a while.
+
+use super::piece::Reused;
+use super::send::{Job, local_fault};
+use super::uploads::wall_ms;
+use crate::error::Fault;
+use crate::store::{PartDone, Proof};
+use serde_json::json;
+
+/// How long a server is not asked for part copies after one went wrong. Each
+/// trial costs a few requests, and servers are seldom replaced.
+const DISTRUST_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Why a version is not put together from the one before after all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Distrust {
+    /// In words.
+    pub why: String,
+    /// The server is to blame, and will do it again.
+    pub remember: bool,
+}
+
+impl Distrust {
+    pub fn of_server(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            remember: true,
+        }
+    }
+
+    pub fn this_time(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            remember: false,
+        }
+    }
+}
+
+impl Job {
+    fn trust_name(&self) -> String {
+        format!(
+            "part_copies_not_before {} {}",
+            self.store.place(),
+            self.bucket
+        )
+    }
+
+    /// Whether this server may be asked to copy parts.
+    pub(super) async fn trusts_copies(&self) -> Result<bool, Fault> {
+        let job = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let until_ms = job.index.state_get(&job.trust_name())?;
+            let left_ms = until_ms.and_then(|ms| ms.as_i64()).unwrap_or(0) - wall_ms();
+            // A clock that was set back must not make it last for ever.
+            Ok(!(1..=DISTRUST_MS).contains(&left_ms))
+        })
+        .await
+        .map_err(|e| local_fault(&self.path, &e))?
+    }
+
+    /// Remember that this server's part copies are not to be believed.
+    pub(super) async fn distrust(&self, why: &str) {
+        let job = self.clone();
+        let noted = tokio::task::spawn_blocking(move || {
+            let until_ms = wall_ms().saturating_add(DISTRUST_MS);
+            job.index.state_set(&job.trust_name(), &json!(until_ms))
+        })
+        .await;
+        tracing::warn!(
+            server = %self.store.place(),
+            "this server does not copy parts of objects as it should ({why}): large files are sent whole; it is tried again in a week"
+        );
+        if let Ok(Err(fault)) = noted {
+            tracing::warn!("that cannot be remembered: {fault}");
+        }
+    }
+}
+
+/// Whether what the server says of a copied part shows that it is what it
+/// should be, or leaves that to the completion.
+pub(super) fn check(done: &PartDone, part: &Reused, proof: Proof) -> Result<(), Distrust> {
+    if done.crc64.is_some_and(|crc64| crc64 != part.crc64) {
+        return Err(Distrust::of_server("a copied part has another checksum"));
+    }
+    match proof {
+        Proof::Whole => Ok(()),
+        Proof::EachPart if done.crc64.is_some() => Ok(()),
+        Proof::EachPart => by_md5(&done.etag, part.md5),
+    }
+}
+
+/// Older servers' ETag of a part is its MD5.
+fn by_md5(etag: &str, md5: Option<[u8; 16]>) -> Result<(), Distrust> {
+    let Some(md5) = md5 else {
+        return Err(Distrust::this_time("nothing proves a copied part"));
+    };
+    let etag = etag.trim_matches('"');
+    let is_md5 = etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_md5 {
+        return Err(Distrust::of_server("nothing proves a copied part"));
+    }
+    match etag.eq_ignore_ascii_case(&hex::encode(md5)) {
+        true => Ok(()),
+        false => Err(Distrust::of_server("a copied part has another checksum")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Crc64;
+
+    #[test]
+    fn what_proves_a_copied_part() {
+        let crc64 = Crc64::of(b"abc");
+        let md5 = hex::decode("900150983cd24fb0d6963f7d28e17f72").unwrap();
+        let md5: Option<[u8; 16]> = md5.try_into().ok();
+        let lie = Err(true);
+        let unproved = Err(false);
+        for (proof, etag, says, known_md5, want) in [
+            (Proof::Whole, "anything", Some(crc64), None, Ok(())),
+            (Proof::Whole, "anything", None, None, Ok(())),
+            (Proof::Whole, "anything", Some(Crc64(1)), None, lie),
+            (Proof::EachPart, "anything", Some(crc64), None, Ok(())),
+            (Proof::EachPart, "anything", Some(Crc64(1)), md5, lie),
+            (
+                Proof::EachPart,
+                "\"900150983cd24fb0d6963f7d28e17f72\"",
+                None,
+                md5,
+                Ok(()),
+            ),
+            (
+                Proof::EachPart,
+                "900150983CD24FB0D6963F7D28E17F72",
+                None,
+                md5,
+                Ok(()),
+            ),
+            (
+                Proof::EachPart,
+                "d41d8cd98f00b204e9800998ecf8427e",
+                None,
+                md5,
+                lie,
+            ),
+            (Proof::EachPart, "", None, md5, lie),
+            (
+                Proof::EachPart,
+                "900150983cd24fb0d6963f7d28e17f72-1",
+                None,
+                md5,
+                lie,
+            ),
+            (
+                Proof::EachPart,
+                "900150983cd24fb0d6963f7d28e17f72",
+                None,
+                None,
+                unproved,
+            ),
+        ] {
+            let done = PartDone {
+                number: 1,
+                etag: etag.into(),
+                sha256: None,
+                crc64: says,
+            };
+            let part = Reused {
+                from: 0..3,
+                crc64,
+                md5: known_md5,
+            };
+            let got = check(&done, &part, proof).map_err(|distrust| distrust.remember);
+            assert_eq!(got, want, "{proof:?} {etag} {says:?}");
+        }
+    }
+}

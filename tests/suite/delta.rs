@@ -1,0 +1,168 @@
+//! Large files whose next version is put together from the one before: what goes
+//! over the wire, that every version comes back as it was, and that no server is
+//! believed which does not copy what it says.
+
+mod costs;
+mod lies;
+mod line;
+
+use crate::errors::{config, indexed, start_on};
+use crate::harness::{BUCKET, Rig, at_rest, until};
+use keepwatch::daemon::Daemon;
+use keepwatch::model::{ContentHash, Parts, RelKey, RelPath};
+use keepwatch::store::{At, Store};
+use line::{Line, Traffic};
+use std::fs;
+
+const MIB: usize = 1024 * 1024;
+
+fn noise(bytes: usize, seed: u64) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut out = vec![0; bytes];
+    random.fill(&mut out);
+    out
+}
+
+/// An office's table: like itself, but no two lines the same.
+fn table(lines: usize, seed: u64) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut out = Vec::new();
+    for line in 0..lines {
+        let (who, sum) = (random.u32(..), random.u32(..100_000_00));
+        writeln!(
+            out,
+            "{line};2026-11-{:02};customer {who:08x};{}.{:02};EUR;{:016x}",
+            line % 28 + 1,
+            sum / 100,
+            sum % 100,
+            random.u64(..)
+        )
+        .unwrap();
+    }
+    out
+}
+
+/// A daemon on the vault through a counting line, and the states of one file.
+struct Desk {
+    rig: Rig,
+    line: Line,
+    daemon: Option<Daemon>,
+    name: &'static str,
+    /// Hash of each state that was stored, oldest first.
+    states: Vec<String>,
+}
+
+impl Desk {
+    async fn new(name: &'static str, content: &[u8]) -> (Self, Traffic) {
+        Self::with(name, content, Line::default()).await
+    }
+
+    async fn with(name: &'static str, content: &[u8], line: Line) -> (Self, Traffic) {
+        let rig = Rig::new();
+        let mut desk = Self {
+            daemon: None,
+            rig,
+            line,
+            name,
+            states: Vec::new(),
+        };
+        desk.start().await;
+        let traffic = desk.save(content).await;
+        (desk, traffic)
+    }
+
+    async fn start(&mut self) {
+        let store = Store::vault(
+            self.line.wrap(self.rig.vault().connector()),
+            "the test vault",
+        );
+        let mut config = config(&self.rig);
+        config.sources[0].compress = vec!["*.csv".into()];
+        self.daemon = Some(start_on(config, store).await);
+    }
+
+    async fn stop(&mut self) {
+        self.daemon.take().unwrap().stop().await.unwrap();
+    }
+
+    fn daemon(&self) -> &Daemon {
+        self.daemon.as_ref().unwrap()
+    }
+
+    /// Save that content and wait until it is stored: what that took.
+    async fn save(&mut self, content: &[u8]) -> Traffic {
+        let before = self.line.traffic();
+        let temporary = self.rig.dir.path().join("saving");
+        fs::write(&temporary, content).unwrap();
+        fs::rename(&temporary, self.rig.path(self.name)).unwrap();
+        let hash = ContentHash::of(content).to_hex();
+        if self.states.last() != Some(&hash) {
+            self.states.push(hash.clone());
+        }
+        self.stored(&hash).await;
+        self.line.traffic() - before
+    }
+
+    async fn stored(&self, hash: &str) {
+        let daemon = self.daemon();
+        let on_disk = || {
+            fs::metadata(self.rig.path(self.name))
+                .unwrap()
+                .modified()
+                .unwrap()
+        };
+        until("it is stored", async || {
+            at_rest(daemon)
+                && indexed(daemon, self.name).as_deref() == Some(hash)
+                && self.recorded_mtime() == Some(on_disk())
+        })
+        .await;
+    }
+
+    fn key(&self) -> RelKey {
+        RelKey::of_file(&RelPath::from_bytes(self.name).unwrap())
+    }
+
+    fn recorded_mtime(&self) -> Option<std::time::SystemTime> {
+        let ctx = self.daemon().context();
+        let record = ctx.index.get(ctx.sources[0].id, &self.key()).unwrap()?;
+        let since =
+            std::time::Duration::from_nanos(record.fingerprint.mtime_ns.try_into().unwrap());
+        Some(std::time::UNIX_EPOCH + since)
+    }
+
+    fn parts(&self) -> Option<Parts> {
+        let ctx = self.daemon().context();
+        ctx.index.parts(ctx.sources[0].id, &self.key()).unwrap()
+    }
+
+    /// Every version in the bucket, oldest first, as `unpack` gives it: exactly
+    /// the states that were saved.
+    async fn every_version_is_whole(&self, unpack: impl Fn(Vec<u8>) -> Vec<u8>) {
+        let store = self.rig.store();
+        let page = store.list_versions(BUCKET, self.name, None).await.unwrap();
+        let mut hashes = Vec::new();
+        for version in page.items.iter().rev() {
+            assert!(!version.is_marker);
+            let at = At {
+                bucket: BUCKET,
+                key: self.name,
+            };
+            let (head, mut body) = store.get(at, Some(&version.version_id)).await.unwrap();
+            let mut bytes = Vec::new();
+            while let Some(piece) = body.next().await.unwrap() {
+                bytes.extend_from_slice(&piece);
+            }
+            assert_eq!(bytes.len() as u64, head.stored_bytes);
+            let hash = ContentHash::of(&unpack(bytes)).to_hex();
+            let meta = head.meta.unwrap();
+            assert_eq!(meta.content.map(ContentHash::to_hex).as_ref(), Some(&hash));
+            hashes.push(hash);
+        }
+        // A version whose metadata alone changed has the same content.
+        hashes.dedup();
+        assert_eq!(hashes, self.states);
+        assert!(store.open_uploads(BUCKET, "").await.unwrap().is_empty());
+    }
+}
