@@ -79,7 +79,10 @@ impl Job {
                     continue;
                 }
             }
-            self.throw_away(&note).await;
+            if let Err(fault) = self.throw_away(note).await {
+                // No reason to keep the file waiting: it is aborted later.
+                tracing::warn!("an unfinished upload stays in the bucket for now: {fault}");
+            }
         }
         let (note, upload, have) = match taken {
             Some(taken) => taken,
@@ -173,23 +176,22 @@ impl Job {
         Ok(Some((note, upload, have)))
     }
 
-    /// Abort what cannot be gone on with. When that fails it stays noted, and is
-    /// aborted later: no reason to keep the file waiting.
-    async fn throw_away(&self, note: &Multipart) {
-        let thrown = async {
-            self.store
-                .abort_multipart(self.at(), &note.upload_id)
-                .await?;
-            let note = note.clone();
-            self.noted(move |job| {
-                job.index
-                    .multipart_end(note.source, &note.key, &note.upload_id)
-            })
-            .await
-        };
-        if let Err(fault) = thrown.await {
-            tracing::warn!("an unfinished upload stays in the bucket for now: {fault}");
-        }
+    /// Abort what is not gone on with, and forget it. When the abort fails it
+    /// stays noted as what can only be aborted, and that is tried again later.
+    async fn throw_away(&self, note: Multipart) -> Result<(), Fault> {
+        let aborted = self.store.abort_multipart(self.at(), &note.upload_id).await;
+        let is_over = aborted.is_ok();
+        let noted = self.noted(move |job| match is_over {
+            true => job
+                .index
+                .multipart_end(note.source, &note.key, &note.upload_id),
+            false => job.index.multipart_update(Multipart {
+                resume: None,
+                ..note
+            }),
+        });
+        let noted = noted.await;
+        aborted.and(noted)
     }
 
     /// Begin an upload in parts and note it, before and after: so it is aborted

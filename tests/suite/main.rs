@@ -28,6 +28,7 @@ mod python;
 mod raw;
 mod restart;
 mod restore;
+mod resume;
 mod smoke;
 mod soak;
 mod vault_http;

@@ -170,8 +170,7 @@ impl Session {
     async fn end(self, completed: bool) -> Result<(), Fault> {
         let (job, note) = (self.job, self.note);
         if !completed {
-            // If this fails too, the note stays and it is aborted later.
-            job.store.abort_multipart(job.at(), &note.upload_id).await?;
+            return job.throw_away(note).await;
         }
         job.noted(move |job| {
             job.index
