@@ -244,6 +244,29 @@ async fn an_upload_whose_parts_may_not_be_listed_is_begun_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_is_begun_anew_when_something_was_stored_or_deleted_since() {
+    for is_deleted in [false, true] {
+        let rig = Rig::new();
+        rig.write(KEY, noise(1));
+        let old = broken_off(&rig).await;
+        // On S3 the version of an upload stands where it began: behind this.
+        match is_deleted {
+            true => rig.store().mark_deleted(at()).await.unwrap(),
+            false => {
+                let put = client(&rig.vault()).put_object().bucket(BUCKET).key(KEY);
+                let put = put.body(ByteStream::from_static(b"between"));
+                put.send().await.unwrap();
+            }
+        }
+        let tape = next_run(&rig).await;
+        tape.began_anew();
+        assert_eq!(tape.count(&Step::Abort(old)), 1);
+        let history = history(&rig.store(), KEY).await;
+        assert!(history.len() == 2 && history[0] == Some(noise(1)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parts_that_are_not_the_planned_ones_are_sent_again() {
     let rig = Rig::new();
     rig.write(KEY, noise(1));
