@@ -43,7 +43,7 @@ pub use desk::{OUTBOX_BODY_BYTES_MAX, OUTBOX_MAX};
 pub use pending::FAILURES_MAX;
 pub use records::Records;
 pub use types::{
-    Activity, ActivityDelta, Change, Counts, Failure, Failures, Multipart, Oldest, Opened,
+    Activity, ActivityDelta, Change, Commit, Counts, Failure, Failures, Multipart, Oldest, Opened,
     OutboxMessage, SourceId, Unprotected,
 };
 

@@ -6,7 +6,7 @@
 use super::engine::{Batch, Engine, Entry};
 use super::keys::{self, Space};
 use super::ledger::{Ledger, Line, Source};
-use super::types::{ActivityDelta, Change, Counts, SourceId};
+use super::types::{ActivityDelta, Change, Commit, Counts, SourceId};
 use super::{Index, codec, pending};
 use crate::error::{Class, Fault};
 use crate::model::{Record, RelKey};
@@ -35,6 +35,30 @@ impl Index {
             .map_err(|fault| about(fault, key))
     }
 
+    /// What the bucket holds at several paths of one source, in their order.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn get_all<const N: usize>(
+        &self,
+        source: SourceId,
+        keys: [&RelKey; N],
+    ) -> Result<[Option<Record>; N], Fault> {
+        let engine = self.engine()?;
+        let stored = keys.map(|key| Space::Record.key(source, key.as_str().as_bytes()));
+        let mut values = engine
+            .get_many(stored.to_vec())
+            .map_err(|fault| keys.first().map_or(fault.clone(), |key| about(fault, key)))?
+            .into_iter();
+        let mut records = [const { None }; N];
+        for (record, key) in records.iter_mut().zip(keys) {
+            if let Some(bytes) = values.next().flatten() {
+                *record = Some(decode(&engine, &bytes).map_err(|fault| about(fault, key))?);
+            }
+        }
+        Ok(records)
+    }
+
     /// Write what S3 has acknowledged: the record, its share of the digest and
     /// the end of the path's being unprotected, in one batch.
     ///
@@ -47,12 +71,40 @@ impl Index {
         change: Change,
         activity: &ActivityDelta,
     ) -> Result<(), Fault> {
-        let record = match change {
-            Change::Put(record) => Some(record),
-            Change::Remove => None,
-        };
-        self.write(source, [(key, record.as_ref())], activity, true)
+        self.write(source, [(key, change.record())], activity, true)
             .map_err(|fault| about(fault, key))
+    }
+
+    /// Like [`Index::commit`] for several, in one batch per source where the
+    /// paths differ: a batch costs the same whatever it holds. One result each,
+    /// in their order.
+    pub fn commit_all(&self, commits: &[Commit]) -> Vec<Result<(), Fault>> {
+        let mut results = vec![Ok(()); commits.len()];
+        let mut left: Vec<usize> = (0..commits.len()).collect();
+        while let Some(&first) = left.first() {
+            let source = commits[first].source;
+            // Of a key that comes twice, the second one waits for the next batch.
+            let mut taken = BTreeMap::new();
+            let mut activity = ActivityDelta::default();
+            left.retain(|&at| {
+                let commit = &commits[at];
+                if commit.source != source || taken.contains_key(&commit.key) {
+                    return true;
+                }
+                taken.insert(&commit.key, at);
+                activity = activity.plus(&commit.activity);
+                false
+            });
+            let changes = taken
+                .iter()
+                .map(|(&key, &at)| (key, commits[at].change.record()));
+            if let Err(fault) = self.write(source, changes, &activity, true) {
+                for (key, at) in taken {
+                    results[at] = Err(about(fault.clone(), key));
+                }
+            }
+        }
+        results
     }
 
     /// Write a record that nothing was stored for (fingerprint refreshed, racy
@@ -130,10 +182,18 @@ impl Index {
         let mut line = source.line;
         let mut unprotected = source.unprotected;
         line.activity = line.activity.plus(activity);
-        for (key, record) in changes {
+        let changes: Vec<_> = changes.into_iter().collect();
+        let stored_keys = changes
+            .iter()
+            .map(|(key, _)| Space::Record.key(source_id, key.as_str().as_bytes()))
+            .collect::<Vec<_>>();
+        let before = match changes.is_empty() {
+            true => Vec::new(),
+            false => engine.get_many(stored_keys.clone())?,
+        };
+        for (((key, record), stored), old) in changes.into_iter().zip(stored_keys).zip(before) {
             let rest = key.as_str().as_bytes();
-            let stored = Space::Record.key(source_id, rest);
-            if let Some(old) = engine.get(&stored)? {
+            if let Some(old) = old {
                 line.tally.subtract(rest, &old);
                 counts.subtract(&decode(&engine, &old)?);
                 if record.is_none() {

@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::answer::AnswersEnd;
+use super::known_hash::KnownHash;
 use super::vault::{IN_PROCESS_ENDPOINT, Vault};
 use crate::config::{S3Config, StoreConfig};
 use crate::error::{Fatal, chain};
@@ -121,11 +122,42 @@ impl Store {
 
     fn from_client(client: aws_sdk_s3::Client, place: &str) -> Self {
         Self {
+            quick: Quick::of(&client),
             client,
             place: Arc::from(place),
             only_read_because: None,
             requests: Arc::new(AtomicU64::new(0)),
         }
+    }
+}
+
+/// Uploads up to so many bytes share one time-out, that of the largest.
+const SMALL_PUT_BYTES: u64 = 1024 * 1024;
+
+/// Clients whose time-outs are set once, on the same connections.
+#[derive(Clone)]
+pub(super) struct Quick {
+    /// Requests that carry no large body.
+    pub(super) short: aws_sdk_s3::Client,
+    /// Uploads up to [`SMALL_PUT_BYTES`].
+    small_put: aws_sdk_s3::Client,
+}
+
+impl Quick {
+    fn of(client: &aws_sdk_s3::Client) -> Self {
+        let within = |limit| {
+            let config = client.config().to_builder().timeout_config(attempt(limit));
+            aws_sdk_s3::Client::from_conf(config.build())
+        };
+        Self {
+            short: within(SHORT_ATTEMPT_TIMEOUT),
+            small_put: within(transfer_timeout(SMALL_PUT_BYTES)),
+        }
+    }
+
+    /// The one for an upload of so many bytes; `None` when that is not small.
+    pub(super) fn put(&self, bytes: u64) -> Option<&aws_sdk_s3::Client> {
+        (bytes <= SMALL_PUT_BYTES).then_some(&self.small_put)
     }
 }
 
@@ -171,6 +203,7 @@ fn common(builder: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
                 .build(),
         )
         .interceptor(AnswersEnd)
+        .interceptor(KnownHash)
         .retry_classifier(TakesFewer)
         // We send a SHA-256 header computed beforehand; the SDK's own default
         // would be a trailer, which several compatible servers refuse.
@@ -196,14 +229,20 @@ pub(super) fn server_work() -> aws_sdk_s3::config::Builder {
 
 /// Time-outs of a request that moves this many bytes one way or the other.
 pub(super) fn moving(bytes: u64) -> aws_sdk_s3::config::Builder {
-    with_attempt_timeout(TRANSFER_BASE_TIMEOUT + Duration::from_secs(bytes / SLOWEST_BYTES_PER_S))
+    with_attempt_timeout(transfer_timeout(bytes))
+}
+
+fn transfer_timeout(bytes: u64) -> Duration {
+    TRANSFER_BASE_TIMEOUT + Duration::from_secs(bytes / SLOWEST_BYTES_PER_S)
 }
 
 fn with_attempt_timeout(limit: Duration) -> aws_sdk_s3::config::Builder {
-    aws_sdk_s3::Config::builder().timeout_config(
-        TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(limit)
-            .build(),
-    )
+    aws_sdk_s3::Config::builder().timeout_config(attempt(limit))
+}
+
+fn attempt(limit: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(limit)
+        .build()
 }

@@ -109,8 +109,9 @@ impl Store {
     ) -> Result<Stored, Fault> {
         self.count();
         let bytes = body.len() as u64;
-        let answer = self
-            .client
+        let small = self.quick.put(bytes);
+        let request = small
+            .unwrap_or(&self.client)
             .put_object()
             .bucket(at.bucket)
             .key(at.key)
@@ -118,12 +119,15 @@ impl Store {
             .set_content_encoding(headers.gzip.then(|| "gzip".to_owned()))
             .set_content_type(headers.content_type.map(str::to_owned))
             .checksum_sha256(sha256_header(sha256))
-            .body(ByteStream::from(body))
-            .customize()
-            .config_override(client::moving(bytes))
-            .send()
-            .await
-            .map_err(|e| fault::from_sdk("upload", &at.subject(), e))?;
+            .body(ByteStream::from(body));
+        let answer = match small {
+            Some(_) => request.send().await,
+            None => {
+                let request = request.customize();
+                request.config_override(client::moving(bytes)).send().await
+            }
+        };
+        let answer = answer.map_err(|e| fault::from_sdk("upload", &at.subject(), e))?;
         Ok(Stored::of(answer.version_id(), answer.e_tag()))
     }
 
@@ -135,13 +139,12 @@ impl Store {
     pub async fn head(&self, at: At<'_>, version_id: Option<&str>) -> Result<Option<Head>, Fault> {
         self.count();
         let answer = self
-            .client
+            .quick
+            .short
             .head_object()
             .bucket(at.bucket)
             .key(at.key)
             .set_version_id(version_id.map(str::to_owned))
-            .customize()
-            .config_override(client::short_operation())
             .send()
             .await;
         match answer {
@@ -246,12 +249,11 @@ impl Store {
     /// Any class.
     pub async fn mark_deleted(&self, at: At<'_>) -> Result<(), Fault> {
         self.count();
-        self.client
+        self.quick
+            .short
             .delete_object()
             .bucket(at.bucket)
             .key(at.key)
-            .customize()
-            .config_override(client::short_operation())
             .send()
             .await
             .map_err(|e| fault::from_sdk("mark as deleted", &at.subject(), e))?;

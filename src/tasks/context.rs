@@ -2,6 +2,7 @@
 
 use super::answering::Answering;
 use super::brake::Brakes;
+use super::commits::Commits;
 use super::gates::Gates;
 use super::scan_book::ScanBook;
 use crate::board::Board;
@@ -87,6 +88,8 @@ pub struct Context {
     pub store: Store,
     /// The index.
     pub index: Index,
+    /// What workers write into it, many at a time.
+    pub commits: Commits,
     /// Paths that want a look.
     pub queue: Queue,
     /// Live status.

@@ -10,6 +10,7 @@ pub mod announce;
 pub mod answering;
 pub mod brake;
 pub mod collect;
+pub mod commits;
 pub mod context;
 pub mod digest;
 pub mod gates;

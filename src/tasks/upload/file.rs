@@ -4,7 +4,7 @@ use super::{Outcome, doubt};
 use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
-use crate::index::{ActivityDelta, Change};
+use crate::index::{ActivityDelta, Change, Commit};
 use crate::model::key::LONG_PATH_BYTES_MAX;
 use crate::model::{ContentHash, Fingerprint, Kind, Look, ObjectMeta, Record, RelKey, RelPath};
 use crate::queue::{Item, Lane};
@@ -435,8 +435,13 @@ impl<'a> Upload<'a> {
     }
 
     async fn commit(&self, record: Record, delta: ActivityDelta) -> Result<(), Fault> {
-        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-        blocking(move || ctx.index.commit(id, &key, Change::Put(record), &delta)).await
+        let commit = Commit {
+            source: self.source.id,
+            key: self.key.clone(),
+            change: Change::Put(record),
+            activity: delta,
+        };
+        self.ctx.commits.commit(&self.ctx.index, commit).await
     }
 
     async fn stored(
