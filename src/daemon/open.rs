@@ -14,6 +14,7 @@ use crate::store::Store;
 use crate::store::vault::Vault;
 use crate::tasks::answering::Answering;
 use crate::tasks::brake::{self, Brakes};
+use crate::tasks::commits::Commits;
 use crate::tasks::context::{Clock, HINTS_MAX, blocking};
 use crate::tasks::copies::Copies;
 use crate::tasks::costs;
@@ -82,6 +83,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         sources,
         store,
         index,
+        commits: Commits::default(),
         hints,
         settling: AtomicUsize::new(0),
         clock,

@@ -6,6 +6,14 @@ use crate::error::Fault;
 use crate::model::RelKey;
 
 impl Index {
+    /// Whether any path of the source is unprotected. Reads nothing.
+    pub fn has_unprotected(&self, source: SourceId) -> bool {
+        self.ledger()
+            .sources
+            .get(&source)
+            .is_some_and(|source| source.unprotected > 0)
+    }
+
     /// How often the path has failed since it was last protected; 0 when it is.
     ///
     /// # Errors

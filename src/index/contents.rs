@@ -13,11 +13,12 @@ use super::engine::{Batch, Engine};
 use super::keys::{self, Space};
 use super::ledger::Ledger;
 use super::packing::{pack, unpack};
-use super::records::about;
+use super::records::{Changing, about};
 use super::types::SourceId;
 use super::{Index, codec};
 use crate::error::Fault;
 use crate::model::{ContentHash, Kind, Record, RelKey};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -218,42 +219,69 @@ impl Noted {
     }
 }
 
+/// The entries that some changes of records concern, read all at once.
+pub(super) struct Held(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Held {
+    pub(super) fn of(
+        engine: &Engine,
+        source: SourceId,
+        changes: &[Changing<'_>],
+    ) -> Result<Self, Fault> {
+        let contents = changes.iter().flat_map(|change| {
+            let (was, is) = change.both();
+            [noted(was), noted(is)].into_iter().flatten()
+        });
+        let keys: Vec<_> = contents
+            .map(|content| content_key(source, &content))
+            .collect();
+        let values = engine.get_many(keys.clone())?;
+        let both = keys.into_iter().zip(values);
+        Ok(Self(both.filter_map(|(k, v)| Some((k, v?))).collect()))
+    }
+
+    fn live(&self, stored: &[u8]) -> Option<RelKey> {
+        match self.0.get(stored).and_then(|bytes| decode(bytes))? {
+            Entry::Live(key) => Some(key),
+            Entry::Past(_) => None,
+        }
+    }
+}
+
 /// Add to a batch what a change of a record means for where contents are.
+/// Of two changes in one batch that concern one content, the entry may follow
+/// the last one alone: then one more file is sent one day.
 pub(super) fn follow(
-    engine: &Engine,
+    held: &Held,
     batch: &mut Batch,
     source: SourceId,
-    key: &RelKey,
-    change: (Option<&Record>, Option<&Record>),
+    change: &Changing<'_>,
     count: &mut Noted,
-) -> Result<(), Fault> {
-    let (was, is) = (noted(change.0), noted(change.1));
-    if let (Some(content), Some(old)) = (was.filter(|_| was != is), change.0) {
+) {
+    let (before, after) = change.both();
+    let (was, is) = (noted(before), noted(after));
+    if let (Some(content), Some(old)) = (was.filter(|_| was != is), before) {
         let stored = content_key(source, &content);
-        let entry = engine.get(&stored)?;
-        if matches!(entry.as_deref().and_then(decode), Some(Entry::Live(live)) if live == *key) {
+        if held.live(&stored).as_ref() == Some(change.key) {
             // Without versions, what is replaced is gone.
             match old.version_id.is_empty() {
                 true => {
                     batch.remove(stored);
                     count.own = count.own.saturating_sub(1);
                 }
-                false => batch.put(stored, encode_past(key, old, &content)),
+                false => batch.put(stored, encode_past(change.key, old, &content)),
             }
         }
     }
-    if let Some(content) = is {
+    if let (Some(content), Some(record)) = (is, after) {
         let stored = content_key(source, &content);
-        let entry = engine.get(&stored)?;
-        let is_new = entry.is_none();
-        let is_live = matches!(entry.as_deref().and_then(decode), Some(Entry::Live(_)));
-        let size_bytes = change.1.map_or(0, |record| record.fingerprint.size_bytes);
-        if !is_live && (!is_new || count.has_room(size_bytes)) {
+        let is_new = !held.0.contains_key(&stored);
+        let has_place = !is_new || count.has_room(record.fingerprint.size_bytes);
+        if held.live(&stored).is_none() && has_place {
             count.own = count.own.saturating_add(u64::from(is_new));
-            batch.put(stored, [&[LIVE], key.as_str().as_bytes()].concat());
+            batch.put(stored, [&[LIVE], change.key.as_str().as_bytes()].concat());
         }
     }
-    Ok(())
 }
 
 /// The content that is worth noting of a record.

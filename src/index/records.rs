@@ -7,7 +7,7 @@ use super::contents::Noted;
 use super::engine::{Batch, Engine, Entry};
 use super::keys::{self, Space};
 use super::ledger::{Ledger, Line, Source};
-use super::types::{ActivityDelta, Change, Counts, SourceId};
+use super::types::{ActivityDelta, Change, Commit, Counts, SourceId};
 use super::{Index, codec, contents, parts, pending};
 use crate::error::{Class, Fault};
 use crate::model::{Parts, Record, RelKey};
@@ -36,6 +36,30 @@ impl Index {
             .map_err(|fault| about(fault, key))
     }
 
+    /// What the bucket holds at several paths of one source, in their order.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn get_all<const N: usize>(
+        &self,
+        source: SourceId,
+        keys: [&RelKey; N],
+    ) -> Result<[Option<Record>; N], Fault> {
+        let engine = self.engine()?;
+        let stored = keys.map(|key| Space::Record.key(source, key.as_str().as_bytes()));
+        let mut values = engine
+            .get_many(stored.to_vec())
+            .map_err(|fault| keys.first().map_or(fault.clone(), |key| about(fault, key)))?
+            .into_iter();
+        let mut records = [const { None }; N];
+        for (record, key) in records.iter_mut().zip(keys) {
+            if let Some(bytes) = values.next().flatten() {
+                *record = Some(decode(&engine, &bytes).map_err(|fault| about(fault, key))?);
+            }
+        }
+        Ok(records)
+    }
+
     /// Write what S3 has acknowledged: the record, its share of the digest and
     /// the end of the path's being unprotected, in one batch.
     ///
@@ -48,12 +72,40 @@ impl Index {
         change: Change,
         activity: &ActivityDelta,
     ) -> Result<(), Fault> {
-        let record = match change {
-            Change::Put(record) => Some(record),
-            Change::Remove => None,
-        };
-        self.write(source, [(key, record.as_ref())], activity, true, None)
+        self.write(source, [(key, change.record())], activity, true, None)
             .map_err(|fault| about(fault, key))
+    }
+
+    /// Like [`Index::commit`] for several, in one batch per source where the
+    /// paths differ: a batch costs the same whatever it holds. One result each,
+    /// in their order.
+    pub fn commit_all(&self, commits: &[Commit]) -> Vec<Result<(), Fault>> {
+        let mut results = vec![Ok(()); commits.len()];
+        let mut left: Vec<usize> = (0..commits.len()).collect();
+        while let Some(&first) = left.first() {
+            let source = commits[first].source;
+            // Of a key that comes twice, the second one waits for the next batch.
+            let mut taken = BTreeMap::new();
+            let mut activity = ActivityDelta::default();
+            left.retain(|&at| {
+                let commit = &commits[at];
+                if commit.source != source || taken.contains_key(&commit.key) {
+                    return true;
+                }
+                taken.insert(&commit.key, at);
+                activity = activity.plus(&commit.activity);
+                false
+            });
+            let changes = taken
+                .iter()
+                .map(|(&key, &at)| (key, commits[at].change.record()));
+            if let Err(fault) = self.write(source, changes, &activity, true, None) {
+                for (key, at) in taken {
+                    results[at] = Err(about(fault.clone(), key));
+                }
+            }
+        }
+        results
     }
 
     /// Write a record that nothing was stored for (fingerprint refreshed, racy
@@ -134,27 +186,25 @@ impl Index {
         let mut line = source.line;
         let mut unprotected = source.unprotected;
         line.activity = line.activity.plus(activity);
-        for (key, record) in changes {
+        let changes = with_before(&engine, source_id, changes)?;
+        let held = contents::Held::of(&engine, source_id, &changes)?;
+        for change in &changes {
+            let Changing { key, stored, .. } = change;
             let rest = key.as_str().as_bytes();
-            let stored = Space::Record.key(source_id, rest);
-            let mut old = None;
-            if let Some(bytes) = engine.get(&stored)? {
-                let was = decode(&engine, &bytes)?;
-                line.tally.subtract(rest, &bytes);
-                counts.subtract(&was);
-                if record.is_none() {
+            if let Some((bytes, was)) = &change.before {
+                line.tally.subtract(rest, bytes);
+                counts.subtract(was);
+                if change.after.is_none() {
                     batch.remove(stored.clone());
                 }
-                old = Some(was);
             }
-            let change = (old.as_ref(), record);
-            contents::follow(&engine, &mut batch, source_id, key, change, &mut noted)?;
-            parts::follow(&engine, &mut batch, source_id, key, change, made_of)?;
-            if let Some(record) = record {
+            contents::follow(&held, &mut batch, source_id, change, &mut noted);
+            parts::follow(&engine, &mut batch, source_id, key, change.both(), made_of)?;
+            if let Some(record) = change.after {
                 let value = codec::encode(record);
                 line.tally.add(rest, &value);
                 counts.add(record);
-                batch.put(stored, value);
+                batch.put(stored.clone(), value);
             }
             if is_protected_now
                 && unprotected > 0
@@ -169,6 +219,50 @@ impl Index {
         source.contents = noted.own;
         Ok(())
     }
+}
+
+/// A record that changes, with what stood there before.
+pub(super) struct Changing<'a> {
+    pub(super) key: &'a RelKey,
+    /// Its key in the database.
+    stored: Vec<u8>,
+    before: Option<(Vec<u8>, Record)>,
+    pub(super) after: Option<&'a Record>,
+}
+
+impl Changing<'_> {
+    /// The record before and after.
+    pub(super) fn both(&self) -> (Option<&Record>, Option<&Record>) {
+        (self.before.as_ref().map(|(_, was)| was), self.after)
+    }
+}
+
+/// Read what stands at each of the keys, all at once.
+fn with_before<'a>(
+    engine: &Engine,
+    source: SourceId,
+    changes: impl IntoIterator<Item = (&'a RelKey, Option<&'a Record>)>,
+) -> Result<Vec<Changing<'a>>, Fault> {
+    let mut changes: Vec<_> = changes
+        .into_iter()
+        .map(|(key, after)| Changing {
+            key,
+            stored: Space::Record.key(source, key.as_str().as_bytes()),
+            before: None,
+            after,
+        })
+        .collect();
+    let stored = changes.iter().map(|change| change.stored.clone()).collect();
+    for (change, bytes) in changes.iter_mut().zip(engine.get_many(stored)?) {
+        change.before = match bytes {
+            Some(bytes) => {
+                let was = decode(engine, &bytes)?;
+                Some((bytes, was))
+            }
+            None => None,
+        };
+    }
+    Ok(changes)
 }
 
 /// Apply a batch together with the source's line, when that changed; memory

@@ -50,6 +50,29 @@ pub enum Change {
     Remove,
 }
 
+impl Change {
+    pub(super) fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Put(record) => Some(record),
+            Self::Remove => None,
+        }
+    }
+}
+
+/// One path's change with its share of the digest; see
+/// [`commit_all`](super::Index::commit_all).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The source.
+    pub source: SourceId,
+    /// The path's key in it.
+    pub key: RelKey,
+    /// What happens to its record.
+    pub change: Change,
+    /// What was done.
+    pub activity: ActivityDelta,
+}
+
 /// What the index knows of one source, in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {

@@ -14,8 +14,29 @@ pub enum InBucket<'a> {
     NotAsked,
     /// There is no current object.
     Missing,
-    /// There is one, with this ETag.
-    Present(&'a str),
+    /// There is one.
+    Present {
+        /// Its ETag; empty where the server lists none.
+        etag: &'a str,
+        /// Its bytes as stored.
+        stored_bytes: u64,
+    },
+}
+
+impl InBucket<'_> {
+    /// True when the listing shows another object than the one on record. A
+    /// server that lists no ETags (some compatible ones) leaves its size to go by.
+    pub fn is_other_than(&self, record: &Record) -> bool {
+        match *self {
+            InBucket::Present {
+                etag: "",
+                stored_bytes,
+            } => stored_bytes != record.stored_bytes,
+            InBucket::Present { etag, .. } => etag != record.etag,
+            InBucket::Missing => true,
+            InBucket::NotAsked => false,
+        }
+    }
 }
 
 /// What stands on disk at the key.
@@ -45,27 +66,18 @@ pub enum Verdict {
 pub fn compare(disk: Option<OnDisk<'_>>, record: Option<&Record>, bucket: InBucket<'_>) -> Verdict {
     match (disk, record) {
         (None, None) => match bucket {
-            InBucket::Present(_) => Verdict::Doubt,
+            InBucket::Present { .. } => Verdict::Doubt,
             InBucket::Missing | InBucket::NotAsked => Verdict::Nothing,
         },
-        (None, Some(record)) => match bucket {
-            InBucket::Missing => Verdict::Doubt,
-            InBucket::Present(etag) if etag != record.etag => Verdict::Doubt,
-            InBucket::Present(_) | InBucket::NotAsked => Verdict::Examine,
-        },
+        (_, Some(record)) if bucket.is_other_than(record) => Verdict::Doubt,
+        (None, Some(_)) => Verdict::Examine,
         (Some(disk), None) => match bucket {
-            InBucket::Present(_) => Verdict::Doubt,
+            InBucket::Present { .. } => Verdict::Doubt,
             InBucket::Missing | InBucket::NotAsked if wants_object(disk) => Verdict::Examine,
             InBucket::Missing | InBucket::NotAsked => Verdict::Nothing,
         },
-        (Some(disk), Some(record)) => match bucket {
-            InBucket::Missing => Verdict::Doubt,
-            InBucket::Present(etag) if etag != record.etag => Verdict::Doubt,
-            InBucket::Present(_) | InBucket::NotAsked if unchanged(disk, record) => {
-                Verdict::Nothing
-            }
-            InBucket::Present(_) | InBucket::NotAsked => Verdict::Examine,
-        },
+        (Some(disk), Some(record)) if unchanged(disk, record) => Verdict::Nothing,
+        (Some(_), Some(_)) => Verdict::Examine,
     }
 }
 
@@ -123,8 +135,9 @@ mod tests {
 
     #[test]
     fn every_combination() {
-        use InBucket::{Missing, NotAsked, Present};
+        use InBucket::{Missing, NotAsked};
         use Verdict::{Doubt, Examine, Nothing};
+        let here = |etag, stored_bytes| InBucket::Present { etag, stored_bytes };
         let (old, new) = (file(1), file(2));
         let disk = |fingerprint| {
             Some(OnDisk {
@@ -144,9 +157,9 @@ mod tests {
         for (name, disk, record, bucket, want) in [
             ("new file", disk(&old), None, NotAsked, Examine),
             ("new file, bucket asked", disk(&old), None, Missing, Examine),
-            ("index lost", disk(&old), None, Present("e"), Doubt),
+            ("index lost", disk(&old), None, here("e", 1), Doubt),
             ("unchanged", disk(&old), Some(&known), NotAsked, Nothing),
-            ("all agree", disk(&old), Some(&known), Present("e"), Nothing),
+            ("all agree", disk(&old), Some(&known), here("e", 1), Nothing),
             ("changed", disk(&new), Some(&known), NotAsked, Examine),
             ("racy", disk(&old), Some(&racy), NotAsked, Examine),
             (
@@ -157,17 +170,25 @@ mod tests {
                 Examine,
             ),
             ("bucket lost it", disk(&old), Some(&known), Missing, Doubt),
-            ("overwritten", disk(&old), Some(&known), Present("f"), Doubt),
+            ("overwritten", disk(&old), Some(&known), here("f", 1), Doubt),
+            (
+                "no ETag listed",
+                disk(&old),
+                Some(&known),
+                here("", 1),
+                Nothing,
+            ),
+            ("nor its size", disk(&old), Some(&known), here("", 2), Doubt),
             ("deleted", None, Some(&known), NotAsked, Examine),
             (
                 "deleted here only",
                 None,
                 Some(&known),
-                Present("e"),
+                here("e", 1),
                 Examine,
             ),
             ("deleted in both", None, Some(&known), Missing, Doubt),
-            ("only in the bucket", None, None, Present("e"), Doubt),
+            ("only in the bucket", None, None, here("e", 1), Doubt),
             ("nowhere", None, None, Missing, Nothing),
         ] {
             assert_eq!(compare(disk, record, bucket), want, "{name}");

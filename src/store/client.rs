@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::answer::AnswersEnd;
+use super::known_hash::KnownHash;
 use super::line::Line;
 use super::vault::{IN_PROCESS_ENDPOINT, Vault};
 use crate::config::{S3Config, StoreConfig};
@@ -131,11 +132,37 @@ impl Store {
 
     fn from_client(client: aws_sdk_s3::Client, line: Line, place: &str) -> Self {
         Self {
+            quick: Quick::of(&client),
             client,
             place: Arc::from(place),
             only_read_because: None,
             line,
             proof: Arc::default(),
+        }
+    }
+}
+
+/// Uploads up to so many bytes share one time-out, that of the largest.
+const SMALL_PUT_BYTES: u64 = 1024 * 1024;
+
+/// Clients whose time-outs are set once, on the same connections.
+#[derive(Clone)]
+pub(super) struct Quick {
+    /// Requests that carry no large body.
+    pub(super) short: aws_sdk_s3::Client,
+    /// Uploads up to [`SMALL_PUT_BYTES`].
+    small_put: aws_sdk_s3::Client,
+}
+
+impl Quick {
+    fn of(client: &aws_sdk_s3::Client) -> Self {
+        let within = |limit| {
+            let config = client.config().to_builder().timeout_config(attempt(limit));
+            aws_sdk_s3::Client::from_conf(config.build())
+        };
+        Self {
+            short: within(SHORT_ATTEMPT_TIMEOUT),
+            small_put: within(transfer_timeout(SMALL_PUT_BYTES, SLOWEST_BYTES_PER_S)),
         }
     }
 }
@@ -182,6 +209,7 @@ fn common(builder: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
                 .build(),
         )
         .interceptor(AnswersEnd)
+        .interceptor(KnownHash)
         .retry_classifier(TakesFewer)
         // We send a SHA-256 header computed beforehand; the SDK's own default
         // would be a trailer, which several compatible servers refuse.
@@ -213,16 +241,28 @@ impl Store {
             .rates()
             .up
             .map_or(u64::MAX, |rate| rate / TRANSFERS_MAX);
-        let slowest = SLOWEST_BYTES_PER_S.min(share).max(1);
-        with_attempt_timeout(TRANSFER_BASE_TIMEOUT + Duration::from_secs(bytes / slowest))
+        with_attempt_timeout(transfer_timeout(bytes, SLOWEST_BYTES_PER_S.min(share)))
+    }
+
+    /// The client for an upload of so many bytes whose time-outs are set
+    /// already; `None` when it is large or the line is limited.
+    pub(super) fn quick_put(&self, bytes: u64) -> Option<&aws_sdk_s3::Client> {
+        let is_quick = bytes <= SMALL_PUT_BYTES && self.rates().up.is_none();
+        is_quick.then_some(&self.quick.small_put)
     }
 }
 
+fn transfer_timeout(bytes: u64, slowest_bytes_per_s: u64) -> Duration {
+    TRANSFER_BASE_TIMEOUT + Duration::from_secs(bytes / slowest_bytes_per_s.max(1))
+}
+
 fn with_attempt_timeout(limit: Duration) -> aws_sdk_s3::config::Builder {
-    aws_sdk_s3::Config::builder().timeout_config(
-        TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(limit)
-            .build(),
-    )
+    aws_sdk_s3::Config::builder().timeout_config(attempt(limit))
+}
+
+fn attempt(limit: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(limit)
+        .build()
 }

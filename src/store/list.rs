@@ -70,15 +70,14 @@ impl Store {
         keys_max: i32,
     ) -> Result<Page<Listed>, Fault> {
         let answer = self
-            .client
+            .quick
+            .short
             .list_objects_v2()
             .bucket(bucket)
             .prefix(prefix)
             .encoding_type(EncodingType::Url)
             .max_keys(keys_max)
             .set_continuation_token(after.map(str::to_owned))
-            .customize()
-            .config_override(client::short_operation())
             .send()
             .await
             .map_err(|e| fault::from_sdk("list", &format!("{bucket}/{prefix}"), e))?;

@@ -10,6 +10,7 @@ mod answer;
 mod client;
 mod course;
 mod fault;
+mod known_hash;
 mod line;
 mod list;
 mod multipart;
@@ -33,6 +34,9 @@ use std::sync::atomic::AtomicU8;
 #[derive(Clone)]
 pub struct Store {
     client: aws_sdk_s3::Client,
+    /// The same for the requests that are made for every small file: settings
+    /// made for one request cost as much as signing it.
+    quick: client::Quick,
     /// How people know the server: `AWS S3 in eu-central-1`, `the vault in /mnt/disk`.
     place: Arc<str>,
     /// Why this vault can only be read; `None` for everything else.
@@ -128,11 +132,10 @@ impl Store {
     /// Class `NoBucket`, `Denied`, `Credentials` or `Transient`.
     pub async fn versioning(&self, bucket: &str) -> Result<Versioning, Fault> {
         let answer = self
-            .client
+            .quick
+            .short
             .get_bucket_versioning()
             .bucket(bucket)
-            .customize()
-            .config_override(client::short_operation())
             .send()
             .await;
         let enabled = match answer {

@@ -124,8 +124,9 @@ impl Store {
         headers: &ObjectHeaders,
     ) -> Result<Stored, Fault> {
         let bytes = body.len() as u64;
-        let answer = self
-            .client
+        let small = self.quick_put(bytes);
+        let request = small
+            .unwrap_or(&self.client)
             .put_object()
             .bucket(at.bucket)
             .key(at.key)
@@ -133,12 +134,15 @@ impl Store {
             .set_content_encoding(headers.gzip.then(|| "gzip".to_owned()))
             .set_content_type(headers.content_type.map(str::to_owned))
             .checksum_sha256(sha256_header(sha256))
-            .body(ByteStream::from(body))
-            .customize()
-            .config_override(self.moving(bytes))
-            .send()
-            .await
-            .map_err(|e| fault::from_sdk("upload", &at.subject(), e))?;
+            .body(ByteStream::from(body));
+        let answer = match small {
+            Some(_) => request.send().await,
+            None => {
+                let request = request.customize();
+                request.config_override(self.moving(bytes)).send().await
+            }
+        };
+        let answer = answer.map_err(|e| fault::from_sdk("upload", &at.subject(), e))?;
         Ok(Stored::of(answer.version_id(), answer.e_tag()))
     }
 
@@ -172,14 +176,13 @@ impl Store {
         sums: Option<ChecksumMode>,
     ) -> Result<Option<Head>, Fault> {
         let answer = self
-            .client
+            .quick
+            .short
             .head_object()
             .bucket(at.bucket)
             .key(at.key)
             .set_version_id(version_id.map(str::to_owned))
             .set_checksum_mode(sums)
-            .customize()
-            .config_override(client::short_operation())
             .send()
             .await;
         match answer {
@@ -286,12 +289,11 @@ impl Store {
     /// # Errors
     /// Any class.
     pub async fn mark_deleted(&self, at: At<'_>) -> Result<(), Fault> {
-        self.client
+        self.quick
+            .short
             .delete_object()
             .bucket(at.bucket)
             .key(at.key)
-            .customize()
-            .config_override(client::short_operation())
             .send()
             .await
             .map_err(|e| fault::from_sdk("mark as deleted", &at.subject(), e))?;

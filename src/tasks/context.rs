@@ -2,6 +2,7 @@
 
 use super::answering::Answering;
 use super::brake::Brakes;
+use super::commits::Commits;
 use super::copies::Copies;
 use super::gates::Gates;
 use super::line::Kept;
@@ -92,6 +93,8 @@ pub struct Context {
     pub store: Store,
     /// The index.
     pub index: Index,
+    /// What workers write into it, many at a time.
+    pub commits: Commits,
     /// Paths that want a look.
     pub queue: Queue,
     /// Live status.

@@ -11,6 +11,7 @@ pub mod announce;
 pub mod answering;
 pub mod brake;
 pub mod collect;
+pub mod commits;
 pub mod context;
 pub mod copies;
 pub mod costs;

@@ -146,31 +146,39 @@ pub async fn send_small(
     meta: ObjectMeta,
     hash: ContentHash,
 ) -> Result<Sent, Fault> {
-    let level = job.gzip_level;
-    let raw = body.clone();
-    let runtime = Handle::current();
-    let (body, wire_hash, gzip) = tokio::task::spawn_blocking(move || {
-        let packed = level
-            .map(|level| runtime.block_on(gzip_buffer(&raw, level)))
-            .transpose()?
-            .filter(|packed| packed.len() < raw.len());
-        Ok::<_, std::io::Error>(match packed {
-            Some(packed) => {
-                let wire_hash = ContentHash::of(&packed);
-                (Bytes::from(packed), wire_hash, true)
-            }
-            None => (raw, hash, false),
-        })
-    })
-    .await
-    .map_err(|e| local_fault(&job.path, &e))?
-    .map_err(|e| local_fault(&job.path, &e))?;
+    let (body, wire_hash, gzip) = match job.gzip_level {
+        Some(level) => packed(job, body, hash, level).await?,
+        None => (body, hash, false),
+    };
     let stored_bytes = body.len() as u64;
     let stored = job
         .store
         .put(job.at(), body, wire_hash, &job.headers(meta, gzip))
         .await?;
     Ok(Sent::Stored(Done::in_one(stored, stored_bytes, hash)))
+}
+
+/// The body as it is sent, its hash, and whether it is compressed.
+async fn packed(
+    job: &Job,
+    raw: Bytes,
+    hash: ContentHash,
+    level: u32,
+) -> Result<(Bytes, ContentHash, bool), Fault> {
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || {
+        let packed = runtime.block_on(gzip_buffer(&raw, level))?;
+        Ok::<_, std::io::Error>(match packed.len() < raw.len() {
+            true => {
+                let wire_hash = ContentHash::of(&packed);
+                (Bytes::from(packed), wire_hash, true)
+            }
+            false => (raw, hash, false),
+        })
+    })
+    .await
+    .map_err(|e| local_fault(&job.path, &e))?
+    .map_err(|e| local_fault(&job.path, &e))
 }
 
 async fn gzip_buffer(raw: &[u8], level: u32) -> std::io::Result<Vec<u8>> {

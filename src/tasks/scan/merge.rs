@@ -185,8 +185,12 @@ impl Merge<'_> {
             return Ok(());
         };
         let known = self.ctx.index.get(self.id, key)?;
+        let listed = InBucket::Present {
+            etag: &entry.listed.etag,
+            stored_bytes: entry.listed.stored_bytes,
+        };
         if known.as_ref().is_none_or(|r| {
-            r.etag != entry.listed.etag && r.stored_at_ms < self.started_ms - LISTING_MARGIN_MS
+            listed.is_other_than(r) && r.stored_at_ms < self.started_ms - LISTING_MARGIN_MS
         }) {
             let fingerprint = known.map_or(UNSEEN, |r| r.fingerprint);
             let unverified = unverified(fingerprint, &entry.listed);
@@ -313,7 +317,10 @@ impl Merge<'_> {
             return InBucket::NotAsked;
         }
         match listed {
-            Some(listed) => InBucket::Present(&listed.etag),
+            Some(listed) => InBucket::Present {
+                etag: &listed.etag,
+                stored_bytes: listed.stored_bytes,
+            },
             // A shortened key stands elsewhere in the listing than its path.
             None if self.ctx.sources[self.source].bucket_key(key).shortened => InBucket::NotAsked,
             None => InBucket::Missing,

@@ -4,7 +4,7 @@ use super::{Outcome, doubt};
 use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
-use crate::index::ActivityDelta;
+use crate::index::{ActivityDelta, Change, Commit};
 use crate::model::key::LONG_PATH_BYTES_MAX;
 use crate::model::{
     ContentHash, Fingerprint, Kind, Look, ObjectMeta, Parts, Record, RelKey, RelPath,
@@ -515,8 +515,19 @@ impl<'a> Upload<'a> {
         if delta.versions > 0 {
             self.count_version(&record);
         }
-        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-        blocking(move || ctx.index.commit_parts(id, &key, record, parts, &delta)).await
+        let (ctx, key, source) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
+        if parts.is_some() {
+            // Large, so it is rare.
+            return blocking(move || ctx.index.commit_parts(source, &key, record, parts, &delta))
+                .await;
+        }
+        let commit = Commit {
+            source,
+            key,
+            change: Change::Put(record),
+            activity: delta,
+        };
+        ctx.commits.commit(&ctx.index, commit).await
     }
 
     /// What a copy of the version `head` is made of: the same.

@@ -4,7 +4,7 @@ use super::{Outcome, doubt};
 use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
-use crate::index::{ActivityDelta, Change};
+use crate::index::{ActivityDelta, Change, Commit};
 use crate::model::{Kind, Record, RelKey, RelPath};
 use crate::queue::Item;
 use crate::store::At;
@@ -110,14 +110,13 @@ pub(super) async fn mark(
         deletions: u64::from(ours),
         ..ActivityDelta::default()
     };
-    {
-        let (ctx, key, source) = (Arc::clone(ctx), key.clone(), item.source);
-        blocking(move || {
-            ctx.index
-                .commit(ctx.sources[source].id, &key, Change::Remove, &delta)
-        })
-        .await?;
-    }
+    let commit = Commit {
+        source: source.id,
+        key: key.clone(),
+        change: Change::Remove,
+        activity: delta,
+    };
+    ctx.commits.commit(&ctx.index, commit).await?;
     if ours {
         let name = &source.config.name;
         tracing::info!(source = %name, path = %item.path, "marked as deleted");

@@ -15,6 +15,8 @@ pub(super) struct Look {
     pub file: Option<Record>,
     /// Record of the folder.
     pub folder: Option<Record>,
+    /// Some path of the source is unprotected, perhaps this one.
+    pub has_unprotected: bool,
 }
 
 pub(super) fn look(
@@ -44,10 +46,13 @@ pub(super) fn look(
     };
     // The index is another disk.
     pulse.rest();
+    let keys = [&RelKey::of_file(path), &RelKey::of_folder(path)];
+    let [file, folder] = ctx.index.get_all(source.id, keys)?;
     Ok(Look {
         disk,
         empty,
-        file: ctx.index.get(source.id, &RelKey::of_file(path))?,
-        folder: ctx.index.get(source.id, &RelKey::of_folder(path))?,
+        file,
+        folder,
+        has_unprotected: ctx.index.has_unprotected(source.id),
     })
 }

@@ -64,7 +64,14 @@ enum Next {
     GiveBack,
 }
 
-async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
+/// A path that was worked on.
+struct Done {
+    outcome: Outcome,
+    /// It may stand among the unprotected: some path of its source did.
+    may_be_unprotected: bool,
+}
+
+async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Done, Fault> {
     let look = {
         let (shared, item) = (Arc::clone(ctx), item.clone());
         let pulse = Pulse::default();
@@ -75,13 +82,17 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
         .await?
     };
     let was = look.disk.map(|found| found.kind);
+    let may_be_unprotected = look.has_unprotected;
     let outcome = act(ctx, item, look).await?;
     // `file::store` looks again by itself, once per file.
     let has_looked = matches!(was, Some(Kind::File | Kind::Symlink));
     if outcome == Outcome::Sent && !has_looked {
         look_again_if_other(ctx, item, was).await?;
     }
-    Ok(outcome)
+    Ok(Done {
+        outcome,
+        may_be_unprotected,
+    })
 }
 
 async fn act(ctx: &Arc<Context>, item: &Item, look: look::Look) -> Result<Outcome, Fault> {
@@ -111,11 +122,11 @@ async fn act(ctx: &Arc<Context>, item: &Item, look: look::Look) -> Result<Outcom
     }
 }
 
-async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Outcome, Fault>) -> Next {
+async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Done, Fault>) -> Next {
     let now_ms = ctx.now_ms();
     match result {
-        Ok(outcome) => {
-            match outcome {
+        Ok(done) => {
+            match done.outcome {
                 Outcome::Sent => bucket_works(ctx, item),
                 Outcome::Answered => {
                     let change = ctx.gates.answered(item.source, &item.path, now_ms);
@@ -125,9 +136,9 @@ async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Outcome, Fault>)
                     ctx.gates.abandoned(item.source, &item.path, now_ms);
                 }
             }
-            if outcome == Outcome::Changed {
+            if done.outcome == Outcome::Changed {
                 look_again(ctx, item);
-            } else {
+            } else if done.may_be_unprotected {
                 protected(ctx, item).await;
             }
             Next::Done
