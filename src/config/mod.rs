@@ -9,6 +9,7 @@
 //! values of `raw` into [`Config`], and `problems` says everything that is
 //! wrong at once, each with its line (`lines`).
 
+mod bandwidth;
 mod environment;
 mod layers;
 mod lines;
@@ -42,6 +43,8 @@ pub struct Config {
     pub notify: NotifyConfig,
     /// When the daily job runs.
     pub schedule: ScheduleConfig,
+    /// How much of the line may be used, and when.
+    pub bandwidth: crate::model::bandwidth::Timetable,
     /// Bounds.
     pub limits: Limits,
     /// Folder of the index and the control socket.

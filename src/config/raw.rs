@@ -21,6 +21,7 @@ pub(super) struct RawConfig {
     pub(super) source: Vec<RawSource>,
     pub(super) notify: RawNotify,
     pub(super) schedule: RawSchedule,
+    pub(super) bandwidth: RawBandwidth,
     pub(super) limits: RawLimits,
     pub(super) state: RawState,
     pub(super) log: RawLog,
@@ -107,6 +108,14 @@ impl Default for RawSchedule {
             time_zone: None,
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawBandwidth {
+    pub(super) up: Option<String>,
+    pub(super) down: Option<String>,
+    pub(super) timetable: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -218,6 +227,18 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
         ],
     ),
     (
+        "bandwidth",
+        &[
+            ("up", Shape::Text, "\"4 Mbit/s\""),
+            ("down", Shape::Text, "\"unlimited\""),
+            (
+                "timetable",
+                Shape::List,
+                "[\"mon-fri 08:00-18:00 up 1 Mbit/s\"]",
+            ),
+        ],
+    ),
+    (
         "limits",
         &[
             ("debounce_ms", Shape::Number, "2000"),
@@ -265,12 +286,13 @@ mod tests {
     #[test]
     fn the_table_of_keys_is_what_serde_accepts() {
         let names = |table| keys_of(table).iter().map(|(name, ..)| *name).collect();
-        let expected: [(&str, Vec<&str>); 8] = [
+        let expected: [(&str, Vec<&str>); 9] = [
             ("s3", keys_refusing_unknown::<RawS3>()),
             ("vault", keys_refusing_unknown::<RawVault>()),
             ("source", keys_refusing_unknown::<RawSource>()),
             ("notify", keys_refusing_unknown::<RawNotify>()),
             ("schedule", keys_refusing_unknown::<RawSchedule>()),
+            ("bandwidth", keys_refusing_unknown::<RawBandwidth>()),
             ("limits", keys_refusing_unknown::<RawLimits>()),
             ("state", keys_refusing_unknown::<RawState>()),
             ("log", keys_refusing_unknown::<RawLog>()),

@@ -52,6 +52,7 @@ impl Config {
             versions_per_hour_max: VERSIONS_PER_HOUR_MAX as u32,
         };
         let config = Self {
+            bandwidth: Default::default(),
             file: None,
             store: StoreConfig::Vault {
                 path: absolute(vault),

@@ -43,6 +43,8 @@ impl Answers {
                 pid: std::process::id(),
                 started_ms,
                 place: ctx.store.place().to_owned(),
+                rates: ctx.store.rates(),
+                traffic: ctx.store.traffic(),
                 outbox: ctx.index.outbox_len(),
                 sources,
             })))

@@ -19,10 +19,11 @@ use crate::index::Opened;
 use crate::notice::Notifier;
 use crate::store::Store;
 use crate::tasks::context::{Clock, Hint, blocking, system_clock};
+use crate::tasks::line::Reload;
 use crate::tasks::post::Post;
 use crate::tasks::watch::WatchOptions;
 use crate::tasks::{
-    Context, collect, costs, digest, leftovers, scan, tend, upload, watch as watching,
+    Context, collect, costs, digest, leftovers, line, scan, tend, upload, watch as watching,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,8 @@ pub struct Options {
     pub answer_wait: Option<Duration>,
     /// The times of the watch.
     pub watch: WatchOptions,
+    /// Reads the configuration again when its file has changed.
+    pub reload: Option<Reload>,
 }
 
 /// The part of a stop's time that files of many versions are given, and the most
@@ -125,6 +128,7 @@ impl Daemon {
             Arc::clone(&post),
             stopped.clone(),
         ));
+        loops.spawn(line::run(Arc::clone(&ctx), options.reload, stopped.clone()));
         let answers = answers::Answers::new(Arc::clone(&ctx), Arc::clone(&post), started_ms);
         loops.spawn(server.serve(Arc::new(answers), stopped.clone()));
         loops.spawn(digest::run(

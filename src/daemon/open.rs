@@ -18,6 +18,7 @@ use crate::tasks::context::{Clock, HINTS_MAX, blocking};
 use crate::tasks::copies::Copies;
 use crate::tasks::costs;
 use crate::tasks::gates::Gates;
+use crate::tasks::line::{Kept, Limits};
 use crate::tasks::pacing::Pacing;
 use crate::tasks::post::Post;
 use crate::tasks::scan::COMPARED;
@@ -39,6 +40,8 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         Some(store) => store,
         None => connect(&config, &index).await?,
     };
+    // Before the first request; the loop follows the clock from then on.
+    store.limit(Limits::new(&config, None).at(clock()));
     let notifier = notifier(&config).await?;
     let post = Arc::new(Post::new(notifier, config.state_dir.join("digests")));
     let (config, index, sources) = {
@@ -74,6 +77,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         pacing: Pacing::new(config.sources.iter().map(policy).collect()),
         budget: Budget::default(),
         brakes,
+        kept: Kept::default(),
         config,
         sources,
         store,

@@ -4,6 +4,7 @@
 //! time comes in as an argument.
 
 pub mod alarm;
+pub mod bandwidth;
 pub mod brake;
 pub mod budget;
 pub mod compare;
@@ -19,6 +20,7 @@ pub mod report;
 pub mod retry;
 pub mod schedule;
 pub mod settle;
+pub mod traffic;
 pub mod wake;
 
 pub use hash::ContentHash;

@@ -20,6 +20,7 @@ pub use messages::{Failed, Message, OneOff, OneOffTask, Outage, Recovery, outage
 
 pub use stuck::{Stuck, stuck_alert, stuck_over};
 
+use crate::model::traffic::Traffic;
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 use text::{amount, ascii, shorten};
@@ -49,6 +50,10 @@ pub struct Report {
     /// The zone its times are shown in.
     #[serde(serialize_with = "zone_name")]
     pub time_zone: TimeZone,
+    /// What went over the line in that time.
+    pub traffic: Traffic,
+    /// Requests cost money: the copies go to a server, not to a vault.
+    pub is_billed: bool,
     /// One part for each watched folder.
     pub sources: Vec<SourceReport>,
 }

@@ -156,7 +156,6 @@ impl Store {
         headers: &ObjectHeaders,
         proof: Proof,
     ) -> Result<Upload, Fault> {
-        self.count();
         let (algorithm, kind) = match proof {
             Proof::Whole => (ChecksumAlgorithm::Crc64Nvme, Some(ChecksumType::FullObject)),
             Proof::EachPart => (ChecksumAlgorithm::Sha256, None),
@@ -208,7 +207,6 @@ impl Store {
         body: Bytes,
         sums: &Sums,
     ) -> Result<PartDone, Fault> {
-        self.count();
         let bytes = body.len() as u64;
         let request = self
             .client
@@ -225,7 +223,7 @@ impl Store {
         };
         let answer = request
             .customize()
-            .config_override(client::moving(bytes))
+            .config_override(self.moving(bytes))
             .send()
             .await
             .map_err(|e| fault::from_sdk("upload a part of", &at.subject(), e))?;
@@ -252,7 +250,6 @@ impl Store {
         from: &CopyFrom<'_>,
         range: std::ops::Range<u64>,
     ) -> Result<PartDone, Fault> {
-        self.count();
         let answer = self
             .client
             .upload_part_copy()
@@ -287,7 +284,6 @@ impl Store {
     pub async fn list_parts(&self, at: At<'_>, upload_id: &str) -> Result<Vec<ListedPart>, Fault> {
         let (mut parts, mut marker) = (Vec::new(), None);
         for _ in 0..PART_PAGES_MAX {
-            self.count();
             let page = self
                 .client
                 .list_parts()
@@ -332,7 +328,6 @@ impl Store {
         mut parts: Vec<PartDone>,
         whole: &Whole,
     ) -> Result<Stored, Fault> {
-        self.count();
         parts.sort_by_key(|part| part.number);
         let parts = parts
             .into_iter()
@@ -388,7 +383,6 @@ impl Store {
     /// # Errors
     /// Any class but `NotFound`.
     pub async fn abort_multipart(&self, at: At<'_>, upload_id: &str) -> Result<(), Fault> {
-        self.count();
         let answer = self
             .client
             .abort_multipart_upload()
@@ -417,7 +411,6 @@ impl Store {
     /// # Errors
     /// Any class.
     pub async fn open_uploads_of(&self, at: At<'_>) -> Result<Vec<Begun>, Fault> {
-        self.count();
         let answer = self
             .client
             .list_multipart_uploads()
@@ -447,7 +440,6 @@ impl Store {
     /// # Errors
     /// Any class.
     pub async fn open_uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<OpenUpload>, Fault> {
-        self.count();
         let answer = self
             .client
             .list_multipart_uploads()

@@ -123,7 +123,6 @@ impl Store {
         sha256: ContentHash,
         headers: &ObjectHeaders,
     ) -> Result<Stored, Fault> {
-        self.count();
         let bytes = body.len() as u64;
         let answer = self
             .client
@@ -136,7 +135,7 @@ impl Store {
             .checksum_sha256(sha256_header(sha256))
             .body(ByteStream::from(body))
             .customize()
-            .config_override(client::moving(bytes))
+            .config_override(self.moving(bytes))
             .send()
             .await
             .map_err(|e| fault::from_sdk("upload", &at.subject(), e))?;
@@ -172,7 +171,6 @@ impl Store {
         version_id: Option<&str>,
         sums: Option<ChecksumMode>,
     ) -> Result<Option<Head>, Fault> {
-        self.count();
         let answer = self
             .client
             .head_object()
@@ -219,7 +217,6 @@ impl Store {
         at: At<'_>,
         version_id: Option<&str>,
     ) -> Result<(Head, GetBody), Fault> {
-        self.count();
         let answer = self
             .client
             .get_object()
@@ -263,7 +260,6 @@ impl Store {
         from: &CopyFrom<'_>,
         headers: &ObjectHeaders,
     ) -> Result<Stored, Fault> {
-        self.count();
         let answer = self
             .client
             .copy_object()
@@ -290,7 +286,6 @@ impl Store {
     /// # Errors
     /// Any class.
     pub async fn mark_deleted(&self, at: At<'_>) -> Result<(), Fault> {
-        self.count();
         self.client
             .delete_object()
             .bucket(at.bucket)

@@ -4,6 +4,7 @@ use super::answering::Answering;
 use super::brake::Brakes;
 use super::copies::Copies;
 use super::gates::Gates;
+use super::line::Kept;
 use super::pacing::Pacing;
 use super::scan_book::ScanBook;
 use crate::board::Board;
@@ -106,6 +107,8 @@ pub struct Context {
     pub answering: Answering,
     /// Uploads in parts under way.
     pub uploads: Uploads,
+    /// What of the traffic the index has.
+    pub kept: Kept,
     /// What is held back from being marked as deleted.
     pub brakes: Brakes,
     /// What waits for its next version.

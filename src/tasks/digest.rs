@@ -6,8 +6,10 @@
 
 use super::context::{Context, blocking};
 use super::costs;
+use super::line;
 use super::post::{Delivery, Post};
 use crate::board::ScanDone;
+use crate::config::StoreConfig;
 use crate::error::Fault;
 use crate::index::{Activity, Failures};
 use crate::model::costly::Tally;
@@ -125,6 +127,7 @@ pub async fn daily(
     let message = report.message();
     let delivery = post.send(ctx, message.clone()).await?;
     close_period(ctx, told, report.to_ms).await?;
+    line::told(ctx, report.traffic).await?;
     Ok((message, delivery))
 }
 
@@ -221,7 +224,10 @@ async fn compose(
         .await?
     };
     let (sources, told) = both.into_iter().unzip();
+    let traffic = line::traffic(ctx).await?;
     let report = Report {
+        traffic,
+        is_billed: matches!(ctx.config.store, StoreConfig::S3(_)),
         computer: crate::platform::computer_name(),
         scheduled_ms,
         from_ms: from_ms.unwrap_or(now_ms - 24 * 3600 * 1000),

@@ -18,6 +18,7 @@ mod fuzz;
 mod harness;
 mod hostile;
 mod layers;
+mod line;
 #[cfg(target_os = "linux")]
 mod model;
 mod moto;

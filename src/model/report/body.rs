@@ -114,7 +114,34 @@ fn totals(report: &Report) -> Vec<String> {
             amount(report.total(|source| source.versions), "new version"),
         ));
     }
+    lines.extend(line_used(report));
     lines
+}
+
+/// What went over the line, and what AWS asks for it.
+fn line_used(report: &Report) -> Option<String> {
+    let traffic = &report.traffic;
+    if traffic.requests() == 0 {
+        return None;
+    }
+    let mut line = format!("Requests: {}", number(traffic.requests()));
+    let versions = report.total(|source| source.versions);
+    if versions > 0 {
+        let each = traffic.requests() as f64 / versions as f64;
+        line += &format!(" ({each:.1} for each new version)");
+    }
+    if report.is_billed {
+        line += &match traffic.micro_usd() {
+            0..10_000 => ", under 0.01 USD at AWS's list price".to_owned(),
+            micro => format!(", {:.2} USD at AWS's list price", micro as f64 / 1e6),
+        };
+    }
+    line += &format!(
+        "; {} sent, {} received",
+        size(traffic.sent_bytes),
+        size(traffic.received_bytes)
+    );
+    Some(line)
 }
 
 fn section(source: &SourceReport, zone: &TimeZone) -> Section {
