@@ -39,6 +39,8 @@ pub struct Wire {
     inner: SharedHttpConnector,
     counts: Arc<Counts>,
     copies: Arc<Mutex<Copies>>,
+    /// Looks at single objects that fail from the next copy on.
+    pub heads_fail: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Wire {
@@ -54,6 +56,7 @@ impl Wire {
             inner: SharedHttpConnector::new(rig.vault().connector()),
             counts: Arc::default(),
             copies: Arc::default(),
+            heads_fail: Arc::default(),
         }
     }
 
@@ -102,6 +105,13 @@ impl HttpConnector for Wire {
                     return HttpConnectorFuture::ready(Ok(answer));
                 }
             }
+        } else if request.method() == "HEAD"
+            && self.counts.copies.load(Ordering::SeqCst) > 0
+            && self.heads_fail.load(Ordering::SeqCst) > 0
+        {
+            self.heads_fail.fetch_sub(1, Ordering::SeqCst);
+            let answer = HttpResponse::new(500.try_into().unwrap(), SdkBody::empty());
+            return HttpConnectorFuture::ready(Ok(answer));
         } else if request.method() == "PUT" && request.uri().contains(BUCKET) {
             let bytes = request.body().content_length().unwrap_or(0);
             self.counts.put_bytes.fetch_add(bytes, Ordering::SeqCst);
