@@ -13,8 +13,8 @@ use super::uploads::wall_ms;
 use crate::error::{Class, Fault};
 use crate::index::{Multipart, Resume};
 use crate::model::hash::Hasher;
-use crate::store::{ListedPart, ObjectHeaders, Proof, Upload};
-use session::{Have, have};
+use crate::store::{ObjectHeaders, Proof, Upload};
+use session::{Have, as_listed, have};
 use std::collections::BTreeMap;
 
 mod session;
@@ -139,24 +139,31 @@ impl Job {
         let Some(resume) = &note.resume else {
             return Ok(None);
         };
-        let listed = match self.still_there(&note.upload_id).await {
-            Ok(Some(listed)) => listed,
-            Ok(None) => return Ok(None),
+        match self.may_still_be_newest(&note.upload_id).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
             // Not to be allowed to ask is no reason not to back up.
-            Err(fault)
-                if matches!(
-                    fault.class,
-                    Class::NotFound | Class::Denied | Class::Refused
-                ) =>
-            {
+            Err(fault) if does_not_tell(&fault) => {
                 tracing::debug!("a broken off upload is begun anew: {fault}");
                 return Ok(None);
             }
             Err(fault) => return Err(fault),
-        };
+        }
         let of = note.clone();
         let acknowledged = self.noted(move |job| job.index.parts_acknowledged(&of));
-        let have = have(listed, acknowledged.await?);
+        let acknowledged = acknowledged.await?;
+        let listed = match self.store.list_parts(self.at(), &note.upload_id).await {
+            Ok(listed) => listed,
+            Err(fault) if fault.class == Class::NotFound => return Ok(None),
+            // Our own notes will do: the completion names the ETags, and is
+            // refused when the server has other parts than it acknowledged.
+            Err(fault) if does_not_tell(&fault) => {
+                tracing::debug!("only parts that were noted are gone on with: {fault}");
+                acknowledged.iter().map(as_listed).collect()
+            }
+            Err(fault) => return Err(fault),
+        };
+        let have = have(listed, acknowledged);
         let mut note = note.clone();
         if have.len() > resume.parts {
             note.noted_ms = wall_ms();
@@ -180,14 +187,14 @@ impl Job {
         Ok(Some((note, upload, have)))
     }
 
-    /// The parts of an open upload; `None` when it is over, or when it would not
-    /// become the newest version: S3 puts a version where its upload began
-    /// (Amazon S3 User Guide, "Multipart upload", on concurrent operations), so
-    /// what was stored or marked as deleted since would stay in front of it.
-    async fn still_there(&self, upload_id: &str) -> Result<Option<Vec<ListedPart>>, Fault> {
+    /// Whether an upload is open and would become the newest version: S3 puts a
+    /// version where its upload began (Amazon S3 User Guide, "Multipart upload",
+    /// on concurrent operations), so what was stored or marked as deleted since
+    /// would stay in front of it.
+    async fn may_still_be_newest(&self, upload_id: &str) -> Result<bool, Fault> {
         let open = self.store.open_uploads_of(self.at()).await?;
         let Some(begun) = open.iter().find(|open| open.upload_id == upload_id) else {
-            return Ok(None);
+            return Ok(false);
         };
         let begun_s = begun.initiated_ms.div_euclid(GRAIN_MS);
         // Newest first: one page says enough.
@@ -195,15 +202,9 @@ impl Job {
             .store
             .list_versions(&self.bucket, &self.bucket_key, None)
             .await?;
-        let is_newer = versions.items.iter().any(|version| {
+        Ok(!versions.items.iter().any(|version| {
             version.key == self.bucket_key && version.modified_ms.div_euclid(GRAIN_MS) >= begun_s
-        });
-        if is_newer {
-            tracing::debug!(path = %self.path, "a broken off upload is older than what is stored");
-            return Ok(None);
-        }
-        let parts = self.store.list_parts(self.at(), upload_id).await?;
-        Ok(Some(parts))
+        }))
     }
 
     /// Abort what is not gone on with, and forget it. When the abort fails it
@@ -296,6 +297,14 @@ impl Job {
             .await
             .map_err(|e| local_fault(&self.path, &e))?
     }
+}
+
+/// The server will not say, today or ever: not allowed, not known, not readable.
+fn does_not_tell(fault: &Fault) -> bool {
+    matches!(
+        fault.class,
+        Class::NotFound | Class::Denied | Class::Refused
+    )
 }
 
 fn proof(resume: &Resume) -> Proof {

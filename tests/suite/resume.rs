@@ -54,6 +54,7 @@ enum Step {
     Begin,
     Part(usize),
     ListParts,
+    ListUploads,
     Complete,
     Abort(String),
     Other,
@@ -67,6 +68,7 @@ fn step(method: &str, uri: &str) -> Step {
         ("POST", _, None) if uri.contains("uploads") => Step::Begin,
         ("DELETE", _, Some(id)) => Step::Abort(id.to_owned()),
         ("GET", _, Some(_)) => Step::ListParts,
+        ("GET", _, None) if uri.contains("uploads") => Step::ListUploads,
         _ => Step::Other,
     }
 }

@@ -42,6 +42,19 @@ pub(super) fn have(
     listed.into_iter().map(with_ours).collect()
 }
 
+/// A part that nobody lists, as the server has acknowledged it.
+pub(super) fn as_listed(acknowledged: &Acknowledged) -> ListedPart {
+    ListedPart {
+        bytes: acknowledged.bytes,
+        part: PartDone {
+            number: acknowledged.number,
+            etag: acknowledged.etag.clone(),
+            sha256: None,
+            crc64: None,
+        },
+    }
+}
+
 impl Have {
     /// Whether it is proved to be what these checksums are of: at least one
     /// says so, and none says otherwise.

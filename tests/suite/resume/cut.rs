@@ -4,6 +4,7 @@
 use super::line::{End, Line, Part};
 use super::{KEY, LARGE_BYTES, Step, noise, open};
 use crate::harness::{BUCKET, PATIENCE, Rig, history, program, until};
+use crate::python::{Credentials, Moto};
 use keepwatch::model::ContentHash;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeSet;
@@ -19,18 +20,27 @@ const CUT_BYTES: u64 = LARGE_BYTES as u64 / 10 * 7;
 /// Parts on the wire at once: none of them has arrived when it is cut off.
 const IN_FLIGHT: usize = 4;
 
-/// A folder with one large file, and the vault behind a line.
+/// A folder with one large file, and the vault (or moto) behind a line.
 struct Scene {
     rig: Rig,
     line: Line,
     config: PathBuf,
+    keys: Credentials,
 }
 
 impl Scene {
     async fn new() -> Self {
         let rig = Rig::new();
-        rig.write(KEY, noise(1));
         let line = Line::to(rig.vault()).await;
+        let keys = Credentials {
+            access_key: "test".to_owned(),
+            secret_key: "testtest".to_owned(),
+        };
+        Self::with(rig, line, keys)
+    }
+
+    fn with(rig: Rig, line: Line, keys: Credentials) -> Self {
+        rig.write(KEY, noise(1));
         let config = rig.dir.path().join("keepwatch.toml");
         let url = &line.url;
         let text = format!(
@@ -38,7 +48,12 @@ impl Scene {
         );
         fs::write(&config, text).unwrap();
         fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
-        Self { rig, line, config }
+        Self {
+            rig,
+            line,
+            config,
+            keys,
+        }
     }
 
     fn start(&self, arguments: &[&str]) -> Program {
@@ -46,8 +61,8 @@ impl Scene {
         command
             .args(["--config", self.config.to_str().unwrap()])
             .args(arguments)
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "testtest")
+            .env("AWS_ACCESS_KEY_ID", &self.keys.access_key)
+            .env("AWS_SECRET_ACCESS_KEY", &self.keys.secret_key)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         Program(command.spawn().unwrap())
@@ -251,4 +266,37 @@ async fn by_a_kill_again_and_again() {
     assert!(taken.len() <= different.len() + 1, "{taken:?}");
     scene.is_well().await;
     assert_eq!(daemon.stop().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_server_whose_list_of_parts_cannot_be_read() {
+    let (moto, owner) = Moto::with_auth();
+    moto.bucket(&owner, BUCKET);
+    let behind = moto.endpoint.strip_prefix("http://").unwrap();
+    let line = Line::before(behind.parse().unwrap()).await;
+    let keys = Credentials {
+        access_key: owner.access_key.clone(),
+        secret_key: owner.secret_key.clone(),
+    };
+    let scene = Scene::with(Rig::new(), line, keys);
+    scene.line.ends_after(CUT_BYTES, End::Silent);
+    let mut daemon = scene.start(&[]);
+    scene.until_cut().await;
+    // A stop writes down what was acknowledged: at moto nothing else tells.
+    assert_eq!(daemon.stop().await, Some(0));
+    let (before, _) = scene.line.take();
+    scene.line.mend();
+    let mut reconcile = scene.start(&["--reconcile"]);
+    assert_eq!(reconcile.end().await, Some(0));
+    scene.sent_again(&before);
+    let script = "
+import hashlib
+s3 = client('s3')
+body = s3.get_object(Bucket=args[0], Key=args[1])['Body'].read()
+left = s3.list_multipart_uploads(Bucket=args[0]).get('Uploads', [])
+versions = s3.list_object_versions(Bucket=args[0])['Versions']
+answer([hashlib.sha256(body).hexdigest(), len(left), len(versions)])";
+    let found = moto.boto(&owner, script, &[BUCKET, KEY]);
+    let hash = ContentHash::of(&noise(1)).to_hex();
+    assert_eq!(found, serde_json::json!([hash, 0, 1]));
 }

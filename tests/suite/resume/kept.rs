@@ -230,15 +230,47 @@ async fn an_upload_that_the_server_has_forgotten_is_begun_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_whose_parts_may_not_be_listed_is_begun_anew() {
+async fn where_parts_may_not_be_listed_our_own_notes_tell() {
+    let rig = Rig::new();
+    rig.write(KEY, noise(1));
+    broken_off(&rig).await;
+    let denied = |step: &Step, _| match step {
+        Step::ListParts => Fate::Answer(403, "AccessDenied"),
+        _ => Fate::Pass,
+    };
+    next_run_with(&rig, rig.config(), denied).await.went_on();
+    assert!(only_version(&rig).await == noise(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_our_own_notes_are_wrong_it_is_begun_anew() {
+    let rig = Rig::new();
+    rig.write(KEY, noise(1));
+    let ours = broken_off(&rig).await;
+    let part = client(&rig.vault()).upload_part().bucket(BUCKET).key(KEY);
+    let part = part.upload_id(&ours).part_number(1);
+    let body = ByteStream::from(vec![7; 6_000_000]);
+    part.body(body).send().await.unwrap();
+    let faults = Faults::new(|seen| match super::step(&seen.method, &seen.uri) {
+        Step::ListParts => Fate::Answer(403, "AccessDenied"),
+        _ => Fate::Pass,
+    });
+    let config = crate::errors::config(&rig);
+    let daemon = crate::errors::start_on(config, rig.faulty_store(&faults)).await;
+    ends_well(&rig, daemon).await;
+    assert!(only_version(&rig).await == noise(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_nobody_says_is_the_newest_is_begun_anew() {
     let rig = Rig::new();
     rig.write(KEY, noise(1));
     let old = broken_off(&rig).await;
-    let tape = next_run_with(&rig, rig.config(), |step, _| match step {
-        Step::ListParts => Fate::Answer(403, "AccessDenied"),
+    let denied = |step: &Step, _| match step {
+        Step::ListUploads => Fate::Answer(403, "AccessDenied"),
         _ => Fate::Pass,
-    })
-    .await;
+    };
+    let tape = next_run_with(&rig, rig.config(), denied).await;
     tape.began_anew();
     assert_eq!(tape.count(&Step::Abort(old)), 1);
 }

@@ -60,6 +60,11 @@ impl Line {
             let served = vault.serve(server, keys, std::future::pending());
             served.await.unwrap();
         });
+        Self::before(behind).await
+    }
+
+    /// Before any server.
+    pub async fn before(behind: SocketAddr) -> Self {
         let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let line = Self {
             url: format!("http://{}", front.local_addr().unwrap()),
