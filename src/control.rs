@@ -6,6 +6,8 @@
 
 use crate::board::SourceBoard;
 use crate::error::{Class, Fatal, Fault, chain};
+use crate::model::bandwidth::Rates;
+use crate::model::traffic::Traffic;
 use crate::platform;
 use interprocess::local_socket::tokio::{Listener, Stream, prelude::*};
 use interprocess::local_socket::{GenericFilePath, ListenerOptions};
@@ -132,6 +134,12 @@ pub struct Status {
     pub started_ms: i64,
     /// How people know the server.
     pub place: String,
+    /// How much of the line may be taken now.
+    #[serde(default)]
+    pub rates: Rates,
+    /// What went over it since the start.
+    #[serde(default)]
+    pub traffic: Traffic,
     /// Messages that wait to be published.
     pub outbox: u64,
     /// One per source.
@@ -155,6 +163,12 @@ pub struct SourceStatus {
     pub unverified: u64,
     /// Waiting or in work.
     pub waiting: u64,
+    /// Files that have had many versions of late and wait for their next one.
+    #[serde(default)]
+    pub paced: u64,
+    /// Until when at most, milliseconds since 1970.
+    #[serde(default)]
+    pub paced_until_ms: Option<i64>,
     /// Paths that are not protected, the first few: what, why and since when.
     pub unprotected: Vec<(Fault, i64)>,
     /// How many are not.
@@ -335,6 +349,8 @@ mod tests {
                 pid: 1,
                 started_ms: 1,
                 place: String::new(),
+                rates: Rates::default(),
+                traffic: Traffic::default(),
                 outbox: 0,
                 sources: vec![],
             })),

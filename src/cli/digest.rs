@@ -3,7 +3,7 @@
 use super::args::{CommonArgs, DigestArgs};
 use super::{COMPLETE, logging, setup, show};
 use crate::control::{Line, Request, ask};
-use crate::daemon::{Options, digest_once};
+use crate::daemon::digest_once;
 use crate::error::Fatal;
 
 /// Show it, or run the job and send it.
@@ -14,7 +14,7 @@ pub(super) async fn run(common: &CommonArgs, args: &DigestArgs) -> Result<u8, Fa
         Some(line) => line,
         None => {
             let _log = logging::init(&config.log, false, common.quiet);
-            digest_once(config, Options::default(), args.send).await?
+            digest_once(config, setup::options(common), args.send).await?
         }
     };
     let Line::Digest {

@@ -10,6 +10,8 @@ use crate::platform;
 use crate::recovery::Origin;
 use crate::store::Store;
 use crate::store::vault::Vault;
+use crate::tasks::context::system_clock;
+use crate::tasks::line::Limits;
 use jiff::tz::TimeZone;
 use std::path::{Component, Path, PathBuf};
 
@@ -54,8 +56,14 @@ pub(super) async fn open(
                 }
                 StoreConfig::S3(_) => None,
             };
+            let store = Store::connect(&config.store).await?;
+            let limits = Limits::new(&config, setup::options(common).reload);
+            let clock = system_clock();
+            store.limit(limits.at(clock()));
+            // For as long as the command runs.
+            tokio::spawn(limits.follow(store.clone(), clock));
             Ok(Depot {
-                store: Store::connect(&config.store).await?,
+                store,
                 origins: of_config(&config, source)?,
                 zone: config.schedule.time_zone.clone(),
                 vault,

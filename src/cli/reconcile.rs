@@ -4,7 +4,7 @@
 use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
 use crate::control::{Line, Progress, Reconciled, Request, ask};
-use crate::daemon::{Options, reconcile_once};
+use crate::daemon::reconcile_once;
 use crate::error::{Class, Fatal};
 use crate::platform;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -52,8 +52,13 @@ pub(super) async fn run(common: &CommonArgs, confirm_deletions: bool) -> Result<
             }
             shown.finish();
         });
-        let results =
-            reconcile_once(config.clone(), Options::default(), to, confirm_deletions).await;
+        let results = reconcile_once(
+            config.clone(),
+            setup::options(common),
+            to,
+            confirm_deletions,
+        )
+        .await;
         // It only draws: how it ended changes nothing.
         let _ = drawing.await;
         results

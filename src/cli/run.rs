@@ -2,7 +2,7 @@
 
 use super::args::CommonArgs;
 use super::{COMPLETE, logging, setup};
-use crate::daemon::{Daemon, Options};
+use crate::daemon::Daemon;
 use crate::error::{Fatal, chain};
 use crate::platform;
 use tokio::task::JoinError;
@@ -19,7 +19,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         "Keepwatch starts"
     );
     let mut daemon = tokio::select! {
-        started = Daemon::start(config, Options::default()) => started?,
+        started = Daemon::start(config, setup::options(common)) => started?,
         stopped = &mut stop => return listened(stopped).map(|()| COMPLETE),
     };
     tracing::info!("ready");

@@ -2,9 +2,11 @@
 
 use super::args::CommonArgs;
 use crate::config::{Config, Defaults, Overrides, load, locate};
+use crate::daemon::Options;
 use crate::error::Fatal;
 use crate::platform;
 use jiff::tz::TimeZone;
+use std::sync::Arc;
 
 /// Where Keepwatch keeps its own files when nothing else is said.
 ///
@@ -18,6 +20,15 @@ pub(super) fn defaults() -> Result<Defaults, Fatal> {
         home_dir: platform::home_dir(),
         computer_time_zone: TimeZone::system(),
     })
+}
+
+/// For a run that follows changes of its configuration.
+pub(super) fn options(common: &CommonArgs) -> Options {
+    let common = common.clone();
+    Options {
+        reload: Some(Arc::new(move || config(&common, true))),
+        ..Options::default()
+    }
 }
 
 /// Read the configuration that the command line names, or the usual one.

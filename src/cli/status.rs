@@ -5,6 +5,8 @@ use super::{COMPLETE, FAILED, PARTIAL, setup, show};
 use crate::board::{WatchProof, Watching};
 use crate::control::{Line, Request, SourceStatus, Status, ask};
 use crate::error::Fatal;
+use crate::model::bandwidth::Rates;
+use crate::tasks::line;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -54,6 +56,15 @@ fn print(status: &Status, zone: &TimeZone) {
         status.pid,
         show::clean(&status.place)
     );
+    println!(
+        "Since then: {}, {} sent, {} received",
+        show::amount(status.traffic.requests(), "request"),
+        show::size(status.traffic.sent_bytes),
+        show::size(status.traffic.received_bytes)
+    );
+    if status.rates != Rates::default() {
+        println!("The line may be used {}", line::in_words(&status.rates));
+    }
     if status.outbox > 0 {
         println!(
             "{} not sent yet: SNS cannot be reached",
@@ -80,6 +91,13 @@ fn print_source(source: &SourceStatus, zone: &TimeZone, now_ms: i64) {
     );
     if source.waiting > 0 {
         println!("  {} on their way", show::amount(source.waiting, "file"));
+    }
+    if let Some(until_ms) = source.paced_until_ms {
+        println!(
+            "  {} of many versions: the next one by {}",
+            show::amount(source.paced, "file"),
+            show::time(until_ms, zone)
+        );
     }
     match &source.board.watching {
         Watching::On => println!("  changes are seen at once"),

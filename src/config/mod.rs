@@ -9,6 +9,7 @@
 //! values of `raw` into [`Config`], and `problems` says everything that is
 //! wrong at once, each with its line (`lines`).
 
+mod bandwidth;
 mod environment;
 mod layers;
 mod lines;
@@ -42,6 +43,8 @@ pub struct Config {
     pub notify: NotifyConfig,
     /// When the daily job runs.
     pub schedule: ScheduleConfig,
+    /// How much of the line may be used, and when.
+    pub bandwidth: crate::model::bandwidth::Timetable,
     /// Bounds.
     pub limits: Limits,
     /// Folder of the index and the control socket.
@@ -97,6 +100,10 @@ pub struct SourceConfig {
     /// Keep a marker in the folder, which proves that it is watched and that it
     /// is the right one.
     pub sentinel: bool,
+    /// The least time between two versions of one file.
+    pub min_version_interval_ms: u64,
+    /// Versions of one file an hour, once it has had several; 0 for no limit.
+    pub versions_per_hour_max: u32,
 }
 
 /// What happens in the bucket when a file is deleted.

@@ -8,6 +8,10 @@ use serde::Deserialize;
 /// gzip's own default: level 9 costs three times the time for a few percent.
 pub(super) const COMPRESS_LEVEL: i64 = 6;
 
+/// Versions of one file an hour. A person's saves fit in; what a program writes
+/// every few seconds is stored every five minutes.
+pub(super) const VERSIONS_PER_HOUR_MAX: i64 = 12;
+
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -17,6 +21,7 @@ pub(super) struct RawConfig {
     pub(super) source: Vec<RawSource>,
     pub(super) notify: RawNotify,
     pub(super) schedule: RawSchedule,
+    pub(super) bandwidth: RawBandwidth,
     pub(super) limits: RawLimits,
     pub(super) state: RawState,
     pub(super) log: RawLog,
@@ -49,6 +54,8 @@ pub(super) struct RawSource {
     pub(super) exclude: Vec<String>,
     pub(super) on_delete: String,
     pub(super) sentinel: bool,
+    pub(super) min_version_interval: String,
+    pub(super) versions_per_hour_max: i64,
 }
 
 impl Default for RawSource {
@@ -63,6 +70,8 @@ impl Default for RawSource {
             exclude: Vec::new(),
             on_delete: "mark".into(),
             sentinel: true,
+            min_version_interval: "0s".into(),
+            versions_per_hour_max: VERSIONS_PER_HOUR_MAX,
         }
     }
 }
@@ -99,6 +108,14 @@ impl Default for RawSchedule {
             time_zone: None,
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawBandwidth {
+    pub(super) up: Option<String>,
+    pub(super) down: Option<String>,
+    pub(super) timetable: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -186,6 +203,8 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
             ("exclude", Shape::List, "[\"*.tmp\"]"),
             ("on_delete", Shape::Text, "\"mark\""),
             ("sentinel", Shape::Switch, "true"),
+            ("min_version_interval", Shape::Text, "\"0s\""),
+            ("versions_per_hour_max", Shape::Number, "12"),
         ],
     ),
     (
@@ -205,6 +224,18 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
         &[
             ("digest_at", Shape::Text, "\"02:00\""),
             ("time_zone", Shape::Text, "\"Europe/Berlin\""),
+        ],
+    ),
+    (
+        "bandwidth",
+        &[
+            ("up", Shape::Text, "\"4 Mbit/s\""),
+            ("down", Shape::Text, "\"unlimited\""),
+            (
+                "timetable",
+                Shape::List,
+                "[\"mon-fri 08:00-18:00 up 1 Mbit/s\"]",
+            ),
         ],
     ),
     (
@@ -255,12 +286,13 @@ mod tests {
     #[test]
     fn the_table_of_keys_is_what_serde_accepts() {
         let names = |table| keys_of(table).iter().map(|(name, ..)| *name).collect();
-        let expected: [(&str, Vec<&str>); 8] = [
+        let expected: [(&str, Vec<&str>); 9] = [
             ("s3", keys_refusing_unknown::<RawS3>()),
             ("vault", keys_refusing_unknown::<RawVault>()),
             ("source", keys_refusing_unknown::<RawSource>()),
             ("notify", keys_refusing_unknown::<RawNotify>()),
             ("schedule", keys_refusing_unknown::<RawSchedule>()),
+            ("bandwidth", keys_refusing_unknown::<RawBandwidth>()),
             ("limits", keys_refusing_unknown::<RawLimits>()),
             ("state", keys_refusing_unknown::<RawState>()),
             ("log", keys_refusing_unknown::<RawLog>()),

@@ -10,6 +10,9 @@ use super::values;
 use super::{OnDelete, SourceConfig};
 use std::path::PathBuf;
 
+/// A backup of every day is promised of every file.
+const INTERVAL_MAX_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// Check all sources. Those with a problem are left out of the result.
 pub(super) fn all(
     raw: &[RawSource],
@@ -79,6 +82,18 @@ fn one(
         "1 is the quickest, 9 the smallest",
     );
     let level = input.take(problems, key("compress_level"), level);
+    let interval = values::duration_ms(
+        &raw.min_version_interval,
+        0..=INTERVAL_MAX_MS,
+        "the least time between two versions of one file, at most a day",
+    );
+    let interval = input.take(problems, key("min_version_interval"), interval);
+    let per_hour = values::number(
+        raw.versions_per_hour_max,
+        0..=3600,
+        "0 is no limit, and more than one a second cannot be",
+    );
+    let per_hour = input.take(problems, key("versions_per_hour_max"), per_hour);
     for (leaf, patterns) in [("compress", &raw.compress), ("exclude", &raw.exclude)] {
         for (at, pattern) in patterns.iter().enumerate() {
             input.take(problems, key(leaf).item(at), values::pattern(pattern));
@@ -94,6 +109,8 @@ fn one(
         exclude: raw.exclude.clone(),
         on_delete: on_delete?,
         sentinel: raw.sentinel,
+        min_version_interval_ms: interval?,
+        versions_per_hour_max: u32::try_from(per_hour?).ok()?,
     })
 }
 

@@ -4,7 +4,7 @@
 use super::paths;
 use super::places;
 use super::problems::shown;
-use super::raw::{COMPRESS_LEVEL, RawLimits, RawNotify, RawSchedule};
+use super::raw::{COMPRESS_LEVEL, RawLimits, RawNotify, RawSchedule, VERSIONS_PER_HOUR_MAX};
 use super::validate::own_folders_inside;
 use super::values;
 use super::{
@@ -48,8 +48,11 @@ impl Config {
             on_delete: OnDelete::Mark,
             // A trial leaves nothing behind in the folder.
             sentinel: false,
+            min_version_interval_ms: 0,
+            versions_per_hour_max: VERSIONS_PER_HOUR_MAX as u32,
         };
         let config = Self {
+            bandwidth: Default::default(),
             file: None,
             store: StoreConfig::Vault {
                 path: absolute(vault),

@@ -3,6 +3,7 @@
 //! A wrong value is noted and its default taken, so that everything else is
 //! still checked; the caller throws the result away when anything was noted.
 
+use super::bandwidth;
 use super::layers::Layers;
 use super::paths;
 use super::places;
@@ -69,6 +70,7 @@ pub(super) fn config(raw: RawConfig, input: &Input<'_>, problems: &mut Problems)
         store: store?,
         notify: notify(raw.notify, input, problems),
         schedule: schedule(raw.schedule, input, problems),
+        bandwidth: bandwidth::timetable(raw.bandwidth, input, problems),
         limits: limits(&raw.limits, input, problems),
         state_dir,
         log,

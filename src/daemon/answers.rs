@@ -43,6 +43,8 @@ impl Answers {
                 pid: std::process::id(),
                 started_ms,
                 place: ctx.store.place().to_owned(),
+                rates: ctx.store.rates(),
+                traffic: ctx.store.traffic(),
                 outbox: ctx.index.outbox_len(),
                 sources,
             })))
@@ -119,6 +121,7 @@ fn source_status(ctx: &Context, number: usize) -> SourceStatus {
         warning.or_insert_with(|| fault.to_string());
         (Vec::new(), 0)
     });
+    let (paced, paced_until_ms) = ctx.pacing.waiting(number);
     SourceStatus {
         name: source.config.name.clone(),
         path: source.config.path.display().to_string(),
@@ -127,6 +130,8 @@ fn source_status(ctx: &Context, number: usize) -> SourceStatus {
         bytes_protected: counts.bytes,
         unverified: counts.unverified,
         waiting: depth.total(),
+        paced,
+        paced_until_ms,
         unprotected: unprotected
             .into_iter()
             .map(|(key, u)| (u.fault.about(key.path().to_string()), u.since_ms))
@@ -144,6 +149,8 @@ pub(super) async fn reconcile(
     confirm_deletions: bool,
     settled: impl Future<Output = ()>,
 ) -> Result<Vec<Reconciled>, Fault> {
+    // Whoever asks for it wants everything in the bucket.
+    let _free = ctx.pacing.free();
     let before = activities(ctx);
     let work = async {
         let scans = digest::compare_all(ctx, confirm_deletions).await;

@@ -19,9 +19,12 @@ use crate::index::Opened;
 use crate::notice::Notifier;
 use crate::store::Store;
 use crate::tasks::context::{Clock, Hint, blocking, system_clock};
+use crate::tasks::line::Reload;
 use crate::tasks::post::Post;
 use crate::tasks::watch::WatchOptions;
-use crate::tasks::{Context, collect, digest, leftovers, scan, tend, upload, watch as watching};
+use crate::tasks::{
+    Context, collect, costs, digest, leftovers, line, scan, tend, upload, watch as watching,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -55,7 +58,17 @@ pub struct Options {
     pub answer_wait: Option<Duration>,
     /// The times of the watch.
     pub watch: WatchOptions,
+    /// Reads the configuration again when its file has changed.
+    pub reload: Option<Reload>,
 }
+
+/// The part of a stop's time that files of many versions are given, and the most
+/// of it: a computer that is switched off gives a service some 20 seconds.
+const LAST_VERSIONS_SHARE: u32 = 3;
+const LAST_VERSIONS_MAX: Duration = Duration::from_secs(8);
+
+/// How often that wait looks.
+const LAST_VERSIONS_LOOK: Duration = Duration::from_millis(20);
 
 /// A running Keepwatch.
 pub struct Daemon {
@@ -115,6 +128,7 @@ impl Daemon {
             Arc::clone(&post),
             stopped.clone(),
         ));
+        loops.spawn(line::run(Arc::clone(&ctx), options.reload, stopped.clone()));
         let answers = answers::Answers::new(Arc::clone(&ctx), Arc::clone(&post), started_ms);
         loops.spawn(server.serve(Arc::new(answers), stopped.clone()));
         loops.spawn(digest::run(
@@ -189,11 +203,12 @@ impl Daemon {
     /// The index could not be flushed; the next start does that work again.
     pub async fn stop(mut self) -> Result<(), Fatal> {
         tracing::info!("stopping");
+        let limit = Duration::from_millis(self.ctx.config.limits.shutdown_timeout_ms);
+        let end = Instant::now() + limit;
+        self.store_what_waits(limit).await;
         // Fails only when every loop has ended already.
         let _ = self.stop.send(true);
         self.ctx.queue.close();
-        let limit = Duration::from_millis(self.ctx.config.limits.shutdown_timeout_ms);
-        let end = Instant::now() + limit;
         let kept = (limit / CLEARING_SHARE).min(CLEARING_MAX);
         let finished = tokio::time::timeout_at(end - kept, async {
             let mut all_well = true;
@@ -226,8 +241,37 @@ impl Daemon {
     }
 }
 
+impl Daemon {
+    /// The last state of a file that has had many versions is stored before its
+    /// computer is switched off. What does not end in time is found by the next
+    /// start's scan.
+    async fn store_what_waits(&self, limit: Duration) {
+        let ctx = &self.ctx;
+        let mut some = false;
+        for (source, path) in ctx.pacing.end() {
+            // What cannot be stored now would only hold the stop up.
+            if ctx.gates.outage(source).is_none() {
+                ctx.edit(source, path, ctx.steady_ms(), false);
+                some = true;
+            }
+        }
+        let end = Instant::now() + (limit / LAST_VERSIONS_SHARE).min(LAST_VERSIONS_MAX);
+        let is_busy = |source| {
+            let depth = ctx.queue.depth(source);
+            depth.edits > 0 || depth.running > 0
+        };
+        while some && Instant::now() < end && (0..ctx.sources.len()).any(is_busy) {
+            tokio::time::sleep(LAST_VERSIONS_LOOK).await;
+        }
+    }
+}
+
 /// Bring the index to disk. `clean` when no upload was cut off.
 async fn close(ctx: &Arc<Context>, clean: bool) -> Result<(), Fatal> {
+    let shared = Arc::clone(ctx);
+    if let Err(fault) = blocking(move || costs::keep(&shared)).await {
+        tracing::warn!("{fault}");
+    }
     if clean {
         return open::note_clean_stop(ctx).await;
     }

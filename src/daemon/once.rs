@@ -9,7 +9,7 @@ use crate::model::report::{Failed, FailureLine, OneOff, OneOffTask};
 use crate::platform;
 use crate::tasks::context::{blocking, system_clock};
 use crate::tasks::post::Post;
-use crate::tasks::{Context, brake, collect, leftovers, scan, tend, upload};
+use crate::tasks::{Context, brake, collect, leftovers, line, scan, tend, upload};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -71,6 +71,8 @@ async fn with_workers<T>(
     let Parts {
         ctx, post, hints, ..
     } = open(config, options.store, clock).await?;
+    // Nobody would be there to store what waits.
+    ctx.pacing.end();
     let (stop, stopped) = watch::channel(false);
     let mut loops = JoinSet::new();
     for hints in hints {
@@ -81,6 +83,7 @@ async fn with_workers<T>(
         Arc::clone(&post),
         stopped.clone(),
     ));
+    loops.spawn(line::run(Arc::clone(&ctx), options.reload, stopped.clone()));
     for _ in 0..ctx.config.limits.workers {
         loops.spawn(upload::run(Arc::clone(&ctx)));
     }

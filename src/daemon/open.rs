@@ -6,6 +6,7 @@ use crate::config::{Config, SourceConfig, StoreConfig};
 use crate::error::Fatal;
 use crate::files::{Compress, Rules};
 use crate::index::{Index, Opened};
+use crate::model::budget::Policy;
 use crate::notice::{NoticeOptions, Notifier};
 use crate::platform;
 use crate::queue::Queue;
@@ -14,7 +15,11 @@ use crate::store::vault::Vault;
 use crate::tasks::answering::Answering;
 use crate::tasks::brake::{self, Brakes};
 use crate::tasks::context::{Clock, HINTS_MAX, blocking};
+use crate::tasks::copies::Copies;
+use crate::tasks::costs;
 use crate::tasks::gates::Gates;
+use crate::tasks::line::{Kept, Limits};
+use crate::tasks::pacing::Pacing;
 use crate::tasks::post::Post;
 use crate::tasks::scan::COMPARED;
 use crate::tasks::scan_book::ScanBook;
@@ -35,6 +40,8 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         Some(store) => store,
         None => connect(&config, &index).await?,
     };
+    // Before the first request; the loop follows the clock from then on.
+    store.limit(Limits::new(&config, None).at(clock()));
     let notifier = notifier(&config).await?;
     let post = Arc::new(Post::new(notifier, config.state_dir.join("digests")));
     let (config, index, sources) = {
@@ -67,8 +74,10 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         ),
         answering: Answering::new(count),
         uploads: Uploads::default(),
+        pacing: Pacing::new(config.sources.iter().map(policy).collect()),
         budget: Budget::default(),
         brakes,
+        kept: Kept::default(),
         config,
         sources,
         store,
@@ -80,6 +89,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         woke: watch::Sender::new(0),
     });
     remember_compared(&ctx).await?;
+    costs::take_up(&ctx).await?;
     {
         let ctx = Arc::clone(&ctx);
         blocking(move || {
@@ -188,7 +198,15 @@ fn open_source(index: &Index, source: &SourceConfig, destination: &str) -> Resul
         config: source.clone(),
         compared: AtomicBool::new(false),
         versioned: AtomicBool::new(false),
+        copies: Copies::default(),
     })
+}
+
+fn policy(source: &SourceConfig) -> Policy {
+    Policy {
+        min_interval_ms: source.min_version_interval_ms,
+        per_hour_max: source.versions_per_hour_max,
+    }
 }
 
 /// Under which name the index remembers that its last run ended with nothing

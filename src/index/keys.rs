@@ -14,6 +14,8 @@ use crate::model::{RelKey, RelPath};
 pub(super) enum Space {
     /// Source → its ledger line (activity, tally, overflow).
     Line = b'a',
+    /// Source, beginning of a content's hash → where the bucket has it.
+    Content = b'c',
     /// Source, key → a failure since the last digest.
     Failure = b'f',
     /// Source or 0, name → small state.
@@ -50,6 +52,7 @@ impl Space {
     pub(super) fn of(key: &[u8]) -> Option<Self> {
         [
             Self::Line,
+            Self::Content,
             Self::Failure,
             Self::State,
             Self::Parts,

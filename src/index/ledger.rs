@@ -84,6 +84,8 @@ pub(super) struct Source {
     pub(super) counts: Counts,
     pub(super) unprotected: u64,
     pub(super) failures: u64,
+    /// Entries of [`Space::Content`].
+    pub(super) contents: u64,
 }
 
 impl Source {
@@ -94,6 +96,7 @@ impl Source {
             counts: Counts::default(),
             unprotected: 0,
             failures: 0,
+            contents: 0,
         }
     }
 }
@@ -131,6 +134,7 @@ struct Found {
     unprotected: u64,
     due: u64,
     failures: u64,
+    contents: u64,
 }
 
 /// Names in [`Space::Meta`].
@@ -192,6 +196,7 @@ impl Survey {
             Space::Parts => {
                 parts::chunk_of(rest)?;
             }
+            Space::Content => self.found.entry(source).or_default().contents += 1,
             Space::State | Space::Multipart | Space::Acknowledged => {}
         }
         Some(())
@@ -214,6 +219,7 @@ impl Survey {
             source.counts = found.counts;
             source.unprotected = found.unprotected;
             source.failures = found.failures;
+            source.contents = found.contents;
             // While a source leaves, its entries go in many batches.
             if !source.identity.leaving
                 && (found.tally != source.line.tally || found.unprotected != found.due)

@@ -15,10 +15,11 @@
 //! | `engine` | every sled call, caught |
 //! | `keys`, `codec` | layout on disk |
 //! | `ledger` | exact numbers in memory, and the check that they add up |
-//! | `records`, `parts`, `pending`, `desk`, `sources` | what callers do with it |
+//! | `records`, `parts`, `contents`, `pending`, `desk`, `sources` | what callers do with it |
 
 mod attempts;
 mod codec;
+mod contents;
 mod desk;
 mod engine;
 mod keys;
@@ -40,6 +41,7 @@ mod worker;
 // For the fuzz target and its corpus alone: everybody else asks the index.
 #[doc(hidden)]
 pub use codec::{decode as decode_record, encode as encode_record};
+pub use contents::{COPY_FROM_BYTES, Elsewhere, PAST_MS};
 pub use desk::{OUTBOX_BODY_BYTES_MAX, OUTBOX_MAX};
 #[doc(hidden)]
 pub use parts::{decode as decode_parts, encode as encode_parts};

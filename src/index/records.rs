@@ -3,11 +3,12 @@
 //! A record and everything that follows from it (numbers, checks, the end of
 //! its path's being unprotected) change in one batch, or not at all.
 
+use super::contents::Noted;
 use super::engine::{Batch, Engine, Entry};
 use super::keys::{self, Space};
 use super::ledger::{Ledger, Line, Source};
 use super::types::{ActivityDelta, Change, Counts, SourceId};
-use super::{Index, codec, parts, pending};
+use super::{Index, codec, contents, parts, pending};
 use crate::error::{Class, Fault};
 use crate::model::{Parts, Record, RelKey};
 use std::collections::BTreeMap;
@@ -126,6 +127,7 @@ impl Index {
         made_of: Option<&Parts>,
     ) -> Result<(), Fault> {
         let (mut ledger, engine) = self.writer()?;
+        let mut noted = Noted::of(&ledger, source_id);
         let source = known(&mut ledger, source_id)?;
         let mut batch = Batch::default();
         let mut counts = source.counts;
@@ -146,6 +148,7 @@ impl Index {
                 old = Some(was);
             }
             let change = (old.as_ref(), record);
+            contents::follow(&engine, &mut batch, source_id, key, change, &mut noted)?;
             parts::follow(&engine, &mut batch, source_id, key, change, made_of)?;
             if let Some(record) = record {
                 let value = codec::encode(record);
@@ -163,6 +166,7 @@ impl Index {
         apply_with_line(&engine, batch, source_id, source, line)?;
         source.counts = counts;
         source.unprotected = unprotected;
+        source.contents = noted.own;
         Ok(())
     }
 }

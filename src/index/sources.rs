@@ -18,8 +18,9 @@ const LEAVE_BATCH: usize = 500;
 
 /// Everything that belongs to a source and leaves with it. Multiparts stay:
 /// they say themselves where they are, and still have to be ended there.
-const LEAVING: [Space; 8] = [
+const LEAVING: [Space; 9] = [
     Space::Record,
+    Space::Content,
     Space::Parts,
     Space::Acknowledged,
     Space::Unprotected,

@@ -5,8 +5,11 @@
 
 pub mod alarm;
 pub mod assemble;
+pub mod bandwidth;
 pub mod brake;
+pub mod budget;
 pub mod compare;
+pub mod costly;
 pub mod cut;
 pub mod hash;
 pub mod key;
@@ -19,6 +22,7 @@ pub mod report;
 pub mod retry;
 pub mod schedule;
 pub mod settle;
+pub mod traffic;
 pub mod wake;
 
 pub use hash::ContentHash;

@@ -20,6 +20,7 @@ pub use messages::{Failed, Message, OneOff, OneOffTask, Outage, Recovery, outage
 
 pub use stuck::{Stuck, stuck_alert, stuck_over};
 
+use crate::model::traffic::Traffic;
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 use text::{amount, ascii, shorten};
@@ -49,6 +50,10 @@ pub struct Report {
     /// The zone its times are shown in.
     #[serde(serialize_with = "zone_name")]
     pub time_zone: TimeZone,
+    /// What went over the line in that time.
+    pub traffic: Traffic,
+    /// Requests cost money: the copies go to a server, not to a vault.
+    pub is_billed: bool,
     /// One part for each watched folder.
     pub sources: Vec<SourceReport>,
 }
@@ -74,6 +79,8 @@ pub struct SourceReport {
     pub stored_bytes: u64,
     /// Bytes that compression and reuse saved.
     pub saved_bytes: u64,
+    /// The files whose versions cost most, the costliest first.
+    pub costly: Vec<CostlyLine>,
     /// Deletions noted in the bucket in the period (older versions stay).
     pub deletions: u64,
     /// Failures in the period, the first few; most have been made good since.
@@ -95,6 +102,20 @@ pub struct SourceReport {
     pub scan: Option<ScanLine>,
     /// Present while the destination takes nothing.
     pub outage: Option<OutageLine>,
+}
+
+/// A file of many versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CostlyLine {
+    /// The file, as shown to people.
+    pub path: String,
+    /// Versions in the period.
+    pub versions: u64,
+    /// Bytes that they take in the bucket.
+    pub stored_bytes: u64,
+    /// What would save much: a `min_version_interval`, and about how many
+    /// versions and bytes there would be with it.
+    pub advice: Option<(String, u64, u64)>,
 }
 
 /// A path that failed in the period.

@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::answer::AnswersEnd;
+use super::line::Line;
 use super::vault::{IN_PROCESS_ENDPOINT, Vault};
 use crate::config::{S3Config, StoreConfig};
 use crate::error::{Fatal, chain};
@@ -18,7 +19,6 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
     ClassifyRetry, RetryAction, RetryClassifierPriority,
 };
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// Attempts per request within the SDK. Few, because the application requeues
@@ -42,6 +42,10 @@ const SERVER_WORK_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// The slowest line on which an upload still counts as moving: 16 KiB/s
 /// (128 kbit/s), an order of magnitude under the slowest office uplink.
 const SLOWEST_BYTES_PER_S: u64 = 16 * 1024;
+
+/// Transfers at once that a limited line may be shared by: four parts of each
+/// of 16 workers (the default), and as many again for those who set more.
+const TRANSFERS_MAX: u64 = 128;
 
 /// A transfer that moves no byte for so long is cut and tried again. Longer
 /// than the SDK's 5 s, because a loaded laptop and a slow disk pause as well.
@@ -73,16 +77,17 @@ impl Store {
     /// A store whose requests end in an in-process HTTP client: the vault's, or
     /// a test's that wraps it to inject faults.
     pub fn vault(http: SharedHttpClient, place: &str) -> Self {
+        let line = Line::default();
         let config = common(aws_sdk_s3::Config::builder())
             .behavior_version(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(line.over(http))
             .region(Region::new("us-east-1"))
             .endpoint_url(IN_PROCESS_ENDPOINT)
             .force_path_style(true)
             // The in-process vault checks no signature: these open nothing.
             .credentials_provider(Credentials::new("vault", "vault", None, None, "vault"))
             .build();
-        Self::from_client(aws_sdk_s3::Client::from_conf(config), place)
+        Self::from_client(aws_sdk_s3::Client::from_conf(config), line, place)
     }
 
     /// AWS or a compatible server; `http` replaces the HTTPS client in tests.
@@ -116,15 +121,20 @@ impl Store {
         if let Some(url) = &s3.endpoint_url {
             builder = builder.endpoint_url(url);
         }
-        Self::from_client(aws_sdk_s3::Client::from_conf(builder.build()), &place)
+        // Credentials are fetched beside the line: they are not the bucket's.
+        let line = Line::default();
+        if let Some(http) = shared.http_client() {
+            builder = builder.http_client(line.over(http));
+        }
+        Self::from_client(aws_sdk_s3::Client::from_conf(builder.build()), line, &place)
     }
 
-    fn from_client(client: aws_sdk_s3::Client, place: &str) -> Self {
+    fn from_client(client: aws_sdk_s3::Client, line: Line, place: &str) -> Self {
         Self {
             client,
             place: Arc::from(place),
             only_read_because: None,
-            requests: Arc::new(AtomicU64::new(0)),
+            line,
             proof: Arc::default(),
         }
     }
@@ -195,9 +205,17 @@ pub(super) fn server_work() -> aws_sdk_s3::config::Builder {
     with_attempt_timeout(SERVER_WORK_TIMEOUT)
 }
 
-/// Time-outs of a request that moves this many bytes one way or the other.
-pub(super) fn moving(bytes: u64) -> aws_sdk_s3::config::Builder {
-    with_attempt_timeout(TRANSFER_BASE_TIMEOUT + Duration::from_secs(bytes / SLOWEST_BYTES_PER_S))
+impl Store {
+    /// Time-outs of a request that carries this many bytes to the server. Where
+    /// the line is limited each transfer has only its share of that.
+    pub(super) fn moving(&self, bytes: u64) -> aws_sdk_s3::config::Builder {
+        let share = self
+            .rates()
+            .up
+            .map_or(u64::MAX, |rate| rate / TRANSFERS_MAX);
+        let slowest = SLOWEST_BYTES_PER_S.min(share).max(1);
+        with_attempt_timeout(TRANSFER_BASE_TIMEOUT + Duration::from_secs(bytes / slowest))
+    }
 }
 
 fn with_attempt_timeout(limit: Duration) -> aws_sdk_s3::config::Builder {

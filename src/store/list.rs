@@ -69,7 +69,6 @@ impl Store {
         after: Option<&str>,
         keys_max: i32,
     ) -> Result<Page<Listed>, Fault> {
-        self.count();
         let answer = self
             .client
             .list_objects_v2()
@@ -113,7 +112,6 @@ impl Store {
         prefix: &str,
         after: Option<&str>,
     ) -> Result<Page<ListedVersion>, Fault> {
-        self.count();
         let (key_marker, version_marker) = match after.map(|a| a.split_once(MARKER_SEPARATOR)) {
             Some(Some((key, version))) => (Some(key), (!version.is_empty()).then_some(version)),
             Some(None) => (after, None),

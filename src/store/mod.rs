@@ -10,6 +10,7 @@ mod answer;
 mod client;
 mod course;
 mod fault;
+mod line;
 mod list;
 mod multipart;
 mod object;
@@ -18,12 +19,15 @@ pub mod vault;
 pub use course::Course;
 pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
 pub use multipart::{Begun, ListedPart, OpenUpload, PartDone, Proof, Sums, Upload, Whole};
-pub use object::{COPY_BYTES_MAX, CopyFrom, GetBody, Head};
+pub use object::{BytesAre, COPY_BYTES_MAX, CopyFrom, GetBody, Head};
 
 use crate::error::Fault;
+use crate::model::bandwidth::Rates;
+use crate::model::traffic::Traffic;
 use crate::model::{ContentHash, ObjectMeta};
+use line::Line;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU8;
 
 /// A connection to one S3 server; cheap to clone, shared by every worker.
 #[derive(Clone)]
@@ -33,7 +37,8 @@ pub struct Store {
     place: Arc<str>,
     /// Why this vault can only be read; `None` for everything else.
     only_read_because: Option<Arc<str>>,
-    requests: Arc<AtomicU64>,
+    /// What all requests go over.
+    line: Line,
     /// What uploads in parts prove their bytes by; 0 while nobody has asked.
     proof: Arc<AtomicU8>,
 }
@@ -102,13 +107,19 @@ impl Store {
         self.only_read_because.as_deref()
     }
 
-    /// Requests sent so far, retries by the SDK not counted.
-    pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
+    /// What went to the server and came from it since the start.
+    pub fn traffic(&self) -> Traffic {
+        self.line.traffic()
     }
 
-    fn count(&self) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+    /// How much of the line may be taken from now on.
+    pub fn limit(&self, rates: Rates) {
+        self.line.limit(rates);
+    }
+
+    /// How much of the line may be taken.
+    pub fn rates(&self) -> Rates {
+        self.line.rates()
     }
 
     /// Whether the bucket is there, ours to read, and versioned.
@@ -116,7 +127,6 @@ impl Store {
     /// # Errors
     /// Class `NoBucket`, `Denied`, `Credentials` or `Transient`.
     pub async fn versioning(&self, bucket: &str) -> Result<Versioning, Fault> {
-        self.count();
         let answer = self
             .client
             .get_bucket_versioning()
@@ -163,7 +173,6 @@ impl Store {
     /// # Errors
     /// Class `Denied` is common: many keys may not list buckets.
     pub async fn buckets(&self) -> Result<Vec<String>, Fault> {
-        self.count();
         let answer = self
             .client
             .list_buckets()

@@ -157,7 +157,6 @@ impl Store {
         headers: &ObjectHeaders,
         proof: Proof,
     ) -> Result<Upload, Fault> {
-        self.count();
         let (algorithm, kind) = match proof {
             Proof::Whole => (ChecksumAlgorithm::Crc64Nvme, Some(ChecksumType::FullObject)),
             Proof::EachPart => (ChecksumAlgorithm::Sha256, None),
@@ -209,7 +208,6 @@ impl Store {
         body: Bytes,
         sums: &Sums,
     ) -> Result<PartDone, Fault> {
-        self.count();
         let bytes = body.len() as u64;
         let request = self
             .client
@@ -226,7 +224,7 @@ impl Store {
         };
         let answer = request
             .customize()
-            .config_override(client::moving(bytes))
+            .config_override(self.moving(bytes))
             .send()
             .await
             .map_err(|e| fault::from_sdk("upload a part of", &at.subject(), e))?;
@@ -253,7 +251,6 @@ impl Store {
         from: &CopyFrom<'_>,
         range: std::ops::Range<u64>,
     ) -> Result<PartDone, Fault> {
-        self.count();
         let answer = self
             .client
             .upload_part_copy()
@@ -297,7 +294,6 @@ impl Store {
     pub async fn list_parts(&self, at: At<'_>, upload_id: &str) -> Result<Vec<ListedPart>, Fault> {
         let (mut parts, mut marker) = (Vec::new(), None);
         for _ in 0..PART_PAGES_MAX {
-            self.count();
             let page = self
                 .client
                 .list_parts()
@@ -342,7 +338,6 @@ impl Store {
         mut parts: Vec<PartDone>,
         whole: &Whole,
     ) -> Result<Stored, Fault> {
-        self.count();
         parts.sort_by_key(|part| part.number);
         let parts = parts
             .into_iter()
@@ -407,7 +402,6 @@ impl Store {
     /// # Errors
     /// Any class but `NotFound`.
     pub async fn abort_multipart(&self, at: At<'_>, upload_id: &str) -> Result<(), Fault> {
-        self.count();
         let answer = self
             .client
             .abort_multipart_upload()
@@ -436,7 +430,6 @@ impl Store {
     /// # Errors
     /// Any class.
     pub async fn open_uploads_of(&self, at: At<'_>) -> Result<Vec<Begun>, Fault> {
-        self.count();
         let answer = self
             .client
             .list_multipart_uploads()
@@ -466,7 +459,6 @@ impl Store {
     /// # Errors
     /// Any class.
     pub async fn open_uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<OpenUpload>, Fault> {
-        self.count();
         let answer = self
             .client
             .list_multipart_uploads()

@@ -2,11 +2,12 @@
 
 use super::{At, ObjectHeaders, Store, Stored, client, fault, sha256_header, unquote};
 use crate::error::{Class, Fault, chain};
-use crate::model::ContentHash;
 use crate::model::meta::{MetaRefused, ObjectMeta};
+use crate::model::{ContentHash, Crc64};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::MetadataDirective;
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType, MetadataDirective, ServerSideEncryption};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::HashMap;
@@ -34,6 +35,21 @@ pub struct Head {
     pub gzip: bool,
     /// What the object says about its file, or why that cannot be understood.
     pub meta: Result<ObjectMeta, MetaRefused>,
+    /// What the server says that its bytes are.
+    pub bytes_are: BytesAre,
+}
+
+/// What a server says that the bytes of a version are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BytesAre {
+    /// The SHA-256 of all of them, where it has that. Only
+    /// [`Store::head_with_sums`] asks for it.
+    pub sha256: Option<ContentHash>,
+    /// Their CRC-64/NVME, likewise.
+    pub crc64: Option<Crc64>,
+    /// They are encrypted so that the ETag is not the MD5 of the content (S3 API,
+    /// "Object": SSE-KMS, SSE-C).
+    pub etag_says_nothing: bool,
 }
 
 /// How long a download is watched before its speed counts. Three times what the
@@ -107,7 +123,6 @@ impl Store {
         sha256: ContentHash,
         headers: &ObjectHeaders,
     ) -> Result<Stored, Fault> {
-        self.count();
         let bytes = body.len() as u64;
         let answer = self
             .client
@@ -120,7 +135,7 @@ impl Store {
             .checksum_sha256(sha256_header(sha256))
             .body(ByteStream::from(body))
             .customize()
-            .config_override(client::moving(bytes))
+            .config_override(self.moving(bytes))
             .send()
             .await
             .map_err(|e| fault::from_sdk("upload", &at.subject(), e))?;
@@ -133,13 +148,36 @@ impl Store {
     /// # Errors
     /// Any class but `NotFound`.
     pub async fn head(&self, at: At<'_>, version_id: Option<&str>) -> Result<Option<Head>, Fault> {
-        self.count();
+        self.look_up(at, version_id, None).await
+    }
+
+    /// The same, and what the server knows of the bytes themselves. On a bucket
+    /// that encrypts with KMS it takes the right to decrypt, like a copy.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    pub async fn head_with_sums(
+        &self,
+        at: At<'_>,
+        version_id: Option<&str>,
+    ) -> Result<Option<Head>, Fault> {
+        self.look_up(at, version_id, Some(ChecksumMode::Enabled))
+            .await
+    }
+
+    async fn look_up(
+        &self,
+        at: At<'_>,
+        version_id: Option<&str>,
+        sums: Option<ChecksumMode>,
+    ) -> Result<Option<Head>, Fault> {
         let answer = self
             .client
             .head_object()
             .bucket(at.bucket)
             .key(at.key)
             .set_version_id(version_id.map(str::to_owned))
+            .set_checksum_mode(sums)
             .customize()
             .config_override(client::short_operation())
             .send()
@@ -151,6 +189,7 @@ impl Store {
                 stored_bytes: u64::try_from(head.content_length().unwrap_or(0)).unwrap_or(0),
                 gzip: head.content_encoding() == Some("gzip"),
                 meta: parse_meta(head.metadata()),
+                bytes_are: bytes_are(&head),
             })),
             Err(error) => {
                 let is_mute = error.code().is_none_or(str::is_empty);
@@ -178,7 +217,6 @@ impl Store {
         at: At<'_>,
         version_id: Option<&str>,
     ) -> Result<(Head, GetBody), Fault> {
-        self.count();
         let answer = self
             .client
             .get_object()
@@ -196,6 +234,7 @@ impl Store {
             stored_bytes: u64::try_from(answer.content_length().unwrap_or(0)).unwrap_or(0),
             gzip: answer.content_encoding() == Some("gzip"),
             meta: parse_meta(answer.metadata()),
+            bytes_are: BytesAre::default(),
         };
         Ok((
             head,
@@ -221,7 +260,6 @@ impl Store {
         from: &CopyFrom<'_>,
         headers: &ObjectHeaders,
     ) -> Result<Stored, Fault> {
-        self.count();
         let answer = self
             .client
             .copy_object()
@@ -248,7 +286,6 @@ impl Store {
     /// # Errors
     /// Any class.
     pub async fn mark_deleted(&self, at: At<'_>) -> Result<(), Fault> {
-        self.count();
         self.client
             .delete_object()
             .bucket(at.bucket)
@@ -294,6 +331,24 @@ impl CopyFrom<'_> {
 
 pub(super) fn metadata(headers: &ObjectHeaders) -> HashMap<String, String> {
     headers.meta.to_headers().into_iter().collect()
+}
+
+fn bytes_are(head: &HeadObjectOutput) -> BytesAre {
+    let is_whole = head.checksum_type() != Some(&ChecksumType::Composite);
+    let encrypted = head.server_side_encryption();
+    BytesAre {
+        // That of an upload in parts has their number behind it, and is none.
+        sha256: head
+            .checksum_sha256()
+            .filter(|_| is_whole)
+            .and_then(ContentHash::from_base64),
+        crc64: head
+            .checksum_crc64_nvme()
+            .filter(|_| is_whole)
+            .and_then(Crc64::from_base64),
+        etag_says_nothing: head.sse_customer_algorithm().is_some()
+            || encrypted.is_some_and(|kind| *kind != ServerSideEncryption::Aes256),
+    }
 }
 
 fn parse_meta(metadata: Option<&HashMap<String, String>>) -> Result<ObjectMeta, MetaRefused> {

@@ -2,7 +2,10 @@
 
 use super::answering::Answering;
 use super::brake::Brakes;
+use super::copies::Copies;
 use super::gates::Gates;
+use super::line::Kept;
+use super::pacing::Pacing;
 use super::scan_book::ScanBook;
 use crate::board::Board;
 use crate::config::{Config, SourceConfig};
@@ -62,6 +65,8 @@ pub struct Source {
     pub compared: AtomicBool,
     /// The bucket keeps old versions; without that nothing is ever marked deleted.
     pub versioned: AtomicBool,
+    /// Whether its server copies what it has.
+    pub copies: Copies,
 }
 
 impl Source {
@@ -102,8 +107,12 @@ pub struct Context {
     pub answering: Answering,
     /// Uploads in parts under way.
     pub uploads: Uploads,
+    /// What of the traffic the index has.
+    pub kept: Kept,
     /// What is held back from being marked as deleted.
     pub brakes: Brakes,
+    /// What waits for its next version.
+    pub pacing: Pacing,
     /// Memory for file contents.
     pub budget: Budget,
     /// Hints on their way and paths that have not settled yet.

@@ -5,10 +5,14 @@
 //! between makes it come twice rather than never.
 
 use super::context::{Context, blocking};
+use super::costs;
+use super::line;
 use super::post::{Delivery, Post};
 use crate::board::ScanDone;
+use crate::config::StoreConfig;
 use crate::error::Fault;
 use crate::index::{Activity, Failures};
+use crate::model::costly::Tally;
 use crate::model::report::{
     FailureLine, Message, OutageLine, Report, ScanLine, SourceReport, UnprotectedLine, WatchLine,
 };
@@ -123,6 +127,7 @@ pub async fn daily(
     let message = report.message();
     let delivery = post.send(ctx, message.clone()).await?;
     close_period(ctx, told, report.to_ms).await?;
+    line::told(ctx, report.traffic).await?;
     Ok((message, delivery))
 }
 
@@ -219,7 +224,10 @@ async fn compose(
         .await?
     };
     let (sources, told) = both.into_iter().unzip();
+    let traffic = line::traffic(ctx).await?;
     let report = Report {
+        traffic,
+        is_billed: matches!(ctx.config.store, StoreConfig::S3(_)),
         computer: crate::platform::computer_name(),
         scheduled_ms,
         from_ms: from_ms.unwrap_or(now_ms - 24 * 3600 * 1000),
@@ -268,6 +276,7 @@ fn source_report(
         raw_bytes: activity.raw_bytes,
         stored_bytes: activity.stored_bytes,
         saved_bytes: activity.saved_bytes,
+        costly: costs::lines(ctx, number),
         deletions: activity.deletions,
         failures: failures
             .list
@@ -339,6 +348,10 @@ async fn close_period(ctx: &Arc<Context>, told: Told, to_ms: i64) -> Result<(), 
             for (source, (activity, failures)) in ctx.sources.iter().zip(&told) {
                 ctx.index.close_period(source.id, activity, failures)?;
             }
+            for number in 0..ctx.sources.len() {
+                ctx.pacing.with_tally(number, Tally::clear);
+            }
+            costs::keep(&ctx)?;
             Ok(())
         })
         .await?;

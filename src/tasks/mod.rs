@@ -2,7 +2,8 @@
 //!
 //! `watch` hears of changes, `collect` lets them settle, `scan` finds what
 //! nobody heard of, `upload` makes it so, `tend` retries and raises alarms,
-//! `digest` runs once a day. They never import each other: what they share is
+//! `digest` runs once a day,
+//! `line` keeps to the limits of the line. They never import each other: what they share is
 //! the [`Context`], and `daemon` connects them. All of them end when the
 //! context's queue is closed and their stop signal fires.
 
@@ -11,10 +12,14 @@ pub mod answering;
 pub mod brake;
 pub mod collect;
 pub mod context;
+pub mod copies;
+pub mod costs;
 pub mod digest;
 pub mod gates;
 pub mod leftovers;
+pub mod line;
 pub mod marker;
+pub mod pacing;
 pub mod post;
 pub mod scan;
 pub mod scan_book;

@@ -7,6 +7,7 @@ use super::announce::announce;
 use super::answering::on_disk;
 use super::brake;
 use super::context::{Context, blocking};
+use super::costs;
 use super::leftovers;
 use super::post::Post;
 use super::versioning::check_versioning;
@@ -63,6 +64,7 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
         () = post.run(&ctx) => {}
         () = ask_buckets(&ctx) => {}
         () = sweep(&ctx) => {}
+        () = forget_past(&ctx) => {}
         () = revisit_disks(&ctx) => {}
         () = tell_holds(&ctx, &post) => {}
         _ = stop.changed() => {}
@@ -88,6 +90,7 @@ async fn beat(ctx: &Arc<Context>, broken: &Broken) {
         mending.mend_index(ctx).await;
         broken.set(mending.broken.clone());
         retry(ctx, now_ms).await;
+        bring_back(ctx, now_ms);
         // A closed gate opens for a probe when its time has come.
         ctx.queue.wake();
         if beats.is_multiple_of(SLOW_BEATS) {
@@ -166,6 +169,38 @@ async fn sweep(ctx: &Arc<Context>) {
             true => 0,
             false => failures + 1,
         };
+    }
+}
+
+/// Time between two looks for contents that no path has held for a day.
+const FORGET_MS: i64 = 60 * 60 * 1000;
+
+/// Where contents were is not remembered for ever.
+async fn forget_past(ctx: &Arc<Context>) {
+    let mut from_ms = ctx.now_ms();
+    loop {
+        tokio::time::sleep(BEAT * DISK_BEATS).await;
+        let now_ms = ctx.now_ms();
+        if (0..FORGET_MS).contains(&now_ms.saturating_sub(from_ms)) {
+            continue;
+        }
+        from_ms = now_ms;
+        let shared = Arc::clone(ctx);
+        if let Err(fault) = blocking(move || costs::keep(&shared)).await {
+            tracing::error!("{fault}");
+        }
+        for source in 0..ctx.sources.len() {
+            let ctx = Arc::clone(ctx);
+            let forgotten = blocking(move || {
+                // By the index's own clock: it has put the times down.
+                ctx.index.forget_past(ctx.sources[source].id)
+            });
+            match forgotten.await {
+                Ok(0) => {}
+                Ok(contents) => tracing::debug!(contents, "contents of yesterday are forgotten"),
+                Err(fault) => tracing::error!("{fault}"),
+            }
+        }
     }
 }
 
@@ -285,6 +320,17 @@ async fn retry(ctx: &Arc<Context>, now_ms: i64) {
                 }
             }
             Err(fault) => tracing::error!("{fault}"),
+        }
+    }
+}
+
+/// Put what waits for its next version into the queue when that is due.
+fn bring_back(ctx: &Context, now_ms: i64) {
+    for (source, path) in ctx.pacing.due(now_ms, RETRIES_PER_BEAT) {
+        let pushed = ctx.queue.push_retry(source, path.clone(), ctx.steady_ms());
+        if pushed.is_err() {
+            // The lane is full: at the next beat.
+            ctx.pacing.wait_on((source, path), now_ms);
         }
     }
 }

@@ -96,6 +96,8 @@ impl Rig {
         config.limits.debounce_max_ms = 2_000;
         // As in a configuration file; a trial has none.
         config.sources[0].sentinel = true;
+        // Tests save more often than people do.
+        config.sources[0].versions_per_hour_max = 0;
         config
     }
 
@@ -555,7 +557,7 @@ pub fn write_config(rig: &Rig, more: &str) -> PathBuf {
     let file = rig.dir.path().join("keepwatch.toml");
     fs::create_dir_all(rig.vault_dir()).unwrap();
     let text = format!(
-        "[vault]\npath = \"vault\"\n\n[[source]]\nname = \"{BUCKET}\"\npath = \"{BUCKET}\"\nbucket = \"{BUCKET}\"\ncompress = [\"*.csv\"]\n\n[state]\ndir = \"state\"\n\n[log]\ndir = \"log\"\n\n[limits]\ndebounce_ms = {DEBOUNCE_MS}\ndebounce_max_ms = 2000\n\n{more}"
+        "[vault]\npath = \"vault\"\n\n[[source]]\nname = \"{BUCKET}\"\npath = \"{BUCKET}\"\nbucket = \"{BUCKET}\"\ncompress = [\"*.csv\"]\nversions_per_hour_max = 0\n\n[state]\ndir = \"state\"\n\n[log]\ndir = \"log\"\n\n[limits]\ndebounce_ms = {DEBOUNCE_MS}\ndebounce_max_ms = 2000\n\n{more}"
     );
     fs::write(&file, text).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();

@@ -10,6 +10,7 @@
 )]
 
 mod brake;
+mod budget;
 mod daily;
 mod dead;
 mod delta;
@@ -18,6 +19,7 @@ mod fuzz;
 mod harness;
 mod hostile;
 mod layers;
+mod line;
 #[cfg(target_os = "linux")]
 mod model;
 mod moto;
@@ -27,6 +29,7 @@ mod office;
 mod power;
 mod python;
 mod raw;
+mod rename;
 mod restart;
 mod restore;
 mod smoke;

@@ -5,6 +5,7 @@ use crate::python::{Credentials, Moto, Topic};
 use jiff::tz::TimeZone;
 use keepwatch::error::{Class, Fault};
 use keepwatch::model::report::{Report, SourceReport, UnprotectedLine};
+use keepwatch::model::traffic::Traffic;
 use keepwatch::notice::{NoticeOptions, Notifier, TopicCheck};
 
 /// SNS's own limit, bytes of UTF-8.
@@ -53,6 +54,8 @@ fn report(lines: usize) -> Report {
         since_ms: 1_795_000_000_000,
     });
     Report {
+        traffic: Traffic::default(),
+        is_billed: true,
         computer: "BÜRO-PC".to_owned(),
         scheduled_ms: 1_795_400_000_000,
         from_ms: 1_795_313_600_000,

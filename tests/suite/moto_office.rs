@@ -127,7 +127,7 @@ fn write_config(rig: &Rig, moto: &Moto, topic: &Topic) -> PathBuf {
     let text = format!(
         "[s3]\nendpoint_url = \"{endpoint}\"\nregion = \"us-east-1\"\n\n\
          [[source]]\nname = \"{BUCKET}\"\npath = \"{BUCKET}\"\nbucket = \"{BUCKET}\"\n\
-         prefix = \"pc-1/\"\ncompress = [\"*.csv\"]\n\n\
+         prefix = \"pc-1/\"\ncompress = [\"*.csv\"]\nversions_per_hour_max = 0\n\n\
          [notify]\ntopic_arn = \"{arn}\"\nendpoint_url = \"{endpoint}\"\n\n\
          [state]\ndir = \"state\"\n\n[log]\ndir = \"log\"\n\n\
          [limits]\ndebounce_ms = {DEBOUNCE_MS}\ndebounce_max_ms = 2000\n"

@@ -76,7 +76,7 @@ fn config(rig: &Rig, store: &str) -> PathBuf {
     let file = rig.dir.path().join("keepwatch.toml");
     fs::create_dir_all(rig.vault_dir()).unwrap();
     let text = format!(
-        "{store}\n\n[[source]]\nname = \"{BUCKET}\"\npath = \"{BUCKET}\"\nbucket = \"{BUCKET}\"\ncompress = [\"*.csv\"]\n\n[state]\ndir = \"state\"\n\n[log]\ndir = \"log\"\n"
+        "{store}\n\n[[source]]\nname = \"{BUCKET}\"\npath = \"{BUCKET}\"\nbucket = \"{BUCKET}\"\ncompress = [\"*.csv\"]\nversions_per_hour_max = 0\n\n[state]\ndir = \"state\"\n\n[log]\ndir = \"log\"\n"
     );
     fs::write(&file, text).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();

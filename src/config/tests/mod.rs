@@ -129,6 +129,8 @@ compress_level = 9
 exclude = ["*.tmp"]
 on_delete = "keep"
 sentinel = false
+min_version_interval = "10m"
+versions_per_hour_max = 30
 [notify]
 topic_arn = "arn:aws:sns:eu-central-1:111122223333:BackupNotifications"
 endpoint_url = "http://127.0.0.1:5000"
@@ -171,6 +173,8 @@ json = true
             exclude: vec!["*.tmp".into()],
             on_delete: OnDelete::Keep,
             sentinel: false,
+            min_version_interval_ms: 600_000,
+            versions_per_hour_max: 30,
         }
     );
     assert_eq!(config.notify.alert_after_ms, 2 * 3_600_000);

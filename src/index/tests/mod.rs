@@ -1,5 +1,6 @@
 //! The index as its callers see it, on real sled databases.
 
+mod contents;
 mod damage;
 mod desk;
 mod kill;

@@ -2,7 +2,7 @@
 
 use super::layout::{List, Page, Section};
 use super::text::{amount, clean, duration, number, size, time};
-use super::{FailureLine, Report, SourceReport, UnprotectedLine, count_of};
+use super::{CostlyLine, FailureLine, Report, SourceReport, UnprotectedLine, count_of};
 use jiff::tz::TimeZone;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -114,7 +114,34 @@ fn totals(report: &Report) -> Vec<String> {
             amount(report.total(|source| source.versions), "new version"),
         ));
     }
+    lines.extend(line_used(report));
     lines
+}
+
+/// What went over the line, and what AWS asks for it.
+fn line_used(report: &Report) -> Option<String> {
+    let traffic = &report.traffic;
+    if traffic.requests() == 0 {
+        return None;
+    }
+    let mut line = format!("Requests: {}", number(traffic.requests()));
+    let versions = report.total(|source| source.versions);
+    if versions > 0 {
+        let each = traffic.requests() as f64 / versions as f64;
+        line += &format!(" ({each:.1} for each new version)");
+    }
+    if report.is_billed {
+        line += &match traffic.micro_usd() {
+            0..10_000 => ", under 0.01 USD at AWS's list price".to_owned(),
+            micro => format!(", {:.2} USD at AWS's list price", micro as f64 / 1e6),
+        };
+    }
+    line += &format!(
+        "; {} sent, {} received",
+        size(traffic.sent_bytes),
+        size(traffic.received_bytes)
+    );
+    Some(line)
 }
 
 fn section(source: &SourceReport, zone: &TimeZone) -> Section {
@@ -133,6 +160,7 @@ fn section(source: &SourceReport, zone: &TimeZone) -> Section {
         ),
         versions(source),
     ];
+    lines.extend(source.costly.iter().map(costly));
     if source.deletions > 0 {
         lines.push(format!(
             "  Deleted: {} (earlier versions are kept)",
@@ -167,6 +195,23 @@ fn versions(source: &SourceReport) -> String {
         line += &format!(" ({} saved)", size(source.saved_bytes));
     }
     line
+}
+
+fn costly(line: &CostlyLine) -> String {
+    let mut text = format!(
+        "  Many versions: {}: {}, {}",
+        clean(&line.path),
+        amount(line.versions, "version"),
+        size(line.stored_bytes)
+    );
+    if let Some((interval, versions, bytes)) = &line.advice {
+        text += &format!(
+            "; with min_version_interval = \"{interval}\" about {} and {}",
+            number(*versions),
+            size(*bytes)
+        );
+    }
+    text
 }
 
 fn check(source: &SourceReport, zone: &TimeZone) -> String {

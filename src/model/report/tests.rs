@@ -1,6 +1,7 @@
 //! What people get to read, word for word, and that it always fits.
 
 use super::*;
+use crate::model::traffic::Traffic;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
@@ -41,6 +42,14 @@ fn report(sources: Vec<SourceReport>) -> Report {
         from_ms: at("2026-11-22T01:30:00Z"),
         to_ms: at("2026-11-23T01:30:00Z"),
         time_zone: berlin(),
+        traffic: Traffic {
+            writes: 4_321,
+            reads: 1_200,
+            deletes: 3,
+            sent_bytes: 77_000_000,
+            received_bytes: 900_000,
+        },
+        is_billed: true,
         sources,
     }
 }
@@ -97,6 +106,7 @@ fn a_good_day() {
     Computer: OFFICE-PC
     Period:   2026-11-22 02:30 to 2026-11-23 02:30 (Europe/Berlin)
     In all:   12,000 files (2.5 GB) protected, 0 not protected, 240 new versions in the period
+    Requests: 5,524 (23.0 for each new version), 0.02 USD at AWS's list price; 77.0 MB sent, 900.0 kB received
 
     Folder database
       /srv/office/database -> s3://database-backup-254
@@ -135,6 +145,7 @@ fn a_bad_day() {
     Computer: OFFICE-PC
     Period:   2026-11-22 02:30 to 2026-11-23 02:30 (Europe/Berlin)
     In all:   18,000 files (3.7 GB) protected, 1,236 not protected, 360 new versions in the period
+    Requests: 5,524 (15.3 for each new version), 0.02 USD at AWS's list price; 77.0 MB sent, 900.0 kB received
 
     Folder photos
       /srv/office/photos -> s3://photos-backup-254

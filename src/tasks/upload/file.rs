@@ -29,6 +29,10 @@ pub(super) async fn store(
     record: Option<Record>,
 ) -> Result<Outcome, Fault> {
     if is_as_stored(&seen, record.as_ref()) {
+        ctx.pacing.forget(item.source, &item.path);
+        return Ok(Outcome::Agreed);
+    }
+    if is_paced(ctx, item, &seen, record.as_ref()) {
         return Ok(Outcome::Agreed);
     }
     // Held until the content is sent: this is what bounds memory.
@@ -42,14 +46,21 @@ pub(super) async fn store(
     let upload = Upload::new(ctx, item, RelKey::of_file(&item.path), target)?;
     let outcome = match upload.known(&content, record.as_ref()).await? {
         Some(outcome) => outcome,
-        None => match upload.send(&content, record.as_ref()).await? {
-            Sent::Changed => return Ok(Outcome::Changed),
-            Sent::Stored(done) => {
-                upload.stored(&content, done).await?;
-                raise_alarm(ctx, item, record, content.look).await?;
-                Outcome::Sent
-            }
-        },
+        None => {
+            let outcome = match upload.copied(&content).await? {
+                Some(outcome) => outcome,
+                None => match upload.send(&content, record.as_ref()).await? {
+                    Sent::Changed => return Ok(Outcome::Changed),
+                    Sent::Stored(done) => {
+                        upload.stored(&content, done).await?;
+                        Outcome::Sent
+                    }
+                },
+            };
+            // Encrypted content is no better for having been copied.
+            raise_alarm(ctx, item, record, content.look).await?;
+            outcome
+        }
     };
     // It was stored as it was when read; if it has changed since, look again.
     // What had not rested goes on changing, and not every system says so.
@@ -127,6 +138,23 @@ fn is_as_stored(seen: &Fingerprint, record: Option<&Record>) -> bool {
     record.is_some_and(|r| r.content.is_some() && !r.racy && r.fingerprint == *seen)
 }
 
+/// A file that has had many versions of late waits for its next one; it is not
+/// even read until then.
+fn is_paced(ctx: &Context, item: &Item, seen: &Fingerprint, record: Option<&Record>) -> bool {
+    let Some(record) = record.filter(|r| r.content.is_some() && seen.kind == Kind::File) else {
+        // The first version, or one that the bucket has to be asked about.
+        return false;
+    };
+    let then = &record.fingerprint;
+    if (then.size_bytes, then.mtime_ns) == (seen.size_bytes, seen.mtime_ns) {
+        // Its mode or owner alone, or nothing after all.
+        return false;
+    }
+    let now_ms = ctx.now_ms();
+    !ctx.pacing
+        .may_store(item.source, &item.path, record.stored_at_ms, now_ms)
+}
+
 /// A content, and a link's target.
 type Taken = (Content, Option<Vec<u8>>);
 
@@ -194,11 +222,11 @@ async fn changed_since(
 }
 
 /// One object on its way.
-struct Upload<'a> {
-    ctx: &'a Arc<Context>,
-    item: &'a Item,
-    source: &'a Source,
-    key: RelKey,
+pub(super) struct Upload<'a> {
+    pub(super) ctx: &'a Arc<Context>,
+    pub(super) item: &'a Item,
+    pub(super) source: &'a Source,
+    pub(super) key: RelKey,
     bucket_key: crate::model::key::BucketKey,
     symlink_target: Option<Vec<u8>>,
 }
@@ -234,14 +262,14 @@ impl<'a> Upload<'a> {
         })
     }
 
-    fn at(&self) -> At<'_> {
+    pub(super) fn at(&self) -> At<'_> {
         At {
             bucket: &self.source.config.bucket,
             key: &self.bucket_key.key,
         }
     }
 
-    fn meta(&self, content: &Content) -> ObjectMeta {
+    pub(super) fn meta(&self, content: &Content) -> ObjectMeta {
         // A large file that never rests may differ from what was hashed by the
         // time it is sent, and metadata goes first: it then claims no hash.
         let hash = (!content.unrested || content.bytes.is_some()).then_some(content.hash);
@@ -256,7 +284,7 @@ impl<'a> Upload<'a> {
         }
     }
 
-    fn job(&self) -> Job {
+    pub(super) fn job(&self) -> Job {
         let compress = !self.key.is_folder()
             && self.symlink_target.is_none()
             && self.source.compress.matches(&self.item.path);
@@ -309,6 +337,13 @@ impl<'a> Upload<'a> {
                 unless_silent(self.ctx, self.item.source, &job.pulse, sending).await
             }
         };
+        let is_stored = matches!(sent, Ok(Sent::Stored { .. }));
+        if self.source.copies.sent(is_stored, self.ctx.steady_ms()) {
+            tracing::warn!(
+                source = %self.source.config.name,
+                "the server fails to copy but takes contents: for the next hour, all are sent"
+            );
+        }
         self.unless_answered(content, sent).await
     }
 
@@ -321,7 +356,7 @@ impl<'a> Upload<'a> {
         blocking(move || ctx.index.parts(id, &key)).await
     }
 
-    async fn unless_answered<T>(
+    pub(super) async fn unless_answered<T>(
         &self,
         content: &Content,
         answer: Result<T, Fault>,
@@ -358,7 +393,7 @@ impl<'a> Upload<'a> {
         let Ok(meta) = &head.meta else {
             return Ok(None);
         };
-        if meta.content != Some(content.hash) {
+        if meta.content != Some(content.hash) || !is_as_long(&head, content) {
             return Ok(None);
         }
         let now = &content.fingerprint;
@@ -451,7 +486,7 @@ impl<'a> Upload<'a> {
         .await
     }
 
-    fn record(
+    pub(super) fn record(
         &self,
         content: &Content,
         hash: ContentHash,
@@ -477,6 +512,9 @@ impl<'a> Upload<'a> {
         parts: Option<Parts>,
         delta: ActivityDelta,
     ) -> Result<(), Fault> {
+        if delta.versions > 0 {
+            self.count_version(&record);
+        }
         let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
         blocking(move || ctx.index.commit_parts(id, &key, record, parts, &delta)).await
     }
@@ -503,7 +541,7 @@ impl<'a> Upload<'a> {
     }
 
     /// What a version that holds exactly this content as it is, is made of.
-    fn parts_of(content: &Content, stored: &Stored, stored_bytes: u64) -> Option<Parts> {
+    pub(super) fn parts_of(content: &Content, stored: &Stored, stored_bytes: u64) -> Option<Parts> {
         let is_raw = stored_bytes == content.fingerprint.size_bytes && !content.unrested;
         (is_raw && !content.segments.is_empty()).then(|| Parts {
             version_id: stored.version_id.clone(),
@@ -538,6 +576,22 @@ impl<'a> Upload<'a> {
             version_id = %done.stored.version_id,
             "stored"
         );
+        self.tell_stored(size_bytes, stored_bytes, after_ms);
+        Ok(())
+    }
+
+    /// It counts for how often this file may be stored, and what that costs.
+    pub(super) fn count_version(&self, record: &Record) {
+        if record.fingerprint.kind == Kind::File {
+            let (source, path) = (self.item.source, &self.item.path);
+            let now_ms = self.ctx.now_ms();
+            self.ctx
+                .pacing
+                .stored(source, path, record.stored_bytes, now_ms);
+        }
+    }
+
+    pub(super) fn tell_stored(&self, size_bytes: u64, stored_bytes: u64, after_ms: i64) {
         self.ctx.board.tell(News::Stored {
             source: self.item.source,
             path: if self.key.is_folder() {
@@ -550,8 +604,13 @@ impl<'a> Upload<'a> {
             after_ms,
             is_edit: self.item.lane == Lane::Edit,
         });
-        Ok(())
     }
+}
+
+/// A copy that a server made wrong, and that nobody has looked at since, has the
+/// right metadata all the same.
+fn is_as_long(head: &Head, content: &Content) -> bool {
+    head.gzip || head.stored_bytes == content.fingerprint.size_bytes
 }
 
 /// What the object's metadata says of the file would stay the same.

@@ -6,6 +6,7 @@
 //! never forgotten; nothing is marked deleted without a look at the disk.
 
 mod doubt;
+mod elsewhere;
 mod file;
 mod gone;
 mod look;
@@ -85,6 +86,7 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Outcome, Fault> {
 
 async fn act(ctx: &Arc<Context>, item: &Item, look: look::Look) -> Result<Outcome, Fault> {
     let Some(fingerprint) = look.disk else {
+        ctx.pacing.forget(item.source, &item.path);
         let file = gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
         let folder =
             gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;

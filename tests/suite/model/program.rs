@@ -38,7 +38,7 @@ impl Program {
         let config = folder.join("keepwatch.toml");
         let text = format!(
             "[s3]\nregion = \"us-east-1\"\nendpoint_url = \"{url}\"\n\n\
-             [[source]]\nname = \"office\"\npath = \"office\"\nbucket = \"office\"\ncompress = [\"*.csv\"]\n\n\
+             [[source]]\nname = \"office\"\npath = \"office\"\nbucket = \"office\"\ncompress = [\"*.csv\"]\nversions_per_hour_max = 0\n\n\
              [state]\ndir = \"state\"\n\n[log]\ndir = \"log\"\n\n\
              [limits]\ndebounce_ms = 60\ndebounce_max_ms = 1000\nworkers = 6\n"
         );

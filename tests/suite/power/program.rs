@@ -54,7 +54,7 @@ impl On {
 fn config(rig: &Rig, on: On) -> PathBuf {
     let (vault, state) = on.places();
     let text = format!(
-        "[vault]\npath = \"{vault}\"\n\n[[source]]\nname = \"{BUCKET}\"\npath = \"{BUCKET}\"\nbucket = \"{BUCKET}\"\ncompress = [\"*.csv\"]\n\n[state]\ndir = \"{state}\"\n\n[log]\ndir = \"log\"\njson = true\n\n[limits]\ndebounce_ms = 100\ndebounce_max_ms = 500\n"
+        "[vault]\npath = \"{vault}\"\n\n[[source]]\nname = \"{BUCKET}\"\npath = \"{BUCKET}\"\nbucket = \"{BUCKET}\"\ncompress = [\"*.csv\"]\nversions_per_hour_max = 0\n\n[state]\ndir = \"{state}\"\n\n[log]\ndir = \"log\"\njson = true\n\n[limits]\ndebounce_ms = 100\ndebounce_max_ms = 500\n"
     );
     let file = rig.dir.path().join("keepwatch.toml");
     fs::write(&file, text).unwrap();

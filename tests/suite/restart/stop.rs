@@ -97,7 +97,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, limit: &Arc<AtomicU64>) {
 fn config(rig: &Rig, endpoint_url: &str, more: &str) -> PathBuf {
     let file = rig.dir.path().join("keepwatch.toml");
     let text = format!(
-        "[s3]\nregion = \"us-east-1\"\nendpoint_url = \"{endpoint_url}\"\n\n[[source]]\nname = \"{BUCKET}\"\npath = \"{BUCKET}\"\nbucket = \"{BUCKET}\"\n\n[state]\ndir = \"state\"\n\n[log]\ndir = \"log\"\n\n[limits]\ndebounce_ms = 200\ndebounce_max_ms = 2000\nshutdown_timeout = \"{}s\"\n{more}",
+        "[s3]\nregion = \"us-east-1\"\nendpoint_url = \"{endpoint_url}\"\n\n[[source]]\nname = \"{BUCKET}\"\npath = \"{BUCKET}\"\nbucket = \"{BUCKET}\"\nversions_per_hour_max = 0\n\n[state]\ndir = \"state\"\n\n[log]\ndir = \"log\"\n\n[limits]\ndebounce_ms = 200\ndebounce_max_ms = 2000\nshutdown_timeout = \"{}s\"\n{more}",
         STOP.as_secs()
     );
     fs::write(&file, text).unwrap();

@@ -1,0 +1,163 @@
+//! How often a file that changes all the time gets a new version: the first
+//! saves at once, then so many an hour, the last state always.
+//!
+//! Invariant: whatever the settings, clocks and histories, a version waits no
+//! longer than [`Policy::wait_max_ms`].
+
+/// Saves of one file that are stored at once although only some an hour are
+/// meant to be: what a person saves in half an hour's work, at most.
+const BURST: i64 = 6;
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
+
+/// What a source's owner wants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Between two versions of one file, at the least.
+    pub min_interval_ms: u64,
+    /// Versions of one file an hour once [`BURST`] is used up; 0 for no limit.
+    pub per_hour_max: u32,
+}
+
+/// What is remembered of one file: the moment at which everything that was
+/// stored of it is paid for (milliseconds since 1970).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Paid(pub i64);
+
+impl Policy {
+    /// Nothing ever waits.
+    pub fn is_off(self) -> bool {
+        self.min_interval_ms == 0 && self.per_hour_max == 0
+    }
+
+    /// What one version costs of the time, once there are many.
+    fn each_ms(self) -> i64 {
+        match self.per_hour_max {
+            0 => 0,
+            per_hour => HOUR_MS / i64::from(per_hour),
+        }
+    }
+
+    fn min_ms(self) -> i64 {
+        i64::try_from(self.min_interval_ms).unwrap_or(i64::MAX / 4)
+    }
+
+    /// The longest that a version can have to wait.
+    pub fn wait_max_ms(self) -> i64 {
+        self.min_ms().max(self.each_ms())
+    }
+
+    /// When the next version may be stored: now, or at a moment to come.
+    /// `stored_ms` is when the last one was.
+    pub fn due_ms(self, paid: Option<Paid>, stored_ms: i64, now_ms: i64) -> i64 {
+        let by_hour = match paid {
+            Some(paid) if self.per_hour_max > 0 => {
+                paid.0.saturating_sub((BURST - 1) * self.each_ms())
+            }
+            _ => now_ms,
+        };
+        // A moment in the future is of a clock that has been put back since.
+        let by_interval = match stored_ms <= now_ms {
+            true => stored_ms.saturating_add(self.min_ms()),
+            false => now_ms,
+        };
+        by_hour
+            .max(by_interval)
+            .clamp(now_ms, now_ms.saturating_add(self.wait_max_ms()))
+    }
+
+    /// A version was stored.
+    pub fn stored(self, paid: Option<Paid>, now_ms: i64) -> Paid {
+        let each_ms = self.each_ms();
+        let was = paid.map_or(now_ms, |paid| paid.0.max(now_ms));
+        // Never more than a burst ahead, whatever clocks did.
+        let most = now_ms.saturating_add(BURST * each_ms);
+        Paid(was.saturating_add(each_ms).min(most))
+    }
+}
+
+impl Paid {
+    /// Nothing need be remembered any more.
+    pub fn is_over(self, now_ms: i64) -> bool {
+        self.0 <= now_ms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MINUTE_MS: i64 = 60_000;
+
+    /// When versions of a file that is saved every `every_ms` for `hours` are
+    /// stored.
+    fn stored(policy: Policy, every_ms: i64, hours: i64) -> Vec<i64> {
+        let (mut paid, mut out) = (None, Vec::<i64>::new());
+        for at in (0..hours * HOUR_MS).step_by(usize::try_from(every_ms).unwrap()) {
+            let last = out.last().copied().unwrap_or(-HOUR_MS);
+            if policy.due_ms(paid, last, at) == at {
+                paid = Some(policy.stored(paid, at));
+                out.push(at);
+            }
+        }
+        out
+    }
+
+    fn policy(min_minutes: i64, per_hour_max: u32) -> Policy {
+        Policy {
+            min_interval_ms: (min_minutes * MINUTE_MS).cast_unsigned(),
+            per_hour_max,
+        }
+    }
+
+    #[test]
+    fn how_many_versions_a_day_makes() {
+        for (name, policy, every_ms, hours, versions) in [
+            ("an office user", policy(0, 12), 5 * MINUTE_MS, 8, 96),
+            (
+                "one who saves all the time",
+                policy(0, 12),
+                MINUTE_MS,
+                1,
+                17,
+            ),
+            ("a database", policy(0, 12), 10_000, 8, 101),
+            ("a database, no limit", policy(0, 0), 10_000, 1, 360),
+            ("a mailbox once an hour", policy(60, 12), MINUTE_MS, 24, 24),
+            ("an interval alone", policy(10, 0), 10_000, 1, 6),
+            ("rarely", policy(60, 12), 2 * HOUR_MS, 24, 12),
+        ] {
+            let times = stored(policy, every_ms, hours);
+            assert_eq!(times.len(), versions, "{name}: {times:?}");
+            assert_eq!(times[0], 0, "{name}: the first at once");
+        }
+        let times = stored(policy(0, 12), MINUTE_MS, 1);
+        assert_eq!(times[..7], [0, 1, 2, 3, 4, 5, 6].map(|m| m * MINUTE_MS));
+        let gaps = times[7..].windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(gaps.into_iter().all(|gap| gap == 5 * MINUTE_MS));
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_holds_nothing_up_for_long() {
+        let policy = policy(60, 12);
+        let paid = Some(Paid(100 * HOUR_MS));
+        assert!(policy.due_ms(paid, 99 * HOUR_MS, 0) <= HOUR_MS);
+        assert!(policy.stored(paid, 0).0 <= HOUR_MS);
+        assert!(Paid(5).is_over(5) && !Paid(6).is_over(5));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_waits_longer_than_the_most(
+            min in any::<u64>(), per_hour in any::<u32>(), paid in any::<Option<i64>>(),
+            last in any::<i64>(), now in any::<i64>(),
+        ) {
+            let policy = Policy { min_interval_ms: min, per_hour_max: per_hour };
+            let due = policy.due_ms(paid.map(Paid), last, now);
+            prop_assert!(due >= now && due <= now.saturating_add(policy.wait_max_ms()));
+            prop_assert!(!policy.is_off() || due == now);
+            let _ = policy.stored(paid.map(Paid), now);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! What is renamed, moved, copied, swapped or put back is copied on the server:
+//! requests go out, contents do not. What a server gets wrong is sent.
+
+mod wire;
+
+use crate::harness::{BUCKET, Rig, Thing, finish, history, on_disk, program, until};
+use crate::raw::client;
+use keepwatch::daemon::Daemon;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, SystemTime};
+use wire::{Copies, Wire};
+
+/// A file of `kilobytes` KB that is like no other.
+fn text(name: &str, kilobytes: usize) -> Vec<u8> {
+    let line = format!("{name}: the same line again and again\n");
+    let mut bytes = line.repeat(kilobytes * 1024 / line.len() + 1).into_bytes();
+    bytes.truncate(kilobytes * 1024);
+    bytes
+}
+
+struct Office {
+    rig: Rig,
+    wire: Wire,
+    daemon: Daemon,
+}
+
+impl Office {
+    /// These files, stored.
+    async fn with(files: &[(&str, Vec<u8>)]) -> Self {
+        let rig = Rig::new();
+        for (name, content) in files {
+            rig.write(name, content);
+        }
+        let wire = Wire::new(&rig);
+        let mut config = rig.config();
+        config.sources[0].compress = vec!["*.csv".into()];
+        let daemon = rig.start_with(config, Some(wire.store())).await;
+        rig.until_equal(&daemon).await;
+        wire.take();
+        Self { rig, wire, daemon }
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        let to = self.rig.path(to);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::rename(self.rig.path(from), to).unwrap();
+    }
+
+    /// What went out until bucket and folder are equal.
+    async fn sent(&self) -> (u64, u64, u64) {
+        self.rig.until_equal(&self.daemon).await;
+        self.wire.take()
+    }
+
+    /// Nothing went out but so many copies.
+    async fn only_copies(&self, copies: u64) {
+        assert_eq!(self.sent().await, (0, 0, copies));
+    }
+
+    fn saved_bytes(&self) -> u64 {
+        let ctx = self.daemon.context();
+        ctx.index.activity(ctx.sources[0].id).saved_bytes
+    }
+
+    /// Stop, restore, compare.
+    async fn end(self) {
+        self.rig.until_equal(&self.daemon).await;
+        self.daemon.stop().await.unwrap();
+        let want = on_disk(&self.rig.root());
+        let out = self.rig.dir.path().join("restored");
+        let (vault, to) = (self.rig.vault_dir(), out.clone());
+        let output = tokio::task::spawn_blocking(move || {
+            finish(program().args([
+                "restore",
+                "--vault",
+                vault.to_str().unwrap(),
+                "--to",
+                to.to_str().unwrap(),
+            ]))
+        })
+        .await
+        .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let got: BTreeMap<String, Thing> = on_disk(&out);
+        assert_eq!(got, want);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_renamed_moved_and_edited_back_sends_nothing() {
+    let office = Office::with(&[("plan.txt", text("plan", 40)), ("b/other", text("o", 9))]).await;
+    let saved = office.saved_bytes();
+    office.rename("plan.txt", "Plan 2026.txt");
+    office.only_copies(1).await;
+    office.rename("Plan 2026.txt", "b/Plan 2026.txt");
+    office.only_copies(1).await;
+    // Case alone.
+    office.rename("b/Plan 2026.txt", "b/PLAN 2026.txt");
+    office.only_copies(1).await;
+    assert_eq!(office.saved_bytes() - saved, 3 * 40 * 1024);
+    // What it was an hour ago is in the bucket, too.
+    office.rig.write("b/PLAN 2026.txt", text("draft", 41));
+    assert_eq!(office.sent().await, (41 * 1024, 1, 0));
+    office.rig.write("b/PLAN 2026.txt", text("plan", 40));
+    office.only_copies(1).await;
+    let store = office.rig.store();
+    let versions = history(&store, "plan.txt").await;
+    assert_eq!(versions, [None, Some(text("plan", 40))]);
+    office.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_hundreds_that_is_renamed_sends_nothing() {
+    let names: Vec<String> = (0..300)
+        .map(|i| format!("year/{:02}/letter {i}.txt", i % 7))
+        .collect();
+    let files: Vec<_> = names.iter().map(|n| (n.as_str(), text(n, 5))).collect();
+    let office = Office::with(&files).await;
+    office.rename("year", "archive/2025");
+    office.only_copies(300).await;
+    office.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_and_swaps_send_nothing() {
+    let office = Office::with(&[("a.doc", text("a", 30)), ("b.doc", text("b", 20))]).await;
+    fs::copy(office.rig.path("a.doc"), office.rig.path("a copy.doc")).unwrap();
+    office.only_copies(1).await;
+    office.rename("a.doc", "swap");
+    office.rename("b.doc", "a.doc");
+    office.rename("swap", "b.doc");
+    let (bytes, puts, _) = office.sent().await;
+    assert_eq!((bytes, puts), (0, 0));
+    office.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_file_that_is_edited_at_once_sends_only_itself() {
+    let office = Office::with(&[("a.doc", text("a", 30)), ("b.doc", text("b", 20))]).await;
+    office.rename("a.doc", "c.doc");
+    office.rig.write("c.doc", text("new", 33));
+    office.rename("b.doc", "d.doc");
+    let (bytes, puts, copies) = office.sent().await;
+    assert_eq!((bytes, puts, copies), (33 * 1024, 1, 1));
+    office.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_file_stays_one_under_every_name() {
+    let office = Office::with(&[("list.csv", text("list", 60))]).await;
+    let stored = office.rig.store();
+    let of = async |key: &str| {
+        let at = keepwatch::store::At {
+            bucket: BUCKET,
+            key,
+        };
+        stored.head(at, None).await.unwrap().unwrap()
+    };
+    let before = of("list.csv").await;
+    assert!(before.gzip && before.stored_bytes < 60 * 1024);
+    for (from, to) in [
+        ("list.csv", "customers.csv"),
+        ("customers.csv", "plain.txt"),
+    ] {
+        office.rename(from, to);
+        office.only_copies(1).await;
+        let after = of(to).await;
+        assert!(after.gzip, "{to}");
+        assert_eq!(after.stored_bytes, before.stored_bytes);
+    }
+    office.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn touching_and_changing_the_mode_send_nothing() {
+    let office = Office::with(&[("a.doc", text("a", 30)), ("list.csv", text("l", 30))]).await;
+    for name in ["a.doc", "list.csv"] {
+        let path = office.rig.path(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        office.only_copies(1).await;
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        let then = SystemTime::now() - Duration::from_secs(86_400);
+        file.set_modified(then).unwrap();
+        let copies = &office.wire;
+        until("the time is stored", async || copies.take().2 == 1).await;
+        office.only_copies(0).await;
+    }
+    office.end().await;
+}
+
+/// In parts, and only small enough that a test may write it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_that_is_renamed_sends_nothing() {
+    let mut random = vec![0; 20 << 20];
+    fastrand::Rng::with_seed(7).fill(&mut random);
+    let office = Office::with(&[("film.bin", random), ("big.csv", text("big", 20 << 10))]).await;
+    office.rename("film.bin", "films/summer.bin");
+    office.rename("big.csv", "films/big.csv");
+    office.only_copies(2).await;
+    office.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_copies_are_wrong_is_sent_the_content() {
+    let files = [
+        ("a.txt", text("a", 30)),
+        ("list.csv", text("list", 30)),
+        ("big.bin", text("big", 9 << 10)),
+    ];
+    // An empty object, half of one, as much of something else.
+    for lie in [Vec::new(), text("a", 15), text("x", 30)] {
+        let office = Office::with(&files).await;
+        office.wire.set(Copies::Stores(lie.clone()));
+        for (name, content) in &files {
+            if name.ends_with(".bin") && lie.len() == content.len() {
+                continue;
+            }
+            let to = format!("moved {name}");
+            office.rename(name, &to);
+            let (bytes, puts, copies) = office.sent().await;
+            assert!(
+                bytes > 0 && puts >= 1 && copies == 1,
+                "{name} {bytes} {puts}"
+            );
+        }
+        office.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_copy_and_a_version_that_is_gone_send_the_content() {
+    let office = Office::with(&[("a.txt", text("a", 30)), ("b.txt", text("b", 30))]).await;
+    for (status, code) in [
+        (403, "AccessDenied"),
+        (400, "InvalidRequest"),
+        (412, "PreconditionFailed"),
+    ] {
+        office.wire.set(Copies::Fails(status, code));
+        let to = format!("{status}.txt");
+        office.rename("a.txt", &to);
+        assert_eq!(office.sent().await, (30 * 1024, 1, 1), "{code}");
+        office.rename(&to, "a.txt");
+        assert_eq!(office.sent().await, (30 * 1024, 1, 1), "{code}");
+    }
+    office.wire.set(Copies::AsAsked);
+    // What lifecycle rules do: the version ends, its marker stays.
+    fs::remove_file(office.rig.path("b.txt")).unwrap();
+    office.only_copies(0).await;
+    let store = office.rig.store();
+    let page = store.list_versions(BUCKET, "b.txt", None).await.unwrap();
+    let sdk = client(&office.rig.vault());
+    for version in page.items.iter().filter(|v| !v.is_marker) {
+        let gone = sdk.delete_object().bucket(BUCKET).key("b.txt");
+        gone.version_id(&version.version_id).send().await.unwrap();
+    }
+    office.rig.write("back.txt", text("b", 30));
+    assert_eq!(office.sent().await, (30 * 1024, 1, 1));
+    office.end().await;
+}
+
+/// A server that takes contents and fails at copies like one that is down.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_copy_for_trouble_of_its_own_is_sent_the_content() {
+    for (status, code) in [(500, "InternalError"), (501, "NotImplemented")] {
+        let office = Office::with(&[("a.txt", text("a", 30))]).await;
+        office.wire.set(Copies::Fails(status, code));
+        office.rename("a.txt", "b.txt");
+        let (bytes, puts, copies) = office.sent().await;
+        assert!(bytes == 30 * 1024 && puts == 1 && copies >= 3, "{copies}");
+        // Known by now: no more tries.
+        office.rename("b.txt", "c.txt");
+        assert_eq!(office.sent().await, (30 * 1024, 1, 0));
+        office.end().await;
+    }
+}
