@@ -13,7 +13,7 @@ use super::uploads::wall_ms;
 use crate::error::{Class, Fault};
 use crate::index::{Multipart, Resume};
 use crate::model::hash::Hasher;
-use crate::store::{ObjectHeaders, Proof, Upload};
+use crate::store::{ListedPart, ObjectHeaders, Proof, Upload};
 use session::{Have, have};
 use std::collections::BTreeMap;
 
@@ -37,6 +37,9 @@ pub const CLOCK_SKEW_MS: i64 = 15 * 60_000;
 /// Requests to complete one upload, in as many runs as you like: a server that
 /// always fails at one and the same may fail because of it.
 const COMPLETIONS_MAX: u32 = 5;
+
+/// The grain of the times that S3 gives.
+const GRAIN_MS: i64 = 1_000;
 
 /// Changed when the same digest's fields begin to mean something else.
 const DIGEST_VERSION: &str = "resume 1";
@@ -79,7 +82,10 @@ impl Job {
                     continue;
                 }
             }
-            self.throw_away(&note).await;
+            if let Err(fault) = self.throw_away(note).await {
+                // No reason to keep the file waiting: it is aborted later.
+                tracing::warn!("an unfinished upload stays in the bucket for now: {fault}");
+            }
         }
         let (note, upload, have) = match taken {
             Some(taken) => taken,
@@ -133,8 +139,9 @@ impl Job {
         let Some(resume) = &note.resume else {
             return Ok(None);
         };
-        let listed = match self.store.list_parts(self.at(), &note.upload_id).await {
-            Ok(listed) => listed,
+        let listed = match self.still_there(&note.upload_id).await {
+            Ok(Some(listed)) => listed,
+            Ok(None) => return Ok(None),
             // Not to be allowed to ask is no reason not to back up.
             Err(fault)
                 if matches!(
@@ -173,23 +180,48 @@ impl Job {
         Ok(Some((note, upload, have)))
     }
 
-    /// Abort what cannot be gone on with. When that fails it stays noted, and is
-    /// aborted later: no reason to keep the file waiting.
-    async fn throw_away(&self, note: &Multipart) {
-        let thrown = async {
-            self.store
-                .abort_multipart(self.at(), &note.upload_id)
-                .await?;
-            let note = note.clone();
-            self.noted(move |job| {
-                job.index
-                    .multipart_end(note.source, &note.key, &note.upload_id)
-            })
-            .await
+    /// The parts of an open upload; `None` when it is over, or when it would not
+    /// become the newest version: S3 puts a version where its upload began
+    /// (Amazon S3 User Guide, "Multipart upload", on concurrent operations), so
+    /// what was stored or marked as deleted since would stay in front of it.
+    async fn still_there(&self, upload_id: &str) -> Result<Option<Vec<ListedPart>>, Fault> {
+        let open = self.store.open_uploads_of(self.at()).await?;
+        let Some(begun) = open.iter().find(|open| open.upload_id == upload_id) else {
+            return Ok(None);
         };
-        if let Err(fault) = thrown.await {
-            tracing::warn!("an unfinished upload stays in the bucket for now: {fault}");
+        let begun_s = begun.initiated_ms.div_euclid(GRAIN_MS);
+        // Newest first: one page says enough.
+        let versions = self
+            .store
+            .list_versions(&self.bucket, &self.bucket_key, None)
+            .await?;
+        let is_newer = versions.items.iter().any(|version| {
+            version.key == self.bucket_key && version.modified_ms.div_euclid(GRAIN_MS) >= begun_s
+        });
+        if is_newer {
+            tracing::debug!(path = %self.path, "a broken off upload is older than what is stored");
+            return Ok(None);
         }
+        let parts = self.store.list_parts(self.at(), upload_id).await?;
+        Ok(Some(parts))
+    }
+
+    /// Abort what is not gone on with, and forget it. When the abort fails it
+    /// stays noted as what can only be aborted, and that is tried again later.
+    async fn throw_away(&self, note: Multipart) -> Result<(), Fault> {
+        let aborted = self.store.abort_multipart(self.at(), &note.upload_id).await;
+        let is_over = aborted.is_ok();
+        let noted = self.noted(move |job| match is_over {
+            true => job
+                .index
+                .multipart_end(note.source, &note.key, &note.upload_id),
+            false => job.index.multipart_update(Multipart {
+                resume: None,
+                ..note
+            }),
+        });
+        let noted = noted.await;
+        aborted.and(noted)
     }
 
     /// Begin an upload in parts and note it, before and after: so it is aborted

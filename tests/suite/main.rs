@@ -32,6 +32,7 @@ mod raw;
 mod rename;
 mod restart;
 mod restore;
+mod resume;
 mod smoke;
 mod soak;
 mod vault_http;

@@ -170,8 +170,7 @@ impl Session {
     async fn end(self, completed: bool) -> Result<(), Fault> {
         let (job, note) = (self.job, self.note);
         if !completed {
-            // If this fails too, the note stays and it is aborted later.
-            job.store.abort_multipart(job.at(), &note.upload_id).await?;
+            return job.throw_away(note).await;
         }
         job.noted(move |job| {
             job.index
@@ -198,5 +197,104 @@ fn may_pass(class: Class) -> bool {
         | Class::Changed
         | Class::Unstorable
         | Class::Damaged => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_counts_when_something_proves_it_and_nothing_speaks_against_it() {
+        let (ours, other) = (b"ours", b"othr");
+        let (crc, sha) = (Crc64::of(ours), ContentHash::of(ours));
+        let (wrong_crc, wrong_sha) = (Crc64::of(other), ContentHash::of(other));
+        let ack = |etag: &str, crc64, bytes| Acknowledged {
+            number: 1,
+            etag: etag.into(),
+            crc64,
+            bytes,
+        };
+        for (name, bytes, listed_crc, listed_sha, ack, want) in [
+            ("nothing proves it", 4, None, None, None, false),
+            ("its checksum", 4, Some(crc), None, None, true),
+            ("another checksum", 4, Some(wrong_crc), None, None, false),
+            ("its hash", 4, None, Some(sha), None, true),
+            ("another hash", 4, None, Some(wrong_sha), None, false),
+            ("one of each", 4, Some(crc), Some(wrong_sha), None, false),
+            ("another size", 5, Some(crc), Some(sha), None, false),
+            ("our note", 4, None, None, Some(ack("e", crc, 4)), true),
+            (
+                "our note, quoted",
+                4,
+                None,
+                None,
+                Some(ack("\"e\"", crc, 4)),
+                true,
+            ),
+            (
+                "a note of another",
+                4,
+                None,
+                None,
+                Some(ack("f", crc, 4)),
+                false,
+            ),
+            (
+                "a note of less",
+                4,
+                None,
+                None,
+                Some(ack("e", crc, 3)),
+                false,
+            ),
+            (
+                "another was sent",
+                4,
+                None,
+                None,
+                Some(ack("e", wrong_crc, 4)),
+                false,
+            ),
+            ("both", 4, Some(crc), None, Some(ack("e", crc, 4)), true),
+            (
+                "not both",
+                4,
+                Some(crc),
+                None,
+                Some(ack("e", wrong_crc, 4)),
+                false,
+            ),
+        ] {
+            let listed = ListedPart {
+                bytes,
+                part: PartDone {
+                    number: 1,
+                    etag: "e".into(),
+                    sha256: listed_sha,
+                    crc64: listed_crc,
+                },
+            };
+            let have = have(vec![listed], ack.into_iter().collect());
+            assert_eq!(have[&1].is(4, crc, Some(sha)), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_names_no_bytes_proves_none() {
+        let part = PartDone {
+            number: 1,
+            etag: String::new(),
+            sha256: None,
+            crc64: None,
+        };
+        let noted = Acknowledged {
+            number: 1,
+            etag: String::new(),
+            crc64: Crc64::of(b"x"),
+            bytes: 1,
+        };
+        let have = have(vec![ListedPart { bytes: 1, part }], vec![noted]);
+        assert!(!have[&1].is(1, Crc64::of(b"x"), None));
     }
 }
