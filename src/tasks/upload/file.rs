@@ -347,15 +347,6 @@ impl<'a> Upload<'a> {
         self.unless_answered(content, sent).await
     }
 
-    /// What the version in the bucket is made of, where that is known and sure.
-    async fn parts(&self, record: Option<&Record>) -> Result<Option<Parts>, Fault> {
-        if record.is_none_or(|record| record.content.is_none()) {
-            return Ok(None);
-        }
-        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-        blocking(move || ctx.index.parts(id, &key)).await
-    }
-
     pub(super) async fn unless_answered<T>(
         &self,
         content: &Content,
@@ -456,36 +447,6 @@ impl<'a> Upload<'a> {
         Ok(Some(Outcome::Sent))
     }
 
-    /// Nothing to store, but the index should not look again next time.
-    async fn refresh(&self, content: &Content, record: Record) -> Result<(), Fault> {
-        let fresh = Record {
-            fingerprint: content.fingerprint,
-            racy: content.racy,
-            look: content.look,
-            ..record.clone()
-        };
-        if fresh == record {
-            return Ok(());
-        }
-        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-        let stored = Stored {
-            version_id: record.version_id.clone(),
-            etag: record.etag.clone(),
-        };
-        let parts = Self::parts_of(content, &stored, record.stored_bytes);
-        blocking(move || {
-            // A file that was adopted, or whose list an older Keepwatch did not keep.
-            match parts.is_some() && ctx.index.parts(id, &key)?.is_none() {
-                true => {
-                    let nothing = ActivityDelta::default();
-                    ctx.index.commit_parts(id, &key, fresh, parts, &nothing)
-                }
-                false => ctx.index.update(id, &key, fresh),
-            }
-        })
-        .await
-    }
-
     pub(super) fn record(
         &self,
         content: &Content,
@@ -517,38 +478,6 @@ impl<'a> Upload<'a> {
         }
         let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
         blocking(move || ctx.index.commit_parts(id, &key, record, parts, &delta)).await
-    }
-
-    /// What a copy of the version `head` is made of: the same.
-    async fn parts_of_copy(
-        &self,
-        content: &Content,
-        head: &Head,
-        stored: &Stored,
-    ) -> Result<Option<Parts>, Fault> {
-        if content.segments.is_empty() {
-            return Ok(None);
-        }
-        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-        let known = blocking(move || ctx.index.parts(id, &key)).await?;
-        let known = known.filter(|p| p.version_id == head.version_id && p.etag == head.etag);
-        let raw = (!head.gzip).then(|| Self::parts_of(content, stored, head.stored_bytes));
-        Ok(known.or(raw.flatten()).map(|parts| Parts {
-            version_id: stored.version_id.clone(),
-            etag: stored.etag.clone(),
-            ..parts
-        }))
-    }
-
-    /// What a version that holds exactly this content as it is, is made of.
-    pub(super) fn parts_of(content: &Content, stored: &Stored, stored_bytes: u64) -> Option<Parts> {
-        let is_raw = stored_bytes == content.fingerprint.size_bytes && !content.unrested;
-        (is_raw && !content.segments.is_empty()).then(|| Parts {
-            version_id: stored.version_id.clone(),
-            etag: stored.etag.clone(),
-            gzip: false,
-            segments: content.segments.to_vec(),
-        })
     }
 
     async fn stored(&self, content: &Content, done: Done) -> Result<(), Fault> {

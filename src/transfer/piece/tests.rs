@@ -1,3 +1,5 @@
+//! What is made of files: whole, from a version before, and when they change.
+
 use super::super::plan::plan;
 use super::*;
 use crate::model::Parts;
