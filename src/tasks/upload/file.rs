@@ -49,7 +49,7 @@ pub(super) async fn store(
         None => {
             let outcome = match upload.copied(&content).await? {
                 Some(outcome) => outcome,
-                None => match upload.send(&content, record.as_ref()).await? {
+                None => match upload.send(&content).await? {
                     Sent::Changed => return Ok(Outcome::Changed),
                     Sent::Stored(done) => {
                         upload.stored(&content, done).await?;
@@ -110,7 +110,7 @@ pub(super) async fn store_folder(
     if let Some(outcome) = upload.known(&content, record.as_ref()).await? {
         return Ok(outcome);
     }
-    if let Sent::Stored(done) = upload.send(&content, None).await? {
+    if let Sent::Stored(done) = upload.send(&content).await? {
         upload.stored(&content, done).await?;
     }
     Ok(Outcome::Sent)
@@ -323,8 +323,7 @@ impl<'a> Upload<'a> {
         }
     }
 
-    /// `record` is what the bucket holds of it so far.
-    async fn send(&self, content: &Content, record: Option<&Record>) -> Result<Sent, Fault> {
+    async fn send(&self, content: &Content) -> Result<Sent, Fault> {
         let meta = self.meta(content);
         let sent = match &content.bytes {
             Some(bytes) => {
@@ -332,7 +331,7 @@ impl<'a> Upload<'a> {
             }
             None => {
                 let job = self.job();
-                let old = self.parts(record).await?;
+                let old = self.parts().await?;
                 let sending = transfer::send_large(&job, content, meta, old.as_ref());
                 unless_silent(self.ctx, self.item.source, &job.pulse, sending).await
             }

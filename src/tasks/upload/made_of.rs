@@ -11,11 +11,10 @@ use crate::transfer::Content;
 use std::sync::Arc;
 
 impl Upload<'_> {
-    /// What the version in the bucket is made of, where that is known and sure.
-    pub(super) async fn parts(&self, record: Option<&Record>) -> Result<Option<Parts>, Fault> {
-        if record.is_none_or(|record| record.content.is_none()) {
-            return Ok(None);
-        }
+    /// What the version that the index names is made of. Also when it is in doubt
+    /// whether a newer one has come since, as after a lost line: a version stays
+    /// what it is, and whatever is copied from it is proved.
+    pub(super) async fn parts(&self) -> Result<Option<Parts>, Fault> {
         let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
         blocking(move || ctx.index.parts(id, &key)).await
     }
