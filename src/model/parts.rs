@@ -21,8 +21,16 @@ impl Crc64 {
     /// Of these bytes followed by `more_bytes` others whose checksum is `more`.
     #[must_use]
     pub fn then(self, more: Self, more_bytes: u64) -> Self {
-        let both = crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, self.0, more.0, more_bytes);
-        Self(both)
+        // A checksum is the remainder of a polynomial, and to append bytes is to
+        // multiply by a power of x. `crc_fast` can do this, too, in a tenth of a
+        // millisecond: seconds for the segments of a very large file.
+        let mut shifted = self.0;
+        for (bit, power) in BYTE_POWERS.iter().enumerate() {
+            if more_bytes >> bit & 1 == 1 {
+                shifted = times(shifted, *power);
+            }
+        }
+        Self(shifted ^ more.0)
     }
 
     /// Base64 of the big-endian number, as S3's checksum headers have it.
@@ -35,6 +43,36 @@ impl Crc64 {
         let bytes = BASE64.decode(text).ok()?;
         Some(Self(u64::from_be_bytes(bytes.try_into().ok()?)))
     }
+}
+
+/// The polynomial of CRC-64/NVME, its highest power in the lowest bit.
+const POLYNOMIAL: u64 = 0x9a6c_9329_ac4b_c9b5;
+
+/// x to the power of 8, 16, 32 and so on: what so many bytes multiply by.
+static BYTE_POWERS: [u64; 64] = {
+    let mut powers = [0; 64];
+    // x^8: the bits run from the highest (1) downwards.
+    let (mut power, mut at) = (1u64 << (63 - 8), 0);
+    while at < powers.len() {
+        powers[at] = power;
+        power = times(power, power);
+        at += 1;
+    }
+    powers
+};
+
+/// The product of two polynomials, modulo [`POLYNOMIAL`].
+const fn times(one: u64, mut other: u64) -> u64 {
+    let (mut product, mut bit) = (0, 1u64 << 63);
+    while bit != 0 {
+        if one & bit != 0 {
+            product ^= other;
+        }
+        let carry = if other & 1 == 1 { POLYNOMIAL } else { 0 };
+        other = other >> 1 ^ carry;
+        bit >>= 1;
+    }
+    product
 }
 
 /// A [`Crc64`] that is fed piece by piece.
@@ -108,6 +146,11 @@ mod tests {
             assert_eq!(hasher.finish(), both);
         }
         assert_eq!(Crc64::default(), Crc64::of(b""));
+        for bytes in [1, 5 << 20, u64::from(u32::MAX), 5 << 40, u64::MAX] {
+            let (one, two) = (Crc64(0x0123_4567_89ab_cdef), Crc64(77));
+            let want = crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, one.0, two.0, bytes);
+            assert_eq!(one.then(two, bytes), Crc64(want), "{bytes}");
+        }
     }
 
     #[test]

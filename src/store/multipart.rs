@@ -39,8 +39,8 @@ pub struct Upload {
 /// Checksums of exactly the bytes of one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sums {
-    /// SHA-256.
-    pub sha256: ContentHash,
+    /// SHA-256; needed unless the upload's proof is [`Proof::Whole`].
+    pub sha256: Option<ContentHash>,
     /// CRC-64/NVME.
     pub crc64: Crc64,
 }
@@ -220,7 +220,7 @@ impl Store {
         // S3 refuses another checksum than the upload was begun with.
         let request = match upload.proof {
             Proof::Whole => request.checksum_crc64_nvme(sums.crc64.to_base64()),
-            Proof::EachPart => request.checksum_sha256(sha256_header(sums.sha256)),
+            Proof::EachPart => request.set_checksum_sha256(sums.sha256.map(sha256_header)),
         };
         let answer = request
             .customize()
@@ -231,7 +231,7 @@ impl Store {
         Ok(PartDone {
             number,
             etag: answer.e_tag().unwrap_or_default().to_owned(),
-            sha256: Some(sums.sha256),
+            sha256: sums.sha256,
             crc64: Some(sums.crc64),
         })
     }

@@ -1,5 +1,6 @@
 //! Sending a large file: from the version before and what has changed, or whole.
 
+use super::SMALL_BYTES_MAX;
 use super::parts::{Attempt, Outcome};
 use super::piece::{End, Made, What, Work, make};
 use super::read::Content;
@@ -8,9 +9,13 @@ use crate::error::{Class, Fault};
 use crate::files::{self, Opened};
 use crate::model::assemble::{Assembly, part_bytes};
 use crate::model::{ContentHash, ObjectMeta, Parts};
-use crate::store::Proof;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+
+/// Files from this size are put together from the version before. Smaller ones
+/// go with one PUT: in parts, they would cost three requests or more to save a
+/// few MiB at most.
+const DELTA_FROM_BYTES: u64 = SMALL_BYTES_MAX + 1;
 
 /// Send a large file that [`super::read`] has planned. What is sent is read once
 /// more, and completed only when it is what was planned. `old` is what the
@@ -33,32 +38,37 @@ pub async fn send_large(
     let segments = std::sync::Arc::clone(&content.segments);
     let part_bytes = part_bytes(content.fingerprint.size_bytes);
     let reuse = old
+        .filter(|_| content.fingerprint.size_bytes >= DELTA_FROM_BYTES)
         .filter(|old| old.gzip == job.gzip_level.is_some() && !content.unrested)
         .and_then(|old| Some((old, Assembly::with_old(&segments, old, part_bytes)?)));
-    let whole = || Assembly::fresh(&segments, part_bytes);
-    let Some((old, assembly)) = reuse else {
-        return sent(carry_out(job, content, &meta, whole(), None).await?, job);
-    };
-    if !job.trusts_copies().await? {
-        return sent(carry_out(job, content, &meta, whole(), None).await?, job);
-    }
-    match carry_out(job, content, &meta, assembly, Some(old)).await? {
-        Outcome::Distrust(distrust) => {
-            tracing::info!(path = %job.path, "sent whole: {}", distrust.why);
-            let whole = carry_out(job, content, &meta, whole(), None).await?;
-            // Only now is it known that it was not the rest that went wrong.
-            if distrust.remember && matches!(whole, Outcome::Sent(Sent::Stored(_))) {
-                job.distrust(&distrust.why).await;
+    let mut distrust = None;
+    if let Some((old, assembly)) = reuse
+        && job.trusts_copies().await?
+    {
+        // A second time when the first upload has shown how this server proves.
+        for _ in 0..2 {
+            let was_known = job.store.proof().is_some();
+            match carry_out(job, content, &meta, assembly.clone(), Some(old)).await? {
+                Outcome::Sent(sent) => return Ok(sent),
+                Outcome::Distrust(why) => distrust = Some(why),
             }
-            sent(whole, job)
+            if was_known || distrust.as_ref().is_some_and(|why| why.remember) {
+                break;
+            }
         }
-        outcome => sent(outcome, job),
     }
-}
-
-fn sent(outcome: Outcome, job: &Job) -> Result<Sent, Fault> {
-    match outcome {
-        Outcome::Sent(sent) => Ok(sent),
+    if let Some(distrust) = &distrust {
+        tracing::info!(path = %job.path, "sent whole: {}", distrust.why);
+    }
+    let whole = Assembly::fresh(&segments, part_bytes);
+    match carry_out(job, content, &meta, whole, None).await? {
+        Outcome::Sent(sent) => {
+            // Only now is it known that it was not the rest that went wrong.
+            if let (Sent::Stored(_), Some(why)) = (&sent, distrust.filter(|why| why.remember)) {
+                job.distrust(&why.why).await;
+            }
+            Ok(sent)
+        }
         Outcome::Distrust(distrust) => Err(Fault::new(
             Class::Damaged,
             "upload",
@@ -96,8 +106,7 @@ fn begin_to_make(
         path: job.path.clone(),
         segments: std::sync::Arc::clone(&content.segments),
         unrested: content.unrested,
-        // Known before the first upload: to be asked for both costs one reading.
-        wants_md5: job.store.proof() != Some(Proof::Whole),
+        proof: job.store.proof(),
         assembly,
         gzip_level: job.gzip_level,
         budget: job.budget.clone(),
@@ -143,10 +152,19 @@ async fn carry_out(
     let Some(hash) = hash_of(&end, content) else {
         return Ok(Outcome::Sent(Sent::Changed));
     };
+    let Some(sha256) = piece.sums.sha256 else {
+        let why = "the only part has no hash";
+        return Err(Fault::new(
+            Class::Local,
+            "upload",
+            job.path.to_string(),
+            why,
+        ));
+    };
     let stored_bytes = piece.bytes.len() as u64;
     let stored = job
         .store
-        .put(job.at(), piece.bytes, piece.sums.sha256, &headers)
+        .put(job.at(), piece.bytes, sha256, &headers)
         .await?;
     let done = Done::in_one(stored, stored_bytes, hash);
     Ok(Outcome::Sent(Sent::Stored(done)))

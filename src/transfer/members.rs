@@ -10,6 +10,7 @@ use crate::model::assemble::{Assembly, Copy};
 use crate::model::parts::Crc64Hasher;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use md5::{Digest as _, Md5};
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use tokio::task::JoinHandle;
@@ -124,6 +125,54 @@ impl GzipFill {
     }
 }
 
+impl GzipFill {
+    /// The MD5 of stored members: those that the same content gives now, if they
+    /// are the same. Another compressor may have made them.
+    fn make_again(
+        &mut self,
+        copy: &Copy,
+        assembly: &Assembly,
+    ) -> Result<(Option<[u8; 16]>, bool), Fault> {
+        let mut md5 = Md5::new();
+        let mut is_same = true;
+        for segment in copy.segments.clone() {
+            let made = self.make(segment, copy.segments.end, |bytes| md5.update(bytes))?;
+            if made.is_none() {
+                return Ok((None, false));
+            }
+            is_same &= made == assembly.stored(segment, None);
+        }
+        Ok((is_same.then(|| md5.finalize().into()), true))
+    }
+
+    /// Compress one segment, and those before `sure` beside it: its size and
+    /// checksum. `None` when the file is not what was planned.
+    fn make(
+        &mut self,
+        segment: usize,
+        sure: usize,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<Option<(u64, Crc64)>, Fault> {
+        let (mut stored_bytes, mut crc64) = (0, Crc64Hasher::default());
+        loop {
+            while self.making.len() < self.at_once && self.next.0 < sure {
+                if !self.begin_member()? {
+                    return Ok(None);
+                }
+            }
+            let Some((member, bytes)) = self.finish_member()? else {
+                return Ok(None);
+            };
+            stored_bytes += bytes.len() as u64;
+            crc64.update(&bytes);
+            take(&bytes);
+            if member.is_last && member.segment == segment {
+                return Ok(Some((stored_bytes, crc64.finish())));
+            }
+        }
+    }
+}
+
 /// One gzip member. The same bytes give the same member: no time is in it.
 fn compress(raw: &[u8], level: Compression) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(raw.len() / 3), level);
@@ -146,24 +195,14 @@ impl Fill for GzipFill {
         }
         // Those after it will be taken, too, whatever this one comes to.
         let sure = assembly.sure().end.max(segment + 1);
-        let (mut stored_bytes, mut crc64) = (0, Crc64Hasher::default());
-        loop {
-            while self.making.len() < self.at_once && self.next.0 < sure {
-                if !self.begin_member()? {
-                    return Ok(false);
-                }
-            }
-            let Some((member, bytes)) = self.finish_member()? else {
-                return Ok(false);
-            };
-            stored_bytes += bytes.len() as u64;
-            crc64.update(&bytes);
-            self.held.extend_from_slice(&bytes);
-            if member.is_last && member.segment == segment {
-                self.stored.insert(segment, (stored_bytes, crc64.finish()));
-                return Ok(true);
-            }
-        }
+        let mut held = std::mem::take(&mut self.held);
+        let made = self.make(segment, sure, |bytes| held.extend_from_slice(bytes));
+        self.held = held;
+        let Some(stored) = made? else {
+            return Ok(false);
+        };
+        self.stored.insert(segment, stored);
+        Ok(true)
     }
 
     fn cut(&mut self, bytes: u64) -> Result<Option<(Vec<u8>, Permit)>, Fault> {
@@ -174,15 +213,21 @@ impl Fill for GzipFill {
         Ok(Some((full, permit)))
     }
 
-    fn pass(&mut self, copy: &Copy, _: bool) -> Result<(Option<[u8; 16]>, bool), Fault> {
+    fn pass(
+        &mut self,
+        copy: &Copy,
+        assembly: &Assembly,
+        wants_md5: bool,
+    ) -> Result<(Option<[u8; 16]>, bool), Fault> {
         let end = copy.segments.end;
-        let raw_bytes = |upto| -> u64 {
-            let before = &self.base.segments[..upto];
-            before.iter().map(|segment| segment.raw_bytes).sum()
-        };
+        if wants_md5 {
+            return self.make_again(copy, assembly);
+        }
+        let before = &self.base.segments[..end];
+        let begin = before.iter().map(|segment| segment.raw_bytes).sum();
         self.base.pulse.beat();
         (&self.base.opened.file)
-            .seek(SeekFrom::Start(raw_bytes(end)))
+            .seek(SeekFrom::Start(begin))
             .map_err(|e| self.base.fault(&e))?;
         self.base.go_to(end);
         self.next = (end, 0);

@@ -136,7 +136,7 @@ impl Attempt<'_> {
             What::Send(piece) => (
                 piece.bytes.len() as u64,
                 piece.sums.crc64,
-                Some(piece.sums.sha256),
+                piece.sums.sha256,
             ),
             What::Copy(part) => (part.from.end - part.from.start, part.crc64, None),
         };

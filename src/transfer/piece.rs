@@ -16,7 +16,7 @@ use crate::model::hash::Hasher;
 use crate::model::parts::Crc64Hasher;
 use crate::model::{ContentHash, Crc64, RelPath, Segment};
 use crate::queue::Lane;
-use crate::store::Sums;
+use crate::store::{Proof, Sums};
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
@@ -83,8 +83,9 @@ pub(super) struct Work {
     /// Compression level, `None` for none.
     pub gzip_level: Option<u32>,
     pub budget: Budget,
-    /// Copies are proved by MD5: the ranges are read for that.
-    pub wants_md5: bool,
+    /// What the server proves parts by, when that is known. Copies that only an
+    /// MD5 proves are read for that; hashes that nobody asks for are not made.
+    pub proof: Option<Proof>,
     /// Beats while the disk is asked, rests while something else is waited for.
     pub pulse: Pulse,
 }
@@ -163,7 +164,12 @@ pub(super) trait Fill {
     fn cut(&mut self, bytes: u64) -> Result<Option<(Vec<u8>, Permit)>, Fault>;
     /// These segments are copied; nothing is held. Gives the MD5 of their bytes
     /// when that is wanted and can be told, and false when the file changed.
-    fn pass(&mut self, copy: &Copy, wants_md5: bool) -> Result<(Option<[u8; 16]>, bool), Fault>;
+    fn pass(
+        &mut self,
+        copy: &Copy,
+        assembly: &Assembly,
+        wants_md5: bool,
+    ) -> Result<(Option<[u8; 16]>, bool), Fault>;
     /// What a taken segment has become; raw ones are as planned.
     fn stored(&self, segment: usize) -> Option<(u64, Crc64)>;
 }
@@ -190,7 +196,8 @@ pub(super) fn make(
     let mut maker = Maker {
         segments: work.segments,
         assembly: work.assembly,
-        wants_md5: work.wants_md5,
+        proof: work.proof,
+        is_first: true,
         to,
     };
     match work.gzip_level {
@@ -204,7 +211,9 @@ pub(super) fn make(
 struct Maker<'a> {
     segments: Arc<[Segment]>,
     assembly: Assembly,
-    wants_md5: bool,
+    proof: Option<Proof>,
+    /// Nothing has been handed over.
+    is_first: bool,
     to: &'a mpsc::Sender<Result<Made, Fault>>,
 }
 
@@ -248,7 +257,8 @@ impl Maker<'_> {
         {
             return Ok(Go::Over);
         }
-        let (md5, as_planned) = fill.pass(copy, self.wants_md5)?;
+        let wants_md5 = self.proof == Some(Proof::EachPart);
+        let (md5, as_planned) = fill.pass(copy, &self.assembly, wants_md5)?;
         if !as_planned {
             return Ok(self.changed(fill));
         }
@@ -284,9 +294,12 @@ impl Maker<'_> {
             true => Some(self.end(fill)?),
             false => None,
         };
+        // The only part is sent with one PUT, which is always checked by it.
+        let is_only = self.is_first && is_last;
+        let wants_sha256 = is_only || self.proof != Some(Proof::Whole);
         let piece = Piece {
             sums: Sums {
-                sha256: ContentHash::of(&bytes),
+                sha256: wants_sha256.then(|| ContentHash::of(&bytes)),
                 crc64: Crc64::of(&bytes),
             },
             bytes: Bytes::from(bytes),
@@ -319,11 +332,11 @@ impl Maker<'_> {
             .map_or(End::Changed, End::AsPlanned))
     }
 
-    fn changed(&self, fill: &mut impl Fill) -> Go {
+    fn changed(&mut self, fill: &mut impl Fill) -> Go {
         let nothing = Piece {
             bytes: Bytes::new(),
             sums: Sums {
-                sha256: ContentHash::of(&[]),
+                sha256: None,
                 crc64: Crc64::default(),
             },
             permit: Permit::none(),
@@ -332,7 +345,8 @@ impl Maker<'_> {
         Go::Over
     }
 
-    fn hand_over(&self, fill: &mut impl Fill, what: What, end: Option<End>) -> Go {
+    fn hand_over(&mut self, fill: &mut impl Fill, what: What, end: Option<End>) -> Go {
+        self.is_first = false;
         let is_end = end.is_some();
         let base = fill.base();
         // Also after the last part: from here on nothing of the disk is waited for.

@@ -84,7 +84,12 @@ impl Fill for RawFill {
         Ok(as_planned.then_some((buffer, permit)))
     }
 
-    fn pass(&mut self, copy: &Copy, wants_md5: bool) -> Result<(Option<[u8; 16]>, bool), Fault> {
+    fn pass(
+        &mut self,
+        copy: &Copy,
+        _: &Assembly,
+        wants_md5: bool,
+    ) -> Result<(Option<[u8; 16]>, bool), Fault> {
         if wants_md5 {
             let md5 = self.md5(copy)?;
             return Ok((md5, md5.is_some()));

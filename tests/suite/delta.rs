@@ -5,6 +5,7 @@
 mod costs;
 mod lies;
 mod line;
+mod moto;
 
 use crate::errors::{config, indexed, start_on};
 use crate::harness::{BUCKET, Rig, at_rest, until};

@@ -163,7 +163,8 @@ impl Upload<'_> {
         let record = self.record(content, content.hash, &stored, stored_bytes);
         self.count_version(&record);
         // The same bytes: the next version of it need not be sent whole either.
-        let made_of = from.made_of.map(|parts| Parts {
+        let raw = (!from.gzip).then(|| Self::parts_of(content, &stored, stored_bytes));
+        let made_of = from.made_of.or(raw.flatten()).map(|parts| Parts {
             version_id: stored.version_id.clone(),
             etag: stored.etag.clone(),
             ..parts

@@ -49,7 +49,7 @@ pub(super) async fn store(
         None => {
             let outcome = match upload.copied(&content).await? {
                 Some(outcome) => outcome,
-                None => match upload.send(&content, record.as_ref()).await? {
+                None => match upload.send(&content).await? {
                     Sent::Changed => return Ok(Outcome::Changed),
                     Sent::Stored(done) => {
                         upload.stored(&content, done).await?;
@@ -110,7 +110,7 @@ pub(super) async fn store_folder(
     if let Some(outcome) = upload.known(&content, record.as_ref()).await? {
         return Ok(outcome);
     }
-    if let Sent::Stored(done) = upload.send(&content, None).await? {
+    if let Sent::Stored(done) = upload.send(&content).await? {
         upload.stored(&content, done).await?;
     }
     Ok(Outcome::Sent)
@@ -323,8 +323,7 @@ impl<'a> Upload<'a> {
         }
     }
 
-    /// `record` is what the bucket holds of it so far.
-    async fn send(&self, content: &Content, record: Option<&Record>) -> Result<Sent, Fault> {
+    async fn send(&self, content: &Content) -> Result<Sent, Fault> {
         let meta = self.meta(content);
         let sent = match &content.bytes {
             Some(bytes) => {
@@ -332,7 +331,7 @@ impl<'a> Upload<'a> {
             }
             None => {
                 let job = self.job();
-                let old = self.parts(record).await?;
+                let old = self.parts().await?;
                 let sending = transfer::send_large(&job, content, meta, old.as_ref());
                 unless_silent(self.ctx, self.item.source, &job.pulse, sending).await
             }
@@ -345,15 +344,6 @@ impl<'a> Upload<'a> {
             );
         }
         self.unless_answered(content, sent).await
-    }
-
-    /// What the version in the bucket is made of, where that is known and sure.
-    async fn parts(&self, record: Option<&Record>) -> Result<Option<Parts>, Fault> {
-        if record.is_none_or(|record| record.content.is_none()) {
-            return Ok(None);
-        }
-        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-        blocking(move || ctx.index.parts(id, &key)).await
     }
 
     pub(super) async fn unless_answered<T>(
@@ -456,36 +446,6 @@ impl<'a> Upload<'a> {
         Ok(Some(Outcome::Sent))
     }
 
-    /// Nothing to store, but the index should not look again next time.
-    async fn refresh(&self, content: &Content, record: Record) -> Result<(), Fault> {
-        let fresh = Record {
-            fingerprint: content.fingerprint,
-            racy: content.racy,
-            look: content.look,
-            ..record.clone()
-        };
-        if fresh == record {
-            return Ok(());
-        }
-        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-        let stored = Stored {
-            version_id: record.version_id.clone(),
-            etag: record.etag.clone(),
-        };
-        let parts = Self::parts_of(content, &stored, record.stored_bytes);
-        blocking(move || {
-            // A file that was adopted, or whose list an older Keepwatch did not keep.
-            match parts.is_some() && ctx.index.parts(id, &key)?.is_none() {
-                true => {
-                    let nothing = ActivityDelta::default();
-                    ctx.index.commit_parts(id, &key, fresh, parts, &nothing)
-                }
-                false => ctx.index.update(id, &key, fresh),
-            }
-        })
-        .await
-    }
-
     pub(super) fn record(
         &self,
         content: &Content,
@@ -528,38 +488,6 @@ impl<'a> Upload<'a> {
             activity: delta,
         };
         ctx.commits.commit(&ctx.index, commit).await
-    }
-
-    /// What a copy of the version `head` is made of: the same.
-    async fn parts_of_copy(
-        &self,
-        content: &Content,
-        head: &Head,
-        stored: &Stored,
-    ) -> Result<Option<Parts>, Fault> {
-        if content.segments.is_empty() {
-            return Ok(None);
-        }
-        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-        let known = blocking(move || ctx.index.parts(id, &key)).await?;
-        let known = known.filter(|p| p.version_id == head.version_id && p.etag == head.etag);
-        let raw = (!head.gzip).then(|| Self::parts_of(content, stored, head.stored_bytes));
-        Ok(known.or(raw.flatten()).map(|parts| Parts {
-            version_id: stored.version_id.clone(),
-            etag: stored.etag.clone(),
-            ..parts
-        }))
-    }
-
-    /// What a version that holds exactly this content as it is, is made of.
-    pub(super) fn parts_of(content: &Content, stored: &Stored, stored_bytes: u64) -> Option<Parts> {
-        let is_raw = stored_bytes == content.fingerprint.size_bytes && !content.unrested;
-        (is_raw && !content.segments.is_empty()).then(|| Parts {
-            version_id: stored.version_id.clone(),
-            etag: stored.etag.clone(),
-            gzip: false,
-            segments: content.segments.to_vec(),
-        })
     }
 
     async fn stored(&self, content: &Content, done: Done) -> Result<(), Fault> {

@@ -10,6 +10,7 @@ mod elsewhere;
 mod file;
 mod gone;
 mod look;
+mod made_of;
 
 use super::announce::announce;
 use super::answering::on_disk;

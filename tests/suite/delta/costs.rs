@@ -1,6 +1,9 @@
 //! What each kind of change costs, and that every version comes back.
 
 use super::{Desk, MIB, noise, table};
+use crate::errors::unprotected;
+use crate::harness::until;
+use keepwatch::model::ContentHash;
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -110,6 +113,37 @@ async fn a_table_that_grows_sends_its_new_lines_and_gunzip_reads_every_version()
         );
     }
     desk.every_version_is_whole(gunzip).await;
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delta_that_is_broken_off_goes_on_and_copies_and_sends_nothing_twice() {
+    let mut content = noise(64 * MIB, 6);
+    let (mut desk, _) = Desk::new("large.bin", &content).await;
+    // Three stretches that stay, and what is between them changes.
+    for at in [20 * MIB, 40 * MIB] {
+        content[at] ^= 1;
+    }
+    desk.line.break_part(Some(4));
+    let before = desk.line.traffic();
+    fs::write(desk.rig.path("large.bin"), &content).unwrap();
+    until("the first try has failed", async || {
+        !unprotected(desk.daemon()).is_empty()
+    })
+    .await;
+    desk.stop().await;
+    let failed = desk.line.traffic() - before;
+    assert_eq!((failed.begun, failed.copies), (1, 3), "{failed:?}");
+    desk.line.break_part(None);
+    let before = desk.line.traffic();
+    desk.start().await;
+    let hash = ContentHash::of(&content).to_hex();
+    desk.states.push(hash.clone());
+    desk.stored(&hash).await;
+    let rest = desk.line.traffic() - before;
+    assert_eq!((rest.begun, rest.copies), (0, 0), "{rest:?}");
+    assert!(rest.sent <= 9 * MIB, "one part: {rest:?}");
+    desk.every_version_is_whole(|bytes| bytes).await;
     desk.stop().await;
 }
 

@@ -57,9 +57,26 @@ async fn a_server_that_knows_no_such_copies_is_sent_everything() {
 async fn an_older_server_is_believed_by_the_md5_of_what_it_copied() {
     let first = noise(BYTES, 2);
     let (mut desk, _) = Desk::with("large.bin", &first, Line::to(Lie::None, true)).await;
-    let cost = desk.save(&edited(&first, BYTES - 1)).await;
+    let second = edited(&first, BYTES - 1);
+    let cost = desk.save(&second).await;
+    assert!(cost.copies > 0 && cost.sent < BYTES / 2, "{cost:?}");
+    // What kind of server it is must be found out again, without a whole file.
+    desk.stop().await;
+    desk.start().await;
+    let cost = desk.save(&edited(&second, BYTES - 2)).await;
     assert!(cost.copies > 0 && cost.sent < BYTES / 2, "{cost:?}");
     desk.every_version_is_whole(|bytes| bytes).await;
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_server_is_believed_of_compressed_files_as_well() {
+    let first = table(600_000, 7);
+    let (mut desk, whole) = Desk::with("table.csv", &first, Line::to(Lie::None, true)).await;
+    let second = [&first[..], &table(1_000, 8)].concat();
+    let cost = desk.save(&second).await;
+    assert!(cost.copies > 0 && cost.sent < whole.sent / 2, "{cost:?}");
+    desk.every_version_is_whole(super::costs::gunzip).await;
     desk.stop().await;
 }
 

@@ -6,6 +6,7 @@ use aws_smithy_runtime_api::client::http::{
     SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
@@ -61,6 +62,8 @@ struct State {
     lie: Lie,
     /// It knows no checksum of a whole object.
     is_old: bool,
+    /// Parts that are sent under this number do not arrive.
+    broken_part: Option<u32>,
 }
 
 /// Handle; cheap to clone.
@@ -79,11 +82,16 @@ impl Line {
             traffic: Traffic::default(),
             lie,
             is_old,
+            broken_part: None,
         })))
     }
 
     pub fn lie(&self, lie: Lie) {
         self.0.lock().unwrap().lie = lie;
+    }
+
+    pub fn break_part(&self, number: Option<u32>) {
+        self.0.lock().unwrap().broken_part = number;
     }
 
     pub fn traffic(&self) -> Traffic {
@@ -121,14 +129,18 @@ impl HttpConnector for Wire {
     fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
         let is_copy = request.headers().contains_key(RANGE);
         let is_begin = request.method() == "POST" && request.uri().contains("uploads");
-        let (lie, is_old) = {
+        let (lie, is_old, is_broken) = {
             let mut state = self.line.0.lock().unwrap();
+            let is_broken = !is_copy
+                && state
+                    .broken_part
+                    .is_some_and(|number| request.uri().contains(&format!("partNumber={number}&")));
             let bytes = request.body().content_length().unwrap_or(0);
             state.traffic.sent += usize::try_from(bytes).unwrap();
             state.traffic.requests += 1;
             state.traffic.copies += usize::from(is_copy);
             state.traffic.begun += usize::from(is_begin);
-            (state.lie.clone(), state.is_old)
+            (state.lie.clone(), state.is_old, is_broken)
         };
         let headers = request.headers_mut();
         if is_old && is_begin && headers.get("x-amz-checksum-type").is_some() {
@@ -137,6 +149,10 @@ impl HttpConnector for Wire {
         }
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
+            if is_broken {
+                let cut = "connection reset by the test";
+                return Err(ConnectorError::io(cut.into()));
+            }
             if !is_copy || lie == Lie::None {
                 return inner.call(request).await;
             }
