@@ -15,7 +15,7 @@ mod restamp;
 mod send;
 mod uploads;
 
-pub use budget::Budget;
+pub use budget::{Budget, Permit};
 pub use read::{Content, Patience, Reading, read};
 pub use restamp::restamp;
 pub use send::{Job, Sent, Wire, send_large, send_small};

@@ -12,7 +12,7 @@ use crate::store::{At, Head, Stored};
 use crate::tasks::answering::{on_disk, unless_silent};
 use crate::tasks::brake;
 use crate::tasks::context::{Context, Source, blocking};
-use crate::transfer::{self, Content, Job, Patience, Reading, SMALL_BYTES_MAX, Sent, Wire};
+use crate::transfer::{self, Content, Job, Patience, Permit, Reading, SMALL_BYTES_MAX, Sent, Wire};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,16 +23,23 @@ pub(super) async fn store(
     item: &Item,
     seen: Fingerprint,
     record: Option<Record>,
+    early: Option<Early>,
 ) -> Result<Outcome, Fault> {
     if is_as_stored(&seen, record.as_ref()) {
         return Ok(Outcome::Agreed);
     }
-    // Held until the content is sent: this is what bounds memory.
-    let _memory = match seen.size_bytes <= SMALL_BYTES_MAX {
-        true => Some(ctx.budget.take(item.lane, seen.size_bytes).await),
-        false => None,
+    // The memory is held until the content is sent: this is what bounds it.
+    let (_memory, taken) = match early {
+        Some(Early { memory, taken }) => (Some(memory), taken?),
+        None => {
+            let memory = match seen.size_bytes <= SMALL_BYTES_MAX {
+                true => Some(ctx.budget.take(item.lane, seen.size_bytes).await),
+                false => None,
+            };
+            (memory, take(ctx, item, seen.kind).await?)
+        }
     };
-    let Some((content, target)) = take(ctx, item, seen.kind).await? else {
+    let Some((content, target)) = taken else {
         return Ok(Outcome::Changed);
     };
     let upload = Upload::new(ctx, item, RelKey::of_file(&item.path), target)?;
@@ -131,6 +138,9 @@ fn is_as_stored(seen: &Fingerprint, record: Option<&Record>) -> bool {
     record.is_some_and(|r| r.content.is_some() && !r.racy && r.fingerprint == *seen)
 }
 
+/// Files up to this size are read by the thread that looks at them.
+const EARLY_BYTES_MAX: u64 = 1024 * 1024;
+
 /// A content, and a link's target.
 type Taken = (Content, Option<Vec<u8>>);
 
@@ -141,21 +151,53 @@ async fn take(ctx: &Arc<Context>, item: &Item, kind: Kind) -> Result<Option<Take
     let pulse = Pulse::default();
     let beat = pulse.clone();
     on_disk(ctx, item.source, &pulse, move || {
-        let root = &shared.sources[item.source].config.path;
-        if kind == Kind::Symlink {
-            return take_link(root, &item.path);
-        }
-        let patience = if item.deadline {
-            Patience::TakeWhatIsThere
-        } else {
-            Patience::Strict
-        };
-        Ok(match transfer::read(root, &item.path, patience, &beat)? {
-            Reading::Steady(content) => Some((content, None)),
-            Reading::Changed => None,
-        })
+        take_now(&shared, &item, kind, &beat)
     })
     .await
+}
+
+/// A small file's content, read by the thread that has looked at it: each
+/// change of thread costs more than the reading.
+pub(super) struct Early {
+    memory: Permit,
+    taken: Result<Option<Taken>, Fault>,
+}
+
+impl Early {
+    /// Read it if it differs from its record, is small and may be held at once.
+    /// Blocking.
+    pub(super) fn take(
+        ctx: &Context,
+        item: &Item,
+        seen: &Fingerprint,
+        record: Option<&Record>,
+        pulse: &Pulse,
+    ) -> Option<Self> {
+        let is_small =
+            matches!(seen.kind, Kind::File | Kind::Symlink) && seen.size_bytes <= EARLY_BYTES_MAX;
+        if !is_small || is_as_stored(seen, record) {
+            return None;
+        }
+        let memory = ctx.budget.try_take(item.lane, seen.size_bytes)?;
+        let taken = take_now(ctx, item, seen.kind, pulse);
+        Some(Self { memory, taken })
+    }
+}
+
+fn take_now(ctx: &Context, item: &Item, kind: Kind, pulse: &Pulse) -> Result<Option<Taken>, Fault> {
+    let root = &ctx.sources[item.source].config.path;
+    if kind == Kind::Symlink {
+        return take_link(root, &item.path);
+    }
+    let patience = if item.deadline {
+        Patience::TakeWhatIsThere
+    } else {
+        Patience::Strict
+    };
+    Ok(match transfer::read(root, &item.path, patience, pulse)? {
+        Reading::Steady(content) => Some((content, None)),
+        Reading::Changed => None,
+    })
 }
 
 fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fault> {
