@@ -26,6 +26,7 @@ pub use marker::{
 pub use pulse::{Pulse, Watcher};
 pub use read::{
     Opened, RootId, fingerprint_of, hash_file, is_mounted, open, read_link, root_state, stat,
+    stat_unless_excluded,
 };
 pub use rules::{Compress, RULE_FILE_NAME, Rules};
 pub use target::{Committed, Pending, Target};

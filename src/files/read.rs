@@ -6,6 +6,7 @@
 
 use crate::error::{Class, Fault, chain};
 use crate::files::fault::{self, shown};
+use crate::files::rules::{Chain, Rules};
 use crate::model::hash::{ContentHash, Hasher};
 use crate::model::{Fingerprint, Kind, RelPath};
 use crate::platform::{self, Dir, Trouble};
@@ -53,6 +54,57 @@ pub fn stat(root: &Path, rel: &RelPath) -> Result<Option<Fingerprint>, Fault> {
         Ok(found) => Ok(Some(found.fingerprint)),
         Err(error) if platform::trouble(&error).is_no_folder() => Ok(None),
         Err(error) => Err(fault::reading(operation, shown(rel), &error)),
+    }
+}
+
+/// As [`stat`], and `None` too for what the rules leave out. One way down from
+/// the root for both. Blocks.
+///
+/// # Errors
+/// As [`stat`].
+pub fn stat_unless_excluded(
+    root: &Path,
+    rel: &RelPath,
+    rules: &Rules,
+) -> Result<Option<Fingerprint>, Fault> {
+    let operation = "look at";
+    let mut dir = Dir::open(root).map_err(|error| root_fault(operation, root, &error))?;
+    let mut chain = Chain::default();
+    let mut folder = RelPath::root();
+    let mut names = rel.components().peekable();
+    let unless_gone = |error: &io::Error| match platform::trouble(error).is_no_folder() {
+        true => Ok(None),
+        false => Err(fault::reading(operation, shown(rel), error)),
+    };
+    while let Some(name) = names.next() {
+        if let Some(file) = rules.load(&dir, &folder) {
+            chain.push(&folder, file);
+        }
+        // The names of a path are single components: this cannot fail.
+        let Ok(next) = folder.join(name) else {
+            return Ok(None);
+        };
+        if names.peek().is_none() {
+            let found = match dir.stat(name) {
+                Ok(found) => found.fingerprint,
+                Err(error) => return unless_gone(&error),
+            };
+            let is_folder = found.kind == Kind::Folder;
+            let is_excluded = rules.leaves_out(&chain, next.as_bytes(), is_folder);
+            return Ok((!is_excluded).then_some(found));
+        }
+        if rules.leaves_out(&chain, next.as_bytes(), true) {
+            return Ok(None);
+        }
+        dir = match dir.open_dir(name) {
+            Ok(next) => next,
+            Err(error) => return unless_gone(&error),
+        };
+        folder = next;
+    }
+    match dir.stat_self() {
+        Ok(found) => Ok(Some(found.fingerprint)),
+        Err(error) => unless_gone(&error),
     }
 }
 
@@ -296,6 +348,51 @@ mod tests {
         }
         let itself = stat(root, &RelPath::root()).unwrap().unwrap();
         assert_eq!(itself.kind, Kind::Folder);
+    }
+
+    #[test]
+    fn one_way_down_finds_what_looking_and_asking_the_rules_find() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for name in ["a/b/f.txt", "a/b/f.tmp", "a/out/f.txt", "a/keep/f.tmp"] {
+            std::fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            std::fs::write(root.join(name), "x").unwrap();
+        }
+        std::fs::write(root.join("a/.keepwatchignore"), "out/\n").unwrap();
+        std::fs::write(root.join("a/keep/.keepwatchignore"), "!f.tmp\n").unwrap();
+        make_link(Path::new("a"), &root.join("link"));
+        let rules = Rules::new(root, &["*.tmp".into()]).unwrap();
+        let mut left_out = 0;
+        for path in [
+            "",
+            "a",
+            "a/b",
+            "a/b/f.txt",
+            "a/b/f.tmp",
+            "a/b/gone",
+            "a/b/f.txt/below",
+            "a/out",
+            "a/out/f.txt",
+            "a/out/gone",
+            "a/keep/f.tmp",
+            "link",
+            "link/b/f.txt",
+            "gone/x",
+        ] {
+            let found = stat(root, &p(path)).unwrap();
+            let is_folder = found.is_some_and(|found| found.kind == Kind::Folder);
+            let is_excluded = rules.excluded(&p(path), is_folder);
+            let want = found.filter(|_| !is_excluded);
+            left_out += usize::from(want != found);
+            assert_eq!(
+                stat_unless_excluded(root, &p(path), &rules).unwrap(),
+                want,
+                "{path}"
+            );
+        }
+        assert_eq!(left_out, 3);
+        let gone = stat_unless_excluded(&root.join("unplugged"), &p("a"), &rules).unwrap_err();
+        assert_eq!(gone.class, Class::Unreadable);
     }
 
     #[test]

@@ -71,12 +71,24 @@ impl RelKey {
         Self::parse_full(key)
     }
 
+    /// The key of what stands in this folder under a name that [`encode`] has
+    /// written; a folder's name ends with its `/`.
+    pub fn child(&self, encoded: &str) -> Self {
+        let mut key = String::with_capacity(self.0.len() + encoded.len());
+        key.push_str(&self.0);
+        key.push_str(encoded);
+        Self(key)
+    }
+
     /// Take a key in its full form (from metadata or the index).
     ///
     /// # Errors
     /// [`ForeignKey`] when no path has this key.
     pub fn parse_full(key: &str) -> Result<Self, ForeignKey> {
         let body = key.strip_suffix('/').unwrap_or(key);
+        if body.split('/').all(is_plain_name) {
+            return Ok(Self(key.to_owned()));
+        }
         let path = RelPath::from_bytes(decode(body))?;
         if path.is_root() {
             return Err(ForeignKey::NotAPath(crate::model::path::PathRefused::Empty));
@@ -179,7 +191,23 @@ pub fn encode(bytes: &[u8]) -> String {
     out
 }
 
+/// A name that is its own key, as nearly all are.
+fn is_plain_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..")
+        && match name.is_ascii() {
+            true => name
+                .bytes()
+                .all(|b| (b' '..=b'~').contains(&b) && b != b'%'),
+            false => !name.contains(|c: char| needs_escape(c) || c == '%'),
+        }
+        && !name.trim().is_empty()
+}
+
 fn encode_name(bytes: &[u8], out: &mut String) {
+    if let Some(plain) = std::str::from_utf8(bytes).ok().filter(|n| is_plain_name(n)) {
+        out.push_str(plain);
+        return;
+    }
     // The SDK takes a key of nothing but white space for none at all.
     let is_blank = std::str::from_utf8(bytes).is_ok_and(|text| text.trim().is_empty());
     let mut at = 0;
@@ -328,6 +356,18 @@ mod tests {
                 prop_assert_eq!(&RelKey::parse_full(ka.as_str()).unwrap().path(), &a);
                 prop_assert_eq!(a == b, ka == kb);
                 prop_assert!(!ka.as_str().chars().any(needs_escape));
+            }
+        }
+
+        #[test]
+        fn a_child_of_a_folder_has_the_key_of_its_path(
+            name in proptest::collection::vec(any::<u8>(), 1..9),
+        ) {
+            let folder = p(b"a%41/\xff");
+            if let Ok(path) = folder.join(&name) {
+                let child = RelKey::of_folder(&folder).child(&encode(&name));
+                prop_assert_eq!(&child, &RelKey::of_file(&path));
+                prop_assert_eq!(RelKey::parse_full(child.as_str()), Ok(child));
             }
         }
 

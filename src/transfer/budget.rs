@@ -71,6 +71,16 @@ impl Budget {
         // The semaphores are never closed, so this cannot fail.
         Permit(Arc::clone(pool).acquire_many_owned(wanted).await.ok())
     }
+
+    /// The same for content that is small, if it may be held at once.
+    pub fn try_take(&self, lane: Lane, bytes: u64) -> Option<Permit> {
+        let pool = match lane {
+            Lane::Backlog => &self.backlog,
+            Lane::Edit => &self.edits,
+        };
+        let permit = Arc::clone(pool).try_acquire_many_owned(grains(bytes));
+        permit.ok().map(|permit| Permit(Some(permit)))
+    }
 }
 
 fn grains(bytes: u64) -> u32 {
@@ -88,6 +98,8 @@ mod tests {
         let all = budget.take(Lane::Backlog, u64::MAX).await;
         let more = tokio::time::timeout(Duration::from_secs(1), budget.take(Lane::Backlog, 1));
         assert!(more.await.is_err(), "the backlog's memory is taken");
+        assert!(budget.try_take(Lane::Backlog, 1).is_none());
+        assert!(budget.try_take(Lane::Edit, 1).is_some());
         let _edit = budget.take(Lane::Edit, SMALL_BYTES_MAX).await;
         drop(all);
         let _again = budget.take(Lane::Backlog, 1).await;

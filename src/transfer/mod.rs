@@ -34,7 +34,7 @@ mod trust;
 mod uploads;
 
 pub use begin::{CLOCK_SKEW_MS, is_young};
-pub use budget::Budget;
+pub use budget::{Budget, Permit};
 pub use copy::{Original, copy};
 pub use large::send_large;
 pub use read::{Content, Patience, Reading, read};

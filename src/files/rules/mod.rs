@@ -132,6 +132,11 @@ impl Rules {
             .is_some_and(|verdict| verdict.is_ignore())
     }
 
+    /// Whether any pattern counts here; without one a name's folder does not matter.
+    pub(super) fn have_patterns(&self, rules: &Chain) -> bool {
+        rules.len() > 0 || !self.config.is_empty()
+    }
+
     /// The rule file of the open folder `dir`, if it has one. Blocks.
     pub(super) fn load(&self, dir: &Dir, folder: &RelPath) -> Option<Arc<RuleFile>> {
         self.load_at(dir, folder, SystemTime::now())

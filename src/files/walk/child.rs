@@ -1,6 +1,7 @@
 //! A name in a folder that is being walked.
 
 use crate::model::key;
+use std::borrow::Cow;
 
 /// A name in its folder.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +29,16 @@ impl Child {
         self.key.ends_with('/')
     }
 
-    pub(super) fn name(&self) -> Vec<u8> {
-        key::decode(self.key.strip_suffix('/').unwrap_or(&self.key))
+    /// Its part of the key, a folder's with its `/`.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(super) fn name(&self) -> Cow<'_, [u8]> {
+        let encoded = self.key.strip_suffix('/').unwrap_or(&self.key);
+        match encoded.contains('%') {
+            true => Cow::Owned(key::decode(encoded)),
+            false => Cow::Borrowed(encoded.as_bytes()),
+        }
     }
 }

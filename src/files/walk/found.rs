@@ -8,14 +8,19 @@ use crate::model::{Fingerprint, RelKey, RelPath};
 pub struct WalkEntry {
     /// Its key: a folder's for a folder, a file's for everything else.
     pub key: RelKey,
-    /// Its path.
-    pub path: RelPath,
     /// What it is, links not followed.
     pub fingerprint: Fingerprint,
     /// For a folder: it has no file, link or folder in it that counts.
     pub empty: bool,
     /// For a folder: it is on another device than the folder that it is in.
     pub mounted: bool,
+}
+
+impl WalkEntry {
+    /// Its path.
+    pub fn path(&self) -> RelPath {
+        self.key.path()
+    }
 }
 
 /// Something that could not be looked at.

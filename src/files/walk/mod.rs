@@ -42,6 +42,8 @@ pub struct Walk<'r> {
     frames: Vec<Frame>,
     /// The path of the innermost one.
     folder: RelPath,
+    /// Its key, with which the keys of all that is in it begin.
+    folder_key: RelKey,
     /// The rule files that count in it.
     chain: Chain,
     /// Found and not yet given out.
@@ -76,6 +78,7 @@ pub fn walk<'r>(root: &Path, subtree: &RelPath, rules: &'r Rules) -> Walk<'r> {
         root_dir: None,
         frames: Vec::new(),
         folder: RelPath::root(),
+        folder_key: RelKey::of_folder(&RelPath::root()),
         chain: Chain::default(),
         ready: VecDeque::new(),
     }
@@ -149,8 +152,14 @@ impl Walk<'_> {
                     return self.lost(fault, RelKey::of_folder(&next));
                 }
             };
-            self.folder = next;
+            self.set_folder(next);
         }
+    }
+
+    /// Go on in that folder; gives the one before.
+    fn set_folder(&mut self, folder: RelPath) -> RelPath {
+        self.folder_key = RelKey::of_folder(&folder);
+        std::mem::replace(&mut self.folder, folder)
     }
 
     /// Begin with the one child `name` of the folder `dir`.
@@ -177,18 +186,12 @@ impl Walk<'_> {
     /// Give out one child of the innermost folder, or go into it.
     fn visit(&mut self, child: &Child) {
         let name = child.name();
-        // The system's own names are single components: this cannot fail.
-        let Ok(path) = self.folder.join(&name) else {
-            return;
-        };
-        let key = match child.is_folder() {
-            true => RelKey::of_folder(&path),
-            false => RelKey::of_file(&path),
-        };
+        let key = self.folder_key.child(child.key());
         let Some(dir) = self.current_dir() else {
             return;
         };
         if child.is_folder() && !child.is_lost {
+            let path = key.path();
             let opened = dir.open_dir(&name).and_then(|sub| {
                 let found = sub.stat_self()?;
                 Ok((sub, found))
@@ -204,7 +207,7 @@ impl Walk<'_> {
         match dir.stat(&name) {
             Ok(found) if found.fingerprint.kind == Kind::Folder => {
                 // Its place among the keys is further on, or it is there already.
-                if !child.is_lost && !self.leaves_out(&path, true) {
+                if !child.is_lost && !self.leaves_out(&name, true) {
                     self.insert(Child::new(&name, true, false));
                 }
                 if child.is_lost && child.is_folder() {
@@ -214,13 +217,15 @@ impl Walk<'_> {
             Ok(_) if child.is_folder() => {}
             Ok(found) => self.ready.push_back(Ok(WalkEntry {
                 key,
-                path,
                 fingerprint: found.fingerprint,
                 empty: false,
                 mounted: false,
             })),
             Err(error) if platform::trouble(&error).is_no_folder() => {}
-            Err(error) => self.lost(fault::reading("look at", shown(&path), &error), key),
+            Err(error) => {
+                let fault = fault::reading("look at", shown(&key.path()), &error);
+                self.lost(fault, key);
+            }
         }
     }
 
@@ -256,7 +261,7 @@ impl Walk<'_> {
             return self.lost(fault, subtree);
         }
         let chain_len = self.chain.len();
-        let parent = std::mem::replace(&mut self.folder, path);
+        let parent = self.set_folder(path);
         let rule_file = self.rules.load(&dir, &self.folder);
         let rule_fault = rule_file.as_ref().and_then(|file| file.fault.clone());
         if let Some(file) = rule_file {
@@ -266,7 +271,7 @@ impl Walk<'_> {
             Ok(listed) => listed,
             Err(error) => {
                 self.chain.truncate(chain_len);
-                let path = std::mem::replace(&mut self.folder, parent);
+                let path = self.set_folder(parent);
                 return match key {
                     None => self.lost(root_fault("list", &self.root, &error), subtree),
                     Some(_) if platform::trouble(&error).is_no_folder() => {}
@@ -278,7 +283,6 @@ impl Walk<'_> {
             let above = self.frames.last();
             self.ready.push_back(Ok(WalkEntry {
                 key,
-                path: self.folder.clone(),
                 fingerprint: found.fingerprint,
                 empty,
                 mounted: above.is_some_and(|above| above.id.0 != found.dev),
@@ -322,9 +326,6 @@ impl Walk<'_> {
         kind: Option<Kind>,
         rest: &mut Vec<Child>,
     ) -> Option<Kind> {
-        let Ok(path) = self.folder.join(name) else {
-            return None;
-        };
         let kind = match kind {
             Some(kind) => kind,
             None => match dir.stat(name) {
@@ -332,7 +333,7 @@ impl Walk<'_> {
                 Err(error) => {
                     let is_gone = platform::trouble(&error).is_no_folder();
                     for is_folder in [false, true] {
-                        if !is_gone && !self.leaves_out(&path, is_folder) {
+                        if !is_gone && !self.leaves_out(name, is_folder) {
                             rest.push(Child::new(name, is_folder, true));
                         }
                     }
@@ -340,15 +341,22 @@ impl Walk<'_> {
                 }
             },
         };
-        if !self.leaves_out(&path, kind == Kind::Folder) {
+        if !self.leaves_out(name, kind == Kind::Folder) {
             rest.push(Child::new(name, kind == Kind::Folder, false));
         }
         Some(kind)
     }
 
-    fn leaves_out(&self, path: &RelPath, is_folder: bool) -> bool {
-        self.rules
-            .leaves_out(&self.chain, path.as_bytes(), is_folder)
+    /// Whether a child of the innermost folder is left out.
+    fn leaves_out(&self, name: &[u8], is_folder: bool) -> bool {
+        if !self.rules.have_patterns(&self.chain) {
+            return self.rules.leaves_out(&self.chain, name, is_folder);
+        }
+        // The system's own names are single components: this cannot fail.
+        self.folder.join(name).is_ok_and(|path| {
+            self.rules
+                .leaves_out(&self.chain, path.as_bytes(), is_folder)
+        })
     }
 
     /// Put a child that has become a folder in its place.
@@ -363,7 +371,7 @@ impl Walk<'_> {
     fn leave(&mut self) {
         if let Some(frame) = self.frames.pop() {
             self.chain.truncate(frame.chain_len);
-            self.folder = self.folder.parent().unwrap_or_default();
+            self.set_folder(self.folder.parent().unwrap_or_default());
         }
     }
 

@@ -110,8 +110,8 @@ proptest! {
             let got: Vec<_> = walk(dir.path(), &RelPath::root(), &rules).flatten().collect();
             prop_assert!(got.is_sorted_by(|a, b| a.key < b.key));
             for entry in &got {
-                prop_assert_eq!(&entry.key.path(), &entry.path);
-                prop_assert_eq!(Some(entry.fingerprint), stat(dir.path(), &entry.path).unwrap());
+                prop_assert_eq!(RelKey::parse_full(entry.key.as_str()), Ok(entry.key.clone()));
+                prop_assert_eq!(Some(entry.fingerprint), stat(dir.path(), &entry.path()).unwrap());
             }
             let got: Vec<_> = got.into_iter().map(|e| (e.key.as_str().to_owned(), e.empty)).collect();
             prop_assert_eq!(got, naive(dir.path(), &rules));

@@ -96,14 +96,8 @@ impl Bucket {
         })
     }
 
-    /// Take the entry of that key, if it is the next one.
-    pub fn next_if(&mut self, key: &RelKey) -> Option<Listed> {
-        match self.page.front() {
-            Some(Entry {
-                owner: Owner::Ours(front),
-                ..
-            }) if front == key => self.page.pop_front().map(|entry| entry.listed),
-            _ => None,
-        }
+    /// Take the entry that [`Bucket::peek`] has shown as ours.
+    pub fn take(&mut self) -> Option<Listed> {
+        self.page.pop_front().map(|entry| entry.listed)
     }
 }

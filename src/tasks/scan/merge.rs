@@ -1,11 +1,12 @@
 //! One pass over disk, index and (if asked) bucket, all in key order. Blocking.
 
+use super::ahead::Ahead;
 use super::bucket::{Bucket, Front};
 use super::gone::Gone;
 use super::listing::{Entry, Owner, Pages};
 use crate::board::ScanDone;
 use crate::error::Fault;
-use crate::files::{self, Walk, WalkEntry, WalkFault};
+use crate::files::{self, WalkEntry, WalkFault};
 use crate::index::{Records, SourceId};
 use crate::model::brake::MOUNTS_MAX;
 use crate::model::compare::{InBucket, OnDisk, Verdict, compare};
@@ -65,35 +66,38 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
         },
         ..Gone::default()
     };
-    let mut merge = Merge {
-        id: source.id,
-        walk: files::walk(&source.config.path, &work.subtree, &source.rules).peekable(),
-        index: ctx.index.range(source.id, prefix.as_str(), None).peekable(),
-        bucket: Bucket::new(work.listing, runtime),
-        gone,
-        mounts: Vec::new(),
-        had_faults: false,
-        marks: source.marks_deletions(),
-        unknown: Vec::new(),
-        done: ScanDone::default(),
-        ctx: &ctx,
-        source: work.source,
-        started_ms: work.started_ms,
-        lane: work.lane,
-        is_whole: work.subtree.is_root(),
-        runtime,
-    };
-    while !work.cancelled.load(Ordering::Relaxed) {
-        if !merge.step()? {
-            // A root that went away meanwhile makes everything look deleted.
-            files::root_state(&source.config.path)?;
-            merge.decide_gone(&work.subtree, work.confirmed)?;
-            merge.done.listed_whole = merge.bucket.has_ended();
-            return Ok(merge.done);
+    let walk = files::walk(&source.config.path, &work.subtree, &source.rules);
+    std::thread::scope(|scope| {
+        let mut merge = Merge {
+            id: source.id,
+            walk: Ahead::start(scope, walk)?.peekable(),
+            index: ctx.index.range(source.id, prefix.as_str(), None).peekable(),
+            bucket: Bucket::new(work.listing, runtime),
+            gone,
+            mounts: Vec::new(),
+            had_faults: false,
+            marks: source.marks_deletions(),
+            unknown: Vec::new(),
+            done: ScanDone::default(),
+            ctx: &ctx,
+            source: work.source,
+            started_ms: work.started_ms,
+            lane: work.lane,
+            is_whole: work.subtree.is_root(),
+            runtime,
+        };
+        while !work.cancelled.load(Ordering::Relaxed) {
+            if !merge.step()? {
+                // A root that went away meanwhile makes everything look deleted.
+                files::root_state(&source.config.path)?;
+                merge.decide_gone(&work.subtree, work.confirmed)?;
+                merge.done.listed_whole = merge.bucket.has_ended();
+                return Ok(merge.done);
+            }
         }
-    }
-    merge.incomplete("it was stopped".into());
-    Ok(merge.done)
+        merge.incomplete("it was stopped".into());
+        Ok(merge.done)
+    })
 }
 
 /// Folders whose disk is not mounted any more, nothing missing below them yet.
@@ -106,7 +110,7 @@ pub(super) struct Merge<'a> {
     pub(super) ctx: &'a Arc<Context>,
     pub(super) source: usize,
     pub(super) id: SourceId,
-    walk: Peekable<Walk<'a>>,
+    walk: Peekable<Ahead>,
     index: Peekable<Records>,
     pub(super) bucket: Bucket,
     /// What is known and not on disk.
@@ -154,25 +158,20 @@ impl Merge<'_> {
                 return Ok(true);
             }
         };
-        let Some(key) = [disk_key, index_key, bucket_key.as_ref()]
-            .into_iter()
-            .flatten()
-            .min()
-            .cloned()
-        else {
+        let keys = [disk_key, index_key, bucket_key.as_ref()];
+        let Some(least) = keys.into_iter().flatten().min() else {
             return Ok(false);
         };
-        let disk = self
-            .walk
-            .next_if(|e| e.as_ref().is_ok_and(|e| e.key == key))
-            .and_then(Result::ok);
-        let record = self
-            .index
-            .next_if(|e| e.as_ref().is_ok_and(|(k, _)| *k == key))
-            .and_then(Result::ok)
-            .map(|(_, record)| record);
-        let listed = self.bucket.next_if(&key);
-        self.handle(&key, disk, record, listed)?;
+        let [on_disk, in_index, in_bucket] = keys.map(|key| key == Some(least));
+        let disk = if on_disk { self.walk.next() } else { None };
+        let disk = disk.and_then(Result::ok);
+        let record = if in_index { self.index.next() } else { None };
+        let (index_key, record) = record.and_then(Result::ok).unzip();
+        let listed = if in_bucket { self.bucket.take() } else { None };
+        let disk_key = disk.as_ref().map(|entry| &entry.key);
+        if let Some(key) = disk_key.or(index_key.as_ref()).or(bucket_key.as_ref()) {
+            self.handle(key, disk.as_ref(), record, listed)?;
+        }
         Ok(true)
     }
 
@@ -238,12 +237,12 @@ impl Merge<'_> {
     fn handle(
         &mut self,
         key: &RelKey,
-        disk: Option<WalkEntry>,
+        disk: Option<&WalkEntry>,
         record: Option<Record>,
         listed: Option<Listed>,
     ) -> Result<(), Fault> {
         self.gone.known += u64::from(record.is_some() || listed.is_some());
-        if let Some(entry) = &disk {
+        if let Some(entry) = disk {
             self.count(entry);
         } else if self.is_unknown(key) {
             self.gone.unseen += u64::from(record.is_some());
@@ -253,7 +252,7 @@ impl Merge<'_> {
             return Ok(());
         }
         let bucket = self.in_bucket(key, record.as_ref(), listed.as_ref());
-        let on_disk = disk.as_ref().map(|entry| OnDisk {
+        let on_disk = disk.map(|entry| OnDisk {
             fingerprint: &entry.fingerprint,
             empty: entry.empty,
         });
@@ -261,14 +260,14 @@ impl Merge<'_> {
             Verdict::Nothing => return Ok(()),
             Verdict::Examine => {}
             Verdict::Doubt => {
-                let seen = disk.as_ref().map(|entry| entry.fingerprint);
+                let seen = disk.map(|entry| entry.fingerprint);
                 self.doubt(key, seen, record, listed.as_ref())?;
             }
         }
         if disk.is_none() {
             self.gone.add(key);
         } else {
-            self.queue(key, disk.as_ref());
+            self.queue(key, disk);
         }
         Ok(())
     }

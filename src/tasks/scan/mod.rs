@@ -5,6 +5,7 @@
 //! scan never marks anything deleted, it sends a worker to look; what could not
 //! be read is unknown, not gone; memory is bounded, whatever the source holds.
 
+mod ahead;
 mod bucket;
 mod decide;
 mod gone;

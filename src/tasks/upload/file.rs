@@ -1,22 +1,19 @@
 //! A path that is there: file, link or empty folder.
 
+use super::take::{Early, take};
 use super::{Outcome, doubt};
 use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
 use crate::index::{ActivityDelta, Change, Commit};
 use crate::model::key::LONG_PATH_BYTES_MAX;
-use crate::model::{
-    ContentHash, Fingerprint, Kind, Look, ObjectMeta, Parts, Record, RelKey, RelPath,
-};
+use crate::model::{ContentHash, Fingerprint, Kind, Look, ObjectMeta, Parts, Record, RelKey};
 use crate::queue::{Item, Lane};
 use crate::store::{At, CopyFrom, Head, Stored};
 use crate::tasks::answering::{on_disk, unless_silent};
 use crate::tasks::brake;
 use crate::tasks::context::{Context, Source, blocking};
-use crate::transfer::{
-    self, Content, Done, Job, Original, Patience, Reading, SMALL_BYTES_MAX, Sent, Wire,
-};
+use crate::transfer::{self, Content, Done, Job, Original, SMALL_BYTES_MAX, Sent, Wire};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,6 +24,7 @@ pub(super) async fn store(
     item: &Item,
     seen: Fingerprint,
     record: Option<Record>,
+    early: Option<Early>,
 ) -> Result<Outcome, Fault> {
     if is_as_stored(&seen, record.as_ref()) {
         ctx.pacing.forget(item.source, &item.path);
@@ -35,12 +33,18 @@ pub(super) async fn store(
     if is_paced(ctx, item, &seen, record.as_ref()) {
         return Ok(Outcome::Agreed);
     }
-    // Held until the content is sent: this is what bounds memory.
-    let _memory = match seen.size_bytes <= SMALL_BYTES_MAX {
-        true => Some(ctx.budget.take(item.lane, seen.size_bytes).await),
-        false => None,
+    // The memory is held until the content is sent: this is what bounds it.
+    let (_memory, taken) = match early {
+        Some(Early { memory, taken }) => (Some(memory), taken?),
+        None => {
+            let memory = match seen.size_bytes <= SMALL_BYTES_MAX {
+                true => Some(ctx.budget.take(item.lane, seen.size_bytes).await),
+                false => None,
+            };
+            (memory, take(ctx, item, seen.kind).await?)
+        }
     };
-    let Some((content, target)) = take(ctx, item, seen.kind).await? else {
+    let Some((content, target)) = taken else {
         return Ok(Outcome::Changed);
     };
     let upload = Upload::new(ctx, item, RelKey::of_file(&item.path), target)?;
@@ -134,13 +138,18 @@ async fn raise_alarm(
     .await
 }
 
-fn is_as_stored(seen: &Fingerprint, record: Option<&Record>) -> bool {
+pub(super) fn is_as_stored(seen: &Fingerprint, record: Option<&Record>) -> bool {
     record.is_some_and(|r| r.content.is_some() && !r.racy && r.fingerprint == *seen)
 }
 
 /// A file that has had many versions of late waits for its next one; it is not
 /// even read until then.
-fn is_paced(ctx: &Context, item: &Item, seen: &Fingerprint, record: Option<&Record>) -> bool {
+pub(super) fn is_paced(
+    ctx: &Context,
+    item: &Item,
+    seen: &Fingerprint,
+    record: Option<&Record>,
+) -> bool {
     let Some(record) = record.filter(|r| r.content.is_some() && seen.kind == Kind::File) else {
         // The first version, or one that the bucket has to be asked about.
         return false;
@@ -153,58 +162,6 @@ fn is_paced(ctx: &Context, item: &Item, seen: &Fingerprint, record: Option<&Reco
     let now_ms = ctx.now_ms();
     !ctx.pacing
         .may_store(item.source, &item.path, record.stored_at_ms, now_ms)
-}
-
-/// A content, and a link's target.
-type Taken = (Content, Option<Vec<u8>>);
-
-/// Read the file or link; `None` when it changed meanwhile. For a link the
-/// content is its target.
-async fn take(ctx: &Arc<Context>, item: &Item, kind: Kind) -> Result<Option<Taken>, Fault> {
-    let (shared, item) = (Arc::clone(ctx), item.clone());
-    let pulse = Pulse::default();
-    let beat = pulse.clone();
-    on_disk(ctx, item.source, &pulse, move || {
-        let root = &shared.sources[item.source].config.path;
-        if kind == Kind::Symlink {
-            return take_link(root, &item.path);
-        }
-        let patience = if item.deadline {
-            Patience::TakeWhatIsThere
-        } else {
-            Patience::Strict
-        };
-        Ok(match transfer::read(root, &item.path, patience, &beat)? {
-            Reading::Steady(content) => Some((content, None)),
-            Reading::Changed => None,
-        })
-    })
-    .await
-}
-
-fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fault> {
-    let before = files::stat(root, path)?;
-    let target = files::read_link(root, path)?;
-    let Some(fingerprint) = before.filter(|f| f.kind == Kind::Symlink) else {
-        return Ok(None);
-    };
-    if files::stat(root, path)? != before {
-        return Ok(None);
-    }
-    let content = Content {
-        // As every object says of itself: the size of what it holds.
-        fingerprint: Fingerprint {
-            size_bytes: target.len() as u64,
-            ..fingerprint
-        },
-        hash: ContentHash::of(&target),
-        bytes: Some(Bytes::from(target.clone())),
-        unrested: false,
-        racy: false,
-        look: Look::Unknown,
-        segments: Arc::new([]),
-    };
-    Ok(Some((content, Some(target))))
 }
 
 async fn changed_since(

@@ -27,11 +27,10 @@ pub(super) fn look(
 ) -> Result<Look, Fault> {
     let source = &ctx.sources[source];
     let root = &source.config.path;
-    // A root that is not there (disk not mounted) must not look like "all gone".
-    files::root_state(root)?;
-    let mut disk = files::stat(root, path)?;
-    if disk.is_some_and(|found| source.rules.excluded(path, found.kind == Kind::Folder)) {
-        disk = None;
+    let disk = files::stat_unless_excluded(root, path, &source.rules)?;
+    if disk.is_none() {
+        // A root that is not there (disk not mounted) must not look like "all gone".
+        files::root_state(root)?;
     }
     let empty = match disk {
         Some(found) if found.kind == Kind::Folder => {

@@ -11,6 +11,7 @@ mod file;
 mod gone;
 mod look;
 mod made_of;
+mod take;
 
 use super::announce::announce;
 use super::answering::on_disk;
@@ -73,18 +74,23 @@ struct Done {
 }
 
 async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Done, Fault> {
-    let look = {
+    let (look, early) = {
         let (shared, item) = (Arc::clone(ctx), item.clone());
         let pulse = Pulse::default();
         let beat = pulse.clone();
         on_disk(ctx, item.source, &pulse, move || {
-            look::look(&shared, item.source, &item.path, &beat)
+            let look = look::look(&shared, item.source, &item.path, &beat)?;
+            beat.beat();
+            let early = look.disk.and_then(|seen| {
+                take::Early::take(&shared, &item, &seen, look.file.as_ref(), &beat)
+            });
+            Ok((look, early))
         })
         .await?
     };
     let was = look.disk.map(|found| found.kind);
     let may_be_unprotected = look.has_unprotected;
-    let outcome = act(ctx, item, look).await?;
+    let outcome = act(ctx, item, look, early).await?;
     // `file::store` looks again by itself, once per file.
     let has_looked = matches!(was, Some(Kind::File | Kind::Symlink));
     if outcome == Outcome::Sent && !has_looked {
@@ -96,7 +102,12 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Done, Fault> {
     })
 }
 
-async fn act(ctx: &Arc<Context>, item: &Item, look: look::Look) -> Result<Outcome, Fault> {
+async fn act(
+    ctx: &Arc<Context>,
+    item: &Item,
+    look: look::Look,
+    early: Option<take::Early>,
+) -> Result<Outcome, Fault> {
     let Some(fingerprint) = look.disk else {
         ctx.pacing.forget(item.source, &item.path);
         let file = gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
@@ -109,7 +120,7 @@ async fn act(ctx: &Arc<Context>, item: &Item, look: look::Look) -> Result<Outcom
         Kind::File | Kind::Symlink => {
             // The folder that was here is gone, and so is its object.
             gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
-            file::store(ctx, item, fingerprint, look.file).await
+            file::store(ctx, item, fingerprint, look.file, early).await
         }
         Kind::Folder => {
             gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
