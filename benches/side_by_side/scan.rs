@@ -11,7 +11,7 @@ use keepwatch::store::vault::Vault;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Files per folder.
 const PER_FOLDER: u64 = 1_000;
@@ -21,6 +21,9 @@ const IMPORTED_AT_ONCE: usize = 10_000;
 
 /// How long a start with its scan may take.
 const SCAN_MAX: Duration = Duration::from_secs(600);
+
+/// How often the log is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 
 const BUCKET: &str = "bench-bucket";
 
@@ -119,46 +122,62 @@ fn remember(source: &Path, folder: &Path, vault: &Path, count: u64) {
     index.flush().unwrap();
 }
 
-/// One start: what it cost up to the end of the scan, and the scan alone (by
-/// its own clock; its processor time is what the process took meanwhile).
+/// One start: what it cost up to the end of the scan, and the scan alone, by the
+/// program's own clock and by the processor time that the process took since.
 fn scanned(install: &Install, count: u64) -> (Cost, Cost) {
+    let log = install.home.join("log");
+    let before = scan_lines(&log).len();
     let (mut child, began) = measure::spawn(&mut install.daemon());
     let pid = child.id();
-    let mut cpu_at_scan = None;
-    let scan = loop {
+    let mut spent: Vec<(f64, f64)> = Vec::new();
+    let told = loop {
+        spent.push((began.elapsed().as_secs_f64(), measure::cpu_s(pid)));
+        if let Some(line) = scan_lines(&log).get(before) {
+            break line.clone();
+        }
         assert!(began.elapsed() < SCAN_MAX, "no scan within {SCAN_MAX:?}");
         assert!(child.try_wait().unwrap().is_none(), "the daemon has ended");
-        let told = install.status().map(|told| told["sources"][0].clone());
-        if let Some(source) = told {
-            cpu_at_scan.get_or_insert_with(|| measure::cpu_s(pid));
-            if source["board"]["last_scan"].is_object() {
-                break source["board"]["last_scan"].clone();
-            }
-        }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(LOOK);
     };
-    let wall_s = began.elapsed().as_secs_f64();
-    let cpu_s = measure::cpu_s(pid);
     let peak_mib = measure::peak_kib(pid) as f64 / 1024.0;
     let id = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
-    let stop = Instant::now();
     let ok = child.wait().unwrap().success()
-        && scan["files"].as_u64() == Some(count)
-        && scan["examined"].as_u64() == Some(0);
-    assert!(stop.elapsed() < SCAN_MAX);
+        && number_in(&told, "files=") == count
+        && number_in(&told, "examined=") == 0;
+    let (wall_s, cpu_s) = *spent.last().unwrap();
+    let scan_s = number_in(&told, "took_ms=") as f64 / 1000.0;
+    let at_scan = spent.iter().rfind(|(at, _)| *at <= wall_s - scan_s);
     let start = Cost {
         wall_s,
         cpu_s,
         peak_mib,
-        wire: 0,
-        server_s: 0.0,
         ok,
+        ..Cost::default()
     };
     let scan = Cost {
-        wall_s: scan["took_ms"].as_f64().unwrap_or(f64::NAN) / 1000.0,
-        cpu_s: cpu_s - cpu_at_scan.unwrap_or(0.0),
+        wall_s: scan_s,
+        cpu_s: cpu_s - at_scan.map_or(0.0, |(_, cpu_s)| *cpu_s),
         ..start
     };
     (start, scan)
+}
+
+/// What the log says of scans that have ended.
+fn scan_lines(log: &Path) -> Vec<String> {
+    let files = fs::read_dir(log).into_iter().flatten().flatten();
+    files
+        .filter_map(|file| fs::read_to_string(file.path()).ok())
+        .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|line| line.contains("folder scanned"))
+        .collect()
+}
+
+/// The number that follows `name` in a line of the log.
+fn number_in(line: &str, name: &str) -> u64 {
+    let rest = line.split(name).nth(1).unwrap_or_default();
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
+    digits
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(u64::MAX)
 }

@@ -93,12 +93,15 @@ impl Server {
             let value = line.strip_prefix(name).map(str::trim);
             value.unwrap_or_else(|| panic!("{line}")).to_owned()
         };
+        let at = Endpoint {
+            url: told("endpoint:"),
+            access_key: told("access key:"),
+            secret_key: told("secret key:"),
+        };
+        // Its last line, or it would find nobody to tell it to.
+        told("stop with");
         Self {
-            at: Endpoint {
-                url: told("endpoint:"),
-                access_key: told("access key:"),
-                secret_key: told("secret key:"),
-            },
+            at,
             name: "the vault",
             child,
             folder: folder.to_owned(),

@@ -34,7 +34,7 @@ pub fn costs(title: &str, rows: &[(String, Cost)]) {
     let ours = rows.iter().find(|(name, _)| name == "keepwatch");
     for (name, cost) in rows {
         let ratio = ours
-            .filter(|(own, _)| own != name)
+            .filter(|(own, _)| own != name && cost.wall_s > 0.0)
             .map(|(_, own)| {
                 format!(
                     "{:.2}, {:.2}",

@@ -109,9 +109,9 @@ mod tests {
     use super::*;
     use crate::model::{Fingerprint, Kind};
 
-    fn entry(number: usize) -> Item {
+    fn entry(number: usize) -> WalkEntry {
         let path = RelPath::from_bytes(format!("f{number:06}")).unwrap();
-        Ok(WalkEntry {
+        WalkEntry {
             key: RelKey::of_file(&path),
             fingerprint: Fingerprint {
                 kind: Kind::File,
@@ -124,7 +124,7 @@ mod tests {
             },
             empty: false,
             mounted: false,
-        })
+        }
     }
 
     /// What comes out of a walk of so many entries; one that breaks off does so
@@ -134,10 +134,10 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 if !breaks_off {
-                    return carry((0..count).map(entry), &to);
+                    return carry((0..count).map(entry).map(Ok), &to);
                 }
                 for number in 0..count {
-                    to.send(Part::Entries(vec![entry(number)])).unwrap();
+                    to.send(Part::Entries(vec![Ok(entry(number))])).unwrap();
                 }
             });
             let ahead = Ahead {
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn every_entry_comes_in_order_whatever_their_number() {
         for count in [0, 1, BATCH - 1, BATCH, BATCH * (BATCHES_AHEAD + 3) + 1] {
-            let want: Vec<Item> = (0..count).map(entry).collect();
+            let want: Vec<Item> = (0..count).map(entry).map(Ok).collect();
             assert_eq!(carried(count, false), want, "{count}");
         }
     }
@@ -162,7 +162,7 @@ mod tests {
         let Some(Err(lost)) = got.pop() else {
             panic!("the end of {got:?} is not told");
         };
-        assert_eq!(got, (0..3).map(entry).collect::<Vec<_>>());
+        assert_eq!(got, (0..3).map(entry).map(Ok).collect::<Vec<_>>());
         assert!(lost.covers(&RelKey::parse_full("any/thing").unwrap()));
         assert!(lost.covers(&RelKey::parse_full("thing").unwrap()));
     }
@@ -171,7 +171,7 @@ mod tests {
     fn a_walk_ends_when_nobody_takes_its_entries() {
         let (to, parts) = sync_channel(BATCHES_AHEAD);
         std::thread::scope(|scope| {
-            let walking = scope.spawn(move || carry((0..1_000_000).map(entry), &to));
+            let walking = scope.spawn(move || carry((0..1_000_000).map(entry).map(Ok), &to));
             drop(parts.recv());
             drop(parts);
             walking.join().unwrap();
