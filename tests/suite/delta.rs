@@ -30,7 +30,7 @@ fn table(lines: usize, seed: u64) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut out = Vec::new();
     for line in 0..lines {
-        let (who, sum) = (random.u32(..), random.u32(..100_000_00));
+        let (who, sum) = (random.u32(..), random.u32(..10_000_000));
         writeln!(
             out,
             "{line};2026-11-{:02};customer {who:08x};{}.{:02};EUR;{:016x}",
