@@ -232,7 +232,8 @@ impl Assembly {
     /// Bytes that may be held before [`Assembly::full_part`] says so, but for
     /// the last segment.
     pub fn held_bytes_max(&self) -> u64 {
-        self.part_bytes + PART_BYTES_MIN
+        let kept = if self.reuses() { PART_BYTES_MIN } else { 0 };
+        self.part_bytes + kept
     }
 }
 

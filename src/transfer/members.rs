@@ -32,7 +32,15 @@ struct Member {
     segment: usize,
     /// It is the segment's last.
     is_last: bool,
-    made: JoinHandle<io::Result<Vec<u8>>>,
+    made: JoinHandle<io::Result<Buffers>>,
+}
+
+/// A member's bytes of the file, and what they become. Used again and again:
+/// made anew on ever other threads, they would stay in each one's heap.
+#[derive(Default)]
+struct Buffers {
+    raw: Vec<u8>,
+    packed: Vec<u8>,
 }
 
 /// See [`Fill`].
@@ -44,6 +52,8 @@ pub(super) struct GzipFill {
     permit: Option<Permit>,
     /// Being compressed, in order.
     making: VecDeque<Member>,
+    /// At most as many as members are made at once.
+    spare: Vec<Buffers>,
     /// The next bytes to read: of this segment, so many of it done.
     next: (usize, u64),
     stored: HashMap<usize, (u64, Crc64)>,
@@ -55,7 +65,7 @@ impl GzipFill {
         let level = Compression::new(level.min(9));
         // No bytes at all are no gzip file: gunzip would call it cut off.
         let held = match base.segments.is_empty() {
-            true => compress(&[], level).unwrap_or_default(),
+            true => compress(&[], Vec::new(), level).unwrap_or_default(),
             false => Vec::new(),
         };
         Self {
@@ -65,6 +75,7 @@ impl GzipFill {
             held,
             permit: None,
             making: VecDeque::new(),
+            spare: Vec::new(),
             next: (0, 0),
             stored: HashMap::new(),
         }
@@ -76,7 +87,9 @@ impl GzipFill {
         let (segment, done) = self.next;
         let left = self.base.segments[segment].raw_bytes - done;
         let bytes = left.min(MEMBER_BYTES);
-        let mut raw = Vec::with_capacity(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let Buffers { mut raw, packed } = self.spare.pop().unwrap_or_default();
+        raw.clear();
+        raw.reserve_exact(usize::try_from(bytes).unwrap_or(usize::MAX));
         self.base
             .pulse
             .of((&self.base.opened.file).take(bytes))
@@ -93,10 +106,10 @@ impl GzipFill {
         };
         let level = self.level;
         // Ends by itself; at most AT_ONCE_MAX of them.
-        let made = self
-            .base
-            .runtime
-            .spawn_blocking(move || compress(&raw, level));
+        let made = self.base.runtime.spawn_blocking(move || {
+            let packed = compress(&raw, packed, level)?;
+            Ok(Buffers { raw, packed })
+        });
         self.making.push_back(Member {
             segment,
             is_last,
@@ -106,14 +119,14 @@ impl GzipFill {
     }
 
     /// The oldest member that is being made.
-    fn finish_member(&mut self) -> Result<Option<(Member, Vec<u8>)>, Fault> {
+    fn finish_member(&mut self) -> Result<Option<(Member, Buffers)>, Fault> {
         let Some(mut member) = self.making.pop_front() else {
             return Ok(None);
         };
         self.base.pulse.rest();
         let made = self.base.runtime.block_on(&mut member.made);
         let made = made.map_err(io::Error::other).and_then(|made| made);
-        let bytes = made.map_err(|error| {
+        let buffers = made.map_err(|error| {
             Fault::new(
                 Class::Local,
                 "compress",
@@ -121,7 +134,7 @@ impl GzipFill {
                 chain(&error),
             )
         })?;
-        Ok(Some((member, bytes)))
+        Ok(Some((member, buffers)))
     }
 }
 
@@ -160,12 +173,13 @@ impl GzipFill {
                     return Ok(None);
                 }
             }
-            let Some((member, bytes)) = self.finish_member()? else {
+            let Some((member, buffers)) = self.finish_member()? else {
                 return Ok(None);
             };
-            stored_bytes += bytes.len() as u64;
-            crc64.update(&bytes);
-            take(&bytes);
+            stored_bytes += buffers.packed.len() as u64;
+            crc64.update(&buffers.packed);
+            take(&buffers.packed);
+            self.spare.push(buffers);
             if member.is_last && member.segment == segment {
                 return Ok(Some((stored_bytes, crc64.finish())));
             }
@@ -174,8 +188,9 @@ impl GzipFill {
 }
 
 /// One gzip member. The same bytes give the same member: no time is in it.
-fn compress(raw: &[u8], level: Compression) -> io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(raw.len() / 3), level);
+fn compress(raw: &[u8], mut into: Vec<u8>, level: Compression) -> io::Result<Vec<u8>> {
+    into.clear();
+    let mut encoder = GzEncoder::new(into, level);
     encoder.write_all(raw)?;
     encoder.finish()
 }
@@ -192,6 +207,11 @@ impl Fill for GzipFill {
     fn take(&mut self, segment: usize, assembly: &Assembly) -> Result<bool, Fault> {
         if self.permit.is_none() {
             self.permit = Some(self.base.memory(assembly.held_bytes_max()));
+            // At once: growing by doubling would leave holes of many MiB.
+            let most = assembly.held_bytes_max() + MEMBER_BYTES;
+            let more = usize::try_from(most).unwrap_or(usize::MAX);
+            self.held
+                .reserve_exact(more.saturating_sub(self.held.len()));
         }
         // Those after it will be taken, too, whatever this one comes to.
         let sure = assembly.sure().end.max(segment + 1);
