@@ -81,7 +81,7 @@ async fn a_compressed_file_goes_on_after_a_stop() {
     let rig = Rig::new();
     let name = "large.csv";
     // Hex digits of noise: they pack to a little more than half.
-    let content = hex::encode(&noise(2)[..LARGE_BYTES * 3 / 4]).into_bytes();
+    let content = hex::encode(&noise(2)[..LARGE_BYTES / 2]).into_bytes();
     rig.write(name, &content);
     let mut config = rig.config();
     config.sources[0].compress = vec!["*.csv".into()];
