@@ -32,6 +32,11 @@ const GRAINS_PER_S: u64 = 20;
 /// The smallest and the largest grain, bytes.
 const GRAIN_BYTES: std::ops::RangeInclusive<u64> = 1024..=64 * 1024;
 
+/// What was not used of the line for so long may be made up for: threads wake
+/// late on a busy computer, and the limit would not be reached. On a transfer of
+/// five seconds it is 4 %.
+const CREDIT: Duration = Duration::from_millis(200);
+
 /// Between a header's name and value, and after it.
 const HEADER_EXTRA_BYTES: u64 = 4;
 
@@ -214,7 +219,9 @@ impl Pace {
     fn reserve(&self, bytes: u64, bytes_per_s: u64) -> Instant {
         let takes = Duration::from_secs_f64(bytes as f64 / bytes_per_s.max(1) as f64);
         let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let begin = (*free_at).max(Instant::now());
+        let now = Instant::now();
+        let earliest = now.checked_sub(CREDIT).unwrap_or(now);
+        let begin = (*free_at).max(earliest);
         *free_at = begin + takes;
         begin
     }

@@ -26,8 +26,9 @@ async fn a_limit_holds_for_what_is_sent_and_what_is_fetched() {
     let daemon = Running::start(&config, &[]).await;
     super::restart::until_equal_outside(&rig).await;
     let took = began.elapsed();
-    // At 2 MB/s it takes 3 s; only "too fast" can be told on a busy machine.
-    assert!(took >= Duration::from_millis(2_850), "{took:?}");
+    // At 2 MB/s it takes 3 s, less what may be made up for; only "too fast" can
+    // be told on a busy machine.
+    assert!(took >= Duration::from_millis(2_750), "{took:?}");
     assert_eq!(daemon.stop(), Some(0));
     let began = Instant::now();
     let to = rig.dir.path().join("back");
@@ -39,7 +40,7 @@ async fn a_limit_holds_for_what_is_sent_and_what_is_fetched() {
     let took = began.elapsed();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(fs::read(to.join("photo.jpg")).unwrap() == bytes);
-    assert!(took >= Duration::from_millis(1_900), "{took:?}");
+    assert!(took >= Duration::from_millis(1_750), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
