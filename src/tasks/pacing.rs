@@ -248,6 +248,11 @@ mod tests {
         let pacing = pacing(12);
         until_it_waits(&pacing, "db", 100 * MINUTE_MS);
         assert_eq!(pacing.due(0, 9), [(0, path("db"))]);
+        // Nor does it wait again when it is looked at.
+        assert!(pacing.may_store(0, &path("db"), 100 * MINUTE_MS, 0));
+        pacing.stored(0, &path("db"), 1, 0);
+        assert!(!pacing.may_store(0, &path("db"), 0, 0));
+        assert_eq!(pacing.waiting(0), (1, Some(5 * MINUTE_MS)));
     }
 
     #[test]
