@@ -5,7 +5,8 @@ use super::{COMPLETE, run::signal_trouble, show};
 use crate::error::{Fatal, chain};
 use crate::platform;
 use crate::store::vault::Vault;
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 /// Characters of a made-up access key and secret: as long as AWS's own.
 const KEY_CHARS: usize = 20;
@@ -31,10 +32,7 @@ pub(super) async fn serve(args: &VaultServeArgs) -> Result<u8, Fatal> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(trouble)?;
     let address = listener.local_addr().map_err(trouble)?;
     let (key, secret) = (random(KEY_CHARS), random(SECRET_CHARS));
-    println!("endpoint:   http://{address}");
-    println!("access key: {key}");
-    println!("secret key: {secret}");
-    println!("stop with Ctrl-C");
+    tell(&mut std::io::stdout(), address, &key, &secret);
     let mut signal = Ok(());
     vault
         .serve(listener, (key, secret), async {
@@ -45,6 +43,38 @@ pub(super) async fn serve(args: &VaultServeArgs) -> Result<u8, Fatal> {
     Ok(COMPLETE)
 }
 
+/// Say how to reach it. Whoever reads no further than the first lines is served
+/// all the same.
+fn tell(out: &mut impl Write, address: SocketAddr, key: &str, secret: &str) {
+    let words = format!(
+        "endpoint:   http://{address}\naccess key: {key}\nsecret key: {secret}\nstop with Ctrl-C\n"
+    );
+    if let Err(error) = out.write_all(words.as_bytes()).and_then(|()| out.flush()) {
+        tracing::debug!("nobody reads what is told: {error}");
+    }
+}
+
 fn random(chars: usize) -> String {
     (0..chars).map(|_| fastrand::alphanumeric()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_told_also_to_nobody() {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+        let mut told = Vec::new();
+        tell(&mut told, address, "K", "S");
+        let words = String::from_utf8(told).unwrap();
+        assert_eq!(
+            words,
+            "endpoint:   http://127.0.0.1:9\naccess key: K\nsecret key: S\nstop with Ctrl-C\n"
+        );
+        // A pipe whose reader has gone.
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        drop(reader);
+        tell(&mut writer, address, "K", "S");
+    }
 }

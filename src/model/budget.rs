@@ -50,8 +50,10 @@ impl Policy {
     /// When the next version may be stored: now, or at a moment to come.
     /// `stored_ms` is when the last one was.
     pub fn due_ms(self, paid: Option<Paid>, stored_ms: i64, now_ms: i64) -> i64 {
+        // Farther ahead than [`Policy::stored`] writes is of a clock that has
+        // been put back since: believed, it would move on with every question.
         let by_hour = match paid {
-            Some(paid) if self.per_hour_max > 0 => {
+            Some(paid) if self.per_hour_max > 0 && paid.0 <= self.paid_max_ms(now_ms) => {
                 paid.0.saturating_sub((BURST - 1) * self.each_ms())
             }
             _ => now_ms,
@@ -70,9 +72,13 @@ impl Policy {
     pub fn stored(self, paid: Option<Paid>, now_ms: i64) -> Paid {
         let each_ms = self.each_ms();
         let was = paid.map_or(now_ms, |paid| paid.0.max(now_ms));
-        // Never more than a burst ahead, whatever clocks did.
-        let most = now_ms.saturating_add(BURST * each_ms);
+        let most = self.paid_max_ms(now_ms);
         Paid(was.saturating_add(each_ms).min(most))
+    }
+
+    /// Never more than a burst ahead, whatever clocks did.
+    fn paid_max_ms(self, now_ms: i64) -> i64 {
+        now_ms.saturating_add(BURST * self.each_ms())
     }
 }
 
@@ -145,6 +151,30 @@ mod tests {
         assert!(policy.due_ms(paid, 99 * HOUR_MS, 0) <= HOUR_MS);
         assert!(policy.stored(paid, 0).0 <= HOUR_MS);
         assert!(Paid(5).is_over(5) && !Paid(6).is_over(5));
+    }
+
+    #[test]
+    fn a_file_that_is_saved_all_the_time_is_stored_soon_after_the_clock_was_put_back() {
+        for (name, policy, back_ms) in [
+            ("a day", policy(0, 12), 24 * HOUR_MS),
+            ("a day, with an interval", policy(60, 12), 24 * HOUR_MS),
+            ("summer time", policy(0, 12), HOUR_MS),
+            ("a little", policy(0, 12), 3 * MINUTE_MS),
+            ("a moment", policy(0, 1), 1),
+        ] {
+            let worn_out_ms = 1000 * HOUR_MS;
+            let mut paid = None;
+            while paid.is_none_or(|paid| policy.due_ms(Some(paid), 0, worn_out_ms) == worn_out_ms) {
+                paid = Some(policy.stored(paid, worn_out_ms));
+            }
+            let from_ms = worn_out_ms - back_ms;
+            let saves = (from_ms..).step_by(10_000);
+            let stored_ms = saves
+                .take_while(|now_ms| *now_ms < worn_out_ms + 2 * HOUR_MS)
+                .find(|now_ms| policy.due_ms(paid, worn_out_ms, *now_ms) == *now_ms);
+            let waited_ms = stored_ms.unwrap() - from_ms;
+            assert!(waited_ms <= policy.wait_max_ms(), "{name}: {waited_ms} ms");
+        }
     }
 
     proptest! {

@@ -10,8 +10,13 @@ use std::collections::HashMap;
 /// versions, and those with one make room.
 const FILES_MAX: usize = 2_000;
 
-/// Files that are kept over a restart, and can be named.
-const KEPT_MAX: usize = 100;
+/// Files that are kept over a restart: as many as a digest names, and as many
+/// again that may overtake them.
+const KEPT_MAX: usize = 10;
+
+/// Bytes that these may take in the index: a larger value is one that the index
+/// cannot write at one stroke, and a power cut takes.
+const KEPT_BYTES_MAX: usize = 4096;
 
 /// The intervals that can be advised, shortest first: (in words, milliseconds).
 const INTERVALS: [(&str, i64); 3] = [
@@ -87,18 +92,31 @@ impl Tally {
             .collect()
     }
 
-    /// As text, to be kept over a restart: the costliest alone.
+    /// As text, to be kept over a restart: the costliest alone, and as many of
+    /// them as fit. A name that is no text is left out.
     pub fn to_json(&self) -> serde_json::Value {
-        let mut list: Vec<_> = self.0.iter().collect();
+        let costly = self.0.iter().filter(|(_, count)| count.versions > 1);
+        let texts = costly.filter_map(|(path, count)| {
+            let text = std::str::from_utf8(path.as_bytes()).ok()?;
+            Some((text, count))
+        });
+        let mut list: Vec<_> = texts.collect();
         list.sort_by_key(|(_, count)| std::cmp::Reverse(count.cost()));
         list.truncate(KEPT_MAX);
-        serde_json::to_value(list).unwrap_or_default()
+        loop {
+            let kept = serde_json::to_value(&list).unwrap_or_default();
+            if kept.to_string().len() <= KEPT_BYTES_MAX || list.pop().is_none() {
+                return kept;
+            }
+        }
     }
 
     /// Read [`Tally::to_json`] back; empty for anything else.
     pub fn from_json(value: serde_json::Value) -> Self {
-        let list: Vec<(RelPath, Count)> = serde_json::from_value(value).unwrap_or_default();
-        Self(list.into_iter().take(FILES_MAX).collect())
+        let list: Vec<(String, Count)> = serde_json::from_value(value).unwrap_or_default();
+        let list = list.into_iter().take(KEPT_MAX);
+        let paths = list.filter_map(|(text, count)| Some((RelPath::from_bytes(text).ok()?, count)));
+        Self(paths.collect())
     }
 
     /// A new period begins.
@@ -190,6 +208,33 @@ mod tests {
         let again = Tally::from_json(tally.to_json());
         assert_eq!(again.costliest(5), list);
         assert_eq!(Tally::from_json("?".into()).costliest(5), []);
+    }
+
+    #[test]
+    fn what_is_kept_is_small_enough_to_be_written_at_one_stroke() {
+        let mut tally = Tally::default();
+        for (number, at) in (0..FILES_MAX).zip([0, 1].into_iter().cycle()) {
+            let name = format!("{number:04}{}", "n".repeat(996));
+            for version in 0..=at {
+                tally.add(&path(&name), number as u64, version);
+            }
+        }
+        let kept = tally.to_json();
+        assert!(kept.to_string().len() <= 4096, "{}", kept.to_string().len());
+        let again = Tally::from_json(kept);
+        assert_eq!(again.costliest(3), tally.costliest(3));
+        assert_eq!(again.0.len(), 3, "what has one version costs nothing");
+        // Control characters take six bytes each.
+        let mut tally = Tally::default();
+        for at in [0, 1] {
+            tally.add(&path(&"\u{1}".repeat(1000)), 1, at);
+            tally.add(&RelPath::from_bytes(vec![0xff]).unwrap(), 1, at);
+        }
+        assert_eq!(tally.to_json(), serde_json::json!([]));
+        // What earlier versions of the program kept is read as nothing.
+        let old = serde_json::json!([[[97], {"versions": 2, "stored_bytes": 1,
+            "with": [[1, 0], [1, 0], [1, 0]]}]]);
+        assert_eq!(Tally::from_json(old).costliest(5), []);
     }
 
     #[test]

@@ -48,6 +48,13 @@ const SLOWEST_BYTES_PER_S: u64 = 16 * 1024;
 /// of 16 workers (the default), and as many again for those who set more.
 const TRANSFERS_MAX: u64 = 128;
 
+/// A page of a list: 1,000 names of 100 bytes make up to two thirds of it.
+const LIST_BYTES: u64 = 1024 * 1024;
+
+/// Lists and downloads that a limited line may be shared by at once: more than
+/// a restore's transfers, or a scan of each of a dozen sources.
+const LISTS_MAX: u64 = 16;
+
 /// A transfer that moves no byte for so long is cut and tried again. Longer
 /// than the SDK's 5 s, because a loaded laptop and a slow disk pause as well.
 const STALL_GRACE: Duration = Duration::from_secs(20);
@@ -242,6 +249,18 @@ impl Store {
             .up
             .map_or(u64::MAX, |rate| rate / TRANSFERS_MAX);
         with_attempt_timeout(transfer_timeout(bytes, SLOWEST_BYTES_PER_S.min(share)))
+    }
+
+    /// Time-outs of a request that a list answers. Where the line is limited
+    /// even that takes its time.
+    pub(super) fn listing(&self) -> aws_sdk_s3::config::Builder {
+        match self.rates().down {
+            Some(rate) => {
+                let slowest_bytes_per_s = SLOWEST_BYTES_PER_S.min(rate / LISTS_MAX);
+                with_attempt_timeout(transfer_timeout(LIST_BYTES, slowest_bytes_per_s))
+            }
+            None => short_operation(),
+        }
     }
 
     /// The client for an upload of so many bytes whose time-outs are set

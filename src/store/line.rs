@@ -62,7 +62,8 @@ enum Direction {
 }
 
 impl Line {
-    /// From now on the line carries so much, also for what is on its way.
+    /// From now on the line carries so much, also for what is on its way under
+    /// another limit. A body that was begun without one goes on as it began.
     pub(super) fn limit(&self, rates: Rates) {
         self.0.up.limit(rates.up);
         self.0.down.limit(rates.down);

@@ -1,6 +1,6 @@
 //! Listings, page by page, with keys decoded and in the order S3 gives them.
 
-use super::{Store, client, fault, unquote};
+use super::{Store, fault, unquote};
 use crate::error::{Class, Fault};
 use aws_sdk_s3::types::EncodingType;
 use percent_encoding::percent_decode_str;
@@ -70,14 +70,15 @@ impl Store {
         keys_max: i32,
     ) -> Result<Page<Listed>, Fault> {
         let answer = self
-            .quick
-            .short
+            .client
             .list_objects_v2()
             .bucket(bucket)
             .prefix(prefix)
             .encoding_type(EncodingType::Url)
             .max_keys(keys_max)
             .set_continuation_token(after.map(str::to_owned))
+            .customize()
+            .config_override(self.listing())
             .send()
             .await
             .map_err(|e| fault::from_sdk("list", &format!("{bucket}/{prefix}"), e))?;
@@ -126,7 +127,7 @@ impl Store {
             .set_key_marker(key_marker.map(str::to_owned))
             .set_version_id_marker(version_marker.map(str::to_owned))
             .customize()
-            .config_override(client::short_operation())
+            .config_override(self.listing())
             .send()
             .await
             .map_err(|e| {
@@ -225,6 +226,81 @@ fn millis(time: Option<&aws_sdk_s3::primitives::DateTime>) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::bandwidth::Rates;
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_types::body::SdkBody;
+
+    /// A bucket that answers every list with this.
+    fn store(xml: String) -> Store {
+        let connector = SharedHttpConnector::new(Answers(xml));
+        let http = http_client_fn(move |_, _| connector.clone());
+        Store::vault(http, "a test's server")
+    }
+
+    #[derive(Debug)]
+    struct Answers(String);
+
+    impl HttpConnector for Answers {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            let status = 200.try_into().unwrap();
+            let body = SdkBody::from(self.0.as_bytes());
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, body)))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_comes_over_a_line_that_is_limited_to_very_little() {
+        let name = |number: usize| format!("{number:04}{}", "n".repeat(396));
+        let rows = |of: &str, more: &str| -> String {
+            let row = |number| {
+                format!(
+                    "<{of}><Key>{}</Key><ETag>&quot;{}&quot;</ETag><Size>5</Size>\
+                     <LastModified>2026-11-23T20:00:00.000Z</LastModified>\
+                     <StorageClass>STANDARD</StorageClass>{more}</{of}>",
+                    name(number),
+                    "e".repeat(32)
+                )
+            };
+            (0..1000).map(row).collect()
+        };
+        let objects = rows("Contents", "<Owner><ID>o</ID></Owner>");
+        let versions = rows(
+            "Version",
+            &format!("<VersionId>{}</VersionId>", "v".repeat(64)),
+        );
+        for (what, rows) in [
+            ("ListBucketResult", objects),
+            ("ListVersionsResult", versions),
+        ] {
+            let body = format!("<{what}><Name>b</Name>{rows}</{what}>");
+            let store = store(body.clone());
+            store.limit(Rates {
+                up: None,
+                down: Some(16_000),
+            });
+            let began = tokio::time::Instant::now();
+            let names: Vec<String> = match what {
+                "ListBucketResult" => {
+                    let page = store.list("b", "", None, PAGE_KEYS).await.unwrap();
+                    page.items.into_iter().map(|o| o.key).collect()
+                }
+                _ => {
+                    let page = store.list_versions("b", "", None).await.unwrap();
+                    page.items.into_iter().map(|v| v.key).collect()
+                }
+            };
+            assert_eq!(names, (0..1000).map(name).collect::<Vec<_>>(), "{what}");
+            let (took_s, takes_s) = (began.elapsed().as_secs(), body.len() as u64 / 16_000);
+            assert!(takes_s > 30, "{what}: more than a short request may take");
+            assert!(
+                (takes_s - 2..takes_s + 2).contains(&took_s),
+                "{what}: {took_s} s"
+            );
+        }
+    }
 
     #[test]
     fn keys_of_a_listing_are_decoded() {

@@ -302,7 +302,7 @@ impl Store {
                 .upload_id(upload_id)
                 .set_part_number_marker(marker.take())
                 .customize()
-                .config_override(client::short_operation())
+                .config_override(self.listing())
                 .send()
                 .await
                 .map_err(|e| fault::from_sdk("list the parts of", &at.subject(), e))?;
@@ -437,7 +437,7 @@ impl Store {
             // The key itself is the first of those that begin with it.
             .prefix(at.key)
             .customize()
-            .config_override(client::short_operation())
+            .config_override(self.listing())
             .send()
             .await
             .map_err(|e| fault::from_sdk("list the open uploads of", &at.subject(), e))?;
@@ -465,7 +465,7 @@ impl Store {
             .bucket(bucket)
             .prefix(prefix)
             .customize()
-            .config_override(client::short_operation())
+            .config_override(self.listing())
             .send()
             .await
             .map_err(|e| fault::from_sdk("list the open uploads of", bucket, e))?;

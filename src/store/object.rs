@@ -1,5 +1,6 @@
 //! One object: put, head, get, copy, delete marker.
 
+use super::line::Line;
 use super::{At, ObjectHeaders, Store, Stored, client, fault, sha256_header, unquote};
 use crate::error::{Class, Fault, chain};
 use crate::model::meta::{MetaRefused, ObjectMeta};
@@ -61,10 +62,15 @@ const PACE_WINDOW: Duration = Duration::from_secs(60);
 /// for years, and the SDK lets one byte a second pass.
 const SLOWEST_BYTES_PER_S: u64 = 1_024;
 
+/// Downloads at once that a limited line may be shared by: several restores of
+/// several folders, a few times over.
+const DOWNLOADS_MAX: u64 = 64;
+
 /// An object's body, read piece by piece.
 pub struct GetBody {
     stream: ByteStream,
     subject: String,
+    line: Line,
     /// Waited for the server since the window began, and what came. Time that
     /// the reader takes is not the server's.
     waited: Duration,
@@ -86,7 +92,7 @@ impl GetBody {
         self.waited += began.elapsed();
         self.window_bytes += piece.as_ref().map_or(0, |piece| piece.len() as u64);
         if self.waited >= PACE_WINDOW {
-            let too_slow = self.window_bytes < SLOWEST_BYTES_PER_S * self.waited.as_secs();
+            let too_slow = self.window_bytes < self.slowest_bytes_per_s() * self.waited.as_secs();
             if too_slow && piece.is_some() {
                 return Err(self.broken(format!(
                     "the server sent {} bytes in {} seconds",
@@ -97,6 +103,12 @@ impl GetBody {
             (self.waited, self.window_bytes) = (Duration::ZERO, 0);
         }
         Ok(piece)
+    }
+
+    /// Where the line is limited each download has only its share of that.
+    fn slowest_bytes_per_s(&self) -> u64 {
+        let share = |rate| rate / DOWNLOADS_MAX;
+        SLOWEST_BYTES_PER_S.min(self.line.rates().down.map_or(u64::MAX, share))
     }
 
     fn broken(&self, cause: String) -> Fault {
@@ -244,6 +256,7 @@ impl Store {
             GetBody {
                 stream: answer.body,
                 subject: at.subject(),
+                line: self.line.clone(),
                 waited: Duration::ZERO,
                 window_bytes: 0,
             },
@@ -365,6 +378,7 @@ fn parse_meta(metadata: Option<&HashMap<String, String>>) -> Result<ObjectMeta, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::bandwidth::Rates;
     use aws_smithy_types::body::SdkBody;
     use futures::StreamExt as _;
     use http_body::Frame;
@@ -379,6 +393,7 @@ mod tests {
         GetBody {
             stream: ByteStream::new(SdkBody::from_body_1_x(StreamBody::new(frames))),
             subject: "bucket/key".into(),
+            line: Line::default(),
             waited: Duration::ZERO,
             window_bytes: 0,
         }
@@ -413,6 +428,21 @@ mod tests {
             assert_eq!(fault.class, Class::Transient, "{fault}");
             assert!(fault.cause.contains(in_cause), "{fault}");
             assert!(took <= 2 * PACE_WINDOW, "{took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn on_a_limited_line_a_share_of_it_is_fast_enough() {
+        for (down, is_enough) in [
+            (Some(16_000), true),
+            (Some(1_000_000), false),
+            (None, false),
+        ] {
+            // A thirty-second part of 16 kB/s.
+            let slow = body(200, 500, Duration::from_secs(1));
+            slow.line.limit(Rates { up: None, down });
+            let (_, _, done) = read(slow, Duration::ZERO).await;
+            assert_eq!(done.is_ok(), is_enough, "{down:?}: {done:?}");
         }
     }
 

@@ -64,31 +64,27 @@ impl Pacing {
         let has_room = state.waiting.len() < WAITING_MAX || state.waiting.contains_key(&at);
         state.forget(&at);
         if due_ms <= now_ms || state.free > 0 || !has_room {
+            if policy.per_hour_max > 0 && paid.is_none() {
+                state.book(at, Paid(now_ms), now_ms);
+            }
             return true;
         }
         state.wait(at, due_ms);
         false
     }
 
-    /// A version of this file was stored.
+    /// A version of this file was stored. It counts if [`Pacing::may_store`] was
+    /// asked: nobody asks for a first version, and of those a first backup has
+    /// more than can be remembered.
     pub fn stored(&self, source: usize, path: &RelPath, stored_bytes: u64, now_ms: i64) {
         let mut state = self.state();
         if let Some(tally) = state.tallies.get_mut(source) {
             tally.add(path, stored_bytes, now_ms);
         }
         let policy = state.policies.get(source).copied().unwrap_or_default();
-        if policy.per_hour_max == 0 {
-            return;
+        if let Some(paid) = state.book.get_mut(&(source, path.clone())) {
+            *paid = policy.stored(Some(*paid), now_ms);
         }
-        let at = (source, path.clone());
-        let old = state.book.get(&at).copied();
-        if old.is_none() && state.book.len() >= BOOK_MAX {
-            state.book.retain(|_, paid| !paid.is_over(now_ms));
-            if state.book.len() >= BOOK_MAX {
-                return;
-            }
-        }
-        state.book.insert(at, policy.stored(old, now_ms));
     }
 
     /// It need not wait any more: it is gone, or as it was stored.
@@ -170,6 +166,16 @@ impl Drop for Free<'_> {
 }
 
 impl State {
+    /// Remember it if there is room.
+    fn book(&mut self, at: At, paid: Paid, now_ms: i64) {
+        if self.book.len() >= BOOK_MAX {
+            self.book.retain(|_, paid| !paid.is_over(now_ms));
+        }
+        if self.book.len() < BOOK_MAX {
+            self.book.insert(at, paid);
+        }
+    }
+
     fn forget(&mut self, at: &At) {
         if let Some((at, due_ms)) = self.waiting.remove_entry(at) {
             self.by_due.remove(&(due_ms, at));
@@ -248,6 +254,11 @@ mod tests {
         let pacing = pacing(12);
         until_it_waits(&pacing, "db", 100 * MINUTE_MS);
         assert_eq!(pacing.due(0, 9), [(0, path("db"))]);
+        // Nor does it wait again when it is looked at.
+        assert!(pacing.may_store(0, &path("db"), 100 * MINUTE_MS, 0));
+        pacing.stored(0, &path("db"), 1, 0);
+        assert!(!pacing.may_store(0, &path("db"), 0, 0));
+        assert_eq!(pacing.waiting(0), (1, Some(5 * MINUTE_MS)));
     }
 
     #[test]
@@ -264,8 +275,20 @@ mod tests {
         assert!(pacing.may_store(0, &path("db"), 0, 0));
         assert_eq!(waiting, WAITING_MAX as u64 + 1);
         for i in 0..BOOK_MAX + 5 {
+            let file = path(&format!("f{i}"));
+            assert!(pacing.may_store(0, &file, 0, 0));
+            pacing.stored(0, &file, 1, 0);
+        }
+        assert_eq!(pacing.state().book.len(), BOOK_MAX);
+    }
+
+    #[test]
+    fn first_versions_take_no_place_of_files_that_change() {
+        let pacing = pacing(12);
+        for i in 0..BOOK_MAX + 5 {
             pacing.stored(0, &path(&format!("f{i}")), 1, 0);
         }
-        assert!(pacing.state().book.len() <= BOOK_MAX);
+        assert_eq!(pacing.state().book.len(), 0);
+        assert_eq!(until_it_waits(&pacing, "db", 0), 6);
     }
 }

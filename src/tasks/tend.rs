@@ -9,6 +9,7 @@ use super::brake;
 use super::context::{Context, blocking};
 use super::costs;
 use super::leftovers;
+use super::pacing::Pacing;
 use super::post::Post;
 use super::versioning::check_versioning;
 use crate::error::{Class, Fault};
@@ -16,6 +17,7 @@ use crate::files::Pulse;
 use crate::index::Opened;
 use crate::model::retry::Backoff;
 use crate::model::wake::{self, Clocks, Jump};
+use crate::queue::Queue;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -90,7 +92,7 @@ async fn beat(ctx: &Arc<Context>, broken: &Broken) {
         mending.mend_index(ctx).await;
         broken.set(mending.broken.clone());
         retry(ctx, now_ms).await;
-        bring_back(ctx, now_ms);
+        bring_back(&ctx.pacing, &ctx.queue, ctx.steady_ms(), now_ms);
         // A closed gate opens for a probe when its time has come.
         ctx.queue.wake();
         if beats.is_multiple_of(SLOW_BEATS) {
@@ -324,13 +326,15 @@ async fn retry(ctx: &Arc<Context>, now_ms: i64) {
     }
 }
 
-/// Put what waits for its next version into the queue when that is due.
-fn bring_back(ctx: &Context, now_ms: i64) {
-    for (source, path) in ctx.pacing.due(now_ms, RETRIES_PER_BEAT) {
-        let pushed = ctx.queue.push_retry(source, path.clone(), ctx.steady_ms());
+/// Put what waits for its next version into the queue when that is due: among
+/// the edits, for that is what it is, and a first backup fills the other lane
+/// for days. One that is in a worker is worked on again.
+fn bring_back(pacing: &Pacing, queue: &Queue, steady_ms: i64, now_ms: i64) {
+    for (source, path) in pacing.due(now_ms, RETRIES_PER_BEAT) {
+        let pushed = queue.push_edit(source, path.clone(), steady_ms, false);
         if pushed.is_err() {
             // The lane is full: at the next beat.
-            ctx.pacing.wait_on((source, path), now_ms);
+            pacing.wait_on((source, path), now_ms);
         }
     }
 }
@@ -360,5 +364,72 @@ async fn tell_holds(ctx: &Arc<Context>, post: &Post) {
     loop {
         tokio::time::sleep(BEAT).await;
         brake::tell(ctx, post).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RelPath;
+    use crate::model::budget::Policy;
+    use crate::queue::{Item, Lane};
+    use futures::FutureExt as _;
+
+    const HOUR_MS: i64 = 60 * 60 * 1000;
+
+    fn path(name: &str) -> RelPath {
+        RelPath::from_bytes(name).unwrap()
+    }
+
+    /// One source, in which `db` waits for its next version.
+    fn worn_out() -> Pacing {
+        let pacing = Pacing::new(vec![Policy {
+            min_interval_ms: HOUR_MS.cast_unsigned(),
+            per_hour_max: 0,
+        }]);
+        assert!(!pacing.may_store(0, &path("db"), 0, 1));
+        pacing
+    }
+
+    fn pop(queue: &Queue, lanes: &[Lane]) -> Option<Item> {
+        let may_start = |_: usize, _: &RelPath, lane: Lane| lanes.contains(&lane);
+        queue.pop(may_start).now_or_never().flatten()
+    }
+
+    #[tokio::test]
+    async fn what_is_due_goes_before_a_backlog_that_is_full() {
+        let (pacing, queue) = (worn_out(), Queue::new(1, 2, 4));
+        for name in ["first", "second"] {
+            queue.push_backlog(0, path(name), 0).await;
+        }
+        bring_back(&pacing, &queue, 7, HOUR_MS - 1);
+        assert_eq!(queue.depth(0).edits, 0);
+        bring_back(&pacing, &queue, 7, HOUR_MS);
+        assert_eq!(pacing.waiting(0), (0, None));
+        let item = pop(&queue, &[Lane::Edit, Lane::Backlog]).unwrap();
+        assert_eq!((item.path, item.since_ms), (path("db"), 7));
+    }
+
+    #[tokio::test]
+    async fn what_is_due_while_a_worker_has_it_is_worked_on_again() {
+        let (pacing, queue) = (worn_out(), Queue::new(1, 2, 4));
+        queue.push_edit(0, path("db"), 0, false).unwrap();
+        let item = pop(&queue, &[Lane::Edit]).unwrap();
+        bring_back(&pacing, &queue, 7, HOUR_MS);
+        assert_eq!(pop(&queue, &[Lane::Edit]), None);
+        queue.done(&item);
+        let again = pop(&queue, &[Lane::Edit]).unwrap();
+        assert_eq!((again.path, again.since_ms), (path("db"), 7));
+    }
+
+    #[tokio::test]
+    async fn what_is_due_while_no_more_edits_fit_waits_on() {
+        let (pacing, queue) = (worn_out(), Queue::new(1, 1, 4));
+        queue.push_edit(0, path("letter"), 0, false).unwrap();
+        bring_back(&pacing, &queue, 7, HOUR_MS);
+        assert_eq!(pacing.waiting(0).0, 1);
+        queue.done(&pop(&queue, &[Lane::Edit]).unwrap());
+        bring_back(&pacing, &queue, 8, HOUR_MS + 1);
+        assert_eq!(pop(&queue, &[Lane::Edit]).unwrap().path, path("db"));
     }
 }

@@ -42,7 +42,8 @@ pub async fn copy(
         Err(fault)
             if matches!(
                 fault.class,
-                Class::NotFound | Class::Refused | Class::Denied
+                // The version may be broken while what the disk has is not.
+                Class::NotFound | Class::Refused | Class::Denied | Class::Damaged
             ) =>
         {
             Ok(None)

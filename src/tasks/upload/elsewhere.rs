@@ -97,7 +97,16 @@ impl Upload<'_> {
         // Of a large one only the object itself says for certain.
         let version_id = Some(from.version.version_id.as_str()).filter(|id| !id.is_empty());
         let at = self.at_key(&from.key);
-        let head = self.ctx.store.head_with_sums(at, version_id).await?;
+        let head = match self.ctx.store.head_with_sums(at, version_id).await {
+            Ok(head) => head,
+            Err(fault) if is_final(&fault) => return Ok(None),
+            Err(fault) => {
+                if fault.class == Class::Transient {
+                    self.source.copies.failed();
+                }
+                return Err(fault);
+            }
+        };
         let Some(head) = head.filter(|head| claims(head, content)) else {
             self.forget(content, from.version).await?;
             return Ok(None);
@@ -126,7 +135,10 @@ impl Upload<'_> {
             return Ok(true);
         }
         let version_id = Some(stored.version_id.as_str()).filter(|id| !id.is_empty());
-        let head = self.ctx.store.head_with_sums(self.at(), version_id).await?;
+        let head = match self.ctx.store.head_with_sums(self.at(), version_id).await {
+            Err(fault) if is_final(&fault) => return Ok(false),
+            head => head?,
+        };
         Ok(head.is_some_and(|head| {
             claims(&head, content)
                 && head.stored_bytes == from.version.stored_bytes
@@ -192,6 +204,11 @@ impl Upload<'_> {
     fn at_key<'k>(&'k self, key: &'k str) -> At<'k> {
         At { key, ..self.at() }
     }
+}
+
+/// Asking again gives no other answer, and sending the content may help.
+fn is_final(fault: &Fault) -> bool {
+    matches!(fault.class, Class::Refused | Class::Denied | Class::Damaged)
 }
 
 /// A file that never rests may be another one by the time it is copied.

@@ -76,17 +76,23 @@ struct Done {
 async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Done, Fault> {
     let (look, early) = {
         let (shared, item) = (Arc::clone(ctx), item.clone());
-        let pulse = Pulse::default();
-        let beat = pulse.clone();
-        on_disk(ctx, item.source, &pulse, move || {
+        let (pulse, slot) = (Pulse::default(), take::Slot::new());
+        let (beat, filled) = (pulse.clone(), slot.clone());
+        let looked = on_disk(ctx, item.source, &pulse, move || {
             let look = look::look(&shared, item.source, &item.path, &beat)?;
             beat.beat();
-            let early = look.disk.and_then(|seen| {
-                take::Early::take(&shared, &item, &seen, look.file.as_ref(), &beat)
-            });
-            Ok((look, early))
+            let record = look.file.as_ref();
+            let taken = look
+                .disk
+                .and_then(|seen| take::Early::read(&shared, &item, &seen, record, &filled, &beat));
+            Ok((look, taken))
         })
-        .await?
+        .await;
+        let memory = slot.leave();
+        let (look, taken) = looked?;
+        let early = memory.zip(taken);
+        let early = early.map(|(memory, taken)| take::Early { memory, taken });
+        (look, early)
     };
     let was = look.disk.map(|found| found.kind);
     let may_be_unprotected = look.has_unprotected;

@@ -1,7 +1,8 @@
 //! Taking a file's content, or a link's target, off the disk.
 //!
-//! Invariant: a file that waits for its next version is not read, and what is
-//! read early is held only where memory is free.
+//! Invariants: a file that waits for its next version is not read, and what is
+//! read early is held only where memory is free. A thread that a drive keeps
+//! waiting keeps no memory from others.
 
 use super::file::{is_as_stored, is_paced};
 use crate::error::Fault;
@@ -12,7 +13,7 @@ use crate::tasks::answering::on_disk;
 use crate::tasks::context::Context;
 use crate::transfer::{self, Content, Patience, Permit, Reading};
 use bytes::Bytes;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Files up to this size are read by the thread that looks at them.
 const EARLY_BYTES_MAX: u64 = 1024 * 1024;
@@ -44,23 +45,69 @@ pub(super) struct Early {
 }
 
 impl Early {
-    /// Read it if it differs from its record, is small and may be held at once.
-    /// Blocking.
-    pub(super) fn take(
+    /// Read it if it differs from its record, is small and may be held at once;
+    /// the memory for it goes into `slot`. Blocking.
+    pub(super) fn read(
         ctx: &Context,
         item: &Item,
         seen: &Fingerprint,
         record: Option<&Record>,
+        slot: &Slot,
         pulse: &Pulse,
-    ) -> Option<Self> {
+    ) -> Option<Result<Option<Taken>, Fault>> {
         let is_small =
             matches!(seen.kind, Kind::File | Kind::Symlink) && seen.size_bytes <= EARLY_BYTES_MAX;
         if !is_small || is_as_stored(seen, record) || is_paced(ctx, item, seen, record) {
             return None;
         }
-        let memory = ctx.budget.try_take(item.lane, seen.size_bytes)?;
-        let taken = take_now(ctx, item, seen.kind, pulse);
-        Some(Self { memory, taken })
+        let has_memory = slot.fill(|| ctx.budget.try_take(item.lane, seen.size_bytes));
+        has_memory.then(|| take_now(ctx, item, seen.kind, pulse))
+    }
+}
+
+/// Memory that a thread takes and the one who waits for it holds: it is free
+/// again when that one waits no more, be the thread back or not. What such a
+/// thread has read by then is not counted; threads left behind are few.
+pub(super) struct Slot<T = Permit>(Arc<Mutex<Slotted<T>>>);
+
+enum Slotted<T> {
+    Open(Option<T>),
+    /// Nobody waits any more.
+    Left,
+}
+
+impl<T> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Slot<T> {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Slotted::Open(None))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slotted<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Put in what `take` gives, if somebody waits. True when it holds something.
+    fn fill(&self, take: impl FnOnce() -> Option<T>) -> bool {
+        match &mut *self.lock() {
+            Slotted::Open(held) => {
+                *held = take();
+                held.is_some()
+            }
+            Slotted::Left => false,
+        }
+    }
+
+    /// What is in it; nothing goes in any more.
+    pub(super) fn leave(&self) -> Option<T> {
+        match std::mem::replace(&mut *self.lock(), Slotted::Left) {
+            Slotted::Open(held) => held,
+            Slotted::Left => None,
+        }
     }
 }
 
@@ -103,4 +150,33 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
         segments: Arc::new([]),
     };
     Ok(Some((content, Some(target))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_a_drive_keeps_waiting_keeps_no_memory() {
+        let memory = Arc::new(());
+        let take = || Some(Arc::clone(&memory));
+        // It hangs with the memory taken, and nobody waits for it any more.
+        let slot = Slot::new();
+        let hung = slot.clone();
+        assert!(hung.fill(take));
+        assert_eq!(Arc::strong_count(&memory), 2);
+        drop(slot.leave());
+        assert_eq!(Arc::strong_count(&memory), 1);
+        // It hung before, and comes back too late.
+        assert!(!hung.fill(take));
+        assert_eq!(Arc::strong_count(&memory), 1);
+        // It is back in time: whoever waited holds the memory.
+        let slot = Slot::new();
+        assert!(slot.clone().fill(take));
+        let held = slot.leave();
+        drop(slot);
+        assert!(held.is_some() && Arc::strong_count(&memory) == 2);
+        // None is free.
+        assert!(!Slot::<()>::new().fill(|| None));
+    }
 }
