@@ -70,6 +70,18 @@ async fn an_older_server_is_believed_by_the_md5_of_what_it_copied() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_refuses_the_checksum_of_the_whole_is_an_older_one() {
+    let line = Line::default();
+    line.refuse_sums();
+    let first = noise(BYTES, 2);
+    let (mut desk, _) = Desk::with("large.bin", &first, line).await;
+    let cost = desk.save(&edited(&first, BYTES - 1)).await;
+    assert!(cost.copies > 0 && cost.sent < BYTES / 2, "{cost:?}");
+    desk.every_version_is_whole(|bytes| bytes).await;
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_older_server_is_believed_of_compressed_files_as_well() {
     let first = table(600_000, 7);
     let (mut desk, whole) = Desk::with("table.csv", &first, Line::to(Lie::None, true)).await;
