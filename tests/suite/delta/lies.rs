@@ -54,6 +54,18 @@ async fn a_server_that_knows_no_such_copies_is_sent_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_always_fails_to_copy_parts_is_sent_the_whole() {
+    let first = noise(BYTES, 9);
+    let (mut desk, _) = Desk::new("large.bin", &first).await;
+    desk.line.lie(Lie::Answer(500, "InternalError"));
+    let second = edited(&first, 1);
+    let cost = desk.save(&second).await;
+    assert!(cost.copies > 0 && cost.sent >= BYTES, "{cost:?}");
+    desk.every_version_is_whole(|bytes| bytes).await;
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_older_server_is_believed_by_the_md5_of_what_it_copied() {
     let first = noise(BYTES, 2);
     let (mut desk, _) = Desk::with("large.bin", &first, Line::to(Lie::None, true)).await;
