@@ -80,15 +80,7 @@ impl Job {
         let wanted = content
             .filter(|content| !content.unrested)
             .map(|content| self.wanted(headers, content, plan));
-        let mut notes = self
-            .noted(|job| {
-                job.index
-                    .multiparts_at(job.source, &job.bucket, &job.bucket_key)
-            })
-            .await?;
-        notes.retain(|note| note.is_begun() && !self.uploads.is_aborting(&note.upload_id));
-        // The newest has most, as a rule.
-        notes.sort_by_key(|note| std::cmp::Reverse(note.noted_ms));
+        let notes = self.left_open().await?;
         let (mut taken, mut silent) = (None, Vec::new());
         for note in notes {
             if taken.is_none() && self.is_wanted(&note, wanted.as_ref()) {
@@ -115,6 +107,50 @@ impl Job {
             self.try_to_throw_away(note).await;
         }
         Ok(Session::new(self, upload, note, have, under_way))
+    }
+
+    /// The uploads of this object that are open, as far as the index knows.
+    async fn left_open(&self) -> Result<Vec<Multipart>, Fault> {
+        let mut notes = self
+            .noted(|job| {
+                job.index
+                    .multiparts_at(job.source, &job.bucket, &job.bucket_key)
+            })
+            .await?;
+        notes.retain(|note| note.is_begun() && !self.uploads.is_aborting(&note.upload_id));
+        // The newest has most, as a rule.
+        notes.sort_by_key(|note| std::cmp::Reverse(note.noted_ms));
+        Ok(notes)
+    }
+
+    /// Whether an upload of exactly this was broken off when the server already
+    /// had parts of it; then, what proves it.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub(super) async fn waiting(
+        &self,
+        headers: &ObjectHeaders,
+        content: &Content,
+        plan: &str,
+    ) -> Result<Option<Proof>, Fault> {
+        if content.unrested {
+            return Ok(None);
+        }
+        let wanted = self.wanted(headers, content, plan);
+        for note in self.left_open().await? {
+            let Some(resume) = note.resume.clone() else {
+                continue;
+            };
+            if !self.is_wanted(&note, Some(&wanted)) {
+                continue;
+            }
+            let acknowledged = self.noted(move |job| job.index.parts_acknowledged(&note));
+            if resume.parts > 0 || !acknowledged.await?.is_empty() {
+                return Ok(Some(proof(&resume)));
+            }
+        }
+        Ok(None)
     }
 
     /// What only an upload of exactly this can be.

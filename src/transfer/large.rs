@@ -1,7 +1,7 @@
 //! Sending a large file: from the version before and what has changed, or whole.
 
 use super::SMALL_BYTES_MAX;
-use super::parts::{Attempt, Outcome};
+use super::parts::{Attempt, Outcome, plan};
 use super::piece::{End, Made, What, Work, make};
 use super::read::Content;
 use super::send::{Done, Job, Sent, local_fault};
@@ -44,6 +44,7 @@ pub async fn send_large(
     let mut distrust = None;
     if let Some((old, assembly)) = reuse
         && job.trusts_copies().await?
+        && !is_half_sent(job, content, &meta).await?
     {
         // A second time when the first upload has shown how this server proves.
         for _ in 0..2 {
@@ -76,6 +77,15 @@ pub async fn send_large(
             distrust.why,
         )),
     }
+}
+
+/// Whether the whole of exactly this is on its way already: to begin with copies
+/// again would throw that away, and where they fail, on a slow line, for ever.
+async fn is_half_sent(job: &Job, content: &Content, meta: &ObjectMeta) -> Result<bool, Fault> {
+    let headers = job.headers(meta.clone(), job.gzip_level.is_some());
+    let whole = plan(part_bytes(content.fingerprint.size_bytes), None);
+    let waiting = job.waiting(&headers, content, &whole).await?;
+    Ok(waiting.is_some())
 }
 
 async fn open(job: &Job) -> Result<Opened, Fault> {
@@ -112,9 +122,11 @@ fn begin_to_make(
         budget: job.budget.clone(),
         pulse: job.pulse.clone(),
     };
-    let runtime = Handle::current();
+    let (runtime, pulse) = (Handle::current(), job.pulse.clone());
     tokio::task::spawn_blocking(move || {
         if let Err(fault) = make(work, &to, &runtime) {
+            // From here on nothing of the disk is waited for.
+            pulse.rest();
             let _ = runtime.block_on(to.send(Err(fault)));
         }
     });

@@ -1,5 +1,6 @@
 //! What each kind of change costs, and that every version comes back.
 
+use super::line::{Lie, Traffic};
 use super::{Desk, MIB, noise, table};
 use crate::errors::unprotected;
 use crate::harness::until;
@@ -124,25 +125,47 @@ async fn a_delta_that_is_broken_off_goes_on_and_copies_and_sends_nothing_twice()
     for at in [20 * MIB, 40 * MIB] {
         content[at] ^= 1;
     }
-    desk.line.break_part(Some(4));
     let before = desk.line.traffic();
-    fs::write(desk.rig.path("large.bin"), &content).unwrap();
+    let failed = broken_off_at(&mut desk, 4, &content).await;
+    assert_eq!((failed.begun, failed.copies), (1, 3), "{failed:?}");
+    let rest = desk.line.traffic() - before - failed;
+    assert_eq!((rest.begun, rest.copies), (0, 0), "{rest:?}");
+    assert!(rest.sent <= 9 * MIB, "one part: {rest:?}");
+    desk.every_version_is_whole(|bytes| bytes).await;
+    desk.stop().await;
+}
+
+/// Saved, the first try fails at that part, and the next run begins.
+async fn broken_off_at(desk: &mut Desk, part: u32, content: &[u8]) -> Traffic {
+    desk.line.break_part(Some(part));
+    let before = desk.line.traffic();
+    fs::write(desk.rig.path(desk.name), content).unwrap();
     until("the first try has failed", async || {
         !unprotected(desk.daemon()).is_empty()
     })
     .await;
     desk.stop().await;
-    let failed = desk.line.traffic() - before;
-    assert_eq!((failed.begun, failed.copies), (1, 3), "{failed:?}");
     desk.line.break_part(None);
-    let before = desk.line.traffic();
-    desk.start().await;
-    let hash = ContentHash::of(&content).to_hex();
+    let failed = desk.line.traffic() - before;
+    let hash = ContentHash::of(content).to_hex();
     desk.states.push(hash.clone());
+    desk.start().await;
     desk.stored(&hash).await;
-    let rest = desk.line.traffic() - before;
+    failed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_upload_under_way_is_not_thrown_away_for_another_try_at_copies() {
+    let mut content = noise(64 * MIB, 7);
+    let (mut desk, _) = Desk::new("large.bin", &content).await;
+    desk.line.lie(Lie::Answer(404, "NoSuchVersion"));
+    content[20 * MIB] ^= 1;
+    let before = desk.line.traffic();
+    let failed = broken_off_at(&mut desk, 6, &content).await;
+    assert!(failed.begun == 2 && failed.copies > 0, "{failed:?}");
+    let rest = desk.line.traffic() - before - failed;
     assert_eq!((rest.begun, rest.copies), (0, 0), "{rest:?}");
-    assert!(rest.sent <= 9 * MIB, "one part: {rest:?}");
+    assert!(rest.sent < 32 * MIB, "{rest:?}");
     desk.every_version_is_whole(|bytes| bytes).await;
     desk.stop().await;
 }

@@ -3,6 +3,7 @@
 use super::line::{Lie, Line};
 use super::{Desk, MIB, noise, table};
 use crate::harness::BUCKET;
+use keepwatch::tasks::leftovers::sweep;
 
 const BYTES: usize = 20 * MIB;
 
@@ -61,6 +62,20 @@ async fn a_server_that_always_fails_to_copy_parts_is_sent_the_whole() {
     let second = edited(&first, 1);
     let cost = desk.save(&second).await;
     assert!(cost.copies > 0 && cost.sent >= BYTES, "{cost:?}");
+    desk.every_version_is_whole(|bytes| bytes).await;
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lie_is_found_out_and_the_whole_sent_where_uploads_may_not_be_aborted() {
+    let first = noise(BYTES, 10);
+    let (mut desk, _) = Desk::with("large.bin", &first, Line::to(Lie::Empty, false)).await;
+    desk.line.deny_aborts(true);
+    let cost = desk.save(&edited(&first, 1)).await;
+    assert!(cost.begun == 2 && cost.sent >= BYTES, "{cost:?}");
+    // It waits for somebody who may.
+    desk.line.deny_aborts(false);
+    assert!(sweep(desk.daemon().context()).await);
     desk.every_version_is_whole(|bytes| bytes).await;
     desk.stop().await;
 }

@@ -64,6 +64,8 @@ struct State {
     is_old: bool,
     /// It answers 501 to whoever wants that checksum.
     refuses_sums: bool,
+    /// Nobody may abort an upload.
+    denies_aborts: bool,
     /// Parts that are sent under this number do not arrive.
     broken_part: Option<u32>,
 }
@@ -85,12 +87,17 @@ impl Line {
             lie,
             is_old,
             refuses_sums: false,
+            denies_aborts: false,
             broken_part: None,
         })))
     }
 
     pub fn refuse_sums(&self) {
         self.0.lock().unwrap().refuses_sums = true;
+    }
+
+    pub fn deny_aborts(&self, denies_aborts: bool) {
+        self.0.lock().unwrap().denies_aborts = denies_aborts;
     }
 
     pub fn lie(&self, lie: Lie) {
@@ -143,8 +150,9 @@ impl HttpConnector for Wire {
     fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
         let is_copy = request.headers().contains_key(RANGE);
         let is_begin = request.method() == "POST" && request.uri().contains("uploads");
+        let is_abort = request.method() == "DELETE" && request.uri().contains("uploadId");
         let wants_sums = is_begin && request.headers().contains_key(TYPE);
-        let (lie, is_old, is_broken, is_refused) = {
+        let (lie, is_old, is_broken, is_refused, is_denied) = {
             let mut state = self.line.0.lock().unwrap();
             let is_broken = !is_copy
                 && state
@@ -160,6 +168,7 @@ impl HttpConnector for Wire {
                 state.is_old,
                 is_broken,
                 state.refuses_sums && wants_sums,
+                state.denies_aborts && is_abort,
             )
         };
         let headers = request.headers_mut();
@@ -175,6 +184,9 @@ impl HttpConnector for Wire {
             }
             if is_refused {
                 return Ok(answer(501, "NotImplemented"));
+            }
+            if is_denied {
+                return Ok(answer(403, "AccessDenied"));
             }
             if !is_copy || lie == Lie::None {
                 return inner.call(request).await;
