@@ -9,6 +9,7 @@ use crate::error::{Class, Fault};
 use crate::files::{self, Opened};
 use crate::model::assemble::{Assembly, part_bytes};
 use crate::model::{ContentHash, ObjectMeta, Parts};
+use crate::store::Proof;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -109,6 +110,7 @@ fn begin_to_make(
     content: &Content,
     opened: Opened,
     assembly: Assembly,
+    proof: Option<Proof>,
 ) -> mpsc::Receiver<Result<Made, Fault>> {
     let (to, made) = mpsc::channel(1);
     let work = Work {
@@ -116,7 +118,8 @@ fn begin_to_make(
         path: job.path.clone(),
         segments: std::sync::Arc::clone(&content.segments),
         unrested: content.unrested,
-        proof: job.store.proof(),
+        racy: content.racy,
+        proof,
         assembly,
         gzip_level: job.gzip_level,
         budget: job.budget.clone(),
@@ -144,9 +147,20 @@ async fn carry_out(
     if opened.fingerprint != content.fingerprint && !content.unrested {
         return Ok(Outcome::Sent(Sent::Changed));
     }
-    let mut made = begin_to_make(job, content, opened, assembly);
-    let first = next(&mut made, job).await?;
     let headers = job.headers(meta.clone(), job.gzip_level.is_some());
+    let part_bytes = part_bytes(content.fingerprint.size_bytes);
+    let proof = match job.store.proof() {
+        Some(proof) => Some(proof),
+        // After a restart the upload that is gone on with knows. That all parts
+        // are proved does no harm should another one be begun after all.
+        None => {
+            let plan = plan(part_bytes, old);
+            let waiting = job.waiting(&headers, content, &plan).await?;
+            waiting.filter(|proof| *proof == Proof::EachPart)
+        }
+    };
+    let mut made = begin_to_make(job, content, opened, assembly, proof);
+    let first = next(&mut made, job).await?;
     let Made {
         what: What::Send(piece),
         end: Some(end),
@@ -156,7 +170,7 @@ async fn carry_out(
             job,
             content,
             old,
-            part_bytes: part_bytes(content.fingerprint.size_bytes),
+            part_bytes,
         };
         return attempt.run(&headers, first, made).await;
     };

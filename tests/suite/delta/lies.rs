@@ -140,7 +140,11 @@ async fn copies_of_another_version_are_not_taken_for_the_right_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_is_gone_is_sent_and_nobody_blamed() {
-    for (status, code) in [(404, "NoSuchVersion"), (412, "PreconditionFailed")] {
+    for (status, code) in [
+        (404, "NoSuchVersion"),
+        (412, "PreconditionFailed"),
+        (403, "InvalidObjectState"),
+    ] {
         let first = noise(BYTES, 4);
         let (mut desk, _) = Desk::new("large.bin", &first).await;
         desk.line.lie(Lie::Answer(status, code));
