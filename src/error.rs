@@ -210,6 +210,12 @@ impl Fault {
         )
     }
 
+    /// The bucket was to fill a part from a version that it has. (The verb is
+    /// `store`'s.)
+    pub fn is_part_copy(&self) -> bool {
+        self.operation == "copy a part of"
+    }
+
     /// What could not be done and why, without subject and remedy.
     pub fn reason(&self) -> String {
         format!("cannot {}: {}", self.operation, self.cause)

@@ -290,6 +290,9 @@ pub struct Resume {
     /// How often its completion was asked for.
     #[serde(default)]
     pub completions: u32,
+    /// How often in a row the server failed to say what it has of it.
+    #[serde(default)]
+    pub silences: u32,
 }
 
 /// A part that the server has acknowledged.

@@ -48,6 +48,28 @@ where
     Fault::new(class, operation, subject, clean(&detail)).hint(hint)
 }
 
+/// The same, of a request that some servers do not have: for these 501 is no
+/// outage but an answer for good.
+pub(super) fn from_sdk_unless_unknown<E>(
+    operation: &str,
+    subject: &str,
+    error: SdkError<E, HttpResponse>,
+) -> Fault
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let status = error.raw_response().map(|r| r.status().as_u16());
+    let fault = from_sdk(operation, subject, error);
+    match status {
+        Some(501) => Fault {
+            class: Class::Refused,
+            ..fault
+        }
+        .hint(remedy(Class::Refused, "")),
+        _ => fault,
+    }
+}
+
 /// What to allow so that the operation works: servers mostly do not say.
 fn permission(operation: &str) -> String {
     let actions = match operation {

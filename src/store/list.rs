@@ -131,7 +131,11 @@ impl Store {
             .send()
             .await
             .map_err(|e| {
-                fault::from_sdk("list the versions of", &format!("{bucket}/{prefix}"), e)
+                fault::from_sdk_unless_unknown(
+                    "list the versions of",
+                    &format!("{bucket}/{prefix}"),
+                    e,
+                )
             })?;
         let encoded = answer.encoding_type() == Some(&EncodingType::Url);
         let mut items: Vec<ListedVersion> = answer

@@ -175,7 +175,7 @@ impl Store {
             .config_override(client::once())
             .send()
             .await
-            .map_err(|e| fault::from_sdk("begin the upload of", &at.subject(), e))?;
+            .map_err(|e| fault::from_sdk_unless_unknown("begin the upload of", &at.subject(), e))?;
         let is_whole = answer.checksum_type() == Some(&ChecksumType::FullObject)
             && answer.checksum_algorithm() == Some(&ChecksumAlgorithm::Crc64Nvme);
         match answer.upload_id() {
@@ -267,10 +267,12 @@ impl Store {
             .await
             .map_err(|error| {
                 let status = error.raw_response().map(|r| r.status().as_u16());
-                let fault = fault::from_sdk("copy a part of", &at.subject(), error);
+                // In cold storage it is as good as gone, and the server does well.
+                let is_cold = error.code() == Some("InvalidObjectState");
+                let fault = fault::from_sdk_unless_unknown("copy a part of", &at.subject(), error);
                 let class = match status {
                     Some(412) => Class::NotFound,
-                    Some(501) => Class::Refused,
+                    _ if is_cold => Class::NotFound,
                     _ => fault.class,
                 };
                 Fault { class, ..fault }
@@ -305,7 +307,9 @@ impl Store {
                 .config_override(self.listing())
                 .send()
                 .await
-                .map_err(|e| fault::from_sdk("list the parts of", &at.subject(), e))?;
+                .map_err(|e| {
+                    fault::from_sdk_unless_unknown("list the parts of", &at.subject(), e)
+                })?;
             parts.extend(page.parts().iter().filter_map(|part| {
                 Some(ListedPart {
                     bytes: u64::try_from(part.size()?).ok()?,
@@ -440,7 +444,9 @@ impl Store {
             .config_override(self.listing())
             .send()
             .await
-            .map_err(|e| fault::from_sdk("list the open uploads of", &at.subject(), e))?;
+            .map_err(|e| {
+                fault::from_sdk_unless_unknown("list the open uploads of", &at.subject(), e)
+            })?;
         Ok(answer
             .uploads()
             .iter()

@@ -38,6 +38,12 @@ pub const CLOCK_SKEW_MS: i64 = 15 * 60_000;
 /// always fails at one and the same may fail because of it.
 const COMPLETIONS_MAX: u32 = 5;
 
+/// Times in a row that a server fails to say what it has of an upload before it
+/// counts as one that never says. A few tell that from a bad moment; an outage
+/// that lasts longer costs nothing, since nothing is thrown away before another
+/// upload has begun.
+const SILENCES_MAX: u32 = 5;
+
 /// The grain of the times that S3 gives.
 const GRAIN_MS: i64 = 1_000;
 
@@ -46,6 +52,15 @@ const DIGEST_VERSION: &str = "resume 1";
 
 /// An upload, its note, and the parts that the server has of it.
 type Taken = (Multipart, Upload, BTreeMap<i32, Have>);
+
+/// What came of the wish to go on with an upload.
+enum TakeUp {
+    On(Taken),
+    /// The server has forgotten it, or will not say.
+    Gone,
+    /// The server always fails when it is asked.
+    Silent,
+}
 
 impl Job {
     /// Begin an upload in parts, or go on with one that was broken off. `content`
@@ -65,6 +80,37 @@ impl Job {
         let wanted = content
             .filter(|content| !content.unrested)
             .map(|content| self.wanted(headers, content, plan));
+        let notes = self.left_open().await?;
+        let (mut taken, mut silent) = (None, Vec::new());
+        for note in notes {
+            if taken.is_none() && self.is_wanted(&note, wanted.as_ref()) {
+                match self.take_up(&note).await? {
+                    TakeUp::On(on) => {
+                        taken = Some(on);
+                        continue;
+                    }
+                    TakeUp::Silent => {
+                        silent.push(note);
+                        continue;
+                    }
+                    TakeUp::Gone => {}
+                }
+            }
+            self.try_to_throw_away(note).await;
+        }
+        let (note, upload, have) = match taken {
+            Some(taken) => taken,
+            None => self.begin(headers, wanted).await?,
+        };
+        // Only now is it known that the server works but for that.
+        for note in silent {
+            self.try_to_throw_away(note).await;
+        }
+        Ok(Session::new(self, upload, note, have, under_way))
+    }
+
+    /// The uploads of this object that are open, as far as the index knows.
+    async fn left_open(&self) -> Result<Vec<Multipart>, Fault> {
         let mut notes = self
             .noted(|job| {
                 job.index
@@ -74,24 +120,37 @@ impl Job {
         notes.retain(|note| note.is_begun() && !self.uploads.is_aborting(&note.upload_id));
         // The newest has most, as a rule.
         notes.sort_by_key(|note| std::cmp::Reverse(note.noted_ms));
-        let mut taken = None;
-        for note in notes {
-            if taken.is_none() && self.is_wanted(&note, wanted.as_ref()) {
-                taken = self.take_up(&note).await?;
-                if taken.is_some() {
-                    continue;
-                }
+        Ok(notes)
+    }
+
+    /// Whether an upload of exactly this was broken off when the server already
+    /// had parts of it; then, what proves it.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub(super) async fn waiting(
+        &self,
+        headers: &ObjectHeaders,
+        content: &Content,
+        plan: &str,
+    ) -> Result<Option<Proof>, Fault> {
+        if content.unrested {
+            return Ok(None);
+        }
+        let wanted = self.wanted(headers, content, plan);
+        for note in self.left_open().await? {
+            let Some(resume) = note.resume.clone() else {
+                continue;
+            };
+            if !self.is_wanted(&note, Some(&wanted)) {
+                continue;
             }
-            if let Err(fault) = self.throw_away(note).await {
-                // No reason to keep the file waiting: it is aborted later.
-                tracing::warn!("an unfinished upload stays in the bucket for now: {fault}");
+            let acknowledged = self.noted(move |job| job.index.parts_acknowledged(&note));
+            if resume.parts > 0 || !acknowledged.await?.is_empty() {
+                return Ok(Some(proof(&resume)));
             }
         }
-        let (note, upload, have) = match taken {
-            Some(taken) => taken,
-            None => self.begin(headers, wanted).await?,
-        };
-        Ok(Session::new(self, upload, note, have, under_way))
+        Ok(None)
     }
 
     /// What only an upload of exactly this can be.
@@ -118,6 +177,7 @@ impl Job {
             proves_whole: false,
             parts: 0,
             completions: 0,
+            silences: 0,
         }
     }
 
@@ -133,42 +193,57 @@ impl Job {
             && self.store.proof().is_none_or(|known| known == proof)
     }
 
-    /// What the server has of a broken off upload; `None` when it has forgotten
-    /// it, or does not say.
-    async fn take_up(&self, note: &Multipart) -> Result<Option<Taken>, Fault> {
+    /// What the server has of a broken off upload.
+    async fn take_up(&self, note: &Multipart) -> Result<TakeUp, Fault> {
         let Some(resume) = &note.resume else {
-            return Ok(None);
+            return Ok(TakeUp::Gone);
+        };
+        let is_silent = |fault: &Fault| {
+            matches!(fault.class, Class::Transient | Class::SlowDown)
+                && resume.silences >= SILENCES_MAX
         };
         match self.may_still_be_newest(&note.upload_id).await {
             Ok(true) => {}
-            Ok(false) => return Ok(None),
+            Ok(false) => return Ok(TakeUp::Gone),
             // Not to be allowed to ask is no reason not to back up.
             Err(fault) if does_not_tell(&fault) => {
                 tracing::debug!("a broken off upload is begun anew: {fault}");
-                return Ok(None);
+                return Ok(TakeUp::Gone);
             }
-            Err(fault) => return Err(fault),
+            Err(fault) if is_silent(&fault) => {
+                tracing::debug!("a broken off upload is begun anew: {fault}");
+                return Ok(TakeUp::Silent);
+            }
+            Err(fault) => return self.met_silence(note, fault).await,
         }
         let of = note.clone();
         let acknowledged = self.noted(move |job| job.index.parts_acknowledged(&of));
         let acknowledged = acknowledged.await?;
+        let mut silences = resume.silences;
         let listed = match self.store.list_parts(self.at(), &note.upload_id).await {
-            Ok(listed) => listed,
-            Err(fault) if fault.class == Class::NotFound => return Ok(None),
+            Ok(listed) => {
+                silences = 0;
+                listed
+            }
+            Err(fault) if fault.class == Class::NotFound => return Ok(TakeUp::Gone),
             // Our own notes will do: the completion names the ETags, and is
             // refused when the server has other parts than it acknowledged.
-            Err(fault) if does_not_tell(&fault) => {
+            Err(fault) if does_not_tell(&fault) || is_silent(&fault) => {
                 tracing::debug!("only parts that were noted are gone on with: {fault}");
                 acknowledged.iter().map(as_listed).collect()
             }
-            Err(fault) => return Err(fault),
+            Err(fault) => return self.met_silence(note, fault).await,
         };
         let have = have(listed, acknowledged);
         let mut note = note.clone();
-        if have.len() > resume.parts {
-            note.noted_ms = wall_ms();
+        let has_more = have.len() > resume.parts;
+        if has_more || silences != resume.silences {
+            if has_more {
+                note.noted_ms = wall_ms();
+            }
             note.resume = Some(Resume {
-                parts: have.len(),
+                parts: have.len().max(resume.parts),
+                silences,
                 ..resume.clone()
             });
             let better = note.clone();
@@ -184,7 +259,20 @@ impl Job {
             id: note.upload_id.clone(),
             proof: proof(resume),
         };
-        Ok(Some((note, upload, have)))
+        Ok(TakeUp::On((note, upload, have)))
+    }
+
+    /// The server failed to say what it has: an outage, unless it always does.
+    async fn met_silence(&self, note: &Multipart, fault: Fault) -> Result<TakeUp, Fault> {
+        let mut note = note.clone();
+        if let Some(resume) = &mut note.resume
+            && matches!(fault.class, Class::Transient | Class::SlowDown)
+        {
+            resume.silences = resume.silences.saturating_add(1);
+            self.noted(move |job| job.index.multipart_update(note))
+                .await?;
+        }
+        Err(fault)
     }
 
     /// Whether an upload is open and would become the newest version: S3 puts a
@@ -205,6 +293,14 @@ impl Job {
         Ok(!versions.items.iter().any(|version| {
             version.key == self.bucket_key && version.modified_ms.div_euclid(GRAIN_MS) >= begun_s
         }))
+    }
+
+    /// The same as [`Self::throw_away`]; a failure is no reason to keep the file
+    /// waiting: it is aborted later.
+    async fn try_to_throw_away(&self, note: Multipart) {
+        if let Err(fault) = self.throw_away(note).await {
+            tracing::warn!("an unfinished upload stays in the bucket for now: {fault}");
+        }
     }
 
     /// Abort what is not gone on with, and forget it. When the abort fails it

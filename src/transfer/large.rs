@@ -1,7 +1,7 @@
 //! Sending a large file: from the version before and what has changed, or whole.
 
 use super::SMALL_BYTES_MAX;
-use super::parts::{Attempt, Outcome};
+use super::parts::{Attempt, Outcome, plan};
 use super::piece::{End, Made, What, Work, make};
 use super::read::Content;
 use super::send::{Done, Job, Sent, local_fault};
@@ -9,6 +9,7 @@ use crate::error::{Class, Fault};
 use crate::files::{self, Opened};
 use crate::model::assemble::{Assembly, part_bytes};
 use crate::model::{ContentHash, ObjectMeta, Parts};
+use crate::store::Proof;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -44,6 +45,7 @@ pub async fn send_large(
     let mut distrust = None;
     if let Some((old, assembly)) = reuse
         && job.trusts_copies().await?
+        && !is_half_sent(job, content, &meta).await?
     {
         // A second time when the first upload has shown how this server proves.
         for _ in 0..2 {
@@ -78,6 +80,15 @@ pub async fn send_large(
     }
 }
 
+/// Whether the whole of exactly this is on its way already: to begin with copies
+/// again would throw that away, and where they fail, on a slow line, for ever.
+async fn is_half_sent(job: &Job, content: &Content, meta: &ObjectMeta) -> Result<bool, Fault> {
+    let headers = job.headers(meta.clone(), job.gzip_level.is_some());
+    let whole = plan(part_bytes(content.fingerprint.size_bytes), None);
+    let waiting = job.waiting(&headers, content, &whole).await?;
+    Ok(waiting.is_some())
+}
+
 async fn open(job: &Job) -> Result<Opened, Fault> {
     let (root, path) = (job.root.clone(), job.path.clone());
     job.pulse.rest();
@@ -99,6 +110,7 @@ fn begin_to_make(
     content: &Content,
     opened: Opened,
     assembly: Assembly,
+    proof: Option<Proof>,
 ) -> mpsc::Receiver<Result<Made, Fault>> {
     let (to, made) = mpsc::channel(1);
     let work = Work {
@@ -106,15 +118,18 @@ fn begin_to_make(
         path: job.path.clone(),
         segments: std::sync::Arc::clone(&content.segments),
         unrested: content.unrested,
-        proof: job.store.proof(),
+        racy: content.racy,
+        proof,
         assembly,
         gzip_level: job.gzip_level,
         budget: job.budget.clone(),
         pulse: job.pulse.clone(),
     };
-    let runtime = Handle::current();
+    let (runtime, pulse) = (Handle::current(), job.pulse.clone());
     tokio::task::spawn_blocking(move || {
         if let Err(fault) = make(work, &to, &runtime) {
+            // From here on nothing of the disk is waited for.
+            pulse.rest();
             let _ = runtime.block_on(to.send(Err(fault)));
         }
     });
@@ -132,9 +147,20 @@ async fn carry_out(
     if opened.fingerprint != content.fingerprint && !content.unrested {
         return Ok(Outcome::Sent(Sent::Changed));
     }
-    let mut made = begin_to_make(job, content, opened, assembly);
-    let first = next(&mut made, job).await?;
     let headers = job.headers(meta.clone(), job.gzip_level.is_some());
+    let part_bytes = part_bytes(content.fingerprint.size_bytes);
+    let proof = match job.store.proof() {
+        Some(proof) => Some(proof),
+        // After a restart the upload that is gone on with knows. That all parts
+        // are proved does no harm should another one be begun after all.
+        None => {
+            let plan = plan(part_bytes, old);
+            let waiting = job.waiting(&headers, content, &plan).await?;
+            waiting.filter(|proof| *proof == Proof::EachPart)
+        }
+    };
+    let mut made = begin_to_make(job, content, opened, assembly, proof);
+    let first = next(&mut made, job).await?;
     let Made {
         what: What::Send(piece),
         end: Some(end),
@@ -144,7 +170,7 @@ async fn carry_out(
             job,
             content,
             old,
-            part_bytes: part_bytes(content.fingerprint.size_bytes),
+            part_bytes,
         };
         return attempt.run(&headers, first, made).await;
     };

@@ -45,6 +45,12 @@ pub(super) struct Attempt<'a> {
     pub part_bytes: u64,
 }
 
+/// The same content, cut from the same version, makes the same parts.
+pub(super) fn plan(part_bytes: u64, old: Option<&Parts>) -> String {
+    let from = old.map(|old| (&old.version_id, &old.etag));
+    format!("parts of {part_bytes} from {from:?}")
+}
+
 /// Why it stops before its end.
 enum Halt {
     Fault(Fault),
@@ -67,9 +73,7 @@ impl Attempt<'_> {
         first: Made,
         made: mpsc::Receiver<Result<Made, Fault>>,
     ) -> Result<Outcome, Fault> {
-        // The same content, cut from the same version, makes the same parts.
-        let from = self.old.map(|old| (&old.version_id, &old.etag));
-        let plan = format!("parts of {} from {from:?}", self.part_bytes);
+        let plan = plan(self.part_bytes, self.old);
         let mut session = self.job.session(headers, Some(self.content), &plan).await?;
         let result = match self.carry(&mut session, first, made).await {
             Ok(sent) => Ok(Outcome::Sent(sent)),

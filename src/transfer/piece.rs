@@ -18,10 +18,14 @@ use crate::model::{ContentHash, Crc64, RelPath, Segment};
 use crate::queue::Lane;
 use crate::store::{Proof, Sums};
 use bytes::Bytes;
+use std::io::Read as _;
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+
+/// Bytes read at a time where they are only looked at.
+const READ_BYTES: usize = 256 * 1024;
 
 /// A part on its way.
 pub(super) struct Made {
@@ -79,6 +83,9 @@ pub(super) struct Work {
     pub segments: Arc<[Segment]>,
     /// It does not rest: its bytes are taken as they are.
     pub unrested: bool,
+    /// It may have changed since without its times telling: what is copied is
+    /// read and compared as well.
+    pub racy: bool,
     pub assembly: Assembly,
     /// Compression level, `None` for none.
     pub gzip_level: Option<u32>,
@@ -98,6 +105,8 @@ pub(super) struct Base {
     pub pulse: Pulse,
     pub runtime: Handle,
     budget: Budget,
+    /// See [`Work`].
+    pub racy: bool,
     /// Of an unrested file: the hash of what is sent.
     pub whole: Option<Hasher>,
     /// The segment that is being read, its checksum and what of it came.
@@ -147,6 +156,25 @@ impl Base {
         true
     }
 
+    /// Read the next bytes, show them to `take` and compare them with the plan.
+    /// False when they are others.
+    pub fn read_over(&mut self, bytes: u64, mut take: impl FnMut(&[u8])) -> Result<bool, Fault> {
+        let (mut left, mut buffer) = (bytes, vec![0; READ_BYTES]);
+        while left > 0 {
+            let want = READ_BYTES.min(usize::try_from(left).unwrap_or(READ_BYTES));
+            self.pulse.beat();
+            let got = (&self.opened.file)
+                .read(&mut buffer[..want])
+                .map_err(|e| self.fault(&e))?;
+            if got == 0 || !self.check(&buffer[..got]) {
+                return Ok(false);
+            }
+            take(&buffer[..got]);
+            left -= got as u64;
+        }
+        Ok(true)
+    }
+
     /// The next bytes are those of another segment.
     pub fn go_to(&mut self, segment: usize) {
         self.open = (segment, Crc64Hasher::default(), 0);
@@ -190,6 +218,7 @@ pub(super) fn make(
         pulse: work.pulse,
         runtime: runtime.clone(),
         budget: work.budget,
+        racy: work.racy,
         whole: work.unrested.then(Hasher::default),
         open: Default::default(),
     };

@@ -8,9 +8,6 @@ use crate::model::assemble::{Assembly, Copy};
 use md5::{Digest as _, Md5};
 use std::io::{Read as _, Seek as _, SeekFrom};
 
-/// Bytes read at a time where they are only hashed.
-const READ_BYTES: usize = 256 * 1024;
-
 /// See [`Fill`].
 pub(super) struct RawFill {
     base: Base,
@@ -37,21 +34,12 @@ impl RawFill {
     }
 
     fn md5(&mut self, copy: &Copy) -> Result<Option<[u8; 16]>, Fault> {
-        let mut left = copy.from.end - copy.from.start;
-        let (mut md5, mut buffer) = (Md5::new(), vec![0; READ_BYTES]);
-        while left > 0 {
-            let want = READ_BYTES.min(usize::try_from(left).unwrap_or(READ_BYTES));
-            self.base.pulse.beat();
-            let got = (&self.base.opened.file)
-                .read(&mut buffer[..want])
-                .map_err(|e| self.base.fault(&e))?;
-            if got == 0 || !self.base.check(&buffer[..got]) {
-                return Ok(None);
-            }
-            md5.update(&buffer[..got]);
-            left -= got as u64;
-            self.at += got as u64;
+        let bytes = copy.from.end - copy.from.start;
+        let mut md5 = Md5::new();
+        if !self.base.read_over(bytes, |bytes| md5.update(bytes))? {
+            return Ok(None);
         }
+        self.at += bytes;
         Ok(Some(md5.finalize().into()))
     }
 }
@@ -93,6 +81,11 @@ impl Fill for RawFill {
         if wants_md5 {
             let md5 = self.md5(copy)?;
             return Ok((md5, md5.is_some()));
+        }
+        if self.base.racy {
+            let bytes = copy.from.end - copy.from.start;
+            self.at += bytes;
+            return Ok((None, self.base.read_over(bytes, |_| ())?));
         }
         let end = copy.segments.end;
         self.at = self.begins.get(end).copied().unwrap_or(self.at);

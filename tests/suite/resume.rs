@@ -55,6 +55,7 @@ enum Step {
     Part(usize),
     ListParts,
     ListUploads,
+    ListVersions,
     Complete,
     Abort(String),
     Other,
@@ -69,6 +70,7 @@ fn step(method: &str, uri: &str) -> Step {
         ("DELETE", _, Some(id)) => Step::Abort(id.to_owned()),
         ("GET", _, Some(_)) => Step::ListParts,
         ("GET", _, None) if uri.contains("uploads") => Step::ListUploads,
+        ("GET", _, None) if uri.contains("versions") => Step::ListVersions,
         _ => Step::Other,
     }
 }

@@ -288,11 +288,22 @@ impl<'a> Upload<'a> {
             }
             None => {
                 let job = self.job();
-                let old = self.parts().await?;
+                let may_copy = self.source.copies.may_try(self.ctx.steady_ms());
+                let old = match may_copy {
+                    true => self.parts().await?,
+                    false => None,
+                };
                 let sending = transfer::send_large(&job, content, meta, old.as_ref());
                 unless_silent(self.ctx, self.item.source, &job.pulse, sending).await
             }
         };
+        match &sent {
+            Ok(Sent::Stored(done)) if done.cost.reused_bytes > 0 => self.source.copies.answered(),
+            Err(fault) if fault.class == Class::Transient && fault.is_part_copy() => {
+                self.source.copies.failed();
+            }
+            _ => {}
+        }
         let is_stored = matches!(sent, Ok(Sent::Stored { .. }));
         if self.source.copies.sent(is_stored, self.ctx.steady_ms()) {
             tracing::warn!(

@@ -157,10 +157,11 @@ impl Session {
     /// End the session that brought `result`. What may pass leaves the upload
     /// open, to be gone on with; otherwise it is aborted unless it was completed.
     /// A version that the bucket has taken stays one, whatever the index says to
-    /// that: to report a failure would have the whole file sent again.
+    /// that: to report a failure would have the whole file sent again. Nor does
+    /// an upload that cannot be aborted keep its file waiting: it stays noted.
     ///
     /// # Errors
-    /// Those of `result`; or when it cannot be aborted.
+    /// Those of `result`.
     pub async fn conclude<T>(self, result: Result<T, Fault>, completed: bool) -> Result<T, Fault> {
         if let Err(fault) = &result
             && !completed
@@ -169,14 +170,12 @@ impl Session {
         {
             return result;
         }
-        match self.end(completed).await {
-            Err(fault) if completed => {
-                tracing::warn!("a completed upload stays noted for now: {fault}");
-                result
-            }
-            // Why it failed is worth more than that tidying up failed too.
-            ended => result.and_then(|result| ended.map(|()| result)),
+        let ended = self.end(completed).await;
+        // Why it failed is worth more than that tidying up failed too.
+        if let (Ok(_), Err(fault)) = (&result, ended) {
+            tracing::warn!("an upload that is over stays noted for now: {fault}");
         }
+        result
     }
 
     /// The upload is over: abort it unless it was completed, and forget it.

@@ -76,7 +76,7 @@ async fn a_large_file_that_the_bucket_took_is_stored_whatever_the_index_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_completed_upload_outlives_a_failing_index() {
+async fn what_an_upload_has_brought_outlives_a_failing_index() {
     let dir = tempfile::tempdir().unwrap();
     let job = job(dir.path()).await;
     let headers = job.headers(ObjectMeta::of(&content(&job).fingerprint, None), false);
@@ -84,7 +84,7 @@ async fn only_a_completed_upload_outlives_a_failing_index() {
     let (one, two, three) = (begin().await, begin().await, begin().await);
     take_away(&job.index, &dir.path().join("index"));
     assert_eq!(one.unwrap().conclude(Ok(7), true).await, Ok(7));
-    assert!(two.unwrap().conclude(Ok(7), false).await.is_err());
+    assert_eq!(two.unwrap().conclude(Ok(7), false).await, Ok(7));
     let why = Fault::new(Class::Refused, "send", "x", "why");
     let told = three.unwrap().conclude::<()>(Err(why.clone()), false);
     assert_eq!(told.await, Err(why));

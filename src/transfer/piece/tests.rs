@@ -4,7 +4,7 @@ use super::super::plan::plan;
 use super::*;
 use crate::model::Parts;
 use crate::model::assemble::{PART_BYTES, PART_BYTES_MIN};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom, Write as _};
 
 const MIB: usize = 1024 * 1024;
 
@@ -52,6 +52,7 @@ impl Rig {
             path,
             segments: Arc::clone(&self.segments),
             unrested: false,
+            racy: false,
             assembly,
             gzip_level,
             budget: Budget::default(),
@@ -221,6 +222,48 @@ async fn other_bytes_than_planned_end_the_work() {
         let work = rig.whole(gzip_level);
         rig.writable().set_len(rig.bytes - 1).unwrap();
         assert_eq!(carried_out(work, &[]).await.3, End::Changed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_times_may_not_tell_what_is_copied_is_compared_as_well() {
+    for gzip_level in [None, Some(1)] {
+        let content = lines(if gzip_level.is_some() { 60 } else { 30 } * MIB);
+        let rig = Rig::new(&content);
+        let (old, _, _, end) = carried_out(rig.whole(gzip_level), &[]).await;
+        let End::AsPlanned(segments) = end else {
+            panic!("{end:?}")
+        };
+        let parts = Parts {
+            version_id: "v".into(),
+            etag: "e".into(),
+            gzip: gzip_level.is_some(),
+            segments,
+        };
+        let new = [&content[..], b"new;line\n"].concat();
+        for changed_at in [None, Some(10 * MIB as u64)] {
+            let next = Rig::new(&new);
+            let assembly = Assembly::with_old(&next.segments, &parts, PART_BYTES).unwrap();
+            if let Some(at) = changed_at {
+                // Before it is opened: its times stay as they were then.
+                let mut file = next.writable();
+                file.seek(SeekFrom::Start(at)).unwrap();
+                file.write_all(b"\0").unwrap();
+            }
+            let work = Work {
+                racy: true,
+                ..next.work(assembly, gzip_level)
+            };
+            let (got, _, sent, end) = carried_out(work, &old).await;
+            assert!(sent <= 6 * MIB, "{gzip_level:?}: {sent}");
+            match changed_at {
+                Some(_) => assert_eq!(end, End::Changed, "{gzip_level:?}"),
+                None => {
+                    assert!(matches!(end, End::AsPlanned(_)), "{end:?}");
+                    assert!(gzip_level.map_or(got.clone(), |_| unpacked(&got)) == new);
+                }
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What each kind of change costs, and that every version comes back.
 
+use super::line::{Lie, Line, Traffic};
 use super::{Desk, MIB, noise, table};
 use crate::errors::unprotected;
 use crate::harness::until;
@@ -7,6 +8,7 @@ use keepwatch::model::ContentHash;
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes that 1 MiB of change may cost: the target.
 const CHANGE_MAX: usize = 24 * MIB;
@@ -118,31 +120,72 @@ async fn a_table_that_grows_sends_its_new_lines_and_gunzip_reads_every_version()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delta_that_is_broken_off_goes_on_and_copies_and_sends_nothing_twice() {
+    goes_on_and_copies_nothing_twice(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_does_one_at_a_server_that_has_no_checksum_of_the_whole() {
+    goes_on_and_copies_nothing_twice(true).await;
+}
+
+async fn goes_on_and_copies_nothing_twice(is_old: bool) {
     let mut content = noise(64 * MIB, 6);
-    let (mut desk, _) = Desk::new("large.bin", &content).await;
+    let line = Line::to(Lie::None, is_old);
+    let (mut desk, _) = Desk::with("large.bin", &content, line).await;
     // Three stretches that stay, and what is between them changes.
     for at in [20 * MIB, 40 * MIB] {
         content[at] ^= 1;
     }
-    desk.line.break_part(Some(4));
     let before = desk.line.traffic();
-    fs::write(desk.rig.path("large.bin"), &content).unwrap();
+    let failed = broken_off_at(&mut desk, 4, &content).await;
+    assert_eq!((failed.begun, failed.copies), (1, 3), "{failed:?}");
+    let rest = desk.line.traffic() - before - failed;
+    assert_eq!((rest.begun, rest.copies), (0, 0), "{rest:?}");
+    assert!(rest.sent <= 9 * MIB, "one part: {rest:?}");
+    desk.every_version_is_whole(|bytes| bytes).await;
+    desk.stop().await;
+}
+
+/// Saved, the first try fails at that part, and the next run begins.
+async fn broken_off_at(desk: &mut Desk, part: u32, content: &[u8]) -> Traffic {
+    // An upload begun within the second of a version counts as older than that.
+    let second = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs()
+    };
+    let stored_at = second();
+    until("that second is over", async || second() > stored_at).await;
+    desk.line.break_part(Some(part));
+    let before = desk.line.traffic();
+    fs::write(desk.rig.path(desk.name), content).unwrap();
     until("the first try has failed", async || {
         !unprotected(desk.daemon()).is_empty()
     })
     .await;
     desk.stop().await;
-    let failed = desk.line.traffic() - before;
-    assert_eq!((failed.begun, failed.copies), (1, 3), "{failed:?}");
     desk.line.break_part(None);
-    let before = desk.line.traffic();
-    desk.start().await;
-    let hash = ContentHash::of(&content).to_hex();
+    let failed = desk.line.traffic() - before;
+    let hash = ContentHash::of(content).to_hex();
     desk.states.push(hash.clone());
+    desk.start().await;
     desk.stored(&hash).await;
-    let rest = desk.line.traffic() - before;
+    failed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_upload_under_way_is_not_thrown_away_for_another_try_at_copies() {
+    let mut content = noise(64 * MIB, 7);
+    let (mut desk, _) = Desk::new("large.bin", &content).await;
+    desk.line.lie(Lie::Answer(404, "NoSuchVersion"));
+    content[20 * MIB] ^= 1;
+    let before = desk.line.traffic();
+    let failed = broken_off_at(&mut desk, 6, &content).await;
+    assert!(failed.begun == 2 && failed.copies > 0, "{failed:?}");
+    let rest = desk.line.traffic() - before - failed;
     assert_eq!((rest.begun, rest.copies), (0, 0), "{rest:?}");
-    assert!(rest.sent <= 9 * MIB, "one part: {rest:?}");
+    assert!(rest.sent < 32 * MIB, "{rest:?}");
     desk.every_version_is_whole(|bytes| bytes).await;
     desk.stop().await;
 }

@@ -3,6 +3,7 @@
 use super::line::{Lie, Line};
 use super::{Desk, MIB, noise, table};
 use crate::harness::BUCKET;
+use keepwatch::tasks::leftovers::sweep;
 
 const BYTES: usize = 20 * MIB;
 
@@ -54,6 +55,32 @@ async fn a_server_that_knows_no_such_copies_is_sent_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_always_fails_to_copy_parts_is_sent_the_whole() {
+    let first = noise(BYTES, 9);
+    let (mut desk, _) = Desk::new("large.bin", &first).await;
+    desk.line.lie(Lie::Answer(500, "InternalError"));
+    let second = edited(&first, 1);
+    let cost = desk.save(&second).await;
+    assert!(cost.copies > 0 && cost.sent >= BYTES, "{cost:?}");
+    desk.every_version_is_whole(|bytes| bytes).await;
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lie_is_found_out_and_the_whole_sent_where_uploads_may_not_be_aborted() {
+    let first = noise(BYTES, 10);
+    let (mut desk, _) = Desk::with("large.bin", &first, Line::to(Lie::Empty, false)).await;
+    desk.line.deny_aborts(true);
+    let cost = desk.save(&edited(&first, 1)).await;
+    assert!(cost.begun == 2 && cost.sent >= BYTES, "{cost:?}");
+    // It waits for somebody who may.
+    desk.line.deny_aborts(false);
+    assert!(sweep(desk.daemon().context()).await);
+    desk.every_version_is_whole(|bytes| bytes).await;
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_older_server_is_believed_by_the_md5_of_what_it_copied() {
     let first = noise(BYTES, 2);
     let (mut desk, _) = Desk::with("large.bin", &first, Line::to(Lie::None, true)).await;
@@ -64,6 +91,18 @@ async fn an_older_server_is_believed_by_the_md5_of_what_it_copied() {
     desk.stop().await;
     desk.start().await;
     let cost = desk.save(&edited(&second, BYTES - 2)).await;
+    assert!(cost.copies > 0 && cost.sent < BYTES / 2, "{cost:?}");
+    desk.every_version_is_whole(|bytes| bytes).await;
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_refuses_the_checksum_of_the_whole_is_an_older_one() {
+    let line = Line::default();
+    line.refuse_sums();
+    let first = noise(BYTES, 2);
+    let (mut desk, _) = Desk::with("large.bin", &first, line).await;
+    let cost = desk.save(&edited(&first, BYTES - 1)).await;
     assert!(cost.copies > 0 && cost.sent < BYTES / 2, "{cost:?}");
     desk.every_version_is_whole(|bytes| bytes).await;
     desk.stop().await;
@@ -101,7 +140,11 @@ async fn copies_of_another_version_are_not_taken_for_the_right_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_is_gone_is_sent_and_nobody_blamed() {
-    for (status, code) in [(404, "NoSuchVersion"), (412, "PreconditionFailed")] {
+    for (status, code) in [
+        (404, "NoSuchVersion"),
+        (412, "PreconditionFailed"),
+        (403, "InvalidObjectState"),
+    ] {
         let first = noise(BYTES, 4);
         let (mut desk, _) = Desk::new("large.bin", &first).await;
         desk.line.lie(Lie::Answer(status, code));

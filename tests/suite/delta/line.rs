@@ -62,6 +62,10 @@ struct State {
     lie: Lie,
     /// It knows no checksum of a whole object.
     is_old: bool,
+    /// It answers 501 to whoever wants that checksum.
+    refuses_sums: bool,
+    /// Nobody may abort an upload.
+    denies_aborts: bool,
     /// Parts that are sent under this number do not arrive.
     broken_part: Option<u32>,
 }
@@ -82,8 +86,18 @@ impl Line {
             traffic: Traffic::default(),
             lie,
             is_old,
+            refuses_sums: false,
+            denies_aborts: false,
             broken_part: None,
         })))
+    }
+
+    pub fn refuse_sums(&self) {
+        self.0.lock().unwrap().refuses_sums = true;
+    }
+
+    pub fn deny_aborts(&self, denies_aborts: bool) {
+        self.0.lock().unwrap().denies_aborts = denies_aborts;
     }
 
     pub fn lie(&self, lie: Lie) {
@@ -125,11 +139,20 @@ impl HttpClient for Wire {
 const SOURCE: &str = "x-amz-copy-source";
 const RANGE: &str = "x-amz-copy-source-range";
 
+const TYPE: &str = "x-amz-checksum-type";
+
+fn answer(status: u16, code: &str) -> HttpResponse {
+    let body = format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
+    HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))
+}
+
 impl HttpConnector for Wire {
     fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
         let is_copy = request.headers().contains_key(RANGE);
         let is_begin = request.method() == "POST" && request.uri().contains("uploads");
-        let (lie, is_old, is_broken) = {
+        let is_abort = request.method() == "DELETE" && request.uri().contains("uploadId");
+        let wants_sums = is_begin && request.headers().contains_key(TYPE);
+        let (lie, is_old, is_broken, is_refused, is_denied) = {
             let mut state = self.line.0.lock().unwrap();
             let is_broken = !is_copy
                 && state
@@ -140,11 +163,17 @@ impl HttpConnector for Wire {
             state.traffic.requests += 1;
             state.traffic.copies += usize::from(is_copy);
             state.traffic.begun += usize::from(is_begin);
-            (state.lie.clone(), state.is_old, is_broken)
+            (
+                state.lie.clone(),
+                state.is_old,
+                is_broken,
+                state.refuses_sums && wants_sums,
+                state.denies_aborts && is_abort,
+            )
         };
         let headers = request.headers_mut();
-        if is_old && is_begin && headers.get("x-amz-checksum-type").is_some() {
-            headers.remove("x-amz-checksum-type");
+        if is_old && wants_sums {
+            headers.remove(TYPE);
             headers.remove("x-amz-checksum-algorithm");
         }
         let inner = self.inner.clone();
@@ -152,6 +181,12 @@ impl HttpConnector for Wire {
             if is_broken {
                 let cut = "connection reset by the test";
                 return Err(ConnectorError::io(cut.into()));
+            }
+            if is_refused {
+                return Ok(answer(501, "NotImplemented"));
+            }
+            if is_denied {
+                return Ok(answer(403, "AccessDenied"));
             }
             if !is_copy || lie == Lie::None {
                 return inner.call(request).await;
@@ -177,9 +212,7 @@ impl HttpConnector for Wire {
                     headers.remove("x-amz-copy-source-if-match");
                 }
                 Lie::Answer(status, code) => {
-                    let body = format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
-                    let status = (*status).try_into().unwrap();
-                    return Ok(HttpResponse::new(status, SdkBody::from(body)));
+                    return Ok(answer(*status, code));
                 }
             }
             let mut answer = inner.call(request).await?;

@@ -276,6 +276,85 @@ async fn an_upload_that_nobody_says_is_the_newest_is_begun_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_the_server_knows_no_such_list_it_is_begun_anew() {
+    for list in [Step::ListVersions, Step::ListUploads] {
+        let rig = Rig::new();
+        rig.write(KEY, noise(1));
+        broken_off(&rig).await;
+        let unknown = list.clone();
+        let tape = next_run_with(&rig, rig.config(), move |step, _| match *step == unknown {
+            true => Fate::Answer(501, "NotImplemented"),
+            false => Fate::Pass,
+        })
+        .await;
+        assert!(tape.count(&list) > 0);
+        tape.began_anew();
+        assert!(only_version(&rig).await == noise(1));
+    }
+}
+
+/// The next run under the fast clock, on a server that always fails at `list`.
+async fn next_run_at_one_that_fails_at(rig: &Rig, list: Step) -> Tape {
+    let tape = Tape::default();
+    let store = tape.store(rig, move |step, _| match *step == list {
+        true => Fate::Answer(500, "InternalError"),
+        false => Fate::Pass,
+    });
+    let daemon = crate::errors::start_on(crate::errors::config(rig), store).await;
+    ends_well(rig, daemon).await;
+    tape
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_always_fails_at_a_list_keeps_no_file_out_of_the_bucket() {
+    for list in [Step::ListVersions, Step::ListUploads] {
+        let rig = Rig::new();
+        rig.write(KEY, noise(1));
+        let old = broken_off(&rig).await;
+        let tape = next_run_at_one_that_fails_at(&rig, list).await;
+        tape.began_anew();
+        assert_eq!(tape.count(&Step::Abort(old)), 1);
+        assert!(only_version(&rig).await == noise(1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_listing_the_parts_always_fails_our_own_notes_tell() {
+    let rig = Rig::new();
+    rig.write(KEY, noise(1));
+    broken_off(&rig).await;
+    let tape = next_run_at_one_that_fails_at(&rig, Step::ListParts).await;
+    tape.went_on();
+    assert!(only_version(&rig).await == noise(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_costs_no_parts_however_long_it_is() {
+    let rig = Rig::new();
+    rig.write(KEY, noise(1));
+    let old = broken_off(&rig).await;
+    let tape = Tape::default();
+    // Beginning anew is what is done about a server that fails at lists alone.
+    let begins = AtomicUsize::new(0);
+    let store = tape.store(&rig, move |step, _| {
+        if *step == Step::Begin {
+            begins.fetch_add(1, Ordering::SeqCst);
+        }
+        let is_out = begins.load(Ordering::SeqCst) < 2 || *step == Step::Begin;
+        match step {
+            Step::Begin | Step::ListUploads if is_out => Fate::Answer(503, "ServiceUnavailable"),
+            _ => Fate::Pass,
+        }
+    });
+    let daemon = crate::errors::start_on(crate::errors::config(&rig), store).await;
+    ends_well(&rig, daemon).await;
+    assert!(tape.count(&Step::Begin) >= 2);
+    assert_eq!(tape.count(&Step::Abort(old)), 0);
+    assert_eq!(tape.parts().first(), Some(&(ARRIVED + 1)));
+    assert!(only_version(&rig).await == noise(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upload_is_begun_anew_when_something_was_stored_or_deleted_since() {
     for is_deleted in [false, true] {
         let rig = Rig::new();
