@@ -282,13 +282,13 @@ impl<'a> Upload<'a> {
 
     async fn send(&self, content: &Content) -> Result<Sent, Fault> {
         let meta = self.meta(content);
+        let may_copy = self.source.copies.may_try(self.ctx.steady_ms());
         let sent = match &content.bytes {
             Some(bytes) => {
                 transfer::send_small(&self.job(), bytes.clone(), meta, content.hash).await
             }
             None => {
                 let job = self.job();
-                let may_copy = self.source.copies.may_try(self.ctx.steady_ms());
                 let old = match may_copy {
                     true => self.parts().await?,
                     false => None,
@@ -305,7 +305,8 @@ impl<'a> Upload<'a> {
             _ => {}
         }
         let is_stored = matches!(sent, Ok(Sent::Stored { .. }));
-        if self.source.copies.sent(is_stored, self.ctx.steady_ms()) {
+        // What failed just now may have been a copy itself: it tells nothing else.
+        if !may_copy && self.source.copies.sent(is_stored, self.ctx.steady_ms()) {
             tracing::warn!(
                 source = %self.source.config.name,
                 "the server fails to copy but takes contents: for the next hour, all are sent"
