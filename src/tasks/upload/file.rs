@@ -1,5 +1,6 @@
 //! A path that is there: file, link or empty folder.
 
+use super::elsewhere::{From, is_of_one_piece};
 use super::take::{Early, take};
 use super::{Outcome, doubt};
 use crate::board::News;
@@ -389,6 +390,18 @@ impl<'a> Upload<'a> {
         if !is_ours {
             return Ok(None);
         }
+        // Of one in parts only its checksum tells whether the copy is the same.
+        let head = match is_of_one_piece(&head.etag) {
+            true => head,
+            false => {
+                let version = Some(head.version_id.as_str()).filter(|v| !v.is_empty());
+                let with_sums = self.ctx.store.head_with_sums(self.at(), version).await?;
+                match with_sums.filter(|again| again.etag == head.etag) {
+                    Some(with_sums) => with_sums,
+                    None => return Ok(None),
+                }
+            }
+        };
         let meta = self.meta(content);
         let original = Original {
             from: CopyFrom {
@@ -398,11 +411,22 @@ impl<'a> Upload<'a> {
             },
             stored_bytes: head.stored_bytes,
             gzip: head.gzip,
+            crc64: head.bytes_are.crc64,
         };
         let stored = transfer::copy(&self.job(), &original, meta).await;
         let Some(stored) = self.unless_answered(content, stored).await? else {
             return Ok(None);
         };
+        let from = From::own(self.key.clone(), &head);
+        let proved = self.is_right(content, &from, &stored).await;
+        if !self.unless_answered(content, proved).await? {
+            tracing::warn!(
+                source = %self.source.config.name,
+                path = %self.item.path,
+                "the server's copy is not what was to be copied: the file is sent"
+            );
+            return Ok(None);
+        }
         let record = self.record(content, content.hash, &stored, head.stored_bytes);
         let delta = ActivityDelta {
             metadata_updates: 1,
