@@ -26,6 +26,10 @@ const COPIES_IN_FLIGHT: usize = 8;
 /// again later by the application's backoff.
 const PART_TRIES: u32 = 4;
 
+/// The same of a copied part: it costs nobody's line to ask again later, and a
+/// server that always fails must be found out before the day is over.
+const COPY_TRIES: u32 = 2;
+
 /// What became of an attempt.
 pub(super) enum Outcome {
     /// It was carried out.
@@ -318,9 +322,9 @@ struct Tries {
 }
 
 impl Tries {
-    fn new() -> Self {
+    fn new(tries: u32) -> Self {
         Self {
-            left: PART_TRIES - 1,
+            left: tries.saturating_sub(1),
             pause: PART_PAUSE,
         }
     }
@@ -342,7 +346,7 @@ impl Tries {
 
 async fn one_part(job: Job, upload: Upload, number: i32, piece: Piece) -> Flown {
     let bytes = piece.bytes.len() as u64;
-    let mut tries = Tries::new();
+    let mut tries = Tries::new(PART_TRIES);
     loop {
         let result = job
             .store
@@ -371,7 +375,7 @@ async fn one_copy(
         version_id: &from.0,
         etag: &from.1,
     };
-    let mut tries = Tries::new();
+    let mut tries = Tries::new(COPY_TRIES);
     loop {
         let range = part.from.clone();
         let result = job

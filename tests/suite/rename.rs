@@ -278,6 +278,22 @@ async fn a_server_whose_copies_are_wrong_is_sent_the_content() {
 
 /// The copy has the right metadata, and nobody could look at it at once.
 #[tokio::test(flavor = "multi_thread")]
+async fn a_touched_file_whose_copy_is_wrong_is_sent() {
+    let content = text("a", 30);
+    let office = Office::with(&[("a.txt", content.clone())]).await;
+    office.sent().await;
+    office.wire.set(Copies::Stores(text("x", 30)));
+    let touched = filetime::FileTime::from_unix_time(1_500_000_000, 0);
+    filetime::set_file_mtime(office.rig.path("a.txt"), touched).unwrap();
+    until("the content is sent", async || {
+        history(&office.rig.store(), "a.txt").await.first() == Some(&Some(content.clone()))
+            && history(&office.rig.store(), "a.txt").await.len() > 2
+    })
+    .await;
+    office.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_copy_is_not_believed_later_either() {
     let office = Office::with(&[("a.txt", text("a", 30))]).await;
     office.wire.set(Copies::Stores(Vec::new()));

@@ -7,19 +7,38 @@ use super::Outcome;
 use super::file::Upload;
 use crate::error::{Class, Fault};
 use crate::index::{ActivityDelta, COPY_FROM_BYTES, Elsewhere};
-use crate::model::{ContentHash, Kind, Parts};
+use crate::model::{ContentHash, Kind, Parts, RelKey};
 use crate::store::{At, BytesAre, CopyFrom, Head, Stored};
 use crate::tasks::context::blocking;
 use crate::transfer::{self, Content, Original, SMALL_BYTES_MAX};
 use std::sync::Arc;
 
 /// A version to copy from, as the bucket has it.
-struct From {
+pub(super) struct From {
     version: Elsewhere,
     key: String,
     gzip: bool,
     bytes_are: BytesAre,
     made_of: Option<Parts>,
+}
+
+impl From {
+    /// The object that a path of the source has itself.
+    pub fn own(key: RelKey, head: &Head) -> Self {
+        Self {
+            version: Elsewhere {
+                key,
+                version_id: head.version_id.clone(),
+                etag: head.etag.clone(),
+                stored_bytes: head.stored_bytes,
+                is_live: true,
+            },
+            key: String::new(),
+            gzip: head.gzip,
+            bytes_are: head.bytes_are,
+            made_of: None,
+        }
+    }
 }
 
 impl Upload<'_> {
@@ -41,6 +60,7 @@ impl Upload<'_> {
             },
             stored_bytes: from.version.stored_bytes,
             gzip: from.gzip,
+            crc64: from.bytes_are.crc64,
         };
         let copied = transfer::copy(&self.job(), &original, self.meta(content)).await;
         match &copied {
@@ -125,7 +145,7 @@ impl Upload<'_> {
 
     /// Whether the copy holds what it should: some servers answer well and store
     /// something else.
-    async fn is_right(
+    pub(super) async fn is_right(
         &self,
         content: &Content,
         from: &From,
@@ -221,13 +241,13 @@ fn is_worth_it(content: &Content) -> bool {
 fn claims(head: &Head, content: &Content) -> bool {
     head.meta.as_ref().is_ok_and(|meta| {
         meta.content == Some(content.hash)
-            && meta.kind == Kind::File
+            && meta.kind == content.fingerprint.kind
             && meta.size_bytes == content.fingerprint.size_bytes
     })
 }
 
 /// What S3 gives an object that was not uploaded in parts; nothing for an empty one.
-fn is_of_one_piece(etag: &str) -> bool {
+pub(super) fn is_of_one_piece(etag: &str) -> bool {
     !etag.is_empty() && !etag.contains('-')
 }
 
@@ -254,8 +274,8 @@ fn may_be_right(copy: &Head, from: &From, content: ContentHash) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Crc64;
     use crate::model::meta::MetaRefused;
-    use crate::model::{Crc64, RelKey};
 
     const PLAIN: &str = "9b2cf535f27731c974343645a3985328";
     const OTHER: &str = "0b2cf535f27731c974343645a3985328";

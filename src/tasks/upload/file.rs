@@ -1,5 +1,6 @@
 //! A path that is there: file, link or empty folder.
 
+use super::elsewhere::{From, is_of_one_piece};
 use super::take::{Early, take};
 use super::{Outcome, doubt};
 use crate::board::News;
@@ -282,13 +283,13 @@ impl<'a> Upload<'a> {
 
     async fn send(&self, content: &Content) -> Result<Sent, Fault> {
         let meta = self.meta(content);
+        let may_copy = self.source.copies.may_try(self.ctx.steady_ms());
         let sent = match &content.bytes {
             Some(bytes) => {
                 transfer::send_small(&self.job(), bytes.clone(), meta, content.hash).await
             }
             None => {
                 let job = self.job();
-                let may_copy = self.source.copies.may_try(self.ctx.steady_ms());
                 let old = match may_copy {
                     true => self.parts().await?,
                     false => None,
@@ -305,7 +306,8 @@ impl<'a> Upload<'a> {
             _ => {}
         }
         let is_stored = matches!(sent, Ok(Sent::Stored { .. }));
-        if self.source.copies.sent(is_stored, self.ctx.steady_ms()) {
+        // What failed just now may have been a copy itself: it tells nothing else.
+        if !may_copy && self.source.copies.sent(is_stored, self.ctx.steady_ms()) {
             tracing::warn!(
                 source = %self.source.config.name,
                 "the server fails to copy but takes contents: for the next hour, all are sent"
@@ -388,6 +390,18 @@ impl<'a> Upload<'a> {
         if !is_ours {
             return Ok(None);
         }
+        // Of one in parts only its checksum tells whether the copy is the same.
+        let head = match is_of_one_piece(&head.etag) {
+            true => head,
+            false => {
+                let version = Some(head.version_id.as_str()).filter(|v| !v.is_empty());
+                let with_sums = self.ctx.store.head_with_sums(self.at(), version).await?;
+                match with_sums.filter(|again| again.etag == head.etag) {
+                    Some(with_sums) => with_sums,
+                    None => return Ok(None),
+                }
+            }
+        };
         let meta = self.meta(content);
         let original = Original {
             from: CopyFrom {
@@ -397,11 +411,22 @@ impl<'a> Upload<'a> {
             },
             stored_bytes: head.stored_bytes,
             gzip: head.gzip,
+            crc64: head.bytes_are.crc64,
         };
         let stored = transfer::copy(&self.job(), &original, meta).await;
         let Some(stored) = self.unless_answered(content, stored).await? else {
             return Ok(None);
         };
+        let from = From::own(self.key.clone(), &head);
+        let proved = self.is_right(content, &from, &stored).await;
+        if !self.unless_answered(content, proved).await? {
+            tracing::warn!(
+                source = %self.source.config.name,
+                path = %self.item.path,
+                "the server's copy is not what was to be copied: the file is sent"
+            );
+            return Ok(None);
+        }
         let record = self.record(content, content.hash, &stored, head.stored_bytes);
         let delta = ActivityDelta {
             metadata_updates: 1,

@@ -4,12 +4,12 @@ use super::*;
 use crate::config::StoreConfig;
 use crate::files::Pulse;
 use crate::index::Index;
-use crate::model::{ObjectMeta, RelKey, RelPath};
-use crate::store::Store;
+use crate::model::{Crc64, ObjectMeta, RelKey, RelPath};
 use crate::store::vault::Vault;
+use crate::store::{COPY_BYTES_MAX, CopyFrom, Store};
 use crate::transfer::budget::Budget;
 use crate::transfer::uploads::Uploads;
-use crate::transfer::{Content, Patience, Reading, Sent, Wire, read, send_large};
+use crate::transfer::{Content, Original, Patience, Reading, Sent, Wire, copy, read, send_large};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -88,4 +88,51 @@ async fn what_an_upload_has_brought_outlives_a_failing_index() {
     let why = Fault::new(Class::Refused, "send", "x", "why");
     let told = three.unwrap().conclude::<()>(Err(why.clone()), false);
     assert_eq!(told.await, Err(why));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_in_parts_is_only_made_where_such_copies_are_believed_and_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let job = job(dir.path()).await;
+    let content = content(&job);
+    let meta = || ObjectMeta::of(&content.fingerprint, Some(content.hash));
+    let Sent::Stored(done) = send_large(&job, &content, meta(), None).await.unwrap() else {
+        panic!("it rests");
+    };
+    let version_id = Some(done.stored.version_id.as_str());
+    let head = job
+        .store
+        .head_with_sums(job.at(), version_id)
+        .await
+        .unwrap();
+    let crc64 = head.unwrap().bytes_are.crc64;
+    assert!(crc64.is_some());
+    let original = |crc64| Original {
+        from: CopyFrom {
+            key: &job.bucket_key,
+            version_id: &done.stored.version_id,
+            etag: &done.stored.etag,
+        },
+        stored_bytes: done.stored_bytes,
+        gzip: false,
+        crc64,
+    };
+    let headers = job.headers(meta(), false);
+    let part_bytes = 5 * 1024 * 1024;
+    let right = original(crc64);
+    let copied = job.copy_in_parts(&right, &headers, part_bytes);
+    copied.await.unwrap();
+    // Other bytes than the original's are no version.
+    let wrong = original(Some(Crc64::of(b"other bytes")));
+    let copied = job.copy_in_parts(&wrong, &headers, part_bytes);
+    assert_eq!(copied.await.unwrap_err().class, Class::Damaged);
+    let versions = job.store.list_versions(BUCKET, &job.bucket_key, None);
+    assert_eq!(versions.await.unwrap().items.len(), 2);
+    // What is too large for one request is not even asked for.
+    job.distrust("it lies").await;
+    let huge = Original {
+        stored_bytes: COPY_BYTES_MAX + 1,
+        ..original(crc64)
+    };
+    assert_eq!(copy(&job, &huge, meta()).await, Ok(None));
 }
