@@ -55,7 +55,7 @@ type Taken = (Multipart, Upload, BTreeMap<i32, Have>);
 
 /// What came of the wish to go on with an upload.
 enum TakeUp {
-    On(Taken),
+    On(Box<Taken>),
     /// The server has forgotten it, or will not say.
     Gone,
     /// The server always fails when it is asked.
@@ -99,7 +99,7 @@ impl Job {
             self.try_to_throw_away(note).await;
         }
         let (note, upload, have) = match taken {
-            Some(taken) => taken,
+            Some(taken) => *taken,
             None => self.begin(headers, wanted).await?,
         };
         // Only now is it known that the server works but for that.
@@ -259,7 +259,7 @@ impl Job {
             id: note.upload_id.clone(),
             proof: proof(resume),
         };
-        Ok(TakeUp::On((note, upload, have)))
+        Ok(TakeUp::On(Box::new((note, upload, have))))
     }
 
     /// The server failed to say what it has: an outage, unless it always does.
