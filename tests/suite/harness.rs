@@ -37,10 +37,15 @@ pub const DEBOUNCE_MS: u64 = 300;
 pub const BUCKET: &str = "office";
 
 /// Wait until `what` holds, looking again and again; panics after [`PATIENCE`].
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, holds: impl AsyncFnMut() -> bool) {
+    until_within(PATIENCE, what, holds).await;
+}
+
+/// The same for what has its own time, and `limit` is beyond that.
+pub async fn until_within(limit: Duration, what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !holds().await {
-        assert!(began.elapsed() < PATIENCE, "waited too long until {what}");
+        assert!(began.elapsed() < limit, "waited too long until {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -4,7 +4,7 @@ use super::{
     ARRIVED, KEY, LARGE_BYTES, REFUSED, Step, Tape, arrived, at, broken_off, broken_off_with,
     noise, open,
 };
-use crate::harness::{BUCKET, Fate, Faults, Rig, history, until};
+use crate::harness::{BUCKET, Fate, Faults, Rig, history, until, until_within};
 use crate::raw::{client, counts};
 use aws_sdk_s3::primitives::ByteStream;
 use keepwatch::config::{Config, StoreConfig};
@@ -28,10 +28,14 @@ fn noted(daemon: &Daemon) -> Vec<Multipart> {
     daemon.context().index.multiparts().unwrap()
 }
 
+/// What was left behind is looked for once a minute, and later after a look
+/// that failed, as during an outage.
+const SWEPT_WITHIN: Duration = Duration::from_secs(240);
+
 /// Everything is in the bucket and nothing else is left, in bucket and index.
 async fn ends_well(rig: &Rig, daemon: Daemon) {
     rig.until_equal(&daemon).await;
-    until("nothing is left of it", async || {
+    until_within(SWEPT_WITHIN, "nothing is left of it", async || {
         open(rig).await.is_empty() && noted(&daemon).is_empty()
     })
     .await;
