@@ -73,17 +73,30 @@ impl Upload<'_> {
             self.forget(content, from.version).await?;
             return Ok(None);
         };
-        let proved = self.is_right(content, &from, &stored).await;
-        if !self.unless_answered(content, proved).await? {
+        if !self.is_proved(content, &from, &stored).await? {
+            return Ok(None);
+        }
+        self.commit_copy(content, from, stored).await?;
+        Ok(Some(Outcome::Sent))
+    }
+
+    /// Whether a copy may count; said when it may not: then the content is sent.
+    pub(super) async fn is_proved(
+        &self,
+        content: &Content,
+        from: &From,
+        stored: &Stored,
+    ) -> Result<bool, Fault> {
+        let proved = self.is_right(content, from, stored).await;
+        let is_proved = self.unless_answered(content, proved).await?;
+        if !is_proved {
             tracing::warn!(
                 source = %self.source.config.name,
                 path = %self.item.path,
                 "the server's copy is not what was to be copied: the file is sent"
             );
-            return Ok(None);
         }
-        self.commit_copy(content, from, stored).await?;
-        Ok(Some(Outcome::Sent))
+        Ok(is_proved)
     }
 
     /// Where the content is, and how it is stored there.
@@ -145,7 +158,7 @@ impl Upload<'_> {
 
     /// Whether the copy holds what it should: some servers answer well and store
     /// something else.
-    pub(super) async fn is_right(
+    async fn is_right(
         &self,
         content: &Content,
         from: &From,

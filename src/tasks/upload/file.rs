@@ -418,13 +418,7 @@ impl<'a> Upload<'a> {
             return Ok(None);
         };
         let from = From::own(self.key.clone(), &head);
-        let proved = self.is_right(content, &from, &stored).await;
-        if !self.unless_answered(content, proved).await? {
-            tracing::warn!(
-                source = %self.source.config.name,
-                path = %self.item.path,
-                "the server's copy is not what was to be copied: the file is sent"
-            );
+        if !self.is_proved(content, &from, &stored).await? {
             return Ok(None);
         }
         let record = self.record(content, content.hash, &stored, head.stored_bytes);

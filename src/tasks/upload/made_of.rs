@@ -29,8 +29,7 @@ impl Upload<'_> {
         if content.segments.is_empty() {
             return Ok(None);
         }
-        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-        let known = blocking(move || ctx.index.parts(id, &key)).await?;
+        let known = self.parts().await?;
         let known = known.filter(|p| p.version_id == head.version_id && p.etag == head.etag);
         let raw = (!head.gzip).then(|| Self::parts_of(content, stored, head.stored_bytes));
         Ok(known.or(raw.flatten()).map(|parts| Parts {
