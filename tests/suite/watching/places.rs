@@ -1,7 +1,7 @@
 //! Folders that go away and come back, sources side by side, and a bucket that
 //! keeps no versions.
 
-use crate::harness::{BUCKET, Rig, at_rest, history, on_disk, until};
+use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, history, on_disk, until};
 use crate::raw::{client, counts, marked, versions};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use keepwatch::board::Watching;
@@ -220,4 +220,36 @@ async fn in_a_bucket_without_versions_nothing_is_ever_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_bucket_whose_versioning_is_suspended_nothing_is_ever_deleted() {
     without_versions(BUCKET, true).await;
+}
+
+/// An answer that stayed out once used to leave its warning for as long as
+/// nothing else scanned the folder: nobody asked again what had been known before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_once_did_not_say_whether_it_keeps_versions_is_asked_again() {
+    let rig = Rig::new();
+    let faults = Faults::none();
+    for name in ["a.txt", "b.txt"] {
+        rig.write(name, name);
+    }
+    let store = rig.faulty_store(&faults);
+    let daemon = rig.start_with(rig.config(), Some(store)).await;
+    rig.until_equal(&daemon).await;
+    let ctx = daemon.context();
+    let warned = || {
+        let board = ctx.board.source(0).unwrap();
+        board.warnings.contains_key("versioning")
+    };
+    assert!(!warned());
+    faults.set(|seen| match seen.uri.contains("?versioning") {
+        true => Fate::Answer(403, "AccessDenied"),
+        false => Fate::Pass,
+    });
+    ctx.scans.ask_and_wait(0, false).await.unwrap();
+    assert!(warned());
+    faults.set(|_| Fate::Pass);
+    fs::remove_file(rig.path("a.txt")).unwrap();
+    until("the warning is gone", async || !warned()).await;
+    rig.until_equal(&daemon).await;
+    assert_eq!(marked(&rig.store(), BUCKET).await, ["a.txt"]);
+    daemon.stop().await.unwrap();
 }
