@@ -1,6 +1,32 @@
 //! What tests of other rooms need of the operating system.
 
+use std::cell::Cell;
 use std::path::Path;
+
+/// What this thread has asked of folders so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// Folders listed.
+    pub(crate) lists: u64,
+    /// Names looked at.
+    pub(crate) stats: u64,
+}
+
+thread_local! {
+    static ASKED: Cell<Asked> = const { Cell::new(Asked { lists: 0, stats: 0 }) };
+}
+
+/// Called by [`super::Dir`].
+pub(crate) fn count(change: impl FnOnce(&mut Asked)) {
+    let mut asked = asked();
+    change(&mut asked);
+    ASKED.set(asked);
+}
+
+/// What this thread has asked of folders so far.
+pub(crate) fn asked() -> Asked {
+    ASKED.get()
+}
 
 /// Make a FIFO; `false` where there are none.
 pub(crate) fn make_fifo(path: &Path) -> bool {

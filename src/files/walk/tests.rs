@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::files::stat;
-use crate::platform::testing::{make_fifo, make_link, make_socket, set_path_mode};
+use crate::platform::testing::{asked, make_fifo, make_link, make_socket, set_path_mode};
 use proptest::prelude::*;
 
 fn p(bytes: impl AsRef<[u8]>) -> RelPath {
@@ -437,4 +437,31 @@ fn ten_thousand_names_in_one_folder() {
     let got = keys(dir.path(), &RelPath::root(), &rules);
     assert_eq!(got.len(), 9000);
     assert!(got.is_sorted());
+}
+
+#[test]
+fn each_folder_is_read_once_and_each_file_looked_at_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let (folders, files_each) = (12, 30);
+    for folder in 0..folders {
+        // One in the other, and side by side.
+        let path = temp.path().join(["a", "a/b", "c"][folder % 3]);
+        let path = path.join(format!("folder {folder}"));
+        std::fs::create_dir_all(&path).unwrap();
+        for file in 0..files_each {
+            std::fs::write(path.join(format!("file {file}")), "x").unwrap();
+        }
+    }
+    let before = asked();
+    let found = all(temp.path(), &RelPath::root(), &rules(temp.path(), &[]));
+    let after = asked();
+    let files = (folders * files_each) as u64;
+    let all_folders = folders as u64 + 3;
+    assert_eq!(found.len() as u64, files + all_folders);
+    // And the root.
+    assert_eq!(after.lists - before.lists, all_folders + 1);
+    if cfg!(unix) {
+        // And whether each folder has a rule file.
+        assert_eq!(after.stats - before.stats, files + all_folders + 1);
+    }
 }

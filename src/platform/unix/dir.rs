@@ -85,6 +85,8 @@ impl Dir {
     /// # Errors
     /// What the operating system says.
     pub fn stat(&self, name: &[u8]) -> io::Result<Found> {
+        #[cfg(test)]
+        crate::platform::testing::count(|asked| asked.stats += 1);
         let stat = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(found_of(&stat))
     }
@@ -95,6 +97,8 @@ impl Dir {
     /// # Errors
     /// What the operating system says; names may have been given before.
     pub fn list(&self, mut each: impl FnMut(&[u8], Option<Kind>)) -> io::Result<()> {
+        #[cfg(test)]
+        crate::platform::testing::count(|asked| asked.lists += 1);
         for entry in rustix::fs::Dir::new(self.readable()?)? {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
