@@ -28,8 +28,9 @@ const NORMAL_BYTES: u64 = MIB;
 /// The longest segment, for content that never meets the condition.
 const MAX_BYTES: u64 = 4 * MIB;
 
-/// Files up to this size have the sizes above; each doubling doubles them.
-const ORDINARY_FILE_BYTES: u64 = 4096 * MIB;
+/// Files up to this size have the sizes above; each doubling doubles them. Not a
+/// round number of GiB: a file that has one and grows stays what it is.
+const ORDINARY_FILE_BYTES: u64 = 4608 * MIB;
 
 // Also when all segments are of the shortest size, a list holds them.
 const _: () = assert!(ORDINARY_FILE_BYTES / MIN_BYTES < SEGMENTS_MAX as u64);

@@ -1,26 +1,20 @@
 //! One upload in parts: sends what is made, has the server copy what it has, and
 //! completes it only when all of that is proved.
 
+mod flying;
+
 use super::begin::Session;
 use super::large::{hash_of, next};
 use super::piece::{End, Made, Piece, Reused, What};
 use super::read::Content;
-use super::send::{self, Cost, Job, PART_PAUSE, Sent, local_fault};
+use super::send::{self, Job, PART_PAUSE, Sent};
 use super::trust::{self, Distrust};
 use crate::error::{Class, Fault};
 use crate::model::{Crc64, Parts};
 use crate::store::{CopyFrom, ObjectHeaders, PartDone, Proof, Stored, Upload, Whole};
+use flying::Flying;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-
-/// Parts of one file on the wire at once: enough to fill an office line, few
-/// enough that several files share the budget.
-const PARTS_IN_FLIGHT: usize = 4;
-
-/// Copied parts that the server works on at once: they take neither line nor
-/// memory, but more would look like an attack to a small server.
-const COPIES_IN_FLIGHT: usize = 8;
 
 /// Tries per part beyond the SDK's own; after that the whole file is tried
 /// again later by the application's backoff.
@@ -109,7 +103,7 @@ impl Attempt<'_> {
             }
             part = next(&mut made, self.job).await?;
         };
-        while !flying.set.is_empty() {
+        while !flying.is_empty() {
             flying.collect(self.job, session).await?;
         }
         let Some(hash) = hash_of(&end, self.content) else {
@@ -245,73 +239,6 @@ impl Attempt<'_> {
             class: Class::Transient,
             ..fault
         })
-    }
-}
-
-/// Parts under way. Dropping it stops those that are still on the wire.
-#[derive(Default)]
-struct Flying {
-    set: JoinSet<Flown>,
-    sends: usize,
-    copies: usize,
-    /// Number of the last part.
-    last: i32,
-    has_copies: bool,
-    done: Vec<PartDone>,
-    cost: Cost,
-    /// The bucket has taken something in this session.
-    works: bool,
-}
-
-impl Flying {
-    /// Wait until one more may go.
-    async fn room(&mut self, job: &Job, session: &Session, is_copy: bool) -> Result<(), Halt> {
-        while !self.has_room(job, is_copy) {
-            self.collect(job, session).await?;
-        }
-        Ok(())
-    }
-
-    fn has_room(&self, job: &Job, is_copy: bool) -> bool {
-        let at_once = (job.wire.at_once)().max(1);
-        match is_copy {
-            true => self.copies < at_once.min(COPIES_IN_FLIGHT),
-            false => self.sends < at_once.min(PARTS_IN_FLIGHT),
-        }
-    }
-
-    fn begin(
-        &mut self,
-        is_copy: bool,
-        bytes: u64,
-        task: impl Future<Output = Flown> + Send + 'static,
-    ) {
-        self.cost.requests += 1;
-        self.has_copies |= is_copy;
-        let (flying, sum) = match is_copy {
-            true => (&mut self.copies, &mut self.cost.reused_bytes),
-            false => (&mut self.sends, &mut self.cost.sent_bytes),
-        };
-        *flying += 1;
-        *sum += bytes;
-        self.set.spawn(task);
-    }
-
-    async fn collect(&mut self, job: &Job, session: &Session) -> Result<(), Halt> {
-        let Some(result) = self.set.join_next().await else {
-            return Ok(());
-        };
-        let (part, bytes, is_copy) = result.map_err(|e| local_fault(&job.path, &e))??;
-        match is_copy {
-            true => self.copies -= 1,
-            false => self.sends -= 1,
-        }
-        if !std::mem::replace(&mut self.works, true) {
-            (job.wire.works)();
-        }
-        session.acknowledged(&part, bytes).await;
-        self.done.push(part);
-        Ok(())
     }
 }
 
