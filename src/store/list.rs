@@ -21,6 +21,8 @@ pub struct Listed {
     pub etag: String,
     /// Bytes as stored.
     pub stored_bytes: u64,
+    /// When the server stored it, milliseconds since 1970.
+    pub modified_ms: i64,
 }
 
 /// One version or delete marker of a listing.
@@ -91,6 +93,7 @@ impl Store {
                     key: decoded(o.key()?, encoded),
                     etag: unquote(o.e_tag()),
                     stored_bytes: bytes(o.size()),
+                    modified_ms: millis(o.last_modified()),
                 })
             })
             .collect();

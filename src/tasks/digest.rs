@@ -7,6 +7,7 @@
 use super::context::{Context, blocking};
 use super::costs;
 use super::line;
+use super::manifest;
 use super::post::{Delivery, Post};
 use crate::board::ScanDone;
 use crate::config::StoreConfig;
@@ -131,7 +132,8 @@ pub async fn daily(
     Ok((message, delivery))
 }
 
-/// Compare every source with its bucket and let the workers act on it. `None`
+/// Compare every source with its bucket, let the workers act on it, and write
+/// down what the bucket has then (a manifest). `None`
 /// for a comparison that did not come to its end: in time, or because the bucket
 /// cannot be used.
 pub async fn compare_all(ctx: &Arc<Context>, confirmed: bool) -> Vec<Option<ScanDone>> {
@@ -146,6 +148,7 @@ pub async fn compare_all(ctx: &Arc<Context>, confirmed: bool) -> Vec<Option<Scan
         // What is still on its way then is told as such.
         unless_hopeless(ctx, source, deadline, ctx.queue.backlog_drained(source)).await;
     }
+    manifest::write_all(ctx, &results).await;
     results
 }
 
