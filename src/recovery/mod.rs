@@ -8,7 +8,9 @@
 //! bad object keep the others from coming back. It holds no list that grows
 //! with the bucket.
 
+mod against;
 mod content;
+pub mod manifest;
 mod object;
 mod restore;
 mod retry;
