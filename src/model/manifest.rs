@@ -8,6 +8,7 @@
 
 use crate::model::hash::{ContentHash, Hasher};
 use crate::model::key::{self, OWN_FOLDER, RelKey};
+use crate::model::look::Look;
 use crate::model::meta::{Fingerprint, Kind, Record};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -255,6 +256,33 @@ impl Line {
                 .ok()
                 .filter(|mode| *mode <= 0o7777)?,
             owner,
+        })
+    }
+
+    /// The index's record of the object, where what stands on the disk is what
+    /// the line says; to be hashed at the next scan. `other_accounts`: the line
+    /// was written on another computer, whose numbers of owners mean nothing here.
+    pub fn record(&self, disk: &Fingerprint, other_accounts: bool) -> Option<Record> {
+        let then = self.fingerprint()?;
+        let is_folder = then.kind == Kind::Folder;
+        // A folder's size and times are none of its own.
+        let is_same = then.kind == disk.kind
+            && then.mode == disk.mode
+            && (other_accounts || then.owner == disk.owner)
+            && (is_folder || (then.size_bytes, then.mtime_ns) == (disk.size_bytes, disk.mtime_ns));
+        let content = self.content().filter(|_| is_same)?;
+        Some(Record {
+            fingerprint: Fingerprint {
+                owner: disk.owner,
+                ..then
+            },
+            content: Some(content),
+            version_id: self.version_id.clone(),
+            etag: self.etag.clone(),
+            stored_bytes: self.stored_bytes,
+            stored_at_ms: self.stored_at_ms,
+            racy: !is_folder,
+            look: Look::Unknown,
         })
     }
 

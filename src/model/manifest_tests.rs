@@ -1,7 +1,6 @@
 //! What is written is read back; what is damaged is refused.
 
 use super::*;
-use crate::model::Look;
 use proptest::prelude::*;
 
 fn header() -> Header {

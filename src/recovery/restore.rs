@@ -117,7 +117,7 @@ pub async fn restore(
     while run.workers.join_next().await.is_some() {}
     let first_ms = done?;
     let shop = run.shop;
-    against::finish(&shop, request_at_ms, &mut stop).await?;
+    Box::pin(against::finish(&shop, request_at_ms, &mut stop)).await?;
     let target = shop.target.clone();
     let synced = tokio::task::spawn_blocking(move || target.sync())
         .await

@@ -148,7 +148,7 @@ pub async fn compare_all(ctx: &Arc<Context>, confirmed: bool) -> Vec<Option<Scan
         // What is still on its way then is told as such.
         unless_hopeless(ctx, source, deadline, ctx.queue.backlog_drained(source)).await;
     }
-    manifest::write_all(ctx, &results).await;
+    Box::pin(manifest::write_all(ctx, &results)).await;
     results
 }
 

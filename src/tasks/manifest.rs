@@ -66,7 +66,8 @@ pub async fn write_all(ctx: &Arc<Context>, scans: &[Option<ScanDone>]) {
             continue;
         }
         let name = &ctx.sources[number].config.name;
-        match write(ctx, number).await {
+        // On the heap: what sends a large file is a deep thing.
+        match Box::pin(write(ctx, number)).await {
             Ok((key, trailer)) => {
                 ctx.board.warn(number, WARNING, None);
                 tracing::info!(source = %name, %key, lines = trailer.lines, quiet = trailer.quiet, "manifest written");
@@ -303,7 +304,7 @@ async fn send_again(
 ) -> Result<(), Fault> {
     let mut sending = 1;
     loop {
-        match send(ctx, number, sheet, key).await {
+        match Box::pin(send(ctx, number, sheet, key)).await {
             Err(fault) if fault.class.is_transient() && sending < SENDINGS_MAX => {
                 tracing::debug!("the manifest is sent again: {fault}");
                 tokio::time::sleep(SENDING_PAUSE * sending).await;

@@ -20,6 +20,7 @@ mod harness;
 mod hostile;
 mod layers;
 mod line;
+mod manifest;
 #[cfg(target_os = "linux")]
 mod model;
 mod moto;
