@@ -11,10 +11,12 @@
 mod against;
 mod content;
 pub mod manifest;
+pub mod moments;
 mod object;
 mod restore;
 mod retry;
 mod selector;
+pub mod sources;
 mod tally;
 mod timeline;
 mod versions;

@@ -195,7 +195,7 @@ impl Store {
 }
 
 /// That no name in a page is longer than what S3 gives by far.
-fn bounded<'a>(
+pub(super) fn bounded<'a>(
     operation: &str,
     bucket: &str,
     names: impl Iterator<Item = &'a String>,
@@ -213,7 +213,7 @@ fn bounded<'a>(
 }
 
 /// Undo `encoding-type=url`, in which a space may be `+`.
-fn decoded(text: &str, encoded: bool) -> String {
+pub(super) fn decoded(text: &str, encoded: bool) -> String {
     if !encoded {
         return text.to_owned();
     }

@@ -39,11 +39,16 @@ pub async fn listed(store: &Store) -> Vec<manifest::Listing> {
     manifest::list(store, &origin(), &mut stop).await.unwrap()
 }
 
+/// The newest manifest that is whole, and the damaged ones before it.
+pub async fn nearest(store: &Store) -> manifest::Nearest {
+    let (origin, mut stop) = (origin(), Stop::never());
+    let found = manifest::nearest(store, &origin, None, u64::MAX, &mut stop);
+    found.await.unwrap()
+}
+
 /// The lines of the newest manifest, by path.
 pub async fn newest(store: &Store) -> BTreeMap<String, Line> {
-    let mut stop = Stop::never();
-    let found = manifest::nearest(store, &origin(), None, u64::MAX, &mut stop);
-    let found = found.await.unwrap();
+    let found = nearest(store).await;
     assert_eq!(found.damaged, []);
     let manifest = found.manifest.expect("there is one");
     let mut lines = manifest.lines(store).await.unwrap();

@@ -1,10 +1,9 @@
 //! Whatever is done to manifests, the files come back, and it is said.
 
-use super::{compare, listed, office, origin, restored};
+use super::{compare, listed, nearest, office, restored};
 use crate::harness::{BUCKET, Rig};
 use crate::raw::client;
 use aws_sdk_s3::primitives::ByteStream;
-use keepwatch::recovery::{Stop, manifest};
 use std::io::Write as _;
 
 fn gz(text: &[u8]) -> Vec<u8> {
@@ -67,9 +66,7 @@ async fn the_next_older_one_is_used_and_the_damaged_is_named() {
         let body = ByteStream::from(damage(&whole));
         let put = sdk.put_object().bucket(BUCKET).key(&both[1].key);
         put.body(body).send().await.unwrap();
-        let mut stop = Stop::never();
-        let found = manifest::nearest(&store, &origin(), None, u64::MAX, &mut stop);
-        let found = found.await.unwrap();
+        let found = nearest(&store).await;
         assert_eq!(found.damaged.len(), 1, "{name}");
         assert!(found.damaged[0].subject.ends_with(&both[1].key), "{name}");
         assert_eq!(found.manifest.unwrap().key, both[0].key, "{name}");
@@ -86,8 +83,6 @@ async fn the_next_older_one_is_used_and_the_damaged_is_named() {
     // One under another's name is none either.
     let put = sdk.put_object().bucket(BUCKET).key(&both[0].key);
     put.body(ByteStream::from(whole)).send().await.unwrap();
-    let mut stop = Stop::never();
-    let found = manifest::nearest(&store, &origin(), None, u64::MAX, &mut stop);
-    let found = found.await.unwrap();
+    let found = nearest(&store).await;
     assert!(found.manifest.is_none() && found.damaged.len() == 2);
 }

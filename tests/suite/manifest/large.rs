@@ -1,11 +1,10 @@
 //! Manifests of many paths: sent in parts, read without being held.
 
-use super::{compare, origin};
+use super::{compare, listed, nearest};
 use crate::harness::Rig;
 use crate::raw::Requests;
 use keepwatch::board::ScanDone;
 use keepwatch::model::{ContentHash, Fingerprint, Kind, Look, Record, RelKey};
-use keepwatch::recovery::{Stop, manifest};
 use keepwatch::tasks::Context;
 use std::time::Instant;
 
@@ -66,9 +65,7 @@ async fn written_and_read(count: usize) {
     let (written, written_kb) = (began.elapsed(), resident_kb());
     assert!(requests.count("UploadPart") >= 2, "{:?}", requests.changes());
     let began = Instant::now();
-    let mut stop = Stop::never();
-    let found = manifest::nearest(&store, &origin(), None, u64::MAX, &mut stop);
-    let manifest = found.await.unwrap().manifest.unwrap();
+    let manifest = nearest(&store).await.manifest.unwrap();
     assert_eq!((manifest.trailer.files, manifest.trailer.quiet), (count as u64, true));
     let mut lines = manifest.lines(&store).await.unwrap();
     let mut number = 0;
@@ -79,7 +76,7 @@ async fn written_and_read(count: usize) {
         }
     }
     assert_eq!(number, count);
-    let all = manifest::list(&store, &origin(), &mut stop).await.unwrap();
+    let all = listed(&store).await;
     println!(
         "{count} paths: written in {written:.1?} ({} bytes), read twice in {:.1?}; resident {} MB before, {} MB after writing, {} MB after reading",
         all.last().unwrap().stored_bytes,
