@@ -48,7 +48,11 @@ pub(super) async fn run(common: &CommonArgs, args: &MomentsArgs) -> Result<u8, F
         _ = platform::asked_to_stop() => return Err(Fatal::interrupted("list moments")),
     };
     if common.json {
-        show::json(&all.iter().map(|(named, found)| told(named, found)).collect::<Vec<_>>())?;
+        show::json(
+            &all.iter()
+                .map(|(named, found)| told(named, found))
+                .collect::<Vec<_>>(),
+        )?;
         return Ok(COMPLETE);
     }
     if all.iter().all(|(_, found)| found.days.is_empty()) {
@@ -61,7 +65,9 @@ pub(super) async fn run(common: &CommonArgs, args: &MomentsArgs) -> Result<u8, F
     for (named, found) in &all {
         print(named, found, &depot.zone);
     }
-    println!("Any moment between them will do as well: keepwatch restore --at \"2026-11-20 14:30\" --to FOLDER");
+    println!(
+        "Any moment between them will do as well: keepwatch restore --at \"2026-11-20 14:30\" --to FOLDER"
+    );
     Ok(COMPLETE)
 }
 
@@ -96,7 +102,9 @@ fn print(named: &Named, found: &Moments, zone: &TimeZone) {
             "    {day}  {} stored, {} deleted, the last of it at {}",
             show::amount(what.stored, "version"),
             show::number(what.deleted),
-            stamp(what.last_ms, zone).split_once(' ').map_or("", |(_, time)| time)
+            stamp(what.last_ms, zone)
+                .split_once(' ')
+                .map_or("", |(_, time)| time)
         );
     }
     more(found.days.len());
@@ -116,6 +124,9 @@ fn print(named: &Named, found: &Moments, zone: &TimeZone) {
 fn more(count: usize) {
     let unshown = count.saturating_sub(SHOWN_MAX);
     if unshown > 0 {
-        println!("    and {} older ones (--json has all)", show::number(unshown as u64));
+        println!(
+            "    and {} older ones (--json has all)",
+            show::number(unshown as u64)
+        );
     }
 }

@@ -8,8 +8,8 @@ use super::origins::{self, Depot};
 use super::{COMPLETE, show, versions::stamp};
 use crate::error::Fatal;
 use crate::platform;
-use crate::recovery::sources::{DEPTH_MAX, Found, find};
 use crate::recovery::Stop;
+use crate::recovery::sources::{DEPTH_MAX, Found, find};
 use serde::Serialize;
 
 /// One source, for programs.
@@ -57,7 +57,9 @@ pub(super) async fn run(common: &CommonArgs, args: &SourcesArgs) -> Result<u8, F
     } else {
         found.iter().for_each(|one| print(one, &depot));
         if cut {
-            println!("The bucket has more folders than were looked at: give --prefix to look there.");
+            println!(
+                "The bucket has more folders than were looked at: give --prefix to look there."
+            );
         }
     }
     match &args.write_config {
@@ -80,9 +82,7 @@ fn none(depot: &Depot, cut: bool) -> Fatal {
     Fatal::new(
         format!("find out what is backed up in {}", places.join(", ")),
         "there is no manifest: nothing was ever compared there in full",
-        format!(
-            "`keepwatch restore` brings back what is there without one.{where_else}"
-        ),
+        format!("`keepwatch restore` brings back what is there without one.{where_else}"),
     )
 }
 

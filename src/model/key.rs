@@ -318,7 +318,10 @@ mod tests {
             (b".keepwatch", "%2Ekeepwatch"),
             (b"a/.keepwatch/b", "a/%2Ekeepwatch/b"),
             (b"%2Ekeepwatch", "%252Ekeepwatch"),
-            (b".keepwatch-source/.Keepwatch", ".keepwatch-source/.Keepwatch"),
+            (
+                b".keepwatch-source/.Keepwatch",
+                ".keepwatch-source/.Keepwatch",
+            ),
         ] {
             let made = RelKey::of_file(&p(path));
             assert_eq!(made.as_str(), key);

@@ -22,8 +22,8 @@ pub mod path;
 pub mod report;
 pub mod retry;
 pub mod schedule;
-pub mod thinning;
 pub mod settle;
+pub mod thinning;
 pub mod traffic;
 pub mod wake;
 

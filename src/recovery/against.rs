@@ -36,7 +36,11 @@ const CLOSED_MAX: usize = 10_000;
 const MODE_ENTER: u32 = 0o100;
 
 /// Finish what the restore has brought.
-pub(super) async fn finish(shop: &Arc<Shop>, at_ms: Option<i64>, stop: &mut Stop) -> Result<(), Fatal> {
+pub(super) async fn finish(
+    shop: &Arc<Shop>,
+    at_ms: Option<i64>,
+    stop: &mut Stop,
+) -> Result<(), Fatal> {
     let bytes_max = match shop.selector.is_everything() {
         true => u64::MAX,
         false => PART_BYTES_MAX,
@@ -194,7 +198,8 @@ impl<'a> Listing<'a> {
     /// The same for a shortened key, which stands elsewhere in the list.
     async fn alone(&self, key: &str, line: &Line, stop: &mut Stop) -> Result<bool, Fault> {
         let (store, bucket) = (&self.shop.store, &self.shop.origin.bucket);
-        let (mut seen, mut after, mut course) = (Seen::default(), None::<String>, Course::default());
+        let (mut seen, mut after, mut course) =
+            (Seen::default(), None::<String>, Course::default());
         loop {
             let page = list_page(store, bucket, key, after.as_deref(), stop).await?;
             course.versions(&page, bucket)?;
@@ -239,8 +244,7 @@ struct Seen {
 impl Seen {
     fn look(&mut self, version: &ListedVersion, line: &Line, until_ms: i64) {
         let is_it = version.version_id == line.version_id;
-        let is_younger =
-            version.modified_ms > line.stored_at_ms && version.modified_ms <= until_ms;
+        let is_younger = version.modified_ms > line.stored_at_ms && version.modified_ms <= until_ms;
         self.is_accounted_for |= is_it || is_younger;
     }
 }

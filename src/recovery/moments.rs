@@ -4,10 +4,10 @@
 //! Any moment can be restored; these are the ones between which nothing
 //! changed. Bounded in days and in pages of the bucket's list.
 
+use super::Origin;
 use super::manifest::{self, Listing};
 use super::retry::{Stop, told};
 use super::timeline::list_page;
-use super::Origin;
 use crate::error::Fatal;
 use crate::model::key::is_own;
 use crate::store::{Course, Store};
@@ -58,13 +58,17 @@ pub async fn moments(
 ) -> Result<Moments, Fatal> {
     let mut all = Moments {
         // One may restore without the right to list them.
-        manifests: manifest::list(store, origin, stop).await.unwrap_or_default(),
+        manifests: manifest::list(store, origin, stop)
+            .await
+            .unwrap_or_default(),
         ..Moments::default()
     };
     let (mut after, mut course) = (None::<String>, Course::default());
     for _ in 0..PAGES_MAX {
         let (bucket, prefix) = (&origin.bucket, &origin.prefix);
-        let page = list_page(store, bucket, prefix, after.as_deref(), stop).await.map_err(told)?;
+        let page = list_page(store, bucket, prefix, after.as_deref(), stop)
+            .await
+            .map_err(told)?;
         course.versions(&page, bucket)?;
         for version in page.items.iter().filter(|version| !is_own(&version.key)) {
             all.count(version.modified_ms, version.is_marker, zone);

@@ -3,9 +3,9 @@
 //! Needs nothing but the bucket. Invariant: the search ends, however many
 //! folders the bucket has, and says when it did not look everywhere.
 
+use super::Origin;
 use super::manifest::{self, Listing};
 use super::retry::{Patience, Stop, told};
-use super::Origin;
 use crate::error::{Fatal, Fault};
 use crate::model::key::OWN_FOLDER;
 use crate::model::manifest::{Header, folder};
@@ -82,7 +82,9 @@ pub async fn find(
             }
         }
     }
-    search.found.sort_by(|a, b| a.origin.prefix.cmp(&b.origin.prefix));
+    search
+        .found
+        .sort_by(|a, b| a.origin.prefix.cmp(&b.origin.prefix));
     Ok(search)
 }
 
@@ -123,7 +125,9 @@ async fn below(
         };
         // Only what is really below: a server may send anything.
         let is_below = |found: &String| {
-            let inner = found.strip_prefix(origin.prefix.as_str()).unwrap_or_default();
+            let inner = found
+                .strip_prefix(origin.prefix.as_str())
+                .unwrap_or_default();
             inner.len() > 1 && !own.starts_with(found.as_str()) && inner != OWN_FOLDER
         };
         folders.extend(page.items.into_iter().filter(is_below));

@@ -1,6 +1,6 @@
 //! The folders at one place of a bucket, without what is in them.
 
-use super::list::{Page, PAGE_KEYS, bounded, decoded};
+use super::list::{PAGE_KEYS, Page, bounded, decoded};
 use super::{Store, fault};
 use crate::error::Fault;
 use aws_sdk_s3::types::EncodingType;

@@ -5,7 +5,7 @@ mod damage;
 mod large;
 mod rebuilt;
 
-use crate::harness::{BUCKET, Faults, Fate, Rig};
+use crate::harness::{BUCKET, Fate, Faults, Rig};
 use crate::raw::client;
 use keepwatch::board::ScanDone;
 use keepwatch::daemon::Daemon;
@@ -29,7 +29,8 @@ pub fn origin() -> Origin {
 
 /// The full comparison of the daily job; what it found.
 pub async fn compare(daemon: &Daemon) -> ScanDone {
-    let mut scans = digest::compare_all(daemon.context(), false).await;
+    let settled = std::future::ready(());
+    let mut scans = digest::compare_in_full(daemon.context(), false, settled).await;
     scans.remove(0).expect("it came to its end")
 }
 
@@ -69,7 +70,9 @@ pub async fn restored(rig: &Rig, store: &Store, at_ms: Option<i64>, to: &str) ->
         target: Arc::new(Target::open(&rig.dir.path().join(to)).unwrap()),
         options: Options::default(),
     };
-    restore(store, request, |_| {}, &Stop::never()).await.unwrap()
+    restore(store, request, |_| {}, &Stop::never())
+        .await
+        .unwrap()
 }
 
 pub fn chmod(path: &Path, mode: u32) {
@@ -139,7 +142,11 @@ async fn after_a_comparison_the_bucket_says_what_it_has() {
             bucket: BUCKET,
             key: &key,
         };
-        let head = store.head(at, Some(&line.version_id)).await.unwrap().unwrap();
+        let head = store
+            .head(at, Some(&line.version_id))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(head.etag, line.etag, "{key}");
         assert_eq!(head.gzip, line.gzip, "{key}");
         assert_eq!(head.meta.unwrap().content, line.content(), "{key}");
@@ -163,7 +170,14 @@ async fn folders_come_back_with_their_own_modes() {
     let done = restored(&rig, &rig.store(), None, "out").await;
     assert!(done.is_complete() && done.remarks.total == 0, "{done:?}");
     let out = rig.dir.path().join("out");
-    for name in ["db", "private", "private/deep", "private/deep/er", "empty", ".keepwatch"] {
+    for name in [
+        "db",
+        "private",
+        "private/deep",
+        "private/deep/er",
+        "empty",
+        ".keepwatch",
+    ] {
         let (then, now) = (rig.path(name), out.join(name));
         // Without its owner the group's mark means nothing.
         let is_root = rustix::process::geteuid().is_root();
@@ -198,20 +212,36 @@ async fn a_version_that_somebody_removed_is_named() {
     let all = newest(&store).await;
     let at_ms = listed(&store).await[0].moment_ms;
     for name in ["older.txt", "gone.txt"] {
-        let delete = client(&rig.vault()).delete_object().bucket(BUCKET).key(name);
+        let delete = client(&rig.vault())
+            .delete_object()
+            .bucket(BUCKET)
+            .key(name);
         let delete = delete.version_id(&all[name].version_id);
         delete.send().await.unwrap();
     }
     for (to, at_ms) in [("now", None), ("then", Some(at_ms))] {
         let done = restored(&rig, &store, at_ms, to).await;
-        let named: Vec<&str> = done.failed.items.iter().map(|f| f.subject.as_str()).collect();
+        let named: Vec<&str> = done
+            .failed
+            .items
+            .iter()
+            .map(|f| f.subject.as_str())
+            .collect();
         assert_eq!(named, ["gone.txt", "older.txt"], "{to}");
-        assert!(done.failed.items[0].cause.contains("not in the bucket any more"));
+        assert!(
+            done.failed.items[0]
+                .cause
+                .contains("not in the bucket any more")
+        );
         // What is left comes back, for want of better.
         let out = rig.dir.path().join(to);
         assert_eq!(fs::read(out.join("older.txt")).unwrap(), b"one");
         assert_eq!(fs::read(out.join("kept.txt")).unwrap(), b"kept");
-        assert_eq!(out.join("gone before.txt").exists(), at_ms.is_some(), "{to}");
+        assert_eq!(
+            out.join("gone before.txt").exists(),
+            at_ms.is_some(),
+            "{to}"
+        );
     }
 }
 
@@ -219,9 +249,11 @@ async fn a_version_that_somebody_removed_is_named() {
 async fn a_policy_that_refuses_our_folder_breaks_nothing() {
     let rig = Rig::new();
     office(&rig);
-    let faults = Faults::new(|seen| match seen.uri.contains(".keepwatch%2F") || seen.uri.contains(".keepwatch/m") {
-        true => Fate::Answer(403, "AccessDenied"),
-        false => Fate::Pass,
+    let faults = Faults::new(|seen| {
+        match seen.uri.contains(".keepwatch%2F") || seen.uri.contains(".keepwatch/m") {
+            true => Fate::Answer(403, "AccessDenied"),
+            false => Fate::Pass,
+        }
     });
     let store = rig.faulty_store(&faults);
     let daemon = rig.start_with(rig.config(), Some(store.clone())).await;
@@ -230,7 +262,12 @@ async fn a_policy_that_refuses_our_folder_breaks_nothing() {
     let report = digest::report(daemon.context(), 0).await.unwrap();
     assert!(report.is_well(), "{:?}", report.subject());
     let warnings = &report.sources[0].warnings;
-    assert!(warnings.iter().any(|w| w.contains("no manifest was written")), "{warnings:?}");
+    assert!(
+        warnings
+            .iter()
+            .any(|w| w.contains("no manifest was written")),
+        "{warnings:?}"
+    );
     daemon.stop().await.unwrap();
     assert_eq!(listed(&rig.store()).await, []);
     let done = restored(&rig, &store, None, "out").await;
@@ -250,7 +287,12 @@ async fn none_is_written_after_a_comparison_that_is_not_complete() {
     office(&rig);
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
-    for name in ["a.txt", "db/stock.csv", "private/y.pdf", ".keepwatch/mine.txt"] {
+    for name in [
+        "a.txt",
+        "db/stock.csv",
+        "private/y.pdf",
+        ".keepwatch/mine.txt",
+    ] {
         fs::remove_file(rig.path(name)).unwrap();
     }
     fs::remove_file(rig.path("db/.keepwatch/manifests/mine.txt")).unwrap();

@@ -19,7 +19,12 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// The file is there already, or cannot be written; a manifest cannot be read.
-pub(super) fn write(file: &Path, args: &SourcesArgs, found: &[Found], quiet: bool) -> Result<(), Fatal> {
+pub(super) fn write(
+    file: &Path,
+    args: &SourcesArgs,
+    found: &[Found],
+    quiet: bool,
+) -> Result<(), Fatal> {
     let operation = || format!("write the configuration {}", file.display());
     let headers: Option<Vec<&Header>> = found.iter().map(|one| one.newest.as_ref()).collect();
     let Some(headers) = headers else {
@@ -53,12 +58,23 @@ pub(super) fn write(file: &Path, args: &SourcesArgs, found: &[Found], quiet: boo
 
 /// Where each source's folder is on this computer: where it was, or below
 /// another folder, as a restore of all of them puts it there.
-fn folders(below: Option<&Path>, found: &[Found], headers: &[&Header]) -> Result<Vec<PathBuf>, Fatal> {
+fn folders(
+    below: Option<&Path>,
+    found: &[Found],
+    headers: &[&Header],
+) -> Result<Vec<PathBuf>, Fatal> {
     let Some(below) = below else {
-        return Ok(headers.iter().map(|header| PathBuf::from(&header.root)).collect());
+        return Ok(headers
+            .iter()
+            .map(|header| PathBuf::from(&header.root))
+            .collect());
     };
     let below = std::path::absolute(below).map_err(|error| {
-        Fatal::usage(format!("use --below {}", below.display()), chain(&error), "")
+        Fatal::usage(
+            format!("use --below {}", below.display()),
+            chain(&error),
+            "",
+        )
     })?;
     if headers.len() == 1 {
         return Ok(vec![below]);
@@ -72,10 +88,18 @@ fn folders(below: Option<&Path>, found: &[Found], headers: &[&Header]) -> Result
             root: None,
         })
         .collect();
-    Ok(folder_names(&names).iter().map(|name| below.join(name)).collect())
+    Ok(folder_names(&names)
+        .iter()
+        .map(|name| below.join(name))
+        .collect())
 }
 
-fn text(args: &SourcesArgs, found: &[Found], headers: &[&Header], folders: &[PathBuf]) -> Result<String, Fatal> {
+fn text(
+    args: &SourcesArgs,
+    found: &[Found],
+    headers: &[&Header],
+    folders: &[PathBuf],
+) -> Result<String, Fatal> {
     let mut out = String::from(
         "# Written by `keepwatch sources` from what the bucket says of itself. With it\n\
          # this computer goes on as the one that was backed up. Credentials never\n\
@@ -87,7 +111,10 @@ fn text(args: &SourcesArgs, found: &[Found], headers: &[&Header], folders: &[Pat
             let path = std::path::absolute(path).map_err(|error| {
                 Fatal::usage(format!("use --vault {}", path.display()), chain(&error), "")
             })?;
-            out.push_str(&format!("[vault]\npath = {}\n", quoted(&path.display().to_string())));
+            out.push_str(&format!(
+                "[vault]\npath = {}\n",
+                quoted(&path.display().to_string())
+            ));
         }
         Place::Bucket { .. } => {
             out.push_str("[s3]\n");
@@ -112,7 +139,10 @@ fn text(args: &SourcesArgs, found: &[Found], headers: &[&Header], folders: &[Pat
     for ((one, header), folder) in found.iter().zip(headers).zip(folders) {
         out.push_str(&source(one, header, folder));
     }
-    if let Some(topic) = headers.iter().find_map(|header| header.settings.topic_arn.as_ref()) {
+    if let Some(topic) = headers
+        .iter()
+        .find_map(|header| header.settings.topic_arn.as_ref())
+    {
         out.push_str(&format!("\n[notify]\ntopic_arn = {}\n", quoted(topic)));
     }
     Ok(out)
@@ -137,7 +167,11 @@ fn source(found: &Found, header: &Header, folder: &Path) -> String {
         "compress = {}\nexclude = {}\non_delete = {}\nsentinel = {}\n",
         list(&settings.compress),
         list(&settings.exclude),
-        quoted(if settings.marks_deletions { "mark" } else { "keep" }),
+        quoted(if settings.marks_deletions {
+            "mark"
+        } else {
+            "keep"
+        }),
         settings.sentinel
     ));
     if settings.compress_level > 0 {
@@ -178,7 +212,8 @@ mod tests {
             ("\u{7f}ü", "\"\\u007Fü\""),
         ] {
             assert_eq!(quoted(text), want);
-            let parsed: toml_edit::ImDocument<String> = format!("k = {}", quoted(text)).parse().unwrap();
+            let parsed: toml_edit::ImDocument<String> =
+                format!("k = {}", quoted(text)).parse().unwrap();
             assert_eq!(parsed["k"].as_str(), Some(text));
         }
     }

@@ -61,8 +61,8 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     use std::fs;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     #[test]
     fn made_folders_get_their_mode_and_chosen_ones_keep_theirs() {

@@ -24,8 +24,12 @@ type Damage = fn(&[u8]) -> Vec<u8>;
 /// Each makes something of a whole manifest that is none.
 const DAMAGES: [(&str, Damage); 9] = [
     ("empty", |_| Vec::new()),
-    ("cut in the middle", |whole| whole[..whole.len() / 2].to_vec()),
-    ("its last byte is gone", |whole| whole[..whole.len() - 1].to_vec()),
+    ("cut in the middle", |whole| {
+        whole[..whole.len() / 2].to_vec()
+    }),
+    ("its last byte is gone", |whole| {
+        whole[..whole.len() - 1].to_vec()
+    }),
     ("one bit is another", |whole| {
         let mut bytes = whole.to_vec();
         let at = bytes.len() / 2;
@@ -37,7 +41,10 @@ const DAMAGES: [(&str, Damage); 9] = [
     ("a line without end", |_| gz(&vec![b'x'; 3 * 1024 * 1024])),
     ("its last line is missing", |whole| {
         let text = unpacked(whole);
-        let end = text[..text.len() - 1].iter().rposition(|b| *b == b'\n').unwrap();
+        let end = text[..text.len() - 1]
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .unwrap();
         gz(&text[..=end])
     }),
     ("a line is missing", |whole| {
@@ -76,7 +83,10 @@ async fn the_next_older_one_is_used_and_the_damaged_is_named() {
     }
     // Both damaged: none is used.
     let put = sdk.put_object().bucket(BUCKET).key(&both[0].key);
-    put.body(ByteStream::from_static(b"x")).send().await.unwrap();
+    put.body(ByteStream::from_static(b"x"))
+        .send()
+        .await
+        .unwrap();
     let done = restored(&rig, &store, None, "none").await;
     assert!(done.is_complete(), "{done:?}");
     assert_eq!((done.files, done.remarks.total), (6, 2));

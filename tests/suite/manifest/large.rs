@@ -55,7 +55,9 @@ async fn written_and_read(count: usize) {
     requests.clear();
     let ctx = daemon.context().clone();
     let shared = ctx.clone();
-    tokio::task::spawn_blocking(move || fill(&shared, count)).await.unwrap();
+    tokio::task::spawn_blocking(move || fill(&shared, count))
+        .await
+        .unwrap();
     let whole = ScanDone {
         listed_whole: true,
         ..ScanDone::default()
@@ -63,10 +65,17 @@ async fn written_and_read(count: usize) {
     let (before_kb, began) = (resident_kb(), Instant::now());
     keepwatch::tasks::manifest::write_all(&ctx, &[Some(whole)]).await;
     let (written, written_kb) = (began.elapsed(), resident_kb());
-    assert!(requests.count("UploadPart") >= 2, "{:?}", requests.changes());
+    assert!(
+        requests.count("UploadPart") >= 2,
+        "{:?}",
+        requests.changes()
+    );
     let began = Instant::now();
     let manifest = nearest(&store).await.manifest.unwrap();
-    assert_eq!((manifest.trailer.files, manifest.trailer.quiet), (count as u64, true));
+    assert_eq!(
+        (manifest.trailer.files, manifest.trailer.quiet),
+        (count as u64, true)
+    );
     let mut lines = manifest.lines(&store).await.unwrap();
     let mut number = 0;
     while let Some(line) = lines.next().await.unwrap() {

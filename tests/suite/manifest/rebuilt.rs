@@ -18,7 +18,10 @@ fn many(rig: &Rig) {
     for number in 0..FILES {
         let name = format!("many/{}/{number}.txt", number % 7);
         rig.write(&name, format!("file {number}"));
-        let file = fs::File::options().write(true).open(rig.path(&name)).unwrap();
+        let file = fs::File::options()
+            .write(true)
+            .open(rig.path(&name))
+            .unwrap();
         file.set_modified(then).unwrap();
     }
 }
@@ -37,7 +40,11 @@ fn asked(requests: &Requests) -> (usize, Vec<String>) {
     let changes = requests.changes();
     let of_files = |line: &String| {
         let is_own = line.contains("/.keepwatch/");
-        let is_reading = ["ListObjectVersions", "GetBucketVersioning", "ListMultipartUploads"];
+        let is_reading = [
+            "ListObjectVersions",
+            "GetBucketVersioning",
+            "ListMultipartUploads",
+        ];
         !is_own && !is_reading.iter().any(|name| line.starts_with(name))
     };
     let heads = requests.count("HeadObject") + requests.count("HEAD");
@@ -65,13 +72,18 @@ async fn nothing_is_uploaded_and_hardly_anything_is_asked() {
     assert!(heads <= 3, "{heads} of {FILES}");
     let ctx = daemon.context().clone();
     let counted = ctx.index.counts(ctx.sources[0].id);
-    assert_eq!((counted.files, counted.links, counted.unverified), (306, 1, 0));
+    assert_eq!(
+        (counted.files, counted.links, counted.unverified),
+        (306, 1, 0)
+    );
     // The next comparison hashes them from the disk and still asks nothing.
     requests.clear();
     assert!(compare(&daemon).await.complete());
     let (heads, changes) = asked(&requests);
     assert_eq!((heads, changes), (0, Vec::new()));
-    let record = ctx.index.get(ctx.sources[0].id, &RelKey::parse("many/3/3.txt").unwrap());
+    let record = ctx
+        .index
+        .get(ctx.sources[0].id, &RelKey::parse("many/3/3.txt").unwrap());
     let record = record.unwrap().unwrap();
     assert!(!record.racy && record.fingerprint.inode != 0, "{record:?}");
     daemon.stop().await.unwrap();
@@ -107,8 +119,13 @@ async fn what_changed_since_the_manifest_is_seen() {
     rig.until_equal(&daemon).await;
     assert!(compare(&daemon).await.complete());
     rig.write("many/1/1.txt", "stored after the manifest");
-    let touched = fs::File::options().write(true).open(rig.path("many/2/2.txt")).unwrap();
-    touched.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+    let touched = fs::File::options()
+        .write(true)
+        .open(rig.path("many/2/2.txt"))
+        .unwrap();
+    touched
+        .set_modified(SystemTime::now() - Duration::from_secs(60))
+        .unwrap();
     fs::remove_file(rig.path("many/3/3.txt")).unwrap();
     rig.until_equal(&daemon).await;
     crate::harness::until("the touch is a version", async || {
@@ -136,10 +153,16 @@ async fn what_changed_since_the_manifest_is_seen() {
     let (heads, _) = asked(&requests);
     assert!(heads < 20, "{heads}");
     let store = rig.store();
-    assert_eq!(history(&store, "many/0/7.txt").await[0].as_deref(), Some(&b"FILE 7"[..]));
+    assert_eq!(
+        history(&store, "many/0/7.txt").await[0].as_deref(),
+        Some(&b"FILE 7"[..])
+    );
     assert_eq!(history(&store, "many/6/6.txt").await[0], None);
     let after = counts(&store, crate::harness::BUCKET).await;
-    let more: Vec<&String> = after.keys().filter(|key| after[*key] != before[*key]).collect();
+    let more: Vec<&String> = after
+        .keys()
+        .filter(|key| after[*key] != before[*key])
+        .collect();
     assert_eq!(more, ["many/0/7.txt", "many/4/4.txt", "many/5/5.txt"]);
     assert!(on_disk(&rig.root()).contains_key("many/4/4.txt"));
     daemon.stop().await.unwrap();
