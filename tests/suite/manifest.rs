@@ -10,7 +10,7 @@ use crate::raw::client;
 use keepwatch::board::ScanDone;
 use keepwatch::daemon::Daemon;
 use keepwatch::files::Target;
-use keepwatch::model::manifest::{Line, folder};
+use keepwatch::model::manifest::{Line, folder, key};
 use keepwatch::recovery::{Options, Origin, Request, Restored, Selector, Stop, manifest, restore};
 use keepwatch::store::Store;
 use keepwatch::tasks::digest;
@@ -285,24 +285,57 @@ async fn a_policy_that_refuses_our_folder_breaks_nothing() {
 async fn none_is_written_after_a_comparison_that_is_not_complete() {
     let rig = Rig::new();
     office(&rig);
+    let faults = Faults::none();
+    let store = rig.faulty_store(&faults);
+    let daemon = rig.start_with(rig.config(), Some(store)).await;
+    rig.until_equal(&daemon).await;
+    // The bucket cannot be listed; all else works.
+    faults.set(|seen| match seen.uri.contains("list-type=2") {
+        true => Fate::Answer(400, "InvalidRequest"),
+        false => Fate::Pass,
+    });
+    let done = compare(&daemon).await;
+    assert!(!done.complete() && !done.listed_whole, "{done:?}");
+    assert_eq!(listed(&rig.store()).await, []);
+    faults.set(|_| Fate::Pass);
+    assert!(compare(&daemon).await.complete());
+    assert_eq!(listed(&rig.store()).await.len(), 1);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn superseded_ones_are_marked_and_their_versions_stay() {
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
-    for name in [
-        "a.txt",
-        "db/stock.csv",
-        "private/y.pdf",
-        ".keepwatch/mine.txt",
-    ] {
-        fs::remove_file(rig.path(name)).unwrap();
+    assert!(compare(&daemon).await.complete());
+    // Two of one week, half a year ago, and somebody's file among them.
+    let newest_ms = listed(&rig.store()).await[0].moment_ms;
+    let week_ms = 7 * 24 * 3_600_000;
+    let old_ms = (newest_ms - 26 * week_ms).div_euclid(week_ms) * week_ms;
+    let others = format!("{}readme.txt", folder(""));
+    let keys = [old_ms, old_ms + 3_600_000].map(|ms| key("", ms));
+    for key in keys.iter().chain([&others]) {
+        let put = client(&rig.vault()).put_object().bucket(BUCKET).key(key);
+        put.send().await.unwrap();
     }
-    fs::remove_file(rig.path("db/.keepwatch/manifests/mine.txt")).unwrap();
-    let done = compare(&daemon).await;
-    if done.complete() {
-        // The watch was quicker than the brake: then it is whole after all.
-        assert_eq!(listed(&rig.store()).await.len(), 1);
-    } else {
-        assert_eq!(listed(&rig.store()).await, []);
-    }
+    assert!(compare(&daemon).await.complete());
+    let left: Vec<String> = listed(&rig.store())
+        .await
+        .into_iter()
+        .map(|one| one.key)
+        .collect();
+    assert_eq!(left.len(), 3, "{left:?}");
+    assert!(!left.contains(&keys[0]) && left.contains(&keys[1]));
+    let past = rig
+        .store()
+        .list_versions(BUCKET, &keys[0], None)
+        .await
+        .unwrap();
+    let kinds: Vec<bool> = past.items.iter().map(|version| version.is_marker).collect();
+    assert_eq!(kinds, [true, false]);
+    let there = rig.store().list(BUCKET, &others, None, 10).await.unwrap();
+    assert_eq!(there.items.len(), 1, "what is no manifest is left alone");
     daemon.stop().await.unwrap();
-    assert_eq!(folder("p/"), "p/.keepwatch/manifests/");
 }

@@ -4,8 +4,11 @@ use super::{compare, listed, nearest};
 use crate::harness::Rig;
 use crate::raw::Requests;
 use keepwatch::board::ScanDone;
+use keepwatch::index::ActivityDelta;
 use keepwatch::model::{ContentHash, Fingerprint, Kind, Look, Record, RelKey};
 use keepwatch::tasks::Context;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 fn record(number: usize) -> Record {
@@ -47,6 +50,13 @@ fn resident_kb() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+fn whole() -> ScanDone {
+    ScanDone {
+        listed_whole: true,
+        ..ScanDone::default()
+    }
+}
+
 async fn written_and_read(count: usize) {
     let rig = Rig::new();
     let (requests, store) = Requests::listen(&rig);
@@ -58,12 +68,8 @@ async fn written_and_read(count: usize) {
     tokio::task::spawn_blocking(move || fill(&shared, count))
         .await
         .unwrap();
-    let whole = ScanDone {
-        listed_whole: true,
-        ..ScanDone::default()
-    };
     let (before_kb, began) = (resident_kb(), Instant::now());
-    keepwatch::tasks::manifest::write_all(&ctx, &[Some(whole)]).await;
+    keepwatch::tasks::manifest::write_all(&ctx, &[Some(whole())]).await;
     let (written, written_kb) = (began.elapsed(), resident_kb());
     assert!(
         requests.count("UploadPart") >= 2,
@@ -99,7 +105,43 @@ async fn written_and_read(count: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_manifest_goes_in_parts_and_is_not_held() {
-    written_and_read(150_000).await;
+    written_and_read(140_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_was_disturbed_while_it_was_drawn_says_so() {
+    let rig = Rig::new();
+    let daemon = rig.start().await;
+    assert!(compare(&daemon).await.complete());
+    let ctx = daemon.context().clone();
+    let (shared, stop) = (ctx.clone(), Arc::new(AtomicBool::new(false)));
+    tokio::task::spawn_blocking(move || fill(&shared, 3_000))
+        .await
+        .unwrap();
+    let (shared, stopped) = (ctx.clone(), stop.clone());
+    let storing = std::thread::spawn(move || {
+        let one = ActivityDelta {
+            versions: 1,
+            ..ActivityDelta::default()
+        };
+        while !stopped.load(Ordering::Relaxed) {
+            shared
+                .index
+                .add_activity(shared.sources[0].id, &one)
+                .unwrap();
+        }
+    });
+    keepwatch::tasks::manifest::write_all(&ctx, &[Some(whole())]).await;
+    stop.store(true, Ordering::Relaxed);
+    storing.join().unwrap();
+    let manifest = nearest(&rig.store()).await.manifest.unwrap();
+    assert_eq!(
+        (manifest.trailer.files, manifest.trailer.quiet),
+        (3_000, false)
+    );
+    keepwatch::tasks::manifest::write_all(&ctx, &[Some(whole())]).await;
+    assert!(nearest(&rig.store()).await.manifest.unwrap().trailer.quiet);
+    drop(daemon);
 }
 
 /// `cargo test --release --test suite manifest::large -- --ignored --nocapture`
