@@ -101,6 +101,10 @@ pub enum Command {
     Restore(RestoreArgs),
     /// List every version of one file
     Versions(VersionsArgs),
+    /// Say what is backed up in a bucket, and write a configuration to go on with it
+    Sources(SourcesArgs),
+    /// List the moments to go back to
+    Moments(MomentsArgs),
     /// Say what is protected, what is waiting and what fails
     Status,
     /// Check configuration, credentials, buckets and topic, changing nothing
@@ -160,6 +164,34 @@ pub struct VersionsArgs {
     pub path: String,
 
     /// In which source, when the path is in several
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+
+    /// Where the copies are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// `keepwatch sources`.
+#[derive(Debug, Clone, Args)]
+pub struct SourcesArgs {
+    /// Write a configuration with which this computer goes on as the old one
+    #[arg(long, value_name = "FILE")]
+    pub write_config: Option<PathBuf>,
+
+    /// The folders in it are below this one, as `restore --to` puts them [default: where they were]
+    #[arg(long, value_name = "DIR", requires = "write_config")]
+    pub below: Option<PathBuf>,
+
+    /// Where the copies are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// `keepwatch moments`.
+#[derive(Debug, Clone, Args)]
+pub struct MomentsArgs {
+    /// Of this source only [default: all of them]
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
 
@@ -296,6 +328,8 @@ impl Cli {
         let (place, source) = match &self.command {
             Some(Command::Restore(args)) => (Some(&args.place), args.source.as_ref()),
             Some(Command::Versions(args)) => (Some(&args.place), args.source.as_ref()),
+            Some(Command::Sources(args)) => (Some(&args.place), None),
+            Some(Command::Moments(args)) => (Some(&args.place), args.source.as_ref()),
             _ => (None, None),
         };
         let config_flag = self.common.config.is_some() && !self.common.config_is_from_environment;

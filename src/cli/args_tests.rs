@@ -30,6 +30,17 @@ fn every_command_of_the_design_parses() {
         &["try"],
         &["try", "folder", "--vault", "dir"],
         &["restore", "--to", "dir"],
+        &["sources", "--bucket", "b", "--json"],
+        &[
+            "sources",
+            "--vault",
+            "dir",
+            "--write-config",
+            "f",
+            "--below",
+            "dir",
+        ],
+        &["--config", "office.toml", "moments", "--source", "database"],
         &[
             "restore",
             "a/b.txt",

@@ -8,6 +8,7 @@ pub mod args;
 mod check;
 mod digest;
 pub mod logging;
+mod moments;
 mod origins;
 mod reconcile;
 mod restore;
@@ -15,6 +16,7 @@ mod run;
 pub mod sample;
 mod setup;
 mod show;
+mod sources;
 mod status;
 mod trial;
 mod vault;
@@ -81,6 +83,8 @@ async fn dispatch(cli: Cli) -> Result<u8, Fatal> {
         Some(Command::Try(args)) => trial::run(&common, &args).await,
         Some(Command::Restore(args)) => restore::run(&common, &args).await,
         Some(Command::Versions(args)) => versions::run(&common, &args).await,
+        Some(Command::Sources(args)) => sources::run(&common, &args).await,
+        Some(Command::Moments(args)) => moments::run(&common, &args).await,
         Some(Command::Status) => status::run(&common).await,
         Some(Command::Check) => check::run(&common).await,
         Some(Command::Digest(args)) => digest::run(&common, &args).await,

@@ -152,11 +152,7 @@ pub(super) async fn reconcile(
     // Whoever asks for it wants everything in the bucket.
     let _free = ctx.pacing.free();
     let before = activities(ctx);
-    let work = async {
-        let scans = digest::compare_all(ctx, confirm_deletions).await;
-        settled.await;
-        scans
-    };
+    let work = digest::compare_in_full(ctx, confirm_deletions, settled);
     tokio::pin!(work);
     let scans = loop {
         tokio::select! {

@@ -23,6 +23,14 @@ const SHORTENED_HEX_DIGITS: usize = 32;
 /// allows 2 KB of user metadata in all; the other fields take under 450 bytes.
 pub const LONG_PATH_BYTES_MAX: usize = 1500;
 
+/// The name of the folder that Keepwatch keeps its own objects in, below the
+/// prefix. A file or folder of the user's that is called so has another key
+/// ([`encode`]), so a key with this name in it is never a user's.
+pub const OWN_FOLDER: &str = ".keepwatch";
+
+/// How [`encode`] writes a user's name that is [`OWN_FOLDER`].
+const OWN_FOLDER_ESCAPED: &str = "%2Ekeepwatch";
+
 /// A path in key form, relative to the source's prefix and never shortened:
 /// `folder/file.csv` for a file or link, `folder/` for a folder.
 ///
@@ -39,6 +47,9 @@ pub enum ForeignKey {
     /// Encoding its path again gives another key.
     #[error("it is not written the way Keepwatch writes keys")]
     NotCanonical,
+    /// Keepwatch's own: a manifest, say. Nobody's file, and nothing foreign either.
+    #[error("it is one of Keepwatch's own objects")]
+    Own,
     /// It was shortened: the full path is in the object's metadata.
     #[error("it is shortened, its full path is in the object's metadata")]
     Shortened,
@@ -65,6 +76,9 @@ impl RelKey {
     /// # Errors
     /// [`ForeignKey`] when no path has this key, or when it is shortened.
     pub fn parse(key: &str) -> Result<Self, ForeignKey> {
+        if is_own(key) {
+            return Err(ForeignKey::Own);
+        }
         if is_shortened(key) {
             return Err(ForeignKey::Shortened);
         }
@@ -169,6 +183,15 @@ pub fn is_shortened(key: &str) -> bool {
     })
 }
 
+/// True for a key of Keepwatch's own, at whatever prefix: one that lies in a
+/// folder called [`OWN_FOLDER`].
+pub fn is_own(key: &str) -> bool {
+    key.match_indices(OWN_FOLDER).any(|(at, name)| {
+        let begins = at == 0 || key.as_bytes().get(at - 1) == Some(&b'/');
+        begins && key[at + name.len()..].starts_with('/')
+    })
+}
+
 /// Characters that a key must not carry as they are: XML 1.0 has no way to
 /// write most controls, and parsers fold the others (CR, LF, tab) into spaces.
 fn needs_escape(c: char) -> bool {
@@ -193,7 +216,7 @@ pub fn encode(bytes: &[u8]) -> String {
 
 /// A name that is its own key, as nearly all are.
 fn is_plain_name(name: &str) -> bool {
-    !matches!(name, "" | "." | "..")
+    !matches!(name, "" | "." | ".." | OWN_FOLDER)
         && match name.is_ascii() {
             true => name
                 .bytes()
@@ -206,6 +229,10 @@ fn is_plain_name(name: &str) -> bool {
 fn encode_name(bytes: &[u8], out: &mut String) {
     if let Some(plain) = std::str::from_utf8(bytes).ok().filter(|n| is_plain_name(n)) {
         out.push_str(plain);
+        return;
+    }
+    if bytes == OWN_FOLDER.as_bytes() {
+        out.push_str(OWN_FOLDER_ESCAPED);
         return;
     }
     // The SDK takes a key of nothing but white space for none at all.
@@ -288,6 +315,13 @@ mod tests {
             (b" ", "%20"),
             (b" / a/  ", "%20/ a/%20%20"),
             ("\u{3000}/x".as_bytes(), "%E3%80%80/x"),
+            (b".keepwatch", "%2Ekeepwatch"),
+            (b"a/.keepwatch/b", "a/%2Ekeepwatch/b"),
+            (b"%2Ekeepwatch", "%252Ekeepwatch"),
+            (
+                b".keepwatch-source/.Keepwatch",
+                ".keepwatch-source/.Keepwatch",
+            ),
         ] {
             let made = RelKey::of_file(&p(path));
             assert_eq!(made.as_str(), key);
@@ -312,6 +346,22 @@ mod tests {
             "caf%e9",
         ] {
             assert!(RelKey::parse(key).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_lies_in_the_own_folder_is_nobodys_file_and_not_foreign() {
+        for (key, own) in [
+            (".keepwatch/manifests/2026.jsonl.gz", true),
+            ("office/.keepwatch/check", true),
+            (".keepwatch/", true),
+            (".keepwatch", false),
+            ("a.keepwatch/b", false),
+            (".keepwatch-source", false),
+            ("%2Ekeepwatch/b", false),
+        ] {
+            assert_eq!(is_own(key), own, "{key}");
+            assert_eq!(RelKey::parse(key) == Err(ForeignKey::Own), own, "{key}");
         }
     }
 

@@ -14,6 +14,7 @@ pub mod cut;
 pub mod hash;
 pub mod key;
 pub mod look;
+pub mod manifest;
 pub mod meta;
 pub mod moment;
 pub mod parts;
@@ -22,6 +23,7 @@ pub mod report;
 pub mod retry;
 pub mod schedule;
 pub mod settle;
+pub mod thinning;
 pub mod traffic;
 pub mod wake;
 

@@ -196,6 +196,14 @@ impl Dir {
             .set_modified(time_of_ns(mtime_ns))
     }
 
+    /// Numbers are no owners here.
+    ///
+    /// # Errors
+    /// Never on Windows.
+    pub fn set_self_owner(&self, _owner: (u32, u32)) -> io::Result<bool> {
+        Ok(false)
+    }
+
     /// Set the modification time of the file `name` to now; a link is refused. Blocks.
     ///
     /// # Errors

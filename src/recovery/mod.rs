@@ -8,11 +8,15 @@
 //! bad object keep the others from coming back. It holds no list that grows
 //! with the bucket.
 
+mod against;
 mod content;
+pub mod manifest;
+pub mod moments;
 mod object;
 mod restore;
 mod retry;
 mod selector;
+pub mod sources;
 mod tally;
 mod timeline;
 mod versions;

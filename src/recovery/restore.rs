@@ -4,6 +4,7 @@
 //! link that leads elsewhere is never written through. What is put off until
 //! then is bounded; beyond that, the listing is read a second time.
 
+use super::against;
 use super::object::{self, LINK_TARGET_BYTES_MAX, Outcome, Shop};
 use super::retry::{Stop, told};
 use super::tally::{Event, Restored, Tally};
@@ -106,6 +107,7 @@ pub async fn restore(
         shop,
     };
     let mut stop = stop.clone();
+    let request_at_ms = request.at_ms;
     let done = tokio::select! {
         done = run.all(request.at_ms) => done,
         () = stop.asked() => Err(Fatal::interrupted("restore everything")),
@@ -115,6 +117,7 @@ pub async fn restore(
     while run.workers.join_next().await.is_some() {}
     let first_ms = done?;
     let shop = run.shop;
+    Box::pin(against::finish(&shop, request_at_ms, &mut stop)).await?;
     let target = shop.target.clone();
     let synced = tokio::task::spawn_blocking(move || target.sync())
         .await

@@ -90,6 +90,9 @@ pub struct Restored {
     /// Files that were being written all the time when they were backed up:
     /// their content may be torn.
     pub unrested: Bounded<String>,
+    /// What is worth knowing of the backup itself, and keeps no file from coming
+    /// back: a damaged manifest.
+    pub remarks: Bounded<Fault>,
     /// What was asked for and matched nothing.
     pub unmatched: Vec<String>,
     /// When the newest version that was restored was stored, milliseconds since 1970.
@@ -161,6 +164,10 @@ impl Tally {
     pub(super) fn left_out(&self, fault: Fault) {
         (self.report)(Event::LeftOut(&fault));
         self.note(|restored| restored.left_out.push(fault));
+    }
+
+    pub(super) fn remarked(&self, fault: Fault) {
+        self.note(|restored| restored.remarks.push(fault));
     }
 
     pub(super) fn result(&self) -> Restored {

@@ -220,6 +220,8 @@ fn name_of(key: &str, origin: &Origin, selector: &Selector) -> Option<Name> {
         Ok(key) => selector.matches(&key.path()).then_some(Name::Path(key)),
         // Its path is not known yet: it is asked again when it is.
         Err(ForeignKey::Shortened) => Some(Name::Shortened),
+        // Manifests are nobody's files.
+        Err(ForeignKey::Own) => None,
         Err(foreign) if selector.is_everything() => Some(Name::Foreign(foreign.to_string())),
         Err(_) => None,
     }

@@ -186,6 +186,7 @@ mod tests {
             key: (*key).to_owned(),
             etag: String::new(),
             stored_bytes: 0,
+            modified_ms: 0,
         });
         Page {
             items: items.collect(),

@@ -21,6 +21,8 @@ pub struct Listed {
     pub etag: String,
     /// Bytes as stored.
     pub stored_bytes: u64,
+    /// When the server stored it, milliseconds since 1970.
+    pub modified_ms: i64,
 }
 
 /// One version or delete marker of a listing.
@@ -91,6 +93,7 @@ impl Store {
                     key: decoded(o.key()?, encoded),
                     etag: unquote(o.e_tag()),
                     stored_bytes: bytes(o.size()),
+                    modified_ms: millis(o.last_modified()),
                 })
             })
             .collect();
@@ -192,7 +195,7 @@ impl Store {
 }
 
 /// That no name in a page is longer than what S3 gives by far.
-fn bounded<'a>(
+pub(super) fn bounded<'a>(
     operation: &str,
     bucket: &str,
     names: impl Iterator<Item = &'a String>,
@@ -210,7 +213,7 @@ fn bounded<'a>(
 }
 
 /// Undo `encoding-type=url`, in which a space may be `+`.
-fn decoded(text: &str, encoded: bool) -> String {
+pub(super) fn decoded(text: &str, encoded: bool) -> String {
     if !encoded {
         return text.to_owned();
     }

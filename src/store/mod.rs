@@ -10,6 +10,7 @@ mod answer;
 mod client;
 mod course;
 mod fault;
+mod folders;
 mod known_hash;
 mod line;
 mod list;

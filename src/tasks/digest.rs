@@ -7,6 +7,7 @@
 use super::context::{Context, blocking};
 use super::costs;
 use super::line;
+use super::manifest;
 use super::post::{Delivery, Post};
 use crate::board::ScanDone;
 use crate::config::StoreConfig;
@@ -121,8 +122,7 @@ pub async fn daily(
     scheduled_ms: i64,
     settled: impl Future<Output = ()>,
 ) -> Result<(Message, Delivery), Fault> {
-    let scans = compare_all(ctx, false).await;
-    settled.await;
+    let scans = compare_in_full(ctx, false, settled).await;
     let (report, told) = compose(ctx, scheduled_ms, Some(scans)).await?;
     let message = report.message();
     let delivery = post.send(ctx, message.clone()).await?;
@@ -134,7 +134,7 @@ pub async fn daily(
 /// Compare every source with its bucket and let the workers act on it. `None`
 /// for a comparison that did not come to its end: in time, or because the bucket
 /// cannot be used.
-pub async fn compare_all(ctx: &Arc<Context>, confirmed: bool) -> Vec<Option<ScanDone>> {
+async fn compare_all(ctx: &Arc<Context>, confirmed: bool) -> Vec<Option<ScanDone>> {
     let asked: Vec<_> = (0..ctx.sources.len())
         .map(|source| ctx.scans.ask_and_wait(source, confirmed))
         .collect();
@@ -147,6 +147,19 @@ pub async fn compare_all(ctx: &Arc<Context>, confirmed: bool) -> Vec<Option<Scan
         unless_hopeless(ctx, source, deadline, ctx.queue.backlog_drained(source)).await;
     }
     results
+}
+
+/// The same in full: compared, what came of it stored (`settled` is what to wait
+/// for beyond that), and what the bucket has then written down as a manifest.
+pub async fn compare_in_full(
+    ctx: &Arc<Context>,
+    confirmed: bool,
+    settled: impl Future<Output = ()>,
+) -> Vec<Option<ScanDone>> {
+    let scans = compare_all(ctx, confirmed).await;
+    settled.await;
+    Box::pin(manifest::write_all(ctx, &scans)).await;
+    scans
 }
 
 /// Wait for `work`, but neither beyond the deadline nor through an outage (of

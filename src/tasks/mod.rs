@@ -19,6 +19,7 @@ pub mod digest;
 pub mod gates;
 pub mod leftovers;
 pub mod line;
+pub mod manifest;
 pub mod marker;
 pub mod pacing;
 pub mod post;

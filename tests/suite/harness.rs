@@ -236,6 +236,9 @@ pub async fn in_bucket(store: &Store) -> BTreeMap<String, Thing> {
     loop {
         let page = store.list(BUCKET, "", next.as_deref(), 1000).await.unwrap();
         for item in page.items {
+            if keepwatch::model::key::is_own(&item.key) {
+                continue;
+            }
             let at = At {
                 bucket: BUCKET,
                 key: &item.key,

@@ -15,20 +15,24 @@ mod daily;
 mod dead;
 mod delta;
 mod errors;
+mod format_page;
 mod fuzz;
 mod harness;
 mod hostile;
 mod layers;
 mod line;
+mod manifest;
 #[cfg(target_os = "linux")]
 mod model;
 mod moto;
 mod moto_office;
 mod office;
+mod pages;
 #[cfg(target_os = "linux")]
 mod power;
 mod python;
 mod raw;
+mod recovery_page;
 mod rename;
 mod restart;
 mod restore;

@@ -18,7 +18,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// moto is pinned: its checks of signatures and policies are what is tested on.
-const REQUIREMENTS: [&str; 2] = ["moto[server]==5.2.5", "boto3"];
+/// The AWS CLI runs the lines of docs/FORMAT.md; pip sees that they fit together.
+const REQUIREMENTS: [&str; 3] = ["moto[server]==5.2.5", "boto3", "awscli"];
 /// Seventy wheels on a slow line.
 const INSTALL_MAX: Duration = Duration::from_secs(10 * 60);
 /// Another test run may be installing just now.
@@ -395,7 +396,7 @@ fn first_line(child: &mut Child, time_max: Duration) -> Option<String> {
 }
 
 /// Nothing of the developer's own AWS set-up, and no proxy, comes between.
-fn clean_environment(command: &mut Command) -> &mut Command {
+pub fn clean_environment(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let upper = name.to_string_lossy().to_uppercase();
         let ours = ["AWS_", "MOTO_", "INITIAL_NO_AUTH", "PYTHON"];

@@ -22,7 +22,7 @@ pub fn client(vault: &Vault) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(config)
 }
 
-/// Every version and marker in a bucket.
+/// Every version and marker in a bucket, save those of Keepwatch's own objects.
 pub async fn versions(store: &Store, bucket: &str) -> Vec<ListedVersion> {
     let mut all = Vec::new();
     let mut next = None;
@@ -31,7 +31,8 @@ pub async fn versions(store: &Store, bucket: &str) -> Vec<ListedVersion> {
             .list_versions(bucket, "", next.as_deref())
             .await
             .unwrap();
-        all.extend(page.items);
+        let is_own = |key: &str| keepwatch::model::key::is_own(key);
+        all.extend(page.items.into_iter().filter(|v| !is_own(&v.key)));
         match page.next {
             Some(token) => next = Some(token),
             None => return all,

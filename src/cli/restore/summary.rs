@@ -114,6 +114,9 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
             show::amount(restored.skipped_foreign, "object")
         ));
     }
+    for remark in &restored.remarks.items {
+        lines.push(format!("LOOK AT the backup: {remark}"));
+    }
     if restored.left_out.total > 0 {
         lines.push(format!(
             "{} are whole, but this disk did not take their mode, owner or time",

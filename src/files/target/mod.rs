@@ -16,6 +16,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+mod folders;
+
 /// Set-user-id and set-group-id: only kept together with the owner they meant,
 /// or a file of one account would run with the rights of another.
 const MODE_SET_ID: u32 = 0o6000;
@@ -303,7 +305,12 @@ impl LeftOut {
     }
 
     fn committed(self, subject: String) -> Committed {
-        let left_out = (!self.0.is_empty()).then(|| {
+        let left_out = self.fault(subject);
+        Committed::Written { left_out }
+    }
+
+    fn fault(self, subject: String) -> Option<Fault> {
+        (!self.0.is_empty()).then(|| {
             Fault::new(
                 Class::Local,
                 "keep mode, owner and time",
@@ -313,8 +320,7 @@ impl LeftOut {
             .hint(
                 "the content is complete; restore to a disk with another file system if it matters",
             )
-        });
-        Committed::Written { left_out }
+        })
     }
 }
 

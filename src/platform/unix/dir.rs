@@ -201,6 +201,14 @@ impl Dir {
         set_mode(&folder, mode)
     }
 
+    /// Give this folder to its owner; false where this account may not. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn set_self_owner(&self, owner: (u32, u32)) -> io::Result<bool> {
+        super::set_owner(&File::from(self.readable()?), owner)
+    }
+
     /// Set the times of the file `name` to now; a link is refused. Who may write
     /// the file may do so, its owner or not. Blocks.
     ///

@@ -83,6 +83,8 @@ async fn list(
                     Some(key) => Owner::Shortened(key),
                     None => Owner::Foreign,
                 },
+                // Manifests are compared with nothing.
+                Err(ForeignKey::Own) => continue,
                 Err(_) => Owner::Foreign,
             };
             entries.push(Entry { owner, listed });

@@ -3,6 +3,7 @@
 use super::ahead::Ahead;
 use super::bucket::{Bucket, Front};
 use super::gone::Gone;
+use super::known::Known;
 use super::listing::{Entry, Owner, Pages};
 use crate::board::ScanDone;
 use crate::error::Fault;
@@ -37,6 +38,8 @@ pub(super) struct Work {
     /// Root for everything.
     pub subtree: RelPath,
     pub listing: Option<Pages>,
+    /// What the newest manifest knows, when the index is to be rebuilt.
+    pub known: Option<Known>,
     pub started_ms: i64,
     /// Which lane the found paths go to.
     pub lane: Lane,
@@ -73,6 +76,7 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
             walk: Ahead::start(scope, walk)?.peekable(),
             index: ctx.index.range(source.id, prefix.as_str(), None).peekable(),
             bucket: Bucket::new(work.listing, runtime),
+            known: work.known,
             gone,
             mounts: Vec::new(),
             had_faults: false,
@@ -88,6 +92,7 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
         };
         while !work.cancelled.load(Ordering::Relaxed) {
             if !merge.step()? {
+                merge.write_known(true)?;
                 // A root that went away meanwhile makes everything look deleted.
                 files::root_state(&source.config.path)?;
                 merge.decide_gone(&work.subtree, work.confirmed)?;
@@ -113,6 +118,7 @@ pub(super) struct Merge<'a> {
     walk: Peekable<Ahead>,
     index: Peekable<Records>,
     pub(super) bucket: Bucket,
+    known: Option<Known>,
     /// What is known and not on disk.
     pub(super) gone: Gone,
     /// Folder keys whose contents could not be read: nothing in there is gone.
@@ -251,6 +257,9 @@ impl Merge<'_> {
         if disk.is_none() && !self.marks {
             return Ok(());
         }
+        if self.is_taken_over(key, disk, record.as_ref(), listed.as_ref())? {
+            return Ok(());
+        }
         let bucket = self.in_bucket(key, record.as_ref(), listed.as_ref());
         let on_disk = disk.map(|entry| OnDisk {
             fingerprint: &entry.fingerprint,
@@ -270,6 +279,40 @@ impl Merge<'_> {
             self.queue(key, disk);
         }
         Ok(())
+    }
+
+    /// True when the manifest has the path exactly as disk and bucket do, and
+    /// the index lacked it: no worker needs to ask the bucket about it.
+    fn is_taken_over(
+        &mut self,
+        key: &RelKey,
+        disk: Option<&WalkEntry>,
+        record: Option<&Record>,
+        listed: Option<&Listed>,
+    ) -> Result<bool, Fault> {
+        let (Some(known), Some(disk), Some(listed)) = (&mut self.known, disk, listed) else {
+            return Ok(false);
+        };
+        let is_known = record.is_some_and(|record| record.content.is_some());
+        if is_known || !known.take(key, &disk.fingerprint, listed, self.runtime) {
+            return Ok(false);
+        }
+        self.write_known(false)?;
+        Ok(true)
+    }
+
+    fn write_known(&mut self, all: bool) -> Result<(), Fault> {
+        let Some(known) = &mut self.known else {
+            return Ok(());
+        };
+        if all {
+            tracing::info!(
+                source = %self.ctx.sources[self.source].config.name,
+                paths = known.taken(),
+                "taken over from the manifest"
+            );
+        }
+        known.write(&self.ctx.index, self.id, all)
     }
 
     /// True when nobody could look whether it is there. Faults whose keys have

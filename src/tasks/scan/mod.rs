@@ -9,6 +9,7 @@ mod ahead;
 mod bucket;
 mod decide;
 mod gone;
+mod known;
 mod listing;
 mod merge;
 
@@ -75,19 +76,26 @@ async fn whole(
     cancelled: &Arc<AtomicBool>,
 ) -> ScanDone {
     let with_bucket = asked.with_bucket;
-    let started_ms = ctx.now_ms();
     let name = ctx.sources[source].config.name.clone();
     check_versioning(ctx, source).await;
     ctx.board.update(source, |board| board.scanning = Some(0));
     if with_bucket {
         look_again(ctx, source).await;
     }
+    let is_new = !ctx.sources[source].compared.load(Ordering::Relaxed);
+    let known = match with_bucket && is_new {
+        true => known::start(ctx, source).await,
+        false => None,
+    };
+    // From here on nothing that is stored may be missed by the listing.
+    let started_ms = ctx.now_ms();
     let listing = with_bucket.then(|| listing::start(ctx, source));
     let work = merge::Work {
         ctx: Arc::clone(ctx),
         source,
         subtree: RelPath::root(),
         listing,
+        known,
         started_ms,
         lane: Lane::Backlog,
         confirmed: asked.confirmed,
@@ -219,6 +227,7 @@ async fn part(
         source,
         subtree: subtree.clone(),
         listing: None,
+        known: None,
         started_ms: ctx.now_ms(),
         lane: Lane::Edit,
         confirmed: false,

@@ -1,0 +1,132 @@
+//! `keepwatch moments`: when one can go back to.
+
+use super::args::{CommonArgs, MomentsArgs};
+use super::origins::{self, Named};
+use super::{COMPLETE, show, versions::stamp};
+use crate::error::Fatal;
+use crate::platform;
+use crate::recovery::Stop;
+use crate::recovery::moments::{Moments, moments};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+/// Days and manifests that are printed, the newest of them; `--json` has all.
+const SHOWN_MAX: usize = 40;
+
+/// One source's answer, for programs.
+#[derive(Serialize)]
+struct Told<'a> {
+    source: &'a str,
+    manifests: Vec<i64>,
+    days: Vec<ToldDay>,
+    first_ms: Option<i64>,
+    cut: bool,
+}
+
+#[derive(Serialize)]
+struct ToldDay {
+    day: String,
+    stored: u64,
+    deleted: u64,
+    last_ms: i64,
+}
+
+/// Look and show.
+pub(super) async fn run(common: &CommonArgs, args: &MomentsArgs) -> Result<u8, Fatal> {
+    let depot = origins::open(common, &args.place, args.source.as_deref()).await?;
+    let look = async {
+        let mut all = Vec::new();
+        for named in &depot.origins {
+            let mut stop = Stop::never();
+            let found = moments(&depot.store, &named.origin, &depot.zone, &mut stop);
+            all.push((named, found.await?));
+        }
+        Ok::<_, Fatal>(all)
+    };
+    let all = tokio::select! {
+        all = look => all?,
+        _ = platform::asked_to_stop() => return Err(Fatal::interrupted("list moments")),
+    };
+    if common.json {
+        show::json(
+            &all.iter()
+                .map(|(named, found)| told(named, found))
+                .collect::<Vec<_>>(),
+        )?;
+        return Ok(COMPLETE);
+    }
+    if all.iter().all(|(_, found)| found.days.is_empty()) {
+        return Err(Fatal::new(
+            "list moments",
+            "nothing was ever backed up there",
+            "check --source, or --bucket and --prefix; `keepwatch sources` says what there is",
+        ));
+    }
+    for (named, found) in &all {
+        print(named, found, &depot.zone);
+    }
+    println!(
+        "Any moment between them will do as well: keepwatch restore --at \"2026-11-20 14:30\" --to FOLDER"
+    );
+    Ok(COMPLETE)
+}
+
+fn told<'a>(named: &'a Named, found: &Moments) -> Told<'a> {
+    Told {
+        source: &named.name,
+        manifests: found.manifests.iter().map(|one| one.moment_ms).collect(),
+        days: found
+            .days
+            .iter()
+            .map(|(day, what)| ToldDay {
+                day: day.to_string(),
+                stored: what.stored,
+                deleted: what.deleted,
+                last_ms: what.last_ms,
+            })
+            .collect(),
+        first_ms: found.first_ms,
+        cut: found.cut,
+    }
+}
+
+fn print(named: &Named, found: &Moments, zone: &TimeZone) {
+    let place = format!("{}/{}", named.origin.bucket, named.origin.prefix);
+    println!("{}  in {}", show::clean(&named.name), show::clean(&place));
+    if let Some(first_ms) = found.first_ms {
+        println!("  the first version was stored {}", stamp(first_ms, zone));
+    }
+    println!("  days on which something changed:");
+    for (day, what) in found.days.iter().rev().take(SHOWN_MAX) {
+        println!(
+            "    {day}  {} stored, {} deleted, the last of it at {}",
+            show::amount(what.stored, "version"),
+            show::number(what.deleted),
+            stamp(what.last_ms, zone)
+                .split_once(' ')
+                .map_or("", |(_, time)| time)
+        );
+    }
+    more(found.days.len());
+    if found.cut {
+        println!("    the bucket has more versions than were looked at: --prefix narrows it down");
+    }
+    if !found.manifests.is_empty() {
+        println!("  compared in full, and written down as a whole (manifests):");
+        for one in found.manifests.iter().rev().take(SHOWN_MAX) {
+            println!("    {}", stamp(one.moment_ms, zone));
+        }
+        more(found.manifests.len());
+    }
+    println!();
+}
+
+fn more(count: usize) {
+    let unshown = count.saturating_sub(SHOWN_MAX);
+    if unshown > 0 {
+        println!(
+            "    and {} older ones (--json has all)",
+            show::number(unshown as u64)
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! `keepwatch sources`: what is backed up in a bucket, and the configuration
+//! with which another computer goes on with it.
+
+mod config;
+
+use super::args::{CommonArgs, Place, SourcesArgs};
+use super::origins::{self, Depot};
+use super::{COMPLETE, show, versions::stamp};
+use crate::error::Fatal;
+use crate::platform;
+use crate::recovery::Stop;
+use crate::recovery::sources::{DEPTH_MAX, Found, find};
+use serde::Serialize;
+
+/// One source, for programs.
+#[derive(Serialize)]
+struct Told<'a> {
+    name: &'a str,
+    bucket: &'a str,
+    prefix: &'a str,
+    host: &'a str,
+    folder: &'a str,
+    manifests: usize,
+    newest_ms: Option<i64>,
+    files: u64,
+    bytes: u64,
+}
+
+/// Look and show; write a configuration if that is asked for.
+pub(super) async fn run(common: &CommonArgs, args: &SourcesArgs) -> Result<u8, Fatal> {
+    let depot = origins::open(common, &args.place, None).await?;
+    let depth_max = match args.place.place() {
+        Place::Configuration => 0,
+        _ => DEPTH_MAX,
+    };
+    let look = async {
+        let (mut found, mut cut) = (Vec::new(), false);
+        for named in &depot.origins {
+            let origin = &named.origin;
+            let mut stop = Stop::never();
+            let (bucket, prefix) = (&origin.bucket, &origin.prefix);
+            let search = find(&depot.store, bucket, prefix, depth_max, &mut stop).await?;
+            found.extend(search.found);
+            cut |= search.cut;
+        }
+        Ok::<_, Fatal>((found, cut))
+    };
+    let (found, cut) = tokio::select! {
+        done = look => done?,
+        _ = platform::asked_to_stop() => return Err(Fatal::interrupted("look for sources")),
+    };
+    if found.is_empty() {
+        return Err(none(&depot, cut));
+    }
+    if common.json {
+        show::json(&found.iter().map(told).collect::<Vec<_>>())?;
+    } else {
+        found.iter().for_each(|one| print(one, &depot));
+        if cut {
+            println!(
+                "The bucket has more folders than were looked at: give --prefix to look there."
+            );
+        }
+    }
+    match &args.write_config {
+        Some(file) => config::write(file, args, &found, common.quiet).map(|()| COMPLETE),
+        None => Ok(COMPLETE),
+    }
+}
+
+fn none(depot: &Depot, cut: bool) -> Fatal {
+    let places: Vec<String> = depot
+        .origins
+        .iter()
+        .map(|named| format!("{}/{}", named.origin.bucket, named.origin.prefix))
+        .collect();
+    let where_else = if cut {
+        " It has more folders than were looked at: give --prefix to look there."
+    } else {
+        ""
+    };
+    Fatal::new(
+        format!("find out what is backed up in {}", places.join(", ")),
+        "there is no manifest: nothing was ever compared there in full",
+        format!("`keepwatch restore` brings back what is there without one.{where_else}"),
+    )
+}
+
+fn told(found: &Found) -> Told<'_> {
+    let newest = found.newest.as_ref();
+    Told {
+        name: newest.map_or("", |header| &header.source),
+        bucket: &found.origin.bucket,
+        prefix: &found.origin.prefix,
+        host: newest.map_or("", |header| &header.host),
+        folder: newest.map_or("", |header| &header.root),
+        manifests: found.manifests.len(),
+        newest_ms: newest.map(|header| header.moment_ms),
+        files: newest.map_or(0, |header| header.files),
+        bytes: newest.map_or(0, |header| header.bytes),
+    }
+}
+
+fn print(found: &Found, depot: &Depot) {
+    let place = show::clean(&format!("{}/{}", found.origin.bucket, found.origin.prefix));
+    let Some(header) = &found.newest else {
+        println!("{place}");
+        println!("  its manifests cannot be read; `keepwatch restore` works without them");
+        return;
+    };
+    println!("{}  in {place}", show::clean(&header.source));
+    println!(
+        "  {} on {}",
+        show::clean(&header.root),
+        show::clean(&header.host)
+    );
+    println!(
+        "  {} ({}), last compared in full {}",
+        show::amount(header.files, "file"),
+        show::size(header.bytes),
+        stamp(header.moment_ms, &depot.zone)
+    );
+}

@@ -1,0 +1,412 @@
+//! The manifest: what the bucket has, written into the bucket after each full
+//! comparison that came to its end.
+//!
+//! It is drawn from the index into a file in the state folder, page by page,
+//! and sent from there like any other file, in parts when it is large: the
+//! drawing waits for no line, and takes seconds. Invariants: memory does not
+//! grow with the number of paths; what is stored or deleted while it is drawn
+//! is said (see [`Trailer::quiet`]); a manifest that cannot be written is told,
+//! and nothing else depends on it.
+
+use super::answering::on_disk;
+use super::context::{Context, blocking};
+use crate::board::ScanDone;
+use crate::config::OnDelete;
+use crate::error::{Class, Fault, chain};
+use crate::files::{self, Pulse};
+use crate::index::Activity;
+use crate::model::manifest::{self, Header, Line, MANIFEST_VERSION, Settings, Trailer, Writing};
+use crate::model::{ContentHash, Kind, ObjectMeta, Record, RelKey, RelPath, thinning};
+use crate::platform;
+use crate::queue::Lane;
+use crate::store::{At, Course, PAGE_KEYS};
+use crate::transfer::{self, Job, Patience, Reading, Sent, Wire};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The standing warning when it cannot be written.
+const WARNING: &str = "manifest";
+
+/// How often it is drawn again because something was stored or deleted
+/// meanwhile: a million paths take seconds, and at night offices are quiet.
+/// Where they are not, the last one stands and says so.
+const DRAWINGS_MAX: u32 = 3;
+
+/// Tries to send it; tomorrow brings the next one.
+const SENDINGS_MAX: u32 = 3;
+
+/// Between two of them.
+const SENDING_PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest that sending may take: 100 MB over half a megabit.
+const SENDING_TIME_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// Pages of old manifests that are looked at when they are thinned: ten years
+/// of daily ones, should they never have been.
+const THINNING_PAGES_MAX: usize = 4;
+
+/// Old manifests that are marked after one writing; the next one goes on.
+const THINNED_MAX: usize = 200;
+
+/// gzip's quickest level that finds the repetition between the lines.
+const GZIP_LEVEL: u32 = 4;
+
+/// Write a manifest for each source whose comparison came to its end.
+pub async fn write_all(ctx: &Arc<Context>, scans: &[Option<ScanDone>]) {
+    for (number, scan) in scans.iter().enumerate() {
+        let is_whole = |scan: &ScanDone| scan.complete() && scan.listed_whole;
+        if !scan.as_ref().is_some_and(is_whole) {
+            continue;
+        }
+        let name = &ctx.sources[number].config.name;
+        // On the heap: what sends a large file is a deep thing.
+        match Box::pin(write(ctx, number)).await {
+            Ok((key, trailer)) => {
+                ctx.board.warn(number, WARNING, None);
+                tracing::info!(source = %name, %key, lines = trailer.lines, quiet = trailer.quiet, "manifest written");
+                if let Err(fault) = thin(ctx, number).await {
+                    // Too many are no harm.
+                    tracing::info!(source = %name, "old manifests stay for now: {fault}");
+                }
+            }
+            Err(fault) => {
+                let text = format!(
+                    "no manifest was written, so the list of what the bucket has is that of the last one (restoring works without): {fault}"
+                );
+                if ctx.board.warn(number, WARNING, Some(text.clone())) {
+                    tracing::warn!(source = %name, "{text}");
+                }
+            }
+        }
+    }
+}
+
+/// A file that goes with whoever holds this.
+struct Sheet {
+    folder: PathBuf,
+    name: String,
+}
+
+impl Sheet {
+    fn path(&self) -> PathBuf {
+        self.folder.join(&self.name)
+    }
+}
+
+impl Drop for Sheet {
+    fn drop(&mut self) {
+        // The next one is written over it.
+        let _ = std::fs::remove_file(self.path());
+    }
+}
+
+/// Draw it and send it: its key and what it counts.
+async fn write(ctx: &Arc<Context>, number: usize) -> Result<(String, Trailer), Fault> {
+    let sheet = Arc::new(Sheet {
+        folder: ctx.config.state_dir.clone(),
+        name: format!("keepwatch-manifest-{number}.jsonl.gz"),
+    });
+    let mut drawing = 1;
+    let (moment_ms, trailer) = loop {
+        let moment_ms = ctx.now_ms();
+        let (shared, to) = (Arc::clone(ctx), Arc::clone(&sheet));
+        let pulse = Pulse::default();
+        let beat = pulse.clone();
+        let work = move || draw(&shared, number, moment_ms, &to.path(), &beat);
+        let trailer = on_disk(ctx, number, &pulse, work).await?;
+        if trailer.quiet || drawing == DRAWINGS_MAX {
+            break (moment_ms, trailer);
+        }
+        drawing += 1;
+    };
+    let key = manifest::key(&ctx.sources[number].config.prefix, moment_ms);
+    let sending = send_again(ctx, number, &sheet, &key);
+    let sent = tokio::time::timeout(SENDING_TIME_MAX, sending).await;
+    sent.unwrap_or_else(|_| {
+        let why = "it took too long";
+        Err(Fault::new(Class::Transient, "upload", &key, why))
+    })?;
+    Ok((key, trailer))
+}
+
+/// What was done to the source's objects so far.
+fn activity(ctx: &Context, number: usize) -> Activity {
+    ctx.index.activity(ctx.sources[number].id)
+}
+
+/// Write the file. Blocking.
+fn draw(
+    ctx: &Context,
+    number: usize,
+    moment_ms: i64,
+    to: &Path,
+    pulse: &Pulse,
+) -> Result<Trailer, Fault> {
+    pulse.rest(); // the state folder and the index are another disk
+    let before = activity(ctx, number);
+    let file = platform::create_private_file(to).map_err(|error| unwritable(to, &chain(&error)))?;
+    let mut drawing = Drawing {
+        ctx,
+        number,
+        to,
+        pulse,
+        out: GzEncoder::new(BufWriter::new(file), Compression::new(GZIP_LEVEL)),
+        writing: Writing::default(),
+        last: String::new(),
+    };
+    let header = header(ctx, number, moment_ms);
+    let bytes = drawing.writing.header(&header);
+    drawing.put(bytes)?;
+    for entry in ctx.index.range(ctx.sources[number].id, "", None) {
+        let (rel, record) = entry?;
+        drawing.record(&rel, &record)?;
+    }
+    let quiet = activity(ctx, number) == before;
+    drawing.end(ctx.now_ms(), quiet)
+}
+
+fn unwritable(to: &Path, cause: &str) -> Fault {
+    Fault::new(Class::Local, "write", to.display().to_string(), cause)
+        .hint("see whether the state folder's disk is full")
+}
+
+fn header(ctx: &Context, number: usize, moment_ms: i64) -> Header {
+    let source = &ctx.sources[number].config;
+    let counts = ctx.index.counts(ctx.sources[number].id);
+    let at = Timestamp::from_millisecond(moment_ms).unwrap_or_default();
+    Header {
+        keepwatch_manifest: MANIFEST_VERSION,
+        source: source.name.clone(),
+        root: source.path.display().to_string(),
+        bucket: source.bucket.clone(),
+        prefix: source.prefix.clone(),
+        moment: at.to_string(),
+        moment_ms,
+        host: platform::computer_name(),
+        keepwatch: env!("CARGO_PKG_VERSION").to_owned(),
+        files: counts.protected(),
+        bytes: counts.bytes,
+        settings: Settings {
+            compress: source.compress.clone(),
+            compress_level: source.compress_level,
+            exclude: source.exclude.clone(),
+            marks_deletions: source.on_delete == OnDelete::Mark,
+            sentinel: source.sentinel,
+            min_version_interval_ms: source.min_version_interval_ms,
+            versions_per_hour_max: source.versions_per_hour_max,
+            topic_arn: ctx.config.notify.topic_arn.clone(),
+        },
+    }
+}
+
+/// A manifest on its way to the disk.
+struct Drawing<'a> {
+    ctx: &'a Context,
+    number: usize,
+    to: &'a Path,
+    pulse: &'a Pulse,
+    out: GzEncoder<BufWriter<File>>,
+    writing: Writing,
+    /// The path of the last line.
+    last: String,
+}
+
+impl Drawing<'_> {
+    fn record(&mut self, rel: &RelKey, record: &Record) -> Result<(), Fault> {
+        let source = &self.ctx.sources[self.number].config;
+        let target = match record.fingerprint.kind {
+            Kind::Symlink => self.link_target(&rel.path(), record.content),
+            _ => None,
+        };
+        let Some(line) = Line::of(rel, record, &source.prefix, target.as_deref()) else {
+            return Ok(());
+        };
+        self.folders_of(rel)?;
+        self.line(&line)
+    }
+
+    /// The folders that a path lies in, once each: all that is in a folder comes
+    /// in a row. They have no objects, so their mode and owner are the disk's.
+    fn folders_of(&mut self, rel: &RelKey) -> Result<(), Fault> {
+        let text = rel.as_str();
+        let inner = text.strip_suffix('/').unwrap_or(text);
+        for (slash, _) in inner.match_indices('/') {
+            let folder = &text[..=slash];
+            if self.last.starts_with(folder) {
+                continue;
+            }
+            let Ok(key) = RelKey::parse_full(folder) else {
+                continue;
+            };
+            self.pulse.beat();
+            let root = &self.ctx.sources[self.number].config.path;
+            let seen = files::stat(root, &key.path());
+            self.pulse.rest();
+            // One that is gone or cannot be looked at has no line: nobody knows
+            // its mode.
+            if let Ok(Some(seen)) = seen
+                && seen.kind == Kind::Folder
+            {
+                self.line(&Line::without_object(&key, &seen))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a link leads, if it still leads there.
+    fn link_target(&self, path: &RelPath, content: Option<ContentHash>) -> Option<Vec<u8>> {
+        self.pulse.beat();
+        let target = files::read_link(&self.ctx.sources[self.number].config.path, path);
+        self.pulse.rest();
+        target
+            .ok()
+            .filter(|target| content == Some(ContentHash::of(target)))
+    }
+
+    fn line(&mut self, line: &Line) -> Result<(), Fault> {
+        let bytes = self.writing.line(line);
+        self.put(bytes)?;
+        self.last.clone_from(&line.path);
+        Ok(())
+    }
+
+    fn put(&mut self, bytes: Result<Vec<u8>, String>) -> Result<(), Fault> {
+        let bytes = bytes.map_err(|why| unwritable(self.to, &why))?;
+        let written = self.out.write_all(&bytes);
+        written.map_err(|error| unwritable(self.to, &chain(&error)))
+    }
+
+    fn end(mut self, ended_ms: i64, quiet: bool) -> Result<Trailer, Fault> {
+        let writing = std::mem::take(&mut self.writing);
+        let (bytes, trailer) = writing
+            .trailer(ended_ms, quiet)
+            .map_err(|why| unwritable(self.to, &why))?;
+        self.put(Ok(bytes))?;
+        let to = self.to;
+        let done = self.out.finish().and_then(|mut file| file.flush());
+        done.map_err(|error| unwritable(to, &chain(&error)))?;
+        Ok(trailer)
+    }
+}
+
+async fn send_again(
+    ctx: &Arc<Context>,
+    number: usize,
+    sheet: &Arc<Sheet>,
+    key: &str,
+) -> Result<(), Fault> {
+    let mut sending = 1;
+    loop {
+        match Box::pin(send(ctx, number, sheet, key)).await {
+            Err(fault) if fault.class.is_transient() && sending < SENDINGS_MAX => {
+                tracing::debug!("the manifest is sent again: {fault}");
+                tokio::time::sleep(SENDING_PAUSE * sending).await;
+                sending += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Send it as what it is: a file.
+async fn send(
+    ctx: &Arc<Context>,
+    number: usize,
+    sheet: &Arc<Sheet>,
+    key: &str,
+) -> Result<(), Fault> {
+    let path = RelPath::from_bytes(sheet.name.as_bytes())
+        .map_err(|error| unwritable(&sheet.path(), &chain(&error)))?;
+    // It is small or read as a stream; either way one at a time.
+    let _memory = ctx
+        .budget
+        .take(Lane::Backlog, transfer::SMALL_BYTES_MAX)
+        .await;
+    let (folder, read) = (sheet.folder.clone(), path.clone());
+    let reading =
+        blocking(move || transfer::read(&folder, &read, Patience::Strict, &Pulse::default()));
+    let changed = || unwritable(&sheet.path(), "somebody else writes to it");
+    let Reading::Steady(content) = reading.await? else {
+        return Err(changed());
+    };
+    let job = job(ctx, number, sheet, path, key);
+    let meta = ObjectMeta::of(&content.fingerprint, Some(content.hash));
+    let sent = match &content.bytes {
+        Some(bytes) => transfer::send_small(&job, bytes.clone(), meta, content.hash).await?,
+        None => transfer::send_large(&job, &content, meta, None).await?,
+    };
+    match sent {
+        Sent::Stored(_) => Ok(()),
+        Sent::Changed => Err(changed()),
+    }
+}
+
+fn job(ctx: &Arc<Context>, number: usize, sheet: &Sheet, path: RelPath, key: &str) -> Job {
+    let source = &ctx.sources[number];
+    let shared = Arc::clone(ctx);
+    Job {
+        store: ctx.store.clone(),
+        index: ctx.index.clone(),
+        source: source.id,
+        root: sheet.folder.clone(),
+        // An upload in parts that is cut off is noted under a name that no file
+        // of the source has at that key, so it is aborted and not gone on with.
+        key: RelKey::of_file(&path),
+        path,
+        bucket: source.config.bucket.clone(),
+        bucket_key: key.to_owned(),
+        gzip_level: None,
+        lane: Lane::Backlog,
+        budget: ctx.budget.clone(),
+        wire: Wire {
+            works: Arc::new(|| {}),
+            slowed: Arc::new(|| {}),
+            at_once: Arc::new(move || shared.gates.at_once(number)),
+        },
+        pulse: Pulse::default(),
+        uploads: ctx.uploads.clone(),
+    }
+}
+
+/// Mark old manifests as deleted that a later one stands for. Their versions
+/// stay, like everybody's.
+async fn thin(ctx: &Arc<Context>, number: usize) -> Result<(), Fault> {
+    let source = &ctx.sources[number];
+    let settings = &source.config;
+    if settings.on_delete == OnDelete::Keep || !source.versioned.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let folder = manifest::folder(&settings.prefix);
+    let (mut moments_ms, mut next, mut course) = (Vec::new(), None, Course::default());
+    for _ in 0..THINNING_PAGES_MAX {
+        let after: Option<String> = next.take();
+        let page = ctx
+            .store
+            .list(&settings.bucket, &folder, after.as_deref(), PAGE_KEYS)
+            .await?;
+        course.objects(&page, &settings.bucket)?;
+        let ours = page.items.iter();
+        moments_ms.extend(ours.filter_map(|o| manifest::moment_of(&settings.prefix, &o.key)));
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    let superseded = thinning::superseded(&moments_ms, ctx.now_ms());
+    for moment_ms in superseded.into_iter().take(THINNED_MAX) {
+        let key = manifest::key(&settings.prefix, moment_ms);
+        let at = At {
+            bucket: &settings.bucket,
+            key: &key,
+        };
+        ctx.store.mark_deleted(at).await?;
+    }
+    Ok(())
+}

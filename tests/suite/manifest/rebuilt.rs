@@ -1,0 +1,169 @@
+//! A lost index is rebuilt from a manifest: nothing is uploaded, and hardly
+//! anything is asked.
+
+use super::{chmod, compare, listed, office};
+use crate::harness::{Rig, history, on_disk};
+use crate::raw::{Requests, counts};
+use keepwatch::daemon::Daemon;
+use keepwatch::model::RelKey;
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+const FILES: usize = 300;
+
+/// An old office of many files, so that nothing is as fresh as the clock's grain.
+fn many(rig: &Rig) {
+    office(rig);
+    let then = SystemTime::now() - Duration::from_secs(3_600);
+    for number in 0..FILES {
+        let name = format!("many/{}/{number}.txt", number % 7);
+        rig.write(&name, format!("file {number}"));
+        let file = fs::File::options()
+            .write(true)
+            .open(rig.path(&name))
+            .unwrap();
+        file.set_modified(then).unwrap();
+    }
+}
+
+async fn backed_up(rig: &Rig) {
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    assert!(compare(&daemon).await.complete());
+    daemon.stop().await.unwrap();
+    assert_eq!(listed(&rig.store()).await.len(), 1);
+    fs::remove_dir_all(rig.state_dir()).unwrap();
+}
+
+/// The objects' HEADs and puts that went by, those of manifests left out.
+fn asked(requests: &Requests) -> (usize, Vec<String>) {
+    let changes = requests.changes();
+    let of_files = |line: &String| {
+        let is_own = line.contains("/.keepwatch/");
+        let is_reading = [
+            "ListObjectVersions",
+            "GetBucketVersioning",
+            "ListMultipartUploads",
+        ];
+        !is_own && !is_reading.iter().any(|name| line.starts_with(name))
+    };
+    let heads = requests.count("HeadObject") + requests.count("HEAD");
+    (heads, changes.into_iter().filter(of_files).collect())
+}
+
+async fn start(rig: &Rig) -> (Daemon, Requests) {
+    let (requests, store) = Requests::listen(rig);
+    let daemon = rig.start_with(rig.config(), Some(store)).await;
+    (daemon, requests)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_uploaded_and_hardly_anything_is_asked() {
+    let rig = Rig::new();
+    many(&rig);
+    backed_up(&rig).await;
+    let before = counts(&rig.store(), crate::harness::BUCKET).await;
+    let (daemon, requests) = start(&rig).await;
+    assert!(compare(&daemon).await.complete());
+    rig.until_equal(&daemon).await;
+    let (heads, changes) = asked(&requests);
+    println!("HEAD requests for {} objects: {heads}", before.len());
+    assert_eq!(changes, Vec::<String>::new());
+    assert!(heads <= 3, "{heads} of {FILES}");
+    let ctx = daemon.context().clone();
+    let counted = ctx.index.counts(ctx.sources[0].id);
+    assert_eq!(
+        (counted.files, counted.links, counted.unverified),
+        (306, 1, 0)
+    );
+    // The next comparison hashes them from the disk and still asks nothing.
+    requests.clear();
+    assert!(compare(&daemon).await.complete());
+    let (heads, changes) = asked(&requests);
+    assert_eq!((heads, changes), (0, Vec::new()));
+    let record = ctx
+        .index
+        .get(ctx.sources[0].id, &RelKey::parse("many/3/3.txt").unwrap());
+    let record = record.unwrap().unwrap();
+    assert!(!record.racy && record.fingerprint.inode != 0, "{record:?}");
+    daemon.stop().await.unwrap();
+    assert_eq!(counts(&rig.store(), crate::harness::BUCKET).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_manifest_each_file_is_asked_for_once_as_before() {
+    let rig = Rig::new();
+    many(&rig);
+    backed_up(&rig).await;
+    let key = listed(&rig.store()).await.remove(0).key;
+    let at = keepwatch::store::At {
+        bucket: crate::harness::BUCKET,
+        key: &key,
+    };
+    rig.store().mark_deleted(at).await.unwrap();
+    let (daemon, requests) = start(&rig).await;
+    assert!(compare(&daemon).await.complete());
+    rig.until_equal(&daemon).await;
+    let (heads, changes) = asked(&requests);
+    println!("HEAD requests without a manifest: {heads}");
+    assert!(heads >= FILES && changes.is_empty(), "{heads} {changes:?}");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_since_the_manifest_is_seen() {
+    let rig = Rig::new();
+    many(&rig);
+    // Stored after the manifest, by a daemon whose index is lost as well.
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    assert!(compare(&daemon).await.complete());
+    rig.write("many/1/1.txt", "stored after the manifest");
+    let touched = fs::File::options()
+        .write(true)
+        .open(rig.path("many/2/2.txt"))
+        .unwrap();
+    touched
+        .set_modified(SystemTime::now() - Duration::from_secs(60))
+        .unwrap();
+    fs::remove_file(rig.path("many/3/3.txt")).unwrap();
+    rig.until_equal(&daemon).await;
+    crate::harness::until("the touch is a version", async || {
+        history(&rig.store(), "many/2/2.txt").await.len() == 2
+    })
+    .await;
+    daemon.stop().await.unwrap();
+    fs::remove_dir_all(rig.state_dir()).unwrap();
+    // Changed while nothing ran.
+    rig.write("many/4/4.txt", "changed while nothing ran");
+    chmod(&rig.path("many/5/5.txt"), 0o600);
+    fs::remove_file(rig.path("many/6/6.txt")).unwrap();
+    // The same size and time, and other content: only hashing finds it.
+    let sly = rig.path("many/0/7.txt");
+    let time = fs::metadata(&sly).unwrap().modified().unwrap();
+    fs::write(&sly, "FILE 7").unwrap();
+    let file = fs::File::options().write(true).open(&sly).unwrap();
+    file.set_modified(time).unwrap();
+    let before = counts(&rig.store(), crate::harness::BUCKET).await;
+
+    let (daemon, requests) = start(&rig).await;
+    assert!(compare(&daemon).await.complete());
+    assert!(compare(&daemon).await.complete());
+    rig.until_equal(&daemon).await;
+    let (heads, _) = asked(&requests);
+    assert!(heads < 20, "{heads}");
+    let store = rig.store();
+    assert_eq!(
+        history(&store, "many/0/7.txt").await[0].as_deref(),
+        Some(&b"FILE 7"[..])
+    );
+    assert_eq!(history(&store, "many/6/6.txt").await[0], None);
+    let after = counts(&store, crate::harness::BUCKET).await;
+    let more: Vec<&String> = after
+        .keys()
+        .filter(|key| after[*key] != before[*key])
+        .collect();
+    assert_eq!(more, ["many/0/7.txt", "many/4/4.txt", "many/5/5.txt"]);
+    assert!(on_disk(&rig.root()).contains_key("many/4/4.txt"));
+    daemon.stop().await.unwrap();
+}
