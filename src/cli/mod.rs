@@ -18,6 +18,7 @@ mod show;
 mod status;
 mod trial;
 mod vault;
+mod verify;
 mod versions;
 
 use crate::error::{Fatal, chain};
@@ -81,6 +82,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Fatal> {
         Some(Command::Try(args)) => trial::run(&common, &args).await,
         Some(Command::Restore(args)) => restore::run(&common, &args).await,
         Some(Command::Versions(args)) => versions::run(&common, &args).await,
+        Some(Command::Verify(args)) => verify::run(&common, &args).await,
         Some(Command::Status) => status::run(&common).await,
         Some(Command::Check) => check::run(&common).await,
         Some(Command::Digest(args)) => digest::run(&common, &args).await,

@@ -160,6 +160,18 @@ pub struct BucketKey {
     pub shortened: bool,
 }
 
+/// The name of the folder that Keepwatch keeps its own objects in, below the prefix.
+pub const OWN_FOLDER: &str = ".keepwatch";
+
+/// True for a key of Keepwatch's own, at whatever prefix: one that lies in a
+/// folder called [`OWN_FOLDER`].
+pub fn is_own(key: &str) -> bool {
+    key.match_indices(OWN_FOLDER).any(|(at, name)| {
+        let begins = at == 0 || key.as_bytes().get(at - 1) == Some(&b'/');
+        begins && key[at + name.len()..].starts_with('/')
+    })
+}
+
 /// True for a key that ends like a shortened one. A short path that happens to
 /// end so is shortened too, hence the mark is never ambiguous.
 pub fn is_shortened(key: &str) -> bool {

@@ -12,8 +12,10 @@
 mod brake;
 mod budget;
 mod daily;
+mod damage;
 mod dead;
 mod delta;
+mod drill;
 mod errors;
 mod fuzz;
 mod harness;
