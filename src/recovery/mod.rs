@@ -25,7 +25,7 @@ pub use retry::Stop;
 pub use selector::{Selector, typed_path};
 pub use tally::{Bounded, Event, LIST_ITEMS_MAX, Progress, Restored};
 pub use timeline::{Chosen, Name, Timeline};
-pub use verify::{Known, Stat, VerifyEvent, VerifyRequest, verify};
+pub use verify::{Known, Stat, VerifyEvent, VerifyRequest, is_cold, verify};
 pub use versions::{FileVersion, VERSIONS_SHOWN_MAX, Versions, versions};
 
 /// Where a source's objects are.

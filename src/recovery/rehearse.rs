@@ -33,7 +33,7 @@ pub struct Rehearsed {
 }
 
 /// The newest versions and markers of exactly this key, newest first: one page
-/// of the listing at most.
+/// of the listing at most. And how many entries the page had.
 ///
 /// # Errors
 /// The list cannot be had.
@@ -42,10 +42,11 @@ pub async fn life_of(
     origin: &Origin,
     bucket_key: &str,
     stop: &mut Stop,
-) -> Result<Vec<ListedVersion>, Fault> {
+) -> Result<(Vec<ListedVersion>, usize), Fault> {
     let page = list_page(store, &origin.bucket, bucket_key, None, stop).await?;
+    let listed = page.items.len();
     let is_it = |version: &ListedVersion| version.key == bucket_key;
-    Ok(page.items.into_iter().take_while(is_it).collect())
+    Ok((page.items.into_iter().take_while(is_it).collect(), listed))
 }
 
 /// A page of versions behind `after`, a full key that need not be there.

@@ -246,9 +246,9 @@ async fn drained(ctx: &Context, source: usize) {
         }
         match ctx.gates.outage(source) {
             None => outage_since = None,
-            Some(_) => {
+            Some((_, fault)) => {
                 let since = *outage_since.get_or_insert_with(Instant::now);
-                if since.elapsed() >= OUTAGE_PATIENCE {
+                if !fault.class.is_transient() || since.elapsed() >= OUTAGE_PATIENCE {
                     return;
                 }
             }

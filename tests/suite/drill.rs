@@ -119,6 +119,37 @@ async fn damage_is_told_once_and_its_end_too_and_the_digest_says_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_not_in_the_bucket_any_more_is_a_finding() {
+    let rig = Rig::new();
+    rig.write("a.txt", "the content");
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    let client = raw::client(&rig.vault());
+    for version in raw::versions(&rig.store(), BUCKET).await {
+        let request = client.delete_object().bucket(BUCKET).key(&version.key);
+        request
+            .version_id(&version.version_id)
+            .send()
+            .await
+            .unwrap();
+    }
+    let found = drill(&daemon).await;
+    assert_eq!(found.failures.len(), 1, "{found:?}");
+    assert!(
+        told(&rig).contains("holds no version of it"),
+        "{}",
+        told(&rig)
+    );
+    drill(&daemon).await;
+    assert!(
+        !told(&rig).contains("can be restored again"),
+        "{}",
+        told(&rig)
+    );
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drill_that_cannot_reach_the_bucket_says_so_and_never_that_all_is_well() {
     let rig = Rig::new();
     rig.write("a.txt", "the content");

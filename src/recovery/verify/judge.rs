@@ -225,7 +225,7 @@ pub(super) fn newer(key: &RelKey, record: &Record, head: &Head) -> Newer {
 
 /// Where downloads are not possible without thawing first. Glacier Instant
 /// Retrieval answers at once.
-pub(super) fn is_cold(storage_class: &str) -> bool {
+pub fn is_cold(storage_class: &str) -> bool {
     matches!(storage_class, "GLACIER" | "DEEP_ARCHIVE")
 }
 

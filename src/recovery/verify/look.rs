@@ -62,7 +62,7 @@ pub(super) enum Outcome {
 enum After {
     Ended(Outcome),
     /// Its content may be looked at.
-    Content(Head, ObjectMeta),
+    Content(Box<(Head, ObjectMeta)>),
     Wrong(Wrong),
 }
 
@@ -81,7 +81,7 @@ impl Shop {
         let (head, meta) = match after {
             After::Ended(outcome) => return Ok(outcome),
             After::Wrong(wrong) => return self.settle(job, wrong).await,
-            After::Content(head, meta) => (head, meta),
+            After::Content(both) => *both,
         };
         if !job.deep {
             return Ok(Outcome::Fine(None));
@@ -160,13 +160,12 @@ impl Shop {
             let why = "its key is shortened, and its metadata does not say the path (kw-key)";
             return Ok(After::Wrong((Damage::Metadata, why.to_owned())));
         }
-        if matches!(job.expect, Expect::Unrecorded) {
-            match self.unrecorded(job, &meta).await? {
-                Some(outcome) => return Ok(After::Ended(outcome)),
-                None => {}
-            }
+        if matches!(job.expect, Expect::Unrecorded)
+            && let Some(outcome) = self.unrecorded(job, &meta).await?
+        {
+            return Ok(After::Ended(outcome));
         }
-        Ok(After::Content(head, meta))
+        Ok(After::Content(Box::new((head, meta))))
     }
 
     /// The path of a shortened key, if its metadata can be believed.
@@ -286,7 +285,8 @@ impl Shop {
         }
         let whole = match damage {
             Damage::Returned | Damage::Missing => None,
-            _ => self.newest_whole(job).await?,
+            // What was found is told, also when no more can be said about it.
+            _ => self.newest_whole(job).await.unwrap_or_default(),
         };
         Ok(Outcome::Wrong(Box::new(Finding {
             source: self.name.clone(),

@@ -12,6 +12,7 @@ mod judge;
 mod known;
 mod look;
 
+pub use judge::is_cold;
 pub use known::{Known, Stat};
 
 use super::retry::{Stop, told};

@@ -21,6 +21,7 @@ use crate::model::RelKey;
 use crate::recovery::{Origin, Stop, current_at, is_a_files, life_of, page_behind};
 use crate::store::{ListedVersion, Page};
 use crate::tasks::context::{Context, blocking};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// One draw in so many is of what is deleted now.
@@ -41,10 +42,37 @@ pub(super) struct Candidate {
     pub(super) is_deleted_now: bool,
 }
 
+impl Candidate {
+    /// A file that the index counts on and of which the bucket has no version.
+    fn missing(source: usize, key: &str) -> Self {
+        Self {
+            source,
+            key: key.to_owned(),
+            version: ListedVersion {
+                key: key.to_owned(),
+                version_id: String::new(),
+                is_latest: false,
+                is_marker: false,
+                etag: String::new(),
+                stored_bytes: 0,
+                modified_ms: 0,
+                storage_class: String::new(),
+            },
+            is_older: false,
+            is_deleted_now: false,
+        }
+    }
+
+    pub(super) fn is_missing(&self) -> bool {
+        self.version.version_id.is_empty()
+    }
+}
+
 /// Keys drawn from the index, source by source.
 pub(super) struct Picks {
-    /// Of each source, in random order.
-    drawn: Vec<Vec<RelKey>>,
+    /// Of each source, in random order; taken from the front, and put back at
+    /// the end, since each has several versions.
+    drawn: Vec<VecDeque<RelKey>>,
     /// How many files each has.
     weights: Vec<u64>,
     turn: usize,
@@ -132,9 +160,9 @@ impl<T> Sample<T> {
         }
     }
 
-    fn into_items(mut self) -> Vec<T> {
+    fn into_items(mut self) -> VecDeque<T> {
         fastrand::shuffle(&mut self.items);
-        self.items
+        self.items.into()
     }
 }
 
@@ -149,7 +177,10 @@ pub(super) async fn next(
         return Ok(None);
     }
     let origin = trial.origin(source);
-    let drawn = picks.drawn.get_mut(source).and_then(Vec::pop);
+    let drawn = picks.drawn.get_mut(source).and_then(|keys| {
+        keys.rotate_left(keys.len().min(1));
+        keys.back().cloned()
+    });
     let mut stop = trial.stop.clone();
     let store = trial.ctx.store.clone();
     if wants_deleted || drawn.is_none() {
@@ -166,8 +197,11 @@ pub(super) async fn next(
     };
     let key = key.in_bucket(&origin.prefix).key;
     let life = life_of(&store, &origin, &key, &mut stop).await;
-    let life = life.map_err(|fault| trial.ends(fault))?;
-    trial.budget.listed(life.len());
+    let (life, listed) = life.map_err(|fault| trial.ends(fault))?;
+    trial.budget.listed(listed);
+    if life.iter().all(|version| version.is_marker) {
+        return Ok(Some(Candidate::missing(source, &key)));
+    }
     Ok(some_version(source, &life, trial.ctx.now_ms(), false))
 }
 

@@ -26,16 +26,22 @@ pub(super) async fn look_again(trial: &mut Trial<'_>, post: &Post) -> Result<(),
     if open.is_empty() {
         return Ok(());
     }
-    let (mut still, mut over) = (Vec::new(), Vec::new());
+    let (mut still, mut over, mut dropped) = (Vec::new(), Vec::new(), 0);
     for (number, finding) in open.into_iter().enumerate() {
-        let is_over = number < AGAIN_MAX && is_over(trial, &finding).await?;
-        match is_over {
-            true => over.push(finding),
-            false => still.push(finding),
+        let now = match number < AGAIN_MAX {
+            true => how_now(trial, &finding).await?,
+            false => Now::Still,
+        };
+        match now {
+            Now::Over => over.push(finding),
+            Now::Dropped => dropped += 1,
+            Now::Still => still.push(finding),
         }
     }
     // Those that were looked at go to the end of the row.
-    let looked_at = AGAIN_MAX.saturating_sub(over.len()).min(still.len());
+    let looked_at = AGAIN_MAX
+        .saturating_sub(over.len() + dropped)
+        .min(still.len());
     still.rotate_left(looked_at);
     let told: Vec<Failure> = over.into_iter().filter(|finding| finding.told).collect();
     if !told.is_empty() {
@@ -50,19 +56,28 @@ pub(super) async fn look_again(trial: &mut Trial<'_>, post: &Post) -> Result<(),
     Ok(())
 }
 
-/// The path has a newer version that is whole, or this one is whole again, or
-/// it is gone.
-async fn is_over(trial: &mut Trial<'_>, finding: &Failure) -> Result<bool, Why> {
+/// What has become of a finding.
+enum Now {
+    /// The path has a newer version that is whole, or this one is whole again.
+    Over,
+    /// Nobody can ask for it any more: source or version are gone.
+    Dropped,
+    Still,
+}
+
+async fn how_now(trial: &mut Trial<'_>, finding: &Failure) -> Result<Now, Why> {
     let sources = &trial.ctx.sources;
     let Some(source) = sources.iter().position(|s| s.config.name == finding.source) else {
-        return Ok(true); // nobody backs it up any more
+        return Ok(Now::Dropped);
     };
     let (origin, mut stop) = (trial.origin(source), trial.stop.clone());
     let life = life_of(&trial.ctx.store, &origin, &finding.key, &mut stop).await;
-    let life = life.map_err(|fault| trial.ends(fault))?;
-    trial.budget.listed(life.len());
+    let (life, listed) = life.map_err(|fault| trial.ends(fault))?;
+    trial.budget.listed(listed);
     let Some(version) = to_look_at(&life, finding) else {
-        return Ok(true);
+        // Of an older version, a lifecycle rule may have had enough.
+        let is_missed = !finding.is_older && trial.is_counted_on(source, &finding.key).await?;
+        return Ok(if is_missed { Now::Still } else { Now::Dropped });
     };
     let candidate = Candidate {
         source,
@@ -72,8 +87,8 @@ async fn is_over(trial: &mut Trial<'_>, finding: &Failure) -> Result<bool, Why> 
         is_deleted_now: false,
     };
     Ok(match trial.restore(&candidate).await? {
-        Ended::Identical(_) => true,
-        Ended::Wrong(_) | Ended::Cold | Ended::TooLarge | Ended::Passed => false,
+        Ended::Identical(_) => Now::Over,
+        Ended::Wrong(_) | Ended::Cold | Ended::TooLarge | Ended::Passed => Now::Still,
     })
 }
 

@@ -9,7 +9,7 @@ use crate::model::audit::Damage;
 use crate::model::drill::Failure;
 use crate::model::meta::MetaRefused;
 use crate::model::{ContentHash, ObjectMeta, RelKey};
-use crate::recovery::{Origin, Rehearsed, Stop, rehearse};
+use crate::recovery::{Origin, Rehearsed, Stop, is_cold, rehearse};
 use crate::store::{At, Head};
 use crate::tasks::context::{Context, blocking};
 use std::path::PathBuf;
@@ -57,7 +57,10 @@ impl Trial<'_> {
     pub(super) async fn restore(&mut self, candidate: &Candidate) -> Result<Ended, Why> {
         let origin = self.origin(candidate.source);
         let version = &candidate.version;
-        if matches!(version.storage_class.as_str(), "GLACIER" | "DEEP_ARCHIVE") {
+        if candidate.is_missing() {
+            return self.missing(candidate).await;
+        }
+        if is_cold(&version.storage_class) {
             return Ok(Ended::Cold);
         }
         let at = At {
@@ -70,7 +73,7 @@ impl Trial<'_> {
             return Ok(Ended::Passed);
         };
         let recorded = self.recorded(candidate).await?;
-        let meta = match self.believed(candidate, &head, recorded) {
+        let meta = match Self::believed(&head, recorded) {
             Ok(Some(meta)) => meta,
             Ok(None) => return Ok(Ended::Passed),
             Err(why) => return Ok(self.wrong(candidate, Some(Damage::Metadata), why)),
@@ -101,6 +104,34 @@ impl Trial<'_> {
         }
     }
 
+    /// Nothing of it is listed: unless it was deleted just now, that is damage.
+    async fn missing(&self, candidate: &Candidate) -> Result<Ended, Why> {
+        Ok(
+            match self.is_counted_on(candidate.source, &candidate.key).await? {
+                true => {
+                    let why = "the bucket holds no version of it".to_owned();
+                    self.wrong(candidate, Some(Damage::Missing), why)
+                }
+                false => Ended::Passed,
+            },
+        )
+    }
+
+    /// The index says that the bucket has this key.
+    pub(super) async fn is_counted_on(&self, source: usize, key: &str) -> Result<bool, Why> {
+        let (ctx, key) = (Arc::clone(self.ctx), key.to_owned());
+        let found = blocking(move || {
+            let source = &ctx.sources[source];
+            let within = key.strip_prefix(source.config.prefix.as_str());
+            let Some(Ok(key)) = within.map(RelKey::parse) else {
+                return Ok(None);
+            };
+            ctx.index.get(source.id, &key)
+        })
+        .await?;
+        Ok(found.is_some_and(|record| record.content.is_some()))
+    }
+
     /// What this computer wrote down of the very version.
     async fn recorded(&self, candidate: &Candidate) -> Result<Option<ContentHash>, Why> {
         let (ctx, candidate) = (Arc::clone(self.ctx), candidate.clone());
@@ -121,18 +152,12 @@ impl Trial<'_> {
 
     /// The object's own words, unless they cannot be true. `None` for what
     /// cannot be compared.
-    fn believed(
-        &self,
-        candidate: &Candidate,
-        head: &Head,
-        recorded: Option<ContentHash>,
-    ) -> Result<Option<ObjectMeta>, String> {
+    fn believed(head: &Head, recorded: Option<ContentHash>) -> Result<Option<ObjectMeta>, String> {
         let meta = match (&head.meta, recorded) {
             (Ok(meta), _) => meta,
             (Err(MetaRefused::Foreign), None) => return Ok(None),
             (Err(refused), _) => return Err(refused.to_string()),
         };
-        tracing::debug!(key = %candidate.key, "restore drill");
         match (meta.content, recorded) {
             (None, _) => Ok(None),
             (Some(content), Some(recorded)) if content != recorded => {

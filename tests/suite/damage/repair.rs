@@ -3,7 +3,7 @@
 
 use super::acts::{Act, Wire, damage};
 use super::world::{World, file, large};
-use crate::harness::history;
+use crate::harness::{Fate, Faults, at_rest, history, until};
 use keepwatch::model::audit::{Ask, Damage, Deep, Repair, Verified};
 
 async fn repair(world: &World) -> Verified {
@@ -120,4 +120,36 @@ async fn what_is_not_on_disk_is_named_with_the_newest_version_that_is_whole() {
         "the second is damaged, too"
     );
     assert_eq!(world.versions().await, versions, "nothing was changed");
+}
+
+/// A copy that was found damaged is never adopted, however long its repair takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_that_was_cut_off_is_done_by_the_next_run_and_not_by_believing_the_copy() {
+    let world = World::new("a.txt", &[file("the content")]).await;
+    let newest = world.versions().await.remove(0);
+    damage(&world, Act::Flip { time_tells: false }, &newest).await;
+    let faults = Faults::new(|seen| match seen.method.as_str() {
+        "PUT" => Fate::Answer(403, "AccessDenied"),
+        _ => Fate::Pass,
+    });
+    let ask = Ask {
+        deep: Deep::All,
+        repair: true,
+        ..Ask::default()
+    };
+    let verified = world
+        .ask_through(world.rig.faulty_store(&faults), ask)
+        .await;
+    let failed = &verified.findings[0].repair;
+    assert!(matches!(failed, Some(Repair::Failed(_))), "{verified:#?}");
+    assert_eq!(world.versions().await.len(), 1);
+    // A comparison with the bucket, whose word is what must not be taken.
+    let daemon = world.rig.start().await;
+    let scan = daemon.context().scans.ask_and_wait(0, false).await.unwrap();
+    assert!(scan.listed_whole, "{scan:?}");
+    until("it is sent", async || world.versions().await.len() == 2).await;
+    until("the daemon rests", async || at_rest(&daemon)).await;
+    daemon.stop().await.unwrap();
+    let again = world.verify(&Wire::default(), true, false).await;
+    assert_eq!(again.findings_total, 0, "{again:#?}");
 }

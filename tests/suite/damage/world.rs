@@ -121,8 +121,12 @@ impl World {
     }
 
     pub async fn ask(&self, wire: &Wire, ask: Ask) -> Verified {
+        self.ask_through(self.store(wire), ask).await
+    }
+
+    pub async fn ask_through(&self, store: Store, ask: Ask) -> Verified {
         let options = Options {
-            store: Some(self.store(wire)),
+            store: Some(store),
             ..Options::default()
         };
         let (to, mut lines) = tokio::sync::mpsc::channel(16);
