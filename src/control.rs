@@ -6,7 +6,9 @@
 
 use crate::board::SourceBoard;
 use crate::error::{Class, Fatal, Fault, chain};
+use crate::model::audit::{self, Ask, Verified};
 use crate::model::bandwidth::Rates;
+use crate::model::drill::Drill;
 use crate::model::traffic::Traffic;
 use crate::platform;
 use interprocess::local_socket::tokio::{Listener, Stream, prelude::*};
@@ -46,6 +48,8 @@ pub enum Request {
         /// Scan, send and begin a new period.
         send: bool,
     },
+    /// Index and bucket side by side.
+    Verify(Ask),
 }
 
 /// A line from the daemon.
@@ -54,6 +58,13 @@ pub enum Request {
 pub enum Line {
     /// How far a reconciliation is.
     Progress(Progress),
+    /// How far a verification is.
+    Verifying(audit::Progress),
+    /// Answer to [`Request::Verify`].
+    Verified {
+        /// One per source.
+        sources: Vec<Verified>,
+    },
     /// Answer to [`Request::Status`].
     Status(Box<Status>),
     /// Answer to [`Request::Reconcile`].
@@ -69,6 +80,9 @@ pub enum Line {
         body: String,
         /// What became of it, when it was to be sent.
         delivery: Option<String>,
+        /// The newest restore drill.
+        #[serde(default)]
+        drill: Option<Drill>,
     },
     /// The request failed.
     Failed(Fault),
@@ -142,6 +156,9 @@ pub struct Status {
     pub traffic: Traffic,
     /// Messages that wait to be published.
     pub outbox: u64,
+    /// The newest restore drill.
+    #[serde(default)]
+    pub drill: Option<Drill>,
     /// One per source.
     pub sources: Vec<SourceStatus>,
 }
@@ -224,7 +241,9 @@ pub async fn ask(
     }
     match last {
         Some(Line::Failed(fault)) => Err(fault.into()),
-        Some(Line::Progress(_)) | None => Err(trouble("it stopped before it was done".into())),
+        Some(Line::Progress(_) | Line::Verifying(_)) | None => {
+            Err(trouble("it stopped before it was done".into()))
+        }
         Some(line) => Ok(Some(line)),
     }
 }
@@ -352,12 +371,18 @@ mod tests {
                 rates: Rates::default(),
                 traffic: Traffic::default(),
                 outbox: 0,
+                drill: Some(Drill::default()),
                 sources: vec![],
             })),
+            Line::Verifying(audit::Progress::default()),
+            Line::Verified {
+                sources: vec![Verified::default()],
+            },
             Line::Digest {
                 subject: "s".into(),
                 body: "b".into(),
                 delivery: None,
+                drill: None,
             },
             Line::Failed(Fault::new(Class::Local, "a", "b", "c")),
         ] {

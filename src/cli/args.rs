@@ -39,6 +39,23 @@ Examples:
 A file that is there already is left alone and named, unless --overwrite is
 given. Every file is checked before it takes its name.";
 
+const VERIFY_HELP: &str = "\
+Examples:
+  Everything, by listing and by what the server says of each object:
+    keepwatch verify
+  A twentieth of the contents downloaded and hashed as well:
+    keepwatch verify --deep --sample 5%
+  Upload again what is damaged and still on this computer:
+    keepwatch verify --deep --repair
+  A vault or a bucket by itself, without this computer's index:
+    keepwatch verify --deep --vault /mnt/backup-disk/keepwatch
+
+Without --deep nothing is downloaded: bytes that changed under an unchanged
+size and ETag are found by --deep alone. Nothing is ever deleted.
+
+Exit codes: 0 all is well, 3 something was found (each is named), 1 it could
+not be looked.";
+
 /// Everything on the command line.
 #[derive(Debug, Clone, Parser)]
 #[command(
@@ -105,6 +122,9 @@ pub enum Command {
     Sources(SourcesArgs),
     /// List the moments to go back to
     Moments(MomentsArgs),
+    /// Compare what is known here with the bucket, object by object, and name what is damaged
+    #[command(after_help = VERIFY_HELP)]
+    Verify(VerifyArgs),
     /// Say what is protected, what is waiting and what fails
     Status,
     /// Check configuration, credentials, buckets and topic, changing nothing
@@ -150,6 +170,42 @@ pub struct RestoreArgs {
     /// Replace files that are there already
     #[arg(long)]
     pub overwrite: bool,
+
+    /// Where the copies are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// `keepwatch verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// Which files: paths in the source, folders, or patterns like "*.csv" [default: all]
+    #[arg(value_name = "PATH|GLOB")]
+    pub what: Vec<String>,
+
+    /// Verify this source only [default: all of them]
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+
+    /// Download contents, and compare them with their hashes
+    #[arg(long)]
+    pub deep: bool,
+
+    /// Download only some of them, at random: "5%", "200" files or "2 GB"
+    #[arg(long, value_name = "HOW MANY", requires = "deep")]
+    pub sample: Option<String>,
+
+    /// Repeat the sample of another run
+    #[arg(long, value_name = "NUMBER", requires = "sample")]
+    pub seed: Option<u64>,
+
+    /// Older versions as well, not only the current ones
+    #[arg(long)]
+    pub all_versions: bool,
+
+    /// Upload again what is damaged and still on this computer
+    #[arg(long, conflicts_with_all = ["bucket", "vault"])]
+    pub repair: bool,
 
     /// Where the copies are.
     #[command(flatten)]
@@ -330,6 +386,7 @@ impl Cli {
             Some(Command::Versions(args)) => (Some(&args.place), args.source.as_ref()),
             Some(Command::Sources(args)) => (Some(&args.place), None),
             Some(Command::Moments(args)) => (Some(&args.place), args.source.as_ref()),
+            Some(Command::Verify(args)) => (Some(&args.place), args.source.as_ref()),
             _ => (None, None),
         };
         let config_flag = self.common.config.is_some() && !self.common.config_is_from_environment;

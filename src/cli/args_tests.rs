@@ -141,7 +141,7 @@ fn wrong_command_lines_exit_with_2() {
         &["restore", "--to", "dir", "--bucket", "b", "--source", "s"],
         &["versions"],
         &["versions", "a", "b"],
-        &["verify"],
+        &["vouch"],
         &["stauts"],
         &["--reconcile", "status"],
         &["--reconcile", "restore", "--to", "dir"],

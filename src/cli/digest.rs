@@ -21,6 +21,7 @@ pub(super) async fn run(common: &CommonArgs, args: &DigestArgs) -> Result<u8, Fa
         subject,
         body,
         delivery,
+        drill,
     } = line
     else {
         return Err(Fatal::new(
@@ -31,7 +32,7 @@ pub(super) async fn run(common: &CommonArgs, args: &DigestArgs) -> Result<u8, Fa
     };
     if common.json {
         let value = serde_json::json!({
-            "subject": subject, "body": body, "delivery": delivery
+            "subject": subject, "body": body, "delivery": delivery, "drill": drill
         });
         show::json(&value)?;
     } else {

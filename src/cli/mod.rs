@@ -20,6 +20,7 @@ mod sources;
 mod status;
 mod trial;
 mod vault;
+mod verify;
 mod versions;
 
 use crate::error::{Fatal, chain};
@@ -85,6 +86,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Fatal> {
         Some(Command::Versions(args)) => versions::run(&common, &args).await,
         Some(Command::Sources(args)) => sources::run(&common, &args).await,
         Some(Command::Moments(args)) => moments::run(&common, &args).await,
+        Some(Command::Verify(args)) => verify::run(&common, &args).await,
         Some(Command::Status) => status::run(&common).await,
         Some(Command::Check) => check::run(&common).await,
         Some(Command::Digest(args)) => digest::run(&common, &args).await,

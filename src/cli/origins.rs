@@ -50,12 +50,7 @@ pub(super) async fn open(
     match place.place() {
         Place::Configuration => {
             let config = setup::config(common, true)?;
-            let vault = match &config.store {
-                StoreConfig::Vault { path } => {
-                    Some(existing_vault(path, "see whether the disk is connected")?)
-                }
-                StoreConfig::S3(_) => None,
-            };
+            let vault = existing(&config)?;
             let store = Store::connect(&config.store).await?;
             let limits = Limits::new(&config, setup::options(common).reload);
             let clock = system_clock();
@@ -106,6 +101,16 @@ pub(super) async fn open(
     }
 }
 
+/// The configuration's vault, if it has one; it must be there.
+pub(super) fn existing(config: &Config) -> Result<Option<PathBuf>, Fatal> {
+    match &config.store {
+        StoreConfig::Vault { path } => {
+            existing_vault(path, "see whether the disk is connected").map(Some)
+        }
+        StoreConfig::S3(_) => Ok(None),
+    }
+}
+
 /// Opening a vault creates it, which is wrong for what is only to be read: an
 /// empty vault would appear where the disk is not mounted.
 fn existing_vault(path: &Path, hint: &str) -> Result<PathBuf, Fatal> {
@@ -124,7 +129,7 @@ fn existing_vault(path: &Path, hint: &str) -> Result<PathBuf, Fatal> {
     ))
 }
 
-fn of_config(config: &Config, source: Option<&str>) -> Result<Vec<Named>, Fatal> {
+pub(super) fn of_config(config: &Config, source: Option<&str>) -> Result<Vec<Named>, Fatal> {
     let named = |source: &SourceConfig| Named {
         name: source.name.clone(),
         origin: Origin {

@@ -96,7 +96,10 @@ fn parts(depot: &Depot, args: &RestoreArgs) -> Result<Vec<Part>, Fatal> {
     Ok(parts)
 }
 
-fn texts_by_origin(origins: &[Named], what: &[String]) -> Result<Vec<Vec<String>>, Fatal> {
+pub(super) fn texts_by_origin(
+    origins: &[Named],
+    what: &[String],
+) -> Result<Vec<Vec<String>>, Fatal> {
     let mut texts = vec![Vec::new(); origins.len()];
     let roots_known = origins.iter().any(|named| named.root.is_some());
     for text in what {
@@ -217,7 +220,7 @@ async fn all(
 }
 
 /// The first request to stop ends the work in order, a second one at once.
-async fn until_stopped<T>(
+pub(super) async fn until_stopped<T>(
     ask: watch::Sender<bool>,
     work: impl Future<Output = Result<T, Fatal>>,
 ) -> Result<T, Fatal> {

@@ -71,6 +71,13 @@ fn print(status: &Status, zone: &TimeZone) {
             show::amount(status.outbox, "message")
         );
     }
+    if let Some(drill) = &status.drill {
+        println!(
+            "Restore drill {}: {}",
+            show::time(drill.at_ms, zone),
+            show::clean(&drill.line())
+        );
+    }
     for source in &status.sources {
         print_source(source, zone, Timestamp::now().as_millisecond());
     }

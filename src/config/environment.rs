@@ -77,10 +77,11 @@ impl Environment {
             )
         })?;
         let value = match shape {
-            Shape::Number => text
-                .trim()
-                .parse::<i64>()
-                .map_or(Value::from(text), Value::from),
+            Shape::Number => match (text.trim().parse::<i64>(), text.trim().parse::<f64>()) {
+                (Ok(whole), _) => Value::from(whole),
+                (_, Ok(number)) if number.is_finite() => Value::from(number),
+                _ => Value::from(text),
+            },
             Shape::Switch => text
                 .trim()
                 .parse::<bool>()

@@ -10,6 +10,7 @@
 //! wrong at once, each with its line (`lines`).
 
 mod bandwidth;
+mod drill;
 mod environment;
 mod layers;
 mod lines;
@@ -43,6 +44,8 @@ pub struct Config {
     pub notify: NotifyConfig,
     /// When the daily job runs.
     pub schedule: ScheduleConfig,
+    /// The daily restore drill.
+    pub drill: DrillConfig,
     /// How much of the line may be used, and when.
     pub bandwidth: crate::model::bandwidth::Timetable,
     /// Bounds.
@@ -134,6 +137,20 @@ pub struct ScheduleConfig {
     pub digest_at: jiff::civil::Time,
     /// In which zone.
     pub time_zone: jiff::tz::TimeZone,
+}
+
+/// The daily restore drill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrillConfig {
+    /// It is done at all.
+    pub enabled: bool,
+    /// Files that are restored.
+    pub files: usize,
+    /// Bytes of them, together.
+    pub bytes_max: u64,
+    /// What requests and downloads may cost by AWS's list, millionths of a US
+    /// dollar. A vault costs nothing.
+    pub cost_max_micro_usd: u64,
 }
 
 /// Bounds that the owner may set.

@@ -21,6 +21,7 @@ pub(super) struct RawConfig {
     pub(super) source: Vec<RawSource>,
     pub(super) notify: RawNotify,
     pub(super) schedule: RawSchedule,
+    pub(super) drill: RawDrill,
     pub(super) bandwidth: RawBandwidth,
     pub(super) limits: RawLimits,
     pub(super) state: RawState,
@@ -106,6 +107,28 @@ impl Default for RawSchedule {
         Self {
             digest_at: "02:00".into(),
             time_zone: None,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawDrill {
+    pub(super) enabled: bool,
+    pub(super) files: i64,
+    pub(super) bytes_max: String,
+    pub(super) cost_max_usd: f64,
+}
+
+impl Default for RawDrill {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            // Two weeks of them are 196 files: damage to one file in a hundred
+            // is found within two weeks, seven times in eight.
+            files: 14,
+            bytes_max: "200 MB".into(),
+            cost_max_usd: 0.05,
         }
     }
 }
@@ -227,6 +250,15 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
         ],
     ),
     (
+        "drill",
+        &[
+            ("enabled", Shape::Switch, "true"),
+            ("files", Shape::Number, "14"),
+            ("bytes_max", Shape::Text, "\"200 MB\""),
+            ("cost_max_usd", Shape::Number, "0.05"),
+        ],
+    ),
+    (
         "bandwidth",
         &[
             ("up", Shape::Text, "\"4 Mbit/s\""),
@@ -286,12 +318,13 @@ mod tests {
     #[test]
     fn the_table_of_keys_is_what_serde_accepts() {
         let names = |table| keys_of(table).iter().map(|(name, ..)| *name).collect();
-        let expected: [(&str, Vec<&str>); 9] = [
+        let expected: [(&str, Vec<&str>); 10] = [
             ("s3", keys_refusing_unknown::<RawS3>()),
             ("vault", keys_refusing_unknown::<RawVault>()),
             ("source", keys_refusing_unknown::<RawSource>()),
             ("notify", keys_refusing_unknown::<RawNotify>()),
             ("schedule", keys_refusing_unknown::<RawSchedule>()),
+            ("drill", keys_refusing_unknown::<RawDrill>()),
             ("bandwidth", keys_refusing_unknown::<RawBandwidth>()),
             ("limits", keys_refusing_unknown::<RawLimits>()),
             ("state", keys_refusing_unknown::<RawState>()),

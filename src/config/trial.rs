@@ -1,10 +1,13 @@
 //! Configurations that are made without a file: for `try`, and for commands
 //! that name a bucket on the command line.
 
+use super::drill;
 use super::paths;
 use super::places;
 use super::problems::shown;
-use super::raw::{COMPRESS_LEVEL, RawLimits, RawNotify, RawSchedule, VERSIONS_PER_HOUR_MAX};
+use super::raw::{
+    COMPRESS_LEVEL, RawDrill, RawLimits, RawNotify, RawSchedule, VERSIONS_PER_HOUR_MAX,
+};
 use super::validate::own_folders_inside;
 use super::values;
 use super::{
@@ -60,6 +63,7 @@ impl Config {
             sources: vec![source],
             notify: defaults_of_notify().map_err(refuse)?,
             schedule: defaults_of_schedule(defaults).map_err(refuse)?,
+            drill: drill::values(&RawDrill::default()).map_err(refuse)?,
             limits: defaults_of_limits().map_err(refuse)?,
             state_dir: absolute(&defaults.state_dir),
             log: LogConfig {

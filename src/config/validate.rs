@@ -4,6 +4,7 @@
 //! still checked; the caller throws the result away when anything was noted.
 
 use super::bandwidth;
+use super::drill;
 use super::layers::Layers;
 use super::paths;
 use super::places;
@@ -70,6 +71,7 @@ pub(super) fn config(raw: RawConfig, input: &Input<'_>, problems: &mut Problems)
         store: store?,
         notify: notify(raw.notify, input, problems),
         schedule: schedule(raw.schedule, input, problems),
+        drill: drill::checked(&raw.drill, input, problems),
         bandwidth: bandwidth::timetable(raw.bandwidth, input, problems),
         limits: limits(&raw.limits, input, problems),
         state_dir,

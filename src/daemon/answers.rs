@@ -1,14 +1,16 @@
 //! What the daemon answers on its control socket.
 
 use crate::control::{Answer, Line, Progress, Reconciled, Request, SourceStatus, Status};
-use crate::error::Fault;
+use crate::error::{Class, Fatal, Fault};
 use crate::index::Activity;
+use crate::model::audit::Ask;
+use crate::recovery::Stop;
 use crate::tasks::context::blocking;
 use crate::tasks::post::{Delivery, Post};
-use crate::tasks::{Context, digest};
-use std::sync::Arc;
+use crate::tasks::{Context, audit, digest, drill};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Unprotected paths named in a status; more are counted.
 pub(super) const NAMED_MAX: usize = 100;
@@ -46,6 +48,7 @@ impl Answers {
                 rates: ctx.store.rates(),
                 traffic: ctx.store.traffic(),
                 outbox: ctx.index.outbox_len(),
+                drill: drill::last(&ctx)?,
                 sources,
             })))
         })
@@ -62,16 +65,19 @@ pub(super) async fn digest_line(
     settled: impl Future<Output = ()>,
 ) -> Result<Line, Fault> {
     let now_ms = ctx.now_ms();
+    let read = Arc::clone(ctx);
     let (message, delivery) = if send {
         let (message, delivery) = digest::daily(ctx, post, now_ms, settled).await?;
         (message, Some(told(&delivery)))
     } else {
         (digest::report(ctx, now_ms).await?.message(), None)
     };
+    let drill = blocking(move || drill::last(&read)).await?;
     Ok(Line::Digest {
         subject: message.subject,
         body: message.body,
         delivery,
+        drill,
     })
 }
 
@@ -98,6 +104,7 @@ impl Answer for Answers {
             Request::Digest { send } => {
                 digest_line(&self.ctx, &self.post, send, std::future::ready(())).await
             }
+            Request::Verify(ask) => verify_line(&self.ctx, &ask, &progress).await,
             Request::Reconcile { confirm_deletions } => {
                 let settled = std::future::ready(());
                 reconcile(&self.ctx, &progress, confirm_deletions, settled)
@@ -199,6 +206,44 @@ pub(super) async fn reconcile(
         Ok(results)
     })
     .await
+}
+
+/// Verify, telling how far it is. It ends when nobody listens any more, and at
+/// once at a stop.
+pub(super) async fn verify_line(
+    ctx: &Arc<Context>,
+    ask: &Ask,
+    progress: &mpsc::Sender<Line>,
+) -> Result<Line, Fault> {
+    let (stop, asked) = watch::channel(false);
+    let asked = Stop::new(asked);
+    let far = Mutex::default();
+    let lock = || far.lock().unwrap_or_else(PoisonError::into_inner);
+    let work = audit::run(ctx, ask, |now| *lock() = now, &asked);
+    tokio::pin!(work);
+    let done = loop {
+        tokio::select! {
+            done = &mut work => break done,
+            () = tokio::time::sleep(PROGRESS_EVERY) => {
+                let line = Line::Verifying(*lock());
+                let nobody = matches!(
+                    progress.try_send(line),
+                    Err(mpsc::error::TrySendError::Closed(_))
+                );
+                if nobody || ctx.queue.is_closed() {
+                    stop.send_replace(true);
+                }
+            }
+        }
+    };
+    done.map(|sources| Line::Verified { sources })
+        .map_err(as_fault)
+}
+
+/// What ends a command ends it for its terminal, not the daemon.
+fn as_fault(fatal: Fatal) -> Fault {
+    let subject = "the backup";
+    Fault::new(Class::Local, fatal.operation, subject, fatal.cause).hint(fatal.hint)
 }
 
 fn activities(ctx: &Context) -> Vec<Activity> {

@@ -9,7 +9,7 @@ mod answers;
 mod once;
 mod open;
 
-pub use once::{Progressing, digest_once, reconcile_once};
+pub use once::{Progressing, digest_once, reconcile_once, verify_once};
 pub use open::{notifier, open};
 
 use crate::config::Config;

@@ -1,14 +1,16 @@
 //! One-off runs without a running daemon: open, work, close.
 
-use super::answers::{NAMED_MAX, digest_line, reconcile, told};
+use super::answers::{NAMED_MAX, digest_line, reconcile, told, verify_line};
 use super::{CLEARING_MAX, Options, Parts, close, open};
 use crate::config::Config;
 use crate::control::{Line, Reconciled};
 use crate::error::{Fatal, Fault};
+use crate::model::audit::Ask;
 use crate::model::report::{Failed, FailureLine, OneOff, OneOffTask};
 use crate::platform;
 use crate::tasks::context::{blocking, system_clock};
 use crate::tasks::post::Post;
+use crate::tasks::versioning::check_versioning;
 use crate::tasks::{Context, brake, collect, leftovers, line, scan, tend, upload};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +61,32 @@ pub async fn digest_once(config: Config, options: Options, send: bool) -> Result
         Ok(digest_line(ctx, post, send, settle_down(ctx)).await?)
     })
     .await
+}
+
+/// Verify without a running daemon. Only a repair needs workers.
+///
+/// # Errors
+/// Something it depends on cannot be opened, or nothing can be said.
+pub async fn verify_once(
+    config: Config,
+    options: Options,
+    ask: Ask,
+    progress: Progressing,
+) -> Result<Line, Fatal> {
+    if ask.repair {
+        return with_workers(config, options, async |ctx, _| {
+            for source in 0..ctx.sources.len() {
+                check_versioning(ctx, source).await;
+            }
+            Ok(verify_line(ctx, &ask, &progress).await?)
+        })
+        .await;
+    }
+    let clock = options.clock.unwrap_or_else(system_clock);
+    let Parts { ctx, .. } = open(config, options.store, clock).await?;
+    let line = verify_line(&ctx, &ask, &progress).await;
+    close(&ctx, true).await?;
+    Ok(line?)
 }
 
 /// Open everything, run the workers around `work`, close everything.

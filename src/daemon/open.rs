@@ -24,7 +24,7 @@ use crate::tasks::pacing::Pacing;
 use crate::tasks::post::Post;
 use crate::tasks::scan::COMPARED;
 use crate::tasks::scan_book::ScanBook;
-use crate::tasks::{Context, Source, leftovers};
+use crate::tasks::{Context, Source, drill, leftovers};
 use crate::transfer::{Budget, Uploads};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -109,6 +109,13 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
     {
         let ctx = Arc::clone(&ctx);
         tokio::spawn(async move { leftovers::sweep(&ctx).await });
+    }
+    {
+        let state_dir = ctx.config.state_dir.clone();
+        // The next drill clears it, too.
+        if let Err(fault) = blocking(move || drill::clear_leftovers(&state_dir)).await {
+            tracing::warn!("{fault}");
+        }
     }
     Ok(Parts {
         ctx,

@@ -63,6 +63,30 @@ pub struct Record {
     pub look: Look,
 }
 
+impl Record {
+    /// [`Record::stored_at_ms`] of a record that nobody may believe the bucket
+    /// about; no clock says it.
+    const DISTRUSTED_AT_MS: i64 = -1;
+
+    /// The same path, after its copy was found damaged: what the bucket says of
+    /// it does not count any more, and only its content, sent again, does.
+    #[must_use]
+    pub fn distrusted(self) -> Self {
+        Self {
+            content: None,
+            version_id: String::new(),
+            etag: String::new(),
+            stored_at_ms: Self::DISTRUSTED_AT_MS,
+            ..self
+        }
+    }
+
+    /// See [`Record::distrusted`].
+    pub fn is_distrusted(&self) -> bool {
+        self.content.is_none() && self.stored_at_ms == Self::DISTRUSTED_AT_MS
+    }
+}
+
 /// The prefix of all our user metadata, after S3's own `x-amz-meta-`.
 pub const META_PREFIX: &str = "kw-";
 

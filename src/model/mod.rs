@@ -4,13 +4,16 @@
 //! time comes in as an argument.
 
 pub mod alarm;
+pub mod amount;
 pub mod assemble;
+pub mod audit;
 pub mod bandwidth;
 pub mod brake;
 pub mod budget;
 pub mod compare;
 pub mod costly;
 pub mod cut;
+pub mod drill;
 pub mod hash;
 pub mod key;
 pub mod look;

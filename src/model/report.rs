@@ -6,6 +6,7 @@
 //! is too long is the verdict and the counts; lists are cut instead.
 
 mod body;
+mod drilled;
 mod held;
 mod layout;
 mod messages;
@@ -15,11 +16,13 @@ pub mod text;
 #[cfg(test)]
 mod tests;
 
+pub use drilled::{Drilled, drill_alert, drill_over};
 pub use held::Held;
 pub use messages::{Failed, Message, OneOff, OneOffTask, Outage, Recovery, outage_alert, recovery};
 
 pub use stuck::{Stuck, stuck_alert, stuck_over};
 
+use crate::model::drill::Drill;
 use crate::model::traffic::Traffic;
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
@@ -54,6 +57,8 @@ pub struct Report {
     pub traffic: Traffic,
     /// Requests cost money: the copies go to a server, not to a vault.
     pub is_billed: bool,
+    /// The newest restore drill.
+    pub drill: Option<Drill>,
     /// One part for each watched folder.
     pub sources: Vec<SourceReport>,
 }
@@ -271,6 +276,7 @@ impl Report {
         if let Some(whose) = self.which(|source| !source.is_checked()) {
             problems.push(format!("the check of {whose} is not complete"));
         }
+        problems.extend(self.drill.as_ref().and_then(drilled::problem));
         if problems.is_empty() && self.total(|source| source.files_protected) == 0 {
             problems.push("no file is protected yet".to_owned());
         }

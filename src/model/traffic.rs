@@ -9,6 +9,32 @@ const WRITE_1000_MICRO_USD: u64 = 5_000;
 /// The same for reading requests. Deleting costs nothing.
 const READ_1000_MICRO_USD: u64 = 400;
 
+/// AWS's list price of a gigabyte that leaves AWS, millionths of a US dollar (to
+/// the internet, us-east-1, 2026; the first 100 GB of a month are free, which is
+/// not counted on).
+const EGRESS_GB_MICRO_USD: u64 = 90_000;
+
+/// What getting a gigabyte out of the cheaper classes costs besides, likewise.
+/// Standard costs nothing.
+const RETRIEVAL_GB_MICRO_USD: [(&str, u64); 3] = [
+    ("STANDARD_IA", 10_000),
+    ("ONEZONE_IA", 10_000),
+    ("GLACIER_IR", 30_000),
+];
+
+/// Bytes of a gigabyte, as AWS counts.
+const GB: u64 = 1 << 30;
+
+/// What AWS asks for downloading so many bytes of a class, by its list,
+/// millionths of a US dollar. The request itself comes on top.
+pub fn download_micro_usd(bytes: u64, storage_class: &str) -> u64 {
+    let class = RETRIEVAL_GB_MICRO_USD
+        .iter()
+        .find(|(name, _)| *name == storage_class);
+    let of_gb = EGRESS_GB_MICRO_USD + class.map_or(0, |(_, price)| *price);
+    u64::try_from(u128::from(bytes) * u128::from(of_gb) / u128::from(GB)).unwrap_or(u64::MAX)
+}
+
 /// Requests and bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {
@@ -65,6 +91,19 @@ impl Traffic {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn downloads_cost_by_size_and_class() {
+        for (bytes, class, want) in [
+            (1 << 30, "STANDARD", 90_000),
+            (1 << 29, "", 45_000),
+            (1 << 30, "GLACIER_IR", 120_000),
+            (u64::MAX, "STANDARD_IA", u64::MAX / GB * 100_000 + 99_999),
+            (0, "STANDARD", 0),
+        ] {
+            assert_eq!(download_micro_usd(bytes, class), want, "{bytes} {class}");
+        }
+    }
 
     #[test]
     fn sums_and_prices() {

@@ -78,6 +78,17 @@ pub(super) fn read_link_target(source: Source, bytes_max: u64) -> Result<Vec<u8>
     Ok(target)
 }
 
+/// Read the body to its end and keep nothing of it: how many bytes of the file
+/// came, and whether they were all and the right ones. Blocks.
+pub(super) fn check(source: Source) -> (u64, Result<(), Fault>) {
+    let mut bytes = 0;
+    let done = unpack(source, &mut |some| {
+        bytes += some.len() as u64;
+        Ok(())
+    });
+    (bytes, done)
+}
+
 /// A file that cannot fit is refused before any of it is written.
 fn has_room(target: &Target, bytes: u64, subject: &str) -> Result<(), Fault> {
     // A disk that does not say how full it is gets the benefit of the doubt.

@@ -13,19 +13,23 @@ mod content;
 pub mod manifest;
 pub mod moments;
 mod object;
+mod rehearse;
 mod restore;
 mod retry;
 mod selector;
 pub mod sources;
 mod tally;
 mod timeline;
+mod verify;
 mod versions;
 
+pub use rehearse::{Rehearsed, current_at, is_a_files, life_of, page_behind, rehearse};
 pub use restore::{Options, Request, restore};
 pub use retry::Stop;
 pub use selector::{Selector, typed_path};
 pub use tally::{Bounded, Event, LIST_ITEMS_MAX, Progress, Restored};
 pub use timeline::{Chosen, Name, Timeline};
+pub use verify::{Known, Stat, VerifyEvent, VerifyRequest, is_cold, verify};
 pub use versions::{FileVersion, VERSIONS_SHOWN_MAX, Versions, versions};
 
 /// Where a source's objects are.

@@ -184,7 +184,7 @@ fn true_key(origin: &Origin, chosen: &Chosen, meta: &ObjectMeta) -> Result<RelKe
 
 /// The key that `full` stands for, if an object of that path has `bucket_key`.
 /// The source's own prefix may be longer than the one that is being restored.
-fn unshortened(prefix: &str, bucket_key: &str, full: &str) -> Option<RelKey> {
+pub(super) fn unshortened(prefix: &str, bucket_key: &str, full: &str) -> Option<RelKey> {
     let within = bucket_key.strip_prefix(prefix)?;
     let ends = within.match_indices('/').map(|(slash, _)| slash + 1);
     std::iter::once(0).chain(ends).find_map(|end| {

@@ -15,7 +15,7 @@ use super::selector::Selector;
 use super::{Origin, shown};
 use crate::error::{Fatal, Fault};
 use crate::model::RelKey;
-use crate::model::key::ForeignKey;
+use crate::model::key::{ForeignKey, is_own};
 use crate::store::{Course, ListedVersion, Page, Store};
 
 /// What a key in the bucket says about the file it stands for.
@@ -61,16 +61,24 @@ impl Chosen {
 /// Picks each key's version out of a listing: the first, that is the newest,
 /// that is not younger than the moment.
 #[derive(Debug, Default)]
-struct Chooser {
+pub(super) struct Chooser {
     at_ms: Option<i64>,
     key: Option<String>,
     decided: bool,
 }
 
 impl Chooser {
+    /// What was current then.
+    pub(super) fn at(at_ms: i64) -> Self {
+        Self {
+            at_ms: Some(at_ms),
+            ..Self::default()
+        }
+    }
+
     /// Take the next version of the listing; given back when it is the one. A
     /// delete marker that is the one means that there was no file.
-    fn push(&mut self, version: ListedVersion) -> Option<ListedVersion> {
+    pub(super) fn push(&mut self, version: ListedVersion) -> Option<ListedVersion> {
         if self.key.as_deref() != Some(version.key.as_str()) {
             self.key = Some(version.key.clone());
             self.decided = false;
@@ -216,6 +224,9 @@ pub(super) async fn list_page(
 /// Whose key it is; `None` when it was not asked for.
 fn name_of(key: &str, origin: &Origin, selector: &Selector) -> Option<Name> {
     let within = key.strip_prefix(origin.prefix.as_str())?;
+    if is_own(within) {
+        return None;
+    }
     match RelKey::parse(within) {
         Ok(key) => selector.matches(&key.path()).then_some(Name::Path(key)),
         // Its path is not known yet: it is asked again when it is.

@@ -6,6 +6,7 @@
 
 use super::context::{Context, blocking};
 use super::costs;
+use super::drill;
 use super::line;
 use super::manifest;
 use super::post::{Delivery, Post};
@@ -112,7 +113,7 @@ async fn due_or_fault(ctx: &Arc<Context>) -> Result<Option<i64>, Fault> {
 }
 
 /// The daily job, now: full comparison of every source, then (after `settled`)
-/// the digest.
+/// the restore drill, then the digest.
 ///
 /// # Errors
 /// The index cannot be read, or the digest can neither be sent nor kept.
@@ -123,6 +124,7 @@ pub async fn daily(
     settled: impl Future<Output = ()>,
 ) -> Result<(Message, Delivery), Fault> {
     let scans = compare_in_full(ctx, false, settled).await;
+    drill::run(ctx, post).await?;
     let (report, told) = compose(ctx, scheduled_ms, Some(scans)).await?;
     let message = report.message();
     let delivery = post.send(ctx, message.clone()).await?;
@@ -238,8 +240,13 @@ async fn compose(
     };
     let (sources, told) = both.into_iter().unzip();
     let traffic = line::traffic(ctx).await?;
+    let drill = {
+        let ctx = Arc::clone(ctx);
+        blocking(move || drill::last(&ctx)).await?
+    };
     let report = Report {
         traffic,
+        drill: drill.filter(|_| ctx.config.drill.enabled),
         is_billed: matches!(ctx.config.store, StoreConfig::S3(_)),
         computer: crate::platform::computer_name(),
         scheduled_ms,

@@ -9,6 +9,7 @@
 
 pub mod announce;
 pub mod answering;
+pub mod audit;
 pub mod brake;
 pub mod collect;
 pub mod commits;
@@ -16,6 +17,7 @@ pub mod context;
 pub mod copies;
 pub mod costs;
 pub mod digest;
+pub mod drill;
 pub mod gates;
 pub mod leftovers;
 pub mod line;

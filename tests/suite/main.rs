@@ -12,8 +12,10 @@
 mod brake;
 mod budget;
 mod daily;
+mod damage;
 mod dead;
 mod delta;
+mod drill;
 mod errors;
 mod format_page;
 mod fuzz;

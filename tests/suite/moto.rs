@@ -61,6 +61,7 @@ fn report(lines: usize) -> Report {
         from_ms: 1_795_313_600_000,
         to_ms: 1_795_400_000_000,
         time_zone: TimeZone::UTC,
+        drill: None,
         sources: vec![SourceReport {
             name: "documents".to_owned(),
             files_protected: 12_345,

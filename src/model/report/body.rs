@@ -1,5 +1,6 @@
 //! The digest's text: verdict, what to do, totals, then folder by folder.
 
+use super::drilled;
 use super::layout::{List, Page, Section};
 use super::text::{amount, clean, duration, number, size, time};
 use super::{CostlyLine, FailureLine, Report, SourceReport, UnprotectedLine, count_of};
@@ -115,6 +116,12 @@ fn totals(report: &Report) -> Vec<String> {
         ));
     }
     lines.extend(line_used(report));
+    lines.extend(
+        report
+            .drill
+            .iter()
+            .flat_map(|drill| drilled::lines(drill, zone)),
+    );
     lines
 }
 

@@ -50,6 +50,7 @@ fn report(sources: Vec<SourceReport>) -> Report {
             received_bytes: 900_000,
         },
         is_billed: true,
+        drill: None,
         sources,
     }
 }

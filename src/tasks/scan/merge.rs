@@ -195,7 +195,9 @@ impl Merge<'_> {
             stored_bytes: entry.listed.stored_bytes,
         };
         if known.as_ref().is_none_or(|r| {
-            listed.is_other_than(r) && r.stored_at_ms < self.started_ms - LISTING_MARGIN_MS
+            !r.is_distrusted()
+                && listed.is_other_than(r)
+                && r.stored_at_ms < self.started_ms - LISTING_MARGIN_MS
         }) {
             let fingerprint = known.map_or(UNSEEN, |r| r.fingerprint);
             let unverified = unverified(fingerprint, &entry.listed);
@@ -378,6 +380,8 @@ impl Merge<'_> {
         listed: Option<&Listed>,
     ) -> Result<(), Fault> {
         let unverified = match (listed, record) {
+            // What the bucket lists does not make it any better.
+            (_, Some(record)) if record.is_distrusted() => return Ok(()),
             (Some(listed), _) => unverified(seen.unwrap_or(UNSEEN), listed),
             (None, Some(record)) => {
                 // What nobody has seen there cannot be lost.

@@ -49,10 +49,15 @@ pub(super) async fn store(
         return Ok(Outcome::Changed);
     };
     let upload = Upload::new(ctx, item, RelKey::of_file(&item.path), target)?;
+    let is_distrusted = record.as_ref().is_some_and(Record::is_distrusted);
     let outcome = match upload.known(&content, record.as_ref()).await? {
         Some(outcome) => outcome,
         None => {
-            let outcome = match upload.copied(&content).await? {
+            let copied = match is_distrusted {
+                true => None,
+                false => upload.copied(&content).await?,
+            };
+            let outcome = match copied {
                 Some(outcome) => outcome,
                 None => match upload.send(&content).await? {
                     Sent::Changed => return Ok(Outcome::Changed),
@@ -332,6 +337,10 @@ impl<'a> Upload<'a> {
         content: &Content,
         record: Option<&Record>,
     ) -> Result<Option<Outcome>, Fault> {
+        if record.is_some_and(Record::is_distrusted) {
+            // Its copy was damaged once: no word of the bucket replaces the content.
+            return Ok(None);
+        }
         let stored_hash = record.and_then(|r| r.content);
         if let Some(record) = record.filter(|r| r.content == Some(content.hash)) {
             if is_same_meta(&record.fingerprint, &content.fingerprint) {

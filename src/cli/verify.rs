@@ -1,0 +1,393 @@
+//! `keepwatch verify`: is the backup as it should be? With a configuration the
+//! running daemon is asked, which has the index; without one the bucket is
+//! looked at by itself.
+
+use super::args::{CommonArgs, Place, VerifyArgs};
+use super::origins::{self, Named};
+use super::restore::{texts_by_origin, until_stopped};
+use super::versions::stamp;
+use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
+use crate::control::{Line, Request, ask};
+use crate::daemon::verify_once;
+use crate::error::Fatal;
+use crate::model::audit::{Ask, Deep, Finding, Progress, Repair, Verified};
+use crate::platform;
+use crate::recovery::{Selector, Stop, VerifyEvent, VerifyRequest, verify};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use std::io::IsTerminal as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+
+/// Without a terminal a progress line is printed this often.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// The bar is drawn at most this often.
+const DRAW_EVERY: Duration = Duration::from_millis(100);
+
+/// Progress lines that may wait for the terminal.
+const LINES_MAX: usize = 16;
+
+/// Verify and report.
+pub(super) async fn run(common: &CommonArgs, args: &VerifyArgs) -> Result<u8, Fatal> {
+    let deep = Deep::parse(args.deep, args.sample.as_deref())?;
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
+    let shown = Shown::new(common.quiet);
+    let (results, zone) = match args.place.place() {
+        Place::Configuration => known_here(common, args, deep, seed, &shown).await?,
+        Place::Bucket { .. } | Place::Vault { .. } => {
+            by_itself(common, args, deep, seed, &shown).await?
+        }
+    };
+    shown.end();
+    let seed = deep.is_random().then_some(seed);
+    if common.json {
+        show::json(&Answer {
+            seed,
+            sources: &results,
+        })?;
+    } else {
+        print(&results, seed, &zone);
+    }
+    Ok(exit_code(&results))
+}
+
+/// The result for programs.
+#[derive(Serialize)]
+struct Answer<'a> {
+    /// What the sample can be repeated with.
+    seed: Option<u64>,
+    sources: &'a [Verified],
+}
+
+/// With the index: through the daemon where one runs, else by opening it.
+async fn known_here(
+    common: &CommonArgs,
+    args: &VerifyArgs,
+    deep: Deep,
+    seed: u64,
+    shown: &Shown,
+) -> Result<(Vec<Verified>, TimeZone), Fatal> {
+    let config = setup::config(common, true)?;
+    let named = origins::of_config(&config, args.source.as_deref())?;
+    let zone = config.schedule.time_zone.clone();
+    let question = Ask {
+        sources: sources(&named, &args.what)?,
+        deep,
+        seed,
+        all_versions: args.all_versions,
+        repair: args.repair,
+    };
+    let work = async {
+        let request = Request::Verify(question.clone());
+        let told = |line| {
+            if let Line::Verifying(progress) = line {
+                shown.update(&progress);
+            }
+        };
+        if let Some(line) = ask(&config.state_dir, &request, told).await? {
+            return Ok(line);
+        }
+        origins::existing(&config)?;
+        let _log = logging::init(&config.log, false, common.quiet);
+        let (to, mut lines) = mpsc::channel(LINES_MAX);
+        let work = verify_once(config.clone(), setup::options(common), question, to);
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                Some(line) = lines.recv() => {
+                    if let Line::Verifying(progress) = line {
+                        shown.update(&progress);
+                    }
+                }
+            }
+        }
+    };
+    let line = tokio::select! {
+        line = work => line?,
+        _ = platform::asked_to_stop() => return Err(Fatal::interrupted("verify everything")),
+    };
+    match line {
+        Line::Verified { sources } => Ok((sources, zone)),
+        _ => Err(Fatal::new(
+            "verify",
+            "the running Keepwatch gave another answer",
+            "restart it: it is of another version",
+        )),
+    }
+}
+
+/// What is asked of which source; none when everything is.
+fn sources(named: &[Named], what: &[String]) -> Result<Vec<(String, Vec<String>)>, Fatal> {
+    let texts = texts_by_origin(named, what)?;
+    let mut sources = Vec::new();
+    for (named, texts) in named.iter().zip(texts) {
+        // Wrong patterns are refused here, before anything begins.
+        Selector::new(&texts)?;
+        if what.is_empty() || !texts.is_empty() {
+            sources.push((named.name.clone(), texts));
+        }
+    }
+    Ok(sources)
+}
+
+/// What the bucket says of itself.
+async fn by_itself(
+    common: &CommonArgs,
+    args: &VerifyArgs,
+    deep: Deep,
+    seed: u64,
+    shown: &Shown,
+) -> Result<(Vec<Verified>, TimeZone), Fatal> {
+    let depot = origins::open(common, &args.place, args.source.as_deref()).await?;
+    let (ask, asked) = watch::channel(false);
+    let stop = Stop::new(asked);
+    let work = async {
+        let mut results = Vec::new();
+        for (named, (_, texts)) in depot
+            .origins
+            .iter()
+            .zip(sources(&depot.origins, &args.what)?)
+        {
+            let request = VerifyRequest {
+                name: named.name.clone(),
+                origin: named.origin.clone(),
+                selector: Selector::new(&texts)?,
+                only: None,
+                known: None,
+                deep,
+                seed,
+                all_versions: args.all_versions,
+            };
+            let tell = |event: VerifyEvent<'_>| {
+                if let VerifyEvent::Progress(progress) = event {
+                    shown.update(&progress);
+                }
+            };
+            let mut result = verify(&depot.store, request, tell, &stop).await?;
+            result.destination = format!(
+                "bucket {}/{} ({})",
+                named.origin.bucket,
+                named.origin.prefix,
+                depot.store.place()
+            );
+            results.push(result);
+        }
+        Ok(results)
+    };
+    let results = until_stopped(ask, work).await?;
+    Ok((results, depot.zone.clone()))
+}
+
+/// 3 when something is wrong and was not mended, 1 when not everything could be
+/// looked at, 0 when all is well.
+fn exit_code(results: &[Verified]) -> u8 {
+    if results.iter().any(|result| result.open_findings() > 0) {
+        PARTIAL
+    } else if results.iter().any(|result| result.not_looked_total > 0) {
+        FAILED
+    } else {
+        COMPLETE
+    }
+}
+
+fn print(results: &[Verified], seed: Option<u64>, zone: &TimeZone) {
+    for result in results {
+        println!(
+            "{}  in  {}",
+            show::clean(&result.name),
+            show::clean(&result.destination)
+        );
+        for line in figures(result) {
+            println!("  {}", show::clean(&line));
+        }
+        for finding in &result.findings {
+            for line in words(finding, zone) {
+                println!("  {}", show::clean(&line));
+            }
+        }
+        let unnamed = result
+            .findings_total
+            .saturating_sub(result.findings.len() as u64);
+        if unnamed > 0 {
+            println!("  {} more", show::amount(unnamed, "finding"));
+        }
+        for fault in &result.not_looked {
+            println!("  NOT LOOKED AT: {}", show::clean(&fault.to_string()));
+        }
+        for text in &result.unmatched {
+            println!("  nothing matched: {}", show::clean(text));
+        }
+    }
+    if let Some(seed) = seed {
+        println!("The sample was drawn with --seed {seed}.");
+    }
+    println!(
+        "{}",
+        match exit_code(results) {
+            COMPLETE => "All is well: everything that was looked at is as it was stored.",
+            FAILED => "NOT everything could be looked at: see above.",
+            _ => "NOT everything in the backup is as it was stored: see above.",
+        }
+    );
+}
+
+fn figures(result: &Verified) -> Vec<String> {
+    let progress = &result.progress;
+    let mut first = format!("{} looked at", show::amount(progress.looked, "version"));
+    if progress.hashed > 0 {
+        first += &format!(
+            ", {} downloaded and hashed ({})",
+            show::number(progress.hashed),
+            show::size(progress.hashed_bytes)
+        );
+    }
+    let mut lines = vec![first];
+    if !result.with_index {
+        lines.push(
+            "what the bucket says of itself: whether something is missing, this computer's index would know"
+                .to_owned(),
+        );
+    }
+    lines.extend(result.without_index_because.clone());
+    for (count, what) in [
+        (result.cold, "in cold storage: not downloaded"),
+        (result.foreign, "not written by Keepwatch: left alone"),
+        (result.moving, "on the way or changed meanwhile: not judged"),
+        (result.too_large, "larger than the sample: not downloaded"),
+    ] {
+        if count > 0 {
+            lines.push(format!("{} {what}", show::number(count)));
+        }
+    }
+    lines
+}
+
+/// One finding, for an owner.
+fn words(finding: &Finding, zone: &TimeZone) -> Vec<String> {
+    let mut which = String::new();
+    if finding.is_older {
+        which += "older ";
+    }
+    if let (false, Some(at_ms)) = (finding.version_id.is_empty(), finding.stored_at_ms) {
+        let at = stamp(at_ms, zone);
+        which += &format!("version of {at} ({})", finding.version_id);
+    }
+    let which = match which.as_str() {
+        "" => String::new(),
+        which => format!(", {which}"),
+    };
+    let mut lines = vec![
+        format!("{}{which}", finding.path),
+        format!("    {}", finding.damage.words()),
+        format!("    {}", finding.why),
+    ];
+    lines.extend(todo(finding).map(|todo| format!("    what to do: {todo}")));
+    if let (false, Some(whole)) = (finding.is_repaired(), &finding.whole) {
+        let at = stamp(whole.stored_at_ms, zone);
+        lines.push(format!(
+            "    the version of {at} is whole: keepwatch restore {} --at \"{at}\" --to FOLDER",
+            platform::shell_word(&finding.path)
+        ));
+    }
+    lines
+}
+
+fn todo(finding: &Finding) -> Option<String> {
+    let text = match &finding.repair {
+        Some(Repair::Done) => "nothing: it was repaired and verified again".to_owned(),
+        Some(Repair::Failed(why)) => format!("repairing it did not work: {why}"),
+        Some(Repair::Impossible) | None if finding.is_older => {
+            "an older version cannot be mended; the others can be restored".to_owned()
+        }
+        Some(Repair::Impossible) => {
+            "it cannot be uploaded again: the file is not on this computer any more".to_owned()
+        }
+        None if finding.can_be_repaired() => format!(
+            "keepwatch verify --repair {} (the file is still on this computer)",
+            platform::shell_word(&finding.path)
+        ),
+        None if finding.is_on_disk == Some(false) => {
+            "the file is not on this computer any more, so it cannot be uploaded again".to_owned()
+        }
+        None => return None,
+    };
+    Some(text)
+}
+
+/// A bar on a terminal, a line now and then elsewhere.
+struct Shown {
+    bar: ProgressBar,
+    plain: bool,
+    quiet: bool,
+    times: Mutex<(Instant, Instant)>,
+}
+
+impl Shown {
+    fn new(quiet: bool) -> Self {
+        let plain = !std::io::stderr().is_terminal();
+        let bar = ProgressBar::new_spinner();
+        if quiet || plain {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
+            bar.set_style(style);
+        }
+        let now = Instant::now();
+        Self {
+            bar,
+            plain,
+            quiet,
+            times: Mutex::new((now, now)),
+        }
+    }
+
+    fn update(&self, progress: &Progress) {
+        let every = if self.plain { LINE_EVERY } else { DRAW_EVERY };
+        let now = Instant::now();
+        let took = {
+            let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.quiet || now.duration_since(times.1) < every {
+                return;
+            }
+            times.1 = now;
+            now.duration_since(times.0)
+        };
+        let text = line(progress, took);
+        if self.plain {
+            eprintln!("{text}");
+        } else {
+            self.bar.set_message(text);
+            self.bar.tick();
+        }
+    }
+
+    fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// `1,200 versions looked at, 30 hashed (3.4 MB, 1.7 MB/s), 1 FOUND DAMAGED`.
+fn line(progress: &Progress, took: Duration) -> String {
+    let mut text = format!("{} looked at", show::amount(progress.looked, "version"));
+    if progress.hashed > 0 {
+        let rate = u128::from(progress.hashed_bytes) * 1_000 / took.as_millis().max(1);
+        text += &format!(
+            ", {} hashed ({}, {}/s)",
+            show::number(progress.hashed),
+            show::size(progress.hashed_bytes),
+            show::size(u64::try_from(rate).unwrap_or(u64::MAX))
+        );
+    }
+    if progress.found > 0 {
+        text += &format!(", {} FOUND DAMAGED", show::number(progress.found));
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;

@@ -1,0 +1,107 @@
+//! Exit codes, and what an owner gets to read.
+
+use super::*;
+use crate::error::{Class, Fault};
+use crate::model::audit::{Damage, WholeVersion};
+
+fn finding() -> Finding {
+    Finding {
+        source: "office".into(),
+        path: "Büro/my offer.pdf".into(),
+        key: Some("Büro/my offer.pdf".into()),
+        damage: Damage::Altered,
+        why: "SHA-256 differs".into(),
+        version_id: "v7".into(),
+        stored_at_ms: Some(1_700_000_000_000),
+        is_older: false,
+        is_on_disk: Some(true),
+        whole: None,
+        repair: None,
+    }
+}
+
+#[test]
+fn exit_codes() {
+    let well = Verified::default();
+    let mut found = Verified::default();
+    found.found(finding());
+    let mut mended = found.clone();
+    mended.findings[0].repair = Some(Repair::Done);
+    let mut not_looked = Verified::default();
+    not_looked.not_looked(Fault::new(Class::Transient, "look up", "a", "reset"));
+    for (results, want) in [
+        (vec![], COMPLETE),
+        (vec![well.clone(), mended], COMPLETE),
+        (vec![well.clone(), not_looked.clone()], FAILED),
+        (vec![not_looked, found], PARTIAL),
+    ] {
+        assert_eq!(exit_code(&results), want, "{results:?}");
+    }
+}
+
+#[test]
+fn a_finding_says_what_is_wrong_and_what_to_do() {
+    let zone = TimeZone::UTC;
+    for (name, finding, want) in [
+        (
+            "on disk",
+            finding(),
+            "what to do: keepwatch verify --repair 'Büro/my offer.pdf'",
+        ),
+        (
+            "gone",
+            Finding {
+                is_on_disk: Some(false),
+                whole: Some(WholeVersion {
+                    version_id: "v6".into(),
+                    stored_at_ms: 1_699_999_000_000,
+                }),
+                ..finding()
+            },
+            "the version of 2023-11-14 21:56:40 is whole: keepwatch restore 'Büro/my offer.pdf' --at \"2023-11-14 21:56:40\"",
+        ),
+        (
+            "repaired",
+            Finding {
+                repair: Some(Repair::Done),
+                ..finding()
+            },
+            "nothing: it was repaired and verified again",
+        ),
+        (
+            "in vain",
+            Finding {
+                repair: Some(Repair::Failed("offline".into())),
+                ..finding()
+            },
+            "repairing it did not work: offline",
+        ),
+        (
+            "older",
+            Finding {
+                is_older: true,
+                ..finding()
+            },
+            "older version of 2023-11-14 22:13:20 (v7)",
+        ),
+    ] {
+        let text = words(&finding, &zone).join("\n");
+        assert!(text.contains(want), "{name}: {text}");
+        assert!(text.contains("ALTERED"), "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_line_says_how_far_it_is() {
+    let progress = Progress {
+        seen: 9,
+        looked: 1_200,
+        hashed: 30,
+        hashed_bytes: 3_400_000,
+        found: 1,
+    };
+    assert_eq!(
+        line(&progress, Duration::from_secs(2)),
+        "1,200 versions looked at, 30 hashed (3.4 MB, 1.7 MB/s), 1 FOUND DAMAGED"
+    );
+}

@@ -1,0 +1,200 @@
+//! One version of one file really restored, and compared: what the daily drill
+//! does again and again.
+//!
+//! It goes the way that `restore --at` goes (the same choice of a version, the
+//! same download, verification and writing), and then reads back from the disk
+//! what was written. It writes into the target alone.
+
+use super::Origin;
+use super::content::damaged;
+use super::object::{Outcome, Shop, bring};
+use super::restore::{Options, Pass};
+use super::retry::Stop;
+use super::selector::Selector;
+use super::tally::Tally;
+use super::timeline::{Chooser, Chosen, Name, list_page};
+use crate::error::{Class, Fault, chain};
+use crate::files::{self, Target};
+use crate::model::key::{ForeignKey, is_own};
+use crate::model::{ContentHash, Kind, ObjectMeta, RelKey, RelPath};
+use crate::store::{ListedVersion, Page, Store};
+use std::sync::Arc;
+
+/// Reading buffer for hashing what was restored.
+const HASH_BUFFER_BYTES: usize = 256 * 1024;
+
+/// What a rehearsal brought back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rehearsed {
+    /// What stands there now.
+    pub kind: Kind,
+    /// Bytes of it.
+    pub bytes: u64,
+}
+
+/// The newest versions and markers of exactly this key, newest first: one page
+/// of the listing at most. And how many entries the page had.
+///
+/// # Errors
+/// The list cannot be had.
+pub async fn life_of(
+    store: &Store,
+    origin: &Origin,
+    bucket_key: &str,
+    stop: &mut Stop,
+) -> Result<(Vec<ListedVersion>, usize), Fault> {
+    let page = list_page(store, &origin.bucket, bucket_key, None, stop).await?;
+    let listed = page.items.len();
+    let is_it = |version: &ListedVersion| version.key == bucket_key;
+    Ok((page.items.into_iter().take_while(is_it).collect(), listed))
+}
+
+/// A page of versions behind `after`, a full key that need not be there.
+///
+/// # Errors
+/// The list cannot be had.
+pub async fn page_behind(
+    store: &Store,
+    origin: &Origin,
+    after: Option<&str>,
+    stop: &mut Stop,
+) -> Result<Page<ListedVersion>, Fault> {
+    list_page(store, &origin.bucket, &origin.prefix, after, stop).await
+}
+
+/// Which of one key's versions (newest first) was current at a moment.
+pub fn current_at(life: &[ListedVersion], at_ms: i64) -> Option<ListedVersion> {
+    let mut chooser = Chooser::at(at_ms);
+    life.iter()
+        .find_map(|version| chooser.push(version.clone()))
+}
+
+/// True for a key that may be a file's of this source.
+pub fn is_a_files(origin: &Origin, bucket_key: &str) -> bool {
+    bucket_key
+        .strip_prefix(origin.prefix.as_str())
+        .is_some_and(|within| {
+            !is_own(within) && matches!(RelKey::parse(within), Ok(_) | Err(ForeignKey::Shortened))
+        })
+}
+
+/// Restore this version into the target and compare it with `meta`, what its
+/// object says of it, and `recorded`, what else is known of its content.
+///
+/// # Errors
+/// Class `Damaged` when it is not what was stored; anything else says that it
+/// could not be had or written.
+pub async fn rehearse(
+    store: &Store,
+    origin: &Origin,
+    version: &ListedVersion,
+    meta: &ObjectMeta,
+    recorded: Option<ContentHash>,
+    target: &Arc<Target>,
+    stop: &Stop,
+) -> Result<Rehearsed, Fault> {
+    let within = version.key.strip_prefix(origin.prefix.as_str());
+    let name = match within.map(RelKey::parse) {
+        Some(Ok(key)) => Name::Path(key),
+        Some(Err(ForeignKey::Shortened)) => Name::Shortened,
+        Some(Err(foreign)) => Name::Foreign(foreign.to_string()),
+        None => Name::Foreign("it lies elsewhere".to_owned()),
+    };
+    let path = match &name {
+        Name::Path(key) => Some(key.path()),
+        _ => meta
+            .full_key
+            .as_deref()
+            .and_then(|full| super::object::unshortened(&origin.prefix, &version.key, full))
+            .map(|key| key.path()),
+    };
+    let chosen = Chosen {
+        key: version.key.clone(),
+        name,
+        version_id: version.version_id.clone(),
+        etag: version.etag.clone(),
+        stored_bytes: version.stored_bytes,
+        modified_ms: version.modified_ms,
+        storage_class: version.storage_class.clone(),
+    };
+    let shop = Arc::new(Shop {
+        store: store.clone(),
+        origin: origin.clone(),
+        selector: Selector::everything(),
+        target: target.clone(),
+        options: Options::default(),
+        tally: Arc::new(Tally::new(Box::new(|_| ()))),
+        stop: stop.clone(),
+    });
+    let mut outcome = bring(&shop, &chosen, Pass::Files).await?;
+    if matches!(outcome, Outcome::Later) {
+        outcome = bring(&shop, &chosen, Pass::LinksAndFolders).await?;
+    }
+    let (kind, path) = match (outcome, path) {
+        (Outcome::Written { kind, .. }, Some(path)) => (kind, path),
+        (Outcome::Foreign, _) => {
+            return Err(damaged(
+                &chosen.subject(),
+                "it does not say any more that Keepwatch wrote it",
+            ));
+        }
+        (other, _) => {
+            return Err(damaged(
+                &chosen.subject(),
+                format!("it did not come back ({other:?})"),
+            ));
+        }
+    };
+    let (target, wanted) = (target.clone(), recorded.or(meta.content));
+    let size_bytes = meta.size_bytes;
+    tokio::task::spawn_blocking(move || compare(&target, &path, kind, size_bytes, wanted))
+        .await
+        .unwrap_or_else(|e| {
+            Err(Fault::new(
+                Class::Local,
+                "compare",
+                chosen.subject(),
+                chain(&e),
+            ))
+        })
+}
+
+/// Read back what was written. Blocks.
+fn compare(
+    target: &Target,
+    path: &RelPath,
+    kind: Kind,
+    size_bytes: u64,
+    wanted: Option<ContentHash>,
+) -> Result<Rehearsed, Fault> {
+    let subject = path.to_string();
+    let (bytes, hash) = match kind {
+        Kind::Folder => (0, None),
+        Kind::Symlink => {
+            let link = files::read_link(target.path(), path)?;
+            (link.len() as u64, Some(ContentHash::of(&link)))
+        }
+        Kind::File | Kind::Special => {
+            let mut opened = files::open(target.path(), path)?;
+            let mut buffer = vec![0; HASH_BUFFER_BYTES];
+            let (hash, bytes) = files::hash_file(&mut opened.file, None, &mut buffer)
+                .map_err(|e| Fault::new(Class::Unreadable, "compare", &subject, chain(&e)))?;
+            (bytes, Some(hash))
+        }
+    };
+    if kind == Kind::File && bytes != size_bytes {
+        return Err(damaged(
+            &subject,
+            format!("it came back with {bytes} bytes instead of {size_bytes}"),
+        ));
+    }
+    if let (Some(hash), Some(wanted)) = (hash, wanted)
+        && hash != wanted
+    {
+        return Err(damaged(
+            &subject,
+            "it came back with another content than was recorded (SHA-256 differs)",
+        ));
+    }
+    Ok(Rehearsed { kind, bytes })
+}

@@ -1,0 +1,102 @@
+//! The bucket's list of versions as a stream, key by key.
+//!
+//! Holds one page. A list whose keys go back is refused: what it lacks would
+//! not be missing.
+
+use crate::error::{Class, Fatal, Fault};
+use crate::recovery::Origin;
+use crate::recovery::retry::Stop;
+use crate::recovery::timeline::list_page;
+use crate::store::{Course, ListedVersion, Store};
+use std::collections::VecDeque;
+
+/// All versions of one key, in the few that matter.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    /// The newest version or delete marker.
+    pub(super) newest: ListedVersion,
+    /// The version that the index counts on, when it is in the list.
+    pub(super) pinned: Option<ListedVersion>,
+}
+
+impl Group {
+    /// The group of a list that begins with `first`.
+    pub(super) fn of(first: ListedVersion, pinned_id: Option<&str>) -> Self {
+        let is_pinned = !first.is_marker && pinned_id == Some(first.version_id.as_str());
+        Self {
+            pinned: is_pinned.then(|| first.clone()),
+            newest: first,
+        }
+    }
+
+    /// One more version of the same key.
+    pub(super) fn older(&mut self, version: &ListedVersion, pinned_id: Option<&str>) {
+        if !version.is_marker && pinned_id == Some(version.version_id.as_str()) {
+            self.pinned = Some(version.clone());
+        }
+    }
+}
+
+/// The versions below one prefix.
+pub(super) struct Listing<'a> {
+    store: &'a Store,
+    bucket: &'a str,
+    prefix: String,
+    after: Option<String>,
+    course: Course,
+    page: VecDeque<ListedVersion>,
+    ended: bool,
+}
+
+impl<'a> Listing<'a> {
+    pub(super) fn new(store: &'a Store, origin: &'a Origin, prefix: String) -> Self {
+        Self {
+            store,
+            bucket: &origin.bucket,
+            prefix,
+            after: None,
+            course: Course::default(),
+            page: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    /// The next version without taking it; `None` at the end.
+    pub(super) async fn peek(&mut self, stop: &mut Stop) -> Result<Option<&ListedVersion>, Fatal> {
+        while self.page.is_empty() && !self.ended {
+            let after = self.after.as_deref();
+            let page = list_page(self.store, self.bucket, &self.prefix, after, stop).await?;
+            if !self.course.versions(&page, self.bucket)? {
+                return Err(out_of_order(self.bucket).into());
+            }
+            self.page = page.items.into();
+            self.ended = page.next.is_none();
+            self.after = page.next;
+        }
+        Ok(self.page.front())
+    }
+
+    /// Take the next version, if it is one of this key.
+    pub(super) async fn take_of(
+        &mut self,
+        key: &str,
+        stop: &mut Stop,
+    ) -> Result<Option<ListedVersion>, Fatal> {
+        let is_of_it = self.peek(stop).await?.is_some_and(|next| next.key == key);
+        Ok(if is_of_it {
+            self.page.pop_front()
+        } else {
+            None
+        })
+    }
+}
+
+fn out_of_order(bucket: &str) -> Fault {
+    Fault::new(
+        Class::Refused,
+        "verify",
+        bucket,
+        "the server does not list its keys in order, so nothing can be said of what is missing",
+    )
+    .hint("show this line to your technician: S3 lists keys in order")
+}

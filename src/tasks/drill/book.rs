@@ -1,0 +1,65 @@
+//! What drills have found, kept in the index: the newest one for digest and
+//! status, and the findings that are not over.
+
+use crate::error::Fault;
+use crate::index::Index;
+use crate::model::drill::{Drill, FAILURES_NAMED_MAX, Failure};
+use crate::tasks::context::{Context, blocking};
+use std::sync::Arc;
+
+/// Under which name the index has the newest drill.
+const LAST: &str = "drill:last";
+
+/// Under which name it has the findings that are not over.
+const FINDINGS: &str = "drill:findings";
+
+/// Findings that are kept open. A bucket with more of them has one trouble, and
+/// the owner knows of it.
+pub(super) const FINDINGS_MAX: usize = FAILURES_NAMED_MAX;
+
+/// The newest drill, if there was one. Blocks.
+///
+/// # Errors
+/// The index cannot be read.
+pub fn last(ctx: &Context) -> Result<Option<Drill>, Fault> {
+    read(&ctx.index, LAST)
+}
+
+fn read<T: serde::de::DeserializeOwned>(index: &Index, name: &str) -> Result<Option<T>, Fault> {
+    let value = index.state_get(name)?;
+    // Written by another version: as good as none.
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
+}
+
+/// Keep it for digest and status.
+pub(super) async fn keep(ctx: &Arc<Context>, drill: &Drill) -> Result<(), Fault> {
+    let mut kept = drill.clone();
+    kept.failures.truncate(FINDINGS_MAX);
+    write(ctx, LAST, serde_json::to_value(kept).unwrap_or_default()).await
+}
+
+/// The findings that are not over.
+pub(super) async fn findings(ctx: &Arc<Context>) -> Result<Vec<Failure>, Fault> {
+    let ctx = Arc::clone(ctx);
+    blocking(move || Ok(read(&ctx.index, FINDINGS)?.unwrap_or_default())).await
+}
+
+/// Keep the findings that are not over; of too many the first ones.
+pub(super) async fn keep_findings(ctx: &Arc<Context>, findings: &[Failure]) -> Result<(), Fault> {
+    let kept = findings.get(..FINDINGS_MAX).unwrap_or(findings);
+    write(
+        ctx,
+        FINDINGS,
+        serde_json::to_value(kept).unwrap_or_default(),
+    )
+    .await
+}
+
+async fn write(
+    ctx: &Arc<Context>,
+    name: &'static str,
+    value: serde_json::Value,
+) -> Result<(), Fault> {
+    let ctx = Arc::clone(ctx);
+    blocking(move || ctx.index.state_set(name, &value)).await
+}

@@ -1,0 +1,121 @@
+//! What one drill may take, and what it has taken.
+
+use crate::config::DrillConfig;
+use crate::model::traffic::{Traffic, download_micro_usd};
+
+/// Bytes of a listing's answer per entry, about; they cost like any download.
+const LISTED_ENTRY_BYTES: u64 = 400;
+
+/// Bytes and cost that are left.
+pub(super) struct Budget {
+    traffic: Traffic,
+    downloads_micro_usd: u64,
+    bytes: u64,
+    bytes_max: u64,
+    cost_max_micro_usd: u64,
+    is_billed: bool,
+}
+
+impl Budget {
+    pub(super) fn new(config: &DrillConfig, is_billed: bool) -> Self {
+        Self {
+            traffic: Traffic::default(),
+            downloads_micro_usd: 0,
+            bytes: 0,
+            bytes_max: config.bytes_max,
+            cost_max_micro_usd: config.cost_max_micro_usd,
+            is_billed,
+        }
+    }
+
+    /// A page of so many entries was listed.
+    pub(super) fn listed(&mut self, entries: usize) {
+        self.traffic.writes += 1;
+        self.received(entries as u64 * LISTED_ENTRY_BYTES, "");
+    }
+
+    /// An object was asked about.
+    pub(super) fn looked(&mut self) {
+        self.traffic.reads += 1;
+    }
+
+    /// Take a download, unless it does not fit: so many bytes of the bucket,
+    /// so many on disk.
+    pub(super) fn take(&mut self, stored: u64, unpacked: u64, storage_class: &str) -> bool {
+        let bytes = self.bytes.saturating_add(stored.max(unpacked));
+        let cost = self
+            .cost_micro_usd()
+            .saturating_add(download_micro_usd(stored, storage_class));
+        if bytes > self.bytes_max || (self.is_billed && cost > self.cost_max_micro_usd) {
+            return false;
+        }
+        self.bytes = bytes;
+        self.traffic.reads += 1;
+        self.received(stored, storage_class);
+        true
+    }
+
+    fn received(&mut self, bytes: u64, storage_class: &str) {
+        self.traffic.received_bytes = self.traffic.received_bytes.saturating_add(bytes);
+        self.downloads_micro_usd = self
+            .downloads_micro_usd
+            .saturating_add(download_micro_usd(bytes, storage_class));
+    }
+
+    fn cost_micro_usd(&self) -> u64 {
+        self.traffic
+            .micro_usd()
+            .saturating_add(self.downloads_micro_usd)
+    }
+
+    /// Nothing more may be asked.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.bytes >= self.bytes_max
+            || (self.is_billed && self.cost_micro_usd() >= self.cost_max_micro_usd)
+    }
+
+    /// What went over the line, tries that were repeated not counted.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// What it cost; `None` where nothing is billed.
+    pub(super) fn micro_usd(&self) -> Option<u64> {
+        self.is_billed.then(|| self.cost_micro_usd())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(is_billed: bool) -> Budget {
+        let config = DrillConfig {
+            enabled: true,
+            files: 14,
+            bytes_max: 1_000_000_000,
+            cost_max_micro_usd: 9_000,
+        };
+        Budget::new(&config, is_billed)
+    }
+
+    #[test]
+    fn bytes_and_cost_are_bounds() {
+        let tenth_gb = (1u64 << 30) / 10;
+        let mut billed = budget(true);
+        assert!(billed.take(tenth_gb - 1_000_000, 5, "STANDARD"));
+        assert!(!billed.take(tenth_gb, 5, "STANDARD"), "too dear");
+        assert!(!billed.is_used_up());
+        for _ in 0..30 {
+            billed.listed(1_000);
+        }
+        assert!(billed.is_used_up(), "{:?}", billed.micro_usd());
+
+        let mut free = budget(false);
+        assert!(free.take(900_000_000, 5, "STANDARD"));
+        assert!(!free.take(5, 200_000_000, "STANDARD"), "too large unpacked");
+        assert!(free.take(5, 100_000_000, "STANDARD"));
+        assert!(free.is_used_up());
+        assert_eq!((free.micro_usd(), free.traffic().reads), (None, 2));
+    }
+}

@@ -1,0 +1,186 @@
+//! The daily restore drill: a few files are really restored, from random moments
+//! of their past, and compared with what was recorded when they were stored.
+//!
+//! Called by the daily job. Invariants: it writes into its scratch folder alone,
+//! which is gone afterwards; it keeps to its budget of files, bytes and cost; a
+//! drill that could not run is never told as one that went well; a finding is
+//! told once, and its end to those who heard of it.
+
+mod book;
+mod budget;
+mod pick;
+mod scratch;
+mod tell;
+mod try_one;
+
+pub use book::last;
+
+use super::context::{Context, blocking};
+use super::post::Post;
+use crate::config::StoreConfig;
+use crate::error::Fault;
+use crate::model::drill::Drill;
+use crate::recovery::Stop;
+use budget::Budget;
+use pick::Picks;
+use scratch::Scratch;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use try_one::{Ended, Trial};
+
+/// Draws per file of the budget: some fall on what is cold, too large or moving.
+const DRAWS_PER_FILE: usize = 4;
+
+/// How often it is seen whether the program stops.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Do the drill and tell what it finds; `None` when it is switched off.
+///
+/// # Errors
+/// The index cannot be used.
+pub async fn run(ctx: &Arc<Context>, post: &Post) -> Result<Option<Drill>, Fault> {
+    if !ctx.config.drill.enabled {
+        return Ok(None);
+    }
+    // Whatever ends this, what still runs on other threads ends as well.
+    let end = EndOnDrop(watch::channel(false).0);
+    let stop = Stop::new(end.0.subscribe());
+    let began = Instant::now();
+    let mut drill = Drill {
+        at_ms: ctx.now_ms(),
+        ..Drill::default()
+    };
+    let mut budget = Budget::new(
+        &ctx.config.drill,
+        matches!(ctx.config.store, StoreConfig::S3(_)),
+    );
+    let done = tokio::select! {
+        done = all(ctx, post, &mut drill, &mut budget, &stop) => done,
+        () = until_closed(ctx) => Err(Why::NotRun("Keepwatch was stopped".to_owned())),
+    };
+    drill.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    drill.traffic = budget.traffic();
+    drill.micro_usd = budget.micro_usd();
+    match done {
+        Ok(()) => {}
+        Err(Why::NotRun(why)) => drill.not_run = Some(why),
+        Err(Why::Index(fault)) => return Err(fault),
+    }
+    match drill.is_well() {
+        true => tracing::info!("restore drill: {}", drill.line()),
+        false => tracing::warn!("restore drill: {}", drill.line()),
+    }
+    book::keep(ctx, &drill).await?;
+    Ok(Some(drill))
+}
+
+/// Why a drill ended early.
+enum Why {
+    /// It could not go on; in words.
+    NotRun(String),
+    /// The index failed.
+    Index(Fault),
+}
+
+impl From<Fault> for Why {
+    fn from(fault: Fault) -> Self {
+        Self::Index(fault)
+    }
+}
+
+struct EndOnDrop(watch::Sender<bool>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
+async fn until_closed(ctx: &Context) {
+    while !ctx.queue.is_closed() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn all(
+    ctx: &Arc<Context>,
+    post: &Post,
+    drill: &mut Drill,
+    budget: &mut Budget,
+    stop: &Stop,
+) -> Result<(), Why> {
+    let scratch = {
+        let state_dir = ctx.config.state_dir.clone();
+        blocking(move || Scratch::new(&state_dir)).await
+    };
+    let scratch = scratch.map_err(|fault| Why::NotRun(fault.to_string()))?;
+    let mut trial = Trial {
+        ctx,
+        budget,
+        scratch,
+        stop: stop.clone(),
+    };
+    // What was found before is looked at first: it may be over.
+    tell::look_again(&mut trial, post).await?;
+    let result = restore_some(&mut trial, drill).await;
+    tell::new_ones(ctx, post, &mut drill.failures).await?;
+    result
+}
+
+/// Restore files until the budget is used or chance gives no more.
+async fn restore_some(trial: &mut Trial<'_>, drill: &mut Drill) -> Result<(), Why> {
+    let files_max = trial.ctx.config.drill.files;
+    let mut picks = Picks::draw(trial.ctx, files_max, &trial.stop).await?;
+    let mut dates = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    for _ in 0..files_max.saturating_mul(DRAWS_PER_FILE) {
+        if drill.files >= files_max as u64 || trial.budget.is_used_up() {
+            break;
+        }
+        let Some(candidate) = pick::next(trial, &mut picks).await? else {
+            continue;
+        };
+        let name = (candidate.key.clone(), candidate.version.version_id.clone());
+        if !seen.insert(name) {
+            continue;
+        }
+        match trial.restore(&candidate).await? {
+            Ended::Identical(restored) => {
+                drill.files += 1;
+                drill.bytes += restored.bytes;
+            }
+            Ended::Wrong(failure) => {
+                drill.files += 1;
+                drill.failures.push(failure);
+            }
+            Ended::Cold => {
+                drill.cold += 1;
+                continue;
+            }
+            Ended::TooLarge => {
+                drill.too_large += 1;
+                continue;
+            }
+            Ended::Passed => continue,
+        }
+        drill.deleted_now += u64::from(candidate.is_deleted_now);
+        dates.extend(date_of(trial.ctx, candidate.version.modified_ms));
+        drill.dates = dates.len() as u64;
+    }
+    Ok(())
+}
+
+fn date_of(ctx: &Context, at_ms: i64) -> Option<jiff::civil::Date> {
+    let at = jiff::Timestamp::from_millisecond(at_ms).ok()?;
+    Some(ctx.config.schedule.time_zone.to_datetime(at).date())
+}
+
+/// Take away what a killed drill left in the state folder. Blocks.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn clear_leftovers(state_dir: &std::path::Path) -> Result<(), Fault> {
+    scratch::clear(state_dir)
+}

@@ -1,0 +1,125 @@
+//! The folder that a drill restores into: below the state folder, the owner's
+//! alone, one file at a time, and gone afterwards.
+
+use crate::error::{Class, Fault, chain};
+use crate::files::Target;
+use crate::platform;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Its name in the state folder.
+const FOLDER: &str = "drill";
+
+/// Each file gets a folder of its own, so that none is in another's way.
+const NAME: &str = "file";
+
+/// A drill's place on the disk; removed when it is dropped.
+pub(super) struct Scratch {
+    folder: PathBuf,
+    number: u64,
+}
+
+impl Scratch {
+    /// A fresh one; what a killed drill left is removed. Blocks.
+    pub(super) fn new(state_dir: &Path) -> Result<Self, Fault> {
+        clear(state_dir)?;
+        let folder = state_dir.join(FOLDER);
+        platform::create_private_dir_all(&folder).map_err(|e| trouble("make", &folder, &e))?;
+        Ok(Self { folder, number: 0 })
+    }
+
+    /// Where the next file goes.
+    pub(super) fn next(&mut self) -> PathBuf {
+        self.number += 1;
+        self.folder.join(format!("{NAME}{}", self.number))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Not on a thread that others wait for. What the end of the process cuts
+        // off here, the next drill or start removes.
+        let folder = std::mem::take(&mut self.folder);
+        std::thread::spawn(move || {
+            if let Err(error) = remove(&folder) {
+                tracing::warn!("{}", trouble("remove", &folder, &error));
+            }
+        });
+    }
+}
+
+/// A folder for one file, to restore into. Blocks.
+pub(super) fn open(folder: &Path) -> Result<Arc<Target>, Fault> {
+    Target::open(folder).map(Arc::new).map_err(|fatal| {
+        Fault::new(
+            Class::Local,
+            "restore into",
+            folder.display().to_string(),
+            fatal.cause,
+        )
+    })
+}
+
+/// Remove what there is of it. Blocks.
+pub(super) fn clear(state_dir: &Path) -> Result<(), Fault> {
+    let folder = state_dir.join(FOLDER);
+    remove(&folder).map_err(|e| trouble("remove", &folder, &e))
+}
+
+/// Remove a folder with all in it; none is as good. Blocks.
+pub(super) fn remove(folder: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            // Restored folders may forbid it to everybody but root.
+            open_up(folder);
+            match std::fs::remove_dir_all(folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Give the owner all rights on every folder below; what that fails for, the
+/// removal names.
+fn open_up(folder: &Path) {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let _ = platform::set_path_mode(&folder, 0o700);
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        folders.extend(below.map(|entry| entry.path()));
+    }
+}
+
+fn trouble(what: &str, folder: &Path, error: &io::Error) -> Fault {
+    Fault::new(
+        Class::Local,
+        format!("{what} the drill's folder"),
+        folder.display().to_string(),
+        chain(error),
+    )
+    .hint("see whether the state folder's disk works and has room")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_drill_left_is_removed_whatever_its_rights() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = dir.path().join(FOLDER).join("file1/a/b");
+        std::fs::create_dir_all(&left).unwrap();
+        std::fs::write(left.join("secret"), "x").unwrap();
+        platform::set_path_mode(&left, 0).unwrap();
+        let mut scratch = Scratch::new(dir.path()).unwrap();
+        assert!(!left.exists());
+        assert_ne!(scratch.next(), scratch.next());
+        clear(dir.path()).unwrap();
+        clear(dir.path()).unwrap();
+        assert!(!dir.path().join(FOLDER).exists());
+    }
+}

@@ -1,0 +1,226 @@
+//! One version restored into the scratch folder, compared, and removed again.
+
+use super::Why;
+use super::budget::Budget;
+use super::pick::Candidate;
+use super::scratch::{self, Scratch};
+use crate::error::{Class, Fault};
+use crate::model::audit::Damage;
+use crate::model::drill::Failure;
+use crate::model::meta::MetaRefused;
+use crate::model::{ContentHash, ObjectMeta, RelKey};
+use crate::recovery::{Origin, Rehearsed, Stop, is_cold, rehearse};
+use crate::store::{At, Head};
+use crate::tasks::context::{Context, blocking};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What the state folder's disk must have left beside the file: the index lives
+/// there, and a full disk stops the backup.
+const SPARE_BYTES: u64 = 200_000_000;
+
+/// Everything that one drill restores with.
+pub(super) struct Trial<'a> {
+    pub(super) ctx: &'a Arc<Context>,
+    pub(super) budget: &'a mut Budget,
+    pub(super) scratch: Scratch,
+    pub(super) stop: Stop,
+}
+
+/// How one version ended.
+pub(super) enum Ended {
+    Identical(Rehearsed),
+    Wrong(Failure),
+    /// Nothing can be downloaded without thawing it first.
+    Cold,
+    /// It does not fit the budget.
+    TooLarge,
+    /// Gone since it was drawn, somebody else's, or without a hash.
+    Passed,
+}
+
+impl Trial<'_> {
+    pub(super) fn origin(&self, source: usize) -> Origin {
+        let config = &self.ctx.sources[source].config;
+        Origin {
+            bucket: config.bucket.clone(),
+            prefix: config.prefix.clone(),
+        }
+    }
+
+    /// A fault that concerns everything ends the drill.
+    pub(super) fn ends(&self, fault: Fault) -> Why {
+        Why::NotRun(fault.to_string())
+    }
+
+    /// Restore it and compare.
+    pub(super) async fn restore(&mut self, candidate: &Candidate) -> Result<Ended, Why> {
+        let origin = self.origin(candidate.source);
+        let version = &candidate.version;
+        if candidate.is_missing() {
+            return self.missing(candidate).await;
+        }
+        if is_cold(&version.storage_class) {
+            return Ok(Ended::Cold);
+        }
+        let at = At {
+            bucket: &origin.bucket,
+            key: &version.key,
+        };
+        let head = self.ctx.store.head(at, Some(&version.version_id)).await;
+        self.budget.looked();
+        let Some(head) = head.map_err(|fault| self.ends(fault))? else {
+            return Ok(Ended::Passed);
+        };
+        let recorded = self.recorded(candidate).await?;
+        let meta = match Self::believed(&head, recorded) {
+            Ok(Some(meta)) => meta,
+            Ok(None) => return Ok(Ended::Passed),
+            Err(why) => return Ok(self.wrong(candidate, Some(Damage::Metadata), why)),
+        };
+        if !self
+            .budget
+            .take(head.stored_bytes, meta.size_bytes, &version.storage_class)
+        {
+            return Ok(Ended::TooLarge);
+        }
+        let folder = self.scratch.next();
+        let target = self.room(folder.clone(), meta.size_bytes).await?;
+        let store = &self.ctx.store;
+        let stop = &self.stop;
+        let done = rehearse(store, &origin, version, &meta, recorded, &target, stop).await;
+        drop(target);
+        self.remove(folder).await?;
+        match done {
+            Ok(restored) => Ok(Ended::Identical(restored)),
+            Err(fault) if fault.class == Class::NotFound => Ok(Ended::Passed),
+            Err(fault) if fault.class == Class::Damaged => {
+                Ok(self.wrong(candidate, Some(Damage::Altered), fault.cause))
+            }
+            Err(fault) if fault.class.is_destination() || fault.class == Class::Local => {
+                Err(self.ends(fault))
+            }
+            Err(fault) => Ok(self.wrong(candidate, None, fault.reason())),
+        }
+    }
+
+    /// Nothing of it is listed: unless it was deleted just now, that is damage.
+    async fn missing(&self, candidate: &Candidate) -> Result<Ended, Why> {
+        Ok(
+            match self.is_counted_on(candidate.source, &candidate.key).await? {
+                true => {
+                    let why = "the bucket holds no version of it".to_owned();
+                    self.wrong(candidate, Some(Damage::Missing), why)
+                }
+                false => Ended::Passed,
+            },
+        )
+    }
+
+    /// The index says that the bucket has this key.
+    pub(super) async fn is_counted_on(&self, source: usize, key: &str) -> Result<bool, Why> {
+        let (ctx, key) = (Arc::clone(self.ctx), key.to_owned());
+        let found = blocking(move || {
+            let source = &ctx.sources[source];
+            let within = key.strip_prefix(source.config.prefix.as_str());
+            let Some(Ok(key)) = within.map(RelKey::parse) else {
+                return Ok(None);
+            };
+            ctx.index.get(source.id, &key)
+        })
+        .await?;
+        Ok(found.is_some_and(|record| record.content.is_some()))
+    }
+
+    /// What this computer wrote down of the very version.
+    async fn recorded(&self, candidate: &Candidate) -> Result<Option<ContentHash>, Why> {
+        let (ctx, candidate) = (Arc::clone(self.ctx), candidate.clone());
+        let found = blocking(move || {
+            let source = &ctx.sources[candidate.source];
+            let within = candidate.key.strip_prefix(source.config.prefix.as_str());
+            let Some(Ok(key)) = within.map(RelKey::parse) else {
+                return Ok(None);
+            };
+            let record = ctx.index.get(source.id, &key)?;
+            Ok(record
+                .filter(|record| record.version_id == candidate.version.version_id)
+                .and_then(|record| record.content))
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// The object's own words, unless they cannot be true. `None` for what
+    /// cannot be compared.
+    fn believed(head: &Head, recorded: Option<ContentHash>) -> Result<Option<ObjectMeta>, String> {
+        let meta = match (&head.meta, recorded) {
+            (Ok(meta), _) => meta,
+            (Err(MetaRefused::Foreign), None) => return Ok(None),
+            (Err(refused), _) => return Err(refused.to_string()),
+        };
+        match (meta.content, recorded) {
+            (None, _) => Ok(None),
+            (Some(content), Some(recorded)) if content != recorded => {
+                Err("its kw-sha256 is not what this computer recorded".to_owned())
+            }
+            _ => Ok(Some(meta.clone())),
+        }
+    }
+
+    fn wrong(&self, candidate: &Candidate, damage: Option<Damage>, why: String) -> Ended {
+        let config = &self.ctx.sources[candidate.source].config;
+        let within = candidate.key.strip_prefix(config.prefix.as_str());
+        let path = match within.map(RelKey::parse) {
+            Some(Ok(key)) => key.path().to_string(),
+            _ => candidate.key.clone(),
+        };
+        Ended::Wrong(Failure {
+            source: config.name.clone(),
+            path,
+            key: candidate.key.clone(),
+            version_id: candidate.version.version_id.clone(),
+            stored_at_ms: candidate.version.modified_ms,
+            damage,
+            why,
+            is_older: candidate.is_older,
+            since_ms: self.ctx.now_ms(),
+            told: false,
+        })
+    }
+
+    /// A folder for it, on a disk that has room.
+    async fn room(&self, folder: PathBuf, bytes: u64) -> Result<Arc<crate::files::Target>, Why> {
+        let opened = blocking(move || {
+            let target = scratch::open(&folder)?;
+            // A disk that does not say how full it is gets the benefit of the doubt.
+            let free = target.free_bytes().unwrap_or(u64::MAX);
+            if free < bytes.saturating_add(SPARE_BYTES) {
+                return Err(Fault::new(
+                    Class::Local,
+                    "restore into",
+                    target.path().display().to_string(),
+                    format!("the disk has only {free} bytes left"),
+                )
+                .hint("make room on the disk that the state folder is on"));
+            }
+            Ok(target)
+        })
+        .await;
+        opened.map_err(|fault| self.ends(fault))
+    }
+
+    async fn remove(&self, folder: PathBuf) -> Result<(), Why> {
+        let removed = blocking(move || {
+            scratch::remove(&folder).map_err(|e| {
+                Fault::new(
+                    Class::Local,
+                    "remove",
+                    folder.display().to_string(),
+                    crate::error::chain(&e),
+                )
+            })
+        })
+        .await;
+        removed.map_err(|fault| self.ends(fault))
+    }
+}

@@ -1,0 +1,110 @@
+//! The command itself: beside a running daemon, alone, and without an index.
+
+use crate::harness::{Rig, Running, finish, program, until, write_config};
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+fn keepwatch(arguments: &[&str]) -> Output {
+    finish(program().args(arguments))
+}
+
+fn text(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(out),
+        String::from_utf8_lossy(err)
+    )
+}
+
+/// Change a file of the vault, so that neither size nor time tells.
+fn alter(path: &Path) {
+    let time = fs::metadata(path).unwrap().modified().unwrap();
+    let mut bytes = fs::read(path).unwrap();
+    bytes[0] ^= 1;
+    fs::write(path, bytes).unwrap();
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(time).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_verifies_and_repairs_while_it_runs_and_so_does_the_command_alone() {
+    let rig = Rig::new();
+    rig.write("a.txt", "the content");
+    rig.write("sub/b.csv", "x;y\n".repeat(100));
+    let config = write_config(&rig, "");
+    let config = config.to_str().unwrap();
+    let with = |more: &[&str]| {
+        let mut arguments = vec!["--config", config, "verify"];
+        arguments.extend(more);
+        keepwatch(&arguments)
+    };
+    let daemon = Running::start(Path::new(config), &[]).await;
+    until("both are protected", async || {
+        let status = daemon.status().unwrap();
+        status["sources"][0]["files_protected"] == 2 && status["sources"][0]["waiting"] == 0
+    })
+    .await;
+    let well = with(&[]);
+    assert_eq!(well.status.code(), Some(0), "{}", text(&well));
+    assert!(text(&well).contains("All is well"), "{}", text(&well));
+
+    alter(&rig.vault_dir().join("office/a.txt"));
+    let blind = with(&[]);
+    assert_eq!(blind.status.code(), Some(0), "nothing is downloaded");
+    let found = with(&["--deep"]);
+    assert_eq!(found.status.code(), Some(3), "{}", text(&found));
+    for words in ["a.txt", "ALTERED", "keepwatch verify --repair a.txt"] {
+        assert!(text(&found).contains(words), "{}", text(&found));
+    }
+    // What was not asked for is not looked at.
+    assert_eq!(with(&["--deep", "sub"]).status.code(), Some(0));
+    let mended = with(&["--deep", "--repair", "--json"]);
+    assert_eq!(mended.status.code(), Some(0), "{}", text(&mended));
+    let json: serde_json::Value = serde_json::from_slice(&mended.stdout).unwrap();
+    let finding = &json["sources"][0]["findings"][0];
+    assert_eq!(
+        (&finding["damage"], &finding["repair"]),
+        (&"altered".into(), &"done".into())
+    );
+    assert_eq!(with(&["--deep"]).status.code(), Some(0));
+    assert_eq!(daemon.stop(), Some(0));
+
+    alter(&rig.vault_dir().join("office/sub/b.csv"));
+    let sampled = with(&["--deep", "--sample", "100%"]);
+    assert_eq!(sampled.status.code(), Some(3), "{}", text(&sampled));
+    assert!(text(&sampled).contains("--seed"), "{}", text(&sampled));
+    let mended = with(&["--deep", "--repair"]);
+    assert_eq!(mended.status.code(), Some(0), "{}", text(&mended));
+    assert_eq!(with(&["--deep"]).status.code(), Some(0));
+    // The index still goes by what the bucket has: nothing is sent again.
+    let reconciled = keepwatch(&["--config", config, "--reconcile"]);
+    assert!(
+        text(&reconciled).contains("nothing to send"),
+        "{}",
+        text(&reconciled)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_by_itself_is_verified_without_an_index() {
+    let rig = Rig::new();
+    rig.write("a.txt", "the content");
+    rig.write("b.txt", "another one");
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    daemon.stop().await.unwrap();
+    let vault = rig.vault_dir();
+    let vault = vault.to_str().unwrap();
+    let well = keepwatch(&["verify", "--deep", "--vault", vault]);
+    assert_eq!(well.status.code(), Some(0), "{}", text(&well));
+    alter(&rig.vault_dir().join("office/a.txt"));
+    let found = keepwatch(&["verify", "--deep", "--vault", vault]);
+    assert_eq!(found.status.code(), Some(3), "{}", text(&found));
+    assert!(text(&found).contains("a.txt"), "{}", text(&found));
+    let absent = keepwatch(&["verify", "--vault", "/nowhere/at/all"]);
+    assert_eq!(absent.status.code(), Some(2), "{}", text(&absent));
+    let both = keepwatch(&["verify", "--repair", "--vault", vault]);
+    assert_eq!(both.status.code(), Some(2), "{}", text(&both));
+}

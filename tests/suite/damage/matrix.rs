@@ -1,0 +1,432 @@
+//! The tables: damage by place.
+
+use super::acts::{Act, damage};
+use super::world::{BYSTANDER, Thing, World, file, large};
+use Act::{
+    Cut, DeleteAll, DeleteBody, DeleteVersion, Flip, ForeignOver, Garbage, Header, Mark, Nothing,
+    OursOver, Replace, Truncate, Unmark,
+};
+use Comes::{AsBucket, Foreign, Named, Right};
+use keepwatch::model::audit::Damage::{
+    self, Altered, MarkedDeleted, Metadata, Missing, Overwritten, Returned, Truncated, VersionGone,
+};
+use std::fs;
+use std::path::Path;
+
+/// What a restore from the damaged bucket gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comes {
+    /// The right bytes.
+    Right,
+    /// The file is named as one that could not be restored.
+    Named,
+    /// The object counts as not Keepwatch's, and is left alone.
+    Foreign,
+    /// What the bucket shows now, which it alone cannot know to be wrong.
+    AsBucket,
+}
+
+/// What is done; what `verify` finds, what `verify --deep` finds (`None`:
+/// nothing, since the bucket cannot know); what a restore gives.
+type Row = (Act, Option<Damage>, Option<Damage>, Comes);
+
+const TIME_KEPT: Act = Flip { time_tells: false };
+const TIME_TELLS: Act = Flip { time_tells: true };
+const OTHER_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Damage that is the same for all things with bytes in them.
+const BYTES: &[Row] = &[
+    (Nothing, None, None, Right),
+    (DeleteBody, None, Some(Altered), Named),
+    (Truncate, None, Some(Altered), Named),
+    (TIME_KEPT, None, Some(Altered), Named),
+    (TIME_TELLS, None, Some(Altered), Named),
+    (Replace, None, Some(Altered), Named),
+    (ForeignOver, Some(Overwritten), Some(Overwritten), Foreign),
+    (OursOver, Some(Overwritten), Some(Overwritten), AsBucket),
+    (DeleteAll, Some(Missing), Some(Missing), AsBucket),
+    (Mark, Some(MarkedDeleted), Some(MarkedDeleted), AsBucket),
+    (
+        Header("x-amz-meta-kw-format", None),
+        Some(Metadata),
+        Some(Metadata),
+        Foreign,
+    ),
+    (
+        Header("x-amz-meta-kw-format", Some("9")),
+        Some(Metadata),
+        Some(Metadata),
+        Named,
+    ),
+    (
+        Header("x-amz-meta-kw-sha256", None),
+        Some(Metadata),
+        Some(Metadata),
+        Named,
+    ),
+    (
+        Header("x-amz-meta-kw-sha256", Some(OTHER_HASH)),
+        Some(Altered),
+        Some(Altered),
+        Named,
+    ),
+    (
+        Header("x-amz-meta-kw-size", None),
+        Some(Metadata),
+        Some(Metadata),
+        Named,
+    ),
+    (
+        Header("x-amz-meta-kw-kind", None),
+        Some(Metadata),
+        Some(Metadata),
+        Named,
+    ),
+    (
+        Header("x-amz-meta-kw-kind", Some("folder")),
+        Some(Metadata),
+        Some(Metadata),
+        Named,
+    ),
+    (
+        Header("x-amz-meta-kw-mode", Some("0700")),
+        Some(Metadata),
+        Some(Metadata),
+        AsBucket,
+    ),
+    (
+        Header("x-amz-meta-kw-mtime-ns", Some("1")),
+        Some(Metadata),
+        Some(Metadata),
+        AsBucket,
+    ),
+    (Garbage, None, None, Right),
+];
+
+/// With the rows of `own` in the place of those of the same act in `common`.
+fn with(common: &[Row], own: &[Row]) -> Vec<Row> {
+    let others = common.iter().filter(|row| own.iter().all(|o| o.0 != row.0));
+    others.chain(own).copied().collect()
+}
+
+struct Place {
+    world: World,
+    /// What must come back: a file's bytes or a link's target.
+    truth: Vec<u8>,
+    /// Damage the version before the newest, and look at all of them.
+    older: bool,
+}
+
+impl Place {
+    async fn run(&self, rows: &[Row]) {
+        let mut wrong = Vec::new();
+        for row in rows {
+            self.world.reset();
+            if let Err(why) = self.check(row).await {
+                wrong.push(format!("{:?}: {why}", row.0));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    async fn check(&self, (act, plain, deep, comes): &Row) -> Result<(), String> {
+        let versions = self.world.versions().await;
+        let target = versions
+            .iter()
+            .filter(|v| !v.is_marker)
+            .nth(usize::from(self.older));
+        let target = target.unwrap_or(&versions[0]);
+        let wire = damage(&self.world, *act, target).await;
+        for (is_deep, want) in [(false, plain), (true, deep)] {
+            let verified = self.world.verify(&wire, is_deep, self.older).await;
+            let found: Vec<_> = verified.findings.iter().map(|f| f.damage).collect();
+            let wanted: Vec<_> = want.iter().copied().collect();
+            if found != wanted || verified.not_looked_total > 0 {
+                return Err(format!("deep {is_deep}: wanted {want:?}, {verified:#?}"));
+            }
+            if verified.findings.iter().any(|f| f.path != self.world.path) {
+                return Err(format!("another file is named: {verified:#?}"));
+            }
+            if let Some(finding) = verified.findings.first()
+                && (finding.why.is_empty() || finding.is_older != self.older)
+            {
+                return Err(format!("{finding:#?}"));
+            }
+        }
+        let at_ms = self.older.then_some(target.modified_ms);
+        let (out, restored) = self.world.restore(&wire, at_ms).await;
+        if fs::read(out.join(BYSTANDER)).ok().as_deref() != Some(b"not concerned") {
+            return Err("the bystander did not come back".to_owned());
+        }
+        let came = content(&out.join(&self.world.path));
+        let is_named = restored
+            .failed
+            .items
+            .iter()
+            .any(|fault| fault.subject == self.world.path);
+        let is_right = came.as_deref() == Some(&self.truth[..]);
+        let fits = match comes {
+            Right => is_right && restored.is_complete(),
+            Named => came.is_none() && is_named,
+            Foreign => came.is_none() && restored.skipped_foreign == 1,
+            AsBucket => restored.is_complete(),
+        };
+        if out.join(".keepwatch").exists() {
+            return Err("something of Keepwatch's own was restored".to_owned());
+        }
+        match fits {
+            true => Ok(()),
+            false => Err(format!(
+                "wanted {comes:?}, came {}, {restored:#?}",
+                is_right
+            )),
+        }
+    }
+}
+
+/// A file's bytes, a link's target, an empty folder as no bytes.
+fn content(path: &Path) -> Option<Vec<u8>> {
+    let meta = fs::symlink_metadata(path).ok()?;
+    if meta.is_symlink() {
+        let target = fs::read_link(path).unwrap();
+        return Some(target.to_string_lossy().into_owned().into_bytes());
+    }
+    match meta.is_dir() {
+        true => Some(Vec::new()),
+        false => fs::read(path).ok(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_file() {
+    let place = Place {
+        world: World::new("small.txt", &[file("before"), file("small content")]).await,
+        truth: b"small content".to_vec(),
+        older: false,
+    };
+    let own = [
+        (
+            DeleteVersion,
+            Some(VersionGone),
+            Some(VersionGone),
+            AsBucket,
+        ),
+        (Cut, Some(Truncated), Some(Truncated), Named),
+        (
+            Header("content-encoding", Some("gzip")),
+            Some(Metadata),
+            Some(Metadata),
+            Named,
+        ),
+        // A size that is too large looks like bytes that are missing.
+        (
+            Header("x-amz-meta-kw-size", Some("14")),
+            Some(Truncated),
+            Some(Truncated),
+            Named,
+        ),
+        // A link to nowhere: the bucket alone cannot know that it was a file.
+        (
+            Header("x-amz-meta-kw-kind", Some("symlink")),
+            Some(Metadata),
+            Some(Metadata),
+            AsBucket,
+        ),
+    ];
+    place.run(&with(BYTES, &own)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_file() {
+    let csv = "name;sum\nMiller;100\n".repeat(3_000);
+    let place = Place {
+        world: World::new("table.csv", &[file("a;b\n"), file(&csv)]).await,
+        truth: csv.into_bytes(),
+        older: false,
+    };
+    let own = [
+        (
+            DeleteVersion,
+            Some(VersionGone),
+            Some(VersionGone),
+            AsBucket,
+        ),
+        // Nobody knows from outside how long it should be.
+        (Cut, None, Some(Altered), Named),
+        (
+            Header("content-encoding", None),
+            Some(Truncated),
+            Some(Truncated),
+            Named,
+        ),
+        (
+            Header("x-amz-meta-kw-size", Some("1")),
+            Some(Metadata),
+            Some(Metadata),
+            Named,
+        ),
+        (
+            Header("x-amz-meta-kw-sha256", Some(OTHER_HASH)),
+            Some(Metadata),
+            Some(Metadata),
+            Named,
+        ),
+    ];
+    place.run(&with(BYTES, &own)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_of_many_parts() {
+    let place = Place {
+        world: World::new("large.bin", &[Some(Thing::File(large()))]).await,
+        truth: large(),
+        older: false,
+    };
+    // Each row reads the file a few times: what differs from a small one, and
+    // one of each kind.
+    let rows = [
+        (Nothing, None, None, Right),
+        (TIME_KEPT, None, Some(Altered), Named),
+        (Truncate, None, Some(Altered), Named),
+        (DeleteVersion, Some(Missing), Some(Missing), AsBucket),
+        (ForeignOver, Some(Overwritten), Some(Overwritten), Foreign),
+        (Mark, Some(MarkedDeleted), Some(MarkedDeleted), AsBucket),
+        (Cut, Some(Truncated), Some(Truncated), Named),
+        (
+            Header("x-amz-meta-kw-sha256", Some(OTHER_HASH)),
+            Some(Metadata),
+            Some(Metadata),
+            Named,
+        ),
+        // Only its bytes tell: a large object has no checksum of the kind.
+        (
+            Header("content-encoding", Some("gzip")),
+            None,
+            Some(Altered),
+            Named,
+        ),
+    ];
+    place.run(&rows).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_version() {
+    let versions = [file("first"), file("second one"), file("third")];
+    let place = Place {
+        world: World::new("old.txt", &versions).await,
+        truth: b"second one".to_vec(),
+        older: true,
+    };
+    let rows = [
+        (Nothing, None, None, Right),
+        (DeleteBody, None, Some(Altered), Named),
+        (Truncate, None, Some(Altered), Named),
+        (TIME_KEPT, None, Some(Altered), Named),
+        (Replace, None, Some(Altered), Named),
+        // What is gone from the past, only a manifest knows.
+        (DeleteVersion, None, None, AsBucket),
+        (Cut, Some(Truncated), Some(Truncated), Named),
+        // It may have been somebody else's from the beginning.
+        (Header("x-amz-meta-kw-format", None), None, None, Foreign),
+        (
+            Header("x-amz-meta-kw-size", None),
+            Some(Metadata),
+            Some(Metadata),
+            Named,
+        ),
+        (
+            Header("x-amz-meta-kw-sha256", Some(OTHER_HASH)),
+            Some(Altered),
+            Some(Altered),
+            Named,
+        ),
+        (
+            Header("content-encoding", Some("gzip")),
+            Some(Metadata),
+            Some(Metadata),
+            Named,
+        ),
+    ];
+    place.run(&rows).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_marker() {
+    let place = Place {
+        world: World::new("gone.txt", &[file("was there"), None]).await,
+        truth: b"was there".to_vec(),
+        older: false,
+    };
+    let rows = [
+        (Nothing, None, None, AsBucket),
+        (Unmark, Some(Returned), Some(Returned), AsBucket),
+        (Mark, None, None, AsBucket),
+        // Nothing of ours is there that it could hide.
+        (ForeignOver, None, None, Foreign),
+        (OursOver, Some(Returned), Some(Returned), AsBucket),
+        (DeleteAll, None, None, AsBucket),
+        (Garbage, None, None, AsBucket),
+    ];
+    place.run(&rows).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_symbolic_link() {
+    let place = Place {
+        world: World::new("link", &[Some(Thing::Link("other.txt"))]).await,
+        truth: b"other.txt".to_vec(),
+        older: false,
+    };
+    let own = [
+        (DeleteVersion, Some(Missing), Some(Missing), AsBucket),
+        (Cut, Some(Truncated), Some(Truncated), Named),
+        // The bucket alone cannot know that it was a link.
+        (
+            Header("x-amz-meta-kw-kind", Some("file")),
+            Some(Metadata),
+            Some(Metadata),
+            AsBucket,
+        ),
+        (
+            Header("content-encoding", Some("gzip")),
+            Some(Metadata),
+            Some(Metadata),
+            Named,
+        ),
+    ];
+    place.run(&with(BYTES, &own)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_folder() {
+    let place = Place {
+        world: World::new("nothing", &[Some(Thing::Folder)]).await,
+        truth: Vec::new(),
+        older: false,
+    };
+    let rows = [
+        (Nothing, None, None, Right),
+        (DeleteVersion, Some(Missing), Some(Missing), AsBucket),
+        (Mark, Some(MarkedDeleted), Some(MarkedDeleted), AsBucket),
+        (ForeignOver, Some(Overwritten), Some(Overwritten), Foreign),
+        (
+            Header("x-amz-meta-kw-format", None),
+            Some(Metadata),
+            Some(Metadata),
+            Foreign,
+        ),
+        (
+            Header("x-amz-meta-kw-kind", Some("file")),
+            Some(Metadata),
+            Some(Metadata),
+            Named,
+        ),
+        (
+            Header("x-amz-meta-kw-mode", Some("0700")),
+            Some(Metadata),
+            Some(Metadata),
+            AsBucket,
+        ),
+    ];
+    place.run(&rows).await;
+}

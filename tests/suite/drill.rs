@@ -1,0 +1,229 @@
+//! The daily restore drill: what it restores, what it finds, whom it tells.
+
+use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, until};
+use crate::raw;
+use keepwatch::daemon::Daemon;
+use keepwatch::model::drill::Drill;
+use keepwatch::tasks::drill;
+use std::fs;
+use std::path::PathBuf;
+
+async fn drill(daemon: &Daemon) -> Drill {
+    let done = drill::run(daemon.context(), daemon.post()).await;
+    done.unwrap().unwrap()
+}
+
+/// Everything that was written for the owner so far.
+fn told(rig: &Rig) -> String {
+    let folder = rig.state_dir().join("digests");
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect()
+}
+
+fn scratch(rig: &Rig) -> PathBuf {
+    rig.state_dir().join("drill")
+}
+
+/// Change a file of the vault, so that neither size nor time tells; twice is
+/// not at all.
+fn alter(rig: &Rig, name: &str) {
+    let path = rig.vault_dir().join(BUCKET).join(name);
+    let time = fs::metadata(&path).unwrap().modified().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(time).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_links_and_folders_older_and_deleted_ones_come_back_and_nothing_is_left() {
+    let rig = Rig::new();
+    rig.write("a.txt", "one");
+    rig.write("table.csv", "a;b\n".repeat(1_000));
+    rig.write("deep/er/x", "x");
+    rig.write("gone.txt", "soon gone");
+    fs::create_dir(rig.path("empty")).unwrap();
+    std::os::unix::fs::symlink("a.txt", rig.path("link")).unwrap();
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    rig.write("a.txt", "two, and longer");
+    fs::remove_file(rig.path("gone.txt")).unwrap();
+    rig.until_equal(&daemon).await;
+    let before = raw::versions(&rig.store(), BUCKET).await;
+    let mut deleted = 0;
+    // Chance decides: each drill draws one in three from what is deleted.
+    for _ in 0..4 {
+        let drill = drill(&daemon).await;
+        assert!(drill.is_well(), "{drill:?}");
+        assert!(drill.files >= 3, "{drill:?}");
+        assert!(drill.line().contains("all identical"), "{}", drill.line());
+        assert_eq!(drill.dates, 1);
+        deleted += drill.deleted_now;
+    }
+    assert!(deleted > 0, "one of the deleted files in four drills");
+    assert_eq!(raw::versions(&rig.store(), BUCKET).await, before);
+    until("the scratch folder is gone", async || {
+        !scratch(&rig).exists()
+    })
+    .await;
+    assert_eq!(told(&rig), "", "nobody is told of what is well");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_is_told_once_and_its_end_too_and_the_digest_says_it() {
+    let rig = Rig::new();
+    rig.write("a.txt", "the content");
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    alter(&rig, "a.txt");
+    let found = drill(&daemon).await;
+    assert_eq!(found.failures.len(), 1, "{found:?}");
+    let alert = told(&rig);
+    for words in [
+        "ALERT",
+        "a.txt",
+        &found.failures[0].version_id,
+        "verify --deep --repair",
+    ] {
+        assert!(alert.contains(words), "{words}: {alert}");
+    }
+    drill(&daemon).await;
+    assert_eq!(told(&rig), alert, "told once");
+    let digest = keepwatch::tasks::digest::report(daemon.context(), 0)
+        .await
+        .unwrap();
+    assert!(
+        digest.subject().contains("ATTENTION"),
+        "{}",
+        digest.subject()
+    );
+    assert!(
+        digest.body().contains("1 NOT AS STORED"),
+        "{}",
+        digest.body()
+    );
+    // The damaged version stays; a newer one is whole.
+    rig.write("a.txt", "the content, saved again");
+    until("it is stored", async || {
+        at_rest(&daemon) && raw::counts(&rig.store(), BUCKET).await["a.txt"] == 2
+    })
+    .await;
+    drill(&daemon).await;
+    let all = told(&rig);
+    assert!(all.contains("can be restored again"), "{all}");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_not_in_the_bucket_any_more_is_a_finding() {
+    let rig = Rig::new();
+    rig.write("a.txt", "the content");
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    let client = raw::client(&rig.vault());
+    for version in raw::versions(&rig.store(), BUCKET).await {
+        let request = client.delete_object().bucket(BUCKET).key(&version.key);
+        request
+            .version_id(&version.version_id)
+            .send()
+            .await
+            .unwrap();
+    }
+    let found = drill(&daemon).await;
+    assert_eq!(found.failures.len(), 1, "{found:?}");
+    assert!(
+        told(&rig).contains("holds no version of it"),
+        "{}",
+        told(&rig)
+    );
+    drill(&daemon).await;
+    assert!(
+        !told(&rig).contains("can be restored again"),
+        "{}",
+        told(&rig)
+    );
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_cannot_reach_the_bucket_says_so_and_never_that_all_is_well() {
+    let rig = Rig::new();
+    rig.write("a.txt", "the content");
+    let faults = Faults::none();
+    let store = rig.faulty_store(&faults);
+    let daemon = rig.start_with(rig.config(), Some(store)).await;
+    rig.until_equal(&daemon).await;
+    faults.set(|_| Fate::Answer(403, "AccessDenied"));
+    let done = drill(&daemon).await;
+    assert!(done.not_run.is_some() && !done.is_well(), "{done:?}");
+    assert!(done.line().starts_with("NOT DONE"), "{}", done.line());
+    let digest = keepwatch::tasks::digest::report(daemon.context(), 0)
+        .await
+        .unwrap();
+    assert!(
+        digest.body().contains("Drill:    NOT DONE"),
+        "{}",
+        digest.body()
+    );
+    assert!(
+        digest.subject().contains("ATTENTION"),
+        "{}",
+        digest.subject()
+    );
+    faults.set(|_| Fate::Pass);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_budget_holds_and_what_is_larger_is_counted() {
+    let rig = Rig::new();
+    for number in 0..10 {
+        rig.write(&format!("{number}.txt"), "text");
+    }
+    rig.write("large.bin", vec![7; 5_000]);
+    let mut config = rig.config();
+    config.drill.files = 3;
+    config.drill.bytes_max = 1_000;
+    let daemon = rig.start_with(config, None).await;
+    rig.until_equal(&daemon).await;
+    let mut too_large = 0;
+    for _ in 0..10 {
+        let drill = drill(&daemon).await;
+        assert!(drill.is_well() && drill.files <= 3, "{drill:?}");
+        assert!(drill.bytes <= 1_000, "{drill:?}");
+        too_large += drill.too_large;
+    }
+    assert!(
+        too_large > 0,
+        "it is drawn with a chance of 1 in 4 each time"
+    );
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_drill_left_is_removed_at_the_next_start() {
+    let rig = Rig::new();
+    rig.write("a.txt", "the content");
+    fs::create_dir_all(scratch(&rig).join("file1")).unwrap();
+    fs::write(scratch(&rig).join("file1/secret"), "x").unwrap();
+    let daemon = rig.start().await;
+    assert!(!scratch(&rig).exists());
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_is_switched_off_does_nothing() {
+    let rig = Rig::new();
+    rig.write("a.txt", "the content");
+    let mut config = rig.config();
+    config.drill.enabled = false;
+    let daemon = rig.start_with(config, None).await;
+    rig.until_equal(&daemon).await;
+    let done = drill::run(daemon.context(), daemon.post()).await;
+    assert_eq!(done.unwrap(), None);
+    daemon.stop().await.unwrap();
+}
