@@ -94,6 +94,9 @@ pub struct ObjectMeta {
     pub unrested: bool,
     /// The full key when the object's key is shortened.
     pub full_key: Option<String>,
+    /// When the file was read and known to be like this, milliseconds since 1970
+    /// by the clock of the computer that read it; see `model::state_time`.
+    pub seen_ms: Option<i64>,
 }
 
 /// Why metadata cannot be understood.
@@ -123,6 +126,7 @@ impl ObjectMeta {
             symlink_target: None,
             unrested: false,
             full_key: None,
+            seen_ms: None,
         }
     }
 
@@ -160,6 +164,9 @@ impl ObjectMeta {
         }
         if let Some(full) = &self.full_key {
             put("key", to_ascii(full));
+        }
+        if let Some(seen_ms) = self.seen_ms {
+            put("seen-ms", seen_ms.to_string());
         }
         out
     }
@@ -211,6 +218,9 @@ impl ObjectMeta {
             symlink_target: field("symlink-target").map(|text| key::decode(&from_ascii(text))),
             unrested,
             full_key: field("key").map(from_ascii),
+            // It orders versions and is needed for nothing else: a broken one is
+            // none, and the server's time counts.
+            seen_ms: field("seen-ms").and_then(|text| text.parse().ok()),
         })
     }
 }
@@ -267,6 +277,7 @@ mod tests {
             symlink_target: None,
             unrested: false,
             full_key: None,
+            seen_ms: Some(1_795_442_296_763),
         }
     }
 
@@ -315,6 +326,17 @@ mod tests {
             ObjectMeta::from_headers([("content-type", "x")]),
             Err(MetaRefused::Foreign)
         );
+    }
+
+    #[test]
+    fn a_broken_time_of_reading_is_none() {
+        for text in ["", "yesterday", "1.5", "99999999999999999999"] {
+            let mut headers = sample().to_headers();
+            headers.insert("kw-seen-ms".into(), text.into());
+            let got =
+                ObjectMeta::from_headers(headers.iter().map(|(k, v)| (k.as_str(), v.as_str())));
+            assert_eq!(got.map(|meta| meta.seen_ms), Ok(None), "{text}");
+        }
     }
 
     #[test]

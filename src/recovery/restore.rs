@@ -162,12 +162,22 @@ impl Run {
                 }
             }
             self.hand_out(chosen, Pass::Files).await?;
+            self.unsure(timeline.take_unsure()).await?;
         }
+        self.unsure(timeline.take_unsure()).await?;
         self.finish().await?;
         if !timeline.is_in_order() {
             self.shop.tally.failed(self.out_of_order());
         }
         Ok(timeline.first_ms())
+    }
+
+    /// Files of which nobody could say what they were: named like what failed.
+    async fn unsure(&mut self, faults: Vec<Fault>) -> Result<(), Fatal> {
+        for fault in faults {
+            self.weigh(fault).await?;
+        }
+        Ok(())
     }
 
     async fn links_and_folders(&mut self, at_ms: Option<i64>) -> Result<(), Fatal> {

@@ -105,6 +105,7 @@ pub(super) async fn store_folder(
             ..seen
         },
         hash: ContentHash::of(&[]),
+        seen_ms: transfer::wall_ms(),
         bytes: Some(Bytes::new()),
         unrested: false,
         racy: false,
@@ -238,6 +239,7 @@ impl<'a> Upload<'a> {
                 .bucket_key
                 .shortened
                 .then(|| self.key.as_str().to_owned()),
+            seen_ms: Some(content.seen_ms),
             ..ObjectMeta::of(&content.fingerprint, hash)
         }
     }
