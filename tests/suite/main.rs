@@ -22,6 +22,8 @@ mod layers;
 mod line;
 #[cfg(target_os = "linux")]
 mod model;
+#[cfg(target_os = "linux")]
+mod moments;
 mod moto;
 mod moto_office;
 mod office;
