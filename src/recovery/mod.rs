@@ -10,7 +10,9 @@
 
 mod chooser;
 mod content;
+mod difference;
 mod object;
+mod pairs;
 mod restore;
 mod retry;
 mod selector;
@@ -18,6 +20,7 @@ mod tally;
 mod timeline;
 mod versions;
 
+pub use difference::{Against, Change, Compared, Comparison, Difference, Finding, Side, compare};
 pub use restore::{Options, Request, restore};
 pub use retry::Stop;
 pub use selector::{Selector, typed_path};

@@ -166,7 +166,11 @@ async fn examine(
 }
 
 /// The key in full, proved to belong to this object.
-fn true_key(origin: &Origin, chosen: &Chosen, meta: &ObjectMeta) -> Result<RelKey, Fault> {
+pub(super) fn true_key(
+    origin: &Origin,
+    chosen: &Chosen,
+    meta: &ObjectMeta,
+) -> Result<RelKey, Fault> {
     match (&chosen.name, &meta.full_key) {
         (Name::Path(key), _) => Ok(key.clone()),
         (_, None) => Err(damaged(
@@ -283,19 +287,21 @@ fn write(shop: &Shop, path: &RelPath, source: Source) -> Result<Outcome, Fault> 
 fn foreign(chosen: &Chosen, why: &str, head: &Head) -> Result<Outcome, Fault> {
     match &head.meta {
         Err(MetaRefused::Foreign) => Ok(Outcome::Foreign),
-        Ok(_) | Err(MetaRefused::Newer(_) | MetaRefused::Broken(_)) => Err(Fault::new(
-            Class::Damaged,
-            "restore",
-            chosen.subject(),
-            format!("the object says that Keepwatch wrote it, but its key cannot be used: {why}"),
-        )
-        .hint(
-            "somebody else put it there; fetch it with an S3 tool if you need it (docs/FORMAT.md)",
-        )),
+        Ok(_) | Err(MetaRefused::Newer(_) | MetaRefused::Broken(_)) => Err(misplaced(chosen, why)),
     }
 }
 
-fn unreadable_meta(chosen: &Chosen, refused: &MetaRefused) -> Fault {
+pub(super) fn misplaced(chosen: &Chosen, why: &str) -> Fault {
+    Fault::new(
+        Class::Damaged,
+        "restore",
+        chosen.subject(),
+        format!("the object says that Keepwatch wrote it, but its key cannot be used: {why}"),
+    )
+    .hint("somebody else put it there; fetch it with an S3 tool if you need it (docs/FORMAT.md)")
+}
+
+pub(super) fn unreadable_meta(chosen: &Chosen, refused: &MetaRefused) -> Fault {
     let hint = match refused {
         MetaRefused::Newer(_) => "restore it with a newer Keepwatch",
         MetaRefused::Broken(_) | MetaRefused::Foreign => {
@@ -321,7 +327,7 @@ fn kept(path: &RelPath) -> Fault {
     .hint("restore into an empty folder, or give --overwrite to replace it")
 }
 
-fn gone(chosen: &Chosen) -> Fault {
+pub(super) fn gone(chosen: &Chosen) -> Fault {
     Fault::new(
         Class::NotFound,
         "restore",

@@ -56,6 +56,18 @@ pub struct Chosen {
 }
 
 impl Chosen {
+    fn of(version: ListedVersion, name: Name) -> Self {
+        Self {
+            key: version.key,
+            name,
+            version_id: version.version_id,
+            etag: version.etag,
+            stored_bytes: version.stored_bytes,
+            modified_ms: version.modified_ms,
+            storage_class: version.storage_class,
+        }
+    }
+
     /// As people know it: the file's path, or the key on one line.
     pub fn subject(&self) -> String {
         match &self.name {
@@ -224,15 +236,8 @@ impl<'a> Timeline<'a> {
     }
 
     fn chosen(&self, version: ListedVersion) -> Option<Chosen> {
-        Some(Chosen {
-            name: name_of(&version.key, self.origin, self.selector)?,
-            key: version.key,
-            version_id: version.version_id,
-            etag: version.etag,
-            stored_bytes: version.stored_bytes,
-            modified_ms: version.modified_ms,
-            storage_class: version.storage_class,
-        })
+        let name = name_of(&version.key, self.origin, self.selector)?;
+        Some(Chosen::of(version, name))
     }
 
     /// Get the next page; false when there is none.
@@ -317,6 +322,58 @@ impl Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         self.answer.abort();
+    }
+}
+
+/// What was current of exactly this path's object.
+///
+/// # Errors
+/// The listing or the metadata that decides cannot be had.
+pub(super) async fn current_of(
+    store: &Store,
+    origin: &Origin,
+    key: &RelKey,
+    at_ms: Option<i64>,
+    stop: &mut Stop,
+) -> Result<Option<Chosen>, Fault> {
+    let in_bucket = key.in_bucket(&origin.prefix).key;
+    let mut chooser = Chooser::new(at_ms);
+    let (mut after, mut course) = (None, Course::default());
+    let pick = 'found: loop {
+        let page = list_page(store, &origin.bucket, &in_bucket, after.as_deref(), stop).await?;
+        // Keys that go back end the search: they are not this one.
+        course.versions(&page, &origin.bucket)?;
+        for version in page.items {
+            if version.key != in_bucket {
+                break 'found chooser.end();
+            }
+            if let [_, Some(pick)] = chooser.push(version) {
+                break 'found Some(pick);
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            break chooser.end();
+        }
+    };
+    let chosen = |version| Chosen::of(version, Name::Path(key.clone()));
+    let Some(Pick { by_then, perhaps }) = pick else {
+        return Ok(None);
+    };
+    match (perhaps, at_ms) {
+        (Some(perhaps), Some(at_ms)) => {
+            let question = Question {
+                store: store.clone(),
+                bucket: origin.bucket.clone(),
+                at_ms,
+                chosen: chosen(perhaps.version.clone()),
+                perhaps,
+                by_then: by_then.map(chosen),
+                stop: stop.clone(),
+            };
+            question.ask().await
+        }
+        _ => Ok(by_then.map(chosen)),
     }
 }
 
