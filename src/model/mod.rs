@@ -4,6 +4,7 @@
 //! time comes in as an argument.
 
 pub mod alarm;
+pub mod aside;
 pub mod assemble;
 pub mod bandwidth;
 pub mod brake;

@@ -11,6 +11,7 @@
 mod chooser;
 mod content;
 mod difference;
+mod in_place;
 mod object;
 mod pairs;
 mod restore;
@@ -21,6 +22,7 @@ mod timeline;
 mod versions;
 
 pub use difference::{Against, Change, Compared, Comparison, Difference, Finding, Side, compare};
+pub use in_place::only_in_folder;
 pub use restore::{Options, Request, restore};
 pub use retry::Stop;
 pub use selector::{Selector, typed_path};

@@ -13,6 +13,7 @@ use crate::error::{Class, Fatal, Fault, chain};
 use crate::files::Target;
 use crate::model::Kind;
 use crate::store::Store;
+use jiff::civil::DateTime;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -40,6 +41,9 @@ pub struct Options {
     pub overwrite: bool,
     /// Objects fetched at once.
     pub workers: usize,
+    /// The folder is in use, and this is the time by its clocks: what is replaced
+    /// keeps a second name with it, unless the bucket has it. With `overwrite`.
+    pub in_place: Option<DateTime>,
 }
 
 impl Default for Options {
@@ -47,6 +51,7 @@ impl Default for Options {
         Self {
             overwrite: false,
             workers: WORKERS_DEFAULT,
+            in_place: None,
         }
     }
 }

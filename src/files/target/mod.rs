@@ -6,6 +6,8 @@
 //! name and links never followed, so that a link restored a moment ago is no
 //! way out either.
 
+mod beside;
+
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::files::fault::{self, shown};
 use crate::files::read;
@@ -303,7 +305,13 @@ impl LeftOut {
     }
 
     fn committed(self, subject: String) -> Committed {
-        let left_out = (!self.0.is_empty()).then(|| {
+        Committed::Written {
+            left_out: self.fault(subject),
+        }
+    }
+
+    fn fault(self, subject: String) -> Option<Fault> {
+        (!self.0.is_empty()).then(|| {
             Fault::new(
                 Class::Local,
                 "keep mode, owner and time",
@@ -313,8 +321,7 @@ impl LeftOut {
             .hint(
                 "the content is complete; restore to a disk with another file system if it matters",
             )
-        });
-        Committed::Written { left_out }
+        })
     }
 }
 
