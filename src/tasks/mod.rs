@@ -20,6 +20,7 @@ pub mod gates;
 pub mod leftovers;
 pub mod line;
 pub mod marker;
+pub mod moves;
 pub mod pacing;
 pub mod post;
 pub mod scan;
