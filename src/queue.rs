@@ -6,7 +6,8 @@
 //! again. Edits overtake the backlog, the newest first, and the backlog never
 //! takes the last workers, nor one source all of them. None waits for ever. A
 //! full lane makes the scan wait and the collector ask for a scan: nothing is
-//! dropped here.
+//! dropped here. What was set aside (a deletion that may be half of a rename)
+//! comes when nothing else of its source is left, or after its time.
 
 mod lanes;
 
@@ -37,6 +38,8 @@ pub struct Item {
     pub since_ms: i64,
     /// It never rested for the longest allowed time: store what is there.
     pub deadline: bool,
+    /// It was set aside, and its time has come.
+    pub was_aside: bool,
 }
 
 /// The edit lane is full; ask for a scan instead.
@@ -200,6 +203,11 @@ impl Queue {
                 }
                 (old.merge(want), Some((old.lane, *place)))
             }
+            Some(Entry::Aside { .. }) => {
+                // News of it: it is looked at again.
+                let old = lanes.take_back(&path);
+                (old.map_or(want, |old| old.merge(want)), None)
+            }
             None => (want, None),
         };
         let is_more = old.is_none_or(|(lane, _)| lane != want.lane);
@@ -222,7 +230,14 @@ impl Queue {
     /// [`Queue::close`]. `may_start` says whether a source's destination takes
     /// this path of this lane now; a path it says yes to is handed out. Call [`Queue::wake`]
     /// when its answer may have changed.
-    pub async fn pop(&self, may_start: impl Fn(usize, &RelPath, Lane) -> bool) -> Option<Item> {
+    ///
+    /// `may_release` is asked of a path that was set aside: the source, since when
+    /// the path waits, and whether nothing else of the source is left here.
+    pub async fn pop(
+        &self,
+        may_start: impl Fn(usize, &RelPath, Lane) -> bool,
+        may_release: impl Fn(usize, i64, bool) -> bool,
+    ) -> Option<Item> {
         loop {
             let work = self.0.work.notified();
             tokio::pin!(work);
@@ -232,7 +247,7 @@ impl Queue {
                 if state.closed {
                     return None;
                 }
-                if let Some(item) = self.take(&mut state, &may_start) {
+                if let Some(item) = self.take(&mut state, &may_start, &may_release) {
                     drop(state);
                     self.0.room.notify_waiters();
                     return Some(item);
@@ -246,7 +261,11 @@ impl Queue {
         &self,
         state: &mut State,
         may_start: &impl Fn(usize, &RelPath, Lane) -> bool,
+        may_release: &impl Fn(usize, i64, bool) -> bool,
     ) -> Option<Item> {
+        for (source, lanes) in state.sources.iter_mut().enumerate() {
+            lanes.release(|since_ms, is_alone| may_release(source, since_ms, is_alone));
+        }
         let count = state.sources.len();
         let backlog_running: usize = state.sources.iter().map(|l| l.backlog.running).sum();
         for lane in [Lane::Edit, Lane::Backlog] {
@@ -262,7 +281,7 @@ impl Queue {
                     continue;
                 };
                 if may_start(source, &path, lane) {
-                    state.sources[source].start(lane, &path);
+                    let was_aside = state.sources[source].start(lane, &path);
                     state.turn = source + 1;
                     return Some(Item {
                         source,
@@ -270,6 +289,7 @@ impl Queue {
                         lane,
                         since_ms: want.since_ms,
                         deadline: want.deadline,
+                        was_aside,
                     });
                 }
             }
@@ -307,6 +327,33 @@ impl Queue {
         );
     }
 
+    /// A worker leaves the path for later: until nothing else of its source is
+    /// left, or its time has come.
+    pub fn set_aside(&self, item: &Item) {
+        {
+            let mut state = self.state();
+            let ticket = state.next_ticket;
+            state.next_ticket += 1;
+            let Some(lanes) = state.sources.get_mut(item.source) else {
+                return;
+            };
+            if let Some(Entry::Running { lane, again, .. }) = lanes.remove_running(&item.path) {
+                let back = Want {
+                    lane,
+                    since_ms: item.since_ms,
+                    deadline: item.deadline,
+                };
+                match again {
+                    // Touched meanwhile: it is looked at first.
+                    Some(want) => lanes.enqueue(item.path.clone(), want, (0, ticket)),
+                    None => lanes.put_aside(item.path.clone(), back, ticket),
+                }
+            }
+        }
+        self.0.work.notify_one();
+        self.0.drained.notify_waiters();
+    }
+
     fn settle(&self, item: &Item, back: Option<Want>) {
         {
             let mut state = self.state();
@@ -315,8 +362,7 @@ impl Queue {
             let Some(lanes) = state.sources.get_mut(item.source) else {
                 return;
             };
-            if let Some(Entry::Running { lane, place, again }) = lanes.paths.remove(&item.path) {
-                lanes.line(lane).running -= 1;
+            if let Some(Entry::Running { place, again, .. }) = lanes.remove_running(&item.path) {
                 // Over the lane's bound by at most one per worker.
                 match (back, again) {
                     (None, None) => {}
@@ -348,7 +394,7 @@ impl Queue {
                 let empty = state
                     .sources
                     .get(source)
-                    .is_none_or(|l| l.backlog.paths.is_empty() && l.backlog.running == 0);
+                    .is_none_or(|l| l.backlog_len() == 0 && l.backlog.running == 0);
                 if empty || state.closed {
                     return;
                 }
@@ -365,7 +411,7 @@ impl Queue {
             .get(source)
             .map_or_else(Depth::default, |l| Depth {
                 edits: l.edits.paths.len(),
-                backlog: l.backlog.paths.len(),
+                backlog: l.backlog_len(),
                 running: l.running(),
             })
     }

@@ -35,6 +35,7 @@ fn made_of(bits: &mut Bits<'_>) -> ObjectMeta {
         symlink_target: bits.flag().then(|| bits.bytes()),
         unrested,
         full_key: bits.flag().then(|| bits.text()),
+        seen_ms: bits.flag().then(|| bits.number().cast_signed()),
     }
 }
 

@@ -21,6 +21,7 @@ Examples:
 Exit codes:
   0 complete    1 failed    2 wrong command line or configuration
   3 partial: some files failed, each is named    130 interrupted
+  4 restore --diff found differences
 
 Settings can also come from the environment, like KEEPWATCH_LIMITS__WORKERS=8.
 Credentials come from where AWS tools keep them, never from here.";
@@ -36,8 +37,15 @@ Examples:
   From an external disk:
     keepwatch restore --to /tmp/restored --vault /mnt/backup-disk/keepwatch
 
-A file that is there already is left alone and named, unless --overwrite is
-given. Every file is checked before it takes its name.";
+  What has changed since yesterday evening, and what would come back:
+    keepwatch restore --at \"yesterday 18:00\" --diff
+    keepwatch restore --at \"yesterday 18:00\" --in-place --dry-run
+
+Times are written like \"2026-11-20 14:30\", \"2026-11-20\" (the end of that day),
+\"yesterday 18:00\", \"last friday\", \"monday 9:00\", \"14:30\" or \"2 hours ago\".
+
+A file that is there already is left alone and named, unless --overwrite or
+--in-place is given. Every file is checked before it takes its name.";
 
 const VERIFY_HELP: &str = "\
 Examples:
@@ -156,8 +164,8 @@ pub struct RestoreArgs {
     pub what: Vec<String>,
 
     /// The folder to write to; it is made when it is not there
-    #[arg(long, value_name = "DIR")]
-    pub to: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["in_place", "diff"])]
+    pub to: Option<PathBuf>,
 
     /// Restore this source only [default: all of them]
     #[arg(long, value_name = "NAME")]
@@ -170,6 +178,18 @@ pub struct RestoreArgs {
     /// Replace files that are there already
     #[arg(long)]
     pub overwrite: bool,
+
+    /// Into the source's own folder (or --to): only what differs, and what is replaced is kept beside it unless the bucket has it
+    #[arg(long, conflicts_with = "overwrite")]
+    pub in_place: bool,
+
+    /// Say what would be written, replaced and left, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Say what differs between the moment and the folder of today, or another moment; write paths before it
+    #[arg(long, value_name = "TIME", num_args = 0..=1, conflicts_with_all = ["in_place", "dry_run", "overwrite"])]
+    pub diff: Option<Option<String>>,
 
     /// Where the copies are.
     #[command(flatten)]

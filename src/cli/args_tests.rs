@@ -121,6 +121,10 @@ fn wrong_command_lines_exit_with_2() {
     for line in [
         &["restore"][..],
         &["restore", "--to"],
+        &["restore", "--dry-run"],
+        &["restore", "--in-place", "--overwrite"],
+        &["restore", "--diff", "--dry-run"],
+        &["restore", "--diff=yesterday", "--in-place"],
         &["restore", "--to", "dir", "--config", "c", "--bucket", "b"],
         &["--config", "c", "restore", "--to", "dir", "--bucket", "b"],
         &["--config", "c", "versions", "x", "--vault", "v"],
@@ -239,7 +243,7 @@ fn restore_keeps_what_was_asked_for_in_order() {
         "--overwrite",
     ]);
     assert_eq!(args.what, ["b", "a/**"]);
-    assert_eq!(args.to, Path::new("out"));
+    assert_eq!(args.to.as_deref(), Some(Path::new("out")));
     assert_eq!(args.at.as_deref(), Some("2026-11-20"));
     assert!(args.overwrite);
 }

@@ -35,6 +35,9 @@ const FAILED: u8 = 1;
 /// Some paths failed; each is named.
 const PARTIAL: u8 = 3;
 
+/// `restore --diff` found differences: not a failure, and not the same either.
+const DIFFERENT: u8 = 4;
+
 /// Threads for network work. Uploads wait more than they compute, and what
 /// computes runs on the blocking threads.
 const ASYNC_THREADS: usize = 2;

@@ -1,29 +1,39 @@
 //! `keepwatch restore`: files back into a folder, as they are now or were then.
 
+mod compare;
+mod moments;
+pub(super) mod parts;
 mod shown;
 mod summary;
 mod told;
 
 use super::args::{CommonArgs, RestoreArgs};
-use super::origins::{self, Depot, Named, folder_names};
+use super::origins::{self, Depot, Named};
 use super::run::signal_trouble;
 use super::{COMPLETE, FAILED, PARTIAL, show, versions::stamp};
 use crate::error::{Fatal, FatalKind, chain};
 use crate::files::Target;
 use crate::model::moment::{Moment, parse_moment};
 use crate::platform;
-use crate::recovery::{Options, Request, Restored, Selector, Stop, restore};
+use crate::recovery::{
+    Against, Bounded, Comparison, Options, Request, Restored, Selector, Stop, only_in_folder,
+    restore,
+};
+use compare::Purpose;
 use jiff::Timestamp;
+use moments::{as_of, moment_json};
+use parts::parts;
 use shown::Shown;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// One source's part of the job.
 struct Part {
     named: Named,
-    selector: Selector,
+    /// Which of its files; empty for all.
+    texts: Vec<String>,
     to: PathBuf,
 }
 
@@ -31,6 +41,8 @@ struct Part {
 struct Done {
     named: Named,
     to: PathBuf,
+    /// In place: what did not exist at the moment, and stays.
+    left_alone: Option<Bounded<String>>,
     result: Result<Restored, Fatal>,
 }
 
@@ -43,13 +55,24 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
         None => None,
     };
     let parts = parts(&depot, args)?;
+    if let Some(purpose) = purpose(args, now, &depot)? {
+        let (ask, asked) = watch::channel(false);
+        let stop = Stop::new(asked);
+        let work = compare::run(&depot, parts, moment, purpose, common.json, stop);
+        return until_stopped(ask, work).await;
+    }
     if !common.quiet {
         announce(&depot, &parts, moment, now);
     }
+    let to = match (&args.to, parts.as_slice()) {
+        (Some(to), _) => to.display().to_string(),
+        (None, [part]) => part.to.display().to_string(),
+        (None, _) => "their own folders".to_owned(),
+    };
+    let place = format!("{} into {to}", depot.store.place());
     let (ask, asked) = watch::channel(false);
     let work = all(&depot, parts, args, moment, common, Stop::new(asked));
     let done = until_stopped(ask, work).await;
-    let place = format!("{} into {}", depot.store.place(), args.to.display());
     let ended = done.as_ref().map(Vec::as_slice);
     told::tell(depot.config.as_ref(), now, place, ended).await;
     let done = done?;
@@ -61,74 +84,23 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
     verdict(done, args, moment, &depot)
 }
 
-/// What is restored where. Paths of this computer go to the sources they lie
-/// in, everything else to all of them.
-fn parts(depot: &Depot, args: &RestoreArgs) -> Result<Vec<Part>, Fatal> {
-    let to = std::path::absolute(&args.to)
-        .map_err(|e| Fatal::usage(format!("use --to {}", args.to.display()), chain(&e), ""))?;
-    if let Some(vault) = &depot.vault
-        && std::path::absolute(vault).is_ok_and(|vault| to.starts_with(vault))
-    {
-        return Err(Fatal::usage(
-            format!("restore into {}", to.display()),
-            "that is inside the vault itself",
-            "choose a folder elsewhere with --to",
-        ));
-    }
-    let texts = texts_by_origin(&depot.origins, &args.what)?;
-    let folders = match depot.origins.len() {
-        1 => vec![to],
-        _ => folder_names(&depot.origins)
-            .iter()
-            .map(|name| to.join(name))
-            .collect(),
-    };
-    let mut parts = Vec::new();
-    for ((named, texts), to) in depot.origins.iter().zip(texts).zip(folders) {
-        if args.what.is_empty() || !texts.is_empty() {
-            parts.push(Part {
-                named: named.clone(),
-                selector: Selector::new(&texts)?,
-                to,
-            });
+/// What the comparison is for, when nothing is to be restored.
+fn purpose(args: &RestoreArgs, now: Timestamp, depot: &Depot) -> Result<Option<Purpose>, Fatal> {
+    Ok(match &args.diff {
+        Some(Some(text)) => {
+            let other = parse_moment(text, now, &depot.zone).map_err(|fatal| Fatal {
+                hint: format!("{}; paths are written before --diff", fatal.hint),
+                ..fatal
+            })?;
+            Some(Purpose::WithMoment(other))
         }
-    }
-    Ok(parts)
-}
-
-pub(super) fn texts_by_origin(
-    origins: &[Named],
-    what: &[String],
-) -> Result<Vec<Vec<String>>, Fatal> {
-    let mut texts = vec![Vec::new(); origins.len()];
-    let roots_known = origins.iter().any(|named| named.root.is_some());
-    for text in what {
-        let path = Path::new(text);
-        if !(path.has_root() && roots_known) {
-            texts.iter_mut().for_each(|texts| texts.push(text.clone()));
-            continue;
-        }
-        let mut placed = false;
-        for (named, texts) in origins.iter().zip(&mut texts) {
-            if let Some(inner) = named.within(path) {
-                texts.push(inner);
-                placed = true;
-            }
-        }
-        if !placed {
-            let roots: Vec<String> = origins
-                .iter()
-                .filter_map(|named| named.root.as_ref())
-                .map(|root| root.display().to_string())
-                .collect();
-            return Err(Fatal::usage(
-                format!("look for {}", show::clean(text)),
-                "it is in none of the folders that are backed up",
-                format!("those are: {}", roots.join(", ")),
-            ));
-        }
-    }
-    Ok(texts)
+        Some(None) => Some(Purpose::WithFolder),
+        None if args.dry_run && args.in_place => Some(Purpose::DryRunInPlace),
+        None if args.dry_run => Some(Purpose::DryRun {
+            overwrite: args.overwrite,
+        }),
+        None => None,
+    })
 }
 
 /// Say where from and as of when, before it begins.
@@ -154,18 +126,6 @@ fn announce(depot: &Depot, parts: &[Part], moment: Option<Moment>, now: Timestam
     }
 }
 
-/// `as of …`, for people.
-fn as_of(moment: Option<Moment>, depot: &Depot) -> String {
-    match moment {
-        None => "as everything is now".to_owned(),
-        Some(moment) if moment.end_of_day => {
-            let day = stamp(moment.at_ms, &depot.zone);
-            format!("as of the end of {}", day.get(..10).unwrap_or(&day))
-        }
-        Some(moment) => format!("as of {}", stamp(moment.at_ms, &depot.zone)),
-    }
-}
-
 /// One source after the other; what keeps one from working need not keep the next.
 async fn all(
     depot: &Depot,
@@ -178,23 +138,26 @@ async fn all(
     let shown = Arc::new(Shown::new(common.quiet));
     let alone = parts.len() == 1;
     let mut done = Vec::new();
-    for Part {
-        named,
-        selector,
-        to,
-    } in parts
-    {
+    for part in parts {
+        let left_alone = match args.in_place {
+            true => Some(left_alone(depot, &part, moment, &stop).await?),
+            false => None,
+        };
+        let Part { named, texts, to } = part;
         let folder = to.clone();
         let target = tokio::task::spawn_blocking(move || Target::open(&folder))
             .await
             .map_err(|e| Fatal::new("restore", chain(&e), ""))??;
         let request = Request {
             origin: named.origin.clone(),
-            selector,
+            selector: Selector::new(&texts)?,
             at_ms: moment.map(|moment| moment.at_ms),
             target: Arc::new(target),
             options: Options {
-                overwrite: args.overwrite,
+                overwrite: args.overwrite || args.in_place,
+                in_place: args
+                    .in_place
+                    .then(|| depot.zone.to_datetime(Timestamp::now())),
                 ..Options::default()
             },
         };
@@ -214,9 +177,36 @@ async fn all(
             }
             eprintln!("{}: {fatal}", show::clean(&named.name));
         }
-        done.push(Done { named, to, result });
+        done.push(Done {
+            named,
+            to,
+            left_alone,
+            result,
+        });
     }
     Ok(done)
+}
+
+/// What stands in the folder and did not exist at the moment.
+async fn left_alone(
+    depot: &Depot,
+    part: &Part,
+    moment: Option<Moment>,
+    stop: &Stop,
+) -> Result<Bounded<String>, Fatal> {
+    if !part.to.is_dir() {
+        return Ok(Bounded::default());
+    }
+    let comparison = Comparison {
+        origin: part.named.origin.clone(),
+        selector: Arc::new(Selector::new(&part.texts)?),
+        at_ms: moment.map(|moment| moment.at_ms),
+        against: Against::Folder {
+            root: part.to.clone(),
+            rules: compare::rules(depot, part)?,
+        },
+    };
+    only_in_folder(&depot.store, &comparison, stop).await
 }
 
 /// The first request to stop ends the work in order, a second one at once.

@@ -4,7 +4,7 @@
 
 use super::args::{CommonArgs, Place, VerifyArgs};
 use super::origins::{self, Named};
-use super::restore::{texts_by_origin, until_stopped};
+use super::restore::{parts::texts_by_origin, until_stopped};
 use super::versions::stamp;
 use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
 use crate::control::{Line, Request, ask};

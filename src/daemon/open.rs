@@ -20,6 +20,7 @@ use crate::tasks::copies::Copies;
 use crate::tasks::costs;
 use crate::tasks::gates::Gates;
 use crate::tasks::line::{Kept, Limits};
+use crate::tasks::moves::Moves;
 use crate::tasks::pacing::Pacing;
 use crate::tasks::post::Post;
 use crate::tasks::scan::COMPARED;
@@ -75,6 +76,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         ),
         answering: Answering::new(count),
         uploads: Uploads::default(),
+        moves: Moves::default(),
         pacing: Pacing::new(config.sources.iter().map(policy).collect()),
         budget: Budget::default(),
         brakes,

@@ -118,6 +118,9 @@ pub struct ObjectMeta {
     pub unrested: bool,
     /// The full key when the object's key is shortened.
     pub full_key: Option<String>,
+    /// When the file was read and known to be like this, milliseconds since 1970
+    /// by the clock of the computer that read it; see `model::state_time`.
+    pub seen_ms: Option<i64>,
 }
 
 /// Why metadata cannot be understood.
@@ -147,6 +150,7 @@ impl ObjectMeta {
             symlink_target: None,
             unrested: false,
             full_key: None,
+            seen_ms: None,
         }
     }
 
@@ -184,6 +188,9 @@ impl ObjectMeta {
         }
         if let Some(full) = &self.full_key {
             put("key", to_ascii(full));
+        }
+        if let Some(seen_ms) = self.seen_ms {
+            put("seen-ms", seen_ms.to_string());
         }
         out
     }
@@ -235,6 +242,9 @@ impl ObjectMeta {
             symlink_target: field("symlink-target").map(|text| key::decode(&from_ascii(text))),
             unrested,
             full_key: field("key").map(from_ascii),
+            // It orders versions and is needed for nothing else: a broken one is
+            // none, and the server's time counts.
+            seen_ms: field("seen-ms").and_then(|text| text.parse().ok()),
         })
     }
 }
@@ -291,6 +301,7 @@ mod tests {
             symlink_target: None,
             unrested: false,
             full_key: None,
+            seen_ms: Some(1_795_442_296_763),
         }
     }
 
@@ -339,6 +350,17 @@ mod tests {
             ObjectMeta::from_headers([("content-type", "x")]),
             Err(MetaRefused::Foreign)
         );
+    }
+
+    #[test]
+    fn a_broken_time_of_reading_is_none() {
+        for text in ["", "yesterday", "1.5", "99999999999999999999"] {
+            let mut headers = sample().to_headers();
+            headers.insert("kw-seen-ms".into(), text.into());
+            let got =
+                ObjectMeta::from_headers(headers.iter().map(|(k, v)| (k.as_str(), v.as_str())));
+            assert_eq!(got.map(|meta| meta.seen_ms), Ok(None), "{text}");
+        }
     }
 
     #[test]

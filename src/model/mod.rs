@@ -5,6 +5,7 @@
 
 pub mod alarm;
 pub mod amount;
+pub mod aside;
 pub mod assemble;
 pub mod audit;
 pub mod bandwidth;
@@ -26,6 +27,7 @@ pub mod report;
 pub mod retry;
 pub mod schedule;
 pub mod settle;
+pub mod state_time;
 pub mod thinning;
 pub mod traffic;
 pub mod wake;

@@ -1,15 +1,19 @@
-//! A moment as people write it: `2026-11-20 14:30`, `2026-11-20`, `2 hours ago`.
+//! A moment as people write it: `2026-11-20 14:30`, `yesterday 18:00`, `2 hours ago`.
 //!
 //! Pure: the clock and the time zone come in as arguments. It never guesses: a
-//! time that the zone has twice, or not at all, is refused with both readings.
+//! time that the zone has twice, or not at all, or that is still to come today,
+//! is refused with what to write instead.
+
+mod words;
 
 use crate::error::Fatal;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp, ZonedDateTime};
+use words::{Day, Written};
 
 /// What may be written, for every refusal.
-const EXAMPLES: &str = "write it like \"2026-11-20 14:30\", \"2026-11-20\" (the end of that day), \"2026-11-20T14:30:00+01:00\" or \"2 hours ago\"";
+const EXAMPLES: &str = "write it like \"2026-11-20 14:30\", \"2026-11-20\" (the end of that day), \"yesterday 18:00\", \"last friday\", \"monday 9:00\", \"14:30\", \"2 hours ago\" or \"2026-11-20T14:30:00+01:00\"";
 
 /// A longer text is no time; it is not repeated in full.
 const TEXT_CHARS_SHOWN_MAX: usize = 60;
@@ -38,23 +42,22 @@ pub fn parse_moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Momen
     if text.eq_ignore_ascii_case("now") {
         return Ok(exact(now));
     }
-    if text.eq_ignore_ascii_case("yesterday") {
-        let yesterday = zone.to_datetime(now).date().yesterday();
-        return end_of(yesterday.map_err(|_| unreadable())?, zone).ok_or_else(unreadable);
-    }
     if let Ok(zoned) = text.parse::<ZonedDateTime>() {
         return Ok(exact(zoned.timestamp()));
     }
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(exact(at));
     }
-    if let Ok(span) = text.parse::<Span>() {
+    if let Ok(span) = words::with_number(&text.to_lowercase()).parse::<Span>() {
         return ago(text, span, now, zone).map(exact);
     }
-    let has_time = text.contains([':', 'T', 't', ' ']);
-    if !has_time {
-        let date: Date = text.parse().map_err(|_| unreadable())?;
-        return end_of(date, zone).ok_or_else(unreadable);
+    let local = zone.to_datetime(now);
+    if let Some(written) = words::read(text, local.date()) {
+        return in_words(text, written, local, zone);
+    }
+    // Without a time it would be the day's first moment, and a day means its last.
+    if !text.contains([':', 'T', 't']) {
+        return Err(unreadable());
     }
     // The parser would pass over an offset that it could not read above.
     let wall = text.parse::<DateTime>().map_err(|_| unreadable())?;
@@ -62,6 +65,44 @@ pub fn parse_moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Momen
         return Err(unreadable());
     }
     on_the_wall(text, wall, zone).map(exact)
+}
+
+/// A day and a time of day, as the zone's clocks had them.
+fn in_words(
+    text: &str,
+    written: Written,
+    local: DateTime,
+    zone: &TimeZone,
+) -> Result<Moment, Fatal> {
+    let unreadable = || refused(text, "it is not a date or time", EXAMPLES);
+    let Written { day, time } = written;
+    let (date, last_one) = match day {
+        Day::On(date) => (date, None),
+        Day::Unsaid => (local.date(), Some(format!("yesterday {}", shown(text)))),
+        Day::Named(_) => (local.date(), Some(format!("last {}", shown(text)))),
+    };
+    let Some(time) = time else {
+        return match last_one {
+            Some(last_one) => Err(refused(
+                text,
+                "that is today, which is not over",
+                &format!("write \"now\", \"{last_one}\", or a time of day with it"),
+            )),
+            None => end_of(date, zone).ok_or_else(unreadable),
+        };
+    };
+    let wall = date.to_datetime(time);
+    if let Some(last_one) = last_one.filter(|_| wall > local) {
+        return Err(refused(
+            text,
+            "today it is not that late yet",
+            &format!("write \"{last_one}\" if you mean the last time that it was"),
+        ));
+    }
+    on_the_wall(text, wall, zone).map(|at| Moment {
+        at_ms: at.as_millisecond(),
+        end_of_day: false,
+    })
 }
 
 /// The last millisecond of a day; the next one need not begin at midnight.
@@ -139,6 +180,7 @@ mod tests {
             ("2026-11-20 14:30:15.25", "2026-11-20T13:30:15.25Z", false),
             ("2026-07-01 14:30", "2026-07-01T12:30:00Z", false),
             ("2026-11-20", "2026-11-20T22:59:59.999Z", true),
+            ("20261120", "2026-11-20T22:59:59.999Z", true),
             ("2026-07-01", "2026-07-01T21:59:59.999Z", true),
             ("2026-11-20T14:30:00Z", "2026-11-20T14:30:00Z", false),
             ("2026-11-20 14:30+05:30", "2026-11-20T09:00:00Z", false),
@@ -157,6 +199,34 @@ mod tests {
             ("1 month ago", "2026-10-23T11:00:00Z", false),
             ("yesterday", "2026-11-22T22:59:59.999Z", true),
             ("now", NOW, false),
+            // It is Monday, 13:00 in Berlin.
+            ("yesterday 18:00", "2026-11-22T17:00:00Z", false),
+            ("Yesterday at 18:00", "2026-11-22T17:00:00Z", false),
+            ("yesterday, 6 pm", "2026-11-22T17:00:00Z", false),
+            ("today 9:05", "2026-11-23T08:05:00Z", false),
+            ("today", "2026-11-23T22:59:59.999Z", true),
+            ("today 14:30", "2026-11-23T13:30:00Z", false),
+            ("12:59", "2026-11-23T11:59:00Z", false),
+            ("9am", "2026-11-23T08:00:00Z", false),
+            ("12:30 am", "2026-11-22T23:30:00Z", false),
+            ("12:30 pm", "2026-11-23T11:30:00Z", false),
+            ("monday 9:00", "2026-11-23T08:00:00Z", false),
+            ("last monday 9:00", "2026-11-16T08:00:00Z", false),
+            ("last monday", "2026-11-16T22:59:59.999Z", true),
+            ("friday 18:00", "2026-11-20T17:00:00Z", false),
+            ("last friday", "2026-11-20T22:59:59.999Z", true),
+            ("Fri 18:00:30", "2026-11-20T17:00:30Z", false),
+            ("tuesday", "2026-11-17T22:59:59.999Z", true),
+            ("3 days ago 14:30", "2026-11-20T13:30:00Z", false),
+            ("a week ago at 8:00", "2026-11-16T07:00:00Z", false),
+            ("an hour ago", "2026-11-23T11:00:00Z", false),
+            ("2026-11-20 9:00", "2026-11-20T08:00:00Z", false),
+            ("2026-11-20 6pm", "2026-11-20T17:00:00Z", false),
+            // Before the clocks were set back, and the day itself has 25 hours.
+            ("2026-10-24 18:00", "2026-10-24T16:00:00Z", false),
+            ("2026-10-25", "2026-10-25T22:59:59.999Z", true),
+            ("2026-10-25 03:00", "2026-10-25T02:00:00Z", false),
+            ("2026-03-29 03:00", "2026-03-29T01:00:00Z", false),
         ] {
             let want = want.parse::<Timestamp>().unwrap().as_millisecond();
             let got = parse(text).map_err(|fatal| fatal.to_string());
@@ -176,8 +246,19 @@ mod tests {
         for (text, in_message) in [
             ("", "2 hours ago"),
             ("20.11.2026", "2026-11-20 14:30"),
-            ("last friday", "2026-11-20 14:30"),
-            ("14:30", "2026-11-20 14:30"),
+            ("last", "2026-11-20 14:30"),
+            ("last moonday", "2026-11-20 14:30"),
+            ("f 14:30", "2026-11-20 14:30"),
+            ("14", "2026-11-20 14:30"),
+            ("14:3", "2026-11-20 14:30"),
+            ("24:00", "2026-11-20 14:30"),
+            ("13:00 pm", "2026-11-20 14:30"),
+            ("yesterday evening", "2026-11-20 14:30"),
+            ("2 hours ago 14:30", "2026-11-20 14:30"),
+            ("2026-11-20 14:30+xy", "2026-11-20 14:30"),
+            ("14:30", "\"yesterday 14:30\""),
+            ("Monday 14:30", "\"last Monday 14:30\""),
+            ("monday", "\"last monday\""),
             ("2026-13-01", "2026-11-20 14:30"),
             ("2026-11-20 25:00", "2026-11-20 14:30"),
             ("2026-02-30 10:00", "2026-11-20 14:30"),
@@ -191,6 +272,27 @@ mod tests {
             assert!(fatal.to_string().contains(in_message), "{text}: {fatal}");
             assert_eq!(fatal.exit_code(), 2);
         }
+    }
+
+    #[test]
+    fn what_happened_while_the_clocks_were_set_is_asked_again() {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        // An hour after 02:30 came for the second time.
+        let now = "2026-10-25T02:30:00Z".parse().unwrap();
+        for (text, in_message) in [
+            ("2:30", "two such times"),
+            ("today 02:30", "two such times"),
+            ("sunday 2:30 am", "\"2026-10-25T02:30:00+01\""),
+        ] {
+            let fatal = parse_moment(text, now, &berlin).unwrap_err();
+            assert!(fatal.to_string().contains(in_message), "{text}: {fatal}");
+        }
+        // Lengths of time are not.
+        let hours = parse_moment("3 hours ago", now, &berlin).unwrap();
+        assert_eq!(hours.at_ms, now.as_millisecond() - 3 * 3_600_000);
+        let next = "2026-03-29T12:00:00Z".parse().unwrap();
+        let fatal = parse_moment("2:30", next, &berlin).unwrap_err();
+        assert!(fatal.to_string().contains("no such time"), "{fatal}");
     }
 
     #[test]

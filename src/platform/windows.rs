@@ -261,6 +261,20 @@ impl Dir {
         Ok(true)
     }
 
+    /// Give the file `name` the name `new` as well, unless that is taken: then
+    /// `false`. `None` where the file system has no second names. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn second_name(&self, name: &[u8], new: &[u8]) -> io::Result<Option<bool>> {
+        match std::fs::hard_link(self.child(name)?, self.new_child(new)?) {
+            Ok(()) => Ok(Some(true)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some(false)),
+            // FAT and many network disks have no second names.
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Remove the file or link `name`. Blocks.
     ///
     /// # Errors

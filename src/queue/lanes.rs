@@ -2,7 +2,7 @@
 
 use super::Lane;
 use crate::model::RelPath;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Want {
@@ -45,8 +45,16 @@ pub(super) enum Entry {
         lane: Lane,
         place: Place,
         again: Option<Want>,
+        was_aside: bool,
     },
+    /// Set aside; `ticket` says where.
+    Aside { want: Want, ticket: u64 },
 }
+
+/// Paths of one source that are set aside; at 300 bytes each 30 MB. Beyond, the
+/// oldest come at once: whoever renames a folder of more files has both names of
+/// some in the bucket a little later than the deletion.
+const ASIDE_MAX: usize = 100_000;
 
 /// One lane, in the order of places.
 #[derive(Default)]
@@ -82,9 +90,75 @@ pub(super) struct Lanes {
     pub(super) edits: Line,
     pub(super) backlog: Line,
     pub(super) paths: HashMap<RelPath, Entry>,
+    /// Set aside, in the order in which they were.
+    aside: BTreeMap<u64, RelPath>,
+    /// Waiting in a lane, or in a worker, after they were set aside.
+    released: HashSet<RelPath>,
 }
 
 impl Lanes {
+    /// What waits behind the edits.
+    pub(super) fn backlog_len(&self) -> usize {
+        self.backlog.paths.len() + self.aside.len()
+    }
+
+    /// Set a path aside.
+    pub(super) fn put_aside(&mut self, path: RelPath, want: Want, ticket: u64) {
+        self.aside.insert(ticket, path.clone());
+        self.paths.insert(path, Entry::Aside { want, ticket });
+    }
+
+    /// No longer aside.
+    pub(super) fn take_back(&mut self, path: &RelPath) -> Option<Want> {
+        match self.paths.remove(path) {
+            Some(Entry::Aside { want, ticket }) => {
+                self.aside.remove(&ticket);
+                Some(want)
+            }
+            _ => None,
+        }
+    }
+
+    /// Put what was set aside back into its lane, as far as it may come now.
+    /// All of it, when nothing else is left.
+    pub(super) fn release(&mut self, may: impl Fn(i64, bool) -> bool) {
+        while let Some((ticket, path)) = self.aside.first_key_value() {
+            let (ticket, path) = (*ticket, path.clone());
+            // What was released before is the rest of the same deletion.
+            let others = self.edits.paths.len() + self.backlog.paths.len() + self.running();
+            let is_alone = others <= self.released.len();
+            let since_ms = match self.paths.get(&path) {
+                Some(Entry::Aside { want, .. }) => want.since_ms,
+                _ => i64::MIN,
+            };
+            if self.aside.len() <= ASIDE_MAX && !may(since_ms, is_alone) {
+                return;
+            }
+            if let Some(want) = self.take_back(&path) {
+                self.released.insert(path.clone());
+                self.enqueue(path, want, (0, ticket));
+            }
+        }
+    }
+
+    /// A worker is done with it, however.
+    pub(super) fn remove_running(&mut self, path: &RelPath) -> Option<Entry> {
+        if !matches!(self.paths.get(path), Some(Entry::Running { .. })) {
+            return None;
+        }
+        let entry = self.paths.remove(path)?;
+        if let Entry::Running {
+            lane, was_aside, ..
+        } = &entry
+        {
+            self.line(*lane).running -= 1;
+            if *was_aside {
+                self.released.remove(path);
+            }
+        }
+        Some(entry)
+    }
+
     pub(super) fn line(&mut self, lane: Lane) -> &mut Line {
         match lane {
             Lane::Edit => &mut self.edits,
@@ -112,9 +186,10 @@ impl Lanes {
     }
 
     /// Hand out the path that [`Lanes::peek`] showed.
-    pub(super) fn start(&mut self, lane: Lane, path: &RelPath) {
+    /// True when it was set aside before.
+    pub(super) fn start(&mut self, lane: Lane, path: &RelPath) -> bool {
         let Some(Entry::Waiting { place, .. }) = self.paths.get(path) else {
-            return;
+            return false;
         };
         let place = *place;
         let line = self.line(lane);
@@ -122,8 +197,15 @@ impl Lanes {
         line.handed_out += 1;
         line.running += 1;
         let again = None;
-        let running = Entry::Running { lane, place, again };
+        let was_aside = self.released.contains(path);
+        let running = Entry::Running {
+            lane,
+            place,
+            again,
+            was_aside,
+        };
         self.paths.insert(path.clone(), running);
+        was_aside
     }
 
     /// What was given back counts as untried again.

@@ -7,8 +7,17 @@ fn p(text: &str) -> RelPath {
     RelPath::from_bytes(text).unwrap()
 }
 
+/// What was set aside comes when nothing else is left.
+fn when_alone(_: usize, _: i64, is_alone: bool) -> bool {
+    is_alone
+}
+
 async fn pop(queue: &Queue) -> Option<String> {
-    let next = tokio::time::timeout(Duration::from_secs(1), queue.pop(|_, _, _| true)).await;
+    let next = tokio::time::timeout(
+        Duration::from_secs(1),
+        queue.pop(|_, _, _| true, when_alone),
+    )
+    .await;
     next.ok().flatten().map(|item| item.path.to_string())
 }
 
@@ -36,11 +45,11 @@ async fn edits_overtake_the_backlog_and_a_path_waits_once() {
 async fn a_path_is_never_in_two_workers_and_a_touch_meanwhile_is_not_lost() {
     let queue = Queue::new(1, 10, 16);
     queue.push_edit(0, p("a"), 5, false).unwrap();
-    let first = queue.pop(|_, _, _| true).await.unwrap();
+    let first = queue.pop(|_, _, _| true, when_alone).await.unwrap();
     queue.push_edit(0, p("a"), 7, true).unwrap();
     assert_eq!(pop(&queue).await, None, "it is in a worker");
     queue.done(&first);
-    let second = queue.pop(|_, _, _| true).await.unwrap();
+    let second = queue.pop(|_, _, _| true, when_alone).await.unwrap();
     assert_eq!((second.since_ms, second.deadline), (7, true));
     queue.done(&second);
     assert_eq!(pop(&queue).await, None);
@@ -61,7 +70,7 @@ async fn a_full_edit_lane_says_so_and_a_full_backlog_waits() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!waiting.is_finished(), "the scan waits for the queue");
     for _ in 0..3 {
-        let item = queue.pop(|_, _, _| true).await.unwrap();
+        let item = queue.pop(|_, _, _| true, when_alone).await.unwrap();
         queue.done(&item);
     }
     waiting.await.unwrap();
@@ -74,7 +83,7 @@ async fn the_backlog_leaves_a_worker_for_edits() {
     for name in ["a", "b"] {
         queue.push_backlog(0, p(name), 1).await;
     }
-    let running = queue.pop(|_, _, _| true).await.unwrap();
+    let running = queue.pop(|_, _, _| true, when_alone).await.unwrap();
     assert_eq!(
         pop(&queue).await,
         None,
@@ -98,7 +107,10 @@ async fn sources_take_turns_and_an_unreachable_one_waits() {
         got.push(pop(&queue).await.unwrap_or_default());
     }
     assert_eq!(got, ["a", "xa"]);
-    let item = queue.pop(|source, _, _| source == 1).await.unwrap();
+    let item = queue
+        .pop(|source, _, _| source == 1, when_alone)
+        .await
+        .unwrap();
     assert_eq!(item.path, p("xb"));
     queue.give_back(&item);
     assert_eq!(queue.depth(1).backlog, 1);
@@ -108,7 +120,7 @@ async fn sources_take_turns_and_an_unreachable_one_waits() {
 async fn drained_means_nothing_waits_and_nothing_runs() {
     let queue = Queue::new(1, 10, 16);
     queue.push_backlog(0, p("a"), 1).await;
-    let item = queue.pop(|_, _, _| true).await.unwrap();
+    let item = queue.pop(|_, _, _| true, when_alone).await.unwrap();
     let drained = {
         let queue = queue.clone();
         tokio::spawn(async move { queue.backlog_drained(0).await })
@@ -118,14 +130,18 @@ async fn drained_means_nothing_waits_and_nothing_runs() {
     queue.done(&item);
     drained.await.unwrap();
     queue.close();
-    assert_eq!(queue.pop(|_, _, _| true).await, None);
+    assert_eq!(queue.pop(|_, _, _| true, when_alone).await, None);
 }
 
 /// Pop everything there is, as names; each is done at once.
 async fn drain(queue: &Queue) -> Vec<String> {
     let mut names = Vec::new();
     loop {
-        let next = tokio::time::timeout(Duration::from_secs(1), queue.pop(|_, _, _| true)).await;
+        let next = tokio::time::timeout(
+            Duration::from_secs(1),
+            queue.pop(|_, _, _| true, when_alone),
+        )
+        .await;
         let Ok(Some(item)) = next else { return names };
         names.push(item.path.to_string());
         queue.done(&item);
@@ -159,7 +175,7 @@ async fn the_oldest_is_served_however_many_new_ones_come() {
         queue
             .push_edit(0, p(&format!("new{number}")), 1, false)
             .unwrap();
-        let item = queue.pop(|_, _, _| true).await.unwrap();
+        let item = queue.pop(|_, _, _| true, when_alone).await.unwrap();
         old += usize::from(item.path.to_string().starts_with("old"));
         queue.done(&item);
     }
@@ -174,7 +190,7 @@ async fn what_is_given_back_lets_the_others_try_and_keeps_its_place() {
     }
     let mut tried = Vec::new();
     for _ in 0..3 {
-        let item = queue.pop(|_, _, _| true).await.unwrap();
+        let item = queue.pop(|_, _, _| true, when_alone).await.unwrap();
         tried.push(item.path.to_string());
         queue.give_back(&item);
     }
@@ -215,5 +231,90 @@ async fn a_backlog_leaves_workers_for_the_edits_of_its_own_source() {
         assert_eq!(pop(&queue).await, None, "{workers} workers");
         queue.push_edit(0, p("saved"), 1, false).unwrap();
         assert_eq!(pop(&queue).await.as_deref(), Some("saved"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_set_aside_comes_when_nothing_else_is_left() {
+    let queue = Queue::new(2, 10, 4);
+    let next = async || {
+        let next = queue.pop(|_, _, _| true, when_alone);
+        tokio::time::timeout(Duration::from_millis(50), next)
+            .await
+            .ok()
+            .flatten()
+    };
+    for name in ["gone", "new"] {
+        queue.push_edit(0, p(name), 0, false).unwrap();
+    }
+    // The newest first.
+    let new = next().await.unwrap();
+    let gone = next().await.unwrap();
+    assert_eq!((gone.path.clone(), gone.was_aside), (p("gone"), false));
+    queue.set_aside(&gone);
+    assert_eq!(queue.depth(0).total(), 2);
+    // The other name is in a worker.
+    assert_eq!(next().await, None);
+    // Another source's affairs are its own.
+    queue.push_edit(1, p("x"), 0, false).unwrap();
+    assert_eq!(next().await.unwrap().source, 1);
+    queue.done(&new);
+    let again = next().await.unwrap();
+    assert_eq!((again.path.clone(), again.was_aside), (p("gone"), true));
+    queue.done(&again);
+    assert_eq!(queue.depth(0), Depth::default());
+}
+
+#[tokio::test]
+async fn news_of_what_is_set_aside_bring_it_back_and_so_does_its_time() {
+    let queue = Queue::new(1, 10, 4);
+    let pop = async |may: fn(usize, i64, bool) -> bool| {
+        let next = queue.pop(|_, _, _| true, may);
+        tokio::time::timeout(Duration::from_millis(50), next)
+            .await
+            .ok()
+            .flatten()
+    };
+    let never = |_, _, _| false;
+    queue.push_edit(0, p("gone"), 7, false).unwrap();
+    let item = pop(never).await.unwrap();
+    queue.set_aside(&item);
+    assert_eq!(pop(never).await, None);
+    // It is there again.
+    queue.push_edit(0, p("gone"), 9, false).unwrap();
+    let item = pop(never).await.unwrap();
+    assert_eq!((item.since_ms, item.was_aside), (7, false));
+    // Touched while it was worked on: looked at, not set aside.
+    queue.push_edit(0, p("gone"), 9, false).unwrap();
+    queue.set_aside(&item);
+    let item = pop(never).await.unwrap();
+    queue.set_aside(&item);
+    // Its time has come, whatever else waits.
+    queue.push_edit(0, p("other"), 20, false).unwrap();
+    let other = pop(never).await.unwrap();
+    assert_eq!(other.path, p("other"));
+    let item = pop(|_, since_ms, _| since_ms < 10).await.unwrap();
+    assert!(item.was_aside);
+    queue.done(&item);
+    // Gone once more: it waits once more.
+    queue.push_edit(0, p("gone"), 30, false).unwrap();
+    assert!(!pop(never).await.unwrap().was_aside);
+}
+
+#[tokio::test]
+async fn all_that_is_set_aside_comes_at_once() {
+    let queue = Queue::new(1, 10, 8);
+    for name in ["a", "b", "c"] {
+        queue.push_edit(0, p(name), 0, false).unwrap();
+    }
+    for _ in 0..3 {
+        let item = queue.pop(|_, _, _| true, |_, _, _| false).await.unwrap();
+        queue.set_aside(&item);
+    }
+    // Deletions do not wait for one another.
+    for _ in 0..3 {
+        let next = queue.pop(|_, _, _| true, when_alone);
+        let item = tokio::time::timeout(Duration::from_secs(5), next).await;
+        assert!(item.unwrap().unwrap().was_aside);
     }
 }

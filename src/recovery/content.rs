@@ -39,13 +39,15 @@ pub(super) struct Source {
 /// own rights are not in the bucket, and must not turn out wider than they were.
 pub(super) const PRIVATE_FOLDERS: bool = true;
 
-/// Write the file `rel` of the target from `source`. Blocks.
+/// Write the file `rel` of the target from `source`; `make_way` comes when all of
+/// it is there and verified, right before it takes its name. Blocks.
 pub(super) fn write_file(
     target: &Target,
     rel: &RelPath,
     source: Source,
     overwrite: bool,
     tally: &Tally,
+    make_way: impl FnOnce() -> Result<(), Fault>,
 ) -> Result<Committed, Fault> {
     let meta = source.meta.clone();
     has_room(target, meta.size_bytes, &source.subject)?;
@@ -55,6 +57,7 @@ pub(super) fn write_file(
         tally.moved(bytes.len() as u64);
         Ok(())
     })?;
+    make_way()?;
     commit(pending, overwrite, &meta)
 }
 

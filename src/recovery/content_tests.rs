@@ -28,6 +28,7 @@ fn meta(content: &[u8]) -> ObjectMeta {
         symlink_target: None,
         unrested: false,
         full_key: None,
+        seen_ms: None,
     }
 }
 

@@ -9,10 +9,14 @@
 //! with the bucket.
 
 mod against;
+mod chooser;
 mod content;
+mod difference;
+mod in_place;
 pub mod manifest;
 pub mod moments;
 mod object;
+mod pairs;
 mod rehearse;
 mod restore;
 mod retry;
@@ -23,6 +27,8 @@ mod timeline;
 mod verify;
 mod versions;
 
+pub use difference::{Against, Change, Compared, Comparison, Difference, Finding, Side, compare};
+pub use in_place::only_in_folder;
 pub use rehearse::{Rehearsed, current_at, is_a_files, life_of, page_behind, rehearse};
 pub use restore::{Options, Request, restore};
 pub use retry::Stop;

@@ -5,6 +5,7 @@
 //! shortened keys alone, and only when that path leads back to the same key.
 
 use super::content::{self, PRIVATE_FOLDERS, Source, damaged};
+use super::in_place::{self, Current};
 use super::restore::{Options, Pass};
 use super::retry::{Patience, Stop, told};
 use super::tally::Tally;
@@ -105,14 +106,23 @@ async fn once(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Outcome, 
                 .is_some()
         }
     };
+    let mut current = Current::Unknown;
     if ask_first {
         let head = shop
             .store
             .head(at, version)
             .await?
             .ok_or_else(|| gone(chosen))?;
-        if let Next::Ended(outcome) = examine(shop, chosen, pass, &head).await? {
-            return Ok(outcome);
+        match examine(shop, chosen, pass, &head).await? {
+            Next::Ended(outcome) => return Ok(outcome),
+            Next::Bring(path, meta) if shop.options.in_place.is_some() => {
+                current = in_place::look(shop, chosen, &path, &meta).await?;
+                if current == Current::Same {
+                    let shop = shop.clone();
+                    return blocking(chosen, move || in_place::restamp(&shop, &path, &meta)).await;
+                }
+            }
+            Next::Bring(..) => {}
         }
     }
     let (head, body) = shop.store.get(at, version).await?;
@@ -129,7 +139,7 @@ async fn once(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Outcome, 
         stop: shop.stop.clone(),
     };
     let shop = shop.clone();
-    blocking(chosen, move || write(&shop, &path, source)).await
+    blocking(chosen, move || write(&shop, &path, source, current)).await
 }
 
 /// See from the metadata and the target what is to be done.
@@ -166,7 +176,11 @@ async fn examine(
 }
 
 /// The key in full, proved to belong to this object.
-fn true_key(origin: &Origin, chosen: &Chosen, meta: &ObjectMeta) -> Result<RelKey, Fault> {
+pub(super) fn true_key(
+    origin: &Origin,
+    chosen: &Chosen,
+    meta: &ObjectMeta,
+) -> Result<RelKey, Fault> {
     match (&chosen.name, &meta.full_key) {
         (Name::Path(key), _) => Ok(key.clone()),
         (_, None) => Err(damaged(
@@ -250,20 +264,23 @@ fn same_content(
 }
 
 /// Write what the object holds. Blocks.
-fn write(shop: &Shop, path: &RelPath, source: Source) -> Result<Outcome, Fault> {
+fn write(shop: &Shop, path: &RelPath, source: Source, current: Current) -> Result<Outcome, Fault> {
     let meta = source.meta.clone();
     let overwrite = shop.options.overwrite;
+    // At the last moment: until then it may be edited.
+    let make_way = || in_place::make_way(shop, path, current);
     let committed = match meta.kind {
         Kind::Folder => shop
             .target
             .folder(path, meta.mode, meta.mtime_ns, PRIVATE_FOLDERS)?,
         Kind::Symlink => {
             let to = content::read_link_target(source, LINK_TARGET_BYTES_MAX)?;
+            make_way()?;
             shop.target
                 .symlink(path, &to, overwrite, meta.mtime_ns, PRIVATE_FOLDERS)?
         }
         Kind::File | Kind::Special => {
-            content::write_file(&shop.target, path, source, overwrite, &shop.tally)?
+            content::write_file(&shop.target, path, source, overwrite, &shop.tally, make_way)?
         }
     };
     Ok(match committed {
@@ -283,19 +300,21 @@ fn write(shop: &Shop, path: &RelPath, source: Source) -> Result<Outcome, Fault> 
 fn foreign(chosen: &Chosen, why: &str, head: &Head) -> Result<Outcome, Fault> {
     match &head.meta {
         Err(MetaRefused::Foreign) => Ok(Outcome::Foreign),
-        Ok(_) | Err(MetaRefused::Newer(_) | MetaRefused::Broken(_)) => Err(Fault::new(
-            Class::Damaged,
-            "restore",
-            chosen.subject(),
-            format!("the object says that Keepwatch wrote it, but its key cannot be used: {why}"),
-        )
-        .hint(
-            "somebody else put it there; fetch it with an S3 tool if you need it (docs/FORMAT.md)",
-        )),
+        Ok(_) | Err(MetaRefused::Newer(_) | MetaRefused::Broken(_)) => Err(misplaced(chosen, why)),
     }
 }
 
-fn unreadable_meta(chosen: &Chosen, refused: &MetaRefused) -> Fault {
+pub(super) fn misplaced(chosen: &Chosen, why: &str) -> Fault {
+    Fault::new(
+        Class::Damaged,
+        "restore",
+        chosen.subject(),
+        format!("the object says that Keepwatch wrote it, but its key cannot be used: {why}"),
+    )
+    .hint("somebody else put it there; fetch it with an S3 tool if you need it (docs/FORMAT.md)")
+}
+
+pub(super) fn unreadable_meta(chosen: &Chosen, refused: &MetaRefused) -> Fault {
     let hint = match refused {
         MetaRefused::Newer(_) => "restore it with a newer Keepwatch",
         MetaRefused::Broken(_) | MetaRefused::Foreign => {
@@ -321,7 +340,7 @@ fn kept(path: &RelPath) -> Fault {
     .hint("restore into an empty folder, or give --overwrite to replace it")
 }
 
-fn gone(chosen: &Chosen) -> Fault {
+pub(super) fn gone(chosen: &Chosen) -> Fault {
     Fault::new(
         Class::NotFound,
         "restore",

@@ -6,13 +6,14 @@
 //! what was written. It writes into the target alone.
 
 use super::Origin;
+use super::chooser::Chooser;
 use super::content::damaged;
 use super::object::{Outcome, Shop, bring};
 use super::restore::{Options, Pass};
 use super::retry::Stop;
 use super::selector::Selector;
 use super::tally::Tally;
-use super::timeline::{Chooser, Chosen, Name, list_page};
+use super::timeline::{Chosen, Name, list_page};
 use crate::error::{Class, Fault, chain};
 use crate::files::{self, Target};
 use crate::model::key::{ForeignKey, is_own};
@@ -62,11 +63,15 @@ pub async fn page_behind(
     list_page(store, &origin.bucket, &origin.prefix, after, stop).await
 }
 
-/// Which of one key's versions (newest first) was current at a moment.
+/// Which of one key's versions (newest first) was stored last by a moment. What
+/// was stored a little later and read before it is not asked for: any version
+/// of a file's life will do.
 pub fn current_at(life: &[ListedVersion], at_ms: i64) -> Option<ListedVersion> {
-    let mut chooser = Chooser::at(at_ms);
-    life.iter()
-        .find_map(|version| chooser.push(version.clone()))
+    let mut chooser = Chooser::new(Some(at_ms));
+    life.iter().find_map(|version| {
+        let [_, of_this_key] = chooser.push(version.clone());
+        of_this_key?.by_then
+    })
 }
 
 /// True for a key that may be a file's of this source.

@@ -14,6 +14,7 @@ use crate::error::{Class, Fatal, Fault, chain};
 use crate::files::Target;
 use crate::model::Kind;
 use crate::store::Store;
+use jiff::civil::DateTime;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -41,6 +42,9 @@ pub struct Options {
     pub overwrite: bool,
     /// Objects fetched at once.
     pub workers: usize,
+    /// The folder is in use, and this is the time by its clocks: what is replaced
+    /// keeps a second name with it, unless the bucket has it. With `overwrite`.
+    pub in_place: Option<DateTime>,
 }
 
 impl Default for Options {
@@ -48,6 +52,7 @@ impl Default for Options {
         Self {
             overwrite: false,
             workers: WORKERS_DEFAULT,
+            in_place: None,
         }
     }
 }
@@ -165,12 +170,22 @@ impl Run {
                 }
             }
             self.hand_out(chosen, Pass::Files).await?;
+            self.unsure(timeline.take_unsure()).await?;
         }
+        self.unsure(timeline.take_unsure()).await?;
         self.finish().await?;
         if !timeline.is_in_order() {
             self.shop.tally.failed(self.out_of_order());
         }
         Ok(timeline.first_ms())
+    }
+
+    /// Files of which nobody could say what they were: named like what failed.
+    async fn unsure(&mut self, faults: Vec<Fault>) -> Result<(), Fatal> {
+        for fault in faults {
+            self.weigh(fault).await?;
+        }
+        Ok(())
     }
 
     async fn links_and_folders(&mut self, at_ms: Option<i64>) -> Result<(), Fatal> {

@@ -93,6 +93,10 @@ pub struct Restored {
     /// What is worth knowing of the backup itself, and keeps no file from coming
     /// back: a damaged manifest.
     pub remarks: Bounded<Fault>,
+    /// In place: what was there before, under the names that it has now.
+    pub kept_beside: Bounded<String>,
+    /// In place: files that were replaced, as the bucket has them as a version.
+    pub replaced_stored: u64,
     /// What was asked for and matched nothing.
     pub unmatched: Vec<String>,
     /// When the newest version that was restored was stored, milliseconds since 1970.

@@ -1,22 +1,29 @@
 //! What was current at a moment, streamed from the bucket's list of versions.
 //!
-//! Holds one page of the listing, however large the bucket is. It lists and
-//! never opens an object.
+//! Holds one page of the listing and a bounded number of keys whose metadata has
+//! to be asked, however large the bucket is. It never opens an object's body.
 //!
 //! S3 says when it stored a version with a grain of one second (some servers a
-//! millisecond), and for an upload in parts it says when that began. So a
-//! version can count as current up to a second, or the time its upload took,
-//! before it was complete. Where a version and a delete marker carry the same
-//! time and neither is the newest, their order is not told: the version wins,
-//! since a file too many is better than a file too few.
+//! millisecond), and for an upload in parts it says when that began or when it
+//! ended. What counts is when the file had that state: where a version was
+//! stored so soon after the moment that this may differ, its metadata says when
+//! the file was read (`model::state_time`). Where a version and a delete marker
+//! carry the same time, the server's order decides.
 
+use super::chooser::{Chooser, Perhaps, Pick};
 use super::retry::{Patience, Stop, told};
 use super::selector::Selector;
 use super::{Origin, shown};
-use crate::error::{Fatal, Fault};
+use crate::error::{Class, Fatal, Fault, chain};
 use crate::model::RelKey;
 use crate::model::key::{ForeignKey, is_own};
-use crate::store::{Course, ListedVersion, Page, Store};
+use crate::store::{At, Course, ListedVersion, Page, Store};
+use std::collections::VecDeque;
+use tokio::task::JoinHandle;
+
+/// Keys whose metadata is asked at once, and that wait in line behind them. As
+/// many hide the way to a server and back; a line of this length holds 30 KB.
+const ASKED_AT_ONCE: usize = 32;
 
 /// What a key in the bucket says about the file it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +56,18 @@ pub struct Chosen {
 }
 
 impl Chosen {
+    fn of(version: ListedVersion, name: Name) -> Self {
+        Self {
+            key: version.key,
+            name,
+            version_id: version.version_id,
+            etag: version.etag,
+            stored_bytes: version.stored_bytes,
+            modified_ms: version.modified_ms,
+            storage_class: version.storage_class,
+        }
+    }
+
     /// As people know it: the file's path, or the key on one line.
     pub fn subject(&self) -> String {
         match &self.name {
@@ -58,46 +77,13 @@ impl Chosen {
     }
 }
 
-/// Picks each key's version out of a listing: the first, that is the newest,
-/// that is not younger than the moment.
-#[derive(Debug, Default)]
-pub(super) struct Chooser {
-    at_ms: Option<i64>,
-    key: Option<String>,
-    decided: bool,
-}
-
-impl Chooser {
-    /// What was current then.
-    pub(super) fn at(at_ms: i64) -> Self {
-        Self {
-            at_ms: Some(at_ms),
-            ..Self::default()
-        }
-    }
-
-    /// Take the next version of the listing; given back when it is the one. A
-    /// delete marker that is the one means that there was no file.
-    pub(super) fn push(&mut self, version: ListedVersion) -> Option<ListedVersion> {
-        if self.key.as_deref() != Some(version.key.as_str()) {
-            self.key = Some(version.key.clone());
-            self.decided = false;
-        }
-        let was_there = self.at_ms.is_none_or(|at_ms| version.modified_ms <= at_ms);
-        if self.decided || !was_there {
-            return None;
-        }
-        self.decided = true;
-        (!version.is_marker).then_some(version)
-    }
-}
-
 /// The versions that were current at a moment, in key order within each of the
 /// selector's prefixes.
 pub struct Timeline<'a> {
     store: &'a Store,
     origin: &'a Origin,
     selector: &'a Selector,
+    at_ms: Option<i64>,
     chooser: Chooser,
     prefixes: std::vec::IntoIter<String>,
     prefix: Option<String>,
@@ -107,6 +93,15 @@ pub struct Timeline<'a> {
     pages: u64,
     page: std::vec::IntoIter<ListedVersion>,
     first_ms: Option<i64>,
+    /// In key order, at most [`ASKED_AT_ONCE`].
+    line: VecDeque<Waiting>,
+    unsure: Vec<Fault>,
+}
+
+/// One key's version, or the question that decides on it.
+enum Waiting {
+    Chosen(Box<Chosen>),
+    Asked(Asked),
 }
 
 impl<'a> Timeline<'a> {
@@ -122,10 +117,8 @@ impl<'a> Timeline<'a> {
             store,
             origin,
             selector,
-            chooser: Chooser {
-                at_ms,
-                ..Chooser::default()
-            },
+            at_ms,
+            chooser: Chooser::new(at_ms),
             prefix: prefixes.next(),
             prefixes,
             after: None,
@@ -134,6 +127,8 @@ impl<'a> Timeline<'a> {
             pages: 0,
             page: Vec::new().into_iter(),
             first_ms: None,
+            line: VecDeque::new(),
+            unsure: Vec::new(),
         }
     }
 
@@ -153,36 +148,96 @@ impl<'a> Timeline<'a> {
         self.pages
     }
 
+    /// Files of which nobody could say which version was current, since the last
+    /// call: they were not given. Call it after each [`Timeline::next`].
+    pub fn take_unsure(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.unsure)
+    }
+
     /// The next one; `None` at the end, or when told to stop.
     ///
     /// # Errors
     /// The listing cannot be had: then nothing can be said about the rest.
     pub async fn next(&mut self, stop: &mut Stop) -> Result<Option<Chosen>, Fatal> {
         loop {
-            for version in self.page.by_ref() {
-                let Some(name) = name_of(&version.key, self.origin, self.selector) else {
-                    continue;
-                };
-                let modified_ms = version.modified_ms;
-                if !version.is_marker && self.first_ms.is_none_or(|first| modified_ms < first) {
-                    self.first_ms = Some(modified_ms);
-                }
-                if let Some(version) = self.chooser.push(version) {
-                    return Ok(Some(Chosen {
-                        key: version.key,
-                        name,
-                        version_id: version.version_id,
-                        etag: version.etag,
-                        stored_bytes: version.stored_bytes,
-                        modified_ms,
-                        storage_class: version.storage_class,
-                    }));
-                }
-            }
-            if stop.is_asked() || !self.turn_page(stop).await? {
-                return Ok(None);
+            let has_more = self.fill(stop).await?;
+            match self.line.pop_front() {
+                Some(Waiting::Chosen(chosen)) => return Ok(Some(*chosen)),
+                Some(Waiting::Asked(asked)) => match asked.answer().await {
+                    Ok(Some(chosen)) => return Ok(Some(chosen)),
+                    Ok(None) => {}
+                    // Told by the caller before it asks for the next one.
+                    Err(fault) => self.unsure.push(fault),
+                },
+                None if has_more => {}
+                None => return Ok(None),
             }
         }
+    }
+
+    /// Let the line become as long as it may; false when the listing has ended.
+    /// A first key that is decided does not wait for the next page.
+    async fn fill(&mut self, stop: &mut Stop) -> Result<bool, Fatal> {
+        while self.line.len() < ASKED_AT_ONCE {
+            if let Some(version) = self.page.next() {
+                self.take(version, stop);
+                continue;
+            }
+            if matches!(self.line.front(), Some(Waiting::Chosen(_))) {
+                return Ok(true);
+            }
+            if stop.is_asked() || !self.turn_page(stop).await? {
+                let last = self.chooser.end();
+                self.wait_in_line(last, stop);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn take(&mut self, version: ListedVersion, stop: &Stop) {
+        if name_of(&version.key, self.origin, self.selector).is_none() {
+            return;
+        }
+        let modified_ms = version.modified_ms;
+        if !version.is_marker && self.first_ms.is_none_or(|first| modified_ms < first) {
+            self.first_ms = Some(modified_ms);
+        }
+        for pick in self.chooser.push(version) {
+            self.wait_in_line(pick, stop);
+        }
+    }
+
+    fn wait_in_line(&mut self, pick: Option<Pick>, stop: &Stop) {
+        let Some(Pick { by_then, perhaps }) = pick else {
+            return;
+        };
+        let by_then = by_then.and_then(|version| self.chosen(version));
+        let perhaps = perhaps.and_then(|perhaps| {
+            let chosen = self.chosen(perhaps.version.clone())?;
+            Some((perhaps, chosen))
+        });
+        let waiting = match (perhaps, self.at_ms) {
+            (Some((perhaps, chosen)), Some(at_ms)) => Waiting::Asked(Asked::new(Question {
+                store: self.store.clone(),
+                bucket: self.origin.bucket.clone(),
+                at_ms,
+                perhaps,
+                chosen,
+                by_then,
+                stop: stop.clone(),
+            })),
+            _ => match by_then {
+                Some(chosen) => Waiting::Chosen(Box::new(chosen)),
+                None => return,
+            },
+        };
+        self.line.push_back(waiting);
+    }
+
+    fn chosen(&self, version: ListedVersion) -> Option<Chosen> {
+        let name = name_of(&version.key, self.origin, self.selector)?;
+        Some(Chosen::of(version, name))
     }
 
     /// Get the next page; false when there is none.
@@ -201,6 +256,124 @@ impl<'a> Timeline<'a> {
         }
         self.after = page.next;
         Ok(true)
+    }
+}
+
+/// What one version's metadata is asked for.
+struct Question {
+    store: Store,
+    bucket: String,
+    at_ms: i64,
+    perhaps: Perhaps,
+    /// `perhaps`, as it is given when it was current.
+    chosen: Chosen,
+    by_then: Option<Chosen>,
+    stop: Stop,
+}
+
+impl Question {
+    async fn ask(mut self) -> Result<Option<Chosen>, Fault> {
+        let at = At {
+            bucket: &self.bucket,
+            key: &self.chosen.key,
+        };
+        let mut patience = Patience::default();
+        let head = loop {
+            match self.store.head(at, Some(&self.chosen.version_id)).await {
+                Err(fault) if patience.again(&fault, &mut self.stop).await => {}
+                done => break done,
+            }
+        };
+        let subject = self.chosen.subject();
+        let head = head.map_err(|fault| told(fault).about(subject))?;
+        // Of what is not ours, or gone by now, only the server's time is known.
+        let seen_ms = head.and_then(|head| head.meta.ok()?.seen_ms);
+        let was_current = self.perhaps.was_current(self.at_ms, seen_ms);
+        Ok(match was_current {
+            true => Some(self.chosen),
+            false => self.by_then,
+        })
+    }
+}
+
+/// A question on its way; dropped, it is not asked any further.
+struct Asked {
+    answer: JoinHandle<Result<Option<Chosen>, Fault>>,
+    subject: String,
+}
+
+impl Asked {
+    fn new(question: Question) -> Self {
+        Self {
+            subject: question.chosen.subject(),
+            answer: tokio::spawn(question.ask()),
+        }
+    }
+
+    async fn answer(mut self) -> Result<Option<Chosen>, Fault> {
+        let joined = (&mut self.answer).await;
+        let subject = std::mem::take(&mut self.subject);
+        joined.unwrap_or_else(|error| {
+            Err(Fault::new(Class::Local, "look up", subject, chain(&error)))
+        })
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.answer.abort();
+    }
+}
+
+/// What was current of exactly this path's object.
+///
+/// # Errors
+/// The listing or the metadata that decides cannot be had.
+pub(super) async fn current_of(
+    store: &Store,
+    origin: &Origin,
+    key: &RelKey,
+    at_ms: Option<i64>,
+    stop: &mut Stop,
+) -> Result<Option<Chosen>, Fault> {
+    let in_bucket = key.in_bucket(&origin.prefix).key;
+    let mut chooser = Chooser::new(at_ms);
+    let (mut after, mut course) = (None, Course::default());
+    let pick = 'found: loop {
+        let page = list_page(store, &origin.bucket, &in_bucket, after.as_deref(), stop).await?;
+        // Keys that go back end the search: they are not this one.
+        course.versions(&page, &origin.bucket)?;
+        for version in page.items {
+            if version.key != in_bucket {
+                break 'found chooser.end();
+            }
+            if let [_, Some(pick)] = chooser.push(version) {
+                break 'found Some(pick);
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            break chooser.end();
+        }
+    };
+    let chosen = |version| Chosen::of(version, Name::Path(key.clone()));
+    let Some(Pick { by_then, perhaps }) = pick else {
+        return Ok(None);
+    };
+    match (perhaps, at_ms) {
+        (Some(perhaps), Some(at_ms)) => {
+            let question = Question {
+                store: store.clone(),
+                bucket: origin.bucket.clone(),
+                at_ms,
+                chosen: chosen(perhaps.version.clone()),
+                perhaps,
+                by_then: by_then.map(chosen),
+                stop: stop.clone(),
+            };
+            question.ask().await
+        }
+        _ => Ok(by_then.map(chosen)),
     }
 }
 
@@ -241,121 +414,6 @@ fn name_of(key: &str, origin: &Origin, selector: &Selector) -> Option<Name> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn version(key: &str, version_id: &str, modified_ms: i64) -> ListedVersion {
-        ListedVersion {
-            key: key.to_owned(),
-            version_id: version_id.to_owned(),
-            is_latest: false,
-            is_marker: version_id.starts_with('x'),
-            etag: String::new(),
-            stored_bytes: 1,
-            modified_ms,
-            storage_class: String::new(),
-        }
-    }
-
-    fn choose(at_ms: Option<i64>, listing: &[(&str, &str, i64)]) -> Vec<String> {
-        let mut chooser = Chooser {
-            at_ms,
-            ..Chooser::default()
-        };
-        listing
-            .iter()
-            .filter_map(|(key, id, ms)| chooser.push(version(key, id, *ms)))
-            .map(|chosen| format!("{}@{}", chosen.key, chosen.version_id))
-            .collect()
-    }
-
-    #[test]
-    fn one_key_through_time() {
-        // Ids beginning with x are delete markers.
-        let listing = [
-            ("k", "v5", 500),
-            ("k", "x4", 400),
-            ("k", "v3", 300),
-            ("k", "v2", 200),
-        ];
-        for (at_ms, want) in [
-            (None, vec!["k@v5"]),
-            (Some(i64::MAX), vec!["k@v5"]),
-            (Some(500), vec!["k@v5"]),
-            (Some(499), vec![]),
-            (Some(400), vec![]),
-            (Some(399), vec!["k@v3"]),
-            (Some(200), vec!["k@v2"]),
-            (Some(199), vec![]),
-        ] {
-            assert_eq!(choose(at_ms, &listing), want, "{at_ms:?}");
-        }
-    }
-
-    #[test]
-    fn several_keys_markers_and_ties() {
-        for (at_ms, listing, want) in [
-            // A marker that is the newest: no file, whatever lies below.
-            (
-                None,
-                vec![("a", "x2", 2), ("a", "v1", 1), ("b", "v1", 1)],
-                vec!["b@v1"],
-            ),
-            // Of one instant, the server's order decides.
-            (Some(5), vec![("a", "v2", 5), ("a", "v1", 5)], vec!["a@v2"]),
-            (Some(5), vec![("a", "v2", 5), ("a", "x1", 5)], vec!["a@v2"]),
-            // Each key is decided for itself, also one that has not begun yet.
-            (
-                Some(5),
-                vec![
-                    ("a", "v1", 9),
-                    ("b", "v2", 9),
-                    ("b", "v1", 4),
-                    ("c", "v1", 5),
-                ],
-                vec!["b@v1", "c@v1"],
-            ),
-            // A key that is the beginning of another is another key.
-            (
-                None,
-                vec![("a", "v1", 1), ("a/", "v1", 1), ("a/b", "v1", 1)],
-                vec!["a@v1", "a/@v1", "a/b@v1"],
-            ),
-            (None, vec![], vec![]),
-        ] {
-            assert_eq!(choose(at_ms, &listing), want, "{listing:?}");
-        }
-    }
-
-    #[test]
-    fn a_key_split_by_a_page_is_still_one_key() {
-        let listing = [
-            ("a", "v3", 3),
-            ("a", "v2", 2),
-            ("a", "v1", 1),
-            ("b", "x2", 2),
-            ("b", "v1", 1),
-        ];
-        // The chooser outlives the page, so any split gives what the whole gives.
-        for at_ms in [None, Some(1), Some(2), Some(0)] {
-            let whole = choose(at_ms, &listing);
-            for split in 0..listing.len() {
-                let mut chooser = Chooser {
-                    at_ms,
-                    ..Chooser::default()
-                };
-                let mut got = Vec::new();
-                for page in [&listing[..split], &listing[split..]] {
-                    for (key, id, ms) in page {
-                        got.extend(
-                            chooser
-                                .push(version(key, id, *ms))
-                                .map(|c| format!("{}@{}", c.key, c.version_id)),
-                        );
-                    }
-                }
-                assert_eq!(got, whole, "{at_ms:?}, split at {split}");
-            }
-        }
-    }
 
     #[test]
     fn whose_key_it_is() {

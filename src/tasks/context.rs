@@ -6,6 +6,7 @@ use super::commits::Commits;
 use super::copies::Copies;
 use super::gates::Gates;
 use super::line::Kept;
+use super::moves::Moves;
 use super::pacing::Pacing;
 use super::scan_book::ScanBook;
 use crate::board::Board;
@@ -114,6 +115,8 @@ pub struct Context {
     pub kept: Kept,
     /// What is held back from being marked as deleted.
     pub brakes: Brakes,
+    /// Files that changed places of late.
+    pub moves: Moves,
     /// What waits for its next version.
     pub pacing: Pacing,
     /// Memory for file contents.
@@ -162,7 +165,10 @@ impl Context {
 
     /// One of them is in the queue now, or has become one with another.
     pub fn settled(&self) {
-        self.settling.fetch_sub(1, Ordering::Relaxed);
+        if self.settling.fetch_sub(1, Ordering::Relaxed) == 1 {
+            // What was set aside may come now.
+            self.queue.wake();
+        }
     }
 
     /// Put a path in the fast lane; when that is full, a scan will find it.

@@ -23,6 +23,7 @@ pub mod leftovers;
 pub mod line;
 pub mod manifest;
 pub mod marker;
+pub mod moves;
 pub mod pacing;
 pub mod post;
 pub mod scan;

@@ -29,6 +29,8 @@ struct Page {
     confirmed: bool,
     waiting: Vec<oneshot::Sender<ScanDone>>,
     subtrees: BTreeSet<RelPath>,
+    /// Those that were taken are being scanned.
+    scanning: bool,
     later: bool,
 }
 
@@ -135,7 +137,8 @@ impl ScanBook {
     pub async fn take_subtrees(&self, source: usize) -> BTreeSet<RelPath> {
         self.take(source, |page| {
             let subtrees = std::mem::take(&mut page.subtrees);
-            (!subtrees.is_empty()).then(|| outermost(subtrees))
+            page.scanning = !subtrees.is_empty();
+            page.scanning.then(|| outermost(subtrees))
         })
         .await
     }
@@ -151,6 +154,21 @@ impl ScanBook {
             }
             changed.await;
         }
+    }
+
+    /// The folders that were taken have been scanned.
+    pub fn looked(&self, source: usize) {
+        if let Some(page) = self.pages().get_mut(source) {
+            page.scanning = false;
+        }
+    }
+
+    /// True while somebody looks for what changed in some folders of that source,
+    /// or is about to.
+    pub fn is_looking(&self, source: usize) -> bool {
+        let pages = self.pages();
+        let page = pages.get(source);
+        page.is_some_and(|page| page.scanning || !page.subtrees.is_empty())
     }
 
     /// True when something is asked for in that source.

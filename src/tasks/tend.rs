@@ -393,7 +393,10 @@ mod tests {
 
     fn pop(queue: &Queue, lanes: &[Lane]) -> Option<Item> {
         let may_start = |_: usize, _: &RelPath, lane: Lane| lanes.contains(&lane);
-        queue.pop(may_start).now_or_never().flatten()
+        queue
+            .pop(may_start, |_, _, _| true)
+            .now_or_never()
+            .flatten()
     }
 
     #[tokio::test]

@@ -157,6 +157,10 @@ impl Job {
     fn wanted(&self, headers: &ObjectHeaders, content: &Content, plan: &str) -> Resume {
         let mut hasher = Hasher::default();
         let gzip_level = format!("{:?}", self.gzip_level);
+        // Who reads the same file again may go on: since when it was like that is
+        // known from the first reading.
+        let mut headers = headers.clone();
+        headers.meta.seen_ms = None;
         let fields = [
             DIGEST_VERSION,
             &content.hash.to_hex(),

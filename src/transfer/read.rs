@@ -2,6 +2,7 @@
 
 use super::SMALL_BYTES_MAX;
 use super::plan::plan;
+use super::uploads::wall_ms;
 use crate::error::{Class, Fault, chain};
 use crate::files::{self, Opened, Pulse};
 use crate::model::look::SAMPLE_BYTES;
@@ -54,6 +55,9 @@ pub struct Content {
     /// Hash of the content. For a large file that never rests, of the bytes
     /// that were there when reading began.
     pub hash: ContentHash,
+    /// When that was known: just before the last look that found it unchanged,
+    /// milliseconds since 1970.
+    pub seen_ms: i64,
     /// The content itself, when small.
     pub bytes: Option<Bytes>,
     /// The file changed during every reading.
@@ -117,6 +121,7 @@ fn read_small(
     let bytes = read_all(&mut opened, path, pulse)?;
     let hash = ContentHash::of(&bytes);
     let look = Look::of(&bytes);
+    let seen_ms = wall_ms();
     let mut steady = is_same(root, path, &opened)?;
     if steady && is_fresh(&opened.fingerprint, began) {
         let mut again = files::open(root, path)?;
@@ -130,10 +135,11 @@ fn read_small(
         size_bytes: bytes.len() as u64,
         ..opened.fingerprint
     };
-    Ok((
-        content(fingerprint, hash, Some(Bytes::from(bytes)), look, began),
-        steady,
-    ))
+    let content = Content {
+        seen_ms,
+        ..content(fingerprint, hash, Some(Bytes::from(bytes)), look, began)
+    };
+    Ok((content, steady))
 }
 
 fn read_all(opened: &mut Opened, path: &RelPath, pulse: &Pulse) -> Result<Vec<u8>, Fault> {
@@ -157,6 +163,7 @@ fn read_large(
     let size = opened.fingerprint.size_bytes;
     let look = look_at(&mut opened.file).map_err(|e| read_fault(path, &e))?;
     let planned = plan(&mut opened.file, size, pulse).map_err(|e| read_fault(path, &e))?;
+    let seen_ms = wall_ms();
     let steady = planned.bytes == size && is_same(root, path, &opened)?;
     let fingerprint = Fingerprint {
         size_bytes: planned.bytes,
@@ -164,6 +171,7 @@ fn read_large(
     };
     let content = Content {
         segments: planned.segments.into(),
+        seen_ms,
         ..content(fingerprint, planned.hash, None, look, began)
     };
     Ok((content, steady))
@@ -191,6 +199,7 @@ fn content(
     Content {
         fingerprint,
         hash,
+        seen_ms: i64::try_from(began.as_millis()).unwrap_or(i64::MAX),
         bytes,
         unrested: false,
         racy: is_recent(fingerprint.mtime_ns) || is_recent(fingerprint.ctime_ns),

@@ -26,6 +26,8 @@ mod line;
 mod manifest;
 #[cfg(target_os = "linux")]
 mod model;
+#[cfg(target_os = "linux")]
+mod moments;
 mod moto;
 mod moto_office;
 mod office;

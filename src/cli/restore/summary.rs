@@ -1,10 +1,10 @@
 //! What a restore came to, in words and as JSON.
 
-use super::{Depot, Done, as_of, unmatched};
+use super::{Depot, Done, as_of, moment_json, unmatched};
 use crate::cli::show;
 use crate::cli::versions::stamp;
 use crate::model::moment::Moment;
-use crate::recovery::Restored;
+use crate::recovery::{Bounded, Restored};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -26,6 +26,7 @@ pub(super) fn json(depot: &Depot, done: &[Done], moment: Option<Moment>) -> Valu
                 "prefix": one.named.origin.prefix,
                 "to": one.to.display().to_string(),
                 "restored": restored,
+                "left_alone": one.left_alone,
                 "failure": fatal.map(|fatal| json!({
                     "operation": fatal.operation,
                     "cause": fatal.cause,
@@ -38,6 +39,7 @@ pub(super) fn json(depot: &Depot, done: &[Done], moment: Option<Moment>) -> Valu
     json!({
         "place": depot.store.place(),
         "at": at.map(|at| at.to_string()),
+        "moment": moment_json(moment, depot),
         "complete": is_whole(done),
         "unmatched": unmatched(done),
         "sources": sources,
@@ -58,7 +60,10 @@ pub(super) fn print(depot: &Depot, done: &[Done], moment: Option<Moment>) {
         println!("  into {}", show::clean(&one.to.display().to_string()));
         match &one.result {
             Ok(restored) => {
-                for line in lines(restored, depot) {
+                for line in lines(restored, depot)
+                    .into_iter()
+                    .chain(beside(one, restored))
+                {
                     println!("  {line}");
                 }
             }
@@ -86,6 +91,31 @@ fn is_whole(done: &[Done]) -> bool {
             .is_ok_and(|restored| restored.found() > 0)
     };
     done.iter().all(ok) && done.iter().any(found) && unmatched(done).is_empty()
+}
+
+/// What a restore in place did to what was there.
+fn beside(one: &Done, restored: &Restored) -> Vec<String> {
+    let mut lines = Vec::new();
+    if restored.replaced_stored > 0 {
+        lines.push(format!(
+            "{} replaced that the bucket has as a version: `keepwatch versions` lists it",
+            show::amount(restored.replaced_stored, "file")
+        ));
+    }
+    let named = |lines: &mut Vec<String>, word: &str, all: &Bounded<String>| {
+        for path in all.items.iter().take(UNRESTED_NAMED_MAX) {
+            lines.push(format!("{word} {}", show::clean(path)));
+        }
+        let unnamed = all.total.saturating_sub(UNRESTED_NAMED_MAX as u64);
+        if unnamed > 0 {
+            lines.push(format!("{word} {} more", show::number(unnamed)));
+        }
+    };
+    named(&mut lines, "KEPT BESIDE:", &restored.kept_beside);
+    if let Some(left_alone) = &one.left_alone {
+        named(&mut lines, "left alone, did not exist then:", left_alone);
+    }
+    lines
 }
 
 fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {

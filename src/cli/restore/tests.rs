@@ -1,5 +1,6 @@
 //! What goes where, and what counts as found.
 
+use super::parts::texts_by_origin;
 use super::*;
 use crate::recovery::Origin;
 
@@ -18,6 +19,7 @@ fn done(unmatched: &[&str]) -> Done {
     Done {
         named: named("a", None),
         to: PathBuf::new(),
+        left_alone: None,
         result: Ok(Restored {
             unmatched: unmatched.iter().map(|text| (*text).to_owned()).collect(),
             ..Restored::default()

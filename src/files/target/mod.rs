@@ -6,6 +6,8 @@
 //! name and links never followed, so that a link restored a moment ago is no
 //! way out either.
 
+mod beside;
+
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::files::fault::{self, shown};
 use crate::files::read;

@@ -261,18 +261,29 @@ impl Dir {
         }
     }
 
-    /// By a second name for the file; `None` when the file system has no such thing.
-    fn link_new(&self, from: &[u8], to: &[u8]) -> io::Result<Option<bool>> {
-        match rustix::fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty()) {
-            Ok(()) => {
-                self.remove_file(from)?;
-                Ok(Some(true))
-            }
+    /// Give the file or link `name` the name `new` as well, unless that is taken:
+    /// then `false`. `None` where the file system has no second names. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn second_name(&self, name: &[u8], new: &[u8]) -> io::Result<Option<bool>> {
+        match rustix::fs::linkat(&self.fd, name, &self.fd, new, AtFlags::empty()) {
+            Ok(()) => Ok(Some(true)),
             Err(Errno::EXIST) => Ok(Some(false)),
+            // Also a file that this account may not link (fs.protected_hardlinks).
             Err(Errno::PERM | Errno::MLINK) => Ok(None),
             Err(error) if has_no_such_feature(error) => Ok(None),
             Err(other) => Err(other.into()),
         }
+    }
+
+    /// By a second name for the file; `None` when the file system has no such thing.
+    fn link_new(&self, from: &[u8], to: &[u8]) -> io::Result<Option<bool>> {
+        let linked = self.second_name(from, to)?;
+        if linked == Some(true) {
+            self.remove_file(from)?;
+        }
+        Ok(linked)
     }
 
     /// By an empty file that takes the name first, and is then replaced.

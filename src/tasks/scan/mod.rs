@@ -52,6 +52,9 @@ pub async fn run(ctx: Arc<Context>, source: usize, mut stop: watch::Receiver<boo
                     ctx.scans.ask_later(source);
                 }
             }
+            ctx.scans.looked(source);
+            // What was set aside may come now.
+            ctx.queue.wake();
         }
     };
     tokio::select! {

@@ -45,9 +45,10 @@ pub(super) async fn store(
             (memory, take(ctx, item, seen.kind).await?)
         }
     };
-    let Some((content, target)) = taken else {
+    let Some((mut content, target)) = taken else {
         return Ok(Outcome::Changed);
     };
+    content.seen_ms = ctx.moves.since_ms(item.source, &content, record.as_ref());
     let upload = Upload::new(ctx, item, RelKey::of_file(&item.path), target)?;
     let is_distrusted = record.as_ref().is_some_and(Record::is_distrusted);
     let outcome = match upload.known(&content, record.as_ref()).await? {
@@ -110,6 +111,7 @@ pub(super) async fn store_folder(
             ..seen
         },
         hash: ContentHash::of(&[]),
+        seen_ms: transfer::wall_ms(),
         bytes: Some(Bytes::new()),
         unrested: false,
         racy: false,
@@ -243,6 +245,7 @@ impl<'a> Upload<'a> {
                 .bucket_key
                 .shortened
                 .then(|| self.key.as_str().to_owned()),
+            seen_ms: Some(content.seen_ms),
             ..ObjectMeta::of(&content.fingerprint, hash)
         }
     }

@@ -37,6 +37,32 @@ fn may_mark(ctx: &Context, item: &Item, marked: Result<(), Fault>) -> Result<boo
     }
 }
 
+/// Whether the deletion is to wait until what is new is stored: it may be half of
+/// a rename. At no moment is the content under neither name then.
+pub(super) async fn waits(
+    ctx: &Arc<Context>,
+    item: &Item,
+    record: Option<&Record>,
+) -> Result<bool, Fault> {
+    let Some(record) = record else {
+        return Ok(false);
+    };
+    if item.was_aside || !ctx.sources[item.source].marks_deletions() {
+        return Ok(false);
+    }
+    tell_brake(ctx, item, record).await?;
+    Ok(true)
+}
+
+/// Files that are renamed are news, also where nothing is marked, or not yet.
+async fn tell_brake(ctx: &Arc<Context>, item: &Item, record: &Record) -> Result<(), Fault> {
+    if record.fingerprint.kind != Kind::File || !record.look.was_plain(item.path.name()) {
+        return Ok(());
+    }
+    let (ctx, item) = (Arc::clone(ctx), item.clone());
+    blocking(move || brake::plain_is_gone(&ctx, item.source, &item.path, item.since_ms)).await
+}
+
 /// The path is gone from the disk: mark it, unless the brake holds that back.
 /// What is held back stays known, and the next scan finds it again.
 pub(super) async fn mark_gone(
@@ -48,11 +74,8 @@ pub(super) async fn mark_gone(
     let Some(record) = record else {
         return Ok(Outcome::Agreed);
     };
-    // Also where nothing is marked: that files are renamed is news.
-    if record.fingerprint.kind == Kind::File && record.look.was_plain(item.path.name()) {
-        let (ctx, item) = (Arc::clone(ctx), item.clone());
-        blocking(move || brake::plain_is_gone(&ctx, item.source, &item.path, item.since_ms))
-            .await?;
+    if !item.was_aside {
+        tell_brake(ctx, item, &record).await?;
     }
     if !ctx.sources[item.source].marks_deletions() {
         return Ok(Outcome::Agreed);

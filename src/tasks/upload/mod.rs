@@ -35,7 +35,15 @@ enum Outcome {
     Sent,
     /// It changed meanwhile: let it settle and look again.
     Changed,
+    /// It is gone, and may have been renamed: what came is stored first.
+    Aside,
 }
+
+/// How long a deletion waits at the most for what is new to be stored, so that a
+/// file that was renamed is never under neither name. A quarter of an hour is
+/// long enough for the copies of a folder of tens of thousands of files; in an
+/// office where something always changes, deletions are that late.
+const ASIDE_MAX_MS: i64 = 15 * 60 * 1000;
 
 /// One worker: works until the queue is closed.
 pub async fn run(ctx: Arc<Context>) {
@@ -43,7 +51,11 @@ pub async fn run(ctx: Arc<Context>) {
         let may_start = |source: usize, path: &RelPath, lane: Lane| {
             ctx.answering.may_work(source) && ctx.gates.may_start(source, path, lane, ctx.now_ms())
         };
-        let Some(item) = ctx.queue.pop(may_start).await else {
+        let may_release = |source: usize, since_ms: i64, is_alone: bool| {
+            let is_quiet = is_alone && ctx.unsettled() == 0 && !ctx.scans.is_looking(source);
+            is_quiet || ctx.steady_ms() - since_ms >= ASIDE_MAX_MS
+        };
+        let Some(item) = ctx.queue.pop(may_start, may_release).await else {
             return;
         };
         let result = work(&ctx, &item).await;
@@ -53,6 +65,7 @@ pub async fn run(ctx: Arc<Context>) {
         match next {
             Next::Done => ctx.queue.done(&item),
             Next::GiveBack => ctx.queue.give_back(&item),
+            Next::SetAside => ctx.queue.set_aside(&item),
         }
     }
 }
@@ -64,6 +77,8 @@ enum Next {
     Done,
     /// It waits again.
     GiveBack,
+    /// It waits until nothing else does.
+    SetAside,
 }
 
 /// A path that was worked on.
@@ -116,6 +131,9 @@ async fn act(
 ) -> Result<Outcome, Fault> {
     let Some(fingerprint) = look.disk else {
         ctx.pacing.forget(item.source, &item.path);
+        if gone::waits(ctx, item, look.file.as_ref()).await? {
+            return Ok(Outcome::Aside);
+        }
         let file = gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
         let folder =
             gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
@@ -150,9 +168,12 @@ async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Done, Fault>) ->
                     let change = ctx.gates.answered(item.source, &item.path, now_ms);
                     announce(ctx, item.source, change);
                 }
-                Outcome::Agreed | Outcome::Changed => {
+                Outcome::Agreed | Outcome::Changed | Outcome::Aside => {
                     ctx.gates.abandoned(item.source, &item.path, now_ms);
                 }
+            }
+            if done.outcome == Outcome::Aside {
+                return Next::SetAside;
             }
             if done.outcome == Outcome::Changed {
                 look_again(ctx, item);

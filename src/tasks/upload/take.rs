@@ -133,6 +133,7 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
     let Some(fingerprint) = before.filter(|f| f.kind == Kind::Symlink) else {
         return Ok(None);
     };
+    let seen_ms = transfer::wall_ms();
     if files::stat(root, path)? != before {
         return Ok(None);
     }
@@ -143,6 +144,7 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
             ..fingerprint
         },
         hash: ContentHash::of(&target),
+        seen_ms,
         bytes: Some(Bytes::from(target.clone())),
         unrested: false,
         racy: false,

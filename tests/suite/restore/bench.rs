@@ -44,6 +44,7 @@ impl Object {
                 symlink_target: None,
                 unrested: false,
                 full_key: None,
+                seen_ms: None,
             },
             body: content.to_vec(),
             gzip: false,

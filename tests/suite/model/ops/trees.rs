@@ -7,6 +7,7 @@ use fastrand::Rng;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileExt as _;
 
 impl Generator {
     /// A folder other than the root and the stock's.
@@ -60,6 +61,72 @@ impl Generator {
         self.truth.remove(folder);
         fs::remove_dir(self.on_disk(folder)).unwrap();
         inner.len()
+    }
+
+    /// Two folders change names; for the tests of moments.
+    pub fn swap_folders(&mut self) {
+        let mut folders = self.of(|node| matches!(node, Node::Folder));
+        folders.retain(|folder| folder != b"stock");
+        self.swap(folders);
+    }
+
+    /// Two files or links change names.
+    pub fn swap_files(&mut self) {
+        let leaves = self.leaves();
+        self.swap(leaves);
+    }
+
+    /// Exchange two of these, by way of a third name.
+    fn swap(&mut self, mut from: Vec<Path>) {
+        self.rng.shuffle(&mut from);
+        let aside = b".~aside".to_vec();
+        let Some((one, rest)) = from.split_first() else {
+            return;
+        };
+        let other = rest.iter().find(|other| {
+            let longest = |path: &Path| {
+                let inner = self.truth.below(path);
+                inner
+                    .iter()
+                    .map(|p| p.len() - path.len())
+                    .max()
+                    .unwrap_or(0)
+            };
+            let fits = longest(one) + other.len() < PATH_BYTES_MAX
+                && longest(other) + one.len() < PATH_BYTES_MAX;
+            !is_below(one, other) && !is_below(other, one) && fits
+        });
+        let Some(other) = other.cloned() else { return };
+        let is_free = self.truth.get(&aside).is_none();
+        if is_free && self.may_lose(one) && self.may_lose(&other) {
+            self.rename(one, &aside);
+            self.rename(&other, one);
+            self.rename(&aside, &other);
+            let (one, other) = (names::shown(one), names::shown(&other));
+            self.journal.note(format!("swap {one} and {other}"));
+        }
+    }
+
+    /// The middle of a large file changes, or one is made: for the tests of moments.
+    pub fn edit_big(&mut self) {
+        let is_big = |node: &Node| matches!(node, Node::File(c) if c.len() >= super::BIG_BYTES);
+        let big = self.of(is_big);
+        let Some(path) = self.pick(&big) else {
+            let done = self.big();
+            self.journal.note(done.unwrap_or_default());
+            return;
+        };
+        let Some(Node::File(mut content)) = self.truth.get(&path).cloned() else {
+            return;
+        };
+        let at = self.rng.usize(..content.len() - 5_000);
+        let new = self.bytes(5_000);
+        content[at..at + new.len()].copy_from_slice(&new);
+        self.truth.set(&path, Node::File(content));
+        let file = fs::OpenOptions::new().write(true).open(self.on_disk(&path));
+        file.unwrap().write_all_at(&new, at as u64).unwrap();
+        self.journal
+            .note(format!("edit big {}", names::shown(&path)));
     }
 
     /// What was a file is a folder of the same name, or the other way round.

@@ -1,0 +1,104 @@
+//! What is restored where: each source's part of what was asked for.
+
+use super::Part;
+use crate::cli::args::RestoreArgs;
+use crate::cli::origins::{Depot, Named, folder_names};
+use crate::cli::show;
+use crate::error::{Fatal, chain};
+use crate::recovery::Selector;
+use std::path::{Path, PathBuf};
+
+/// What is restored where. Paths of this computer go to the sources they lie
+/// in, everything else to all of them.
+pub(super) fn parts(depot: &Depot, args: &RestoreArgs) -> Result<Vec<Part>, Fatal> {
+    let texts = texts_by_origin(&depot.origins, &args.what)?;
+    let folders = folders(depot, args)?;
+    let mut parts = Vec::new();
+    for ((named, texts), to) in depot.origins.iter().zip(texts).zip(folders) {
+        // What is no path is refused before anything begins.
+        Selector::new(&texts)?;
+        if args.what.is_empty() || !texts.is_empty() {
+            parts.push(Part {
+                named: named.clone(),
+                texts,
+                to,
+            });
+        }
+    }
+    Ok(parts)
+}
+
+/// The folder of each source: below --to, or its own.
+fn folders(depot: &Depot, args: &RestoreArgs) -> Result<Vec<PathBuf>, Fatal> {
+    let Some(to) = &args.to else {
+        return own_folders(depot, args);
+    };
+    let to = std::path::absolute(to)
+        .map_err(|e| Fatal::usage(format!("use --to {}", to.display()), chain(&e), ""))?;
+    if let Some(vault) = &depot.vault
+        && std::path::absolute(vault).is_ok_and(|vault| to.starts_with(vault))
+    {
+        return Err(Fatal::usage(
+            format!("restore into {}", to.display()),
+            "that is inside the vault itself",
+            "choose a folder elsewhere with --to",
+        ));
+    }
+    Ok(match depot.origins.len() {
+        1 => vec![to],
+        _ => folder_names(&depot.origins)
+            .iter()
+            .map(|name| to.join(name))
+            .collect(),
+    })
+}
+
+/// The sources' own folders. Two moments are compared without any.
+fn own_folders(depot: &Depot, args: &RestoreArgs) -> Result<Vec<PathBuf>, Fatal> {
+    let needs_none = matches!(args.diff, Some(Some(_)));
+    let roots = depot.origins.iter().map(|named| match &named.root {
+        Some(root) => Ok(root.clone()),
+        None if needs_none => Ok(PathBuf::new()),
+        None => Err(Fatal::usage(
+            format!("find the folder of {}", show::clean(&named.name)),
+            "no configuration says which one it is",
+            "name it with --to, or give the configuration with --config",
+        )),
+    });
+    roots.collect()
+}
+
+pub(in crate::cli) fn texts_by_origin(
+    origins: &[Named],
+    what: &[String],
+) -> Result<Vec<Vec<String>>, Fatal> {
+    let mut texts = vec![Vec::new(); origins.len()];
+    let roots_known = origins.iter().any(|named| named.root.is_some());
+    for text in what {
+        let path = Path::new(text);
+        if !(path.has_root() && roots_known) {
+            texts.iter_mut().for_each(|texts| texts.push(text.clone()));
+            continue;
+        }
+        let mut placed = false;
+        for (named, texts) in origins.iter().zip(&mut texts) {
+            if let Some(inner) = named.within(path) {
+                texts.push(inner);
+                placed = true;
+            }
+        }
+        if !placed {
+            let roots: Vec<String> = origins
+                .iter()
+                .filter_map(|named| named.root.as_ref())
+                .map(|root| root.display().to_string())
+                .collect();
+            return Err(Fatal::usage(
+                format!("look for {}", show::clean(text)),
+                "it is in none of the folders that are backed up",
+                format!("those are: {}", roots.join(", ")),
+            ));
+        }
+    }
+    Ok(texts)
+}

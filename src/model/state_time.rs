@@ -1,0 +1,128 @@
+//! From when on a version's file had the state that the version holds.
+//!
+//! Pure. A server's own time is that of the storing: the end of the upload, or
+//! with an upload in parts (Amazon S3 and most others) its beginning. The
+//! object's metadata says when the file was read and known to be so
+//! (`kw-seen-ms`, by the clock of the computer that read it). That clock may be
+//! wrong, so it is believed within bounds only, and never beyond the server's.
+
+/// How much earlier than the server's time a file that was stored in one piece
+/// may have been read. Sending follows reading within seconds; a limited line
+/// with a queue of its own may take hours, and nothing waits for a day.
+const ONE_PIECE_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The same for what was uploaded in parts: an upload that was broken off is gone
+/// on with for seven days after its last progress (`transfer::begin`), and keeps
+/// the metadata that it was begun with. A day more for what the last part takes.
+const IN_PARTS_MS: i64 = 8 * ONE_PIECE_MS;
+
+/// How long after a moment an object of one piece may have been stored, for its
+/// metadata to be asked whether the file was like that at the moment already.
+/// One that was read by then is stored when its place among the workers and the
+/// line let it: a minute as a rule. A quarter of an hour is what S3 itself allows
+/// clocks to differ by, so that no more hangs on it than on the clock.
+const ASKED_ONE_PIECE_MS: i64 = 15 * 60 * 1000;
+
+/// Amazon S3 gives an object of parts an ETag with the number of parts behind a
+/// hyphen; so do all servers whose ETags mean anything.
+pub fn is_in_parts(etag: &str) -> bool {
+    etag.contains('-')
+}
+
+/// From when on the file was as the version has it, milliseconds since 1970.
+/// `seen_ms` is what the metadata says, `before_ms` when the key's version (or
+/// deletion) before this one was stored: a file cannot have been read before
+/// that, since no key is in two hands at once. A clock that says so is wrong.
+pub fn state_ms(
+    stored_ms: i64,
+    seen_ms: Option<i64>,
+    in_parts: bool,
+    before_ms: Option<i64>,
+) -> i64 {
+    let longest_ms = match in_parts {
+        true => IN_PARTS_MS,
+        false => ONE_PIECE_MS,
+    };
+    let earliest_ms = stored_ms
+        .saturating_sub(longest_ms)
+        .max(before_ms.unwrap_or(i64::MIN));
+    seen_ms
+        .filter(|seen_ms| (earliest_ms..=stored_ms).contains(seen_ms))
+        .unwrap_or(stored_ms)
+}
+
+/// Whether what was stored after the moment may hold what the file was at the
+/// moment already, so that its metadata is worth a request.
+pub fn may_have_been(at_ms: i64, stored_ms: i64, in_parts: bool) -> bool {
+    let after_ms = stored_ms.saturating_sub(at_ms);
+    let asked_ms = match in_parts {
+        true => IN_PARTS_MS,
+        false => ASKED_ONE_PIECE_MS,
+    };
+    (1..=asked_ms).contains(&after_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR_MS: i64 = 3_600_000;
+    /// Some day in 2026.
+    const NOON_MS: i64 = 1_795_435_200_000;
+
+    #[test]
+    fn the_reading_counts_where_its_clock_can_be_right() {
+        let of = |name, seen_ms: Option<i64>, in_parts, before_ms: Option<i64>, want_ms: i64| {
+            let at = |ms: i64| NOON_MS + ms;
+            let got = state_ms(NOON_MS, seen_ms.map(at), in_parts, before_ms.map(at));
+            assert_eq!(got - NOON_MS, want_ms, "{name}");
+        };
+        of("read two seconds before", Some(-2_000), false, None, -2_000);
+        of("an old object", None, false, None, 0);
+        of("a clock ahead", Some(5_000), false, None, 0);
+        of("a clock years ahead", Some(i64::MAX / 4), true, None, 0);
+        of(
+            "within a day",
+            Some(-24 * HOUR_MS),
+            false,
+            None,
+            -24 * HOUR_MS,
+        );
+        of("days behind", Some(-25 * HOUR_MS), false, None, 0);
+        of(
+            "resumed for days",
+            Some(-99 * HOUR_MS),
+            true,
+            None,
+            -99 * HOUR_MS,
+        );
+        of("weeks behind", Some(-200 * HOUR_MS), true, None, 0);
+        of("since the one before", Some(-50), false, Some(-50), -50);
+        of("before the one before", Some(-51), false, Some(-50), 0);
+        of("a clock of 1970", Some(-NOON_MS), true, Some(-9), 0);
+    }
+
+    #[test]
+    fn only_what_may_change_the_answer_is_asked() {
+        for (after_ms, in_parts, want) in [
+            (0, false, false),
+            (1, false, true),
+            (ASKED_ONE_PIECE_MS, false, true),
+            (ASKED_ONE_PIECE_MS + 1, false, false),
+            (ASKED_ONE_PIECE_MS + 1, true, true),
+            (IN_PARTS_MS, true, true),
+            (IN_PARTS_MS + 1, true, false),
+            (-1, true, false),
+        ] {
+            let got = may_have_been(NOON_MS, NOON_MS + after_ms, in_parts);
+            assert_eq!(got, want, "{after_ms} {in_parts}");
+        }
+        assert!(!may_have_been(i64::MIN, i64::MAX, true));
+    }
+
+    #[test]
+    fn an_etag_tells_of_parts() {
+        assert!(is_in_parts("9b2cf535f27731c974343645a3985328-2"));
+        assert!(!is_in_parts("9b2cf535f27731c974343645a3985328") && !is_in_parts(""));
+    }
+}

@@ -1,0 +1,185 @@
+//! Two files that change places change them at one moment.
+//!
+//! Each is stored when a worker comes to it, and read at a moment of its own. So
+//! that no moment between shows a content under neither name, what takes over the
+//! place of a file that has itself moved on counts from the same moment as that
+//! file's new name: whichever is read first sets it. A file that moved is known
+//! by its inode and content together. In memory alone, bounded and for a short
+//! while: what is forgotten costs the agreement of two times, nothing else.
+
+use crate::model::{ContentHash, Fingerprint, Kind, Record};
+use crate::transfer::Content;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How long a place that was taken over is remembered: as long as a version's
+/// own time of reading can count for more than the server's
+/// (`model::state_time`, what is asked of one piece).
+const KEPT_MS: i64 = 15 * 60 * 1000;
+
+/// Places remembered; at 150 bytes each 3 MB. A swap of two folders with more
+/// files than that within the time is two moments for the rest.
+const PLACES_MAX: usize = 20_000;
+
+#[derive(Default)]
+struct State {
+    /// From when on a file's former place has held something else.
+    left: HashMap<(usize, u64), (ContentHash, i64)>,
+    /// In the order in which they came, with the time.
+    order: VecDeque<((usize, u64), i64)>,
+}
+
+/// Places that were taken over of late, of all sources.
+#[derive(Default)]
+pub struct Moves(Mutex<State>);
+
+impl Moves {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From when on the content counts that was read at a path whose record is
+    /// `old`: from its reading, or from the moment at which its own former place
+    /// was found taken. Notes that the place of `old` is taken from then on.
+    pub fn since_ms(&self, source: usize, content: &Content, old: Option<&Record>) -> i64 {
+        let (read_ms, file) = (content.seen_ms, &content.fingerprint);
+        let mut state = self.state();
+        let place = (source, file.inode);
+        let left = state.left.get(&place).filter(|_| may_have_moved(file));
+        let since_ms = match left {
+            Some((hash, left_ms)) if *hash == content.hash && read_ms - left_ms < KEPT_MS => {
+                read_ms.min(*left_ms)
+            }
+            _ => read_ms,
+        };
+        let old = old.and_then(|old| Some((old.fingerprint, old.content?)));
+        if let Some((was, hash)) = old
+            && may_have_moved(&was)
+            && was.inode != file.inode
+        {
+            state.note((source, was.inode), hash, since_ms, read_ms);
+        }
+        since_ms
+    }
+}
+
+impl State {
+    fn note(&mut self, place: (usize, u64), hash: ContentHash, left_ms: i64, now_ms: i64) {
+        while let Some((oldest, noted_ms)) = self.order.front().copied() {
+            let is_over = now_ms - noted_ms >= KEPT_MS || now_ms < noted_ms;
+            if !is_over && self.order.len() < PLACES_MAX {
+                break;
+            }
+            self.order.pop_front();
+            self.left.remove(&oldest);
+        }
+        self.left.insert(place, (hash, left_ms));
+        self.order.push_back((place, now_ms));
+    }
+}
+
+/// Systems without inodes give 0 for all.
+fn may_have_moved(file: &Fingerprint) -> bool {
+    file.inode != 0 && file.kind != Kind::Folder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Look;
+    use std::sync::Arc;
+
+    fn content(inode: u64, text: &str, seen_ms: i64) -> Content {
+        Content {
+            fingerprint: Fingerprint {
+                kind: Kind::File,
+                size_bytes: text.len() as u64,
+                mtime_ns: 1,
+                ctime_ns: 1,
+                inode,
+                mode: 0o644,
+                owner: None,
+            },
+            hash: ContentHash::of(text.as_bytes()),
+            seen_ms,
+            bytes: None,
+            unrested: false,
+            racy: false,
+            look: Look::Unknown,
+            segments: Arc::new([]),
+        }
+    }
+
+    fn record(inode: u64, text: &str) -> Record {
+        let content = content(inode, text, 0);
+        Record {
+            fingerprint: content.fingerprint,
+            content: Some(content.hash),
+            version_id: String::new(),
+            etag: String::new(),
+            stored_bytes: 0,
+            stored_at_ms: 0,
+            racy: false,
+            look: Look::Unknown,
+        }
+    }
+
+    #[test]
+    fn what_changes_places_counts_from_one_moment() {
+        for first in ["a", "b"] {
+            let moves = Moves::default();
+            // Inode 1 stood at a, inode 2 at b.
+            let at = |path: &str, ms| match path {
+                "a" => moves.since_ms(0, &content(2, "two", ms), Some(&record(1, "one"))),
+                _ => moves.since_ms(0, &content(1, "one", ms), Some(&record(2, "two"))),
+            };
+            let second = if first == "a" { "b" } else { "a" };
+            assert_eq!((at(first, 1_000), at(second, 1_900)), (1_000, 1_000));
+            // Tried again, it stays so.
+            assert_eq!(at(first, 5_000), 1_000);
+        }
+    }
+
+    #[test]
+    fn only_the_same_file_with_the_same_content_and_not_for_ever() {
+        for (name, source, new, want) in [
+            ("moved", 0, content(1, "one", 2_000), 1_000),
+            ("edited since", 0, content(1, "more", 2_000), 2_000),
+            ("a copy", 0, content(7, "one", 2_000), 2_000),
+            ("another source", 1, content(1, "one", 2_000), 2_000),
+            (
+                "long after",
+                0,
+                content(1, "one", 1_000 + KEPT_MS),
+                1_000 + KEPT_MS,
+            ),
+            ("before", 0, content(1, "one", 900), 900),
+        ] {
+            let moves = Moves::default();
+            // The place of inode 1 is taken by inode 3.
+            moves.since_ms(0, &content(3, "three", 1_000), Some(&record(1, "one")));
+            assert_eq!(moves.since_ms(source, &new, None), want, "{name}");
+        }
+        // Saved in place: nobody has moved.
+        let moves = Moves::default();
+        moves.since_ms(0, &content(1, "new", 1_000), Some(&record(1, "one")));
+        assert_eq!(moves.since_ms(0, &content(1, "one", 2_000), None), 2_000);
+        // No inodes.
+        moves.since_ms(0, &content(5, "new", 1_000), Some(&record(0, "one")));
+        assert_eq!(moves.since_ms(0, &content(0, "one", 2_000), None), 2_000);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let moves = Moves::default();
+        for number in 1..=PLACES_MAX as u64 + 10 {
+            let new = content(1_000_000 + number, "new", 1_000);
+            moves.since_ms(0, &new, Some(&record(number, "old")));
+        }
+        let state = moves.state();
+        assert_eq!(
+            (state.left.len(), state.order.len()),
+            (PLACES_MAX, PLACES_MAX)
+        );
+    }
+}
