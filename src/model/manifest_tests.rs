@@ -1,5 +1,6 @@
 //! What is written is read back; what is damaged is refused.
 
+use super::proof::encode;
 use super::*;
 use proptest::prelude::*;
 

@@ -75,8 +75,10 @@ async fn compare(
     stop: &mut Stop,
 ) -> Result<(), Fault> {
     let mut lines = manifest.lines(&shop.store).await?;
-    let until_ms = at_ms.unwrap_or_else(crate::transfer::wall_ms);
-    let is_young = until_ms.saturating_sub(manifest.header.moment_ms) <= MISSING_AGE_MAX_MS;
+    // The server's clock may be ahead: what is newest counts, whenever that was.
+    let until_ms = at_ms.unwrap_or(i64::MAX);
+    let asked_ms = at_ms.unwrap_or_else(crate::transfer::wall_ms);
+    let is_young = asked_ms.saturating_sub(manifest.header.moment_ms) <= MISSING_AGE_MAX_MS;
     let mut listing = Listing::new(shop, until_ms);
     let (mut folders, mut closed) = (Vec::new(), Vec::new());
     while let Some(line) = lines.next().await? {

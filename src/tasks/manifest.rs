@@ -8,6 +8,8 @@
 //! is said (see [`Trailer::quiet`]); a manifest that cannot be written is told,
 //! and nothing else depends on it.
 
+mod thin;
+
 use super::answering::on_disk;
 use super::context::{Context, blocking};
 use crate::board::ScanDone;
@@ -16,10 +18,9 @@ use crate::error::{Class, Fault, chain};
 use crate::files::{self, Pulse};
 use crate::index::Activity;
 use crate::model::manifest::{self, Header, Line, MANIFEST_VERSION, Settings, Trailer, Writing};
-use crate::model::{ContentHash, Kind, ObjectMeta, Record, RelKey, RelPath, thinning};
+use crate::model::{ContentHash, Kind, ObjectMeta, Record, RelKey, RelPath};
 use crate::platform;
 use crate::queue::Lane;
-use crate::store::{At, Course, PAGE_KEYS};
 use crate::transfer::{self, Job, Patience, Reading, Sent, Wire};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -28,7 +29,6 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The standing warning when it cannot be written.
@@ -48,13 +48,6 @@ const SENDING_PAUSE: Duration = Duration::from_secs(5);
 /// The longest that sending may take: 100 MB over half a megabit.
 const SENDING_TIME_MAX: Duration = Duration::from_secs(30 * 60);
 
-/// Pages of old manifests that are looked at when they are thinned: ten years
-/// of daily ones, should they never have been.
-const THINNING_PAGES_MAX: usize = 4;
-
-/// Old manifests that are marked after one writing; the next one goes on.
-const THINNED_MAX: usize = 200;
-
 /// gzip's quickest level that finds the repetition between the lines.
 const GZIP_LEVEL: u32 = 4;
 
@@ -71,7 +64,7 @@ pub async fn write_all(ctx: &Arc<Context>, scans: &[Option<ScanDone>]) {
             Ok((key, trailer)) => {
                 ctx.board.warn(number, WARNING, None);
                 tracing::info!(source = %name, %key, lines = trailer.lines, quiet = trailer.quiet, "manifest written");
-                if let Err(fault) = thin(ctx, number).await {
+                if let Err(fault) = thin::thin(ctx, number).await {
                     // Too many are no harm.
                     tracing::info!(source = %name, "old manifests stay for now: {fault}");
                 }
@@ -373,40 +366,4 @@ fn job(ctx: &Arc<Context>, number: usize, sheet: &Sheet, path: RelPath, key: &st
         pulse: Pulse::default(),
         uploads: ctx.uploads.clone(),
     }
-}
-
-/// Mark old manifests as deleted that a later one stands for. Their versions
-/// stay, like everybody's.
-async fn thin(ctx: &Arc<Context>, number: usize) -> Result<(), Fault> {
-    let source = &ctx.sources[number];
-    let settings = &source.config;
-    if settings.on_delete == OnDelete::Keep || !source.versioned.load(Ordering::Relaxed) {
-        return Ok(());
-    }
-    let folder = manifest::folder(&settings.prefix);
-    let (mut moments_ms, mut next, mut course) = (Vec::new(), None, Course::default());
-    for _ in 0..THINNING_PAGES_MAX {
-        let after: Option<String> = next.take();
-        let page = ctx
-            .store
-            .list(&settings.bucket, &folder, after.as_deref(), PAGE_KEYS)
-            .await?;
-        course.objects(&page, &settings.bucket)?;
-        let ours = page.items.iter();
-        moments_ms.extend(ours.filter_map(|o| manifest::moment_of(&settings.prefix, &o.key)));
-        next = page.next;
-        if next.is_none() {
-            break;
-        }
-    }
-    let superseded = thinning::superseded(&moments_ms, ctx.now_ms());
-    for moment_ms in superseded.into_iter().take(THINNED_MAX) {
-        let key = manifest::key(&settings.prefix, moment_ms);
-        let at = At {
-            bucket: &settings.bucket,
-            key: &key,
-        };
-        ctx.store.mark_deleted(at).await?;
-    }
-    Ok(())
 }

@@ -450,6 +450,11 @@ pub fn program() -> Command {
 
 /// Run the program to its end; panics when it takes longer than [`PATIENCE`].
 pub fn finish(command: &mut Command) -> Output {
+    finish_within(PATIENCE, command)
+}
+
+/// The same for what has its own time, and `limit` is beyond that.
+pub fn finish_within(limit: Duration, command: &mut Command) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let read = |mut from: Box<dyn std::io::Read + Send>| {
@@ -466,7 +471,7 @@ pub fn finish(command: &mut Command) -> Output {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > limit {
             child.kill().unwrap();
             panic!("the program did not end");
         }

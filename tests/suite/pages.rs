@@ -1,11 +1,12 @@
 //! Running the lines of the documentation, as they stand there.
 
-use crate::harness::finish;
+use crate::harness::finish_within;
 use crate::python::clean_environment;
 use keepwatch::store::vault::Vault;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// The blocks of a page that are marked with this language, in order.
@@ -31,6 +32,10 @@ pub struct Served {
     stop: Option<oneshot::Sender<()>>,
     task: Option<std::thread::JoinHandle<()>>,
 }
+
+/// A block of lines starts the AWS CLI a dozen times, which takes seconds each on
+/// a busy machine.
+const LINES_MAX: Duration = Duration::from_secs(5 * 60);
 
 pub const ACCESS_KEY: &str = "KEYOFTHEBUCKET";
 pub const SECRET_KEY: &str = "itssecret";
@@ -99,7 +104,7 @@ pub fn shell(lines: &str, folder: &Path, programs: &[PathBuf]) -> Output {
         .env("KEEPWATCH_STATE__DIR", folder.join("new-state"))
         .env("KEEPWATCH_LOG__DIR", folder.join("new-log"))
         .stdin(std::process::Stdio::null());
-    finish(&mut command)
+    finish_within(LINES_MAX, &mut command)
 }
 
 /// The folder of the program that is tested.

@@ -1,0 +1,55 @@
+//! Old manifests that a later one stands for.
+//!
+//! Invariant: what is marked as deleted is a manifest by its very key, and its
+//! versions stay.
+
+use crate::config::OnDelete;
+use crate::error::Fault;
+use crate::model::{manifest, thinning};
+use crate::store::{At, Course, PAGE_KEYS};
+use crate::tasks::context::Context;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Pages of old manifests that are looked at when they are thinned: ten years
+/// of daily ones, should they never have been.
+const THINNING_PAGES_MAX: usize = 4;
+
+/// Old manifests that are marked after one writing; the next one goes on.
+const THINNED_MAX: usize = 200;
+
+/// Mark old manifests as deleted that a later one stands for. Their versions
+/// stay, like everybody's.
+pub(super) async fn thin(ctx: &Arc<Context>, number: usize) -> Result<(), Fault> {
+    let source = &ctx.sources[number];
+    let settings = &source.config;
+    if settings.on_delete == OnDelete::Keep || !source.versioned.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let folder = manifest::folder(&settings.prefix);
+    let (mut moments_ms, mut next, mut course) = (Vec::new(), None, Course::default());
+    for _ in 0..THINNING_PAGES_MAX {
+        let after: Option<String> = next.take();
+        let page = ctx
+            .store
+            .list(&settings.bucket, &folder, after.as_deref(), PAGE_KEYS)
+            .await?;
+        course.objects(&page, &settings.bucket)?;
+        let ours = page.items.iter();
+        moments_ms.extend(ours.filter_map(|o| manifest::moment_of(&settings.prefix, &o.key)));
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    let superseded = thinning::superseded(&moments_ms, ctx.now_ms());
+    for moment_ms in superseded.into_iter().take(THINNED_MAX) {
+        let key = manifest::key(&settings.prefix, moment_ms);
+        let at = At {
+            bucket: &settings.bucket,
+            key: &key,
+        };
+        ctx.store.mark_deleted(at).await?;
+    }
+    Ok(())
+}
