@@ -185,26 +185,26 @@ async fn a_drill_that_cannot_reach_the_bucket_says_so_and_never_that_all_is_well
 #[tokio::test(flavor = "multi_thread")]
 async fn the_budget_holds_and_what_is_larger_is_counted() {
     let rig = Rig::new();
-    for number in 0..10 {
+    // Fewer small ones than the drill wants, so that it meets large ones, too.
+    for number in 0..2 {
         rig.write(&format!("{number}.txt"), "text");
     }
-    rig.write("large.bin", vec![7; 5_000]);
+    for number in 0..10 {
+        rig.write(&format!("large{number}.bin"), vec![number; 5_000]);
+    }
     let mut config = rig.config();
     config.drill.files = 3;
     config.drill.bytes_max = 1_000;
     let daemon = rig.start_with(config, None).await;
     rig.until_equal(&daemon).await;
     let mut too_large = 0;
-    for _ in 0..10 {
+    for _ in 0..3 {
         let drill = drill(&daemon).await;
         assert!(drill.is_well() && drill.files <= 3, "{drill:?}");
         assert!(drill.bytes <= 1_000, "{drill:?}");
         too_large += drill.too_large;
     }
-    assert!(
-        too_large > 0,
-        "it is drawn with a chance of 1 in 4 each time"
-    );
+    assert!(too_large > 0);
     daemon.stop().await.unwrap();
 }
 

@@ -196,6 +196,7 @@ impl<'a> Run<'a> {
             rel,
             listed,
             expect: Expect::Itself,
+            wrong: None,
             is_older: true,
             deep: false,
         })
@@ -244,6 +245,7 @@ impl<'a> Run<'a> {
             rel: rel.clone(),
             listed,
             expect,
+            wrong: None,
             is_older: false,
             deep: false,
         };
@@ -265,10 +267,9 @@ impl<'a> Run<'a> {
                     Some(record) => Expect::Recorded(Box::new(record)),
                     None => Expect::Itself,
                 };
-                let job = job(listed.unwrap_or_else(nothing), expect);
-                self.result.progress.looked += 1;
-                let settled = self.shop.settle(&job, wrong).await;
-                self.write_down(settled).await
+                let mut job = job(listed.unwrap_or_else(nothing), expect);
+                job.wrong = Some(wrong);
+                self.start(job).await
             }
         }
     }
