@@ -124,8 +124,8 @@ impl Default for RawDrill {
     fn default() -> Self {
         Self {
             enabled: true,
-            // Two weeks of them are 196 files: damage to one file in a hundred
-            // is found within two weeks, seven times in eight.
+            // Two weeks of them are 196: when one version in a hundred is damaged,
+            // one of those is among them six times in seven.
             files: 14,
             bytes_max: "200 MB".into(),
             cost_max_usd: 0.05,

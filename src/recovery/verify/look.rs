@@ -14,11 +14,17 @@ use crate::recovery::retry::{Patience, Stop, told};
 use crate::recovery::{Origin, shown};
 use crate::store::{At, Head, ListedVersion, Store};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Older versions that are tried when one is wanted that is whole. Whoever has
 /// five damaged ones in a row has another problem.
 const WHOLE_TRIES: usize = 5;
+
+/// Between what seems to be somebody else's doing and the second look at it: a
+/// worker whose change the bucket has taken writes it down some milliseconds
+/// later, on a busy computer perhaps a second.
+const SETTLING: Duration = Duration::from_secs(3);
 
 /// What all looks of one source share.
 pub(super) struct Shop {
@@ -40,6 +46,8 @@ pub(super) struct Job {
     pub(super) rel: Option<RelKey>,
     pub(super) listed: ListedVersion,
     pub(super) expect: Expect,
+    /// What the listing shows to be wrong already.
+    pub(super) wrong: Option<Wrong>,
     pub(super) is_older: bool,
     /// Download and hash it.
     pub(super) deep: bool,
@@ -69,6 +77,9 @@ enum After {
 impl Shop {
     /// Look at one version, trying again what passes by itself.
     pub(super) async fn look(&self, job: &Job) -> Result<Outcome, Fault> {
+        if let Some(wrong) = &job.wrong {
+            return self.settle(job, wrong.clone()).await;
+        }
         let mut stop = self.stop.clone();
         let mut patience = Patience::default();
         let about = |fault: Fault| told(fault).about(self.subject(job));
@@ -261,9 +272,19 @@ impl Shop {
     }
 
     /// Look once more whether it is as it seems, and say all about it.
-    pub(super) async fn settle(&self, job: &Job, (damage, why): Wrong) -> Result<Outcome, Fault> {
+    async fn settle(&self, job: &Job, (damage, why): Wrong) -> Result<Outcome, Fault> {
         let mut is_on_disk = None;
         if let (Some(known), Some(key)) = (&self.known, &job.rel) {
+            let may_be_ours = matches!(
+                damage,
+                Damage::Missing | Damage::MarkedDeleted | Damage::Overwritten | Damage::Returned
+            );
+            if may_be_ours {
+                tokio::time::sleep(SETTLING).await;
+            }
+            if damage == Damage::Returned && !self.is_still_newest(&job.listed).await? {
+                return Ok(Outcome::Moving);
+            }
             let record = known.record(key).await?;
             let is_other = match &job.expect {
                 Expect::Recorded(then) | Expect::NewerThan(then) => {
@@ -301,6 +322,14 @@ impl Shop {
             whole,
             repair: None,
         })))
+    }
+
+    /// The bucket shows this version and no marker or newer one over it.
+    async fn is_still_newest(&self, listed: &ListedVersion) -> Result<bool, Fault> {
+        let (bucket, key) = (&self.origin.bucket, &listed.key);
+        let page = self.store.list_versions(bucket, key, None).await?;
+        let newest = page.items.first().filter(|newest| newest.key == *key);
+        Ok(newest.is_some_and(|newest| newest.version_id == listed.version_id))
     }
 
     /// The newest version besides the damaged one that can be restored, as far

@@ -1,5 +1,7 @@
-//! The folder that a drill restores into: below the state folder, the owner's
+//! The folder that a drill restores into: in the state folder, the owner's
 //! alone, one file at a time, and gone afterwards.
+//!
+//! Each drill has one of its own, since one may be asked for while another ends.
 
 use crate::error::{Class, Fault, chain};
 use crate::files::Target;
@@ -8,8 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Its name in the state folder.
-const FOLDER: &str = "drill";
+/// What its name in the state folder begins with.
+const FOLDER: &str = "drill-";
 
 /// Each file gets a folder of its own, so that none is in another's way.
 const NAME: &str = "file";
@@ -21,10 +23,9 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// A fresh one; what a killed drill left is removed. Blocks.
+    /// A fresh one. Blocks.
     pub(super) fn new(state_dir: &Path) -> Result<Self, Fault> {
-        clear(state_dir)?;
-        let folder = state_dir.join(FOLDER);
+        let folder = state_dir.join(format!("{FOLDER}{:016x}", fastrand::u64(..)));
         platform::create_private_dir_all(&folder).map_err(|e| trouble("make", &folder, &e))?;
         Ok(Self { folder, number: 0 })
     }
@@ -39,7 +40,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         // Not on a thread that others wait for. What the end of the process cuts
-        // off here, the next drill or start removes.
+        // off here, the next start removes.
         let folder = std::mem::take(&mut self.folder);
         std::thread::spawn(move || {
             if let Err(error) = remove(&folder) {
@@ -61,10 +62,16 @@ pub(super) fn open(folder: &Path) -> Result<Arc<Target>, Fault> {
     })
 }
 
-/// Remove what there is of it. Blocks.
+/// Remove what killed drills left; only while none runs. Blocks.
 pub(super) fn clear(state_dir: &Path) -> Result<(), Fault> {
-    let folder = state_dir.join(FOLDER);
-    remove(&folder).map_err(|e| trouble("remove", &folder, &e))
+    let entries = std::fs::read_dir(state_dir).map_err(|e| trouble("look for", state_dir, &e))?;
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(FOLDER) {
+            let folder = entry.path();
+            remove(&folder).map_err(|e| trouble("remove", &folder, &e))?;
+        }
+    }
+    Ok(())
 }
 
 /// Remove a folder with all in it; none is as good. Blocks.
@@ -111,15 +118,32 @@ mod tests {
     #[test]
     fn what_a_killed_drill_left_is_removed_whatever_its_rights() {
         let dir = tempfile::tempdir().unwrap();
-        let left = dir.path().join(FOLDER).join("file1/a/b");
+        let left = dir.path().join(format!("{FOLDER}1/file1/a/b"));
         std::fs::create_dir_all(&left).unwrap();
         std::fs::write(left.join("secret"), "x").unwrap();
         platform::set_path_mode(&left, 0).unwrap();
-        let mut scratch = Scratch::new(dir.path()).unwrap();
-        assert!(!left.exists());
-        assert_ne!(scratch.next(), scratch.next());
+        std::fs::create_dir(dir.path().join("index")).unwrap();
         clear(dir.path()).unwrap();
         clear(dir.path()).unwrap();
-        assert!(!dir.path().join(FOLDER).exists());
+        let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+    }
+
+    /// Named after the bug: the end of one drill removed the folder of the next.
+    #[test]
+    fn no_drill_removes_the_folder_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = Scratch::new(dir.path()).unwrap();
+        let second = Scratch::new(dir.path()).unwrap();
+        assert_ne!(first.folder, second.folder);
+        assert_ne!(first.next(), first.next());
+        let gone = second.folder.clone();
+        drop(second);
+        let began = std::time::Instant::now();
+        while gone.exists() {
+            assert!(began.elapsed().as_secs() < 60, "it is not removed");
+            std::thread::yield_now();
+        }
+        assert!(first.folder.exists());
     }
 }

@@ -97,10 +97,13 @@ impl Trial<'_> {
             Err(fault) if fault.class == Class::Damaged => {
                 Ok(self.wrong(candidate, Some(Damage::Altered), fault.cause))
             }
-            Err(fault) if fault.class.is_destination() || fault.class == Class::Local => {
-                Err(self.ends(fault))
+            Err(fault) if fault.class == Class::Refused => {
+                Ok(self.wrong(candidate, None, fault.reason()))
             }
-            Err(fault) => Ok(self.wrong(candidate, None, fault.reason())),
+            // This system has no such names.
+            Err(fault) if fault.class == Class::Unstorable => Ok(Ended::Passed),
+            // The line, the server, this computer: that says nothing of the file.
+            Err(fault) => Err(self.ends(fault)),
         }
     }
 

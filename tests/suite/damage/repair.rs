@@ -3,8 +3,10 @@
 
 use super::acts::{Act, Wire, damage};
 use super::world::{World, file, large};
-use crate::harness::{Fate, Faults, at_rest, history, until};
+use crate::harness::{Fate, Faults, Rig, at_rest, history, until};
 use keepwatch::model::audit::{Ask, Damage, Deep, Repair, Verified};
+use keepwatch::recovery::Stop;
+use keepwatch::tasks::audit;
 
 async fn repair(world: &World) -> Verified {
     let ask = Ask {
@@ -152,4 +154,40 @@ async fn a_repair_that_was_cut_off_is_done_by_the_next_run_and_not_by_believing_
     daemon.stop().await.unwrap();
     let again = world.verify(&Wire::default(), true, false).await;
     assert_eq!(again.findings_total, 0, "{again:#?}");
+}
+
+/// Files are saved, renamed and deleted all the time: that is no damage.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_found_while_an_office_works() {
+    let rig = Rig::new();
+    for number in 0..20 {
+        rig.write(&format!("{number}.txt"), format!("file {number}"));
+    }
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    let ask = Ask {
+        deep: Deep::All,
+        all_versions: true,
+        ..Ask::default()
+    };
+    let never = Stop::never();
+    for round in 0..12 {
+        for number in 0..20 {
+            match (number + round) % 4 {
+                0 => rig.write(&format!("{number}.txt"), format!("{round} {number}")),
+                1 => drop(std::fs::remove_file(rig.path(&format!("{number}.txt")))),
+                2 => drop(std::fs::rename(
+                    rig.path(&format!("{number}.txt")),
+                    rig.path(&format!("{number}-{round}.txt")),
+                )),
+                _ => {}
+            }
+        }
+        let verified = audit::run(daemon.context(), &ask, |_| (), &never)
+            .await
+            .unwrap();
+        assert_eq!(verified[0].findings_total, 0, "{round}: {verified:#?}");
+        assert_eq!(verified[0].not_looked_total, 0, "{round}: {verified:#?}");
+    }
+    daemon.stop().await.unwrap();
 }
