@@ -67,7 +67,7 @@ impl Past {
     /// The lines of a JSON answer.
     fn json(&self, arguments: &[&str]) -> (i32, Vec<Value>) {
         let (code, out, err) = self.restore(&[arguments, &["--json"]].concat());
-        let lines = out.lines().map(|line| serde_json::from_str(line));
+        let lines = out.lines().map(serde_json::from_str);
         (
             code,
             lines
@@ -126,7 +126,7 @@ async fn a_diff_names_what_changed_and_reads_only() {
     );
     let last = lines.last().unwrap();
     assert_eq!(last["summary"]["same"], 4, "{last}");
-    assert_eq!(last["moment"]["zone"].is_string(), true, "{last}");
+    assert!(last["moment"]["zone"].is_string(), "{last}");
     // Not yet backed up: compared with the folder all the same.
     past.rig.write("same.txt", "not so");
     let (code, text, _) = past.restore(&["same.txt", "--at", &past.at, "--diff"]);
@@ -262,4 +262,58 @@ async fn in_place_never_takes_the_place_of_what_was_kept_before() {
     let mut kept: Vec<String> = beside.map(|name| past.read(name)).collect();
     kept.sort();
     assert_eq!(kept, ["one", "three", "two"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_place_killed_at_any_point_leaves_every_file_whole() {
+    let past = Past::new(|_| ()).await;
+    let names = ["plan.txt", "table.csv", "d/old.txt", "same.txt"];
+    let then: Vec<String> = names.iter().map(|name| past.read(name)).collect();
+    let mut kills = 0;
+    for round in 0..12u64 {
+        for name in names {
+            past.rig.write(name, format!("mine {round} {name}"));
+        }
+        let config = past.config.to_str().unwrap();
+        let mut command = program();
+        command.args([
+            "--config",
+            config,
+            "restore",
+            "--at",
+            &past.at,
+            "--in-place",
+            "--quiet",
+        ]);
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        let mut child = command.spawn().unwrap();
+        // From before it has begun to after its end, whatever the machine is doing:
+        // what must hold afterwards holds at each of these points.
+        tokio::time::sleep(std::time::Duration::from_millis(20 + 30 * round)).await;
+        kills += u32::from(child.try_wait().unwrap().is_none());
+        let _ = child.kill();
+        child.wait().unwrap();
+        let all: Vec<String> = past
+            .names()
+            .iter()
+            .map(|name| match past.rig.path(name) {
+                path if path.is_file() => fs::read_to_string(path).unwrap(),
+                _ => String::new(),
+            })
+            .collect();
+        for (name, then) in names.iter().zip(&then) {
+            let mine = format!("mine {round} {name}");
+            assert!(all.contains(&mine), "{name} of round {round} is lost");
+            let now = past.read(name);
+            assert!(now == mine || now == *then, "{name} is torn: {now}");
+        }
+    }
+    assert!(kills > 0, "every run had ended");
+    // And it goes on where it was.
+    let (code, text, err) = past.restore(&["--at", &past.at, "--in-place"]);
+    assert_eq!(code, 0, "{text}{err}");
+    let now: Vec<String> = names.iter().map(|name| past.read(name)).collect();
+    assert_eq!(now, then);
 }
