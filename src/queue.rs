@@ -328,15 +328,17 @@ impl Queue {
     }
 
     /// A worker leaves the path for later: until nothing else of its source is
-    /// left, or its time has come.
-    pub fn set_aside(&self, item: &Item) {
-        {
+    /// left, or its time has come. True when it is the only one: call
+    /// [`Queue::wake`] until [`Queue::has_aside`] says no.
+    pub fn set_aside(&self, item: &Item) -> bool {
+        let is_only_one = {
             let mut state = self.state();
             let ticket = state.next_ticket;
             state.next_ticket += 1;
             let Some(lanes) = state.sources.get_mut(item.source) else {
-                return;
+                return false;
             };
+            let was_empty = !lanes.has_aside();
             if let Some(Entry::Running { lane, again, .. }) = lanes.remove_running(&item.path) {
                 let back = Want {
                     lane,
@@ -349,9 +351,17 @@ impl Queue {
                     None => lanes.put_aside(item.path.clone(), back, ticket),
                 }
             }
-        }
+            was_empty && lanes.has_aside()
+        };
         self.0.work.notify_one();
         self.0.drained.notify_waiters();
+        is_only_one
+    }
+
+    /// Something of the source is set aside.
+    pub fn has_aside(&self, source: usize) -> bool {
+        let state = self.state();
+        !state.closed && state.sources.get(source).is_some_and(Lanes::has_aside)
     }
 
     fn settle(&self, item: &Item, back: Option<Want>) {

@@ -102,6 +102,10 @@ impl Lanes {
         self.backlog.paths.len() + self.aside.len()
     }
 
+    pub(super) fn has_aside(&self) -> bool {
+        !self.aside.is_empty()
+    }
+
     /// Set a path aside.
     pub(super) fn put_aside(&mut self, path: RelPath, want: Want, ticket: u64) {
         self.aside.insert(ticket, path.clone());

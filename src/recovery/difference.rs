@@ -449,14 +449,16 @@ fn between(then: &Known, now: &Known) -> Finding {
         // Files that never rested: the same bytes only if the server says so.
         _ => !then.etag.is_empty() && then.etag == now.etag,
     };
-    let change = if one.kind != other.kind || !same_content {
-        Change::Changed
-    } else if (one.mode, one.mtime_ns) != (other.mode, other.mtime_ns) && one.kind == Kind::File {
-        Change::Metadata
-    } else if one.kind == Kind::Folder && one.mode != other.mode {
-        Change::Metadata
-    } else {
-        Change::Same
+    // Times of links and folders are no change of their own.
+    let same_meta = match one.kind {
+        Kind::Symlink => true,
+        Kind::Folder => one.mode == other.mode,
+        Kind::File | Kind::Special => (one.mode, one.mtime_ns) == (other.mode, other.mtime_ns),
+    };
+    let change = match (one.kind == other.kind && same_content, same_meta) {
+        (false, _) => Change::Changed,
+        (true, false) => Change::Metadata,
+        (true, true) => Change::Same,
     };
     let sides = (Some(Side::of_meta(one)), Some(Side::of_meta(other)));
     difference(&then.key, change, sides.0, sides.1)

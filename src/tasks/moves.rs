@@ -3,7 +3,7 @@
 //! Each is stored when a worker comes to it, and read at a moment of its own. So
 //! that no moment between shows a content under neither name, what takes over the
 //! place of a file that has itself moved on counts from the same moment as that
-//! file's new name: whichever is read first sets it. A file that moved is known
+//! file's new name: whichever comes here first sets it. A file that moved is known
 //! by its inode and content together. In memory alone, bounded and for a short
 //! while: what is forgotten costs the agreement of two times, nothing else.
 
@@ -47,8 +47,10 @@ impl Moves {
         let place = (source, file.inode);
         let left = state.left.get(&place).filter(|_| may_have_moved(file));
         let since_ms = match left {
+            // Exactly then, also when this was read a moment before: the other one
+            // may be on its way with that time.
             Some((hash, left_ms)) if *hash == content.hash && read_ms - left_ms < KEPT_MS => {
-                read_ms.min(*left_ms)
+                *left_ms
             }
             _ => read_ms,
         };
@@ -153,7 +155,7 @@ mod tests {
                 content(1, "one", 1_000 + KEPT_MS),
                 1_000 + KEPT_MS,
             ),
-            ("before", 0, content(1, "one", 900), 900),
+            ("read before", 0, content(1, "one", 900), 1_000),
         ] {
             let moves = Moves::default();
             // The place of inode 1 is taken by inode 3.

@@ -23,6 +23,7 @@ use crate::model::retry::Backoff;
 use crate::model::{Kind, RelKey, RelPath};
 use crate::queue::{Item, Lane};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What became of one path; later ones say more of the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +40,27 @@ enum Outcome {
     Aside,
 }
 
+/// News of what was renamed may come later than that its old name is gone: the
+/// watcher gathers for 200 ms and holds back for another 200 (`tasks::watch`), in
+/// steps, and more on a busy computer; that much and the time to settle again.
+const NEWS_MS: i64 = 500;
+
+/// How often it is looked whether a deletion that waits may come.
+const ASIDE_LOOK: Duration = Duration::from_millis(100);
+
+fn aside_min_ms(ctx: &Context) -> i64 {
+    let settle_ms = i64::try_from(ctx.config.limits.debounce_ms).unwrap_or(0);
+    NEWS_MS.saturating_add(settle_ms)
+}
+
+/// Ends when nothing of the source is set aside any more.
+async fn release_in_time(ctx: Arc<Context>, source: usize) {
+    while ctx.queue.has_aside(source) {
+        tokio::time::sleep(ASIDE_LOOK).await;
+        ctx.queue.wake();
+    }
+}
+
 /// How long a deletion waits at the most for what is new to be stored, so that a
 /// file that was renamed is never under neither name. A quarter of an hour is
 /// long enough for the copies of a folder of tens of thousands of files; in an
@@ -52,8 +74,9 @@ pub async fn run(ctx: Arc<Context>) {
             ctx.answering.may_work(source) && ctx.gates.may_start(source, path, lane, ctx.now_ms())
         };
         let may_release = |source: usize, since_ms: i64, is_alone: bool| {
+            let waited_ms = ctx.steady_ms() - since_ms;
             let is_quiet = is_alone && ctx.unsettled() == 0 && !ctx.scans.is_looking(source);
-            is_quiet || ctx.steady_ms() - since_ms >= ASIDE_MAX_MS
+            (is_quiet && waited_ms >= aside_min_ms(&ctx)) || waited_ms >= ASIDE_MAX_MS
         };
         let Some(item) = ctx.queue.pop(may_start, may_release).await else {
             return;
@@ -65,7 +88,11 @@ pub async fn run(ctx: Arc<Context>) {
         match next {
             Next::Done => ctx.queue.done(&item),
             Next::GiveBack => ctx.queue.give_back(&item),
-            Next::SetAside => ctx.queue.set_aside(&item),
+            Next::SetAside => {
+                if ctx.queue.set_aside(&item) {
+                    tokio::spawn(release_in_time(Arc::clone(&ctx), item.source));
+                }
+            }
         }
     }
 }
@@ -290,7 +317,7 @@ async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) -> N
         Err(index_fault) => {
             // The index cannot even note it: keep it in the queue.
             tracing::error!(source = %name, "{index_fault}; while noting: {fault}");
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
             Next::GiveBack
         }
     }

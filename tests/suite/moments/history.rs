@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 const MOMENTS: usize = 50;
 
 /// Operations between two moments at the most.
-const OPERATIONS_MAX: usize = 6;
+const OPERATIONS_MAX: usize = 4;
 
 /// Files beyond what goes in one PUT; each is edited a few times.
 const BIG: usize = 2;
@@ -90,7 +90,7 @@ async fn live(rig: &Rig, rng: &mut Rng, count: usize) -> Vec<Moment> {
     let journal = Journal::new();
     let mut generator = Generator::new(rig.root(), outside, rng.fork(), BIG, journal.clone());
     let mut config = rig.config();
-    config.limits.debounce_ms = 50;
+    config.limits.debounce_ms = 20;
     config.sources[0].compress = vec!["*.csv".into()];
     let daemon = rig.start_with(config, None).await;
     let mut moments = Vec::new();
