@@ -22,6 +22,7 @@ pub mod report;
 pub mod retry;
 pub mod schedule;
 pub mod settle;
+pub mod thaw;
 pub mod traffic;
 pub mod wake;
 

@@ -148,6 +148,19 @@ impl Dir {
             .open(self.new_child(name)?)
     }
 
+    /// Open the file `name` that is there for reading and writing; a link is
+    /// refused. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn reopen_file(&self, name: &[u8]) -> io::Result<File> {
+        let path = self.child(name)?;
+        if !path.symlink_metadata()?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        OpenOptions::new().read(true).write(true).open(path)
+    }
+
     /// Create the folder `name`, with the rights it inherits. Blocks.
     ///
     /// # Errors
@@ -393,6 +406,15 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 /// Never on Windows.
 pub fn set_owner(_file: &File, _owner: (u32, u32)) -> io::Result<bool> {
     Ok(false)
+}
+
+/// True for a plain file that can be written to: rights are inherited here.
+///
+/// # Errors
+/// What the operating system says.
+pub fn is_own_private_file(file: &File) -> io::Result<bool> {
+    let meta = file.metadata()?;
+    Ok(meta.is_file() && !meta.permissions().readonly())
 }
 
 /// Windows has no root in the sense of this function.

@@ -8,6 +8,7 @@
 //! bad object keep the others from coming back. It holds no list that grows
 //! with the bucket.
 
+mod arrival;
 mod content;
 mod object;
 mod restore;

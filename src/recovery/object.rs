@@ -4,22 +4,28 @@
 //! when it is the key that its path would have; the metadata's word counts for
 //! shortened keys alone, and only when that path leads back to the same key.
 
-use super::content::{self, PRIVATE_FOLDERS, Source, damaged};
+use super::arrival::{self, Arrival, Budget, RANGE_BYTES};
+use super::content::{self, Begun, PRIVATE_FOLDERS, Source, damaged};
 use super::restore::{Options, Pass};
 use super::retry::{Patience, Stop, told};
 use super::tally::Tally;
 use super::timeline::{Chosen, Name};
 use super::{Origin, Selector, shown};
 use crate::error::{Class, Fault, chain};
-use crate::files::{self, Committed, Target};
+use crate::files::{self, Committed, Pending, Target};
 use crate::model::meta::MetaRefused;
 use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, RelKey, RelPath};
-use crate::store::{At, Head, Store};
+use crate::store::{At, GetBody, Head, Store};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// The longest link target anywhere: Windows allows 32,767 UTF-16 units, which
 /// are up to three bytes each; Linux ends at 4,096.
 pub(super) const LINK_TARGET_BYTES_MAX: u64 = 96 * 1024;
+
+/// Large files under way at once. One fills the line by itself; more of them
+/// only hide the moments in which one begins and ends.
+pub(super) const LARGE_AT_ONCE: usize = 3;
 
 /// Reading buffer for comparing a file that is there already.
 const COMPARE_BUFFER_BYTES: usize = 256 * 1024;
@@ -33,6 +39,21 @@ pub(super) struct Shop {
     pub(super) options: Options,
     pub(super) tally: Arc<Tally>,
     pub(super) stop: Stop,
+    pub(super) budget: Budget,
+    /// A place for each large file under way.
+    pub(super) large: Semaphore,
+    /// The target was empty when the run began: nothing is looked for there.
+    pub(super) is_fresh: bool,
+}
+
+impl Shop {
+    /// Where the object is.
+    pub(super) fn at<'a>(&'a self, chosen: &'a Chosen) -> At<'a> {
+        At {
+            bucket: &self.origin.bucket,
+            key: &chosen.key,
+        }
+    }
 }
 
 /// How one object ended.
@@ -64,80 +85,196 @@ enum Next {
     Bring(RelPath, ObjectMeta),
 }
 
+/// How a try ended.
+enum Tried {
+    Ended(Outcome),
+    /// It is to be fetched by ranges, each of which is tried again by itself.
+    Large(Large),
+}
+
+struct Large {
+    path: RelPath,
+    meta: ObjectMeta,
+    stored_bytes: u64,
+    gzip: bool,
+}
+
 /// Bring one object, trying again what passes by itself.
 pub(super) async fn bring(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Outcome, Fault> {
     let mut stop = shop.stop.clone();
     let mut patience = Patience::default();
-    loop {
+    let done = loop {
         match once(shop, chosen, pass).await {
             Err(fault) if patience.again(&fault, &mut stop).await => {}
-            done => return done.map_err(|fault| told(fault).about(chosen.subject())),
+            Ok(Tried::Ended(outcome)) => break Ok(outcome),
+            Ok(Tried::Large(large)) => break bring_large(shop, chosen, &large).await,
+            Err(fault) => break Err(fault),
         }
-    }
+    };
+    done.map_err(|fault| told(fault).about(chosen.subject()))
 }
 
-async fn once(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Outcome, Fault> {
-    let at = At {
-        bucket: &shop.origin.bucket,
-        key: &chosen.key,
-    };
-    let version = Some(chosen.version_id.as_str());
+async fn once(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Tried, Fault> {
     let path = match &chosen.name {
         Name::Foreign(why) => {
-            let head = shop
-                .store
-                .head(at, version)
-                .await?
-                .ok_or_else(|| gone(chosen))?;
-            return foreign(chosen, why, &head);
+            let head = head(shop, chosen).await?;
+            return foreign(chosen, why, &head).map(Tried::Ended);
         }
-        Name::Path(key) if key.is_folder() && pass == Pass::Files => return Ok(Outcome::Later),
+        Name::Path(key) if key.is_folder() && pass == Pass::Files => {
+            return Ok(Tried::Ended(Outcome::Later));
+        }
         Name::Path(key) => Some(key.path()),
         Name::Shortened => None,
     };
+    let is_large = chosen.stored_bytes > RANGE_BYTES;
     // Ask first where a download may not be needed at all.
-    let ask_first = match path {
-        None => true,
-        Some(path) => {
-            let shop = shop.clone();
-            blocking(chosen, move || shop.target.existing(&path))
-                .await?
-                .is_some()
-        }
-    };
+    let ask_first = is_large
+        || match path {
+            None => true,
+            Some(_) if shop.is_fresh => false,
+            Some(path) => {
+                let shop = shop.clone();
+                let there = blocking(chosen, move || shop.target.existing(&path)).await?;
+                there.is_some()
+            }
+        };
     if ask_first {
-        let head = shop
-            .store
-            .head(at, version)
-            .await?
-            .ok_or_else(|| gone(chosen))?;
-        if let Next::Ended(outcome) = examine(shop, chosen, pass, &head).await? {
-            return Ok(outcome);
+        let head = head(shop, chosen).await?;
+        match examine(shop, chosen, pass, &head, true).await? {
+            Next::Ended(outcome) => return Ok(Tried::Ended(outcome)),
+            Next::Bring(path, meta) if is_large && meta.kind == Kind::File => {
+                return Ok(Tried::Large(Large {
+                    path,
+                    meta,
+                    stored_bytes: head.stored_bytes,
+                    gzip: head.gzip,
+                }));
+            }
+            Next::Bring(..) => {}
         }
     }
-    let (head, body) = shop.store.get(at, version).await?;
-    let (path, meta) = match examine(shop, chosen, pass, &head).await? {
+    fetch_small(shop, chosen, pass).await.map(Tried::Ended)
+}
+
+async fn head(shop: &Shop, chosen: &Chosen) -> Result<Head, Fault> {
+    let head = shop.store.head(shop.at(chosen), chosen.version()).await?;
+    head.ok_or_else(|| gone(chosen))
+}
+
+/// One request, one look, one writing.
+async fn fetch_small(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Outcome, Fault> {
+    let room = arrival::room(shop, chosen.stored_bytes).await;
+    let (head, body) = shop.store.get(shop.at(chosen), chosen.version()).await?;
+    let (path, meta) = match examine(shop, chosen, pass, &head, !shop.is_fresh).await? {
         Next::Ended(outcome) => return Ok(outcome),
         Next::Bring(path, meta) => (path, meta),
     };
+    let subject = path.to_string();
+    let arrival = whole(chosen, &head, &meta, body, &subject).await?;
     let source = Source {
-        body,
-        stored_bytes: head.stored_bytes,
+        arrival: arrival.within(room),
         gzip: head.gzip,
         meta,
-        subject: path.to_string(),
-        stop: shop.stop.clone(),
+        subject,
     };
     let shop = shop.clone();
     blocking(chosen, move || write(&shop, &path, source)).await
 }
 
-/// See from the metadata and the target what is to be done.
+/// The body of a small object, no more of it than it can have.
+async fn whole(
+    chosen: &Chosen,
+    head: &Head,
+    meta: &ObjectMeta,
+    body: GetBody,
+    subject: &str,
+) -> Result<Arrival, Fault> {
+    let believable = content::body_bytes_max(meta, head.gzip);
+    let listed = chosen.stored_bytes.max(arrival::GRAIN_BYTES);
+    let bytes_max = believable.min(listed);
+    match arrival::collect(body, head.stored_bytes, bytes_max, subject).await? {
+        Some(arrival) => Ok(arrival),
+        None if believable <= listed => Err(content::body_too_long(meta, head.gzip, subject)),
+        None => Err(damaged(
+            subject,
+            format!(
+                "the server sends more than the {} bytes it lists",
+                chosen.stored_bytes
+            ),
+        )),
+    }
+}
+
+/// By ranges, going on from where an earlier run was when it was cut short.
+async fn bring_large(shop: &Arc<Shop>, chosen: &Chosen, large: &Large) -> Result<Outcome, Fault> {
+    let subject = large.path.to_string();
+    if large.stored_bytes > content::body_bytes_max(&large.meta, large.gzip) {
+        return Err(content::body_too_long(&large.meta, large.gzip, &subject));
+    }
+    let Ok(_place) = shop.large.acquire().await else {
+        return Err(gone(chosen));
+    };
+    let mut is_first = true;
+    loop {
+        let (is_resumed, done) = go_on(shop, chosen, large, &subject).await?;
+        match done {
+            // What was there before may be at fault: once more, from the start.
+            Err(fault) if is_resumed && is_first && fault.class == Class::Damaged => {
+                is_first = false;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn go_on(
+    shop: &Arc<Shop>,
+    chosen: &Chosen,
+    large: &Large,
+    subject: &str,
+) -> Result<(bool, Result<Outcome, Fault>), Fault> {
+    let (desk, path, version) = (shop.clone(), large.path.clone(), chosen.identity());
+    let (mut pending, mut from) = blocking(chosen, move || {
+        desk.target.begin_partial(&path, PRIVATE_FOLDERS, &version)
+    })
+    .await?;
+    if from
+        .as_ref()
+        .is_some_and(|(at, _)| at.source_bytes > large.stored_bytes)
+    {
+        // Not of this object, whatever it says.
+        from = None;
+        pending = blocking(chosen, move || pending.restart().map(|()| pending)).await?;
+    }
+    let begin = from.as_ref().map_or(0, |(at, _)| at.source_bytes);
+    shop.tally.taken_up(begin);
+    let span = begin..large.stored_bytes;
+    let (arrival, _feeding) = arrival::begin(shop, chosen, span, subject);
+    let source = Source {
+        arrival,
+        gzip: large.gzip,
+        meta: large.meta.clone(),
+        subject: subject.to_owned(),
+    };
+    let (desk, path) = (shop.clone(), large.path.clone());
+    let done = blocking(chosen, move || {
+        let meta = source.meta.clone();
+        let begun = Begun { pending, from };
+        let pending = content::write_large(&desk.target, begun, source, &desk.tally)?;
+        let committed = commit(pending, desk.options.overwrite, &meta)?;
+        ended(&desk, &path, &meta, committed)
+    })
+    .await;
+    Ok((begin > 0, done))
+}
+
+/// See from the metadata and, where `looks`, the target what is to be done.
 async fn examine(
     shop: &Arc<Shop>,
     chosen: &Chosen,
     pass: Pass,
     head: &Head,
+    looks: bool,
 ) -> Result<Next, Fault> {
     let meta = match &head.meta {
         Ok(meta) => meta.clone(),
@@ -159,6 +296,9 @@ async fn examine(
         (Pass::Files, Kind::Symlink | Kind::Folder) => return Ok(Next::Ended(Outcome::Later)),
         (Pass::LinksAndFolders, Kind::File) => return Ok(Next::Ended(Outcome::Passed)),
         _ => {}
+    }
+    if !looks {
+        return Ok(Next::Bring(path, meta));
     }
     let (shop, meta_now, path_now) = (shop.clone(), meta.clone(), path.clone());
     let there = blocking(chosen, move || against_disk(&shop, &path_now, &meta_now)).await?;
@@ -263,9 +403,24 @@ fn write(shop: &Shop, path: &RelPath, source: Source) -> Result<Outcome, Fault> 
                 .symlink(path, &to, overwrite, meta.mtime_ns, PRIVATE_FOLDERS)?
         }
         Kind::File | Kind::Special => {
-            content::write_file(&shop.target, path, source, overwrite, &shop.tally)?
+            let pending = content::write_small(&shop.target, path, source, &shop.tally)?;
+            commit(pending, overwrite, &meta)?
         }
     };
+    ended(shop, path, &meta, committed)
+}
+
+fn commit(pending: Pending, overwrite: bool, meta: &ObjectMeta) -> Result<Committed, Fault> {
+    pending.commit(overwrite, meta.mode, meta.mtime_ns, meta.owner)
+}
+
+/// What the writing came to. Blocks.
+fn ended(
+    shop: &Shop,
+    path: &RelPath,
+    meta: &ObjectMeta,
+    committed: Committed,
+) -> Result<Outcome, Fault> {
     Ok(match committed {
         Committed::Written { left_out } => Outcome::Written {
             kind: meta.kind,
@@ -275,7 +430,10 @@ fn write(shop: &Shop, path: &RelPath, source: Source) -> Result<Outcome, Fault> 
         },
         // Of one name twice in this run, the second finds the first's folder.
         Committed::AlreadyThere if meta.kind == Kind::Folder => Outcome::Identical,
-        Committed::AlreadyThere => Outcome::Kept(kept(path)),
+        // It was not looked for before, or has come meanwhile.
+        Committed::AlreadyThere => {
+            against_disk(shop, path, meta)?.unwrap_or_else(|| Outcome::Kept(kept(path)))
+        }
     })
 }
 

@@ -4,7 +4,8 @@
 //! link that leads elsewhere is never written through. What is put off until
 //! then is bounded; beyond that, the listing is read a second time.
 
-use super::object::{self, LINK_TARGET_BYTES_MAX, Outcome, Shop};
+use super::arrival::Budget;
+use super::object::{self, LARGE_AT_ONCE, LINK_TARGET_BYTES_MAX, Outcome, Shop};
 use super::retry::{Stop, told};
 use super::tally::{Event, Restored, Tally};
 use super::timeline::{Chosen, Name, Timeline};
@@ -14,7 +15,7 @@ use crate::files::Target;
 use crate::model::Kind;
 use crate::store::Store;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// Objects that are fetched at once. Small files are limited by the way to the
@@ -97,6 +98,9 @@ pub async fn restore(
         options: request.options,
         tally: Arc::new(Tally::new(Box::new(report))),
         stop: Stop::new(ended),
+        budget: Budget::default(),
+        large: Semaphore::new(LARGE_AT_ONCE),
+        is_fresh: false,
     });
     let mut run = Run {
         workers: JoinSet::new(),

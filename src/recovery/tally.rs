@@ -119,6 +119,7 @@ impl Restored {
 pub(super) struct Tally {
     restored: Mutex<Restored>,
     bytes_moved: AtomicU64,
+    work_done: AtomicU64,
     report: Box<dyn Fn(Event<'_>) + Send + Sync>,
 }
 
@@ -127,6 +128,7 @@ impl Tally {
         Self {
             restored: Mutex::default(),
             bytes_moved: AtomicU64::new(0),
+            work_done: AtomicU64::new(0),
             report,
         }
     }
@@ -141,8 +143,18 @@ impl Tally {
         (self.report)(Event::Progress(progress));
     }
 
+    /// So many more bytes of a body have come.
+    pub(super) fn arrived(&self, bytes: u64) {
+        self.work_done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes of a body came in an earlier run.
+    pub(super) fn taken_up(&self, bytes: u64) {
+        self.arrived(bytes);
+    }
+
     /// So many more bytes of a file are written.
-    pub(super) fn moved(&self, bytes: u64) {
+    pub(super) fn written(&self, bytes: u64) {
         self.bytes_moved.fetch_add(bytes, Ordering::Relaxed);
         let progress = self.progress(&self.lock());
         (self.report)(Event::Progress(progress));

@@ -31,7 +31,9 @@ pub async fn check_versioning(ctx: &Context, source: usize) {
         // Who has no right to ask still may upload; deletions wait. What an
         // earlier answer said is not known any more: it is asked again soon.
         Err(fault) => {
-            ctx.sources[source].versioned.store(false, Ordering::Relaxed);
+            ctx.sources[source]
+                .versioned
+                .store(false, Ordering::Relaxed);
             let text = format!("deletions are not marked until this works: {fault}");
             if ctx.board.warn(source, "versioning", Some(text)) {
                 tracing::warn!(source = %settings.name, "{fault}; deletions are not marked until this works");

@@ -6,6 +6,10 @@
 //! name and links never followed, so that a link restored a moment ago is no
 //! way out either.
 
+mod partial;
+
+pub use partial::Checkpoint;
+
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::files::fault::{self, shown};
 use crate::files::read;
@@ -46,6 +50,8 @@ pub struct Pending {
     temp: TempFile,
     name: Vec<u8>,
     subject: String,
+    /// The name of the note about what is safe of it, where a later run may go on.
+    note: Option<Vec<u8>>,
 }
 
 impl Target {
@@ -110,6 +116,7 @@ impl Target {
             temp,
             name: name.to_vec(),
             subject: shown(rel),
+            note: None,
         })
     }
 
@@ -277,6 +284,8 @@ impl Pending {
         left_out.note("time", modified);
         let failed = |error: io::Error| fault::writing("write", &self.subject, &error);
         file.sync_all().map_err(failed)?;
+        // From here on it is this name or none.
+        self.forget_note();
         let (dir, temp) = (&self.temp.dir, &self.temp.name);
         let renamed = if overwrite {
             dir.rename(temp, &self.name).map(|()| true)

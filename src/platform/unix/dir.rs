@@ -144,6 +144,18 @@ impl Dir {
         Ok(File::from(rustix::fs::openat(&self.fd, name, flags, mode)?))
     }
 
+    /// Open the file `name` that is there for reading and writing; a link is
+    /// refused. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn reopen_file(&self, name: &[u8]) -> io::Result<File> {
+        let flags =
+            OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty())?;
+        Ok(File::from(fd))
+    }
+
     /// Create the folder `name`: for its owner alone, or as the account's
     /// defaults (umask) have it. Blocks.
     ///
