@@ -1,5 +1,6 @@
 //! `keepwatch restore`: files back into a folder, as they are now or were then.
 
+mod before;
 mod shown;
 mod summary;
 mod told;
@@ -9,10 +10,9 @@ use super::origins::{self, Depot, Named, folder_names};
 use super::run::signal_trouble;
 use super::{COMPLETE, FAILED, PARTIAL, show, versions::stamp};
 use crate::error::{Fatal, FatalKind, chain};
-use crate::files::Target;
 use crate::model::moment::{Moment, parse_moment};
 use crate::platform;
-use crate::recovery::{Options, Request, Restored, Selector, Stop, restore};
+use crate::recovery::{Event, Restored, Selector, Stop, restore};
 use jiff::Timestamp;
 use shown::Shown;
 use std::collections::HashMap;
@@ -174,36 +174,23 @@ async fn all(
 ) -> Result<Vec<Done>, Fatal> {
     let shown = Arc::new(Shown::new(common.quiet));
     let alone = parts.len() == 1;
+    let at_ms = moment.map(|moment| moment.at_ms);
+    let store = &depot.store;
+    let ready = before::look(store, parts, &args.to, at_ms, args, &shown, &stop).await?;
     let mut done = Vec::new();
-    for Part {
-        named,
-        selector,
-        to,
-    } in parts
-    {
-        let folder = to.clone();
-        let target = tokio::task::spawn_blocking(move || Target::open(&folder))
-            .await
-            .map_err(|e| Fatal::new("restore", chain(&e), ""))??;
-        let request = Request {
-            origin: named.origin.clone(),
-            selector,
-            at_ms: moment.map(|moment| moment.at_ms),
-            target: Arc::new(target),
-            options: Options {
-                overwrite: args.overwrite,
-                ..Options::default()
-            },
+    for before::Ready { named, to, request } in ready {
+        let request = match request {
+            Ok(request) => request,
+            Err(fatal) => {
+                let result = Err(fatal);
+                done.push(Done { named, to, result });
+                continue;
+            }
         };
         let screen = shown.clone();
         screen.begin();
-        let result = restore(
-            &depot.store,
-            request,
-            move |event| screen.update(&event),
-            &stop,
-        )
-        .await;
+        let report = move |event: Event<'_>| screen.update(&event);
+        let result = restore(store, request, report, &stop).await;
         shown.end();
         if let Err(fatal) = &result {
             if alone || fatal.kind == FatalKind::Interrupted {

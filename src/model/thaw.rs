@@ -23,6 +23,15 @@ pub enum Speed {
 }
 
 impl Speed {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Bulk => "bulk",
+            Self::Expedited => "expedited",
+        }
+    }
+
     /// From the word for it.
     pub fn parse(text: &str) -> Option<Self> {
         match text {

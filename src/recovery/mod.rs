@@ -14,13 +14,16 @@ mod object;
 mod restore;
 mod retry;
 mod selector;
+mod survey;
 mod tally;
+mod thawing;
 mod timeline;
 mod versions;
 
 pub use restore::{Options, Request, restore};
 pub use retry::Stop;
 pub use selector::{Selector, typed_path};
+pub use survey::{ColdShare, Survey, survey};
 pub use tally::{Bounded, Event, LIST_ITEMS_MAX, Progress, Restored};
 pub use timeline::{Chosen, Name, Timeline};
 pub use versions::{FileVersion, VERSIONS_SHOWN_MAX, Versions, versions};

@@ -9,6 +9,7 @@ use super::content::{self, Begun, PRIVATE_FOLDERS, Source, damaged};
 use super::restore::{Options, Pass};
 use super::retry::{Patience, Stop, told};
 use super::tally::Tally;
+use super::thawing;
 use super::timeline::{Chosen, Name};
 use super::{Origin, Selector, shown};
 use crate::error::{Class, Fault, chain};
@@ -73,6 +74,8 @@ pub(super) enum Outcome {
     Kept(Fault),
     /// A link or a folder: not before all files are there.
     Later,
+    /// It is in cold storage and on its way out of there; what to say of it.
+    Thawing(Fault),
     /// Keepwatch did not write it.
     Foreign,
     /// It was not asked for, or is another pass's business.
@@ -110,6 +113,10 @@ pub(super) async fn bring(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Resu
             Ok(Tried::Large(large)) => break bring_large(shop, chosen, &large).await,
             Err(fault) => break Err(fault),
         }
+    };
+    let done = match done {
+        Err(fault) => thawing::if_cold(shop, chosen, fault).await,
+        done => done,
     };
     done.map_err(|fault| told(fault).about(chosen.subject()))
 }
@@ -190,7 +197,8 @@ async fn whole(
     subject: &str,
 ) -> Result<Arrival, Fault> {
     let believable = content::body_bytes_max(meta, head.gzip);
-    let listed = chosen.stored_bytes.max(arrival::GRAIN_BYTES);
+    // Some servers list an older size for a moment.
+    let listed = chosen.stored_bytes.saturating_add(2 * arrival::GRAIN_BYTES);
     let bytes_max = believable.min(listed);
     match arrival::collect(body, head.stored_bytes, bytes_max, subject).await? {
         Some(arrival) => Ok(arrival),

@@ -4,15 +4,18 @@
 //! link that leads elsewhere is never written through. What is put off until
 //! then is bounded; beyond that, the listing is read a second time.
 
-use super::arrival::Budget;
+use super::arrival::{Budget, RANGE_BYTES};
 use super::object::{self, LARGE_AT_ONCE, LINK_TARGET_BYTES_MAX, Outcome, Shop};
 use super::retry::{Stop, told};
+use super::survey::Survey;
 use super::tally::{Event, Restored, Tally};
+use super::thawing::Waiting;
 use super::timeline::{Chosen, Name, Timeline};
 use super::{Origin, Selector};
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::files::Target;
 use crate::model::Kind;
+use crate::model::thaw::Thaw;
 use crate::store::Store;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
@@ -41,6 +44,12 @@ pub struct Options {
     pub overwrite: bool,
     /// Objects fetched at once.
     pub workers: usize,
+    /// Begin also when the disk seems too small.
+    pub ignore_space: bool,
+    /// Have what is in cold storage thawed, and how.
+    pub thaw: Option<Thaw>,
+    /// Wait until it is, and fetch it then.
+    pub wait: bool,
 }
 
 impl Default for Options {
@@ -48,6 +57,9 @@ impl Default for Options {
         Self {
             overwrite: false,
             workers: WORKERS_DEFAULT,
+            ignore_space: false,
+            thaw: None,
+            wait: false,
         }
     }
 }
@@ -65,6 +77,8 @@ pub struct Request {
     pub target: Arc<Target>,
     /// How.
     pub options: Options,
+    /// What was seen of it before, by [`super::survey()`]; `None` to look now.
+    pub survey: Option<Survey>,
 }
 
 /// What a pass over the listing writes.
@@ -88,6 +102,14 @@ pub async fn restore(
     report: impl Fn(Event<'_>) + Send + Sync + 'static,
     stop: &Stop,
 ) -> Result<Restored, Fatal> {
+    let mut request = request;
+    let survey = match request.survey.take() {
+        Some(survey) => survey,
+        None => super::survey::survey(store, &request, &report, stop).await?,
+    };
+    if !request.options.ignore_space {
+        Survey::fits(std::slice::from_ref(&survey), request.target.path())?;
+    }
     // The workers' own: they also end when the run does for another reason.
     let (end, ended) = watch::channel(false);
     let shop = Arc::new(Shop {
@@ -100,18 +122,20 @@ pub async fn restore(
         stop: Stop::new(ended),
         budget: Budget::default(),
         large: Semaphore::new(LARGE_AT_ONCE),
-        is_fresh: false,
+        is_fresh: survey.is_fresh,
     });
+    shop.tally.expect(survey.objects, survey.stored_bytes);
     let mut run = Run {
         workers: JoinSet::new(),
         later: Later::default(),
+        waiting: Waiting::default(),
         failures_in_a_row: 0,
         any_success: false,
         shop,
     };
     let mut stop = stop.clone();
     let done = tokio::select! {
-        done = run.all(request.at_ms) => done,
+        done = run.all(request.at_ms, survey) => done,
         () = stop.asked() => Err(Fatal::interrupted("restore everything")),
     };
     // However it ended: nobody writes, and no half file is left, when this returns.
@@ -133,19 +157,31 @@ pub async fn restore(
     })
 }
 
-struct Run {
-    shop: Arc<Shop>,
-    workers: JoinSet<(Chosen, Result<Outcome, Fault>)>,
+pub(super) struct Run {
+    pub(super) shop: Arc<Shop>,
+    workers: JoinSet<(Chosen, Pass, Result<Outcome, Fault>)>,
     later: Later,
+    pub(super) waiting: Waiting,
     failures_in_a_row: u32,
     any_success: bool,
 }
 
 impl Run {
     /// Both passes; gives when the earliest version was stored.
-    async fn all(&mut self, at_ms: Option<i64>) -> Result<Option<i64>, Fatal> {
-        let first_ms = self.files(at_ms).await?;
+    async fn all(&mut self, at_ms: Option<i64>, survey: Survey) -> Result<Option<i64>, Fatal> {
+        let first_ms = match survey.kept {
+            Some(kept) => {
+                for chosen in kept {
+                    self.hand_out(chosen, Pass::Files).await?;
+                }
+                self.finish().await?;
+                survey.first_ms
+            }
+            None => self.files(at_ms).await?,
+        };
+        self.wait_for_thawing(Pass::Files).await?;
         self.links_and_folders(at_ms).await?;
+        self.wait_for_thawing(Pass::LinksAndFolders).await?;
         Ok(first_ms)
     }
 
@@ -210,7 +246,7 @@ impl Run {
     }
 
     /// Give an object to a worker as soon as one is free.
-    async fn hand_out(&mut self, chosen: Chosen, pass: Pass) -> Result<(), Fatal> {
+    pub(super) async fn hand_out(&mut self, chosen: Chosen, pass: Pass) -> Result<(), Fatal> {
         let workers_max = self.shop.options.workers.clamp(1, WORKERS_MAX);
         while self.workers.len() >= workers_max {
             self.take_in().await?;
@@ -218,12 +254,12 @@ impl Run {
         let shop = self.shop.clone();
         self.workers.spawn(async move {
             let done = object::bring(&shop, &chosen, pass).await;
-            (chosen, done)
+            (chosen, pass, done)
         });
         Ok(())
     }
 
-    async fn finish(&mut self) -> Result<(), Fatal> {
+    pub(super) async fn finish(&mut self) -> Result<(), Fatal> {
         while !self.workers.is_empty() {
             self.take_in().await?;
         }
@@ -235,7 +271,8 @@ impl Run {
         let Some(joined) = self.workers.join_next().await else {
             return Ok(());
         };
-        let (chosen, done) = joined.map_err(|e| Fatal::new("restore", chain(&e), ""))?;
+        let (chosen, pass, done) = joined.map_err(|e| Fatal::new("restore", chain(&e), ""))?;
+        self.count_work(&chosen, pass, &done);
         match done {
             Ok(outcome) => {
                 self.failures_in_a_row = 0;
@@ -244,6 +281,27 @@ impl Run {
                 Ok(())
             }
             Err(fault) => self.weigh(fault).await,
+        }
+    }
+
+    /// For the time that is left.
+    fn count_work(&self, chosen: &Chosen, pass: Pass, done: &Result<Outcome, Fault>) {
+        let is_counted = match done {
+            Ok(Outcome::Later | Outcome::Thawing(_)) => false,
+            // Its turn was the first time.
+            Ok(Outcome::Passed) => pass == Pass::Files,
+            _ => true,
+        };
+        if is_counted {
+            let came_by_ranges = chosen.stored_bytes > RANGE_BYTES
+                && matches!(done, Ok(Outcome::Written { .. }) | Err(_));
+            let bytes = if came_by_ranges {
+                0
+            } else {
+                chosen.stored_bytes
+            };
+            let was_found = matches!(done, Ok(Outcome::Identical | Outcome::Kept(_)));
+            self.shop.tally.object_done(bytes, was_found);
         }
     }
 
@@ -279,6 +337,7 @@ impl Run {
                 all.newest_ms = all.newest_ms.max(Some(chosen.modified_ms));
             }),
             Outcome::Kept(fault) => tally.already_there(fault),
+            Outcome::Thawing(fault) => self.put_by(chosen, fault),
             Outcome::Foreign => tally.note(|all| all.skipped_foreign += 1),
             Outcome::Later => self.later.put_off(chosen, LATER_MAX),
             Outcome::Passed => {}

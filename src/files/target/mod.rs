@@ -79,6 +79,14 @@ impl Target {
         &self.path
     }
 
+    /// True when nothing at all is in it; what cannot be told counts as
+    /// something. Blocks.
+    pub fn is_empty(&self) -> bool {
+        let mut is_empty = true;
+        let listed = self.dir.list(|_, _| is_empty = false);
+        listed.is_ok() && is_empty
+    }
+
     /// Bytes that can still be written there. Blocks.
     ///
     /// # Errors
