@@ -224,6 +224,22 @@ impl Dir {
             .set_modified(std::time::SystemTime::now())
     }
 
+    /// Links have no numeric owner here: nothing is done.
+    ///
+    /// # Errors
+    /// Never on Windows.
+    pub fn set_link_owner(&self, _name: &[u8], _owner: (u32, u32)) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Folders neither.
+    ///
+    /// # Errors
+    /// Never on Windows.
+    pub fn set_owner(&self, _owner: (u32, u32)) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Rename within this folder, in place of what has the name `to`. Blocks.
     ///
     /// # Errors

@@ -9,7 +9,9 @@ use crate::error::{Class, Fault, chain};
 use crate::files::{Checkpoint, Pending, Target};
 use crate::model::hash::Hasher;
 use crate::model::{ObjectMeta, RelPath};
+use bytes::Bytes;
 use std::io::{self, BufRead as _, Read as _};
+use std::sync::mpsc;
 
 /// What is unpacked and written at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -77,8 +79,10 @@ pub(super) fn write_small(
     let mut pending = target.begin(rel, PRIVATE_FOLDERS)?;
     let mut sink = Sink::new(meta, &source.subject);
     unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, _| {
-        pending.write(bytes)?;
-        tally.written(bytes.len() as u64);
+        if let Some(bytes) = bytes {
+            pending.write(bytes)?;
+            tally.written(bytes.len() as u64);
+        }
         Ok(())
     })?;
     Ok(pending)
@@ -110,20 +114,29 @@ pub(super) fn write_large(
         meta.size_bytes.saturating_sub(sink.total),
         &source.subject,
     )?;
+    // Hashing and writing take about as long: one thread for each.
+    let (to, steps) = mpsc::sync_channel(STEPS_AHEAD);
     let mut safe_bytes = sink.total;
-    let done = unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, at| {
-        if bytes.is_empty() {
-            if at.file_bytes - safe_bytes >= CHECKPOINT_BYTES {
-                safe_bytes = at.file_bytes;
-                pending.checkpoint(&at.checkpoint())?;
-            }
-            return Ok(());
-        }
-        pending.write(bytes)?;
-        tally.written(bytes.len() as u64);
-        Ok(())
+    let desk = &mut pending;
+    let (read, written) = std::thread::scope(|scope| {
+        let writer = scope.spawn(move || write_steps(desk, steps, tally));
+        let read = unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, at| {
+            let step = match bytes {
+                Some(bytes) => Step::Write(bytes.clone()),
+                None if at.file_bytes - safe_bytes >= CHECKPOINT_BYTES => {
+                    safe_bytes = at.file_bytes;
+                    Step::Checkpoint(at.checkpoint())
+                }
+                None => return Ok(()),
+            };
+            to.send(step).map_err(|_| stopped_writing(&source.subject))
+        });
+        drop(to);
+        (read, writer.join())
     });
-    match done {
+    let written = written.unwrap_or_else(|_| Err(stopped_writing(&source.subject)));
+    // What the disk says explains why the reading had to end.
+    match written.and(read) {
         Ok(()) => Ok(pending),
         Err(fault) if fault.class == Class::Damaged => {
             pending.discard();
@@ -131,6 +144,38 @@ pub(super) fn write_large(
         }
         Err(fault) => Err(fault),
     }
+}
+
+/// Pieces and checkpoints on their way to the disk: some 256 KiB each.
+const STEPS_AHEAD: usize = 8;
+
+/// What is to be done with a large file, in order.
+enum Step {
+    Write(Bytes),
+    Checkpoint(Checkpoint),
+}
+
+/// Until there is nothing more, or the disk fails: then `steps` is dropped, and
+/// whoever reads ends as well.
+fn write_steps(
+    pending: &mut Pending,
+    steps: mpsc::Receiver<Step>,
+    tally: &Tally,
+) -> Result<(), Fault> {
+    for step in steps {
+        match step {
+            Step::Write(bytes) => {
+                pending.write(&bytes)?;
+                tally.written(bytes.len() as u64);
+            }
+            Step::Checkpoint(at) => pending.checkpoint(&at)?,
+        }
+    }
+    Ok(())
+}
+
+fn stopped_writing(subject: &str) -> Fault {
+    Fault::new(Class::Local, "write", subject, "the writing ended early")
 }
 
 /// The body of a link, verified: where it leads.
@@ -145,7 +190,7 @@ pub(super) fn read_link_target(source: Source, bytes_max: u64) -> Result<Vec<u8>
     let mut target = Vec::new();
     let mut sink = Sink::new(meta, &source.subject);
     unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, _| {
-        target.extend_from_slice(bytes);
+        target.extend_from_slice(bytes.map_or(&[], |bytes| bytes));
         Ok(())
     })?;
     Ok(target)
@@ -187,7 +232,7 @@ impl Place<'_> {
 }
 
 /// Takes the file's bytes, or none at a place where reading could begin again.
-type Write<'a> = &'a mut dyn FnMut(&[u8], &Place<'_>) -> Result<(), Fault>;
+type Write<'a> = &'a mut dyn FnMut(Option<&Bytes>, &Place<'_>) -> Result<(), Fault>;
 
 /// Counts and hashes what is handed on.
 struct Sink<'a> {
@@ -207,18 +252,20 @@ impl<'a> Sink<'a> {
         }
     }
 
-    fn take(&mut self, bytes: &[u8], write: Write<'_>) -> Result<(), Fault> {
+    fn take(&mut self, bytes: &Bytes, write: Write<'_>) -> Result<(), Fault> {
         self.total += bytes.len() as u64;
         if self.total > self.meta.size_bytes {
             return Err(damaged(self.subject, more_than(self.meta)));
         }
+        // Handed on first, so that it is written while it is hashed.
+        write(Some(bytes), &self.place(0))?;
         self.hasher.update(bytes);
-        write(bytes, &self.place(0))
+        Ok(())
     }
 
     /// So many bytes of the body are used up, none of them in part.
     fn rest(&self, source_bytes: u64, write: Write<'_>) -> Result<(), Fault> {
-        write(&[], &self.place(source_bytes))
+        write(None, &self.place(source_bytes))
     }
 
     fn place(&self, source_bytes: u64) -> Place<'_> {
@@ -289,7 +336,7 @@ fn members(mut arrival: Arrival, sink: &mut Sink<'_>, write: Write<'_>) -> Resul
         loop {
             match member.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(read) => sink.take(&buffer[..read], write)?,
+                Ok(read) => sink.take(&Bytes::copy_from_slice(&buffer[..read]), write)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(broken(sink, &error)),
             }

@@ -10,6 +10,7 @@
 
 mod arrival;
 mod content;
+mod folders;
 mod object;
 mod restore;
 mod retry;
@@ -20,6 +21,7 @@ mod thawing;
 mod timeline;
 mod versions;
 
+pub use folders::{FolderLooks, Folders};
 pub use restore::{Options, Request, restore};
 pub use retry::Stop;
 pub use selector::{Selector, typed_path};

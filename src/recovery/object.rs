@@ -13,7 +13,7 @@ use super::thawing;
 use super::timeline::{Chosen, Name};
 use super::{Origin, Selector, shown};
 use crate::error::{Class, Fault, chain};
-use crate::files::{self, Committed, Pending, Target};
+use crate::files::{self, Committed, Looks, Pending, Target};
 use crate::model::meta::MetaRefused;
 use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, RelKey, RelPath};
 use crate::store::{At, GetBody, Head, Store};
@@ -401,14 +401,17 @@ fn same_content(
 fn write(shop: &Shop, path: &RelPath, source: Source) -> Result<Outcome, Fault> {
     let meta = source.meta.clone();
     let overwrite = shop.options.overwrite;
+    let looks = Looks {
+        mode: meta.mode,
+        mtime_ns: meta.mtime_ns,
+        owner: meta.owner,
+    };
     let committed = match meta.kind {
-        Kind::Folder => shop
-            .target
-            .folder(path, meta.mode, meta.mtime_ns, PRIVATE_FOLDERS)?,
+        Kind::Folder => shop.target.folder(path, looks, PRIVATE_FOLDERS)?,
         Kind::Symlink => {
             let to = content::read_link_target(source, LINK_TARGET_BYTES_MAX)?;
             shop.target
-                .symlink(path, &to, overwrite, meta.mtime_ns, PRIVATE_FOLDERS)?
+                .symlink(path, &to, overwrite, looks, PRIVATE_FOLDERS)?
         }
         Kind::File | Kind::Special => {
             let pending = content::write_small(&shop.target, path, source, &shop.tally)?;

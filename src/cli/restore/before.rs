@@ -60,6 +60,7 @@ pub(super) async fn look(
             at_ms,
             target: Arc::new(target),
             options: options(args),
+            folders: None,
             survey: None,
         };
         let seen = survey(store, &request, &|event| screen.update(&event), stop).await;

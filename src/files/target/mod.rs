@@ -24,6 +24,20 @@ use std::path::{Path, PathBuf};
 /// or a file of one account would run with the rights of another.
 const MODE_SET_ID: u32 = 0o6000;
 
+/// What restore gives the folders that it has to create.
+const MODE_PRIVATE_FOLDER: u32 = 0o700;
+
+/// What a link or a folder has beside its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looks {
+    /// Permission bits; a link has none.
+    pub mode: u32,
+    /// Nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Set only where this account may (root).
+    pub owner: Option<(u32, u32)>,
+}
+
 /// A folder to restore into.
 #[derive(Debug)]
 pub struct Target {
@@ -138,7 +152,7 @@ impl Target {
         rel: &RelPath,
         target: &[u8],
         overwrite: bool,
-        mtime_ns: i64,
+        looks: Looks,
         private_folders: bool,
     ) -> Result<Committed, Fault> {
         let (dir, name) = self.place(rel, private_folders)?;
@@ -161,7 +175,10 @@ impl Target {
             Err(error) => return Err(failed(&error)),
         }
         let mut left_out = LeftOut::default();
-        left_out.note("time", dir.set_link_mtime(name, mtime_ns));
+        if let Some(owner) = looks.owner {
+            left_out.note("owner", dir.set_link_owner(name, owner));
+        }
+        left_out.note("time", dir.set_link_mtime(name, looks.mtime_ns));
         Ok(left_out.committed(shown(rel)))
     }
 
@@ -172,8 +189,7 @@ impl Target {
     pub fn folder(
         &self,
         rel: &RelPath,
-        mode: u32,
-        mtime_ns: i64,
+        looks: Looks,
         private_folders: bool,
     ) -> Result<Committed, Fault> {
         let (dir, name) = self.place(rel, private_folders)?;
@@ -190,12 +206,36 @@ impl Target {
             Err(error) => return Err(failed(&error)),
         }
         let made = dir.open_dir(name).map_err(|error| failed(&error))?;
-        let mut left_out = LeftOut::default();
-        left_out.note(
-            "mode and time",
-            made.set_self(mode & !MODE_SET_ID, mtime_ns),
-        );
-        Ok(left_out.committed(shown(rel)))
+        Ok(dressed(&made, looks).committed(shown(rel)))
+    }
+
+    /// Give a folder that has filled its rights, owner and time, when all that
+    /// belongs in it is there. One that stood there before with rights of its
+    /// own keeps them, unless `overwrite`; one that is not there is none. Blocks.
+    ///
+    /// # Errors
+    /// [`Fault`] when that cannot be told.
+    pub fn dress_folder(
+        &self,
+        rel: &RelPath,
+        looks: Looks,
+        overwrite: bool,
+    ) -> Result<Option<Committed>, Fault> {
+        let failed = |error: &io::Error| fault::writing("finish the folder", shown(rel), error);
+        let mut dir = self.dir.try_clone().map_err(|error| failed(&error))?;
+        for name in rel.components() {
+            dir = match dir.open_dir(name) {
+                Ok(dir) => dir,
+                Err(error) if platform::trouble(&error).is_no_folder() => return Ok(None),
+                Err(error) => return Err(failed(&error)),
+            };
+        }
+        let found = dir.stat_self().map_err(|error| failed(&error))?;
+        let is_ours = !platform::HAS_MODES || found.fingerprint.mode == MODE_PRIVATE_FOLDER;
+        if !is_ours && !overwrite {
+            return Ok(None);
+        }
+        Ok(Some(dressed(&dir, looks).committed(shown(rel))))
     }
 
     /// Wait until everything restored is on the disk. Call it once, at the end. Blocks.
@@ -306,6 +346,20 @@ impl Pending {
         self.temp.keep();
         Ok(left_out.committed(std::mem::take(&mut self.subject)))
     }
+}
+
+/// Owner first: changing that clears bits of the mode. The mode last: it may not
+/// let us in any more.
+fn dressed(dir: &Dir, looks: Looks) -> LeftOut {
+    let mut left_out = LeftOut::default();
+    if let Some(owner) = looks.owner {
+        left_out.note("owner", dir.set_owner(owner));
+    }
+    left_out.note(
+        "mode and time",
+        dir.set_self(looks.mode & !MODE_SET_ID, looks.mtime_ns),
+    );
+    left_out
 }
 
 /// What a disk would not take of a file's metadata.

@@ -321,6 +321,7 @@ impl Bench {
             at_ms: None,
             target: Arc::new(Target::open(&self.folder(to)).unwrap()),
             options: Options::default(),
+            folders: None,
             survey: None,
         }
     }
