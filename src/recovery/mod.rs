@@ -11,6 +11,7 @@
 mod arrival;
 mod content;
 mod folders;
+mod large;
 mod object;
 mod restore;
 mod retry;

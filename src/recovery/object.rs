@@ -5,7 +5,8 @@
 //! shortened keys alone, and only when that path leads back to the same key.
 
 use super::arrival::{self, Arrival, Budget, RANGE_BYTES};
-use super::content::{self, Begun, PRIVATE_FOLDERS, Source, damaged};
+use super::content::{self, PRIVATE_FOLDERS, Source, damaged};
+use super::large::{self, Large};
 use super::restore::{Options, Pass};
 use super::retry::{Patience, Stop, told};
 use super::tally::Tally;
@@ -23,10 +24,6 @@ use tokio::sync::Semaphore;
 /// The longest link target anywhere: Windows allows 32,767 UTF-16 units, which
 /// are up to three bytes each; Linux ends at 4,096.
 pub(super) const LINK_TARGET_BYTES_MAX: u64 = 96 * 1024;
-
-/// Large files under way at once. One fills the line by itself; more of them
-/// only hide the moments in which one begins and ends.
-pub(super) const LARGE_AT_ONCE: usize = 3;
 
 /// Reading buffer for comparing a file that is there already.
 const COMPARE_BUFFER_BYTES: usize = 256 * 1024;
@@ -95,13 +92,6 @@ enum Tried {
     Large(Large),
 }
 
-struct Large {
-    path: RelPath,
-    meta: ObjectMeta,
-    stored_bytes: u64,
-    gzip: bool,
-}
-
 /// Bring one object, trying again what passes by itself.
 pub(super) async fn bring(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Outcome, Fault> {
     let mut stop = shop.stop.clone();
@@ -110,7 +100,7 @@ pub(super) async fn bring(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Resu
         match once(shop, chosen, pass).await {
             Err(fault) if patience.again(&fault, &mut stop).await => {}
             Ok(Tried::Ended(outcome)) => break Ok(outcome),
-            Ok(Tried::Large(large)) => break bring_large(shop, chosen, &large).await,
+            Ok(Tried::Large(large)) => break large::bring(shop, chosen, &large).await,
             Err(fault) => break Err(fault),
         }
     };
@@ -211,69 +201,6 @@ async fn whole(
             ),
         )),
     }
-}
-
-/// By ranges, going on from where an earlier run was when it was cut short.
-async fn bring_large(shop: &Arc<Shop>, chosen: &Chosen, large: &Large) -> Result<Outcome, Fault> {
-    let subject = large.path.to_string();
-    if large.stored_bytes > content::body_bytes_max(&large.meta, large.gzip) {
-        return Err(content::body_too_long(&large.meta, large.gzip, &subject));
-    }
-    let Ok(_place) = shop.large.acquire().await else {
-        return Err(gone(chosen));
-    };
-    let mut is_first = true;
-    loop {
-        let (is_resumed, done) = go_on(shop, chosen, large, &subject).await?;
-        match done {
-            // What was there before may be at fault: once more, from the start.
-            Err(fault) if is_resumed && is_first && fault.class == Class::Damaged => {
-                is_first = false;
-            }
-            done => return done,
-        }
-    }
-}
-
-async fn go_on(
-    shop: &Arc<Shop>,
-    chosen: &Chosen,
-    large: &Large,
-    subject: &str,
-) -> Result<(bool, Result<Outcome, Fault>), Fault> {
-    let (desk, path, version) = (shop.clone(), large.path.clone(), chosen.identity());
-    let (mut pending, mut from) = blocking(chosen, move || {
-        desk.target.begin_partial(&path, PRIVATE_FOLDERS, &version)
-    })
-    .await?;
-    if from
-        .as_ref()
-        .is_some_and(|(at, _)| at.source_bytes > large.stored_bytes)
-    {
-        // Not of this object, whatever it says.
-        from = None;
-        pending = blocking(chosen, move || pending.restart().map(|()| pending)).await?;
-    }
-    let begin = from.as_ref().map_or(0, |(at, _)| at.source_bytes);
-    shop.tally.taken_up(begin);
-    let span = begin..large.stored_bytes;
-    let (arrival, _feeding) = arrival::begin(shop, chosen, span, subject);
-    let source = Source {
-        arrival,
-        gzip: large.gzip,
-        meta: large.meta.clone(),
-        subject: subject.to_owned(),
-    };
-    let (desk, path) = (shop.clone(), large.path.clone());
-    let done = blocking(chosen, move || {
-        let meta = source.meta.clone();
-        let begun = Begun { pending, from };
-        let pending = content::write_large(&desk.target, begun, source, &desk.tally)?;
-        let committed = commit(pending, desk.options.overwrite, &meta)?;
-        ended(&desk, &path, &meta, committed)
-    })
-    .await;
-    Ok((begin > 0, done))
 }
 
 /// See from the metadata and, where `looks`, the target what is to be done.
@@ -421,12 +348,16 @@ fn write(shop: &Shop, path: &RelPath, source: Source) -> Result<Outcome, Fault> 
     ended(shop, path, &meta, committed)
 }
 
-fn commit(pending: Pending, overwrite: bool, meta: &ObjectMeta) -> Result<Committed, Fault> {
+pub(super) fn commit(
+    pending: Pending,
+    overwrite: bool,
+    meta: &ObjectMeta,
+) -> Result<Committed, Fault> {
     pending.commit(overwrite, meta.mode, meta.mtime_ns, meta.owner)
 }
 
 /// What the writing came to. Blocks.
-fn ended(
+pub(super) fn ended(
     shop: &Shop,
     path: &RelPath,
     meta: &ObjectMeta,
@@ -490,7 +421,7 @@ fn kept(path: &RelPath) -> Fault {
     .hint("restore into an empty folder, or give --overwrite to replace it")
 }
 
-fn gone(chosen: &Chosen) -> Fault {
+pub(super) fn gone(chosen: &Chosen) -> Fault {
     Fault::new(
         Class::NotFound,
         "restore",
@@ -500,7 +431,7 @@ fn gone(chosen: &Chosen) -> Fault {
     .hint("see what is left of it with `keepwatch versions`")
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     chosen: &Chosen,
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {

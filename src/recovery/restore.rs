@@ -6,7 +6,8 @@
 
 use super::arrival::{Budget, RANGE_BYTES};
 use super::folders::{self, Folders};
-use super::object::{self, LARGE_AT_ONCE, LINK_TARGET_BYTES_MAX, Outcome, Shop};
+use super::large::LARGE_AT_ONCE;
+use super::object::{self, LINK_TARGET_BYTES_MAX, Outcome, Shop};
 use super::retry::{Stop, told};
 use super::survey::Survey;
 use super::tally::{Event, Restored, Tally};
