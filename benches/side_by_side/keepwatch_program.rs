@@ -71,6 +71,13 @@ impl Install {
         command
     }
 
+    /// Everything into a folder.
+    pub fn restore(&self, to: &Path) -> Command {
+        let mut command = self.command();
+        command.args(["restore", "--quiet", "--to"]).arg(to);
+        command
+    }
+
     /// The daemon, in the foreground.
     pub fn daemon(&self) -> Command {
         let mut command = self.command();

@@ -5,6 +5,7 @@
 //! cargo bench -- small                   5,000 small files: first upload, and nothing changed
 //! cargo bench -- large [MIB ...]         one large file: edits, renames, kills, bytes on the wire
 //! cargo bench -- scan [FILES]            unchanged files against `find`
+//! cargo bench -- restore [FILES] [MIB]   the same tree downloaded: small files, and one large
 //! cargo bench -- latency [FILES]         from a save to the bucket, idle and beside a backlog
 //! ```
 //!
@@ -34,6 +35,8 @@ mod others;
 #[cfg(target_os = "linux")]
 mod proxy;
 #[cfg(target_os = "linux")]
+mod restore;
+#[cfg(target_os = "linux")]
 mod scan;
 #[cfg(target_os = "linux")]
 mod servers;
@@ -53,7 +56,7 @@ fn main() {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     // cargo test runs benchmarks too, without this word: then nothing is measured.
     if !args.iter().any(|arg| arg == "--bench") {
-        println!("a benchmark, not a test: cargo bench -- small|large|scan|latency");
+        println!("a benchmark, not a test: cargo bench -- small|large|restore|scan|latency");
         return;
     }
     args.retain(|arg| arg != "--bench");
@@ -73,9 +76,16 @@ fn main() {
         Some("small") => small::run(first.unwrap_or(5_000), repeat),
         Some("large") if numbers.is_empty() => large::run(&[64, 1024]),
         Some("large") => large::run(&numbers),
+        Some("restore") => restore::run(
+            first.unwrap_or(5_000),
+            numbers.get(1).copied().unwrap_or(1024),
+            repeat,
+        ),
         Some("scan") => scan::run(first.unwrap_or(1_000_000), repeat),
         Some("latency") => latency::run(first.unwrap_or(100_000)),
-        _ => println!("cargo bench -- small|large|scan|latency, see benches/side_by_side/main.rs"),
+        _ => println!(
+            "cargo bench -- small|large|restore|scan|latency, see benches/side_by_side/main.rs"
+        ),
     }
 }
 

@@ -43,13 +43,8 @@ impl Other {
                         "--track-renames",
                     ])
                     .arg(folder)
-                    .arg(format!("bench:{bucket}"))
-                    .env("RCLONE_CONFIG", home.join("none"))
-                    .env("RCLONE_CONFIG_BENCH_TYPE", "s3")
-                    .env("RCLONE_CONFIG_BENCH_PROVIDER", "Other")
-                    .env("RCLONE_CONFIG_BENCH_ENV_AUTH", "true")
-                    .env("RCLONE_CONFIG_BENCH_REGION", "us-east-1")
-                    .env("RCLONE_CONFIG_BENCH_ENDPOINT", &to.url);
+                    .arg(format!("bench:{bucket}"));
+                remote(&mut command, to, home);
             }
             Self::S5cmd => {
                 command
@@ -61,6 +56,40 @@ impl Other {
         }
         command
     }
+
+    /// Bring everything in the bucket into the folder, which is empty.
+    pub fn download(self, folder: &Path, bucket: &str, from: &Endpoint, home: &Path) -> Command {
+        let mut command = Command::new(self.program().unwrap());
+        clean(&mut command, from, home);
+        match self {
+            Self::Rclone => {
+                command
+                    .args(["copy", "--transfers=16", "--checkers=16"])
+                    .args(["--s3-no-check-bucket", "--log-level=ERROR"])
+                    .arg(format!("bench:{bucket}"))
+                    .arg(folder);
+                remote(&mut command, from, home);
+            }
+            Self::S5cmd => {
+                command
+                    .args(["--log", "error", "--endpoint-url", &from.url, "cp"])
+                    .arg(format!("s3://{bucket}/*"))
+                    .arg(format!("{}/", folder.display()));
+            }
+        }
+        command
+    }
+}
+
+/// Where rclone finds the server: nothing but the environment.
+fn remote(command: &mut Command, to: &Endpoint, home: &Path) {
+    command
+        .env("RCLONE_CONFIG", home.join("none"))
+        .env("RCLONE_CONFIG_BENCH_TYPE", "s3")
+        .env("RCLONE_CONFIG_BENCH_PROVIDER", "Other")
+        .env("RCLONE_CONFIG_BENCH_ENV_AUTH", "true")
+        .env("RCLONE_CONFIG_BENCH_REGION", "us-east-1")
+        .env("RCLONE_CONFIG_BENCH_ENDPOINT", &to.url);
 }
 
 /// Nothing of the account's own settings: keys of the bench, no proxy, no

@@ -10,8 +10,8 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The sizes of small files.
-const LEAST_BYTES: u64 = 512;
-const MOST_BYTES: u64 = 300 * 1024;
+pub const LEAST_BYTES: u64 = 512;
+pub const MOST_BYTES: u64 = 300 * 1024;
 
 /// Longer than the grain of any clock of any file system, so that nobody has to
 /// look at a file twice because it is so new.

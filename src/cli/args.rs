@@ -191,6 +191,22 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "TIME", num_args = 0..=1, conflicts_with_all = ["in_place", "dry_run", "overwrite"])]
     pub diff: Option<Option<String>>,
 
+    /// Have what is in cold storage (Glacier) thawed: =standard, =bulk (cheaper, slower) or =expedited
+    #[arg(long, value_name = "SPEED", num_args = 0..=1, require_equals = true, default_missing_value = "standard", value_parser = ["standard", "bulk", "expedited"])]
+    pub thaw: Option<String>,
+
+    /// How many days what is thawed can be read
+    #[arg(long, value_name = "DAYS", requires = "thaw", default_value_t = crate::model::thaw::THAW_DAYS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=365))]
+    pub thaw_days: u32,
+
+    /// Wait until it is thawed, and restore it then, instead of ending
+    #[arg(long, requires = "thaw")]
+    pub wait: bool,
+
+    /// Begin even if the disk seems too small
+    #[arg(long)]
+    pub ignore_space: bool,
+
     /// Where the copies are.
     #[command(flatten)]
     pub place: PlaceArgs,

@@ -1,5 +1,6 @@
 //! `keepwatch restore`: files back into a folder, as they are now or were then.
 
+mod before;
 mod compare;
 mod moments;
 pub(super) mod parts;
@@ -11,13 +12,11 @@ use super::args::{CommonArgs, RestoreArgs};
 use super::origins::{self, Depot, Named};
 use super::run::signal_trouble;
 use super::{COMPLETE, FAILED, PARTIAL, show, versions::stamp};
-use crate::error::{Fatal, FatalKind, chain};
-use crate::files::Target;
+use crate::error::{Fatal, FatalKind};
 use crate::model::moment::{Moment, parse_moment};
 use crate::platform;
 use crate::recovery::{
-    Against, Bounded, Comparison, Options, Request, Restored, Selector, Stop, only_in_folder,
-    restore,
+    Against, Bounded, Comparison, Event, Restored, Selector, Stop, only_in_folder, restore,
 };
 use compare::Purpose;
 use jiff::Timestamp;
@@ -137,39 +136,32 @@ async fn all(
 ) -> Result<Vec<Done>, Fatal> {
     let shown = Arc::new(Shown::new(common.quiet));
     let alone = parts.len() == 1;
+    let store = &depot.store;
+    let ready = before::look(depot, parts, args, moment, &shown, &stop).await?;
     let mut done = Vec::new();
-    for part in parts {
-        let left_alone = match args.in_place {
-            true => Some(left_alone(depot, &part, moment, &stop).await?),
-            false => None,
-        };
-        let Part { named, texts, to } = part;
-        let folder = to.clone();
-        let target = tokio::task::spawn_blocking(move || Target::open(&folder))
-            .await
-            .map_err(|e| Fatal::new("restore", chain(&e), ""))??;
-        let request = Request {
-            origin: named.origin.clone(),
-            selector: Selector::new(&texts)?,
-            at_ms: moment.map(|moment| moment.at_ms),
-            target: Arc::new(target),
-            options: Options {
-                overwrite: args.overwrite || args.in_place,
-                in_place: args
-                    .in_place
-                    .then(|| depot.zone.to_datetime(Timestamp::now())),
-                ..Options::default()
-            },
+    for before::Ready {
+        named,
+        to,
+        left_alone,
+        request,
+    } in ready
+    {
+        let request = match request {
+            Ok(request) => request,
+            Err(fatal) => {
+                done.push(Done {
+                    named,
+                    to,
+                    left_alone,
+                    result: Err(fatal),
+                });
+                continue;
+            }
         };
         let screen = shown.clone();
         screen.begin();
-        let result = restore(
-            &depot.store,
-            request,
-            move |event| screen.update(&event),
-            &stop,
-        )
-        .await;
+        let report = move |event: Event<'_>| screen.update(&event);
+        let result = restore(store, request, report, &stop).await;
         shown.end();
         if let Err(fatal) = &result {
             if alone || fatal.kind == FatalKind::Interrupted {

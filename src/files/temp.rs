@@ -1,5 +1,6 @@
 //! Temporary names: how a file is written where nobody looks yet.
 
+use crate::model::ContentHash;
 use crate::platform::Dir;
 use std::fs::File;
 use std::io;
@@ -11,11 +12,45 @@ const HEX_DIGITS: usize = 16;
 /// Names to try; 64 random bits meet a taken name once only by intent.
 const TRIES_MAX: usize = 16;
 
+/// What a file that may take several runs is called until it is whole, and what
+/// the note beside it ends in.
+const PARTIAL_PREFIX: &str = ".keepwatch-partial-";
+const NOTE_SUFFIX: &str = ".state";
+
 /// True for a name that only a temporary file of ours has. The scan leaves
 /// such files out: they are never complete, and gone a moment later.
 pub fn is_temporary(name: &[u8]) -> bool {
-    name.strip_prefix(PREFIX.as_bytes())
-        .is_some_and(|tail| tail.len() == HEX_DIGITS && tail.iter().all(u8::is_ascii_hexdigit))
+    let is_random = name.strip_prefix(PREFIX.as_bytes()).is_some_and(is_tag);
+    is_random || partial_of(name).is_some()
+}
+
+fn is_tag(text: &[u8]) -> bool {
+    text.len() == HEX_DIGITS && text.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// The first digits of a hash: enough that no two files of a folder share them.
+pub(super) fn tag(bytes: &[u8]) -> String {
+    let mut hex = ContentHash::of(bytes).to_hex();
+    hex.truncate(HEX_DIGITS);
+    hex
+}
+
+/// The name under which that version of a file grows. A later run finds it.
+pub(super) fn partial_name(file_tag: &str, version_tag: &str) -> String {
+    format!("{PARTIAL_PREFIX}{file_tag}-{version_tag}")
+}
+
+/// The note of what is safe of a partial file.
+pub(super) fn note_name(partial: &str) -> String {
+    format!("{partial}{NOTE_SUFFIX}")
+}
+
+/// Which file a partial file or its note is of, as its tag.
+pub(super) fn partial_of(name: &[u8]) -> Option<&[u8]> {
+    let tags = name.strip_prefix(PARTIAL_PREFIX.as_bytes())?;
+    let tags = tags.strip_suffix(NOTE_SUFFIX.as_bytes()).unwrap_or(tags);
+    let (file, version) = tags.split_at_checked(HEX_DIGITS)?;
+    (is_tag(file) && version.strip_prefix(b"-").is_some_and(is_tag)).then_some(file)
 }
 
 /// Call `make` with fresh temporary names until one is free.
@@ -55,9 +90,24 @@ impl TempFile {
         })
     }
 
-    /// It has its final name now.
+    /// One that has its name already, removed like the others.
+    pub(super) fn adopt(dir: Dir, name: Vec<u8>, file: File) -> Self {
+        Self {
+            dir,
+            name,
+            file,
+            kept: false,
+        }
+    }
+
+    /// It has its final name now, or is to be found by a later run.
     pub(super) fn keep(&mut self) {
         self.kept = true;
+    }
+
+    /// It goes when it is dropped, after all.
+    pub(super) fn give_up(&mut self) {
+        self.kept = false;
     }
 }
 
@@ -82,6 +132,20 @@ mod tests {
             (".keepwatch-restore-", false),
             (".keepwatch-restore-0123456789abcdef.txt", false),
             ("keepwatch-restore-0123456789abcdef", false),
+            (".keepwatch-partial-0123456789abcdef-0123456789abcdef", true),
+            (
+                ".keepwatch-partial-0123456789abcdef-0123456789abcdef.state",
+                true,
+            ),
+            (
+                ".keepwatch-partial-0123456789abcdef-0123456789abcdef.txt",
+                false,
+            ),
+            (".keepwatch-partial-0123456789abcdef", false),
+            (
+                ".keepwatch-partial-0123456789abcdef_0123456789abcdef",
+                false,
+            ),
         ] {
             assert_eq!(is_temporary(name.as_bytes()), want, "{name}");
         }

@@ -148,6 +148,19 @@ impl Dir {
             .open(self.new_child(name)?)
     }
 
+    /// Open the file `name` that is there for reading and writing; a link is
+    /// refused. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn reopen_file(&self, name: &[u8]) -> io::Result<File> {
+        let path = self.child(name)?;
+        if !path.symlink_metadata()?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        OpenOptions::new().read(true).write(true).open(path)
+    }
+
     /// Create the folder `name`, with the rights it inherits. Blocks.
     ///
     /// # Errors
@@ -217,6 +230,22 @@ impl Dir {
             .access_mode(RIGHT_WRITE_ATTRIBUTES)
             .open(path)?
             .set_modified(std::time::SystemTime::now())
+    }
+
+    /// Links have no numeric owner here: nothing is done.
+    ///
+    /// # Errors
+    /// Never on Windows.
+    pub fn set_link_owner(&self, _name: &[u8], _owner: (u32, u32)) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Folders neither.
+    ///
+    /// # Errors
+    /// Never on Windows.
+    pub fn set_owner(&self, _owner: (u32, u32)) -> io::Result<()> {
+        Ok(())
     }
 
     /// Rename within this folder, in place of what has the name `to`. Blocks.
@@ -415,6 +444,15 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 /// Never on Windows.
 pub fn set_owner(_file: &File, _owner: (u32, u32)) -> io::Result<bool> {
     Ok(false)
+}
+
+/// True for a plain file that can be written to: rights are inherited here.
+///
+/// # Errors
+/// What the operating system says.
+pub fn is_own_private_file(file: &File) -> io::Result<bool> {
+    let meta = file.metadata()?;
+    Ok(meta.is_file() && !meta.permissions().readonly())
 }
 
 /// Windows has no root in the sense of this function.

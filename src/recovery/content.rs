@@ -1,21 +1,19 @@
 //! One object's body becomes one file's content: unpacked, bounded, verified.
 //!
-//! Everything here blocks, save what it waits for from the network. Nothing has
-//! its final name before size and hash are what the object's metadata says.
+//! Everything here blocks. Nothing has its final name before size and hash are
+//! what the object's metadata says.
 
-use super::retry::Stop;
+use super::arrival::Arrival;
 use super::tally::Tally;
 use crate::error::{Class, Fault, chain};
-use crate::files::{Committed, Pending, Target};
+use crate::files::{Checkpoint, Pending, Target};
 use crate::model::hash::Hasher;
 use crate::model::{ObjectMeta, RelPath};
-use crate::store::GetBody;
-use bytes::{Buf as _, Bytes};
-use std::io::{self, BufReader, Read};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::runtime::Handle;
+use bytes::Bytes;
+use std::io::{self, BufRead as _, Read as _};
+use std::sync::mpsc;
 
-/// What is unpacked and written at a time; with eight workers 2 MiB in all.
+/// What is unpacked and written at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Gzip never makes content larger than by a few bytes in a thousand, and a
@@ -23,59 +21,176 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// ours needs. Beyond it, a body is members of nothing without end.
 const GZIP_SLACK_BYTES: u64 = 64 * 1024;
 
+/// A large file is made to last this often: a run that is killed loses no more
+/// of it, and the disk is not waited for more than every second at 64 MB/s.
+const CHECKPOINT_BYTES: u64 = 64 * 1024 * 1024;
+
 /// What to read, and what it is said to be.
 pub(super) struct Source {
-    pub(super) body: GetBody,
-    /// Bytes of the body as stored; 0 when the server did not say.
-    pub(super) stored_bytes: u64,
+    pub(super) arrival: Arrival,
     pub(super) gzip: bool,
     pub(super) meta: ObjectMeta,
     /// The file, as people know it.
     pub(super) subject: String,
-    pub(super) stop: Stop,
 }
 
 /// The folders that a restore has to create are for the account alone: their
 /// own rights are not in the bucket, and must not turn out wider than they were.
 pub(super) const PRIVATE_FOLDERS: bool = true;
 
-/// Write the file `rel` of the target from `source`; `make_way` comes when all of
-/// it is there and verified, right before it takes its name. Blocks.
-pub(super) fn write_file(
+/// Bytes that the body of an object with that metadata has at most.
+pub(super) fn body_bytes_max(meta: &ObjectMeta, gzip: bool) -> u64 {
+    match gzip {
+        true => meta
+            .size_bytes
+            .saturating_mul(2)
+            .saturating_add(GZIP_SLACK_BYTES),
+        false => meta.size_bytes,
+    }
+}
+
+/// The fault of a body that has more.
+pub(super) fn body_too_long(meta: &ObjectMeta, gzip: bool, subject: &str) -> Fault {
+    damaged(
+        subject,
+        match gzip {
+            true => "it holds more than it says: its compressed content goes on and on".to_owned(),
+            false => more_than(meta),
+        },
+    )
+}
+
+fn more_than(meta: &ObjectMeta) -> String {
+    format!(
+        "it holds more than the {} bytes it says it has",
+        meta.size_bytes
+    )
+}
+
+/// Write the file `rel` of the target from `source`, under a temporary name.
+pub(super) fn write_small(
     target: &Target,
     rel: &RelPath,
     source: Source,
-    overwrite: bool,
     tally: &Tally,
-    make_way: impl FnOnce() -> Result<(), Fault>,
-) -> Result<Committed, Fault> {
-    let meta = source.meta.clone();
+) -> Result<Pending, Fault> {
+    let meta = &source.meta;
     has_room(target, meta.size_bytes, &source.subject)?;
     let mut pending = target.begin(rel, PRIVATE_FOLDERS)?;
-    unpack(source, &mut |bytes| {
-        pending.write(bytes)?;
-        tally.moved(bytes.len() as u64);
+    let mut sink = Sink::new(meta, &source.subject);
+    unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, _| {
+        if let Some(bytes) = bytes {
+            pending.write(bytes)?;
+            tally.written(bytes.len() as u64);
+        }
         Ok(())
     })?;
-    make_way()?;
-    commit(pending, overwrite, &meta)
+    Ok(pending)
 }
 
-fn commit(pending: Pending, overwrite: bool, meta: &ObjectMeta) -> Result<Committed, Fault> {
-    pending.commit(overwrite, meta.mode, meta.mtime_ns, meta.owner)
+/// A large file, begun or taken up again.
+pub(super) struct Begun {
+    pub(super) pending: Pending,
+    pub(super) from: Option<(Checkpoint, Hasher)>,
 }
 
-/// The body of a link, verified: where it leads. Blocks.
+/// Write the rest of a large file. It is whole and verified when this is `Ok`;
+/// otherwise a later run goes on from the last checkpoint, unless the content
+/// itself is wrong.
+pub(super) fn write_large(
+    target: &Target,
+    begun: Begun,
+    source: Source,
+    tally: &Tally,
+) -> Result<Pending, Fault> {
+    let Begun { mut pending, from } = begun;
+    let meta = &source.meta;
+    let mut sink = Sink::new(meta, &source.subject);
+    if let Some((at, hasher)) = from {
+        (sink.hasher, sink.total) = (hasher, at.file_bytes);
+    }
+    has_room(
+        target,
+        meta.size_bytes.saturating_sub(sink.total),
+        &source.subject,
+    )?;
+    // Hashing and writing take about as long: one thread for each.
+    let (to, steps) = mpsc::sync_channel(STEPS_AHEAD);
+    let mut safe_bytes = sink.total;
+    let desk = &mut pending;
+    let (read, written) = std::thread::scope(|scope| {
+        let writer = scope.spawn(move || write_steps(desk, steps, tally));
+        let read = unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, at| {
+            let step = match bytes {
+                Some(bytes) => Step::Write(bytes.clone()),
+                None if at.file_bytes - safe_bytes >= CHECKPOINT_BYTES => {
+                    safe_bytes = at.file_bytes;
+                    Step::Checkpoint(at.checkpoint())
+                }
+                None => return Ok(()),
+            };
+            to.send(step).map_err(|_| stopped_writing(&source.subject))
+        });
+        drop(to);
+        (read, writer.join())
+    });
+    let written = written.unwrap_or_else(|_| Err(stopped_writing(&source.subject)));
+    // What the disk says explains why the reading had to end.
+    match written.and(read) {
+        Ok(()) => Ok(pending),
+        Err(fault) if fault.class == Class::Damaged => {
+            pending.discard();
+            Err(fault)
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Pieces and checkpoints on their way to the disk: some 256 KiB each.
+const STEPS_AHEAD: usize = 8;
+
+/// What is to be done with a large file, in order.
+enum Step {
+    Write(Bytes),
+    Checkpoint(Checkpoint),
+}
+
+/// Until there is nothing more, or the disk fails: then `steps` is dropped, and
+/// whoever reads ends as well.
+fn write_steps(
+    pending: &mut Pending,
+    steps: mpsc::Receiver<Step>,
+    tally: &Tally,
+) -> Result<(), Fault> {
+    for step in steps {
+        match step {
+            Step::Write(bytes) => {
+                pending.write(&bytes)?;
+                tally.written(bytes.len() as u64);
+            }
+            Step::Checkpoint(at) => pending.checkpoint(&at)?,
+        }
+    }
+    Ok(())
+}
+
+fn stopped_writing(subject: &str) -> Fault {
+    Fault::new(Class::Local, "write", subject, "the writing ended early")
+}
+
+/// The body of a link, verified: where it leads.
 pub(super) fn read_link_target(source: Source, bytes_max: u64) -> Result<Vec<u8>, Fault> {
-    if source.meta.size_bytes > bytes_max {
+    let meta = &source.meta;
+    if meta.size_bytes > bytes_max {
         return Err(damaged(
             &source.subject,
             "the link's target is longer than any path",
         ));
     }
     let mut target = Vec::new();
-    unpack(source, &mut |bytes| {
-        target.extend_from_slice(bytes);
+    let mut sink = Sink::new(meta, &source.subject);
+    unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, _| {
+        target.extend_from_slice(bytes.map_or(&[], |bytes| bytes));
         Ok(())
     })?;
     Ok(target)
@@ -85,8 +200,9 @@ pub(super) fn read_link_target(source: Source, bytes_max: u64) -> Result<Vec<u8>
 /// came, and whether they were all and the right ones. Blocks.
 pub(super) fn check(source: Source) -> (u64, Result<(), Fault>) {
     let mut bytes = 0;
-    let done = unpack(source, &mut |some| {
-        bytes += some.len() as u64;
+    let mut sink = Sink::new(&source.meta, &source.subject);
+    let done = unpack(source.arrival, source.gzip, &mut sink, &mut |some, _| {
+        bytes += some.map_or(0, |some| some.len() as u64);
         Ok(())
     });
     (bytes, done)
@@ -110,115 +226,145 @@ fn has_room(target: &Target, bytes: u64, subject: &str) -> Result<(), Fault> {
     .hint("free some space or restore to another disk with --to"))
 }
 
-/// Read the body to its end and hand on the file's bytes; only `Ok` says that
-/// they were all and the right ones.
-fn unpack(source: Source, write: &mut dyn FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
-    let Source {
-        body,
-        stored_bytes,
-        gzip,
-        meta,
-        subject,
-        stop,
-    } = source;
-    let trouble = Arc::new(Mutex::new(None));
-    let body = BodyReader {
-        feed: body,
-        runtime: Handle::current(),
-        piece: Bytes::new(),
-        received: 0,
-        expected: stored_bytes,
-        received_max: match gzip {
-            true => meta
-                .size_bytes
-                .saturating_mul(2)
-                .saturating_add(GZIP_SLACK_BYTES),
-            // Plain content is counted as it is copied.
-            false => u64::MAX,
-        },
-        stop,
-        subject: subject.clone(),
-        trouble: trouble.clone(),
-    };
-    drain(body, gzip, &trouble, &meta, &subject, write)
+/// Where the reading is, at a place where it could be begun again.
+struct Place<'a> {
+    source_bytes: u64,
+    file_bytes: u64,
+    hasher: &'a Hasher,
 }
 
-fn drain(
-    body: impl Read,
-    gzip: bool,
-    trouble: &Mutex<Option<Fault>>,
-    meta: &ObjectMeta,
-    subject: &str,
-    write: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let copied = if gzip {
-        // Large files are a series of gzip members.
-        let mut unpacked = flate2::bufread::MultiGzDecoder::new(BufReader::new(body));
-        copy(&mut unpacked, meta, subject, write)
-    } else {
-        let mut body = body;
-        copy(&mut body, meta, subject, write)
-    };
-    // What happened to the connection explains better what the unpacking makes of it.
-    match trouble
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take()
-    {
-        Some(fault) => Err(fault),
-        None => copied,
+impl Place<'_> {
+    fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            source_bytes: self.source_bytes,
+            file_bytes: self.file_bytes,
+            hash: self.hasher.clone().finish(),
+        }
     }
 }
 
-/// Copy until the end or until more arrives than there should be.
-fn copy(
-    reader: &mut dyn Read,
-    meta: &ObjectMeta,
-    subject: &str,
-    write: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let mut hasher = Hasher::default();
-    let mut total = 0u64;
-    let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        let read = match reader.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => {
-                return Err(damaged(
-                    subject,
-                    format!("its compressed content is broken: {}", chain(&error)),
-                ));
-            }
-        };
-        total += read as u64;
-        if total > meta.size_bytes {
+/// Takes the file's bytes, or none at a place where reading could begin again.
+type Write<'a> = &'a mut dyn FnMut(Option<&Bytes>, &Place<'_>) -> Result<(), Fault>;
+
+/// Counts and hashes what is handed on.
+struct Sink<'a> {
+    hasher: Hasher,
+    total: u64,
+    meta: &'a ObjectMeta,
+    subject: &'a str,
+}
+
+impl<'a> Sink<'a> {
+    fn new(meta: &'a ObjectMeta, subject: &'a str) -> Self {
+        Self {
+            hasher: Hasher::default(),
+            total: 0,
+            meta,
+            subject,
+        }
+    }
+
+    fn take(&mut self, bytes: &Bytes, write: Write<'_>) -> Result<(), Fault> {
+        self.total += bytes.len() as u64;
+        if self.total > self.meta.size_bytes {
+            return Err(damaged(self.subject, more_than(self.meta)));
+        }
+        // Handed on first, so that it is written while it is hashed.
+        write(Some(bytes), &self.place(0))?;
+        self.hasher.update(bytes);
+        Ok(())
+    }
+
+    /// So many bytes of the body are used up, none of them in part.
+    fn rest(&self, source_bytes: u64, write: Write<'_>) -> Result<(), Fault> {
+        write(None, &self.place(source_bytes))
+    }
+
+    fn place(&self, source_bytes: u64) -> Place<'_> {
+        Place {
+            source_bytes,
+            file_bytes: self.total,
+            hasher: &self.hasher,
+        }
+    }
+
+    fn end(&self) -> Result<(), Fault> {
+        let (total, meta) = (self.total, self.meta);
+        if total != meta.size_bytes {
             return Err(damaged(
-                subject,
-                format!(
-                    "it holds more than the {} bytes it says it has",
-                    meta.size_bytes
-                ),
+                self.subject,
+                format!("it holds {total} bytes and says it has {}", meta.size_bytes),
             ));
         }
-        hasher.update(&buffer[..read]);
-        write(&buffer[..read])?;
+        // Only a large file that never rested has no hash.
+        let is_other = |want| want != self.hasher.clone().finish();
+        if meta.content.is_some_and(is_other) {
+            return Err(damaged(
+                self.subject,
+                "its content is not what was backed up (SHA-256 differs)",
+            ));
+        }
+        Ok(())
     }
-    if total != meta.size_bytes {
-        return Err(damaged(
-            subject,
-            format!("it holds {total} bytes and says it has {}", meta.size_bytes),
-        ));
+}
+
+/// Read the body to its end and hand on the file's bytes; only `Ok` says that
+/// they were all and the right ones.
+fn unpack(
+    arrival: Arrival,
+    gzip: bool,
+    sink: &mut Sink<'_>,
+    write: Write<'_>,
+) -> Result<(), Fault> {
+    let trouble = arrival.trouble();
+    let done = match gzip {
+        true => members(arrival, sink, write),
+        false => plain(arrival, sink, write),
+    };
+    // What happened on the way explains better what the unpacking makes of it.
+    match trouble.take() {
+        Some(fault) => Err(fault),
+        None => done.and_then(|()| sink.end()),
     }
-    // Only a large file that never rested has no hash.
-    if meta.content.is_some_and(|want| want != hasher.finish()) {
-        return Err(damaged(
-            subject,
-            "its content is not what was backed up (SHA-256 differs)",
-        ));
+}
+
+fn plain(mut arrival: Arrival, sink: &mut Sink<'_>, write: Write<'_>) -> Result<(), Fault> {
+    while let Some(piece) = arrival.piece().map_err(|e| broken(sink, &e))? {
+        sink.take(&piece, write)?;
+        sink.rest(arrival.read_bytes(), write)?;
     }
     Ok(())
+}
+
+/// Large files are a series of gzip members, and each begins anew.
+fn members(mut arrival: Arrival, sink: &mut Sink<'_>, write: Write<'_>) -> Result<(), Fault> {
+    // A run that was killed at the very end left nothing to fetch.
+    if sink.total > 0 && arrival.fill_buf().map_err(|e| broken(sink, &e))?.is_empty() {
+        return Ok(());
+    }
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let mut member = flate2::bufread::GzDecoder::new(&mut arrival);
+        loop {
+            match member.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => sink.take(&Bytes::copy_from_slice(&buffer[..read]), write)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(broken(sink, &error)),
+            }
+        }
+        sink.rest(arrival.read_bytes(), write)?;
+        if arrival.fill_buf().map_err(|e| broken(sink, &e))?.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+fn broken(sink: &Sink<'_>, error: &io::Error) -> Fault {
+    damaged(
+        sink.subject,
+        format!("its compressed content is broken: {}", chain(error)),
+    )
 }
 
 /// What came back is not what was stored.
@@ -226,82 +372,6 @@ pub(super) fn damaged(subject: &str, cause: impl Into<String>) -> Fault {
     Fault::new(Class::Damaged, "restore", subject, cause).hint(
         "see the file's other versions with `keepwatch versions`, and restore an earlier one with --at",
     )
-}
-
-/// Where the stored bytes come from.
-trait Feed {
-    /// The next piece; `None` at the end.
-    async fn piece(&mut self) -> Result<Option<Bytes>, Fault>;
-}
-
-impl Feed for GetBody {
-    async fn piece(&mut self) -> Result<Option<Bytes>, Fault> {
-        self.next().await
-    }
-}
-
-/// A body as a blocking reader. What goes wrong on the way is kept as the
-/// [`Fault`] it is, since a reader can only pass on an `io::Error`.
-struct BodyReader<F> {
-    feed: F,
-    runtime: Handle,
-    piece: Bytes,
-    received: u64,
-    /// 0 when the server did not say.
-    expected: u64,
-    /// More than any honest body has.
-    received_max: u64,
-    stop: Stop,
-    subject: String,
-    trouble: Arc<Mutex<Option<Fault>>>,
-}
-
-impl<F: Feed> BodyReader<F> {
-    fn fail(&self, fault: Fault) -> io::Error {
-        let text = fault.cause.clone();
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(fault.about(&self.subject));
-        io::Error::other(text)
-    }
-
-    fn fault(&self, cause: &str) -> Fault {
-        Fault::new(Class::Transient, "download", &self.subject, cause)
-    }
-}
-
-impl<F: Feed> Read for BodyReader<F> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            let (feed, stop) = (&mut self.feed, &mut self.stop);
-            let next = self.runtime.block_on(async {
-                tokio::select! {
-                    next = feed.piece() => Some(next),
-                    () = stop.asked() => None,
-                }
-            });
-            match next {
-                None => return Err(self.fail(self.fault("it was asked to stop"))),
-                Some(Err(fault)) => return Err(self.fail(fault)),
-                Some(Ok(Some(piece))) => {
-                    self.received += piece.len() as u64;
-                    if self.received > self.received_max {
-                        return Err(self.fail(damaged(
-                            &self.subject,
-                            "it holds more than it says: its compressed content goes on and on",
-                        )));
-                    }
-                    self.piece = piece;
-                }
-                Some(Ok(None)) if self.received < self.expected => {
-                    return Err(self.fail(self.fault("the connection ended in the middle")));
-                }
-                Some(Ok(None)) => return Ok(0),
-            }
-        }
-        let count = self.piece.len().min(out.len());
-        self.piece.copy_to_slice(&mut out[..count]);
-        Ok(count)
-    }
 }
 
 #[cfg(test)]

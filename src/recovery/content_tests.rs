@@ -4,19 +4,6 @@ use super::*;
 use crate::model::{ContentHash, Kind};
 use std::io::Write as _;
 
-/// Feeds the pieces one after another.
-struct Pieces(Box<dyn Iterator<Item = Result<Bytes, Class>> + Send>);
-
-impl Feed for Pieces {
-    async fn piece(&mut self) -> Result<Option<Bytes>, Fault> {
-        match self.0.next() {
-            None => Ok(None),
-            Some(Ok(piece)) => Ok(Some(piece)),
-            Some(Err(class)) => Err(Fault::new(class, "download", "bucket/key", "reset")),
-        }
-    }
-}
-
 fn meta(content: &[u8]) -> ObjectMeta {
     ObjectMeta {
         kind: Kind::File,
@@ -62,22 +49,14 @@ async fn feed(
     packed: bool,
     meta: ObjectMeta,
 ) -> (Vec<u8>, Result<(), Fault>) {
+    let fault = |class| Fault::new(class, "download", "bucket/key", "reset");
+    let pieces = pieces.into_iter().map(move |piece| piece.map_err(fault));
+    let arrival = Arrival::fed(pieces, expected, "a.csv");
     tokio::task::spawn_blocking(move || {
-        let trouble = Arc::new(Mutex::new(None));
-        let body = BodyReader {
-            feed: Pieces(Box::new(pieces.into_iter())),
-            runtime: Handle::current(),
-            piece: Bytes::new(),
-            received: 0,
-            expected,
-            received_max: 2 * meta.size_bytes + GZIP_SLACK_BYTES,
-            stop: Stop::never(),
-            subject: "a.csv".into(),
-            trouble: trouble.clone(),
-        };
         let mut out = Vec::new();
-        let done = drain(body, packed, &trouble, &meta, "a.csv", &mut |bytes| {
-            out.extend_from_slice(bytes);
+        let mut sink = Sink::new(&meta, "a.csv");
+        let done = unpack(arrival, packed, &mut sink, &mut |bytes, _| {
+            out.extend_from_slice(bytes.map_or(&[], |bytes| bytes));
             Ok(())
         });
         (out, done)
@@ -216,16 +195,61 @@ async fn a_file_that_never_rested_may_have_no_hash_but_has_a_size() {
     assert!(run(b"abcdef".to_vec(), 2, false, unrested).await.1.is_err());
 }
 
-#[tokio::test]
-async fn members_of_nothing_without_end_are_found_out() {
+#[test]
+fn members_of_nothing_without_end_are_more_than_any_file_needs() {
     let file = b"0123456789".repeat(1000);
-    let nothing = Bytes::from(gzip(&[b"" as &[u8]; 500]));
-    for head in [gzip(&[&file]), gzip(&[&file[..100]]), Vec::new()] {
-        let body = std::iter::once(Bytes::from(head)).chain(std::iter::repeat(nothing.clone()));
-        let (out, done) = feed(body.map(Ok), 0, true, meta(&file)).await;
-        let fault = done.unwrap_err();
-        assert_eq!(fault.class, Class::Damaged, "{fault}");
-        assert!(fault.cause.contains("on and on"), "{fault}");
-        assert!(out.len() <= file.len());
+    let honest = gzip(&[&file[..1], &file[1..]]).len() as u64;
+    let endless = gzip(&[b"" as &[u8]; 6_000]).len() as u64;
+    let max = body_bytes_max(&meta(&file), true);
+    assert!(honest <= max && endless > max, "{honest} {endless} {max}");
+    assert_eq!(body_bytes_max(&meta(&file), false), 10_000);
+    let fault = body_too_long(&meta(&file), true, "a.csv");
+    assert!(fault.cause.contains("on and on"), "{fault}");
+}
+
+/// Wherever reading could begin again, what is left gives the rest of the file.
+#[tokio::test]
+async fn reading_begins_again_at_every_place_that_is_named() {
+    let file = b"name;sum\nMiller;100\n".repeat(3_000);
+    let (head, tail) = file.split_at(20_000);
+    for (stored, packed) in [(file.clone(), false), (gzip(&[head, b"", tail, b""]), true)] {
+        let pieces: Vec<Bytes> = stored.chunks(900).map(Bytes::copy_from_slice).collect();
+        let (meta, whole) = (meta(&file), file.clone());
+        let places = tokio::task::spawn_blocking(move || {
+            let mut places = Vec::new();
+            let mut sink = Sink::new(&meta, "a");
+            let arrival = Arrival::whole(pieces, "a");
+            unpack(arrival, packed, &mut sink, &mut |bytes, at| {
+                if bytes.is_none() {
+                    places.push((at.checkpoint(), at.hasher.clone()));
+                }
+                Ok(())
+            })
+            .unwrap();
+            places
+        })
+        .await
+        .unwrap();
+        assert!(places.len() >= 4, "{}", places.len());
+        for (at, hasher) in places {
+            let done = usize::try_from(at.file_bytes).unwrap();
+            assert_eq!(at.hash, ContentHash::of(&whole[..done]));
+            let from = usize::try_from(at.source_bytes).unwrap();
+            let left = Bytes::copy_from_slice(&stored[from..]);
+            let arrival = Arrival::whole([left], "a");
+            let meta = self::meta(&whole);
+            let mut sink = Sink {
+                hasher,
+                total: at.file_bytes,
+                ..Sink::new(&meta, "a")
+            };
+            let mut out = whole[..done].to_vec();
+            unpack(arrival, packed, &mut sink, &mut |bytes, _| {
+                out.extend_from_slice(bytes.map_or(&[], |bytes| bytes));
+                Ok(())
+            })
+            .unwrap();
+            assert!(out == whole, "{at:?}");
+        }
     }
 }

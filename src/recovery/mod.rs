@@ -9,10 +9,12 @@
 //! with the bucket.
 
 mod against;
+mod arrival;
 mod chooser;
 mod content;
 mod difference;
 mod in_place;
+mod large;
 pub mod manifest;
 pub mod moments;
 mod object;
@@ -22,7 +24,9 @@ mod restore;
 mod retry;
 mod selector;
 pub mod sources;
+mod survey;
 mod tally;
+mod thawing;
 mod timeline;
 mod verify;
 mod versions;
@@ -33,6 +37,7 @@ pub use rehearse::{Rehearsed, current_at, is_a_files, life_of, page_behind, rehe
 pub use restore::{Options, Request, restore};
 pub use retry::Stop;
 pub use selector::{Selector, typed_path};
+pub use survey::{ColdShare, Survey, survey};
 pub use tally::{Bounded, Event, LIST_ITEMS_MAX, Progress, Restored};
 pub use timeline::{Chosen, Name, Timeline};
 pub use verify::{Known, Stat, VerifyEvent, VerifyRequest, is_cold, verify};

@@ -4,19 +4,23 @@
 //! when it is the key that its path would have; the metadata's word counts for
 //! shortened keys alone, and only when that path leads back to the same key.
 
+use super::arrival::{self, Arrival, Budget, RANGE_BYTES};
 use super::content::{self, PRIVATE_FOLDERS, Source, damaged};
 use super::in_place::{self, Current};
+use super::large::{self, Large};
 use super::restore::{Options, Pass};
 use super::retry::{Patience, Stop, told};
 use super::tally::Tally;
+use super::thawing;
 use super::timeline::{Chosen, Name};
 use super::{Origin, Selector, shown};
 use crate::error::{Class, Fault, chain};
-use crate::files::{self, Committed, Target};
+use crate::files::{self, Committed, Looks, Pending, Target};
 use crate::model::meta::MetaRefused;
 use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, RelKey, RelPath};
-use crate::store::{At, Head, Store};
+use crate::store::{At, GetBody, Head, Store};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// The longest link target anywhere: Windows allows 32,767 UTF-16 units, which
 /// are up to three bytes each; Linux ends at 4,096.
@@ -34,6 +38,21 @@ pub(super) struct Shop {
     pub(super) options: Options,
     pub(super) tally: Arc<Tally>,
     pub(super) stop: Stop,
+    pub(super) budget: Budget,
+    /// A place for each large file under way.
+    pub(super) large: Semaphore,
+    /// The target was empty when the run began: nothing is looked for there.
+    pub(super) is_fresh: bool,
+}
+
+impl Shop {
+    /// Where the object is.
+    pub(super) fn at<'a>(&'a self, chosen: &'a Chosen) -> At<'a> {
+        At {
+            bucket: &self.origin.bucket,
+            key: &chosen.key,
+        }
+    }
 }
 
 /// How one object ended.
@@ -53,6 +72,8 @@ pub(super) enum Outcome {
     Kept(Fault),
     /// A link or a folder: not before all files are there.
     Later,
+    /// It is in cold storage and on its way out of there; what to say of it.
+    Thawing(Fault),
     /// Keepwatch did not write it.
     Foreign,
     /// It was not asked for, or is another pass's business.
@@ -65,89 +86,148 @@ enum Next {
     Bring(RelPath, ObjectMeta),
 }
 
+/// How a try ended.
+enum Tried {
+    Ended(Outcome),
+    /// It is to be fetched by ranges, each of which is tried again by itself.
+    Large(Large),
+}
+
 /// Bring one object, trying again what passes by itself.
 pub(super) async fn bring(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Outcome, Fault> {
     let mut stop = shop.stop.clone();
     let mut patience = Patience::default();
-    loop {
+    let done = loop {
         match once(shop, chosen, pass).await {
             Err(fault) if patience.again(&fault, &mut stop).await => {}
-            done => return done.map_err(|fault| told(fault).about(chosen.subject())),
+            Ok(Tried::Ended(outcome)) => break Ok(outcome),
+            Ok(Tried::Large(large)) => break large::bring(shop, chosen, &large).await,
+            Err(fault) => break Err(fault),
         }
-    }
+    };
+    let done = match done {
+        Err(fault) => thawing::if_cold(shop, chosen, fault).await,
+        done => done,
+    };
+    done.map_err(|fault| told(fault).about(chosen.subject()))
 }
 
-async fn once(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Outcome, Fault> {
-    let at = At {
-        bucket: &shop.origin.bucket,
-        key: &chosen.key,
-    };
-    let version = Some(chosen.version_id.as_str());
+async fn once(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Tried, Fault> {
     let path = match &chosen.name {
         Name::Foreign(why) => {
-            let head = shop
-                .store
-                .head(at, version)
-                .await?
-                .ok_or_else(|| gone(chosen))?;
-            return foreign(chosen, why, &head);
+            let head = head(shop, chosen).await?;
+            return foreign(chosen, why, &head).map(Tried::Ended);
         }
-        Name::Path(key) if key.is_folder() && pass == Pass::Files => return Ok(Outcome::Later),
+        Name::Path(key) if key.is_folder() && pass == Pass::Files => {
+            return Ok(Tried::Ended(Outcome::Later));
+        }
         Name::Path(key) => Some(key.path()),
         Name::Shortened => None,
     };
+    let is_large = chosen.stored_bytes > RANGE_BYTES;
     // Ask first where a download may not be needed at all.
-    let ask_first = match path {
-        None => true,
-        Some(path) => {
-            let shop = shop.clone();
-            blocking(chosen, move || shop.target.existing(&path))
-                .await?
-                .is_some()
-        }
-    };
+    let ask_first = is_large
+        || match path {
+            None => true,
+            Some(_) if shop.is_fresh => false,
+            Some(path) => {
+                let shop = shop.clone();
+                let there = blocking(chosen, move || shop.target.existing(&path)).await?;
+                there.is_some()
+            }
+        };
     let mut current = Current::Unknown;
     if ask_first {
-        let head = shop
-            .store
-            .head(at, version)
-            .await?
-            .ok_or_else(|| gone(chosen))?;
-        match examine(shop, chosen, pass, &head).await? {
-            Next::Ended(outcome) => return Ok(outcome),
-            Next::Bring(path, meta) if shop.options.in_place.is_some() => {
-                current = in_place::look(shop, chosen, &path, &meta).await?;
-                if current == Current::Same {
-                    let shop = shop.clone();
-                    return blocking(chosen, move || in_place::restamp(&shop, &path, &meta)).await;
-                }
+        let head = head(shop, chosen).await?;
+        let (path, meta) = match examine(shop, chosen, pass, &head, true).await? {
+            Next::Ended(outcome) => return Ok(Tried::Ended(outcome)),
+            Next::Bring(path, meta) => (path, meta),
+        };
+        if shop.options.in_place.is_some() {
+            current = in_place::look(shop, chosen, &path, &meta).await?;
+            if current == Current::Same {
+                let shop = shop.clone();
+                let restamp = move || in_place::restamp(&shop, &path, &meta);
+                return blocking(chosen, restamp).await.map(Tried::Ended);
             }
-            Next::Bring(..) => {}
+        }
+        if is_large && meta.kind == Kind::File {
+            return Ok(Tried::Large(Large {
+                path,
+                meta,
+                stored_bytes: head.stored_bytes,
+                gzip: head.gzip,
+                current,
+            }));
         }
     }
-    let (head, body) = shop.store.get(at, version).await?;
-    let (path, meta) = match examine(shop, chosen, pass, &head).await? {
+    fetch_small(shop, chosen, pass, current)
+        .await
+        .map(Tried::Ended)
+}
+
+async fn head(shop: &Shop, chosen: &Chosen) -> Result<Head, Fault> {
+    let head = shop.store.head(shop.at(chosen), chosen.version()).await?;
+    head.ok_or_else(|| gone(chosen))
+}
+
+/// One request, one look, one writing.
+async fn fetch_small(
+    shop: &Arc<Shop>,
+    chosen: &Chosen,
+    pass: Pass,
+    current: Current,
+) -> Result<Outcome, Fault> {
+    let room = arrival::room(shop, chosen.stored_bytes).await;
+    let (head, body) = shop.store.get(shop.at(chosen), chosen.version()).await?;
+    let (path, meta) = match examine(shop, chosen, pass, &head, !shop.is_fresh).await? {
         Next::Ended(outcome) => return Ok(outcome),
         Next::Bring(path, meta) => (path, meta),
     };
+    let subject = path.to_string();
+    let arrival = whole(chosen, &head, &meta, body, &subject).await?;
     let source = Source {
-        body,
-        stored_bytes: head.stored_bytes,
+        arrival: arrival.within(room),
         gzip: head.gzip,
         meta,
-        subject: path.to_string(),
-        stop: shop.stop.clone(),
+        subject,
     };
     let shop = shop.clone();
     blocking(chosen, move || write(&shop, &path, source, current)).await
 }
 
-/// See from the metadata and the target what is to be done.
+/// The body of a small object, no more of it than it can have.
+async fn whole(
+    chosen: &Chosen,
+    head: &Head,
+    meta: &ObjectMeta,
+    body: GetBody,
+    subject: &str,
+) -> Result<Arrival, Fault> {
+    let believable = content::body_bytes_max(meta, head.gzip);
+    // Some servers list an older size for a moment.
+    let listed = chosen.stored_bytes.saturating_add(2 * arrival::GRAIN_BYTES);
+    let bytes_max = believable.min(listed);
+    match arrival::collect(body, head.stored_bytes, bytes_max, subject).await? {
+        Some(arrival) => Ok(arrival),
+        None if believable <= listed => Err(content::body_too_long(meta, head.gzip, subject)),
+        None => Err(damaged(
+            subject,
+            format!(
+                "the server sends more than the {} bytes it lists",
+                chosen.stored_bytes
+            ),
+        )),
+    }
+}
+
+/// See from the metadata and, where `looks`, the target what is to be done.
 async fn examine(
     shop: &Arc<Shop>,
     chosen: &Chosen,
     pass: Pass,
     head: &Head,
+    looks: bool,
 ) -> Result<Next, Fault> {
     let meta = match &head.meta {
         Ok(meta) => meta.clone(),
@@ -169,6 +249,9 @@ async fn examine(
         (Pass::Files, Kind::Symlink | Kind::Folder) => return Ok(Next::Ended(Outcome::Later)),
         (Pass::LinksAndFolders, Kind::File) => return Ok(Next::Ended(Outcome::Passed)),
         _ => {}
+    }
+    if !looks {
+        return Ok(Next::Bring(path, meta));
     }
     let (shop, meta_now, path_now) = (shop.clone(), meta.clone(), path.clone());
     let there = blocking(chosen, move || against_disk(&shop, &path_now, &meta_now)).await?;
@@ -269,20 +352,43 @@ fn write(shop: &Shop, path: &RelPath, source: Source, current: Current) -> Resul
     let overwrite = shop.options.overwrite;
     // At the last moment: until then it may be edited.
     let make_way = || in_place::make_way(shop, path, current);
+    let looks = Looks {
+        mode: meta.mode,
+        mtime_ns: meta.mtime_ns,
+        owner: meta.owner,
+    };
     let committed = match meta.kind {
-        Kind::Folder => shop
-            .target
-            .folder(path, meta.mode, meta.mtime_ns, PRIVATE_FOLDERS)?,
+        Kind::Folder => shop.target.folder(path, looks, PRIVATE_FOLDERS)?,
         Kind::Symlink => {
             let to = content::read_link_target(source, LINK_TARGET_BYTES_MAX)?;
             make_way()?;
             shop.target
-                .symlink(path, &to, overwrite, meta.mtime_ns, PRIVATE_FOLDERS)?
+                .symlink(path, &to, overwrite, looks, PRIVATE_FOLDERS)?
         }
         Kind::File | Kind::Special => {
-            content::write_file(&shop.target, path, source, overwrite, &shop.tally, make_way)?
+            let pending = content::write_small(&shop.target, path, source, &shop.tally)?;
+            make_way()?;
+            commit(pending, overwrite, &meta)?
         }
     };
+    ended(shop, path, &meta, committed)
+}
+
+pub(super) fn commit(
+    pending: Pending,
+    overwrite: bool,
+    meta: &ObjectMeta,
+) -> Result<Committed, Fault> {
+    pending.commit(overwrite, meta.mode, meta.mtime_ns, meta.owner)
+}
+
+/// What the writing came to. Blocks.
+pub(super) fn ended(
+    shop: &Shop,
+    path: &RelPath,
+    meta: &ObjectMeta,
+    committed: Committed,
+) -> Result<Outcome, Fault> {
     Ok(match committed {
         Committed::Written { left_out } => Outcome::Written {
             kind: meta.kind,
@@ -292,7 +398,10 @@ fn write(shop: &Shop, path: &RelPath, source: Source, current: Current) -> Resul
         },
         // Of one name twice in this run, the second finds the first's folder.
         Committed::AlreadyThere if meta.kind == Kind::Folder => Outcome::Identical,
-        Committed::AlreadyThere => Outcome::Kept(kept(path)),
+        // It was not looked for before, or has come meanwhile.
+        Committed::AlreadyThere => {
+            against_disk(shop, path, meta)?.unwrap_or_else(|| Outcome::Kept(kept(path)))
+        }
     })
 }
 
@@ -350,7 +459,7 @@ pub(super) fn gone(chosen: &Chosen) -> Fault {
     .hint("see what is left of it with `keepwatch versions`")
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     chosen: &Chosen,
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {

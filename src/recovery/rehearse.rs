@@ -6,6 +6,7 @@
 //! what was written. It writes into the target alone.
 
 use super::Origin;
+use super::arrival::Budget;
 use super::chooser::Chooser;
 use super::content::damaged;
 use super::object::{Outcome, Shop, bring};
@@ -20,6 +21,7 @@ use crate::model::key::{ForeignKey, is_own};
 use crate::model::{ContentHash, Kind, ObjectMeta, RelKey, RelPath};
 use crate::store::{ListedVersion, Page, Store};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Reading buffer for hashing what was restored.
 const HASH_BUFFER_BYTES: usize = 256 * 1024;
@@ -130,6 +132,9 @@ pub async fn rehearse(
         options: Options::default(),
         tally: Arc::new(Tally::new(Box::new(|_| ()))),
         stop: stop.clone(),
+        budget: Budget::default(),
+        large: Semaphore::new(1),
+        is_fresh: false,
     });
     let mut outcome = bring(&shop, &chosen, Pass::Files).await?;
     if matches!(outcome, Outcome::Later) {

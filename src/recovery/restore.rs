@@ -5,35 +5,40 @@
 //! then is bounded; beyond that, the listing is read a second time.
 
 use super::against;
+use super::arrival::{Budget, RANGE_BYTES};
+use super::large::LARGE_AT_ONCE;
 use super::object::{self, LINK_TARGET_BYTES_MAX, Outcome, Shop};
 use super::retry::{Stop, told};
+use super::survey::Survey;
 use super::tally::{Event, Restored, Tally};
+use super::thawing::Waiting;
 use super::timeline::{Chosen, Name, Timeline};
 use super::{Origin, Selector};
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::files::Target;
 use crate::model::Kind;
+use crate::model::thaw::Thaw;
 use crate::store::Store;
 use jiff::civil::DateTime;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// Objects that are fetched at once. Small files are limited by the way to the
-/// server and back; eight hide it without burdening a small server.
-pub const WORKERS_DEFAULT: usize = 8;
+/// server and back: at 50 ms, 32 are 600 files a second.
+pub const WORKERS_DEFAULT: usize = 32;
 
-/// More workers gain nothing on any line; each holds a buffer, a file and one of
-/// the process's blocking threads, which the vault needs as well.
-const WORKERS_MAX: usize = 32;
+/// More workers gain nothing on any line; each takes a connection, and a file
+/// and one of the process's blocking threads now and then.
+const WORKERS_MAX: usize = 128;
 
 /// Links and folders that are put off; at 300 bytes each, some 6 MB.
 const LATER_MAX: usize = 20_000;
 
 /// Objects that fail in a row because the server does, before it is asked
-/// whether it is there at all. Twice the default workers, so that one short
-/// outage that meets all of them at once is not taken for the end.
-const FAILURES_IN_A_ROW_MAX: u32 = 16;
+/// whether it is there at all: as many as one short outage meets at once. If it
+/// answers, the run goes on.
+const FAILURES_IN_A_ROW_MAX: u32 = 32;
 
 /// How a restore behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +50,12 @@ pub struct Options {
     /// The folder is in use, and this is the time by its clocks: what is replaced
     /// keeps a second name with it, unless the bucket has it. With `overwrite`.
     pub in_place: Option<DateTime>,
+    /// Begin also when the disk seems too small.
+    pub ignore_space: bool,
+    /// Have what is in cold storage thawed, and how.
+    pub thaw: Option<Thaw>,
+    /// Wait until it is, and fetch it then.
+    pub wait: bool,
 }
 
 impl Default for Options {
@@ -53,12 +64,14 @@ impl Default for Options {
             overwrite: false,
             workers: WORKERS_DEFAULT,
             in_place: None,
+            ignore_space: false,
+            thaw: None,
+            wait: false,
         }
     }
 }
 
 /// What to restore, and where to.
-#[derive(Debug)]
 pub struct Request {
     /// Where the objects are.
     pub origin: Origin,
@@ -70,6 +83,8 @@ pub struct Request {
     pub target: Arc<Target>,
     /// How.
     pub options: Options,
+    /// What was seen of it before, by [`super::survey()`]; `None` to look now.
+    pub survey: Option<Survey>,
 }
 
 /// What a pass over the listing writes.
@@ -93,6 +108,14 @@ pub async fn restore(
     report: impl Fn(Event<'_>) + Send + Sync + 'static,
     stop: &Stop,
 ) -> Result<Restored, Fatal> {
+    let mut request = request;
+    let survey = match request.survey.take() {
+        Some(survey) => survey,
+        None => super::survey::survey(store, &request, &report, stop).await?,
+    };
+    if !request.options.ignore_space {
+        Survey::fits(std::slice::from_ref(&survey), request.target.path())?;
+    }
     // The workers' own: they also end when the run does for another reason.
     let (end, ended) = watch::channel(false);
     let shop = Arc::new(Shop {
@@ -103,10 +126,15 @@ pub async fn restore(
         options: request.options,
         tally: Arc::new(Tally::new(Box::new(report))),
         stop: Stop::new(ended),
+        budget: Budget::default(),
+        large: Semaphore::new(LARGE_AT_ONCE),
+        is_fresh: survey.is_fresh,
     });
+    shop.tally.expect(survey.objects, survey.stored_bytes);
     let mut run = Run {
         workers: JoinSet::new(),
         later: Later::default(),
+        waiting: Waiting::default(),
         failures_in_a_row: 0,
         any_success: false,
         shop,
@@ -114,7 +142,7 @@ pub async fn restore(
     let mut stop = stop.clone();
     let request_at_ms = request.at_ms;
     let done = tokio::select! {
-        done = run.all(request.at_ms) => done,
+        done = run.all(request.at_ms, survey) => done,
         () = stop.asked() => Err(Fatal::interrupted("restore everything")),
     };
     // However it ended: nobody writes, and no half file is left, when this returns.
@@ -137,19 +165,31 @@ pub async fn restore(
     })
 }
 
-struct Run {
-    shop: Arc<Shop>,
-    workers: JoinSet<(Chosen, Result<Outcome, Fault>)>,
+pub(super) struct Run {
+    pub(super) shop: Arc<Shop>,
+    workers: JoinSet<(Chosen, Pass, Result<Outcome, Fault>)>,
     later: Later,
+    pub(super) waiting: Waiting,
     failures_in_a_row: u32,
     any_success: bool,
 }
 
 impl Run {
     /// Both passes; gives when the earliest version was stored.
-    async fn all(&mut self, at_ms: Option<i64>) -> Result<Option<i64>, Fatal> {
-        let first_ms = self.files(at_ms).await?;
+    async fn all(&mut self, at_ms: Option<i64>, survey: Survey) -> Result<Option<i64>, Fatal> {
+        let first_ms = match survey.kept {
+            Some(kept) => {
+                for chosen in kept {
+                    self.hand_out(chosen, Pass::Files).await?;
+                }
+                self.finish().await?;
+                survey.first_ms
+            }
+            None => self.files(at_ms).await?,
+        };
+        self.wait_for_thawing(Pass::Files).await?;
         self.links_and_folders(at_ms).await?;
+        self.wait_for_thawing(Pass::LinksAndFolders).await?;
         Ok(first_ms)
     }
 
@@ -224,7 +264,7 @@ impl Run {
     }
 
     /// Give an object to a worker as soon as one is free.
-    async fn hand_out(&mut self, chosen: Chosen, pass: Pass) -> Result<(), Fatal> {
+    pub(super) async fn hand_out(&mut self, chosen: Chosen, pass: Pass) -> Result<(), Fatal> {
         let workers_max = self.shop.options.workers.clamp(1, WORKERS_MAX);
         while self.workers.len() >= workers_max {
             self.take_in().await?;
@@ -232,12 +272,12 @@ impl Run {
         let shop = self.shop.clone();
         self.workers.spawn(async move {
             let done = object::bring(&shop, &chosen, pass).await;
-            (chosen, done)
+            (chosen, pass, done)
         });
         Ok(())
     }
 
-    async fn finish(&mut self) -> Result<(), Fatal> {
+    pub(super) async fn finish(&mut self) -> Result<(), Fatal> {
         while !self.workers.is_empty() {
             self.take_in().await?;
         }
@@ -249,7 +289,8 @@ impl Run {
         let Some(joined) = self.workers.join_next().await else {
             return Ok(());
         };
-        let (chosen, done) = joined.map_err(|e| Fatal::new("restore", chain(&e), ""))?;
+        let (chosen, pass, done) = joined.map_err(|e| Fatal::new("restore", chain(&e), ""))?;
+        self.count_work(&chosen, pass, &done);
         match done {
             Ok(outcome) => {
                 self.failures_in_a_row = 0;
@@ -258,6 +299,27 @@ impl Run {
                 Ok(())
             }
             Err(fault) => self.weigh(fault).await,
+        }
+    }
+
+    /// For the time that is left.
+    fn count_work(&self, chosen: &Chosen, pass: Pass, done: &Result<Outcome, Fault>) {
+        let is_counted = match done {
+            Ok(Outcome::Later | Outcome::Thawing(_)) => false,
+            // Its turn was the first time.
+            Ok(Outcome::Passed) => pass == Pass::Files,
+            _ => true,
+        };
+        if is_counted {
+            let came_by_ranges = chosen.stored_bytes > RANGE_BYTES
+                && matches!(done, Ok(Outcome::Written { .. }) | Err(_));
+            let bytes = if came_by_ranges {
+                0
+            } else {
+                chosen.stored_bytes
+            };
+            let was_found = matches!(done, Ok(Outcome::Identical | Outcome::Kept(_)));
+            self.shop.tally.object_done(bytes, was_found);
         }
     }
 
@@ -293,6 +355,7 @@ impl Run {
                 all.newest_ms = all.newest_ms.max(Some(chosen.modified_ms));
             }),
             Outcome::Kept(fault) => tally.already_there(fault),
+            Outcome::Thawing(fault) => self.put_by(chosen, fault),
             Outcome::Foreign => tally.note(|all| all.skipped_foreign += 1),
             Outcome::Later => self.later.put_off(chosen, LATER_MAX),
             Outcome::Passed => {}

@@ -3,7 +3,8 @@
 use crate::error::Fault;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// Items that a result names; all of them are counted, and each is told as an
 /// [`Event`] when it happens. Nobody reads longer lists, and memory is bounded.
@@ -53,11 +54,40 @@ pub struct Progress {
     pub identical: u64,
     /// Failed, or left as they were.
     pub failed: u64,
+    /// Objects there are to look at; `None` while that is being found out.
+    pub objects_total: Option<u64>,
+    /// Bytes of them as stored.
+    pub stored_total: u64,
+    /// Work that is behind, in stored bytes: each object counts some more, since
+    /// the way to the server and back takes time as well.
+    pub work_done: u64,
+    /// Of it what an earlier run had done.
+    pub work_found: u64,
+    /// All the work.
+    pub work_total: u64,
 }
+
+/// What an object costs beside its bytes: a request's time at the speed of an
+/// office's line.
+const OBJECT_WORK: u64 = 64 * 1024;
 
 /// What happens during a restore.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// The listing is being read; so much has been named so far.
+    Found {
+        /// Objects.
+        objects: u64,
+        /// Bytes of them as stored.
+        stored_bytes: u64,
+    },
+    /// So many objects in cold storage are waited for.
+    Thawing {
+        /// How many.
+        objects: u64,
+        /// Since when.
+        waited: Duration,
+    },
     /// Something moved.
     Progress(Progress),
     /// This file could not be restored.
@@ -126,6 +156,10 @@ impl Restored {
 pub(super) struct Tally {
     restored: Mutex<Restored>,
     bytes_moved: AtomicU64,
+    work_done: AtomicU64,
+    work_found: AtomicU64,
+    /// Objects and their stored bytes.
+    total: OnceLock<(u64, u64)>,
     report: Box<dyn Fn(Event<'_>) + Send + Sync>,
 }
 
@@ -134,6 +168,9 @@ impl Tally {
         Self {
             restored: Mutex::default(),
             bytes_moved: AtomicU64::new(0),
+            work_done: AtomicU64::new(0),
+            work_found: AtomicU64::new(0),
+            total: OnceLock::new(),
             report,
         }
     }
@@ -148,8 +185,39 @@ impl Tally {
         (self.report)(Event::Progress(progress));
     }
 
+    /// So many more bytes of a body have come.
+    pub(super) fn arrived(&self, bytes: u64) {
+        self.work_done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes of a body came in an earlier run.
+    pub(super) fn taken_up(&self, bytes: u64) {
+        self.arrived(bytes);
+        self.work_found.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So much there is to do.
+    pub(super) fn expect(&self, objects: u64, stored_bytes: u64) {
+        // Told once, before the first object.
+        let _ = self.total.set((objects, stored_bytes));
+    }
+
+    /// An object is done with; `bytes` of its body have not been counted yet.
+    pub(super) fn object_done(&self, bytes: u64, was_found: bool) {
+        let work = bytes.saturating_add(OBJECT_WORK);
+        self.arrived(work);
+        if was_found {
+            self.work_found.fetch_add(work, Ordering::Relaxed);
+        }
+    }
+
+    /// Tell whoever watches.
+    pub(super) fn tell(&self, event: Event<'_>) {
+        (self.report)(event);
+    }
+
     /// So many more bytes of a file are written.
-    pub(super) fn moved(&self, bytes: u64) {
+    pub(super) fn written(&self, bytes: u64) {
         self.bytes_moved.fetch_add(bytes, Ordering::Relaxed);
         let progress = self.progress(&self.lock());
         (self.report)(Event::Progress(progress));
@@ -186,6 +254,13 @@ impl Tally {
             bytes: self.bytes_moved.load(Ordering::Relaxed),
             identical: restored.identical,
             failed: restored.failed.total + restored.already_there.total,
+            objects_total: self.total.get().map(|(objects, _)| *objects),
+            stored_total: self.total.get().map_or(0, |(_, bytes)| *bytes),
+            work_done: self.work_done.load(Ordering::Relaxed),
+            work_found: self.work_found.load(Ordering::Relaxed),
+            work_total: self.total.get().map_or(0, |(objects, bytes)| {
+                bytes.saturating_add(objects.saturating_mul(OBJECT_WORK))
+            }),
         }
     }
 

@@ -68,6 +68,16 @@ impl Chosen {
         }
     }
 
+    /// The version to ask for.
+    pub(super) fn version(&self) -> Option<&str> {
+        Some(&self.version_id)
+    }
+
+    /// What tells this version's bytes from every other's.
+    pub(super) fn identity(&self) -> String {
+        format!("{}\n{}\n{}", self.key, self.version_id, self.etag)
+    }
+
     /// As people know it: the file's path, or the key on one line.
     pub fn subject(&self) -> String {
         match &self.name {

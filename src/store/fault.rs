@@ -9,6 +9,14 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use std::error::Error as StdError;
 
+/// What to do about a version in cold storage.
+const COLD: &str = "the version is in cold storage (Glacier): `keepwatch restore --thaw` has it thawed, which takes hours; run it again then";
+
+/// True when the bytes were not given out because they are in cold storage.
+pub fn is_cold(fault: &Fault) -> bool {
+    fault.class == Class::Refused && fault.hint == COLD
+}
+
 /// Classify an SDK error. `operation` is a verb that takes `subject`.
 pub(super) fn from_sdk<E>(operation: &str, subject: &str, error: SdkError<E, HttpResponse>) -> Fault
 where
@@ -82,6 +90,7 @@ fn permission(operation: &str) -> String {
         "mark as deleted" => "s3:DeleteObject",
         "list the parts of" => "s3:ListMultipartUploadParts",
         "abort the upload of" => "s3:AbortMultipartUpload",
+        "thaw" => "s3:RestoreObject",
         "copy" | "copy a part of" => "s3:PutObject, s3:GetObject and s3:GetObjectVersion",
         _ => "s3:PutObject",
     };
@@ -178,9 +187,7 @@ fn remedy(class: Class, code: &str) -> &'static str {
         (Class::NoBucket, _) => {
             "create the bucket or correct `bucket` in the configuration; `keepwatch check` tests it"
         }
-        (Class::Refused, "InvalidObjectState") => {
-            "the version is in cold storage (Glacier): restore it there first, then try again"
-        }
+        (Class::Refused, "InvalidObjectState") => COLD,
         (Class::Refused, _) => {
             "the server does not accept this request; run `keepwatch check` and show this line to your technician"
         }

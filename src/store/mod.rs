@@ -8,6 +8,7 @@
 
 mod answer;
 mod client;
+mod cold;
 mod course;
 mod fault;
 mod folders;
@@ -18,7 +19,9 @@ mod multipart;
 mod object;
 pub mod vault;
 
+pub use cold::Asked;
 pub use course::Course;
+pub use fault::is_cold;
 pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
 pub use multipart::{Begun, ListedPart, OpenUpload, PartDone, Proof, Sums, Upload, Whole};
 pub use object::{BytesAre, COPY_BYTES_MAX, CopyFrom, GetBody, Head};

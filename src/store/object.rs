@@ -12,6 +12,7 @@ use aws_sdk_s3::types::{ChecksumMode, ChecksumType, MetadataDirective, ServerSid
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -232,14 +233,54 @@ impl Store {
         at: At<'_>,
         version_id: Option<&str>,
     ) -> Result<(Head, GetBody), Fault> {
+        let (head, _, body) = self.fetch(at, version_id, None).await?;
+        Ok((head, body))
+    }
+
+    /// Open the bytes `range` of the given version's body. An answer that holds
+    /// others is refused here; one that ends too soon is for the reader to see.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn get_range(
+        &self,
+        at: At<'_>,
+        version_id: Option<&str>,
+        range: &Range<u64>,
+    ) -> Result<GetBody, Fault> {
+        let asked = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
+        let (_, told, body) = self.fetch(at, version_id, Some(asked)).await?;
+        let begin = format!("bytes {}-", range.start);
+        if told.is_some_and(|told| told.starts_with(&begin)) {
+            return Ok(body);
+        }
+        Err(Fault::new(
+            Class::Refused,
+            "download",
+            at.subject(),
+            format!(
+                "the server was asked for the bytes from {} on and sent others",
+                range.start
+            ),
+        )
+        .hint("it does not serve parts of objects: restore from another server, or fetch this one with an S3 tool (docs/FORMAT.md)"))
+    }
+
+    /// What the version says of itself, which bytes of it come, and the bytes.
+    async fn fetch(
+        &self,
+        at: At<'_>,
+        version_id: Option<&str>,
+        range: Option<String>,
+    ) -> Result<(Head, Option<String>, GetBody), Fault> {
         let answer = self
-            .client
+            .quick
+            .short
             .get_object()
             .bucket(at.bucket)
             .key(at.key)
             .set_version_id(version_id.map(str::to_owned))
-            .customize()
-            .config_override(client::short_operation())
+            .set_range(range)
             .send()
             .await
             .map_err(|e| fault::from_sdk("download", &at.subject(), e))?;
@@ -251,16 +292,15 @@ impl Store {
             meta: parse_meta(answer.metadata()),
             bytes_are: BytesAre::default(),
         };
-        Ok((
-            head,
-            GetBody {
-                stream: answer.body,
-                subject: at.subject(),
-                line: self.line.clone(),
-                waited: Duration::ZERO,
-                window_bytes: 0,
-            },
-        ))
+        let told = answer.content_range().map(str::to_owned);
+        let body = GetBody {
+            stream: answer.body,
+            subject: at.subject(),
+            line: self.line.clone(),
+            waited: Duration::ZERO,
+            window_bytes: 0,
+        };
+        Ok((head, told, body))
     }
 
     /// Store `from` at `at` with metadata of its own, without sending content. Up

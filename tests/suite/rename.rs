@@ -314,6 +314,8 @@ async fn a_refused_copy_and_a_version_that_is_gone_send_the_content() {
         (403, "AccessDenied"),
         (400, "InvalidRequest"),
         (412, "PreconditionFailed"),
+        // The source is in cold storage.
+        (403, "InvalidObjectState"),
     ] {
         office.wire.set(Copies::Fails(status, code));
         let to = format!("{status}.txt");

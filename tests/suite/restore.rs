@@ -1,9 +1,11 @@
 //! Restore against the vault: what comes back, as of when, and what is refused.
 
 pub mod bench;
+mod cold;
 mod command;
 mod faults;
 mod hostile;
+mod large;
 mod read_only;
 
 use bench::{Bench, Object, long_path, read_tree};

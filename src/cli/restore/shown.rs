@@ -34,7 +34,9 @@ impl Shown {
         if quiet || plain {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {bar:24} {percent:>3}% {elapsed_precise} {msg}")
+        {
             bar.set_style(style);
         }
         let now = Instant::now();
@@ -61,6 +63,25 @@ impl Shown {
     pub(super) fn update(&self, event: &Event<'_>) {
         match event {
             Event::Progress(progress) => self.progress(progress),
+            Event::Found {
+                objects,
+                stored_bytes,
+            } => self.now_and_then(|_| {
+                format!(
+                    "looking at what there is: at least {} ({} as stored)",
+                    show::amount(*objects, "object"),
+                    show::size(*stored_bytes)
+                )
+            }),
+            Event::Thawing { objects, waited } if !self.quiet => {
+                let line = format!(
+                    "waiting for {} to be thawed, since {}",
+                    show::amount(*objects, "object"),
+                    show::duration(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX))
+                );
+                self.bar.suspend(|| eprintln!("{line}"));
+            }
+            Event::Thawing { .. } => {}
             Event::Failed(fault) => {
                 let line = format!("NOT RESTORED: {}", show::clean(&fault.to_string()));
                 self.bar.suspend(|| eprintln!("{line}"));
@@ -74,6 +95,18 @@ impl Shown {
     }
 
     fn progress(&self, progress: &Progress) {
+        let (done, total) = (progress.work_done, progress.work_total);
+        self.now_and_then(|took| {
+            if !self.plain && total > 0 {
+                self.bar.set_length(total);
+                self.bar.set_position(done.min(total));
+            }
+            line(progress, took)
+        });
+    }
+
+    /// Show a line, unless one was shown a moment ago.
+    fn now_and_then(&self, text: impl FnOnce(Duration) -> String) {
         let every = if self.plain { LINE_EVERY } else { DRAW_EVERY };
         let now = Instant::now();
         let took = {
@@ -84,13 +117,18 @@ impl Shown {
             times.last = now;
             now.duration_since(times.began)
         };
-        let text = line(progress, took);
+        let text = text(took);
         if self.plain {
             eprintln!("{text}");
         } else {
             self.bar.set_message(text);
             self.bar.tick();
         }
+    }
+
+    /// Nothing but results and errors is wanted.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Take the bar off the terminal.
@@ -105,7 +143,23 @@ impl Shown {
     }
 }
 
-/// `12 files, 3.4 MB (1.7 MB/s), 5 there already, 1 failed`.
+/// Before so much of the work is done, what is left is anybody's guess.
+const GUESS_FROM: Duration = Duration::from_secs(2);
+
+/// What is left, at the speed so far; `None` as long as that says nothing.
+fn left(progress: &Progress, took: Duration) -> Option<Duration> {
+    let done = progress.work_done.checked_sub(progress.work_found)?;
+    let left = progress.work_total.saturating_sub(progress.work_done);
+    if progress.objects_total.is_none() || took < GUESS_FROM || done == 0 {
+        return None;
+    }
+    let millis = took.as_millis() * u128::from(left) / u128::from(done);
+    Some(Duration::from_millis(
+        u64::try_from(millis).unwrap_or(u64::MAX),
+    ))
+}
+
+/// `12 files, 3.4 MB (1.7 MB/s) of 40 objects (7.0 MB as stored), 5 there already, 1 failed, 2 seconds left`.
 fn line(progress: &Progress, took: Duration) -> String {
     let millis = took.as_millis().max(1);
     let rate = u128::from(progress.bytes) * 1_000 / millis;
@@ -115,6 +169,13 @@ fn line(progress: &Progress, took: Duration) -> String {
         show::size(progress.bytes),
         show::size(u64::try_from(rate).unwrap_or(u64::MAX))
     );
+    if let Some(objects) = progress.objects_total {
+        text.push_str(&format!(
+            " of {} ({} as stored)",
+            show::amount(objects, "object"),
+            show::size(progress.stored_total)
+        ));
+    }
     for (count, noun) in [(progress.links, "link"), (progress.folders, "folder")] {
         if count > 0 {
             text.push_str(&format!(", {}", show::amount(count, noun)));
@@ -127,6 +188,10 @@ fn line(progress: &Progress, took: Duration) -> String {
         if count > 0 {
             text.push_str(&format!(", {} {words}", show::number(count)));
         }
+    }
+    if let Some(left) = left(progress, took) {
+        let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        text.push_str(&format!(", {} left", show::duration(millis)));
     }
     text
 }
@@ -149,6 +214,24 @@ mod tests {
             line(&progress, Duration::from_secs(2)),
             "12 files, 3.4 MB (1.7 MB/s), 1 link, 5 there already, 1 FAILED"
         );
+        // 300 of 1,000 were found, 100 were done in 3 seconds: 600 take 18 more.
+        let known = Progress {
+            objects_total: Some(40),
+            stored_total: 7_000_000,
+            work_total: 1_000,
+            work_done: 400,
+            work_found: 300,
+            ..progress
+        };
+        let text = line(&known, Duration::from_secs(3));
+        assert!(
+            text.contains(" of 40 objects (7.0 MB as stored), 1 link"),
+            "{text}"
+        );
+        assert!(text.ends_with(", 1 FAILED, 18 seconds left"), "{text}");
+        // Too early to say.
+        let text = line(&known, Duration::from_secs(1));
+        assert!(text.ends_with("1 FAILED"), "{text}");
         assert_eq!(
             line(&Progress::default(), Duration::ZERO),
             "0 files, 0 bytes (0 bytes/s)"

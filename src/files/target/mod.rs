@@ -7,6 +7,9 @@
 //! way out either.
 
 mod beside;
+mod partial;
+
+pub use partial::Checkpoint;
 
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::files::fault::{self, shown};
@@ -23,6 +26,17 @@ mod folders;
 /// Set-user-id and set-group-id: only kept together with the owner they meant,
 /// or a file of one account would run with the rights of another.
 const MODE_SET_ID: u32 = 0o6000;
+
+/// What a link or a folder has beside its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looks {
+    /// Permission bits; a link has none.
+    pub mode: u32,
+    /// Nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Set only where this account may (root).
+    pub owner: Option<(u32, u32)>,
+}
 
 /// A folder to restore into.
 #[derive(Debug)]
@@ -50,6 +64,8 @@ pub struct Pending {
     temp: TempFile,
     name: Vec<u8>,
     subject: String,
+    /// The name of the note about what is safe of it, where a later run may go on.
+    note: Option<Vec<u8>>,
 }
 
 impl Target {
@@ -75,6 +91,14 @@ impl Target {
     /// The folder, absolute and without links.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// True when nothing at all is in it; what cannot be told counts as
+    /// something. Blocks.
+    pub fn is_empty(&self) -> bool {
+        let mut is_empty = true;
+        let listed = self.dir.list(|_, _| is_empty = false);
+        listed.is_ok() && is_empty
     }
 
     /// Bytes that can still be written there. Blocks.
@@ -114,6 +138,7 @@ impl Target {
             temp,
             name: name.to_vec(),
             subject: shown(rel),
+            note: None,
         })
     }
 
@@ -127,7 +152,7 @@ impl Target {
         rel: &RelPath,
         target: &[u8],
         overwrite: bool,
-        mtime_ns: i64,
+        looks: Looks,
         private_folders: bool,
     ) -> Result<Committed, Fault> {
         let (dir, name) = self.place(rel, private_folders)?;
@@ -150,7 +175,10 @@ impl Target {
             Err(error) => return Err(failed(&error)),
         }
         let mut left_out = LeftOut::default();
-        left_out.note("time", dir.set_link_mtime(name, mtime_ns));
+        if let Some(owner) = looks.owner {
+            left_out.note("owner", dir.set_link_owner(name, owner));
+        }
+        left_out.note("time", dir.set_link_mtime(name, looks.mtime_ns));
         Ok(left_out.committed(shown(rel)))
     }
 
@@ -161,8 +189,7 @@ impl Target {
     pub fn folder(
         &self,
         rel: &RelPath,
-        mode: u32,
-        mtime_ns: i64,
+        looks: Looks,
         private_folders: bool,
     ) -> Result<Committed, Fault> {
         let (dir, name) = self.place(rel, private_folders)?;
@@ -179,12 +206,7 @@ impl Target {
             Err(error) => return Err(failed(&error)),
         }
         let made = dir.open_dir(name).map_err(|error| failed(&error))?;
-        let mut left_out = LeftOut::default();
-        left_out.note(
-            "mode and time",
-            made.set_self(mode & !MODE_SET_ID, mtime_ns),
-        );
-        Ok(left_out.committed(shown(rel)))
+        Ok(dressed(&made, looks).committed(shown(rel)))
     }
 
     /// Wait until everything restored is on the disk. Call it once, at the end. Blocks.
@@ -281,6 +303,8 @@ impl Pending {
         left_out.note("time", modified);
         let failed = |error: io::Error| fault::writing("write", &self.subject, &error);
         file.sync_all().map_err(failed)?;
+        // From here on it is this name or none.
+        self.forget_note();
         let (dir, temp) = (&self.temp.dir, &self.temp.name);
         let renamed = if overwrite {
             dir.rename(temp, &self.name).map(|()| true)
@@ -293,6 +317,20 @@ impl Pending {
         self.temp.keep();
         Ok(left_out.committed(std::mem::take(&mut self.subject)))
     }
+}
+
+/// Owner first: changing that clears bits of the mode. The mode last: it may not
+/// let us in any more.
+fn dressed(dir: &Dir, looks: Looks) -> LeftOut {
+    let mut left_out = LeftOut::default();
+    if let Some(owner) = looks.owner {
+        left_out.note("owner", dir.set_owner(owner));
+    }
+    left_out.note(
+        "mode and time",
+        dir.set_self(looks.mode & !MODE_SET_ID, looks.mtime_ns),
+    );
+    left_out
 }
 
 /// What a disk would not take of a file's metadata.

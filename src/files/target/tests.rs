@@ -13,6 +13,14 @@ fn p(text: &str) -> RelPath {
     RelPath::from_bytes(text).unwrap()
 }
 
+fn looks(mode: u32, mtime_ns: i64) -> Looks {
+    Looks {
+        mode,
+        mtime_ns,
+        owner: None,
+    }
+}
+
 fn written() -> Committed {
     Committed::Written { left_out: None }
 }
@@ -127,21 +135,25 @@ fn nothing_is_written_through_links_or_files() {
         && make_link(Path::new("../outside/f"), &dir.path().join("t/to-file"));
     if planted {
         let to = outside.as_os_str().as_encoded_bytes();
-        let made = target.symlink(&p("restored"), to, false, MTIME_NS, false);
+        let made = target.symlink(&p("restored"), to, false, looks(0o777, MTIME_NS), false);
         assert_eq!(made.unwrap(), written());
         for path in ["planted/f", "planted/new/f", "restored/f", "to-file/f"] {
             for overwrite in [false, true] {
                 let fault = put(&target, path, "evil", overwrite).unwrap_err();
                 assert!(fault.hint.contains("through"), "{fault}");
                 assert_eq!(fault.subject, path);
-                assert!(target.folder(&p(path), 0o755, 0, false).is_err());
-                let link = target.symlink(&p(path), b"x", overwrite, 0, false);
+                assert!(target.folder(&p(path), looks(0o755, 0), false).is_err());
+                let link = target.symlink(&p(path), b"x", overwrite, looks(0o777, 0), false);
                 assert!(link.is_err());
             }
             assert_eq!(target.existing(&p(path)).unwrap(), None);
         }
         // A link is no folder, also as the last name; overwriting replaces the link.
-        assert!(target.folder(&p("planted"), 0o755, 0, false).is_err());
+        assert!(
+            target
+                .folder(&p("planted"), looks(0o755, 0), false)
+                .is_err()
+        );
         assert_eq!(put(&target, "to-file", "mine", true).unwrap(), written());
         assert_eq!(put(&target, "restored", "mine", true).unwrap(), written());
     }
@@ -155,7 +167,7 @@ fn nothing_is_written_through_links_or_files() {
 fn links_and_folders_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let target = Target::open(dir.path()).unwrap();
-    let folder = |path, mode| target.folder(&p(path), mode, MTIME_NS, false);
+    let folder = |path, mode| target.folder(&p(path), looks(mode, MTIME_NS), false);
     assert_eq!(folder("a/empty", 0o6750).unwrap(), written());
     assert_eq!(folder("a/empty", 0o700).unwrap(), Committed::AlreadyThere);
     let found = target.existing(&p("a/empty")).unwrap().unwrap();
@@ -168,7 +180,9 @@ fn links_and_folders_come_back() {
     if !make_link(Path::new("x"), &dir.path().join("can-link")) {
         return;
     }
-    let link = |to: &[u8], overwrite| target.symlink(&p("a/l"), to, overwrite, MTIME_NS, false);
+    let link = |to: &[u8], overwrite| {
+        target.symlink(&p("a/l"), to, overwrite, looks(0o777, MTIME_NS), false)
+    };
     assert_eq!(link(b"/no/where", false).unwrap(), written());
     assert_eq!(link(b"other", false).unwrap(), Committed::AlreadyThere);
     assert_eq!(
@@ -183,7 +197,11 @@ fn links_and_folders_come_back() {
         assert!(link(bad, true).is_err());
     }
     // Over a folder: refused, and no temporary link stays.
-    assert!(target.symlink(&p("a/empty"), b"x", true, 0, false).is_err());
+    assert!(
+        target
+            .symlink(&p("a/empty"), b"x", true, looks(0o777, 0), false)
+            .is_err()
+    );
     assert_eq!(contents(dir.path()).len(), 4);
 }
 
@@ -289,9 +307,9 @@ proptest! {
             let _ = match ask {
                 Ask::File(path, overwrite) => put(&target, path, "evil", *overwrite),
                 Ask::Link(path, to, overwrite) => {
-                    target.symlink(&p(path), to.as_bytes(), *overwrite, 0, false)
+                    target.symlink(&p(path), to.as_bytes(), *overwrite, looks(0o777, 0), false)
                 }
-                Ask::Folder(path) => target.folder(&p(path), 0o755, 0, false),
+                Ask::Folder(path) => target.folder(&p(path), looks(0o755, 0), false),
             };
         }
         prop_assert_eq!(contents(&outside), before);

@@ -4,7 +4,7 @@
 //! rename or link planted between two calls leads anywhere else, and no path
 //! is too long. It never follows a link, and never opens what could block.
 
-use super::{MODE_BITS, set_mode};
+use super::{MODE_BITS, is_privileged, set_mode, set_owner};
 use crate::model::{Fingerprint, Kind};
 use crate::platform::{Found, NS_PER_S, ns_of_parts, size_of_kind, time_of_ns};
 use rustix::fs::{
@@ -148,6 +148,18 @@ impl Dir {
         Ok(File::from(rustix::fs::openat(&self.fd, name, flags, mode)?))
     }
 
+    /// Open the file `name` that is there for reading and writing; a link is
+    /// refused. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn reopen_file(&self, name: &[u8]) -> io::Result<File> {
+        let flags =
+            OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty())?;
+        Ok(File::from(fd))
+    }
+
     /// Create the folder `name`: for its owner alone, or as the account's
     /// defaults (umask) have it. Blocks.
     ///
@@ -188,6 +200,32 @@ impl Dir {
         };
         rustix::fs::utimensat(&self.fd, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(())
+    }
+
+    /// Give the link `name` itself to this owner and group; nothing happens where
+    /// this account may not. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn set_link_owner(&self, name: &[u8], owner: (u32, u32)) -> io::Result<()> {
+        if !is_privileged() {
+            return Ok(());
+        }
+        Ok(rustix::fs::chownat(
+            &self.fd,
+            name,
+            Some(rustix::fs::Uid::from_raw(owner.0)),
+            Some(rustix::fs::Gid::from_raw(owner.1)),
+            AtFlags::SYMLINK_NOFOLLOW,
+        )?)
+    }
+
+    /// The same for this folder. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn set_owner(&self, owner: (u32, u32)) -> io::Result<()> {
+        set_owner(&File::from(self.readable()?), owner).map(drop)
     }
 
     /// Set this folder's permission bits and modification time. Blocks.

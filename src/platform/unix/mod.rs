@@ -89,6 +89,20 @@ pub fn set_owner(file: &File, owner: (u32, u32)) -> io::Result<bool> {
     Ok(true)
 }
 
+/// True for a plain file of this account that nobody else may open and that has
+/// one name only: it can be written to without doing so elsewhere.
+///
+/// # Errors
+/// What the operating system says.
+pub fn is_own_private_file(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = file.metadata()?;
+    Ok(meta.is_file()
+        && meta.nlink() == 1
+        && meta.uid() == rustix::process::geteuid().as_raw()
+        && meta.mode() & 0o077 == 0)
+}
+
 /// True when this process may read and change everything (root).
 pub fn is_privileged() -> bool {
     rustix::process::geteuid().is_root()

@@ -8,6 +8,7 @@ use super::known::Known;
 use crate::error::{Class, Fault};
 use crate::model::audit::{Damage, Finding, WholeVersion};
 use crate::model::{Kind, ObjectMeta, RelKey};
+use crate::recovery::arrival::Arrival;
 use crate::recovery::content::{self, Source};
 use crate::recovery::object::unshortened;
 use crate::recovery::retry::{Patience, Stop, told};
@@ -232,13 +233,14 @@ impl Shop {
             }
             got => got?,
         };
+        let subject = shown(&listed.key);
+        let (arrival, _feeding) =
+            Arrival::streamed(body, got.stored_bytes, &subject, self.stop.clone());
         let source = Source {
-            body,
-            stored_bytes: got.stored_bytes,
+            arrival,
             gzip: head.gzip,
             meta: meta.clone(),
-            subject: shown(&listed.key),
-            stop: self.stop.clone(),
+            subject,
         };
         let size_bytes = meta.size_bytes;
         let checked = tokio::task::spawn_blocking(move || content::check(source)).await;

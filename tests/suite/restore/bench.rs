@@ -16,7 +16,7 @@ use keepwatch::store::Store;
 use keepwatch::store::vault::{IN_PROCESS_ENDPOINT, Vault, VaultConnector};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
@@ -102,7 +102,7 @@ pub type Meddle = dyn Fn(&HttpRequest) -> Meddling + Send + Sync;
 /// See [`Meddle`].
 pub enum Meddling {
     Pass,
-    /// Answer with this status and S3 error code.
+    /// Answer with this status and S3 error code, or with nothing.
     Answer(u16, &'static str),
     /// Break the connection in the middle of the body.
     Cut,
@@ -113,6 +113,8 @@ pub enum Meddling {
 pub struct Wire {
     pub vault: VaultConnector,
     pub gets: Arc<AtomicU32>,
+    /// It sends whole objects, whatever part is asked for.
+    pub forget_ranges: Arc<AtomicBool>,
     pub meddle: Arc<Mutex<Option<Box<Meddle>>>>,
 }
 
@@ -138,7 +140,10 @@ pub fn is_download(request: &HttpRequest) -> bool {
 }
 
 impl HttpConnector for Wire {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        if self.forget_ranges.load(Ordering::Relaxed) {
+            request.headers_mut().remove("range");
+        }
         if is_download(&request) {
             self.gets.fetch_add(1, Ordering::Relaxed);
         }
@@ -151,7 +156,10 @@ impl HttpConnector for Wire {
             match meddling {
                 Meddling::Pass => answer.await,
                 Meddling::Answer(status, code) => {
-                    let body = format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
+                    let body = match code {
+                        "" => String::new(),
+                        _ => format!("<Error><Code>{code}</Code><Message>no</Message></Error>"),
+                    };
                     Ok(HttpResponse::new(status.try_into().unwrap(), body.into()))
                 }
                 Meddling::Cut => {
@@ -184,6 +192,7 @@ impl Bench {
         let wire = Wire {
             vault: vault.connector(),
             gets: Arc::default(),
+            forget_ranges: Arc::default(),
             meddle: Arc::default(),
         };
         let config = aws_sdk_s3::Config::builder()
@@ -313,6 +322,7 @@ impl Bench {
             at_ms: None,
             target: Arc::new(Target::open(&self.folder(to)).unwrap()),
             options: Options::default(),
+            survey: None,
         }
     }
 }

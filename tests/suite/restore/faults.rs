@@ -186,7 +186,7 @@ async fn a_server_that_is_gone_ends_the_run() {
     assert_eq!(done.unwrap_err().exit_code(), 1);
     assert_eq!(
         told.load(Ordering::Relaxed),
-        16,
+        32,
         "not each of 50 files is waited for"
     );
 }

@@ -1,0 +1,193 @@
+//! Before the first file is written: how much it is, whether the disk has room,
+//! and what is in cold storage.
+
+use super::{Part, Shown, left_alone};
+use crate::cli::args::RestoreArgs;
+use crate::cli::origins::{Depot, Named};
+use crate::cli::show;
+use crate::error::{Fatal, FatalKind, chain};
+use crate::files::Target;
+use crate::model::moment::Moment;
+use crate::model::thaw::{Speed, Thaw};
+use crate::recovery::{Bounded, ColdShare, Options, Request, Selector, Stop, Survey, survey};
+use jiff::Timestamp;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// One source's part, looked at; or why that is not possible.
+pub(super) struct Ready {
+    pub(super) named: Named,
+    pub(super) to: PathBuf,
+    /// In place: what did not exist at the moment, and stays.
+    pub(super) left_alone: Option<Bounded<String>>,
+    pub(super) request: Result<Request, Fatal>,
+}
+
+/// How the command line wants it.
+fn options(args: &RestoreArgs, depot: &Depot) -> Options {
+    let speed = args.thaw.as_deref().and_then(Speed::parse);
+    let now = || depot.zone.to_datetime(Timestamp::now());
+    Options {
+        overwrite: args.overwrite || args.in_place,
+        in_place: args.in_place.then(now),
+        ignore_space: args.ignore_space,
+        thaw: speed.map(|speed| Thaw {
+            speed,
+            days: args.thaw_days,
+        }),
+        wait: args.wait,
+        ..Options::default()
+    }
+}
+
+/// Look at every part, and say what there is to say before any of them begins.
+///
+/// # Errors
+/// The disk is too small for all of them; or the only part cannot be looked at.
+pub(super) async fn look(
+    depot: &Depot,
+    parts: Vec<Part>,
+    args: &RestoreArgs,
+    moment: Option<Moment>,
+    screen: &Arc<Shown>,
+    stop: &Stop,
+) -> Result<Vec<Ready>, Fatal> {
+    let alone = parts.len() == 1;
+    let mut ready = Vec::new();
+    for part in parts {
+        let left_alone = match args.in_place {
+            true => Some(left_alone(depot, &part, moment, stop).await?),
+            false => None,
+        };
+        let folder = part.to.clone();
+        let target = tokio::task::spawn_blocking(move || Target::open(&folder))
+            .await
+            .map_err(|e| Fatal::new("restore", chain(&e), ""))??;
+        let mut request = Request {
+            origin: part.named.origin.clone(),
+            selector: Selector::new(&part.texts)?,
+            at_ms: moment.map(|moment| moment.at_ms),
+            target: Arc::new(target),
+            options: options(args, depot),
+            survey: None,
+        };
+        let seen = survey(&depot.store, &request, &|event| screen.update(&event), stop).await;
+        screen.end();
+        let request = match seen {
+            Ok(seen) => {
+                request.survey = Some(seen);
+                Ok(request)
+            }
+            Err(fatal) if alone || fatal.kind == FatalKind::Interrupted => return Err(fatal),
+            Err(fatal) => {
+                eprintln!("{}: {fatal}", show::clean(&part.named.name));
+                Err(fatal)
+            }
+        };
+        ready.push(Ready {
+            named: part.named,
+            to: part.to,
+            left_alone,
+            request,
+        });
+    }
+    let seen: Vec<Survey> = ready
+        .iter()
+        .filter_map(|part| part.request.as_ref().ok()?.survey.clone())
+        .collect();
+    if !args.ignore_space {
+        // Into their own folders, each perhaps on a disk of its own, they say so
+        // themselves.
+        if let Some(to) = &args.to {
+            Survey::fits(&seen, to)?;
+        }
+    }
+    if !screen.is_quiet() {
+        for line in seen.iter().flat_map(|seen| lines(seen, args)) {
+            eprintln!("{line}");
+        }
+    }
+    Ok(ready)
+}
+
+/// What is to be said of one source.
+fn lines(seen: &Survey, args: &RestoreArgs) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{} ({} as stored)",
+        show::amount(seen.objects, "object"),
+        show::size(seen.stored_bytes)
+    )];
+    let wanted = args.thaw.as_deref().and_then(Speed::parse);
+    for share in &seen.cold {
+        lines.push(cold_line(share, wanted));
+    }
+    if !seen.cold.is_empty() && wanted.is_none() {
+        lines.push(
+            "Without --thaw those that are still cold are named and left; everything else is restored."
+                .to_owned(),
+        );
+    }
+    lines
+}
+
+fn cold_line(share: &ColdShare, wanted: Option<Speed>) -> String {
+    let ways: Vec<String> = match wanted {
+        Some(speed) => vec![speed],
+        None => vec![Speed::Standard, Speed::Bulk, Speed::Expedited],
+    }
+    .into_iter()
+    .filter_map(|speed| {
+        // What a class does not have is done at the standard speed.
+        let speed = match share.class.takes(speed) {
+            None if wanted.is_some() => Speed::Standard,
+            _ => speed,
+        };
+        let takes = share.class.takes(speed)?;
+        let usd = share.class.micro_usd(speed, share.objects, share.bytes) as f64 / 1e6;
+        Some(format!("{} {takes}, about {usd:.2} USD", speed.name()))
+    })
+    .collect();
+    format!(
+        "{} of them ({}) are in cold storage ({}); thawing takes: {}",
+        show::number(share.objects),
+        show::size(share.bytes),
+        share.class.name(),
+        ways.join("; ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::thaw::Cold;
+
+    #[test]
+    fn what_is_cold_is_said_with_time_and_price() {
+        let share = |class| ColdShare {
+            class,
+            objects: 2_000,
+            bytes: 10 << 30,
+        };
+        for (class, wanted, want) in [
+            (
+                Cold::Glacier,
+                None,
+                "thawing takes: standard 3 to 5 hours, about 0.20 USD; bulk 5 to 12 hours, about 0.00 USD; expedited 1 to 5 minutes, about 20.30 USD",
+            ),
+            (
+                Cold::Glacier,
+                Some(Speed::Bulk),
+                "thawing takes: bulk 5 to 12 hours, about 0.00 USD",
+            ),
+            (
+                Cold::DeepArchive,
+                Some(Speed::Expedited),
+                "thawing takes: standard up to 12 hours, about 0.40 USD",
+            ),
+        ] {
+            let line = cold_line(&share(class), wanted);
+            assert!(line.contains(want), "{line}");
+            assert!(line.starts_with("2,000 of them (10.7 GB)"), "{line}");
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! Stored bytes on their way: several ranges of one version are fetched ahead of
+//! whoever reads them, and handed over in order.
+//!
+//! All downloads of a restore share one [`Budget`] of memory: a range counts
+//! from the moment it is asked for until the reader has taken its last byte.
+//! Each file takes its ranges in order, so the one that its reader waits for is
+//! never behind the others, and nothing blocks in a circle.
+
+use super::content::damaged;
+use super::object::Shop;
+use super::retry::{Patience, Stop};
+use super::timeline::Chosen;
+use crate::error::{Class, Fault};
+use crate::store::GetBody;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::io::{self, BufRead, Read};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::task::AbortOnDropHandle;
+
+/// Objects up to this are fetched in one request and held in memory; larger ones
+/// by ranges of this. Several under way hide the way to the server and back, and
+/// what is small enough for the processor's cache is hashed and written faster.
+pub(super) const RANGE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Ranges of one file under way at once: what one connection to S3 gives
+/// (some 80 MB/s) times this fills any office line, and most servers'.
+const RANGES_AHEAD: usize = 8;
+
+/// Bodies held in memory, all downloads together: with the program itself this
+/// stays under 150 MB, like the daemon.
+const BUDGET_BYTES: u64 = 48 * 1024 * 1024;
+
+/// One permit stands for this many bytes.
+pub(super) const GRAIN_BYTES: u64 = 64 * 1024;
+
+/// The memory that bodies may take on their way.
+#[derive(Clone)]
+pub(super) struct Budget(Arc<Semaphore>);
+
+impl Default for Budget {
+    fn default() -> Self {
+        let grains = usize::try_from(BUDGET_BYTES / GRAIN_BYTES).unwrap_or(usize::MAX);
+        Self(Arc::new(Semaphore::new(grains)))
+    }
+}
+
+impl Budget {
+    /// Wait for room for so many bytes; nothing larger than a range is asked for.
+    async fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0)
+            .acquire_many_owned(grains(bytes))
+            .await
+            .ok()
+    }
+
+    /// The same, if there is room at once.
+    fn take_now(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0)
+            .try_acquire_many_owned(grains(bytes))
+            .ok()
+    }
+}
+
+fn grains(bytes: u64) -> u32 {
+    let grains = bytes.min(RANGE_BYTES).div_ceil(GRAIN_BYTES).max(1);
+    u32::try_from(grains).unwrap_or(u32::MAX)
+}
+
+/// Consecutive bytes, and the room they take.
+#[derive(Default)]
+struct Stretch {
+    pieces: VecDeque<Bytes>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// A body in order, for whoever reads it on a blocking thread. What goes wrong
+/// on the way is kept as the [`Fault`] it is, since a reader can only pass on an
+/// `io::Error`.
+pub(super) struct Arrival {
+    now: Stretch,
+    rest: Option<mpsc::Receiver<Result<Stretch, Fault>>>,
+    read_bytes: u64,
+    end: u64,
+    subject: String,
+    trouble: Arc<Mutex<Option<Fault>>>,
+}
+
+/// Why a body ended that did not end well.
+#[derive(Clone)]
+pub(super) struct Trouble(Arc<Mutex<Option<Fault>>>);
+
+impl Trouble {
+    /// What happened, once.
+    pub(super) fn take(&self) -> Option<Fault> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Arrival {
+    fn new(now: Stretch, from: u64, end: u64, subject: String) -> Self {
+        Self {
+            now,
+            rest: None,
+            read_bytes: from,
+            end,
+            subject,
+            trouble: Arc::default(),
+        }
+    }
+
+    /// A body that is here already.
+    pub(super) fn whole(pieces: impl IntoIterator<Item = Bytes>, subject: &str) -> Self {
+        let pieces: VecDeque<Bytes> = pieces.into_iter().collect();
+        let end = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let stretch = Stretch {
+            pieces,
+            _room: None,
+        };
+        Self::new(stretch, 0, end, subject.to_owned())
+    }
+
+    /// One that comes in a single answer and is not held whole, up to its end or
+    /// until told to stop. Let go of what is given beside it when nobody reads on.
+    pub(super) fn streamed(
+        mut body: GetBody,
+        end: u64,
+        subject: &str,
+        mut stop: Stop,
+    ) -> (Self, AbortOnDropHandle<()>) {
+        let (to, rest) = mpsc::channel(1);
+        let mut arrival = Self::new(Stretch::default(), 0, end, subject.to_owned());
+        arrival.rest = Some(rest);
+        let subject = subject.to_owned();
+        let feeding = async move {
+            let mut received = 0;
+            loop {
+                let stretch = match body.next().await {
+                    Ok(None) if received >= end => return,
+                    Ok(None) => Err(cut_off(&subject)),
+                    Ok(Some(piece)) => {
+                        received += piece.len() as u64;
+                        Ok(Stretch {
+                            pieces: [piece].into(),
+                            _room: None,
+                        })
+                    }
+                    Err(fault) => Err(fault),
+                };
+                let is_last = stretch.is_err();
+                // The reader may have given up.
+                if to.send(stretch).await.is_err() || is_last {
+                    return;
+                }
+            }
+        };
+        let feeding = tokio::spawn(async move {
+            tokio::select! {
+                () = feeding => {}
+                // The reader finds nobody at the other end.
+                () = stop.asked() => {}
+            }
+        });
+        (arrival, AbortOnDropHandle::new(feeding))
+    }
+
+    /// One that comes piece by piece, or breaks.
+    #[cfg(test)]
+    pub(super) fn fed(
+        pieces: impl Iterator<Item = Result<Bytes, Fault>> + Send + 'static,
+        end: u64,
+        subject: &str,
+    ) -> Self {
+        let (to, rest) = mpsc::channel(1);
+        tokio::spawn(async move {
+            for piece in pieces {
+                let stretch = piece.map(|piece| Stretch {
+                    pieces: [piece].into(),
+                    _room: None,
+                });
+                if to.send(stretch).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let mut arrival = Self::new(Stretch::default(), 0, end, subject.to_owned());
+        arrival.rest = Some(rest);
+        arrival
+    }
+
+    /// The same, giving back that room when it has been read.
+    pub(super) fn within(mut self, room: Option<OwnedSemaphorePermit>) -> Self {
+        self.now._room = room;
+        self
+    }
+
+    /// Where trouble is told.
+    pub(super) fn trouble(&self) -> Trouble {
+        Trouble(self.trouble.clone())
+    }
+
+    /// Bytes of the body up to where the reader is.
+    pub(super) fn read_bytes(&self) -> u64 {
+        self.read_bytes
+    }
+
+    /// The next piece, whole; `None` at the end. Blocks.
+    pub(super) fn piece(&mut self) -> io::Result<Option<Bytes>> {
+        if self.fill_buf()?.is_empty() {
+            return Ok(None);
+        }
+        let piece = self.now.pieces.pop_front();
+        self.read_bytes += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Ok(piece)
+    }
+
+    fn fail(&self, fault: Fault) -> io::Error {
+        let text = fault.cause.clone();
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(fault.about(&self.subject));
+        io::Error::other(text)
+    }
+}
+
+impl BufRead for Arrival {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.now.pieces.front().is_none_or(Bytes::is_empty) {
+            if self.now.pieces.pop_front().is_some() {
+                continue;
+            }
+            if self.read_bytes >= self.end {
+                break;
+            }
+            // The room of the last stretch is given back before the next is waited for.
+            self.now = Stretch::default();
+            match self.rest.as_mut().and_then(mpsc::Receiver::blocking_recv) {
+                Some(Ok(stretch)) => self.now = stretch,
+                Some(Err(fault)) => return Err(self.fail(fault)),
+                None => {
+                    return Err(self.fail(Fault::new(
+                        Class::Transient,
+                        "download",
+                        &self.subject,
+                        "it was asked to stop",
+                    )));
+                }
+            }
+        }
+        Ok(self.now.pieces.front().map_or(&[], |piece| piece))
+    }
+
+    fn consume(&mut self, count: usize) {
+        if let Some(piece) = self.now.pieces.front_mut() {
+            let count = count.min(piece.len());
+            drop(piece.split_to(count));
+            self.read_bytes += count as u64;
+        }
+    }
+}
+
+impl Read for Arrival {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let here = self.fill_buf()?;
+        let count = here.len().min(out.len());
+        out[..count].copy_from_slice(&here[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+/// Room for a body of so many bytes. Waits; `None` when the run has ended.
+pub(super) async fn room(shop: &Shop, bytes: u64) -> Option<OwnedSemaphorePermit> {
+    shop.budget.take(bytes).await
+}
+
+/// Read a small body to its end; `None` when it has more than `bytes_max`.
+pub(super) async fn collect(
+    mut body: GetBody,
+    expected: u64,
+    bytes_max: u64,
+    subject: &str,
+) -> Result<Option<Arrival>, Fault> {
+    let mut pieces = VecDeque::new();
+    let mut received = 0;
+    while let Some(piece) = body.next().await? {
+        received += piece.len() as u64;
+        if received > bytes_max {
+            return Ok(None);
+        }
+        pieces.push_back(piece);
+    }
+    if received < expected {
+        return Err(cut_off(subject));
+    }
+    Ok(Some(Arrival::whole(pieces, subject)))
+}
+
+fn cut_off(subject: &str) -> Fault {
+    Fault::new(
+        Class::Transient,
+        "download",
+        subject,
+        "the connection ended in the middle",
+    )
+}
+
+/// Begin to fetch the bytes `span` of a version by ranges.
+pub(super) fn begin(
+    shop: &Arc<Shop>,
+    chosen: &Chosen,
+    span: Range<u64>,
+    subject: &str,
+) -> (Arrival, AbortOnDropHandle<()>) {
+    // One more stands here while the reader is at work on the one before.
+    let (to, rest) = mpsc::channel(1);
+    let mut arrival = Arrival::new(Stretch::default(), span.start, span.end, subject.to_owned());
+    arrival.rest = Some(rest);
+    let (shop, chosen) = (shop.clone(), chosen.clone());
+    let feeding = tokio::spawn(async move {
+        let mut stop = shop.stop.clone();
+        tokio::select! {
+            () = feed(&shop, &chosen, span, &to) => {}
+            // The reader finds nobody at the other end.
+            () = stop.asked() => {}
+        }
+    });
+    (arrival, AbortOnDropHandle::new(feeding))
+}
+
+async fn feed(
+    shop: &Arc<Shop>,
+    chosen: &Chosen,
+    span: Range<u64>,
+    to: &mpsc::Sender<Result<Stretch, Fault>>,
+) {
+    let mut next = span.start;
+    let mut ahead: VecDeque<AbortOnDropHandle<Result<Stretch, Fault>>> = VecDeque::new();
+    loop {
+        while next < span.end && ahead.len() < RANGES_AHEAD {
+            let range = next..(next + RANGE_BYTES).min(span.end);
+            // What is here already does not wait for more room.
+            let taken = match ahead.is_empty() {
+                true => room(shop, range.end - range.start).await,
+                false => shop.budget.take_now(range.end - range.start),
+            };
+            let Some(taken) = taken else { break };
+            next = range.end;
+            let (shop, chosen) = (shop.clone(), chosen.clone());
+            ahead.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
+                stretch(&shop, &chosen, range, taken).await
+            })));
+        }
+        let Some(first) = ahead.pop_front() else {
+            return;
+        };
+        let done = match first.await {
+            Ok(done) => done,
+            Err(error) => Err(Fault::new(
+                Class::Local,
+                "download",
+                chosen.subject(),
+                crate::error::chain(&error),
+            )),
+        };
+        let is_last = done.is_err();
+        // The reader may have given up.
+        if to.send(done).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// One range, going on where it broke off.
+async fn stretch(
+    shop: &Arc<Shop>,
+    chosen: &Chosen,
+    range: Range<u64>,
+    room: OwnedSemaphorePermit,
+) -> Result<Stretch, Fault> {
+    let mut stop = shop.stop.clone();
+    let mut patience = Patience::default();
+    let mut pieces = VecDeque::new();
+    let mut left = range;
+    loop {
+        match rest_of(shop, chosen, &mut left, &mut pieces).await {
+            Ok(()) => {
+                return Ok(Stretch {
+                    pieces,
+                    _room: Some(room),
+                });
+            }
+            // The last byte came before the connection broke.
+            Err(_) if left.is_empty() => {
+                return Ok(Stretch {
+                    pieces,
+                    _room: Some(room),
+                });
+            }
+            Err(fault) if patience.again(&fault, &mut stop).await => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
+async fn rest_of(
+    shop: &Shop,
+    chosen: &Chosen,
+    left: &mut Range<u64>,
+    pieces: &mut VecDeque<Bytes>,
+) -> Result<(), Fault> {
+    let at = shop.at(chosen);
+    let mut body = shop.store.get_range(at, chosen.version(), left).await?;
+    while let Some(piece) = body.next().await? {
+        let bytes = piece.len() as u64;
+        if bytes > left.end - left.start {
+            return Err(damaged(
+                &chosen.subject(),
+                "the server sent more than it was asked for",
+            ));
+        }
+        left.start += bytes;
+        shop.tally.arrived(bytes);
+        pieces.push_back(piece);
+    }
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(cut_off(&chosen.subject())),
+    }
+}

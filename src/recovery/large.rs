@@ -1,0 +1,96 @@
+//! A large file: by ranges, going on from where an earlier run was cut short.
+//!
+//! Its ranges are tried again each by itself, so that a broken connection costs
+//! a range and never the file; what stays broken fails this file alone.
+
+use super::arrival;
+use super::content::{self, Begun, PRIVATE_FOLDERS, Source};
+use super::in_place::{self, Current};
+use super::object::{Outcome, Shop, blocking, commit, ended, gone};
+use super::timeline::Chosen;
+use crate::error::{Class, Fault};
+use crate::model::{ObjectMeta, RelPath};
+use std::sync::Arc;
+
+/// Large files under way at once. One fills the line by itself; more of them
+/// only hide the moments in which one begins and ends.
+pub(super) const LARGE_AT_ONCE: usize = 3;
+
+/// What is known of it before it is fetched.
+pub(super) struct Large {
+    pub(super) path: RelPath,
+    pub(super) meta: ObjectMeta,
+    pub(super) stored_bytes: u64,
+    pub(super) gzip: bool,
+    /// What is known of the file that it replaces.
+    pub(super) current: Current,
+}
+
+/// By ranges, going on from where an earlier run was when it was cut short.
+pub(super) async fn bring(
+    shop: &Arc<Shop>,
+    chosen: &Chosen,
+    large: &Large,
+) -> Result<Outcome, Fault> {
+    let subject = large.path.to_string();
+    if large.stored_bytes > content::body_bytes_max(&large.meta, large.gzip) {
+        return Err(content::body_too_long(&large.meta, large.gzip, &subject));
+    }
+    let Ok(_place) = shop.large.acquire().await else {
+        return Err(gone(chosen));
+    };
+    let mut is_first = true;
+    loop {
+        let (is_resumed, done) = go_on(shop, chosen, large, &subject).await?;
+        match done {
+            // What was there before may be at fault: once more, from the start.
+            Err(fault) if is_resumed && is_first && fault.class == Class::Damaged => {
+                is_first = false;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn go_on(
+    shop: &Arc<Shop>,
+    chosen: &Chosen,
+    large: &Large,
+    subject: &str,
+) -> Result<(bool, Result<Outcome, Fault>), Fault> {
+    let (desk, path, version) = (shop.clone(), large.path.clone(), chosen.identity());
+    let (mut pending, mut from) = blocking(chosen, move || {
+        desk.target.begin_partial(&path, PRIVATE_FOLDERS, &version)
+    })
+    .await?;
+    if from
+        .as_ref()
+        .is_some_and(|(at, _)| at.source_bytes > large.stored_bytes)
+    {
+        // Not of this object, whatever it says.
+        from = None;
+        pending = blocking(chosen, move || pending.restart().map(|()| pending)).await?;
+    }
+    let begin = from.as_ref().map_or(0, |(at, _)| at.source_bytes);
+    shop.tally.taken_up(begin);
+    let span = begin..large.stored_bytes;
+    let (arrival, _feeding) = arrival::begin(shop, chosen, span, subject);
+    let source = Source {
+        arrival,
+        gzip: large.gzip,
+        meta: large.meta.clone(),
+        subject: subject.to_owned(),
+    };
+    let (desk, path, current) = (shop.clone(), large.path.clone(), large.current);
+    let done = blocking(chosen, move || {
+        let meta = source.meta.clone();
+        let begun = Begun { pending, from };
+        let pending = content::write_large(&desk.target, begun, source, &desk.tally)?;
+        // At the last moment: until then it may be edited.
+        in_place::make_way(&desk, &path, current)?;
+        let committed = commit(pending, desk.options.overwrite, &meta)?;
+        ended(&desk, &path, &meta, committed)
+    })
+    .await;
+    Ok((begin > 0, done))
+}
