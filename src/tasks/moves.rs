@@ -7,24 +7,32 @@
 //! by its inode and content together. In memory alone, bounded and for a short
 //! while: what is forgotten costs the agreement of two times, nothing else.
 
-use crate::model::{ContentHash, Fingerprint, Kind, Record};
+use crate::model::{ContentHash, Fingerprint, Kind, Record, RelPath};
 use crate::transfer::Content;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How long a place that was taken over is remembered: as long as a version's
-/// own time of reading can count for more than the server's
-/// (`model::state_time`, what is asked of one piece).
-const KEPT_MS: i64 = 15 * 60 * 1000;
+/// How long a place that was taken over is remembered: the other half of a swap is
+/// stored within seconds. Who moves a file out and in again within it has it
+/// under its new name a little early.
+const KEPT_MS: i64 = 2 * 60 * 1000;
 
 /// Places remembered; at 150 bytes each 3 MB. A swap of two folders with more
 /// files than that within the time is two moments for the rest.
 const PLACES_MAX: usize = 20_000;
 
+/// A file that was found to have left its place.
+struct Left {
+    content: ContentHash,
+    left_ms: i64,
+    /// Where it was found first. If it goes on from there, that is another move.
+    home: Option<RelPath>,
+}
+
 #[derive(Default)]
 struct State {
     /// From when on a file's former place has held something else.
-    left: HashMap<(usize, u64), (ContentHash, i64)>,
+    left: HashMap<(usize, u64), Left>,
     /// In the order in which they came, with the time.
     order: VecDeque<((usize, u64), i64)>,
 }
@@ -41,16 +49,27 @@ impl Moves {
     /// From when on the content counts that was read at a path whose record is
     /// `old`: from its reading, or from the moment at which its own former place
     /// was found taken. Notes that the place of `old` is taken from then on.
-    pub fn since_ms(&self, source: usize, content: &Content, old: Option<&Record>) -> i64 {
+    pub fn since_ms(
+        &self,
+        source: usize,
+        path: &RelPath,
+        content: &Content,
+        old: Option<&Record>,
+    ) -> i64 {
         let (read_ms, file) = (content.seen_ms, &content.fingerprint);
         let mut state = self.state();
         let place = (source, file.inode);
-        let left = state.left.get(&place).filter(|_| may_have_moved(file));
+        let left = state.left.get_mut(&place).filter(|_| may_have_moved(file));
         let since_ms = match left {
             // Exactly then, also when this was read a moment before: the other one
             // may be on its way with that time.
-            Some((hash, left_ms)) if *hash == content.hash && read_ms - left_ms < KEPT_MS => {
-                *left_ms
+            Some(left)
+                if left.content == content.hash
+                    && read_ms - left.left_ms < KEPT_MS
+                    && left.home.as_ref().is_none_or(|home| home == path) =>
+            {
+                left.home = Some(path.clone());
+                left.left_ms
             }
             _ => read_ms,
         };
@@ -75,7 +94,12 @@ impl State {
             self.order.pop_front();
             self.left.remove(&oldest);
         }
-        self.left.insert(place, (hash, left_ms));
+        let left = Left {
+            content: hash,
+            left_ms,
+            home: None,
+        };
+        self.left.insert(place, left);
         self.order.push_back((place, now_ms));
     }
 }
@@ -112,6 +136,10 @@ mod tests {
         }
     }
 
+    fn p(text: &str) -> RelPath {
+        RelPath::from_bytes(text).unwrap()
+    }
+
     fn record(inode: u64, text: &str) -> Record {
         let content = content(inode, text, 0);
         Record {
@@ -132,14 +160,33 @@ mod tests {
             let moves = Moves::default();
             // Inode 1 stood at a, inode 2 at b.
             let at = |path: &str, ms| match path {
-                "a" => moves.since_ms(0, &content(2, "two", ms), Some(&record(1, "one"))),
-                _ => moves.since_ms(0, &content(1, "one", ms), Some(&record(2, "two"))),
+                "a" => moves.since_ms(0, &p("a"), &content(2, "two", ms), Some(&record(1, "one"))),
+                _ => moves.since_ms(0, &p("b"), &content(1, "one", ms), Some(&record(2, "two"))),
             };
             let second = if first == "a" { "b" } else { "a" };
             assert_eq!((at(first, 1_000), at(second, 1_900)), (1_000, 1_000));
             // Tried again, it stays so.
             assert_eq!(at(first, 5_000), 1_000);
         }
+    }
+
+    #[test]
+    fn a_file_that_goes_on_from_its_new_place_is_not_there_early() {
+        let moves = Moves::default();
+        moves.since_ms(
+            0,
+            &p("a"),
+            &content(3, "three", 1_000),
+            Some(&record(1, "one")),
+        );
+        assert_eq!(
+            moves.since_ms(0, &p("b"), &content(1, "one", 2_000), None),
+            1_000
+        );
+        assert_eq!(
+            moves.since_ms(0, &p("c"), &content(1, "one", 9_000), None),
+            9_000
+        );
     }
 
     #[test]
@@ -159,16 +206,37 @@ mod tests {
         ] {
             let moves = Moves::default();
             // The place of inode 1 is taken by inode 3.
-            moves.since_ms(0, &content(3, "three", 1_000), Some(&record(1, "one")));
-            assert_eq!(moves.since_ms(source, &new, None), want, "{name}");
+            moves.since_ms(
+                0,
+                &p("b"),
+                &content(3, "three", 1_000),
+                Some(&record(1, "one")),
+            );
+            assert_eq!(moves.since_ms(source, &p("b"), &new, None), want, "{name}");
         }
         // Saved in place: nobody has moved.
         let moves = Moves::default();
-        moves.since_ms(0, &content(1, "new", 1_000), Some(&record(1, "one")));
-        assert_eq!(moves.since_ms(0, &content(1, "one", 2_000), None), 2_000);
+        moves.since_ms(
+            0,
+            &p("b"),
+            &content(1, "new", 1_000),
+            Some(&record(1, "one")),
+        );
+        assert_eq!(
+            moves.since_ms(0, &p("b"), &content(1, "one", 2_000), None),
+            2_000
+        );
         // No inodes.
-        moves.since_ms(0, &content(5, "new", 1_000), Some(&record(0, "one")));
-        assert_eq!(moves.since_ms(0, &content(0, "one", 2_000), None), 2_000);
+        moves.since_ms(
+            0,
+            &p("b"),
+            &content(5, "new", 1_000),
+            Some(&record(0, "one")),
+        );
+        assert_eq!(
+            moves.since_ms(0, &p("b"), &content(0, "one", 2_000), None),
+            2_000
+        );
     }
 
     #[test]
@@ -176,7 +244,7 @@ mod tests {
         let moves = Moves::default();
         for number in 1..=PLACES_MAX as u64 + 10 {
             let new = content(1_000_000 + number, "new", 1_000);
-            moves.since_ms(0, &new, Some(&record(number, "old")));
+            moves.since_ms(0, &p("b"), &new, Some(&record(number, "old")));
         }
         let state = moves.state();
         assert_eq!(

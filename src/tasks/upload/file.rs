@@ -48,7 +48,9 @@ pub(super) async fn store(
     let Some((mut content, target)) = taken else {
         return Ok(Outcome::Changed);
     };
-    content.seen_ms = ctx.moves.since_ms(item.source, &content, record.as_ref());
+    content.seen_ms = ctx
+        .moves
+        .since_ms(item.source, &item.path, &content, record.as_ref());
     let upload = Upload::new(ctx, item, RelKey::of_file(&item.path), target)?;
     let is_distrusted = record.as_ref().is_some_and(Record::is_distrusted);
     let outcome = match upload.known(&content, record.as_ref()).await? {
