@@ -282,9 +282,6 @@ impl Shop {
             if may_be_ours {
                 tokio::time::sleep(SETTLING).await;
             }
-            if damage == Damage::Returned && !self.is_still_newest(&job.listed).await? {
-                return Ok(Outcome::Moving);
-            }
             let record = known.record(key).await?;
             let is_other = match &job.expect {
                 Expect::Recorded(then) | Expect::NewerThan(then) => {
@@ -294,6 +291,11 @@ impl Shop {
                 Expect::Itself => false,
             };
             if is_other {
+                return Ok(Outcome::Moving);
+            }
+            // The list was read before the pause: it must still be so after it.
+            let is_listed = damage != Damage::Missing && may_be_ours;
+            if is_listed && !self.is_still_newest(&job.listed).await? {
                 return Ok(Outcome::Moving);
             }
             // A disk that cannot be looked at says nothing.
