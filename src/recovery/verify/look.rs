@@ -284,9 +284,6 @@ impl Shop {
             if may_be_ours {
                 tokio::time::sleep(SETTLING).await;
             }
-            if damage == Damage::Returned && !self.is_still_newest(&job.listed).await? {
-                return Ok(Outcome::Moving);
-            }
             let record = known.record(key).await?;
             let is_other = match &job.expect {
                 Expect::Recorded(then) | Expect::NewerThan(then) => {
@@ -296,6 +293,10 @@ impl Shop {
                 Expect::Itself => false,
             };
             if is_other {
+                return Ok(Outcome::Moving);
+            }
+            // The list was read before the pause: it must still be so after it.
+            if may_be_ours && !self.is_still_newest(&job.listed).await? {
                 return Ok(Outcome::Moving);
             }
             // A disk that cannot be looked at says nothing.
@@ -326,12 +327,13 @@ impl Shop {
         })))
     }
 
-    /// The bucket shows this version and no marker or newer one over it.
+    /// The bucket shows this version and no marker or newer one over it; nothing
+    /// at all, where nothing was listed.
     async fn is_still_newest(&self, listed: &ListedVersion) -> Result<bool, Fault> {
         let (bucket, key) = (&self.origin.bucket, &listed.key);
         let page = self.store.list_versions(bucket, key, None).await?;
         let newest = page.items.first().filter(|newest| newest.key == *key);
-        Ok(newest.is_some_and(|newest| newest.version_id == listed.version_id))
+        Ok(newest.map_or("", |newest| newest.version_id.as_str()) == listed.version_id)
     }
 
     /// The newest version besides the damaged one that can be restored, as far
