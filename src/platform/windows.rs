@@ -240,14 +240,6 @@ impl Dir {
         Ok(())
     }
 
-    /// Folders neither.
-    ///
-    /// # Errors
-    /// Never on Windows.
-    pub fn set_owner(&self, _owner: (u32, u32)) -> io::Result<()> {
-        Ok(())
-    }
-
     /// Rename within this folder, in place of what has the name `to`. Blocks.
     ///
     /// # Errors

@@ -60,16 +60,9 @@ impl Target {
             return Err(failed(&error));
         }
         let mut left_out = LeftOut::default();
-        let owned = match owner.map(|owner| platform::set_owner(&file, owner)) {
-            Some(Ok(done)) => done,
-            Some(Err(error)) => {
-                left_out.note("owner", Err(error));
-                false
-            }
-            None => false,
-        };
-        // After the owner: changing that clears bits of the mode.
-        let mode = if owned { mode } else { mode & !MODE_SET_ID };
+        // The owner first: changing that clears bits of the mode.
+        let owned = owner.map(|owner| platform::set_owner(&file, owner));
+        let mode = left_out.mode_after(owned, mode);
         left_out.note("mode", platform::set_mode(&file, mode));
         left_out.note("time", file.set_modified(platform::time_of_ns(mtime_ns)));
         Ok(left_out.fault(shown(rel)))

@@ -1,7 +1,7 @@
 //! Mode, owner and time of folders that are not empty, given back when all that
 //! belongs in them is there.
 
-use super::{LeftOut, MODE_SET_ID, Target};
+use super::{Looks, Target, dressed};
 use crate::error::Fault;
 use crate::files::fault::{self, shown};
 use crate::model::RelPath;
@@ -43,18 +43,12 @@ impl Target {
         if !overwrite && now.is_none_or(|now| now.mode != MODE_OF_MADE) {
             return Ok(None);
         }
-        let mut left_out = LeftOut::default();
-        let owned = match owner.map(|owner| dir.set_self_owner(owner)) {
-            Some(Ok(done)) => done,
-            Some(Err(error)) => {
-                left_out.note("owner", Err(error));
-                false
-            }
-            None => false,
+        let looks = Looks {
+            mode,
+            mtime_ns,
+            owner,
         };
-        let mode = if owned { mode } else { mode & !MODE_SET_ID };
-        left_out.note("mode and time", dir.set_self(mode, mtime_ns));
-        Ok(left_out.fault(shown(rel)))
+        Ok(dressed(&dir, looks).fault(shown(rel)))
     }
 }
 

@@ -288,16 +288,9 @@ impl Pending {
     ) -> Result<Committed, Fault> {
         let mut left_out = LeftOut::default();
         let file = &self.temp.file;
-        let owned = match owner.map(|owner| platform::set_owner(file, owner)) {
-            Some(Ok(done)) => done,
-            Some(Err(error)) => {
-                left_out.note("owner", Err(error));
-                false
-            }
-            None => false,
-        };
-        // After the owner: changing that clears bits of the mode.
-        let mode = if owned { mode } else { mode & !MODE_SET_ID };
+        // The owner first: changing that clears bits of the mode.
+        let owned = owner.map(|owner| platform::set_owner(file, owner));
+        let mode = left_out.mode_after(owned, mode);
         left_out.note("mode", platform::set_mode(file, mode));
         let modified = file.set_modified(platform::time_of_ns(mtime_ns));
         left_out.note("time", modified);
@@ -323,13 +316,9 @@ impl Pending {
 /// let us in any more.
 fn dressed(dir: &Dir, looks: Looks) -> LeftOut {
     let mut left_out = LeftOut::default();
-    if let Some(owner) = looks.owner {
-        left_out.note("owner", dir.set_owner(owner));
-    }
-    left_out.note(
-        "mode and time",
-        dir.set_self(looks.mode & !MODE_SET_ID, looks.mtime_ns),
-    );
+    let owned = looks.owner.map(|owner| dir.set_self_owner(owner));
+    let mode = left_out.mode_after(owned, looks.mode);
+    left_out.note("mode and time", dir.set_self(mode, looks.mtime_ns));
     left_out
 }
 
@@ -342,6 +331,20 @@ impl LeftOut {
         if let Err(error) = done {
             self.0.push(format!("{what}: {}", chain(&error)));
         }
+    }
+
+    /// The mode to give after the owner was, or was not, given: without it, no
+    /// bits that would let others run with its rights.
+    fn mode_after(&mut self, owned: Option<io::Result<bool>>, mode: u32) -> u32 {
+        let is_owned = match owned {
+            Some(Ok(done)) => done,
+            Some(Err(error)) => {
+                self.note("owner", Err(error));
+                false
+            }
+            None => false,
+        };
+        if is_owned { mode } else { mode & !MODE_SET_ID }
     }
 
     fn committed(self, subject: String) -> Committed {

@@ -4,7 +4,7 @@
 //! rename or link planted between two calls leads anywhere else, and no path
 //! is too long. It never follows a link, and never opens what could block.
 
-use super::{MODE_BITS, is_privileged, set_mode, set_owner};
+use super::{MODE_BITS, is_privileged, set_mode};
 use crate::model::{Fingerprint, Kind};
 use crate::platform::{Found, NS_PER_S, ns_of_parts, size_of_kind, time_of_ns};
 use rustix::fs::{
@@ -218,14 +218,6 @@ impl Dir {
             Some(rustix::fs::Gid::from_raw(owner.1)),
             AtFlags::SYMLINK_NOFOLLOW,
         )?)
-    }
-
-    /// The same for this folder. Blocks.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub fn set_owner(&self, owner: (u32, u32)) -> io::Result<()> {
-        set_owner(&File::from(self.readable()?), owner).map(drop)
     }
 
     /// Set this folder's permission bits and modification time. Blocks.
