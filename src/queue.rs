@@ -232,7 +232,7 @@ impl Queue {
     /// when its answer may have changed.
     ///
     /// `may_release` is asked of a path that was set aside: the source, since when
-    /// the path waits, and whether nothing else of the source is left here.
+    /// it is, and whether nothing else of the source is left here.
     pub async fn pop(
         &self,
         may_start: impl Fn(usize, &RelPath, Lane) -> bool,
@@ -330,7 +330,7 @@ impl Queue {
     /// A worker leaves the path for later: until nothing else of its source is
     /// left, or its time has come. True when it is the only one: call
     /// [`Queue::wake`] until [`Queue::has_aside`] says no.
-    pub fn set_aside(&self, item: &Item) -> bool {
+    pub fn set_aside(&self, item: &Item, now_ms: i64) -> bool {
         let is_only_one = {
             let mut state = self.state();
             let ticket = state.next_ticket;
@@ -348,7 +348,7 @@ impl Queue {
                 match again {
                     // Touched meanwhile: it is looked at first.
                     Some(want) => lanes.enqueue(item.path.clone(), want, (0, ticket)),
-                    None => lanes.put_aside(item.path.clone(), back, ticket),
+                    None => lanes.put_aside(item.path.clone(), back, ticket, now_ms),
                 }
             }
             was_empty && lanes.has_aside()

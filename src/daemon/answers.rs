@@ -73,7 +73,7 @@ pub(super) async fn digest_line(
     } else {
         (digest::report(ctx, now_ms).await?.message(), None)
     };
-    let drill = blocking(move || drill::last(&read)).await?;
+    let drill = blocking(move || Ok(drill::last(&read).ok().flatten())).await?;
     Ok(Line::Digest {
         subject: message.subject,
         body: message.body,

@@ -48,7 +48,11 @@ pub(super) enum Entry {
         was_aside: bool,
     },
     /// Set aside; `ticket` says where.
-    Aside { want: Want, ticket: u64 },
+    Aside {
+        want: Want,
+        ticket: u64,
+        aside_ms: i64,
+    },
 }
 
 /// Paths of one source that are set aside; at 300 bytes each 30 MB. Beyond, the
@@ -107,15 +111,20 @@ impl Lanes {
     }
 
     /// Set a path aside.
-    pub(super) fn put_aside(&mut self, path: RelPath, want: Want, ticket: u64) {
+    pub(super) fn put_aside(&mut self, path: RelPath, want: Want, ticket: u64, aside_ms: i64) {
         self.aside.insert(ticket, path.clone());
-        self.paths.insert(path, Entry::Aside { want, ticket });
+        let entry = Entry::Aside {
+            want,
+            ticket,
+            aside_ms,
+        };
+        self.paths.insert(path, entry);
     }
 
     /// No longer aside.
     pub(super) fn take_back(&mut self, path: &RelPath) -> Option<Want> {
         match self.paths.remove(path) {
-            Some(Entry::Aside { want, ticket }) => {
+            Some(Entry::Aside { want, ticket, .. }) => {
                 self.aside.remove(&ticket);
                 Some(want)
             }
@@ -132,7 +141,7 @@ impl Lanes {
             let others = self.edits.paths.len() + self.backlog.paths.len() + self.running();
             let is_alone = others <= self.released.len();
             let since_ms = match self.paths.get(&path) {
-                Some(Entry::Aside { want, .. }) => want.since_ms,
+                Some(Entry::Aside { aside_ms, .. }) => *aside_ms,
                 _ => i64::MIN,
             };
             if self.aside.len() <= ASIDE_MAX && !may(since_ms, is_alone) {

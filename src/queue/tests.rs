@@ -251,7 +251,7 @@ async fn what_is_set_aside_comes_when_nothing_else_is_left() {
     let new = next().await.unwrap();
     let gone = next().await.unwrap();
     assert_eq!((gone.path.clone(), gone.was_aside), (p("gone"), false));
-    queue.set_aside(&gone);
+    queue.set_aside(&gone, gone.since_ms);
     assert_eq!(queue.depth(0).total(), 2);
     // The other name is in a worker.
     assert_eq!(next().await, None);
@@ -278,7 +278,7 @@ async fn news_of_what_is_set_aside_bring_it_back_and_so_does_its_time() {
     let never = |_, _, _| false;
     queue.push_edit(0, p("gone"), 7, false).unwrap();
     let item = pop(never).await.unwrap();
-    queue.set_aside(&item);
+    queue.set_aside(&item, item.since_ms);
     assert_eq!(pop(never).await, None);
     // It is there again.
     queue.push_edit(0, p("gone"), 9, false).unwrap();
@@ -286,9 +286,9 @@ async fn news_of_what_is_set_aside_bring_it_back_and_so_does_its_time() {
     assert_eq!((item.since_ms, item.was_aside), (7, false));
     // Touched while it was worked on: looked at, not set aside.
     queue.push_edit(0, p("gone"), 9, false).unwrap();
-    queue.set_aside(&item);
+    queue.set_aside(&item, item.since_ms);
     let item = pop(never).await.unwrap();
-    queue.set_aside(&item);
+    queue.set_aside(&item, item.since_ms);
     // Its time has come, whatever else waits.
     queue.push_edit(0, p("other"), 20, false).unwrap();
     let other = pop(never).await.unwrap();
@@ -309,7 +309,7 @@ async fn all_that_is_set_aside_comes_at_once() {
     }
     for _ in 0..3 {
         let item = queue.pop(|_, _, _| true, |_, _, _| false).await.unwrap();
-        queue.set_aside(&item);
+        queue.set_aside(&item, item.since_ms);
     }
     // Deletions do not wait for one another.
     for _ in 0..3 {

@@ -129,7 +129,10 @@ async fn finish_folders(
             let (mode, owner) = (then.mode, then.owner);
             let overwrite = shared.options.overwrite;
             let target = &shared.target;
-            match target.finish_folder(&path, mode, then.mtime_ns, owner, overwrite) {
+            // A folder in use has its own mode by now.
+            let only_made = shared.options.in_place.is_some();
+            let mtime_ns = then.mtime_ns;
+            match target.finish_folder(&path, mode, mtime_ns, owner, overwrite, only_made) {
                 Ok(None) => {}
                 Ok(Some(fault)) | Err(fault) => shared.tally.left_out(fault),
             }

@@ -87,8 +87,8 @@ async fn go_on(
         let begun = Begun { pending, from };
         let pending = content::write_large(&desk.target, begun, source, &desk.tally)?;
         // At the last moment: until then it may be edited.
-        in_place::make_way(&desk, &path, current)?;
-        let committed = commit(pending, desk.options.overwrite, &meta)?;
+        let make_way = || in_place::make_way(&desk, &path, current);
+        let committed = commit(pending, desk.options.overwrite, &meta, make_way)?;
         ended(&desk, &path, &meta, committed)
     })
     .await;

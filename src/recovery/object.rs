@@ -313,8 +313,12 @@ fn against_disk(shop: &Shop, path: &RelPath, meta: &ObjectMeta) -> Result<Option
         }
         _ => false,
     };
+    let is_folder = there.kind == Kind::Folder;
     Ok(if same {
         Some(Outcome::Identical)
+    } else if is_folder && overwrite {
+        // Said before anything is fetched: no file replaces a folder.
+        return Err(in_the_way(path));
     } else if overwrite {
         None
     } else {
@@ -367,8 +371,7 @@ fn write(shop: &Shop, path: &RelPath, source: Source, current: Current) -> Resul
         }
         Kind::File | Kind::Special => {
             let pending = content::write_small(&shop.target, path, source, &shop.tally)?;
-            make_way()?;
-            commit(pending, overwrite, &meta)?
+            commit(pending, overwrite, &meta, make_way)?
         }
     };
     ended(shop, path, &meta, committed)
@@ -378,8 +381,9 @@ pub(super) fn commit(
     pending: Pending,
     overwrite: bool,
     meta: &ObjectMeta,
+    make_way: impl FnOnce() -> Result<(), Fault>,
 ) -> Result<Committed, Fault> {
-    pending.commit(overwrite, meta.mode, meta.mtime_ns, meta.owner)
+    pending.commit_after(overwrite, meta.mode, meta.mtime_ns, meta.owner, make_way)
 }
 
 /// What the writing came to. Blocks.
@@ -437,6 +441,16 @@ pub(super) fn unreadable_meta(chosen: &Chosen, refused: &MetaRefused) -> Fault {
         refused.to_string(),
     )
     .hint(hint)
+}
+
+fn in_the_way(path: &RelPath) -> Fault {
+    Fault::new(
+        Class::Local,
+        "restore",
+        path.to_string(),
+        "a folder stands where the file was",
+    )
+    .hint("move the folder away and run the restore again")
 }
 
 fn kept(path: &RelPath) -> Fault {

@@ -246,8 +246,14 @@ impl Run {
             if chosen.key >= beyond && can_be_put_off(&chosen) {
                 self.hand_out(chosen, Pass::LinksAndFolders).await?;
             }
+            self.unsure(timeline.take_unsure()).await?;
         }
-        self.finish().await
+        self.unsure(timeline.take_unsure()).await?;
+        self.finish().await?;
+        if !timeline.is_in_order() {
+            self.shop.tally.failed(self.out_of_order());
+        }
+        Ok(())
     }
 
     /// The list may give an older version of a key after its newest. What is

@@ -5,6 +5,7 @@
 //! pass untouched. It must never hold back an answer's bytes in memory: what
 //! may not be read yet stays with the server.
 
+use super::server_clock::ServerClock;
 use crate::model::bandwidth::Rates;
 use crate::model::traffic::Traffic;
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
@@ -53,6 +54,7 @@ struct Inner {
     deletes: AtomicU64,
     sent_bytes: AtomicU64,
     received_bytes: AtomicU64,
+    clock: ServerClock,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +77,11 @@ impl Line {
             up: self.0.up.rate(),
             down: self.0.down.rate(),
         }
+    }
+
+    /// Whether the clock here, which says `wall_ms`, agrees with the server's.
+    pub(super) fn agrees(&self, wall_ms: i64) -> bool {
+        self.0.clock.agrees(wall_ms)
     }
 
     /// What went over it since the start.
@@ -267,6 +274,9 @@ impl HttpConnector for ConnectorOverLine {
                 line.paced(request.body_mut(), Direction::Up);
             }
             let mut response: HttpResponse = inner.call(request).await?;
+            if let Some(date) = response.headers().get("date") {
+                line.0.clock.heard(date);
+            }
             let body = response.body().content_length().unwrap_or(0);
             line.0.received_bytes.fetch_add(body, Ordering::Relaxed);
             line.paced(response.body_mut(), Direction::Down);

@@ -17,6 +17,7 @@ mod line;
 mod list;
 mod multipart;
 mod object;
+mod server_clock;
 pub mod vault;
 
 pub use cold::Asked;
@@ -118,6 +119,12 @@ impl Store {
     /// What went to the server and came from it since the start.
     pub fn traffic(&self) -> Traffic {
         self.line.traffic()
+    }
+
+    /// Whether the clock here, which says `wall_ms`, agrees with the server's, as far
+    /// as that can be told. Where it does not, times of the two cannot be compared.
+    pub fn agrees_on_time(&self, wall_ms: i64) -> bool {
+        self.line.agrees(wall_ms)
     }
 
     /// How much of the line may be taken from now on.

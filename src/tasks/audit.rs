@@ -152,6 +152,7 @@ async fn mend(
     stop: &Stop,
 ) -> Result<(), Fatal> {
     let mut keys = Vec::new();
+    let mut asked = stop.clone();
     for finding in &mut result.findings {
         let key = finding.key.as_deref().map(RelKey::parse_full);
         let Some(key) = key
@@ -164,13 +165,16 @@ async fn mend(
         match distrust(ctx, source, &key, finding.damage).await {
             Ok(()) => {
                 let since_ms = ctx.steady_ms();
-                ctx.queue.push_backlog(source, key.path(), since_ms).await;
+                // The lane may be full for as long as the bucket is away.
+                tokio::select! {
+                    _ = ctx.queue.push_backlog(source, key.path(), since_ms) => {}
+                    () = asked.asked() => return Err(Fatal::interrupted("repair")),
+                }
                 keys.push(key);
             }
             Err(fault) => finding.repair = Some(Repair::Failed(fault.to_string())),
         }
     }
-    let mut asked = stop.clone();
     tokio::select! {
         () = drained(ctx, source) => {}
         () = asked.asked() => return Err(Fatal::interrupted("wait for the repair")),

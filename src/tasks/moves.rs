@@ -21,18 +21,21 @@ const KEPT_MS: i64 = 2 * 60 * 1000;
 /// files than that within the time is two moments for the rest.
 const PLACES_MAX: usize = 20_000;
 
-/// A file that was found to have left its place.
-struct Left {
+/// One file, known by its inode.
+struct Place {
     content: ContentHash,
-    left_ms: i64,
-    /// Where it was found first. If it goes on from there, that is another move.
-    home: Option<RelPath>,
+    /// From when on it counts where it is; of one that has left and was not found
+    /// yet, from when on its former place has held something else.
+    since_ms: i64,
+    /// Where it was found, with the time and mode it had. If it goes on from
+    /// there, that is another move.
+    home: Option<(RelPath, i64, u32)>,
+    noted_ms: i64,
 }
 
 #[derive(Default)]
 struct State {
-    /// From when on a file's former place has held something else.
-    left: HashMap<(usize, u64), Left>,
+    places: HashMap<(usize, u64), Place>,
     /// In the order in which they came, with the time.
     order: VecDeque<((usize, u64), i64)>,
 }
@@ -57,50 +60,76 @@ impl Moves {
         old: Option<&Record>,
     ) -> i64 {
         let (read_ms, file) = (content.seen_ms, &content.fingerprint);
+        if !may_have_moved(file) {
+            return read_ms;
+        }
         let mut state = self.state();
-        let place = (source, file.inode);
-        let left = state.left.get_mut(&place).filter(|_| may_have_moved(file));
-        let since_ms = match left {
-            // Exactly then, also when this was read a moment before: the other one
-            // may be on its way with that time.
-            Some(left)
-                if left.content == content.hash
-                    && read_ms - left.left_ms < KEPT_MS
-                    && left.home.as_ref().is_none_or(|home| home == path) =>
+        let home = Some((path.clone(), file.mtime_ns, file.mode));
+        // Exactly then, also when this was read a moment before: the other one may
+        // be on its way with that time.
+        let since_ms = match state.places.get(&(source, file.inode)) {
+            Some(place)
+                if place.content == content.hash
+                    && read_ms - place.since_ms < KEPT_MS
+                    && (place.home.is_none() || place.home == home) =>
             {
-                left.home = Some(path.clone());
-                left.left_ms
+                place.since_ms
             }
             _ => read_ms,
         };
+        let here = Place {
+            content: content.hash,
+            since_ms,
+            home,
+            noted_ms: read_ms,
+        };
+        state.note((source, file.inode), here);
         let old = old.and_then(|old| Some((old.fingerprint, old.content?)));
         if let Some((was, hash)) = old
             && may_have_moved(&was)
             && was.inode != file.inode
         {
-            state.note((source, was.inode), hash, since_ms, read_ms);
+            let left = Place {
+                content: hash,
+                since_ms,
+                home: None,
+                noted_ms: read_ms,
+            };
+            state.leaves((source, was.inode), path, left);
         }
         since_ms
     }
 }
 
 impl State {
-    fn note(&mut self, place: (usize, u64), hash: ContentHash, left_ms: i64, now_ms: i64) {
+    /// The file has left this path, unless it was found elsewhere before.
+    fn leaves(&mut self, file: (usize, u64), path: &RelPath, left: Place) {
+        let is_elsewhere = self.places.get(&file).is_some_and(|known| {
+            let home = known.home.as_ref();
+            known.content == left.content && home.is_some_and(|(home, ..)| home != path)
+        });
+        if !is_elsewhere {
+            self.note(file, left);
+        }
+    }
+
+    fn note(&mut self, file: (usize, u64), place: Place) {
+        let now_ms = place.noted_ms;
         while let Some((oldest, noted_ms)) = self.order.front().copied() {
-            let is_over = now_ms - noted_ms >= KEPT_MS || now_ms < noted_ms;
+            // Readings that ran side by side come in any order; a clock that was
+            // set back makes all of them old.
+            let is_over = now_ms.abs_diff(noted_ms) >= KEPT_MS.unsigned_abs();
             if !is_over && self.order.len() < PLACES_MAX {
                 break;
             }
             self.order.pop_front();
-            self.left.remove(&oldest);
+            let known = self.places.get(&oldest);
+            if known.is_some_and(|known| known.noted_ms == noted_ms) {
+                self.places.remove(&oldest);
+            }
         }
-        let left = Left {
-            content: hash,
-            left_ms,
-            home: None,
-        };
-        self.left.insert(place, left);
-        self.order.push_back((place, now_ms));
+        self.places.insert(file, place);
+        self.order.push_back((file, now_ms));
     }
 }
 
@@ -190,6 +219,52 @@ mod tests {
     }
 
     #[test]
+    fn what_was_found_before_its_place_was_taken_is_not_there_early_elsewhere() {
+        let moves = Moves::default();
+        // A swap of a and b: b is looked at first, and then a.
+        let one_at_b = content(1, "one", 1_000);
+        assert_eq!(
+            moves.since_ms(0, &p("b"), &one_at_b, Some(&record(2, "two"))),
+            1_000
+        );
+        let two_at_a = content(2, "two", 1_100);
+        assert_eq!(
+            moves.since_ms(0, &p("a"), &two_at_a, Some(&record(1, "one"))),
+            1_000
+        );
+        // It goes on from b.
+        assert_eq!(
+            moves.since_ms(0, &p("c"), &content(1, "one", 5_000), None),
+            5_000
+        );
+    }
+
+    #[test]
+    fn readings_side_by_side_come_in_any_order() {
+        let moves = Moves::default();
+        let at = |path: &str, new, old, ms| {
+            let old = record(old, &format!("of {old}"));
+            let new = content(new, &format!("of {new}"), ms);
+            moves.since_ms(0, &p(path), &new, Some(&old))
+        };
+        // Two swaps: 1 and 2 at y and x, 3 and 4 at y3 and x3.
+        assert_eq!(at("y", 1, 2, 89), 89);
+        assert_eq!(at("x3", 4, 3, 83), 83);
+        assert_eq!(at("x", 2, 1, 84), 89);
+    }
+
+    #[test]
+    fn a_new_time_or_mode_counts_from_its_own_reading() {
+        let moves = Moves::default();
+        let at = |mtime_ns, ms| {
+            let mut content = content(1, "one", ms);
+            content.fingerprint.mtime_ns = mtime_ns;
+            moves.since_ms(0, &p("a"), &content, Some(&record(1, "one")))
+        };
+        assert_eq!((at(1, 1_000), at(2, 3_000)), (1_000, 3_000));
+    }
+
+    #[test]
     fn only_the_same_file_with_the_same_content_and_not_for_ever() {
         for (name, source, new, want) in [
             ("moved", 0, content(1, "one", 2_000), 1_000),
@@ -248,7 +323,7 @@ mod tests {
         }
         let state = moves.state();
         assert_eq!(
-            (state.left.len(), state.order.len()),
+            (state.places.len(), state.order.len()),
             (PLACES_MAX, PLACES_MAX)
         );
     }

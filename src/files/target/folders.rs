@@ -14,7 +14,8 @@ const MODE_OF_MADE: u32 = 0o700;
 
 impl Target {
     /// Give a folder that a restore has made its own mode, owner and time. One
-    /// that has a mode of somebody's choice already keeps it, unless `overwrite`.
+    /// that has a mode of somebody's choice already keeps it, unless `overwrite`;
+    /// with `only_made` all but those that this very target has created keep theirs.
     /// `Some` says what of it the disk would not take. Blocks.
     ///
     /// # Errors
@@ -26,7 +27,11 @@ impl Target {
         mtime_ns: i64,
         owner: Option<(u32, u32)>,
         overwrite: bool,
+        only_made: bool,
     ) -> Result<Option<Fault>, Fault> {
+        if only_made && !self.has_made(rel) {
+            return Ok(None);
+        }
         let failed = |error: &io::Error| fault::writing("finish the folder", shown(rel), error);
         let mut dir = self.dir.try_clone().map_err(|error| failed(&error))?;
         for name in rel.components() {
@@ -70,7 +75,7 @@ mod tests {
         fs::write(temp.path().join("file"), "x").unwrap();
         let finish = |name: &str, overwrite| {
             let rel = RelPath::from_bytes(name).unwrap();
-            target.finish_folder(&rel, 0o2755, 1_000_000_000, None, overwrite)
+            target.finish_folder(&rel, 0o2755, 1_000_000_000, None, overwrite, false)
         };
         let mode = |name: &str| fs::metadata(temp.path().join(name)).unwrap().mode() & 0o7777;
         for (name, overwrite, want) in [

@@ -17,9 +17,11 @@ use crate::files::read;
 use crate::files::temp::{TempFile, with_fresh_name};
 use crate::model::{Fingerprint, RelPath};
 use crate::platform::{self, Dir, Trouble};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 mod folders;
 
@@ -43,7 +45,13 @@ pub struct Looks {
 pub struct Target {
     path: PathBuf,
     dir: Dir,
+    /// Folders that were created on the way to a file, up to [`MADE_MAX`].
+    made: Mutex<HashSet<RelPath>>,
 }
+
+/// Folders that are known to have been created here; at 200 bytes each 20 MB.
+/// Those beyond keep what they were created with, in a folder that is in use.
+const MADE_MAX: usize = 100_000;
 
 /// How a restored name ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +93,11 @@ impl Target {
         platform::create_private_dir_all(dir).map_err(failed)?;
         let path = dir.canonicalize().map_err(failed)?;
         let dir = Dir::open(&path).map_err(failed)?;
-        Ok(Self { path, dir })
+        Ok(Self {
+            path,
+            dir,
+            made: Mutex::default(),
+        })
     }
 
     /// The folder, absolute and without links.
@@ -219,19 +231,38 @@ impl Target {
         })
     }
 
+    fn note_made(&self, folder: &RelPath) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.len() < MADE_MAX {
+            made.insert(folder.clone());
+        }
+    }
+
+    fn has_made(&self, folder: &RelPath) -> bool {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.contains(folder)
+    }
+
     /// The open folder that `rel` belongs in, created where missing, and its
     /// name there.
     fn place<'a>(&self, rel: &'a RelPath, private_folders: bool) -> Result<(Dir, &'a [u8]), Fault> {
         let failed = |error: &io::Error| fault::writing("write", shown(rel), error);
         let mut dir = self.dir.try_clone().map_err(|error| failed(&error))?;
         let mut names = rel.components().peekable();
+        let mut at = RelPath::root();
         while let Some(name) = names.next() {
             platform::writable_name(name)
                 .map_err(|refused| failed(&io::Error::new(io::ErrorKind::InvalidInput, refused)))?;
             if names.peek().is_none() {
                 return Ok((dir, name));
             }
-            dir = open_or_create(&dir, name, private_folders).map_err(|error| failed(&error))?;
+            let (inner, is_made) =
+                open_or_create(&dir, name, private_folders).map_err(|error| failed(&error))?;
+            dir = inner;
+            at = at.join(name).unwrap_or_else(|_| rel.clone());
+            if is_made {
+                self.note_made(&at);
+            }
         }
         Err(Fault::new(
             Class::Damaged,
@@ -242,18 +273,20 @@ impl Target {
     }
 }
 
-/// The folder `name`, created when nothing has that name. A link is refused.
-fn open_or_create(dir: &Dir, name: &[u8], private: bool) -> io::Result<Dir> {
+/// The folder `name`, created when nothing has that name, and whether it was. A
+/// link is refused.
+fn open_or_create(dir: &Dir, name: &[u8], private: bool) -> io::Result<(Dir, bool)> {
     match dir.open_dir(name) {
         Err(error) if platform::trouble(&error) == Trouble::Missing => {}
-        done => return done,
+        done => return done.map(|inner| (inner, false)),
     }
-    match dir.create_dir(name, private) {
+    let is_made = match dir.create_dir(name, private) {
+        Ok(()) => true,
         // Another worker was quicker.
-        Err(error) if platform::trouble(&error) != Trouble::Exists => return Err(error),
-        _ => {}
-    }
-    dir.open_dir(name)
+        Err(error) if platform::trouble(&error) == Trouble::Exists => false,
+        Err(error) => return Err(error),
+    };
+    dir.open_dir(name).map(|inner| (inner, is_made))
 }
 
 impl Pending {
@@ -280,11 +313,27 @@ impl Pending {
     /// # Errors
     /// [`Fault`]; nothing of the file is left behind then.
     pub fn commit(
+        self,
+        overwrite: bool,
+        mode: u32,
+        mtime_ns: i64,
+        owner: Option<(u32, u32)>,
+    ) -> Result<Committed, Fault> {
+        self.commit_after(overwrite, mode, mtime_ns, owner, || Ok(()))
+    }
+
+    /// The same; `make_way` comes when the file is safely on the disk, and nothing
+    /// but the taking of its name after it. Blocks.
+    ///
+    /// # Errors
+    /// [`Fault`]; nothing of the file is left behind then.
+    pub fn commit_after(
         mut self,
         overwrite: bool,
         mode: u32,
         mtime_ns: i64,
         owner: Option<(u32, u32)>,
+        make_way: impl FnOnce() -> Result<(), Fault>,
     ) -> Result<Committed, Fault> {
         let mut left_out = LeftOut::default();
         let file = &self.temp.file;
@@ -298,6 +347,9 @@ impl Pending {
         file.sync_all().map_err(failed)?;
         // From here on it is this name or none.
         self.forget_note();
+        self.temp.give_up();
+        make_way()?;
+        let failed = |error: io::Error| fault::writing("write", &self.subject, &error);
         let (dir, temp) = (&self.temp.dir, &self.temp.name);
         let renamed = if overwrite {
             dir.rename(temp, &self.name).map(|()| true)

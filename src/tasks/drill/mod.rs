@@ -36,13 +36,16 @@ const DRAWS_PER_FILE: usize = 4;
 /// How often it is seen whether the program stops.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// A drill over a line that is slow or limited ends after this: the digest waits
+/// for it.
+const TIME_MAX: Duration = Duration::from_secs(3_600);
+
 /// Do the drill and tell what it finds; `None` when it is switched off.
 ///
-/// # Errors
-/// The index cannot be used.
-pub async fn run(ctx: &Arc<Context>, post: &Post) -> Result<Option<Drill>, Fault> {
+/// Whatever fails, the digest that comes after it is due: it says so.
+pub async fn run(ctx: &Arc<Context>, post: &Post) -> Option<Drill> {
     if !ctx.config.drill.enabled {
-        return Ok(None);
+        return None;
     }
     // Whatever ends this, what still runs on other threads ends as well.
     let end = EndOnDrop(watch::channel(false).0);
@@ -59,6 +62,10 @@ pub async fn run(ctx: &Arc<Context>, post: &Post) -> Result<Option<Drill>, Fault
     let done = tokio::select! {
         done = all(ctx, post, &mut drill, &mut budget, &stop) => done,
         () = until_closed(ctx) => Err(Why::NotRun("Keepwatch was stopped".to_owned())),
+        () = tokio::time::sleep(TIME_MAX) => Err(Why::NotRun(format!(
+            "it was not done within {} minutes",
+            TIME_MAX.as_secs() / 60
+        ))),
     };
     drill.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     drill.traffic = budget.traffic();
@@ -66,14 +73,16 @@ pub async fn run(ctx: &Arc<Context>, post: &Post) -> Result<Option<Drill>, Fault
     match done {
         Ok(()) => {}
         Err(Why::NotRun(why)) => drill.not_run = Some(why),
-        Err(Why::Index(fault)) => return Err(fault),
+        Err(Why::Index(fault)) => drill.not_run = Some(fault.to_string()),
     }
     match drill.is_well() {
         true => tracing::info!("restore drill: {}", drill.line()),
         false => tracing::warn!("restore drill: {}", drill.line()),
     }
-    book::keep(ctx, &drill).await?;
-    Ok(Some(drill))
+    if let Err(fault) = book::keep(ctx, &drill).await {
+        tracing::warn!("what the restore drill found is not kept: {fault}");
+    }
+    Some(drill)
 }
 
 /// Why a drill ended early.

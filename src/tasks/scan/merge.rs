@@ -295,7 +295,9 @@ impl Merge<'_> {
         let (Some(known), Some(disk), Some(listed)) = (&mut self.known, disk, listed) else {
             return Ok(false);
         };
-        let is_known = record.is_some_and(|record| record.content.is_some());
+        // What a repair distrusts is sent again, whatever a manifest says of it.
+        let is_known =
+            record.is_some_and(|record| record.content.is_some() || record.is_distrusted());
         if is_known || !known.take(key, &disk.fingerprint, listed, self.runtime) {
             return Ok(false);
         }

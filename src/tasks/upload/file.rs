@@ -240,6 +240,9 @@ impl<'a> Upload<'a> {
         // A large file that never rests may differ from what was hashed by the
         // time it is sent, and metadata goes first: it then claims no hash.
         let hash = (!content.unrested || content.bytes.is_some()).then_some(content.hash);
+        // By a clock that is wrong the file would have been there before it was.
+        let may_tell = self.ctx.store.agrees_on_time(transfer::wall_ms());
+        let seen_ms = may_tell.then_some(content.seen_ms);
         ObjectMeta {
             symlink_target: self.symlink_target.clone(),
             unrested: content.unrested,
@@ -247,7 +250,7 @@ impl<'a> Upload<'a> {
                 .bucket_key
                 .shortened
                 .then(|| self.key.as_str().to_owned()),
-            seen_ms: Some(content.seen_ms),
+            seen_ms,
             ..ObjectMeta::of(&content.fingerprint, hash)
         }
     }

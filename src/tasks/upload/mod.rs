@@ -73,8 +73,8 @@ pub async fn run(ctx: Arc<Context>) {
         let may_start = |source: usize, path: &RelPath, lane: Lane| {
             ctx.answering.may_work(source) && ctx.gates.may_start(source, path, lane, ctx.now_ms())
         };
-        let may_release = |source: usize, since_ms: i64, is_alone: bool| {
-            let waited_ms = ctx.steady_ms() - since_ms;
+        let may_release = |source: usize, aside_ms: i64, is_alone: bool| {
+            let waited_ms = ctx.steady_ms() - aside_ms;
             let is_quiet = is_alone && ctx.unsettled() == 0 && !ctx.scans.is_looking(source);
             (is_quiet && waited_ms >= aside_min_ms(&ctx)) || waited_ms >= ASIDE_MAX_MS
         };
@@ -89,7 +89,7 @@ pub async fn run(ctx: Arc<Context>) {
             Next::Done => ctx.queue.done(&item),
             Next::GiveBack => ctx.queue.give_back(&item),
             Next::SetAside => {
-                if ctx.queue.set_aside(&item) {
+                if ctx.queue.set_aside(&item, ctx.steady_ms()) {
                     tokio::spawn(release_in_time(Arc::clone(&ctx), item.source));
                 }
             }

@@ -294,7 +294,7 @@ import hashlib
 s3 = client('s3')
 body = s3.get_object(Bucket=args[0], Key=args[1])['Body'].read()
 left = s3.list_multipart_uploads(Bucket=args[0]).get('Uploads', [])
-versions = s3.list_object_versions(Bucket=args[0])['Versions']
+versions = s3.list_object_versions(Bucket=args[0], Prefix=args[1])['Versions']
 answer([hashlib.sha256(body).hexdigest(), len(left), len(versions)])";
     let found = moto.boto(&owner, script, &[BUCKET, KEY]);
     let hash = ContentHash::of(&noise(1)).to_hex();
