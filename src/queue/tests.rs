@@ -301,6 +301,27 @@ async fn news_of_what_is_set_aside_bring_it_back_and_so_does_its_time() {
     assert!(!pop(never).await.unwrap().was_aside);
 }
 
+/// After an outage everything has waited for long: what is new still comes first.
+#[tokio::test]
+async fn what_waited_before_it_was_set_aside_waits_all_the_same() {
+    let queue = Queue::new(1, 10, 4);
+    let pop = async |now_ms: i64| {
+        let next = queue.pop(
+            |_, _, _| true,
+            move |_, aside_ms, _| now_ms - aside_ms >= 900,
+        );
+        tokio::time::timeout(Duration::from_millis(50), next)
+            .await
+            .ok()
+            .flatten()
+    };
+    queue.push_edit(0, p("gone"), 0, false).unwrap();
+    let item = pop(3_600_000).await.unwrap();
+    queue.set_aside(&item, 3_600_000);
+    assert_eq!(pop(3_600_100).await, None);
+    assert!(pop(3_600_900).await.unwrap().was_aside);
+}
+
 #[tokio::test]
 async fn all_that_is_set_aside_comes_at_once() {
     let queue = Queue::new(1, 10, 8);

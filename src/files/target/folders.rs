@@ -94,4 +94,23 @@ mod tests {
         }
         assert_eq!(mode("file") & 0o111, 0);
     }
+
+    #[test]
+    fn in_a_folder_in_use_only_those_that_were_made_here_get_a_mode() {
+        let temp = tempfile::tempdir().unwrap();
+        let target = Target::open(temp.path()).unwrap();
+        let theirs = temp.path().join("closed by its owner");
+        fs::create_dir(&theirs).unwrap();
+        fs::set_permissions(&theirs, fs::Permissions::from_mode(0o700)).unwrap();
+        let rel = |name: &str| RelPath::from_bytes(name).unwrap();
+        drop(target.begin(&rel("closed by its owner/new/f"), true));
+        let mode = |name: &str| fs::metadata(temp.path().join(name)).unwrap().mode() & 0o7777;
+        for (name, want) in [
+            ("closed by its owner/new", 0o755),
+            ("closed by its owner", 0o700),
+        ] {
+            let done = target.finish_folder(&rel(name), 0o755, 1_000_000_000, None, true, true);
+            assert_eq!((done, mode(name)), (Ok(None), want), "{name}");
+        }
+    }
 }

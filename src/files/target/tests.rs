@@ -104,6 +104,50 @@ fn what_is_there_stays_unless_told() {
     assert_eq!(there.len(), 3, "temporary files are left: {there:?}");
 }
 
+/// What is there is looked at when the new file is complete, its mode and time
+/// included, and on the disk: nothing but the name is left to take.
+#[test]
+fn way_is_made_right_before_the_name_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Target::open(dir.path()).unwrap();
+    let write = || {
+        let mut pending = target.begin(&p("f"), false).unwrap();
+        pending.write(b"new").unwrap();
+        pending
+    };
+    let names = || std::fs::read_dir(dir.path()).unwrap().count();
+    std::fs::write(dir.path().join("f"), "old").unwrap();
+    let refused = write().commit_after(true, 0o600, MTIME_NS, None, || {
+        assert_eq!(
+            (std::fs::read(dir.path().join("f")).unwrap(), names()),
+            (b"old".into(), 2)
+        );
+        Err(Fault::new(Class::Local, "keep", "f", "no name is free"))
+    });
+    assert_eq!(refused.unwrap_err().cause, "no name is free");
+    assert_eq!(
+        (std::fs::read(dir.path().join("f")).unwrap(), names()),
+        (b"old".into(), 1)
+    );
+    let done = write().commit_after(true, 0o600, MTIME_NS, None, || {
+        let new = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap());
+        let new = new.map(|entry| entry.metadata().unwrap());
+        let is_ready = |meta: std::fs::Metadata| {
+            let modified = platform::fingerprint_of(&meta).mtime_ns;
+            meta.len() == 3 && modified == MTIME_NS
+        };
+        assert!(new.map(is_ready).any(|ready| ready));
+        Ok(())
+    });
+    assert_eq!(done, Ok(written()));
+    assert_eq!(
+        (std::fs::read(dir.path().join("f")).unwrap(), names()),
+        (b"new".into(), 1)
+    );
+}
+
 #[test]
 fn a_dropped_file_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
