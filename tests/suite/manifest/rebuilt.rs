@@ -5,7 +5,9 @@ use super::{chmod, compare, listed, office};
 use crate::harness::{Rig, history, on_disk};
 use crate::raw::{Requests, counts};
 use keepwatch::daemon::Daemon;
+use keepwatch::index::Index;
 use keepwatch::model::RelKey;
+use keepwatch::tasks::scan::COMPARED;
 use std::fs;
 use std::time::{Duration, SystemTime};
 
@@ -165,5 +167,37 @@ async fn what_changed_since_the_manifest_is_seen() {
         .collect();
     assert_eq!(more, ["many/0/7.txt", "many/4/4.txt", "many/5/5.txt"]);
     assert!(on_disk(&rig.root()).contains_key("many/4/4.txt"));
+    daemon.stop().await.unwrap();
+}
+
+/// A damaged version has its old ETag and size: a manifest written before says that
+/// all is well with it, and the repair was forgotten when it was cut off.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_repair_distrusts_is_sent_again_whatever_the_manifest_says() {
+    let rig = Rig::new();
+    many(&rig);
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    assert!(compare(&daemon).await.complete());
+    let id = daemon.context().sources[0].id;
+    daemon.stop().await.unwrap();
+    {
+        let (index, _) = Index::open(&rig.state_dir().join("index")).unwrap();
+        let all: Vec<_> = index.range(id, "many/", None).map(Result::unwrap).collect();
+        for (key, record) in all {
+            if !key.is_folder() {
+                index.update(id, &key, record.distrusted()).unwrap();
+            }
+        }
+        // As after a kill.
+        index.source_state_set(id, COMPARED, &false.into()).unwrap();
+    }
+    let daemon = rig.start().await;
+    assert!(compare(&daemon).await.complete());
+    crate::harness::until("all that is distrusted is sent again", async || {
+        let counts = counts(&rig.store(), crate::harness::BUCKET).await;
+        (0..FILES).all(|n| counts[&format!("many/{}/{n}.txt", n % 7)] == 2)
+    })
+    .await;
     daemon.stop().await.unwrap();
 }
