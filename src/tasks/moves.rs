@@ -13,9 +13,15 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How long a place that was taken over is remembered: the other half of a swap is
-/// stored within seconds. Who moves a file out and in again within it has it
-/// under its new name a little early.
+/// stored within seconds.
 const KEPT_MS: i64 = 2 * 60 * 1000;
+
+/// A file that came to its place (its status change says when) later than this
+/// after it left the former one was elsewhere meanwhile: moved out and in again.
+/// A swap is three renames by one program.
+const AWAY_MAX_MS: i64 = 10_000;
+
+const NS_PER_MS: i64 = 1_000_000;
 
 /// Places remembered; at 150 bytes each 3 MB. A swap of two folders with more
 /// files than that within the time is two moments for the rest.
@@ -71,7 +77,10 @@ impl Moves {
             Some(place)
                 if place.content == content.hash
                     && read_ms - place.since_ms < KEPT_MS
-                    && (place.home.is_none() || place.home == home) =>
+                    && match &place.home {
+                        None => file.ctime_ns / NS_PER_MS - place.since_ms <= AWAY_MAX_MS,
+                        known => *known == home,
+                    } =>
             {
                 place.since_ms
             }
@@ -237,6 +246,18 @@ mod tests {
             moves.since_ms(0, &p("c"), &content(1, "one", 5_000), None),
             5_000
         );
+    }
+
+    #[test]
+    fn a_file_that_was_moved_out_and_in_again_is_not_there_early() {
+        for (back_ms, want_ms) in [(9_000, 1_000), (30_000, 31_000)] {
+            let moves = Moves::default();
+            let new = content(3, "three", 1_000);
+            moves.since_ms(0, &p("a"), &new, Some(&record(1, "one")));
+            let mut back = content(1, "one", back_ms + 1_000);
+            back.fingerprint.ctime_ns = back_ms * NS_PER_MS;
+            assert_eq!(moves.since_ms(0, &p("b"), &back, None), want_ms);
+        }
     }
 
     #[test]
