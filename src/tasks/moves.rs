@@ -30,12 +30,14 @@ const PLACES_MAX: usize = 20_000;
 /// One file, known by its inode.
 struct Place {
     content: ContentHash,
+    /// Tells it from a new file of the same content that was given its inode.
+    mtime_ns: i64,
     /// From when on it counts where it is; of one that has left and was not found
     /// yet, from when on its former place has held something else.
     since_ms: i64,
-    /// Where it was found, with the time and mode it had. If it goes on from
-    /// there, that is another move.
-    home: Option<(RelPath, i64, u32)>,
+    /// Where it was found, with the mode it had. If it goes on from there, that is
+    /// another move.
+    home: Option<(RelPath, u32)>,
     noted_ms: i64,
 }
 
@@ -70,12 +72,13 @@ impl Moves {
             return read_ms;
         }
         let mut state = self.state();
-        let home = Some((path.clone(), file.mtime_ns, file.mode));
+        let home = Some((path.clone(), file.mode));
         // Exactly then, also when this was read a moment before: the other one may
         // be on its way with that time.
         let since_ms = match state.places.get(&(source, file.inode)) {
             Some(place)
                 if place.content == content.hash
+                    && place.mtime_ns == file.mtime_ns
                     && read_ms - place.since_ms < KEPT_MS
                     && match &place.home {
                         None => file.ctime_ns / NS_PER_MS - place.since_ms <= AWAY_MAX_MS,
@@ -88,6 +91,7 @@ impl Moves {
         };
         let here = Place {
             content: content.hash,
+            mtime_ns: file.mtime_ns,
             since_ms,
             home,
             noted_ms: read_ms,
@@ -100,6 +104,7 @@ impl Moves {
         {
             let left = Place {
                 content: hash,
+                mtime_ns: was.mtime_ns,
                 since_ms,
                 home: None,
                 noted_ms: read_ms,
@@ -115,7 +120,7 @@ impl State {
     fn leaves(&mut self, file: (usize, u64), path: &RelPath, left: Place) {
         let is_elsewhere = self.places.get(&file).is_some_and(|known| {
             let home = known.home.as_ref();
-            known.content == left.content && home.is_some_and(|(home, ..)| home != path)
+            known.content == left.content && home.is_some_and(|(home, _)| home != path)
         });
         if !is_elsewhere {
             self.note(file, left);
@@ -258,6 +263,17 @@ mod tests {
             back.fingerprint.ctime_ns = back_ms * NS_PER_MS;
             assert_eq!(moves.since_ms(0, &p("b"), &back, None), want_ms);
         }
+    }
+
+    /// Found by the random history, seed 158295: two links of one target.
+    #[test]
+    fn a_new_file_with_the_inode_and_content_of_one_that_went_is_not_there_early() {
+        let moves = Moves::default();
+        let taker = content(3, "three", 1_000);
+        moves.since_ms(0, &p("a"), &taker, Some(&record(1, "one")));
+        let mut new = content(1, "one", 2_000);
+        new.fingerprint.mtime_ns = 2;
+        assert_eq!(moves.since_ms(0, &p("b"), &new, None), 2_000);
     }
 
     #[test]
