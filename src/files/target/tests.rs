@@ -133,12 +133,12 @@ fn way_is_made_right_before_the_name_is_taken() {
         let new = std::fs::read_dir(dir.path())
             .unwrap()
             .map(|entry| entry.unwrap());
-        let new = new.map(|entry| entry.metadata().unwrap());
+        let mut new = new.map(|entry| entry.metadata().unwrap());
         let is_ready = |meta: std::fs::Metadata| {
             let modified = platform::fingerprint_of(&meta).mtime_ns;
             meta.len() == 3 && modified == MTIME_NS
         };
-        assert!(new.map(is_ready).any(|ready| ready));
+        assert!(new.any(is_ready));
         Ok(())
     });
     assert_eq!(done, Ok(written()));
