@@ -7,8 +7,7 @@ use crate::control::{Line, Progress, Reconciled, Request, ask};
 use crate::daemon::reconcile_once;
 use crate::error::{Class, Fatal};
 use crate::platform;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal as _;
+use indicatif::ProgressBar;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -158,14 +157,7 @@ struct Shown {
 
 impl Shown {
     fn new(quiet: bool) -> Self {
-        let plain = !std::io::stderr().is_terminal();
-        let bar = ProgressBar::new_spinner();
-        if quiet || plain {
-            bar.set_draw_target(ProgressDrawTarget::hidden());
-        }
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
-            bar.set_style(style);
-        }
+        let (bar, plain) = show::bar(quiet, "{spinner} {elapsed_precise} {msg}");
         Self {
             bar,
             plain,

@@ -2,8 +2,23 @@
 
 use crate::error::{Fatal, chain};
 pub(super) use crate::model::report::text::{amount, clean, duration, number, size, time};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+
+/// A bar for what goes on, and whether there is no terminal to draw it on: then it
+/// is hidden, as it is when nothing is to be said.
+pub(super) fn bar(quiet: bool, template: &str) -> (ProgressBar, bool) {
+    let plain = !std::io::stderr().is_terminal();
+    let bar = ProgressBar::new_spinner();
+    if quiet || plain {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    (bar, plain)
+}
 
 /// Print a value as one JSON document on standard output.
 ///

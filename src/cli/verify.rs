@@ -13,10 +13,9 @@ use crate::error::Fatal;
 use crate::model::audit::{Ask, Deep, Finding, Progress, Repair, Verified};
 use crate::platform;
 use crate::recovery::{Selector, Stop, VerifyEvent, VerifyRequest, verify};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use std::io::IsTerminal as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -328,14 +327,7 @@ struct Shown {
 
 impl Shown {
     fn new(quiet: bool) -> Self {
-        let plain = !std::io::stderr().is_terminal();
-        let bar = ProgressBar::new_spinner();
-        if quiet || plain {
-            bar.set_draw_target(ProgressDrawTarget::hidden());
-        }
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
-            bar.set_style(style);
-        }
+        let (bar, plain) = show::bar(quiet, "{spinner} {elapsed_precise} {msg}");
         let now = Instant::now();
         Self {
             bar,

@@ -63,7 +63,34 @@ pub struct Record {
     pub look: Look,
 }
 
+impl Fingerprint {
+    /// What is put down for an object that is not on disk; its size does not matter.
+    pub const UNSEEN: Self = Self {
+        kind: Kind::File,
+        size_bytes: 0,
+        mtime_ns: 0,
+        ctime_ns: 0,
+        inode: 0,
+        mode: 0,
+        owner: None,
+    };
+}
+
 impl Record {
+    /// Of a path of which nobody knows what the bucket has.
+    pub fn unverified(fingerprint: Fingerprint) -> Self {
+        Self {
+            fingerprint,
+            content: None,
+            version_id: String::new(),
+            etag: String::new(),
+            stored_bytes: 0,
+            stored_at_ms: 0,
+            racy: false,
+            look: Look::Unknown,
+        }
+    }
+
     /// [`Record::stored_at_ms`] of a record that nobody may believe the bucket
     /// about; no clock says it.
     const DISTRUSTED_AT_MS: i64 = -1;

@@ -115,15 +115,7 @@ pub async fn rehearse(
             .and_then(|full| super::object::unshortened(&origin.prefix, &version.key, full))
             .map(|key| key.path()),
     };
-    let chosen = Chosen {
-        key: version.key.clone(),
-        name,
-        version_id: version.version_id.clone(),
-        etag: version.etag.clone(),
-        stored_bytes: version.stored_bytes,
-        modified_ms: version.modified_ms,
-        storage_class: version.storage_class.clone(),
-    };
+    let chosen = Chosen::of(version.clone(), name);
     let shop = Arc::new(Shop {
         store: store.clone(),
         origin: origin.clone(),

@@ -56,7 +56,7 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    fn of(version: ListedVersion, name: Name) -> Self {
+    pub(super) fn of(version: ListedVersion, name: Name) -> Self {
         Self {
             key: version.key,
             name,

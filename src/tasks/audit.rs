@@ -10,7 +10,7 @@ use crate::error::{Fatal, Fault};
 use crate::files;
 use crate::index::Elsewhere;
 use crate::model::audit::{Ask, Damage, Deep, Finding, Progress, Repair, Verified};
-use crate::model::{Fingerprint, Kind, Look, Record, RelKey};
+use crate::model::{Fingerprint, Record, RelKey};
 use crate::recovery::{Known, Origin, Selector, Stop, VerifyEvent, VerifyRequest, verify};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,17 +25,6 @@ const OUTAGE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often that wait looks whether the bucket can still be reached.
 const WAIT_STEP: Duration = Duration::from_secs(2);
-
-/// What stands in the record of a path that had none.
-const UNSEEN: Fingerprint = Fingerprint {
-    kind: Kind::File,
-    size_bytes: 0,
-    mtime_ns: 0,
-    ctime_ns: 0,
-    inode: 0,
-    mode: 0,
-    owner: None,
-};
 
 /// What this computer knows of a source, for whoever compares it.
 pub fn known(ctx: &Arc<Context>, source: usize) -> Known {
@@ -206,16 +195,9 @@ async fn distrust(
     blocking(move || {
         let id = ctx.sources[source].id;
         let known = ctx.index.get(id, &key)?;
-        let record = known.clone().unwrap_or(Record {
-            fingerprint: UNSEEN,
-            content: None,
-            version_id: String::new(),
-            etag: String::new(),
-            stored_bytes: 0,
-            stored_at_ms: 0,
-            racy: false,
-            look: Look::Unknown,
-        });
+        let record = known
+            .clone()
+            .unwrap_or(Record::unverified(Fingerprint::UNSEEN));
         if damage == Damage::Returned {
             // Its copy is right; a worker sees that the file is gone, and marks it.
             return ctx.index.update(id, &key, record);

@@ -3,8 +3,7 @@
 
 use crate::cli::show;
 use crate::recovery::{Event, Progress};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal as _;
+use indicatif::ProgressBar;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,16 +28,8 @@ struct Times {
 
 impl Shown {
     pub(super) fn new(quiet: bool) -> Self {
-        let plain = !std::io::stderr().is_terminal();
-        let bar = ProgressBar::new_spinner();
-        if quiet || plain {
-            bar.set_draw_target(ProgressDrawTarget::hidden());
-        }
-        if let Ok(style) =
-            ProgressStyle::with_template("{spinner} {bar:24} {percent:>3}% {elapsed_precise} {msg}")
-        {
-            bar.set_style(style);
-        }
+        let template = "{spinner} {bar:24} {percent:>3}% {elapsed_precise} {msg}";
+        let (bar, plain) = show::bar(quiet, template);
         let now = Instant::now();
         Self {
             bar,

@@ -11,7 +11,7 @@ use crate::files::{self, WalkEntry, WalkFault};
 use crate::index::{Records, SourceId};
 use crate::model::brake::MOUNTS_MAX;
 use crate::model::compare::{InBucket, OnDisk, Verdict, compare};
-use crate::model::{Fingerprint, Kind, Look, Record, RelKey, RelPath};
+use crate::model::{Fingerprint, Kind, Record, RelKey, RelPath};
 use crate::queue::Lane;
 use crate::store::Listed;
 use crate::tasks::brake;
@@ -199,7 +199,7 @@ impl Merge<'_> {
                 && listed.is_other_than(r)
                 && r.stored_at_ms < self.started_ms - LISTING_MARGIN_MS
         }) {
-            let fingerprint = known.map_or(UNSEEN, |r| r.fingerprint);
+            let fingerprint = known.map_or(Fingerprint::UNSEEN, |r| r.fingerprint);
             let unverified = unverified(fingerprint, &entry.listed);
             self.ctx.index.update(self.id, key, unverified)?;
             let root = &self.ctx.sources[self.source].config.path;
@@ -384,7 +384,7 @@ impl Merge<'_> {
         let unverified = match (listed, record) {
             // What the bucket lists does not make it any better.
             (_, Some(record)) if record.is_distrusted() => return Ok(()),
-            (Some(listed), _) => unverified(seen.unwrap_or(UNSEEN), listed),
+            (Some(listed), _) => unverified(seen.unwrap_or(Fingerprint::UNSEEN), listed),
             (None, Some(record)) => {
                 // What nobody has seen there cannot be lost.
                 if seen.is_some() && record.content.is_some() {
@@ -439,27 +439,11 @@ impl Merge<'_> {
 /// A folder that could not be read is tried again after this (and at every scan).
 const RETRY_FOLDER_MS: i64 = 60_000;
 
-/// What is put down for an object that is not on disk; its size does not matter.
-const UNSEEN: Fingerprint = Fingerprint {
-    kind: Kind::File,
-    size_bytes: 0,
-    mtime_ns: 0,
-    ctime_ns: 0,
-    inode: 0,
-    mode: 0,
-    owner: None,
-};
-
 /// An object known from the listing alone.
 fn unverified(fingerprint: Fingerprint, listed: &Listed) -> Record {
     Record {
-        fingerprint,
-        content: None,
-        version_id: String::new(),
         etag: listed.etag.clone(),
         stored_bytes: listed.stored_bytes,
-        stored_at_ms: 0,
-        racy: false,
-        look: Look::Unknown,
+        ..Record::unverified(fingerprint)
     }
 }

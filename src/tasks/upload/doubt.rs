@@ -6,7 +6,7 @@
 //! what was stored before, or that it is gone and has no record.
 
 use crate::error::{Class, Fault};
-use crate::model::{Fingerprint, Look, Record, RelKey};
+use crate::model::{Fingerprint, Record, RelKey};
 use crate::tasks::context::{Context, blocking};
 use std::sync::Arc;
 
@@ -31,16 +31,7 @@ pub(super) async fn unless_answered<T>(
                 content: None,
                 ..record
             },
-            None => Record {
-                fingerprint: seen,
-                content: None,
-                version_id: String::new(),
-                etag: String::new(),
-                stored_bytes: 0,
-                stored_at_ms: 0,
-                racy: false,
-                look: Look::Unknown,
-            },
+            None => Record::unverified(seen),
         };
         ctx.index.update(id, &doubted, unverified)
     })
