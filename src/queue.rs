@@ -7,7 +7,8 @@
 //! takes the last workers, nor one source all of them. None waits for ever. A
 //! full lane makes the scan wait and the collector ask for a scan: nothing is
 //! dropped here. What was set aside (a deletion that may be half of a rename)
-//! comes when nothing else of its source is left, or after its time.
+//! comes when all of its source is done that was there before, or after its time.
+//! What comes later never holds it up: in an office something always changes.
 
 mod lanes;
 
@@ -40,6 +41,21 @@ pub struct Item {
     pub deadline: bool,
     /// It was set aside, and its time has come.
     pub was_aside: bool,
+}
+
+/// Whether something that was set aside may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ripe {
+    /// Not yet: what it waits for may not have reached the queue.
+    No,
+    /// It has: after all that is in the queue by now, unless a worker gives
+    /// something back before that, which this number tells: then it is asked again.
+    AfterTheRest {
+        /// How often workers have given back a path of this source.
+        given_back: u64,
+    },
+    /// It has waited long enough, whatever else is here.
+    Now,
 }
 
 /// The edit lane is full; ask for a scan instead.
@@ -231,12 +247,11 @@ impl Queue {
     /// this path of this lane now; a path it says yes to is handed out. Call [`Queue::wake`]
     /// when its answer may have changed.
     ///
-    /// `may_release` is asked of a path that was set aside: the source, since when
-    /// it is, and whether nothing else of the source is left here.
+    /// `ripe` is asked of a path that was set aside: the source, and since when it is.
     pub async fn pop(
         &self,
         may_start: impl Fn(usize, &RelPath, Lane) -> bool,
-        may_release: impl Fn(usize, i64, bool) -> bool,
+        ripe: impl Fn(usize, i64) -> Ripe,
     ) -> Option<Item> {
         loop {
             let work = self.0.work.notified();
@@ -247,7 +262,7 @@ impl Queue {
                 if state.closed {
                     return None;
                 }
-                if let Some(item) = self.take(&mut state, &may_start, &may_release) {
+                if let Some(item) = self.take(&mut state, &may_start, &ripe) {
                     drop(state);
                     self.0.room.notify_waiters();
                     return Some(item);
@@ -261,10 +276,11 @@ impl Queue {
         &self,
         state: &mut State,
         may_start: &impl Fn(usize, &RelPath, Lane) -> bool,
-        may_release: &impl Fn(usize, i64, bool) -> bool,
+        ripe: &impl Fn(usize, i64) -> Ripe,
     ) -> Option<Item> {
+        let next_ticket = state.next_ticket;
         for (source, lanes) in state.sources.iter_mut().enumerate() {
-            lanes.release(|since_ms, is_alone| may_release(source, since_ms, is_alone));
+            lanes.release(next_ticket, |aside_ms| ripe(source, aside_ms));
         }
         let count = state.sources.len();
         let backlog_running: usize = state.sources.iter().map(|l| l.backlog.running).sum();
@@ -327,8 +343,8 @@ impl Queue {
         );
     }
 
-    /// A worker leaves the path for later: until nothing else of its source is
-    /// left, or its time has come. True when it is the only one: call
+    /// A worker leaves the path for later: until what came before is done, or its
+    /// time has come. True when it is the only one: call
     /// [`Queue::wake`] until [`Queue::has_aside`] says no.
     pub fn set_aside(&self, item: &Item, now_ms: i64) -> bool {
         let is_only_one = {

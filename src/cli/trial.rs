@@ -116,7 +116,7 @@ fn is_at_rest(ctx: &Context) -> bool {
         .board
         .source(0)
         .is_some_and(|b| b.last_scan.is_some() && b.scanning.is_none());
-    scanned && !ctx.scans.is_asked(0) && ctx.unsettled() == 0 && depth == Depth::default()
+    scanned && !ctx.scans.is_asked(0) && ctx.unsettled.count() == 0 && depth == Depth::default()
 }
 
 /// The first copies: some are named, the rest counted.

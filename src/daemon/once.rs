@@ -144,7 +144,7 @@ async fn with_workers<T>(
 async fn settle_down(ctx: &Arc<Context>) {
     let mut waited = Duration::ZERO;
     while waited < PATIENCE {
-        let mut busy = ctx.unsettled() > 0;
+        let mut busy = ctx.unsettled.count() > 0;
         for number in 0..ctx.sources.len() {
             let depth = ctx.queue.depth(number);
             match ctx.gates.outage(number) {

@@ -25,10 +25,11 @@ use crate::tasks::pacing::Pacing;
 use crate::tasks::post::Post;
 use crate::tasks::scan::COMPARED;
 use crate::tasks::scan_book::ScanBook;
+use crate::tasks::unsettled::Unsettled;
 use crate::tasks::{Context, Source, drill, leftovers};
 use crate::transfer::{Budget, Uploads};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 
@@ -87,7 +88,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         index,
         commits: Commits::default(),
         hints,
-        settling: AtomicUsize::new(0),
+        unsettled: Unsettled::new(count),
         clock,
         began: Instant::now(),
         woke: watch::Sender::new(0),

@@ -20,6 +20,8 @@ pub struct Settled {
     pub since_ms: i64,
     /// It never rested: store what is there.
     pub deadline: bool,
+    /// How often a worker has given it back since it was first seen to have changed.
+    pub given_back: u32,
 }
 
 /// No room for another path: ask for a scan of its source instead.
@@ -32,13 +34,17 @@ pub enum Touched {
     /// The path was resting.
     New,
     /// The path was waiting already.
-    Again,
+    Again {
+        /// The later one of the two first changes: no longer counted.
+        later_ms: i64,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Timer {
     first_ms: i64,
     last_ms: i64,
+    given_back: u32,
 }
 
 /// The paths that have changed and not yet rested.
@@ -65,7 +71,7 @@ impl Settle {
     }
 
     /// The path changed at `now_ms`; `first_ms` is earlier when a worker gives
-    /// back a path that changed under its hands.
+    /// back a path that changed under its hands (`is_given_back`).
     ///
     /// # Errors
     /// [`Full`] when too many paths are waiting.
@@ -75,6 +81,7 @@ impl Settle {
         path: RelPath,
         first_ms: i64,
         now_ms: i64,
+        is_given_back: bool,
     ) -> Result<Touched, Full> {
         let key = (source, path);
         match self.timers.get(&key).copied() {
@@ -82,15 +89,19 @@ impl Settle {
                 let new = Timer {
                     first_ms: old.first_ms.min(first_ms),
                     last_ms: old.last_ms.max(now_ms),
+                    given_back: old.given_back.saturating_add(is_given_back.into()),
                 };
                 self.set(key, old, new);
-                Ok(Touched::Again)
+                Ok(Touched::Again {
+                    later_ms: old.first_ms.max(first_ms),
+                })
             }
             None if self.timers.len() >= self.paths_max => Err(Full),
             None => {
                 let timer = Timer {
                     first_ms,
                     last_ms: now_ms,
+                    given_back: is_given_back.into(),
                 };
                 self.by_due
                     .insert((self.due_of(timer), key.0, key.1.clone()));
@@ -157,6 +168,7 @@ impl Settle {
             path: key.1,
             since_ms: timer.first_ms,
             deadline,
+            given_back: timer.given_back,
         })
     }
 
@@ -186,7 +198,7 @@ mod tests {
     #[test]
     fn a_single_save_is_released_after_the_quiet_time() {
         let mut s = settle();
-        s.touch(0, p("a"), 1_000, 1_000).unwrap();
+        s.touch(0, p("a"), 1_000, 1_000, false).unwrap();
         assert_eq!(s.next_due_ms(), Some(3_000));
         assert!(s.due(2_999, 10).is_empty());
         assert_eq!(s.due(3_000, 10), [(0, p("a"))]);
@@ -198,7 +210,7 @@ mod tests {
     #[test]
     fn writes_without_events_still_count_as_change() {
         let mut s = settle();
-        s.touch(0, p("a"), 0, 0).unwrap();
+        s.touch(0, p("a"), 0, 0, false).unwrap();
         assert_eq!(s.confirm(0, p("a"), Some(100), 2_000), None);
         assert_eq!(s.next_due_ms(), Some(3_900));
         assert!(s.confirm(0, p("a"), Some(2_000), 3_900).is_some());
@@ -207,11 +219,11 @@ mod tests {
     #[test]
     fn a_file_that_never_rests_is_released_at_the_maximum() {
         let mut s = settle();
-        s.touch(0, p("log"), 0, 0).unwrap();
+        s.touch(0, p("log"), 0, 0, false).unwrap();
         let (released, now) = loop {
             let now = s.next_due_ms().unwrap();
             assert!(now <= 60_000);
-            s.touch(0, p("log"), now, now).unwrap();
+            s.touch(0, p("log"), now, now, false).unwrap();
             if let Some(got) = s.confirm(0, p("log"), Some(0), now) {
                 break (got, now);
             }
@@ -219,7 +231,7 @@ mod tests {
         assert_eq!(now, 60_000);
         assert!(released.deadline);
         // Given back by a worker with its first moment: due at once again.
-        s.touch(0, p("log"), 0, 60_100).unwrap();
+        s.touch(0, p("log"), 0, 60_100, false).unwrap();
         assert!(s.next_due_ms().unwrap() <= 60_100);
     }
 
@@ -231,7 +243,7 @@ mod tests {
             (None, "deleted or a folder"),
         ] {
             let mut s = settle();
-            s.touch(0, p("a"), 0, 0).unwrap();
+            s.touch(0, p("a"), 0, 0, false).unwrap();
             assert!(s.confirm(0, p("a"), age, 2_000).is_some(), "{why}");
         }
     }
@@ -240,10 +252,13 @@ mod tests {
     fn bounded_and_per_source() {
         let mut s = settle();
         for source in 0..3 {
-            s.touch(source, p("a"), 0, 0).unwrap();
+            s.touch(source, p("a"), 0, 0, false).unwrap();
         }
-        assert_eq!(s.touch(0, p("b"), 0, 0), Err(Full));
-        assert_eq!(s.touch(1, p("a"), 5, 5), Ok(Touched::Again));
+        assert_eq!(s.touch(0, p("b"), 0, 0, false), Err(Full));
+        assert_eq!(
+            s.touch(1, p("a"), 5, 5, false),
+            Ok(Touched::Again { later_ms: 5 })
+        );
         assert_eq!(s.len(), 3);
         assert_eq!(s.due(2_000, 1).len(), 1);
     }

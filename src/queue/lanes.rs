@@ -1,8 +1,8 @@
 //! The lanes of one source: which path is next, and where a path stands.
 
-use super::Lane;
+use super::{Lane, Ripe};
 use crate::model::RelPath;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Want {
@@ -75,9 +75,7 @@ impl Line {
     fn next(&self, lane: Lane) -> Option<Place> {
         let (first, _) = self.paths.first_key_value()?;
         if self.handed_out % OLDEST_EVERY == OLDEST_EVERY - 1 {
-            let oldest_of = |tries: u8| self.paths.range((tries, 0)..=(tries, u64::MAX)).next();
-            let oldest = (0..=TRIES_MAX).filter_map(oldest_of);
-            return oldest.map(|(place, _)| *place).min_by_key(|place| place.1);
+            return self.oldest();
         }
         match lane {
             Lane::Backlog => Some(*first),
@@ -86,6 +84,13 @@ impl Line {
                 rank.last().map(|(place, _)| *place)
             }
         }
+    }
+
+    /// What has waited for the longest time, however often it was given back.
+    fn oldest(&self) -> Option<Place> {
+        let oldest_of = |tries: u8| self.paths.range((tries, 0)..=(tries, u64::MAX)).next();
+        let oldest = (0..=TRIES_MAX).filter_map(oldest_of);
+        oldest.map(|(place, _)| *place).min_by_key(|place| place.1)
     }
 }
 
@@ -98,6 +103,19 @@ pub(super) struct Lanes {
     aside: BTreeMap<u64, RelPath>,
     /// Waiting in a lane, or in a worker, after they were set aside.
     released: HashSet<RelPath>,
+    /// When those in the workers came.
+    in_workers: BTreeSet<u64>,
+    /// What was set aside and waits for nothing that may still come.
+    ripe: Option<Barrier>,
+}
+
+/// The paths that were set aside before `below` come when all is done that came
+/// before `after`: both are tickets.
+#[derive(Clone, Copy)]
+struct Barrier {
+    below: u64,
+    after: u64,
+    given_back: u64,
 }
 
 impl Lanes {
@@ -133,25 +151,85 @@ impl Lanes {
     }
 
     /// Put what was set aside back into its lane, as far as it may come now.
-    /// All of it, when nothing else is left.
-    pub(super) fn release(&mut self, may: impl Fn(i64, bool) -> bool) {
-        while let Some((ticket, path)) = self.aside.first_key_value() {
-            let (ticket, path) = (*ticket, path.clone());
-            // What was released before is the rest of the same deletion.
-            let others = self.edits.paths.len() + self.backlog.paths.len() + self.running();
-            let is_alone = others <= self.released.len();
-            let since_ms = match self.paths.get(&path) {
-                Some(Entry::Aside { aside_ms, .. }) => *aside_ms,
-                _ => i64::MIN,
-            };
-            if self.aside.len() <= ASIDE_MAX && !may(since_ms, is_alone) {
-                return;
-            }
-            if let Some(want) = self.take_back(&path) {
-                self.released.insert(path.clone());
-                self.enqueue(path, want, (0, ticket));
+    pub(super) fn release(&mut self, next_ticket: u64, ripe: impl Fn(i64) -> Ripe) {
+        while self.aside.len() > ASIDE_MAX
+            || self
+                .oldest_aside_ms()
+                .is_some_and(|ms| ripe(ms) == Ripe::Now)
+        {
+            self.release_oldest();
+        }
+        let barrier = self
+            .ripe
+            .take()
+            .or_else(|| self.barrier(next_ticket, &ripe));
+        self.ripe = barrier;
+        let Some(barrier) = barrier else {
+            return;
+        };
+        if self.oldest().is_some_and(|oldest| oldest < barrier.after) {
+            return;
+        }
+        self.ripe = None;
+        // What was not stored after all is on its way back: once more from the start.
+        let given_back = barrier.given_back;
+        let is_done = |ms| ripe(ms) == Ripe::AfterTheRest { given_back };
+        if self.oldest_aside_ms().is_some_and(is_done) {
+            while self
+                .aside
+                .keys()
+                .next()
+                .is_some_and(|ticket| *ticket < barrier.below)
+            {
+                self.release_oldest();
             }
         }
+    }
+
+    /// What of those set aside waits for nothing that is still to come.
+    fn barrier(&self, next_ticket: u64, ripe: impl Fn(i64) -> Ripe) -> Option<Barrier> {
+        let mut barrier = None;
+        for ticket in self.aside.keys() {
+            let Ripe::AfterTheRest { given_back } = ripe(self.aside_ms(*ticket)?) else {
+                break;
+            };
+            barrier
+                .get_or_insert(Barrier {
+                    below: 0,
+                    after: next_ticket,
+                    given_back,
+                })
+                .below = ticket + 1;
+        }
+        barrier
+    }
+
+    fn aside_ms(&self, ticket: u64) -> Option<i64> {
+        match self.paths.get(self.aside.get(&ticket)?) {
+            Some(Entry::Aside { aside_ms, .. }) => Some(*aside_ms),
+            _ => None,
+        }
+    }
+
+    fn oldest_aside_ms(&self) -> Option<i64> {
+        let (ticket, _) = self.aside.first_key_value()?;
+        self.aside_ms(*ticket)
+    }
+
+    fn release_oldest(&mut self) {
+        if let Some((ticket, path)) = self.aside.pop_first()
+            && let Some(Entry::Aside { want, .. }) = self.paths.remove(&path)
+        {
+            self.released.insert(path.clone());
+            self.enqueue(path, want, (0, ticket));
+        }
+    }
+
+    /// When the oldest came of what waits in the lanes and is in a worker.
+    fn oldest(&self) -> Option<u64> {
+        let waiting = [&self.edits, &self.backlog].map(Line::oldest);
+        let waiting = waiting.into_iter().flatten().map(|(_, ticket)| ticket);
+        waiting.chain(self.in_workers.first().copied()).min()
     }
 
     /// A worker is done with it, however.
@@ -161,10 +239,14 @@ impl Lanes {
         }
         let entry = self.paths.remove(path)?;
         if let Entry::Running {
-            lane, was_aside, ..
+            lane,
+            place,
+            was_aside,
+            ..
         } = &entry
         {
             self.line(*lane).running -= 1;
+            self.in_workers.remove(&place.1);
             if *was_aside {
                 self.released.remove(path);
             }
@@ -209,6 +291,7 @@ impl Lanes {
         line.paths.remove(&place);
         line.handed_out += 1;
         line.running += 1;
+        self.in_workers.insert(place.1);
         let again = None;
         let was_aside = self.released.contains(path);
         let running = Entry::Running {

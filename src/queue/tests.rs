@@ -1,21 +1,29 @@
 //! What the queue promises, case by case.
 
 use super::*;
+use std::cell::Cell;
 use std::time::Duration;
 
 fn p(text: &str) -> RelPath {
     RelPath::from_bytes(text).unwrap()
 }
 
-/// What was set aside comes when nothing else is left.
-fn when_alone(_: usize, _: i64, is_alone: bool) -> bool {
-    is_alone
+fn now_if(is_time: bool) -> Ripe {
+    match is_time {
+        true => Ripe::Now,
+        false => Ripe::No,
+    }
+}
+
+/// What was set aside comes when all is done that was there before.
+fn after_the_rest(_: usize, _: i64) -> Ripe {
+    Ripe::AfterTheRest { given_back: 0 }
 }
 
 async fn pop(queue: &Queue) -> Option<String> {
     let next = tokio::time::timeout(
         Duration::from_secs(1),
-        queue.pop(|_, _, _| true, when_alone),
+        queue.pop(|_, _, _| true, after_the_rest),
     )
     .await;
     next.ok().flatten().map(|item| item.path.to_string())
@@ -45,11 +53,11 @@ async fn edits_overtake_the_backlog_and_a_path_waits_once() {
 async fn a_path_is_never_in_two_workers_and_a_touch_meanwhile_is_not_lost() {
     let queue = Queue::new(1, 10, 16);
     queue.push_edit(0, p("a"), 5, false).unwrap();
-    let first = queue.pop(|_, _, _| true, when_alone).await.unwrap();
+    let first = queue.pop(|_, _, _| true, after_the_rest).await.unwrap();
     queue.push_edit(0, p("a"), 7, true).unwrap();
     assert_eq!(pop(&queue).await, None, "it is in a worker");
     queue.done(&first);
-    let second = queue.pop(|_, _, _| true, when_alone).await.unwrap();
+    let second = queue.pop(|_, _, _| true, after_the_rest).await.unwrap();
     assert_eq!((second.since_ms, second.deadline), (7, true));
     queue.done(&second);
     assert_eq!(pop(&queue).await, None);
@@ -70,7 +78,7 @@ async fn a_full_edit_lane_says_so_and_a_full_backlog_waits() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!waiting.is_finished(), "the scan waits for the queue");
     for _ in 0..3 {
-        let item = queue.pop(|_, _, _| true, when_alone).await.unwrap();
+        let item = queue.pop(|_, _, _| true, after_the_rest).await.unwrap();
         queue.done(&item);
     }
     waiting.await.unwrap();
@@ -83,7 +91,7 @@ async fn the_backlog_leaves_a_worker_for_edits() {
     for name in ["a", "b"] {
         queue.push_backlog(0, p(name), 1).await;
     }
-    let running = queue.pop(|_, _, _| true, when_alone).await.unwrap();
+    let running = queue.pop(|_, _, _| true, after_the_rest).await.unwrap();
     assert_eq!(
         pop(&queue).await,
         None,
@@ -108,7 +116,7 @@ async fn sources_take_turns_and_an_unreachable_one_waits() {
     }
     assert_eq!(got, ["a", "xa"]);
     let item = queue
-        .pop(|source, _, _| source == 1, when_alone)
+        .pop(|source, _, _| source == 1, after_the_rest)
         .await
         .unwrap();
     assert_eq!(item.path, p("xb"));
@@ -120,7 +128,7 @@ async fn sources_take_turns_and_an_unreachable_one_waits() {
 async fn drained_means_nothing_waits_and_nothing_runs() {
     let queue = Queue::new(1, 10, 16);
     queue.push_backlog(0, p("a"), 1).await;
-    let item = queue.pop(|_, _, _| true, when_alone).await.unwrap();
+    let item = queue.pop(|_, _, _| true, after_the_rest).await.unwrap();
     let drained = {
         let queue = queue.clone();
         tokio::spawn(async move { queue.backlog_drained(0).await })
@@ -130,7 +138,7 @@ async fn drained_means_nothing_waits_and_nothing_runs() {
     queue.done(&item);
     drained.await.unwrap();
     queue.close();
-    assert_eq!(queue.pop(|_, _, _| true, when_alone).await, None);
+    assert_eq!(queue.pop(|_, _, _| true, after_the_rest).await, None);
 }
 
 /// Pop everything there is, as names; each is done at once.
@@ -139,7 +147,7 @@ async fn drain(queue: &Queue) -> Vec<String> {
     loop {
         let next = tokio::time::timeout(
             Duration::from_secs(1),
-            queue.pop(|_, _, _| true, when_alone),
+            queue.pop(|_, _, _| true, after_the_rest),
         )
         .await;
         let Ok(Some(item)) = next else { return names };
@@ -175,7 +183,7 @@ async fn the_oldest_is_served_however_many_new_ones_come() {
         queue
             .push_edit(0, p(&format!("new{number}")), 1, false)
             .unwrap();
-        let item = queue.pop(|_, _, _| true, when_alone).await.unwrap();
+        let item = queue.pop(|_, _, _| true, after_the_rest).await.unwrap();
         old += usize::from(item.path.to_string().starts_with("old"));
         queue.done(&item);
     }
@@ -190,7 +198,7 @@ async fn what_is_given_back_lets_the_others_try_and_keeps_its_place() {
     }
     let mut tried = Vec::new();
     for _ in 0..3 {
-        let item = queue.pop(|_, _, _| true, when_alone).await.unwrap();
+        let item = queue.pop(|_, _, _| true, after_the_rest).await.unwrap();
         tried.push(item.path.to_string());
         queue.give_back(&item);
     }
@@ -238,7 +246,7 @@ async fn a_backlog_leaves_workers_for_the_edits_of_its_own_source() {
 async fn what_is_set_aside_comes_when_nothing_else_is_left() {
     let queue = Queue::new(2, 10, 4);
     let next = async || {
-        let next = queue.pop(|_, _, _| true, when_alone);
+        let next = queue.pop(|_, _, _| true, after_the_rest);
         tokio::time::timeout(Duration::from_millis(50), next)
             .await
             .ok()
@@ -265,17 +273,68 @@ async fn what_is_set_aside_comes_when_nothing_else_is_left() {
     assert_eq!(queue.depth(0), Depth::default());
 }
 
+/// In an office something always changes.
+#[tokio::test]
+async fn what_comes_later_does_not_hold_up_what_was_set_aside() {
+    let queue = Queue::new(1, 10, 8);
+    let ripe = Cell::new(Ripe::No);
+    let next = async || {
+        let next = queue.pop(|_, _, _| true, |_, _| ripe.get());
+        tokio::time::timeout(Duration::from_millis(50), next)
+            .await
+            .ok()
+            .flatten()
+    };
+    let start = async |name: &str| {
+        queue.push_edit(0, p(name), 0, false).unwrap();
+        let item = next().await.unwrap();
+        assert_eq!(item.path, p(name));
+        item
+    };
+    let is_released = async || next().await.is_some_and(|item| item.was_aside);
+    let gone = start("gone").await;
+    queue.set_aside(&gone, 0);
+    // Its other half may be what is being worked on.
+    let half = start("half").await;
+    ripe.set(Ripe::AfterTheRest { given_back: 0 });
+    assert!(!is_released().await);
+    let log = start("log 1").await;
+    // It is given back, to settle: it has to come round once more.
+    ripe.set(Ripe::No);
+    queue.done(&half);
+    assert!(!is_released().await);
+    let half = start("half").await;
+    ripe.set(Ripe::AfterTheRest { given_back: 1 });
+    assert!(!is_released().await);
+    // Given back and come round between two looks: the number tells.
+    queue.push_edit(0, p("half"), 0, false).unwrap();
+    queue.done(&half);
+    ripe.set(Ripe::AfterTheRest { given_back: 2 });
+    let half = next().await.unwrap();
+    assert_eq!(half.path, p("half"));
+    queue.done(&log);
+    queue.push_edit(0, p("half"), 0, false).unwrap();
+    queue.done(&half);
+    let half = next().await.unwrap();
+    assert_eq!((half.path.clone(), half.was_aside), (p("half"), false));
+    assert!(!is_released().await);
+    // What was there before is done, what came later is not.
+    start("log 2").await;
+    queue.done(&half);
+    assert!(is_released().await);
+}
+
 #[tokio::test]
 async fn news_of_what_is_set_aside_bring_it_back_and_so_does_its_time() {
     let queue = Queue::new(1, 10, 4);
-    let pop = async |may: fn(usize, i64, bool) -> bool| {
+    let pop = async |may: fn(usize, i64) -> Ripe| {
         let next = queue.pop(|_, _, _| true, may);
         tokio::time::timeout(Duration::from_millis(50), next)
             .await
             .ok()
             .flatten()
     };
-    let never = |_, _, _| false;
+    let never = |_, _| Ripe::No;
     queue.push_edit(0, p("gone"), 7, false).unwrap();
     let item = pop(never).await.unwrap();
     queue.set_aside(&item, item.since_ms);
@@ -293,7 +352,7 @@ async fn news_of_what_is_set_aside_bring_it_back_and_so_does_its_time() {
     queue.push_edit(0, p("other"), 20, false).unwrap();
     let other = pop(never).await.unwrap();
     assert_eq!(other.path, p("other"));
-    let item = pop(|_, since_ms, _| since_ms < 10).await.unwrap();
+    let item = pop(|_, since_ms| now_if(since_ms < 10)).await.unwrap();
     assert!(item.was_aside);
     queue.done(&item);
     // Gone once more: it waits once more.
@@ -308,7 +367,7 @@ async fn what_waited_before_it_was_set_aside_waits_all_the_same() {
     let pop = async |now_ms: i64| {
         let next = queue.pop(
             |_, _, _| true,
-            move |_, aside_ms, _| now_ms - aside_ms >= 900,
+            move |_, aside_ms| now_if(now_ms - aside_ms >= 900),
         );
         tokio::time::timeout(Duration::from_millis(50), next)
             .await
@@ -329,12 +388,12 @@ async fn all_that_is_set_aside_comes_at_once() {
         queue.push_edit(0, p(name), 0, false).unwrap();
     }
     for _ in 0..3 {
-        let item = queue.pop(|_, _, _| true, |_, _, _| false).await.unwrap();
+        let item = queue.pop(|_, _, _| true, |_, _| Ripe::No).await.unwrap();
         queue.set_aside(&item, item.since_ms);
     }
     // Deletions do not wait for one another.
     for _ in 0..3 {
-        let next = queue.pop(|_, _, _| true, when_alone);
+        let next = queue.pop(|_, _, _| true, after_the_rest);
         let item = tokio::time::timeout(Duration::from_secs(5), next).await;
         assert!(item.unwrap().unwrap().was_aside);
     }

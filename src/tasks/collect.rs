@@ -72,13 +72,14 @@ fn take(ctx: &Context, settle: &mut Settle, hint: Hint) {
         path,
         first_ms,
         last_ms,
+        is_given_back,
     } = hint;
-    match settle.touch(source, path, first_ms, last_ms) {
+    match settle.touch(source, path, first_ms, last_ms, is_given_back) {
         Ok(Touched::New) => {}
-        Ok(Touched::Again) => ctx.settled(),
+        Ok(Touched::Again { later_ms }) => ctx.settled(source, later_ms, 0),
         Err(Full) => {
             ctx.scans.ask_later(source);
-            ctx.settled();
+            ctx.settled(source, first_ms, is_given_back.into());
         }
     }
 }
@@ -114,8 +115,10 @@ async fn release(ctx: &Arc<Context>, settle: &mut Settle) {
                 _ => None,
             };
             if let Some(settled) = settle.confirm(source, path, age_ms, now_ms) {
+                let (source, since_ms) = (settled.source, settled.since_ms);
+                let given_back = settled.given_back;
                 pass_on(ctx, settled, seen);
-                ctx.settled();
+                ctx.settled(source, since_ms, given_back);
             }
         }
     }

@@ -9,6 +9,7 @@ use super::line::Kept;
 use super::moves::Moves;
 use super::pacing::Pacing;
 use super::scan_book::ScanBook;
+use super::unsettled::Unsettled;
 use crate::board::Board;
 use crate::config::{Config, SourceConfig};
 use crate::error::{Class, Fault, chain};
@@ -19,7 +20,7 @@ use crate::queue::Queue;
 use crate::store::Store;
 use crate::transfer::{Budget, Uploads};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::watch;
@@ -50,6 +51,8 @@ pub struct Hint {
     pub first_ms: i64,
     /// When it last changed, by [`Context::steady_ms`].
     pub last_ms: i64,
+    /// A worker had it and could not store it yet.
+    pub is_given_back: bool,
 }
 
 /// One watched folder with everything that is needed to work on it.
@@ -122,7 +125,7 @@ pub struct Context {
     /// Memory for file contents.
     pub budget: Budget,
     /// Hints on their way and paths that have not settled yet.
-    pub settling: AtomicUsize,
+    pub unsettled: Unsettled,
     /// The wall clock.
     pub clock: Clock,
     /// What [`Context::steady_ms`] counts from.
@@ -149,23 +152,21 @@ impl Context {
         let Some(hints) = self.hints.get(hint.source) else {
             return;
         };
-        self.settling.fetch_add(1, Ordering::Relaxed);
+        self.unsettled
+            .add(hint.source, hint.first_ms, hint.is_given_back);
         if let Err(refused) = hints.try_send(hint) {
             let (TrySendError::Full(hint) | TrySendError::Closed(hint)) = refused;
             self.scans
                 .ask_subtree(hint.source, hint.path.parent().unwrap_or_default());
-            self.settled();
+            self.settled(hint.source, hint.first_ms, hint.is_given_back.into());
         }
     }
 
-    /// Paths that changed and have not settled yet.
-    pub fn unsettled(&self) -> usize {
-        self.settling.load(Ordering::Relaxed)
-    }
-
-    /// One of them is in the queue now, or has become one with another.
-    pub fn settled(&self) {
-        if self.settling.fetch_sub(1, Ordering::Relaxed) == 1 {
+    /// A path heard of first at `first_ms` is in the queue now, or has become one
+    /// with another; workers had given it back so often.
+    pub fn settled(&self, source: usize, first_ms: i64, given_back: u32) {
+        self.unsettled.remove(source, first_ms, given_back);
+        if self.queue.has_aside(source) {
             // What was set aside may come now.
             self.queue.wake();
         }

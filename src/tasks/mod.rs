@@ -29,6 +29,7 @@ pub mod post;
 pub mod scan;
 pub mod scan_book;
 pub mod tend;
+pub mod unsettled;
 pub mod upload;
 pub mod versioning;
 pub mod watch;

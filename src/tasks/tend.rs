@@ -394,7 +394,7 @@ mod tests {
     fn pop(queue: &Queue, lanes: &[Lane]) -> Option<Item> {
         let may_start = |_: usize, _: &RelPath, lane: Lane| lanes.contains(&lane);
         queue
-            .pop(may_start, |_, _, _| true)
+            .pop(may_start, |_, _| crate::queue::Ripe::Now)
             .now_or_never()
             .flatten()
     }

@@ -81,6 +81,7 @@ async fn pass_on(ctx: &Context, source: usize, gathered: &Gathered) {
                 path,
                 first_ms: times.first_ms,
                 last_ms: times.last_ms,
+                is_given_back: false,
             });
         }
     }

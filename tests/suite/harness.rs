@@ -156,7 +156,7 @@ pub fn at_rest(daemon: &Daemon) -> bool {
             .source(source)
             .is_some_and(|b| b.last_scan.is_some() && b.scanning.is_none());
         scanned && depth == keepwatch::queue::Depth::default() && !ctx.scans.is_asked(source)
-    }) && ctx.unsettled() == 0
+    }) && ctx.unsettled.count() == 0
 }
 
 /// One file as it must come back: kind, content, mode; times are compared

@@ -419,6 +419,7 @@ impl Merge<'_> {
                 path,
                 first_ms: now_ms,
                 last_ms: now_ms - age_ms,
+                is_given_back: false,
             });
             return;
         }

@@ -85,6 +85,7 @@ pub(super) async fn store(
             path: item.path.clone(),
             first_ms: now_ms,
             last_ms: now_ms,
+            is_given_back: false,
         });
     }
     Ok(outcome)

@@ -21,7 +21,7 @@ use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
 use crate::model::retry::Backoff;
 use crate::model::{Kind, RelKey, RelPath};
-use crate::queue::{Item, Lane};
+use crate::queue::{Item, Lane, Ripe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,9 +63,24 @@ async fn release_in_time(ctx: Arc<Context>, source: usize) {
 
 /// How long a deletion waits at the most for what is new to be stored, so that a
 /// file that was renamed is never under neither name. A quarter of an hour is
-/// long enough for the copies of a folder of tens of thousands of files; in an
-/// office where something always changes, deletions are that late.
+/// long enough for the copies of a folder of tens of thousands of files.
 const ASIDE_MAX_MS: i64 = 15 * 60 * 1000;
+
+/// Whether the other half of a rename can still be on its way to the queue, when
+/// its old name was set aside at `aside_ms`.
+fn ripe(ctx: &Context, source: usize, aside_ms: i64) -> Ripe {
+    let waited_ms = ctx.steady_ms() - aside_ms;
+    if waited_ms >= ASIDE_MAX_MS {
+        return Ripe::Now;
+    }
+    if waited_ms < aside_min_ms(ctx) || ctx.scans.is_looking(source) {
+        return Ripe::No;
+    }
+    match ctx.unsettled.up_to(source, aside_ms) {
+        Some(given_back) => Ripe::AfterTheRest { given_back },
+        None => Ripe::No,
+    }
+}
 
 /// One worker: works until the queue is closed.
 pub async fn run(ctx: Arc<Context>) {
@@ -73,12 +88,11 @@ pub async fn run(ctx: Arc<Context>) {
         let may_start = |source: usize, path: &RelPath, lane: Lane| {
             ctx.answering.may_work(source) && ctx.gates.may_start(source, path, lane, ctx.now_ms())
         };
-        let may_release = |source: usize, aside_ms: i64, is_alone: bool| {
-            let waited_ms = ctx.steady_ms() - aside_ms;
-            let is_quiet = is_alone && ctx.unsettled() == 0 && !ctx.scans.is_looking(source);
-            (is_quiet && waited_ms >= aside_min_ms(&ctx)) || waited_ms >= ASIDE_MAX_MS
-        };
-        let Some(item) = ctx.queue.pop(may_start, may_release).await else {
+        let Some(item) = ctx
+            .queue
+            .pop(may_start, |source, ms| ripe(&ctx, source, ms))
+            .await
+        else {
             return;
         };
         let result = work(&ctx, &item).await;
@@ -255,6 +269,7 @@ fn look_again(ctx: &Context, item: &Item) {
             now_ms
         },
         last_ms: now_ms,
+        is_given_back: true,
     });
 }
 

@@ -8,6 +8,7 @@ use keepwatch::recovery::{Origin, Selector, Stop, Timeline};
 use keepwatch::store::{At, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -184,5 +185,42 @@ async fn a_deletion_alone_waits_for_nothing() {
     fs::remove_file(rig.path("gone")).unwrap();
     rig.until_equal(&daemon).await;
     assert_eq!(raw::marked(&rig.store(), BUCKET).await, ["gone"]);
+    daemon.stop().await.unwrap();
+}
+
+/// In an office something always changes: a log, a mailbox, a database.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_does_not_wait_for_files_that_are_written_without_pause() {
+    let rig = Rig::new();
+    rig.write("gone", text("gone", 5_000));
+    let logs = ["log a", "log b", "log c"];
+    logs.iter().for_each(|log| rig.write(log, "a line\n"));
+    let daemon = start(&rig, rig.store()).await;
+    rig.until_equal(&daemon).await;
+    let paths = logs.map(|log| rig.path(log));
+    let writing = tokio::spawn(async move {
+        let mut tick = tokio::time::interval(Duration::from_millis(10));
+        for turn in 0_usize.. {
+            tick.tick().await;
+            let log = fs::File::options()
+                .append(true)
+                .open(&paths[turn % paths.len()]);
+            writeln!(log.unwrap(), "another line").unwrap();
+        }
+    });
+    let versions = async || raw::versions(&rig.store(), BUCKET).await;
+    until("the logs are stored again", async || {
+        let versions = versions().await;
+        logs.iter()
+            .all(|log| versions.iter().filter(|v| v.key == *log).count() > 1)
+    })
+    .await;
+    fs::remove_file(rig.path("gone")).unwrap();
+    until("the deletion is marked", async || {
+        raw::marked(&rig.store(), BUCKET).await == ["gone"]
+    })
+    .await;
+    assert!(!writing.is_finished());
+    writing.abort();
     daemon.stop().await.unwrap();
 }

@@ -104,10 +104,11 @@ async fn hints_beyond_the_bound_become_a_scan_and_leave_nothing_unsettled() {
             path: RelPath::from_bytes(format!("sub/no-such-{}", number % 50)).unwrap(),
             first_ms: now_ms,
             last_ms: now_ms,
+            is_given_back: false,
         });
     }
     assert!(ctx.scans.is_asked(0), "a scan finds what did not fit");
-    until("nothing is unsettled", async || ctx.unsettled() == 0).await;
+    until("nothing is unsettled", async || ctx.unsettled.count() == 0).await;
     rig.until_equal(&daemon).await;
     daemon.stop().await.unwrap();
 }
