@@ -27,6 +27,20 @@ pub struct Cost {
     pub ok: bool,
 }
 
+impl Cost {
+    /// This and then the other, one after the other.
+    pub fn and_then(self, next: Self) -> Self {
+        Self {
+            wall_s: self.wall_s + next.wall_s,
+            cpu_s: self.cpu_s + next.cpu_s,
+            peak_mib: self.peak_mib.max(next.peak_mib),
+            wire: self.wire + next.wire,
+            server_s: self.server_s + next.server_s,
+            ok: self.ok && next.ok,
+        }
+    }
+}
+
 /// Run to the end; a failure is told and measured all the same.
 pub fn run(command: &mut Command) -> Cost {
     finish(spawn(command))

@@ -81,6 +81,15 @@ impl Other {
     }
 }
 
+/// Hash these files, where OpenSSL is installed: it uses what the processor has
+/// for that, like Keepwatch.
+pub fn hashing(files: &[PathBuf]) -> Option<Command> {
+    let mut command = Command::new(find("BENCH_OPENSSL", "openssl")?);
+    command.args(["dgst", "-sha256"]).args(files);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    Some(command)
+}
+
 /// Where rclone finds the server: nothing but the environment.
 fn remote(command: &mut Command, to: &Endpoint, home: &Path) {
     command

@@ -3,11 +3,12 @@
 //!
 //! The server is the vault, since restore asks for versions and s3s-fs keeps
 //! none. Keepwatch verifies every file's SHA-256 and waits for the disk; rclone
-//! compares MD5 where the server has one; s5cmd does neither.
+//! compares MD5 where the server has one; s5cmd does neither. So each of them is
+//! also counted with the hashes of what it wrote, by OpenSSL: the same promise.
 
 use crate::keepwatch_program::Install;
 use crate::measure::{self, Cost};
-use crate::others::Other;
+use crate::others::{self, Other};
 use crate::servers::Server;
 use crate::trees::{self, Content};
 use crate::{small, table};
@@ -44,7 +45,7 @@ fn one(what: &str, count: u64, repeat: usize, plant: impl FnOnce(&Path)) {
     // Only the objects are needed from here on.
     fs::remove_dir_all(&source).unwrap();
     fs::create_dir_all(&source).unwrap();
-    let mut costs: BTreeMap<&str, Vec<Cost>> = BTreeMap::new();
+    let mut costs: BTreeMap<String, Vec<Cost>> = BTreeMap::new();
     for _ in 0..repeat {
         let mut programs = vec![None];
         programs.extend(Other::ALL.map(Some));
@@ -61,20 +62,26 @@ fn one(what: &str, count: u64, repeat: usize, plant: impl FnOnce(&Path)) {
             let before = server.cpu_s();
             let cost = measure::run(&mut command);
             let name = program.map_or("keepwatch", Other::name);
-            let there = trees::files_below(&out);
-            if there != count {
-                println!("{name}: {there} files of {count} are there");
-            }
-            costs.entry(name).or_default().push(Cost {
+            let cost = Cost {
                 server_s: server.cpu_s() - before,
                 ..cost
-            });
+            };
+            let files = trees::files_below(&out);
+            if files.len() as u64 != count {
+                println!("{name}: {} files of {count} are there", files.len());
+            }
+            costs.entry(name.to_owned()).or_default().push(cost);
+            if let (Some(_), Some(mut hashing)) = (program, others::hashing(&files)) {
+                let hashed = measure::run(&mut hashing);
+                let both = costs.entry(format!("{name}, then hashed")).or_default();
+                both.push(cost.and_then(hashed));
+            }
             fs::remove_dir_all(&out).unwrap();
         }
     }
     let rows: Vec<(String, Cost)> = costs
         .into_iter()
-        .map(|(name, costs)| (name.to_owned(), measure::median(&costs)))
+        .map(|(name, costs)| (name, measure::median(&costs)))
         .collect();
     table::costs(&format!("Download of {what} from {}", server.name), &rows);
 }

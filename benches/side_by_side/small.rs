@@ -50,7 +50,7 @@ pub fn run(count: u64, repeat: usize) {
                 Some(other) => other.sync(&source, &bucket, &server.at, &home),
             };
             let cost = measured(&server, &mut work());
-            let there = trees::files_below(&server.folder.join(&bucket));
+            let there = trees::files_below(&server.folder.join(&bucket)).len() as u64;
             if there != count {
                 println!("{name}: {there} objects of {count} are there");
             }

@@ -95,14 +95,14 @@ pub fn plant_large(path: &Path, what: Content, seed: u64, mib: u64) {
 
 /// Regular files below a folder that are not hidden: the objects of a server
 /// that keeps them as plain files.
-pub fn files_below(folder: &Path) -> u64 {
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .filter(|entry| !entry.file_name().as_bytes().starts_with(b"."))
-        .map(|entry| match entry.file_type() {
+        .flat_map(|entry| match entry.file_type() {
             Ok(kind) if kind.is_dir() => files_below(&entry.path()),
-            Ok(kind) => u64::from(kind.is_file()),
-            Err(_) => 0,
+            Ok(kind) if kind.is_file() => vec![entry.path()],
+            _ => Vec::new(),
         })
-        .sum()
+        .collect()
 }
