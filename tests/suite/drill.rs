@@ -208,6 +208,68 @@ async fn the_budget_holds_and_what_is_larger_is_counted() {
     daemon.stop().await.unwrap();
 }
 
+/// Named after the bug: second looks at what was found before used up the day's
+/// budget, and a drill that restored nothing then counted as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn older_findings_leave_the_sample_its_budget() {
+    let rig = Rig::new();
+    let names: Vec<String> = (0..12).map(|number| format!("{number}.txt")).collect();
+    for name in &names {
+        rig.write(name, vec![b'x'; 900]);
+    }
+    let mut config = rig.config();
+    config.drill.bytes_max = 10_000;
+    let daemon = rig.start_with(config, None).await;
+    rig.until_equal(&daemon).await;
+    names.iter().for_each(|name| alter(&rig, name));
+    let found = drill(&daemon).await;
+    // Four fifths of the budget are the sample's, whatever the findings want.
+    for _ in 0..3 {
+        let again = drill(&daemon).await;
+        assert!(again.not_run.is_none(), "{again:?}");
+        assert!(again.failures.len() >= 5, "{again:?}\n{found:?}");
+    }
+    // And the findings have their turns: all are over one day.
+    names.iter().for_each(|name| alter(&rig, name));
+    let ends = || told(&rig).matches("can be restored again:").count();
+    for _ in 0..20 {
+        let again = drill(&daemon).await;
+        assert!(again.is_well() && again.files >= 5, "{again:?}");
+        assert!(again.traffic.received_bytes < 200_000, "{again:?}");
+    }
+    assert!(ends() > 1, "a few each day: {}", told(&rig));
+    let ctx = daemon.context().clone();
+    let open = tokio::task::spawn_blocking(move || ctx.index.state_get("drill:findings"));
+    let open = open.await.unwrap().unwrap();
+    assert_eq!(open, Some(serde_json::json!([])));
+    daemon.stop().await.unwrap();
+}
+
+/// Named after the bug: it said `nothing to restore` and counted as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_restored_nothing_of_what_is_there_was_not_done() {
+    let rig = Rig::new();
+    let mut config = rig.config();
+    config.drill.bytes_max = 1_000;
+    let daemon = rig.start_with(config, None).await;
+    rig.until_equal(&daemon).await;
+    let empty = drill(&daemon).await;
+    assert!(empty.is_well(), "{empty:?}");
+    rig.write("large.bin", vec![7; 5_000]);
+    rig.until_equal(&daemon).await;
+    let done = drill(&daemon).await;
+    assert_eq!((done.files, done.is_well()), (0, false), "{done:?}");
+    let line = "NOT DONE: no file was restored: all that it drew is larger than it may fetch";
+    assert!(done.line().starts_with(line), "{}", done.line());
+    let digest = keepwatch::tasks::digest::report(daemon.context(), 0)
+        .await
+        .unwrap();
+    assert!(digest.body().contains(line), "{}", digest.body());
+    let subject = digest.subject();
+    assert!(subject.contains("the restore drill could not"), "{subject}");
+    daemon.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_drill_left_is_removed_at_the_next_start() {
     let rig = Rig::new();

@@ -133,6 +133,7 @@ async fn all(
     };
     // What was found before is looked at first: it may be over.
     tell::look_again(&mut trial, post).await?;
+    trial.budget.begin_sample();
     let result = restore_some(&mut trial, drill).await;
     tell::new_ones(ctx, post, &mut drill.failures).await?;
     result
@@ -141,10 +142,12 @@ async fn all(
 /// Restore files until the budget is used or chance gives no more.
 async fn restore_some(trial: &mut Trial<'_>, drill: &mut Drill) -> Result<(), Why> {
     let files_max = trial.ctx.config.drill.files;
-    let mut picks = Picks::draw(trial.ctx, files_max, &trial.stop).await?;
+    let draws_max = files_max.saturating_mul(DRAWS_PER_FILE);
+    // A file for each draw: a few that are too large must not be all there is.
+    let mut picks = Picks::draw(trial.ctx, draws_max, &trial.stop).await?;
     let mut dates = BTreeSet::new();
     let mut seen = BTreeSet::new();
-    for _ in 0..files_max.saturating_mul(DRAWS_PER_FILE) {
+    for _ in 0..draws_max {
         if drill.files >= files_max as u64 || trial.budget.is_used_up() {
             break;
         }
@@ -178,6 +181,10 @@ async fn restore_some(trial: &mut Trial<'_>, drill: &mut Drill) -> Result<(), Wh
         dates.extend(date_of(trial.ctx, candidate.version.modified_ms));
         drill.dates = dates.len() as u64;
     }
+    drill.conclude(
+        picks.has_files() || !seen.is_empty(),
+        trial.budget.is_used_up(),
+    );
     Ok(())
 }
 
