@@ -4,7 +4,7 @@ use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, until};
 use crate::raw;
 use keepwatch::daemon::Daemon;
 use keepwatch::model::drill::Drill;
-use keepwatch::tasks::drill;
+use keepwatch::tasks::{digest, drill};
 use std::fs;
 use std::path::PathBuf;
 
@@ -97,9 +97,7 @@ async fn damage_is_told_once_and_its_end_too_and_the_digest_says_it() {
     }
     drill(&daemon).await;
     assert_eq!(told(&rig), alert, "told once");
-    let digest = keepwatch::tasks::digest::report(daemon.context(), 0)
-        .await
-        .unwrap();
+    let digest = digest::report(daemon.context(), 0).await.unwrap();
     assert!(
         digest.subject().contains("ATTENTION"),
         "{}",
@@ -165,9 +163,7 @@ async fn a_drill_that_cannot_reach_the_bucket_says_so_and_never_that_all_is_well
     let done = drill(&daemon).await;
     assert!(done.not_run.is_some() && !done.is_well(), "{done:?}");
     assert!(done.line().starts_with("NOT DONE"), "{}", done.line());
-    let digest = keepwatch::tasks::digest::report(daemon.context(), 0)
-        .await
-        .unwrap();
+    let digest = digest::report(daemon.context(), 0).await.unwrap();
     assert!(
         digest.body().contains("Drill:    NOT DONE"),
         "{}",
@@ -245,6 +241,80 @@ async fn older_findings_leave_the_sample_its_budget() {
     daemon.stop().await.unwrap();
 }
 
+/// The digest comes after the drill, and waits no longer than the drill may take.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_hangs_does_not_keep_the_digest_from_coming() {
+    for hanging in ["x-id=GetObject", "versions"] {
+        let rig = Rig::new();
+        rig.write("a.txt", "the content");
+        let faults = Faults::none();
+        let store = rig.faulty_store(&faults);
+        let mut config = rig.config();
+        config.drill.time_max_ms = 1_500;
+        let daemon = rig.start_with(config, Some(store)).await;
+        rig.until_equal(&daemon).await;
+        let (asked, is_asked) = tokio::sync::watch::channel(false);
+        faults.set(move |seen| match seen.uri.contains(hanging) {
+            true => {
+                asked.send_replace(true);
+                Fate::Late(4 * crate::harness::PATIENCE)
+            }
+            false => Fate::Pass,
+        });
+        let ctx = daemon.context();
+        let settled = std::future::ready(());
+        let daily = digest::daily(ctx, daemon.post(), ctx.now_ms(), settled);
+        let (digest, _) = tokio::time::timeout(crate::harness::PATIENCE, daily)
+            .await
+            .expect("the digest comes in time")
+            .unwrap();
+        assert!(*is_asked.borrow(), "the drill met the server that hangs");
+        let (subject, body) = (&digest.subject, &digest.body);
+        let line = "Drill:    NOT DONE: it was not done within";
+        assert!(body.contains(line), "{hanging}: {body}");
+        assert!(
+            subject.contains("ATTENTION") && subject.contains("restore drill"),
+            "{subject}"
+        );
+        assert!(told(&rig).contains(line), "it was handed over");
+        faults.set(|_| Fate::Pass);
+        daemon.stop().await.unwrap();
+    }
+}
+
+/// A second look that hangs has its own time.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_finding_that_hangs_leaves_the_sample_its_time() {
+    let rig = Rig::new();
+    rig.write("a.txt", "the content");
+    let faults = Faults::none();
+    let store = rig.faulty_store(&faults);
+    let mut config = rig.config();
+    config.drill.time_max_ms = 20_000;
+    let daemon = rig.start_with(config, Some(store)).await;
+    rig.until_equal(&daemon).await;
+    alter(&rig, "a.txt");
+    assert_eq!(drill(&daemon).await.failures.len(), 1);
+    alter(&rig, "a.txt");
+    let mut downloads = 0;
+    faults.set(move |seen| {
+        downloads += u32::from(seen.uri.contains("x-id=GetObject"));
+        match seen.uri.contains("x-id=GetObject") && downloads == 1 {
+            true => Fate::Late(4 * crate::harness::PATIENCE),
+            false => Fate::Pass,
+        }
+    });
+    let done = drill(&daemon).await;
+    assert!(done.is_well() && done.files == 1, "{done:?}");
+    assert!(
+        !told(&rig).contains("can be restored again"),
+        "not seen yet"
+    );
+    drill(&daemon).await;
+    assert!(told(&rig).contains("can be restored again"), "at the next");
+    daemon.stop().await.unwrap();
+}
+
 /// Named after the bug: it said `nothing to restore` and counted as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_that_restored_nothing_of_what_is_there_was_not_done() {
@@ -261,9 +331,7 @@ async fn a_drill_that_restored_nothing_of_what_is_there_was_not_done() {
     assert_eq!((done.files, done.is_well()), (0, false), "{done:?}");
     let line = "NOT DONE: no file was restored: all that it drew is larger than it may fetch";
     assert!(done.line().starts_with(line), "{}", done.line());
-    let digest = keepwatch::tasks::digest::report(daemon.context(), 0)
-        .await
-        .unwrap();
+    let digest = digest::report(daemon.context(), 0).await.unwrap();
     assert!(digest.body().contains(line), "{}", digest.body());
     let subject = digest.subject();
     assert!(subject.contains("the restore drill could not"), "{subject}");

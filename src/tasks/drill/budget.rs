@@ -6,9 +6,9 @@ use crate::model::traffic::{Traffic, download_micro_usd};
 /// Bytes of a listing's answer per entry, about; they cost like any download.
 const LISTED_ENTRY_BYTES: u64 = 400;
 
-/// Of bytes and cost, one part in so many is for second looks at what was found
-/// before; the sample has the rest for itself, whatever they need.
-const AGAIN_PART: u64 = 5;
+/// Of bytes, cost and time, one part in so many is for second looks at what was
+/// found before; the sample has the rest for itself, whatever they need.
+pub(super) const AGAIN_PART: u64 = 5;
 
 /// Bytes and cost that are left.
 pub(super) struct Budget {
@@ -115,6 +115,7 @@ mod tests {
             files: 14,
             bytes_max: 1_000_000_000,
             cost_max_micro_usd: 9_000,
+            time_max_ms: 1,
         };
         let mut budget = Budget::new(&config, is_billed);
         budget.begin_sample();

@@ -36,13 +36,10 @@ const DRAWS_PER_FILE: usize = 4;
 /// How often it is seen whether the program stops.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A drill over a line that is slow or limited ends after this: the digest waits
-/// for it.
-const TIME_MAX: Duration = Duration::from_secs(3_600);
-
 /// Do the drill and tell what it finds; `None` when it is switched off.
 ///
-/// Whatever fails, the digest that comes after it is due: it says so.
+/// Whatever fails or hangs, the digest that comes after it is due, by
+/// `drill.time_max` at the latest: it says so.
 pub async fn run(ctx: &Arc<Context>, post: &Post) -> Option<Drill> {
     if !ctx.config.drill.enabled {
         return None;
@@ -59,12 +56,13 @@ pub async fn run(ctx: &Arc<Context>, post: &Post) -> Option<Drill> {
         &ctx.config.drill,
         matches!(ctx.config.store, StoreConfig::S3(_)),
     );
+    let time_max = Duration::from_millis(ctx.config.drill.time_max_ms);
     let done = tokio::select! {
         done = all(ctx, post, &mut drill, &mut budget, &stop) => done,
         () = until_closed(ctx) => Err(Why::NotRun("Keepwatch was stopped".to_owned())),
-        () = tokio::time::sleep(TIME_MAX) => Err(Why::NotRun(format!(
-            "it was not done within {} minutes",
-            TIME_MAX.as_secs() / 60
+        () = tokio::time::sleep(time_max) => Err(Why::NotRun(format!(
+            "it was not done within the {} minutes that it may take (`time_max` in [drill])",
+            time_max.as_secs() / 60
         ))),
     };
     drill.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -5,6 +5,7 @@
 
 use super::Why;
 use super::book::{self, FINDINGS_MAX};
+use super::budget::AGAIN_PART;
 use super::pick::Candidate;
 use super::try_one::{Ended, Trial};
 use crate::error::Fault;
@@ -22,10 +23,6 @@ use tokio::time::{Instant, timeout_at};
 /// turn at the next.
 const AGAIN_MAX: usize = 20;
 
-/// How long all second looks together may take: what hangs or fails again must
-/// not cost the sample its hour.
-const AGAIN_TIME_MAX: Duration = Duration::from_secs(600);
-
 /// See which of the findings before are over, and tell that. It keeps to its
 /// part of the budget and to its time: the sample comes after it in any case.
 pub(super) async fn look_again(trial: &mut Trial<'_>, post: &Post) -> Result<(), Why> {
@@ -33,7 +30,9 @@ pub(super) async fn look_again(trial: &mut Trial<'_>, post: &Post) -> Result<(),
     if open.is_empty() {
         return Ok(());
     }
-    let deadline = Instant::now() + AGAIN_TIME_MAX;
+    // What hangs must not cost the sample its time either.
+    let time_max_ms = trial.ctx.config.drill.time_max_ms / AGAIN_PART;
+    let deadline = Instant::now() + Duration::from_millis(time_max_ms);
     let (mut looked_at, mut waiting, mut over) = (Vec::new(), Vec::new(), Vec::new());
     for (number, finding) in open.into_iter().enumerate() {
         if number >= AGAIN_MAX || trial.budget.is_used_up() || Instant::now() >= deadline {
