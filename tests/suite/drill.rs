@@ -3,8 +3,10 @@
 use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, until};
 use crate::raw;
 use keepwatch::daemon::Daemon;
+use keepwatch::model::audit::{Ask, Deep};
 use keepwatch::model::drill::Drill;
-use keepwatch::tasks::{digest, drill};
+use keepwatch::recovery::Stop;
+use keepwatch::tasks::{audit, digest, drill};
 use std::fs;
 use std::path::PathBuf;
 
@@ -312,6 +314,39 @@ async fn an_older_finding_that_hangs_leaves_the_sample_its_time() {
     );
     drill(&daemon).await;
     assert!(told(&rig).contains("can be restored again"), "at the next");
+    daemon.stop().await.unwrap();
+}
+
+/// Named after the bug: what lies in an archive of Intelligent-Tiering, whose class
+/// does not say so, was told as a file that cannot be restored.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_cold_without_its_class_saying_so_is_no_finding() {
+    let rig = Rig::new();
+    rig.write("a.txt", "the content");
+    let faults = Faults::none();
+    let store = rig.faulty_store(&faults);
+    let daemon = rig.start_with(rig.config(), Some(store)).await;
+    rig.until_equal(&daemon).await;
+    faults.set(|seen| match seen.uri.contains("x-id=GetObject") {
+        true => Fate::Answer(403, "InvalidObjectState"),
+        false => Fate::Pass,
+    });
+    let done = drill(&daemon).await;
+    assert_eq!((done.failures.len(), done.cold), (0, 1), "{done:?}");
+    assert!(
+        done.line().contains("is in cold storage"),
+        "{}",
+        done.line()
+    );
+    assert_eq!(told(&rig), "", "no alert");
+    let ask = Ask {
+        deep: Deep::All,
+        ..Ask::default()
+    };
+    let never = Stop::never();
+    let verified = audit::run(daemon.context(), &ask, |_| (), &never).await;
+    let verified = verified.unwrap().remove(0);
+    assert_eq!((verified.cold, verified.not_looked_total), (1, 0));
     daemon.stop().await.unwrap();
 }
 

@@ -13,7 +13,7 @@ use crate::recovery::content::{self, Source};
 use crate::recovery::object::unshortened;
 use crate::recovery::retry::{Patience, Stop, told};
 use crate::recovery::{Origin, shown};
-use crate::store::{At, Head, ListedVersion, Store};
+use crate::store::{At, Head, ListedVersion, Store, is_cold};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -101,6 +101,8 @@ impl Shop {
         let checked = loop {
             match self.content(&job.listed, &head, &meta).await {
                 Err(fault) if patience.again(&fault, &mut stop).await => {}
+                // The archives of Intelligent-Tiering have no class of their own.
+                Err(fault) if is_cold(&fault) => return Ok(Outcome::Cold),
                 done => break done.map_err(about)?,
             }
         };
