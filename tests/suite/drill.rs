@@ -1,6 +1,6 @@
 //! The daily restore drill: what it restores, what it finds, whom it tells.
 
-use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, until};
+use crate::harness::{self, BUCKET, Fate, Faults, Rig, at_rest, until};
 use crate::raw;
 use keepwatch::daemon::Daemon;
 use keepwatch::model::audit::{Ask, Deep};
@@ -32,16 +32,9 @@ fn scratch(rig: &Rig) -> Vec<PathBuf> {
     paths.filter(is_one).collect()
 }
 
-/// Change a file of the vault, so that neither size nor time tells; twice is
-/// not at all.
+/// Damage the vault's copy of a file; twice is not at all.
 fn alter(rig: &Rig, name: &str) {
-    let path = rig.vault_dir().join(BUCKET).join(name);
-    let time = fs::metadata(&path).unwrap().modified().unwrap();
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[0] ^= 1;
-    fs::write(&path, bytes).unwrap();
-    let file = fs::File::options().write(true).open(&path).unwrap();
-    file.set_modified(time).unwrap();
+    harness::alter(&rig.vault_dir().join(BUCKET).join(name));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,6 @@
 //! The command itself: beside a running daemon, alone, and without an index.
 
-use crate::harness::{Rig, Running, finish, program, until, write_config};
-use std::fs;
+use crate::harness::{Rig, Running, alter, finish, program, until, write_config};
 use std::path::Path;
 use std::process::Output;
 
@@ -16,16 +15,6 @@ fn text(output: &Output) -> String {
         String::from_utf8_lossy(out),
         String::from_utf8_lossy(err)
     )
-}
-
-/// Change a file of the vault, so that neither size nor time tells.
-fn alter(path: &Path) {
-    let time = fs::metadata(path).unwrap().modified().unwrap();
-    let mut bytes = fs::read(path).unwrap();
-    bytes[0] ^= 1;
-    fs::write(path, bytes).unwrap();
-    let file = fs::File::options().write(true).open(path).unwrap();
-    file.set_modified(time).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
