@@ -7,6 +7,7 @@ use crate::config::{Config, SourceConfig, StoreConfig};
 use crate::daemon;
 use crate::error::{Fatal, Fault};
 use crate::files::{self, Rules};
+use crate::model::key::{OWN_FOLDER, WRITE_TRIAL};
 use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, RelPath};
 use crate::notice::TopicCheck;
 use crate::platform;
@@ -234,7 +235,7 @@ async fn bucket(findings: &mut Findings, store: &Store, source: &SourceConfig) {
 
 /// Begin an upload and abort it: needs the right to write and leaves nothing.
 async fn may_write(store: &Store, source: &SourceConfig) -> Result<(), Fault> {
-    let key = format!("{}.keepwatch/check", source.prefix);
+    let key = format!("{}{OWN_FOLDER}/{WRITE_TRIAL}", source.prefix);
     let at = At {
         bucket: &source.bucket,
         key: &key,

@@ -6,6 +6,7 @@ use crate::board::{WatchProof, Watching};
 use crate::control::{Line, Request, SourceStatus, Status, ask};
 use crate::error::Fatal;
 use crate::model::bandwidth::Rates;
+use crate::model::drill::Drill;
 use crate::tasks::line;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -34,7 +35,8 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     } else {
         print(&status, &config.schedule.time_zone);
     }
-    Ok(if status.sources.iter().all(is_well) {
+    let is_drilled_well = status.drill.as_ref().is_none_or(Drill::is_well);
+    Ok(if is_drilled_well && status.sources.iter().all(is_well) {
         COMPLETE
     } else {
         PARTIAL

@@ -10,7 +10,7 @@ use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
 use crate::control::{Line, Request, ask};
 use crate::daemon::verify_once;
 use crate::error::Fatal;
-use crate::model::audit::{Ask, Deep, Finding, Progress, Repair, Verified};
+use crate::model::audit::{Ask, Damage, Deep, Finding, Progress, Repair, Verified};
 use crate::platform;
 use crate::recovery::{Selector, Stop, VerifyEvent, VerifyRequest, verify};
 use indicatif::ProgressBar;
@@ -245,6 +245,9 @@ fn figures(result: &Verified) -> Vec<String> {
         );
     }
     let mut lines = vec![first];
+    if progress.hashed == 0 && result.cold == 0 && progress.looked > 0 {
+        lines.push("no content was downloaded: `--deep` does that, and sees more".to_owned());
+    }
     if !result.with_index {
         lines.push(
             "what the bucket says of itself: whether something is missing, this computer's index would know"
@@ -306,7 +309,12 @@ fn todo(finding: &Finding) -> Option<String> {
             "it cannot be uploaded again: the file is not on this computer any more".to_owned()
         }
         None if finding.can_be_repaired() => format!(
-            "keepwatch verify --repair {} (the file is still on this computer)",
+            "keepwatch verify {}--repair {} (the file is still on this computer)",
+            // What only its content tells is found again only by downloading it.
+            match finding.damage {
+                Damage::Altered | Damage::Truncated => "--deep ",
+                _ => "",
+            },
             platform::shell_word(&finding.path)
         ),
         None if finding.is_on_disk == Some(false) => {

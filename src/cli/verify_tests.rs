@@ -46,7 +46,7 @@ fn a_finding_says_what_is_wrong_and_what_to_do() {
         (
             "on disk",
             finding(),
-            "what to do: keepwatch verify --repair 'Büro/my offer.pdf'",
+            "what to do: keepwatch verify --deep --repair 'Büro/my offer.pdf'",
         ),
         (
             "gone",

@@ -6,6 +6,7 @@ use super::raw::RawDrill;
 use super::validate::Input;
 use super::values;
 use crate::model::amount::parse_bytes;
+use std::ops::RangeInclusive;
 
 /// More files a day are a verification: `keepwatch verify --deep --sample`.
 const FILES_MAX: u64 = 1_000;
@@ -16,6 +17,10 @@ const BYTES_MAX: u64 = 100_000_000_000;
 /// The most a day may cost, US dollars: what 10 GB cost to download from AWS.
 const COST_MAX_USD: f64 = 1.0;
 
+/// The digest comes after the drill: it must come on its day, and a drill of
+/// seconds would end before a slow server's first answer.
+const TIME_MAX_MS: RangeInclusive<u64> = 60_000..=6 * 3_600_000;
+
 /// Millionths of a dollar.
 const MICRO: f64 = 1_000_000.0;
 
@@ -25,11 +30,13 @@ pub(super) fn checked(raw: &RawDrill, input: &Input<'_>, problems: &mut Problems
     let files = input.take(problems, key("files"), files(raw.files));
     let bytes_max = input.take(problems, key("bytes_max"), bytes(&raw.bytes_max));
     let cost = input.take(problems, key("cost_max_usd"), cost(raw.cost_max_usd));
+    let time = input.take(problems, key("time_max"), time(&raw.time_max));
     DrillConfig {
         enabled: raw.enabled,
         files: files.unwrap_or_default(),
         bytes_max: bytes_max.unwrap_or_default(),
         cost_max_micro_usd: cost.unwrap_or_default(),
+        time_max_ms: time.unwrap_or_default(),
     }
 }
 
@@ -40,6 +47,7 @@ pub(super) fn values(raw: &RawDrill) -> Result<DrillConfig, Wrong> {
         files: files(raw.files)?,
         bytes_max: bytes(&raw.bytes_max)?,
         cost_max_micro_usd: cost(raw.cost_max_usd)?,
+        time_max_ms: time(&raw.time_max)?,
     })
 }
 
@@ -68,6 +76,11 @@ fn cost(usd: f64) -> Result<u64, Wrong> {
     ))
 }
 
+fn time(text: &str) -> Result<u64, Wrong> {
+    let why = "the drill may take from 1 minute to 6 hours, and the digest comes after it";
+    values::duration_ms(text, TIME_MAX_MS, why)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +100,7 @@ mod tests {
                 files: 14,
                 bytes_max: 200_000_000,
                 cost_max_micro_usd: 50_000,
+                time_max_ms: 3_600_000,
             }
         );
         for (name, change) in [
@@ -104,6 +118,8 @@ mod tests {
             ("a disk", &|raw: &mut RawDrill| {
                 raw.bytes_max = "1 TB".into()
             }),
+            ("no time", &|raw: &mut RawDrill| raw.time_max = "5s".into()),
+            ("a night", &|raw: &mut RawDrill| raw.time_max = "7h".into()),
             ("free", &|raw: &mut RawDrill| raw.cost_max_usd = 0.0),
             ("dear", &|raw: &mut RawDrill| raw.cost_max_usd = 1.01),
             ("no number", &|raw: &mut RawDrill| {

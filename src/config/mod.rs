@@ -151,6 +151,8 @@ pub struct DrillConfig {
     /// What requests and downloads may cost by AWS's list, millionths of a US
     /// dollar. A vault costs nothing.
     pub cost_max_micro_usd: u64,
+    /// How long it may take: the digest comes after it.
+    pub time_max_ms: u64,
 }
 
 /// Bounds that the owner may set.

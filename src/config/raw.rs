@@ -118,6 +118,7 @@ pub(super) struct RawDrill {
     pub(super) files: i64,
     pub(super) bytes_max: String,
     pub(super) cost_max_usd: f64,
+    pub(super) time_max: String,
 }
 
 impl Default for RawDrill {
@@ -129,6 +130,8 @@ impl Default for RawDrill {
             files: 14,
             bytes_max: "200 MB".into(),
             cost_max_usd: 0.05,
+            // 200 MB over a line of 0.5 Mbit/s take 53 minutes.
+            time_max: "1h".into(),
         }
     }
 }
@@ -256,6 +259,7 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
             ("files", Shape::Number, "14"),
             ("bytes_max", Shape::Text, "\"200 MB\""),
             ("cost_max_usd", Shape::Number, "0.05"),
+            ("time_max", Shape::Text, "\"1h\""),
         ],
     ),
     (

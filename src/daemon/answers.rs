@@ -49,7 +49,10 @@ impl Answers {
                 traffic: ctx.store.traffic(),
                 outbox: ctx.index.outbox_len(),
                 // A broken index is what somebody asks about.
-                drill: drill::last(&ctx).ok().flatten(),
+                drill: drill::last(&ctx)
+                    .ok()
+                    .flatten()
+                    .filter(|_| ctx.config.drill.enabled),
                 sources,
             })))
         })

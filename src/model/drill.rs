@@ -75,9 +75,38 @@ pub struct Drill {
 }
 
 impl Drill {
-    /// Everything that was restored is what was stored, and something was.
+    /// Everything that was restored is what was stored, and something was,
+    /// unless the backup has nothing in it.
     pub fn is_well(&self) -> bool {
         self.failures.is_empty() && self.not_run.is_none()
+    }
+
+    /// At its end: a drill that restored nothing of a backup that has files was
+    /// not done, and says why.
+    pub fn conclude(&mut self, has_files: bool, is_used_up: bool) {
+        if self.files > 0 || !has_files || self.not_run.is_some() {
+            return;
+        }
+        let left_alone = self.cold + self.too_large;
+        let why = if is_used_up && left_alone == 0 {
+            "what it may take was used up before the first file was restored: allow it more (`bytes_max`, `cost_max_usd` in [drill])"
+        } else {
+            match (self.cold, self.too_large) {
+                (0, 0) => {
+                    "none of the files that it drew could be compared: they changed meanwhile, or do not say what they were"
+                }
+                (_, 0) => {
+                    "all that it drew is in cold storage, which the drill does not thaw (`keepwatch restore --thaw` brings such files back; `enabled = false` in [drill] switches the drill off)"
+                }
+                (0, _) => {
+                    "all that it drew is larger than it may fetch: allow it more (`bytes_max`, `cost_max_usd` in [drill])"
+                }
+                _ => {
+                    "all that it drew is in cold storage, or larger than it may fetch (`bytes_max`, `cost_max_usd` in [drill])"
+                }
+            }
+        };
+        self.not_run = Some(format!("no file was restored: {why}"));
     }
 
     /// What it found, on one line: `14 files from 9 dates restored and compared:
@@ -91,7 +120,7 @@ impl Drill {
             return format!("NOT DONE{before}: {}", clean(why));
         }
         if self.files == 0 {
-            return format!("nothing to restore{}", self.left_alone());
+            return "nothing to restore yet: the backup has no files".to_owned();
         }
         let verdict = match self.failures.len() as u64 {
             0 => "all identical".to_owned(),
@@ -183,11 +212,39 @@ mod tests {
                 },
                 "NOT DONE (after 14 files): offline",
             ),
-            (Drill::default(), "nothing to restore"),
+            (
+                Drill::default(),
+                "nothing to restore yet: the backup has no files",
+            ),
         ] {
             assert_eq!(drill.line(), want);
             let sounds_well = want.contains("identical") || want.contains("nothing");
             assert_eq!(drill.is_well(), sounds_well, "{want}");
+        }
+    }
+
+    #[test]
+    fn a_drill_that_restored_nothing_is_done_only_where_nothing_is() {
+        let drawn = |files, cold, too_large| Drill {
+            files,
+            cold,
+            too_large,
+            ..Drill::default()
+        };
+        for (mut drill, has_files, is_used_up, why) in [
+            (drawn(0, 0, 0), false, false, None),
+            (drawn(1, 3, 3), true, true, None),
+            (drawn(0, 0, 0), true, true, Some("used up before the first")),
+            (drawn(0, 0, 0), true, false, Some("could be compared")),
+            (drawn(0, 2, 0), true, false, Some("is in cold storage")),
+            (drawn(0, 0, 2), true, true, Some("larger than it may")),
+            (drawn(0, 1, 1), true, false, Some("cold storage, or larger")),
+        ] {
+            drill.conclude(has_files, is_used_up);
+            let line = drill.line();
+            assert_eq!(drill.is_well(), why.is_none(), "{line}");
+            assert_eq!(line.starts_with("NOT DONE"), why.is_some(), "{line}");
+            assert!(line.contains(why.unwrap_or_default()), "{line}");
         }
     }
 }

@@ -24,9 +24,20 @@ const SHORTENED_HEX_DIGITS: usize = 32;
 pub const LONG_PATH_BYTES_MAX: usize = 1500;
 
 /// The name of the folder that Keepwatch keeps its own objects in, below the
-/// prefix. A file or folder of the user's that is called so has another key
-/// ([`encode`]), so a key with this name in it is never a user's.
+/// prefix: those that [`is_own`] names, and no others. A file or folder of the
+/// user's that is called so has another key ([`encode`]); earlier versions of
+/// Keepwatch stored it under its own name ([`ForeignKey::Older`]).
 pub const OWN_FOLDER: &str = ".keepwatch";
+
+/// What manifests are below, in [`OWN_FOLDER`].
+pub const MANIFESTS: &str = "manifests/";
+
+/// What every manifest's name ends with.
+pub const MANIFEST_END: &str = ".jsonl.gz";
+
+/// What the right to write is tried with, in [`OWN_FOLDER`]. It never becomes an
+/// object.
+pub const WRITE_TRIAL: &str = "check";
 
 /// How [`encode`] writes a user's name that is [`OWN_FOLDER`].
 const OWN_FOLDER_ESCAPED: &str = "%2Ekeepwatch";
@@ -50,6 +61,10 @@ pub enum ForeignKey {
     /// Keepwatch's own: a manifest, say. Nobody's file, and nothing foreign either.
     #[error("it is one of Keepwatch's own objects")]
     Own,
+    /// The file of this key, as versions of Keepwatch stored it that knew no
+    /// folder of their own: a name in it is [`OWN_FOLDER`], unescaped.
+    #[error("it is the older key of a file in a folder called .keepwatch")]
+    Older(RelKey),
     /// It was shortened: the full path is in the object's metadata.
     #[error("it is shortened, its full path is in the object's metadata")]
     Shortened,
@@ -82,7 +97,13 @@ impl RelKey {
         if is_shortened(key) {
             return Err(ForeignKey::Shortened);
         }
-        Self::parse_full(key)
+        Self::parse_full(key).map_err(|why| older(key).map_or(why, ForeignKey::Older))
+    }
+
+    /// The key that earlier versions of Keepwatch stored this path under, where
+    /// that is another.
+    pub fn older(&self) -> Option<String> {
+        older_form(&self.0)
     }
 
     /// The key of what stands in this folder under a name that [`encode`] has
@@ -183,13 +204,43 @@ pub fn is_shortened(key: &str) -> bool {
     })
 }
 
-/// True for a key of Keepwatch's own, at whatever prefix: one that lies in a
-/// folder called [`OWN_FOLDER`].
+/// True for a key of Keepwatch's own, at whatever prefix: a manifest. Whatever
+/// else is to lie in [`OWN_FOLDER`] one day must be named here.
 pub fn is_own(key: &str) -> bool {
     key.match_indices(OWN_FOLDER).any(|(at, name)| {
         let begins = at == 0 || key.as_bytes().get(at - 1) == Some(&b'/');
-        begins && key[at + name.len()..].starts_with('/')
+        let below = key[at + name.len()..].strip_prefix('/');
+        begins && below.is_some_and(is_own_name)
     })
+}
+
+fn is_own_name(below: &str) -> bool {
+    let is_manifest = below.strip_prefix(MANIFESTS).is_some_and(|name| {
+        let is_dated = name.starts_with(|first: char| first.is_ascii_digit());
+        is_dated && name.ends_with(MANIFEST_END) && !name.contains('/')
+    });
+    is_manifest || below == WRITE_TRIAL
+}
+
+/// The key that takes the place of one of earlier versions.
+fn older(key: &str) -> Option<RelKey> {
+    let names = key.split('/').map(|name| match name {
+        OWN_FOLDER => OWN_FOLDER_ESCAPED,
+        name => name,
+    });
+    let new = names.collect::<Vec<_>>().join("/");
+    RelKey::parse_full(&new).ok().filter(|_| new != key)
+}
+
+/// A key, or the beginning of one, as earlier versions wrote it, where that is
+/// another.
+pub fn older_form(key: &str) -> Option<String> {
+    let names = key.split('/').map(|name| match name {
+        OWN_FOLDER_ESCAPED => OWN_FOLDER,
+        name => name,
+    });
+    let old = names.collect::<Vec<_>>().join("/");
+    (old != key).then_some(old)
 }
 
 /// Characters that a key must not carry as they are: XML 1.0 has no way to
@@ -289,151 +340,5 @@ pub fn decode(text: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn p(bytes: &[u8]) -> RelPath {
-        RelPath::from_bytes(bytes).unwrap()
-    }
-
-    #[test]
-    fn odd_names_and_their_keys() {
-        for (path, key) in [
-            (&b"a/b.csv"[..], "a/b.csv"),
-            ("Büro/Rechnung 1.pdf".as_bytes(), "Büro/Rechnung 1.pdf"),
-            (b"caf\xe9", "caf%E9"),
-            (b"a\nb", "a%0Ab"),
-            (b"tab\there", "tab%09here"),
-            (b"100%", "100%"),
-            (b"100%25", "100%2525"),
-            (b"%zz", "%zz"),
-            (b"%%41", "%%2541"),
-            (b"%\xff", "%%FF"),
-            ("\u{ffff}".as_bytes(), "%EF%BF%BF"),
-            (b"a\\b", "a\\b"),
-            (b" ", "%20"),
-            (b" / a/  ", "%20/ a/%20%20"),
-            ("\u{3000}/x".as_bytes(), "%E3%80%80/x"),
-            (b".keepwatch", "%2Ekeepwatch"),
-            (b"a/.keepwatch/b", "a/%2Ekeepwatch/b"),
-            (b"%2Ekeepwatch", "%252Ekeepwatch"),
-            (
-                b".keepwatch-source/.Keepwatch",
-                ".keepwatch-source/.Keepwatch",
-            ),
-        ] {
-            let made = RelKey::of_file(&p(path));
-            assert_eq!(made.as_str(), key);
-            assert_eq!(RelKey::parse(key).unwrap().path().as_bytes(), path);
-        }
-    }
-
-    #[test]
-    fn keys_of_others_are_foreign() {
-        for key in [
-            "",
-            "/",
-            "/etc/passwd",
-            "a//b",
-            "../x",
-            "a/../../x",
-            "a%41",
-            "%2e%2e/x",
-            "a%00",
-            "a/./b",
-            "%2F",
-            "caf%e9",
-        ] {
-            assert!(RelKey::parse(key).is_err(), "{key}");
-        }
-    }
-
-    #[test]
-    fn what_lies_in_the_own_folder_is_nobodys_file_and_not_foreign() {
-        for (key, own) in [
-            (".keepwatch/manifests/2026.jsonl.gz", true),
-            ("office/.keepwatch/check", true),
-            (".keepwatch/", true),
-            (".keepwatch", false),
-            ("a.keepwatch/b", false),
-            (".keepwatch-source", false),
-            ("%2Ekeepwatch/b", false),
-        ] {
-            assert_eq!(is_own(key), own, "{key}");
-            assert_eq!(RelKey::parse(key) == Err(ForeignKey::Own), own, "{key}");
-        }
-    }
-
-    #[test]
-    fn a_folder_and_a_file_of_one_name_have_two_keys() {
-        let path = p(b"a/b");
-        assert_eq!(RelKey::of_folder(&path).as_str(), "a/b/");
-        assert_eq!(RelKey::of_folder(&path).path(), path);
-        assert!(RelKey::of_folder(&path).is_folder());
-        assert_ne!(RelKey::of_folder(&path), RelKey::of_file(&path));
-    }
-
-    #[test]
-    fn a_long_key_is_shortened_and_says_so() {
-        let long = p(format!("{}/ü{}", "d".repeat(200), "x".repeat(1200)).as_bytes());
-        let a = RelKey::of_file(&long).in_bucket("office/");
-        assert!(
-            a.shortened && a.key.len() <= KEY_BYTES_MAX,
-            "{}",
-            a.key.len()
-        );
-        assert!(is_shortened(&a.key) && a.key.starts_with("office/ddd"));
-        assert_eq!(
-            RelKey::parse(a.key.strip_prefix("office/").unwrap()),
-            Err(ForeignKey::Shortened)
-        );
-        let folder = RelKey::of_folder(&long).in_bucket("office/");
-        assert!(folder.key.ends_with('/') && folder.key.len() <= KEY_BYTES_MAX);
-        // A short path that looks shortened is shortened too: never ambiguous.
-        let fake = p(format!("a{SHORTENED_MARK}{}", "0".repeat(32)).as_bytes());
-        assert!(RelKey::of_file(&fake).in_bucket("").shortened);
-    }
-
-    proptest! {
-        #[test]
-        fn every_path_comes_back_and_none_share_a_key(
-            a in proptest::collection::vec(any::<u8>(), 1..40),
-            b in proptest::collection::vec(any::<u8>(), 1..40),
-        ) {
-            if let (Ok(a), Ok(b)) = (RelPath::from_bytes(a), RelPath::from_bytes(b)) {
-                let (ka, kb) = (RelKey::of_file(&a), RelKey::of_file(&b));
-                prop_assert_eq!(&RelKey::parse_full(ka.as_str()).unwrap().path(), &a);
-                prop_assert_eq!(a == b, ka == kb);
-                prop_assert!(!ka.as_str().chars().any(needs_escape));
-            }
-        }
-
-        #[test]
-        fn a_child_of_a_folder_has_the_key_of_its_path(
-            name in proptest::collection::vec(any::<u8>(), 1..9),
-        ) {
-            let folder = p(b"a%41/\xff");
-            if let Ok(path) = folder.join(&name) {
-                let child = RelKey::of_folder(&folder).child(&encode(&name));
-                prop_assert_eq!(&child, &RelKey::of_file(&path));
-                prop_assert_eq!(RelKey::parse_full(child.as_str()), Ok(child));
-            }
-        }
-
-        #[test]
-        fn hex_traps_come_back(text in "[%0-9a-fA-FzÄ\u{1}/.]{1,30}") {
-            if let Ok(path) = RelPath::from_bytes(text.clone()) {
-                prop_assert_eq!(RelKey::parse_full(RelKey::of_file(&path).as_str()).unwrap().path(), path);
-            }
-        }
-
-        #[test]
-        fn any_key_either_is_foreign_or_gives_its_path(text in "\\PC{0,40}") {
-            if let Ok(key) = RelKey::parse(&text) {
-                let again = if key.is_folder() { RelKey::of_folder(&key.path()) } else { RelKey::of_file(&key.path()) };
-                prop_assert_eq!(again, key);
-            }
-        }
-    }
-}
+#[path = "key_tests.rs"]
+mod tests;

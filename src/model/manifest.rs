@@ -7,7 +7,7 @@
 //! never taken for a whole one; one line is held at a time, however many.
 
 use crate::model::hash::ContentHash;
-use crate::model::key::{self, OWN_FOLDER, RelKey};
+use crate::model::key::{self, MANIFEST_END as NAME_END, MANIFESTS, OWN_FOLDER, RelKey};
 use crate::model::look::Look;
 use crate::model::meta::{Fingerprint, Kind, Record};
 use jiff::Timestamp;
@@ -25,15 +25,12 @@ pub const MANIFEST_VERSION: u32 = 1;
 /// byte of which is written with up to six characters.
 pub const LINE_BYTES_MAX: usize = 1024 * 1024;
 
-/// What every manifest's name ends with.
-const NAME_END: &str = ".jsonl.gz";
-
 /// A moment as a manifest's name has it: sorts like the moment.
 const NAME_TIME: &str = "%Y-%m-%dT%H-%M-%S%.3fZ";
 
 /// Where a source's manifests are: the beginning of their keys.
 pub fn folder(prefix: &str) -> String {
-    format!("{prefix}{OWN_FOLDER}/manifests/")
+    format!("{prefix}{OWN_FOLDER}/{MANIFESTS}")
 }
 
 /// The key of the manifest of a moment (milliseconds since 1970).

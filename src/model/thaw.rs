@@ -1,7 +1,9 @@
 //! Cold storage: which classes are cold, and what thawing takes and costs.
 //!
-//! Figures from the S3 User Guide, "Archive retrieval options", and AWS's price
-//! list for us-east-1, 2026; other regions ask up to 1.4 times as much.
+//! Times: Amazon S3 User Guide, "Understanding archive retrieval options" (read in
+//! November 2026): typical ones, larger amounts may take longer. Prices: estimates
+//! by AWS's list for us-east-1; other regions ask up to 1.4 times as much. Where
+//! each is from stands beside it.
 
 use serde::Serialize;
 
@@ -18,7 +20,8 @@ pub enum Speed {
     Standard,
     /// The slowest and cheapest.
     Bulk,
-    /// Minutes, at thrice the price; not for the deep archive.
+    /// Minutes, at three times the price of each gigabyte and two hundred times
+    /// that of each object; not for the deep archive.
     Expedited,
 }
 
@@ -62,6 +65,17 @@ pub enum Cold {
     DeepArchive,
 }
 
+/// What prices these are, for whoever reads an estimate.
+pub const PRICES_OF: &str = "us-east-1, as known in November 2026";
+
+/// A thawed copy lies in S3 Standard beside the archived one for as long as it is
+/// kept (AWS re:Post, "restore an S3 object from the Glacier storage class", read
+/// in November 2026); a gigabyte there is 0.023 US dollars a month.
+const COPY_GIB_MONTH_MICRO_USD: u64 = 23_000;
+
+/// Days of a month, as that price is taken apart.
+const MONTH_DAYS: u64 = 30;
+
 /// Millionths of a US dollar.
 struct Price {
     per_1000_requests: u64,
@@ -102,15 +116,21 @@ impl Cold {
         }
     }
 
-    /// What AWS asks for thawing by its list, millionths of a US dollar; what
-    /// leaves AWS's network costs beside that.
-    pub fn micro_usd(self, speed: Speed, objects: u64, bytes: u64) -> u64 {
-        let price = self.price(speed);
-        let gib = u128::from(bytes) * u128::from(price.per_gib) / (1 << 30);
+    /// An estimate of what AWS asks for thawing and for keeping the copies,
+    /// millionths of a US dollar; what leaves AWS's network costs beside that.
+    pub fn micro_usd(self, thaw: Thaw, objects: u64, bytes: u64) -> u64 {
+        let price = self.price(thaw.speed);
+        let kept = COPY_GIB_MONTH_MICRO_USD * u64::from(thaw.days) / MONTH_DAYS;
+        let gib = u128::from(bytes) * u128::from(price.per_gib + kept) / (1 << 30);
         let requests = u128::from(objects) * u128::from(price.per_1000_requests) / 1000;
         u64::try_from(gib + requests).unwrap_or(u64::MAX)
     }
 
+    /// Glacier, standard and expedited requests: AWS re:Post, "s3-manage-data-retrieval"
+    /// (its worked example, undated); that bulk is free: cloudcostkit.com, "S3
+    /// Glacier Pricing" (2026-06-18). Deep archive: a summary of the price list of
+    /// March 2023 on gist.github.com, none newer was found. A gigabyte of the
+    /// expedited kind is from memory. All read in November 2026.
     fn price(self, speed: Speed) -> Price {
         let (per_1000_requests, per_gib) = match (self, speed) {
             (Self::Glacier, Speed::Expedited) => (10_000_000, 30_000),
@@ -148,9 +168,13 @@ mod tests {
             assert!(cold.takes(Speed::Standard).is_some());
         }
         assert_eq!(Cold::DeepArchive.takes(Speed::Expedited), None);
-        // 2,000 objects of 10 GiB in all: 0.10 USD of requests, 0.10 of bytes.
-        let usd = Cold::Glacier.micro_usd(Speed::Standard, 2_000, 10 << 30);
-        assert_eq!(usd, 200_000);
+        // 2,000 objects of 10 GiB in all: 0.10 USD of requests, 0.10 of bytes, and
+        // 0.23 for a month of copies.
+        for (days, want) in [(0, 200_000), (30, 430_000)] {
+            let speed = Speed::Standard;
+            let usd = Cold::Glacier.micro_usd(Thaw { speed, days }, 2_000, 10 << 30);
+            assert_eq!(usd, want);
+        }
         assert_eq!(Speed::parse("bulk"), Some(Speed::Bulk));
         assert_eq!(Speed::parse("slow"), None);
     }

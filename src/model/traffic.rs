@@ -3,7 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 /// AWS's list price of 1,000 writing or listing requests, millionths of a US
-/// dollar (S3 Standard, us-east-1, 2026; other regions up to 1.4 times that).
+/// dollar (S3 Standard, us-east-1, 2026; other regions up to 1.4 times that). All
+/// that is made of these prices are estimates. The S3 pricing page fills its tables
+/// in by script, so others were read in November 2026: writing, a summary of the list on
+/// gist.github.com (March 2023); leaving AWS, go-cloud.io on S3 prices (it gives 450
+/// for 5 TB); Standard-IA, howtogeek.com, "AWS S3 Pricing Explained". Reading and
+/// Glacier Instant Retrieval are from memory.
 const WRITE_1000_MICRO_USD: u64 = 5_000;
 
 /// The same for reading requests. Deleting costs nothing.

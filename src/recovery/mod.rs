@@ -18,6 +18,7 @@ mod large;
 pub mod manifest;
 pub mod moments;
 mod object;
+mod older;
 mod pairs;
 mod rehearse;
 mod restore;
@@ -43,6 +44,8 @@ pub use timeline::{Chosen, Name, Timeline};
 pub use verify::{Known, Stat, VerifyEvent, VerifyRequest, is_cold, verify};
 pub use versions::{FileVersion, VERSIONS_SHOWN_MAX, Versions, versions};
 
+use crate::error::{Class, Fault, chain};
+
 /// Where a source's objects are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
@@ -50,6 +53,25 @@ pub struct Origin {
     pub bucket: String,
     /// What keys begin with; empty or ending in `/`.
     pub prefix: String,
+}
+
+/// Run blocking work (disk, index) off the async threads.
+///
+/// # Errors
+/// Whatever the work reports; class `Local` when it panicked.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| {
+            Err(Fault::new(
+                Class::Local,
+                "work on",
+                "this computer",
+                chain(&error),
+            ))
+        })
 }
 
 /// A key as shown to people: one line, whatever it holds.

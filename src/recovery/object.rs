@@ -118,10 +118,10 @@ async fn once(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Tried, Fa
             let head = head(shop, chosen).await?;
             return foreign(chosen, why, &head).map(Tried::Ended);
         }
-        Name::Path(key) if key.is_folder() && pass == Pass::Files => {
+        Name::Path(key) | Name::Older(key) if key.is_folder() && pass == Pass::Files => {
             return Ok(Tried::Ended(Outcome::Later));
         }
-        Name::Path(key) => Some(key.path()),
+        Name::Path(key) | Name::Older(key) => Some(key.path()),
         Name::Shortened => None,
     };
     let is_large = chosen.stored_bytes > RANGE_BYTES;
@@ -265,7 +265,7 @@ pub(super) fn true_key(
     meta: &ObjectMeta,
 ) -> Result<RelKey, Fault> {
     match (&chosen.name, &meta.full_key) {
-        (Name::Path(key), _) => Ok(key.clone()),
+        (Name::Path(key) | Name::Older(key), _) => Ok(key.clone()),
         (_, None) => Err(damaged(
             &chosen.subject(),
             "its key is shortened and its metadata does not say the full path",

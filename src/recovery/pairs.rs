@@ -175,7 +175,7 @@ impl<'a> Pairs<'a> {
             };
             let key = match then.map(|then| &then.name) {
                 // No place in the order of paths.
-                Some(Name::Shortened | Name::Foreign(_)) => {
+                Some(Name::Older(_) | Name::Shortened | Name::Foreign(_)) => {
                     return Ok(self.then.next.take().map(|then| Pair {
                         then: Some(then),
                         now: Now::Unseen,

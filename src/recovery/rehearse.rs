@@ -104,11 +104,12 @@ pub async fn rehearse(
     let name = match within.map(RelKey::parse) {
         Some(Ok(key)) => Name::Path(key),
         Some(Err(ForeignKey::Shortened)) => Name::Shortened,
+        Some(Err(ForeignKey::Older(key))) => Name::Older(key),
         Some(Err(foreign)) => Name::Foreign(foreign.to_string()),
         None => Name::Foreign("it lies elsewhere".to_owned()),
     };
     let path = match &name {
-        Name::Path(key) => Some(key.path()),
+        Name::Path(key) | Name::Older(key) => Some(key.path()),
         _ => meta
             .full_key
             .as_deref()

@@ -416,8 +416,10 @@ impl Later {
 fn can_be_put_off(chosen: &Chosen) -> bool {
     match &chosen.name {
         Name::Foreign(_) => false,
-        Name::Path(key) if key.is_folder() => true,
-        Name::Path(_) | Name::Shortened => chosen.stored_bytes <= LINK_TARGET_BYTES_MAX,
+        Name::Path(key) | Name::Older(key) if key.is_folder() => true,
+        Name::Path(_) | Name::Older(_) | Name::Shortened => {
+            chosen.stored_bytes <= LINK_TARGET_BYTES_MAX
+        }
     }
 }
 

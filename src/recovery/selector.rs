@@ -97,8 +97,11 @@ impl Selector {
         let mut all: Vec<String> = self
             .rules
             .iter()
-            .map(|rule| {
-                let whole = format!("{origin_prefix}{}", rule.literal);
+            // What earlier versions stored lies below another key.
+            .flat_map(|rule| [Some(rule.literal.clone()), key::older_form(&rule.literal)])
+            .flatten()
+            .map(|literal| {
+                let whole = format!("{origin_prefix}{literal}");
                 let end = whole.floor_char_boundary(LISTING_PREFIX_BYTES_MAX);
                 whole[..end].to_owned()
             })

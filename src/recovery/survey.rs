@@ -175,7 +175,7 @@ impl Look {
             note_cold(&mut survey.cold, class, bytes);
         }
         survey.needed_bytes = survey.needed_bytes.saturating_add(bytes);
-        if let Name::Path(key) = &chosen.name
+        if let Name::Path(key) | Name::Older(key) = &chosen.name
             && !survey.is_fresh
             && bytes > 0
         {

@@ -11,6 +11,7 @@
 //! carry the same time, the server's order decides.
 
 use super::chooser::{Chooser, Perhaps, Pick};
+use super::older::unless_newer;
 use super::retry::{Patience, Stop, told};
 use super::selector::Selector;
 use super::{Origin, shown};
@@ -30,6 +31,9 @@ const ASKED_AT_ONCE: usize = 32;
 pub enum Name {
     /// This path.
     Path(RelKey),
+    /// This path, by the key that earlier versions of Keepwatch gave it. It
+    /// stands elsewhere in the listing than its path.
+    Older(RelKey),
     /// The path is in the object's metadata.
     Shortened,
     /// No path of ours has this key; the reason in words.
@@ -81,7 +85,7 @@ impl Chosen {
     /// As people know it: the file's path, or the key on one line.
     pub fn subject(&self) -> String {
         match &self.name {
-            Name::Path(key) => key.path().to_string(),
+            Name::Path(key) | Name::Older(key) => key.path().to_string(),
             Name::Shortened | Name::Foreign(_) => shown(&self.key),
         }
     }
@@ -230,7 +234,7 @@ impl<'a> Timeline<'a> {
         let waiting = match (perhaps, self.at_ms) {
             (Some((perhaps, chosen)), Some(at_ms)) => Waiting::Asked(Asked::new(Question {
                 store: self.store.clone(),
-                bucket: self.origin.bucket.clone(),
+                origin: self.origin.clone(),
                 at_ms,
                 perhaps,
                 chosen,
@@ -242,7 +246,16 @@ impl<'a> Timeline<'a> {
                 None => return,
             },
         };
-        self.line.push_back(waiting);
+        self.line.push_back(match waiting {
+            Waiting::Chosen(chosen) if matches!(chosen.name, Name::Older(_)) => {
+                let (store, origin) = (self.store.clone(), self.origin.clone());
+                let (at_ms, mut stop) = (self.at_ms, stop.clone());
+                Waiting::Asked(Asked::of(chosen.subject(), async move {
+                    unless_newer(&store, &origin, *chosen, at_ms, &mut stop).await
+                }))
+            }
+            waiting => waiting,
+        });
     }
 
     fn chosen(&self, version: ListedVersion) -> Option<Chosen> {
@@ -272,7 +285,7 @@ impl<'a> Timeline<'a> {
 /// What one version's metadata is asked for.
 struct Question {
     store: Store,
-    bucket: String,
+    origin: Origin,
     at_ms: i64,
     perhaps: Perhaps,
     /// `perhaps`, as it is given when it was current.
@@ -284,7 +297,7 @@ struct Question {
 impl Question {
     async fn ask(mut self) -> Result<Option<Chosen>, Fault> {
         let at = At {
-            bucket: &self.bucket,
+            bucket: &self.origin.bucket,
             key: &self.chosen.key,
         };
         let mut patience = Patience::default();
@@ -299,10 +312,13 @@ impl Question {
         // Of what is not ours, or gone by now, only the server's time is known.
         let seen_ms = head.and_then(|head| head.meta.ok()?.seen_ms);
         let was_current = self.perhaps.was_current(self.at_ms, seen_ms);
-        Ok(match was_current {
+        let was = match was_current {
             true => Some(self.chosen),
             false => self.by_then,
-        })
+        };
+        let Some(was) = was else { return Ok(None) };
+        let at_ms = Some(self.at_ms);
+        unless_newer(&self.store, &self.origin, was, at_ms, &mut self.stop).await
     }
 }
 
@@ -314,9 +330,16 @@ struct Asked {
 
 impl Asked {
     fn new(question: Question) -> Self {
+        Self::of(question.chosen.subject(), question.ask())
+    }
+
+    fn of(
+        subject: String,
+        answer: impl Future<Output = Result<Option<Chosen>, Fault>> + Send + 'static,
+    ) -> Self {
         Self {
-            subject: question.chosen.subject(),
-            answer: tokio::spawn(question.ask()),
+            subject,
+            answer: tokio::spawn(answer),
         }
     }
 
@@ -374,7 +397,7 @@ pub(super) async fn current_of(
         (Some(perhaps), Some(at_ms)) => {
             let question = Question {
                 store: store.clone(),
-                bucket: origin.bucket.clone(),
+                origin: origin.clone(),
                 at_ms,
                 chosen: chosen(perhaps.version.clone()),
                 perhaps,
@@ -416,6 +439,7 @@ fn name_of(key: &str, origin: &Origin, selector: &Selector) -> Option<Name> {
         Err(ForeignKey::Shortened) => Some(Name::Shortened),
         // Manifests are nobody's files.
         Err(ForeignKey::Own) => None,
+        Err(ForeignKey::Older(key)) => selector.matches(&key.path()).then_some(Name::Older(key)),
         Err(foreign) if selector.is_everything() => Some(Name::Foreign(foreign.to_string())),
         Err(_) => None,
     }

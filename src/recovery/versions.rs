@@ -66,11 +66,20 @@ pub async fn versions(
     path: &RelPath,
     stop: &mut Stop,
 ) -> Result<Versions, Fatal> {
-    let file = of_key(store, origin, &RelKey::of_file(path), stop).await?;
+    let key = RelKey::of_file(path);
+    let file = of_key(store, origin, key.in_bucket(&origin.prefix).key, stop).await?;
     if !file.versions.is_empty() {
         return Ok(file);
     }
-    let folder = of_key(store, origin, &RelKey::of_folder(path), stop).await?;
+    if let Some(older) = key.older() {
+        let key = format!("{}{older}", origin.prefix);
+        let older = of_key(store, origin, key, stop).await?;
+        if !older.versions.is_empty() {
+            return Ok(older);
+        }
+    }
+    let folder = RelKey::of_folder(path).in_bucket(&origin.prefix).key;
+    let folder = of_key(store, origin, folder, stop).await?;
     Ok(if folder.versions.is_empty() {
         file
     } else {
@@ -81,10 +90,9 @@ pub async fn versions(
 async fn of_key(
     store: &Store,
     origin: &Origin,
-    key: &RelKey,
+    key: String,
     stop: &mut Stop,
 ) -> Result<Versions, Fatal> {
-    let key = key.in_bucket(&origin.prefix).key;
     let (listed, more) = list(store, &origin.bucket, &key, stop).await?;
     let looks = listed
         .into_iter()

@@ -48,7 +48,7 @@ impl Store {
             Ok(_) => Ok(Asked::UnderWay),
             Err(error) if error.code() == Some("RestoreAlreadyInProgress") => Ok(Asked::UnderWay),
             // Nothing to thaw: it has come back by itself, or was never cold.
-            Err(error) if error.code() == Some("InvalidObjectState") => Ok(Asked::Ready),
+            Err(error) if error.code() == Some(fault::IN_ARCHIVE) => Ok(Asked::Ready),
             Err(error) => Err(fault::from_sdk("thaw", &at.subject(), error)),
         }
     }

@@ -12,6 +12,17 @@ use std::error::Error as StdError;
 /// What to do about a version in cold storage.
 const COLD: &str = "the version is in cold storage (Glacier): `keepwatch restore --thaw` has it thawed, which takes hours; run it again then";
 
+/// The bytes are in cold storage (S3 API, GetObject and RestoreObject).
+pub(super) const IN_ARCHIVE: &str = "InvalidObjectState";
+
+/// So are those that were to be copied (S3 API, CopyObject).
+const SOURCE_IN_ARCHIVE: &str = "ObjectNotInActiveTierError";
+
+/// True for the codes by which S3 says so.
+pub(super) fn is_archive_code(code: Option<&str>) -> bool {
+    matches!(code, Some(IN_ARCHIVE | SOURCE_IN_ARCHIVE))
+}
+
 /// True when the bytes were not given out because they are in cold storage.
 pub fn is_cold(fault: &Fault) -> bool {
     fault.class == Class::Refused && fault.hint == COLD
@@ -122,7 +133,7 @@ fn of_answer(code: &str, status: u16) -> Class {
         | "TooManyRequests"
         | "RequestLimitExceeded" => Class::SlowDown,
         // HTTP says 403, but it is no matter of permissions.
-        "InvalidObjectState" => Class::Refused,
+        IN_ARCHIVE | SOURCE_IN_ARCHIVE => Class::Refused,
         // A body that arrived damaged is sent again; so is one that was cut off.
         "RequestTimeout"
         | "InternalError"
@@ -187,7 +198,7 @@ fn remedy(class: Class, code: &str) -> &'static str {
         (Class::NoBucket, _) => {
             "create the bucket or correct `bucket` in the configuration; `keepwatch check` tests it"
         }
-        (Class::Refused, "InvalidObjectState") => COLD,
+        (Class::Refused, IN_ARCHIVE | SOURCE_IN_ARCHIVE) => COLD,
         (Class::Refused, _) => {
             "the server does not accept this request; run `keepwatch check` and show this line to your technician"
         }
@@ -220,6 +231,7 @@ mod tests {
             ("InvalidRequest", 400, Class::Refused),
             ("XMinioStorageFull", 507, Class::Transient),
             ("InvalidObjectState", 403, Class::Refused),
+            ("ObjectNotInActiveTierError", 403, Class::Refused),
             ("DamagedObject", 500, Class::Damaged),
         ] {
             assert_eq!(of_answer(code, status), want, "{code} {status}");

@@ -268,7 +268,7 @@ impl Store {
             .map_err(|error| {
                 let status = error.raw_response().map(|r| r.status().as_u16());
                 // In cold storage it is as good as gone, and the server does well.
-                let is_cold = error.code() == Some("InvalidObjectState");
+                let is_cold = fault::is_archive_code(error.code());
                 let fault = fault::from_sdk_unless_unknown("copy a part of", &at.subject(), error);
                 let class = match status {
                     Some(412) => Class::NotFound,

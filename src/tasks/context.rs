@@ -12,11 +12,11 @@ use super::scan_book::ScanBook;
 use super::unsettled::Unsettled;
 use crate::board::Board;
 use crate::config::{Config, SourceConfig};
-use crate::error::{Class, Fault, chain};
 use crate::files::{Compress, Rules};
 use crate::index::{Index, SourceId};
 use crate::model::{RelKey, RelPath};
 use crate::queue::Queue;
+pub use crate::recovery::blocking;
 use crate::store::Store;
 use crate::transfer::{Budget, Uploads};
 use std::sync::Arc;
@@ -184,23 +184,4 @@ impl Context {
             self.scans.ask_subtree(source, folder);
         }
     }
-}
-
-/// Run blocking work (disk, index) off the async threads.
-///
-/// # Errors
-/// Whatever the work reports; class `Local` when it panicked.
-pub async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| {
-            Err(Fault::new(
-                Class::Local,
-                "work on",
-                "this computer",
-                chain(&error),
-            ))
-        })
 }

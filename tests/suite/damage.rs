@@ -6,6 +6,7 @@
 
 mod acts;
 mod command;
+mod many;
 mod matrix;
 mod repair;
 mod world;

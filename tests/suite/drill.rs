@@ -1,10 +1,12 @@
 //! The daily restore drill: what it restores, what it finds, whom it tells.
 
-use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, until};
+use crate::harness::{self, BUCKET, Fate, Faults, Rig, at_rest, until};
 use crate::raw;
 use keepwatch::daemon::Daemon;
+use keepwatch::model::audit::{Ask, Deep};
 use keepwatch::model::drill::Drill;
-use keepwatch::tasks::drill;
+use keepwatch::recovery::Stop;
+use keepwatch::tasks::{audit, digest, drill};
 use std::fs;
 use std::path::PathBuf;
 
@@ -30,16 +32,9 @@ fn scratch(rig: &Rig) -> Vec<PathBuf> {
     paths.filter(is_one).collect()
 }
 
-/// Change a file of the vault, so that neither size nor time tells; twice is
-/// not at all.
+/// Damage the vault's copy of a file; twice is not at all.
 fn alter(rig: &Rig, name: &str) {
-    let path = rig.vault_dir().join(BUCKET).join(name);
-    let time = fs::metadata(&path).unwrap().modified().unwrap();
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[0] ^= 1;
-    fs::write(&path, bytes).unwrap();
-    let file = fs::File::options().write(true).open(&path).unwrap();
-    file.set_modified(time).unwrap();
+    harness::alter(&rig.vault_dir().join(BUCKET).join(name));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,9 +92,7 @@ async fn damage_is_told_once_and_its_end_too_and_the_digest_says_it() {
     }
     drill(&daemon).await;
     assert_eq!(told(&rig), alert, "told once");
-    let digest = keepwatch::tasks::digest::report(daemon.context(), 0)
-        .await
-        .unwrap();
+    let digest = digest::report(daemon.context(), 0).await.unwrap();
     assert!(
         digest.subject().contains("ATTENTION"),
         "{}",
@@ -165,9 +158,7 @@ async fn a_drill_that_cannot_reach_the_bucket_says_so_and_never_that_all_is_well
     let done = drill(&daemon).await;
     assert!(done.not_run.is_some() && !done.is_well(), "{done:?}");
     assert!(done.line().starts_with("NOT DONE"), "{}", done.line());
-    let digest = keepwatch::tasks::digest::report(daemon.context(), 0)
-        .await
-        .unwrap();
+    let digest = digest::report(daemon.context(), 0).await.unwrap();
     assert!(
         digest.body().contains("Drill:    NOT DONE"),
         "{}",
@@ -205,6 +196,173 @@ async fn the_budget_holds_and_what_is_larger_is_counted() {
         too_large += drill.too_large;
     }
     assert!(too_large > 0);
+    daemon.stop().await.unwrap();
+}
+
+/// Named after the bug: second looks at what was found before used up the day's
+/// budget, and a drill that restored nothing then counted as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn older_findings_leave_the_sample_its_budget() {
+    let rig = Rig::new();
+    let names: Vec<String> = (0..12).map(|number| format!("{number}.txt")).collect();
+    for name in &names {
+        rig.write(name, vec![b'x'; 900]);
+    }
+    let mut config = rig.config();
+    config.drill.bytes_max = 10_000;
+    let daemon = rig.start_with(config, None).await;
+    rig.until_equal(&daemon).await;
+    names.iter().for_each(|name| alter(&rig, name));
+    let found = drill(&daemon).await;
+    // Four fifths of the budget are the sample's, whatever the findings want.
+    for _ in 0..3 {
+        let again = drill(&daemon).await;
+        assert!(again.not_run.is_none(), "{again:?}");
+        assert!(again.failures.len() >= 5, "{again:?}\n{found:?}");
+    }
+    // And the findings have their turns: all are over one day.
+    names.iter().for_each(|name| alter(&rig, name));
+    let ends = || told(&rig).matches("can be restored again:").count();
+    for _ in 0..20 {
+        let again = drill(&daemon).await;
+        assert!(again.is_well() && again.files >= 5, "{again:?}");
+        assert!(again.traffic.received_bytes < 200_000, "{again:?}");
+    }
+    assert!(ends() > 1, "a few each day: {}", told(&rig));
+    let ctx = daemon.context().clone();
+    let open = tokio::task::spawn_blocking(move || ctx.index.state_get("drill:findings"));
+    let open = open.await.unwrap().unwrap();
+    assert_eq!(open, Some(serde_json::json!([])));
+    daemon.stop().await.unwrap();
+}
+
+/// The digest comes after the drill, and waits no longer than the drill may take.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_hangs_does_not_keep_the_digest_from_coming() {
+    for hanging in ["x-id=GetObject", "versions"] {
+        let rig = Rig::new();
+        rig.write("a.txt", "the content");
+        let faults = Faults::none();
+        let store = rig.faulty_store(&faults);
+        let mut config = rig.config();
+        config.drill.time_max_ms = 1_500;
+        let daemon = rig.start_with(config, Some(store)).await;
+        rig.until_equal(&daemon).await;
+        let (asked, is_asked) = tokio::sync::watch::channel(false);
+        faults.set(move |seen| match seen.uri.contains(hanging) {
+            true => {
+                asked.send_replace(true);
+                Fate::Late(4 * crate::harness::PATIENCE)
+            }
+            false => Fate::Pass,
+        });
+        let ctx = daemon.context();
+        let settled = std::future::ready(());
+        let daily = digest::daily(ctx, daemon.post(), ctx.now_ms(), settled);
+        let (digest, _) = tokio::time::timeout(crate::harness::PATIENCE, daily)
+            .await
+            .expect("the digest comes in time")
+            .unwrap();
+        assert!(*is_asked.borrow(), "the drill met the server that hangs");
+        let (subject, body) = (&digest.subject, &digest.body);
+        let line = "Drill:    NOT DONE: it was not done within";
+        assert!(body.contains(line), "{hanging}: {body}");
+        assert!(
+            subject.contains("ATTENTION") && subject.contains("restore drill"),
+            "{subject}"
+        );
+        assert!(told(&rig).contains(line), "it was handed over");
+        faults.set(|_| Fate::Pass);
+        daemon.stop().await.unwrap();
+    }
+}
+
+/// A second look that hangs has its own time.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_finding_that_hangs_leaves_the_sample_its_time() {
+    let rig = Rig::new();
+    rig.write("a.txt", "the content");
+    let faults = Faults::none();
+    let store = rig.faulty_store(&faults);
+    let mut config = rig.config();
+    config.drill.time_max_ms = 20_000;
+    let daemon = rig.start_with(config, Some(store)).await;
+    rig.until_equal(&daemon).await;
+    alter(&rig, "a.txt");
+    assert_eq!(drill(&daemon).await.failures.len(), 1);
+    alter(&rig, "a.txt");
+    let mut downloads = 0;
+    faults.set(move |seen| {
+        downloads += u32::from(seen.uri.contains("x-id=GetObject"));
+        match seen.uri.contains("x-id=GetObject") && downloads == 1 {
+            true => Fate::Late(4 * crate::harness::PATIENCE),
+            false => Fate::Pass,
+        }
+    });
+    let done = drill(&daemon).await;
+    assert!(done.is_well() && done.files == 1, "{done:?}");
+    assert!(
+        !told(&rig).contains("can be restored again"),
+        "not seen yet"
+    );
+    drill(&daemon).await;
+    assert!(told(&rig).contains("can be restored again"), "at the next");
+    daemon.stop().await.unwrap();
+}
+
+/// Named after the bug: what lies in an archive of Intelligent-Tiering, whose class
+/// does not say so, was told as a file that cannot be restored.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_cold_without_its_class_saying_so_is_no_finding() {
+    let rig = Rig::new();
+    rig.write("a.txt", "the content");
+    let faults = Faults::none();
+    let store = rig.faulty_store(&faults);
+    let daemon = rig.start_with(rig.config(), Some(store)).await;
+    rig.until_equal(&daemon).await;
+    faults.set(|seen| match seen.uri.contains("x-id=GetObject") {
+        true => Fate::Answer(403, "InvalidObjectState"),
+        false => Fate::Pass,
+    });
+    let done = drill(&daemon).await;
+    assert_eq!((done.failures.len(), done.cold), (0, 1), "{done:?}");
+    assert!(
+        done.line().contains("is in cold storage"),
+        "{}",
+        done.line()
+    );
+    assert_eq!(told(&rig), "", "no alert");
+    let ask = Ask {
+        deep: Deep::All,
+        ..Ask::default()
+    };
+    let never = Stop::never();
+    let verified = audit::run(daemon.context(), &ask, |_| (), &never).await;
+    let verified = verified.unwrap().remove(0);
+    assert_eq!((verified.cold, verified.not_looked_total), (1, 0));
+    daemon.stop().await.unwrap();
+}
+
+/// Named after the bug: it said `nothing to restore` and counted as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_restored_nothing_of_what_is_there_was_not_done() {
+    let rig = Rig::new();
+    let mut config = rig.config();
+    config.drill.bytes_max = 1_000;
+    let daemon = rig.start_with(config, None).await;
+    rig.until_equal(&daemon).await;
+    let empty = drill(&daemon).await;
+    assert!(empty.is_well(), "{empty:?}");
+    rig.write("large.bin", vec![7; 5_000]);
+    rig.until_equal(&daemon).await;
+    let done = drill(&daemon).await;
+    assert_eq!((done.files, done.is_well()), (0, false), "{done:?}");
+    let line = "NOT DONE: no file was restored: all that it drew is larger than it may fetch";
+    assert!(done.line().starts_with(line), "{}", done.line());
+    let digest = digest::report(daemon.context(), 0).await.unwrap();
+    assert!(digest.body().contains(line), "{}", digest.body());
+    let subject = digest.subject();
+    assert!(subject.contains("the restore drill could not"), "{subject}");
     daemon.stop().await.unwrap();
 }
 

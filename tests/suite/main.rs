@@ -29,6 +29,7 @@ mod model;
 #[cfg(target_os = "linux")]
 mod moments;
 mod moto;
+mod moto_cold;
 mod moto_office;
 mod office;
 mod pages;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 /// What docs/OPERATIONS.md asks for, less what a test takes away.
-const S3_ALL: [&str; 9] = [
+pub const S3_ALL: [&str; 9] = [
     "s3:ListBucket",
     "s3:ListBucketVersions",
     "s3:ListBucketMultipartUploads",
@@ -23,16 +23,16 @@ const S3_ALL: [&str; 9] = [
 ];
 
 /// A folder, a server, and who may do what there.
-struct Site {
-    rig: Rig,
-    moto: Moto,
-    owner: Credentials,
+pub struct Site {
+    pub rig: Rig,
+    pub moto: Moto,
+    pub owner: Credentials,
     topic: Topic,
-    config: PathBuf,
+    pub config: PathBuf,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let rig = Rig::new();
         let (moto, owner) = Moto::with_auth();
         moto.bucket(&owner, BUCKET);
@@ -48,11 +48,11 @@ impl Site {
     }
 
     /// A user who may do these things and no more.
-    fn user(&self, name: &str, actions: &[&str]) -> Credentials {
+    pub fn user(&self, name: &str, actions: &[&str]) -> Credentials {
         self.moto.user(&self.owner, name, actions)
     }
 
-    fn run(&self, keys: &Credentials, arguments: &[&str]) -> Ran {
+    pub fn run(&self, keys: &Credentials, arguments: &[&str]) -> Ran {
         let mut command = program();
         command
             .args(["--config", self.config.to_str().unwrap()])
@@ -87,7 +87,7 @@ impl Site {
     }
 }
 
-fn environment(keys: &Credentials) -> [(&str, &str); 3] {
+pub fn environment(keys: &Credentials) -> [(&str, &str); 3] {
     [
         ("AWS_ACCESS_KEY_ID", &keys.access_key),
         ("AWS_SECRET_ACCESS_KEY", &keys.secret_key),
@@ -96,14 +96,14 @@ fn environment(keys: &Credentials) -> [(&str, &str); 3] {
 }
 
 /// A command that has ended.
-struct Ran {
+pub struct Ran {
     code: Option<i32>,
     /// Both of its outputs.
-    text: String,
+    pub text: String,
 }
 
 impl Ran {
-    fn of(output: &Output) -> Self {
+    pub fn of(output: &Output) -> Self {
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text += &String::from_utf8_lossy(&output.stderr);
         Self {
@@ -113,7 +113,7 @@ impl Ran {
     }
 
     #[track_caller]
-    fn check(&self, code: i32, words: &[&str]) {
+    pub fn check(&self, code: i32, words: &[&str]) {
         assert_eq!(self.code, Some(code), "{}", self.text);
         for word in words {
             assert!(self.text.contains(word), "{word}: {}", self.text);

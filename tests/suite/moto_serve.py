@@ -10,8 +10,10 @@ import io
 import os
 import sys
 import threading
+from urllib.parse import parse_qs
 
 from moto.iam.access_control import IAMRequestBase
+from moto.s3.models import FakeBucket, FakeKey, S3Backend
 from moto.server import DomainDispatcherApplication, ThreadedMotoServer
 
 came = threading.local()
@@ -21,6 +23,8 @@ rebuild = IAMRequestBase._create_aws_request
 
 def keep_form(self, environ, start_response):
     came.form = None
+    query = parse_qs(environ.get("QUERY_STRING", ""))
+    came.version = query.get("versionId", [None])[0]
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         came.form = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(came.form)
@@ -36,6 +40,45 @@ def rebuild_as_it_came(self):
 
 DomainDispatcherApplication.__call__ = keep_form
 IAMRequestBase._create_aws_request = rebuild_as_it_came
+
+# moto has the newest version thawed, whichever was asked for.
+restore = S3Backend.restore_object
+
+
+class OfVersion:
+    def __init__(self, backend):
+        self.backend = backend
+
+    def get_object(self, bucket, key):
+        return self.backend.get_object(bucket, key, version_id=came.version)
+
+
+S3Backend.restore_object = lambda self, *wanted: restore(OfVersion(self), *wanted)
+
+# moto keeps lifecycle rules and never follows them: here all their days are over
+# as soon as they are made. Nothing but the storage class changes, as on S3.
+keep_rules = FakeBucket.set_lifecycle
+
+
+def follow_rules(self, rules):
+    keep_rules(self, rules)
+    for rule in self.rules:
+        prefix = rule.prefix or (rule.filter.prefix if rule.filter else "") or ""
+        for name, versions in self.keys.lists():
+            if name.startswith(prefix):
+                *older, newest = versions
+                move([newest], rule.transitions)
+                move(older, rule.noncurrent_version_transitions)
+
+
+def move(versions, transitions):
+    for version in versions:
+        for transition in transitions or []:
+            if isinstance(version, FakeKey):
+                version.set_storage_class(transition.storage_class)
+
+
+FakeBucket.set_lifecycle = follow_rules
 
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()

@@ -6,6 +6,7 @@ mod command;
 mod faults;
 mod hostile;
 mod large;
+mod older;
 mod read_only;
 
 use bench::{Bench, Object, long_path, read_tree};

@@ -8,7 +8,7 @@ use crate::cli::show;
 use crate::error::{Fatal, FatalKind, chain};
 use crate::files::Target;
 use crate::model::moment::Moment;
-use crate::model::thaw::{Speed, Thaw};
+use crate::model::thaw::{PRICES_OF, Speed, Thaw};
 use crate::recovery::{Bounded, ColdShare, Options, Request, Selector, Stop, Survey, survey};
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -119,7 +119,13 @@ fn lines(seen: &Survey, args: &RestoreArgs) -> Vec<String> {
     )];
     let wanted = args.thaw.as_deref().and_then(Speed::parse);
     for share in &seen.cold {
-        lines.push(cold_line(share, wanted));
+        lines.push(cold_line(share, wanted, args.thaw_days));
+    }
+    if !seen.cold.is_empty() {
+        lines.push(format!(
+            "These times and prices are estimates (AWS's list, {PRICES_OF}; elsewhere up to 1.4 times as much), {} of keeping what is thawed among them; what is downloaded from AWS costs beside them.",
+            show::amount(u64::from(args.thaw_days), "day")
+        ));
     }
     if !seen.cold.is_empty() && wanted.is_none() {
         lines.push(
@@ -130,7 +136,7 @@ fn lines(seen: &Survey, args: &RestoreArgs) -> Vec<String> {
     lines
 }
 
-fn cold_line(share: &ColdShare, wanted: Option<Speed>) -> String {
+fn cold_line(share: &ColdShare, wanted: Option<Speed>, days: u32) -> String {
     let ways: Vec<String> = match wanted {
         Some(speed) => vec![speed],
         None => vec![Speed::Standard, Speed::Bulk, Speed::Expedited],
@@ -143,7 +149,8 @@ fn cold_line(share: &ColdShare, wanted: Option<Speed>) -> String {
             _ => speed,
         };
         let takes = share.class.takes(speed)?;
-        let usd = share.class.micro_usd(speed, share.objects, share.bytes) as f64 / 1e6;
+        let thaw = Thaw { speed, days };
+        let usd = share.class.micro_usd(thaw, share.objects, share.bytes) as f64 / 1e6;
         Some(format!("{} {takes}, about {usd:.2} USD", speed.name()))
     })
     .collect();
@@ -172,20 +179,20 @@ mod tests {
             (
                 Cold::Glacier,
                 None,
-                "thawing takes: standard 3 to 5 hours, about 0.20 USD; bulk 5 to 12 hours, about 0.00 USD; expedited 1 to 5 minutes, about 20.30 USD",
+                "thawing takes: standard 3 to 5 hours, about 0.28 USD; bulk 5 to 12 hours, about 0.08 USD; expedited 1 to 5 minutes, about 20.38 USD",
             ),
             (
                 Cold::Glacier,
                 Some(Speed::Bulk),
-                "thawing takes: bulk 5 to 12 hours, about 0.00 USD",
+                "thawing takes: bulk 5 to 12 hours, about 0.08 USD",
             ),
             (
                 Cold::DeepArchive,
                 Some(Speed::Expedited),
-                "thawing takes: standard up to 12 hours, about 0.40 USD",
+                "thawing takes: standard up to 12 hours, about 0.48 USD",
             ),
         ] {
-            let line = cold_line(&share(class), wanted);
+            let line = cold_line(&share(class), wanted, 10);
             assert!(line.contains(want), "{line}");
             assert!(line.starts_with("2,000 of them (10.7 GB)"), "{line}");
         }

@@ -6,6 +6,7 @@ use crate::error::{Class, Fatal, Fault, chain};
 use crate::files;
 use crate::index::{Index, SourceId};
 use crate::model::{ContentHash, Fingerprint, Kind, Record, RelKey, RelPath};
+use crate::recovery::blocking;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -121,19 +122,4 @@ impl Records {
     pub(super) fn take(&mut self) -> Option<(RelKey, Record)> {
         self.batch.pop_front()
     }
-}
-
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| {
-            Err(Fault::new(
-                Class::Local,
-                "verify",
-                "this computer",
-                chain(&error),
-            ))
-        })
 }

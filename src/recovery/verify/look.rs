@@ -13,19 +13,13 @@ use crate::recovery::content::{self, Source};
 use crate::recovery::object::unshortened;
 use crate::recovery::retry::{Patience, Stop, told};
 use crate::recovery::{Origin, shown};
-use crate::store::{At, Head, ListedVersion, Store};
+use crate::store::{At, Head, ListedVersion, Store, is_cold};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Older versions that are tried when one is wanted that is whole. Whoever has
 /// five damaged ones in a row has another problem.
 const WHOLE_TRIES: usize = 5;
-
-/// Between what seems to be somebody else's doing and the second look at it: a
-/// worker whose change the bucket has taken writes it down some milliseconds
-/// later, on a busy computer perhaps a second.
-const SETTLING: Duration = Duration::from_secs(3);
 
 /// What all looks of one source share.
 pub(super) struct Shop {
@@ -64,6 +58,9 @@ pub(super) enum Outcome {
     Foreign,
     /// It changed meanwhile.
     Moving,
+    /// It seems wrong, and may be a worker's doing that is not written down yet:
+    /// to be confirmed after a pause ([`Shop::confirm`]).
+    Perhaps(Box<(Job, Wrong)>),
     Wrong(Box<Finding>),
 }
 
@@ -104,6 +101,8 @@ impl Shop {
         let checked = loop {
             match self.content(&job.listed, &head, &meta).await {
                 Err(fault) if patience.again(&fault, &mut stop).await => {}
+                // The archives of Intelligent-Tiering have no class of their own.
+                Err(fault) if is_cold(&fault) => return Ok(Outcome::Cold),
                 done => break done.map_err(about)?,
             }
         };
@@ -273,17 +272,19 @@ impl Shop {
         }
     }
 
+    /// Something seems wrong: what may be our own doing has to wait for a second
+    /// look, everything else gets it now.
+    async fn settle(&self, job: &Job, wrong: Wrong) -> Result<Outcome, Fault> {
+        if self.known.is_some() && job.rel.is_some() && may_be_ours(wrong.0) {
+            return Ok(Outcome::Perhaps(Box::new((job.clone(), wrong))));
+        }
+        self.confirm(job, wrong).await
+    }
+
     /// Look once more whether it is as it seems, and say all about it.
-    async fn settle(&self, job: &Job, (damage, why): Wrong) -> Result<Outcome, Fault> {
+    pub(super) async fn confirm(&self, job: &Job, (damage, why): Wrong) -> Result<Outcome, Fault> {
         let mut is_on_disk = None;
         if let (Some(known), Some(key)) = (&self.known, &job.rel) {
-            let may_be_ours = matches!(
-                damage,
-                Damage::Missing | Damage::MarkedDeleted | Damage::Overwritten | Damage::Returned
-            );
-            if may_be_ours {
-                tokio::time::sleep(SETTLING).await;
-            }
             let record = known.record(key).await?;
             let is_other = match &job.expect {
                 Expect::Recorded(then) | Expect::NewerThan(then) => {
@@ -296,7 +297,7 @@ impl Shop {
                 return Ok(Outcome::Moving);
             }
             // The list was read before the pause: it must still be so after it.
-            if may_be_ours && !self.is_still_newest(&job.listed).await? {
+            if may_be_ours(damage) && !self.is_still_newest(&job.listed).await? {
                 return Ok(Outcome::Moving);
             }
             // A disk that cannot be looked at says nothing.
@@ -365,6 +366,15 @@ impl Shop {
         }
         Ok(None)
     }
+}
+
+/// A worker whose change the bucket has taken, and who has not written it down
+/// yet, looks like this.
+fn may_be_ours(damage: Damage) -> bool {
+    matches!(
+        damage,
+        Damage::Missing | Damage::MarkedDeleted | Damage::Overwritten | Damage::Returned
+    )
 }
 
 /// What many looks share.

@@ -4,7 +4,7 @@
 
 use super::draw::{Draw, Drawn};
 use super::groups::{Group, Listing};
-use super::judge::{self, Expect, Next};
+use super::judge::{self, Expect, Next, Wrong};
 use super::known::Records;
 use super::look::{Job, Outcome, SharedShop};
 use super::{VerifyEvent, VerifyRequest};
@@ -14,11 +14,24 @@ use crate::model::key::{ForeignKey, is_own};
 use crate::model::{Record, RelKey};
 use crate::recovery::retry::told;
 use crate::store::ListedVersion;
+use std::collections::VecDeque;
+use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// Versions asked about at once: HEADs wait for the way to the server and back,
 /// and hold nothing meanwhile.
 const LOOKS_AT_ONCE: usize = 32;
+
+/// Between what seems to be somebody else's doing and the second look at it: a
+/// worker whose change the bucket has taken writes it down some milliseconds
+/// later, on a busy computer perhaps a second. All wait side by side, and the
+/// rest of the bucket is looked at meanwhile.
+const SETTLING: Duration = Duration::from_secs(3);
+
+/// What waits for its second look at a time; some 2 KB each. Beyond that the
+/// run waits for the first of them.
+const SUSPECTS_MAX: usize = 2_000;
 
 /// Looks that fail in a row because the server does, before it is asked whether
 /// it is there at all.
@@ -30,6 +43,8 @@ pub(super) struct Run<'a> {
     request: &'a VerifyRequest,
     report: &'a (dyn Fn(VerifyEvent<'_>) + Send + Sync),
     looks: JoinSet<Result<Outcome, Fault>>,
+    /// What is to be looked at again, and since when.
+    suspects: VecDeque<(Instant, Box<(Job, Wrong)>)>,
     draw: Draw<Job>,
     result: Verified,
     failures_in_a_row: u32,
@@ -55,6 +70,7 @@ impl<'a> Run<'a> {
         Self {
             draw: Draw::new(request.deep, request.seed),
             looks: JoinSet::new(),
+            suspects: VecDeque::new(),
             result: Verified {
                 name: request.name.clone(),
                 with_index: request.known.is_some(),
@@ -94,8 +110,11 @@ impl<'a> Run<'a> {
             job.deep = true;
             self.start(job).await?;
         }
-        while !self.looks.is_empty() {
+        while !self.looks.is_empty() || !self.suspects.is_empty() {
             self.take_in().await?;
+            if self.looks.is_empty() {
+                self.look_again(0).await?;
+            }
         }
         Ok(())
     }
@@ -291,12 +310,39 @@ impl<'a> Run<'a> {
     }
 
     async fn start(&mut self, job: Job) -> Result<(), Fatal> {
-        while self.looks.len() >= LOOKS_AT_ONCE {
-            self.take_in().await?;
-        }
+        self.look_again(SUSPECTS_MAX).await?;
+        self.make_room().await?;
         self.result.progress.looked += 1;
         let shop = self.shop.clone();
         self.looks.spawn(async move { shop.look(&job).await });
+        Ok(())
+    }
+
+    async fn make_room(&mut self) -> Result<(), Fatal> {
+        while self.looks.len() >= LOOKS_AT_ONCE {
+            self.take_in().await?;
+        }
+        Ok(())
+    }
+
+    /// Second looks: those that have waited long enough, and as many more as are
+    /// beyond `waiting_max`.
+    async fn look_again(&mut self, waiting_max: usize) -> Result<(), Fatal> {
+        while let Some((since, _)) = self.suspects.front() {
+            let due = *since + SETTLING;
+            if due > Instant::now() && self.suspects.len() <= waiting_max {
+                return Ok(());
+            }
+            tokio::time::sleep_until(due).await;
+            self.make_room().await?;
+            if let Some((_, suspect)) = self.suspects.pop_front() {
+                let shop = self.shop.clone();
+                self.looks.spawn(async move {
+                    let (job, wrong) = *suspect;
+                    shop.confirm(&job, wrong).await
+                });
+            }
+        }
         Ok(())
     }
 
@@ -324,6 +370,7 @@ impl<'a> Run<'a> {
             Outcome::Cold => self.result.cold += 1,
             Outcome::Foreign => self.result.foreign += 1,
             Outcome::Moving => self.result.moving += 1,
+            Outcome::Perhaps(suspect) => self.suspects.push_back((Instant::now(), suspect)),
             Outcome::Wrong(finding) => {
                 // A version that was drawn is looked at twice.
                 let is_known = |known: &Finding| {

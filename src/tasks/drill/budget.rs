@@ -6,6 +6,10 @@ use crate::model::traffic::{Traffic, download_micro_usd};
 /// Bytes of a listing's answer per entry, about; they cost like any download.
 const LISTED_ENTRY_BYTES: u64 = 400;
 
+/// Of bytes, cost and time, one part in so many is for second looks at what was
+/// found before; the sample has the rest for itself, whatever they need.
+pub(super) const AGAIN_PART: u64 = 5;
+
 /// Bytes and cost that are left.
 pub(super) struct Budget {
     traffic: Traffic,
@@ -14,6 +18,8 @@ pub(super) struct Budget {
     bytes_max: u64,
     cost_max_micro_usd: u64,
     is_billed: bool,
+    /// Only one part in so many of both may be taken as yet.
+    part: u64,
 }
 
 impl Budget {
@@ -25,7 +31,21 @@ impl Budget {
             bytes_max: config.bytes_max,
             cost_max_micro_usd: config.cost_max_micro_usd,
             is_billed,
+            part: AGAIN_PART,
         }
+    }
+
+    /// The second looks are over: the rest is the sample's.
+    pub(super) fn begin_sample(&mut self) {
+        self.part = 1;
+    }
+
+    fn bytes_max(&self) -> u64 {
+        self.bytes_max / self.part
+    }
+
+    fn cost_max_micro_usd(&self) -> u64 {
+        self.cost_max_micro_usd / self.part
     }
 
     /// A page of so many entries was listed.
@@ -46,7 +66,7 @@ impl Budget {
         let cost = self
             .cost_micro_usd()
             .saturating_add(download_micro_usd(stored, storage_class));
-        if bytes > self.bytes_max || (self.is_billed && cost > self.cost_max_micro_usd) {
+        if bytes > self.bytes_max() || (self.is_billed && cost > self.cost_max_micro_usd()) {
             return false;
         }
         self.bytes = bytes;
@@ -70,8 +90,8 @@ impl Budget {
 
     /// Nothing more may be asked.
     pub(super) fn is_used_up(&self) -> bool {
-        self.bytes >= self.bytes_max
-            || (self.is_billed && self.cost_micro_usd() >= self.cost_max_micro_usd)
+        self.bytes >= self.bytes_max()
+            || (self.is_billed && self.cost_micro_usd() >= self.cost_max_micro_usd())
     }
 
     /// What went over the line, tries that were repeated not counted.
@@ -95,8 +115,31 @@ mod tests {
             files: 14,
             bytes_max: 1_000_000_000,
             cost_max_micro_usd: 9_000,
+            time_max_ms: 1,
         };
-        Budget::new(&config, is_billed)
+        let mut budget = Budget::new(&config, is_billed);
+        budget.begin_sample();
+        budget
+    }
+
+    #[test]
+    fn second_looks_leave_the_sample_its_part() {
+        let fifth = 200_000_000;
+        for is_billed in [false, true] {
+            let mut budget = budget(is_billed);
+            budget.part = AGAIN_PART;
+            assert!(!budget.take(fifth + 1, 5, "STANDARD"), "more than its part");
+            while budget.take(5_000_000, 5, "STANDARD") {}
+            for _ in 0..300 {
+                if !budget.is_used_up() {
+                    budget.listed(10);
+                    budget.take(1, 1, "STANDARD");
+                }
+            }
+            budget.begin_sample();
+            assert!(!budget.is_used_up());
+            assert!(budget.take(60_000_000, 5, "STANDARD"), "{is_billed}");
+        }
     }
 
     #[test]

@@ -36,13 +36,10 @@ const DRAWS_PER_FILE: usize = 4;
 /// How often it is seen whether the program stops.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A drill over a line that is slow or limited ends after this: the digest waits
-/// for it.
-const TIME_MAX: Duration = Duration::from_secs(3_600);
-
 /// Do the drill and tell what it finds; `None` when it is switched off.
 ///
-/// Whatever fails, the digest that comes after it is due: it says so.
+/// Whatever fails or hangs, the digest that comes after it is due, by
+/// `drill.time_max` at the latest: it says so.
 pub async fn run(ctx: &Arc<Context>, post: &Post) -> Option<Drill> {
     if !ctx.config.drill.enabled {
         return None;
@@ -59,12 +56,13 @@ pub async fn run(ctx: &Arc<Context>, post: &Post) -> Option<Drill> {
         &ctx.config.drill,
         matches!(ctx.config.store, StoreConfig::S3(_)),
     );
+    let time_max = Duration::from_millis(ctx.config.drill.time_max_ms);
     let done = tokio::select! {
         done = all(ctx, post, &mut drill, &mut budget, &stop) => done,
         () = until_closed(ctx) => Err(Why::NotRun("Keepwatch was stopped".to_owned())),
-        () = tokio::time::sleep(TIME_MAX) => Err(Why::NotRun(format!(
-            "it was not done within {} minutes",
-            TIME_MAX.as_secs() / 60
+        () = tokio::time::sleep(time_max) => Err(Why::NotRun(format!(
+            "it was not done within the {} minutes that it may take (`time_max` in [drill])",
+            time_max.as_secs() / 60
         ))),
     };
     drill.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -133,6 +131,7 @@ async fn all(
     };
     // What was found before is looked at first: it may be over.
     tell::look_again(&mut trial, post).await?;
+    trial.budget.begin_sample();
     let result = restore_some(&mut trial, drill).await;
     tell::new_ones(ctx, post, &mut drill.failures).await?;
     result
@@ -141,10 +140,12 @@ async fn all(
 /// Restore files until the budget is used or chance gives no more.
 async fn restore_some(trial: &mut Trial<'_>, drill: &mut Drill) -> Result<(), Why> {
     let files_max = trial.ctx.config.drill.files;
-    let mut picks = Picks::draw(trial.ctx, files_max, &trial.stop).await?;
+    let draws_max = files_max.saturating_mul(DRAWS_PER_FILE);
+    // A file for each draw: a few that are too large must not be all there is.
+    let mut picks = Picks::draw(trial.ctx, draws_max, &trial.stop).await?;
     let mut dates = BTreeSet::new();
     let mut seen = BTreeSet::new();
-    for _ in 0..files_max.saturating_mul(DRAWS_PER_FILE) {
+    for _ in 0..draws_max {
         if drill.files >= files_max as u64 || trial.budget.is_used_up() {
             break;
         }
@@ -178,6 +179,10 @@ async fn restore_some(trial: &mut Trial<'_>, drill: &mut Drill) -> Result<(), Wh
         dates.extend(date_of(trial.ctx, candidate.version.modified_ms));
         drill.dates = dates.len() as u64;
     }
+    drill.conclude(
+        picks.has_files() || !seen.is_empty(),
+        trial.budget.is_used_up(),
+    );
     Ok(())
 }
 

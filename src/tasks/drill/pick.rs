@@ -112,6 +112,11 @@ impl Picks {
         .await
     }
 
+    /// The backup has files.
+    pub(super) fn has_files(&self) -> bool {
+        self.weights.iter().any(|files| *files > 0)
+    }
+
     /// Whose turn it is: each source's once, then by their numbers of files.
     fn source(&mut self) -> usize {
         let turn = self.turn;

@@ -5,6 +5,7 @@
 
 use super::Why;
 use super::book::{self, FINDINGS_MAX};
+use super::budget::AGAIN_PART;
 use super::pick::Candidate;
 use super::try_one::{Ended, Trial};
 use crate::error::Fault;
@@ -15,34 +16,48 @@ use crate::store::ListedVersion;
 use crate::tasks::context::Context;
 use crate::tasks::post::Post;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 /// Old findings that are looked at again in one drill; the others have their
 /// turn at the next.
 const AGAIN_MAX: usize = 20;
 
-/// See which of the findings before are over, and tell that.
+/// See which of the findings before are over, and tell that. It keeps to its
+/// part of the budget and to its time: the sample comes after it in any case.
 pub(super) async fn look_again(trial: &mut Trial<'_>, post: &Post) -> Result<(), Why> {
     let open = book::findings(trial.ctx).await?;
     if open.is_empty() {
         return Ok(());
     }
-    let (mut still, mut over, mut dropped) = (Vec::new(), Vec::new(), 0);
+    // What hangs must not cost the sample its time either.
+    let time_max_ms = trial.ctx.config.drill.time_max_ms / AGAIN_PART;
+    let deadline = Instant::now() + Duration::from_millis(time_max_ms);
+    let (mut looked_at, mut waiting, mut over) = (Vec::new(), Vec::new(), Vec::new());
     for (number, finding) in open.into_iter().enumerate() {
-        let now = match number < AGAIN_MAX {
-            true => how_now(trial, &finding).await?,
-            false => Now::Still,
+        if number >= AGAIN_MAX || trial.budget.is_used_up() || Instant::now() >= deadline {
+            waiting.push(finding);
+            continue;
+        }
+        let now = match timeout_at(deadline, how_now(trial, &finding)).await {
+            Ok(Ok(now)) => now,
+            // Of the one file, or of everything: then the sample says so.
+            Ok(Err(Why::NotRun(why))) => {
+                tracing::info!(path = %finding.path, "not looked at again: {why}");
+                Now::Still
+            }
+            Ok(Err(why)) => return Err(why),
+            Err(_) => Now::Still,
         };
         match now {
             Now::Over => over.push(finding),
-            Now::Dropped => dropped += 1,
-            Now::Still => still.push(finding),
+            Now::Dropped => {}
+            Now::Still => looked_at.push(finding),
         }
     }
     // Those that were looked at go to the end of the row.
-    let looked_at = AGAIN_MAX
-        .saturating_sub(over.len() + dropped)
-        .min(still.len());
-    still.rotate_left(looked_at);
+    let mut still = waiting;
+    still.append(&mut looked_at);
     let told: Vec<Failure> = over.into_iter().filter(|finding| finding.told).collect();
     if !told.is_empty() {
         let drilled = Drilled {
@@ -79,6 +94,7 @@ async fn how_now(trial: &mut Trial<'_>, finding: &Failure) -> Result<Now, Why> {
         let is_missed = !finding.is_older && trial.is_counted_on(source, &finding.key).await?;
         return Ok(if is_missed { Now::Still } else { Now::Dropped });
     };
+    let is_the_one = version.version_id == finding.version_id;
     let candidate = Candidate {
         source,
         key: finding.key.clone(),
@@ -88,6 +104,9 @@ async fn how_now(trial: &mut Trial<'_>, finding: &Failure) -> Result<Now, Why> {
     };
     Ok(match trial.restore(&candidate).await? {
         Ended::Identical(_) => Now::Over,
+        // Too large for a second look: another version than the one that was
+        // found wrong is one that the bucket took with its checksum since.
+        Ended::TooLarge if !is_the_one => Now::Over,
         Ended::Wrong(_) | Ended::Cold | Ended::TooLarge | Ended::Passed => Now::Still,
     })
 }

@@ -10,7 +10,7 @@ use crate::model::drill::Failure;
 use crate::model::meta::MetaRefused;
 use crate::model::{ContentHash, ObjectMeta, RelKey};
 use crate::recovery::{Origin, Rehearsed, Stop, is_cold, rehearse};
-use crate::store::{At, Head};
+use crate::store::{self, At, Head};
 use crate::tasks::context::{Context, blocking};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -94,6 +94,8 @@ impl Trial<'_> {
         match done {
             Ok(restored) => Ok(Ended::Identical(restored)),
             Err(fault) if fault.class == Class::NotFound => Ok(Ended::Passed),
+            // The archives of Intelligent-Tiering have no class of their own.
+            Err(fault) if store::is_cold(&fault) => Ok(Ended::Cold),
             Err(fault) if fault.class == Class::Damaged => {
                 Ok(self.wrong(candidate, Some(Damage::Altered), fault.cause))
             }

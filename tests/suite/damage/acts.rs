@@ -48,7 +48,7 @@ pub enum Act {
     Header(&'static str, Option<&'static str>),
     /// The server gives half of it, and says so.
     Cut,
-    /// Objects appear in Keepwatch's own folder.
+    /// Objects appear in Keepwatch's own folder, named like what belongs there.
     Garbage,
 }
 
@@ -176,14 +176,20 @@ pub async fn damage(world: &World, act: Act, version: &ListedVersion) -> Wire {
             };
         }
         Act::Garbage => {
-            put(&client, ".keepwatch/garbage", b"\x1f\x8bnonsense", None).await;
+            put(
+                &client,
+                ".keepwatch/manifests/0.jsonl.gz",
+                b"\x1f\x8bnonsense",
+                None,
+            )
+            .await;
             let content = b"looks like a file";
             let meta = ObjectMeta {
                 content: Some(ContentHash::of(content)),
                 size_bytes: content.len() as u64,
                 ..some_meta(world).await
             };
-            put(&client, ".keepwatch/evil.txt", content, Some(meta)).await;
+            put(&client, ".keepwatch/check", content, Some(meta)).await;
         }
     }
     Wire::default()

@@ -7,6 +7,7 @@ use crate::harness::{
 use crate::raw::{client, marked};
 use crate::restore::bench::Object;
 use aws_sdk_s3::primitives::ByteStream;
+use keepwatch::index::{Change, Index};
 use keepwatch::model::{RelKey, RelPath};
 use std::sync::Arc;
 
@@ -174,4 +175,65 @@ async fn reconcile_in_a_bucket_of_lies() {
     }
     let newest = history(&rig.store(), "file.txt").await.swap_remove(0);
     assert_eq!(newest, Some(b"mine: file.txt".to_vec()));
+}
+
+/// A folder of the user's called `.keepwatch` was stored under that name before
+/// Keepwatch kept objects of its own there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_called_like_our_own_gets_its_new_keys_at_an_upgrade() {
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    rig.write(".keepwatch/mine.txt", "mine");
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    let id = daemon.context().sources[0].id;
+    daemon.stop().await.unwrap();
+    // As an earlier version had left bucket and index.
+    let (new, old) = ("%2Ekeepwatch/mine.txt", ".keepwatch/mine.txt");
+    let client = client(&rig.vault());
+    for version in rig
+        .store()
+        .list_versions(BUCKET, new, None)
+        .await
+        .unwrap()
+        .items
+    {
+        let gone = client.delete_object().bucket(BUCKET).key(new);
+        gone.version_id(version.version_id).send().await.unwrap();
+    }
+    put(&rig, old, &Object::file(b"mine"), &[]).await;
+    put(
+        &rig,
+        ".keepwatch/gone.txt",
+        &Object::file(b"was there"),
+        &[],
+    )
+    .await;
+    {
+        let (index, _) = Index::open(&rig.state_dir().join("index")).unwrap();
+        let new = RelKey::parse(new).unwrap();
+        let old: RelKey = serde_json::from_value(old.into()).unwrap();
+        let record = index.get(id, &new).unwrap().unwrap();
+        index.update(id, &old, record).unwrap();
+        index
+            .commit(id, &new, Change::Remove, &Default::default())
+            .unwrap();
+    }
+    let daemon = rig.start().await;
+    until("it has its new key", async || {
+        at_rest(&daemon) && history(&rig.store(), new).await == [Some(b"mine".to_vec())]
+    })
+    .await;
+    let scan = daemon.context().scans.ask_and_wait(0, false).await.unwrap();
+    assert_eq!(scan.foreign, 2, "the older ones are counted: {scan:?}");
+    let ctx = daemon.context();
+    let record = ctx.index.get(id, &RelKey::parse(new).unwrap()).unwrap();
+    assert!(record.is_some_and(|record| record.content.is_some()));
+    daemon.stop().await.unwrap();
+    // Nothing was lost, sent twice, or marked as deleted.
+    let store = rig.store();
+    assert_eq!(history(&store, "a.txt").await.len(), 1);
+    for (key, content) in [(old, "mine"), (".keepwatch/gone.txt", "was there")] {
+        assert_eq!(history(&store, key).await, [Some(content.into())], "{key}");
+    }
 }

@@ -1,0 +1,42 @@
+//! Files that earlier versions of Keepwatch stored below a folder of the user's
+//! called `.keepwatch`, under that very name. Today such a name is escaped in the
+//! key, since Keepwatch's own objects lie in a folder that is called so.
+//!
+//! Nothing is moved or marked: both keys stand for one path, and the new one
+//! counts from its first version or deletion on.
+
+use super::Origin;
+use super::retry::Stop;
+use super::timeline::{Chosen, Name, list_page};
+use crate::error::Fault;
+use crate::store::Store;
+
+/// A file by its older key counts until its path has anything under its own.
+pub(super) async fn unless_newer(
+    store: &Store,
+    origin: &Origin,
+    chosen: Chosen,
+    at_ms: Option<i64>,
+    stop: &mut Stop,
+) -> Result<Option<Chosen>, Fault> {
+    let Name::Older(key) = &chosen.name else {
+        return Ok(Some(chosen));
+    };
+    let key = key.in_bucket(&origin.prefix).key;
+    let mut after = None;
+    loop {
+        let page = list_page(store, &origin.bucket, &key, after.as_deref(), stop).await?;
+        for version in page.items {
+            if version.key != key {
+                return Ok(Some(chosen));
+            }
+            if at_ms.is_none_or(|at_ms| version.modified_ms <= at_ms) {
+                return Ok(None);
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(Some(chosen));
+        }
+    }
+}
