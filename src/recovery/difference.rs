@@ -5,9 +5,10 @@
 //! the listing, one batch of the walk and a bounded number of questions. Keys
 //! come in one order from bucket and disk, so the two are merged as they stream.
 
+use super::beneath;
 use super::pairs::{Now, Pair, Pairs};
 use super::retry::{Patience, Stop, told};
-use super::tally::Bounded;
+use super::tally::{Bounded, Covered};
 use super::timeline::{Chosen, Name, current_of};
 use super::{Origin, Selector, object};
 use crate::error::{Class, Fatal, Fault, chain};
@@ -116,6 +117,10 @@ pub struct Difference {
     pub then: Option<Side>,
     /// On the other side.
     pub now: Option<Side>,
+    /// Another program has put something over it in the bucket; what is compared
+    /// is Keepwatch's own version beneath.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub covered: Option<Covered>,
 }
 
 /// What one look came to.
@@ -148,6 +153,8 @@ pub struct Compared {
     pub bytes: u64,
     /// Objects that Keepwatch did not write.
     pub foreign: u64,
+    /// Files that another program has put something over in the bucket.
+    pub covered: u64,
     /// What could not be compared.
     pub failed: Bounded<Fault>,
     /// What was asked for and matched nothing.
@@ -165,6 +172,7 @@ impl Compared {
     fn count(&mut self, finding: &Finding) {
         match finding {
             Finding::Compared(difference) => {
+                self.covered += u64::from(difference.covered.is_some());
                 let missing = difference.then.map_or(0, |then| then.size_bytes);
                 match difference.change {
                     Change::Added => self.added += 1,
@@ -243,6 +251,7 @@ impl Look {
             store: store.clone(),
             comparison: comparison.clone(),
             stop: stop.clone(),
+            covered: None,
         };
         Self(tokio::spawn(eye.look(pair)))
     }
@@ -272,10 +281,19 @@ struct Eye {
     store: Store,
     comparison: Comparison,
     stop: Stop,
+    covered: Option<Covered>,
 }
 
 impl Eye {
     async fn look(mut self, pair: Pair) -> Result<Finding, Fault> {
+        let mut finding = self.compare(pair).await?;
+        if let Finding::Compared(difference) = &mut finding {
+            difference.covered = self.covered;
+        }
+        Ok(finding)
+    }
+
+    async fn compare(&mut self, pair: Pair) -> Result<Finding, Fault> {
         let Pair { then, now } = pair;
         match (then, now) {
             (None, Now::Nothing | Now::Unseen) => Ok(Finding::Nothing),
@@ -415,9 +433,20 @@ impl Eye {
         let Some(head) = head else {
             return Err(object::gone(chosen));
         };
+        let head = match head.meta {
+            Err(MetaRefused::Foreign) => {
+                let origin = &self.comparison.origin;
+                let ours = beneath::ours(&self.store, origin, chosen, &mut self.stop).await?;
+                let Some(ours) = ours else {
+                    return Ok(Err(Finding::Foreign));
+                };
+                self.covered = Some(beneath::covered(origin, chosen, &ours));
+                ours.head
+            }
+            _ => head,
+        };
         let meta = match head.meta {
             Ok(meta) => meta,
-            Err(MetaRefused::Foreign) => return Ok(Err(Finding::Foreign)),
             Err(refused) => return Err(object::unreadable_meta(chosen, &refused)),
         };
         if let Name::Foreign(why) = &chosen.name {
@@ -439,6 +468,7 @@ fn difference(key: &RelKey, change: Change, then: Option<Side>, now: Option<Side
         change,
         then,
         now,
+        covered: None,
     })
 }
 

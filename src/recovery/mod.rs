@@ -10,6 +10,7 @@
 
 mod against;
 mod arrival;
+mod beneath;
 mod chooser;
 mod content;
 mod difference;
@@ -38,7 +39,7 @@ pub use restore::{Options, Request, restore};
 pub use retry::Stop;
 pub use selector::{Selector, typed_path};
 pub use survey::{ColdShare, Survey, survey};
-pub use tally::{Bounded, Event, LIST_ITEMS_MAX, Progress, Restored};
+pub use tally::{Bounded, Covered, Event, LIST_ITEMS_MAX, Progress, Restored};
 pub use timeline::{Chosen, Name, Timeline};
 pub use verify::{Known, Stat, VerifyEvent, VerifyRequest, is_cold, verify};
 pub use versions::{FileVersion, VERSIONS_SHOWN_MAX, Versions, versions};

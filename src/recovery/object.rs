@@ -5,12 +5,13 @@
 //! shortened keys alone, and only when that path leads back to the same key.
 
 use super::arrival::{self, Arrival, Budget, RANGE_BYTES};
+use super::beneath;
 use super::content::{self, PRIVATE_FOLDERS, Source, damaged};
 use super::in_place::{self, Current};
 use super::large::{self, Large};
 use super::restore::{Options, Pass};
 use super::retry::{Patience, Stop, told};
-use super::tally::Tally;
+use super::tally::{Covered, Tally};
 use super::thawing;
 use super::timeline::{Chosen, Name};
 use super::{Origin, Selector, shown};
@@ -74,8 +75,10 @@ pub(super) enum Outcome {
     Later,
     /// It is in cold storage and on its way out of there; what to say of it.
     Thawing(Fault),
-    /// Keepwatch did not write it.
+    /// Keepwatch did not write it, nor anything beneath.
     Foreign,
+    /// Keepwatch did not write it; the version beneath that it did write ended so.
+    Covered(Box<Outcome>, Covered),
     /// It was not asked for, or is another pass's business.
     Passed,
 }
@@ -93,8 +96,21 @@ enum Tried {
     Large(Large),
 }
 
-/// Bring one object, trying again what passes by itself.
+/// Bring one object; where another program has put its own over a file of ours,
+/// what is beneath.
 pub(super) async fn bring(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Outcome, Fault> {
+    match bring_exactly(shop, chosen, pass).await? {
+        Outcome::Foreign => beneath::bring(shop, chosen, pass).await,
+        outcome => Ok(outcome),
+    }
+}
+
+/// Bring this very version, trying again what passes by itself.
+pub(super) async fn bring_exactly(
+    shop: &Arc<Shop>,
+    chosen: &Chosen,
+    pass: Pass,
+) -> Result<Outcome, Fault> {
     let mut stop = shop.stop.clone();
     let mut patience = Patience::default();
     let done = loop {

@@ -9,7 +9,7 @@ use super::Origin;
 use super::arrival::Budget;
 use super::chooser::Chooser;
 use super::content::damaged;
-use super::object::{Outcome, Shop, bring};
+use super::object::{Outcome, Shop, bring_exactly};
 use super::restore::{Options, Pass};
 use super::retry::Stop;
 use super::selector::Selector;
@@ -128,9 +128,9 @@ pub async fn rehearse(
         large: Semaphore::new(1),
         is_fresh: false,
     });
-    let mut outcome = bring(&shop, &chosen, Pass::Files).await?;
+    let mut outcome = bring_exactly(&shop, &chosen, Pass::Files).await?;
     if matches!(outcome, Outcome::Later) {
-        outcome = bring(&shop, &chosen, Pass::LinksAndFolders).await?;
+        outcome = bring_exactly(&shop, &chosen, Pass::LinksAndFolders).await?;
     }
     let (kind, path) = match (outcome, path) {
         (Outcome::Written { kind, .. }, Some(path)) => (kind, path),

@@ -229,7 +229,11 @@ impl Run {
     }
 
     async fn links_and_folders(&mut self, at_ms: Option<i64>) -> Result<(), Fatal> {
-        let Later { mut known, beyond } = std::mem::take(&mut self.later);
+        let Later {
+            mut known,
+            beyond,
+            any_size,
+        } = std::mem::take(&mut self.later);
         // From the end, so that a folder comes after what is in it.
         known.sort_by(|a, b| b.key.cmp(&a.key));
         for chosen in known {
@@ -243,7 +247,7 @@ impl Run {
         let mut timeline = Timeline::new(&shop.store, &shop.origin, &shop.selector, at_ms);
         let mut stop = shop.stop.clone();
         while let Some(chosen) = timeline.next(&mut stop).await? {
-            if chosen.key >= beyond && can_be_put_off(&chosen) {
+            if chosen.key >= beyond && (any_size || can_be_put_off(&chosen)) {
                 self.hand_out(chosen, Pass::LinksAndFolders).await?;
             }
             self.unsure(timeline.take_unsure()).await?;
@@ -329,7 +333,7 @@ impl Run {
         }
     }
 
-    fn write_down(&mut self, chosen: Chosen, outcome: Outcome) {
+    fn write_down(&mut self, mut chosen: Chosen, outcome: Outcome) {
         let tally = &self.shop.tally;
         match outcome {
             Outcome::Written {
@@ -362,6 +366,11 @@ impl Run {
             }),
             Outcome::Kept(fault) => tally.already_there(fault),
             Outcome::Thawing(fault) => self.put_by(chosen, fault),
+            Outcome::Covered(outcome, covered) => {
+                chosen.modified_ms = covered.stored_at_ms;
+                tally.covered(covered);
+                self.write_down(chosen, *outcome);
+            }
             Outcome::Foreign => tally.note(|all| all.skipped_foreign += 1),
             Outcome::Later => self.later.put_off(chosen, LATER_MAX),
             Outcome::Passed => {}
@@ -393,10 +402,13 @@ struct Later {
     known: Vec<Chosen>,
     /// From this key on, the listing is read again.
     beyond: Option<String>,
+    /// One was larger than any link: another program's, over a link of ours.
+    any_size: bool,
 }
 
 impl Later {
     fn put_off(&mut self, chosen: Chosen, known_max: usize) {
+        self.any_size |= !can_be_put_off(&chosen);
         let is_beyond = self.beyond.as_ref().is_some_and(|from| chosen.key >= *from);
         if is_beyond {
             return;

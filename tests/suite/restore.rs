@@ -1,6 +1,7 @@
 //! Restore against the vault: what comes back, as of when, and what is refused.
 
 pub mod bench;
+mod beneath;
 mod cold;
 mod command;
 mod faults;
