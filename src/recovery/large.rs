@@ -7,6 +7,7 @@ use super::arrival;
 use super::content::{self, Begun, PRIVATE_FOLDERS, Source};
 use super::in_place::{self, Current};
 use super::object::{Outcome, Shop, blocking, commit, ended, gone};
+use super::room;
 use super::timeline::Chosen;
 use crate::error::{Class, Fault};
 use crate::model::{ObjectMeta, RelPath};
@@ -84,8 +85,10 @@ async fn go_on(
     let (desk, path, current) = (shop.clone(), large.path.clone(), large.current);
     let done = blocking(chosen, move || {
         let meta = source.meta.clone();
+        let done = from.as_ref().map_or(0, |(at, _)| at.file_bytes);
+        room::for_file(&desk, meta.size_bytes.saturating_sub(done), &source.subject)?;
         let begun = Begun { pending, from };
-        let pending = content::write_large(&desk.target, begun, source, &desk.tally)?;
+        let pending = content::write_large(begun, source, &desk.tally)?;
         // At the last moment: until then it may be edited.
         let make_way = || in_place::make_way(&desk, &path, current);
         let committed = commit(pending, desk.options.overwrite, &meta, make_way)?;

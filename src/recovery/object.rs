@@ -11,6 +11,7 @@ use super::in_place::{self, Current};
 use super::large::{self, Large};
 use super::restore::{Options, Pass};
 use super::retry::{Patience, Stop, told};
+use super::room;
 use super::tally::{Covered, Tally};
 use super::thawing;
 use super::timeline::{Chosen, Name};
@@ -386,6 +387,7 @@ fn write(shop: &Shop, path: &RelPath, source: Source, current: Current) -> Resul
                 .symlink(path, &to, overwrite, looks, PRIVATE_FOLDERS)?
         }
         Kind::File | Kind::Special => {
+            room::for_file(shop, meta.size_bytes, &source.subject)?;
             let pending = content::write_small(&shop.target, path, source, &shop.tally)?;
             commit(pending, overwrite, &meta, make_way)?
         }

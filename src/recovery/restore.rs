@@ -9,6 +9,7 @@ use super::arrival::{Budget, RANGE_BYTES};
 use super::large::LARGE_AT_ONCE;
 use super::object::{self, LINK_TARGET_BYTES_MAX, Outcome, Shop};
 use super::retry::{Stop, told};
+use super::room;
 use super::survey::Survey;
 use super::tally::{Event, Restored, Tally};
 use super::thawing::Waiting;
@@ -136,6 +137,7 @@ pub async fn restore(
         later: Later::default(),
         waiting: Waiting::default(),
         failures_in_a_row: 0,
+        refused_in_a_row: 0,
         any_success: false,
         shop,
     };
@@ -171,6 +173,8 @@ pub(super) struct Run {
     later: Later,
     pub(super) waiting: Waiting,
     failures_in_a_row: u32,
+    /// Files that the disk refused.
+    refused_in_a_row: u32,
     any_success: bool,
 }
 
@@ -304,6 +308,7 @@ impl Run {
         match done {
             Ok(outcome) => {
                 self.failures_in_a_row = 0;
+                self.refused_in_a_row = 0;
                 self.any_success = true;
                 self.write_down(chosen, outcome);
                 Ok(())
@@ -383,6 +388,16 @@ impl Run {
             Class::Credentials | Class::NoBucket => return Err(fault.into()),
             // Some single objects may be locked away; all of them is a matter of the key.
             Class::Denied if !self.any_success => return Err(fault.into()),
+            _ if room::is_of_the_disk(&fault) => {
+                self.refused_in_a_row += 1;
+                let (shop, refused, asked) =
+                    (self.shop.clone(), self.refused_in_a_row, fault.clone());
+                let is_over = move || room::is_over(&shop, refused, &asked);
+                let over = tokio::task::spawn_blocking(is_over).await;
+                if let Some(over) = over.map_err(|e| Fatal::new("restore", chain(&e), ""))? {
+                    return Err(over);
+                }
+            }
             class if class.is_destination() => self.failures_in_a_row += 1,
             _ => self.any_success = true,
         }

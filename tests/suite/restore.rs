@@ -8,6 +8,7 @@ mod faults;
 mod hostile;
 mod large;
 mod read_only;
+mod room;
 
 use bench::{Bench, Object, long_path, read_tree};
 use keepwatch::error::Class;

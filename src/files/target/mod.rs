@@ -47,6 +47,8 @@ pub struct Target {
     dir: Dir,
     /// Folders that were created on the way to a file, up to [`MADE_MAX`].
     made: Mutex<HashSet<RelPath>>,
+    /// What counts as free, whatever the disk says.
+    free_bytes: Option<u64>,
 }
 
 /// Folders that are known to have been created here; at 200 bytes each 20 MB.
@@ -97,7 +99,18 @@ impl Target {
             path,
             dir,
             made: Mutex::default(),
+            free_bytes: None,
         })
+    }
+
+    /// The same with so much room, whatever the disk says: how tests play a disk
+    /// that is nearly full.
+    #[must_use]
+    pub fn with_free_bytes(self, bytes: u64) -> Self {
+        Self {
+            free_bytes: Some(bytes),
+            ..self
+        }
     }
 
     /// The folder, absolute and without links.
@@ -118,6 +131,9 @@ impl Target {
     /// # Errors
     /// [`Fault`] when the disk does not say.
     pub fn free_bytes(&self) -> Result<u64, Fault> {
+        if let Some(bytes) = self.free_bytes {
+            return Ok(bytes);
+        }
         platform::free_bytes(&self.path).map_err(|error| {
             fault::writing(
                 "see how much space is free in",
