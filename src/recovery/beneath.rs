@@ -12,7 +12,7 @@ use super::restore::Pass;
 use super::retry::{Patience, Stop, told};
 use super::tally::Covered;
 use super::timeline::{Chosen, Name, list_page};
-use super::{Origin, shown};
+use super::{Origin, claim, shown};
 use crate::error::{Class, Fault};
 use crate::model::meta::MetaRefused;
 use crate::store::{At, Course, Head, ListedVersion, Store};
@@ -142,7 +142,7 @@ fn too_many(over: &Chosen) -> Fault {
 /// What `over` covers, by name and with its dates.
 pub(super) fn covered(origin: &Origin, over: &Chosen, ours: &Ours) -> Covered {
     let key = ours.head.meta.as_ref().ok();
-    let key = key.and_then(|meta| object::true_key(origin, &ours.chosen, meta).ok());
+    let key = key.and_then(|meta| claim::true_key(origin, &ours.chosen, meta).ok());
     Covered {
         path: key.map_or_else(|| shown(&over.key), |key| key.path().to_string()),
         covered_at_ms: over.modified_ms,

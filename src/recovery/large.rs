@@ -3,12 +3,11 @@
 //! Its ranges are tried again each by itself, so that a broken connection costs
 //! a range and never the file; what stays broken fails this file alone.
 
-use super::arrival;
 use super::content::{self, Begun, PRIVATE_FOLDERS, Source};
 use super::in_place::{self, Current};
 use super::object::{Outcome, Shop, blocking, commit, ended, gone};
-use super::room;
 use super::timeline::Chosen;
+use super::{ranges, room};
 use crate::error::{Class, Fault};
 use crate::model::{ObjectMeta, RelPath};
 use std::sync::Arc;
@@ -75,7 +74,7 @@ async fn go_on(
     let begin = from.as_ref().map_or(0, |(at, _)| at.source_bytes);
     shop.tally.taken_up(begin);
     let span = begin..large.stored_bytes;
-    let (arrival, _feeding) = arrival::begin(shop, chosen, span, subject);
+    let (arrival, _feeding) = ranges::begin(shop, chosen, span, subject);
     let source = Source {
         arrival,
         gzip: large.gzip,

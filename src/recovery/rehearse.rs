@@ -112,7 +112,7 @@ pub async fn rehearse(
         _ => meta
             .full_key
             .as_deref()
-            .and_then(|full| super::object::unshortened(&origin.prefix, &version.key, full))
+            .and_then(|full| super::claim::unshortened(&origin.prefix, &version.key, full))
             .map(|key| key.path()),
     };
     let chosen = Chosen::of(version.clone(), name);
