@@ -6,16 +6,13 @@
 //! Each file takes its ranges in order, so the one that its reader waits for is
 //! never behind the others, and nothing blocks in a circle.
 
-use super::content::damaged;
 use super::object::Shop;
-use super::retry::{Patience, Stop};
-use super::timeline::Chosen;
+use super::retry::Stop;
 use crate::error::{Class, Fault};
 use crate::store::GetBody;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::AbortOnDropHandle;
@@ -24,10 +21,6 @@ use tokio_util::task::AbortOnDropHandle;
 /// by ranges of this. Several under way hide the way to the server and back, and
 /// what is small enough for the processor's cache is hashed and written faster.
 pub(super) const RANGE_BYTES: u64 = 4 * 1024 * 1024;
-
-/// Ranges of one file under way at once: what one connection to S3 gives
-/// (some 80 MB/s) times this fills any office line, and most servers'.
-const RANGES_AHEAD: usize = 8;
 
 /// Bodies held in memory, all downloads together: with the program itself this
 /// stays under 150 MB, like the daemon.
@@ -57,7 +50,7 @@ impl Budget {
     }
 
     /// The same, if there is room at once.
-    fn take_now(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+    pub(super) fn take_now(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0)
             .try_acquire_many_owned(grains(bytes))
             .ok()
@@ -71,9 +64,9 @@ fn grains(bytes: u64) -> u32 {
 
 /// Consecutive bytes, and the room they take.
 #[derive(Default)]
-struct Stretch {
-    pieces: VecDeque<Bytes>,
-    _room: Option<OwnedSemaphorePermit>,
+pub(super) struct Stretch {
+    pub(super) pieces: VecDeque<Bytes>,
+    pub(super) _room: Option<OwnedSemaphorePermit>,
 }
 
 /// A body in order, for whoever reads it on a blocking thread. What goes wrong
@@ -81,7 +74,7 @@ struct Stretch {
 /// `io::Error`.
 pub(super) struct Arrival {
     now: Stretch,
-    rest: Option<mpsc::Receiver<Result<Stretch, Fault>>>,
+    pub(super) rest: Option<mpsc::Receiver<Result<Stretch, Fault>>>,
     read_bytes: u64,
     end: u64,
     subject: String,
@@ -100,7 +93,7 @@ impl Trouble {
 }
 
 impl Arrival {
-    fn new(now: Stretch, from: u64, end: u64, subject: String) -> Self {
+    pub(super) fn new(now: Stretch, from: u64, end: u64, subject: String) -> Self {
         Self {
             now,
             rest: None,
@@ -297,135 +290,11 @@ pub(super) async fn collect(
     Ok(Some(Arrival::whole(pieces, subject)))
 }
 
-fn cut_off(subject: &str) -> Fault {
+pub(super) fn cut_off(subject: &str) -> Fault {
     Fault::new(
         Class::Transient,
         "download",
         subject,
         "the connection ended in the middle",
     )
-}
-
-/// Begin to fetch the bytes `span` of a version by ranges.
-pub(super) fn begin(
-    shop: &Arc<Shop>,
-    chosen: &Chosen,
-    span: Range<u64>,
-    subject: &str,
-) -> (Arrival, AbortOnDropHandle<()>) {
-    // One more stands here while the reader is at work on the one before.
-    let (to, rest) = mpsc::channel(1);
-    let mut arrival = Arrival::new(Stretch::default(), span.start, span.end, subject.to_owned());
-    arrival.rest = Some(rest);
-    let (shop, chosen) = (shop.clone(), chosen.clone());
-    let feeding = tokio::spawn(async move {
-        let mut stop = shop.stop.clone();
-        tokio::select! {
-            () = feed(&shop, &chosen, span, &to) => {}
-            // The reader finds nobody at the other end.
-            () = stop.asked() => {}
-        }
-    });
-    (arrival, AbortOnDropHandle::new(feeding))
-}
-
-async fn feed(
-    shop: &Arc<Shop>,
-    chosen: &Chosen,
-    span: Range<u64>,
-    to: &mpsc::Sender<Result<Stretch, Fault>>,
-) {
-    let mut next = span.start;
-    let mut ahead: VecDeque<AbortOnDropHandle<Result<Stretch, Fault>>> = VecDeque::new();
-    loop {
-        while next < span.end && ahead.len() < RANGES_AHEAD {
-            let range = next..(next + RANGE_BYTES).min(span.end);
-            // What is here already does not wait for more room.
-            let taken = match ahead.is_empty() {
-                true => room(shop, range.end - range.start).await,
-                false => shop.budget.take_now(range.end - range.start),
-            };
-            let Some(taken) = taken else { break };
-            next = range.end;
-            let (shop, chosen) = (shop.clone(), chosen.clone());
-            ahead.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
-                stretch(&shop, &chosen, range, taken).await
-            })));
-        }
-        let Some(first) = ahead.pop_front() else {
-            return;
-        };
-        let done = match first.await {
-            Ok(done) => done,
-            Err(error) => Err(Fault::new(
-                Class::Local,
-                "download",
-                chosen.subject(),
-                crate::error::chain(&error),
-            )),
-        };
-        let is_last = done.is_err();
-        // The reader may have given up.
-        if to.send(done).await.is_err() || is_last {
-            return;
-        }
-    }
-}
-
-/// One range, going on where it broke off.
-async fn stretch(
-    shop: &Arc<Shop>,
-    chosen: &Chosen,
-    range: Range<u64>,
-    room: OwnedSemaphorePermit,
-) -> Result<Stretch, Fault> {
-    let mut stop = shop.stop.clone();
-    let mut patience = Patience::default();
-    let mut pieces = VecDeque::new();
-    let mut left = range;
-    loop {
-        match rest_of(shop, chosen, &mut left, &mut pieces).await {
-            Ok(()) => {
-                return Ok(Stretch {
-                    pieces,
-                    _room: Some(room),
-                });
-            }
-            // The last byte came before the connection broke.
-            Err(_) if left.is_empty() => {
-                return Ok(Stretch {
-                    pieces,
-                    _room: Some(room),
-                });
-            }
-            Err(fault) if patience.again(&fault, &mut stop).await => {}
-            Err(fault) => return Err(fault),
-        }
-    }
-}
-
-async fn rest_of(
-    shop: &Shop,
-    chosen: &Chosen,
-    left: &mut Range<u64>,
-    pieces: &mut VecDeque<Bytes>,
-) -> Result<(), Fault> {
-    let at = shop.at(chosen);
-    let mut body = shop.store.get_range(at, chosen.version(), left).await?;
-    while let Some(piece) = body.next().await? {
-        let bytes = piece.len() as u64;
-        if bytes > left.end - left.start {
-            return Err(damaged(
-                &chosen.subject(),
-                "the server sent more than it was asked for",
-            ));
-        }
-        left.start += bytes;
-        shop.tally.arrived(bytes);
-        pieces.push_back(piece);
-    }
-    match left.is_empty() {
-        true => Ok(()),
-        false => Err(cut_off(&chosen.subject())),
-    }
 }

@@ -75,7 +75,6 @@ pub(super) fn write_small(
     tally: &Tally,
 ) -> Result<Pending, Fault> {
     let meta = &source.meta;
-    has_room(target, meta.size_bytes, &source.subject)?;
     let mut pending = target.begin(rel, PRIVATE_FOLDERS)?;
     let mut sink = Sink::new(meta, &source.subject);
     unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, _| {
@@ -97,23 +96,13 @@ pub(super) struct Begun {
 /// Write the rest of a large file. It is whole and verified when this is `Ok`;
 /// otherwise a later run goes on from the last checkpoint, unless the content
 /// itself is wrong.
-pub(super) fn write_large(
-    target: &Target,
-    begun: Begun,
-    source: Source,
-    tally: &Tally,
-) -> Result<Pending, Fault> {
+pub(super) fn write_large(begun: Begun, source: Source, tally: &Tally) -> Result<Pending, Fault> {
     let Begun { mut pending, from } = begun;
     let meta = &source.meta;
     let mut sink = Sink::new(meta, &source.subject);
     if let Some((at, hasher)) = from {
         (sink.hasher, sink.total) = (hasher, at.file_bytes);
     }
-    has_room(
-        target,
-        meta.size_bytes.saturating_sub(sink.total),
-        &source.subject,
-    )?;
     // Hashing and writing take about as long: one thread for each.
     let (to, steps) = mpsc::sync_channel(STEPS_AHEAD);
     let mut safe_bytes = sink.total;
@@ -206,24 +195,6 @@ pub(super) fn check(source: Source) -> (u64, Result<(), Fault>) {
         Ok(())
     });
     (bytes, done)
-}
-
-/// A file that cannot fit is refused before any of it is written.
-fn has_room(target: &Target, bytes: u64, subject: &str) -> Result<(), Fault> {
-    // A disk that does not say how full it is gets the benefit of the doubt.
-    let Ok(free) = target.free_bytes() else {
-        return Ok(());
-    };
-    if bytes <= free {
-        return Ok(());
-    }
-    Err(Fault::new(
-        Class::Local,
-        "restore",
-        subject,
-        format!("it has {bytes} bytes and the disk has {free} bytes left"),
-    )
-    .hint("free some space or restore to another disk with --to"))
 }
 
 /// Where the reading is, at a place where it could be begun again.

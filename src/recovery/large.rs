@@ -3,11 +3,11 @@
 //! Its ranges are tried again each by itself, so that a broken connection costs
 //! a range and never the file; what stays broken fails this file alone.
 
-use super::arrival;
 use super::content::{self, Begun, PRIVATE_FOLDERS, Source};
 use super::in_place::{self, Current};
 use super::object::{Outcome, Shop, blocking, commit, ended, gone};
 use super::timeline::Chosen;
+use super::{ranges, room};
 use crate::error::{Class, Fault};
 use crate::model::{ObjectMeta, RelPath};
 use std::sync::Arc;
@@ -74,7 +74,7 @@ async fn go_on(
     let begin = from.as_ref().map_or(0, |(at, _)| at.source_bytes);
     shop.tally.taken_up(begin);
     let span = begin..large.stored_bytes;
-    let (arrival, _feeding) = arrival::begin(shop, chosen, span, subject);
+    let (arrival, _feeding) = ranges::begin(shop, chosen, span, subject);
     let source = Source {
         arrival,
         gzip: large.gzip,
@@ -84,8 +84,10 @@ async fn go_on(
     let (desk, path, current) = (shop.clone(), large.path.clone(), large.current);
     let done = blocking(chosen, move || {
         let meta = source.meta.clone();
+        let done = from.as_ref().map_or(0, |(at, _)| at.file_bytes);
+        room::for_file(&desk, meta.size_bytes.saturating_sub(done), &source.subject)?;
         let begun = Begun { pending, from };
-        let pending = content::write_large(&desk.target, begun, source, &desk.tally)?;
+        let pending = content::write_large(begun, source, &desk.tally)?;
         // At the last moment: until then it may be edited.
         let make_way = || in_place::make_way(&desk, &path, current);
         let committed = commit(pending, desk.options.overwrite, &meta, make_way)?;

@@ -1,23 +1,26 @@
 //! One object of the bucket becomes one file, link or folder of the target.
 //!
-//! Every object ends in one [`Outcome`] or one [`Fault`]. A key is believed only
-//! when it is the key that its path would have; the metadata's word counts for
-//! shortened keys alone, and only when that path leads back to the same key.
+//! Every object ends in one [`Outcome`] or one [`Fault`]. Nothing is fetched for a
+//! path whose key is not believed (`claim`), or where the same stands (`there`).
 
 use super::arrival::{self, Arrival, Budget, RANGE_BYTES};
+use super::beneath;
+use super::claim::{foreign, true_key, unreadable_meta};
 use super::content::{self, PRIVATE_FOLDERS, Source, damaged};
 use super::in_place::{self, Current};
 use super::large::{self, Large};
 use super::restore::{Options, Pass};
 use super::retry::{Patience, Stop, told};
-use super::tally::Tally;
+use super::room;
+use super::tally::{Covered, Tally};
 use super::thawing;
+use super::there::{against_disk, kept};
 use super::timeline::{Chosen, Name};
-use super::{Origin, Selector, shown};
+use super::{Origin, Selector};
 use crate::error::{Class, Fault, chain};
-use crate::files::{self, Committed, Looks, Pending, Target};
+use crate::files::{Committed, Looks, Pending, Target};
 use crate::model::meta::MetaRefused;
-use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, RelKey, RelPath};
+use crate::model::{Kind, ObjectMeta, RelPath};
 use crate::store::{At, GetBody, Head, Store};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -25,9 +28,6 @@ use tokio::sync::Semaphore;
 /// The longest link target anywhere: Windows allows 32,767 UTF-16 units, which
 /// are up to three bytes each; Linux ends at 4,096.
 pub(super) const LINK_TARGET_BYTES_MAX: u64 = 96 * 1024;
-
-/// Reading buffer for comparing a file that is there already.
-const COMPARE_BUFFER_BYTES: usize = 256 * 1024;
 
 /// What all workers of one restore share.
 pub(super) struct Shop {
@@ -74,8 +74,10 @@ pub(super) enum Outcome {
     Later,
     /// It is in cold storage and on its way out of there; what to say of it.
     Thawing(Fault),
-    /// Keepwatch did not write it.
+    /// Keepwatch did not write it, nor anything beneath.
     Foreign,
+    /// Keepwatch did not write it; the version beneath that it did write ended so.
+    Covered(Box<Outcome>, Covered),
     /// It was not asked for, or is another pass's business.
     Passed,
 }
@@ -93,8 +95,21 @@ enum Tried {
     Large(Large),
 }
 
-/// Bring one object, trying again what passes by itself.
+/// Bring one object; where another program has put its own over a file of ours,
+/// what is beneath.
 pub(super) async fn bring(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Outcome, Fault> {
+    match bring_exactly(shop, chosen, pass).await? {
+        Outcome::Foreign => beneath::bring(shop, chosen, pass).await,
+        outcome => Ok(outcome),
+    }
+}
+
+/// Bring this very version, trying again what passes by itself.
+pub(super) async fn bring_exactly(
+    shop: &Arc<Shop>,
+    chosen: &Chosen,
+    pass: Pass,
+) -> Result<Outcome, Fault> {
     let mut stop = shop.stop.clone();
     let mut patience = Patience::default();
     let done = loop {
@@ -258,98 +273,6 @@ async fn examine(
     Ok(there.map_or(Next::Bring(path, meta), Next::Ended))
 }
 
-/// The key in full, proved to belong to this object.
-pub(super) fn true_key(
-    origin: &Origin,
-    chosen: &Chosen,
-    meta: &ObjectMeta,
-) -> Result<RelKey, Fault> {
-    match (&chosen.name, &meta.full_key) {
-        (Name::Path(key) | Name::Older(key), _) => Ok(key.clone()),
-        (_, None) => Err(damaged(
-            &chosen.subject(),
-            "its key is shortened and its metadata does not say the full path",
-        )),
-        (_, Some(full)) => unshortened(&origin.prefix, &chosen.key, full).ok_or_else(|| {
-            damaged(
-                &chosen.subject(),
-                format!("the bucket's object claims another path: {}", shown(full)),
-            )
-        }),
-    }
-}
-
-/// The key that `full` stands for, if an object of that path has `bucket_key`.
-/// The source's own prefix may be longer than the one that is being restored.
-pub(super) fn unshortened(prefix: &str, bucket_key: &str, full: &str) -> Option<RelKey> {
-    let within = bucket_key.strip_prefix(prefix)?;
-    let ends = within.match_indices('/').map(|(slash, _)| slash + 1);
-    std::iter::once(0).chain(ends).find_map(|end| {
-        let own_prefix = &bucket_key[..prefix.len() + end];
-        let own = RelKey::parse_full(full).ok()?;
-        if own.in_bucket(own_prefix).key != bucket_key {
-            return None;
-        }
-        RelKey::parse_full(&format!("{}{full}", &within[..end])).ok()
-    })
-}
-
-/// What stands at the path already decides: `None` means that it is free, or
-/// may be replaced. Blocks.
-fn against_disk(shop: &Shop, path: &RelPath, meta: &ObjectMeta) -> Result<Option<Outcome>, Fault> {
-    let Some(there) = shop.target.existing(path)? else {
-        return Ok(None);
-    };
-    let overwrite = shop.options.overwrite;
-    let same_stat = there.size_bytes == meta.size_bytes
-        && there.mtime_ns == meta.mtime_ns
-        && there.mode == meta.mode;
-    let same = match (there.kind, meta.kind) {
-        (Kind::Folder, Kind::Folder) => true,
-        (Kind::Symlink, Kind::Symlink) => same_link(shop, path, meta)?,
-        // To overwrite means to have mode and time put right as well.
-        (Kind::File, Kind::File) => {
-            same_stat || (!overwrite && same_content(shop, path, meta, &there)?)
-        }
-        _ => false,
-    };
-    let is_folder = there.kind == Kind::Folder;
-    Ok(if same {
-        Some(Outcome::Identical)
-    } else if is_folder && overwrite {
-        // Said before anything is fetched: no file replaces a folder.
-        return Err(in_the_way(path));
-    } else if overwrite {
-        None
-    } else {
-        Some(Outcome::Kept(kept(path)))
-    })
-}
-
-fn same_link(shop: &Shop, path: &RelPath, meta: &ObjectMeta) -> Result<bool, Fault> {
-    let target = files::read_link(shop.target.path(), path)?;
-    Ok(meta.content == Some(ContentHash::of(&target)))
-}
-
-fn same_content(
-    shop: &Shop,
-    path: &RelPath,
-    meta: &ObjectMeta,
-    there: &Fingerprint,
-) -> Result<bool, Fault> {
-    let Some(content) = meta.content else {
-        return Ok(false);
-    };
-    if there.size_bytes != meta.size_bytes {
-        return Ok(false);
-    }
-    let mut opened = files::open(shop.target.path(), path)?;
-    let mut buffer = vec![0; COMPARE_BUFFER_BYTES];
-    files::hash_file(&mut opened.file, None, &mut buffer)
-        .map(|(hash, _)| hash == content)
-        .map_err(|e| Fault::new(Class::Unreadable, "compare", path.to_string(), chain(&e)))
-}
-
 /// Write what the object holds. Blocks.
 fn write(shop: &Shop, path: &RelPath, source: Source, current: Current) -> Result<Outcome, Fault> {
     let meta = source.meta.clone();
@@ -370,6 +293,7 @@ fn write(shop: &Shop, path: &RelPath, source: Source, current: Current) -> Resul
                 .symlink(path, &to, overwrite, looks, PRIVATE_FOLDERS)?
         }
         Kind::File | Kind::Special => {
+            room::for_file(shop, meta.size_bytes, &source.subject)?;
             let pending = content::write_small(&shop.target, path, source, &shop.tally)?;
             commit(pending, overwrite, &meta, make_way)?
         }
@@ -409,60 +333,6 @@ pub(super) fn ended(
     })
 }
 
-/// An object under a key that no path has: foreign, unless it says it is ours.
-fn foreign(chosen: &Chosen, why: &str, head: &Head) -> Result<Outcome, Fault> {
-    match &head.meta {
-        Err(MetaRefused::Foreign) => Ok(Outcome::Foreign),
-        Ok(_) | Err(MetaRefused::Newer(_) | MetaRefused::Broken(_)) => Err(misplaced(chosen, why)),
-    }
-}
-
-pub(super) fn misplaced(chosen: &Chosen, why: &str) -> Fault {
-    Fault::new(
-        Class::Damaged,
-        "restore",
-        chosen.subject(),
-        format!("the object says that Keepwatch wrote it, but its key cannot be used: {why}"),
-    )
-    .hint("somebody else put it there; fetch it with an S3 tool if you need it (docs/FORMAT.md)")
-}
-
-pub(super) fn unreadable_meta(chosen: &Chosen, refused: &MetaRefused) -> Fault {
-    let hint = match refused {
-        MetaRefused::Newer(_) => "restore it with a newer Keepwatch",
-        MetaRefused::Broken(_) | MetaRefused::Foreign => {
-            "restore another version with --at, or fetch this one with an S3 tool (docs/FORMAT.md)"
-        }
-    };
-    Fault::new(
-        Class::Damaged,
-        "restore",
-        chosen.subject(),
-        refused.to_string(),
-    )
-    .hint(hint)
-}
-
-fn in_the_way(path: &RelPath) -> Fault {
-    Fault::new(
-        Class::Local,
-        "restore",
-        path.to_string(),
-        "a folder stands where the file was",
-    )
-    .hint("move the folder away and run the restore again")
-}
-
-fn kept(path: &RelPath) -> Fault {
-    Fault::new(
-        Class::Local,
-        "restore",
-        path.to_string(),
-        "something else is there already, and was not overwritten",
-    )
-    .hint("restore into an empty folder, or give --overwrite to replace it")
-}
-
 pub(super) fn gone(chosen: &Chosen) -> Fault {
     Fault::new(
         Class::NotFound,
@@ -485,34 +355,5 @@ pub(super) async fn blocking<T: Send + 'static>(
             chosen.subject(),
             chain(&error),
         )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shortened_key_gives_its_path_back_only_to_its_owner() {
-        let long = format!("{}/ü{}", "d".repeat(200), "x".repeat(1200));
-        let key = RelKey::parse_full(&long).unwrap();
-        let in_bucket = key.in_bucket("office/").key;
-        assert_eq!(unshortened("office/", &in_bucket, &long), Some(key));
-        // The whole bucket is restored: the source's prefix is a folder then.
-        let with_prefix = RelKey::parse_full(&format!("office/{long}")).unwrap();
-        assert_eq!(unshortened("", &in_bucket, &long), Some(with_prefix));
-        let escape = format!("../{long}");
-        for claim in [&long[1..], "etc/passwd", "", escape.as_str()] {
-            assert_eq!(unshortened("office/", &in_bucket, claim), None, "{claim}");
-        }
-        assert_eq!(unshortened("elsewhere/", &in_bucket, &long), None);
-    }
-
-    #[test]
-    fn a_prefix_that_is_no_path_leads_nowhere() {
-        let long = "x".repeat(1200);
-        let key = RelKey::parse_full(&long).unwrap();
-        let in_bucket = key.in_bucket("../up/").key;
-        assert_eq!(unshortened("", &in_bucket, &long), None);
     }
 }

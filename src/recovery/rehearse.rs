@@ -9,7 +9,7 @@ use super::Origin;
 use super::arrival::Budget;
 use super::chooser::Chooser;
 use super::content::damaged;
-use super::object::{Outcome, Shop, bring};
+use super::object::{Outcome, Shop, bring_exactly};
 use super::restore::{Options, Pass};
 use super::retry::Stop;
 use super::selector::Selector;
@@ -113,7 +113,7 @@ pub async fn rehearse(
         _ => meta
             .full_key
             .as_deref()
-            .and_then(|full| super::object::unshortened(&origin.prefix, &version.key, full))
+            .and_then(|full| super::claim::unshortened(&origin.prefix, &version.key, full))
             .map(|key| key.path()),
     };
     let chosen = Chosen::of(version.clone(), name);
@@ -129,9 +129,9 @@ pub async fn rehearse(
         large: Semaphore::new(1),
         is_fresh: false,
     });
-    let mut outcome = bring(&shop, &chosen, Pass::Files).await?;
+    let mut outcome = bring_exactly(&shop, &chosen, Pass::Files).await?;
     if matches!(outcome, Outcome::Later) {
-        outcome = bring(&shop, &chosen, Pass::LinksAndFolders).await?;
+        outcome = bring_exactly(&shop, &chosen, Pass::LinksAndFolders).await?;
     }
     let (kind, path) = match (outcome, path) {
         (Outcome::Written { kind, .. }, Some(path)) => (kind, path),

@@ -7,12 +7,14 @@
 use super::against;
 use super::arrival::{Budget, RANGE_BYTES};
 use super::large::LARGE_AT_ONCE;
-use super::object::{self, LINK_TARGET_BYTES_MAX, Outcome, Shop};
+use super::later::{Later, can_be_put_off};
+use super::object::{self, Outcome, Shop};
 use super::retry::{Stop, told};
+use super::room;
 use super::survey::Survey;
 use super::tally::{Event, Restored, Tally};
 use super::thawing::Waiting;
-use super::timeline::{Chosen, Name, Timeline};
+use super::timeline::{Chosen, Timeline};
 use super::{Origin, Selector};
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::files::Target;
@@ -136,6 +138,7 @@ pub async fn restore(
         later: Later::default(),
         waiting: Waiting::default(),
         failures_in_a_row: 0,
+        refused_in_a_row: 0,
         any_success: false,
         shop,
     };
@@ -171,6 +174,8 @@ pub(super) struct Run {
     later: Later,
     pub(super) waiting: Waiting,
     failures_in_a_row: u32,
+    /// Files that the disk refused.
+    refused_in_a_row: u32,
     any_success: bool,
 }
 
@@ -229,7 +234,11 @@ impl Run {
     }
 
     async fn links_and_folders(&mut self, at_ms: Option<i64>) -> Result<(), Fatal> {
-        let Later { mut known, beyond } = std::mem::take(&mut self.later);
+        let Later {
+            mut known,
+            beyond,
+            any_size,
+        } = std::mem::take(&mut self.later);
         // From the end, so that a folder comes after what is in it.
         known.sort_by(|a, b| b.key.cmp(&a.key));
         for chosen in known {
@@ -243,7 +252,7 @@ impl Run {
         let mut timeline = Timeline::new(&shop.store, &shop.origin, &shop.selector, at_ms);
         let mut stop = shop.stop.clone();
         while let Some(chosen) = timeline.next(&mut stop).await? {
-            if chosen.key >= beyond && can_be_put_off(&chosen) {
+            if chosen.key >= beyond && (any_size || can_be_put_off(&chosen)) {
                 self.hand_out(chosen, Pass::LinksAndFolders).await?;
             }
             self.unsure(timeline.take_unsure()).await?;
@@ -300,6 +309,7 @@ impl Run {
         match done {
             Ok(outcome) => {
                 self.failures_in_a_row = 0;
+                self.refused_in_a_row = 0;
                 self.any_success = true;
                 self.write_down(chosen, outcome);
                 Ok(())
@@ -329,7 +339,7 @@ impl Run {
         }
     }
 
-    fn write_down(&mut self, chosen: Chosen, outcome: Outcome) {
+    fn write_down(&mut self, mut chosen: Chosen, outcome: Outcome) {
         let tally = &self.shop.tally;
         match outcome {
             Outcome::Written {
@@ -362,6 +372,11 @@ impl Run {
             }),
             Outcome::Kept(fault) => tally.already_there(fault),
             Outcome::Thawing(fault) => self.put_by(chosen, fault),
+            Outcome::Covered(outcome, covered) => {
+                chosen.modified_ms = covered.stored_at_ms;
+                tally.covered(covered);
+                self.write_down(chosen, *outcome);
+            }
             Outcome::Foreign => tally.note(|all| all.skipped_foreign += 1),
             Outcome::Later => self.later.put_off(chosen, LATER_MAX),
             Outcome::Passed => {}
@@ -374,6 +389,16 @@ impl Run {
             Class::Credentials | Class::NoBucket => return Err(fault.into()),
             // Some single objects may be locked away; all of them is a matter of the key.
             Class::Denied if !self.any_success => return Err(fault.into()),
+            _ if room::is_of_the_disk(&fault) => {
+                self.refused_in_a_row += 1;
+                let (shop, refused, asked) =
+                    (self.shop.clone(), self.refused_in_a_row, fault.clone());
+                let is_over = move || room::is_over(&shop, refused, &asked);
+                let over = tokio::task::spawn_blocking(is_over).await;
+                if let Some(over) = over.map_err(|e| Fatal::new("restore", chain(&e), ""))? {
+                    return Err(over);
+                }
+            }
             class if class.is_destination() => self.failures_in_a_row += 1,
             _ => self.any_success = true,
         }
@@ -384,87 +409,5 @@ impl Run {
             self.shop.store.reach(bucket).await.map_err(told)?;
         }
         Ok(())
-    }
-}
-
-/// Links and folders, until all files are there.
-#[derive(Debug, Default)]
-struct Later {
-    known: Vec<Chosen>,
-    /// From this key on, the listing is read again.
-    beyond: Option<String>,
-}
-
-impl Later {
-    fn put_off(&mut self, chosen: Chosen, known_max: usize) {
-        let is_beyond = self.beyond.as_ref().is_some_and(|from| chosen.key >= *from);
-        if is_beyond {
-            return;
-        }
-        if self.known.len() < known_max {
-            self.known.push(chosen);
-            return;
-        }
-        // Workers finish in any order: what was put off and comes after this
-        // one is found again with it.
-        self.known.retain(|known| known.key < chosen.key);
-        self.beyond = Some(chosen.key);
-    }
-}
-
-/// False for what is surely a plain file, so that it is not asked again.
-fn can_be_put_off(chosen: &Chosen) -> bool {
-    match &chosen.name {
-        Name::Foreign(_) => false,
-        Name::Path(key) | Name::Older(key) if key.is_folder() => true,
-        Name::Path(_) | Name::Older(_) | Name::Shortened => {
-            chosen.stored_bytes <= LINK_TARGET_BYTES_MAX
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::RelKey;
-
-    fn chosen(key: &str, stored_bytes: u64) -> Chosen {
-        Chosen {
-            key: key.to_owned(),
-            name: Name::Path(RelKey::parse(key).unwrap()),
-            version_id: "v".into(),
-            etag: String::new(),
-            stored_bytes,
-            modified_ms: 0,
-            storage_class: String::new(),
-        }
-    }
-
-    #[test]
-    fn what_is_put_off_is_bounded_and_nothing_is_lost() {
-        let keys = ["e", "b", "g", "a", "f", "c", "d"];
-        for known_max in 0..=keys.len() {
-            let mut later = Later::default();
-            for key in keys {
-                later.put_off(chosen(key, 1), known_max);
-                assert!(later.known.len() <= known_max);
-            }
-            let second_time = |key: &str| later.beyond.as_ref().is_some_and(|b| key >= b.as_str());
-            for key in keys {
-                let first_time = later.known.iter().any(|known| known.key == key);
-                assert!(first_time != second_time(key), "{key} with {known_max}");
-            }
-        }
-    }
-
-    #[test]
-    fn only_what_may_be_a_link_or_a_folder_is_asked_again() {
-        for (key, stored_bytes, want) in [
-            ("a", 10, true),
-            ("a", LINK_TARGET_BYTES_MAX + 1, false),
-            ("a/", 0, true),
-        ] {
-            assert_eq!(can_be_put_off(&chosen(key, stored_bytes)), want, "{key}");
-        }
     }
 }

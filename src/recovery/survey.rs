@@ -7,7 +7,9 @@
 //! since the listing knows compressed sizes only.
 
 use super::Request;
+use super::replaced::{Standing, Standings};
 use super::retry::Stop;
+use super::room::RESERVE_BYTES;
 use super::tally::Event;
 use super::timeline::{Chosen, Name, Timeline};
 use crate::error::{Fatal, chain};
@@ -37,7 +39,7 @@ const PACKED_AT_MOST: u64 = 16;
 const ASKED_MAX: usize = 256;
 
 /// Requests at once for that.
-const ASKED_AT_ONCE: usize = 8;
+pub(super) const ASKED_AT_ONCE: usize = 8;
 
 /// Smaller ones change nothing about whether a disk is large enough.
 const ASKED_BYTES_MIN: u64 = 64 * 1024;
@@ -80,19 +82,25 @@ impl Survey {
     /// # Errors
     /// [`Fatal`] with the numbers when it cannot.
     pub fn fits(all: &[Self], to: &std::path::Path) -> Result<(), Fatal> {
-        let needed: u64 = all.iter().map(|survey| survey.needed_bytes).sum();
+        let each = all.iter().map(|survey| survey.needed_bytes);
+        let needed = each.fold(0, u64::saturating_add);
         let free = all.iter().filter_map(|survey| survey.free_bytes).min();
+        let wanted = match needed {
+            0 => 0,
+            needed => needed.saturating_add(RESERVE_BYTES),
+        };
         match free {
-            Some(free) if needed > free => Err(Fatal::new(
+            Some(free) if wanted > free => Err(Fatal::new(
                 format!("restore into {}", to.display()),
                 format!(
-                    "it needs at least {} and the disk has {} left",
+                    "it needs at least {} and the disk has {} left, of which {} are left free",
                     text::size(needed),
-                    text::size(free)
+                    text::size(free),
+                    text::size(RESERVE_BYTES)
                 ),
                 format!(
                     "free {}, restore to another disk with --to, or restore less at a time; --ignore-space tries all the same (for disks that compress)",
-                    text::size(needed - free)
+                    text::size(wanted - free)
                 ),
             )),
             _ => Ok(()),
@@ -121,6 +129,8 @@ pub async fn survey(
             ..Survey::default()
         },
         unseen: Vec::new(),
+        standing: Standings::default(),
+        may_replace: request.options.overwrite,
         largest: BinaryHeap::new(),
     };
     let (origin, selector) = (&request.origin, &request.selector);
@@ -153,6 +163,9 @@ pub async fn survey(
     let target = request.target.clone();
     // A disk that does not say how full it is gets the benefit of the doubt.
     look.survey.free_bytes = blocking(move || target.free_bytes().ok()).await?;
+    let in_place = request.options.in_place.is_some();
+    look.ask_about_standing(store, &origin.bucket, in_place)
+        .await;
     look.ask_the_largest(store, &origin.bucket).await;
     Ok(look.survey)
 }
@@ -160,9 +173,21 @@ pub async fn survey(
 struct Look {
     survey: Survey,
     /// Not yet looked up in the target.
-    unseen: Vec<(RelPath, u64, String)>,
+    unseen: Vec<Unseen>,
+    /// Files that stand where others are to replace them.
+    standing: Standings,
+    may_replace: bool,
     /// The largest objects by their size.
     largest: BinaryHeap<Reverse<(u64, String, String)>>,
+}
+
+/// An object whose place in the target has not been looked at.
+struct Unseen {
+    path: RelPath,
+    bytes: u64,
+    identity: String,
+    key: String,
+    version: String,
 }
 
 impl Look {
@@ -179,8 +204,13 @@ impl Look {
             && !survey.is_fresh
             && bytes > 0
         {
-            let path = key.path();
-            self.unseen.push((path, bytes, chosen.identity()));
+            self.unseen.push(Unseen {
+                path: key.path(),
+                bytes,
+                identity: chosen.identity(),
+                key: chosen.key.clone(),
+                version: chosen.version_id.clone(),
+            });
         }
         if bytes >= ASKED_BYTES_MIN {
             let entry = (bytes, chosen.key.clone(), chosen.version_id.clone());
@@ -201,19 +231,41 @@ impl Look {
     async fn see(&mut self, target: &Arc<Target>) -> Result<(), Fatal> {
         let unseen = std::mem::take(&mut self.unseen);
         let target = target.clone();
-        let saved = blocking(move || {
-            let there = |(path, bytes, version): &(RelPath, u64, String)| {
-                let found = target.existing(path).ok().flatten();
-                let found = found.map(|found| found.size_bytes);
-                found
-                    .unwrap_or_else(|| target.partial_bytes(path, version))
-                    .min(*bytes)
+        let seen = blocking(move || {
+            let there = |one: Unseen| {
+                let found = target.existing(&one.path).ok().flatten();
+                let there = match &found {
+                    Some(found) => found.size_bytes,
+                    None => target.partial_bytes(&one.path, &one.identity),
+                };
+                let saved = there.min(one.bytes);
+                let standing = found.filter(|_| saved >= ASKED_BYTES_MIN);
+                let standing =
+                    standing.map(|found| Standing::new(one.key, one.version, &found, saved));
+                (saved, standing)
             };
-            unseen.iter().map(there).sum::<u64>()
+            unseen.into_iter().map(there).collect::<Vec<_>>()
         })
         .await?;
-        self.survey.needed_bytes = self.survey.needed_bytes.saturating_sub(saved);
+        for (saved, standing) in seen {
+            self.survey.needed_bytes = self.survey.needed_bytes.saturating_sub(saved);
+            if let Some(standing) = standing.filter(|_| self.may_replace) {
+                self.standing.push(standing);
+            }
+        }
         Ok(())
+    }
+
+    /// Where it may decide: what of the files that stand there stays beside.
+    async fn ask_about_standing(&mut self, store: &Store, bucket: &str, in_place: bool) {
+        let standing = std::mem::take(&mut self.standing);
+        let needed = self.survey.needed_bytes;
+        let wanted = |more: u64| needed.saturating_add(more).saturating_add(RESERVE_BYTES);
+        let decides = |free| wanted(0) <= free && wanted(standing.bytes_max()) > free;
+        if self.survey.free_bytes.is_some_and(decides) {
+            let more = standing.more_bytes(store, bucket, in_place).await;
+            self.survey.needed_bytes = needed.saturating_add(more);
+        }
     }
 
     async fn ask_the_largest(&mut self, store: &Store, bucket: &str) {
@@ -267,6 +319,8 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    const R: u64 = RESERVE_BYTES;
+
     #[test]
     fn room_is_said_with_numbers_and_only_where_it_is_known_to_lack() {
         let need = |needed_bytes, free_bytes| Survey {
@@ -275,11 +329,14 @@ mod tests {
             ..Survey::default()
         };
         for (all, want) in [
-            (vec![need(10, Some(10))], true),
-            (vec![need(11, Some(10))], false),
+            (vec![need(10, Some(R + 10))], true),
+            (vec![need(11, Some(R + 10))], false),
+            // Nothing to write needs no room.
+            (vec![need(0, Some(0))], true),
             (vec![need(u64::MAX / 4, None)], true),
             // Two into one disk.
-            (vec![need(6, Some(10)), need(6, Some(10))], false),
+            (vec![need(6, Some(R + 10)), need(6, Some(R + 10))], false),
+            (vec![need(u64::MAX, Some(R)), need(1, Some(R))], false),
             (vec![], true),
         ] {
             assert_eq!(
@@ -292,7 +349,13 @@ mod tests {
         let fatal = Survey::fits(&all, Path::new("/to"))
             .unwrap_err()
             .to_string();
-        for words in ["at least 5.0 GB", "has 2.0 GB", "free 3.0 GB", "--to"] {
+        for words in [
+            "at least 5.0 GB",
+            "has 2.0 GB",
+            "free 3.0 GB",
+            "16.8 MB are left free",
+            "--to",
+        ] {
             assert!(fatal.contains(words), "{fatal}");
         }
     }

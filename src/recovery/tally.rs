@@ -94,6 +94,20 @@ pub enum Event<'a> {
     Failed(&'a Fault),
     /// This file is restored, but not all of it could be kept (mode, owner, time).
     LeftOut(&'a Fault),
+    /// This file is restored from beneath another program's object.
+    Covered(&'a Covered),
+}
+
+/// A file that another program has put its own object over, in the bucket.
+/// Keepwatch's newest version beneath counts for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Covered {
+    /// The file.
+    pub path: String,
+    /// When the other program's object was stored, milliseconds since 1970.
+    pub covered_at_ms: i64,
+    /// When Keepwatch's own version was.
+    pub stored_at_ms: i64,
 }
 
 /// What a restore did.
@@ -120,6 +134,9 @@ pub struct Restored {
     /// Files that were being written all the time when they were backed up:
     /// their content may be torn.
     pub unrested: Bounded<String>,
+    /// Files restored from beneath what another program has put over them in the
+    /// bucket: somebody has to say which of the two is right.
+    pub covered: Bounded<Covered>,
     /// What is worth knowing of the backup itself, and keeps no file from coming
     /// back: a damaged manifest.
     pub remarks: Bounded<Fault>,
@@ -136,8 +153,13 @@ pub struct Restored {
 }
 
 impl Restored {
-    /// True when everything that was asked for is there.
+    /// True when everything that was asked for is there, and nobody has to look.
     pub fn is_complete(&self) -> bool {
+        self.is_all_there() && self.covered.total == 0
+    }
+
+    /// True when everything that was asked for is there.
+    pub fn is_all_there(&self) -> bool {
         self.failed.total == 0 && self.already_there.total == 0
     }
 
@@ -236,6 +258,11 @@ impl Tally {
     pub(super) fn left_out(&self, fault: Fault) {
         (self.report)(Event::LeftOut(&fault));
         self.note(|restored| restored.left_out.push(fault));
+    }
+
+    pub(super) fn covered(&self, covered: Covered) {
+        (self.report)(Event::Covered(&covered));
+        self.note(|restored| restored.covered.push(covered));
     }
 
     pub(super) fn remarked(&self, fault: Fault) {

@@ -23,7 +23,7 @@ pub struct FileVersion {
     pub stored_at_ms: i64,
     /// What S3 tools call it.
     pub version_id: String,
-    /// It is what a restore brings back now.
+    /// It is the newest: what a restore brings back now, if Keepwatch wrote it.
     pub current: bool,
     /// The file was deleted then.
     pub deleted: bool,

@@ -1,6 +1,7 @@
 //! Restore against the vault: what comes back, as of when, and what is refused.
 
 pub mod bench;
+mod beneath;
 mod cold;
 mod command;
 mod faults;
@@ -8,6 +9,7 @@ mod hostile;
 mod large;
 mod older;
 mod read_only;
+mod room;
 
 use bench::{Bench, Object, long_path, read_tree};
 use keepwatch::error::Class;

@@ -1,6 +1,7 @@
 //! `keepwatch restore --dry-run` and `--diff`: what would be done, and what differs.
 //! Nothing is written, and no file's content is downloaded.
 
+use super::summary::covered_line;
 use super::{Part, as_of, moment_json};
 use crate::cli::origins::Depot;
 use crate::cli::versions::stamp;
@@ -10,7 +11,8 @@ use crate::files::Rules;
 use crate::model::Kind;
 use crate::model::moment::Moment;
 use crate::recovery::{
-    Against, Change, Compared, Comparison, Difference, Finding, Selector, Side, Stop, compare,
+    Against, Change, Compared, Comparison, Covered, Difference, Finding, Selector, Side, Stop,
+    compare,
 };
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -117,7 +119,9 @@ fn exit_code(results: &[Result<Compared, Fatal>], purpose: Purpose) -> u8 {
         return FAILED;
     }
     let is_partial = compared.len() < results.len()
-        || compared.iter().any(|one| one.failed.total > 0)
+        || compared
+            .iter()
+            .any(|one| one.failed.total + one.covered > 0)
         || unmatched_in_all(&compared);
     let would_be_left = compared.iter().any(|one| one.changed + one.metadata > 0);
     let is_same = compared.iter().all(|one| one.is_same());
@@ -172,10 +176,16 @@ impl Teller<'_> {
     fn tell(&mut self, finding: &Finding) {
         match finding {
             Finding::Failed(fault) => self.failed(fault),
-            Finding::Compared(difference) if difference.change != Change::Same => {
-                self.differs(difference);
+            Finding::Compared(difference) => {
+                let is_told = difference.change != Change::Same;
+                if is_told || (self.json && difference.covered.is_some()) {
+                    self.differs(difference);
+                }
+                if let Some(covered) = &difference.covered {
+                    self.covered(covered);
+                }
             }
-            Finding::Compared(_) | Finding::Foreign | Finding::Nothing => {}
+            Finding::Foreign | Finding::Nothing => {}
         }
     }
 
@@ -184,6 +194,13 @@ impl Teller<'_> {
             print_json(&json!({ "source": self.source, "failed": fault }));
         }
         eprintln!("COULD NOT LOOK: {}", show::clean(&fault.to_string()));
+    }
+
+    /// In JSON it stands beside the difference.
+    fn covered(&self, covered: &Covered) {
+        if !self.json {
+            eprintln!("{}", covered_line(covered, "is what counts", self.depot));
+        }
     }
 
     fn differs(&mut self, difference: &Difference) {
@@ -271,6 +288,10 @@ impl Teller<'_> {
         out(&format!("  {}", self.summary(compared)));
         for text in &compared.unmatched {
             out(&format!("NOT FOUND in the backup: {}", show::clean(text)));
+        }
+        if compared.covered > 0 {
+            let covered = show::amount(compared.covered, "file");
+            out(&format!("LOOK AT {covered}: each is named above"));
         }
         if compared.failed.total > 0 {
             let failed = show::number(compared.failed.total);
@@ -363,9 +384,10 @@ mod tests {
 
     #[test]
     fn the_exit_code_tells_same_from_different_and_from_unknown() {
-        let compared = |changed, failed| {
+        let compared = |changed, failed, covered| {
             let mut compared = Compared {
                 changed,
+                covered,
                 ..Compared::default()
             };
             compared.failed.total = failed;
@@ -375,17 +397,19 @@ mod tests {
             at_ms: 0,
             end_of_day: false,
         };
-        for (changed, failed, purpose, want) in [
-            (0, 0, Purpose::WithFolder, COMPLETE),
-            (1, 0, Purpose::WithFolder, DIFFERENT),
-            (1, 1, Purpose::WithFolder, PARTIAL),
-            (1, 0, Purpose::WithMoment(other), DIFFERENT),
-            (1, 0, Purpose::DryRun { overwrite: true }, COMPLETE),
-            (1, 0, Purpose::DryRun { overwrite: false }, PARTIAL),
-            (1, 0, Purpose::DryRunInPlace, COMPLETE),
-            (0, 1, Purpose::DryRunInPlace, PARTIAL),
+        for (changed, failed, covered, purpose, want) in [
+            (0, 0, 0, Purpose::WithFolder, COMPLETE),
+            (1, 0, 0, Purpose::WithFolder, DIFFERENT),
+            (1, 1, 0, Purpose::WithFolder, PARTIAL),
+            (1, 0, 0, Purpose::WithMoment(other), DIFFERENT),
+            (1, 0, 0, Purpose::DryRun { overwrite: true }, COMPLETE),
+            (1, 0, 0, Purpose::DryRun { overwrite: false }, PARTIAL),
+            (1, 0, 0, Purpose::DryRunInPlace, COMPLETE),
+            (0, 1, 0, Purpose::DryRunInPlace, PARTIAL),
+            (0, 0, 1, Purpose::DryRun { overwrite: true }, PARTIAL),
+            (0, 0, 1, Purpose::WithFolder, PARTIAL),
         ] {
-            let results = [Ok(compared(changed, failed))];
+            let results = [Ok(compared(changed, failed, covered))];
             assert_eq!(exit_code(&results, purpose), want, "{purpose:?}");
         }
         let failed = [Err(Fatal::new("compare", "x", ""))];

@@ -77,6 +77,13 @@ impl Shown {
                 let line = format!("NOT RESTORED: {}", show::clean(&fault.to_string()));
                 self.bar.suspend(|| eprintln!("{line}"));
             }
+            Event::Covered(covered) => {
+                let line = format!(
+                    "LOOK AT {}: another program has put something over it in the bucket",
+                    show::clean(&covered.path)
+                );
+                self.bar.suspend(|| eprintln!("{line}"));
+            }
             Event::LeftOut(fault) if !self.quiet => {
                 let line = format!("note: {}", show::clean(&fault.to_string()));
                 self.bar.suspend(|| eprintln!("{line}"));

@@ -4,12 +4,16 @@ use super::{Depot, Done, as_of, moment_json, unmatched};
 use crate::cli::show;
 use crate::cli::versions::stamp;
 use crate::model::moment::Moment;
-use crate::recovery::{Bounded, Restored};
+use crate::recovery::{Bounded, Covered, Restored};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Torn files named in the summary; JSON has more of them.
 const UNRESTED_NAMED_MAX: usize = 20;
+
+/// Files of which another program has a version on top that are named with their
+/// dates: who overwrote a whole bucket sees by these what happened.
+const COVERED_NAMED_MAX: usize = 100;
 
 /// The whole result for programs.
 pub(super) fn json(depot: &Depot, done: &[Done], moment: Option<Moment>) -> Value {
@@ -73,18 +77,33 @@ pub(super) fn print(depot: &Depot, done: &[Done], moment: Option<Moment>) {
     for text in unmatched(done) {
         println!("NOT FOUND in the backup: {}", show::clean(&text));
     }
-    println!(
-        "{}",
-        if is_whole(done) {
-            "All is well: everything that was asked for is there, and every file was checked."
-        } else {
-            "NOT everything that was asked for is there: see above. Running it again goes on where it ended."
-        }
-    );
+    let words = if is_whole(done) {
+        "All is well: everything that was asked for is there, and every file was checked."
+    } else if holds(done, Restored::is_all_there) {
+        "Everything that was asked for is there, and every file was checked. LOOK AT the files that are named above: another program has put something over them in the bucket."
+    } else {
+        "NOT everything that was asked for is there: see above. Running it again goes on where it ended."
+    };
+    println!("{words}");
+}
+
+/// What another program has put over a file, and what counts for it.
+pub(super) fn covered_line(covered: &Covered, fate: &str, depot: &Depot) -> String {
+    let date = |ms| stamp(ms, &depot.zone);
+    let path = show::clean(&covered.path);
+    format!(
+        "LOOK AT {path}: another program has put something over it in the bucket on {}; Keepwatch's own version of {} {fate}; look at both with `keepwatch versions \"{path}\"`",
+        date(covered.covered_at_ms),
+        date(covered.stored_at_ms),
+    )
 }
 
 fn is_whole(done: &[Done]) -> bool {
-    let ok = |one: &Done| one.result.as_ref().is_ok_and(Restored::is_complete);
+    holds(done, Restored::is_complete)
+}
+
+fn holds(done: &[Done], is_so: impl Fn(&Restored) -> bool) -> bool {
+    let ok = |one: &Done| one.result.as_ref().is_ok_and(&is_so);
     let found = |one: &Done| {
         one.result
             .as_ref()
@@ -142,6 +161,19 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
         lines.push(format!(
             "{} in the bucket were not written by Keepwatch and are left alone",
             show::amount(restored.skipped_foreign, "object")
+        ));
+    }
+    for covered in restored.covered.items.iter().take(COVERED_NAMED_MAX) {
+        lines.push(covered_line(covered, "was restored", depot));
+    }
+    let unnamed = restored
+        .covered
+        .total
+        .saturating_sub(COVERED_NAMED_MAX as u64);
+    if unnamed > 0 {
+        lines.push(format!(
+            "LOOK AT {} more like that; each is named above, --json has their dates",
+            show::amount(unnamed, "file")
         ));
     }
     for remark in &restored.remarks.items {

@@ -8,6 +8,7 @@ use crate::daemon;
 use crate::error::{Fatal, Fault};
 use crate::model::report::{Failed, FailureLine, OneOff, OneOffTask};
 use crate::platform;
+use crate::recovery::Covered;
 use jiff::Timestamp;
 
 /// Publish how it ended; says on the terminal when that is not possible.
@@ -67,6 +68,11 @@ fn one_off(
                     report.failures.extend(faults.items.iter().map(line));
                     report.failures_total += faults.total;
                 }
+                let covered = &restored.covered;
+                report
+                    .failures
+                    .extend(covered.items.iter().map(covered_line));
+                report.failures_total += covered.total;
             }
             Err(fatal) => report.failed = Some(failed(fatal)),
         }
@@ -78,6 +84,15 @@ fn failed(fatal: &Fatal) -> Failed {
     Failed {
         cause: fatal.cause.clone(),
         hint: fatal.hint.clone(),
+    }
+}
+
+fn covered_line(covered: &Covered) -> FailureLine {
+    FailureLine {
+        path: covered.path.clone(),
+        reason: "another program has put something over it in the bucket; Keepwatch's own version beneath was restored".to_owned(),
+        remedy: "look at both with `keepwatch versions`".to_owned(),
+        count: 1,
     }
 }
 

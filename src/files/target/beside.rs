@@ -1,7 +1,8 @@
 //! What restore does to a file that is there: a second name for it, so that the
 //! first may be given away, and another mode or time.
 
-use super::{LeftOut, MODE_SET_ID, Target};
+use super::Target;
+use super::looks::{LeftOut, MODE_SET_ID};
 use crate::error::{Class, Fault};
 use crate::files::fault::{self, shown};
 use crate::files::temp::TempFile;

@@ -1,7 +1,8 @@
 //! Mode, owner and time of folders that are not empty, given back when all that
 //! belongs in them is there.
 
-use super::{Looks, Target, dressed};
+use super::looks::dressed;
+use super::{Looks, Target};
 use crate::error::Fault;
 use crate::files::fault::{self, shown};
 use crate::model::RelPath;

@@ -7,38 +7,27 @@
 //! way out either.
 
 mod beside;
+mod folders;
+mod looks;
 mod partial;
+mod pending;
 
+pub use looks::Looks;
 pub use partial::Checkpoint;
+pub use pending::{Committed, Pending};
 
-use crate::error::{Class, Fatal, Fault, chain};
+use looks::{LeftOut, dressed};
+
+use crate::error::{Class, Fatal, Fault};
 use crate::files::fault::{self, shown};
 use crate::files::read;
 use crate::files::temp::{TempFile, with_fresh_name};
 use crate::model::{Fingerprint, RelPath};
 use crate::platform::{self, Dir, Trouble};
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-
-mod folders;
-
-/// Set-user-id and set-group-id: only kept together with the owner they meant,
-/// or a file of one account would run with the rights of another.
-const MODE_SET_ID: u32 = 0o6000;
-
-/// What a link or a folder has beside its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Looks {
-    /// Permission bits; a link has none.
-    pub mode: u32,
-    /// Nanoseconds since 1970.
-    pub mtime_ns: i64,
-    /// Set only where this account may (root).
-    pub owner: Option<(u32, u32)>,
-}
 
 /// A folder to restore into.
 #[derive(Debug)]
@@ -47,34 +36,13 @@ pub struct Target {
     dir: Dir,
     /// Folders that were created on the way to a file, up to [`MADE_MAX`].
     made: Mutex<HashSet<RelPath>>,
+    /// What counts as free, whatever the disk says.
+    free_bytes: Option<u64>,
 }
 
 /// Folders that are known to have been created here; at 200 bytes each 20 MB.
 /// Those beyond keep what they were created with, in a folder that is in use.
 const MADE_MAX: usize = 100_000;
-
-/// How a restored name ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Committed {
-    /// It is there now.
-    Written {
-        /// What of mode, owner or time the disk would not take (FAT, network
-        /// disks); the content is whole all the same.
-        left_out: Option<Fault>,
-    },
-    /// Something had the name and was left as it is.
-    AlreadyThere,
-}
-
-/// A file on its way; dropped, it leaves nothing behind.
-#[derive(Debug)]
-pub struct Pending {
-    temp: TempFile,
-    name: Vec<u8>,
-    subject: String,
-    /// The name of the note about what is safe of it, where a later run may go on.
-    note: Option<Vec<u8>>,
-}
 
 impl Target {
     /// Take a folder to restore into, created (for its owner alone) when it is
@@ -97,7 +65,18 @@ impl Target {
             path,
             dir,
             made: Mutex::default(),
+            free_bytes: None,
         })
+    }
+
+    /// The same with so much room, whatever the disk says: how tests play a disk
+    /// that is nearly full.
+    #[must_use]
+    pub fn with_free_bytes(self, bytes: u64) -> Self {
+        Self {
+            free_bytes: Some(bytes),
+            ..self
+        }
     }
 
     /// The folder, absolute and without links.
@@ -118,6 +97,9 @@ impl Target {
     /// # Errors
     /// [`Fault`] when the disk does not say.
     pub fn free_bytes(&self) -> Result<u64, Fault> {
+        if let Some(bytes) = self.free_bytes {
+            return Ok(bytes);
+        }
         platform::free_bytes(&self.path).map_err(|error| {
             fault::writing(
                 "see how much space is free in",
@@ -287,136 +269,6 @@ fn open_or_create(dir: &Dir, name: &[u8], private: bool) -> io::Result<(Dir, boo
         Err(error) => return Err(error),
     };
     dir.open_dir(name).map(|inner| (inner, is_made))
-}
-
-impl Pending {
-    /// Add to the file. Blocks.
-    ///
-    /// # Errors
-    /// [`Fault`]: disk full, disk gone.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.temp
-            .file
-            .write_all(bytes)
-            .map_err(|error| fault::writing("write", &self.subject, &error))
-    }
-
-    /// The file itself, open for reading and writing (to verify it).
-    pub fn file(&mut self) -> &mut File {
-        &mut self.temp.file
-    }
-
-    /// Give the file its mode, owner, time and name, when it is safely on the
-    /// disk. The owner is set only where this account may (root). Without
-    /// `overwrite`, what has the name stays as it is. Blocks.
-    ///
-    /// # Errors
-    /// [`Fault`]; nothing of the file is left behind then.
-    pub fn commit(
-        self,
-        overwrite: bool,
-        mode: u32,
-        mtime_ns: i64,
-        owner: Option<(u32, u32)>,
-    ) -> Result<Committed, Fault> {
-        self.commit_after(overwrite, mode, mtime_ns, owner, || Ok(()))
-    }
-
-    /// The same; `make_way` comes when the file is safely on the disk, and nothing
-    /// but the taking of its name after it. Blocks.
-    ///
-    /// # Errors
-    /// [`Fault`]; nothing of the file is left behind then.
-    pub fn commit_after(
-        mut self,
-        overwrite: bool,
-        mode: u32,
-        mtime_ns: i64,
-        owner: Option<(u32, u32)>,
-        make_way: impl FnOnce() -> Result<(), Fault>,
-    ) -> Result<Committed, Fault> {
-        let mut left_out = LeftOut::default();
-        let file = &self.temp.file;
-        // The owner first: changing that clears bits of the mode.
-        let owned = owner.map(|owner| platform::set_owner(file, owner));
-        let mode = left_out.mode_after(owned, mode);
-        left_out.note("mode", platform::set_mode(file, mode));
-        let modified = file.set_modified(platform::time_of_ns(mtime_ns));
-        left_out.note("time", modified);
-        let failed = |error: io::Error| fault::writing("write", &self.subject, &error);
-        file.sync_all().map_err(failed)?;
-        // From here on it is this name or none.
-        self.forget_note();
-        self.temp.give_up();
-        make_way()?;
-        let failed = |error: io::Error| fault::writing("write", &self.subject, &error);
-        let (dir, temp) = (&self.temp.dir, &self.temp.name);
-        let renamed = if overwrite {
-            dir.rename(temp, &self.name).map(|()| true)
-        } else {
-            dir.rename_new(temp, &self.name)
-        };
-        if !renamed.map_err(failed)? {
-            return Ok(Committed::AlreadyThere);
-        }
-        self.temp.keep();
-        Ok(left_out.committed(std::mem::take(&mut self.subject)))
-    }
-}
-
-/// Owner first: changing that clears bits of the mode. The mode last: it may not
-/// let us in any more.
-fn dressed(dir: &Dir, looks: Looks) -> LeftOut {
-    let mut left_out = LeftOut::default();
-    let owned = looks.owner.map(|owner| dir.set_self_owner(owner));
-    let mode = left_out.mode_after(owned, looks.mode);
-    left_out.note("mode and time", dir.set_self(mode, looks.mtime_ns));
-    left_out
-}
-
-/// What a disk would not take of a file's metadata.
-#[derive(Default)]
-struct LeftOut(Vec<String>);
-
-impl LeftOut {
-    fn note(&mut self, what: &str, done: io::Result<()>) {
-        if let Err(error) = done {
-            self.0.push(format!("{what}: {}", chain(&error)));
-        }
-    }
-
-    /// The mode to give after the owner was, or was not, given: without it, no
-    /// bits that would let others run with its rights.
-    fn mode_after(&mut self, owned: Option<io::Result<bool>>, mode: u32) -> u32 {
-        let is_owned = match owned {
-            Some(Ok(done)) => done,
-            Some(Err(error)) => {
-                self.note("owner", Err(error));
-                false
-            }
-            None => false,
-        };
-        if is_owned { mode } else { mode & !MODE_SET_ID }
-    }
-
-    fn committed(self, subject: String) -> Committed {
-        let left_out = self.fault(subject);
-        Committed::Written { left_out }
-    }
-
-    fn fault(self, subject: String) -> Option<Fault> {
-        (!self.0.is_empty()).then(|| {
-            Fault::new(
-                Class::Local,
-                "keep mode, owner and time",
-                subject,
-                self.0.join("; "),
-            )
-            .hint(
-                "the content is complete; restore to a disk with another file system if it matters",
-            )
-        })
-    }
 }
 
 #[cfg(test)]

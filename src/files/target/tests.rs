@@ -1,5 +1,6 @@
 //! What restore may do to a folder, and above all what it may not.
 
+use super::looks::MODE_SET_ID;
 use super::*;
 use crate::files::is_temporary;
 use crate::model::Kind;

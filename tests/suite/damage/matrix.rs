@@ -6,7 +6,7 @@ use Act::{
     Cut, DeleteAll, DeleteBody, DeleteVersion, Flip, ForeignOver, Garbage, Header, Mark, Nothing,
     OursOver, Replace, Truncate, Unmark,
 };
-use Comes::{AsBucket, Foreign, Named, Right};
+use Comes::{AsBucket, Covered, Foreign, Named, Older, Right};
 use keepwatch::model::audit::Damage::{
     self, Altered, MarkedDeleted, Metadata, Missing, Overwritten, Returned, Truncated, VersionGone,
 };
@@ -20,6 +20,11 @@ enum Comes {
     Right,
     /// The file is named as one that could not be restored.
     Named,
+    /// The right bytes, from beneath what another program has put over them, and
+    /// the file is named as one to look at.
+    Covered,
+    /// The same with an older version: nothing newer says that it is ours.
+    Older(&'static [u8]),
     /// The object counts as not Keepwatch's, and is left alone.
     Foreign,
     /// What the bucket shows now, which it alone cannot know to be wrong.
@@ -42,7 +47,7 @@ const BYTES: &[Row] = &[
     (TIME_KEPT, None, Some(Altered), Named),
     (TIME_TELLS, None, Some(Altered), Named),
     (Replace, None, Some(Altered), Named),
-    (ForeignOver, Some(Overwritten), Some(Overwritten), Foreign),
+    (ForeignOver, Some(Overwritten), Some(Overwritten), Covered),
     (OursOver, Some(Overwritten), Some(Overwritten), AsBucket),
     (DeleteAll, Some(Missing), Some(Missing), AsBucket),
     (Mark, Some(MarkedDeleted), Some(MarkedDeleted), AsBucket),
@@ -165,7 +170,12 @@ impl Place {
             .iter()
             .any(|fault| fault.subject == self.world.path);
         let is_right = came.as_deref() == Some(&self.truth[..]);
+        let covered = &restored.covered.items;
+        let is_covered =
+            restored.is_all_there() && matches!(&covered[..], [one] if one.path == self.world.path);
         let fits = match comes {
+            Covered => is_right && is_covered,
+            Older(content) => came.as_deref() == Some(content) && is_covered,
             Right => is_right && restored.is_complete(),
             Named => came.is_none() && is_named,
             Foreign => came.is_none() && restored.skipped_foreign == 1,
@@ -206,6 +216,12 @@ async fn a_small_file() {
     };
     let own = [
         (
+            Header("x-amz-meta-kw-format", None),
+            Some(Metadata),
+            Some(Metadata),
+            Older(b"before"),
+        ),
+        (
             DeleteVersion,
             Some(VersionGone),
             Some(VersionGone),
@@ -245,6 +261,12 @@ async fn a_compressed_file() {
         older: false,
     };
     let own = [
+        (
+            Header("x-amz-meta-kw-format", None),
+            Some(Metadata),
+            Some(Metadata),
+            Older(b"a;b\n"),
+        ),
         (
             DeleteVersion,
             Some(VersionGone),
@@ -289,7 +311,7 @@ async fn a_large_file_of_many_parts() {
         (TIME_KEPT, None, Some(Altered), Named),
         (Truncate, None, Some(Altered), Named),
         (DeleteVersion, Some(Missing), Some(Missing), AsBucket),
-        (ForeignOver, Some(Overwritten), Some(Overwritten), Foreign),
+        (ForeignOver, Some(Overwritten), Some(Overwritten), Covered),
         (Mark, Some(MarkedDeleted), Some(MarkedDeleted), AsBucket),
         (Cut, Some(Truncated), Some(Truncated), Named),
         (
@@ -327,7 +349,12 @@ async fn an_older_version() {
         (DeleteVersion, None, None, AsBucket),
         (Cut, Some(Truncated), Some(Truncated), Named),
         // It may have been somebody else's from the beginning.
-        (Header("x-amz-meta-kw-format", None), None, None, Foreign),
+        (
+            Header("x-amz-meta-kw-format", None),
+            None,
+            None,
+            Older(b"first"),
+        ),
         (
             Header("x-amz-meta-kw-size", None),
             Some(Metadata),
@@ -408,7 +435,7 @@ async fn an_empty_folder() {
         (Nothing, None, None, Right),
         (DeleteVersion, Some(Missing), Some(Missing), AsBucket),
         (Mark, Some(MarkedDeleted), Some(MarkedDeleted), AsBucket),
-        (ForeignOver, Some(Overwritten), Some(Overwritten), Foreign),
+        (ForeignOver, Some(Overwritten), Some(Overwritten), Covered),
         (
             Header("x-amz-meta-kw-format", None),
             Some(Metadata),

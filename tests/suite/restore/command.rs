@@ -14,7 +14,7 @@ fn keepwatch(arguments: &[&str]) -> Output {
 }
 
 /// Exit code, standard output, standard error.
-fn run(arguments: &[&str]) -> (i32, String, String) {
+pub fn run(arguments: &[&str]) -> (i32, String, String) {
     let output = keepwatch(arguments);
     (
         output.status.code().unwrap(),
@@ -23,7 +23,7 @@ fn run(arguments: &[&str]) -> (i32, String, String) {
     )
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 

@@ -1,0 +1,108 @@
+//! A file on its way: written under a temporary name, and given its own when it is
+//! whole and safely on the disk.
+
+use super::looks::LeftOut;
+use crate::error::Fault;
+use crate::files::fault;
+use crate::files::temp::TempFile;
+use crate::platform;
+use std::fs::File;
+use std::io::{self, Write as _};
+
+/// How a restored name ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Committed {
+    /// It is there now.
+    Written {
+        /// What of mode, owner or time the disk would not take (FAT, network
+        /// disks); the content is whole all the same.
+        left_out: Option<Fault>,
+    },
+    /// Something had the name and was left as it is.
+    AlreadyThere,
+}
+
+/// A file on its way; dropped, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Pending {
+    pub(super) temp: TempFile,
+    pub(super) name: Vec<u8>,
+    pub(super) subject: String,
+    /// The name of the note about what is safe of it, where a later run may go on.
+    pub(super) note: Option<Vec<u8>>,
+}
+
+impl Pending {
+    /// Add to the file. Blocks.
+    ///
+    /// # Errors
+    /// [`Fault`]: disk full, disk gone.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.temp
+            .file
+            .write_all(bytes)
+            .map_err(|error| fault::writing("write", &self.subject, &error))
+    }
+
+    /// The file itself, open for reading and writing (to verify it).
+    pub fn file(&mut self) -> &mut File {
+        &mut self.temp.file
+    }
+
+    /// Give the file its mode, owner, time and name, when it is safely on the
+    /// disk. The owner is set only where this account may (root). Without
+    /// `overwrite`, what has the name stays as it is. Blocks.
+    ///
+    /// # Errors
+    /// [`Fault`]; nothing of the file is left behind then.
+    pub fn commit(
+        self,
+        overwrite: bool,
+        mode: u32,
+        mtime_ns: i64,
+        owner: Option<(u32, u32)>,
+    ) -> Result<Committed, Fault> {
+        self.commit_after(overwrite, mode, mtime_ns, owner, || Ok(()))
+    }
+
+    /// The same; `make_way` comes when the file is safely on the disk, and nothing
+    /// but the taking of its name after it. Blocks.
+    ///
+    /// # Errors
+    /// [`Fault`]; nothing of the file is left behind then.
+    pub fn commit_after(
+        mut self,
+        overwrite: bool,
+        mode: u32,
+        mtime_ns: i64,
+        owner: Option<(u32, u32)>,
+        make_way: impl FnOnce() -> Result<(), Fault>,
+    ) -> Result<Committed, Fault> {
+        let mut left_out = LeftOut::default();
+        let file = &self.temp.file;
+        // The owner first: changing that clears bits of the mode.
+        let owned = owner.map(|owner| platform::set_owner(file, owner));
+        let mode = left_out.mode_after(owned, mode);
+        left_out.note("mode", platform::set_mode(file, mode));
+        let modified = file.set_modified(platform::time_of_ns(mtime_ns));
+        left_out.note("time", modified);
+        let failed = |error: io::Error| fault::writing("write", &self.subject, &error);
+        file.sync_all().map_err(failed)?;
+        // From here on it is this name or none.
+        self.forget_note();
+        self.temp.give_up();
+        make_way()?;
+        let failed = |error: io::Error| fault::writing("write", &self.subject, &error);
+        let (dir, temp) = (&self.temp.dir, &self.temp.name);
+        let renamed = if overwrite {
+            dir.rename(temp, &self.name).map(|()| true)
+        } else {
+            dir.rename_new(temp, &self.name)
+        };
+        if !renamed.map_err(failed)? {
+            return Ok(Committed::AlreadyThere);
+        }
+        self.temp.keep();
+        Ok(left_out.committed(std::mem::take(&mut self.subject)))
+    }
+}

@@ -1,0 +1,114 @@
+//! Whose an object is: what its key and its metadata claim, and what of that is
+//! believed.
+//!
+//! Pure. A key is believed only when it is the key that its path would have; the
+//! metadata's word counts for shortened keys alone, and only when that path leads
+//! back to the same key.
+
+use super::content::damaged;
+use super::object::Outcome;
+use super::timeline::{Chosen, Name};
+use super::{Origin, shown};
+use crate::error::{Class, Fault};
+use crate::model::meta::MetaRefused;
+use crate::model::{ObjectMeta, RelKey};
+use crate::store::Head;
+
+/// The key in full, proved to belong to this object.
+pub(super) fn true_key(
+    origin: &Origin,
+    chosen: &Chosen,
+    meta: &ObjectMeta,
+) -> Result<RelKey, Fault> {
+    match (&chosen.name, &meta.full_key) {
+        (Name::Path(key) | Name::Older(key), _) => Ok(key.clone()),
+        (_, None) => Err(damaged(
+            &chosen.subject(),
+            "its key is shortened and its metadata does not say the full path",
+        )),
+        (_, Some(full)) => unshortened(&origin.prefix, &chosen.key, full).ok_or_else(|| {
+            damaged(
+                &chosen.subject(),
+                format!("the bucket's object claims another path: {}", shown(full)),
+            )
+        }),
+    }
+}
+
+/// The key that `full` stands for, if an object of that path has `bucket_key`.
+/// The source's own prefix may be longer than the one that is being restored.
+pub(super) fn unshortened(prefix: &str, bucket_key: &str, full: &str) -> Option<RelKey> {
+    let within = bucket_key.strip_prefix(prefix)?;
+    let ends = within.match_indices('/').map(|(slash, _)| slash + 1);
+    std::iter::once(0).chain(ends).find_map(|end| {
+        let own_prefix = &bucket_key[..prefix.len() + end];
+        let own = RelKey::parse_full(full).ok()?;
+        if own.in_bucket(own_prefix).key != bucket_key {
+            return None;
+        }
+        RelKey::parse_full(&format!("{}{full}", &within[..end])).ok()
+    })
+}
+
+/// An object under a key that no path has: foreign, unless it says it is ours.
+pub(super) fn foreign(chosen: &Chosen, why: &str, head: &Head) -> Result<Outcome, Fault> {
+    match &head.meta {
+        Err(MetaRefused::Foreign) => Ok(Outcome::Foreign),
+        Ok(_) | Err(MetaRefused::Newer(_) | MetaRefused::Broken(_)) => Err(misplaced(chosen, why)),
+    }
+}
+
+pub(super) fn misplaced(chosen: &Chosen, why: &str) -> Fault {
+    Fault::new(
+        Class::Damaged,
+        "restore",
+        chosen.subject(),
+        format!("the object says that Keepwatch wrote it, but its key cannot be used: {why}"),
+    )
+    .hint("somebody else put it there; fetch it with an S3 tool if you need it (docs/FORMAT.md)")
+}
+
+pub(super) fn unreadable_meta(chosen: &Chosen, refused: &MetaRefused) -> Fault {
+    let hint = match refused {
+        MetaRefused::Newer(_) => "restore it with a newer Keepwatch",
+        MetaRefused::Broken(_) | MetaRefused::Foreign => {
+            "restore another version with --at, or fetch this one with an S3 tool (docs/FORMAT.md)"
+        }
+    };
+    Fault::new(
+        Class::Damaged,
+        "restore",
+        chosen.subject(),
+        refused.to_string(),
+    )
+    .hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortened_key_gives_its_path_back_only_to_its_owner() {
+        let long = format!("{}/ü{}", "d".repeat(200), "x".repeat(1200));
+        let key = RelKey::parse_full(&long).unwrap();
+        let in_bucket = key.in_bucket("office/").key;
+        assert_eq!(unshortened("office/", &in_bucket, &long), Some(key));
+        // The whole bucket is restored: the source's prefix is a folder then.
+        let with_prefix = RelKey::parse_full(&format!("office/{long}")).unwrap();
+        assert_eq!(unshortened("", &in_bucket, &long), Some(with_prefix));
+        let escape = format!("../{long}");
+        for claim in [&long[1..], "etc/passwd", "", escape.as_str()] {
+            assert_eq!(unshortened("office/", &in_bucket, claim), None, "{claim}");
+        }
+        assert_eq!(unshortened("elsewhere/", &in_bucket, &long), None);
+    }
+
+    #[test]
+    fn a_prefix_that_is_no_path_leads_nowhere() {
+        let long = "x".repeat(1200);
+        let key = RelKey::parse_full(&long).unwrap();
+        let in_bucket = key.in_bucket("../up/").key;
+        assert_eq!(unshortened("", &in_bucket, &long), None);
+    }
+}

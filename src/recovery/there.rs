@@ -1,0 +1,91 @@
+//! What stands at a path of the target already, against what is to stand there.
+//!
+//! Reads only. What is there decides whether an object is fetched at all.
+
+use super::object::{Outcome, Shop};
+use crate::error::{Class, Fault, chain};
+use crate::files;
+use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, RelPath};
+
+/// Reading buffer for comparing a file that is there already.
+const COMPARE_BUFFER_BYTES: usize = 256 * 1024;
+
+/// What stands at the path already decides: `None` means that it is free, or
+/// may be replaced. Blocks.
+pub(super) fn against_disk(
+    shop: &Shop,
+    path: &RelPath,
+    meta: &ObjectMeta,
+) -> Result<Option<Outcome>, Fault> {
+    let Some(there) = shop.target.existing(path)? else {
+        return Ok(None);
+    };
+    let overwrite = shop.options.overwrite;
+    let same_stat = there.size_bytes == meta.size_bytes
+        && there.mtime_ns == meta.mtime_ns
+        && there.mode == meta.mode;
+    let same = match (there.kind, meta.kind) {
+        (Kind::Folder, Kind::Folder) => true,
+        (Kind::Symlink, Kind::Symlink) => same_link(shop, path, meta)?,
+        // To overwrite means to have mode and time put right as well.
+        (Kind::File, Kind::File) => {
+            same_stat || (!overwrite && same_content(shop, path, meta, &there)?)
+        }
+        _ => false,
+    };
+    let is_folder = there.kind == Kind::Folder;
+    Ok(if same {
+        Some(Outcome::Identical)
+    } else if is_folder && overwrite {
+        // Said before anything is fetched: no file replaces a folder.
+        return Err(in_the_way(path));
+    } else if overwrite {
+        None
+    } else {
+        Some(Outcome::Kept(kept(path)))
+    })
+}
+
+fn same_link(shop: &Shop, path: &RelPath, meta: &ObjectMeta) -> Result<bool, Fault> {
+    let target = files::read_link(shop.target.path(), path)?;
+    Ok(meta.content == Some(ContentHash::of(&target)))
+}
+
+fn same_content(
+    shop: &Shop,
+    path: &RelPath,
+    meta: &ObjectMeta,
+    there: &Fingerprint,
+) -> Result<bool, Fault> {
+    let Some(content) = meta.content else {
+        return Ok(false);
+    };
+    if there.size_bytes != meta.size_bytes {
+        return Ok(false);
+    }
+    let mut opened = files::open(shop.target.path(), path)?;
+    let mut buffer = vec![0; COMPARE_BUFFER_BYTES];
+    files::hash_file(&mut opened.file, None, &mut buffer)
+        .map(|(hash, _)| hash == content)
+        .map_err(|e| Fault::new(Class::Unreadable, "compare", path.to_string(), chain(&e)))
+}
+
+fn in_the_way(path: &RelPath) -> Fault {
+    Fault::new(
+        Class::Local,
+        "restore",
+        path.to_string(),
+        "a folder stands where the file was",
+    )
+    .hint("move the folder away and run the restore again")
+}
+
+pub(super) fn kept(path: &RelPath) -> Fault {
+    Fault::new(
+        Class::Local,
+        "restore",
+        path.to_string(),
+        "something else is there already, and was not overwritten",
+    )
+    .hint("restore into an empty folder, or give --overwrite to replace it")
+}
