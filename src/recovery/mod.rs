@@ -18,6 +18,7 @@ mod large;
 pub mod manifest;
 pub mod moments;
 mod object;
+mod pages;
 mod pairs;
 mod rehearse;
 mod restore;

@@ -6,6 +6,7 @@ use crate::raw::Requests;
 use keepwatch::board::ScanDone;
 use keepwatch::index::ActivityDelta;
 use keepwatch::model::{ContentHash, Fingerprint, Kind, Look, Record, RelKey};
+use keepwatch::recovery::Stop;
 use keepwatch::tasks::Context;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,7 +83,7 @@ async fn written_and_read(count: usize) {
         (manifest.trailer.files, manifest.trailer.quiet),
         (count as u64, true)
     );
-    let mut lines = manifest.lines(&store).await.unwrap();
+    let mut lines = manifest.lines(&store, &Stop::never()).await.unwrap();
     let mut number = 0;
     while let Some(line) = lines.next().await.unwrap() {
         if line.has_object() {
