@@ -17,7 +17,7 @@ use super::retry::{Stop, told};
 use super::shown;
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::model::manifest::Line;
-use crate::model::{Kind, RelPath};
+use crate::model::{Fingerprint, Kind, RelPath};
 use altered::Altered;
 use listing::Listing;
 use std::sync::Arc;
@@ -100,13 +100,14 @@ async fn compare(
         let object = rel.in_bucket(&shop.origin.prefix);
         let (key, is_shortened) = (object.key, object.shortened);
         let fate = listing.fate(&key, is_shortened, &line, stop).await?;
-        // Where the folder has an object at the moment it was empty then, and the
-        // object has said what it was like.
-        let is_to_finish = fate.as_ref().is_none_or(|fate| !fate.has_object);
-        if seen.kind == Kind::Folder && is_to_finish {
+        if seen.kind == Kind::Folder {
             let is_closed = seen.mode & MODE_ENTER == 0 && closed.len() < CLOSED_MAX;
             let list = if is_closed { &mut closed } else { &mut folders };
-            list.push((path.clone(), seen));
+            list.push(Folder {
+                path: path.clone(),
+                then: seen,
+                has_object: fate.as_ref().is_some_and(|fate| fate.has_object),
+            });
             if folders.len() == FOLDERS_AT_ONCE {
                 finish_folders(shop, std::mem::take(&mut folders)).await?;
             }
@@ -129,13 +130,29 @@ async fn compare(
     finish_folders(shop, closed).await
 }
 
-async fn finish_folders(
-    shop: &Arc<Shop>,
-    folders: Vec<(RelPath, crate::model::Fingerprint)>,
-) -> Result<(), Fault> {
+/// A folder that waits for its looks.
+struct Folder {
+    path: RelPath,
+    /// What the manifest says of it.
+    then: Fingerprint,
+    /// The bucket has an object of it at the moment: if it is empty, that has said
+    /// what it was like, and later than the manifest. It may have stayed when the
+    /// folder filled.
+    has_object: bool,
+}
+
+async fn finish_folders(shop: &Arc<Shop>, folders: Vec<Folder>) -> Result<(), Fault> {
     let shared = shop.clone();
     let work = move || {
-        for (path, then) in folders {
+        for folder in folders {
+            let Folder { path, then, .. } = folder;
+            let is_empty = folder
+                .has_object
+                .then(|| shared.target.is_empty_folder(&path));
+            // What cannot be looked at is told below.
+            if is_empty == Some(Ok(true)) {
+                continue;
+            }
             let (mode, owner) = (then.mode, then.owner);
             let overwrite = shared.options.overwrite;
             let target = &shared.target;

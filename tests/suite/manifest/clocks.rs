@@ -186,10 +186,16 @@ async fn an_empty_folder_that_was_closed_after_the_manifest_stays_closed() {
     let rig = Rig::new();
     fs::create_dir(rig.path("empty")).unwrap();
     rig.write("emptied/a.txt", "a");
+    // Its own object stays in the bucket when it fills.
+    fs::create_dir(rig.path("filled")).unwrap();
+    chmod(&rig.path("filled"), 0o700);
     for name in ["empty", "emptied"] {
         chmod(&rig.path(name), 0o755);
     }
     let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    rig.write("filled/a.txt", "a");
+    chmod(&rig.path("filled"), 0o750);
     rig.until_equal(&daemon).await;
     assert!(compare(&daemon).await.complete());
     fs::remove_file(rig.path("emptied/a.txt")).unwrap();
@@ -204,4 +210,5 @@ async fn an_empty_folder_that_was_closed_after_the_manifest_stays_closed() {
         let mode = super::mode(&rig.dir.path().join("out").join(name));
         assert_eq!(mode, 0o700, "{name}");
     }
+    assert_eq!(super::mode(&rig.dir.path().join("out/filled")), 0o750);
 }
