@@ -18,6 +18,7 @@ const SHOWN_MAX: usize = 40;
 struct Told<'a> {
     source: &'a str,
     manifests: Vec<i64>,
+    manifests_ahead: Vec<i64>,
     days: Vec<ToldDay>,
     first_ms: Option<i64>,
     cut: bool,
@@ -75,6 +76,7 @@ fn told<'a>(named: &'a Named, found: &Moments) -> Told<'a> {
     Told {
         source: &named.name,
         manifests: found.manifests.iter().map(|one| one.moment_ms).collect(),
+        manifests_ahead: found.ahead.iter().map(|one| one.moment_ms).collect(),
         days: found
             .days
             .iter()
@@ -117,6 +119,13 @@ fn print(named: &Named, found: &Moments, zone: &TimeZone) {
             println!("    {}", stamp(one.moment_ms, zone));
         }
         more(found.manifests.len());
+    }
+    for one in found.ahead.iter().take(SHOWN_MAX) {
+        println!(
+            "  the manifest {} is not used: {}",
+            show::clean(&one.key),
+            one.ahead_because()
+        );
     }
     println!();
 }

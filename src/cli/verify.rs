@@ -11,6 +11,7 @@ use crate::control::{Line, Request, ask};
 use crate::daemon::verify_once;
 use crate::error::Fatal;
 use crate::model::audit::{Ask, Damage, Deep, Finding, Progress, Repair, Verified};
+use crate::model::key::is_own;
 use crate::platform;
 use crate::recovery::{Selector, Stop, VerifyEvent, VerifyRequest, verify};
 use indicatif::ProgressBar;
@@ -299,6 +300,10 @@ fn words(finding: &Finding, zone: &TimeZone) -> Vec<String> {
 }
 
 fn todo(finding: &Finding) -> Option<String> {
+    if finding.key.is_none() && is_own(&finding.path) {
+        let text = "nothing is lost: it is a list of the backup, restoring works without it, and the next daily comparison (or keepwatch --reconcile) writes a new one. Find out who can write to the bucket";
+        return Some(text.to_owned());
+    }
     let text = match &finding.repair {
         Some(Repair::Done) => "nothing: it was repaired and verified again".to_owned(),
         Some(Repair::Failed(why)) => format!("repairing it did not work: {why}"),

@@ -1,5 +1,6 @@
 //! What a manifest adds to a restore, when all files are there: the folders'
-//! own modes, and the names of files whose versions somebody has removed.
+//! own modes, and the names of files whose versions somebody has removed or
+//! whose metadata is not what it was.
 //!
 //! A version that is gone leaves no trace in the bucket's list: only a manifest
 //! remembers that there was one. Invariants: without a manifest everything is
@@ -7,15 +8,18 @@
 //! of folders that the restore has made; one page of the list and a bounded
 //! number of folders are held.
 
+mod altered;
+mod listing;
+
 use super::manifest::{self, Manifest};
 use super::object::Shop;
 use super::retry::{Stop, told};
 use super::shown;
-use super::timeline::list_page;
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::model::manifest::Line;
-use crate::model::{Kind, RelPath};
-use crate::store::{Course, ListedVersion};
+use crate::model::{Fingerprint, Kind, RelPath};
+use altered::Altered;
+use listing::Listing;
 use std::sync::Arc;
 
 /// Where not everything is restored, a larger manifest would take longer to read
@@ -74,12 +78,13 @@ async fn compare(
     at_ms: Option<i64>,
     stop: &mut Stop,
 ) -> Result<(), Fault> {
-    let mut lines = manifest.lines(&shop.store).await?;
+    let mut lines = manifest.lines(&shop.store, stop).await?;
     // The server's clock may be ahead: what is newest counts, whenever that was.
     let until_ms = at_ms.unwrap_or(i64::MAX);
     let asked_ms = at_ms.unwrap_or_else(crate::transfer::wall_ms);
     let is_young = asked_ms.saturating_sub(manifest.header.moment_ms) <= MISSING_AGE_MAX_MS;
     let mut listing = Listing::new(shop, until_ms);
+    let mut altered = Altered::new(shop, &manifest.header.moment);
     let (mut folders, mut closed) = (Vec::new(), Vec::new());
     while let Some(line) = lines.next().await? {
         let (Some(rel), Some(seen)) = (line.rel_key(), line.fingerprint()) else {
@@ -92,40 +97,62 @@ async fn compare(
         if !shop.selector.matches(&path) {
             continue;
         }
+        let object = rel.in_bucket(&shop.origin.prefix);
+        let (key, is_shortened) = (object.key, object.shortened);
+        let fate = listing.fate(&key, is_shortened, &line, stop).await?;
         if seen.kind == Kind::Folder {
             let is_closed = seen.mode & MODE_ENTER == 0 && closed.len() < CLOSED_MAX;
             let list = if is_closed { &mut closed } else { &mut folders };
-            list.push((path.clone(), seen));
+            list.push(Folder {
+                path: path.clone(),
+                then: seen,
+                has_object: fate.as_ref().is_some_and(|fate| fate.has_object),
+            });
             if folders.len() == FOLDERS_AT_ONCE {
                 finish_folders(shop, std::mem::take(&mut folders)).await?;
             }
         }
         // One that was drawn while something was stored has younger lines.
         let was_there = line.has_object() && line.stored_at_ms <= until_ms;
-        if is_young && was_there && !line.version_id.is_empty() {
-            let key = line.bucket_key(&shop.origin.prefix);
-            let is_missing = match line.key.is_some() {
-                true => listing.alone(&key, &line, stop).await?,
-                false => listing.is_missing(&key, &line, stop).await?,
-            };
-            if is_missing {
-                shop.tally.failed(missing(&path, &line, manifest));
-            }
+        let Some(fate) = fate.filter(|_| was_there && !line.version_id.is_empty()) else {
+            continue;
+        };
+        if fate.is_current {
+            altered.look(&path, key, &line, stop).await?;
+        } else if is_young && listing.is_missing(&key, &line, &fate, stop).await? {
+            shop.tally.failed(missing(&path, &line, manifest));
         }
     }
+    altered.finish(stop).await?;
     finish_folders(shop, folders).await?;
     // What is inside comes before what it is in.
     closed.reverse();
     finish_folders(shop, closed).await
 }
 
-async fn finish_folders(
-    shop: &Arc<Shop>,
-    folders: Vec<(RelPath, crate::model::Fingerprint)>,
-) -> Result<(), Fault> {
+/// A folder that waits for its looks.
+struct Folder {
+    path: RelPath,
+    /// What the manifest says of it.
+    then: Fingerprint,
+    /// The bucket has an object of it at the moment: if it is empty, that has said
+    /// what it was like, and later than the manifest. It may have stayed when the
+    /// folder filled.
+    has_object: bool,
+}
+
+async fn finish_folders(shop: &Arc<Shop>, folders: Vec<Folder>) -> Result<(), Fault> {
     let shared = shop.clone();
     let work = move || {
-        for (path, then) in folders {
+        for folder in folders {
+            let Folder { path, then, .. } = folder;
+            let is_empty = folder
+                .has_object
+                .then(|| shared.target.is_empty_folder(&path));
+            // What cannot be looked at is told below.
+            if is_empty == Some(Ok(true)) {
+                continue;
+            }
             let (mode, owner) = (then.mode, then.owner);
             let overwrite = shared.options.overwrite;
             let target = &shared.target;
@@ -155,101 +182,4 @@ fn missing(path: &RelPath, line: &Line, manifest: &Manifest) -> Fault {
         ),
     )
     .hint("somebody, or a rule of the bucket, has removed that version; if there is a file of that name now, it is an older state: `keepwatch versions` lists what is left")
-}
-
-/// The bucket's list of versions, walked beside the manifest.
-struct Listing<'a> {
-    shop: &'a Arc<Shop>,
-    until_ms: i64,
-    prefixes: std::vec::IntoIter<String>,
-    prefix: Option<String>,
-    after: Option<String>,
-    course: Course,
-    page: std::iter::Peekable<std::vec::IntoIter<ListedVersion>>,
-    /// The server does not keep to the order: nothing can be said any more.
-    is_lost: bool,
-}
-
-impl<'a> Listing<'a> {
-    fn new(shop: &'a Arc<Shop>, until_ms: i64) -> Self {
-        let mut prefixes = shop.selector.prefixes(&shop.origin.prefix).into_iter();
-        Self {
-            shop,
-            until_ms,
-            prefix: prefixes.next(),
-            prefixes,
-            after: None,
-            course: Course::default(),
-            page: Vec::new().into_iter().peekable(),
-            is_lost: false,
-        }
-    }
-
-    /// Whether the version is gone, and nothing younger stood in its place at
-    /// the moment. Keys come in order.
-    async fn is_missing(&mut self, key: &str, line: &Line, stop: &mut Stop) -> Result<bool, Fault> {
-        let (mut seen, until_ms) = (Seen::default(), self.until_ms);
-        while let Some(version) = self.peek(stop).await? {
-            match version.key.as_str().cmp(key) {
-                std::cmp::Ordering::Greater => break,
-                std::cmp::Ordering::Equal => seen.look(version, line, until_ms),
-                std::cmp::Ordering::Less => {}
-            }
-            self.page.next();
-        }
-        Ok(!self.is_lost && !stop.is_asked() && !seen.is_accounted_for)
-    }
-
-    /// The same for a shortened key, which stands elsewhere in the list.
-    async fn alone(&self, key: &str, line: &Line, stop: &mut Stop) -> Result<bool, Fault> {
-        let (store, bucket) = (&self.shop.store, &self.shop.origin.bucket);
-        let (mut seen, mut after, mut course) =
-            (Seen::default(), None::<String>, Course::default());
-        loop {
-            let page = list_page(store, bucket, key, after.as_deref(), stop).await?;
-            course.versions(&page, bucket)?;
-            for version in page.items.iter().filter(|version| version.key == key) {
-                seen.look(version, line, self.until_ms);
-            }
-            after = page.next;
-            if after.is_none() || seen.is_accounted_for {
-                return Ok(!seen.is_accounted_for);
-            }
-        }
-    }
-
-    async fn peek(&mut self, stop: &mut Stop) -> Result<Option<&ListedVersion>, Fault> {
-        while self.page.peek().is_none() {
-            let Some(prefix) = self.prefix.clone() else {
-                return Ok(None);
-            };
-            if self.is_lost || stop.is_asked() {
-                return Ok(None);
-            }
-            let (store, bucket) = (&self.shop.store, &self.shop.origin.bucket);
-            let page = list_page(store, bucket, &prefix, self.after.as_deref(), stop).await?;
-            self.is_lost |= !self.course.versions(&page, bucket)?;
-            self.page = page.items.into_iter().peekable();
-            if page.next.is_none() {
-                self.prefix = self.prefixes.next();
-                self.course = Course::default();
-            }
-            self.after = page.next;
-        }
-        Ok(self.page.peek())
-    }
-}
-
-/// What the list has of one line's key.
-#[derive(Default)]
-struct Seen {
-    is_accounted_for: bool,
-}
-
-impl Seen {
-    fn look(&mut self, version: &ListedVersion, line: &Line, until_ms: i64) {
-        let is_it = version.version_id == line.version_id;
-        let is_younger = version.modified_ms > line.stored_at_ms && version.modified_ms <= until_ms;
-        self.is_accounted_for |= is_it || is_younger;
-    }
 }

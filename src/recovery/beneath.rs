@@ -8,10 +8,11 @@
 //! the file was deleted then; no body is opened.
 
 use super::object::{self, Outcome, Shop};
+use super::pages::list_page;
 use super::restore::Pass;
 use super::retry::{Patience, Stop, told};
 use super::tally::Covered;
-use super::timeline::{Chosen, Name, list_page};
+use super::timeline::{Chosen, Name};
 use super::{Origin, claim, shown};
 use crate::error::{Class, Fault};
 use crate::model::meta::MetaRefused;
@@ -154,7 +155,7 @@ pub(super) fn covered(origin: &Origin, over: &Chosen, ours: &Ours) -> Covered {
 pub(super) async fn bring(shop: &Arc<Shop>, over: &Chosen, pass: Pass) -> Result<Outcome, Fault> {
     let mut stop = shop.stop.clone();
     let Some(ours) = ours(&shop.store, &shop.origin, over, &mut stop).await? else {
-        let is_folder = matches!(&over.name, Name::Path(key) if key.is_folder());
+        let is_folder = matches!(&over.name, Name::Path(key) | Name::Older(key) if key.is_folder());
         // Each is counted once, when it is its turn.
         return Ok(match (pass, is_folder) {
             (Pass::LinksAndFolders, false) => Outcome::Passed,

@@ -8,10 +8,11 @@
 
 use super::difference::Comparison;
 use super::object::{Outcome, Shop};
+use super::pages::list_page;
 use super::pairs::{Now, Pairs};
 use super::retry::{Patience, Stop, told};
 use super::tally::Bounded;
-use super::timeline::{Chosen, current_of, list_page};
+use super::timeline::{Chosen, current_of};
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::files;
 use crate::model::aside;

@@ -6,15 +6,19 @@
 //! is used; nothing is believed of a manifest that is not believed of the
 //! objects themselves. Small ones are held in memory, large ones are read twice.
 
+mod rows;
+
 use super::retry::{Patience, Stop};
 use super::{Origin, shown};
-use crate::error::{Class, Fault, chain};
-use crate::model::manifest::{self, Header, LINE_BYTES_MAX, Line, Reading, Row, Trailer};
+use crate::error::{Class, Fault};
+use crate::model::manifest::{self, Header, Line, Row, Trailer};
 use crate::store::{At, Course, Listed, PAGE_KEYS, Store};
-use async_compression::tokio::bufread::GzipDecoder;
 use bytes::Bytes;
+use jiff::Timestamp;
+use rows::{Arriving, Packed, Rows};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::io;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
 
 /// Manifests that are looked at in a list: ten years of daily ones.
 const PAGES_MAX: usize = 4;
@@ -26,8 +30,14 @@ pub(super) const PASSED_OVER_MAX: usize = 5;
 /// some 80,000 paths.
 const HELD_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
-/// What is unpacked at a time.
-const BUFFER_BYTES: usize = 64 * 1024;
+/// How far apart the computer's clock and the server's may be without anything
+/// being made of it: S3 itself refuses requests whose clock differs by more
+/// (Amazon S3 API, `RequestTimeTooSkewed`).
+pub(super) const CLOCKS_APART_MAX_MS: i64 = 15 * 60 * 1000;
+
+/// A manifest takes about 80 bytes a path as stored: this is one of fifty million.
+/// What is larger is nobody's, and reading it would never end.
+const STORED_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
 /// One manifest in a bucket, unread.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +48,59 @@ pub struct Listing {
     pub moment_ms: i64,
     /// Bytes as stored.
     pub stored_bytes: u64,
+    /// When the server stored it, milliseconds since 1970.
+    pub modified_ms: i64,
+    /// ETag without quotes.
+    pub etag: String,
+}
+
+/// The newest manifest of a source that this computer wrote, as its index
+/// remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// Full key.
+    pub key: String,
+    /// What the bucket answered; empty while it is on its way.
+    pub etag: String,
+}
+
+impl Written {
+    /// Under which name the index has it.
+    pub const NAME: &str = "newest-manifest";
+
+    /// As the index keeps it.
+    pub fn to_value(&self) -> Value {
+        serde_json::json!({ "key": self.key, "etag": self.etag })
+    }
+
+    /// Read it back; `None` for what is none.
+    pub fn from_value(value: &Value) -> Option<Self> {
+        Self::deserialize(value).ok()
+    }
+}
+
+impl Listing {
+    /// It tells of a moment that had not come when it was stored: the clock of the
+    /// computer that wrote it was wrong. It would be the newest until then, so it
+    /// is used for nothing.
+    pub fn is_ahead(&self) -> bool {
+        self.moment_ms > self.modified_ms.saturating_add(CLOCKS_APART_MAX_MS)
+    }
+
+    /// Why it is used for nothing.
+    pub fn ahead_because(&self) -> String {
+        let at = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
+        format!(
+            "it says that it is of {}, and the bucket has it since {}: the clock of the computer that wrote it was wrong",
+            at(self.moment_ms),
+            at(self.modified_ms)
+        )
+    }
+}
+
+/// The newest of a list that can be believed.
+pub fn newest(all: &[Listing]) -> Option<&Listing> {
+    all.iter().rev().find(|one| !one.is_ahead())
 }
 
 /// A manifest that was read and found whole.
@@ -51,6 +114,7 @@ pub struct Manifest {
     pub key: String,
     bucket: String,
     version_id: String,
+    listing: Listing,
     /// All of it, when it is small.
     held: Option<Bytes>,
 }
@@ -95,6 +159,8 @@ fn listing(origin: &Origin, listed: Listed) -> Option<Listing> {
         moment_ms: manifest::moment_of(&origin.prefix, &listed.key)?,
         key: listed.key,
         stored_bytes: listed.stored_bytes,
+        modified_ms: listed.modified_ms,
+        etag: listed.etag,
     })
 }
 
@@ -102,9 +168,19 @@ fn listing(origin: &Origin, listed: Listed) -> Option<Listing> {
 ///
 /// # Errors
 /// It cannot be had or read.
-pub async fn header(store: &Store, bucket: &str, key: &str) -> Result<Header, Fault> {
-    let (_, body) = store.get(At { bucket, key }, None).await?;
-    let mut rows = Rows::new(Box::new(body.into_reader()), bucket, key);
+pub async fn header(
+    store: &Store,
+    bucket: &str,
+    one: &Listing,
+    stop: &Stop,
+) -> Result<Header, Fault> {
+    let at = At {
+        bucket,
+        key: &one.key,
+    };
+    let (_, body) = store.get(at, None).await?;
+    let body = Arriving::new(body, bucket, one, stop);
+    let mut rows = Rows::new(body.packed(), bucket, one);
     match rows.next().await? {
         Some(Row::Header(header)) => Ok(*header),
         _ => Err(rows.damaged("it is empty")),
@@ -126,17 +202,17 @@ pub async fn nearest(
     let mut found = Nearest::default();
     let all = list(store, origin, stop).await?;
     let in_time = |one: &&Listing| at_ms.is_none_or(|at_ms| one.moment_ms <= at_ms);
-    for one in all.iter().rev().filter(in_time).take(PASSED_OVER_MAX) {
+    let in_time = all.iter().rev().filter(in_time);
+    let (ahead, believed): (Vec<_>, Vec<_>) = in_time.partition(|one| one.is_ahead());
+    for one in ahead.into_iter().take(PASSED_OVER_MAX) {
+        let why = one.ahead_because();
+        found.damaged.push(damaged(&origin.bucket, &one.key, &why));
+    }
+    for one in believed.into_iter().take(PASSED_OVER_MAX) {
         if one.stored_bytes > bytes_max {
             break;
         }
-        let mut patience = Patience::default();
-        let opened = loop {
-            match open(store, &origin.bucket, one).await {
-                Err(fault) if patience.again(&fault, stop).await => {}
-                done => break done,
-            }
-        };
+        let opened = prove(store, origin, one, stop).await;
         match opened {
             Ok(manifest) => {
                 found.manifest = Some(manifest);
@@ -152,29 +228,54 @@ pub async fn nearest(
     Ok(found)
 }
 
-/// Read all of it and prove it.
-async fn open(store: &Store, bucket: &str, one: &Listing) -> Result<Manifest, Fault> {
+/// Read all of one, and find it whole.
+///
+/// # Errors
+/// Class `Damaged` with what is wrong with it; anything else when it cannot be had.
+pub async fn prove(
+    store: &Store,
+    origin: &Origin,
+    one: &Listing,
+    stop: &mut Stop,
+) -> Result<Manifest, Fault> {
+    let mut patience = Patience::default();
+    loop {
+        match open(store, origin, one, stop).await {
+            Err(fault) if patience.again(&fault, stop).await => {}
+            done => return done,
+        }
+    }
+}
+
+async fn open(
+    store: &Store,
+    origin: &Origin,
+    one: &Listing,
+    stop: &Stop,
+) -> Result<Manifest, Fault> {
+    let bucket = origin.bucket.as_str();
+    if one.stored_bytes > STORED_BYTES_MAX {
+        return Err(damaged(bucket, &one.key, "it is larger than any manifest"));
+    }
     let at = At {
         bucket,
         key: &one.key,
     };
-    let (head, mut body) = store.get(at, None).await?;
+    let (head, body) = store.get(at, None).await?;
+    let mut body = Arriving::new(body, bucket, one, stop);
     let mut held = None;
-    let reader: Box<dyn AsyncBufRead + Send + Unpin> = if head.stored_bytes <= HELD_BYTES_MAX {
+    let packed: Packed = if one.stored_bytes <= HELD_BYTES_MAX {
         let mut bytes = Vec::new();
         while let Some(piece) = body.next().await? {
-            if bytes.len() as u64 + piece.len() as u64 > HELD_BYTES_MAX {
-                return Err(damaged(bucket, &one.key, "it is longer than it says"));
-            }
             bytes.extend_from_slice(&piece);
         }
         let bytes = Bytes::from(bytes);
         held = Some(bytes.clone());
         Box::new(io::Cursor::new(bytes))
     } else {
-        Box::new(body.into_reader())
+        body.packed()
     };
-    let mut rows = Rows::new(reader, bucket, &one.key);
+    let mut rows = Rows::new(packed, bucket, one);
     let (mut header, mut trailer) = (None, None);
     while let Some(row) = rows.next().await? {
         match row {
@@ -189,12 +290,17 @@ async fn open(store: &Store, bucket: &str, one: &Listing) -> Result<Manifest, Fa
     if header.moment_ms != one.moment_ms {
         return Err(rows.damaged("its name and its first line say different moments"));
     }
+    // A bucket may be a replica under another name; keys keep their prefix.
+    if header.prefix != origin.prefix {
+        return Err(rows.damaged("its first line says that it belongs to another place"));
+    }
     Ok(Manifest {
         header,
         trailer,
         key: one.key.clone(),
         bucket: bucket.to_owned(),
         version_id: head.version_id,
+        listing: one.clone(),
         held,
     })
 }
@@ -204,8 +310,8 @@ impl Manifest {
     ///
     /// # Errors
     /// It cannot be fetched again.
-    pub async fn lines(&self, store: &Store) -> Result<Lines, Fault> {
-        let reader: Box<dyn AsyncBufRead + Send + Unpin> = match &self.held {
+    pub async fn lines(&self, store: &Store, stop: &Stop) -> Result<Lines, Fault> {
+        let packed: Packed = match &self.held {
             Some(bytes) => Box::new(io::Cursor::new(bytes.clone())),
             None => {
                 let at = At {
@@ -214,10 +320,10 @@ impl Manifest {
                 };
                 let version = Some(self.version_id.as_str()).filter(|id| !id.is_empty());
                 let (_, body) = store.get(at, version).await?;
-                Box::new(body.into_reader())
+                Arriving::new(body, &self.bucket, &self.listing, stop).packed()
             }
         };
-        Ok(Lines(Rows::new(reader, &self.bucket, &self.key)))
+        Ok(Lines(Rows::new(packed, &self.bucket, &self.listing)))
     }
 }
 
@@ -237,80 +343,6 @@ impl Lines {
                 None => return Ok(None),
             }
         }
-    }
-}
-
-/// The lines of a body, unpacked, bounded and proved as they come.
-struct Rows {
-    body: BufReader<GzipDecoder<Box<dyn AsyncBufRead + Send + Unpin>>>,
-    reading: Reading,
-    line: Vec<u8>,
-    bucket: String,
-    key: String,
-}
-
-impl Rows {
-    fn new(body: Box<dyn AsyncBufRead + Send + Unpin>, bucket: &str, key: &str) -> Self {
-        let mut unpacked = GzipDecoder::new(body);
-        unpacked.multiple_members(true);
-        Self {
-            body: BufReader::with_capacity(BUFFER_BYTES, unpacked),
-            reading: Reading::default(),
-            line: Vec::new(),
-            bucket: bucket.to_owned(),
-            key: key.to_owned(),
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<Row>, Fault> {
-        let is_line = self.fill().await.map_err(|error| self.broken(&error))?;
-        if !is_line {
-            let whole = self.reading.finish();
-            return whole.map(|()| None).map_err(|why| self.damaged(&why));
-        }
-        let row = self.reading.row(&self.line);
-        row.map(Some).map_err(|why| self.damaged(&why))
-    }
-
-    /// Read up to the next line end; false at the end of the body.
-    async fn fill(&mut self) -> io::Result<bool> {
-        self.line.clear();
-        loop {
-            let piece = self.body.fill_buf().await?;
-            if piece.is_empty() {
-                return Ok(!self.line.is_empty());
-            }
-            let end = piece.iter().position(|byte| *byte == b'\n');
-            let taken = end.unwrap_or(piece.len());
-            if self.line.len() + taken > LINE_BYTES_MAX {
-                let why = "it has a line that is longer than any path";
-                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
-            }
-            self.line.extend_from_slice(&piece[..taken]);
-            self.body.consume(end.map_or(taken, |end| end + 1));
-            if end.is_some() {
-                return Ok(true);
-            }
-        }
-    }
-
-    /// What cannot be unpacked is damaged; everything else is the line's trouble.
-    fn broken(&self, error: &io::Error) -> Fault {
-        match error.kind() {
-            io::ErrorKind::InvalidData
-            | io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::InvalidInput => self.damaged(&chain(error)),
-            _ => Fault::new(
-                Class::Transient,
-                "read the manifest",
-                subject(&self.bucket, &self.key),
-                chain(error),
-            ),
-        }
-    }
-
-    fn damaged(&self, why: &str) -> Fault {
-        damaged(&self.bucket, &self.key, why)
     }
 }
 

@@ -23,6 +23,7 @@ pub mod manifest;
 pub mod moments;
 mod object;
 mod older;
+mod pages;
 mod pairs;
 mod ranges;
 mod rehearse;

@@ -6,11 +6,11 @@
 
 use super::Origin;
 use super::manifest::{self, Listing};
-use super::retry::{Stop, told};
-use super::timeline::list_page;
+use super::pages::Pages;
+use super::retry::Stop;
 use crate::error::Fatal;
 use crate::model::key::is_own;
-use crate::store::{Course, Store};
+use crate::store::Store;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 const DAYS_MAX: usize = 11_000;
 
 /// Pages of the list that are read: two million versions, some minutes.
-const PAGES_MAX: usize = 2_000;
+const PAGES_MAX: u64 = 2_000;
 
 /// What happened on a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Day {
 pub struct Moments {
     /// Whole trees that were noted, oldest first.
     pub manifests: Vec<Listing>,
+    /// Those that nothing uses: the clock of who wrote them was ahead.
+    pub ahead: Vec<Listing>,
     /// Days with changes, by the zone's calendar.
     pub days: BTreeMap<Date, Day>,
     /// When the first version was stored.
@@ -56,26 +58,23 @@ pub async fn moments(
     zone: &TimeZone,
     stop: &mut Stop,
 ) -> Result<Moments, Fatal> {
+    // One may restore without the right to list them.
+    let listed = manifest::list(store, origin, stop)
+        .await
+        .unwrap_or_default();
+    let (ahead, manifests) = listed.into_iter().partition(Listing::is_ahead);
     let mut all = Moments {
-        // One may restore without the right to list them.
-        manifests: manifest::list(store, origin, stop)
-            .await
-            .unwrap_or_default(),
+        manifests,
+        ahead,
         ..Moments::default()
     };
-    let (mut after, mut course) = (None::<String>, Course::default());
-    for _ in 0..PAGES_MAX {
-        let (bucket, prefix) = (&origin.bucket, &origin.prefix);
-        let page = list_page(store, bucket, prefix, after.as_deref(), stop)
-            .await
-            .map_err(told)?;
-        course.versions(&page, bucket)?;
-        for version in page.items.iter().filter(|version| !is_own(&version.key)) {
-            all.count(version.modified_ms, version.is_marker, zone);
-        }
-        after = page.next;
-        if after.is_none() {
+    let mut pages = Pages::new(store, &origin.bucket, vec![origin.prefix.clone()]);
+    while pages.turned() < PAGES_MAX {
+        let Some(page) = pages.next(stop).await? else {
             return Ok(all);
+        };
+        for version in page.filter(|version| !is_own(&version.key)) {
+            all.count(version.modified_ms, version.is_marker, zone);
         }
         if stop.is_asked() {
             return Err(Fatal::interrupted("list moments"));

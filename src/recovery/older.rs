@@ -6,8 +6,9 @@
 //! counts from its first version or deletion on.
 
 use super::Origin;
+use super::pages::list_page;
 use super::retry::Stop;
-use super::timeline::{Chosen, Name, list_page};
+use super::timeline::{Chosen, Name};
 use crate::error::Fault;
 use crate::store::Store;
 

@@ -10,15 +10,15 @@ use super::arrival::Budget;
 use super::chooser::Chooser;
 use super::content::damaged;
 use super::object::{Outcome, Shop, bring_exactly};
+use super::pages::list_page;
 use super::restore::{Options, Pass};
 use super::retry::Stop;
 use super::selector::Selector;
 use super::tally::Tally;
-use super::timeline::{Chosen, Name, list_page};
+use super::timeline::{Chosen, Name};
 use crate::error::{Class, Fault, chain};
 use crate::files::{self, Target};
-use crate::model::key::{ForeignKey, is_own};
-use crate::model::{ContentHash, Kind, ObjectMeta, RelKey, RelPath};
+use crate::model::{ContentHash, Kind, ObjectMeta, RelPath};
 use crate::store::{ListedVersion, Page, Store};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -78,11 +78,10 @@ pub fn current_at(life: &[ListedVersion], at_ms: i64) -> Option<ListedVersion> {
 
 /// True for a key that may be a file's of this source.
 pub fn is_a_files(origin: &Origin, bucket_key: &str) -> bool {
-    bucket_key
-        .strip_prefix(origin.prefix.as_str())
-        .is_some_and(|within| {
-            !is_own(within) && matches!(RelKey::parse(within), Ok(_) | Err(ForeignKey::Shortened))
-        })
+    matches!(
+        Name::of(bucket_key, &origin.prefix),
+        Some(Name::Path(_) | Name::Shortened)
+    )
 }
 
 /// Restore this version into the target and compare it with `meta`, what its
@@ -100,14 +99,8 @@ pub async fn rehearse(
     target: &Arc<Target>,
     stop: &Stop,
 ) -> Result<Rehearsed, Fault> {
-    let within = version.key.strip_prefix(origin.prefix.as_str());
-    let name = match within.map(RelKey::parse) {
-        Some(Ok(key)) => Name::Path(key),
-        Some(Err(ForeignKey::Shortened)) => Name::Shortened,
-        Some(Err(ForeignKey::Older(key))) => Name::Older(key),
-        Some(Err(foreign)) => Name::Foreign(foreign.to_string()),
-        None => Name::Foreign("it lies elsewhere".to_owned()),
-    };
+    let name = Name::of(&version.key, &origin.prefix)
+        .unwrap_or_else(|| Name::Foreign("it is no file of this source".to_owned()));
     let path = match &name {
         Name::Path(key) | Name::Older(key) => Some(key.path()),
         _ => meta

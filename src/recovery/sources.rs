@@ -92,9 +92,10 @@ pub async fn find(
 async fn look(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Option<Found>, Fault> {
     let manifests = manifest::list(store, origin, stop).await?;
     let mut newest = None;
-    for one in manifests.iter().rev().take(manifest::PASSED_OVER_MAX) {
+    let believed = manifests.iter().rev().filter(|one| !one.is_ahead());
+    for one in believed.take(manifest::PASSED_OVER_MAX) {
         // A damaged one has an older one behind it.
-        if let Ok(header) = manifest::header(store, &origin.bucket, &one.key).await {
+        if let Ok(header) = manifest::header(store, &origin.bucket, one, stop).await {
             newest = Some(header);
             break;
         }

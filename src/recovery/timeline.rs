@@ -12,13 +12,14 @@
 
 use super::chooser::{Chooser, Perhaps, Pick};
 use super::older::unless_newer;
+use super::pages::Pages;
 use super::retry::{Patience, Stop, told};
 use super::selector::Selector;
 use super::{Origin, shown};
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::model::RelKey;
-use crate::model::key::{ForeignKey, is_own};
-use crate::store::{At, Course, ListedVersion, Page, Store};
+use crate::model::key::ForeignKey;
+use crate::store::{At, ListedVersion, Store};
 use std::collections::VecDeque;
 use tokio::task::JoinHandle;
 
@@ -38,6 +39,20 @@ pub enum Name {
     Shortened,
     /// No path of ours has this key; the reason in words.
     Foreign(String),
+}
+
+impl Name {
+    /// Whose a full key is; `None` for what lies elsewhere, and for Keepwatch's
+    /// own objects, which are nobody's files.
+    pub(super) fn of(bucket_key: &str, prefix: &str) -> Option<Self> {
+        match RelKey::parse(bucket_key.strip_prefix(prefix)?) {
+            Ok(key) => Some(Self::Path(key)),
+            Err(ForeignKey::Shortened) => Some(Self::Shortened),
+            Err(ForeignKey::Own) => None,
+            Err(ForeignKey::Older(key)) => Some(Self::Older(key)),
+            Err(foreign) => Some(Self::Foreign(foreign.to_string())),
+        }
+    }
 }
 
 /// The version of one key that was current.
@@ -99,12 +114,7 @@ pub struct Timeline<'a> {
     selector: &'a Selector,
     at_ms: Option<i64>,
     chooser: Chooser,
-    prefixes: std::vec::IntoIter<String>,
-    prefix: Option<String>,
-    after: Option<String>,
-    course: Course,
-    in_order: bool,
-    pages: u64,
+    pages: Pages<'a>,
     page: std::vec::IntoIter<ListedVersion>,
     first_ms: Option<i64>,
     /// In key order, at most [`ASKED_AT_ONCE`].
@@ -126,19 +136,14 @@ impl<'a> Timeline<'a> {
         selector: &'a Selector,
         at_ms: Option<i64>,
     ) -> Self {
-        let mut prefixes = selector.prefixes(&origin.prefix).into_iter();
+        let prefixes = selector.prefixes(&origin.prefix);
         Self {
             store,
             origin,
             selector,
             at_ms,
             chooser: Chooser::new(at_ms),
-            prefix: prefixes.next(),
-            prefixes,
-            after: None,
-            course: Course::default(),
-            in_order: true,
-            pages: 0,
+            pages: Pages::new(store, &origin.bucket, prefixes),
             page: Vec::new().into_iter(),
             first_ms: None,
             line: VecDeque::new(),
@@ -154,12 +159,12 @@ impl<'a> Timeline<'a> {
     /// False once the server's keys have gone back: then an older version of a
     /// key may be given after its newest.
     pub fn is_in_order(&self) -> bool {
-        self.in_order
+        self.pages.is_in_order()
     }
 
     /// Pages of the listing so far.
     pub fn pages(&self) -> u64 {
-        self.pages
+        self.pages.turned()
     }
 
     /// Files of which nobody could say which version was current, since the last
@@ -265,19 +270,10 @@ impl<'a> Timeline<'a> {
 
     /// Get the next page; false when there is none.
     async fn turn_page(&mut self, stop: &mut Stop) -> Result<bool, Fatal> {
-        let Some(prefix) = self.prefix.clone() else {
+        let Some(page) = self.pages.next(stop).await? else {
             return Ok(false);
         };
-        let (store, bucket, after) = (self.store, &self.origin.bucket, self.after.as_deref());
-        let page = list_page(store, bucket, &prefix, after, stop).await?;
-        self.pages += 1;
-        self.in_order &= self.course.versions(&page, bucket)?;
-        self.page = page.items.into_iter();
-        if page.next.is_none() {
-            self.prefix = self.prefixes.next();
-            self.course = Course::default();
-        }
-        self.after = page.next;
+        self.page = page;
         Ok(true)
     }
 }
@@ -371,22 +367,19 @@ pub(super) async fn current_of(
 ) -> Result<Option<Chosen>, Fault> {
     let in_bucket = key.in_bucket(&origin.prefix).key;
     let mut chooser = Chooser::new(at_ms);
-    let (mut after, mut course) = (None, Course::default());
+    // Keys that go back end the search: they are not this one.
+    let mut pages = Pages::new(store, &origin.bucket, vec![in_bucket.clone()]);
     let pick = 'found: loop {
-        let page = list_page(store, &origin.bucket, &in_bucket, after.as_deref(), stop).await?;
-        // Keys that go back end the search: they are not this one.
-        course.versions(&page, &origin.bucket)?;
-        for version in page.items {
+        let Some(page) = pages.next(stop).await? else {
+            break chooser.end();
+        };
+        for version in page {
             if version.key != in_bucket {
                 break 'found chooser.end();
             }
             if let [_, Some(pick)] = chooser.push(version) {
                 break 'found Some(pick);
             }
-        }
-        after = page.next;
-        if after.is_none() {
-            break chooser.end();
         }
     };
     let chosen = |version| Chosen::of(version, Name::Path(key.clone()));
@@ -410,39 +403,16 @@ pub(super) async fn current_of(
     }
 }
 
-/// One page of a listing, tried again while the failure passes by itself.
-pub(super) async fn list_page(
-    store: &Store,
-    bucket: &str,
-    prefix: &str,
-    after: Option<&str>,
-    stop: &mut Stop,
-) -> Result<Page<ListedVersion>, Fault> {
-    let mut patience = Patience::default();
-    loop {
-        match store.list_versions(bucket, prefix, after).await {
-            Err(fault) if patience.again(&fault, stop).await => {}
-            done => return done.map_err(told),
-        }
-    }
-}
-
 /// Whose key it is; `None` when it was not asked for.
 fn name_of(key: &str, origin: &Origin, selector: &Selector) -> Option<Name> {
-    let within = key.strip_prefix(origin.prefix.as_str())?;
-    if is_own(within) {
-        return None;
-    }
-    match RelKey::parse(within) {
-        Ok(key) => selector.matches(&key.path()).then_some(Name::Path(key)),
+    let name = Name::of(key, &origin.prefix)?;
+    let is_asked_for = match &name {
+        Name::Path(key) | Name::Older(key) => selector.matches(&key.path()),
         // Its path is not known yet: it is asked again when it is.
-        Err(ForeignKey::Shortened) => Some(Name::Shortened),
-        // Manifests are nobody's files.
-        Err(ForeignKey::Own) => None,
-        Err(ForeignKey::Older(key)) => selector.matches(&key.path()).then_some(Name::Older(key)),
-        Err(foreign) if selector.is_everything() => Some(Name::Foreign(foreign.to_string())),
-        Err(_) => None,
-    }
+        Name::Shortened => true,
+        Name::Foreign(_) => selector.is_everything(),
+    };
+    is_asked_for.then_some(name)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One file's past: every version and every deletion, newest first.
 
+use super::pages::list_page;
 use super::retry::Stop;
-use super::timeline::list_page;
 use super::{Origin, shown};
 use crate::error::Fatal;
 use crate::model::{RelKey, RelPath};

@@ -2,6 +2,7 @@
 
 use super::{Store, fault, unquote};
 use crate::error::{Class, Fault};
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::EncodingType;
 use percent_encoding::percent_decode_str;
 
@@ -71,20 +72,9 @@ impl Store {
         after: Option<&str>,
         keys_max: i32,
     ) -> Result<Page<Listed>, Fault> {
-        let answer = self
-            .client
-            .list_objects_v2()
-            .bucket(bucket)
-            .prefix(prefix)
-            .encoding_type(EncodingType::Url)
-            .max_keys(keys_max)
-            .set_continuation_token(after.map(str::to_owned))
-            .customize()
-            .config_override(self.listing())
-            .send()
-            .await
-            .map_err(|e| fault::from_sdk("list", &format!("{bucket}/{prefix}"), e))?;
-        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+        let (answer, encoded) = self
+            .list_page(bucket, prefix, None, after, keys_max)
+            .await?;
         let items: Vec<Listed> = answer
             .contents()
             .iter()
@@ -99,9 +89,36 @@ impl Store {
             .collect();
         let names = items.iter().flat_map(|o| [&o.key, &o.etag]);
         bounded("list", bucket, names)?;
-        let next = answer.next_continuation_token().map(str::to_owned);
-        bounded("list", bucket, next.iter())?;
+        let next = next_of(&answer, bucket)?;
         Ok(Page { items, next })
+    }
+
+    /// One page of current objects as the server gives it, and whether its names
+    /// are encoded; what lies beyond a `delimiter` is folded into folders.
+    pub(super) async fn list_page(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        delimiter: Option<&str>,
+        after: Option<&str>,
+        keys_max: i32,
+    ) -> Result<(ListObjectsV2Output, bool), Fault> {
+        let answer = self
+            .client
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .set_delimiter(delimiter.map(str::to_owned))
+            .encoding_type(EncodingType::Url)
+            .max_keys(keys_max)
+            .set_continuation_token(after.map(str::to_owned))
+            .customize()
+            .config_override(self.listing())
+            .send()
+            .await
+            .map_err(|e| fault::from_sdk("list", &format!("{bucket}/{prefix}"), e))?;
+        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+        Ok((answer, encoded))
     }
 
     /// One page of versions and delete markers below `prefix`: keys in order,
@@ -192,6 +209,13 @@ impl Store {
         bounded("list the versions of", bucket, next.iter())?;
         Ok(Page { items, next })
     }
+}
+
+/// Where the next page of current objects begins.
+pub(super) fn next_of(answer: &ListObjectsV2Output, bucket: &str) -> Result<Option<String>, Fault> {
+    let next = answer.next_continuation_token().map(str::to_owned);
+    bounded("list", bucket, next.iter())?;
+    Ok(next)
 }
 
 /// That no name in a page is longer than what S3 gives by far.

@@ -21,6 +21,7 @@ use crate::model::manifest::{self, Header, Line, MANIFEST_VERSION, Settings, Tra
 use crate::model::{ContentHash, Kind, ObjectMeta, Record, RelKey, RelPath};
 use crate::platform;
 use crate::queue::Lane;
+use crate::recovery::manifest::Written;
 use crate::transfer::{self, Job, Patience, Reading, Sent, Wire};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -120,13 +121,28 @@ async fn write(ctx: &Arc<Context>, number: usize) -> Result<(String, Trailer), F
         drawing += 1;
     };
     let key = manifest::key(&ctx.sources[number].config.prefix, moment_ms);
+    // Noted before and after, so that `verify` knows it for ours whenever a kill comes.
+    note(ctx, number, &key, String::new()).await?;
     let sending = send_again(ctx, number, &sheet, &key);
     let sent = tokio::time::timeout(SENDING_TIME_MAX, sending).await;
-    sent.unwrap_or_else(|_| {
+    let etag = sent.unwrap_or_else(|_| {
         let why = "it took too long";
         Err(Fault::new(Class::Transient, "upload", &key, why))
     })?;
+    note(ctx, number, &key, etag).await?;
     Ok((key, trailer))
+}
+
+/// Remember it as the newest one.
+async fn note(ctx: &Arc<Context>, number: usize, key: &str, etag: String) -> Result<(), Fault> {
+    let key = key.to_owned();
+    let (ctx, written) = (Arc::clone(ctx), Written { key, etag });
+    blocking(move || {
+        let id = ctx.sources[number].id;
+        ctx.index
+            .source_state_set(id, Written::NAME, &written.to_value())
+    })
+    .await
 }
 
 /// What was done to the source's objects so far.
@@ -294,7 +310,7 @@ async fn send_again(
     number: usize,
     sheet: &Arc<Sheet>,
     key: &str,
-) -> Result<(), Fault> {
+) -> Result<String, Fault> {
     let mut sending = 1;
     loop {
         match Box::pin(send(ctx, number, sheet, key)).await {
@@ -308,13 +324,13 @@ async fn send_again(
     }
 }
 
-/// Send it as what it is: a file.
+/// Send it as what it is: a file. Gives its ETag.
 async fn send(
     ctx: &Arc<Context>,
     number: usize,
     sheet: &Arc<Sheet>,
     key: &str,
-) -> Result<(), Fault> {
+) -> Result<String, Fault> {
     let path = RelPath::from_bytes(sheet.name.as_bytes())
         .map_err(|error| unwritable(&sheet.path(), &chain(&error)))?;
     // It is small or read as a stream; either way one at a time.
@@ -336,7 +352,7 @@ async fn send(
         None => transfer::send_large(&job, &content, meta, None).await?,
     };
     match sent {
-        Sent::Stored(_) => Ok(()),
+        Sent::Stored(done) => Ok(done.stored.etag),
         Sent::Changed => Err(changed()),
     }
 }

@@ -1,9 +1,11 @@
 //! Manifests: written after each full comparison, read by whoever restores or
 //! rebuilds, and never needed.
 
+pub mod clocks;
 mod damage;
 mod large;
 mod rebuilt;
+mod slow;
 
 use crate::harness::{BUCKET, Fate, Faults, Rig};
 use crate::raw::client;
@@ -52,7 +54,7 @@ pub async fn newest(store: &Store) -> BTreeMap<String, Line> {
     let found = nearest(store).await;
     assert_eq!(found.damaged, []);
     let manifest = found.manifest.expect("there is one");
-    let mut lines = manifest.lines(store).await.unwrap();
+    let mut lines = manifest.lines(store, &Stop::never()).await.unwrap();
     let mut all = BTreeMap::new();
     while let Some(line) = lines.next().await.unwrap() {
         all.insert(line.path.clone(), line);

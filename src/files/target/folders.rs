@@ -6,7 +6,7 @@ use super::{Looks, Target};
 use crate::error::Fault;
 use crate::files::fault::{self, shown};
 use crate::model::RelPath;
-use crate::platform::{self, Trouble};
+use crate::platform::{self, Dir, Trouble};
 use std::io;
 
 /// What [`Target::begin`] gives a folder that it has to create for somebody
@@ -33,18 +33,9 @@ impl Target {
         if only_made && !self.has_made(rel) {
             return Ok(None);
         }
-        let failed = |error: &io::Error| fault::writing("finish the folder", shown(rel), error);
-        let mut dir = self.dir.try_clone().map_err(|error| failed(&error))?;
-        for name in rel.components() {
-            dir = match dir.open_dir(name) {
-                Ok(inner) => inner,
-                // Nothing of it was wanted, or something else has its name.
-                Err(error) => match platform::trouble(&error) {
-                    Trouble::Denied => return Err(failed(&error)),
-                    _ => return Ok(None),
-                },
-            };
-        }
+        let Some(dir) = self.inner(rel)? else {
+            return Ok(None);
+        };
         let now = self.existing(rel)?;
         if !overwrite && now.is_none_or(|now| now.mode != MODE_OF_MADE) {
             return Ok(None);
@@ -55,6 +46,37 @@ impl Target {
             owner,
         };
         Ok(dressed(&dir, looks).fault(shown(rel)))
+    }
+
+    /// True for a folder with nothing in it. Blocks.
+    ///
+    /// # Errors
+    /// [`Fault`] when it cannot be looked at.
+    pub fn is_empty_folder(&self, rel: &RelPath) -> Result<bool, Fault> {
+        let Some(dir) = self.inner(rel)? else {
+            return Ok(false);
+        };
+        let mut is_empty = true;
+        dir.list(|_, _| is_empty = false)
+            .map_err(|error| fault::writing("finish the folder", shown(rel), &error))?;
+        Ok(is_empty)
+    }
+
+    /// The folder; `None` when nothing of it was wanted, or something else has its
+    /// name.
+    fn inner(&self, rel: &RelPath) -> Result<Option<Dir>, Fault> {
+        let failed = |error: &io::Error| fault::writing("finish the folder", shown(rel), error);
+        let mut dir = self.dir.try_clone().map_err(|error| failed(&error))?;
+        for name in rel.components() {
+            dir = match dir.open_dir(name) {
+                Ok(inner) => inner,
+                Err(error) => match platform::trouble(&error) {
+                    Trouble::Denied => return Err(failed(&error)),
+                    _ => return Ok(None),
+                },
+            };
+        }
+        Ok(Some(dir))
     }
 }
 
@@ -89,6 +111,15 @@ mod tests {
             assert_eq!(mode(name), want, "{name}");
         }
         assert_eq!(fs::metadata(temp.path().join("made")).unwrap().mtime(), 1);
+        for (name, want) in [
+            ("made", false),
+            ("made/in", true),
+            ("file", false),
+            ("link", false),
+        ] {
+            let rel = RelPath::from_bytes(name).unwrap();
+            assert_eq!(target.is_empty_folder(&rel), Ok(want), "{name}");
+        }
         // What is no folder, or none that a path of ours leads to, is nobody's.
         for name in ["missing", "file", "link", "link/in"] {
             assert_eq!(finish(name, true), Ok(None), "{name}");

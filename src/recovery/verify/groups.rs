@@ -5,9 +5,9 @@
 
 use crate::error::{Class, Fatal, Fault};
 use crate::recovery::Origin;
+use crate::recovery::pages::Pages;
 use crate::recovery::retry::Stop;
-use crate::recovery::timeline::list_page;
-use crate::store::{Course, ListedVersion, Store};
+use crate::store::{ListedVersion, Store};
 use std::collections::VecDeque;
 
 /// All versions of one key, in the few that matter.
@@ -39,39 +39,30 @@ impl Group {
 
 /// The versions below one prefix.
 pub(super) struct Listing<'a> {
-    store: &'a Store,
     bucket: &'a str,
-    prefix: String,
-    after: Option<String>,
-    course: Course,
+    pages: Pages<'a>,
     page: VecDeque<ListedVersion>,
-    ended: bool,
 }
 
 impl<'a> Listing<'a> {
     pub(super) fn new(store: &'a Store, origin: &'a Origin, prefix: String) -> Self {
         Self {
-            store,
             bucket: &origin.bucket,
-            prefix,
-            after: None,
-            course: Course::default(),
+            pages: Pages::new(store, &origin.bucket, vec![prefix]),
             page: VecDeque::new(),
-            ended: false,
         }
     }
 
     /// The next version without taking it; `None` at the end.
     pub(super) async fn peek(&mut self, stop: &mut Stop) -> Result<Option<&ListedVersion>, Fatal> {
-        while self.page.is_empty() && !self.ended {
-            let after = self.after.as_deref();
-            let page = list_page(self.store, self.bucket, &self.prefix, after, stop).await?;
-            if !self.course.versions(&page, self.bucket)? {
+        while self.page.is_empty() {
+            let Some(page) = self.pages.next(stop).await? else {
+                return Ok(None);
+            };
+            if !self.pages.is_in_order() {
                 return Err(out_of_order(self.bucket).into());
             }
-            self.page = page.items.into();
-            self.ended = page.next.is_none();
-            self.after = page.next;
+            self.page = page.collect();
         }
         Ok(self.page.front())
     }

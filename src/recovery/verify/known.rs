@@ -7,6 +7,7 @@ use crate::files;
 use crate::index::{Index, SourceId};
 use crate::model::{ContentHash, Fingerprint, Kind, Record, RelKey, RelPath};
 use crate::recovery::blocking;
+use crate::recovery::manifest::Written;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +49,14 @@ impl Known {
     pub(super) async fn record(&self, key: &RelKey) -> Result<Option<Record>, Fault> {
         let (known, key) = (self.clone(), key.clone());
         blocking(move || known.index.get(known.source, &key)).await
+    }
+
+    /// The newest manifest that this computer wrote.
+    pub(super) async fn newest_manifest(&self) -> Result<Option<Written>, Fault> {
+        let known = self.clone();
+        let value = blocking(move || known.index.source_state_get(known.source, Written::NAME));
+        // What a later version of Keepwatch has written there says nothing here.
+        Ok(value.await?.and_then(|value| Written::from_value(&value)))
     }
 
     pub(super) async fn on_disk(&self, path: &RelPath) -> Result<Option<Fingerprint>, Fault> {

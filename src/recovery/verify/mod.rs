@@ -11,6 +11,7 @@ mod groups;
 mod judge;
 mod known;
 mod look;
+mod manifests;
 mod run;
 
 pub use judge::is_cold;

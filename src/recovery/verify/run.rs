@@ -39,14 +39,14 @@ const FAILURES_IN_A_ROW_MAX: u32 = 2 * LOOKS_AT_ONCE as u32;
 
 /// One source being verified.
 pub(super) struct Run<'a> {
-    shop: SharedShop,
-    request: &'a VerifyRequest,
+    pub(super) shop: SharedShop,
+    pub(super) request: &'a VerifyRequest,
     report: &'a (dyn Fn(VerifyEvent<'_>) + Send + Sync),
     looks: JoinSet<Result<Outcome, Fault>>,
     /// What is to be looked at again, and since when.
     suspects: VecDeque<(Instant, Box<(Job, Wrong)>)>,
     draw: Draw<Job>,
-    result: Verified,
+    pub(super) result: Verified,
     failures_in_a_row: u32,
     any_success: bool,
 }
@@ -115,6 +115,9 @@ impl<'a> Run<'a> {
             if self.looks.is_empty() {
                 self.look_again(0).await?;
             }
+        }
+        if request.only.is_none() && request.selector.is_everything() {
+            Box::pin(self.manifests()).await?;
         }
         Ok(())
     }
@@ -377,8 +380,7 @@ impl<'a> Run<'a> {
                     known.path == finding.path && known.version_id == finding.version_id
                 };
                 if !self.result.findings.iter().any(is_known) {
-                    (self.report)(VerifyEvent::Found(&finding));
-                    self.result.found(*finding);
+                    self.found(*finding);
                 }
             }
         }
@@ -386,8 +388,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Tell it and write it down.
+    pub(super) fn found(&mut self, finding: Finding) {
+        (self.report)(VerifyEvent::Found(&finding));
+        self.result.found(finding);
+    }
+
     /// One object's trouble, or the end of the run?
-    async fn weigh(&mut self, fault: Fault) -> Result<(), Fatal> {
+    pub(super) async fn weigh(&mut self, fault: Fault) -> Result<(), Fatal> {
         match fault.class {
             Class::Credentials | Class::NoBucket => return Err(fault.into()),
             Class::Denied if !self.any_success => return Err(fault.into()),

@@ -63,11 +63,11 @@ async fn begin(ctx: &Arc<Context>, source: usize) -> Result<Option<Known>, Fault
     };
     let mut stop = Stop::never();
     let all = manifest::list(&ctx.store, &origin, &mut stop).await?;
-    let Some(newest) = all.last() else {
+    let Some(newest) = manifest::newest(&all) else {
         return Ok(None);
     };
     // One that cannot be read may have an older one behind it.
-    if let Ok(header) = manifest::header(&ctx.store, &origin.bucket, &newest.key).await {
+    if let Ok(header) = manifest::header(&ctx.store, &origin.bucket, newest, &stop).await {
         let protected = counted(ctx, source).await?;
         let lacking = header.files.saturating_sub(protected);
         if lacking.saturating_mul(LACKING_ONE_IN) <= header.files {
@@ -83,7 +83,7 @@ async fn begin(ctx: &Arc<Context>, source: usize) -> Result<Option<Known>, Fault
     };
     let moment_ms = manifest.header.moment_ms;
     let is_elsewhere = manifest.header.host != platform::computer_name();
-    let mut lines = manifest.lines(&ctx.store).await?;
+    let mut lines = manifest.lines(&ctx.store, &stop).await?;
     let (to, batches) = mpsc::channel(BATCHES_AHEAD);
     tokio::spawn(async move {
         loop {

@@ -3,6 +3,7 @@
 
 use super::world::World;
 use crate::harness::BUCKET;
+use crate::manifest::clocks::{body_of, rewritten};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
@@ -11,6 +12,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use keepwatch::model::key::is_own;
+use keepwatch::model::manifest::Header;
 use keepwatch::model::{ContentHash, Kind, ObjectMeta};
 use keepwatch::store::ListedVersion;
 use keepwatch::store::vault::VaultConnector;
@@ -50,6 +53,12 @@ pub enum Act {
     Cut,
     /// Objects appear in Keepwatch's own folder, named like what belongs there.
     Garbage,
+    /// A manifest becomes nothing, with metadata that fits.
+    Empty,
+    /// It becomes that of another place, whole in itself.
+    Elsewhere,
+    /// It becomes one of a format to come.
+    Future,
 }
 
 /// Falsifies what the server says of one version.
@@ -146,14 +155,7 @@ pub async fn damage(world: &World, act: Act, version: &ListedVersion) -> Wire {
             put(&client, &world.key, b"foreign", None).await;
         }
         Act::OursOver => {
-            let content = b"from another computer";
-            let meta = ObjectMeta {
-                kind: Kind::File,
-                content: Some(ContentHash::of(content)),
-                size_bytes: content.len() as u64,
-                ..some_meta(world).await
-            };
-            put(&client, &world.key, content, Some(meta)).await;
+            put_ours(world, &client, b"from another computer".to_vec()).await;
         }
         Act::DeleteVersion => remove(&client, &world.key, &id).await,
         Act::DeleteAll => {
@@ -171,9 +173,25 @@ pub async fn damage(world: &World, act: Act, version: &ListedVersion) -> Wire {
             remove(&client, &world.key, &newest.version_id).await;
         }
         Act::Header(..) | Act::Cut => {
-            return Wire {
-                lie: Some((act, id)),
+            // Manifests are asked for by their name.
+            let name = world.key.rsplit('/').next().unwrap_or_default();
+            let marks = if is_own(&world.key) {
+                name.to_owned()
+            } else {
+                id
             };
+            return Wire {
+                lie: Some((act, marks)),
+            };
+        }
+        Act::Empty => put_ours(world, &client, Vec::new()).await,
+        Act::Elsewhere | Act::Future => {
+            let whole = body_of(&world.rig, &world.key).await;
+            let change = |header: &mut Header| match act {
+                Act::Future => header.keepwatch_manifest += 1,
+                _ => header.prefix = "elsewhere/".to_owned(),
+            };
+            put_ours(world, &client, rewritten(&whole, change, |_| {})).await;
         }
         Act::Garbage => {
             put(
@@ -193,6 +211,17 @@ pub async fn damage(world: &World, act: Act, version: &ListedVersion) -> Wire {
         }
     }
     Wire::default()
+}
+
+/// With metadata that fits.
+async fn put_ours(world: &World, client: &aws_sdk_s3::Client, content: Vec<u8>) {
+    let meta = ObjectMeta {
+        kind: Kind::File,
+        content: Some(ContentHash::of(&content)),
+        size_bytes: content.len() as u64,
+        ..some_meta(world).await
+    };
+    put(client, &world.key, &content, Some(meta)).await;
 }
 
 async fn some_meta(world: &World) -> ObjectMeta {

@@ -3,10 +3,10 @@
 use super::acts::{Act, damage};
 use super::world::{BYSTANDER, Thing, World, file, large};
 use Act::{
-    Cut, DeleteAll, DeleteBody, DeleteVersion, Flip, ForeignOver, Garbage, Header, Mark, Nothing,
-    OursOver, Replace, Truncate, Unmark,
+    Cut, DeleteAll, DeleteBody, DeleteVersion, Elsewhere, Empty, Flip, ForeignOver, Future,
+    Garbage, Header, Mark, Nothing, OursOver, Replace, Truncate, Unmark,
 };
-use Comes::{AsBucket, Covered, Foreign, Named, Older, Right};
+use Comes::{AsBucket, Covered, Foreign, Looks, Missed, Named, Older, Remarked, Right};
 use keepwatch::model::audit::Damage::{
     self, Altered, MarkedDeleted, Metadata, Missing, Overwritten, Returned, Truncated, VersionGone,
 };
@@ -29,6 +29,27 @@ enum Comes {
     Foreign,
     /// What the bucket shows now, which it alone cannot know to be wrong.
     AsBucket,
+    /// A manifest remembers it: it is named, whatever came in its place.
+    Missed,
+    /// A manifest remembers it: the right bytes, and it is named as one whose mode
+    /// or time is not what was backed up.
+    Looks,
+    /// The right bytes; the manifest is named as one that could not be used.
+    Remarked,
+}
+
+/// What a restore gives where a manifest of before the damage is whole.
+fn remembered(act: Act, comes: Comes) -> Comes {
+    match (act, comes) {
+        // Gone without a trace.
+        (DeleteAll | DeleteVersion, AsBucket) => Missed,
+        (Header("x-amz-meta-kw-mode" | "x-amz-meta-kw-mtime-ns", _), AsBucket) => Looks,
+        // The version is there, and is not what it was.
+        (Header("x-amz-meta-kw-kind", _), AsBucket) => Missed,
+        (Header("x-amz-meta-kw-format", _), Foreign) => Missed,
+        // A newer state and a deletion look like the owner's own: `verify` knows.
+        (_, comes) => comes,
+    }
 }
 
 /// What is done; what `verify` finds, what `verify --deep` finds (`None`:
@@ -120,6 +141,24 @@ struct Place {
     truth: Vec<u8>,
     /// Damage the version before the newest, and look at all of them.
     older: bool,
+    /// Where the truth stands in what is restored.
+    restored_as: &'static str,
+}
+
+impl Place {
+    /// The same place where manifests remember each state.
+    async fn run_remembered(versions: &[Option<Thing>], like: &Self, rows: &[Row]) {
+        let place = Self {
+            world: World::with_manifests(like.restored_as, versions).await,
+            truth: like.truth.clone(),
+            ..*like
+        };
+        let rows = rows.iter().map(|(act, plain, deep, comes)| {
+            let comes = remembered(*act, *comes);
+            (*act, *plain, *deep, comes)
+        });
+        place.run(&rows.collect::<Vec<_>>()).await;
+    }
 }
 
 impl Place {
@@ -158,12 +197,14 @@ impl Place {
                 return Err(format!("{finding:#?}"));
             }
         }
-        let at_ms = self.older.then_some(target.modified_ms);
+        // Where there is a manifest of the state, its moment.
+        let then = self.world.manifests_ms.iter().rev().nth(1).copied();
+        let at_ms = self.older.then(|| then.unwrap_or(target.modified_ms));
         let (out, restored) = self.world.restore(&wire, at_ms).await;
         if fs::read(out.join(BYSTANDER)).ok().as_deref() != Some(b"not concerned") {
             return Err("the bystander did not come back".to_owned());
         }
-        let came = content(&out.join(&self.world.path));
+        let came = content(&out.join(self.restored_as));
         let is_named = restored
             .failed
             .items
@@ -180,11 +221,26 @@ impl Place {
             Named => came.is_none() && is_named,
             Foreign => came.is_none() && restored.skipped_foreign == 1,
             AsBucket => restored.is_complete(),
+            Missed => is_named && restored.failed.total == 1,
+            Looks => {
+                let left_out = &restored.left_out.items;
+                is_right
+                    && restored.is_complete()
+                    && left_out.len() == 1
+                    && left_out[0].subject == self.world.path
+            }
+            Remarked => {
+                is_right
+                    && restored.is_complete()
+                    && restored.remarks.total == 1
+                    && restored.remarks.items[0].subject.ends_with(&self.world.key)
+            }
         };
+        let is_remarked = restored.remarks.total > 0;
         if out.join(".keepwatch").exists() {
             return Err("something of Keepwatch's own was restored".to_owned());
         }
-        match fits {
+        match fits && is_remarked == (*comes == Remarked) {
             true => Ok(()),
             false => Err(format!(
                 "wanted {comes:?}, came {}, {restored:#?}",
@@ -209,10 +265,12 @@ fn content(path: &Path) -> Option<Vec<u8>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_file() {
+    let versions = [file("before"), file("small content")];
     let place = Place {
-        world: World::new("small.txt", &[file("before"), file("small content")]).await,
+        world: World::new("small.txt", &versions).await,
         truth: b"small content".to_vec(),
         older: false,
+        restored_as: "small.txt",
     };
     let own = [
         (
@@ -249,7 +307,9 @@ async fn a_small_file() {
             AsBucket,
         ),
     ];
-    place.run(&with(BYTES, &own)).await;
+    let rows = with(BYTES, &own);
+    place.run(&rows).await;
+    Place::run_remembered(&versions, &place, &rows).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,6 +319,7 @@ async fn a_compressed_file() {
         world: World::new("table.csv", &[file("a;b\n"), file(&csv)]).await,
         truth: csv.into_bytes(),
         older: false,
+        restored_as: "table.csv",
     };
     let own = [
         (
@@ -303,6 +364,7 @@ async fn a_large_file_of_many_parts() {
         world: World::new("large.bin", &[Some(Thing::File(large()))]).await,
         truth: large(),
         older: false,
+        restored_as: "large.bin",
     };
     // Each row reads the file a few times: what differs from a small one, and
     // one of each kind.
@@ -338,6 +400,7 @@ async fn an_older_version() {
         world: World::new("old.txt", &versions).await,
         truth: b"second one".to_vec(),
         older: true,
+        restored_as: "old.txt",
     };
     let rows = [
         (Nothing, None, None, Right),
@@ -375,6 +438,7 @@ async fn an_older_version() {
         ),
     ];
     place.run(&rows).await;
+    Place::run_remembered(&versions, &place, &rows).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -383,6 +447,7 @@ async fn a_delete_marker() {
         world: World::new("gone.txt", &[file("was there"), None]).await,
         truth: b"was there".to_vec(),
         older: false,
+        restored_as: "gone.txt",
     };
     let rows = [
         (Nothing, None, None, AsBucket),
@@ -395,18 +460,33 @@ async fn a_delete_marker() {
         (Garbage, None, None, AsBucket),
     ];
     place.run(&rows).await;
+    // The newest manifest knows that it is gone: nothing is missed.
+    let place = Place {
+        world: World::with_manifests("gone.txt", &[file("was there"), None]).await,
+        ..place
+    };
+    place.run(&rows).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_symbolic_link() {
+    let versions = [Some(Thing::Link("other.txt"))];
     let place = Place {
-        world: World::new("link", &[Some(Thing::Link("other.txt"))]).await,
+        world: World::new("link", &versions).await,
         truth: b"other.txt".to_vec(),
         older: false,
+        restored_as: "link",
     };
     let own = [
         (DeleteVersion, Some(Missing), Some(Missing), AsBucket),
         (Cut, Some(Truncated), Some(Truncated), Named),
+        // Links have no mode.
+        (
+            Header("x-amz-meta-kw-mode", Some("0700")),
+            Some(Metadata),
+            Some(Metadata),
+            Right,
+        ),
         // The bucket alone cannot know that it was a link.
         (
             Header("x-amz-meta-kw-kind", Some("file")),
@@ -421,15 +501,20 @@ async fn a_symbolic_link() {
             Named,
         ),
     ];
-    place.run(&with(BYTES, &own)).await;
+    let rows = with(BYTES, &own);
+    place.run(&rows).await;
+    Place::run_remembered(&versions, &place, &rows).await;
+    Place::run_remembered(&versions, &place, &rows).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_folder() {
+    let versions = [Some(Thing::Folder)];
     let place = Place {
-        world: World::new("nothing", &[Some(Thing::Folder)]).await,
+        world: World::new("nothing", &versions).await,
         truth: Vec::new(),
         older: false,
+        restored_as: "nothing",
     };
     let rows = [
         (Nothing, None, None, Right),
@@ -455,5 +540,48 @@ async fn an_empty_folder() {
             AsBucket,
         ),
     ];
+    place.run(&rows).await;
+    Place::run_remembered(&versions, &place, &rows).await;
+}
+
+/// Whatever is done to a manifest, all files come back, an older one serves, and it
+/// is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest() {
+    let place = Place {
+        world: World::of_a_manifest().await,
+        truth: b"small content".to_vec(),
+        older: false,
+        restored_as: "small.txt",
+    };
+    let over = Some(Overwritten);
+    let own = [
+        (DeleteBody, None, Some(Altered), Remarked),
+        (Truncate, None, Some(Altered), Remarked),
+        (TIME_KEPT, None, Some(Altered), Remarked),
+        (TIME_TELLS, None, Some(Altered), Remarked),
+        (Replace, None, Some(Altered), Remarked),
+        (ForeignOver, over, over, Remarked),
+        (OursOver, over, over, Remarked),
+        (Empty, over, over, Remarked),
+        (Elsewhere, over, over, Remarked),
+        (Future, over, over, Remarked),
+        (DeleteVersion, Some(Missing), Some(Missing), Right),
+        (DeleteAll, Some(Missing), Some(Missing), Right),
+        (Mark, Some(MarkedDeleted), Some(MarkedDeleted), Right),
+        (Cut, Some(Truncated), Some(Truncated), Remarked),
+    ];
+    // A manifest is believed by its own proof: its metadata only tells whose it is.
+    let by_metadata = BYTES.iter().filter_map(|row| match row.0 {
+        Header("x-amz-meta-kw-mode" | "x-amz-meta-kw-mtime-ns", _) => {
+            Some((row.0, None, None, Right))
+        }
+        Header(..) => Some((row.0, row.1, row.2, Right)),
+        _ => None,
+    });
+    let rows: Vec<Row> = by_metadata
+        .chain(own)
+        .chain([(Nothing, None, None, Right)])
+        .collect();
     place.run(&rows).await;
 }

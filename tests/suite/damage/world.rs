@@ -3,12 +3,14 @@
 
 use super::acts::Wire;
 use crate::harness::{BUCKET, Rig};
+use crate::manifest;
 use crate::raw;
 use keepwatch::config::Config;
 use keepwatch::control::Line;
 use keepwatch::daemon::{Options, verify_once};
 use keepwatch::files::Target;
 use keepwatch::model::audit::{Ask, Deep, Verified};
+use keepwatch::model::manifest::key;
 use keepwatch::recovery::{Origin, Request, Restored, Selector, Stop, restore};
 use keepwatch::store::{ListedVersion, Store};
 use std::fs;
@@ -39,11 +41,31 @@ pub struct World {
     pub path: String,
     /// Its key.
     pub key: String,
+    /// The moments of the manifests that were drawn, oldest first.
+    pub manifests_ms: Vec<i64>,
 }
 
 impl World {
     /// Back up `versions` of the path, one after the other; `None` deletes it.
     pub async fn new(path: &str, versions: &[Option<Thing>]) -> Self {
+        Self::backed_up(path, versions, false).await
+    }
+
+    /// The same, compared in full after each version: a manifest remembers it.
+    pub async fn with_manifests(path: &str, versions: &[Option<Thing>]) -> Self {
+        Self::backed_up(path, versions, true).await
+    }
+
+    /// A world in which the newest manifest is what is damaged.
+    pub async fn of_a_manifest() -> Self {
+        let versions = [file("before"), file("small content")];
+        let mut world = Self::with_manifests("small.txt", &versions).await;
+        world.key = key("", world.manifests_ms[1]);
+        world.path.clone_from(&world.key);
+        world
+    }
+
+    async fn backed_up(path: &str, versions: &[Option<Thing>], compares: bool) -> Self {
         let rig = Rig::new();
         rig.write(BYSTANDER, "not concerned");
         let daemon = rig.start().await;
@@ -58,10 +80,15 @@ impl World {
                 Some(Thing::Folder) => fs::create_dir(rig.path(path)).unwrap(),
             }
             rig.until_equal(&daemon).await;
+            if compares {
+                assert!(manifest::compare(&daemon).await.complete());
+            }
         }
         daemon.stop().await.unwrap();
         let is_folder = matches!(versions.last(), Some(Some(Thing::Folder)));
+        let listed = manifest::listed(&rig.store()).await;
         let world = Self {
+            manifests_ms: listed.iter().map(|one| one.moment_ms).collect(),
             rig,
             path: path.to_owned(),
             key: format!("{path}{}", if is_folder { "/" } else { "" }),
@@ -107,8 +134,10 @@ impl World {
 
     /// All versions and markers of the thing, newest first.
     pub async fn versions(&self) -> Vec<ListedVersion> {
-        let all = raw::versions(&self.rig.store(), BUCKET).await;
-        all.into_iter().filter(|v| v.key == self.key).collect()
+        let store = self.rig.store();
+        let page = store.list_versions(BUCKET, &self.key, None).await.unwrap();
+        let ours = page.items.into_iter().filter(|v| v.key == self.key);
+        ours.collect()
     }
 
     pub async fn verify(&self, wire: &Wire, deep: bool, all_versions: bool) -> Verified {

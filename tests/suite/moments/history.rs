@@ -1,17 +1,25 @@
 //! The random history: renames, swaps, deletions, recreations, large files that
-//! are edited, compressed tables, modes, times, links, empty folders.
+//! are edited, compressed tables, modes, times, links, empty folders, and full
+//! comparisons (each with its manifest) in between and in the middle of all that.
 
 use super::{Moment, differences_of};
 use crate::harness::{BUCKET, Rig, at_rest, until};
+use crate::manifest;
 use crate::model::journal::Journal;
 use crate::model::ops::Generator;
-use crate::model::tree;
+use crate::model::tree::{self, Tree};
+use crate::raw::client;
 use fastrand::Rng;
 use keepwatch::daemon::Daemon;
 use keepwatch::files;
 use keepwatch::model::{Fingerprint, Kind, RelKey, RelPath};
-use keepwatch::recovery::Origin;
+use keepwatch::recovery::{self, Origin, Stop};
+use keepwatch::store::Store;
+use keepwatch::tasks::digest;
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -26,6 +34,17 @@ const BIG: usize = 2;
 
 /// Restores at once: two cores.
 const AT_ONCE: usize = 2;
+
+/// One moment in so many has a comparison right before it, and one in so many is
+/// followed by operations that meet one.
+const COMPARED_ONE_IN: u8 = 5;
+
+/// A moment, and what only a manifest knows of it.
+struct Kept {
+    moment: Moment,
+    /// The modes of all folders, where a manifest was drawn right before.
+    folder_modes: Option<BTreeMap<String, u32>>,
+}
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
@@ -74,8 +93,17 @@ async fn any_moment_of_a_random_history_comes_back_from_the_bucket_alone() {
     let mut rng = Rng::with_seed(seed);
     let moments = live(&rig, &mut rng, count).await;
     println!("{count} moments lived in {:?}", began.elapsed());
-    let wrong = go_back(&rig, &mut rng, &moments).await;
-    println!("and gone back to after {:?}", began.elapsed());
+    let manifests = manifest::listed(&rig.store()).await.len();
+    assert!(manifests > count / 10, "{manifests} manifests");
+    let mut wrong = go_back(&rig, &mut rng, &moments, true).await;
+    println!(
+        "and gone back to with {manifests} manifests after {:?}",
+        began.elapsed()
+    );
+    remove_manifests(&rig).await;
+    assert_eq!(manifest::listed(&rig.store()).await, []);
+    wrong.extend(go_back(&rig, &mut rng, &moments, false).await);
+    println!("and without any after {:?}", began.elapsed());
     assert!(
         wrong.is_empty(),
         "KEEPWATCH_TEST_SEED={seed}\n{}",
@@ -83,8 +111,21 @@ async fn any_moment_of_a_random_history_comes_back_from_the_bucket_alone() {
     );
 }
 
+/// All of them, and every version.
+async fn remove_manifests(rig: &Rig) {
+    let (store, sdk) = (rig.store(), client(&rig.vault()));
+    let folder = keepwatch::model::manifest::folder("");
+    let page = store.list_versions(BUCKET, &folder, None).await.unwrap();
+    assert!(page.next.is_none());
+    for version in page.items {
+        let delete = sdk.delete_object().bucket(BUCKET).key(version.key);
+        let delete = delete.version_id(version.version_id);
+        delete.send().await.unwrap();
+    }
+}
+
 /// The history itself, and the true tree at each moment of rest.
-async fn live(rig: &Rig, rng: &mut Rng, count: usize) -> Vec<Moment> {
+async fn live(rig: &Rig, rng: &mut Rng, count: usize) -> Vec<Kept> {
     let outside = rig.dir.path().join("outside");
     fs::create_dir(&outside).unwrap();
     let journal = Journal::new();
@@ -98,18 +139,36 @@ async fn live(rig: &Rig, rng: &mut Rng, count: usize) -> Vec<Moment> {
     while moments.len() < count {
         until("the folder rests", async || rests(&daemon, &rig.root())).await;
         generator.rested();
+        let is_compared = rng.u8(..COMPARED_ONE_IN) == 0;
+        if is_compared {
+            assert!(manifest::compare(&daemon).await.complete());
+            until("it rests again", async || rests(&daemon, &rig.root())).await;
+            journal.note("compared, and a manifest written");
+        }
         let text = journal.text();
-        moments.push(Moment {
-            at_ms: now_ms(),
-            tree: tree::read(&rig.root()),
-            done: text[told..].to_owned(),
+        let tree = tree::read(&rig.root());
+        moments.push(Kept {
+            folder_modes: is_compared.then(|| modes(&rig.root(), &tree)),
+            moment: Moment {
+                at_ms: now_ms(),
+                tree,
+                done: text[told..].to_owned(),
+            },
         });
         told = text.len();
         // Later than the moment by the clock, too.
         until("the clock goes on", async || {
-            now_ms() > moments[moments.len() - 1].at_ms
+            now_ms() > moments[moments.len() - 1].moment.at_ms
         })
         .await;
+        // Meets whatever is done now.
+        let comparing = (rng.u8(..COMPARED_ONE_IN) == 0).then(|| {
+            journal.note("a comparison begins");
+            let ctx = daemon.context().clone();
+            tokio::spawn(async move {
+                digest::compare_in_full(&ctx, false, std::future::ready(())).await;
+            })
+        });
         for _ in 0..rng.usize(1..=OPERATIONS_MAX) {
             match rng.u8(0..12) {
                 0 => generator.swap_folders(),
@@ -122,12 +181,72 @@ async fn live(rig: &Rig, rng: &mut Rng, count: usize) -> Vec<Moment> {
                 tokio::time::sleep(Duration::from_millis(rng.u64(0..120))).await;
             }
         }
+        if let Some(comparing) = comparing {
+            comparing.await.unwrap();
+            journal.note("and has ended");
+        }
     }
     daemon.stop().await.unwrap();
     moments
 }
 
-async fn go_back(rig: &Rig, rng: &mut Rng, moments: &[Moment]) -> Vec<String> {
+/// The modes of a tree's folders.
+fn modes(root: &Path, tree: &Tree) -> BTreeMap<String, u32> {
+    let mode = |key: &String| {
+        let path = RelKey::parse_full(key).unwrap().path();
+        let path = root.join(std::ffi::OsStr::from_bytes(path.as_bytes()));
+        let mode = fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        (key.clone(), mode)
+    };
+    tree.folders.iter().map(mode).collect()
+}
+
+/// What the manifest that serves a moment says of the folders' modes.
+async fn noted_modes(store: &Store, origin: &Origin, at_ms: i64) -> BTreeMap<String, u32> {
+    let mut stop = Stop::never();
+    let found = recovery::manifest::nearest(store, origin, Some(at_ms), u64::MAX, &mut stop);
+    let found = found.await.unwrap();
+    assert_eq!(found.damaged, []);
+    let mut modes = BTreeMap::new();
+    let Some(manifest) = found.manifest else {
+        return modes;
+    };
+    let mut lines = manifest.lines(store, &Stop::never()).await.unwrap();
+    while let Some(line) = lines.next().await.unwrap() {
+        if line.kind == "folder" {
+            modes.insert(line.path.clone(), line.fingerprint().unwrap().mode);
+        }
+    }
+    modes
+}
+
+/// Which folders have another mode than docs/FORMAT.md promises: exactly theirs
+/// where a manifest was drawn right before, else that of the newest manifest, else
+/// the one that lets nobody else in. Empty ones are compared with the rest.
+fn wrong_modes(kept: &Kept, to: &Path, noted: &BTreeMap<String, u32>) -> Vec<String> {
+    let tree = &kept.moment.tree;
+    let not_empty = tree
+        .folders
+        .iter()
+        .filter(|key| !tree.things.contains_key(*key));
+    let found = modes(to, &tree::read(to));
+    not_empty
+        .filter_map(|key| {
+            let exact = kept.folder_modes.as_ref().map(|modes| modes[key]);
+            let wanted = exact.unwrap_or_else(|| noted.get(key).copied().unwrap_or(0o700));
+            let mode = found.get(key).copied();
+            (mode != Some(wanted)).then(|| {
+                let shown = |mode: Option<u32>| mode.map(|mode| format!("{mode:o}"));
+                let (exact, mode) = (shown(exact), shown(mode));
+                format!(
+                    "folder {key:?}: expected mode {wanted:o} (exactly: {exact:?}), found {mode:?}"
+                )
+            })
+        })
+        .collect()
+}
+
+async fn go_back(rig: &Rig, rng: &mut Rng, moments: &[Kept], with_manifests: bool) -> Vec<String> {
     use futures::StreamExt as _;
     let store = rig.store();
     let origin = Origin {
@@ -138,16 +257,21 @@ async fn go_back(rig: &Rig, rng: &mut Rng, moments: &[Moment]) -> Vec<String> {
     rng.shuffle(&mut order);
     let (store, origin) = (&store, &origin);
     let all = order.into_iter().map(|number| async move {
-        let moment = &moments[number];
+        let kept = &moments[number];
+        let moment = &kept.moment;
         let to = rig.dir.path().join(format!("moment {number}"));
         let mut wrong = differences_of(store, origin, moment, &to).await;
-        let since = &moments[(number + 1).min(moments.len() - 1)].done;
+        if with_manifests {
+            let noted = noted_modes(store, origin, moment.at_ms).await;
+            wrong.extend(wrong_modes(kept, &to, &noted));
+        }
+        let since = &moments[(number + 1).min(moments.len() - 1)].moment.done;
         if !wrong.is_empty() {
             let (before, after) = (&moment.done, since);
             wrong.insert(
                 0,
                 format!(
-                    "moment {number} ({}), after:\n{before}and before:\n{after}",
+                    "moment {number} ({}), with manifests: {with_manifests}, after:\n{before}and before:\n{after}",
                     moment.at_ms
                 ),
             );

@@ -43,7 +43,12 @@ pub async fn differences_of(
     let mut differences = Vec::new();
     match restore(store, request, |_| (), &Stop::never()).await {
         Ok(restored) => {
-            let faults = [restored.failed, restored.already_there, restored.left_out];
+            let faults = [
+                restored.failed,
+                restored.already_there,
+                restored.left_out,
+                restored.remarks,
+            ];
             let faults = faults.iter().flat_map(|faults| &faults.items);
             differences.extend(faults.map(ToString::to_string));
         }

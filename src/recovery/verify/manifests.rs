@@ -1,0 +1,232 @@
+//! Keepwatch's own manifests: whether each is what was written.
+//!
+//! Nothing depends on one, so a damaged one is told and no more: restore passes it
+//! over, and the next comparison in full writes another. Held: the list of them,
+//! and one of them where contents are read.
+
+use super::judge::{self, Wrong};
+use super::run::Run;
+use crate::error::{Class, Fatal, Fault};
+use crate::model::Kind;
+use crate::model::audit::{Damage, Deep, Finding};
+use crate::recovery::manifest::{self, Listing, Written};
+use crate::recovery::pages::list_page;
+use crate::recovery::retry::{Patience, Stop, told};
+use crate::recovery::shown;
+use crate::store::{At, Head};
+use futures::{StreamExt as _, stream};
+use std::time::Duration;
+
+/// Manifests that are looked at, the newest: what thinning leaves of ten years.
+const MANIFESTS_MAX: usize = 250;
+
+/// HEADs under way at once.
+const ASKED_AT_ONCE: usize = 16;
+
+/// Between what seems to be somebody else's doing and the second look: this
+/// computer may have written one just now.
+const SETTLING: Duration = Duration::from_secs(3);
+
+impl Run<'_> {
+    /// Look at all of them.
+    pub(super) async fn manifests(&mut self) -> Result<(), Fatal> {
+        let shop = self.shop.clone();
+        let mut stop = shop.stop.clone();
+        let all = match manifest::list(&shop.store, &shop.origin, &mut stop).await {
+            Ok(all) => all,
+            // One may do without the right to see them.
+            Err(fault) if fault.class == Class::Denied => return Ok(()),
+            Err(fault) => return self.weigh(told(fault)).await,
+        };
+        let wrong = self.by_what_was_written(&all, &mut stop).await?;
+        let named: Vec<String> = wrong.iter().map(|(one, _)| one.key.clone()).collect();
+        for (one, wrong) in wrong {
+            self.tell(&one, wrong);
+        }
+        let mut looked_at: Vec<Listing> = all.into_iter().rev().take(MANIFESTS_MAX).collect();
+        looked_at.retain(|one| !named.contains(&one.key));
+        let heads: Vec<_> = stream::iter(looked_at)
+            .map(|one| {
+                let (shop, mut stop) = (shop.clone(), stop.clone());
+                async move {
+                    let head = shop.manifest_head(&one, &mut stop).await;
+                    (one, head)
+                }
+            })
+            .buffered(ASKED_AT_ONCE)
+            .collect()
+            .await;
+        for (number, (one, head)) in heads.into_iter().enumerate() {
+            self.result.progress.looked += 1;
+            let wrong = match head {
+                Ok(head) => by_head(&one, head.as_ref()),
+                Err(fault) => {
+                    self.weigh(told(fault)).await?;
+                    continue;
+                }
+            };
+            let is_read = match self.request.deep {
+                Deep::No => false,
+                Deep::All => true,
+                _ => number == 0,
+            };
+            match wrong {
+                Some(wrong) => self.tell(&one, wrong),
+                None if is_read => self.read(&one, &mut stop).await?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Read one to its end.
+    async fn read(&mut self, one: &Listing, stop: &mut Stop) -> Result<(), Fatal> {
+        let shop = self.shop.clone();
+        match manifest::prove(&shop.store, &shop.origin, one, stop).await {
+            Ok(_) => {
+                self.result.progress.hashed += 1;
+                self.result.progress.hashed_bytes += one.stored_bytes;
+            }
+            Err(fault) if fault.class == Class::Damaged => {
+                self.tell(one, (Damage::Altered, fault.cause));
+            }
+            // Superseded meanwhile.
+            Err(fault) if fault.class == Class::NotFound => {}
+            Err(fault) => self.weigh(told(fault)).await?,
+        }
+        Ok(())
+    }
+
+    /// What contradicts the index, which knows the newest one.
+    async fn by_what_was_written(
+        &self,
+        all: &[Listing],
+        stop: &mut Stop,
+    ) -> Result<Vec<(Listing, Wrong)>, Fatal> {
+        let Some(written) = self.written().await? else {
+            return Ok(Vec::new());
+        };
+        let wrong = self.against(&written, all, stop).await?;
+        if wrong.is_empty() {
+            return Ok(wrong);
+        }
+        tokio::time::sleep(SETTLING).await;
+        let is_still_so = self.written().await?.as_ref() == Some(&written);
+        Ok(if is_still_so { wrong } else { Vec::new() })
+    }
+
+    async fn written(&self) -> Result<Option<Written>, Fault> {
+        match &self.request.known {
+            Some(known) => known.newest_manifest().await,
+            None => Ok(None),
+        }
+    }
+
+    async fn against(
+        &self,
+        written: &Written,
+        all: &[Listing],
+        stop: &mut Stop,
+    ) -> Result<Vec<(Listing, Wrong)>, Fault> {
+        let mut wrong = Vec::new();
+        let newer = all.iter().filter(|one| one.key > written.key);
+        wrong.extend(newer.filter(|one| !one.is_ahead()).map(|one| {
+            let why = "it is newer than the last one that this computer wrote";
+            (one.clone(), (Damage::Overwritten, why.to_owned()))
+        }));
+        // One on its way, or one whose sending was cut off.
+        if written.etag.is_empty() {
+            return Ok(wrong);
+        }
+        match all.iter().find(|one| one.key == written.key) {
+            Some(one) if one.etag == written.etag => {}
+            Some(one) => {
+                let why = "its ETag is not the one that the bucket answered when it was stored";
+                wrong.push((one.clone(), (Damage::Overwritten, why.to_owned())));
+            }
+            None => {
+                let (store, bucket) = (&self.shop.store, &self.shop.origin.bucket);
+                let page = list_page(store, bucket, &written.key, None, stop).await?;
+                let newest = page.items.first().filter(|v| v.key == written.key);
+                let (damage, why) = match newest {
+                    Some(newest) if newest.is_marker => (
+                        Damage::MarkedDeleted,
+                        "it is the newest one, which is never given up",
+                    ),
+                    // Listed a moment later.
+                    Some(_) => return Ok(wrong),
+                    None => (
+                        Damage::Missing,
+                        "it was stored, and not even a version is left",
+                    ),
+                };
+                let gone = Listing {
+                    key: written.key.clone(),
+                    moment_ms: 0,
+                    stored_bytes: 0,
+                    modified_ms: 0,
+                    etag: String::new(),
+                };
+                wrong.push((gone, (damage, why.to_owned())));
+            }
+        }
+        Ok(wrong)
+    }
+
+    fn tell(&mut self, one: &Listing, (damage, why): Wrong) {
+        self.found(Finding {
+            source: self.request.name.clone(),
+            path: shown(&one.key),
+            key: None,
+            damage,
+            why,
+            version_id: String::new(),
+            stored_at_ms: (one.modified_ms > 0).then_some(one.modified_ms),
+            is_older: false,
+            is_on_disk: None,
+            whole: None,
+            repair: None,
+        });
+    }
+}
+
+impl super::look::Shop {
+    async fn manifest_head(&self, one: &Listing, stop: &mut Stop) -> Result<Option<Head>, Fault> {
+        let at = At {
+            bucket: &self.origin.bucket,
+            key: &one.key,
+        };
+        let mut patience = Patience::default();
+        loop {
+            let head = match self.store.head_with_sums(at, None).await {
+                Err(fault) if matches!(fault.class, Class::Denied | Class::Refused) => {
+                    self.store.head(at, None).await
+                }
+                head => head,
+            };
+            match head {
+                Err(fault) if patience.again(&fault, stop).await => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+/// What the object says of itself; nothing at all when it was superseded meanwhile.
+fn by_head(one: &Listing, head: Option<&Head>) -> Option<Wrong> {
+    let head = head?;
+    match judge::of_itself(None, head) {
+        Err(wrong) => Some(wrong),
+        Ok(None) => {
+            let why = "it does not say that Keepwatch wrote it";
+            Some((Damage::Metadata, why.to_owned()))
+        }
+        Ok(Some(meta)) if meta.kind != Kind::File || head.gzip => {
+            let why = "it does not say of itself what a manifest says";
+            Some((Damage::Metadata, why.to_owned()))
+        }
+        Ok(Some(_)) => one
+            .is_ahead()
+            .then(|| (Damage::Metadata, one.ahead_because())),
+    }
+}

@@ -1,0 +1,214 @@
+//! Clocks that are wrong, or differ.
+
+use super::{chmod, compare, listed, nearest, newest, office, origin, restored};
+use crate::harness::{BUCKET, Rig, history};
+use crate::raw::client;
+use aws_sdk_s3::primitives::ByteStream;
+use keepwatch::control;
+use keepwatch::daemon::{Options, verify_once};
+use keepwatch::model::audit::{Ask, Damage};
+use keepwatch::model::manifest::{Header, Line, Reading, Row, Writing, key};
+use keepwatch::recovery::{Stop, moments, sources};
+use keepwatch::store::At;
+use std::fs;
+use std::io::{Read as _, Write as _};
+
+const MINUTE_MS: i64 = 60_000;
+
+/// The same manifest, otherwise, and whole again.
+pub fn rewritten(
+    packed: &[u8],
+    mut header: impl FnMut(&mut Header),
+    mut line: impl FnMut(&mut Line),
+) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut unpack = flate2::read::MultiGzDecoder::new(packed);
+    unpack.read_to_end(&mut text).unwrap();
+    let (mut reading, mut writing) = (Reading::default(), Writing::default());
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let lines = text
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
+    let mut end = None;
+    for bytes in lines {
+        let bytes = match reading.row(bytes).unwrap() {
+            Row::Header(mut first) => {
+                header(&mut first);
+                writing.header(&first).unwrap()
+            }
+            Row::Line(mut one) => {
+                line(&mut one);
+                writing.line(&one).unwrap()
+            }
+            Row::End(last) => {
+                end = Some(last);
+                continue;
+            }
+        };
+        out.write_all(&bytes).unwrap();
+    }
+    let end = end.unwrap();
+    let (bytes, _) = writing.trailer(end.ended_ms, end.quiet).unwrap();
+    out.write_all(&bytes).unwrap();
+    out.finish().unwrap()
+}
+
+pub async fn body_of(rig: &Rig, key: &str) -> Vec<u8> {
+    let get = client(&rig.vault()).get_object().bucket(BUCKET).key(key);
+    let body = get.send().await.unwrap().body.collect().await.unwrap();
+    body.to_vec()
+}
+
+async fn put(rig: &Rig, key: &str, body: Vec<u8>) {
+    let put = client(&rig.vault()).put_object().bucket(BUCKET).key(key);
+    put.body(ByteStream::from(body)).send().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_a_moment_to_come_is_used_for_nothing_and_said() {
+    let rig = Rig::new();
+    office(&rig);
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    assert!(compare(&daemon).await.complete());
+    daemon.stop().await.unwrap();
+    let store = rig.store();
+    let real = listed(&store).await.remove(0);
+    // Whole in itself, of ten years from now; and one whose clock was a little ahead.
+    let whole = body_of(&rig, &real.key).await;
+    let ahead_ms = real.moment_ms + 3_653 * 24 * 60 * MINUTE_MS;
+    let little_ms = real.moment_ms + 10 * MINUTE_MS;
+    for moment_ms in [ahead_ms, little_ms] {
+        let other = rewritten(&whole, |header| header.moment_ms = moment_ms, |_| {});
+        put(&rig, &key("", moment_ms), other).await;
+    }
+    let found = nearest(&store).await;
+    assert_eq!(found.manifest.unwrap().header.moment_ms, little_ms);
+    assert_eq!(found.damaged.len(), 1);
+    assert!(found.damaged[0].cause.contains("the clock of the computer"));
+    let done = restored(&rig, &store, None, "out").await;
+    assert!(done.is_complete() && done.remarks.total == 1, "{done:?}");
+    let mut stop = Stop::never();
+    let zone = jiff::tz::TimeZone::UTC;
+    let all = moments::moments(&store, &origin(), &zone, &mut stop)
+        .await
+        .unwrap();
+    let ahead: Vec<i64> = all.ahead.iter().map(|one| one.moment_ms).collect();
+    assert_eq!((all.manifests.len(), ahead), (2, vec![ahead_ms]));
+    let search = sources::find(&store, BUCKET, "", 0, &mut stop)
+        .await
+        .unwrap();
+    let newest = search.found[0].newest.as_ref().unwrap();
+    assert_eq!(newest.moment_ms, little_ms);
+    // Said by verify, too, beside that this computer did not write the other one.
+    let (to, mut lines) = tokio::sync::mpsc::channel(16);
+    let reading = tokio::spawn(async move { while lines.recv().await.is_some() {} });
+    let told = verify_once(rig.config(), Options::default(), Ask::default(), to).await;
+    reading.await.unwrap();
+    let control::Line::Verified { sources } = told.unwrap() else {
+        panic!("it was not verified");
+    };
+    let findings: Vec<(Damage, &str)> = sources[0]
+        .findings
+        .iter()
+        .map(|one| (one.damage, one.path.as_str()))
+        .collect();
+    let (ahead, little) = (key("", ahead_ms), key("", little_ms));
+    assert_eq!(
+        findings,
+        [
+            (Damage::Overwritten, little.as_str()),
+            (Damage::Metadata, ahead.as_str())
+        ]
+    );
+}
+
+/// The computer's clock was ahead of the server's: what replaced a version seems to
+/// be older than it. Neither says when it was read then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_expired_by_rule_is_not_missing_by_a_clock_that_is_ahead() {
+    let rig = Rig::new();
+    rig.write("a.txt", "one");
+    rig.write("gone.txt", "gone");
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    assert!(compare(&daemon).await.complete());
+    daemon.stop().await.unwrap();
+    let store = rig.store();
+    let real = listed(&store).await.remove(0);
+    let whole = body_of(&rig, &real.key).await;
+    let skewed = rewritten(
+        &whole,
+        |_| {},
+        |line| {
+            if line.has_object() {
+                line.stored_at_ms += 10 * MINUTE_MS;
+            }
+        },
+    );
+    put(&rig, &real.key, skewed).await;
+    let before = newest(&store).await;
+    let at = At {
+        bucket: BUCKET,
+        key: "a.txt",
+    };
+    let mut meta = store.head(at, None).await.unwrap().unwrap().meta.unwrap();
+    meta.seen_ms = None;
+    meta.content = Some(keepwatch::model::ContentHash::of(b"two"));
+    let sdk = client(&rig.vault());
+    let put = sdk.put_object().bucket(BUCKET).key("a.txt");
+    let put = put.set_metadata(Some(meta.to_headers().into_iter().collect()));
+    put.body(ByteStream::from_static(b"two"))
+        .send()
+        .await
+        .unwrap();
+    for name in ["a.txt", "gone.txt"] {
+        let delete = sdk.delete_object().bucket(BUCKET).key(name);
+        let delete = delete.version_id(&before[name].version_id);
+        delete.send().await.unwrap();
+    }
+    assert_eq!(history(&store, "a.txt").await, [Some(b"two".to_vec())]);
+    let done = restored(&rig, &store, None, "out").await;
+    let named: Vec<&str> = done
+        .failed
+        .items
+        .iter()
+        .map(|f| f.subject.as_str())
+        .collect();
+    assert_eq!(named, ["gone.txt"]);
+    assert_eq!(fs::read(rig.dir.path().join("out/a.txt")).unwrap(), b"two");
+}
+
+/// Found by the random history, seed 4: the folder's own object says what it was
+/// like, and the manifest of before said otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_folder_that_was_closed_after_the_manifest_stays_closed() {
+    let rig = Rig::new();
+    fs::create_dir(rig.path("empty")).unwrap();
+    rig.write("emptied/a.txt", "a");
+    // Its own object stays in the bucket when it fills.
+    fs::create_dir(rig.path("filled")).unwrap();
+    chmod(&rig.path("filled"), 0o700);
+    for name in ["empty", "emptied"] {
+        chmod(&rig.path(name), 0o755);
+    }
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    rig.write("filled/a.txt", "a");
+    chmod(&rig.path("filled"), 0o750);
+    rig.until_equal(&daemon).await;
+    assert!(compare(&daemon).await.complete());
+    fs::remove_file(rig.path("emptied/a.txt")).unwrap();
+    for name in ["empty", "emptied"] {
+        chmod(&rig.path(name), 0o700);
+    }
+    rig.until_equal(&daemon).await;
+    daemon.stop().await.unwrap();
+    let done = restored(&rig, &rig.store(), None, "out").await;
+    assert!(done.is_complete(), "{done:?}");
+    for name in ["empty", "emptied"] {
+        let mode = super::mode(&rig.dir.path().join("out").join(name));
+        assert_eq!(mode, 0o700, "{name}");
+    }
+    assert_eq!(super::mode(&rig.dir.path().join("out/filled")), 0o750);
+}
