@@ -48,12 +48,13 @@ pub fn parse_moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Momen
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(exact(at));
     }
-    if let Ok(span) = words::with_number(&text.to_lowercase()).parse::<Span>() {
-        return ago(text, span, now, zone).map(exact);
-    }
+    // Before lengths of time: `9:00:15` can be read as one.
     let local = zone.to_datetime(now);
     if let Some(written) = words::read(text, local.date()) {
         return in_words(text, written, local, zone);
+    }
+    if let Ok(span) = words::with_number(&text.to_lowercase()).parse::<Span>() {
+        return ago(text, span, now, zone).map(exact);
     }
     // Without a time it would be the day's first moment, and a day means its last.
     if !text.contains([':', 'T', 't']) {
@@ -208,6 +209,8 @@ mod tests {
             ("today 14:30", "2026-11-23T13:30:00Z", false),
             ("12:59", "2026-11-23T11:59:00Z", false),
             ("9am", "2026-11-23T08:00:00Z", false),
+            // Not a length of nine hours.
+            ("9:00:15", "2026-11-23T08:00:15Z", false),
             ("12:30 am", "2026-11-22T23:30:00Z", false),
             ("12:30 pm", "2026-11-23T11:30:00Z", false),
             ("monday 9:00", "2026-11-23T08:00:00Z", false),
