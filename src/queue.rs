@@ -10,7 +10,10 @@
 //! comes when all of its source is done that was there before, or after its time.
 //! What comes later never holds it up: in an office something always changes.
 
+mod aside;
 mod lanes;
+
+pub use aside::Ripe;
 
 use crate::model::RelPath;
 use lanes::{Entry, Lanes, TRIES_MAX, Want};
@@ -41,21 +44,6 @@ pub struct Item {
     pub deadline: bool,
     /// It was set aside, and its time has come.
     pub was_aside: bool,
-}
-
-/// Whether something that was set aside may come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ripe {
-    /// Not yet: what it waits for may not have reached the queue.
-    No,
-    /// It has: after all that is in the queue by now, unless a worker gives
-    /// something back before that, which this number tells: then it is asked again.
-    AfterTheRest {
-        /// How often workers have given back a path of this source.
-        given_back: u64,
-    },
-    /// It has waited long enough, whatever else is here.
-    Now,
 }
 
 /// The edit lane is full; ask for a scan instead.
@@ -341,43 +329,6 @@ impl Queue {
                 deadline: item.deadline,
             }),
         );
-    }
-
-    /// A worker leaves the path for later: until what came before is done, or its
-    /// time has come. True when it is the only one: call
-    /// [`Queue::wake`] until [`Queue::has_aside`] says no.
-    pub fn set_aside(&self, item: &Item, now_ms: i64) -> bool {
-        let is_only_one = {
-            let mut state = self.state();
-            let ticket = state.next_ticket;
-            state.next_ticket += 1;
-            let Some(lanes) = state.sources.get_mut(item.source) else {
-                return false;
-            };
-            let was_empty = !lanes.has_aside();
-            if let Some(Entry::Running { lane, again, .. }) = lanes.remove_running(&item.path) {
-                let back = Want {
-                    lane,
-                    since_ms: item.since_ms,
-                    deadline: item.deadline,
-                };
-                match again {
-                    // Touched meanwhile: it is looked at first.
-                    Some(want) => lanes.enqueue(item.path.clone(), want, (0, ticket)),
-                    None => lanes.put_aside(item.path.clone(), back, ticket, now_ms),
-                }
-            }
-            was_empty && lanes.has_aside()
-        };
-        self.0.work.notify_one();
-        self.0.drained.notify_waiters();
-        is_only_one
-    }
-
-    /// Something of the source is set aside.
-    pub fn has_aside(&self, source: usize) -> bool {
-        let state = self.state();
-        !state.closed && state.sources.get(source).is_some_and(Lanes::has_aside)
     }
 
     fn settle(&self, item: &Item, back: Option<Want>) {

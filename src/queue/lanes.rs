@@ -1,6 +1,7 @@
 //! The lanes of one source: which path is next, and where a path stands.
 
-use super::{Lane, Ripe};
+use super::Lane;
+use super::aside::Barrier;
 use crate::model::RelPath;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -55,11 +56,6 @@ pub(super) enum Entry {
     },
 }
 
-/// Paths of one source that are set aside; at 300 bytes each 30 MB. Beyond, the
-/// oldest come at once: whoever renames a folder of more files has both names of
-/// some in the bucket a little later than the deletion.
-const ASIDE_MAX: usize = 100_000;
-
 /// One lane, in the order of places.
 #[derive(Default)]
 pub(super) struct Line {
@@ -100,22 +96,13 @@ pub(super) struct Lanes {
     pub(super) backlog: Line,
     pub(super) paths: HashMap<RelPath, Entry>,
     /// Set aside, in the order in which they were.
-    aside: BTreeMap<u64, RelPath>,
+    pub(super) aside: BTreeMap<u64, RelPath>,
     /// Waiting in a lane, or in a worker, after they were set aside.
-    released: HashSet<RelPath>,
+    pub(super) released: HashSet<RelPath>,
     /// When those in the workers came.
     in_workers: BTreeSet<u64>,
     /// What was set aside and waits for nothing that may still come.
-    ripe: Option<Barrier>,
-}
-
-/// The paths that were set aside before `below` come when all is done that came
-/// before `after`: both are tickets.
-#[derive(Clone, Copy)]
-struct Barrier {
-    below: u64,
-    after: u64,
-    given_back: u64,
+    pub(super) ripe: Option<Barrier>,
 }
 
 impl Lanes {
@@ -124,109 +111,8 @@ impl Lanes {
         self.backlog.paths.len() + self.aside.len()
     }
 
-    pub(super) fn has_aside(&self) -> bool {
-        !self.aside.is_empty()
-    }
-
-    /// Set a path aside.
-    pub(super) fn put_aside(&mut self, path: RelPath, want: Want, ticket: u64, aside_ms: i64) {
-        self.aside.insert(ticket, path.clone());
-        let entry = Entry::Aside {
-            want,
-            ticket,
-            aside_ms,
-        };
-        self.paths.insert(path, entry);
-    }
-
-    /// No longer aside.
-    pub(super) fn take_back(&mut self, path: &RelPath) -> Option<Want> {
-        match self.paths.remove(path) {
-            Some(Entry::Aside { want, ticket, .. }) => {
-                self.aside.remove(&ticket);
-                Some(want)
-            }
-            _ => None,
-        }
-    }
-
-    /// Put what was set aside back into its lane, as far as it may come now.
-    pub(super) fn release(&mut self, next_ticket: u64, ripe: impl Fn(i64) -> Ripe) {
-        while self.aside.len() > ASIDE_MAX
-            || self
-                .oldest_aside_ms()
-                .is_some_and(|ms| ripe(ms) == Ripe::Now)
-        {
-            self.release_oldest();
-        }
-        let barrier = self
-            .ripe
-            .take()
-            .or_else(|| self.barrier(next_ticket, &ripe));
-        self.ripe = barrier;
-        let Some(barrier) = barrier else {
-            return;
-        };
-        if self.oldest().is_some_and(|oldest| oldest < barrier.after) {
-            return;
-        }
-        self.ripe = None;
-        // What was not stored after all is on its way back: once more from the start.
-        let given_back = barrier.given_back;
-        let is_done = |ms| ripe(ms) == Ripe::AfterTheRest { given_back };
-        if self.oldest_aside_ms().is_some_and(is_done) {
-            while self
-                .aside
-                .keys()
-                .next()
-                .is_some_and(|ticket| *ticket < barrier.below)
-            {
-                self.release_oldest();
-            }
-        }
-    }
-
-    /// What of those set aside waits for nothing that is still to come.
-    fn barrier(&self, next_ticket: u64, ripe: impl Fn(i64) -> Ripe) -> Option<Barrier> {
-        let mut barrier = None;
-        for ticket in self.aside.keys() {
-            let Ripe::AfterTheRest { given_back } = ripe(self.aside_ms(*ticket)?) else {
-                break;
-            };
-            barrier
-                .get_or_insert(Barrier {
-                    below: 0,
-                    after: next_ticket,
-                    given_back,
-                })
-                .below = ticket + 1;
-        }
-        barrier
-    }
-
-    fn aside_ms(&self, ticket: u64) -> Option<i64> {
-        match self.paths.get(self.aside.get(&ticket)?) {
-            Some(Entry::Aside { aside_ms, .. }) => Some(*aside_ms),
-            _ => None,
-        }
-    }
-
-    fn oldest_aside_ms(&self) -> Option<i64> {
-        let (ticket, _) = self.aside.first_key_value()?;
-        self.aside_ms(*ticket)
-    }
-
-    fn release_oldest(&mut self) {
-        if let Some((ticket, path)) = self.aside.pop_first()
-            && let Some(Entry::Aside { want, .. }) = self.paths.remove(&path)
-        {
-            self.released.insert(path.clone());
-            self.enqueue(path, want, (0, ticket));
-        }
-    }
-
     /// When the oldest came of what waits in the lanes and is in a worker.
-    fn oldest(&self) -> Option<u64> {
+    pub(super) fn oldest(&self) -> Option<u64> {
         let waiting = [&self.edits, &self.backlog].map(Line::oldest);
         let waiting = waiting.into_iter().flatten().map(|(_, ticket)| ticket);
         waiting.chain(self.in_workers.first().copied()).min()
