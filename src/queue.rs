@@ -199,13 +199,17 @@ impl Queue {
                 *again = Some(again.map_or(want, |a| a.merge(want)));
                 return Ok(());
             }
-            Some(Entry::Waiting { want: old, place }) => {
+            Some(Entry::Waiting {
+                want: old,
+                place,
+                came,
+            }) => {
                 if want.lane == Lane::Backlog {
                     // A scan's find is no news of a path that waits.
                     *old = old.merge(want);
                     return Ok(());
                 }
-                (old.merge(want), Some((old.lane, *place)))
+                (old.merge(want), Some((old.lane, *place, *came)))
             }
             Some(Entry::Aside { .. }) => {
                 // News of it: it is looked at again.
@@ -214,16 +218,16 @@ impl Queue {
             }
             None => (want, None),
         };
-        let is_more = old.is_none_or(|(lane, _)| lane != want.lane);
+        let is_more = old.is_none_or(|(lane, ..)| lane != want.lane);
         if is_more && lanes.line(want.lane).paths.len() >= max {
             return Err(Full);
         }
-        if let Some((lane, place)) = old {
+        if let Some((lane, place, _)) = old {
             lanes.line(lane).paths.remove(&place);
         }
         // Saved again: among the newest, with the tries that it has behind it.
-        let tries = old.map_or(0, |(_, place)| place.0);
-        lanes.enqueue(path, want, (tries, ticket));
+        let (tries, came) = old.map_or((0, ticket), |(_, place, came)| (place.0, came));
+        lanes.enqueue(path, want, (tries, ticket), came);
         state.next_ticket += 1;
         drop(state);
         self.0.work.notify_one();
@@ -339,18 +343,23 @@ impl Queue {
             let Some(lanes) = state.sources.get_mut(item.source) else {
                 return;
             };
-            if let Some(Entry::Running { place, again, .. }) = lanes.remove_running(&item.path) {
+            if let Some(Entry::Running {
+                place, came, again, ..
+            }) = lanes.remove_running(&item.path)
+            {
                 // Over the lane's bound by at most one per worker.
                 match (back, again) {
                     (None, None) => {}
-                    (None, Some(want)) => lanes.enqueue(item.path.clone(), want, (0, ticket)),
+                    (None, Some(want)) => {
+                        lanes.enqueue(item.path.clone(), want, (0, ticket), ticket)
+                    }
                     (Some(back), again) => {
                         let tries = place.0.saturating_add(1).min(TRIES_MAX);
                         let (want, ticket) = match again {
                             Some(again) => (back.merge(again), ticket),
                             None => (back, place.1),
                         };
-                        lanes.enqueue(item.path.clone(), want, (tries, ticket));
+                        lanes.enqueue(item.path.clone(), want, (tries, ticket), came);
                     }
                 }
             }

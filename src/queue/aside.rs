@@ -57,7 +57,7 @@ impl Queue {
                 };
                 match again {
                     // Touched meanwhile: it is looked at first.
-                    Some(want) => lanes.enqueue(item.path.clone(), want, (0, ticket)),
+                    Some(want) => lanes.enqueue(item.path.clone(), want, (0, ticket), ticket),
                     None => lanes.put_aside(item.path.clone(), back, ticket, now_ms),
                 }
             }
@@ -173,7 +173,7 @@ impl Lanes {
             && let Some(Entry::Aside { want, .. }) = self.paths.remove(&path)
         {
             self.released.insert(path.clone());
-            self.enqueue(path, want, (0, ticket));
+            self.enqueue(path, want, (0, ticket), ticket);
         }
     }
 }

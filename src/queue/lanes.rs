@@ -39,12 +39,13 @@ pub(super) const TRIES_MAX: u8 = 3;
 const OLDEST_EVERY: u64 = 4;
 
 pub(super) enum Entry {
-    /// Waits in a lane.
-    Waiting { want: Want, place: Place },
+    /// Waits in a lane; `came` is its ticket of when it was not here before.
+    Waiting { want: Want, place: Place, came: u64 },
     /// In a worker; `again` when it was touched meanwhile.
     Running {
         lane: Lane,
         place: Place,
+        came: u64,
         again: Option<Want>,
         was_aside: bool,
     },
@@ -99,8 +100,9 @@ pub(super) struct Lanes {
     pub(super) aside: BTreeMap<u64, RelPath>,
     /// Waiting in a lane, or in a worker, after they were set aside.
     pub(super) released: HashSet<RelPath>,
-    /// When those in the workers came.
-    in_workers: BTreeSet<u64>,
+    /// When those came that wait in the lanes and are in a worker: whatever
+    /// becomes of their places, until they are done or set aside.
+    came: BTreeSet<u64>,
     /// What was set aside and waits for nothing that may still come.
     pub(super) ripe: Option<Barrier>,
 }
@@ -113,9 +115,7 @@ impl Lanes {
 
     /// When the oldest came of what waits in the lanes and is in a worker.
     pub(super) fn oldest(&self) -> Option<u64> {
-        let waiting = [&self.edits, &self.backlog].map(Line::oldest);
-        let waiting = waiting.into_iter().flatten().map(|(_, ticket)| ticket);
-        waiting.chain(self.in_workers.first().copied()).min()
+        self.came.first().copied()
     }
 
     /// A worker is done with it, however.
@@ -126,13 +126,13 @@ impl Lanes {
         let entry = self.paths.remove(path)?;
         if let Entry::Running {
             lane,
-            place,
+            came,
             was_aside,
             ..
         } = &entry
         {
             self.line(*lane).running -= 1;
-            self.in_workers.remove(&place.1);
+            self.came.remove(came);
             if *was_aside {
                 self.released.remove(path);
             }
@@ -151,9 +151,11 @@ impl Lanes {
         self.edits.running + self.backlog.running
     }
 
-    pub(super) fn enqueue(&mut self, path: RelPath, want: Want, place: Place) {
+    pub(super) fn enqueue(&mut self, path: RelPath, want: Want, place: Place, came: u64) {
         self.line(want.lane).paths.insert(place, path.clone());
-        self.paths.insert(path, Entry::Waiting { want, place });
+        self.came.insert(came);
+        self.paths
+            .insert(path, Entry::Waiting { want, place, came });
     }
 
     /// The path that is next in the lane.
@@ -169,20 +171,20 @@ impl Lanes {
     /// Hand out the path that [`Lanes::peek`] showed.
     /// True when it was set aside before.
     pub(super) fn start(&mut self, lane: Lane, path: &RelPath) -> bool {
-        let Some(Entry::Waiting { place, .. }) = self.paths.get(path) else {
+        let Some(Entry::Waiting { place, came, .. }) = self.paths.get(path) else {
             return false;
         };
-        let place = *place;
+        let (place, came) = (*place, *came);
         let line = self.line(lane);
         line.paths.remove(&place);
         line.handed_out += 1;
         line.running += 1;
-        self.in_workers.insert(place.1);
         let again = None;
         let was_aside = self.released.contains(path);
         let running = Entry::Running {
             lane,
             place,
+            came,
             again,
             was_aside,
         };
@@ -193,7 +195,7 @@ impl Lanes {
     /// What was given back counts as untried again.
     pub(super) fn forget_tries(&mut self) {
         for (path, entry) in &mut self.paths {
-            let Entry::Waiting { want, place } = entry else {
+            let Entry::Waiting { want, place, .. } = entry else {
                 continue;
             };
             if place.0 > 0 {

@@ -324,6 +324,36 @@ async fn what_comes_later_does_not_hold_up_what_was_set_aside() {
     assert!(is_released().await);
 }
 
+/// The new name of a file is saved again before a worker has come to it.
+#[tokio::test]
+async fn what_is_touched_while_it_waits_is_waited_for_all_the_same() {
+    let queue = Queue::new(1, 10, 8);
+    let next = async |may_start: bool| {
+        let next = queue.pop(|_, _, _| may_start, after_the_rest);
+        tokio::time::timeout(Duration::from_millis(50), next)
+            .await
+            .ok()
+            .flatten()
+    };
+    let touch = || queue.push_edit(0, p("half"), 0, false).unwrap();
+    queue.push_edit(0, p("gone"), 0, false).unwrap();
+    let gone = next(true).await.unwrap();
+    touch();
+    queue.set_aside(&gone, 0);
+    // From here on it is known what is waited for.
+    assert_eq!(next(false).await, None);
+    touch();
+    let half = next(true).await.unwrap();
+    assert_eq!((half.path.clone(), half.was_aside), (p("half"), false));
+    touch();
+    queue.give_back(&half);
+    let half = next(true).await.unwrap();
+    assert_eq!(half.path, p("half"));
+    assert_eq!(next(true).await, None);
+    queue.done(&half);
+    assert!(next(true).await.unwrap().was_aside);
+}
+
 #[tokio::test]
 async fn news_of_what_is_set_aside_bring_it_back_and_so_does_its_time() {
     let queue = Queue::new(1, 10, 4);

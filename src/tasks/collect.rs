@@ -78,6 +78,7 @@ fn take(ctx: &Context, settle: &mut Settle, hint: Hint) {
         Ok(Touched::New) => {}
         Ok(Touched::Again { later_ms }) => ctx.settled(source, later_ms, 0),
         Err(Full) => {
+            ctx.scans.lost_news(source);
             ctx.scans.ask_later(source);
             ctx.settled(source, first_ms, is_given_back.into());
         }

@@ -32,6 +32,11 @@ struct Page {
     /// Those that were taken are being scanned.
     scanning: bool,
     later: bool,
+    /// News are lost, or too many to be kept: the next whole scan finds what they
+    /// were of.
+    lost: bool,
+    /// That scan is under way.
+    finding: bool,
 }
 
 struct Inner {
@@ -68,6 +73,7 @@ impl ScanBook {
         self.write(source, |page| {
             if subtree.is_root() || page.subtrees.len() >= SUBTREES_MAX {
                 page.whole = true;
+                page.lost |= !page.subtrees.is_empty() || !subtree.is_root();
                 page.subtrees.clear();
             } else {
                 // Also when a whole scan is asked for: that one may take days.
@@ -89,6 +95,15 @@ impl ScanBook {
     pub fn ask_later(&self, source: usize) {
         if let Some(page) = self.pages().get_mut(source) {
             page.later = true;
+        }
+    }
+
+    /// News of what changed in a source are lost: until a whole scan has ended that
+    /// begins from now on, nobody knows what has come and what has gone. Ask for one
+    /// as well.
+    pub fn lost_news(&self, source: usize) {
+        if let Some(page) = self.pages().get_mut(source) {
+            page.lost = true;
         }
     }
 
@@ -123,6 +138,7 @@ impl ScanBook {
         self.take(source, |page| {
             page.whole.then(|| {
                 page.whole = false;
+                page.finding = std::mem::take(&mut page.lost);
                 Whole {
                     with_bucket: std::mem::take(&mut page.with_bucket),
                     confirmed: std::mem::take(&mut page.confirmed),
@@ -156,6 +172,13 @@ impl ScanBook {
         }
     }
 
+    /// The whole scan that was taken has ended.
+    pub fn looked_everywhere(&self, source: usize) {
+        if let Some(page) = self.pages().get_mut(source) {
+            page.finding = false;
+        }
+    }
+
     /// The folders that were taken have been scanned.
     pub fn looked(&self, source: usize) {
         if let Some(page) = self.pages().get_mut(source) {
@@ -163,12 +186,14 @@ impl ScanBook {
         }
     }
 
-    /// True while somebody looks for what changed in some folders of that source,
+    /// True while somebody looks for what is known to have changed in that source,
     /// or is about to.
     pub fn is_looking(&self, source: usize) -> bool {
         let pages = self.pages();
         let page = pages.get(source);
-        page.is_some_and(|page| page.scanning || !page.subtrees.is_empty())
+        page.is_some_and(|page| {
+            page.scanning || !page.subtrees.is_empty() || page.lost || page.finding
+        })
     }
 
     /// True when something is asked for in that source.
@@ -240,12 +265,32 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn lost_news_are_looked_for_until_a_scan_that_began_later_has_ended() {
+        let book = ScanBook::new(1);
+        book.ask_whole(0, false);
+        assert!(!book.is_looking(0), "the daily one");
+        book.take_whole(0).await;
+        book.lost_news(0);
+        book.looked_everywhere(0);
+        assert!(book.is_looking(0), "this one began before");
+        book.ask_subtree(0, RelPath::root());
+        book.take_whole(0).await;
+        assert!(book.is_looking(0));
+        book.looked_everywhere(0);
+        assert!(!book.is_looking(0));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn too_many_subtrees_become_one_scan() {
         let book = ScanBook::new(1);
         for i in 0..=SUBTREES_MAX {
             book.ask_subtree(0, p(&format!("d{i}")));
         }
+        // Some of them may have been taken: what they became is among these.
+        assert!(book.is_looking(0));
         assert!(!book.take_whole(0).await.with_bucket);
-        assert!(nothing(book.take_subtrees(0)).await);
+        assert!(nothing(book.take_subtrees(0)).await && book.is_looking(0));
+        book.looked_everywhere(0);
+        assert!(!book.is_looking(0));
     }
 }

@@ -37,6 +37,9 @@ pub async fn run(ctx: Arc<Context>, source: usize, mut stop: watch::Receiver<boo
         loop {
             let asked = ctx.scans.take_whole(source).await;
             let done = whole(&ctx, source, &asked, &cancel.0).await;
+            ctx.scans.looked_everywhere(source);
+            // What was set aside may come now.
+            ctx.queue.wake();
             for waiting in asked.waiting {
                 // Whoever asked may have given up.
                 let _ = waiting.send(done.clone());
@@ -49,6 +52,7 @@ pub async fn run(ctx: Arc<Context>, source: usize, mut stop: watch::Receiver<boo
                 if let Err(fault) = part(&ctx, source, subtree, &cancel.0).await {
                     tracing::error!(source = %ctx.sources[source].config.name, "{fault}");
                     // What was to be seen there must not wait until tomorrow.
+                    ctx.scans.lost_news(source);
                     ctx.scans.ask_later(source);
                 }
             }

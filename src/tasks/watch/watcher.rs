@@ -180,6 +180,7 @@ impl Sinks {
 
     fn rescan(&self, last: &mut Option<Instant>, why: &str) {
         let (ctx, source) = (&self.ctx, self.source);
+        ctx.scans.lost_news(source);
         if last.is_none_or(|at| at.elapsed() >= RESCAN_COOLDOWN) {
             *last = Some(Instant::now());
             tracing::warn!(source = %ctx.sources[source].config.name, "{why}: scanning the folder");
