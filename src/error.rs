@@ -168,6 +168,10 @@ pub struct Fault {
     pub cause: String,
     /// What the reader can do about it. Empty when it passes by itself.
     pub hint: String,
+    /// The disk written to is full, failing, read-only or gone: it refuses other
+    /// files as well. For the run that meets it, and written down nowhere.
+    #[serde(skip)]
+    pub is_of_the_disk: bool,
 }
 
 impl Fault {
@@ -184,6 +188,7 @@ impl Fault {
             subject: subject.into(),
             cause: cause.into(),
             hint: String::new(),
+            is_of_the_disk: false,
         }
     }
 

@@ -20,7 +20,21 @@ pub(super) fn reading(operation: &str, subject: impl Into<String>, error: &io::E
 /// Writing `subject` failed.
 pub(super) fn writing(operation: &str, subject: impl Into<String>, error: &io::Error) -> Fault {
     let (class, hint) = of_writing(platform::trouble(error));
-    Fault::new(class, operation, subject, chain(error)).hint(hint)
+    let fault = Fault::new(class, operation, subject, chain(error)).hint(hint);
+    Fault {
+        is_of_the_disk: is_of_the_disk(error),
+        ..fault
+    }
+}
+
+/// True when the disk refuses other files as well: not for what stands in the way
+/// of one, nor for one that is larger than the file system takes.
+fn is_of_the_disk(error: &io::Error) -> bool {
+    error.kind() != io::ErrorKind::FileTooLarge
+        && matches!(
+            platform::trouble(error),
+            Trouble::Full | Trouble::Device | Trouble::ReadOnly | Trouble::Stale
+        )
 }
 
 /// A path as shown to people, in one line of bearable length.
@@ -158,6 +172,39 @@ mod tests {
             let (got, hint) = of_writing(trouble);
             assert_eq!(got, class, "{trouble:?}");
             assert!(hint.contains(in_hint), "{trouble:?}: {hint}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_one_file_is_not_the_disks() {
+        use io::ErrorKind;
+        for (kind, want) in [
+            (ErrorKind::StorageFull, true),
+            (ErrorKind::QuotaExceeded, true),
+            (ErrorKind::ReadOnlyFilesystem, true),
+            (ErrorKind::StaleNetworkFileHandle, true),
+            (ErrorKind::FileTooLarge, false),
+            (ErrorKind::NotADirectory, false),
+            (ErrorKind::IsADirectory, false),
+            (ErrorKind::PermissionDenied, false),
+            (ErrorKind::AlreadyExists, false),
+            (ErrorKind::ResourceBusy, false),
+            (ErrorKind::NotFound, false),
+            (ErrorKind::InvalidFilename, false),
+            (ErrorKind::Other, false),
+        ] {
+            let error = io::Error::from(kind);
+            assert_eq!(writing("write", "a", &error).is_of_the_disk, want, "{kind}");
+            assert!(!reading("read", "a", &error).is_of_the_disk, "{kind}");
+        }
+        #[cfg(unix)]
+        for (errno, want) in [
+            (rustix::io::Errno::IO, true),
+            (rustix::io::Errno::LOOP, false),
+        ] {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            let fault = writing("write", "a", &error);
+            assert_eq!(fault.is_of_the_disk, want, "{errno}");
         }
     }
 

@@ -181,7 +181,7 @@ async fn once(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Tried, Fa
         .map(Tried::Ended)
 }
 
-async fn head(shop: &Shop, chosen: &Chosen) -> Result<Head, Fault> {
+pub(super) async fn head(shop: &Shop, chosen: &Chosen) -> Result<Head, Fault> {
     let head = shop.store.head(shop.at(chosen), chosen.version()).await?;
     head.ok_or_else(|| gone(chosen))
 }

@@ -389,7 +389,7 @@ impl Run {
             Class::Credentials | Class::NoBucket => return Err(fault.into()),
             // Some single objects may be locked away; all of them is a matter of the key.
             Class::Denied if !self.any_success => return Err(fault.into()),
-            _ if room::is_of_the_disk(&fault) => {
+            _ if fault.is_of_the_disk => {
                 self.refused_in_a_row += 1;
                 let (shop, refused, asked) =
                     (self.shop.clone(), self.refused_in_a_row, fault.clone());

@@ -38,12 +38,10 @@ fn fits(free: u64, bytes: u64, subject: &str) -> Result<(), Fault> {
         "it has {bytes} bytes and the disk has {free} bytes left, of which {} are left free",
         text::size(RESERVE_BYTES)
     );
-    Err(Fault::new(Class::Local, "write", subject, cause).hint(HINT))
-}
-
-/// True for what the disk refused, whatever the file was.
-pub(super) fn is_of_the_disk(fault: &Fault) -> bool {
-    fault.class == Class::Local && fault.operation == "write"
+    Err(Fault {
+        is_of_the_disk: true,
+        ..Fault::new(Class::Local, "write", subject, cause).hint(HINT)
+    })
 }
 
 /// The end of the run when nothing more goes onto the disk: `None` while other
@@ -91,7 +89,7 @@ mod tests {
             assert_eq!(fits(free, bytes, "f").is_ok(), want, "{bytes} of {free}");
         }
         let fault = fits(R + 9, 10, "f").unwrap_err();
-        assert!(is_of_the_disk(&fault), "{fault}");
+        assert!(fault.is_of_the_disk, "{fault}");
         assert!(fault.hint.contains("--to"), "{fault}");
     }
 

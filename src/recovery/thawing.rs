@@ -4,11 +4,13 @@
 //! thawed by then is fetched, what is not yet is asked for again, which is no
 //! harm and costs nothing twice.
 
-use super::object::{Outcome, Shop};
+use super::object::{self, Outcome, Shop};
 use super::restore::{Pass, Run};
+use super::retry::Patience;
 use super::tally::Event;
 use super::timeline::Chosen;
 use crate::error::{Class, Fatal, Fault};
+use crate::model::meta::MetaRefused;
 use crate::model::thaw::{Cold, Speed, Thaw};
 use crate::store::{Asked, is_cold};
 use std::collections::VecDeque;
@@ -31,8 +33,16 @@ const WAIT_MAX: Duration = Duration::from_secs(60 * 3600);
 const LOOKED_AT: usize = 16;
 
 /// After a failure: if it is that the object is cold, have it thawed when told to.
+/// Nothing is thawed, or called cold, that is another program's: a small object may
+/// be fetched before anybody has asked what it is.
 pub(super) async fn if_cold(shop: &Shop, chosen: &Chosen, fault: Fault) -> Result<Outcome, Fault> {
-    let Some(thaw) = shop.options.thaw.filter(|_| is_cold(&fault)) else {
+    if !is_cold(&fault) {
+        return Err(fault);
+    }
+    if is_foreign(shop, chosen).await? {
+        return Ok(Outcome::Foreign);
+    }
+    let Some(thaw) = shop.options.thaw else {
         return Err(fault);
     };
     let class = Cold::of_class(&chosen.storage_class);
@@ -50,6 +60,18 @@ pub(super) async fn if_cold(shop: &Shop, chosen: &Chosen, fault: Fault) -> Resul
     match asked.await? {
         Asked::UnderWay | Asked::Ready => Ok(Outcome::Thawing(still_cold(chosen, class, speed))),
     }
+}
+
+/// Cold objects are described like any other.
+async fn is_foreign(shop: &Shop, chosen: &Chosen) -> Result<bool, Fault> {
+    let (mut stop, mut patience) = (shop.stop.clone(), Patience::default());
+    let head = loop {
+        match object::head(shop, chosen).await {
+            Err(fault) if patience.again(&fault, &mut stop).await => {}
+            done => break done?,
+        }
+    };
+    Ok(matches!(head.meta, Err(MetaRefused::Foreign)))
 }
 
 fn still_cold(chosen: &Chosen, class: Option<Cold>, speed: Speed) -> Fault {

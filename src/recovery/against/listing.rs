@@ -2,15 +2,17 @@
 //! became of the version that a line names.
 //!
 //! Invariant: in doubt a version counts as replaced by a younger one, and is not
-//! told as missing. Holds one page.
+//! told as missing; another program's object replaces none. Holds one page.
 
 use crate::error::Fault;
 use crate::model::manifest::Line;
+use crate::model::meta::MetaRefused;
+use crate::recovery::beneath::OLDER_MAX;
 use crate::recovery::manifest::CLOCKS_APART_MAX_MS;
 use crate::recovery::object::Shop;
 use crate::recovery::pages::Pages;
 use crate::recovery::retry::{Patience, Stop};
-use crate::store::{At, ListedVersion};
+use crate::store::{At, Head, ListedVersion};
 use std::cmp::Ordering;
 use std::iter::Peekable;
 
@@ -28,10 +30,15 @@ pub(super) struct Fate {
     pub(super) is_current: bool,
     /// Some version (no deletion) was current at the moment.
     pub(super) has_object: bool,
-    /// Something younger stood in its place at the moment.
-    is_replaced: bool,
+    /// A deletion stood in its place at the moment.
+    is_deleted: bool,
+    /// Versions that are surely younger, newest first: it is replaced if one of them
+    /// is ours.
+    younger: Vec<String>,
     /// Versions of which the times do not tell.
     doubts: Vec<Doubt>,
+    /// There were more of these than are asked.
+    has_more_doubts: bool,
     is_begun: bool,
 }
 
@@ -61,13 +68,20 @@ impl Fate {
         }
         let is_surely_younger = after_ms > CLOCKS_APART_MAX_MS && !is_later;
         // A deletion has nothing that could be asked.
-        if is_surely_younger || (version.is_marker && !is_later) {
-            self.is_replaced = true;
-        } else if !version.is_marker && self.doubts.len() < DOUBTS_MAX {
+        if version.is_marker {
+            self.is_deleted |= !is_later;
+        } else if is_surely_younger {
+            // One more than are asked shows that there are more.
+            if self.younger.len() <= OLDER_MAX {
+                self.younger.push(version.version_id.clone());
+            }
+        } else if self.doubts.len() < DOUBTS_MAX {
             self.doubts.push(Doubt {
                 version_id: version.version_id.clone(),
                 is_later,
             });
+        } else {
+            self.has_more_doubts = true;
         }
     }
 }
@@ -76,6 +90,9 @@ impl Fate {
 pub(super) struct Listing<'a> {
     shop: &'a Shop,
     until_ms: i64,
+    /// The restore has met objects of other programs: only then is it asked whose
+    /// the younger ones are.
+    any_foreign: bool,
     pages: Pages<'a>,
     page: Peekable<std::vec::IntoIter<ListedVersion>>,
 }
@@ -83,9 +100,11 @@ pub(super) struct Listing<'a> {
 impl<'a> Listing<'a> {
     pub(super) fn new(shop: &'a Shop, until_ms: i64) -> Self {
         let prefixes = shop.selector.prefixes(&shop.origin.prefix);
+        let met = shop.tally.result();
         Self {
             shop,
             until_ms,
+            any_foreign: met.skipped_foreign > 0 || met.covered.total > 0,
             pages: Pages::new(&shop.store, &shop.origin.bucket, prefixes),
             page: Vec::new().into_iter().peekable(),
         }
@@ -152,8 +171,8 @@ impl<'a> Listing<'a> {
         Ok(self.page.peek())
     }
 
-    /// Whether the line's version is gone, and nothing younger stood in its place
-    /// at the moment.
+    /// Whether the line's version is gone, and nothing younger of ours stood in its
+    /// place at the moment.
     pub(super) async fn is_missing(
         &self,
         key: &str,
@@ -161,7 +180,7 @@ impl<'a> Listing<'a> {
         fate: &Fate,
         stop: &mut Stop,
     ) -> Result<bool, Fault> {
-        if fate.is_there || fate.is_replaced {
+        if fate.is_there || fate.is_deleted || self.is_replaced(key, fate, stop).await {
             return Ok(false);
         }
         for doubt in &fate.doubts {
@@ -169,7 +188,27 @@ impl<'a> Listing<'a> {
                 return Ok(false);
             }
         }
-        Ok(!stop.is_asked())
+        // Other programs' objects may have been all that was asked.
+        let is_in_doubt = fate.has_more_doubts && self.any_foreign;
+        Ok(!is_in_doubt && !stop.is_asked())
+    }
+
+    /// Whether one of the surely younger versions is ours. What cannot be asked, or
+    /// not within bounds, counts as ours.
+    async fn is_replaced(&self, key: &str, fate: &Fate, stop: &mut Stop) -> bool {
+        if fate.younger.is_empty() {
+            return false;
+        }
+        if !self.any_foreign || fate.younger.len() > OLDER_MAX {
+            return true;
+        }
+        for version_id in &fate.younger {
+            match self.head(key, version_id, stop).await {
+                Ok(Some(head)) if is_foreign(&head) => {}
+                _ => return true,
+            }
+        }
+        false
     }
 
     /// Ask a version when its file was read: by the clock that the line's time is
@@ -181,21 +220,37 @@ impl<'a> Listing<'a> {
         doubt: &Doubt,
         stop: &mut Stop,
     ) -> Result<bool, Fault> {
-        let bucket = &self.shop.origin.bucket;
-        let at = At { bucket, key };
-        let mut patience = Patience::default();
-        let head = loop {
-            match self.shop.store.head(at, Some(&doubt.version_id)).await {
-                Err(fault) if patience.again(&fault, stop).await => {}
-                done => break done?,
-            }
-        };
+        let head = self.head(key, &doubt.version_id, stop).await?;
+        if head.as_ref().is_some_and(is_foreign) {
+            return Ok(false);
+        }
         let seen_ms = head.and_then(|head| head.meta.ok()?.seen_ms);
         Ok(match seen_ms {
             Some(seen_ms) => seen_ms >= line.stored_at_ms && seen_ms <= self.until_ms,
             None => !doubt.is_later,
         })
     }
+
+    async fn head(
+        &self,
+        key: &str,
+        version_id: &str,
+        stop: &mut Stop,
+    ) -> Result<Option<Head>, Fault> {
+        let bucket = &self.shop.origin.bucket;
+        let at = At { bucket, key };
+        let mut patience = Patience::default();
+        loop {
+            match self.shop.store.head(at, Some(version_id)).await {
+                Err(fault) if patience.again(&fault, stop).await => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+fn is_foreign(head: &Head) -> bool {
+    matches!(head.meta, Err(MetaRefused::Foreign))
 }
 
 #[cfg(test)]
@@ -306,7 +361,8 @@ mod tests {
                 fate.look(version, &line, HOUR_MS + until * MINUTE_MS);
             }
             let doubts = fate.doubts.len();
-            let got = (fate.is_there, fate.is_current, fate.is_replaced, doubts);
+            let is_replaced = fate.is_deleted || !fate.younger.is_empty();
+            let got = (fate.is_there, fate.is_current, is_replaced, doubts);
             assert_eq!(got, want, "{name}");
         }
     }

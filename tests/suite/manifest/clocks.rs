@@ -179,6 +179,87 @@ async fn a_version_that_expired_by_rule_is_not_missing_by_a_clock_that_is_ahead(
     assert_eq!(fs::read(rig.dir.path().join("out/a.txt")).unwrap(), b"two");
 }
 
+/// Another program writes a file's object anew without its metadata, and the bucket's
+/// rule removes ours beneath: only the manifest knows that there was a file.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_program_stored_later_replaces_no_version_of_ours() {
+    let rig = Rig::new();
+    // Covered long after it was stored, about then, over a younger one of ours,
+    // over an older one of ours; and replaced by ours, as files are.
+    let names = ["late.txt", "soon.txt", "newer.txt", "older.txt", "ours.txt"];
+    rig.write("older.txt", "older");
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    for name in names {
+        rig.write(name, format!("one of {name}"));
+    }
+    rig.until_equal(&daemon).await;
+    assert!(compare(&daemon).await.complete());
+    daemon.stop().await.unwrap();
+    let store = rig.store();
+    let real = listed(&store).await.remove(0);
+    let whole = body_of(&rig, &real.key).await;
+    let long_before = rewritten(
+        &whole,
+        |_| {},
+        |line| {
+            let is_long = !["soon.txt", "older.txt"].contains(&line.path.as_str());
+            if line.has_object() && is_long {
+                line.stored_at_ms -= 60 * MINUTE_MS;
+            }
+        },
+    );
+    put(&rig, &real.key, long_before).await;
+    let before = newest(&store).await;
+    let sdk = client(&rig.vault());
+    for name in ["newer.txt", "ours.txt"] {
+        let at = At {
+            bucket: BUCKET,
+            key: name,
+        };
+        let mut meta = store.head(at, None).await.unwrap().unwrap().meta.unwrap();
+        meta.content = Some(keepwatch::model::ContentHash::of(b"two"));
+        meta.size_bytes = 3;
+        let put = sdk.put_object().bucket(BUCKET).key(name);
+        let put = put.set_metadata(Some(meta.to_headers().into_iter().collect()));
+        let put = put.body(ByteStream::from_static(b"two"));
+        put.send().await.unwrap();
+    }
+    let gone = |name: &'static str| {
+        let delete = sdk.delete_object().bucket(BUCKET).key(name);
+        delete.version_id(&before[name].version_id).send()
+    };
+    gone("ours.txt").await.unwrap();
+    // Nobody else has written anything yet: nothing is missing.
+    let done = restored(&rig, &store, None, "before").await;
+    assert!(done.is_complete(), "{done:?}");
+    for name in &names[..4] {
+        put(&rig, name, b"foreign".to_vec()).await;
+        gone(name).await.unwrap();
+    }
+    let done = restored(&rig, &store, None, "out").await;
+    let mut named: Vec<&str> = done
+        .failed
+        .items
+        .iter()
+        .map(|f| f.subject.as_str())
+        .collect();
+    named.sort_unstable();
+    assert_eq!(named, ["late.txt", "older.txt", "soon.txt"], "{done:?}");
+    assert_eq!((done.skipped_foreign, done.covered.total), (2, 2));
+    assert!(!done.is_all_there());
+    let read = |name: &str| fs::read(rig.dir.path().join("out").join(name)).ok();
+    for (name, want) in [
+        ("late.txt", None),
+        ("soon.txt", None),
+        ("newer.txt", Some(b"two".to_vec())),
+        ("older.txt", Some(b"older".to_vec())),
+        ("ours.txt", Some(b"two".to_vec())),
+    ] {
+        assert_eq!(read(name), want, "{name}");
+    }
+}
+
 /// Found by the random history, seed 4: the folder's own object says what it was
 /// like, and the manifest of before said otherwise.
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,15 @@
 //! Another program puts its objects over ours: what lies beneath comes back, by
 //! name and with its dates, in every way of looking at a moment.
 
-use super::bench::{BUCKET, Bench, Object, long_path, read_tree};
+use super::bench::{BUCKET, Bench, Meddling, Object, is_download, long_path, read_tree};
 use super::command::{run, text};
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::StorageClass;
+use keepwatch::model::thaw::{Speed, Thaw};
 use keepwatch::recovery::{Restored, Selector};
 use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Larger than what is fetched in one request; see `recovery::arrival`.
 const LARGE: usize = 9 << 20;
@@ -161,6 +165,62 @@ async fn more_of_theirs_than_are_looked_at_is_said() {
     }
     let restored = bench.restore("out").await.unwrap();
     assert_eq!((restored.files, restored.covered.total), (1, 1));
+}
+
+/// A small object is fetched unseen where nothing stands, and a cold one is
+/// refused before its metadata says whose it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_warm_beneath_a_cold_object_of_theirs_comes_back_unthawed() {
+    let bench = Bench::new();
+    bench.put("f", &Object::file(b"ours")).await;
+    bench.put("z", &Object::file(b"beside")).await;
+    for key in ["f", "theirs"] {
+        let put = bench.client.put_object().bucket(BUCKET).key(key);
+        let put = put.storage_class(StorageClass::Glacier);
+        let put = put.body(ByteStream::from_static(b"foreign"));
+        put.send().await.unwrap();
+    }
+    let listed = bench.store.list_versions(BUCKET, "", None).await.unwrap();
+    let cold = listed.items.into_iter();
+    let cold = cold.filter(|one| one.storage_class == "GLACIER");
+    let cold: Vec<String> = cold.map(|one| one.version_id).collect();
+    assert_eq!(cold.len(), 2);
+    let thaws = Arc::new(AtomicU32::new(0));
+    let (asked, refused) = (thaws.clone(), Arc::new(AtomicU32::new(0)));
+    let counted = refused.clone();
+    bench.meddle(move |request| {
+        let is_cold = cold.iter().any(|id| request.uri().contains(id.as_str()));
+        match (is_cold, request.method()) {
+            (true, "POST") => {
+                asked.fetch_add(1, Ordering::Relaxed);
+                Meddling::Answer(202, "")
+            }
+            (true, _) if is_download(request) => {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Meddling::Answer(403, "InvalidObjectState")
+            }
+            _ => Meddling::Pass,
+        }
+    });
+    for (to, thaw) in [
+        ("left cold", None),
+        (
+            "thawed",
+            Some(Thaw {
+                speed: Speed::Standard,
+                days: 3,
+            }),
+        ),
+    ] {
+        let done = bench.restore_with(to, |request| request.options.thaw = thaw);
+        let restored = done.await.unwrap();
+        assert_eq!(covered(&restored), ["f"], "{to}: {restored:?}");
+        assert!(restored.is_all_there(), "{to}: {restored:?}");
+        assert_eq!((restored.files, restored.skipped_foreign), (2, 1), "{to}");
+        assert_eq!(std::fs::read(bench.folder(to).join("f")).unwrap(), b"ours");
+    }
+    assert!(refused.load(Ordering::Relaxed) >= 4, "none was cold");
+    assert_eq!(thaws.load(Ordering::Relaxed), 0, "theirs was paid for");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -117,6 +117,49 @@ async fn a_disk_that_fills_up_ends_the_run_and_says_so_once() {
     assert_eq!(read_tree(&bench.folder("out")), [""; 0]);
 }
 
+/// Each file below it is refused, more in a row than end a run.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_where_a_folder_is_needed_ends_no_run() {
+    const BELOW: u64 = 40;
+    let bench = Bench::new();
+    for number in 0..BELOW {
+        let path = format!("sub/{number:02}");
+        bench.put(&path, &Object::file(path.as_bytes())).await;
+    }
+    bench.put("z.txt", &Object::file(b"behind")).await;
+    for (to, is_link, free) in [
+        ("file", false, None),
+        ("link", true, None),
+        // Hardly any room is left, and it is not for that.
+        ("file, no room", false, Some(RESERVE - 1)),
+        ("link, no room", true, Some(RESERVE - 1)),
+    ] {
+        let out = bench.folder(to);
+        fs::create_dir_all(&out).unwrap();
+        match is_link {
+            true => std::os::unix::fs::symlink("elsewhere", out.join("sub")).unwrap(),
+            false => fs::write(out.join("sub"), "theirs").unwrap(),
+        }
+        for run in 1..=2 {
+            let target = Target::open(&out).unwrap();
+            let done = bench.restore_with(to, |request| {
+                request.options.ignore_space = true;
+                if let Some(free) = free {
+                    request.target = Arc::new(target.with_free_bytes(free));
+                }
+            });
+            let restored = done.await.unwrap_or_else(|why| panic!("{to} {run}: {why}"));
+            assert_eq!(restored.failed.total, BELOW, "{to} {run}: {restored:?}");
+            for fault in &restored.failed.items {
+                assert!(fault.subject.starts_with("sub/"), "{to} {run}: {fault}");
+            }
+            assert_eq!(read_tree(&out), ["sub", "z.txt"], "{to} {run}");
+            assert_eq!(fs::read(out.join("z.txt")).unwrap(), b"behind");
+        }
+    }
+}
+
 /// What one run of the program left behind and said.
 struct Ran {
     code: String,
