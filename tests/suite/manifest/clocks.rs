@@ -59,7 +59,7 @@ pub async fn body_of(rig: &Rig, key: &str) -> Vec<u8> {
     body.to_vec()
 }
 
-async fn put(rig: &Rig, key: &str, body: Vec<u8>) {
+pub async fn put(rig: &Rig, key: &str, body: Vec<u8>) {
     let put = client(&rig.vault()).put_object().bucket(BUCKET).key(key);
     put.body(ByteStream::from(body)).send().await.unwrap();
 }
