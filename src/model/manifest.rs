@@ -261,17 +261,17 @@ impl Line {
 
     /// The index's record of the object, where what stands on the disk is what
     /// the line says; to be hashed at the next scan. `other_accounts`: the line
-    /// was written on another computer, whose numbers of owners mean nothing here.
+    /// was written on another computer, whose numbers of owners mean nothing here;
+    /// they count all the same where what says them is no fixed version.
     pub fn record(&self, disk: &Fingerprint, other_accounts: bool) -> Option<Record> {
         let then = self.fingerprint()?;
         let is_folder = then.kind == Kind::Folder;
         // A folder's size and times are none of its own.
         let is_same = then.kind == disk.kind
             && then.mode == disk.mode
-            && (other_accounts || then.owner == disk.owner)
             && (is_folder || (then.size_bytes, then.mtime_ns) == (disk.size_bytes, disk.mtime_ns));
         let content = self.content().filter(|_| is_same)?;
-        Some(Record {
+        let record = Record {
             fingerprint: Fingerprint {
                 owner: disk.owner,
                 ..then
@@ -283,7 +283,9 @@ impl Line {
             stored_at_ms: self.stored_at_ms,
             racy: !is_folder,
             look: Look::Unknown,
-        })
+        };
+        let is_owned = then.owner == disk.owner || (other_accounts && record.is_pinned());
+        is_owned.then_some(record)
     }
 
     /// The content's hash.

@@ -108,6 +108,12 @@ impl Record {
         }
     }
 
+    /// It is of one version, whose content and metadata S3 lets nobody change. A
+    /// bucket that keeps no versions calls whatever is there `null`.
+    pub fn is_pinned(&self) -> bool {
+        !matches!(self.version_id.as_str(), "" | "null")
+    }
+
     /// See [`Record::distrusted`].
     pub fn is_distrusted(&self) -> bool {
         self.content.is_none() && self.stored_at_ms == Self::DISTRUSTED_AT_MS

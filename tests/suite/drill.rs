@@ -236,6 +236,57 @@ async fn older_findings_leave_the_sample_its_budget() {
     daemon.stop().await.unwrap();
 }
 
+/// Named after the bug: a second look never had room for it, and its end was never
+/// told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finding_larger_than_the_second_looks_part_is_over_one_day_too() {
+    let rig = Rig::new();
+    rig.write("large.bin", vec![7; 9_500]);
+    let mut config = rig.config();
+    config.drill.bytes_max = 10_000;
+    let daemon = rig.start_with(config, None).await;
+    rig.until_equal(&daemon).await;
+    alter(&rig, "large.bin");
+    assert_eq!(drill(&daemon).await.failures.len(), 1);
+    rig.write("small.txt", vec![b'x'; 900]);
+    until("it is stored", async || {
+        let counts = raw::counts(&rig.store(), BUCKET).await;
+        at_rest(&daemon) && counts.contains_key("small.txt")
+    })
+    .await;
+    // In every other drill it has all; in between, the sample has its part.
+    let mut smalls = 0;
+    for number in 0..6 {
+        let done = drill(&daemon).await;
+        assert!(done.not_run.is_none() && done.bytes <= 10_000, "{done:?}");
+        let named: Vec<&str> = done.failures.iter().map(|f| f.path.as_str()).collect();
+        assert!(named.len() <= 1, "{done:?}");
+        if number % 2 == 0 {
+            let counts = (done.files, done.dates, done.bytes);
+            assert_eq!((counts, named), ((1, 1, 0), vec!["large.bin"]), "{done:?}");
+        } else {
+            smalls += done.files;
+        }
+    }
+    assert!(smalls >= 3, "the sample had its turns: {smalls}");
+    assert_eq!(
+        told(&rig).matches("ALERT: the").count(),
+        1,
+        "{}",
+        told(&rig)
+    );
+    alter(&rig, "large.bin");
+    let whole = drill(&daemon).await;
+    assert_eq!((whole.files, whole.bytes), (1, 9_500), "{whole:?}");
+    assert!(whole.is_well(), "{whole:?}");
+    assert!(
+        told(&rig).contains("can be restored again"),
+        "{}",
+        told(&rig)
+    );
+    daemon.stop().await.unwrap();
+}
+
 /// The digest comes after the drill, and waits no longer than the drill may take.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_that_hangs_does_not_keep_the_digest_from_coming() {

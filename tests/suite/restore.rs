@@ -10,6 +10,7 @@ mod large;
 mod older;
 mod read_only;
 mod room;
+mod verified;
 
 use bench::{Bench, Object, long_path, read_tree};
 use keepwatch::error::Class;

@@ -187,13 +187,16 @@ fn fields_that_differ(record: &Record, meta: &ObjectMeta) -> Vec<&'static str> {
         (Some(then), Some(now)) => then != now,
         _ => false,
     };
+    // What was taken over from another computer's manifest has this computer's
+    // numbers, and the version keeps those that it was stored with.
+    let has_owner = !record.is_pinned();
     [
         ("kw-kind", then.kind != meta.kind),
         ("kw-sha256", content_differs),
         ("kw-size", has_size && then.size_bytes != meta.size_bytes),
         ("kw-mtime-ns", has_time && then.mtime_ns != meta.mtime_ns),
         ("kw-mode", then.mode != meta.mode),
-        ("kw-owner", then.owner != meta.owner),
+        ("kw-owner", has_owner && then.owner != meta.owner),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))

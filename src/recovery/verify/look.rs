@@ -121,7 +121,7 @@ impl Shop {
 
     /// HEAD, with the server's checksums where they may be had: on a bucket that
     /// encrypts with KMS that takes the right to decrypt.
-    async fn head(&self, listed: &ListedVersion) -> Result<Option<Head>, Fault> {
+    pub(super) async fn head(&self, listed: &ListedVersion) -> Result<Option<Head>, Fault> {
         let version = Some(listed.version_id.as_str());
         match self.store.head_with_sums(self.at(listed), version).await {
             Err(fault) if matches!(fault.class, Class::Denied | Class::Refused) => {
@@ -164,7 +164,16 @@ impl Shop {
         }
         let meta = match judge::of_itself(job.rel.as_ref(), &head) {
             Ok(Some(meta)) => meta.clone(),
-            Ok(None) => return Ok(After::Ended(Outcome::Foreign)),
+            Ok(None) => {
+                return match self.covered(job).await {
+                    Ok(Some(wrong)) => Ok(After::Wrong(wrong)),
+                    Ok(None) => Ok(After::Ended(Outcome::Foreign)),
+                    Err(fault) if fault.class == Class::NotFound => {
+                        Ok(After::Ended(Outcome::Moving))
+                    }
+                    Err(fault) => Err(fault),
+                };
+            }
             Err(wrong) => return Ok(After::Wrong(wrong)),
         };
         if job.rel.is_none() && self.full_key(&job.listed.key, &meta).is_none() {
@@ -216,7 +225,7 @@ impl Shop {
     }
 
     /// Download the content; what is wrong with it, if anything is.
-    async fn content(
+    pub(super) async fn content(
         &self,
         listed: &ListedVersion,
         head: &Head,

@@ -129,7 +129,8 @@ impl Run<'_> {
         stop: &mut Stop,
     ) -> Result<Vec<(Listing, Wrong)>, Fault> {
         let mut wrong = Vec::new();
-        let newer = all.iter().filter(|one| one.key > written.key);
+        let stored = all.iter().find(|one| one.key == written.key);
+        let newer = all.iter().filter(|one| is_newer(one, &written.key, stored));
         wrong.extend(newer.filter(|one| !one.is_ahead()).map(|one| {
             let why = "it is newer than the last one that this computer wrote";
             (one.clone(), (Damage::Overwritten, why.to_owned()))
@@ -138,7 +139,7 @@ impl Run<'_> {
         if written.etag.is_empty() {
             return Ok(wrong);
         }
-        match all.iter().find(|one| one.key == written.key) {
+        match stored {
             Some(one) if one.etag == written.etag => {}
             Some(one) => {
                 let why = "its ETag is not the one that the bucket answered when it was stored";
@@ -212,6 +213,14 @@ impl super::look::Shop {
     }
 }
 
+/// It tells of a later moment than the one that this computer wrote, and the server
+/// has it since later, as far as that one's time is known: a clock that was put
+/// back makes all that are true seem later.
+fn is_newer(one: &Listing, written_key: &str, stored: Option<&Listing>) -> bool {
+    let is_since_later = stored.is_none_or(|stored| one.modified_ms >= stored.modified_ms);
+    one.key.as_str() > written_key && is_since_later
+}
+
 /// What the object says of itself; nothing at all when it was superseded meanwhile.
 fn by_head(one: &Listing, head: Option<&Head>) -> Option<Wrong> {
     let head = head?;
@@ -228,5 +237,78 @@ fn by_head(one: &Listing, head: Option<&Head>) -> Option<Wrong> {
         Ok(Some(_)) => one
             .is_ahead()
             .then(|| (Damage::Metadata, one.ahead_because())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(moment_ms: i64, modified_ms: i64) -> Listing {
+        Listing {
+            key: crate::model::manifest::key("", moment_ms),
+            moment_ms,
+            stored_bytes: 1,
+            modified_ms,
+            etag: "e".into(),
+        }
+    }
+
+    /// Named after the bug: a computer that began with the clock of 2000 wrote one
+    /// manifest, and all others were told as somebody else's.
+    #[test]
+    fn true_manifests_are_not_somebody_elses_after_the_clock_was_put_back() {
+        let day_ms = 24 * 60 * 60 * 1000;
+        let (year_2000, now) = (946_684_800_000, 1_795_000_000_000);
+        let by_wrong_clock = listing(year_2000, now);
+        let by_true_clock = listing(now, now);
+        for (name, written, is_listed, one, want) in [
+            (
+                "true ones",
+                &by_wrong_clock,
+                true,
+                listing(now - day_ms, now - day_ms),
+                false,
+            ),
+            (
+                "put since",
+                &by_wrong_clock,
+                true,
+                listing(now, now + 1),
+                true,
+            ),
+            (
+                "within the second",
+                &by_wrong_clock,
+                true,
+                listing(now, now),
+                true,
+            ),
+            (
+                "older",
+                &by_true_clock,
+                true,
+                listing(now - day_ms, now - day_ms),
+                false,
+            ),
+            (
+                "newer",
+                &by_true_clock,
+                true,
+                listing(now + 5, now + 6),
+                true,
+            ),
+            ("itself", &by_true_clock, true, by_true_clock.clone(), false),
+            (
+                "newer, nothing to compare",
+                &by_true_clock,
+                false,
+                listing(now + 5, now + 6),
+                true,
+            ),
+        ] {
+            let stored = is_listed.then_some(written);
+            assert_eq!(is_newer(&one, &written.key, stored), want, "{name}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! and never changes anything, neither here nor there. Called by `tasks::audit`
 //! with an index, by the command line without one.
 
+mod covered;
 mod draw;
 mod groups;
 mod judge;

@@ -54,6 +54,8 @@ pub(super) struct Run<'a> {
 /// Whose key the listing shows next.
 enum Whose {
     Ours(RelKey),
+    /// A file of ours by the key of earlier versions.
+    Older(RelKey),
     Shortened,
     /// Nobody's file: our own folder, or a key that no path has.
     Other {
@@ -171,6 +173,10 @@ impl<'a> Run<'a> {
             Ok(key) if self.request.selector.matches(&key.path()) => Whose::Ours(key),
             Ok(_) => Whose::Other { is_foreign: false },
             Err(ForeignKey::Shortened) => Whose::Shortened,
+            Err(ForeignKey::Older(key)) => match self.request.selector.matches(&key.path()) {
+                true => Whose::Older(key),
+                false => Whose::Other { is_foreign: false },
+            },
             Err(_) => Whose::Other {
                 is_foreign: self.request.selector.is_everything(),
             },
@@ -187,7 +193,7 @@ impl<'a> Run<'a> {
     ) -> Result<(), Fatal> {
         let mut stop = self.shop.stop.clone();
         let rel = match &whose {
-            Whose::Ours(key) => Some(key.clone()),
+            Whose::Ours(key) | Whose::Older(key) => Some(key.clone()),
             Whose::Shortened | Whose::Other { .. } => None,
         };
         let is_looked_at = !matches!(whose, Whose::Other { .. });
@@ -209,20 +215,9 @@ impl<'a> Run<'a> {
                 self.result.foreign += u64::from(is_foreign);
                 Ok(())
             }
+            Whose::Older(key) => self.by_older_key(key, group).await,
             Whose::Ours(_) | Whose::Shortened => self.decide(rel, bucket_key, record, group).await,
         }
-    }
-
-    async fn older(&mut self, rel: Option<RelKey>, listed: ListedVersion) -> Result<(), Fatal> {
-        self.offer(Job {
-            rel,
-            listed,
-            expect: Expect::Itself,
-            wrong: None,
-            is_older: true,
-            deep: false,
-        })
-        .await
     }
 
     /// A record whose key the listing lacks at its place: a shortened key stands
@@ -297,7 +292,7 @@ impl<'a> Run<'a> {
     }
 
     /// A version to be looked at; chance may want its content, too.
-    async fn offer(&mut self, mut job: Job) -> Result<(), Fatal> {
+    pub(super) async fn offer(&mut self, mut job: Job) -> Result<(), Fatal> {
         let drawn = {
             let listed = &job.listed;
             let keep = || job.clone();

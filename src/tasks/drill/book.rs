@@ -13,6 +13,9 @@ const LAST: &str = "drill:last";
 /// Under which name it has the findings that are not over.
 const FINDINGS: &str = "drill:findings";
 
+/// Under which name it has whether the last drill let a second look take all.
+const LARGE_CAME_LAST: &str = "drill:large-came-last";
+
 /// Findings that are kept open. A bucket with more of them has one trouble, and
 /// the owner knows of it.
 pub(super) const FINDINGS_MAX: usize = FAILURES_NAMED_MAX;
@@ -53,6 +56,17 @@ pub(super) async fn keep_findings(ctx: &Arc<Context>, findings: &[Failure]) -> R
         serde_json::to_value(kept).unwrap_or_default(),
     )
     .await
+}
+
+/// The last second look at something large took more than its part.
+pub(super) async fn large_came_last(ctx: &Arc<Context>) -> Result<bool, Fault> {
+    let ctx = Arc::clone(ctx);
+    blocking(move || Ok(read(&ctx.index, LARGE_CAME_LAST)?.unwrap_or_default())).await
+}
+
+/// See [`large_came_last`].
+pub(super) async fn keep_large_came_last(ctx: &Arc<Context>, it_did: bool) -> Result<(), Fault> {
+    write(ctx, LARGE_CAME_LAST, it_did.into()).await
 }
 
 async fn write(

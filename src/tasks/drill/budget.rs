@@ -40,6 +40,16 @@ impl Budget {
         self.part = 1;
     }
 
+    /// Let one second look take all that the drill may, or end that again.
+    pub(super) fn allow_all(&mut self, all: bool) {
+        self.part = if all { 1 } else { AGAIN_PART };
+    }
+
+    /// Nothing was restored yet: what does not fit now is larger than its part.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.bytes == 0
+    }
+
     fn bytes_max(&self) -> u64 {
         self.bytes_max / self.part
     }
@@ -140,6 +150,20 @@ mod tests {
             assert!(!budget.is_used_up());
             assert!(budget.take(60_000_000, 5, "STANDARD"), "{is_billed}");
         }
+    }
+
+    #[test]
+    fn one_second_look_may_take_all_and_no_more() {
+        let mut budget = budget(false);
+        budget.allow_all(false);
+        assert!(!budget.take(300_000_000, 5, "STANDARD") && budget.is_untouched());
+        budget.allow_all(true);
+        assert!(!budget.take(1_000_000_001, 5, "STANDARD"));
+        assert!(budget.take(300_000_000, 5, "STANDARD") && !budget.is_untouched());
+        budget.allow_all(false);
+        assert!(budget.is_used_up(), "the other second looks wait");
+        budget.begin_sample();
+        assert!(budget.take(700_000_000, 5, "STANDARD"), "the rest");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::error::Fault;
 use crate::model::drill::Drill;
 use crate::recovery::Stop;
 use budget::Budget;
-use pick::Picks;
+use pick::{Candidate, Picks};
 use scratch::Scratch;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -130,21 +130,31 @@ async fn all(
         stop: stop.clone(),
     };
     // What was found before is looked at first: it may be over.
-    tell::look_again(&mut trial, post).await?;
+    let again = tell::look_again(&mut trial, post, drill).await?;
     trial.budget.begin_sample();
-    let result = restore_some(&mut trial, drill).await;
+    let result = restore_some(&mut trial, drill, again).await;
     tell::new_ones(ctx, post, &mut drill.failures).await?;
     result
 }
 
-/// Restore files until the budget is used or chance gives no more.
-async fn restore_some(trial: &mut Trial<'_>, drill: &mut Drill) -> Result<(), Why> {
+/// Restore files until the budget is used or chance gives no more. `again` counts
+/// among them already.
+async fn restore_some(
+    trial: &mut Trial<'_>,
+    drill: &mut Drill,
+    again: Option<Candidate>,
+) -> Result<(), Why> {
     let files_max = trial.ctx.config.drill.files;
     let draws_max = files_max.saturating_mul(DRAWS_PER_FILE);
     // A file for each draw: a few that are too large must not be all there is.
     let mut picks = Picks::draw(trial.ctx, draws_max, &trial.stop).await?;
     let mut dates = BTreeSet::new();
     let mut seen = BTreeSet::new();
+    if let Some(again) = again {
+        dates.extend(date_of(trial.ctx, again.version.modified_ms));
+        drill.dates = dates.len() as u64;
+        seen.insert((again.key, again.version.version_id));
+    }
     for _ in 0..draws_max {
         if drill.files >= files_max as u64 || trial.budget.is_used_up() {
             break;

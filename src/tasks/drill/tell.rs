@@ -9,7 +9,7 @@ use super::budget::AGAIN_PART;
 use super::pick::Candidate;
 use super::try_one::{Ended, Trial};
 use crate::error::Fault;
-use crate::model::drill::Failure;
+use crate::model::drill::{Drill, Failure};
 use crate::model::report::{Drilled, drill_alert, drill_over};
 use crate::recovery::life_of;
 use crate::store::ListedVersion;
@@ -25,21 +25,30 @@ const AGAIN_MAX: usize = 20;
 
 /// See which of the findings before are over, and tell that. It keeps to its
 /// part of the budget and to its time: the sample comes after it in any case.
-pub(super) async fn look_again(trial: &mut Trial<'_>, post: &Post) -> Result<(), Why> {
+///
+/// In every other drill one that is larger than that part may take it all, or it
+/// would never be over; that one counts among the drill's files, and is returned.
+pub(super) async fn look_again(
+    trial: &mut Trial<'_>,
+    post: &Post,
+    drill: &mut Drill,
+) -> Result<Option<Candidate>, Why> {
     let open = book::findings(trial.ctx).await?;
     if open.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
+    let mut large = Large::begin(trial.ctx).await?;
     // What hangs must not cost the sample its time either.
     let time_max_ms = trial.ctx.config.drill.time_max_ms / AGAIN_PART;
     let deadline = Instant::now() + Duration::from_millis(time_max_ms);
     let (mut looked_at, mut waiting, mut over) = (Vec::new(), Vec::new(), Vec::new());
+    let mut first = None;
     for (number, finding) in open.into_iter().enumerate() {
         if number >= AGAIN_MAX || trial.budget.is_used_up() || Instant::now() >= deadline {
             waiting.push(finding);
             continue;
         }
-        let now = match timeout_at(deadline, how_now(trial, &finding)).await {
+        let now = match timeout_at(deadline, how_now(trial, &finding, &mut large, drill)).await {
             Ok(Ok(now)) => now,
             // Of the one file, or of everything: then the sample says so.
             Ok(Err(Why::NotRun(why))) => {
@@ -49,14 +58,17 @@ pub(super) async fn look_again(trial: &mut Trial<'_>, post: &Post) -> Result<(),
             Ok(Err(why)) => return Err(why),
             Err(_) => Now::Still,
         };
+        trial.budget.allow_all(false);
         match now {
+            Now::TooLarge if first.is_none() => first = Some(finding),
             Now::Over => over.push(finding),
             Now::Dropped => {}
-            Now::Still => looked_at.push(finding),
+            Now::Still | Now::TooLarge => looked_at.push(finding),
         }
     }
-    // Those that were looked at go to the end of the row.
-    let mut still = waiting;
+    // Those that were looked at go to the end of the row; what did not fit has the
+    // whole part to itself at the next.
+    let mut still: Vec<Failure> = first.into_iter().chain(waiting).collect();
     still.append(&mut looked_at);
     let told: Vec<Failure> = over.into_iter().filter(|finding| finding.told).collect();
     if !told.is_empty() {
@@ -68,7 +80,60 @@ pub(super) async fn look_again(trial: &mut Trial<'_>, post: &Post) -> Result<(),
         post.keep(trial.ctx, drill_over(&drilled)).await?;
     }
     book::keep_findings(trial.ctx, &still).await?;
-    Ok(())
+    Ok(large.taken)
+}
+
+/// The one second look of a drill that may take all of it.
+struct Large {
+    /// Not in this drill: it was so in the last one, and the sample comes first now.
+    is_barred: bool,
+    /// What was restored so.
+    taken: Option<Candidate>,
+}
+
+impl Large {
+    async fn begin(ctx: &Arc<Context>) -> Result<Self, Fault> {
+        let is_barred = book::large_came_last(ctx).await?;
+        if is_barred {
+            book::keep_large_came_last(ctx, false).await?;
+        }
+        Ok(Self {
+            is_barred,
+            taken: None,
+        })
+    }
+
+    /// Restore it with all that the drill may take; where it was restored, it is
+    /// one of the drill's files.
+    async fn restore(
+        &mut self,
+        trial: &mut Trial<'_>,
+        candidate: &Candidate,
+        drill: &mut Drill,
+    ) -> Result<Ended, Why> {
+        // Also when this one hangs, or Keepwatch is stopped meanwhile.
+        book::keep_large_came_last(trial.ctx, true).await?;
+        trial.budget.allow_all(true);
+        let ended = trial.restore(candidate).await;
+        trial.budget.allow_all(false);
+        let ended = ended?;
+        match &ended {
+            Ended::Identical(restored) => {
+                drill.files += 1;
+                drill.bytes += restored.bytes;
+            }
+            Ended::Wrong(failure) => {
+                drill.files += 1;
+                drill.failures.push(failure.clone());
+            }
+            Ended::Cold | Ended::TooLarge | Ended::Passed => {
+                book::keep_large_came_last(trial.ctx, false).await?;
+                return Ok(ended);
+            }
+        }
+        self.taken = Some(candidate.clone());
+        Ok(ended)
+    }
 }
 
 /// What has become of a finding.
@@ -78,9 +143,16 @@ enum Now {
     /// Nobody can ask for it any more: source or version are gone.
     Dropped,
     Still,
+    /// It was not looked at, since it did not fit.
+    TooLarge,
 }
 
-async fn how_now(trial: &mut Trial<'_>, finding: &Failure) -> Result<Now, Why> {
+async fn how_now(
+    trial: &mut Trial<'_>,
+    finding: &Failure,
+    large: &mut Large,
+    drill: &mut Drill,
+) -> Result<Now, Why> {
     let sources = &trial.ctx.sources;
     let Some(source) = sources.iter().position(|s| s.config.name == finding.source) else {
         return Ok(Now::Dropped);
@@ -102,12 +174,18 @@ async fn how_now(trial: &mut Trial<'_>, finding: &Failure) -> Result<Now, Why> {
         is_older: finding.is_older,
         is_deleted_now: false,
     };
-    Ok(match trial.restore(&candidate).await? {
+    let mut ended = trial.restore(&candidate).await?;
+    let is_large = matches!(ended, Ended::TooLarge) && is_the_one && trial.budget.is_untouched();
+    if is_large && !large.is_barred {
+        ended = large.restore(trial, &candidate, drill).await?;
+    }
+    Ok(match ended {
         Ended::Identical(_) => Now::Over,
         // Too large for a second look: another version than the one that was
         // found wrong is one that the bucket took with its checksum since.
         Ended::TooLarge if !is_the_one => Now::Over,
-        Ended::Wrong(_) | Ended::Cold | Ended::TooLarge | Ended::Passed => Now::Still,
+        Ended::TooLarge => Now::TooLarge,
+        Ended::Wrong(_) | Ended::Cold | Ended::Passed => Now::Still,
     })
 }
 

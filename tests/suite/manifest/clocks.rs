@@ -6,8 +6,10 @@ use crate::raw::client;
 use aws_sdk_s3::primitives::ByteStream;
 use keepwatch::control;
 use keepwatch::daemon::{Options, verify_once};
+use keepwatch::index::Index;
 use keepwatch::model::audit::{Ask, Damage};
 use keepwatch::model::manifest::{Header, Line, Reading, Row, Writing, key};
+use keepwatch::recovery::manifest::Written;
 use keepwatch::recovery::{Stop, moments, sources};
 use keepwatch::store::At;
 use std::fs;
@@ -59,9 +61,22 @@ pub async fn body_of(rig: &Rig, key: &str) -> Vec<u8> {
     body.to_vec()
 }
 
-async fn put(rig: &Rig, key: &str, body: Vec<u8>) {
+pub async fn put(rig: &Rig, key: &str, body: Vec<u8>) {
     let put = client(&rig.vault()).put_object().bucket(BUCKET).key(key);
     put.body(ByteStream::from(body)).send().await.unwrap();
+}
+
+/// What `verify` finds, by path.
+async fn findings(rig: &Rig) -> Vec<(Damage, String)> {
+    let (to, mut lines) = tokio::sync::mpsc::channel(16);
+    let reading = tokio::spawn(async move { while lines.recv().await.is_some() {} });
+    let told = verify_once(rig.config(), Options::default(), Ask::default(), to).await;
+    reading.await.unwrap();
+    let control::Line::Verified { mut sources } = told.unwrap() else {
+        panic!("it was not verified");
+    };
+    let findings = sources.remove(0).findings.into_iter();
+    findings.map(|one| (one.damage, one.path)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,26 +116,60 @@ async fn one_of_a_moment_to_come_is_used_for_nothing_and_said() {
     let newest = search.found[0].newest.as_ref().unwrap();
     assert_eq!(newest.moment_ms, little_ms);
     // Said by verify, too, beside that this computer did not write the other one.
-    let (to, mut lines) = tokio::sync::mpsc::channel(16);
-    let reading = tokio::spawn(async move { while lines.recv().await.is_some() {} });
-    let told = verify_once(rig.config(), Options::default(), Ask::default(), to).await;
-    reading.await.unwrap();
-    let control::Line::Verified { sources } = told.unwrap() else {
-        panic!("it was not verified");
-    };
-    let findings: Vec<(Damage, &str)> = sources[0]
-        .findings
-        .iter()
-        .map(|one| (one.damage, one.path.as_str()))
-        .collect();
     let (ahead, little) = (key("", ahead_ms), key("", little_ms));
     assert_eq!(
-        findings,
-        [
-            (Damage::Overwritten, little.as_str()),
-            (Damage::Metadata, ahead.as_str())
-        ]
+        findings(&rig).await,
+        [(Damage::Overwritten, little), (Damage::Metadata, ahead)]
     );
+}
+
+/// Named after the bug: each manifest that tells of a later moment was told as
+/// somebody else's.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_was_written_with_the_clock_put_back_accuses_no_others() {
+    let rig = Rig::new();
+    office(&rig);
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    assert!(compare(&daemon).await.complete());
+    let id = daemon.context().sources[0].id;
+    daemon.stop().await.unwrap();
+    let real = listed(&rig.store()).await.remove(0);
+    let whole = body_of(&rig, &real.key).await;
+    // The computer began with the clock of 2000, and wrote one.
+    let year_2000_ms = 946_684_800_000;
+    let of_then = rewritten(&whole, |header| header.moment_ms = year_2000_ms, |_| {});
+    let client = client(&rig.vault());
+    let head = client.head_object().bucket(BUCKET).key(&real.key);
+    let fields = head.send().await.unwrap().metadata.unwrap();
+    let past = key("", year_2000_ms);
+    let sum = keepwatch::model::ContentHash::of(&of_then);
+    let (size, sum) = (of_then.len().to_string(), sum.to_hex());
+    let fields = fields.into_iter().map(|(name, value)| match name.as_str() {
+        "kw-size" => (name, size.clone()),
+        "kw-sha256" => (name, sum.clone()),
+        _ => (name, value),
+    });
+    let put = client.put_object().bucket(BUCKET).key(&past);
+    let put = put.set_metadata(Some(fields.collect()));
+    let put = put.body(ByteStream::from(of_then)).send().await.unwrap();
+    let written = Written {
+        key: past,
+        etag: put.e_tag().unwrap().trim_matches('"').to_owned(),
+    };
+    {
+        let (index, _) = Index::open(&rig.state_dir().join("index")).unwrap();
+        let value = written.to_value();
+        index.source_state_set(id, Written::NAME, &value).unwrap();
+    }
+    let findings = findings(&rig).await;
+    assert_eq!(findings, []);
+    // One that somebody puts now is told.
+    let later_ms = real.moment_ms + MINUTE_MS;
+    let other = rewritten(&whole, |header| header.moment_ms = later_ms, |_| {});
+    self::put(&rig, &key("", later_ms), other).await;
+    let told = self::findings(&rig).await;
+    assert_eq!(told, [(Damage::Overwritten, key("", later_ms))]);
 }
 
 /// The computer's clock was ahead of the server's: what replaced a version seems to

@@ -1,13 +1,19 @@
 //! A lost index is rebuilt from a manifest: nothing is uploaded, and hardly
 //! anything is asked.
 
-use super::{chmod, compare, listed, office};
-use crate::harness::{Rig, at_rest, history, on_disk};
-use crate::raw::{Requests, counts};
+use super::clocks::{body_of, put, rewritten};
+use super::{chmod, compare, listed, newest, office};
+use crate::harness::{BUCKET, Rig, at_rest, history, on_disk};
+use crate::raw::{Requests, client, counts};
+use aws_sdk_s3::types::MetadataDirective;
 use keepwatch::daemon::Daemon;
 use keepwatch::index::Index;
-use keepwatch::model::RelKey;
+use keepwatch::model::audit::{Ask, Deep, Finding};
+use keepwatch::model::{RelKey, manifest};
+use keepwatch::recovery::Stop;
+use keepwatch::tasks::audit;
 use keepwatch::tasks::scan::COMPARED;
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, SystemTime};
 
@@ -90,6 +96,81 @@ async fn nothing_is_uploaded_and_hardly_anything_is_asked() {
     assert!(!record.racy && record.fingerprint.inode != 0, "{record:?}");
     daemon.stop().await.unwrap();
     assert_eq!(counts(&rig.store(), crate::harness::BUCKET).await, before);
+}
+
+/// Named after the bug: after a recovery on a new computer, whose accounts have other
+/// numbers, `verify` told every file as damaged.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_new_computer_with_other_accounts_everything_is_whole() {
+    let rig = Rig::new();
+    many(&rig);
+    backed_up(&rig).await;
+    // As an older computer would have stored it: its name and its accounts.
+    let client = client(&rig.vault());
+    let here = newest(&rig.store()).await;
+    let mut stored = BTreeMap::new();
+    for path in here.keys().filter(|path| path.starts_with("many/")) {
+        if !here[path].has_object() {
+            continue;
+        }
+        let copied = client.copy_object().bucket(BUCKET).key(path);
+        let head = client.head_object().bucket(BUCKET).key(path).send().await;
+        let head = head.unwrap();
+        let mut fields = head.metadata.clone().unwrap();
+        fields.insert("kw-owner".into(), "4711:4712".into());
+        let copied = copied
+            .copy_source(format!("{BUCKET}/{path}"))
+            .metadata_directive(MetadataDirective::Replace)
+            .set_metadata(Some(fields))
+            .set_content_encoding(head.content_encoding.clone())
+            .send()
+            .await
+            .unwrap();
+        let etag = copied.copy_object_result().and_then(|r| r.e_tag());
+        let etag = etag.unwrap().trim_matches('"').to_owned();
+        let version_id = copied.version_id().unwrap().to_owned();
+        stored.insert(path.clone(), (version_id, etag));
+    }
+    let listing = listed(&rig.store()).await.remove(0);
+    let theirs = rewritten(
+        &body_of(&rig, &listing.key).await,
+        |header| {
+            header.host = "the-old-computer".into();
+            header.moment_ms += 60_000;
+        },
+        |line| {
+            if let Some((version_id, etag)) = stored.remove(&line.path) {
+                line.owner = Some("4711:4712".into());
+                (line.version_id, line.etag) = (version_id, etag);
+            }
+        },
+    );
+    let moment_ms = listing.moment_ms + 60_000;
+    put(&rig, &manifest::key("", moment_ms), theirs).await;
+    let before = counts(&rig.store(), BUCKET).await;
+    let (daemon, requests) = start(&rig).await;
+    assert!(compare(&daemon).await.complete());
+    rig.until_equal(&daemon).await;
+    let (heads, changes) = asked(&requests);
+    assert!(heads < 20 && changes.is_empty(), "{heads} {changes:?}");
+    // And the scan that hashes them.
+    assert!(compare(&daemon).await.complete());
+    crate::harness::until("the daemon rests", async || at_rest(&daemon)).await;
+    let ask = Ask {
+        deep: Deep::All,
+        ..Ask::default()
+    };
+    let ctx = daemon.context();
+    let verified = audit::run(ctx, &ask, |_| (), &Stop::never()).await;
+    let verified = verified.unwrap().remove(0);
+    let of_files = |finding: &&Finding| finding.key.is_some();
+    let wrong: Vec<_> = verified.findings.iter().filter(of_files).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert!(verified.progress.hashed >= FILES as u64, "{verified:?}");
+    daemon.stop().await.unwrap();
+    let mut after = counts(&rig.store(), BUCKET).await;
+    after.retain(|key, _| before.contains_key(key));
+    assert_eq!(after, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
