@@ -35,7 +35,9 @@ fn fits(free: u64, bytes: u64, subject: &str) -> Result<(), Fault> {
         return Ok(());
     }
     let cause = format!(
-        "it has {bytes} bytes and the disk has {free} bytes left, of which {} are left free",
+        "it has {} and the disk has {} left, of which {} are left free",
+        text::size(bytes),
+        text::size(free),
         text::size(RESERVE_BYTES)
     );
     Err(Fault {

@@ -36,6 +36,14 @@ pub async fn compare(daemon: &Daemon) -> ScanDone {
     scans.remove(0).expect("it came to its end")
 }
 
+/// The folder is in the bucket, and a manifest of it with it; nothing runs any more.
+pub async fn compared(rig: &Rig) {
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    assert!(compare(&daemon).await.complete());
+    daemon.stop().await.unwrap();
+}
+
 /// The manifests that a list shows.
 pub async fn listed(store: &Store) -> Vec<manifest::Listing> {
     let mut stop = Stop::never();
@@ -166,10 +174,7 @@ async fn after_a_comparison_the_bucket_says_what_it_has() {
 async fn folders_come_back_with_their_own_modes() {
     let rig = Rig::new();
     office(&rig);
-    let daemon = rig.start().await;
-    rig.until_equal(&daemon).await;
-    assert!(compare(&daemon).await.complete());
-    daemon.stop().await.unwrap();
+    compared(&rig).await;
     let done = restored(&rig, &rig.store(), None, "out").await;
     assert!(done.is_complete() && done.remarks.total == 0, "{done:?}");
     let out = rig.dir.path().join("out");

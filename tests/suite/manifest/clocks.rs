@@ -1,6 +1,6 @@
 //! Clocks that are wrong, or differ.
 
-use super::{chmod, compare, listed, nearest, newest, office, origin, restored};
+use super::{chmod, compare, compared, listed, nearest, newest, office, origin, restored};
 use crate::harness::{BUCKET, Rig, history};
 use crate::raw::client;
 use aws_sdk_s3::primitives::ByteStream;
@@ -83,10 +83,7 @@ async fn findings(rig: &Rig) -> Vec<(Damage, String)> {
 async fn one_of_a_moment_to_come_is_used_for_nothing_and_said() {
     let rig = Rig::new();
     office(&rig);
-    let daemon = rig.start().await;
-    rig.until_equal(&daemon).await;
-    assert!(compare(&daemon).await.complete());
-    daemon.stop().await.unwrap();
+    compared(&rig).await;
     let store = rig.store();
     let real = listed(&store).await.remove(0);
     // Whole in itself, of ten years from now; and one whose clock was a little ahead.
@@ -179,10 +176,7 @@ async fn a_version_that_expired_by_rule_is_not_missing_by_a_clock_that_is_ahead(
     let rig = Rig::new();
     rig.write("a.txt", "one");
     rig.write("gone.txt", "gone");
-    let daemon = rig.start().await;
-    rig.until_equal(&daemon).await;
-    assert!(compare(&daemon).await.complete());
-    daemon.stop().await.unwrap();
+    compared(&rig).await;
     let store = rig.store();
     let real = listed(&store).await.remove(0);
     let whole = body_of(&rig, &real.key).await;

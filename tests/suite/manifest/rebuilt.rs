@@ -2,7 +2,7 @@
 //! anything is asked.
 
 use super::clocks::{body_of, put, rewritten};
-use super::{chmod, compare, listed, newest, office};
+use super::{chmod, compare, compared, listed, newest, office};
 use crate::harness::{BUCKET, Rig, at_rest, history, on_disk};
 use crate::raw::{Requests, client, counts};
 use aws_sdk_s3::types::MetadataDirective;
@@ -35,10 +35,7 @@ fn many(rig: &Rig) {
 }
 
 async fn backed_up(rig: &Rig) {
-    let daemon = rig.start().await;
-    rig.until_equal(&daemon).await;
-    assert!(compare(&daemon).await.complete());
-    daemon.stop().await.unwrap();
+    compared(rig).await;
     assert_eq!(listed(&rig.store()).await.len(), 1);
     fs::remove_dir_all(rig.state_dir()).unwrap();
 }
