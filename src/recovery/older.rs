@@ -6,7 +6,7 @@
 //! counts from its first version or deletion on.
 
 use super::Origin;
-use super::pages::list_page;
+use super::pages::Pages;
 use super::retry::Stop;
 use super::timeline::{Chosen, Name};
 use crate::error::Fault;
@@ -24,10 +24,9 @@ pub(super) async fn unless_newer(
         return Ok(Some(chosen));
     };
     let key = key.in_bucket(&origin.prefix).key;
-    let mut after = None;
-    loop {
-        let page = list_page(store, &origin.bucket, &key, after.as_deref(), stop).await?;
-        for version in page.items {
+    let mut pages = Pages::new(store, &origin.bucket, vec![key.clone()]);
+    while let Some(page) = pages.next(stop).await? {
+        for version in page {
             if version.key != key {
                 return Ok(Some(chosen));
             }
@@ -35,9 +34,6 @@ pub(super) async fn unless_newer(
                 return Ok(None);
             }
         }
-        after = page.next;
-        if after.is_none() {
-            return Ok(Some(chosen));
-        }
     }
+    Ok(Some(chosen))
 }
