@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// Older versions that are looked at, each by a request: a page of the list, and
 /// as many as `keepwatch versions` shows. Whoever put more over a file is told of
 /// by name, and nothing is said about what lies beneath.
-const OLDER_MAX: usize = 1_000;
+pub(super) const OLDER_MAX: usize = 1_000;
 
 /// Requests at once: the first version beneath is ours as a rule, and the others
 /// are asked in vain then.
@@ -110,7 +110,8 @@ async fn older(
     }
 }
 
-async fn look(
+/// Ask for the metadata of this very version; no head when it is gone.
+pub(super) async fn look(
     store: &Store,
     origin: &Origin,
     version: ListedVersion,
@@ -130,7 +131,8 @@ async fn look(
     Ok((version, head))
 }
 
-fn too_many(over: &Chosen) -> Fault {
+/// Nobody looks through as many as another program has put there.
+pub(super) fn too_many(over: &Chosen) -> Fault {
     Fault::new(
         Class::Damaged,
         "restore",

@@ -3,16 +3,20 @@
 //! key, since Keepwatch's own objects lie in a folder that is called so.
 //!
 //! Nothing is moved or marked: both keys stand for one path, and the new one
-//! counts from its first version or deletion on.
+//! counts from its first version or deletion on. What another program has put
+//! there is neither.
 
 use super::Origin;
+use super::beneath::{OLDER_MAX, look, too_many};
 use super::pages::Pages;
 use super::retry::Stop;
 use super::timeline::{Chosen, Name};
 use crate::error::Fault;
-use crate::store::Store;
+use crate::model::meta::MetaRefused;
+use crate::store::{Head, Store};
 
-/// A file by its older key counts until its path has anything under its own.
+/// A file by its older key counts until Keepwatch has stored its path under its
+/// own key, or deleted it there.
 pub(super) async fn unless_newer(
     store: &Store,
     origin: &Origin,
@@ -25,15 +29,34 @@ pub(super) async fn unless_newer(
     };
     let key = key.in_bucket(&origin.prefix).key;
     let mut pages = Pages::new(store, &origin.bucket, vec![key.clone()]);
+    // As a rule the first decides.
+    let mut looked = 0;
     while let Some(page) = pages.next(stop).await? {
         for version in page {
             if version.key != key {
                 return Ok(Some(chosen));
             }
-            if at_ms.is_none_or(|at_ms| version.modified_ms <= at_ms) {
+            if at_ms.is_some_and(|at_ms| version.modified_ms > at_ms) {
+                continue;
+            }
+            if version.is_marker {
+                return Ok(None);
+            }
+            if looked == OLDER_MAX {
+                return Err(too_many(&chosen));
+            }
+            looked += 1;
+            let looked_at = look(store, origin, version, stop.clone()).await;
+            let (_, head) = looked_at.map_err(|fault| fault.about(chosen.subject()))?;
+            if head.is_some_and(|head| is_ours(&head)) {
                 return Ok(None);
             }
         }
     }
     Ok(Some(chosen))
+}
+
+/// Keepwatch wrote it, whether this version of it can read it or not.
+fn is_ours(head: &Head) -> bool {
+    !matches!(head.meta, Err(MetaRefused::Foreign))
 }

@@ -70,3 +70,32 @@ async fn what_keepwatch_did_not_write_there_is_foreign() {
     let (done, tree) = restored(&bench, "out", None).await;
     assert_eq!((done.skipped_foreign, tree.len()), (1, 0), "{done:?}");
 }
+
+/// Named after the bug: whatever another program put under the new key took the
+/// file's place, and nothing came back.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_programs_object_under_the_new_key_does_not_hide_the_older_one() {
+    let bench = Bench::new();
+    bench.put_raw(OLD, &Object::file(b"old"), &[]).await;
+    bench.put_foreign(NEW).await;
+    bench.put_foreign(NEW).await;
+    let content = |to: &str| std::fs::read(bench.folder(to).join(OLD)).unwrap();
+    for (to, at_ms) in [("now", None), ("then", Some(bench.times(NEW).await[0]))] {
+        let (done, tree) = restored(&bench, to, at_ms).await;
+        assert_eq!((done.files, done.skipped_foreign), (1, 1), "{done:?}");
+        assert_eq!((done.failed.total, tree), (0, vec![OLD.to_owned()]));
+        assert_eq!(content(to), b"old");
+    }
+    // Keepwatch's own version counts, whether something lies over it or not.
+    bench.put_raw(NEW, &Object::file(b"newer"), &[]).await;
+    bench.put_foreign(NEW).await;
+    let (done, _) = restored(&bench, "covered", None).await;
+    assert_eq!((done.files, done.covered.total), (1, 1), "{done:?}");
+    assert_eq!(content("covered"), b"newer");
+    // So does a deletion that something was put over.
+    bench.delete(NEW).await;
+    bench.put_foreign(NEW).await;
+    let (done, tree) = restored(&bench, "deleted", None).await;
+    assert_eq!((done.files, done.skipped_foreign), (0, 1), "{done:?}");
+    assert!(tree.is_empty(), "{tree:?}");
+}
