@@ -10,8 +10,9 @@ use super::Origin;
 use super::beneath::{OLDER_MAX, look, too_many};
 use super::pages::Pages;
 use super::retry::Stop;
-use super::timeline::{Chosen, Name};
+use super::timeline::{Chosen, Name, current_by};
 use crate::error::Fault;
+use crate::model::RelKey;
 use crate::model::meta::MetaRefused;
 use crate::store::{Head, Store};
 
@@ -59,4 +60,29 @@ pub(super) async fn unless_newer(
 /// Keepwatch wrote it, whether this version of it can read it or not.
 fn is_ours(head: &Head) -> bool {
     !matches!(head.meta, Err(MetaRefused::Foreign))
+}
+
+/// What was current of exactly this path's object, by its older key as well.
+///
+/// # Errors
+/// The listing or the metadata that decides cannot be had.
+pub(super) async fn current_of(
+    store: &Store,
+    origin: &Origin,
+    key: &RelKey,
+    at_ms: Option<i64>,
+    stop: &mut Stop,
+) -> Result<Option<Chosen>, Fault> {
+    let full = key.in_bucket(&origin.prefix).key;
+    let name = Name::Path(key.clone());
+    let current = current_by(store, origin, full, name, at_ms, stop).await?;
+    let Some(older) = key.older().filter(|_| current.is_none()) else {
+        return Ok(current);
+    };
+    let full = format!("{}{older}", origin.prefix);
+    let name = Name::Older(key.clone());
+    match current_by(store, origin, full, name, at_ms, stop).await? {
+        Some(current) => unless_newer(store, origin, current, at_ms, stop).await,
+        None => Ok(None),
+    }
 }
