@@ -3,7 +3,8 @@
 
 use super::bench::{Bench, Object, read_tree};
 use super::command::{run, text};
-use keepwatch::recovery::{Restored, Selector};
+use keepwatch::model::RelPath;
+use keepwatch::recovery::{Restored, Selector, Stop, versions};
 use serde_json::Value;
 
 const OLD: &str = ".keepwatch/mine.txt";
@@ -196,4 +197,35 @@ async fn a_file_that_has_got_its_new_key_meanwhile_is_one_file() {
         let want = vec![format!("changed {OLD}")];
         assert_eq!(told(&diff, "change"), (4, want), "{from} {to}");
     }
+}
+
+/// Named after the bug: the versions by the older key were not shown once there
+/// was one by the new key.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_versions_of_a_file_are_those_of_both_its_keys() {
+    let bench = Bench::new();
+    for content in [&b"1"[..], b"22"] {
+        bench.put_raw(OLD, &Object::file(content), &[]).await;
+    }
+    let past = async || {
+        let path = RelPath::from_bytes(OLD).unwrap();
+        let past = versions(&bench.store, &bench.origin(), &path, &mut Stop::never()).await;
+        let past = past.unwrap();
+        let rows = past.versions.iter();
+        let rows = rows.map(|v| (v.size_bytes, v.current, v.older_key.clone()));
+        (past.key.clone(), past.more, rows.collect::<Vec<_>>())
+    };
+    let older = || Some(OLD.to_owned());
+    let rows = [(Some(2), true, None), (Some(1), false, None)];
+    assert_eq!(past().await, (OLD.to_owned(), false, rows.to_vec()));
+    bench.put_raw(NEW, &Object::file(b"333"), &[]).await;
+    let rows = [
+        (Some(3), true, None),
+        (Some(2), false, older()),
+        (Some(1), false, older()),
+    ];
+    assert_eq!(past().await, (NEW.to_owned(), false, rows.to_vec()));
+    // What an earlier version stored after that does not count.
+    bench.put_raw(OLD, &Object::file(b"4444"), &[]).await;
+    assert_eq!(past().await, (NEW.to_owned(), false, rows.to_vec()));
 }
