@@ -160,6 +160,9 @@ fn row(version: &FileVersion, zone: &TimeZone) -> [String; 5] {
     if !matches!(version.storage_class.as_str(), "" | "STANDARD") {
         notes.push(show::clean(&version.storage_class));
     }
+    if let Some(key) = &version.older_key {
+        notes.push(format!("key {}", show::clean(key)));
+    }
     if let Some(trouble) = &version.trouble {
         notes.push(show::clean(trouble));
     }

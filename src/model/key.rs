@@ -106,6 +106,12 @@ impl RelKey {
         older_form(&self.0)
     }
 
+    /// True where the object of this path may stand in another place of a listing
+    /// than its path: by a shortened key, or by the one of earlier versions.
+    pub fn may_be_elsewhere(&self, prefix: &str) -> bool {
+        self.in_bucket(prefix).shortened || self.older().is_some()
+    }
+
     /// The key of what stands in this folder under a name that [`encode`] has
     /// written; a folder's name ends with its `/`.
     pub fn child(&self, encoded: &str) -> Self {

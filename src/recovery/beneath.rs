@@ -110,7 +110,8 @@ async fn older(
     }
 }
 
-async fn look(
+/// Ask for the metadata of this very version; no head when it is gone.
+pub(super) async fn look(
     store: &Store,
     origin: &Origin,
     version: ListedVersion,
@@ -130,7 +131,8 @@ async fn look(
     Ok((version, head))
 }
 
-fn too_many(over: &Chosen) -> Fault {
+/// Nobody looks through as many as another program has put there.
+pub(super) fn too_many(over: &Chosen) -> Fault {
     Fault::new(
         Class::Damaged,
         "restore",

@@ -4,10 +4,11 @@
 //! nothing; never an object's body.
 
 use super::difference::{Against, Change, Comparison, Difference, Finding, Side};
+use super::older::current_of;
 use super::pairs::{Now, Pair};
 use super::retry::{Patience, Stop, told};
 use super::tally::Covered;
-use super::timeline::{Chosen, Name, current_of};
+use super::timeline::{Chosen, Name};
 use super::{beneath, claim, object};
 use crate::error::{Class, Fault, chain};
 use crate::files;
@@ -77,6 +78,10 @@ impl Eye {
             (None, Now::OnDisk { key, found, .. }) => self.only_on_disk(key, found).await,
             (None, Now::Chosen(now)) => {
                 let known = self.known(&now).await?;
+                if known.is_ok() && self.by_other_key(&now, true).await?.is_some() {
+                    // Told where the moment's own key has its turn.
+                    return Ok(Finding::Nothing);
+                }
                 Ok(self.told(None, known))
             }
             (Some(then), Now::Chosen(now)) if then.version_id == now.version_id => {
@@ -89,30 +94,61 @@ impl Eye {
                     Err(finding) => finding,
                 })
             }
-            (Some(then), Now::Chosen(now)) => {
-                let (then, now) = (self.known(&then).await?, self.known(&now).await?);
-                Ok(match (then, now) {
-                    (Ok(then), Ok(now)) => between(&then, &now),
-                    (Ok(then), Err(_)) => self.told(Some(Side::of_meta(&then.meta)), Ok(then)),
-                    (Err(finding), _) => finding,
-                })
-            }
+            (Some(then), Now::Chosen(now)) => self.both(&then, &now).await,
             (Some(then), Now::OnDisk { found, empty, .. }) => match self.known(&then).await? {
                 Ok(then) => self.with_disk(then, Some(found), empty).await,
                 Err(finding) => Ok(finding),
             },
-            (Some(then), Now::Nothing) => Ok(match self.known(&then).await? {
-                Ok(then) => self.told(Some(Side::of_meta(&then.meta)), Ok(then)),
-                Err(finding) => finding,
-            }),
+            (Some(then), Now::Nothing) => {
+                if let Some(now) = self.by_other_key(&then, false).await? {
+                    return self.both(&then, &now).await;
+                }
+                Ok(match self.known(&then).await? {
+                    Ok(then) => self.told(Some(Side::of_meta(&then.meta)), Ok(then)),
+                    Err(finding) => finding,
+                })
+            }
             (Some(then), Now::Unseen) => self.unseen(then).await,
         }
+    }
+
+    async fn both(&mut self, then: &Chosen, now: &Chosen) -> Result<Finding, Fault> {
+        let (then, now) = (self.known(then).await?, self.known(now).await?);
+        Ok(match (then, now) {
+            (Ok(then), Ok(now)) => between(&then, &now),
+            (Ok(then), Err(_)) => self.told(Some(Side::of_meta(&then.meta)), Ok(then)),
+            (Err(finding), _) => finding,
+        })
+    }
+
+    /// Between two moments: the same file on the other side, then (`in_then`) or
+    /// now, where it has another key there. Few have two.
+    async fn by_other_key(
+        &mut self,
+        chosen: &Chosen,
+        in_then: bool,
+    ) -> Result<Option<Chosen>, Fault> {
+        let Against::Moment(now_ms) = self.comparison.against else {
+            return Ok(None);
+        };
+        let (Name::Path(key) | Name::Older(key)) = &chosen.name else {
+            return Ok(None);
+        };
+        if key.older().is_none() {
+            return Ok(None);
+        }
+        let at_ms = match in_then {
+            true => self.comparison.at_ms,
+            false => now_ms,
+        };
+        let origin = &self.comparison.origin;
+        current_of(&self.store, origin, key, at_ms, &mut self.stop).await
     }
 
     /// There is no object, or none that stands where this path's would.
     async fn only_on_disk(&mut self, key: RelKey, found: Fingerprint) -> Result<Finding, Fault> {
         let origin = &self.comparison.origin;
-        if !key.in_bucket(&origin.prefix).shortened {
+        if !key.may_be_elsewhere(&origin.prefix) {
             let now = Some(Side::of_disk(&found));
             return Ok(difference(&key, Change::Added, None, now));
         }
@@ -122,6 +158,9 @@ impl Eye {
             let now = Some(Side::of_disk(&found));
             return Ok(difference(&key, Change::Added, None, now));
         };
+        if is_told_by_older(&then, &key) {
+            return Ok(Finding::Nothing);
+        }
         match self.known(&then).await? {
             Ok(then) => self.with_disk(then, Some(found), false).await,
             Err(finding) => Ok(finding),
@@ -149,7 +188,7 @@ impl Eye {
             false => Ok(None),
         })
         .await?;
-        if is_walked && found.is_some() {
+        if is_walked && found.is_some() && !is_told_by_older(&then, &known.key) {
             // The walk comes by, and asks for the object.
             return Ok(Finding::Nothing);
         }
@@ -236,6 +275,12 @@ impl Eye {
             etag: head.etag,
         }))
     }
+}
+
+/// A file by its older key is told when that has its turn: something of another
+/// program's may have the new key's. Whether a folder is empty the walk knows.
+fn is_told_by_older(then: &Chosen, key: &RelKey) -> bool {
+    matches!(then.name, Name::Older(_)) && !key.is_folder()
 }
 
 fn difference(key: &RelKey, change: Change, then: Option<Side>, now: Option<Side>) -> Finding {
@@ -333,51 +378,5 @@ async fn blocking<T: Send + 'static>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(size_bytes: u64, mtime_ns: i64, mode: u32) -> Fingerprint {
-        Fingerprint {
-            kind: Kind::File,
-            size_bytes,
-            mtime_ns,
-            ctime_ns: 9,
-            inode: 9,
-            mode,
-            owner: None,
-        }
-    }
-
-    #[test]
-    fn size_and_time_first_and_content_where_they_say_nothing() {
-        let then = ObjectMeta::of(&file(5, 100, 0o644), None);
-        for (name, now, read, want) in [
-            ("the same", file(5, 100, 0o644), None, Change::Same),
-            ("its mode", file(5, 100, 0o600), None, Change::Metadata),
-            ("its size", file(6, 100, 0o644), None, Change::Changed),
-            ("touched", file(5, 101, 0o644), Some(true), Change::Metadata),
-            ("edited", file(5, 101, 0o644), Some(false), Change::Changed),
-        ] {
-            let mut was_read = false;
-            let got = change_of(&then, &now, false, || {
-                was_read = true;
-                Ok(read.unwrap())
-            });
-            assert_eq!((got, was_read), (Ok(want), read.is_some()), "{name}");
-        }
-        let folder = |mode| Fingerprint {
-            kind: Kind::Folder,
-            ..file(0, 1, mode)
-        };
-        let then = ObjectMeta::of(&folder(0o755), None);
-        for (now, empty, want) in [
-            (folder(0o700), true, Change::Metadata),
-            (folder(0o700), false, Change::Same),
-            (folder(0o755), true, Change::Same),
-            (file(0, 1, 0o755), true, Change::Changed),
-        ] {
-            let got = change_of(&then, &now, empty, || panic!("nothing to read"));
-            assert_eq!(got, Ok(want), "{now:?}");
-        }
-    }
-}
+#[path = "eye_tests.rs"]
+mod tests;

@@ -8,11 +8,12 @@
 
 use super::difference::Comparison;
 use super::object::{Outcome, Shop};
+use super::older::current_of;
 use super::pages::list_page;
 use super::pairs::{Now, Pairs};
 use super::retry::{Patience, Stop, told};
 use super::tally::Bounded;
-use super::timeline::{Chosen, current_of};
+use super::timeline::Chosen;
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::files;
 use crate::model::aside;
@@ -46,7 +47,7 @@ pub async fn only_in_folder(
         let (None, Now::OnDisk { key, .. }) = (pair.then, pair.now) else {
             continue;
         };
-        let was_there = key.in_bucket(&origin.prefix).shortened
+        let was_there = key.may_be_elsewhere(&origin.prefix)
             && current_of(store, origin, &key, at_ms, &mut stop)
                 .await?
                 .is_some();

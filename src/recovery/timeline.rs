@@ -354,27 +354,27 @@ impl Drop for Asked {
     }
 }
 
-/// What was current of exactly this path's object.
+/// What was current of exactly this full key, which has this name.
 ///
 /// # Errors
 /// The listing or the metadata that decides cannot be had.
-pub(super) async fn current_of(
+pub(super) async fn current_by(
     store: &Store,
     origin: &Origin,
-    key: &RelKey,
+    full: String,
+    name: Name,
     at_ms: Option<i64>,
     stop: &mut Stop,
 ) -> Result<Option<Chosen>, Fault> {
-    let in_bucket = key.in_bucket(&origin.prefix).key;
     let mut chooser = Chooser::new(at_ms);
     // Keys that go back end the search: they are not this one.
-    let mut pages = Pages::new(store, &origin.bucket, vec![in_bucket.clone()]);
+    let mut pages = Pages::new(store, &origin.bucket, vec![full.clone()]);
     let pick = 'found: loop {
         let Some(page) = pages.next(stop).await? else {
             break chooser.end();
         };
         for version in page {
-            if version.key != in_bucket {
+            if version.key != full {
                 break 'found chooser.end();
             }
             if let [_, Some(pick)] = chooser.push(version) {
@@ -382,7 +382,7 @@ pub(super) async fn current_of(
             }
         }
     };
-    let chosen = |version| Chosen::of(version, Name::Path(key.clone()));
+    let chosen = |version| Chosen::of(version, name.clone());
     let Some(Pick { by_then, perhaps }) = pick else {
         return Ok(None);
     };

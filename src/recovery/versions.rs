@@ -1,4 +1,5 @@
-//! One file's past: every version and every deletion, newest first.
+//! One file's past: every version and every deletion, newest first. What earlier
+//! versions of Keepwatch stored under another key is part of it.
 
 use super::pages::list_page;
 use super::retry::Stop;
@@ -23,6 +24,9 @@ pub struct FileVersion {
     pub stored_at_ms: i64,
     /// What S3 tools call it.
     pub version_id: String,
+    /// Full key, where it is another than [`Versions::key`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub older_key: Option<String>,
     /// It is the newest: what a restore brings back now, if Keepwatch wrote it.
     pub current: bool,
     /// The file was deleted then.
@@ -66,20 +70,11 @@ pub async fn versions(
     path: &RelPath,
     stop: &mut Stop,
 ) -> Result<Versions, Fatal> {
-    let key = RelKey::of_file(path);
-    let file = of_key(store, origin, key.in_bucket(&origin.prefix).key, stop).await?;
+    let file = of_key(store, origin, &RelKey::of_file(path), stop).await?;
     if !file.versions.is_empty() {
         return Ok(file);
     }
-    if let Some(older) = key.older() {
-        let key = format!("{}{older}", origin.prefix);
-        let older = of_key(store, origin, key, stop).await?;
-        if !older.versions.is_empty() {
-            return Ok(older);
-        }
-    }
-    let folder = RelKey::of_folder(path).in_bucket(&origin.prefix).key;
-    let folder = of_key(store, origin, folder, stop).await?;
+    let folder = of_key(store, origin, &RelKey::of_folder(path), stop).await?;
     Ok(if folder.versions.is_empty() {
         file
     } else {
@@ -90,19 +85,34 @@ pub async fn versions(
 async fn of_key(
     store: &Store,
     origin: &Origin,
-    key: String,
+    rel_key: &RelKey,
     stop: &mut Stop,
 ) -> Result<Versions, Fatal> {
-    let (listed, more) = list(store, &origin.bucket, &key, stop).await?;
+    let bucket = &origin.bucket;
+    let mut key = rel_key.in_bucket(&origin.prefix).key;
+    let (mut listed, mut more) = list(store, bucket, &key, stop).await?;
+    if let Some(older) = rel_key.older().filter(|_| !more) {
+        let older_key = format!("{}{older}", origin.prefix);
+        let (mut older, more_older) = list(store, bucket, &older_key, stop).await?;
+        match listed.last().map(|first| first.modified_ms) {
+            None if older.is_empty() => {}
+            None => key = older_key,
+            // What came under it after that does not count.
+            Some(first_ms) => older.retain(|version| version.modified_ms <= first_ms),
+        }
+        listed.append(&mut older);
+        more = more_older || listed.len() > VERSIONS_SHOWN_MAX;
+        listed.truncate(VERSIONS_SHOWN_MAX);
+    }
     let looks = listed
         .into_iter()
-        .map(|version| look(store, &origin.bucket, version));
+        .map(|version| look(store, bucket, &key, version));
     let versions = tokio::select! {
         versions = stream::iter(looks).buffered(LOOKS_AT_ONCE).collect() => versions,
         () = stop.asked() => return Err(Fatal::interrupted(format!("list {}", shown(&key)))),
     };
     Ok(Versions {
-        bucket: origin.bucket.clone(),
+        bucket: bucket.clone(),
         key,
         versions,
         more,
@@ -142,11 +152,13 @@ async fn list(
     }
 }
 
-async fn look(store: &Store, bucket: &str, listed: ListedVersion) -> FileVersion {
+async fn look(store: &Store, bucket: &str, key: &str, listed: ListedVersion) -> FileVersion {
+    let is_older = listed.key != key;
     let mut version = FileVersion {
         stored_at_ms: listed.modified_ms,
         version_id: listed.version_id,
-        current: listed.is_latest,
+        older_key: is_older.then(|| listed.key.clone()),
+        current: listed.is_latest && !is_older,
         deleted: listed.is_marker,
         size_bytes: None,
         stored_bytes: listed.stored_bytes,

@@ -102,6 +102,37 @@ async fn lists_of_versions_that_never_end_are_given_up_and_say_so() {
     }
 }
 
+/// Named after the bug: whether a file by its older key still counts was asked
+/// for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeating_list_of_an_older_keys_successor_is_given_up() {
+    let bench = Bench::new();
+    let old = Object::file(b"old");
+    bench.put_raw(".keepwatch/x", &old, &[]).await;
+    bench.put("good", &Object::file(b"good")).await;
+    const NEW: &str = "%2Ekeepwatch/x";
+    let lies = Lies::new(bench.wire.vault.clone(), |request| {
+        asked(request, "versions")?;
+        asked(request, "prefix").filter(|prefix| prefix == NEW)?;
+        let later = Line {
+            at_s: 4_000_000_000,
+            ..line(NEW, "v")
+        };
+        Some(answer(200, versions_page(&[later], Some((NEW, "v")))))
+    });
+    let mut request = bench.request("out");
+    request.at_ms = Some(bench.times("good").await[0]);
+    let (store, stop) = (lies.store(), Stop::never());
+    let run = restore(&store, request, |_| (), &stop);
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(60), run).await;
+    let result = ended.expect("it ends").unwrap();
+    assert_eq!((result.files, result.failed.total), (1, 1), "{result:?}");
+    let fault = result.failed.items[0].to_string();
+    assert!(fault.contains("again and again"), "{fault}");
+    assert!(lies.told() <= 4, "{} pages", lies.told());
+    assert_eq!(read_tree(&bench.folder("out")), ["good"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_out_of_order_are_told_and_replace_nothing() {
     let bench = Bench::new();

@@ -2,7 +2,10 @@
 //! that name, where Keepwatch's own objects lie today.
 
 use super::bench::{Bench, Object, read_tree};
-use keepwatch::recovery::{Restored, Selector};
+use super::command::{run, text};
+use keepwatch::model::RelPath;
+use keepwatch::recovery::{Restored, Selector, Stop, versions};
+use serde_json::Value;
 
 const OLD: &str = ".keepwatch/mine.txt";
 const NEW: &str = "%2Ekeepwatch/mine.txt";
@@ -69,4 +72,160 @@ async fn what_keepwatch_did_not_write_there_is_foreign() {
     bench.put_foreign(OLD).await;
     let (done, tree) = restored(&bench, "out", None).await;
     assert_eq!((done.skipped_foreign, tree.len()), (1, 0), "{done:?}");
+}
+
+/// Named after the bug: whatever another program put under the new key took the
+/// file's place, and nothing came back.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_programs_object_under_the_new_key_does_not_hide_the_older_one() {
+    let bench = Bench::new();
+    bench.put_raw(OLD, &Object::file(b"old"), &[]).await;
+    bench.put_foreign(NEW).await;
+    bench.put_foreign(NEW).await;
+    let content = |to: &str| std::fs::read(bench.folder(to).join(OLD)).unwrap();
+    for (to, at_ms) in [("now", None), ("then", Some(bench.times(NEW).await[0]))] {
+        let (done, tree) = restored(&bench, to, at_ms).await;
+        assert_eq!((done.files, done.skipped_foreign), (1, 1), "{done:?}");
+        assert_eq!((done.failed.total, tree), (0, vec![OLD.to_owned()]));
+        assert_eq!(content(to), b"old");
+    }
+    // Keepwatch's own version counts, whether something lies over it or not.
+    bench.put_raw(NEW, &Object::file(b"newer"), &[]).await;
+    bench.put_foreign(NEW).await;
+    let (done, _) = restored(&bench, "covered", None).await;
+    assert_eq!((done.files, done.covered.total), (1, 1), "{done:?}");
+    assert_eq!(content("covered"), b"newer");
+    // So does a deletion that something was put over.
+    bench.delete(NEW).await;
+    bench.put_foreign(NEW).await;
+    let (done, tree) = restored(&bench, "deleted", None).await;
+    assert_eq!((done.files, done.skipped_foreign), (0, 1), "{done:?}");
+    assert!(tree.is_empty(), "{tree:?}");
+}
+
+/// Exit code, and `word path` of each line that names a path.
+fn told(arguments: &[&str], word: &str) -> (i32, Vec<String>) {
+    let (code, stdout, stderr) = run(&[arguments, &["--json"]].concat());
+    let line =
+        |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {stdout}{stderr}"));
+    let lines: Vec<Value> = stdout.lines().map(line).collect();
+    let named = lines.iter().filter_map(|line| {
+        let (word, path) = (line[word].as_str()?, line["path"].as_str()?);
+        Some(format!("{word} {path}"))
+    });
+    (code, named.collect())
+}
+
+/// Named after the bug: such a file was said not to have existed then, and to be
+/// left alone, while the run replaced it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_today_is_compared_with_its_older_key() {
+    let bench = Bench::new();
+    let same = "a/.keepwatch/same.txt";
+    for (key, content) in [(OLD, &b"then"[..]), (same, b"same")] {
+        bench.put_raw(key, &Object::file(content), &[]).await;
+    }
+    bench
+        .put_raw(".keepwatch/gone.txt", &Object::file(b"gone"), &[])
+        .await;
+    let (vault, out) = (bench.vault(), bench.folder("out"));
+    bench.restore("out").await.unwrap();
+    std::fs::remove_file(out.join(".keepwatch/gone.txt")).unwrap();
+    std::fs::write(out.join(OLD), b"today's").unwrap();
+    std::fs::write(out.join(".keepwatch/new.txt"), b"new").unwrap();
+    let base = ["restore", "--vault", text(&vault), "--to", text(&out)];
+    let with = |more: &[&'static str]| [&base[..], more].concat();
+
+    let sorted = |(code, mut lines): (i32, Vec<String>)| {
+        lines.sort();
+        (code, lines)
+    };
+    let diff = sorted(told(&with(&["--diff"]), "change"));
+    let want = [
+        "added .keepwatch/new.txt",
+        "changed .keepwatch/mine.txt",
+        "removed .keepwatch/gone.txt",
+    ];
+    assert_eq!(diff, (4, want.map(str::to_owned).to_vec()));
+    let plan = sorted(told(&with(&["--in-place", "--dry-run"]), "action"));
+    let want = [
+        "leave .keepwatch/new.txt",
+        "replace .keepwatch/mine.txt",
+        "write .keepwatch/gone.txt",
+    ];
+    assert_eq!(plan, (0, want.map(str::to_owned).to_vec()));
+    let (code, stdout, stderr) = run(&with(&["--in-place", "--json"]));
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let done: Value = serde_json::from_str(&stdout).unwrap();
+    let alone = &done["sources"][0]["left_alone"];
+    assert_eq!(alone["items"], serde_json::json!([".keepwatch/new.txt"]));
+    assert_eq!(std::fs::read(out.join(OLD)).unwrap(), b"then");
+    // Nor does another program's object under the new key hide it.
+    bench.put_foreign(NEW).await;
+    std::fs::write(out.join(OLD), b"once more").unwrap();
+    let (code, plan) = told(&with(&["--in-place", "--dry-run", OLD]), "action");
+    assert_eq!((code, plan), (0, vec![format!("replace {OLD}")]));
+}
+
+/// Named after the bug: between two moments it was both removed and added.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_has_got_its_new_key_meanwhile_is_one_file() {
+    let bench = Bench::new();
+    let (old_same, new_same) = (".keepwatch/same", "%2Ekeepwatch/same");
+    for (key, content) in [(OLD, &b"then"[..]), (old_same, b"same")] {
+        bench.put_raw(key, &Object::file(content), &[]).await;
+    }
+    let then_ms = bench.times(old_same).await[0];
+    for (key, content) in [(NEW, &b"later"[..]), (new_same, b"same")] {
+        bench.put_raw(key, &Object::file(content), &[]).await;
+    }
+    let now_ms = bench.times(new_same).await[0];
+    assert!(bench.times(NEW).await[0] > then_ms);
+    let vault = bench.vault();
+    let at = |ms| jiff::Timestamp::from_millisecond(ms).unwrap().to_string();
+    let (then, now) = (at(then_ms), at(now_ms));
+    for (from, to) in [(&then, &now), (&now, &then)] {
+        let diff = [
+            "restore",
+            "--vault",
+            text(&vault),
+            "--at",
+            from,
+            "--diff",
+            to,
+        ];
+        let want = vec![format!("changed {OLD}")];
+        assert_eq!(told(&diff, "change"), (4, want), "{from} {to}");
+    }
+}
+
+/// Named after the bug: the versions by the older key were not shown once there
+/// was one by the new key.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_versions_of_a_file_are_those_of_both_its_keys() {
+    let bench = Bench::new();
+    for content in [&b"1"[..], b"22"] {
+        bench.put_raw(OLD, &Object::file(content), &[]).await;
+    }
+    let past = async || {
+        let path = RelPath::from_bytes(OLD).unwrap();
+        let past = versions(&bench.store, &bench.origin(), &path, &mut Stop::never()).await;
+        let past = past.unwrap();
+        let rows = past.versions.iter();
+        let rows = rows.map(|v| (v.size_bytes, v.current, v.older_key.clone()));
+        (past.key.clone(), past.more, rows.collect::<Vec<_>>())
+    };
+    let older = || Some(OLD.to_owned());
+    let rows = [(Some(2), true, None), (Some(1), false, None)];
+    assert_eq!(past().await, (OLD.to_owned(), false, rows.to_vec()));
+    bench.put_raw(NEW, &Object::file(b"333"), &[]).await;
+    let rows = [
+        (Some(3), true, None),
+        (Some(2), false, older()),
+        (Some(1), false, older()),
+    ];
+    assert_eq!(past().await, (NEW.to_owned(), false, rows.to_vec()));
+    // What an earlier version stored after that does not count.
+    bench.put_raw(OLD, &Object::file(b"4444"), &[]).await;
+    assert_eq!(past().await, (NEW.to_owned(), false, rows.to_vec()));
 }
