@@ -29,7 +29,7 @@ pub use read::{
     stat_unless_excluded,
 };
 pub use rules::{Compress, RULE_FILE_NAME, Rules};
-pub use target::{Checkpoint, Committed, Looks, Pending, Target};
+pub use target::{Checkpoint, Committed, Keep, Looks, MODE_OF_MADE, Pending, Target};
 pub use temp::is_temporary;
 pub use walk::{Walk, WalkEntry, WalkFault, walk};
 

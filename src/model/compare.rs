@@ -81,7 +81,7 @@ pub fn compare(disk: Option<OnDisk<'_>>, record: Option<&Record>, bucket: InBuck
     }
 }
 
-/// A folder has an object of its own only while it is empty.
+/// A folder gets an object of its own only while it is empty.
 fn wants_object(disk: OnDisk<'_>) -> bool {
     match disk.fingerprint.kind {
         Kind::Folder => disk.empty,

@@ -11,13 +11,15 @@
 mod altered;
 mod listing;
 
+use super::folders;
 use super::manifest::{self, Manifest};
 use super::object::Shop;
 use super::retry::{Stop, told};
 use super::shown;
 use crate::error::{Class, Fatal, Fault, chain};
+use crate::files::Looks;
 use crate::model::manifest::Line;
-use crate::model::{Fingerprint, Kind, RelPath};
+use crate::model::{Kind, RelPath};
 use altered::Altered;
 use listing::Listing;
 use std::sync::Arc;
@@ -32,12 +34,6 @@ const MISSING_AGE_MAX_MS: i64 = 31 * 24 * 3_600_000;
 
 /// Folders that are finished at a time.
 const FOLDERS_AT_ONCE: usize = 256;
-
-/// Folders that wait for the end, since their modes would let nobody in.
-const CLOSED_MAX: usize = 10_000;
-
-/// Mode bit without which an owner cannot enter a folder.
-const MODE_ENTER: u32 = 0o100;
 
 /// Finish what the restore has brought.
 pub(super) async fn finish(
@@ -85,7 +81,7 @@ async fn compare(
     let is_young = asked_ms.saturating_sub(manifest.header.moment_ms) <= MISSING_AGE_MAX_MS;
     let mut listing = Listing::new(shop, until_ms);
     let mut altered = Altered::new(shop, &manifest.header.moment);
-    let (mut folders, mut closed) = (Vec::new(), Vec::new());
+    let mut folders = Vec::new();
     while let Some(line) = lines.next().await? {
         let (Some(rel), Some(seen)) = (line.rel_key(), line.fingerprint()) else {
             continue;
@@ -101,13 +97,13 @@ async fn compare(
         let (key, is_shortened) = (object.key, object.shortened);
         let fate = listing.fate(&key, is_shortened, &line, stop).await?;
         if seen.kind == Kind::Folder {
-            let is_closed = seen.mode & MODE_ENTER == 0 && closed.len() < CLOSED_MAX;
-            let list = if is_closed { &mut closed } else { &mut folders };
-            list.push(Folder {
-                path: path.clone(),
-                then: seen,
-                has_object: fate.as_ref().is_some_and(|fate| fate.has_object),
-            });
+            let looks = Looks {
+                mode: seen.mode,
+                mtime_ns: seen.mtime_ns,
+                owner: seen.owner,
+            };
+            let is_listed = fate.as_ref().is_some_and(|fate| fate.has_object);
+            folders.push((path.clone(), looks, is_listed));
             if folders.len() == FOLDERS_AT_ONCE {
                 finish_folders(shop, std::mem::take(&mut folders)).await?;
             }
@@ -124,45 +120,14 @@ async fn compare(
         }
     }
     altered.finish(stop).await?;
-    finish_folders(shop, folders).await?;
-    // What is inside comes before what it is in.
-    closed.reverse();
-    finish_folders(shop, closed).await
+    finish_folders(shop, folders).await
 }
 
-/// A folder that waits for its looks.
-struct Folder {
-    path: RelPath,
-    /// What the manifest says of it.
-    then: Fingerprint,
-    /// The bucket has an object of it at the moment: if it is empty, that has said
-    /// what it was like, and later than the manifest. It may have stayed when the
-    /// folder filled.
-    has_object: bool,
-}
-
-async fn finish_folders(shop: &Arc<Shop>, folders: Vec<Folder>) -> Result<(), Fault> {
+async fn finish_folders(shop: &Arc<Shop>, found: Vec<(RelPath, Looks, bool)>) -> Result<(), Fault> {
     let shared = shop.clone();
     let work = move || {
-        for folder in folders {
-            let Folder { path, then, .. } = folder;
-            let is_empty = folder
-                .has_object
-                .then(|| shared.target.is_empty_folder(&path));
-            // What cannot be looked at is told below.
-            if is_empty == Some(Ok(true)) {
-                continue;
-            }
-            let (mode, owner) = (then.mode, then.owner);
-            let overwrite = shared.options.overwrite;
-            let target = &shared.target;
-            // A folder in use has its own mode by now.
-            let only_made = shared.options.in_place.is_some();
-            let mtime_ns = then.mtime_ns;
-            match target.finish_folder(&path, mode, mtime_ns, owner, overwrite, only_made) {
-                Ok(None) => {}
-                Ok(Some(fault)) | Err(fault) => shared.tally.left_out(fault),
-            }
+        for (path, looks, is_listed) in found {
+            folders::by_manifest(&shared, &path, looks, is_listed);
         }
     };
     tokio::task::spawn_blocking(work)

@@ -16,6 +16,7 @@ mod claim;
 mod content;
 mod difference;
 mod eye;
+mod folders;
 mod in_place;
 mod large;
 mod later;

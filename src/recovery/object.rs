@@ -7,6 +7,7 @@ use super::arrival::{self, Arrival, Budget, RANGE_BYTES};
 use super::beneath;
 use super::claim::{foreign, true_key, unreadable_meta};
 use super::content::{self, PRIVATE_FOLDERS, Source, damaged};
+use super::folders::{self, Folders};
 use super::in_place::{self, Current};
 use super::large::{self, Large};
 use super::restore::{Options, Pass};
@@ -43,6 +44,7 @@ pub(super) struct Shop {
     pub(super) large: Semaphore,
     /// The target was empty when the run began: nothing is looked for there.
     pub(super) is_fresh: bool,
+    pub(super) folders: Folders,
 }
 
 impl Shop {
@@ -269,7 +271,14 @@ async fn examine(
         return Ok(Next::Bring(path, meta));
     }
     let (shop, meta_now, path_now) = (shop.clone(), meta.clone(), path.clone());
-    let there = blocking(chosen, move || against_disk(&shop, &path_now, &meta_now)).await?;
+    let look = move || {
+        let there = against_disk(&shop, &path_now, &meta_now)?;
+        if meta_now.kind == Kind::Folder && matches!(there, Some(Outcome::Identical)) {
+            folders::is_there(&shop, &path_now, looks_of(&meta_now));
+        }
+        Ok(there)
+    };
+    let there = blocking(chosen, look).await?;
     Ok(there.map_or(Next::Bring(path, meta), Next::Ended))
 }
 
@@ -279,13 +288,9 @@ fn write(shop: &Shop, path: &RelPath, source: Source, current: Current) -> Resul
     let overwrite = shop.options.overwrite;
     // At the last moment: until then it may be edited.
     let make_way = || in_place::make_way(shop, path, current);
-    let looks = Looks {
-        mode: meta.mode,
-        mtime_ns: meta.mtime_ns,
-        owner: meta.owner,
-    };
+    let looks = looks_of(&meta);
     let committed = match meta.kind {
-        Kind::Folder => shop.target.folder(path, looks, PRIVATE_FOLDERS)?,
+        Kind::Folder => folders::bring(shop, path, looks)?,
         Kind::Symlink => {
             let to = content::read_link_target(source, LINK_TARGET_BYTES_MAX)?;
             make_way()?;
@@ -299,6 +304,14 @@ fn write(shop: &Shop, path: &RelPath, source: Source, current: Current) -> Resul
         }
     };
     ended(shop, path, &meta, committed)
+}
+
+fn looks_of(meta: &ObjectMeta) -> Looks {
+    Looks {
+        mode: meta.mode,
+        mtime_ns: meta.mtime_ns,
+        owner: meta.owner,
+    }
 }
 
 pub(super) fn commit(

@@ -9,6 +9,7 @@ use super::Origin;
 use super::arrival::Budget;
 use super::chooser::Chooser;
 use super::content::damaged;
+use super::folders::Folders;
 use super::object::{Outcome, Shop, bring_exactly};
 use super::pages::list_page;
 use super::restore::{Options, Pass};
@@ -121,6 +122,7 @@ pub async fn rehearse(
         budget: Budget::default(),
         large: Semaphore::new(1),
         is_fresh: false,
+        folders: Folders::default(),
     });
     let mut outcome = bring_exactly(&shop, &chosen, Pass::Files).await?;
     if matches!(outcome, Outcome::Later) {

@@ -6,6 +6,7 @@
 
 use super::against;
 use super::arrival::{Budget, RANGE_BYTES};
+use super::folders::{self, Folders};
 use super::large::LARGE_AT_ONCE;
 use super::later::{Later, can_be_put_off};
 use super::object::{self, Outcome, Shop};
@@ -131,6 +132,7 @@ pub async fn restore(
         budget: Budget::default(),
         large: Semaphore::new(LARGE_AT_ONCE),
         is_fresh: survey.is_fresh,
+        folders: Folders::default(),
     });
     shop.tally.expect(survey.objects, survey.stored_bytes);
     let mut run = Run {
@@ -154,6 +156,7 @@ pub async fn restore(
     let first_ms = done?;
     let shop = run.shop;
     Box::pin(against::finish(&shop, request_at_ms, &mut stop)).await?;
+    folders::close(&shop).await;
     let target = shop.target.clone();
     let synced = tokio::task::spawn_blocking(move || target.sync())
         .await

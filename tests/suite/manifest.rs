@@ -3,6 +3,7 @@
 
 pub mod clocks;
 mod damage;
+mod folders;
 mod large;
 mod rebuilt;
 mod slow;

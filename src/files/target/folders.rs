@@ -1,5 +1,5 @@
-//! Mode, owner and time of folders that are not empty, given back when all that
-//! belongs in them is there.
+//! Mode, owner and time of folders that are there already. They must not be given
+//! before all that belongs in them is there, where they would keep it out.
 
 use super::looks::dressed;
 use super::{Looks, Target};
@@ -11,12 +11,22 @@ use std::io;
 
 /// What [`Target::begin`] gives a folder that it has to create for somebody
 /// else's file: such a folder still waits for its own mode.
-const MODE_OF_MADE: u32 = 0o700;
+pub const MODE_OF_MADE: u32 = 0o700;
+
+/// Which folders keep the mode, owner and time that they have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Those with a mode that somebody chose: another than what a restore makes
+    /// them with.
+    Chosen,
+    /// All that this very target has not created.
+    NotMade,
+    /// None.
+    Nothing,
+}
 
 impl Target {
-    /// Give a folder that a restore has made its own mode, owner and time. One
-    /// that has a mode of somebody's choice already keeps it, unless `overwrite`;
-    /// with `only_made` all but those that this very target has created keep theirs.
+    /// Give a folder its own mode, owner and time, unless it keeps what it has.
     /// `Some` says what of it the disk would not take. Blocks.
     ///
     /// # Errors
@@ -24,42 +34,20 @@ impl Target {
     pub fn finish_folder(
         &self,
         rel: &RelPath,
-        mode: u32,
-        mtime_ns: i64,
-        owner: Option<(u32, u32)>,
-        overwrite: bool,
-        only_made: bool,
+        looks: Looks,
+        keep: Keep,
     ) -> Result<Option<Fault>, Fault> {
-        if only_made && !self.has_made(rel) {
+        if keep == Keep::NotMade && !self.has_made(rel) {
             return Ok(None);
         }
         let Some(dir) = self.inner(rel)? else {
             return Ok(None);
         };
         let now = self.existing(rel)?;
-        if !overwrite && now.is_none_or(|now| now.mode != MODE_OF_MADE) {
+        if keep == Keep::Chosen && now.is_none_or(|now| now.mode != MODE_OF_MADE) {
             return Ok(None);
         }
-        let looks = Looks {
-            mode,
-            mtime_ns,
-            owner,
-        };
         Ok(dressed(&dir, looks).fault(shown(rel)))
-    }
-
-    /// True for a folder with nothing in it. Blocks.
-    ///
-    /// # Errors
-    /// [`Fault`] when it cannot be looked at.
-    pub fn is_empty_folder(&self, rel: &RelPath) -> Result<bool, Fault> {
-        let Some(dir) = self.inner(rel)? else {
-            return Ok(false);
-        };
-        let mut is_empty = true;
-        dir.list(|_, _| is_empty = false)
-            .map_err(|error| fault::writing("finish the folder", shown(rel), &error))?;
-        Ok(is_empty)
     }
 
     /// The folder; `None` when nothing of it was wanted, or something else has its
@@ -86,6 +74,14 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
+    fn looks(mode: u32) -> Looks {
+        Looks {
+            mode,
+            mtime_ns: 1_000_000_000,
+            owner: None,
+        }
+    }
+
     #[test]
     fn made_folders_get_their_mode_and_chosen_ones_keep_theirs() {
         let temp = tempfile::tempdir().unwrap();
@@ -96,33 +92,25 @@ mod tests {
         }
         std::os::unix::fs::symlink("made", temp.path().join("link")).unwrap();
         fs::write(temp.path().join("file"), "x").unwrap();
-        let finish = |name: &str, overwrite| {
+        let finish = |name: &str, keep| {
             let rel = RelPath::from_bytes(name).unwrap();
-            target.finish_folder(&rel, 0o2755, 1_000_000_000, None, overwrite, false)
+            target.finish_folder(&rel, looks(0o2755), keep)
         };
         let mode = |name: &str| fs::metadata(temp.path().join(name)).unwrap().mode() & 0o7777;
-        for (name, overwrite, want) in [
-            ("made/in", false, 0o755),
-            ("made", false, 0o755),
-            ("chosen", false, 0o711),
-            ("chosen", true, 0o755),
+        for (name, keep, want) in [
+            ("made/in", Keep::Chosen, 0o755),
+            ("made", Keep::Chosen, 0o755),
+            ("chosen", Keep::Chosen, 0o711),
+            ("chosen", Keep::NotMade, 0o711),
+            ("chosen", Keep::Nothing, 0o755),
         ] {
-            assert_eq!(finish(name, overwrite), Ok(None), "{name}");
+            assert_eq!(finish(name, keep), Ok(None), "{name}");
             assert_eq!(mode(name), want, "{name}");
         }
         assert_eq!(fs::metadata(temp.path().join("made")).unwrap().mtime(), 1);
-        for (name, want) in [
-            ("made", false),
-            ("made/in", true),
-            ("file", false),
-            ("link", false),
-        ] {
-            let rel = RelPath::from_bytes(name).unwrap();
-            assert_eq!(target.is_empty_folder(&rel), Ok(want), "{name}");
-        }
         // What is no folder, or none that a path of ours leads to, is nobody's.
         for name in ["missing", "file", "link", "link/in"] {
-            assert_eq!(finish(name, true), Ok(None), "{name}");
+            assert_eq!(finish(name, Keep::Nothing), Ok(None), "{name}");
         }
         assert_eq!(mode("file") & 0o111, 0);
     }
@@ -141,7 +129,7 @@ mod tests {
             ("closed by its owner/new", 0o755),
             ("closed by its owner", 0o700),
         ] {
-            let done = target.finish_folder(&rel(name), 0o755, 1_000_000_000, None, true, true);
+            let done = target.finish_folder(&rel(name), looks(0o755), Keep::NotMade);
             assert_eq!((done, mode(name)), (Ok(None), want), "{name}");
         }
     }

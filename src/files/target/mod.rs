@@ -12,6 +12,7 @@ mod looks;
 mod partial;
 mod pending;
 
+pub use folders::{Keep, MODE_OF_MADE};
 pub use looks::Looks;
 pub use partial::Checkpoint;
 pub use pending::{Committed, Pending};

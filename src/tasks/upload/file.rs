@@ -91,7 +91,8 @@ pub(super) async fn store(
     Ok(outcome)
 }
 
-/// Store an empty folder's object; a filled one needs none.
+/// Store an empty folder's object; a filled one needs none, but what it has stays
+/// right.
 pub(super) async fn store_folder(
     ctx: &Arc<Context>,
     item: &Item,

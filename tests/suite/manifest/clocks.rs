@@ -1,6 +1,6 @@
 //! Clocks that are wrong, or differ.
 
-use super::{chmod, compare, compared, listed, nearest, newest, office, origin, restored};
+use super::{compare, compared, listed, nearest, newest, office, origin, restored};
 use crate::harness::{BUCKET, Rig, history};
 use crate::raw::client;
 use aws_sdk_s3::primitives::ByteStream;
@@ -301,38 +301,4 @@ async fn what_another_program_stored_later_replaces_no_version_of_ours() {
     ] {
         assert_eq!(read(name), want, "{name}");
     }
-}
-
-/// Found by the random history, seed 4: the folder's own object says what it was
-/// like, and the manifest of before said otherwise.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_empty_folder_that_was_closed_after_the_manifest_stays_closed() {
-    let rig = Rig::new();
-    fs::create_dir(rig.path("empty")).unwrap();
-    rig.write("emptied/a.txt", "a");
-    // Its own object stays in the bucket when it fills.
-    fs::create_dir(rig.path("filled")).unwrap();
-    chmod(&rig.path("filled"), 0o700);
-    for name in ["empty", "emptied"] {
-        chmod(&rig.path(name), 0o755);
-    }
-    let daemon = rig.start().await;
-    rig.until_equal(&daemon).await;
-    rig.write("filled/a.txt", "a");
-    chmod(&rig.path("filled"), 0o750);
-    rig.until_equal(&daemon).await;
-    assert!(compare(&daemon).await.complete());
-    fs::remove_file(rig.path("emptied/a.txt")).unwrap();
-    for name in ["empty", "emptied"] {
-        chmod(&rig.path(name), 0o700);
-    }
-    rig.until_equal(&daemon).await;
-    daemon.stop().await.unwrap();
-    let done = restored(&rig, &rig.store(), None, "out").await;
-    assert!(done.is_complete(), "{done:?}");
-    for name in ["empty", "emptied"] {
-        let mode = super::mode(&rig.dir.path().join("out").join(name));
-        assert_eq!(mode, 0o700, "{name}");
-    }
-    assert_eq!(super::mode(&rig.dir.path().join("out/filled")), 0o750);
 }

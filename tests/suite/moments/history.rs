@@ -16,7 +16,7 @@ use keepwatch::model::{Fingerprint, Kind, RelKey, RelPath};
 use keepwatch::recovery::{self, Origin, Stop};
 use keepwatch::store::Store;
 use keepwatch::tasks::digest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -39,11 +39,15 @@ const AT_ONCE: usize = 2;
 /// followed by operations that meet one.
 const COMPARED_ONE_IN: u8 = 5;
 
-/// A moment, and what only a manifest knows of it.
+/// A moment, and what its folders were like.
 struct Kept {
     moment: Moment,
-    /// The modes of all folders, where a manifest was drawn right before.
-    folder_modes: Option<BTreeMap<String, u32>>,
+    /// The modes of all folders.
+    folder_modes: BTreeMap<String, u32>,
+    /// Folders with an object of their own: it may stay when the folder fills.
+    with_object: BTreeSet<String>,
+    /// A manifest was drawn right before.
+    is_compared: bool,
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -57,13 +61,13 @@ fn rests(daemon: &Daemon, root: &Path) -> bool {
     }
     let ctx = daemon.context();
     let rules = &ctx.sources[0].rules;
-    let mut on_disk = std::collections::BTreeMap::new();
+    let mut on_disk = BTreeMap::new();
     for entry in files::walk(root, &RelPath::root(), rules) {
         let Ok(entry) = entry else { return false };
         let needs_object = entry.fingerprint.kind != Kind::Folder || entry.empty;
         on_disk.insert(entry.key, (entry.fingerprint, needs_object));
     }
-    let mut stored = std::collections::BTreeMap::new();
+    let mut stored = BTreeMap::new();
     for entry in ctx.index.range(ctx.sources[0].id, "", None) {
         let (key, record) = entry.unwrap();
         stored.insert(key, record);
@@ -77,10 +81,9 @@ fn rests(daemon: &Daemon, root: &Path) -> bool {
             record.content.is_some() && same
         })
     };
-    on_disk
-        .iter()
-        .all(|(key, (seen, needs_object))| !needs_object || is_like(key, seen))
-        && stored.keys().all(|key| on_disk.contains_key(key))
+    on_disk.iter().all(|(key, (seen, needs_object))| {
+        !(*needs_object || stored.contains_key(key)) || is_like(key, seen)
+    }) && stored.keys().all(|key| on_disk.contains_key(key))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +151,9 @@ async fn live(rig: &Rig, rng: &mut Rng, count: usize) -> Vec<Kept> {
         let text = journal.text();
         let tree = tree::read(&rig.root());
         moments.push(Kept {
-            folder_modes: is_compared.then(|| modes(&rig.root(), &tree)),
+            folder_modes: modes(&rig.root(), &tree),
+            with_object: with_object(&daemon),
+            is_compared,
             moment: Moment {
                 at_ms: now_ms(),
                 tree,
@@ -190,6 +195,15 @@ async fn live(rig: &Rig, rng: &mut Rng, count: usize) -> Vec<Kept> {
     moments
 }
 
+/// The folders that have an object of their own. The folder rests.
+fn with_object(daemon: &Daemon) -> BTreeSet<String> {
+    let ctx = daemon.context();
+    let all = ctx.index.range(ctx.sources[0].id, "", None);
+    let all = all.map(|entry| entry.unwrap().0);
+    let folders = all.filter(RelKey::is_folder);
+    folders.map(|key| key.as_str().to_owned()).collect()
+}
+
 /// The modes of a tree's folders.
 fn modes(root: &Path, tree: &Tree) -> BTreeMap<String, u32> {
     let mode = |key: &String| {
@@ -221,25 +235,27 @@ async fn noted_modes(store: &Store, origin: &Origin, at_ms: i64) -> BTreeMap<Str
 }
 
 /// Which folders have another mode than docs/FORMAT.md promises: exactly theirs
-/// where a manifest was drawn right before, else that of the newest manifest, else
-/// the one that lets nobody else in. Empty ones are compared with the rest.
-fn wrong_modes(kept: &Kept, to: &Path, noted: &BTreeMap<String, u32>) -> Vec<String> {
+/// where they have an object or a manifest was drawn right before, else that of
+/// the newest manifest, else the one that lets nobody else in.
+fn wrong_modes(kept: &Kept, to: &Path, noted: Option<&BTreeMap<String, u32>>) -> Vec<String> {
     let tree = &kept.moment.tree;
-    let not_empty = tree
-        .folders
-        .iter()
-        .filter(|key| !tree.things.contains_key(*key));
     let found = modes(to, &tree::read(to));
-    not_empty
+    let folders = tree.folders.iter();
+    folders
         .filter_map(|key| {
-            let exact = kept.folder_modes.as_ref().map(|modes| modes[key]);
-            let wanted = exact.unwrap_or_else(|| noted.get(key).copied().unwrap_or(0o700));
+            let exact = kept.folder_modes[key];
+            let is_exact = noted.is_some() && kept.is_compared || kept.with_object.contains(key);
+            let noted = noted.and_then(|noted| noted.get(key)).copied();
+            let wanted = if is_exact {
+                exact
+            } else {
+                noted.unwrap_or(0o700)
+            };
             let mode = found.get(key).copied();
             (mode != Some(wanted)).then(|| {
-                let shown = |mode: Option<u32>| mode.map(|mode| format!("{mode:o}"));
-                let (exact, mode) = (shown(exact), shown(mode));
+                let found = mode.map(|mode| format!("{mode:o}"));
                 format!(
-                    "folder {key:?}: expected mode {wanted:o} (exactly: {exact:?}), found {mode:?}"
+                    "folder {key:?}: expected mode {wanted:o} (it was {exact:o}), found {found:?}"
                 )
             })
         })
@@ -261,10 +277,11 @@ async fn go_back(rig: &Rig, rng: &mut Rng, moments: &[Kept], with_manifests: boo
         let moment = &kept.moment;
         let to = rig.dir.path().join(format!("moment {number}"));
         let mut wrong = differences_of(store, origin, moment, &to).await;
-        if with_manifests {
-            let noted = noted_modes(store, origin, moment.at_ms).await;
-            wrong.extend(wrong_modes(kept, &to, &noted));
-        }
+        let noted = match with_manifests {
+            true => Some(noted_modes(store, origin, moment.at_ms).await),
+            false => None,
+        };
+        wrong.extend(wrong_modes(kept, &to, noted.as_ref()));
         let since = &moments[(number + 1).min(moments.len() - 1)].moment.done;
         if !wrong.is_empty() {
             let (before, after) = (&moment.done, since);

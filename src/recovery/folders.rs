@@ -1,0 +1,153 @@
+//! What folders are like beside what is in them: mode, owner and time.
+//!
+//! Invariants: a folder that has an object of its own at the moment is as that
+//! says, empty or not, whichever worker comes first; one without is as the
+//! manifest says, and private where there is none. No folder is closed before
+//! all that is in it is there. Folders in use keep what they have.
+
+use super::content::PRIVATE_FOLDERS;
+use super::object::Shop;
+use crate::error::{Class, Fault, chain};
+use crate::files::{Committed, Keep, Looks, MODE_OF_MADE};
+use crate::model::RelPath;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Mode bits without which an owner can make nothing in a folder.
+const MODE_OPEN: u32 = 0o300;
+
+/// Folders that are closed at the end; at 200 bytes each 2 MB. Those beyond are
+/// closed at once: what is in them may then not come back, and is named.
+const CLOSED_MAX: usize = 10_000;
+
+/// Folders of which is known that their own object was brought; at 200 bytes
+/// each 20 MB. Beyond, the list alone says whether there is one, and that may be
+/// another program's.
+const BROUGHT_MAX: usize = 100_000;
+
+/// What the workers of one restore keep of its folders.
+#[derive(Debug, Default)]
+pub(super) struct Folders {
+    closed: Mutex<Vec<Waiting>>,
+    brought: Mutex<HashSet<RelPath>>,
+}
+
+/// A folder that waits for its looks.
+#[derive(Debug)]
+struct Waiting {
+    path: RelPath,
+    looks: Looks,
+    keep: Keep,
+}
+
+impl Folders {
+    fn note_brought(&self, path: &RelPath) {
+        let mut brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        if brought.len() < BROUGHT_MAX {
+            brought.insert(path.clone());
+        }
+    }
+
+    /// Its own object has said what it is like; `is_listed` when the list has one.
+    fn is_brought(&self, path: &RelPath, is_listed: bool) -> bool {
+        let brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        brought.contains(path) || (is_listed && brought.len() == BROUGHT_MAX)
+    }
+
+    /// Gives back what has to be done at once.
+    fn put_off(&self, folder: Waiting) -> Option<Waiting> {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_open(folder.looks) || closed.len() >= CLOSED_MAX {
+            return Some(folder);
+        }
+        closed.push(folder);
+        None
+    }
+}
+
+fn is_open(looks: Looks) -> bool {
+    looks.mode & MODE_OPEN == MODE_OPEN
+}
+
+/// Bring a folder by its own object. Blocks.
+pub(super) fn bring(shop: &Shop, path: &RelPath, looks: Looks) -> Result<Committed, Fault> {
+    let mode = if is_open(looks) {
+        looks.mode
+    } else {
+        MODE_OF_MADE
+    };
+    let first = Looks { mode, ..looks };
+    let committed = shop.target.folder(path, first, PRIVATE_FOLDERS)?;
+    if matches!(committed, Committed::AlreadyThere) {
+        is_there(shop, path, looks);
+        return Ok(committed);
+    }
+    shop.folders.note_brought(path);
+    if first != looks {
+        finish_in_turn(shop, path, looks, Keep::Nothing);
+    }
+    Ok(committed)
+}
+
+/// A folder with an object of its own is there, by what is in it or by somebody
+/// else. Blocks.
+pub(super) fn is_there(shop: &Shop, path: &RelPath, looks: Looks) {
+    shop.folders.note_brought(path);
+    finish_in_turn(shop, path, looks, keep(shop));
+}
+
+/// What the manifest says of a folder, for one without an object; `is_listed`
+/// when the list has something by its name. Blocks.
+pub(super) fn by_manifest(shop: &Shop, path: &RelPath, looks: Looks, is_listed: bool) {
+    if !shop.folders.is_brought(path, is_listed) {
+        finish_in_turn(shop, path, looks, keep(shop));
+    }
+}
+
+fn keep(shop: &Shop) -> Keep {
+    match (shop.options.in_place, shop.options.overwrite) {
+        (Some(_), _) => Keep::NotMade,
+        (None, true) => Keep::Nothing,
+        (None, false) => Keep::Chosen,
+    }
+}
+
+/// Now, or at the end where it would close.
+fn finish_in_turn(shop: &Shop, path: &RelPath, looks: Looks, keep: Keep) {
+    let folder = Waiting {
+        path: path.clone(),
+        looks,
+        keep,
+    };
+    if let Some(folder) = shop.folders.put_off(folder) {
+        finish(shop, &folder);
+    }
+}
+
+fn finish(shop: &Shop, folder: &Waiting) {
+    let done = shop
+        .target
+        .finish_folder(&folder.path, folder.looks, folder.keep);
+    match done {
+        Ok(None) => {}
+        Ok(Some(fault)) | Err(fault) => shop.tally.left_out(fault),
+    }
+}
+
+/// Everything is there: close what was kept open.
+pub(super) async fn close(shop: &Arc<Shop>) {
+    let closed = &shop.folders.closed;
+    let mut closed = std::mem::take(&mut *closed.lock().unwrap_or_else(PoisonError::into_inner));
+    // What is inside comes before what it is in.
+    closed.sort_by(|a, b| b.path.cmp(&a.path));
+    let shared = shop.clone();
+    let work = move || {
+        for folder in &closed {
+            finish(&shared, folder);
+        }
+    };
+    if let Err(error) = tokio::task::spawn_blocking(work).await {
+        let fault = Fault::new(Class::Local, "finish", "the folders", chain(&error));
+        shop.tally.left_out(fault);
+    }
+}
