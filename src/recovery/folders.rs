@@ -151,3 +151,56 @@ pub(super) async fn close(shop: &Arc<Shop>) {
         shop.tally.left_out(fault);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str, mode: u32) -> Waiting {
+        Waiting {
+            path: RelPath::from_bytes(name).unwrap(),
+            looks: Looks {
+                mode,
+                mtime_ns: 0,
+                owner: None,
+            },
+            keep: Keep::Chosen,
+        }
+    }
+
+    #[test]
+    fn only_folders_that_would_keep_something_out_wait_and_so_many_of_them() {
+        for (mode, waits) in [
+            (0o700, false),
+            (0o2755, false),
+            (0o300, false),
+            (0o500, true),
+            (0o600, true),
+            (0o077, true),
+        ] {
+            let now = Folders::default().put_off(folder("a", mode));
+            assert_eq!(now.is_none(), waits, "{mode:o}");
+        }
+        let folders = Folders::default();
+        for number in 0..CLOSED_MAX {
+            let now = folders.put_off(folder(&number.to_string(), 0o500));
+            assert!(now.is_none(), "{number}");
+        }
+        assert!(folders.put_off(folder("one more", 0o500)).is_some());
+    }
+
+    #[test]
+    fn beyond_what_is_remembered_the_list_decides() {
+        let folders = Folders::default();
+        let path = |number: usize| RelPath::from_bytes(number.to_string()).unwrap();
+        folders.note_brought(&path(0));
+        for (number, is_listed, want) in [(0, false, true), (1, false, false), (1, true, false)] {
+            assert_eq!(folders.is_brought(&path(number), is_listed), want);
+        }
+        for number in 1..=BROUGHT_MAX {
+            folders.note_brought(&path(number));
+        }
+        let last = path(BROUGHT_MAX);
+        assert!(!folders.is_brought(&last, false) && folders.is_brought(&last, true));
+    }
+}

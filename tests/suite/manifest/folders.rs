@@ -66,7 +66,7 @@ async fn a_folder_that_filled_is_as_its_own_object_says() {
         ("opened", 0o700, 0o755, "a.txt"),
         ("closed", 0o755, 0o700, "in/"),
         ("closed to its owner", 0o755, 0o500, "in/"),
-        ("shut", 0o755, 0o055, "in/deeper/a.txt"),
+        ("read only", 0o755, 0o555, "in/deeper/a.txt"),
     ];
     let names = filled.map(|(name, ..)| name);
     for (name, before, ..) in filled {

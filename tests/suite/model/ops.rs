@@ -445,9 +445,12 @@ impl Generator {
     fn chmod(&mut self) -> Option<String> {
         let some = self.of(|node| !matches!(node, Node::Link(_)));
         let path = self.pick(&some)?;
-        let modes: &[u32] = match self.truth.is_folder(&path) {
+        // Root alone can read or write on with the last two.
+        let all: &[u32] = &[0o600, 0o644, 0o640, 0o755, 0o444, 0o000];
+        let modes = match self.truth.is_folder(&path) {
             true => &[0o700, 0o755, 0o750],
-            false => &[0o600, 0o644, 0o640, 0o755, 0o444, 0o000],
+            false if rustix::process::geteuid().is_root() => all,
+            false => &all[..4],
         };
         let mode = modes[self.rng.usize(..modes.len())];
         fs::set_permissions(self.on_disk(&path), Permissions::from_mode(mode)).unwrap();
