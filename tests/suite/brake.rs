@@ -5,7 +5,9 @@ mod events;
 mod roots;
 mod told;
 
-use crate::harness::{Rig, finish, history, in_bucket, on_disk, program, until, write_config};
+use crate::harness::{
+    Rig, digest_files, finish, history, in_bucket, on_disk, program, until, write_config,
+};
 use keepwatch::daemon::Daemon;
 use std::fs;
 
@@ -29,11 +31,7 @@ async fn until_calm(daemon: &Daemon) {
 
 /// All messages to the owner so far (without a topic they go into files).
 fn messages(rig: &Rig) -> String {
-    let folder = rig.state_dir().join("digests");
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    entries
-        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap_or_default())
-        .collect()
+    digest_files(rig).concat()
 }
 
 /// Wait until a message has these words, and give all messages.

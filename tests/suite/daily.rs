@@ -1,6 +1,6 @@
 //! The daily job comes by itself, once a day, also after a night switched off.
 
-use crate::harness::{Rig, until};
+use crate::harness::{Rig, digest_files, until};
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::tasks::context::{Clock, system_clock};
 use std::sync::Arc;
@@ -21,15 +21,6 @@ async fn start(rig: &Rig, hours: i64) -> Daemon {
     Daemon::start(rig.config(), options).await.unwrap()
 }
 
-/// All digests written so far.
-fn digests(rig: &Rig) -> Vec<String> {
-    let folder = rig.state_dir().join("digests");
-    let entries = std::fs::read_dir(folder).into_iter().flatten();
-    entries
-        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
-        .collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missed_digest_comes_at_the_next_start_and_only_once() {
     let rig = Rig::new();
@@ -37,15 +28,19 @@ async fn a_missed_digest_comes_at_the_next_start_and_only_once() {
     let daemon = start(&rig, 0).await;
     rig.until_equal(&daemon).await;
     daemon.stop().await.unwrap();
-    assert_eq!(digests(&rig), Vec::<String>::new(), "the first day waits");
+    assert_eq!(
+        digest_files(&rig),
+        Vec::<String>::new(),
+        "the first day waits"
+    );
 
     // Three nights switched off: one digest, not three.
     let daemon = start(&rig, 73).await;
     until("the missed digest is written", async || {
-        digests(&rig).len() == 1
+        digest_files(&rig).len() == 1
     })
     .await;
-    let digest = digests(&rig).remove(0);
+    let digest = digest_files(&rig).remove(0);
     assert!(digest.contains("all is well, 1 file"), "{digest}");
     // It counts as run once it is handed over.
     until("the run is remembered", async || {
@@ -60,5 +55,5 @@ async fn a_missed_digest_comes_at_the_next_start_and_only_once() {
     let daemon = start(&rig, 74).await;
     rig.until_equal(&daemon).await;
     daemon.stop().await.unwrap();
-    assert_eq!(digests(&rig), [digest], "once a day");
+    assert_eq!(digest_files(&rig), [digest], "once a day");
 }

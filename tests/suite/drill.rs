@@ -1,6 +1,6 @@
 //! The daily restore drill: what it restores, what it finds, whom it tells.
 
-use crate::harness::{self, BUCKET, Fate, Faults, Rig, at_rest, until};
+use crate::harness::{self, BUCKET, Fate, Faults, Rig, at_rest, digest_files, until};
 use crate::raw;
 use keepwatch::daemon::Daemon;
 use keepwatch::model::audit::{Ask, Deep};
@@ -17,11 +17,7 @@ async fn drill(daemon: &Daemon) -> Drill {
 
 /// Everything that was written for the owner so far.
 fn told(rig: &Rig) -> String {
-    let folder = rig.state_dir().join("digests");
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    entries
-        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
-        .collect()
+    digest_files(rig).concat()
 }
 
 /// Folders that a drill has at the moment.

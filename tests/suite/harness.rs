@@ -146,6 +146,19 @@ impl Rig {
     }
 }
 
+/// The messages to the owner so far, a day's in one: without a topic they go into
+/// files. One that is being written holds what the day's file has as well, so it
+/// is not looked at.
+pub fn digest_files(rig: &Rig) -> Vec<String> {
+    let folder = rig.state_dir().join("digests");
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "txt"));
+    paths.sort();
+    let texts = paths.iter().map(|path| fs::read_to_string(path).unwrap());
+    texts.collect()
+}
+
 /// Nothing waits, runs or settles, and the start scan is over.
 pub fn at_rest(daemon: &Daemon) -> bool {
     let ctx = daemon.context();

@@ -36,7 +36,8 @@ async fn two_files_that_fail_for_long_are_told_although_the_bucket_works() {
         count(&messages(&rig), "This is over") > 0
     })
     .await;
-    assert_eq!(count(&messages(&rig), "ALERT: "), 1);
+    let told = messages(&rig);
+    assert_eq!(count(&told, "ALERT: "), 1, "{told}");
     daemon.stop().await.unwrap();
 }
 

@@ -2,7 +2,7 @@
 //! protected before it is, and everything goes on by itself afterwards.
 
 use super::{config, indexed, is_put, start, start_on, status, unprotected, until_well};
-use crate::harness::{BUCKET, Fate, Faults, Rig, history, in_bucket, until};
+use crate::harness::{BUCKET, Fate, Faults, Rig, digest_files, history, in_bucket, until};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector,
 };
@@ -243,13 +243,7 @@ async fn bytes_damaged_on_the_way_never_become_a_version() {
 
 /// Messages that went into files because there is no topic.
 pub fn messages(rig: &Rig) -> String {
-    let Ok(folder) = fs::read_dir(rig.state_dir().join("digests")) else {
-        return String::new();
-    };
-    // A file that is just being replaced is there under its new name next time.
-    folder
-        .filter_map(|entry| fs::read_to_string(entry.unwrap().path()).ok())
-        .collect()
+    digest_files(rig).concat()
 }
 
 pub fn count(text: &str, words: &str) -> usize {
