@@ -10,6 +10,7 @@ mod answer;
 mod client;
 mod cold;
 mod course;
+pub mod differences;
 mod fault;
 mod folders;
 mod known_hash;
@@ -153,8 +154,7 @@ impl Store {
             Ok(answer) => {
                 answer.status() == Some(&aws_sdk_s3::types::BucketVersioningStatus::Enabled)
             }
-            // Some servers (moto 5.2) answer under another root element, which
-            // the SDK refuses.
+            // `Differs::VersioningUnderAnotherRoot`: the SDK refuses that.
             Err(error) if is_success(&error) => error
                 .raw_response()
                 .and_then(|response| response.body().bytes())
