@@ -34,13 +34,13 @@ pub use trouble::{Trouble, trouble};
 pub use unix::{
     Dir, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id, free_bytes,
     is_bad_descriptor, is_own_private_file, is_privileged, name_of_bytes, path_for_patterns,
-    private_options, set_mode, set_owner, writable_name,
+    private_options, set_mode, set_owner, steady_ms, writable_name,
 };
 #[cfg(windows)]
 pub use windows::{
     Dir, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id, free_bytes,
     is_bad_descriptor, is_own_private_file, is_privileged, name_of_bytes, path_for_patterns,
-    private_options, set_mode, set_owner, writable_name,
+    private_options, set_mode, set_owner, steady_ms, writable_name,
 };
 
 use crate::model::path::PathRefused;
@@ -188,6 +188,16 @@ mod tests {
                 assert_eq!(fingerprint_of(&meta).mode, 0o700, "{made}");
             }
         }
+    }
+
+    #[test]
+    fn the_steady_clock_goes_on_and_never_back() {
+        let first = steady_ms();
+        let began = std::time::Instant::now();
+        while began.elapsed() < Duration::from_millis(5) {
+            std::thread::yield_now();
+        }
+        assert!((5..60_000).contains(&(steady_ms() - first)));
     }
 
     #[test]

@@ -15,6 +15,8 @@ use std::io;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Instant;
 
 /// What a writable file's mode is said to be.
 const MODE_WRITABLE: u32 = 0o644;
@@ -376,6 +378,14 @@ pub fn fingerprint_of(meta: &Metadata) -> Fingerprint {
         },
         owner: None,
     }
+}
+
+/// Milliseconds by a clock that nobody sets; this system's goes on while the
+/// computer sleeps.
+pub fn steady_ms() -> i64 {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    let since = BEGAN.get_or_init(Instant::now).elapsed();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What tells a folder from another one put in its place: when it was made

@@ -8,6 +8,7 @@
 use super::server_clock::ServerClock;
 use crate::model::bandwidth::Rates;
 use crate::model::traffic::Traffic;
+use crate::platform::steady_ms;
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
@@ -79,9 +80,9 @@ impl Line {
         }
     }
 
-    /// Whether the clock here, which says `wall_ms`, agrees with the server's.
-    pub(super) fn agrees(&self, wall_ms: i64) -> bool {
-        self.0.clock.agrees(wall_ms)
+    /// What is known of the server's clock.
+    pub(super) fn clock(&self) -> &ServerClock {
+        &self.0.clock
     }
 
     /// What went over it since the start.
@@ -273,9 +274,10 @@ impl HttpConnector for ConnectorOverLine {
                 line.0.up.take(head_bytes(&request)).await;
                 line.paced(request.body_mut(), Direction::Up);
             }
+            let asked_ms = steady_ms();
             let mut response: HttpResponse = inner.call(request).await?;
-            if let Some(date) = response.headers().get("date") {
-                line.0.clock.heard(date);
+            if let Some(date) = date_of(&response) {
+                line.0.clock.heard(date, asked_ms, steady_ms());
             }
             let body = response.body().content_length().unwrap_or(0);
             line.0.received_bytes.fetch_add(body, Ordering::Relaxed);
@@ -283,6 +285,15 @@ impl HttpConnector for ConnectorOverLine {
             Ok(response)
         })
     }
+}
+
+/// When the server wrote an answer. One from a cache is dated when it was put
+/// there, and a page for people is no answer of the bucket's server.
+fn date_of(response: &HttpResponse) -> Option<&str> {
+    let headers = response.headers();
+    let is_page = |kind: &str| kind.to_ascii_lowercase().starts_with("text/html");
+    let is_other = headers.get("age").is_some() || headers.get("content-type").is_some_and(is_page);
+    headers.get("date").filter(|_| !is_other)
 }
 
 /// A request without its body, about.
@@ -420,6 +431,21 @@ mod tests {
         let mut body = SdkBody::from("as it was");
         line.paced(&mut body, Direction::Up);
         assert_eq!(body.bytes(), Some(&b"as it was"[..]));
+    }
+
+    #[test]
+    fn only_an_answer_of_the_server_itself_tells_its_time() {
+        const DATE: &str = "Mon, 23 Nov 2026 18:00:00 GMT";
+        for (name, value, want) in [
+            ("content-type", "application/xml", Some(DATE)),
+            ("content-type", "Text/HTML; charset=utf-8", None),
+            ("age", "3600", None),
+        ] {
+            let mut answer = HttpResponse::new(200.try_into().unwrap(), SdkBody::empty());
+            answer.headers_mut().insert("date", DATE);
+            answer.headers_mut().insert(name, value);
+            assert_eq!(date_of(&answer), want, "{name}: {value}");
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ use crate::error::Fault;
 use crate::model::bandwidth::Rates;
 use crate::model::traffic::Traffic;
 use crate::model::{ContentHash, ObjectMeta};
+use crate::platform::steady_ms;
 use line::Line;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
@@ -125,7 +126,25 @@ impl Store {
     /// Whether the clock here, which says `wall_ms`, agrees with the server's, as far
     /// as that can be told. Where it does not, times of the two cannot be compared.
     pub fn agrees_on_time(&self, wall_ms: i64) -> bool {
-        self.line.agrees(wall_ms)
+        self.line.clock().agrees(steady_ms(), wall_ms)
+    }
+
+    /// The server's time now, milliseconds since 1970, as near as it is known; the
+    /// clock here says `wall_ms`, and that is it where no server has told the time.
+    pub fn server_now_ms(&self, wall_ms: i64) -> i64 {
+        self.line.clock().now_ms(steady_ms(), wall_ms)
+    }
+
+    /// A time that the server's clock has surely reached by now: what the server
+    /// stores from now on has no earlier one.
+    pub fn server_reached_ms(&self, wall_ms: i64) -> i64 {
+        self.line.clock().reached_ms(steady_ms(), wall_ms)
+    }
+
+    /// How far the clock here, which says `wall_ms`, is ahead of the server's;
+    /// negative when it is behind, `None` while no server has told the time.
+    pub fn clock_apart_ms(&self, wall_ms: i64) -> Option<i64> {
+        self.line.clock().apart_ms(steady_ms(), wall_ms)
     }
 
     /// How much of the line may be taken from now on.

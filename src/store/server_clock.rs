@@ -1,43 +1,121 @@
-//! Whether this computer's clock agrees with the server's, by the `Date` of its
-//! answers.
+//! What the server's clock says, by the `Date` of its answers.
 //!
-//! Between answers the server's time goes on by the monotonic clock, which nobody
-//! sets. It decides nothing and changes no clock.
+//! An answer says no more than that the server's clock stood within one second at
+//! some time between the request's beginning and the answer. Many answers narrow
+//! that down. Between answers the server's time goes on by a clock that nobody
+//! sets. Nothing here changes a clock; what no server has said is the local
+//! clock's word.
 
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 /// Clocks that differ by less agree: `Date` has a grain of a second, and an answer
 /// is on its way for some time.
 const AGREE_MS: i64 = 5_000;
 
-/// The server's time when it was last heard, milliseconds since 1970, and when
-/// that was.
-#[derive(Debug, Default)]
-pub(super) struct ServerClock(Mutex<Option<(i64, Instant)>>);
+/// `Date` has whole seconds, rounded down.
+const DATE_GRAIN_MS: i64 = 1_000;
 
-impl ServerClock {
-    /// An answer came with this `Date`.
-    pub(super) fn heard(&self, date: &str) {
-        let Ok(date) = DateTime::from_str(date, DateTimeFormat::HttpDate) else {
-            return;
-        };
-        if let Ok(server_ms) = date.to_millis() {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some((server_ms, Instant::now()));
+/// A computer's clock goes wrong by a millisecond in so many at the most: quartz
+/// by 100 millionths, and as much again for the server's.
+const DRIFT_PART: i64 = 5_000;
+
+/// Between which two times the server's clock stood at one moment, milliseconds
+/// since 1970; the moment is by [`crate::platform::steady_ms`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bounds {
+    lowest_ms: i64,
+    highest_ms: i64,
+    steady_ms: i64,
+}
+
+impl Bounds {
+    /// What one answer says.
+    fn of(date_ms: i64, asked_ms: i64, answered_ms: i64) -> Self {
+        let way_ms = answered_ms.saturating_sub(asked_ms).max(0);
+        Self {
+            lowest_ms: date_ms,
+            highest_ms: date_ms.saturating_add(DATE_GRAIN_MS).saturating_add(way_ms),
+            steady_ms: answered_ms,
         }
     }
 
-    /// Whether this computer's clock, which says `wall_ms`, agrees with it. A server
-    /// that tells no time (the vault within the process) lives by the same clock.
-    pub(super) fn agrees(&self, wall_ms: i64) -> bool {
-        let heard = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.is_none_or(|(server_ms, at)| {
-            let since_ms = i64::try_from(at.elapsed().as_millis()).unwrap_or(i64::MAX);
-            let now_ms = server_ms.saturating_add(since_ms);
-            now_ms.abs_diff(wall_ms) < AGREE_MS.unsigned_abs()
-        })
+    /// The same at another moment: what passed since passed on both clocks, nearly.
+    fn at(self, steady_ms: i64) -> Self {
+        let passed_ms = steady_ms.saturating_sub(self.steady_ms);
+        let drift_ms = passed_ms.abs() / DRIFT_PART;
+        Self {
+            lowest_ms: self.lowest_ms.saturating_add(passed_ms - drift_ms),
+            highest_ms: self.highest_ms.saturating_add(passed_ms + drift_ms),
+            steady_ms,
+        }
+    }
+
+    /// What both say; the newer one alone where they contradict each other, since
+    /// then somebody has set the server's clock, or another server answered.
+    fn and(self, newer: Self) -> Self {
+        let older = self.at(newer.steady_ms);
+        let lowest_ms = older.lowest_ms.max(newer.lowest_ms);
+        let highest_ms = older.highest_ms.min(newer.highest_ms);
+        match lowest_ms <= highest_ms {
+            true => Self {
+                lowest_ms,
+                highest_ms,
+                steady_ms: newer.steady_ms,
+            },
+            false => newer,
+        }
+    }
+
+    fn middle_ms(self) -> i64 {
+        self.lowest_ms + (self.highest_ms - self.lowest_ms) / 2
+    }
+}
+
+/// What has been heard of the server's clock.
+#[derive(Debug, Default)]
+pub(super) struct ServerClock(Mutex<Option<Bounds>>);
+
+impl ServerClock {
+    /// An answer came with this `Date`, to a request that began at `asked_ms`; both
+    /// times are by [`crate::platform::steady_ms`].
+    pub(super) fn heard(&self, date: &str, asked_ms: i64, answered_ms: i64) {
+        let date = DateTime::from_str(date, DateTimeFormat::HttpDate);
+        let Some(date_ms) = date.ok().and_then(|date| date.to_millis().ok()) else {
+            return;
+        };
+        let newer = Bounds::of(date_ms, asked_ms, answered_ms);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(known.map_or(newer, |older| older.and(newer)));
+    }
+
+    fn at(&self, steady_ms: i64) -> Option<Bounds> {
+        let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.map(|known| known.at(steady_ms))
+    }
+
+    /// The server's time, as near as it is known. A server that tells no time (the
+    /// vault within the process) lives by the local clock, which says `wall_ms`.
+    pub(super) fn now_ms(&self, steady_ms: i64, wall_ms: i64) -> i64 {
+        self.at(steady_ms).map_or(wall_ms, Bounds::middle_ms)
+    }
+
+    /// A time that the server's clock has surely reached.
+    pub(super) fn reached_ms(&self, steady_ms: i64, wall_ms: i64) -> i64 {
+        self.at(steady_ms).map_or(wall_ms, |known| known.lowest_ms)
+    }
+
+    /// How far the local clock, which says `wall_ms`, is ahead of the server's;
+    /// `None` while no server has said.
+    pub(super) fn apart_ms(&self, steady_ms: i64, wall_ms: i64) -> Option<i64> {
+        let known = self.at(steady_ms)?;
+        Some(wall_ms.saturating_sub(known.middle_ms()))
+    }
+
+    /// Whether the local clock agrees with the server's, as far as that is known.
+    pub(super) fn agrees(&self, steady_ms: i64, wall_ms: i64) -> bool {
+        self.apart_ms(steady_ms, wall_ms)
+            .is_none_or(|apart_ms| apart_ms.abs() < AGREE_MS)
     }
 }
 
@@ -45,14 +123,16 @@ impl ServerClock {
 mod tests {
     use super::*;
 
+    const SIX: &str = "Mon, 23 Nov 2026 18:00:00 GMT";
+    const SIX_MS: i64 = 1_795_456_800_000;
+
     #[test]
     fn clocks_agree_within_seconds_and_where_nobody_says_otherwise() {
         let clock = ServerClock::default();
-        assert!(clock.agrees(0) && clock.agrees(i64::MAX));
-        clock.heard("yesterday");
-        assert!(clock.agrees(0));
-        clock.heard("Mon, 23 Nov 2026 18:00:00 GMT");
-        let six_ms = 1_795_456_800_000;
+        assert!(clock.agrees(0, 0) && clock.agrees(0, i64::MAX));
+        clock.heard("yesterday", 0, 0);
+        assert!(clock.agrees(0, 0) && clock.apart_ms(0, 0).is_none());
+        clock.heard(SIX, 90, 100);
         for (offset_ms, want) in [
             (0, true),
             (-3_000, true),
@@ -61,7 +141,66 @@ mod tests {
             (60_000, false),
             (-86_400_000, false),
         ] {
-            assert_eq!(clock.agrees(six_ms + offset_ms), want, "{offset_ms}");
+            assert_eq!(clock.agrees(100, SIX_MS + offset_ms), want, "{offset_ms}");
         }
+    }
+
+    #[test]
+    fn without_a_word_from_the_server_its_time_is_the_local_one() {
+        let clock = ServerClock::default();
+        assert_eq!(clock.now_ms(5, 77), 77);
+        assert_eq!(clock.reached_ms(5, 77), 77);
+        assert_eq!(clock.apart_ms(5, 77), None);
+    }
+
+    #[test]
+    fn many_answers_know_the_time_better_than_their_whole_seconds() {
+        // The server's clock is 250,123 ms ahead of the steady one (since a day of
+        // 2026); each answer takes 40 ms and is dated halfway.
+        let offset_ms = SIX_MS + 250_123;
+        let clock = ServerClock::default();
+        for turn in 0..40 {
+            let asked_ms = 1_000 + turn * 1_237;
+            let dated_ms = (asked_ms + 20 + offset_ms).div_euclid(1_000) * 1_000;
+            let date = DateTime::from_millis(dated_ms);
+            let date = date.fmt(DateTimeFormat::HttpDate).unwrap();
+            clock.heard(&date, asked_ms, asked_ms + 40);
+            let now_ms = asked_ms + 40;
+            // Never surer than it may be.
+            assert!(clock.reached_ms(now_ms, 0) <= now_ms + offset_ms, "{turn}");
+        }
+        let now_ms = 1_000 + 39 * 1_237 + 40;
+        let error_ms = clock.now_ms(now_ms, 0) - (now_ms + offset_ms);
+        assert!(error_ms.abs() < 60, "{error_ms}");
+        // Ten hours later, though the local clock was set back by a year.
+        let later_ms = now_ms + 36_000_000;
+        let error_ms = clock.now_ms(later_ms, 0) - (later_ms + offset_ms);
+        assert!(error_ms.abs() < 60, "{error_ms}");
+        assert!(clock.reached_ms(later_ms, 0) < later_ms + offset_ms - 5_000);
+        let year_ms = 365 * 86_400_000;
+        let wall_ms = later_ms + offset_ms - year_ms;
+        let apart_ms = clock.apart_ms(later_ms, wall_ms).unwrap();
+        assert!((apart_ms + year_ms).abs() < 60, "{apart_ms}");
+    }
+
+    #[test]
+    fn a_slow_answer_says_less_than_a_quick_one_and_takes_nothing_away() {
+        let clock = ServerClock::default();
+        clock.heard(SIX, 0, 10);
+        let quick = clock.at(10).unwrap();
+        // An upload of ten minutes, dated at its end.
+        clock.heard("Mon, 23 Nov 2026 18:10:00 GMT", 0, 600_000);
+        let both = clock.at(600_000).unwrap();
+        assert!(both.highest_ms <= quick.highest_ms + 600_000 + 600_000 / DRIFT_PART);
+        assert!(both.lowest_ms >= quick.lowest_ms + 600_000 - 600_000 / DRIFT_PART);
+    }
+
+    #[test]
+    fn a_server_whose_clock_was_set_is_believed_anew() {
+        let clock = ServerClock::default();
+        clock.heard(SIX, 0, 10);
+        clock.heard("Mon, 23 Nov 2026 17:00:00 GMT", 1_000, 1_010);
+        let apart_ms = clock.now_ms(1_010, 0) - (SIX_MS - 3_600_000);
+        assert!((0..2_000).contains(&apart_ms), "{apart_ms}");
     }
 }

@@ -37,6 +37,19 @@ pub fn fingerprint_of(meta: &Metadata) -> Fingerprint {
     }
 }
 
+/// Milliseconds by a clock that nobody sets and that goes on while the computer
+/// sleeps. [`std::time::Instant`] stands still then on Linux and macOS.
+pub fn steady_ms() -> i64 {
+    #[cfg(target_os = "linux")]
+    const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+    let now = rustix::time::clock_gettime(CLOCK);
+    now.tv_sec
+        .saturating_mul(1_000)
+        .saturating_add(now.tv_nsec / 1_000_000)
+}
+
 /// What tells a folder from another one put in its place: file system and inode.
 pub fn folder_id(meta: &Metadata) -> (u64, u64) {
     (meta.dev(), meta.ino())
