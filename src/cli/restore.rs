@@ -14,9 +14,10 @@ use super::run::signal_trouble;
 use super::{COMPLETE, FAILED, PARTIAL, show, versions::stamp};
 use crate::error::{Fatal, FatalKind};
 use crate::model::moment::{Moment, parse_moment};
+use crate::model::taken::Reading;
 use crate::platform;
 use crate::recovery::{
-    Against, Bounded, Comparison, Event, Restored, Selector, Stop, only_in_folder, restore,
+    Against, Bounded, Comparison, Event, Restored, Selector, Stop, Typed, only_in_folder, restore,
 };
 use compare::Purpose;
 use jiff::Timestamp;
@@ -32,13 +33,14 @@ use tokio::sync::watch;
 struct Part {
     named: Named,
     /// Which of its files; empty for all.
-    texts: Vec<String>,
+    what: Vec<(Typed, Reading)>,
     to: PathBuf,
 }
 
 /// How one source's part ended.
 struct Done {
     named: Named,
+    what: Vec<(Typed, Reading)>,
     to: PathBuf,
     /// In place: what did not exist at the moment, and stays.
     left_alone: Option<Bounded<String>>,
@@ -53,7 +55,12 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
         Some(text) => Some(parse_moment(text, now, &depot.zone)?),
         None => None,
     };
-    let parts = parts(&depot, args)?;
+    let parts = parts(&depot, args).await?;
+    if !common.quiet {
+        for line in parts::taken(&parts) {
+            eprintln!("{line}");
+        }
+    }
     if let Some(purpose) = purpose(args, now, &depot)? {
         let (ask, asked) = watch::channel(false);
         let stop = Stop::new(asked);
@@ -141,6 +148,7 @@ async fn all(
     let mut done = Vec::new();
     for before::Ready {
         named,
+        what,
         to,
         left_alone,
         request,
@@ -151,6 +159,7 @@ async fn all(
             Err(fatal) => {
                 done.push(Done {
                     named,
+                    what,
                     to,
                     left_alone,
                     result: Err(fatal),
@@ -171,6 +180,7 @@ async fn all(
         }
         done.push(Done {
             named,
+            what,
             to,
             left_alone,
             result,
@@ -191,7 +201,7 @@ async fn left_alone(
     }
     let comparison = Comparison {
         origin: part.named.origin.clone(),
-        selector: Arc::new(Selector::new(&part.texts)?),
+        selector: Arc::new(Selector::of(&part.what)),
         at_ms: moment.map(|moment| moment.at_ms),
         against: Against::Folder {
             root: part.to.clone(),

@@ -4,16 +4,19 @@
 
 use super::args::{CommonArgs, Place, VerifyArgs};
 use super::origins::{self, Named};
-use super::restore::{parts::texts_by_origin, until_stopped};
+use super::restore::{parts::lines, parts::texts_by_origin, until_stopped};
 use super::versions::stamp;
 use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
 use crate::control::{Line, Request, ask};
 use crate::daemon::verify_once;
 use crate::error::Fatal;
+use crate::model::RelKey;
 use crate::model::audit::{Ask, Damage, Deep, Finding, Progress, Repair, Verified};
 use crate::model::key::is_own;
 use crate::platform;
-use crate::recovery::{Selector, Stop, VerifyEvent, VerifyRequest, verify};
+use crate::recovery::{
+    Place as Where, Stop, Typed, VerifyEvent, VerifyRequest, selectors, settle, verify, word_for,
+};
 use indicatif::ProgressBar;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -125,8 +128,8 @@ fn sources(named: &[Named], what: &[String]) -> Result<Vec<(String, Vec<String>)
     let texts = texts_by_origin(named, what)?;
     let mut sources = Vec::new();
     for (named, texts) in named.iter().zip(texts) {
-        // Wrong patterns are refused here, before anything begins.
-        Selector::new(&texts)?;
+        // What is no path is refused here, before anything begins.
+        Typed::all(&texts)?;
         if what.is_empty() || !texts.is_empty() {
             sources.push((named.name.clone(), texts));
         }
@@ -147,15 +150,23 @@ async fn by_itself(
     let stop = Stop::new(asked);
     let work = async {
         let mut results = Vec::new();
-        for (named, (_, texts)) in depot
-            .origins
-            .iter()
-            .zip(sources(&depot.origins, &args.what)?)
-        {
+        let texts = texts_by_origin(&depot.origins, &args.what)?;
+        let mut places = Vec::new();
+        for (named, texts) in depot.origins.iter().zip(texts) {
+            places.push(Where {
+                origin: named.origin.clone(),
+                typed: Typed::all(&texts)?,
+                folder: None,
+                known: None,
+            });
+        }
+        let settled = settle(&depot.store, &places, &mut stop.clone()).await?;
+        for (named, selector) in depot.origins.iter().zip(selectors(&settled)) {
+            let taken = selector.taken().to_vec();
             let request = VerifyRequest {
                 name: named.name.clone(),
                 origin: named.origin.clone(),
-                selector: Selector::new(&texts)?,
+                selector,
                 only: None,
                 known: None,
                 deep,
@@ -168,6 +179,7 @@ async fn by_itself(
                 }
             };
             let mut result = verify(&depot.store, request, tell, &stop).await?;
+            result.taken = taken;
             result.destination = format!(
                 "bucket {}/{} ({})",
                 named.origin.bucket,
@@ -224,6 +236,9 @@ fn print(results: &[Verified], seed: Option<u64>, zone: &TimeZone) {
     }
     if let Some(seed) = seed {
         println!("The sample was drawn with --seed {seed}.");
+    }
+    for line in lines(results.iter().flat_map(|result| result.taken.clone())) {
+        println!("{line}");
     }
     println!(
         "{}",
@@ -293,10 +308,19 @@ fn words(finding: &Finding, zone: &TimeZone) -> Vec<String> {
         let at = stamp(whole.stored_at_ms, zone);
         lines.push(format!(
             "    the version of {at} is whole: keepwatch restore {} --at \"{at}\" --to FOLDER",
-            platform::shell_word(&finding.path)
+            word(finding)
         ));
     }
     lines
+}
+
+/// The file as a command takes it, and it alone.
+fn word(finding: &Finding) -> String {
+    let key = finding.key.as_deref().map(RelKey::parse_full);
+    match key {
+        Some(Ok(key)) => word_for(&key.path()),
+        _ => platform::shell_word(&finding.path),
+    }
 }
 
 fn todo(finding: &Finding) -> Option<String> {
@@ -320,7 +344,7 @@ fn todo(finding: &Finding) -> Option<String> {
                 Damage::Altered | Damage::Truncated => "--deep ",
                 _ => "",
             },
-            platform::shell_word(&finding.path)
+            word(finding)
         ),
         None if finding.is_on_disk == Some(false) => {
             "the file is not on this computer any more, so it cannot be uploaded again".to_owned()

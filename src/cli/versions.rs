@@ -5,8 +5,11 @@ use super::origins::{self, Named};
 use super::{COMPLETE, PARTIAL, show};
 use crate::error::Fatal;
 use crate::model::RelPath;
+use crate::model::taken::Reading;
 use crate::platform;
-use crate::recovery::{FileVersion, Stop, VERSIONS_SHOWN_MAX, Versions, typed_path, versions};
+use crate::recovery::{
+    FileVersion, Stop, Typed, VERSIONS_SHOWN_MAX, Versions, typed_path, versions, word_for,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -17,6 +20,9 @@ use std::path::Path;
 struct Found {
     source: String,
     path: String,
+    /// The path as a command takes it.
+    #[serde(skip)]
+    word: String,
     #[serde(flatten)]
     versions: Versions,
 }
@@ -26,18 +32,24 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
     let depot = origins::open(common, &args.place, args.source.as_deref()).await?;
     let mut questions = Vec::new();
     for named in &depot.origins {
-        for path in meant(named, &args.path)? {
-            questions.push((named, path));
+        for (path, reading) in meant(named, &args.path)? {
+            questions.push((named, path, reading));
         }
     }
+    questions.sort_by_key(|(_, _, reading)| *reading == Reading::Key);
     let look = async {
         let mut found: Vec<Found> = Vec::new();
-        for (named, path) in &questions {
+        for (named, path, reading) in &questions {
+            // A name in the form of keys is one only where no file is called so.
+            if *reading == Reading::Key && !found.is_empty() {
+                continue;
+            }
             let versions = versions(&depot.store, &named.origin, path, &mut Stop::never()).await?;
             if !versions.versions.is_empty() {
                 found.push(Found {
                     source: named.name.clone(),
                     path: path.to_string(),
+                    word: word_for(path),
                     versions,
                 });
             }
@@ -66,25 +78,29 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
 }
 
 /// What the path can mean in this source.
-fn meant(named: &Named, typed: &str) -> Result<Vec<RelPath>, Fatal> {
+fn meant(named: &Named, typed: &str) -> Result<Vec<(RelPath, Reading)>, Fatal> {
     let path = Path::new(typed);
     if path.has_root() && named.root.is_some() {
         return named
             .within(path)
-            .map(|inner| typed_path(&inner))
+            .map(|inner| Ok((typed_path(&inner)?, Reading::Name)))
             .into_iter()
             .collect();
     }
-    let mut all = vec![typed_path(typed)?];
+    let as_typed = Typed::new(typed)?;
+    let names = as_typed.names();
+    let mut all: Vec<(RelPath, Reading)> = names
+        .map(|(reading, path)| (path.clone(), reading))
+        .collect();
     // Somebody standing in the source's folder means the file right there.
     let here = std::path::absolute(path).ok();
     if let Some(inner) = here.and_then(|here| named.within(&here)) {
         let here = typed_path(&inner)?;
-        if !all.contains(&here) {
-            all.push(here);
+        if !all.iter().any(|(path, _)| *path == here) {
+            all.push((here, Reading::Name));
         }
     }
-    all.retain(|path| !path.is_root());
+    all.retain(|(path, _)| !path.is_root());
     Ok(all)
 }
 
@@ -135,8 +151,8 @@ fn print(found: &Found, zone: &TimeZone) {
         .or_else(|| there.find(|v| !v.deleted));
     if let Some(version) = example {
         println!(
-            "  to bring a version back: keepwatch restore \"{}\" --at \"{}\" --to FOLDER",
-            show::clean(&found.path),
+            "  to bring a version back: keepwatch restore {} --at \"{}\" --to FOLDER",
+            found.word,
             stamp(version.stored_at_ms, zone)
         );
     }

@@ -5,6 +5,7 @@
 
 use crate::error::{Fatal, Fault};
 use crate::model::amount::parse_bytes;
+use crate::model::taken::Taken;
 use serde::{Deserialize, Serialize};
 
 /// Findings that a result carries; the rest is counted. Nobody reads longer
@@ -244,6 +245,9 @@ pub struct Verified {
     pub not_looked_total: u64,
     /// What was asked for and matched nothing.
     pub unmatched: Vec<String>,
+    /// How the texts were taken that could have meant something else, too.
+    #[serde(default)]
+    pub taken: Vec<Taken>,
 }
 
 impl Verified {

@@ -28,6 +28,7 @@ pub mod retry;
 pub mod schedule;
 pub mod settle;
 pub mod state_time;
+pub mod taken;
 pub mod thaw;
 pub mod thinning;
 pub mod traffic;

@@ -5,7 +5,8 @@
 
 use crate::error::Fatal;
 use crate::model::path::PathRefused;
-use crate::model::{RelPath, key};
+use crate::model::taken::{Reading, Taken};
+use crate::model::{RelKey, RelPath, key};
 use crate::platform;
 use globset::{GlobBuilder, GlobMatcher};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,29 +14,49 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A listing is narrowed down by at most so many bytes of a key: a shortened
 /// key still begins with that much of its path (S3 ends keys at 1,024 bytes,
 /// and mark and hash take less than 50 of them).
-const LISTING_PREFIX_BYTES_MAX: usize = 900;
+pub(super) const LISTING_PREFIX_BYTES_MAX: usize = 900;
 
 /// Where a pattern stops being a plain path.
 const PATTERN_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
+
+/// A path, folder or pattern as somebody typed it. Which of these it is can be
+/// said only when it is known what there is: see [`super::settle`].
+#[derive(Debug, Clone)]
+pub struct Typed {
+    /// As it was typed, for messages.
+    text: String,
+    /// The text taken as a plain path: files may well be called `copy [1].pdf`.
+    exact: RelPath,
+    /// The text taken as a path in the form of keys, when that is another one.
+    by_key: Option<RelPath>,
+    /// The text taken as a pattern, when it is one.
+    pattern: Option<GlobMatcher>,
+}
 
 /// What was asked for; empty means everything.
 #[derive(Debug, Default)]
 pub struct Selector {
     rules: Vec<Rule>,
+    taken: Vec<Taken>,
 }
 
 #[derive(Debug)]
 struct Rule {
     /// As it was typed, for messages.
     text: String,
-    /// The text taken as a plain path: files may well be called `copy [1].pdf`.
-    exact: RelPath,
-    /// The text taken as a pattern, when it is one.
-    pattern: Option<GlobMatcher>,
+    means: Means,
     /// What every key that can match begins with.
     literal: String,
     /// Something matched.
     hit: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Means {
+    /// This path, and all below it.
+    Path(RelPath),
+    /// What matches, and all below it.
+    Pattern(GlobMatcher),
 }
 
 impl Selector {
@@ -45,20 +66,33 @@ impl Selector {
     }
 
     /// Paths, folders (with all below them) and patterns, relative to the
-    /// source. A pattern without `/` matches at any depth; upper and lower case
-    /// are told apart. Nothing at all means everything.
-    ///
-    /// # Errors
-    /// A usage error for what cannot be a path in a source.
-    pub fn new<T: AsRef<str>>(what: &[T]) -> Result<Self, Fatal> {
-        let rules: Result<Vec<Rule>, Fatal> =
-            what.iter().map(|text| Rule::new(text.as_ref())).collect();
-        let rules = rules?;
+    /// source, each with how it is taken. A pattern without `/` matches at any
+    /// depth; upper and lower case are told apart. Nothing at all means everything.
+    pub fn of(what: &[(Typed, Reading)]) -> Self {
         // The source itself, among whatever else, is everything.
-        if rules.iter().any(|rule| rule.exact.is_root()) {
-            return Ok(Self::everything());
+        if what.iter().any(|(typed, _)| typed.exact.is_root()) {
+            return Self::everything();
         }
-        Ok(Self { rules })
+        let taken = what
+            .iter()
+            .filter(|(typed, reading)| typed.pattern.is_some() || *reading == Reading::Key);
+        Self {
+            taken: taken
+                .map(|(typed, reading)| Taken {
+                    text: typed.text.clone(),
+                    reading: *reading,
+                })
+                .collect(),
+            rules: what
+                .iter()
+                .map(|(typed, reading)| Rule::new(typed, *reading))
+                .collect(),
+        }
+    }
+
+    /// How the texts were taken that could have meant something else, too.
+    pub fn taken(&self) -> &[Taken] {
+        &self.taken
     }
 
     /// True when nothing is left out.
@@ -113,12 +147,16 @@ impl Selector {
     }
 }
 
-impl Rule {
-    fn new(text: &str) -> Result<Self, Fatal> {
-        let plain = normalised(text);
+impl Typed {
+    /// Check one text.
+    ///
+    /// # Errors
+    /// A usage error for what cannot be a path in a source.
+    pub fn new(text: &str) -> Result<Self, Fatal> {
         let exact = typed_path(text)?;
-        let pattern_at = plain.find(PATTERN_CHARACTERS);
-        let pattern = pattern_at.and_then(|_| {
+        let plain = normalised(text);
+        let by_key = RelKey::parse_full(&plain).ok().map(|key| key.path());
+        let pattern = plain.contains(PATTERN_CHARACTERS).then(|| {
             let anchored = if plain.contains('/') {
                 plain.clone()
             } else {
@@ -132,8 +170,55 @@ impl Rule {
                 .ok()
                 .map(|glob| glob.compile_matcher())
         });
-        let literal = match (&pattern, pattern_at) {
-            (Some(_), Some(at)) => {
+        Ok(Self {
+            text: text.to_owned(),
+            by_key: by_key.filter(|path| *path != exact),
+            exact,
+            pattern: pattern.flatten(),
+        })
+    }
+
+    /// Check all of them.
+    ///
+    /// # Errors
+    /// As [`Typed::new`].
+    pub fn all<T: AsRef<str>>(what: &[T]) -> Result<Vec<Self>, Fatal> {
+        what.iter().map(|text| Self::new(text.as_ref())).collect()
+    }
+
+    /// As it was typed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// True when it can be taken in more than one way.
+    pub fn is_ambiguous(&self) -> bool {
+        self.pattern.is_some() || self.by_key.is_some()
+    }
+
+    /// The name that it is if anything is called so, then the second one.
+    pub fn names(&self) -> impl Iterator<Item = (Reading, &RelPath)> {
+        let by_key = self.by_key.as_ref().map(|path| (Reading::Key, path));
+        [(Reading::Name, &self.exact)].into_iter().chain(by_key)
+    }
+
+    /// How it is taken when nothing is called so.
+    pub fn otherwise(&self) -> Reading {
+        match self.pattern {
+            Some(_) => Reading::Pattern,
+            None => Reading::Name,
+        }
+    }
+}
+
+impl Rule {
+    fn new(typed: &Typed, reading: Reading) -> Self {
+        let path = |path: &RelPath| (Means::Path(path.clone()), key::encode(path.as_bytes()));
+        let (means, literal) = match (reading, &typed.by_key, &typed.pattern) {
+            (Reading::Key, Some(by_key), _) => path(by_key),
+            (Reading::Pattern, _, Some(glob)) => {
+                let plain = normalised(&typed.text);
+                let at = plain.find(PATTERN_CHARACTERS).unwrap_or_default();
                 // Whole folders only: within a name the next character can
                 // change how this one is written in a key (`%` escapes).
                 let folder = plain[..at].rfind('/').map_or("", |slash| &plain[..slash]);
@@ -141,31 +226,39 @@ impl Rule {
                 if !literal.is_empty() {
                     literal.push('/');
                 }
-                literal
+                (Means::Pattern(glob.clone()), literal)
             }
-            _ => key::encode(plain.as_bytes()),
+            _ => path(&typed.exact),
         };
-        Ok(Self {
-            text: text.to_owned(),
-            exact,
-            pattern,
+        Self {
+            text: typed.text.clone(),
+            means,
             literal,
             hit: AtomicBool::new(false),
-        })
+        }
     }
 
     fn matches(&self, path: &RelPath) -> bool {
-        if path.is_in(&self.exact) {
-            return true;
+        match &self.means {
+            Means::Path(exact) => path.is_in(exact),
+            // A pattern that names a folder means all below it, too.
+            Means::Pattern(glob) => std::iter::successors(Some(path.clone()), RelPath::parent)
+                .take_while(|path| !path.is_root())
+                .any(|path| glob.is_match(platform::path_for_patterns(path.as_bytes()))),
         }
-        let Some(pattern) = &self.pattern else {
-            return false;
-        };
-        // A pattern that names a folder means all below it, too.
-        std::iter::successors(Some(path.clone()), RelPath::parent)
-            .take_while(|path| !path.is_root())
-            .any(|path| pattern.is_match(platform::path_for_patterns(path.as_bytes())))
     }
+}
+
+/// A path as a person types it to name exactly this file: with what a shell
+/// needs around it, and in the form of keys where no terminal shows the name.
+pub fn word_for(path: &RelPath) -> String {
+    let plain = std::str::from_utf8(path.as_bytes()).ok().filter(|text| {
+        !text.contains(char::is_control) && typed_path(text).is_ok_and(|typed| typed == *path)
+    });
+    let text = plain.map_or_else(|| key::encode(path.as_bytes()), str::to_owned);
+    // A name like `-r` would be taken for an option.
+    let dashed = if text.starts_with('-') { "./" } else { "" };
+    platform::shell_word(&format!("{dashed}{text}"))
 }
 
 /// A path in a source, as people type it: with `./`, a trailing `/`, or
@@ -230,8 +323,14 @@ mod tests {
         RelPath::from_bytes(bytes).unwrap()
     }
 
+    /// As it is where nothing is called like what was typed.
     fn selector(what: &[&str]) -> Selector {
-        Selector::new(what).unwrap()
+        let typed = Typed::all(what).unwrap().into_iter();
+        Selector::of(
+            &typed
+                .map(|one| (one.clone(), one.otherwise()))
+                .collect::<Vec<_>>(),
+        )
     }
 
     #[test]
@@ -258,7 +357,7 @@ mod tests {
             ("Customers/**", "Customers/x/y/a.txt", true),
             ("**", "any/thing", true),
             ("{a,b}/c?", "b/c1", true),
-            ("copy [1].pdf", "copy [1].pdf", true),
+            ("copy [1].pdf", "copy [1].pdf", false),
             ("copy [1].pdf", "copy 1.pdf", true),
             ("half[open", "half[open/x", true),
             ("100%41", "100%41", true),
@@ -286,7 +385,7 @@ mod tests {
             "",
             " ",
         ] {
-            let fatal = Selector::new(&[text]).unwrap_err();
+            let fatal = Typed::new(text).unwrap_err();
             assert_eq!(fatal.exit_code(), 2, "{text}");
             assert!(!fatal.hint.is_empty(), "{text}");
         }
@@ -312,6 +411,57 @@ mod tests {
         let bucket_key = crate::model::RelKey::of_file(&path).in_bucket("pre/").key;
         let prefixes = selector(&[long.as_str()]).prefixes("pre/");
         assert!(bucket_key.starts_with(&prefixes[0]), "{prefixes:?}");
+    }
+
+    #[test]
+    fn a_name_that_exists_is_that_name_and_nothing_else() {
+        for (text, path, other) in [
+            ("copy [1].pdf", "copy [1].pdf", "copy 1.pdf"),
+            ("a/[b]/*.txt", "a/[b]/*.txt", "a/b/x.txt"),
+            ("x{1,2}?", "x{1,2}?", "x1y"),
+            ("[!a]", "[!a]/in/it", "b"),
+            ("*", "*", "a"),
+            ("**/a\\[1]", "**/a\\[1]", "x/a\\1"),
+        ] {
+            if cfg!(windows) && text.contains('\\') {
+                continue;
+            }
+            let typed = Typed::new(text).unwrap();
+            assert!(typed.is_ambiguous(), "{text}");
+            let name = Selector::of(&[(typed.clone(), Reading::Name)]);
+            let pattern = Selector::of(&[(typed, Reading::Pattern)]);
+            let matched = |selector: &Selector, path: &str| selector.matches(&p(path.as_bytes()));
+            assert!(matched(&name, path) && !matched(&name, other), "{text}");
+            assert!(matched(&pattern, other), "{text}");
+            assert_eq!(name.taken()[0].reading, Reading::Name);
+            assert_ne!(name.taken()[0].words(), pattern.taken()[0].words());
+        }
+        for text in ["a", "half[open", "100%", "a!b", "100%41"] {
+            assert!(!Typed::new(text).unwrap().is_ambiguous(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_for_a_path_is_read_as_that_path() {
+        for (path, want) in [
+            (&b"a/b.csv"[..], "a/b.csv"),
+            (b"Rechnung [2].docx", "'Rechnung [2].docx'"),
+            (b"it's $HOME", r"'it'\''s $HOME'"),
+            (b"-rf", "./-rf"),
+            (b"--to", "./--to"),
+            (b"caf\xe9", "'caf%E9'"),
+            (b"a\nb", "'a%0Ab'"),
+            (b" ", "'%20'"),
+            (b"~", "'~'"),
+        ] {
+            let word = word_for(&p(path));
+            if !cfg!(windows) {
+                assert_eq!(word, want);
+            }
+            let text = word.trim_matches('\'').replace(r"'\''", "'");
+            let typed = Typed::new(&text).unwrap();
+            assert!(typed.names().any(|(_, name)| *name == p(path)), "{word}");
+        }
     }
 
     #[test]

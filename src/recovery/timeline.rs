@@ -426,7 +426,10 @@ mod tests {
             prefix: "office/".into(),
         };
         let all = Selector::everything();
-        let some = Selector::new(&["a"]).unwrap();
+        let some = Selector::of(&[(
+            crate::recovery::Typed::new("a").unwrap(),
+            crate::model::taken::Reading::Name,
+        )]);
         let shortened = format!("office/ddd~kw-{}", "0".repeat(32));
         let of = |key: &str, selector: &Selector| name_of(key, &origin, selector);
         assert!(matches!(of("office/a/b", &some), Some(Name::Path(_))));

@@ -11,7 +11,10 @@ use crate::files;
 use crate::index::Elsewhere;
 use crate::model::audit::{Ask, Damage, Deep, Finding, Progress, Repair, Verified};
 use crate::model::{Fingerprint, Record, RelKey};
-use crate::recovery::{Known, Origin, Selector, Stop, VerifyEvent, VerifyRequest, verify};
+use crate::recovery::{
+    Known, Origin, Place, Selector, Stop, Typed, VerifyEvent, VerifyRequest, selectors, settle,
+    verify,
+};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -63,8 +66,20 @@ pub async fn run(
 ) -> Result<Vec<Verified>, Fatal> {
     let mut results = Vec::new();
     let mut before = Progress::default();
-    for (source, what) in wanted(ctx, ask)? {
-        let request = request(ctx, source, ask, Selector::new(&what)?);
+    let wanted = wanted(ctx, ask)?;
+    let mut places = Vec::new();
+    for (source, what) in &wanted {
+        places.push(Place {
+            origin: origin(ctx, *source),
+            typed: Typed::all(what)?,
+            folder: None,
+            known: Some(known(ctx, *source)),
+        });
+    }
+    let settled = settle(&ctx.store, &places, &mut stop.clone()).await?;
+    for ((source, _), selector) in wanted.into_iter().zip(selectors(&settled)) {
+        let taken = selector.taken().to_vec();
+        let request = request(ctx, source, ask, selector);
         let tell = |event: VerifyEvent<'_>| {
             if let VerifyEvent::Progress(progress) = event {
                 report(plus(before, progress));
@@ -72,6 +87,7 @@ pub async fn run(
         };
         let mut result = verify(&ctx.store, request, tell, stop).await?;
         before = plus(before, result.progress);
+        result.taken = taken;
         result.destination = super::digest::destination(ctx, source);
         if !ctx.sources[source].compared.load(Ordering::Relaxed) {
             let why = "this computer's index is not yet compared with the bucket: what is in the bucket and not in the index is not judged";
@@ -114,14 +130,19 @@ fn wanted(ctx: &Context, ask: &Ask) -> Result<Vec<(usize, Vec<String>)>, Fatal> 
     ask.sources.iter().map(number).collect()
 }
 
+fn origin(ctx: &Context, source: usize) -> Origin {
+    let config = &ctx.sources[source].config;
+    Origin {
+        bucket: config.bucket.clone(),
+        prefix: config.prefix.clone(),
+    }
+}
+
 fn request(ctx: &Arc<Context>, source: usize, ask: &Ask, selector: Selector) -> VerifyRequest {
     let config = &ctx.sources[source].config;
     VerifyRequest {
         name: config.name.clone(),
-        origin: Origin {
-            bucket: config.bucket.clone(),
-            prefix: config.prefix.clone(),
-        },
+        origin: origin(ctx, source),
         selector,
         only: None,
         known: Some(known(ctx, source)),

@@ -7,15 +7,16 @@ mod command;
 mod faults;
 mod hostile;
 mod large;
+mod names;
 mod older;
 mod read_only;
 mod room;
 mod verified;
 
-use bench::{Bench, Object, long_path, read_tree};
+use bench::{Bench, Object, long_path, read_tree, selector};
 use keepwatch::error::Class;
 use keepwatch::model::{Kind, RelPath};
-use keepwatch::recovery::{Selector, Stop, versions};
+use keepwatch::recovery::{Stop, versions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_comes_back_as_it_was() {
@@ -192,9 +193,7 @@ async fn what_was_asked_for_and_no_more() {
     {
         let name = format!("out{number}");
         let restored = bench
-            .restore_with(&name, |request| {
-                request.selector = Selector::new(&what).unwrap()
-            })
+            .restore_with(&name, |request| request.selector = selector(&what))
             .await
             .unwrap();
         assert_eq!(read_tree(&bench.folder(&name)), want, "{what:?}");

@@ -8,8 +8,11 @@ use crate::cli::show;
 use crate::error::{Fatal, FatalKind, chain};
 use crate::files::Target;
 use crate::model::moment::Moment;
+use crate::model::taken::Reading;
 use crate::model::thaw::{PRICES_OF, Speed, Thaw};
-use crate::recovery::{Bounded, ColdShare, Options, Request, Selector, Stop, Survey, survey};
+use crate::recovery::{
+    Bounded, ColdShare, Options, Request, Selector, Stop, Survey, Typed, survey,
+};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use std::sync::Arc;
 /// One source's part, looked at; or why that is not possible.
 pub(super) struct Ready {
     pub(super) named: Named,
+    pub(super) what: Vec<(Typed, Reading)>,
     pub(super) to: PathBuf,
     /// In place: what did not exist at the moment, and stays.
     pub(super) left_alone: Option<Bounded<String>>,
@@ -65,7 +69,7 @@ pub(super) async fn look(
             .map_err(|e| Fatal::new("restore", chain(&e), ""))??;
         let mut request = Request {
             origin: part.named.origin.clone(),
-            selector: Selector::new(&part.texts)?,
+            selector: Selector::of(&part.what),
             at_ms: moment.map(|moment| moment.at_ms),
             target: Arc::new(target),
             options: options(args, depot),
@@ -86,6 +90,7 @@ pub(super) async fn look(
         };
         ready.push(Ready {
             named: part.named,
+            what: part.what,
             to: part.to,
             left_alone,
             request,

@@ -93,7 +93,7 @@ fn comparison(
     };
     Ok(Comparison {
         origin: part.named.origin.clone(),
-        selector: Arc::new(Selector::new(&part.texts)?),
+        selector: Arc::new(Selector::of(&part.what)),
         at_ms: moment.map(|moment| moment.at_ms),
         against: match purpose {
             Purpose::DryRun { .. } => Against::Target(part.to.clone()),

@@ -5,27 +5,64 @@ use crate::cli::args::RestoreArgs;
 use crate::cli::origins::{Depot, Named, folder_names};
 use crate::cli::show;
 use crate::error::{Fatal, chain};
-use crate::recovery::Selector;
+use crate::model::taken::Taken;
+use crate::platform;
+use crate::recovery::{Place, Selector, Stop, Typed, settle};
 use std::path::{Path, PathBuf};
 
 /// What is restored where. Paths of this computer go to the sources they lie
 /// in, everything else to all of them.
-pub(super) fn parts(depot: &Depot, args: &RestoreArgs) -> Result<Vec<Part>, Fatal> {
+pub(super) async fn parts(depot: &Depot, args: &RestoreArgs) -> Result<Vec<Part>, Fatal> {
     let texts = texts_by_origin(&depot.origins, &args.what)?;
     let folders = folders(depot, args)?;
-    let mut parts = Vec::new();
-    for ((named, texts), to) in depot.origins.iter().zip(texts).zip(folders) {
+    let mut places = Vec::new();
+    for ((named, texts), to) in depot.origins.iter().zip(texts).zip(&folders) {
         // What is no path is refused before anything begins.
-        Selector::new(&texts)?;
-        if args.what.is_empty() || !texts.is_empty() {
-            parts.push(Part {
-                named: named.clone(),
-                texts,
-                to,
-            });
+        let typed = Typed::all(&texts)?;
+        places.push(Place {
+            origin: named.origin.clone(),
+            typed,
+            folder: (named.root.as_ref() == Some(to)).then(|| to.clone()),
+            known: None,
+        });
+    }
+    let mut stop = Stop::never();
+    let settled = settle(&depot.store, &places, &mut stop);
+    let settled = tokio::select! {
+        settled = settled => settled?,
+        _ = platform::asked_to_stop() => {
+            return Err(Fatal::interrupted("look for what was asked for"));
+        }
+    };
+    let each = depot.origins.iter().zip(settled).zip(folders);
+    let parts = each.map(|((named, what), to)| Part {
+        named: named.clone(),
+        what,
+        to,
+    });
+    Ok(parts
+        .filter(|part| args.what.is_empty() || !part.what.is_empty())
+        .collect())
+}
+
+/// How each text was taken that could have meant something else, too; once.
+pub(super) fn taken(parts: &[Part]) -> Vec<String> {
+    lines(parts.iter().flat_map(|part| {
+        let selector = Selector::of(&part.what);
+        selector.taken().to_vec()
+    }))
+}
+
+/// One line for each text, for people.
+pub(in crate::cli) fn lines(taken: impl IntoIterator<Item = Taken>) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for taken in taken {
+        let line = show::clean(&taken.words());
+        if !lines.contains(&line) {
+            lines.push(line);
         }
     }
-    Ok(parts)
+    lines
 }
 
 /// The folder of each source: below --to, or its own.

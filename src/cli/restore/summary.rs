@@ -4,7 +4,8 @@ use super::{Depot, Done, as_of, moment_json, unmatched};
 use crate::cli::show;
 use crate::cli::versions::stamp;
 use crate::model::moment::Moment;
-use crate::recovery::{Bounded, Covered, Restored};
+use crate::platform::shell_word;
+use crate::recovery::{Bounded, Covered, Restored, Selector};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -36,6 +37,7 @@ pub(super) fn json(depot: &Depot, done: &[Done], moment: Option<Moment>) -> Valu
                     "cause": fatal.cause,
                     "hint": fatal.hint,
                 })),
+                "taken": Selector::of(&one.what).taken(),
             })
         })
         .collect();
@@ -91,8 +93,9 @@ pub(super) fn print(depot: &Depot, done: &[Done], moment: Option<Moment>) {
 pub(super) fn covered_line(covered: &Covered, fate: &str, depot: &Depot) -> String {
     let date = |ms| stamp(ms, &depot.zone);
     let path = show::clean(&covered.path);
+    let word = shell_word(&path);
     format!(
-        "LOOK AT {path}: another program has put something over it in the bucket on {}; Keepwatch's own version of {} {fate}; look at both with `keepwatch versions \"{path}\"`",
+        "LOOK AT {path}: another program has put something over it in the bucket on {}; Keepwatch's own version of {} {fate}; look at both with `keepwatch versions {word}`",
         date(covered.covered_at_ms),
         date(covered.stored_at_ms),
     )

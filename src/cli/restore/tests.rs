@@ -18,6 +18,7 @@ fn named(name: &str, root: Option<&str>) -> Named {
 fn done(unmatched: &[&str]) -> Done {
     Done {
         named: named("a", None),
+        what: Vec::new(),
         to: PathBuf::new(),
         left_alone: None,
         result: Ok(Restored {

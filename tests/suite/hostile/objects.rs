@@ -148,8 +148,7 @@ async fn links_lead_nowhere_for_those_who_write() {
     }
     let restored = bench
         .restore_with("odd", |request| {
-            request.selector =
-                keepwatch::recovery::Selector::new(&["empty", "nul", "long"]).unwrap();
+            request.selector = crate::restore::bench::selector(&["empty", "nul", "long"]);
         })
         .await
         .unwrap();

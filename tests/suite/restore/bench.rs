@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use keepwatch::error::Fatal;
 use keepwatch::files::Target;
 use keepwatch::model::{ContentHash, Kind, ObjectMeta, RelKey, RelPath};
-use keepwatch::recovery::{Options, Origin, Request, Restored, Selector, Stop, restore};
+use keepwatch::recovery::{Options, Origin, Request, Restored, Selector, Stop, Typed, restore};
 use keepwatch::store::Store;
 use keepwatch::store::vault::{IN_PROCESS_ENDPOINT, Vault, VaultConnector};
 use std::io::Write as _;
@@ -325,6 +325,13 @@ impl Bench {
             survey: None,
         }
     }
+}
+
+/// What is selected where nothing is called like a pattern.
+pub fn selector(what: &[&str]) -> Selector {
+    let typed = Typed::all(what).unwrap().into_iter();
+    let what: Vec<_> = typed.map(|one| (one.clone(), one.otherwise())).collect();
+    Selector::of(&what)
 }
 
 /// Files and links below a folder, sorted.

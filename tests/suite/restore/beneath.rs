@@ -1,12 +1,12 @@
 //! Another program puts its objects over ours: what lies beneath comes back, by
 //! name and with its dates, in every way of looking at a moment.
 
-use super::bench::{BUCKET, Bench, Meddling, Object, is_download, long_path, read_tree};
+use super::bench::{BUCKET, Bench, Meddling, Object, is_download, long_path, read_tree, selector};
 use super::command::{run, text};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::StorageClass;
 use keepwatch::model::thaw::{Speed, Thaw};
-use keepwatch::recovery::{Restored, Selector};
+use keepwatch::recovery::Restored;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -235,7 +235,7 @@ async fn a_selection_is_not_told_of_others() {
         bench.put_foreign(&version.key).await;
     }
     let restored = bench
-        .restore_with("out", |r| r.selector = Selector::new(&["a"]).unwrap())
+        .restore_with("out", |r| r.selector = selector(&["a"]))
         .await
         .unwrap();
     assert_eq!(covered(&restored), ["a"]);
@@ -287,10 +287,7 @@ async fn the_command_names_it_with_both_dates_and_code_3() {
             "{line}"
         );
         assert!(line.contains("Keepwatch's own version of 20"), "{line}");
-        assert!(
-            line.ends_with("`keepwatch versions \"d/plan.txt\"`"),
-            "{line}"
-        );
+        assert!(line.ends_with("`keepwatch versions d/plan.txt`"), "{line}");
         assert!(
             stdout.contains("Everything that was asked for is there"),
             "{stdout}"

@@ -1,10 +1,10 @@
 //! A folder of the user's called `.keepwatch`, as earlier versions stored it: under
 //! that name, where Keepwatch's own objects lie today.
 
-use super::bench::{Bench, Object, read_tree};
+use super::bench::{Bench, Object, read_tree, selector};
 use super::command::{run, text};
 use keepwatch::model::RelPath;
-use keepwatch::recovery::{Restored, Selector, Stop, versions};
+use keepwatch::recovery::{Restored, Stop, versions};
 use serde_json::Value;
 
 const OLD: &str = ".keepwatch/mine.txt";
@@ -39,7 +39,7 @@ async fn what_lies_there_is_restored_and_only_manifests_are_left_out() {
     assert!(bench.folder("out").join(".keepwatch/empty").is_dir());
     // By its name alone as well.
     let some = bench.restore_with("some", |request| {
-        request.selector = Selector::new(&[".keepwatch"]).unwrap();
+        request.selector = selector(&[".keepwatch"]);
     });
     assert_eq!(some.await.unwrap().files, 1);
     assert_eq!(read_tree(&bench.folder("some")), [OLD]);

@@ -1,0 +1,42 @@
+//! How what somebody typed was taken: as a name or as a pattern. Pure.
+
+use serde::{Deserialize, Serialize};
+
+/// How a text that may mean several things is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reading {
+    /// As the name of a file or folder, and nothing else.
+    Name,
+    /// As a name in the form that the bucket's keys have (`caf%E9`).
+    Key,
+    /// As a pattern.
+    Pattern,
+}
+
+/// How one text was taken that could have meant something else, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// As it was typed.
+    pub text: String,
+    /// How.
+    pub reading: Reading,
+}
+
+impl Taken {
+    /// In a sentence, for people.
+    pub fn words(&self) -> String {
+        let text = &self.text;
+        match self.reading {
+            Reading::Name => format!(
+                "\"{text}\" is the name of a file or folder, and is taken as that name alone, not as a pattern"
+            ),
+            Reading::Key => format!(
+                "\"{text}\" is taken as a name in the form that the bucket has it; no file or folder is called exactly so"
+            ),
+            Reading::Pattern => {
+                format!("\"{text}\" is taken as a pattern; no file or folder is called exactly so")
+            }
+        }
+    }
+}
