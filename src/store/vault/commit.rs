@@ -229,6 +229,7 @@ impl Inner {
     }
 
     /// Strike out every `null` version but the newest: a new one replaces the old.
+    /// [`Inner::settle`] must follow.
     pub(super) fn strike_shadowed(
         &self,
         _guard: &KeyGuard<'_>,
@@ -258,7 +259,7 @@ impl Inner {
         for found in shadowed {
             log.strike(&self.disk, found.offset).map_err(fail)?;
             if let Some(object) = &found.version.object {
-                self.discard(bucket, key, object)?;
+                self.discard(bucket, &object.body)?;
             }
         }
         Ok(())
@@ -290,7 +291,7 @@ impl Inner {
         let log = Log::open_rw(&self.disk, &path).map_err(fail)?;
         log.strike(&self.disk, found.offset).map_err(fail)?;
         if let Some(object) = &object {
-            self.discard(bucket, key, object)?;
+            self.discard(bucket, &object.body)?;
         }
         self.settle(guard, bucket, key)?;
         if log.newest().map_err(fail)?.is_none() {

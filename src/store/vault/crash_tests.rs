@@ -119,7 +119,7 @@ fn history(vault: &Inner) -> History {
     items.collect()
 }
 
-fn files_beneath(folder: &Path) -> Vec<std::path::PathBuf> {
+pub(super) fn files_beneath(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
@@ -336,6 +336,51 @@ fn removing_a_version_is_whole_or_not_at_all() {
             other => panic!("{other:?}"),
         }
     });
+}
+
+/// Nothing but their times tells such bodies apart.
+#[test]
+fn removing_and_replacing_equal_bodies_is_whole_or_not_at_all() {
+    let twins: Operation = |v| {
+        for _ in 0..3 {
+            put(v, "k", "same")?;
+        }
+        Ok(())
+    };
+    die_everywhere("put it again", Versioning::Enabled, twins, |v| {
+        put(v, "k", "same").map(drop)
+    });
+    let removals: [(&str, Operation); 3] = [
+        ("remove the newest twin", |v| remove_nth(v, 0)),
+        ("remove the middle twin", |v| remove_nth(v, 1)),
+        ("remove the oldest twin", |v| remove_nth(v, 2)),
+    ];
+    for (name, operation) in removals {
+        die_everywhere(name, Versioning::Enabled, twins, operation);
+    }
+    die_everywhere(
+        "replace the null twin",
+        Versioning::Enabled,
+        |v| {
+            put(v, "k", "same")?;
+            set(v, Versioning::Suspended);
+            put(v, "k", "same")?;
+            v.delete(BUCKET, "k", &Demand::default()).map(drop)
+        },
+        |v| put(v, "k", "same").map(drop),
+    );
+}
+
+/// Remove the version with so many newer ones.
+fn remove_nth(vault: &Inner, newer: usize) -> S3Result<()> {
+    let query = Query {
+        max: 10,
+        ..Query::default()
+    };
+    match vault.list_versions(BUCKET, &query)?.items.get(newer) {
+        Some(Item::Entry(of)) => vault.remove_version(BUCKET, "k", &of.version.id).map(drop),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The one upload under way, or a new one.

@@ -10,7 +10,7 @@ use super::disk;
 use super::failure;
 use super::inner::{Inner, KeyGuard, Slot};
 use super::layout;
-use super::log::{Found, Log};
+use super::log::Log;
 use super::record::Object;
 use md5::{Digest, Md5};
 use s3s::S3Result;
@@ -18,8 +18,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// How many versions back the owner of a plain file is looked for. Only the
-/// newest two can own it, unless promoting failed before.
+/// How many versions back the owner of a plain file is looked for, not counting
+/// what was removed. Only the newest two can own it, unless promoting failed before.
 const OWNER_SEARCH_MAX: usize = 64;
 
 /// Longer names are not kept when a file is set aside: the id must fit too.
@@ -36,6 +36,17 @@ pub(super) enum Match {
     /// The size is right, the time is not: only the content can tell.
     Unsure,
     Other,
+}
+
+/// Whose body the file at a plain place is.
+#[derive(Debug)]
+enum Owner {
+    /// A version's that is still there: the body's name.
+    Kept(String),
+    /// One's that was removed.
+    Removed,
+    /// None's; true when the body of a version is nowhere else.
+    Nobody { is_claimed: bool },
 }
 
 /// Compare without reading.
@@ -123,42 +134,73 @@ impl Inner {
         newest: Option<&Object>,
         plain: &Path,
     ) -> io::Result<()> {
-        match std::fs::symlink_metadata(plain) {
-            Ok(meta) if !meta.is_dir() => {}
-            _ => return Ok(()),
+        match self.owner_of(bucket, log, plain)? {
+            Owner::Kept(body) if newest.is_some_and(|newest| newest.body == body) => Ok(()),
+            Owner::Kept(body) => self.move_out(plain, &self.layout.body(bucket, &body)),
+            Owner::Removed => self.drop_plain(plain),
+            Owner::Nobody { is_claimed } => {
+                let is_newest_lost =
+                    newest.is_some_and(|newest| !self.layout.body(bucket, &newest.body).exists());
+                if !is_claimed || is_newest_lost || !has_exact_name(plain) {
+                    return Ok(());
+                }
+                let aside = self.layout.set_aside().join(aside_name(key));
+                tracing::warn!(file = %plain.display(), kept_as = %aside.display(), "a file in the vault was changed by hand; it is set aside for the newer version");
+                self.move_out(plain, &aside)
+            }
         }
-        // A body that is nowhere else should be at the plain place: whether it
-        // is, or was changed there, a file with our name there is ours.
-        let mut is_claimed = false;
-        for found in log.back_from(None)?.take(OWNER_SEARCH_MAX) {
-            let Found {
-                is_live, version, ..
-            } = found?;
-            let Some(object) = version.object else {
+    }
+
+    /// Whose body lies at the plain place. Versions of one content are told apart
+    /// by their times, and one that is still there comes before any that was
+    /// removed: of what nobody else has, nothing is dropped for a likeness.
+    fn owner_of(&self, bucket: &str, log: &Log, plain: &Path) -> io::Result<Owner> {
+        let meta = match std::fs::symlink_metadata(plain) {
+            Ok(meta) if !meta.is_dir() => meta,
+            _ => return Ok(Owner::Nobody { is_claimed: false }),
+        };
+        let (mut kept, mut removed) = (Vec::new(), Vec::new());
+        let (mut objects, mut is_claimed, mut is_removed) = (0, false, false);
+        for found in log.back_from(None)? {
+            let found = found?;
+            let Some(object) = found.version.object else {
                 continue;
             };
-            let hidden = self.layout.body(bucket, &object.body);
-            if hidden.exists() {
+            objects += usize::from(found.is_live);
+            if objects > OWNER_SEARCH_MAX {
+                break;
+            }
+            let likeness = compare(&meta, &object);
+            if !found.is_live && likeness == Match::Other {
                 continue;
             }
-            if self.is_body(plain, &object)? {
-                let is_newest = newest.is_some_and(|newest| newest.body == object.body);
-                return match (is_newest, is_live) {
-                    (true, _) => Ok(()),
-                    (false, true) => self.move_out(plain, &hidden),
-                    (false, false) => self.drop_plain(plain),
-                };
+            // A body that is nowhere else should be at the plain place: whether it
+            // is, or was changed there, a file with our name there is ours.
+            if self.layout.body(bucket, &object.body).exists() {
+                continue;
             }
-            is_claimed |= is_live;
+            is_claimed |= found.is_live;
+            match (found.is_live, likeness) {
+                (true, Match::Exact) => return Ok(Owner::Kept(object.body)),
+                (true, Match::Unsure) => kept.push(object),
+                (false, Match::Exact) => is_removed = true,
+                (false, Match::Unsure) if removed.len() < OWNER_SEARCH_MAX => removed.push(object),
+                _ => {}
+            }
         }
-        let is_newest_lost =
-            newest.is_some_and(|newest| !self.layout.body(bucket, &newest.body).exists());
-        if is_claimed && !is_newest_lost && has_exact_name(plain) {
-            let aside = self.layout.set_aside().join(aside_name(key));
-            tracing::warn!(file = %plain.display(), kept_as = %aside.display(), "a file in the vault was changed by hand; it is set aside for the newer version");
-            return self.move_out(plain, &aside);
+        // The name is looked for last, since that reads the folder.
+        for object in kept {
+            if self.is_body(plain, &object)? && has_exact_name(plain) {
+                return Ok(Owner::Kept(object.body));
+            }
         }
-        Ok(())
+        for object in &removed {
+            is_removed = is_removed || self.is_body(plain, object)?;
+        }
+        Ok(match is_removed && has_exact_name(plain) {
+            true => Owner::Removed,
+            false => Owner::Nobody { is_claimed },
+        })
     }
 
     /// Move a plain file into the hidden tree.
@@ -230,19 +272,15 @@ impl Inner {
         }
     }
 
-    /// Remove a body that no version needs any more, wherever it lies.
-    pub(super) fn discard(&self, bucket: &str, key: &str, object: &Object) -> S3Result<()> {
-        let hidden = self.layout.body(bucket, &object.body);
-        let fail = |e: io::Error| failure::disk("remove", &hidden, &e);
-        if hidden.exists() {
-            return self.disk.remove(&hidden).map_err(fail);
+    /// Remove the body of a version that was struck out from the hidden tree. At
+    /// the plain place [`Inner::settle`], which must follow, finds it.
+    pub(super) fn discard(&self, bucket: &str, body: &str) -> S3Result<()> {
+        let hidden = self.layout.body(bucket, body);
+        match hidden.exists() {
+            true => self.disk.remove(&hidden),
+            false => Ok(()),
         }
-        if let Some(plain) = self.layout.plain(bucket, key)
-            && self.is_body(&plain, object).map_err(fail)?
-        {
-            self.drop_plain(&plain).map_err(fail)?;
-        }
-        Ok(())
+        .map_err(|e| failure::disk("remove", &hidden, &e))
     }
 
     /// Finish or undo what a crash cut off while this key was in work.
@@ -253,26 +291,17 @@ impl Inner {
         let log = Log::open(&path).map_err(fail)?;
         let mut has_live = false;
         let mut is_needed = false;
-        let mut left_over = None;
         if let Some(log) = &log {
             for found in log.back_from(None).map_err(fail)? {
                 let found = found.map_err(fail)?;
                 has_live |= found.is_live;
-                let object = found.version.object;
-                if let Some(object) = object.filter(|o| Some(&o.body) == slot.body.as_ref()) {
-                    is_needed |= found.is_live;
-                    left_over = Some(object);
-                }
+                let body = found.version.object.map(|object| object.body);
+                is_needed |= found.is_live && body.is_some() && body == slot.body;
             }
         }
         if let (Some(body), false) = (&slot.body, is_needed) {
             // Not in the log at all: it was never committed, and never left the hidden tree.
-            let object = left_over.unwrap_or_else(|| Object {
-                body: body.clone(),
-                size: u64::MAX,
-                ..Object::default()
-            });
-            self.discard(bucket, key, &object)?;
+            self.discard(bucket, body)?;
         }
         self.strike_shadowed(guard, bucket, key)?;
         self.settle(guard, bucket, key)?;
