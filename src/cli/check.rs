@@ -7,12 +7,14 @@ use crate::config::{Config, SourceConfig, StoreConfig};
 use crate::daemon;
 use crate::error::{Fatal, Fault};
 use crate::files::{self, Rules};
+use crate::model::clock::differs;
 use crate::model::key::{OWN_FOLDER, WRITE_TRIAL};
 use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, RelPath};
 use crate::notice::TopicCheck;
 use crate::platform;
 use crate::store::vault::Vault;
 use crate::store::{At, ObjectHeaders, Store, Versioning};
+use jiff::Timestamp;
 use serde::Serialize;
 
 /// How one check ended.
@@ -84,6 +86,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
             for source in &config.sources {
                 bucket(&mut findings, &store, source).await;
             }
+            clock(&mut findings, &store);
         }
     }
     topic(&mut findings, &config).await?;
@@ -230,6 +233,18 @@ async fn bucket(findings: &mut Findings, store: &Store, source: &SourceConfig) {
     match may_write(store, source).await {
         Ok(()) => findings.add(Verdict::Good, &about, "can be written to"),
         Err(fault) => findings.fault(&about, &fault),
+    }
+}
+
+/// Whether this computer's clock is right, once the server has told the time.
+fn clock(findings: &mut Findings, store: &Store) {
+    let now_ms = Timestamp::now().as_millisecond();
+    let Some(apart_ms) = store.clock_apart_ms(now_ms) else {
+        return;
+    };
+    match differs(apart_ms, store.place()) {
+        Some(text) => findings.add(Verdict::Warning, "clock", text),
+        None => findings.add(Verdict::Good, "clock", "agrees with the server's"),
     }
 }
 

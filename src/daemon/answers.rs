@@ -68,7 +68,7 @@ pub(super) async fn digest_line(
     send: bool,
     settled: impl Future<Output = ()>,
 ) -> Result<Line, Fault> {
-    let now_ms = ctx.now_ms();
+    let now_ms = ctx.server_now_ms();
     let read = Arc::clone(ctx);
     let (message, delivery) = if send {
         let (message, delivery) = digest::daily(ctx, post, now_ms, settled).await?;

@@ -1,6 +1,7 @@
 //! Many files encrypted within a short time: the mark of ransomware.
 //!
-//! Pure: the workers say what they stored and what is gone, each once. A file
+//! Pure: the workers say what they stored and what is gone, each once, with
+//! times by the server's clock: what comes of them is printed in a command. A file
 //! is suspect when its path held something plain and now holds noise
 //! (`model::look`), or when something plain is gone and noise stands beside it
 //! under its name with another ending. One such file is nothing; many within
@@ -9,7 +10,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::model::{ContentHash, RelPath};
+use crate::model::{ContentHash, RelPath, moment};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -34,14 +35,11 @@ const ENDINGS_MAX: usize = 8;
 /// Endings found to be in use already, kept so that they are looked for once.
 const KNOWN_MAX: usize = 32;
 
-/// Versions carry whole seconds on some servers, rounded down: one more second
-/// back is before the first change on all of them.
-const MARGIN_MS: i64 = 1_000;
-
 /// Many files look encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incident {
-    /// Just before the first of them changed, milliseconds since 1970.
+    /// Just before the first of them changed, milliseconds since 1970 by the clock
+    /// that `at_ms` and `now_ms` were by.
     pub before_ms: i64,
     /// How many.
     pub files: u64,
@@ -224,7 +222,7 @@ impl Window {
         self.suspects.sort_by_key(|suspect| suspect.at_ms);
         let files = self.suspects.len() as u64;
         (files >= threshold(known_files)).then(|| Incident {
-            before_ms: before(self.suspects.first().map_or(at_ms, |first| first.at_ms)),
+            before_ms: moment::before(self.suspects.first().map_or(at_ms, |first| first.at_ms)),
             files,
             ending: self.usual_ending(),
         })
@@ -237,11 +235,6 @@ impl Window {
             .find(|one| endings().filter(|other| other == one).count() * 2 > self.suspects.len())
             .cloned()
     }
-}
-
-/// The last whole second that is surely before that moment.
-fn before(at_ms: i64) -> i64 {
-    (at_ms - MARGIN_MS).div_euclid(1_000) * 1_000
 }
 
 /// The last ending of a path's name with its dot; none for `.profile`.

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod bandwidth;
 pub mod brake;
 pub mod budget;
+pub mod clock;
 pub mod compare;
 pub mod costly;
 pub mod cut;

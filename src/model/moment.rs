@@ -27,6 +27,16 @@ pub struct Moment {
     pub end_of_day: bool,
 }
 
+/// Servers say when they stored something in whole seconds, rounded down.
+const SERVER_GRAIN_MS: i64 = 1_000;
+
+/// The last whole second before a moment (milliseconds since 1970, by the server's
+/// clock) that lies before everything that was stored from the moment on, whatever
+/// a server makes of its second. A restore of it brings nothing of that.
+pub fn before(at_ms: i64) -> i64 {
+    (at_ms.div_euclid(SERVER_GRAIN_MS) - 1) * SERVER_GRAIN_MS
+}
+
 /// Read a moment. Times without an offset are the zone's; a day alone means
 /// its end, so that everything of that day is included.
 ///
@@ -171,6 +181,18 @@ mod tests {
     fn parse(text: &str) -> Result<Moment, Fatal> {
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
         parse_moment(text, NOW.parse().unwrap(), &berlin)
+    }
+
+    #[test]
+    fn the_moment_before_is_before_what_a_server_rounds_down() {
+        for at_ms in [0, 1, 999, 1_000, 1_795_456_800_999, -1, -1_000] {
+            let before_ms = before(at_ms);
+            assert_eq!(before_ms.rem_euclid(1_000), 0, "{at_ms}");
+            // What is stored at the moment itself, on a server with whole seconds.
+            let listed_ms = at_ms.div_euclid(1_000) * 1_000;
+            assert!(before_ms + 999 < listed_ms, "{at_ms}");
+            assert!(at_ms - before_ms < 2_000, "{at_ms}");
+        }
     }
 
     #[test]

@@ -46,7 +46,8 @@ pub struct Report {
     pub computer: String,
     /// When the report was due, milliseconds since 1970 (a missed one comes later).
     pub scheduled_ms: i64,
-    /// Beginning of the time it covers, milliseconds since 1970.
+    /// Beginning of the time it covers, milliseconds since 1970; after the end when
+    /// the clock that noted it was ahead.
     pub from_ms: i64,
     /// End of the time it covers, milliseconds since 1970.
     pub to_ms: i64,

@@ -1,7 +1,8 @@
 //! Which manifests stay: dense where people look, sparse where they rarely do.
 //!
 //! Pure. It never gives up the newest one, and what it gives up is marked as
-//! deleted by the caller: the versions stay in the bucket.
+//! deleted by the caller: the versions stay in the bucket. A clock alone makes
+//! nothing old: there must also be younger manifests of as many days.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -20,6 +21,13 @@ const EVERY_ONE_OF_MS: i64 = DAY_MS;
 /// After that one a week for a year, then one a month.
 const WEEKLY_FOR_MS: i64 = 366 * DAY_MS;
 
+/// Days with a younger manifest that there are before one is given up for its week.
+const YOUNGER_DAYS_MIN: usize = 14;
+
+/// Weeks with a younger manifest before one is given up for its month: a year, less
+/// what a computer may be off in it.
+const YOUNGER_WEEKS_MIN: usize = 48;
+
 /// What a moment is kept for: the newest of each span stays.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Span {
@@ -33,20 +41,43 @@ enum Span {
 pub fn superseded(moments_ms: &[i64], now_ms: i64) -> Vec<i64> {
     let mut newest_first = moments_ms.to_vec();
     newest_first.sort_unstable_by(|a, b| b.cmp(a));
-    let mut spans = BTreeSet::new();
-    newest_first.retain(|moment_ms| !spans.insert(span(*moment_ms, now_ms)));
+    let (mut spans, mut younger) = (BTreeSet::new(), Younger::default());
+    newest_first.retain(|moment_ms| {
+        let is_superseded = !spans.insert(span(*moment_ms, now_ms, &younger));
+        younger.count(*moment_ms, now_ms);
+        is_superseded
+    });
     newest_first
 }
 
-fn span(moment_ms: i64, now_ms: i64) -> Span {
+/// On how many days, and in how many weeks, there is a younger one. A clock that is
+/// ahead makes all of them look old, but it makes no younger ones.
+#[derive(Debug, Default)]
+struct Younger {
+    days: BTreeSet<i64>,
+    weeks: BTreeSet<i64>,
+}
+
+impl Younger {
+    fn count(&mut self, moment_ms: i64, now_ms: i64) {
+        // What is said to be still to come was written by a clock that was wrong.
+        if moment_ms <= now_ms {
+            self.days.insert(moment_ms.div_euclid(DAY_MS));
+            self.weeks.insert(moment_ms.div_euclid(7 * DAY_MS));
+        }
+    }
+}
+
+fn span(moment_ms: i64, now_ms: i64, younger: &Younger) -> Span {
     let age_ms = now_ms.saturating_sub(moment_ms);
-    if age_ms <= EVERY_ONE_OF_MS {
+    // A day on which nothing younger was written may not have passed at all.
+    if age_ms <= EVERY_ONE_OF_MS || younger.days.is_empty() {
         return Span::Itself(moment_ms);
     }
-    if age_ms <= ALL_OF_MS {
+    if age_ms <= ALL_OF_MS || younger.days.len() < YOUNGER_DAYS_MIN {
         return Span::Hour(moment_ms.div_euclid(HOUR_MS));
     }
-    if age_ms <= WEEKLY_FOR_MS {
+    if age_ms <= WEEKLY_FOR_MS || younger.weeks.len() < YOUNGER_WEEKS_MIN {
         return Span::Week(moment_ms.div_euclid(7 * DAY_MS));
     }
     let at = Timestamp::from_millisecond(moment_ms).unwrap_or_default();
@@ -107,5 +138,33 @@ mod tests {
     fn a_clock_that_was_ahead_gives_nothing_up_wrongly() {
         let ahead = NOW + 400 * DAY_MS;
         assert!(superseded(&[NOW, ahead], NOW).is_empty());
+        // Fifteen daily ones, and one written while the clock was ahead.
+        let daily: Vec<i64> = (0..15).map(|day| NOW - day * DAY_MS).collect();
+        for ahead_days in [1, 2, 20, 400, 4_000] {
+            let ahead_ms = NOW + ahead_days * DAY_MS;
+            let all = [daily.clone(), vec![ahead_ms]].concat();
+            // The clock is still ahead, and is right again.
+            for now_ms in [ahead_ms, NOW + DAY_MS / 2] {
+                // No more than on any day: the oldest one goes into its week.
+                let gone = superseded(&all, now_ms);
+                assert!(gone.len() <= 1, "{ahead_days} days: {gone:?}");
+                assert!(gone.iter().all(|ms| *ms <= NOW - 13 * DAY_MS));
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_stays_ahead_thins_as_the_days_pass() {
+        let year_ms = 400 * DAY_MS;
+        let mut kept: Vec<i64> = (0..14).map(|day| NOW - day * DAY_MS).collect();
+        for day in 1..=40 {
+            let now_ms = NOW + year_ms + day * DAY_MS;
+            kept.push(now_ms);
+            let gone = superseded(&kept, now_ms);
+            kept.retain(|moment| !gone.contains(moment));
+            let older = kept.iter().filter(|ms| **ms <= NOW).count() as i64;
+            assert!(older >= 14 - day, "{older} on day {day}");
+        }
+        assert!(kept.len() < 14 + 8 + 4, "{}", kept.len());
     }
 }

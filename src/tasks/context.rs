@@ -141,6 +141,21 @@ impl Context {
         (self.clock)()
     }
 
+    /// Milliseconds since 1970 by the server's clock, as near as it is known: for
+    /// whatever is compared with a time that the server gives, and for schedules.
+    pub fn server_now_ms(&self) -> i64 {
+        self.store.server_now_ms(self.now_ms())
+    }
+
+    /// When something happened by the server's clock, which [`Context::steady_ms`]
+    /// said was then `steady_ms`: never later than it was, so that what the server
+    /// stored because of it is younger. For moments that are printed in a command;
+    /// [`crate::model::moment::before`] gives the one just before it.
+    pub fn server_moment_ms(&self, steady_ms: i64) -> i64 {
+        let since_ms = (self.steady_ms() - steady_ms).max(0);
+        self.store.server_reached_ms(self.now_ms()) - since_ms
+    }
+
     /// Milliseconds since the start, by a clock that nobody sets: for debounce
     /// and latency. A wall clock that is put back must not hold a save up.
     pub fn steady_ms(&self) -> i64 {

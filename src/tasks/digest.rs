@@ -4,6 +4,7 @@
 //! hour; the digest is handed over before its figures are closed, so a crash
 //! between makes it come twice rather than never.
 
+use super::clock;
 use super::context::{Context, blocking};
 use super::costs;
 use super::drill;
@@ -71,7 +72,7 @@ async fn run_daily(ctx: &Arc<Context>, post: &Post, scheduled_ms: i64) {
     let done = async {
         let settled = std::future::ready(());
         let (_, delivery) = daily(ctx, post, scheduled_ms, settled).await?;
-        set_state(ctx, LAST_RUN, ctx.now_ms()).await?;
+        set_state(ctx, LAST_RUN, ctx.server_now_ms()).await?;
         Ok::<_, Fault>(delivery)
     };
     match done.await {
@@ -95,7 +96,7 @@ async fn due(ctx: &Arc<Context>) -> Option<i64> {
 }
 
 async fn due_or_fault(ctx: &Arc<Context>) -> Result<Option<i64>, Fault> {
-    let Ok(now) = Timestamp::from_millisecond(ctx.now_ms()) else {
+    let Ok(now) = Timestamp::from_millisecond(ctx.server_now_ms()) else {
         return Ok(None);
     };
     let last = state(ctx, LAST_RUN)
@@ -221,7 +222,8 @@ async fn compose(
     scheduled_ms: i64,
     scans: Option<Vec<Option<ScanDone>>>,
 ) -> Result<(Report, Told), Fault> {
-    let now_ms = ctx.now_ms();
+    clock::look(ctx);
+    let now_ms = ctx.server_now_ms();
     let from_ms = state(ctx, PERIOD_START).await?;
     let both = {
         let ctx = Arc::clone(ctx);

@@ -109,7 +109,8 @@ async fn write(ctx: &Arc<Context>, number: usize) -> Result<(String, Trailer), F
     });
     let mut drawing = 1;
     let (moment_ms, trailer) = loop {
-        let moment_ms = ctx.now_ms();
+        // By the clock that the bucket's times are by.
+        let moment_ms = ctx.server_now_ms();
         let (shared, to) = (Arc::clone(ctx), Arc::clone(&sheet));
         let pulse = Pulse::default();
         let beat = pulse.clone();
@@ -168,6 +169,7 @@ fn draw(
         pulse,
         out: GzEncoder::new(BufWriter::new(file), Compression::new(GZIP_LEVEL)),
         writing: Writing::default(),
+        ahead_ms: ctx.server_now_ms() - ctx.now_ms(),
         last: String::new(),
     };
     let header = header(ctx, number, moment_ms);
@@ -178,7 +180,7 @@ fn draw(
         drawing.record(&rel, &record)?;
     }
     let quiet = activity(ctx, number) == before;
-    drawing.end(ctx.now_ms(), quiet)
+    drawing.end(ctx.server_now_ms(), quiet)
 }
 
 fn unwritable(to: &Path, cause: &str) -> Fault {
@@ -223,6 +225,8 @@ struct Drawing<'a> {
     pulse: &'a Pulse,
     out: GzEncoder<BufWriter<File>>,
     writing: Writing,
+    /// How far the server's clock is ahead of the one that the index's times are by.
+    ahead_ms: i64,
     /// The path of the last line.
     last: String,
 }
@@ -234,9 +238,12 @@ impl Drawing<'_> {
             Kind::Symlink => self.link_target(&rel.path(), record.content),
             _ => None,
         };
-        let Some(line) = Line::of(rel, record, &source.prefix, target.as_deref()) else {
+        let Some(mut line) = Line::of(rel, record, &source.prefix, target.as_deref()) else {
             return Ok(());
         };
+        if line.stored_at_ms > 0 {
+            line.stored_at_ms += self.ahead_ms;
+        }
         self.folders_of(rel)?;
         self.line(&line)
     }

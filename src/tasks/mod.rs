@@ -11,6 +11,7 @@ pub mod announce;
 pub mod answering;
 pub mod audit;
 pub mod brake;
+pub mod clock;
 pub mod collect;
 pub mod commits;
 pub mod context;

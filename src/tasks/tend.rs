@@ -6,6 +6,7 @@ mod alarm;
 use super::announce::announce;
 use super::answering::on_disk;
 use super::brake;
+use super::clock;
 use super::context::{Context, blocking};
 use super::costs;
 use super::leftovers;
@@ -97,6 +98,7 @@ async fn beat(ctx: &Arc<Context>, broken: &Broken) {
         ctx.queue.wake();
         if beats.is_multiple_of(SLOW_BEATS) {
             ctx.scans.ripen();
+            clock::look(ctx);
         }
     }
 }

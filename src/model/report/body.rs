@@ -100,11 +100,7 @@ fn totals(report: &Report) -> Vec<String> {
     let mut lines = vec![
         String::new(),
         format!("Computer: {}", clean(&report.computer)),
-        format!(
-            "Period:   {} to {} ({place})",
-            time(report.from_ms, zone),
-            time(report.to_ms, zone)
-        ),
+        period(report, place),
     ];
     if report.sources.len() > 1 {
         lines.push(format!(
@@ -123,6 +119,18 @@ fn totals(report: &Report) -> Vec<String> {
             .flat_map(|drill| drilled::lines(drill, zone)),
     );
     lines
+}
+
+/// The time that the figures are of. It does not run backwards.
+fn period(report: &Report, place: &str) -> String {
+    let zone = &report.time_zone;
+    let to = time(report.to_ms, zone);
+    match report.from_ms <= report.to_ms {
+        true => format!("Period:   {} to {to} ({place})", time(report.from_ms, zone)),
+        false => format!(
+            "Period:   up to {to} ({place}), from the last digest on; the clock was ahead then and has been set back since"
+        ),
+    }
 }
 
 /// What went over the line, and what AWS asks for it.

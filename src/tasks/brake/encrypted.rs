@@ -20,7 +20,7 @@ pub(in crate::tasks) fn looks_encrypted(
     was: Option<Look>,
     since_ms: i64,
 ) -> Result<(), Fault> {
-    let at_ms = wall_ms(ctx, since_ms);
+    let at_ms = ctx.server_moment_ms(since_ms);
     match was {
         Some(was) if !was.was_plain(path.name()) => Ok(()),
         Some(_) => note(ctx, source, |memory, now_ms, known| {
@@ -43,16 +43,11 @@ pub(in crate::tasks) fn plain_is_gone(
     path: &RelPath,
     since_ms: i64,
 ) -> Result<(), Fault> {
-    let at_ms = wall_ms(ctx, since_ms);
+    let at_ms = ctx.server_moment_ms(since_ms);
     note(ctx, source, |memory, now_ms, known| {
         let (window, halves) = (&mut memory.saved.window, &mut memory.halves);
         window.gone(halves, path, at_ms, now_ms, known)
     })
-}
-
-/// The wall clock's time of a moment by the steady clock.
-fn wall_ms(ctx: &Context, steady_ms: i64) -> i64 {
-    ctx.now_ms() - (ctx.steady_ms() - steady_ms).max(0)
 }
 
 fn note(
@@ -62,14 +57,16 @@ fn note(
 ) -> Result<(), Fault> {
     let counts = ctx.index.counts(ctx.sources[source].id);
     let known = counts.files + counts.links;
-    let now_ms = ctx.now_ms();
-    let Some(incident) = change(ctx, source, |memory| look(memory, now_ms, known))? else {
+    let (now_ms, server_ms) = (ctx.now_ms(), ctx.server_now_ms());
+    let Some(incident) = change(ctx, source, |memory| look(memory, server_ms, known))? else {
         return Ok(());
     };
+    // The index has its times by this computer's clock.
+    let before_here_ms = incident.before_ms + (now_ms - server_ms);
     // Looking for the ending reads the whole index: not for each further file.
     if let Some(ending) = &incident.ending
         && !is_told(ctx, source)
-        && is_in_use(ctx, source, ending, incident.before_ms)?
+        && is_in_use(ctx, source, ending, before_here_ms)?
     {
         return change(ctx, source, |memory| {
             memory.saved.window.forgive(&mut memory.halves, ending);

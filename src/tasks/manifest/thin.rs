@@ -42,7 +42,7 @@ pub(super) async fn thin(ctx: &Arc<Context>, number: usize) -> Result<(), Fault>
             break;
         }
     }
-    let superseded = thinning::superseded(&moments_ms, ctx.now_ms());
+    let superseded = thinning::superseded(&moments_ms, ctx.server_now_ms());
     for moment_ms in superseded.into_iter().take(THINNED_MAX) {
         let key = manifest::key(&settings.prefix, moment_ms);
         let at = At {
