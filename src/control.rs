@@ -8,6 +8,7 @@ use crate::board::SourceBoard;
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::model::audit::{self, Ask, Verified};
 use crate::model::bandwidth::Rates;
+use crate::model::destination::Trouble;
 use crate::model::drill::Drill;
 use crate::model::traffic::Traffic;
 use crate::platform;
@@ -124,15 +125,26 @@ pub struct Reconciled {
     pub failed: Vec<Fault>,
     /// How many are not.
     pub failed_total: u64,
+    /// What is no trouble, but good to know.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Why the comparison is not complete; empty when it is.
     pub incomplete: Vec<String>,
     /// Nothing can be uploaded: why.
     pub outage: Option<Fault>,
+    /// What is wrong with the destination though it can be reached.
+    #[serde(default)]
+    pub troubles: Vec<Trouble>,
 }
 
 impl Reconciled {
-    /// True when everything in the source is protected.
+    /// True when everything in the source is protected, and stays so.
     pub fn is_whole(&self) -> bool {
+        self.is_sent() && self.troubles.is_empty()
+    }
+
+    /// True when everything in the source is in the bucket, safe there or not.
+    pub fn is_sent(&self) -> bool {
         self.failed_total == 0 && self.incomplete.is_empty() && self.outage.is_none()
     }
 }

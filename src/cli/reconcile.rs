@@ -126,6 +126,13 @@ fn summary(results: &[Reconciled]) {
         if let Some(fault) = &r.outage {
             println!("  NOT COMPLETE: uploads are on hold: {fault}");
         }
+        for note in &r.notes {
+            println!("  note: {}", show::clean(note));
+        }
+        for trouble in &r.troubles {
+            println!("  NOT SAFE: {}", show::clean(&trouble.text));
+            println!("    what to do: {}", show::clean(&trouble.remedy));
+        }
         for reason in &r.incomplete {
             println!("  NOT COMPLETE: {}", show::clean(reason));
         }
@@ -141,6 +148,8 @@ fn summary(results: &[Reconciled]) {
         "{}",
         if results.iter().all(Reconciled::is_whole) {
             "All is well: everything is in the bucket."
+        } else if results.iter().all(Reconciled::is_sent) {
+            "Everything is in the bucket, but it is NOT SAFE there: see above."
         } else {
             "NOT everything is in the bucket: see above."
         }

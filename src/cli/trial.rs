@@ -9,7 +9,7 @@ use crate::daemon::{Daemon, Options};
 use crate::error::Fatal;
 use crate::platform;
 use crate::queue::Depth;
-use crate::tasks::Context;
+use crate::tasks::{Context, destination};
 use jiff::ZonedDateTime;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -138,7 +138,8 @@ impl FirstCopy {
 fn is_whole(ctx: &Context) -> bool {
     let scan = ctx.board.source(0).and_then(|b| b.last_scan);
     let failed = ctx.index.unprotected(ctx.sources[0].id, 1);
-    scan.is_some_and(|s| s.complete()) && failed.is_ok_and(|(_, total)| total == 0)
+    let is_safe = destination::troubles(ctx, 0).is_empty();
+    is_safe && scan.is_some_and(|s| s.complete()) && failed.is_ok_and(|(_, total)| total == 0)
 }
 
 fn ready(config: &Config, vault: &Path, files: u64, bytes: u64, whole: bool) {

@@ -170,6 +170,9 @@ pub struct Limits {
     pub shutdown_timeout_ms: u64,
     /// How often a folder is scanned whose changes are not seen at once.
     pub unwatched_scan_ms: u64,
+    /// How long a request that got no answer may still be carried out; what it
+    /// was about is looked at again after that.
+    pub late_request_ms: u64,
 }
 
 /// Log files.

@@ -12,6 +12,10 @@ pub(super) const COMPRESS_LEVEL: i64 = 6;
 /// every few seconds is stored every five minutes.
 pub(super) const VERSIONS_PER_HOUR_MAX: i64 = 12;
 
+/// The longest that a request can take which nobody waits for any more:
+/// `store::LATE_MAX`, which has the reason.
+pub(super) const LATE_REQUEST_MS: i64 = 16 * 60 * 1000;
+
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -153,6 +157,7 @@ pub(super) struct RawLimits {
     pub(super) queue_items_max: i64,
     pub(super) shutdown_timeout: String,
     pub(super) unwatched_scan_ms: i64,
+    pub(super) late_request_ms: i64,
 }
 
 impl Default for RawLimits {
@@ -164,6 +169,7 @@ impl Default for RawLimits {
             queue_items_max: 10_000,
             shutdown_timeout: "30s".into(),
             unwatched_scan_ms: 600_000,
+            late_request_ms: LATE_REQUEST_MS,
         }
     }
 }
@@ -283,6 +289,7 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
             ("queue_items_max", Shape::Number, "10000"),
             ("shutdown_timeout", Shape::Text, "\"30s\""),
             ("unwatched_scan_ms", Shape::Number, "600000"),
+            ("late_request_ms", Shape::Number, "960000"),
         ],
     ),
     ("state", &[("dir", Shape::Text, "\"/var/lib/keepwatch\"")]),

@@ -108,6 +108,7 @@ fn defaults_of_limits() -> Result<Limits, super::problems::Wrong> {
         queue_items_max: raw.queue_items_max as usize,
         shutdown_timeout_ms: values::duration_ms(&raw.shutdown_timeout, 0..=u64::MAX, "")?,
         unwatched_scan_ms: raw.unwatched_scan_ms.unsigned_abs(),
+        late_request_ms: raw.late_request_ms.unsigned_abs(),
     })
 }
 

@@ -230,6 +230,12 @@ fn limits(raw: &RawLimits, input: &Input<'_>, problems: &mut Problems) -> Limits
         1_000..=DAY_MS,
         "more often than each second is one scan without end, and once a day it is scanned anyway",
     );
+    let late_request_ms = number(
+        "late_request_ms",
+        raw.late_request_ms,
+        1_000..=DAY_MS,
+        "how long a request that got no answer may still be carried out by the server",
+    );
     if debounce_ms > debounce_max_ms {
         let set_max = input.layers.is_set(&Key::of("limits", "debounce_max_ms"));
         let leaf = if set_max {
@@ -261,6 +267,7 @@ fn limits(raw: &RawLimits, input: &Input<'_>, problems: &mut Problems) -> Limits
             .take(problems, Key::of("limits", "shutdown_timeout"), shutdown)
             .unwrap_or_default(),
         unwatched_scan_ms,
+        late_request_ms,
     }
 }
 

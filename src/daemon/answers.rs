@@ -7,7 +7,7 @@ use crate::model::audit::Ask;
 use crate::recovery::Stop;
 use crate::tasks::context::blocking;
 use crate::tasks::post::{Delivery, Post};
-use crate::tasks::{Context, audit, digest, drill};
+use crate::tasks::{Context, audit, destination, digest, drill};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -136,7 +136,7 @@ fn source_status(ctx: &Context, number: usize) -> SourceStatus {
     SourceStatus {
         name: source.config.name.clone(),
         path: source.config.path.display().to_string(),
-        destination: digest::destination(ctx, number),
+        destination: destination::place_name(ctx, number),
         files_protected: counts.protected(),
         bytes_protected: counts.bytes,
         unverified: counts.unverified,
@@ -188,7 +188,7 @@ pub(super) async fn reconcile(
             let scan = scans.get(number).cloned().flatten();
             results.push(Reconciled {
                 name: source.config.name.clone(),
-                destination: digest::destination(&ctx, number),
+                destination: destination::place_name(&ctx, number),
                 files: scan.as_ref().map_or(0, |s| s.files),
                 stored: done.versions - done.metadata_updates.min(done.versions),
                 bytes: done.raw_bytes,
@@ -204,7 +204,9 @@ pub(super) async fn reconcile(
                     || vec!["the scan did not come to its end".to_owned()],
                     |s| s.incomplete,
                 ),
+                notes: notes(&ctx, number),
                 outage: ctx.gates.outage(number).map(|(_, fault)| fault),
+                troubles: destination::troubles(&ctx, number),
             });
         }
         Ok(results)
@@ -248,6 +250,11 @@ pub(super) async fn verify_line(
 fn as_fault(fatal: Fatal) -> Fault {
     let subject = "the backup";
     Fault::new(Class::Local, fatal.operation, subject, fatal.cause).hint(fatal.hint)
+}
+
+fn notes(ctx: &Context, source: usize) -> Vec<String> {
+    let board = ctx.board.source(source).unwrap_or_default();
+    board.notes.into_values().collect()
 }
 
 fn activities(ctx: &Context) -> Vec<Activity> {

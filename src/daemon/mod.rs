@@ -23,7 +23,7 @@ use crate::tasks::line::Reload;
 use crate::tasks::post::Post;
 use crate::tasks::watch::WatchOptions;
 use crate::tasks::{
-    Context, collect, costs, digest, leftovers, line, scan, tend, upload, watch as watching,
+    Context, collect, costs, digest, late, leftovers, line, scan, tend, upload, watch as watching,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -272,6 +272,8 @@ async fn close(ctx: &Arc<Context>, clean: bool) -> Result<(), Fatal> {
     if let Err(fault) = blocking(move || costs::keep(&shared)).await {
         tracing::warn!("{fault}");
     }
+    let shared = Arc::clone(ctx);
+    blocking(move || late::keep(&shared)).await?;
     if clean {
         return open::note_clean_stop(ctx).await;
     }

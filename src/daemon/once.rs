@@ -10,8 +10,7 @@ use crate::model::report::{Failed, FailureLine, OneOff, OneOffTask};
 use crate::platform;
 use crate::tasks::context::{blocking, system_clock};
 use crate::tasks::post::Post;
-use crate::tasks::versioning::check_versioning;
-use crate::tasks::{Context, brake, collect, leftovers, line, scan, tend, upload};
+use crate::tasks::{Context, brake, collect, destination, leftovers, line, scan, tend, upload};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -76,7 +75,7 @@ pub async fn verify_once(
     if ask.repair {
         return with_workers(config, options, async |ctx, _| {
             for source in 0..ctx.sources.len() {
-                check_versioning(ctx, source).await;
+                destination::look(ctx, source).await;
             }
             Ok(verify_line(ctx, &ask, &progress).await?)
         })
@@ -121,6 +120,7 @@ async fn with_workers<T>(
     let result = work(&ctx, &post).await;
     // What was held back at the very end does not wait for the next run.
     brake::tell(&ctx, &post).await;
+    destination::tell(&ctx, &post).await;
     if let Err(fault) = post.flush(&ctx).await {
         tracing::warn!("a message waits in the outbox: {fault}");
     }
@@ -198,7 +198,10 @@ async fn tell(
         Ok(list) => {
             let stopped = list.iter().find_map(|r| {
                 let outage = r.outage.as_ref().map(|f| (f.to_string(), f.hint.clone()));
-                outage.or_else(|| r.incomplete.first().map(|i| (i.clone(), String::new())))
+                let trouble = r.troubles.first();
+                let trouble = || trouble.map(|t| (t.text.clone(), t.remedy.clone()));
+                let incomplete = || r.incomplete.first().map(|i| (i.clone(), String::new()));
+                outage.or_else(trouble).or_else(incomplete)
             });
             (list, stopped)
         }

@@ -18,7 +18,9 @@ use crate::tasks::commits::Commits;
 use crate::tasks::context::{Clock, HINTS_MAX, blocking};
 use crate::tasks::copies::Copies;
 use crate::tasks::costs;
+use crate::tasks::destination::{self, Destination};
 use crate::tasks::gates::Gates;
+use crate::tasks::late::{self, LateLooks};
 use crate::tasks::line::{Kept, Limits};
 use crate::tasks::moves::Moves;
 use crate::tasks::pacing::Pacing;
@@ -76,6 +78,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
             config.limits.workers,
         ),
         answering: Answering::new(count),
+        late: LateLooks::default(),
         uploads: Uploads::default(),
         moves: Moves::default(),
         pacing: Pacing::new(config.sources.iter().map(policy).collect()),
@@ -98,7 +101,10 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
     {
         let ctx = Arc::clone(&ctx);
         blocking(move || {
-            (0..ctx.sources.len()).for_each(|source| brake::show(&ctx, source));
+            for source in 0..ctx.sources.len() {
+                brake::show(&ctx, source);
+                destination::show(&ctx, source);
+            }
             Ok(())
         })
         .await?;
@@ -203,13 +209,14 @@ fn destination_name(config: &Config) -> String {
 }
 
 fn open_source(index: &Index, source: &SourceConfig, destination: &str) -> Result<Source, Fatal> {
+    let id = index.source_id(&source.name, &source.bucket, &source.prefix, destination)?;
     Ok(Source {
-        id: index.source_id(&source.name, &source.bucket, &source.prefix, destination)?,
+        destination: Destination::load(index, id)?,
+        id,
         rules: Rules::new(&source.path, &source.exclude)?,
         compress: Compress::new(&source.compress)?,
         config: source.clone(),
         compared: AtomicBool::new(false),
-        versioned: AtomicBool::new(false),
         copies: Copies::default(),
     })
 }
@@ -242,13 +249,15 @@ async fn remember_compared(ctx: &Arc<Context>) -> Result<(), Fatal> {
     let ctx = Arc::clone(ctx);
     tokio::task::spawn_blocking(move || {
         let clean = ctx.index.state_get(STOPPED_CLEANLY)? == Some(true.into());
-        for source in &ctx.sources {
+        late::take_up(&ctx, clean)?;
+        for (number, source) in ctx.sources.iter().enumerate() {
             let known = ctx.index.source_state_get(source.id, COMPARED)? == Some(true.into());
             if known && !clean {
                 tracing::info!(
                     source = %source.config.name,
-                    "the last run was cut off: the bucket is compared again"
+                    "the last run was cut off: the bucket is compared again, now and when nothing can be on the line any more"
                 );
+                late::note(&ctx, number);
                 ctx.index
                     .source_state_set(source.id, COMPARED, &false.into())?;
             }

@@ -6,6 +6,7 @@
 //! is too long is the verdict and the counts; lists are cut instead.
 
 mod body;
+mod destination;
 mod drilled;
 mod held;
 mod layout;
@@ -16,12 +17,14 @@ pub mod text;
 #[cfg(test)]
 mod tests;
 
+pub use destination::Place;
 pub use drilled::{Drilled, drill_alert, drill_over};
 pub use held::Held;
 pub use messages::{Failed, Message, OneOff, OneOffTask, Outage, Recovery, outage_alert, recovery};
 
 pub use stuck::{Stuck, stuck_alert, stuck_over};
 
+use crate::model::destination::{Kind, Trouble};
 use crate::model::drill::Drill;
 use crate::model::traffic::Traffic;
 use jiff::tz::TimeZone;
@@ -108,6 +111,8 @@ pub struct SourceReport {
     pub scan: Option<ScanLine>,
     /// Present while the destination takes nothing.
     pub outage: Option<OutageLine>,
+    /// What is wrong with the destination though it can be reached.
+    pub troubles: Vec<Trouble>,
 }
 
 /// A file of many versions.
@@ -191,7 +196,14 @@ impl SourceReport {
 
     /// Whether somebody should look at it.
     fn is_troubled(&self) -> bool {
-        self.outage.is_some() || !self.is_checked() || self.unprotected_count() > 0
+        self.outage.is_some()
+            || !self.troubles.is_empty()
+            || !self.is_checked()
+            || self.unprotected_count() > 0
+    }
+
+    fn has(&self, kind: Kind) -> bool {
+        self.troubles.iter().any(|trouble| trouble.kind == kind)
     }
 
     /// The list may not be longer than its total, whatever the caller counted.
@@ -269,6 +281,12 @@ impl Report {
                 "{} {verb} not protected",
                 amount(unprotected, "file")
             ));
+        }
+        for kind in Kind::ALL {
+            problems.extend(
+                self.which(|s| s.has(kind))
+                    .map(|whose| kind.verdict(&whose)),
+            );
         }
         let unreachable = self.which(|source| source.outage.is_some());
         if let Some(whose) = unreachable {

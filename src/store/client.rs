@@ -3,6 +3,7 @@
 use super::Store;
 use super::answer::AnswersEnd;
 use super::known_hash::KnownHash;
+use super::late::{Notes, NotesUnanswered};
 use super::line::Line;
 use super::vault::{IN_PROCESS_ENDPOINT, Vault};
 use crate::config::{S3Config, StoreConfig};
@@ -38,7 +39,7 @@ const TRANSFER_BASE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Copying 5 GiB or joining 10,000 parts takes S3 minutes; a connection that
 /// died meanwhile must not hold a worker for longer than this.
-const SERVER_WORK_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+pub(super) const SERVER_WORK_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// The slowest line on which an upload still counts as moving: 16 KiB/s
 /// (128 kbit/s), an order of magnitude under the slowest office uplink.
@@ -85,8 +86,8 @@ impl Store {
     /// A store whose requests end in an in-process HTTP client: the vault's, or
     /// a test's that wraps it to inject faults.
     pub fn vault(http: SharedHttpClient, place: &str) -> Self {
-        let line = Line::default();
-        let config = common(aws_sdk_s3::Config::builder())
+        let (line, notes) = (Line::default(), Notes::default());
+        let config = common(aws_sdk_s3::Config::builder(), &notes)
             .behavior_version(BehaviorVersion::latest())
             .http_client(line.over(http))
             .region(Region::new("us-east-1"))
@@ -95,7 +96,7 @@ impl Store {
             // The in-process vault checks no signature: these open nothing.
             .credentials_provider(Credentials::new("vault", "vault", None, None, "vault"))
             .build();
-        Self::from_client(aws_sdk_s3::Client::from_conf(config), line, place)
+        Self::from_client(aws_sdk_s3::Client::from_conf(config), line, notes, place)
     }
 
     /// AWS or a compatible server; `http` replaces the HTTPS client in tests.
@@ -123,7 +124,8 @@ impl Store {
             Some(url) => url.clone(),
             None => format!("AWS S3 in {region}"),
         };
-        let mut builder = common(aws_sdk_s3::config::Builder::from(&shared))
+        let notes = Notes::default();
+        let mut builder = common(aws_sdk_s3::config::Builder::from(&shared), &notes)
             .region(region)
             .force_path_style(s3.path_style);
         if let Some(url) = &s3.endpoint_url {
@@ -134,16 +136,18 @@ impl Store {
         if let Some(http) = shared.http_client() {
             builder = builder.http_client(line.over(http));
         }
-        Self::from_client(aws_sdk_s3::Client::from_conf(builder.build()), line, &place)
+        let client = aws_sdk_s3::Client::from_conf(builder.build());
+        Self::from_client(client, line, notes, &place)
     }
 
-    fn from_client(client: aws_sdk_s3::Client, line: Line, place: &str) -> Self {
+    fn from_client(client: aws_sdk_s3::Client, line: Line, notes: Notes, place: &str) -> Self {
         Self {
             quick: Quick::of(&client),
             client,
             place: Arc::from(place),
             only_read_because: None,
             line,
+            notes,
             proof: Arc::default(),
         }
     }
@@ -202,7 +206,7 @@ impl ClassifyRetry for TakesFewer {
     }
 }
 
-fn common(builder: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
+fn common(builder: aws_sdk_s3::config::Builder, notes: &Notes) -> aws_sdk_s3::config::Builder {
     builder
         .retry_config(RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS_MAX))
         .timeout_config(
@@ -217,6 +221,7 @@ fn common(builder: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
         )
         .interceptor(AnswersEnd)
         .interceptor(KnownHash)
+        .interceptor(NotesUnanswered(notes.clone()))
         .retry_classifier(TakesFewer)
         // We send a SHA-256 header computed beforehand; the SDK's own default
         // would be a trailer, which several compatible servers refuse.

@@ -14,6 +14,7 @@ pub mod differences;
 mod fault;
 mod folders;
 mod known_hash;
+mod late;
 mod line;
 mod list;
 mod multipart;
@@ -24,6 +25,7 @@ pub mod vault;
 pub use cold::Asked;
 pub use course::Course;
 pub use fault::is_cold;
+pub use late::{LATE_MAX, Unanswered};
 pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
 pub use multipart::{Begun, ListedPart, OpenUpload, PartDone, Proof, Sums, Upload, Whole};
 pub use object::{BytesAre, COPY_BYTES_MAX, CopyFrom, GetBody, Head};
@@ -33,6 +35,7 @@ use crate::model::bandwidth::Rates;
 use crate::model::traffic::Traffic;
 use crate::model::{ContentHash, ObjectMeta};
 use crate::platform::steady_ms;
+use late::Notes;
 use line::Line;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
@@ -50,6 +53,8 @@ pub struct Store {
     only_read_because: Option<Arc<str>>,
     /// What all requests go over.
     line: Line,
+    /// Requests that were not answered.
+    notes: Notes,
     /// What uploads in parts prove their bytes by; 0 while nobody has asked.
     proof: Arc<AtomicU8>,
 }

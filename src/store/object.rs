@@ -337,12 +337,14 @@ impl Store {
     }
 
     /// Put a delete marker on the key; every version stays. Only for versioned
-    /// buckets: elsewhere S3 would destroy the object.
+    /// buckets: elsewhere S3 destroys the object. Gives the marker's version id,
+    /// empty when the answer has none.
     ///
     /// # Errors
     /// Any class.
-    pub async fn mark_deleted(&self, at: At<'_>) -> Result<(), Fault> {
-        self.quick
+    pub async fn mark_deleted(&self, at: At<'_>) -> Result<String, Fault> {
+        let answer = self
+            .quick
             .short
             .delete_object()
             .bucket(at.bucket)
@@ -350,7 +352,7 @@ impl Store {
             .send()
             .await
             .map_err(|e| fault::from_sdk("mark as deleted", &at.subject(), e))?;
-        Ok(())
+        Ok(answer.version_id.unwrap_or_default())
     }
 }
 

@@ -88,7 +88,7 @@ pub async fn run(
         let mut result = verify(&ctx.store, request, tell, stop).await?;
         before = plus(before, result.progress);
         result.taken = taken;
-        result.destination = super::digest::destination(ctx, source);
+        result.destination = super::destination::place_name(ctx, source);
         if !ctx.sources[source].compared.load(Ordering::Relaxed) {
             let why = "this computer's index is not yet compared with the bucket: what is in the bucket and not in the index is not judged";
             result.without_index_because = Some(why.to_owned());

@@ -4,7 +4,9 @@ use super::answering::Answering;
 use super::brake::Brakes;
 use super::commits::Commits;
 use super::copies::Copies;
+use super::destination::Destination;
 use super::gates::Gates;
+use super::late::LateLooks;
 use super::line::Kept;
 use super::moves::Moves;
 use super::pacing::Pacing;
@@ -20,7 +22,7 @@ pub use crate::recovery::blocking;
 use crate::store::Store;
 use crate::transfer::{Budget, Uploads};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::watch;
@@ -68,8 +70,8 @@ pub struct Source {
     /// The index has been compared with the bucket at least once, so a path
     /// without a record is really new.
     pub compared: AtomicBool,
-    /// The bucket keeps old versions; without that nothing is ever marked deleted.
-    pub versioned: AtomicBool,
+    /// What is known of the place that its copies go to.
+    pub destination: Destination,
     /// Whether its server copies what it has.
     pub copies: Copies,
 }
@@ -82,8 +84,7 @@ impl Source {
 
     /// Whether deletions may be marked in the bucket.
     pub fn marks_deletions(&self) -> bool {
-        self.config.on_delete == crate::config::OnDelete::Mark
-            && self.versioned.load(Ordering::Relaxed)
+        self.config.on_delete == crate::config::OnDelete::Mark && self.destination.keeps_versions()
     }
 }
 
@@ -110,6 +111,8 @@ pub struct Context {
     pub hints: Vec<mpsc::Sender<Hint>>,
     /// Which buckets can be reached.
     pub gates: Gates,
+    /// Second looks at what was not answered.
+    pub late: LateLooks,
     /// Which folders answer.
     pub answering: Answering,
     /// Uploads in parts under way.

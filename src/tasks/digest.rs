@@ -7,6 +7,7 @@
 use super::clock;
 use super::context::{Context, blocking};
 use super::costs;
+use super::destination;
 use super::drill;
 use super::line;
 use super::manifest;
@@ -16,6 +17,7 @@ use crate::config::StoreConfig;
 use crate::error::Fault;
 use crate::index::{Activity, Failures};
 use crate::model::costly::Tally;
+use crate::model::destination::Kind;
 use crate::model::report::{
     FailureLine, Message, OutageLine, Report, ScanLine, SourceReport, UnprotectedLine, WatchLine,
 };
@@ -276,7 +278,10 @@ fn source_report(
     let waiting = ctx.queue.depth(number).backlog as u64;
     let mut warnings: Vec<String> = board
         .iter()
-        .flat_map(|b| b.warnings.values().cloned())
+        .flat_map(|b| &b.warnings)
+        // These stand among the troubles.
+        .filter(|(topic, _)| !Kind::TOPICS.contains(&topic.as_str()))
+        .map(|(_, warning)| warning.clone())
         .collect();
     if waiting > 0 {
         warnings.push(format!(
@@ -291,7 +296,7 @@ fn source_report(
     let report = SourceReport {
         name: source.config.name.clone(),
         path: source.config.path.display().to_string(),
-        destination: destination(ctx, number),
+        destination: destination::place_name(ctx, number),
         files_protected: counts.protected(),
         bytes_protected: counts.bytes,
         versions: activity.versions,
@@ -347,19 +352,9 @@ fn source_report(
                 reason: fault.reason(),
                 remedy: fault.hint,
             }),
+        troubles: destination::troubles(ctx, number),
     };
     Ok((report, (activity, failures)))
-}
-
-/// Where a source's copies go, for people.
-pub fn destination(ctx: &Context, source: usize) -> String {
-    let settings = &ctx.sources[source].config;
-    let place = ctx.store.place();
-    if settings.prefix.is_empty() {
-        format!("bucket {} ({place})", settings.bucket)
-    } else {
-        format!("bucket {}/{} ({place})", settings.bucket, settings.prefix)
-    }
 }
 
 /// What was told is not told again; what came meanwhile stays for the next one.

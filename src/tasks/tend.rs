@@ -9,10 +9,11 @@ use super::brake;
 use super::clock;
 use super::context::{Context, blocking};
 use super::costs;
+use super::destination;
+use super::late;
 use super::leftovers;
 use super::pacing::Pacing;
 use super::post::Post;
-use super::versioning::check_versioning;
 use crate::error::{Class, Fault};
 use crate::files::Pulse;
 use crate::index::Opened;
@@ -30,7 +31,7 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Paths put back into the queue per beat and source.
 const RETRIES_PER_BEAT: usize = 256;
 
-/// Beats between looks at what is slow: ripening scans, versioning.
+/// Beats between looks at scans that ripen.
 const SLOW_BEATS: u64 = 30;
 
 /// Time between two looks for uploads that were left behind; after a failure
@@ -67,9 +68,11 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
         () = post.run(&ctx) => {}
         () = ask_buckets(&ctx) => {}
         () = sweep(&ctx) => {}
+        () = late::keys(&ctx) => {}
+        () = late::wholes(&ctx) => {}
         () = forget_past(&ctx) => {}
         () = revisit_disks(&ctx) => {}
-        () = tell_holds(&ctx, &post) => {}
+        () = tell_at_once(&ctx, &post) => {}
         _ = stop.changed() => {}
     }
 }
@@ -106,17 +109,13 @@ async fn beat(ctx: &Arc<Context>, broken: &Broken) {
 /// Ask buckets what nobody else asks them: whether one that failed answers
 /// again although nothing waits for it, and whether it keeps versions by now.
 async fn ask_buckets(ctx: &Arc<Context>) {
-    let mut beats: u64 = 0;
     loop {
         tokio::time::sleep(BEAT).await;
-        beats += 1;
         for source in 0..ctx.sources.len() {
             if ctx.gates.neighbours(source).first() == Some(&source) {
                 ask_idle(ctx, source).await;
             }
-            if beats.is_multiple_of(SLOW_BEATS) {
-                ask_versioning(ctx, source).await;
-            }
+            destination::ask_if_due(ctx, source).await;
         }
     }
 }
@@ -139,17 +138,6 @@ async fn ask_idle(ctx: &Arc<Context>, source: usize) {
     };
     let change = ctx.gates.idle(source, told, ctx.now_ms());
     announce(ctx, source, change);
-}
-
-async fn ask_versioning(ctx: &Arc<Context>, number: usize) {
-    let source = &ctx.sources[number];
-    if !source.versioned.load(Ordering::Relaxed) && ctx.gates.outage(number).is_none() {
-        check_versioning(ctx, number).await;
-        if source.versioned.load(Ordering::Relaxed) {
-            // What was deleted meanwhile can be marked now.
-            ctx.scans.ask_whole(number, false);
-        }
-    }
 }
 
 /// Uploads in parts that were left behind are cleared away while running, too.
@@ -361,11 +349,12 @@ async fn revisit(ctx: &Arc<Context>, source: usize, look: u64) {
     }
 }
 
-/// What is held back is told as soon as it is.
-async fn tell_holds(ctx: &Arc<Context>, post: &Post) {
+/// What is held back, or wrong with a destination, is told as soon as it is.
+async fn tell_at_once(ctx: &Arc<Context>, post: &Post) {
     loop {
         tokio::time::sleep(BEAT).await;
         brake::tell(ctx, post).await;
+        destination::tell(ctx, post).await;
     }
 }
 

@@ -344,6 +344,8 @@ pub enum Fate {
     LoseAnswer,
     /// It arrives late.
     Late(Duration),
+    /// The connection breaks, and what was sent is carried out when this says so.
+    CarryOutLater(tokio::sync::watch::Receiver<bool>),
 }
 
 /// A request as far as faults are chosen by it.
@@ -435,6 +437,15 @@ impl HttpConnector for FaultyClient {
                 Fate::Break => Err(broken()),
                 Fate::LoseAnswer => {
                     inner.call(request).await?;
+                    Err(broken())
+                }
+                Fate::CarryOutLater(mut told) => {
+                    tokio::spawn(async move {
+                        // Who drops the sender leaves it undone.
+                        if told.wait_for(|told| *told).await.is_ok() {
+                            let _ = inner.call(request).await;
+                        }
+                    });
                     Err(broken())
                 }
                 Fate::Late(wait) => {

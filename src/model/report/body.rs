@@ -57,7 +57,11 @@ fn remedies(report: &Report) -> Vec<String> {
         .sources
         .iter()
         .filter_map(|source| source.outage.as_ref());
-    let mut found = by_need(outages.map(|outage| outage.remedy.as_str()));
+    let troubles = report.sources.iter().flat_map(|source| &source.troubles);
+    let first = outages
+        .map(|outage| outage.remedy.as_str())
+        .chain(troubles.map(|trouble| trouble.remedy.as_str()));
+    let mut found = by_need(first);
     let unprotected = report.sources.iter().flat_map(|source| &source.unprotected);
     for remedy in by_need(unprotected.map(|line| line.remedy.as_str())) {
         if !found.contains(&remedy) {
@@ -177,10 +181,12 @@ fn section(source: &SourceReport, zone: &TimeZone) -> Section {
     ];
     lines.extend(source.costly.iter().map(costly));
     if source.deletions > 0 {
-        lines.push(format!(
-            "  Deleted: {} (earlier versions are kept)",
-            amount(source.deletions, "file")
-        ));
+        let kept = match source.troubles.is_empty() {
+            true => " (earlier versions are kept)",
+            false => "",
+        };
+        let files = amount(source.deletions, "file");
+        lines.push(format!("  Deleted: {files}{kept}"));
     }
     lines.push(check(source, zone));
     lines.extend(watch(source, zone));
@@ -191,6 +197,10 @@ fn section(source: &SourceReport, zone: &TimeZone) -> Section {
             clean(&outage.reason)
         ));
     }
+    lines.extend(source.troubles.iter().map(|trouble| {
+        let since = time(trouble.since_ms, zone);
+        format!("  NOT SAFE since {since}: {}", clean(&trouble.text))
+    }));
     Section {
         lines,
         lists: lists(source, zone),

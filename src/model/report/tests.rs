@@ -73,6 +73,42 @@ pub(super) fn failure(path: &str, count: u64) -> FailureLine {
     }
 }
 
+/// Named after the bug: the digest of a bucket whose versioning was switched off
+/// said "all is well (earlier versions are kept)".
+#[test]
+fn a_bucket_without_versions_is_not_well() {
+    let mut database = source("database");
+    for kind in Kind::ALL {
+        database.troubles = vec![Trouble {
+            kind,
+            since_ms: at("2026-11-23T01:00:00Z"),
+            text: "the bucket b keeps no old versions".to_owned(),
+            remedy: "turn on versioning".to_owned(),
+            told: 1,
+            told_ms: 0,
+        }];
+        let report = report(vec![source("photos"), database.clone()]);
+        let (subject, body) = (report.subject(), report.body());
+        assert!(
+            !report.is_well() && subject.contains("ATTENTION"),
+            "{subject}"
+        );
+        assert!(subject.contains("database"), "{subject}");
+        assert!(!body.contains("All is well"), "{body}");
+        for words in [
+            "  - turn on versioning",
+            "NOT SAFE since 2026-11-23 02:00: the bucket b keeps no old versions",
+        ] {
+            assert!(body.contains(words), "{body}");
+        }
+        assert_eq!(
+            body.matches("earlier versions are kept").count(),
+            1,
+            "{body}"
+        );
+    }
+}
+
 fn troubled() -> Report {
     let mut photos = source("photos");
     photos.unprotected = vec![

@@ -3,13 +3,12 @@
 //! Invariant: what is marked as deleted is a manifest by its very key, and its
 //! versions stay.
 
-use crate::config::OnDelete;
 use crate::error::Fault;
 use crate::model::{manifest, thinning};
 use crate::store::{At, Course, PAGE_KEYS};
 use crate::tasks::context::Context;
+use crate::tasks::destination::{self, Deed};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Pages of old manifests that are looked at when they are thinned: ten years
 /// of daily ones, should they never have been.
@@ -21,11 +20,7 @@ const THINNED_MAX: usize = 200;
 /// Mark old manifests as deleted that a later one stands for. Their versions
 /// stay, like everybody's.
 pub(super) async fn thin(ctx: &Arc<Context>, number: usize) -> Result<(), Fault> {
-    let source = &ctx.sources[number];
-    let settings = &source.config;
-    if settings.on_delete == OnDelete::Keep || !source.versioned.load(Ordering::Relaxed) {
-        return Ok(());
-    }
+    let settings = &ctx.sources[number].config;
     let folder = manifest::folder(&settings.prefix);
     let (mut moments_ms, mut next, mut course) = (Vec::new(), None, Course::default());
     for _ in 0..THINNING_PAGES_MAX {
@@ -49,7 +44,11 @@ pub(super) async fn thin(ctx: &Arc<Context>, number: usize) -> Result<(), Fault>
             bucket: &settings.bucket,
             key: &key,
         };
-        ctx.store.mark_deleted(at).await?;
+        if !destination::may_mark(ctx, number).await? {
+            return Ok(());
+        }
+        let id = ctx.store.mark_deleted(at).await?;
+        destination::heard(ctx, number, Deed::Marked, &id).await;
     }
     Ok(())
 }

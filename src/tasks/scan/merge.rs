@@ -81,6 +81,8 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
             mounts: Vec::new(),
             had_faults: false,
             marks: source.marks_deletions(),
+            is_late_owed: ctx.late.is_owed(work.source),
+            ahead_ms: ctx.store.clock_apart_ms(ctx.now_ms()).unwrap_or(0),
             unknown: Vec::new(),
             done: ScanDone::default(),
             ctx: &ctx,
@@ -131,6 +133,10 @@ pub(super) struct Merge<'a> {
     /// of it halfway has not looked for what is gone in the first half.
     pub(super) marks: bool,
     pub(super) done: ScanDone,
+    /// Something that was on the line when the last run was cut off may come late.
+    is_late_owed: bool,
+    /// How far the clock here is ahead of the server's.
+    ahead_ms: i64,
     started_ms: i64,
     lane: Lane,
     /// Only the scan of a whole source is told as one on the board.
@@ -267,7 +273,11 @@ impl Merge<'_> {
             fingerprint: &entry.fingerprint,
             empty: entry.empty,
         });
-        match compare(on_disk, record.as_ref(), bucket) {
+        let verdict = match compare(on_disk, record.as_ref(), bucket) {
+            _ if self.is_overtaken(record.as_ref(), listed.as_ref(), bucket) => Verdict::Doubt,
+            verdict => verdict,
+        };
+        match verdict {
             Verdict::Nothing => return Ok(()),
             Verdict::Examine => {}
             Verdict::Doubt => {
@@ -345,6 +355,24 @@ impl Merge<'_> {
                 }
             }
         }
+    }
+
+    /// The bucket has a younger version than the record tells of, though it may have
+    /// the same bytes: a copy that gave an older mode or time, and came late.
+    fn is_overtaken(
+        &self,
+        record: Option<&Record>,
+        listed: Option<&Listed>,
+        bucket: InBucket<'_>,
+    ) -> bool {
+        let (Some(record), Some(listed)) = (record, listed) else {
+            return false;
+        };
+        let stored_ms = record.stored_at_ms.saturating_sub(self.ahead_ms);
+        self.is_late_owed
+            && bucket != InBucket::NotAsked
+            && !record.is_distrusted()
+            && listed.modified_ms > stored_ms.saturating_add(LISTING_MARGIN_MS)
     }
 
     fn in_bucket<'l>(

@@ -14,8 +14,8 @@ mod listing;
 mod merge;
 
 use super::context::{Context, blocking};
+use super::destination;
 use super::scan_book::Whole;
-use super::versioning::check_versioning;
 use crate::board::{News, ScanDone};
 use crate::error::Fault;
 use crate::model::{RelKey, RelPath};
@@ -84,7 +84,7 @@ async fn whole(
 ) -> ScanDone {
     let with_bucket = asked.with_bucket;
     let name = ctx.sources[source].config.name.clone();
-    check_versioning(ctx, source).await;
+    destination::look(ctx, source).await;
     ctx.board.update(source, |board| board.scanning = Some(0));
     if with_bucket {
         look_again(ctx, source).await;

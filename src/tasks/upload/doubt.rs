@@ -3,11 +3,13 @@
 //!
 //! Invariant: after it, the index claims nothing of that key any more. Whoever
 //! looks at the path next asks the bucket, be it that the file went back to
-//! what was stored before, or that it is gone and has no record.
+//! what was stored before, or that it is gone and has no record. What is carried
+//! out after that look is found by a second one (`tasks::late`).
 
 use crate::error::{Class, Fault};
-use crate::model::{Fingerprint, Record, RelKey};
-use crate::tasks::context::{Context, blocking};
+use crate::model::{Fingerprint, RelKey};
+use crate::tasks::context::Context;
+use crate::tasks::late;
 use std::sync::Arc;
 
 /// Pass the answer on; when there was none, write down that the key is to be
@@ -23,20 +25,7 @@ pub(super) async fn unless_answered<T>(
     if !answer.as_ref().is_err_and(is_unanswered) {
         return answer;
     }
-    let (doubted, ctx) = (key.clone(), Arc::clone(ctx));
-    let noted = blocking(move || {
-        let id = ctx.sources[source].id;
-        let unverified = match ctx.index.get(id, &doubted)? {
-            Some(record) => Record {
-                content: None,
-                ..record
-            },
-            None => Record::unverified(seen),
-        };
-        ctx.index.update(id, &doubted, unverified)
-    })
-    .await;
-    if let Err(fault) = noted {
+    if let Err(fault) = late::doubt(ctx, source, key, seen).await {
         tracing::error!("{fault}");
     }
     answer

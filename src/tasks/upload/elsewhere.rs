@@ -10,6 +10,7 @@ use crate::index::{ActivityDelta, COPY_FROM_BYTES, Elsewhere};
 use crate::model::{ContentHash, Kind, Parts, RelKey};
 use crate::store::{At, BytesAre, CopyFrom, Head, Stored};
 use crate::tasks::context::blocking;
+use crate::tasks::destination::Deed;
 use crate::transfer::{self, Content, Original, SMALL_BYTES_MAX};
 use std::sync::Arc;
 
@@ -76,6 +77,7 @@ impl Upload<'_> {
         if !self.is_proved(content, &from, &stored).await? {
             return Ok(None);
         }
+        self.heard(Deed::Copied, &stored).await;
         self.commit_copy(content, from, stored).await?;
         Ok(Some(Outcome::Sent))
     }

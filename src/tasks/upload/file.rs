@@ -14,6 +14,7 @@ use crate::store::{At, CopyFrom, Head, Stored};
 use crate::tasks::answering::{on_disk, unless_silent};
 use crate::tasks::brake;
 use crate::tasks::context::{Context, Source, blocking};
+use crate::tasks::destination::{self, Deed};
 use crate::transfer::{self, Content, Done, Job, Original, SMALL_BYTES_MAX, Sent, Wire};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -440,6 +441,7 @@ impl<'a> Upload<'a> {
         if !self.is_proved(content, &from, &stored).await? {
             return Ok(None);
         }
+        self.heard(Deed::Copied, &stored).await;
         let record = self.record(content, content.hash, &stored, head.stored_bytes);
         let delta = ActivityDelta {
             metadata_updates: 1,
@@ -499,6 +501,7 @@ impl<'a> Upload<'a> {
     async fn stored(&self, content: &Content, done: Done) -> Result<(), Fault> {
         let size_bytes = content.fingerprint.size_bytes;
         let (stored_bytes, cost) = (done.stored_bytes, done.cost);
+        self.heard(Deed::Stored, &done.stored).await;
         let delta = ActivityDelta {
             versions: 1,
             raw_bytes: size_bytes,
@@ -523,6 +526,11 @@ impl<'a> Upload<'a> {
         );
         self.tell_stored(size_bytes, stored_bytes, after_ms);
         Ok(())
+    }
+
+    /// What the answer says of the bucket.
+    pub(super) async fn heard(&self, deed: Deed, stored: &Stored) {
+        destination::heard(self.ctx, self.item.source, deed, &stored.version_id).await;
     }
 
     /// It counts for how often this file may be stored, and what that costs.

@@ -12,16 +12,21 @@ use crate::tasks::announce::REFUSED;
 use crate::tasks::answering::on_disk;
 use crate::tasks::brake::{self, May};
 use crate::tasks::context::{Context, blocking};
+use crate::tasks::destination::{self, Deed};
 use std::sync::Arc;
 
 /// A key that may store but not delete is a common and careful choice: that must
 /// not stop the uploads, only say that deletions are not marked. Tried again at
 /// the next scan, which the end of an outage asks for.
-fn may_mark(ctx: &Context, item: &Item, marked: Result<(), Fault>) -> Result<bool, Fault> {
+fn is_marked(
+    ctx: &Context,
+    item: &Item,
+    marked: Result<String, Fault>,
+) -> Result<Option<String>, Fault> {
     match marked {
-        Ok(()) => {
+        Ok(version_id) => {
             ctx.board.warn(item.source, REFUSED, None);
-            Ok(true)
+            Ok(Some(version_id))
         }
         Err(fault) if fault.class == Class::Denied => {
             let text = format!(
@@ -31,7 +36,7 @@ fn may_mark(ctx: &Context, item: &Item, marked: Result<(), Fault>) -> Result<boo
                 let name = &ctx.sources[item.source].config.name;
                 tracing::warn!(source = %name, "{text}");
             }
-            Ok(false)
+            Ok(None)
         }
         Err(fault) => Err(fault),
     }
@@ -122,12 +127,16 @@ pub(super) async fn mark(
         None => matches!(ctx.store.head(at, None).await?, Some(head) if head.meta.is_ok()),
     };
     if ours {
+        if !destination::may_mark(ctx, item.source).await? {
+            return Ok(Outcome::Agreed);
+        }
         let marked = ctx.store.mark_deleted(at).await;
         let seen = record.fingerprint;
         let marked = doubt::unless_answered(ctx, item.source, key, seen, marked).await;
-        if !may_mark(ctx, item, marked)? {
+        let Some(version_id) = is_marked(ctx, item, marked)? else {
             return Ok(Outcome::Agreed);
-        }
+        };
+        destination::heard(ctx, item.source, Deed::Marked, &version_id).await;
     }
     let delta = ActivityDelta {
         deletions: u64::from(ours),

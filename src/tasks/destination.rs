@@ -1,0 +1,292 @@
+//! Whether the place that a source's copies go to does what a backup needs:
+//! asked now and then, before anything is marked as deleted, and whenever an
+//! answer hints that it does not.
+//!
+//! Invariant: as long as a bucket is not known to keep versions, nothing is
+//! marked deleted: in an unversioned bucket S3 would destroy the object instead.
+//! What is wrong stands in one list ([`troubles`]), which status, digest,
+//! reconciliation and alerts go by.
+
+mod tell;
+
+pub use tell::{place_name, tell};
+
+use super::context::{Context, blocking};
+use crate::config::OnDelete;
+use crate::error::{Class, Fault, chain};
+use crate::index::{Index, SourceId};
+use crate::model::destination::{Kind, Sign, Trouble, Troubles, Word, sign_of};
+use crate::store::Versioning;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Under which name the index remembers what is wrong.
+const STATE: &str = "destination";
+
+/// What was done to an object: each may be answered without a version id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// Content was stored.
+    Stored,
+    /// The server copied what it has.
+    Copied,
+    /// A deletion was marked.
+    Marked,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    troubles: Troubles,
+    /// Whether the bucket said that it keeps versions, by [`Context::steady_ms`].
+    word: Word,
+    /// Deeds that this server answers without a version id though it keeps versions.
+    mute: Vec<Deed>,
+}
+
+/// What is known of one source's destination.
+#[derive(Debug, Default)]
+pub struct Destination {
+    memory: Mutex<Memory>,
+    /// Published from `memory`, for scans that look at it file by file.
+    keeps: AtomicBool,
+    /// One question serves all who want to know.
+    asking: tokio::sync::Mutex<()>,
+    /// One at a time, or an alert could go out twice.
+    telling: tokio::sync::Mutex<()>,
+}
+
+impl Destination {
+    /// What the index remembers.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn load(index: &Index, source: SourceId) -> Result<Self, Fault> {
+        let known = index.source_state_get(source, STATE)?;
+        let troubles = known.and_then(|value| serde_json::from_value(value).ok());
+        Ok(Self {
+            memory: Mutex::new(Memory {
+                troubles: troubles.unwrap_or_default(),
+                ..Memory::default()
+            }),
+            ..Self::default()
+        })
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bucket has said that it keeps versions, some time ago perhaps.
+    pub fn keeps_versions(&self) -> bool {
+        self.keeps.load(Ordering::Relaxed)
+    }
+}
+
+/// All that is wrong with a source's destination.
+pub fn troubles(ctx: &Context, source: usize) -> Vec<Trouble> {
+    let memory = ctx.sources[source].destination.memory();
+    memory.troubles.standing().to_vec()
+}
+
+/// Put what stands onto the board, for `status`.
+pub fn show(ctx: &Context, source: usize) {
+    let standing = troubles(ctx, source);
+    for topic in Kind::TOPICS {
+        let lines: Vec<String> = standing
+            .iter()
+            .filter(|trouble| trouble.kind.topic() == topic)
+            .map(Trouble::line)
+            .collect();
+        let text = (!lines.is_empty()).then(|| lines.join("; "));
+        if ctx.board.warn(source, topic, text.clone()) {
+            let name = &ctx.sources[source].config.name;
+            match text {
+                Some(text) => tracing::warn!(source = %name, "{text}"),
+                None => tracing::info!(source = %name, "the destination is well again ({topic})"),
+            }
+        }
+    }
+}
+
+/// Change what is known of a destination; if that made a difference, save and show it.
+async fn change(ctx: &Arc<Context>, source: usize, change: impl FnOnce(&mut Troubles)) {
+    let changed = {
+        let mut memory = ctx.sources[source].destination.memory();
+        let before = memory.troubles.clone();
+        change(&mut memory.troubles);
+        (memory.troubles != before).then(|| memory.troubles.clone())
+    };
+    if let Some(troubles) = changed {
+        let shared = Arc::clone(ctx);
+        let saved = blocking(move || {
+            let id = shared.sources[source].id;
+            let name = &shared.sources[source].config.name;
+            let value = serde_json::to_value(&troubles)
+                .map_err(|e| Fault::new(Class::Local, "remember", name, chain(&e)))?;
+            shared.index.source_state_set(id, STATE, &value)
+        });
+        if let Err(fault) = saved.await {
+            // Memory has it; after a restart it is found and told anew.
+            tracing::error!("{fault}");
+        }
+    }
+    show(ctx, source);
+}
+
+/// Ask the bucket whether it keeps versions.
+///
+/// # Errors
+/// The question was not answered; what was known before stands.
+pub async fn ask(ctx: &Arc<Context>, source: usize) -> Result<(), Fault> {
+    let _one = ctx.sources[source].destination.asking.lock().await;
+    ask_alone(ctx, source).await
+}
+
+/// The same for who asks anyway, and has nothing to do with the answer.
+pub async fn look(ctx: &Arc<Context>, source: usize) {
+    if let Err(fault) = ask(ctx, source).await {
+        tracing::debug!(source = %ctx.sources[source].config.name, "{fault}");
+    }
+}
+
+async fn ask_alone(ctx: &Arc<Context>, source: usize) -> Result<(), Fault> {
+    let settings = &ctx.sources[source].config;
+    // Never 0, which is never.
+    let asked_ms = ctx.steady_ms().max(1);
+    ctx.sources[source].destination.memory().word.tried_ms = asked_ms;
+    let answer = ctx.store.versioning(&settings.bucket).await;
+    let now_ms = ctx.now_ms();
+    if let Some(fault) = answer
+        .as_ref()
+        .err()
+        .filter(|fault| is_of_the_moment(fault.class))
+    {
+        // What it does is as it was; whoever would mark something asks again.
+        if ctx.sources[source]
+            .destination
+            .memory()
+            .word
+            .is_well
+            .is_none()
+        {
+            let untold = Some(not_told(&settings.bucket, fault));
+            change(ctx, source, |troubles| {
+                troubles.set(Kind::VersionsUntold, untold, now_ms);
+            })
+            .await;
+        }
+        return Err(fault.clone());
+    }
+    let keeps = matches!(answer, Ok(Versioning::Enabled));
+    {
+        let destination = &ctx.sources[source].destination;
+        let mut memory = destination.memory();
+        memory.word = Word {
+            is_well: Some(keeps),
+            asked_ms,
+            tried_ms: asked_ms,
+        };
+        destination.keeps.store(keeps, Ordering::Relaxed);
+    }
+    let off = matches!(answer, Ok(Versioning::Off)).then(|| without_versions(&settings.bucket));
+    let untold = answer.err().map(|fault| not_told(&settings.bucket, &fault));
+    change(ctx, source, |troubles| {
+        troubles.set(Kind::NoVersions, off, now_ms);
+        troubles.set(Kind::VersionsUntold, untold, now_ms);
+    })
+    .await;
+    Ok(())
+}
+
+/// Trouble of the line, the credentials or the bucket as such: everything else
+/// fails for it as well, and that is told.
+fn is_of_the_moment(class: Class) -> bool {
+    class.is_transient() || matches!(class, Class::Credentials | Class::NoBucket)
+}
+
+fn not_told(bucket: &str, fault: &Fault) -> (String, String) {
+    let text = format!(
+        "deletions are not marked until the bucket {bucket} says whether it keeps old versions: {}",
+        fault.reason()
+    );
+    let remedy = match fault.hint.is_empty() {
+        true => "see that the bucket can be asked: `keepwatch check` tells".to_owned(),
+        false => fault.hint.clone(),
+    };
+    (text, remedy)
+}
+
+fn without_versions(bucket: &str) -> (String, String) {
+    (
+        format!(
+            "the bucket {bucket} keeps no old versions: a file that is saved again replaces its only copy, and deletions are not marked"
+        ),
+        format!(
+            "turn on versioning: aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled; where the server cannot do that, use one that can (docs/OPERATIONS.md)"
+        ),
+    )
+}
+
+/// Whether something may be marked as deleted now: deletions are to be marked, and
+/// the bucket said a moment ago that it keeps versions.
+///
+/// # Errors
+/// It does not answer.
+pub async fn may_mark(ctx: &Arc<Context>, source: usize) -> Result<bool, Fault> {
+    let of = &ctx.sources[source];
+    if of.config.on_delete == OnDelete::Keep {
+        return Ok(false);
+    }
+    let fresh = || of.destination.memory().word.is_fresh(ctx.steady_ms());
+    if fresh() {
+        return Ok(true);
+    }
+    let _one = of.destination.asking.lock().await;
+    if !fresh() {
+        ask_alone(ctx, source).await?;
+    }
+    Ok(fresh())
+}
+
+/// Ask what is due to be asked; what was deleted meanwhile is looked for when the
+/// bucket keeps versions again.
+pub async fn ask_if_due(ctx: &Arc<Context>, source: usize) {
+    let word = ctx.sources[source].destination.memory().word;
+    if !word.is_due(ctx.steady_ms()) || ctx.gates.outage(source).is_some() {
+        return;
+    }
+    let kept = word.is_well == Some(true);
+    look(ctx, source).await;
+    if !kept && ctx.sources[source].destination.keeps_versions() {
+        ctx.scans.ask_whole(source, false);
+    }
+}
+
+/// The bucket has acknowledged a version under this id (empty: under none). Where
+/// it was known to keep versions and this says that it does not, it is asked.
+pub async fn heard(ctx: &Arc<Context>, source: usize, deed: Deed, version_id: &str) {
+    let destination = &ctx.sources[source].destination;
+    let is_sign = match sign_of(version_id) {
+        Sign::Kept => false,
+        Sign::NotKept => destination.keeps_versions(),
+        Sign::None => {
+            let memory = destination.memory();
+            memory.word.is_well == Some(true) && !memory.mute.contains(&deed)
+        }
+    };
+    if !is_sign {
+        return;
+    }
+    tracing::warn!(
+        source = %ctx.sources[source].config.name,
+        ?deed,
+        "an answer has no version id of its own: the bucket is asked whether it still keeps versions"
+    );
+    if ask(ctx, source).await.is_ok() && destination.keeps_versions() {
+        // It says that it does, and it just did not tell the id.
+        let mut memory = destination.memory();
+        if sign_of(version_id) == Sign::None && !memory.mute.contains(&deed) {
+            memory.mute.push(deed);
+        }
+    }
+}

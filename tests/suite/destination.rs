@@ -1,0 +1,3 @@
+//! The place that copies go to: it must keep versions, and say so again and again.
+
+mod versions;
