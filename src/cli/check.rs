@@ -1,12 +1,14 @@
 //! `keepwatch check`: is everything set up rightly? Changes nothing: what it
 //! begins in a bucket to try the permission, it takes back.
 
+mod rules;
+
 use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, setup, show};
 use crate::config::{Config, SourceConfig, StoreConfig};
 use crate::daemon;
 use crate::error::{Fatal, Fault};
-use crate::files::{self, Rules};
+use crate::files::{self, Compress, RuleCounts, Rules};
 use crate::model::clock::differs;
 use crate::model::key::{OWN_FOLDER, WRITE_TRIAL};
 use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, RelPath};
@@ -157,6 +159,9 @@ async fn folder(findings: &mut Findings, source: &SourceConfig) {
             ),
         );
     }
+    for (verdict, text) in &looked.rules {
+        findings.add(*verdict, &about, text.as_str());
+    }
     let Some(limits) = platform::watch_limits() else {
         return;
     };
@@ -187,6 +192,8 @@ struct Looked {
     folders: u64,
     special: u64,
     faults: Vec<Fault>,
+    /// What each rule comes to.
+    rules: Vec<(Verdict, String)>,
 }
 
 /// Faults shown per source.
@@ -195,16 +202,32 @@ const FAULTS_MAX: usize = 20;
 fn look(source: &SourceConfig) -> Result<Looked, Fatal> {
     files::root_state(&source.path)?;
     let rules = Rules::new(&source.path, &source.exclude)?;
+    let compress = Compress::new(&source.compress)?;
+    let mut left_out = RuleCounts::new(&source.path, &source.exclude);
+    let mut compressed = RuleCounts::new(&source.path, &source.compress);
     let mut looked = Looked::default();
-    for entry in files::walk(&source.path, &RelPath::root(), &rules) {
-        match entry.map(|e| e.fingerprint.kind) {
-            Ok(Kind::Folder) => looked.folders += 1,
-            Ok(Kind::Special) => looked.special += 1,
-            Ok(Kind::File | Kind::Symlink) => looked.files += 1,
+    let mut walk = files::walk(&source.path, &RelPath::root(), &rules).noting();
+    while let Some(entry) = walk.next() {
+        match entry {
+            Ok(entry) => match entry.fingerprint.kind {
+                Kind::Folder => looked.folders += 1,
+                Kind::Special => looked.special += 1,
+                kind => {
+                    looked.files += 1;
+                    if kind == Kind::File {
+                        let (path, bytes) = (entry.path(), entry.fingerprint.size_bytes);
+                        compressed.stored(&compress, &path, bytes);
+                    }
+                }
+            },
             Err(broken) if looked.faults.len() < FAULTS_MAX => looked.faults.push(broken.fault),
             Err(_) => {}
         }
+        left_out.add(walk.take_noted());
     }
+    left_out.add(walk.take_noted());
+    looked.rules = rules::lines("exclude", &left_out);
+    looked.rules.extend(rules::lines("compress", &compressed));
     Ok(looked)
 }
 

@@ -70,6 +70,12 @@ fn real_of(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
+/// True when the disk says that something is there.
+pub(super) fn is_there(path: &Path) -> bool {
+    let owned = path.to_owned();
+    asked(move || owned.symlink_metadata().is_ok()).unwrap_or_default()
+}
+
 /// True when `inner` is `outer` or lies inside it.
 pub(super) fn is_inside(inner: &Path, outer: &Path) -> bool {
     real(inner).starts_with(real(outer))

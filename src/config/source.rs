@@ -8,7 +8,8 @@ use super::trial::bucket_like;
 use super::validate::Input;
 use super::values;
 use super::{OnDelete, SourceConfig};
-use std::path::PathBuf;
+use crate::model::pattern::{Ground, leaves_out_everything, rule};
+use std::path::{Path, PathBuf};
 
 /// A backup of every day is promised of every file.
 const INTERVAL_MAX_MS: u64 = 24 * 60 * 60 * 1000;
@@ -94,24 +95,71 @@ fn one(
         "0 is no limit, and more than one a second cannot be",
     );
     let per_hour = input.take(problems, key("versions_per_hour_max"), per_hour);
-    for (leaf, patterns) in [("compress", &raw.compress), ("exclude", &raw.exclude)] {
-        for (at, pattern) in patterns.iter().enumerate() {
-            input.take(problems, key(leaf).item(at), values::pattern(pattern));
-        }
+    let root = path.as_deref();
+    let compress = patterns(index, "compress", &raw.compress, root, input, problems);
+    let exclude = patterns(index, "exclude", &raw.exclude, root, input, problems);
+    if let Some(at) = leaves_out_everything(&exclude) {
+        let wrong = Wrong::new(
+            format!(
+                "{} leaves out all there is: nothing would be backed up",
+                shown(&raw.exclude[at])
+            ),
+            "name what is to be left out; for a list of what is to be kept write it behind, like exclude = [\"/*\", \"!/Customers/\"]",
+        );
+        input.take::<()>(problems, key("exclude").item(at), Err(wrong));
     }
     Some(SourceConfig {
         name: name?,
         path: path?,
         bucket: bucket?,
         prefix: prefix?,
-        compress: raw.compress.clone(),
+        compress,
         compress_level: u32::try_from(level?).ok()?,
-        exclude: raw.exclude.clone(),
+        exclude,
         on_delete: on_delete?,
         sentinel: raw.sentinel,
         min_version_interval_ms: interval?,
         versions_per_hour_max: u32::try_from(per_hour?).ok()?,
     })
+}
+
+/// The gitignore rules that the patterns stand for, one for each.
+fn patterns(
+    index: usize,
+    leaf: &str,
+    raw: &[String],
+    root: Option<&Path>,
+    input: &Input<'_>,
+    problems: &mut Problems,
+) -> Vec<String> {
+    let is_there = |path: &Path| paths::is_there(path);
+    let real = |path: &Path| paths::real(path);
+    let mut rules = Vec::with_capacity(raw.len());
+    for (at, text) in raw.iter().enumerate() {
+        let ruled = values::pattern(text).and_then(|()| {
+            let Some(folder) = root else {
+                return Ok(text.clone());
+            };
+            let ground = Ground {
+                folder,
+                home: input.defaults.home_dir.as_deref(),
+                is_there: &is_there,
+                real: &real,
+            };
+            match rule(text, &ground) {
+                // What cannot match leaves out nothing: no reason to restore nothing.
+                Err(_) if input.sources_may_be_missing => Ok(text.clone()),
+                Err(refused) => Err(Wrong::new(
+                    format!("{} {}", shown(text), refused.what),
+                    refused.remedy,
+                )),
+                Ok(rule) => Ok(rule),
+            }
+        });
+        let key = Key::source(index, leaf).item(at);
+        rules.push(input.take(problems, key, ruled).unwrap_or_default());
+    }
+    rules
 }
 
 fn folder(text: &str, input: &Input<'_>) -> Result<PathBuf, Wrong> {

@@ -13,6 +13,7 @@ mod fault;
 mod marker;
 mod pulse;
 mod read;
+mod rule_counts;
 mod rules;
 mod target;
 mod temp;
@@ -28,9 +29,10 @@ pub use read::{
     Opened, RootId, fingerprint_of, hash_file, is_mounted, open, read_link, root_state, stat,
     stat_unless_excluded,
 };
+pub use rule_counts::{RuleCount, RuleCounts};
 pub use rules::{Compress, RULE_FILE_NAME, Rules};
 pub use target::{Checkpoint, Committed, Keep, Looks, MODE_OF_MADE, Pending, Target};
 pub use temp::is_temporary;
-pub use walk::{Walk, WalkEntry, WalkFault, walk};
+pub use walk::{Noted, RuleAt, Walk, WalkEntry, WalkFault, walk};
 
 pub use crate::platform::free_bytes;

@@ -26,6 +26,7 @@ pub mod meta;
 pub mod moment;
 pub mod parts;
 pub mod path;
+pub mod pattern;
 pub mod report;
 pub mod retry;
 pub mod schedule;

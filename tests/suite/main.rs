@@ -35,6 +35,7 @@ mod moto_cold;
 mod moto_office;
 mod office;
 mod pages;
+mod patterns;
 #[cfg(target_os = "linux")]
 mod power;
 mod python;

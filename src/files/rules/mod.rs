@@ -35,6 +35,8 @@ const RULE_FILE_SETTLED_NS: i64 = 2_000_000_000;
 pub struct Rules {
     root: PathBuf,
     config: Gitignore,
+    /// Rule files count; they do not for whoever wants to see everything.
+    with_files: bool,
     cache: Mutex<HashMap<RelPath, (Fingerprint, Arc<RuleFile>)>>,
 }
 
@@ -65,6 +67,18 @@ impl Chain {
     }
 }
 
+/// The rule that decided about a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Decided<'c> {
+    /// How much of the path is the folder of the rule file that it stands in;
+    /// `None` for one of the configuration's.
+    pub(super) file: Option<usize>,
+    /// As it is written.
+    pub(super) rule: &'c str,
+    /// It takes the path back in.
+    pub(super) takes_in: bool,
+}
+
 /// A file of Keepwatch's own, in whatever folder: another source's, or another
 /// account's, may lie within this one, under whatever spelling.
 fn is_marker(name: &[u8]) -> bool {
@@ -80,8 +94,19 @@ impl Rules {
         Ok(Self {
             root: root.to_owned(),
             config: of_config("exclude", exclude, platform::NAMES_FOLD_CASE)?,
+            with_files: true,
             cache: Mutex::default(),
         })
+    }
+
+    /// Rules that leave out nothing but Keepwatch's own files.
+    pub fn none(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            config: Gitignore::empty(),
+            with_files: false,
+            cache: Mutex::default(),
+        }
     }
 
     /// True when `path`, or a folder that it is in, is left out. Looks for rule
@@ -118,18 +143,38 @@ impl Rules {
         if !is_folder && (is_temporary(name) || is_marker(name)) {
             return true;
         }
-        // The nearest rule file that has a say decides, the configuration last.
+        self.decided(rules, path, is_folder)
+            .is_some_and(|decided| !decided.takes_in)
+    }
+
+    /// The rule that decides about the path, if any has a say: the nearest rule
+    /// file's, the configuration's last.
+    pub(super) fn decided<'c>(
+        &'c self,
+        rules: &'c Chain,
+        path: &[u8],
+        is_folder: bool,
+    ) -> Option<Decided<'c>> {
         let near = rules.links.iter().rev().map(|(start, file)| {
-            file.patterns
-                .matched(platform::path_for_patterns(&path[*start..]), is_folder)
+            let inner = platform::path_for_patterns(&path[*start..]);
+            (Some(*start), file.patterns.matched(inner, is_folder))
         });
         let far = std::iter::once_with(|| {
-            self.config
-                .matched(platform::path_for_patterns(path), is_folder)
+            let path = platform::path_for_patterns(path);
+            (None, self.config.matched(path, is_folder))
         });
-        near.chain(far)
-            .find(|verdict| !verdict.is_none())
-            .is_some_and(|verdict| verdict.is_ignore())
+        near.chain(far).find_map(|(file, verdict)| {
+            let (rule, takes_in) = match verdict {
+                Match::None => return None,
+                Match::Ignore(glob) => (glob.original(), false),
+                Match::Whitelist(glob) => (glob.original(), true),
+            };
+            Some(Decided {
+                file,
+                rule,
+                takes_in,
+            })
+        })
     }
 
     /// Whether any pattern counts here; without one a name's folder does not matter.
@@ -139,6 +184,9 @@ impl Rules {
 
     /// The rule file of the open folder `dir`, if it has one. Blocks.
     pub(super) fn load(&self, dir: &Dir, folder: &RelPath) -> Option<Arc<RuleFile>> {
+        if !self.with_files {
+            return None;
+        }
         self.load_at(dir, folder, SystemTime::now())
     }
 
@@ -160,7 +208,7 @@ impl Rules {
         {
             return Some(Arc::clone(file));
         }
-        let file = Arc::new(rule_file::read(dir, folder, seen.kind));
+        let file = Arc::new(rule_file::read(&self.root, dir, folder, seen.kind));
         let mut cache = self.lock();
         if is_settled(&seen, now) {
             if cache.len() >= RULE_FILES_CACHED_MAX
@@ -202,6 +250,11 @@ impl Compress {
 
     /// True when the file at `path`, or a folder that it is in, is meant.
     pub fn matches(&self, path: &RelPath) -> bool {
+        self.rule_for(path).is_some()
+    }
+
+    /// The pattern because of which the file is compressed.
+    pub fn rule_for(&self, path: &RelPath) -> Option<&str> {
         let mut rest = path.as_bytes();
         let mut is_folder = false;
         while !self.patterns.is_empty() && !rest.is_empty() {
@@ -209,15 +262,15 @@ impl Compress {
                 .patterns
                 .matched(platform::path_for_patterns(rest), is_folder)
             {
-                Match::Ignore(_) => return true,
-                Match::Whitelist(_) => return false,
+                Match::Ignore(glob) => return Some(glob.original()),
+                Match::Whitelist(_) => return None,
                 Match::None => {}
             }
             let end = rest.iter().rposition(|b| *b == b'/').unwrap_or(0);
             rest = &rest[..end];
             is_folder = true;
         }
-        false
+        None
     }
 }
 

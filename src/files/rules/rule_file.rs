@@ -5,10 +5,12 @@
 use super::RULE_FILE_NAME;
 use crate::error::{Class, Fault, chain};
 use crate::files::fault::{self, shown};
+use crate::model::pattern::{Ground, leaves_out_everything, rule};
 use crate::model::{Kind, RelPath};
 use crate::platform::{self, Dir};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::io::Read;
+use std::path::Path;
 
 /// A larger rule file is a mistake (the patterns become one automaton in memory).
 const RULE_FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -20,6 +22,8 @@ const BROKEN_LINES_NAMED_MAX: usize = 3;
 #[derive(Debug)]
 pub(in crate::files) struct RuleFile {
     pub(super) patterns: Gitignore,
+    /// What is in it, for whoever counts what each line leaves out.
+    pub(in crate::files) lines: Vec<String>,
     /// What could not be understood of it.
     pub(in crate::files) fault: Option<Fault>,
 }
@@ -41,6 +45,7 @@ fn subject(folder: &RelPath) -> String {
 fn broken(fault: Fault) -> RuleFile {
     RuleFile {
         patterns: Gitignore::empty(),
+        lines: Vec::new(),
         fault: Some(fault),
     }
 }
@@ -51,7 +56,7 @@ pub(super) fn unknown(folder: &RelPath, error: &std::io::Error) -> RuleFile {
 }
 
 /// Read and parse the rule file of the open folder `dir`. Blocks.
-pub(super) fn read(dir: &Dir, folder: &RelPath, kind: Kind) -> RuleFile {
+pub(super) fn read(root: &Path, dir: &Dir, folder: &RelPath, kind: Kind) -> RuleFile {
     let none = |cause: String, hint: &str| {
         let fault = Fault::new(Class::Unreadable, "use the rules", subject(folder), cause);
         broken(fault.hint(hint))
@@ -72,28 +77,52 @@ pub(super) fn read(dir: &Dir, folder: &RelPath, kind: Kind) -> RuleFile {
             format!("it is larger than {RULE_FILE_BYTES_MAX} bytes"),
             "shorten it; until then nothing is excluded because of it",
         ),
-        Ok(_) => parse(&text, folder),
+        Ok(_) => parse(&text, root, folder),
     }
 }
 
 /// Every line that is a pattern counts; the others are named in the fault.
-fn parse(text: &[u8], folder: &RelPath) -> RuleFile {
+fn parse(text: &[u8], root: &Path, folder: &RelPath) -> RuleFile {
     let mut wrong = Vec::new();
+    let mut lines = Vec::new();
+    let folder_path = platform::rel_to_os(folder).map(|inner| root.join(inner));
+    let home = platform::home_dir();
+    let ground = Ground {
+        folder: folder_path.as_deref().unwrap_or(root),
+        home: home.as_deref(),
+        is_there: &|path| path.symlink_metadata().is_ok(),
+        real: &|path| path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+    };
     let patterns = new_builder(platform::NAMES_FOLD_CASE).and_then(|mut builder| {
         let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
         for (at, line) in text.split(|b| *b == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             match std::str::from_utf8(line) {
                 Err(_) => wrong.push(format!("line {} is not UTF-8 text", at + 1)),
-                Ok(line) => {
-                    if let Err(error) = builder.add_line(None, line) {
-                        wrong.push(format!("line {}: {}", at + 1, chain(&error)));
-                    }
-                }
+                Ok(line) if line.trim().is_empty() || line.starts_with('#') => {}
+                Ok(line) => match rule(line, &ground) {
+                    Err(refused) => wrong.push(format!(
+                        "line {}: `{line}` {} ({})",
+                        at + 1,
+                        refused.what,
+                        refused.remedy
+                    )),
+                    Ok(rule) => match builder.add_line(None, &rule) {
+                        Err(error) => wrong.push(format!("line {}: {}", at + 1, chain(&error))),
+                        Ok(_) => lines.push((at + 1, rule)),
+                    },
+                },
             }
         }
         builder.build()
     });
+    let rules: Vec<&str> = lines.iter().map(|(_, rule)| rule.as_str()).collect();
+    if let Some(at) = leaves_out_everything(&rules).filter(|_| folder.is_root()) {
+        let (number, rule) = &lines[at];
+        wrong.push(format!(
+            "line {number}: `{rule}` leaves out all there is, so nothing is backed up"
+        ));
+    }
     let patterns = patterns.unwrap_or_else(|error| {
         wrong.push(chain(&error));
         Gitignore::empty()
@@ -105,6 +134,7 @@ fn parse(text: &[u8], folder: &RelPath) -> RuleFile {
     }
     RuleFile {
         patterns,
+        lines: lines.into_iter().map(|(_, rule)| rule).collect(),
         fault: (!wrong.is_empty()).then(|| {
             Fault::new(
                 Class::Unreadable,
@@ -112,7 +142,7 @@ fn parse(text: &[u8], folder: &RelPath) -> RuleFile {
                 subject(folder),
                 wrong.join("; "),
             )
-            .hint("correct these lines; until then nothing is excluded because of them")
+            .hint("correct these lines; one that cannot be understood, or cannot match, leaves out nothing")
         }),
     }
 }
@@ -129,14 +159,19 @@ mod tests {
 
     #[test]
     fn broken_lines_are_named_and_the_others_count() {
-        let file = parse(b"ok\na{1\n\xff\n{2\n*.log\n{3\n", &p("f"));
+        let at = Path::new("/");
+        let file = parse(b"ok\na{1\n\xff\n{2\n*.log\n{3\n", at, &p("f"));
         assert_eq!(file.patterns.len(), 2);
         let fault = file.fault.unwrap();
         assert_eq!(fault.subject, "f/.keepwatchignore");
         for part in ["line 2", "line 3 is not UTF-8", "line 4", "and 1 more"] {
             assert!(fault.cause.contains(part), "{fault}");
         }
-        assert!(parse(b"# fine\n\n*.x", &RelPath::root()).fault.is_none());
+        assert!(
+            parse(b"# fine\n\n*.x", at, &RelPath::root())
+                .fault
+                .is_none()
+        );
     }
 
     #[test]

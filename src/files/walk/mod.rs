@@ -6,8 +6,10 @@
 
 mod child;
 mod found;
+mod noted;
 
 pub use found::{WalkEntry, WalkFault};
+pub use noted::{Noted, RuleAt};
 
 use crate::error::{Class, Fault};
 use crate::files::fault::{self, shown};
@@ -16,6 +18,7 @@ use crate::files::rules::{Chain, RULE_FILE_NAME, Rules};
 use crate::model::{Kind, RelKey, RelPath};
 use crate::platform::{self, Dir};
 use child::Child;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,6 +51,8 @@ pub struct Walk<'r> {
     chain: Chain,
     /// Found and not yet given out.
     ready: VecDeque<Result<WalkEntry, WalkFault>>,
+    /// What rules decided about, for whoever counts it.
+    noted: Option<RefCell<Vec<Noted>>>,
 }
 
 /// A folder being walked.
@@ -81,6 +86,7 @@ pub fn walk<'r>(root: &Path, subtree: &RelPath, rules: &'r Rules) -> Walk<'r> {
         folder_key: RelKey::of_folder(&RelPath::root()),
         chain: Chain::default(),
         ready: VecDeque::new(),
+        noted: None,
     }
 }
 
@@ -106,6 +112,18 @@ impl Iterator for Walk<'_> {
 }
 
 impl Walk<'_> {
+    /// Note what rules decide about; see [`Walk::take_noted`].
+    pub fn noting(mut self) -> Self {
+        self.noted = Some(RefCell::default());
+        self
+    }
+
+    /// What rules have decided about since the last call: at most what is in the
+    /// folders between two entries.
+    pub fn take_noted(&mut self) -> Vec<Noted> {
+        self.noted.as_ref().map(RefCell::take).unwrap_or_default()
+    }
+
     /// Open the root and go down to the folder that the subtree is in.
     fn begin(&mut self, subtree: &RelPath) {
         let opened = Dir::open(&self.root).and_then(|dir| Ok((dir.try_clone()?, dir)));
@@ -265,6 +283,12 @@ impl Walk<'_> {
         let rule_file = self.rules.load(&dir, &self.folder);
         let rule_fault = rule_file.as_ref().and_then(|file| file.fault.clone());
         if let Some(file) = rule_file {
+            if let Some(noted) = &self.noted {
+                let lines = file.lines.iter();
+                noted
+                    .borrow_mut()
+                    .extend(lines.map(|line| Noted::seen(&self.folder, line)));
+            }
             self.chain.push(&self.folder, file);
         }
         let (rest, empty) = match self.list(&dir) {
@@ -354,8 +378,17 @@ impl Walk<'_> {
         }
         // The system's own names are single components: this cannot fail.
         self.folder.join(name).is_ok_and(|path| {
-            self.rules
-                .leaves_out(&self.chain, path.as_bytes(), is_folder)
+            let is_out = self
+                .rules
+                .leaves_out(&self.chain, path.as_bytes(), is_folder);
+            if let Some(noted) = &self.noted {
+                let decided = self.rules.decided(&self.chain, path.as_bytes(), is_folder);
+                let decided = decided.filter(|decided| decided.takes_in != is_out);
+                noted
+                    .borrow_mut()
+                    .extend(decided.map(|decided| Noted::decided(&path, is_folder, &decided)));
+            }
+            is_out
         })
     }
 

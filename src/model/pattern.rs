@@ -1,0 +1,419 @@
+//! What a pattern of the configuration or of a rule file means, before gitignore's
+//! rules are applied: full paths become paths in the folder, and what could never
+//! match there is refused with what was probably meant.
+//!
+//! Pure; the caller says what the disk has. Invariant: a pattern that is taken
+//! means at least all that its writer can have meant by it.
+
+use std::path::{Component, Path, PathBuf};
+
+/// What a backslash makes an ordinary sign of; before any other it is the
+/// separator of a Windows path.
+const ESCAPABLE: &str = "*?[]{}\\#! ,-^~";
+
+/// Where patterns stand, and what the disk says.
+pub struct Ground<'a> {
+    /// The folder that they are about, absolute.
+    pub folder: &'a Path,
+    /// The home of the account that runs the program.
+    pub home: Option<&'a Path>,
+    /// Something stands there.
+    pub is_there: &'a dyn Fn(&Path) -> bool,
+    /// The path without links, as far as it exists.
+    pub real: &'a dyn Fn(&Path) -> PathBuf,
+}
+
+/// Why a pattern cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What is wrong with it, as a clause after the pattern.
+    pub what: String,
+    /// What to write.
+    pub remedy: String,
+}
+
+impl Refused {
+    fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// The gitignore line that the pattern stands for.
+///
+/// # Errors
+/// [`Refused`] when it can match nothing in the folder.
+pub fn rule(text: &str, ground: &Ground<'_>) -> Result<String, Refused> {
+    let (bang, body) = match text.strip_prefix('!') {
+        Some(body) => ("!", body),
+        None => ("", text),
+    };
+    written_well(body)?;
+    let path = body.trim_end();
+    let path = match path.ends_with('\\') {
+        // An escaped blank at the end.
+        true => body,
+        false => path,
+    };
+    let (path, is_of_home) = match expanded(path, ground)? {
+        Some(expanded) => (expanded, true),
+        None => (path.to_owned(), false),
+    };
+    let is_full = path.starts_with('/') || Path::new(&path).is_absolute();
+    if path.split('/').any(|name| name == "..") {
+        return Err(climbing(&path, is_full, ground));
+    }
+    let parts = Parts::of(&path)?;
+    if parts.names.is_empty() {
+        return Err(whole());
+    }
+    if is_full {
+        let inside = inside(&parts, ground)?;
+        if let Some(inside) = inside {
+            return Ok(format!("{bang}/{}", inside.text()));
+        }
+        outside(&parts, is_of_home, ground)?;
+    }
+    parts
+        .is_anchored()
+        .then(|| own_name(&parts, ground))
+        .transpose()?;
+    let slash = match is_full || parts.is_here {
+        true => "/",
+        false => "",
+    };
+    Ok(format!("{bang}{slash}{}", parts.text()))
+}
+
+/// True for a line that leaves out all there is in the folder.
+pub fn is_everything(rule: &str) -> bool {
+    let is_any = |name: &str| {
+        let is_wild = name.chars().all(|sign| matches!(sign, '*' | '?'));
+        is_wild && name.contains('*') && name.matches('?').count() < 2
+    };
+    let mut names: Vec<&str> = rule.strip_prefix('/').unwrap_or(rule).split('/').collect();
+    let last = names.pop().unwrap_or_default();
+    is_any(last) && names.iter().all(|name| *name == "**")
+}
+
+/// The first line that leaves out everything, unless a later one takes some of it
+/// back in.
+pub fn leaves_out_everything<T: AsRef<str>>(rules: &[T]) -> Option<usize> {
+    let last_back = rules
+        .iter()
+        .rposition(|rule| rule.as_ref().starts_with('!'));
+    let found = rules
+        .iter()
+        .rposition(|rule| is_everything(rule.as_ref()))?;
+    last_back.is_none_or(|back| back < found).then_some(found)
+}
+
+/// A pattern by its names, without what `./` and `/./` add.
+struct Parts {
+    names: Vec<String>,
+    /// It began with `./`.
+    is_here: bool,
+    /// It ended in `/`: folders alone are meant.
+    is_folder: bool,
+}
+
+impl Parts {
+    fn of(path: &str) -> Result<Self, Refused> {
+        let is_here = path == "." || path.starts_with("./");
+        let body = path.strip_prefix('/').unwrap_or(path);
+        let is_folder = body.ends_with('/') || body.ends_with("/.");
+        let body = body.strip_suffix('/').unwrap_or(body);
+        let names: Vec<&str> = body.split('/').collect();
+        let is_empty = names == [""];
+        if names.contains(&"") && !is_empty {
+            let single: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
+            let slash = if path.starts_with('/') { "/" } else { "" };
+            return Err(Refused::new(
+                "has two / in a row and matches nothing",
+                format!("write \"{slash}{}\"", single.join("/")),
+            ));
+        }
+        let names: Vec<String> = names
+            .into_iter()
+            .filter(|name| !matches!(*name, "" | "."))
+            .map(str::to_owned)
+            .collect();
+        Ok(Self {
+            names,
+            is_here,
+            is_folder,
+        })
+    }
+
+    /// gitignore looks for it at one place only.
+    fn is_anchored(&self) -> bool {
+        self.names.len() > 1
+    }
+
+    fn text(&self) -> String {
+        let folder = if self.is_folder { "/" } else { "" };
+        format!("{}{folder}", self.names.join("/"))
+    }
+
+    /// The beginning in which no sign is special, as names on disk.
+    fn plain(&self) -> Vec<String> {
+        self.names.iter().map_while(|name| plain(name)).collect()
+    }
+}
+
+/// A path with `..` in it, which gitignore never matches.
+fn climbing(path: &str, is_full: bool, ground: &Ground<'_>) -> Refused {
+    let folder = names_of(ground.folder).unwrap_or_default();
+    let mut flat = if is_full { Vec::new() } else { folder.clone() };
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => drop(flat.pop()),
+            name => flat.push(name),
+        }
+    }
+    let inside = flat.strip_prefix(folder.as_slice());
+    let remedy = match inside.filter(|names| !names.is_empty()) {
+        Some(names) => format!("write \"/{}\"", names.join("/")),
+        None => {
+            "write the path inside that folder, like \"/private/\"; nothing outside is backed up"
+                .to_owned()
+        }
+    };
+    Refused::new(
+        "has `..` in it and matches nothing: patterns begin at the folder that is backed up",
+        remedy,
+    )
+}
+
+/// A name of a pattern as it is on disk; `None` where a sign in it is special.
+fn plain(name: &str) -> Option<String> {
+    let mut out = String::with_capacity(name.len());
+    let mut signs = name.chars();
+    while let Some(sign) = signs.next() {
+        match sign {
+            '\\' => out.push(signs.next()?),
+            '*' | '?' | '[' | '{' => return None,
+            sign => out.push(sign),
+        }
+    }
+    Some(out)
+}
+
+/// A name of the disk as a pattern has it.
+fn escaped(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for sign in name.chars() {
+        if matches!(sign, '*' | '?' | '[' | ']' | '{' | '}' | '\\') {
+            out.push('\\');
+        }
+        out.push(sign);
+    }
+    out
+}
+
+/// What no pattern should look like, wherever it points.
+fn written_well(body: &str) -> Result<(), Refused> {
+    if body.is_empty() {
+        return Err(Refused::new(
+            "is empty and matches nothing",
+            "write a gitignore pattern like \"*.tmp\" or \"/Scans/\", or leave it out",
+        ));
+    }
+    if body.starts_with(char::is_whitespace) {
+        return Err(Refused::new(
+            "begins with a blank, and only names that do so match",
+            format!(
+                "write \"{}\" (for a name that begins with a blank write \"\\{}\")",
+                body.trim_start(),
+                body.trim_end()
+            ),
+        ));
+    }
+    if let Some(at) = windows_separator(body) {
+        return Err(Refused::new(
+            "has a backslash in it; patterns separate folders with / on every system",
+            format!(
+                "write / in its place: \"{}/{}\"",
+                &body[..at],
+                body[at + 1..].replace('\\', "/")
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Where a backslash stands that makes no special sign an ordinary one.
+fn windows_separator(pattern: &str) -> Option<usize> {
+    let mut signs = pattern.char_indices();
+    while let Some((at, sign)) = signs.next() {
+        if sign == '\\'
+            && signs
+                .next()
+                .is_none_or(|(_, next)| !ESCAPABLE.contains(next))
+        {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// `~/x` as a full path.
+fn expanded(path: &str, ground: &Ground<'_>) -> Result<Option<String>, Refused> {
+    let Some(rest) = path.strip_prefix("~/") else {
+        return Ok(None);
+    };
+    let home = ground.home.and_then(names_of);
+    let Some(home) = home else {
+        return Err(Refused::new(
+            "begins with `~`, and this account has no home folder",
+            "write the path inside the folder that is backed up, like \"/private/\"",
+        ));
+    };
+    let home: Vec<String> = home.iter().map(|name| escaped(name)).collect();
+    let root = if home.first().is_some_and(|first| first.ends_with(':')) {
+        ""
+    } else {
+        "/"
+    };
+    Ok(Some(format!("{root}{}/{rest}", home.join("/"))))
+}
+
+/// The names of a full path, from the root of the file system on; `None` for one
+/// that is not text.
+fn names_of(path: &Path) -> Option<Vec<&str>> {
+    let mut names = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => names.push(name.to_str()?),
+            Component::Prefix(drive) => names.push(drive.as_os_str().to_str()?),
+            Component::RootDir | Component::CurDir => {}
+            Component::ParentDir => return None,
+        }
+    }
+    Some(names)
+}
+
+fn whole() -> Refused {
+    Refused::new(
+        "is the whole folder: nothing of it would be backed up",
+        "name what is in it, like \"/private/\"; to back up nothing of it, remove its [[source]]",
+    )
+}
+
+/// The part below the folder of a full path that lies in it.
+fn inside(parts: &Parts, ground: &Ground<'_>) -> Result<Option<Parts>, Refused> {
+    let plain_names = parts.plain();
+    let below = |names: Vec<String>| Parts {
+        names,
+        is_here: true,
+        is_folder: parts.is_folder,
+    };
+    let real_folder = (ground.real)(ground.folder);
+    for folder in [ground.folder, &real_folder] {
+        let Some(folder) = names_of(folder) else {
+            continue;
+        };
+        // In a folder that is the root of the file system all paths are full.
+        if plain_names.len() >= folder.len() && plain_names[..folder.len()] == folder[..] {
+            let rest = parts.names[folder.len()..].to_vec();
+            return match rest.is_empty() {
+                true => Err(whole()),
+                false => Ok(Some(below(rest))),
+            };
+        }
+    }
+    // By another way through links.
+    let named: PathBuf = std::iter::once("/")
+        .chain(plain_names.iter().map(String::as_str))
+        .collect();
+    let real = (ground.real)(&named);
+    let Ok(within) = real.strip_prefix(&real_folder) else {
+        return Ok(None);
+    };
+    let Some(within) = names_of(within) else {
+        return Ok(None);
+    };
+    let rest = &parts.names[plain_names.len()..];
+    let names = within.into_iter().map(escaped).chain(rest.iter().cloned());
+    let names: Vec<String> = names.collect();
+    match names.is_empty() {
+        true => Err(whole()),
+        false => Ok(Some(below(names))),
+    }
+}
+
+/// Refuse a full path that leads elsewhere. One that may as well be a path in
+/// the folder is taken for that.
+fn outside(parts: &Parts, is_of_home: bool, ground: &Ground<'_>) -> Result<(), Refused> {
+    let Some(first) = parts.names.first().and_then(|name| plain(name)) else {
+        return Ok(());
+    };
+    let is_drive = cfg!(windows) && first.ends_with(':');
+    let around = names_of(ground.folder).unwrap_or_default();
+    let plain_names = parts.plain();
+    let is_around = plain_names.len() == parts.names.len()
+        && plain_names.len() < around.len()
+        && around[..plain_names.len()] == plain_names[..];
+    let is_elsewhere = (parts.is_anchored() || is_around)
+        && !(ground.is_there)(&ground.folder.join(&first))
+        && (ground.is_there)(&Path::new("/").join(&first));
+    let own = ground.folder.file_name().and_then(|name| name.to_str());
+    if !(is_of_home || is_drive || (is_elsewhere && own != Some(&first))) {
+        return Ok(());
+    }
+    let full = format!("/{}", parts.text());
+    if is_around {
+        return Err(Refused::new(
+            format!(
+                "is a folder around {}, and matches nothing in it",
+                ground.folder.display()
+            ),
+            "name what is inside that folder, like \"/private/\"",
+        ));
+    }
+    let last = parts.names.last().map_or("", String::as_str);
+    Err(Refused::new(
+        format!(
+            "is {full}, which is not in {}, and matches nothing there",
+            ground.folder.display()
+        ),
+        format!(
+            "leave it out, as nothing outside that folder is backed up; for a folder inside it write its path from there on, like \"/{last}\"{}",
+            match is_of_home || is_drive {
+                true => String::new(),
+                false => format!(" or \"{}\"", parts.text()),
+            }
+        ),
+    ))
+}
+
+/// Refuse a path that begins with the folder's own name and not below it.
+fn own_name(parts: &Parts, ground: &Ground<'_>) -> Result<(), Refused> {
+    let first = parts.names.first().and_then(|name| plain(name));
+    let own = ground.folder.file_name().and_then(|name| name.to_str());
+    let (Some(first), Some(own)) = (first, own) else {
+        return Ok(());
+    };
+    if first != own || (ground.is_there)(&ground.folder.join(own)) {
+        return Ok(());
+    }
+    let rest = Parts {
+        names: parts.names[1..].to_vec(),
+        is_here: true,
+        is_folder: parts.is_folder,
+    };
+    Err(Refused::new(
+        format!("begins with the name of the folder {own} itself, which is not in it once more"),
+        format!(
+            "write \"/{}\": patterns begin inside the folder",
+            rest.text()
+        ),
+    ))
+}
+
+#[cfg(test)]
+#[path = "pattern_tests.rs"]
+mod tests;
