@@ -45,6 +45,8 @@ mod rename;
 mod restart;
 mod restore;
 mod resume;
+#[cfg(target_os = "linux")]
+mod servers;
 mod smoke;
 mod soak;
 mod vault_http;

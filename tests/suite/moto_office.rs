@@ -97,7 +97,7 @@ pub fn environment(keys: &Credentials) -> [(&str, &str); 3] {
 
 /// A command that has ended.
 pub struct Ran {
-    code: Option<i32>,
+    pub code: Option<i32>,
     /// Both of its outputs.
     pub text: String,
 }

