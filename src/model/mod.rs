@@ -37,6 +37,7 @@ pub mod thaw;
 pub mod thinning;
 pub mod traffic;
 pub mod wake;
+pub mod written_order;
 
 pub use hash::ContentHash;
 pub use key::RelKey;

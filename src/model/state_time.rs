@@ -4,7 +4,9 @@
 //! with an upload in parts (Amazon S3 and most others) its beginning. The
 //! object's metadata says when the file was read and known to be so
 //! (`kw-seen-ms`, by the clock of the computer that read it). That clock may be
-//! wrong, so it is believed within bounds only, and never beyond the server's.
+//! wrong, so it is believed within bounds only, and never beyond the server's. Many
+//! servers, Amazon S3 among them, say whole seconds, rounded down: the object may have
+//! been stored up to a second later.
 
 /// How much earlier than the server's time a file that was stored in one piece
 /// may have been read. Sending follows reading within seconds; a limited line
@@ -14,7 +16,7 @@ const ONE_PIECE_MS: i64 = 24 * 60 * 60 * 1000;
 /// The same for what was uploaded in parts: an upload that was broken off is gone
 /// on with for seven days after its last progress (`transfer::begin`), and keeps
 /// the metadata that it was begun with. A day more for what the last part takes.
-const IN_PARTS_MS: i64 = 8 * ONE_PIECE_MS;
+pub(super) const IN_PARTS_MS: i64 = 8 * ONE_PIECE_MS;
 
 /// How long after a moment an object of one piece may have been stored, for its
 /// metadata to be asked whether the file was like that at the moment already.
@@ -22,6 +24,36 @@ const IN_PARTS_MS: i64 = 8 * ONE_PIECE_MS;
 /// line let it: a minute as a rule. A quarter of an hour is what S3 itself allows
 /// clocks to differ by, so that no more hangs on it than on the clock.
 const ASKED_ONE_PIECE_MS: i64 = 15 * 60 * 1000;
+
+/// What a server that says whole seconds rounds away at the most.
+const ROUNDED_MS: i64 = 999;
+
+fn is_whole_second(ms: i64) -> bool {
+    ms.rem_euclid(ROUNDED_MS + 1) == 0
+}
+
+/// When the server has stored at the latest what it says that it stored then.
+fn latest_ms(stored_ms: i64) -> i64 {
+    match is_whole_second(stored_ms) {
+        true => stored_ms.saturating_add(ROUNDED_MS),
+        false => stored_ms,
+    }
+}
+
+/// The last instant that counts for a moment, where a server gave a time. A moment
+/// that people take from what a server with whole seconds shows means that second.
+fn until_ms(at_ms: i64, stored_ms: i64) -> i64 {
+    match is_whole_second(stored_ms) {
+        true => latest_ms(at_ms),
+        false => at_ms,
+    }
+}
+
+/// The moment lies within the second that is all that the server says, so that the
+/// list does not tell which came first.
+pub fn is_within_its_second(at_ms: i64, stored_ms: i64) -> bool {
+    stored_ms < at_ms && at_ms <= latest_ms(stored_ms) && !is_whole_second(at_ms)
+}
 
 /// Amazon S3 gives an object of parts an ETag with the number of parts behind a
 /// hyphen; so do all servers whose ETags mean anything.
@@ -47,8 +79,20 @@ pub fn state_ms(
         .saturating_sub(longest_ms)
         .max(before_ms.unwrap_or(i64::MIN));
     seen_ms
-        .filter(|seen_ms| (earliest_ms..=stored_ms).contains(seen_ms))
+        .filter(|seen_ms| (earliest_ms..=latest_ms(stored_ms)).contains(seen_ms))
         .unwrap_or(stored_ms)
+}
+
+/// Whether a version was the file's state at a moment: the other arguments are
+/// [`state_ms`]'s.
+pub fn was_by(
+    at_ms: i64,
+    stored_ms: i64,
+    seen_ms: Option<i64>,
+    in_parts: bool,
+    before_ms: Option<i64>,
+) -> bool {
+    state_ms(stored_ms, seen_ms, in_parts, before_ms) <= until_ms(at_ms, stored_ms)
 }
 
 /// Whether what was stored after the moment may hold what the file was at the
@@ -80,6 +124,9 @@ mod tests {
         of("read two seconds before", Some(-2_000), false, None, -2_000);
         of("an old object", None, false, None, 0);
         of("a clock ahead", Some(5_000), false, None, 0);
+        // The server's time is rounded down.
+        of("read and stored in one second", Some(999), false, None, 999);
+        of("a little ahead", Some(1_000), false, None, 0);
         of("a clock years ahead", Some(i64::MAX / 4), true, None, 0);
         of(
             "within a day",
@@ -100,6 +147,51 @@ mod tests {
         of("since the one before", Some(-50), false, Some(-50), -50);
         of("before the one before", Some(-51), false, Some(-50), 0);
         of("a clock of 1970", Some(-NOON_MS), true, Some(-9), 0);
+    }
+
+    #[test]
+    fn a_server_that_knows_milliseconds_is_not_rounded() {
+        let stored_ms = NOON_MS + 250;
+        assert_eq!(
+            state_ms(stored_ms, Some(NOON_MS + 251), false, None),
+            stored_ms
+        );
+        assert!(!is_within_its_second(NOON_MS + 251, stored_ms));
+    }
+
+    #[test]
+    fn a_moment_of_whole_seconds_means_the_second_that_the_server_shows() {
+        // When it was read after the server's second began, and the moment.
+        for (seen_ms, at_ms, want) in [
+            (Some(700), 0, true),
+            (Some(700), 699, false),
+            (Some(700), 700, true),
+            // Nobody knows better than the server.
+            (None, 1, true),
+            (None, 0, true),
+            (None, -1, false),
+            // Read in the second before.
+            (Some(-300), -1_000, true),
+            (Some(-300), -301, false),
+            (Some(-300), -2_000, false),
+        ] {
+            let seen_ms = seen_ms.map(|ms: i64| NOON_MS + ms);
+            let got = was_by(NOON_MS + at_ms, NOON_MS, seen_ms, false, None);
+            assert_eq!(got, want, "{seen_ms:?} {at_ms}");
+        }
+        for (at_ms, want) in [
+            (0, false),
+            (1, true),
+            (999, true),
+            (1_000, false),
+            (-1, false),
+        ] {
+            assert_eq!(
+                is_within_its_second(NOON_MS + at_ms, NOON_MS),
+                want,
+                "{at_ms}"
+            );
+        }
     }
 
     #[test]

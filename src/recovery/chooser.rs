@@ -1,19 +1,32 @@
 //! Which version of each key was current at a moment, from a listing alone, and
 //! where the listing alone cannot say.
 //!
-//! Pure. Holds two versions of one key, however many there are.
+//! Pure. Holds a bounded number of versions of one key, however many there are.
 
-use crate::model::state_time::{is_in_parts, may_have_been, state_ms};
+use crate::model::state_time::{is_in_parts, is_within_its_second, may_have_been, was_by};
+use crate::model::written_order::{Belief, Stamp, beliefs};
 use crate::store::ListedVersion;
+use std::collections::VecDeque;
+
+/// Versions after the moment, and before it, whose times are looked at together: a
+/// clock that was wrong for more of them in a row is believed.
+const BESIDE_MAX: usize = 64;
+
+/// Versions within one second whose metadata is asked, to tell which was the last.
+const WITHIN_MAX: usize = 8;
 
 /// What is known of one key from the listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Pick {
     /// Stored by then, and current if nothing else was: `None` when there was
     /// nothing, or a deletion.
     pub(super) by_then: Option<ListedVersion>,
-    /// Stored after the moment, and perhaps what the file was by then.
-    pub(super) perhaps: Option<Perhaps>,
+    /// Stored after the moment or about then, and perhaps what the file was by
+    /// then: the newest first, the first that was is the one.
+    pub(super) perhaps: Vec<Perhaps>,
+    /// Versions of which nobody can say whether they had been written by then; the
+    /// rest is empty.
+    pub(super) doubtful: Vec<ListedVersion>,
 }
 
 /// A version whose metadata decides.
@@ -29,24 +42,37 @@ impl Perhaps {
     pub(super) fn was_current(&self, at_ms: i64, seen_ms: Option<i64>) -> bool {
         let stored_ms = self.version.modified_ms;
         let in_parts = is_in_parts(&self.version.etag);
-        state_ms(stored_ms, seen_ms, in_parts, self.before_ms) <= at_ms
+        was_by(at_ms, stored_ms, seen_ms, in_parts, self.before_ms)
     }
 }
 
-/// Takes a listing, newest version first within each key.
+/// Takes a listing in the order in which versions were written, the newest first
+/// within each key.
 #[derive(Debug, Default)]
 pub(super) struct Chooser {
     at_ms: Option<i64>,
+    /// No version is from later than this.
+    now_ms: i64,
     key: Option<String>,
     decided: bool,
-    /// The last of this key that was stored after the moment.
-    after: Option<ListedVersion>,
+    /// Versions of this key, newest first: at most [`BESIDE_MAX`] from after the
+    /// moment, and as many from the first one on that was stored by then.
+    window: VecDeque<ListedVersion>,
+    /// How many more are looked at; `None` while all were stored after the moment.
+    left: Option<usize>,
 }
 
 impl Chooser {
-    pub(super) fn new(at_ms: Option<i64>) -> Self {
+    /// What was current at a moment; `now_ms` is the server's time, or this computer's.
+    pub(super) fn new(at_ms: Option<i64>, now_ms: i64) -> Self {
+        // Whoever asks for a time that has not come knows better what is now.
+        let now_ms = match at_ms {
+            Some(at_ms) if at_ms > now_ms => i64::MAX,
+            _ => now_ms,
+        };
         Self {
             at_ms,
+            now_ms,
             ..Self::default()
         }
     }
@@ -66,38 +92,122 @@ impl Chooser {
         if self.decided {
             return [ended, None];
         }
-        let is_after = self.at_ms.is_some_and(|at_ms| version.modified_ms > at_ms);
-        if is_after {
-            self.after = Some(version);
+        let Some(at_ms) = self.at_ms else {
+            self.decided = true;
+            let by_then = (!version.is_marker).then_some(version);
+            return [ended, some(by_then, Vec::new())];
+        };
+        match &mut self.left {
+            Some(left) => *left -= 1,
+            None if !is_after(&version, at_ms) => self.left = Some(BESIDE_MAX),
+            None if self.window.len() == BESIDE_MAX => {
+                self.window.pop_front();
+            }
+            None => {}
+        }
+        self.window.push_back(version);
+        if self.left != Some(0) {
             return [ended, None];
         }
         self.decided = true;
-        let before_ms = Some(version.modified_ms);
-        let perhaps = self.perhaps(before_ms);
-        // A delete marker that is the one means that there was no file.
-        let by_then = (!version.is_marker).then_some(version);
-        [ended, some(by_then, perhaps)]
+        [ended, self.decide(at_ms)]
     }
 
     /// The listing has ended, or a new key begins: what is known of the last one.
     pub(super) fn end(&mut self) -> Option<Pick> {
-        let perhaps = self.perhaps(None);
-        some(None, perhaps)
+        let at_ms = self.at_ms?;
+        match self.decided {
+            true => None,
+            false => self.decide(at_ms),
+        }
     }
 
-    /// Of those after the moment only the first can have been read before it:
-    /// each is read after the one before it is stored.
-    fn perhaps(&mut self, before_ms: Option<i64>) -> Option<Perhaps> {
-        let (version, at_ms) = (self.after.take()?, self.at_ms?);
-        let in_parts = is_in_parts(&version.etag);
-        let worth_asking =
-            !version.is_marker && may_have_been(at_ms, version.modified_ms, in_parts);
-        worth_asking.then_some(Perhaps { version, before_ms })
+    fn decide(&mut self, at_ms: i64) -> Option<Pick> {
+        let is_cut = self.left.take() == Some(0);
+        let versions: Vec<ListedVersion> = std::mem::take(&mut self.window).into();
+        let stamps: Vec<Stamp> = versions.iter().map(stamp).collect();
+        let beliefs = beliefs(&stamps, self.now_ms);
+        let is_right = |at: &usize| beliefs[*at] == Belief::Right;
+        let base = (0..versions.len()).find(|at| is_right(at) && !is_after(&versions[*at], at_ms));
+        // What stands between it and the next right one may be of the moment, too.
+        let end = base.unwrap_or(versions.len());
+        let next = (0..end).rev().find(is_right);
+        let between = next.map_or(0, |next| next + 1)..end;
+        let mut by_then = base;
+        if !between.is_empty() {
+            // Once the moment is past every time that anybody claims, the order decides.
+            let is_past =
+                |at: usize| beliefs[at] == Belief::Perhaps && !is_after(&versions[at], at_ms);
+            if !between.clone().all(is_past) {
+                return Some(Pick {
+                    doubtful: versions[between].to_vec(),
+                    ..Pick::default()
+                });
+            }
+            by_then = Some(between.start);
+        } else if base.is_none() && is_cut {
+            return Some(Pick {
+                doubtful: versions,
+                ..Pick::default()
+            });
+        }
+        let perhaps = perhaps(
+            &versions[..by_then.unwrap_or(end)],
+            by_then.map(|at| &versions[at]),
+            at_ms,
+        );
+        let by_then = by_then.map(|at| versions[at].clone());
+        // A delete marker that is the one means that there was no file.
+        some(by_then.filter(|version| !version.is_marker), perhaps)
     }
 }
 
-fn some(by_then: Option<ListedVersion>, perhaps: Option<Perhaps>) -> Option<Pick> {
-    (by_then.is_some() || perhaps.is_some()).then_some(Pick { by_then, perhaps })
+fn stamp(version: &ListedVersion) -> Stamp {
+    Stamp {
+        stored_ms: version.modified_ms,
+        in_parts: is_in_parts(&version.etag),
+    }
+}
+
+/// Whether the list does not say that it was stored by the moment.
+fn is_after(version: &ListedVersion, at_ms: i64) -> bool {
+    version.modified_ms > at_ms || is_within_its_second(at_ms, version.modified_ms)
+}
+
+/// Of those after the moment (newest first; `before` was stored before them) only
+/// the first can have been read before it: each is read after the one before it is
+/// stored. Beside it those of the moment's own second.
+fn perhaps(after: &[ListedVersion], before: Option<&ListedVersion>, at_ms: i64) -> Vec<Perhaps> {
+    let mut found = Vec::new();
+    let mut before_ms = before.map(|before| before.modified_ms);
+    for version in after.iter().rev() {
+        let is_within = version.modified_ms <= at_ms;
+        let in_parts = is_in_parts(&version.etag);
+        let may_have_been = is_within || may_have_been(at_ms, version.modified_ms, in_parts);
+        // A deletion of that second has nothing that could be asked: as long as
+        // nobody knows that it had come, the file was there.
+        if !version.is_marker && may_have_been && found.len() < WITHIN_MAX {
+            found.push(Perhaps {
+                version: version.clone(),
+                before_ms,
+            });
+        }
+        if !is_within {
+            break;
+        }
+        before_ms = Some(version.modified_ms);
+    }
+    found.reverse();
+    found
+}
+
+fn some(by_then: Option<ListedVersion>, perhaps: Vec<Perhaps>) -> Option<Pick> {
+    let is_some = by_then.is_some() || !perhaps.is_empty();
+    is_some.then_some(Pick {
+        by_then,
+        perhaps,
+        doubtful: Vec::new(),
+    })
 }
 
 #[cfg(test)]

@@ -19,23 +19,40 @@ fn version(key: &str, version_id: &str, modified_ms: i64) -> ListedVersion {
     }
 }
 
-/// `key@by_then` for each key, with `?perhaps` where the metadata decides.
+/// `key@by_then` for each key, with `?perhaps` where the metadata decides and
+/// `!doubtful` where nothing does.
 fn told(pick: Pick) -> String {
-    let perhaps = pick.perhaps.map(|perhaps| perhaps.version);
-    let key = pick.by_then.as_ref().or(perhaps.as_ref());
-    let mut text = key.map(|version| version.key.clone()).unwrap_or_default();
+    let perhaps = pick.perhaps.iter().map(|perhaps| &perhaps.version);
+    let doubtful = pick.doubtful.iter();
+    let mut all = pick
+        .by_then
+        .iter()
+        .chain(perhaps.clone())
+        .chain(doubtful.clone());
+    let mut text = all
+        .next()
+        .map(|version| version.key.clone())
+        .unwrap_or_default();
     if let Some(by_then) = &pick.by_then {
         text.push_str(&format!("@{}", by_then.version_id));
     }
-    if let Some(perhaps) = &perhaps {
+    for perhaps in perhaps {
         text.push_str(&format!("?{}", perhaps.version_id));
+    }
+    for doubtful in doubtful {
+        text.push_str(&format!("!{}", doubtful.version_id));
     }
     text
 }
 
 /// In pages of `page` versions: the chooser outlives them.
-fn choose_in(at_ms: Option<i64>, listing: &[(&str, &str, i64)], page: usize) -> Vec<String> {
-    let mut chooser = Chooser::new(at_ms);
+fn choose_in(
+    at_ms: Option<i64>,
+    now_ms: i64,
+    listing: &[(&str, &str, i64)],
+    page: usize,
+) -> Vec<String> {
+    let mut chooser = Chooser::new(at_ms, now_ms);
     let mut picks = Vec::new();
     for page in listing.chunks(page) {
         for (key, id, ms) in page {
@@ -47,9 +64,14 @@ fn choose_in(at_ms: Option<i64>, listing: &[(&str, &str, i64)], page: usize) -> 
 }
 
 fn choose(at_ms: Option<i64>, listing: &[(&str, &str, i64)]) -> Vec<String> {
-    let whole = choose_in(at_ms, listing, usize::MAX);
+    choose_now(at_ms, i64::MAX, listing)
+}
+
+fn choose_now(at_ms: Option<i64>, now_ms: i64, listing: &[(&str, &str, i64)]) -> Vec<String> {
+    let whole = choose_in(at_ms, now_ms, listing, usize::MAX);
     for page in 1..=listing.len() {
-        assert_eq!(choose_in(at_ms, listing, page), whole, "pages of {page}");
+        let paged = choose_in(at_ms, now_ms, listing, page);
+        assert_eq!(paged, whole, "pages of {page}");
     }
     whole
 }
@@ -165,4 +187,134 @@ fn the_metadata_decides_unless_its_clock_cannot_be_right() {
         let got = perhaps(before_ms).was_current(at_ms, seen_ms);
         assert_eq!(got, want, "{before_ms:?} {seen_ms:?} {at_ms}");
     }
+}
+
+#[test]
+fn within_one_second_the_metadata_decides() {
+    // A server that says whole seconds.
+    let listing = [
+        ("k", "v4", 8_000),
+        ("k", "v3", 7_000),
+        ("k", "x2", 7_000),
+        ("k", "v1", 7_000),
+        ("k", "v0", 3_000),
+    ];
+    for (at_ms, want) in [
+        (8_000, "k@v4"),
+        // The newest that was read by then; the deletion is nobody's to ask.
+        (7_500, "k@v0?v4?v3?v1"),
+        // The second that the server shows: all of it.
+        (7_000, "k@v3?v4"),
+        (6_999, "k@v0?v1"),
+        (3_500, "k?v1?v0"),
+    ] {
+        assert_eq!(choose(Some(at_ms), &listing), [want], "{at_ms}");
+    }
+}
+
+#[test]
+fn a_deletion_of_the_same_second_leaves_the_file_until_the_second_is_over() {
+    let listing = [("k", "x2", 7_000), ("k", "v1", 6_000)];
+    for (at_ms, want) in [
+        (6_500, vec!["k?v1"]),
+        (6_999, vec!["k?v1"]),
+        (7_001, vec!["k@v1"]),
+        (7_999, vec!["k@v1"]),
+        (7_000, vec![]),
+        (8_000, vec![]),
+    ] {
+        assert_eq!(choose(Some(at_ms), &listing), want, "{at_ms}");
+    }
+}
+
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// Named after the bug: a file that was saved while the clock was a day ahead came
+/// back with the content before it.
+#[test]
+fn a_clock_that_was_a_day_ahead_is_bounded_by_what_was_written_since() {
+    let today = 100 * DAY_MS;
+    let listing = [
+        ("k", "v4", today + 3 * HOUR_MS),
+        ("k", "v3", today + 2 * HOUR_MS),
+        // In truth an hour before `v3` at the latest.
+        ("k", "v2", today + DAY_MS + HOUR_MS),
+        ("k", "v1", today - 5 * HOUR_MS),
+    ];
+    for now_ms in [today + 4 * HOUR_MS, today + 9 * DAY_MS] {
+        for (at_ms, want) in [
+            (today - 6 * HOUR_MS, vec![]),
+            (today - 5 * HOUR_MS, vec!["k!v2"]),
+            (today, vec!["k!v2"]),
+            (today + 90 * MINUTE_MS, vec!["k!v2"]),
+            (today + 2 * HOUR_MS, vec!["k@v3"]),
+            (today + 3 * HOUR_MS, vec!["k@v4"]),
+            (today + 4 * HOUR_MS, vec!["k@v4"]),
+        ] {
+            let at = (at_ms - today) / MINUTE_MS;
+            assert_eq!(choose_now(Some(at_ms), now_ms, &listing), want, "{at} min");
+        }
+    }
+}
+
+/// Named after the bug: a file that was renamed while the year was 2037 came back
+/// under its old name at every later moment.
+#[test]
+fn a_deletion_whose_time_has_not_come_is_named_and_not_passed_over() {
+    let listing = [("k", "x2", 4_000 * DAY_MS), ("k", "v1", 10 * DAY_MS)];
+    let now_ms = 20 * DAY_MS;
+    for (at_ms, want) in [
+        (Some(9 * DAY_MS), vec![]),
+        (Some(10 * DAY_MS), vec!["k!x2"]),
+        (Some(now_ms - 1), vec!["k!x2"]),
+        // How things are now needs no times.
+        (None, vec![]),
+    ] {
+        assert_eq!(choose_now(at_ms, now_ms, &listing), want, "{at_ms:?}");
+    }
+    // The same time when it has come.
+    let now_ms = 4_001 * DAY_MS;
+    assert_eq!(choose_now(Some(3_000 * DAY_MS), now_ms, &listing), ["k@v1"]);
+}
+
+#[test]
+fn one_time_against_another_is_in_doubt_until_both_are_past() {
+    let listing = [
+        ("k", "v3", 9 * DAY_MS),
+        ("k", "v2", 4 * DAY_MS),
+        ("k", "v1", 6 * DAY_MS),
+        ("k", "v0", 3 * DAY_MS),
+    ];
+    for (at_day, want) in [
+        (2, vec![]),
+        (3, vec!["k!v2!v1"]),
+        (4, vec!["k!v2!v1"]),
+        (5, vec!["k!v2!v1"]),
+        // Whichever clock was wrong, `v2` was written last.
+        (6, vec!["k@v2"]),
+        (8, vec!["k@v2"]),
+        (9, vec!["k@v3"]),
+    ] {
+        assert_eq!(choose(Some(at_day * DAY_MS), &listing), want, "{at_day}");
+    }
+}
+
+#[test]
+fn a_key_of_many_versions_is_decided_within_bounds() {
+    let count = 4 * BESIDE_MAX as i64;
+    let ids: Vec<String> = (0..count).map(|n| format!("v{n}")).collect();
+    let mut listing: Vec<(&str, &str, i64)> = (0..count)
+        .rev()
+        .map(|n| ("k", ids[n as usize].as_str(), n * HOUR_MS))
+        .collect();
+    for n in [0, 1, count / 2, count - 1] {
+        let at_ms = n * HOUR_MS + 30 * MINUTE_MS;
+        let picks = choose_in(Some(at_ms), i64::MAX, &listing, 100);
+        assert_eq!(picks, [format!("k@v{n}")]);
+    }
+    // One wrong clock far from the moment changes nothing about it.
+    listing[3].2 = 10_000 * HOUR_MS;
+    let picks = choose_in(Some(100 * HOUR_MS), i64::MAX, &listing, 100);
+    assert_eq!(picks, ["k@v100"]);
 }

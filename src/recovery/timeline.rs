@@ -6,9 +6,11 @@
 //! S3 says when it stored a version with a grain of one second (some servers a
 //! millisecond), and for an upload in parts it says when that began or when it
 //! ended. What counts is when the file had that state: where a version was
-//! stored so soon after the moment that this may differ, its metadata says when
-//! the file was read (`model::state_time`). Where a version and a delete marker
-//! carry the same time, the server's order decides.
+//! stored so soon after the moment that this may differ, or within the same second,
+//! its metadata says when the file was read (`model::state_time`). Where a version
+//! and a delete marker carry the same time, the server's order decides. A time that
+//! contradicts the order was given by a clock that was wrong (`model::written_order`):
+//! where the moment hangs on it, the file is named and not given.
 
 use super::chooser::{Chooser, Perhaps, Pick};
 use super::older::unless_newer;
@@ -20,12 +22,17 @@ use crate::error::{Class, Fatal, Fault, chain};
 use crate::model::RelKey;
 use crate::model::key::ForeignKey;
 use crate::store::{At, ListedVersion, Store};
+use crate::transfer::wall_ms;
+use jiff::Timestamp;
 use std::collections::VecDeque;
 use tokio::task::JoinHandle;
 
 /// Keys whose metadata is asked at once, and that wait in line behind them. As
 /// many hide the way to a server and back; a line of this length holds 30 KB.
 const ASKED_AT_ONCE: usize = 32;
+
+/// Times that are named where they contradict each other.
+const DOUBTFUL_SHOWN_MAX: usize = 4;
 
 /// What a key in the bucket says about the file it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,7 +149,7 @@ impl<'a> Timeline<'a> {
             origin,
             selector,
             at_ms,
-            chooser: Chooser::new(at_ms),
+            chooser: Chooser::new(at_ms, store.server_now_ms(wall_ms())),
             pages: Pages::new(store, &origin.bucket, prefixes),
             page: Vec::new().into_iter(),
             first_ms: None,
@@ -228,25 +235,34 @@ impl<'a> Timeline<'a> {
     }
 
     fn wait_in_line(&mut self, pick: Option<Pick>, stop: &Stop) {
-        let Some(Pick { by_then, perhaps }) = pick else {
+        let Some(pick) = pick else {
             return;
         };
-        let by_then = by_then.and_then(|version| self.chosen(version));
-        let perhaps = perhaps.and_then(|perhaps| {
-            let chosen = self.chosen(perhaps.version.clone())?;
-            Some((perhaps, chosen))
-        });
-        let waiting = match (perhaps, self.at_ms) {
-            (Some((perhaps, chosen)), Some(at_ms)) => Waiting::Asked(Asked::new(Question {
+        if let Some(first) = pick.doubtful.first()
+            && let Some(chosen) = self.chosen(first.clone())
+        {
+            self.unsure.push(doubtful(&chosen, &pick.doubtful));
+            return;
+        }
+        let by_then = pick.by_then.and_then(|version| self.chosen(version));
+        let perhaps: Vec<(Perhaps, Chosen)> = pick
+            .perhaps
+            .into_iter()
+            .filter_map(|perhaps| {
+                let chosen = self.chosen(perhaps.version.clone())?;
+                Some((perhaps, chosen))
+            })
+            .collect();
+        let waiting = match self.at_ms.filter(|_| !perhaps.is_empty()) {
+            Some(at_ms) => Waiting::Asked(Asked::new(Question {
                 store: self.store.clone(),
                 origin: self.origin.clone(),
                 at_ms,
                 perhaps,
-                chosen,
                 by_then,
                 stop: stop.clone(),
             })),
-            _ => match by_then {
+            None => match by_then {
                 Some(chosen) => Waiting::Chosen(Box::new(chosen)),
                 None => return,
             },
@@ -278,43 +294,80 @@ impl<'a> Timeline<'a> {
     }
 }
 
-/// What one version's metadata is asked for.
+/// The list's times cannot all be right, and the answer hangs on which are.
+fn doubtful(chosen: &Chosen, versions: &[ListedVersion]) -> Fault {
+    let times: Vec<String> = versions
+        .iter()
+        .take(DOUBTFUL_SHOWN_MAX)
+        .map(|version| {
+            let at = Timestamp::from_millisecond(version.modified_ms).unwrap_or_default();
+            let what = if version.is_marker {
+                "a deletion"
+            } else {
+                "a version"
+            };
+            format!("{what} with the time {at}")
+        })
+        .collect();
+    Fault::new(
+        Class::Damaged,
+        "tell what the file was at that moment:",
+        chosen.subject(),
+        format!(
+            "the bucket has {}, which contradicts the order in which they were written or has not come yet: a clock was wrong then, or this computer's is wrong now",
+            times.join(", ")
+        ),
+    )
+    .hint("see that this computer's clock is right; `keepwatch versions FILE` lists what there is: give an --at before or after the times in doubt, or fetch the version with an S3 tool (docs/FORMAT.md)")
+}
+
+/// What the metadata of some versions is asked for, the newest first.
 struct Question {
     store: Store,
     origin: Origin,
     at_ms: i64,
-    perhaps: Perhaps,
-    /// `perhaps`, as it is given when it was current.
-    chosen: Chosen,
+    /// Each as it is given when it was current.
+    perhaps: Vec<(Perhaps, Chosen)>,
     by_then: Option<Chosen>,
     stop: Stop,
 }
 
 impl Question {
+    fn subject(&self) -> String {
+        let first = self.perhaps.first().map(|(_, chosen)| chosen);
+        first.map_or_else(String::new, Chosen::subject)
+    }
+
     async fn ask(mut self) -> Result<Option<Chosen>, Fault> {
+        let mut was = self.by_then.take();
+        for (perhaps, chosen) in std::mem::take(&mut self.perhaps) {
+            let seen_ms = self.seen_ms(&chosen).await?;
+            if perhaps.was_current(self.at_ms, seen_ms) {
+                was = Some(chosen);
+                break;
+            }
+        }
+        let Some(was) = was else { return Ok(None) };
+        let at_ms = Some(self.at_ms);
+        unless_newer(&self.store, &self.origin, was, at_ms, &mut self.stop).await
+    }
+
+    /// When the file was read, by its metadata. Of what is not ours, or gone by now,
+    /// only the server's time is known.
+    async fn seen_ms(&mut self, chosen: &Chosen) -> Result<Option<i64>, Fault> {
         let at = At {
             bucket: &self.origin.bucket,
-            key: &self.chosen.key,
+            key: &chosen.key,
         };
         let mut patience = Patience::default();
         let head = loop {
-            match self.store.head(at, Some(&self.chosen.version_id)).await {
+            match self.store.head(at, Some(&chosen.version_id)).await {
                 Err(fault) if patience.again(&fault, &mut self.stop).await => {}
                 done => break done,
             }
         };
-        let subject = self.chosen.subject();
-        let head = head.map_err(|fault| told(fault).about(subject))?;
-        // Of what is not ours, or gone by now, only the server's time is known.
-        let seen_ms = head.and_then(|head| head.meta.ok()?.seen_ms);
-        let was_current = self.perhaps.was_current(self.at_ms, seen_ms);
-        let was = match was_current {
-            true => Some(self.chosen),
-            false => self.by_then,
-        };
-        let Some(was) = was else { return Ok(None) };
-        let at_ms = Some(self.at_ms);
-        unless_newer(&self.store, &self.origin, was, at_ms, &mut self.stop).await
+        let head = head.map_err(|fault| told(fault).about(chosen.subject()))?;
+        Ok(head.and_then(|head| head.meta.ok()?.seen_ms))
     }
 }
 
@@ -326,7 +379,7 @@ struct Asked {
 
 impl Asked {
     fn new(question: Question) -> Self {
-        Self::of(question.chosen.subject(), question.ask())
+        Self::of(question.subject(), question.ask())
     }
 
     fn of(
@@ -366,7 +419,7 @@ pub(super) async fn current_by(
     at_ms: Option<i64>,
     stop: &mut Stop,
 ) -> Result<Option<Chosen>, Fault> {
-    let mut chooser = Chooser::new(at_ms);
+    let mut chooser = Chooser::new(at_ms, store.server_now_ms(wall_ms()));
     // Keys that go back end the search: they are not this one.
     let mut pages = Pages::new(store, &origin.bucket, vec![full.clone()]);
     let pick = 'found: loop {
@@ -383,23 +436,31 @@ pub(super) async fn current_by(
         }
     };
     let chosen = |version| Chosen::of(version, name.clone());
-    let Some(Pick { by_then, perhaps }) = pick else {
+    let Some(pick) = pick else {
         return Ok(None);
     };
-    match (perhaps, at_ms) {
-        (Some(perhaps), Some(at_ms)) => {
+    if let Some(first) = pick.doubtful.first() {
+        return Err(doubtful(&chosen(first.clone()), &pick.doubtful));
+    }
+    let by_then = pick.by_then.map(chosen);
+    let perhaps = pick.perhaps.into_iter();
+    let perhaps = perhaps.map(|perhaps| {
+        let chosen = chosen(perhaps.version.clone());
+        (perhaps, chosen)
+    });
+    match at_ms {
+        Some(at_ms) => {
             let question = Question {
                 store: store.clone(),
                 origin: origin.clone(),
                 at_ms,
-                chosen: chosen(perhaps.version.clone()),
-                perhaps,
-                by_then: by_then.map(chosen),
+                perhaps: perhaps.collect(),
+                by_then,
                 stop: stop.clone(),
             };
             question.ask().await
         }
-        _ => Ok(by_then.map(chosen)),
+        None => Ok(by_then),
     }
 }
 

@@ -146,8 +146,8 @@ impl Store {
         self.line.clock().reached_ms(steady_ms(), wall_ms)
     }
 
-    /// How far the clock here, which says `wall_ms`, is ahead of the server's;
-    /// negative when it is behind, `None` while no server has told the time.
+    /// How far the clock here, which says `wall_ms`, is ahead of the server's at the
+    /// least; negative when it is behind, `None` while no server has told the time.
     pub fn clock_apart_ms(&self, wall_ms: i64) -> Option<i64> {
         self.line.clock().apart_ms(steady_ms(), wall_ms)
     }

@@ -66,10 +66,6 @@ impl Bounds {
             false => newer,
         }
     }
-
-    fn middle_ms(self) -> i64 {
-        self.lowest_ms + (self.highest_ms - self.lowest_ms) / 2
-    }
 }
 
 /// What has been heard of the server's clock.
@@ -94,10 +90,13 @@ impl ServerClock {
         known.map(|known| known.at(steady_ms))
     }
 
-    /// The server's time, as near as it is known. A server that tells no time (the
-    /// vault within the process) lives by the local clock, which says `wall_ms`.
+    /// The server's time, as near as it is known: what the local clock says
+    /// (`wall_ms`) as far as that can be it. A server that tells no time (the vault
+    /// within the process) lives by that clock.
     pub(super) fn now_ms(&self, steady_ms: i64, wall_ms: i64) -> i64 {
-        self.at(steady_ms).map_or(wall_ms, Bounds::middle_ms)
+        self.at(steady_ms).map_or(wall_ms, |known| {
+            wall_ms.max(known.lowest_ms).min(known.highest_ms)
+        })
     }
 
     /// A time that the server's clock has surely reached.
@@ -105,11 +104,11 @@ impl ServerClock {
         self.at(steady_ms).map_or(wall_ms, |known| known.lowest_ms)
     }
 
-    /// How far the local clock, which says `wall_ms`, is ahead of the server's;
-    /// `None` while no server has said.
+    /// How far the local clock, which says `wall_ms`, is ahead of the server's at the
+    /// least; `None` while no server has said.
     pub(super) fn apart_ms(&self, steady_ms: i64, wall_ms: i64) -> Option<i64> {
-        let known = self.at(steady_ms)?;
-        Some(wall_ms.saturating_sub(known.middle_ms()))
+        self.at(steady_ms)?;
+        Some(wall_ms.saturating_sub(self.now_ms(steady_ms, wall_ms)))
     }
 
     /// Whether the local clock agrees with the server's, as far as that is known.
@@ -167,20 +166,25 @@ mod tests {
             clock.heard(&date, asked_ms, asked_ms + 40);
             let now_ms = asked_ms + 40;
             // Never surer than it may be.
-            assert!(clock.reached_ms(now_ms, 0) <= now_ms + offset_ms, "{turn}");
+            let server_ms = now_ms + offset_ms;
+            assert!(clock.reached_ms(now_ms, 0) <= server_ms, "{turn}");
+            assert!(clock.now_ms(now_ms, i64::MAX) >= server_ms, "{turn}");
+            // A clock that is right is taken at its word from the first answer on.
+            assert_eq!(clock.now_ms(now_ms, server_ms), server_ms, "{turn}");
         }
-        let now_ms = 1_000 + 39 * 1_237 + 40;
-        let error_ms = clock.now_ms(now_ms, 0) - (now_ms + offset_ms);
-        assert!(error_ms.abs() < 60, "{error_ms}");
-        // Ten hours later, though the local clock was set back by a year.
-        let later_ms = now_ms + 36_000_000;
-        let error_ms = clock.now_ms(later_ms, 0) - (later_ms + offset_ms);
-        assert!(error_ms.abs() < 60, "{error_ms}");
-        assert!(clock.reached_ms(later_ms, 0) < later_ms + offset_ms - 5_000);
-        let year_ms = 365 * 86_400_000;
-        let wall_ms = later_ms + offset_ms - year_ms;
-        let apart_ms = clock.apart_ms(later_ms, wall_ms).unwrap();
-        assert!((apart_ms + year_ms).abs() < 60, "{apart_ms}");
+        // Ten hours later the drift of both clocks counts.
+        let heard_ms = 1_000 + 39 * 1_237 + 40;
+        for (later_ms, error_max_ms) in [(0, 120), (36_000_000, 7_400)] {
+            let now_ms = heard_ms + later_ms;
+            let server_ms = now_ms + offset_ms;
+            for wrong_ms in [-365 * 86_400_000, -10_000, 10_000, 86_400_000] {
+                let wall_ms = server_ms + wrong_ms;
+                let error_ms = clock.now_ms(now_ms, wall_ms) - server_ms;
+                assert!(error_ms.abs() <= error_max_ms, "{wrong_ms}: {error_ms}");
+                let apart_ms = clock.apart_ms(now_ms, wall_ms).unwrap();
+                assert!((apart_ms - wrong_ms).abs() <= error_max_ms, "{apart_ms}");
+            }
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn messages(rig: &Rig) -> String {
 }
 
 /// Wait until a message has these words, and give all messages.
-async fn until_told(rig: &Rig, words: &str) -> String {
+pub async fn until_told(rig: &Rig, words: &str) -> String {
     until(&format!("a message says: {words}"), async || {
         messages(rig).contains(words)
     })

@@ -11,6 +11,7 @@
 
 mod brake;
 mod budget;
+mod clocks;
 mod daily;
 mod damage;
 mod dead;

@@ -192,7 +192,7 @@ fn an_incident_says_how_far_to_go_back_and_the_ending() {
             .came(&mut source.halves, &new, at_ms + 50, at_ms + 50, 1000);
     }
     let want = Incident {
-        before_ms: T_MS - 1500,
+        before_ms: T_MS - 2500,
         files: FILES,
         ending: Some(".abc".into()),
     };

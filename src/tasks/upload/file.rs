@@ -49,6 +49,7 @@ pub(super) async fn store(
     let Some((mut content, target)) = taken else {
         return Ok(Outcome::Changed);
     };
+    content.seen_ms = by_server(ctx, content.seen_ms);
     content.seen_ms = ctx
         .moves
         .since_ms(item.source, &item.path, &content, record.as_ref());
@@ -116,7 +117,7 @@ pub(super) async fn store_folder(
             ..seen
         },
         hash: ContentHash::of(&[]),
-        seen_ms: transfer::wall_ms(),
+        seen_ms: by_server(ctx, transfer::wall_ms()),
         bytes: Some(Bytes::new()),
         unrested: false,
         racy: false,
@@ -131,6 +132,12 @@ pub(super) async fn store_folder(
         upload.stored(&content, done).await?;
     }
     Ok(Outcome::Sent)
+}
+
+/// A time of the last moments by this computer's clock, by the server's.
+fn by_server(ctx: &Context, wall_ms: i64) -> i64 {
+    let now_ms = transfer::wall_ms();
+    wall_ms + ctx.store.server_now_ms(now_ms) - now_ms
 }
 
 /// Tell the brake of content that looks encrypted; `old` is what was there.

@@ -14,7 +14,7 @@
 
 mod bucket;
 mod check;
-mod clock;
+pub mod clock;
 mod found;
 pub mod journal;
 mod many;
@@ -24,7 +24,7 @@ pub mod ops;
 mod plan;
 mod program;
 mod run;
-mod served;
+pub mod served;
 pub mod tree;
 mod truth;
 mod wire;

@@ -12,11 +12,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// 2026-11-20T00:00:00Z.
 const DAY_MS: i64 = 1_795_132_800_000;
 
-/// `hh:mm` or `hh:mm:ss` of that day.
+/// `hh:mm`, `hh:mm:ss` or `hh:mm:ss.mmm` of that day.
 fn at(text: &str) -> i64 {
-    let mut parts = text.split(':').map(|part| part.parse::<i64>().unwrap());
+    let (time, ms) = text.split_once('.').unwrap_or((text, "0"));
+    let mut parts = time.split(':').map(|part| part.parse::<i64>().unwrap());
     let mut part = || parts.next().unwrap_or(0);
-    DAY_MS + ((part() * 60 + part()) * 60 + part()) * 1_000
+    let second_ms = DAY_MS + ((part() * 60 + part()) * 60 + part()) * 1_000;
+    second_ms + ms.parse::<i64>().unwrap()
 }
 
 /// One version as the server tells of it.
@@ -279,4 +281,48 @@ async fn listing_of(lies: &Lies) -> String {
         .unwrap();
     }
     xml + "</ListVersionsResult>"
+}
+
+/// Named after the bug: the time of reading was not believed where the list's time
+/// is rounded down, so a swap was seen halfway, and a deletion hid what came first.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_within_one_second_keeps_its_order() {
+    let then = || one("10:00", Some("10:00"));
+    let stories = [
+        // Swapped at 5.4 s, stored at 5.9 and 6.1.
+        ("a", vec![then(), one("12:00:05", Some("12:00:05.400"))]),
+        ("b", vec![then(), one("12:00:06", Some("12:00:05.400"))]),
+        // Renamed at 5.3 s; the new name was stored first.
+        ("new", vec![one("12:00:05", Some("12:00:05.300"))]),
+        ("old", vec![then(), marker("12:00:05")]),
+        // Saved twice, and deleted and made again.
+        (
+            "twice",
+            vec![
+                then(),
+                one("12:00:05", Some("12:00:05.100")),
+                one("12:00:05", Some("12:00:05.600")),
+            ],
+        ),
+    ];
+    let (bench, lies, _) = server(&stories).await;
+    for (time, want) in [
+        ("12:00:04", "a 0, b 0, old 0, twice 0"),
+        ("12:00:05.050", "a 0, b 0, old 0, twice 0"),
+        ("12:00:05.150", "a 0, b 0, old 0, twice 1"),
+        // Under both names rather than under none.
+        ("12:00:05.350", "a 0, b 0, new 0, old 0, twice 1"),
+        ("12:00:05.400", "a 1, b 1, new 0, old 0, twice 1"),
+        ("12:00:05.700", "a 1, b 1, new 0, old 0, twice 2"),
+        // As the server shows it: all of that second.
+        ("12:00:05", "a 1, b 1, new 0, twice 2"),
+        ("12:00:06", "a 1, b 1, new 0, twice 2"),
+    ] {
+        let got = current(&bench, &lies, at(time)).await;
+        let got: Vec<String> = got
+            .iter()
+            .map(|(key, number)| format!("{key} {number}"))
+            .collect();
+        assert_eq!(got.join(", "), want, "at {time}");
+    }
 }
