@@ -9,6 +9,7 @@
 mod answer;
 mod client;
 mod cold;
+mod copy;
 mod course;
 pub mod differences;
 mod fault;
@@ -18,17 +19,19 @@ mod late;
 mod line;
 mod list;
 mod multipart;
+mod no_body;
 mod object;
 mod server_clock;
 pub mod vault;
 
 pub use cold::Asked;
+pub use copy::{COPY_BYTES_MAX, CopyFrom};
 pub use course::Course;
 pub use fault::is_cold;
 pub use late::{LATE_MAX, Unanswered};
 pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
 pub use multipart::{Begun, ListedPart, OpenUpload, PartDone, Proof, Sums, Upload, Whole};
-pub use object::{BytesAre, COPY_BYTES_MAX, CopyFrom, GetBody, Head};
+pub use object::{BytesAre, GetBody, Head};
 
 use crate::error::Fault;
 use crate::model::bandwidth::Rates;
@@ -57,6 +60,8 @@ pub struct Store {
     notes: Notes,
     /// What uploads in parts prove their bytes by; 0 while nobody has asked.
     proof: Arc<AtomicU8>,
+    /// How it wants to be asked for copies.
+    copying: Arc<copy::Manners>,
 }
 
 /// What S3 answered when it acknowledged a version.
