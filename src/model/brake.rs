@@ -123,7 +123,7 @@ pub struct Hold {
     /// A moment of the server's clock before the first of them was marked, or
     /// before anything else came of it; milliseconds since 1970, 0: unknown.
     #[serde(default)]
-    pub before_ms: i64,
+    pub moment_ms: i64,
     /// How often the owner has been told.
     pub told: u32,
     /// When last, milliseconds since 1970.
@@ -140,7 +140,7 @@ impl Hold {
     /// has more of what was saved before.
     pub fn may_move(&self) -> bool {
         let is_such = matches!(self.why, Why::Fall | Why::Unmounted { .. });
-        is_such && self.before_ms > 0 && self.marked_in_all() == 0
+        is_such && self.moment_ms > 0 && self.marked_in_all() == 0
     }
 
     /// Whether an alert (`Some(false)`) or a reminder (`Some(true)`) is owed.
@@ -374,7 +374,7 @@ impl Brake {
     pub fn hold(&mut self, why: Why, files: u64, of: u64, now: Now) -> bool {
         let Now {
             here_ms: now_ms,
-            server_ms: before_ms,
+            server_ms: moment_ms,
         } = now;
         if let Some(hold) = self.holds.iter_mut().find(|hold| hold.why.is_same(&why)) {
             hold.files = files;
@@ -390,7 +390,7 @@ impl Brake {
             of,
             marked: 0,
             found_marked: 0,
-            before_ms,
+            moment_ms,
             told: 0,
             told_ms: 0,
         });
@@ -403,7 +403,7 @@ impl Brake {
         let is_new = self.hold(Why::Fall, missing, of, now);
         let newest = self.holds.last_mut().filter(|_| is_new);
         if let (Some(hold), Some((before_ms, marked))) = (newest, loss) {
-            hold.before_ms = before_ms;
+            hold.moment_ms = before_ms;
             hold.marked = marked;
         }
         is_new
@@ -413,10 +413,10 @@ impl Brake {
     /// Not where another folder's files have come meanwhile.
     pub fn settle_moments(&mut self, server_ms: i64) {
         let other = self.holds.iter().find(|hold| hold.why == Why::OtherRoot);
-        let before_ms = other.map_or(server_ms, |other| other.before_ms);
+        let moment_ms = other.map_or(server_ms, |other| other.moment_ms);
         let untold = self.holds.iter_mut().filter(|hold| hold.told == 0);
         for hold in untold.filter(|hold| hold.may_move()) {
-            hold.before_ms = before_ms;
+            hold.moment_ms = moment_ms;
         }
     }
 

@@ -272,8 +272,7 @@ fn hold_root(ctx: &Context, source: usize) -> Result<(), Fault> {
 /// same names is stored, but the moment before that is known.
 pub(super) fn look_at_root_again(ctx: &Context, source: usize) -> Result<(), Fault> {
     let is_held = |hold: &Hold| hold.why == Why::OtherRoot;
-    let is_known =
-        root::is_as_judged(ctx, source) || ctx.brakes.holds(source).iter().any(is_held);
+    let is_known = root::is_as_judged(ctx, source) || ctx.brakes.holds(source).iter().any(is_held);
     if is_known || root::is_itself(ctx, source)? {
         return Ok(());
     }

@@ -427,7 +427,7 @@ fn a_fall_that_began_after_some_were_marked_knows_how_many() {
     }
     brake.hold_fall(510, 1000, at(now_ms + 501));
     let hold = &brake.holds[0];
-    assert_eq!((hold.marked, hold.before_ms), (500, now_ms - 7));
+    assert_eq!((hold.marked, hold.moment_ms), (500, now_ms - 7));
     // One more was let go before it held.
     brake.marked(&key("gone"));
     // The next scan counts exactly; what was marked stays marked.
@@ -469,7 +469,7 @@ fn what_hangs_together_is_one_loss() {
         brake.hold_fall(600, 1000, at(100 * minute_ms));
         let hold = &brake.holds[0];
         assert_eq!(
-            (hold.before_ms / minute_ms, hold.marked),
+            (hold.moment_ms / minute_ms, hold.marked),
             want,
             "{bursts:?}"
         );
@@ -487,7 +487,7 @@ fn bursts_are_bounded_and_lose_neither_beginning_nor_count() {
     }
     assert_eq!(brake.bursts.len(), BURSTS_MAX);
     brake.hold_fall(600, 1000, at(49 * 120_000));
-    assert_eq!((brake.holds[0].before_ms, brake.holds[0].marked), (0, 500));
+    assert_eq!((brake.holds[0].moment_ms, brake.holds[0].marked), (0, 500));
     // While nothing happens they are forgotten; a time without the program is none.
     assert!(!brake.forget_bursts(49 * 120_000 + LOSS_PAUSE_MS));
     brake.go_on(99 * 120_000);
@@ -538,10 +538,10 @@ fn the_moment_moves_on_until_it_is_told_and_never_into_another_folders_time() {
     let mut brake = measured(100);
     brake.hold(Why::Fall, 60, 100, at(5));
     brake.settle_moments(9);
-    assert_eq!(brake.holds[0].before_ms, 9);
+    assert_eq!(brake.holds[0].moment_ms, 9);
     brake.hold(Why::OtherRoot, 60, 100, at(7));
     brake.settle_moments(20);
-    let moments: Vec<_> = brake.holds.iter().map(|hold| hold.before_ms).collect();
+    let moments: Vec<_> = brake.holds.iter().map(|hold| hold.moment_ms).collect();
     assert_eq!(moments, [7, 7]);
     for (told, marked) in [(1, 0), (0, 1)] {
         let mut brake = measured(100);
@@ -549,6 +549,6 @@ fn the_moment_moves_on_until_it_is_told_and_never_into_another_folders_time() {
         brake.holds[0].told = told;
         brake.holds[0].marked = marked;
         brake.settle_moments(9);
-        assert_eq!(brake.holds[0].before_ms, 5, "{told} {marked}");
+        assert_eq!(brake.holds[0].moment_ms, 5, "{told} {marked}");
     }
 }

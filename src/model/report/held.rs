@@ -92,7 +92,7 @@ impl Held<'_> {
         vec![
             format!(
                 "This command brings everything back into a new folder as the backup had it at {}{before}:",
-                time_of_second(self.hold.before_ms, self.time_zone)
+                time_of_second(self.hold.moment_ms, self.time_zone)
             ),
             String::new(),
             format!("  {}", self.restore),
@@ -317,7 +317,7 @@ mod tests {
             of: 2_000,
             marked,
             found_marked: 0,
-            before_ms: at("2026-11-23T07:59:57Z") + 999,
+            moment_ms: at("2026-11-23T07:59:57Z") + 999,
             told: 0,
             told_ms: 0,
         };
@@ -393,9 +393,18 @@ mod tests {
     #[test]
     fn every_alert_has_a_command_that_brings_the_files_back() {
         let folder = RelKey::parse_full("disk/").unwrap();
-        for why in [Why::Fall, Why::OtherRoot, Why::Away, Why::Unmounted { folder }] {
+        for why in [
+            Why::Fall,
+            Why::OtherRoot,
+            Why::Away,
+            Why::Unmounted { folder },
+        ] {
             let (_, alert) = say(why, false);
-            assert!(alert.body.contains("\n\n  keepwatch restore"), "{}", alert.body);
+            assert!(
+                alert.body.contains("\n\n  keepwatch restore"),
+                "{}",
+                alert.body
+            );
         }
     }
 

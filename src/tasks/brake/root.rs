@@ -148,9 +148,7 @@ fn get<T: serde::de::DeserializeOwned>(
     source: usize,
     name: &str,
 ) -> Result<Option<T>, Fault> {
-    let value = ctx
-        .index
-        .source_state_get(ctx.sources[source].id, name)?;
+    let value = ctx.index.source_state_get(ctx.sources[source].id, name)?;
     Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 

@@ -94,7 +94,7 @@ fn program(ctx: &Context) -> String {
 fn restore_command(ctx: &Context, source: usize, hold: &Hold) -> String {
     let before_ms = match &hold.why {
         Why::Encrypted { before_ms, .. } => before_ms,
-        _ if hold.before_ms > 0 => &hold.before_ms,
+        _ if hold.moment_ms > 0 => &hold.moment_ms,
         _ => return String::new(),
     };
     let settings = &ctx.sources[source].config;
@@ -171,11 +171,7 @@ const SETTLING_MAX_MS: i64 = 30 * 1_000;
 
 /// See that what an alert says is so: how many are marked, and which moment has
 /// everything that was saved before. False: not yet.
-async fn settle_moment(
-    ctx: &Arc<Context>,
-    source: usize,
-    at_once: bool,
-) -> Result<bool, Fault> {
+async fn settle_moment(ctx: &Arc<Context>, source: usize, at_once: bool) -> Result<bool, Fault> {
     let (is_new, in_flight, held_at_ms) = {
         let memory = ctx.brakes.memory(source);
         let mut holds = memory.saved.brake.holds.iter();
