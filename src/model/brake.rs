@@ -299,7 +299,10 @@ impl Brake {
         }
         match self.bursts.last_mut() {
             Some(burst) if apart_ms(now_ms, burst.last_ms) <= BURST_PAUSE_MS => {
-                burst.last_ms = now_ms;
+                // To the second: each change is written down.
+                if apart_ms(now_ms, burst.last_ms) >= 1_000 {
+                    burst.last_ms = now_ms;
+                }
             }
             _ => self.bursts.push(Burst {
                 before_ms,
@@ -314,6 +317,11 @@ impl Brake {
                 next.marked += oldest.marked;
             }
         }
+    }
+
+    /// Before which moment the newest burst began.
+    pub fn burst_since(&self) -> Option<i64> {
+        self.bursts.last().map(|burst| burst.before_ms)
     }
 
     /// The bucket has taken the marker of a file or link.

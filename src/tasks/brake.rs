@@ -166,7 +166,8 @@ fn change<T>(
             // What is held back, and that it was told, must outlive a power cut.
             // So must since when deletions are marked, before the first of them is.
             let (now, then) = (&saved.brake, &before.brake);
-            if now.holds.len() != then.holds.len() || now.bursts.len() > then.bursts.len() {
+            let is_burst_new = now.burst_since() != then.burst_since();
+            if now.holds.len() != then.holds.len() || is_burst_new {
                 ctx.index.flush()?;
             }
             if now.holds.len() > then.holds.len() {

@@ -46,6 +46,7 @@ impl Sampled {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Judged {
     root: RootId,
+    made_ns: Option<i64>,
     standing: Standing,
     is_itself: bool,
 }
@@ -56,15 +57,17 @@ pub(super) struct Judged {
 /// # Errors
 /// The root or its marker cannot be looked at, or the index fails.
 pub(super) fn is_itself(ctx: &Context, source: usize) -> Result<bool, Fault> {
-    let root = files::root_state(&ctx.sources[source].config.path)?;
+    let path = &ctx.sources[source].config.path;
+    let (root, made_ns) = (files::root_state(path)?, files::root_made_ns(path));
     let standing = marker::standing(ctx, source)?;
     let judged = Judged {
         root,
+        made_ns,
         standing: standing.clone(),
         is_itself: true,
     };
     if let Some(known) = &ctx.brakes.memory(source).judged
-        && (known.root, &known.standing) == (root, &standing)
+        && (known.root, known.made_ns, &known.standing) == (root, made_ns, &standing)
     {
         return Ok(known.is_itself);
     }
@@ -108,7 +111,8 @@ pub(super) fn is_as_judged(ctx: &Context, source: usize) -> bool {
     let memory = ctx.brakes.memory(source);
     let judged = memory.judged.as_ref();
     // Whoever finds the root away says so itself.
-    now.is_none() || judged.is_some_and(|judged| judged.is_itself && Some(judged.root) == now)
+    let is_it = |judged: &Judged| Some((judged.root, judged.made_ns)) == now;
+    now.is_none() || judged.is_some_and(|judged| judged.is_itself && is_it(judged))
 }
 
 /// Judge another root anew.

@@ -26,7 +26,10 @@ pub(super) fn look(
     path: &RelPath,
     pulse: &Pulse,
 ) -> Result<Look, Fault> {
-    brake::look_at_root_again(ctx, source)?;
+    if let Err(fault) = brake::look_at_root_again(ctx, source) {
+        // A marker that cannot be read keeps no file from being stored.
+        tracing::debug!("{fault}");
+    }
     let source = &ctx.sources[source];
     let root = &source.config.path;
     let disk = files::stat_unless_excluded(root, path, &source.rules)?;
