@@ -52,6 +52,10 @@ pub const LOSS_PAUSE_MS: i64 = 10 * 60 * 1_000;
 /// Bursts remembered per source; of more, the two oldest become one.
 const BURSTS_MAX: usize = 16;
 
+/// Marked files whose index entry may not be gone yet: one for each worker, and as
+/// many of which the index has failed.
+const UNSETTLED_MAX: usize = 256;
+
 /// Why deletions are held back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
@@ -185,6 +189,10 @@ pub struct Brake {
     /// The deletions of the last minutes, oldest first; at most [`BURSTS_MAX`].
     #[serde(default)]
     pub bursts: Vec<Burst>,
+    /// Files that are counted as marked and may still stand in the index: after a
+    /// kill they are not to be counted again. At most [`UNSETTLED_MAX`].
+    #[serde(default)]
+    pub unsettled: Vec<RelKey>,
 }
 
 /// What a scan of a whole source has found.
@@ -333,10 +341,19 @@ impl Brake {
         if let Some(burst) = self.bursts.last_mut() {
             burst.marked += 1;
         }
+        if self.unsettled.len() >= UNSETTLED_MAX {
+            self.unsettled.remove(0);
+        }
+        self.unsettled.push(key.clone());
         // One that was let go before it held.
         for hold in self.holds.iter_mut().filter(|hold| hold.why.covers(key)) {
             hold.marked += 1;
         }
+    }
+
+    /// The index has let go of a file that was marked.
+    pub fn settled(&mut self, key: &RelKey) {
+        self.unsettled.retain(|unsettled| unsettled != key);
     }
 
     /// Forget deletions that no loss can go on from; true when there were any.
@@ -345,6 +362,7 @@ impl Brake {
         let is_over = self.bursts.last().is_some_and(is_over);
         if is_over {
             self.bursts.clear();
+            self.unsettled.clear();
         }
         is_over
     }

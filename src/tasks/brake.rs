@@ -12,7 +12,7 @@ mod root;
 mod tell;
 
 pub(super) use encrypted::{looks_encrypted, plain_is_gone};
-pub(super) use grant::{Grant, May, is_filling, may_mark, noticed};
+pub(super) use grant::{Grant, May, is_counted, is_filling, may_mark, noticed, settled};
 pub(super) use tell::line;
 pub use tell::{show, tell};
 

@@ -170,7 +170,7 @@ pub fn drill_over(drilled: &Drilled<'_>, mended: &[Failure]) -> Message {
     let files = amount((over.len() + mended.len()) as u64, "file");
     let how = match mended.is_empty() {
         true => "can be restored again",
-        false => "can be restored again as of now, damaged older versions stay",
+        false => "can be restored again, but not as before",
     };
     Message {
         subject: subject(drilled.computer, &format!("{files} in the backup {how}")),
@@ -224,7 +224,11 @@ mod tests {
             ..drilled.clone()
         };
         let mended = drill_over(&nothing, &failures);
-        assert!(mended.subject.ends_with("damaged older versions stay"));
+        assert!(
+            mended
+                .subject
+                .ends_with("can be restored again, but not as before")
+        );
         for words in [
             "1 file that could not be restored can be restored as it is now.",
             "This version of it stays damaged and cannot be mended",

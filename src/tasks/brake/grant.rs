@@ -47,6 +47,18 @@ impl Grant {
     }
 }
 
+/// The index has let go of a file that was marked. Kept with the next change: a kill
+/// before it only has the file looked for once more.
+pub(in crate::tasks) fn settled(ctx: &Context, source: usize, key: &RelKey) {
+    ctx.brakes.memory(source).saved.brake.settled(key);
+}
+
+/// A file that is counted as marked already, though the index still has it.
+pub(in crate::tasks) fn is_counted(ctx: &Context, source: usize, key: &RelKey) -> bool {
+    let memory = ctx.brakes.memory(source);
+    memory.saved.brake.unsettled.contains(key)
+}
+
 impl Drop for Grant {
     fn drop(&mut self) {
         let mut memory = self.ctx.brakes.memory(self.source);

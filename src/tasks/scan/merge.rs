@@ -288,7 +288,8 @@ impl Merge<'_> {
         }
         if disk.is_none() {
             self.gone.add(key);
-            self.gone.absent += u64::from(is_absent);
+            let is_new = is_absent && !brake::is_counted(self.ctx, self.source, key);
+            self.gone.absent += u64::from(is_new);
         } else {
             self.queue(key, disk);
         }

@@ -97,7 +97,7 @@ pub(super) async fn mark_gone(
         .await?
     };
     match may_mark {
-        May::Mark(grant) => mark(ctx, item, key, record, &grant).await,
+        May::Mark(grant) => mark(ctx, item, key, record, grant).await,
         May::Hold => Ok(Outcome::Agreed),
         May::Later => Ok(Outcome::Changed),
     }
@@ -109,7 +109,7 @@ async fn mark(
     item: &Item,
     key: &RelKey,
     record: Record,
-    grant: &Grant,
+    grant: Grant,
 ) -> Result<Outcome, Fault> {
     let source = &ctx.sources[item.source];
     let bucket_key = source.bucket_key(key).key;
@@ -132,7 +132,8 @@ async fn mark(
         let Some(version_id) = is_marked(ctx, item, marked)? else {
             return Ok(Outcome::Agreed);
         };
-        grant.marked(key)?;
+        let marked = key.clone();
+        blocking(move || grant.marked(&marked)).await?;
         destination::heard(ctx, item.source, Deed::Marked, &version_id).await;
     }
     let delta = ActivityDelta {
@@ -146,6 +147,7 @@ async fn mark(
         activity: delta,
     };
     ctx.commits.commit(&ctx.index, commit).await?;
+    brake::settled(ctx, item.source, key);
     if ours {
         let name = &source.config.name;
         tracing::info!(source = %name, path = %item.path, "marked as deleted");

@@ -136,7 +136,8 @@ async fn what_was_marked_before_it_was_too_much_is_counted_also_over_a_kill() {
             }
         };
         assert_told(&rig, LOST, &before).await;
-        assert_eq!(marked_files(&rig).await, 12, "killed: {killed}");
+        let marked = marked_files(&rig).await;
+        assert!((12..=24).contains(&marked), "{marked}, killed: {killed}");
         assert_eq!(daemon.stop(), Some(0));
     }
 }

@@ -1,6 +1,7 @@
 //! The command itself: beside a running daemon, alone, and without an index.
 
-use crate::harness::{Rig, Running, alter, finish, program, until, write_config};
+use crate::harness::{BUCKET, Rig, Running, alter, at_rest, finish, program, until, write_config};
+use crate::raw;
 use std::path::Path;
 use std::process::Output;
 
@@ -115,7 +116,10 @@ async fn a_repair_says_what_it_mends_and_which_versions_nobody_can_mend() {
     rig.until_equal(&daemon).await;
     alter(&rig.vault_dir().join("office/a.txt"));
     rig.write("a.txt", "the second content, longer");
-    rig.until_equal(&daemon).await;
+    until("it is stored", async || {
+        at_rest(&daemon) && raw::counts(&rig.store(), BUCKET).await["a.txt"] == 2
+    })
+    .await;
     daemon.stop().await.unwrap();
     alter(&rig.vault_dir().join("office/a.txt"));
     let config = write_config(&rig, "");
