@@ -26,7 +26,7 @@ use crate::model::brake::{Brake, Hold, Now, Scanned, Why, is_below};
 use crate::transfer::wall_ms;
 use count::{count_surely, known_below};
 use serde::{Deserialize, Serialize};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Under which name the index remembers a source's brake.
 const STATE: &str = "brake";
@@ -56,6 +56,8 @@ struct Memory {
     judged: Option<root::Judged>,
     /// Deletions that were let go and whose answer has not come yet.
     in_flight: u64,
+    /// Somebody is counting the files.
+    is_counting: bool,
     /// When the newest hold began, by the steady clock.
     held_at_ms: i64,
 }
@@ -64,22 +66,9 @@ struct Memory {
 #[derive(Debug, Default)]
 struct One {
     memory: Mutex<Memory>,
-    /// Held while counting files: one count serves all.
-    counting: Mutex<()>,
     /// Deletions that came one soon after the other. Its own lock: the queue asks
     /// for it, and must not wait for the index.
     noticed: Mutex<grant::Noticed>,
-}
-
-impl One {
-    /// The right to count, unless somebody does already.
-    fn try_counting(&self) -> Option<MutexGuard<'_, ()>> {
-        match self.counting.try_lock() {
-            Ok(guard) => Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
 }
 
 /// The brakes of all sources.
@@ -118,7 +107,6 @@ impl Brakes {
             });
             each.push(One {
                 memory,
-                counting: Mutex::default(),
                 noticed: Mutex::default(),
             });
         }

@@ -102,19 +102,22 @@ pub(in crate::tasks) fn may_mark(
         false => 0,
     };
     if let Some(may) = grant(ctx, source, key, counts, |memory| {
-        memory.saved.brake.raise(known, ctx.now_ms());
-        let suffices = memory.allowance >= waiting;
-        if suffices {
-            memory.allowance -= u64::from(counts);
+        // Those who come back later wait nowhere meanwhile.
+        if counts && memory.is_counting {
+            return Decided::Busy;
         }
-        suffices
+        memory.saved.brake.raise(known, ctx.now_ms());
+        if memory.allowance >= waiting {
+            memory.allowance -= u64::from(counts);
+            return Decided::Let;
+        }
+        memory.is_counting = true;
+        Decided::Not
     })? {
         return Ok(may);
     }
-    // Whoever waited here would hold a worker for as long as a disk may hang.
-    let Some(_counting) = ctx.brakes.each[source].try_counting() else {
-        return Ok(May::Later);
-    };
+    // Whoever waited for this one would hold a worker for as long as a disk may hang.
+    let _counting = Counting { ctx, source };
     let on_disk = count_surely(ctx, source, pulse)?;
     // A root or disk that went away meanwhile makes the count worthless.
     if held()? {
@@ -126,11 +129,11 @@ pub(in crate::tasks) fn may_mark(
         if brake.has_fallen(on_disk) {
             let (missing, of) = (brake.missing(on_disk), brake.expected());
             brake.hold_fall(missing, of, now);
-            return false;
+            return Decided::Not;
         }
         // What waits was missing when they were counted.
         memory.allowance = brake.allowance(on_disk).saturating_add(waiting - 1);
-        true
+        Decided::Let
     })?;
     if let Some(may) = may {
         return Ok(may);
@@ -158,29 +161,53 @@ fn grant(
     source: usize,
     key: &RelKey,
     counts: bool,
-    decide: impl FnOnce(&mut super::Memory) -> bool,
+    decide: impl FnOnce(&mut super::Memory) -> Decided,
 ) -> Result<Option<May>, Fault> {
     let before_ms = before_any_marker_ms(ctx);
     let now_ms = ctx.now_ms();
-    let granted = change(ctx, source, |memory| {
+    let decided = change(ctx, source, |memory| {
         if memory.saved.brake.held(key).is_some() {
-            return Some(false);
-        }
-        if !decide(memory) {
             return None;
         }
-        memory.saved.brake.marking(before_ms, now_ms);
-        memory.in_flight += 1;
-        Some(true)
+        let decided = decide(memory);
+        if decided == Decided::Let {
+            memory.saved.brake.marking(before_ms, now_ms);
+            memory.in_flight += 1;
+        }
+        Some(decided)
     })?;
-    Ok(granted.map(|is_granted| match is_granted {
-        true => May::Mark(Grant {
+    Ok(match decided {
+        None => Some(May::Hold),
+        Some(Decided::Let) => Some(May::Mark(Grant {
             ctx: Arc::clone(ctx),
             source,
             counts,
-        }),
-        false => May::Hold,
-    }))
+        })),
+        Some(Decided::Busy) => Some(May::Later),
+        Some(Decided::Not) => None,
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decided {
+    /// Let it go.
+    Let,
+    /// Not by what is known.
+    Not,
+    /// Somebody counts the files: nothing goes before that is done.
+    Busy,
+}
+
+/// The right to count the files of a source: one count serves all.
+struct Counting<'a> {
+    ctx: &'a Context,
+    source: usize,
+}
+
+impl Drop for Counting<'_> {
+    fn drop(&mut self) {
+        self.ctx.brakes.memory(self.source).is_counting = false;
+    }
 }
 
 /// The last millisecond that every marker requested from now on is younger than,
