@@ -119,7 +119,7 @@ async fn with_workers<T>(
     }
     let result = work(&ctx, &post).await;
     // What was held back at the very end does not wait for the next run.
-    brake::tell(&ctx, &post).await;
+    brake::tell(&ctx, &post, true).await;
     destination::tell(&ctx, &post).await;
     if let Err(fault) = post.flush(&ctx).await {
         tracing::warn!("a message waits in the outbox: {fault}");

@@ -66,8 +66,9 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
     let (hints, receivers) = (0..count).map(|_| mpsc::channel(HINTS_MAX)).unzip();
     let brakes = {
         let index = index.clone();
+        let now_ms = clock();
         let ids: Vec<_> = sources.iter().map(|source| source.id).collect();
-        blocking(move || Brakes::load(&index, ids.into_iter())).await?
+        blocking(move || Brakes::load(&index, ids.into_iter(), now_ms)).await?
     };
     let ctx = Arc::new(Context {
         queue: Queue::new(count, config.limits.queue_items_max, config.limits.workers),

@@ -353,7 +353,7 @@ async fn revisit(ctx: &Arc<Context>, source: usize, look: u64) {
 async fn tell_at_once(ctx: &Arc<Context>, post: &Post) {
     loop {
         tokio::time::sleep(BEAT).await;
-        brake::tell(ctx, post).await;
+        brake::tell(ctx, post, false).await;
         destination::tell(ctx, post).await;
     }
 }

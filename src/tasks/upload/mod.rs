@@ -15,6 +15,7 @@ mod take;
 
 use super::announce::announce;
 use super::answering::on_disk;
+use super::brake;
 use super::context::{Context, Hint, blocking};
 use crate::board::News;
 use crate::error::{Class, Fault};
@@ -73,7 +74,9 @@ fn ripe(ctx: &Context, source: usize, aside_ms: i64) -> Ripe {
     if waited_ms >= ASIDE_MAX_MS {
         return Ripe::Now;
     }
-    if waited_ms < aside_min_ms(ctx) || ctx.scans.is_looking(source) {
+    let pause_ms = aside_min_ms(ctx);
+    let is_early = waited_ms < pause_ms || brake::is_filling(ctx, source, pause_ms);
+    if is_early || ctx.scans.is_looking(source) {
         return Ripe::No;
     }
     match ctx.unsettled.up_to(source, aside_ms) {
@@ -184,7 +187,7 @@ async fn act(
     match fingerprint.kind {
         Kind::File | Kind::Symlink => {
             // The folder that was here is gone, and so is its object.
-            gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
+            gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
             file::store(ctx, item, fingerprint, look.file, early).await
         }
         Kind::Folder => {
@@ -193,7 +196,7 @@ async fn act(
         }
         Kind::Special => {
             gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
-            gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
+            gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
             Ok(Outcome::Agreed)
         }
     }
