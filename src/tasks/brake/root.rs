@@ -33,12 +33,20 @@ const SAMPLE: &str = "brake:sample";
 struct Sampled {
     key: RelKey,
     size_bytes: u64,
-    mtime_ns: i64,
+    /// Whole seconds since 1970 and nanoseconds: JSON has no wider numbers.
+    mtime: (i128, i128),
+}
+
+/// When it was changed, as [`Sampled`] keeps it.
+fn seconds_of(fingerprint: &Fingerprint) -> (i128, i128) {
+    const NS_PER_S: i128 = 1_000_000_000;
+    let ns = fingerprint.mtime_ns;
+    (ns.div_euclid(NS_PER_S), ns.rem_euclid(NS_PER_S))
 }
 
 impl Sampled {
     fn is(&self, now: &Fingerprint) -> bool {
-        now.size_bytes == self.size_bytes && now.mtime_ns == self.mtime_ns
+        now.size_bytes == self.size_bytes && seconds_of(now) == self.mtime
     }
 }
 
@@ -218,7 +226,7 @@ fn draw(ctx: &Context, source: usize) -> Result<Vec<Sampled>, Fault> {
             sample.push(Sampled {
                 key,
                 size_bytes: record.fingerprint.size_bytes,
-                mtime_ns: record.fingerprint.mtime_ns,
+                mtime: seconds_of(&record.fingerprint),
             });
         }
     }
