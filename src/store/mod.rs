@@ -19,6 +19,7 @@ mod line;
 mod list;
 mod multipart;
 mod object;
+mod record;
 mod server_clock;
 pub mod vault;
 
@@ -29,6 +30,7 @@ pub use late::{LATE_MAX, Unanswered};
 pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
 pub use multipart::{Begun, ListedPart, OpenUpload, PartDone, Proof, Sums, Upload, Whole};
 pub use object::{BytesAre, COPY_BYTES_MAX, CopyFrom, GetBody, Head};
+pub use record::{Demand, Wrote};
 
 use crate::error::Fault;
 use crate::model::bandwidth::Rates;

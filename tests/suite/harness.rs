@@ -344,6 +344,9 @@ pub enum Fate {
     LoseAnswer,
     /// It arrives late.
     Late(Duration),
+    /// It arrives without its `If-Match` and `If-None-Match`, as at a server that
+    /// does not know them.
+    WithoutDemands,
     /// The connection breaks, and what was sent is carried out when this says so.
     CarryOutLater(tokio::sync::watch::Receiver<bool>),
 }
@@ -438,6 +441,13 @@ impl HttpConnector for FaultyClient {
                 Fate::LoseAnswer => {
                     inner.call(request).await?;
                     Err(broken())
+                }
+                Fate::WithoutDemands => {
+                    let mut request = request;
+                    for name in ["if-match", "if-none-match"] {
+                        request.headers_mut().remove(name);
+                    }
+                    inner.call(request).await
                 }
                 Fate::CarryOutLater(mut told) => {
                     tokio::spawn(async move {
