@@ -5,11 +5,16 @@ use crate::harness::{
 };
 use crate::raw::{client, marked, versions};
 use keepwatch::config::{Config, StoreConfig};
-use keepwatch::daemon::{Daemon, Options};
+use keepwatch::control::Words;
+use keepwatch::daemon::{Daemon, Options, reconcile_once};
 use keepwatch::model::owner::{Computer, Owner, key};
 use keepwatch::store::{At, Store};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
+
+/// A deletion goes by what the destination said so long ago at most.
+const WORD_LASTS: Duration = Duration::from_millis(10_100);
 
 /// Another computer, with files of its own and the first one's vault.
 struct Second {
@@ -157,14 +162,9 @@ fn reconcile(file: &Path, more: &[&str]) -> (Option<i32>, String) {
     (done.status.code(), text)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn taken_over_by_somebodys_word_alone_and_the_old_one_sees_it_before_it_marks_anything() {
-    let first = first().await;
-    let store = first.store();
-    let old = first.start().await;
-    first.until_equal(&old).await;
-
-    // The configuration of the second computer, as a file, on the first one's vault.
+/// A second computer's configuration as a file, on the first one's vault, and the
+/// same files as the first one has: restored, say.
+fn restored(first: &Rig) -> (Rig, std::path::PathBuf) {
     let second = Rig::new();
     for number in 0..5 {
         second.write(&format!("d/{number}.txt"), number.to_string());
@@ -173,37 +173,77 @@ async fn taken_over_by_somebodys_word_alone_and_the_old_one_sees_it_before_it_ma
     let text = fs::read_to_string(&file).unwrap();
     let vault = format!("path = \"{}\"", first.vault_dir().display());
     fs::write(&file, text.replace("path = \"vault\"", &vault)).unwrap();
-    let was = record(&store, "").await.unwrap();
+    (second, file)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_refuses_and_takes_over_when_that_is_said() {
+    let first = first().await;
+    let (second, file) = restored(&first);
+    let was = record(&first.store(), "").await.unwrap();
     let (code, text) = reconcile(&file, &[]);
     assert_eq!(code, Some(3), "{text}");
     for words in ["NOTHING IS SENT", "--take-over", "NOT COMPLETE", &was.root] {
         assert!(text.contains(words), "{text}");
     }
     assert!(!text.contains("All is well"), "{text}");
-    assert_eq!(record(&store, "").await.unwrap(), was);
+    assert_eq!(record(&first.store(), "").await.unwrap(), was);
 
     let (code, text) = reconcile(&file, &["--take-over"]);
     assert_eq!(code, Some(0), "{text}");
-    let now = record(&store, "").await.unwrap();
+    let now = record(&first.store(), "").await.unwrap();
     assert_eq!(now.root, second.root().display().to_string());
     assert_ne!(now.id, was.id);
-    // From then on without a word, also after a start.
+    // From then on without a word.
     let (code, text) = reconcile(&file, &[]);
     assert_eq!(code, Some(0), "{text}");
+    assert_eq!(record(&first.store(), "").await.unwrap(), now);
+    assert!(marked(&first.store(), BUCKET).await.is_empty());
+}
 
-    // The old one had asked seconds ago: its next deletion asks again at the latest.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_old_computer_sees_that_another_took_over_before_it_marks_anything() {
+    let first = first().await;
+    let store = first.store();
+    let old = first.start().await;
+    first.until_equal(&old).await;
+    // As fresh as can be: the old one goes by it for seconds.
+    let ctx = old.context();
+    ctx.scans.ask_and_wait(0, false).await.unwrap();
+
+    let second = Second::of(&first);
+    fs::remove_file(second.rig.path("x.txt")).unwrap();
+    fs::remove_file(second.rig.path("y.txt")).unwrap();
+    for number in 0..5 {
+        let name = format!("d/{number}.txt");
+        second.rig.write(&name, number.to_string());
+    }
+    let (progress, _far) = tokio::sync::mpsc::channel(1);
+    let options = Options {
+        store: Some(first.store()),
+        ..Options::default()
+    };
+    let words = Words {
+        take_over: true,
+        ..Words::default()
+    };
+    let done = reconcile_once(second.config.clone(), options, progress, words).await;
+    let done = done.unwrap();
+    assert!(done[0].is_whole(), "{done:?}");
+    let now = record(&store, "").await.unwrap();
+    assert_eq!(now.root, second.rig.root().display().to_string());
+
     let before = versions(&store, BUCKET).await;
-    tokio::time::sleep(std::time::Duration::from_millis(10_100)).await;
+    tokio::time::sleep(WORD_LASTS).await;
     fs::remove_file(first.path("d/1.txt")).unwrap();
     until_refused(&old).await;
     until_told(&first, "is another computer's").await;
     first.write("late.txt", "late");
-    let ctx = old.context();
     let scan = ctx.scans.ask_and_wait(0, false).await.unwrap();
     assert!(!scan.complete(), "{scan:?}");
     assert_eq!(versions(&store, BUCKET).await, before);
     old.stop().await.unwrap();
-    // It does not take it back by itself, whatever it is started.
+    // It does not take it back by itself, whenever it is started.
     let old = first.start().await;
     until_refused(&old).await;
     assert_eq!(record(&store, "").await.unwrap().id, now.id);
@@ -406,6 +446,7 @@ async fn a_record_that_cannot_be_read_is_nobodys_leave_to_send() {
     rig.write("new.txt", "new");
     let daemon = rig.start().await;
     until_refused(&daemon).await;
+    until_told(&rig, "is another computer's").await;
     assert_eq!(versions(&rig.store(), BUCKET).await, before);
     // Somebody's word ends it, beside the running daemon.
     keepwatch::tasks::destination::take_over(daemon.context(), 0)
