@@ -196,7 +196,12 @@ impl Claimant {
                 (false, ..) => Whose::Claimable,
             };
         }
-        // A lost state folder is made again from the bucket.
+        // A lost state folder is made again from the bucket. Where the machine proves
+        // that it is the same computer, the record may stay as it is.
+        let is_again = same_computer && same_root && self.computer.name == owner.computer;
+        if is_again && owner.machine.is_some() && owner.machine == self.computer.machine {
+            return Whose::Ours;
+        }
         let is_again = same_computer && same_root;
         match is_named || is_again || (is_before && self.knows) {
             true => Whose::Claimable,
@@ -263,11 +268,11 @@ mod tests {
             ),
             ("renamed", claimant("new", m, "/srv", &["1"]), Claimable),
             ("folder moved", claimant("pc", m, "/mnt", &["1"]), Claimable),
-            ("state lost", claimant("pc", m, "/srv", &[]), Claimable),
+            ("state lost", claimant("pc", m, "/srv", &[]), Ours),
             (
                 "state lost, restored older",
                 claimant("pc", m, "/srv", &["0"]),
-                Claimable,
+                Ours,
             ),
             (
                 "state lost, renamed",
