@@ -13,7 +13,7 @@ mod tell;
 
 pub(super) use encrypted::{looks_encrypted, plain_is_gone};
 pub(super) use grant::{Grant, May, is_counted, is_filling, may_mark, noticed, settled};
-pub(super) use tell::line;
+pub(super) use tell::{line, program};
 pub use tell::{show, tell};
 
 use super::context::Context;

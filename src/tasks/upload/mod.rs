@@ -18,6 +18,7 @@ use super::announce::announce;
 use super::answering::on_disk;
 use super::brake;
 use super::context::{Context, Hint, blocking};
+use super::destination;
 use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
@@ -96,6 +97,7 @@ pub async fn run(ctx: Arc<Context>) {
             // A stop waits for edits alone.
             let is_over = lane == Lane::Backlog && ctx.is_ending();
             !is_over
+                && ctx.sources[source].destination.may_send()
                 && ctx.answering.may_work(source)
                 && ctx.gates.may_start(source, path, lane, ctx.now_ms())
         };
@@ -106,8 +108,18 @@ pub async fn run(ctx: Arc<Context>) {
         else {
             return;
         };
-        let result = work(&ctx, &item).await;
-        let next = settle(&ctx, &item, result).await;
+        let next = match destination::is_ours(&ctx, item.source).await {
+            Ok(true) => {
+                let result = work(&ctx, &item).await;
+                settle(&ctx, &item, result).await
+            }
+            // It waits for somebody's word.
+            Ok(false) => {
+                ctx.gates.abandoned(item.source, &item.path, ctx.now_ms());
+                Next::GiveBack
+            }
+            Err(fault) => settle(&ctx, &item, Err(fault)).await,
+        };
         // Before another worker may take the same path.
         ctx.gates.ended(item.source, &item.path);
         match next {
