@@ -173,6 +173,8 @@ pub struct Limits {
     /// How long a request that got no answer may still be carried out; what it
     /// was about is looked at again after that.
     pub late_request_ms: u64,
+    /// How often every folder is scanned for what no event told of.
+    pub rescan_ms: u64,
 }
 
 /// Log files.

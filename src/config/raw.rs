@@ -158,6 +158,7 @@ pub(super) struct RawLimits {
     pub(super) shutdown_timeout: String,
     pub(super) unwatched_scan_ms: i64,
     pub(super) late_request_ms: i64,
+    pub(super) rescan_ms: i64,
 }
 
 impl Default for RawLimits {
@@ -170,6 +171,7 @@ impl Default for RawLimits {
             shutdown_timeout: "30s".into(),
             unwatched_scan_ms: 600_000,
             late_request_ms: LATE_REQUEST_MS,
+            rescan_ms: 900_000,
         }
     }
 }
@@ -290,6 +292,7 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
             ("shutdown_timeout", Shape::Text, "\"30s\""),
             ("unwatched_scan_ms", Shape::Number, "600000"),
             ("late_request_ms", Shape::Number, "960000"),
+            ("rescan_ms", Shape::Number, "900000"),
         ],
     ),
     ("state", &[("dir", Shape::Text, "\"/var/lib/keepwatch\"")]),

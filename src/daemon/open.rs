@@ -22,6 +22,7 @@ use crate::tasks::destination::{self, Destination};
 use crate::tasks::gates::Gates;
 use crate::tasks::late::{self, LateLooks};
 use crate::tasks::line::{Kept, Limits};
+use crate::tasks::links::HardLinks;
 use crate::tasks::moves::Moves;
 use crate::tasks::pacing::Pacing;
 use crate::tasks::post::Post;
@@ -31,7 +32,7 @@ use crate::tasks::unsettled::Unsettled;
 use crate::tasks::{Context, Source, drill, leftovers};
 use crate::transfer::{Budget, Uploads};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 
@@ -81,6 +82,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         late: LateLooks::default(),
         uploads: Uploads::default(),
         moves: Moves::default(),
+        links: HardLinks::default(),
         pacing: Pacing::new(config.sources.iter().map(policy).collect()),
         budget: Budget::default(),
         brakes,
@@ -95,6 +97,8 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         clock,
         began: Instant::now(),
         woke: watch::Sender::new(0),
+        ending: watch::Sender::new(false),
+        heard_ms: AtomicI64::new(i64::MIN / 2),
     });
     remember_compared(&ctx).await?;
     costs::take_up(&ctx).await?;

@@ -12,6 +12,7 @@ pub mod bandwidth;
 pub mod brake;
 pub mod budget;
 pub mod clock;
+pub mod companion;
 pub mod compare;
 pub mod costly;
 pub mod cut;

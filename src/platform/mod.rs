@@ -68,6 +68,8 @@ pub struct Found {
     pub fingerprint: Fingerprint,
     /// The file system it is on; 0 where the platform does not say.
     pub dev: u64,
+    /// How many names the file has; 1 where the platform does not say.
+    pub links: u64,
 }
 
 /// The path below a source's root as the operating system writes it.

@@ -105,6 +105,7 @@ fn a_short_file_is_complete() {
             shutdown_timeout_ms: 30_000,
             unwatched_scan_ms: 600_000,
             late_request_ms: 960_000,
+            rescan_ms: 900_000,
         }
     );
 }
@@ -147,6 +148,7 @@ queue_items_max = 500
 shutdown_timeout = "1m"
 unwatched_scan_ms = 5000
 late_request_ms = 7000
+rescan_ms = 7000
 [state]
 dir = "state"
 [log]
@@ -185,6 +187,7 @@ json = true
     assert_eq!(config.limits.debounce_max_ms, 600);
     assert_eq!(config.limits.unwatched_scan_ms, 5_000);
     assert_eq!(config.limits.late_request_ms, 7_000);
+    assert_eq!(config.limits.rescan_ms, 7_000);
     assert_eq!(config.state_dir, office.path("state"));
     assert_eq!(config.log.dir, Path::new("/var/log/keepwatch"));
     assert!(config.log.json);

@@ -16,6 +16,7 @@ use crate::queue::Lane;
 use crate::store::Listed;
 use crate::tasks::brake;
 use crate::tasks::context::{Context, Hint};
+use crate::tasks::links::FileId;
 use std::iter::Peekable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -337,6 +338,9 @@ impl Merge<'_> {
     }
 
     fn count(&mut self, entry: &WalkEntry) {
+        if let Some(file) = FileId::of_entry(entry) {
+            self.ctx.links.note(file, self.source, &entry.path());
+        }
         match entry.fingerprint.kind {
             Kind::Folder => {
                 self.done.folders += 1;

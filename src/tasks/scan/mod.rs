@@ -97,6 +97,7 @@ async fn whole(
     // From here on nothing that is stored may be missed by the listing.
     let started_ms = ctx.now_ms();
     let listing = with_bucket.then(|| listing::start(ctx, source));
+    let links = ctx.links.begin();
     let work = merge::Work {
         ctx: Arc::clone(ctx),
         source,
@@ -120,6 +121,9 @@ async fn whole(
             }
         }
     };
+    if done.complete() {
+        ctx.links.forget_before(source, links);
+    }
     done.started_ms = started_ms;
     done.took_ms = ctx.now_ms().saturating_sub(started_ms);
     done.with_bucket = with_bucket;
