@@ -9,7 +9,7 @@ use super::retry::{Patience, Stop, told};
 use crate::error::{Fatal, Fault};
 use crate::model::key::OWN_FOLDER;
 use crate::model::manifest::{Header, folder};
-use crate::store::Store;
+use crate::store::{Next, Store};
 use std::collections::VecDeque;
 
 /// Folders within folders that are looked at: prefixes are short things.
@@ -114,7 +114,7 @@ async fn below(
     stop: &mut Stop,
 ) -> Result<(Vec<String>, bool), Fault> {
     let own = folder(&origin.prefix);
-    let (mut folders, mut next) = (Vec::new(), None::<String>);
+    let (mut folders, mut next) = (Vec::new(), None::<Box<Next>>);
     for _ in 0..PAGES_MAX {
         let mut patience = Patience::default();
         let page = loop {

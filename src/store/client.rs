@@ -5,6 +5,7 @@ use super::answer::AnswersEnd;
 use super::known_hash::KnownHash;
 use super::late::{Notes, NotesUnanswered};
 use super::line::Line;
+use super::marks::Marks;
 use super::vault::{IN_PROCESS_ENDPOINT, Vault};
 use crate::config::{S3Config, StoreConfig};
 use crate::error::{Fatal, chain};
@@ -149,6 +150,7 @@ impl Store {
             line,
             notes,
             proof: Arc::default(),
+            keeps_versions: Arc::default(),
         }
     }
 }
@@ -222,6 +224,7 @@ fn common(builder: aws_sdk_s3::config::Builder, notes: &Notes) -> aws_sdk_s3::co
         .interceptor(AnswersEnd)
         .interceptor(KnownHash)
         .interceptor(NotesUnanswered(notes.clone()))
+        .interceptor(Marks)
         .retry_classifier(TakesFewer)
         // We send a SHA-256 header computed beforehand; the SDK's own default
         // would be a trailer, which several compatible servers refuse.
