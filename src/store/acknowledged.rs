@@ -70,12 +70,7 @@ impl Store {
 
     /// The id of a key's newest version, whose ETag is known, where only the list
     /// of versions tells ids.
-    async fn id_of_newest(
-        &self,
-        operation: &str,
-        at: At<'_>,
-        etag: &str,
-    ) -> Result<String, Fault> {
+    async fn id_of_newest(&self, operation: &str, at: At<'_>, etag: &str) -> Result<String, Fault> {
         let page = self.list_versions(at.bucket, at.key, None).await?;
         let newest = page.items.into_iter().next();
         let newest = newest.filter(|v| v.key == at.key && !v.is_marker && v.etag == etag);

@@ -34,7 +34,9 @@ impl Store {
         let (new_from, next) = self.join_objects(bucket, after, given).await?;
         let new = names.into_iter().skip(new_from);
         Ok(Page {
-            items: new.filter_map(|(name, is_folder)| is_folder.then_some(name)).collect(),
+            items: new
+                .filter_map(|(name, is_folder)| is_folder.then_some(name))
+                .collect(),
             next,
             in_order: true,
         })

@@ -8,6 +8,7 @@ use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::EncodingType;
 use percent_encoding::percent_decode_str;
+use std::collections::HashSet;
 
 /// Keys per page: S3's maximum.
 pub const PAGE_KEYS: i32 = 1000;
@@ -200,7 +201,8 @@ impl Store {
             })?;
         let encoded = answer.encoding_type() == Some(&EncodingType::Url);
         let (versions, markers) = (versions(&answer, encoded), markers(&answer, encoded));
-        let (mut items, mut in_order) = order::joined(versions, markers, recorded.take().as_deref());
+        let (mut items, mut in_order) =
+            order::joined(versions, markers, recorded.take().as_deref());
         let names = items
             .iter()
             .flat_map(|v| [&v.key, &v.version_id, &v.etag, &v.storage_class]);
@@ -218,6 +220,7 @@ impl Store {
         let next = seam::next(after, given, seam.new_from);
         let next = next.map_err(|cause| broken(OF_VERSIONS, bucket, cause))?;
         items.drain(..seam.new_from);
+        drop_doubles(&mut items);
         if !in_order {
             items.sort_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
             // Nothing else can belong between them.
@@ -249,6 +252,17 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// A version that comes twice is one.
+fn drop_doubles(items: &mut Vec<ListedVersion>) {
+    let mut seen = HashSet::with_capacity(items.len());
+    let firsts: Vec<bool> = items
+        .iter()
+        .map(|v| seen.insert((&v.key, &v.version_id)))
+        .collect();
+    let mut firsts = firsts.into_iter();
+    items.retain(|_| firsts.next().unwrap_or(true));
 }
 
 /// What a list of versions fails to do.

@@ -64,11 +64,13 @@ enum Shape {
     Object,
     /// Of nothing.
     Nothing,
+    /// Of nothing, and whoever asked cannot look whether it is so.
+    Signed,
 }
 
 /// What S3 answers (Amazon S3 API). An operation that is not here is not looked at.
 fn shape_of(operation: &str) -> Option<Shape> {
-    use Shape::{Document, Nothing, Object};
+    use Shape::{Document, Nothing, Object, Signed};
     Some(match operation {
         "ListObjectsV2" => Document(&["ListBucketResult"]),
         "ListObjectVersions" => Document(&["ListVersionsResult"]),
@@ -82,7 +84,8 @@ fn shape_of(operation: &str) -> Option<Shape> {
         "CopyObject" => Document(&["CopyObjectResult", "Error"]),
         "UploadPartCopy" => Document(&["CopyPartResult", "Error"]),
         "PutObject" | "UploadPart" | "HeadObject" | "GetObject" => Object,
-        "DeleteObject" | "AbortMultipartUpload" | "RestoreObject" => Nothing,
+        "DeleteObject" | "AbortMultipartUpload" => Nothing,
+        "RestoreObject" => Signed,
         _ => return None,
     })
 }
@@ -120,7 +123,9 @@ impl Intercept for Marks {
 
 /// True for an answer that only S3 gives, by its headers.
 fn is_marked(headers: &Headers) -> bool {
-    headers.iter().any(|(name, _)| name.starts_with(OWN_HEADERS))
+    headers
+        .iter()
+        .any(|(name, _)| name.starts_with(OWN_HEADERS))
 }
 
 fn is_web_page(headers: &Headers) -> bool {
@@ -152,6 +157,7 @@ fn by_headers(operation: &str, response: &HttpResponse) -> Result<(), NotTheServ
                 false => refuse(),
             }
         }
+        (200..=299, Some(Shape::Signed)) => refuse(),
         // HEAD has no body that could tell more.
         _ if operation == "HeadObject" && is_misleading(status) => match is_web_page(headers) {
             true => refuse(),
@@ -162,11 +168,7 @@ fn by_headers(operation: &str, response: &HttpResponse) -> Result<(), NotTheServ
 }
 
 /// What the body tells; `is_read` when the SDK could make something of it.
-fn by_body(
-    operation: &str,
-    response: &HttpResponse,
-    is_read: bool,
-) -> Result<(), NotTheServer> {
+fn by_body(operation: &str, response: &HttpResponse, is_read: bool) -> Result<(), NotTheServer> {
     let status = response.status().as_u16();
     let is_marked = is_marked(response.headers());
     let refuse = || Err(NotTheServer::new(told(response)));
@@ -288,11 +290,19 @@ mod tests {
                 }
                 // GET and PUT see no body; those without a page have no ETag.
                 let verdict = judged(operation, &answer);
-                assert!(verdict.is_err(), "{operation}: {status} {:?}", answer.headers());
+                assert!(
+                    verdict.is_err(),
+                    "{operation}: {status} {:?}",
+                    answer.headers()
+                );
             }
             let nothing = matches!(shape_of(operation), Some(Shape::Nothing));
             let empty = judged(operation, &response(200, &[], ""));
-            assert_eq!(empty.is_ok(), nothing, "{operation}: whoever asked looks again");
+            assert_eq!(
+                empty.is_ok(),
+                nothing,
+                "{operation}: whoever asked looks again"
+            );
         }
     }
 
@@ -340,7 +350,10 @@ mod tests {
                 response(302, &[("location", "http://login/")], ""),
                 "HTTP 302, which leads to http://login/",
             ),
-            (response(200, &[], ""), "HTTP 200 with nothing that S3 sends"),
+            (
+                response(200, &[], ""),
+                "HTTP 200 with nothing that S3 sends",
+            ),
             (
                 response(200, &[], "<Portal/>"),
                 "HTTP 200 with a document <portal> that is none of S3's",

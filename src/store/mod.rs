@@ -44,8 +44,8 @@ use crate::platform::steady_ms;
 use late::Notes;
 use line::Line;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::AtomicU8;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A connection to one S3 server; cheap to clone, shared by every worker.
 #[derive(Clone)]
@@ -202,8 +202,7 @@ impl Store {
                 ));
             }
         };
-        self.known_versions()
-            .insert(bucket.to_owned(), enabled);
+        self.known_versions().insert(bucket.to_owned(), enabled);
         Ok(if enabled {
             Versioning::Enabled
         } else {

@@ -520,8 +520,7 @@ impl Store {
     /// Any class.
     pub async fn open_uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<OpenUpload>, Fault> {
         let listed = self.list_uploads(bucket, prefix, None).await;
-        let listed =
-            listed.map_err(|e| fault::from_sdk("list the open uploads of", bucket, e))?;
+        let listed = listed.map_err(|e| fault::from_sdk("list the open uploads of", bucket, e))?;
         Ok(listed
             .into_iter()
             .map(|upload| OpenUpload {
@@ -564,7 +563,9 @@ impl Store {
                 })
             });
             all.extend(given.filter(|upload| seen.insert(upload.upload_id.clone())));
-            let is_past = all.last().is_some_and(|last| only.is_some_and(|k| last.key != k));
+            let is_past = all
+                .last()
+                .is_some_and(|last| only.is_some_and(|k| last.key != k));
             let is_last = page.is_truncated() != Some(true);
             if is_last || is_past || all.len() == before {
                 break;

@@ -28,10 +28,7 @@ pub(super) struct Recorded(Arc<Mutex<Option<Vec<bool>>>>);
 impl Recorded {
     /// For each entry whether it is a delete marker; `None` when nobody knows.
     pub(super) fn take(&self) -> Option<Vec<bool>> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -158,7 +155,9 @@ mod tests {
             .map(|name| item(name))
             .partition(|v: &ListedVersion| v.is_marker);
         let (items, in_order) = joined(versions, markers, recorded);
-        let ids = items.into_iter().map(|v| format!("{}@{}", v.key, v.version_id));
+        let ids = items
+            .into_iter()
+            .map(|v| format!("{}@{}", v.key, v.version_id));
         (ids.collect(), in_order)
     }
 
@@ -204,7 +203,8 @@ mod tests {
 
     #[test]
     fn the_answer_itself_tells_the_order() {
-        let body = b"<L><Name/><Version><Key/></Version><DeleteMarker/><CommonPrefixes/><Version/></L>";
+        let body =
+            b"<L><Name/><Version><Key/></Version><DeleteMarker/><CommonPrefixes/><Version/></L>";
         assert_eq!(markers_of(body), Some(vec![false, true, false]));
         assert_eq!(markers_of(b"<L><Version/>"), None);
         assert_eq!(told([false, true].into_iter()), "vm");

@@ -200,10 +200,12 @@ pub(super) fn next(
 fn behind_nothing(after: Option<&Next>, given: Given<'_>) -> Result<Next, &'static str> {
     const NOWHERE: &str = "it says that more follows, and not where";
     let here = after.map_or("", Next::key);
+    // What had to come again still has to.
+    let again = after.map_or_else(Vec::new, |next| next.again.clone());
     if let Some(token) = given.token {
         return Ok(Next {
             after: Spot::of_key(here),
-            again: Vec::new(),
+            again,
             token: Some(token),
         });
     }
@@ -215,7 +217,7 @@ fn behind_nothing(after: Option<&Next>, given: Given<'_>) -> Result<Next, &'stat
             key,
             version_id: marker.version_id,
         },
-        again: Vec::new(),
+        again,
         token: None,
     })
 }

@@ -78,7 +78,8 @@ pub(super) fn text_of(body: &[u8], name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const LIST: &[u8] = b"<?xml version=\"1.0\"?>\n<!-- x --><a:L xmlns:a=\"u\"><Version><Key>k</Key></Version>\
+    const LIST: &[u8] =
+        b"<?xml version=\"1.0\"?>\n<!-- x --><a:L xmlns:a=\"u\"><Version><Key>k</Key></Version>\
         <DeleteMarker/><Version/><Status> Enabled </Status><Id>a&amp;b</Id></a:L>";
 
     #[test]
@@ -104,7 +105,10 @@ mod tests {
             names.push(String::from_utf8_lossy(name).into_owned());
         });
         assert!(is_whole);
-        assert_eq!(names, ["Version", "DeleteMarker", "Version", "Status", "Id"]);
+        assert_eq!(
+            names,
+            ["Version", "DeleteMarker", "Version", "Status", "Id"]
+        );
         assert_eq!(text_of(LIST, "Status").as_deref(), Some("Enabled"));
         for name in ["Key", "Id", "Version", "None"] {
             assert_eq!(text_of(LIST, name), None, "{name}");
