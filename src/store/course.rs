@@ -109,12 +109,9 @@ impl Course {
         if self.empty_pages > EMPTY_PAGES_MAX {
             return Err("it gives nothing but empty pages");
         }
-        // Those before it have the same place: nothing comes again by that.
-        if facts.items.is_none() {
-            return Ok(());
-        }
-        let stays =
-            facts.first_key == facts.last_key && facts.last_key == Some(self.last_key.as_str());
+        let stays = facts.last_key.is_none()
+            || (facts.first_key == facts.last_key
+                && facts.last_key == Some(self.last_key.as_str()));
         self.pages_of_one_key = if stays { self.pages_of_one_key + 1 } else { 0 };
         if self.pages_of_one_key > PAGES_OF_ONE_KEY_MAX {
             return Err("it goes on about one and the same key");

@@ -179,8 +179,10 @@ fn by_body(operation: &str, response: &HttpResponse, is_read: bool) -> Result<()
         (200..=299, Some(Shape::Document(roots))) => {
             let root = xml::root(body);
             let is_it = root.is_some_and(|root| roots.contains(&root.as_str()));
-            // A server of another kind: the SDK's error says what is wrong with it.
-            match is_it || (is_marked && !is_read) {
+            // A server of another kind: the SDK's error says what is wrong with
+            // it, and of a copy nothing is believed (`Differs::PartCopyStoresNothing`).
+            let is_copy = matches!(operation, "CopyObject" | "UploadPartCopy");
+            match is_it || (is_marked && (is_copy || !is_read)) {
                 true => Ok(()),
                 false => refuse(),
             }

@@ -166,8 +166,13 @@ pub(super) fn next(
         More::Perhaps if !brings_new => return Ok(None),
         More::Perhaps | More::Yes => {}
     }
+    const AGAIN: &str = "it gives the same pages again and again";
     let Some(last) = given.spots.last() else {
-        return behind_nothing(after, given).map(Some);
+        let next = behind_nothing(after, given)?;
+        return match after == Some(&next) {
+            true => Err(AGAIN),
+            false => Ok(Some(next)),
+        };
     };
     let by_token = |token| Next {
         after: last.clone(),
@@ -190,7 +195,7 @@ pub(super) fn next(
             again: Vec::new(),
             token: None,
         })),
-        _ => Err("it gives the same pages again and again"),
+        _ => Err(AGAIN),
     }
 }
 
@@ -358,5 +363,10 @@ mod tests {
         };
         let by_token = next(Some(&here), token, 0).unwrap().unwrap();
         assert_eq!((by_token.key(), by_token.token()), ("k", Some("t")));
+        let token = Given {
+            token: Some("t".into()),
+            ..given(&[], More::Yes)
+        };
+        assert!(next(Some(&by_token), token, 0).is_err(), "the same again");
     }
 }

@@ -151,7 +151,11 @@ async fn a_list_of_versions_is_complete_or_it_is_said_that_it_is_not() {
             }
         };
         let count = got.len();
-        assert!(want.is_met_by(said), "{quirk:?}: {count} of {}, told: {said}", truth.len());
+        assert!(
+            want.is_met_by(said),
+            "{quirk:?}: {count} of {}, told: {said}",
+            truth.len()
+        );
         match quirk {
             _ if said => {}
             // Its order within one second is not known.
@@ -187,7 +191,11 @@ async fn a_list_of_objects_is_complete_or_it_is_said_that_it_is_not() {
 async fn files_that_are_deleted_while_they_are_listed_break_no_list() {
     let before = entries(2_000);
     let lists = Lists::new(before.clone(), Quirk::Plain, 1_000, None);
-    let first = lists.store().list(BUCKET, "", None, PAGE_KEYS).await.unwrap();
+    let first = lists
+        .store()
+        .list(BUCKET, "", None, PAGE_KEYS)
+        .await
+        .unwrap();
     // Everything around the end of the first page.
     let gone: BTreeSet<&str> = first.items[900..].iter().map(|l| l.key.as_str()).collect();
     let after: Vec<Entry> = before
@@ -196,7 +204,10 @@ async fn files_that_are_deleted_while_they_are_listed_break_no_list() {
         .cloned()
         .collect();
     let lists = Lists::new(after.clone(), Quirk::Plain, 1_000, None);
-    let second = lists.store().list(BUCKET, "", first.next.as_deref(), PAGE_KEYS).await;
+    let second = lists
+        .store()
+        .list(BUCKET, "", first.next.as_deref(), PAGE_KEYS)
+        .await;
     let second = second.unwrap();
     let got: Vec<&String> = second.items.iter().map(|listed| &listed.key).collect();
     let last = &first.items.last().unwrap().key;
@@ -217,7 +228,12 @@ async fn a_restore_over_many_pages_is_complete_or_says_that_it_is_not() {
     let mut paths = Vec::new();
     for number in 0..240 {
         let name: Vec<u8> = match number % 6 {
-            0 => [b"B\xfcro/".as_slice(), format!("{number:03}\u{e9}").as_bytes(), b"\xff".as_slice()].concat(),
+            0 => [
+                b"B\xfcro/".as_slice(),
+                format!("{number:03}\u{e9}").as_bytes(),
+                b"\xff".as_slice(),
+            ]
+            .concat(),
             1 => format!("a+{number:03}+").into_bytes(),
             2 => format!("a%20{number:03}%20").into_bytes(),
             3 => format!("a {number:03} b").into_bytes(),
@@ -226,7 +242,9 @@ async fn a_restore_over_many_pages_is_complete_or_says_that_it_is_not() {
         };
         let path = RelPath::from_bytes(name).unwrap();
         let object = Object::file(format!("content {number}").as_bytes());
-        bench.put_raw(RelKey::of_file(&path).as_str(), &object, &[]).await;
+        bench
+            .put_raw(RelKey::of_file(&path).as_str(), &object, &[])
+            .await;
         paths.push(path);
     }
     let (versions, _) = all_versions(&bench.store).await.unwrap();
@@ -238,14 +256,22 @@ async fn a_restore_over_many_pages_is_complete_or_says_that_it_is_not() {
             Quirk::NoWord | Quirk::SaysItIsTheLast => 1_000,
             _ => 50,
         };
-        let lists = Lists::new(truth.clone(), *quirk, page_max, Some(bench.wire.vault.clone()));
+        let lists = Lists::new(
+            truth.clone(),
+            *quirk,
+            page_max,
+            Some(bench.wire.vault.clone()),
+        );
         let to = format!("out{number}");
         let run = restore(&lists.store(), bench.request(&to), |_| (), &Stop::never());
         let is_whole = match run.await {
             Ok(result) => {
                 let is_whole = result.is_complete();
                 let files = usize::try_from(result.files).unwrap();
-                assert!(!is_whole || files == paths.len(), "{quirk:?}: {files} files");
+                assert!(
+                    !is_whole || files == paths.len(),
+                    "{quirk:?}: {files} files"
+                );
                 is_whole
             }
             Err(fatal) => {
@@ -306,7 +332,10 @@ fn rounding(
             HttpConnectorFuture::new(async move {
                 let mut answer = answer.await?;
                 let body = std::mem::replace(answer.body_mut(), SdkBody::empty());
-                let body = aws_sdk_s3::primitives::ByteStream::new(body).collect().await.unwrap();
+                let body = aws_sdk_s3::primitives::ByteStream::new(body)
+                    .collect()
+                    .await
+                    .unwrap();
                 let text = String::from_utf8(body.to_vec()).unwrap();
                 let mut pieces = text.split("<LastModified>");
                 let mut rounded = pieces.next().unwrap_or_default().to_owned();

@@ -11,7 +11,6 @@ use super::op_uploads::{list_parts, list_uploads};
 use super::op_write::announced;
 use super::record::Version;
 use super::stage::{Algorithm, Stager, Wanted, blocking, drain, receive};
-use http::HeaderValue;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 use std::io::{Seek as _, SeekFrom};
@@ -153,11 +152,7 @@ impl Vault {
             inner.end_upload(&input.bucket, &input.upload_id)
         })
         .await?;
-        let mut response = S3Response::new(AbortMultipartUploadOutput::default());
-        // An answer without a body shows by this that it is S3's.
-        let id = HeaderValue::from_static("vault");
-        response.headers.insert("x-amz-request-id", id);
-        Ok(response)
+        Ok(S3Response::new(AbortMultipartUploadOutput::default()))
     }
 
     pub(super) async fn op_list_parts(

@@ -286,7 +286,7 @@ async fn a_comparison_with_a_list_that_never_ends_says_so_and_the_daemon_works_o
         (
             "the same page",
             |_| objects_page(&["k".into()], Some("t")),
-            "order",
+            "again and again",
         ),
         (
             "empty pages of one token",

@@ -164,12 +164,20 @@ fn decoded(text: &str, with_plus: bool) -> String {
 
 /// As AWS encodes keys in lists: blanks as `+`.
 fn encoded(key: &str) -> String {
-    const SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
-    utf8_percent_encode(key, SET).to_string().replace("%20", "+")
+    const SET: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'/')
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.');
+    utf8_percent_encode(key, SET)
+        .to_string()
+        .replace("%20", "+")
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 fn answer(status: u16, headers: &[(&'static str, String)], body: String) -> HttpResponse {
@@ -201,7 +209,10 @@ impl Lists {
     }
 
     pub fn store(&self) -> Store {
-        Store::vault(SharedHttpClient::new(self.clone()), "a server with a peculiarity")
+        Store::vault(
+            SharedHttpClient::new(self.clone()),
+            "a server with a peculiarity",
+        )
     }
 
     /// Lists that were asked for so far.
@@ -281,9 +292,20 @@ impl Lists {
 
     fn versions(&self, asked: &Asked) -> HttpResponse {
         let prefix = asked.get("prefix").unwrap_or_default();
-        let items: Vec<&Entry> = self.0.entries.iter().filter(|e| e.key.starts_with(prefix)).collect();
-        let begin = self.begin(&items, asked.get("key-marker"), asked.get("version-id-marker"));
-        let max = asked.get("max-keys").map_or(1_000, |max| max.parse().unwrap());
+        let items: Vec<&Entry> = self
+            .0
+            .entries
+            .iter()
+            .filter(|e| e.key.starts_with(prefix))
+            .collect();
+        let begin = self.begin(
+            &items,
+            asked.get("key-marker"),
+            asked.get("version-id-marker"),
+        );
+        let max = asked
+            .get("max-keys")
+            .map_or(1_000, |max| max.parse().unwrap());
         let (page, is_more) = self.page(&items, begin, max);
         let before = begin.checked_sub(1).map(|place| items[place]);
         let last = page.last().copied().or(before);
@@ -291,14 +313,20 @@ impl Lists {
         if self.0.quirk == Quirk::MarkersBehind {
             rows.sort_by_key(|entry| entry.is_marker);
         }
-        let mut xml = format!("<?xml version=\"1.0\"?><ListVersionsResult>{}", self.encoding());
+        let mut xml = format!(
+            "<?xml version=\"1.0\"?><ListVersionsResult>{}",
+            self.encoding()
+        );
         for entry in rows {
             let at = jiff::Timestamp::from_second(entry.at_s).unwrap();
             let (name, more) = match entry.is_marker {
                 true => ("DeleteMarker", String::new()),
                 false => (
                     "Version",
-                    format!("<ETag>\"e\"</ETag><Size>{}</Size><StorageClass>STANDARD</StorageClass>", entry.bytes),
+                    format!(
+                        "<ETag>\"e\"</ETag><Size>{}</Size><StorageClass>STANDARD</StorageClass>",
+                        entry.bytes
+                    ),
                 ),
             };
             write!(
@@ -313,7 +341,10 @@ impl Lists {
             Quirk::SaysItIsTheLast => xml += "<IsTruncated>false</IsTruncated>",
             _ => write!(xml, "<IsTruncated>{is_more}</IsTruncated>").unwrap(),
         }
-        let says_where = !matches!(self.0.quirk, Quirk::NoWord | Quirk::NoMarker | Quirk::SaysItIsTheLast);
+        let says_where = !matches!(
+            self.0.quirk,
+            Quirk::NoWord | Quirk::NoMarker | Quirk::SaysItIsTheLast
+        );
         if let Some(last) = last.filter(|_| is_more && says_where) {
             let key = match self.0.quirk {
                 Quirk::MarkerNotEncoded => escaped(&last.key),
@@ -332,8 +363,12 @@ impl Lists {
         let prefix = asked.get("prefix").unwrap_or_default();
         let is_here = |e: &&Entry| e.is_latest && !e.is_marker && e.key.starts_with(prefix);
         let items: Vec<&Entry> = self.0.entries.iter().filter(is_here).collect();
-        let token = asked.get("continuation-token").filter(|_| self.0.quirk != Quirk::NoTokens);
-        let start_after = asked.get("start-after").filter(|_| self.0.quirk != Quirk::TokensOnly);
+        let token = asked
+            .get("continuation-token")
+            .filter(|_| self.0.quirk != Quirk::NoTokens);
+        let start_after = asked
+            .get("start-after")
+            .filter(|_| self.0.quirk != Quirk::TokensOnly);
         let begin = match token {
             Some(token) => token.strip_prefix("t-").unwrap().parse().unwrap(),
             None => self.begin(&items, start_after, None),
@@ -342,9 +377,14 @@ impl Lists {
             Quirk::FromTheBeginning => 0,
             _ => begin,
         };
-        let max = asked.get("max-keys").map_or(1_000, |max| max.parse().unwrap());
+        let max = asked
+            .get("max-keys")
+            .map_or(1_000, |max| max.parse().unwrap());
         let (page, is_more) = self.page(&items, begin, max);
-        let mut xml = format!("<?xml version=\"1.0\"?><ListBucketResult>{}", self.encoding());
+        let mut xml = format!(
+            "<?xml version=\"1.0\"?><ListBucketResult>{}",
+            self.encoding()
+        );
         for entry in &page {
             let at = jiff::Timestamp::from_second(entry.at_s).unwrap();
             write!(
@@ -364,10 +404,18 @@ impl Lists {
             Quirk::SaysItIsTheLast => xml += "<IsTruncated>false</IsTruncated>",
             _ => write!(xml, "<IsTruncated>{is_more}</IsTruncated>").unwrap(),
         }
-        let says_where = !matches!(self.0.quirk, Quirk::NoWord | Quirk::NoMarker | Quirk::SaysItIsTheLast);
+        let says_where = !matches!(
+            self.0.quirk,
+            Quirk::NoWord | Quirk::NoMarker | Quirk::SaysItIsTheLast
+        );
         if is_more && says_where {
             let given = page.len() / if self.0.quirk == Quirk::Doubles { 2 } else { 1 };
-            write!(xml, "<NextContinuationToken>t-{}</NextContinuationToken>", begin + given).unwrap();
+            write!(
+                xml,
+                "<NextContinuationToken>t-{}</NextContinuationToken>",
+                begin + given
+            )
+            .unwrap();
         }
         answer(200, &[], xml + "</ListBucketResult>")
     }
@@ -377,7 +425,10 @@ impl Lists {
         assert_eq!(request.method(), "HEAD", "{}", request.uri());
         let id = asked.get("versionId").unwrap_or_default();
         let found = self.0.entries.iter().find(|entry| entry.version_id == id);
-        let marks = [("x-amz-request-id", "test".to_owned()), ("etag", "\"e\"".to_owned())];
+        let marks = [
+            ("x-amz-request-id", "test".to_owned()),
+            ("etag", "\"e\"".to_owned()),
+        ];
         let status = match found {
             None => 404,
             Some(entry) if entry.is_marker => 405,
