@@ -263,7 +263,8 @@ async fn a_restore_over_many_pages_is_complete_or_says_that_it_is_not() {
             Some(bench.wire.vault.clone()),
         );
         let to = format!("out{number}");
-        let run = restore(&lists.store(), bench.request(&to), |_| (), &Stop::never());
+        let (store, stop) = (lists.store(), Stop::never());
+        let run = restore(&store, bench.request(&to), |_| (), &stop);
         let is_whole = match run.await {
             Ok(result) => {
                 let is_whole = result.is_complete();

@@ -9,7 +9,7 @@ use super::connector::marked;
 use crate::error::Fatal;
 use http::Request;
 use hyper::body::Incoming;
-use hyper::service::{Service as _, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use s3s::auth::{S3Auth, SecretKey};
@@ -139,7 +139,7 @@ fn serve_one(
     // Small answers should not wait for more to come.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = service.call(request);
+        let answer = hyper::service::Service::call(&service, request);
         async move { answer.await.map(marked) }
     });
     let connection = hyper::server::conn::http1::Builder::new()

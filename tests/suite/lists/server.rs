@@ -273,7 +273,9 @@ impl Lists {
     /// The items of one page and whether more follow.
     fn page<'a>(&self, items: &[&'a Entry], begin: usize, max: usize) -> (Vec<&'a Entry>, bool) {
         let number = self.0.lists.fetch_add(1, Ordering::Relaxed);
-        if self.0.quirk == Quirk::EmptyPages && number % 2 == 1 && begin > 0 {
+        let is_between =
+            (1..items.len()).contains(&begin) && items[begin - 1].key != items[begin].key;
+        if self.0.quirk == Quirk::EmptyPages && number % 2 == 1 && is_between {
             return (Vec::new(), true);
         }
         let mut end = items.len().min(begin + max.min(self.0.page_max));
@@ -348,10 +350,12 @@ impl Lists {
         if let Some(last) = last.filter(|_| is_more && says_where) {
             let key = match self.0.quirk {
                 Quirk::MarkerNotEncoded => escaped(&last.key),
+                // It has looked on, and come to nothing yet.
+                _ if page.is_empty() => self.key(&format!("{}!", last.key)),
                 _ => self.key(&last.key),
             };
             write!(xml, "<NextKeyMarker>{key}</NextKeyMarker>").unwrap();
-            if self.0.quirk != Quirk::KeysAsMarkers {
+            if self.0.quirk != Quirk::KeysAsMarkers && !page.is_empty() {
                 let id = &last.version_id;
                 write!(xml, "<NextVersionIdMarker>{id}</NextVersionIdMarker>").unwrap();
             }
@@ -370,7 +374,7 @@ impl Lists {
             .get("start-after")
             .filter(|_| self.0.quirk != Quirk::TokensOnly);
         let begin = match token {
-            Some(token) => token.strip_prefix("t-").unwrap().parse().unwrap(),
+            Some(token) => token.split('-').nth(1).unwrap().parse().unwrap(),
             None => self.begin(&items, start_after, None),
         };
         let begin = match self.0.quirk {
@@ -410,10 +414,10 @@ impl Lists {
         );
         if is_more && says_where {
             let given = page.len() / if self.0.quirk == Quirk::Doubles { 2 } else { 1 };
+            let (place, number) = (begin + given, self.asked());
             write!(
                 xml,
-                "<NextContinuationToken>t-{}</NextContinuationToken>",
-                begin + given
+                "<NextContinuationToken>t-{place}-{number}</NextContinuationToken>"
             )
             .unwrap();
         }
