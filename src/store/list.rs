@@ -146,7 +146,7 @@ impl Store {
         after: Option<&Next>,
         given: Given<'_>,
     ) -> Result<(usize, Option<Box<Next>>), Fault> {
-        let seam = seam::seam(after, given.spots);
+        let seam = seam::seam(after, &given);
         if let Some(next) = after.filter(|_| !seam.is_proved) {
             for spot in next.again() {
                 if Box::pin(self.is_there(bucket, &spot.key)).await? {
@@ -212,7 +212,7 @@ impl Store {
         let marker = given.marker.iter();
         let marker = marker.flat_map(|m| m.keys.iter().chain([&m.version_id]));
         bounded(OF_VERSIONS, bucket, marker)?;
-        let seam = seam::seam(after, &spots);
+        let seam = seam::seam(after, &given);
         if let Some(after) = after.filter(|_| !seam.is_proved) {
             // Rare, and the futures of all who list would hold it.
             Box::pin(self.all_gone(bucket, after)).await?;

@@ -135,8 +135,10 @@ impl Spot {
     }
 }
 
-/// How the page goes on from where it was asked to begin.
-pub(super) fn seam(after: Option<&Next>, spots: &[Spot]) -> Seam {
+/// How the page goes on from where it was asked to begin. An empty one that others
+/// follow leaves that to them.
+pub(super) fn seam(after: Option<&Next>, given: &Given<'_>) -> Seam {
+    let spots = given.spots;
     let Some(next) = after else {
         return Seam {
             new_from: 0,
@@ -147,7 +149,9 @@ pub(super) fn seam(after: Option<&Next>, spots: &[Spot]) -> Seam {
     let known = again.or_else(|| spots.iter().rposition(|spot| spot.is_of(&next.after)));
     Seam {
         new_from: known.map_or(0, |place| place + 1),
-        is_proved: next.again.is_empty() || again.is_some(),
+        is_proved: next.again.is_empty()
+            || again.is_some()
+            || (spots.is_empty() && given.more == More::Yes),
     }
 }
 
@@ -273,7 +277,7 @@ mod tests {
         let first = numbered(0..100);
         let at = next(None, given(&first, More::Yes), 0).unwrap().unwrap();
         let with = |spots: &[Spot]| {
-            let seam = seam(Some(&at), spots);
+            let seam = seam(Some(&at), &given(spots, More::No));
             (seam.new_from, seam.is_proved)
         };
         assert_eq!(with(&numbered(92..200)), (8, true), "as asked");
@@ -283,6 +287,7 @@ mod tests {
         assert_eq!(with(&numbered(100..200)), (0, false), "begins too late");
         assert_eq!(with(&numbered(150..200)), (0, false), "leaves out");
         assert_eq!(with(&[]), (0, false), "ends too soon");
+        assert!(seam(Some(&at), &given(&[], More::Yes)).is_proved, "not yet");
         let mut some_gone = numbered(92..200);
         some_gone.drain(4..8);
         assert_eq!(with(&some_gone), (4, true), "some were deleted");
@@ -303,7 +308,7 @@ mod tests {
         let at = next(None, marked("7"), 0).unwrap().unwrap();
         assert_eq!((at.key(), at.version_id()), ("a", Some("1")));
         let more = spots(&["b@9", "b@8", "b@7", "b@6"]);
-        assert_eq!(seam(Some(&at), &more).new_from, 3);
+        assert_eq!(seam(Some(&at), &given(&more, More::No)).new_from, 3);
         // A server that knows no versions as markers is asked by keys.
         let at = next(None, marked(""), 0).unwrap().unwrap();
         assert_eq!((at.key(), at.version_id()), ("a", None));
