@@ -177,13 +177,6 @@ fn nearest(number: i128) -> i64 {
     })
 }
 
-fn nearest(number: i128) -> i64 {
-    i64::try_from(number).unwrap_or(match number < 0 {
-        true => i64::MIN,
-        false => i64::MAX,
-    })
-}
-
 /// Why metadata cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MetaRefused {

@@ -10,7 +10,7 @@ use crate::error::{Class, Fatal, Fault};
 use crate::model::key::OWN_FOLDER;
 use crate::model::manifest::{Header, folder};
 use crate::model::owner::{self, OWNER_BYTES_MAX, Owner};
-use crate::store::{At, Store};
+use crate::store::{At, Next, Store};
 use std::collections::VecDeque;
 
 /// Folders within folders that are looked at: prefixes are short things.
@@ -133,7 +133,7 @@ async fn below(
     stop: &mut Stop,
 ) -> Result<(Vec<String>, bool), Fault> {
     let own = folder(&origin.prefix);
-    let (mut folders, mut next) = (Vec::new(), None::<String>);
+    let (mut folders, mut next) = (Vec::new(), None::<Box<Next>>);
     for _ in 0..PAGES_MAX {
         let mut patience = Patience::default();
         let page = loop {
