@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use keepwatch::error::{Class, Fault};
 use keepwatch::model::thaw::{Speed, Thaw};
 use keepwatch::model::{ContentHash, Crc64, Kind, ObjectMeta};
@@ -332,14 +332,10 @@ async fn comes_and_goes(says: Says) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_saved_behind_a_sign_in_page_are_not_protected_until_it_is_gone() {
-    for says in [HTML, HTML_WITH_ETAG] {
-        comes_and_goes(says).await;
-    }
+    join_all([HTML, HTML_WITH_ETAG].map(comes_and_goes)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_saved_behind_empty_answers_are_not_protected_until_they_end() {
-    for says in [NOTHING, NO_CONTENT, REDIRECT] {
-        comes_and_goes(says).await;
-    }
+    join_all([NOTHING, NO_CONTENT, REDIRECT].map(comes_and_goes)).await;
 }
