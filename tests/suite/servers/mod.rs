@@ -41,6 +41,7 @@ macro_rules! conformance {
                 verify => back::verify,
                 drill => back::drill,
                 odd_names => names::odd,
+                lists_with_pages => names::pages,
             }
         }
     };

@@ -216,6 +216,23 @@ impl Site {
         head.version_id().unwrap().to_owned()
     }
 
+    /// How many versions there are, by the server's own list.
+    pub async fn versions(&self) -> usize {
+        let mut count = 0;
+        let (mut key, mut id) = (None, None);
+        loop {
+            let request = self.client.list_object_versions().bucket(&self.bucket);
+            let request = request.set_key_marker(key).set_version_id_marker(id);
+            let page = request.send().await.unwrap();
+            count += page.versions().len();
+            if page.is_truncated() != Some(true) {
+                return count;
+            }
+            key = page.next_key_marker().map(str::to_owned);
+            id = page.next_version_id_marker().map(str::to_owned);
+        }
+    }
+
     /// What lies there of uploads that were not completed. Asked by boto3, which
     /// reads moto's list of parts; the SDK does not.
     pub fn parts_bytes(&self) -> u64 {
