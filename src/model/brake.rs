@@ -335,7 +335,6 @@ impl Brake {
     /// The bucket has taken the marker of a file or link.
     pub fn marked(&mut self, key: &RelKey) {
         if self.accepted > 0 {
-            self.accepted -= 1;
             return;
         }
         if let Some(burst) = self.bursts.last_mut() {
@@ -351,8 +350,10 @@ impl Brake {
         }
     }
 
-    /// The index has let go of a file that was marked.
+    /// The index has let go of a file that is gone. Only now: while it knows the file,
+    /// a confirmed one must not count as there ([`Brake::raise`]).
     pub fn settled(&mut self, key: &RelKey) {
+        self.accepted = self.accepted.saturating_sub(1);
         self.unsettled.retain(|unsettled| unsettled != key);
     }
 

@@ -506,6 +506,10 @@ fn confirmed_deletions_are_no_loss() {
     for _ in 0..90 {
         brake.marking(1, 1);
         brake.marked(&key("x"));
+        // The index still has it: it is not there all the same.
+        brake.raise(10 + brake.accepted, 1);
+        assert_eq!(brake.baseline, 10);
+        brake.settled(&key("x"));
     }
     assert!(brake.bursts.is_empty() && brake.accepted == 0);
     brake.marking(2, 2);

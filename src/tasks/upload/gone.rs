@@ -147,7 +147,9 @@ async fn mark(
         activity: delta,
     };
     ctx.commits.commit(&ctx.index, commit).await?;
-    brake::settled(ctx, item.source, key);
+    if record.fingerprint.kind != Kind::Folder {
+        brake::settled(ctx, item.source, key);
+    }
     if ours {
         let name = &source.config.name;
         tracing::info!(source = %name, path = %item.path, "marked as deleted");
