@@ -49,7 +49,7 @@ pub const TABLE: [(Kind, &str, Abilities); 4] = [
             // It answers the beginning of an upload with an element that S3 does
             // not know.
             takes_large_files: false,
-            // A copy is of one version, or it is not asked for.
+            // Nothing tells a content from what takes its path a moment later.
             copies: false,
             copies_parts: false,
             lists_parts: false,
