@@ -7,6 +7,7 @@ use crate::error::Fatal;
 use crate::files::{Compress, Rules};
 use crate::index::{Index, Opened};
 use crate::model::budget::Policy;
+use crate::model::owner::Computer;
 use crate::notice::{NoticeOptions, Notifier};
 use crate::platform;
 use crate::queue::Queue;
@@ -39,7 +40,12 @@ use tokio::sync::{mpsc, watch};
 ///
 /// # Errors
 /// State folder, index, vault or topic cannot be used.
-pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<Parts, Fatal> {
+pub async fn open(
+    config: Config,
+    store: Option<Store>,
+    clock: Clock,
+    computer: Computer,
+) -> Result<Parts, Fatal> {
     let (index, opened) = open_index(&config).await?;
     let store = match store {
         Some(store) => store,
@@ -85,6 +91,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         budget: Budget::default(),
         brakes,
         kept: Kept::default(),
+        computer,
         config,
         sources,
         store,

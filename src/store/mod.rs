@@ -21,6 +21,7 @@ mod list;
 mod multipart;
 mod no_body;
 mod object;
+mod record;
 mod server_clock;
 pub mod vault;
 
@@ -32,6 +33,7 @@ pub use late::{LATE_MAX, Unanswered};
 pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
 pub use multipart::{Begun, ListedPart, OpenUpload, PartDone, Proof, Sums, Upload, Whole};
 pub use object::{BytesAre, GetBody, Head};
+pub use record::{Demand, Wrote};
 
 use crate::error::Fault;
 use crate::model::bandwidth::Rates;

@@ -11,7 +11,7 @@ mod root;
 mod tell;
 
 pub(super) use encrypted::{looks_encrypted, plain_is_gone};
-pub(super) use tell::line;
+pub(super) use tell::{line, program};
 pub use tell::{show, tell};
 
 use super::context::Context;

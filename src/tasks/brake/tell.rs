@@ -78,7 +78,7 @@ fn say<T>(
 }
 
 /// The program with the configuration that it runs with.
-fn program(ctx: &Context) -> String {
+pub(in crate::tasks) fn program(ctx: &Context) -> String {
     match &ctx.config.file {
         Some(file) => format!(
             "keepwatch --config {}",

@@ -16,6 +16,7 @@ mod take;
 use super::announce::announce;
 use super::answering::on_disk;
 use super::context::{Context, Hint, blocking};
+use super::destination;
 use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
@@ -86,7 +87,9 @@ fn ripe(ctx: &Context, source: usize, aside_ms: i64) -> Ripe {
 pub async fn run(ctx: Arc<Context>) {
     loop {
         let may_start = |source: usize, path: &RelPath, lane: Lane| {
-            ctx.answering.may_work(source) && ctx.gates.may_start(source, path, lane, ctx.now_ms())
+            ctx.answering.may_work(source)
+                && ctx.sources[source].destination.may_send()
+                && ctx.gates.may_start(source, path, lane, ctx.now_ms())
         };
         let Some(item) = ctx
             .queue
@@ -95,8 +98,18 @@ pub async fn run(ctx: Arc<Context>) {
         else {
             return;
         };
-        let result = work(&ctx, &item).await;
-        let next = settle(&ctx, &item, result).await;
+        let next = match destination::is_ours(&ctx, item.source).await {
+            Ok(true) => {
+                let result = work(&ctx, &item).await;
+                settle(&ctx, &item, result).await
+            }
+            // It waits for somebody's word.
+            Ok(false) => {
+                ctx.gates.abandoned(item.source, &item.path, ctx.now_ms());
+                Next::GiveBack
+            }
+            Err(fault) => settle(&ctx, &item, Err(fault)).await,
+        };
         // Before another worker may take the same path.
         ctx.gates.ended(item.source, &item.path);
         match next {
