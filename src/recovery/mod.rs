@@ -42,6 +42,7 @@ mod there;
 mod timeline;
 mod verify;
 mod versions;
+mod witness;
 
 pub use difference::{Against, Change, Compared, Comparison, Difference, Finding, Side, compare};
 pub use in_place::only_in_folder;

@@ -10,13 +10,15 @@
 //! its metadata says when the file was read (`model::state_time`). Where a version
 //! and a delete marker carry the same time, the server's order decides. A time that
 //! contradicts the order was given by a clock that was wrong (`model::written_order`):
-//! where the moment hangs on it, the file is named and not given.
+//! where the moment hangs on it, a manifest of the moment is asked (`witness`), and what
+//! none settles is named and not given.
 
-use super::chooser::{Chooser, Perhaps, Pick};
+use super::chooser::{Chooser, Doubt, Perhaps, Pick};
 use super::older::unless_newer;
 use super::pages::Pages;
 use super::retry::{Patience, Stop, told};
 use super::selector::Selector;
+use super::witness::{Verdict, Witness};
 use super::{Origin, shown};
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::model::RelKey;
@@ -25,6 +27,7 @@ use crate::store::{At, ListedVersion, Store};
 use crate::transfer::wall_ms;
 use jiff::Timestamp;
 use std::collections::VecDeque;
+use std::pin::Pin;
 use tokio::task::JoinHandle;
 
 /// Keys whose metadata is asked at once, and that wait in line behind them. As
@@ -127,12 +130,15 @@ pub struct Timeline<'a> {
     /// In key order, at most [`ASKED_AT_ONCE`].
     line: VecDeque<Waiting>,
     unsure: Vec<Fault>,
+    witness: Witness,
 }
 
 /// One key's version, or the question that decides on it.
 enum Waiting {
     Chosen(Box<Chosen>),
     Asked(Asked),
+    /// Its turn to ask a manifest comes with its turn in the line.
+    Doubtful(Doubt),
 }
 
 impl<'a> Timeline<'a> {
@@ -155,6 +161,7 @@ impl<'a> Timeline<'a> {
             first_ms: None,
             line: VecDeque::new(),
             unsure: Vec::new(),
+            witness: Witness::default(),
         }
     }
 
@@ -193,6 +200,11 @@ impl<'a> Timeline<'a> {
                     Ok(Some(chosen)) => return Ok(Some(chosen)),
                     Ok(None) => {}
                     // Told by the caller before it asks for the next one.
+                    Err(fault) => self.unsure.push(fault),
+                },
+                Some(Waiting::Doubtful(doubt)) => match self.settle(doubt, stop).await {
+                    Ok(Some(chosen)) => return Ok(Some(chosen)),
+                    Ok(None) => {}
                     Err(fault) => self.unsure.push(fault),
                 },
                 None if has_more => {}
@@ -238,10 +250,8 @@ impl<'a> Timeline<'a> {
         let Some(pick) = pick else {
             return;
         };
-        if let Some(first) = pick.doubtful.first()
-            && let Some(chosen) = self.chosen(first.clone())
-        {
-            self.unsure.push(doubtful(&chosen, &pick.doubtful));
+        if let Some(doubt) = pick.doubt {
+            self.line.push_back(Waiting::Doubtful(doubt));
             return;
         }
         let by_then = pick.by_then.and_then(|version| self.chosen(version));
@@ -279,6 +289,16 @@ impl<'a> Timeline<'a> {
         });
     }
 
+    async fn settle(&mut self, doubt: Doubt, stop: &mut Stop) -> Result<Option<Chosen>, Fault> {
+        let key = doubt.versions.first().map(|first| first.key.as_str());
+        let name = key.and_then(|key| name_of(key, self.origin, self.selector));
+        let (Some(name), Some(at_ms)) = (name, self.at_ms) else {
+            return Ok(None);
+        };
+        let (store, origin, witness) = (self.store, self.origin, &mut self.witness);
+        settle(store, origin, at_ms, &name, doubt, witness, stop).await
+    }
+
     fn chosen(&self, version: ListedVersion) -> Option<Chosen> {
         let name = name_of(&version.key, self.origin, self.selector)?;
         Some(Chosen::of(version, name))
@@ -291,6 +311,37 @@ impl<'a> Timeline<'a> {
         };
         self.page = page;
         Ok(true)
+    }
+}
+
+/// What a manifest makes of what is in doubt; what it does not settle is a fault.
+async fn settle(
+    store: &Store,
+    origin: &Origin,
+    at_ms: i64,
+    name: &Name,
+    doubt: Doubt,
+    witness: &mut Witness,
+    stop: &mut Stop,
+) -> Result<Option<Chosen>, Fault> {
+    let Some(newest) = doubt.versions.first() else {
+        return Ok(None);
+    };
+    let chosen = Chosen::of(newest.clone(), name.clone());
+    let verdict = match name {
+        Name::Path(key) => {
+            // Rare, and deep: without a box each future that lists would hold it.
+            let asked: Pin<Box<dyn Future<Output = Verdict> + Send + '_>> =
+                Box::pin(witness.verdict(store, origin, at_ms, key, &doubt, stop));
+            asked.await
+        }
+        // A manifest has them elsewhere, or not at all.
+        Name::Older(_) | Name::Shortened | Name::Foreign(_) => Verdict::Unknown,
+    };
+    match verdict {
+        Verdict::Version(version) => Ok(Some(Chosen::of(version, name.clone()))),
+        Verdict::Gone => Ok(None),
+        Verdict::Unknown => Err(doubtful(&chosen, &doubt.versions)),
     }
 }
 
@@ -439,8 +490,9 @@ pub(super) async fn current_by(
     let Some(pick) = pick else {
         return Ok(None);
     };
-    if let Some(first) = pick.doubtful.first() {
-        return Err(doubtful(&chosen(first.clone()), &pick.doubtful));
+    if let (Some(doubt), Some(at_ms)) = (pick.doubt, at_ms) {
+        let mut witness = Witness::default();
+        return settle(store, origin, at_ms, &name, doubt, &mut witness, stop).await;
     }
     let by_then = pick.by_then.map(chosen);
     let perhaps = pick.perhaps.into_iter();
