@@ -99,7 +99,7 @@ pub async fn pages(site: Site) {
     if !site.can.keeps_versions {
         return;
     }
-    let listed = site.versions().await;
+    let listed = site.count_versions().await;
     assert!(listed >= VERSIONS, "{listed} versions");
     site.comes_back("back", &[], &root);
     let verified = site.run(&["verify", "--all-versions"]);

@@ -258,7 +258,7 @@ impl Site {
     }
 
     /// How many versions there are, by the server's own list.
-    pub async fn versions(&self) -> usize {
+    pub async fn count_versions(&self) -> usize {
         let mut count = 0;
         let (mut key, mut id) = (None, None);
         loop {
