@@ -44,7 +44,7 @@ impl Fatal {
         Self {
             kind: FatalKind::Failed,
             operation: operation.into(),
-            cause: cause.into(),
+            cause: said(cause.into()),
             hint: hint.into(),
         }
     }
@@ -186,7 +186,7 @@ impl Fault {
             class,
             operation: operation.into(),
             subject: subject.into(),
-            cause: cause.into(),
+            cause: said(cause.into()),
             hint: String::new(),
             is_of_the_disk: false,
         }
@@ -257,17 +257,28 @@ impl From<Fault> for Fatal {
     }
 }
 
+/// No message ends in nothing: who gave no reason is said to have given none.
+fn said(cause: String) -> String {
+    match cause.trim().is_empty() {
+        true => "no reason was given".to_owned(),
+        false => cause,
+    }
+}
+
 /// The chain of causes of an error as one line, outermost first.
 ///
-/// A level that only repeats the one below it is left out.
+/// A level that only repeats the one below it, or says nothing, is left out.
 pub fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
+    let mut text = error.to_string().trim().to_owned();
     let mut next = error.source();
     while let Some(cause) = next {
         let line = cause.to_string();
-        if !text.ends_with(&line) {
-            text.push_str(": ");
-            text.push_str(&line);
+        let line = line.trim();
+        if !text.ends_with(line) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(line);
         }
         next = cause.source();
     }
@@ -291,6 +302,48 @@ mod tests {
             fault.to_string(),
             "Invoices/a.xlsx: cannot read: permission denied (what to do: let the account that runs Keepwatch read it)"
         );
+    }
+
+    #[derive(Debug)]
+    struct Says(&'static str, Option<Box<Says>>);
+
+    impl fmt::Display for Says {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl StdError for Says {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            self.1.as_deref().map(|cause| cause as _)
+        }
+    }
+
+    #[test]
+    fn no_message_has_an_empty_cause() {
+        for cause in ["", " ", "\n"] {
+            let fault = Fault::new(Class::Refused, "copy", "a", cause);
+            assert_eq!(fault.to_string(), "a: cannot copy: no reason was given");
+            let fatal = Fatal::new("open the index", cause, "");
+            assert_eq!(
+                fatal.to_string(),
+                "cannot open the index: no reason was given"
+            );
+        }
+        for (outer, inner, want) in [
+            ("", "the disk is full", "the disk is full"),
+            ("it failed", "", "it failed"),
+            ("it failed", " \n", "it failed"),
+            (
+                "it failed",
+                "the disk is full",
+                "it failed: the disk is full",
+            ),
+            ("", "", ""),
+        ] {
+            let error = Says(outer, Some(Box::new(Says(inner, None))));
+            assert_eq!(chain(&error), want);
+        }
     }
 
     #[test]

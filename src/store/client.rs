@@ -6,6 +6,7 @@ use super::known_hash::KnownHash;
 use super::late::{Notes, NotesUnanswered};
 use super::line::Line;
 use super::marks::Marks;
+use super::no_body::NoBody;
 use super::vault::{IN_PROCESS_ENDPOINT, Vault};
 use crate::config::{S3Config, StoreConfig};
 use crate::error::{Fatal, chain};
@@ -87,14 +88,25 @@ impl Store {
     /// A store whose requests end in an in-process HTTP client: the vault's, or
     /// a test's that wraps it to inject faults.
     pub fn vault(http: SharedHttpClient, place: &str) -> Self {
+        Self::unsigned(http, IN_PROCESS_ENDPOINT, place)
+    }
+
+    /// A store on a test's own listener, over the HTTP client that AWS is spoken to
+    /// with.
+    #[cfg(test)]
+    pub(super) fn over_http(url: &str) -> Self {
+        Self::unsigned(https(), url, "a test's server")
+    }
+
+    fn unsigned(http: SharedHttpClient, endpoint_url: &str, place: &str) -> Self {
         let (line, notes) = (Line::default(), Notes::default());
         let config = common(aws_sdk_s3::Config::builder(), &notes)
             .behavior_version(BehaviorVersion::latest())
             .http_client(line.over(http))
             .region(Region::new("us-east-1"))
-            .endpoint_url(IN_PROCESS_ENDPOINT)
+            .endpoint_url(endpoint_url)
             .force_path_style(true)
-            // The in-process vault checks no signature: these open nothing.
+            // Nobody checks the signature: these open nothing.
             .credentials_provider(Credentials::new("vault", "vault", None, None, "vault"))
             .build();
         Self::from_client(aws_sdk_s3::Client::from_conf(config), line, notes, place)
@@ -102,13 +114,7 @@ impl Store {
 
     /// AWS or a compatible server; `http` replaces the HTTPS client in tests.
     pub async fn aws(s3: &S3Config, http: Option<SharedHttpClient>) -> Self {
-        let http = http.unwrap_or_else(|| {
-            aws_smithy_http_client::Builder::new()
-                .tls_provider(tls::Provider::Rustls(
-                    tls::rustls_provider::CryptoMode::Ring,
-                ))
-                .build_https()
-        });
+        let http = http.unwrap_or_else(https);
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
         if let Some(region) = &s3.region {
             loader = loader.region(Region::new(region.clone()));
@@ -151,6 +157,7 @@ impl Store {
             notes,
             proof: Arc::default(),
             keeps_versions: Arc::default(),
+            copying: Arc::default(),
         }
     }
 }
@@ -208,6 +215,15 @@ impl ClassifyRetry for TakesFewer {
     }
 }
 
+/// The HTTP client of everything that is not in this process.
+fn https() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(
+            tls::rustls_provider::CryptoMode::Ring,
+        ))
+        .build_https()
+}
+
 fn common(builder: aws_sdk_s3::config::Builder, notes: &Notes) -> aws_sdk_s3::config::Builder {
     builder
         .retry_config(RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS_MAX))
@@ -223,6 +239,7 @@ fn common(builder: aws_sdk_s3::config::Builder, notes: &Notes) -> aws_sdk_s3::co
         )
         .interceptor(AnswersEnd)
         .interceptor(KnownHash)
+        .interceptor(NoBody)
         .interceptor(NotesUnanswered(notes.clone()))
         .interceptor(Marks)
         .retry_classifier(TakesFewer)

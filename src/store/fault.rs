@@ -40,20 +40,8 @@ where
     }
     let status = error.raw_response().map(|r| r.status().as_u16());
     let code = error.code().unwrap_or_default().to_owned();
-    let detail = match (&error, error.message()) {
-        (SdkError::ServiceError(_), Some(message)) => {
-            let code = if code.is_empty() {
-                format!("HTTP {}", status.unwrap_or_default())
-            } else {
-                code.clone()
-            };
-            format!("{message} ({code})")
-        }
-        (SdkError::ServiceError(_), None) => match status {
-            Some(status) if code.is_empty() => format!("the server answered HTTP {status}"),
-            Some(status) => format!("the server answered {code} (HTTP {status})"),
-            None => chain(&error),
-        },
+    let detail = match &error {
+        SdkError::ServiceError(_) => what_it_said(&code, error.message(), status),
         _ => chain(&error),
     };
     let class = match &error {
@@ -70,6 +58,19 @@ where
     };
     // The server's own words: they must neither forge lines nor fill a log.
     Fault::new(class, operation, subject, clean(&detail)).hint(hint)
+}
+
+/// A server's refusal in words. Many send no message, or an empty one (Ceph RGW
+/// always does).
+fn what_it_said(code: &str, message: Option<&str>, status: Option<u16>) -> String {
+    let status = status.map_or_else(|| "no HTTP status".to_owned(), |s| format!("HTTP {s}"));
+    let message = message.map(str::trim).filter(|message| !message.is_empty());
+    match (code.trim(), message) {
+        ("", Some(message)) => format!("{message} ({status})"),
+        (code, Some(message)) => format!("{message} ({code})"),
+        ("", None) => format!("the server answered {status}"),
+        (code, None) => format!("the server answered {code} ({status})"),
+    }
 }
 
 /// The same, of a request that some servers do not have: for these 501 is no
@@ -218,6 +219,30 @@ fn remedy(class: Class, code: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_always_says_something() {
+        for (code, message, status, want) in [
+            (
+                "MissingContentLength",
+                Some(""),
+                Some(411),
+                "the server answered MissingContentLength (HTTP 411)",
+            ),
+            (
+                "NoSuchKey",
+                Some(" \n"),
+                Some(404),
+                "the server answered NoSuchKey (HTTP 404)",
+            ),
+            ("", None, Some(411), "the server answered HTTP 411"),
+            ("", Some(""), None, "the server answered no HTTP status"),
+            ("SlowDown", Some("wait"), Some(503), "wait (SlowDown)"),
+            ("", Some("no"), Some(400), "no (HTTP 400)"),
+        ] {
+            assert_eq!(what_it_said(code, message, status), want);
+        }
+    }
 
     #[test]
     fn answers_and_their_classes() {

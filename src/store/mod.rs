@@ -10,6 +10,7 @@ mod acknowledged;
 mod answer;
 mod client;
 mod cold;
+mod copy;
 mod course;
 pub mod differences;
 mod fault;
@@ -20,6 +21,7 @@ mod line;
 mod list;
 mod marks;
 mod multipart;
+mod no_body;
 mod object;
 mod order;
 mod seam;
@@ -28,12 +30,13 @@ pub mod vault;
 mod xml;
 
 pub use cold::Asked;
+pub use copy::{COPY_BYTES_MAX, CopyFrom};
 pub use course::Course;
 pub use fault::is_cold;
 pub use late::{LATE_MAX, Unanswered};
 pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
 pub use multipart::{Begun, ListedPart, OpenUpload, PartDone, Proof, Sums, Upload, Whole};
-pub use object::{BytesAre, COPY_BYTES_MAX, CopyFrom, GetBody, Head};
+pub use object::{BytesAre, GetBody, Head};
 pub use seam::Next;
 
 use crate::error::Fault;
@@ -67,6 +70,8 @@ pub struct Store {
     /// Buckets that have said so, and whether they keep versions: an answer of
     /// one that does must name the version.
     keeps_versions: Arc<Mutex<BTreeMap<String, bool>>>,
+    /// How it wants to be asked for copies.
+    copying: Arc<copy::Manners>,
 }
 
 /// What S3 answered when it acknowledged a version.

@@ -6,7 +6,7 @@
 
 use super::acknowledged::Acknowledged;
 use super::object::{Head, metadata};
-use super::{At, CopyFrom, ObjectHeaders, Store, Stored, client, fault, sha256_header, xml};
+use super::{At, ObjectHeaders, Store, Stored, client, fault, sha256_header, xml};
 use crate::error::{Class, Fault};
 use crate::model::{ContentHash, Crc64};
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
@@ -160,7 +160,7 @@ impl Store {
         self.proof.store(number, Ordering::Relaxed);
     }
 
-    async fn begin_with(
+    pub(super) async fn begin_with(
         &self,
         at: At<'_>,
         headers: &ObjectHeaders,
@@ -264,59 +264,6 @@ impl Store {
             etag: etag.to_owned(),
             sha256: sums.sha256,
             crc64: Some(sums.crc64),
-        })
-    }
-
-    /// Fill one part from a byte range of an existing version, without sending
-    /// content. What the server says of it must be compared with what it should
-    /// be: some answer well and store something else.
-    ///
-    /// # Errors
-    /// Any class; `NotFound` when that version is gone or another one by now,
-    /// `Refused` when the server knows no such copies.
-    pub async fn copy_part(
-        &self,
-        at: At<'_>,
-        upload: &Upload,
-        number: i32,
-        from: &CopyFrom<'_>,
-        range: std::ops::Range<u64>,
-    ) -> Result<PartDone, Fault> {
-        let answer = self
-            .client
-            .upload_part_copy()
-            .bucket(at.bucket)
-            .key(at.key)
-            .upload_id(&upload.id)
-            .part_number(number)
-            .copy_source(from.source(at.bucket))
-            .set_copy_source_if_match(from.if_match())
-            .copy_source_range(format!("bytes={}-{}", range.start, range.end - 1))
-            .customize()
-            .config_override(client::server_work())
-            .send()
-            .await
-            .map_err(|error| {
-                let status = error.raw_response().map(|r| r.status().as_u16());
-                // In cold storage it is as good as gone, and the server does well.
-                let is_cold = fault::is_archive_code(error.code());
-                let fault = fault::from_sdk_unless_unknown("copy a part of", &at.subject(), error);
-                let class = match status {
-                    Some(412) => Class::NotFound,
-                    _ if is_cold => Class::NotFound,
-                    _ => fault.class,
-                };
-                Fault { class, ..fault }
-            })?;
-        let result = answer.copy_part_result();
-        Ok(PartDone {
-            number,
-            etag: result
-                .and_then(|r| r.e_tag())
-                .unwrap_or_default()
-                .to_owned(),
-            sha256: sha256_of(result.and_then(|r| r.checksum_sha256())),
-            crc64: crc64_of(result.and_then(|r| r.checksum_crc64_nvme())),
         })
     }
 
@@ -595,10 +542,10 @@ fn begun_otherwise<E>(error: &SdkError<E, HttpResponse>) -> Option<String> {
     xml::text_of(body, "UploadId").filter(|_| is_begun)
 }
 
-fn sha256_of(header: Option<&str>) -> Option<ContentHash> {
+pub(super) fn sha256_of(header: Option<&str>) -> Option<ContentHash> {
     ContentHash::from_base64(header?)
 }
 
-fn crc64_of(header: Option<&str>) -> Option<Crc64> {
+pub(super) fn crc64_of(header: Option<&str>) -> Option<Crc64> {
     Crc64::from_base64(header?)
 }

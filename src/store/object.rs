@@ -1,29 +1,20 @@
-//! One object: put, head, get, copy, delete marker.
+//! One object: put, head, get, delete marker.
 
 use super::acknowledged::{Acknowledged, is_as_sent, proves};
 use super::line::Line;
-use super::{At, ObjectHeaders, Store, Stored, client, fault, sha256_header, unquote};
+use super::{At, ObjectHeaders, Store, Stored, fault, sha256_header, unquote};
 use crate::error::{Class, Fault, chain};
 use crate::model::meta::{MetaRefused, ObjectMeta};
 use crate::model::{ContentHash, Crc64};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumMode, ChecksumType, MetadataDirective, ServerSideEncryption};
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType, ServerSideEncryption};
 use bytes::Bytes;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
-
-/// What a copy source may carry unescaped (RFC 3986 unreserved, and `/`).
-const COPY_SOURCE: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~')
-    .remove(b'/');
 
 /// What HEAD says of one version.
 #[derive(Debug, Clone)]
@@ -313,39 +304,6 @@ impl Store {
         Ok((head, told, body))
     }
 
-    /// Store `from` at `at` with metadata of its own, without sending content. Up
-    /// to 5 GiB (S3's own limit). The answer's ETag is the source's where neither
-    /// was uploaded in parts and nothing encrypts them.
-    ///
-    /// # Errors
-    /// Any class; `NotFound` when that version is gone, `Refused` when it is
-    /// another one by now.
-    pub async fn copy(
-        &self,
-        at: At<'_>,
-        from: &CopyFrom<'_>,
-        headers: &ObjectHeaders,
-    ) -> Result<Stored, Fault> {
-        let answer = self
-            .client
-            .copy_object()
-            .bucket(at.bucket)
-            .key(at.key)
-            .copy_source(from.source(at.bucket))
-            .set_copy_source_if_match(from.if_match())
-            .metadata_directive(MetadataDirective::Replace)
-            .set_metadata(Some(metadata(headers)))
-            .set_content_encoding(headers.gzip.then(|| "gzip".to_owned()))
-            .set_content_type(headers.content_type.map(str::to_owned))
-            .customize()
-            .config_override(client::server_work())
-            .send()
-            .await
-            .map_err(|e| fault::from_sdk("copy", &at.subject(), e))?;
-        let etag = answer.copy_object_result().and_then(|r| r.e_tag());
-        Ok(Stored::of(answer.version_id(), etag))
-    }
-
     /// Put a delete marker on the key; every version stays. Only for versioned
     /// buckets: elsewhere S3 destroys the object. Gives the marker's version id,
     /// empty when the answer has none.
@@ -367,36 +325,6 @@ impl Store {
             // `Differs::WriteWithoutVersionId`, or somebody else's answer.
             None => self.id_of_marker(at).await,
         }
-    }
-}
-
-/// The largest object that CopyObject takes: 5 GiB (Amazon S3 API, CopyObject).
-pub const COPY_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
-
-/// A version of the same bucket that content is copied from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CopyFrom<'a> {
-    /// Full key.
-    pub key: &'a str,
-    /// The version; the newest when empty (the bucket is not versioned).
-    pub version_id: &'a str,
-    /// Copied only while it has this ETag; not checked when empty.
-    pub etag: &'a str,
-}
-
-impl CopyFrom<'_> {
-    pub(super) fn source(&self, bucket: &str) -> String {
-        let path = format!("{bucket}/{}", self.key);
-        let mut source = utf8_percent_encode(&path, COPY_SOURCE).to_string();
-        if !self.version_id.is_empty() {
-            source.push_str("?versionId=");
-            source.push_str(self.version_id);
-        }
-        source
-    }
-
-    pub(super) fn if_match(&self) -> Option<String> {
-        (!self.etag.is_empty()).then(|| format!("\"{}\"", self.etag))
     }
 }
 

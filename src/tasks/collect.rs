@@ -172,7 +172,7 @@ fn see(ctx: &Context, source: usize, path: &RelPath) -> Result<Seen, Fault> {
                 // A file where a folder was: its old contents are gone.
                 return Ok(Seen::Folder);
             }
-            Ok(Seen::File(found.mtime_ns / 1_000_000))
+            Ok(Seen::File(found.mtime_ms()))
         }
         Some(_) => Ok(Seen::Folder),
         None if known_below()? => Ok(Seen::Folder),

@@ -1,10 +1,21 @@
 //! Content that the bucket has already, stored again on the server: under the
 //! same key with new metadata, or under another one.
+//!
+//! Invariant: a copy counts only when what the server says of the new version
+//! proves it to be what was to be copied. What is not proved is said to be so, is
+//! believed by nobody later, and is followed by the content itself.
 
-use super::send::Job;
+mod proof;
+
+use super::read::Content;
+use super::send::{Job, local_fault};
+use super::trust::Copying;
 use crate::error::{Class, Fault};
-use crate::model::{Crc64, ObjectMeta};
-use crate::store::{COPY_BYTES_MAX, CopyFrom, ObjectHeaders, Stored, Whole};
+use crate::model::{ObjectMeta, Record};
+use crate::store::{BytesAre, COPY_BYTES_MAX, CopyFrom, ObjectHeaders, Stored, Whole};
+use proof::Proved;
+
+pub use proof::is_of_one_piece;
 
 /// Bytes per part of a copy in parts: S3 takes up to 5 GiB; 1 GiB keeps each
 /// request short, and 10,000 of them cover the largest object (5 TiB).
@@ -19,44 +30,91 @@ pub struct Original<'a> {
     pub stored_bytes: u64,
     /// It is stored compressed.
     pub gzip: bool,
-    /// Checksum of these bytes, where it is known.
-    pub crc64: Option<Crc64>,
+    /// What the server says that its bytes are, where it was asked.
+    pub bytes_are: BytesAre,
 }
 
-/// Store `original` at the job's key, with `meta`. No content is sent. `None`
-/// when the server cannot do it: send the content then.
+/// What became of a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Copied {
+    /// It is the newest version, and proved.
+    Stored(Stored),
+    /// The server does not do it, or the original is gone: send the content.
+    Refused,
+    /// It has made something that is not proved to be right: send the content.
+    Unproved,
+}
+
+/// Store `original`, which holds `content`, at the job's key, with `meta`. No
+/// content is sent.
 ///
 /// # Errors
 /// Whatever the store reports, unless sending the content would help.
 pub async fn copy(
     job: &Job,
+    content: &Content,
     original: &Original<'_>,
     meta: ObjectMeta,
-) -> Result<Option<Stored>, Fault> {
+) -> Result<Copied, Fault> {
+    if !job.trusts(Copying::Whole).await? {
+        return Ok(Copied::Refused);
+    }
     let headers = job.headers(meta, original.gzip);
     let result = if original.stored_bytes <= COPY_BYTES_MAX {
         job.store.copy(job.at(), &original.from, &headers).await
-    } else if !job.trusts_copies().await? {
-        return Ok(None);
+    } else if !job.trusts(Copying::Parts).await? {
+        return Ok(Copied::Refused);
     } else {
         job.copy_in_parts(original, &headers, COPY_PART_BYTES).await
     };
-    match result {
-        Ok(stored) => Ok(Some(stored)),
+    let stored = match result {
+        Ok(stored) => stored,
+        // The version may be broken while what the disk has is not.
         Err(fault)
             if matches!(
                 fault.class,
-                // The version may be broken while what the disk has is not.
                 Class::NotFound | Class::Refused | Class::Denied | Class::Damaged
             ) =>
         {
-            Ok(None)
+            return Ok(Copied::Refused);
         }
-        Err(fault) => Err(fault),
+        Err(fault) => return Err(fault),
+    };
+    match job.prove(content, original, &headers, &stored).await {
+        Ok(Proved::Right(stored)) => Ok(Copied::Stored(stored)),
+        Ok(Proved::Wrong(why)) => {
+            job.distrust_version(content).await?;
+            job.distrust(Copying::Whole, why).await;
+            Ok(Copied::Unproved)
+        }
+        Ok(Proved::Unsaid(why)) => {
+            job.distrust_version(content).await?;
+            tracing::warn!(path = %job.path, "the file is sent, since nothing proves the server's copy of it: {why}");
+            Ok(Copied::Unproved)
+        }
+        Err(fault) => {
+            if proof::looks_wrong(original, &stored) {
+                job.distrust_version(content).await?;
+            }
+            Err(fault)
+        }
     }
 }
 
 impl Job {
+    /// What the bucket says of this key proves nothing until the content was sent:
+    /// also after a kill, and whatever the version says of itself.
+    async fn distrust_version(&self, content: &Content) -> Result<(), Fault> {
+        let (job, seen) = (self.clone(), content.fingerprint);
+        tokio::task::spawn_blocking(move || {
+            let known = job.index.get(job.source, &job.key)?;
+            let record = known.unwrap_or_else(|| Record::unverified(seen));
+            job.index.update(job.source, &job.key, record.distrusted())
+        })
+        .await
+        .map_err(|e| local_fault(&self.path, &e))?
+    }
+
     /// Copy a version in parts of `part_bytes`.
     ///
     /// # Errors
@@ -85,7 +143,7 @@ impl Job {
             }
             let whole = Whole {
                 bytes: original.stored_bytes,
-                crc64: original.crc64,
+                crc64: original.bytes_are.crc64,
             };
             self.store
                 .complete_multipart(self.at(), upload, parts, &whole)

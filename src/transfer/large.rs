@@ -5,11 +5,13 @@ use super::parts::{Attempt, Outcome, plan};
 use super::piece::{End, Made, What, Work, make};
 use super::read::Content;
 use super::send::{Done, Job, Sent, local_fault};
+use super::trust::Copying;
 use crate::error::{Class, Fault};
 use crate::files::{self, Opened};
 use crate::model::assemble::{Assembly, part_bytes};
 use crate::model::{ContentHash, ObjectMeta, Parts};
 use crate::store::Proof;
+use std::borrow::Cow;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -44,8 +46,9 @@ pub async fn send_large(
         .and_then(|old| Some((old, Assembly::with_old(&segments, old, part_bytes)?)));
     let mut distrust = None;
     if let Some((old, assembly)) = reuse
-        && job.trusts_copies().await?
+        && job.trusts(Copying::Parts).await?
         && !is_half_sent(job, content, &meta).await?
+        && let Some(old) = &job.pinned(old).await?
     {
         // A second time when the first upload has shown how this server proves.
         for _ in 0..2 {
@@ -67,7 +70,7 @@ pub async fn send_large(
         Outcome::Sent(sent) => {
             // Only now is it known that it was not the rest that went wrong.
             if let (Sent::Stored(_), Some(why)) = (&sent, distrust.filter(|why| why.remember)) {
-                job.distrust(&why.why).await;
+                job.distrust(Copying::Parts, &why.why).await;
             }
             Ok(sent)
         }
@@ -77,6 +80,24 @@ pub async fn send_large(
             job.path.to_string(),
             distrust.why,
         )),
+    }
+}
+
+impl Job {
+    /// The same version with its id, asked for where the index has none; `None` when
+    /// it is not the one that the bucket has now.
+    async fn pinned<'p>(&self, old: &'p Parts) -> Result<Option<Cow<'p, Parts>>, Fault> {
+        if !old.version_id.is_empty() {
+            return Ok(Some(Cow::Borrowed(old)));
+        }
+        let head = self.store.head(self.at(), None).await?;
+        let head = head.filter(|head| !old.etag.is_empty() && head.etag == old.etag);
+        Ok(head.map(|head| {
+            Cow::Owned(Parts {
+                version_id: head.version_id,
+                ..old.clone()
+            })
+        }))
     }
 }
 

@@ -35,7 +35,7 @@ mod uploads;
 
 pub use begin::{CLOCK_SKEW_MS, is_young};
 pub use budget::{Budget, Permit};
-pub use copy::{Original, copy};
+pub use copy::{Copied, Original, copy, is_of_one_piece};
 pub use large::send_large;
 pub use read::{Content, Patience, Reading, read};
 pub use send::{Cost, Done, Job, Sent, Wire, send_small};

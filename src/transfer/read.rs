@@ -192,17 +192,17 @@ fn content(
     look: Look,
     began: Duration,
 ) -> Content {
-    let began_ns = i64::try_from(began.as_nanos()).unwrap_or(i64::MAX);
+    let began_ns = i128::try_from(began.as_nanos()).unwrap_or(i128::MAX);
     // Each by itself: a time in the future must not hide the other one.
     let is_recent =
-        |stamp_ns: i64| stamp_ns <= began_ns && began_ns.saturating_sub(stamp_ns) < RACY_WINDOW_NS;
+        |stamp_ns: i128| stamp_ns <= began_ns && began_ns - stamp_ns < RACY_WINDOW_NS.into();
     Content {
         fingerprint,
         hash,
         seen_ms: i64::try_from(began.as_millis()).unwrap_or(i64::MAX),
         bytes,
         unrested: false,
-        racy: is_recent(fingerprint.mtime_ns) || is_recent(fingerprint.ctime_ns),
+        racy: is_recent(fingerprint.mtime_ns) || is_recent(fingerprint.ctime_ns.into()),
         look,
         segments: Arc::new([]),
     }
@@ -216,8 +216,8 @@ fn is_same(root: &Path, path: &RelPath, opened: &Opened) -> Result<bool, Fault> 
 }
 
 fn is_fresh(fingerprint: &Fingerprint, began: Duration) -> bool {
-    let began_ns = i64::try_from(began.as_nanos()).unwrap_or(i64::MAX);
-    let grain_ns = i64::try_from(CLOCK_GRAIN.as_nanos()).unwrap_or(0);
+    let began_ns = i128::try_from(began.as_nanos()).unwrap_or(i128::MAX);
+    let grain_ns = i128::try_from(CLOCK_GRAIN.as_nanos()).unwrap_or(0);
     began_ns - fingerprint.mtime_ns < grain_ns && fingerprint.mtime_ns <= began_ns + grain_ns
 }
 

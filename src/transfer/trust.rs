@@ -1,4 +1,4 @@
-//! Which servers' part copies are believed.
+//! Which servers' copies are believed, of parts and of whole objects.
 //!
 //! Some answer 200 and store something else, some do not copy at all. Whoever
 //! was found out is remembered in the index and sent everything for a while.
@@ -10,7 +10,7 @@ use crate::error::Fault;
 use crate::store::{PartDone, Proof};
 use serde_json::json;
 
-/// How long a server is not asked for part copies after one went wrong. Each
+/// How long a server is not asked for such copies after one went wrong. Each
 /// trial costs a few requests, and servers are seldom replaced.
 const DISTRUST_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
@@ -39,20 +39,29 @@ impl Distrust {
     }
 }
 
+/// What a server is asked to copy. It may do one right and not the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copying {
+    /// Stretches of a version, as parts of another.
+    Parts,
+    /// Whole versions.
+    Whole,
+}
+
 impl Job {
-    fn trust_name(&self) -> String {
-        format!(
-            "part_copies_not_before {} {}",
-            self.store.place(),
-            self.bucket
-        )
+    fn trust_name(&self, copying: Copying) -> String {
+        let name = match copying {
+            Copying::Parts => "part_copies_not_before",
+            Copying::Whole => "copies_not_before",
+        };
+        format!("{name} {} {}", self.store.place(), self.bucket)
     }
 
-    /// Whether this server may be asked to copy parts.
-    pub(super) async fn trusts_copies(&self) -> Result<bool, Fault> {
+    /// Whether this server may be asked for such copies.
+    pub(super) async fn trusts(&self, copying: Copying) -> Result<bool, Fault> {
         let job = self.clone();
         tokio::task::spawn_blocking(move || {
-            let until_ms = job.index.state_get(&job.trust_name())?;
+            let until_ms = job.index.state_get(&job.trust_name(copying))?;
             let left_ms = until_ms.and_then(|ms| ms.as_i64()).unwrap_or(0) - wall_ms();
             // A clock that was set back must not make it last for ever.
             Ok(!(1..=DISTRUST_MS).contains(&left_ms))
@@ -61,17 +70,23 @@ impl Job {
         .map_err(|e| local_fault(&self.path, &e))?
     }
 
-    /// Remember that this server's part copies are not to be believed.
-    pub(super) async fn distrust(&self, why: &str) {
+    /// Remember that this server's copies of that kind are not to be believed.
+    pub(super) async fn distrust(&self, copying: Copying, why: &str) {
         let job = self.clone();
         let noted = tokio::task::spawn_blocking(move || {
             let until_ms = wall_ms().saturating_add(DISTRUST_MS);
-            job.index.state_set(&job.trust_name(), &json!(until_ms))
+            job.index
+                .state_set(&job.trust_name(copying), &json!(until_ms))
         })
         .await;
+        let (what, so) = match copying {
+            Copying::Parts => ("parts of objects", "large files are sent whole"),
+            Copying::Whole => ("objects", "files that are renamed or moved are sent again"),
+        };
         tracing::warn!(
             server = %self.store.place(),
-            "this server does not copy parts of objects as it should ({why}): large files are sent whole; it is tried again in a week"
+            path = %self.path,
+            "this server does not copy {what} as it should ({why}): {so}; it is tried again in a week"
         );
         if let Ok(Err(fault)) = noted {
             tracing::warn!("that cannot be remembered: {fault}");

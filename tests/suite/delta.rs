@@ -3,12 +3,15 @@
 //! believed which does not copy what it says.
 
 mod costs;
+pub mod gateway;
+mod left_out;
 mod lies;
 mod line;
 mod moto;
 
 use crate::errors::{config, indexed, start_on};
 use crate::harness::{BUCKET, Rig, at_rest, until};
+use gateway::Gateway;
 use keepwatch::daemon::Daemon;
 use keepwatch::model::{ContentHash, Parts, RelKey, RelPath};
 use keepwatch::store::{At, Store};
@@ -48,6 +51,8 @@ fn table(lines: usize, seed: u64) -> Vec<u8> {
 struct Desk {
     rig: Rig,
     line: Line,
+    /// What stands before the vault, if anything.
+    gateway: Option<Gateway>,
     daemon: Option<Daemon>,
     name: &'static str,
     /// Hash of each state that was stored, oldest first.
@@ -60,11 +65,20 @@ impl Desk {
     }
 
     async fn with(name: &'static str, content: &[u8], line: Line) -> (Self, Traffic) {
-        let rig = Rig::new();
+        Self::behind(Rig::new(), None, (name, content), line).await
+    }
+
+    async fn behind(
+        rig: Rig,
+        gateway: Option<Gateway>,
+        (name, content): (&'static str, &[u8]),
+        line: Line,
+    ) -> (Self, Traffic) {
         let mut desk = Self {
             daemon: None,
             rig,
             line,
+            gateway,
             name,
             states: Vec::new(),
         };
@@ -74,10 +88,11 @@ impl Desk {
     }
 
     async fn start(&mut self) {
-        let store = Store::vault(
-            self.line.wrap(self.rig.vault().connector()),
-            "the test vault",
-        );
+        let http = match &self.gateway {
+            Some(gateway) => self.line.wrap(gateway.clone()),
+            None => self.line.wrap(self.rig.vault().connector()),
+        };
+        let store = Store::vault(http, "the test vault");
         let mut config = config(&self.rig);
         config.sources[0].compress = vec!["*.csv".into()];
         self.daemon = Some(start_on(config, store).await);
@@ -142,13 +157,15 @@ impl Desk {
     /// the states that were saved.
     async fn every_version_is_whole(&self, unpack: impl Fn(Vec<u8>) -> Vec<u8>) {
         let store = self.rig.store();
-        let page = store.list_versions(BUCKET, self.name, None).await.unwrap();
+        let key = self.key();
+        let page = store.list_versions(BUCKET, key.as_str(), None).await;
+        let page = page.unwrap();
         let mut hashes = Vec::new();
         for version in page.items.iter().rev() {
             assert!(!version.is_marker);
             let at = At {
                 bucket: BUCKET,
-                key: self.name,
+                key: key.as_str(),
             };
             let (head, mut body) = store.get(at, Some(&version.version_id)).await.unwrap();
             let mut bytes = Vec::new();

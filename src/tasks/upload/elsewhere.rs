@@ -1,17 +1,18 @@
 //! A content that the bucket has under another path: copied there, not sent.
 //!
-//! Invariant: the index learns of a copy only once it is known to hold the right
-//! bytes, and nothing fails because a copy does: the content is sent then.
+//! Invariant: what is copied is one version, known by its id, so that nothing that
+//! happens to its path meanwhile can get into the copy; and nothing fails because
+//! a copy does: the content is sent then.
 
 use super::Outcome;
 use super::file::Upload;
 use crate::error::{Class, Fault};
 use crate::index::{ActivityDelta, COPY_FROM_BYTES, Elsewhere};
-use crate::model::{ContentHash, Kind, Parts, RelKey};
+use crate::model::{Kind, Parts};
 use crate::store::{At, BytesAre, CopyFrom, Head, Stored};
 use crate::tasks::context::blocking;
 use crate::tasks::destination::Deed;
-use crate::transfer::{self, Content, Original, SMALL_BYTES_MAX};
+use crate::transfer::{self, Content, Copied, Original, SMALL_BYTES_MAX};
 use std::sync::Arc;
 
 /// A version to copy from, as the bucket has it.
@@ -21,25 +22,6 @@ pub(super) struct From {
     gzip: bool,
     bytes_are: BytesAre,
     made_of: Option<Parts>,
-}
-
-impl From {
-    /// The object that a path of the source has itself.
-    pub fn own(key: RelKey, head: &Head) -> Self {
-        Self {
-            version: Elsewhere {
-                key,
-                version_id: head.version_id.clone(),
-                etag: head.etag.clone(),
-                stored_bytes: head.stored_bytes,
-                is_live: true,
-            },
-            key: String::new(),
-            gzip: head.gzip,
-            bytes_are: head.bytes_are,
-            made_of: None,
-        }
-    }
 }
 
 impl Upload<'_> {
@@ -61,44 +43,31 @@ impl Upload<'_> {
             },
             stored_bytes: from.version.stored_bytes,
             gzip: from.gzip,
-            crc64: from.bytes_are.crc64,
+            bytes_are: from.bytes_are,
         };
-        let copied = transfer::copy(&self.job(), &original, self.meta(content)).await;
+        let meta = self.meta(content);
+        let copied = transfer::copy(&self.job(), content, &original, meta).await;
         match &copied {
-            Err(fault) if fault.class == Class::Transient => self.source.copies.failed(),
+            // That the copy cannot be looked at says nothing about copying.
+            Err(fault) if fault.class == Class::Transient && !fault.is_reading() => {
+                self.source.copies.failed();
+            }
             Err(_) => {}
             Ok(_) => self.source.copies.answered(),
         }
-        let Some(stored) = self.unless_answered(content, copied).await? else {
-            // A lifecycle rule may have ended it.
-            self.forget(content, from.version).await?;
-            return Ok(None);
-        };
-        if !self.is_proved(content, &from, &stored).await? {
-            return Ok(None);
+        match self.unless_answered(content, copied).await? {
+            Copied::Stored(stored) => {
+                self.heard(Deed::Copied, &stored).await;
+                self.commit_copy(content, from, stored).await?;
+                Ok(Some(Outcome::Sent))
+            }
+            Copied::Refused => {
+                // A lifecycle rule may have ended it.
+                self.forget(content, from.version).await?;
+                Ok(None)
+            }
+            Copied::Unproved => Ok(None),
         }
-        self.heard(Deed::Copied, &stored).await;
-        self.commit_copy(content, from, stored).await?;
-        Ok(Some(Outcome::Sent))
-    }
-
-    /// Whether a copy may count; said when it may not: then the content is sent.
-    pub(super) async fn is_proved(
-        &self,
-        content: &Content,
-        from: &From,
-        stored: &Stored,
-    ) -> Result<bool, Fault> {
-        let proved = self.is_right(content, from, stored).await;
-        let is_proved = self.unless_answered(content, proved).await?;
-        if !is_proved {
-            tracing::warn!(
-                source = %self.source.config.name,
-                path = %self.item.path,
-                "the server's copy is not what was to be copied: the file is sent"
-            );
-        }
-        Ok(is_proved)
     }
 
     /// Where the content is, and how it is stored there.
@@ -126,10 +95,15 @@ impl Upload<'_> {
             version,
             made_of,
         };
-        if size_bytes <= SMALL_BYTES_MAX {
+        if size_bytes <= SMALL_BYTES_MAX && self.is_pinned(&from.version.version_id) {
             return Ok(Some(from));
         }
-        // Of a large one only the object itself says for certain.
+        self.asked(content, from).await
+    }
+
+    /// The same as the object itself says. Of a large one nothing else tells for
+    /// certain; of one whose version the index does not know, its id.
+    async fn asked(&self, content: &Content, from: From) -> Result<Option<From>, Fault> {
         let version_id = Some(from.version.version_id.as_str()).filter(|id| !id.is_empty());
         let at = self.at_key(&from.key);
         let head = match self.ctx.store.head_with_sums(at, version_id).await {
@@ -146,8 +120,18 @@ impl Upload<'_> {
             self.forget(content, from.version).await?;
             return Ok(None);
         };
+        // What is there may be replaced before it is copied, and not every server
+        // heeds the condition that it is still the same.
+        let version_id = match version_id {
+            Some(known) => known.to_owned(),
+            None => head.version_id,
+        };
+        if !self.is_pinned(&version_id) {
+            return Ok(None);
+        }
         Ok(Some(From {
             version: Elsewhere {
+                version_id,
                 etag: head.etag,
                 stored_bytes: head.stored_bytes,
                 ..from.version
@@ -158,28 +142,14 @@ impl Upload<'_> {
         }))
     }
 
-    /// Whether the copy holds what it should: some servers answer well and store
-    /// something else.
-    async fn is_right(
-        &self,
-        content: &Content,
-        from: &From,
-        stored: &Stored,
-    ) -> Result<bool, Fault> {
-        if stored.etag == from.version.etag && is_of_one_piece(&stored.etag) {
-            return Ok(true);
+    /// That id stays that of one content. A bucket that keeps no versions calls
+    /// whatever is there `null`.
+    fn is_pinned(&self, version_id: &str) -> bool {
+        match version_id {
+            "" => false,
+            "null" => self.source.destination.keeps_versions(),
+            _ => true,
         }
-        let version_id = Some(stored.version_id.as_str()).filter(|id| !id.is_empty());
-        let head = match self.ctx.store.head_with_sums(self.at(), version_id).await {
-            Err(fault) if is_final(&fault) => return Ok(false),
-            head => head?,
-        };
-        Ok(head.is_some_and(|head| {
-            claims(&head, content)
-                && head.stored_bytes == from.version.stored_bytes
-                && head.gzip == from.gzip
-                && may_be_right(&head, from, content.hash)
-        }))
     }
 
     async fn forget(&self, content: &Content, gone: Elsewhere) -> Result<(), Fault> {
@@ -259,131 +229,4 @@ fn claims(head: &Head, content: &Content) -> bool {
             && meta.kind == content.fingerprint.kind
             && meta.size_bytes == content.fingerprint.size_bytes
     })
-}
-
-/// What S3 gives an object that was not uploaded in parts; nothing for an empty one.
-pub(super) fn is_of_one_piece(etag: &str) -> bool {
-    !etag.is_empty() && !etag.contains('-')
-}
-
-/// Nothing that the server says of the copy's bytes is against it, given that
-/// its ETag is another one than the original's.
-fn may_be_right(copy: &Head, from: &From, content: ContentHash) -> bool {
-    let (is, was) = (copy.bytes_are, from.bytes_are);
-    let hash_known = is.sha256.filter(|_| !copy.gzip);
-    let has_other_hash = hash_known.is_some_and(|hash| hash != content)
-        || matches!((is.sha256, was.sha256), (Some(is), Some(was)) if is != was)
-        || matches!((is.crc64, was.crc64), (Some(is), Some(was)) if is != was);
-    if has_other_hash {
-        return false;
-    }
-    let is_proved = hash_known.is_some()
-        || (is.sha256.is_some() && is.sha256 == was.sha256)
-        || (is.crc64.is_some() && is.crc64 == was.crc64);
-    // ETags of one piece differ with the bytes, unless these are encrypted; those
-    // of pieces always may.
-    let both_plain = is_of_one_piece(&copy.etag) && is_of_one_piece(&from.version.etag);
-    is_proved || !both_plain || is.etag_says_nothing
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Crc64;
-    use crate::model::meta::MetaRefused;
-
-    const PLAIN: &str = "9b2cf535f27731c974343645a3985328";
-    const OTHER: &str = "0b2cf535f27731c974343645a3985328";
-    const PARTS: &str = "9b2cf535f27731c974343645a3985328-2";
-
-    fn are(sha256: Option<&str>, crc64: Option<u64>, kms: bool) -> BytesAre {
-        BytesAre {
-            sha256: sha256.map(|text| ContentHash::of(text.as_bytes())),
-            crc64: crc64.map(Crc64),
-            etag_says_nothing: kms,
-        }
-    }
-
-    #[test]
-    fn a_copy_with_another_etag_is_believed_only_for_a_reason() {
-        let none = are(None, None, false);
-        for (gzip, was_etag, was, etag, is, right) in [
-            // Of one piece, not encrypted: other bytes.
-            (false, PLAIN, none, OTHER, none, false),
-            (false, PLAIN, none, OTHER, are(None, None, true), true),
-            (false, PLAIN, none, OTHER, are(Some("x"), None, true), true),
-            (false, PLAIN, none, OTHER, are(Some("y"), None, true), false),
-            // In parts: the ETag says nothing, sums do where they are known.
-            (false, PARTS, none, OTHER, none, true),
-            (
-                false,
-                PARTS,
-                none,
-                OTHER,
-                are(Some("y"), None, false),
-                false,
-            ),
-            (true, PARTS, none, OTHER, are(Some("y"), None, false), true),
-            (
-                false,
-                PARTS,
-                are(None, Some(1), false),
-                OTHER,
-                are(None, Some(1), false),
-                true,
-            ),
-            (
-                false,
-                PARTS,
-                are(None, Some(1), false),
-                OTHER,
-                are(None, Some(2), false),
-                false,
-            ),
-            (
-                true,
-                PLAIN,
-                are(Some("z"), None, true),
-                OTHER,
-                are(Some("y"), None, true),
-                false,
-            ),
-            (
-                true,
-                PLAIN,
-                are(Some("z"), None, false),
-                OTHER,
-                are(Some("z"), None, false),
-                true,
-            ),
-        ] {
-            let copy = Head {
-                version_id: String::new(),
-                etag: etag.into(),
-                stored_bytes: 1,
-                gzip,
-                meta: Err(MetaRefused::Foreign),
-                bytes_are: is,
-            };
-            let from = From {
-                version: Elsewhere {
-                    key: RelKey::parse_full("a").unwrap(),
-                    version_id: String::new(),
-                    etag: was_etag.into(),
-                    stored_bytes: 1,
-                    is_live: true,
-                },
-                key: String::new(),
-                gzip,
-                bytes_are: was,
-                made_of: None,
-            };
-            let content = ContentHash::of(b"x");
-            assert_eq!(
-                may_be_right(&copy, &from, content),
-                right,
-                "{gzip} {was_etag} {was:?} {etag} {is:?}"
-            );
-        }
-    }
 }

@@ -1,6 +1,5 @@
 //! A path that is there: file, link or empty folder.
 
-use super::elsewhere::{From, is_of_one_piece};
 use super::take::{Early, take};
 use super::{Outcome, doubt};
 use crate::board::News;
@@ -15,7 +14,9 @@ use crate::tasks::answering::{on_disk, unless_silent};
 use crate::tasks::brake;
 use crate::tasks::context::{Context, Source, blocking};
 use crate::tasks::destination::{self, Deed};
-use crate::transfer::{self, Content, Done, Job, Original, SMALL_BYTES_MAX, Sent, Wire};
+use crate::transfer::{
+    self, Content, Copied, Done, Job, Original, SMALL_BYTES_MAX, Sent, Wire, is_of_one_piece,
+};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -438,16 +439,12 @@ impl<'a> Upload<'a> {
             },
             stored_bytes: head.stored_bytes,
             gzip: head.gzip,
-            crc64: head.bytes_are.crc64,
+            bytes_are: head.bytes_are,
         };
-        let stored = transfer::copy(&self.job(), &original, meta).await;
-        let Some(stored) = self.unless_answered(content, stored).await? else {
+        let copied = transfer::copy(&self.job(), content, &original, meta).await;
+        let Copied::Stored(stored) = self.unless_answered(content, copied).await? else {
             return Ok(None);
         };
-        let from = From::own(self.key.clone(), &head);
-        if !self.is_proved(content, &from, &stored).await? {
-            return Ok(None);
-        }
         self.heard(Deed::Copied, &stored).await;
         let record = self.record(content, content.hash, &stored, head.stored_bytes);
         let delta = ActivityDelta {

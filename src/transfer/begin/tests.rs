@@ -6,10 +6,13 @@ use crate::files::Pulse;
 use crate::index::Index;
 use crate::model::{Crc64, ObjectMeta, RelKey, RelPath};
 use crate::store::vault::Vault;
-use crate::store::{COPY_BYTES_MAX, CopyFrom, Store};
+use crate::store::{BytesAre, COPY_BYTES_MAX, CopyFrom, Store};
 use crate::transfer::budget::Budget;
+use crate::transfer::trust::Copying;
 use crate::transfer::uploads::Uploads;
-use crate::transfer::{Content, Original, Patience, Reading, Sent, Wire, copy, read, send_large};
+use crate::transfer::{
+    Content, Copied, Original, Patience, Reading, Sent, Wire, copy, read, send_large,
+};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -115,7 +118,10 @@ async fn a_copy_in_parts_is_only_made_where_such_copies_are_believed_and_checked
         },
         stored_bytes: done.stored_bytes,
         gzip: false,
-        crc64,
+        bytes_are: BytesAre {
+            crc64,
+            ..BytesAre::default()
+        },
     };
     let headers = job.headers(meta(), false);
     let part_bytes = 5 * 1024 * 1024;
@@ -129,10 +135,11 @@ async fn a_copy_in_parts_is_only_made_where_such_copies_are_believed_and_checked
     let versions = job.store.list_versions(BUCKET, &job.bucket_key, None);
     assert_eq!(versions.await.unwrap().items.len(), 2);
     // What is too large for one request is not even asked for.
-    job.distrust("it lies").await;
+    job.distrust(Copying::Parts, "it lies").await;
     let huge = Original {
         stored_bytes: COPY_BYTES_MAX + 1,
         ..original(crc64)
     };
-    assert_eq!(copy(&job, &huge, meta()).await, Ok(None));
+    let copied = copy(&job, &content, &huge, meta());
+    assert_eq!(copied.await, Ok(Copied::Refused));
 }

@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use keepwatch::store::Store;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 const SOURCE: &str = "x-amz-copy-source";
@@ -22,6 +22,8 @@ pub enum Copies {
     AsAsked,
     /// It stores these bytes instead and answers well.
     Stores(Vec<u8>),
+    /// The same, and its answer has no ETag.
+    StoresUnsaid(Vec<u8>),
     /// It answers with this status and code.
     Fails(u16, &'static str),
 }
@@ -41,6 +43,8 @@ pub struct Wire {
     copies: Arc<Mutex<Copies>>,
     /// Looks at single objects that fail from the next copy on.
     pub heads_fail: Arc<AtomicU64>,
+    /// It takes no contents.
+    pub puts_fail: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Wire {
@@ -57,6 +61,7 @@ impl Wire {
             counts: Arc::default(),
             copies: Arc::default(),
             heads_fail: Arc::default(),
+            puts_fail: Arc::default(),
         }
     }
 
@@ -98,7 +103,8 @@ impl HttpConnector for Wire {
             self.counts.copies.fetch_add(1, Ordering::SeqCst);
             match self.copies.lock().unwrap().clone() {
                 Copies::AsAsked => {}
-                Copies::Stores(bytes) => return self.stores(&request, bytes),
+                Copies::Stores(bytes) => return self.stores(&request, bytes, true),
+                Copies::StoresUnsaid(bytes) => return self.stores(&request, bytes, false),
                 Copies::Fails(status, code) => {
                     let body = format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
                     let answer = HttpResponse::new(status.try_into().unwrap(), body.into());
@@ -113,6 +119,10 @@ impl HttpConnector for Wire {
             let answer = HttpResponse::new(500.try_into().unwrap(), SdkBody::empty());
             return HttpConnectorFuture::ready(Ok(answer));
         } else if request.method() == "PUT" && request.uri().contains(BUCKET) {
+            if self.puts_fail.load(Ordering::SeqCst) {
+                let answer = HttpResponse::new(500.try_into().unwrap(), SdkBody::empty());
+                return HttpConnectorFuture::ready(Ok(answer));
+            }
             let bytes = request.body().content_length().unwrap_or(0);
             self.counts.put_bytes.fetch_add(bytes, Ordering::SeqCst);
             self.counts.puts.fetch_add(1, Ordering::SeqCst);
@@ -123,7 +133,7 @@ impl HttpConnector for Wire {
 
 impl Wire {
     /// Store other bytes under the key and with the metadata of the copy.
-    fn stores(&self, copy: &HttpRequest, bytes: Vec<u8>) -> HttpConnectorFuture {
+    fn stores(&self, copy: &HttpRequest, bytes: Vec<u8>, says: bool) -> HttpConnectorFuture {
         let mut put = HttpRequest::new(SdkBody::empty());
         put.set_method("PUT").unwrap();
         let uri = copy.uri().replace("x-id=CopyObject", "x-id=PutObject");
@@ -142,8 +152,11 @@ impl Wire {
             let mut answer = stored.await?;
             assert!(answer.status().is_success(), "{answer:?}");
             let etag = answer.headers().get("etag").unwrap().to_owned();
-            let body =
-                format!("<CopyObjectResult><ETag>{etag}</ETag></CopyObjectResult>").into_bytes();
+            let etag = match says {
+                true => format!("<ETag>{etag}</ETag>"),
+                false => String::new(),
+            };
+            let body = format!("<CopyObjectResult>{etag}</CopyObjectResult>").into_bytes();
             let length = body.len().to_string();
             answer.headers_mut().insert("content-length", length);
             *answer.body_mut() = SdkBody::from(body);
