@@ -24,7 +24,7 @@ use std::io;
 const PAGES_MAX: usize = 4;
 
 /// Damaged manifests that are passed over before none is used.
-pub(super) const PASSED_OVER_MAX: usize = 5;
+pub const PASSED_OVER_MAX: usize = 5;
 
 /// Manifests up to this size are held, larger ones are read a second time:
 /// some 80,000 paths.

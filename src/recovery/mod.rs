@@ -35,11 +35,13 @@ mod retry;
 mod room;
 mod selector;
 pub mod sources;
+mod stale;
 mod survey;
 mod tally;
 mod thawing;
 mod there;
 mod timeline;
+mod together;
 mod verify;
 mod versions;
 

@@ -15,6 +15,7 @@ use super::pages::list_page;
 use super::restore::{Options, Pass};
 use super::retry::Stop;
 use super::selector::Selector;
+use super::stale::Stale;
 use super::tally::Tally;
 use super::timeline::{Chosen, Name};
 use crate::error::{Class, Fault, chain};
@@ -126,6 +127,8 @@ pub async fn rehearse(
         large: Semaphore::new(1),
         is_fresh: false,
         folders: Folders::default(),
+        at_ms: None,
+        stale: Stale::default(),
     });
     let mut outcome = bring_exactly(&shop, &chosen, Pass::Files).await?;
     if matches!(outcome, Outcome::Later) {

@@ -17,6 +17,7 @@ use super::older::unless_newer;
 use super::pages::Pages;
 use super::retry::{Patience, Stop, told};
 use super::selector::Selector;
+use super::together;
 use super::{Origin, shown};
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::model::RelKey;
@@ -25,6 +26,7 @@ use crate::store::{At, ListedVersion, Store};
 use crate::transfer::wall_ms;
 use jiff::Timestamp;
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 
 /// Keys whose metadata is asked at once, and that wait in line behind them. As
@@ -127,7 +129,14 @@ pub struct Timeline<'a> {
     /// In key order, at most [`ASKED_AT_ONCE`].
     line: VecDeque<Waiting>,
     unsure: Vec<Fault>,
+    /// What was told of files that belong together; at most [`REMARKS_MAX`].
+    remarks: Remarks,
 }
+
+type Remarks = Arc<Mutex<Vec<Fault>>>;
+
+/// Each is of a database that was being written to at the moment.
+const REMARKS_MAX: usize = 1_000;
 
 /// One key's version, or the question that decides on it.
 enum Waiting {
@@ -155,7 +164,15 @@ impl<'a> Timeline<'a> {
             first_ms: None,
             line: VecDeque::new(),
             unsure: Vec::new(),
+            remarks: Remarks::default(),
         }
+    }
+
+    /// What became of files that belong to others, and were of another state than
+    /// those, since the last call.
+    pub fn take_remarks(&mut self) -> Vec<Fault> {
+        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *remarks)
     }
 
     /// The earliest version seen so far, whether chosen or not.
@@ -267,16 +284,52 @@ impl<'a> Timeline<'a> {
                 None => return,
             },
         };
+        let waiting = self.with_its_file(waiting, stop);
         self.line.push_back(match waiting {
             Waiting::Chosen(chosen) if matches!(chosen.name, Name::Older(_)) => {
                 let (store, origin) = (self.store.clone(), self.origin.clone());
                 let (at_ms, mut stop) = (self.at_ms, stop.clone());
-                Waiting::Asked(Asked::of(chosen.subject(), async move {
+                let name = chosen.name.clone();
+                Waiting::Asked(Asked::of(name, chosen.subject(), async move {
                     unless_newer(&store, &origin, *chosen, at_ms, &mut stop).await
                 }))
             }
             waiting => waiting,
         });
+    }
+
+    /// What belongs to another file comes in the state that goes with that one.
+    fn with_its_file(&self, waiting: Waiting, stop: &Stop) -> Waiting {
+        let name = match &waiting {
+            Waiting::Chosen(chosen) => &chosen.name,
+            Waiting::Asked(asked) => &asked.name,
+        };
+        if together::main_of(name).is_none() {
+            return waiting;
+        }
+        let (store, origin, at_ms) = (self.store.clone(), self.origin.clone(), self.at_ms);
+        let (remarks, mut stop) = (Arc::clone(&self.remarks), stop.clone());
+        let (name, subject) = match &waiting {
+            Waiting::Chosen(chosen) => (chosen.name.clone(), chosen.subject()),
+            Waiting::Asked(asked) => (asked.name.clone(), asked.subject.clone()),
+        };
+        Waiting::Asked(Asked::of(name, subject, async move {
+            let chosen = match waiting {
+                Waiting::Chosen(chosen) => Some(*chosen),
+                Waiting::Asked(asked) => asked.answer().await?,
+            };
+            let Some(chosen) = chosen else {
+                return Ok(None);
+            };
+            let found = together::belonging(&store, &origin, chosen, at_ms, &mut stop).await?;
+            if let Some(remark) = found.remark {
+                let mut remarks = remarks.lock().unwrap_or_else(PoisonError::into_inner);
+                if remarks.len() < REMARKS_MAX {
+                    remarks.push(remark);
+                }
+            }
+            Ok(found.chosen)
+        }))
     }
 
     fn chosen(&self, version: ListedVersion) -> Option<Chosen> {
@@ -374,19 +427,28 @@ impl Question {
 /// A question on its way; dropped, it is not asked any further.
 struct Asked {
     answer: JoinHandle<Result<Option<Chosen>, Fault>>,
+    name: Name,
     subject: String,
 }
 
 impl Asked {
     fn new(question: Question) -> Self {
-        Self::of(question.subject(), question.ask())
+        // A question is about some version.
+        let name = question
+            .perhaps
+            .first()
+            .map(|(_, chosen)| chosen.name.clone());
+        let name = name.unwrap_or_else(|| Name::Foreign(String::new()));
+        Self::of(name, question.subject(), question.ask())
     }
 
     fn of(
+        name: Name,
         subject: String,
         answer: impl Future<Output = Result<Option<Chosen>, Fault>> + Send + 'static,
     ) -> Self {
         Self {
+            name,
             subject,
             answer: tokio::spawn(answer),
         }

@@ -156,8 +156,8 @@ impl Store {
             line,
             notes,
             proof: Arc::default(),
-            keeps_versions: Arc::default(),
             copying: Arc::default(),
+            keeps_versions: Arc::default(),
         }
     }
 }

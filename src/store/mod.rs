@@ -24,6 +24,7 @@ mod multipart;
 mod no_body;
 mod object;
 mod order;
+mod record;
 mod seam;
 mod server_clock;
 pub mod vault;
@@ -37,6 +38,7 @@ pub use late::{LATE_MAX, Unanswered};
 pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
 pub use multipart::{Begun, ListedPart, OpenUpload, PartDone, Proof, Sums, Upload, Whole};
 pub use object::{BytesAre, GetBody, Head};
+pub use record::{Demand, Wrote};
 pub use seam::Next;
 
 use crate::error::Fault;
@@ -67,11 +69,11 @@ pub struct Store {
     notes: Notes,
     /// What uploads in parts prove their bytes by; 0 while nobody has asked.
     proof: Arc<AtomicU8>,
+    /// How it wants to be asked for copies.
+    copying: Arc<copy::Manners>,
     /// Buckets that have said so, and whether they keep versions: an answer of
     /// one that does must name the version.
     keeps_versions: Arc<Mutex<BTreeMap<String, bool>>>,
-    /// How it wants to be asked for copies.
-    copying: Arc<copy::Manners>,
 }
 
 /// What S3 answered when it acknowledged a version.

@@ -14,6 +14,7 @@ mod budget;
 mod clocks;
 mod daily;
 mod damage;
+mod databases;
 mod dead;
 mod delta;
 mod destination;

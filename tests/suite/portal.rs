@@ -129,6 +129,7 @@ fn headers() -> ObjectHeaders {
             unrested: false,
             full_key: None,
             seen_ms: None,
+            beside: None,
         },
         gzip: false,
         content_type: None,
