@@ -3,6 +3,8 @@
 //!
 //! One binary on purpose (each links the whole SDK); one module per concern.
 
+// As in the library.
+#![recursion_limit = "256"]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
