@@ -101,7 +101,7 @@ fn remember(source: &Path, folder: &Path, vault: &Path, count: u64) {
             version_id: format!("{:032x}", u128::from(number) << 64 | 0x5eed),
             etag: format!("{:032x}", u128::from(number) * 0x1_0001),
             stored_bytes: entry.fingerprint.size_bytes,
-            stored_at_ms: entry.fingerprint.mtime_ns / 1_000_000,
+            stored_at_ms: entry.fingerprint.mtime_ms(),
             racy: false,
             look: Look::Plain,
         };

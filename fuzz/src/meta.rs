@@ -26,7 +26,8 @@ fn made_of(bits: &mut Bits<'_>) -> ObjectMeta {
         content: (!unrested || bits.flag()).then(|| ContentHash::of(&bits.bytes())),
         // S3 knows no larger objects, nor does a file system.
         size_bytes: bits.number() >> 1,
-        mtime_ns: bits.number().cast_signed(),
+        mtime_ns: i128::from(bits.number().cast_signed())
+            * if bits.flag() { 1_000_000_000 } else { 1 },
         mode: u32::try_from(bits.number() & 0o7777).unwrap(),
         owner: bits.flag().then(|| {
             let id = bits.number();

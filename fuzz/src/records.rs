@@ -31,7 +31,8 @@ fn made_of(bits: &mut Bits<'_>) -> Record {
         fingerprint: Fingerprint {
             kind: kinds[usize::from(bits.byte() % 4)],
             size_bytes,
-            mtime_ns: bits.number().cast_signed(),
+            mtime_ns: i128::from(bits.number().cast_signed())
+                * if bits.flag() { 1_000_000_000 } else { 1 },
             ctime_ns: bits.number().cast_signed(),
             inode: bits.number(),
             mode: bits.number() as u32,

@@ -207,6 +207,10 @@ pub struct RestoreArgs {
     #[arg(long)]
     pub ignore_space: bool,
 
+    /// Give programs their set-user-id and set-group-id bits back (as root): only when all that can write to the bucket is yours
+    #[arg(long)]
+    pub keep_set_user_id: bool,
+
     /// Where the copies are.
     #[command(flatten)]
     pub place: PlaceArgs,

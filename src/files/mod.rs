@@ -31,7 +31,7 @@ pub use read::{
 };
 pub use rule_counts::{RuleCount, RuleCounts};
 pub use rules::{Compress, RULE_FILE_NAME, Rules};
-pub use target::{Checkpoint, Committed, Keep, Looks, MODE_OF_MADE, Pending, Target};
+pub use target::{Checkpoint, Committed, Keep, Looks, MODE_OF_MADE, MODE_SET_ID, Pending, Target};
 pub use temp::is_temporary;
 pub use walk::{Noted, RuleAt, Walk, WalkEntry, WalkFault, walk};
 

@@ -8,8 +8,12 @@
 use super::packing::{pack, unpack};
 use crate::model::{ContentHash, Fingerprint, Kind, Look, Record};
 
-/// The first byte of every record.
+/// The first byte of nearly every record.
 const LAYOUT: u8 = 1;
+
+/// The first byte of a record whose modification time takes more than 64 bits
+/// (before 1677, after 2262): it takes 128, and all else is the same.
+const LAYOUT_FAR: u8 = 2;
 
 const KIND_MASK: u8 = 0b11;
 const HAS_CONTENT: u8 = 1 << 2;
@@ -100,13 +104,22 @@ pub fn encode(record: &Record) -> Vec<u8> {
             flags |= bit;
         }
     }
-    out.extend([LAYOUT, flags, etag_form | version_form << 4]);
+    let near_ns = i64::try_from(file.mtime_ns);
+    let layout = match near_ns {
+        Ok(_) => LAYOUT,
+        Err(_) => LAYOUT_FAR,
+    };
+    out.extend([layout, flags, etag_form | version_form << 4]);
     put_number(&mut out, file.size_bytes);
     if record.stored_bytes != file.size_bytes {
         put_number(&mut out, record.stored_bytes);
     }
-    out.extend(file.mtime_ns.to_le_bytes());
-    put_signed(&mut out, file.ctime_ns.wrapping_sub(file.mtime_ns));
+    match near_ns {
+        Ok(near_ns) => out.extend(near_ns.to_le_bytes()),
+        Err(_) => out.extend(file.mtime_ns.to_le_bytes()),
+    }
+    // Its low half is as good as any number that both sides know.
+    put_signed(&mut out, file.ctime_ns.wrapping_sub(file.mtime_ns as i64));
     put_signed(
         &mut out,
         record.stored_at_ms.wrapping_sub(file.ctime_ns / 1_000_000),
@@ -128,9 +141,11 @@ pub fn encode(record: &Record) -> Vec<u8> {
 /// Read [`encode`] back; `None` for anything else.
 pub fn decode(bytes: &[u8]) -> Option<Record> {
     let mut from = Reader(bytes);
-    if from.byte()? != LAYOUT {
-        return None;
-    }
+    let is_far = match from.byte()? {
+        LAYOUT => false,
+        LAYOUT_FAR => true,
+        _ => return None,
+    };
     let flags = from.byte()?;
     let forms = from.byte()?;
     let size_bytes = from.number()?;
@@ -139,8 +154,11 @@ pub fn decode(bytes: &[u8]) -> Option<Record> {
     } else {
         size_bytes
     };
-    let mtime_ns = i64::from_le_bytes(from.bytes(8)?.try_into().ok()?);
-    let ctime_ns = mtime_ns.wrapping_add(from.signed()?);
+    let mtime_ns = match is_far {
+        false => i128::from(i64::from_le_bytes(from.bytes(8)?.try_into().ok()?)),
+        true => i128::from_le_bytes(from.bytes(16)?.try_into().ok()?),
+    };
+    let ctime_ns = (mtime_ns as i64).wrapping_add(from.signed()?);
     let stored_at_ms = (ctime_ns / 1_000_000).wrapping_add(from.signed()?);
     let inode = from.number()?;
     let mode = u32::try_from(from.number()?).ok()?;
@@ -246,7 +264,7 @@ mod tests {
         let file = (
             0..4u8,
             any::<u64>(),
-            any::<i64>(),
+            prop_oneof![any::<i64>().prop_map(i128::from), any::<i128>()],
             any::<i64>(),
             any::<u64>(),
             any::<u32>(),
@@ -291,8 +309,11 @@ mod tests {
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(&bytes);
             let mut layout = bytes;
-            layout.insert(0, LAYOUT);
-            let _ = decode(&layout);
+            for first in [LAYOUT, LAYOUT_FAR] {
+                layout.insert(0, first);
+                let _ = decode(&layout);
+                layout.remove(0);
+            }
         }
     }
 }

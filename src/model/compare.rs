@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::model::ContentHash;
 
-    fn file(mtime_ns: i64) -> Fingerprint {
+    fn file(mtime_ns: i128) -> Fingerprint {
         Fingerprint {
             kind: Kind::File,
             size_bytes: 1,

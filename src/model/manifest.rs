@@ -132,7 +132,7 @@ pub struct Line {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gzip: bool,
     /// Modification time, nanoseconds since 1970.
-    pub mtime_ns: i64,
+    pub mtime_ns: i128,
     /// Permission bits, octal.
     pub mode: String,
     /// User and group id.

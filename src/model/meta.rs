@@ -28,8 +28,9 @@ pub struct Fingerprint {
     pub kind: Kind,
     /// Size in bytes (of the target text for a link, 0 for a folder).
     pub size_bytes: u64,
-    /// Last modification, nanoseconds since 1970.
-    pub mtime_ns: i64,
+    /// Last modification, nanoseconds since 1970. File systems hold times that
+    /// 64 bits do not (before 1677, after 2262).
+    pub mtime_ns: i128,
     /// Last status change, nanoseconds since 1970; 0 where there is none.
     pub ctime_ns: i64,
     /// Inode or file id; 0 where there is none.
@@ -64,6 +65,12 @@ pub struct Record {
 }
 
 impl Fingerprint {
+    /// The modification time in milliseconds; beyond what 64 bits hold of them,
+    /// the nearest time that they do.
+    pub fn mtime_ms(&self) -> i64 {
+        nearest(self.mtime_ns / 1_000_000)
+    }
+
     /// What is put down for an object that is not on disk; its size does not matter.
     pub const UNSEEN: Self = Self {
         kind: Kind::File,
@@ -130,6 +137,10 @@ pub const FORMAT_VERSION: u32 = 1;
 /// (the body always has it whole); beyond, S3's 2 KB metadata limit is near.
 const SYMLINK_META_BYTES_MAX: usize = 1000;
 
+/// The furthest modification time from 1970 that any file system holds: seconds
+/// of 64 bits.
+const MTIME_NS_MAX: u128 = (1 << 63) * 1_000_000_000;
+
 /// What an object says about the file it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectMeta {
@@ -140,7 +151,7 @@ pub struct ObjectMeta {
     /// Size of the file itself, bytes.
     pub size_bytes: u64,
     /// Modification time, nanoseconds since 1970.
-    pub mtime_ns: i64,
+    pub mtime_ns: i128,
     /// Permission bits.
     pub mode: u32,
     /// Owner and group ids.
@@ -157,6 +168,13 @@ pub struct ObjectMeta {
     /// Of a journal and the like (`model::companion`): the content of the file that it
     /// was read together with. With any other content of that file it is no state.
     pub beside: Option<ContentHash>,
+}
+
+fn nearest(number: i128) -> i64 {
+    i64::try_from(number).unwrap_or(match number < 0 {
+        true => i64::MIN,
+        false => i64::MAX,
+    })
 }
 
 /// Why metadata cannot be understood.
@@ -284,7 +302,10 @@ impl ObjectMeta {
             },
             content,
             size_bytes: u64::try_from(number("size")?).map_err(|_| MetaRefused::Broken("size"))?,
-            mtime_ns: number("mtime-ns")?,
+            mtime_ns: field("mtime-ns")
+                .and_then(|text| text.parse().ok())
+                .filter(|ns: &i128| ns.unsigned_abs() <= MTIME_NS_MAX)
+                .ok_or(MetaRefused::Broken("mtime-ns"))?,
             mode: field("mode")
                 .and_then(|text| u32::from_str_radix(text, 8).ok())
                 .filter(|mode| *mode <= 0o7777)

@@ -192,7 +192,7 @@ impl Dir {
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn set_link_mtime(&self, name: &[u8], mtime_ns: i64) -> io::Result<()> {
+    pub fn set_link_mtime(&self, name: &[u8], mtime_ns: i128) -> io::Result<()> {
         let path = self.child(name)?;
         let atime = filetime::FileTime::from_last_access_time(&path.symlink_metadata()?);
         let mtime = filetime::FileTime::from_system_time(time_of_ns(mtime_ns));
@@ -203,7 +203,7 @@ impl Dir {
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn set_self(&self, _mode: u32, mtime_ns: i64) -> io::Result<()> {
+    pub fn set_self(&self, _mode: u32, mtime_ns: i128) -> io::Result<()> {
         OpenOptions::new()
             .access_mode(RIGHT_WRITE_ATTRIBUTES)
             .custom_flags(FLAG_BACKUP_SEMANTICS)
@@ -368,9 +368,7 @@ pub fn fingerprint_of(meta: &Metadata) -> Fingerprint {
     Fingerprint {
         kind,
         size_bytes: size_of_kind(kind, meta.file_size()),
-        mtime_ns: ticks
-            .saturating_sub(TICKS_TO_1970)
-            .saturating_mul(NS_PER_TICK),
+        mtime_ns: (i128::from(ticks) - i128::from(TICKS_TO_1970)) * i128::from(NS_PER_TICK),
         ctime_ns: 0,
         inode: 0,
         mode: if meta.permissions().readonly() {

@@ -73,10 +73,19 @@ pub struct Side {
     pub kind: Kind,
     /// Size of the file itself.
     pub size_bytes: u64,
-    /// Its modification time, nanoseconds since 1970.
-    pub mtime_ns: i64,
+    /// Its modification time, nanoseconds since 1970; as text where a number of 64
+    /// bits does not hold it.
+    #[serde(serialize_with = "far_as_text")]
+    pub mtime_ns: i128,
     /// Its permission bits.
     pub mode: u32,
+}
+
+fn far_as_text<S: serde::Serializer>(ns: &i128, to: S) -> Result<S::Ok, S::Error> {
+    match i64::try_from(*ns) {
+        Ok(near) => to.serialize_i64(near),
+        Err(_) => to.collect_str(ns),
+    }
 }
 
 impl Side {

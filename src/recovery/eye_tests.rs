@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn file(size_bytes: u64, mtime_ns: i64, mode: u32) -> Fingerprint {
+fn file(size_bytes: u64, mtime_ns: i128, mode: u32) -> Fingerprint {
     Fingerprint {
         kind: Kind::File,
         size_bytes,

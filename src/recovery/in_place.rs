@@ -17,6 +17,7 @@ use super::tally::Bounded;
 use super::timeline::Chosen;
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::files;
+use crate::files::MODE_SET_ID;
 use crate::model::aside;
 use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, RelPath};
 use crate::store::{At, Store};
@@ -190,9 +191,22 @@ pub(super) fn make_way(shop: &Shop, path: &RelPath, current: Current) -> Result<
 
 /// Give the file the object's mode, time and owner: its content is right. Blocks.
 pub(super) fn restamp(shop: &Shop, path: &RelPath, meta: &ObjectMeta) -> Result<Outcome, Fault> {
-    let left_out = shop
+    // What the file may do on this computer already is not the bucket's gift.
+    let has_all = |found: &Fingerprint| {
+        let is_same_owner = meta.owner.is_none() || found.owner == meta.owner;
+        is_same_owner && found.mode & meta.mode & MODE_SET_ID == meta.mode & MODE_SET_ID
+    };
+    let is_given = shop
         .target
-        .restamp(path, meta.mode, meta.mtime_ns, meta.owner)?;
+        .existing(path)?
+        .is_some_and(|found| has_all(&found));
+    let mode = match is_given {
+        true => meta.mode,
+        false => shop.mode_of(meta),
+    };
+    let left_out = shop.target.restamp(path, mode, meta.mtime_ns, meta.owner)?;
+    let withheld = || shop.withheld(path, meta).filter(|_| !is_given);
+    let left_out = left_out.or_else(withheld);
     Ok(Outcome::Written {
         kind: meta.kind,
         bytes: 0,

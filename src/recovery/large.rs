@@ -90,7 +90,7 @@ async fn go_on(
         let pending = content::write_large(begun, source, &desk.tally)?;
         // At the last moment: until then it may be edited.
         let make_way = || in_place::make_way(&desk, &path, current);
-        let committed = commit(pending, desk.options.overwrite, &meta, make_way)?;
+        let committed = commit(&desk, pending, &meta, make_way)?;
         ended(&desk, &path, &meta, committed)
     })
     .await;

@@ -20,7 +20,7 @@ use super::there::{against_disk, kept};
 use super::timeline::{Chosen, Name};
 use super::{Origin, Selector};
 use crate::error::{Class, Fault, chain};
-use crate::files::{Committed, Looks, Pending, Target};
+use crate::files::{Committed, Looks, MODE_SET_ID, Pending, Target};
 use crate::model::meta::MetaRefused;
 use crate::model::{Kind, ObjectMeta, RelPath};
 use crate::store::{At, GetBody, Head, Store};
@@ -53,6 +53,33 @@ pub(super) struct Shop {
 }
 
 impl Shop {
+    /// The mode that an object's file gets here. A bucket is written to by more
+    /// than this computer, and a program with these bits runs with the rights of
+    /// its owner, whoever starts it: so they come back only when that is asked for.
+    /// A folder's group is merely inherited.
+    pub(super) fn mode_of(&self, meta: &ObjectMeta) -> u32 {
+        match meta.kind {
+            Kind::File if !self.options.keep_set_user_id => meta.mode & !MODE_SET_ID,
+            _ => meta.mode,
+        }
+    }
+
+    /// What is said of a file that did not get all of its mode.
+    pub(super) fn withheld(&self, path: &RelPath, meta: &ObjectMeta) -> Option<Fault> {
+        (self.mode_of(meta) != meta.mode).then(|| {
+            Fault::new(
+                Class::Unstorable,
+                "give back its set-user-id or set-group-id bit",
+                path.to_string(),
+                "with it, the bucket would say with whose rights a program runs on this computer",
+            )
+            .hint(format!(
+                "if the bucket and all that can write to it are yours: restore with --keep-set-user-id, or chmod {:04o}",
+                meta.mode
+            ))
+        })
+    }
+
     /// Where the object is.
     pub(super) fn at<'a>(&'a self, chosen: &'a Chosen) -> At<'a> {
         At {
@@ -313,7 +340,7 @@ fn write(shop: &Shop, path: &RelPath, source: Source, current: Current) -> Resul
         Kind::File | Kind::Special => {
             room::for_file(shop, meta.size_bytes, &source.subject)?;
             let pending = content::write_small(&shop.target, path, source, &shop.tally)?;
-            commit(pending, overwrite, &meta, make_way)?
+            commit(shop, pending, &meta, make_way)?
         }
     };
     ended(shop, path, &meta, committed)
@@ -321,6 +348,7 @@ fn write(shop: &Shop, path: &RelPath, source: Source, current: Current) -> Resul
 
 fn looks_of(meta: &ObjectMeta) -> Looks {
     Looks {
+        // Links and folders alone are dressed by these.
         mode: meta.mode,
         mtime_ns: meta.mtime_ns,
         owner: meta.owner,
@@ -328,12 +356,13 @@ fn looks_of(meta: &ObjectMeta) -> Looks {
 }
 
 pub(super) fn commit(
+    shop: &Shop,
     pending: Pending,
-    overwrite: bool,
     meta: &ObjectMeta,
     make_way: impl FnOnce() -> Result<(), Fault>,
 ) -> Result<Committed, Fault> {
-    pending.commit_after(overwrite, meta.mode, meta.mtime_ns, meta.owner, make_way)
+    let (overwrite, mode) = (shop.options.overwrite, shop.mode_of(meta));
+    pending.commit_after(overwrite, mode, meta.mtime_ns, meta.owner, make_way)
 }
 
 /// What the writing came to. Blocks.
@@ -347,7 +376,7 @@ pub(super) fn ended(
         Committed::Written { left_out } => Outcome::Written {
             kind: meta.kind,
             bytes: meta.size_bytes,
-            left_out,
+            left_out: left_out.or_else(|| shop.withheld(path, meta)),
             unrested: meta.unrested.then(|| path.to_string()),
         },
         // Of one name twice in this run, the second finds the first's folder.

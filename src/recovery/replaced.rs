@@ -26,7 +26,7 @@ pub(super) struct Standing {
     pub(super) key: String,
     pub(super) version: String,
     pub(super) size_bytes: u64,
-    pub(super) mtime_ns: i64,
+    pub(super) mtime_ns: i128,
 }
 
 impl Standing {

@@ -60,6 +60,9 @@ pub struct Options {
     pub thaw: Option<Thaw>,
     /// Wait until it is, and fetch it then.
     pub wait: bool,
+    /// Give files their set-user-id and set-group-id bits back: the bucket is
+    /// trusted to say with whose rights programs run here.
+    pub keep_set_user_id: bool,
 }
 
 impl Default for Options {
@@ -71,6 +74,7 @@ impl Default for Options {
             ignore_space: false,
             thaw: None,
             wait: false,
+            keep_set_user_id: false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Counting what a restore does, and telling whoever watches.
 
-use crate::error::Fault;
+use crate::error::{Class, Fault};
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -131,6 +131,9 @@ pub struct Restored {
     pub failed: Bounded<Fault>,
     /// Files restored without their mode, owner or time.
     pub left_out: Bounded<Fault>,
+    /// Those among them that have another time or mode now than was asked for: the
+    /// disk cannot hold it, or it was withheld.
+    pub otherwise: u64,
     /// Files that were being written all the time when they were backed up:
     /// their content may be torn.
     pub unrested: Bounded<String>,
@@ -155,7 +158,7 @@ pub struct Restored {
 impl Restored {
     /// True when everything that was asked for is there, and nobody has to look.
     pub fn is_complete(&self) -> bool {
-        self.is_all_there() && self.covered.total == 0
+        self.is_all_there() && self.covered.total == 0 && self.otherwise == 0
     }
 
     /// True when everything that was asked for is there.
@@ -257,7 +260,10 @@ impl Tally {
 
     pub(super) fn left_out(&self, fault: Fault) {
         (self.report)(Event::LeftOut(&fault));
-        self.note(|restored| restored.left_out.push(fault));
+        self.note(|restored| {
+            restored.otherwise += u64::from(fault.class == Class::Unstorable);
+            restored.left_out.push(fault);
+        });
     }
 
     pub(super) fn covered(&self, covered: Covered) {

@@ -23,7 +23,7 @@ pub(super) fn against_disk(
     let overwrite = shop.options.overwrite;
     let same_stat = there.size_bytes == meta.size_bytes
         && there.mtime_ns == meta.mtime_ns
-        && there.mode == meta.mode;
+        && (there.mode == meta.mode || there.mode == shop.mode_of(meta));
     let same = match (there.kind, meta.kind) {
         (Kind::Folder, Kind::Folder) => true,
         (Kind::Symlink, Kind::Symlink) => same_link(shop, path, meta)?,
@@ -35,6 +35,10 @@ pub(super) fn against_disk(
     };
     let is_folder = there.kind == Kind::Folder;
     Ok(if same {
+        let withheld = shop.withheld(path, meta);
+        if let Some(fault) = withheld.filter(|_| there.mode != meta.mode) {
+            shop.tally.left_out(fault);
+        }
         Some(Outcome::Identical)
     } else if is_folder && overwrite {
         // Said before anything is fetched: no file replaces a folder.

@@ -199,7 +199,7 @@ fn see(ctx: &Context, number: usize, path: &RelPath) -> Result<Seen, Fault> {
                 return Ok(Seen::Folder);
             }
             Ok(Seen::File {
-                mtime_ms: found.mtime_ns / 1_000_000,
+                mtime_ms: found.mtime_ms(),
                 others: stood.map_or_else(Vec::new, |stood| other_names(ctx, number, path, &stood)),
             })
         }

@@ -31,7 +31,7 @@ const PLACES_MAX: usize = 20_000;
 struct Place {
     content: ContentHash,
     /// Tells it from a new file of the same content that was given its inode.
-    mtime_ns: i64,
+    mtime_ns: i128,
     /// From when on it counts where it is; of one that has left and was not found
     /// yet, from when on its former place has held something else.
     since_ms: i64,

@@ -200,10 +200,10 @@ fn content(
     look: Look,
     began: Duration,
 ) -> Content {
-    let began_ns = i64::try_from(began.as_nanos()).unwrap_or(i64::MAX);
+    let began_ns = i128::try_from(began.as_nanos()).unwrap_or(i128::MAX);
     // Each by itself: a time in the future must not hide the other one.
-    let is_recent = |stamp_ns: i64, window_ns: i64| {
-        stamp_ns <= began_ns && began_ns.saturating_sub(stamp_ns) < window_ns
+    let is_recent = |stamp_ns: i128, window_ns: i64| {
+        stamp_ns <= began_ns && began_ns - stamp_ns < window_ns.into()
     };
     Content {
         fingerprint,
@@ -212,7 +212,7 @@ fn content(
         bytes,
         unrested: false,
         racy: is_recent(fingerprint.mtime_ns, MAPPED_WINDOW_NS)
-            || is_recent(fingerprint.ctime_ns, RACY_WINDOW_NS),
+            || is_recent(fingerprint.ctime_ns.into(), RACY_WINDOW_NS),
         look,
         segments: Arc::new([]),
     }
@@ -226,8 +226,8 @@ fn is_same(root: &Path, path: &RelPath, opened: &Opened) -> Result<bool, Fault> 
 }
 
 fn is_fresh(fingerprint: &Fingerprint, began: Duration) -> bool {
-    let began_ns = i64::try_from(began.as_nanos()).unwrap_or(i64::MAX);
-    let grain_ns = i64::try_from(CLOCK_GRAIN.as_nanos()).unwrap_or(0);
+    let began_ns = i128::try_from(began.as_nanos()).unwrap_or(i128::MAX);
+    let grain_ns = i128::try_from(CLOCK_GRAIN.as_nanos()).unwrap_or(0);
     began_ns - fingerprint.mtime_ns < grain_ns && fingerprint.mtime_ns <= began_ns + grain_ns
 }
 
@@ -291,7 +291,7 @@ mod tests {
         let racy_at = |mtime_s: i64, ctime_s: i64| {
             let at = |seconds: i64| (1_000 + seconds) * 1_000_000_000;
             let file = Fingerprint {
-                mtime_ns: at(mtime_s),
+                mtime_ns: at(mtime_s).into(),
                 ctime_ns: at(ctime_s),
                 ..old
             };

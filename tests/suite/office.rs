@@ -129,7 +129,7 @@ async fn claimed(store: &Store) -> BTreeMap<PathBuf, Node> {
             };
             let key = meta.full_key.as_ref().unwrap_or(&item.key);
             let path = RelKey::parse_full(key).unwrap().path();
-            let mtime_ns = i128::from(meta.mtime_ns);
+            let mtime_ns = meta.mtime_ns;
             let node = match meta.kind {
                 Kind::Folder => Node::EmptyFolder(meta.mode),
                 Kind::Symlink => {

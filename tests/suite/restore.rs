@@ -7,6 +7,7 @@ mod command;
 mod faults;
 mod hostile;
 mod large;
+mod looks;
 mod names;
 mod older;
 mod read_only;

@@ -40,6 +40,7 @@ fn options(args: &RestoreArgs, depot: &Depot) -> Options {
             days: args.thaw_days,
         }),
         wait: args.wait,
+        keep_set_user_id: args.keep_set_user_id,
         ..Options::default()
     }
 }

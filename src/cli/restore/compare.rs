@@ -257,10 +257,9 @@ impl Teller<'_> {
     }
 
     fn side(&self, side: &Side) -> String {
-        let modified = stamp(
-            side.mtime_ns.div_euclid(1_000_000_000) * 1_000,
-            &self.depot.zone,
-        );
+        let seconds = side.mtime_ns.div_euclid(1_000_000_000);
+        let modified = i64::try_from(seconds * 1_000);
+        let modified = stamp(modified.unwrap_or(i64::MAX), &self.depot.zone);
         match side.kind {
             Kind::Folder => "empty folder".to_owned(),
             Kind::Symlink => "link".to_owned(),

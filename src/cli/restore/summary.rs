@@ -82,7 +82,7 @@ pub(super) fn print(depot: &Depot, done: &[Done], moment: Option<Moment>) {
     let words = if is_whole(done) {
         "All is well: everything that was asked for is there, and every file was checked."
     } else if holds(done, Restored::is_all_there) {
-        "Everything that was asked for is there, and every file was checked. LOOK AT the files that are named above: another program has put something over them in the bucket."
+        "Everything that was asked for is there, and every file was checked. LOOK AT the files that are named above: they have another time or mode now, or another program has put something over them in the bucket."
     } else {
         "NOT everything that was asked for is there: see above. Running it again goes on where it ended."
     };
@@ -181,6 +181,12 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
     }
     for remark in &restored.remarks.items {
         lines.push(format!("LOOK AT the backup: {remark}"));
+    }
+    if restored.otherwise > 0 {
+        lines.push(format!(
+            "LOOK AT {}: whole, but with another time or mode than was backed up; each is named above with its reason",
+            show::amount(restored.otherwise, "file")
+        ));
     }
     if restored.left_out.total > 0 {
         lines.push(format!(

@@ -5,7 +5,7 @@
 use super::Done;
 use crate::config::Config;
 use crate::daemon;
-use crate::error::{Fatal, Fault};
+use crate::error::{Class, Fatal, Fault};
 use crate::model::report::{Failed, FailureLine, OneOff, OneOffTask};
 use crate::platform;
 use crate::recovery::Covered;
@@ -68,6 +68,10 @@ fn one_off(
                     report.failures.extend(faults.items.iter().map(line));
                     report.failures_total += faults.total;
                 }
+                let is_other = |fault: &&Fault| fault.class == Class::Unstorable;
+                let otherwise = restored.left_out.items.iter().filter(is_other);
+                report.failures.extend(otherwise.map(line));
+                report.failures_total += restored.otherwise;
                 let covered = &restored.covered;
                 report
                     .failures

@@ -294,7 +294,7 @@ fn of_config(key: &str, patterns: &[String], fold_case: bool) -> Result<Gitignor
 }
 
 fn is_settled(seen: &Fingerprint, now: SystemTime) -> bool {
-    let touched = platform::time_of_ns(seen.mtime_ns.max(seen.ctime_ns));
+    let touched = platform::time_of_ns(seen.mtime_ns.max(seen.ctime_ns.into()));
     now.duration_since(touched)
         .is_ok_and(|age| age.as_nanos() >= RULE_FILE_SETTLED_NS as u128)
 }

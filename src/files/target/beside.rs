@@ -60,7 +60,7 @@ impl Target {
         &self,
         rel: &RelPath,
         mode: u32,
-        mtime_ns: i64,
+        mtime_ns: i128,
         owner: Option<(u32, u32)>,
     ) -> Result<Option<Fault>, Fault> {
         let failed = |error: &io::Error| fault::writing("set mode and time of", shown(rel), error);
@@ -74,9 +74,9 @@ impl Target {
         let mut left_out = LeftOut::default();
         // The owner first: changing that clears bits of the mode.
         let owned = owner.map(|owner| platform::set_owner(&file, owner));
-        let mode = left_out.mode_after(owned, mode);
+        let mode = left_out.mode_after(owned, mode, Kind::File);
         left_out.note("mode", platform::set_mode(&file, mode));
-        left_out.note("time", file.set_modified(platform::time_of_ns(mtime_ns)));
+        left_out.time_of(&file, mtime_ns);
         Ok(left_out.fault(shown(rel)))
     }
 }

@@ -13,7 +13,7 @@ mod partial;
 mod pending;
 
 pub use folders::{Keep, MODE_OF_MADE};
-pub use looks::Looks;
+pub use looks::{Looks, MODE_SET_ID};
 pub use partial::Checkpoint;
 pub use pending::{Committed, Pending};
 
@@ -173,7 +173,9 @@ impl Target {
         if let Some(owner) = looks.owner {
             left_out.note("owner", dir.set_link_owner(name, owner));
         }
-        left_out.note("time", dir.set_link_mtime(name, looks.mtime_ns));
+        let done = dir.set_link_mtime(name, looks.mtime_ns);
+        let now = || Ok(dir.stat(name)?.fingerprint.mtime_ns);
+        left_out.note_time("time", looks.mtime_ns, done, now);
         Ok(left_out.committed(shown(rel)))
     }
 

@@ -5,6 +5,7 @@ use super::looks::LeftOut;
 use crate::error::Fault;
 use crate::files::fault;
 use crate::files::temp::TempFile;
+use crate::model::Kind;
 use crate::platform;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -59,7 +60,7 @@ impl Pending {
         self,
         overwrite: bool,
         mode: u32,
-        mtime_ns: i64,
+        mtime_ns: i128,
         owner: Option<(u32, u32)>,
     ) -> Result<Committed, Fault> {
         self.commit_after(overwrite, mode, mtime_ns, owner, || Ok(()))
@@ -74,7 +75,7 @@ impl Pending {
         mut self,
         overwrite: bool,
         mode: u32,
-        mtime_ns: i64,
+        mtime_ns: i128,
         owner: Option<(u32, u32)>,
         make_way: impl FnOnce() -> Result<(), Fault>,
     ) -> Result<Committed, Fault> {
@@ -82,10 +83,9 @@ impl Pending {
         let file = &self.temp.file;
         // The owner first: changing that clears bits of the mode.
         let owned = owner.map(|owner| platform::set_owner(file, owner));
-        let mode = left_out.mode_after(owned, mode);
+        let mode = left_out.mode_after(owned, mode, Kind::File);
         left_out.note("mode", platform::set_mode(file, mode));
-        let modified = file.set_modified(platform::time_of_ns(mtime_ns));
-        left_out.note("time", modified);
+        left_out.time_of(file, mtime_ns);
         let failed = |error: io::Error| fault::writing("write", &self.subject, &error);
         file.sync_all().map_err(failed)?;
         // From here on it is this name or none.

@@ -38,7 +38,7 @@ pub(super) fn record(seed: u64) -> Record {
         fingerprint: Fingerprint {
             kind: [Kind::File, Kind::File, Kind::Symlink, Kind::Folder][seed as usize % 4],
             size_bytes: seed * 3,
-            mtime_ns: 1_795_000_000_000_000_000 + seed as i64,
+            mtime_ns: 1_795_000_000_000_000_000 + seed as i128,
             ctime_ns: 1_795_000_000_000_000_500 + seed as i64,
             inode: seed,
             mode: 0o644,

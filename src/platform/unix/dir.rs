@@ -6,7 +6,7 @@
 
 use super::{MODE_BITS, is_privileged, set_mode};
 use crate::model::{Fingerprint, Kind};
-use crate::platform::{Found, NS_PER_S, ns_of_parts, size_of_kind, time_of_ns};
+use crate::platform::{Found, NS_PER_S, near_ns_of_parts, ns_of_parts, size_of_kind, time_of_ns};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT,
 };
@@ -186,7 +186,7 @@ impl Dir {
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn set_link_mtime(&self, name: &[u8], mtime_ns: i64) -> io::Result<()> {
+    pub fn set_link_mtime(&self, name: &[u8], mtime_ns: i128) -> io::Result<()> {
         let omit = Timespec {
             tv_sec: 0,
             tv_nsec: UTIME_OMIT,
@@ -194,8 +194,9 @@ impl Dir {
         let times = Timestamps {
             last_access: omit,
             last_modification: Timespec {
-                tv_sec: mtime_ns.div_euclid(NS_PER_S),
-                tv_nsec: mtime_ns.rem_euclid(NS_PER_S) as _,
+                tv_sec: i64::try_from(mtime_ns.div_euclid(NS_PER_S.into()))
+                    .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?,
+                tv_nsec: mtime_ns.rem_euclid(NS_PER_S.into()) as _,
             },
         };
         rustix::fs::utimensat(&self.fd, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -224,7 +225,7 @@ impl Dir {
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn set_self(&self, mode: u32, mtime_ns: i64) -> io::Result<()> {
+    pub fn set_self(&self, mode: u32, mtime_ns: i128) -> io::Result<()> {
         let folder = File::from(self.readable()?);
         // The time first: the new mode may not let us in any more.
         folder.set_modified(time_of_ns(mtime_ns))?;
@@ -399,7 +400,7 @@ fn found_of(stat: &Stat) -> Found {
             kind,
             size_bytes: size_of_kind(kind, u64::try_from(stat.st_size).unwrap_or(0)),
             mtime_ns: ns_of_parts(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-            ctime_ns: ns_of_parts(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            ctime_ns: near_ns_of_parts(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
             inode: stat.st_ino as u64,
             mode: raw_mode & MODE_BITS,
             owner: Some((stat.st_uid as u32, stat.st_gid as u32)),

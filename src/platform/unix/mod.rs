@@ -6,7 +6,7 @@ pub use dir::Dir;
 
 use crate::model::{Fingerprint, Kind};
 use crate::platform::names::NameRefused;
-use crate::platform::{ns_of_parts, size_of_kind};
+use crate::platform::{near_ns_of_parts, ns_of_parts, size_of_kind};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
@@ -30,7 +30,7 @@ pub fn fingerprint_of(meta: &Metadata) -> Fingerprint {
         kind,
         size_bytes: size_of_kind(kind, meta.len()),
         mtime_ns: ns_of_parts(meta.mtime(), meta.mtime_nsec()),
-        ctime_ns: ns_of_parts(meta.ctime(), meta.ctime_nsec()),
+        ctime_ns: near_ns_of_parts(meta.ctime(), meta.ctime_nsec()),
         inode: meta.ino(),
         mode: meta.mode() & MODE_BITS,
         owner: Some((meta.uid(), meta.gid())),

@@ -440,7 +440,7 @@ impl Merge<'_> {
         self.done.examined += 1;
         let now_ms = self.ctx.steady_ms();
         let path = key.path();
-        let mtime_ms = disk.map_or(0, |entry| entry.fingerprint.mtime_ns / 1_000_000);
+        let mtime_ms = disk.map_or(0, |entry| entry.fingerprint.mtime_ms());
         let age_ms = self.ctx.now_ms().saturating_sub(mtime_ms);
         let debounce_ms = i64::try_from(self.ctx.config.limits.debounce_ms).unwrap_or(0);
         let is_file = disk.is_some_and(|entry| entry.fingerprint.kind == Kind::File);

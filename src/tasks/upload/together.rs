@@ -29,8 +29,6 @@ const TRIES_MAX: u32 = 5;
 /// was written so shortly ago is looked at again after it.
 const GRAIN: Duration = Duration::from_millis(50);
 
-const NS_PER_MS: i64 = 1_000_000;
-
 /// The file that the path's turn belongs to, if it is not its own.
 pub(super) async fn main_of(ctx: &Arc<Context>, item: &Item) -> Result<Option<RelPath>, Fault> {
     if companion::main_of(&item.path).is_none() {
@@ -401,8 +399,7 @@ fn look_at(root: &std::path::Path, group: &Group) -> Result<Vec<Option<Fingerpri
 }
 
 fn is_fresh(found: &Fingerprint, now_ms: i64) -> bool {
-    let grain_ms = i64::try_from(GRAIN.as_millis()).unwrap_or(0);
-    (now_ms - found.mtime_ns / NS_PER_MS).abs() < grain_ms
+    u128::from(now_ms.abs_diff(found.mtime_ms())) < GRAIN.as_millis()
 }
 
 /// What belongs to a file that could not be stored is not protected either.

@@ -24,7 +24,7 @@ fn record(number: usize) -> Record {
         fingerprint: Fingerprint {
             kind: Kind::File,
             size_bytes: number as u64,
-            mtime_ns: 1_795_000_000_000_000_000 + number as i64 * 7_919,
+            mtime_ns: 1_795_000_000_000_000_000 + number as i128 * 7_919,
             ctime_ns: 1,
             inode: 1,
             mode: 0o644,

@@ -20,11 +20,11 @@ pub enum Thing {
         hash: String,
         size_bytes: u64,
         mode: u32,
-        mtime_ns: i64,
+        mtime_ns: i128,
     },
     Link {
         target: Vec<u8>,
-        mtime_ns: i64,
+        mtime_ns: i128,
     },
     /// Folders are told only while they are empty; their times are not kept.
     EmptyFolder {
@@ -62,7 +62,7 @@ pub fn read(root: &Path) -> Tree {
                 let target = fs::read_link(&path).unwrap();
                 Thing::Link {
                     target: target.as_os_str().as_bytes().to_vec(),
-                    mtime_ns,
+                    mtime_ns: mtime_ns.into(),
                 }
             } else {
                 let content = fs::read(&path).unwrap();
@@ -70,7 +70,7 @@ pub fn read(root: &Path) -> Tree {
                     hash: ContentHash::of(&content).to_hex(),
                     size_bytes: content.len() as u64,
                     mode: meta.permissions().mode() & 0o7777,
-                    mtime_ns,
+                    mtime_ns: mtime_ns.into(),
                 }
             };
             tree.things.insert(key(root, &path, false), thing);

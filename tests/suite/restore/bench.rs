@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 pub const BUCKET: &str = "office";
-pub const MTIME_NS: i64 = 1_700_000_000_123_456_789;
+pub const MTIME_NS: i128 = 1_700_000_000_123_456_789;
 
 /// One object as it is put into the bucket.
 #[derive(Clone)]
@@ -69,7 +69,7 @@ impl Object {
         self
     }
 
-    pub fn mtime_ns(mut self, mtime_ns: i64) -> Self {
+    pub fn mtime_ns(mut self, mtime_ns: i128) -> Self {
         self.meta.mtime_ns = mtime_ns;
         self
     }

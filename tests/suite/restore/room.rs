@@ -21,7 +21,7 @@ fn noise(seed: u64, bytes: usize) -> Vec<u8> {
     out
 }
 
-fn write_dated(path: &Path, content: &[u8], mtime_ns: i64) {
+fn write_dated(path: &Path, content: &[u8], mtime_ns: i128) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();
     let since = Duration::from_nanos(u64::try_from(mtime_ns).unwrap());
