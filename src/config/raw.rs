@@ -61,6 +61,7 @@ pub(super) struct RawSource {
     pub(super) sentinel: bool,
     pub(super) min_version_interval: String,
     pub(super) versions_per_hour_max: i64,
+    pub(super) take_over: String,
 }
 
 impl Default for RawSource {
@@ -77,6 +78,7 @@ impl Default for RawSource {
             sentinel: true,
             min_version_interval: "0s".into(),
             versions_per_hour_max: VERSIONS_PER_HOUR_MAX,
+            take_over: String::new(),
         }
     }
 }
@@ -239,6 +241,7 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
             ("sentinel", Shape::Switch, "true"),
             ("min_version_interval", Shape::Text, "\"0s\""),
             ("versions_per_hour_max", Shape::Number, "12"),
+            ("take_over", Shape::Text, "\"\""),
         ],
     ),
     (

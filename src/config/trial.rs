@@ -53,6 +53,7 @@ impl Config {
             sentinel: false,
             min_version_interval_ms: 0,
             versions_per_hour_max: VERSIONS_PER_HOUR_MAX as u32,
+            take_over: None,
         };
         let config = Self {
             bandwidth: Default::default(),

@@ -16,7 +16,9 @@ use crate::config::Config;
 use crate::control::Server;
 use crate::error::{Fatal, chain};
 use crate::index::Opened;
+use crate::model::owner::Computer;
 use crate::notice::Notifier;
+use crate::platform;
 use crate::store::Store;
 use crate::tasks::context::{Clock, Hint, blocking, system_clock};
 use crate::tasks::line::Reload;
@@ -53,6 +55,8 @@ pub struct Options {
     pub store: Option<Store>,
     /// The wall clock.
     pub clock: Option<Clock>,
+    /// The computer, as it owns destinations.
+    pub computer: Option<Computer>,
     /// The topic's publisher, instead of the one the configuration names.
     pub notifier: Option<Notifier>,
     /// How long a disk may take to answer.
@@ -61,6 +65,12 @@ pub struct Options {
     pub watch: WatchOptions,
     /// Reads the configuration again when its file has changed.
     pub reload: Option<Reload>,
+}
+
+/// This computer, as it owns destinations.
+pub fn this_computer() -> Computer {
+    let machine_id = platform::machine_id();
+    Computer::new(platform::computer_name(), machine_id.as_deref())
 }
 
 /// How often a stop looks whether everything that waited is stored.
@@ -105,7 +115,13 @@ impl Daemon {
             post,
             hints,
             opened,
-        } = open(config, options.store, clock).await?;
+        } = open(
+            config,
+            options.store,
+            clock,
+            options.computer.unwrap_or_else(this_computer),
+        )
+        .await?;
         let post = match options.notifier {
             Some(notifier) => Arc::new(post.with_notifier(notifier)),
             None => post,
@@ -250,7 +266,8 @@ impl Daemon {
         let ctx = &self.ctx;
         for (source, path) in ctx.pacing.end() {
             // What cannot be stored now would only hold the stop up.
-            if ctx.gates.outage(source).is_none() {
+            let may_send = ctx.sources[source].destination.may_send();
+            if may_send && ctx.gates.outage(source).is_none() {
                 ctx.edit(source, path, ctx.steady_ms(), false);
             }
         }

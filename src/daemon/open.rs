@@ -7,6 +7,7 @@ use crate::error::Fatal;
 use crate::files::{Compress, Rules};
 use crate::index::{Index, Opened};
 use crate::model::budget::Policy;
+use crate::model::owner::Computer;
 use crate::notice::{NoticeOptions, Notifier};
 use crate::platform;
 use crate::queue::Queue;
@@ -40,7 +41,12 @@ use tokio::sync::{mpsc, watch};
 ///
 /// # Errors
 /// State folder, index, vault or topic cannot be used.
-pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<Parts, Fatal> {
+pub async fn open(
+    config: Config,
+    store: Option<Store>,
+    clock: Clock,
+    computer: Computer,
+) -> Result<Parts, Fatal> {
     let (index, opened) = open_index(&config).await?;
     let store = match store {
         Some(store) => store,
@@ -67,8 +73,9 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
     let (hints, receivers) = (0..count).map(|_| mpsc::channel(HINTS_MAX)).unzip();
     let brakes = {
         let index = index.clone();
+        let now_ms = clock();
         let ids: Vec<_> = sources.iter().map(|source| source.id).collect();
-        blocking(move || Brakes::load(&index, ids.into_iter())).await?
+        blocking(move || Brakes::load(&index, ids.into_iter(), now_ms)).await?
     };
     let ctx = Arc::new(Context {
         queue: Queue::new(count, config.limits.queue_items_max, config.limits.workers),
@@ -87,6 +94,7 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         budget: Budget::default(),
         brakes,
         kept: Kept::default(),
+        computer,
         config,
         sources,
         store,

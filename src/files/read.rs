@@ -254,6 +254,15 @@ pub fn read_link(root: &Path, rel: &RelPath) -> Result<Vec<u8>, Fault> {
     })
 }
 
+/// What tells a source's root from another folder in its place, and when it was
+/// made ([`super::root_made_ns`]), without listing it; `None` when it is not there.
+/// Blocks.
+pub fn root_id(root: &Path) -> Option<(RootId, Option<i64>)> {
+    let meta = std::fs::metadata(root).ok()?;
+    let (dev, inode) = platform::folder_id(&meta);
+    Some((RootId { dev, inode }, super::marker::made_ns(&meta)))
+}
+
 /// See whether a source's root is a folder that can be listed; it may itself
 /// be a link to one. Blocks.
 ///

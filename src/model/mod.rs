@@ -25,6 +25,7 @@ pub mod look;
 pub mod manifest;
 pub mod meta;
 pub mod moment;
+pub mod owner;
 pub mod parts;
 pub mod path;
 pub mod pattern;

@@ -12,7 +12,7 @@ use super::retry::{Patience, Stop};
 use super::{Origin, shown};
 use crate::error::{Class, Fault};
 use crate::model::manifest::{self, Header, Line, Row, Trailer};
-use crate::store::{At, Course, Listed, PAGE_KEYS, Store};
+use crate::store::{At, Course, Listed, Next, PAGE_KEYS, Store};
 use bytes::Bytes;
 use jiff::Timestamp;
 use rows::{Arriving, Packed, Rows};
@@ -24,7 +24,7 @@ use std::io;
 const PAGES_MAX: usize = 4;
 
 /// Damaged manifests that are passed over before none is used.
-pub(super) const PASSED_OVER_MAX: usize = 5;
+pub const PASSED_OVER_MAX: usize = 5;
 
 /// Manifests up to this size are held, larger ones are read a second time:
 /// some 80,000 paths.
@@ -134,7 +134,7 @@ pub struct Nearest {
 /// They cannot be listed.
 pub async fn list(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Vec<Listing>, Fault> {
     let folder = manifest::folder(&origin.prefix);
-    let (mut all, mut next, mut course) = (Vec::new(), None::<String>, Course::default());
+    let (mut all, mut next, mut course) = (Vec::new(), None::<Box<Next>>, Course::default());
     for _ in 0..PAGES_MAX {
         let mut patience = Patience::default();
         let page = loop {

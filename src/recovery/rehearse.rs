@@ -21,7 +21,7 @@ use super::timeline::{Chosen, Name};
 use crate::error::{Class, Fault, chain};
 use crate::files::{self, Target};
 use crate::model::{ContentHash, Kind, ObjectMeta, RelPath};
-use crate::store::{ListedVersion, Page, Store};
+use crate::store::{ListedVersion, Next, Page, Store};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -64,7 +64,9 @@ pub async fn page_behind(
     after: Option<&str>,
     stop: &mut Stop,
 ) -> Result<Page<ListedVersion>, Fault> {
-    list_page(store, &origin.bucket, &origin.prefix, after, stop).await
+    let after = after.map(Next::after_key);
+    let prefix = &origin.prefix;
+    list_page(store, &origin.bucket, prefix, after.as_ref(), stop).await
 }
 
 /// Which of one key's versions (newest first) was stored last by a moment. What

@@ -17,6 +17,7 @@ use crate::board::Board;
 use crate::config::{Config, SourceConfig};
 use crate::files::{Compress, Rules};
 use crate::index::{Index, SourceId};
+use crate::model::owner::Computer;
 use crate::model::{RelKey, RelPath};
 use crate::queue::Queue;
 pub use crate::recovery::blocking;
@@ -95,6 +96,8 @@ pub struct Context {
     pub config: Config,
     /// One per `[[source]]`, in the configuration's order.
     pub sources: Vec<Source>,
+    /// This computer, as it owns destinations.
+    pub computer: Computer,
     /// The server.
     pub store: Store,
     /// The index.

@@ -416,7 +416,7 @@ async fn is_there(ctx: &Arc<Context>, source: usize) -> bool {
 async fn tell_at_once(ctx: &Arc<Context>, post: &Post) {
     loop {
         tokio::time::sleep(BEAT).await;
-        brake::tell(ctx, post).await;
+        brake::tell(ctx, post, false).await;
         destination::tell(ctx, post).await;
     }
 }

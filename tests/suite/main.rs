@@ -27,6 +27,7 @@ mod hostile;
 mod late;
 mod layers;
 mod line;
+mod lists;
 mod manifest;
 #[cfg(target_os = "linux")]
 mod model;
@@ -38,6 +39,7 @@ mod moto_office;
 mod office;
 mod pages;
 mod patterns;
+mod portal;
 #[cfg(target_os = "linux")]
 mod power;
 mod python;

@@ -133,6 +133,7 @@ on_delete = "keep"
 sentinel = false
 min_version_interval = "10m"
 versions_per_hour_max = 30
+take_over = "0123abcd"
 [notify]
 topic_arn = "arn:aws:sns:eu-central-1:111122223333:BackupNotifications"
 endpoint_url = "http://127.0.0.1:5000"
@@ -179,6 +180,7 @@ json = true
             sentinel: false,
             min_version_interval_ms: 600_000,
             versions_per_hour_max: 30,
+            take_over: Some("0123abcd".into()),
         }
     );
     assert_eq!(config.notify.alert_after_ms, 2 * 3_600_000);

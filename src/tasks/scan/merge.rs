@@ -274,6 +274,7 @@ impl Merge<'_> {
             fingerprint: &entry.fingerprint,
             empty: entry.empty,
         });
+        let is_absent = record.is_some() && bucket == InBucket::Missing && !key.is_folder();
         let verdict = match compare(on_disk, record.as_ref(), bucket) {
             _ if self.is_overtaken(record.as_ref(), listed.as_ref(), bucket) => Verdict::Doubt,
             verdict => verdict,
@@ -288,6 +289,8 @@ impl Merge<'_> {
         }
         if disk.is_none() {
             self.gone.add(key);
+            let is_new = is_absent && !brake::is_counted(self.ctx, self.source, key);
+            self.gone.absent += u64::from(is_new);
         } else {
             self.queue(key, disk);
         }

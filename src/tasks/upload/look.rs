@@ -5,6 +5,7 @@ use crate::files::{self, Pulse};
 use crate::index::Index;
 use crate::model::companion::{self, Bond};
 use crate::model::{Fingerprint, Kind, Record, RelKey, RelPath};
+use crate::tasks::brake;
 use crate::tasks::context::{Context, Source};
 
 /// What disk and index say of a path.
@@ -40,6 +41,10 @@ pub(super) fn look(
     path: &RelPath,
     pulse: &Pulse,
 ) -> Result<Look, Fault> {
+    if let Err(fault) = brake::look_at_root_again(ctx, source) {
+        // A marker that cannot be read keeps no file from being stored.
+        tracing::debug!("{fault}");
+    }
     let source = &ctx.sources[source];
     let root = &source.config.path;
     let disk = files::stat_unless_excluded(root, path, &source.rules)?;

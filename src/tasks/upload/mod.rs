@@ -16,7 +16,9 @@ mod together;
 
 use super::announce::announce;
 use super::answering::on_disk;
+use super::brake;
 use super::context::{Context, Hint, blocking};
+use super::destination;
 use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
@@ -77,7 +79,9 @@ fn ripe(ctx: &Context, source: usize, aside_ms: i64) -> Ripe {
     if waited_ms >= ASIDE_MAX_MS {
         return Ripe::Now;
     }
-    if waited_ms < aside_min_ms(ctx) || ctx.scans.is_looking(source) {
+    let pause_ms = aside_min_ms(ctx);
+    let is_early = waited_ms < pause_ms || brake::is_filling(ctx, source, pause_ms);
+    if is_early || ctx.scans.is_looking(source) {
         return Ripe::No;
     }
     match ctx.unsettled.up_to(source, aside_ms) {
@@ -93,6 +97,7 @@ pub async fn run(ctx: Arc<Context>) {
             // A stop waits for edits alone.
             let is_over = lane == Lane::Backlog && ctx.is_ending();
             !is_over
+                && ctx.sources[source].destination.may_send()
                 && ctx.answering.may_work(source)
                 && ctx.gates.may_start(source, path, lane, ctx.now_ms())
         };
@@ -103,8 +108,18 @@ pub async fn run(ctx: Arc<Context>) {
         else {
             return;
         };
-        let result = work(&ctx, &item).await;
-        let next = settle(&ctx, &item, result).await;
+        let next = match destination::is_ours(&ctx, item.source).await {
+            Ok(true) => {
+                let result = work(&ctx, &item).await;
+                settle(&ctx, &item, result).await
+            }
+            // It waits for somebody's word.
+            Ok(false) => {
+                ctx.gates.abandoned(item.source, &item.path, ctx.now_ms());
+                Next::GiveBack
+            }
+            Err(fault) => settle(&ctx, &item, Err(fault)).await,
+        };
         // Before another worker may take the same path.
         ctx.gates.ended(item.source, &item.path);
         match next {
@@ -205,7 +220,7 @@ async fn act(
     match fingerprint.kind {
         Kind::File | Kind::Symlink => {
             // The folder that was here is gone, and so is its object.
-            gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
+            gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
             if !look.companions.is_empty() {
                 return together::store(ctx, item, fingerprint, look.file, look.companions).await;
             }
@@ -217,7 +232,7 @@ async fn act(
         }
         Kind::Special => {
             gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
-            gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
+            gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
             Ok(Outcome::Agreed)
         }
     }
