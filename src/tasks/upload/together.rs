@@ -399,8 +399,7 @@ fn look_at(root: &std::path::Path, group: &Group) -> Result<Vec<Option<Fingerpri
 }
 
 fn is_fresh(found: &Fingerprint, now_ms: i64) -> bool {
-    let grain_ms = i64::try_from(GRAIN.as_millis()).unwrap_or(0);
-    now_ms.abs_diff(found.mtime_ms()) < grain_ms.unsigned_abs()
+    u128::from(now_ms.abs_diff(found.mtime_ms())) < GRAIN.as_millis()
 }
 
 /// What belongs to a file that could not be stored is not protected either.
