@@ -56,6 +56,9 @@ pub(super) enum Outcome {
     /// In cold storage, and it was to be downloaded.
     Cold,
     Foreign,
+    /// Its path is known only now, and the index has a record of it: the run comes
+    /// to it, or came, by that.
+    ByRecord,
     /// It changed meanwhile.
     Moving,
     /// It seems wrong, and may be a worker's doing that is not written down yet:
@@ -204,8 +207,11 @@ impl Shop {
             return Ok(None);
         };
         if known.record(&key).await?.is_some() {
-            // A shortened one, which is looked at by its record; or it came just now.
-            return Ok(Some(Outcome::Moving));
+            // One that is not shortened came just now.
+            return Ok(Some(match job.rel {
+                None => Outcome::ByRecord,
+                Some(_) => Outcome::Moving,
+            }));
         }
         // A folder's object may stay when the folder fills.
         let is_gone = matches!(known.on_disk(&key.path()).await, Ok(None));

@@ -368,6 +368,7 @@ impl<'a> Run<'a> {
             }
             Outcome::Cold => self.result.cold += 1,
             Outcome::Foreign => self.result.foreign += 1,
+            Outcome::ByRecord => self.result.progress.looked -= 1,
             Outcome::Moving => self.result.moving += 1,
             Outcome::Perhaps(suspect) => self.suspects.push_back((Instant::now(), suspect)),
             Outcome::Wrong(finding) => {

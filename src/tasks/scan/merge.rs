@@ -5,6 +5,7 @@ use super::bucket::{Bucket, Front};
 use super::gone::Gone;
 use super::known::Known;
 use super::listing::{Entry, Owner, Pages};
+use super::shortened::{Met, Shortened};
 use crate::board::ScanDone;
 use crate::error::Fault;
 use crate::files::{self, WalkEntry, WalkFault};
@@ -78,6 +79,7 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
             index: ctx.index.range(source.id, prefix.as_str(), None).peekable(),
             bucket: Bucket::new(work.listing, runtime),
             known: work.known,
+            shortened: Shortened::default(),
             gone,
             mounts: Vec::new(),
             had_faults: false,
@@ -96,6 +98,7 @@ pub(super) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
         while !work.cancelled.load(Ordering::Relaxed) {
             if !merge.step()? {
                 merge.write_known(true)?;
+                merge.look_for_shortened()?;
                 // A root that went away meanwhile makes everything look deleted.
                 files::root_state(&source.config.path)?;
                 merge.decide_gone(&work.subtree, work.confirmed)?;
@@ -122,6 +125,8 @@ pub(super) struct Merge<'a> {
     index: Peekable<Records>,
     pub(super) bucket: Bucket,
     known: Option<Known>,
+    /// Objects that the listing has elsewhere than their paths.
+    shortened: Shortened,
     /// What is known and not on disk.
     pub(super) gone: Gone,
     /// Folder keys whose contents could not be read: nothing in there is gone.
@@ -196,6 +201,7 @@ impl Merge<'_> {
             self.done.foreign += 1;
             return Ok(());
         };
+        self.shortened.listed(&entry.listed.key);
         let known = self.ctx.index.get(self.id, key)?;
         let listed = InBucket::Present {
             etag: &entry.listed.etag,
@@ -218,6 +224,42 @@ impl Merge<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Records whose shortened keys a whole listing does not have: whatever was
+    /// there is gone, or is somebody else's now. The worker asks the bucket.
+    fn look_for_shortened(&mut self) -> Result<(), Fault> {
+        let missing = self.shortened.missing();
+        if !self.bucket.has_ended() {
+            return Ok(());
+        }
+        for key in missing {
+            // A worker may have changed it meanwhile.
+            let Some(record) = self.ctx.index.get(self.id, &key)? else {
+                continue;
+            };
+            if self.is_younger(&record) {
+                continue;
+            }
+            let root = &self.ctx.sources[self.source].config.path;
+            // What cannot be looked at is named by the walk.
+            let Ok(seen) = files::stat(root, &key.path()) else {
+                continue;
+            };
+            // What is gone from the disk was found to be so in its place.
+            if seen.is_some() {
+                self.doubt(&key, seen, Some(record), None)?;
+                self.queue(&key, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// It was stored when the listing may have been read already.
+    fn is_younger(&self, record: &Record) -> bool {
+        // A time in the future was noted by a clock that was wrong.
+        let now_ms = self.ctx.now_ms() + LISTING_MARGIN_MS;
+        (self.started_ms - LISTING_MARGIN_MS..=now_ms).contains(&record.stored_at_ms)
     }
 
     /// Faults of the walk come in order with its entries: note them.
@@ -383,7 +425,7 @@ impl Merge<'_> {
     }
 
     fn in_bucket<'l>(
-        &self,
+        &mut self,
         key: &RelKey,
         record: Option<&Record>,
         listed: Option<&'l Listed>,
@@ -391,10 +433,7 @@ impl Merge<'_> {
         if !self.bucket.is_asked() {
             return InBucket::NotAsked;
         }
-        // A time in the future was noted by a clock that was wrong.
-        let now_ms = self.ctx.now_ms() + LISTING_MARGIN_MS;
-        let younger = self.started_ms - LISTING_MARGIN_MS..=now_ms;
-        if record.is_some_and(|r| younger.contains(&r.stored_at_ms)) {
+        if record.is_some_and(|record| self.is_younger(record)) {
             return InBucket::NotAsked;
         }
         match listed {
@@ -402,9 +441,22 @@ impl Merge<'_> {
                 etag: &listed.etag,
                 stored_bytes: listed.stored_bytes,
             },
-            // A shortened key stands elsewhere in the listing than its path.
-            None if self.ctx.sources[self.source].bucket_key(key).shortened => InBucket::NotAsked,
-            None => InBucket::Missing,
+            None => {
+                let in_bucket = self.ctx.sources[self.source].bucket_key(key);
+                if !in_bucket.shortened {
+                    return InBucket::Missing;
+                }
+                // It stands elsewhere in the listing than its path.
+                let met = match record {
+                    Some(_) => self.shortened.record(in_bucket.key, key),
+                    None => Met::Fine,
+                };
+                match met {
+                    Met::Fine => InBucket::NotAsked,
+                    // The worker finds it if it is there after all.
+                    Met::Ask => InBucket::Missing,
+                }
+            }
         }
     }
 

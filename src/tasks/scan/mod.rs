@@ -12,6 +12,7 @@ mod gone;
 mod known;
 mod listing;
 mod merge;
+mod shortened;
 
 use super::context::{Context, blocking};
 use super::destination;
