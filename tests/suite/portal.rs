@@ -2,6 +2,8 @@
 //! sign-in page, a proxy, another program. Nothing counts as stored, deleted,
 //! empty or switched off by that, and it is told as the outage it is.
 
+mod left_out;
+
 use crate::errors::{config, indexed, start_on, status, unprotected, until_well};
 use crate::harness::{BUCKET, Rig, digest_files, history, in_bucket, until};
 use aws_smithy_runtime_api::client::http::{
