@@ -53,7 +53,12 @@ const EXIT_WAIT: Duration = Duration::from_secs(2);
 
 /// The whole program; returns the exit code (docs/OPERATIONS.md lists them).
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::from_arguments(arguments) {
+    run_to_end(Cli::from_arguments(arguments))
+}
+
+/// Not generic, so that the commands' futures, which are deep, are laid out once.
+fn run_to_end(cli: Result<Cli, clap::Error>) -> u8 {
+    let cli = match cli {
         Ok(cli) => cli,
         Err(error) => {
             // Printing help to a closed pipe is nobody's problem.
