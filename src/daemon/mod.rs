@@ -288,6 +288,7 @@ fn has_news(ctx: &Context, began_ms: i64) -> bool {
         now_ms - began_ms < LAST_NEWS_MS || (0..upload::NEWS_MS).contains(&(now_ms - heard_ms));
     (0..ctx.sources.len()).any(|source| {
         ctx.gates.outage(source).is_none()
+            && ctx.sources[source].destination.may_send()
             && ctx.answering.may_work(source)
             && (is_coming
                 || ctx.unsettled.count_of(source) > 0
