@@ -5,6 +5,7 @@ mod broken;
 mod commands;
 mod killed;
 mod reconcile;
+mod shortened;
 mod stop;
 
 use crate::harness::{BUCKET, Rig, at_rest, history, in_bucket, on_disk, until};
