@@ -40,10 +40,7 @@ pub enum Request {
     /// How things stand.
     Status,
     /// A full comparison of all sources with their buckets, now.
-    Reconcile {
-        /// So many deletions that they were held back are meant: mark them.
-        confirm_deletions: bool,
-    },
+    Reconcile(Words),
     /// The digest as it stands, or (`send`) the whole daily job now.
     Digest {
         /// Scan, send and begin a new period.
@@ -51,6 +48,16 @@ pub enum Request {
     },
     /// Index and bucket side by side.
     Verify(Ask),
+}
+
+/// What somebody says with a reconciliation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Words {
+    /// So many deletions that they were held back are meant: mark them.
+    pub confirm_deletions: bool,
+    /// Destinations that belong to others are this computer's from now on.
+    pub take_over: bool,
 }
 
 /// A line from the daemon.
@@ -407,7 +414,7 @@ mod tests {
 
     impl Answer for Echo {
         async fn answer(&self, request: Request, progress: mpsc::Sender<Line>) -> Line {
-            if matches!(request, Request::Reconcile { .. }) {
+            if matches!(request, Request::Reconcile(_)) {
                 let _ = progress.send(Line::Progress(Progress::default())).await;
                 return Line::Reconciled {
                     sources: Vec::new(),
@@ -429,9 +436,7 @@ mod tests {
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(server.serve(Arc::new(Echo), stopped));
         let mut seen = 0;
-        let request = Request::Reconcile {
-            confirm_deletions: false,
-        };
+        let request = Request::Reconcile(Words::default());
         let answer = ask(dir.path(), &request, |_| seen += 1).await;
         assert_eq!(
             answer,

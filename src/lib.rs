@@ -21,6 +21,10 @@
 //! | [`model`] | pure and synchronous decisions; time comes in as an argument |
 //! | [`error`] | `Fatal` (the process stops) and `Fault` (one path) |
 
+// A command's future holds those of all it calls, down to the SDK's: their layout is
+// more than 128 deep.
+#![recursion_limit = "256"]
+
 pub mod board;
 pub mod cli;
 pub mod config;

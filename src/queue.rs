@@ -402,6 +402,22 @@ impl Queue {
             })
     }
 
+    /// Edits wait or are worked on, or deletions that nothing of the backlog holds
+    /// up: a stop waits for these.
+    pub fn has_recent(&self, source: usize) -> bool {
+        self.state()
+            .sources
+            .get(source)
+            .is_some_and(Lanes::has_recent)
+    }
+
+    /// True while this very path is in a worker.
+    pub fn is_running(&self, source: usize, path: &RelPath) -> bool {
+        let state = self.state();
+        let entry = state.sources.get(source).and_then(|l| l.paths.get(path));
+        matches!(entry, Some(Entry::Running { .. }))
+    }
+
     /// The destination of this source takes files again: what was given back
     /// because it did not waits as if it had never been tried.
     pub fn forget_tries(&self, source: usize) {

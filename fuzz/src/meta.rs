@@ -37,6 +37,7 @@ fn made_of(bits: &mut Bits<'_>) -> ObjectMeta {
         unrested,
         full_key: bits.flag().then(|| bits.text()),
         seen_ms: bits.flag().then(|| bits.number().cast_signed()),
+        beside: bits.flag().then(|| ContentHash::of(&bits.bytes())),
     }
 }
 

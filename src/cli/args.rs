@@ -87,6 +87,10 @@ pub struct Cli {
     #[arg(long, requires = "reconcile")]
     pub confirm_deletions: bool,
 
+    /// This computer takes the place of the one that the destination belongs to
+    #[arg(long, requires = "reconcile")]
+    pub take_over: bool,
+
     /// The command; none means the daemon.
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -11,6 +11,7 @@ use crate::error::{Fatal, Fault};
 use crate::files::{self, Compress, RuleCounts, Rules};
 use crate::model::clock::differs;
 use crate::model::key::{OWN_FOLDER, WRITE_TRIAL};
+use crate::model::owner::{self, Claimant, OWNER_BYTES_MAX, Owner, Whose};
 use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, RelPath};
 use crate::notice::TopicCheck;
 use crate::platform;
@@ -87,6 +88,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
             }
             for source in &config.sources {
                 bucket(&mut findings, &store, source).await;
+                owner(&mut findings, &store, source).await;
             }
             clock(&mut findings, &store);
         }
@@ -268,6 +270,41 @@ fn clock(findings: &mut Findings, store: &Store) {
     match differs(apart_ms, store.place()) {
         Some(text) => findings.add(Verdict::Warning, "clock", text),
         None => findings.add(Verdict::Good, "clock", "agrees with the server's"),
+    }
+}
+
+/// Whose the destination is, as far as its record tells without the state folder.
+async fn owner(findings: &mut Findings, store: &Store, source: &SourceConfig) {
+    let about = format!("owner of {}/{}", source.bucket, source.prefix);
+    let key = owner::key(&source.prefix);
+    let at = At {
+        bucket: &source.bucket,
+        key: &key,
+    };
+    let record = match store.read_record(at, OWNER_BYTES_MAX).await {
+        Ok(Some((bytes, _))) => Owner::from_json(&bytes),
+        Ok(None) => return findings.add(Verdict::Good, &about, "nobody yet"),
+        Err(fault) => return findings.fault(&about, &fault),
+    };
+    let me = Claimant {
+        computer: daemon::this_computer(),
+        source: source.name.clone(),
+        root: source.path.display().to_string(),
+        ids: Vec::new(),
+        knows: false,
+        take_over: source.take_over.clone(),
+    };
+    match record {
+        Some(owner) if me.judge(Some(&owner)) == Whose::Others => findings.add(
+            Verdict::Bad,
+            &about,
+            format!(
+                "{}. Unless that is this computer under an earlier name, or this folder at an earlier place, nothing will be sent there: give this source a bucket or prefix of its own, or see docs/OPERATIONS.md, \"One destination, one computer\"",
+                owner.who()
+            ),
+        ),
+        Some(owner) => findings.add(Verdict::Good, &about, owner.who()),
+        None => findings.add(Verdict::Bad, &about, format!("{key} cannot be read as one")),
     }
 }
 

@@ -23,6 +23,7 @@ mod vault;
 mod verify;
 mod versions;
 
+use crate::control::Words;
 use crate::error::{Fatal, chain};
 use args::{Cli, Command, VaultCommand};
 use std::ffi::OsString;
@@ -82,7 +83,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 async fn dispatch(cli: Cli) -> Result<u8, Fatal> {
     let common = cli.common;
     match cli.command {
-        None if cli.reconcile => reconcile::run(&common, cli.confirm_deletions).await,
+        None if cli.reconcile => {
+            let words = Words {
+                confirm_deletions: cli.confirm_deletions,
+                take_over: cli.take_over,
+            };
+            reconcile::run(&common, words).await
+        }
         None => run::run(&common).await,
         Some(Command::Try(args)) => trial::run(&common, &args).await,
         Some(Command::Restore(args)) => restore::run(&common, &args).await,

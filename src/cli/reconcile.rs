@@ -3,7 +3,7 @@
 
 use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
-use crate::control::{Line, Progress, Reconciled, Request, ask};
+use crate::control::{Line, Progress, Reconciled, Request, Words, ask};
 use crate::daemon::reconcile_once;
 use crate::error::{Class, Fatal};
 use crate::platform;
@@ -18,11 +18,11 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 const LINES_MAX: usize = 16;
 
 /// Compare, upload, report.
-pub(super) async fn run(common: &CommonArgs, confirm_deletions: bool) -> Result<u8, Fatal> {
+pub(super) async fn run(common: &CommonArgs, words: Words) -> Result<u8, Fatal> {
     let config = setup::config(common, false)?;
     let work = async {
         let mut shown = Shown::new(common.quiet);
-        let request = Request::Reconcile { confirm_deletions };
+        let request = Request::Reconcile(words);
         let asked = ask(&config.state_dir, &request, |line| {
             if let Line::Progress(progress) = line {
                 shown.update(&progress);
@@ -51,13 +51,7 @@ pub(super) async fn run(common: &CommonArgs, confirm_deletions: bool) -> Result<
             }
             shown.finish();
         });
-        let results = reconcile_once(
-            config.clone(),
-            setup::options(common),
-            to,
-            confirm_deletions,
-        )
-        .await;
+        let results = reconcile_once(config.clone(), setup::options(common), to, words).await;
         // It only draws: how it ended changes nothing.
         let _ = drawing.await;
         results
@@ -130,7 +124,7 @@ fn summary(results: &[Reconciled]) {
             println!("  note: {}", show::clean(note));
         }
         for trouble in &r.troubles {
-            println!("  NOT SAFE: {}", show::clean(&trouble.text));
+            println!("  {}: {}", trouble.kind.label(), show::clean(&trouble.text));
             println!("    what to do: {}", show::clean(&trouble.remedy));
         }
         for reason in &r.incomplete {

@@ -40,7 +40,9 @@ pub(super) async fn run(common: &CommonArgs, args: &SourcesArgs) -> Result<u8, F
             let mut stop = Stop::never();
             let (bucket, prefix) = (&origin.bucket, &origin.prefix);
             let search = find(&depot.store, bucket, prefix, depth_max, &mut stop).await?;
-            found.extend(search.found);
+            // What was never compared in full says nothing of itself.
+            let told = |found: &Found| !found.manifests.is_empty();
+            found.extend(search.found.into_iter().filter(told));
             cut |= search.cut;
         }
         Ok::<_, Fatal>((found, cut))

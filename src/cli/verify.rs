@@ -11,7 +11,7 @@ use crate::control::{Line, Request, ask};
 use crate::daemon::verify_once;
 use crate::error::Fatal;
 use crate::model::RelKey;
-use crate::model::audit::{Ask, Damage, Deep, Finding, Progress, Repair, Verified};
+use crate::model::audit::{Ask, Damage, Deep, Finding, Never, Progress, Repair, Verified};
 use crate::model::key::is_own;
 use crate::platform;
 use crate::recovery::{
@@ -194,10 +194,12 @@ async fn by_itself(
     Ok((results, depot.zone.clone()))
 }
 
-/// 3 when something is wrong and was not mended, 1 when not everything could be
+/// 3 when something of what was asked about cannot be restored as it was stored (of
+/// the current state; with `--all-versions` of the past, too, which no repair
+/// mends), 1 when not everything could be
 /// looked at, 0 when all is well.
 fn exit_code(results: &[Verified]) -> u8 {
-    if results.iter().any(|result| result.open_findings() > 0) {
+    if results.iter().any(|result| result.not_restorable() > 0) {
         PARTIAL
     } else if results.iter().any(|result| result.not_looked_total > 0) {
         FAILED
@@ -240,14 +242,33 @@ fn print(results: &[Verified], seed: Option<u64>, zone: &TimeZone) {
     for line in lines(results.iter().flat_map(|result| result.taken.clone())) {
         println!("{line}");
     }
-    println!(
-        "{}",
-        match exit_code(results) {
-            COMPLETE => "All is well: everything that was looked at is as it was stored.",
-            FAILED => "NOT everything could be looked at: see above.",
-            _ => "NOT everything in the backup is as it was stored: see above.",
+    println!("{}", verdict(results));
+}
+
+/// The last line.
+fn verdict(results: &[Verified]) -> String {
+    let left_behind: u64 = results.iter().map(Verified::left_behind).sum();
+    let is_mended = results.iter().any(|result| result.findings_total > 0);
+    match exit_code(results) {
+        COMPLETE if left_behind > 0 => {
+            let (what, stay) = match left_behind {
+                1 => ("1 older version is".to_owned(), "that stays"),
+                more => (
+                    format!("{} older versions are", show::number(more)),
+                    "those stay",
+                ),
+            };
+            format!(
+                "The current state of everything that was looked at can be restored. {what} damaged or gone, and {stay} so: see above."
+            )
         }
-    );
+        COMPLETE if is_mended => {
+            "The current state of everything that was looked at can be restored.".to_owned()
+        }
+        COMPLETE => "All is well: everything that was looked at is as it was stored.".to_owned(),
+        FAILED => "NOT everything could be looked at: see above.".to_owned(),
+        _ => "NOT everything in the backup is as it was stored: see above.".to_owned(),
+    }
 }
 
 fn figures(result: &Verified) -> Vec<String> {
@@ -303,7 +324,7 @@ fn words(finding: &Finding, zone: &TimeZone) -> Vec<String> {
         format!("    {}", finding.damage.words()),
         format!("    {}", finding.why),
     ];
-    lines.extend(todo(finding).map(|todo| format!("    what to do: {todo}")));
+    lines.extend(todo(finding, zone).map(|todo| format!("    what to do: {todo}")));
     if let (false, Some(whole)) = (finding.is_repaired(), &finding.whole) {
         let at = stamp(whole.stored_at_ms, zone);
         lines.push(format!(
@@ -323,16 +344,16 @@ fn word(finding: &Finding) -> String {
     }
 }
 
-fn todo(finding: &Finding) -> Option<String> {
+fn todo(finding: &Finding, zone: &TimeZone) -> Option<String> {
     if finding.key.is_none() && is_own(&finding.path) {
         let text = "nothing is lost: it is a list of the backup, restoring works without it, and the next daily comparison (or keepwatch --reconcile) writes a new one. Find out who can write to the bucket";
         return Some(text.to_owned());
     }
     let text = match &finding.repair {
-        Some(Repair::Done) => "nothing: it was repaired and verified again".to_owned(),
+        Some(Repair::Done) => mended(finding, zone),
         Some(Repair::Failed(why)) => format!("repairing it did not work: {why}"),
         Some(Repair::Impossible) | None if finding.is_older => {
-            "an older version cannot be mended; the others can be restored".to_owned()
+            "nothing helps: an older version cannot be mended, and no restore of a moment at which it was current brings it back. Other moments are not concerned".to_owned()
         }
         Some(Repair::Impossible) => {
             "it cannot be uploaded again: the file is not on this computer any more".to_owned()
@@ -352,6 +373,21 @@ fn todo(finding: &Finding) -> Option<String> {
         None => return None,
     };
     Some(text)
+}
+
+/// What a repair that worked has mended, and what it could not.
+fn mended(finding: &Finding, zone: &TimeZone) -> String {
+    let at = finding.stored_at_ms.map(|at_ms| stamp(at_ms, zone));
+    let of = at.map_or_else(String::new, |at| format!(" of {at}"));
+    match finding.never() {
+        None => "nothing: it was repaired and verified again".to_owned(),
+        Some(Never::Damaged) => format!(
+            "nothing more: the file as it is now was stored again and verified. The version{of} stays damaged and cannot be mended: no restore of a moment at which it was current brings it back"
+        ),
+        Some(Never::Gone) => format!(
+            "nothing more: the file as it is now was stored again and verified. The version{of} that is gone cannot be had back: no restore of a moment at which it was current brings it back"
+        ),
+    }
 }
 
 /// A bar on a terminal, a line now and then elsewhere.

@@ -66,7 +66,7 @@ fn a_finding_says_what_is_wrong_and_what_to_do() {
                 repair: Some(Repair::Done),
                 ..finding()
             },
-            "nothing: it was repaired and verified again",
+            "stored again and verified. The version of 2023-11-14 22:13:20 stays damaged and cannot be mended",
         ),
         (
             "in vain",
@@ -89,6 +89,27 @@ fn a_finding_says_what_is_wrong_and_what_to_do() {
         assert!(text.contains(want), "{name}: {text}");
         assert!(text.contains("ALTERED"), "{name}: {text}");
     }
+}
+
+#[test]
+fn the_last_line_says_no_more_than_what_is_mended() {
+    let mut mended = Verified::default();
+    mended.found(finding());
+    mended.findings[0].repair = Some(Repair::Done);
+    let current = verdict(std::slice::from_ref(&mended));
+    assert_eq!(
+        current,
+        "The current state of everything that was looked at can be restored. 1 older version is damaged or gone, and that stays so: see above."
+    );
+    mended.all_versions = true;
+    assert_eq!(exit_code(std::slice::from_ref(&mended)), PARTIAL);
+    assert!(verdict(std::slice::from_ref(&mended)).starts_with("NOT everything"));
+    mended.findings[0].damage = Damage::Returned;
+    let verdict = verdict(&[mended]);
+    assert_eq!(
+        verdict,
+        "The current state of everything that was looked at can be restored."
+    );
 }
 
 #[test]

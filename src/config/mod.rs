@@ -107,6 +107,8 @@ pub struct SourceConfig {
     pub min_version_interval_ms: u64,
     /// Versions of one file an hour, once it has had several; 0 for no limit.
     pub versions_per_hour_max: u32,
+    /// The id of the owner whose destination this source may take over.
+    pub take_over: Option<String>,
 }
 
 /// What happens in the bucket when a file is deleted.
@@ -173,6 +175,8 @@ pub struct Limits {
     /// How long a request that got no answer may still be carried out; what it
     /// was about is looked at again after that.
     pub late_request_ms: u64,
+    /// How often every folder is scanned for what no event told of.
+    pub rescan_ms: u64,
 }
 
 /// Log files.

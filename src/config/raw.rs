@@ -61,6 +61,7 @@ pub(super) struct RawSource {
     pub(super) sentinel: bool,
     pub(super) min_version_interval: String,
     pub(super) versions_per_hour_max: i64,
+    pub(super) take_over: String,
 }
 
 impl Default for RawSource {
@@ -77,6 +78,7 @@ impl Default for RawSource {
             sentinel: true,
             min_version_interval: "0s".into(),
             versions_per_hour_max: VERSIONS_PER_HOUR_MAX,
+            take_over: String::new(),
         }
     }
 }
@@ -158,6 +160,7 @@ pub(super) struct RawLimits {
     pub(super) shutdown_timeout: String,
     pub(super) unwatched_scan_ms: i64,
     pub(super) late_request_ms: i64,
+    pub(super) rescan_ms: i64,
 }
 
 impl Default for RawLimits {
@@ -170,6 +173,7 @@ impl Default for RawLimits {
             shutdown_timeout: "30s".into(),
             unwatched_scan_ms: 600_000,
             late_request_ms: LATE_REQUEST_MS,
+            rescan_ms: 900_000,
         }
     }
 }
@@ -237,6 +241,7 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
             ("sentinel", Shape::Switch, "true"),
             ("min_version_interval", Shape::Text, "\"0s\""),
             ("versions_per_hour_max", Shape::Number, "12"),
+            ("take_over", Shape::Text, "\"\""),
         ],
     ),
     (
@@ -290,6 +295,7 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
             ("shutdown_timeout", Shape::Text, "\"30s\""),
             ("unwatched_scan_ms", Shape::Number, "600000"),
             ("late_request_ms", Shape::Number, "960000"),
+            ("rescan_ms", Shape::Number, "900000"),
         ],
     ),
     ("state", &[("dir", Shape::Text, "\"/var/lib/keepwatch\"")]),

@@ -120,6 +120,7 @@ fn one(
         sentinel: raw.sentinel,
         min_version_interval_ms: interval?,
         versions_per_hour_max: u32::try_from(per_hour?).ok()?,
+        take_over: (!raw.take_over.is_empty()).then(|| raw.take_over.clone()),
     })
 }
 

@@ -53,6 +53,7 @@ impl Config {
             sentinel: false,
             min_version_interval_ms: 0,
             versions_per_hour_max: VERSIONS_PER_HOUR_MAX as u32,
+            take_over: None,
         };
         let config = Self {
             bandwidth: Default::default(),
@@ -109,6 +110,7 @@ fn defaults_of_limits() -> Result<Limits, super::problems::Wrong> {
         shutdown_timeout_ms: values::duration_ms(&raw.shutdown_timeout, 0..=u64::MAX, "")?,
         unwatched_scan_ms: raw.unwatched_scan_ms.unsigned_abs(),
         late_request_ms: raw.late_request_ms.unsigned_abs(),
+        rescan_ms: raw.rescan_ms.unsigned_abs(),
     })
 }
 

@@ -236,6 +236,12 @@ fn limits(raw: &RawLimits, input: &Input<'_>, problems: &mut Problems) -> Limits
         1_000..=DAY_MS,
         "how long a request that got no answer may still be carried out by the server",
     );
+    let rescan_ms = number(
+        "rescan_ms",
+        raw.rescan_ms,
+        1_000..=DAY_MS,
+        "more often than each second is one scan without end, and what no event tells of must be found within a day",
+    );
     if debounce_ms > debounce_max_ms {
         let set_max = input.layers.is_set(&Key::of("limits", "debounce_max_ms"));
         let leaf = if set_max {
@@ -268,6 +274,7 @@ fn limits(raw: &RawLimits, input: &Input<'_>, problems: &mut Problems) -> Limits
             .unwrap_or_default(),
         unwatched_scan_ms,
         late_request_ms,
+        rescan_ms,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the daemon answers on its control socket.
 
-use crate::control::{Answer, Line, Progress, Reconciled, Request, SourceStatus, Status};
+use crate::control::{Answer, Line, Progress, Reconciled, Request, SourceStatus, Status, Words};
 use crate::error::{Class, Fatal, Fault};
 use crate::index::Activity;
 use crate::model::audit::Ask;
@@ -109,9 +109,9 @@ impl Answer for Answers {
                 digest_line(&self.ctx, &self.post, send, std::future::ready(())).await
             }
             Request::Verify(ask) => verify_line(&self.ctx, &ask, &progress).await,
-            Request::Reconcile { confirm_deletions } => {
+            Request::Reconcile(words) => {
                 let settled = std::future::ready(());
-                reconcile(&self.ctx, &progress, confirm_deletions, settled)
+                reconcile(&self.ctx, &progress, words, settled)
                     .await
                     .map(|sources| Line::Reconciled { sources })
             }
@@ -157,13 +157,18 @@ fn source_status(ctx: &Context, number: usize) -> SourceStatus {
 pub(super) async fn reconcile(
     ctx: &Arc<Context>,
     progress: &mpsc::Sender<Line>,
-    confirm_deletions: bool,
+    words: Words,
     settled: impl Future<Output = ()>,
 ) -> Result<Vec<Reconciled>, Fault> {
     // Whoever asks for it wants everything in the bucket.
     let _free = ctx.pacing.free();
+    if words.take_over {
+        for source in 0..ctx.sources.len() {
+            destination::take_over(ctx, source).await?;
+        }
+    }
     let before = activities(ctx);
-    let work = digest::compare_in_full(ctx, confirm_deletions, settled);
+    let work = digest::compare_in_full(ctx, words.confirm_deletions, settled);
     tokio::pin!(work);
     let scans = loop {
         tokio::select! {

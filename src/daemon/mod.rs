@@ -16,7 +16,9 @@ use crate::config::Config;
 use crate::control::Server;
 use crate::error::{Fatal, chain};
 use crate::index::Opened;
+use crate::model::owner::Computer;
 use crate::notice::Notifier;
+use crate::platform;
 use crate::store::Store;
 use crate::tasks::context::{Clock, Hint, blocking, system_clock};
 use crate::tasks::line::Reload;
@@ -26,6 +28,7 @@ use crate::tasks::{
     Context, collect, costs, digest, late, leftovers, line, scan, tend, upload, watch as watching,
 };
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -52,6 +55,8 @@ pub struct Options {
     pub store: Option<Store>,
     /// The wall clock.
     pub clock: Option<Clock>,
+    /// The computer, as it owns destinations.
+    pub computer: Option<Computer>,
     /// The topic's publisher, instead of the one the configuration names.
     pub notifier: Option<Notifier>,
     /// How long a disk may take to answer.
@@ -62,13 +67,18 @@ pub struct Options {
     pub reload: Option<Reload>,
 }
 
-/// The part of a stop's time that files of many versions are given, and the most
-/// of it: a computer that is switched off gives a service some 20 seconds.
-const LAST_VERSIONS_SHARE: u32 = 3;
-const LAST_VERSIONS_MAX: Duration = Duration::from_secs(8);
+/// This computer, as it owns destinations.
+pub fn this_computer() -> Computer {
+    let machine_id = platform::machine_id();
+    Computer::new(platform::computer_name(), machine_id.as_deref())
+}
 
-/// How often that wait looks.
-const LAST_VERSIONS_LOOK: Duration = Duration::from_millis(20);
+/// How often a stop looks whether everything that waited is stored.
+const LAST_LOOK: Duration = Duration::from_millis(20);
+
+/// A change that was made just before a stop was asked for is heard of within this:
+/// the kernel has told by then, and the thread that listens has run.
+const LAST_NEWS_MS: i64 = 150;
 
 /// A running Keepwatch.
 pub struct Daemon {
@@ -105,7 +115,13 @@ impl Daemon {
             post,
             hints,
             opened,
-        } = open(config, options.store, clock).await?;
+        } = open(
+            config,
+            options.store,
+            clock,
+            options.computer.unwrap_or_else(this_computer),
+        )
+        .await?;
         let post = match options.notifier {
             Some(notifier) => Arc::new(post.with_notifier(notifier)),
             None => post,
@@ -205,11 +221,11 @@ impl Daemon {
         tracing::info!("stopping");
         let limit = Duration::from_millis(self.ctx.config.limits.shutdown_timeout_ms);
         let end = Instant::now() + limit;
-        self.store_what_waits(limit).await;
+        let kept = (limit / CLEARING_SHARE).min(CLEARING_MAX);
+        self.store_what_waits(end - kept).await;
         // Fails only when every loop has ended already.
         let _ = self.stop.send(true);
         self.ctx.queue.close();
-        let kept = (limit / CLEARING_SHARE).min(CLEARING_MAX);
         let finished = tokio::time::timeout_at(end - kept, async {
             let mut all_well = true;
             while let Some(worker) = self.workers.join_next().await {
@@ -242,28 +258,42 @@ impl Daemon {
 }
 
 impl Daemon {
-    /// The last state of a file that has had many versions is stored before its
-    /// computer is switched off. What does not end in time is found by the next
-    /// start's scan.
-    async fn store_what_waits(&self, limit: Duration) {
+    /// What was saved, renamed or deleted before the stop is stored before its
+    /// computer is switched off, and so is the last state of a file that has had
+    /// many versions. What does not end in time, and what waits behind a backlog,
+    /// is found by the next start's scan.
+    async fn store_what_waits(&self, end: Instant) {
         let ctx = &self.ctx;
-        let mut some = false;
         for (source, path) in ctx.pacing.end() {
             // What cannot be stored now would only hold the stop up.
-            if ctx.gates.outage(source).is_none() {
+            let may_send = ctx.sources[source].destination.may_send();
+            if may_send && ctx.gates.outage(source).is_none() {
                 ctx.edit(source, path, ctx.steady_ms(), false);
-                some = true;
             }
         }
-        let end = Instant::now() + (limit / LAST_VERSIONS_SHARE).min(LAST_VERSIONS_MAX);
-        let is_busy = |source| {
-            let depth = ctx.queue.depth(source);
-            depth.edits > 0 || depth.running > 0
-        };
-        while some && Instant::now() < end && (0..ctx.sources.len()).any(is_busy) {
-            tokio::time::sleep(LAST_VERSIONS_LOOK).await;
+        ctx.ending.send_replace(true);
+        ctx.queue.wake();
+        let began_ms = ctx.steady_ms();
+        while Instant::now() < end && has_news(ctx, began_ms) {
+            tokio::time::sleep(LAST_LOOK).await;
         }
     }
+}
+
+/// Something that a stop stores is on its way, and its bucket and folder answer.
+fn has_news(ctx: &Context, began_ms: i64) -> bool {
+    let now_ms = ctx.steady_ms();
+    let heard_ms = ctx.heard_ms.load(Ordering::Relaxed);
+    let is_coming =
+        now_ms - began_ms < LAST_NEWS_MS || (0..upload::NEWS_MS).contains(&(now_ms - heard_ms));
+    (0..ctx.sources.len()).any(|source| {
+        ctx.gates.outage(source).is_none()
+            && ctx.answering.may_work(source)
+            && (is_coming
+                || ctx.unsettled.count_of(source) > 0
+                || ctx.scans.is_looking_at_part(source)
+                || ctx.queue.has_recent(source))
+    })
 }
 
 /// Bring the index to disk. `clean` when no upload was cut off.
@@ -295,7 +325,7 @@ async fn first_scan(ctx: Arc<Context>, source: usize, watched: oneshot::Receiver
     // Fails when the loop has ended early: it has said why on the board.
     let _ = watched.await;
     let compared = &ctx.sources[source].compared;
-    let is_compared = compared.load(std::sync::atomic::Ordering::Relaxed);
+    let is_compared = compared.load(Ordering::Relaxed);
     ctx.scans.ask_whole(source, !is_compared);
 }
 

@@ -1,9 +1,9 @@
 //! One-off runs without a running daemon: open, work, close.
 
 use super::answers::{NAMED_MAX, digest_line, reconcile, told, verify_line};
-use super::{CLEARING_MAX, Options, Parts, close, open};
+use super::{CLEARING_MAX, Options, Parts, close, open, this_computer};
 use crate::config::Config;
-use crate::control::{Line, Reconciled};
+use crate::control::{Line, Reconciled, Words};
 use crate::error::{Fatal, Fault};
 use crate::model::audit::Ask;
 use crate::model::report::{Failed, FailureLine, OneOff, OneOffTask};
@@ -36,11 +36,11 @@ pub async fn reconcile_once(
     config: Config,
     options: Options,
     progress: Progressing,
-    confirm_deletions: bool,
+    words: Words,
 ) -> Result<Vec<Reconciled>, Fatal> {
     with_workers(config, options, async |ctx, post| {
         let started_ms = ctx.now_ms();
-        let results = reconcile(ctx, &progress, confirm_deletions, settle_down(ctx))
+        let results = reconcile(ctx, &progress, words, settle_down(ctx))
             .await
             .map_err(Fatal::from);
         tell(ctx, post, started_ms, &results).await;
@@ -82,7 +82,8 @@ pub async fn verify_once(
         .await;
     }
     let clock = options.clock.unwrap_or_else(system_clock);
-    let Parts { ctx, .. } = open(config, options.store, clock).await?;
+    let computer = options.computer.unwrap_or_else(this_computer);
+    let Parts { ctx, .. } = open(config, options.store, clock, computer).await?;
     let line = verify_line(&ctx, &ask, &progress).await;
     close(&ctx, true).await?;
     Ok(line?)
@@ -95,9 +96,10 @@ async fn with_workers<T>(
     work: impl AsyncFnOnce(&Arc<Context>, &Arc<Post>) -> Result<T, Fatal>,
 ) -> Result<T, Fatal> {
     let clock = options.clock.unwrap_or_else(system_clock);
+    let computer = options.computer.unwrap_or_else(this_computer);
     let Parts {
         ctx, post, hints, ..
-    } = open(config, options.store, clock).await?;
+    } = open(config, options.store, clock, computer).await?;
     // Nobody would be there to store what waits.
     ctx.pacing.end();
     let (stop, stopped) = watch::channel(false);
@@ -119,7 +121,7 @@ async fn with_workers<T>(
     }
     let result = work(&ctx, &post).await;
     // What was held back at the very end does not wait for the next run.
-    brake::tell(&ctx, &post).await;
+    brake::tell(&ctx, &post, true).await;
     destination::tell(&ctx, &post).await;
     if let Err(fault) = post.flush(&ctx).await {
         tracing::warn!("a message waits in the outbox: {fault}");
@@ -149,6 +151,8 @@ async fn settle_down(ctx: &Arc<Context>) {
             let depth = ctx.queue.depth(number);
             match ctx.gates.outage(number) {
                 Some((_, fault)) if !fault.class.is_transient() => {}
+                // It waits for somebody's word.
+                _ if !ctx.sources[number].destination.may_send() => {}
                 _ => busy |= depth.total() > 0,
             }
         }

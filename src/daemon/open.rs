@@ -7,6 +7,7 @@ use crate::error::Fatal;
 use crate::files::{Compress, Rules};
 use crate::index::{Index, Opened};
 use crate::model::budget::Policy;
+use crate::model::owner::Computer;
 use crate::notice::{NoticeOptions, Notifier};
 use crate::platform;
 use crate::queue::Queue;
@@ -22,6 +23,7 @@ use crate::tasks::destination::{self, Destination};
 use crate::tasks::gates::Gates;
 use crate::tasks::late::{self, LateLooks};
 use crate::tasks::line::{Kept, Limits};
+use crate::tasks::links::HardLinks;
 use crate::tasks::moves::Moves;
 use crate::tasks::pacing::Pacing;
 use crate::tasks::post::Post;
@@ -31,7 +33,7 @@ use crate::tasks::unsettled::Unsettled;
 use crate::tasks::{Context, Source, drill, leftovers};
 use crate::transfer::{Budget, Uploads};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 
@@ -39,7 +41,12 @@ use tokio::sync::{mpsc, watch};
 ///
 /// # Errors
 /// State folder, index, vault or topic cannot be used.
-pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<Parts, Fatal> {
+pub async fn open(
+    config: Config,
+    store: Option<Store>,
+    clock: Clock,
+    computer: Computer,
+) -> Result<Parts, Fatal> {
     let (index, opened) = open_index(&config).await?;
     let store = match store {
         Some(store) => store,
@@ -66,8 +73,9 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
     let (hints, receivers) = (0..count).map(|_| mpsc::channel(HINTS_MAX)).unzip();
     let brakes = {
         let index = index.clone();
+        let now_ms = clock();
         let ids: Vec<_> = sources.iter().map(|source| source.id).collect();
-        blocking(move || Brakes::load(&index, ids.into_iter())).await?
+        blocking(move || Brakes::load(&index, ids.into_iter(), now_ms)).await?
     };
     let ctx = Arc::new(Context {
         queue: Queue::new(count, config.limits.queue_items_max, config.limits.workers),
@@ -81,10 +89,12 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         late: LateLooks::default(),
         uploads: Uploads::default(),
         moves: Moves::default(),
+        links: HardLinks::default(),
         pacing: Pacing::new(config.sources.iter().map(policy).collect()),
         budget: Budget::default(),
         brakes,
         kept: Kept::default(),
+        computer,
         config,
         sources,
         store,
@@ -95,6 +105,8 @@ pub async fn open(config: Config, store: Option<Store>, clock: Clock) -> Result<
         clock,
         began: Instant::now(),
         woke: watch::Sender::new(0),
+        ending: watch::Sender::new(false),
+        heard_ms: AtomicI64::new(i64::MIN / 2),
     });
     remember_compared(&ctx).await?;
     costs::take_up(&ctx).await?;

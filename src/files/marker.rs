@@ -145,7 +145,12 @@ pub fn touch_marker(root: &Path) -> Result<Touched, Fault> {
 /// or one USB stick after another), but not this. `None` where the file system
 /// does not know. Blocks.
 pub fn root_made_ns(root: &Path) -> Option<i64> {
-    let made = std::fs::metadata(root).ok()?.created().ok()?;
+    made_ns(&std::fs::metadata(root).ok()?)
+}
+
+/// The same of what was looked at already.
+pub(super) fn made_ns(meta: &std::fs::Metadata) -> Option<i64> {
+    let made = meta.created().ok()?;
     let since = made.duration_since(std::time::UNIX_EPOCH).ok()?;
     i64::try_from(since.as_nanos()).ok()
 }

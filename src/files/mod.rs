@@ -26,8 +26,8 @@ pub use marker::{
 };
 pub use pulse::{Pulse, Watcher};
 pub use read::{
-    Opened, RootId, fingerprint_of, hash_file, is_mounted, open, read_link, root_state, stat,
-    stat_unless_excluded,
+    Opened, RootId, fingerprint_of, hash_file, is_mounted, open, read_link, root_id, root_state,
+    stat, stat_found, stat_names, stat_unless_excluded,
 };
 pub use rule_counts::{RuleCount, RuleCounts};
 pub use rules::{Compress, RULE_FILE_NAME, Rules};
@@ -35,4 +35,4 @@ pub use target::{Checkpoint, Committed, Keep, Looks, MODE_OF_MADE, MODE_SET_ID, 
 pub use temp::is_temporary;
 pub use walk::{Noted, RuleAt, Walk, WalkEntry, WalkFault, walk};
 
-pub use crate::platform::free_bytes;
+pub use crate::platform::{Found, free_bytes};

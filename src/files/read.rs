@@ -9,7 +9,7 @@ use crate::files::fault::{self, shown};
 use crate::files::rules::{Chain, Rules};
 use crate::model::hash::{ContentHash, Hasher};
 use crate::model::{Fingerprint, Kind, RelPath};
-use crate::platform::{self, Dir, Trouble};
+use crate::platform::{self, Dir, Found, Trouble};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read};
@@ -42,6 +42,14 @@ pub struct Opened {
 /// # Errors
 /// [`Fault`] when that cannot be told, which includes a root that is not there.
 pub fn stat(root: &Path, rel: &RelPath) -> Result<Option<Fingerprint>, Fault> {
+    Ok(stat_found(root, rel)?.map(|found| found.fingerprint))
+}
+
+/// As [`stat`], with the file system and the number of names as well. Blocks.
+///
+/// # Errors
+/// As [`stat`].
+pub fn stat_found(root: &Path, rel: &RelPath) -> Result<Option<Found>, Fault> {
     let operation = "look at";
     let Some((dir, name)) = parent_of(root, rel, operation)? else {
         return Ok(None);
@@ -51,7 +59,7 @@ pub fn stat(root: &Path, rel: &RelPath) -> Result<Option<Fingerprint>, Fault> {
         None => dir.stat_self(),
     };
     match found {
-        Ok(found) => Ok(Some(found.fingerprint)),
+        Ok(found) => Ok(Some(found)),
         Err(error) if platform::trouble(&error).is_no_folder() => Ok(None),
         Err(error) => Err(fault::reading(operation, shown(rel), &error)),
     }
@@ -106,6 +114,59 @@ pub fn stat_unless_excluded(
         Ok(found) => Ok(Some(found.fingerprint)),
         Err(error) => unless_gone(&error),
     }
+}
+
+/// What stands at each of these names in one folder, as [`stat_unless_excluded`] has
+/// it: one way down from the root for all. Blocks.
+///
+/// # Errors
+/// As [`stat`].
+pub fn stat_names(
+    root: &Path,
+    folder: &RelPath,
+    names: &[&[u8]],
+    rules: &Rules,
+) -> Result<Vec<Option<Fingerprint>>, Fault> {
+    let operation = "look at";
+    let nothing = || vec![None; names.len()];
+    let mut dir = Dir::open(root).map_err(|error| root_fault(operation, root, &error))?;
+    let mut chain = Chain::default();
+    let mut at = RelPath::root();
+    for name in folder.components() {
+        if let Some(file) = rules.load(&dir, &at) {
+            chain.push(&at, file);
+        }
+        let Ok(next) = at.join(name) else {
+            return Ok(nothing());
+        };
+        if rules.leaves_out(&chain, next.as_bytes(), true) {
+            return Ok(nothing());
+        }
+        dir = match dir.open_dir(name) {
+            Ok(next) => next,
+            Err(error) if platform::trouble(&error).is_no_folder() => return Ok(nothing()),
+            Err(error) => return Err(fault::reading(operation, shown(&next), &error)),
+        };
+        at = next;
+    }
+    if let Some(file) = rules.load(&dir, &at) {
+        chain.push(&at, file);
+    }
+    let look = |name: &&[u8]| {
+        let Ok(path) = at.join(name) else {
+            return Ok(None);
+        };
+        match dir.stat(name) {
+            Ok(found) => {
+                let is_folder = found.fingerprint.kind == Kind::Folder;
+                let is_excluded = rules.leaves_out(&chain, path.as_bytes(), is_folder);
+                Ok((!is_excluded).then_some(found.fingerprint))
+            }
+            Err(error) if platform::trouble(&error).is_no_folder() => Ok(None),
+            Err(error) => Err(fault::reading(operation, shown(&path), &error)),
+        }
+    };
+    names.iter().map(look).collect()
 }
 
 /// True when `rel` is a folder on another device than the folder that it is in:
@@ -191,6 +252,15 @@ pub fn read_link(root: &Path, rel: &RelPath) -> Result<Vec<u8>, Fault> {
             fault::reading(operation, shown(rel), &error)
         }
     })
+}
+
+/// What tells a source's root from another folder in its place, and when it was
+/// made ([`super::root_made_ns`]), without listing it; `None` when it is not there.
+/// Blocks.
+pub fn root_id(root: &Path) -> Option<(RootId, Option<i64>)> {
+    let meta = std::fs::metadata(root).ok()?;
+    let (dev, inode) = platform::folder_id(&meta);
+    Some((RootId { dev, inode }, super::marker::made_ns(&meta)))
 }
 
 /// See whether a source's root is a folder that can be listed; it may itself
@@ -391,6 +461,21 @@ mod tests {
             );
         }
         assert_eq!(left_out, 3);
+        for (folder, names) in [
+            ("a/b", ["f.txt", "f.tmp", "gone"]),
+            ("a/out", ["f.txt", "gone", "f.tmp"]),
+            ("a/keep", ["f.tmp", "f.txt", "a"]),
+            ("gone", ["a", "b", "c"]),
+            ("", ["a", "link", "x.tmp"]),
+        ] {
+            let one_by_one = names.map(|name| {
+                let path = p(folder).join(name.as_bytes()).unwrap();
+                stat_unless_excluded(root, &path, &rules).unwrap()
+            });
+            let names = names.map(str::as_bytes);
+            let at_once = stat_names(root, &p(folder), &names, &rules).unwrap();
+            assert_eq!(at_once, one_by_one, "{folder}");
+        }
         let gone = stat_unless_excluded(&root.join("unplugged"), &p("a"), &rules).unwrap_err();
         assert_eq!(gone.class, Class::Unreadable);
     }

@@ -60,6 +60,32 @@ impl Index {
         Ok(records)
     }
 
+    /// The records of some paths, in their order.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn get_each(
+        &self,
+        source: SourceId,
+        keys: &[RelKey],
+    ) -> Result<Vec<Option<Record>>, Fault> {
+        let engine = self.engine()?;
+        let stored = keys
+            .iter()
+            .map(|key| Space::Record.key(source, key.as_str().as_bytes()));
+        let values = engine
+            .get_many(stored.collect())
+            .map_err(|fault| keys.first().map_or(fault.clone(), |key| about(fault, key)))?;
+        values
+            .into_iter()
+            .zip(keys)
+            .map(|(bytes, key)| {
+                let record = bytes.map(|bytes| decode(&engine, &bytes)).transpose();
+                record.map_err(|fault| about(fault, key))
+            })
+            .collect()
+    }
+
     /// Write what S3 has acknowledged: the record, its share of the digest and
     /// the end of the path's being unprotected, in one batch.
     ///

@@ -185,7 +185,26 @@ pub struct Finding {
     pub repair: Option<Repair>,
 }
 
+/// What of a file's past no repair brings back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Never {
+    /// The version is there, and is not what was stored.
+    Damaged,
+    /// The version is not there any more.
+    Gone,
+}
+
 impl Finding {
+    /// What can never be restored again, whether the file is mended or not: the
+    /// moments at which the version was current.
+    pub fn never(&self) -> Option<Never> {
+        match self.damage {
+            Damage::Altered | Damage::Truncated | Damage::Metadata => Some(Never::Damaged),
+            Damage::Missing | Damage::VersionGone => Some(Never::Gone),
+            Damage::MarkedDeleted | Damage::Overwritten | Damage::Returned => None,
+        }
+    }
+
     /// Nothing is left to do about it.
     pub fn is_repaired(&self) -> bool {
         self.repair == Some(Repair::Done)
@@ -225,6 +244,9 @@ pub struct Verified {
     pub with_index: bool,
     /// Why not, when it was asked for.
     pub without_index_because: Option<String>,
+    /// Older versions were looked at as well.
+    #[serde(default)]
+    pub all_versions: bool,
     /// Figures.
     pub progress: Progress,
     /// In cold storage: looked at, but not downloaded.
@@ -265,6 +287,22 @@ impl Verified {
         self.not_looked_total += 1;
         if self.not_looked.len() < FINDINGS_MAX {
             self.not_looked.push(fault);
+        }
+    }
+
+    /// Versions that stay damaged or gone though their files are mended: a repair
+    /// makes them old ones.
+    pub fn left_behind(&self) -> u64 {
+        let mended = self.findings.iter().filter(|f| f.is_repaired());
+        mended.filter(|f| f.never().is_some()).count() as u64
+    }
+
+    /// What was asked about and cannot be restored as it was stored: who asks about
+    /// the current state alone is answered about that.
+    pub fn not_restorable(&self) -> u64 {
+        match self.all_versions {
+            true => self.open_findings() + self.left_behind(),
+            false => self.open_findings(),
         }
     }
 
@@ -339,5 +377,24 @@ mod tests {
         verified.found(finding(Damage::Missing, Some(true)));
         verified.findings[0].repair = Some(Repair::Done);
         assert_eq!((verified.findings_total, verified.open_findings()), (2, 1));
+    }
+
+    #[test]
+    fn a_mended_file_leaves_its_damaged_version_to_who_asks_about_all_versions() {
+        for (damage, left_behind) in [
+            (Damage::Altered, 1),
+            (Damage::VersionGone, 1),
+            (Damage::Overwritten, 0),
+            (Damage::Returned, 0),
+        ] {
+            let mut verified = Verified::default();
+            verified.found(finding(damage, Some(true)));
+            assert_eq!(verified.not_restorable(), 1, "{damage:?}");
+            verified.findings[0].repair = Some(Repair::Done);
+            assert_eq!(verified.left_behind(), left_behind, "{damage:?}");
+            assert_eq!(verified.not_restorable(), 0, "{damage:?}");
+            verified.all_versions = true;
+            assert_eq!(verified.not_restorable(), left_behind, "{damage:?}");
+        }
     }
 }

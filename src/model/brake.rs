@@ -21,9 +21,10 @@ pub const FALL_SHARE: u64 = 2;
 /// [`FALL_MIN`]): whoever puts files back is not done when half of them are.
 pub const BACK_SHARE: u64 = 20;
 
-/// Or when, within this time of its beginning, as many files are there as
-/// before: a program that replaces files by others (a folder renamed by copying)
-/// is done by then. Later, new work may have made up the number.
+/// Or when, before the owner is told and within this time of its beginning, as many
+/// files are there as before: a program that replaces files by others (a folder
+/// renamed by copying) is done by then. Later, new work may have made up the
+/// number, and who was told that nothing is marked must be able to rely on it.
 pub const SWAP_MS: i64 = 60 * 60 * 1_000;
 
 /// A baseline is lowered only when it is as old as this. Scans come whenever in
@@ -40,6 +41,20 @@ pub const REMIND_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Alerts and reminders of one hold; the digest and `status` go on saying it.
 pub const TOLD_MAX: u32 = 14;
+
+/// Deletions marked with no longer pause between two than this are one burst.
+pub const BURST_PAUSE_MS: i64 = 60 * 1_000;
+
+/// Large bursts with no longer pause between two than this are one loss: somebody
+/// deletes folder by folder.
+pub const LOSS_PAUSE_MS: i64 = 10 * 60 * 1_000;
+
+/// Bursts remembered per source; of more, the two oldest become one.
+const BURSTS_MAX: usize = 16;
+
+/// Marked files whose index entry may not be gone yet: one for each worker, and as
+/// many of which the index has failed.
+const UNSETTLED_MAX: usize = 256;
 
 /// Why deletions are held back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,12 +117,17 @@ pub struct Hold {
     pub files: u64,
     /// Of how many.
     pub of: u64,
-    /// How many were marked as deleted before it began, as far as is known.
+    /// How many of them this program has marked as deleted before it held.
     #[serde(default)]
     pub marked: u64,
-    /// When a scan last saw all of them, milliseconds since 1970; 0: unknown.
+    /// How many more the bucket has as deleted, as last compared with it: of their
+    /// markers no answer came, or a kill took the note of it.
     #[serde(default)]
-    pub whole_ms: i64,
+    pub found_marked: u64,
+    /// A moment of the server's clock before the first of them was marked, or
+    /// before anything else came of it; milliseconds since 1970, 0: unknown.
+    #[serde(default)]
+    pub moment_ms: i64,
     /// How often the owner has been told.
     pub told: u32,
     /// When last, milliseconds since 1970.
@@ -115,6 +135,18 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// How many files are marked as deleted in the bucket because of it.
+    pub fn marked_in_all(&self) -> u64 {
+        self.marked.saturating_add(self.found_marked)
+    }
+
+    /// Nothing has come of it in the bucket, and nothing will: each later moment
+    /// has more of what was saved before.
+    pub fn may_move(&self) -> bool {
+        let is_such = matches!(self.why, Why::Fall | Why::Unmounted { .. });
+        is_such && self.moment_ms > 0 && self.marked_in_all() == 0
+    }
+
     /// Whether an alert (`Some(false)`) or a reminder (`Some(true)`) is owed.
     pub fn owes(&self, now_ms: i64) -> Option<bool> {
         if self.told == 0 {
@@ -124,6 +156,18 @@ impl Hold {
         let waited_ms = now_ms.saturating_sub(self.told_ms).saturating_abs();
         (self.told < TOLD_MAX && waited_ms >= REMIND_MS).then_some(true)
     }
+}
+
+/// Deletions that were marked one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Burst {
+    /// A moment of the server's clock before the first of them, milliseconds since
+    /// 1970.
+    pub before_ms: i64,
+    /// Files and links that the bucket has taken a marker for.
+    pub marked: u64,
+    /// When the last of them was let go, by this computer's clock.
+    pub last_ms: i64,
 }
 
 /// What is remembered of one source's size, and what is held back there.
@@ -142,6 +186,13 @@ pub struct Brake {
     pub accepted: u64,
     /// Holds that the owner was told of and that have ended by themselves.
     pub ended: Vec<Hold>,
+    /// The deletions of the last minutes, oldest first; at most [`BURSTS_MAX`].
+    #[serde(default)]
+    pub bursts: Vec<Burst>,
+    /// Files that are counted as marked and may still stand in the index: after a
+    /// kill they are not to be counted again. At most [`UNSETTLED_MAX`].
+    #[serde(default)]
+    pub unsettled: Vec<RelKey>,
 }
 
 /// What a scan of a whole source has found.
@@ -157,11 +208,27 @@ pub struct Scanned {
     pub complete: bool,
     /// The folder is not the one that was backed up.
     pub other_root: bool,
+    /// Files of `gone` that the bucket has as deleted; `None` when it was not asked.
+    pub absent: Option<u64>,
     /// Folders on which another disk is mounted.
     pub mounts: Vec<RelKey>,
     /// Known mounts that are not there any more, and how many known files below
     /// them are not either.
     pub lost: Vec<(RelKey, u64)>,
+}
+
+/// The time now, milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// By this computer's clock.
+    pub here_ms: i64,
+    /// By the server's.
+    pub server_ms: i64,
+}
+
+/// A clock that was put back must not pass for no time at all.
+fn apart_ms(one_ms: i64, other_ms: i64) -> i64 {
+    one_ms.saturating_sub(other_ms).saturating_abs()
 }
 
 impl Brake {
@@ -222,8 +289,120 @@ impl Brake {
         })
     }
 
-    /// Hold back from now on; true when that is new.
-    pub fn hold(&mut self, why: Why, files: u64, of: u64, now_ms: i64) -> bool {
+    /// As many as the index knows were there, whatever no scan has seen yet.
+    pub fn raise(&mut self, known: u64, now_ms: i64) {
+        // What is confirmed to be gone is known until it is marked.
+        let were = known.saturating_sub(self.accepted);
+        if were > self.baseline {
+            self.baseline = were;
+            self.baseline_ms = now_ms;
+        }
+    }
+
+    /// A deletion is about to be marked. `before_ms` is the server's time, which
+    /// the marker comes after.
+    pub fn marking(&mut self, before_ms: i64, now_ms: i64) {
+        if self.accepted > 0 {
+            return;
+        }
+        match self.bursts.last_mut() {
+            Some(burst) if apart_ms(now_ms, burst.last_ms) <= BURST_PAUSE_MS => {
+                // To the second: each change is written down.
+                if apart_ms(now_ms, burst.last_ms) >= 1_000 {
+                    burst.last_ms = now_ms;
+                }
+            }
+            _ => self.bursts.push(Burst {
+                before_ms,
+                marked: 0,
+                last_ms: now_ms,
+            }),
+        }
+        if self.bursts.len() > BURSTS_MAX {
+            let oldest = self.bursts.remove(0);
+            if let Some(next) = self.bursts.first_mut() {
+                next.before_ms = oldest.before_ms.min(next.before_ms);
+                next.marked += oldest.marked;
+            }
+        }
+    }
+
+    /// Before which moment the newest burst began.
+    pub fn burst_since(&self) -> Option<i64> {
+        self.bursts.last().map(|burst| burst.before_ms)
+    }
+
+    /// The bucket has taken the marker of a file or link.
+    pub fn marked(&mut self, key: &RelKey) {
+        if self.accepted > 0 {
+            return;
+        }
+        if let Some(burst) = self.bursts.last_mut() {
+            burst.marked += 1;
+        }
+        if self.unsettled.len() >= UNSETTLED_MAX {
+            self.unsettled.remove(0);
+        }
+        self.unsettled.push(key.clone());
+        // One that was let go before it held.
+        for hold in self.holds.iter_mut().filter(|hold| hold.why.covers(key)) {
+            hold.marked += 1;
+        }
+    }
+
+    /// The index has let go of a file that is gone. Only now: while it knows the file,
+    /// a confirmed one must not count as there ([`Brake::raise`]).
+    pub fn settled(&mut self, key: &RelKey) {
+        self.accepted = self.accepted.saturating_sub(1);
+        self.unsettled.retain(|unsettled| unsettled != key);
+    }
+
+    /// Forget deletions that no loss can go on from; true when there were any.
+    pub fn forget_bursts(&mut self, now_ms: i64) -> bool {
+        let is_over = |burst: &Burst| apart_ms(now_ms, burst.last_ms) > LOSS_PAUSE_MS;
+        let is_over = self.bursts.last().is_some_and(is_over);
+        if is_over {
+            self.bursts.clear();
+            self.unsettled.clear();
+        }
+        is_over
+    }
+
+    /// The program has started: the time that it did not run is no pause.
+    pub fn go_on(&mut self, now_ms: i64) {
+        if let Some(burst) = self.bursts.last_mut() {
+            burst.last_ms = now_ms;
+        }
+    }
+
+    /// Before which moment the loss began that is going on, and how many of it are
+    /// marked: the newest burst, and the large ones before it that hang together.
+    fn loss(&self, now_ms: i64) -> Option<(i64, u64)> {
+        let mut after_ms = now_ms;
+        let mut first = None;
+        for (at, burst) in self.bursts.iter().enumerate().rev() {
+            if apart_ms(after_ms, burst.last_ms) > LOSS_PAUSE_MS {
+                break;
+            }
+            after_ms = burst.last_ms;
+            let is_large = burst.marked >= FALL_MIN;
+            let is_now = first.is_none() && apart_ms(now_ms, burst.last_ms) <= BURST_PAUSE_MS;
+            if is_large || is_now {
+                first = Some(at);
+            }
+        }
+        let bursts = self.bursts.get(first?..)?;
+        let marked = bursts.iter().map(|burst| burst.marked).sum();
+        Some((bursts.first()?.before_ms, marked))
+    }
+
+    /// Hold back from now on; true when that is new. `before_ms` is the server's
+    /// time.
+    pub fn hold(&mut self, why: Why, files: u64, of: u64, now: Now) -> bool {
+        let Now {
+            here_ms: now_ms,
+            server_ms: moment_ms,
+        } = now;
         if let Some(hold) = self.holds.iter_mut().find(|hold| hold.why.is_same(&why)) {
             hold.files = files;
             hold.of = of;
@@ -237,24 +416,35 @@ impl Brake {
             files,
             of,
             marked: 0,
-            whole_ms: 0,
+            found_marked: 0,
+            moment_ms,
             told: 0,
             told_ms: 0,
         });
         true
     }
 
-    /// Most files are missing, and so many of them are still known: the rest was
-    /// marked before it was too much.
-    pub fn hold_fall(&mut self, missing: u64, of: u64, known: u64, now_ms: i64) -> bool {
-        let is_new = self.hold(Why::Fall, missing, of, now_ms);
-        let whole_ms = self.baseline_ms;
-        let new = self.holds.iter_mut().filter(|_| is_new);
-        for hold in new.filter(|hold| hold.why == Why::Fall) {
-            hold.marked = missing.saturating_sub(known);
-            hold.whole_ms = whole_ms;
+    /// Most files are missing; some may have been marked before it was too much.
+    pub fn hold_fall(&mut self, missing: u64, of: u64, now: Now) -> bool {
+        let loss = self.loss(now.here_ms);
+        let is_new = self.hold(Why::Fall, missing, of, now);
+        let newest = self.holds.last_mut().filter(|_| is_new);
+        if let (Some(hold), Some((before_ms, marked))) = (newest, loss) {
+            hold.moment_ms = before_ms;
+            hold.marked = marked;
         }
         is_new
+    }
+
+    /// All that was saved before is stored by now: the moment that the alerts name.
+    /// Not where another folder's files have come meanwhile.
+    pub fn settle_moments(&mut self, server_ms: i64) {
+        let other = self.holds.iter().find(|hold| hold.why == Why::OtherRoot);
+        let moment_ms = other.map_or(server_ms, |other| other.moment_ms);
+        let untold = self.holds.iter_mut().filter(|hold| hold.told == 0);
+        for hold in untold.filter(|hold| hold.may_move()) {
+            hold.moment_ms = moment_ms;
+        }
     }
 
     /// End a hold because its cause is gone; true when it stood.
@@ -272,14 +462,15 @@ impl Brake {
 
     /// Take in what a scan of the whole source found, and decide what is held
     /// back from now on. True when a new hold has begun.
-    pub fn scanned(&mut self, found: &Scanned, now_ms: i64) -> bool {
+    pub fn scanned(&mut self, found: &Scanned, now: Now) -> bool {
+        let now_ms = now.here_ms;
         let mut is_new = false;
         for (folder, files) in &found.lost {
             let why = Why::Unmounted {
                 folder: folder.clone(),
             };
             if *files > 0 {
-                is_new |= self.hold(why, *files, *files, now_ms);
+                is_new |= self.hold(why, *files, *files, now);
             }
         }
         self.end(|why| match why {
@@ -293,7 +484,7 @@ impl Brake {
         // Or it could not have been scanned.
         self.end(|why| *why == Why::Away);
         if found.other_root {
-            is_new |= self.hold(Why::OtherRoot, found.gone, found.known, now_ms);
+            is_new |= self.hold(Why::OtherRoot, found.gone, found.known, now);
         } else {
             self.end(|why| *why == Why::OtherRoot);
         }
@@ -302,9 +493,19 @@ impl Brake {
             // Some may have been marked before it was too much.
             let files = found.gone.max(self.missing(found.on_disk));
             let of = found.known.max(self.expected());
-            is_new |= self.hold_fall(files, of, found.gone, now_ms);
+            is_new |= self.hold_fall(files, of, now);
         } else if found.complete && !found.other_root {
+            // What it says at its end is about what is still missing.
+            for hold in self.holds.iter_mut().filter(|hold| hold.why == Why::Fall) {
+                hold.files = found.gone;
+            }
             self.end(|why| *why == Why::Fall);
+        }
+        if let Some(absent) = found.absent {
+            let is_meant = |why: &Why| matches!(why, Why::Fall | Why::OtherRoot);
+            for hold in self.holds.iter_mut().filter(|hold| is_meant(&hold.why)) {
+                hold.found_marked = absent;
+            }
         }
         if found.complete {
             self.accepted = self.accepted.min(found.gone);
@@ -335,7 +536,9 @@ impl Brake {
             return false;
         };
         let age_ms = now_ms.saturating_sub(hold.since_ms);
-        let swapped = self.missing(found.on_disk) == 0 && (0..=SWAP_MS).contains(&age_ms);
+        let is_in_time = (0..=SWAP_MS).contains(&age_ms);
+        // The owner was told that nothing is marked: then only the files end it.
+        let swapped = hold.told == 0 && is_in_time && self.missing(found.on_disk) == 0;
         found.gone > FALL_MIN.max(found.known / BACK_SHARE) && !swapped
     }
 
@@ -387,6 +590,7 @@ impl Brake {
     pub fn confirm(&mut self, found: &Scanned, now_ms: i64) {
         self.holds.clear();
         self.ended.clear();
+        self.bursts.clear();
         self.baseline = 0;
         self.accepted = found.gone;
         self.learn(

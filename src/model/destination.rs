@@ -20,6 +20,8 @@ const ENDED_MAX: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    /// It belongs to another computer.
+    OtherOwner,
     /// The bucket keeps no old versions.
     NoVersions,
     /// The server does not say whether the bucket keeps old versions.
@@ -28,21 +30,31 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, the worst first.
-    pub const ALL: [Self; 2] = [Self::NoVersions, Self::VersionsUntold];
+    pub const ALL: [Self; 3] = [Self::OtherOwner, Self::NoVersions, Self::VersionsUntold];
 
     /// Under which topic `status` warns of it.
     pub fn topic(self) -> &'static str {
         match self {
+            Self::OtherOwner => "owner",
             Self::NoVersions | Self::VersionsUntold => "versioning",
         }
     }
 
     /// All topics.
-    pub const TOPICS: [&str; 1] = ["versioning"];
+    pub const TOPICS: [&str; 2] = ["owner", "versioning"];
+
+    /// What a report puts before it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::OtherOwner => "NOTHING IS SENT",
+            Self::NoVersions | Self::VersionsUntold => "NOT SAFE",
+        }
+    }
 
     /// Part of a sentence that begins with what is wrong with whose destination.
     pub fn verdict(self, whose: &str) -> String {
         match self {
+            Self::OtherOwner => format!("the destination of {whose} is another computer's"),
             Self::NoVersions => format!("the bucket of {whose} keeps no old versions"),
             Self::VersionsUntold => {
                 format!("it is not known whether the bucket of {whose} keeps old versions")
@@ -53,6 +65,7 @@ impl Kind {
     /// The same when it is over.
     pub fn over(self, whose: &str) -> String {
         match self {
+            Self::OtherOwner => format!("the destination of {whose} is this computer's"),
             Self::NoVersions => format!("the bucket of {whose} keeps old versions again"),
             Self::VersionsUntold => format!("the bucket of {whose} keeps old versions"),
         }
@@ -64,6 +77,7 @@ impl Kind {
             Self::NoVersions => Some(
                 "Nothing was marked as deleted meanwhile; what has been deleted since is marked now. Of a file that was saved more than once meanwhile only the last state is kept.",
             ),
+            Self::OtherOwner => Some("Everything is compared and sent from now on."),
             Self::VersionsUntold => None,
         }
     }
@@ -71,7 +85,7 @@ impl Kind {
     /// Whether a message goes out at once: it costs files now.
     fn is_alarming(self) -> bool {
         match self {
-            Self::NoVersions => true,
+            Self::OtherOwner | Self::NoVersions => true,
             Self::VersionsUntold => false,
         }
     }

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 /// Failures that a report names; the budget in files bounds them further.
 pub const FAILURES_NAMED_MAX: usize = 100;
 
+/// Damaged versions of the past that a report names; the rest is counted.
+pub const LASTING_NAMED_MAX: usize = 10;
+
 /// One file that did not come back as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -38,6 +41,12 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// The same, of a version that is not current any more.
+    pub fn now_past(mut self) -> Self {
+        self.is_older = true;
+        self
+    }
+
     /// The same version as another finding's.
     pub fn is_same(&self, other: &Self) -> bool {
         (&self.source, &self.key, &self.version_id)
@@ -66,6 +75,13 @@ pub struct Drill {
     pub too_large: u64,
     /// Files that did not come back as they were.
     pub failures: Vec<Failure>,
+    /// Versions of the past that are known not to come back, and that nobody can
+    /// mend: told once, and left out of the draw. The first of them.
+    #[serde(default)]
+    pub lasting: Vec<Failure>,
+    /// How many there are.
+    #[serde(default)]
+    pub lasting_total: u64,
     /// Requests and bytes that it took.
     pub traffic: Traffic,
     /// What AWS asks for both, millionths of a US dollar; `None` for a vault.
@@ -82,8 +98,9 @@ impl Drill {
     }
 
     /// At its end: a drill that restored nothing of a backup that has files was
-    /// not done, and says why.
-    pub fn conclude(&mut self, has_files: bool, is_used_up: bool) {
+    /// not done, and says why. `known_drawn`: chance fell on versions that are known
+    /// to be damaged.
+    pub fn conclude(&mut self, has_files: bool, is_used_up: bool, known_drawn: bool) {
         if self.files > 0 || !has_files || self.not_run.is_some() {
             return;
         }
@@ -92,6 +109,9 @@ impl Drill {
             "what it may take was used up before the first file was restored: allow it more (`bytes_max`, `cost_max_usd` in [drill])"
         } else {
             match (self.cold, self.too_large) {
+                (0, 0) if known_drawn => {
+                    "all that it drew is known to be damaged, as was told before"
+                }
                 (0, 0) => {
                     "none of the files that it drew could be compared: they changed meanwhile, or do not say what they were"
                 }
@@ -231,6 +251,9 @@ mod tests {
             too_large,
             ..Drill::default()
         };
+        let mut drill = drawn(0, 0, 0);
+        drill.conclude(true, false, true);
+        assert!(drill.line().contains("is known to be damaged"));
         for (mut drill, has_files, is_used_up, why) in [
             (drawn(0, 0, 0), false, false, None),
             (drawn(1, 3, 3), true, true, None),
@@ -240,7 +263,7 @@ mod tests {
             (drawn(0, 0, 2), true, true, Some("larger than it may")),
             (drawn(0, 1, 1), true, false, Some("cold storage, or larger")),
         ] {
-            drill.conclude(has_files, is_used_up);
+            drill.conclude(has_files, is_used_up, false);
             let line = drill.line();
             assert_eq!(drill.is_well(), why.is_none(), "{line}");
             assert_eq!(line.starts_with("NOT DONE"), why.is_some(), "{line}");

@@ -35,6 +35,9 @@ pub const MANIFESTS: &str = "manifests/";
 /// What every manifest's name ends with.
 pub const MANIFEST_END: &str = ".jsonl.gz";
 
+/// The record of whose the destination is, in [`OWN_FOLDER`].
+pub const OWNER_RECORD: &str = "owner.json";
+
 /// What the right to write is tried with, in [`OWN_FOLDER`]. It never becomes an
 /// object.
 pub const WRITE_TRIAL: &str = "check";
@@ -210,8 +213,9 @@ pub fn is_shortened(key: &str) -> bool {
     })
 }
 
-/// True for a key of Keepwatch's own, at whatever prefix: a manifest. Whatever
-/// else is to lie in [`OWN_FOLDER`] one day must be named here.
+/// True for a key of Keepwatch's own, at whatever prefix: a manifest, or the record
+/// of its owner. Whatever else is to lie in [`OWN_FOLDER`] one day must be named
+/// here.
 pub fn is_own(key: &str) -> bool {
     key.match_indices(OWN_FOLDER).any(|(at, name)| {
         let begins = at == 0 || key.as_bytes().get(at - 1) == Some(&b'/');
@@ -225,7 +229,7 @@ fn is_own_name(below: &str) -> bool {
         let is_dated = name.starts_with(|first: char| first.is_ascii_digit());
         is_dated && name.ends_with(MANIFEST_END) && !name.contains('/')
     });
-    is_manifest || below == WRITE_TRIAL
+    is_manifest || below == WRITE_TRIAL || below == OWNER_RECORD
 }
 
 /// The key that takes the place of one of earlier versions.

@@ -165,6 +165,9 @@ pub struct ObjectMeta {
     /// When the file was read and known to be like this, milliseconds since 1970
     /// by the clock of the computer that read it; see `model::state_time`.
     pub seen_ms: Option<i64>,
+    /// Of a journal and the like (`model::companion`): the content of the file that it
+    /// was read together with. With any other content of that file it is no state.
+    pub beside: Option<ContentHash>,
 }
 
 fn nearest(number: i128) -> i64 {
@@ -202,7 +205,19 @@ impl ObjectMeta {
             unrested: false,
             full_key: None,
             seen_ms: None,
+            beside: None,
         }
+    }
+
+    /// Whether this, which stands beside the file that `main` is of, was read when that
+    /// file was so. `None` where it does not say which file it belongs to.
+    pub fn belongs_to(&self, main: &Self) -> Option<bool> {
+        let beside = self.beside?;
+        Some(match main.content {
+            Some(content) => content == beside,
+            // A large one that never rested says no hash, but when it was read.
+            None => self.seen_ms.is_some() && self.seen_ms == main.seen_ms,
+        })
     }
 
     /// As user metadata, names without S3's `x-amz-meta-`. ASCII only.
@@ -242,6 +257,9 @@ impl ObjectMeta {
         }
         if let Some(seen_ms) = self.seen_ms {
             put("seen-ms", seen_ms.to_string());
+        }
+        if let Some(beside) = self.beside {
+            put("beside", beside.to_hex());
         }
         out
     }
@@ -299,6 +317,8 @@ impl ObjectMeta {
             // It orders versions and is needed for nothing else: a broken one is
             // none, and the server's time counts.
             seen_ms: field("seen-ms").and_then(|text| text.parse().ok()),
+            // The same: what does not say whose it is is a file of its own.
+            beside: field("beside").and_then(ContentHash::from_hex),
         })
     }
 }
@@ -356,6 +376,7 @@ mod tests {
             unrested: false,
             full_key: None,
             seen_ms: Some(1_795_442_296_763),
+            beside: None,
         }
     }
 
@@ -376,11 +397,40 @@ mod tests {
             full_key: Some("Büro =/ %0A x".into()),
             unrested: true,
             content: None,
+            beside: Some(ContentHash::of(b"the database")),
             ..sample()
         };
         for meta in [plain, odd] {
             assert_eq!(back(&meta), Ok(meta));
         }
+    }
+
+    #[test]
+    fn a_journal_belongs_to_the_database_that_it_was_read_with() {
+        let of = |content: Option<&[u8]>, beside: Option<&[u8]>, seen_ms| ObjectMeta {
+            content: content.map(ContentHash::of),
+            beside: beside.map(ContentHash::of),
+            seen_ms,
+            ..sample()
+        };
+        let database = of(Some(b"one"), None, Some(1));
+        for (beside, want) in [
+            (None, None),
+            (Some(&b"one"[..]), Some(true)),
+            (Some(&b"two"[..]), Some(false)),
+        ] {
+            let journal = of(Some(b"j"), beside, Some(9));
+            assert_eq!(journal.belongs_to(&database), want);
+        }
+        // It says no hash: both were read at one moment, or were not.
+        let unrested = of(None, None, Some(7));
+        for (seen_ms, want) in [(Some(7), true), (Some(8), false), (None, false)] {
+            let journal = of(Some(b"j"), Some(b"one"), seen_ms);
+            assert_eq!(journal.belongs_to(&unrested), Some(want));
+        }
+        let nobody_knows = of(None, None, None);
+        let journal = of(Some(b"j"), Some(b"one"), None);
+        assert_eq!(journal.belongs_to(&nobody_knows), Some(false));
     }
 
     #[test]

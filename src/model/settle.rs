@@ -122,6 +122,16 @@ impl Settle {
         self.timers.insert(key, new);
     }
 
+    /// From now on a path needs to have been quiet for so long only.
+    pub fn hurry(&mut self, quiet_ms: i64) {
+        self.quiet_ms = self.quiet_ms.min(quiet_ms);
+        let timers = &self.timers;
+        let due = timers
+            .iter()
+            .map(|((source, path), timer)| (self.due_of(*timer), *source, path.clone()));
+        self.by_due = due.collect();
+    }
+
     /// When [`Settle::due`] will next have something; `None` when nothing waits.
     pub fn next_due_ms(&self) -> Option<i64> {
         self.by_due.first().map(|(due, _, _)| *due)
@@ -233,6 +243,22 @@ mod tests {
         // Given back by a worker with its first moment: due at once again.
         s.touch(0, p("log"), 0, 60_100, false).unwrap();
         assert!(s.next_due_ms().unwrap() <= 60_100);
+    }
+
+    #[test]
+    fn in_a_hurry_a_short_rest_is_enough_and_what_changes_still_waits() {
+        let mut s = settle();
+        s.touch(0, p("saved"), 1_000, 1_000, false).unwrap();
+        s.touch(0, p("log"), 1_000, 1_900, false).unwrap();
+        assert!(s.due(2_000, 10).is_empty());
+        s.hurry(200);
+        assert_eq!(s.due(2_000, 10), [(0, p("saved"))]);
+        let got = s.confirm(0, p("saved"), Some(1_000), 2_000).unwrap();
+        assert_eq!((got.since_ms, got.deadline), (1_000, false));
+        assert_eq!(s.confirm(0, p("log"), Some(20), 2_100), None);
+        assert_eq!(s.next_due_ms(), Some(2_280));
+        s.touch(0, p("later"), 3_000, 3_000, false).unwrap();
+        assert_eq!(s.due(3_200, 10).len(), 2);
     }
 
     #[test]

@@ -173,6 +173,52 @@ mod tests {
         assert_eq!(fault.class, Class::Transient, "{fault}");
     }
 
+    /// A server that says this to everything.
+    fn saying(answer: &'static str) -> String {
+        use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let mut body_bytes = 0;
+                let mut line = String::new();
+                while reader.read_line(&mut line).is_ok_and(|n| n > 2) {
+                    let lower = line.to_ascii_lowercase();
+                    if let Some(length) = lower.strip_prefix("content-length:") {
+                        body_bytes = length.trim().parse().unwrap();
+                    }
+                    line.clear();
+                }
+                let mut body = vec![0; body_bytes];
+                // A client that has had enough hangs up.
+                let _ = reader.read_exact(&mut body);
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        url
+    }
+
+    /// A message that nobody has is kept: a sign-in page has published nothing.
+    #[tokio::test]
+    async fn what_a_portal_or_proxy_answers_is_no_message_sent() {
+        for answer in [
+            "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 34\r\nconnection: close\r\n\r\n\
+             <html><body>Sign in</body></html>\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: 9\r\nconnection: close\r\n\r\n<portal/>",
+            "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: 69\r\nconnection: close\r\n\r\n\
+             <PublishResponse><PublishResult><x/></PublishResult></PublishResponse>",
+        ] {
+            let (notifier, _keys) = notifier(&saying(answer), KEYS).await;
+            let fault = notifier.publish("s", "b").await.unwrap_err();
+            assert_eq!(fault.class, Class::Transient, "{answer}: {fault}");
+            assert!(notifier.check_topic().await.is_err(), "{answer}");
+        }
+    }
+
     #[tokio::test]
     async fn missing_credentials_say_where_they_belong() {
         for keys in ["", "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n"] {

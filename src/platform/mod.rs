@@ -25,8 +25,8 @@ pub use limits::{LimitMet, WatchLimit, WatchLimits, limit_met, watch_limits};
 pub use mounts::{Mount, Mounts, changes_unseen, mounts_of};
 pub use names::NameRefused;
 pub use process::{
-    asked_to_stop, computer_name, config_candidates, control_socket, home_dir, remove_stale_socket,
-    restrict_socket, set_path_mode,
+    asked_to_stop, computer_name, config_candidates, control_socket, home_dir, machine_id,
+    remove_stale_socket, restrict_socket, set_path_mode,
 };
 pub use shell::shell_word;
 pub use trouble::{Trouble, trouble};
@@ -68,6 +68,8 @@ pub struct Found {
     pub fingerprint: Fingerprint,
     /// The file system it is on; 0 where the platform does not say.
     pub dev: u64,
+    /// How many names the file has; 1 where the platform does not say.
+    pub links: u64,
 }
 
 /// The path below a source's root as the operating system writes it.

@@ -61,6 +61,20 @@ pub fn computer_name() -> String {
     }
 }
 
+/// What the system calls this computer for as long as it is installed, where it
+/// says so: names change, and several computers may have one.
+pub fn machine_id() -> Option<String> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    // The second is where systems without systemd have it.
+    ["/etc/machine-id", "/var/lib/dbus/machine-id"]
+        .iter()
+        .filter_map(|file| std::fs::read_to_string(file).ok())
+        .map(|text| text.trim().to_owned())
+        .find(|id| !id.is_empty() && id != "uninitialized")
+}
+
 /// Where a configuration is looked for when none is named, first match wins.
 pub fn config_candidates() -> Vec<PathBuf> {
     let account = directories::ProjectDirs::from("", "", "Keepwatch")

@@ -356,6 +356,8 @@ fn found_of(meta: &Metadata) -> Found {
     Found {
         fingerprint: fingerprint_of(meta),
         dev: 0,
+        // The standard library does not tell yet; the scan finds what changes.
+        links: 1,
     }
 }
 

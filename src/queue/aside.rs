@@ -68,6 +68,13 @@ impl Queue {
         is_only_one
     }
 
+    /// How many paths of the source are set aside, or were and are not done yet.
+    pub fn deletions_waiting(&self, source: usize) -> u64 {
+        let state = self.state();
+        let lanes = state.sources.get(source);
+        lanes.map_or(0, |lanes| (lanes.aside.len() + lanes.released.len()) as u64)
+    }
+
     /// Something of the source is set aside.
     pub fn has_aside(&self, source: usize) -> bool {
         let state = self.state();

@@ -113,6 +113,17 @@ impl Lanes {
         self.backlog.paths.len() + self.aside.len()
     }
 
+    pub(super) fn has_recent(&self) -> bool {
+        let is_edit = |path: &RelPath| match self.paths.get(path) {
+            Some(Entry::Aside { want, .. }) => want.lane == Lane::Edit,
+            _ => false,
+        };
+        let has_backlog = !self.backlog.paths.is_empty() || self.backlog.running > 0;
+        !self.edits.paths.is_empty()
+            || self.edits.running > 0
+            || (!has_backlog && self.aside.values().any(is_edit))
+    }
+
     /// When the oldest came of what waits in the lanes and is in a worker.
     pub(super) fn oldest(&self) -> Option<u64> {
         self.came.first().copied()

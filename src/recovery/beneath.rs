@@ -16,7 +16,7 @@ use super::timeline::{Chosen, Name};
 use super::{Origin, claim, shown};
 use crate::error::{Class, Fault};
 use crate::model::meta::MetaRefused;
-use crate::store::{At, Course, Head, ListedVersion, Store};
+use crate::store::{At, Course, Head, ListedVersion, Next, Store};
 use futures::stream::{self, StreamExt as _};
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ async fn older(
 ) -> Result<(Vec<ListedVersion>, bool), Fault> {
     let bucket = &origin.bucket;
     let (mut older, mut is_beneath) = (Vec::new(), false);
-    let (mut after, mut course) = (None::<String>, Course::default());
+    let (mut after, mut course) = (None::<Box<Next>>, Course::default());
     loop {
         let page = list_page(store, bucket, &over.key, after.as_deref(), stop).await?;
         // Keys that go back end the search: they are not this one.

@@ -16,6 +16,7 @@ fn meta(content: &[u8]) -> ObjectMeta {
         unrested: false,
         full_key: None,
         seen_ms: None,
+        beside: None,
     }
 }
 

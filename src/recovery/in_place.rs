@@ -12,6 +12,7 @@ use super::older::current_of;
 use super::pages::list_page;
 use super::pairs::{Now, Pairs};
 use super::retry::{Patience, Stop, told};
+use super::stale;
 use super::tally::Bounded;
 use super::timeline::Chosen;
 use crate::error::{Class, Fatal, Fault, chain};
@@ -157,6 +158,7 @@ async fn is_stored(
 /// Right before the path gets its new content: give what is there a second name,
 /// unless the bucket has it. Blocks.
 pub(super) fn make_way(shop: &Shop, path: &RelPath, current: Current) -> Result<(), Fault> {
+    stale::set_aside(shop, path)?;
     let Some(label) = &shop.options.in_place else {
         return Ok(());
     };

@@ -35,13 +35,16 @@ mod retry;
 mod room;
 mod selector;
 pub mod sources;
+mod stale;
 mod survey;
 mod tally;
 mod thawing;
 mod there;
 mod timeline;
+mod together;
 mod verify;
 mod versions;
+mod witness;
 
 pub use difference::{Against, Change, Compared, Comparison, Difference, Finding, Side, compare};
 pub use in_place::only_in_folder;

@@ -13,6 +13,7 @@ use super::large::{self, Large};
 use super::restore::{Options, Pass};
 use super::retry::{Patience, Stop, told};
 use super::room;
+use super::stale::{self, Stale};
 use super::tally::{Covered, Tally};
 use super::thawing;
 use super::there::{against_disk, kept};
@@ -45,6 +46,10 @@ pub(super) struct Shop {
     /// The target was empty when the run began: nothing is looked for there.
     pub(super) is_fresh: bool,
     pub(super) folders: Folders,
+    /// As of when, milliseconds since 1970.
+    pub(super) at_ms: Option<i64>,
+    /// What stands there beside the files that come back, and belongs to others.
+    pub(super) stale: Stale,
 }
 
 impl Shop {
@@ -127,10 +132,18 @@ enum Tried {
 /// Bring one object; where another program has put its own over a file of ours,
 /// what is beneath.
 pub(super) async fn bring(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Outcome, Fault> {
-    match bring_exactly(shop, chosen, pass).await? {
-        Outcome::Foreign => beneath::bring(shop, chosen, pass).await,
-        outcome => Ok(outcome),
+    stale::look(shop, chosen, pass).await?;
+    let outcome = match bring_exactly(shop, chosen, pass).await? {
+        Outcome::Foreign => beneath::bring(shop, chosen, pass).await?,
+        outcome => outcome,
+    };
+    if matches!(
+        outcome,
+        Outcome::Written { .. } | Outcome::Identical | Outcome::Covered(..)
+    ) {
+        stale::finish(shop, chosen).await?;
     }
+    Ok(outcome)
 }
 
 /// Bring this very version, trying again what passes by itself.

@@ -6,7 +6,7 @@
 
 use super::retry::{Patience, Stop, told};
 use crate::error::Fault;
-use crate::store::{Course, ListedVersion, Page, Store};
+use crate::store::{Course, ListedVersion, Next, Page, Store};
 
 /// Where a walk is.
 pub(super) struct Pages<'a> {
@@ -14,7 +14,7 @@ pub(super) struct Pages<'a> {
     bucket: &'a str,
     prefixes: std::vec::IntoIter<String>,
     prefix: Option<String>,
-    after: Option<String>,
+    after: Option<Box<Next>>,
     course: Course,
     in_order: bool,
     turned: u64,
@@ -76,7 +76,7 @@ pub(super) async fn list_page(
     store: &Store,
     bucket: &str,
     prefix: &str,
-    after: Option<&str>,
+    after: Option<&Next>,
     stop: &mut Stop,
 ) -> Result<Page<ListedVersion>, Fault> {
     let mut patience = Patience::default();

@@ -15,12 +15,13 @@ use super::pages::list_page;
 use super::restore::{Options, Pass};
 use super::retry::Stop;
 use super::selector::Selector;
+use super::stale::Stale;
 use super::tally::Tally;
 use super::timeline::{Chosen, Name};
 use crate::error::{Class, Fault, chain};
 use crate::files::{self, Target};
 use crate::model::{ContentHash, Kind, ObjectMeta, RelPath};
-use crate::store::{ListedVersion, Page, Store};
+use crate::store::{ListedVersion, Next, Page, Store};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -63,7 +64,9 @@ pub async fn page_behind(
     after: Option<&str>,
     stop: &mut Stop,
 ) -> Result<Page<ListedVersion>, Fault> {
-    list_page(store, &origin.bucket, &origin.prefix, after, stop).await
+    let after = after.map(Next::after_key);
+    let prefix = &origin.prefix;
+    list_page(store, &origin.bucket, prefix, after.as_ref(), stop).await
 }
 
 /// Which of one key's versions (newest first) was stored last by a moment. What
@@ -124,6 +127,8 @@ pub async fn rehearse(
         large: Semaphore::new(1),
         is_fresh: false,
         folders: Folders::default(),
+        at_ms: None,
+        stale: Stale::default(),
     });
     let mut outcome = bring_exactly(&shop, &chosen, Pass::Files).await?;
     if matches!(outcome, Outcome::Later) {

@@ -12,6 +12,7 @@ use super::later::{Later, can_be_put_off};
 use super::object::{self, Outcome, Shop};
 use super::retry::{Stop, told};
 use super::room;
+use super::stale::Stale;
 use super::survey::Survey;
 use super::tally::{Event, Restored, Tally};
 use super::thawing::Waiting;
@@ -137,6 +138,8 @@ pub async fn restore(
         large: Semaphore::new(LARGE_AT_ONCE),
         is_fresh: survey.is_fresh,
         folders: Folders::default(),
+        at_ms: request.at_ms,
+        stale: Stale::default(),
     });
     shop.tally.expect(survey.objects, survey.stored_bytes);
     let mut run = Run {
@@ -191,6 +194,7 @@ impl Run {
     async fn all(&mut self, at_ms: Option<i64>, survey: Survey) -> Result<Option<i64>, Fatal> {
         let first_ms = match survey.kept {
             Some(kept) => {
+                self.remark(survey.remarks);
                 for chosen in kept {
                     self.hand_out(chosen, Pass::Files).await?;
                 }
@@ -225,11 +229,19 @@ impl Run {
             self.unsure(timeline.take_unsure()).await?;
         }
         self.unsure(timeline.take_unsure()).await?;
+        self.remark(timeline.take_remarks());
         self.finish().await?;
         if !timeline.is_in_order() {
             self.shop.tally.failed(self.out_of_order());
         }
         Ok(timeline.first_ms())
+    }
+
+    fn remark(&self, remarks: Vec<Fault>) {
+        let tally = &self.shop.tally;
+        remarks
+            .into_iter()
+            .for_each(|remark| tally.remarked(remark));
     }
 
     /// Files of which nobody could say what they were: named like what failed.

@@ -4,6 +4,7 @@
 //! into one of a source is the command line's business.
 
 use crate::error::Fatal;
+use crate::model::companion::{self, Bond};
 use crate::model::path::PathRefused;
 use crate::model::taken::{Reading, Taken};
 use crate::model::{RelKey, RelPath, key};
@@ -100,8 +101,15 @@ impl Selector {
         self.rules.is_empty()
     }
 
-    /// True when the file, link or folder at `path` was asked for.
+    /// True when the file, link or folder at `path` was asked for, or a file that it is
+    /// one state with: without its journal a database is an older one.
     pub fn matches(&self, path: &RelPath) -> bool {
+        self.names(path)
+            || companion::main_of(path)
+                .is_some_and(|(main, bond)| bond != Bond::Lock && self.names(&main))
+    }
+
+    fn names(&self, path: &RelPath) -> bool {
         let mut any = self.rules.is_empty();
         // All of them, so that each knows whether it was of use.
         for rule in &self.rules {
@@ -361,6 +369,11 @@ mod tests {
             ("copy [1].pdf", "copy 1.pdf", true),
             ("half[open", "half[open/x", true),
             ("100%41", "100%41", true),
+            ("db/x.sqlite", "db/x.sqlite-wal", true),
+            ("*.sqlite", "db/x.sqlite-journal", true),
+            ("x.docx", "~$x.docx", false),
+            ("db/x.sqlite-wal", "db/x.sqlite", false),
+            ("db/x.sqlite", "db/x.sqlite-old", false),
             (".", "any", true),
             ("./", "any", true),
         ] {

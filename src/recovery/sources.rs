@@ -6,10 +6,11 @@
 use super::Origin;
 use super::manifest::{self, Listing};
 use super::retry::{Patience, Stop, told};
-use crate::error::{Fatal, Fault};
+use crate::error::{Class, Fatal, Fault};
 use crate::model::key::OWN_FOLDER;
 use crate::model::manifest::{Header, folder};
-use crate::store::Store;
+use crate::model::owner::{self, OWNER_BYTES_MAX, Owner};
+use crate::store::{At, Next, Store};
 use std::collections::VecDeque;
 
 /// Folders within folders that are looked at: prefixes are short things.
@@ -30,6 +31,8 @@ pub struct Found {
     pub manifests: Vec<Listing>,
     /// The first line of the newest one that can be read.
     pub newest: Option<Header>,
+    /// The record of its owner, where there is one that can be read.
+    pub owner: Option<Owner>,
 }
 
 /// What a search found.
@@ -100,11 +103,27 @@ async fn look(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Option<
             break;
         }
     }
-    Ok((!manifests.is_empty()).then(|| Found {
+    let owner = owner_of(store, origin).await?;
+    Ok((!manifests.is_empty() || owner.is_some()).then(|| Found {
         origin: origin.clone(),
         manifests,
         newest,
+        owner,
     }))
+}
+
+/// What the record right here says. Who may not read it goes by the manifests.
+async fn owner_of(store: &Store, origin: &Origin) -> Result<Option<Owner>, Fault> {
+    let key = owner::key(&origin.prefix);
+    let at = At {
+        bucket: &origin.bucket,
+        key: &key,
+    };
+    match store.read_record(at, OWNER_BYTES_MAX).await {
+        Ok(record) => Ok(record.and_then(|(bytes, _)| Owner::from_json(&bytes))),
+        Err(fault) if fault.class == Class::Denied => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// The folders right below, and whether they are all.
@@ -114,7 +133,7 @@ async fn below(
     stop: &mut Stop,
 ) -> Result<(Vec<String>, bool), Fault> {
     let own = folder(&origin.prefix);
-    let (mut folders, mut next) = (Vec::new(), None::<String>);
+    let (mut folders, mut next) = (Vec::new(), None::<Box<Next>>);
     for _ in 0..PAGES_MAX {
         let mut patience = Patience::default();
         let page = loop {

@@ -12,7 +12,7 @@ use super::retry::Stop;
 use super::room::RESERVE_BYTES;
 use super::tally::Event;
 use super::timeline::{Chosen, Name, Timeline};
-use crate::error::{Fatal, chain};
+use crate::error::{Fatal, Fault, chain};
 use crate::files::Target;
 use crate::model::RelPath;
 use crate::model::report::text;
@@ -70,6 +70,8 @@ pub struct Survey {
     pub free_bytes: Option<u64>,
     /// When the earliest version that was seen was stored.
     pub(super) first_ms: Option<i64>,
+    /// What became of files that belong to others.
+    pub(super) remarks: Vec<Fault>,
     /// All that was named, when that is few enough and in order.
     pub(super) kept: Option<Vec<Chosen>>,
     pub(super) is_fresh: bool,
@@ -155,6 +157,7 @@ pub async fn survey(
     }
     look.see(&request.target).await?;
     look.survey.first_ms = timeline.first_ms();
+    look.survey.remarks = timeline.take_remarks();
     is_sure &= timeline.take_unsure().is_empty();
     // The restore lists again then, asks again, and names what stays unsure.
     if !is_sure || !timeline.is_in_order() {

@@ -10,13 +10,16 @@
 //! its metadata says when the file was read (`model::state_time`). Where a version
 //! and a delete marker carry the same time, the server's order decides. A time that
 //! contradicts the order was given by a clock that was wrong (`model::written_order`):
-//! where the moment hangs on it, the file is named and not given.
+//! where the moment hangs on it, a manifest of the moment is asked (`witness`), and what
+//! none settles is named and not given.
 
-use super::chooser::{Chooser, Perhaps, Pick};
+use super::chooser::{Chooser, Doubt, Perhaps, Pick};
 use super::older::unless_newer;
 use super::pages::Pages;
 use super::retry::{Patience, Stop, told};
 use super::selector::Selector;
+use super::together;
+use super::witness::{Verdict, Witness};
 use super::{Origin, shown};
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::model::RelKey;
@@ -25,6 +28,8 @@ use crate::store::{At, ListedVersion, Store};
 use crate::transfer::wall_ms;
 use jiff::Timestamp;
 use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 
 /// Keys whose metadata is asked at once, and that wait in line behind them. As
@@ -127,12 +132,22 @@ pub struct Timeline<'a> {
     /// In key order, at most [`ASKED_AT_ONCE`].
     line: VecDeque<Waiting>,
     unsure: Vec<Fault>,
+    /// What was told of files that belong together; at most [`REMARKS_MAX`].
+    remarks: Remarks,
+    witness: Witness,
 }
+
+type Remarks = Arc<Mutex<Vec<Fault>>>;
+
+/// Each is of a database that was being written to at the moment.
+const REMARKS_MAX: usize = 1_000;
 
 /// One key's version, or the question that decides on it.
 enum Waiting {
     Chosen(Box<Chosen>),
     Asked(Asked),
+    /// Its turn to ask a manifest comes with its turn in the line.
+    Doubtful(Doubt),
 }
 
 impl<'a> Timeline<'a> {
@@ -155,7 +170,16 @@ impl<'a> Timeline<'a> {
             first_ms: None,
             line: VecDeque::new(),
             unsure: Vec::new(),
+            remarks: Remarks::default(),
+            witness: Witness::default(),
         }
+    }
+
+    /// What became of files that belong to others, and were of another state than
+    /// those, since the last call.
+    pub fn take_remarks(&mut self) -> Vec<Fault> {
+        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *remarks)
     }
 
     /// The earliest version seen so far, whether chosen or not.
@@ -193,6 +217,11 @@ impl<'a> Timeline<'a> {
                     Ok(Some(chosen)) => return Ok(Some(chosen)),
                     Ok(None) => {}
                     // Told by the caller before it asks for the next one.
+                    Err(fault) => self.unsure.push(fault),
+                },
+                Some(Waiting::Doubtful(doubt)) => match self.settle(doubt, stop).await {
+                    Ok(Some(chosen)) => return Ok(Some(chosen)),
+                    Ok(None) => {}
                     Err(fault) => self.unsure.push(fault),
                 },
                 None if has_more => {}
@@ -238,10 +267,8 @@ impl<'a> Timeline<'a> {
         let Some(pick) = pick else {
             return;
         };
-        if let Some(first) = pick.doubtful.first()
-            && let Some(chosen) = self.chosen(first.clone())
-        {
-            self.unsure.push(doubtful(&chosen, &pick.doubtful));
+        if let Some(doubt) = pick.doubt {
+            self.line.push_back(Waiting::Doubtful(doubt));
             return;
         }
         let by_then = pick.by_then.and_then(|version| self.chosen(version));
@@ -267,16 +294,68 @@ impl<'a> Timeline<'a> {
                 None => return,
             },
         };
+        let waiting = self.with_its_file(waiting, stop);
         self.line.push_back(match waiting {
             Waiting::Chosen(chosen) if matches!(chosen.name, Name::Older(_)) => {
                 let (store, origin) = (self.store.clone(), self.origin.clone());
                 let (at_ms, mut stop) = (self.at_ms, stop.clone());
-                Waiting::Asked(Asked::of(chosen.subject(), async move {
+                let name = chosen.name.clone();
+                Waiting::Asked(Asked::of(name, chosen.subject(), async move {
                     unless_newer(&store, &origin, *chosen, at_ms, &mut stop).await
                 }))
             }
             waiting => waiting,
         });
+    }
+
+    /// What belongs to another file comes in the state that goes with that one. What
+    /// is in doubt gets there when it is settled.
+    fn with_its_file(&self, waiting: Waiting, stop: &Stop) -> Waiting {
+        let (name, subject) = match &waiting {
+            Waiting::Chosen(chosen) => (&chosen.name, chosen.subject()),
+            Waiting::Asked(asked) => (&asked.name, asked.subject.clone()),
+            Waiting::Doubtful(_) => return waiting,
+        };
+        if together::main_of(name).is_none() {
+            return waiting;
+        }
+        let (name, mut stop) = (name.clone(), stop.clone());
+        let joined = self.joined();
+        Waiting::Asked(Asked::of(name, subject, async move {
+            let chosen = match waiting {
+                Waiting::Chosen(chosen) => Some(*chosen),
+                Waiting::Asked(asked) => asked.answer().await?,
+                Waiting::Doubtful(_) => None,
+            };
+            match chosen {
+                Some(chosen) => joined.state_of(chosen, &mut stop).await,
+                None => Ok(None),
+            }
+        }))
+    }
+
+    fn joined(&self) -> Joined {
+        Joined {
+            store: self.store.clone(),
+            origin: self.origin.clone(),
+            at_ms: self.at_ms,
+            remarks: Arc::clone(&self.remarks),
+        }
+    }
+
+    async fn settle(&mut self, doubt: Doubt, stop: &mut Stop) -> Result<Option<Chosen>, Fault> {
+        let key = doubt.versions.first().map(|first| first.key.as_str());
+        let name = key.and_then(|key| name_of(key, self.origin, self.selector));
+        let (Some(name), Some(at_ms)) = (name, self.at_ms) else {
+            return Ok(None);
+        };
+        let (store, origin, witness) = (self.store, self.origin, &mut self.witness);
+        match settle(store, origin, at_ms, &name, doubt, witness, stop).await? {
+            Some(chosen) if together::main_of(&name).is_some() => {
+                self.joined().state_of(chosen, stop).await
+            }
+            settled => Ok(settled),
+        }
     }
 
     fn chosen(&self, version: ListedVersion) -> Option<Chosen> {
@@ -291,6 +370,59 @@ impl<'a> Timeline<'a> {
         };
         self.page = page;
         Ok(true)
+    }
+}
+
+/// Asks which state of a file goes with the file that it belongs to.
+struct Joined {
+    store: Store,
+    origin: Origin,
+    at_ms: Option<i64>,
+    remarks: Remarks,
+}
+
+impl Joined {
+    async fn state_of(&self, chosen: Chosen, stop: &mut Stop) -> Result<Option<Chosen>, Fault> {
+        let (store, origin, at_ms) = (&self.store, &self.origin, self.at_ms);
+        let found = together::belonging(store, origin, chosen, at_ms, stop).await?;
+        if let Some(remark) = found.remark {
+            let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+            if remarks.len() < REMARKS_MAX {
+                remarks.push(remark);
+            }
+        }
+        Ok(found.chosen)
+    }
+}
+
+/// What a manifest makes of what is in doubt; what it does not settle is a fault.
+async fn settle(
+    store: &Store,
+    origin: &Origin,
+    at_ms: i64,
+    name: &Name,
+    doubt: Doubt,
+    witness: &mut Witness,
+    stop: &mut Stop,
+) -> Result<Option<Chosen>, Fault> {
+    let Some(newest) = doubt.versions.first() else {
+        return Ok(None);
+    };
+    let chosen = Chosen::of(newest.clone(), name.clone());
+    let verdict = match name {
+        Name::Path(key) => {
+            // Rare, and deep: without a box each future that lists would hold it.
+            let asked: Pin<Box<dyn Future<Output = Verdict> + Send + '_>> =
+                Box::pin(witness.verdict(store, origin, at_ms, key, &doubt, stop));
+            asked.await
+        }
+        // A manifest has them elsewhere, or not at all.
+        Name::Older(_) | Name::Shortened | Name::Foreign(_) => Verdict::Unknown,
+    };
+    match verdict {
+        Verdict::Version(version) => Ok(Some(Chosen::of(version, name.clone()))),
+        Verdict::Gone => Ok(None),
+        Verdict::Unknown => Err(doubtful(&chosen, &doubt.versions)),
     }
 }
 
@@ -374,19 +506,28 @@ impl Question {
 /// A question on its way; dropped, it is not asked any further.
 struct Asked {
     answer: JoinHandle<Result<Option<Chosen>, Fault>>,
+    name: Name,
     subject: String,
 }
 
 impl Asked {
     fn new(question: Question) -> Self {
-        Self::of(question.subject(), question.ask())
+        // A question is about some version.
+        let name = question
+            .perhaps
+            .first()
+            .map(|(_, chosen)| chosen.name.clone());
+        let name = name.unwrap_or_else(|| Name::Foreign(String::new()));
+        Self::of(name, question.subject(), question.ask())
     }
 
     fn of(
+        name: Name,
         subject: String,
         answer: impl Future<Output = Result<Option<Chosen>, Fault>> + Send + 'static,
     ) -> Self {
         Self {
+            name,
             subject,
             answer: tokio::spawn(answer),
         }
@@ -439,8 +580,9 @@ pub(super) async fn current_by(
     let Some(pick) = pick else {
         return Ok(None);
     };
-    if let Some(first) = pick.doubtful.first() {
-        return Err(doubtful(&chosen(first.clone()), &pick.doubtful));
+    if let (Some(doubt), Some(at_ms)) = (pick.doubt, at_ms) {
+        let mut witness = Witness::default();
+        return settle(store, origin, at_ms, &name, doubt, &mut witness, stop).await;
     }
     let by_then = pick.by_then.map(chosen);
     let perhaps = pick.perhaps.into_iter();

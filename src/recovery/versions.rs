@@ -6,7 +6,7 @@ use super::retry::Stop;
 use super::{Origin, shown};
 use crate::error::Fatal;
 use crate::model::{RelKey, RelPath};
-use crate::store::{At, Course, ListedVersion, Store};
+use crate::store::{At, Course, ListedVersion, Next, Store};
 use futures::stream::{self, StreamExt as _};
 use serde::Serialize;
 
@@ -127,7 +127,7 @@ async fn list(
     stop: &mut Stop,
 ) -> Result<(Vec<ListedVersion>, bool), Fatal> {
     let mut found = Vec::new();
-    let mut after: Option<String> = None;
+    let mut after: Option<Box<Next>> = None;
     let mut course = Course::default();
     loop {
         let page = list_page(store, bucket, key, after.as_deref(), stop).await?;

@@ -5,6 +5,7 @@ use super::answer::AnswersEnd;
 use super::known_hash::KnownHash;
 use super::late::{Notes, NotesUnanswered};
 use super::line::Line;
+use super::marks::Marks;
 use super::no_body::NoBody;
 use super::vault::{IN_PROCESS_ENDPOINT, Vault};
 use crate::config::{S3Config, StoreConfig};
@@ -156,6 +157,7 @@ impl Store {
             notes,
             proof: Arc::default(),
             copying: Arc::default(),
+            keeps_versions: Arc::default(),
         }
     }
 }
@@ -239,6 +241,7 @@ fn common(builder: aws_sdk_s3::config::Builder, notes: &Notes) -> aws_sdk_s3::co
         .interceptor(KnownHash)
         .interceptor(NoBody)
         .interceptor(NotesUnanswered(notes.clone()))
+        .interceptor(Marks)
         .retry_classifier(TakesFewer)
         // We send a SHA-256 header computed beforehand; the SDK's own default
         // would be a trailer, which several compatible servers refuse.

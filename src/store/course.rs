@@ -4,8 +4,9 @@
 //! ends, unless the server goes on naming other keys for ever. It holds a few
 //! numbers and one key, however long the listing is.
 
-use super::list::{Listed, ListedVersion, Page};
-use crate::error::{Class, Fault};
+use super::list::{Listed, ListedVersion, Page, broken as refused};
+use super::seam::Next;
+use crate::error::Fault;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher as _;
 
@@ -44,7 +45,7 @@ struct Facts<'a> {
     last_key: Option<&'a str>,
     /// Of the first and the last item.
     items: Option<u64>,
-    next: Option<&'a str>,
+    next: Option<&'a Next>,
 }
 
 impl Course {
@@ -88,9 +89,10 @@ impl Course {
             items: ends(&page.items, |item| digest(&(&item.key, &item.version_id))),
             next: page.next.as_deref(),
         };
-        let in_order = facts
-            .first_key
-            .is_none_or(|first| first >= self.last_key.as_str());
+        let in_order = page.in_order
+            && facts
+                .first_key
+                .is_none_or(|first| first >= self.last_key.as_str());
         self.get_on(&facts)
             .map_err(|cause| refused("list the versions of", bucket, cause))?;
         Ok(in_order)
@@ -150,16 +152,6 @@ fn digest(what: &impl std::hash::Hash) -> u64 {
     hasher.finish()
 }
 
-fn refused(operation: &str, bucket: &str, cause: &str) -> Fault {
-    Fault::new(
-        Class::Refused,
-        operation,
-        bucket,
-        format!("the server's list is broken: {cause}"),
-    )
-    .hint("show this line to your technician: the server's list of this bucket cannot be used")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,7 +169,8 @@ mod tests {
         });
         Page {
             items: items.collect(),
-            next: next.map(str::to_owned),
+            next: next.map(|token| Box::new(Next::after_key(token))),
+            in_order: true,
         }
     }
 
@@ -190,7 +183,8 @@ mod tests {
         });
         Page {
             items: items.collect(),
-            next: next.map(str::to_owned),
+            next: next.map(|token| Box::new(Next::after_key(token))),
+            in_order: true,
         }
     }
 

@@ -11,6 +11,8 @@
 pub enum Differs {
     /// `NextKeyMarker` comes as it is though URL encoding was asked for.
     MarkerNotEncoded,
+    /// A list of versions gives all versions of a page and then all its markers.
+    MarkersBehindVersions,
     /// A list of objects gives no ETags.
     ListsNoETags,
     /// There is no list of versions.
@@ -82,7 +84,12 @@ pub const TABLE: &[Row] = &[
     Row {
         differs: Differs::MarkerNotEncoded,
         shown_by: &[RGW],
-        done: "the next page begins after the last item that was read, whatever the marker says",
+        done: "the next page is asked for by the items that came, and must begin with the last of them",
+    },
+    Row {
+        differs: Differs::MarkersBehindVersions,
+        shown_by: &[MOTO],
+        done: "they are joined by key and time; within one second the version counts as the newer one",
     },
     Row {
         differs: Differs::ListsNoETags,
@@ -152,7 +159,7 @@ pub const TABLE: &[Row] = &[
     Row {
         differs: Differs::BeginsUnderAnotherRoot,
         shown_by: &[RCLONE],
-        done: "large files cannot be sent: the message names the server's answer",
+        done: "the id of the upload is read from it all the same",
     },
     Row {
         differs: Differs::VersioningUnderAnotherRoot,

@@ -1,6 +1,7 @@
 //! Turning what the SDK reports into a [`Fault`] with a class and a remedy.
 
 use super::answer;
+use super::marks::{self, NotTheServer};
 use crate::error::{Class, Fault, chain};
 use crate::model::report::text::clean;
 use aws_credential_types::provider::error::{CredentialsError, TokenError};
@@ -33,6 +34,10 @@ pub(super) fn from_sdk<E>(operation: &str, subject: &str, error: SdkError<E, Htt
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
+    if let Some(other) = NotTheServer::among(&error) {
+        let cause = clean(&other.to_string());
+        return Fault::new(Class::Transient, operation, subject, cause).hint(marks::HINT);
+    }
     let status = error.raw_response().map(|r| r.status().as_u16());
     let code = error.code().unwrap_or_default().to_owned();
     let detail = match &error {

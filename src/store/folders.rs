@@ -1,7 +1,8 @@
 //! The folders at one place of a bucket, without what is in them.
 
 use super::Store;
-use super::list::{PAGE_KEYS, Page, bounded, decoded, next_of};
+use super::list::{PAGE_KEYS, Page, bounded, decoded, given_objects};
+use super::seam::{Next, Spot};
 use crate::error::Fault;
 
 impl Store {
@@ -14,18 +15,30 @@ impl Store {
         &self,
         bucket: &str,
         prefix: &str,
-        after: Option<&str>,
+        after: Option<&Next>,
     ) -> Result<Page<String>, Fault> {
         let (answer, encoded) = self
             .list_page(bucket, prefix, Some("/"), after, PAGE_KEYS)
             .await?;
-        let items: Vec<String> = answer
-            .common_prefixes()
-            .iter()
-            .filter_map(|folder| Some(decoded(folder.prefix()?, encoded)))
+        let folders = answer.common_prefixes().iter().filter_map(|f| f.prefix());
+        let objects = answer.contents().iter().filter_map(|o| o.key());
+        let mut names: Vec<(String, bool)> = folders
+            .map(|name| (decoded(name, encoded), true))
+            .chain(objects.map(|name| (decoded(name, encoded), false)))
             .collect();
-        bounded("list", bucket, items.iter())?;
-        let next = next_of(&answer, bucket)?;
-        Ok(Page { items, next })
+        bounded("list", bucket, names.iter().map(|(name, _)| name))?;
+        // The server has them in one order, and gives them apart.
+        names.sort();
+        let spots: Vec<Spot> = names.iter().map(|(name, _)| Spot::of_key(name)).collect();
+        let given = given_objects(&answer, &spots, PAGE_KEYS);
+        let (new_from, next) = self.join_objects(bucket, after, given).await?;
+        let new = names.into_iter().skip(new_from);
+        Ok(Page {
+            items: new
+                .filter_map(|(name, is_folder)| is_folder.then_some(name))
+                .collect(),
+            next,
+            in_order: true,
+        })
     }
 }

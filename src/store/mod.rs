@@ -6,6 +6,7 @@
 //! SDK's. Called by `transfer`, `recovery` and the tasks. It must never delete
 //! a version, and it never logs.
 
+mod acknowledged;
 mod answer;
 mod client;
 mod cold;
@@ -18,11 +19,16 @@ mod known_hash;
 mod late;
 mod line;
 mod list;
+mod marks;
 mod multipart;
 mod no_body;
 mod object;
+mod order;
+mod record;
+mod seam;
 mod server_clock;
 pub mod vault;
+mod xml;
 
 pub use cold::Asked;
 pub use copy::{COPY_BYTES_MAX, CopyFrom};
@@ -32,6 +38,8 @@ pub use late::{LATE_MAX, Unanswered};
 pub use list::{Listed, ListedVersion, PAGE_KEYS, Page};
 pub use multipart::{Begun, ListedPart, OpenUpload, PartDone, Proof, Sums, Upload, Whole};
 pub use object::{BytesAre, GetBody, Head};
+pub use record::{Demand, Wrote};
+pub use seam::Next;
 
 use crate::error::Fault;
 use crate::model::bandwidth::Rates;
@@ -40,8 +48,9 @@ use crate::model::{ContentHash, ObjectMeta};
 use crate::platform::steady_ms;
 use late::Notes;
 use line::Line;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU8;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A connection to one S3 server; cheap to clone, shared by every worker.
 #[derive(Clone)]
@@ -62,6 +71,9 @@ pub struct Store {
     proof: Arc<AtomicU8>,
     /// How it wants to be asked for copies.
     copying: Arc<copy::Manners>,
+    /// Buckets that have said so, and whether they keep versions: an answer of
+    /// one that does must name the version.
+    keeps_versions: Arc<Mutex<BTreeMap<String, bool>>>,
 }
 
 /// What S3 answered when it acknowledged a version.
@@ -184,10 +196,11 @@ impl Store {
                 answer.status() == Some(&aws_sdk_s3::types::BucketVersioningStatus::Enabled)
             }
             // `Differs::VersioningUnderAnotherRoot`: the SDK refuses that.
-            Err(error) if is_success(&error) => error
+            Err(error) if is_versioning(&error) => error
                 .raw_response()
                 .and_then(|response| response.body().bytes())
-                .is_some_and(|body| contains(body, b"<Status>Enabled</Status>")),
+                .and_then(|body| xml::text_of(body, "Status"))
+                .is_some_and(|status| status == "Enabled"),
             Err(error) => {
                 return Err(fault::from_sdk(
                     "read the versioning state of",
@@ -196,11 +209,23 @@ impl Store {
                 ));
             }
         };
+        self.known_versions().insert(bucket.to_owned(), enabled);
         Ok(if enabled {
             Versioning::Enabled
         } else {
             Versioning::Off
         })
+    }
+
+    /// Whether the bucket has said that it keeps versions.
+    fn keeps_versions(&self, bucket: &str) -> bool {
+        self.known_versions().get(bucket) == Some(&true)
+    }
+
+    fn known_versions(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
+        self.keeps_versions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// That the bucket answers at all with these credentials.
@@ -232,16 +257,17 @@ impl Store {
     }
 }
 
-/// The server said yes, though the SDK could not read what.
-fn is_success<E>(
+/// The server said how it is with versions, though the SDK cannot read it.
+fn is_versioning<E>(
     error: &aws_sdk_s3::error::SdkError<
         E,
         aws_smithy_runtime_api::client::orchestrator::HttpResponse,
     >,
 ) -> bool {
-    error
-        .raw_response()
-        .is_some_and(|response| response.status().as_u16() == 200)
+    let response = error.raw_response();
+    let response = response.filter(|response| response.status().as_u16() == 200);
+    let root = response.and_then(|response| xml::root(response.body().bytes()?));
+    root.is_some_and(|root| root.contains("Versioning"))
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -4,19 +4,28 @@
 //! joined bytes against ours before they become a version; others check each
 //! part that is sent by its SHA-256. Which it is, its first answer says.
 
-use super::object::metadata;
-use super::{At, ObjectHeaders, Store, Stored, client, fault, sha256_header};
+use super::acknowledged::Acknowledged;
+use super::object::{Head, metadata};
+use super::{At, ObjectHeaders, Store, Stored, client, fault, sha256_header, xml};
 use crate::error::{Class, Fault};
 use crate::model::{ContentHash, Crc64};
-use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_s3::operation::RequestId as _;
+use aws_sdk_s3::operation::list_multipart_uploads::ListMultipartUploadsError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 /// Pages of a list of parts: 10,000 parts by 1,000 each.
 const PART_PAGES_MAX: usize = 10;
+
+/// Pages of open uploads that are looked through: 10,000 uploads that nobody went
+/// on with. What lies beyond is left to the bucket's own rules.
+const UPLOAD_PAGES_MAX: usize = 10;
 
 /// What the server checks an upload in parts by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,13 +183,24 @@ impl Store {
             .customize()
             .config_override(client::once())
             .send()
-            .await
-            .map_err(|e| fault::from_sdk_unless_unknown("begin the upload of", &at.subject(), e))?;
-        let is_whole = answer.checksum_type() == Some(&ChecksumType::FullObject)
-            && answer.checksum_algorithm() == Some(&ChecksumAlgorithm::Crc64Nvme);
-        match answer.upload_id() {
+            .await;
+        let (upload_id, is_whole) = match answer {
+            Ok(answer) => {
+                let is_whole = answer.checksum_type() == Some(&ChecksumType::FullObject)
+                    && answer.checksum_algorithm() == Some(&ChecksumAlgorithm::Crc64Nvme);
+                (answer.upload_id().map(str::to_owned), is_whole)
+            }
+            Err(error) => match begun_otherwise(&error) {
+                Some(upload_id) => (Some(upload_id), false),
+                None => {
+                    let subject = at.subject();
+                    return Err(fault::from_sdk_unless_unknown(BEGIN, &subject, error));
+                }
+            },
+        };
+        match upload_id {
             Some(id) if !id.is_empty() => Ok(Upload {
-                id: id.to_owned(),
+                id,
                 proof: match is_whole {
                     true => Proof::Whole,
                     false => Proof::EachPart,
@@ -188,7 +208,7 @@ impl Store {
             }),
             _ => Err(Fault::new(
                 Class::Refused,
-                "begin the upload of",
+                BEGIN,
                 at.subject(),
                 "the server gave no upload id",
             )
@@ -228,9 +248,20 @@ impl Store {
             .send()
             .await
             .map_err(|e| fault::from_sdk("upload a part of", &at.subject(), e))?;
+        // The completion proves the part by this; without it nobody has it.
+        let etag = answer.e_tag().filter(|etag| !etag.is_empty());
+        let etag = etag.ok_or_else(|| {
+            Fault::new(
+                Class::Transient,
+                "upload a part of",
+                at.subject(),
+                "the server acknowledged it without an ETag",
+            )
+            .hint("Keepwatch tries again by itself")
+        })?;
         Ok(PartDone {
             number,
-            etag: answer.e_tag().unwrap_or_default().to_owned(),
+            etag: etag.to_owned(),
             sha256: sums.sha256,
             crc64: Some(sums.crc64),
         })
@@ -241,15 +272,18 @@ impl Store {
     /// # Errors
     /// Any class; `NotFound` when the upload is over.
     pub async fn list_parts(&self, at: At<'_>, upload_id: &str) -> Result<Vec<ListedPart>, Fault> {
-        let (mut parts, mut marker) = (Vec::new(), None);
+        // Its own numbers say where the next page begins, and what has come: a
+        // part that the list leaves out is sent again.
+        let mut parts: Vec<ListedPart> = Vec::new();
         for _ in 0..PART_PAGES_MAX {
+            let last = parts.last().map_or(0, |last| last.part.number);
             let page = self
                 .client
                 .list_parts()
                 .bucket(at.bucket)
                 .key(at.key)
                 .upload_id(upload_id)
-                .set_part_number_marker(marker.take())
+                .set_part_number_marker((last > 0).then(|| last.to_string()))
                 .customize()
                 .config_override(self.listing())
                 .send()
@@ -257,7 +291,8 @@ impl Store {
                 .map_err(|e| {
                     fault::from_sdk_unless_unknown("list the parts of", &at.subject(), e)
                 })?;
-            parts.extend(page.parts().iter().filter_map(|part| {
+            let before = parts.len();
+            let given = page.parts().iter().filter_map(|part| {
                 Some(ListedPart {
                     bytes: u64::try_from(part.size()?).ok()?,
                     part: PartDone {
@@ -267,9 +302,12 @@ impl Store {
                         crc64: crc64_of(part.checksum_crc64_nvme()),
                     },
                 })
-            }));
-            marker = page.next_part_number_marker().map(str::to_owned);
-            if page.is_truncated() != Some(true) || marker.is_none() {
+            });
+            parts.extend(given.filter(|part| part.part.number > last));
+            parts.sort_by_key(|part| part.part.number);
+            parts.dedup_by_key(|part| part.part.number);
+            let brought_new = parts.len() > before;
+            if page.is_truncated() == Some(false) || !brought_new {
                 break;
             }
         }
@@ -290,6 +328,7 @@ impl Store {
         whole: &Whole,
     ) -> Result<Stored, Fault> {
         parts.sort_by_key(|part| part.number);
+        let number_of_parts = parts.len();
         let parts = parts
             .into_iter()
             .map(|part| {
@@ -346,28 +385,18 @@ impl Store {
             .hint("Keepwatch sends the whole file again by itself"));
         }
         let stored = Stored::of(answer.version_id(), answer.e_tag());
-        Ok(self.with_etag(at, stored).await)
-    }
-
-    /// The same version with its ETag, asked for where the answer left it out
-    /// (`Differs::CompletionWithoutETag`). Without one every comparison would take
-    /// the object for somebody else's. The version is there whether the question is
-    /// answered or not; the next comparison asks again.
-    async fn with_etag(&self, at: At<'_>, stored: Stored) -> Stored {
-        if !stored.etag.is_empty() {
-            return stored;
-        }
-        let version_id = Some(stored.version_id.as_str()).filter(|id| !id.is_empty());
-        match self.head(at, version_id).await {
-            Ok(Some(head)) => Stored {
-                version_id: match version_id {
-                    Some(_) => stored.version_id,
-                    None => head.version_id,
-                },
-                etag: head.etag,
-            },
-            _ => stored,
-        }
+        let answer = Acknowledged {
+            operation: "complete the upload of",
+            // The server refuses parts that are not those it acknowledged.
+            is_proved: !stored.etag.is_empty(),
+            stored,
+        };
+        let is_it = |head: &Head| {
+            let parts = head.etag.rsplit_once('-').map(|(_, parts)| parts);
+            head.stored_bytes == whole.bytes
+                && parts.is_none_or(|parts| parts == number_of_parts.to_string())
+        };
+        self.acknowledged(at, answer, is_it).await
     }
 
     /// Throw an open upload's parts away. One that is gone already is fine.
@@ -386,7 +415,20 @@ impl Store {
             .send()
             .await;
         match answer {
-            Ok(_) => Ok(()),
+            Ok(answer) if answer.request_id().is_some() => Ok(()),
+            // An empty answer that S3 has not signed with the request's id may
+            // be anybody's.
+            Ok(_) => match self.list_parts(at, upload_id).await {
+                Err(fault) if fault.class == Class::NotFound => Ok(()),
+                Err(fault) => Err(fault),
+                Ok(_) => Err(Fault::new(
+                    Class::Transient,
+                    "abort the upload of",
+                    at.subject(),
+                    "the server acknowledged that, and the upload is still open",
+                )
+                .hint("Keepwatch tries again by itself")),
+            },
             Err(error) => {
                 let fault = fault::from_sdk("abort the upload of", &at.subject(), error);
                 if fault.class == Class::NotFound {
@@ -398,63 +440,106 @@ impl Store {
         }
     }
 
-    /// Open uploads of one key, at most S3's page of 1,000.
+    /// Open uploads of one key.
     ///
     /// # Errors
     /// Any class.
     pub async fn open_uploads_of(&self, at: At<'_>) -> Result<Vec<Begun>, Fault> {
-        let answer = self
-            .client
-            .list_multipart_uploads()
-            .bucket(at.bucket)
-            // The key itself is the first of those that begin with it.
-            .prefix(at.key)
-            .customize()
-            .config_override(self.listing())
-            .send()
-            .await
-            .map_err(|e| {
-                fault::from_sdk_unless_unknown("list the open uploads of", &at.subject(), e)
-            })?;
-        Ok(answer
-            .uploads()
-            .iter()
-            .filter(|upload| upload.key() == Some(at.key))
+        // The key itself is the first of those that begin with it.
+        let listed = self.list_uploads(at.bucket, at.key, Some(at.key)).await;
+        let listed = listed.map_err(|e| {
+            fault::from_sdk_unless_unknown("list the open uploads of", &at.subject(), e)
+        })?;
+        let of_key = listed.into_iter().filter(|upload| upload.key == at.key);
+        Ok(of_key
             .filter_map(|upload| {
                 Some(Begun {
-                    upload_id: upload.upload_id()?.to_owned(),
-                    initiated_ms: upload.initiated()?.to_millis().ok()?,
+                    upload_id: upload.upload_id,
+                    initiated_ms: upload.initiated_ms?,
                 })
             })
             .collect())
     }
 
-    /// Open uploads below a prefix, at most S3's page of 1,000.
+    /// Open uploads below a prefix.
     ///
     /// # Errors
     /// Any class.
     pub async fn open_uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<OpenUpload>, Fault> {
-        let answer = self
-            .client
-            .list_multipart_uploads()
-            .bucket(bucket)
-            .prefix(prefix)
-            .customize()
-            .config_override(self.listing())
-            .send()
-            .await
-            .map_err(|e| fault::from_sdk("list the open uploads of", bucket, e))?;
-        Ok(answer
-            .uploads()
-            .iter()
-            .filter_map(|u| {
-                Some(OpenUpload {
-                    key: u.key()?.to_owned(),
-                    upload_id: u.upload_id()?.to_owned(),
-                })
+        let listed = self.list_uploads(bucket, prefix, None).await;
+        let listed = listed.map_err(|e| fault::from_sdk("list the open uploads of", bucket, e))?;
+        Ok(listed
+            .into_iter()
+            .map(|upload| OpenUpload {
+                key: upload.key,
+                upload_id: upload.upload_id,
             })
             .collect())
     }
+
+    /// Open uploads below a prefix, page by page as long as each brings new ones
+    /// and, where `only` is given, not past that key.
+    async fn list_uploads(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        only: Option<&str>,
+    ) -> Result<Vec<ListedUpload>, SdkError<ListMultipartUploadsError, HttpResponse>> {
+        let mut all: Vec<ListedUpload> = Vec::new();
+        let mut seen = HashSet::new();
+        for _ in 0..UPLOAD_PAGES_MAX {
+            // By the last upload that came, not by the server's markers.
+            let last = all.last();
+            let page = self
+                .client
+                .list_multipart_uploads()
+                .bucket(bucket)
+                .prefix(prefix)
+                .set_key_marker(last.map(|last| last.key.clone()))
+                .set_upload_id_marker(last.map(|last| last.upload_id.clone()))
+                .customize()
+                .config_override(self.listing())
+                .send()
+                .await?;
+            let before = all.len();
+            let given = page.uploads().iter().filter_map(|upload| {
+                Some(ListedUpload {
+                    key: upload.key()?.to_owned(),
+                    upload_id: upload.upload_id()?.to_owned(),
+                    initiated_ms: upload.initiated().and_then(|at| at.to_millis().ok()),
+                })
+            });
+            all.extend(given.filter(|upload| seen.insert(upload.upload_id.clone())));
+            let is_past = all
+                .last()
+                .is_some_and(|last| only.is_some_and(|k| last.key != k));
+            let is_last = page.is_truncated() != Some(true);
+            if is_last || is_past || all.len() == before {
+                break;
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// What fails when an upload cannot be begun.
+const BEGIN: &str = "begin the upload of";
+
+/// An open upload as it is listed.
+struct ListedUpload {
+    key: String,
+    upload_id: String,
+    initiated_ms: Option<i64>,
+}
+
+/// The id of an upload whose answer the SDK cannot read
+/// (`Differs::BeginsUnderAnotherRoot`).
+fn begun_otherwise<E>(error: &SdkError<E, HttpResponse>) -> Option<String> {
+    let response = error.raw_response()?;
+    let body = response.body().bytes()?;
+    let is_begun = response.status().is_success()
+        && xml::root(body).is_some_and(|root| root.starts_with("InitiateMultipartUpload"));
+    xml::text_of(body, "UploadId").filter(|_| is_begun)
 }
 
 pub(super) fn sha256_of(header: Option<&str>) -> Option<ContentHash> {

@@ -1,5 +1,6 @@
 //! One object: put, head, get, delete marker.
 
+use super::acknowledged::{Acknowledged, is_as_sent, proves};
 use super::line::Line;
 use super::{At, ObjectHeaders, Store, Stored, fault, sha256_header, unquote};
 use crate::error::{Class, Fault, chain};
@@ -119,7 +120,8 @@ impl Store {
     /// hash of exactly these bytes.
     ///
     /// # Errors
-    /// Any class; nothing became a version unless the answer was lost on the way.
+    /// Any class; nothing became a version unless the answer was lost on the way,
+    /// or came from something else than the server.
     pub async fn put(
         &self,
         at: At<'_>,
@@ -127,7 +129,7 @@ impl Store {
         sha256: ContentHash,
         headers: &ObjectHeaders,
     ) -> Result<Stored, Fault> {
-        let bytes = body.len() as u64;
+        let (bytes, sent) = (body.len() as u64, body.clone());
         let small = self.quick_put(bytes);
         let request = small
             .unwrap_or(&self.client)
@@ -147,7 +149,15 @@ impl Store {
             }
         };
         let answer = answer.map_err(|e| fault::from_sdk("upload", &at.subject(), e))?;
-        Ok(Stored::of(answer.version_id(), answer.e_tag()))
+        let stored = Stored::of(answer.version_id(), answer.e_tag());
+        let told = answer.checksum_sha256();
+        let answer = Acknowledged {
+            operation: "upload",
+            is_proved: proves(told, &stored.etag, sent, sha256).await?,
+            stored,
+        };
+        let is_it = |head: &Head| is_as_sent(head, bytes, headers);
+        self.acknowledged(at, answer, is_it).await
     }
 
     /// What the newest (or the given) version says of itself; `None` when there
@@ -310,7 +320,11 @@ impl Store {
             .send()
             .await
             .map_err(|e| fault::from_sdk("mark as deleted", &at.subject(), e))?;
-        Ok(answer.version_id.unwrap_or_default())
+        match answer.version_id.filter(|id| !id.is_empty()) {
+            Some(id) => Ok(id),
+            // `Differs::WriteWithoutVersionId`, or somebody else's answer.
+            None => self.id_of_marker(at).await,
+        }
     }
 }
 

@@ -7,11 +7,13 @@
 
 mod count;
 mod encrypted;
+mod grant;
 mod root;
 mod tell;
 
 pub(super) use encrypted::{looks_encrypted, plain_is_gone};
-pub(super) use tell::line;
+pub(super) use grant::{Grant, May, is_counted, is_filling, may_mark, noticed, settled};
+pub(super) use tell::{line, program};
 pub use tell::{show, tell};
 
 use super::context::Context;
@@ -20,10 +22,11 @@ use crate::files::{self, Pulse};
 use crate::index::{Index, SourceId};
 use crate::model::RelKey;
 use crate::model::alarm::{Halves, Window};
-use crate::model::brake::{Brake, Hold, Scanned, Why, is_below};
+use crate::model::brake::{Brake, Hold, Now, Scanned, Why, is_below};
+use crate::transfer::wall_ms;
 use count::{count_surely, known_below};
 use serde::{Deserialize, Serialize};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Under which name the index remembers a source's brake.
 const STATE: &str = "brake";
@@ -51,25 +54,21 @@ struct Memory {
     halves: Halves,
     /// What the last root was judged to be that no marker proves.
     judged: Option<root::Judged>,
+    /// Deletions that were let go and whose answer has not come yet.
+    in_flight: u64,
+    /// Somebody is counting the files.
+    is_counting: bool,
+    /// When the newest hold began, by the steady clock.
+    held_at_ms: i64,
 }
 
 /// The brake of one source.
 #[derive(Debug, Default)]
 struct One {
     memory: Mutex<Memory>,
-    /// Held while counting files: one count serves all.
-    counting: Mutex<()>,
-}
-
-impl One {
-    /// The right to count, unless somebody does already.
-    fn try_counting(&self) -> Option<MutexGuard<'_, ()>> {
-        match self.counting.try_lock() {
-            Ok(guard) => Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
+    /// Deletions that came one soon after the other. Its own lock: the queue asks
+    /// for it, and must not wait for the index.
+    noticed: Mutex<grant::Noticed>,
 }
 
 /// The brakes of all sources.
@@ -86,24 +85,29 @@ impl Brakes {
     ///
     /// # Errors
     /// The index cannot be read.
-    pub fn load(index: &Index, sources: impl Iterator<Item = SourceId>) -> Result<Self, Fault> {
+    pub fn load(
+        index: &Index,
+        sources: impl Iterator<Item = SourceId>,
+        now_ms: i64,
+    ) -> Result<Self, Fault> {
         let mut each = Vec::new();
         for id in sources {
             let known = index.source_state_get(id, STATE)?;
             let saved = known.and_then(|value| serde_json::from_value(value).ok());
-            let saved = saved.unwrap_or_else(|| {
+            let mut saved: Saved = saved.unwrap_or_else(|| {
                 let counts = index.counts(id);
                 let mut saved = Saved::default();
                 saved.brake.baseline = counts.files + counts.links;
                 saved
             });
+            saved.brake.go_on(now_ms);
             let memory = Mutex::new(Memory {
                 saved,
                 ..Memory::default()
             });
             each.push(One {
                 memory,
-                counting: Mutex::default(),
+                noticed: Mutex::default(),
             });
         }
         Ok(Self {
@@ -115,6 +119,11 @@ impl Brakes {
     fn memory(&self, source: usize) -> MutexGuard<'_, Memory> {
         let memory = &self.each[source].memory;
         memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn noticed(&self, source: usize) -> MutexGuard<'_, grant::Noticed> {
+        let noticed = &self.each[source].noticed;
+        noticed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is held back in that source.
@@ -143,8 +152,14 @@ fn change<T>(
             ctx.index
                 .source_state_set(ctx.sources[source].id, STATE, &value)?;
             // What is held back, and that it was told, must outlive a power cut.
-            if saved.brake.holds.len() != before.brake.holds.len() {
+            // So must since when deletions are marked, before the first of them is.
+            let (now, then) = (&saved.brake, &before.brake);
+            let is_burst_new = now.burst_since() != then.burst_since();
+            if now.holds.len() != then.holds.len() || is_burst_new {
                 ctx.index.flush()?;
+            }
+            if now.holds.len() > then.holds.len() {
+                memory.held_at_ms = ctx.steady_ms();
             }
         }
         (result, changed.is_some())
@@ -155,79 +170,12 @@ fn change<T>(
     Ok(result)
 }
 
-/// Whether a path that is gone may be marked as deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum May {
-    /// Mark it.
-    Mark,
-    /// It is held back: it stays known.
-    Hold,
-    /// Another worker is counting the files: ask again later.
-    Later,
-}
-
-/// Whether a path that is gone may be marked as deleted. `counts` for a file or
-/// link. `pulse` beats while the disk is asked.
-///
-/// # Errors
-/// The root cannot be looked at, or the index fails.
-pub(super) fn may_mark(
-    ctx: &Context,
-    source: usize,
-    key: &RelKey,
-    counts: bool,
-    pulse: &Pulse,
-) -> Result<May, Fault> {
-    let held = || {
-        pulse.beat();
-        let held = is_held(ctx, source, key);
-        pulse.rest();
-        held
-    };
-    if held()? {
-        return Ok(May::Hold);
+/// The time now, by both clocks.
+fn now(ctx: &Context) -> Now {
+    Now {
+        here_ms: ctx.now_ms(),
+        server_ms: ctx.store.server_now_ms(wall_ms()),
     }
-    if !counts || spend(ctx, source) {
-        return Ok(May::Mark);
-    }
-    // Whoever waited here would hold a worker for as long as a disk may hang.
-    let Some(_counting) = ctx.brakes.each[source].try_counting() else {
-        return Ok(May::Later);
-    };
-    let on_disk = count_surely(ctx, source, pulse)?;
-    // A root or disk that went away meanwhile makes the count worthless.
-    if held()? {
-        return Ok(May::Hold);
-    }
-    let now_ms = ctx.now_ms();
-    let counts = ctx.index.counts(ctx.sources[source].id);
-    let known = counts.files + counts.links;
-    let fallen = change(ctx, source, |memory| {
-        let brake = &mut memory.saved.brake;
-        if brake.has_fallen(on_disk) {
-            let (missing, of) = (brake.missing(on_disk), brake.expected());
-            // What the index knows beyond what is there is not marked yet.
-            let unmarked = known.saturating_sub(on_disk);
-            brake.hold_fall(missing, of, unmarked, now_ms);
-            return true;
-        }
-        // This one is gone already, so it may go in any case.
-        memory.allowance = brake.allowance(on_disk).saturating_sub(1);
-        false
-    })?;
-    if fallen {
-        // It counts exactly, and has marked what turns out to be well.
-        ctx.scans.ask_later(source);
-        return Ok(May::Hold);
-    }
-    Ok(May::Mark)
-}
-
-fn spend(ctx: &Context, source: usize) -> bool {
-    let mut memory = ctx.brakes.memory(source);
-    let any = memory.allowance > 0;
-    memory.allowance = memory.allowance.saturating_sub(1);
-    any
 }
 
 /// A hold stands that covers the key, or begins now because of what the root
@@ -243,14 +191,14 @@ fn is_held(ctx: &Context, source: usize, key: &RelKey) -> Result<bool, Fault> {
     }
     // The scan tells which it is, and how many files it is about.
     ctx.scans.ask_whole(source, false);
-    let now_ms = ctx.now_ms();
+    let now = now(ctx);
     change(ctx, source, |memory| {
         let brake = &mut memory.saved.brake;
         if !is_itself {
-            brake.hold(Why::OtherRoot, brake.baseline, brake.baseline, now_ms);
+            brake.hold(Why::OtherRoot, brake.baseline, brake.baseline, now);
         }
         if let Some((folder, files)) = mount {
-            brake.hold(Why::Unmounted { folder }, files, files, now_ms);
+            brake.hold(Why::Unmounted { folder }, files, files, now);
         }
     })?;
     Ok(true)
@@ -302,11 +250,23 @@ pub(super) fn look_at_root(ctx: &Context, source: usize) -> Result<(), Fault> {
 }
 
 fn hold_root(ctx: &Context, source: usize) -> Result<(), Fault> {
-    let now_ms = ctx.now_ms();
+    let now = now(ctx);
     change(ctx, source, |memory| {
         let brake = &mut memory.saved.brake;
-        brake.hold(Why::OtherRoot, brake.baseline, brake.baseline, now_ms);
+        brake.hold(Why::OtherRoot, brake.baseline, brake.baseline, now);
     })
+}
+
+/// The same before a worker reads from the root: what another folder has under the
+/// same names is stored, but the moment before that is known.
+pub(super) fn look_at_root_again(ctx: &Context, source: usize) -> Result<(), Fault> {
+    let is_held = |hold: &Hold| hold.why == Why::OtherRoot;
+    let is_known = root::is_as_judged(ctx, source) || ctx.brakes.holds(source).iter().any(is_held);
+    if is_known || root::is_itself(ctx, source)? {
+        return Ok(());
+    }
+    ctx.scans.ask_whole(source, false);
+    hold_root(ctx, source)
 }
 
 /// Take a scan of the whole source in: begin, end or (`confirmed`) lift what is
@@ -332,15 +292,15 @@ pub(super) fn scanned(
             .on_disk
             .max(count_surely(ctx, source, &Pulse::default())?);
     }
-    let now_ms = ctx.now_ms();
+    let now = now(ctx);
     change(ctx, source, |memory| {
         memory.away = 0;
         let saved = &mut memory.saved;
         if confirmed {
-            saved.brake.confirm(&found, now_ms);
+            saved.brake.confirm(&found, now.here_ms);
             saved.window.clear();
         } else {
-            saved.brake.scanned(&found, now_ms);
+            saved.brake.scanned(&found, now);
         }
         memory.allowance = saved.brake.allowance(found.on_disk);
         saved.brake.holds.clone()
@@ -358,13 +318,18 @@ const FALL_LOOKS: u64 = 60;
 /// See, now and then (`look` counts), whether a disk has come or gone: that makes
 /// no event, and ends in a scan.
 pub(super) fn revisit(ctx: &Context, source: usize, look: u64) -> Result<(), Fault> {
-    let now_ms = ctx.now_ms();
+    let now = now(ctx);
+    if ctx.brakes.memory(source).in_flight == 0 {
+        change(ctx, source, |memory| {
+            memory.saved.brake.forget_bursts(now.here_ms)
+        })?;
+    }
     if files::root_state(&ctx.sources[source].config.path).is_err() {
         return change(ctx, source, |memory| {
             memory.away = memory.away.saturating_add(1);
             let brake = &mut memory.saved.brake;
             if memory.away >= AWAY_LOOKS {
-                brake.hold(Why::Away, brake.baseline, brake.baseline, now_ms);
+                brake.hold(Why::Away, brake.baseline, brake.baseline, now);
             }
         });
     }

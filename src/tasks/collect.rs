@@ -5,8 +5,9 @@
 //! when there are too many at once, to a scan of the whole source.
 
 use super::context::{Context, Hint, blocking};
+use super::links::FileId;
 use crate::error::Fault;
-use crate::files;
+use crate::files::{self, Found};
 use crate::model::settle::{Full, Settle, Settled, Touched};
 use crate::model::{Kind, RelKey, RelPath};
 use std::sync::Arc;
@@ -22,10 +23,19 @@ const AFTER_FAULT: Duration = Duration::from_secs(1);
 /// How long to sleep when nothing waits.
 const IDLE: Duration = Duration::from_secs(3600);
 
+/// Once a stop was asked for, this long without a change is enough: a program that
+/// is still writing makes one within it.
+const ENDING_QUIET_MS: i64 = 200;
+
 /// What a due path turned out to be.
 enum Seen {
-    /// A file or link, modified at that moment (milliseconds since 1970).
-    File(i64),
+    /// A file or link.
+    File {
+        /// When it was modified, milliseconds since 1970.
+        mtime_ms: i64,
+        /// Other names of the same file, in whatever source.
+        others: Vec<(usize, RelPath)>,
+    },
     /// A folder, or a path below which the index knows files: walk it.
     Folder,
     /// Nothing stands there.
@@ -46,6 +56,7 @@ pub async fn run(
         limits.debounce_max_ms,
         limits.queue_items_max,
     );
+    let mut ending = ctx.ending.subscribe();
     loop {
         let wait = settle.next_due_ms().map_or(IDLE, |due| {
             Duration::from_millis(u64::try_from(due - ctx.steady_ms()).unwrap_or(0))
@@ -60,6 +71,8 @@ pub async fn run(
                 }
             }
             () = tokio::time::sleep(wait) => {}
+            // The sender lives as long as the context.
+            Ok(()) = ending.changed() => settle.hurry(ENDING_QUIET_MS),
             _ = stop.changed() => return,
         }
         release(&ctx, &mut settle).await;
@@ -112,7 +125,7 @@ async fn release(ctx: &Arc<Context>, settle: &mut Settle) {
         };
         for ((source, path), seen) in due.into_iter().zip(seen) {
             let age_ms = match &seen {
-                Ok(Seen::File(mtime_ms)) => Some(ctx.now_ms() - mtime_ms),
+                Ok(Seen::File { mtime_ms, .. }) => Some(ctx.now_ms() - mtime_ms),
                 _ => None,
             };
             if let Some(settled) = settle.confirm(source, path, age_ms, now_ms) {
@@ -134,7 +147,19 @@ fn pass_on(ctx: &Context, settled: Settled, seen: Result<Seen, Fault>) {
     match seen {
         Ok(Seen::Excluded) => {}
         Ok(Seen::Folder) => ctx.scans.ask_subtree(settled.source, settled.path),
-        Ok(Seen::File(_) | Seen::Gone) => ctx.edit(
+        Ok(Seen::File { others, .. }) => {
+            // The same file: it has settled under all of its names.
+            for (source, path) in others {
+                ctx.edit(source, path, settled.since_ms, settled.deadline);
+            }
+            ctx.edit(
+                settled.source,
+                settled.path,
+                settled.since_ms,
+                settled.deadline,
+            );
+        }
+        Ok(Seen::Gone) => ctx.edit(
             settled.source,
             settled.path,
             settled.since_ms,
@@ -150,9 +175,10 @@ fn pass_on(ctx: &Context, settled: Settled, seen: Result<Seen, Fault>) {
     }
 }
 
-fn see(ctx: &Context, source: usize, path: &RelPath) -> Result<Seen, Fault> {
-    let source = &ctx.sources[source];
-    let found = files::stat(&source.config.path, path)?;
+fn see(ctx: &Context, number: usize, path: &RelPath) -> Result<Seen, Fault> {
+    let source = &ctx.sources[number];
+    let stood = files::stat_found(&source.config.path, path)?;
+    let found = stood.map(|stood| stood.fingerprint);
     let is_folder = found.is_some_and(|f| f.kind == Kind::Folder);
     let known_below = || {
         let below = RelKey::of_folder(path);
@@ -172,10 +198,31 @@ fn see(ctx: &Context, source: usize, path: &RelPath) -> Result<Seen, Fault> {
                 // A file where a folder was: its old contents are gone.
                 return Ok(Seen::Folder);
             }
-            Ok(Seen::File(found.mtime_ms()))
+            Ok(Seen::File {
+                mtime_ms: found.mtime_ms(),
+                others: stood.map_or_else(Vec::new, |stood| other_names(ctx, number, path, &stood)),
+            })
         }
         Some(_) => Ok(Seen::Folder),
         None if known_below()? => Ok(Seen::Folder),
         None => Ok(Seen::Gone),
     }
+}
+
+/// The other names of a file that has several, as far as they are known. When some
+/// are not, a scan is to look for them.
+fn other_names(
+    ctx: &Context,
+    source: usize,
+    path: &RelPath,
+    stood: &Found,
+) -> Vec<(usize, RelPath)> {
+    let Some(file) = FileId::of_linked(stood) else {
+        return Vec::new();
+    };
+    let noted = ctx.links.note(file, source, path);
+    if noted.is_new && noted.names < stood.links && ctx.links.may_search(ctx.steady_ms()) {
+        (0..ctx.sources.len()).for_each(|source| ctx.scans.ask_later(source));
+    }
+    ctx.links.others(file, source, path)
 }

@@ -8,6 +8,7 @@ use super::destination::Destination;
 use super::gates::Gates;
 use super::late::LateLooks;
 use super::line::Kept;
+use super::links::HardLinks;
 use super::moves::Moves;
 use super::pacing::Pacing;
 use super::scan_book::ScanBook;
@@ -16,13 +17,14 @@ use crate::board::Board;
 use crate::config::{Config, SourceConfig};
 use crate::files::{Compress, Rules};
 use crate::index::{Index, SourceId};
+use crate::model::owner::Computer;
 use crate::model::{RelKey, RelPath};
 use crate::queue::Queue;
 pub use crate::recovery::blocking;
 use crate::store::Store;
 use crate::transfer::{Budget, Uploads};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::watch;
@@ -94,6 +96,8 @@ pub struct Context {
     pub config: Config,
     /// One per `[[source]]`, in the configuration's order.
     pub sources: Vec<Source>,
+    /// This computer, as it owns destinations.
+    pub computer: Computer,
     /// The server.
     pub store: Store,
     /// The index.
@@ -123,6 +127,8 @@ pub struct Context {
     pub brakes: Brakes,
     /// Files that changed places of late.
     pub moves: Moves,
+    /// Files that have several names.
+    pub links: HardLinks,
     /// What waits for its next version.
     pub pacing: Pacing,
     /// Memory for file contents.
@@ -136,6 +142,11 @@ pub struct Context {
     /// How often the computer has slept or its clock was set: whoever keeps
     /// something that may not have survived that listens.
     pub woke: watch::Sender<u64>,
+    /// True once a stop was asked for: what waits for its time does not wait any
+    /// longer. Use [`Context::is_ending`].
+    pub ending: watch::Sender<bool>,
+    /// When the system last told of a change; use [`Context::note_heard`].
+    pub heard_ms: AtomicI64,
 }
 
 impl Context {
@@ -163,6 +174,16 @@ impl Context {
     /// and latency. A wall clock that is put back must not hold a save up.
     pub fn steady_ms(&self) -> i64 {
         i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// A stop was asked for: whatever can be stored is stored now.
+    pub fn is_ending(&self) -> bool {
+        *self.ending.borrow()
+    }
+
+    /// The system has told of a change, which is on its way to `collect`.
+    pub fn note_heard(&self) {
+        self.heard_ms.store(self.steady_ms(), Ordering::Relaxed);
     }
 
     /// Tell collect of a path; when it cannot take any more, a scan will find it.

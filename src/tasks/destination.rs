@@ -1,12 +1,14 @@
-//! Whether the place that a source's copies go to does what a backup needs:
-//! asked now and then, before anything is marked as deleted, and whenever an
-//! answer hints that it does not.
+//! Whether the place that a source's copies go to is ours, and does what a backup
+//! needs: asked now and then, before anything is marked as deleted, and whenever
+//! an answer hints that it does not.
 //!
-//! Invariant: as long as a bucket is not known to keep versions, nothing is
-//! marked deleted: in an unversioned bucket S3 would destroy the object instead.
+//! Invariants: nothing is sent to a place that is not known to be ours. As long as
+//! a bucket is not known to keep versions, nothing is marked deleted: in an
+//! unversioned bucket S3 would destroy the object instead.
 //! What is wrong stands in one list ([`troubles`]), which status, digest,
 //! reconciliation and alerts go by.
 
+mod owner;
 mod tell;
 
 pub use tell::{place_name, tell};
@@ -37,8 +39,13 @@ pub enum Deed {
 #[derive(Debug, Default)]
 struct Memory {
     troubles: Troubles,
-    /// Whether the bucket said that it keeps versions, by [`Context::steady_ms`].
+    /// Whether it is ours and the bucket said that it keeps versions, by
+    /// [`Context::steady_ms`].
     word: Word,
+    /// The id of our record; or that somebody else's is there. `None`: not known yet.
+    owner: Option<Result<String, ()>>,
+    /// The id of a record that took the place of ours while we ran.
+    displaced_by: Option<String>,
     /// Deeds that this server answers without a version id though it keeps versions.
     mute: Vec<Deed>,
 }
@@ -76,9 +83,16 @@ impl Destination {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The bucket has said that it keeps versions, some time ago perhaps.
+    /// It is ours, and the bucket has said that it keeps versions, some time ago
+    /// perhaps.
     pub fn keeps_versions(&self) -> bool {
         self.keeps.load(Ordering::Relaxed)
+    }
+
+    /// It is not known to be somebody else's. Before it is known whose it is, who
+    /// wants to send something asks ([`is_ours`]).
+    pub fn may_send(&self) -> bool {
+        self.memory().owner != Some(Err(()))
     }
 }
 
@@ -133,7 +147,48 @@ async fn change(ctx: &Arc<Context>, source: usize, change: impl FnOnce(&mut Trou
     show(ctx, source);
 }
 
-/// Ask the bucket whether it keeps versions.
+/// Whether the destination is ours, so that anything may be sent there at all. Asks
+/// when nobody has asked yet.
+///
+/// # Errors
+/// It cannot be found out now.
+pub async fn is_ours(ctx: &Arc<Context>, source: usize) -> Result<bool, Fault> {
+    let destination = &ctx.sources[source].destination;
+    let known = || Some(destination.memory().owner.as_ref()?.is_ok());
+    if let Some(known) = known() {
+        return Ok(known);
+    }
+    let _one = destination.asking.lock().await;
+    if known().is_none() {
+        owner::settle(ctx, source, false).await?;
+    }
+    Ok(known() == Some(true))
+}
+
+/// Take the destination from whoever has it: somebody has said so.
+///
+/// # Errors
+/// It cannot be taken now.
+pub async fn take_over(ctx: &Arc<Context>, source: usize) -> Result<(), Fault> {
+    let destination = &ctx.sources[source].destination;
+    let _one = destination.asking.lock().await;
+    ask_owner(ctx, source).await?;
+    if destination.may_send() {
+        return Ok(());
+    }
+    owner::settle(ctx, source, true).await
+}
+
+/// Look whose it is now.
+async fn ask_owner(ctx: &Arc<Context>, source: usize) -> Result<(), Fault> {
+    let known = ctx.sources[source].destination.memory().owner.clone();
+    match known {
+        Some(Ok(id)) => owner::still(ctx, source, &id).await,
+        Some(Err(())) | None => owner::settle(ctx, source, false).await,
+    }
+}
+
+/// Ask whose the destination is, and the bucket whether it keeps versions.
 ///
 /// # Errors
 /// The question was not answered; what was known before stands.
@@ -154,8 +209,13 @@ async fn ask_alone(ctx: &Arc<Context>, source: usize) -> Result<(), Fault> {
     // Never 0, which is never.
     let asked_ms = ctx.steady_ms().max(1);
     ctx.sources[source].destination.memory().word.tried_ms = asked_ms;
+    ask_owner(ctx, source).await?;
+    if !ctx.sources[source].destination.may_send() {
+        learned(ctx, source, false, asked_ms);
+        return Ok(());
+    }
     let answer = ctx.store.versioning(&settings.bucket).await;
-    let now_ms = ctx.now_ms();
+    let now_ms = ctx.server_now_ms();
     if let Some(fault) = answer
         .as_ref()
         .err()
@@ -178,16 +238,7 @@ async fn ask_alone(ctx: &Arc<Context>, source: usize) -> Result<(), Fault> {
         return Err(fault.clone());
     }
     let keeps = matches!(answer, Ok(Versioning::Enabled));
-    {
-        let destination = &ctx.sources[source].destination;
-        let mut memory = destination.memory();
-        memory.word = Word {
-            is_well: Some(keeps),
-            asked_ms,
-            tried_ms: asked_ms,
-        };
-        destination.keeps.store(keeps, Ordering::Relaxed);
-    }
+    learned(ctx, source, keeps, asked_ms);
     let off = matches!(answer, Ok(Versioning::Off)).then(|| without_versions(&settings.bucket));
     let untold = answer.err().map(|fault| not_told(&settings.bucket, &fault));
     change(ctx, source, |troubles| {
@@ -196,6 +247,16 @@ async fn ask_alone(ctx: &Arc<Context>, source: usize) -> Result<(), Fault> {
     })
     .await;
     Ok(())
+}
+
+fn learned(ctx: &Context, source: usize, is_well: bool, asked_ms: i64) {
+    let destination = &ctx.sources[source].destination;
+    destination.memory().word = Word {
+        is_well: Some(is_well),
+        asked_ms,
+        tried_ms: asked_ms,
+    };
+    destination.keeps.store(is_well, Ordering::Relaxed);
 }
 
 /// Trouble of the line, the credentials or the bucket as such: everything else
@@ -227,8 +288,8 @@ fn without_versions(bucket: &str) -> (String, String) {
     )
 }
 
-/// Whether something may be marked as deleted now: deletions are to be marked, and
-/// the bucket said a moment ago that it keeps versions.
+/// Whether something may be marked as deleted now: deletions are to be marked, the
+/// destination is ours, and the bucket keeps versions, as both said a moment ago.
 ///
 /// # Errors
 /// It does not answer.

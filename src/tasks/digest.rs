@@ -182,6 +182,9 @@ async fn unless_hopeless<T>(
             return Some(done);
         }
         let is_silent = ctx.answering.silent_since(source).is_some();
+        if !ctx.sources[source].destination.may_send() {
+            return None;
+        }
         match ctx.gates.outage(source) {
             None if !is_silent => outage_since = None,
             outage => {

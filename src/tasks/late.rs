@@ -84,7 +84,7 @@ pub fn take_up(ctx: &Context, was_clean: bool) -> Result<(), Fault> {
 pub fn note(ctx: &Context, source: usize) {
     let due_ms = ctx.late.owed().whole_due_ms(source);
     let note = due_ms.map(|due_ms| {
-        let at_ms = ctx.now_ms() + (due_ms - ctx.steady_ms()).max(0);
+        let at_ms = ctx.server_now_ms() + (due_ms - ctx.steady_ms()).max(0);
         format!(
             "the last run was cut off: what was on its way to the bucket then may still arrive there, so the bucket is compared again at {}",
             text::time(at_ms, &ctx.config.schedule.time_zone)

@@ -24,6 +24,7 @@ pub mod gates;
 pub mod late;
 pub mod leftovers;
 pub mod line;
+pub mod links;
 pub mod manifest;
 pub mod marker;
 pub mod moves;

@@ -87,6 +87,16 @@ impl Pacing {
         }
     }
 
+    /// What belongs to this file was stored, and the file itself was not: that counts
+    /// as one of its versions.
+    pub fn stored_beside(&self, source: usize, path: &RelPath, now_ms: i64) {
+        let mut state = self.state();
+        let policy = state.policies.get(source).copied().unwrap_or_default();
+        if let Some(paid) = state.book.get_mut(&(source, path.clone())) {
+            *paid = policy.stored(Some(*paid), now_ms);
+        }
+    }
+
     /// It need not wait any more: it is gone, or as it was stored.
     pub fn forget(&self, source: usize, path: &RelPath) {
         let mut state = self.state();

@@ -196,6 +196,14 @@ impl ScanBook {
         })
     }
 
+    /// True while folders that somebody just made or moved are looked at, or are
+    /// about to be.
+    pub fn is_looking_at_part(&self, source: usize) -> bool {
+        let pages = self.pages();
+        let page = pages.get(source);
+        page.is_some_and(|page| page.scanning || !page.subtrees.is_empty())
+    }
+
     /// True when something is asked for in that source.
     pub fn is_asked(&self, source: usize) -> bool {
         self.pages()

@@ -15,7 +15,7 @@ use super::leftovers;
 use super::pacing::Pacing;
 use super::post::Post;
 use crate::error::{Class, Fault};
-use crate::files::Pulse;
+use crate::files::{self, Pulse};
 use crate::index::Opened;
 use crate::model::retry::Backoff;
 use crate::model::wake::{self, Clocks, Jump};
@@ -73,6 +73,7 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
         () = forget_past(&ctx) => {}
         () = revisit_disks(&ctx) => {}
         () = tell_at_once(&ctx, &post) => {}
+        () = rescan(&ctx) => {}
         _ = stop.changed() => {}
     }
 }
@@ -349,11 +350,73 @@ async fn revisit(ctx: &Arc<Context>, source: usize, look: u64) {
     }
 }
 
+/// A scan is followed by a rest of at least so many times what it took: on a slow
+/// disk, or with millions of files, looking must not be all that the disk does.
+const RESCAN_REST: i64 = 20;
+
+/// What no event tells of (a file that was changed through a name outside of the
+/// folder, or through memory that it is mapped to) is found by scanning.
+async fn rescan(ctx: &Arc<Context>) {
+    let mut last: Vec<Rescan> = vec![Rescan::default(); ctx.sources.len()];
+    loop {
+        tokio::time::sleep(BEAT).await;
+        let (now_ms, rescan_ms) = (ctx.steady_ms(), ctx.config.limits.rescan_ms);
+        for (source, last) in last.iter_mut().enumerate() {
+            let Some(board) = ctx.board.source(source) else {
+                continue;
+            };
+            let is_busy = board.scanning.is_some() || ctx.scans.is_asked(source);
+            let scan = board.last_scan.map(|scan| (scan.started_ms, scan.took_ms));
+            if last.is_due(scan, now_ms, rescan_ms) && !is_busy && is_there(ctx, source).await {
+                ctx.scans.ask_whole(source, false);
+            }
+        }
+    }
+}
+
+/// The last whole scan of one source.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rescan {
+    /// When it began and what it took; `None` before the first.
+    scan: Option<(i64, i64)>,
+    /// When it was first seen to have ended, by [`Context::steady_ms`].
+    seen_ms: i64,
+}
+
+impl Rescan {
+    /// Whether the next one is due, `scan` being the last that has ended.
+    fn is_due(&mut self, scan: Option<(i64, i64)>, now_ms: i64, rescan_ms: u64) -> bool {
+        if scan != self.scan {
+            *self = Self {
+                scan,
+                seen_ms: now_ms,
+            };
+        }
+        let Some((_, took_ms)) = scan else {
+            // The first is asked for by the start.
+            return false;
+        };
+        let rest_ms = took_ms.max(0).saturating_mul(RESCAN_REST);
+        let wait_ms = rest_ms.max(i64::try_from(rescan_ms).unwrap_or(i64::MAX));
+        now_ms.saturating_sub(self.seen_ms) >= wait_ms
+    }
+}
+
+/// A folder that is away is told of elsewhere, and scanned when it is back.
+async fn is_there(ctx: &Arc<Context>, source: usize) -> bool {
+    if !ctx.answering.may_work(source) {
+        return false;
+    }
+    let root = ctx.sources[source].config.path.clone();
+    let work = move || files::root_state(&root);
+    on_disk(ctx, source, &Pulse::default(), work).await.is_ok()
+}
+
 /// What is held back, or wrong with a destination, is told as soon as it is.
 async fn tell_at_once(ctx: &Arc<Context>, post: &Post) {
     loop {
         tokio::time::sleep(BEAT).await;
-        brake::tell(ctx, post).await;
+        brake::tell(ctx, post, false).await;
         destination::tell(ctx, post).await;
     }
 }
@@ -388,6 +451,24 @@ mod tests {
             .pop(may_start, |_, _| crate::queue::Ripe::Now)
             .now_or_never()
             .flatten()
+    }
+
+    #[test]
+    fn a_slow_disk_rests_between_two_scans() {
+        let mut last = Rescan::default();
+        assert!(!last.is_due(None, 0, 1_000));
+        let quick = Some((5, 10));
+        assert!(!last.is_due(quick, 100, 1_000));
+        assert!(!last.is_due(quick, 1_099, 1_000));
+        assert!(last.is_due(quick, 1_100, 1_000));
+        // One that took a minute.
+        let slow = Some((1_100, 60_000));
+        assert!(!last.is_due(slow, 61_100, 1_000));
+        assert!(!last.is_due(slow, 61_100 + 20 * 60_000 - 1, 1_000));
+        assert!(last.is_due(slow, 61_100 + 20 * 60_000, 1_000));
+        // A clock that was put back while it ran.
+        assert!(!last.is_due(Some((7, -5_000)), 0, 1_000));
+        assert!(last.is_due(Some((7, -5_000)), 1_000, 1_000));
     }
 
     #[tokio::test]

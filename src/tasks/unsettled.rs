@@ -65,6 +65,12 @@ impl Unsettled {
             .sum()
     }
 
+    /// How many there are of one source.
+    pub fn count_of(&self, source: usize) -> usize {
+        self.of(source)
+            .map_or(0, |changes| changes.first_ms.values().sum())
+    }
+
     /// `None` while something is on its way that was heard of at that moment or
     /// before, or that a worker has given back. Otherwise how often any was.
     pub(super) fn up_to(&self, source: usize, moment_ms: i64) -> Option<u64> {

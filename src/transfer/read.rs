@@ -25,9 +25,17 @@ const TRY_PAUSE: Duration = Duration::from_millis(50);
 const CLOCK_GRAIN: Duration = Duration::from_millis(50);
 
 /// FAT keeps modification times to 2 s, the coarsest of all common file
-/// systems. A file modified so shortly before it was hashed is hashed again at
-/// the next scan.
+/// systems. A file whose status changed so shortly before it was hashed is hashed
+/// again at the next scan.
 const RACY_WINDOW_NS: i64 = 2_000_000_000;
+
+/// A program that writes to memory that the file is mapped to moves the
+/// modification time once, when it first writes to a page, and again only after
+/// the system has written that page to the disk: Linux does so after 30 s, looking
+/// every 5 s. What was written between two such moments shows in no `stat`, so a
+/// file that was modified so shortly before it was hashed is hashed again at the
+/// next scan, too.
+const MAPPED_WINDOW_NS: i64 = 60_000_000_000;
 
 /// How long to insist on a reading during which the file did not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,15 +202,17 @@ fn content(
 ) -> Content {
     let began_ns = i128::try_from(began.as_nanos()).unwrap_or(i128::MAX);
     // Each by itself: a time in the future must not hide the other one.
-    let is_recent =
-        |stamp_ns: i128| stamp_ns <= began_ns && began_ns - stamp_ns < RACY_WINDOW_NS.into();
+    let is_recent = |stamp_ns: i128, window_ns: i64| {
+        stamp_ns <= began_ns && began_ns - stamp_ns < window_ns.into()
+    };
     Content {
         fingerprint,
         hash,
         seen_ms: i64::try_from(began.as_millis()).unwrap_or(i64::MAX),
         bytes,
         unrested: false,
-        racy: is_recent(fingerprint.mtime_ns) || is_recent(fingerprint.ctime_ns.into()),
+        racy: is_recent(fingerprint.mtime_ns, MAPPED_WINDOW_NS)
+            || is_recent(fingerprint.ctime_ns.into(), RACY_WINDOW_NS),
         look,
         segments: Arc::new([]),
     }
@@ -278,7 +288,21 @@ mod tests {
             ctime_ns: 1,
             ..files::stat(dir.path(), &p("a")).unwrap().unwrap()
         };
+        let racy_at = |mtime_s: i64, ctime_s: i64| {
+            let at = |seconds: i64| (1_000 + seconds) * 1_000_000_000;
+            let file = Fingerprint {
+                mtime_ns: at(mtime_s).into(),
+                ctime_ns: at(ctime_s),
+                ..old
+            };
+            let began = Duration::from_secs(1_000);
+            content(file, ContentHash::of(b"x"), None, Look::Unknown, began).racy
+        };
         assert!(!content(old, ContentHash::of(b"x"), None, Look::Unknown, now()).racy);
+        // A mapped page may still be written to; a new mode says nothing like it.
+        assert!(racy_at(-59, -59) && !racy_at(-61, -61));
+        assert!(racy_at(-99, -1) && !racy_at(-99, -3));
+        assert!(!racy_at(5, -99), "from the future");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod encrypted;
 mod events;
+mod exact;
 mod roots;
 mod told;
 
@@ -9,7 +10,11 @@ use crate::harness::{
     Rig, digest_files, finish, history, in_bucket, on_disk, program, until, write_config,
 };
 use keepwatch::daemon::Daemon;
+use std::collections::BTreeMap;
 use std::fs;
+
+/// What a folder or a bucket holds, by key.
+type Tree = BTreeMap<String, crate::harness::Thing>;
 
 /// Wait until the board warns of this.
 async fn until_warned(daemon: &Daemon, topic: &str) -> String {
@@ -56,6 +61,27 @@ fn run_line(line: &str) {
     );
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert_eq!(output.status.code(), Some(0), "{line}: {text}");
+}
+
+/// Run the restore that an alert names; what it brought back.
+fn restore_as_told(told: &str) -> Tree {
+    let line = told
+        .lines()
+        .find(|line| line.contains(" restore ") && line.contains("--at"))
+        .unwrap_or_else(|| panic!("no command in {told}"));
+    let to = line
+        .rsplit(" --to ")
+        .next()
+        .unwrap()
+        .trim()
+        .trim_matches('\'');
+    let to = std::path::Path::new(to);
+    if to.exists() {
+        // By the same alert before.
+        fs::remove_dir_all(to).unwrap();
+    }
+    run_line(line);
+    on_disk(to)
 }
 
 fn reconcile(config: &std::path::Path, more: &[&str]) -> (Option<i32>, String) {

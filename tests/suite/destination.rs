@@ -1,3 +1,4 @@
 //! The place that copies go to: it must keep versions, and say so again and again.
 
+mod owner;
 mod versions;

@@ -463,3 +463,145 @@ async fn a_stop_ends_a_drill_at_once() {
     // It is not told as a success.
     assert!(done.is_some_and(|drill| drill.not_run.is_some()));
 }
+
+/// How many alerts there have been about files that did not come back.
+fn alerts(rig: &Rig) -> usize {
+    told(rig).matches("ALERT: the restore drill").count()
+}
+
+async fn save(daemon: &Daemon, rig: &Rig, content: &str, versions: usize) {
+    rig.write("a.txt", content);
+    until("it is stored", async || {
+        at_rest(daemon) && raw::counts(&rig.store(), BUCKET).await["a.txt"] == versions
+    })
+    .await;
+}
+
+/// Drill until chance finds it.
+async fn drill_until_found(daemon: &Daemon) -> Drill {
+    for _ in 0..50 {
+        let done = drill(daemon).await;
+        assert!(done.not_run.is_none(), "{done:?}");
+        if !done.failures.is_empty() {
+            return done;
+        }
+    }
+    panic!("50 drills have not found it");
+}
+
+/// Named after the bug: nobody can mend an old version, and each day it was told
+/// anew, while the drill tested nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_old_version_is_told_once_listed_each_day_and_left_out_of_the_draw() {
+    let rig = Rig::new();
+    rig.write("a.txt", "one");
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    alter(&rig, "a.txt");
+    save(&daemon, &rig, "two, and longer", 2).await;
+    let found = drill_until_found(&daemon).await;
+    assert!(found.failures[0].is_older, "{found:?}");
+    assert_eq!(alerts(&rig), 1);
+    daemon.stop().await.unwrap();
+
+    let daemon = rig.start().await;
+    for _ in 0..8 {
+        let done = drill(&daemon).await;
+        assert!(done.is_well() && done.files == 1, "{done:?}");
+        assert_eq!(done.lasting_total, 1, "{done:?}");
+    }
+    assert_eq!(alerts(&rig), 1, "told once: {}", told(&rig));
+    let digest = digest::report(daemon.context(), 0).await.unwrap();
+    let line = "Damaged:  1 older version that cannot be mended is known";
+    let body = digest.body();
+    assert_eq!(body.matches(line).count(), 1, "{body}");
+    assert!(body.contains("a.txt in office of "), "{body}");
+
+    // A new damage is told.
+    alter(&rig, "a.txt");
+    assert_eq!(drill(&daemon).await.failures.len(), 1);
+    assert_eq!(alerts(&rig), 2);
+    alter(&rig, "a.txt");
+    drill(&daemon).await;
+    // What a lifecycle rule took is forgotten.
+    let client = raw::client(&rig.vault());
+    let request = client.delete_object().bucket(BUCKET).key("a.txt");
+    let gone = request.version_id(&found.failures[0].version_id);
+    gone.send().await.unwrap();
+    let done = drill(&daemon).await;
+    assert_eq!((done.lasting_total, done.is_well()), (0, true), "{done:?}");
+    daemon.stop().await.unwrap();
+}
+
+/// Named after the bug: "can be restored again" was said of the version that still
+/// fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_repair_the_message_names_the_version_that_stays_damaged() {
+    let rig = Rig::new();
+    rig.write("a.txt", "the content");
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    alter(&rig, "a.txt");
+    let found = drill(&daemon).await;
+    assert_eq!(found.failures.len(), 1, "{found:?}");
+    let ask = Ask {
+        deep: Deep::All,
+        repair: true,
+        ..Ask::default()
+    };
+    let never = Stop::never();
+    let verified = audit::run(daemon.context(), &ask, |_| (), &never).await;
+    assert_eq!(verified.unwrap()[0].open_findings(), 0);
+    for _ in 0..8 {
+        let done = drill(&daemon).await;
+        assert!(done.is_well(), "{done:?}");
+        assert_eq!(done.lasting_total, 1, "{done:?}");
+    }
+    let all = told(&rig);
+    for words in [
+        "1 file that could not be restored can be restored as it is now.",
+        "This version of it stays damaged and cannot be mended",
+        &found.failures[0].version_id,
+    ] {
+        assert!(all.contains(words), "{words}: {all}");
+    }
+    assert!(!all.contains("This is over"), "{all}");
+    assert_eq!((alerts(&rig), all.matches("stays damaged").count()), (1, 1));
+    daemon.stop().await.unwrap();
+}
+
+/// An object encrypted with a key that is gone is refused, and nothing else is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_the_server_refuses_to_give_is_one_finding_and_ends_no_drill() {
+    let rig = Rig::new();
+    rig.write("lost.txt", "nobody has its key");
+    rig.write("well.txt", "the content");
+    let faults = Faults::none();
+    let store = rig.faulty_store(&faults);
+    let daemon = rig.start_with(rig.config(), Some(store)).await;
+    rig.until_equal(&daemon).await;
+    for method in ["GET", "HEAD"] {
+        faults.set(move |seen| {
+            let is_it = seen.uri.contains("lost.txt?") && seen.uri.contains("versionId");
+            match is_it && seen.method == method {
+                true if method == "HEAD" => Fate::Answer(400, "InvalidRequest"),
+                true => Fate::Answer(403, "AccessDenied"),
+                false => Fate::Pass,
+            }
+        });
+        let done = drill_until_found(&daemon).await;
+        let named: Vec<&str> = done.failures.iter().map(|f| f.path.as_str()).collect();
+        assert_eq!((named, done.files), (vec!["lost.txt"], 2), "{done:?}");
+    }
+    assert_eq!(alerts(&rig), 1, "{}", told(&rig));
+    // Where nothing is given it says nothing of any file.
+    faults.set(
+        |seen| match seen.method == "GET" && seen.uri.contains("versionId") {
+            true => Fate::Answer(403, "AccessDenied"),
+            false => Fate::Pass,
+        },
+    );
+    let done = drill(&daemon).await;
+    assert!(done.not_run.is_some(), "{done:?}");
+    daemon.stop().await.unwrap();
+}

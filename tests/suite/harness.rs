@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use keepwatch::config::{Config, Defaults};
 use keepwatch::daemon::{Daemon, Options};
+use keepwatch::model::owner::Claimant;
 use keepwatch::model::{Kind, RelKey};
 use keepwatch::store::vault::Vault;
 use keepwatch::store::{At, Store};
@@ -344,6 +345,9 @@ pub enum Fate {
     LoseAnswer,
     /// It arrives late.
     Late(Duration),
+    /// It arrives without its `If-Match` and `If-None-Match`, as at a server that
+    /// does not know them.
+    WithoutDemands,
     /// The connection breaks, and what was sent is carried out when this says so.
     CarryOutLater(tokio::sync::watch::Receiver<bool>),
 }
@@ -438,6 +442,13 @@ impl HttpConnector for FaultyClient {
                 Fate::LoseAnswer => {
                     inner.call(request).await?;
                     Err(broken())
+                }
+                Fate::WithoutDemands => {
+                    let mut request = request;
+                    for name in ["if-match", "if-none-match"] {
+                        request.headers_mut().remove(name);
+                    }
+                    inner.call(request).await
                 }
                 Fate::CarryOutLater(mut told) => {
                     tokio::spawn(async move {
@@ -598,6 +609,23 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Write down that the bucket is this computer's, as its first start does.
+pub async fn claim(rig: &Rig) {
+    let claimant = Claimant {
+        computer: keepwatch::daemon::this_computer(),
+        source: BUCKET.to_owned(),
+        root: rig.root().display().to_string(),
+        ids: Vec::new(),
+        knows: false,
+        take_over: None,
+    };
+    let record = claimant.record("written-by-the-test".to_owned(), 1_795_000_000_000);
+    let put = crate::raw::client(&rig.vault()).put_object();
+    let put = put.bucket(BUCKET).key(keepwatch::model::owner::key(""));
+    let put = put.body(record.to_json().unwrap().into());
+    put.send().await.unwrap();
 }
 
 /// A configuration file for the real program on a vault; `more` is appended.

@@ -3,6 +3,8 @@
 //!
 //! One binary on purpose (each links the whole SDK); one module per concern.
 
+// As in the library.
+#![recursion_limit = "256"]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,6 +16,7 @@ mod budget;
 mod clocks;
 mod daily;
 mod damage;
+mod databases;
 mod dead;
 mod delta;
 mod destination;
@@ -26,6 +29,7 @@ mod hostile;
 mod late;
 mod layers;
 mod line;
+mod lists;
 mod manifest;
 #[cfg(target_os = "linux")]
 mod model;
@@ -37,6 +41,7 @@ mod moto_office;
 mod office;
 mod pages;
 mod patterns;
+mod portal;
 #[cfg(target_os = "linux")]
 mod power;
 mod python;

@@ -4,6 +4,7 @@
 mod broken;
 mod commands;
 mod killed;
+mod last;
 mod reconcile;
 mod shortened;
 mod stop;

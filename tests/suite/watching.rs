@@ -2,6 +2,7 @@
 //! bucket ends up with what is there, and every version is something that was.
 
 mod limits;
+mod links;
 mod places;
 mod pressure;
 mod proof;

@@ -10,6 +10,7 @@ use crate::cli::origins::{Named, folder_names};
 use crate::cli::show;
 use crate::error::{Fatal, chain};
 use crate::model::manifest::Header;
+use crate::model::owner::Owner;
 use crate::platform;
 use crate::recovery::sources::Found;
 use std::io::Write as _;
@@ -181,6 +182,13 @@ fn source(found: &Found, header: &Header, folder: &Path) -> String {
         "min_version_interval = {}\nversions_per_hour_max = {}\n",
         quoted(&format!("{}s", settings.min_version_interval_ms / 1_000)),
         settings.versions_per_hour_max
+    ));
+    let told = || Owner::of_manifest(header);
+    let owner = found.owner.clone().unwrap_or_else(told);
+    out.push_str(&format!(
+        "# This computer may take the place of {} by this id, and of nobody else.\ntake_over = {}\n",
+        show::clean(&owner.who()),
+        quoted(&owner.id)
     ));
     out
 }

@@ -105,6 +105,7 @@ fn a_short_file_is_complete() {
             shutdown_timeout_ms: 30_000,
             unwatched_scan_ms: 600_000,
             late_request_ms: 960_000,
+            rescan_ms: 900_000,
         }
     );
 }
@@ -132,6 +133,7 @@ on_delete = "keep"
 sentinel = false
 min_version_interval = "10m"
 versions_per_hour_max = 30
+take_over = "0123abcd"
 [notify]
 topic_arn = "arn:aws:sns:eu-central-1:111122223333:BackupNotifications"
 endpoint_url = "http://127.0.0.1:5000"
@@ -147,6 +149,7 @@ queue_items_max = 500
 shutdown_timeout = "1m"
 unwatched_scan_ms = 5000
 late_request_ms = 7000
+rescan_ms = 7000
 [state]
 dir = "state"
 [log]
@@ -177,6 +180,7 @@ json = true
             sentinel: false,
             min_version_interval_ms: 600_000,
             versions_per_hour_max: 30,
+            take_over: Some("0123abcd".into()),
         }
     );
     assert_eq!(config.notify.alert_after_ms, 2 * 3_600_000);
@@ -185,6 +189,7 @@ json = true
     assert_eq!(config.limits.debounce_max_ms, 600);
     assert_eq!(config.limits.unwatched_scan_ms, 5_000);
     assert_eq!(config.limits.late_request_ms, 7_000);
+    assert_eq!(config.limits.rescan_ms, 7_000);
     assert_eq!(config.state_dir, office.path("state"));
     assert_eq!(config.log.dir, Path::new("/var/log/keepwatch"));
     assert!(config.log.json);

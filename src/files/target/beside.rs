@@ -40,6 +40,17 @@ impl Target {
         copy_as(dir, name, new, &there).map_err(|error| failed(&error))
     }
 
+    /// Give the file `rel` the name `beside` in the same folder instead of its own.
+    /// `false` when something has that name, and nothing has changed. Blocks.
+    ///
+    /// # Errors
+    /// [`Fault`] when the disk refuses.
+    pub fn move_beside(&self, rel: &RelPath, beside: &RelPath) -> Result<bool, Fault> {
+        let failed = |error: &io::Error| fault::writing("rename", shown(rel), error);
+        let (dir, name) = self.place(rel, true)?;
+        dir.rename_new(name, beside.name()).map_err(|e| failed(&e))
+    }
+
     /// Give the file `rel` this mode, time and, where this account may, owner.
     /// Its content is not touched. What the disk did not take is given back. Blocks.
     ///
@@ -116,6 +127,10 @@ mod tests {
             [read("d/a"), read("d/taken"), read("d/b")],
             ["one", "two", "one"]
         );
+        assert_eq!(target.move_beside(&p("d/b"), &p("d/taken")), Ok(false));
+        assert_eq!(target.move_beside(&p("d/b"), &p("d/c")), Ok(true));
+        assert!(read("d/c") == "one" && !at("d/b").exists());
+        assert!(target.move_beside(&p("d/b"), &p("d/e")).is_err());
         assert!(target.second_name(&p("d"), &p("e")).is_err());
         assert!(target.second_name(&p("gone"), &p("e")).is_err());
     }

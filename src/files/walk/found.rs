@@ -14,6 +14,10 @@ pub struct WalkEntry {
     pub empty: bool,
     /// For a folder: it is on another device than the folder that it is in.
     pub mounted: bool,
+    /// The file system it is on.
+    pub dev: u64,
+    /// How many names it has.
+    pub links: u64,
 }
 
 impl WalkEntry {

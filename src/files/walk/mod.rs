@@ -238,6 +238,8 @@ impl Walk<'_> {
                 fingerprint: found.fingerprint,
                 empty: false,
                 mounted: false,
+                dev: found.dev,
+                links: found.links,
             })),
             Err(error) if platform::trouble(&error).is_no_folder() => {}
             Err(error) => {
@@ -310,6 +312,8 @@ impl Walk<'_> {
                 fingerprint: found.fingerprint,
                 empty,
                 mounted: above.is_some_and(|above| above.id.0 != found.dev),
+                dev: found.dev,
+                links: found.links,
             }));
         }
         if let Some(fault) = rule_fault {

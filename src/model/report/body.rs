@@ -199,7 +199,8 @@ fn section(source: &SourceReport, zone: &TimeZone) -> Section {
     }
     lines.extend(source.troubles.iter().map(|trouble| {
         let since = time(trouble.since_ms, zone);
-        format!("  NOT SAFE since {since}: {}", clean(&trouble.text))
+        let label = trouble.kind.label();
+        format!("  {label} since {since}: {}", clean(&trouble.text))
     }));
     Section {
         lines,

@@ -3,12 +3,12 @@
 
 use super::messages::{Message, fit};
 use super::subject;
-use super::text::{amount, clean, time};
-use crate::model::drill::{Drill, FAILURES_NAMED_MAX, Failure};
+use super::text::{amount, clean, number, time};
+use crate::model::drill::{Drill, FAILURES_NAMED_MAX, Failure, LASTING_NAMED_MAX};
 use jiff::tz::TimeZone;
 
 /// What to do about damaged versions, in the order in which it helps.
-const REMEDY: &str = "run `keepwatch verify --deep --repair`: it looks at every file, and uploads again what is damaged and still on this computer. An older version that is damaged cannot be mended; the ones before and after it can be restored (`keepwatch versions`). Look for who or what else writes to the bucket";
+const REMEDY: &str = "run `keepwatch verify --deep --repair`: it looks at every file, and uploads again what is damaged and still on this computer. An older version that is damaged cannot be mended: no restore of a moment at which it was current brings it back (`keepwatch versions` shows the others). Look for who or what else writes to the bucket";
 
 /// Files that did not come back as they were, or do again.
 #[derive(Debug, Clone)]
@@ -41,7 +41,41 @@ pub(super) fn lines(drill: &Drill, zone: &TimeZone) -> Vec<String> {
     if !drill.failures.is_empty() {
         lines.push(format!("  What to do: {REMEDY}"));
     }
+    lines.extend(lasting(drill, zone));
     lines
+}
+
+/// What was told before and stays, on one line.
+fn lasting(drill: &Drill, zone: &TimeZone) -> Option<String> {
+    if drill.lasting_total == 0 {
+        return None;
+    }
+    let named: Vec<String> = drill
+        .lasting
+        .iter()
+        .take(LASTING_NAMED_MAX)
+        .map(|of| {
+            format!(
+                "{} in {} of {}",
+                clean(&of.path),
+                clean(&of.source),
+                time(of.stored_at_ms, zone)
+            )
+        })
+        .collect();
+    let more = drill.lasting_total.saturating_sub(named.len() as u64);
+    let more = match more {
+        0 => String::new(),
+        more => format!(" and {} more", number(more)),
+    };
+    let (what, are) = match drill.lasting_total {
+        1 => ("1 older version".to_owned(), "is"),
+        total => (amount(total, "older version"), "are"),
+    };
+    Some(format!(
+        "Damaged:  {what} that cannot be mended {are} known, and left out of the drill: {}{more}",
+        named.join(", ")
+    ))
 }
 
 fn named(failures: &[Failure], zone: &TimeZone) -> Vec<String> {
@@ -92,23 +126,54 @@ pub fn drill_alert(drilled: &Drilled<'_>) -> Message {
     }
 }
 
-/// What to send when what was told of is in order again.
-pub fn drill_over(drilled: &Drilled<'_>) -> Message {
-    let files = amount(drilled.failures.len() as u64, "file");
-    let mut head = vec![
-        format!("This is over: {files} that could not be restored can be restored again:"),
-        String::new(),
-    ];
-    head.extend(named(drilled.failures, drilled.time_zone));
-    head.extend([
-        String::new(),
-        format!("Computer: {}", clean(drilled.computer)),
-    ]);
+/// What to send when what was told of is over: `drilled` has what is whole again or
+/// gone, `mended` what is of the past by now and stays damaged, while the file as it
+/// is now can be restored.
+pub fn drill_over(drilled: &Drilled<'_>, mended: &[Failure]) -> Message {
+    let over = drilled.failures;
+    let mut head = Vec::new();
+    if !over.is_empty() {
+        let files = amount(over.len() as u64, "file");
+        head.extend([
+            format!("This is over: {files} that could not be restored can be restored again:"),
+            String::new(),
+        ]);
+        head.extend(named(over, drilled.time_zone));
+        head.push(String::new());
+    }
+    if !mended.is_empty() {
+        let (files, they) = match mended.len() as u64 {
+            1 => ("1 file".to_owned(), "it is"),
+            more => (amount(more, "file"), "they are"),
+        };
+        let (these, stay) = match mended.len() {
+            1 => (
+                "This version of it stays",
+                "at which it was current brings it back",
+            ),
+            _ => (
+                "These versions of them stay",
+                "at which one was current brings it back",
+            ),
+        };
+        head.extend([
+            format!("{files} that could not be restored can be restored as {they} now."),
+            format!(
+                "{these} damaged and cannot be mended, no restore of a moment {stay}, and it is not told again (the digest lists it):"
+            ),
+            String::new(),
+        ]);
+        head.extend(named(mended, drilled.time_zone));
+        head.push(String::new());
+    }
+    head.push(format!("Computer: {}", clean(drilled.computer)));
+    let files = amount((over.len() + mended.len()) as u64, "file");
+    let how = match mended.is_empty() {
+        true => "can be restored again",
+        false => "can be restored again, but not as before",
+    };
     Message {
-        subject: subject(
-            drilled.computer,
-            &format!("{files} in the backup can be restored again"),
-        ),
+        subject: subject(drilled.computer, &format!("{files} in the backup {how}")),
         body: fit(head, None),
     }
 }
@@ -150,10 +215,69 @@ mod tests {
         ] {
             assert!(alert.body.contains(words), "{}", alert.body);
         }
+        let over = drill_over(&drilled, &[]);
+        assert!(over.subject.ends_with("can be restored again"));
+        assert!(!over.body.contains("stays damaged"), "{}", over.body);
+        // What the past keeps is not said to be over.
+        let nothing = Drilled {
+            failures: &[],
+            ..drilled.clone()
+        };
+        let mended = drill_over(&nothing, &failures);
         assert!(
-            drill_over(&drilled)
+            mended
                 .subject
-                .contains("can be restored again")
+                .ends_with("can be restored again, but not as before")
+        );
+        for words in [
+            "1 file that could not be restored can be restored as it is now.",
+            "This version of it stays damaged and cannot be mended",
+            "older version of 2026-11-20 10:00 (v77)",
+        ] {
+            let body = &mended.body;
+            assert!(body.contains(words), "{words}: {body}");
+            assert!(!body.contains("This is over"), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_mended_stands_on_one_line() {
+        let zone = berlin();
+        let failure = Failure {
+            source: "database".into(),
+            path: "a.csv".into(),
+            key: "k".into(),
+            version_id: "v1".into(),
+            stored_at_ms: at("2026-11-20T09:00:00Z"),
+            damage: Some(Damage::Altered),
+            why: "x".into(),
+            is_older: true,
+            since_ms: 0,
+            told: true,
+        };
+        let mut drill = Drill {
+            files: 3,
+            lasting: vec![failure; 12],
+            lasting_total: 12,
+            ..Drill::default()
+        };
+        let text = lines(&drill, &zone).join("\n");
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(
+            text.contains("12 older versions that cannot be mended are known"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("a.csv in database of 2026-11-20 10:00 and 2 more"),
+            "{text}"
+        );
+        assert_eq!(problem(&drill), None);
+        drill.lasting.truncate(1);
+        drill.lasting_total = 1;
+        let text = lines(&drill, &zone).join("\n");
+        assert!(
+            text.contains("1 older version that cannot be mended is known"),
+            "{text}"
         );
     }
 

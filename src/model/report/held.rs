@@ -2,7 +2,7 @@
 //! and the alert that does not wait.
 
 use super::messages::{Message, fit};
-use super::text::{amount, clean, duration, number, shorten, time};
+use super::text::{amount, clean, duration, number, shorten, time, time_of_second};
 use super::{COMPUTER_CHARS_MAX, subject};
 use crate::model::brake::{Hold, Why};
 use jiff::tz::TimeZone;
@@ -24,7 +24,8 @@ pub struct Held<'a> {
     pub reminder: bool,
     /// The command that confirms the deletions.
     pub confirm: &'a str,
-    /// The command that brings back the files as they were before.
+    /// The command that brings back the files as they were before; empty where no
+    /// such moment is known.
     pub restore: &'a str,
     /// The zone its times are shown in.
     pub time_zone: &'a TimeZone,
@@ -33,7 +34,7 @@ pub struct Held<'a> {
 impl Held<'_> {
     /// One line: what has happened and what to do.
     pub fn line(&self) -> String {
-        let safe = match self.hold.marked {
+        let safe = match self.hold.marked_in_all() {
             0 => "nothing is marked as deleted meanwhile".to_owned(),
             _ => format!("{}, no more meanwhile", self.marked()),
         };
@@ -56,33 +57,47 @@ impl Held<'_> {
 
     /// How many were marked before it was noticed.
     fn marked(&self) -> String {
+        let marked = self.hold.marked_in_all();
+        let were = if marked == 1 { "was" } else { "were" };
         format!(
-            "up to {} of them may have been marked as deleted before that was noticed",
-            number(self.hold.marked)
+            "{} of them {were} marked as deleted before that was noticed",
+            number(marked)
         )
     }
 
-    /// The same with how to have them back, for an alert; each line its own.
-    fn marked_lines(&self) -> Vec<String> {
-        let mut lines = vec![
-            String::new(),
-            format!(
-                "{}; their versions are all still in the backup. No more are marked meanwhile. New and changed files are backed up as ever.",
-                capital(&self.marked())
-            ),
-        ];
-        if !self.restore.is_empty() {
-            lines.extend([
+    /// What has become of the backup, for an alert.
+    fn in_backup(&self) -> String {
+        match self.hold.marked_in_all() {
+            0 => "Nothing is marked as deleted in the backup meanwhile, and nothing is lost there. New and changed files are backed up as ever.".to_owned(),
+            marked => {
+                let theirs = if marked == 1 { "its versions are" } else { "their versions are" };
                 format!(
-                    "This command brings everything back into a new folder as it was at {}:",
-                    time(self.hold.whole_ms, self.time_zone)
-                ),
-                String::new(),
-                format!("  {}", self.restore),
-                String::new(),
-            ]);
+                    "{}; {theirs} all still in the backup. No more are marked meanwhile. New and changed files are backed up as ever.",
+                    capital(&self.marked())
+                )
+            }
         }
-        lines
+    }
+
+    /// How to have everything back as it was before; each line its own.
+    fn bring_back(&self) -> Vec<String> {
+        if self.restore.is_empty() {
+            return Vec::new();
+        }
+        let before = match (&self.hold.why, self.hold.marked_in_all()) {
+            (_, 1..) => ", before the first of them was marked as deleted",
+            (Why::OtherRoot, 0) => ", before anything of the other folder was stored",
+            (_, 0) => ", with all that is missing",
+        };
+        vec![
+            format!(
+                "This command brings everything back into a new folder as the backup had it at {}{before}:",
+                time_of_second(self.hold.moment_ms, self.time_zone)
+            ),
+            String::new(),
+            format!("  {}", self.restore),
+            String::new(),
+        ]
     }
 
     /// What has happened, without a full stop.
@@ -135,6 +150,19 @@ impl Held<'_> {
         }
     }
 
+    /// What the confirmation says; ends with a colon.
+    fn confirming(&self) -> &'static str {
+        match self.hold.why {
+            Why::OtherRoot => {
+                "If this is the right folder, and what it lacks was really deleted, say so with:"
+            }
+            Why::Unmounted { .. } => {
+                "If the disk is gone for good, and its files may be marked as deleted, say so with:"
+            }
+            _ => "If the files were really deleted, say so with:",
+        }
+    }
+
     /// The alert, or its reminder.
     pub fn alert(&self) -> Message {
         let still = if self.reminder { "still: " } else { "" };
@@ -158,23 +186,22 @@ impl Held<'_> {
                 String::new(),
                 format!("  {}", self.confirm),
             ]),
-            Why::Away => head.extend([
-                String::new(),
-                "Nothing is marked as deleted in the backup, and nothing is lost there.".to_owned(),
-            ]),
-            _ => {
-                head.extend(match self.hold.marked {
-                    0 => vec![
-                        String::new(),
-                        "Nothing is marked as deleted in the backup meanwhile, and nothing is lost there. New and changed files are backed up as ever.".to_owned(),
-                    ],
-                    _ => self.marked_lines(),
-                });
+            Why::Away => {
                 head.extend([
-                "If the files were really deleted, or this is the right folder, say so with:".to_owned(),
-                String::new(),
-                format!("  {}", self.confirm),
-            ]);
+                    String::new(),
+                    "Nothing is marked as deleted in the backup, and nothing is lost there."
+                        .to_owned(),
+                ]);
+                head.extend(self.bring_back());
+            }
+            _ => {
+                head.extend([String::new(), self.in_backup()]);
+                head.extend(self.bring_back());
+                head.extend([
+                    self.confirming().to_owned(),
+                    String::new(),
+                    format!("  {}", self.confirm),
+                ]);
             }
         }
         head.extend(self.foot());
@@ -222,10 +249,15 @@ impl Held<'_> {
 
     /// What was marked because of it; a sentence.
     fn cost(&self) -> String {
-        match (self.hold.marked, &self.hold.why) {
-            (0, Why::Fall) => {
-                "No file was marked as deleted while it lasted. A few that are still missing are taken for deleted now.".to_owned()
-            }
+        match (self.hold.marked_in_all(), &self.hold.why) {
+            (0, Why::Fall) => match self.hold.files {
+                0 => "No file was marked as deleted while it lasted.".to_owned(),
+                1 => "No file was marked as deleted while it lasted. The one that is still missing is taken for deleted now.".to_owned(),
+                files => format!(
+                    "No file was marked as deleted while it lasted. The {} that are still missing are taken for deleted now.",
+                    number(files)
+                ),
+            },
             (0, _) => "No file was marked as deleted because of it.".to_owned(),
             _ => format!(
                 "{}; what is there again is stored as new versions.",
@@ -284,7 +316,8 @@ mod tests {
             files: 1_234,
             of: 2_000,
             marked,
-            whole_ms: at("2026-11-23T06:00:00Z"),
+            found_marked: 0,
+            moment_ms: at("2026-11-23T07:59:57Z") + 999,
             told: 0,
             told_ms: 0,
         };
@@ -319,7 +352,11 @@ mod tests {
         What to do: If a disk is not mounted or the folder is not the right one, put that right.
 
         Nothing is marked as deleted in the backup meanwhile, and nothing is lost there. New and changed files are backed up as ever.
-        If the files were really deleted, or this is the right folder, say so with:
+        This command brings everything back into a new folder as the backup had it at 2026-11-23 08:59:57, with all that is missing:
+
+          keepwatch restore --source documents --at 2026-11-23T08:59:58+01:00 --to /srv/x
+
+        If the files were really deleted, say so with:
 
           keepwatch --reconcile --confirm-deletions
 
@@ -335,7 +372,7 @@ mod tests {
         for text in [&line, &alert.body, &over.body] {
             let text = text.to_lowercase();
             assert!(
-                text.contains("up to 510 of them may have been marked"),
+                text.contains("510 of them were marked as deleted before"),
                 "{text}"
             );
             assert!(!text.contains("nothing is marked"), "{text}");
@@ -344,8 +381,31 @@ mod tests {
         assert!(
             alert
                 .body
-                .contains("as it was at 2026-11-23 07:00:\n\n  keepwatch restore")
+                .contains("as the backup had it at 2026-11-23 08:59:57, before the first of them was marked as deleted:\n\n  keepwatch restore")
         );
+        let (line, alert, _) = say_all(Why::Fall, false, 1);
+        for text in [&line, &alert.body.to_lowercase()] {
+            assert!(text.contains("1 of them was marked as deleted"), "{text}");
+        }
+        assert!(alert.body.contains("its versions are all still"));
+    }
+
+    #[test]
+    fn every_alert_has_a_command_that_brings_the_files_back() {
+        let folder = RelKey::parse_full("disk/").unwrap();
+        for why in [
+            Why::Fall,
+            Why::OtherRoot,
+            Why::Away,
+            Why::Unmounted { folder },
+        ] {
+            let (_, alert) = say(why, false);
+            assert!(
+                alert.body.contains("\n\n  keepwatch restore"),
+                "{}",
+                alert.body
+            );
+        }
     }
 
     #[test]

@@ -97,7 +97,10 @@ fn a_bucket_without_versions_is_not_well() {
         assert!(!body.contains("All is well"), "{body}");
         for words in [
             "  - turn on versioning",
-            "NOT SAFE since 2026-11-23 02:00: the bucket b keeps no old versions",
+            &format!(
+                "{} since 2026-11-23 02:00: the bucket b keeps no old versions",
+                kind.label()
+            ),
         ] {
             assert!(body.contains(words), "{body}");
         }

@@ -69,12 +69,21 @@ pub fn duration(ms: u64) -> String {
 /// `2026-11-23 02:30`, in the zone; with the offset when the zone has no name
 /// or shows that wall time twice.
 pub fn time(at_ms: i64, zone: &TimeZone) -> String {
+    written(at_ms, zone, "%Y-%m-%d %H:%M")
+}
+
+/// The same with its second: `2026-11-23 02:30:07`.
+pub fn time_of_second(at_ms: i64, zone: &TimeZone) -> String {
+    written(at_ms, zone, "%Y-%m-%d %H:%M:%S")
+}
+
+fn written(at_ms: i64, zone: &TimeZone, format: &str) -> String {
     let Ok(instant) = Timestamp::from_millisecond(at_ms) else {
         return "an unknown time".to_owned();
     };
     let local = zone.to_datetime(instant);
     let twice = zone.to_ambiguous_timestamp(local).is_ambiguous();
-    let text = local.strftime("%Y-%m-%d %H:%M").to_string();
+    let text = local.strftime(format).to_string();
     if twice || zone.iana_name().is_none() {
         format!("{text} ({})", zone.to_offset(instant))
     } else {

@@ -406,6 +406,7 @@ fn found_of(stat: &Stat) -> Found {
             owner: Some((stat.st_uid as u32, stat.st_gid as u32)),
         },
         dev: stat.st_dev as u64,
+        links: stat.st_nlink as u64,
     }
 }
 

@@ -155,6 +155,7 @@ fn a_record_and_its_versions() {
 fn meta() -> ObjectMeta {
     ObjectMeta {
         seen_ms: None,
+        beside: None,
         kind: Kind::File,
         content: Some(ContentHash::of(b"hello")),
         size_bytes: 5,

@@ -76,6 +76,7 @@ impl<'a> Run<'a> {
             result: Verified {
                 name: request.name.clone(),
                 with_index: request.known.is_some(),
+                all_versions: request.all_versions,
                 ..Verified::default()
             },
             failures_in_a_row: 0,

@@ -67,9 +67,18 @@ impl HttpConnector for VaultConnector {
                     SdkBody::from_body_1_x(body)
                 }
             });
+            let response = marked(response);
             HttpResponse::try_from(response).map_err(|e| ConnectorError::user(Box::new(e)))
         })
     }
+}
+
+/// As every answer of S3 it has the id of a request, by which it is known to be
+/// S3's (`store::marks`). Nobody looks a request up by it here.
+pub(super) fn marked<B>(mut response: http::Response<B>) -> http::Response<B> {
+    let id = HeaderValue::from_static("vault");
+    response.headers_mut().insert("x-amz-request-id", id);
+    response
 }
 
 /// The SDK's request as the service takes it.

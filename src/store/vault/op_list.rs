@@ -7,8 +7,10 @@ use super::list::{Item, Listed, PAGE_ITEMS_MAX, Query};
 use super::op_bucket::owner;
 use super::record::{Object, Sums};
 use super::stage::{Algorithm, blocking};
+use crate::store::order::{self, ORDER_HEADER};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use http::HeaderValue;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 
@@ -225,9 +227,23 @@ impl Vault {
             encoding_type: input.encoding_type,
             ..Default::default()
         };
+        let order = order_of(&page.items);
         fill_versions(&mut output, page.items, encoder);
-        Ok(S3Response::new(output))
+        let mut response = S3Response::new(output);
+        if let Ok(order) = HeaderValue::try_from(order) {
+            response.headers.insert(ORDER_HEADER, order);
+        }
+        Ok(response)
     }
+}
+
+/// Which entries are delete markers, in order: the XML has them apart.
+fn order_of(items: &[Item<Listed>]) -> String {
+    let entries = items.iter().filter_map(|item| match item {
+        Item::Prefix(_) => None,
+        Item::Entry(listed) => Some(listed.version.object.is_none()),
+    });
+    order::told(entries)
 }
 
 /// S3's answer has versions, markers and prefixes apart.

@@ -5,7 +5,11 @@
 //! and HTTP carries them in the clear.
 
 use super::Vault;
+use super::connector::marked;
 use crate::error::Fatal;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use s3s::auth::{S3Auth, SecretKey};
@@ -134,6 +138,10 @@ fn serve_one(
 ) -> impl Future<Output = ()> + Send + use<> {
     // Small answers should not wait for more to come.
     let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = hyper::service::Service::call(&service, request);
+        async move { answer.await.map(marked) }
+    });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WAIT)

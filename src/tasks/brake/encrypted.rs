@@ -89,7 +89,8 @@ fn note(
             files,
             ending,
         } = incident;
-        brake.hold(Why::Encrypted { before_ms, ending }, files, known, now_ms);
+        let now = super::now(ctx);
+        brake.hold(Why::Encrypted { before_ms, ending }, files, known, now);
     })
 }
 

@@ -1,7 +1,7 @@
 //! Saying that deletions are held back: on the board, in the log, and at once
 //! by message.
 
-use super::change;
+use super::{change, now};
 use crate::config::StoreConfig;
 use crate::error::Fault;
 use crate::model::brake::{Brake, Hold, Why};
@@ -78,7 +78,7 @@ fn say<T>(
 }
 
 /// The program with the configuration that it runs with.
-fn program(ctx: &Context) -> String {
+pub(in crate::tasks) fn program(ctx: &Context) -> String {
     match &ctx.config.file {
         Some(file) => format!(
             "keepwatch --config {}",
@@ -89,12 +89,12 @@ fn program(ctx: &Context) -> String {
 }
 
 /// The command that brings back the source as it was before the first file was
-/// encrypted (or when the marked ones were last there), into a new folder
-/// beside it. Empty where there is nothing to bring back.
+/// encrypted, marked or missed, into a new folder beside it. Empty where that
+/// moment is not known (a hold of an earlier version).
 fn restore_command(ctx: &Context, source: usize, hold: &Hold) -> String {
     let before_ms = match &hold.why {
         Why::Encrypted { before_ms, .. } => before_ms,
-        Why::Fall if hold.marked > 0 && hold.whole_ms > 0 => &hold.whole_ms,
+        _ if hold.moment_ms > 0 => &hold.moment_ms,
         _ => return String::new(),
     };
     let settings = &ctx.sources[source].config;
@@ -118,7 +118,7 @@ fn restore_command(ctx: &Context, source: usize, hold: &Hold) -> String {
     format!(
         "{} restore {from} --at {} --to {}",
         program(ctx),
-        local.strftime("%Y-%m-%dT%H:%M:%S%:z"),
+        local.strftime("%Y-%m-%dT%H:%M:%S%.f%:z"),
         shell_word(&beside.display().to_string())
     )
 }
@@ -133,9 +133,18 @@ struct Owed {
 
 /// Put every alert and reminder that is owed into the outbox. That is as good as
 /// sent; what cannot even be kept is tried again at the next call.
-pub async fn tell(ctx: &Arc<Context>, post: &Post) {
+/// At the end of a run (`at_once`) nothing waits for what is still to be stored.
+pub async fn tell(ctx: &Arc<Context>, post: &Post, at_once: bool) {
     let _one = ctx.brakes.telling.lock().await;
     for source in 0..ctx.sources.len() {
+        match settle_moment(ctx, source, at_once).await {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(fault) => {
+                tracing::error!("{fault}");
+                return;
+            }
+        }
         let list = {
             let ctx = Arc::clone(ctx);
             blocking(move || Ok(owed(&ctx, source))).await
@@ -154,6 +163,42 @@ pub async fn tell(ctx: &Arc<Context>, post: &Post) {
             }
         }
     }
+}
+
+/// How long an alert waits for what was saved before the files were missed to be
+/// stored: what it names shall have that, too.
+const SETTLING_MAX_MS: i64 = 30 * 1_000;
+
+/// See that what an alert says is so: how many are marked, and which moment has
+/// everything that was saved before. False: not yet.
+async fn settle_moment(ctx: &Arc<Context>, source: usize, at_once: bool) -> Result<bool, Fault> {
+    let (is_new, in_flight, held_at_ms) = {
+        let memory = ctx.brakes.memory(source);
+        let mut holds = memory.saved.brake.holds.iter();
+        let is_new = holds.any(|hold| hold.told == 0 && hold.may_move());
+        (is_new, memory.in_flight, memory.held_at_ms)
+    };
+    if in_flight > 0 && !at_once {
+        return Ok(false);
+    }
+    if !is_new {
+        return Ok(true);
+    }
+    let all_heard = ctx.unsettled.up_to(source, held_at_ms).is_some();
+    let all_stored = ctx.queue.depth(source).total() == 0 && !ctx.scans.is_looking(source);
+    let waited_ms = ctx.steady_ms() - held_at_ms;
+    if !(at_once || all_heard && all_stored) && waited_ms < SETTLING_MAX_MS {
+        return Ok(false);
+    }
+    let ctx = Arc::clone(ctx);
+    blocking(move || {
+        let now = now(&ctx);
+        change(&ctx, source, |memory| {
+            memory.saved.brake.settle_moments(now.server_ms);
+        })
+    })
+    .await?;
+    Ok(true)
 }
 
 fn owed(ctx: &Context, source: usize) -> Vec<Owed> {

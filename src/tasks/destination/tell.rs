@@ -34,7 +34,7 @@ pub async fn tell(ctx: &Arc<Context>, post: &Post) {
 async fn tell_of(ctx: &Arc<Context>, post: &Post, source: usize) -> Result<(), Fault> {
     let destination = &ctx.sources[source].destination;
     let _one = destination.telling.lock().await;
-    let now_ms = ctx.now_ms();
+    let now_ms = ctx.server_now_ms();
     let owed: Vec<Owed> = destination.memory().troubles.owed(now_ms);
     for one in owed {
         let message = Place {

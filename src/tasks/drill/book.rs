@@ -3,7 +3,7 @@
 
 use crate::error::Fault;
 use crate::index::Index;
-use crate::model::drill::{Drill, FAILURES_NAMED_MAX, Failure};
+use crate::model::drill::{Drill, FAILURES_NAMED_MAX, Failure, LASTING_NAMED_MAX};
 use crate::tasks::context::{Context, blocking};
 use std::sync::Arc;
 
@@ -19,6 +19,11 @@ const LARGE_CAME_LAST: &str = "drill:large-came-last";
 /// Findings that are kept open. A bucket with more of them has one trouble, and
 /// the owner knows of it.
 pub(super) const FINDINGS_MAX: usize = FAILURES_NAMED_MAX;
+
+/// Damaged versions of the past that are remembered, so that each is told once and
+/// never drawn again: 250 KB. Beyond it they are still named by the drill that
+/// finds them, but no message is sent.
+pub(super) const LASTING_MAX: usize = 500;
 
 /// The newest drill, if there was one. Blocks.
 ///
@@ -38,6 +43,7 @@ fn read<T: serde::de::DeserializeOwned>(index: &Index, name: &str) -> Result<Opt
 pub(super) async fn keep(ctx: &Arc<Context>, drill: &Drill) -> Result<(), Fault> {
     let mut kept = drill.clone();
     kept.failures.truncate(FINDINGS_MAX);
+    kept.lasting.truncate(LASTING_NAMED_MAX);
     write(ctx, LAST, serde_json::to_value(kept).unwrap_or_default()).await
 }
 
@@ -47,9 +53,27 @@ pub(super) async fn findings(ctx: &Arc<Context>) -> Result<Vec<Failure>, Fault> 
     blocking(move || Ok(read(&ctx.index, FINDINGS)?.unwrap_or_default())).await
 }
 
+/// Whether one more can be kept beside these.
+pub(super) fn has_room(findings: &[Failure], more: &Failure) -> bool {
+    let same_kind = findings.iter().filter(|f| f.is_older == more.is_older);
+    same_kind.count() < max_of(more)
+}
+
+fn max_of(finding: &Failure) -> usize {
+    match finding.is_older {
+        true => LASTING_MAX,
+        false => FINDINGS_MAX,
+    }
+}
+
 /// Keep the findings that are not over; of too many the first ones.
 pub(super) async fn keep_findings(ctx: &Arc<Context>, findings: &[Failure]) -> Result<(), Fault> {
-    let kept = findings.get(..FINDINGS_MAX).unwrap_or(findings);
+    let mut kept = Vec::new();
+    for finding in findings {
+        if has_room(&kept, finding) {
+            kept.push(finding.clone());
+        }
+    }
     write(
         ctx,
         FINDINGS,

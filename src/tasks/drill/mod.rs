@@ -134,6 +134,7 @@ async fn all(
     trial.budget.begin_sample();
     let result = restore_some(&mut trial, drill, again).await;
     tell::new_ones(ctx, post, &mut drill.failures).await?;
+    tell::lasting(ctx, drill).await?;
     result
 }
 
@@ -150,10 +151,15 @@ async fn restore_some(
     let mut picks = Picks::draw(trial.ctx, draws_max, &trial.stop).await?;
     let mut dates = BTreeSet::new();
     let mut seen = BTreeSet::new();
+    // Each has been told, and nobody can mend it: something else is tried.
+    let known = book::findings(trial.ctx).await?;
+    let lasting = known.into_iter().filter(|finding| finding.is_older);
+    seen.extend(lasting.map(|finding| (finding.source, finding.key, finding.version_id)));
+    let (mut known_drawn, mut denied) = (false, Vec::new());
     if let Some(again) = again {
         dates.extend(date_of(trial.ctx, again.version.modified_ms));
         drill.dates = dates.len() as u64;
-        seen.insert((again.key, again.version.version_id));
+        seen.insert(trial.name(&again));
     }
     for _ in 0..draws_max {
         if drill.files >= files_max as u64 || trial.budget.is_used_up() {
@@ -162,8 +168,9 @@ async fn restore_some(
         let Some(candidate) = pick::next(trial, &mut picks).await? else {
             continue;
         };
-        let name = (candidate.key.clone(), candidate.version.version_id.clone());
+        let name = trial.name(&candidate);
         if !seen.insert(name) {
+            known_drawn = true;
             continue;
         }
         match trial.restore(&candidate).await? {
@@ -179,6 +186,10 @@ async fn restore_some(
                 drill.cold += 1;
                 continue;
             }
+            Ended::Denied(failure) => {
+                denied.push(failure);
+                continue;
+            }
             Ended::TooLarge => {
                 drill.too_large += 1;
                 continue;
@@ -189,9 +200,19 @@ async fn restore_some(
         dates.extend(date_of(trial.ctx, candidate.version.modified_ms));
         drill.dates = dates.len() as u64;
     }
+    // Where others come back it is the one version's: its key is lost, or a rule
+    // of the bucket denies it. Where none does it says nothing of any file.
+    match denied.first() {
+        Some(first) if drill.files == 0 => return Err(Why::NotRun(first.why.clone())),
+        _ => {
+            drill.files += denied.len() as u64;
+            drill.failures.append(&mut denied);
+        }
+    }
     drill.conclude(
         picks.has_files() || !seen.is_empty(),
         trial.budget.is_used_up(),
+        known_drawn,
     );
     Ok(())
 }

@@ -288,6 +288,7 @@ fn some_version(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Next;
     use std::collections::BTreeSet;
 
     fn version(key: &str, id: &str, modified_ms: i64, is_latest: bool) -> ListedVersion {
@@ -361,7 +362,8 @@ mod tests {
                 version("p/d", "x2", 2, true),
                 version("p/d", "v1", 1, false),
             ],
-            next: next.map(str::to_owned),
+            next: next.map(|key| Box::new(Next::after_key(key))),
+            in_order: true,
         };
         let mut seen = BTreeSet::new();
         for _ in 0..100 {

@@ -4,7 +4,7 @@
 //! more; it is told once; its end is told to those who heard of it.
 
 use super::Why;
-use super::book::{self, FINDINGS_MAX};
+use super::book;
 use super::budget::AGAIN_PART;
 use super::pick::Candidate;
 use super::try_one::{Ended, Trial};
@@ -33,15 +33,18 @@ pub(super) async fn look_again(
     post: &Post,
     drill: &mut Drill,
 ) -> Result<Option<Candidate>, Why> {
-    let open = book::findings(trial.ctx).await?;
+    let mut open = book::findings(trial.ctx).await?;
     if open.is_empty() {
         return Ok(None);
     }
+    // What can be mended first.
+    open.sort_by_key(|finding| finding.is_older);
     let mut large = Large::begin(trial.ctx).await?;
     // What hangs must not cost the sample its time either.
     let time_max_ms = trial.ctx.config.drill.time_max_ms / AGAIN_PART;
     let deadline = Instant::now() + Duration::from_millis(time_max_ms);
-    let (mut looked_at, mut waiting, mut over) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut looked_at, mut waiting) = (Vec::new(), Vec::new());
+    let (mut over, mut mended) = (Vec::new(), Vec::new());
     let mut first = None;
     for (number, finding) in open.into_iter().enumerate() {
         if number >= AGAIN_MAX || trial.budget.is_used_up() || Instant::now() >= deadline {
@@ -62,6 +65,11 @@ pub(super) async fn look_again(
         match now {
             Now::TooLarge if first.is_none() => first = Some(finding),
             Now::Over => over.push(finding),
+            Now::Past { is_mended } => {
+                let past = finding.now_past();
+                looked_at.push(past.clone());
+                mended.extend(is_mended.then_some(past));
+            }
             Now::Dropped => {}
             Now::Still | Now::TooLarge => looked_at.push(finding),
         }
@@ -70,14 +78,17 @@ pub(super) async fn look_again(
     // whole part to itself at the next.
     let mut still: Vec<Failure> = first.into_iter().chain(waiting).collect();
     still.append(&mut looked_at);
-    let told: Vec<Failure> = over.into_iter().filter(|finding| finding.told).collect();
-    if !told.is_empty() {
+    let told = |list: Vec<Failure>| -> Vec<Failure> {
+        list.into_iter().filter(|finding| finding.told).collect()
+    };
+    let (over, mended) = (told(over), told(mended));
+    if !over.is_empty() || !mended.is_empty() {
         let drilled = Drilled {
             computer: &crate::platform::computer_name(),
-            failures: &told,
+            failures: &over,
             time_zone: &trial.ctx.config.schedule.time_zone,
         };
-        post.keep(trial.ctx, drill_over(&drilled)).await?;
+        post.keep(trial.ctx, drill_over(&drilled, &mended)).await?;
     }
     book::keep_findings(trial.ctx, &still).await?;
     Ok(large.taken)
@@ -124,9 +135,12 @@ impl Large {
             }
             Ended::Wrong(failure) => {
                 drill.files += 1;
-                drill.failures.push(failure.clone());
+                // That of the past is known, and stands on a line of its own.
+                drill
+                    .failures
+                    .extend((!candidate.is_older).then(|| failure.clone()));
             }
-            Ended::Cold | Ended::TooLarge | Ended::Passed => {
+            Ended::Cold | Ended::TooLarge | Ended::Denied(_) | Ended::Passed => {
                 book::keep_large_came_last(trial.ctx, false).await?;
                 return Ok(ended);
             }
@@ -140,6 +154,11 @@ impl Large {
 enum Now {
     /// The path has a newer version that is whole, or this one is whole again.
     Over,
+    /// The version is of the past by now and still wrong, which nobody can mend.
+    Past {
+        /// The file's current version is whole.
+        is_mended: bool,
+    },
     /// Nobody can ask for it any more: source or version are gone.
     Dropped,
     Still,
@@ -167,6 +186,13 @@ async fn how_now(
         return Ok(if is_missed { Now::Still } else { Now::Dropped });
     };
     let is_the_one = version.version_id == finding.version_id;
+    let is_there = life.iter().any(|v| v.version_id == finding.version_id);
+    // Deleted since: its last version is of the past, too.
+    let is_past = is_the_one && !finding.is_older && !version.is_latest;
+    let over = match is_the_one || !is_there {
+        true => Now::Over,
+        false => Now::Past { is_mended: true },
+    };
     let candidate = Candidate {
         source,
         key: finding.key.clone(),
@@ -180,12 +206,13 @@ async fn how_now(
         ended = large.restore(trial, &candidate, drill).await?;
     }
     Ok(match ended {
-        Ended::Identical(_) => Now::Over,
+        Ended::Identical(_) => over,
         // Too large for a second look: another version than the one that was
         // found wrong is one that the bucket took with its checksum since.
-        Ended::TooLarge if !is_the_one => Now::Over,
+        Ended::TooLarge if !is_the_one => over,
         Ended::TooLarge => Now::TooLarge,
-        Ended::Wrong(_) | Ended::Cold | Ended::Passed => Now::Still,
+        Ended::Wrong(_) | Ended::Denied(_) if is_past => Now::Past { is_mended: false },
+        Ended::Wrong(_) | Ended::Cold | Ended::Denied(_) | Ended::Passed => Now::Still,
     })
 }
 
@@ -216,7 +243,7 @@ pub(super) async fn new_ones(
                 failure.since_ms = known.since_ms;
                 failure.told = known.told;
             }
-            None if open.len() < FINDINGS_MAX => open.push(failure.clone()),
+            None if book::has_room(&open, failure) => open.push(failure.clone()),
             None => {}
         }
     }
@@ -233,4 +260,14 @@ pub(super) async fn new_ones(
         }
     }
     book::keep_findings(ctx, &open).await
+}
+
+/// What is known of the past that nobody can mend: named in each digest.
+pub(super) async fn lasting(ctx: &Arc<Context>, drill: &mut Drill) -> Result<(), Fault> {
+    let known = book::findings(ctx).await?;
+    let is_new = |known: &Failure| drill.failures.iter().any(|found| found.is_same(known));
+    let lasting = known.into_iter().filter(|f| f.is_older && !is_new(f));
+    drill.lasting = lasting.collect();
+    drill.lasting_total = drill.lasting.len() as u64;
+    Ok(())
 }

@@ -35,6 +35,8 @@ pub(super) enum Ended {
     Cold,
     /// It does not fit the budget.
     TooLarge,
+    /// The server gives out neither it nor its metadata, though it answers.
+    Denied(Failure),
     /// Gone since it was drawn, somebody else's, or without a hash.
     Passed,
 }
@@ -69,8 +71,14 @@ impl Trial<'_> {
         };
         let head = self.ctx.store.head(at, Some(&version.version_id)).await;
         self.budget.looked();
-        let Some(head) = head.map_err(|fault| self.ends(fault))? else {
-            return Ok(Ended::Passed);
+        let head = match head {
+            Ok(Some(head)) => head,
+            Ok(None) => return Ok(Ended::Passed),
+            // An object under a key of the customer's own (SSE-C) is refused so.
+            Err(fault) if matches!(fault.class, Class::Denied | Class::Refused) => {
+                return Ok(Ended::Denied(self.failure(candidate, None, fault.reason())));
+            }
+            Err(fault) => return Err(self.ends(fault)),
         };
         let recorded = self.recorded(candidate).await?;
         let meta = match Self::believed(&head, recorded) {
@@ -101,6 +109,10 @@ impl Trial<'_> {
             }
             Err(fault) if fault.class == Class::Refused => {
                 Ok(self.wrong(candidate, None, fault.reason()))
+            }
+            // So is one whose KMS key is disabled or gone.
+            Err(fault) if fault.class == Class::Denied => {
+                Ok(Ended::Denied(self.failure(candidate, None, fault.reason())))
             }
             // This system has no such names.
             Err(fault) if fault.class == Class::Unstorable => Ok(Ended::Passed),
@@ -172,14 +184,25 @@ impl Trial<'_> {
         }
     }
 
+    /// What tells one version from all others.
+    pub(super) fn name(&self, candidate: &Candidate) -> (String, String, String) {
+        let source = &self.ctx.sources[candidate.source].config.name;
+        let version_id = &candidate.version.version_id;
+        (source.clone(), candidate.key.clone(), version_id.clone())
+    }
+
     fn wrong(&self, candidate: &Candidate, damage: Option<Damage>, why: String) -> Ended {
+        Ended::Wrong(self.failure(candidate, damage, why))
+    }
+
+    fn failure(&self, candidate: &Candidate, damage: Option<Damage>, why: String) -> Failure {
         let config = &self.ctx.sources[candidate.source].config;
         let within = candidate.key.strip_prefix(config.prefix.as_str());
         let path = match within.map(RelKey::parse) {
             Some(Ok(key)) => key.path().to_string(),
             _ => candidate.key.clone(),
         };
-        Ended::Wrong(Failure {
+        Failure {
             source: config.name.clone(),
             path,
             key: candidate.key.clone(),
@@ -190,7 +213,7 @@ impl Trial<'_> {
             is_older: candidate.is_older,
             since_ms: self.ctx.now_ms(),
             told: false,
-        })
+        }
     }
 
     /// A folder for it, on a disk that has room.

@@ -5,7 +5,7 @@
 
 use crate::error::Fault;
 use crate::model::{manifest, thinning};
-use crate::store::{At, Course, PAGE_KEYS};
+use crate::store::{At, Course, Next, PAGE_KEYS};
 use crate::tasks::context::Context;
 use crate::tasks::destination::{self, Deed};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) async fn thin(ctx: &Arc<Context>, number: usize) -> Result<(), Fault>
     let folder = manifest::folder(&settings.prefix);
     let (mut moments_ms, mut next, mut course) = (Vec::new(), None, Course::default());
     for _ in 0..THINNING_PAGES_MAX {
-        let after: Option<String> = next.take();
+        let after: Option<Box<Next>> = next.take();
         let page = ctx
             .store
             .list(&settings.bucket, &folder, after.as_deref(), PAGE_KEYS)

@@ -123,6 +123,8 @@ mod tests {
                 owner: None,
             },
             empty: false,
+            dev: 0,
+            links: 1,
             mounted: false,
         }
     }

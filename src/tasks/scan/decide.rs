@@ -52,6 +52,7 @@ impl Merge<'_> {
             known: self.gone.known,
             complete: !self.had_faults && !is_blind,
             other_root: false,
+            absent: self.bucket.has_ended().then_some(self.gone.absent),
             mounts: std::mem::take(&mut self.mounts),
             lost: std::mem::take(&mut self.gone.lost),
         };

@@ -15,6 +15,8 @@ pub(super) struct Gone {
     pub keys: Vec<RelKey>,
     /// How many.
     pub total: u64,
+    /// How many files of them the bucket has as deleted already.
+    pub absent: u64,
     /// Keys that index or bucket know, on disk or not.
     pub known: u64,
     /// Those among them that cannot be looked at: they are not gone.

@@ -3,7 +3,7 @@
 use crate::error::Fault;
 use crate::model::RelKey;
 use crate::model::key::ForeignKey;
-use crate::store::{At, Course, Listed};
+use crate::store::{At, Course, Listed, Next};
 use crate::tasks::context::Context;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -106,7 +106,7 @@ async fn list(
 async fn page(
     ctx: &Context,
     source: usize,
-    after: Option<&str>,
+    after: Option<&Next>,
 ) -> Result<crate::store::Page<Listed>, Fault> {
     let settings = &ctx.sources[source].config;
     let mut tries = 1;

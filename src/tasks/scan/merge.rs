@@ -17,6 +17,7 @@ use crate::queue::Lane;
 use crate::store::Listed;
 use crate::tasks::brake;
 use crate::tasks::context::{Context, Hint};
+use crate::tasks::links::FileId;
 use std::iter::Peekable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -315,6 +316,7 @@ impl Merge<'_> {
             fingerprint: &entry.fingerprint,
             empty: entry.empty,
         });
+        let is_absent = record.is_some() && bucket == InBucket::Missing && !key.is_folder();
         let verdict = match compare(on_disk, record.as_ref(), bucket) {
             _ if self.is_overtaken(record.as_ref(), listed.as_ref(), bucket) => Verdict::Doubt,
             verdict => verdict,
@@ -329,6 +331,8 @@ impl Merge<'_> {
         }
         if disk.is_none() {
             self.gone.add(key);
+            let is_new = is_absent && !brake::is_counted(self.ctx, self.source, key);
+            self.gone.absent += u64::from(is_new);
         } else {
             self.queue(key, disk);
         }
@@ -379,6 +383,9 @@ impl Merge<'_> {
     }
 
     fn count(&mut self, entry: &WalkEntry) {
+        if let Some(file) = FileId::of_entry(entry) {
+            self.ctx.links.note(file, self.source, &entry.path());
+        }
         match entry.fingerprint.kind {
             Kind::Folder => {
                 self.done.folders += 1;

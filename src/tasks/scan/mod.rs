@@ -87,40 +87,22 @@ async fn whole(
     let name = ctx.sources[source].config.name.clone();
     destination::look(ctx, source).await;
     ctx.board.update(source, |board| board.scanning = Some(0));
-    if with_bucket {
-        look_again(ctx, source).await;
-    }
-    let is_new = !ctx.sources[source].compared.load(Ordering::Relaxed);
-    let known = match with_bucket && is_new {
-        true => known::start(ctx, source).await,
-        false => None,
-    };
-    // From here on nothing that is stored may be missed by the listing.
     let started_ms = ctx.now_ms();
-    let listing = with_bucket.then(|| listing::start(ctx, source));
-    let work = merge::Work {
-        ctx: Arc::clone(ctx),
-        source,
-        subtree: RelPath::root(),
-        listing,
-        known,
-        started_ms,
-        lane: Lane::Backlog,
-        confirmed: asked.confirmed,
-        cancelled: Arc::clone(cancelled),
+    let links = ctx.links.begin();
+    let mut done = match ctx.sources[source].destination.may_send() {
+        true => compare(ctx, source, asked, cancelled).await,
+        // What is there is another's, and says nothing of this folder.
+        false => ScanDone {
+            incomplete: destination::troubles(ctx, source)
+                .into_iter()
+                .map(|trouble| trouble.text)
+                .collect(),
+            ..ScanDone::default()
+        },
     };
-    let runtime = tokio::runtime::Handle::current();
-    let mut done = match blocking(move || merge::merge(work, &runtime)).await {
-        Ok(done) => done,
-        Err(fault) => {
-            // Without this the next look would be tomorrow's.
-            ctx.scans.ask_later(source);
-            ScanDone {
-                incomplete: vec![fault.to_string()],
-                ..ScanDone::default()
-            }
-        }
-    };
+    if done.complete() {
+        ctx.links.forget_before(source, links);
+    }
     done.started_ms = started_ms;
     done.took_ms = ctx.now_ms().saturating_sub(started_ms);
     done.with_bucket = with_bucket;
@@ -164,11 +146,57 @@ async fn whole(
         source,
         scan: done.clone(),
     });
-    let unsure = !ctx.sources[source].compared.load(Ordering::Relaxed);
+    // Another's is compared when it has become ours.
+    let of = &ctx.sources[source];
+    let unsure = of.destination.may_send() && !of.compared.load(Ordering::Relaxed);
     if with_bucket && unsure && !cancelled.load(Ordering::Relaxed) {
         ask_again(ctx, source);
     }
     done
+}
+
+/// Disk against index, and against the bucket where that is asked for.
+async fn compare(
+    ctx: &Arc<Context>,
+    source: usize,
+    asked: &Whole,
+    cancelled: &Arc<AtomicBool>,
+) -> ScanDone {
+    let with_bucket = asked.with_bucket;
+    if with_bucket {
+        look_again(ctx, source).await;
+    }
+    let is_new = !ctx.sources[source].compared.load(Ordering::Relaxed);
+    let known = match with_bucket && is_new {
+        true => known::start(ctx, source).await,
+        false => None,
+    };
+    // From here on nothing that is stored may be missed by the listing.
+    let started_ms = ctx.now_ms();
+    let listing = with_bucket.then(|| listing::start(ctx, source));
+    let work = merge::Work {
+        ctx: Arc::clone(ctx),
+        source,
+        subtree: RelPath::root(),
+        listing,
+        known,
+        started_ms,
+        lane: Lane::Backlog,
+        confirmed: asked.confirmed,
+        cancelled: Arc::clone(cancelled),
+    };
+    let runtime = tokio::runtime::Handle::current();
+    match blocking(move || merge::merge(work, &runtime)).await {
+        Ok(done) => done,
+        Err(fault) => {
+            // Without this the next look would be tomorrow's.
+            ctx.scans.ask_later(source);
+            ScanDone {
+                incomplete: vec![fault.to_string()],
+                ..ScanDone::default()
+            }
+        }
+    }
 }
 
 /// Unprotected paths that a comparison looks at again; of more than these the
@@ -230,6 +258,9 @@ async fn part(
     subtree: RelPath,
     cancelled: &Arc<AtomicBool>,
 ) -> Result<(), Fault> {
+    if !ctx.sources[source].destination.may_send() {
+        return Ok(());
+    }
     let work = merge::Work {
         ctx: Arc::clone(ctx),
         source,

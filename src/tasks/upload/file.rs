@@ -55,29 +55,10 @@ pub(super) async fn store(
         .moves
         .since_ms(item.source, &item.path, &content, record.as_ref());
     let upload = Upload::new(ctx, item, RelKey::of_file(&item.path), target)?;
-    let is_distrusted = record.as_ref().is_some_and(Record::is_distrusted);
-    let outcome = match upload.known(&content, record.as_ref()).await? {
-        Some(outcome) => outcome,
-        None => {
-            let copied = match is_distrusted {
-                true => None,
-                false => upload.copied(&content).await?,
-            };
-            let outcome = match copied {
-                Some(outcome) => outcome,
-                None => match upload.send(&content).await? {
-                    Sent::Changed => return Ok(Outcome::Changed),
-                    Sent::Stored(done) => {
-                        upload.stored(&content, done).await?;
-                        Outcome::Sent
-                    }
-                },
-            };
-            // Encrypted content is no better for having been copied.
-            raise_alarm(ctx, item, record, content.look).await?;
-            outcome
-        }
-    };
+    let outcome = upload.put(&content, record).await?;
+    if outcome == Outcome::Changed {
+        return Ok(outcome);
+    }
     // It was stored as it was when read; if it has changed since, look again.
     // What had not rested goes on changing, and not every system says so.
     let unrested = content.unrested || item.deadline;
@@ -185,7 +166,7 @@ pub(super) fn is_paced(
         .may_store(item.source, &item.path, record.stored_at_ms, now_ms)
 }
 
-async fn changed_since(
+pub(super) async fn changed_since(
     ctx: &Arc<Context>,
     item: &Item,
     stored: Fingerprint,
@@ -207,10 +188,14 @@ pub(super) struct Upload<'a> {
     pub(super) key: RelKey,
     bucket_key: crate::model::key::BucketKey,
     symlink_target: Option<Vec<u8>>,
+    /// Of a journal and the like: the content of the file that it was read with.
+    beside: Option<ContentHash>,
+    /// What the bucket has says another content of that file, or may.
+    is_beside_another: bool,
 }
 
 impl<'a> Upload<'a> {
-    fn new(
+    pub(super) fn new(
         ctx: &'a Arc<Context>,
         item: &'a Item,
         key: RelKey,
@@ -237,7 +222,47 @@ impl<'a> Upload<'a> {
             key,
             bucket_key,
             symlink_target,
+            beside: None,
+            is_beside_another: false,
         })
+    }
+
+    /// The same of what belongs to a file that has this content now; `is_news` when
+    /// it had another one when this was stored last.
+    pub(super) fn beside(self, content: ContentHash, is_news: bool) -> Self {
+        Self {
+            beside: Some(content),
+            is_beside_another: is_news,
+            ..self
+        }
+    }
+
+    /// Have the bucket hold this content, by whatever way costs least.
+    pub(super) async fn put(
+        &self,
+        content: &Content,
+        record: Option<Record>,
+    ) -> Result<Outcome, Fault> {
+        if let Some(outcome) = self.known(content, record.as_ref()).await? {
+            return Ok(outcome);
+        }
+        let copied = match record.as_ref().is_some_and(Record::is_distrusted) {
+            true => None,
+            false => self.copied(content).await?,
+        };
+        let outcome = match copied {
+            Some(outcome) => outcome,
+            None => match self.send(content).await? {
+                Sent::Changed => return Ok(Outcome::Changed),
+                Sent::Stored(done) => {
+                    self.stored(content, done).await?;
+                    Outcome::Sent
+                }
+            },
+        };
+        // Encrypted content is no better for having been copied.
+        raise_alarm(self.ctx, self.item, record, content.look).await?;
+        Ok(outcome)
     }
 
     pub(super) fn at(&self) -> At<'_> {
@@ -262,6 +287,7 @@ impl<'a> Upload<'a> {
                 .shortened
                 .then(|| self.key.as_str().to_owned()),
             seen_ms,
+            beside: self.beside,
             ..ObjectMeta::of(&content.fingerprint, hash)
         }
     }
@@ -362,7 +388,7 @@ impl<'a> Upload<'a> {
         }
         let stored_hash = record.and_then(|r| r.content);
         if let Some(record) = record.filter(|r| r.content == Some(content.hash)) {
-            if is_same_meta(&record.fingerprint, &content.fingerprint) {
+            if is_same_meta(&record.fingerprint, &content.fingerprint) && !self.is_beside_another {
                 self.refresh(content, record.clone()).await?;
                 return Ok(Some(Outcome::Agreed));
             }
@@ -389,7 +415,8 @@ impl<'a> Upload<'a> {
         let same = (now.kind == Kind::Folder || meta.mtime_ns == now.mtime_ns)
             && meta.mode == now.mode
             && meta.owner == now.owner
-            && meta.kind == now.kind;
+            && meta.kind == now.kind
+            && meta.beside == self.beside;
         if !same {
             return self.restamp(content, Some(head)).await;
         }

@@ -1,6 +1,6 @@
 //! A path that is gone: mark it deleted in the bucket, forget it in the index.
 
-use super::{Outcome, doubt};
+use super::{Outcome, aside_min_ms, doubt};
 use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
@@ -10,7 +10,7 @@ use crate::queue::Item;
 use crate::store::At;
 use crate::tasks::announce::REFUSED;
 use crate::tasks::answering::on_disk;
-use crate::tasks::brake::{self, May};
+use crate::tasks::brake::{self, Grant, May};
 use crate::tasks::context::{Context, blocking};
 use crate::tasks::destination::{self, Deed};
 use std::sync::Arc;
@@ -56,6 +56,7 @@ pub(super) async fn waits(
         return Ok(false);
     }
     tell_brake(ctx, item, record).await?;
+    brake::noticed(ctx, item.source, aside_min_ms(ctx));
     Ok(true)
 }
 
@@ -96,26 +97,21 @@ pub(super) async fn mark_gone(
         .await?
     };
     match may_mark {
-        May::Mark => mark(ctx, item, key, Some(record)).await,
+        May::Mark(grant) => mark(ctx, item, key, record, grant).await,
         May::Hold => Ok(Outcome::Agreed),
         May::Later => Ok(Outcome::Changed),
     }
 }
 
 /// Make bucket and index agree that nothing stands at `key`.
-pub(super) async fn mark(
+async fn mark(
     ctx: &Arc<Context>,
     item: &Item,
     key: &RelKey,
-    record: Option<Record>,
+    record: Record,
+    grant: Grant,
 ) -> Result<Outcome, Fault> {
-    let Some(record) = record else {
-        return Ok(Outcome::Agreed);
-    };
     let source = &ctx.sources[item.source];
-    if !source.marks_deletions() {
-        return Ok(Outcome::Agreed);
-    }
     let bucket_key = source.bucket_key(key).key;
     let at = At {
         bucket: &source.config.bucket,
@@ -136,6 +132,8 @@ pub(super) async fn mark(
         let Some(version_id) = is_marked(ctx, item, marked)? else {
             return Ok(Outcome::Agreed);
         };
+        let marked = key.clone();
+        blocking(move || grant.marked(&marked)).await?;
         destination::heard(ctx, item.source, Deed::Marked, &version_id).await;
     }
     let delta = ActivityDelta {
@@ -149,6 +147,9 @@ pub(super) async fn mark(
         activity: delta,
     };
     ctx.commits.commit(&ctx.index, commit).await?;
+    if record.fingerprint.kind != Kind::Folder {
+        brake::settled(ctx, item.source, key);
+    }
     if ours {
         let name = &source.config.name;
         tracing::info!(source = %name, path = %item.path, "marked as deleted");

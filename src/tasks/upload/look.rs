@@ -2,8 +2,11 @@
 
 use crate::error::Fault;
 use crate::files::{self, Pulse};
+use crate::index::Index;
+use crate::model::companion::{self, Bond};
 use crate::model::{Fingerprint, Kind, Record, RelKey, RelPath};
-use crate::tasks::context::Context;
+use crate::tasks::brake;
+use crate::tasks::context::{Context, Source};
 
 /// What disk and index say of a path.
 pub(super) struct Look {
@@ -15,8 +18,21 @@ pub(super) struct Look {
     pub file: Option<Record>,
     /// Record of the folder.
     pub folder: Option<Record>,
+    /// What stands, or stood, beside the file and belongs to it.
+    pub companions: Vec<Companion>,
     /// Some path of the source is unprotected, perhaps this one.
     pub has_unprotected: bool,
+}
+
+/// A file that belongs to another (`model::companion`).
+#[derive(Debug)]
+pub(super) struct Companion {
+    pub path: RelPath,
+    pub bond: Bond,
+    /// What stands there.
+    pub disk: Option<Fingerprint>,
+    /// What the bucket has of it.
+    pub record: Option<Record>,
 }
 
 pub(super) fn look(
@@ -25,6 +41,10 @@ pub(super) fn look(
     path: &RelPath,
     pulse: &Pulse,
 ) -> Result<Look, Fault> {
+    if let Err(fault) = brake::look_at_root_again(ctx, source) {
+        // A marker that cannot be read keeps no file from being stored.
+        tracing::debug!("{fault}");
+    }
     let source = &ctx.sources[source];
     let root = &source.config.path;
     let disk = files::stat_unless_excluded(root, path, &source.rules)?;
@@ -47,11 +67,89 @@ pub(super) fn look(
     pulse.rest();
     let keys = [&RelKey::of_file(path), &RelKey::of_folder(path)];
     let [file, folder] = ctx.index.get_all(source.id, keys)?;
+    let companions = match disk.map(|found| found.kind) {
+        Some(Kind::File) => companions(source, &ctx.index, path, file.is_some(), pulse)?,
+        None if file.is_some() => companions(source, &ctx.index, path, true, pulse)?,
+        _ => Vec::new(),
+    };
     Ok(Look {
         disk,
         empty,
         file,
         folder,
+        companions,
         has_unprotected: ctx.index.has_unprotected(source.id),
     })
+}
+
+/// What belongs to the file at `path` and is there, or was. A new file had nothing
+/// beside it that could be gone.
+fn companions(
+    source: &Source,
+    index: &Index,
+    path: &RelPath,
+    is_known: bool,
+    pulse: &Pulse,
+) -> Result<Vec<Companion>, Fault> {
+    let mut names = companion::companions_of(path);
+    if !is_known {
+        names.retain(|(_, bond)| *bond != Bond::Lock);
+    }
+    let records = match is_known {
+        true => {
+            let keys: Vec<RelKey> = names
+                .iter()
+                .map(|(path, _)| RelKey::of_file(path))
+                .collect();
+            index.get_each(source.id, &keys)?
+        }
+        false => vec![None; names.len()],
+    };
+    pulse.beat();
+    let folder = path.parent().unwrap_or_default();
+    let stand = {
+        let names: Vec<&[u8]> = names.iter().map(|(path, _)| path.name()).collect();
+        files::stat_names(&source.config.path, &folder, &names, &source.rules)?
+    };
+    pulse.rest();
+    let all = names.into_iter().zip(stand).zip(records);
+    let all = all.map(|(((path, bond), disk), record)| Companion {
+        path,
+        bond,
+        disk,
+        record,
+    });
+    Ok(all
+        .filter(|one| one.disk.is_some() || one.record.is_some())
+        .collect())
+}
+
+/// The file that this path is to be looked at with: it belongs to it, and both are
+/// stored, or deleted, at one moment. `None` when the path stands for itself.
+pub(super) fn main_of(
+    ctx: &Context,
+    source: usize,
+    path: &RelPath,
+    pulse: &Pulse,
+) -> Result<Option<RelPath>, Fault> {
+    let Some((main, bond)) = companion::main_of(path) else {
+        return Ok(None);
+    };
+    let source = &ctx.sources[source];
+    let folder = path.parent().unwrap_or_default();
+    let names = [main.name(), path.name()];
+    let stand = files::stat_names(&source.config.path, &folder, &names, &source.rules)?;
+    let [main_kind, own] = [0, 1].map(|at| stand.get(at).copied().flatten().map(|f| f.kind));
+    let belongs = match main_kind {
+        // A lock is a file like any other, until it is gone.
+        Some(Kind::File) if own.is_some() => own == Some(Kind::File) && bond != Bond::Lock,
+        Some(Kind::File) | None if own.is_none() => {
+            // A root that is not there must not look like "all gone".
+            files::root_state(&source.config.path)?;
+            pulse.rest();
+            ctx.index.get(source.id, &RelKey::of_file(&main))?.is_some()
+        }
+        _ => false,
+    };
+    Ok(belongs.then_some(main))
 }

@@ -12,10 +12,13 @@ mod gone;
 mod look;
 mod made_of;
 mod take;
+mod together;
 
 use super::announce::announce;
 use super::answering::on_disk;
+use super::brake;
 use super::context::{Context, Hint, blocking};
+use super::destination;
 use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
@@ -43,12 +46,15 @@ enum Outcome {
 /// News of what was renamed may come later than that its old name is gone: the
 /// watcher gathers for 200 ms and holds back for another 200 (`tasks::watch`), in
 /// steps, and more on a busy computer; that much and the time to settle again.
-const NEWS_MS: i64 = 500;
+pub const NEWS_MS: i64 = 500;
 
 /// How often it is looked whether a deletion that waits may come.
 const ASIDE_LOOK: Duration = Duration::from_millis(100);
 
 fn aside_min_ms(ctx: &Context) -> i64 {
+    if ctx.is_ending() {
+        return NEWS_MS;
+    }
     let settle_ms = i64::try_from(ctx.config.limits.debounce_ms).unwrap_or(0);
     NEWS_MS.saturating_add(settle_ms)
 }
@@ -73,7 +79,9 @@ fn ripe(ctx: &Context, source: usize, aside_ms: i64) -> Ripe {
     if waited_ms >= ASIDE_MAX_MS {
         return Ripe::Now;
     }
-    if waited_ms < aside_min_ms(ctx) || ctx.scans.is_looking(source) {
+    let pause_ms = aside_min_ms(ctx);
+    let is_early = waited_ms < pause_ms || brake::is_filling(ctx, source, pause_ms);
+    if is_early || ctx.scans.is_looking(source) {
         return Ripe::No;
     }
     match ctx.unsettled.up_to(source, aside_ms) {
@@ -86,7 +94,12 @@ fn ripe(ctx: &Context, source: usize, aside_ms: i64) -> Ripe {
 pub async fn run(ctx: Arc<Context>) {
     loop {
         let may_start = |source: usize, path: &RelPath, lane: Lane| {
-            ctx.answering.may_work(source) && ctx.gates.may_start(source, path, lane, ctx.now_ms())
+            // A stop waits for edits alone.
+            let is_over = lane == Lane::Backlog && ctx.is_ending();
+            !is_over
+                && ctx.sources[source].destination.may_send()
+                && ctx.answering.may_work(source)
+                && ctx.gates.may_start(source, path, lane, ctx.now_ms())
         };
         let Some(item) = ctx
             .queue
@@ -95,8 +108,18 @@ pub async fn run(ctx: Arc<Context>) {
         else {
             return;
         };
-        let result = work(&ctx, &item).await;
-        let next = settle(&ctx, &item, result).await;
+        let next = match destination::is_ours(&ctx, item.source).await {
+            Ok(true) => {
+                let result = work(&ctx, &item).await;
+                settle(&ctx, &item, result).await
+            }
+            // It waits for somebody's word.
+            Ok(false) => {
+                ctx.gates.abandoned(item.source, &item.path, ctx.now_ms());
+                Next::GiveBack
+            }
+            Err(fault) => settle(&ctx, &item, Err(fault)).await,
+        };
         // Before another worker may take the same path.
         ctx.gates.ended(item.source, &item.path);
         match next {
@@ -130,6 +153,14 @@ struct Done {
 }
 
 async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Done, Fault> {
+    if let Some(main) = together::main_of(ctx, item).await? {
+        // Its worker sees to both. Of this path nothing is known by that.
+        ctx.edit(item.source, main, item.since_ms, item.deadline);
+        return Ok(Done {
+            outcome: Outcome::Agreed,
+            may_be_unprotected: false,
+        });
+    }
     let (look, early) = {
         let (shared, item) = (Arc::clone(ctx), item.clone());
         let (pulse, slot) = (Pulse::default(), take::Slot::new());
@@ -138,8 +169,9 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Done, Fault> {
             let look = look::look(&shared, item.source, &item.path, &beat)?;
             beat.beat();
             let record = look.file.as_ref();
-            let taken = look
-                .disk
+            // What belongs together is read together.
+            let alone = look.disk.filter(|_| look.companions.is_empty());
+            let taken = alone
                 .and_then(|seen| take::Early::read(&shared, &item, &seen, record, &filled, &beat));
             Ok((look, taken))
         })
@@ -153,7 +185,7 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Done, Fault> {
     let was = look.disk.map(|found| found.kind);
     let may_be_unprotected = look.has_unprotected;
     let outcome = act(ctx, item, look, early).await?;
-    // `file::store` looks again by itself, once per file.
+    // `file::store` and `together::store` look again by themselves, once per file.
     let has_looked = matches!(was, Some(Kind::File | Kind::Symlink));
     if outcome == Outcome::Sent && !has_looked {
         look_again_if_other(ctx, item, was).await?;
@@ -176,6 +208,10 @@ async fn act(
             return Ok(Outcome::Aside);
         }
         let file = gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
+        if file >= Outcome::Answered {
+            // After it: alone they harm nobody, and it without them does.
+            together::mark_gone(ctx, item, look.companions).await?;
+        }
         let folder =
             gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
         gone::look_at_folder(ctx, item).await?;
@@ -184,7 +220,10 @@ async fn act(
     match fingerprint.kind {
         Kind::File | Kind::Symlink => {
             // The folder that was here is gone, and so is its object.
-            gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
+            gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
+            if !look.companions.is_empty() {
+                return together::store(ctx, item, fingerprint, look.file, look.companions).await;
+            }
             file::store(ctx, item, fingerprint, look.file, early).await
         }
         Kind::Folder => {
@@ -193,7 +232,7 @@ async fn act(
         }
         Kind::Special => {
             gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
-            gone::mark(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
+            gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
             Ok(Outcome::Agreed)
         }
     }

@@ -121,7 +121,17 @@ fn take_now(ctx: &Context, item: &Item, kind: Kind, pulse: &Pulse) -> Result<Opt
     } else {
         Patience::Strict
     };
-    Ok(match transfer::read(root, &item.path, patience, pulse)? {
+    read_now(root, &item.path, patience, pulse)
+}
+
+/// Read a regular file; `None` when it changed meanwhile. Blocking.
+pub(super) fn read_now(
+    root: &std::path::Path,
+    path: &RelPath,
+    patience: Patience,
+    pulse: &Pulse,
+) -> Result<Option<Taken>, Fault> {
+    Ok(match transfer::read(root, path, patience, pulse)? {
         Reading::Steady(content) => Some((content, None)),
         Reading::Changed => None,
     })

@@ -62,6 +62,14 @@ impl Watcher {
             let (sinks, roots) = (sinks.clone(), roots.clone());
             Box::new(move |event: &notify::Result<Event>| {
                 // What the debouncer would hold back for as long as it goes on.
+                if let Ok(event) = event
+                    && !event
+                        .paths
+                        .iter()
+                        .all(|path| path.ends_with(MARKER_FILE_NAME))
+                {
+                    sinks.ctx.note_heard();
+                }
                 match event {
                     Ok(event) if event.need_rescan() => sinks.trouble.note_overflow(),
                     Ok(event) if event.kind.is_modify() => {

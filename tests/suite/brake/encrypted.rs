@@ -1,10 +1,9 @@
 //! An attack with ransomware, seen and undone by the very command of the alert.
 
-use super::{messages, run_line, until_told};
+use super::{Tree, messages, restore_as_told, run_line, until_told};
 use crate::harness::{BUCKET, Rig, Running, at_rest, in_bucket, on_disk, until, write_config};
 use crate::office::seed;
 use crate::raw::{marked, versions};
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -39,8 +38,6 @@ fn files(rig: &Rig) -> Vec<PathBuf> {
         .collect()
 }
 
-type Tree = BTreeMap<String, crate::harness::Thing>;
-
 /// An office that is backed up, its clock well past its last version.
 async fn office(config: &std::path::Path, rig: &Rig) -> (Running, Tree) {
     fill(rig);
@@ -58,22 +55,6 @@ async fn office(config: &std::path::Path, rig: &Rig) -> (Running, Tree) {
     })
     .await;
     (daemon, good)
-}
-
-/// Run the restore that the newest alert names; what it brought back.
-fn restore_as_told(told: &str) -> Tree {
-    let line = told
-        .lines()
-        .find(|line| line.contains(" restore ") && line.contains("--at"))
-        .unwrap_or_else(|| panic!("no command in {told}"));
-    run_line(line);
-    let to = line
-        .rsplit(" --to ")
-        .next()
-        .unwrap()
-        .trim()
-        .trim_matches('\'');
-    on_disk(std::path::Path::new(to))
 }
 
 #[tokio::test(flavor = "multi_thread")]

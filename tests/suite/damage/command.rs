@@ -1,6 +1,7 @@
 //! The command itself: beside a running daemon, alone, and without an index.
 
-use crate::harness::{Rig, Running, alter, finish, program, until, write_config};
+use crate::harness::{BUCKET, Rig, Running, alter, at_rest, finish, program, until, write_config};
+use crate::raw;
 use std::path::Path;
 use std::process::Output;
 
@@ -103,4 +104,53 @@ async fn a_vault_by_itself_is_verified_without_an_index() {
     assert_eq!(absent.status.code(), Some(2), "{}", text(&absent));
     let both = keepwatch(&["verify", "--repair", "--vault", vault]);
     assert_eq!(both.status.code(), Some(2), "{}", text(&both));
+}
+
+/// Named after the bug: after a repair all was said to be well, and the damaged
+/// version, an old one now, still failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_says_what_it_mends_and_which_versions_nobody_can_mend() {
+    let rig = Rig::new();
+    rig.write("a.txt", "the first content");
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    alter(&rig.vault_dir().join("office/a.txt"));
+    rig.write("a.txt", "the second content, longer");
+    until("it is stored", async || {
+        at_rest(&daemon) && raw::counts(&rig.store(), BUCKET).await["a.txt"] == 2
+    })
+    .await;
+    daemon.stop().await.unwrap();
+    alter(&rig.vault_dir().join("office/a.txt"));
+    let config = write_config(&rig, "");
+    let config = config.to_str().unwrap();
+    let with = |more: &[&str]| {
+        let mut arguments = vec!["--config", config, "verify", "--deep"];
+        arguments.extend(more);
+        let output = keepwatch(&arguments);
+        (output.status.code(), text(&output))
+    };
+    let stays = "stays damaged and cannot be mended";
+    let older = "an older version cannot be mended";
+    let (code, said) = with(&["--all-versions", "--repair"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains(stays) && said.contains(older), "{said}");
+    // The current state is whole; what was asked about decides.
+    let (code, said) = with(&[]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = with(&["--all-versions"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert_eq!(said.matches(older).count(), 2, "{said}");
+
+    alter(&rig.vault_dir().join("office/a.txt"));
+    let (code, said) = with(&["--repair"]);
+    assert_eq!(code, Some(0), "{said}");
+    for words in [
+        stays,
+        "The current state of everything that was looked at can be restored.",
+        "1 older version is damaged or gone",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("All is well"), "{said}");
 }

@@ -2,7 +2,7 @@
 //! really there, leaves the rest alone, and the user's files are untouched.
 
 use crate::harness::{
-    BUCKET, Rig, at_rest, finish, history, on_disk, program, until, write_config,
+    BUCKET, Rig, at_rest, claim, finish, history, on_disk, program, until, write_config,
 };
 use crate::raw::{client, marked};
 use crate::restore::bench::Object;
@@ -27,6 +27,8 @@ async fn put(rig: &Rig, key: &str, object: &Object, fields: &[(&str, &str)]) {
 
 /// What a stranger has put where this source is about to be backed up.
 async fn fill(rig: &Rig) {
+    // Else it would be somebody else's destination.
+    claim(rig).await;
     let evil = Object::file(b"evil");
     let shortened = format!("x~kw-{}", "0".repeat(32));
     for (key, object, fields) in [

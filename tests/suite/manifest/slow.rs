@@ -48,7 +48,9 @@ impl HttpConnector for Server {
             });
             SdkBody::from_body_1_x(StreamBody::new(bytes))
         };
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().unwrap(), body)))
+        let mut answer = HttpResponse::new(200.try_into().unwrap(), body);
+        answer.headers_mut().insert("x-amz-request-id", "test");
+        HttpConnectorFuture::ready(Ok(answer))
     }
 }
 

@@ -108,7 +108,7 @@ impl Bucket {
 }
 
 async fn all(store: &Store) -> Result<Vec<ListedVersion>, String> {
-    let (mut all, mut next) = (Vec::new(), None::<String>);
+    let (mut all, mut next) = (Vec::new(), None::<Box<keepwatch::store::Next>>);
     loop {
         let page = store
             .list_versions(BUCKET, "", next.as_deref())

@@ -3,7 +3,7 @@
 //!
 //! A seed draws operations on a folder and faults between them (`ops`,
 //! `plan`). The vault is served over HTTP with signatures,
-//! behind a line (`wire`) that resets, cuts, hangs and lies. At every rest the
+//! behind a line (`wire`) that resets, cuts, hangs and lies (`lies`). At every rest the
 //! bucket must equal the folder, and at the end every version must be a state
 //! that really was, the index must claim exactly what the bucket has, and every
 //! recorded moment must come back (`check`, `run`).
@@ -17,6 +17,7 @@ mod check;
 pub mod clock;
 mod found;
 pub mod journal;
+mod lies;
 mod many;
 mod named;
 mod names;
@@ -56,6 +57,7 @@ const QUICK: Harshness = Harshness {
     operations: 120,
     faults: 3,
     slow: false,
+    lies: false,
     big: 1,
 };
 
@@ -65,18 +67,27 @@ const HARSH: Harshness = Harshness {
     operations: 150,
     faults: 4,
     slow: true,
+    lies: false,
     big: 2,
 };
 
 /// Runs at once in the short test: they mostly wait.
 const QUICK_JOBS: usize = 3;
 
+/// From this seed on the line also lies. Below it seeds draw what they drew when
+/// they found something.
+const LIES_FROM: u64 = 1_000_000;
+
 /// How harsh the run of a seed is: one in eight meets also what is slow to get
 /// over.
 fn harshness(seed: u64) -> Harshness {
-    match seed % 8 {
+    let harshness = match seed % 8 {
         7 => HARSH,
         _ => QUICK,
+    };
+    Harshness {
+        lies: seed >= LIES_FROM,
+        ..harshness
     }
 }
 
@@ -84,7 +95,9 @@ fn harshness(seed: u64) -> Harshness {
 fn a_few_random_runs() {
     let seeds = match seed_from_environment() {
         Some(seed) => vec![seed],
-        None => (0..4).map(|_| fastrand::u64(..1_000_000) / 8 * 8).collect(),
+        None => (0..4)
+            .map(|_| fastrand::u64(..2 * LIES_FROM) / 8 * 8)
+            .collect(),
     };
     run_all(&seeds, QUICK_JOBS);
 }

@@ -63,6 +63,8 @@ pub struct Harshness {
     /// Also what takes a minute to get over: an overflow (the watch is set up
     /// again a minute later), and a start while the bucket cannot be reached.
     pub slow: bool,
+    /// Also answers of 200 that are none of S3's, and conditions that are dropped.
+    pub lies: bool,
     /// Large files at the most.
     pub big: usize,
 }
@@ -71,7 +73,7 @@ pub struct Harshness {
 pub fn draw(rng: &mut Rng, harshness: Harshness) -> Vec<Planned> {
     let mut planned: Vec<Planned> = Vec::new();
     for _ in 0..rng.usize(1..=harshness.faults) {
-        let fault = one(rng, harshness.slow);
+        let fault = one(rng, harshness);
         let length = rng.usize(5..harshness.operations / 2);
         let begin = rng.usize(0..harshness.operations - length);
         let new = Planned {
@@ -103,9 +105,13 @@ fn collide(old: &Planned, new: &Planned, slow: bool) -> bool {
     overlap && (same_sort || starts_in_the_dark)
 }
 
-fn one(rng: &mut Rng, slow: bool) -> Fault {
+fn one(rng: &mut Rng, harshness: Harshness) -> Fault {
     let share = [30, 60, 100][rng.usize(..3)];
-    match rng.u8(0..if slow { 21 } else { 20 }) {
+    if harshness.lies && rng.u8(0..3) == 0 {
+        let lies = [Harm::Page, Harm::Nothing, Harm::NoConditions];
+        return Fault::Line(lies[rng.usize(..3)], share);
+    }
+    match rng.u8(0..if harshness.slow { 21 } else { 20 }) {
         0..=2 => Fault::Kill,
         3 => Fault::Stop,
         4 => Fault::LoseIndex,

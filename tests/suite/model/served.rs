@@ -2,6 +2,7 @@
 
 use super::journal::Journal;
 use super::wire::Wire;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use fastrand::Rng;
 use keepwatch::store::Store;
 use keepwatch::store::vault::Vault;
@@ -35,6 +36,7 @@ impl Served {
             .unwrap();
         let vault = Vault::open(folder).unwrap();
         vault.ensure_bucket(BUCKET).unwrap();
+        let inside = SharedHttpConnector::new(vault.connector());
         let store = Store::vault(vault.http_client(), "the model's vault");
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -47,7 +49,7 @@ impl Served {
             vault.serve(listener, keys, stopped).await.unwrap();
         });
         Self {
-            wire: Wire::new(runtime.handle(), address, rng, journal),
+            wire: Wire::new(runtime.handle(), address, inside, rng, journal),
             store,
             stop: Some(stop),
             runtime,

@@ -1,12 +1,14 @@
 //! The line between the program and the vault: a real TCP proxy that does harm
 //! when told to. Resets are resets, cut answers end in the middle, a network
-//! that is gone refuses or never answers.
+//! that is gone refuses or never answers, a portal answers for everybody.
 //!
 //! It knows as much HTTP as it needs: one request per connection, whose length
 //! stands in its head. What the program has sent completely, the vault carries
 //! out, whether or not the program still lives.
 
 use super::journal::Journal;
+use super::lies;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use fastrand::Rng;
 use std::collections::BTreeMap;
 use std::io;
@@ -39,6 +41,12 @@ pub enum Harm {
     Late(u64),
     /// Nobody listens.
     Refuse,
+    /// A portal answers everything with 200 and its page.
+    Page,
+    /// Something answers everything with 200 and nothing.
+    Nothing,
+    /// What a request is made conditional on is dropped on the way.
+    NoConditions,
 }
 
 impl Harm {
@@ -52,6 +60,9 @@ impl Harm {
             Harm::Hang => "hang",
             Harm::Late(_) => "late",
             Harm::Refuse => "refused",
+            Harm::Page => "200 with HTML",
+            Harm::Nothing => "200 with nothing",
+            Harm::NoConditions => "conditions ignored",
         }
     }
 }
@@ -75,6 +86,8 @@ struct Shared {
     /// Grows with every change of the rule: what hangs ends then.
     epoch: watch::Sender<u64>,
     vault: SocketAddr,
+    /// The same vault without a socket, where nobody looks at signatures.
+    inside: SharedHttpConnector,
     requests: AtomicU64,
     /// Requests harmed, by kind.
     harmed: Mutex<BTreeMap<&'static str, u64>>,
@@ -92,7 +105,13 @@ pub struct Wire {
 impl Wire {
     /// An unharmed line to the vault. Each run has a loopback address of its
     /// own, so that no other run can get the port while nobody listens.
-    pub fn new(runtime: &Handle, vault: SocketAddr, rng: Rng, journal: Journal) -> Self {
+    pub fn new(
+        runtime: &Handle,
+        vault: SocketAddr,
+        inside: SharedHttpConnector,
+        rng: Rng,
+        journal: Journal,
+    ) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let process = std::process::id();
@@ -110,6 +129,7 @@ impl Wire {
             }),
             epoch: watch::Sender::new(0),
             vault,
+            inside,
             requests: AtomicU64::new(0),
             harmed: Mutex::default(),
         });
@@ -200,6 +220,7 @@ struct Head {
     /// What is still to come.
     left: u64,
     is_head_method: bool,
+    is_conditional: bool,
     skewed: bool,
 }
 
@@ -211,7 +232,7 @@ impl Shared {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let mut epoch = self.epoch.subscribe();
         epoch.mark_unchanged();
-        let harm = self.choose(head.skewed);
+        let harm = self.choose(&head);
         match harm {
             None => self.forward(&mut client, &mut head).await,
             Some(Harm::Answer(status, code)) => {
@@ -242,6 +263,25 @@ impl Shared {
                 let _ = epoch.changed().await;
                 client.set_zero_linger()
             }
+            Some(Harm::Page) => {
+                drain(&mut client, head.left).await?;
+                let text = lies::page(&date(), head.is_head_method);
+                client.write_all(text.as_bytes()).await?;
+                client.shutdown().await
+            }
+            Some(Harm::Nothing) => {
+                drain(&mut client, head.left).await?;
+                client.write_all(lies::nothing(&date()).as_bytes()).await?;
+                client.shutdown().await
+            }
+            Some(Harm::NoConditions) => {
+                let mut body = std::mem::take(&mut head.body);
+                (&mut client).take(head.left).read_to_end(&mut body).await?;
+                let text = String::from_utf8_lossy(&head.bytes);
+                let answer = lies::unconditional(&self.inside, &text, body).await?;
+                client.write_all(&answer).await?;
+                client.shutdown().await
+            }
             Some(Harm::Late(ms)) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 self.forward(&mut client, &mut head).await
@@ -249,13 +289,16 @@ impl Shared {
         }
     }
 
-    fn choose(&self, skewed: bool) -> Option<Harm> {
+    fn choose(&self, head: &Head) -> Option<Harm> {
         let harm = {
             let mut rule = self.rule.lock().unwrap();
             let share = rule.share;
             let hit = rule.rng.u8(0..100) < share;
-            let skew = skewed.then_some(Harm::Answer(403, "RequestTimeTooSkewed"));
-            rule.harm.filter(|_| hit).or(skew)
+            let skew = head
+                .skewed
+                .then_some(Harm::Answer(403, "RequestTimeTooSkewed"));
+            let harms = |harm: &Harm| *harm != Harm::NoConditions || head.is_conditional;
+            rule.harm.filter(|_| hit).filter(harms).or(skew)
         }?;
         let mut harmed = self.harmed.lock().unwrap();
         *harmed.entry(harm.name()).or_default() += 1;
@@ -333,6 +376,7 @@ async fn read_head(client: &mut TcpStream) -> io::Result<Option<Head>> {
         left: length - body.len() as u64,
         body,
         is_head_method: text.starts_with("HEAD "),
+        is_conditional: lies::is_conditional(&text),
         skewed,
     }))
 }
@@ -344,10 +388,15 @@ fn answer(status: u16, code: &str, is_head_method: bool) -> String {
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>by the test</Message></Error>"
         ),
     };
-    // Clients learn from it how far off their clock is.
-    let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+    let date = date();
     format!(
         "HTTP/1.1 {status} By The Test\r\ndate: {date}\r\ncontent-type: application/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     )
+}
+
+/// Clients learn from it how far off their clock is.
+fn date() -> String {
+    let now = jiff::Timestamp::now();
+    now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

@@ -45,6 +45,7 @@ impl Object {
                 unrested: false,
                 full_key: None,
                 seen_ms: None,
+                beside: None,
             },
             body: content.to_vec(),
             gzip: false,

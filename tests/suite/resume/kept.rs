@@ -8,6 +8,7 @@ use crate::harness::{BUCKET, Fate, Faults, Rig, history, until, until_within};
 use crate::raw::{client, counts};
 use aws_sdk_s3::primitives::ByteStream;
 use keepwatch::config::{Config, StoreConfig};
+use keepwatch::control::Words;
 use keepwatch::daemon::{Daemon, Options, reconcile_once};
 use keepwatch::index::{Index, Multipart};
 use keepwatch::store::Store;
@@ -496,7 +497,7 @@ async fn a_reconciliation_goes_on_and_leaves_nothing_that_nobody_can_go_on_with(
         ..Options::default()
     };
     let (progress, _lines) = tokio::sync::mpsc::channel(1000);
-    let done = reconcile_once(rig.config(), options, progress, false).await;
+    let done = reconcile_once(rig.config(), options, progress, Words::default()).await;
     assert_eq!(done.unwrap()[0].failed.len(), 1);
     tape.went_on();
     assert!(only_version(&rig).await == noise(1));

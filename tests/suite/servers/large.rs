@@ -8,8 +8,9 @@ use std::os::unix::fs::FileExt as _;
 
 const MIB: usize = 1024 * 1024;
 
-const NAME: &str = "mail/archive.pst";
-const KEY: &str = NAME;
+/// Its escapes are undone twice by some servers.
+const NAME: &str = "mail 100%/archive+ %FF.pst";
+const KEY: &str = "mail 100%/archive+ %25FF.pst";
 
 /// Sent in several parts.
 const LARGE_BYTES: usize = 48 * MIB;

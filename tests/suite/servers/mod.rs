@@ -5,6 +5,7 @@
 //! [`up`] brings the servers up, once for a test run each.
 
 mod back;
+mod copied;
 mod large;
 mod line;
 mod names;
@@ -34,6 +35,8 @@ macro_rules! conformance {
                 reconcile => saves::reconcile,
                 a_daemon_with_churn => saves::churn,
                 renames => saves::renames,
+                moves_that_race_with_saves => copied::moves,
+                large_files_with_a_percent => copied::percent,
                 an_edit_in_a_large_file => large::edit,
                 a_large_upload_that_was_killed => large::resume,
                 restore => back::restore,
@@ -41,6 +44,7 @@ macro_rules! conformance {
                 verify => back::verify,
                 drill => back::drill,
                 odd_names => names::odd,
+                lists_with_pages => names::pages,
             }
         }
     };
@@ -58,3 +62,9 @@ conformance!(ceph_rgw, Kind::Rgw);
 conformance!(moto, Kind::Moto);
 conformance!(rclone, Kind::Rclone);
 conformance!(vault, Kind::Vault);
+
+/// The size that people have, where copying parts was hardest to get.
+#[tokio::test(flavor = "multi_thread")]
+async fn ceph_rgw_is_sent_what_changed_of_an_archive() {
+    copied::archive(Site::on(Kind::Rgw, "archive").await).await;
+}

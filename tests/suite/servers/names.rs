@@ -1,4 +1,4 @@
-//! Names that servers trip over.
+//! Names that servers trip over, and more of them than one page of a list holds.
 
 use super::Site;
 use std::ffi::OsStr;
@@ -69,4 +69,46 @@ pub async fn odd(site: Site) {
     site.comes_back("back again", &[], &root);
     site.run(&["verify", "--deep", "--all-versions"])
         .check(0, &["All is well"]);
+}
+
+/// More than a page of keys, and a further page of versions, all below one folder
+/// whose name is no UTF-8, so that every page ends in it.
+pub async fn pages(site: Site) {
+    const FILES: usize = 1_050;
+    const VERSIONS: usize = 1_200;
+    let root = site.rig.root();
+    let folder = root.join(OsStr::from_bytes(b"B\xfcro +%41"));
+    fs::create_dir(&folder).unwrap();
+    // Names at which pages end: encoded, they sort otherwise.
+    let name = |number: usize| match number % 3 {
+        0 => format!("{number:04}+"),
+        1 => format!("{number:04} %FF"),
+        _ => format!("{number:04}é"),
+    };
+    for number in 0..FILES {
+        fs::write(folder.join(name(number)), format!("{number}")).unwrap();
+    }
+    site.reconcile();
+    for number in 0..VERSIONS - FILES {
+        fs::write(folder.join(name(number * 7)), "a second state").unwrap();
+    }
+    site.reconcile();
+    // What the list says is what a computer without an index goes by.
+    fs::remove_dir_all(site.rig.state_dir()).unwrap();
+    site.sends_nothing();
+    if !site.can.keeps_versions {
+        return;
+    }
+    let listed = site.count_versions().await;
+    assert!(listed >= VERSIONS, "{listed} versions");
+    site.comes_back("back", &[], &root);
+    let verified = site.run(&["verify", "--all-versions"]);
+    verified.check(0, &["All is well"]);
+    let line = verified
+        .text
+        .lines()
+        .find(|line| line.contains("looked at"));
+    let looked = line.unwrap().split_whitespace().next().unwrap();
+    let looked: usize = looked.replace(',', "").parse().unwrap();
+    assert!(looked >= VERSIONS, "{}", verified.text);
 }

@@ -26,6 +26,12 @@ use std::time::Duration;
 /// One run of the program: an upload of 1,200 files on a busy machine.
 pub const RUN_MAX: Duration = Duration::from_secs(180);
 
+/// Keys with their version ids, and where the next page begins.
+pub struct Page {
+    pub items: Vec<(String, Option<String>)>,
+    pub next: Option<(String, String)>,
+}
+
 pub struct Site {
     pub rig: Rig,
     pub can: Abilities,
@@ -209,11 +215,63 @@ impl Site {
         lacks
     }
 
+    /// A page of all versions that are no delete markers. Keys are plain here.
+    pub async fn versions(&self, after: Option<(String, String)>) -> Page {
+        let (key, version_id) = after.unzip();
+        let request = self.client.list_object_versions().bucket(&self.bucket);
+        let request = request.set_key_marker(key);
+        let page = request.set_version_id_marker(version_id).send().await;
+        let page = page.unwrap();
+        let items = page.versions().iter().map(|version| {
+            let id = version.version_id().map(str::to_owned);
+            (version.key().unwrap().to_owned(), id)
+        });
+        let next = page.next_key_marker().map(|key| {
+            let id = page.next_version_id_marker().unwrap_or_default();
+            (key.to_owned(), id.to_owned())
+        });
+        Page {
+            items: items.collect(),
+            next: next.filter(|_| page.is_truncated() == Some(true)),
+        }
+    }
+
+    /// A page of what is current.
+    pub async fn objects(&self, after: Option<(String, String)>) -> Page {
+        let request = self.client.list_objects_v2().bucket(&self.bucket);
+        let request = request.set_continuation_token(after.map(|(token, _)| token));
+        let page = request.send().await.unwrap();
+        let items = page.contents().iter();
+        let items = items.map(|object| (object.key().unwrap().to_owned(), None));
+        let next = page.next_continuation_token();
+        Page {
+            items: items.collect(),
+            next: next.map(|token| (token.to_owned(), String::new())),
+        }
+    }
+
     /// The id of the version that is current.
     pub async fn newest_version(&self, key: &str) -> String {
         let request = self.client.head_object().bucket(&self.bucket).key(key);
         let head = request.send().await.unwrap();
         head.version_id().unwrap().to_owned()
+    }
+
+    /// How many versions there are, by the server's own list.
+    pub async fn count_versions(&self) -> usize {
+        let mut count = 0;
+        let (mut key, mut id) = (None, None);
+        loop {
+            let request = self.client.list_object_versions().bucket(&self.bucket);
+            let request = request.set_key_marker(key).set_version_id_marker(id);
+            let page = request.send().await.unwrap();
+            count += page.versions().len();
+            if page.is_truncated() != Some(true) {
+                return count;
+            }
+            key = page.next_key_marker().map(str::to_owned);
+            id = page.next_version_id_marker().map(str::to_owned);
+        }
     }
 
     /// What lies there of uploads that were not completed. Asked by boto3, which

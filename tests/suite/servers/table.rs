@@ -39,14 +39,7 @@ const ALL: Abilities = Abilities {
 
 /// Each server by its name in the documentation.
 pub const TABLE: [(Kind, &str, Abilities); 4] = [
-    (
-        Kind::Rgw,
-        "Ceph RGW 16.2",
-        Abilities {
-            copies_parts: false,
-            ..ALL
-        },
-    ),
+    (Kind::Rgw, "Ceph RGW 16.2", ALL),
     (Kind::Moto, "moto 5.2", ALL),
     (
         Kind::Rclone,
@@ -56,7 +49,8 @@ pub const TABLE: [(Kind, &str, Abilities); 4] = [
             // It answers the beginning of an upload with an element that S3 does
             // not know.
             takes_large_files: false,
-            copies: true,
+            // Nothing tells a content from what takes its path a moment later.
+            copies: false,
             copies_parts: false,
             lists_parts: false,
         },

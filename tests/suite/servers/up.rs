@@ -217,3 +217,29 @@ fn sweep() {
         }
     }
 }
+
+/// Whoever ends first, test run or script: nothing goes on running.
+#[tokio::test]
+async fn a_server_ends_with_its_test_run() {
+    use crate::harness::until;
+    let place = tempfile::tempdir().unwrap();
+    for is_script_killed in [false, true] {
+        let folder = place.path().join("server");
+        let mut script = script("guard.sh");
+        let command = script
+            .arg(&folder)
+            .args(["sh", "-c", "echo $$; exec sleep 600"]);
+        let (mut child, said) = spawn(command, 1).unwrap();
+        let server = Path::new("/proc").join(&said[0]);
+        assert!(server.exists() && folder.exists());
+        if is_script_killed {
+            child.kill().unwrap();
+        } else {
+            // As the kernel does when this process ends.
+            drop(child.stdin.take());
+        }
+        until("the server has ended", async || !server.exists()).await;
+        child.wait().unwrap();
+        assert_eq!(folder.exists(), is_script_killed, "its folder");
+    }
+}

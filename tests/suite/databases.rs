@@ -1,0 +1,5 @@
+//! Databases and what they keep beside themselves: whatever moment is restored, what
+//! comes back is one state of them.
+
+mod joined;
+mod real;
