@@ -6,6 +6,7 @@ mod commands;
 mod killed;
 mod last;
 mod reconcile;
+mod shortened;
 mod stop;
 
 use crate::harness::{BUCKET, Rig, at_rest, history, in_bucket, on_disk, until};
