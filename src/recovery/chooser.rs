@@ -24,9 +24,17 @@ pub(super) struct Pick {
     /// Stored after the moment or about then, and perhaps what the file was by
     /// then: the newest first, the first that was is the one.
     pub(super) perhaps: Vec<Perhaps>,
-    /// Versions of which nobody can say whether they had been written by then; the
-    /// rest is empty.
-    pub(super) doubtful: Vec<ListedVersion>,
+    /// Nobody can say; the rest is empty.
+    pub(super) doubt: Option<Doubt>,
+}
+
+/// Versions of which no time tells whether they had been written by the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Doubt {
+    /// The newest first; there is one.
+    pub(super) versions: Vec<ListedVersion>,
+    /// When the file was stored that was there before them, if one was.
+    pub(super) since_ms: Option<i64>,
 }
 
 /// A version whose metadata decides.
@@ -139,17 +147,13 @@ impl Chooser {
             let is_past =
                 |at: usize| beliefs[at] == Belief::Perhaps && !is_after(&versions[at], at_ms);
             if !between.clone().all(is_past) {
-                return Some(Pick {
-                    doubtful: versions[between].to_vec(),
-                    ..Pick::default()
-                });
+                let before = base.map(|at| &versions[at]);
+                let before = before.filter(|version| !version.is_marker);
+                return in_doubt(&versions[between], before.map(|v| v.modified_ms));
             }
             by_then = Some(between.start);
         } else if base.is_none() && is_cut {
-            return Some(Pick {
-                doubtful: versions,
-                ..Pick::default()
-            });
+            return in_doubt(&versions, None);
         }
         let perhaps = perhaps(
             &versions[..by_then.unwrap_or(end)],
@@ -206,7 +210,17 @@ fn some(by_then: Option<ListedVersion>, perhaps: Vec<Perhaps>) -> Option<Pick> {
     is_some.then_some(Pick {
         by_then,
         perhaps,
-        doubtful: Vec::new(),
+        doubt: None,
+    })
+}
+
+fn in_doubt(versions: &[ListedVersion], since_ms: Option<i64>) -> Option<Pick> {
+    Some(Pick {
+        doubt: Some(Doubt {
+            versions: versions.to_vec(),
+            since_ms,
+        }),
+        ..Pick::default()
     })
 }
 

@@ -23,7 +23,7 @@ fn version(key: &str, version_id: &str, modified_ms: i64) -> ListedVersion {
 /// `!doubtful` where nothing does.
 fn told(pick: Pick) -> String {
     let perhaps = pick.perhaps.iter().map(|perhaps| &perhaps.version);
-    let doubtful = pick.doubtful.iter();
+    let doubtful = pick.doubt.iter().flat_map(|doubt| &doubt.versions);
     let mut all = pick
         .by_then
         .iter()

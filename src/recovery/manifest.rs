@@ -13,6 +13,7 @@ use super::{Origin, shown};
 use crate::error::{Class, Fault};
 use crate::model::manifest::{self, Header, Line, Row, Trailer};
 use crate::store::{At, Course, Listed, Next, PAGE_KEYS, Store};
+use crate::transfer::wall_ms;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rows::{Arriving, Packed, Rows};
@@ -52,6 +53,8 @@ pub struct Listing {
     pub modified_ms: i64,
     /// ETag without quotes.
     pub etag: String,
+    /// When it was listed, by the server's time as far as that is known.
+    pub listed_ms: i64,
 }
 
 /// The newest manifest of a source that this computer wrote, as its index
@@ -80,16 +83,24 @@ impl Written {
 }
 
 impl Listing {
-    /// It tells of a moment that had not come when it was stored: the clock of the
-    /// computer that wrote it was wrong. It would be the newest until then, so it
-    /// is used for nothing.
+    /// It tells of a moment that had not come when it was stored, or has not come yet:
+    /// the clock of the computer that wrote it was wrong. It would be the newest until
+    /// then, so it is used for nothing.
     pub fn is_ahead(&self) -> bool {
-        self.moment_ms > self.modified_ms.saturating_add(CLOCKS_APART_MAX_MS)
+        let known_ms = self.modified_ms.min(self.listed_ms);
+        self.moment_ms > known_ms.saturating_add(CLOCKS_APART_MAX_MS)
     }
 
     /// Why it is used for nothing.
     pub fn ahead_because(&self) -> String {
         let at = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
+        if self.modified_ms > self.listed_ms.saturating_add(CLOCKS_APART_MAX_MS) {
+            return format!(
+                "it says that it is of {}, and it is {} now: the clock of the computer that wrote it was wrong, or this one's is",
+                at(self.moment_ms),
+                at(self.listed_ms)
+            );
+        }
         format!(
             "it says that it is of {}, and the bucket has it since {}: the clock of the computer that wrote it was wrong",
             at(self.moment_ms),
@@ -145,7 +156,9 @@ pub async fn list(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Vec
             }
         };
         course.objects(&page, &origin.bucket)?;
-        all.extend(page.items.into_iter().filter_map(|o| listing(origin, o)));
+        let listed_ms = store.server_now_ms(wall_ms());
+        let listing = |one| listing(origin, one, listed_ms);
+        all.extend(page.items.into_iter().filter_map(listing));
         next = page.next;
         if next.is_none() {
             break;
@@ -154,13 +167,14 @@ pub async fn list(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Vec
     Ok(all)
 }
 
-fn listing(origin: &Origin, listed: Listed) -> Option<Listing> {
+fn listing(origin: &Origin, listed: Listed, listed_ms: i64) -> Option<Listing> {
     Some(Listing {
         moment_ms: manifest::moment_of(&origin.prefix, &listed.key)?,
         key: listed.key,
         stored_bytes: listed.stored_bytes,
         modified_ms: listed.modified_ms,
         etag: listed.etag,
+        listed_ms,
     })
 }
 

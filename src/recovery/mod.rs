@@ -44,6 +44,7 @@ mod timeline;
 mod together;
 mod verify;
 mod versions;
+mod witness;
 
 pub use difference::{Against, Change, Compared, Comparison, Difference, Finding, Side, compare};
 pub use in_place::only_in_folder;

@@ -10,14 +10,16 @@
 //! its metadata says when the file was read (`model::state_time`). Where a version
 //! and a delete marker carry the same time, the server's order decides. A time that
 //! contradicts the order was given by a clock that was wrong (`model::written_order`):
-//! where the moment hangs on it, the file is named and not given.
+//! where the moment hangs on it, a manifest of the moment is asked (`witness`), and what
+//! none settles is named and not given.
 
-use super::chooser::{Chooser, Perhaps, Pick};
+use super::chooser::{Chooser, Doubt, Perhaps, Pick};
 use super::older::unless_newer;
 use super::pages::Pages;
 use super::retry::{Patience, Stop, told};
 use super::selector::Selector;
 use super::together;
+use super::witness::{Verdict, Witness};
 use super::{Origin, shown};
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::model::RelKey;
@@ -26,6 +28,7 @@ use crate::store::{At, ListedVersion, Store};
 use crate::transfer::wall_ms;
 use jiff::Timestamp;
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 
@@ -131,6 +134,7 @@ pub struct Timeline<'a> {
     unsure: Vec<Fault>,
     /// What was told of files that belong together; at most [`REMARKS_MAX`].
     remarks: Remarks,
+    witness: Witness,
 }
 
 type Remarks = Arc<Mutex<Vec<Fault>>>;
@@ -138,10 +142,17 @@ type Remarks = Arc<Mutex<Vec<Fault>>>;
 /// Each is of a database that was being written to at the moment.
 const REMARKS_MAX: usize = 1_000;
 
+fn note(remarks: &Remarks, remark: Option<Fault>) {
+    let mut remarks = remarks.lock().unwrap_or_else(PoisonError::into_inner);
+    remarks.extend(remark.filter(|_| remarks.len() < REMARKS_MAX));
+}
+
 /// One key's version, or the question that decides on it.
 enum Waiting {
     Chosen(Box<Chosen>),
     Asked(Asked),
+    /// Its turn to ask a manifest comes with its turn in the line.
+    Doubtful(Doubt),
 }
 
 impl<'a> Timeline<'a> {
@@ -165,6 +176,7 @@ impl<'a> Timeline<'a> {
             line: VecDeque::new(),
             unsure: Vec::new(),
             remarks: Remarks::default(),
+            witness: Witness::default(),
         }
     }
 
@@ -212,6 +224,11 @@ impl<'a> Timeline<'a> {
                     // Told by the caller before it asks for the next one.
                     Err(fault) => self.unsure.push(fault),
                 },
+                Some(Waiting::Doubtful(doubt)) => match self.settle(doubt, stop).await {
+                    Ok(Some(chosen)) => return Ok(Some(chosen)),
+                    Ok(None) => {}
+                    Err(fault) => self.unsure.push(fault),
+                },
                 None if has_more => {}
                 None => return Ok(None),
             }
@@ -255,10 +272,8 @@ impl<'a> Timeline<'a> {
         let Some(pick) = pick else {
             return;
         };
-        if let Some(first) = pick.doubtful.first()
-            && let Some(chosen) = self.chosen(first.clone())
-        {
-            self.unsure.push(doubtful(&chosen, &pick.doubtful));
+        if let Some(doubt) = pick.doubt {
+            self.line.push_back(Waiting::Doubtful(doubt));
             return;
         }
         let by_then = pick.by_then.and_then(|version| self.chosen(version));
@@ -300,36 +315,47 @@ impl<'a> Timeline<'a> {
 
     /// What belongs to another file comes in the state that goes with that one.
     fn with_its_file(&self, waiting: Waiting, stop: &Stop) -> Waiting {
-        let name = match &waiting {
-            Waiting::Chosen(chosen) => &chosen.name,
-            Waiting::Asked(asked) => &asked.name,
+        let (name, subject) = match &waiting {
+            Waiting::Chosen(chosen) => (chosen.name.clone(), chosen.subject()),
+            Waiting::Asked(asked) => (asked.name.clone(), asked.subject.clone()),
+            // Looked at when it is settled.
+            Waiting::Doubtful(_) => return waiting,
         };
-        if together::main_of(name).is_none() {
+        if together::main_of(&name).is_none() {
             return waiting;
         }
         let (store, origin, at_ms) = (self.store.clone(), self.origin.clone(), self.at_ms);
         let (remarks, mut stop) = (Arc::clone(&self.remarks), stop.clone());
-        let (name, subject) = match &waiting {
-            Waiting::Chosen(chosen) => (chosen.name.clone(), chosen.subject()),
-            Waiting::Asked(asked) => (asked.name.clone(), asked.subject.clone()),
-        };
         Waiting::Asked(Asked::of(name, subject, async move {
             let chosen = match waiting {
                 Waiting::Chosen(chosen) => Some(*chosen),
                 Waiting::Asked(asked) => asked.answer().await?,
+                Waiting::Doubtful(_) => None,
             };
             let Some(chosen) = chosen else {
                 return Ok(None);
             };
             let found = together::belonging(&store, &origin, chosen, at_ms, &mut stop).await?;
-            if let Some(remark) = found.remark {
-                let mut remarks = remarks.lock().unwrap_or_else(PoisonError::into_inner);
-                if remarks.len() < REMARKS_MAX {
-                    remarks.push(remark);
-                }
-            }
+            note(&remarks, found.remark);
             Ok(found.chosen)
         }))
+    }
+
+    async fn settle(&mut self, doubt: Doubt, stop: &mut Stop) -> Result<Option<Chosen>, Fault> {
+        let key = doubt.versions.first().map(|first| first.key.as_str());
+        let name = key.and_then(|key| name_of(key, self.origin, self.selector));
+        let (Some(name), Some(at_ms)) = (name, self.at_ms) else {
+            return Ok(None);
+        };
+        let (store, origin, witness) = (self.store, self.origin, &mut self.witness);
+        let settled = settle(store, origin, at_ms, &name, doubt, witness, stop).await?;
+        let Some(chosen) = settled else {
+            return Ok(None);
+        };
+        let belonging = together::belonging(store, origin, chosen, Some(at_ms), stop);
+        let found = Box::pin(belonging).await?;
+        note(&self.remarks, found.remark);
+        Ok(found.chosen)
     }
 
     fn chosen(&self, version: ListedVersion) -> Option<Chosen> {
@@ -344,6 +370,37 @@ impl<'a> Timeline<'a> {
         };
         self.page = page;
         Ok(true)
+    }
+}
+
+/// What a manifest makes of what is in doubt; what it does not settle is a fault.
+async fn settle(
+    store: &Store,
+    origin: &Origin,
+    at_ms: i64,
+    name: &Name,
+    doubt: Doubt,
+    witness: &mut Witness,
+    stop: &mut Stop,
+) -> Result<Option<Chosen>, Fault> {
+    let Some(newest) = doubt.versions.first() else {
+        return Ok(None);
+    };
+    let chosen = Chosen::of(newest.clone(), name.clone());
+    let verdict = match name {
+        Name::Path(key) => {
+            // Rare, and deep: without a box each future that lists would hold it.
+            let asked: Pin<Box<dyn Future<Output = Verdict> + Send + '_>> =
+                Box::pin(witness.verdict(store, origin, at_ms, key, &doubt, stop));
+            asked.await
+        }
+        // A manifest has them elsewhere, or not at all.
+        Name::Older(_) | Name::Shortened | Name::Foreign(_) => Verdict::Unknown,
+    };
+    match verdict {
+        Verdict::Version(version) => Ok(Some(Chosen::of(version, name.clone()))),
+        Verdict::Gone => Ok(None),
+        Verdict::Unknown => Err(doubtful(&chosen, &doubt.versions)),
     }
 }
 
@@ -501,8 +558,9 @@ pub(super) async fn current_by(
     let Some(pick) = pick else {
         return Ok(None);
     };
-    if let Some(first) = pick.doubtful.first() {
-        return Err(doubtful(&chosen(first.clone()), &pick.doubtful));
+    if let (Some(doubt), Some(at_ms)) = (pick.doubt, at_ms) {
+        let mut witness = Witness::default();
+        return settle(store, origin, at_ms, &name, doubt, &mut witness, stop).await;
     }
     let by_then = pick.by_then.map(chosen);
     let perhaps = pick.perhaps.into_iter();

@@ -2,8 +2,8 @@
 //! whole seconds.
 
 use crate::brake::until_told;
-use crate::harness::{BUCKET, Rig, finish, program, until};
-use crate::manifest::{compare, listed, origin};
+use crate::harness::{BUCKET, Rig, finish, program, until, write_config};
+use crate::manifest::{compare, listed, origin, restored};
 use crate::model::clock::Clock;
 use crate::model::journal::Journal;
 use crate::model::served::Served;
@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -285,4 +286,74 @@ async fn check_says_that_the_clock_is_wrong_and_what_to_do() {
     tokio::task::spawn_blocking(move || drop(served))
         .await
         .unwrap();
+}
+
+/// One run of the real program on a vault, with the clock so far ahead.
+fn reconcile(config: &Path, clock: &Clock, ahead_ms: i64) {
+    clock.set(ahead_ms);
+    let mut command = program();
+    command.args(["--config", config.to_str().unwrap(), "--reconcile"]);
+    clock.apply(&mut command);
+    let output = finish(&mut command);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+}
+
+/// Named after the bug: on a vault a file that was renamed while the clock was ahead
+/// came back under its old name at every later moment, and all was well.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stored_by_a_clock_that_was_ahead_is_named_and_not_guessed() {
+    let rig = Rig::new();
+    let config = write_config(&rig, "");
+    let clock = Clock::new(rig.dir.path());
+    let now = system_clock();
+    let mut moments = Vec::new();
+    let mut save = |ahead_ms: i64, change: &dyn Fn()| {
+        change();
+        reconcile(&config, &clock, ahead_ms);
+        moments.push(now());
+    };
+    for name in ["renamed", "calm"] {
+        rig.write(name, "first");
+    }
+    // Long enough ago that the manifests after it are surely younger.
+    save(-60 * 60_000, &|| rig.write("more", "1"));
+    save(DAY_MS, &|| {
+        fs::rename(rig.path("renamed"), rig.path("new name")).unwrap();
+    });
+    save(0, &|| rig.write("calm", "second"));
+    save(0, &|| rig.write("calm", "third"));
+    let store = rig.store();
+    // The moment, what comes back as `calm`, what is named, and what else is there.
+    // The manifest after the clock was put right settles what was written before it.
+    let in_doubt = vec!["new name", "renamed"];
+    for (at, calm, named, others) in [
+        (0, Some("first"), in_doubt.clone(), vec!["calm", "more"]),
+        (1, Some("first"), in_doubt, vec!["calm", "more"]),
+        (2, Some("second"), vec![], vec!["calm", "more", "new name"]),
+        (3, Some("third"), vec![], vec!["calm", "more", "new name"]),
+    ] {
+        let to = format!("out {at}");
+        let done = restored(&rig, &store, Some(moments[at]), &to).await;
+        let folder = rig.dir.path().join(&to);
+        let failed = done.failed.items.iter().map(|fault| fault.subject.clone());
+        let mut failed: Vec<String> = failed.collect();
+        failed.sort();
+        assert_eq!(failed, named, "{at}: {done:?}");
+        assert_eq!(done.is_complete(), named.is_empty());
+        let got = fs::read_to_string(folder.join("calm")).ok();
+        assert_eq!(got.as_deref(), calm, "{at}");
+        for other in ["calm", "more", "renamed", "new name"] {
+            assert_eq!(
+                folder.join(other).exists(),
+                others.contains(&other),
+                "{at}: {other}"
+            );
+        }
+    }
+    // How things are now needs no times.
+    let done = restored(&rig, &store, None, "now").await;
+    assert!(done.is_complete(), "{done:?}");
+    assert!(rig.dir.path().join("now/new name").exists());
+    assert!(!rig.dir.path().join("now/renamed").exists());
 }

@@ -216,6 +216,7 @@ mod tests {
             stored_bytes,
             modified_ms: 0,
             etag: String::new(),
+            listed_ms: 0,
         };
         let mut rows = Rows::new(Box::new(io::Cursor::new(Bytes::from(packed))), "b", &one);
         let mut count = 0;

@@ -167,6 +167,7 @@ impl Run<'_> {
                     stored_bytes: 0,
                     modified_ms: 0,
                     etag: String::new(),
+                    listed_ms: i64::MAX,
                 };
                 wrong.push((gone, (damage, why.to_owned())));
             }
@@ -251,6 +252,7 @@ mod tests {
             stored_bytes: 1,
             modified_ms,
             etag: "e".into(),
+            listed_ms: i64::MAX,
         }
     }
 
