@@ -47,12 +47,13 @@ async fn a_shortened_key_is_missed_altered_marked_and_verified() {
     let config = write_config(&rig, "");
     let (code, said) = run(&config, &["--reconcile"]);
     assert_eq!(code, Some(0), "{said}");
+    // All files, and no manifest.
     let looked = || {
         let output = finish(
             program()
                 .arg("--config")
                 .arg(&config)
-                .args(["verify", "--json"]),
+                .args(["verify", "*", "--json"]),
         );
         let json: Value = serde_json::from_slice(&output.stdout).unwrap();
         let source = &json["sources"][0];
