@@ -1,12 +1,22 @@
 //! Small objects that say something of the destination itself: read whole, and
 //! written only if nobody else has written them meanwhile.
 
+use super::fault::is_cold;
 use super::object::metadata;
 use super::{At, ObjectHeaders, Store, fault, sha256_header, unquote};
 use crate::error::{Class, Fault};
 use crate::model::ContentHash;
 use aws_sdk_s3::primitives::ByteStream;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+
+/// The field of the metadata that repeats the record: it can be read of what a
+/// lifecycle rule has moved to cold storage, too.
+const REPEATED: &str = "kw-record";
+
+/// S3 takes 2 KB of metadata; the other fields take under 450 bytes.
+const REPEATED_BYTES_MAX: usize = 1_500;
 
 /// What must hold of an object for it to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +54,10 @@ impl Store {
         let (head, mut body) = match self.get(at, None).await {
             Ok(got) => got,
             Err(fault) if fault.class == Class::NotFound => return Ok(None),
+            // A lifecycle rule for the whole bucket takes it along.
+            Err(fault) if is_cold(&fault) => {
+                return self.repeated(at).await?.ok_or(fault).map(Some);
+            }
             Err(fault) => return Err(fault),
         };
         let mut bytes = Vec::new();
@@ -55,6 +69,23 @@ impl Store {
             }
         }
         Ok(Some((bytes, head.etag)))
+    }
+
+    /// What the metadata repeats of an object whose bytes are in cold storage, and
+    /// its ETag.
+    async fn repeated(&self, at: At<'_>) -> Result<Option<(Vec<u8>, String)>, Fault> {
+        let head = self
+            .quick
+            .short
+            .head_object()
+            .bucket(at.bucket)
+            .key(at.key)
+            .send()
+            .await
+            .map_err(|e| fault::from_sdk("look up", &at.subject(), e))?;
+        let field = head.metadata().and_then(|fields| fields.get(REPEATED));
+        let bytes = field.and_then(|text| BASE64.decode(text).ok());
+        Ok(bytes.map(|bytes| (bytes, unquote(head.e_tag()))))
     }
 
     /// Store a small object if the demand holds.
@@ -73,6 +104,11 @@ impl Store {
             Demand::Absent => (Some("*".to_owned()), None),
             Demand::Still(etag) => (None, Some(format!("\"{etag}\""))),
         };
+        let mut fields = metadata(headers);
+        let repeated = BASE64.encode(&body);
+        if repeated.len() <= REPEATED_BYTES_MAX {
+            fields.insert(REPEATED.to_owned(), repeated);
+        }
         let answer = self
             .client
             .put_object()
@@ -80,7 +116,7 @@ impl Store {
             .key(at.key)
             .set_if_none_match(absent)
             .set_if_match(still)
-            .set_metadata(Some(metadata(headers)))
+            .set_metadata(Some(fields))
             .set_content_type(headers.content_type.map(str::to_owned))
             .checksum_sha256(sha256_header(ContentHash::of(&body)))
             .body(ByteStream::from(body))

@@ -299,8 +299,9 @@ fn reconcile(config: &Path, clock: &Clock, ahead_ms: i64) {
     assert_eq!(output.status.code(), Some(0), "{said}");
 }
 
-/// Named after the bug: on a vault a file that was renamed while the clock was ahead
-/// came back under its old name at every later moment, and all was well.
+/// Named after the bug: on a vault a moment brought the content before the one that
+/// was saved while the clock was ahead, and a renamed file under its old name, and
+/// all was well.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_stored_by_a_clock_that_was_ahead_is_named_and_not_guessed() {
     let rig = Rig::new();
@@ -313,25 +314,26 @@ async fn what_was_stored_by_a_clock_that_was_ahead_is_named_and_not_guessed() {
         reconcile(&config, &clock, ahead_ms);
         moments.push(now());
     };
-    for name in ["renamed", "calm"] {
+    for name in ["saved", "renamed", "calm"] {
         rig.write(name, "first");
     }
     // Long enough ago that the manifests after it are surely younger.
     save(-60 * 60_000, &|| rig.write("more", "1"));
     save(DAY_MS, &|| {
+        rig.write("saved", "second, a day ahead");
         fs::rename(rig.path("renamed"), rig.path("new name")).unwrap();
     });
-    save(0, &|| rig.write("calm", "second"));
-    save(0, &|| rig.write("calm", "third"));
+    save(0, &|| rig.write("saved", "third"));
+    save(0, &|| rig.write("saved", "fourth"));
     let store = rig.store();
-    // The moment, what comes back as `calm`, what is named, and what else is there.
+    // The moment, what comes back as `saved`, what is named, and what else is there.
     // The manifest after the clock was put right settles what was written before it.
-    let in_doubt = vec!["new name", "renamed"];
-    for (at, calm, named, others) in [
-        (0, Some("first"), in_doubt.clone(), vec!["calm", "more"]),
-        (1, Some("first"), in_doubt, vec!["calm", "more"]),
-        (2, Some("second"), vec![], vec!["calm", "more", "new name"]),
-        (3, Some("third"), vec![], vec!["calm", "more", "new name"]),
+    let in_doubt = vec!["new name", "renamed", "saved"];
+    for (at, saved, named, others) in [
+        (0, None, in_doubt.clone(), vec!["calm", "more"]),
+        (1, None, in_doubt, vec!["calm", "more"]),
+        (2, Some("third"), vec![], vec!["calm", "more", "new name"]),
+        (3, Some("fourth"), vec![], vec!["calm", "more", "new name"]),
     ] {
         let to = format!("out {at}");
         let done = restored(&rig, &store, Some(moments[at]), &to).await;
@@ -341,8 +343,8 @@ async fn what_was_stored_by_a_clock_that_was_ahead_is_named_and_not_guessed() {
         failed.sort();
         assert_eq!(failed, named, "{at}: {done:?}");
         assert_eq!(done.is_complete(), named.is_empty());
-        let got = fs::read_to_string(folder.join("calm")).ok();
-        assert_eq!(got.as_deref(), calm, "{at}");
+        let got = fs::read_to_string(folder.join("saved")).ok();
+        assert_eq!(got.as_deref(), saved, "{at}");
         for other in ["calm", "more", "renamed", "new name"] {
             assert_eq!(
                 folder.join(other).exists(),

@@ -10,6 +10,7 @@ pub use clerk::{Clerk, make_office};
 
 use crate::harness::{BUCKET, Rig, Running, finish, program, until, write_config};
 use futures::future::join_all;
+use keepwatch::model::key::is_own;
 use keepwatch::model::{Kind, RelKey};
 use keepwatch::store::{At, Store};
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,14 +116,15 @@ async fn claimed(store: &Store) -> BTreeMap<PathBuf, Node> {
     let mut next = None;
     loop {
         let page = store.list(BUCKET, "", next.as_deref(), 1000).await.unwrap();
-        let heads = page.items.iter().map(|item| {
+        let items = page.items.iter().filter(|item| !is_own(&item.key));
+        let heads = items.clone().map(|item| {
             let at = At {
                 bucket: BUCKET,
                 key: &item.key,
             };
             store.head(at, None)
         });
-        for (item, head) in page.items.iter().zip(join_all(heads).await) {
+        for (item, head) in items.zip(join_all(heads).await) {
             // It may have been deleted since it was listed.
             let Some(meta) = head.unwrap().map(|head| head.meta.unwrap()) else {
                 continue;
@@ -170,7 +172,8 @@ async fn count_listed(store: &Store) -> usize {
     let (mut count, mut next) = (0, None);
     loop {
         let page = store.list(BUCKET, "", next.as_deref(), 1000).await.unwrap();
-        let files = page.items.iter().filter(|item| !item.key.ends_with('/'));
+        let is_file = |key: &str| !key.ends_with('/') && !is_own(key);
+        let files = page.items.iter().filter(|item| is_file(&item.key));
         count += files.count();
         match page.next {
             Some(token) => next = Some(token),

@@ -456,3 +456,30 @@ async fn a_record_that_cannot_be_read_is_nobodys_leave_to_send() {
     until_told(&rig, "is this computer's").await;
     daemon.stop().await.unwrap();
 }
+
+/// A lifecycle rule that moves everything to Glacier takes the record along.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_in_cold_storage_is_read_all_the_same() {
+    let rig = first().await;
+    let cold = || {
+        Faults::new(
+            |seen| match seen.method == "GET" && seen.uri.contains("owner.json") {
+                true => Fate::Answer(403, "InvalidObjectState"),
+                false => Fate::Pass,
+            },
+        )
+    };
+    let store = rig.faulty_store(&cold());
+    let daemon = rig.start_with(rig.config(), Some(store)).await;
+    rig.write("more.txt", "more");
+    rig.until_equal(&daemon).await;
+    daemon.stop().await.unwrap();
+    let second = Second::of(&rig);
+    let daemon = second.start(rig.faulty_store(&cold())).await;
+    until_refused(&daemon).await;
+    let board = daemon.context().board.source(0).unwrap();
+    let warning = &board.warnings["owner"];
+    let root = rig.root().display().to_string();
+    assert!(warning.contains(&root), "{warning}");
+    daemon.stop().await.unwrap();
+}

@@ -114,7 +114,8 @@ async fn all(store: &Store) -> Result<Vec<ListedVersion>, String> {
             .list_versions(BUCKET, "", next.as_deref())
             .await
             .map_err(|e| e.to_string())?;
-        all.extend(page.items);
+        let is_record = |listed: &ListedVersion| listed.key == keepwatch::model::owner::key("");
+        all.extend(page.items.into_iter().filter(|listed| !is_record(listed)));
         match page.next {
             Some(token) => next = Some(token),
             None => return Ok(all),
