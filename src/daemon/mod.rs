@@ -304,8 +304,12 @@ async fn close(ctx: &Arc<Context>, clean: bool) -> Result<(), Fatal> {
         tracing::warn!("{fault}");
     }
     let shared = Arc::clone(ctx);
-    blocking(move || late::keep(&shared)).await?;
-    if clean {
+    // Not kept, it is owed as after a kill: everything is compared.
+    let kept = blocking(move || late::keep(&shared)).await;
+    if let Err(fault) = &kept {
+        tracing::warn!("{fault}");
+    }
+    if clean && kept.is_ok() {
         return open::note_clean_stop(ctx).await;
     }
     let index = ctx.index.clone();

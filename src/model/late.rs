@@ -41,9 +41,16 @@ impl Late {
         *due = (*due).max(until_ms);
     }
 
-    /// Take the keys, `max` at the most, that can be looked at now.
-    pub fn take_keys(&mut self, now_ms: i64, max: usize) -> Vec<(usize, RelKey)> {
-        let due = self.keys.iter().filter(|(_, due_ms)| **due_ms <= now_ms);
+    /// Take the keys, `max` at the most, that can be looked at now, of sources that
+    /// `may` be asked about.
+    pub fn take_keys(
+        &mut self,
+        now_ms: i64,
+        max: usize,
+        may: impl Fn(usize) -> bool,
+    ) -> Vec<(usize, RelKey)> {
+        let due = self.keys.iter();
+        let due = due.filter(|((source, _), due_ms)| **due_ms <= now_ms && may(*source));
         let due: Vec<(usize, RelKey)> = due.take(max).map(|(key, _)| key.clone()).collect();
         for key in &due {
             self.keys.remove(key);
@@ -95,10 +102,11 @@ mod tests {
         late.key(0, key(1), 12);
         assert_eq!(late.last_due_ms(0), Some(20));
         assert_eq!(late.last_due_ms(1), None);
-        assert_eq!(late.take_keys(14, 9), []);
-        assert_eq!(late.take_keys(15, 9), [(0, key(1))]);
-        assert_eq!(late.take_keys(99, 0), []);
-        assert_eq!(late.take_keys(99, 9), [(0, key(2))]);
+        assert_eq!(late.take_keys(14, 9, |_| true), []);
+        assert_eq!(late.take_keys(15, 9, |source| source != 0), []);
+        assert_eq!(late.take_keys(15, 9, |_| true), [(0, key(1))]);
+        assert_eq!(late.take_keys(99, 0, |_| true), []);
+        assert_eq!(late.take_keys(99, 9, |_| true), [(0, key(2))]);
         assert_eq!(late.last_due_ms(0), None);
     }
 
@@ -108,7 +116,10 @@ mod tests {
         for number in 0..KEYS_MAX + 5 {
             late.key(1, key(number), number as i64);
         }
-        assert_eq!(late.take_keys(i64::MAX, usize::MAX).len(), KEYS_MAX);
+        assert_eq!(
+            late.take_keys(i64::MAX, usize::MAX, |_| true).len(),
+            KEYS_MAX
+        );
         assert_eq!(late.whole_due_ms(1), Some(KEYS_MAX as i64 + 4));
         assert_eq!(late.whole_due_ms(0), None);
     }

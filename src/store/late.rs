@@ -6,6 +6,7 @@
 
 use super::Store;
 use super::client::SERVER_WORK_TIMEOUT;
+use super::marks;
 use aws_sdk_s3::config::interceptors::{
     BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
     FinalizerInterceptorContextRef,
@@ -17,6 +18,7 @@ use aws_sdk_s3::operation::delete_object::DeleteObjectInput;
 use aws_sdk_s3::operation::put_object::PutObjectInput;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::Input;
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -161,9 +163,11 @@ impl Intercept for NotesUnanswered {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        let operation = cfg.load::<Metadata>().map_or("", |of| of.name());
         let is_final = context.response().is_some_and(|response| {
             let body = response.body().bytes().unwrap_or_default();
-            is_final(response.status().as_u16(), body)
+            let is_servers = marks::is_servers(operation, response);
+            is_final(response.status().as_u16(), body, is_servers)
         });
         if let Some(attempt) = cfg.load::<Attempt>().filter(|_| is_final) {
             attempt.is_answered.store(true, Ordering::Relaxed);
@@ -174,11 +178,12 @@ impl Intercept for NotesUnanswered {
 
 /// Whether after this answer nothing more is done. A gateway that gives up on
 /// its server (502, 504) does not know; an error of the server's own (500) may
-/// come after the deed.
-fn is_final(status: u16, body: &[u8]) -> bool {
+/// come after the deed; and what answers in the server's place may have handed the
+/// request on.
+fn is_final(status: u16, body: &[u8], is_servers: bool) -> bool {
     match status {
         500..=599 => status == 503 && super::contains(body, b"<Code>SlowDown</Code>"),
-        _ => true,
+        _ => is_servers,
     }
 }
 
@@ -189,18 +194,22 @@ mod tests {
     #[test]
     fn answers_that_leave_it_open() {
         let slow_down = b"<Error><Code>SlowDown</Code></Error>".as_slice();
-        for (status, body, want) in [
-            (200, b"".as_slice(), true),
-            (204, b"", true),
-            (403, b"", true),
-            (429, b"", true),
-            (503, slow_down, true),
-            (503, b"<html>", false),
-            (500, slow_down, false),
-            (502, b"", false),
-            (504, b"", false),
+        for (status, body, is_servers, want) in [
+            (200, b"".as_slice(), true, true),
+            (204, b"", true, true),
+            (403, b"", true, true),
+            (429, b"", true, true),
+            (503, slow_down, true, true),
+            (503, b"<html>", false, false),
+            (500, slow_down, true, false),
+            (502, b"", true, false),
+            (504, b"", false, false),
+            (200, b"<html>", false, false),
+            (408, b"", false, false),
+            (429, b"", false, false),
         ] {
-            assert_eq!(is_final(status, body), want, "{status}");
+            let got = is_final(status, body, is_servers);
+            assert_eq!(got, want, "{status} {is_servers}");
         }
     }
 

@@ -203,6 +203,16 @@ fn is_error(body: &[u8]) -> bool {
     matches!(xml::root(body).as_deref(), Some("Error" | "ErrorResponse"))
 }
 
+/// True when the answer to a request that changes the bucket is the server's own, and
+/// not of something that answers in its place.
+pub(super) fn is_servers(operation: &str, response: &HttpResponse) -> bool {
+    let body = response.body().bytes().unwrap_or_default();
+    let is_success = response.status().is_success();
+    let is_as_it_must_be =
+        || by_headers(operation, response).is_ok() && by_body(operation, response, true).is_ok();
+    is_marked(response.headers()) || is_error(body) || (is_success && is_as_it_must_be())
+}
+
 /// What came, in a few words.
 fn told(response: &HttpResponse) -> String {
     let (status, headers) = (response.status().as_u16(), response.headers());

@@ -89,6 +89,11 @@ impl Destination {
         self.keeps.load(Ordering::Relaxed)
     }
 
+    /// It is known to be ours.
+    pub fn is_known_ours(&self) -> bool {
+        matches!(self.memory().owner, Some(Ok(_)))
+    }
+
     /// It is not known to be somebody else's. Before it is known whose it is, who
     /// wants to send something asks ([`is_ours`]).
     pub fn may_send(&self) -> bool {
@@ -298,7 +303,10 @@ pub async fn may_mark(ctx: &Arc<Context>, source: usize) -> Result<bool, Fault> 
     if of.config.on_delete == OnDelete::Keep {
         return Ok(false);
     }
-    let fresh = || of.destination.memory().word.is_fresh(ctx.steady_ms());
+    let fresh = || {
+        let memory = of.destination.memory();
+        matches!(memory.owner, Some(Ok(_))) && memory.word.is_fresh(ctx.steady_ms())
+    };
     if fresh() {
         return Ok(true);
     }

@@ -24,6 +24,10 @@ const KEYS_PER_BEAT: usize = 64;
 /// A comparison that did not come to its end is tried again after this.
 const RETRY: Duration = Duration::from_secs(60);
 
+/// The wait doubles with each that did not, up to this: a bucket whose list is
+/// broken is not listed for ever.
+const RETRY_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// Under which name the index remembers when a source is to be looked at again,
 /// milliseconds since 1970.
 const STATE: &str = "late:until_ms";
@@ -116,7 +120,8 @@ pub async fn keys(ctx: &Arc<Context>) {
         hear(ctx);
         let due = {
             let now_ms = ctx.steady_ms();
-            ctx.late.owed().take_keys(now_ms, KEYS_PER_BEAT)
+            let may = |source| can_be_asked(ctx, source);
+            ctx.late.owed().take_keys(now_ms, KEYS_PER_BEAT, may)
         };
         for (source, key) in due {
             let path = key.path();
@@ -138,19 +143,27 @@ pub async fn wholes(ctx: &Arc<Context>) {
     futures::future::join_all(all).await;
 }
 
+/// Its bucket answers, as far as is known, and is not somebody else's.
+fn can_be_asked(ctx: &Context, source: usize) -> bool {
+    ctx.sources[source].destination.may_send() && ctx.gates.outage(source).is_none()
+}
+
 async fn wholes_of(ctx: &Arc<Context>, source: usize) {
+    let mut retry = RETRY;
     loop {
         tokio::time::sleep(BEAT).await;
         let due_ms = ctx.late.owed().whole_due_ms(source);
         let began_ms = ctx.steady_ms();
-        if due_ms.is_none_or(|due_ms| due_ms > began_ms) {
+        if due_ms.is_none_or(|due_ms| due_ms > began_ms) || !can_be_asked(ctx, source) {
             continue;
         }
         let scan = ctx.scans.ask_and_wait(source, false).await;
         if !scan.is_ok_and(|scan| scan.listed_whole) {
-            tokio::time::sleep(RETRY).await;
+            tokio::time::sleep(retry).await;
+            retry = (retry * 2).min(RETRY_MAX);
             continue;
         }
+        retry = RETRY;
         ctx.late.owed().looked(source, began_ms);
         ctx.board.note(source, NOTE, None);
         let shared = Arc::clone(ctx);

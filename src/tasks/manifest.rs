@@ -56,7 +56,8 @@ const GZIP_LEVEL: u32 = 4;
 pub async fn write_all(ctx: &Arc<Context>, scans: &[Option<ScanDone>]) {
     for (number, scan) in scans.iter().enumerate() {
         let is_whole = |scan: &ScanDone| scan.complete() && scan.listed_whole;
-        if !scan.as_ref().is_some_and(is_whole) || !ctx.sources[number].destination.may_send() {
+        let is_ours = ctx.sources[number].destination.is_known_ours();
+        if !is_ours || !scan.as_ref().is_some_and(is_whole) {
             continue;
         }
         let name = &ctx.sources[number].config.name;

@@ -14,6 +14,11 @@ const BACKLOG_BYTES: u64 = 48 * 1024 * 1024;
 /// large upload: two files of the largest size that is read in one go.
 const EDIT_BYTES: u64 = 2 * SMALL_BYTES_MAX;
 
+/// Small files that are read together and held until the large ones among them are
+/// sent. Parts of these take the backlog's memory: who holds of that must not wait
+/// for more, or a dozen databases block each other for good.
+const TOGETHER_BYTES: u64 = 2 * SMALL_BYTES_MAX;
+
 /// What compressing may take beside that, for one large file of each lane: no
 /// file waits for it while it holds parts, so nothing blocks in a circle.
 const _: () = assert!(2 * COMPRESSING_BYTES <= 32 * 1024 * 1024);
@@ -26,6 +31,7 @@ const GRAIN_BYTES: u64 = 64 * 1024;
 pub struct Budget {
     backlog: Arc<Semaphore>,
     edits: Arc<Semaphore>,
+    together: Arc<Semaphore>,
     compressing: [Arc<Semaphore>; 2],
 }
 
@@ -44,6 +50,7 @@ impl Default for Budget {
         Self {
             backlog: Arc::new(Semaphore::new(grains(BACKLOG_BYTES) as usize)),
             edits: Arc::new(Semaphore::new(grains(EDIT_BYTES) as usize)),
+            together: Arc::new(Semaphore::new(grains(TOGETHER_BYTES) as usize)),
             compressing: [Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1))],
         }
     }
@@ -70,6 +77,13 @@ impl Budget {
         let wanted = grains(bytes).min(all);
         // The semaphores are never closed, so this cannot fail.
         Permit(Arc::clone(pool).acquire_many_owned(wanted).await.ok())
+    }
+
+    /// The same for small files that are held while large ones are sent.
+    pub async fn take_together(&self, bytes: u64) -> Permit {
+        let wanted = grains(bytes).min(grains(TOGETHER_BYTES));
+        let pool = Arc::clone(&self.together);
+        Permit(pool.acquire_many_owned(wanted).await.ok())
     }
 
     /// The same for content that is small, if it may be held at once.

@@ -89,8 +89,9 @@ async fn whole(
     ctx.board.update(source, |board| board.scanning = Some(0));
     let started_ms = ctx.now_ms();
     let links = ctx.links.begin();
+    let is_known_ours = ctx.sources[source].destination.is_known_ours();
     let mut done = match ctx.sources[source].destination.may_send() {
-        true => compare(ctx, source, asked, cancelled).await,
+        true => compare(ctx, source, asked, is_known_ours, cancelled).await,
         // What is there is another's, and says nothing of this folder.
         false => ScanDone {
             incomplete: destination::troubles(ctx, source)
@@ -155,14 +156,16 @@ async fn whole(
     done
 }
 
-/// Disk against index, and against the bucket where that is asked for.
+/// Disk against index, and against the bucket where that is asked for and the
+/// bucket's list is known to be of this folder.
 async fn compare(
     ctx: &Arc<Context>,
     source: usize,
     asked: &Whole,
+    is_known_ours: bool,
     cancelled: &Arc<AtomicBool>,
 ) -> ScanDone {
-    let with_bucket = asked.with_bucket;
+    let with_bucket = asked.with_bucket && is_known_ours;
     if with_bucket {
         look_again(ctx, source).await;
     }
@@ -187,7 +190,15 @@ async fn compare(
     };
     let runtime = tokio::runtime::Handle::current();
     match blocking(move || merge::merge(work, &runtime)).await {
-        Ok(done) => done,
+        Ok(mut done) => {
+            if asked.with_bucket && !is_known_ours {
+                let place = destination::place_name(ctx, source);
+                done.incomplete.push(format!(
+                    "{place} was not compared: it does not say whether it belongs to this computer"
+                ));
+            }
+            done
+        }
         Err(fault) => {
             // Without this the next look would be tomorrow's.
             ctx.scans.ask_later(source);

@@ -117,7 +117,7 @@ pub(super) async fn store_folder(
 }
 
 /// A time of the last moments by this computer's clock, by the server's.
-fn by_server(ctx: &Context, wall_ms: i64) -> i64 {
+pub(super) fn by_server(ctx: &Context, wall_ms: i64) -> i64 {
     let now_ms = transfer::wall_ms();
     wall_ms + ctx.store.server_now_ms(now_ms) - now_ms
 }

@@ -207,10 +207,10 @@ async fn act(
         if gone::waits(ctx, item, look.file.as_ref()).await? {
             return Ok(Outcome::Aside);
         }
-        let file = gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
-        if file >= Outcome::Answered {
+        let mut file = gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
+        if matches!(file, Outcome::Answered | Outcome::Sent) {
             // After it: alone they harm nobody, and it without them does.
-            together::mark_gone(ctx, item, look.companions).await?;
+            file = file.max(together::mark_gone(ctx, item, look.companions).await?);
         }
         let folder =
             gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;

@@ -66,7 +66,12 @@ pub(super) async fn mark_gone(
             continue;
         }
         let key = RelKey::of_file(&companion.path);
-        all = all.max(gone::mark_gone(ctx, &item, &key, companion.record).await?);
+        let done = gone::mark_gone(ctx, &item, &key, companion.record).await?;
+        if done == Outcome::Changed {
+            // Its file has no record any more: it has a turn of its own now.
+            ctx.edit(item.source, item.path, item.since_ms, false);
+        }
+        all = all.max(done);
     }
     Ok(all)
 }
@@ -165,11 +170,12 @@ async fn store_read(
     };
     let bytes = group.present.iter().filter_map(|one| one.disk.as_ref());
     let bytes = bytes.map(small).sum::<u64>() + small(seen);
-    let _memory = ctx.budget.take(item.lane, bytes).await;
+    let _memory = ctx.budget.take_together(bytes).await;
     let (group, taken) = take(ctx, item, group).await.map_err(failed)?;
     let Some(mut taken) = taken else {
         return Ok((Outcome::Changed, paths));
     };
+    taken.seen_ms = file::by_server(ctx, taken.seen_ms);
     if let Some(main) = &mut taken.main {
         main.seen_ms = taken.seen_ms;
         taken.seen_ms = ctx
