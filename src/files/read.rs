@@ -60,7 +60,7 @@ pub fn stat_found(root: &Path, rel: &RelPath) -> Result<Option<Found>, Fault> {
     };
     match found {
         Ok(found) => Ok(Some(found)),
-        Err(error) if platform::trouble(&error).is_no_folder() => Ok(None),
+        Err(error) if platform::trouble(&error).is_nothing() => Ok(None),
         Err(error) => Err(fault::reading(operation, shown(rel), &error)),
     }
 }
@@ -162,7 +162,7 @@ pub fn stat_names(
                 let is_excluded = rules.leaves_out(&chain, path.as_bytes(), is_folder);
                 Ok((!is_excluded).then_some(found.fingerprint))
             }
-            Err(error) if platform::trouble(&error).is_no_folder() => Ok(None),
+            Err(error) if platform::trouble(&error).is_nothing() => Ok(None),
             Err(error) => Err(fault::reading(operation, shown(&path), &error)),
         }
     };
@@ -478,6 +478,18 @@ mod tests {
         }
         let gone = stat_unless_excluded(&root.join("unplugged"), &p("a"), &rules).unwrap_err();
         assert_eq!(gone.class, Class::Unreadable);
+    }
+
+    #[test]
+    fn a_name_that_the_disk_cannot_hold_is_the_name_of_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        // What belongs to the file with the longest name has a longer one.
+        let long = [b"l".repeat(255), b"-wal".to_vec()].concat();
+        let path = RelPath::root().join(&long).unwrap();
+        assert_eq!(stat(dir.path(), &path), Ok(None));
+        let rules = Rules::new(dir.path(), &[]).unwrap();
+        let stand = stat_names(dir.path(), &RelPath::root(), &[&long], &rules);
+        assert_eq!(stand, Ok(vec![None]));
     }
 
     #[test]

@@ -46,6 +46,12 @@ impl Trouble {
     pub fn is_no_folder(self) -> bool {
         matches!(self, Trouble::Missing | Trouble::NotFolder | Trouble::Link)
     }
+
+    /// True when nothing of this name is there; a name that its file system cannot
+    /// hold is the name of nothing.
+    pub fn is_nothing(self) -> bool {
+        self.is_no_folder() || self == Trouble::TooLong
+    }
 }
 
 /// What this error means.

@@ -75,7 +75,11 @@ fn there(shop: &Shop, main: &RelPath) -> Result<Vec<RelPath>, Fault> {
         if bond == Bond::Lock {
             continue;
         }
-        let found = shop.target.existing(&path)?;
+        let found = match shop.target.existing(&path) {
+            // The disk cannot hold such a name, so nothing has it.
+            Err(fault) if fault.class == Class::Unstorable => None,
+            found => found?,
+        };
         if found.is_some_and(|found| found.kind == Kind::File) {
             there.push(path);
         }

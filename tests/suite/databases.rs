@@ -2,4 +2,5 @@
 //! comes back is one state of them.
 
 mod joined;
+mod names;
 mod real;
