@@ -20,7 +20,9 @@ async fn keys(store: &Store) -> BTreeSet<String> {
     let mut next = None;
     loop {
         let page = store.list(BUCKET, "", next.as_deref(), 1000).await.unwrap();
-        keys.extend(page.items.into_iter().map(|item| item.key));
+        let own = |key: &String| keepwatch::model::key::is_own(key);
+        let listed = page.items.into_iter().map(|item| item.key);
+        keys.extend(listed.filter(|key| !own(key)));
         match page.next {
             Some(token) => next = Some(token),
             None => return keys,

@@ -128,6 +128,7 @@ async fn on_a_new_computer_with_other_accounts_everything_is_whole() {
         let version_id = copied.version_id().unwrap().to_owned();
         stored.insert(path.clone(), (version_id, etag));
     }
+    let copied_ms = jiff::Timestamp::now().as_millisecond();
     let listing = listed(&rig.store()).await.remove(0);
     let theirs = rewritten(
         &body_of(&rig, &listing.key).await,
@@ -139,6 +140,7 @@ async fn on_a_new_computer_with_other_accounts_everything_is_whole() {
             if let Some((version_id, etag)) = stored.remove(&line.path) {
                 line.owner = Some("4711:4712".into());
                 (line.version_id, line.etag) = (version_id, etag);
+                line.stored_at_ms = copied_ms;
             }
         },
     );

@@ -46,9 +46,7 @@ pub const TABLE: [(Kind, &str, Abilities); 4] = [
         "rclone `serve s3` 1.75",
         Abilities {
             keeps_versions: false,
-            // It answers the beginning of an upload with an element that S3 does
-            // not know.
-            takes_large_files: false,
+            takes_large_files: true,
             // Nothing tells a content from what takes its path a moment later.
             copies: false,
             copies_parts: false,
