@@ -19,10 +19,6 @@ pub const SHORTENED_MARK: &str = "~kw-";
 /// two paths of one folder do not meet.
 const SHORTENED_HEX_DIGITS: usize = 32;
 
-/// The longest encoded path whose full form fits the object's metadata. S3
-/// allows 2 KB of user metadata in all; the other fields take under 450 bytes.
-pub const LONG_PATH_BYTES_MAX: usize = 1500;
-
 /// The name of the folder that Keepwatch keeps its own objects in, below the
 /// prefix: those that [`is_own`] names, and no others. A file or folder of the
 /// user's that is called so has another key ([`encode`]); earlier versions of
@@ -211,6 +207,12 @@ pub fn is_shortened(key: &str) -> bool {
     body.rsplit_once(SHORTENED_MARK).is_some_and(|(_, tail)| {
         tail.len() == SHORTENED_HEX_DIGITS && tail.bytes().all(|b| b.is_ascii_hexdigit())
     })
+}
+
+/// What a shortened key has of its path: all before the mark.
+pub fn shortened_begin(key: &str) -> &str {
+    key.rsplit_once(SHORTENED_MARK)
+        .map_or(key, |(begin, _)| begin)
 }
 
 /// True for a key of Keepwatch's own, at whatever prefix: a manifest, or the record

@@ -136,6 +136,7 @@ async fn full_key(ctx: &Context, source: usize, key: &str) -> Result<Option<RelK
     let full = head
         .and_then(|head| head.meta.ok())
         .and_then(|meta| meta.full_key)
-        .and_then(|full| RelKey::parse_full(&full).ok());
+        .zip(key.strip_prefix(source.config.prefix.as_str()))
+        .and_then(|(full, within)| RelKey::parse_full(&full.at(within)).ok());
     Ok(full.filter(|full| source.bucket_key(full).key == key))
 }
