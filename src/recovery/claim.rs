@@ -48,7 +48,9 @@ pub(super) fn unshortened(prefix: &str, bucket_key: &str, full: &FullKey) -> Opt
         let own_prefix = &bucket_key[..prefix.len() + end];
         let full = full.at(&within[end..]);
         let own = RelKey::parse_full(&full).ok()?;
-        if own.in_bucket(own_prefix).key != bucket_key {
+        let is_its = own.in_bucket(own_prefix).key == bucket_key
+            || own.older(own_prefix).as_deref() == Some(bucket_key);
+        if !is_its {
             return None;
         }
         RelKey::parse_full(&format!("{}{full}", &within[..end])).ok()

@@ -77,7 +77,7 @@ async fn list(
             if rest.is_empty() {
                 continue; // the prefix's own folder object, made by a console
             }
-            let owner = match RelKey::parse(rest) {
+            let owner = match RelKey::parse_at(rest, &settings.prefix) {
                 Ok(key) => Owner::Ours(key),
                 Err(ForeignKey::Shortened) => match full_key(ctx, source, &listed.key).await? {
                     Some(key) => Owner::Shortened(key),
