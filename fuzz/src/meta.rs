@@ -1,11 +1,9 @@
 //! Object metadata: what a bucket says of a file.
 
 use super::Bits;
-use keepwatch::model::key::LONG_PATH_BYTES_MAX;
+use keepwatch::model::full_key::FullKey;
+use keepwatch::model::meta::{FULL_KEY_VALUE_BYTES_MAX, META_BYTES_MAX, sent_bytes};
 use keepwatch::model::{ContentHash, Kind, ObjectMeta};
-
-/// User metadata that S3 takes (Amazon S3 User Guide, "Working with object metadata").
-const S3_METADATA_BYTES_MAX: usize = 2_048;
 
 /// Any bytes: as lines `name: value` that somebody else wrote, and as a file
 /// of which the metadata is made.
@@ -35,7 +33,7 @@ fn made_of(bits: &mut Bits<'_>) -> ObjectMeta {
         }),
         symlink_target: bits.flag().then(|| bits.bytes()),
         unrested,
-        full_key: bits.flag().then(|| bits.text()),
+        full_key: bits.flag().then(|| FullKey::Whole(bits.text())),
         seen_ms: bits.flag().then(|| bits.number().cast_signed()),
         beside: bits.flag().then(|| ContentHash::of(&bits.bytes())),
     }
@@ -44,28 +42,26 @@ fn made_of(bits: &mut Bits<'_>) -> ObjectMeta {
 /// Written and read again it is the same; and headers carry it.
 fn comes_back(meta: &ObjectMeta) {
     let headers = meta.to_headers();
-    let mut bytes = 0;
     for (name, value) in &headers {
         assert!(
             value.bytes().all(|b| b.is_ascii_graphic()),
             "{name}: {value:?}"
         );
-        bytes += name.len() + value.len();
     }
-    let is_ours = meta
-        .full_key
-        .as_ref()
-        .is_none_or(|key| key.is_ascii() && key.len() <= LONG_PATH_BYTES_MAX);
-    let has_one_long = meta.full_key.is_none() || meta.symlink_target.is_none();
-    assert!(
-        !(is_ours && has_one_long) || bytes <= S3_METADATA_BYTES_MAX,
-        "{bytes}"
-    );
+    let bytes = sent_bytes(&headers);
+    let has_room = headers
+        .get("kw-key")
+        .or(headers.get("kw-key-rest"))
+        .is_none_or(|key| key.len() <= FULL_KEY_VALUE_BYTES_MAX);
+    assert!(!has_room || bytes <= META_BYTES_MAX, "{bytes}");
     let again = ObjectMeta::from_headers(headers.iter().map(|(n, v)| (n.as_str(), v.as_str())));
     let mut want = meta.clone();
     if !headers.contains_key("kw-symlink-target") {
         // Too long to be repeated: the body has it.
         want.symlink_target = None;
+    }
+    if !headers.contains_key("kw-owner") {
+        want.owner = None;
     }
     assert_eq!(again.as_ref(), Ok(&want));
 }

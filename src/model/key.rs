@@ -12,16 +12,20 @@ use std::fmt;
 /// S3's limit on a key: 1,024 bytes of UTF-8 (Amazon S3 User Guide, "Naming objects").
 pub const KEY_BYTES_MAX: usize = 1024;
 
+/// The longest key that is made: Swift keeps older versions under names that are
+/// 18 bytes longer, and takes 1,024 in all (`Differs::ShorterKeys`). Earlier versions of Keepwatch made keys
+/// of [`KEY_BYTES_MAX`]; see [`RelKey::older`].
+pub const NEW_KEY_BYTES_MAX: usize = 1_006;
+
+/// AWS takes no object of this key (Amazon S3 User Guide, "Naming objects").
+const REFUSED_KEY: &str = "soap";
+
 /// What stands between the readable part of a shortened key and its hash.
 pub const SHORTENED_MARK: &str = "~kw-";
 
 /// Hex digits of the path's SHA-256 that end a shortened key: 128 bits, so that
 /// two paths of one folder do not meet.
 const SHORTENED_HEX_DIGITS: usize = 32;
-
-/// The longest encoded path whose full form fits the object's metadata. S3
-/// allows 2 KB of user metadata in all; the other fields take under 450 bytes.
-pub const LONG_PATH_BYTES_MAX: usize = 1500;
 
 /// The name of the folder that Keepwatch keeps its own objects in, below the
 /// prefix: those that [`is_own`] names, and no others. A file or folder of the
@@ -65,8 +69,9 @@ pub enum ForeignKey {
     #[error("it is one of Keepwatch's own objects")]
     Own,
     /// The file of this key, as versions of Keepwatch stored it that knew no
-    /// folder of their own: a name in it is [`OWN_FOLDER`], unescaped.
-    #[error("it is the older key of a file in a folder called .keepwatch")]
+    /// folder of their own (a name in it is [`OWN_FOLDER`], unescaped), or that
+    /// shortened it later or not at all.
+    #[error("it is the key that earlier versions of Keepwatch gave a file")]
     Older(RelKey),
     /// It was shortened: the full path is in the object's metadata.
     #[error("it is shortened, its full path is in the object's metadata")]
@@ -103,16 +108,63 @@ impl RelKey {
         Self::parse_full(key).map_err(|why| older(key).map_or(why, ForeignKey::Older))
     }
 
-    /// The key that earlier versions of Keepwatch stored this path under, where
-    /// that is another.
-    pub fn older(&self) -> Option<String> {
-        older_form(&self.0)
+    /// The same, with the prefix that stands before it: that decides which keys
+    /// are shortened.
+    ///
+    /// # Errors
+    /// As [`RelKey::parse`].
+    pub fn parse_at(key: &str, prefix: &str) -> Result<Self, ForeignKey> {
+        let key = Self::parse(key)?;
+        match key.is_refused(prefix) {
+            true => Err(ForeignKey::Older(key)),
+            false => Ok(key),
+        }
+    }
+
+    /// The key in the bucket that earlier versions of Keepwatch stored this path
+    /// under, prefix included, where that is another.
+    pub fn older(&self, prefix: &str) -> Option<String> {
+        if let Some(older) = older_form(&self.0) {
+            return Some(format!("{prefix}{older}"));
+        }
+        let older = || self.made(prefix, is_shortened(&self.0), KEY_BYTES_MAX).key;
+        self.is_refused(prefix)
+            .then(older)
+            .filter(|older| *older != self.in_bucket(prefix).key)
+    }
+
+    /// The keys that the object of this path may have, shortest prefix first: of
+    /// `prefix` and the path, no one knows how much is the source's own prefix,
+    /// and a shortened key's hash is of what comes after that.
+    pub fn places(&self, prefix: &str) -> Vec<String> {
+        let own = self.in_bucket(prefix);
+        if !own.shortened {
+            return vec![own.key];
+        }
+        let ends = self.0.match_indices('/').map(|(slash, _)| slash + 1);
+        std::iter::once(0)
+            .chain(ends)
+            .filter(|end| *end < self.0.len())
+            .map(|end| {
+                let own_prefix = format!("{prefix}{}", &self.0[..end]);
+                Self(self.0[end..].to_owned()).in_bucket(&own_prefix).key
+            })
+            .collect()
+    }
+
+    /// S3, or Swift, does not take the key as it is.
+    fn is_refused(&self, prefix: &str) -> bool {
+        let bytes = prefix.len() + self.0.len();
+        bytes > NEW_KEY_BYTES_MAX
+            || (bytes == REFUSED_KEY.len()
+                && REFUSED_KEY.starts_with(prefix)
+                && REFUSED_KEY.ends_with(&self.0))
     }
 
     /// True where the object of this path may stand in another place of a listing
     /// than its path: by a shortened key, or by the one of earlier versions.
     pub fn may_be_elsewhere(&self, prefix: &str) -> bool {
-        self.in_bucket(prefix).shortened || self.older().is_some()
+        self.in_bucket(prefix).shortened || self.older(prefix).is_some()
     }
 
     /// The key of what stands in this folder under a name that [`encode`] has
@@ -161,10 +213,14 @@ impl RelKey {
     }
 
     /// The object's key in the bucket: prefix and key, shortened with a hash
-    /// when the whole would exceed [`KEY_BYTES_MAX`].
+    /// when the whole would exceed [`NEW_KEY_BYTES_MAX`], or AWS refuses it.
     pub fn in_bucket(&self, prefix: &str) -> BucketKey {
-        let full_len = prefix.len() + self.0.len();
-        if full_len <= KEY_BYTES_MAX && !is_shortened(&self.0) {
+        let is_to_shorten = is_shortened(&self.0) || self.is_refused(prefix);
+        self.made(prefix, is_to_shorten, NEW_KEY_BYTES_MAX)
+    }
+
+    fn made(&self, prefix: &str, is_to_shorten: bool, bytes_max: usize) -> BucketKey {
+        if !is_to_shorten && prefix.len() + self.0.len() <= bytes_max {
             return BucketKey {
                 key: format!("{prefix}{}", self.0),
                 shortened: false,
@@ -176,7 +232,7 @@ impl RelKey {
             &hash[..SHORTENED_HEX_DIGITS],
             if self.is_folder() { "/" } else { "" }
         );
-        let room = KEY_BYTES_MAX.saturating_sub(prefix.len() + tail.len());
+        let room = bytes_max.saturating_sub(prefix.len() + tail.len());
         let body = self.0.strip_suffix('/').unwrap_or(&self.0);
         let mut end = room.min(body.len());
         while !body.is_char_boundary(end) {
@@ -198,7 +254,7 @@ impl fmt::Debug for RelKey {
 /// An object's key as the bucket has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketKey {
-    /// Prefix included; at most [`KEY_BYTES_MAX`] bytes.
+    /// Prefix included; at most [`NEW_KEY_BYTES_MAX`] bytes.
     pub key: String,
     /// True when the metadata must carry the full path.
     pub shortened: bool,
@@ -211,6 +267,12 @@ pub fn is_shortened(key: &str) -> bool {
     body.rsplit_once(SHORTENED_MARK).is_some_and(|(_, tail)| {
         tail.len() == SHORTENED_HEX_DIGITS && tail.bytes().all(|b| b.is_ascii_hexdigit())
     })
+}
+
+/// What a shortened key has of its path: all before the mark.
+pub fn shortened_begin(key: &str) -> &str {
+    key.rsplit_once(SHORTENED_MARK)
+        .map_or(key, |(begin, _)| begin)
 }
 
 /// True for a key of Keepwatch's own, at whatever prefix: a manifest, or the record

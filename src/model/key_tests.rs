@@ -89,7 +89,7 @@ fn what_earlier_versions_stored_in_a_folder_of_that_name_is_a_file() {
         (".keepwatch/manifests/x", "%2Ekeepwatch/manifests/x"),
     ] {
         let key = RelKey::parse_full(new).unwrap();
-        assert_eq!(key.older().as_deref(), Some(old));
+        assert_eq!(key.older("p/"), Some(format!("p/{old}")));
         assert_eq!(RelKey::parse(old), Err(ForeignKey::Older(key)));
     }
     for foreign in [".keepwatch//x", ".keepwatch/../x", ".keepwatch/a%41"] {
@@ -97,7 +97,7 @@ fn what_earlier_versions_stored_in_a_folder_of_that_name_is_a_file() {
         let is_older = matches!(parsed, Err(ForeignKey::Older(_)));
         assert!(parsed.is_err() && !is_older, "{foreign}");
     }
-    assert_eq!(RelKey::parse_full("a/b").unwrap().older(), None);
+    assert_eq!(RelKey::parse_full("a/b").unwrap().older(""), None);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_long_key_is_shortened_and_says_so() {
     let long = p(format!("{}/ü{}", "d".repeat(200), "x".repeat(1200)).as_bytes());
     let a = RelKey::of_file(&long).in_bucket("office/");
     assert!(
-        a.shortened && a.key.len() <= KEY_BYTES_MAX,
+        a.shortened && a.key.len() <= NEW_KEY_BYTES_MAX,
         "{}",
         a.key.len()
     );
@@ -124,10 +124,51 @@ fn a_long_key_is_shortened_and_says_so() {
         Err(ForeignKey::Shortened)
     );
     let folder = RelKey::of_folder(&long).in_bucket("office/");
-    assert!(folder.key.ends_with('/') && folder.key.len() <= KEY_BYTES_MAX);
+    assert!(folder.key.ends_with('/') && folder.key.len() <= NEW_KEY_BYTES_MAX);
     // A short path that looks shortened is shortened too: never ambiguous.
     let fake = p(format!("a{SHORTENED_MARK}{}", "0".repeat(32)).as_bytes());
     assert!(RelKey::of_file(&fake).in_bucket("").shortened);
+}
+
+/// Swift takes 1,006 bytes where it keeps versions, and AWS no `soap`: what earlier
+/// versions stored so is known by its older key.
+#[test]
+fn keys_that_some_servers_refuse_are_shortened_and_their_older_ones_known() {
+    let file = |bytes: usize| RelKey::of_file(&p("x".repeat(bytes).as_bytes()));
+    for (prefix, key, is_refused) in [
+        ("", file(1_006), false),
+        ("", file(1_007), true),
+        ("office/", file(999), false),
+        ("office/", file(1_000), true),
+        ("office/", file(1_017), true),
+        ("", file(4), false),
+        ("", RelKey::of_file(&p(b"soap")), true),
+        ("so", RelKey::of_file(&p(b"ap")), true),
+        ("", RelKey::of_folder(&p(b"soap")), false),
+        ("office/", RelKey::of_file(&p(b"soap")), false),
+        ("", RelKey::of_file(&p(b"Soap")), false),
+    ] {
+        let made = key.in_bucket(prefix);
+        assert_eq!(made.shortened, is_refused, "{prefix}{key:?}");
+        assert!(made.key.len() <= NEW_KEY_BYTES_MAX && made.key != "soap");
+        assert_eq!(key.places(prefix)[0], made.key);
+        let plain = format!("{prefix}{}", key.as_str());
+        let parsed = RelKey::parse_at(key.as_str(), prefix);
+        if is_refused {
+            assert_eq!(key.older(prefix), Some(plain));
+            assert_eq!(parsed, Err(ForeignKey::Older(key)));
+        } else {
+            assert_eq!((key.older(prefix), made.key), (None, plain));
+            assert_eq!(parsed, Ok(key));
+        }
+    }
+    // It was shortened, to more bytes.
+    let key = file(1_100);
+    let older = key.older("").unwrap();
+    assert!(older.len() == KEY_BYTES_MAX && is_shortened(&older));
+    // One that is merely named like a shortened key has none.
+    let fake = format!("a{SHORTENED_MARK}{}", "0".repeat(32));
+    assert_eq!(RelKey::of_file(&p(fake.as_bytes())).older(""), None);
 }
 
 proptest! {

@@ -21,7 +21,7 @@ pub use proof::{Reading, Row, Writing};
 /// Version of the manifest's format.
 pub const MANIFEST_VERSION: u32 = 1;
 
-/// The longest line: a path of 1,500 bytes and a link's target of 96 KiB, each
+/// The longest line: a path of 32 KiB and a link's target of 96 KiB, each
 /// byte of which is written with up to six characters.
 pub const LINE_BYTES_MAX: usize = 1024 * 1024;
 

@@ -1,6 +1,7 @@
 //! What is known of one file: on disk ([`Fingerprint`]), in the index
 //! ([`Record`]) and in the object's own metadata ([`ObjectMeta`]).
 
+use crate::model::full_key::{self, FullKey};
 use crate::model::hash::ContentHash;
 use crate::model::key;
 use crate::model::look::Look;
@@ -133,8 +134,33 @@ pub const META_PREFIX: &str = "kw-";
 /// Version of the object format; docs/FORMAT.md describes it.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// A link's target up to this many encoded bytes is repeated in the metadata
-/// (the body always has it whole); beyond, S3's 2 KB metadata limit is near.
+/// User metadata that S3 takes: names and values together (Amazon S3 User Guide,
+/// "Working with object metadata").
+pub const META_BYTES_MAX: usize = 2_048;
+
+/// What S3's own clients send before each name. Nobody says whether it counts.
+const S3_NAME_PREFIX_BYTES: usize = "x-amz-meta-".len();
+
+/// All fields at their longest, save the path, the owner and a link's target.
+const OTHER_FIELDS_BYTES_MAX: usize = 389;
+
+/// The owner at its longest.
+const OWNER_BYTES_MAX: usize = 40;
+
+/// What is left for the path of an object whose key is shortened, beside the owner.
+pub const FULL_KEY_VALUE_BYTES_MAX: usize = META_BYTES_MAX
+    - OTHER_FIELDS_BYTES_MAX
+    - OWNER_BYTES_MAX
+    - S3_NAME_PREFIX_BYTES
+    - "kw-key".len();
+
+/// What is left for the packed rest of a path, where need be in the owner's place:
+/// a file without its owner is better than none.
+pub const KEY_REST_VALUE_BYTES_MAX: usize =
+    META_BYTES_MAX - OTHER_FIELDS_BYTES_MAX - S3_NAME_PREFIX_BYTES - "kw-key-rest".len();
+
+/// A link's target up to this many encoded bytes is repeated in the metadata, if
+/// there is room (the body always has it whole).
 const SYMLINK_META_BYTES_MAX: usize = 1000;
 
 /// The furthest modification time from 1970 that any file system holds: seconds
@@ -160,8 +186,8 @@ pub struct ObjectMeta {
     pub symlink_target: Option<Vec<u8>>,
     /// The file never rested; what is stored is what one reading found.
     pub unrested: bool,
-    /// The full key when the object's key is shortened.
-    pub full_key: Option<String>,
+    /// The path when the object's key is shortened.
+    pub full_key: Option<FullKey>,
     /// When the file was read and known to be like this, milliseconds since 1970
     /// by the clock of the computer that read it; see `model::state_time`.
     pub seen_ms: Option<i64>,
@@ -220,7 +246,9 @@ impl ObjectMeta {
         })
     }
 
-    /// As user metadata, names without S3's `x-amz-meta-`. ASCII only.
+    /// As user metadata, names without S3's `x-amz-meta-`. ASCII only. What can be
+    /// spared is left out where it does not fit [`META_BYTES_MAX`]: a link's target
+    /// first, then the owner.
     pub fn to_headers(&self) -> BTreeMap<String, String> {
         let mut out = BTreeMap::new();
         let mut put = |name: &str, value: String| out.insert(format!("{META_PREFIX}{name}"), value);
@@ -240,26 +268,34 @@ impl ObjectMeta {
         put("size", self.size_bytes.to_string());
         put("mtime-ns", self.mtime_ns.to_string());
         put("mode", format!("{:04o}", self.mode));
-        if let Some((uid, gid)) = self.owner {
-            put("owner", format!("{uid}:{gid}"));
-        }
-        if let Some(target) = &self.symlink_target {
-            let text = to_ascii(&key::encode(target));
-            if text.len() <= SYMLINK_META_BYTES_MAX {
-                put("symlink-target", text);
-            }
-        }
         if self.unrested {
             put("unrested", "1".to_owned());
         }
-        if let Some(full) = &self.full_key {
-            put("key", to_ascii(full));
-        }
+        match &self.full_key {
+            Some(FullKey::Whole(full)) => put("key", to_ascii(full)),
+            Some(FullKey::Rest(rest)) => put("key-rest", full_key::pack(rest)),
+            None => None,
+        };
         if let Some(seen_ms) = self.seen_ms {
             put("seen-ms", seen_ms.to_string());
         }
         if let Some(beside) = self.beside {
             put("beside", beside.to_hex());
+        }
+        let mut put_if_it_fits = |name: &str, value: String| {
+            let name = format!("{META_PREFIX}{name}");
+            if sent_bytes(&out) + field_bytes(&name, &value) <= META_BYTES_MAX {
+                out.insert(name, value);
+            }
+        };
+        if let Some((uid, gid)) = self.owner {
+            put_if_it_fits("owner", format!("{uid}:{gid}"));
+        }
+        if let Some(target) = &self.symlink_target {
+            let text = to_ascii(&key::encode(target));
+            if text.len() <= SYMLINK_META_BYTES_MAX {
+                put_if_it_fits("symlink-target", text);
+            }
         }
         out
     }
@@ -313,7 +349,13 @@ impl ObjectMeta {
             owner: field("owner").map(parse_owner).transpose()?,
             symlink_target: field("symlink-target").map(|text| key::decode(&from_ascii(text))),
             unrested,
-            full_key: field("key").map(from_ascii),
+            full_key: match (field("key"), field("key-rest")) {
+                (Some(text), _) => Some(FullKey::Whole(from_ascii(text))),
+                (None, Some(text)) => Some(FullKey::Rest(
+                    full_key::unpack(text).ok_or(MetaRefused::Broken("key-rest"))?,
+                )),
+                (None, None) => None,
+            },
             // It orders versions and is needed for nothing else: a broken one is
             // none, and the server's time counts.
             seen_ms: field("seen-ms").and_then(|text| text.parse().ok()),
@@ -329,9 +371,21 @@ fn parse_owner(text: &str) -> Result<(u32, u32), MetaRefused> {
         .ok_or(MetaRefused::Broken("owner"))
 }
 
+fn field_bytes(name: &str, value: &str) -> usize {
+    S3_NAME_PREFIX_BYTES + name.len() + value.len()
+}
+
+/// What S3 counts of these headers, at most.
+pub fn sent_bytes(headers: &BTreeMap<String, String>) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| field_bytes(name, value))
+        .sum()
+}
+
 /// Headers carry ASCII: what is beyond it, and `=` itself, becomes `=XX` for
 /// each byte. A layer over the key's own `%` escapes, so that both undo cleanly.
-fn to_ascii(text: &str) -> String {
+pub(super) fn to_ascii(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         // Spaces at the ends of a header are trimmed on the way: escape them all.
@@ -394,13 +448,17 @@ mod tests {
         let odd = ObjectMeta {
             kind: Kind::Symlink,
             symlink_target: Some(b"../caf\xe9 =41/\xc3\xa9%41\n".to_vec()),
-            full_key: Some("Büro =/ %0A x".into()),
+            full_key: Some(FullKey::Whole("Büro =/ %0A x".into())),
             unrested: true,
             content: None,
             beside: Some(ContentHash::of(b"the database")),
             ..sample()
         };
-        for meta in [plain, odd] {
+        let packed = ObjectMeta {
+            full_key: Some(FullKey::Rest("/ü =/ %0A x".into())),
+            ..sample()
+        };
+        for meta in [plain, odd, packed] {
             assert_eq!(back(&meta), Ok(meta));
         }
     }
@@ -443,6 +501,7 @@ mod tests {
             ("kw-mode", "77777", MetaRefused::Broken("mode")),
             ("kw-owner", "root", MetaRefused::Broken("owner")),
             ("kw-kind", "device", MetaRefused::Broken("kind")),
+            ("kw-key-rest", "?", MetaRefused::Broken("key-rest")),
         ] {
             let mut headers = sample().to_headers();
             headers.insert(name.into(), value.into());

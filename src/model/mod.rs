@@ -18,6 +18,7 @@ pub mod costly;
 pub mod cut;
 pub mod destination;
 pub mod drill;
+pub mod full_key;
 pub mod hash;
 pub mod key;
 pub mod late;

@@ -94,6 +94,9 @@ async fn compare(
             continue;
         }
         let object = rel.in_bucket(&shop.origin.prefix);
+        // One of earlier versions may have another key; what has become of that says
+        // nothing of the path.
+        let is_older = rel.older(&shop.origin.prefix) == Some(line.bucket_key(&shop.origin.prefix));
         let (key, is_shortened) = (object.key, object.shortened);
         let fate = listing.fate(&key, is_shortened, &line, stop).await?;
         if seen.kind == Kind::Folder {
@@ -110,7 +113,8 @@ async fn compare(
         }
         // One that was drawn while something was stored has younger lines.
         let was_there = line.has_object() && line.stored_at_ms <= until_ms;
-        let Some(fate) = fate.filter(|_| was_there && !line.version_id.is_empty()) else {
+        let Some(fate) = fate.filter(|_| was_there && !is_older && !line.version_id.is_empty())
+        else {
             continue;
         };
         if fate.is_current {

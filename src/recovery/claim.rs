@@ -10,6 +10,7 @@ use super::object::Outcome;
 use super::timeline::{Chosen, Name};
 use super::{Origin, shown};
 use crate::error::{Class, Fault};
+use crate::model::full_key::FullKey;
 use crate::model::meta::MetaRefused;
 use crate::model::{ObjectMeta, RelKey};
 use crate::store::Head;
@@ -29,7 +30,10 @@ pub(super) fn true_key(
         (_, Some(full)) => unshortened(&origin.prefix, &chosen.key, full).ok_or_else(|| {
             damaged(
                 &chosen.subject(),
-                format!("the bucket's object claims another path: {}", shown(full)),
+                format!(
+                    "the bucket's object claims another path: {}",
+                    shown(&full.at(&chosen.key))
+                ),
             )
         }),
     }
@@ -37,13 +41,16 @@ pub(super) fn true_key(
 
 /// The key that `full` stands for, if an object of that path has `bucket_key`.
 /// The source's own prefix may be longer than the one that is being restored.
-pub(super) fn unshortened(prefix: &str, bucket_key: &str, full: &str) -> Option<RelKey> {
+pub(super) fn unshortened(prefix: &str, bucket_key: &str, full: &FullKey) -> Option<RelKey> {
     let within = bucket_key.strip_prefix(prefix)?;
     let ends = within.match_indices('/').map(|(slash, _)| slash + 1);
     std::iter::once(0).chain(ends).find_map(|end| {
         let own_prefix = &bucket_key[..prefix.len() + end];
-        let own = RelKey::parse_full(full).ok()?;
-        if own.in_bucket(own_prefix).key != bucket_key {
+        let full = full.at(&within[end..]);
+        let own = RelKey::parse_full(&full).ok()?;
+        let is_its = own.in_bucket(own_prefix).key == bucket_key
+            || own.older(own_prefix).as_deref() == Some(bucket_key);
+        if !is_its {
             return None;
         }
         RelKey::parse_full(&format!("{}{full}", &within[..end])).ok()
@@ -87,21 +94,41 @@ pub(super) fn unreadable_meta(chosen: &Chosen, refused: &MetaRefused) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::key::shortened_begin;
 
     #[test]
     fn a_shortened_key_gives_its_path_back_only_to_its_owner() {
         let long = format!("{}/ü{}", "d".repeat(200), "x".repeat(1200));
         let key = RelKey::parse_full(&long).unwrap();
         let in_bucket = key.in_bucket("office/").key;
-        assert_eq!(unshortened("office/", &in_bucket, &long), Some(key));
+        let whole = |text: &str| FullKey::Whole(text.to_owned());
+        let rest = long.strip_prefix(shortened_begin(&in_bucket["office/".len()..]));
+        let rest = FullKey::Rest(rest.unwrap().to_owned());
+        for claim in [whole(&long), rest.clone()] {
+            assert_eq!(
+                unshortened("office/", &in_bucket, &claim),
+                Some(key.clone())
+            );
+        }
         // The whole bucket is restored: the source's prefix is a folder then.
         let with_prefix = RelKey::parse_full(&format!("office/{long}")).unwrap();
-        assert_eq!(unshortened("", &in_bucket, &long), Some(with_prefix));
+        for claim in [whole(&long), rest] {
+            assert_eq!(
+                unshortened("", &in_bucket, &claim),
+                Some(with_prefix.clone())
+            );
+        }
         let escape = format!("../{long}");
         for claim in [&long[1..], "etc/passwd", "", escape.as_str()] {
-            assert_eq!(unshortened("office/", &in_bucket, claim), None, "{claim}");
+            for claim in [whole(claim), FullKey::Rest(claim.to_owned())] {
+                assert_eq!(
+                    unshortened("office/", &in_bucket, &claim),
+                    None,
+                    "{claim:?}"
+                );
+            }
         }
-        assert_eq!(unshortened("elsewhere/", &in_bucket, &long), None);
+        assert_eq!(unshortened("elsewhere/", &in_bucket, &whole(&long)), None);
     }
 
     #[test]
@@ -109,6 +136,7 @@ mod tests {
         let long = "x".repeat(1200);
         let key = RelKey::parse_full(&long).unwrap();
         let in_bucket = key.in_bucket("../up/").key;
-        assert_eq!(unshortened("", &in_bucket, &long), None);
+        let claim = FullKey::Whole(long);
+        assert_eq!(unshortened("", &in_bucket, &claim), None);
     }
 }

@@ -134,7 +134,7 @@ impl Eye {
         let (Name::Path(key) | Name::Older(key)) = &chosen.name else {
             return Ok(None);
         };
-        if key.older().is_none() {
+        if key.older(&self.comparison.origin.prefix).is_none() {
             return Ok(None);
         }
         let at_ms = match in_then {

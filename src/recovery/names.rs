@@ -13,6 +13,7 @@ use super::verify::Known;
 use super::{Origin, blocking};
 use crate::error::{Fatal, Fault};
 use crate::files;
+use crate::model::key::older_form;
 use crate::model::taken::Reading;
 use crate::model::{RelKey, RelPath};
 use crate::store::{At, Store};
@@ -129,8 +130,7 @@ impl Place {
     ) -> Result<bool, Fault> {
         let prefix = &self.origin.prefix;
         let (file, folder) = (RelKey::of_file(path), RelKey::of_folder(path));
-        let older = |key: &RelKey| key.older().map(|older| format!("{prefix}{older}"));
-        let exact = [Some(file.in_bucket(prefix).key), older(&file)];
+        let exact = [Some(file.in_bucket(prefix).key), file.older(prefix)];
         for key in exact.into_iter().flatten() {
             let page = list_page(store, &self.origin.bucket, &key, None, stop).await?;
             // Of all keys that begin so, this one is the first.
@@ -139,7 +139,8 @@ impl Place {
             }
         }
         let whole = format!("{prefix}{}", folder.as_str());
-        for below in [Some(whole), older(&folder)].into_iter().flatten() {
+        let older = older_form(folder.as_str()).map(|older| format!("{prefix}{older}"));
+        for below in [Some(whole), older].into_iter().flatten() {
             if self.has_below(store, path, below, stop).await? {
                 return Ok(true);
             }

@@ -1,6 +1,7 @@
-//! Files that earlier versions of Keepwatch stored below a folder of the user's
-//! called `.keepwatch`, under that very name. Today such a name is escaped in the
-//! key, since Keepwatch's own objects lie in a folder that is called so.
+//! Files that earlier versions of Keepwatch stored under other keys. Below a folder
+//! of the user's called `.keepwatch`, under that very name: today it is escaped in
+//! the key, since Keepwatch's own objects lie in a folder that is called so. And by
+//! keys that some servers refuse: over 1,006 bytes, or `soap`.
 //!
 //! Nothing is moved or marked: both keys stand for one path, and the new one
 //! counts from its first version or deletion on. What another program has put
@@ -8,13 +9,15 @@
 
 use super::Origin;
 use super::beneath::{OLDER_MAX, look, too_many};
+use super::claim::unshortened;
 use super::pages::Pages;
-use super::retry::Stop;
+use super::retry::{Patience, Stop, told};
 use super::timeline::{Chosen, Name, current_by};
 use crate::error::Fault;
 use crate::model::RelKey;
+use crate::model::key::{NEW_KEY_BYTES_MAX, shortened_begin};
 use crate::model::meta::MetaRefused;
-use crate::store::{Head, Store};
+use crate::store::{At, Head, Store};
 
 /// A file by its older key counts until Keepwatch has stored its path under its
 /// own key, or deleted it there.
@@ -25,17 +28,39 @@ pub(super) async fn unless_newer(
     at_ms: Option<i64>,
     stop: &mut Stop,
 ) -> Result<Option<Chosen>, Fault> {
-    let Name::Older(key) = &chosen.name else {
+    let key = match &chosen.name {
+        Name::Older(key) => Some(key.clone()),
+        Name::Shortened if may_be_older(&chosen) => {
+            by_metadata(store, origin, &chosen, stop).await?
+        }
+        Name::Path(_) | Name::Shortened | Name::Foreign(_) => None,
+    };
+    let Some(key) = key else {
         return Ok(Some(chosen));
     };
-    let key = key.in_bucket(&origin.prefix).key;
-    let mut pages = Pages::new(store, &origin.bucket, vec![key.clone()]);
+    let places = key.places(&origin.prefix);
+    if places.contains(&chosen.key) {
+        return Ok(Some(chosen));
+    }
+    let Some(first) = places.first() else {
+        return Ok(Some(chosen));
+    };
+    // They differ in their hashes alone.
+    let begin = match places.len() {
+        1 => first.as_str(),
+        _ => shortened_begin(first),
+    };
+    let mut pages = Pages::new(store, &origin.bucket, vec![begin.to_owned()]);
     // As a rule the first decides.
     let mut looked = 0;
     while let Some(page) = pages.next(stop).await? {
         for version in page {
-            if version.key != key {
-                return Ok(Some(chosen));
+            if !places.contains(&version.key) {
+                match places.len() {
+                    // Longer keys with the same beginning come after it.
+                    1 => return Ok(Some(chosen)),
+                    _ => continue,
+                }
             }
             if at_ms.is_some_and(|at_ms| version.modified_ms > at_ms) {
                 continue;
@@ -57,6 +82,38 @@ pub(super) async fn unless_newer(
     Ok(Some(chosen))
 }
 
+/// It may have been shortened as earlier versions of Keepwatch did it.
+pub(super) fn may_be_older(chosen: &Chosen) -> bool {
+    match chosen.name {
+        Name::Older(_) => true,
+        Name::Shortened => chosen.key.len() > NEW_KEY_BYTES_MAX,
+        Name::Path(_) | Name::Foreign(_) => false,
+    }
+}
+
+/// The path of a shortened key; `None` where the metadata does not say it, which is
+/// told by whoever brings it.
+async fn by_metadata(
+    store: &Store,
+    origin: &Origin,
+    chosen: &Chosen,
+    stop: &mut Stop,
+) -> Result<Option<RelKey>, Fault> {
+    let at = At {
+        bucket: &origin.bucket,
+        key: &chosen.key,
+    };
+    let mut patience = Patience::default();
+    let head = loop {
+        match store.head(at, chosen.version()).await {
+            Err(fault) if patience.again(&fault, stop).await => {}
+            done => break done.map_err(|fault| told(fault).about(chosen.subject()))?,
+        }
+    };
+    let full = head.and_then(|head| head.meta.ok()?.full_key);
+    Ok(full.and_then(|full| unshortened(&origin.prefix, &chosen.key, &full)))
+}
+
 /// Keepwatch wrote it, whether this version of it can read it or not.
 fn is_ours(head: &Head) -> bool {
     !matches!(head.meta, Err(MetaRefused::Foreign))
@@ -76,12 +133,11 @@ pub(super) async fn current_of(
     let full = key.in_bucket(&origin.prefix).key;
     let name = Name::Path(key.clone());
     let current = current_by(store, origin, full, name, at_ms, stop).await?;
-    let Some(older) = key.older().filter(|_| current.is_none()) else {
+    let Some(older) = key.older(&origin.prefix).filter(|_| current.is_none()) else {
         return Ok(current);
     };
-    let full = format!("{}{older}", origin.prefix);
     let name = Name::Older(key.clone());
-    match current_by(store, origin, full, name, at_ms, stop).await? {
+    match current_by(store, origin, older, name, at_ms, stop).await? {
         Some(current) => unless_newer(store, origin, current, at_ms, stop).await,
         None => Ok(None),
     }

@@ -110,7 +110,7 @@ pub async fn rehearse(
         Name::Path(key) | Name::Older(key) => Some(key.path()),
         _ => meta
             .full_key
-            .as_deref()
+            .as_ref()
             .and_then(|full| super::claim::unshortened(&origin.prefix, &version.key, full))
             .map(|key| key.path()),
     };

@@ -14,7 +14,7 @@
 //! none settles is named and not given.
 
 use super::chooser::{Chooser, Doubt, Perhaps, Pick};
-use super::older::unless_newer;
+use super::older::{may_be_older, unless_newer};
 use super::pages::Pages;
 use super::retry::{Patience, Stop, told};
 use super::selector::Selector;
@@ -57,7 +57,7 @@ impl Name {
     /// Whose a full key is; `None` for what lies elsewhere, and for Keepwatch's
     /// own objects, which are nobody's files.
     pub(super) fn of(bucket_key: &str, prefix: &str) -> Option<Self> {
-        match RelKey::parse(bucket_key.strip_prefix(prefix)?) {
+        match RelKey::parse_at(bucket_key.strip_prefix(prefix)?, prefix) {
             Ok(key) => Some(Self::Path(key)),
             Err(ForeignKey::Shortened) => Some(Self::Shortened),
             Err(ForeignKey::Own) => None,
@@ -296,7 +296,7 @@ impl<'a> Timeline<'a> {
         };
         let waiting = self.with_its_file(waiting, stop);
         self.line.push_back(match waiting {
-            Waiting::Chosen(chosen) if matches!(chosen.name, Name::Older(_)) => {
+            Waiting::Chosen(chosen) if may_be_older(&chosen) => {
                 let (store, origin) = (self.store.clone(), self.origin.clone());
                 let (at_ms, mut stop) = (self.at_ms, stop.clone());
                 let name = chosen.name.clone();

@@ -91,8 +91,7 @@ async fn of_key(
     let bucket = &origin.bucket;
     let mut key = rel_key.in_bucket(&origin.prefix).key;
     let (mut listed, mut more) = list(store, bucket, &key, stop).await?;
-    if let Some(older) = rel_key.older().filter(|_| !more) {
-        let older_key = format!("{}{older}", origin.prefix);
+    if let Some(older_key) = rel_key.older(&origin.prefix).filter(|_| !more) {
         let (mut older, more_older) = list(store, bucket, &older_key, stop).await?;
         match listed.last().map(|first| first.modified_ms) {
             None if older.is_empty() => {}

@@ -272,7 +272,8 @@ pub async fn in_bucket(store: &Store) -> BTreeMap<String, Thing> {
                 mode: meta.mode,
                 hash: hash(&bytes),
             };
-            out.insert(meta.full_key.unwrap_or(item.key), thing);
+            let full = meta.full_key.map(|full| full.at(&item.key));
+            out.insert(full.unwrap_or(item.key), thing);
         }
         match page.next {
             Some(token) => next = Some(token),

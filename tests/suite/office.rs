@@ -129,8 +129,10 @@ async fn claimed(store: &Store) -> BTreeMap<PathBuf, Node> {
             let Some(meta) = head.unwrap().map(|head| head.meta.unwrap()) else {
                 continue;
             };
-            let key = meta.full_key.as_ref().unwrap_or(&item.key);
-            let path = RelKey::parse_full(key).unwrap().path();
+            let full = meta.full_key.as_ref().map(|full| full.at(&item.key));
+            let path = RelKey::parse_full(full.as_ref().unwrap_or(&item.key))
+                .unwrap()
+                .path();
             let mtime_ns = meta.mtime_ns;
             let node = match meta.kind {
                 Kind::Folder => Node::EmptyFolder(meta.mode),

@@ -28,8 +28,7 @@ use std::path::{Path, PathBuf};
 const FOLDERS_OPEN_MAX: usize = 32;
 
 /// The longest path that is walked into. Windows ends at 32,767 characters,
-/// and a key's full form must fit 1,500 bytes of metadata: nothing below a
-/// longer path could be stored, so the folder becomes a fault instead.
+/// and Linux's calls take 4,096 bytes at a time: S3 holds no longer one, so the folder becomes a fault instead.
 const PATH_BYTES_MAX: usize = 32 * 1024;
 
 /// A walk in progress; see [`walk`].

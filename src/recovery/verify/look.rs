@@ -180,7 +180,7 @@ impl Shop {
             Err(wrong) => return Ok(After::Wrong(wrong)),
         };
         if job.rel.is_none() && self.full_key(&job.listed.key, &meta).is_none() {
-            let why = "its key is shortened, and its metadata does not say the path (kw-key)";
+            let why = "its key is shortened, and its metadata does not say the path (kw-key, kw-key-rest)";
             return Ok(After::Wrong((Damage::Metadata, why.to_owned())));
         }
         if matches!(job.expect, Expect::Unrecorded)
@@ -193,7 +193,7 @@ impl Shop {
 
     /// The path of a shortened key, if its metadata can be believed.
     pub(super) fn full_key(&self, bucket_key: &str, meta: &ObjectMeta) -> Option<RelKey> {
-        let full = meta.full_key.as_deref()?;
+        let full = meta.full_key.as_ref()?;
         unshortened(&self.origin.prefix, bucket_key, full)
     }
 

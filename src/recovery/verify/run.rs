@@ -170,7 +170,7 @@ impl<'a> Run<'a> {
         if within.is_empty() || is_own(within) {
             return Whose::Other { is_foreign: false };
         }
-        match RelKey::parse(within) {
+        match RelKey::parse_at(within, &self.request.origin.prefix) {
             Ok(key) if self.request.selector.matches(&key.path()) => Whose::Ours(key),
             Ok(_) => Whose::Other { is_foreign: false },
             Err(ForeignKey::Shortened) => Whose::Shortened,
@@ -216,7 +216,13 @@ impl<'a> Run<'a> {
                 self.result.foreign += u64::from(is_foreign);
                 Ok(())
             }
-            Whose::Older(key) => self.by_older_key(key, group).await,
+            Whose::Older(key) => {
+                // The record is of whatever key the path has today.
+                if record.is_some() {
+                    self.one_key(key.clone(), record).await?;
+                }
+                self.by_older_key(key, group).await
+            }
             Whose::Ours(_) | Whose::Shortened => self.decide(rel, bucket_key, record, group).await,
         }
     }
@@ -239,14 +245,24 @@ impl<'a> Run<'a> {
     async fn one_key(&mut self, key: RelKey, record: Option<Record>) -> Result<(), Fatal> {
         let shop = self.shop.clone();
         let mut stop = shop.stop.clone();
-        let bucket_key = key.in_bucket(&self.request.origin.prefix).key;
-        let mut alone = Listing::new(&shop.store, &shop.origin, bucket_key.clone());
+        let prefix = &self.request.origin.prefix;
+        let bucket_key = key.in_bucket(prefix).key;
         let pinned_id = record.as_ref().map(|record| record.version_id.clone());
         let mut group: Option<Group> = None;
-        while let Some(version) = alone.take_of(&bucket_key, &mut stop).await? {
-            match &mut group {
-                None => group = Some(Group::of(version, pinned_id.as_deref())),
-                Some(group) => group.older(&version, pinned_id.as_deref()),
+        // What earlier versions stored stays at its older key until it is sent again.
+        for bucket_key in [Some(bucket_key.clone()), key.older(prefix)]
+            .into_iter()
+            .flatten()
+        {
+            let mut alone = Listing::new(&shop.store, &shop.origin, bucket_key.clone());
+            while let Some(version) = alone.take_of(&bucket_key, &mut stop).await? {
+                match &mut group {
+                    None => group = Some(Group::of(version, pinned_id.as_deref())),
+                    Some(group) => group.older(&version, pinned_id.as_deref()),
+                }
+            }
+            if group.is_some() {
+                break;
             }
         }
         self.decide(Some(key), &bucket_key, record, group).await

@@ -200,10 +200,16 @@ pub(super) async fn next(
     let Some(key) = drawn else {
         return Ok(None);
     };
-    let key = key.in_bucket(&origin.prefix).key;
+    let (key, older) = (key.in_bucket(&origin.prefix).key, key.older(&origin.prefix));
     let life = life_of(&store, &origin, &key, &mut stop).await;
-    let (life, listed) = life.map_err(|fault| trial.ends(fault))?;
+    let (mut life, listed) = life.map_err(|fault| trial.ends(fault))?;
     trial.budget.listed(listed);
+    if let Some(older) = older.filter(|_| life.is_empty()) {
+        let by_older = life_of(&store, &origin, &older, &mut stop).await;
+        let (by_older, listed) = by_older.map_err(|fault| trial.ends(fault))?;
+        trial.budget.listed(listed);
+        life = by_older;
+    }
     if life.iter().all(|version| version.is_marker) {
         return Ok(Some(Candidate::missing(source, &key)));
     }

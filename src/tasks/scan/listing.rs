@@ -77,7 +77,7 @@ async fn list(
             if rest.is_empty() {
                 continue; // the prefix's own folder object, made by a console
             }
-            let owner = match RelKey::parse(rest) {
+            let owner = match RelKey::parse_at(rest, &settings.prefix) {
                 Ok(key) => Owner::Ours(key),
                 Err(ForeignKey::Shortened) => match full_key(ctx, source, &listed.key).await? {
                     Some(key) => Owner::Shortened(key),
@@ -136,6 +136,7 @@ async fn full_key(ctx: &Context, source: usize, key: &str) -> Result<Option<RelK
     let full = head
         .and_then(|head| head.meta.ok())
         .and_then(|meta| meta.full_key)
-        .and_then(|full| RelKey::parse_full(&full).ok());
+        .zip(key.strip_prefix(source.config.prefix.as_str()))
+        .and_then(|(full, within)| RelKey::parse_full(&full.at(within)).ok());
     Ok(full.filter(|full| source.bucket_key(full).key == key))
 }

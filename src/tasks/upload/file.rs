@@ -6,7 +6,7 @@ use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
 use crate::index::{ActivityDelta, Change, Commit};
-use crate::model::key::LONG_PATH_BYTES_MAX;
+use crate::model::full_key::FullKey;
 use crate::model::{ContentHash, Fingerprint, Kind, Look, ObjectMeta, Parts, Record, RelKey};
 use crate::queue::{Item, Lane};
 use crate::store::{At, CopyFrom, Head, Stored};
@@ -187,6 +187,8 @@ pub(super) struct Upload<'a> {
     pub(super) source: &'a Source,
     pub(super) key: RelKey,
     bucket_key: crate::model::key::BucketKey,
+    /// What the metadata says of the path.
+    full_key: Option<FullKey>,
     symlink_target: Option<Vec<u8>>,
     /// Of a journal and the like: the content of the file that it was read with.
     beside: Option<ContentHash>,
@@ -203,24 +205,19 @@ impl<'a> Upload<'a> {
     ) -> Result<Self, Fault> {
         let source = &ctx.sources[item.source];
         let bucket_key = source.bucket_key(&key);
-        if bucket_key.shortened && key.as_str().len() > LONG_PATH_BYTES_MAX {
-            return Err(Fault::new(
-                Class::Unstorable,
-                "back up",
-                item.path.to_string(),
-                format!(
-                    "its path has {} bytes; S3 can take {LONG_PATH_BYTES_MAX} at most",
-                    key.as_str().len()
-                ),
-            )
-            .hint("give the file or one of the folders it is in a shorter name"));
-        }
+        let full_key = FullKey::of(&key, &source.config.prefix, &bucket_key);
+        let full_key = full_key.map_err(|refused| {
+            let path = item.path.to_string();
+            Fault::new(Class::Unstorable, "back up", path, refused.to_string())
+                .hint("give the file or one of the folders it is in a shorter name")
+        })?;
         Ok(Self {
             ctx,
             item,
             source,
             key,
             bucket_key,
+            full_key,
             symlink_target,
             beside: None,
             is_beside_another: false,
@@ -282,10 +279,7 @@ impl<'a> Upload<'a> {
         ObjectMeta {
             symlink_target: self.symlink_target.clone(),
             unrested: content.unrested,
-            full_key: self
-                .bucket_key
-                .shortened
-                .then(|| self.key.as_str().to_owned()),
+            full_key: self.full_key.clone(),
             seen_ms,
             beside: self.beside,
             ..ObjectMeta::of(&content.fingerprint, hash)

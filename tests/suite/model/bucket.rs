@@ -61,7 +61,7 @@ impl Bucket {
                 if !listed.is_marker {
                     let version = self.version(store, listed).await?;
                     if let Some(full) = &version.meta.full_key {
-                        full_key.clone_from(full);
+                        full_key = full.at(&key);
                     }
                     *slot = Some(version);
                 }

@@ -30,8 +30,8 @@ const STOCK: usize = 60;
 /// More than this are not made: checks read everything.
 const COUNT_MAX: usize = 400;
 
-/// Longer paths are not made: over 1,024 bytes a key is shortened, over 1,500 the
-/// path is refused (and told), which is tested elsewhere.
+/// Longer paths are not made: over 1,024 bytes a key is shortened, and what S3
+/// cannot hold at all is refused (and told), which is tested elsewhere.
 const PATH_BYTES_MAX: usize = 1_100;
 
 /// Beyond what goes in one PUT, so that it is sent in parts.

@@ -10,6 +10,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use keepwatch::error::Fatal;
 use keepwatch::files::Target;
+use keepwatch::model::full_key::FullKey;
 use keepwatch::model::{ContentHash, Kind, ObjectMeta, RelKey, RelPath};
 use keepwatch::recovery::{Options, Origin, Request, Restored, Selector, Stop, Typed, restore};
 use keepwatch::store::Store;
@@ -250,7 +251,7 @@ impl Bench {
         };
         let key = rel_key.in_bucket(prefix);
         let mut object = object.clone();
-        object.meta.full_key = key.shortened.then(|| rel_key.as_str().to_owned());
+        object.meta.full_key = FullKey::of(&rel_key, prefix, &key).unwrap();
         self.put_raw(&key.key, &object, &[]).await;
     }
 
