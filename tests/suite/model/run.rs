@@ -258,7 +258,7 @@ impl Run {
             && status.board.scanning.is_none()
             && status.board.last_scan.is_some()
             && status.board.outage.is_none()
-            && status.board.warnings.is_empty()
+            && status.board.warnings.keys().all(|topic| topic == "clock")
             && status.unverified == 0
             && status.unprotected_total == 0;
         let sentinel = u64::from(self.root().join(tree::SENTINEL).exists());

@@ -60,9 +60,9 @@ pub async fn restore(site: Site) {
 pub async fn moments(site: Site) {
     let root = site.rig.root();
     let mut clerk = Clerk::new(&root, seed());
-    for number in 0..30 {
+    for number in 0..120 {
         site.rig
-            .write(&format!("{}/{number}.txt", number % 5), "one");
+            .write(&format!("{}/{number}.txt", number % 20), "one");
     }
     site.reconcile();
     if !site.can.keeps_versions {
