@@ -294,7 +294,7 @@ impl Run {
         self.program.stop();
         self.check_index(&tree, &histories, "after the first stop");
         self.check_second_run(&tree, &histories);
-        self.check_moments();
+        self.check_moments(&histories);
         self.end()
     }
 
@@ -359,7 +359,7 @@ impl Run {
     }
 
     /// Restoring as of a recorded moment gives what was there then.
-    fn check_moments(&mut self) {
+    fn check_moments(&mut self, histories: &Histories) {
         for (number, moment) in std::mem::take(&mut self.moments).into_iter().enumerate() {
             let to = self.folder.path().join(format!("restored {number}"));
             let at = moment.at.to_string();
@@ -371,7 +371,14 @@ impl Run {
                 self.fail(&when, vec![format!("{code}: {said}")]);
                 continue;
             }
-            let wrong = tree::differences(&moment.tree, &tree::read(&to));
+            let mut wrong = tree::differences(&moment.tree, &tree::read(&to));
+            let of_wrong = histories.iter().filter(|(key, _)| {
+                wrong
+                    .iter()
+                    .any(|what| what.starts_with(&format!("{key:?}:")))
+            });
+            let versions: Vec<String> = of_wrong.map(|it| format!("{it:?}")).collect();
+            wrong.extend(versions);
             self.fail(&when, wrong);
             self.report.moments += 1;
         }
