@@ -365,21 +365,22 @@ impl Run {
             let at = moment.at.to_string();
             let output = self.program.restore(&self.clock, &at, &to);
             let when = format!("restore --at {at}");
-            if output.status.code() != Some(0) {
-                let said = String::from_utf8_lossy(&output.stderr).into_owned();
-                let code = output.status;
-                self.fail(&when, vec![format!("{code}: {said}")]);
+            let said = String::from_utf8_lossy(&output.stderr);
+            let mut wrong = match output.status.code() {
+                Some(0) => tree::differences(&moment.tree, &tree::read(&to)),
+                _ => vec![format!("{}: {said}", output.status)],
+            };
+            if !wrong.is_empty() {
+                let is_named = |key: &str| {
+                    let quoted = format!("{key:?}:");
+                    said.contains(key) || wrong.iter().any(|what| what.starts_with(&quoted))
+                };
+                let of_wrong = histories.iter().filter(|(key, _)| is_named(key));
+                let versions: Vec<String> = of_wrong.map(|it| format!("{it:?}")).collect();
+                wrong.extend(versions);
+                self.fail(&when, wrong);
                 continue;
             }
-            let mut wrong = tree::differences(&moment.tree, &tree::read(&to));
-            let of_wrong = histories.iter().filter(|(key, _)| {
-                wrong
-                    .iter()
-                    .any(|what| what.starts_with(&format!("{key:?}:")))
-            });
-            let versions: Vec<String> = of_wrong.map(|it| format!("{it:?}")).collect();
-            wrong.extend(versions);
-            self.fail(&when, wrong);
             self.report.moments += 1;
         }
     }
