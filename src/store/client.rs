@@ -8,15 +8,15 @@ use super::line::Line;
 use super::marks::Marks;
 use super::no_body::NoBody;
 use super::vault::{IN_PROCESS_ENDPOINT, Vault};
+use crate::aws::{From as KeysFrom, Https, Keys, KeysRefused};
 use crate::config::{S3Config, StoreConfig};
 use crate::error::{Fatal, chain};
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    StalledStreamProtectionConfig,
+    BehaviorVersion, Credentials, IdentityCache, Region, RequestChecksumCalculation,
+    ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
-use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{
@@ -94,8 +94,8 @@ impl Store {
     /// A store on a test's own listener, over the HTTP client that AWS is spoken to
     /// with.
     #[cfg(test)]
-    pub(super) fn over_http(url: &str) -> Self {
-        Self::unsigned(https(), url, "a test's server")
+    pub(super) async fn over_http(url: &str) -> Self {
+        Self::unsigned(Https::of(None).await.client(), url, "a test's server")
     }
 
     fn unsigned(http: SharedHttpClient, endpoint_url: &str, place: &str) -> Self {
@@ -114,8 +114,14 @@ impl Store {
 
     /// AWS or a compatible server; `http` replaces the HTTPS client in tests.
     pub async fn aws(s3: &S3Config, http: Option<SharedHttpClient>) -> Self {
-        let http = http.unwrap_or_else(https);
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+        let http = match http {
+            Some(http) => http,
+            None => https(s3.profile.as_deref()).await,
+        };
+        // The keys are ours to look for: the SDK's own chain looks once and never again.
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http.clone())
+            .no_credentials();
         if let Some(region) = &s3.region {
             loader = loader.region(Region::new(region.clone()));
         }
@@ -131,8 +137,15 @@ impl Store {
             Some(url) => url.clone(),
             None => format!("AWS S3 in {region}"),
         };
+        let from = KeysFrom::Chain {
+            profile: s3.profile.clone(),
+        };
+        let keys = Keys::new(from, Some(region.clone()), http.clone());
         let notes = Notes::default();
         let mut builder = common(aws_sdk_s3::config::Builder::from(&shared), &notes)
+            .credentials_provider(keys.clone())
+            .identity_cache(IdentityCache::no_cache())
+            .retry_classifier(KeysRefused(keys))
             .region(region)
             .force_path_style(s3.path_style);
         if let Some(url) = &s3.endpoint_url {
@@ -140,9 +153,7 @@ impl Store {
         }
         // Credentials are fetched beside the line: they are not the bucket's.
         let line = Line::default();
-        if let Some(http) = shared.http_client() {
-            builder = builder.http_client(line.over(http));
-        }
+        builder = builder.http_client(line.over(http));
         let client = aws_sdk_s3::Client::from_conf(builder.build());
         Self::from_client(client, line, notes, &place)
     }
@@ -216,12 +227,12 @@ impl ClassifyRetry for TakesFewer {
 }
 
 /// The HTTP client of everything that is not in this process.
-fn https() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(
-            tls::rustls_provider::CryptoMode::Ring,
-        ))
-        .build_https()
+async fn https(profile: Option<&str>) -> SharedHttpClient {
+    let https = Https::of(profile).await;
+    for problem in https.problems() {
+        tracing::warn!("{problem}: it is not used");
+    }
+    https.client()
 }
 
 fn common(builder: aws_sdk_s3::config::Builder, notes: &Notes) -> aws_sdk_s3::config::Builder {

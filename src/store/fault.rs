@@ -2,13 +2,11 @@
 
 use super::answer;
 use super::marks::{self, NotTheServer};
+use crate::aws::{Explained, hide_keys};
 use crate::error::{Class, Fault, chain};
 use crate::model::report::text::clean;
-use aws_credential_types::provider::error::{CredentialsError, TokenError};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use std::error::Error as StdError;
 
 /// What to do about a version in cold storage.
 const COLD: &str = "the version is in cold storage (Glacier): `keepwatch restore --thaw` has it thawed, which takes hours; run it again then";
@@ -38,26 +36,31 @@ where
         let cause = clean(&other.to_string());
         return Fault::new(Class::Transient, operation, subject, cause).hint(marks::HINT);
     }
+    if let Some(told) = Explained::among(&error) {
+        let fault = Fault::new(told.class, operation, subject, clean(&told.cause));
+        return fault.hint(&told.hint);
+    }
     let status = error.raw_response().map(|r| r.status().as_u16());
     let code = error.code().unwrap_or_default().to_owned();
     let detail = match &error {
         SdkError::ServiceError(_) => what_it_said(&code, error.message(), status),
+        SdkError::TimeoutError(_) => {
+            "the server took longer to answer than the request may take".to_owned()
+        }
         _ => chain(&error),
     };
     let class = match &error {
         SdkError::ServiceError(_) => of_answer(&code, status.unwrap_or(0)),
         error if answer::is_too_large(error) => Class::Refused,
-        SdkError::ConstructionFailure(_) if class_of_credentials(&error).is_none() => {
-            Class::Refused
-        }
-        _ => class_of_credentials(&error).unwrap_or(Class::Transient),
+        SdkError::ConstructionFailure(_) => Class::Refused,
+        _ => Class::Transient,
     };
     let hint = match class {
         Class::Denied => permission(operation),
         _ => remedy(class, &code).to_owned(),
     };
     // The server's own words: they must neither forge lines nor fill a log.
-    Fault::new(class, operation, subject, clean(&detail)).hint(hint)
+    Fault::new(class, operation, subject, clean(&hide_keys(&detail))).hint(hint)
 }
 
 /// A server's refusal in words. Many send no message, or an empty one (Ceph RGW
@@ -161,34 +164,6 @@ fn of_answer(code: &str, status: u16) -> Class {
     }
 }
 
-/// The class of a request that was never sent for want of credentials; `None`
-/// when it did not fail for that. A service that hands them out (single sign-on,
-/// a role, the metadata service) and cannot be reached is the network's trouble,
-/// which passes.
-fn class_of_credentials(error: &(dyn StdError + 'static)) -> Option<Class> {
-    let mut next = Some(error);
-    let mut found = None;
-    while let Some(cause) = next {
-        if let Some(credentials) = cause.downcast_ref() {
-            found = Some(match credentials {
-                CredentialsError::ProviderTimedOut(_) => Class::Transient,
-                _ => Class::Credentials,
-            });
-        } else if cause.is::<TokenError>() {
-            found = Some(Class::Credentials);
-        }
-        let is_network = cause.is::<ConnectorError>()
-            || cause
-                .downcast_ref()
-                .is_some_and(|e: &std::io::Error| e.kind() != std::io::ErrorKind::NotFound);
-        if found.is_some() && is_network {
-            return Some(Class::Transient);
-        }
-        next = cause.source();
-    }
-    found
-}
-
 fn remedy(class: Class, code: &str) -> &'static str {
     match (class, code) {
         (_, "RequestTimeTooSkewed") => "set this computer's clock: it is too far from the server's",
@@ -266,44 +241,6 @@ mod tests {
         ] {
             assert_eq!(of_answer(code, status), want, "{code} {status}");
         }
-    }
-
-    #[test]
-    fn who_hands_out_credentials_and_cannot_be_reached_is_the_networks_trouble() {
-        let io = |kind| std::io::Error::new(kind, "x");
-        let network = || ConnectorError::io(Box::new(io(std::io::ErrorKind::TimedOut)));
-        for (error, class) in [
-            (
-                CredentialsError::not_loaded("no key in any profile"),
-                Class::Credentials,
-            ),
-            (
-                CredentialsError::provider_error("the SSO session has expired"),
-                Class::Credentials,
-            ),
-            (
-                CredentialsError::provider_timed_out(std::time::Duration::from_secs(5)),
-                Class::Transient,
-            ),
-            (
-                CredentialsError::provider_error(network()),
-                Class::Transient,
-            ),
-            (
-                CredentialsError::provider_error(io(std::io::ErrorKind::ConnectionRefused)),
-                Class::Transient,
-            ),
-            (
-                CredentialsError::invalid_configuration(io(std::io::ErrorKind::NotFound)),
-                Class::Credentials,
-            ),
-        ] {
-            let text = format!("{error:?}");
-            assert_eq!(class_of_credentials(&error), Some(class), "{text}");
-            let sdk = SdkError::<std::io::Error, HttpResponse>::construction_failure(error);
-            assert_eq!(class_of_credentials(&sdk), Some(class), "{text}");
-        }
-        assert_eq!(class_of_credentials(&network()), None);
     }
 
     #[test]
