@@ -36,6 +36,7 @@ impl Answers {
 
     async fn status(&self) -> Result<Line, Fault> {
         let (ctx, started_ms) = (Arc::clone(&self.ctx), self.started_ms);
+        let mail_trouble = self.post.trouble();
         blocking(move || {
             let sources = (0..ctx.sources.len())
                 .map(|number| source_status(&ctx, number))
@@ -48,6 +49,7 @@ impl Answers {
                 rates: ctx.store.rates(),
                 traffic: ctx.store.traffic(),
                 outbox: ctx.index.outbox_len(),
+                mail_trouble,
                 // A broken index is what somebody asks about.
                 drill: drill::last(&ctx)
                     .ok()
@@ -72,7 +74,7 @@ pub(super) async fn digest_line(
     let read = Arc::clone(ctx);
     let (message, delivery) = if send {
         let (message, delivery) = digest::daily(ctx, post, now_ms, settled).await?;
-        (message, Some(told(&delivery)))
+        (message, Some(delivery))
     } else {
         (digest::report(ctx, now_ms).await?.message(), None)
     };
@@ -80,7 +82,8 @@ pub(super) async fn digest_line(
     Ok(Line::Digest {
         subject: message.subject,
         body: message.body,
-        delivery,
+        is_undelivered: delivery.as_ref().is_some_and(|d| !d.is_delivered()),
+        delivery: delivery.as_ref().map(told),
         drill,
     })
 }
