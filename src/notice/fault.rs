@@ -99,8 +99,7 @@ fn classify(code: Option<&str>, status: Option<u16>) -> Class {
         | "AuthorizationErrorException"
         | "AccessDenied"
         | "AccessDeniedException"
-        | "UnauthorizedOperation"
-        | "KMSAccessDenied" => Class::Denied,
+        | "UnauthorizedOperation" => Class::Denied,
         "NotFound" | "NotFoundException" | "ResourceNotFoundException" => Class::NotFound,
         "Throttled"
         | "Throttling"
@@ -110,6 +109,8 @@ fn classify(code: Option<&str>, status: Option<u16>) -> Class {
         | "RequestLimitExceeded"
         | "KMSThrottling"
         | "SlowDown" => Class::SlowDown,
+        // Nothing is wrong with the message: the topic's key may not be used.
+        code if code.starts_with("KMS") && code != "KMSThrottling" => Class::Denied,
         "InternalError" | "InternalFailure" | "ServiceUnavailable" | "RequestTimeout" => {
             Class::Transient
         }
@@ -148,6 +149,11 @@ fn hint(class: Class, cause: &str, action: &str, target: &Target) -> String {
             };
             format!("check {keys}: a key must be there, valid and not expired{clock}")
         }
+        Class::Denied if cause.contains("KMS") || cause.contains("kms:") => format!(
+            "allow kms:GenerateDataKey and kms:Decrypt on the encryption key (KMS) of the topic \
+             {topic} to Keepwatch's user, in its IAM policy and in the key's own, and see that \
+             the key is enabled"
+        ),
         Class::Denied => format!(
             "allow the action {action} on {topic} in the IAM policy of Keepwatch's user (and do \
              not deny it in the topic's own policy)"

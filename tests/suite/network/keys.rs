@@ -139,6 +139,59 @@ async fn a_credential_process_that_hangs_is_named_and_leaves_nothing_behind() {
     .await;
 }
 
+/// What is wrong with keys or network is said once, however many buckets fail for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_all_buckets_fail_for_is_said_once_and_in_words() {
+    let more = "[[source]]\nname = \"two\"\npath = \"office\"\nbucket = \"two-bucket\"\n\
+        [[source]]\nname = \"three\"\npath = \"office\"\nbucket = \"three-bucket\"\n";
+    let office = Office::new("http://127.0.0.1:9", "", more);
+    let file = office.keys.display().to_string();
+    let half = "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n";
+    for (keys, said) in [
+        (
+            None,
+            format!("{file} (named by AWS_SHARED_CREDENTIALS_FILE) is not there"),
+        ),
+        (
+            Some(half),
+            format!("the profile `default` (in {file}) gives no credentials"),
+        ),
+        (
+            Some("default]\n"),
+            format!("error parsing {file} on line 1:"),
+        ),
+        (
+            Some("[other]\nx = y\n"),
+            "has no [default], only [other]".to_owned(),
+        ),
+        (Some("KEY"), "127.0.0.1:9 refuses connections".to_owned()),
+    ] {
+        match keys {
+            None => {}
+            Some("KEY") => office.has_key("KEY"),
+            Some(text) => fs::write(&office.keys, text).unwrap(),
+        }
+        let ran = office.run(&["check"]);
+        ran.check(
+            1,
+            &[
+                &said,
+                "what to do:",
+                "bucket three-bucket of three: could not be looked at",
+            ],
+        );
+        assert_eq!(ran.text.matches(&said).count(), 1, "{}", ran.text);
+        for word in [
+            "dispatch failure",
+            "\\u{a}",
+            "AKIAIOSFODNN7EXAMPLE",
+            "not properly configured",
+        ] {
+            assert!(!ran.text.contains(word), "{word}: {}", ran.text);
+        }
+    }
+}
+
 /// The whole way: a program hands the keys out, and they are used.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_process_hands_out_the_keys() {
