@@ -11,6 +11,7 @@ use super::keys::From;
 use super::process::{CredentialProcess, PROCESS_MAX};
 use crate::error::{Class, chain};
 use crate::model::report::text::clean;
+use crate::platform;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
@@ -293,30 +294,44 @@ fn by_program(profiles: &ProfileSet) -> Option<ByProgram> {
 }
 
 /// What comes before a program in a profile.
-const BEFORE_PROGRAM: [&str; 7] = [
+const BEFORE_PROGRAM: [&str; 6] = [
     "credential_source",
     "web_identity_token_file",
     "sso_account_id",
     "sso_region",
     "sso_start_url",
     "sso_session",
-    "login_session",
 ];
 
 fn base(profile: &Profile, name: &str, mut roles: Vec<Role>) -> Option<ByProgram> {
     if BEFORE_PROGRAM.iter().any(|key| profile.get(key).is_some()) {
         return None;
     }
+    // Who has signed in by `aws login` has the program that hands out its keys.
+    let (setting, line) = match profile.get("login_session") {
+        Some(_) => ("login_session", exported(name)),
+        None => {
+            let line = profile.get("credential_process")?;
+            ("credential_process", line.to_owned())
+        }
+    };
     // The first role is assumed last.
     roles.reverse();
     Some(ByProgram {
         process: CredentialProcess {
-            line: profile.get("credential_process")?.to_owned(),
+            line,
+            setting,
             profile: name.to_owned(),
             time_max: PROCESS_MAX,
         },
         roles,
     })
+}
+
+/// How the AWS CLI hands out a profile's keys.
+fn exported(profile: &str) -> String {
+    let profile = platform::shell_word(profile);
+    format!("aws configure export-credentials --profile {profile} --format process")
 }
 
 /// Why nothing was found, and what to do; blocks.
@@ -413,6 +428,7 @@ mod tests {
             [profile sso]\nsso_session = s\ncredential_process = /opt/no\n\
             [profile loop]\nrole_arn = five\nsource_profile = loop2\n\
             [profile loop2]\nrole_arn = six\nsource_profile = loop\n\
+            [profile login]\nlogin_session = arn:aws:iam::1:user/a\n\
             [profile none]\nregion = eu-central-1\n";
         for (profile, program, roles) in [
             ("default", Some("/opt/keys --a b"), &[][..]),
@@ -424,6 +440,11 @@ mod tests {
             ("static", None, &[]),
             ("sso", None, &[]),
             ("loop", None, &[]),
+            (
+                "login",
+                Some("aws configure export-credentials --profile login --format process"),
+                &[],
+            ),
             ("none", None, &[]),
             ("missing", None, &[]),
         ] {

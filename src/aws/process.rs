@@ -29,6 +29,8 @@ const COMPLAINT_CHARS_MAX: usize = 300;
 pub(super) struct CredentialProcess {
     /// The line in the profile; its arguments may be secret.
     pub(super) line: String,
+    /// The setting of the profile that it follows from.
+    pub(super) setting: &'static str,
     pub(super) profile: String,
     pub(super) time_max: Duration,
 }
@@ -99,11 +101,22 @@ impl CredentialProcess {
         Explained::new(
             Class::Credentials,
             format!(
-                "the program `{program}` of credential_process in the profile `{}` {what}",
-                self.profile
+                "the program `{program}` of {} in the profile `{}` {what}",
+                self.setting, self.profile
             ),
-            "run it by hand as the account that runs Keepwatch: it must print the keys as JSON, by itself and at once, without asking anybody",
+            hint(self.setting),
         )
+    }
+}
+
+fn hint(setting: &str) -> &'static str {
+    match setting {
+        "login_session" => {
+            "sign in again with `aws login`, as the account that runs Keepwatch. Such a session ends within hours: a service needs an access key or a role"
+        }
+        _ => {
+            "run it by hand as the account that runs Keepwatch: it must print the keys as JSON, by itself and at once, without asking anybody"
+        }
     }
 }
 
@@ -174,6 +187,7 @@ mod tests {
     fn process(line: &str) -> CredentialProcess {
         CredentialProcess {
             line: line.to_owned(),
+            setting: "credential_process",
             profile: "office".to_owned(),
             time_max: PROCESS_MAX,
         }

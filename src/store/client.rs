@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::answer::AnswersEnd;
+use super::demanded::Demanded;
 use super::known_hash::KnownHash;
 use super::late::{Notes, NotesUnanswered};
 use super::line::Line;
@@ -146,6 +147,7 @@ impl Store {
             .credentials_provider(keys.clone())
             .identity_cache(IdentityCache::no_cache())
             .retry_classifier(KeysRefused(keys))
+            .interceptor(Demanded(s3.demands.clone()))
             .region(region)
             .force_path_style(s3.path_style);
         if let Some(url) = &s3.endpoint_url {

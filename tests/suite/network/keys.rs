@@ -1,7 +1,8 @@
 //! Keys that are replaced, that come late, or that a program hands out.
 
 use super::{Office, Says, Served, Sns, Switch};
-use crate::harness::{Rig, Running, in_bucket, until, until_within};
+use crate::harness::{Rig, Running, finish, in_bucket, until, until_within};
+use crate::moto_office::Ran;
 use keepwatch::store::Store;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -137,6 +138,35 @@ async fn a_credential_process_that_hangs_is_named_and_leaves_nothing_behind() {
         })
     })
     .await;
+}
+
+/// A profile of `aws login` has its keys from the AWS CLI that it was signed in with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_of_aws_login_is_asked_of_the_aws_cli() {
+    let vault_rig = Rig::new();
+    let served = Served::start(&vault_rig.vault(), "SESSION");
+    let office = Office::new(&format!("http://{}", served.address), "", "");
+    let login = "[default]\nlogin_session = arn:aws:iam::111122223333:user/anna\n";
+    fs::write(&office.keys, login).unwrap();
+    let bin = office.rig.dir.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let check = || {
+        let mut command = office.command(&["check"]);
+        command.env("PATH", &path);
+        Ran::of(&finish(&mut command))
+    };
+    // Without it, what is missing is named.
+    check().check(1, &["the program `aws` of login_session", "`aws login`"]);
+    let script = bin.join("aws");
+    let text = format!(
+        "#!/bin/sh\n[ \"$*\" = 'configure export-credentials --profile default --format process' ] || exit 9\n\
+         echo '{{\"Version\":1,\"AccessKeyId\":\"SESSION\",\"SecretAccessKey\":\"{}\"}}'\n",
+        super::SECRET
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    check().check(0, &["can be written to"]);
 }
 
 /// What is wrong with keys or network is said once, however many buckets fail for it.

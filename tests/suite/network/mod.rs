@@ -2,6 +2,7 @@
 //! hand them out, proxies, certificates of one's own, and mail that is refused. The
 //! real program against a vault behind real sockets.
 
+mod demands;
 mod keys;
 mod mail;
 mod proxy;
