@@ -218,6 +218,7 @@ impl HttpConnector for Route {
             answer.await.map_err(|error| {
                 let way = tls::Way {
                     server: server_of(&uri),
+                    address: address_of(&uri),
                     proxy,
                 };
                 explained(error, &way, &office)
@@ -229,6 +230,11 @@ impl HttpConnector for Route {
 fn server_of(uri: &Uri) -> String {
     let authority = uri.authority().map(|authority| authority.as_str());
     authority.unwrap_or("the server").to_owned()
+}
+
+fn address_of(uri: &Uri) -> String {
+    let scheme = uri.scheme_str().unwrap_or("https");
+    format!("{scheme}://{}", server_of(uri))
 }
 
 /// The same error of the same kind, with its words.
