@@ -67,9 +67,13 @@ pub(super) fn look(
     pulse.rest();
     let keys = [&RelKey::of_file(path), &RelKey::of_folder(path)];
     let [file, folder] = ctx.index.get_all(source.id, keys)?;
+    // Those of a file that is one no more are to stand for themselves.
+    let was_file = |record: &Record| disk.is_none() || record.fingerprint.kind == Kind::File;
     let companions = match disk.map(|found| found.kind) {
         Some(Kind::File) => companions(source, &ctx.index, path, file.is_some(), pulse)?,
-        None if file.is_some() => companions(source, &ctx.index, path, true, pulse)?,
+        _ if file.as_ref().is_some_and(was_file) => {
+            companions(source, &ctx.index, path, true, pulse)?
+        }
         _ => Vec::new(),
     };
     Ok(Look {
@@ -147,7 +151,11 @@ pub(super) fn main_of(
             // A root that is not there must not look like "all gone".
             files::root_state(&source.config.path)?;
             pulse.rest();
-            ctx.index.get(source.id, &RelKey::of_file(&main))?.is_some()
+            let keys = [RelKey::of_file(&main), RelKey::of_file(path)];
+            let [main, file] = ctx.index.get_all(source.id, [&keys[0], &keys[1]])?;
+            // A folder that had its name belongs to nothing.
+            let folder = ctx.index.get(source.id, &RelKey::of_folder(path))?;
+            main.is_some() && (file.is_some() || folder.is_none())
         }
         _ => false,
     };

@@ -19,6 +19,7 @@ use crate::queue::Item;
 use crate::tasks::Hint;
 use crate::tasks::answering::on_disk;
 use crate::tasks::context::{Context, blocking};
+use crate::tasks::late;
 use crate::transfer::{self, Content, Patience, SMALL_BYTES_MAX};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,25 @@ fn item_of(item: &Item, path: &RelPath) -> Item {
     }
 }
 
+/// The path is no file any more, or is about to be marked as gone: what is there
+/// beside it is a file of its own from now on. Its object says that it belongs to the
+/// file, and a restore would leave it out: its own turn asks the bucket, and has the
+/// object say otherwise.
+pub(super) async fn leave(
+    ctx: &Arc<Context>,
+    item: &Item,
+    companions: &[Companion],
+) -> Result<(), Fault> {
+    for companion in companions {
+        if companion.disk.is_some() && companion.record.is_some() && companion.bond != Bond::Lock {
+            let key = RelKey::of_file(&companion.path);
+            late::doubt(ctx, item.source, &key, Fingerprint::UNSEEN).await?;
+        }
+        ctx.edit(item.source, companion.path.clone(), item.since_ms, false);
+    }
+    Ok(())
+}
+
 /// The file is gone and marked: so are those that went with it.
 pub(super) async fn mark_gone(
     ctx: &Arc<Context>,
@@ -59,13 +79,8 @@ pub(super) async fn mark_gone(
     companions: Vec<Companion>,
 ) -> Result<Outcome, Fault> {
     let mut all = Outcome::Agreed;
-    for companion in companions {
+    for companion in companions.into_iter().filter(|one| one.disk.is_none()) {
         let item = item_of(item, &companion.path);
-        if companion.disk.is_some() {
-            // A file of its own from now on.
-            ctx.edit(item.source, item.path, item.since_ms, false);
-            continue;
-        }
         let key = RelKey::of_file(&companion.path);
         let done = gone::mark_gone(ctx, &item, &key, companion.record).await?;
         if done == Outcome::Changed {
