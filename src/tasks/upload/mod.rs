@@ -153,11 +153,10 @@ struct Done {
 }
 
 async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Done, Fault> {
-    if let Some(main) = together::main_of(ctx, item).await? {
-        // Its worker sees to both. Of this path nothing is known by that.
-        ctx.edit(item.source, main, item.since_ms, item.deadline);
+    if let Some(outcome) = together::pass_on(ctx, item).await? {
         return Ok(Done {
-            outcome: Outcome::Agreed,
+            outcome,
+            // Of this path nothing is known by that.
             may_be_unprotected: false,
         });
     }

@@ -7,7 +7,7 @@
 //! companion is in no other hand meanwhile: its own turn is its file's.
 
 use super::file::{self, Upload, is_as_stored};
-use super::look::{self, Companion};
+use super::look::{self, Belongs, Companion};
 use super::take::read_now;
 use super::{Outcome, gone};
 use crate::error::{Class, Fault};
@@ -31,8 +31,19 @@ const TRIES_MAX: u32 = 5;
 /// was written so shortly ago is looked at again after it.
 const GRAIN: Duration = Duration::from_millis(50);
 
-/// The file that the path's turn belongs to, if it is not its own.
-pub(super) async fn main_of(ctx: &Arc<Context>, item: &Item) -> Result<Option<RelPath>, Fault> {
+/// Give the path's turn to the file that it belongs to, if there is one. `None` when
+/// its turn is its own.
+pub(super) async fn pass_on(ctx: &Arc<Context>, item: &Item) -> Result<Option<Outcome>, Fault> {
+    let Some(Belongs { main, folder }) = belongs(ctx, item).await? else {
+        return Ok(None);
+    };
+    // The other worker knows nothing of a folder that was here.
+    let done = gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), folder).await?;
+    ctx.edit(item.source, main, item.since_ms, item.deadline);
+    Ok(Some(done))
+}
+
+async fn belongs(ctx: &Arc<Context>, item: &Item) -> Result<Option<Belongs>, Fault> {
     if companion::main_of(&item.path).is_none() {
         return Ok(None);
     }
