@@ -207,10 +207,13 @@ async fn store_read(
     taken.seen_ms = file::when_seen_ms(ctx, taken.seen_steady_ms);
     if let Some(main) = &mut taken.main {
         main.seen_ms = taken.seen_ms;
-        main.seen_ms = ctx
+        let since_ms = ctx
             .moves
             .since_ms(item.source, &item.path, main, record.as_ref());
-        taken.seen_ms = main.seen_ms;
+        // The file may have been like that before what belongs to it was.
+        let was_so = |since_ms: &i64| taken.companions.iter().all(|one| is_from(one, *since_ms));
+        taken.seen_ms = since_ms.filter(was_so).or(taken.seen_ms);
+        main.seen_ms = taken.seen_ms;
     }
     let stored_hash = record.as_ref().and_then(|record| record.content);
     let Some(hash) = taken.main.as_ref().map(|main| main.hash).or(stored_hash) else {
@@ -222,6 +225,13 @@ async fn store_read(
         .await
         .map_err(failed)?;
     Ok((outcome, paths))
+}
+
+/// The file was as it is by then, and where it is.
+fn is_from(content: &Content, since_ms: i64) -> bool {
+    let file = &content.fingerprint;
+    let changed_ms = file.ctime_ns / 1_000_000;
+    file.mtime_ms().max(changed_ms) <= since_ms
 }
 
 async fn store_all(

@@ -1,10 +1,11 @@
 //! Files that belong together only by their names: when one goes, the others stay what
 //! they are, files of their own.
 
-use crate::harness::{BUCKET, Rig, on_disk};
+use crate::harness::{BUCKET, Rig, Thing, on_disk};
 use keepwatch::daemon::Daemon;
 use keepwatch::files::Target;
 use keepwatch::recovery::{Options, Origin, Request, Selector, Stop, restore};
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
@@ -12,6 +13,10 @@ use std::sync::Arc;
 /// What is restored now is exactly the folder, and nothing is told of it.
 async fn comes_back(rig: &Rig, daemon: &Daemon, case: &str) {
     rig.until_equal(daemon).await;
+    is_restored(rig, None, &on_disk(&rig.root()), case).await;
+}
+
+async fn is_restored(rig: &Rig, at_ms: Option<i64>, want: &BTreeMap<String, Thing>, case: &str) {
     let to = rig.dir.path().join("out");
     let request = Request {
         origin: Origin {
@@ -19,14 +24,14 @@ async fn comes_back(rig: &Rig, daemon: &Daemon, case: &str) {
             prefix: String::new(),
         },
         selector: Selector::everything(),
-        at_ms: None,
+        at_ms,
         target: Arc::new(Target::open(&to).unwrap()),
         options: Options::default(),
         survey: None,
     };
     let restored = restore(&rig.store(), request, |_| (), &Stop::never()).await;
     let restored = restored.unwrap();
-    assert_eq!(on_disk(&to), on_disk(&rig.root()), "{case}");
+    assert_eq!(on_disk(&to), *want, "{case}");
     assert!(restored.is_complete(), "{case}");
     assert_eq!(restored.remarks.total, 0, "{case}: {:?}", restored.remarks);
     fs::remove_dir_all(to).unwrap();
@@ -99,5 +104,116 @@ async fn a_folder_that_is_named_like_a_journal_is_marked_when_it_goes() {
     fs::remove_file(rig.path("plan-journal")).unwrap();
     fs::remove_dir(rig.path("plan-wal")).unwrap();
     comes_back(&rig, &daemon, "nothing").await;
+    // One that a file takes the place of.
+    fs::create_dir(rig.path("plan-shm")).unwrap();
+    comes_back(&rig, &daemon, "a folder again").await;
+    fs::remove_dir(rig.path("plan-shm")).unwrap();
+    rig.write("plan-shm", "content");
+    comes_back(&rig, &daemon, "a file instead of it").await;
+    daemon.stop().await.unwrap();
+}
+
+/// Names that belong together and things that do not, in any order: each rest comes
+/// back, now and at its moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_becomes_of_names_that_belong_together_comes_back() {
+    const NAMES: [&str; 7] = [
+        "plan",
+        "plan-journal",
+        "plan-wal",
+        "plan-shm",
+        "plan.lck",
+        "~$plan",
+        "other",
+    ];
+    let seed = std::env::var("KEEPWATCH_TEST_SEED").ok();
+    let seed = seed.map_or(468_522, |seed| seed.parse::<u64>().unwrap());
+    println!("KEEPWATCH_TEST_SEED={seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let rig = Rig::new();
+    for n in 0..20 {
+        rig.write(&format!("more/{n}"), "content");
+    }
+    let daemon = rig.start().await;
+    let mut rests = Vec::new();
+    for turn in 0..24 {
+        let mut said = Vec::new();
+        for _ in 0..rng.usize(1..6) {
+            let name = NAMES[rng.usize(..NAMES.len())];
+            let path = rig.path(name);
+            let remove = || {
+                let _ = fs::remove_file(&path);
+                let _ = fs::remove_dir_all(&path);
+            };
+            match rng.u8(..12) {
+                0..=3 => {
+                    if path.is_dir() || path.is_symlink() {
+                        remove();
+                    }
+                    fs::write(&path, format!("{turn} {}", rng.u8(..3))).unwrap();
+                    said.push(format!("write {name}"));
+                }
+                4..=5 => {
+                    remove();
+                    said.push(format!("remove {name}"));
+                }
+                6 => {
+                    remove();
+                    fs::create_dir(&path).unwrap();
+                    said.push(format!("folder {name}"));
+                }
+                7 => {
+                    remove();
+                    fs::create_dir(&path).unwrap();
+                    fs::write(path.join("in"), "content").unwrap();
+                    said.push(format!("filled folder {name}"));
+                }
+                8 => {
+                    remove();
+                    symlink(format!("to {turn}"), &path).unwrap();
+                    said.push(format!("link {name}"));
+                }
+                _ => {
+                    let to = NAMES[rng.usize(..NAMES.len())];
+                    let _ = fs::rename(&path, rig.path(to));
+                    said.push(format!("rename {name} to {to}"));
+                }
+            }
+            if rng.bool() {
+                tokio::time::sleep(std::time::Duration::from_millis(rng.u64(..700))).await;
+            }
+        }
+        let case = format!("seed {seed}, turn {turn}: {said:?}");
+        println!("{case}");
+        comes_back(&rig, &daemon, &case).await;
+        let at_ms = jiff::Timestamp::now().as_millisecond();
+        rests.push((at_ms, on_disk(&rig.root()), case));
+        tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+    }
+    daemon.stop().await.unwrap();
+    for (at_ms, want, case) in rests {
+        is_restored(&rig, Some(at_ms), &want, &case).await;
+    }
+}
+
+/// Before: a journal that was written a minute after its file counted from when the
+/// file was found to be as it is, and came back at moments before it was written.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_beside_a_file_later_was_not_there_before() {
+    let rig = Rig::new();
+    rig.write("plan", "content");
+    let daemon = rig.start().await;
+    for name in ["plan-journal", "plan-wal"] {
+        rig.until_equal(&daemon).await;
+        let before = on_disk(&rig.root());
+        let at_ms = jiff::Timestamp::now().as_millisecond();
+        tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+        rig.write(name, "content");
+        // The file is read once more with it.
+        filetime::set_file_mtime(rig.path("plan"), filetime::FileTime::from_unix_time(1, 0))
+            .unwrap();
+        rig.until_equal(&daemon).await;
+        is_restored(&rig, Some(at_ms), &before, name).await;
+    }
     daemon.stop().await.unwrap();
 }
