@@ -99,7 +99,7 @@ pub const TABLE: &[Row] = &[
     Row {
         differs: Differs::NoVersions,
         shown_by: &[RCLONE, S3S_FS],
-        done: "nothing is marked as deleted, and the owner is told that earlier versions are not kept",
+        done: "nothing is marked as deleted, the owner is told that earlier versions are not kept, and what is current counts as the version `null`: it is restored and verified, no earlier moment is",
     },
     Row {
         differs: Differs::MarkersOfOneInstant,

@@ -15,8 +15,8 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Abilities {
     /// Old versions stay, deletions are marked, and everything can be had back as
-    /// of a moment. Else Keepwatch says so, marks nothing, and neither restores
-    /// nor verifies.
+    /// of a moment. Else Keepwatch says so, marks nothing, and restores and verifies
+    /// what is current alone.
     pub keeps_versions: bool,
     /// Files that are sent in parts are stored. Else each is named as unprotected.
     pub takes_large_files: bool,
