@@ -7,14 +7,19 @@
 
 use super::list::{Listed, ListedVersion, PAGE_KEYS, Page};
 use super::seam::Next;
-use super::{Store, marks};
+use super::{At, Store, marks};
 use crate::error::Fault;
+use crate::model::Kind;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::sync::PoisonError;
 
 /// The version id of what is current where no versions are kept (Amazon S3 API).
 const NULL: &str = "null";
+
+/// Empty objects of a page that are asked at once whether they are folders.
+const ASKED_AT_ONCE: usize = 8;
 
 /// Why a page of versions cannot be had.
 #[derive(Debug)]
@@ -61,10 +66,46 @@ impl Store {
                 .insert(bucket.to_owned());
         }
         let page = self.list(bucket, prefix, after, PAGE_KEYS).await?;
+        Box::pin(self.all_current(bucket, page)).await
+    }
+
+    /// Each object of a page as what it is now.
+    async fn all_current(&self, bucket: &str, page: Page<Listed>) -> Result<Page<ListedVersion>, Fault> {
+        let items = page.items.into_iter().map(|object| self.current(bucket, object));
+        let items = stream::iter(items).buffered(ASKED_AT_ONCE);
+        let mut items: Vec<ListedVersion> = items.try_collect().await?;
+        let is_last_moved = items.last().is_some_and(|last| last.key.ends_with('/'));
+        items.sort_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
         Ok(Page {
-            items: page.items.into_iter().map(current).collect(),
+            // What the next page begins with may belong before a folder's key.
+            in_order: page.in_order && !(is_last_moved && page.next.is_some()),
+            items,
             next: page.next,
-            in_order: page.in_order,
+        })
+    }
+
+    async fn current(&self, bucket: &str, object: Listed) -> Result<ListedVersion, Fault> {
+        let mut key = object.key;
+        // `Differs::FolderLosesSlash`
+        if object.stored_bytes == 0 && !key.ends_with('/') {
+            let at = At { bucket, key: &key };
+            let head = self.head(at, None).await?;
+            let is_folder = head
+                .and_then(|head| head.meta.ok())
+                .is_some_and(|meta| meta.kind == Kind::Folder);
+            if is_folder {
+                key.push('/');
+            }
+        }
+        Ok(ListedVersion {
+            key,
+            version_id: NULL.to_owned(),
+            is_latest: true,
+            is_marker: false,
+            etag: object.etag,
+            stored_bytes: object.stored_bytes,
+            modified_ms: object.modified_ms,
+            storage_class: "STANDARD".to_owned(),
         })
     }
 
@@ -92,19 +133,6 @@ impl Store {
             Err(refused) if refused.is_unknown => Ok(true),
             Err(refused) => Err(refused.fault),
         }
-    }
-}
-
-fn current(object: Listed) -> ListedVersion {
-    ListedVersion {
-        key: object.key,
-        version_id: NULL.to_owned(),
-        is_latest: true,
-        is_marker: false,
-        etag: object.etag,
-        stored_bytes: object.stored_bytes,
-        modified_ms: object.modified_ms,
-        storage_class: "STANDARD".to_owned(),
     }
 }
 

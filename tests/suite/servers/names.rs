@@ -1,6 +1,7 @@
 //! Names that servers trip over, and more of them than one page of a list holds.
 
 use super::Site;
+use crate::office::assert_same_tree;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -57,10 +58,10 @@ pub async fn odd(site: Site) {
     site.reconcile();
     site.has_everything().await;
     site.sends_nothing();
-    site.comes_back("back", &[], &root);
     if !site.can.keeps_versions {
-        return;
+        return all_but_twins(&site);
     }
+    site.comes_back("back", &[], &root);
     // Each gets a second version, and those in the folder another name.
     put_all(&site, "two");
     fs::rename(root.join("in"), root.join("in + %41\u{e9}")).unwrap();
@@ -69,6 +70,25 @@ pub async fn odd(site: Site) {
     site.comes_back("back again", &[], &root);
     site.run(&["verify", "--deep", "--all-versions"])
         .check(0, &["All is well"]);
+}
+
+/// Its lists have one of two names that differ in how an accent is composed
+/// (`Differs::ListsOneOfTwins`): all others come back.
+fn all_but_twins(site: &Site) {
+    const TWINS: [&str; 2] = ["cafe\u{301}", "café"];
+    let (ran, back) = site.restore("back", &[]);
+    ran.check(0, &["All is well"]);
+    let want = site.copy("without twins");
+    let is_there = TWINS.map(|twin| back.join(twin).exists());
+    assert!(is_there.contains(&true), "one of them is there");
+    for folder in [&back, &want] {
+        for twin in TWINS {
+            // Either may be missing in what came back.
+            let _ = fs::remove_file(folder.join(twin));
+            let _ = fs::remove_dir_all(folder.join("in").join(twin));
+        }
+    }
+    assert_same_tree(&back, &want);
 }
 
 /// More than a page of keys, and a further page of versions, all below one folder
