@@ -144,7 +144,9 @@ fn print(found: &Found, zone: &TimeZone) {
         );
     }
     if versions.only_current {
-        println!("  this server keeps no earlier versions: what is there now is all that can be had");
+        println!(
+            "  this server keeps no earlier versions: what is there now is all that can be had"
+        );
         println!(
             "  to bring it back: keepwatch restore {} --to FOLDER",
             found.word

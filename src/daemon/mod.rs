@@ -307,7 +307,13 @@ async fn close(ctx: &Arc<Context>, clean: bool) -> Result<(), Fatal> {
     let kept = blocking(move || late::keep(&shared)).await;
     let index = ctx.index.clone();
     let flush = async || Ok(blocking(move || index.flush()).await?);
-    end_with(clean, kept, async || open::note_clean_stop(ctx).await, flush).await
+    end_with(
+        clean,
+        kept,
+        async || open::note_clean_stop(ctx).await,
+        flush,
+    )
+    .await
 }
 
 /// The index gets to disk, whatever became of the note of late requests. Not kept,

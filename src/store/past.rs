@@ -70,8 +70,15 @@ impl Store {
     }
 
     /// Each object of a page as what it is now.
-    async fn all_current(&self, bucket: &str, page: Page<Listed>) -> Result<Page<ListedVersion>, Fault> {
-        let items = page.items.into_iter().map(|object| self.current(bucket, object));
+    async fn all_current(
+        &self,
+        bucket: &str,
+        page: Page<Listed>,
+    ) -> Result<Page<ListedVersion>, Fault> {
+        let items = page
+            .items
+            .into_iter()
+            .map(|object| self.current(bucket, object));
         let items = stream::iter(items).buffered(ASKED_AT_ONCE);
         let mut items: Vec<ListedVersion> = items.try_collect().await?;
         let is_last_moved = items.last().is_some_and(|last| last.key.ends_with('/'));
@@ -216,7 +223,11 @@ mod tests {
         for (versions, versioning, want) in [
             (not_there, (200, OFF), true),
             (not_there, not_there, true),
-            ((405, "<Error><Code>MethodNotAllowed</Code></Error>"), (200, OFF), true),
+            (
+                (405, "<Error><Code>MethodNotAllowed</Code></Error>"),
+                (200, OFF),
+                true,
+            ),
             ((404, nameless), (200, OFF), true),
             // It keeps them, and cannot be read now.
             (not_there, (200, enabled), false),
@@ -263,7 +274,12 @@ mod tests {
             versions: (501, NOT_THERE),
             versioning: (200, OFF),
         });
-        assert!(store.list_past("b", "", Some(&Next::midst())).await.is_err());
+        assert!(
+            store
+                .list_past("b", "", Some(&Next::midst()))
+                .await
+                .is_err()
+        );
         let key = Next::after_key("0");
         assert!(store.list_past("b", "", Some(&key)).await.is_ok());
     }

@@ -123,7 +123,11 @@ async fn a_journal_that_could_not_be_marked_yet_gets_another_turn() {
     })
     .await;
     assert!(began.get().is_some());
-    assert_eq!(scene.marked().await, ["x.db"], "nothing more while they count");
+    assert_eq!(
+        scene.marked().await,
+        ["x.db"],
+        "nothing more while they count"
+    );
     ctx.brakes.counts(0, false);
     scene.rig.until_equal(&scene.daemon).await;
     assert_eq!(scene.marked().await, ["x.db", "x.db-wal"]);

@@ -282,7 +282,11 @@ async fn no_list_counts_and_no_manifest_is_written_before_it_is_known_whose_the_
     );
     assert_eq!(lists.load(Ordering::Relaxed), 0, "nothing was listed");
     let id = ctx.sources[0].id;
-    assert_eq!(ctx.index.range(id, "", None).count(), 0, "nothing is taken over");
+    assert_eq!(
+        ctx.index.range(id, "", None).count(),
+        0,
+        "nothing is taken over"
+    );
     let everything = async || {
         let page = store.list_versions(BUCKET, "", None).await.unwrap();
         assert!(page.next.is_none());

@@ -91,10 +91,15 @@ fn the_documentation_has_this_table() {
         assert_eq!(cells, want, "{row}");
         // The README says who passes the whole suite, and who a part of it.
         let passes = readme.split_once("four servers").unwrap().1;
-        let (whole, part) = passes.split_once("pass the whole conformance suite").unwrap();
+        let (whole, part) = passes
+            .split_once("pass the whole conformance suite")
+            .unwrap();
         let part = part.split_once("passes the part").unwrap().0;
         let told = if can.keeps_versions { whole } else { part };
         let name = name.replace("the vault", "the vault over HTTP");
-        assert!(told.contains(&name), "the README does not name {name}: {told}");
+        assert!(
+            told.contains(&name),
+            "the README does not name {name}: {told}"
+        );
     }
 }
