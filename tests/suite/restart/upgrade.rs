@@ -60,8 +60,8 @@ fn run(config: &Path, arguments: &[&str]) -> (Option<i32>, String) {
 /// The index of the only source.
 fn index(rig: &Rig) -> (Index, SourceId) {
     let (index, _) = Index::open(&rig.state_dir().join("index")).unwrap();
-    let id = (0..100).map(SourceId);
-    let id = id.filter(|id| index.counts(*id).files > 0).next().unwrap();
+    let mut ids = (0..100).map(SourceId);
+    let id = ids.find(|id| index.counts(*id).files > 0).unwrap();
     (index, id)
 }
 
