@@ -126,6 +126,11 @@ impl Brakes {
         noticed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// As if another worker began, or ended, to count the source's files.
+    pub fn counts(&self, source: usize, is_counting: bool) {
+        self.memory(source).is_counting = is_counting;
+    }
+
     /// What is held back in that source.
     pub fn holds(&self, source: usize) -> Vec<Hold> {
         self.memory(source).saved.brake.holds.clone()
