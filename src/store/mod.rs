@@ -145,10 +145,14 @@ impl Store {
         self.line.traffic()
     }
 
-    /// Whether the clock here, which says `wall_ms`, agrees with the server's, as far
-    /// as that can be told. Where it does not, times of the two cannot be compared.
-    pub fn agrees_on_time(&self, wall_ms: i64) -> bool {
-        self.line.clock().agrees(steady_ms(), wall_ms)
+    /// When something was by the server's clock, milliseconds since 1970, that was at
+    /// `seen_steady_ms` by [`crate::platform::steady_ms`]; the clock here says `wall_ms`
+    /// now. Perhaps a little too late, never too early. `None` where the clock here is
+    /// wrong, or was until now.
+    pub fn server_time_ms(&self, seen_steady_ms: i64, wall_ms: i64) -> Option<i64> {
+        self.line
+            .clock()
+            .when_ms(seen_steady_ms, steady_ms(), wall_ms)
     }
 
     /// The server's time now, milliseconds since 1970, as near as it is known; the

@@ -112,9 +112,24 @@ impl ServerClock {
     }
 
     /// Whether the local clock agrees with the server's, as far as that is known.
-    pub(super) fn agrees(&self, steady_ms: i64, wall_ms: i64) -> bool {
+    fn agrees(&self, steady_ms: i64, wall_ms: i64) -> bool {
         self.apart_ms(steady_ms, wall_ms)
             .is_none_or(|apart_ms| apart_ms.abs() < AGREE_MS)
+    }
+
+    /// When something was by the server's clock that was at `seen_steady_ms`; it is
+    /// `steady_ms` now. Where that is not known exactly, it is the latest that it can be:
+    /// a file that is said to have been so too early is given for moments at which it
+    /// was not so yet. `None` where the local clock is wrong, since it may have been set
+    /// meanwhile.
+    pub(super) fn when_ms(&self, seen_steady_ms: i64, steady_ms: i64, wall_ms: i64) -> Option<i64> {
+        let now_ms = match self.at(steady_ms) {
+            Some(known) if wall_ms < known.lowest_ms => known.highest_ms,
+            _ => self.now_ms(steady_ms, wall_ms),
+        };
+        let passed_ms = steady_ms.saturating_sub(seen_steady_ms);
+        self.agrees(steady_ms, wall_ms)
+            .then(|| now_ms.saturating_sub(passed_ms))
     }
 }
 
@@ -185,6 +200,32 @@ mod tests {
                 assert!((apart_ms - wrong_ms).abs() <= error_max_ms, "{apart_ms}");
             }
         }
+    }
+
+    /// Found by the model test: a file that was read while the clock was a month
+    /// behind, and stored when it was right again.
+    #[test]
+    fn a_clock_that_is_set_between_a_reading_and_its_upload_makes_nothing_earlier() {
+        let clock = ServerClock::default();
+        // The server's clock stands at 900 ms after six when it says six.
+        clock.heard(SIX, 990, 1_000);
+        let server_ms = |steady_ms: i64| SIX_MS + 900 + steady_ms - 1_000;
+        let (read_ms, now_ms) = (1_200, 1_500);
+        for (name, wrong_ms, is_told) in [
+            ("right", 0, true),
+            ("a little behind", -3_000, true),
+            ("a little ahead", 3_000, true),
+            ("a month behind", -30 * 86_400_000, false),
+            ("a month ahead", 30 * 86_400_000, false),
+        ] {
+            let told_ms = clock.when_ms(read_ms, now_ms, server_ms(now_ms) + wrong_ms);
+            assert_eq!(told_ms.is_some(), is_told, "{name}");
+            let late_ms = told_ms.map_or(0, |told_ms| told_ms - server_ms(read_ms));
+            assert!((0..=1_010).contains(&late_ms), "{name}: {late_ms}");
+            assert!(wrong_ms != 0 || late_ms == 0, "{name}: {late_ms}");
+        }
+        // Nobody has said: the clock here is all there is.
+        assert_eq!(ServerClock::default().when_ms(3, 5, 77), Some(75));
     }
 
     #[test]

@@ -59,17 +59,18 @@ impl Moves {
 
     /// From when on the content counts that was read at a path whose record is
     /// `old`: from its reading, or from the moment at which its own former place
-    /// was found taken. Notes that the place of `old` is taken from then on.
+    /// was found taken. Notes that the place of `old` is taken from then on. Times are
+    /// by the server's clock; where nobody knows that of the reading, nobody knows this.
     pub fn since_ms(
         &self,
         source: usize,
         path: &RelPath,
         content: &Content,
         old: Option<&Record>,
-    ) -> i64 {
-        let (read_ms, file) = (content.seen_ms, &content.fingerprint);
+    ) -> Option<i64> {
+        let (read_ms, file) = (content.seen_ms?, &content.fingerprint);
         if !may_have_moved(file) {
-            return read_ms;
+            return Some(read_ms);
         }
         let mut state = self.state();
         let home = Some((path.clone(), file.mode));
@@ -111,7 +112,7 @@ impl Moves {
             };
             state.leaves((source, was.inode), path, left);
         }
-        since_ms
+        Some(since_ms)
     }
 }
 
@@ -170,13 +171,24 @@ mod tests {
                 owner: None,
             },
             hash: ContentHash::of(text.as_bytes()),
-            seen_ms,
+            seen_steady_ms: 0,
+            seen_ms: Some(seen_ms),
             bytes: None,
             unrested: false,
             racy: false,
             look: Look::Unknown,
             segments: Arc::new([]),
         }
+    }
+
+    fn since_ms(
+        moves: &Moves,
+        source: usize,
+        path: &RelPath,
+        content: &Content,
+        old: Option<&Record>,
+    ) -> i64 {
+        moves.since_ms(source, path, content, old).unwrap()
     }
 
     fn p(text: &str) -> RelPath {
@@ -203,8 +215,20 @@ mod tests {
             let moves = Moves::default();
             // Inode 1 stood at a, inode 2 at b.
             let at = |path: &str, ms| match path {
-                "a" => moves.since_ms(0, &p("a"), &content(2, "two", ms), Some(&record(1, "one"))),
-                _ => moves.since_ms(0, &p("b"), &content(1, "one", ms), Some(&record(2, "two"))),
+                "a" => since_ms(
+                    &moves,
+                    0,
+                    &p("a"),
+                    &content(2, "two", ms),
+                    Some(&record(1, "one")),
+                ),
+                _ => since_ms(
+                    &moves,
+                    0,
+                    &p("b"),
+                    &content(1, "one", ms),
+                    Some(&record(2, "two")),
+                ),
             };
             let second = if first == "a" { "b" } else { "a" };
             assert_eq!((at(first, 1_000), at(second, 1_900)), (1_000, 1_000));
@@ -216,18 +240,19 @@ mod tests {
     #[test]
     fn a_file_that_goes_on_from_its_new_place_is_not_there_early() {
         let moves = Moves::default();
-        moves.since_ms(
+        since_ms(
+            &moves,
             0,
             &p("a"),
             &content(3, "three", 1_000),
             Some(&record(1, "one")),
         );
         assert_eq!(
-            moves.since_ms(0, &p("b"), &content(1, "one", 2_000), None),
+            since_ms(&moves, 0, &p("b"), &content(1, "one", 2_000), None),
             1_000
         );
         assert_eq!(
-            moves.since_ms(0, &p("c"), &content(1, "one", 9_000), None),
+            since_ms(&moves, 0, &p("c"), &content(1, "one", 9_000), None),
             9_000
         );
     }
@@ -238,17 +263,17 @@ mod tests {
         // A swap of a and b: b is looked at first, and then a.
         let one_at_b = content(1, "one", 1_000);
         assert_eq!(
-            moves.since_ms(0, &p("b"), &one_at_b, Some(&record(2, "two"))),
+            since_ms(&moves, 0, &p("b"), &one_at_b, Some(&record(2, "two"))),
             1_000
         );
         let two_at_a = content(2, "two", 1_100);
         assert_eq!(
-            moves.since_ms(0, &p("a"), &two_at_a, Some(&record(1, "one"))),
+            since_ms(&moves, 0, &p("a"), &two_at_a, Some(&record(1, "one"))),
             1_000
         );
         // It goes on from b.
         assert_eq!(
-            moves.since_ms(0, &p("c"), &content(1, "one", 5_000), None),
+            since_ms(&moves, 0, &p("c"), &content(1, "one", 5_000), None),
             5_000
         );
     }
@@ -258,10 +283,10 @@ mod tests {
         for (back_ms, want_ms) in [(9_000, 1_000), (30_000, 31_000)] {
             let moves = Moves::default();
             let new = content(3, "three", 1_000);
-            moves.since_ms(0, &p("a"), &new, Some(&record(1, "one")));
+            since_ms(&moves, 0, &p("a"), &new, Some(&record(1, "one")));
             let mut back = content(1, "one", back_ms + 1_000);
             back.fingerprint.ctime_ns = back_ms * NS_PER_MS;
-            assert_eq!(moves.since_ms(0, &p("b"), &back, None), want_ms);
+            assert_eq!(since_ms(&moves, 0, &p("b"), &back, None), want_ms);
         }
     }
 
@@ -270,10 +295,10 @@ mod tests {
     fn a_new_file_with_the_inode_and_content_of_one_that_went_is_not_there_early() {
         let moves = Moves::default();
         let taker = content(3, "three", 1_000);
-        moves.since_ms(0, &p("a"), &taker, Some(&record(1, "one")));
+        since_ms(&moves, 0, &p("a"), &taker, Some(&record(1, "one")));
         let mut new = content(1, "one", 2_000);
         new.fingerprint.mtime_ns = 2;
-        assert_eq!(moves.since_ms(0, &p("b"), &new, None), 2_000);
+        assert_eq!(since_ms(&moves, 0, &p("b"), &new, None), 2_000);
     }
 
     #[test]
@@ -282,7 +307,7 @@ mod tests {
         let at = |path: &str, new, old, ms| {
             let old = record(old, &format!("of {old}"));
             let new = content(new, &format!("of {new}"), ms);
-            moves.since_ms(0, &p(path), &new, Some(&old))
+            since_ms(&moves, 0, &p(path), &new, Some(&old))
         };
         // Two swaps: 1 and 2 at y and x, 3 and 4 at y3 and x3.
         assert_eq!(at("y", 1, 2, 89), 89);
@@ -296,7 +321,7 @@ mod tests {
         let at = |mtime_ns, ms| {
             let mut content = content(1, "one", ms);
             content.fingerprint.mtime_ns = mtime_ns;
-            moves.since_ms(0, &p("a"), &content, Some(&record(1, "one")))
+            since_ms(&moves, 0, &p("a"), &content, Some(&record(1, "one")))
         };
         assert_eq!((at(1, 1_000), at(2, 3_000)), (1_000, 3_000));
     }
@@ -318,35 +343,42 @@ mod tests {
         ] {
             let moves = Moves::default();
             // The place of inode 1 is taken by inode 3.
-            moves.since_ms(
+            since_ms(
+                &moves,
                 0,
                 &p("b"),
                 &content(3, "three", 1_000),
                 Some(&record(1, "one")),
             );
-            assert_eq!(moves.since_ms(source, &p("b"), &new, None), want, "{name}");
+            assert_eq!(
+                since_ms(&moves, source, &p("b"), &new, None),
+                want,
+                "{name}"
+            );
         }
         // Saved in place: nobody has moved.
         let moves = Moves::default();
-        moves.since_ms(
+        since_ms(
+            &moves,
             0,
             &p("b"),
             &content(1, "new", 1_000),
             Some(&record(1, "one")),
         );
         assert_eq!(
-            moves.since_ms(0, &p("b"), &content(1, "one", 2_000), None),
+            since_ms(&moves, 0, &p("b"), &content(1, "one", 2_000), None),
             2_000
         );
         // No inodes.
-        moves.since_ms(
+        since_ms(
+            &moves,
             0,
             &p("b"),
             &content(5, "new", 1_000),
             Some(&record(0, "one")),
         );
         assert_eq!(
-            moves.since_ms(0, &p("b"), &content(0, "one", 2_000), None),
+            since_ms(&moves, 0, &p("b"), &content(0, "one", 2_000), None),
             2_000
         );
     }
@@ -356,7 +388,7 @@ mod tests {
         let moves = Moves::default();
         for number in 1..=PLACES_MAX as u64 + 10 {
             let new = content(1_000_000 + number, "new", 1_000);
-            moves.since_ms(0, &p("b"), &new, Some(&record(number, "old")));
+            since_ms(&moves, 0, &p("b"), &new, Some(&record(number, "old")));
         }
         let state = moves.state();
         assert_eq!(

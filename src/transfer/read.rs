@@ -2,11 +2,11 @@
 
 use super::SMALL_BYTES_MAX;
 use super::plan::plan;
-use super::uploads::wall_ms;
 use crate::error::{Class, Fault, chain};
 use crate::files::{self, Opened, Pulse};
 use crate::model::look::SAMPLE_BYTES;
 use crate::model::{ContentHash, Fingerprint, Look, RelPath, Segment};
+use crate::platform::steady_ms;
 use bytes::Bytes;
 use std::io::{Read as _, Seek as _};
 use std::path::Path;
@@ -63,9 +63,12 @@ pub struct Content {
     /// Hash of the content. For a large file that never rests, of the bytes
     /// that were there when reading began.
     pub hash: ContentHash,
-    /// When that was known: just before the last look that found it unchanged,
-    /// milliseconds since 1970.
-    pub seen_ms: i64,
+    /// When that was known: just before the last look that found it unchanged, by
+    /// [`crate::platform::steady_ms`], which no setting of the clock touches.
+    pub seen_steady_ms: i64,
+    /// The same by the server's clock, milliseconds since 1970; `None` while nobody
+    /// has said, and where the clock here is wrong.
+    pub seen_ms: Option<i64>,
     /// The content itself, when small.
     pub bytes: Option<Bytes>,
     /// The file changed during every reading.
@@ -129,7 +132,7 @@ fn read_small(
     let bytes = read_all(&mut opened, path, pulse)?;
     let hash = ContentHash::of(&bytes);
     let look = Look::of(&bytes);
-    let seen_ms = wall_ms();
+    let seen_steady_ms = steady_ms();
     let mut steady = is_same(root, path, &opened)?;
     if steady && is_fresh(&opened.fingerprint, began) {
         let mut again = files::open(root, path)?;
@@ -144,7 +147,7 @@ fn read_small(
         ..opened.fingerprint
     };
     let content = Content {
-        seen_ms,
+        seen_steady_ms,
         ..content(fingerprint, hash, Some(Bytes::from(bytes)), look, began)
     };
     Ok((content, steady))
@@ -171,7 +174,7 @@ fn read_large(
     let size = opened.fingerprint.size_bytes;
     let look = look_at(&mut opened.file).map_err(|e| read_fault(path, &e))?;
     let planned = plan(&mut opened.file, size, pulse).map_err(|e| read_fault(path, &e))?;
-    let seen_ms = wall_ms();
+    let seen_steady_ms = steady_ms();
     let steady = planned.bytes == size && is_same(root, path, &opened)?;
     let fingerprint = Fingerprint {
         size_bytes: planned.bytes,
@@ -179,7 +182,7 @@ fn read_large(
     };
     let content = Content {
         segments: planned.segments.into(),
-        seen_ms,
+        seen_steady_ms,
         ..content(fingerprint, planned.hash, None, look, began)
     };
     Ok((content, steady))
@@ -208,7 +211,8 @@ fn content(
     Content {
         fingerprint,
         hash,
-        seen_ms: i64::try_from(began.as_millis()).unwrap_or(i64::MAX),
+        seen_steady_ms: steady_ms(),
+        seen_ms: None,
         bytes,
         unrested: false,
         racy: is_recent(fingerprint.mtime_ns, MAPPED_WINDOW_NS)

@@ -8,6 +8,7 @@ use crate::files::{self, Pulse};
 use crate::index::{ActivityDelta, Change, Commit};
 use crate::model::full_key::FullKey;
 use crate::model::{ContentHash, Fingerprint, Kind, Look, ObjectMeta, Parts, Record, RelKey};
+use crate::platform;
 use crate::queue::{Item, Lane};
 use crate::store::{At, CopyFrom, Head, Stored};
 use crate::tasks::answering::{on_disk, unless_silent};
@@ -50,7 +51,7 @@ pub(super) async fn store(
     let Some((mut content, target)) = taken else {
         return Ok(Outcome::Changed);
     };
-    content.seen_ms = by_server(ctx, content.seen_ms);
+    content.seen_ms = when_seen_ms(ctx, content.seen_steady_ms);
     content.seen_ms = ctx
         .moves
         .since_ms(item.source, &item.path, &content, record.as_ref());
@@ -93,13 +94,15 @@ pub(super) async fn store_folder(
     if !empty && record.is_none() {
         return Ok(Outcome::Agreed);
     }
+    let seen_steady_ms = platform::steady_ms();
     let content = Content {
         fingerprint: Fingerprint {
             size_bytes: 0,
             ..seen
         },
         hash: ContentHash::of(&[]),
-        seen_ms: by_server(ctx, transfer::wall_ms()),
+        seen_steady_ms,
+        seen_ms: when_seen_ms(ctx, seen_steady_ms),
         bytes: Some(Bytes::new()),
         unrested: false,
         racy: false,
@@ -116,10 +119,10 @@ pub(super) async fn store_folder(
     Ok(Outcome::Sent)
 }
 
-/// A time of the last moments by this computer's clock, by the server's.
-pub(super) fn by_server(ctx: &Context, wall_ms: i64) -> i64 {
-    let now_ms = transfer::wall_ms();
-    wall_ms + ctx.store.server_now_ms(now_ms) - now_ms
+/// When that was by the server's clock, which was read at `seen_steady_ms`.
+pub(super) fn when_seen_ms(ctx: &Context, seen_steady_ms: i64) -> Option<i64> {
+    ctx.store
+        .server_time_ms(seen_steady_ms, transfer::wall_ms())
 }
 
 /// Tell the brake of content that looks encrypted; `old` is what was there.
@@ -273,14 +276,11 @@ impl<'a> Upload<'a> {
         // A large file that never rests may differ from what was hashed by the
         // time it is sent, and metadata goes first: it then claims no hash.
         let hash = (!content.unrested || content.bytes.is_some()).then_some(content.hash);
-        // By a clock that is wrong the file would have been there before it was.
-        let may_tell = self.ctx.store.agrees_on_time(transfer::wall_ms());
-        let seen_ms = may_tell.then_some(content.seen_ms);
         ObjectMeta {
             symlink_target: self.symlink_target.clone(),
             unrested: content.unrested,
             full_key: self.full_key.clone(),
-            seen_ms,
+            seen_ms: content.seen_ms,
             beside: self.beside,
             ..ObjectMeta::of(&content.fingerprint, hash)
         }

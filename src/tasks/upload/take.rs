@@ -8,6 +8,7 @@ use super::file::{is_as_stored, is_paced};
 use crate::error::Fault;
 use crate::files::{self, Pulse};
 use crate::model::{ContentHash, Fingerprint, Kind, Look, Record, RelPath};
+use crate::platform;
 use crate::queue::Item;
 use crate::tasks::answering::on_disk;
 use crate::tasks::context::Context;
@@ -143,7 +144,7 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
     let Some(fingerprint) = before.filter(|f| f.kind == Kind::Symlink) else {
         return Ok(None);
     };
-    let seen_ms = transfer::wall_ms();
+    let seen_steady_ms = platform::steady_ms();
     if files::stat(root, path)? != before {
         return Ok(None);
     }
@@ -154,7 +155,8 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
             ..fingerprint
         },
         hash: ContentHash::of(&target),
-        seen_ms,
+        seen_steady_ms,
+        seen_ms: None,
         bytes: Some(Bytes::from(target.clone())),
         unrested: false,
         racy: false,

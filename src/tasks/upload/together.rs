@@ -14,6 +14,7 @@ use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
 use crate::model::companion::{self, Bond};
 use crate::model::{ContentHash, Fingerprint, Kind, Record, RelKey, RelPath};
+use crate::platform;
 use crate::queue::Item;
 use crate::tasks::Hint;
 use crate::tasks::answering::on_disk;
@@ -91,7 +92,9 @@ struct TakenTogether {
     main: Option<Content>,
     /// In the order of the group.
     companions: Vec<Content>,
-    seen_ms: i64,
+    /// As [`Content`] has them.
+    seen_steady_ms: i64,
+    seen_ms: Option<i64>,
 }
 
 /// Store a file that something belongs to, and that.
@@ -175,13 +178,13 @@ async fn store_read(
     let Some(mut taken) = taken else {
         return Ok((Outcome::Changed, paths));
     };
-    taken.seen_ms = file::by_server(ctx, taken.seen_ms);
+    taken.seen_ms = file::when_seen_ms(ctx, taken.seen_steady_ms);
     if let Some(main) = &mut taken.main {
         main.seen_ms = taken.seen_ms;
-        taken.seen_ms = ctx
+        main.seen_ms = ctx
             .moves
             .since_ms(item.source, &item.path, main, record.as_ref());
-        main.seen_ms = taken.seen_ms;
+        taken.seen_ms = main.seen_ms;
     }
     let stored_hash = record.as_ref().and_then(|record| record.content);
     let Some(hash) = taken.main.as_ref().map(|main| main.hash).or(stored_hash) else {
@@ -376,7 +379,7 @@ fn take_once(
             None => return Ok(None),
         },
     };
-    let seen_ms = transfer::wall_ms();
+    let seen_steady_ms = platform::steady_ms();
     let is_steady = look_at(root, group)? == before;
     if !is_steady && !is_last {
         return Ok(None);
@@ -384,7 +387,8 @@ fn take_once(
     let mut taken = TakenTogether {
         main,
         companions,
-        seen_ms,
+        seen_steady_ms,
+        seen_ms: None,
     };
     if !is_steady {
         let all = taken.companions.iter_mut().chain(&mut taken.main);

@@ -294,7 +294,7 @@ impl Run {
         self.program.stop();
         self.check_index(&tree, &histories, "after the first stop");
         self.check_second_run(&tree, &histories);
-        self.check_moments();
+        self.check_moments(&histories);
         self.end()
     }
 
@@ -359,20 +359,28 @@ impl Run {
     }
 
     /// Restoring as of a recorded moment gives what was there then.
-    fn check_moments(&mut self) {
+    fn check_moments(&mut self, histories: &Histories) {
         for (number, moment) in std::mem::take(&mut self.moments).into_iter().enumerate() {
             let to = self.folder.path().join(format!("restored {number}"));
             let at = moment.at.to_string();
             let output = self.program.restore(&self.clock, &at, &to);
             let when = format!("restore --at {at}");
-            if output.status.code() != Some(0) {
-                let said = String::from_utf8_lossy(&output.stderr).into_owned();
-                let code = output.status;
-                self.fail(&when, vec![format!("{code}: {said}")]);
+            let said = String::from_utf8_lossy(&output.stderr);
+            let mut wrong = match output.status.code() {
+                Some(0) => tree::differences(&moment.tree, &tree::read(&to)),
+                _ => vec![format!("{}: {said}", output.status)],
+            };
+            if !wrong.is_empty() {
+                let is_named = |key: &str| {
+                    let quoted = format!("{key:?}:");
+                    said.contains(key) || wrong.iter().any(|what| what.starts_with(&quoted))
+                };
+                let of_wrong = histories.iter().filter(|(key, _)| is_named(key));
+                let versions: Vec<String> = of_wrong.map(|it| format!("{it:?}")).collect();
+                wrong.extend(versions);
+                self.fail(&when, wrong);
                 continue;
             }
-            let wrong = tree::differences(&moment.tree, &tree::read(&to));
-            self.fail(&when, wrong);
             self.report.moments += 1;
         }
     }
