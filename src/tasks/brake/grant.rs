@@ -94,7 +94,7 @@ pub(in crate::tasks) fn may_mark(
         // It was missing while another folder or disk was in its place.
         return Ok(May::Later);
     }
-    let were = were(ctx, source);
+    let (known, were) = (known(ctx, source), were(ctx, source));
     // This one among them.
     let waiting = match counts {
         true => ctx.queue.deletions_waiting(source).max(1),
@@ -105,7 +105,10 @@ pub(in crate::tasks) fn may_mark(
         if counts && memory.is_counting {
             return Decided::Busy;
         }
-        memory.saved.brake.raise(were, ctx.now_ms());
+        let brake = &mut memory.saved.brake;
+        // Confirmed ones are taken off as long as the index has them.
+        let were = if brake.accepted > 0 { known } else { were };
+        brake.raise(were, ctx.now_ms());
         if memory.allowance >= waiting {
             memory.allowance -= u64::from(counts);
             return Decided::Let;
@@ -240,7 +243,8 @@ const FILLING_MAX_MS: i64 = 30 * 1_000;
 pub(in crate::tasks) fn noticed(ctx: &Context, source: usize, pause_ms: i64) {
     let now_ms = ctx.steady_ms();
     let waiting = ctx.queue.deletions_waiting(source);
-    let were = known(ctx, source).saturating_sub(waiting);
+    let accepted = ctx.brakes.memory(source).saved.brake.accepted;
+    let were = known(ctx, source).saturating_sub(waiting.max(accepted));
     let mut noticed = ctx.brakes.noticed(source);
     let was = match waiting {
         0 => 0,
