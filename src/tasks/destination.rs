@@ -105,6 +105,11 @@ impl Destination {
         self.memory().is_known_ours()
     }
 
+    /// Whether that is wrong with it.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.memory().troubles.has(kind)
+    }
+
     /// It is not known to be somebody else's. Before it is known whose it is, who
     /// wants to send something asks ([`is_ours`]).
     pub fn may_send(&self) -> bool {
@@ -323,6 +328,36 @@ pub async fn may_mark(ctx: &Arc<Context>, source: usize) -> Result<bool, Fault> 
         ask_alone(ctx, source).await?;
     }
     Ok(fresh())
+}
+
+/// A deletion was not marked since the access key may not do that. Without a path: it
+/// is one trouble, however many files are deleted.
+pub async fn refuses_to_mark(ctx: &Arc<Context>, source: usize, fault: &Fault) {
+    let text = format!(
+        "deleted files are not marked as deleted, so a restore brings them back: {}",
+        fault.reason()
+    );
+    let remedy = match fault.hint.is_empty() {
+        true => "if that is meant, set on_delete = \"keep\"".to_owned(),
+        false => format!("{}; if that is meant, set on_delete = \"keep\"", fault.hint),
+    };
+    let now_ms = ctx.server_now_ms();
+    change(ctx, source, |troubles| {
+        troubles.set(Kind::Unmarked, Some((text, remedy)), now_ms);
+    })
+    .await;
+}
+
+/// A deletion was marked, or there is none to mark.
+pub async fn may_be_marked(ctx: &Arc<Context>, source: usize) {
+    if !ctx.sources[source].destination.has(Kind::Unmarked) {
+        return;
+    }
+    let now_ms = ctx.server_now_ms();
+    change(ctx, source, |troubles| {
+        troubles.set(Kind::Unmarked, None, now_ms);
+    })
+    .await;
 }
 
 /// Ask what is due to be asked; what was deleted meanwhile is looked for when the
