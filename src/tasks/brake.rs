@@ -13,8 +13,8 @@ mod tell;
 
 pub(super) use encrypted::{looks_encrypted, plain_is_gone};
 pub(super) use grant::{Grant, May, is_counted, is_filling, may_mark, noticed, settled};
-pub(super) use tell::{line, program};
-pub use tell::{show, tell};
+pub(super) use tell::program;
+pub use tell::{line, show, tell};
 
 use super::context::Context;
 use crate::error::{Class, Fault, chain};
