@@ -188,6 +188,7 @@ impl<'a> Timeline<'a> {
             return;
         }
         let by_then = pick.by_then.and_then(|version| self.chosen(version));
+        let beneath = pick.beneath.and_then(|version| self.chosen(version));
         let perhaps: Vec<(Perhaps, Chosen)> = pick
             .perhaps
             .into_iter()
@@ -196,13 +197,15 @@ impl<'a> Timeline<'a> {
                 Some((perhaps, chosen))
             })
             .collect();
-        let waiting = match self.at_ms.filter(|_| !perhaps.is_empty()) {
+        let is_asked = !perhaps.is_empty() || beneath.is_some();
+        let waiting = match self.at_ms.filter(|_| is_asked) {
             Some(at_ms) => Waiting::Asked(Asked::new(Question {
                 store: self.store.clone(),
                 origin: self.origin.clone(),
                 at_ms,
                 perhaps,
                 by_then,
+                beneath,
                 stop: stop.clone(),
             })),
             None => match by_then {
@@ -329,6 +332,7 @@ pub(super) async fn current_by(
         return settle(store, origin, at_ms, &name, doubt, &mut witness, stop).await;
     }
     let by_then = pick.by_then.map(chosen);
+    let beneath = pick.beneath.map(chosen);
     let perhaps = pick.perhaps.into_iter();
     let perhaps = perhaps.map(|perhaps| {
         let chosen = chosen(perhaps.version.clone());
@@ -342,6 +346,7 @@ pub(super) async fn current_by(
                 at_ms,
                 perhaps: perhaps.collect(),
                 by_then,
+                beneath,
                 stop: stop.clone(),
             };
             question.ask().await

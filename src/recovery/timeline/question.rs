@@ -2,6 +2,7 @@
 
 use super::{Chosen, Name};
 use crate::error::{Class, Fault, chain};
+use crate::model::state_time::came_late;
 use crate::recovery::Origin;
 use crate::recovery::chooser::Perhaps;
 use crate::recovery::older::unless_newer;
@@ -17,25 +18,34 @@ pub(super) struct Question {
     /// Each as it is given when it was current.
     pub(super) perhaps: Vec<(Perhaps, Chosen)>,
     pub(super) by_then: Option<Chosen>,
+    /// What is given instead of `by_then`, if that came late.
+    pub(super) beneath: Option<Chosen>,
     pub(super) stop: Stop,
 }
 
 impl Question {
     fn subject(&self) -> String {
         let first = self.perhaps.first().map(|(_, chosen)| chosen);
+        let first = first.or(self.by_then.as_ref());
         first.map_or_else(String::new, Chosen::subject)
     }
 
     pub(super) async fn ask(mut self) -> Result<Option<Chosen>, Fault> {
-        let mut was = self.by_then.take();
+        let (mut was, mut is_by_then) = (self.by_then.take(), true);
         for (perhaps, chosen) in std::mem::take(&mut self.perhaps) {
             let seen_ms = self.seen_ms(&chosen).await?;
             if perhaps.was_current(self.at_ms, seen_ms) {
-                was = Some(chosen);
+                (was, is_by_then) = (Some(chosen), false);
                 break;
             }
         }
-        let Some(was) = was else { return Ok(None) };
+        let Some(mut was) = was else { return Ok(None) };
+        if let Some(beneath) = self.beneath.take().filter(|_| is_by_then) {
+            let seen_ms = self.seen_ms(&was).await?;
+            if came_late(seen_ms, self.seen_ms(&beneath).await?) {
+                was = beneath;
+            }
+        }
         let at_ms = Some(self.at_ms);
         unless_newer(&self.store, &self.origin, was, at_ms, &mut self.stop).await
     }
@@ -61,7 +71,9 @@ impl Asked {
         let name = question
             .perhaps
             .first()
-            .map(|(_, chosen)| chosen.name.clone());
+            .map(|(_, chosen)| chosen)
+            .or(question.by_then.as_ref())
+            .map(|chosen| chosen.name.clone());
         let name = name.unwrap_or_else(|| Name::Foreign(String::new()));
         Self::of(name, question.subject(), question.ask())
     }
