@@ -3,5 +3,6 @@
 
 mod apart;
 mod joined;
+mod marks;
 mod names;
 mod real;
