@@ -188,6 +188,11 @@ impl Reconciled {
         self.is_sent() && self.troubles.is_empty()
     }
 
+    /// True when everything in the source is in the bucket, and nothing is lost there.
+    pub fn is_safe(&self) -> bool {
+        self.is_sent() && !self.troubles.iter().any(|one| one.kind.costs_files())
+    }
+
     /// True when everything in the source is in the bucket, safe there or not.
     pub fn is_sent(&self) -> bool {
         self.failed_total == 0 && self.incomplete.is_empty() && self.outage.is_none()

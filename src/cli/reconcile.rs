@@ -144,6 +144,8 @@ fn summary(results: &[Reconciled]) {
         "{}",
         if results.iter().all(Reconciled::is_whole) {
             "All is well: everything is in the bucket."
+        } else if results.iter().all(Reconciled::is_safe) {
+            "Everything is in the bucket, and files that are deleted here as well: see above."
         } else if results.iter().all(Reconciled::is_sent) {
             "Everything is in the bucket, but it is NOT SAFE there: see above."
         } else {

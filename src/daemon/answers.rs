@@ -1,5 +1,6 @@
 //! What the daemon answers on its control socket.
 
+use crate::board::ScanDone;
 use crate::control::{
     Answer, Kept, Line, Progress, Reconciled, Request, SourceStatus, Status, Words,
 };
@@ -9,7 +10,7 @@ use crate::model::audit::Ask;
 use crate::recovery::Stop;
 use crate::tasks::context::blocking;
 use crate::tasks::post::{Delivery, Post};
-use crate::tasks::{Context, audit, destination, digest, drill};
+use crate::tasks::{Context, audit, brake, destination, digest, drill};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -237,10 +238,7 @@ pub(super) async fn reconcile(
                     .map(|(key, u)| u.fault.about(key.path().to_string()))
                     .collect(),
                 failed_total,
-                incomplete: scan.map_or_else(
-                    || vec!["the scan did not come to its end".to_owned()],
-                    |s| s.incomplete,
-                ),
+                incomplete: incomplete(&ctx, number, scan),
                 notes: notes(&ctx, number),
                 outage: ctx.gates.outage(number).map(|(_, fault)| fault),
                 troubles: destination::troubles(&ctx, number),
@@ -287,6 +285,22 @@ pub(super) async fn verify_line(
 fn as_fault(fatal: Fatal) -> Fault {
     let subject = "the backup";
     Fault::new(Class::Local, fatal.operation, subject, fatal.cause).hint(fatal.hint)
+}
+
+/// Why not everything is in the bucket as it is on the disk: what the scan met, and
+/// what is held back since.
+fn incomplete(ctx: &Context, source: usize, scan: Option<ScanDone>) -> Vec<String> {
+    let mut reasons = scan.map_or_else(
+        || vec!["the scan did not come to its end".to_owned()],
+        |scan| scan.incomplete,
+    );
+    for hold in ctx.brakes.holds(source) {
+        let reason = brake::line(ctx, source, &hold);
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons
 }
 
 fn notes(ctx: &Context, source: usize) -> Vec<String> {

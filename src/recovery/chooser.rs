@@ -5,7 +5,7 @@
 
 use crate::model::state_time::{is_in_parts, is_within_its_second, may_have_been, was_by};
 use crate::model::written_order::{Belief, Stamp, beliefs};
-use crate::store::ListedVersion;
+use crate::store::{LATE_MAX, ListedVersion};
 use std::collections::VecDeque;
 
 /// Versions after the moment, and before it, whose times are looked at together: a
@@ -24,6 +24,9 @@ pub(super) struct Pick {
     /// Stored after the moment or about then, and perhaps what the file was by
     /// then: the newest first, the first that was is the one.
     pub(super) perhaps: Vec<Perhaps>,
+    /// What was stored before `by_then`, and again after it: if that came late, this
+    /// is the one.
+    pub(super) beneath: Option<ListedVersion>,
     /// Nobody can say; the rest is empty.
     pub(super) doubt: Option<Doubt>,
 }
@@ -160,9 +163,12 @@ impl Chooser {
             by_then.map(|at| &versions[at]),
             at_ms,
         );
+        let beneath = by_then.and_then(|at| beneath(&versions, at)).cloned();
         let by_then = by_then.map(|at| versions[at].clone());
         // A delete marker that is the one means that there was no file.
-        some(by_then.filter(|version| !version.is_marker), perhaps)
+        let by_then = by_then.filter(|version| !version.is_marker);
+        let pick = some(by_then, perhaps);
+        pick.map(|pick| Pick { beneath, ..pick })
     }
 }
 
@@ -176,6 +182,22 @@ fn stamp(version: &ListedVersion) -> Stamp {
 /// Whether the list does not say that it was stored by the moment.
 fn is_after(version: &ListedVersion, at_ms: i64) -> bool {
     version.modified_ms > at_ms || is_within_its_second(at_ms, version.modified_ms)
+}
+
+/// What the file may have been instead of `versions[at]` (newest first). A request of
+/// a run that was cut off can arrive after those of the next run; within [`LATE_MAX`]
+/// that looks again, and stores anew what it had stored. So does everybody who takes
+/// a change back: the metadata tells them apart. An upload in parts says when it
+/// began, which may be days before, and is never taken for one that came late.
+fn beneath(versions: &[ListedVersion], at: usize) -> Option<&ListedVersion> {
+    let (again, late) = (versions.get(at.checked_sub(1)?)?, versions.get(at)?);
+    let beneath = versions.get(at + 1)?;
+    let all = [again, late, beneath];
+    let is_one_piece = |version: &ListedVersion| !version.is_marker && !is_in_parts(&version.etag);
+    let late_ms = i64::try_from(LATE_MAX.as_millis()).unwrap_or(i64::MAX);
+    let is_soon = late.modified_ms.saturating_sub(beneath.modified_ms) <= late_ms;
+    let is_same = again.etag == beneath.etag && late.etag != beneath.etag;
+    (all.into_iter().all(is_one_piece) && is_soon && is_same).then_some(beneath)
 }
 
 /// Of those after the moment (newest first; `before` was stored before them) only
@@ -210,7 +232,7 @@ fn some(by_then: Option<ListedVersion>, perhaps: Vec<Perhaps>) -> Option<Pick> {
     is_some.then_some(Pick {
         by_then,
         perhaps,
-        doubt: None,
+        ..Pick::default()
     })
 }
 

@@ -171,6 +171,7 @@ impl Store {
             proof: Arc::default(),
             copying: Arc::default(),
             keeps_versions: Arc::default(),
+            only_current: Arc::default(),
         }
     }
 }

@@ -2,5 +2,6 @@
 //! comes back is one state of them.
 
 mod joined;
+mod marks;
 mod names;
 mod real;

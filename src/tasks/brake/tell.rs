@@ -52,7 +52,7 @@ pub fn show(ctx: &Context, source: usize) {
 }
 
 /// One line on what is held back.
-pub(in crate::tasks) fn line(ctx: &Context, source: usize, hold: &Hold) -> String {
+pub fn line(ctx: &Context, source: usize, hold: &Hold) -> String {
     say(ctx, source, hold, false, |held| held.line())
 }
 

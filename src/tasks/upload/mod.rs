@@ -43,6 +43,14 @@ enum Outcome {
     Aside,
 }
 
+impl Outcome {
+    /// The bucket has said that it has the path's state: what belongs to it may
+    /// follow.
+    fn is_acknowledged(self) -> bool {
+        matches!(self, Self::Answered | Self::Sent)
+    }
+}
+
 /// News of what was renamed may come later than that its old name is gone: the
 /// watcher gathers for 200 ms and holds back for another 200 (`tasks::watch`), in
 /// steps, and more on a busy computer; that much and the time to settle again.
@@ -208,7 +216,7 @@ async fn act(
             return Ok(Outcome::Aside);
         }
         let mut file = gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
-        if matches!(file, Outcome::Answered | Outcome::Sent) {
+        if file.is_acknowledged() {
             // After it: alone they harm nobody, and it without them does.
             file = file.max(together::mark_gone(ctx, item, look.companions).await?);
         }
@@ -404,5 +412,24 @@ async fn protected(ctx: &Arc<Context>, item: &Item) {
     };
     if let Err(fault) = clear {
         tracing::error!("{fault}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outcome;
+
+    /// Named after the bug: a database whose own deletion waited had its journal marked.
+    #[test]
+    fn what_belongs_to_a_file_follows_only_what_the_bucket_has_acknowledged() {
+        for (outcome, follows) in [
+            (Outcome::Agreed, false),
+            (Outcome::Answered, true),
+            (Outcome::Sent, true),
+            (Outcome::Changed, false),
+            (Outcome::Aside, false),
+        ] {
+            assert_eq!(outcome.is_acknowledged(), follows, "{outcome:?}");
+        }
     }
 }
