@@ -295,7 +295,7 @@ impl Kept {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
     /// It was answered.
-    Answered(Line),
+    Answered(Box<Line>),
     /// Nobody listens there.
     Nobody,
     /// Somebody listens there and says nothing for so long.
@@ -313,7 +313,7 @@ pub async fn ask(
     progress: impl FnMut(Line),
 ) -> Result<Option<Line>, Fatal> {
     match ask_within(state_dir, request, SILENCE_MAX, progress).await? {
-        Asked::Answered(line) => Ok(Some(line)),
+        Asked::Answered(line) => Ok(Some(*line)),
         Asked::Nobody => Ok(None),
         Asked::Silent(waited) => Err(Fatal::new(
             "ask the running Keepwatch",
@@ -406,7 +406,7 @@ async fn ask_within(
         Some(Line::Progress(_) | Line::Verifying(_) | Line::Alive) | None => {
             Err(trouble("it stopped before it was done".into()))
         }
-        Some(line) => Ok(Asked::Answered(line)),
+        Some(line) => Ok(Asked::Answered(Box::new(line))),
     }
 }
 

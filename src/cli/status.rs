@@ -18,13 +18,17 @@ use std::path::Path;
 pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     let config = setup::config(common, Needs::Nothing)?;
     let asked = ask_status(&config.state_dir, || may_run(&config.state_dir)).await?;
-    let Asked::Answered(Line::Status(status)) = asked else {
-        return silence(common, &config, &asked);
+    let status = match &asked {
+        Asked::Answered(line) => match &**line {
+            Line::Status(status) => status,
+            _ => return silence(common, &config, &asked),
+        },
+        _ => return silence(common, &config, &asked),
     };
     if common.json {
-        show::json(&status)?;
+        show::json(status)?;
     } else {
-        print(&status, &config.schedule.time_zone);
+        print(status, &config.schedule.time_zone);
     }
     let is_drilled_well = status.drill.as_ref().is_none_or(Drill::is_well);
     Ok(if is_drilled_well && status.sources.iter().all(is_well) {
