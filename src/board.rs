@@ -59,6 +59,9 @@ pub struct ScanDone {
     pub foreign: u64,
     /// Missing files that were not marked as deleted, because there are so many.
     pub held: u64,
+    /// Files and folders that the bucket has and the disk has not.
+    #[serde(default)]
+    pub gone: u64,
     /// The bucket's listing was to be compared too.
     pub with_bucket: bool,
     /// The bucket's listing came to its end.

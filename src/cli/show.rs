@@ -5,7 +5,7 @@ pub(super) use crate::model::report::text::{amount, clean, duration, number, siz
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::collections::HashSet;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 /// A bar for what goes on, and whether there is no terminal to draw it on: then it
 /// is hidden, as it is when nothing is to be said.
@@ -24,12 +24,12 @@ pub(super) fn bar(quiet: bool, template: &str) -> (ProgressBar, bool) {
 /// Print a value as one JSON document on standard output.
 ///
 /// # Errors
-/// It cannot be written.
+/// It is no JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Fatal> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|e| Fatal::new("print the result", chain(&e), ""))?;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}").map_err(|e| Fatal::new("print the result", chain(&e), ""))
+    println!("{text}");
+    Ok(())
 }
 
 /// Lists faults: what is wrong with the server or the keys is explained once, however

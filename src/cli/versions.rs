@@ -143,6 +143,16 @@ fn print(found: &Found, zone: &TimeZone) {
             show::number(VERSIONS_SHOWN_MAX as u64)
         );
     }
+    if versions.only_current {
+        println!(
+            "  this server keeps no earlier versions: what is there now is all that can be had"
+        );
+        println!(
+            "  to bring it back: keepwatch restore {} --to FOLDER",
+            found.word
+        );
+        return;
+    }
     let older = |version: &&FileVersion| !version.deleted && !version.current;
     let mut there = versions.versions.iter();
     let example = there

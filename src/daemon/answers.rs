@@ -1,19 +1,25 @@
 //! What the daemon answers on its control socket.
 
-use crate::control::{Answer, Line, Progress, Reconciled, Request, SourceStatus, Status, Words};
+use crate::board::ScanDone;
+use crate::control::{
+    Answer, Kept, Line, Progress, Reconciled, Request, SourceStatus, Status, Words,
+};
 use crate::error::{Class, Fatal, Fault};
 use crate::index::Activity;
 use crate::model::audit::Ask;
 use crate::recovery::Stop;
 use crate::tasks::context::blocking;
 use crate::tasks::post::{Delivery, Post};
-use crate::tasks::{Context, audit, destination, digest, drill};
+use crate::tasks::{Context, audit, brake, destination, digest, drill};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 /// Unprotected paths named in a status; more are counted.
 pub(super) const NAMED_MAX: usize = 100;
+
+/// How often the state is written down, for when nobody answers any more.
+const KEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -38,27 +44,59 @@ impl Answers {
         let (ctx, started_ms) = (Arc::clone(&self.ctx), self.started_ms);
         let mail_trouble = self.post.trouble();
         blocking(move || {
-            let sources = (0..ctx.sources.len())
-                .map(|number| source_status(&ctx, number))
-                .collect();
-            Ok(Line::Status(Box::new(Status {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                pid: std::process::id(),
-                started_ms,
-                place: ctx.store.place().to_owned(),
-                rates: ctx.store.rates(),
-                traffic: ctx.store.traffic(),
-                outbox: ctx.index.outbox_len(),
-                mail_trouble,
-                // A broken index is what somebody asks about.
-                drill: drill::last(&ctx)
-                    .ok()
-                    .flatten()
-                    .filter(|_| ctx.config.drill.enabled),
-                sources,
-            })))
+            let status = status_of(&ctx, started_ms, mail_trouble);
+            Ok(Line::Status(Box::new(status)))
         })
         .await
+    }
+
+    /// Write down how things stand, now and again until told to stop.
+    pub(super) async fn keep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut is_failing = false;
+        loop {
+            let (ctx, started_ms) = (Arc::clone(&self.ctx), self.started_ms);
+            let mail_trouble = self.post.trouble();
+            let kept = move || {
+                let kept = Kept {
+                    at_ms: ctx.now_ms(),
+                    status: status_of(&ctx, started_ms, mail_trouble),
+                };
+                kept.write(&ctx.config.state_dir)
+            };
+            let written = tokio::task::spawn_blocking(kept).await;
+            let was_failing = is_failing;
+            is_failing = !matches!(written, Ok(Ok(())));
+            if let Ok(Err(error)) = written
+                && !was_failing
+            {
+                tracing::warn!("how things stand cannot be written down: {error}");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(KEEP_EVERY) => {}
+                _ = stop.changed() => return,
+            }
+        }
+    }
+}
+
+/// Blocks.
+fn status_of(ctx: &Context, started_ms: i64, mail_trouble: Option<(i64, Fault)>) -> Status {
+    let sources = (0..ctx.sources.len()).map(|number| source_status(ctx, number));
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started_ms,
+        place: ctx.store.place().to_owned(),
+        rates: ctx.store.rates(),
+        traffic: ctx.store.traffic(),
+        outbox: ctx.index.outbox_len(),
+        mail_trouble,
+        // A broken index is what somebody asks about.
+        drill: drill::last(ctx)
+            .ok()
+            .flatten()
+            .filter(|_| ctx.config.drill.enabled),
+        sources: sources.collect(),
     }
 }
 
@@ -208,10 +246,7 @@ pub(super) async fn reconcile(
                     .map(|(key, u)| u.fault.about(key.path().to_string()))
                     .collect(),
                 failed_total,
-                incomplete: scan.map_or_else(
-                    || vec!["the scan did not come to its end".to_owned()],
-                    |s| s.incomplete,
-                ),
+                incomplete: incomplete(&ctx, number, scan),
                 notes: notes(&ctx, number),
                 outage: ctx.gates.outage(number).map(|(_, fault)| fault),
                 troubles: destination::troubles(&ctx, number),
@@ -258,6 +293,22 @@ pub(super) async fn verify_line(
 fn as_fault(fatal: Fatal) -> Fault {
     let subject = "the backup";
     Fault::new(Class::Local, fatal.operation, subject, fatal.cause).hint(fatal.hint)
+}
+
+/// Why not everything is in the bucket as it is on the disk: what the scan met, and
+/// what is held back since.
+fn incomplete(ctx: &Context, source: usize, scan: Option<ScanDone>) -> Vec<String> {
+    let mut reasons = scan.map_or_else(
+        || vec!["the scan did not come to its end".to_owned()],
+        |scan| scan.incomplete,
+    );
+    for hold in ctx.brakes.holds(source) {
+        let reason = brake::line(ctx, source, &hold);
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons
 }
 
 fn notes(ctx: &Context, source: usize) -> Vec<String> {

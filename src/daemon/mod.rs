@@ -8,13 +8,15 @@
 mod answers;
 mod once;
 mod open;
+mod places;
 
 pub use once::{Progressing, digest_once, reconcile_once, verify_once};
 pub use open::{notifier, open};
+pub use places::{Doubt, doubts};
 
 use crate::config::Config;
 use crate::control::Server;
-use crate::error::{Fatal, chain};
+use crate::error::{Fatal, Fault, chain};
 use crate::index::Opened;
 use crate::model::owner::Computer;
 use crate::notice::Notifier;
@@ -146,7 +148,9 @@ impl Daemon {
         ));
         loops.spawn(line::run(Arc::clone(&ctx), options.reload, stopped.clone()));
         let answers = answers::Answers::new(Arc::clone(&ctx), Arc::clone(&post), started_ms);
-        loops.spawn(server.serve(Arc::new(answers), stopped.clone()));
+        let answers = Arc::new(answers);
+        loops.spawn(server.serve(Arc::clone(&answers), stopped.clone()));
+        loops.spawn(answers.keep(stopped.clone()));
         loops.spawn(digest::run(
             Arc::clone(&ctx),
             Arc::clone(&post),
@@ -304,16 +308,34 @@ async fn close(ctx: &Arc<Context>, clean: bool) -> Result<(), Fatal> {
         tracing::warn!("{fault}");
     }
     let shared = Arc::clone(ctx);
-    // Not kept, it is owed as after a kill: everything is compared.
     let kept = blocking(move || late::keep(&shared)).await;
+    let index = ctx.index.clone();
+    let flush = async || Ok(blocking(move || index.flush()).await?);
+    end_with(
+        clean,
+        kept,
+        async || open::note_clean_stop(ctx).await,
+        flush,
+    )
+    .await
+}
+
+/// The index gets to disk, whatever became of the note of late requests. Not kept,
+/// they are owed as after a kill: everything is compared.
+async fn end_with(
+    clean: bool,
+    kept: Result<(), Fault>,
+    note_clean_stop: impl AsyncFnOnce() -> Result<(), Fatal>,
+    flush: impl AsyncFnOnce() -> Result<(), Fatal>,
+) -> Result<(), Fatal> {
     if let Err(fault) = &kept {
         tracing::warn!("{fault}");
     }
-    if clean && kept.is_ok() {
-        return open::note_clean_stop(ctx).await;
+    match clean && kept.is_ok() {
+        // It brings the index to disk as well.
+        true => note_clean_stop().await,
+        false => flush().await,
     }
-    let index = ctx.index.clone();
-    Ok(blocking(move || index.flush()).await?)
 }
 
 fn index_does_not_close() -> Fatal {
@@ -341,4 +363,32 @@ fn panicked(error: &(dyn std::error::Error + 'static)) -> Fatal {
         chain(error),
         "this is a fault in Keepwatch: please report it with the log",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Class;
+
+    /// Named after the bug: the note could not be written, and the index was not
+    /// brought to disk.
+    #[tokio::test]
+    async fn a_note_that_cannot_be_kept_stops_no_index_from_getting_to_disk() {
+        let broken = || Err(Fault::new(Class::Local, "remember", "a note", "no room"));
+        for (clean, kept, want) in [
+            (true, Ok(()), "noted"),
+            (false, Ok(()), "flushed"),
+            (true, broken(), "flushed"),
+            (false, broken(), "flushed"),
+        ] {
+            let done = std::cell::RefCell::new(Vec::new());
+            let tell = async |what: &'static str| {
+                done.borrow_mut().push(what);
+                Ok(())
+            };
+            let (note, flush) = (async || tell("noted").await, async || tell("flushed").await);
+            end_with(clean, kept, note, flush).await.unwrap();
+            assert_eq!(done.into_inner(), [want], "{clean}");
+        }
+    }
 }

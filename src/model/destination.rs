@@ -26,28 +26,37 @@ pub enum Kind {
     NoVersions,
     /// The server does not say whether the bucket keeps old versions.
     VersionsUntold,
+    /// The access key may not mark deletions.
+    Unmarked,
 }
 
 impl Kind {
     /// All of them, the worst first.
-    pub const ALL: [Self; 3] = [Self::OtherOwner, Self::NoVersions, Self::VersionsUntold];
+    pub const ALL: [Self; 4] = [
+        Self::OtherOwner,
+        Self::NoVersions,
+        Self::VersionsUntold,
+        Self::Unmarked,
+    ];
 
     /// Under which topic `status` warns of it.
     pub fn topic(self) -> &'static str {
         match self {
             Self::OtherOwner => "owner",
             Self::NoVersions | Self::VersionsUntold => "versioning",
+            Self::Unmarked => "marking",
         }
     }
 
     /// All topics.
-    pub const TOPICS: [&str; 2] = ["owner", "versioning"];
+    pub const TOPICS: [&str; 3] = ["owner", "versioning", "marking"];
 
     /// What a report puts before it.
     pub fn label(self) -> &'static str {
         match self {
             Self::OtherOwner => "NOTHING IS SENT",
             Self::NoVersions | Self::VersionsUntold => "NOT SAFE",
+            Self::Unmarked => "NOT MARKED",
         }
     }
 
@@ -59,6 +68,7 @@ impl Kind {
             Self::VersionsUntold => {
                 format!("it is not known whether the bucket of {whose} keeps old versions")
             }
+            Self::Unmarked => format!("deleted files of {whose} may not be marked as deleted"),
         }
     }
 
@@ -68,6 +78,7 @@ impl Kind {
             Self::OtherOwner => format!("the destination of {whose} is this computer's"),
             Self::NoVersions => format!("the bucket of {whose} keeps old versions again"),
             Self::VersionsUntold => format!("the bucket of {whose} keeps old versions"),
+            Self::Unmarked => format!("deleted files of {whose} are marked as deleted"),
         }
     }
 
@@ -78,15 +89,20 @@ impl Kind {
                 "Nothing was marked as deleted meanwhile; what has been deleted since is marked now. Of a file that was saved more than once meanwhile only the last state is kept.",
             ),
             Self::OtherOwner => Some("Everything is compared and sent from now on."),
-            Self::VersionsUntold => None,
+            Self::VersionsUntold | Self::Unmarked => None,
         }
+    }
+
+    /// What is in the bucket may be lost.
+    pub fn costs_files(self) -> bool {
+        self != Self::Unmarked
     }
 
     /// Whether a message goes out at once: it costs files now.
     fn is_alarming(self) -> bool {
         match self {
             Self::OtherOwner | Self::NoVersions => true,
-            Self::VersionsUntold => false,
+            Self::VersionsUntold | Self::Unmarked => false,
         }
     }
 }

@@ -28,7 +28,8 @@ const ASKED_ONE_PIECE_MS: i64 = 15 * 60 * 1000;
 /// What a server that says whole seconds rounds away at the most.
 const ROUNDED_MS: i64 = 999;
 
-fn is_whole_second(ms: i64) -> bool {
+/// All that a server says of such a time may be its second.
+pub fn is_whole_second(ms: i64) -> bool {
     ms.rem_euclid(ROUNDED_MS + 1) == 0
 }
 
@@ -104,6 +105,18 @@ pub fn may_have_been(at_ms: i64, stored_ms: i64, in_parts: bool) -> bool {
         false => ASKED_ONE_PIECE_MS,
     };
     (1..=asked_ms).contains(&after_ms)
+}
+
+/// Times of one computer's readings, told by the server's clock, are right by so much.
+const SEEN_GRAIN_MS: i64 = 1_000;
+
+/// Whether a version that was stored later holds what the file was earlier: its file
+/// was read before that of the version beneath it, so its request had been on the way
+/// when its computer was cut off, and arrived after the next run's. Both times are
+/// what the metadata says; where one says nothing, nothing is known.
+pub fn came_late(seen_ms: Option<i64>, beneath_seen_ms: Option<i64>) -> bool {
+    let both = seen_ms.zip(beneath_seen_ms);
+    both.is_some_and(|(seen_ms, beneath_ms)| seen_ms.saturating_add(SEEN_GRAIN_MS) < beneath_ms)
 }
 
 #[cfg(test)]
@@ -210,6 +223,24 @@ mod tests {
             assert_eq!(got, want, "{after_ms} {in_parts}");
         }
         assert!(!may_have_been(i64::MIN, i64::MAX, true));
+    }
+
+    #[test]
+    fn what_was_read_before_the_version_beneath_came_late() {
+        for (seen_ms, beneath_ms, want) in [
+            (Some(1_000), Some(2_800), true),
+            (Some(1_000), Some(2_000), false),
+            (Some(2_000), Some(1_000), false),
+            (None, Some(9_000), false),
+            (Some(1), None, false),
+            (None, None, false),
+        ] {
+            assert_eq!(
+                came_late(seen_ms, beneath_ms),
+                want,
+                "{seen_ms:?} {beneath_ms:?}"
+            );
+        }
     }
 
     #[test]

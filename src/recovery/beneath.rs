@@ -10,7 +10,7 @@
 use super::object::{self, Outcome, Shop};
 use super::pages::list_page;
 use super::restore::Pass;
-use super::retry::{Patience, Stop, told};
+use super::retry::{Stop, head_at};
 use super::tally::Covered;
 use super::timeline::{Chosen, Name};
 use super::{Origin, claim, shown};
@@ -121,13 +121,7 @@ pub(super) async fn look(
         bucket: &origin.bucket,
         key: &version.key,
     };
-    let mut patience = Patience::default();
-    let head = loop {
-        match store.head(at, Some(&version.version_id)).await {
-            Err(fault) if patience.again(&fault, &mut stop).await => {}
-            done => break done.map_err(told)?,
-        }
-    };
+    let head = head_at(store, at, &version.version_id, &mut stop).await?;
     Ok((version, head))
 }
 

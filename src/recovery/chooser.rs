@@ -3,9 +3,11 @@
 //!
 //! Pure. Holds a bounded number of versions of one key, however many there are.
 
-use crate::model::state_time::{is_in_parts, is_within_its_second, may_have_been, was_by};
+use crate::model::state_time::{
+    is_in_parts, is_whole_second, is_within_its_second, may_have_been, was_by,
+};
 use crate::model::written_order::{Belief, Stamp, beliefs};
-use crate::store::ListedVersion;
+use crate::store::{LATE_MAX, ListedVersion};
 use std::collections::VecDeque;
 
 /// Versions after the moment, and before it, whose times are looked at together: a
@@ -24,6 +26,9 @@ pub(super) struct Pick {
     /// Stored after the moment or about then, and perhaps what the file was by
     /// then: the newest first, the first that was is the one.
     pub(super) perhaps: Vec<Perhaps>,
+    /// What was stored before `by_then`, and again after it: if that came late, this
+    /// is the one.
+    pub(super) beneath: Option<ListedVersion>,
     /// Nobody can say; the rest is empty.
     pub(super) doubt: Option<Doubt>,
 }
@@ -61,6 +66,8 @@ pub(super) struct Chooser {
     at_ms: Option<i64>,
     /// No version is from later than this.
     now_ms: i64,
+    /// The server tells more than whole seconds: one that it tells is no rounded time.
+    is_exact: bool,
     key: Option<String>,
     decided: bool,
     /// Versions of this key, newest first: at most [`BESIDE_MAX`] from after the
@@ -97,6 +104,7 @@ impl Chooser {
                 ended
             }
         };
+        self.is_exact |= !is_whole_second(version.modified_ms);
         if self.decided {
             return [ended, None];
         }
@@ -107,7 +115,7 @@ impl Chooser {
         };
         match &mut self.left {
             Some(left) => *left -= 1,
-            None if !is_after(&version, at_ms) => self.left = Some(BESIDE_MAX),
+            None if !is_after(&version, at_ms, self.is_exact) => self.left = Some(BESIDE_MAX),
             None if self.window.len() == BESIDE_MAX => {
                 self.window.pop_front();
             }
@@ -136,7 +144,8 @@ impl Chooser {
         let stamps: Vec<Stamp> = versions.iter().map(stamp).collect();
         let beliefs = beliefs(&stamps, self.now_ms);
         let is_right = |at: &usize| beliefs[*at] == Belief::Right;
-        let base = (0..versions.len()).find(|at| is_right(at) && !is_after(&versions[*at], at_ms));
+        let is_after = |at: usize| is_after(&versions[at], at_ms, self.is_exact);
+        let base = (0..versions.len()).find(|at| is_right(at) && !is_after(*at));
         // What stands between it and the next right one may be of the moment, too.
         let end = base.unwrap_or(versions.len());
         let next = (0..end).rev().find(is_right);
@@ -144,8 +153,7 @@ impl Chooser {
         let mut by_then = base;
         if !between.is_empty() {
             // Once the moment is past every time that anybody claims, the order decides.
-            let is_past =
-                |at: usize| beliefs[at] == Belief::Perhaps && !is_after(&versions[at], at_ms);
+            let is_past = |at: usize| beliefs[at] == Belief::Perhaps && !is_after(at);
             if !between.clone().all(is_past) {
                 let before = base.map(|at| &versions[at]);
                 let before = before.filter(|version| !version.is_marker);
@@ -160,9 +168,12 @@ impl Chooser {
             by_then.map(|at| &versions[at]),
             at_ms,
         );
+        let beneath = by_then.and_then(|at| beneath(&versions, at)).cloned();
         let by_then = by_then.map(|at| versions[at].clone());
         // A delete marker that is the one means that there was no file.
-        some(by_then.filter(|version| !version.is_marker), perhaps)
+        let by_then = by_then.filter(|version| !version.is_marker);
+        let pick = some(by_then, perhaps);
+        pick.map(|pick| Pick { beneath, ..pick })
     }
 }
 
@@ -173,9 +184,27 @@ fn stamp(version: &ListedVersion) -> Stamp {
     }
 }
 
-/// Whether the list does not say that it was stored by the moment.
-fn is_after(version: &ListedVersion, at_ms: i64) -> bool {
-    version.modified_ms > at_ms || is_within_its_second(at_ms, version.modified_ms)
+/// Whether the list does not say that it was stored by the moment. Times that
+/// `is_exact` are not rounded.
+fn is_after(version: &ListedVersion, at_ms: i64, is_exact: bool) -> bool {
+    let stored_ms = version.modified_ms;
+    stored_ms > at_ms || (!is_exact && is_within_its_second(at_ms, stored_ms))
+}
+
+/// What the file may have been instead of `versions[at]` (newest first). A request of
+/// a run that was cut off can arrive after those of the next run; within [`LATE_MAX`]
+/// that looks again, and stores anew what it had stored. So does everybody who takes
+/// a change back: the metadata tells them apart. An upload in parts says when it
+/// began, which may be days before, and is never taken for one that came late.
+fn beneath(versions: &[ListedVersion], at: usize) -> Option<&ListedVersion> {
+    let (again, late) = (versions.get(at.checked_sub(1)?)?, versions.get(at)?);
+    let beneath = versions.get(at + 1)?;
+    let all = [again, late, beneath];
+    let is_one_piece = |version: &ListedVersion| !version.is_marker && !is_in_parts(&version.etag);
+    let late_ms = i64::try_from(LATE_MAX.as_millis()).unwrap_or(i64::MAX);
+    let is_soon = late.modified_ms.saturating_sub(beneath.modified_ms) <= late_ms;
+    let is_same = again.etag == beneath.etag && late.etag != beneath.etag;
+    (all.into_iter().all(is_one_piece) && is_soon && is_same).then_some(beneath)
 }
 
 /// Of those after the moment (newest first; `before` was stored before them) only
@@ -210,7 +239,7 @@ fn some(by_then: Option<ListedVersion>, perhaps: Vec<Perhaps>) -> Option<Pick> {
     is_some.then_some(Pick {
         by_then,
         perhaps,
-        doubt: None,
+        ..Pick::default()
     })
 }
 

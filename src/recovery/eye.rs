@@ -6,7 +6,7 @@
 use super::difference::{Against, Change, Comparison, Difference, Finding, Side};
 use super::older::current_of;
 use super::pairs::{Now, Pair};
-use super::retry::{Patience, Stop, told};
+use super::retry::{Stop, head};
 use super::tally::Covered;
 use super::timeline::{Chosen, Name};
 use super::{beneath, claim, object};
@@ -14,7 +14,7 @@ use crate::error::{Class, Fault, chain};
 use crate::files;
 use crate::model::meta::MetaRefused;
 use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta, RelKey, RelPath};
-use crate::store::{At, Store};
+use crate::store::Store;
 use tokio::task::JoinHandle;
 
 /// Reading buffer for comparing a file of today; with all looks 8 MiB.
@@ -235,18 +235,8 @@ impl Eye {
 
     /// What the object says of itself; a finding when it is none of ours.
     async fn known(&mut self, chosen: &Chosen) -> Result<Result<Known, Finding>, Fault> {
-        let at = At {
-            bucket: &self.comparison.origin.bucket,
-            key: &chosen.key,
-        };
-        let mut patience = Patience::default();
-        let head = loop {
-            match self.store.head(at, Some(&chosen.version_id)).await {
-                Err(fault) if patience.again(&fault, &mut self.stop).await => {}
-                done => break done.map_err(|fault| told(fault).about(chosen.subject()))?,
-            }
-        };
-        let Some(head) = head else {
+        let origin = &self.comparison.origin;
+        let Some(head) = head(&self.store, origin, chosen, &mut self.stop).await? else {
             return Err(object::gone(chosen));
         };
         let head = match head.meta {

@@ -11,7 +11,7 @@ use super::object::{Outcome, Shop};
 use super::older::current_of;
 use super::pages::list_page;
 use super::pairs::{Now, Pairs};
-use super::retry::{Patience, Stop, told};
+use super::retry::{Stop, head_at};
 use super::stale;
 use super::tally::Bounded;
 use super::timeline::Chosen;
@@ -138,13 +138,7 @@ async fn is_stored(
             bucket,
             key: &chosen.key,
         };
-        let mut patience = Patience::default();
-        let head = loop {
-            match shop.store.head(at, Some(&version.version_id)).await {
-                Err(fault) if patience.again(&fault, &mut stop).await => {}
-                done => break done.map_err(told)?,
-            }
-        };
+        let head = head_at(&shop.store, at, &version.version_id, &mut stop).await?;
         let holds_it = head
             .and_then(|head| head.meta.ok())
             .is_some_and(|meta| meta.kind == kind && meta.content == Some(hash));

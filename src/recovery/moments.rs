@@ -6,7 +6,7 @@
 
 use super::Origin;
 use super::manifest::{self, Listing};
-use super::pages::Pages;
+use super::pages::{Pages, has_past};
 use super::retry::Stop;
 use crate::error::Fatal;
 use crate::model::key::is_own;
@@ -73,6 +73,7 @@ pub async fn moments(
         let Some(page) = pages.next(stop).await? else {
             return Ok(all);
         };
+        has_past(store, &origin.bucket)?;
         for version in page.filter(|version| !is_own(&version.key)) {
             all.count(version.modified_ms, version.is_marker, zone);
         }

@@ -6,7 +6,7 @@
 
 use super::claim::unshortened;
 use super::pages::{Pages, list_page};
-use super::retry::{Patience, Stop, told};
+use super::retry::{Stop, head_at};
 use super::selector::{LISTING_PREFIX_BYTES_MAX, Selector, Typed};
 use super::timeline::Name;
 use super::verify::Known;
@@ -194,13 +194,7 @@ impl Place {
             bucket: &self.origin.bucket,
             key,
         };
-        let mut patience = Patience::default();
-        let head = loop {
-            match store.head(at, Some(version)).await {
-                Err(fault) if patience.again(&fault, stop).await => {}
-                done => break done.map_err(told)?,
-            }
-        };
+        let head = head_at(store, at, version, stop).await?;
         let full = head.and_then(|head| head.meta.ok()?.full_key);
         Ok(full.and_then(|full| unshortened(&self.origin.prefix, key, &full)))
     }

@@ -11,13 +11,13 @@ use super::Origin;
 use super::beneath::{OLDER_MAX, look, too_many};
 use super::claim::unshortened;
 use super::pages::Pages;
-use super::retry::{Patience, Stop, told};
+use super::retry::{Stop, head};
 use super::timeline::{Chosen, Name, current_by};
 use crate::error::Fault;
 use crate::model::RelKey;
 use crate::model::key::{NEW_KEY_BYTES_MAX, shortened_begin};
 use crate::model::meta::MetaRefused;
-use crate::store::{At, Head, Store};
+use crate::store::{Head, Store};
 
 /// A file by its older key counts until Keepwatch has stored its path under its
 /// own key, or deleted it there.
@@ -99,17 +99,7 @@ async fn by_metadata(
     chosen: &Chosen,
     stop: &mut Stop,
 ) -> Result<Option<RelKey>, Fault> {
-    let at = At {
-        bucket: &origin.bucket,
-        key: &chosen.key,
-    };
-    let mut patience = Patience::default();
-    let head = loop {
-        match store.head(at, chosen.version()).await {
-            Err(fault) if patience.again(&fault, stop).await => {}
-            done => break done.map_err(|fault| told(fault).about(chosen.subject()))?,
-        }
-    };
+    let head = head(store, origin, chosen, stop).await?;
     let full = head.and_then(|head| head.meta.ok()?.full_key);
     Ok(full.and_then(|full| unshortened(&origin.prefix, &chosen.key, &full)))
 }

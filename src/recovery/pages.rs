@@ -1,11 +1,12 @@
-//! The bucket's list of versions below some prefixes, page by page: the one way
+//! The bucket's list of versions (of what is current, where the server has no other)
+//! below some prefixes, page by page: the one way
 //! in which recovery walks it.
 //!
 //! Holds no page itself. What a page whose keys go back means is for the caller to
 //! decide; that the list gets on and ends is seen to here.
 
 use super::retry::{Patience, Stop, told};
-use crate::error::Fault;
+use crate::error::{Class, Fault};
 use crate::store::{Course, ListedVersion, Next, Page, Store};
 
 /// Where a walk is.
@@ -71,6 +72,24 @@ impl<'a> Pages<'a> {
     }
 }
 
+/// That the server has a past to go back to, as far as a page of the bucket's list has
+/// shown it (`Differs::NoVersions`).
+///
+/// # Errors
+/// It has nothing but what is current.
+pub(super) fn has_past(store: &Store, bucket: &str) -> Result<(), Fault> {
+    if !store.has_only_current(bucket) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        Class::Refused,
+        "go back to an earlier moment of",
+        bucket,
+        "this server keeps no earlier versions: it has every file as it was stored last, and nothing else",
+    )
+    .hint("leave out the moment (--at) to get what is there now; to have moments to go back to, back up to a server that keeps versions (docs/OPERATIONS.md names them)"))
+}
+
 /// One page of a listing, tried again while the failure passes by itself.
 pub(super) async fn list_page(
     store: &Store,
@@ -81,7 +100,7 @@ pub(super) async fn list_page(
 ) -> Result<Page<ListedVersion>, Fault> {
     let mut patience = Patience::default();
     loop {
-        match store.list_versions(bucket, prefix, after).await {
+        match store.list_past(bucket, prefix, after).await {
             Err(fault) if patience.again(&fault, stop).await => {}
             done => return done.map_err(told),
         }

@@ -2,8 +2,11 @@
 //!
 //! Restore is a command that somebody waits for: unlike the daemon it must end.
 
+use super::Origin;
+use super::timeline::Chosen;
 use crate::error::{Class, Fault};
 use crate::model::retry::Backoff;
+use crate::store::{At, Head, Store};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -60,6 +63,43 @@ impl Patience {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(wait_ms)) => true,
             () = stop.asked() => false,
+        }
+    }
+}
+
+/// What the version says of itself, asked for with patience; `None` when it is gone.
+///
+/// # Errors
+/// The server does not say, or it was asked to stop; by the file's name.
+pub(super) async fn head(
+    store: &Store,
+    origin: &Origin,
+    chosen: &Chosen,
+    stop: &mut Stop,
+) -> Result<Option<Head>, Fault> {
+    let at = At {
+        bucket: &origin.bucket,
+        key: &chosen.key,
+    };
+    let head = head_at(store, at, &chosen.version_id, stop).await;
+    head.map_err(|fault| fault.about(chosen.subject()))
+}
+
+/// The same, where the file has no name yet.
+///
+/// # Errors
+/// As [`head`].
+pub(super) async fn head_at(
+    store: &Store,
+    at: At<'_>,
+    version_id: &str,
+    stop: &mut Stop,
+) -> Result<Option<Head>, Fault> {
+    let mut patience = Patience::default();
+    loop {
+        match store.head(at, Some(version_id)).await {
+            Err(fault) if patience.again(&fault, stop).await => {}
+            done => return done.map_err(told),
         }
     }
 }

@@ -13,110 +13,32 @@
 //! where the moment hangs on it, a manifest of the moment is asked (`witness`), and what
 //! none settles is named and not given.
 
+mod chosen;
+mod doubt;
+mod joined;
+mod question;
+
+pub use chosen::{Chosen, Name};
+
+use super::Origin;
 use super::chooser::{Chooser, Doubt, Perhaps, Pick};
 use super::older::{may_be_older, unless_newer};
-use super::pages::Pages;
-use super::retry::{Patience, Stop, told};
+use super::pages::{Pages, has_past};
+use super::retry::Stop;
 use super::selector::Selector;
 use super::together;
-use super::witness::{Verdict, Witness};
-use super::{Origin, shown};
-use crate::error::{Class, Fatal, Fault, chain};
-use crate::model::RelKey;
-use crate::model::key::ForeignKey;
-use crate::store::{At, ListedVersion, Store};
+use super::witness::Witness;
+use crate::error::{Fatal, Fault};
+use crate::store::{ListedVersion, Store};
 use crate::transfer::wall_ms;
-use jiff::Timestamp;
+use doubt::settle;
+use joined::{Joined, Remarks};
+use question::{Asked, Question};
 use std::collections::VecDeque;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::task::JoinHandle;
 
 /// Keys whose metadata is asked at once, and that wait in line behind them. As
 /// many hide the way to a server and back; a line of this length holds 30 KB.
 const ASKED_AT_ONCE: usize = 32;
-
-/// Times that are named where they contradict each other.
-const DOUBTFUL_SHOWN_MAX: usize = 4;
-
-/// What a key in the bucket says about the file it stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Name {
-    /// This path.
-    Path(RelKey),
-    /// This path, by the key that earlier versions of Keepwatch gave it. It
-    /// stands elsewhere in the listing than its path.
-    Older(RelKey),
-    /// The path is in the object's metadata.
-    Shortened,
-    /// No path of ours has this key; the reason in words.
-    Foreign(String),
-}
-
-impl Name {
-    /// Whose a full key is; `None` for what lies elsewhere, and for Keepwatch's
-    /// own objects, which are nobody's files.
-    pub(super) fn of(bucket_key: &str, prefix: &str) -> Option<Self> {
-        match RelKey::parse_at(bucket_key.strip_prefix(prefix)?, prefix) {
-            Ok(key) => Some(Self::Path(key)),
-            Err(ForeignKey::Shortened) => Some(Self::Shortened),
-            Err(ForeignKey::Own) => None,
-            Err(ForeignKey::Older(key)) => Some(Self::Older(key)),
-            Err(foreign) => Some(Self::Foreign(foreign.to_string())),
-        }
-    }
-}
-
-/// The version of one key that was current.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chosen {
-    /// Full key in the bucket.
-    pub key: String,
-    /// Whose it is.
-    pub name: Name,
-    /// Version id.
-    pub version_id: String,
-    /// ETag without quotes.
-    pub etag: String,
-    /// Bytes as stored.
-    pub stored_bytes: u64,
-    /// When the server stored it, milliseconds since 1970.
-    pub modified_ms: i64,
-    /// S3 storage class.
-    pub storage_class: String,
-}
-
-impl Chosen {
-    pub(super) fn of(version: ListedVersion, name: Name) -> Self {
-        Self {
-            key: version.key,
-            name,
-            version_id: version.version_id,
-            etag: version.etag,
-            stored_bytes: version.stored_bytes,
-            modified_ms: version.modified_ms,
-            storage_class: version.storage_class,
-        }
-    }
-
-    /// The version to ask for.
-    pub(super) fn version(&self) -> Option<&str> {
-        Some(&self.version_id)
-    }
-
-    /// What tells this version's bytes from every other's.
-    pub(super) fn identity(&self) -> String {
-        format!("{}\n{}\n{}", self.key, self.version_id, self.etag)
-    }
-
-    /// As people know it: the file's path, or the key on one line.
-    pub fn subject(&self) -> String {
-        match &self.name {
-            Name::Path(key) | Name::Older(key) => key.path().to_string(),
-            Name::Shortened | Name::Foreign(_) => shown(&self.key),
-        }
-    }
-}
 
 /// The versions that were current at a moment, in key order within each of the
 /// selector's prefixes.
@@ -132,15 +54,10 @@ pub struct Timeline<'a> {
     /// In key order, at most [`ASKED_AT_ONCE`].
     line: VecDeque<Waiting>,
     unsure: Vec<Fault>,
-    /// What was told of files that belong together; at most [`REMARKS_MAX`].
+    /// What was told of files that belong together.
     remarks: Remarks,
     witness: Witness,
 }
-
-type Remarks = Arc<Mutex<Vec<Fault>>>;
-
-/// Each is of a database that was being written to at the moment.
-const REMARKS_MAX: usize = 1_000;
 
 /// One key's version, or the question that decides on it.
 enum Waiting {
@@ -178,8 +95,7 @@ impl<'a> Timeline<'a> {
     /// What became of files that belong to others, and were of another state than
     /// those, since the last call.
     pub fn take_remarks(&mut self) -> Vec<Fault> {
-        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *remarks)
+        self.remarks.take()
     }
 
     /// The earliest version seen so far, whether chosen or not.
@@ -272,6 +188,7 @@ impl<'a> Timeline<'a> {
             return;
         }
         let by_then = pick.by_then.and_then(|version| self.chosen(version));
+        let beneath = pick.beneath.and_then(|version| self.chosen(version));
         let perhaps: Vec<(Perhaps, Chosen)> = pick
             .perhaps
             .into_iter()
@@ -280,13 +197,15 @@ impl<'a> Timeline<'a> {
                 Some((perhaps, chosen))
             })
             .collect();
-        let waiting = match self.at_ms.filter(|_| !perhaps.is_empty()) {
+        let is_asked = !perhaps.is_empty() || beneath.is_some();
+        let waiting = match self.at_ms.filter(|_| is_asked) {
             Some(at_ms) => Waiting::Asked(Asked::new(Question {
                 store: self.store.clone(),
                 origin: self.origin.clone(),
                 at_ms,
                 perhaps,
                 by_then,
+                beneath,
                 stop: stop.clone(),
             })),
             None => match by_then {
@@ -339,7 +258,7 @@ impl<'a> Timeline<'a> {
             store: self.store.clone(),
             origin: self.origin.clone(),
             at_ms: self.at_ms,
-            remarks: Arc::clone(&self.remarks),
+            remarks: self.remarks.clone(),
         }
     }
 
@@ -368,183 +287,11 @@ impl<'a> Timeline<'a> {
         let Some(page) = self.pages.next(stop).await? else {
             return Ok(false);
         };
+        if self.at_ms.is_some() {
+            has_past(self.store, &self.origin.bucket)?;
+        }
         self.page = page;
         Ok(true)
-    }
-}
-
-/// Asks which state of a file goes with the file that it belongs to.
-struct Joined {
-    store: Store,
-    origin: Origin,
-    at_ms: Option<i64>,
-    remarks: Remarks,
-}
-
-impl Joined {
-    async fn state_of(&self, chosen: Chosen, stop: &mut Stop) -> Result<Option<Chosen>, Fault> {
-        let (store, origin, at_ms) = (&self.store, &self.origin, self.at_ms);
-        let found = together::belonging(store, origin, chosen, at_ms, stop).await?;
-        if let Some(remark) = found.remark {
-            let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
-            if remarks.len() < REMARKS_MAX {
-                remarks.push(remark);
-            }
-        }
-        Ok(found.chosen)
-    }
-}
-
-/// What a manifest makes of what is in doubt; what it does not settle is a fault.
-async fn settle(
-    store: &Store,
-    origin: &Origin,
-    at_ms: i64,
-    name: &Name,
-    doubt: Doubt,
-    witness: &mut Witness,
-    stop: &mut Stop,
-) -> Result<Option<Chosen>, Fault> {
-    let Some(newest) = doubt.versions.first() else {
-        return Ok(None);
-    };
-    let chosen = Chosen::of(newest.clone(), name.clone());
-    let verdict = match name {
-        Name::Path(key) => {
-            // Rare, and deep: without a box each future that lists would hold it.
-            let asked: Pin<Box<dyn Future<Output = Verdict> + Send + '_>> =
-                Box::pin(witness.verdict(store, origin, at_ms, key, &doubt, stop));
-            asked.await
-        }
-        // A manifest has them elsewhere, or not at all.
-        Name::Older(_) | Name::Shortened | Name::Foreign(_) => Verdict::Unknown,
-    };
-    match verdict {
-        Verdict::Version(version) => Ok(Some(Chosen::of(version, name.clone()))),
-        Verdict::Gone => Ok(None),
-        Verdict::Unknown => Err(doubtful(&chosen, &doubt.versions)),
-    }
-}
-
-/// The list's times cannot all be right, and the answer hangs on which are.
-fn doubtful(chosen: &Chosen, versions: &[ListedVersion]) -> Fault {
-    let times: Vec<String> = versions
-        .iter()
-        .take(DOUBTFUL_SHOWN_MAX)
-        .map(|version| {
-            let at = Timestamp::from_millisecond(version.modified_ms).unwrap_or_default();
-            let what = if version.is_marker {
-                "a deletion"
-            } else {
-                "a version"
-            };
-            format!("{what} with the time {at}")
-        })
-        .collect();
-    Fault::new(
-        Class::Damaged,
-        "tell what the file was at that moment:",
-        chosen.subject(),
-        format!(
-            "the bucket has {}, which contradicts the order in which they were written or has not come yet: a clock was wrong then, or this computer's is wrong now",
-            times.join(", ")
-        ),
-    )
-    .hint("see that this computer's clock is right; `keepwatch versions FILE` lists what there is: give an --at before or after the times in doubt, or fetch the version with an S3 tool (docs/FORMAT.md)")
-}
-
-/// What the metadata of some versions is asked for, the newest first.
-struct Question {
-    store: Store,
-    origin: Origin,
-    at_ms: i64,
-    /// Each as it is given when it was current.
-    perhaps: Vec<(Perhaps, Chosen)>,
-    by_then: Option<Chosen>,
-    stop: Stop,
-}
-
-impl Question {
-    fn subject(&self) -> String {
-        let first = self.perhaps.first().map(|(_, chosen)| chosen);
-        first.map_or_else(String::new, Chosen::subject)
-    }
-
-    async fn ask(mut self) -> Result<Option<Chosen>, Fault> {
-        let mut was = self.by_then.take();
-        for (perhaps, chosen) in std::mem::take(&mut self.perhaps) {
-            let seen_ms = self.seen_ms(&chosen).await?;
-            if perhaps.was_current(self.at_ms, seen_ms) {
-                was = Some(chosen);
-                break;
-            }
-        }
-        let Some(was) = was else { return Ok(None) };
-        let at_ms = Some(self.at_ms);
-        unless_newer(&self.store, &self.origin, was, at_ms, &mut self.stop).await
-    }
-
-    /// When the file was read, by its metadata. Of what is not ours, or gone by now,
-    /// only the server's time is known.
-    async fn seen_ms(&mut self, chosen: &Chosen) -> Result<Option<i64>, Fault> {
-        let at = At {
-            bucket: &self.origin.bucket,
-            key: &chosen.key,
-        };
-        let mut patience = Patience::default();
-        let head = loop {
-            match self.store.head(at, Some(&chosen.version_id)).await {
-                Err(fault) if patience.again(&fault, &mut self.stop).await => {}
-                done => break done,
-            }
-        };
-        let head = head.map_err(|fault| told(fault).about(chosen.subject()))?;
-        Ok(head.and_then(|head| head.meta.ok()?.seen_ms))
-    }
-}
-
-/// A question on its way; dropped, it is not asked any further.
-struct Asked {
-    answer: JoinHandle<Result<Option<Chosen>, Fault>>,
-    name: Name,
-    subject: String,
-}
-
-impl Asked {
-    fn new(question: Question) -> Self {
-        // A question is about some version.
-        let name = question
-            .perhaps
-            .first()
-            .map(|(_, chosen)| chosen.name.clone());
-        let name = name.unwrap_or_else(|| Name::Foreign(String::new()));
-        Self::of(name, question.subject(), question.ask())
-    }
-
-    fn of(
-        name: Name,
-        subject: String,
-        answer: impl Future<Output = Result<Option<Chosen>, Fault>> + Send + 'static,
-    ) -> Self {
-        Self {
-            name,
-            subject,
-            answer: tokio::spawn(answer),
-        }
-    }
-
-    async fn answer(mut self) -> Result<Option<Chosen>, Fault> {
-        let joined = (&mut self.answer).await;
-        let subject = std::mem::take(&mut self.subject);
-        joined.unwrap_or_else(|error| {
-            Err(Fault::new(Class::Local, "look up", subject, chain(&error)))
-        })
-    }
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        self.answer.abort();
     }
 }
 
@@ -585,6 +332,7 @@ pub(super) async fn current_by(
         return settle(store, origin, at_ms, &name, doubt, &mut witness, stop).await;
     }
     let by_then = pick.by_then.map(chosen);
+    let beneath = pick.beneath.map(chosen);
     let perhaps = pick.perhaps.into_iter();
     let perhaps = perhaps.map(|perhaps| {
         let chosen = chosen(perhaps.version.clone());
@@ -598,6 +346,7 @@ pub(super) async fn current_by(
                 at_ms,
                 perhaps: perhaps.collect(),
                 by_then,
+                beneath,
                 stop: stop.clone(),
             };
             question.ask().await

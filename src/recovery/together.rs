@@ -12,12 +12,12 @@ use super::Origin;
 use super::beneath::look;
 use super::older::current_of;
 use super::pages::Pages;
-use super::retry::{Patience, Stop, told};
+use super::retry::{Stop, head};
 use super::timeline::{Chosen, Name};
 use crate::error::{Class, Fault};
 use crate::model::companion::{self, Bond};
 use crate::model::{ObjectMeta, RelKey, RelPath};
-use crate::store::{At, Store};
+use crate::store::Store;
 
 /// Older versions of a journal that are asked with which content they go; each is a
 /// request. A database that is checkpointed less often than after so many versions of
@@ -125,17 +125,7 @@ async fn meta_of(
     chosen: &Chosen,
     stop: &mut Stop,
 ) -> Result<Option<ObjectMeta>, Fault> {
-    let at = At {
-        bucket: &origin.bucket,
-        key: &chosen.key,
-    };
-    let mut patience = Patience::default();
-    let head = loop {
-        match store.head(at, chosen.version()).await {
-            Err(fault) if patience.again(&fault, stop).await => {}
-            done => break done.map_err(|fault| told(fault).about(chosen.subject()))?,
-        }
-    };
+    let head = head(store, origin, chosen, stop).await?;
     Ok(head.and_then(|head| head.meta.ok()))
 }
 

@@ -58,6 +58,9 @@ pub struct Versions {
     pub versions: Vec<FileVersion>,
     /// There are older ones.
     pub more: bool,
+    /// The server keeps no earlier versions.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub only_current: bool,
 }
 
 /// All versions of the file or link at `path`, or of the empty folder.
@@ -115,6 +118,7 @@ async fn of_key(
         key,
         versions,
         more,
+        only_current: store.has_only_current(bucket),
     })
 }
 

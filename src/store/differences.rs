@@ -54,6 +54,11 @@ pub enum Differs {
     RangeOfVersionIgnored,
     /// A bucket that keeps versions takes shorter keys.
     ShorterKeys,
+    /// A key that ends in `/` is listed without that.
+    FolderLosesSlash,
+    /// Of two names in a folder that differ only in how accents are composed
+    /// (Unicode normalization) a list has one.
+    ListsOneOfTwins,
     /// Something between this computer and the server answers 200 in its place.
     AnsweredBySomethingElse,
 }
@@ -99,7 +104,7 @@ pub const TABLE: &[Row] = &[
     Row {
         differs: Differs::NoVersions,
         shown_by: &[RCLONE, S3S_FS],
-        done: "nothing is marked as deleted, and the owner is told that earlier versions are not kept",
+        done: "nothing is marked as deleted, the owner is told that earlier versions are not kept, and what is current counts as the version `null`: it is restored and verified, no earlier moment is",
     },
     Row {
         differs: Differs::MarkersOfOneInstant,
@@ -190,6 +195,16 @@ pub const TABLE: &[Row] = &[
         differs: Differs::ShorterKeys,
         shown_by: &[SWIFT],
         done: "all keys are made at most 1,006 bytes long: with versions Swift takes no longer ones",
+    },
+    Row {
+        differs: Differs::FolderLosesSlash,
+        shown_by: &[RCLONE],
+        done: "an empty object that says it is a folder is one",
+    },
+    Row {
+        differs: Differs::ListsOneOfTwins,
+        shown_by: &[RCLONE],
+        done: "nothing can be: both are stored, a restore finds the one that is listed",
     },
     Row {
         differs: Differs::AnsweredBySomethingElse,

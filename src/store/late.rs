@@ -190,6 +190,12 @@ fn is_final(status: u16, body: &[u8], is_servers: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::At;
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_types::body::SdkBody;
 
     #[test]
     fn answers_that_leave_it_open() {
@@ -225,5 +231,63 @@ mod tests {
         let taken = notes.take();
         assert_eq!((taken.keys.len(), taken.more), (NOTED_MAX, true));
         assert_eq!(notes.take(), Unanswered::default());
+    }
+
+    /// Answers everything with this.
+    #[derive(Debug, Clone)]
+    struct Answers {
+        status: u16,
+        headers: &'static [(&'static str, &'static str)],
+        body: &'static str,
+    }
+
+    impl HttpConnector for Answers {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            let status = self.status.try_into().unwrap();
+            let mut response = HttpResponse::new(status, SdkBody::from(self.body));
+            for (name, value) in self.headers {
+                response.headers_mut().insert(*name, *value);
+            }
+            HttpConnectorFuture::ready(Ok(response))
+        }
+    }
+
+    /// Named after the bug: a sign-in page that answered while the request waited in
+    /// a proxy settled it, and the deed that came later was never found.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_proxy_answers_settles_no_request() {
+        const PAGE: &str = "<html><body>Please sign in</body></html>";
+        const HTML: &[(&str, &str)] = &[("content-type", "text/html")];
+        const OWN: &[(&str, &str)] = &[("x-amz-request-id", "1")];
+        const DENIED: &str = "<Error><Code>AccessDenied</Code></Error>";
+        for (status, headers, body, is_settled) in [
+            (204, OWN, "", true),
+            (204, &[][..], "", true),
+            (403, OWN, DENIED, true),
+            (403, &[], DENIED, true),
+            (200, HTML, PAGE, false),
+            (403, HTML, PAGE, false),
+            (404, HTML, PAGE, false),
+            (407, HTML, PAGE, false),
+            (408, &[], "", false),
+            (429, &[], "slow down", false),
+            (502, HTML, PAGE, false),
+        ] {
+            let answers = Answers {
+                status,
+                headers,
+                body,
+            };
+            let connector = SharedHttpConnector::new(answers);
+            let http = http_client_fn(move |_, _| connector.clone());
+            let store = Store::vault(http, "a test's server");
+            let at = At {
+                bucket: "b",
+                key: "k",
+            };
+            let _ = store.mark_deleted(at).await;
+            let open = store.unanswered().keys;
+            assert_eq!(open.is_empty(), is_settled, "{status} {body}");
+        }
     }
 }

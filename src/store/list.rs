@@ -1,6 +1,7 @@
 //! Listings, page by page, with keys decoded and in the order S3 gives them.
 
 use super::order::{self, Recorded};
+use super::past::{self, Refused};
 use super::seam::{self, Given, Marker, More, Next, Spot};
 use super::{At, Store, fault, unquote};
 use crate::error::{Class, Fault};
@@ -181,6 +182,17 @@ impl Store {
         prefix: &str,
         after: Option<&Next>,
     ) -> Result<Page<ListedVersion>, Fault> {
+        let page = self.versions_page(bucket, prefix, after).await;
+        page.map_err(|refused| refused.fault)
+    }
+
+    /// The same; a refusal says whether the server has no such list at all.
+    pub(super) async fn versions_page(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&Next>,
+    ) -> Result<Page<ListedVersion>, Refused> {
         let recorded = Recorded::default();
         let answer = self
             .client
@@ -196,8 +208,13 @@ impl Store {
             .interceptor(recorded.clone())
             .send()
             .await
-            .map_err(|e| {
-                fault::from_sdk_unless_unknown(OF_VERSIONS, &format!("{bucket}/{prefix}"), e)
+            .map_err(|e| Refused {
+                is_unknown: past::is_unknown(&e),
+                fault: fault::from_sdk_unless_unknown(
+                    OF_VERSIONS,
+                    &format!("{bucket}/{prefix}"),
+                    e,
+                ),
             })?;
         let encoded = answer.encoding_type() == Some(&EncodingType::Url);
         let (versions, markers) = (versions(&answer, encoded), markers(&answer, encoded));

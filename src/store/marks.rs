@@ -122,7 +122,7 @@ impl Intercept for Marks {
 }
 
 /// True for an answer that only S3 gives, by its headers.
-fn is_marked(headers: &Headers) -> bool {
+pub(super) fn is_marked(headers: &Headers) -> bool {
     headers
         .iter()
         .any(|(name, _)| name.starts_with(OWN_HEADERS))
@@ -206,11 +206,15 @@ fn is_error(body: &[u8]) -> bool {
 /// True when the answer to a request that changes the bucket is the server's own, and
 /// not of something that answers in its place.
 pub(super) fn is_servers(operation: &str, response: &HttpResponse) -> bool {
-    let body = response.body().bytes().unwrap_or_default();
     let is_success = response.status().is_success();
     let is_as_it_must_be =
         || by_headers(operation, response).is_ok() && by_body(operation, response, true).is_ok();
-    is_marked(response.headers()) || is_error(body) || (is_success && is_as_it_must_be())
+    is_own_refusal(response) || (is_success && is_as_it_must_be())
+}
+
+/// True when the server itself refuses a request.
+pub(super) fn is_own_refusal(response: &HttpResponse) -> bool {
+    is_marked(response.headers()) || is_error(response.body().bytes().unwrap_or_default())
 }
 
 /// What came, in a few words.

@@ -25,6 +25,7 @@ mod multipart;
 mod no_body;
 mod object;
 mod order;
+mod past;
 mod record;
 mod seam;
 mod server_clock;
@@ -49,7 +50,8 @@ use crate::model::{ContentHash, ObjectMeta};
 use crate::platform::steady_ms;
 use late::Notes;
 use line::Line;
-use std::collections::BTreeMap;
+use past::Refused;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -75,7 +77,12 @@ pub struct Store {
     /// Buckets that have said so, and whether they keep versions: an answer of
     /// one that does must name the version.
     keeps_versions: Arc<Mutex<BTreeMap<String, bool>>>,
+    /// Buckets of which the server has nothing but what is current.
+    only_current: Arc<Mutex<BTreeSet<String>>>,
 }
+
+/// How S3 says that a bucket keeps versions.
+const ENABLED: &str = "Enabled";
 
 /// What S3 answered when it acknowledged a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,6 +196,18 @@ impl Store {
     /// # Errors
     /// Class `NoBucket`, `Denied`, `Credentials` or `Transient`.
     pub async fn versioning(&self, bucket: &str) -> Result<Versioning, Fault> {
+        let status = self.versioning_status(bucket).await;
+        let is_enabled = status.map_err(|refused| refused.fault)? == ENABLED;
+        self.known_versions().insert(bucket.to_owned(), is_enabled);
+        Ok(match is_enabled {
+            true => Versioning::Enabled,
+            false => Versioning::Off,
+        })
+    }
+
+    /// In the words of S3: `Enabled`, `Suspended`, or nothing where versions were
+    /// never kept.
+    async fn versioning_status(&self, bucket: &str) -> Result<String, Refused> {
         let answer = self
             .quick
             .short
@@ -196,30 +215,21 @@ impl Store {
             .bucket(bucket)
             .send()
             .await;
-        let enabled = match answer {
-            Ok(answer) => {
-                answer.status() == Some(&aws_sdk_s3::types::BucketVersioningStatus::Enabled)
-            }
+        match answer {
+            Ok(answer) => Ok(answer
+                .status()
+                .map_or_else(String::new, |status| status.as_str().to_owned())),
             // `Differs::VersioningUnderAnotherRoot`: the SDK refuses that.
-            Err(error) if is_versioning(&error) => error
+            Err(error) if is_versioning(&error) => Ok(error
                 .raw_response()
                 .and_then(|response| response.body().bytes())
                 .and_then(|body| xml::text_of(body, "Status"))
-                .is_some_and(|status| status == "Enabled"),
-            Err(error) => {
-                return Err(fault::from_sdk(
-                    "read the versioning state of",
-                    bucket,
-                    error,
-                ));
-            }
-        };
-        self.known_versions().insert(bucket.to_owned(), enabled);
-        Ok(if enabled {
-            Versioning::Enabled
-        } else {
-            Versioning::Off
-        })
+                .unwrap_or_default()),
+            Err(error) => Err(Refused {
+                is_unknown: past::is_unknown(&error),
+                fault: fault::from_sdk("read the versioning state of", bucket, error),
+            }),
+        }
     }
 
     /// Whether the bucket has said that it keeps versions.

@@ -195,7 +195,7 @@ impl Store {
             .head_object()
             .bucket(at.bucket)
             .key(at.key)
-            .set_version_id(version_id.map(str::to_owned))
+            .set_version_id(self.version_asked(at.bucket, version_id))
             .set_checksum_mode(sums)
             .send()
             .await;
@@ -280,7 +280,7 @@ impl Store {
             .get_object()
             .bucket(at.bucket)
             .key(at.key)
-            .set_version_id(version_id.map(str::to_owned))
+            .set_version_id(self.version_asked(at.bucket, version_id))
             .set_range(range)
             .send()
             .await

@@ -83,6 +83,25 @@ impl Next {
         }
     }
 
+    /// No page has come before it.
+    pub(super) fn is_begin(&self) -> bool {
+        self.again.is_empty() && self.token.is_none() && self.after.version_id.is_empty()
+    }
+
+    /// Behind a version that came.
+    #[cfg(test)]
+    pub(super) fn midst() -> Self {
+        let came = ["1", "2"].map(|id| Spot {
+            key: "a".to_owned(),
+            version_id: id.to_owned(),
+        });
+        Self {
+            after: came[0].clone(),
+            again: came[1..].to_vec(),
+            token: None,
+        }
+    }
+
     pub(super) fn key(&self) -> &str {
         &self.after.key
     }

@@ -2,16 +2,8 @@
 
 use super::context::Context;
 use crate::board::News;
+use crate::model::destination::Kind;
 use crate::model::retry::Transition;
-
-/// The standing warning that deletions may not be marked.
-pub const REFUSED: &str = "marking";
-
-/// True when the bucket has last refused to mark a deletion.
-fn was_refused(ctx: &Context, source: usize) -> bool {
-    let board = ctx.board.source(source);
-    board.is_some_and(|board| board.warnings.contains_key(REFUSED))
-}
 
 /// Say that a bucket cannot be used, or that it can again.
 pub fn announce(ctx: &Context, source: usize, change: Option<Transition>) {
@@ -36,7 +28,7 @@ pub fn announce(ctx: &Context, source: usize, change: Option<Transition>) {
                     board.outage = ctx.gates.outage(source);
                 });
                 ctx.queue.forget_tries(source);
-                if was_refused(ctx, source) {
+                if ctx.sources[source].destination.has(Kind::Unmarked) {
                     // Permissions may be mended: mark what could not be marked.
                     ctx.scans.ask_whole(source, false);
                 }

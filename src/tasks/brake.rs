@@ -13,8 +13,8 @@ mod tell;
 
 pub(super) use encrypted::{looks_encrypted, plain_is_gone};
 pub(super) use grant::{Grant, May, is_counted, is_filling, may_mark, noticed, settled};
-pub(super) use tell::{line, program};
-pub use tell::{show, tell};
+pub(super) use tell::program;
+pub use tell::{line, show, tell};
 
 use super::context::Context;
 use crate::error::{Class, Fault, chain};
@@ -124,6 +124,11 @@ impl Brakes {
     fn noticed(&self, source: usize) -> MutexGuard<'_, grant::Noticed> {
         let noticed = &self.each[source].noticed;
         noticed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As if another worker began, or ended, to count the source's files.
+    pub fn counts(&self, source: usize, is_counting: bool) {
+        self.memory(source).is_counting = is_counting;
     }
 
     /// What is held back in that source.

@@ -50,6 +50,17 @@ struct Memory {
     mute: Vec<Deed>,
 }
 
+impl Memory {
+    fn is_known_ours(&self) -> bool {
+        matches!(self.owner, Some(Ok(_)))
+    }
+
+    /// Both questions were answered well, and a moment ago.
+    fn may_mark(&self, now_ms: i64) -> bool {
+        self.is_known_ours() && self.word.is_fresh(now_ms)
+    }
+}
+
 /// What is known of one source's destination.
 #[derive(Debug, Default)]
 pub struct Destination {
@@ -91,7 +102,12 @@ impl Destination {
 
     /// It is known to be ours.
     pub fn is_known_ours(&self) -> bool {
-        matches!(self.memory().owner, Some(Ok(_)))
+        self.memory().is_known_ours()
+    }
+
+    /// Whether that is wrong with it.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.memory().troubles.has(kind)
     }
 
     /// It is not known to be somebody else's. Before it is known whose it is, who
@@ -307,10 +323,7 @@ pub async fn may_mark(ctx: &Arc<Context>, source: usize) -> Result<bool, Fault> 
     if of.config.on_delete == OnDelete::Keep {
         return Ok(false);
     }
-    let fresh = || {
-        let memory = of.destination.memory();
-        matches!(memory.owner, Some(Ok(_))) && memory.word.is_fresh(ctx.steady_ms())
-    };
+    let fresh = || of.destination.memory().may_mark(ctx.steady_ms());
     if fresh() {
         return Ok(true);
     }
@@ -319,6 +332,36 @@ pub async fn may_mark(ctx: &Arc<Context>, source: usize) -> Result<bool, Fault> 
         ask_alone(ctx, source).await?;
     }
     Ok(fresh())
+}
+
+/// A deletion was not marked since the access key may not do that. Without a path: it
+/// is one trouble, however many files are deleted.
+pub async fn refuses_to_mark(ctx: &Arc<Context>, source: usize, fault: &Fault) {
+    let text = format!(
+        "deleted files are not marked as deleted, so a restore brings them back: {}",
+        fault.reason()
+    );
+    let remedy = match fault.hint.is_empty() {
+        true => "if that is meant, set on_delete = \"keep\"".to_owned(),
+        false => format!("{}; if that is meant, set on_delete = \"keep\"", fault.hint),
+    };
+    let now_ms = ctx.server_now_ms();
+    change(ctx, source, |troubles| {
+        troubles.set(Kind::Unmarked, Some((text, remedy)), now_ms);
+    })
+    .await;
+}
+
+/// A deletion was marked, or there is none to mark.
+pub async fn may_be_marked(ctx: &Arc<Context>, source: usize) {
+    if !ctx.sources[source].destination.has(Kind::Unmarked) {
+        return;
+    }
+    let now_ms = ctx.server_now_ms();
+    change(ctx, source, |troubles| {
+        troubles.set(Kind::Unmarked, None, now_ms);
+    })
+    .await;
 }
 
 /// Ask what is due to be asked; what was deleted meanwhile is looked for when the
@@ -360,6 +403,38 @@ pub async fn heard(ctx: &Arc<Context>, source: usize, deed: Deed, version_id: &s
         let mut memory = destination.memory();
         if sign_of(version_id) == Sign::None && !memory.mute.contains(&deed) {
             memory.mute.push(deed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Named after the bug: within ten seconds of the bucket's last word deletions were
+    /// marked at a destination that another computer had taken over.
+    #[test]
+    fn nothing_is_marked_while_the_owner_is_not_known_or_another() {
+        let ours = || Some(Ok("our record".to_owned()));
+        let well = |is_well| Word {
+            is_well,
+            asked_ms: 1_000,
+            tried_ms: 1_000,
+        };
+        for (owner, is_well, now_ms, may) in [
+            (ours(), Some(true), 1_000, true),
+            (ours(), Some(true), 60_000, false),
+            (ours(), Some(false), 1_000, false),
+            (ours(), None, 1_000, false),
+            (None, Some(true), 1_000, false),
+            (Some(Err(())), Some(true), 1_000, false),
+        ] {
+            let memory = Memory {
+                owner: owner.clone(),
+                word: well(is_well),
+                ..Memory::default()
+            };
+            assert_eq!(memory.may_mark(now_ms), may, "{owner:?} {is_well:?}");
         }
     }
 }

@@ -21,13 +21,6 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Paths looked at again in a beat: each costs a request.
 const KEYS_PER_BEAT: usize = 64;
 
-/// A comparison that did not come to its end is tried again after this.
-const RETRY: Duration = Duration::from_secs(60);
-
-/// The wait doubles with each that did not, up to this: a bucket whose list is
-/// broken is not listed for ever.
-const RETRY_MAX: Duration = Duration::from_secs(60 * 60);
-
 /// Under which name the index remembers when a source is to be looked at again,
 /// milliseconds since 1970.
 const STATE: &str = "late:until_ms";
@@ -149,21 +142,18 @@ fn can_be_asked(ctx: &Context, source: usize) -> bool {
 }
 
 async fn wholes_of(ctx: &Arc<Context>, source: usize) {
-    let mut retry = RETRY;
     loop {
         tokio::time::sleep(BEAT).await;
-        let due_ms = ctx.late.owed().whole_due_ms(source);
         let began_ms = ctx.steady_ms();
-        if due_ms.is_none_or(|due_ms| due_ms > began_ms) || !can_be_asked(ctx, source) {
+        let may = |source| can_be_asked(ctx, source);
+        if !ctx.late.owed().is_whole_due(source, began_ms, may) {
             continue;
         }
         let scan = ctx.scans.ask_and_wait(source, false).await;
         if !scan.is_ok_and(|scan| scan.listed_whole) {
-            tokio::time::sleep(retry).await;
-            retry = (retry * 2).min(RETRY_MAX);
+            ctx.late.owed().failed(source, ctx.steady_ms());
             continue;
         }
-        retry = RETRY;
         ctx.late.owed().looked(source, began_ms);
         ctx.board.note(source, NOTE, None);
         let shared = Arc::clone(ctx);

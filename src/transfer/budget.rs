@@ -118,4 +118,30 @@ mod tests {
         drop(all);
         let _again = budget.take(Lane::Backlog, 1).await;
     }
+
+    /// Named after the bug: each group held its small files' memory and waited for
+    /// the parts of its database, and nobody went on.
+    #[tokio::test(start_paused = true)]
+    async fn a_dozen_databases_with_their_journals_do_not_block_each_other() {
+        const WORKERS: u64 = 12;
+        for lane in [Lane::Backlog, Lane::Edit] {
+            let budget = Budget::default();
+            let group = async || {
+                let _small = budget.take_together(SMALL_BYTES_MAX).await;
+                // All that can read now does.
+                tokio::task::yield_now().await;
+                let _part = budget.take(lane, SMALL_BYTES_MAX).await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            };
+            let all = futures::future::join_all((0..WORKERS).map(|_| group()));
+            let done = tokio::time::timeout(Duration::from_secs(60), all).await;
+            assert!(done.is_ok(), "{lane:?}: they block each other");
+        }
+        // Who waits for a turn to read keeps nobody from sending.
+        let budget = Budget::default();
+        let _held = budget.take_together(u64::MAX).await;
+        for lane in [Lane::Backlog, Lane::Edit] {
+            assert!(budget.try_take(lane, SMALL_BYTES_MAX).is_some(), "{lane:?}");
+        }
+    }
 }

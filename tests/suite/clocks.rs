@@ -2,7 +2,7 @@
 //! whole seconds.
 
 use crate::brake::until_told;
-use crate::harness::{BUCKET, Rig, finish, program, until, write_config};
+use crate::harness::{BUCKET, Rig, at_rest, finish, program, until, write_config};
 use crate::manifest::{compare, listed, origin, restored};
 use crate::model::clock::Clock;
 use crate::model::journal::Journal;
@@ -19,8 +19,8 @@ use http_body_util::BodyExt as _;
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::model::manifest::key;
 use keepwatch::recovery::{Selector, Stop, Timeline};
-use keepwatch::store::Store;
 use keepwatch::store::vault::VaultConnector;
+use keepwatch::store::{At, Store};
 use keepwatch::tasks::context::system_clock;
 use keepwatch::tasks::digest;
 use std::collections::BTreeMap;
@@ -163,6 +163,45 @@ async fn the_moment_that_an_alert_names_is_by_the_servers_clock() {
         rig.until_equal(&daemon).await;
         let then = current(&store, at_of(&told)).await;
         assert_eq!(then, good, "{ahead_ms}: {told}");
+        daemon.stop().await.unwrap();
+    }
+}
+
+/// Named after the bug: a database and its journal said by this computer's clock when
+/// they were read, all other files by the server's.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_together_says_by_the_servers_clock_when_it_was_read() {
+    // Less than by what clocks count as wrong, and more than a whole second hides.
+    for ahead_ms in [-3_500, 3_500] {
+        let rig = Rig::new();
+        let store = Server::store(&rig, ahead_ms);
+        let daemon = start(&rig, Some(store.clone()), 0).await;
+        until("the server has told the time", async || {
+            store.clock_apart_ms(system_clock()()).is_some() && at_rest(&daemon)
+        })
+        .await;
+        let began_ms = system_clock()();
+        for name in ["x.db", "x.db-wal", "alone.txt"] {
+            rig.write(name, name);
+        }
+        rig.until_equal(&daemon).await;
+        let ended_ms = system_clock()();
+        for key in ["x.db", "x.db-wal", "alone.txt"] {
+            let at = At {
+                bucket: BUCKET,
+                key,
+            };
+            let head = store.head(at, None).await.unwrap().unwrap();
+            let meta = head.meta.unwrap();
+            assert_eq!(meta.beside.is_some(), key == "x.db-wal");
+            let seen_ms = meta.seen_ms.unwrap() - ahead_ms;
+            // It is known within the second that the server says.
+            assert!(
+                (began_ms - 1_500..=ended_ms + 1_500).contains(&seen_ms),
+                "{key} {ahead_ms}: {} ms after the beginning",
+                seen_ms - began_ms
+            );
+        }
         daemon.stop().await.unwrap();
     }
 }

@@ -8,6 +8,7 @@ mod last;
 mod reconcile;
 mod shortened;
 mod stop;
+mod upgrade;
 
 use crate::harness::{BUCKET, Rig, at_rest, history, in_bucket, on_disk, until};
 use crate::raw::{counts, marked};

@@ -10,7 +10,7 @@ use crate::model::manifest::Line;
 use crate::model::meta::MetaRefused;
 use crate::model::{Fingerprint, Kind, ObjectMeta, RelPath};
 use crate::recovery::object::Shop;
-use crate::recovery::retry::{Patience, Stop, told};
+use crate::recovery::retry::{Stop, head_at, told};
 use crate::store::At;
 use futures::{StreamExt as _, stream};
 use std::sync::Arc;
@@ -149,14 +149,7 @@ async fn ask(
         bucket: &shop.origin.bucket,
         key: &file.key,
     };
-    let mut patience = Patience::default();
-    let head = loop {
-        let head = shop.store.head(at, Some(&file.line.version_id)).await;
-        match head {
-            Err(fault) if patience.again(&fault, &mut stop).await => {}
-            done => break done?,
-        }
-    };
+    let head = head_at(&shop.store, at, &file.line.version_id, &mut stop).await?;
     Ok(match head.map(|head| head.meta) {
         Some(Ok(meta)) => by_metadata(&file.line, &meta, is_there),
         Some(Err(MetaRefused::Foreign)) if !is_there => Some(Wrong::Content(

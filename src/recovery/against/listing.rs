@@ -11,7 +11,7 @@ use crate::recovery::beneath::OLDER_MAX;
 use crate::recovery::manifest::CLOCKS_APART_MAX_MS;
 use crate::recovery::object::Shop;
 use crate::recovery::pages::Pages;
-use crate::recovery::retry::{Patience, Stop};
+use crate::recovery::retry::{Stop, head_at};
 use crate::store::{At, Head, ListedVersion};
 use std::cmp::Ordering;
 use std::iter::Peekable;
@@ -239,13 +239,7 @@ impl<'a> Listing<'a> {
     ) -> Result<Option<Head>, Fault> {
         let bucket = &self.shop.origin.bucket;
         let at = At { bucket, key };
-        let mut patience = Patience::default();
-        loop {
-            match self.shop.store.head(at, Some(version_id)).await {
-                Err(fault) if patience.again(&fault, stop).await => {}
-                done => return done,
-            }
-        }
+        head_at(&self.shop.store, at, version_id, stop).await
     }
 }
 

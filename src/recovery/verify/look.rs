@@ -347,7 +347,7 @@ impl Shop {
     /// at all, where nothing was listed.
     async fn is_still_newest(&self, listed: &ListedVersion) -> Result<bool, Fault> {
         let (bucket, key) = (&self.origin.bucket, &listed.key);
-        let page = self.store.list_versions(bucket, key, None).await?;
+        let page = self.store.list_past(bucket, key, None).await?;
         let newest = page.items.first().filter(|newest| newest.key == *key);
         Ok(newest.map_or("", |newest| newest.version_id.as_str()) == listed.version_id)
     }
@@ -356,7 +356,7 @@ impl Shop {
     /// as that is looked for.
     async fn newest_whole(&self, job: &Job) -> Result<Option<WholeVersion>, Fault> {
         let (bucket, key) = (&self.origin.bucket, &job.listed.key);
-        let page = self.store.list_versions(bucket, key, None).await?;
+        let page = self.store.list_past(bucket, key, None).await?;
         let others = page
             .items
             .into_iter()

@@ -94,8 +94,7 @@ pub(in crate::tasks) fn may_mark(
         // It was missing while another folder or disk was in its place.
         return Ok(May::Later);
     }
-    let known = ctx.index.counts(ctx.sources[source].id);
-    let known = known.files + known.links;
+    let (known, were) = (known(ctx, source), were(ctx, source));
     // This one among them.
     let waiting = match counts {
         true => ctx.queue.deletions_waiting(source).max(1),
@@ -106,7 +105,10 @@ pub(in crate::tasks) fn may_mark(
         if counts && memory.is_counting {
             return Decided::Busy;
         }
-        memory.saved.brake.raise(known, ctx.now_ms());
+        let brake = &mut memory.saved.brake;
+        // Confirmed ones are taken off as long as the index has them.
+        let were = if brake.accepted > 0 { known } else { were };
+        brake.raise(were, ctx.now_ms());
         if memory.allowance >= waiting {
             memory.allowance -= u64::from(counts);
             return Decided::Let;
@@ -224,6 +226,8 @@ pub(super) struct Noticed {
     /// When the first and the last of them were heard of, by the steady clock.
     first_ms: i64,
     last_ms: i64,
+    /// The most files that the index knew besides those known to be gone.
+    were: u64,
 }
 
 /// No more than this are told from people who tidy up, and not waited for.
@@ -238,7 +242,15 @@ const FILLING_MAX_MS: i64 = 30 * 1_000;
 /// A deletion was set aside.
 pub(in crate::tasks) fn noticed(ctx: &Context, source: usize, pause_ms: i64) {
     let now_ms = ctx.steady_ms();
+    let waiting = ctx.queue.deletions_waiting(source);
+    let accepted = ctx.brakes.memory(source).saved.brake.accepted;
+    let were = known(ctx, source).saturating_sub(waiting.max(accepted));
     let mut noticed = ctx.brakes.noticed(source);
+    let was = match waiting {
+        0 => 0,
+        // Of those that wait nobody knows yet how many were too many.
+        _ => noticed.were,
+    };
     if now_ms - noticed.last_ms > pause_ms {
         *noticed = Noticed {
             first_ms: now_ms,
@@ -247,6 +259,23 @@ pub(in crate::tasks) fn noticed(ctx: &Context, source: usize, pause_ms: i64) {
     }
     noticed.files += 1;
     noticed.last_ms = now_ms;
+    noticed.were = were.max(was);
+}
+
+fn known(ctx: &Context, source: usize) -> u64 {
+    let known = ctx.index.counts(ctx.sources[source].id);
+    known.files + known.links
+}
+
+/// How many files there were before the deletions that wait. What the index knows is
+/// more than that while they wait: a folder that is renamed again before its first
+/// name is marked stands there under three names, and has lost nothing.
+fn were(ctx: &Context, source: usize) -> u64 {
+    let noticed = ctx.brakes.noticed(source).were;
+    match noticed {
+        0 => known(ctx, source),
+        were => were,
+    }
 }
 
 /// Many deletions have come and more may: none has had `pause_ms` to itself yet.

@@ -11,6 +11,7 @@ use crate::tasks::brake;
 impl Merge<'_> {
     /// The pass is over: have what is gone marked, as far as the brake lets it.
     pub(super) fn decide_gone(&mut self, subtree: &RelPath, confirmed: bool) -> Result<(), Fault> {
+        self.done.gone = self.gone.total;
         let may_mark = match subtree.is_root() {
             true => self.ask_brake(confirmed)?,
             false => self.is_part_believed(subtree)?,

@@ -103,6 +103,9 @@ async fn whole(
     };
     if done.complete() {
         ctx.links.forget_before(source, links);
+        if done.gone == 0 {
+            destination::may_be_marked(ctx, source).await;
+        }
     }
     done.started_ms = started_ms;
     done.took_ms = ctx.now_ms().saturating_sub(started_ms);

@@ -8,7 +8,6 @@ use crate::index::{ActivityDelta, Change, Commit};
 use crate::model::{Kind, Record, RelKey, RelPath};
 use crate::queue::Item;
 use crate::store::At;
-use crate::tasks::announce::REFUSED;
 use crate::tasks::answering::on_disk;
 use crate::tasks::brake::{self, Grant, May};
 use crate::tasks::context::{Context, blocking};
@@ -18,24 +17,18 @@ use std::sync::Arc;
 /// A key that may store but not delete is a common and careful choice: that must
 /// not stop the uploads, only say that deletions are not marked. Tried again at
 /// the next scan, which the end of an outage asks for.
-fn is_marked(
-    ctx: &Context,
+async fn is_marked(
+    ctx: &Arc<Context>,
     item: &Item,
     marked: Result<String, Fault>,
 ) -> Result<Option<String>, Fault> {
     match marked {
         Ok(version_id) => {
-            ctx.board.warn(item.source, REFUSED, None);
+            destination::may_be_marked(ctx, item.source).await;
             Ok(Some(version_id))
         }
         Err(fault) if fault.class == Class::Denied => {
-            let text = format!(
-                "deleted files are not marked as deleted: {fault}. If that is meant, set on_delete = \"keep\""
-            );
-            if ctx.board.warn(item.source, REFUSED, Some(text.clone())) {
-                let name = &ctx.sources[item.source].config.name;
-                tracing::warn!(source = %name, "{text}");
-            }
+            destination::refuses_to_mark(ctx, item.source, &fault).await;
             Ok(None)
         }
         Err(fault) => Err(fault),
@@ -129,7 +122,7 @@ async fn mark(
         let marked = ctx.store.mark_deleted(at).await;
         let seen = record.fingerprint;
         let marked = doubt::unless_answered(ctx, item.source, key, seen, marked).await;
-        let Some(version_id) = is_marked(ctx, item, marked)? else {
+        let Some(version_id) = is_marked(ctx, item, marked).await? else {
             return Ok(Outcome::Agreed);
         };
         let marked = key.clone();

@@ -43,6 +43,14 @@ enum Outcome {
     Aside,
 }
 
+impl Outcome {
+    /// The bucket has said that it has the path's state: what belongs to it may
+    /// follow.
+    fn is_acknowledged(self) -> bool {
+        matches!(self, Self::Answered | Self::Sent)
+    }
+}
+
 /// News of what was renamed may come later than that its old name is gone: the
 /// watcher gathers for 200 ms and holds back for another 200 (`tasks::watch`), in
 /// steps, and more on a busy computer; that much and the time to settle again.
@@ -153,11 +161,10 @@ struct Done {
 }
 
 async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Done, Fault> {
-    if let Some(main) = together::main_of(ctx, item).await? {
-        // Its worker sees to both. Of this path nothing is known by that.
-        ctx.edit(item.source, main, item.since_ms, item.deadline);
+    if let Some(outcome) = together::pass_on(ctx, item).await? {
         return Ok(Done {
-            outcome: Outcome::Agreed,
+            outcome,
+            // Of this path nothing is known by that.
             may_be_unprotected: false,
         });
     }
@@ -199,7 +206,7 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Done, Fault> {
 async fn act(
     ctx: &Arc<Context>,
     item: &Item,
-    look: look::Look,
+    mut look: look::Look,
     early: Option<take::Early>,
 ) -> Result<Outcome, Fault> {
     let Some(fingerprint) = look.disk else {
@@ -207,8 +214,13 @@ async fn act(
         if gone::waits(ctx, item, look.file.as_ref()).await? {
             return Ok(Outcome::Aside);
         }
+        if ctx.sources[item.source].marks_deletions() {
+            let stays = |one: &look::Companion| one.disk.is_some();
+            let stay: Vec<_> = look.companions.extract_if(.., |one| stays(one)).collect();
+            together::leave(ctx, item, &stay).await?;
+        }
         let mut file = gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
-        if matches!(file, Outcome::Answered | Outcome::Sent) {
+        if file.is_acknowledged() {
             // After it: alone they harm nobody, and it without them does.
             file = file.max(together::mark_gone(ctx, item, look.companions).await?);
         }
@@ -221,16 +233,19 @@ async fn act(
         Kind::File | Kind::Symlink => {
             // The folder that was here is gone, and so is its object.
             gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
-            if !look.companions.is_empty() {
+            if fingerprint.kind == Kind::File && !look.companions.is_empty() {
                 return together::store(ctx, item, fingerprint, look.file, look.companions).await;
             }
+            together::leave(ctx, item, &look.companions).await?;
             file::store(ctx, item, fingerprint, look.file, early).await
         }
         Kind::Folder => {
+            together::leave(ctx, item, &look.companions).await?;
             gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
             file::store_folder(ctx, item, fingerprint, look.folder, look.empty).await
         }
         Kind::Special => {
+            together::leave(ctx, item, &look.companions).await?;
             gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
             gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
             Ok(Outcome::Agreed)
@@ -404,5 +419,24 @@ async fn protected(ctx: &Arc<Context>, item: &Item) {
     };
     if let Err(fault) = clear {
         tracing::error!("{fault}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outcome;
+
+    /// Named after the bug: a database whose own deletion waited had its journal marked.
+    #[test]
+    fn what_belongs_to_a_file_follows_only_what_the_bucket_has_acknowledged() {
+        for (outcome, follows) in [
+            (Outcome::Agreed, false),
+            (Outcome::Answered, true),
+            (Outcome::Sent, true),
+            (Outcome::Changed, false),
+            (Outcome::Aside, false),
+        ] {
+            assert_eq!(outcome.is_acknowledged(), follows, "{outcome:?}");
+        }
     }
 }

@@ -145,6 +145,31 @@ async fn what_comes_back_ends_the_hold_by_itself_and_is_told() {
     daemon.stop().await.unwrap();
 }
 
+/// Named after the bug: a folder that was renamed four times within seconds stood in
+/// the index under all its names, and "240 of 310 files are missing" was told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_renamed_again_and_again_has_lost_nothing() {
+    let rig = Rig::new();
+    let daemon = protected(&rig, 60).await;
+    let store = rig.store();
+    let names = ["year", "2025", "2025 old", "2025 older", "2025 oldest"];
+    for pair in names.windows(2) {
+        fs::rename(rig.path(pair[0]), rig.path(pair[1])).unwrap();
+        // Long before its old names are marked.
+        until("it is stored under its new name", async || {
+            let stored = super::in_bucket(&store).await;
+            let below = format!("{}/", pair[1]);
+            stored.keys().filter(|key| key.starts_with(&below)).count() == 60
+        })
+        .await;
+    }
+    rig.until_equal(&daemon).await;
+    assert_eq!(daemon.context().brakes.holds(0), []);
+    let told = messages(&rig);
+    assert!(told.is_empty(), "{told}");
+    daemon.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_in_the_middle_of_a_long_deletion_changes_nothing() {
     let rig = Rig::new();

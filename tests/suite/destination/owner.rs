@@ -4,6 +4,7 @@ use crate::harness::{
     BUCKET, Fate, Faults, Rig, at_rest, digest_files, finish, history, program, until, write_config,
 };
 use crate::raw::{client, marked, versions};
+use keepwatch::board::ScanDone;
 use keepwatch::config::{Config, StoreConfig};
 use keepwatch::control::Words;
 use keepwatch::daemon::{Daemon, Options, reconcile_once};
@@ -11,6 +12,8 @@ use keepwatch::model::owner::{Computer, Owner, key};
 use keepwatch::store::{At, Store};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A deletion goes by what the destination said so long ago at most.
@@ -248,6 +251,57 @@ async fn the_old_computer_sees_that_another_took_over_before_it_marks_anything()
     until_refused(&old).await;
     assert_eq!(record(&store, "").await.unwrap().id, now.id);
     old.stop().await.unwrap();
+}
+
+/// Named after the bug: before it was known whose the bucket is, its list was taken for
+/// that of this folder, and a manifest said what another computer has.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_list_counts_and_no_manifest_is_written_before_it_is_known_whose_the_bucket_is() {
+    let first = first().await;
+    let store = first.store();
+    let second = Second::of(&first);
+    let lists = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&lists);
+    let faults = Faults::new(move |seen| {
+        let is_list = seen.uri.contains("versions") || seen.uri.contains("list-type=");
+        count.fetch_add(u64::from(is_list), Ordering::Relaxed);
+        match seen.uri.contains("owner.json") {
+            // The record of its owner cannot be read now.
+            true => Fate::Answer(500, "InternalError"),
+            false => Fate::Pass,
+        }
+    });
+    let daemon = second.start(first.faulty_store(&faults)).await;
+    let ctx = daemon.context();
+    let scan = ctx.scans.ask_and_wait(0, false).await.unwrap();
+    assert!(!scan.listed_whole && !scan.complete(), "{scan:?}");
+    let said = scan.incomplete.join("; ");
+    assert!(
+        said.contains("does not say whether it belongs to this computer"),
+        "{said}"
+    );
+    assert_eq!(lists.load(Ordering::Relaxed), 0, "nothing was listed");
+    let id = ctx.sources[0].id;
+    assert_eq!(
+        ctx.index.range(id, "", None).count(),
+        0,
+        "nothing is taken over"
+    );
+    let everything = async || {
+        let page = store.list_versions(BUCKET, "", None).await.unwrap();
+        assert!(page.next.is_none());
+        page.items
+    };
+    // As if the list had been read before.
+    let before = everything().await;
+    let whole = ScanDone {
+        listed_whole: true,
+        ..ScanDone::default()
+    };
+    assert!(whole.complete());
+    keepwatch::tasks::manifest::write_all(ctx, &[Some(whole)]).await;
+    assert_eq!(everything().await, before);
+    daemon.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

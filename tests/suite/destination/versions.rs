@@ -1,5 +1,6 @@
 //! Versioning that is switched off under a running backup, or was never on.
 
+use super::digest;
 use crate::harness::{
     BUCKET, Rig, Running, at_rest, digest_files, finish, history, program, until, write_config,
 };
@@ -25,14 +26,6 @@ async fn until_told(rig: &Rig, words: &str) {
         digest_files(rig).iter().any(|text| text.contains(words))
     })
     .await;
-}
-
-/// The digest as it stands in the daemon that runs on this rig.
-async fn digest(daemon: &Daemon) -> (String, String) {
-    let ctx = daemon.context();
-    let report = keepwatch::tasks::digest::report(ctx, ctx.now_ms()).await;
-    let message = report.unwrap().message();
-    (message.subject, message.body)
 }
 
 /// A daemon that has stored two files in a bucket that keeps versions.

@@ -73,9 +73,7 @@ pub async fn edit(site: Site) {
     site.until_protected(&daemon).await;
     costs(site.line.sent_bytes() - before, "the daemon");
     site.stops_well(daemon);
-    if site.can.keeps_versions {
-        site.comes_back("back", &[], &site.rig.root());
-    }
+    site.comes_back("back", &[], &site.rig.root());
 }
 
 pub async fn resume(site: Site) {
@@ -101,7 +99,5 @@ pub async fn resume(site: Site) {
     let goes_on = sent_bytes < LARGE_BYTES as u64 - PART_BYTES / 2;
     assert_eq!(goes_on, site.can.lists_parts);
     assert_eq!(site.parts_bytes(), 0);
-    if site.can.keeps_versions {
-        site.comes_back("back", &[], &site.rig.root());
-    }
+    site.comes_back("back", &[], &site.rig.root());
 }

@@ -1,6 +1,7 @@
 //! Names that servers trip over, and more of them than one page of a list holds.
 
 use super::Site;
+use crate::office::assert_same_tree;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -58,7 +59,7 @@ pub async fn odd(site: Site) {
     site.has_everything().await;
     site.sends_nothing();
     if !site.can.keeps_versions {
-        return;
+        return all_but_twins(&site);
     }
     site.comes_back("back", &[], &root);
     // Each gets a second version, and those in the folder another name.
@@ -69,6 +70,25 @@ pub async fn odd(site: Site) {
     site.comes_back("back again", &[], &root);
     site.run(&["verify", "--deep", "--all-versions"])
         .check(0, &["All is well"]);
+}
+
+/// Its lists have one of two names that differ in how an accent is composed
+/// (`Differs::ListsOneOfTwins`): all others come back.
+fn all_but_twins(site: &Site) {
+    const TWINS: [&str; 2] = ["cafe\u{301}", "café"];
+    let (ran, back) = site.restore("back", &[]);
+    ran.check(0, &["All is well"]);
+    let want = site.copy("without twins");
+    let is_there = TWINS.map(|twin| back.join(twin).exists());
+    assert!(is_there.contains(&true), "one of them is there");
+    for folder in [&back, &want] {
+        for twin in TWINS {
+            // Either may be missing in what came back.
+            let _ = fs::remove_file(folder.join(twin));
+            let _ = fs::remove_dir_all(folder.join("in").join(twin));
+        }
+    }
+    assert_same_tree(&back, &want);
 }
 
 /// More than a page of keys, and a further page of versions, all below one folder
@@ -96,12 +116,12 @@ pub async fn pages(site: Site) {
     // What the list says is what a computer without an index goes by.
     fs::remove_dir_all(site.rig.state_dir()).unwrap();
     site.sends_nothing();
+    site.comes_back("back", &[], &root);
     if !site.can.keeps_versions {
         return;
     }
     let listed = site.count_versions().await;
     assert!(listed >= VERSIONS, "{listed} versions");
-    site.comes_back("back", &[], &root);
     let verified = site.run(&["verify", "--all-versions"]);
     verified.check(0, &["All is well"]);
     let line = verified

@@ -175,18 +175,25 @@ impl Site {
     /// What is in the bucket under a key now, as anybody gets it and unpacks it where
     /// it says so; `None` for none.
     pub async fn object(&self, key: &str) -> Option<Vec<u8>> {
+        match self.read(key).await {
+            Ok(content) => Some(content),
+            Err(status) => {
+                assert_eq!(status, Some(404), "{key}");
+                None
+            }
+        }
+    }
+
+    /// The same; the HTTP status when it cannot be had.
+    async fn read(&self, key: &str) -> Result<Vec<u8>, Option<u16>> {
         let request = self.client.get_object().bucket(&self.bucket).key(key);
         match request.send().await {
             Ok(got) => {
                 let is_packed = got.content_encoding() == Some("gzip");
                 let body = got.body.collect().await.unwrap().to_vec();
-                Some(if is_packed { unpacked(&body) } else { body })
+                Ok(if is_packed { unpacked(&body) } else { body })
             }
-            Err(error) => {
-                let status = error.raw_response().map(|raw| raw.status().as_u16());
-                assert_eq!(status, Some(404), "{key}: {error:?}");
-                None
-            }
+            Err(error) => Err(error.raw_response().map(|raw| raw.status().as_u16())),
         }
     }
 
@@ -208,7 +215,8 @@ impl Site {
             let key = RelKey::of_file(&os_to_rel(&path).unwrap())
                 .in_bucket("")
                 .key;
-            if self.object(&key).await != Some(on_disk) {
+            // rclone answers 500 while an object is replaced: it lacks it then.
+            if self.read(&key).await != Ok(on_disk) {
                 lacks.push(key);
             }
         }

@@ -1,0 +1,106 @@
+//! Questions on their way while the list is read on.
+
+use super::{Chosen, Name};
+use crate::error::{Class, Fault, chain};
+use crate::model::state_time::came_late;
+use crate::recovery::Origin;
+use crate::recovery::chooser::Perhaps;
+use crate::recovery::older::unless_newer;
+use crate::recovery::retry::{Stop, head};
+use crate::store::Store;
+use tokio::task::JoinHandle;
+
+/// What the metadata of some versions is asked for, the newest first.
+pub(super) struct Question {
+    pub(super) store: Store,
+    pub(super) origin: Origin,
+    pub(super) at_ms: i64,
+    /// Each as it is given when it was current.
+    pub(super) perhaps: Vec<(Perhaps, Chosen)>,
+    pub(super) by_then: Option<Chosen>,
+    /// What is given instead of `by_then`, if that came late.
+    pub(super) beneath: Option<Chosen>,
+    pub(super) stop: Stop,
+}
+
+impl Question {
+    fn subject(&self) -> String {
+        let first = self.perhaps.first().map(|(_, chosen)| chosen);
+        let first = first.or(self.by_then.as_ref());
+        first.map_or_else(String::new, Chosen::subject)
+    }
+
+    pub(super) async fn ask(mut self) -> Result<Option<Chosen>, Fault> {
+        let (mut was, mut is_by_then) = (self.by_then.take(), true);
+        for (perhaps, chosen) in std::mem::take(&mut self.perhaps) {
+            let seen_ms = self.seen_ms(&chosen).await?;
+            if perhaps.was_current(self.at_ms, seen_ms) {
+                (was, is_by_then) = (Some(chosen), false);
+                break;
+            }
+        }
+        let Some(mut was) = was else { return Ok(None) };
+        if let Some(beneath) = self.beneath.take().filter(|_| is_by_then) {
+            let seen_ms = self.seen_ms(&was).await?;
+            if came_late(seen_ms, self.seen_ms(&beneath).await?) {
+                was = beneath;
+            }
+        }
+        let at_ms = Some(self.at_ms);
+        unless_newer(&self.store, &self.origin, was, at_ms, &mut self.stop).await
+    }
+
+    /// When the file was read, by its metadata. Of what is not ours, or gone by now,
+    /// only the server's time is known.
+    async fn seen_ms(&mut self, chosen: &Chosen) -> Result<Option<i64>, Fault> {
+        let head = head(&self.store, &self.origin, chosen, &mut self.stop).await?;
+        Ok(head.and_then(|head| head.meta.ok()?.seen_ms))
+    }
+}
+
+/// A question on its way; dropped, it is not asked any further.
+pub(super) struct Asked {
+    answer: JoinHandle<Result<Option<Chosen>, Fault>>,
+    pub(super) name: Name,
+    pub(super) subject: String,
+}
+
+impl Asked {
+    pub(super) fn new(question: Question) -> Self {
+        // A question is about some version.
+        let name = question
+            .perhaps
+            .first()
+            .map(|(_, chosen)| chosen)
+            .or(question.by_then.as_ref())
+            .map(|chosen| chosen.name.clone());
+        let name = name.unwrap_or_else(|| Name::Foreign(String::new()));
+        Self::of(name, question.subject(), question.ask())
+    }
+
+    pub(super) fn of(
+        name: Name,
+        subject: String,
+        answer: impl Future<Output = Result<Option<Chosen>, Fault>> + Send + 'static,
+    ) -> Self {
+        Self {
+            name,
+            subject,
+            answer: tokio::spawn(answer),
+        }
+    }
+
+    pub(super) async fn answer(mut self) -> Result<Option<Chosen>, Fault> {
+        let joined = (&mut self.answer).await;
+        let subject = std::mem::take(&mut self.subject);
+        joined.unwrap_or_else(|error| {
+            Err(Fault::new(Class::Local, "look up", subject, chain(&error)))
+        })
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.answer.abort();
+    }
+}
