@@ -86,7 +86,11 @@ fn exit_code(results: &[Reconciled]) -> u8 {
         let needs_person = r.outage.as_ref().is_some_and(|f| {
             matches!(
                 f.class,
-                Class::Credentials | Class::Denied | Class::NoBucket | Class::Transient
+                Class::Credentials
+                    | Class::Denied
+                    | Class::NoBucket
+                    | Class::Untrusted
+                    | Class::Transient
             )
         });
         needs_person && r.stored == 0

@@ -31,11 +31,8 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         print(status, &config.schedule.time_zone);
     }
     let is_drilled_well = status.drill.as_ref().is_none_or(Drill::is_well);
-    Ok(if is_drilled_well && status.sources.iter().all(is_well) {
-        COMPLETE
-    } else {
-        PARTIAL
-    })
+    let all_well = is_drilled_well && is_mail_well(status) && status.sources.iter().all(is_well);
+    Ok(if all_well { COMPLETE } else { PARTIAL })
 }
 
 /// Somebody may run there though nobody listens.
@@ -112,6 +109,33 @@ fn last_known(kept: &Kept, zone: &TimeZone) {
     }
 }
 
+/// Whether the owner hears of things. A message that goes out this second is none that
+/// waits, and a topic that did not answer when there was nothing to say harms nobody.
+fn is_mail_well(status: &Status) -> bool {
+    match &status.mail_trouble {
+        None => true,
+        Some((_, fault)) => status.outbox == 0 && fault.class.is_transient(),
+    }
+}
+
+/// How it stands with what the owner is to be told.
+fn mail(status: &Status, zone: &TimeZone) -> Vec<String> {
+    let waiting = match status.outbox {
+        0 => None,
+        count => Some(format!("{} not sent yet", show::amount(count, "message"))),
+    };
+    match (&status.mail_trouble, waiting) {
+        (Some((since_ms, fault)), waiting) => vec![format!(
+            "NO MAIL GOES OUT since {}{}: {}",
+            show::time(*since_ms, zone),
+            waiting.map_or_else(String::new, |waiting| format!(" ({waiting})")),
+            show::clean(&fault.to_string())
+        )],
+        (None, Some(waiting)) => vec![waiting],
+        (None, None) => Vec::new(),
+    }
+}
+
 fn is_well(source: &SourceStatus) -> bool {
     source.unprotected_total == 0
         && source.board.outage.is_none()
@@ -136,11 +160,8 @@ fn print(status: &Status, zone: &TimeZone) {
     if status.rates != Rates::default() {
         println!("The line may be used {}", line::in_words(&status.rates));
     }
-    if status.outbox > 0 {
-        println!(
-            "{} not sent yet: SNS cannot be reached",
-            show::amount(status.outbox, "message")
-        );
+    for line in mail(status, zone) {
+        println!("{line}");
     }
     if let Some(drill) = &status.drill {
         println!(
@@ -248,6 +269,44 @@ fn proof(proof: &WatchProof, zone: &TimeZone, now_ms: i64) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Class, Fault};
+
+    #[test]
+    fn mail_that_is_refused_is_told_as_refused_and_is_not_well() {
+        let fault = |class| Fault::new(class, "publish the message", "arn:t", "the server says no");
+        let status = |outbox, trouble: Option<Class>| Status {
+            version: String::new(),
+            pid: 1,
+            started_ms: 0,
+            place: String::new(),
+            rates: Rates::default(),
+            traffic: Default::default(),
+            outbox,
+            mail_trouble: trouble.map(|class| (0, fault(class))),
+            drill: None,
+            sources: Vec::new(),
+        };
+        for (outbox, trouble, is_well, said) in [
+            (0, None, true, ""),
+            // On its way.
+            (1, None, true, "1 message not sent yet"),
+            (0, Some(Class::Transient), true, "NO MAIL GOES OUT"),
+            (
+                2,
+                Some(Class::Transient),
+                false,
+                "(2 messages not sent yet): arn:t",
+            ),
+            (0, Some(Class::NotFound), false, "the server says no"),
+            (3, Some(Class::Denied), false, "the server says no"),
+        ] {
+            let status = status(outbox, trouble);
+            assert_eq!(is_mail_well(&status), is_well, "{outbox} {trouble:?}");
+            let told = mail(&status, &TimeZone::UTC).join("");
+            assert!(told.contains(said), "{told}");
+            assert!(!told.contains("cannot be reached"), "{told}");
+        }
+    }
 
     #[test]
     fn the_watch_is_told_with_its_age_and_its_renewals() {

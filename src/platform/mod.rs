@@ -26,8 +26,9 @@ pub use limits::{LimitMet, WatchLimit, WatchLimits, limit_met, watch_limits};
 pub use mounts::{Mount, Mounts, changes_unseen, mounts_of};
 pub use names::NameRefused;
 pub use process::{
-    asked_to_end, asked_to_stop, computer_name, config_candidates, control_socket, home_dir,
-    is_socket_gone, machine_id, remove_stale_socket, restrict_socket, set_path_mode,
+    asked_to_end, asked_to_stop, computer_name, config_candidates, control_socket, end_group,
+    home_dir, is_socket_gone, machine_id, remove_stale_socket, restrict_socket, set_path_mode,
+    shell_command,
 };
 pub use shell::shell_word;
 pub use strangers::{Strange, account, invoked_by, strange};

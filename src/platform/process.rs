@@ -158,3 +158,43 @@ pub async fn asked_to_stop() -> io::Result<()> {
     #[cfg(not(unix))]
     tokio::signal::ctrl_c().await
 }
+
+/// A command line for the system's shell, with no input, both outputs to be read, and
+/// ended when it is dropped.
+pub fn shell_command(line: &str) -> tokio::process::Command {
+    #[cfg(not(windows))]
+    let mut command = {
+        let mut command = tokio::process::Command::new("sh");
+        command.args(["-c", line]);
+        // A group of its own, so that ending it ends what it has started.
+        command.process_group(0);
+        command
+    };
+    #[cfg(windows)]
+    let mut command = {
+        let mut command = tokio::process::Command::new("cmd.exe");
+        // `cmd.exe` wants the whole line in one more pair of quotes, unescaped.
+        command.arg("/C").raw_arg(format!("\"{line}\""));
+        command
+    };
+    command
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// End at once what a command of [`shell_command`] has started, which had this id, where
+/// the system can tell (Unix); it may have ended itself.
+pub fn end_group(id: u32) {
+    #[cfg(unix)]
+    if let Some(group) = i32::try_from(id)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+    {
+        // There may be nothing left of it.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = id;
+}

@@ -38,6 +38,7 @@ mod moments;
 mod moto;
 mod moto_cold;
 mod moto_office;
+mod network;
 mod office;
 mod pages;
 mod patterns;
