@@ -5,6 +5,7 @@ mod rules;
 
 use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, setup, show};
+use crate::aws::Https;
 use crate::config::{Config, Needs, SourceConfig, StoreConfig};
 use crate::daemon;
 use crate::error::{Class, Fatal, Fault};
@@ -99,6 +100,14 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     }
     for source in &config.sources {
         folder(&mut findings, source).await;
+    }
+    let profile = match &config.store {
+        StoreConfig::S3(s3) => s3.profile.as_deref(),
+        StoreConfig::Vault { .. } => None,
+    };
+    for problem in Https::of(profile).await.problems() {
+        let text = format!("{problem}: it is not used");
+        findings.add(Verdict::Warning, "proxy and certificates", text);
     }
     match &config.store {
         StoreConfig::Vault { path } if !Vault::is_at(path) => findings.add(

@@ -44,11 +44,8 @@ impl Answers {
         let (ctx, started_ms) = (Arc::clone(&self.ctx), self.started_ms);
         let mail_trouble = self.post.trouble();
         blocking(move || {
-            Ok(Line::Status(Box::new(status_of(
-                &ctx,
-                started_ms,
-                mail_trouble,
-            ))))
+            let status = status_of(&ctx, started_ms, mail_trouble);
+            Ok(Line::Status(Box::new(status)))
         })
         .await
     }
