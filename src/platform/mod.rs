@@ -25,8 +25,8 @@ pub use limits::{LimitMet, WatchLimit, WatchLimits, limit_met, watch_limits};
 pub use mounts::{Mount, Mounts, changes_unseen, mounts_of};
 pub use names::NameRefused;
 pub use process::{
-    asked_to_stop, computer_name, config_candidates, control_socket, home_dir, machine_id,
-    remove_stale_socket, restrict_socket, set_path_mode,
+    account_name, asked_to_stop, can_write_in, computer_name, config_candidates, control_socket,
+    home_dir, machine_id, remove_stale_socket, restrict_socket, set_path_mode,
 };
 pub use shell::shell_word;
 pub use trouble::{Trouble, trouble};

@@ -5,6 +5,7 @@
 //! between makes it come twice rather than never.
 
 use super::clock;
+use super::command;
 use super::context::{Context, blocking};
 use super::costs;
 use super::destination;
@@ -254,6 +255,7 @@ async fn compose(
     let report = Report {
         traffic,
         drill: drill.filter(|_| ctx.config.drill.enabled),
+        program: command::program(ctx),
         is_billed: matches!(ctx.config.store, StoreConfig::S3(_)),
         computer: crate::platform::computer_name(),
         scheduled_ms,
