@@ -1,18 +1,20 @@
 //! `keepwatch digest`: the digest as it stands; with `--send`, the daily job now.
 
 use super::args::{CommonArgs, DigestArgs};
-use super::{COMPLETE, logging, setup, show};
+use super::{COMPLETE, PARTIAL, logging, setup, show};
+use crate::config::Needs;
 use crate::control::{Line, Request, ask};
 use crate::daemon::digest_once;
 use crate::error::Fatal;
 
 /// Show it, or run the job and send it.
 pub(super) async fn run(common: &CommonArgs, args: &DigestArgs) -> Result<u8, Fatal> {
-    let config = setup::config(common, false)?;
+    let config = setup::config(common, Needs::Nothing)?;
     let request = Request::Digest { send: args.send };
     let line = match ask(&config.state_dir, &request, |_| ()).await? {
         Some(line) => line,
         None => {
+            let config = setup::config(common, Needs::Store)?;
             let _log = logging::init(&config.log, false, common.quiet);
             digest_once(config, setup::options(common), args.send).await?
         }
@@ -21,6 +23,7 @@ pub(super) async fn run(common: &CommonArgs, args: &DigestArgs) -> Result<u8, Fa
         subject,
         body,
         delivery,
+        is_undelivered,
         drill,
     } = line
     else {
@@ -41,5 +44,5 @@ pub(super) async fn run(common: &CommonArgs, args: &DigestArgs) -> Result<u8, Fa
             println!("\nThis digest was {delivery}");
         }
     }
-    Ok(COMPLETE)
+    Ok(if is_undelivered { PARTIAL } else { COMPLETE })
 }

@@ -39,6 +39,11 @@ pub(super) struct RawS3 {
     pub(super) profile: Option<String>,
     pub(super) endpoint_url: Option<String>,
     pub(super) path_style: Option<bool>,
+    pub(super) server_side_encryption: Option<String>,
+    pub(super) kms_key_id: Option<String>,
+    pub(super) storage_class: Option<String>,
+    pub(super) requester_pays: bool,
+    pub(super) expected_bucket_owner: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -4,6 +4,7 @@
 //! still checked; the caller throws the result away when anything was noted.
 
 use super::bandwidth;
+use super::demands;
 use super::drill;
 use super::layers::Layers;
 use super::paths;
@@ -13,8 +14,8 @@ use super::raw::{RawConfig, RawLimits, RawLog, RawNotify, RawS3, RawSchedule, Ra
 use super::source;
 use super::values;
 use super::{
-    Config, Defaults, Limits, LogConfig, NotifyConfig, S3Config, ScheduleConfig, SourceConfig,
-    StoreConfig,
+    Config, Defaults, Limits, LogConfig, Needs, NotifyConfig, S3Config, S3Demands, ScheduleConfig,
+    SourceConfig, StoreConfig,
 };
 use std::path::{Path, PathBuf};
 
@@ -29,8 +30,8 @@ pub(super) struct Input<'a> {
     pub(super) layers: &'a Layers,
     /// What holds when the file is silent.
     pub(super) defaults: &'a Defaults,
-    /// Do not ask for the sources' folders.
-    pub(super) sources_may_be_missing: bool,
+    /// What must be there.
+    pub(super) needs: Needs,
 }
 
 impl Input<'_> {
@@ -118,7 +119,31 @@ fn s3_config(raw: RawS3, input: &Input<'_>, problems: &mut Problems) -> S3Config
         input.take(problems, Key::of("s3", leaf), checked)
     };
     let endpoint_url = take("endpoint_url", raw.endpoint_url, places::endpoint_url);
+    let encryption = take(
+        "server_side_encryption",
+        raw.server_side_encryption,
+        demands::encryption,
+    );
+    let kms_key_id = take("kms_key_id", raw.kms_key_id, demands::kms_key_id);
+    let is_without_key = encryption.as_deref() == Some("AES256");
+    let kms_key_id = match kms_key_id {
+        Some(key) if is_without_key => take("kms_key_id", Some(key), demands::key_without_kms),
+        key => key,
+    };
+    let demands = S3Demands {
+        // A key is only ever KMS's.
+        encryption: encryption.or_else(|| kms_key_id.as_ref().map(|_| "aws:kms".to_owned())),
+        kms_key_id,
+        storage_class: take("storage_class", raw.storage_class, demands::storage_class),
+        requester_pays: raw.requester_pays,
+        expected_bucket_owner: take(
+            "expected_bucket_owner",
+            raw.expected_bucket_owner,
+            demands::account,
+        ),
+    };
     S3Config {
+        demands,
         region: take("region", raw.region, places::region),
         profile: take("profile", raw.profile, places::profile),
         path_style: raw.path_style.unwrap_or(endpoint_url.is_some()),
@@ -136,6 +161,9 @@ fn vault_config(raw: RawVault, input: &Input<'_>, problems: &mut Problems) -> Op
         // Never created here: a disk that is not plugged in must not become a
         // folder on the very disk that is to be backed up.
         Some(text) => input.path(&text).and_then(|path| {
+            if !input.needs.vault() {
+                return Ok(path);
+            }
             paths::existing_folder(
                 &path,
                 "plug in or mount the disk; for a new vault create the folder once by hand",

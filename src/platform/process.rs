@@ -23,6 +23,18 @@ pub fn remove_stale_socket(socket: &Path) {
     }
 }
 
+/// True when the socket that was made there is not there any more. Of what cannot
+/// be looked at nobody knows; a pipe goes only with who made it.
+pub fn is_socket_gone(socket: &Path) -> bool {
+    let missing = |error: io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        )
+    };
+    cfg!(unix) && std::fs::symlink_metadata(socket).is_err_and(missing)
+}
+
 /// Only the owner may talk to it (a pipe's default already says so).
 ///
 /// # Errors
@@ -131,7 +143,36 @@ pub fn home_dir() -> Option<PathBuf> {
     directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_owned())
 }
 
-/// Returns when the system or the user asks the program to stop: Ctrl-C, and on
+/// Returns when the system or the user asks the daemon to stop: Ctrl-C, and on
+/// Unix SIGTERM. SIGHUP (a terminal that is closed, a reload that somebody asks
+/// for) ends no backup: each one calls `hung_up`.
+///
+/// # Errors
+/// The signal handlers cannot be set up.
+pub async fn asked_to_end(hung_up: impl Fn()) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let ctrl_c = tokio::signal::ctrl_c();
+        tokio::pin!(ctrl_c);
+        loop {
+            tokio::select! {
+                result = &mut ctrl_c => return result,
+                _ = terminate.recv() => return Ok(()),
+                Some(()) = hang_up.recv() => hung_up(),
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = hung_up;
+        tokio::signal::ctrl_c().await
+    }
+}
+
+/// Returns when the system or the user asks a command to stop: Ctrl-C, and on
 /// Unix SIGTERM and SIGHUP.
 ///
 /// # Errors
@@ -150,4 +191,44 @@ pub async fn asked_to_stop() -> io::Result<()> {
     }
     #[cfg(not(unix))]
     tokio::signal::ctrl_c().await
+}
+
+/// A command line for the system's shell, with no input, both outputs to be read, and
+/// ended when it is dropped.
+pub fn shell_command(line: &str) -> tokio::process::Command {
+    #[cfg(not(windows))]
+    let mut command = {
+        let mut command = tokio::process::Command::new("sh");
+        command.args(["-c", line]);
+        // A group of its own, so that ending it ends what it has started.
+        command.process_group(0);
+        command
+    };
+    #[cfg(windows)]
+    let mut command = {
+        let mut command = tokio::process::Command::new("cmd.exe");
+        // `cmd.exe` wants the whole line in one more pair of quotes, unescaped.
+        command.arg("/C").raw_arg(format!("\"{line}\""));
+        command
+    };
+    command
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// End at once what a command of [`shell_command`] has started, which had this id, where
+/// the system can tell (Unix); it may have ended itself.
+pub fn end_group(id: u32) {
+    #[cfg(unix)]
+    if let Some(group) = i32::try_from(id)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+    {
+        // There may be nothing left of it.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = id;
 }

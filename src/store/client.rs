@@ -2,21 +2,22 @@
 
 use super::Store;
 use super::answer::AnswersEnd;
+use super::demanded::Demanded;
 use super::known_hash::KnownHash;
 use super::late::{Notes, NotesUnanswered};
 use super::line::Line;
 use super::marks::Marks;
 use super::no_body::NoBody;
 use super::vault::{IN_PROCESS_ENDPOINT, Vault};
+use crate::aws::{From as KeysFrom, Https, Keys, KeysRefused};
 use crate::config::{S3Config, StoreConfig};
 use crate::error::{Fatal, chain};
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    StalledStreamProtectionConfig,
+    BehaviorVersion, Credentials, IdentityCache, Region, RequestChecksumCalculation,
+    ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
-use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{
@@ -38,6 +39,15 @@ const SHORT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What every body-carrying attempt may take before its size is counted.
 const TRANSFER_BASE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Uploads up to so many bytes, which is what an office saves most of the time,
+/// are given up sooner: their bytes take no time, and S3 answers within a second.
+const TINY_PUT_BYTES: u64 = 64 * 1024;
+
+/// Attempts of such an upload, each within [`SHORT_ATTEMPT_TIMEOUT`]: an answer that
+/// never comes holds a worker for a minute, not for six. The path is tried again
+/// after that, and what the server made of it is looked at (`tasks::late`).
+const TINY_ATTEMPTS_MAX: u32 = 2;
 
 /// Copying 5 GiB or joining 10,000 parts takes S3 minutes; a connection that
 /// died meanwhile must not hold a worker for longer than this.
@@ -94,8 +104,8 @@ impl Store {
     /// A store on a test's own listener, over the HTTP client that AWS is spoken to
     /// with.
     #[cfg(test)]
-    pub(super) fn over_http(url: &str) -> Self {
-        Self::unsigned(https(), url, "a test's server")
+    pub(super) async fn over_http(url: &str) -> Self {
+        Self::unsigned(Https::of(None).await.client(), url, "a test's server")
     }
 
     fn unsigned(http: SharedHttpClient, endpoint_url: &str, place: &str) -> Self {
@@ -114,8 +124,14 @@ impl Store {
 
     /// AWS or a compatible server; `http` replaces the HTTPS client in tests.
     pub async fn aws(s3: &S3Config, http: Option<SharedHttpClient>) -> Self {
-        let http = http.unwrap_or_else(https);
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+        let http = match http {
+            Some(http) => http,
+            None => https(s3.profile.as_deref()).await,
+        };
+        // The keys are ours to look for: the SDK's own chain looks once and never again.
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http.clone())
+            .no_credentials();
         if let Some(region) = &s3.region {
             loader = loader.region(Region::new(region.clone()));
         }
@@ -131,8 +147,16 @@ impl Store {
             Some(url) => url.clone(),
             None => format!("AWS S3 in {region}"),
         };
+        let from = KeysFrom::Chain {
+            profile: s3.profile.clone(),
+        };
+        let keys = Keys::new(from, Some(region.clone()), http.clone());
         let notes = Notes::default();
         let mut builder = common(aws_sdk_s3::config::Builder::from(&shared), &notes)
+            .credentials_provider(keys.clone())
+            .identity_cache(IdentityCache::no_cache())
+            .retry_classifier(KeysRefused(keys))
+            .interceptor(Demanded(s3.demands.clone()))
             .region(region)
             .force_path_style(s3.path_style);
         if let Some(url) = &s3.endpoint_url {
@@ -140,9 +164,7 @@ impl Store {
         }
         // Credentials are fetched beside the line: they are not the bucket's.
         let line = Line::default();
-        if let Some(http) = shared.http_client() {
-            builder = builder.http_client(line.over(http));
-        }
+        builder = builder.http_client(line.over(http));
         let client = aws_sdk_s3::Client::from_conf(builder.build());
         Self::from_client(client, line, notes, &place)
     }
@@ -173,17 +195,22 @@ pub(super) struct Quick {
     pub(super) short: aws_sdk_s3::Client,
     /// Uploads up to [`SMALL_PUT_BYTES`].
     small_put: aws_sdk_s3::Client,
+    /// Uploads up to [`TINY_PUT_BYTES`].
+    tiny_put: aws_sdk_s3::Client,
 }
 
 impl Quick {
     fn of(client: &aws_sdk_s3::Client) -> Self {
-        let within = |limit| {
+        let within = |limit, attempts| {
             let config = client.config().to_builder().timeout_config(attempt(limit));
-            aws_sdk_s3::Client::from_conf(config.build())
+            let retries = RetryConfig::standard().with_max_attempts(attempts);
+            aws_sdk_s3::Client::from_conf(config.retry_config(retries).build())
         };
+        let small = transfer_timeout(SMALL_PUT_BYTES, SLOWEST_BYTES_PER_S);
         Self {
-            short: within(SHORT_ATTEMPT_TIMEOUT),
-            small_put: within(transfer_timeout(SMALL_PUT_BYTES, SLOWEST_BYTES_PER_S)),
+            short: within(SHORT_ATTEMPT_TIMEOUT, SDK_ATTEMPTS_MAX),
+            small_put: within(small, SDK_ATTEMPTS_MAX),
+            tiny_put: within(SHORT_ATTEMPT_TIMEOUT, TINY_ATTEMPTS_MAX),
         }
     }
 }
@@ -217,12 +244,12 @@ impl ClassifyRetry for TakesFewer {
 }
 
 /// The HTTP client of everything that is not in this process.
-fn https() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(
-            tls::rustls_provider::CryptoMode::Ring,
-        ))
-        .build_https()
+async fn https(profile: Option<&str>) -> SharedHttpClient {
+    let https = Https::of(profile).await;
+    for problem in https.problems() {
+        tracing::warn!("{problem}: it is not used");
+    }
+    https.client()
 }
 
 fn common(builder: aws_sdk_s3::config::Builder, notes: &Notes) -> aws_sdk_s3::config::Builder {
@@ -292,8 +319,13 @@ impl Store {
     /// The client for an upload of so many bytes whose time-outs are set
     /// already; `None` when it is large or the line is limited.
     pub(super) fn quick_put(&self, bytes: u64) -> Option<&aws_sdk_s3::Client> {
-        let is_quick = bytes <= SMALL_PUT_BYTES && self.rates().up.is_none();
-        is_quick.then_some(&self.quick.small_put)
+        if self.rates().up.is_some() {
+            return None;
+        }
+        if bytes <= TINY_PUT_BYTES {
+            return Some(&self.quick.tiny_put);
+        }
+        (bytes <= SMALL_PUT_BYTES).then_some(&self.quick.small_put)
     }
 }
 
@@ -310,4 +342,44 @@ fn attempt(limit: Duration) -> TimeoutConfig {
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(limit)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::At;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    /// S3 closes what is idle for some 20 s; the HTTP client's own default is 90.
+    #[tokio::test]
+    async fn a_connection_that_is_idle_is_closed_before_the_server_does() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let closed = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut some = [0; 4096];
+            assert!(stream.read(&mut some).await.unwrap() > 0);
+            let answer =
+                b"HTTP/1.1 404 Not Found\r\nx-amz-request-id: 1\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            while stream.read(&mut some).await.unwrap() > 0 {}
+            Instant::now()
+        });
+        let at = At {
+            bucket: "b",
+            key: "k",
+        };
+        let store = Store::over_http(&url).await;
+        assert!(matches!(store.head(at, None).await, Ok(None)));
+        // From here on time passes by itself.
+        tokio::time::pause();
+        let idle_from = Instant::now();
+        let idle = closed.await.unwrap() - idle_from;
+        // It is looked for once in such a time.
+        let range = crate::aws::IDLE_MAX..=crate::aws::IDLE_MAX * 2;
+        assert!(range.contains(&idle), "{idle:?}");
+        drop(store);
+    }
 }

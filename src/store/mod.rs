@@ -12,6 +12,7 @@ mod client;
 mod cold;
 mod copy;
 mod course;
+mod demanded;
 pub mod differences;
 mod fault;
 mod folders;

@@ -112,7 +112,9 @@ impl OutageAlert {
     /// The trouble is of that class: it decides how long it may last in silence.
     pub fn is_about(&mut self, class: Class) {
         self.patience_ms = match class {
-            Class::Credentials | Class::Denied | Class::NoBucket => self.policy.person_after_ms,
+            Class::Credentials | Class::Denied | Class::NoBucket | Class::Untrusted => {
+                self.policy.person_after_ms
+            }
             _ => self.policy.alert_after_ms,
         };
     }
