@@ -65,6 +65,9 @@ pub struct Report {
     pub is_billed: bool,
     /// The newest restore drill.
     pub drill: Option<Drill>,
+    /// The program as whoever reads this can run it, with its configuration.
+    #[serde(skip)]
+    pub program: String,
     /// One part for each watched folder.
     pub sources: Vec<SourceReport>,
 }
