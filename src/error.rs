@@ -114,6 +114,9 @@ pub enum Class {
     Denied,
     /// The bucket does not exist.
     NoBucket,
+    /// The destination has no room left (a full disk, a quota): small things may
+    /// still fit.
+    Full,
     /// The key, version or upload does not exist in the bucket.
     NotFound,
     /// The server refused the request as such (400, 501): it will not pass by itself.
@@ -151,6 +154,7 @@ impl Class {
                 | Class::Credentials
                 | Class::Denied
                 | Class::NoBucket
+                | Class::Full
         )
     }
 }

@@ -4,6 +4,9 @@
 //! hour; the digest is handed over before its figures are closed, so a crash
 //! between makes it come twice rather than never.
 
+mod patience;
+
+use self::patience::{Found, Patience};
 use super::clock;
 use super::context::{Context, blocking};
 use super::costs;
@@ -37,9 +40,6 @@ const WAIT_MAX: Duration = Duration::from_secs(6 * 3600);
 
 /// A daily job that failed is tried again after this.
 const AFTER_FAILURE: Duration = Duration::from_secs(600);
-
-/// How long an outage may last before nobody waits for its end any more.
-const OUTAGE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a wait looks whether the bucket can still be reached.
 const WAIT_STEP: Duration = Duration::from_secs(2);
@@ -146,10 +146,12 @@ async fn compare_all(ctx: &Arc<Context>, confirmed: bool) -> Vec<Option<ScanDone
     let deadline = Instant::now() + WAIT_MAX;
     let mut results = Vec::with_capacity(asked.len());
     for (source, asked) in asked.into_iter().enumerate() {
-        let scan = unless_hopeless(ctx, source, deadline, asked).await;
+        let mut patience = Patience::default();
+        let scan = unless_hopeless(ctx, source, deadline, &mut patience, asked).await;
         results.push(scan.and_then(Result::ok));
         // What is still on its way then is told as such.
-        unless_hopeless(ctx, source, deadline, ctx.queue.backlog_drained(source)).await;
+        let drained = ctx.queue.backlog_drained(source);
+        unless_hopeless(ctx, source, deadline, &mut patience, drained).await;
     }
     results
 }
@@ -168,35 +170,41 @@ pub async fn compare_in_full(
 }
 
 /// Wait for `work`, but neither beyond the deadline nor through an outage (of
-/// the bucket or of the folder) that lasts or that only a person can end.
+/// the bucket, the folder or the index) that lasts or that only a person can end.
 async fn unless_hopeless<T>(
     ctx: &Context,
     source: usize,
     deadline: Instant,
+    patience: &mut Patience,
     work: impl Future<Output = T>,
 ) -> Option<T> {
     tokio::pin!(work);
-    let mut outage_since: Option<Instant> = None;
     while Instant::now() < deadline {
         if let Ok(done) = tokio::time::timeout(WAIT_STEP, &mut work).await {
             return Some(done);
         }
-        let is_silent = ctx.answering.silent_since(source).is_some();
         if !ctx.sources[source].destination.may_send() {
             return None;
         }
-        match ctx.gates.outage(source) {
-            None if !is_silent => outage_since = None,
-            outage => {
-                let since = *outage_since.get_or_insert_with(Instant::now);
-                let lasts = outage.is_some_and(|(_, fault)| !fault.class.is_transient());
-                if lasts || since.elapsed() >= OUTAGE_PATIENCE {
-                    return None;
-                }
-            }
+        let done = ctx.index.activity(ctx.sources[source].id);
+        let deeds = done.versions + done.deletions;
+        if patience.is_over(in_the_way(ctx, source), deeds, Instant::now()) {
+            return None;
         }
     }
     None
+}
+
+/// What holds up a comparison of that source now.
+fn in_the_way(ctx: &Context, source: usize) -> Found {
+    match ctx.gates.outage(source) {
+        Some((_, fault)) if !fault.class.is_transient() => Found::NeedsPerson,
+        // What cannot be written down is worked on again and again.
+        _ if ctx.index.broken().is_some() => Found::Index,
+        Some(_) => Found::MayPass,
+        None if ctx.answering.silent_since(source).is_some() => Found::MayPass,
+        None => Found::Well,
+    }
 }
 
 async fn state(ctx: &Arc<Context>, key: &'static str) -> Result<Option<i64>, Fault> {

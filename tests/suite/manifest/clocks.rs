@@ -116,7 +116,7 @@ async fn one_of_a_moment_to_come_is_used_for_nothing_and_said() {
     let (ahead, little) = (key("", ahead_ms), key("", little_ms));
     assert_eq!(
         findings(&rig).await,
-        [(Damage::Overwritten, little), (Damage::Metadata, ahead)]
+        [(Damage::Overwritten, little), (Damage::Ahead, ahead)]
     );
 }
 
@@ -153,6 +153,7 @@ async fn one_that_was_written_with_the_clock_put_back_accuses_no_others() {
     let written = Written {
         key: past,
         etag: put.e_tag().unwrap().trim_matches('"').to_owned(),
+        ahead: Vec::new(),
     };
     {
         let (index, _) = Index::open(&rig.state_dir().join("index")).unwrap();
