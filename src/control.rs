@@ -15,11 +15,15 @@ use crate::platform;
 use interprocess::local_socket::tokio::{Listener, Stream, prelude::*};
 use interprocess::local_socket::{GenericFilePath, ListenerOptions};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncWriteExt as _, BufReader};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::MissedTickBehavior;
 
 /// A request is a few words; whatever is longer is not one.
 const REQUEST_BYTES_MAX: u64 = 64 * 1024;
@@ -27,8 +31,40 @@ const REQUEST_BYTES_MAX: u64 = 64 * 1024;
 /// A client that connects and says nothing is cut off after this.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Commands served at once; the next waits.
-const CONNECTIONS_MAX: usize = 8;
+/// Clients that have connected and not asked yet. Whoever asks does so at once, so
+/// of more than these the one that has been silent longest is cut off: they must
+/// keep nobody waiting who has a question.
+const SILENT_MAX: usize = 64;
+
+/// Commands at work at once; the next waits.
+const WORK_MAX: usize = 8;
+
+/// Questions after the state answered at once. They do not wait for the others,
+/// which may take hours.
+const STATUS_MAX: usize = 8;
+
+/// Who waits for an answer hears at least this often that it is being worked on.
+const ALIVE_EVERY: Duration = Duration::from_secs(5);
+
+/// A daemon that is heard of less often than this does not work: six times
+/// [`ALIVE_EVERY`], for a busy computer.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// How long the state may take to be told: it lies in memory, save for a few
+/// reads of the index.
+pub const STATUS_WAIT: Duration = Duration::from_secs(15);
+
+/// A client that takes no line for so long is cut off; its work goes on.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether the socket is still there: one `stat`.
+const SOCKET_LOOK: Duration = Duration::from_secs(1);
+
+/// How long a command waits for a socket that was removed and is made again.
+pub const REMADE_WITHIN: Duration = Duration::from_secs(3);
+
+/// How often it looks meanwhile.
+const REMADE_LOOK: Duration = Duration::from_millis(200);
 
 /// Lines on their way to a client; a slow terminal holds only its own command up.
 const LINES_MAX: usize = 64;
@@ -64,6 +100,8 @@ pub struct Words {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
 pub enum Line {
+    /// Nothing new: it is being worked on. The client hears it and nobody else.
+    Alive,
     /// How far a reconciliation is.
     Progress(Progress),
     /// How far a verification is.
@@ -218,62 +256,165 @@ pub struct SourceStatus {
     pub board: SourceBoard,
 }
 
+/// The file with the state as last told, in the state folder.
+const KEPT_FILE: &str = "last-status.json";
+
+/// A kept state is no longer than this: [`Status`] names a bounded number of files.
+const KEPT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// How things stood, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// When, milliseconds since 1970.
+    pub at_ms: i64,
+    /// How things stood.
+    pub status: Status,
+}
+
+impl Kept {
+    /// Write it down, for when nobody answers. Whole or not at all. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn write(&self, state_dir: &Path) -> io::Result<()> {
+        let path = state_dir.join(KEPT_FILE);
+        let new = path.with_extension("new");
+        let text = serde_json::to_vec(self)?;
+        platform::create_private_file(&new)?.write_all(&text)?;
+        std::fs::rename(&new, &path)
+    }
+
+    /// What was written down last; `None` when nothing that can be read was. Blocks.
+    pub fn read(state_dir: &Path) -> Option<Self> {
+        let file = std::fs::File::open(state_dir.join(KEPT_FILE)).ok()?;
+        serde_json::from_reader(file.take(KEPT_BYTES_MAX)).ok()
+    }
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// It was answered.
+    Answered(Box<Line>),
+    /// Nobody listens there.
+    Nobody,
+    /// Somebody listens there and says nothing for so long.
+    Silent(Duration),
+}
+
 /// Ask the daemon that runs on `state_dir`; `progress` gets every line but the
 /// last. `None` when no daemon answers.
 ///
 /// # Errors
-/// It answered something that cannot be understood, or broke off.
+/// It answered something that cannot be understood, broke off, or says nothing.
 pub async fn ask(
     state_dir: &Path,
     request: &Request,
-    mut progress: impl FnMut(Line),
+    progress: impl FnMut(Line),
 ) -> Result<Option<Line>, Fatal> {
-    let Ok(name) = platform::control_socket(state_dir).to_fs_name::<GenericFilePath>() else {
-        return Ok(None);
-    };
-    let trouble = |cause: String| {
-        Fatal::new(
+    match ask_within(state_dir, request, SILENCE_MAX, progress).await? {
+        Asked::Answered(line) => Ok(Some(*line)),
+        Asked::Nobody => Ok(None),
+        Asked::Silent(waited) => Err(Fatal::new(
             "ask the running Keepwatch",
-            cause,
-            "run this as the account that runs Keepwatch; look into its log; if it is of another version, restart it",
-        )
+            format!("it says nothing for {} s", waited.as_secs()),
+            "see what `keepwatch status` says of it; look into its log; if it is stopped, stuck or of another version, start it again",
+        )),
+    }
+}
+
+/// How things stand, within [`STATUS_WAIT`]. Where the socket is missing though
+/// somebody may run, it is looked for again for a while: it is being made again.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn ask_status(state_dir: &Path, may_run: impl Fn() -> bool) -> Result<Asked, Fatal> {
+    let began = tokio::time::Instant::now();
+    loop {
+        let asking = ask_within(state_dir, &Request::Status, STATUS_WAIT, |_| ());
+        let asked = match tokio::time::timeout(STATUS_WAIT, asking).await {
+            Ok(asked) => asked?,
+            Err(_) => Asked::Silent(STATUS_WAIT),
+        };
+        if asked != Asked::Nobody || !may_run() || began.elapsed() >= REMADE_WITHIN {
+            return Ok(asked);
+        }
+        tokio::time::sleep(REMADE_LOOK).await;
+    }
+}
+
+fn trouble(cause: String) -> Fatal {
+    Fatal::new(
+        "ask the running Keepwatch",
+        cause,
+        "run this as the account that runs Keepwatch; look into its log; if it is of another version, restart it",
+    )
+}
+
+async fn ask_within(
+    state_dir: &Path,
+    request: &Request,
+    silence: Duration,
+    mut progress: impl FnMut(Line),
+) -> Result<Asked, Fatal> {
+    let Ok(name) = platform::control_socket(state_dir).to_fs_name::<GenericFilePath>() else {
+        return Ok(Asked::Nobody);
     };
-    let stream = match Stream::connect(name).await {
-        Ok(stream) => stream,
+    let silent = Ok(Asked::Silent(silence));
+    let stream = match tokio::time::timeout(silence, Stream::connect(name)).await {
+        Ok(Ok(stream)) => stream,
         // Nobody listens. Anything else is somebody whom we may not talk to.
-        Err(error)
+        Ok(Err(error))
             if matches!(
                 error.kind(),
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::ConnectionRefused
             ) =>
         {
-            return Ok(None);
+            return Ok(Asked::Nobody);
         }
-        Err(error) => return Err(trouble(chain(&error))),
+        // As many wait to be heard as may.
+        Ok(Err(error)) if error.kind() == ErrorKind::WouldBlock => return silent,
+        Ok(Err(error)) => return Err(trouble(chain(&error))),
+        Err(_) => return silent,
     };
     let (from, mut to) = (&stream, &stream);
     let mut text = serde_json::to_vec(request).map_err(|e| trouble(chain(&e)))?;
     text.push(b'\n');
-    to.write_all(&text).await.map_err(|e| trouble(chain(&e)))?;
+    match tokio::time::timeout(silence, to.write_all(&text)).await {
+        Ok(written) => written.map_err(|e| trouble(chain(&e)))?,
+        Err(_) => return silent,
+    }
     let mut lines = BufReader::new(from).lines();
     let mut last = None;
-    while let Some(line) = lines.next_line().await.map_err(|e| trouble(chain(&e)))? {
+    loop {
+        let Ok(line) = tokio::time::timeout(silence, lines.next_line()).await else {
+            return silent;
+        };
+        let Some(line) = line.map_err(|e| trouble(chain(&e)))? else {
+            break;
+        };
         let line: Line = serde_json::from_str(&line).map_err(|e| trouble(chain(&e)))?;
+        if line == Line::Alive {
+            continue;
+        }
         if let Some(earlier) = last.replace(line) {
             progress(earlier);
         }
     }
     match last {
         Some(Line::Failed(fault)) => Err(fault.into()),
-        Some(Line::Progress(_) | Line::Verifying(_)) | None => {
+        Some(Line::Progress(_) | Line::Verifying(_) | Line::Alive) | None => {
             Err(trouble("it stopped before it was done".into()))
         }
-        Some(line) => Ok(Some(line)),
+        Some(line) => Ok(Asked::Answered(Box::new(line))),
     }
 }
 
 /// The daemon's end of the socket, bound.
-pub struct Server(Listener);
+pub struct Server {
+    listener: Listener,
+    state_dir: PathBuf,
+}
 
 /// Something that answers requests. Lines it sends before its answer are progress.
 pub trait Answer: Send + Sync + 'static {
@@ -310,15 +451,26 @@ impl Server {
             .create_tokio()
             .map_err(|e| fatal(chain(&e)))?;
         platform::restrict_socket(&path).map_err(|e| fatal(chain(&e)))?;
-        Ok(Self(listener))
+        Ok(Self {
+            listener,
+            state_dir: state_dir.to_owned(),
+        })
     }
 
     /// Answer until told to stop.
-    pub async fn serve(self, answer: Arc<impl Answer>, mut stop: watch::Receiver<bool>) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    pub async fn serve(mut self, answer: Arc<impl Answer>, mut stop: watch::Receiver<bool>) {
+        let places = Places::default();
+        let mut silent: VecDeque<oneshot::Sender<()>> = VecDeque::new();
+        let mut look = tokio::time::interval(SOCKET_LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_lost = false;
         loop {
             let stream = tokio::select! {
-                stream = self.0.accept() => stream,
+                stream = self.listener.accept() => stream,
+                _ = look.tick() => {
+                    self.make_again(&mut is_lost).await;
+                    continue;
+                }
                 _ = stop.changed() => return,
             };
             let Ok(stream) = stream else {
@@ -326,25 +478,99 @@ impl Server {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             };
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
-            let answer = Arc::clone(&answer);
+            silent.retain(|other| !other.is_closed());
+            if silent.len() >= SILENT_MAX {
+                // Dropped, it is cut off.
+                silent.pop_front();
+            }
+            let (cut, is_cut) = oneshot::channel();
+            silent.push_back(cut);
+            let (answer, places) = (Arc::clone(&answer), places.clone());
             tokio::spawn(async move {
-                if let Err(error) = converse(stream, answer).await {
+                if let Err(error) = converse(stream, is_cut, answer, places).await {
                     tracing::warn!("a command on the control socket broke off: {error}");
                 }
-                drop(place);
             });
+        }
+    }
+
+    /// A socket that somebody has removed (with its folder) is made again:
+    /// without it nobody could tell that the daemon runs.
+    async fn make_again(&mut self, is_lost: &mut bool) {
+        let socket = platform::control_socket(&self.state_dir);
+        let is_gone = move || platform::is_socket_gone(&socket);
+        if !matches!(tokio::task::spawn_blocking(is_gone).await, Ok(true)) {
+            *is_lost = false;
+            return;
+        }
+        let state_dir = self.state_dir.clone();
+        let bind = move || {
+            let made = platform::create_private_dir_all(&state_dir);
+            made.map_err(|error| chain(&error))
+                .and_then(|()| Self::bind(&state_dir).map_err(|fatal| fatal.one_line()))
+        };
+        let bound = tokio::task::spawn_blocking(bind).await;
+        let was_lost = std::mem::replace(is_lost, true);
+        let folder = self.state_dir.display();
+        match bound {
+            Ok(Ok(again)) => {
+                tracing::error!(
+                    "the control socket in {folder} was removed while Keepwatch is running; it was made again"
+                );
+                // It would take the new one's name away.
+                self.listener.do_not_reclaim_name_on_drop();
+                *self = again;
+                *is_lost = false;
+            }
+            Ok(Err(why)) if !was_lost => tracing::error!(
+                "the control socket in {folder} was removed while Keepwatch is running, and cannot be made again: {why}"
+            ),
+            Ok(Err(_)) | Err(_) => {}
         }
     }
 }
 
-async fn converse(stream: Stream, answer: Arc<impl Answer>) -> std::io::Result<()> {
-    let (from, mut to) = (&stream, &stream);
+/// How many may be at work at once.
+#[derive(Clone)]
+struct Places {
+    work: Arc<Semaphore>,
+    status: Arc<Semaphore>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            work: Arc::new(Semaphore::new(WORK_MAX)),
+            status: Arc::new(Semaphore::new(STATUS_MAX)),
+        }
+    }
+}
+
+/// What a client asks; `None` when it was cut off because others wait.
+async fn request_of(
+    from: impl AsyncRead + Unpin,
+    mut is_cut: oneshot::Receiver<()>,
+) -> io::Result<Option<String>> {
     let mut text = String::new();
     let mut from = BufReader::new(from.take(REQUEST_BYTES_MAX));
-    tokio::time::timeout(REQUEST_TIMEOUT, from.read_line(&mut text)).await??;
+    let reading = tokio::time::timeout(REQUEST_TIMEOUT, from.read_line(&mut text));
+    tokio::select! {
+        read = reading => read??,
+        _ = &mut is_cut => return Ok(None),
+    };
+    Ok(Some(text))
+}
+
+async fn converse(
+    stream: Stream,
+    is_cut: oneshot::Receiver<()>,
+    answer: Arc<impl Answer>,
+    places: Places,
+) -> io::Result<()> {
+    let (from, mut to) = (&stream, &stream);
+    let Some(text) = request_of(from, is_cut).await? else {
+        return Ok(());
+    };
     let request = match serde_json::from_str::<Request>(&text) {
         Ok(request) => request,
         Err(error) => {
@@ -353,25 +579,42 @@ async fn converse(stream: Stream, answer: Arc<impl Answer>) -> std::io::Result<(
             return write_line(&mut to, &Line::Failed(fault)).await;
         }
     };
+    let places = match request {
+        Request::Status => places.status,
+        _ => places.work,
+    };
     let (progress, mut lines) = mpsc::channel(LINES_MAX);
-    let work = tokio::spawn(async move { answer.answer(request, progress).await });
-    while let Some(line) = lines.recv().await {
-        write_line(&mut to, &line).await?;
+    let mut work = tokio::spawn(async move {
+        // Nobody closes it; whoever works without a place does no harm.
+        let _place = places.acquire_owned().await;
+        answer.answer(request, progress).await
+    });
+    loop {
+        tokio::select! {
+            biased;
+            Some(line) = lines.recv() => write_line(&mut to, &line).await?,
+            done = &mut work => {
+                while let Ok(line) = lines.try_recv() {
+                    write_line(&mut to, &line).await?;
+                }
+                return match done {
+                    Ok(line) => write_line(&mut to, &line).await,
+                    Err(error) => Err(io::Error::other(error)),
+                };
+            }
+            () = tokio::time::sleep(ALIVE_EVERY) => write_line(&mut to, &Line::Alive).await?,
+        }
     }
-    if let Ok(line) = work.await {
-        write_line(&mut to, &line).await?;
-    }
-    Ok(())
 }
 
-async fn write_line(
-    to: &mut (impl tokio::io::AsyncWrite + Unpin),
-    line: &Line,
-) -> std::io::Result<()> {
+async fn write_line(to: &mut (impl AsyncWrite + Unpin), line: &Line) -> io::Result<()> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
-    to.write_all(&text).await?;
-    to.flush().await
+    let writing = async {
+        to.write_all(&text).await?;
+        to.flush().await
+    };
+    tokio::time::timeout(WRITE_TIMEOUT, writing).await?
 }
 
 #[cfg(test)]
@@ -383,6 +626,7 @@ mod tests {
     #[test]
     fn every_line_can_be_sent() {
         for line in [
+            Line::Alive,
             Line::Progress(Progress::default()),
             Line::Reconciled {
                 sources: vec![Reconciled::default()],

@@ -1,6 +1,6 @@
 //! Configuration: any text is a configuration, or is refused in words.
 
-use keepwatch::config::{Config, Defaults, Overrides, load};
+use keepwatch::config::{Config, Defaults, Needs, Overrides, load};
 use keepwatch::error::{Fatal, FatalKind};
 use std::ffi::OsString;
 use std::path::Path;
@@ -29,10 +29,10 @@ pub fn check(data: &[u8]) {
         .collect();
     let path = dir.path().join("keepwatch.toml");
     std::fs::write(&path, file).unwrap();
-    for sources_may_be_missing in [false, true] {
+    for needs in [Needs::All, Needs::Store, Needs::StoreAlone, Needs::Nothing] {
         let overrides = Overrides {
             log_level: None,
-            sources_may_be_missing,
+            needs,
         };
         let defaults = Defaults {
             state_dir: dir.path().join("own/state"),

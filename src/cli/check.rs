@@ -5,7 +5,7 @@ mod rules;
 
 use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, setup, show};
-use crate::config::{Config, SourceConfig, StoreConfig};
+use crate::config::{Config, Needs, SourceConfig, StoreConfig};
 use crate::daemon;
 use crate::error::{Fatal, Fault};
 use crate::files::{self, Compress, RuleCounts, Rules};
@@ -57,7 +57,7 @@ impl Findings {
 
 /// Check and show.
 pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
-    let config = setup::config(common, false)?;
+    let config = setup::config(common, Needs::All)?;
     let mut findings = Findings(Vec::new());
     let file = config.file.as_deref();
     findings.add(
@@ -65,6 +65,9 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         "configuration",
         file.map_or_else(String::new, |f| f.display().to_string()),
     );
+    for doubt in daemon::doubts(&config) {
+        findings.add(Verdict::Warning, "own files", doubt.to_string());
+    }
     for source in &config.sources {
         folder(&mut findings, source).await;
     }

@@ -2,17 +2,19 @@
 
 use super::args::{CommonArgs, DigestArgs};
 use super::{COMPLETE, logging, setup, show};
+use crate::config::Needs;
 use crate::control::{Line, Request, ask};
 use crate::daemon::digest_once;
 use crate::error::Fatal;
 
 /// Show it, or run the job and send it.
 pub(super) async fn run(common: &CommonArgs, args: &DigestArgs) -> Result<u8, Fatal> {
-    let config = setup::config(common, false)?;
+    let config = setup::config(common, Needs::Nothing)?;
     let request = Request::Digest { send: args.send };
     let line = match ask(&config.state_dir, &request, |_| ()).await? {
         Some(line) => line,
         None => {
+            let config = setup::config(common, Needs::Store)?;
             let _log = logging::init(&config.log, false, common.quiet);
             digest_once(config, setup::options(common), args.send).await?
         }

@@ -3,7 +3,7 @@
 //! One event is one line, whatever a file is called: control characters in
 //! logged values are escaped, so that no name can forge a line. Logging never
 //! ends the program; when the folder cannot be written, it says so once and
-//! goes on without. Libraries are never logged more closely than `debug`, as
+//! tries again with every line. Libraries are never logged more closely than `debug`, as
 //! their `trace` prints whole requests with their headers.
 
 mod daily;
@@ -48,13 +48,12 @@ pub struct LogGuard {
 /// cannot be written is reported there, and the program goes on.
 pub fn init(config: &LogConfig, terminal: bool, quiet: bool) -> LogGuard {
     let mut writers = Vec::new();
-    let file = DailyFile::open(&config.dir).map(|file| {
-        let builder = NonBlockingBuilder::default()
-            .lossy(false)
-            .buffered_lines_limit(FILE_LINES_WAITING_MAX)
-            .thread_name("log-file");
-        keep(builder.finish(file), &mut writers)
-    });
+    let (file, trouble) = DailyFile::open(&config.dir);
+    let builder = NonBlockingBuilder::default()
+        .lossy(false)
+        .buffered_lines_limit(FILE_LINES_WAITING_MAX)
+        .thread_name("log-file");
+    let file = Some(keep(builder.finish(file), &mut writers));
     let screen = terminal.then(|| {
         let builder = NonBlockingBuilder::default()
             .lossy(true)
@@ -67,10 +66,6 @@ pub fn init(config: &LogConfig, terminal: bool, quiet: bool) -> LogGuard {
         };
         (keep(builder.finish(std::io::stderr()), &mut writers), floor)
     });
-    let (file, trouble) = match file {
-        Ok(file) => (Some(file), None),
-        Err(fatal) => (None, Some(fatal)),
-    };
     if let Some(fatal) = trouble {
         report(&fatal);
     }

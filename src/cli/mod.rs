@@ -4,6 +4,9 @@
 //! calls it but `main`. Data goes to standard output, everything else to
 //! standard error.
 
+#[macro_use]
+mod out;
+
 pub mod args;
 mod check;
 mod digest;
@@ -61,9 +64,9 @@ fn run_to_end(cli: Result<Cli, clap::Error>) -> u8 {
     let cli = match cli {
         Ok(cli) => cli,
         Err(error) => {
-            // Printing help to a closed pipe is nobody's problem.
-            let _ = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(2);
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            out::note(error.print());
+            return told(code);
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -79,10 +82,23 @@ fn run_to_end(cli: Result<Cli, clap::Error>) -> u8 {
         }
         Err(error) => Err(Fatal::new("start", chain(&error), "")),
     };
-    result.unwrap_or_else(|fatal| {
+    told(result.unwrap_or_else(|fatal| {
         eprintln!("keepwatch: {fatal}");
         fatal.exit_code()
-    })
+    }))
+}
+
+/// The exit code of a command that would end with `code`: not with one that says
+/// "read what I printed" when that could not be printed.
+fn told(code: u8) -> u8 {
+    let Some(error) = out::trouble() else {
+        return code;
+    };
+    eprintln!("keepwatch: cannot print the result: {}", chain(&error));
+    match code {
+        COMPLETE | DIFFERENT => FAILED,
+        worse => worse,
+    }
 }
 
 async fn dispatch(cli: Cli) -> Result<u8, Fatal> {

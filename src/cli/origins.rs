@@ -3,7 +3,7 @@
 
 use super::args::{CommonArgs, Place, PlaceArgs};
 use super::setup;
-use crate::config::{Config, S3Config, SourceConfig, StoreConfig};
+use crate::config::{Config, Needs, S3Config, SourceConfig, StoreConfig};
 use crate::config::{bucket_from_flag, prefix_from_flag};
 use crate::error::Fatal;
 use crate::platform;
@@ -49,7 +49,7 @@ pub(super) async fn open(
 ) -> Result<Depot, Fatal> {
     match place.place() {
         Place::Configuration => {
-            let config = setup::config(common, true)?;
+            let config = setup::config(common, Needs::StoreAlone)?;
             let vault = existing(&config)?;
             let store = Store::connect(&config.store).await?;
             let limits = Limits::new(&config, setup::options(common).reload);

@@ -3,6 +3,7 @@
 
 use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
+use crate::config::Needs;
 use crate::control::{Line, Progress, Reconciled, Request, Words, ask};
 use crate::daemon::reconcile_once;
 use crate::error::{Class, Fatal, Fault};
@@ -19,7 +20,7 @@ const LINES_MAX: usize = 16;
 
 /// Compare, upload, report.
 pub(super) async fn run(common: &CommonArgs, words: Words) -> Result<u8, Fatal> {
-    let config = setup::config(common, false)?;
+    let config = setup::config(common, Needs::Nothing)?;
     let work = async {
         let mut shown = Shown::new(common.quiet);
         let request = Request::Reconcile(words);
@@ -41,6 +42,7 @@ pub(super) async fn run(common: &CommonArgs, words: Words) -> Result<u8, Fatal> 
                 )),
             };
         }
+        let config = setup::config(common, Needs::Store)?;
         let _log = logging::init(&config.log, false, common.quiet);
         let (to, mut lines) = mpsc::channel(LINES_MAX);
         let drawing = tokio::spawn(async move {
@@ -51,7 +53,7 @@ pub(super) async fn run(common: &CommonArgs, words: Words) -> Result<u8, Fatal> 
             }
             shown.finish();
         });
-        let results = reconcile_once(config.clone(), setup::options(common), to, words).await;
+        let results = reconcile_once(config, setup::options(common), to, words).await;
         // It only draws: how it ended changes nothing.
         let _ = drawing.await;
         results

@@ -2,6 +2,7 @@
 
 use super::args::CommonArgs;
 use super::{COMPLETE, logging, setup};
+use crate::config::Needs;
 use crate::daemon::Daemon;
 use crate::error::{Fatal, chain};
 use crate::platform;
@@ -10,8 +11,8 @@ use tokio::task::JoinError;
 /// Run until asked to stop.
 pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     // Before anything else: until somebody listens, the request kills.
-    let mut stop = tokio::spawn(platform::asked_to_stop());
-    let config = setup::config(common, false)?;
+    let mut stop = tokio::spawn(platform::asked_to_end(hung_up));
+    let config = setup::config(common, Needs::Store)?;
     let _log = logging::init(&config.log, true, common.quiet);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -38,11 +39,18 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
 pub(super) async fn end(daemon: Daemon) -> Result<u8, Fatal> {
     tokio::select! {
         stopped = daemon.stop() => stopped.map(|()| COMPLETE),
-        _ = platform::asked_to_stop() => {
+        _ = platform::asked_to_end(hung_up) => {
             tracing::warn!("stopped at once; the next start takes up what was under way");
             Err(Fatal::interrupted("finish what was under way"))
         }
     }
+}
+
+/// What a hang-up asks of other programs, Keepwatch does by itself.
+fn hung_up() {
+    tracing::info!(
+        "hang-up (SIGHUP): Keepwatch goes on. [bandwidth] is read again whenever the configuration changes, log files change by themselves, everything else takes a new start"
+    );
 }
 
 fn listened(stopped: Result<std::io::Result<()>, JoinError>) -> Result<(), Fatal> {

@@ -1,7 +1,7 @@
 //! Finding and reading the configuration, and following a running daemon.
 
 use super::args::CommonArgs;
-use crate::config::{Config, Defaults, Overrides, load, locate};
+use crate::config::{Config, Defaults, Needs, Overrides, load, locate};
 use crate::daemon::Options;
 use crate::error::Fatal;
 use crate::platform;
@@ -26,7 +26,7 @@ pub(super) fn defaults() -> Result<Defaults, Fatal> {
 pub(super) fn options(common: &CommonArgs) -> Options {
     let common = common.clone();
     Options {
-        reload: Some(Arc::new(move || config(&common, true))),
+        reload: Some(Arc::new(move || config(&common, Needs::Nothing))),
         ..Options::default()
     }
 }
@@ -35,11 +35,11 @@ pub(super) fn options(common: &CommonArgs) -> Options {
 ///
 /// # Errors
 /// There is none, or it is wrong (exit code 2).
-pub(super) fn config(common: &CommonArgs, sources_may_be_missing: bool) -> Result<Config, Fatal> {
+pub(super) fn config(common: &CommonArgs, needs: Needs) -> Result<Config, Fatal> {
     let file = locate(common.config.as_deref(), &platform::config_candidates())?;
     let overrides = Overrides {
         log_level: common.log_level.clone(),
-        sources_may_be_missing,
+        needs,
     };
     load(&file, &overrides, std::env::vars_os(), &defaults()?)
 }

@@ -4,7 +4,7 @@ use crate::error::{Fatal, chain};
 pub(super) use crate::model::report::text::{amount, clean, duration, number, size, time};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 /// A bar for what goes on, and whether there is no terminal to draw it on: then it
 /// is hidden, as it is when nothing is to be said.
@@ -23,10 +23,10 @@ pub(super) fn bar(quiet: bool, template: &str) -> (ProgressBar, bool) {
 /// Print a value as one JSON document on standard output.
 ///
 /// # Errors
-/// It cannot be written.
+/// It is no JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Fatal> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|e| Fatal::new("print the result", chain(&e), ""))?;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}").map_err(|e| Fatal::new("print the result", chain(&e), ""))
+    println!("{text}");
+    Ok(())
 }

@@ -3,22 +3,69 @@
 use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, PARTIAL, setup, show};
 use crate::board::{WatchProof, Watching};
-use crate::control::{Line, Request, SourceStatus, Status, ask};
+use crate::config::{Config, Needs};
+use crate::control::{Asked, Kept, Line, SourceStatus, Status, ask_status};
 use crate::error::Fatal;
+use crate::index::Index;
 use crate::model::bandwidth::Rates;
 use crate::model::drill::Drill;
 use crate::tasks::line;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::path::Path;
 
-/// Ask and show.
+/// Ask and show. It ends within [`crate::control::STATUS_WAIT`], whatever the daemon does.
 pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
-    let config = setup::config(common, true)?;
-    let answer = ask(&config.state_dir, &Request::Status, |_| ()).await?;
-    let Some(Line::Status(status)) = answer else {
-        if common.json {
-            show::json(&serde_json::json!({ "running": false }))?;
-        } else {
+    let config = setup::config(common, Needs::Nothing)?;
+    let asked = ask_status(&config.state_dir, || may_run(&config.state_dir)).await?;
+    let status = match &asked {
+        Asked::Answered(line) => match &**line {
+            Line::Status(status) => status,
+            _ => return silence(common, &config, &asked),
+        },
+        _ => return silence(common, &config, &asked),
+    };
+    if common.json {
+        show::json(status)?;
+    } else {
+        print(status, &config.schedule.time_zone);
+    }
+    let is_drilled_well = status.drill.as_ref().is_none_or(Drill::is_well);
+    Ok(if is_drilled_well && status.sources.iter().all(is_well) {
+        COMPLETE
+    } else {
+        PARTIAL
+    })
+}
+
+/// Somebody may run there though nobody listens.
+fn may_run(state_dir: &Path) -> bool {
+    !state_dir.exists() || Index::is_in_use(&state_dir.join("index"))
+}
+
+/// Nobody has answered: say what that means, and how things stood last.
+fn silence(common: &CommonArgs, config: &Config, asked: &Asked) -> Result<u8, Fatal> {
+    let kept = Kept::read(&config.state_dir);
+    let is_in_use = *asked != Asked::Nobody || Index::is_in_use(&config.state_dir.join("index"));
+    if common.json {
+        let mut answer = serde_json::json!({ "running": is_in_use });
+        if is_in_use {
+            answer["answers"] = false.into();
+        }
+        if let Some(kept) = kept {
+            answer["last_known"] = serde_json::json!(kept);
+        }
+        show::json(&answer)?;
+        return Ok(FAILED);
+    }
+    match asked {
+        Asked::Nobody if is_in_use => {
+            println!(
+                "Keepwatch is at work but cannot be asked: it is starting or stopping, or a command (keepwatch --reconcile, digest --send, verify) works in its place."
+            );
+            println!("  what to do: ask again in a minute; if it stays so, look into its log");
+        }
+        Asked::Nobody => {
             println!("Keepwatch is NOT running: nothing is backed up right now.");
             println!(
                 "  what to do: start it (as a service: see docs/OPERATIONS.md; by hand: keepwatch --config {})",
@@ -28,19 +75,41 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
                     .map_or_else(|| "FILE".into(), |f| f.display().to_string())
             );
         }
-        return Ok(FAILED);
-    };
-    if common.json {
-        show::json(&status)?;
-    } else {
-        print(&status, &config.schedule.time_zone);
+        Asked::Silent(waited) => {
+            println!(
+                "Keepwatch is running but does NOT answer (for {} s): whether anything is backed up right now is not known.",
+                waited.as_secs()
+            );
+            println!(
+                "  what to do: look into its log in {}; if it was stopped by hand, let it go on; else start it again",
+                config.log.dir.display()
+            );
+        }
+        Asked::Answered(_) => {
+            return Err(Fatal::new(
+                "show the state",
+                "the running Keepwatch gave another answer",
+                "restart it: it is of another version",
+            ));
+        }
     }
-    let is_drilled_well = status.drill.as_ref().is_none_or(Drill::is_well);
-    Ok(if is_drilled_well && status.sources.iter().all(is_well) {
-        COMPLETE
-    } else {
-        PARTIAL
-    })
+    if let Some(kept) = kept {
+        last_known(&kept, &config.schedule.time_zone);
+    }
+    Ok(FAILED)
+}
+
+/// How things stood when that was last written down.
+fn last_known(kept: &Kept, zone: &TimeZone) {
+    println!();
+    println!(
+        "How things stood {} (process {}; it may be otherwise now):",
+        show::time(kept.at_ms, zone),
+        kept.status.pid
+    );
+    for source in &kept.status.sources {
+        print_source(source, zone, kept.at_ms);
+    }
 }
 
 fn is_well(source: &SourceStatus) -> bool {

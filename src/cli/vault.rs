@@ -1,7 +1,7 @@
 //! `keepwatch vault serve`: a vault on a loopback port, for S3 tools.
 
 use super::args::VaultServeArgs;
-use super::{COMPLETE, run::signal_trouble, show};
+use super::{COMPLETE, out, run::signal_trouble, show};
 use crate::error::{Fatal, chain};
 use crate::platform;
 use crate::store::vault::Vault;
@@ -32,7 +32,7 @@ pub(super) async fn serve(args: &VaultServeArgs) -> Result<u8, Fatal> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(trouble)?;
     let address = listener.local_addr().map_err(trouble)?;
     let (key, secret) = (random(KEY_CHARS), random(SECRET_CHARS));
-    tell(&mut std::io::stdout(), address, &key, &secret);
+    out::note(tell(&mut std::io::stdout(), address, &key, &secret));
     let mut signal = Ok(());
     vault
         .serve(listener, (key, secret), async {
@@ -45,13 +45,12 @@ pub(super) async fn serve(args: &VaultServeArgs) -> Result<u8, Fatal> {
 
 /// Say how to reach it. Whoever reads no further than the first lines is served
 /// all the same.
-fn tell(out: &mut impl Write, address: SocketAddr, key: &str, secret: &str) {
+fn tell(out: &mut impl Write, address: SocketAddr, key: &str, secret: &str) -> std::io::Result<()> {
     let words = format!(
         "endpoint:   http://{address}\naccess key: {key}\nsecret key: {secret}\nstop with Ctrl-C\n"
     );
-    if let Err(error) = out.write_all(words.as_bytes()).and_then(|()| out.flush()) {
-        tracing::debug!("nobody reads what is told: {error}");
-    }
+    out.write_all(words.as_bytes())?;
+    out.flush()
 }
 
 fn random(chars: usize) -> String {
@@ -66,7 +65,7 @@ mod tests {
     fn it_is_told_also_to_nobody() {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
         let mut told = Vec::new();
-        tell(&mut told, address, "K", "S");
+        tell(&mut told, address, "K", "S").unwrap();
         let words = String::from_utf8(told).unwrap();
         assert_eq!(
             words,
@@ -75,6 +74,6 @@ mod tests {
         // A pipe whose reader has gone.
         let (reader, mut writer) = std::io::pipe().unwrap();
         drop(reader);
-        tell(&mut writer, address, "K", "S");
+        assert!(tell(&mut writer, address, "K", "S").is_err());
     }
 }

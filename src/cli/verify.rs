@@ -7,6 +7,7 @@ use super::origins::{self, Named};
 use super::restore::{parts::lines, parts::texts_by_origin, until_stopped};
 use super::versions::stamp;
 use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
+use crate::config::Needs;
 use crate::control::{Line, Request, ask};
 use crate::daemon::verify_once;
 use crate::error::Fatal;
@@ -73,7 +74,7 @@ async fn known_here(
     seed: u64,
     shown: &Shown,
 ) -> Result<(Vec<Verified>, TimeZone), Fatal> {
-    let config = setup::config(common, true)?;
+    let config = setup::config(common, Needs::Nothing)?;
     let named = origins::of_config(&config, args.source.as_deref())?;
     let zone = config.schedule.time_zone.clone();
     let question = Ask {

@@ -23,9 +23,41 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub struct Overrides {
     /// `--log-level`.
     pub log_level: Option<String>,
-    /// True for commands that read only the bucket: on a new computer the
+    /// What must be there for this command.
+    pub needs: Needs,
+}
+
+/// What of the places that a configuration names must be there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Needs {
+    /// All of them: `check` is asked whether they are.
+    #[default]
+    All,
+    /// Where the copies go. A source that is away is told by message and backed
+    /// up when it is there; the others do not wait for it.
+    Store,
+    /// The same, for commands that read only the bucket: on a new computer the
     /// sources are not there yet, and `restore` must work all the same.
-    pub sources_may_be_missing: bool,
+    StoreAlone,
+    /// None: whoever asks the running daemon touches nothing itself.
+    Nothing,
+}
+
+impl Needs {
+    /// All folders of the sources.
+    pub(super) fn sources(self) -> bool {
+        self == Self::All
+    }
+
+    /// The vault's folder, where there is one.
+    pub(super) fn vault(self) -> bool {
+        self != Self::Nothing
+    }
+
+    /// Patterns that leave out what they say.
+    pub(super) fn patterns(self) -> bool {
+        matches!(self, Self::All | Self::Store)
+    }
 }
 
 /// What the platform offers when the configuration is silent.
@@ -104,7 +136,7 @@ pub fn load(
         file: &file,
         layers: &layers,
         defaults,
-        sources_may_be_missing: overrides.sources_may_be_missing,
+        needs: overrides.needs,
     };
     match validate::config(raw, &input, &mut problems) {
         Some(config) if problems.is_empty() => Ok(config),

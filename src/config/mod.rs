@@ -26,7 +26,7 @@ mod trial;
 mod validate;
 mod values;
 
-pub use load::{Defaults, Overrides, load, locate};
+pub use load::{Defaults, Needs, Overrides, load, locate};
 pub use trial::{bucket_from_flag, prefix_from_flag};
 
 use std::path::PathBuf;

@@ -133,7 +133,13 @@ fn patterns(
     input: &Input<'_>,
     problems: &mut Problems,
 ) -> Vec<String> {
-    let is_there = |path: &Path| paths::is_there(path);
+    // What is in a folder that is away nobody knows: a pattern that is right when
+    // it is there must not be refused meanwhile.
+    let is_away = std::cell::LazyCell::new(|| root.is_some_and(|root| !paths::is_there(root)));
+    let is_there = |path: &Path| {
+        let is_in_it = root.is_some_and(|root| path.starts_with(root));
+        paths::is_there(path) || (is_in_it && *is_away)
+    };
     let real = |path: &Path| paths::real(path);
     let mut rules = Vec::with_capacity(raw.len());
     for (at, text) in raw.iter().enumerate() {
@@ -149,7 +155,7 @@ fn patterns(
             };
             match rule(text, &ground) {
                 // What cannot match leaves out nothing: no reason to restore nothing.
-                Err(_) if input.sources_may_be_missing => Ok(text.clone()),
+                Err(_) if !input.needs.patterns() => Ok(text.clone()),
                 Err(refused) => Err(Wrong::new(
                     format!("{} {}", shown(text), refused.what),
                     refused.remedy,
@@ -165,7 +171,7 @@ fn patterns(
 
 fn folder(text: &str, input: &Input<'_>) -> Result<PathBuf, Wrong> {
     let path = input.path(text)?;
-    if !input.sources_may_be_missing {
+    if input.needs.sources() {
         paths::existing_folder(
             &path,
             "correct the path, or plug in or mount the disk that it is on (a path that is not absolute belongs to the folder of this file)",

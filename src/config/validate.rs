@@ -13,8 +13,8 @@ use super::raw::{RawConfig, RawLimits, RawLog, RawNotify, RawS3, RawSchedule, Ra
 use super::source;
 use super::values;
 use super::{
-    Config, Defaults, Limits, LogConfig, NotifyConfig, S3Config, ScheduleConfig, SourceConfig,
-    StoreConfig,
+    Config, Defaults, Limits, LogConfig, Needs, NotifyConfig, S3Config, ScheduleConfig,
+    SourceConfig, StoreConfig,
 };
 use std::path::{Path, PathBuf};
 
@@ -29,8 +29,8 @@ pub(super) struct Input<'a> {
     pub(super) layers: &'a Layers,
     /// What holds when the file is silent.
     pub(super) defaults: &'a Defaults,
-    /// Do not ask for the sources' folders.
-    pub(super) sources_may_be_missing: bool,
+    /// What must be there.
+    pub(super) needs: Needs,
 }
 
 impl Input<'_> {
@@ -136,6 +136,9 @@ fn vault_config(raw: RawVault, input: &Input<'_>, problems: &mut Problems) -> Op
         // Never created here: a disk that is not plugged in must not become a
         // folder on the very disk that is to be backed up.
         Some(text) => input.path(&text).and_then(|path| {
+            if !input.needs.vault() {
+                return Ok(path);
+            }
             paths::existing_folder(
                 &path,
                 "plug in or mount the disk; for a new vault create the folder once by hand",

@@ -1,7 +1,9 @@
 //! What the daemon answers on its control socket.
 
 use crate::board::ScanDone;
-use crate::control::{Answer, Line, Progress, Reconciled, Request, SourceStatus, Status, Words};
+use crate::control::{
+    Answer, Kept, Line, Progress, Reconciled, Request, SourceStatus, Status, Words,
+};
 use crate::error::{Class, Fatal, Fault};
 use crate::index::Activity;
 use crate::model::audit::Ask;
@@ -15,6 +17,9 @@ use tokio::sync::{mpsc, watch};
 
 /// Unprotected paths named in a status; more are counted.
 pub(super) const NAMED_MAX: usize = 100;
+
+/// How often the state is written down, for when nobody answers any more.
+const KEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -37,27 +42,54 @@ impl Answers {
 
     async fn status(&self) -> Result<Line, Fault> {
         let (ctx, started_ms) = (Arc::clone(&self.ctx), self.started_ms);
-        blocking(move || {
-            let sources = (0..ctx.sources.len())
-                .map(|number| source_status(&ctx, number))
-                .collect();
-            Ok(Line::Status(Box::new(Status {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                pid: std::process::id(),
-                started_ms,
-                place: ctx.store.place().to_owned(),
-                rates: ctx.store.rates(),
-                traffic: ctx.store.traffic(),
-                outbox: ctx.index.outbox_len(),
-                // A broken index is what somebody asks about.
-                drill: drill::last(&ctx)
-                    .ok()
-                    .flatten()
-                    .filter(|_| ctx.config.drill.enabled),
-                sources,
-            })))
-        })
-        .await
+        blocking(move || Ok(Line::Status(Box::new(status_of(&ctx, started_ms))))).await
+    }
+
+    /// Write down how things stand, now and again until told to stop.
+    pub(super) async fn keep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut is_failing = false;
+        loop {
+            let (ctx, started_ms) = (Arc::clone(&self.ctx), self.started_ms);
+            let kept = move || {
+                let kept = Kept {
+                    at_ms: ctx.now_ms(),
+                    status: status_of(&ctx, started_ms),
+                };
+                kept.write(&ctx.config.state_dir)
+            };
+            let written = tokio::task::spawn_blocking(kept).await;
+            let was_failing = is_failing;
+            is_failing = !matches!(written, Ok(Ok(())));
+            if let Ok(Err(error)) = written
+                && !was_failing
+            {
+                tracing::warn!("how things stand cannot be written down: {error}");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(KEEP_EVERY) => {}
+                _ = stop.changed() => return,
+            }
+        }
+    }
+}
+
+/// Blocks.
+fn status_of(ctx: &Context, started_ms: i64) -> Status {
+    let sources = (0..ctx.sources.len()).map(|number| source_status(ctx, number));
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started_ms,
+        place: ctx.store.place().to_owned(),
+        rates: ctx.store.rates(),
+        traffic: ctx.store.traffic(),
+        outbox: ctx.index.outbox_len(),
+        // A broken index is what somebody asks about.
+        drill: drill::last(ctx)
+            .ok()
+            .flatten()
+            .filter(|_| ctx.config.drill.enabled),
+        sources: sources.collect(),
     }
 }
 

@@ -8,9 +8,11 @@
 mod answers;
 mod once;
 mod open;
+mod places;
 
 pub use once::{Progressing, digest_once, reconcile_once, verify_once};
 pub use open::{notifier, open};
+pub use places::{Doubt, doubts};
 
 use crate::config::Config;
 use crate::control::Server;
@@ -146,7 +148,9 @@ impl Daemon {
         ));
         loops.spawn(line::run(Arc::clone(&ctx), options.reload, stopped.clone()));
         let answers = answers::Answers::new(Arc::clone(&ctx), Arc::clone(&post), started_ms);
-        loops.spawn(server.serve(Arc::new(answers), stopped.clone()));
+        let answers = Arc::new(answers);
+        loops.spawn(server.serve(Arc::clone(&answers), stopped.clone()));
+        loops.spawn(answers.keep(stopped.clone()));
         loops.spawn(digest::run(
             Arc::clone(&ctx),
             Arc::clone(&post),

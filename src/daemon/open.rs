@@ -1,6 +1,6 @@
 //! Opening everything: index, store, sources, topic.
 
-use super::{Parts, panicked};
+use super::{Parts, panicked, places};
 use crate::board::Board;
 use crate::config::{Config, SourceConfig, StoreConfig};
 use crate::error::Fatal;
@@ -121,6 +121,7 @@ pub async fn open(
         })
         .await?;
     }
+    show_doubts(&ctx).await?;
     if let Opened::Rebuilt { moved_to, why, .. } = &opened {
         tracing::warn!(
             moved_to = %moved_to.display(),
@@ -146,9 +147,24 @@ pub async fn open(
     })
 }
 
+/// Say whose hands Keepwatch's own files are in, where these are not its own.
+async fn show_doubts(ctx: &Arc<Context>) -> Result<(), Fatal> {
+    let ctx = Arc::clone(ctx);
+    let shown = blocking(move || {
+        for doubt in places::doubts(&ctx.config) {
+            tracing::warn!("{doubt}");
+            // One is enough: they are no source's.
+            ctx.board.warn(0, &doubt.what, Some(doubt.to_string()));
+        }
+        Ok(())
+    });
+    Ok(shown.await?)
+}
+
 async fn open_index(config: &Config) -> Result<(Index, Opened), Fatal> {
     let state_dir = config.state_dir.clone();
     tokio::task::spawn_blocking(move || {
+        places::refuse_state(&state_dir)?;
         platform::create_private_dir_all(&state_dir).map_err(|e| {
             Fatal::new(
                 format!("make the state folder {}", state_dir.display()),

@@ -87,7 +87,7 @@ struct Inner {
     /// The copy of the uploads in parts could not be written the last time.
     copy_fails: AtomicBool,
     /// Dropped last: the folder is ours until everything is closed.
-    _lock: File,
+    lock: Mutex<File>,
 }
 
 impl Index {
@@ -98,6 +98,11 @@ impl Index {
     /// disk, no permission). Never because the index is damaged.
     pub fn open(folder: &Path) -> Result<(Self, Opened), Fatal> {
         Self::open_with(Opening::new(folder))
+    }
+
+    /// True when a process works with the index in `folder`.
+    pub fn is_in_use(folder: &Path) -> bool {
+        Opening::new(folder).is_in_use()
     }
 
     fn open_with(opening: Opening) -> Result<(Self, Opened), Fatal> {
@@ -113,17 +118,38 @@ impl Index {
             ledger: Mutex::new(ledger),
             rebuilt: Mutex::new(None),
             copy_fails: AtomicBool::new(false),
-            _lock: lock,
+            lock: Mutex::new(lock),
         }));
         Ok((index, opened))
     }
 
-    /// The failure after which every call fails until [`Index::reopen`].
+    /// The failure after which every call fails until [`Index::reopen`]. What is
+    /// written to a folder that somebody has removed or replaced is lost with the
+    /// process: that is one, too.
     pub fn broken(&self) -> Option<Fault> {
-        match self.engine() {
+        let fault = match self.engine() {
             Ok(engine) => engine.broken().cloned(),
             Err(fault) => Some(fault),
-        }
+        };
+        fault.or_else(|| self.removed())
+    }
+
+    fn removed(&self) -> Option<Fault> {
+        let is_held = self.0.opening.is_held_by(&self.lock());
+        (!is_held).then(|| {
+            let folder = self.0.opening.root.display().to_string();
+            Fault::new(
+                Class::Local,
+                "go on with the index in",
+                folder,
+                "its folder was removed or replaced while Keepwatch is running",
+            )
+            .hint("leave the state folder alone; Keepwatch makes it again and compares with the bucket, and nothing is uploaded twice")
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, File> {
+        self.0.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Open it again after [`Index::broken`] (a full disk stays an error until
@@ -150,6 +176,14 @@ impl Index {
             .rebuilt
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        {
+            let mut lock = self.lock();
+            if !self.0.opening.is_held_by(&lock) {
+                *lock = self.0.opening.lock()?;
+                // Also of one that stands there by now nobody knows what it has missed.
+                *rebuilt = Some(Opened::Fresh);
+            }
+        }
         let (engine, mut ledger, mut opened) = self.0.opening.open()?;
         if let Opened::Rebuilt {
             thread_left_behind, ..

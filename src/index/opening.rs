@@ -22,7 +22,7 @@ use super::private::{make_files_private, make_names_last, make_private_folder, w
 use super::refusal::{OpenRefused, hint_for};
 use super::types::{Opened, SourceId};
 use crate::error::{Fatal, Fault};
-use crate::platform::set_path_mode as set_mode;
+use crate::platform::{folder_id, private_options, set_path_mode as set_mode};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::ops::Bound;
@@ -88,10 +88,8 @@ impl Opening {
     pub(super) fn lock(&self) -> Result<File, Fatal> {
         make_private_folder(&self.root).map_err(|e| self.fatal(&e))?;
         let path = self.root.join(LOCK_FILE);
-        let file = File::options()
-            .create(true)
+        let file = private_options()
             .truncate(false)
-            .write(true)
             .open(&path)
             .and_then(|file| set_mode(&path, 0o600).map(|()| file))
             .map_err(|e| self.fatal(&e))?;
@@ -108,6 +106,29 @@ impl Opening {
                 Err(TryLockError::Error(error)) => return Err(self.fatal(&error)),
             }
         }
+    }
+
+    /// False when the lock's file is not there any more, or is another one: the
+    /// folder was removed or replaced. What cannot be looked at is believed in.
+    pub(super) fn is_held_by(&self, lock: &File) -> bool {
+        let there = match fs::symlink_metadata(self.root.join(LOCK_FILE)) {
+            Ok(there) => there,
+            Err(error) => {
+                return !matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                );
+            }
+        };
+        let ours = lock.metadata().map(|ours| folder_id(&ours));
+        ours.is_ok_and(|ours| ours == folder_id(&there))
+    }
+
+    /// True when a process holds the index in that folder, as far as this account
+    /// can tell.
+    pub(super) fn is_in_use(&self) -> bool {
+        let file = File::options().write(true).open(self.root.join(LOCK_FILE));
+        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
     /// Open the newest generation, or a fresh one. The lock must be held.

@@ -3,21 +3,21 @@
 //! It must never touch anything outside the index's folder, save the one copy
 //! beside it.
 
-use crate::platform::{Dir, set_path_mode as set_mode};
-use std::fs::{self, File};
+use crate::platform::set_path_mode as set_mode;
+use crate::platform::{Dir, create_private_dir_all, create_private_file};
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
 /// Create a folder (and its parents) that only its owner can enter.
 pub(super) fn make_private_folder(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
+    create_private_dir_all(folder)?;
     set_mode(folder, 0o700)
 }
 
 /// Write a file that only its owner can read.
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    set_mode(path, 0o600)?;
+    let mut file = create_private_file(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

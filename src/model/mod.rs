@@ -35,6 +35,7 @@ pub mod retry;
 pub mod schedule;
 pub mod settle;
 pub mod state_time;
+pub mod strangers;
 pub mod taken;
 pub mod thaw;
 pub mod thinning;

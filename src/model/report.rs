@@ -22,7 +22,7 @@ pub use drilled::{Drilled, drill_alert, drill_over};
 pub use held::Held;
 pub use messages::{Failed, Message, OneOff, OneOffTask, Outage, Recovery, outage_alert, recovery};
 
-pub use stuck::{Stuck, stuck_alert, stuck_over};
+pub use stuck::{Stuck, state_lost, stuck_alert, stuck_over};
 
 use crate::model::destination::{Kind, Trouble};
 use crate::model::drill::Drill;

@@ -28,7 +28,8 @@ const ASKED_ONE_PIECE_MS: i64 = 15 * 60 * 1000;
 /// What a server that says whole seconds rounds away at the most.
 const ROUNDED_MS: i64 = 999;
 
-fn is_whole_second(ms: i64) -> bool {
+/// All that a server says of such a time may be its second.
+pub fn is_whole_second(ms: i64) -> bool {
     ms.rem_euclid(ROUNDED_MS + 1) == 0
 }
 

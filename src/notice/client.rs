@@ -22,6 +22,10 @@ use std::time::Duration;
 /// so the SDK only has to get over a dropped connection.
 const ATTEMPTS_MAX: u32 = 3;
 
+/// Connections that nothing has gone over for so long are closed: AWS closes them
+/// soon after, and a request that meets that gets no answer.
+const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(15);
+
 /// What is needed to reach a topic.
 #[derive(Debug, Clone, Default)]
 pub struct NoticeOptions {
@@ -126,6 +130,7 @@ pub(super) fn check_endpoint(endpoint_url: &str) -> Result<(), Fatal> {
 pub(super) async fn build(options: &NoticeOptions, region: String) -> Client {
     let http = HttpBuilder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .pool_idle_timeout(IDLE_CONNECTION_MAX)
         .build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_millis(options.timeouts.connect_ms))

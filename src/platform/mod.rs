@@ -12,6 +12,7 @@ mod mounts;
 mod names;
 mod process;
 mod shell;
+mod strangers;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trouble;
@@ -25,10 +26,11 @@ pub use limits::{LimitMet, WatchLimit, WatchLimits, limit_met, watch_limits};
 pub use mounts::{Mount, Mounts, changes_unseen, mounts_of};
 pub use names::NameRefused;
 pub use process::{
-    asked_to_stop, computer_name, config_candidates, control_socket, home_dir, machine_id,
-    remove_stale_socket, restrict_socket, set_path_mode,
+    asked_to_end, asked_to_stop, computer_name, config_candidates, control_socket, home_dir,
+    is_socket_gone, machine_id, remove_stale_socket, restrict_socket, set_path_mode,
 };
 pub use shell::shell_word;
+pub use strangers::{Strange, account, invoked_by, strange};
 pub use trouble::{Trouble, trouble};
 #[cfg(unix)]
 pub use unix::{
@@ -42,6 +44,8 @@ pub use windows::{
     is_bad_descriptor, is_own_private_file, is_privileged, name_of_bytes, path_for_patterns,
     private_options, set_mode, set_owner, steady_ms, writable_name,
 };
+
+pub use crate::model::strangers::Stranger;
 
 use crate::model::path::PathRefused;
 use crate::model::{Fingerprint, Kind, RelPath};

@@ -23,6 +23,18 @@ pub fn remove_stale_socket(socket: &Path) {
     }
 }
 
+/// True when the socket that was made there is not there any more. Of what cannot
+/// be looked at nobody knows; a pipe goes only with who made it.
+pub fn is_socket_gone(socket: &Path) -> bool {
+    let missing = |error: io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        )
+    };
+    cfg!(unix) && std::fs::symlink_metadata(socket).is_err_and(missing)
+}
+
 /// Only the owner may talk to it (a pipe's default already says so).
 ///
 /// # Errors
@@ -97,7 +109,36 @@ pub fn home_dir() -> Option<PathBuf> {
     directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_owned())
 }
 
-/// Returns when the system or the user asks the program to stop: Ctrl-C, and on
+/// Returns when the system or the user asks the daemon to stop: Ctrl-C, and on
+/// Unix SIGTERM. SIGHUP (a terminal that is closed, a reload that somebody asks
+/// for) ends no backup: each one calls `hung_up`.
+///
+/// # Errors
+/// The signal handlers cannot be set up.
+pub async fn asked_to_end(hung_up: impl Fn()) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let ctrl_c = tokio::signal::ctrl_c();
+        tokio::pin!(ctrl_c);
+        loop {
+            tokio::select! {
+                result = &mut ctrl_c => return result,
+                _ = terminate.recv() => return Ok(()),
+                Some(()) = hang_up.recv() => hung_up(),
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = hung_up;
+        tokio::signal::ctrl_c().await
+    }
+}
+
+/// Returns when the system or the user asks a command to stop: Ctrl-C, and on
 /// Unix SIGTERM and SIGHUP.
 ///
 /// # Errors

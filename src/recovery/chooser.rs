@@ -3,7 +3,9 @@
 //!
 //! Pure. Holds a bounded number of versions of one key, however many there are.
 
-use crate::model::state_time::{is_in_parts, is_within_its_second, may_have_been, was_by};
+use crate::model::state_time::{
+    is_in_parts, is_whole_second, is_within_its_second, may_have_been, was_by,
+};
 use crate::model::written_order::{Belief, Stamp, beliefs};
 use crate::store::{LATE_MAX, ListedVersion};
 use std::collections::VecDeque;
@@ -64,6 +66,8 @@ pub(super) struct Chooser {
     at_ms: Option<i64>,
     /// No version is from later than this.
     now_ms: i64,
+    /// The server tells more than whole seconds: one that it tells is no rounded time.
+    is_exact: bool,
     key: Option<String>,
     decided: bool,
     /// Versions of this key, newest first: at most [`BESIDE_MAX`] from after the
@@ -100,6 +104,7 @@ impl Chooser {
                 ended
             }
         };
+        self.is_exact |= !is_whole_second(version.modified_ms);
         if self.decided {
             return [ended, None];
         }
@@ -110,7 +115,7 @@ impl Chooser {
         };
         match &mut self.left {
             Some(left) => *left -= 1,
-            None if !is_after(&version, at_ms) => self.left = Some(BESIDE_MAX),
+            None if !is_after(&version, at_ms, self.is_exact) => self.left = Some(BESIDE_MAX),
             None if self.window.len() == BESIDE_MAX => {
                 self.window.pop_front();
             }
@@ -139,7 +144,8 @@ impl Chooser {
         let stamps: Vec<Stamp> = versions.iter().map(stamp).collect();
         let beliefs = beliefs(&stamps, self.now_ms);
         let is_right = |at: &usize| beliefs[*at] == Belief::Right;
-        let base = (0..versions.len()).find(|at| is_right(at) && !is_after(&versions[*at], at_ms));
+        let is_after = |at: usize| is_after(&versions[at], at_ms, self.is_exact);
+        let base = (0..versions.len()).find(|at| is_right(at) && !is_after(*at));
         // What stands between it and the next right one may be of the moment, too.
         let end = base.unwrap_or(versions.len());
         let next = (0..end).rev().find(is_right);
@@ -147,8 +153,7 @@ impl Chooser {
         let mut by_then = base;
         if !between.is_empty() {
             // Once the moment is past every time that anybody claims, the order decides.
-            let is_past =
-                |at: usize| beliefs[at] == Belief::Perhaps && !is_after(&versions[at], at_ms);
+            let is_past = |at: usize| beliefs[at] == Belief::Perhaps && !is_after(at);
             if !between.clone().all(is_past) {
                 let before = base.map(|at| &versions[at]);
                 let before = before.filter(|version| !version.is_marker);
@@ -179,9 +184,11 @@ fn stamp(version: &ListedVersion) -> Stamp {
     }
 }
 
-/// Whether the list does not say that it was stored by the moment.
-fn is_after(version: &ListedVersion, at_ms: i64) -> bool {
-    version.modified_ms > at_ms || is_within_its_second(at_ms, version.modified_ms)
+/// Whether the list does not say that it was stored by the moment. Times that
+/// `is_exact` are not rounded.
+fn is_after(version: &ListedVersion, at_ms: i64, is_exact: bool) -> bool {
+    let stored_ms = version.modified_ms;
+    stored_ms > at_ms || (!is_exact && is_within_its_second(at_ms, stored_ms))
 }
 
 /// What the file may have been instead of `versions[at]` (newest first). A request of

@@ -104,6 +104,32 @@ fn one_key_through_time() {
     }
 }
 
+/// A server that tells milliseconds tells a whole second, too, once in a thousand
+/// times. Before: a file that was deleted then came back for a second's moments.
+#[test]
+fn a_whole_second_is_rounded_only_where_all_times_are_whole() {
+    let to_the_millisecond = [("k", "x2", 9_000), ("k", "v1", 5_123)];
+    let rounded = [("k", "x2", 9_000), ("k", "v1", 5_000)];
+    for (listing, want) in [(&to_the_millisecond, vec![]), (&rounded, vec!["k@v1"])] {
+        for at_ms in [9_001, 9_500, 9_999] {
+            assert_eq!(choose(Some(at_ms), listing), want, "{at_ms}");
+        }
+        assert_eq!(choose(Some(9_000), listing), Vec::<String>::new());
+        assert_eq!(choose(Some(10_000), listing), Vec::<String>::new());
+        assert_eq!(choose(Some(8_999), listing), ["k@v1"]);
+    }
+    // One time is enough, of whatever key, and later ones go by it as well.
+    let several = [
+        ("a", "x2", 9_000),
+        ("a", "v1", 5_123),
+        ("b", "x2", 9_000),
+        ("b", "v1", 5_000),
+    ];
+    assert_eq!(choose(Some(9_500), &several), Vec::<String>::new());
+    let version = [("k", "v2", 9_000), ("k", "v1", 5_123)];
+    assert_eq!(choose(Some(9_500), &version), ["k@v2"]);
+}
+
 #[test]
 fn several_keys_markers_and_ties() {
     for (at_ms, listing, want) in [

@@ -39,6 +39,19 @@ const SHORT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// What every body-carrying attempt may take before its size is counted.
 const TRANSFER_BASE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Uploads up to so many bytes, which is what an office saves most of the time,
+/// are given up sooner: their bytes take no time, and S3 answers within a second.
+const TINY_PUT_BYTES: u64 = 64 * 1024;
+
+/// Attempts of such an upload, each within [`SHORT_ATTEMPT_TIMEOUT`]: an answer that
+/// never comes holds a worker for a minute, not for six. The path is tried again
+/// after that, and what the server made of it is looked at (`tasks::late`).
+const TINY_ATTEMPTS_MAX: u32 = 2;
+
+/// Connections that nothing has gone over for so long are closed: S3 closes them
+/// after some 20 s, and a request that meets that gets no answer.
+const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(15);
+
 /// Copying 5 GiB or joining 10,000 parts takes S3 minutes; a connection that
 /// died meanwhile must not hold a worker for longer than this.
 pub(super) const SERVER_WORK_TIMEOUT: Duration = Duration::from_secs(15 * 60);
@@ -173,17 +186,22 @@ pub(super) struct Quick {
     pub(super) short: aws_sdk_s3::Client,
     /// Uploads up to [`SMALL_PUT_BYTES`].
     small_put: aws_sdk_s3::Client,
+    /// Uploads up to [`TINY_PUT_BYTES`].
+    tiny_put: aws_sdk_s3::Client,
 }
 
 impl Quick {
     fn of(client: &aws_sdk_s3::Client) -> Self {
-        let within = |limit| {
+        let within = |limit, attempts| {
             let config = client.config().to_builder().timeout_config(attempt(limit));
-            aws_sdk_s3::Client::from_conf(config.build())
+            let retries = RetryConfig::standard().with_max_attempts(attempts);
+            aws_sdk_s3::Client::from_conf(config.retry_config(retries).build())
         };
+        let small = transfer_timeout(SMALL_PUT_BYTES, SLOWEST_BYTES_PER_S);
         Self {
-            short: within(SHORT_ATTEMPT_TIMEOUT),
-            small_put: within(transfer_timeout(SMALL_PUT_BYTES, SLOWEST_BYTES_PER_S)),
+            short: within(SHORT_ATTEMPT_TIMEOUT, SDK_ATTEMPTS_MAX),
+            small_put: within(small, SDK_ATTEMPTS_MAX),
+            tiny_put: within(SHORT_ATTEMPT_TIMEOUT, TINY_ATTEMPTS_MAX),
         }
     }
 }
@@ -222,6 +240,7 @@ fn https() -> SharedHttpClient {
         .tls_provider(tls::Provider::Rustls(
             tls::rustls_provider::CryptoMode::Ring,
         ))
+        .pool_idle_timeout(IDLE_CONNECTION_MAX)
         .build_https()
 }
 
@@ -292,8 +311,13 @@ impl Store {
     /// The client for an upload of so many bytes whose time-outs are set
     /// already; `None` when it is large or the line is limited.
     pub(super) fn quick_put(&self, bytes: u64) -> Option<&aws_sdk_s3::Client> {
-        let is_quick = bytes <= SMALL_PUT_BYTES && self.rates().up.is_none();
-        is_quick.then_some(&self.quick.small_put)
+        if self.rates().up.is_some() {
+            return None;
+        }
+        if bytes <= TINY_PUT_BYTES {
+            return Some(&self.quick.tiny_put);
+        }
+        (bytes <= SMALL_PUT_BYTES).then_some(&self.quick.small_put)
     }
 }
 
@@ -310,4 +334,44 @@ fn attempt(limit: Duration) -> TimeoutConfig {
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(limit)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::At;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    /// S3 closes what is idle for some 20 s; the HTTP client's own default is 90.
+    #[tokio::test]
+    async fn a_connection_that_is_idle_is_closed_before_the_server_does() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let closed = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut some = [0; 4096];
+            assert!(stream.read(&mut some).await.unwrap() > 0);
+            let answer =
+                b"HTTP/1.1 404 Not Found\r\nx-amz-request-id: 1\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            while stream.read(&mut some).await.unwrap() > 0 {}
+            Instant::now()
+        });
+        let at = At {
+            bucket: "b",
+            key: "k",
+        };
+        let store = Store::over_http(&url);
+        assert!(matches!(store.head(at, None).await, Ok(None)));
+        // From here on time passes by itself.
+        tokio::time::pause();
+        let idle_from = Instant::now();
+        let idle = closed.await.unwrap() - idle_from;
+        // It is looked for once in such a time.
+        let range = IDLE_CONNECTION_MAX..=IDLE_CONNECTION_MAX * 2;
+        assert!(range.contains(&idle), "{idle:?}");
+        drop(store);
+    }
 }

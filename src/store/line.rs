@@ -5,6 +5,7 @@
 //! pass untouched. It must never hold back an answer's bytes in memory: what
 //! may not be read yet stays with the server.
 
+use super::marks;
 use super::server_clock::ServerClock;
 use crate::model::bandwidth::Rates;
 use crate::model::traffic::Traffic;
@@ -288,11 +289,17 @@ impl HttpConnector for ConnectorOverLine {
 }
 
 /// When the server wrote an answer. One from a cache is dated when it was put
-/// there, and a page for people is no answer of the bucket's server.
+/// there. What something else says in the server's place (`store::marks`) has nothing
+/// that only S3 sends; the clocks of such boxes begin in 1970.
 fn date_of(response: &HttpResponse) -> Option<&str> {
     let headers = response.headers();
-    let is_page = |kind: &str| kind.to_ascii_lowercase().starts_with("text/html");
-    let is_other = headers.get("age").is_some() || headers.get("content-type").is_some_and(is_page);
+    let kind = headers.get("content-type").unwrap_or_default();
+    let kind = kind.to_ascii_lowercase();
+    let is_servers = marks::is_marked(headers)
+        || headers.get("etag").is_some()
+        || kind.starts_with("application/xml")
+        || kind.starts_with("text/xml");
+    let is_other = headers.get("age").is_some() || kind.starts_with("text/html") || !is_servers;
     headers.get("date").filter(|_| !is_other)
 }
 
@@ -436,15 +443,23 @@ mod tests {
     #[test]
     fn only_an_answer_of_the_server_itself_tells_its_time() {
         const DATE: &str = "Mon, 23 Nov 2026 18:00:00 GMT";
-        for (name, value, want) in [
-            ("content-type", "application/xml", Some(DATE)),
-            ("content-type", "Text/HTML; charset=utf-8", None),
-            ("age", "3600", None),
+        for (headers, want) in [
+            (&[("content-type", "application/xml")][..], Some(DATE)),
+            (&[("etag", "\"e\"")], Some(DATE)),
+            (&[("x-amz-request-id", "tx1")], Some(DATE)),
+            (&[("content-type", "Text/HTML; charset=utf-8")], None),
+            (&[("x-amz-request-id", "tx1"), ("age", "3600")], None),
+            // A box on the way: where to sign in, or nothing at all.
+            (&[("location", "http://login.example/")], None),
+            (&[("content-type", "application/json")], None),
+            (&[], None),
         ] {
             let mut answer = HttpResponse::new(200.try_into().unwrap(), SdkBody::empty());
             answer.headers_mut().insert("date", DATE);
-            answer.headers_mut().insert(name, value);
-            assert_eq!(date_of(&answer), want, "{name}: {value}");
+            for (name, value) in headers {
+                answer.headers_mut().insert(*name, *value);
+            }
+            assert_eq!(date_of(&answer), want, "{headers:?}");
         }
     }
 

@@ -125,7 +125,7 @@ impl Intercept for Marks {
 }
 
 /// True for an answer that only S3 gives, by its headers.
-fn is_marked(headers: &Headers) -> bool {
+pub(super) fn is_marked(headers: &Headers) -> bool {
     headers
         .iter()
         .any(|(name, _)| name.starts_with(OWN_HEADERS))

@@ -1,19 +1,21 @@
 //! The daily job: compare everything with the bucket, then tell the owner.
 //!
 //! Invariants: it runs once a day, also when the computer slept through its
-//! hour; the digest is handed over before its figures are closed, so a crash
-//! between makes it come twice rather than never.
+//! hour, and counts for the day on which it began, however long it takes; the
+//! digest is handed over before its figures are closed, so a crash between makes it
+//! come twice rather than never. Time asleep is no waiting.
 
+mod comparing;
 mod patience;
 
-use self::patience::{Found, Patience};
+pub use comparing::compare_in_full;
+
 use super::clock;
 use super::context::{Context, blocking};
 use super::costs;
 use super::destination;
 use super::drill;
 use super::line;
-use super::manifest;
 use super::post::{Delivery, Post};
 use crate::board::ScanDone;
 use crate::config::StoreConfig;
@@ -27,22 +29,15 @@ use crate::model::report::{
 use crate::model::schedule::{Due, next_run, remember};
 use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// How often the clock is looked at: computers sleep and clocks are set, so
 /// never sleep until the hour in one go.
-const LOOK: Duration = Duration::from_secs(20);
-
-/// The longest the digest waits for its scan and the uploads it leads to. Over
-/// a slow line the rest is told as not yet protected.
-const WAIT_MAX: Duration = Duration::from_secs(6 * 3600);
+const LOOK: Duration = Duration::from_secs(5);
 
 /// A daily job that failed is tried again after this.
 const AFTER_FAILURE: Duration = Duration::from_secs(600);
-
-/// How often a wait looks whether the bucket can still be reached.
-const WAIT_STEP: Duration = Duration::from_secs(2);
 
 /// Failures and unprotected files named per source; more are counted.
 const LINES_MAX: usize = 1000;
@@ -52,12 +47,17 @@ const PERIOD_START: &str = "digest:period_start_ms";
 
 /// Run the daily job each day until told to stop.
 pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<bool>) {
+    let mut woke = ctx.woke.subscribe();
     loop {
         tokio::select! {
             due = due(&ctx) => {
                 if let Some(scheduled_ms) = due {
+                    if woke.has_changed().unwrap_or(false) {
+                        comparing::until_reachable(&ctx).await;
+                    }
                     run_daily(&ctx, &post, scheduled_ms).await;
                 }
+                woke.mark_unchanged();
             }
             _ = stop.changed() => return,
         }
@@ -71,10 +71,12 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
 /// The daily job; it counts as run only once its digest is handed over.
 async fn run_daily(ctx: &Arc<Context>, post: &Post, scheduled_ms: i64) {
     tracing::info!("daily job begins");
+    // Not when it ends: by then the next day's may be due, which is its own.
+    let began_ms = ctx.server_now_ms();
     let done = async {
         let settled = std::future::ready(());
         let (_, delivery) = daily(ctx, post, scheduled_ms, settled).await?;
-        set_state(ctx, LAST_RUN, ctx.server_now_ms()).await?;
+        set_state(ctx, LAST_RUN, began_ms).await?;
         Ok::<_, Fault>(delivery)
     };
     match done.await {
@@ -134,77 +136,6 @@ pub async fn daily(
     close_period(ctx, told, report.to_ms).await?;
     line::told(ctx, report.traffic).await?;
     Ok((message, delivery))
-}
-
-/// Compare every source with its bucket and let the workers act on it. `None`
-/// for a comparison that did not come to its end: in time, or because the bucket
-/// cannot be used.
-async fn compare_all(ctx: &Arc<Context>, confirmed: bool) -> Vec<Option<ScanDone>> {
-    let asked: Vec<_> = (0..ctx.sources.len())
-        .map(|source| ctx.scans.ask_and_wait(source, confirmed))
-        .collect();
-    let deadline = Instant::now() + WAIT_MAX;
-    let mut results = Vec::with_capacity(asked.len());
-    for (source, asked) in asked.into_iter().enumerate() {
-        let mut patience = Patience::default();
-        let scan = unless_hopeless(ctx, source, deadline, &mut patience, asked).await;
-        results.push(scan.and_then(Result::ok));
-        // What is still on its way then is told as such.
-        let drained = ctx.queue.backlog_drained(source);
-        unless_hopeless(ctx, source, deadline, &mut patience, drained).await;
-    }
-    results
-}
-
-/// The same in full: compared, what came of it stored (`settled` is what to wait
-/// for beyond that), and what the bucket has then written down as a manifest.
-pub async fn compare_in_full(
-    ctx: &Arc<Context>,
-    confirmed: bool,
-    settled: impl Future<Output = ()>,
-) -> Vec<Option<ScanDone>> {
-    let scans = compare_all(ctx, confirmed).await;
-    settled.await;
-    Box::pin(manifest::write_all(ctx, &scans)).await;
-    scans
-}
-
-/// Wait for `work`, but neither beyond the deadline nor through an outage (of
-/// the bucket, the folder or the index) that lasts or that only a person can end.
-async fn unless_hopeless<T>(
-    ctx: &Context,
-    source: usize,
-    deadline: Instant,
-    patience: &mut Patience,
-    work: impl Future<Output = T>,
-) -> Option<T> {
-    tokio::pin!(work);
-    while Instant::now() < deadline {
-        if let Ok(done) = tokio::time::timeout(WAIT_STEP, &mut work).await {
-            return Some(done);
-        }
-        if !ctx.sources[source].destination.may_send() {
-            return None;
-        }
-        let done = ctx.index.activity(ctx.sources[source].id);
-        let deeds = done.versions + done.deletions;
-        if patience.is_over(in_the_way(ctx, source), deeds, Instant::now()) {
-            return None;
-        }
-    }
-    None
-}
-
-/// What holds up a comparison of that source now.
-fn in_the_way(ctx: &Context, source: usize) -> Found {
-    match ctx.gates.outage(source) {
-        Some((_, fault)) if !fault.class.is_transient() => Found::NeedsPerson,
-        // What cannot be written down is worked on again and again.
-        _ if ctx.index.broken().is_some() => Found::Index,
-        Some(_) => Found::MayPass,
-        None if ctx.answering.silent_since(source).is_some() => Found::MayPass,
-        None => Found::Well,
-    }
 }
 
 async fn state(ctx: &Arc<Context>, key: &'static str) -> Result<Option<i64>, Fault> {

@@ -63,7 +63,7 @@ const DISK_BEATS: u32 = 10;
 pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<bool>) {
     let broken = Broken::default();
     tokio::select! {
-        () = beat(&ctx, &broken) => {}
+        () = beat(&ctx, &post, &broken) => {}
         () = alarm::run(&ctx, &post, &broken) => {}
         () = post.run(&ctx) => {}
         () = ask_buckets(&ctx) => {}
@@ -78,7 +78,7 @@ pub async fn run(ctx: Arc<Context>, post: Arc<Post>, mut stop: watch::Receiver<b
     }
 }
 
-async fn beat(ctx: &Arc<Context>, broken: &Broken) {
+async fn beat(ctx: &Arc<Context>, post: &Post, broken: &Broken) {
     let mut last = clocks(ctx);
     let mut mending = Mending::default();
     let mut beats: u64 = 0;
@@ -94,7 +94,7 @@ async fn beat(ctx: &Arc<Context>, broken: &Broken) {
             after(ctx, jump);
         }
         last = now;
-        mending.mend_index(ctx).await;
+        mending.mend_index(ctx, post).await;
         broken.set(mending.broken.clone());
         retry(ctx, now_ms).await;
         bring_back(&ctx.pacing, &ctx.queue, ctx.steady_ms(), now_ms);
@@ -239,7 +239,7 @@ struct Mending {
 impl Mending {
     /// An index that failed (a full disk, a damaged file) stays failed until it
     /// is opened again: try, for ever, less and less often.
-    async fn mend_index(&mut self, ctx: &Arc<Context>) {
+    async fn mend_index(&mut self, ctx: &Arc<Context>, post: &Post) {
         let index = ctx.index.clone();
         let broken = blocking(move || Ok(index.broken())).await;
         let Ok(Some(fault)) = broken else {
@@ -248,6 +248,9 @@ impl Mending {
         };
         // The first failure says why; later ones only that it is still so.
         let now_ms = ctx.now_ms();
+        if self.broken.is_none() {
+            tracing::error!("{fault}");
+        }
         self.broken.get_or_insert_with(|| (now_ms, fault.clone()));
         if self.left_beats > 0 {
             self.left_beats -= 1;
@@ -255,11 +258,11 @@ impl Mending {
         }
         self.wait_beats = (self.wait_beats * 2).clamp(1, MENDING_BEATS_MAX);
         self.left_beats = self.wait_beats;
-        reopen(ctx, &fault).await;
+        reopen(ctx, post, &fault).await;
     }
 }
 
-async fn reopen(ctx: &Arc<Context>, fault: &Fault) {
+async fn reopen(ctx: &Arc<Context>, post: &Post, fault: &Fault) {
     let index = ctx.index.clone();
     // Before it is known whether it is empty: a worker asks the bucket then.
     let compared: Vec<bool> = ctx
@@ -278,6 +281,9 @@ async fn reopen(ctx: &Arc<Context>, fault: &Fault) {
         Ok(Ok(opened)) => {
             tracing::warn!("the index works again after: {fault}");
             let rebuilt = !matches!(opened, Opened::Existing);
+            if opened == Opened::Fresh {
+                alarm::of_lost_state(ctx, post).await;
+            }
             for number in 0..ctx.sources.len() {
                 ctx.board.warn(number, "index", None);
                 ctx.scans.ask_whole(number, rebuilt);

@@ -1,9 +1,10 @@
 //! The daily job comes by itself, once a day, also after a night switched off.
 
-use crate::harness::{Rig, digest_files, until};
+use crate::harness::{Fate, Faults, Rig, Seen, digest_files, until};
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::tasks::context::{Clock, system_clock};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -57,3 +58,108 @@ async fn a_missed_digest_comes_at_the_next_start_and_only_once() {
     daemon.stop().await.unwrap();
     assert_eq!(digest_files(&rig), [digest], "once a day");
 }
+
+/// The computer's clock, and how far it is set forward.
+#[derive(Clone, Default)]
+struct Ahead(Arc<AtomicI64>);
+
+impl Ahead {
+    fn by(&self, hours: i64) {
+        self.0.fetch_add(hours * HOUR_MS, Ordering::SeqCst);
+    }
+
+    fn clock(&self) -> Clock {
+        let (clock, ahead) = (system_clock(), self.clone());
+        Arc::new(move || clock() + ahead.0.load(Ordering::SeqCst))
+    }
+
+    /// A daemon by that clock on a store with faults, everything stored.
+    async fn start(&self, rig: &Rig, faults: &Faults) -> Daemon {
+        rig.write("a.txt", "one");
+        let options = Options {
+            clock: Some(self.clock()),
+            store: Some(rig.faulty_store(faults)),
+            ..Options::default()
+        };
+        let daemon = Daemon::start(rig.config(), options).await.unwrap();
+        rig.until_equal(&daemon).await;
+        daemon
+    }
+}
+
+/// A page of the bucket's list, and no question whether the bucket answers at all.
+fn is_comparing(seen: &Seen) -> bool {
+    let mut asked = seen.uri.split(['?', '&']);
+    seen.method == "GET"
+        && asked.clone().any(|one| one.starts_with("list-type"))
+        && !asked.any(|one| one == "max-keys=1")
+}
+
+/// Digests so far.
+fn digests(rig: &Rig) -> usize {
+    digest_files(rig).concat().matches("Keepwatch ").count()
+}
+
+/// Named after the bug: a laptop that was closed in the middle of the job and opened
+/// the day after had counted that day's as run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daily_job_that_outlasts_the_next_hour_does_not_swallow_the_next_days() {
+    let rig = Rig::new();
+    let (ahead, faults) = (Ahead::default(), Faults::none());
+    let daemon = ahead.start(&rig, &faults).await;
+    // Its first request takes until after the next day's hour.
+    let slept = AtomicU64::new(0);
+    let during = ahead.clone();
+    faults.set(move |seen| {
+        let is_list = is_comparing(seen);
+        if is_list && slept.fetch_add(1, Ordering::SeqCst) == 0 {
+            during.by(25);
+        }
+        Fate::Pass
+    });
+    ahead.by(24);
+    until("both days have their digest", async || digests(&rig) >= 2).await;
+    until("the second run is remembered", async || {
+        let index = daemon.context().index.clone();
+        let last = tokio::task::spawn_blocking(move || index.state_get("digest:last_run_ms"));
+        let last = last.await.unwrap().unwrap().and_then(|v| v.as_i64());
+        last.is_some_and(|ms| ms > system_clock()() + 48 * HOUR_MS)
+    })
+    .await;
+    assert_eq!(digests(&rig), 2, "{:?}", digest_files(&rig));
+    daemon.stop().await.unwrap();
+}
+
+/// Named after the bug: the digest of each night in which the computer slept said
+/// that the check was not complete.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sleep_in_the_middle_of_the_job_is_no_check_that_is_not_complete() {
+    let rig = Rig::new();
+    let (ahead, faults) = (Ahead::default(), Faults::none());
+    let daemon = ahead.start(&rig, &faults).await;
+    // It sleeps while the bucket is listed, and its network comes back late.
+    let broken = Arc::new(AtomicU64::new(0));
+    let (during, count) = (ahead.clone(), Arc::clone(&broken));
+    faults.set(move |seen| {
+        let is_list = is_comparing(seen);
+        let before = count.load(Ordering::SeqCst);
+        if before == 0 && is_list {
+            during.by(6);
+        }
+        if (before == 0 && !is_list) || before >= BROKEN {
+            return Fate::Pass;
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+        Fate::Break
+    });
+    ahead.by(24);
+    until("the digest is written", async || digests(&rig) == 1).await;
+    assert_eq!(broken.load(Ordering::SeqCst), BROKEN, "it slept in the job");
+    let digest = digest_files(&rig).concat();
+    assert!(digest.contains("all is well, 1 file"), "{digest}");
+    assert!(!digest.contains("not complete"), "{digest}");
+    daemon.stop().await.unwrap();
+}
+
+/// Requests that fail after the sleep: more than the SDK tries of one.
+const BROKEN: u64 = 8;

@@ -292,7 +292,7 @@ async fn a_drill_that_hangs_does_not_keep_the_digest_from_coming() {
         let faults = Faults::none();
         let store = rig.faulty_store(&faults);
         let mut config = rig.config();
-        config.drill.time_max_ms = 1_500;
+        config.drill.time_max_ms = 5_000;
         let daemon = rig.start_with(config, Some(store)).await;
         rig.until_equal(&daemon).await;
         let (asked, is_asked) = tokio::sync::watch::channel(false);

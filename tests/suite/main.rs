@@ -55,5 +55,6 @@ mod resume;
 mod servers;
 mod smoke;
 mod soak;
+mod unheard;
 mod vault_http;
 mod watching;

@@ -8,7 +8,7 @@
 use crate::error::{Fatal, chain};
 use crate::platform;
 use jiff::civil::Date;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -38,27 +38,55 @@ pub(super) struct DailyFile {
 #[derive(Debug)]
 struct OpenDay {
     day: Date,
+    path: PathBuf,
     file: File,
     bytes: u64,
 }
 
+impl OpenDay {
+    /// False when somebody has removed or moved the file, or the folder that it is
+    /// in: nobody would read what is written now. It costs two `stat` a line.
+    fn is_still_there(&self) -> bool {
+        let id = |meta: io::Result<Metadata>| meta.map(|meta| platform::folder_id(&meta)).ok();
+        let ours = id(self.file.metadata());
+        ours.is_some() && ours == id(self.path.symlink_metadata())
+    }
+}
+
+/// Root writes no log where another account can change the folder: a link there
+/// would lead anywhere.
+fn refuse_strange(dir: &Path) -> io::Result<()> {
+    let strange = platform::strange(dir).filter(|strange| strange.is_itself);
+    match strange.filter(|_| platform::is_privileged()) {
+        Some(strange) => Err(io::Error::other(format!(
+            "{} {}, and root follows nobody there",
+            strange.at.display(),
+            strange.who.text()
+        ))),
+        None => Ok(()),
+    }
+}
+
 impl DailyFile {
-    /// Make the folder if needed, and open the file of today.
+    /// Make the folder if needed, and open the file of today. Where that fails, it
+    /// is tried again with every line.
     ///
     /// # Errors
-    /// When the folder cannot be made or written.
-    pub(super) fn open(dir: &Path) -> Result<Self, Fatal> {
-        Self::with(dir, || jiff::ZonedDateTime::now().date(), FILE_BYTES_MAX).map_err(|error| {
+    /// Beside it: when the folder cannot be made or written.
+    pub(super) fn open(dir: &Path) -> (Self, Option<Fatal>) {
+        let today = || jiff::ZonedDateTime::now().date();
+        let (daily, trouble) = Self::with(dir, today, FILE_BYTES_MAX);
+        let fatal = |error| {
             Fatal::new(
                 format!("write a log file in {}", dir.display()),
                 chain(&error),
                 "let the account that runs Keepwatch write there, or set log.dir to another folder",
             )
-        })
+        };
+        (daily, trouble.map(fatal))
     }
 
-    fn with(dir: &Path, today: fn() -> Date, bytes_max: u64) -> io::Result<Self> {
-        platform::create_private_dir_all(dir)?;
+    fn with(dir: &Path, today: fn() -> Date, bytes_max: u64) -> (Self, Option<io::Error>) {
         let mut daily = Self {
             dir: dir.to_owned(),
             today,
@@ -66,22 +94,31 @@ impl DailyFile {
             bytes_max,
             failing: false,
         };
-        daily.of_today()?;
-        Ok(daily)
+        let trouble = daily.of_today().err();
+        daily.failing = trouble.is_some();
+        (daily, trouble)
     }
 
     fn of_today(&mut self) -> io::Result<&mut OpenDay> {
         let day = (self.today)();
         let open = match self.open.take() {
-            Some(open) if open.day == day => open,
+            Some(open) if open.day == day && open.is_still_there() => open,
             _ => {
+                refuse_strange(&self.dir)?;
+                platform::create_private_dir_all(&self.dir)?;
+                let path = self.dir.join(format!("{FILE_NAME}.{day}"));
                 let file = platform::private_options()
                     .append(true)
                     .create(true)
-                    .open(self.dir.join(format!("{FILE_NAME}.{day}")))?;
+                    .open(&path)?;
                 let bytes = file.metadata()?.len();
                 remove_oldest(&self.dir);
-                OpenDay { day, file, bytes }
+                OpenDay {
+                    day,
+                    path,
+                    file,
+                    bytes,
+                }
             }
         };
         Ok(self.open.insert(open))
@@ -167,7 +204,9 @@ mod tests {
 
     fn daily(dir: &Path, bytes_max: u64) -> DailyFile {
         TODAY.set(date(2026, 11, 23));
-        DailyFile::with(dir, || TODAY.get(), bytes_max).unwrap()
+        let (daily, trouble) = DailyFile::with(dir, || TODAY.get(), bytes_max);
+        assert!(trouble.is_none(), "{trouble:?}");
+        daily
     }
 
     fn read(dir: &Path, name: &str) -> String {
@@ -243,13 +282,65 @@ mod tests {
         let folder = dir.path().join("log");
         let mut log = daily(&folder, 1_000);
         std::fs::remove_dir_all(&folder).unwrap();
-        TODAY.set(date(2026, 11, 24));
+        // It cannot be made again.
+        std::fs::write(&folder, "").unwrap();
         assert_eq!(log.write(b"lost\n").unwrap(), 5);
         assert!(log.failing);
-        std::fs::create_dir(&folder).unwrap();
+        std::fs::remove_file(&folder).unwrap();
         log.write_all(b"back\n").unwrap();
         assert!(!log.failing);
-        assert_eq!(read(&folder, "keepwatch.log.2026-11-24"), "back\n");
+        assert_eq!(read(&folder, "keepwatch.log.2026-11-23"), "back\n");
+    }
+
+    /// Named after the bug: the log went on into files that nobody could see until
+    /// the day was over.
+    #[test]
+    fn a_folder_or_file_that_was_removed_or_moved_is_made_again_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, moved) = (dir.path().join("log"), dir.path().join("moved"));
+        let name = "keepwatch.log.2026-11-23";
+        let mut log = daily(&folder, 1_000);
+        log.write_all(b"one\n").unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        log.write_all(b"two\n").unwrap();
+        assert_eq!(read(&folder, name), "two\n");
+        std::fs::rename(&folder, &moved).unwrap();
+        log.write_all(b"three\n").unwrap();
+        assert_eq!(read(&folder, name), "three\n");
+        std::fs::remove_file(folder.join(name)).unwrap();
+        log.write_all(b"four\n").unwrap();
+        log.write_all(b"five\n").unwrap();
+        assert_eq!(read(&folder, name), "four\nfive\n");
+        assert_eq!(read(&moved, name), "two\n");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_at_the_start_is_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("log");
+        std::fs::write(&folder, "").unwrap();
+        let (mut log, trouble) = DailyFile::open(&folder);
+        assert!(trouble.is_some());
+        log.write_all(b"lost\n").unwrap();
+        std::fs::remove_file(&folder).unwrap();
+        log.write_all(b"kept\n").unwrap();
+        let name = format!("{FILE_NAME}.{}", jiff::ZonedDateTime::now().date());
+        assert_eq!(read(&folder, &name), "kept\n");
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_file_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        std::fs::write(&victim, "not ours").unwrap();
+        let folder = dir.path().join("log");
+        std::fs::create_dir(&folder).unwrap();
+        let name = folder.join("keepwatch.log.2026-11-23");
+        std::os::unix::fs::symlink(&victim, &name).unwrap();
+        let (mut log, trouble) = DailyFile::with(&folder, || date(2026, 11, 23), 1_000);
+        assert!(trouble.is_some());
+        log.write_all(b"a line\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "not ours");
     }
 
     #[test]
@@ -257,7 +348,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let fatal = DailyFile::open(&file.join("log")).unwrap_err();
+        let fatal = DailyFile::open(&file.join("log")).1.unwrap();
         assert!(fatal.to_string().contains("file/log"), "{fatal}");
         assert!(fatal.hint.contains("log.dir"), "{fatal}");
     }

@@ -15,7 +15,6 @@ use crate::recovery::{
     compare,
 };
 use serde_json::{Value, json};
-use std::io::Write as _;
 use std::sync::Arc;
 
 /// Paths that are named in text; beyond, they are counted. `--json` names all.
@@ -374,12 +373,11 @@ fn metadata(difference: &Difference) -> String {
 
 /// One document per line, so that a program can read along.
 fn print_json(value: &Value) {
-    out(&value.to_string());
+    println!("{value}");
 }
 
 fn out(line: &str) {
-    // A reader that has seen enough (`| head`) is nobody's problem.
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    println!("{line}");
 }
 
 #[cfg(test)]

@@ -274,7 +274,7 @@ fn restore_works_on_a_computer_without_the_sources() {
     let text = GOOD.replace("\"database\"\nbucket", "\"/gone/with/the/fire\"\nbucket");
     assert!(office.load(&text).is_err());
     let bucket_only = Overrides {
-        sources_may_be_missing: true,
+        needs: Needs::StoreAlone,
         ..Overrides::default()
     };
     let config = office.load_with(&text, &[], &bucket_only).unwrap();

@@ -149,7 +149,10 @@ impl Held<'_> {
             Why::OtherRoot => {
                 "Connect and mount the right disk, or correct the folder in the configuration."
             }
-            Why::Away | Why::Unmounted { .. } => {
+            Why::Away => {
+                "Connect and mount the disk; Keepwatch goes on by itself then. If the folder has moved, correct its path in the configuration and start Keepwatch again."
+            }
+            Why::Unmounted { .. } => {
                 "Connect and mount the disk; Keepwatch goes on by itself then."
             }
             Why::Encrypted { .. } => {

@@ -76,6 +76,29 @@ pub fn stuck_over(stuck: &Stuck<'_>) -> Message {
     }
 }
 
+/// What to send when the program's own folder was removed under it; `folder` is
+/// which. It has been made again.
+pub fn state_lost(stuck: &Stuck<'_>, folder: &str) -> Message {
+    let mut head = vec![
+        format!(
+            "ALERT: Keepwatch's own folder {} was removed or replaced while Keepwatch was running (noticed {}).",
+            clean(folder),
+            time(stuck.since_ms, stuck.time_zone)
+        ),
+        String::new(),
+        "It was made again. No file and no version is lost: Keepwatch compares the folders with the bucket now and uploads nothing twice. Messages that were waiting to be sent are lost, and the next digest counts from now on.".to_owned(),
+    ];
+    push_remedy(
+        &mut head,
+        "find out who or what removes it (a program that tidies up?), and have it left alone",
+    );
+    head.extend(place(stuck));
+    Message {
+        subject: subject(stuck.computer, "ALERT, its own folder was removed"),
+        body: fit(head, None),
+    }
+}
+
 fn place(stuck: &Stuck<'_>) -> [String; 4] {
     [
         String::new(),

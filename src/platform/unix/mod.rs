@@ -121,10 +121,16 @@ pub fn is_privileged() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Open for writing, created for its owner alone (0600) when it is not there.
+/// Open for writing, created for its owner alone (0600) when it is not there. A
+/// link in its place is refused: it may lead to a file that is not ours.
 pub fn private_options() -> OpenOptions {
+    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
     let mut options = OpenOptions::new();
-    options.write(true).create(true).mode(0o600);
+    options
+        .write(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(no_follow);
     options
 }
 

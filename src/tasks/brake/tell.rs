@@ -92,6 +92,10 @@ pub(in crate::tasks) fn program(ctx: &Context) -> String {
 /// encrypted, marked or missed, into a new folder beside it. Empty where that
 /// moment is not known (a hold of an earlier version).
 fn restore_command(ctx: &Context, source: usize, hold: &Hold) -> String {
+    if hold.why == Why::Away && hold.of == 0 {
+        // Nothing of it was ever stored.
+        return String::new();
+    }
     let before_ms = match &hold.why {
         Why::Encrypted { before_ms, .. } => before_ms,
         _ if hold.moment_ms > 0 => &hold.moment_ms,

@@ -1,9 +1,10 @@
-//! How long a comparison waits through trouble: pure, told the time.
+//! How long a comparison waits through trouble: pure, told the time that passes
+//! while the computer is awake.
 //!
 //! Invariant: trouble that comes and goes while nothing is stored wears patience
 //! out like trouble that stays; whatever is stored renews it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long trouble may last before nobody waits for its end any more; and how
 /// long all must be well before trouble counts as another.
@@ -34,39 +35,41 @@ pub(super) struct Patience {
 
 #[derive(Debug)]
 struct Trouble {
-    since: Instant,
-    /// What had been stored then.
+    /// How long it lasts.
+    time: Duration,
+    /// What had been stored when it began.
     deeds: u64,
-    well_since: Option<Instant>,
+    /// How long all has been well since it was last seen.
+    well: Duration,
 }
 
 impl Patience {
-    /// Take in a look; true when it is not worth to wait any longer. `deeds` grows
-    /// with whatever is stored.
-    pub(super) fn is_over(&mut self, found: Found, deeds: u64, now: Instant) -> bool {
-        let stands = self.trouble.take().filter(|trouble| {
-            let is_well_for = trouble.well_since.map(|since| now - since);
-            deeds <= trouble.deeds && is_well_for.is_none_or(|time| time < PATIENCE)
-        });
+    /// Take in a look, so long after the last one; true when it is not worth to wait
+    /// any longer. `deeds` grows with whatever is stored.
+    pub(super) fn is_over(&mut self, found: Found, deeds: u64, passed: Duration) -> bool {
+        let stands = self.trouble.take();
+        let stands = stands.filter(|trouble| deeds <= trouble.deeds && trouble.well < PATIENCE);
         if found == Found::Well {
             self.trouble = stands.map(|trouble| Trouble {
-                well_since: trouble.well_since.or(Some(now)),
+                time: trouble.time + passed,
+                well: trouble.well + passed,
                 ..trouble
             });
             return false;
         }
         let trouble = stands.map_or(
             Trouble {
-                since: now,
+                time: Duration::ZERO,
                 deeds,
-                well_since: None,
+                well: Duration::ZERO,
             },
             |trouble| Trouble {
-                well_since: None,
+                time: trouble.time + passed,
+                well: Duration::ZERO,
                 ..trouble
             },
         );
-        let time = now - trouble.since;
+        let time = trouble.time;
         self.trouble = Some(trouble);
         match found {
             Found::Well => false,
@@ -83,11 +86,9 @@ mod tests {
 
     /// Look each two seconds; when it was over.
     fn over_after(found: impl Fn(u64) -> Found, deeds: impl Fn(u64) -> u64) -> Option<u64> {
-        let (mut patience, began) = (Patience::default(), Instant::now());
-        (0..7200).step_by(2).find(|second| {
-            let now = began + Duration::from_secs(*second);
-            patience.is_over(found(*second), deeds(*second), now)
-        })
+        let (mut patience, step) = (Patience::default(), Duration::from_secs(2));
+        let mut seconds = (0..7200).step_by(2);
+        seconds.find(|second| patience.is_over(found(*second), deeds(*second), step))
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::Broken;
 use crate::error::{Class, Fault};
 use crate::index::Oldest;
 use crate::model::report::{
-    Message, Outage, Recovery, Stuck, outage_alert, recovery, stuck_alert, stuck_over,
+    Message, Outage, Recovery, Stuck, outage_alert, recovery, state_lost, stuck_alert, stuck_over,
 };
 use crate::model::retry::{AlertPolicy, AlertStep, OutageAlert};
 use crate::tasks::answering::no_answer;
@@ -99,6 +99,34 @@ async fn of_index(
     );
     let message = compose(ctx, &all, &place, &step, fault, now_ms);
     send(ctx, post, alert, step, message).await;
+}
+
+/// The state folder was removed under the program, and is there again: nobody
+/// can be told later, since what waits lies in it.
+pub(super) async fn of_lost_state(ctx: &Arc<Context>, post: &Post) {
+    let now_ms = ctx.now_ms();
+    let names = ctx.sources.iter().map(|source| source.config.name.clone());
+    let stuck = Stuck {
+        computer: &crate::platform::computer_name(),
+        sources: &names.collect::<Vec<_>>(),
+        what: "",
+        since_ms: now_ms,
+        now_ms,
+        reason: "",
+        remedy: "",
+        reminder: false,
+        time_zone: &ctx.config.schedule.time_zone,
+    };
+    let folder = ctx.config.state_dir.display().to_string();
+    for source in 0..ctx.sources.len() {
+        let note = format!(
+            "Keepwatch's own folder {folder} was removed while it was running, and was made again"
+        );
+        ctx.board.note(source, "state", Some(note));
+    }
+    if let Err(fault) = post.keep(ctx, state_lost(&stuck, &folder)).await {
+        tracing::error!("{fault}");
+    }
 }
 
 async fn of_silence(ctx: &Arc<Context>, post: &Post, source: usize, alert: &mut OutageAlert) {

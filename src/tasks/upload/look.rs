@@ -67,9 +67,13 @@ pub(super) fn look(
     pulse.rest();
     let keys = [&RelKey::of_file(path), &RelKey::of_folder(path)];
     let [file, folder] = ctx.index.get_all(source.id, keys)?;
+    // Those of a file that is one no more are to stand for themselves.
+    let was_file = |record: &Record| disk.is_none() || record.fingerprint.kind == Kind::File;
     let companions = match disk.map(|found| found.kind) {
         Some(Kind::File) => companions(source, &ctx.index, path, file.is_some(), pulse)?,
-        None if file.is_some() => companions(source, &ctx.index, path, true, pulse)?,
+        _ if file.as_ref().is_some_and(was_file) => {
+            companions(source, &ctx.index, path, true, pulse)?
+        }
         _ => Vec::new(),
     };
     Ok(Look {
@@ -124,14 +128,22 @@ fn companions(
         .collect())
 }
 
-/// The file that this path is to be looked at with: it belongs to it, and both are
-/// stored, or deleted, at one moment. `None` when the path stands for itself.
+/// What a path belongs to.
+pub(super) struct Belongs {
+    /// The file that it is to be looked at with: both are stored, or deleted, at one
+    /// moment.
+    pub main: RelPath,
+    /// Record of a folder that had the path's name and is gone. It belongs to nothing.
+    pub folder: Option<Record>,
+}
+
+/// What the path belongs to; `None` when it stands for itself.
 pub(super) fn main_of(
     ctx: &Context,
     source: usize,
     path: &RelPath,
     pulse: &Pulse,
-) -> Result<Option<RelPath>, Fault> {
+) -> Result<Option<Belongs>, Fault> {
     let Some((main, bond)) = companion::main_of(path) else {
         return Ok(None);
     };
@@ -140,16 +152,19 @@ pub(super) fn main_of(
     let names = [main.name(), path.name()];
     let stand = files::stat_names(&source.config.path, &folder, &names, &source.rules)?;
     let [main_kind, own] = [0, 1].map(|at| stand.get(at).copied().flatten().map(|f| f.kind));
-    let belongs = match main_kind {
+    let is_there = match main_kind {
         // A lock is a file like any other, until it is gone.
-        Some(Kind::File) if own.is_some() => own == Some(Kind::File) && bond != Bond::Lock,
+        Some(Kind::File) if own == Some(Kind::File) && bond != Bond::Lock => true,
         Some(Kind::File) | None if own.is_none() => {
             // A root that is not there must not look like "all gone".
             files::root_state(&source.config.path)?;
-            pulse.rest();
-            ctx.index.get(source.id, &RelKey::of_file(&main))?.is_some()
+            false
         }
-        _ => false,
+        _ => return Ok(None),
     };
-    Ok(belongs.then_some(main))
+    pulse.rest();
+    let keys = [&RelKey::of_file(&main), &RelKey::of_folder(path)];
+    let [of_main, folder] = ctx.index.get_all(source.id, keys)?;
+    let belongs = is_there || of_main.is_some();
+    Ok(belongs.then_some(Belongs { main, folder }))
 }

@@ -161,11 +161,10 @@ struct Done {
 }
 
 async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Done, Fault> {
-    if let Some(main) = together::main_of(ctx, item).await? {
-        // Its worker sees to both. Of this path nothing is known by that.
-        ctx.edit(item.source, main, item.since_ms, item.deadline);
+    if let Some(outcome) = together::pass_on(ctx, item).await? {
         return Ok(Done {
-            outcome: Outcome::Agreed,
+            outcome,
+            // Of this path nothing is known by that.
             may_be_unprotected: false,
         });
     }
@@ -207,13 +206,18 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Done, Fault> {
 async fn act(
     ctx: &Arc<Context>,
     item: &Item,
-    look: look::Look,
+    mut look: look::Look,
     early: Option<take::Early>,
 ) -> Result<Outcome, Fault> {
     let Some(fingerprint) = look.disk else {
         ctx.pacing.forget(item.source, &item.path);
         if gone::waits(ctx, item, look.file.as_ref()).await? {
             return Ok(Outcome::Aside);
+        }
+        if ctx.sources[item.source].marks_deletions() {
+            let stays = |one: &look::Companion| one.disk.is_some();
+            let stay: Vec<_> = look.companions.extract_if(.., |one| stays(one)).collect();
+            together::leave(ctx, item, &stay).await?;
         }
         let mut file = gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
         if file.is_acknowledged() {
@@ -229,16 +233,19 @@ async fn act(
         Kind::File | Kind::Symlink => {
             // The folder that was here is gone, and so is its object.
             gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
-            if !look.companions.is_empty() {
+            if fingerprint.kind == Kind::File && !look.companions.is_empty() {
                 return together::store(ctx, item, fingerprint, look.file, look.companions).await;
             }
+            together::leave(ctx, item, &look.companions).await?;
             file::store(ctx, item, fingerprint, look.file, early).await
         }
         Kind::Folder => {
+            together::leave(ctx, item, &look.companions).await?;
             gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
             file::store_folder(ctx, item, fingerprint, look.folder, look.empty).await
         }
         Kind::Special => {
+            together::leave(ctx, item, &look.companions).await?;
             gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
             gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
             Ok(Outcome::Agreed)

@@ -7,7 +7,7 @@
 //! companion is in no other hand meanwhile: its own turn is its file's.
 
 use super::file::{self, Upload, is_as_stored};
-use super::look::{self, Companion};
+use super::look::{self, Belongs, Companion};
 use super::take::read_now;
 use super::{Outcome, gone};
 use crate::error::{Class, Fault};
@@ -19,6 +19,7 @@ use crate::queue::Item;
 use crate::tasks::Hint;
 use crate::tasks::answering::on_disk;
 use crate::tasks::context::{Context, blocking};
+use crate::tasks::late;
 use crate::transfer::{self, Content, Patience, SMALL_BYTES_MAX};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,8 +31,19 @@ const TRIES_MAX: u32 = 5;
 /// was written so shortly ago is looked at again after it.
 const GRAIN: Duration = Duration::from_millis(50);
 
-/// The file that the path's turn belongs to, if it is not its own.
-pub(super) async fn main_of(ctx: &Arc<Context>, item: &Item) -> Result<Option<RelPath>, Fault> {
+/// Give the path's turn to the file that it belongs to, if there is one. `None` when
+/// its turn is its own.
+pub(super) async fn pass_on(ctx: &Arc<Context>, item: &Item) -> Result<Option<Outcome>, Fault> {
+    let Some(Belongs { main, folder }) = belongs(ctx, item).await? else {
+        return Ok(None);
+    };
+    // The other worker knows nothing of a folder that was here.
+    let done = gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), folder).await?;
+    ctx.edit(item.source, main, item.since_ms, item.deadline);
+    Ok(Some(done))
+}
+
+async fn belongs(ctx: &Arc<Context>, item: &Item) -> Result<Option<Belongs>, Fault> {
     if companion::main_of(&item.path).is_none() {
         return Ok(None);
     }
@@ -52,6 +64,25 @@ fn item_of(item: &Item, path: &RelPath) -> Item {
     }
 }
 
+/// The path is no file any more, or is about to be marked as gone: what is there
+/// beside it is a file of its own from now on. Its object says that it belongs to the
+/// file, and a restore would leave it out: its own turn asks the bucket, and has the
+/// object say otherwise.
+pub(super) async fn leave(
+    ctx: &Arc<Context>,
+    item: &Item,
+    companions: &[Companion],
+) -> Result<(), Fault> {
+    for companion in companions {
+        if companion.disk.is_some() && companion.record.is_some() && companion.bond != Bond::Lock {
+            let key = RelKey::of_file(&companion.path);
+            late::doubt(ctx, item.source, &key, Fingerprint::UNSEEN).await?;
+        }
+        ctx.edit(item.source, companion.path.clone(), item.since_ms, false);
+    }
+    Ok(())
+}
+
 /// The file is gone and marked: so are those that went with it.
 pub(super) async fn mark_gone(
     ctx: &Arc<Context>,
@@ -59,13 +90,8 @@ pub(super) async fn mark_gone(
     companions: Vec<Companion>,
 ) -> Result<Outcome, Fault> {
     let mut all = Outcome::Agreed;
-    for companion in companions {
+    for companion in companions.into_iter().filter(|one| one.disk.is_none()) {
         let item = item_of(item, &companion.path);
-        if companion.disk.is_some() {
-            // A file of its own from now on.
-            ctx.edit(item.source, item.path, item.since_ms, false);
-            continue;
-        }
         let key = RelKey::of_file(&companion.path);
         let done = gone::mark_gone(ctx, &item, &key, companion.record).await?;
         if done == Outcome::Changed {
@@ -181,10 +207,13 @@ async fn store_read(
     taken.seen_ms = file::when_seen_ms(ctx, taken.seen_steady_ms);
     if let Some(main) = &mut taken.main {
         main.seen_ms = taken.seen_ms;
-        main.seen_ms = ctx
+        let since_ms = ctx
             .moves
             .since_ms(item.source, &item.path, main, record.as_ref());
-        taken.seen_ms = main.seen_ms;
+        // The file may have been like that before what belongs to it was.
+        let was_so = |since_ms: &i64| taken.companions.iter().all(|one| is_from(one, *since_ms));
+        taken.seen_ms = since_ms.filter(was_so).or(taken.seen_ms);
+        main.seen_ms = taken.seen_ms;
     }
     let stored_hash = record.as_ref().and_then(|record| record.content);
     let Some(hash) = taken.main.as_ref().map(|main| main.hash).or(stored_hash) else {
@@ -196,6 +225,13 @@ async fn store_read(
         .await
         .map_err(failed)?;
     Ok((outcome, paths))
+}
+
+/// The file was as it is by then, and where it is.
+fn is_from(content: &Content, since_ms: i64) -> bool {
+    let file = &content.fingerprint;
+    let changed_ms = file.ctime_ns / 1_000_000;
+    file.mtime_ms().max(changed_ms) <= since_ms
 }
 
 async fn store_all(

@@ -127,6 +127,10 @@ async fn a_server_that_never_answers_is_given_up() {
     let headers = headers();
     let put = store.put(AT, body.clone(), hash, &headers);
     given_up("an upload", moving, put).await;
+    // What an office saves holds no worker for minutes.
+    let tiny = Bytes::from(vec![0; 64 * 1024]);
+    let put = store.put(AT, tiny.clone(), ContentHash::of(&tiny), &headers);
+    given_up("a small upload", Duration::from_secs(65), put).await;
     let sums = Sums {
         sha256: Some(hash),
         crc64: Crc64::of(&body),

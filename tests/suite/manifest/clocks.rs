@@ -116,7 +116,7 @@ async fn one_of_a_moment_to_come_is_used_for_nothing_and_said() {
     let (ahead, little) = (key("", ahead_ms), key("", little_ms));
     assert_eq!(
         findings(&rig).await,
-        [(Damage::Overwritten, little), (Damage::Ahead, ahead)]
+        [(Damage::Overwritten, little), (Damage::Metadata, ahead)]
     );
 }
 

@@ -1,0 +1,63 @@
+//! Printing that never ends the program: `println!` and `eprintln!` as this room
+//! means them.
+//!
+//! The standard ones panic when the reader is gone (`| head -1`) or the disk is
+//! full. Here the first trouble is remembered, nothing more is tried, and
+//! [`exit_code`] takes it into account. Declared before the other modules, so
+//! that they have these by the usual names and none can forget.
+
+use std::fmt::Arguments;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// A line on standard output.
+macro_rules! println {
+    () => { $crate::cli::out::line(format_args!("")) };
+    ($($text:tt)*) => { $crate::cli::out::line(format_args!($($text)*)) };
+}
+
+/// A line on standard error.
+macro_rules! eprintln {
+    () => { $crate::cli::out::remark(format_args!("")) };
+    ($($text:tt)*) => { $crate::cli::out::remark(format_args!($($text)*)) };
+}
+
+/// Standard output takes nothing more.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// Why, unless its reader has had enough: that is nobody's trouble.
+static TROUBLE: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Print one line (or several) of the result.
+pub(super) fn line(text: Arguments<'_>) {
+    if STOPPED.load(Ordering::Relaxed) {
+        return;
+    }
+    let mut out = io::stdout().lock();
+    note(writeln!(out, "{text}").and_then(|()| out.flush()));
+}
+
+/// Tell what is no part of the result. Who does not listen there misses it;
+/// nothing else could tell them.
+pub(super) fn remark(text: Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Remember what came of printing to standard output.
+pub(super) fn note(printed: io::Result<()>) {
+    let Err(error) = printed else { return };
+    STOPPED.store(true, Ordering::Relaxed);
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        let mut trouble = TROUBLE.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.get_or_insert(error);
+    }
+}
+
+/// Why the result could not be printed whole.
+pub(super) fn trouble() -> Option<io::Error> {
+    TROUBLE
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take()
+}

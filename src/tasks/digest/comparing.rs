@@ -1,0 +1,184 @@
+//! The comparison that the daily job begins with, and everybody who asks for one.
+//!
+//! Invariant: a sleep in the middle is no outage and no waiting; what it cuts off
+//! is begun again.
+
+use super::patience::{Found, Patience};
+use crate::board::ScanDone;
+use crate::tasks::context::Context;
+use crate::tasks::manifest;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The longest the digest waits, awake, for its scan and the uploads it leads to.
+/// Over a slow line the rest is told as not yet protected.
+const WAIT_MAX: Duration = Duration::from_secs(6 * 3600);
+
+/// How long a computer that woke up may take to get its network back.
+const WAKE_PATIENCE: Duration = Duration::from_secs(300);
+
+/// How often one job begins a comparison again that a sleep has cut off.
+const WAKES_MAX: u32 = 5;
+
+/// How often a wait looks whether the bucket can still be reached.
+const WAIT_STEP: Duration = Duration::from_secs(2);
+
+/// What one request may take that asks whether a bucket answers: the SDK's tries.
+const REQUEST_MAX: Duration = Duration::from_secs(100);
+
+/// Compare every source with its bucket and let the workers act on it. `None`
+/// for a comparison that did not come to its end: in time, or because the bucket
+/// cannot be used. What a sleep has cut off is begun again.
+async fn compare_all(ctx: &Arc<Context>, confirmed: bool) -> Vec<Option<ScanDone>> {
+    let mut woke = ctx.woke.subscribe();
+    let mut waiting = Waiting::new(WAIT_MAX);
+    let all: Vec<usize> = (0..ctx.sources.len()).collect();
+    let mut results = compare(ctx, &all, confirmed, &mut waiting).await;
+    for _ in 0..WAKES_MAX {
+        let is_whole = |scan: &Option<ScanDone>| scan.as_ref().is_some_and(ScanDone::complete);
+        let cut: Vec<usize> = (0..results.len())
+            .filter(|source| !is_whole(&results[*source]))
+            .collect();
+        if cut.is_empty() {
+            break;
+        }
+        // The beat notices within a second or two.
+        tokio::time::sleep(WAIT_STEP).await;
+        if !woke.has_changed().unwrap_or(false) {
+            break;
+        }
+        woke.mark_unchanged();
+        tracing::info!(
+            "the computer was asleep meanwhile: what was not compared is compared again"
+        );
+        until_reachable(ctx).await;
+        let again = compare(ctx, &cut, confirmed, &mut waiting).await;
+        for (source, scan) in cut.into_iter().zip(again) {
+            results[source] = scan;
+        }
+    }
+    results
+}
+
+/// These sources, once.
+async fn compare(
+    ctx: &Arc<Context>,
+    sources: &[usize],
+    confirmed: bool,
+    waiting: &mut Waiting,
+) -> Vec<Option<ScanDone>> {
+    let asked: Vec<_> = sources
+        .iter()
+        .map(|source| ctx.scans.ask_and_wait(*source, confirmed))
+        .collect();
+    let mut results = Vec::with_capacity(asked.len());
+    for (source, asked) in sources.iter().zip(asked) {
+        let mut patience = Patience::default();
+        let scan = unless_hopeless(ctx, *source, waiting, &mut patience, asked).await;
+        results.push(scan.and_then(Result::ok));
+        // What is still on its way then is told as such.
+        let drained = ctx.queue.backlog_drained(*source);
+        unless_hopeless(ctx, *source, waiting, &mut patience, drained).await;
+    }
+    results
+}
+
+/// Wait until every bucket answers, or [`WAKE_PATIENCE`] is over: a network that is
+/// not back yet says nothing of the backup.
+pub(super) async fn until_reachable(ctx: &Arc<Context>) {
+    let mut waiting = Waiting::new(WAKE_PATIENCE);
+    for source in &ctx.sources {
+        while let Err(fault) = ctx.store.reach(&source.config.bucket).await
+            && fault.class.is_transient()
+            && !waiting.left.is_zero()
+        {
+            tokio::time::sleep(WAIT_STEP).await;
+            waiting.passed(REQUEST_MAX);
+        }
+    }
+}
+
+/// How long somebody may wait, and has waited, with the computer awake. Some
+/// systems' clocks go on while it sleeps.
+struct Waiting {
+    left: Duration,
+    looked: Instant,
+}
+
+impl Waiting {
+    fn new(limit: Duration) -> Self {
+        Self {
+            left: limit,
+            looked: Instant::now(),
+        }
+    }
+
+    /// What has passed since the last look, of which no more than `awake_max` can
+    /// have been spent awake.
+    fn passed(&mut self, awake_max: Duration) -> Duration {
+        let now = Instant::now();
+        let passed = now.duration_since(self.looked).min(awake_max);
+        self.looked = now;
+        self.left = self.left.saturating_sub(passed);
+        passed
+    }
+}
+
+/// The same in full: compared, what came of it stored (`settled` is what to wait
+/// for beyond that), and what the bucket has then written down as a manifest.
+pub async fn compare_in_full(
+    ctx: &Arc<Context>,
+    confirmed: bool,
+    settled: impl Future<Output = ()>,
+) -> Vec<Option<ScanDone>> {
+    let scans = compare_all(ctx, confirmed).await;
+    settled.await;
+    Box::pin(manifest::write_all(ctx, &scans)).await;
+    scans
+}
+
+/// Wait for `work`, but neither too long nor through an outage (of the bucket, the
+/// folder or the index) that lasts or that only a person can end.
+async fn unless_hopeless<T>(
+    ctx: &Context,
+    source: usize,
+    waiting: &mut Waiting,
+    patience: &mut Patience,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::pin!(work);
+    let mut woke = ctx.woke.subscribe();
+    while !waiting.left.is_zero() {
+        if let Ok(done) = tokio::time::timeout(WAIT_STEP, &mut work).await {
+            return Some(done);
+        }
+        let passed = waiting.passed(WAIT_STEP * 2);
+        if woke.has_changed().unwrap_or(false) {
+            // It takes its network a while to come back.
+            woke.mark_unchanged();
+            *patience = Patience::default();
+        }
+        if !ctx.sources[source].destination.may_send() {
+            return None;
+        }
+        let done = ctx.index.activity(ctx.sources[source].id);
+        let deeds = done.versions + done.deletions;
+        if patience.is_over(in_the_way(ctx, source), deeds, passed) {
+            return None;
+        }
+    }
+    None
+}
+
+/// What holds up a comparison of that source now.
+fn in_the_way(ctx: &Context, source: usize) -> Found {
+    match ctx.gates.outage(source) {
+        Some((_, fault)) if !fault.class.is_transient() => Found::NeedsPerson,
+        // What cannot be written down is worked on again and again.
+        _ if ctx.index.broken().is_some() => Found::Index,
+        Some(_) => Found::MayPass,
+        None if ctx.answering.silent_since(source).is_some() => Found::MayPass,
+        None => Found::Well,
+    }
+}

@@ -1,0 +1,30 @@
+//! It must not stop, or stand still, without anybody hearing of it: folders that
+//! are away, a daemon that does not answer, places that were removed or belong to
+//! others, and results that cannot be printed.
+
+mod asking;
+mod folders;
+mod places;
+mod printing;
+
+use crate::harness::{finish, program};
+use std::path::Path;
+use std::process::Output;
+
+fn keepwatch(config: &Path, arguments: &[&str]) -> Output {
+    let config = config.to_str().unwrap();
+    finish(program().args(["--config", config]).args(arguments))
+}
+
+/// What the program has said, on both of its outputs.
+fn said(output: &Output) -> String {
+    let both = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    String::from_utf8_lossy(&both).into_owned()
+}
+
+/// What stands in the log files.
+fn logged(folder: &Path) -> String {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+    texts.collect()
+}

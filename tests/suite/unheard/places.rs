@@ -1,0 +1,131 @@
+//! Keepwatch's own folders: removed under it, or in other hands.
+
+use super::{keepwatch, logged, said};
+use crate::harness::{Rig, Running, digest_files, until, write_config};
+use rustix::process::geteuid;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::path::Path;
+
+/// Named after the bug: `status` said "NOT running" of a daemon that ran, and no
+/// log was written until the next day.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_and_a_log_folder_that_are_removed_are_made_again_and_told() {
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    let config = write_config(&rig, "");
+    let daemon = Running::start(&config, &[]).await;
+    until("all is stored", async || {
+        daemon.status().unwrap()["sources"][0]["files_protected"] == 1
+    })
+    .await;
+    let log = rig.dir.path().join("log");
+    fs::remove_dir_all(&log).unwrap();
+    fs::remove_dir_all(rig.state_dir()).unwrap();
+    let words = said(&keepwatch(&config, &["status"]));
+    assert!(!words.contains("NOT running"), "{words}");
+    assert!(words.contains("is running since"), "{words}");
+    let told = "was removed";
+    until("it is told by message", async || {
+        digest_files(&rig).concat().contains(told)
+    })
+    .await;
+    until(
+        "it is logged, in a folder that was made again",
+        async || logged(&log).contains(told),
+    )
+    .await;
+    rig.write("b.txt", "b");
+    until("it is backed up and known as before", async || {
+        let status = daemon.status();
+        status.is_some_and(|status| status["sources"][0]["files_protected"] == 2)
+    })
+    .await;
+    let notes = &daemon.status().unwrap()["sources"][0]["board"]["notes"];
+    assert!(notes["state"].as_str().unwrap().contains(told), "{notes}");
+    for folder in [&log, &rig.state_dir()] {
+        let mode = fs::metadata(folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", folder.display());
+    }
+    // It is held by this one, and nothing was uploaded twice.
+    let second = keepwatch(&config, &[]);
+    assert_eq!(second.status.code(), Some(1), "{}", said(&second));
+    let counts = crate::raw::counts(&rig.store(), crate::harness::BUCKET).await;
+    assert_eq!((counts["a.txt"], counts["b.txt"]), (1, 1));
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+/// An account that is nobody's.
+const STRANGER: u32 = 61_234;
+
+/// What `check` and a comparison say of the folder, and what that did to a file
+/// that a link planted in it leads to.
+fn in_strange_hands(rig: &Rig, config: &Path, folder: &Path, link: &str) -> (String, String) {
+    let victim = rig.dir.path().join("victim");
+    fs::write(&victim, "not Keepwatch's").unwrap();
+    let _ = fs::remove_file(folder.join(link));
+    symlink(&victim, folder.join(link)).unwrap();
+    let check = said(&keepwatch(config, &["check"]));
+    let run = said(&keepwatch(config, &["--reconcile"]));
+    assert_eq!(
+        fs::read_to_string(&victim).unwrap(),
+        "not Keepwatch's",
+        "{run}"
+    );
+    (check, run)
+}
+
+/// Named after the bug: used without a word, and root wrote where the link led.
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_of_another_account_are_refused_or_told_and_no_link_in_them_is_followed() {
+    assert!(
+        geteuid().is_root(),
+        "this test needs root: it gives folders away"
+    );
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    let config = write_config(&rig, "");
+    let today = format!("keepwatch.log.{}", jiff::ZonedDateTime::now().date());
+    for (name, link) in [("state", "index"), ("log", today.as_str())] {
+        for how in ["owner", "writable"] {
+            let folder = rig.dir.path().join(name);
+            let _ = fs::remove_dir_all(&folder);
+            fs::create_dir(&folder).unwrap();
+            let expected = match how {
+                "owner" => {
+                    chown(&folder, Some(STRANGER), Some(STRANGER)).unwrap();
+                    "belongs to another account (number 61234)"
+                }
+                _ => {
+                    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+                    "may be written to by every account"
+                }
+            };
+            let (check, run) = in_strange_hands(&rig, &config, &folder, link);
+            for words in [&check, &run] {
+                assert!(words.contains(expected), "{name} {how}: {words}");
+                assert!(
+                    words.contains(folder.to_str().unwrap()),
+                    "{name} {how}: {words}"
+                );
+            }
+            assert!(check.contains("chmod 700"), "{check}");
+            // A log that cannot be written ends no backup; a state folder in other
+            // hands is none.
+            let code = keepwatch(&config, &["--reconcile"]).status.code();
+            let want = if name == "state" { 1 } else { 0 };
+            assert_eq!(code, Some(want), "{name} {how}: {run}");
+            fs::remove_dir_all(&folder).unwrap();
+        }
+    }
+    // Who can change the configuration decides what root reads.
+    chown(&config, Some(STRANGER), Some(STRANGER)).unwrap();
+    let daemon = Running::start(&config, &[]).await;
+    let words = said(&keepwatch(&config, &["status"]));
+    assert!(words.contains("WARNING: the configuration"), "{words}");
+    assert!(words.contains("belongs to another account"), "{words}");
+    assert_eq!(daemon.stop(), Some(0));
+    chown(&config, Some(0), Some(0)).unwrap();
+    let words = said(&keepwatch(&config, &["check"]));
+    assert!(!words.contains("another account"), "{words}");
+}
