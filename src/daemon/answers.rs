@@ -302,6 +302,15 @@ fn incomplete(ctx: &Context, source: usize, scan: Option<ScanDone>) -> Vec<Strin
         || vec!["the scan did not come to its end".to_owned()],
         |scan| scan.incomplete,
     );
+    let waiting = ctx.queue.depth(source).backlog;
+    if waiting > 0 {
+        reasons.push(format!(
+            "{waiting} files are still on their way to the bucket"
+        ));
+    }
+    if let Some(fault) = ctx.index.broken() {
+        reasons.push(fault.to_string());
+    }
     for hold in ctx.brakes.holds(source) {
         let reason = brake::line(ctx, source, &hold);
         if !reasons.contains(&reason) {
