@@ -109,8 +109,13 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         let text = format!("{problem}: it is not used");
         findings.add(Verdict::Warning, "proxy and certificates", text);
     }
-    match &config.store {
-        StoreConfig::Vault { path } if !Vault::is_at(path) => findings.add(
+    let is_there = match &config.store {
+        StoreConfig::Vault { path } => Vault::is_at(path),
+        StoreConfig::S3(_) => Ok(true),
+    };
+    match (&config.store, is_there) {
+        (_, Err(fatal)) => findings.add(Verdict::Bad, "vault", fatal.one_line()),
+        (StoreConfig::Vault { path }, Ok(false)) => findings.add(
             Verdict::Warning,
             "vault",
             format!(
@@ -118,7 +123,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
                 path.display()
             ),
         ),
-        place => {
+        (place, Ok(_)) => {
             let store = Store::connect(place).await?;
             if let Some(why) = store.only_read_because() {
                 findings.add(

@@ -4,7 +4,7 @@
 
 use super::args::{CommonArgs, Place, VerifyArgs};
 use super::origins::{self, Named};
-use super::restore::{parts::lines, parts::texts_by_origin, until_stopped};
+use super::restore::{parts::lines, parts::texts_by_origin, parts::typed, until_stopped};
 use super::versions::stamp;
 use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
 use crate::config::Needs;
@@ -156,7 +156,7 @@ async fn by_itself(
         for (named, texts) in depot.origins.iter().zip(texts) {
             places.push(Where {
                 origin: named.origin.clone(),
-                typed: Typed::all(&texts)?,
+                typed: typed(&depot.origins, &texts)?,
                 folder: None,
                 known: None,
             });
@@ -346,6 +346,10 @@ fn word(finding: &Finding) -> String {
 }
 
 fn todo(finding: &Finding, zone: &TimeZone) -> Option<String> {
+    if finding.damage == Damage::Ahead {
+        let text = "nothing is lost: it is a list of the backup that is used for nothing, and whoever may delete in the bucket can delete it. See that the clocks of the computers that write there are right";
+        return Some(text.to_owned());
+    }
     if finding.key.is_none() && is_own(&finding.path) {
         let text = "nothing is lost: it is a list of the backup, restoring works without it, and the next daily comparison (or keepwatch --reconcile) writes a new one. Find out who can write to the bucket";
         return Some(text.to_owned());

@@ -82,7 +82,12 @@ pub fn locate(named: Option<&Path>, candidates: &[PathBuf]) -> Result<PathBuf, F
     if let Some(named) = named {
         return Ok(named.to_owned());
     }
-    if let Some(found) = candidates.iter().find(|file| file.is_file()) {
+    // What may not be looked at is there: reading it says why it cannot be.
+    let is_there = |file: &&PathBuf| match file.metadata() {
+        Ok(found) => found.is_file(),
+        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+    };
+    if let Some(found) = candidates.iter().find(is_there) {
         return Ok(found.clone());
     }
     let looked: Vec<String> = candidates
@@ -151,7 +156,7 @@ fn read_text(file: &Path) -> Result<String, Wrong> {
                         "check the name after --config; keepwatch try works without a file"
                     }
                     ErrorKind::PermissionDenied => {
-                        "let the account that runs Keepwatch read the file"
+                        "put `sudo` before the command (or run it as the account of the service), or let this account read the file"
                     }
                     ErrorKind::IsADirectory => "name the file itself, not its folder",
                     _ => "check that the file can be read",

@@ -73,6 +73,40 @@ pub fn computer_name() -> String {
     }
 }
 
+/// The account that this program runs as, for messages.
+pub fn account_name() -> String {
+    #[cfg(unix)]
+    {
+        let id = rustix::process::geteuid().as_raw().to_string();
+        let of_line = |line: &str| {
+            let mut fields = line.split(':');
+            let (name, is_it) = (fields.next()?, fields.nth(1)? == id);
+            is_it.then(|| name.to_owned())
+        };
+        let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let known = accounts.lines().find_map(of_line);
+        // Accounts of a directory service are not in the file.
+        let told = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+        known
+            .or_else(told)
+            .unwrap_or_else(|| format!("the account number {id}"))
+    }
+    #[cfg(not(unix))]
+    std::env::var("USERNAME").unwrap_or_else(|_| "the service's account".to_owned())
+}
+
+/// True when this account can make files in the folder, as far as that can be
+/// known before. Blocks.
+pub fn can_write_in(dir: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, access};
+        dir.is_dir() && access(dir, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+    }
+    #[cfg(not(unix))]
+    std::fs::metadata(dir).is_ok_and(|meta| meta.is_dir() && !meta.permissions().readonly())
+}
+
 /// What the system calls this computer for as long as it is installed, where it
 /// says so: names change, and several computers may have one.
 pub fn machine_id() -> Option<String> {

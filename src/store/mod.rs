@@ -143,6 +143,12 @@ impl Store {
         &self.place
     }
 
+    /// The region that requests are made for, as options, environment or profile say.
+    pub fn region(&self) -> Option<String> {
+        let region = self.client.config().region();
+        region.map(ToString::to_string)
+    }
+
     /// Why this vault can only be read, when its disk takes no writing.
     pub fn only_read_because(&self) -> Option<&str> {
         self.only_read_because.as_deref()

@@ -6,7 +6,7 @@ use super::{Part, as_of, moment_json};
 use crate::cli::origins::Depot;
 use crate::cli::versions::stamp;
 use crate::cli::{COMPLETE, DIFFERENT, FAILED, PARTIAL, show};
-use crate::error::{Fatal, FatalKind, Fault};
+use crate::error::{Fatal, FatalKind, Fault, chain};
 use crate::files::Rules;
 use crate::model::Kind;
 use crate::model::moment::Moment;
@@ -40,7 +40,6 @@ pub(super) enum Purpose {
 pub(super) async fn run(
     depot: &Depot,
     parts: Vec<Part>,
-    moment: Option<Moment>,
     purpose: Purpose,
     json: bool,
     stop: Stop,
@@ -48,6 +47,7 @@ pub(super) async fn run(
     let alone = parts.len() == 1;
     let mut results: Vec<Result<Compared, Fatal>> = Vec::new();
     for part in parts {
+        let moment = part.moment;
         let mut teller = Teller {
             depot,
             source: part.named.name.clone(),
@@ -55,7 +55,7 @@ pub(super) async fn run(
             json,
             named: 0,
         };
-        let comparison = comparison(depot, &part, moment, purpose)?;
+        let comparison = comparison(depot, &part, purpose)?;
         teller.begin(&part, moment);
         let tell = |finding: &Finding| teller.tell(finding);
         let result = compare(&depot.store, &comparison, tell, &stop).await;
@@ -71,17 +71,17 @@ pub(super) async fn run(
     Ok(exit_code(&results, purpose))
 }
 
-fn comparison(
-    depot: &Depot,
-    part: &Part,
-    moment: Option<Moment>,
-    purpose: Purpose,
-) -> Result<Comparison, Fatal> {
+fn comparison(depot: &Depot, part: &Part, purpose: Purpose) -> Result<Comparison, Fatal> {
     let folder = || -> Result<Against, Fatal> {
-        if !part.to.is_dir() {
+        let found = part.to.metadata();
+        if !found.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
+            let cause = match &found {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => chain(e),
+                _ => "there is no such folder".to_owned(),
+            };
             return Err(Fatal::usage(
                 format!("compare with {}", part.to.display()),
-                "there is no such folder",
+                cause,
                 "check the folder, or name another one with --to",
             ));
         }
@@ -93,7 +93,7 @@ fn comparison(
     Ok(Comparison {
         origin: part.named.origin.clone(),
         selector: Arc::new(Selector::of(&part.what)),
-        at_ms: moment.map(|moment| moment.at_ms),
+        at_ms: part.moment.map(|moment| moment.at_ms),
         against: match purpose {
             Purpose::DryRun { .. } => Against::Target(part.to.clone()),
             Purpose::DryRunInPlace | Purpose::WithFolder => folder()?,

@@ -125,20 +125,28 @@ pub(super) fn when_seen_ms(ctx: &Context, seen_steady_ms: i64) -> Option<i64> {
         .server_time_ms(seen_steady_ms, transfer::wall_ms())
 }
 
-/// Tell the brake of content that looks encrypted; `old` is what was there.
+/// Tell the brake of content that looks encrypted, or of none; `old` is what was
+/// there.
 async fn raise_alarm(
     ctx: &Arc<Context>,
     item: &Item,
     old: Option<Record>,
     look: Look,
 ) -> Result<(), Fault> {
-    if look != Look::Noise {
+    if !matches!(look, Look::Noise | Look::Blank) {
         return Ok(());
     }
     let (ctx, item) = (Arc::clone(ctx), item.clone());
     blocking(move || {
-        let was = old.filter(|old| old.content.is_some()).map(|old| old.look);
-        brake::looks_encrypted(&ctx, item.source, &item.path, was, item.since_ms)
+        let was = old.filter(|old| old.content.is_some());
+        brake::looks_ruined(
+            &ctx,
+            item.source,
+            &item.path,
+            was.as_ref(),
+            look,
+            item.since_ms,
+        )
     })
     .await
 }
@@ -405,10 +413,12 @@ impl<'a> Upload<'a> {
             return Ok(None);
         }
         let now = &content.fingerprint;
+        let owners = self.ctx.owners(self.item.source);
+        let is_forgiven = stored_hash.is_none() && owners.are_forgiven(now);
         // A folder's times change with its contents; they are no change of its own.
         let same = (now.kind == Kind::Folder || meta.mtime_ns == now.mtime_ns)
             && meta.mode == now.mode
-            && meta.owner == now.owner
+            && (meta.owner == now.owner || is_forgiven)
             && meta.kind == now.kind
             && meta.beside == self.beside;
         if !same {
