@@ -117,6 +117,9 @@ pub enum Class {
     Untrusted,
     /// The bucket does not exist.
     NoBucket,
+    /// The destination has no room left (a full disk, a quota): small things may
+    /// still fit.
+    Full,
     /// The key, version or upload does not exist in the bucket.
     NotFound,
     /// The server refused the request as such (400, 501): it will not pass by itself.
@@ -155,6 +158,7 @@ impl Class {
                 | Class::Denied
                 | Class::Untrusted
                 | Class::NoBucket
+                | Class::Full
         )
     }
 

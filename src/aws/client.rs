@@ -29,9 +29,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// S3 closes connections that nobody uses after some 20 seconds: one that is taken up
-/// again later breaks under its first request.
-pub const IDLE_MAX: Duration = Duration::from_secs(15);
+/// Connections that nothing has gone over for so long are closed: S3 closes them
+/// after some 20 s, and a request that meets that gets no answer.
+pub const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(15);
 
 /// The client; cheap to clone.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ impl Https {
 fn connections(office: &Office, proxies: ProxyConfig) -> SharedHttpClient {
     let store = office.trust.store.clone();
     Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut builder = Connector::builder().pool_idle_timeout(IDLE_MAX);
+        let mut builder = Connector::builder().pool_idle_timeout(IDLE_CONNECTION_MAX);
         builder.set_connector_settings(settings.cloned());
         if let Some(components) = components {
             builder.set_sleep_impl(components.sleep_impl());
@@ -218,6 +218,7 @@ impl HttpConnector for Route {
             answer.await.map_err(|error| {
                 let way = tls::Way {
                     server: server_of(&uri),
+                    address: address_of(&uri),
                     proxy,
                 };
                 explained(error, &way, &office)
@@ -229,6 +230,11 @@ impl HttpConnector for Route {
 fn server_of(uri: &Uri) -> String {
     let authority = uri.authority().map(|authority| authority.as_str());
     authority.unwrap_or("the server").to_owned()
+}
+
+fn address_of(uri: &Uri) -> String {
+    let scheme = uri.scheme_str().unwrap_or("https");
+    format!("{scheme}://{}", server_of(uri))
 }
 
 /// The same error of the same kind, with its words.

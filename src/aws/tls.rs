@@ -15,6 +15,8 @@ use std::io;
 pub(super) struct Way {
     /// Host, and port where the address names one.
     pub(super) server: String,
+    /// The same as an address.
+    pub(super) address: String,
     /// The proxy, when it went through one.
     pub(super) proxy: Option<String>,
 }
@@ -92,7 +94,10 @@ pub(super) fn explain(error: &ConnectorError, way: &Way, problems: &[String]) ->
 fn hint(way: &Way) -> String {
     match way.proxy {
         Some(_) => "Keepwatch tries again by itself; if it lasts, check the proxy in HTTPS_PROXY (servers that need none belong into NO_PROXY)".to_owned(),
-        None => AGAIN.to_owned(),
+        None => format!(
+            "Keepwatch tries again by itself; if it lasts, check that {} can be reached from this computer",
+            way.address
+        ),
     }
 }
 
@@ -217,6 +222,7 @@ mod tests {
     fn way(proxy: Option<&str>) -> Way {
         Way {
             server: "s3.office.example".to_owned(),
+            address: "https://s3.office.example".to_owned(),
             proxy: proxy.map(str::to_owned),
         }
     }

@@ -5,6 +5,7 @@ mod rules;
 
 use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, setup, show};
+use crate::aws::Https;
 use crate::config::{Config, Needs, SourceConfig, StoreConfig};
 use crate::daemon;
 use crate::error::{Class, Fatal, Fault};
@@ -100,8 +101,21 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     for source in &config.sources {
         folder(&mut findings, source).await;
     }
-    match &config.store {
-        StoreConfig::Vault { path } if !Vault::is_at(path) => findings.add(
+    let profile = match &config.store {
+        StoreConfig::S3(s3) => s3.profile.as_deref(),
+        StoreConfig::Vault { .. } => None,
+    };
+    for problem in Https::of(profile).await.problems() {
+        let text = format!("{problem}: it is not used");
+        findings.add(Verdict::Warning, "proxy and certificates", text);
+    }
+    let is_there = match &config.store {
+        StoreConfig::Vault { path } => Vault::is_at(path),
+        StoreConfig::S3(_) => Ok(true),
+    };
+    match (&config.store, is_there) {
+        (_, Err(fatal)) => findings.add(Verdict::Bad, "vault", fatal.one_line()),
+        (StoreConfig::Vault { path }, Ok(false)) => findings.add(
             Verdict::Warning,
             "vault",
             format!(
@@ -109,7 +123,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
                 path.display()
             ),
         ),
-        place => {
+        (place, Ok(_)) => {
             let store = Store::connect(place).await?;
             if let Some(why) = store.only_read_because() {
                 findings.add(

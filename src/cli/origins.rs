@@ -139,7 +139,7 @@ pub(super) fn existing(config: &Config) -> Result<Option<PathBuf>, Fatal> {
 /// Opening a vault creates it, which is wrong for what is only to be read: an
 /// empty vault would appear where the disk is not mounted.
 fn existing_vault(path: &Path, hint: &str) -> Result<PathBuf, Fatal> {
-    if Vault::is_at(path) {
+    if Vault::is_at(path)? {
         return Ok(path.to_owned());
     }
     let cause = if path.is_dir() {

@@ -6,7 +6,7 @@ use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
 use crate::config::Needs;
 use crate::control::{Line, Progress, Reconciled, Request, Words, ask};
 use crate::daemon::reconcile_once;
-use crate::error::{Class, Fatal};
+use crate::error::{Class, Fatal, Fault};
 use crate::platform;
 use indicatif::ProgressBar;
 use std::time::{Duration, Instant};
@@ -83,17 +83,9 @@ fn exit_code(results: &[Reconciled]) -> u8 {
         return COMPLETE;
     }
     let lost = |r: &Reconciled| {
-        let needs_person = r.outage.as_ref().is_some_and(|f| {
-            matches!(
-                f.class,
-                Class::Credentials
-                    | Class::Denied
-                    | Class::NoBucket
-                    | Class::Untrusted
-                    | Class::Transient
-            )
-        });
-        needs_person && r.stored == 0
+        let is_down =
+            |fault: &Fault| fault.class.is_destination() && fault.class != Class::SlowDown;
+        r.outage.as_ref().is_some_and(is_down) && r.stored == 0
     };
     if results.iter().all(lost) {
         FAILED
@@ -103,6 +95,7 @@ fn exit_code(results: &[Reconciled]) -> u8 {
 }
 
 fn summary(results: &[Reconciled]) {
+    let mut told = show::Told::default();
     for r in results {
         println!(
             "{}  to  {}",
@@ -124,7 +117,7 @@ fn summary(results: &[Reconciled]) {
             );
         }
         if let Some(fault) = &r.outage {
-            println!("  NOT COMPLETE: uploads are on hold: {fault}");
+            println!("  NOT COMPLETE: uploads are on hold: {}", told.line(fault));
         }
         for note in &r.notes {
             println!("  note: {}", show::clean(note));
@@ -137,7 +130,7 @@ fn summary(results: &[Reconciled]) {
             println!("  NOT COMPLETE: {}", show::clean(reason));
         }
         for fault in &r.failed {
-            println!("  NOT PROTECTED: {fault}");
+            println!("  NOT PROTECTED: {}", told.line(fault));
         }
         let unnamed = r.failed_total.saturating_sub(r.failed.len() as u64);
         if unnamed > 0 {
@@ -201,7 +194,6 @@ impl Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Fault;
 
     #[test]
     fn exit_codes() {
@@ -214,11 +206,16 @@ mod tests {
             outage: Some(Fault::new(Class::Denied, "upload", "x", "no")),
             ..Reconciled::default()
         };
+        let full = Reconciled {
+            outage: Some(Fault::new(Class::Full, "upload", "x", "no room")),
+            ..Reconciled::default()
+        };
         for (results, want) in [
             (vec![whole.clone()], COMPLETE),
             (vec![whole.clone(), partial], PARTIAL),
             (vec![whole, denied.clone()], PARTIAL),
             (vec![denied], FAILED),
+            (vec![full], FAILED),
         ] {
             assert_eq!(exit_code(&results), want, "{results:?}");
         }

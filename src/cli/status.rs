@@ -104,8 +104,9 @@ fn last_known(kept: &Kept, zone: &TimeZone) {
         show::time(kept.at_ms, zone),
         kept.status.pid
     );
+    let mut told = show::Told::default();
     for source in &kept.status.sources {
-        print_source(source, zone, kept.at_ms);
+        print_source(source, zone, kept.at_ms, &mut told);
     }
 }
 
@@ -170,12 +171,13 @@ fn print(status: &Status, zone: &TimeZone) {
             show::clean(&drill.line())
         );
     }
+    let mut told = show::Told::default();
     for source in &status.sources {
-        print_source(source, zone, Timestamp::now().as_millisecond());
+        print_source(source, zone, Timestamp::now().as_millisecond(), &mut told);
     }
 }
 
-fn print_source(source: &SourceStatus, zone: &TimeZone, now_ms: i64) {
+fn print_source(source: &SourceStatus, zone: &TimeZone, now_ms: i64, told: &mut show::Told) {
     println!();
     println!(
         "{}  {}  to  {}",
@@ -227,8 +229,9 @@ fn print_source(source: &SourceStatus, zone: &TimeZone, now_ms: i64) {
     }
     if let Some((since_ms, fault)) = &source.board.outage {
         println!(
-            "  UPLOADS ARE ON HOLD since {}: {fault}",
-            show::time(*since_ms, zone)
+            "  UPLOADS ARE ON HOLD since {}: {}",
+            show::time(*since_ms, zone),
+            told.line(fault)
         );
     }
     for warning in source.board.warnings.values() {
@@ -236,8 +239,9 @@ fn print_source(source: &SourceStatus, zone: &TimeZone, now_ms: i64) {
     }
     for (fault, since_ms) in &source.unprotected {
         println!(
-            "  NOT PROTECTED since {}: {fault}",
-            show::time(*since_ms, zone)
+            "  NOT PROTECTED since {}: {}",
+            show::time(*since_ms, zone),
+            told.line(fault)
         );
     }
     let unnamed = source

@@ -346,6 +346,10 @@ fn word(finding: &Finding) -> String {
 }
 
 fn todo(finding: &Finding, zone: &TimeZone) -> Option<String> {
+    if finding.damage == Damage::Ahead {
+        let text = "nothing is lost: it is a list of the backup that is used for nothing, and whoever may delete in the bucket can delete it. See that the clocks of the computers that write there are right";
+        return Some(text.to_owned());
+    }
     if finding.key.is_none() && is_own(&finding.path) {
         let text = "nothing is lost: it is a list of the backup, restoring works without it, and the next daily comparison (or keepwatch --reconcile) writes a new one. Find out who can write to the bucket";
         return Some(text.to_owned());

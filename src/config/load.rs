@@ -82,7 +82,12 @@ pub fn locate(named: Option<&Path>, candidates: &[PathBuf]) -> Result<PathBuf, F
     if let Some(named) = named {
         return Ok(named.to_owned());
     }
-    if let Some(found) = candidates.iter().find(|file| file.is_file()) {
+    // What may not be looked at is there: reading it says why it cannot be.
+    let is_there = |file: &&PathBuf| match file.metadata() {
+        Ok(found) => found.is_file(),
+        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+    };
+    if let Some(found) = candidates.iter().find(is_there) {
         return Ok(found.clone());
     }
     let looked: Vec<String> = candidates

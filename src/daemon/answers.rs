@@ -44,11 +44,8 @@ impl Answers {
         let (ctx, started_ms) = (Arc::clone(&self.ctx), self.started_ms);
         let mail_trouble = self.post.trouble();
         blocking(move || {
-            Ok(Line::Status(Box::new(status_of(
-                &ctx,
-                started_ms,
-                mail_trouble,
-            ))))
+            let status = status_of(&ctx, started_ms, mail_trouble);
+            Ok(Line::Status(Box::new(status)))
         })
         .await
     }
@@ -305,6 +302,15 @@ fn incomplete(ctx: &Context, source: usize, scan: Option<ScanDone>) -> Vec<Strin
         || vec!["the scan did not come to its end".to_owned()],
         |scan| scan.incomplete,
     );
+    let waiting = ctx.queue.depth(source).backlog;
+    if waiting > 0 {
+        reasons.push(format!(
+            "{waiting} files are still on their way to the bucket"
+        ));
+    }
+    if let Some(fault) = ctx.index.broken() {
+        reasons.push(fault.to_string());
+    }
     for hold in ctx.brakes.holds(source) {
         let reason = brake::line(ctx, source, &hold);
         if !reasons.contains(&reason) {

@@ -187,7 +187,7 @@ async fn connect(config: &Config, index: &Index) -> Result<Store, Fatal> {
         tokio::task::spawn_blocking(move || {
             let known = format!("vault:{}", path.display());
             let was_there = index.state_get(&known)?.is_some();
-            if was_there && !Vault::is_at(&path) {
+            if was_there && !Vault::is_at(&path)? {
                 // The disk's mount point is there without its disk.
                 return Err(Fatal::new(
                     format!("open the vault in {}", path.display()),

@@ -21,7 +21,8 @@ const HAS_OWNER: u8 = 1 << 3;
 const RACY: u8 = 1 << 4;
 const STORED_AS_IS: u8 = 1 << 5;
 // Neither in records of versions that did not look: both of those read these
-// records and these versions read those.
+// records and these versions read those. Both: blank; versions that do not know
+// that read it as not looked at.
 const LOOKS_PLAIN: u8 = 1 << 6;
 const LOOKS_LIKE_NOISE: u8 = 1 << 7;
 
@@ -97,8 +98,14 @@ pub fn encode(record: &Record) -> Vec<u8> {
         (file.owner.is_some(), HAS_OWNER),
         (record.racy, RACY),
         (record.stored_bytes == file.size_bytes, STORED_AS_IS),
-        (record.look == Look::Plain, LOOKS_PLAIN),
-        (record.look == Look::Noise, LOOKS_LIKE_NOISE),
+        (
+            matches!(record.look, Look::Plain | Look::Blank),
+            LOOKS_PLAIN,
+        ),
+        (
+            matches!(record.look, Look::Noise | Look::Blank),
+            LOOKS_LIKE_NOISE,
+        ),
     ] {
         if is_set {
             flags |= bit;
@@ -201,7 +208,8 @@ pub fn decode(bytes: &[u8]) -> Option<Record> {
         look: match flags & (LOOKS_PLAIN | LOOKS_LIKE_NOISE) {
             LOOKS_PLAIN => Look::Plain,
             LOOKS_LIKE_NOISE => Look::Noise,
-            _ => Look::Unknown,
+            0 => Look::Unknown,
+            _ => Look::Blank,
         },
     })
 }
@@ -277,7 +285,12 @@ mod tests {
             any::<Option<u64>>(),
             any::<i64>(),
             any::<bool>(),
-            prop_oneof![Just(Look::Unknown), Just(Look::Plain), Just(Look::Noise)],
+            prop_oneof![
+                Just(Look::Unknown),
+                Just(Look::Plain),
+                Just(Look::Noise),
+                Just(Look::Blank)
+            ],
         );
         (file, rest).prop_map(|(f, r)| Record {
             fingerprint: Fingerprint {

@@ -143,7 +143,9 @@ impl Opening {
             self.set_aside(&self.generation(old));
         }
         let folder = self.generation(newest);
-        if !folder.join(READY_FILE).exists() {
+        // What may not be looked at may be ready, and is not to be removed.
+        let is_ready = folder.join(READY_FILE).try_exists();
+        if !is_ready.map_err(|e| self.fatal(&e))? {
             // Its making was interrupted: there is nothing in it yet.
             let _ = fs::remove_dir_all(&folder);
             let (engine, ledger) = self.fresh(newest + 1)?;

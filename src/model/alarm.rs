@@ -1,16 +1,18 @@
-//! Many files encrypted within a short time: the mark of ransomware.
+//! Many files encrypted or emptied within a short time: the mark of ransomware.
 //!
 //! Pure: the workers say what they stored and what is gone, each once, with
 //! times by the server's clock: what comes of them is printed in a command. A file
 //! is suspect when its path held something plain and now holds noise
-//! (`model::look`), or when something plain is gone and noise stands beside it
-//! under its name with another ending. One such file is nothing; many within
-//! minutes are an incident. Memory is bounded whatever comes.
+//! (`model::look`), or when something plain is gone and noise, or an empty file,
+//! stands beside it under its name with another ending. A file that is emptied at
+//! its place is suspect where its format is never empty: programs empty texts and
+//! tables every day. One such file is nothing; many within minutes are an incident.
+//! Memory is bounded whatever comes.
 
 #[cfg(test)]
 mod tests;
 
-use crate::model::{ContentHash, RelPath, moment};
+use crate::model::{ContentHash, Look, RelPath, moment};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -45,6 +47,8 @@ pub struct Incident {
     pub files: u64,
     /// The ending that most of them have been given, if any.
     pub ending: Option<String>,
+    /// Most of them hold nothing any more.
+    pub is_emptied: bool,
 }
 
 /// A suspect file.
@@ -53,6 +57,8 @@ struct Suspect {
     path: u64,
     at_ms: i64,
     ending: Option<String>,
+    #[serde(default)]
+    is_blank: bool,
 }
 
 /// The suspects of the last minutes; survives a kill in the middle of an attack.
@@ -68,9 +74,11 @@ struct Gone {
     /// Its path, and its path without its ending.
     names: [u64; 2],
     at_ms: i64,
+    /// A file stands there, and holds nothing.
+    is_emptied: bool,
 }
 
-/// Noise under a new name.
+/// Noise, or an empty file, under a new name.
 #[derive(Debug)]
 struct Came {
     path: u64,
@@ -78,6 +86,7 @@ struct Came {
     before: Vec<u64>,
     ending: String,
     at_ms: i64,
+    is_blank: bool,
 }
 
 /// Halves of renames that wait for the other half.
@@ -103,14 +112,48 @@ impl Window {
         now_ms: i64,
         known_files: u64,
     ) -> Option<Incident> {
-        self.add(hash(path.as_bytes()), at_ms, now_ms, None, known_files)
+        let suspect = Suspect {
+            path: hash(path.as_bytes()),
+            at_ms,
+            ending: None,
+            is_blank: false,
+        };
+        self.add(suspect, now_ms, known_files)
     }
 
-    /// Noise stands at a new path. `at_ms` is when that was first seen.
+    /// Plain content of a path was replaced by nothing.
+    pub fn emptied(
+        &mut self,
+        halves: &mut Halves,
+        path: &RelPath,
+        at_ms: i64,
+        now_ms: i64,
+        known_files: u64,
+    ) -> Option<Incident> {
+        if is_never_empty(path.name()) {
+            let suspect = Suspect {
+                path: hash(path.as_bytes()),
+                at_ms,
+                ending: None,
+                is_blank: true,
+            };
+            return self.add(suspect, now_ms, known_files);
+        }
+        let gone = Gone {
+            names: names_of(path),
+            at_ms,
+            is_emptied: true,
+        };
+        self.half_gone(halves, gone, now_ms, known_files)
+    }
+
+    /// Noise, or (`look`) nothing, stands at a new path. `at_ms` is when that was
+    /// first seen.
     pub fn came(
         &mut self,
         halves: &mut Halves,
         path: &RelPath,
+        look: Look,
         at_ms: i64,
         now_ms: i64,
         known_files: u64,
@@ -124,7 +167,8 @@ impl Window {
             .map(|at| hash(&bytes[..at]))
             .collect();
         let ending = ending_of(path)?;
-        if halves.known.contains(&ending) {
+        let is_blank = look == Look::Blank;
+        if halves.known.contains(&ending) || is_blank && is_a_sign(&ending) {
             return None;
         }
         forget(&mut halves.gone, |gone| gone.at_ms, at_ms);
@@ -133,14 +177,14 @@ impl Window {
             before,
             ending,
             at_ms,
+            is_blank,
         };
         let half = halves.gone.iter().position(|gone| is_rename(gone, &came));
         let Some(gone) = half.and_then(|at| halves.gone.remove(at)) else {
             push(&mut halves.came, came);
             return None;
         };
-        let at_ms = at_ms.min(gone.at_ms);
-        self.add(came.path, at_ms, now_ms, Some(came.ending), known_files)
+        self.add(suspect(&gone, came), now_ms, known_files)
     }
 
     /// Something plain is gone from its path.
@@ -152,24 +196,35 @@ impl Window {
         now_ms: i64,
         known_files: u64,
     ) -> Option<Incident> {
-        let bytes = path.as_bytes();
-        let whole = hash(bytes);
-        let ending_bytes = ending_of(path).map_or(0, |ending| ending.len());
         let gone = Gone {
-            names: [whole, hash(&bytes[..bytes.len() - ending_bytes])],
+            names: names_of(path),
             at_ms,
+            is_emptied: false,
         };
-        forget(&mut halves.came, |came| came.at_ms, at_ms);
+        self.half_gone(halves, gone, now_ms, known_files)
+    }
+
+    fn half_gone(
+        &mut self,
+        halves: &mut Halves,
+        gone: Gone,
+        now_ms: i64,
+        known_files: u64,
+    ) -> Option<Incident> {
+        forget(&mut halves.came, |came| came.at_ms, gone.at_ms);
         let half = halves.came.iter().position(|came| is_rename(&gone, came));
         let Some(came) = half.and_then(|at| halves.came.remove(at)) else {
             // What is held back is looked at again and again.
-            if halves.gone.iter().all(|other| other.names[0] != whole) {
+            if halves
+                .gone
+                .iter()
+                .all(|other| other.names[0] != gone.names[0])
+            {
                 push(&mut halves.gone, gone);
             }
             return None;
         };
-        let at_ms = at_ms.min(came.at_ms);
-        self.add(came.path, at_ms, now_ms, Some(came.ending), known_files)
+        self.add(suspect(&gone, came), now_ms, known_files)
     }
 
     /// This ending was in use before: such files are no suspects.
@@ -194,14 +249,8 @@ impl Window {
         self.suspects.retain(|suspect| suspect.at_ms <= now_ms);
     }
 
-    fn add(
-        &mut self,
-        path: u64,
-        at_ms: i64,
-        now_ms: i64,
-        ending: Option<String>,
-        known_files: u64,
-    ) -> Option<Incident> {
+    fn add(&mut self, suspect: Suspect, now_ms: i64, known_files: u64) -> Option<Incident> {
+        let Suspect { path, at_ms, .. } = suspect;
         self.forget_future(now_ms);
         let newest_ms = self.suspects.iter().map(|s| s.at_ms).max().unwrap_or(at_ms);
         let from_ms = newest_ms.max(at_ms) - WINDOW_MS;
@@ -214,17 +263,15 @@ impl Window {
             // The oldest tells since when: it stays. Any other may go.
             self.suspects.pop();
         }
-        self.suspects.push(Suspect {
-            path,
-            at_ms,
-            ending,
-        });
+        self.suspects.push(suspect);
         self.suspects.sort_by_key(|suspect| suspect.at_ms);
         let files = self.suspects.len() as u64;
         (files >= threshold(known_files)).then(|| Incident {
             before_ms: moment::before(self.suspects.first().map_or(at_ms, |first| first.at_ms)),
             files,
             ending: self.usual_ending(),
+            is_emptied: self.suspects.iter().filter(|s| s.is_blank).count() * 2
+                > self.suspects.len(),
         })
     }
 
@@ -245,8 +292,64 @@ pub fn ending_of(path: &RelPath) -> Option<String> {
     (dot > 0 && ending.len() > 1).then(|| String::from_utf8_lossy(ending).into_owned())
 }
 
+/// Its path, and its path without its ending.
+fn names_of(path: &RelPath) -> [u64; 2] {
+    let bytes = path.as_bytes();
+    let ending_bytes = ending_of(path).map_or(0, |ending| ending.len());
+    [hash(bytes), hash(&bytes[..bytes.len() - ending_bytes])]
+}
+
 fn is_rename(gone: &Gone, came: &Came) -> bool {
-    came.before.iter().any(|name| gone.names.contains(name))
+    // What was emptied lives on where its content came under another name.
+    let fits = came.is_blank || !gone.is_emptied;
+    fits && came.before.iter().any(|name| gone.names.contains(name))
+}
+
+/// Both halves of a rename.
+fn suspect(gone: &Gone, came: Came) -> Suspect {
+    Suspect {
+        path: came.path,
+        at_ms: gone.at_ms.min(came.at_ms),
+        ending: Some(came.ending),
+        is_blank: came.is_blank,
+    }
+}
+
+/// Endings of empty files by which programs say what became of a file that they
+/// have taken away.
+const SIGNS: &[&str] = &[
+    ".done",
+    ".ok",
+    ".ready",
+    ".processed",
+    ".imported",
+    ".complete",
+    ".completed",
+    ".finished",
+    ".success",
+    ".failed",
+    ".err",
+    ".error",
+    ".sent",
+    ".lock",
+    ".lck",
+];
+
+fn is_a_sign(ending: &str) -> bool {
+    SIGNS.contains(&ending.to_ascii_lowercase().as_str())
+}
+
+/// Formats of which an empty file is none: no program makes one of a whole file.
+const NEVER_EMPTY: &[&str] = &[
+    "doc", "docx", "docm", "dotx", "xls", "xlsx", "xlsm", "ppt", "pptx", "odt", "ods", "odp",
+    "odg", "pdf", "jpg", "jpeg", "png", "gif", "tif", "tiff", "bmp", "webp", "heic", "mp3", "mp4",
+    "mov", "avi", "mkv", "zip", "7z", "rar", "gz", "msg", "pst", "psd", "dwg",
+];
+
+fn is_never_empty(name: &[u8]) -> bool {
+    let ending = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    let ending = ending.to_ascii_lowercase();
+    NEVER_EMPTY.iter().any(|format| format.as_bytes() == ending)
 }
 
 fn push<T>(names: &mut VecDeque<T>, name: T) {

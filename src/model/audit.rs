@@ -110,6 +110,9 @@ pub enum Damage {
     Metadata,
     /// It was deleted here and shows again: its delete marker is gone.
     Returned,
+    /// It says that it is of a moment that had not come: the clock of the computer
+    /// that wrote it was wrong.
+    Ahead,
 }
 
 impl Damage {
@@ -132,6 +135,7 @@ impl Damage {
             Self::Returned => {
                 "DELETED here, but the bucket shows it again: its delete marker was removed"
             }
+            Self::Ahead => "AHEAD OF ITS TIME: it was written with a clock that was wrong",
         }
     }
 }
@@ -201,7 +205,7 @@ impl Finding {
         match self.damage {
             Damage::Altered | Damage::Truncated | Damage::Metadata => Some(Never::Damaged),
             Damage::Missing | Damage::VersionGone => Some(Never::Gone),
-            Damage::MarkedDeleted | Damage::Overwritten | Damage::Returned => None,
+            Damage::MarkedDeleted | Damage::Overwritten | Damage::Returned | Damage::Ahead => None,
         }
     }
 

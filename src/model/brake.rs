@@ -77,6 +77,9 @@ pub enum Why {
         before_ms: i64,
         /// The ending that they were renamed to, when it is one and the same.
         ending: Option<String>,
+        /// Most of them hold nothing any more.
+        #[serde(default)]
+        is_emptied: bool,
     },
 }
 

@@ -85,6 +85,11 @@ impl Fingerprint {
 }
 
 impl Record {
+    /// Whether what it held may be said to have been plain, and not nothing.
+    pub fn was_plain(&self, name: &[u8]) -> bool {
+        self.fingerprint.size_bytes > 0 && self.look.was_plain(name)
+    }
+
     /// Of a path of which nobody knows what the bucket has.
     pub fn unverified(fingerprint: Fingerprint) -> Self {
         Self {

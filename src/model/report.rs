@@ -11,6 +11,7 @@ mod drilled;
 mod held;
 mod layout;
 mod messages;
+mod start;
 mod stuck;
 pub mod text;
 
@@ -22,6 +23,7 @@ pub use drilled::{Drilled, drill_alert, drill_over};
 pub use held::Held;
 pub use messages::{Failed, Message, OneOff, OneOffTask, Outage, Recovery, outage_alert, recovery};
 
+pub use start::NotStarted;
 pub use stuck::{Stuck, state_lost, stuck_alert, stuck_over};
 
 use crate::model::destination::{Kind, Trouble};

@@ -33,7 +33,7 @@ const SLOW_DOWN: Backoff = Backoff {
     cap_ms: 5 * MINUTE_MS,
 };
 
-/// Somebody has to change a key, a policy or a bucket. A probe each minute
+/// Somebody has to change a key, a policy or a bucket, or to make room. A probe each minute
 /// shows them soon that it worked; later, four an hour cost nothing.
 const NEEDS_A_PERSON: Backoff = Backoff {
     first_ms: MINUTE_MS,
@@ -79,7 +79,7 @@ impl Backoff {
             // This computer's trouble (a full disk) passes like a network's.
             Class::Transient | Class::Local => TRANSIENT,
             Class::SlowDown => SLOW_DOWN,
-            Class::Credentials | Class::Denied | Class::NoBucket => NEEDS_A_PERSON,
+            Class::Credentials | Class::Denied | Class::NoBucket | Class::Full => NEEDS_A_PERSON,
             // A sign-in page that answers in the server's place is gone within minutes.
             Class::Untrusted => UNTRUSTED,
             // Changed has its own quiet period before; Vanished is settled by the scan.
@@ -107,13 +107,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CLASSES: [Class; 14] = [
+    const CLASSES: [Class; 15] = [
         Class::Transient,
         Class::SlowDown,
         Class::Credentials,
         Class::Denied,
         Class::Untrusted,
         Class::NoBucket,
+        Class::Full,
         Class::NotFound,
         Class::Refused,
         Class::Vanished,

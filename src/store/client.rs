@@ -347,6 +347,7 @@ fn attempt(limit: Duration) -> TimeoutConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::IDLE_CONNECTION_MAX;
     use crate::store::At;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
@@ -378,7 +379,7 @@ mod tests {
         let idle_from = Instant::now();
         let idle = closed.await.unwrap() - idle_from;
         // It is looked for once in such a time.
-        let range = crate::aws::IDLE_MAX..=crate::aws::IDLE_MAX * 2;
+        let range = IDLE_CONNECTION_MAX..=IDLE_CONNECTION_MAX * 2;
         assert!(range.contains(&idle), "{idle:?}");
         drop(store);
     }

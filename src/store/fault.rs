@@ -51,6 +51,7 @@ where
         _ => chain(&error),
     };
     let class = match &error {
+        SdkError::ServiceError(_) if is_want_of_room(&code, error.message(), status) => Class::Full,
         SdkError::ServiceError(_) => of_answer(&code, status.unwrap_or(0)),
         error if answer::is_too_large(error) => Class::Refused,
         SdkError::ConstructionFailure(_) => Class::Refused,
@@ -183,6 +184,23 @@ fn permission(operation: &str) -> String {
     )
 }
 
+/// True when the destination has no room for what it was sent: a disk (507, the
+/// vault's and MinIO's) or a quota. Servers have no code in common for a quota
+/// (Ceph RGW has `QuotaExceeded` with 403, MinIO a code of its own with 400), and
+/// some say it in the message of a denial alone (Backblaze B2's caps).
+fn is_want_of_room(code: &str, message: Option<&str>, status: Option<u16>) -> bool {
+    let code = code.to_ascii_lowercase();
+    let message = message.unwrap_or_default().to_ascii_lowercase();
+    let is_refusal = status.is_some_and(|status| (400..500).contains(&status) && status != 404);
+    status == Some(507)
+        || code.contains("quotaexceeded")
+        || code.ends_with("storagefull")
+        || is_refusal
+            && ["quota", "cap exceeded"]
+                .iter()
+                .any(|w| message.contains(w))
+}
+
 /// The trouble a server's answer stands for.
 fn of_answer(code: &str, status: u16) -> Class {
     match code {
@@ -243,6 +261,9 @@ fn remedy(class: Class, code: &str) -> &'static str {
         (Class::NoBucket, _) => {
             "create the bucket or correct `bucket` in the configuration; `keepwatch check` tests it"
         }
+        (Class::Full, _) => {
+            "make room at the destination: a larger disk, a higher quota, or a lifecycle rule of the bucket that removes old versions; Keepwatch goes on by itself then"
+        }
         (Class::Refused, IN_ARCHIVE | SOURCE_IN_ARCHIVE) => COLD,
         (Class::Refused, _) => {
             "the server does not accept this request; run `keepwatch check` and show this line to your technician"
@@ -301,7 +322,6 @@ mod tests {
             ("BadDigest", 400, Class::Transient),
             ("NotImplemented", 501, Class::Transient),
             ("InvalidRequest", 400, Class::Refused),
-            ("XMinioStorageFull", 507, Class::Transient),
             ("InvalidObjectState", 403, Class::Refused),
             ("ObjectNotInActiveTierError", 403, Class::Refused),
             ("DamagedObject", 500, Class::Damaged),
@@ -333,6 +353,29 @@ mod tests {
         }
         let error = GetObjectError::generic(meta.build());
         from_sdk("upload", "b/k", SdkError::service_error(error, response))
+    }
+
+    /// Named after the bug: a full vault counted as an outage that passes by itself,
+    /// and a quota as a missing permission.
+    #[test]
+    fn no_room_is_neither_an_outage_nor_a_permission() {
+        for (code, message, status, want) in [
+            ("InsufficientStorage", "the disk is full", 507, true),
+            ("", "", 507, true),
+            ("XMinioStorageFull", "", 507, true),
+            ("QuotaExceeded", "", 403, true),
+            ("XMinioAdminBucketQuotaExceeded", "", 400, true),
+            ("AccessDenied", "Storage cap exceeded, see Caps", 403, true),
+            ("EntityTooLarge", "Upload exceeds quota.", 413, true),
+            ("AccessDenied", "Access Denied", 403, false),
+            ("NoSuchKey", "no such key: quota.xlsx", 404, false),
+            ("InternalError", "quota service is away", 500, false),
+            ("EntityTooLarge", "", 400, false),
+        ] {
+            let got = is_want_of_room(code, Some(message), Some(status));
+            assert_eq!(got, want, "{code} {message} {status}");
+        }
+        assert!(!remedy(Class::Full, "").is_empty());
     }
 
     /// Wherever a server says it, and whether it moved for good or is new.

@@ -549,3 +549,35 @@ pub(super) fn sha256_of(header: Option<&str>) -> Option<ContentHash> {
 pub(super) fn crc64_of(header: Option<&str>) -> Option<Crc64> {
     Crc64::from_base64(header?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_smithy_types::body::SdkBody;
+
+    /// An answer that the SDK refuses.
+    fn refused(status: u16, body: &str) -> SdkError<std::io::Error, HttpResponse> {
+        let body = SdkBody::from(body.to_owned());
+        let response = HttpResponse::new(status.try_into().unwrap(), body);
+        SdkError::response_error("invalid root", response)
+    }
+
+    #[test]
+    fn an_upload_that_begins_under_another_root_is_read_all_the_same() {
+        let answer = |root: &str| {
+            format!(
+                "<?xml version=\"1.0\"?>\n<{root}><Bucket>b</Bucket><Key>k</Key><UploadId>u1</UploadId></{root}>"
+            )
+        };
+        for (status, body, want) in [
+            (200, answer("InitiateMultipartUpload"), Some("u1")),
+            (200, answer("InitiateMultipartUploadResult"), Some("u1")),
+            (200, answer("html"), None),
+            (500, answer("InitiateMultipartUpload"), None),
+            (200, "<InitiateMultipartUpload/>".to_owned(), None),
+        ] {
+            let got = begun_otherwise(&refused(status, &body));
+            assert_eq!(got.as_deref(), want, "{status} {body}");
+        }
+    }
+}

@@ -11,7 +11,7 @@ mod grant;
 mod root;
 mod tell;
 
-pub(super) use encrypted::{looks_encrypted, plain_is_gone};
+pub(super) use encrypted::{looks_ruined, plain_is_gone};
 pub(super) use grant::{Grant, May, is_counted, is_filling, may_mark, noticed, settled};
 pub use tell::{line, show, tell};
 

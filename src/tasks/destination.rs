@@ -286,7 +286,7 @@ fn is_of_the_moment(class: Class) -> bool {
     class.is_transient()
         || matches!(
             class,
-            Class::Credentials | Class::NoBucket | Class::Untrusted
+            Class::Credentials | Class::NoBucket | Class::Untrusted | Class::Full
         )
 }
 

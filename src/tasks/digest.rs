@@ -6,6 +6,7 @@
 //! come twice rather than never. Time asleep is no waiting.
 
 mod comparing;
+mod patience;
 
 pub use comparing::compare_in_full;
 

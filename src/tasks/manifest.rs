@@ -137,10 +137,12 @@ async fn write(ctx: &Arc<Context>, number: usize) -> Result<(String, Trailer), F
 
 /// Remember it as the newest one.
 async fn note(ctx: &Arc<Context>, number: usize, key: &str, etag: String) -> Result<(), Fault> {
-    let key = key.to_owned();
-    let (ctx, written) = (Arc::clone(ctx), Written { key, etag });
+    let (ctx, key) = (Arc::clone(ctx), key.to_owned());
     blocking(move || {
         let id = ctx.sources[number].id;
+        let before = ctx.index.source_state_get(id, Written::NAME)?;
+        let before = before.and_then(|value| Written::from_value(&value));
+        let written = Written::after(before, key, etag);
         ctx.index
             .source_state_set(id, Written::NAME, &written.to_value())
     })

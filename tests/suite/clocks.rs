@@ -398,3 +398,37 @@ async fn what_was_stored_by_a_clock_that_was_ahead_is_named_and_not_guessed() {
     assert!(rig.dir.path().join("now/new name").exists());
     assert!(!rig.dir.path().join("now/renamed").exists());
 }
+
+/// Named after the bug: what this computer wrote while its clock was ahead was told
+/// as somebody else's, or with the advice to find out who writes to the bucket.
+#[test]
+fn verify_blames_nobody_after_a_clock_that_was_ahead() {
+    const MINUTE_MS: i64 = 60_000;
+    let rig = Rig::new();
+    let config = write_config(&rig, "");
+    let config = config.to_str().unwrap();
+    let clock = Clock::new(rig.dir.path());
+    let run = |ahead_ms, args: &[&str]| {
+        clock.set(ahead_ms);
+        let mut command = program();
+        command.args(args).args(["--config", config]);
+        clock.apply(&mut command);
+        let output = finish(&mut command);
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{args:?} {ahead_ms}: {text}");
+        text
+    };
+    rig.write("a.txt", "one");
+    run(30 * MINUTE_MS, &["--reconcile"]);
+    rig.write("a.txt", "two, and the clock is right");
+    rig.write("b.txt", "two");
+    run(0, &["--reconcile"]);
+    // While its time has not come, and when it has.
+    for ahead_ms in [0, 40 * MINUTE_MS] {
+        let text = run(ahead_ms, &["verify"]);
+        for blame in ["somebody else", "who can write", "OVERWRITTEN"] {
+            assert!(!text.contains(blame), "{ahead_ms}: {text}");
+        }
+    }
+}

@@ -11,6 +11,8 @@ mod hung;
 mod killed;
 mod leftovers;
 mod names;
+mod no_look;
+mod no_room;
 mod one_path;
 mod outage;
 mod pace;

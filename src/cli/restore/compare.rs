@@ -6,7 +6,7 @@ use super::{Part, as_of, moment_json};
 use crate::cli::origins::Depot;
 use crate::cli::versions::stamp;
 use crate::cli::{COMPLETE, DIFFERENT, FAILED, PARTIAL, show};
-use crate::error::{Fatal, FatalKind, Fault};
+use crate::error::{Fatal, FatalKind, Fault, chain};
 use crate::files::Rules;
 use crate::model::Kind;
 use crate::model::moment::Moment;
@@ -73,10 +73,15 @@ pub(super) async fn run(
 
 fn comparison(depot: &Depot, part: &Part, purpose: Purpose) -> Result<Comparison, Fatal> {
     let folder = || -> Result<Against, Fatal> {
-        if !part.to.is_dir() {
+        let found = part.to.metadata();
+        if !found.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
+            let cause = match &found {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => chain(e),
+                _ => "there is no such folder".to_owned(),
+            };
             return Err(Fatal::usage(
                 format!("compare with {}", part.to.display()),
-                "there is no such folder",
+                cause,
                 "check the folder, or name another one with --to",
             ));
         }

@@ -20,14 +20,18 @@ impl Source {
     fn store(&mut self, path: &str, old: Option<Look>, new: Look, at_ms: i64) -> bool {
         let path = p(path);
         let incident = match old {
-            _ if new != Look::Noise => None,
+            _ if !matches!(new, Noise | Blank) => None,
+            Some(old) if old.was_plain(path.name()) && new == Blank => {
+                self.window
+                    .emptied(&mut self.halves, &path, at_ms, at_ms, 1000)
+            }
             Some(old) if old.was_plain(path.name()) => {
                 self.window.rewritten(&path, at_ms, at_ms, 1000)
             }
             Some(_) => None,
             None => self
                 .window
-                .came(&mut self.halves, &path, at_ms, at_ms, 1000),
+                .came(&mut self.halves, &path, new, at_ms, at_ms, 1000),
         };
         incident.is_some()
     }
@@ -43,7 +47,7 @@ impl Source {
     }
 }
 
-use Look::{Noise, Plain, Unknown};
+use Look::{Blank, Noise, Plain, Unknown};
 
 /// (old name and look, new name and look) of each of many files.
 type Step = (Option<(&'static str, Look)>, Option<(&'static str, Look)>);
@@ -79,6 +83,42 @@ fn what_is_an_attack_and_what_is_not() {
             ),
             true,
         ),
+        (
+            "emptied",
+            (Some(("#.docx", Plain)), Some(("#.docx", Blank))),
+            true,
+        ),
+        (
+            "emptied, ending added",
+            (Some(("#.csv", Plain)), Some(("#.csv.xyz", Blank))),
+            true,
+        ),
+        (
+            "emptied, ending replaced",
+            (Some(("#.docx", Plain)), Some(("#.xyz", Blank))),
+            true,
+        ),
+        (
+            "logs emptied",
+            (Some(("#.log", Plain)), Some(("#.log", Blank))),
+            false,
+        ),
+        (
+            "tables emptied for the next export",
+            (Some(("#.csv", Plain)), Some(("#.csv", Blank))),
+            false,
+        ),
+        (
+            "imported and said so",
+            (Some(("#.csv", Plain)), Some(("#.csv.done", Blank))),
+            false,
+        ),
+        (
+            "empty files renamed",
+            (Some(("#.txt", Blank)), Some(("#.txt.bak", Blank))),
+            false,
+        ),
+        ("empty files made", (None, Some(("#.xyz", Blank))), false),
         (
             "an encrypted container",
             (Some(("#.hc", Noise)), Some(("#.hc", Noise))),
@@ -187,21 +227,25 @@ fn an_incident_says_how_far_to_go_back_and_the_ending() {
         source
             .window
             .gone(&mut source.halves, &old, at_ms, at_ms, 1000);
+        let (halves, now_ms) = (&mut source.halves, at_ms + 50);
         incident = source
             .window
-            .came(&mut source.halves, &new, at_ms + 50, at_ms + 50, 1000);
+            .came(halves, &new, Noise, now_ms, now_ms, 1000);
     }
     let want = Incident {
         before_ms: T_MS - 2500,
         files: FILES,
         ending: Some(".abc".into()),
+        is_emptied: false,
     };
     assert_eq!(incident, Some(want));
     source.window.forgive(&mut source.halves, ".abc");
     assert!(source.window.suspects.is_empty());
     let (old, new) = (p("z.xls"), p("z.xls.abc"));
     source.window.gone(&mut source.halves, &old, T_MS, T_MS, 8);
-    source.window.came(&mut source.halves, &new, T_MS, T_MS, 8);
+    source
+        .window
+        .came(&mut source.halves, &new, Noise, T_MS, T_MS, 8);
     assert!(
         source.window.suspects.is_empty(),
         "it is not looked for again"
@@ -238,4 +282,24 @@ fn a_clock_set_back_does_not_blind_the_window() {
         window.rewritten(&path, T_MS, T_MS, 1000).is_some()
     });
     assert!(found);
+}
+
+#[test]
+fn texts_that_are_emptied_first_and_renamed_later_are_an_incident() {
+    let mut source = Source::default();
+    let mut found = false;
+    for n in 0..FILES {
+        let at_ms = T_MS + i64::try_from(n).unwrap() * 1000;
+        let (old, new) = (format!("{n}.txt"), format!("{n}.txt.abc"));
+        assert!(!source.store(&old, Some(Plain), Blank, at_ms));
+        found |= source.store(&new, None, Blank, at_ms + 100);
+    }
+    assert!(found);
+    // What was rotated away and is encrypted by its owner is not what was emptied.
+    let mut source = Source::default();
+    for n in 0..200 {
+        let at_ms = T_MS + n * 100;
+        source.store(&format!("{n}.log"), Some(Plain), Blank, at_ms);
+        assert!(!source.store(&format!("{n}.log.1.gpg"), None, Noise, at_ms));
+    }
 }

@@ -234,7 +234,16 @@ fn it_is_the_same_after_a_restart() {
     brake.hold(Why::Unmounted { folder }, 1, 2, at(3));
     let ending = Some(".xyz".to_owned());
     let before_ms = 4;
-    brake.hold(Why::Encrypted { before_ms, ending }, 1, 2, at(3));
+    brake.hold(
+        Why::Encrypted {
+            before_ms,
+            ending,
+            is_emptied: false,
+        },
+        1,
+        2,
+        at(3),
+    );
     let text = serde_json::to_string(&brake).unwrap();
     assert_eq!(serde_json::from_str::<Brake>(&text).unwrap(), brake);
 }

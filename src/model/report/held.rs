@@ -131,12 +131,20 @@ impl Held<'_> {
                 clean(&inner.path().to_string()),
                 amount(*files, "file")
             ),
-            Why::Encrypted { before_ms, ending } => {
+            Why::Encrypted {
+                before_ms,
+                ending,
+                is_emptied,
+            } => {
                 let ending = ending.as_ref().map_or_else(String::new, |ending| {
                     format!(", and many names end in \"{}\" now", clean(ending))
                 });
+                let what = match is_emptied {
+                    true => "emptied",
+                    false => "replaced by what looks encrypted",
+                };
                 format!(
-                    "{} or more of {source} in {folder} have been replaced by what looks encrypted since {}{ending}: this may be an attack (ransomware)",
+                    "{} or more of {source} in {folder} have been {what} since {}{ending}: this may be an attack (ransomware)",
                     amount(*files, "file"),
                     time(*before_ms, self.time_zone)
                 )
@@ -201,7 +209,7 @@ impl Held<'_> {
                 head.extend(self.runner());
                 head.extend([
                 "Changed files are still backed up as new versions (that harms nothing), but no deletion is marked until you say so.".to_owned(),
-                "If all is in order (you have encrypted or converted the files yourself), say so with:".to_owned(),
+                "If all is in order (you have encrypted, converted or emptied the files yourself), say so with:".to_owned(),
                 String::new(),
                 format!("  {}", self.confirm),
             ]);
@@ -306,6 +314,9 @@ impl Held<'_> {
             Why::OtherRoot => "is another folder than before",
             Why::Away => "is not there",
             Why::Unmounted { .. } => "misses a disk",
+            Why::Encrypted {
+                is_emptied: true, ..
+            } => "was emptied (ransomware?)",
             Why::Encrypted { .. } => "looks encrypted (ransomware?)",
         }
     }
@@ -452,6 +463,7 @@ mod tests {
         let why = Why::Encrypted {
             before_ms: at("2026-11-23T07:59:58Z"),
             ending: Some(".locked".to_owned()),
+            is_emptied: false,
         };
         let (_, alert) = say(why, true);
         assert_eq!(
@@ -468,7 +480,7 @@ mod tests {
           keepwatch restore --source documents --at 2026-11-23T08:59:58+01:00 --to /srv/x
 
         Changed files are still backed up as new versions (that harms nothing), but no deletion is marked until you say so.
-        If all is in order (you have encrypted or converted the files yourself), say so with:
+        If all is in order (you have encrypted, converted or emptied the files yourself), say so with:
 
           keepwatch --reconcile --confirm-deletions
 
@@ -476,6 +488,28 @@ mod tests {
         Folder:   documents (/srv/office)
         Since:    2026-11-23 09:00
         "#);
+    }
+
+    #[test]
+    fn files_that_were_emptied_are_not_said_to_be_encrypted() {
+        let why = Why::Encrypted {
+            before_ms: at("2026-11-23T07:59:58Z"),
+            ending: None,
+            is_emptied: true,
+        };
+        let (line, alert) = say(why, false);
+        assert!(
+            alert
+                .subject
+                .ends_with("documents was emptied (ransomware?)")
+        );
+        for text in [&line, &alert.body] {
+            assert!(
+                text.contains("have been emptied since 2026-11-23 08:59"),
+                "{text}"
+            );
+            assert!(!text.contains("looks encrypted"), "{text}");
+        }
     }
 
     #[test]

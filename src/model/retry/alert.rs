@@ -112,9 +112,11 @@ impl OutageAlert {
     /// The trouble is of that class: it decides how long it may last in silence.
     pub fn is_about(&mut self, class: Class) {
         self.patience_ms = match class {
-            Class::Credentials | Class::Denied | Class::NoBucket | Class::Untrusted => {
-                self.policy.person_after_ms
-            }
+            Class::Credentials
+            | Class::Denied
+            | Class::NoBucket
+            | Class::Untrusted
+            | Class::Full => self.policy.person_after_ms,
             _ => self.policy.alert_after_ms,
         };
     }
@@ -309,6 +311,7 @@ mod tests {
             (Class::Denied, 30 * MINUTE_MS, 5 * MINUTE_MS),
             (Class::Credentials, 30 * MINUTE_MS, 5 * MINUTE_MS),
             (Class::NoBucket, 2 * MINUTE_MS, 2 * MINUTE_MS),
+            (Class::Full, 30 * MINUTE_MS, 5 * MINUTE_MS),
             (Class::Transient, 30 * MINUTE_MS, 30 * MINUTE_MS),
             (Class::SlowDown, 30 * MINUTE_MS, 30 * MINUTE_MS),
         ] {

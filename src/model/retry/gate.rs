@@ -287,7 +287,8 @@ impl Gate {
                 self.denied = Some(path_hash);
                 true
             }
-            Class::Transient | Class::SlowDown => {
+            // One file may be too large for the room that is left.
+            Class::Transient | Class::SlowDown | Class::Full => {
                 if !self.failing.iter().any(|(path, _)| *path == path_hash) {
                     self.failing.push((path_hash, fault.is_reading()));
                 }

@@ -38,6 +38,7 @@ impl Run<'_> {
             Err(fault) if fault.class == Class::Denied => return Ok(()),
             Err(fault) => return self.weigh(told(fault)).await,
         };
+        let ours = self.written().await?;
         let wrong = self.by_what_was_written(&all, &mut stop).await?;
         let named: Vec<String> = wrong.iter().map(|(one, _)| one.key.clone()).collect();
         for (one, wrong) in wrong {
@@ -58,8 +59,9 @@ impl Run<'_> {
             .await;
         for (number, (one, head)) in heads.into_iter().enumerate() {
             self.result.progress.looked += 1;
+            let was_ahead = ours.as_ref().is_some_and(|ours| ours.was_ahead(&one));
             let wrong = match head {
-                Ok(head) => by_head(&one, head.as_ref()),
+                Ok(head) => by_head(&one, head.as_ref(), was_ahead),
                 Err(fault) => {
                     self.weigh(told(fault)).await?;
                     continue;
@@ -130,7 +132,9 @@ impl Run<'_> {
     ) -> Result<Vec<(Listing, Wrong)>, Fault> {
         let mut wrong = Vec::new();
         let stored = all.iter().find(|one| one.key == written.key);
-        let newer = all.iter().filter(|one| is_newer(one, &written.key, stored));
+        let newer = all
+            .iter()
+            .filter(|one| is_newer(one, &written.key, stored) && !written.was_ahead(one));
         wrong.extend(newer.filter(|one| !one.is_ahead()).map(|one| {
             let why = "it is newer than the last one that this computer wrote";
             (one.clone(), (Damage::Overwritten, why.to_owned()))
@@ -223,7 +227,8 @@ fn is_newer(one: &Listing, written_key: &str, stored: Option<&Listing>) -> bool 
 }
 
 /// What the object says of itself; nothing at all when it was superseded meanwhile.
-fn by_head(one: &Listing, head: Option<&Head>) -> Option<Wrong> {
+/// One that this computer wrote while its clock was ahead is as it should be.
+fn by_head(one: &Listing, head: Option<&Head>, was_ahead: bool) -> Option<Wrong> {
     let head = head?;
     match judge::of_itself(None, head) {
         Err(wrong) => Some(wrong),
@@ -235,9 +240,7 @@ fn by_head(one: &Listing, head: Option<&Head>) -> Option<Wrong> {
             let why = "it does not say of itself what a manifest says";
             Some((Damage::Metadata, why.to_owned()))
         }
-        Ok(Some(_)) => one
-            .is_ahead()
-            .then(|| (Damage::Metadata, one.ahead_because())),
+        Ok(Some(_)) => (one.is_ahead() && !was_ahead).then(|| (Damage::Ahead, one.ahead_because())),
     }
 }
 
@@ -312,5 +315,44 @@ mod tests {
             let stored = is_listed.then_some(written);
             assert_eq!(is_newer(&one, &written.key, stored), want, "{name}");
         }
+    }
+
+    /// Named after the bug: what this computer wrote while its clock was ahead was
+    /// told as somebody else's, as soon as its time had come.
+    #[test]
+    fn what_was_written_with_a_clock_that_was_ahead_is_ours() {
+        let hour_ms = 60 * 60 * 1000;
+        let now = 1_795_000_000_000;
+        let key = |moment_ms| crate::model::manifest::key("", moment_ms);
+        let etag = || "e".to_owned();
+        let mut written = Written::after(None, key(now + hour_ms), etag());
+        // Noted before and after it is sent.
+        written = Written::after(Some(written), key(now), String::new());
+        written = Written::after(Some(written), key(now), etag());
+        let ahead = listing(now + hour_ms, now + hour_ms);
+        assert!(written.was_ahead(&ahead));
+        let theirs = Listing {
+            etag: "other".into(),
+            ..ahead.clone()
+        };
+        assert!(!written.was_ahead(&theirs));
+        assert!(!written.was_ahead(&listing(now + 2 * hour_ms, now)));
+        // The next ones keep it, until their time has come as well.
+        written = Written::after(Some(written), key(now + 1000), etag());
+        assert!(written.was_ahead(&ahead) && written.ahead.len() == 1);
+        written = Written::after(Some(written), key(now + 2 * hour_ms), etag());
+        assert_eq!(written.ahead, []);
+        // What an earlier version has written into the index is read.
+        let old = serde_json::json!({ "key": "k", "etag": "e" });
+        assert_eq!(Written::from_value(&old).unwrap().ahead, []);
+        assert_eq!(
+            Written::from_value(&written.to_value()),
+            Some(written.clone())
+        );
+        let mut many = written;
+        for back in 0..100 {
+            many = Written::after(Some(many), key(now - back), etag());
+        }
+        assert!(many.ahead.len() <= 32);
     }
 }

@@ -10,7 +10,7 @@ use super::failure;
 use super::layout::Layout;
 use super::names::NameCache;
 use super::record;
-use s3s::{S3Error, S3ErrorCode, S3Result};
+use s3s::{S3ErrorCode, S3Result};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -146,7 +146,7 @@ impl Inner {
     /// Make what a new vault needs. The format file comes last: with it, all is there.
     fn prepare(&self) -> io::Result<()> {
         let layout = &self.layout;
-        if layout.format().exists() {
+        if layout.is_there()? {
             return Ok(());
         }
         for folder in [
@@ -206,9 +206,7 @@ impl Inner {
             return Ok(());
         }
         let path = self.layout.lock();
-        if !self.layout.format().exists() {
-            return Err(self.absent());
-        }
+        self.must_be_there()?;
         let fail = |e: io::Error| failure::disk("lock", &path, &e);
         let file = self.disk.open_rw(&path).map_err(fail)?;
         match file.try_lock() {
@@ -277,11 +275,8 @@ impl Inner {
                 )
             }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                if self.layout.format().exists() {
-                    Ok(None)
-                } else {
-                    Err(self.absent())
-                }
+                self.must_be_there()?;
+                Ok(None)
             }
             Err(e) => Err(failure::disk("read", &path, &e)),
         }
@@ -305,15 +300,19 @@ impl Inner {
             .map_err(|e| failure::disk("write", &path, &e))
     }
 
-    /// The vault was there when it was opened and is not now.
-    fn absent(&self) -> S3Error {
-        failure::refuse(
-            S3ErrorCode::ServiceUnavailable,
-            format!(
-                "the vault {} is not there: is its disk attached?",
-                self.layout.root.display()
-            ),
-        )
+    /// The vault was there when it was opened, and may not be now.
+    fn must_be_there(&self) -> S3Result<()> {
+        match self.layout.is_there() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(failure::refuse(
+                S3ErrorCode::ServiceUnavailable,
+                format!(
+                    "the vault {} is not there: is its disk attached?",
+                    self.layout.root.display()
+                ),
+            )),
+            Err(e) => Err(failure::disk("look for", &self.layout.format(), &e)),
+        }
     }
 
     pub(super) fn now_ms(&self) -> i64 {

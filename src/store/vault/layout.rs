@@ -60,6 +60,15 @@ impl Layout {
         self.hidden.join("format.json")
     }
 
+    /// Whether there is a vault. What may not be looked at is not absent: that is
+    /// an error.
+    pub(super) fn is_there(&self) -> std::io::Result<bool> {
+        match self.format().try_exists() {
+            Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => Ok(false),
+            found => found,
+        }
+    }
+
     pub(super) fn readme(&self) -> PathBuf {
         self.hidden.join("README.txt")
     }

@@ -108,9 +108,23 @@ impl Vault {
 
     /// True when there is a vault in this folder, for whoever only reads and
     /// must not make one by opening it. Blocks.
-    #[must_use]
-    pub fn is_at(folder: &Path) -> bool {
-        layout::Layout::new(folder).format().exists()
+    ///
+    /// # Errors
+    /// [`Fatal`] when the folder may not be looked at: there may be one.
+    pub fn is_at(folder: &Path) -> Result<bool, Fatal> {
+        layout::Layout::new(folder).is_there().map_err(|e| {
+            let hint = match e.kind() {
+                std::io::ErrorKind::PermissionDenied => {
+                    "it may be there, and this account may not look: run this as the account that runs Keepwatch, or let this account read the folder"
+                }
+                _ => "it may be there: see whether its disk works",
+            };
+            Fatal::new(
+                format!("look for the vault in {}", folder.display()),
+                crate::error::chain(&e),
+                hint,
+            )
+        })
     }
 
     /// Make the bucket with versioning enabled, unless it exists. An existing

@@ -1,4 +1,4 @@
-//! Raising the alarm when many files look encrypted.
+//! Raising the alarm when many files look encrypted, or are emptied.
 
 use super::{Memory, change};
 use crate::error::Fault;
@@ -7,28 +7,33 @@ use crate::model::brake::Why;
 use crate::model::{Look, Record, RelPath};
 use crate::tasks::context::Context;
 
-/// Content that looks encrypted was stored at a path; `was` is how that looked
-/// before, `None` for a new path, `since_ms` the first sign of the change (by
-/// the steady clock).
+/// Content that looks encrypted, or none at all, was stored at a path; `was` is what
+/// is known of it before, `None` for a new path, `since_ms` the first sign of the
+/// change (by the steady clock).
 ///
 /// # Errors
 /// The index fails.
-pub(in crate::tasks) fn looks_encrypted(
+pub(in crate::tasks) fn looks_ruined(
     ctx: &Context,
     source: usize,
     path: &RelPath,
-    was: Option<Look>,
+    was: Option<&Record>,
+    look: Look,
     since_ms: i64,
 ) -> Result<(), Fault> {
     let at_ms = ctx.server_moment_ms(since_ms);
-    match was {
-        Some(was) if !was.was_plain(path.name()) => Ok(()),
-        Some(_) => note(ctx, source, |memory, now_ms, known| {
+    match (was, look) {
+        (Some(was), _) if !was.was_plain(path.name()) => Ok(()),
+        (Some(_), Look::Blank) => note(ctx, source, |memory, now_ms, known| {
+            let (window, halves) = (&mut memory.saved.window, &mut memory.halves);
+            window.emptied(halves, path, at_ms, now_ms, known)
+        }),
+        (Some(_), _) => note(ctx, source, |memory, now_ms, known| {
             memory.saved.window.rewritten(path, at_ms, now_ms, known)
         }),
-        None => note(ctx, source, |memory, now_ms, known| {
+        (None, look) => note(ctx, source, |memory, now_ms, known| {
             let (window, halves) = (&mut memory.saved.window, &mut memory.halves);
-            window.came(halves, path, at_ms, now_ms, known)
+            window.came(halves, path, look, at_ms, now_ms, known)
         }),
     }
 }
@@ -75,7 +80,9 @@ fn note(
     change(ctx, source, |memory| {
         let brake = &mut memory.saved.brake;
         let standing = brake.holds.iter_mut().find_map(|hold| match &mut hold.why {
-            Why::Encrypted { before_ms, ending } => Some((before_ms, ending, &mut hold.files)),
+            Why::Encrypted {
+                before_ms, ending, ..
+            } => Some((before_ms, ending, &mut hold.files)),
             _ => None,
         });
         if let Some((before_ms, ending, files)) = standing {
@@ -88,9 +95,15 @@ fn note(
             before_ms,
             files,
             ending,
+            is_emptied,
         } = incident;
         let now = super::now(ctx);
-        brake.hold(Why::Encrypted { before_ms, ending }, files, known, now);
+        let why = Why::Encrypted {
+            before_ms,
+            ending,
+            is_emptied,
+        };
+        brake.hold(why, files, known, now);
     })
 }
 

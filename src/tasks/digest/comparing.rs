@@ -3,6 +3,7 @@
 //! Invariant: a sleep in the middle is no outage and no waiting; what it cuts off
 //! is begun again.
 
+use super::patience::{Found, Patience};
 use crate::board::ScanDone;
 use crate::tasks::context::Context;
 use crate::tasks::manifest;
@@ -13,9 +14,6 @@ use tokio::time::Instant;
 /// The longest the digest waits, awake, for its scan and the uploads it leads to.
 /// Over a slow line the rest is told as not yet protected.
 const WAIT_MAX: Duration = Duration::from_secs(6 * 3600);
-
-/// How long an outage may last, awake, before nobody waits for its end any more.
-const OUTAGE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a computer that woke up may take to get its network back.
 const WAKE_PATIENCE: Duration = Duration::from_secs(300);
@@ -76,10 +74,12 @@ async fn compare(
         .collect();
     let mut results = Vec::with_capacity(asked.len());
     for (source, asked) in sources.iter().zip(asked) {
-        let scan = unless_hopeless(ctx, *source, waiting, asked).await;
+        let mut patience = Patience::default();
+        let scan = unless_hopeless(ctx, *source, waiting, &mut patience, asked).await;
         results.push(scan.and_then(Result::ok));
         // What is still on its way then is told as such.
-        unless_hopeless(ctx, *source, waiting, ctx.queue.backlog_drained(*source)).await;
+        let drained = ctx.queue.backlog_drained(*source);
+        unless_hopeless(ctx, *source, waiting, &mut patience, drained).await;
     }
     results
 }
@@ -138,17 +138,17 @@ pub async fn compare_in_full(
     scans
 }
 
-/// Wait for `work`, but neither too long nor through an outage (of the bucket or of
-/// the folder) that lasts or that only a person can end.
+/// Wait for `work`, but neither too long nor through an outage (of the bucket, the
+/// folder or the index) that lasts or that only a person can end.
 async fn unless_hopeless<T>(
     ctx: &Context,
     source: usize,
     waiting: &mut Waiting,
+    patience: &mut Patience,
     work: impl Future<Output = T>,
 ) -> Option<T> {
     tokio::pin!(work);
     let mut woke = ctx.woke.subscribe();
-    let mut outage = Duration::ZERO;
     while !waiting.left.is_zero() {
         if let Ok(done) = tokio::time::timeout(WAIT_STEP, &mut work).await {
             return Some(done);
@@ -157,22 +157,53 @@ async fn unless_hopeless<T>(
         if woke.has_changed().unwrap_or(false) {
             // It takes its network a while to come back.
             woke.mark_unchanged();
-            outage = Duration::ZERO;
+            *patience = Patience::default();
         }
-        let is_silent = ctx.answering.silent_since(source).is_some();
         if !ctx.sources[source].destination.may_send() {
             return None;
         }
-        match ctx.gates.outage(source) {
-            None if !is_silent => outage = Duration::ZERO,
-            now => {
-                outage += passed;
-                let lasts = now.is_some_and(|(_, fault)| !fault.class.is_transient());
-                if lasts || outage >= OUTAGE_PATIENCE {
-                    return None;
-                }
-            }
+        let done = ctx.index.activity(ctx.sources[source].id);
+        let deeds = done.versions + done.deletions;
+        if patience.is_over(in_the_way(ctx, source), deeds, passed) {
+            return None;
         }
     }
     None
+}
+
+/// What holds up a comparison of that source now.
+fn in_the_way(ctx: &Context, source: usize) -> Found {
+    match ctx.gates.outage(source) {
+        Some((_, fault)) if !fault.class.is_transient() => Found::NeedsPerson,
+        // What cannot be written down is worked on again and again.
+        _ if ctx.index.broken().is_some() => Found::Index,
+        Some(_) => Found::MayPass,
+        None if ctx.answering.silent_since(source).is_some() => Found::MayPass,
+        None => Found::Well,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Named after the bug: on systems whose clocks go on in sleep, six hours of it
+    /// were six hours of waiting, and a minute of it an outage that lasts.
+    #[tokio::test(start_paused = true)]
+    async fn time_asleep_is_no_waiting() {
+        let mut waiting = Waiting::new(WAIT_MAX);
+        tokio::time::advance(WAIT_STEP).await;
+        assert_eq!(waiting.passed(WAIT_STEP * 2), WAIT_STEP);
+        tokio::time::advance(WAIT_MAX * 2).await;
+        assert_eq!(waiting.passed(WAIT_STEP * 2), WAIT_STEP * 2);
+        assert_eq!(waiting.left, WAIT_MAX - WAIT_STEP * 3);
+        // Awake it ends.
+        let mut steps = 0;
+        while !waiting.left.is_zero() {
+            tokio::time::advance(WAIT_STEP).await;
+            waiting.passed(WAIT_STEP * 2);
+            steps += 1;
+        }
+        assert_eq!(WAIT_STEP * (steps + 3), WAIT_MAX);
+    }
 }

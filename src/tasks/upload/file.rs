@@ -125,20 +125,28 @@ pub(super) fn when_seen_ms(ctx: &Context, seen_steady_ms: i64) -> Option<i64> {
         .server_time_ms(seen_steady_ms, transfer::wall_ms())
 }
 
-/// Tell the brake of content that looks encrypted; `old` is what was there.
+/// Tell the brake of content that looks encrypted, or of none; `old` is what was
+/// there.
 async fn raise_alarm(
     ctx: &Arc<Context>,
     item: &Item,
     old: Option<Record>,
     look: Look,
 ) -> Result<(), Fault> {
-    if look != Look::Noise {
+    if !matches!(look, Look::Noise | Look::Blank) {
         return Ok(());
     }
     let (ctx, item) = (Arc::clone(ctx), item.clone());
     blocking(move || {
-        let was = old.filter(|old| old.content.is_some()).map(|old| old.look);
-        brake::looks_encrypted(&ctx, item.source, &item.path, was, item.since_ms)
+        let was = old.filter(|old| old.content.is_some());
+        brake::looks_ruined(
+            &ctx,
+            item.source,
+            &item.path,
+            was.as_ref(),
+            look,
+            item.since_ms,
+        )
     })
     .await
 }

@@ -55,7 +55,7 @@ pub(super) async fn waits(
 
 /// Files that are renamed are news, also where nothing is marked, or not yet.
 async fn tell_brake(ctx: &Arc<Context>, item: &Item, record: &Record) -> Result<(), Fault> {
-    if record.fingerprint.kind != Kind::File || !record.look.was_plain(item.path.name()) {
+    if record.fingerprint.kind != Kind::File || !record.was_plain(item.path.name()) {
         return Ok(());
     }
     let (ctx, item) = (Arc::clone(ctx), item.clone());

@@ -202,6 +202,7 @@ fn may_pass(class: Class) -> bool {
         | Class::Denied
         | Class::NoBucket
         | Class::Untrusted
+        | Class::Full
         | Class::Unreadable
         | Class::Local => true,
         Class::NotFound

@@ -171,6 +171,138 @@ async fn files_that_are_encrypted_under_a_new_ending_are_told_and_brought_back()
     assert_eq!(daemon.stop(), Some(0));
 }
 
+/// Noise as base64 has it, in lines or not.
+fn noise_as_text(random: &mut fastrand::Rng) -> Vec<u8> {
+    let letter = |random: &mut fastrand::Rng| match random.u8(..64) {
+        n @ 0..26 => b'A' + n,
+        n @ 26..52 => b'a' + n - 26,
+        n @ 52..62 => b'0' + n - 52,
+        62 => b'+',
+        _ => b'/',
+    };
+    let text: Vec<u8> = (0..6_000).map(|_| letter(random)).collect();
+    match random.bool() {
+        true => text,
+        false => text.chunks(76).collect::<Vec<_>>().join(&b"\n"[..]),
+    }
+}
+
+/// An attack on every file of an office; what is told has `says`, and its command
+/// brings everything back.
+async fn is_told_and_undone(
+    says: &[&str],
+    mut ruin: impl FnMut(&std::path::Path, &mut fastrand::Rng),
+) {
+    let mut random = fastrand::Rng::with_seed(seed());
+    let rig = Rig::new();
+    let config = write_config(&rig, "");
+    let (daemon, good) = office(&config, &rig).await;
+    for path in files(&rig) {
+        ruin(&path, &mut random);
+    }
+    let told = until_told(&rig, "(ransomware?)").await;
+    for words in says {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let store = rig.store();
+    let bad = on_disk(&rig.root());
+    until("uploads go on", async || {
+        let there = in_bucket(&store).await;
+        bad.keys().all(|key| there.get(key) == bad.get(key))
+    })
+    .await;
+    assert_eq!(restore_as_told(&messages(&rig)), good);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+fn with_ending(path: &std::path::Path, ending: &str) -> PathBuf {
+    let mut name = path.to_path_buf().into_os_string();
+    name.push(ending);
+    name.into()
+}
+
+/// Named after the bug: ransomware that writes text raised nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_encrypted_into_text_are_told_and_brought_back() {
+    is_told_and_undone(&["looks encrypted"], |path, random| {
+        fs::write(path, noise_as_text(random)).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_encrypted_into_text_under_a_new_ending_are_told() {
+    let says = ["looks encrypted", "many names end in \".b64\""];
+    is_told_and_undone(&says, |path, random| {
+        fs::write(path, noise_as_text(random)).unwrap();
+        fs::rename(path, with_ending(path, ".b64")).unwrap();
+    })
+    .await;
+}
+
+/// Named after the bug: files that were emptied and renamed raised nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_emptied_and_renamed_are_told_and_brought_back() {
+    let says = ["was emptied", "many names end in \".gone\""];
+    is_told_and_undone(&says, |path, _| {
+        fs::write(path, "").unwrap();
+        fs::rename(path, with_ending(path, ".gone")).unwrap();
+    })
+    .await;
+}
+
+/// The same without a new name, and overwritten with one byte all over.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_emptied_in_place_are_told_and_brought_back() {
+    is_told_and_undone(&["was emptied"], |path, random| {
+        let bytes = match random.bool() {
+            true => 0,
+            false => 5_000,
+        };
+        fs::write(path, vec![0; bytes]).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ordinary_work_with_texts_and_empty_files_raises_no_alarm() {
+    let mut random = fastrand::Rng::with_seed(seed());
+    let rig = Rig::new();
+    fill(&rig);
+    for i in 0..FILES {
+        rig.write(&format!("logs/{i}.log"), format!("line {i}\n").repeat(200));
+        rig.write(&format!("import/{i}.csv"), format!("{i};1;2\n").repeat(200));
+        rig.write(&format!("lists/{i}.csv"), format!("{i};1;2\n").repeat(300));
+        rig.write(&format!("marks/{i}.txt"), "");
+        rig.write(&format!("codes/{i}.txt"), noise_as_text(&mut random));
+    }
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    for i in 0..FILES {
+        // A log is copied away and begun anew.
+        let log = rig.path(&format!("logs/{i}.log"));
+        fs::copy(&log, with_ending(&log, ".1")).unwrap();
+        fs::write(&log, "").unwrap();
+        // A table is taken in, and a sign says so.
+        let table = rig.path(&format!("import/{i}.csv"));
+        fs::remove_file(&table).unwrap();
+        fs::write(with_ending(&table, ".done"), "").unwrap();
+        // One is emptied for the next export.
+        rig.write(&format!("lists/{i}.csv"), "");
+        // Empty files get other names.
+        let mark = rig.path(&format!("marks/{i}.txt"));
+        fs::rename(&mark, with_ending(&mark, ".old")).unwrap();
+        // What was base64 before is base64 again, or comes anew.
+        rig.write(&format!("codes/{i}.txt"), noise_as_text(&mut random));
+        rig.write(&format!("mails/{i}.b64"), noise_as_text(&mut random));
+    }
+    rig.until_equal(&daemon).await;
+    assert!(at_rest(&daemon));
+    assert!(daemon.context().brakes.holds(0).is_empty());
+    assert!(!messages(&rig).contains("ALERT"), "{}", messages(&rig));
+    daemon.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ordinary_mass_work_of_an_office_raises_no_alarm() {
     let seed = seed();

@@ -58,6 +58,11 @@ fn index_bytes(folder: &Path) -> u64 {
     sizes.max().unwrap_or(0)
 }
 
+/// What the index of a rig may grow to, so that it is full soon.
+pub fn room_of_index(rig: &Rig) -> u64 {
+    index_bytes(&rig.state_dir().join("index")).max(ROOM_MIN)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_and_nothing_is_lost() {
     let rig = Rig::new();
@@ -67,7 +72,7 @@ async fn a_full_disk_is_told_and_nothing_is_lost() {
     let store = rig.store();
     let equal = async || in_bucket(&store).await == on_disk(&rig.root());
     until("the first file is in", equal).await;
-    let room = index_bytes(&rig.state_dir().join("index")).max(ROOM_MIN);
+    let room = room_of_index(&rig);
     limit_files(&daemon, Some(room));
     for number in 0..MORE {
         rig.write(&format!("{}/{number}.txt", number % 7), format!("{number}"));

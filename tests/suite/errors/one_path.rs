@@ -110,9 +110,9 @@ async fn a_handful_of_files_that_always_fail_hold_up_no_other() {
 }
 
 /// Runs as whom file permissions bind: root reads everything.
-const NOBODY: u32 = 65_534;
+pub const NOBODY: u32 = 65_534;
 
-fn give_to_nobody(path: &Path) {
+pub fn give_to_nobody(path: &Path) {
     chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
     if path.is_dir() {
         let inside = fs::read_dir(path).unwrap();

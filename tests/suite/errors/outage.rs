@@ -151,6 +151,8 @@ async fn what_a_person_must_mend_is_told_and_goes_on_afterwards() {
             Class::NoBucket,
             &["create the bucket", "keepwatch check"],
         ),
+        Trouble::answer(507, "InsufficientStorage", Class::Full, &["make room"]),
+        Trouble::answer(403, "QuotaExceeded", Class::Full, &["quota"]),
     ];
     join_all(troubles.iter().map(comes_and_goes)).await;
 }

@@ -153,6 +153,7 @@ async fn one_that_was_written_with_the_clock_put_back_accuses_no_others() {
     let written = Written {
         key: past,
         etag: put.e_tag().unwrap().trim_matches('"').to_owned(),
+        ahead: Vec::new(),
     };
     {
         let (index, _) = Index::open(&rig.state_dir().join("index")).unwrap();

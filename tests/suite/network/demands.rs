@@ -6,6 +6,7 @@ use crate::harness::{BUCKET, Rig};
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -45,10 +46,13 @@ impl Kept {
             let text = String::from_utf8_lossy(bytes);
             for head in text.split("\r\n\r\n") {
                 // What stands before it is the last request's body.
-                let lines: Vec<&str> = head.lines().collect();
-                let first = lines.iter().position(|line| line.ends_with(" HTTP/1.1"));
-                if let Some(first) = first {
-                    heads.push(lines[first..].join("\n").to_lowercase());
+                let begin = ["PUT /", "GET /", "HEAD /", "POST /", "DELETE /"]
+                    .iter()
+                    .filter_map(|method| head.find(method))
+                    .min();
+                let is_head = head.lines().any(|line| line.ends_with(" HTTP/1.1"));
+                if let Some(begin) = begin.filter(|_| is_head) {
+                    heads.push(head[begin..].replace("\r\n", "\n").to_lowercase());
                 }
             }
         }
@@ -93,13 +97,15 @@ async fn every_request_has_what_the_bucket_demands() {
     let office = Office::new(&format!("http://{}", line.address), demands, "");
     office.has_key("KEY");
     office.rig.write("small.txt", "small");
+    office.rig.write("mode.txt", "mode");
     // Zeros are no heads of requests; sent in parts.
     office.rig.write("large.bin", vec![0; 20 << 20]);
     office
         .run(&["--reconcile"])
         .check(0, &["everything is in the bucket"]);
     // Copied on the server, in one piece and in parts; and one that is gone.
-    office.rig.write("copy.txt", "small");
+    let mode = fs::Permissions::from_mode(0o640);
+    fs::set_permissions(office.rig.path("mode.txt"), mode).unwrap();
     let large = fs::File::options()
         .append(true)
         .open(office.rig.path("large.bin"))
@@ -116,7 +122,7 @@ async fn every_request_has_what_the_bucket_demands() {
 
     let mut kinds = BTreeSet::new();
     for head in line.heads() {
-        let has = |header: &str| head.contains(&format!("\n{header}\n"));
+        let has = |header: &str| format!("{head}\n").contains(&format!("\n{header}\n"));
         let request = head.lines().next().unwrap();
         let method = request.split(' ').next().unwrap();
         let query = request.split('?').nth(1).unwrap_or_default();

@@ -179,4 +179,12 @@ async fn a_proxy_that_refuses_is_named_with_what_it_wants() {
         ran.check(1, &[said, &proxy]);
         assert!(!ran.text.contains("dispatch failure"), "{}", ran.text);
     }
+    // One that is none would be passed by without a word.
+    let office = Office::new("http://127.0.0.1:9", "", "");
+    office.has_key("KEY");
+    let mut command = office.command(&["check"]);
+    command.env("HTTPS_PROXY", "socks5://u:geheim@proxy.office.test:1080");
+    let ran = crate::moto_office::Ran::of(&crate::harness::finish(&mut command));
+    ran.check(1, &["HTTPS_PROXY is no HTTP proxy (SOCKS cannot be used)"]);
+    assert!(!ran.text.contains("geheim"), "{}", ran.text);
 }

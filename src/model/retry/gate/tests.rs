@@ -292,3 +292,18 @@ proptest! {
         prop_assert!(!held_back);
     }
 }
+
+#[test]
+fn a_destination_without_room_closes_the_gate_unless_small_things_fit() {
+    let mut gate = Gate::new();
+    for path in 1..=2 {
+        assert_eq!(fail(&mut gate, Class::Full, path, 0), None);
+    }
+    // Something fitted: what did not was large.
+    gate.success(3, 0);
+    assert_eq!(fail(&mut gate, Class::Full, 4, 0), None);
+    assert_eq!(fail(&mut gate, Class::Full, 5, 0), None);
+    assert!(fail(&mut gate, Class::Full, 6, 0).is_some());
+    // Long enough to be seen by whoever waits for it.
+    assert!(matches!(gate.may_start(7, 10_000), MayStart::No { .. }));
+}
