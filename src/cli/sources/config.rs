@@ -140,11 +140,7 @@ pub(super) fn write(
         None => create(file, &text, operation)?,
     }
     if !quiet {
-        let did = if there.is_empty() {
-            "Wrote"
-        } else {
-            "Added to"
-        };
+        let did = if is_new { "Wrote" } else { "Added to" };
         eprintln!("{did} {}; the folders in it:", file.display());
         for folder in &folders {
             let name = show::clean(&folder.name);
