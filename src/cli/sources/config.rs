@@ -109,15 +109,20 @@ pub(super) fn write(
             },
         })
         .collect();
-    let mut folders: Vec<(String, PathBuf)> = Vec::new();
-    for (number, at) in there.iter().enumerate() {
+    let there = there.iter().enumerate().map(|(number, at)| {
         let other = moved.iter().find(|(of, _)| *of == number);
-        folders.push((
-            at.name.clone(),
-            other.map_or(&at.folder, |(_, to)| to).clone(),
-        ));
-    }
-    folders.extend(new.iter().map(|new| (new.name.clone(), new.folder.clone())));
+        Folder {
+            name: at.name.clone(),
+            path: other.map_or(&at.folder, |(_, to)| to).clone(),
+            host: None,
+        }
+    });
+    let added = new.iter().map(|new| Folder {
+        name: new.name.clone(),
+        path: new.folder.clone(),
+        host: below.is_none().then(|| new.header.host.clone()),
+    });
+    let folders: Vec<Folder> = there.chain(added).collect();
     apart(&folders)?;
     let text = text(existing.as_ref(), &store, &new, &moved);
     let text = text.ok_or_else(|| {
@@ -127,6 +132,7 @@ pub(super) fn write(
             "write another file, and put its sources into the first by hand",
         )
     })?;
+    let is_new = existing.is_none();
     let topic_there = existing.as_ref().map(|file| file.topic_arn.clone());
     match existing {
         // Whole or not at all: it may hold more than what we wrote.
@@ -134,14 +140,11 @@ pub(super) fn write(
         None => create(file, &text, operation)?,
     }
     if !quiet {
-        let did = if there.is_empty() {
-            "Wrote"
-        } else {
-            "Added to"
-        };
+        let did = if is_new { "Wrote" } else { "Added to" };
         eprintln!("{did} {}; the folders in it:", file.display());
-        for (name, folder) in &folders {
-            eprintln!("  {}: {}", show::clean(name), folder.display());
+        for folder in &folders {
+            let name = show::clean(&folder.name);
+            eprintln!("  {name}: {}", folder.path.display());
         }
         for one in &new {
             let topic = one.header.settings.topic_arn.as_ref();
@@ -297,18 +300,29 @@ fn moved(
     Ok(moved)
 }
 
-/// No folder is another's, or lies in it.
-fn apart(folders: &[(String, PathBuf)]) -> Result<(), Fatal> {
-    for (number, (name, folder)) in folders.iter().enumerate() {
-        for (other, inner) in &folders[number + 1..] {
-            if inner.starts_with(folder) || folder.starts_with(inner) {
+/// A source's folder in the configuration.
+struct Folder {
+    name: String,
+    path: PathBuf,
+    /// The computer on which the folder was the same; `None` where that is not known,
+    /// or it is another folder now.
+    host: Option<String>,
+}
+
+/// No folder is another's, or lies in it, unless it was so on one computer.
+fn apart(folders: &[Folder]) -> Result<(), Fatal> {
+    for (number, one) in folders.iter().enumerate() {
+        for other in &folders[number + 1..] {
+            let was_so = one.host.is_some() && one.host == other.host;
+            let (path, inner) = (&one.path, &other.path);
+            if !was_so && (inner.starts_with(path) || path.starts_with(inner)) {
                 return Err(Fatal::usage(
                     "give every source a folder of its own",
                     format!(
                         "those of {} and {} would fall together: {} and {}",
-                        show::clean(name),
-                        show::clean(other),
-                        folder.display(),
+                        show::clean(&one.name),
+                        show::clean(&other.name),
+                        path.display(),
                         inner.display()
                     ),
                     "put them below one folder with --below FOLDER: each gets its own in it",
@@ -446,6 +460,26 @@ pub(super) fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_are_apart_unless_they_were_together_on_one_computer() {
+        let folder = |path: &str, host: Option<&str>| Folder {
+            name: path.to_owned(),
+            path: PathBuf::from(path),
+            host: host.map(str::to_owned),
+        };
+        for (one, other, want) in [
+            (("/srv", Some("a")), ("/srv/db", Some("a")), true),
+            (("/srv", Some("a")), ("/srv/db", Some("b")), false),
+            (("/srv/db", Some("a")), ("/srv", Some("b")), false),
+            (("/srv", Some("a")), ("/srv", Some("b")), false),
+            (("/srv", None), ("/srv/db", None), false),
+            (("/srv/db", None), ("/srv/db2", None), true),
+        ] {
+            let pair = [folder(one.0, one.1), folder(other.0, other.1)];
+            assert_eq!(apart(&pair).is_ok(), want, "{one:?} {other:?}");
+        }
+    }
 
     #[test]
     fn no_text_ends_its_quotes() {
