@@ -5,6 +5,7 @@ use super::origins::{self, Named};
 use super::{COMPLETE, PARTIAL, show};
 use crate::error::Fatal;
 use crate::model::RelPath;
+use crate::model::moment::parse_moment;
 use crate::model::taken::Reading;
 use crate::platform;
 use crate::recovery::{
@@ -30,6 +31,10 @@ struct Found {
 /// Look and show.
 pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, Fatal> {
     let depot = origins::open(common, &args.place, args.source.as_deref()).await?;
+    let before = match &args.before {
+        Some(text) => Some(parse_moment(text, Timestamp::now(), &depot.zone)?.at_ms),
+        None => None,
+    };
     let mut questions = Vec::new();
     for named in &depot.origins {
         for (path, reading) in meant(named, &args.path)? {
@@ -44,7 +49,14 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
             if *reading == Reading::Key && !found.is_empty() {
                 continue;
             }
-            let versions = versions(&depot.store, &named.origin, path, &mut Stop::never()).await?;
+            let versions = versions(
+                &depot.store,
+                &named.origin,
+                path,
+                before,
+                &mut Stop::never(),
+            )
+            .await?;
             if !versions.versions.is_empty() {
                 found.push(Found {
                     source: named.name.clone(),
@@ -139,8 +151,13 @@ fn print(found: &Found, zone: &TimeZone) {
     println!();
     if versions.more {
         println!(
-            "  only the newest {} are shown",
-            show::number(VERSIONS_SHOWN_MAX as u64)
+            "  these are {}; the older ones: keepwatch versions {} --before \"{}\"",
+            show::number(VERSIONS_SHOWN_MAX as u64),
+            found.word,
+            versions
+                .versions
+                .last()
+                .map_or_else(String::new, |oldest| further(oldest.stored_at_ms))
         );
     }
     if versions.only_current {
@@ -166,6 +183,13 @@ fn print(found: &Found, zone: &TimeZone) {
             stamp(version.stored_at_ms, zone)
         );
     }
+}
+
+/// The moment before which the rest was stored: exactly, for several may be of one
+/// second. Those of the very same moment are shown again.
+fn further(oldest_ms: i64) -> String {
+    let next = Timestamp::from_millisecond(oldest_ms.saturating_add(1));
+    next.unwrap_or_default().to_string()
 }
 
 fn row(version: &FileVersion, zone: &TimeZone) -> [String; 5] {
