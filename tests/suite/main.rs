@@ -45,6 +45,7 @@ mod portal;
 #[cfg(target_os = "linux")]
 mod power;
 mod python;
+mod readme;
 mod raw;
 mod recovery_page;
 mod rename;
