@@ -45,8 +45,8 @@ mod portal;
 #[cfg(target_os = "linux")]
 mod power;
 mod python;
-mod readme;
 mod raw;
+mod readme;
 mod recovery_page;
 mod rename;
 mod restart;
