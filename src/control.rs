@@ -126,6 +126,9 @@ pub enum Line {
         body: String,
         /// What became of it, when it was to be sent.
         delivery: Option<String>,
+        /// It was to be sent, and its reader does not have it yet.
+        #[serde(default)]
+        is_undelivered: bool,
         /// The newest restore drill.
         #[serde(default)]
         drill: Option<Drill>,
@@ -218,6 +221,9 @@ pub struct Status {
     pub traffic: Traffic,
     /// Messages that wait to be published.
     pub outbox: u64,
+    /// Why no mail goes out, and since when (milliseconds since 1970).
+    #[serde(default)]
+    pub mail_trouble: Option<(i64, Fault)>,
     /// The newest restore drill.
     #[serde(default)]
     pub drill: Option<Drill>,
@@ -639,6 +645,7 @@ mod tests {
                 rates: Rates::default(),
                 traffic: Traffic::default(),
                 outbox: 0,
+                mail_trouble: None,
                 drill: Some(Drill::default()),
                 sources: vec![],
             })),
@@ -650,6 +657,7 @@ mod tests {
                 subject: "s".into(),
                 body: "b".into(),
                 delivery: None,
+                is_undelivered: true,
                 drill: None,
             },
             Line::Failed(Fault::new(Class::Local, "a", "b", "c")),

@@ -112,6 +112,9 @@ pub enum Class {
     Credentials,
     /// The credentials are good but not allowed to do this.
     Denied,
+    /// Whoever answers cannot prove to be the server: its certificate is not trusted,
+    /// or no encryption can be agreed on.
+    Untrusted,
     /// The bucket does not exist.
     NoBucket,
     /// The destination has no room left (a full disk, a quota): small things may
@@ -153,8 +156,18 @@ impl Class {
                 | Class::SlowDown
                 | Class::Credentials
                 | Class::Denied
+                | Class::Untrusted
                 | Class::NoBucket
                 | Class::Full
+        )
+    }
+
+    /// True when whoever only reads can stop at once: no other object is to be had
+    /// either, and waiting mends nothing.
+    pub fn ends_reading(self) -> bool {
+        matches!(
+            self,
+            Class::Credentials | Class::NoBucket | Class::Untrusted
         )
     }
 }
@@ -379,7 +392,12 @@ mod tests {
 
     #[test]
     fn destination_trouble_is_told_from_trouble_with_one_file() {
-        for class in [Class::Transient, Class::Credentials, Class::NoBucket] {
+        for class in [
+            Class::Transient,
+            Class::Credentials,
+            Class::Untrusted,
+            Class::NoBucket,
+        ] {
             assert!(class.is_destination(), "{class:?}");
         }
         for class in [

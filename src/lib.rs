@@ -16,6 +16,7 @@
 //! | [`notice`] | the only aws-sdk-sns import |
 //! | [`index`] | the only sled import |
 //! | [`files`] | the only place that touches the user's files |
+//! | [`aws`] | what S3 and SNS share: keys, proxies, certificates, their errors in words |
 //! | [`platform`] | what differs between operating systems |
 //! | [`config`] | raw serde structs become one validated type |
 //! | [`model`] | pure and synchronous decisions; time comes in as an argument |
@@ -25,6 +26,7 @@
 // more than 128 deep.
 #![recursion_limit = "256"]
 
+pub mod aws;
 pub mod board;
 pub mod cli;
 pub mod config;

@@ -4,6 +4,9 @@
 //! levels) is checked in [`Cli::from_arguments`], so that a wrong command line
 //! is always a usage error with exit code 2.
 
+use crate::model::key;
+use crate::platform;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -42,7 +45,9 @@ Examples:
     keepwatch restore --at \"yesterday 18:00\" --in-place --dry-run
 
 Times are written like \"2026-11-20 14:30\", \"2026-11-20\" (the end of that day),
-\"yesterday 18:00\", \"last friday\", \"monday 9:00\", \"14:30\" or \"2 hours ago\".
+\"yesterday 18:00\", \"last friday\", \"24.11.2026 9:00\", \"Nov 24\", \"14:30\" or \"2 hours ago\".
+
+A file is found by its path in the source, by its path on the computer or by its name alone.
 
 A file that is there already is left alone and named, unless --overwrite or
 --in-place is given. Every file is checked before it takes its name.";
@@ -148,6 +153,23 @@ pub enum Command {
     Vault(VaultArgs),
 }
 
+/// A file's name as a shell gives it. One that is not UTF-8 is taken in the form that
+/// the bucket's keys have, which names it as well.
+fn name_parser() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().map(|name| match name.into_string() {
+        Ok(text) => text,
+        Err(name) => {
+            let bytes = platform::bytes_of_name(&name);
+            let names = bytes.split(|byte| *byte == b'/').map(|name| match name {
+                // These are no names, and stay what they are.
+                b"" | b"." | b".." => String::from_utf8_lossy(name).into_owned(),
+                name => key::encode(name),
+            });
+            names.collect::<Vec<_>>().join("/")
+        }
+    })
+}
+
 /// `keepwatch try`.
 #[derive(Debug, Clone, Args)]
 pub struct TryArgs {
@@ -164,7 +186,7 @@ pub struct TryArgs {
 #[derive(Debug, Clone, Args)]
 pub struct RestoreArgs {
     /// Which files: paths in the source, folders, or patterns like "*.csv" [default: all]
-    #[arg(value_name = "PATH|GLOB")]
+    #[arg(value_name = "PATH|GLOB", value_parser = name_parser())]
     pub what: Vec<String>,
 
     /// The folder to write to; it is made when it is not there
@@ -224,7 +246,7 @@ pub struct RestoreArgs {
 #[derive(Debug, Clone, Args)]
 pub struct VerifyArgs {
     /// Which files: paths in the source, folders, or patterns like "*.csv" [default: all]
-    #[arg(value_name = "PATH|GLOB")]
+    #[arg(value_name = "PATH|GLOB", value_parser = name_parser())]
     pub what: Vec<String>,
 
     /// Verify this source only [default: all of them]
@@ -260,7 +282,7 @@ pub struct VerifyArgs {
 #[derive(Debug, Clone, Args)]
 pub struct VersionsArgs {
     /// The file: its path on this computer, or its path in the source
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_parser = name_parser())]
     pub path: String,
 
     /// In which source, when the path is in several

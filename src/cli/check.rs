@@ -5,9 +5,10 @@ mod rules;
 
 use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, setup, show};
+use crate::aws::Https;
 use crate::config::{Config, Needs, SourceConfig, StoreConfig};
 use crate::daemon;
-use crate::error::{Fatal, Fault};
+use crate::error::{Class, Fatal, Fault};
 use crate::files::{self, Compress, RuleCounts, Rules};
 use crate::model::clock::differs;
 use crate::model::key::{OWN_FOLDER, WRITE_TRIAL};
@@ -41,6 +42,9 @@ struct Finding {
 
 struct Findings(Vec<Finding>);
 
+/// Under this name stands what all buckets fail for.
+const SERVER: &str = "server and credentials";
+
 impl Findings {
     fn add(&mut self, verdict: Verdict, about: &str, text: impl Into<String>) {
         self.0.push(Finding {
@@ -50,8 +54,34 @@ impl Findings {
         });
     }
 
-    fn fault(&mut self, about: &str, fault: &Fault) {
-        self.add(Verdict::Bad, about, fault.to_string());
+    /// True when what went wrong is not the bucket's: it is said once, and everything
+    /// that fails for it as well only points there.
+    fn fault(&mut self, about: &str, fault: &Fault) -> bool {
+        let is_of_all = matches!(
+            fault.class,
+            Class::Credentials | Class::Untrusted | Class::Transient
+        );
+        if !is_of_all {
+            self.add(Verdict::Bad, about, fault.to_string());
+            return false;
+        }
+        let told = format!("{} (what to do: {})", fault.cause, fault.hint);
+        match self.0.iter().any(|finding| finding.text == told) {
+            true => self.add(
+                Verdict::Bad,
+                about,
+                format!("could not be looked at, as said under `{SERVER}`"),
+            ),
+            false => {
+                self.add(Verdict::Bad, SERVER, told);
+                self.add(
+                    Verdict::Bad,
+                    about,
+                    "could not be looked at for that".to_owned(),
+                );
+            }
+        }
+        true
     }
 }
 
@@ -70,6 +100,14 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     }
     for source in &config.sources {
         folder(&mut findings, source).await;
+    }
+    let profile = match &config.store {
+        StoreConfig::S3(s3) => s3.profile.as_deref(),
+        StoreConfig::Vault { .. } => None,
+    };
+    for problem in Https::of(profile).await.problems() {
+        let text = format!("{problem}: it is not used");
+        findings.add(Verdict::Warning, "proxy and certificates", text);
     }
     let is_there = match &config.store {
         StoreConfig::Vault { path } => Vault::is_at(path),
@@ -95,8 +133,9 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
                 );
             }
             for source in &config.sources {
-                bucket(&mut findings, &store, source).await;
-                owner(&mut findings, &store, source).await;
+                if bucket(&mut findings, &store, source).await {
+                    owner(&mut findings, &store, source).await;
+                }
             }
             clock(&mut findings, &store);
         }
@@ -241,10 +280,11 @@ fn look(source: &SourceConfig) -> Result<Looked, Fatal> {
     Ok(looked)
 }
 
-async fn bucket(findings: &mut Findings, store: &Store, source: &SourceConfig) {
+/// False when nobody there can be asked anything.
+async fn bucket(findings: &mut Findings, store: &Store, source: &SourceConfig) -> bool {
     let about = format!("bucket {} of {}", source.bucket, source.name);
     if let Err(fault) = store.list(&source.bucket, &source.prefix, None, 1).await {
-        return findings.fault(&about, &fault);
+        return !findings.fault(&about, &fault);
     }
     findings.add(
         Verdict::Good,
@@ -261,12 +301,17 @@ async fn bucket(findings: &mut Findings, store: &Store, source: &SourceConfig) {
                 source.bucket
             ),
         ),
-        Err(fault) => findings.fault(&about, &fault),
+        Err(fault) => {
+            findings.fault(&about, &fault);
+        }
     }
     match may_write(store, source).await {
         Ok(()) => findings.add(Verdict::Good, &about, "can be written to"),
-        Err(fault) => findings.fault(&about, &fault),
+        Err(fault) => {
+            findings.fault(&about, &fault);
+        }
     }
+    true
 }
 
 /// Whether this computer's clock is right, once the server has told the time.
@@ -292,7 +337,10 @@ async fn owner(findings: &mut Findings, store: &Store, source: &SourceConfig) {
     let record = match store.read_record(at, OWNER_BYTES_MAX).await {
         Ok(Some((bytes, _))) => Owner::from_json(&bytes),
         Ok(None) => return findings.add(Verdict::Good, &about, "nobody yet"),
-        Err(fault) => return findings.fault(&about, &fault),
+        Err(fault) => {
+            findings.fault(&about, &fault);
+            return;
+        }
     };
     let me = Claimant {
         computer: daemon::this_computer(),
@@ -369,7 +417,7 @@ async fn topic(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
             "topic",
             format!("cannot be looked at, publishing may still work: {fault}"),
         ),
-        Err(fault) => findings.fault("topic", &fault),
+        Err(fault) => findings.add(Verdict::Bad, "topic", fault.to_string()),
     }
     Ok(())
 }

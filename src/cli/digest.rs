@@ -1,7 +1,7 @@
 //! `keepwatch digest`: the digest as it stands; with `--send`, the daily job now.
 
 use super::args::{CommonArgs, DigestArgs};
-use super::{COMPLETE, logging, setup, show};
+use super::{COMPLETE, PARTIAL, logging, setup, show};
 use crate::config::Needs;
 use crate::control::{Line, Request, ask};
 use crate::daemon::digest_once;
@@ -23,6 +23,7 @@ pub(super) async fn run(common: &CommonArgs, args: &DigestArgs) -> Result<u8, Fa
         subject,
         body,
         delivery,
+        is_undelivered,
         drill,
     } = line
     else {
@@ -43,5 +44,5 @@ pub(super) async fn run(common: &CommonArgs, args: &DigestArgs) -> Result<u8, Fa
             println!("\nThis digest was {delivery}");
         }
     }
-    Ok(COMPLETE)
+    Ok(if is_undelivered { PARTIAL } else { COMPLETE })
 }

@@ -123,12 +123,16 @@ where
     }
 }
 
+/// What the SDK warns of whenever it looks for keys: files that are not there. `aws`
+/// tells that when it matters.
+const TOLD_OTHERWISE: &str = "aws_runtime=error,aws_config=error";
+
 /// A plain level is meant for Keepwatch; libraries then only warn.
 fn filter(level: &str) -> EnvFilter {
     let directives = match level.parse::<LevelFilter>() {
         Ok(LevelFilter::OFF) => "off".to_owned(),
         Ok(LevelFilter::ERROR) => "error".to_owned(),
-        Ok(level) => format!("warn,{OWN_TARGET}={level}"),
+        Ok(level) => format!("warn,{TOLD_OTHERWISE},{OWN_TARGET}={level}"),
         Err(_) => level.to_owned(),
     };
     // The configuration has checked it; one that slipped through logs as usual.

@@ -67,7 +67,8 @@ pub(super) async fn run(common: &CommonArgs, args: &MomentsArgs) -> Result<u8, F
         print(named, found, &depot.zone);
     }
     println!(
-        "Any moment between them will do as well: keepwatch restore --at \"2026-11-20 14:30\" --to FOLDER"
+        "Any moment between them will do as well: keepwatch restore --at \"2026-11-20 14:30\"{} --to FOLDER",
+        origins::said_again(common, &args.place)
     );
     Ok(COMPLETE)
 }

@@ -38,6 +38,31 @@ pub(super) struct Named {
     pub(super) root: Option<PathBuf>,
 }
 
+/// The options that say again where the copies are, for a command that is proposed;
+/// begins with a space, or is empty where nothing needs to be said.
+pub(super) fn said_again(common: &CommonArgs, place: &PlaceArgs) -> String {
+    let path = |path: &Path| {
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        whole.display().to_string()
+    };
+    let options = [
+        ("--config", common.config.as_deref().map(path)),
+        ("--vault", place.vault.as_deref().map(path)),
+        ("--bucket", place.bucket.clone()),
+        ("--prefix", place.prefix.clone()),
+        ("--endpoint-url", place.endpoint_url.clone()),
+        ("--region", place.region.clone()),
+        ("--profile", place.profile.clone()),
+    ];
+    let is_placed = place.place() != Place::Configuration;
+    options
+        .iter()
+        .filter(|(name, _)| !(is_placed && *name == "--config"))
+        .filter_map(|(name, value)| Some((name, value.as_ref()?)))
+        .map(|(name, value)| format!(" {name} {}", platform::shell_word(value)))
+        .collect()
+}
+
 /// Find out what is meant and connect to it.
 ///
 /// # Errors

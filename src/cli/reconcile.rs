@@ -101,6 +101,7 @@ fn exit_code(results: &[Reconciled]) -> u8 {
 }
 
 fn summary(results: &[Reconciled]) {
+    let mut told = show::Told::default();
     for r in results {
         println!(
             "{}  to  {}",
@@ -122,7 +123,7 @@ fn summary(results: &[Reconciled]) {
             );
         }
         if let Some(fault) = &r.outage {
-            println!("  NOT COMPLETE: uploads are on hold: {fault}");
+            println!("  NOT COMPLETE: uploads are on hold: {}", told.line(fault));
         }
         for note in &r.notes {
             println!("  note: {}", show::clean(note));
@@ -135,7 +136,7 @@ fn summary(results: &[Reconciled]) {
             println!("  NOT COMPLETE: {}", show::clean(reason));
         }
         for fault in &r.failed {
-            println!("  NOT PROTECTED: {fault}");
+            println!("  NOT PROTECTED: {}", told.line(fault));
         }
         let unnamed = r.failed_total.saturating_sub(r.failed.len() as u64);
         if unnamed > 0 {

@@ -35,6 +35,8 @@ struct Part {
     /// Which of its files; empty for all.
     what: Vec<(Typed, Reading)>,
     to: PathBuf,
+    /// As of when.
+    moment: Option<Moment>,
 }
 
 /// How one source's part ended.
@@ -42,6 +44,7 @@ struct Done {
     named: Named,
     what: Vec<(Typed, Reading)>,
     to: PathBuf,
+    moment: Option<Moment>,
     /// In place: what did not exist at the moment, and stays.
     left_alone: Option<Bounded<String>>,
     result: Result<Restored, Fatal>,
@@ -55,16 +58,16 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
         Some(text) => Some(parse_moment(text, now, &depot.zone)?),
         None => None,
     };
-    let parts = parts(&depot, args).await?;
+    let (parts, deleted) = parts(&depot, args, moment).await?;
     if !common.quiet {
-        for line in parts::taken(&parts) {
+        for line in parts::taken(&parts).into_iter().chain(deleted) {
             eprintln!("{line}");
         }
     }
     if let Some(purpose) = purpose(args, now, &depot)? {
         let (ask, asked) = watch::channel(false);
         let stop = Stop::new(asked);
-        let work = compare::run(&depot, parts, moment, purpose, common.json, stop);
+        let work = compare::run(&depot, parts, purpose, common.json, stop);
         return until_stopped(ask, work).await;
     }
     if !common.quiet {
@@ -78,7 +81,7 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
     let place = format!("{} into {to}", depot.store.place());
     let (ask, asked) = watch::channel(false);
     let shown = Arc::new(Shown::new(common.quiet));
-    let work = all(&depot, parts, args, moment, &shown, Stop::new(asked));
+    let work = all(&depot, parts, args, &shown, Stop::new(asked));
     let done = until_stopped(ask, work).await;
     shown.end();
     let ended = match &done {
@@ -90,7 +93,7 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
     if common.json {
         show::json(&summary::json(&depot, &done, moment))?;
     } else {
-        summary::print(&depot, &done, moment);
+        summary::print(&depot, &done);
     }
     verdict(done, args, moment, &depot)
 }
@@ -142,18 +145,18 @@ async fn all(
     depot: &Depot,
     parts: Vec<Part>,
     args: &RestoreArgs,
-    moment: Option<Moment>,
     shown: &Arc<Shown>,
     stop: Stop,
 ) -> Result<Vec<Done>, Fatal> {
     let alone = parts.len() == 1;
     let store = &depot.store;
-    let ready = before::look(depot, parts, args, moment, shown, &stop).await?;
+    let ready = before::look(depot, parts, args, shown, &stop).await?;
     let mut done = Vec::new();
     for before::Ready {
         named,
         what,
         to,
+        moment,
         left_alone,
         request,
     } in ready
@@ -165,6 +168,7 @@ async fn all(
                     named,
                     what,
                     to,
+                    moment,
                     left_alone,
                     result: Err(fatal),
                 });
@@ -186,6 +190,7 @@ async fn all(
             named,
             what,
             to,
+            moment,
             left_alone,
             result,
         });
@@ -194,19 +199,14 @@ async fn all(
 }
 
 /// What stands in the folder and did not exist at the moment.
-async fn left_alone(
-    depot: &Depot,
-    part: &Part,
-    moment: Option<Moment>,
-    stop: &Stop,
-) -> Result<Bounded<String>, Fatal> {
+async fn left_alone(depot: &Depot, part: &Part, stop: &Stop) -> Result<Bounded<String>, Fatal> {
     if !part.to.is_dir() {
         return Ok(Bounded::default());
     }
     let comparison = Comparison {
         origin: part.named.origin.clone(),
         selector: Arc::new(Selector::of(&part.what)),
-        at_ms: moment.map(|moment| moment.at_ms),
+        at_ms: part.moment.map(|moment| moment.at_ms),
         against: Against::Folder {
             root: part.to.clone(),
             rules: compare::rules(depot, part)?,
@@ -331,7 +331,7 @@ fn nothing_found(
         (None, _) => Fatal::new(
             operation,
             "the backup never had anything of that name",
-            "write paths from the source's folder on, like \"Customers/Miller\" or \"*.csv\"; capital letters matter",
+            "write paths from the source's folder on, like \"Customers/Miller\" or \"*.csv\"; `keepwatch moments` says since when there is a backup",
         ),
     }
 }

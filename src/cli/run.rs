@@ -1,8 +1,10 @@
 //! `keepwatch --config FILE`: the daemon, in the foreground.
 
+mod not_started;
+
 use super::args::CommonArgs;
 use super::{COMPLETE, logging, setup};
-use crate::config::Needs;
+use crate::config::{Config, Needs};
 use crate::daemon::Daemon;
 use crate::error::{Fatal, chain};
 use crate::platform;
@@ -12,7 +14,8 @@ use tokio::task::JoinError;
 pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     // Before anything else: until somebody listens, the request kills.
     let mut stop = tokio::spawn(platform::asked_to_end(hung_up));
-    let config = setup::config(common, Needs::Store)?;
+    // What is missing is told as well, and for that the rest must be known.
+    let config = setup::config(common, Needs::Nothing)?;
     let _log = logging::init(&config.log, true, common.quiet);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -20,10 +23,12 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         "Keepwatch starts"
     );
     let mut daemon = tokio::select! {
-        started = Daemon::start(config, setup::options(common)) => started?,
+        started = start(common, &config) => started?,
         stopped = &mut stop => return listened(stopped).map(|()| COMPLETE),
     };
     tracing::info!("ready");
+    let told = config.clone();
+    tokio::spawn(async move { not_started::over(&told).await });
     tokio::select! {
         stopped = &mut stop => listened(stopped)?,
         fatal = daemon.broken() => {
@@ -33,6 +38,18 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         }
     }
     end(daemon).await
+}
+
+/// Start it, or say that it does not start.
+async fn start(common: &CommonArgs, config: &Config) -> Result<Daemon, Fatal> {
+    let started = match setup::config(common, Needs::Store) {
+        Ok(config) => Daemon::start(config, setup::options(common)).await,
+        Err(fatal) => Err(fatal),
+    };
+    if let Err(fatal) = &started {
+        not_started::tell(config, fatal).await;
+    }
+    started
 }
 
 /// Stop in order; a second request stops at once.

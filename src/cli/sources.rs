@@ -2,6 +2,7 @@
 //! with which another computer goes on with it.
 
 mod config;
+mod existing;
 
 use super::args::{CommonArgs, Place, SourcesArgs};
 use super::origins::{self, Depot};
@@ -65,7 +66,7 @@ pub(super) async fn run(common: &CommonArgs, args: &SourcesArgs) -> Result<u8, F
         }
     }
     match &args.write_config {
-        Some(file) => config::write(file, args, &found, common.quiet).map(|()| COMPLETE),
+        Some(file) => config::write(file, args, &depot, &found, common.quiet).map(|()| COMPLETE),
         None => Ok(COMPLETE),
     }
 }

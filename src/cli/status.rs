@@ -49,7 +49,8 @@ const UNKNOWN: &str = "unknown";
 /// How a daemon that answers stands, in one word.
 fn overall(status: &Status) -> &'static str {
     let is_drilled_well = status.drill.as_ref().is_none_or(Drill::is_well);
-    match is_drilled_well && status.sources.iter().all(is_well) {
+    let all_well = is_drilled_well && is_mail_well(status) && status.sources.iter().all(is_well);
+    match all_well {
         true => WELL,
         false => ATTENTION,
     }
@@ -72,7 +73,7 @@ fn verdict(status: &Status) -> String {
                 .map(|source| show::clean(&source.name))
                 .collect();
             match ill.is_empty() {
-                true => "NOT all is well: the restore drill failed, see below.".to_owned(),
+                true => "NOT all is well: see below (restore drill, messages).".to_owned(),
                 false => format!("NOT all is well: see below for {}.", ill.join(", ")),
             }
         }
@@ -149,8 +150,36 @@ fn last_known(kept: &Kept, zone: &TimeZone) {
         show::time(kept.at_ms, zone),
         kept.status.pid
     );
+    let mut told = show::Told::default();
     for source in &kept.status.sources {
-        print_source(source, zone, kept.at_ms);
+        print_source(source, zone, kept.at_ms, &mut told);
+    }
+}
+
+/// Whether the owner hears of things. A message that goes out this second is none that
+/// waits, and a topic that did not answer when there was nothing to say harms nobody.
+fn is_mail_well(status: &Status) -> bool {
+    match &status.mail_trouble {
+        None => true,
+        Some((_, fault)) => status.outbox == 0 && fault.class.is_transient(),
+    }
+}
+
+/// How it stands with what the owner is to be told.
+fn mail(status: &Status, zone: &TimeZone) -> Vec<String> {
+    let waiting = match status.outbox {
+        0 => None,
+        count => Some(format!("{} not sent yet", show::amount(count, "message"))),
+    };
+    match (&status.mail_trouble, waiting) {
+        (Some((since_ms, fault)), waiting) => vec![format!(
+            "NO MAIL GOES OUT since {}{}: {}",
+            show::time(*since_ms, zone),
+            waiting.map_or_else(String::new, |waiting| format!(" ({waiting})")),
+            show::clean(&fault.to_string())
+        )],
+        (None, Some(waiting)) => vec![waiting],
+        (None, None) => Vec::new(),
     }
 }
 
@@ -178,11 +207,8 @@ fn print(status: &Status, zone: &TimeZone) {
     if status.rates != Rates::default() {
         println!("The line may be used {}", line::in_words(&status.rates));
     }
-    if status.outbox > 0 {
-        println!(
-            "{} not sent yet: SNS cannot be reached",
-            show::amount(status.outbox, "message")
-        );
+    for line in mail(status, zone) {
+        println!("{line}");
     }
     if let Some(drill) = &status.drill {
         println!(
@@ -191,12 +217,13 @@ fn print(status: &Status, zone: &TimeZone) {
             show::clean(&drill.line())
         );
     }
+    let mut told = show::Told::default();
     for source in &status.sources {
-        print_source(source, zone, Timestamp::now().as_millisecond());
+        print_source(source, zone, Timestamp::now().as_millisecond(), &mut told);
     }
 }
 
-fn print_source(source: &SourceStatus, zone: &TimeZone, now_ms: i64) {
+fn print_source(source: &SourceStatus, zone: &TimeZone, now_ms: i64, told: &mut show::Told) {
     println!();
     println!(
         "{}  {}  to  {}",
@@ -251,8 +278,9 @@ fn print_source(source: &SourceStatus, zone: &TimeZone, now_ms: i64) {
     }
     if let Some((since_ms, fault)) = &source.board.outage {
         println!(
-            "  UPLOADS ARE ON HOLD since {}: {fault}",
-            show::time(*since_ms, zone)
+            "  UPLOADS ARE ON HOLD since {}: {}",
+            show::time(*since_ms, zone),
+            told.line(fault)
         );
     }
     for warning in source.board.warnings.values() {
@@ -260,8 +288,9 @@ fn print_source(source: &SourceStatus, zone: &TimeZone, now_ms: i64) {
     }
     for (fault, since_ms) in &source.unprotected {
         println!(
-            "  NOT PROTECTED since {}: {fault}",
-            show::time(*since_ms, zone)
+            "  NOT PROTECTED since {}: {}",
+            show::time(*since_ms, zone),
+            told.line(fault)
         );
     }
     let unnamed = source
@@ -293,6 +322,44 @@ fn proof(proof: &WatchProof, zone: &TimeZone, now_ms: i64) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Class, Fault};
+
+    #[test]
+    fn mail_that_is_refused_is_told_as_refused_and_is_not_well() {
+        let fault = |class| Fault::new(class, "publish the message", "arn:t", "the server says no");
+        let status = |outbox, trouble: Option<Class>| Status {
+            version: String::new(),
+            pid: 1,
+            started_ms: 0,
+            place: String::new(),
+            rates: Rates::default(),
+            traffic: Default::default(),
+            outbox,
+            mail_trouble: trouble.map(|class| (0, fault(class))),
+            drill: None,
+            sources: Vec::new(),
+        };
+        for (outbox, trouble, is_well, said) in [
+            (0, None, true, ""),
+            // On its way.
+            (1, None, true, "1 message not sent yet"),
+            (0, Some(Class::Transient), true, "NO MAIL GOES OUT"),
+            (
+                2,
+                Some(Class::Transient),
+                false,
+                "(2 messages not sent yet): arn:t",
+            ),
+            (0, Some(Class::NotFound), false, "the server says no"),
+            (3, Some(Class::Denied), false, "the server says no"),
+        ] {
+            let status = status(outbox, trouble);
+            assert_eq!(is_mail_well(&status), is_well, "{outbox} {trouble:?}");
+            let told = mail(&status, &TimeZone::UTC).join("");
+            assert!(told.contains(said), "{told}");
+            assert!(!told.contains("cannot be reached"), "{told}");
+        }
+    }
 
     #[test]
     fn the_watch_is_told_with_its_age_and_its_renewals() {

@@ -7,8 +7,9 @@ use crate::board::News;
 use crate::config::{Config, Defaults};
 use crate::daemon::{Daemon, Options};
 use crate::error::Fatal;
-use crate::platform;
+use crate::platform::{self, shell_word};
 use crate::queue::Depth;
+use crate::recovery::word_for;
 use crate::tasks::{Context, destination};
 use jiff::ZonedDateTime;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Files named one by one at the start; the rest is counted.
 const NAMED_MAX: usize = 12;
 
+/// Entries of the index that are looked at for a file to name in an example.
+const LOOKED_AT_MAX: usize = 1_000;
+
 /// Run until asked to stop.
 pub(super) async fn run(common: &CommonArgs, args: &TryArgs) -> Result<u8, Fatal> {
     let home = platform::default_dirs()?.data.join("try");
@@ -29,6 +33,8 @@ pub(super) async fn run(common: &CommonArgs, args: &TryArgs) -> Result<u8, Fatal
         None => make_sample(&home.join("office"))?,
     };
     let vault = args.vault.clone().unwrap_or_else(|| home.join("vault"));
+    // Another window stands in another folder.
+    let vault = std::path::absolute(&vault).unwrap_or(vault);
     let defaults = Defaults {
         state_dir: home.join("state"),
         log_dir: home.join("log"),
@@ -97,7 +103,7 @@ async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
                 first.rest();
                 let counts = ctx.index.counts(ctx.sources[0].id);
                 let whole = is_whole(ctx);
-                ready(config, vault, counts.files, counts.bytes, whole);
+                ready(ctx, config, vault, (counts.files, counts.bytes), whole);
             }
             item = news.recv() => match item {
                 Ok(item) => tell(&item, &mut first, is_ready),
@@ -142,10 +148,8 @@ fn is_whole(ctx: &Context) -> bool {
     is_safe && scan.is_some_and(|s| s.complete()) && failed.is_ok_and(|(_, total)| total == 0)
 }
 
-fn ready(config: &Config, vault: &Path, files: u64, bytes: u64, whole: bool) {
-    let program = std::env::args()
-        .next()
-        .unwrap_or_else(|| "keepwatch".into());
+fn ready(ctx: &Context, config: &Config, vault: &Path, (files, bytes): (u64, u64), whole: bool) {
+    let program = own_name();
     let name = config.sources.first().map_or("", |s| s.bucket.as_str());
     println!(
         "\n{}: {}, {}.",
@@ -158,26 +162,51 @@ fn ready(config: &Config, vault: &Path, files: u64, bytes: u64, whole: bool) {
         show::size(bytes)
     );
     println!("Change, add or delete something in the folder and watch it appear here.\n");
+    let place = format!(
+        "--vault {} --source {}",
+        shell_word(&vault.display().to_string()),
+        shell_word(name)
+    );
     println!("To get files back, in another window (here into the folder \"restored\"):");
-    println!(
-        "  {program} restore --vault {} --source {name} --to restored",
-        quoted(vault)
-    );
-    println!("One file, or as it was at an earlier moment:");
-    println!(
-        "  {program} restore \"*.csv\" --at \"5 minutes ago\" --vault {} --source {name} --to restored",
-        quoted(vault)
-    );
+    println!("  {program} restore {place} --to restored");
+    if let Some(file) = some_file(ctx) {
+        println!("One file, or folder, as it was at a moment (here: just now):");
+        println!(
+            "  {program} restore {file} --at \"{}\" {place} --to restored-then",
+            a_second_from_now()
+        );
+        println!("Every version of it:");
+        println!("  {program} versions {file} {place}");
+    }
     println!("Stop with Ctrl-C.\n");
 }
 
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    if text.contains([' ', '\'', '"', '(', ')', '&']) {
-        format!("\"{text}\"")
-    } else {
-        text
+/// The program as another window finds it.
+fn own_name() -> String {
+    let typed = std::env::args().next().unwrap_or_default();
+    // Found by the list of folders, it is found again.
+    let is_plain = !typed.is_empty() && !typed.contains(std::path::is_separator);
+    match std::env::current_exe() {
+        Ok(path) if !is_plain => shell_word(&path.display().to_string()),
+        _ if is_plain => shell_word(&typed),
+        _ => "keepwatch".to_owned(),
     }
+}
+
+/// A file that is in the bucket, as a word of a command line.
+fn some_file(ctx: &Context) -> Option<String> {
+    let keys = ctx.index.range(ctx.sources[0].id, "", None);
+    let mut files = keys
+        .take(LOOKED_AT_MAX)
+        .filter_map(|row| row.ok().map(|(key, _)| key));
+    let file = files.find(|key| !key.is_folder())?;
+    Some(word_for(&file.path()))
+}
+
+/// As `--at` takes it. What was stored this very second is before it.
+fn a_second_from_now() -> String {
+    let next = ZonedDateTime::now().saturating_add(jiff::SignedDuration::from_secs(1));
+    next.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 fn tell(news: &News, first: &mut FirstCopy, is_ready: bool) {

@@ -4,7 +4,7 @@
 
 use super::args::{CommonArgs, Place, VerifyArgs};
 use super::origins::{self, Named};
-use super::restore::{parts::lines, parts::texts_by_origin, until_stopped};
+use super::restore::{parts::lines, parts::texts_by_origin, parts::typed, until_stopped};
 use super::versions::stamp;
 use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
 use crate::config::Needs;
@@ -156,7 +156,7 @@ async fn by_itself(
         for (named, texts) in depot.origins.iter().zip(texts) {
             places.push(Where {
                 origin: named.origin.clone(),
-                typed: Typed::all(&texts)?,
+                typed: typed(&depot.origins, &texts)?,
                 folder: None,
                 known: None,
             });

@@ -1,15 +1,17 @@
 //! `keepwatch versions PATH`: every version of one file, newest first.
 
 use super::args::{CommonArgs, VersionsArgs};
-use super::origins::{self, Named};
+use super::origins::{self, Depot, Named};
+use super::restore::parts;
 use super::{COMPLETE, PARTIAL, show};
 use crate::error::Fatal;
 use crate::model::RelPath;
 use crate::model::moment::parse_moment;
-use crate::model::taken::Reading;
+use crate::model::taken::{Reading, Taken};
 use crate::platform;
 use crate::recovery::{
-    FileVersion, Stop, Typed, VERSIONS_SHOWN_MAX, Versions, typed_path, versions, word_for,
+    FileVersion, Stop, Typed, VERSIONS_SHOWN_MAX, Versions, alike, several, typed_path, versions,
+    word_for,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -26,6 +28,17 @@ struct Found {
     word: String,
     #[serde(flatten)]
     versions: Versions,
+}
+
+impl Found {
+    fn of(named: &Named, path: &RelPath, versions: Versions) -> Self {
+        Self {
+            source: named.name.clone(),
+            path: path.to_string(),
+            word: word_for(path),
+            versions,
+        }
+    }
 }
 
 /// Look and show.
@@ -58,13 +71,11 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
             )
             .await?;
             if !versions.versions.is_empty() {
-                found.push(Found {
-                    source: named.name.clone(),
-                    path: path.to_string(),
-                    word: word_for(path),
-                    versions,
-                });
+                found.push(Found::of(named, path, versions));
             }
+        }
+        if found.is_empty() {
+            found.extend(called_like_it(&depot, &args.path, before, common.quiet).await?);
         }
         Ok::<_, Fatal>(found)
     };
@@ -78,8 +89,9 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
     if common.json {
         show::json(&found)?;
     } else {
+        let place = origins::said_again(common, &args.place);
         for one in &found {
-            print(one, &depot.zone);
+            print(one, &depot.zone, &place);
         }
     }
     let readable = |v: &FileVersion| v.trouble.is_none();
@@ -87,6 +99,67 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
         .iter()
         .all(|one| one.versions.versions.iter().all(readable));
     Ok(if all_readable { COMPLETE } else { PARTIAL })
+}
+
+/// The one file that is called like what was typed, where none is called exactly so.
+async fn called_like_it(
+    depot: &Depot,
+    text: &str,
+    before: Option<i64>,
+    quiet: bool,
+) -> Result<Option<Found>, Fatal> {
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
+    let mut stop = Stop::never();
+    for named in &depot.origins {
+        // A path of this computer is looked for where it can lie.
+        let inner = match Path::new(text).has_root() && named.root.is_some() {
+            true => named.within(Path::new(text)),
+            false => Some(text.to_owned()),
+        };
+        let Some(inner) = inner else {
+            continue;
+        };
+        for typed in parts::typed(&depot.origins, &[inner])? {
+            let found = alike(&depot.store, &named.origin, &typed, &mut stop).await?;
+            for (path, is_file) in found.paths {
+                match is_file {
+                    true => files.push((named, path)),
+                    false => folders.push((named, path)),
+                }
+            }
+        }
+    }
+    let of = |(named, path): &(&Named, RelPath)| (named.origin.clone(), path.clone());
+    match (files.as_slice(), folders.first()) {
+        ([(named, path)], _) => {
+            let versions = versions(&depot.store, &named.origin, path, before, &mut stop).await?;
+            if !quiet {
+                let taken = Taken {
+                    text: text.to_owned(),
+                    reading: Reading::Alike,
+                    path: Some(path.to_string()),
+                };
+                eprintln!("{}", show::clean(&taken.words()));
+            }
+            Ok(Some(Found::of(named, path, versions)))
+        }
+        ([], Some((_, folder))) => Err(Fatal::usage(
+            format!("list the versions of {}", show::clean(text)),
+            format!("{} is a folder", show::clean(&folder.to_string())),
+            format!(
+                "name one file in it; `keepwatch restore {}` brings all of it back",
+                word_for(folder)
+            ),
+        )),
+        ([], None) => Ok(None),
+        (many, _) => {
+            let many: Vec<_> = many.iter().map(of).collect();
+            Err(several(
+                text,
+                many.iter().map(|(origin, path)| (origin, path)),
+            ))
+        }
+    }
 }
 
 /// What the path can mean in this source.
@@ -99,7 +172,10 @@ fn meant(named: &Named, typed: &str) -> Result<Vec<(RelPath, Reading)>, Fatal> {
             .into_iter()
             .collect();
     }
-    let as_typed = Typed::new(typed)?;
+    let as_typed = match path.has_root() {
+        true => Typed::of_computer(typed)?,
+        false => Typed::new(typed)?,
+    };
     let names = as_typed.names();
     let mut all: Vec<(RelPath, Reading)> = names
         .map(|(reading, path)| (path.clone(), reading))
@@ -124,11 +200,11 @@ fn unknown(path: &str, origins: &[Named]) -> Fatal {
             "the backup has no such file (looked in: {})",
             names.join(", ")
         ),
-        "write one file's path from the source's folder on, like \"Customers/Miller/offer.docx\"; capital letters matter",
+        "write one file's path from the source's folder on, like \"Customers/Miller/offer.docx\", or its name alone",
     )
 }
 
-fn print(found: &Found, zone: &TimeZone) {
+fn print(found: &Found, zone: &TimeZone, place: &str) {
     let versions = &found.versions;
     println!(
         "{}  (source {})",
@@ -165,7 +241,7 @@ fn print(found: &Found, zone: &TimeZone) {
             "  this server keeps no earlier versions: what is there now is all that can be had"
         );
         println!(
-            "  to bring it back: keepwatch restore {} --to FOLDER",
+            "  to bring it back: keepwatch restore {}{place} --to FOLDER",
             found.word
         );
         return;
@@ -178,7 +254,7 @@ fn print(found: &Found, zone: &TimeZone) {
         .or_else(|| there.find(|v| !v.deleted));
     if let Some(version) = example {
         println!(
-            "  to bring a version back: keepwatch restore {} --at \"{}\" --to FOLDER",
+            "  to bring a version back: keepwatch restore {} --at \"{}\"{place} --to FOLDER",
             found.word,
             stamp(version.stored_at_ms, zone)
         );

@@ -156,7 +156,7 @@ fn read_text(file: &Path) -> Result<String, Wrong> {
                         "check the name after --config; keepwatch try works without a file"
                     }
                     ErrorKind::PermissionDenied => {
-                        "let the account that runs Keepwatch read the file"
+                        "put `sudo` before the command (or run it as the account of the service), or let this account read the file"
                     }
                     ErrorKind::IsADirectory => "name the file itself, not its folder",
                     _ => "check that the file can be read",

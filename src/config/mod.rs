@@ -10,6 +10,7 @@
 //! wrong at once, each with its line (`lines`).
 
 mod bandwidth;
+mod demands;
 mod drill;
 mod environment;
 mod layers;
@@ -79,6 +80,23 @@ pub struct S3Config {
     pub endpoint_url: Option<String>,
     /// `bucket` in the path rather than in the host name; default true with an endpoint.
     pub path_style: bool,
+    /// What the buckets demand of every request.
+    pub demands: S3Demands,
+}
+
+/// What buckets demand of every request that takes it; nothing by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct S3Demands {
+    /// `AES256`, `aws:kms` or `aws:kms:dsse`; the bucket's own default when absent.
+    pub encryption: Option<String>,
+    /// The KMS key that objects are encrypted with.
+    pub kms_key_id: Option<String>,
+    /// The storage class of new versions; one that is read at once.
+    pub storage_class: Option<String>,
+    /// Who asks pays, and not the bucket's owner.
+    pub requester_pays: bool,
+    /// The AWS account that the buckets must belong to.
+    pub expected_bucket_owner: Option<String>,
 }
 
 /// One watched folder.

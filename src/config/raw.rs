@@ -39,6 +39,11 @@ pub(super) struct RawS3 {
     pub(super) profile: Option<String>,
     pub(super) endpoint_url: Option<String>,
     pub(super) path_style: Option<bool>,
+    pub(super) server_side_encryption: Option<String>,
+    pub(super) kms_key_id: Option<String>,
+    pub(super) storage_class: Option<String>,
+    pub(super) requester_pays: bool,
+    pub(super) expected_bucket_owner: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -224,6 +229,11 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
             ("profile", Shape::Text, "\"backup\""),
             ("endpoint_url", Shape::Text, "\"https://s3.example\""),
             ("path_style", Shape::Switch, "true"),
+            ("server_side_encryption", Shape::Text, "\"aws:kms\""),
+            ("kms_key_id", Shape::Text, "\"alias/office\""),
+            ("storage_class", Shape::Text, "\"STANDARD_IA\""),
+            ("requester_pays", Shape::Switch, "true"),
+            ("expected_bucket_owner", Shape::Text, "\"111122223333\""),
         ],
     ),
     ("vault", &[("path", Shape::Text, "\"/mnt/backup-disk\"")]),

@@ -11,8 +11,8 @@ use super::raw::{
 use super::validate::own_folders_inside;
 use super::values;
 use super::{
-    Config, Defaults, Limits, LogConfig, NotifyConfig, OnDelete, S3Config, ScheduleConfig,
-    SourceConfig, StoreConfig,
+    Config, Defaults, Limits, LogConfig, NotifyConfig, OnDelete, S3Config, S3Demands,
+    ScheduleConfig, SourceConfig, StoreConfig,
 };
 use crate::error::Fatal;
 use std::path::Path;
@@ -135,6 +135,7 @@ impl S3Config {
             region: check(region, places::region, "--region")?,
             profile: check(profile, places::profile, "--profile")?,
             path_style: endpoint_url.is_some(),
+            demands: S3Demands::default(),
             endpoint_url,
         })
     }

@@ -4,6 +4,7 @@
 //! still checked; the caller throws the result away when anything was noted.
 
 use super::bandwidth;
+use super::demands;
 use super::drill;
 use super::layers::Layers;
 use super::paths;
@@ -13,7 +14,7 @@ use super::raw::{RawConfig, RawLimits, RawLog, RawNotify, RawS3, RawSchedule, Ra
 use super::source;
 use super::values;
 use super::{
-    Config, Defaults, Limits, LogConfig, Needs, NotifyConfig, S3Config, ScheduleConfig,
+    Config, Defaults, Limits, LogConfig, Needs, NotifyConfig, S3Config, S3Demands, ScheduleConfig,
     SourceConfig, StoreConfig,
 };
 use std::path::{Path, PathBuf};
@@ -118,7 +119,31 @@ fn s3_config(raw: RawS3, input: &Input<'_>, problems: &mut Problems) -> S3Config
         input.take(problems, Key::of("s3", leaf), checked)
     };
     let endpoint_url = take("endpoint_url", raw.endpoint_url, places::endpoint_url);
+    let encryption = take(
+        "server_side_encryption",
+        raw.server_side_encryption,
+        demands::encryption,
+    );
+    let kms_key_id = take("kms_key_id", raw.kms_key_id, demands::kms_key_id);
+    let is_without_key = encryption.as_deref() == Some("AES256");
+    let kms_key_id = match kms_key_id {
+        Some(key) if is_without_key => take("kms_key_id", Some(key), demands::key_without_kms),
+        key => key,
+    };
+    let demands = S3Demands {
+        // A key is only ever KMS's.
+        encryption: encryption.or_else(|| kms_key_id.as_ref().map(|_| "aws:kms".to_owned())),
+        kms_key_id,
+        storage_class: take("storage_class", raw.storage_class, demands::storage_class),
+        requester_pays: raw.requester_pays,
+        expected_bucket_owner: take(
+            "expected_bucket_owner",
+            raw.expected_bucket_owner,
+            demands::account,
+        ),
+    };
     S3Config {
+        demands,
         region: take("region", raw.region, places::region),
         profile: take("profile", raw.profile, places::profile),
         path_style: raw.path_style.unwrap_or(endpoint_url.is_some()),

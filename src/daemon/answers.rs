@@ -44,7 +44,12 @@ impl Answers {
 
     async fn status(&self) -> Result<Line, Fault> {
         let (ctx, started_ms) = (Arc::clone(&self.ctx), self.started_ms);
-        blocking(move || Ok(Line::Status(Box::new(status_of(&ctx, started_ms))))).await
+        let mail_trouble = self.post.trouble();
+        blocking(move || {
+            let status = status_of(&ctx, started_ms, mail_trouble);
+            Ok(Line::Status(Box::new(status)))
+        })
+        .await
     }
 
     /// Write down how things stand, now and again until told to stop.
@@ -52,10 +57,11 @@ impl Answers {
         let mut is_failing = false;
         loop {
             let (ctx, started_ms) = (Arc::clone(&self.ctx), self.started_ms);
+            let mail_trouble = self.post.trouble();
             let kept = move || {
                 let kept = Kept {
                     at_ms: ctx.now_ms(),
-                    status: status_of(&ctx, started_ms),
+                    status: status_of(&ctx, started_ms, mail_trouble),
                 };
                 kept.write(&ctx.config.state_dir)
             };
@@ -76,7 +82,7 @@ impl Answers {
 }
 
 /// Blocks.
-fn status_of(ctx: &Context, started_ms: i64) -> Status {
+fn status_of(ctx: &Context, started_ms: i64, mail_trouble: Option<(i64, Fault)>) -> Status {
     let sources = (0..ctx.sources.len()).map(|number| source_status(ctx, number));
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -86,6 +92,7 @@ fn status_of(ctx: &Context, started_ms: i64) -> Status {
         rates: ctx.store.rates(),
         traffic: ctx.store.traffic(),
         outbox: ctx.index.outbox_len(),
+        mail_trouble,
         // A broken index is what somebody asks about.
         drill: drill::last(ctx)
             .ok()
@@ -107,7 +114,7 @@ pub(super) async fn digest_line(
     let read = Arc::clone(ctx);
     let (message, delivery) = if send {
         let (message, delivery) = digest::daily(ctx, post, now_ms, settled).await?;
-        (message, Some(told(&delivery)))
+        (message, Some(delivery))
     } else {
         (digest::report(ctx, now_ms).await?.message(), None)
     };
@@ -115,7 +122,8 @@ pub(super) async fn digest_line(
     Ok(Line::Digest {
         subject: message.subject,
         body: message.body,
-        delivery,
+        is_undelivered: delivery.as_ref().is_some_and(|d| !d.is_delivered()),
+        delivery: delivery.as_ref().map(told),
         drill,
     })
 }

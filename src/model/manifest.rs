@@ -102,6 +102,9 @@ pub struct Settings {
     /// Where the digest goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic_arn: Option<String>,
+    /// The server that the digest goes through, when it is another than AWS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_endpoint_url: Option<String>,
 }
 
 /// One path.

@@ -13,7 +13,7 @@ use jiff::{Span, Timestamp, ZonedDateTime};
 use words::{Day, Written};
 
 /// What may be written, for every refusal.
-const EXAMPLES: &str = "write it like \"2026-11-20 14:30\", \"2026-11-20\" (the end of that day), \"yesterday 18:00\", \"last friday\", \"monday 9:00\", \"14:30\", \"2 hours ago\" or \"2026-11-20T14:30:00+01:00\"";
+const EXAMPLES: &str = "write it like \"2026-11-20 14:30\", \"2026-11-20\" (the end of that day), \"yesterday 18:00\", \"last friday\", \"monday 9:00\", \"20.11.2026 14:30\", \"Nov 20\", \"14:30\", \"2 hours ago\" or \"2026-11-20T14:30:00+01:00\"";
 
 /// A longer text is no time; it is not repeated in full.
 const TEXT_CHARS_SHOWN_MAX: usize = 60;
@@ -95,7 +95,11 @@ fn in_words(
     let (date, last_one) = match day {
         Day::On(date) => (date, None),
         Day::Unsaid => (local.date(), Some(format!("yesterday {}", shown(text)))),
-        Day::Named(_) => (local.date(), Some(format!("last {}", shown(text)))),
+        Day::Named(_) => {
+            let word = text.get(..3).filter(|on| on.eq_ignore_ascii_case("on "));
+            let plain = word.map_or(text, |on| text[on.len()..].trim_start());
+            (local.date(), Some(format!("last {}", shown(plain))))
+        }
     };
     let Some(time) = time else {
         return match last_one {
@@ -252,6 +256,28 @@ mod tests {
             ("an hour ago", "2026-11-23T11:00:00Z", false),
             ("2026-11-20 9:00", "2026-11-20T08:00:00Z", false),
             ("2026-11-20 6pm", "2026-11-20T17:00:00Z", false),
+            // As people write dates elsewhere.
+            ("20.11.2026", "2026-11-20T22:59:59.999Z", true),
+            ("20.11.2026 14:30", "2026-11-20T13:30:00Z", false),
+            ("20.11.2026, 9 am", "2026-11-20T08:00:00Z", false),
+            ("1.7.2026", "2026-07-01T21:59:59.999Z", true),
+            ("20.11.", "2026-11-20T22:59:59.999Z", true),
+            ("24.11. 14:30", "2025-11-24T13:30:00Z", false),
+            ("20/11/2026", "2026-11-20T22:59:59.999Z", true),
+            ("11/20/2026 14:30", "2026-11-20T13:30:00Z", false),
+            ("Nov 20", "2026-11-20T22:59:59.999Z", true),
+            // It is the 23rd: the last one was a year ago.
+            ("Nov 24", "2025-11-24T22:59:59.999Z", true),
+            ("nov 20 14:30", "2026-11-20T13:30:00Z", false),
+            ("20 November 2026 at 14:30", "2026-11-20T13:30:00Z", false),
+            ("November 20th, 2026, 14:30", "2026-11-20T13:30:00Z", false),
+            ("20. Nov. 2026", "2026-11-20T22:59:59.999Z", true),
+            ("on 20.11.2026", "2026-11-20T22:59:59.999Z", true),
+            ("Feb 29", "2024-02-29T22:59:59.999Z", true),
+            ("on friday", "2026-11-20T22:59:59.999Z", true),
+            ("on Friday at 18:00", "2026-11-20T17:00:00Z", false),
+            ("on 2026-11-20", "2026-11-20T22:59:59.999Z", true),
+            ("on monday 9:00", "2026-11-23T08:00:00Z", false),
             // Before the clocks were set back, and the day itself has 25 hours.
             ("2026-10-24 18:00", "2026-10-24T16:00:00Z", false),
             ("2026-10-25", "2026-10-25T22:59:59.999Z", true),
@@ -275,7 +301,13 @@ mod tests {
     fn what_is_no_moment_or_not_one_alone() {
         for (text, in_message) in [
             ("", "2 hours ago"),
-            ("20.11.2026", "2026-11-20 14:30"),
+            ("32.11.2026", "2026-11-20 14:30"),
+            // The fourth of May or the fifth of April.
+            ("04/05/2026", "2026-11-20 14:30"),
+            ("Nov", "2026-11-20 14:30"),
+            ("Nov 31", "2026-11-20 14:30"),
+            ("20.11", "2026-11-20 14:30"),
+            ("on", "2026-11-20 14:30"),
             ("last", "2026-11-20 14:30"),
             ("last moonday", "2026-11-20 14:30"),
             ("f 14:30", "2026-11-20 14:30"),
@@ -289,6 +321,7 @@ mod tests {
             ("14:30", "\"yesterday 14:30\""),
             ("Monday 14:30", "\"last Monday 14:30\""),
             ("monday", "\"last monday\""),
+            ("On monday", "\"last monday\""),
             ("2026-13-01", "2026-11-20 14:30"),
             ("2026-11-20 25:00", "2026-11-20 14:30"),
             ("2026-02-30 10:00", "2026-11-20 14:30"),

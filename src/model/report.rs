@@ -11,6 +11,7 @@ mod drilled;
 mod held;
 mod layout;
 mod messages;
+mod start;
 mod stuck;
 pub mod text;
 
@@ -22,6 +23,7 @@ pub use drilled::{Drilled, drill_alert, drill_over};
 pub use held::Held;
 pub use messages::{Failed, Message, OneOff, OneOffTask, Outage, Recovery, outage_alert, recovery};
 
+pub use start::NotStarted;
 pub use stuck::{Stuck, state_lost, stuck_alert, stuck_over};
 
 use crate::model::destination::{Kind, Trouble};
@@ -63,6 +65,9 @@ pub struct Report {
     pub is_billed: bool,
     /// The newest restore drill.
     pub drill: Option<Drill>,
+    /// The program as whoever reads this can run it, with its configuration.
+    #[serde(skip)]
+    pub program: String,
     /// One part for each watched folder.
     pub sources: Vec<SourceReport>,
 }

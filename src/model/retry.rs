@@ -40,6 +40,12 @@ const NEEDS_A_PERSON: Backoff = Backoff {
     cap_ms: 15 * MINUTE_MS,
 };
 
+/// Only a person mends it, or leaving the network that it is in does.
+const UNTRUSTED: Backoff = Backoff {
+    first_ms: MINUTE_MS,
+    cap_ms: 5 * MINUTE_MS,
+};
+
 /// Files that others hold open are mostly let go within seconds; some never,
 /// and asking those once an hour is enough (a change wakes them at once).
 const FILE: Backoff = Backoff {
@@ -74,6 +80,8 @@ impl Backoff {
             Class::Transient | Class::Local => TRANSIENT,
             Class::SlowDown => SLOW_DOWN,
             Class::Credentials | Class::Denied | Class::NoBucket | Class::Full => NEEDS_A_PERSON,
+            // A sign-in page that answers in the server's place is gone within minutes.
+            Class::Untrusted => UNTRUSTED,
             // Changed has its own quiet period before; Vanished is settled by the scan.
             Class::Changed | Class::Vanished => TRANSIENT,
             Class::Unreadable => FILE,
@@ -99,11 +107,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CLASSES: [Class; 14] = [
+    const CLASSES: [Class; 15] = [
         Class::Transient,
         Class::SlowDown,
         Class::Credentials,
         Class::Denied,
+        Class::Untrusted,
         Class::NoBucket,
         Class::Full,
         Class::NotFound,

@@ -12,6 +12,8 @@ pub enum Reading {
     Key,
     /// As a pattern.
     Pattern,
+    /// As the one thing that is called like it, elsewhere or spelled otherwise.
+    Alike,
 }
 
 /// How one text was taken that could have meant something else, too.
@@ -21,6 +23,9 @@ pub struct Taken {
     pub text: String,
     /// How.
     pub reading: Reading,
+    /// The path that it is taken for, as shown to people, when it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
 }
 
 impl Taken {
@@ -33,6 +38,10 @@ impl Taken {
             ),
             Reading::Key => format!(
                 "\"{text}\" is taken as a name in the form that the bucket has it; no file or folder is called exactly so"
+            ),
+            Reading::Alike => format!(
+                "\"{text}\" is not there under this very name, but here: {}",
+                self.path.as_deref().unwrap_or_default()
             ),
             Reading::Pattern => {
                 format!("\"{text}\" is taken as a pattern; no file or folder is called exactly so")

@@ -1,30 +1,21 @@
 //! Builds the SNS client: region, credentials, HTTP, time-outs, retries.
 //!
-//! It never holds a credential itself: the SDK asks the standard AWS chain
-//! when the first request is made, not at start.
+//! It never holds a credential itself: `aws` looks for them when the first request
+//! is made, not at start, and again when SNS refuses them.
 
+use crate::aws::{From as KeysFrom, Https, Keys, KeysRefused};
 use crate::error::Fatal;
 use aws_config::BehaviorVersion;
-use aws_config::profile::ProfileFileCredentialsProvider;
-
-use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_sns::Client;
-use aws_sdk_sns::config::Region;
-use aws_smithy_http_client::Builder as HttpBuilder;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_sdk_sns::config::{IdentityCache, Region};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Tries of one publish inside the SDK. The caller's outbox tries again later,
 /// so the SDK only has to get over a dropped connection.
 const ATTEMPTS_MAX: u32 = 3;
-
-/// Connections that nothing has gone over for so long are closed: AWS closes them
-/// soon after, and a request that meets that gets no answer.
-const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(15);
 
 /// What is needed to reach a topic.
 #[derive(Debug, Clone, Default)]
@@ -128,20 +119,27 @@ pub(super) fn check_endpoint(endpoint_url: &str) -> Result<(), Fatal> {
 /// The client. Reads the AWS configuration files, but asks nobody for
 /// credentials yet and sends nothing.
 pub(super) async fn build(options: &NoticeOptions, region: String) -> Client {
-    let http = HttpBuilder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .pool_idle_timeout(IDLE_CONNECTION_MAX)
-        .build_https();
+    let http = Https::of(options.profile.as_deref()).await.client();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_millis(options.timeouts.connect_ms))
         .operation_attempt_timeout(Duration::from_millis(options.timeouts.attempt_ms))
         .operation_timeout(Duration::from_millis(options.timeouts.operation_ms))
         .build();
     let region = Region::new(region);
+    let profile = options.profile.clone();
+    let from = match &options.credentials_file {
+        None => KeysFrom::Chain { profile },
+        Some(path) => KeysFrom::File {
+            profile,
+            path: path.clone(),
+        },
+    };
+    let keys = Keys::new(from, Some(region.clone()), http.clone());
     // A region is given, so nothing probes the EC2 metadata service for one.
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http.clone())
-        .region(region.clone())
+        .http_client(http)
+        .region(region)
+        .no_credentials()
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX));
     if let Some(profile) = &options.profile {
@@ -150,23 +148,11 @@ pub(super) async fn build(options: &NoticeOptions, region: String) -> Client {
     if let Some(url) = &options.endpoint_url {
         loader = loader.endpoint_url(url);
     }
-    if let Some(file) = &options.credentials_file {
-        let files = EnvConfigFiles::builder()
-            .with_file(EnvConfigFileKind::Credentials, file)
-            .build();
-        // A profile may assume a role, which takes requests of its own.
-        let requests = ProviderConfig::without_region()
-            .with_region(Some(region))
-            .with_http_client(http);
-        let mut provider = ProfileFileCredentialsProvider::builder()
-            .configure(&requests)
-            .profile_files(files);
-        if let Some(profile) = &options.profile {
-            provider = provider.profile_name(profile);
-        }
-        loader = loader.credentials_provider(provider.build());
-    }
-    Client::new(&loader.load().await)
+    let config = aws_sdk_sns::config::Builder::from(&loader.load().await)
+        .credentials_provider(keys.clone())
+        .identity_cache(IdentityCache::no_cache())
+        .retry_classifier(KeysRefused(keys));
+    Client::from_conf(config.build())
 }
 
 #[cfg(test)]

@@ -3,11 +3,10 @@
 //! It never repeats what could identify a key: some servers quote the request
 //! they refuse, access key and signature included.
 
+use crate::aws::{Explained, hide_keys};
 use crate::error::{Class, Fault, chain};
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::ConnectorError;
 use std::error::Error as StdError;
 
 /// No explanation of a server's is longer; a page of something else may be.
@@ -33,6 +32,10 @@ pub(super) fn of<E>(
 where
     E: ProvideErrorMetadata + StdError + 'static,
 {
+    if let Some(told) = Explained::among(error) {
+        let fault = Fault::new(told.class, operation, &target.topic_arn, &told.cause);
+        return fault.hint(&told.hint);
+    }
     let status = error.raw_response().map(|answer| answer.status().as_u16());
     let (class, cause) = match error {
         SdkError::ServiceError(service) => {
@@ -51,20 +54,13 @@ where
             };
             (class, format!("the server says {answer}"))
         }
-        other => match credentials_error(other) {
-            // The service that hands them out is out of reach for now.
-            Some(error @ CredentialsError::ProviderTimedOut(_)) => (Class::Transient, chain(error)),
-            // The SDK would tell of each place where it looked, a paragraph of them.
-            Some(CredentialsError::CredentialsNotLoaded(_)) => (
-                Class::Credentials,
-                "no AWS credentials were found".to_owned(),
-            ),
-            Some(error) if is_out_of_reach(error) => (Class::Transient, chain(error)),
-            Some(error) => (Class::Credentials, chain(error)),
-            None => (classify(None, status), chain(other)),
-        },
+        SdkError::TimeoutError(_) => (
+            Class::Transient,
+            "the server took longer to answer than the request may take".to_owned(),
+        ),
+        other => (classify(None, status), chain(other)),
     };
-    Fault::new(class, operation, &target.topic_arn, redact(&cause))
+    Fault::new(class, operation, &target.topic_arn, hide_keys(&cause))
         .hint(hint(class, &cause, action, target))
 }
 
@@ -76,31 +72,6 @@ fn element(body: &[u8], name: &str) -> Option<String> {
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     let text: String = text.trim().chars().take(ELEMENT_CHARS_MAX).collect();
     (!text.is_empty()).then_some(text)
-}
-
-/// Why a request was never sent, when that is for want of credentials.
-fn credentials_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a CredentialsError> {
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        if let Some(found) = cause.downcast_ref() {
-            return Some(found);
-        }
-        next = cause.source();
-    }
-    None
-}
-
-/// The service that hands credentials out (single sign-on, a role) could not be
-/// reached: the network's trouble, which passes.
-fn is_out_of_reach(error: &CredentialsError) -> bool {
-    let mut next = error.source();
-    while let Some(cause) = next {
-        if cause.is::<ConnectorError>() {
-            return true;
-        }
-        next = cause.source();
-    }
-    false
 }
 
 /// SNS's error codes, AWS's common ones and, for servers that know neither,
@@ -128,8 +99,7 @@ fn classify(code: Option<&str>, status: Option<u16>) -> Class {
         | "AuthorizationErrorException"
         | "AccessDenied"
         | "AccessDeniedException"
-        | "UnauthorizedOperation"
-        | "KMSAccessDenied" => Class::Denied,
+        | "UnauthorizedOperation" => Class::Denied,
         "NotFound" | "NotFoundException" | "ResourceNotFoundException" => Class::NotFound,
         "Throttled"
         | "Throttling"
@@ -139,6 +109,8 @@ fn classify(code: Option<&str>, status: Option<u16>) -> Class {
         | "RequestLimitExceeded"
         | "KMSThrottling"
         | "SlowDown" => Class::SlowDown,
+        // Nothing is wrong with the message: the topic's key may not be used.
+        code if code.starts_with("KMS") && code != "KMSThrottling" => Class::Denied,
         "InternalError" | "InternalFailure" | "ServiceUnavailable" | "RequestTimeout" => {
             Class::Transient
         }
@@ -177,6 +149,11 @@ fn hint(class: Class, cause: &str, action: &str, target: &Target) -> String {
             };
             format!("check {keys}: a key must be there, valid and not expired{clock}")
         }
+        Class::Denied if cause.contains("KMS") || cause.contains("kms:") => format!(
+            "allow kms:GenerateDataKey and kms:Decrypt on the encryption key (KMS) of the topic \
+             {topic} to Keepwatch's user, in its IAM policy and in the key's own, and see that \
+             the key is enabled"
+        ),
         Class::Denied => format!(
             "allow the action {action} on {topic} in the IAM policy of Keepwatch's user (and do \
              not deny it in the topic's own policy)"
@@ -196,36 +173,6 @@ fn hint(class: Class, cause: &str, action: &str, target: &Target) -> String {
         },
         _ => String::new(),
     }
-}
-
-/// On one line, and without access keys, signatures and tokens.
-fn redact(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    const NAMES: [&str; 4] = ["credential", "signature", "token", "secret"];
-    let mut out = String::with_capacity(text.len());
-    for word in text.split_inclusive(|c: char| c.is_whitespace() || matches!(c, ',' | '\'' | '"')) {
-        let lower = word.to_ascii_lowercase();
-        let key_id = ["AKIA", "ASIA"]
-            .into_iter()
-            .filter_map(|id| word.find(id))
-            .min();
-        let named = NAMES
-            .iter()
-            .filter_map(|name| lower.find(&format!("{name}=")))
-            .min()
-            .and_then(|at| word[at..].find('=').map(|equals| at + equals + 1));
-        match [key_id, named].into_iter().flatten().min() {
-            None => out.push_str(word),
-            Some(at) => {
-                let end = word
-                    .trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '\'' | '"'));
-                out.push_str(&word[..at]);
-                out.push_str("(hidden)");
-                out.push_str(&word[end.len().max(at)..]);
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -314,27 +261,5 @@ mod tests {
             element(long.as_bytes(), "Code").unwrap().len(),
             ELEMENT_CHARS_MAX
         );
-    }
-
-    #[test]
-    fn keys_and_signatures_are_hidden() {
-        for (text, expected) in [
-            ("User: arn:aws:iam::1:user/x is not authorized", None),
-            (
-                "the security token included in the request is invalid",
-                None,
-            ),
-            (
-                "'AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/2026/eu, Signature=fe5f80' not valid",
-                Some("'AWS4-HMAC-SHA256 Credential=(hidden), Signature=(hidden)' not valid"),
-            ),
-            ("a\n  b\r\nc", Some("a b c")),
-            (
-                "key AKIAIOSFODNN7EXAMPLE, X-Amz-Security-Token=abc==",
-                Some("key (hidden), X-Amz-Security-Token=(hidden)"),
-            ),
-        ] {
-            assert_eq!(redact(text), expected.unwrap_or(text));
-        }
     }
 }

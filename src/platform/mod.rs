@@ -26,8 +26,9 @@ pub use limits::{LimitMet, WatchLimit, WatchLimits, limit_met, watch_limits};
 pub use mounts::{Mount, Mounts, changes_unseen, mounts_of};
 pub use names::NameRefused;
 pub use process::{
-    asked_to_end, asked_to_stop, computer_name, config_candidates, control_socket, home_dir,
-    is_socket_gone, machine_id, remove_stale_socket, restrict_socket, set_path_mode,
+    account_name, asked_to_end, asked_to_stop, can_write_in, computer_name, config_candidates,
+    control_socket, end_group, home_dir, is_socket_gone, machine_id, remove_stale_socket,
+    restrict_socket, set_path_mode, shell_command,
 };
 pub use shell::shell_word;
 pub use strangers::{Strange, account, invoked_by, strange};
@@ -35,14 +36,14 @@ pub use trouble::{Trouble, trouble};
 #[cfg(unix)]
 pub use unix::{
     Dir, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id, free_bytes,
-    is_bad_descriptor, is_own_private_file, is_privileged, name_of_bytes, path_for_patterns,
-    private_options, set_mode, set_owner, steady_ms, writable_name,
+    is_bad_descriptor, is_own, is_own_private_file, is_privileged, name_of_bytes,
+    path_for_patterns, private_options, set_mode, set_owner, steady_ms, writable_name,
 };
 #[cfg(windows)]
 pub use windows::{
     Dir, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id, free_bytes,
-    is_bad_descriptor, is_own_private_file, is_privileged, name_of_bytes, path_for_patterns,
-    private_options, set_mode, set_owner, steady_ms, writable_name,
+    is_bad_descriptor, is_own, is_own_private_file, is_privileged, name_of_bytes,
+    path_for_patterns, private_options, set_mode, set_owner, steady_ms, writable_name,
 };
 
 pub use crate::model::strangers::Stranger;

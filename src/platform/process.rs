@@ -73,6 +73,40 @@ pub fn computer_name() -> String {
     }
 }
 
+/// The account that this program runs as, for messages.
+pub fn account_name() -> String {
+    #[cfg(unix)]
+    {
+        let id = rustix::process::geteuid().as_raw().to_string();
+        let of_line = |line: &str| {
+            let mut fields = line.split(':');
+            let (name, is_it) = (fields.next()?, fields.nth(1)? == id);
+            is_it.then(|| name.to_owned())
+        };
+        let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let known = accounts.lines().find_map(of_line);
+        // Accounts of a directory service are not in the file.
+        let told = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+        known
+            .or_else(told)
+            .unwrap_or_else(|| format!("the account number {id}"))
+    }
+    #[cfg(not(unix))]
+    std::env::var("USERNAME").unwrap_or_else(|_| "the service's account".to_owned())
+}
+
+/// True when this account can make files in the folder, as far as that can be
+/// known before. Blocks.
+pub fn can_write_in(dir: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, access};
+        dir.is_dir() && access(dir, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+    }
+    #[cfg(not(unix))]
+    std::fs::metadata(dir).is_ok_and(|meta| meta.is_dir() && !meta.permissions().readonly())
+}
+
 /// What the system calls this computer for as long as it is installed, where it
 /// says so: names change, and several computers may have one.
 pub fn machine_id() -> Option<String> {
@@ -157,4 +191,44 @@ pub async fn asked_to_stop() -> io::Result<()> {
     }
     #[cfg(not(unix))]
     tokio::signal::ctrl_c().await
+}
+
+/// A command line for the system's shell, with no input, both outputs to be read, and
+/// ended when it is dropped.
+pub fn shell_command(line: &str) -> tokio::process::Command {
+    #[cfg(not(windows))]
+    let mut command = {
+        let mut command = tokio::process::Command::new("sh");
+        command.args(["-c", line]);
+        // A group of its own, so that ending it ends what it has started.
+        command.process_group(0);
+        command
+    };
+    #[cfg(windows)]
+    let mut command = {
+        let mut command = tokio::process::Command::new("cmd.exe");
+        // `cmd.exe` wants the whole line in one more pair of quotes, unescaped.
+        command.arg("/C").raw_arg(format!("\"{line}\""));
+        command
+    };
+    command
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// End at once what a command of [`shell_command`] has started, which had this id, where
+/// the system can tell (Unix); it may have ended itself.
+pub fn end_group(id: u32) {
+    #[cfg(unix)]
+    if let Some(group) = i32::try_from(id)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+    {
+        // There may be nothing left of it.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = id;
 }

@@ -211,6 +211,14 @@ impl Dir {
             .set_modified(time_of_ns(mtime_ns))
     }
 
+    /// Folders have no mode here.
+    ///
+    /// # Errors
+    /// Never on Windows.
+    pub fn set_self_mode(&self, _mode: u32) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Numbers are no owners here.
     ///
     /// # Errors
@@ -455,6 +463,11 @@ pub fn set_owner(_file: &File, _owner: (u32, u32)) -> io::Result<bool> {
 pub fn is_own_private_file(file: &File) -> io::Result<bool> {
     let meta = file.metadata()?;
     Ok(meta.is_file() && !meta.permissions().readonly())
+}
+
+/// Nothing is opened here for being one's own: folders have no mode.
+pub fn is_own(_there: &Fingerprint) -> bool {
+    false
 }
 
 /// Windows has no root in the sense of this function.

@@ -9,7 +9,7 @@ use super::pairs::Pairs;
 use super::retry::Stop;
 use super::tally::{Bounded, Covered};
 use super::{Origin, Selector};
-use crate::error::{Class, Fatal, Fault};
+use crate::error::{Fatal, Fault};
 use crate::files::Rules;
 use crate::model::{Fingerprint, Kind, ObjectMeta};
 use crate::store::Store;
@@ -231,7 +231,7 @@ pub async fn compare(
         let Some(look) = line.pop_front() else { break };
         let finding = match look.end().await {
             Ok(finding) => finding,
-            Err(fault) if matches!(fault.class, Class::Credentials | Class::NoBucket) => {
+            Err(fault) if fault.class.ends_reading() => {
                 return Err(fault.into());
             }
             Err(fault) => Finding::Failed(fault),

@@ -9,6 +9,7 @@
 //! with the bucket.
 
 mod against;
+mod alike;
 mod arrival;
 mod beneath;
 mod chooser;
@@ -46,9 +47,10 @@ mod verify;
 mod versions;
 mod witness;
 
+pub use alike::alike;
 pub use difference::{Against, Change, Compared, Comparison, Difference, Finding, Side, compare};
 pub use in_place::only_in_folder;
-pub use names::{Place, Settled, selectors, settle};
+pub use names::{Place, Settled, selectors, settle, several};
 pub use rehearse::{Rehearsed, current_at, is_a_files, life_of, page_behind, rehearse};
 pub use restore::{Options, Request, restore};
 pub use retry::Stop;
@@ -57,7 +59,7 @@ pub use survey::{ColdShare, Survey, survey};
 pub use tally::{Bounded, Covered, Event, LIST_ITEMS_MAX, Progress, Restored};
 pub use timeline::{Chosen, Name, Timeline};
 pub use verify::{Known, Stat, VerifyEvent, VerifyRequest, is_cold, verify};
-pub use versions::{FileVersion, VERSIONS_SHOWN_MAX, Versions, versions};
+pub use versions::{Deleted, FileVersion, VERSIONS_SHOWN_MAX, Versions, deleted, versions};
 
 use crate::error::{Class, Fault, chain};
 

@@ -4,10 +4,11 @@
 //! whatever time, in the index, in the folder) is that name everywhere and nothing
 //! else. Only what nothing is called is a pattern.
 
+use super::alike::{ALIKE_SHOWN_MAX, alike};
 use super::claim::unshortened;
 use super::pages::{Pages, list_page};
 use super::retry::{Stop, head_at};
-use super::selector::{LISTING_PREFIX_BYTES_MAX, Selector, Typed};
+use super::selector::{LISTING_PREFIX_BYTES_MAX, Selector, Typed, word_for};
 use super::timeline::Name;
 use super::verify::Known;
 use super::{Origin, blocking};
@@ -41,22 +42,95 @@ pub type Settled = Vec<Vec<(Typed, Reading)>>;
 /// The bucket or the index cannot be asked; or it was asked to stop.
 pub async fn settle(store: &Store, places: &[Place], stop: &mut Stop) -> Result<Settled, Fatal> {
     let mut settled: Settled = places.iter().map(|_| Vec::new()).collect();
-    let mut decided: Vec<(String, Reading)> = Vec::new();
-    for (place, out) in places.iter().zip(&mut settled) {
+    let mut decided: Vec<(String, Means)> = Vec::new();
+    for (number, place) in places.iter().enumerate() {
         for typed in &place.typed {
-            let known = decided.iter().find(|(text, _)| *text == typed.text());
-            let reading = match known {
-                Some((_, reading)) => *reading,
+            let known = decided.iter().position(|(text, _)| *text == typed.text());
+            let at = match known {
+                Some(at) => at,
                 None => {
-                    let reading = reading(store, places, typed, stop).await?;
-                    decided.push((typed.text().to_owned(), reading));
-                    reading
+                    let means = means(store, places, typed, stop).await?;
+                    decided.push((typed.text().to_owned(), means));
+                    decided.len() - 1
                 }
             };
-            out.push((typed.clone(), reading));
+            settled[number].push(match &decided[at].1 {
+                Means::Read(reading) => (typed.clone(), *reading),
+                Means::Alike(of, path) if *of == number => {
+                    (typed.meant(path.clone()), Reading::Alike)
+                }
+                // It is another source's.
+                Means::Alike(..) => (typed.clone(), typed.otherwise()),
+            });
         }
     }
     Ok(settled)
+}
+
+/// What one text means in all places.
+enum Means {
+    Read(Reading),
+    /// In the place of this number, what is called like it.
+    Alike(usize, RelPath),
+}
+
+async fn means(
+    store: &Store,
+    places: &[Place],
+    typed: &Typed,
+    stop: &mut Stop,
+) -> Result<Means, Fatal> {
+    if let Some(reading) = reading(store, places, typed, stop).await? {
+        return Ok(Means::Read(reading));
+    }
+    if typed.otherwise() == Reading::Pattern {
+        return Ok(Means::Read(Reading::Pattern));
+    }
+    let mut found = Vec::new();
+    for (number, place) in places.iter().enumerate() {
+        if place.typed.iter().any(|one| one.text() == typed.text()) {
+            let alike = alike(store, &place.origin, typed, stop).await?;
+            found.extend(alike.paths.into_iter().map(|(path, _)| (number, path)));
+        }
+    }
+    match found.len() {
+        0 => Ok(Means::Read(typed.otherwise())),
+        1 => {
+            let (number, path) = found.remove(0);
+            Ok(Means::Alike(number, path))
+        }
+        _ => Err(several(
+            typed.text(),
+            found
+                .iter()
+                .map(|(number, path)| (&places[*number].origin, path)),
+        )),
+    }
+}
+
+/// Several are called like it: which is meant, only who typed it can say.
+pub fn several<'a>(text: &str, found: impl Iterator<Item = (&'a Origin, &'a RelPath)>) -> Fatal {
+    let found: Vec<_> = found.collect();
+    let many_places = found.iter().any(|(origin, _)| *origin != found[0].0);
+    let named = found.iter().take(ALIKE_SHOWN_MAX).map(|(origin, path)| {
+        let place = match many_places {
+            true => format!(" (in {}/{})", origin.bucket, origin.prefix),
+            false => String::new(),
+        };
+        format!("{}{place}", word_for(path))
+    });
+    let mut named: Vec<String> = named.collect();
+    if found.len() > named.len() {
+        named.push(format!("and {} more", found.len() - named.len()));
+    }
+    Fatal::usage(
+        format!("look for \"{}\"", text.escape_debug()),
+        format!(
+            "it is not there under this very name, but there are: {}",
+            named.join(", ")
+        ),
+        "write one of them, or a pattern like \"**/NAME\" for all",
+    )
 }
 
 /// The selectors of what [`settle`] has settled, in the order of the places.
@@ -64,31 +138,29 @@ pub fn selectors(settled: &Settled) -> Vec<Selector> {
     settled.iter().map(|what| Selector::of(what)).collect()
 }
 
+/// As which name it is there; `None` where nothing is called so.
 async fn reading(
     store: &Store,
     places: &[Place],
     typed: &Typed,
     stop: &mut Stop,
-) -> Result<Reading, Fatal> {
-    if !typed.is_ambiguous() {
-        return Ok(typed.otherwise());
-    }
+) -> Result<Option<Reading>, Fatal> {
     for (reading, path) in typed.names() {
         for place in places {
             let is_asked = place.typed.iter().any(|one| one.text() == typed.text());
             if is_asked && place.has(store, path, stop).await? {
-                return Ok(reading);
+                return Ok(Some(reading));
             }
         }
     }
-    Ok(typed.otherwise())
+    Ok(None)
 }
 
 impl Place {
     /// Something is, or ever was, called so.
     async fn has(&self, store: &Store, path: &RelPath, stop: &mut Stop) -> Result<bool, Fault> {
         if path.is_root() {
-            return Ok(false);
+            return Ok(true);
         }
         Ok(self.is_in_folder(path).await?
             || self.is_known(path).await?

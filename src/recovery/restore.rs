@@ -405,7 +405,7 @@ impl Run {
     /// One file's failure, or the end of the run?
     async fn weigh(&mut self, fault: Fault) -> Result<(), Fatal> {
         match fault.class {
-            Class::Credentials | Class::NoBucket => return Err(fault.into()),
+            class if class.ends_reading() => return Err(fault.into()),
             // Some single objects may be locked away; all of them is a matter of the key.
             Class::Denied if !self.any_success => return Err(fault.into()),
             _ if fault.is_of_the_disk => {

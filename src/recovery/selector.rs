@@ -32,6 +32,8 @@ pub struct Typed {
     by_key: Option<RelPath>,
     /// The text taken as a pattern, when it is one.
     pattern: Option<GlobMatcher>,
+    /// A path of some computer, whose beginning is not known here.
+    is_of_computer: bool,
 }
 
 /// What was asked for; empty means everything.
@@ -74,14 +76,15 @@ impl Selector {
         if what.iter().any(|(typed, _)| typed.exact.is_root()) {
             return Self::everything();
         }
-        let taken = what
-            .iter()
-            .filter(|(typed, reading)| typed.pattern.is_some() || *reading == Reading::Key);
+        let taken = what.iter().filter(|(typed, reading)| {
+            typed.pattern.is_some() || matches!(reading, Reading::Key | Reading::Alike)
+        });
         Self {
             taken: taken
                 .map(|(typed, reading)| Taken {
                     text: typed.text.clone(),
                     reading: *reading,
+                    path: (*reading == Reading::Alike).then(|| typed.exact.to_string()),
                 })
                 .collect(),
             rules: what
@@ -183,7 +186,42 @@ impl Typed {
             by_key: by_key.filter(|path| *path != exact),
             exact,
             pattern: pattern.flatten(),
+            is_of_computer: false,
         })
+    }
+
+    /// A path on a computer of which it is not known where the source's folder is.
+    ///
+    /// # Errors
+    /// As [`Typed::new`].
+    pub fn of_computer(text: &str) -> Result<Self, Fatal> {
+        let plain = normalised(text);
+        // A drive's letter is not of the path below it.
+        let below = match plain.split_once(':') {
+            Some((drive, below)) if drive.len() == 1 => below,
+            _ => &plain,
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            is_of_computer: true,
+            ..Self::new(below.trim_start_matches('/'))?
+        })
+    }
+
+    /// The same, meant as this path.
+    #[must_use]
+    pub fn meant(&self, path: RelPath) -> Self {
+        Self {
+            exact: path,
+            by_key: None,
+            pattern: None,
+            ..self.clone()
+        }
+    }
+
+    /// True when what it begins with may lie above the source.
+    pub fn is_of_computer(&self) -> bool {
+        self.is_of_computer
     }
 
     /// Check all of them.
@@ -208,6 +246,16 @@ impl Typed {
     pub fn names(&self) -> impl Iterator<Item = (Reading, &RelPath)> {
         let by_key = self.by_key.as_ref().map(|path| (Reading::Key, path));
         [(Reading::Name, &self.exact)].into_iter().chain(by_key)
+    }
+
+    /// The path that it is, taken so; `None` for a pattern and for everything.
+    pub fn path_as(&self, reading: Reading) -> Option<&RelPath> {
+        let path = match reading {
+            Reading::Name | Reading::Alike => Some(&self.exact),
+            Reading::Key => self.by_key.as_ref(),
+            Reading::Pattern => None,
+        };
+        path.filter(|path| !path.is_root())
     }
 
     /// How it is taken when nothing is called so.

@@ -51,13 +51,29 @@ pub(super) async fn if_cold(shop: &Shop, chosen: &Chosen, fault: Fault) -> Resul
         _ => thaw.speed,
     };
     // Without a class of its own it is one of Intelligent-Tiering's archives.
-    let asked = shop.store.thaw(
-        shop.at(chosen),
-        &chosen.version_id,
-        Thaw { speed, ..thaw },
-        class.is_some(),
-    );
-    match asked.await? {
+    let ask = |speed| {
+        let thaw = Thaw { speed, ..thaw };
+        let keeps_copy = class.is_some();
+        shop.store
+            .thaw(shop.at(chosen), &chosen.version_id, thaw, keeps_copy)
+    };
+    let mut speed = speed;
+    let asked = match ask(speed).await {
+        // Its deep archive has no such speed, and which archive it is shows only now.
+        Err(fault)
+            if class.is_none() && fault.class == Class::Refused && speed != Speed::Standard =>
+        {
+            tracing::info!(
+                "{} cannot be thawed at the speed {}: the normal one is asked for",
+                chosen.subject(),
+                speed.name()
+            );
+            speed = Speed::Standard;
+            ask(speed).await
+        }
+        asked => asked,
+    };
+    match asked? {
         Asked::UnderWay | Asked::Ready => Ok(Outcome::Thawing(still_cold(chosen, class, speed))),
     }
 }

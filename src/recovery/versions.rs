@@ -162,6 +162,43 @@ async fn list(
     }
 }
 
+/// A file that is deleted now, and what is left of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deleted {
+    /// When it was marked as deleted, milliseconds since 1970.
+    pub deleted_at_ms: i64,
+    /// When its last version was stored, milliseconds since 1970: a moment at which
+    /// it was there.
+    pub stored_at_ms: i64,
+}
+
+/// Whether the file or link at `path` is deleted now; `None` also for what never
+/// was a file, and where a version of it cannot be told from the deletion.
+///
+/// # Errors
+/// The listing cannot be had, or it was asked to stop.
+pub async fn deleted(
+    store: &Store,
+    origin: &Origin,
+    path: &RelPath,
+    stop: &mut Stop,
+) -> Result<Option<Deleted>, Fatal> {
+    let rel_key = RelKey::of_file(path);
+    let key = rel_key.in_bucket(&origin.prefix).key;
+    let (mut listed, _) = list(store, &origin.bucket, &key, None, stop).await?;
+    if let Some(older_key) = rel_key.older(&origin.prefix).filter(|_| listed.is_empty()) {
+        listed = list(store, &origin.bucket, &older_key, None, stop).await?.0;
+    }
+    let Some(newest) = listed.first().filter(|newest| newest.is_marker) else {
+        return Ok(None);
+    };
+    let last = listed.iter().find(|version| !version.is_marker);
+    Ok(last.map(|last| Deleted {
+        deleted_at_ms: newest.modified_ms,
+        stored_at_ms: last.modified_ms,
+    }))
+}
+
 async fn look(store: &Store, bucket: &str, key: &str, listed: ListedVersion) -> FileVersion {
     let is_older = listed.key != key;
     let mut version = FileVersion {

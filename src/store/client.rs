@@ -2,21 +2,22 @@
 
 use super::Store;
 use super::answer::AnswersEnd;
+use super::demanded::Demanded;
 use super::known_hash::KnownHash;
 use super::late::{Notes, NotesUnanswered};
 use super::line::Line;
 use super::marks::Marks;
 use super::no_body::NoBody;
 use super::vault::{IN_PROCESS_ENDPOINT, Vault};
+use crate::aws::{From as KeysFrom, Https, Keys, KeysRefused};
 use crate::config::{S3Config, StoreConfig};
 use crate::error::{Fatal, chain};
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    StalledStreamProtectionConfig,
+    BehaviorVersion, Credentials, IdentityCache, Region, RequestChecksumCalculation,
+    ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
-use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{
@@ -47,10 +48,6 @@ const TINY_PUT_BYTES: u64 = 64 * 1024;
 /// never comes holds a worker for a minute, not for six. The path is tried again
 /// after that, and what the server made of it is looked at (`tasks::late`).
 const TINY_ATTEMPTS_MAX: u32 = 2;
-
-/// Connections that nothing has gone over for so long are closed: S3 closes them
-/// after some 20 s, and a request that meets that gets no answer.
-const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(15);
 
 /// Copying 5 GiB or joining 10,000 parts takes S3 minutes; a connection that
 /// died meanwhile must not hold a worker for longer than this.
@@ -107,8 +104,8 @@ impl Store {
     /// A store on a test's own listener, over the HTTP client that AWS is spoken to
     /// with.
     #[cfg(test)]
-    pub(super) fn over_http(url: &str) -> Self {
-        Self::unsigned(https(), url, "a test's server")
+    pub(super) async fn over_http(url: &str) -> Self {
+        Self::unsigned(Https::of(None).await.client(), url, "a test's server")
     }
 
     fn unsigned(http: SharedHttpClient, endpoint_url: &str, place: &str) -> Self {
@@ -127,8 +124,14 @@ impl Store {
 
     /// AWS or a compatible server; `http` replaces the HTTPS client in tests.
     pub async fn aws(s3: &S3Config, http: Option<SharedHttpClient>) -> Self {
-        let http = http.unwrap_or_else(https);
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+        let http = match http {
+            Some(http) => http,
+            None => https(s3.profile.as_deref()).await,
+        };
+        // The keys are ours to look for: the SDK's own chain looks once and never again.
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http.clone())
+            .no_credentials();
         if let Some(region) = &s3.region {
             loader = loader.region(Region::new(region.clone()));
         }
@@ -144,8 +147,16 @@ impl Store {
             Some(url) => url.clone(),
             None => format!("AWS S3 in {region}"),
         };
+        let from = KeysFrom::Chain {
+            profile: s3.profile.clone(),
+        };
+        let keys = Keys::new(from, Some(region.clone()), http.clone());
         let notes = Notes::default();
         let mut builder = common(aws_sdk_s3::config::Builder::from(&shared), &notes)
+            .credentials_provider(keys.clone())
+            .identity_cache(IdentityCache::no_cache())
+            .retry_classifier(KeysRefused(keys))
+            .interceptor(Demanded(s3.demands.clone()))
             .region(region)
             .force_path_style(s3.path_style);
         if let Some(url) = &s3.endpoint_url {
@@ -153,9 +164,7 @@ impl Store {
         }
         // Credentials are fetched beside the line: they are not the bucket's.
         let line = Line::default();
-        if let Some(http) = shared.http_client() {
-            builder = builder.http_client(line.over(http));
-        }
+        builder = builder.http_client(line.over(http));
         let client = aws_sdk_s3::Client::from_conf(builder.build());
         Self::from_client(client, line, notes, &place)
     }
@@ -235,13 +244,12 @@ impl ClassifyRetry for TakesFewer {
 }
 
 /// The HTTP client of everything that is not in this process.
-fn https() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(
-            tls::rustls_provider::CryptoMode::Ring,
-        ))
-        .pool_idle_timeout(IDLE_CONNECTION_MAX)
-        .build_https()
+async fn https(profile: Option<&str>) -> SharedHttpClient {
+    let https = Https::of(profile).await;
+    for problem in https.problems() {
+        tracing::warn!("{problem}: it is not used");
+    }
+    https.client()
 }
 
 fn common(builder: aws_sdk_s3::config::Builder, notes: &Notes) -> aws_sdk_s3::config::Builder {
@@ -339,6 +347,7 @@ fn attempt(limit: Duration) -> TimeoutConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::IDLE_CONNECTION_MAX;
     use crate::store::At;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
@@ -363,7 +372,7 @@ mod tests {
             bucket: "b",
             key: "k",
         };
-        let store = Store::over_http(&url);
+        let store = Store::over_http(&url).await;
         assert!(matches!(store.head(at, None).await, Ok(None)));
         // From here on time passes by itself.
         tokio::time::pause();

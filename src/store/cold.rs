@@ -48,10 +48,19 @@ impl Store {
             Ok(_) => Ok(Asked::UnderWay),
             Err(error) if error.code() == Some("RestoreAlreadyInProgress") => Ok(Asked::UnderWay),
             // Nothing to thaw: it has come back by itself, or was never cold.
-            Err(error) if error.code() == Some(fault::IN_ARCHIVE) => Ok(Asked::Ready),
+            Err(error) if is_warm(error.code()) => Ok(Asked::Ready),
             Err(error) => Err(fault::from_sdk("thaw", &at.subject(), error)),
         }
     }
+}
+
+/// The codes by which S3 refuses to thaw what can be read as it is; the second is
+/// Intelligent-Tiering's.
+fn is_warm(code: Option<&str>) -> bool {
+    matches!(
+        code,
+        Some(fault::IN_ARCHIVE | "ObjectAlreadyInActiveTierError")
+    )
 }
 
 /// Intelligent-Tiering moves the object back for good and takes no number of

@@ -2,13 +2,12 @@
 
 use super::answer;
 use super::marks::{self, NotTheServer};
+use super::xml;
+use crate::aws::{Explained, hide_keys};
 use crate::error::{Class, Fault, chain};
 use crate::model::report::text::clean;
-use aws_credential_types::provider::error::{CredentialsError, TokenError};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use std::error::Error as StdError;
 
 /// What to do about a version in cold storage.
 const COLD: &str = "the version is in cold storage (Glacier): `keepwatch restore --thaw` has it thawed, which takes hours; run it again then";
@@ -38,27 +37,36 @@ where
         let cause = clean(&other.to_string());
         return Fault::new(Class::Transient, operation, subject, cause).hint(marks::HINT);
     }
+    if let Some(told) = Explained::among(&error) {
+        let fault = Fault::new(told.class, operation, subject, clean(&told.cause));
+        return fault.hint(&told.hint);
+    }
     let status = error.raw_response().map(|r| r.status().as_u16());
     let code = error.code().unwrap_or_default().to_owned();
     let detail = match &error {
         SdkError::ServiceError(_) => what_it_said(&code, error.message(), status),
+        SdkError::TimeoutError(_) => {
+            "the server took longer to answer than the request may take".to_owned()
+        }
         _ => chain(&error),
     };
     let class = match &error {
         SdkError::ServiceError(_) if is_want_of_room(&code, error.message(), status) => Class::Full,
         SdkError::ServiceError(_) => of_answer(&code, status.unwrap_or(0)),
         error if answer::is_too_large(error) => Class::Refused,
-        SdkError::ConstructionFailure(_) if class_of_credentials(&error).is_none() => {
-            Class::Refused
-        }
-        _ => class_of_credentials(&error).unwrap_or(Class::Transient),
+        SdkError::ConstructionFailure(_) => Class::Refused,
+        _ => Class::Transient,
     };
     let hint = match class {
+        Class::Denied if is_about_kms(&code, &detail) => KMS.to_owned(),
         Class::Denied => permission(operation),
+        _ if is_elsewhere(&code, status.unwrap_or(0)) => {
+            elsewhere(error.raw_response().and_then(region_of).as_deref())
+        }
         _ => remedy(class, &code).to_owned(),
     };
     // The server's own words: they must neither forge lines nor fill a log.
-    Fault::new(class, operation, subject, clean(&detail)).hint(hint)
+    Fault::new(class, operation, subject, clean(&hide_keys(&detail))).hint(hint)
 }
 
 /// A server's refusal in words. Many send no message, or an empty one (Ceph RGW
@@ -94,6 +102,65 @@ where
         .hint(remedy(Class::Refused, "")),
         _ => fault,
     }
+}
+
+/// What to do about a bucket's encryption key. Its rights are the key's, not the bucket's.
+const KMS: &str = "allow kms:GenerateDataKey and kms:Decrypt on the bucket's encryption key (KMS) to this access key, in its IAM policy and in the key's own, and see that the key is enabled; s3:PutObject alone is not enough";
+
+/// S3 was refused by the key service, which it says by a code of KMS's or in the text.
+fn is_about_kms(code: &str, detail: &str) -> bool {
+    code.starts_with("KMS") || detail.contains("kms:") || detail.contains(":kms")
+}
+
+/// What the key service's own codes come to, which servers write as `KMS.NotFoundException`.
+fn of_kms(code: &str) -> Class {
+    let has = |word: &str| code.contains(word);
+    if has("Throttl") || has("LimitExceeded") {
+        Class::SlowDown
+    } else if has("Internal") || has("Unavailable") || has("Timeout") {
+        Class::Transient
+    } else {
+        Class::Denied
+    }
+}
+
+/// The bucket is in another region. To a HEAD no code is sent.
+fn is_elsewhere(code: &str, status: u16) -> bool {
+    matches!(
+        code,
+        "PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed"
+    ) || matches!(status, 301 | 307)
+}
+
+fn elsewhere(region: Option<&str>) -> String {
+    match region {
+        Some(region) => format!(
+            "the bucket is in the region {region}: write `region = \"{region}\"` under [s3]"
+        ),
+        None => {
+            "the bucket is in another region: set `region` under [s3] to the bucket's".to_owned()
+        }
+    }
+}
+
+/// The region that an answer says the bucket is in: in a header, in the text, or in the
+/// address that it leads to.
+fn region_of(response: &HttpResponse) -> Option<String> {
+    let body = response.body().bytes().unwrap_or_default();
+    let header = response.headers().get("x-amz-bucket-region");
+    let of_address = || {
+        let address = xml::text_of(body, "Endpoint")?;
+        let (_, behind) = address.rsplit_once(".s3")?;
+        let region = behind.trim_start_matches(['.', '-']).split('.').next()?;
+        Some(region.to_owned())
+    };
+    let found = header
+        .map(str::to_owned)
+        .or_else(|| xml::text_of(body, "Region"))
+        .or_else(of_address)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let is_region = (1..=63).contains(&found.len()) && found.chars().all(plain);
+    (is_region && found != "amazonaws").then_some(found)
 }
 
 /// What to allow so that the operation works: servers mostly do not say.
@@ -147,9 +214,10 @@ fn of_answer(code: &str, status: u16) -> Class {
         | "AuthorizationHeaderMalformed"
         | "ExpiredTokenException" => Class::Credentials,
         "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "Forbidden" => Class::Denied,
-        "NoSuchBucket" | "PermanentRedirect" | "IllegalLocationConstraintException" => {
-            Class::NoBucket
-        }
+        "NoSuchBucket"
+        | "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "IllegalLocationConstraintException" => Class::NoBucket,
         "NoSuchKey" | "NoSuchVersion" | "NoSuchUpload" | "NotFound" => Class::NotFound,
         "SlowDown"
         | "Throttling"
@@ -166,9 +234,11 @@ fn of_answer(code: &str, status: u16) -> Class {
         | "XAmzContentSHA256Mismatch"
         | "OperationAborted"
         | "ServiceUnavailable" => Class::Transient,
+        code if code.starts_with("KMS") => of_kms(code),
         // The vault's own: bytes that are not the ones stored.
         "DamagedObject" => Class::Damaged,
         _ => match status {
+            301 | 307 => Class::NoBucket,
             401 => Class::Credentials,
             403 => Class::Denied,
             404 => Class::NotFound,
@@ -179,40 +249,9 @@ fn of_answer(code: &str, status: u16) -> Class {
     }
 }
 
-/// The class of a request that was never sent for want of credentials; `None`
-/// when it did not fail for that. A service that hands them out (single sign-on,
-/// a role, the metadata service) and cannot be reached is the network's trouble,
-/// which passes.
-fn class_of_credentials(error: &(dyn StdError + 'static)) -> Option<Class> {
-    let mut next = Some(error);
-    let mut found = None;
-    while let Some(cause) = next {
-        if let Some(credentials) = cause.downcast_ref() {
-            found = Some(match credentials {
-                CredentialsError::ProviderTimedOut(_) => Class::Transient,
-                _ => Class::Credentials,
-            });
-        } else if cause.is::<TokenError>() {
-            found = Some(Class::Credentials);
-        }
-        let is_network = cause.is::<ConnectorError>()
-            || cause
-                .downcast_ref()
-                .is_some_and(|e: &std::io::Error| e.kind() != std::io::ErrorKind::NotFound);
-        if found.is_some() && is_network {
-            return Some(Class::Transient);
-        }
-        next = cause.source();
-    }
-    found
-}
-
 fn remedy(class: Class, code: &str) -> &'static str {
     match (class, code) {
         (_, "RequestTimeTooSkewed") => "set this computer's clock: it is too far from the server's",
-        (_, "PermanentRedirect" | "AuthorizationHeaderMalformed") => {
-            "the bucket is in another region: set `region` under [s3] to the bucket's"
-        }
         (_, "ExpiredToken" | "ExpiredTokenException") => {
             "the credentials have expired: renew them (for single sign-on: `aws sso login`)"
         }
@@ -240,6 +279,9 @@ fn remedy(class: Class, code: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_s3::error::ErrorMetadata;
+    use aws_sdk_s3::operation::get_object::GetObjectError;
+    use aws_smithy_types::body::SdkBody;
 
     #[test]
     fn a_refusal_always_says_something() {
@@ -283,9 +325,34 @@ mod tests {
             ("InvalidObjectState", 403, Class::Refused),
             ("ObjectNotInActiveTierError", 403, Class::Refused),
             ("DamagedObject", 500, Class::Damaged),
+            ("TemporaryRedirect", 307, Class::NoBucket),
+            ("", 301, Class::NoBucket),
+            ("KMS.DisabledException", 400, Class::Denied),
+            ("KMS.NotFoundException", 400, Class::Denied),
+            ("KMSInvalidStateException", 400, Class::Denied),
+            ("KMS.ThrottlingException", 400, Class::SlowDown),
+            ("KMS.InternalException", 500, Class::Transient),
         ] {
             assert_eq!(of_answer(code, status), want, "{code} {status}");
         }
+    }
+
+    fn answered(status: u16, header: Option<&'static str>, body: &'static str) -> Fault {
+        let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
+        if let Some(region) = header {
+            response.headers_mut().insert("x-amz-bucket-region", region);
+        }
+        let code = xml::text_of(body.as_bytes(), "Code");
+        let message = xml::text_of(body.as_bytes(), "Message");
+        let mut meta = ErrorMetadata::builder();
+        if let Some(code) = code {
+            meta = meta.code(code);
+        }
+        if let Some(message) = message {
+            meta = meta.message(message);
+        }
+        let error = GetObjectError::generic(meta.build());
+        from_sdk("upload", "b/k", SdkError::service_error(error, response))
     }
 
     /// Named after the bug: a full vault counted as an outage that passes by itself,
@@ -311,42 +378,52 @@ mod tests {
         assert!(!remedy(Class::Full, "").is_empty());
     }
 
+    /// Wherever a server says it, and whether it moved for good or is new.
     #[test]
-    fn who_hands_out_credentials_and_cannot_be_reached_is_the_networks_trouble() {
-        let io = |kind| std::io::Error::new(kind, "x");
-        let network = || ConnectorError::io(Box::new(io(std::io::ErrorKind::TimedOut)));
-        for (error, class) in [
+    fn a_bucket_in_another_region_is_told_with_that_region() {
+        for (status, header, body) in [
+            (301, Some("eu-north-1"), ""),
             (
-                CredentialsError::not_loaded("no key in any profile"),
-                Class::Credentials,
+                307,
+                None,
+                "<Error><Code>TemporaryRedirect</Code><Endpoint>b.s3.eu-north-1.amazonaws.com</Endpoint></Error>",
             ),
             (
-                CredentialsError::provider_error("the SSO session has expired"),
-                Class::Credentials,
+                307,
+                None,
+                "<Error><Code>TemporaryRedirect</Code><Endpoint>b.s3-eu-north-1.amazonaws.com</Endpoint></Error>",
             ),
             (
-                CredentialsError::provider_timed_out(std::time::Duration::from_secs(5)),
-                Class::Transient,
+                400,
+                None,
+                "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-north-1</Region></Error>",
             ),
             (
-                CredentialsError::provider_error(network()),
-                Class::Transient,
-            ),
-            (
-                CredentialsError::provider_error(io(std::io::ErrorKind::ConnectionRefused)),
-                Class::Transient,
-            ),
-            (
-                CredentialsError::invalid_configuration(io(std::io::ErrorKind::NotFound)),
-                Class::Credentials,
+                301,
+                None,
+                "<Error><Code>PermanentRedirect</Code><Endpoint>b.s3.amazonaws.com</Endpoint></Error>",
             ),
         ] {
-            let text = format!("{error:?}");
-            assert_eq!(class_of_credentials(&error), Some(class), "{text}");
-            let sdk = SdkError::<std::io::Error, HttpResponse>::construction_failure(error);
-            assert_eq!(class_of_credentials(&sdk), Some(class), "{text}");
+            let fault = answered(status, header, body);
+            let names_it = fault.hint.contains("region = \"eu-north-1\"");
+            assert_eq!(names_it, !body.contains("s3.amazonaws"), "{fault}");
+            assert!(fault.hint.contains("under [s3]"), "{fault}");
+            assert!(!fault.class.is_transient(), "{fault}");
         }
-        assert_eq!(class_of_credentials(&network()), None);
+    }
+
+    #[test]
+    fn a_refusal_of_the_key_service_names_its_rights() {
+        for body in [
+            "<Error><Code>AccessDenied</Code><Message>User: x is not authorized to perform: kms:GenerateDataKey on resource: arn:aws:kms:eu-central-1:1:key/2</Message></Error>",
+            "<Error><Code>KMS.DisabledException</Code><Message>it is disabled</Message></Error>",
+        ] {
+            let fault = answered(403, None, body);
+            assert_eq!(fault.class, Class::Denied, "{fault}");
+            assert!(fault.hint.contains("kms:GenerateDataKey"), "{fault}");
+        }
+        let plain = answered(403, None, "<Error><Code>AccessDenied</Code></Error>");
+        assert!(plain.hint.contains("s3:PutObject "), "{plain}");
     }
 
     #[test]

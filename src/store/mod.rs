@@ -12,6 +12,7 @@ mod client;
 mod cold;
 mod copy;
 mod course;
+mod demanded;
 pub mod differences;
 mod fault;
 mod folders;
@@ -140,6 +141,12 @@ impl Store {
     /// How people know the server.
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// The region that requests are made for, as options, environment or profile say.
+    pub fn region(&self) -> Option<String> {
+        let region = self.client.config().region();
+        region.map(ToString::to_string)
     }
 
     /// Why this vault can only be read, when its disk takes no writing.

@@ -73,7 +73,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let heads = tokio::spawn(heads_of(5, listener));
-        let store = Store::over_http(&url);
+        let store = Store::over_http(&url).await;
         let at = At {
             bucket: "b",
             key: "k",

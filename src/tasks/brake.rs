@@ -14,7 +14,6 @@ mod tell;
 pub use count::known_below;
 pub(super) use encrypted::{looks_ruined, plain_is_gone};
 pub(super) use grant::{Grant, May, is_counted, is_filling, may_mark, noticed, settled};
-pub(super) use tell::program;
 pub use tell::{line, show, tell};
 
 use super::context::Context;

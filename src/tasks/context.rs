@@ -18,7 +18,8 @@ use crate::config::{Config, SourceConfig};
 use crate::files::{Compress, Rules};
 use crate::index::{Index, SourceId};
 use crate::model::owner::Computer;
-use crate::model::{RelKey, RelPath};
+use crate::model::{Fingerprint, RelKey, RelPath};
+use crate::platform;
 use crate::queue::Queue;
 pub use crate::recovery::blocking;
 use crate::store::Store;
@@ -42,6 +43,22 @@ pub fn system_clock() -> Clock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
     })
+}
+
+/// Whether a file may have another owner than the backup says, without that being a
+/// change: after a restore by an account that can give files to nobody else, and where
+/// this computer takes the place of another. Only for what the index does not know yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Owners {
+    takes_over: bool,
+    is_privileged: bool,
+}
+
+impl Owners {
+    /// True for this file.
+    pub fn are_forgiven(self, now: &Fingerprint) -> bool {
+        self.takes_over || (!self.is_privileged && platform::is_own(now))
+    }
 }
 
 /// A path that may have changed.
@@ -150,6 +167,14 @@ pub struct Context {
 }
 
 impl Context {
+    /// Whose files the source's are, against what the backup says.
+    pub fn owners(&self, source: usize) -> Owners {
+        Owners {
+            takes_over: self.sources[source].config.take_over.is_some(),
+            is_privileged: platform::is_privileged(),
+        }
+    }
+
     /// Milliseconds since 1970.
     pub fn now_ms(&self) -> i64 {
         (self.clock)()

@@ -283,7 +283,11 @@ fn learned(ctx: &Context, source: usize, is_well: bool, asked_ms: i64) {
 /// Trouble of the line, the credentials or the bucket as such: everything else
 /// fails for it as well, and that is told.
 fn is_of_the_moment(class: Class) -> bool {
-    class.is_transient() || matches!(class, Class::Credentials | Class::NoBucket | Class::Full)
+    class.is_transient()
+        || matches!(
+            class,
+            Class::Credentials | Class::NoBucket | Class::Untrusted | Class::Full
+        )
 }
 
 fn not_told(bucket: &str, fault: &Fault) -> (String, String) {

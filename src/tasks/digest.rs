@@ -12,6 +12,7 @@ pub use comparing::compare_in_full;
 
 use super::brake;
 use super::clock;
+use super::command;
 use super::context::{Context, blocking};
 use super::costs;
 use super::destination;
@@ -195,6 +196,7 @@ async fn compose(
     let report = Report {
         traffic,
         drill: drill.filter(|_| ctx.config.drill.enabled),
+        program: command::program(ctx),
         is_billed: matches!(ctx.config.store, StoreConfig::S3(_)),
         computer: crate::platform::computer_name(),
         scheduled_ms,

@@ -274,6 +274,7 @@ fn header(ctx: &Context, number: usize, moment_ms: i64) -> Header {
             min_version_interval_ms: source.min_version_interval_ms,
             versions_per_hour_max: source.versions_per_hour_max,
             topic_arn: ctx.config.notify.topic_arn.clone(),
+            notify_endpoint_url: ctx.config.notify.endpoint_url.clone(),
         },
     }
 }

@@ -8,11 +8,11 @@ use super::context::{Context, blocking};
 use crate::error::{Class, Fault, chain};
 use crate::index::{OUTBOX_MAX, OutboxMessage};
 use crate::model::report::Message;
-use crate::notice::{Notifier, write_digest};
+use crate::notice::{Notifier, TopicCheck, write_digest};
 use jiff::Timestamp;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 
@@ -33,6 +33,8 @@ pub struct Post {
     sending: Mutex<VecDeque<(u64, String)>>,
     /// Something new is in the outbox.
     kept: Notify,
+    /// Why no mail goes out, and since when (milliseconds since 1970).
+    trouble: SyncMutex<Option<(i64, Fault)>>,
 }
 
 /// What became of a message.
@@ -44,6 +46,18 @@ pub enum Delivery {
     Written(PathBuf),
     /// It waits in the outbox: why.
     Waiting(Fault),
+}
+
+impl Delivery {
+    /// The reader has it, where it was meant to go.
+    pub fn is_delivered(&self) -> bool {
+        match self {
+            // Refused by SNS, which gave no id.
+            Self::Published(id) => !id.is_empty(),
+            Self::Written(_) => true,
+            Self::Waiting(_) => false,
+        }
+    }
 }
 
 /// Where a message is that cannot be lost any more.
@@ -63,6 +77,56 @@ impl Post {
             folder,
             sending: Mutex::default(),
             kept: Notify::new(),
+            trouble: SyncMutex::default(),
+        }
+    }
+
+    /// Why no mail goes out, and since when; `None` while nothing says that none does.
+    pub fn trouble(&self) -> Option<(i64, Fault)> {
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What the topic answered last. News is logged here, once.
+    fn heard(&self, ctx: &Context, answer: Result<(), &Fault>) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Ok(()) => {
+                if trouble.take().is_some() {
+                    tracing::info!("mail goes out again");
+                }
+            }
+            Err(fault) => {
+                let is_news = trouble.as_ref().is_none_or(|(_, old)| old != fault);
+                let since_ms = trouble.as_ref().map_or(ctx.now_ms(), |(since, _)| *since);
+                if is_news {
+                    tracing::error!("no mail goes out: {fault}");
+                }
+                *trouble = Some((since_ms, fault.clone()));
+            }
+        }
+    }
+
+    /// Ask whether the topic is there and anybody gets its messages: a wrong one is
+    /// named now, and not when there is something to say.
+    async fn look_at_topic(&self, ctx: &Context) {
+        let Some(notifier) = &self.notifier else {
+            return;
+        };
+        match notifier.check_topic().await {
+            Ok(TopicCheck::Found {
+                confirmed: Some(0), ..
+            }) => tracing::warn!(
+                "nobody gets the mails of {}: no subscription is confirmed. Subscribe an address and click the link in the mail",
+                notifier.topic_arn()
+            ),
+            // To look needs another right than to publish.
+            Ok(_) => {}
+            // What passes is told when there is something to send.
+            Err(fault) if fault.class.is_transient() => tracing::debug!("{fault}"),
+            Err(fault) => self.heard(ctx, Err(&fault)),
         }
     }
 
@@ -73,6 +137,7 @@ impl Post {
 
     /// Send what waits as soon as it does and again and again; never ends.
     pub async fn run(&self, ctx: &Arc<Context>) {
+        self.look_at_topic(ctx).await;
         loop {
             if let Err(fault) = self.flush(ctx).await {
                 tracing::debug!("the outbox waits: {fault}");
@@ -177,6 +242,7 @@ impl Post {
             };
             let id = match notifier.publish(&message.subject, &message.body).await {
                 Ok(id) => {
+                    self.heard(ctx, Ok(()));
                     tracing::info!(subject = %message.subject, message_id = %id, "message published");
                     id
                 }
@@ -190,7 +256,10 @@ impl Post {
                     self.write(ctx, kept).await?;
                     String::new()
                 }
-                Err(fault) => return Err(fault),
+                Err(fault) => {
+                    self.heard(ctx, Err(&fault));
+                    return Err(fault);
+                }
             };
             let ctx = Arc::clone(ctx);
             blocking(move || ctx.index.outbox_remove(number)).await?;

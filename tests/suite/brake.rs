@@ -3,6 +3,7 @@
 mod encrypted;
 mod events;
 mod exact;
+mod reader;
 mod roots;
 mod told;
 

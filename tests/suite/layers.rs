@@ -15,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["control", "queue"],
     &["board"],
     &["store", "notice", "index", "files"],
+    &["aws"],
     &["platform"],
     &["config"],
     &["model"],
@@ -28,6 +29,8 @@ const LOOPS: &[&str] = &["watch", "collect", "scan", "upload", "tend", "digest"]
 const OWNED: &[(&str, &[&str])] = &[
     ("aws_sdk_s3", &["store"]),
     ("s3s", &["store"]),
+    ("aws_config", &["aws", "store/client", "notice/client"]),
+    ("rustls", &["aws"]),
     ("aws_sdk_sns", &["notice"]),
     ("sled", &["index"]),
     ("notify", &["tasks/watch"]),

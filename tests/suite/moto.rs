@@ -63,6 +63,7 @@ fn report(lines: usize) -> Report {
         to_ms: 1_795_400_000_000,
         time_zone: TimeZone::UTC,
         drill: None,
+        program: "keepwatch".to_owned(),
         sources: vec![SourceReport {
             name: "documents".to_owned(),
             files_protected: 12_345,

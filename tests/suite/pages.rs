@@ -78,7 +78,16 @@ impl Drop for Served {
 /// Run lines with a shell in `folder`, as somebody who has the bucket's keys,
 /// these programs' folders first in PATH, and nothing else of ours.
 pub fn shell(lines: &str, folder: &Path, programs: &[PathBuf]) -> Output {
+    shell_as(None, lines, folder, programs)
+}
+
+/// The same as another account, where this one may play it.
+pub fn shell_as(account: Option<u32>, lines: &str, folder: &Path, programs: &[PathBuf]) -> Output {
     let mut command = Command::new("sh");
+    if let Some(account) = account.filter(|_| rustix::process::geteuid().is_root()) {
+        use std::os::unix::process::CommandExt as _;
+        command.uid(account).gid(account);
+    }
     clean_environment(&mut command);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("KEEPWATCH_") {

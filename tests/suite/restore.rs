@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod beneath;
+mod closed;
 mod cold;
 mod command;
 mod faults;
@@ -12,6 +13,7 @@ mod names;
 mod older;
 mod read_only;
 mod room;
+mod typed;
 mod verified;
 
 use bench::{Bench, Object, long_path, read_tree, selector};

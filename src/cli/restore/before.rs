@@ -22,6 +22,7 @@ pub(super) struct Ready {
     pub(super) named: Named,
     pub(super) what: Vec<(Typed, Reading)>,
     pub(super) to: PathBuf,
+    pub(super) moment: Option<Moment>,
     /// In place: what did not exist at the moment, and stays.
     pub(super) left_alone: Option<Bounded<String>>,
     pub(super) request: Result<Request, Fatal>,
@@ -53,7 +54,6 @@ pub(super) async fn look(
     depot: &Depot,
     parts: Vec<Part>,
     args: &RestoreArgs,
-    moment: Option<Moment>,
     screen: &Arc<Shown>,
     stop: &Stop,
 ) -> Result<Vec<Ready>, Fatal> {
@@ -61,7 +61,7 @@ pub(super) async fn look(
     let mut ready = Vec::new();
     for part in parts {
         let left_alone = match args.in_place {
-            true => Some(left_alone(depot, &part, moment, stop).await?),
+            true => Some(left_alone(depot, &part, stop).await?),
             false => None,
         };
         let folder = part.to.clone();
@@ -71,7 +71,7 @@ pub(super) async fn look(
         let mut request = Request {
             origin: part.named.origin.clone(),
             selector: Selector::of(&part.what),
-            at_ms: moment.map(|moment| moment.at_ms),
+            at_ms: part.moment.map(|moment| moment.at_ms),
             target: Arc::new(target),
             options: options(args, depot),
             survey: None,
@@ -93,6 +93,7 @@ pub(super) async fn look(
             named: part.named,
             what: part.what,
             to: part.to,
+            moment: part.moment,
             left_alone,
             request,
         });

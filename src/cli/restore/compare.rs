@@ -40,7 +40,6 @@ pub(super) enum Purpose {
 pub(super) async fn run(
     depot: &Depot,
     parts: Vec<Part>,
-    moment: Option<Moment>,
     purpose: Purpose,
     json: bool,
     stop: Stop,
@@ -48,6 +47,7 @@ pub(super) async fn run(
     let alone = parts.len() == 1;
     let mut results: Vec<Result<Compared, Fatal>> = Vec::new();
     for part in parts {
+        let moment = part.moment;
         let mut teller = Teller {
             depot,
             source: part.named.name.clone(),
@@ -55,7 +55,7 @@ pub(super) async fn run(
             json,
             named: 0,
         };
-        let comparison = comparison(depot, &part, moment, purpose)?;
+        let comparison = comparison(depot, &part, purpose)?;
         teller.begin(&part, moment);
         let tell = |finding: &Finding| teller.tell(finding);
         let result = compare(&depot.store, &comparison, tell, &stop).await;
@@ -71,12 +71,7 @@ pub(super) async fn run(
     Ok(exit_code(&results, purpose))
 }
 
-fn comparison(
-    depot: &Depot,
-    part: &Part,
-    moment: Option<Moment>,
-    purpose: Purpose,
-) -> Result<Comparison, Fatal> {
+fn comparison(depot: &Depot, part: &Part, purpose: Purpose) -> Result<Comparison, Fatal> {
     let folder = || -> Result<Against, Fatal> {
         let found = part.to.metadata();
         if !found.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
@@ -98,7 +93,7 @@ fn comparison(
     Ok(Comparison {
         origin: part.named.origin.clone(),
         selector: Arc::new(Selector::of(&part.what)),
-        at_ms: moment.map(|moment| moment.at_ms),
+        at_ms: part.moment.map(|moment| moment.at_ms),
         against: match purpose {
             Purpose::DryRun { .. } => Against::Target(part.to.clone()),
             Purpose::DryRunInPlace | Purpose::WithFolder => folder()?,

@@ -4,21 +4,28 @@ use super::Part;
 use crate::cli::args::RestoreArgs;
 use crate::cli::origins::{Depot, Named, folder_names};
 use crate::cli::show;
+use crate::cli::versions::stamp;
 use crate::error::{Fatal, chain};
+use crate::model::moment::Moment;
 use crate::model::taken::Taken;
 use crate::platform;
-use crate::recovery::{Place, Selector, Stop, Typed, settle};
+use crate::recovery::{Place, Selector, Stop, Typed, deleted, settle};
 use std::path::{Path, PathBuf};
 
-/// What is restored where. Paths of this computer go to the sources they lie
-/// in, everything else to all of them.
-pub(super) async fn parts(depot: &Depot, args: &RestoreArgs) -> Result<Vec<Part>, Fatal> {
+/// What is restored where, as of when, and what is to be said of it. Paths of this
+/// computer go to the sources they lie in, everything else to all of them. What is
+/// deleted now and was named without a moment comes as it was last.
+pub(super) async fn parts(
+    depot: &Depot,
+    args: &RestoreArgs,
+    moment: Option<Moment>,
+) -> Result<(Vec<Part>, Vec<String>), Fatal> {
     let texts = texts_by_origin(&depot.origins, &args.what)?;
     let folders = folders(depot, args)?;
     let mut places = Vec::new();
     for ((named, texts), to) in depot.origins.iter().zip(texts).zip(&folders) {
         // What is no path is refused before anything begins.
-        let typed = Typed::all(&texts)?;
+        let typed = typed(&depot.origins, &texts)?;
         places.push(Place {
             origin: named.origin.clone(),
             typed,
@@ -26,23 +33,84 @@ pub(super) async fn parts(depot: &Depot, args: &RestoreArgs) -> Result<Vec<Part>
             known: None,
         });
     }
-    let mut stop = Stop::never();
-    let settled = settle(&depot.store, &places, &mut stop);
-    let settled = tokio::select! {
-        settled = settled => settled?,
-        _ = platform::asked_to_stop() => {
-            return Err(Fatal::interrupted("look for what was asked for"));
+    let look = async {
+        let mut stop = Stop::never();
+        let settled = settle(&depot.store, &places, &mut stop).await?;
+        let each = depot.origins.iter().zip(settled).zip(folders);
+        let parts = each.map(|((named, what), to)| Part {
+            named: named.clone(),
+            what,
+            to,
+            moment,
+        });
+        let parts = parts
+            .filter(|part| args.what.is_empty() || !part.what.is_empty())
+            .collect();
+        match (moment, &args.diff) {
+            (None, None) => with_deleted(depot, parts, &mut stop).await,
+            // What was gone then is not asked for.
+            _ => Ok((parts, Vec::new())),
         }
     };
-    let each = depot.origins.iter().zip(settled).zip(folders);
-    let parts = each.map(|((named, what), to)| Part {
-        named: named.clone(),
-        what,
-        to,
-    });
-    Ok(parts
-        .filter(|part| args.what.is_empty() || !part.what.is_empty())
-        .collect())
+    tokio::select! {
+        parts = look => parts,
+        _ = platform::asked_to_stop() => Err(Fatal::interrupted("look for what was asked for")),
+    }
+}
+
+/// What each text is, as far as that can be said before the bucket is asked.
+pub(in crate::cli) fn typed(origins: &[Named], texts: &[String]) -> Result<Vec<Typed>, Fatal> {
+    let roots_known = origins.iter().any(|named| named.root.is_some());
+    let typed = |text: &String| match Path::new(text).has_root() && !roots_known {
+        true => Typed::of_computer(text),
+        false => Typed::new(text),
+    };
+    texts.iter().map(typed).collect()
+}
+
+/// Set apart what is deleted now: each such file is a part of its own, as of the
+/// moment of its last version.
+async fn with_deleted(
+    depot: &Depot,
+    parts: Vec<Part>,
+    stop: &mut Stop,
+) -> Result<(Vec<Part>, Vec<String>), Fatal> {
+    let (mut all, mut told) = (Vec::new(), Vec::new());
+    for mut part in parts {
+        let mut own = Vec::new();
+        let mut rest = Vec::new();
+        for (typed, reading) in std::mem::take(&mut part.what) {
+            let path = typed.path_as(reading).cloned();
+            let gone = match &path {
+                Some(path) => deleted(&depot.store, &part.named.origin, path, stop).await?,
+                None => None,
+            };
+            let Some((path, gone)) = path.zip(gone) else {
+                rest.push((typed, reading));
+                continue;
+            };
+            told.push(show::clean(&format!(
+                "{path} was deleted {}: this is its last version, of {} (--at goes to another moment)",
+                stamp(gone.deleted_at_ms, &depot.zone),
+                stamp(gone.stored_at_ms, &depot.zone)
+            )));
+            own.push(Part {
+                named: part.named.clone(),
+                what: vec![(typed, reading)],
+                to: part.to.clone(),
+                moment: Some(Moment {
+                    at_ms: gone.stored_at_ms,
+                    end_of_day: false,
+                }),
+            });
+        }
+        part.what = rest;
+        if own.is_empty() || !part.what.is_empty() {
+            all.push(part);
+        }
+        all.extend(own);
+    }
+    Ok((all, told))
 }
 
 /// How each text was taken that could have meant something else, too; once.

@@ -30,6 +30,7 @@ pub(super) fn json(depot: &Depot, done: &[Done], moment: Option<Moment>) -> Valu
                 "bucket": one.named.origin.bucket,
                 "prefix": one.named.origin.prefix,
                 "to": one.to.display().to_string(),
+                "moment": moment_json(one.moment, depot),
                 "restored": restored,
                 "left_alone": one.left_alone,
                 "failure": fatal.map(|fatal| json!({
@@ -53,7 +54,7 @@ pub(super) fn json(depot: &Depot, done: &[Done], moment: Option<Moment>) -> Valu
 }
 
 /// The result for people.
-pub(super) fn print(depot: &Depot, done: &[Done], moment: Option<Moment>) {
+pub(super) fn print(depot: &Depot, done: &[Done]) {
     for one in done {
         let origin = &one.named.origin;
         println!(
@@ -61,7 +62,7 @@ pub(super) fn print(depot: &Depot, done: &[Done], moment: Option<Moment>) {
             show::clean(&one.named.name),
             show::clean(&origin.bucket),
             show::clean(&origin.prefix),
-            as_of(moment, depot)
+            as_of(one.moment, depot)
         );
         println!("  into {}", show::clean(&one.to.display().to_string()));
         match &one.result {

@@ -20,6 +20,7 @@ fn done(unmatched: &[&str]) -> Done {
         named: named("a", None),
         what: Vec::new(),
         to: PathBuf::new(),
+        moment: None,
         left_alone: None,
         result: Ok(Restored {
             unmatched: unmatched.iter().map(|text| (*text).to_owned()).collect(),

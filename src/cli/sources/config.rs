@@ -3,26 +3,53 @@
 //!
 //! What a bucket says is anybody's word: every value is written as a quoted
 //! text or a number, and the configuration is checked like any other when it is
-//! read. It never replaces a file and never holds a credential.
+//! read. It adds to a configuration that is there, replaces no other file, and never
+//! holds a credential.
 
+use super::existing::{Existing, There};
 use crate::cli::args::{Place, SourcesArgs};
-use crate::cli::origins::{Named, folder_names};
+use crate::cli::origins::{Depot, Named, folder_names};
 use crate::cli::show;
 use crate::error::{Fatal, chain};
+use crate::files::write_private_atomic;
 use crate::model::manifest::Header;
 use crate::model::owner::Owner;
 use crate::platform;
+use crate::recovery::Origin;
 use crate::recovery::sources::Found;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Write it.
+/// Where the copies are, as a configuration says it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Store {
+    /// The vault in this folder.
+    Vault(PathBuf),
+    /// AWS or a compatible server.
+    S3 {
+        region: Option<String>,
+        profile: Option<String>,
+        endpoint_url: Option<String>,
+    },
+}
+
+/// A source that is to be written: under a name and with a folder of its own.
+struct New<'a> {
+    found: &'a Found,
+    header: &'a Header,
+    name: String,
+    folder: PathBuf,
+}
+
+/// Write it, or add to the one that is there.
 ///
 /// # Errors
-/// The file is there already, or cannot be written; a manifest cannot be read.
+/// There is another file, or it cannot be written; a manifest cannot be read;
+/// folders would fall together.
 pub(super) fn write(
     file: &Path,
     args: &SourcesArgs,
+    depot: &Depot,
     found: &[Found],
     quiet: bool,
 ) -> Result<(), Fatal> {
@@ -35,8 +62,104 @@ pub(super) fn write(
             "write it by hand after config/office.toml: only name, folder, bucket and prefix matter",
         ));
     };
-    let folders = folders(args.below.as_deref(), found, &headers)?;
-    let text = text(args, found, &headers, &folders)?;
+    let store = store(args, depot)?;
+    let existing = Existing::read(file)?;
+    let there = existing
+        .as_ref()
+        .map_or(&[][..], |existing| &existing.sources);
+    if let Some(existing) = &existing {
+        same_store(&existing.store, &store, file)?;
+    }
+    let is_there = |one: &Found| {
+        (there.iter())
+            .any(|at| (&at.bucket, &at.prefix) == (&one.origin.bucket, &one.origin.prefix))
+    };
+    let fresh = found.iter().zip(headers).filter(|(one, _)| !is_there(one));
+    let fresh: Vec<(&Found, &Header)> = fresh.collect();
+    if fresh.is_empty() {
+        if !quiet {
+            eprintln!("{} has it already: nothing is added.", file.display());
+        }
+        return Ok(());
+    }
+    let below = match &args.below {
+        Some(below) => Some(std::path::absolute(below).map_err(|error| {
+            Fatal::usage(
+                format!("use --below {}", below.display()),
+                chain(&error),
+                "",
+            )
+        })?),
+        None => None,
+    };
+    let names = names(there, &fresh);
+    let moved = moved(there, &names, below.as_deref())?;
+    let new: Vec<New<'_>> = fresh
+        .into_iter()
+        .zip(&names[there.len()..])
+        .map(|((found, header), name)| New {
+            found,
+            header,
+            name: name.clone(),
+            folder: match &below {
+                // As a restore of all of them puts them there.
+                Some(below) if names.len() > 1 => below.join(name),
+                Some(below) => below.clone(),
+                None => PathBuf::from(&header.root),
+            },
+        })
+        .collect();
+    let mut folders: Vec<(String, PathBuf)> = Vec::new();
+    for (number, at) in there.iter().enumerate() {
+        let other = moved.iter().find(|(of, _)| *of == number);
+        folders.push((
+            at.name.clone(),
+            other.map_or(&at.folder, |(_, to)| to).clone(),
+        ));
+    }
+    folders.extend(new.iter().map(|new| (new.name.clone(), new.folder.clone())));
+    apart(&folders)?;
+    let text = text(existing.as_ref(), &store, &new, &moved);
+    let text = text.ok_or_else(|| {
+        Fatal::usage(
+            operation(),
+            "a folder in the file that is there cannot be replaced",
+            "write another file, and put its sources into the first by hand",
+        )
+    })?;
+    let topic_there = existing.as_ref().map(|file| file.topic_arn.clone());
+    match existing {
+        // Whole or not at all: it may hold more than what we wrote.
+        Some(_) => write_private_atomic(file, text.as_bytes()).map_err(Fatal::from)?,
+        None => create(file, &text, operation)?,
+    }
+    if !quiet {
+        let did = if there.is_empty() {
+            "Wrote"
+        } else {
+            "Added to"
+        };
+        eprintln!("{did} {}; the folders in it:", file.display());
+        for (name, folder) in &folders {
+            eprintln!("  {}: {}", show::clean(name), folder.display());
+        }
+        for one in &new {
+            let topic = one.header.settings.topic_arn.as_ref();
+            if let (Some(topic), Some(there)) = (topic, &topic_there)
+                && there.as_ref().is_some_and(|there| there != topic)
+            {
+                eprintln!(
+                    "The messages of {} went to {}; now they go where those of the others go.",
+                    show::clean(&one.name),
+                    show::clean(topic)
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn create(file: &Path, text: &str, operation: impl Fn() -> String) -> Result<(), Fatal> {
     let made = platform::private_options().create_new(true).open(file);
     let mut out = made.map_err(|error| {
         Fatal::usage(
@@ -47,109 +170,222 @@ pub(super) fn write(
     })?;
     out.write_all(text.as_bytes())
         .and_then(|()| out.sync_all())
-        .map_err(|error| Fatal::new(operation(), chain(&error), "see whether the disk is full"))?;
-    if !quiet {
-        eprintln!("Wrote {}; the folders in it:", file.display());
-        for (header, folder) in headers.iter().zip(&folders) {
-            eprintln!("  {}: {}", show::clean(&header.source), folder.display());
+        .map_err(|error| Fatal::new(operation(), chain(&error), "see whether the disk is full"))
+}
+
+/// Where the copies are: as the options say it, and where they leave it to the
+/// environment, as that says it. Who goes on with the file need not have it.
+fn store(args: &SourcesArgs, depot: &Depot) -> Result<Store, Fatal> {
+    let place = &args.place;
+    let variable = |names: &[&str]| {
+        let set = names.iter().find_map(|name| std::env::var(name).ok());
+        set.filter(|value| !value.is_empty())
+    };
+    match place.place() {
+        Place::Vault { path, .. } => std::path::absolute(path)
+            .map(Store::Vault)
+            .map_err(|error| {
+                Fatal::usage(format!("use --vault {}", path.display()), chain(&error), "")
+            }),
+        Place::Bucket { .. } => {
+            let endpoint = || variable(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]);
+            Ok(Store::S3 {
+                region: place.region.clone().or_else(|| depot.store.region()),
+                profile: place.profile.clone().or_else(|| variable(&["AWS_PROFILE"])),
+                endpoint_url: place.endpoint_url.clone().or_else(endpoint),
+            })
+        }
+        Place::Configuration => Err(Fatal::usage(
+            "write a configuration",
+            "there is one already: it says where the copies are",
+            "give --bucket or --vault instead of --config",
+        )),
+    }
+}
+
+/// One configuration has one server.
+fn same_store(there: &Store, wanted: &Store, file: &Path) -> Result<(), Fatal> {
+    if there == wanted {
+        return Ok(());
+    }
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    Err(Fatal::usage(
+        format!("add to the configuration {}", file.display()),
+        format!(
+            "its copies are in {}, these in {}: a configuration has one place",
+            words(there),
+            words(wanted)
+        ),
+        format!(
+            "write this one beside it, with a folder of its own: --write-config {stem}-2.toml --below FOLDER; the commands are the same with that file, and Keepwatch runs once for each of them (with `[state] dir` and `[log] dir` of its own)"
+        ),
+    ))
+}
+
+fn words(store: &Store) -> String {
+    match store {
+        Store::Vault(path) => format!("the vault {}", path.display()),
+        Store::S3 {
+            region,
+            profile,
+            endpoint_url,
+        } => {
+            let said = [
+                ("region", region),
+                ("profile", profile),
+                ("endpoint", endpoint_url),
+            ];
+            let said: Vec<String> = said
+                .iter()
+                .filter_map(|(what, value)| {
+                    Some(format!("{what} {}", show::clean(value.as_ref()?)))
+                })
+                .collect();
+            format!("S3 ({})", said.join(", "))
+        }
+    }
+}
+
+/// The names of all sources, those there first: each its own, as folders have them.
+fn names(there: &[There], fresh: &[(&Found, &Header)]) -> Vec<String> {
+    let named = |name: &str, bucket: &str, prefix: &str| Named {
+        name: name.to_owned(),
+        origin: Origin {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+        },
+        root: None,
+    };
+    let there = there
+        .iter()
+        .map(|at| named(&at.name, &at.bucket, &at.prefix));
+    let fresh = fresh
+        .iter()
+        .map(|(found, header)| named(&header.source, &found.origin.bucket, &found.origin.prefix));
+    folder_names(&there.chain(fresh).collect::<Vec<_>>())
+}
+
+/// Who had the folder below which all are put to himself goes into one below it, as
+/// a restore of several does it. What is there already is not moved.
+fn moved(
+    there: &[There],
+    names: &[String],
+    below: Option<&Path>,
+) -> Result<Vec<(usize, PathBuf)>, Fatal> {
+    let Some(below) = below else {
+        return Ok(Vec::new());
+    };
+    let mut moved = Vec::new();
+    for (number, at) in there
+        .iter()
+        .enumerate()
+        .filter(|(_, at)| at.folder == below)
+    {
+        let is_empty = std::fs::read_dir(below).map_or(true, |mut inner| inner.next().is_none());
+        if !is_empty {
+            return Err(Fatal::usage(
+                format!("put more folders below {}", below.display()),
+                format!(
+                    "it is the folder of {} itself, and has its files already",
+                    show::clean(&at.name)
+                ),
+                "give another folder with --below, beside it",
+            ));
+        }
+        moved.push((number, below.join(&names[number])));
+    }
+    Ok(moved)
+}
+
+/// No folder is another's, or lies in it.
+fn apart(folders: &[(String, PathBuf)]) -> Result<(), Fatal> {
+    for (number, (name, folder)) in folders.iter().enumerate() {
+        for (other, inner) in &folders[number + 1..] {
+            if inner.starts_with(folder) || folder.starts_with(inner) {
+                return Err(Fatal::usage(
+                    "give every source a folder of its own",
+                    format!(
+                        "those of {} and {} would fall together: {} and {}",
+                        show::clean(name),
+                        show::clean(other),
+                        folder.display(),
+                        inner.display()
+                    ),
+                    "put them below one folder with --below FOLDER: each gets its own in it",
+                ));
+            }
         }
     }
     Ok(())
 }
 
-/// Where each source's folder is on this computer: where it was, or below
-/// another folder, as a restore of all of them puts it there.
-fn folders(
-    below: Option<&Path>,
-    found: &[Found],
-    headers: &[&Header],
-) -> Result<Vec<PathBuf>, Fatal> {
-    let Some(below) = below else {
-        return Ok(headers
-            .iter()
-            .map(|header| PathBuf::from(&header.root))
-            .collect());
-    };
-    let below = std::path::absolute(below).map_err(|error| {
-        Fatal::usage(
-            format!("use --below {}", below.display()),
-            chain(&error),
-            "",
-        )
-    })?;
-    if headers.len() == 1 {
-        return Ok(vec![below]);
+fn text(
+    existing: Option<&Existing>,
+    store: &Store,
+    new: &[New<'_>],
+    moved: &[(usize, PathBuf)],
+) -> Option<String> {
+    let mut more = String::new();
+    for one in new {
+        more.push_str(&source(one));
     }
-    let names: Vec<Named> = found
-        .iter()
-        .zip(headers)
-        .map(|(one, header)| Named {
-            name: header.source.clone(),
-            origin: one.origin.clone(),
-            root: None,
-        })
-        .collect();
-    Ok(folder_names(&names)
-        .iter()
-        .map(|name| below.join(name))
-        .collect())
+    let settings = || new.iter().map(|one| &one.header.settings);
+    let topic = settings().find(|settings| settings.topic_arn.is_some());
+    if let Some(settings) = topic.filter(|_| existing.is_none_or(|file| !file.has_notify)) {
+        more.push_str("\n[notify]\n");
+        for (key, value) in [
+            ("topic_arn", &settings.topic_arn),
+            ("endpoint_url", &settings.notify_endpoint_url),
+        ] {
+            if let Some(value) = value {
+                more.push_str(&format!("{key} = {}\n", quoted(value)));
+            }
+        }
+    }
+    match existing {
+        Some(existing) => existing.text_with(moved, &more),
+        None => Some(format!("{}{more}", head(store))),
+    }
 }
 
-fn text(
-    args: &SourcesArgs,
-    found: &[Found],
-    headers: &[&Header],
-    folders: &[PathBuf],
-) -> Result<String, Fatal> {
+fn head(store: &Store) -> String {
     let mut out = String::from(
         "# Written by `keepwatch sources` from what the bucket says of itself. With it\n\
          # this computer goes on as the one that was backed up. Credentials never\n\
          # belong in here. Every key is explained in docs/OPERATIONS.md.\n\n",
     );
-    let place = &args.place;
-    match place.place() {
-        Place::Vault { path, .. } => {
-            let path = std::path::absolute(path).map_err(|error| {
-                Fatal::usage(format!("use --vault {}", path.display()), chain(&error), "")
-            })?;
-            out.push_str(&format!(
-                "[vault]\npath = {}\n",
-                quoted(&path.display().to_string())
-            ));
-        }
-        Place::Bucket { .. } => {
+    match store {
+        Store::Vault(path) => out.push_str(&format!(
+            "[vault]\npath = {}\n",
+            quoted(&path.display().to_string())
+        )),
+        Store::S3 {
+            region,
+            profile,
+            endpoint_url,
+        } => {
             out.push_str("[s3]\n");
             for (key, value) in [
-                ("region", &place.region),
-                ("profile", &place.profile),
-                ("endpoint_url", &place.endpoint_url),
+                ("region", region),
+                ("profile", profile),
+                ("endpoint_url", endpoint_url),
             ] {
                 if let Some(value) = value {
                     out.push_str(&format!("{key} = {}\n", quoted(value)));
                 }
             }
         }
-        Place::Configuration => {
-            return Err(Fatal::usage(
-                "write a configuration",
-                "there is one already: it says where the copies are",
-                "give --bucket or --vault instead of --config",
-            ));
-        }
     }
-    for ((one, header), folder) in found.iter().zip(headers).zip(folders) {
-        out.push_str(&source(one, header, folder));
-    }
-    if let Some(topic) = headers
-        .iter()
-        .find_map(|header| header.settings.topic_arn.as_ref())
-    {
-        out.push_str(&format!("\n[notify]\ntopic_arn = {}\n", quoted(topic)));
-    }
-    Ok(out)
+    out
 }
 
-fn source(found: &Found, header: &Header, folder: &Path) -> String {
+fn source(new: &New<'_>) -> String {
+    let New {
+        found,
+        header,
+        name,
+        folder,
+    } = new;
     let settings = &header.settings;
     let list = |items: &[String]| {
         let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
@@ -159,7 +395,7 @@ fn source(found: &Found, header: &Header, folder: &Path) -> String {
         "\n# {} on {}\n[[source]]\nname = {}\npath = {}\nbucket = {}\nprefix = {}\n",
         show::clean(&header.root),
         show::clean(&header.host),
-        quoted(&header.source),
+        quoted(name),
         quoted(&folder.display().to_string()),
         quoted(&found.origin.bucket),
         quoted(&found.origin.prefix)
@@ -194,7 +430,7 @@ fn source(found: &Found, header: &Header, folder: &Path) -> String {
 }
 
 /// A TOML basic string.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

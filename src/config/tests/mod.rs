@@ -164,6 +164,7 @@ json = true
         profile: Some("backup".into()),
         endpoint_url: Some("https://s3.example".into()),
         path_style: false,
+        demands: S3Demands::default(),
     };
     assert_eq!(config.store, StoreConfig::S3(expected));
     assert_eq!(

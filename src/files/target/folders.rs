@@ -2,6 +2,7 @@
 //! before all that belongs in them is there, where they would keep it out.
 
 use super::looks::dressed;
+use super::opened::MODE_OPENED;
 use super::{Looks, Target};
 use crate::error::Fault;
 use crate::files::fault::{self, shown};
@@ -43,19 +44,27 @@ impl Target {
         let Some(dir) = self.inner(rel)? else {
             return Ok(None);
         };
-        let now = self.existing(rel)?;
-        if keep == Keep::Chosen && now.is_none_or(|now| now.mode != MODE_OF_MADE) {
+        let Some(now) = self.existing(rel)? else {
+            return Ok(None);
+        };
+        let before = self.mode_before(rel);
+        if keep == Keep::Chosen && !waits(before, now.mode, looks.mode) {
             return Ok(None);
         }
-        Ok(dressed(&dir, looks).fault(shown(rel)))
+        let done = dressed(&dir, looks).fault(shown(rel));
+        self.forget_opened(rel);
+        Ok(done)
     }
 
     /// The folder; `None` when nothing of it was wanted, or something else has its
     /// name.
-    fn inner(&self, rel: &RelPath) -> Result<Option<Dir>, Fault> {
+    pub(super) fn inner(&self, rel: &RelPath) -> Result<Option<Dir>, Fault> {
         let failed = |error: &io::Error| fault::writing("finish the folder", shown(rel), error);
         let mut dir = self.dir.try_clone().map_err(|error| failed(&error))?;
+        let mut at = RelPath::root();
         for name in rel.components() {
+            self.open_to_pass(&dir, &at);
+            at = at.join(name).unwrap_or_else(|_| rel.clone());
             dir = match dir.open_dir(name) {
                 Ok(inner) => inner,
                 Err(error) => match platform::trouble(&error) {
@@ -65,6 +74,15 @@ impl Target {
             };
         }
         Ok(Some(dir))
+    }
+}
+
+/// A folder still waits for its own mode: it has the one that a restore makes folders
+/// with, or it was opened, now or by a restore that was killed, and had its own.
+fn waits(before: Option<u32>, now: u32, own: u32) -> bool {
+    match before {
+        Some(before) => before == own || before == MODE_OF_MADE,
+        None => now == MODE_OF_MADE || (now != own && now == own | MODE_OPENED),
     }
 }
 

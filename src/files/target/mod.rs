@@ -9,6 +9,7 @@
 mod beside;
 mod folders;
 mod looks;
+mod opened;
 mod partial;
 mod pending;
 
@@ -25,7 +26,7 @@ use crate::files::read;
 use crate::files::temp::{TempFile, with_fresh_name};
 use crate::model::{Fingerprint, RelPath};
 use crate::platform::{self, Dir, Trouble};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -37,6 +38,8 @@ pub struct Target {
     dir: Dir,
     /// Folders that were created on the way to a file, up to [`MADE_MAX`].
     made: Mutex<HashSet<RelPath>>,
+    /// Folders that were opened for writing, with the mode that each had.
+    opened: Mutex<BTreeMap<RelPath, u32>>,
     /// What counts as free, whatever the disk says.
     free_bytes: Option<u64>,
 }
@@ -66,6 +69,7 @@ impl Target {
             path,
             dir,
             made: Mutex::default(),
+            opened: Mutex::default(),
             free_bytes: None,
         })
     }
@@ -73,11 +77,9 @@ impl Target {
     /// The same with so much room, whatever the disk says: how tests play a disk
     /// that is nearly full.
     #[must_use]
-    pub fn with_free_bytes(self, bytes: u64) -> Self {
-        Self {
-            free_bytes: Some(bytes),
-            ..self
-        }
+    pub fn with_free_bytes(mut self, bytes: u64) -> Self {
+        self.free_bytes = Some(bytes);
+        self
     }
 
     /// The folder, absolute and without links.
@@ -115,7 +117,14 @@ impl Target {
     /// # Errors
     /// [`Fault`] when that cannot be told.
     pub fn existing(&self, rel: &RelPath) -> Result<Option<Fingerprint>, Fault> {
-        read::stat(&self.path, rel)
+        match read::stat(&self.path, rel) {
+            // A folder on the way lets nobody pass: one of ours is opened.
+            Err(fault) if fault.class == Class::Unreadable => {
+                self.open_the_way(rel);
+                read::stat(&self.path, rel)
+            }
+            done => done,
+        }
     }
 
     /// Begin to write the file `rel`, under a temporary name beside it. Missing
@@ -239,10 +248,18 @@ impl Target {
             platform::writable_name(name)
                 .map_err(|refused| failed(&io::Error::new(io::ErrorKind::InvalidInput, refused)))?;
             if names.peek().is_none() {
+                self.open_to_write(&dir, &at);
                 return Ok((dir, name));
             }
-            let (inner, is_made) =
-                open_or_create(&dir, name, private_folders).map_err(|error| failed(&error))?;
+            self.open_to_pass(&dir, &at);
+            let (inner, is_made) = match open_or_create(&dir, name, private_folders) {
+                Err(error) if platform::trouble(&error) == Trouble::Denied => {
+                    self.open_to_write(&dir, &at);
+                    open_or_create(&dir, name, private_folders)
+                }
+                done => done,
+            }
+            .map_err(|error| failed(&error))?;
             dir = inner;
             at = at.join(name).unwrap_or_else(|_| rel.clone());
             if is_made {

@@ -424,3 +424,30 @@ fn a_start_that_failed_after_it_rebuilt_is_made_good_by_the_next() {
     let source = docs(&index);
     assert_eq!(index.source_state_get(source, "compared"), Ok(None));
 }
+
+/// Named after the bug: everything was written into a folder that nobody could see,
+/// and a second process could have made another beside it.
+#[test]
+fn a_folder_that_was_removed_or_replaced_under_it_is_noticed_and_made_again() {
+    let (dir, root) = state();
+    let index = open(&root);
+    let source = docs(&index);
+    index.import(source, &[(key("a"), record(1))]).unwrap();
+    assert_eq!(index.broken(), None);
+    fs::remove_dir_all(dir.path()).unwrap();
+    let fault = index.broken().unwrap();
+    assert!(fault.cause.contains("was removed or replaced"), "{fault}");
+    assert_eq!(index.reopen(), Ok(Opened::Fresh));
+    assert_eq!(index.broken(), None);
+    assert!(Index::is_in_use(&root), "it is locked again");
+    assert_eq!(index.get(source, &key("a")), Ok(None));
+    index.import(source, &[(key("b"), record(2))]).unwrap();
+    // Another one in its place is no longer believed to know everything.
+    let aside = dir.path().join("aside");
+    fs::rename(&root, &aside).unwrap();
+    copy(&aside, &root);
+    assert!(index.broken().is_some());
+    assert_eq!(index.reopen(), Ok(Opened::Fresh));
+    assert_eq!(index.broken(), None);
+    assert_eq!(index.reopen(), Ok(Opened::Existing));
+}

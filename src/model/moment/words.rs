@@ -44,6 +44,13 @@ fn day(text: &str, today: Date) -> Option<(Day, &str)> {
     if let Some((length, rest)) = text.split_once(" ago ") {
         return Some((Day::On(days_ago(length, today)?), rest));
     }
+    if let Some(dated) = written_date(text, today) {
+        return Some(dated);
+    }
+    let text = text.strip_prefix("on ").unwrap_or(text).trim_start();
+    if let Some(dated) = written_date(text, today) {
+        return Some(dated);
+    }
     let (word, rest) = split(text);
     let before_today = |weekday| today.nth_weekday(-1, weekday).ok().map(Day::On);
     let day = match word {
@@ -70,6 +77,103 @@ fn date(word: &str) -> Option<Date> {
             .bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b'-');
     is_date.then(|| word.parse().ok())?
+}
+
+/// A date with its numbers or its month's name as people write them: `24.11.2026`,
+/// `24.11.`, `24/11/2026`, `Nov 24`, `24 November 2026`. Without a year it is the
+/// latest such day that is not still to come.
+fn written_date(text: &str, today: Date) -> Option<(Day, &str)> {
+    let (first, rest) = split(text);
+    if let Some(date) = of_numbers(first, today) {
+        return Some((Day::On(date), rest));
+    }
+    let (second, behind) = split(rest.trim_start());
+    let (number, name) = match month(first) {
+        Some(name) => (second, name),
+        None => (first, month(second)?),
+    };
+    let number = number.trim_end_matches(['.', ',']);
+    let number = ["st", "nd", "rd", "th"]
+        .iter()
+        .find_map(|ending| number.strip_suffix(ending))
+        .unwrap_or(number);
+    let day = small(number)?;
+    let (third, last) = split(behind.trim_start());
+    let (year, rest) = match year(third) {
+        Some(year) => (Some(year), last),
+        None => (None, behind),
+    };
+    Some((Day::On(on(day, name, year, today)?), rest))
+}
+
+/// `24.11.2026` and `24.11.` (the day first, as with dots everywhere), and with
+/// slashes where only one order makes a date: `24/11/2026`, `11/24/2026`.
+fn of_numbers(word: &str, today: Date) -> Option<Date> {
+    if word.contains('.') {
+        let mut parts = word.split('.');
+        let (day, month) = (small(parts.next()?)?, small(parts.next()?)?);
+        let year = match (parts.next()?, parts.next()) {
+            ("", None) => None,
+            (text, None) => Some(year(text)?),
+            _ => return None,
+        };
+        return on(day, month, year, today);
+    }
+    let mut parts = word.split('/');
+    let (one, other) = (small(parts.next()?)?, small(parts.next()?)?);
+    let year = year(parts.next()?)?;
+    let is_day = |number: i8| number > 12;
+    let (day, month) = match (is_day(one), is_day(other)) {
+        (true, false) => (one, other),
+        (false, true) => (other, one),
+        _ if one == other => (one, other),
+        // Either could be the day: nobody guesses.
+        _ => return None,
+    };
+    let whole = parts.next().is_none();
+    whole.then(|| on(day, month, Some(year), today))?
+}
+
+fn small(text: &str) -> Option<i8> {
+    let is_it = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_it.then(|| text.parse().ok())?
+}
+
+fn year(text: &str) -> Option<i16> {
+    let is_it = text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_it.then(|| text.parse().ok())?
+}
+
+/// The day in that year, or the last time that it was.
+fn on(day: i8, month: i8, year: Option<i16>, today: Date) -> Option<Date> {
+    match year {
+        Some(year) => Date::new(year, month, day).ok(),
+        // The 29th of February was up to eight years ago.
+        None => (0..=8)
+            .filter_map(|years| Date::new(today.year() - years, month, day).ok())
+            .find(|date| *date <= today),
+    }
+}
+
+fn month(word: &str) -> Option<i8> {
+    const NAMES: [&str; 12] = [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ];
+    let word = word.trim_end_matches('.');
+    let is_it = |name: &&str| word.len() >= 3 && name.starts_with(word);
+    let place = NAMES.iter().position(|name| is_it(&name))?;
+    i8::try_from(place + 1).ok()
 }
 
 /// The first word, without a comma behind it, and the rest.

@@ -120,7 +120,7 @@ fn totals(report: &Report) -> Vec<String> {
         report
             .drill
             .iter()
-            .flat_map(|drill| drilled::lines(drill, zone)),
+            .flat_map(|drill| drilled::lines(drill, zone, &report.program)),
     );
     lines
 }

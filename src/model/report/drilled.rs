@@ -8,7 +8,11 @@ use crate::model::drill::{Drill, FAILURES_NAMED_MAX, Failure, LASTING_NAMED_MAX}
 use jiff::tz::TimeZone;
 
 /// What to do about damaged versions, in the order in which it helps.
-const REMEDY: &str = "run `keepwatch verify --deep --repair`: it looks at every file, and uploads again what is damaged and still on this computer. An older version that is damaged cannot be mended: no restore of a moment at which it was current brings it back (`keepwatch versions` shows the others). Look for who or what else writes to the bucket";
+fn remedy(program: &str) -> String {
+    format!(
+        "run `{program} verify --deep --repair`: it looks at every file, and uploads again what is damaged and still on this computer. An older version that is damaged cannot be mended: no restore of a moment at which it was current brings it back (`{program} versions PATH` shows the others). Look for who or what else writes to the bucket"
+    )
+}
 
 /// Files that did not come back as they were, or do again.
 #[derive(Debug, Clone)]
@@ -17,6 +21,8 @@ pub struct Drilled<'a> {
     pub computer: &'a str,
     /// The files.
     pub failures: &'a [Failure],
+    /// The program as whoever reads this can run it, with its configuration.
+    pub program: &'a str,
     /// The zone its times are shown in.
     pub time_zone: &'a TimeZone,
 }
@@ -35,11 +41,11 @@ pub(super) fn problem(drill: &Drill) -> Option<String> {
 }
 
 /// The digest's lines about it.
-pub(super) fn lines(drill: &Drill, zone: &TimeZone) -> Vec<String> {
+pub(super) fn lines(drill: &Drill, zone: &TimeZone, program: &str) -> Vec<String> {
     let mut lines = vec![format!("Drill:    {}", drill.line())];
     lines.extend(named(&drill.failures, zone));
     if !drill.failures.is_empty() {
-        lines.push(format!("  What to do: {REMEDY}"));
+        lines.push(format!("  What to do: {}", remedy(program)));
     }
     lines.extend(lasting(drill, zone));
     lines
@@ -113,7 +119,7 @@ pub fn drill_alert(drilled: &Drilled<'_>) -> Message {
     head.extend(named(drilled.failures, drilled.time_zone));
     head.extend([
         String::new(),
-        format!("What to do: {REMEDY}."),
+        format!("What to do: {}.", remedy(drilled.program)),
         String::new(),
         format!("Computer: {}", clean(drilled.computer)),
     ]);
@@ -202,6 +208,7 @@ mod tests {
         let drilled = Drilled {
             computer: "OFFICE-PC",
             failures: &failures,
+            program: "keepwatch",
             time_zone: &zone,
         };
         let alert = drill_alert(&drilled);
@@ -261,7 +268,7 @@ mod tests {
             lasting_total: 12,
             ..Drill::default()
         };
-        let text = lines(&drill, &zone).join("\n");
+        let text = lines(&drill, &zone, "keepwatch").join("\n");
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(
             text.contains("12 older versions that cannot be mended are known"),
@@ -274,7 +281,7 @@ mod tests {
         assert_eq!(problem(&drill), None);
         drill.lasting.truncate(1);
         drill.lasting_total = 1;
-        let text = lines(&drill, &zone).join("\n");
+        let text = lines(&drill, &zone, "keepwatch").join("\n");
         assert!(
             text.contains("1 older version that cannot be mended is known"),
             "{text}"

@@ -27,6 +27,8 @@ pub struct Held<'a> {
     /// The command that brings back the files as they were before; empty where no
     /// such moment is known.
     pub restore: &'a str,
+    /// Who can run these commands, in a sentence; may be empty.
+    pub who: &'a str,
     /// The zone its times are shown in.
     pub time_zone: &'a TimeZone,
 }
@@ -89,7 +91,7 @@ impl Held<'_> {
             (Why::OtherRoot, 0) => ", before anything of the other folder was stored",
             (_, 0) => ", with all that is missing",
         };
-        vec![
+        let mut lines = vec![
             format!(
                 "This command brings everything back into a new folder as the backup had it at {}{before}:",
                 time_of_second(self.hold.moment_ms, self.time_zone)
@@ -97,7 +99,17 @@ impl Held<'_> {
             String::new(),
             format!("  {}", self.restore),
             String::new(),
-        ]
+        ];
+        lines.extend(self.runner());
+        lines
+    }
+
+    /// Who can run the command above, as a paragraph.
+    fn runner(&self) -> Vec<String> {
+        match self.who {
+            "" => Vec::new(),
+            who => vec![who.to_owned(), String::new()],
+        }
     }
 
     /// What has happened, without a full stop.
@@ -183,7 +195,8 @@ impl Held<'_> {
             format!("What to do: {}", self.remedy()),
         ];
         match self.hold.why {
-            Why::Encrypted { before_ms, .. } => head.extend([
+            Why::Encrypted { before_ms, .. } => {
+                head.extend([
                 String::new(),
                 format!(
                     "The backup still has every file as it was before {}. This command brings them back into a new folder, on this or any other computer with this configuration:",
@@ -192,11 +205,15 @@ impl Held<'_> {
                 String::new(),
                 format!("  {}", self.restore),
                 String::new(),
+                ]);
+                head.extend(self.runner());
+                head.extend([
                 "Changed files are still backed up as new versions (that harms nothing), but no deletion is marked until you say so.".to_owned(),
                 "If all is in order (you have encrypted, converted or emptied the files yourself), say so with:".to_owned(),
                 String::new(),
                 format!("  {}", self.confirm),
-            ]),
+            ]);
+            }
             Why::Away => {
                 head.extend([
                     String::new(),
@@ -344,6 +361,7 @@ mod tests {
             reminder,
             confirm: "keepwatch --reconcile --confirm-deletions",
             restore: "keepwatch restore --source documents --at 2026-11-23T08:59:58+01:00 --to /srv/x",
+            who: "",
             time_zone: &zone,
         };
         (held.line(), held.alert(), held.over())

@@ -51,6 +51,7 @@ fn report(sources: Vec<SourceReport>) -> Report {
         },
         is_billed: true,
         drill: None,
+        program: "keepwatch".to_owned(),
         sources,
     }
 }

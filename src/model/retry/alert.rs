@@ -112,9 +112,11 @@ impl OutageAlert {
     /// The trouble is of that class: it decides how long it may last in silence.
     pub fn is_about(&mut self, class: Class) {
         self.patience_ms = match class {
-            Class::Credentials | Class::Denied | Class::NoBucket | Class::Full => {
-                self.policy.person_after_ms
-            }
+            Class::Credentials
+            | Class::Denied
+            | Class::NoBucket
+            | Class::Untrusted
+            | Class::Full => self.policy.person_after_ms,
             _ => self.policy.alert_after_ms,
         };
     }

@@ -279,7 +279,7 @@ impl Gate {
     /// Whether a failure that came while open is the bucket's.
     fn closes(&mut self, fault: &Fault, path_hash: u64) -> bool {
         match fault.class {
-            Class::Credentials | Class::NoBucket => true,
+            Class::Credentials | Class::NoBucket | Class::Untrusted => true,
             Class::Denied => {
                 if self.excused.contains(&path_hash) {
                     return false;

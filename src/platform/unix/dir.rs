@@ -232,6 +232,23 @@ impl Dir {
         set_mode(&folder, mode)
     }
 
+    /// Set this folder's permission bits alone, also where they let nobody in. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn set_self_mode(&self, mode: u32) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            use std::os::fd::AsRawFd as _;
+            // A handle to look names up with takes no other way.
+            let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+            if rustix::fs::chmod(&path, Mode::from_raw_mode(mode & MODE_BITS)).is_ok() {
+                return Ok(());
+            }
+        }
+        set_mode(&File::from(self.readable()?), mode)
+    }
+
     /// Give this folder to its owner; false where this account may not. Blocks.
     ///
     /// # Errors

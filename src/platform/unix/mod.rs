@@ -121,6 +121,12 @@ pub fn is_privileged() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// True when this account owns it.
+pub fn is_own(there: &Fingerprint) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    there.owner.is_some_and(|(owner, _)| owner == own)
+}
+
 /// Open for writing, created for its owner alone (0600) when it is not there. A
 /// link in its place is refused: it may lead to a file that is not ours.
 pub fn private_options() -> OpenOptions {

@@ -410,7 +410,7 @@ impl<'a> Run<'a> {
     /// One object's trouble, or the end of the run?
     pub(super) async fn weigh(&mut self, fault: Fault) -> Result<(), Fatal> {
         match fault.class {
-            Class::Credentials | Class::NoBucket => return Err(fault.into()),
+            class if class.ends_reading() => return Err(fault.into()),
             Class::Denied if !self.any_success => return Err(fault.into()),
             class if class.is_destination() => self.failures_in_a_row += 1,
             _ => self.any_success = true,

@@ -7,6 +7,7 @@ use crate::error::Fault;
 use crate::model::brake::{Brake, Hold, Why};
 use crate::model::report::{Held, Message};
 use crate::platform::{self, shell_word};
+use crate::tasks::command;
 use crate::tasks::context::{Context, blocking};
 use crate::tasks::post::Post;
 use jiff::Timestamp;
@@ -71,25 +72,15 @@ fn say<T>(
         hold,
         now_ms: ctx.now_ms(),
         reminder,
-        confirm: &format!("{} --reconcile --confirm-deletions", program(ctx)),
+        confirm: &format!("{} --reconcile --confirm-deletions", command::program(ctx)),
         restore: &restore_command(ctx, source, hold),
+        who: &command::who(ctx),
         time_zone: &ctx.config.schedule.time_zone,
     })
 }
 
-/// The program with the configuration that it runs with.
-pub(in crate::tasks) fn program(ctx: &Context) -> String {
-    match &ctx.config.file {
-        Some(file) => format!(
-            "keepwatch --config {}",
-            shell_word(&file.display().to_string())
-        ),
-        None => "keepwatch".to_owned(),
-    }
-}
-
 /// The command that brings back the source as it was before the first file was
-/// encrypted, marked or missed, into a new folder beside it. Empty where that
+/// encrypted, marked or missed, into a new folder. Empty where that
 /// moment is not known (a hold of an earlier version).
 fn restore_command(ctx: &Context, source: usize, hold: &Hold) -> String {
     if hold.why == Why::Away && hold.of == 0 {
@@ -112,7 +103,7 @@ fn restore_command(ctx: &Context, source: usize, hold: &Hold) -> String {
         settings.name,
         local.strftime("%Y-%m-%d-%H%M%S")
     );
-    let beside = settings.path.parent().unwrap_or(&settings.path).join(name);
+    let to = command::new_folder(ctx, source, &name);
     let from = match (&ctx.config.file, &ctx.config.store) {
         (None, StoreConfig::Vault { path }) => {
             format!("--vault {}", shell_word(&path.display().to_string()))
@@ -121,9 +112,9 @@ fn restore_command(ctx: &Context, source: usize, hold: &Hold) -> String {
     };
     format!(
         "{} restore {from} --at {} --to {}",
-        program(ctx),
+        command::program(ctx),
         local.strftime("%Y-%m-%dT%H:%M:%S%.f%:z"),
-        shell_word(&beside.display().to_string())
+        shell_word(&to.display().to_string())
     )
 }
 

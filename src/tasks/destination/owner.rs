@@ -15,7 +15,7 @@ use crate::model::{ContentHash, Fingerprint, ObjectMeta};
 use crate::recovery::sources::{Found as Nested, find};
 use crate::recovery::{Origin, Stop, manifest};
 use crate::store::{At, Demand, ObjectHeaders, PAGE_KEYS, Wrote};
-use crate::tasks::brake;
+use crate::tasks::command;
 use crate::tasks::context::{Context, blocking};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -419,7 +419,7 @@ async fn refused(ctx: &Arc<Context>, source: usize, word: &Word) -> Result<(), F
         }
         Word::Nobody => format!("whose the destination {at} is, is not known"),
     };
-    let program = brake::program(ctx);
+    let program = command::program(ctx);
     let remedy = match word {
         Word::Overlap(_, prefix) => format!(
             "give this source a bucket or prefix of its own. If nobody uses that other place any more, remove {} from the bucket",

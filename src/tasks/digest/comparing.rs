@@ -182,3 +182,28 @@ fn in_the_way(ctx: &Context, source: usize) -> Found {
         None => Found::Well,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Named after the bug: on systems whose clocks go on in sleep, six hours of it
+    /// were six hours of waiting, and a minute of it an outage that lasts.
+    #[tokio::test(start_paused = true)]
+    async fn time_asleep_is_no_waiting() {
+        let mut waiting = Waiting::new(WAIT_MAX);
+        tokio::time::advance(WAIT_STEP).await;
+        assert_eq!(waiting.passed(WAIT_STEP * 2), WAIT_STEP);
+        tokio::time::advance(WAIT_MAX * 2).await;
+        assert_eq!(waiting.passed(WAIT_STEP * 2), WAIT_STEP * 2);
+        assert_eq!(waiting.left, WAIT_MAX - WAIT_STEP * 3);
+        // Awake it ends.
+        let mut steps = 0;
+        while !waiting.left.is_zero() {
+            tokio::time::advance(WAIT_STEP).await;
+            waiting.passed(WAIT_STEP * 2);
+            steps += 1;
+        }
+        assert_eq!(WAIT_STEP * (steps + 3), WAIT_MAX);
+    }
+}

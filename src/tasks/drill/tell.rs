@@ -13,6 +13,7 @@ use crate::model::drill::{Drill, Failure};
 use crate::model::report::{Drilled, drill_alert, drill_over};
 use crate::recovery::life_of;
 use crate::store::ListedVersion;
+use crate::tasks::command;
 use crate::tasks::context::Context;
 use crate::tasks::post::Post;
 use std::sync::Arc;
@@ -86,6 +87,7 @@ pub(super) async fn look_again(
         let drilled = Drilled {
             computer: &crate::platform::computer_name(),
             failures: &over,
+            program: &command::program(trial.ctx),
             time_zone: &trial.ctx.config.schedule.time_zone,
         };
         post.keep(trial.ctx, drill_over(&drilled, &mended)).await?;
@@ -252,6 +254,7 @@ pub(super) async fn new_ones(
         let drilled = Drilled {
             computer: &crate::platform::computer_name(),
             failures: &untold,
+            program: &command::program(ctx),
             time_zone: &ctx.config.schedule.time_zone,
         };
         post.keep(ctx, drill_alert(&drilled)).await?;

@@ -13,7 +13,7 @@ use crate::model::{Fingerprint, Record, RelKey};
 use crate::platform;
 use crate::recovery::{Origin, Stop, manifest};
 use crate::store::Listed;
-use crate::tasks::context::{Context, blocking};
+use crate::tasks::context::{Context, Owners, blocking};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -39,6 +39,7 @@ pub(super) struct Known {
     moment_ms: i64,
     /// Another computer wrote it: accounts have other numbers there.
     is_elsewhere: bool,
+    owners: Owners,
     unwritten: Vec<(RelKey, Record)>,
     taken: u64,
 }
@@ -106,6 +107,7 @@ async fn begin(ctx: &Arc<Context>, source: usize) -> Result<Option<Known>, Fault
         batch: VecDeque::new(),
         moment_ms,
         is_elsewhere,
+        owners: ctx.owners(source),
         unwritten: Vec::new(),
         taken: 0,
     }))
@@ -134,7 +136,8 @@ impl Known {
             return false;
         }
         let is_listed = line.etag == listed.etag && line.stored_bytes == listed.stored_bytes;
-        let Some(record) = line.record(disk, self.is_elsewhere).filter(|_| is_listed) else {
+        let others = self.is_elsewhere || self.owners.are_forgiven(disk);
+        let Some(record) = line.record(disk, others).filter(|_| is_listed) else {
             return false;
         };
         self.unwritten.push((key.clone(), record));

@@ -201,6 +201,7 @@ fn may_pass(class: Class) -> bool {
         | Class::Credentials
         | Class::Denied
         | Class::NoBucket
+        | Class::Untrusted
         | Class::Full
         | Class::Unreadable
         | Class::Local => true,

@@ -243,8 +243,8 @@ impl Bench {
         self.put_at("", path, object).await;
     }
 
-    pub async fn put_at(&self, prefix: &str, path: &str, object: &Object) {
-        let path = RelPath::from_bytes(path).unwrap();
+    pub async fn put_at(&self, prefix: &str, path: impl AsRef<[u8]>, object: &Object) {
+        let path = RelPath::from_bytes(path.as_ref()).unwrap();
         let rel_key = match object.meta.kind {
             Kind::Folder => RelKey::of_folder(&path),
             _ => RelKey::of_file(&path),

@@ -224,6 +224,70 @@ async fn what_never_thaws_is_not_waited_for_for_ever() {
     assert!(began.elapsed() < Duration::from_secs(61 * 3600));
 }
 
+/// The deep archive of Intelligent-Tiering, which the class does not name: what S3 does
+/// not thaw quickly is thawed at the normal speed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_thawed_quickly_is_thawed_at_the_normal_speed() {
+    let bench = Bench::new();
+    let tier = StorageClass::IntelligentTiering;
+    put(&bench, "cold-deep", &Object::file(b"deep"), tier).await;
+    let asked = Arc::<Mutex<Vec<bool>>>::default();
+    let seen = Arc::clone(&asked);
+    bench.meddle(move |request| match request.method() {
+        "POST" => {
+            let body = request.body().bytes().unwrap_or_default();
+            let body = String::from_utf8_lossy(body).into_owned();
+            let is_quick = body.contains("Expedited");
+            seen.lock().unwrap().push(is_quick);
+            match is_quick {
+                true => Meddling::Answer(400, "InvalidArgument"),
+                false => Meddling::Answer(202, ""),
+            }
+        }
+        _ if is_download(request) => Meddling::Answer(403, "InvalidObjectState"),
+        _ => Meddling::Pass,
+    });
+    let restored = bench
+        .restore_with("out", |request| thaw(request, Speed::Expedited, false))
+        .await
+        .unwrap();
+    assert_eq!(named(&restored), ["cold-deep"]);
+    let hint = &restored.failed.items[0].hint;
+    assert!(hint.contains("run the same command again"), "{hint}");
+    assert_eq!(*asked.lock().unwrap(), [true, false]);
+}
+
+/// It has been moved back meanwhile: that is no refusal.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_an_active_tier_already_is_not_refused() {
+    let bench = Bench::new();
+    let tier = StorageClass::IntelligentTiering;
+    put(&bench, "cold-back", &Object::file(b"back"), tier).await;
+    let back = Arc::<AtomicU32>::default();
+    let seen = Arc::clone(&back);
+    bench.meddle(move |request| match request.method() {
+        "POST" => {
+            seen.store(1, Ordering::SeqCst);
+            Meddling::Answer(403, "ObjectAlreadyInActiveTierError")
+        }
+        _ if is_download(request) && seen.load(Ordering::SeqCst) == 0 => {
+            Meddling::Answer(403, "InvalidObjectState")
+        }
+        _ => Meddling::Pass,
+    });
+    let run = async || {
+        bench
+            .restore_with("out", |request| thaw(request, Speed::Standard, false))
+            .await
+            .unwrap()
+    };
+    let restored = run().await;
+    let hint = &restored.failed.items[0].hint;
+    assert!(hint.contains("run the same command again"), "{hint}");
+    assert!(run().await.is_complete());
+    assert_eq!(back.load(Ordering::SeqCst), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_may_not_thaw_is_told_which_permission_it_lacks() {
     let bench = office().await;

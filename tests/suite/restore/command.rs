@@ -126,9 +126,9 @@ async fn partial_nothing_and_wrong() {
     for (more, want, in_stderr) in [
         (&["a", "absent"][..], 3, ""),
         (&["absent"], 1, "never had"),
-        (&["gone"], 1, "deleted"),
         (&["a", "--at", "2001-01-01"], 1, "backed up yet"),
-        (&["--at", "20.11.2026"], 2, "2026-11-20 14:30"),
+        (&["--at", "20.11.2001"], 1, "backed up yet"),
+        (&["--at", "04/05/2026"], 2, "2026-11-20 14:30"),
         (&["--source", "other"], 2, BUCKET),
         (&["../a"], 2, "`..`"),
         (&["--bucket", "no-such-bucket"], 1, "bucket"),

@@ -153,3 +153,37 @@ async fn patterns_of_a_folder_that_is_away_are_not_refused_for_what_it_lacks() {
     assert_eq!(with("photos/private/"), Some(3), "it may lie in itself");
     assert_eq!(with("../private/"), Some(2), "that matches nothing");
 }
+
+/// Named after the bug: a service whose vault is on a disk that is away ended with
+/// an exit code that nobody reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_does_not_start_is_told_once_a_day_and_so_is_its_start() {
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    let config = write_config(&rig, "");
+    let disk = rig.dir.path().join("disk that is away");
+    fs::rename(rig.vault_dir(), &disk).unwrap();
+    for _ in 0..2 {
+        // As a service is started again.
+        let output = keepwatch(&config, &[]);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(!rig.vault_dir().exists(), "no new vault beside the disk");
+    }
+    let told = digest_files(&rig).concat();
+    assert_eq!(told.matches("does not start").count(), 2, "{told}");
+    assert!(told.contains("NOTHING is backed up"), "{told}");
+    assert!(told.contains("plug in or mount the disk"), "{told}");
+    let log = logged(&rig.dir.path().join("log"));
+    assert!(log.contains("ERROR") && log.contains("vault"), "{log}");
+    // One beside a service that runs is no trouble of the backup.
+    fs::rename(&disk, rig.vault_dir()).unwrap();
+    let daemon = Running::start(&config, &[]).await;
+    until("it is told that it runs again", async || {
+        digest_files(&rig).concat().contains("Keepwatch runs again")
+    })
+    .await;
+    let before = digest_files(&rig);
+    assert_eq!(keepwatch(&config, &[]).status.code(), Some(1));
+    assert_eq!(digest_files(&rig), before);
+    assert_eq!(daemon.stop(), Some(0));
+}

@@ -1,0 +1,459 @@
+//! One look at everything that may hold keys: environment, files of profiles,
+//! `credential_process`, single sign-on, the computer's role.
+//!
+//! The chain is the SDK's, made anew for each look: an instance of it keeps what it
+//! has found, and that it found nothing, for ever. Only programs are run here
+//! (`process`), and what went wrong is told here.
+
+use super::explained::{Explained, causes, hide_keys};
+use super::files::{self, ProfileFile};
+use super::keys::From;
+use super::process::{CredentialProcess, PROCESS_MAX};
+use crate::error::{Class, chain};
+use crate::model::report::text::clean;
+use crate::platform;
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileSet};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::{CredentialsError, TokenError};
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use std::time::Duration;
+
+/// How long a whole look may take: a service that hands out keys is asked three times,
+/// and a role that one role leads to takes one more request.
+const LOOK_MAX: Duration = Duration::from_secs(60);
+
+/// Roles that lead to one another. More are a loop.
+const ROLES_MAX: usize = 8;
+
+const KEYS_HINT: &str = "put aws_access_key_id and aws_secret_access_key into that credentials file, or correct `profile`; Keepwatch reads it again by itself, and `keepwatch check` tests it";
+
+/// Where to look.
+#[derive(Debug, Clone)]
+pub(super) struct Chain {
+    pub(super) from: From,
+    pub(super) http: SharedHttpClient,
+    pub(super) region: Option<Region>,
+}
+
+/// A program that hands out the first keys, and the roles that these lead to.
+struct ByProgram {
+    process: CredentialProcess,
+    roles: Vec<Role>,
+}
+
+struct Role {
+    arn: String,
+    external_id: Option<String>,
+    session_name: Option<String>,
+}
+
+impl Chain {
+    /// Look now.
+    pub(super) async fn look(&self) -> Result<Credentials, Explained> {
+        match tokio::time::timeout(LOOK_MAX, self.find()).await {
+            Ok(found) => found,
+            Err(_) => Err(Explained::new(
+                Class::Transient,
+                format!(
+                    "nobody handed out credentials within {} s",
+                    LOOK_MAX.as_secs()
+                ),
+                "Keepwatch tries again by itself; if it lasts, see what the profile asks for them (single sign-on, a role, a program)",
+            )),
+        }
+    }
+
+    async fn find(&self) -> Result<Credentials, Explained> {
+        let named = match &self.from {
+            From::Chain { profile } | From::File { profile, .. } => profile.as_deref(),
+        };
+        let is_in_environment = matches!(self.from, From::Chain { .. })
+            && ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+                .iter()
+                .all(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+        if !is_in_environment {
+            let profiles = self.profiles(named).await?;
+            if let Some(by_program) = by_program(&profiles) {
+                return self.run(by_program).await;
+            }
+        }
+        let requests = ProviderConfig::without_region()
+            .with_region(self.region.clone())
+            .with_behavior_version(Some(BehaviorVersion::latest()))
+            .with_http_client(self.http.clone());
+        let found = match &self.from {
+            From::Chain { profile } => {
+                let mut all = DefaultCredentialsChain::builder()
+                    .configure(requests)
+                    .region(self.region.clone());
+                if let Some(profile) = profile {
+                    all = all.profile_name(profile);
+                }
+                all.build().await.provide_credentials().await
+            }
+            From::File { .. } => {
+                let mut file = ProfileFileCredentialsProvider::builder()
+                    .configure(&requests)
+                    .profile_files(self.files());
+                if let Some(profile) = named {
+                    file = file.profile_name(profile);
+                }
+                file.build().provide_credentials().await
+            }
+        };
+        match found {
+            Ok(keys) => Ok(keys),
+            Err(error) => Err(self.explain(error, named).await),
+        }
+    }
+
+    /// The files that are there, as people know them.
+    fn place(&self) -> String {
+        let paths = match &self.from {
+            From::File { path, .. } => vec![path.clone()],
+            From::Chain { .. } => files::profile_files()
+                .into_iter()
+                .map(|file| file.path)
+                .collect(),
+        };
+        let shown: Vec<String> = paths
+            .iter()
+            .filter(|path| path.exists())
+            .map(|path| path.display().to_string())
+            .collect();
+        match shown.is_empty() {
+            true => "in no file".to_owned(),
+            false => format!("in {}", shown.join(" and ")),
+        }
+    }
+
+    fn files(&self) -> EnvConfigFiles {
+        match &self.from {
+            From::Chain { .. } => EnvConfigFiles::default(),
+            From::File { path, .. } => EnvConfigFiles::builder()
+                .with_file(EnvConfigFileKind::Credentials, path)
+                .build(),
+        }
+    }
+
+    async fn profiles(&self, named: Option<&str>) -> Result<ProfileSet, Explained> {
+        files::load(&self.files(), named).await.map_err(|wrong| {
+            Explained::new(
+                Class::Credentials,
+                format!(
+                    "the AWS configuration cannot be read: {}",
+                    clean(&hide_keys(&wrong))
+                ),
+                "correct that file; Keepwatch reads it again by itself",
+            )
+        })
+    }
+
+    async fn run(&self, by_program: ByProgram) -> Result<Credentials, Explained> {
+        let mut keys = by_program.process.run().await?;
+        for role in by_program.roles {
+            let mut config = SdkConfig::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .http_client(self.http.clone())
+                .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
+                    aws_smithy_async::rt::sleep::TokioSleep::new(),
+                ));
+            config.set_region(self.region.clone());
+            let mut assume = AssumeRoleProvider::builder(&role.arn).configure(&config.build());
+            if let Some(id) = role.external_id {
+                assume = assume.external_id(id);
+            }
+            if let Some(name) = role.session_name {
+                assume = assume.session_name(name);
+            }
+            let assumed = assume.build_from_provider(keys).await;
+            keys = match assumed.provide_credentials().await {
+                Ok(keys) => keys,
+                Err(error) => return Err(self.explain(error, None).await),
+            };
+        }
+        Ok(keys)
+    }
+
+    /// What the SDK's error means.
+    async fn explain(&self, error: CredentialsError, named: Option<&str>) -> Explained {
+        if let Some(network) = Explained::among(&error) {
+            return Explained::new(
+                network.class,
+                format!("no credentials were handed out: {}", network.cause),
+                network.hint.clone(),
+            )
+            .of(error);
+        }
+        match &error {
+            CredentialsError::CredentialsNotLoaded(_) => {
+                let (from, profile) = (self.from.clone(), files::profile_name(named));
+                let said = tokio::task::spawn_blocking(move || nothing(&from, &profile)).await;
+                let (cause, hint) = said.unwrap_or_default();
+                Explained::new(Class::Credentials, cause, hint)
+            }
+            CredentialsError::ProviderTimedOut(_) => Explained::new(
+                Class::Transient,
+                "nobody handed out credentials in time",
+                "Keepwatch tries again by itself",
+            ),
+            other => {
+                let said = without_prefixes(&clean(&hide_keys(&chain(other))));
+                let is_token = causes(other).any(|cause| cause.is::<TokenError>());
+                let is_sso = is_token || said.to_ascii_lowercase().contains("sso");
+                let hint = match is_sso {
+                    true => "sign in again as the account that runs Keepwatch: `aws sso login`, with the profile if there is one; Keepwatch goes on by itself then",
+                    false => "correct the profile in the credentials file, or renew what it leads to; Keepwatch reads it again by itself, and `keepwatch check` tests it",
+                };
+                let profile = files::profile_name(named);
+                let place = self.place();
+                let cause =
+                    format!("the profile `{profile}` ({place}) gives no credentials: {said}");
+                Explained::new(class_of(other), cause, hint)
+            }
+        }
+        .of(error)
+    }
+}
+
+/// What the SDK says before it comes to the point.
+const PREFIXES: [&str; 4] = [
+    "the credentials provider was not properly configured: ",
+    "ProfileFile provider could not be built: ",
+    "an error occurred while loading credentials: ",
+    "unexpected credentials error: ",
+];
+
+fn without_prefixes(text: &str) -> String {
+    let mut rest = text;
+    while let Some(shorter) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
+        rest = shorter;
+    }
+    rest.to_owned()
+}
+
+/// A service that hands out credentials (single sign-on, a role, the metadata service) and
+/// cannot be reached is the network's trouble, which passes.
+fn class_of(error: &CredentialsError) -> Class {
+    let is_network = |cause: &(dyn std::error::Error + 'static)| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        cause.is::<ConnectorError>()
+            || cause.to_string().contains("timed out")
+            || io.is_some_and(|io| {
+                !matches!(
+                    io.kind(),
+                    std::io::ErrorKind::NotFound
+                        | std::io::ErrorKind::PermissionDenied
+                        | std::io::ErrorKind::Other
+                )
+            })
+    };
+    match error {
+        CredentialsError::ProviderTimedOut(_) => Class::Transient,
+        other if causes(other).any(is_network) => Class::Transient,
+        _ => Class::Credentials,
+    }
+}
+
+/// Which program hands out the keys of the chosen profile, in the order in which the SDK
+/// looks; `None` when it is none, or something is wrong that the SDK then tells.
+fn by_program(profiles: &ProfileSet) -> Option<ByProgram> {
+    let mut name = profiles.selected_profile().to_owned();
+    let mut roles = Vec::new();
+    loop {
+        let profile = profiles.get_profile(&name)?;
+        let has = |key: &str| profile.get(key).is_some();
+        if !roles.is_empty() && (has("aws_access_key_id") || has("aws_secret_access_key")) {
+            return None;
+        }
+        let role = match profile.get("role_arn") {
+            Some(arn) if !has("web_identity_token_file") => Some(Role {
+                arn: arn.to_owned(),
+                external_id: profile.get("external_id").map(str::to_owned),
+                session_name: profile.get("role_session_name").map(str::to_owned),
+            }),
+            _ => None,
+        };
+        let Some(role) = role else {
+            return base(profile, &name, roles);
+        };
+        roles.push(role);
+        match profile.get("source_profile") {
+            Some(next) if next == name => return base(profile, &name, roles),
+            Some(next) if roles.len() < ROLES_MAX => name = next.to_owned(),
+            _ => return None,
+        }
+    }
+}
+
+/// What comes before a program in a profile.
+const BEFORE_PROGRAM: [&str; 6] = [
+    "credential_source",
+    "web_identity_token_file",
+    "sso_account_id",
+    "sso_region",
+    "sso_start_url",
+    "sso_session",
+];
+
+fn base(profile: &Profile, name: &str, mut roles: Vec<Role>) -> Option<ByProgram> {
+    if BEFORE_PROGRAM.iter().any(|key| profile.get(key).is_some()) {
+        return None;
+    }
+    // Who has signed in by `aws login` has the program that hands out its keys.
+    let (setting, line) = match profile.get("login_session") {
+        Some(_) => ("login_session", exported(name)),
+        None => {
+            let line = profile.get("credential_process")?;
+            ("credential_process", line.to_owned())
+        }
+    };
+    // The first role is assumed last.
+    roles.reverse();
+    Some(ByProgram {
+        process: CredentialProcess {
+            line,
+            setting,
+            profile: name.to_owned(),
+            time_max: PROCESS_MAX,
+        },
+        roles,
+    })
+}
+
+/// How the AWS CLI hands out a profile's keys.
+fn exported(profile: &str) -> String {
+    let profile = platform::shell_word(profile);
+    format!("aws configure export-credentials --profile {profile} --format process")
+}
+
+/// Why nothing was found, and what to do; blocks.
+fn nothing(from: &From, profile: &str) -> (String, String) {
+    let From::Chain { .. } = from else {
+        let From::File { path, .. } = from else {
+            return Default::default();
+        };
+        let cause = format!("{} has no complete key in [{profile}]", path.display());
+        return (cause, KEYS_HINT.to_owned());
+    };
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let variables = match (is_set("AWS_ACCESS_KEY_ID"), is_set("AWS_SECRET_ACCESS_KEY")) {
+        (true, false) => "AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY",
+        (false, true) => "AWS_SECRET_ACCESS_KEY is set without AWS_ACCESS_KEY_ID",
+        _ => "AWS_ACCESS_KEY_ID is not set",
+    };
+    let files = files::profile_files();
+    let described: Vec<String> = files.iter().map(|file| file.describe(profile)).collect();
+    let cause = format!(
+        "no AWS credentials were found: {variables}, {}, and this computer has no role in AWS",
+        described.join(", ")
+    );
+    let [credentials, _] = &files;
+    let hint = match files.iter().find(|file| file.is_refused()) {
+        Some(refused) => format!(
+            "let the account that runs Keepwatch read {} (the file and its folder); Keepwatch reads it again by itself",
+            refused.path.display()
+        ),
+        None => put_a_key(credentials, profile),
+    };
+    (cause, hint)
+}
+
+fn put_a_key(credentials: &ProfileFile, profile: &str) -> String {
+    format!(
+        "put aws_access_key_id and aws_secret_access_key under [{profile}] into {}, readable for the account that runs Keepwatch alone; Keepwatch reads it again by itself, and `keepwatch check` tests it",
+        credentials.path.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_hands_out_credentials_and_cannot_be_reached_is_the_networks_trouble() {
+        let io = |kind| std::io::Error::new(kind, "x");
+        let network = || ConnectorError::io(Box::new(io(std::io::ErrorKind::TimedOut)));
+        for (error, class) in [
+            (
+                CredentialsError::provider_error("the SSO session has expired"),
+                Class::Credentials,
+            ),
+            (
+                CredentialsError::provider_timed_out(Duration::from_secs(5)),
+                Class::Transient,
+            ),
+            (
+                CredentialsError::provider_error(network()),
+                Class::Transient,
+            ),
+            (
+                CredentialsError::provider_error(io(std::io::ErrorKind::ConnectionRefused)),
+                Class::Transient,
+            ),
+            (
+                CredentialsError::invalid_configuration(io(std::io::ErrorKind::NotFound)),
+                Class::Credentials,
+            ),
+        ] {
+            assert_eq!(class_of(&error), class, "{error:?}");
+        }
+    }
+
+    async fn program_of(config: &str, selected: &str) -> Option<(String, Vec<String>)> {
+        let files = EnvConfigFiles::builder()
+            .with_contents(EnvConfigFileKind::Config, config)
+            .build();
+        let profiles = files::load(&files, Some(selected)).await.unwrap();
+        let found = by_program(&profiles)?;
+        let roles = found.roles.into_iter().map(|role| role.arn).collect();
+        Some((found.process.line, roles))
+    }
+
+    #[tokio::test]
+    async fn a_program_is_found_where_the_sdk_would_run_it() {
+        const CONFIG: &str = "[default]\ncredential_process = /opt/keys --a b\n\
+            [profile keys]\naws_access_key_id = a\naws_secret_access_key = b\ncredential_process = /opt/first\n\
+            [profile role]\nrole_arn = one\nsource_profile = default\n\
+            [profile chain]\nrole_arn = two\nsource_profile = role\n\
+            [profile self]\nrole_arn = three\nsource_profile = self\ncredential_process = /opt/self\n\
+            [profile static]\nrole_arn = four\nsource_profile = keys\n\
+            [profile sso]\nsso_session = s\ncredential_process = /opt/no\n\
+            [profile loop]\nrole_arn = five\nsource_profile = loop2\n\
+            [profile loop2]\nrole_arn = six\nsource_profile = loop\n\
+            [profile login]\nlogin_session = arn:aws:iam::1:user/a\n\
+            [profile none]\nregion = eu-central-1\n";
+        for (profile, program, roles) in [
+            ("default", Some("/opt/keys --a b"), &[][..]),
+            // As with the SDK, the program comes before keys beside it.
+            ("keys", Some("/opt/first"), &[]),
+            ("role", Some("/opt/keys --a b"), &["one"]),
+            ("chain", Some("/opt/keys --a b"), &["one", "two"]),
+            ("self", Some("/opt/self"), &["three"]),
+            ("static", None, &[]),
+            ("sso", None, &[]),
+            ("loop", None, &[]),
+            (
+                "login",
+                Some("aws configure export-credentials --profile login --format process"),
+                &[],
+            ),
+            ("none", None, &[]),
+            ("missing", None, &[]),
+        ] {
+            let found = program_of(CONFIG, profile).await;
+            let want = program.map(|line| {
+                let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+                (line.to_owned(), roles)
+            });
+            assert_eq!(found, want, "{profile}");
+        }
+    }
+}

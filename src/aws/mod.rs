@@ -1,0 +1,23 @@
+//! What S3 and SNS share: whose keys sign, how a server is reached, and what is
+//! wrong with either, in plain words.
+//!
+//! `store` and `notice` build their clients with it. Keys are read again whenever a
+//! server refuses them ([`Keys`]), proxies and certificates of the office count
+//! ([`Https`]), and every error that is neither the bucket's nor the topic's becomes
+//! an [`Explained`]. It never logs a key and never decides when something is tried
+//! again.
+
+mod chain;
+mod client;
+mod explained;
+mod files;
+mod keys;
+mod process;
+mod refused;
+mod tls;
+mod trust;
+
+pub use client::{Https, IDLE_CONNECTION_MAX};
+pub use explained::{Explained, hide_keys};
+pub use keys::{From, Keys};
+pub use refused::KeysRefused;

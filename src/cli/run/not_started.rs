@@ -1,0 +1,146 @@
+//! A service that does not start (the vault's disk is away, say) is told by log and
+//! message: its exit code is read by nobody.
+//!
+//! Whatever starts it tries again, every half minute or so: a file in the state
+//! folder remembers what was told, so that a message comes once a day.
+
+use crate::config::Config;
+use crate::daemon;
+use crate::error::{Fatal, FatalKind};
+use crate::index::Index;
+use crate::model::report::{Message, NotStarted};
+use crate::notice::write_digest;
+use crate::platform;
+use crate::tasks::context::blocking;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// The file's name.
+const FILE: &str = "not-started.json";
+
+/// Time between two messages: once a day is what people still read.
+const REMIND_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// What was told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Told {
+    /// Since when it does not start, milliseconds since 1970.
+    since_ms: i64,
+    /// When that was last told.
+    told_ms: i64,
+    /// Why.
+    reason: String,
+}
+
+fn file(config: &Config) -> PathBuf {
+    config.state_dir.join(FILE)
+}
+
+fn read(file: &Path) -> Option<Told> {
+    serde_json::from_str(&fs::read_to_string(file).ok()?).ok()
+}
+
+fn write(file: &Path, told: &Told) -> io::Result<()> {
+    if let Some(folder) = file.parent() {
+        platform::create_private_dir_all(folder)?;
+    }
+    platform::create_private_file(file)?.write_all(&serde_json::to_vec(told)?)
+}
+
+/// Not beside another that runs, and root keeps no file in a folder that is not its
+/// own. Blocks.
+fn may_tell(state_dir: &Path) -> bool {
+    let is_strange = platform::strange(state_dir).is_some_and(|strange| strange.is_itself);
+    !(Index::is_in_use(&state_dir.join("index")) || is_strange && platform::is_privileged())
+}
+
+/// It does not start: say so, where it was not said today.
+pub(super) async fn tell(config: &Config, fatal: &Fatal) {
+    tracing::error!("{}", fatal.one_line());
+    let state_dir = config.state_dir.clone();
+    let may_tell = tokio::task::spawn_blocking(move || may_tell(&state_dir)).await;
+    if fatal.kind == FatalKind::Interrupted || !matches!(may_tell, Ok(true)) {
+        return;
+    }
+    let now_ms = Timestamp::now().as_millisecond();
+    let reason = format!("cannot {}: {}", fatal.operation, fatal.cause);
+    let file = file(config);
+    let known = read(&file);
+    let since_ms = known.as_ref().map_or(now_ms, |known| known.since_ms);
+    let is_told = known.is_some_and(|known| {
+        let age_ms = now_ms.saturating_sub(known.told_ms).saturating_abs();
+        known.reason == reason && age_ms < REMIND_MS
+    });
+    if is_told {
+        return;
+    }
+    let alert = NotStarted {
+        computer: &platform::computer_name(),
+        reason: &reason,
+        remedy: &fatal.hint,
+        since_ms,
+        time_zone: &config.schedule.time_zone,
+    };
+    if !send(config, alert.alert()).await {
+        return;
+    }
+    let told = Told {
+        since_ms,
+        told_ms: now_ms,
+        reason,
+    };
+    if let Err(error) = write(&file, &told) {
+        tracing::warn!("it cannot be remembered that this was told: {error}");
+    }
+}
+
+/// It has started: say so where the opposite was said.
+pub(super) async fn over(config: &Config) {
+    let file = file(config);
+    let Some(told) = read(&file) else { return };
+    let over = NotStarted {
+        computer: &platform::computer_name(),
+        reason: &told.reason,
+        remedy: "",
+        since_ms: told.since_ms,
+        time_zone: &config.schedule.time_zone,
+    };
+    if send(config, over.over()).await
+        && let Err(error) = fs::remove_file(&file)
+    {
+        tracing::warn!("{} cannot be removed: {error}", file.display());
+    }
+}
+
+/// By mail, or into the file of the day where there is no topic. False when neither
+/// works; the log has it.
+async fn send(config: &Config, message: Message) -> bool {
+    let notifier = match daemon::notifier(config).await {
+        Ok(notifier) => notifier,
+        Err(fatal) => {
+            tracing::error!("nobody was told of this by mail: {}", fatal.one_line());
+            return false;
+        }
+    };
+    let sent = match notifier {
+        Some(notifier) => notifier
+            .publish(&message.subject, &message.body)
+            .await
+            .map(drop),
+        None => {
+            let date = Timestamp::now()
+                .to_zoned_datetime(config.schedule.time_zone.clone())
+                .date();
+            let text = format!("{}\n\n{}", message.subject, message.body);
+            let folder = config.state_dir.join("digests");
+            blocking(move || write_digest(&folder, date, &text).map(drop)).await
+        }
+    };
+    if let Err(fault) = &sent {
+        tracing::error!("nobody was told of this: {fault}");
+    }
+    sent.is_ok()
+}

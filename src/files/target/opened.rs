@@ -1,0 +1,115 @@
+//! Folders of ours that keep their owner out, opened for the time of writing.
+//!
+//! A restore gives folders their mode at its end, and one that was cut short before
+//! may have left some that take nothing any more. Who is not root could then never
+//! complete it. Invariants: only folders of this very account are opened, and each
+//! gets its own mode back, or the one that the backup has: at the latest when the
+//! target is dropped.
+
+use super::Target;
+use crate::files::fault::{self, shown};
+use crate::model::RelPath;
+use crate::platform::{self, Dir};
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
+
+/// What an owner needs to make something in a folder, and to list it.
+pub(super) const MODE_OPENED: u32 = 0o700;
+
+/// To make something in it, and to reach what is in it.
+const MODE_TO_WRITE: u32 = 0o300;
+const MODE_TO_PASS: u32 = 0o100;
+
+/// Folders that are open at once; at 200 bytes each 20 MB. Those beyond stay closed,
+/// and what belongs in them is named.
+const OPENED_MAX: usize = 100_000;
+
+impl Target {
+    fn opened(&self) -> MutexGuard<'_, BTreeMap<RelPath, u32>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The mode that a folder had before it was opened.
+    pub(super) fn mode_before(&self, rel: &RelPath) -> Option<u32> {
+        self.opened().get(rel).copied()
+    }
+
+    /// It has its mode: nothing is to be given back.
+    pub(super) fn forget_opened(&self, rel: &RelPath) {
+        self.opened().remove(rel);
+    }
+
+    /// Let this account write in a folder, if it is its own. What cannot be done
+    /// shows when something is written. Blocks.
+    pub(super) fn open_to_write(&self, dir: &Dir, at: &RelPath) {
+        self.open_for(dir, at, MODE_TO_WRITE);
+    }
+
+    /// The same for reaching what is in it.
+    pub(super) fn open_to_pass(&self, dir: &Dir, at: &RelPath) {
+        self.open_for(dir, at, MODE_TO_PASS);
+    }
+
+    fn open_for(&self, dir: &Dir, at: &RelPath, needed: u32) {
+        if platform::is_privileged() {
+            return;
+        }
+        let Ok(found) = dir.stat_self() else {
+            return;
+        };
+        let mode = found.fingerprint.mode;
+        if mode & needed == needed || !platform::is_own(&found.fingerprint) {
+            return;
+        }
+        let mut opened = self.opened();
+        if opened.len() >= OPENED_MAX && !opened.contains_key(at) {
+            return;
+        }
+        if dir.set_self_mode(mode | MODE_OPENED).is_ok() {
+            opened.entry(at.clone()).or_insert(mode);
+        }
+    }
+
+    /// Make the way to a path passable. Blocks.
+    pub(super) fn open_the_way(&self, rel: &RelPath) {
+        let Ok(mut dir) = self.dir.try_clone() else {
+            return;
+        };
+        let mut at = RelPath::root();
+        for name in rel.components() {
+            self.open_to_pass(&dir, &at);
+            let (Ok(inner), Ok(next)) = (dir.open_dir(name), at.join(name)) else {
+                return;
+            };
+            (dir, at) = (inner, next);
+        }
+    }
+
+    /// Give every folder that is still open the mode that it had. Blocks.
+    pub(super) fn close_opened(&self) {
+        self.close_once();
+        // What had to be opened on the way there.
+        self.close_once();
+    }
+
+    fn close_once(&self) {
+        let opened = std::mem::take(&mut *self.opened());
+        // What is inside comes before what it is in.
+        for (rel, mode) in opened.iter().rev() {
+            let done = match self.inner(rel) {
+                Ok(Some(dir)) => dir.set_self_mode(*mode),
+                Ok(None) | Err(_) => continue,
+            };
+            if let Err(error) = done {
+                let fault = fault::writing("close the folder", shown(rel), &error);
+                tracing::warn!("{fault}");
+            }
+        }
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        self.close_opened();
+    }
+}
