@@ -114,7 +114,7 @@ impl Shown {
         let (done, total) = (progress.work_done, progress.work_total);
         {
             let mut times = self.lock();
-            times.latest = progress.clone();
+            times.latest = *progress;
             times.is_behind = times.is_behind.map(|_| true);
         }
         self.now_and_then(|took| {
