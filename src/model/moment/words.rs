@@ -172,7 +172,7 @@ fn month(word: &str) -> Option<i8> {
     ];
     let word = word.trim_end_matches('.');
     let is_it = |name: &&str| word.len() >= 3 && name.starts_with(word);
-    let place = NAMES.iter().position(|name| is_it(name))?;
+    let place = NAMES.iter().position(is_it)?;
     i8::try_from(place + 1).ok()
 }
 
