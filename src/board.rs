@@ -96,6 +96,9 @@ pub struct SourceBoard {
     /// When the watch was last proven, and how often it had to be renewed.
     #[serde(default)]
     pub proof: WatchProof,
+    /// When the newest version was stored since the start, milliseconds since 1970.
+    #[serde(default)]
+    pub stored_ms: Option<i64>,
 }
 
 /// Something worth a line on a terminal.
@@ -122,6 +125,15 @@ pub enum News {
         source: usize,
         /// The path as shown to people.
         path: String,
+    },
+    /// A file has another name now; its old one was marked as deleted.
+    Renamed {
+        /// Source number.
+        source: usize,
+        /// The old path as shown to people.
+        path: String,
+        /// The new one.
+        to: String,
     },
     /// A path could not be protected.
     Failed {
@@ -221,6 +233,10 @@ impl Board {
 
     /// Tell whoever listens.
     pub fn tell(&self, news: News) {
+        if let News::Stored { source, .. } = &news {
+            let now_ms = jiff::Timestamp::now().as_millisecond();
+            self.update(*source, |board| board.stored_ms = Some(now_ms));
+        }
         // Nobody listening is the usual case.
         let _ = self.0.news.send(news);
     }

@@ -289,6 +289,10 @@ pub struct VersionsArgs {
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
 
+    /// Only those stored before this moment: the way on where there are many
+    #[arg(long, value_name = "TIME")]
+    pub before: Option<String>,
+
     /// Where the copies are.
     #[command(flatten)]
     pub place: PlaceArgs,

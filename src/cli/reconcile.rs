@@ -34,7 +34,10 @@ pub(super) async fn run(common: &CommonArgs, words: Words) -> Result<u8, Fatal> 
             shown.finish();
             note(common, "done by the Keepwatch that is running here");
             return match answer {
-                Line::Reconciled { sources } => Ok(sources),
+                Line::Reconciled { sources } => {
+                    shown.last_line(&sources);
+                    Ok(sources)
+                }
                 _ => Err(Fatal::new(
                     "reconcile",
                     "the running Keepwatch gave another answer",
@@ -52,10 +55,13 @@ pub(super) async fn run(common: &CommonArgs, words: Words) -> Result<u8, Fatal> 
                 }
             }
             shown.finish();
+            shown
         });
         let results = reconcile_once(config, setup::options(common), to, words).await;
         // It only draws: how it ended changes nothing.
-        let _ = drawing.await;
+        if let (Ok(shown), Ok(results)) = (drawing.await, &results) {
+            shown.last_line(results);
+        }
         results
     };
     let results = tokio::select! {
@@ -157,29 +163,26 @@ struct Shown {
     plain: bool,
     quiet: bool,
     last: Instant,
+    has_printed: bool,
 }
 
 impl Shown {
     fn new(quiet: bool) -> Self {
-        let (bar, plain) = show::bar(quiet, "{spinner} {elapsed_precise} {msg}");
+        let (bar, plain) = show::bar(quiet, "{spinner} {elapsed_precise}");
         Self {
             bar,
             plain,
             quiet,
             last: Instant::now(),
+            has_printed: false,
         }
     }
 
     fn update(&mut self, progress: &Progress) {
-        let text = format!(
-            "{} seen, {} waiting, {} stored ({})",
-            show::amount(progress.seen, "file"),
-            show::number(progress.waiting),
-            show::amount(progress.stored, "version"),
-            show::size(progress.bytes)
-        );
+        let text = line(progress);
         if self.plain && !self.quiet && self.last.elapsed() >= LINE_EVERY {
             self.last = Instant::now();
+            self.has_printed = true;
             eprintln!("{text}");
         }
         self.bar.set_message(text);
@@ -189,6 +192,33 @@ impl Shown {
     fn finish(&self) {
         self.bar.finish_and_clear();
     }
+
+    /// Where lines were printed, the last one says how it ended.
+    fn last_line(&self, results: &[Reconciled]) {
+        if !self.has_printed {
+            return;
+        }
+        let sum = |of: fn(&Reconciled) -> u64| results.iter().map(of).sum();
+        eprintln!(
+            "{}",
+            line(&Progress {
+                seen: sum(|r| r.files),
+                waiting: 0,
+                stored: sum(|r| r.stored + r.metadata_updates),
+                bytes: sum(|r| r.bytes),
+            })
+        );
+    }
+}
+
+fn line(progress: &Progress) -> String {
+    format!(
+        "{} seen, {} waiting, {} stored ({})",
+        show::amount(progress.seen, "file"),
+        show::number(progress.waiting),
+        show::amount(progress.stored, "version"),
+        show::size(progress.bytes)
+    )
 }
 
 #[cfg(test)]

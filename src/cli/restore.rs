@@ -80,9 +80,14 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
     };
     let place = format!("{} into {to}", depot.store.place());
     let (ask, asked) = watch::channel(false);
-    let work = all(&depot, parts, args, common, Stop::new(asked));
+    let shown = Arc::new(Shown::new(common.quiet));
+    let work = all(&depot, parts, args, &shown, Stop::new(asked));
     let done = until_stopped(ask, work).await;
-    let ended = done.as_ref().map(Vec::as_slice);
+    shown.end();
+    let ended = match &done {
+        Ok(done) => told::Ended::Done(done),
+        Err(fatal) => told::Ended::Stopped(fatal, shown.so_far()),
+    };
     told::tell(depot.config.as_ref(), now, place, ended).await;
     let done = done?;
     if common.json {
@@ -140,13 +145,12 @@ async fn all(
     depot: &Depot,
     parts: Vec<Part>,
     args: &RestoreArgs,
-    common: &CommonArgs,
+    shown: &Arc<Shown>,
     stop: Stop,
 ) -> Result<Vec<Done>, Fatal> {
-    let shown = Arc::new(Shown::new(common.quiet));
     let alone = parts.len() == 1;
     let store = &depot.store;
-    let ready = before::look(depot, parts, args, &shown, &stop).await?;
+    let ready = before::look(depot, parts, args, shown, &stop).await?;
     let mut done = Vec::new();
     for before::Ready {
         named,
@@ -211,6 +215,11 @@ async fn left_alone(depot: &Depot, part: &Part, stop: &Stop) -> Result<Bounded<S
     only_in_folder(&depot.store, &comparison, stop).await
 }
 
+/// What is said at once when somebody asks to stop: what is under way may take a
+/// while to end.
+const STOPPING: &str =
+    "stopping: what is under way is brought to an end first (a second Ctrl-C stops at once)";
+
 /// The first request to stop ends the work in order, a second one at once.
 pub(super) async fn until_stopped<T>(
     ask: watch::Sender<bool>,
@@ -222,6 +231,7 @@ pub(super) async fn until_stopped<T>(
         signal = platform::asked_to_stop() => signal.map_err(|e| signal_trouble(&e))?,
     }
     ask.send_replace(true);
+    show::over_the_bar(STOPPING);
     tokio::select! {
         done = &mut work => done,
         _ = platform::asked_to_stop() => Err(Fatal::interrupted("restore everything")),

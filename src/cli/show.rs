@@ -8,17 +8,33 @@ use std::collections::HashSet;
 use std::io::IsTerminal as _;
 
 /// A bar for what goes on, and whether there is no terminal to draw it on: then it
-/// is hidden, as it is when nothing is to be said.
-pub(super) fn bar(quiet: bool, template: &str) -> (ProgressBar, bool) {
+/// is hidden, as it is when nothing is to be said. `begin` is what stands before
+/// its text, which ends where the terminal does: a line that goes on in the next one
+/// cannot be wiped whole.
+pub(super) fn bar(quiet: bool, begin: &str) -> (ProgressBar, bool) {
     let plain = !std::io::stderr().is_terminal();
     let bar = ProgressBar::new_spinner();
     if quiet || plain {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
-    if let Ok(style) = ProgressStyle::with_template(template) {
+    if let Some(style) = style(begin) {
         bar.set_style(style);
     }
     (bar, plain)
+}
+
+fn style(begin: &str) -> Option<ProgressStyle> {
+    ProgressStyle::with_template(&format!("{begin} {{wide_msg}}")).ok()
+}
+
+/// Say something while a bar may be on the terminal: it is wiped first, and drawn
+/// again below.
+pub(super) fn over_the_bar(text: &str) {
+    let wipe = match std::io::stderr().is_terminal() {
+        true => "\r\x1b[2K",
+        false => "",
+    };
+    eprintln!("{wipe}{text}");
 }
 
 /// Print a value as one JSON document on standard output.
@@ -57,6 +73,78 @@ impl Told {
 mod tests {
     use super::*;
     use crate::error::Class;
+    use indicatif::TermLike;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    /// A terminal of some columns that remembers what is written into it.
+    #[derive(Debug, Clone)]
+    struct Screen {
+        columns: u16,
+        written: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            self.columns
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.written.lock().unwrap().push(text.to_owned());
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Named after the bug: at 60 and 80 columns the line went on in the next one,
+    /// and half of it stayed when it was wiped.
+    #[test]
+    fn a_progress_line_never_is_longer_than_the_terminal() {
+        let text = "1,234 files, 3.4 GB (1.7 MB/s) of 40,000 objects (7.0 GB as stored), 12 links, 5 there already, 1 FAILED, 18 minutes left";
+        for columns in [60, 80, 200] {
+            for begin in [
+                "{spinner} {elapsed_precise}",
+                "{spinner} {bar:12} {percent:>3}% {elapsed_precise}",
+            ] {
+                let screen = Screen {
+                    columns,
+                    written: Arc::default(),
+                };
+                let bar = ProgressBar::with_draw_target(
+                    Some(100),
+                    ProgressDrawTarget::term_like(Box::new(screen.clone())),
+                );
+                bar.set_style(style(begin).unwrap());
+                bar.set_message(text);
+                bar.tick();
+                let written = screen.written.lock().unwrap();
+                let longest = written.iter().map(|line| line.chars().count()).max();
+                assert!(longest.is_some_and(|n| n > 20), "{written:?}");
+                assert!(longest <= Some(columns.into()), "{columns}: {written:?}");
+                let shown = written.concat();
+                assert!(shown.contains("1,234 files"), "{columns}: {shown}");
+            }
+        }
+    }
 
     #[test]
     fn what_all_fail_for_is_explained_once() {

@@ -25,14 +25,59 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         },
         _ => return silence(common, &config, &asked),
     };
+    let overall = overall(status);
     if common.json {
-        show::json(status)?;
+        let mut answer = serde_json::json!(status);
+        answer["overall"] = overall.into();
+        show::json(&answer)?;
     } else {
+        println!("{}", verdict(status));
         print(status, &config.schedule.time_zone);
     }
+    Ok(match overall {
+        WELL => COMPLETE,
+        _ => PARTIAL,
+    })
+}
+
+/// The names of the overall state in JSON (docs/OPERATIONS.md).
+const WELL: &str = "well";
+const ATTENTION: &str = "attention";
+const NOT_RUNNING: &str = "not_running";
+const UNKNOWN: &str = "unknown";
+
+/// How a daemon that answers stands, in one word.
+fn overall(status: &Status) -> &'static str {
     let is_drilled_well = status.drill.as_ref().is_none_or(Drill::is_well);
     let all_well = is_drilled_well && is_mail_well(status) && status.sources.iter().all(is_well);
-    Ok(if all_well { COMPLETE } else { PARTIAL })
+    match all_well {
+        true => WELL,
+        false => ATTENTION,
+    }
+}
+
+/// The first line: how things stand.
+fn verdict(status: &Status) -> String {
+    let waiting: u64 = status.sources.iter().map(|source| source.waiting).sum();
+    match (overall(status), waiting) {
+        (WELL, 0) => "All is well: everything is protected.".to_owned(),
+        (WELL, waiting) => format!(
+            "All is well: everything is protected but {} on the way.",
+            show::amount(waiting, "file")
+        ),
+        _ => {
+            let sources = &status.sources;
+            let ill: Vec<String> = sources
+                .iter()
+                .filter(|source| !is_well(source))
+                .map(|source| show::clean(&source.name))
+                .collect();
+            match ill.is_empty() {
+                true => "NOT all is well: see below (restore drill, messages).".to_owned(),
+                false => format!("NOT all is well: see below for {}.", ill.join(", ")),
+            }
+        }
+    }
 }
 
 /// Somebody may run there though nobody listens.
@@ -45,7 +90,8 @@ fn silence(common: &CommonArgs, config: &Config, asked: &Asked) -> Result<u8, Fa
     let kept = Kept::read(&config.state_dir);
     let is_in_use = *asked != Asked::Nobody || Index::is_in_use(&config.state_dir.join("index"));
     if common.json {
-        let mut answer = serde_json::json!({ "running": is_in_use });
+        let overall = if is_in_use { UNKNOWN } else { NOT_RUNNING };
+        let mut answer = serde_json::json!({ "running": is_in_use, "overall": overall });
         if is_in_use {
             answer["answers"] = false.into();
         }
@@ -190,6 +236,9 @@ fn print_source(source: &SourceStatus, zone: &TimeZone, now_ms: i64, told: &mut 
         show::amount(source.files_protected, "file"),
         show::size(source.bytes_protected)
     );
+    if let Some(stored_ms) = source.board.stored_ms {
+        println!("  last backed up {}", show::time(stored_ms, zone));
+    }
     if source.waiting > 0 {
         println!("  {} on their way", show::amount(source.waiting, "file"));
     }
@@ -326,5 +375,44 @@ mod tests {
         assert!(lines[0].starts_with("watch proven 40 s"), "{lines:?}");
         assert!(lines[1].contains("2 times since the start"), "{lines:?}");
         assert!(lines[1].ends_with(": odd"), "{lines:?}");
+    }
+
+    /// What a daemon of an earlier version may answer, too.
+    fn status(sources: serde_json::Value) -> Status {
+        serde_json::from_value(serde_json::json!({
+            "version": "1", "pid": 1, "started_ms": 0, "place": "x", "outbox": 0,
+            "sources": sources,
+        }))
+        .unwrap()
+    }
+
+    fn source(unprotected: u64, waiting: u64) -> serde_json::Value {
+        serde_json::json!({
+            "name": "office", "path": "/x", "destination": "y", "files_protected": 2,
+            "bytes_protected": 5, "unverified": 0, "waiting": waiting, "unprotected": [],
+            "unprotected_total": unprotected,
+            "board": { "watching": "on", "warnings": {} },
+        })
+    }
+
+    #[test]
+    fn the_verdict_comes_first_and_is_that_of_the_json() {
+        for (sources, want, words) in [
+            (
+                vec![source(0, 0)],
+                WELL,
+                "All is well: everything is protected.",
+            ),
+            (vec![source(0, 3)], WELL, "but 3 files on the way"),
+            (
+                vec![source(0, 0), source(1, 0)],
+                ATTENTION,
+                "NOT all is well: see below for office.",
+            ),
+        ] {
+            let status = status(sources.into());
+            assert_eq!(overall(&status), want);
+            assert!(verdict(&status).contains(words), "{}", verdict(&status));
+        }
     }
 }

@@ -245,6 +245,9 @@ fn tell(news: &News, first: &mut FirstCopy, is_ready: bool) {
         News::Deleted { path, .. } => {
             println!("  {clock}  deleted    {path}  (every earlier version is kept)");
         }
+        News::Renamed { path, to, .. } => {
+            println!("  {clock}  renamed    {path}  to  {to}");
+        }
         News::Failed { fault, .. } => println!("  {clock}  NOT PROTECTED  {fault}"),
         News::Outage { fault, .. } => println!("  {clock}  UPLOADS ARE ON HOLD: {fault}"),
         News::Recovered { .. } => println!("  {clock}  uploads go on"),

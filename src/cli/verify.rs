@@ -274,7 +274,7 @@ fn verdict(results: &[Verified]) -> String {
 
 fn figures(result: &Verified) -> Vec<String> {
     let progress = &result.progress;
-    let mut first = format!("{} looked at", show::amount(progress.looked, "version"));
+    let mut first = looked_at(progress);
     if progress.hashed > 0 {
         first += &format!(
             ", {} downloaded and hashed ({})",
@@ -395,6 +395,18 @@ fn mended(finding: &Finding, zone: &TimeZone) -> String {
     }
 }
 
+/// `6 versions and 1 manifest looked at`: the backup's own lists are no files.
+fn looked_at(progress: &Progress) -> String {
+    let versions = show::amount(progress.looked, "version");
+    match progress.manifests {
+        0 => format!("{versions} looked at"),
+        more => format!(
+            "{versions} and {} looked at",
+            show::amount(more, "manifest")
+        ),
+    }
+}
+
 /// A bar on a terminal, a line now and then elsewhere.
 struct Shown {
     bar: ProgressBar,
@@ -405,7 +417,7 @@ struct Shown {
 
 impl Shown {
     fn new(quiet: bool) -> Self {
-        let (bar, plain) = show::bar(quiet, "{spinner} {elapsed_precise} {msg}");
+        let (bar, plain) = show::bar(quiet, "{spinner} {elapsed_precise}");
         let now = Instant::now();
         Self {
             bar,
@@ -442,7 +454,7 @@ impl Shown {
 
 /// `1,200 versions looked at, 30 hashed (3.4 MB, 1.7 MB/s), 1 FOUND DAMAGED`.
 fn line(progress: &Progress, took: Duration) -> String {
-    let mut text = format!("{} looked at", show::amount(progress.looked, "version"));
+    let mut text = looked_at(progress);
     if progress.hashed > 0 {
         let rate = u128::from(progress.hashed_bytes) * 1_000 / took.as_millis().max(1);
         text += &format!(

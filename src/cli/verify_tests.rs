@@ -115,6 +115,7 @@ fn the_last_line_says_no_more_than_what_is_mended() {
 #[test]
 fn a_line_says_how_far_it_is() {
     let progress = Progress {
+        manifests: 0,
         seen: 9,
         looked: 1_200,
         hashed: 30,
@@ -125,4 +126,16 @@ fn a_line_says_how_far_it_is() {
         line(&progress, Duration::from_secs(2)),
         "1,200 versions looked at, 30 hashed (3.4 MB, 1.7 MB/s), 1 FOUND DAMAGED"
     );
+}
+
+/// Named after the bug: the backup's own list was counted as a file, 7 for 6.
+#[test]
+fn manifests_are_no_versions_of_files() {
+    let progress = Progress {
+        looked: 6,
+        manifests: 1,
+        ..Progress::default()
+    };
+    let text = line(&progress, Duration::from_secs(1));
+    assert_eq!(text, "6 versions and 1 manifest looked at");
 }

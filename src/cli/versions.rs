@@ -6,6 +6,7 @@ use super::restore::parts;
 use super::{COMPLETE, PARTIAL, show};
 use crate::error::Fatal;
 use crate::model::RelPath;
+use crate::model::moment::parse_moment;
 use crate::model::taken::{Reading, Taken};
 use crate::platform;
 use crate::recovery::{
@@ -43,6 +44,10 @@ impl Found {
 /// Look and show.
 pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, Fatal> {
     let depot = origins::open(common, &args.place, args.source.as_deref()).await?;
+    let before = match &args.before {
+        Some(text) => Some(parse_moment(text, Timestamp::now(), &depot.zone)?.at_ms),
+        None => None,
+    };
     let mut questions = Vec::new();
     for named in &depot.origins {
         for (path, reading) in meant(named, &args.path)? {
@@ -57,13 +62,20 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
             if *reading == Reading::Key && !found.is_empty() {
                 continue;
             }
-            let versions = versions(&depot.store, &named.origin, path, &mut Stop::never()).await?;
+            let versions = versions(
+                &depot.store,
+                &named.origin,
+                path,
+                before,
+                &mut Stop::never(),
+            )
+            .await?;
             if !versions.versions.is_empty() {
                 found.push(Found::of(named, path, versions));
             }
         }
         if found.is_empty() {
-            found.extend(called_like_it(&depot, &args.path, common.quiet).await?);
+            found.extend(called_like_it(&depot, &args.path, before, common.quiet).await?);
         }
         Ok::<_, Fatal>(found)
     };
@@ -90,7 +102,12 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
 }
 
 /// The one file that is called like what was typed, where none is called exactly so.
-async fn called_like_it(depot: &Depot, text: &str, quiet: bool) -> Result<Option<Found>, Fatal> {
+async fn called_like_it(
+    depot: &Depot,
+    text: &str,
+    before: Option<i64>,
+    quiet: bool,
+) -> Result<Option<Found>, Fatal> {
     let (mut files, mut folders) = (Vec::new(), Vec::new());
     let mut stop = Stop::never();
     for named in &depot.origins {
@@ -115,7 +132,7 @@ async fn called_like_it(depot: &Depot, text: &str, quiet: bool) -> Result<Option
     let of = |(named, path): &(&Named, RelPath)| (named.origin.clone(), path.clone());
     match (files.as_slice(), folders.first()) {
         ([(named, path)], _) => {
-            let versions = versions(&depot.store, &named.origin, path, &mut stop).await?;
+            let versions = versions(&depot.store, &named.origin, path, before, &mut stop).await?;
             if !quiet {
                 let taken = Taken {
                     text: text.to_owned(),
@@ -210,8 +227,13 @@ fn print(found: &Found, zone: &TimeZone, place: &str) {
     println!();
     if versions.more {
         println!(
-            "  only the newest {} are shown",
-            show::number(VERSIONS_SHOWN_MAX as u64)
+            "  these are {}; the older ones: keepwatch versions {} --before \"{}\"",
+            show::number(VERSIONS_SHOWN_MAX as u64),
+            found.word,
+            versions
+                .versions
+                .last()
+                .map_or_else(String::new, |oldest| further(oldest.stored_at_ms))
         );
     }
     if versions.only_current {
@@ -237,6 +259,13 @@ fn print(found: &Found, zone: &TimeZone, place: &str) {
             stamp(version.stored_at_ms, zone)
         );
     }
+}
+
+/// The moment before which the rest was stored: exactly, for several may be of one
+/// second. Those of the very same moment are shown again.
+fn further(oldest_ms: i64) -> String {
+    let next = Timestamp::from_millisecond(oldest_ms.saturating_add(1));
+    next.unwrap_or_default().to_string()
 }
 
 fn row(version: &FileVersion, zone: &TimeZone) -> [String; 5] {

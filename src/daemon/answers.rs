@@ -6,7 +6,9 @@ use crate::control::{
 };
 use crate::error::{Class, Fatal, Fault};
 use crate::index::Activity;
+use crate::model::RelKey;
 use crate::model::audit::Ask;
+use crate::model::report::text::amount;
 use crate::recovery::Stop;
 use crate::tasks::context::blocking;
 use crate::tasks::post::{Delivery, Post};
@@ -179,17 +181,28 @@ fn source_status(ctx: &Context, number: usize) -> SourceStatus {
         path: source.config.path.display().to_string(),
         destination: destination::place_name(ctx, number),
         files_protected: counts.protected(),
-        bytes_protected: counts.bytes,
+        bytes_protected: counts.protected_bytes(),
         unverified: counts.unverified,
         waiting: depth.total(),
         paced,
         paced_until_ms,
         unprotected: unprotected
             .into_iter()
-            .map(|(key, u)| (u.fault.about(key.path().to_string()), u.since_ms))
+            .map(|(key, u)| (u.fault.about(named(ctx, number, &key)), u.since_ms))
             .collect(),
         unprotected_total,
         board,
+    }
+}
+
+/// An unprotected path, and how many files the backup knows below it: they are not
+/// protected either. That the index cannot say so is told by itself.
+fn named(ctx: &Context, source: usize, key: &RelKey) -> String {
+    let path = key.path();
+    let folder = RelKey::of_folder(&path);
+    match brake::known_below(&ctx.index, ctx.sources[source].id, &folder) {
+        Ok(0) | Err(_) => path.to_string(),
+        Ok(files) => format!("{path} and the {} in it", amount(files, "file")),
     }
 }
 
@@ -243,7 +256,7 @@ pub(super) async fn reconcile(
                 metadata_updates: done.metadata_updates,
                 failed: failed
                     .into_iter()
-                    .map(|(key, u)| u.fault.about(key.path().to_string()))
+                    .map(|(key, u)| u.fault.about(named(&ctx, number, &key)))
                     .collect(),
                 failed_total,
                 incomplete: incomplete(&ctx, number, scan),

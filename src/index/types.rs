@@ -88,12 +88,20 @@ pub struct Counts {
     pub stored_bytes: u64,
     /// How many are only known from a bucket listing (see [`Record::content`]).
     pub unverified: u64,
+    /// Bytes of these.
+    #[serde(default)]
+    pub unverified_bytes: u64,
 }
 
 impl Counts {
     /// Files and links whose content the bucket is known to have.
     pub fn protected(&self) -> u64 {
         (self.files + self.links).saturating_sub(self.unverified)
+    }
+
+    /// Bytes of those that [`Counts::protected`] counts.
+    pub fn protected_bytes(&self) -> u64 {
+        self.bytes.saturating_sub(self.unverified_bytes)
     }
 
     pub(super) fn add(&mut self, record: &Record) {
@@ -113,7 +121,10 @@ impl Counts {
         *kind = step(*kind, 1);
         self.bytes = step(self.bytes, record.fingerprint.size_bytes);
         self.stored_bytes = step(self.stored_bytes, record.stored_bytes);
-        self.unverified = step(self.unverified, u64::from(record.content.is_none()));
+        if record.content.is_none() {
+            self.unverified = step(self.unverified, 1);
+            self.unverified_bytes = step(self.unverified_bytes, record.fingerprint.size_bytes);
+        }
     }
 }
 

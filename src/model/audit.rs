@@ -224,6 +224,9 @@ impl Finding {
 /// How far a verification is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
+    /// Manifests looked at.
+    #[serde(default)]
+    pub manifests: u64,
     /// Objects of the listing and of the index seen.
     pub seen: u64,
     /// Asked about one by one.

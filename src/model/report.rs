@@ -158,6 +158,16 @@ pub struct UnprotectedLine {
     pub remedy: String,
     /// Since when, milliseconds since 1970.
     pub since_ms: i64,
+    /// Of a folder: the files in it that the backup knows; they are not protected
+    /// either.
+    pub files_below: u64,
+}
+
+impl UnprotectedLine {
+    /// How many files it stands for.
+    pub fn files(&self) -> u64 {
+        self.files_below.max(1)
+    }
 }
 
 /// One comparison of a whole folder with the bucket.
@@ -213,7 +223,9 @@ impl SourceReport {
 
     /// The list may not be longer than its total, whatever the caller counted.
     fn unprotected_count(&self) -> u64 {
-        self.unprotected_total.max(count_of(&self.unprotected))
+        let lines = count_of(&self.unprotected);
+        let files: u64 = self.unprotected.iter().map(UnprotectedLine::files).sum();
+        self.unprotected_total.max(lines) - lines + files
     }
 
     fn failures_count(&self) -> u64 {

@@ -69,6 +69,10 @@ pub struct Written {
     /// its clock was ahead then. The newest [`AHEAD_MAX`].
     #[serde(default)]
     pub ahead: Vec<Earlier>,
+    /// What it says besides its moment, as a hash; `None` while it is on its way, of
+    /// one that was disturbed, or where nobody has noted it.
+    #[serde(default)]
+    pub says: Option<String>,
 }
 
 /// One that was written before.
@@ -100,7 +104,12 @@ impl Written {
         ahead.retain(|earlier| earlier.key > key);
         let too_many = ahead.len().saturating_sub(AHEAD_MAX);
         ahead.drain(..too_many);
-        Self { key, etag, ahead }
+        Self {
+            key,
+            etag,
+            ahead,
+            says: None,
+        }
     }
 
     /// This computer wrote it while its clock was ahead.
@@ -113,7 +122,7 @@ impl Written {
 
     /// As the index keeps it.
     pub fn to_value(&self) -> Value {
-        serde_json::json!({ "key": self.key, "etag": self.etag, "ahead": self.ahead })
+        serde_json::json!({ "key": self.key, "etag": self.etag, "ahead": self.ahead, "says": self.says })
     }
 
     /// Read it back; `None` for what is none.

@@ -63,7 +63,8 @@ pub struct Versions {
     pub only_current: bool,
 }
 
-/// All versions of the file or link at `path`, or of the empty folder.
+/// The newest versions of the file or link at `path`, or of the empty folder; of
+/// those stored before a moment, where one is given.
 ///
 /// # Errors
 /// The listing cannot be had, or it was asked to stop.
@@ -71,13 +72,14 @@ pub async fn versions(
     store: &Store,
     origin: &Origin,
     path: &RelPath,
+    before_ms: Option<i64>,
     stop: &mut Stop,
 ) -> Result<Versions, Fatal> {
-    let file = of_key(store, origin, &RelKey::of_file(path), stop).await?;
+    let file = of_key(store, origin, &RelKey::of_file(path), before_ms, stop).await?;
     if !file.versions.is_empty() {
         return Ok(file);
     }
-    let folder = of_key(store, origin, &RelKey::of_folder(path), stop).await?;
+    let folder = of_key(store, origin, &RelKey::of_folder(path), before_ms, stop).await?;
     Ok(if folder.versions.is_empty() {
         file
     } else {
@@ -89,13 +91,14 @@ async fn of_key(
     store: &Store,
     origin: &Origin,
     rel_key: &RelKey,
+    before_ms: Option<i64>,
     stop: &mut Stop,
 ) -> Result<Versions, Fatal> {
     let bucket = &origin.bucket;
     let mut key = rel_key.in_bucket(&origin.prefix).key;
-    let (mut listed, mut more) = list(store, bucket, &key, stop).await?;
+    let (mut listed, mut more) = list(store, bucket, &key, before_ms, stop).await?;
     if let Some(older_key) = rel_key.older(&origin.prefix).filter(|_| !more) {
-        let (mut older, more_older) = list(store, bucket, &older_key, stop).await?;
+        let (mut older, more_older) = list(store, bucket, &older_key, before_ms, stop).await?;
         match listed.last().map(|first| first.modified_ms) {
             None if older.is_empty() => {}
             None => key = older_key,
@@ -127,6 +130,7 @@ async fn list(
     store: &Store,
     bucket: &str,
     key: &str,
+    before_ms: Option<i64>,
     stop: &mut Stop,
 ) -> Result<(Vec<ListedVersion>, bool), Fatal> {
     let mut found = Vec::new();
@@ -142,6 +146,9 @@ async fn list(
             past_it |= version.key != key;
             if past_it {
                 break;
+            }
+            if before_ms.is_some_and(|before_ms| version.modified_ms >= before_ms) {
+                continue;
             }
             if found.len() == VERSIONS_SHOWN_MAX {
                 return Ok((found, true));
@@ -178,9 +185,9 @@ pub async fn deleted(
 ) -> Result<Option<Deleted>, Fatal> {
     let rel_key = RelKey::of_file(path);
     let key = rel_key.in_bucket(&origin.prefix).key;
-    let (mut listed, _) = list(store, &origin.bucket, &key, stop).await?;
+    let (mut listed, _) = list(store, &origin.bucket, &key, None, stop).await?;
     if let Some(older_key) = rel_key.older(&origin.prefix).filter(|_| listed.is_empty()) {
-        listed = list(store, &origin.bucket, &older_key, stop).await?.0;
+        listed = list(store, &origin.bucket, &older_key, None, stop).await?.0;
     }
     let Some(newest) = listed.first().filter(|newest| newest.is_marker) else {
         return Ok(None);

@@ -103,6 +103,7 @@ pub async fn run(
 
 fn plus(a: Progress, b: Progress) -> Progress {
     Progress {
+        manifests: a.manifests + b.manifests,
         seen: a.seen + b.seen,
         looked: a.looked + b.looked,
         hashed: a.hashed + b.hashed,

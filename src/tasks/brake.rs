@@ -11,6 +11,7 @@ mod grant;
 mod root;
 mod tell;
 
+pub use count::known_below;
 pub(super) use encrypted::{looks_ruined, plain_is_gone};
 pub(super) use grant::{Grant, May, is_counted, is_filling, may_mark, noticed, settled};
 pub use tell::{line, show, tell};
@@ -23,7 +24,7 @@ use crate::model::RelKey;
 use crate::model::alarm::{Halves, Window};
 use crate::model::brake::{Brake, Hold, Now, Scanned, Why, is_below};
 use crate::transfer::wall_ms;
-use count::{count_surely, known_below};
+use count::count_surely;
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -10,6 +10,7 @@ mod patience;
 
 pub use comparing::compare_in_full;
 
+use super::brake;
 use super::clock;
 use super::command;
 use super::context::{Context, blocking};
@@ -22,6 +23,7 @@ use crate::board::ScanDone;
 use crate::config::StoreConfig;
 use crate::error::Fault;
 use crate::index::{Activity, Failures};
+use crate::model::RelKey;
 use crate::model::costly::Tally;
 use crate::model::destination::Kind;
 use crate::model::report::{
@@ -242,7 +244,7 @@ fn source_report(
         path: source.config.path.display().to_string(),
         destination: destination::place_name(ctx, number),
         files_protected: counts.protected(),
-        bytes_protected: counts.bytes,
+        bytes_protected: counts.protected_bytes(),
         versions: activity.versions,
         raw_bytes: activity.raw_bytes,
         stored_bytes: activity.stored_bytes,
@@ -262,13 +264,17 @@ fn source_report(
         failures_total,
         unprotected: unprotected
             .into_iter()
-            .map(|(key, u)| UnprotectedLine {
-                path: key.path().to_string(),
-                reason: u.fault.reason(),
-                remedy: u.fault.hint,
-                since_ms: u.since_ms,
+            .map(|(key, u)| {
+                let folder = RelKey::of_folder(&key.path());
+                Ok(UnprotectedLine {
+                    path: key.path().to_string(),
+                    reason: u.fault.reason(),
+                    remedy: u.fault.hint,
+                    since_ms: u.since_ms,
+                    files_below: brake::known_below(&ctx.index, source.id, &folder)?,
+                })
             })
-            .collect(),
+            .collect::<Result<_, Fault>>()?,
         unprotected_total,
         warnings,
         notes: board

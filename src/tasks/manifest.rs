@@ -1,5 +1,5 @@
 //! The manifest: what the bucket has, written into the bucket after each full
-//! comparison that came to its end.
+//! comparison that came to its end, unless the last one says the same already.
 //!
 //! It is drawn from the index into a file in the state folder, page by page,
 //! and sent from there like any other file, in parts when it is large: the
@@ -22,10 +22,12 @@ use crate::model::{ContentHash, Kind, ObjectMeta, Record, RelKey, RelPath};
 use crate::platform;
 use crate::queue::Lane;
 use crate::recovery::manifest::Written;
+use crate::store::At;
 use crate::transfer::{self, Job, Patience, Reading, Sent, Wire};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
+use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -63,9 +65,14 @@ pub async fn write_all(ctx: &Arc<Context>, scans: &[Option<ScanDone>]) {
         let name = &ctx.sources[number].config.name;
         // On the heap: what sends a large file is a deep thing.
         match Box::pin(write(ctx, number)).await {
-            Ok((key, trailer)) => {
+            Ok(written) => {
                 ctx.board.warn(number, WARNING, None);
-                tracing::info!(source = %name, %key, lines = trailer.lines, quiet = trailer.quiet, "manifest written");
+                match written {
+                    Some((key, trailer)) => {
+                        tracing::info!(source = %name, %key, lines = trailer.lines, quiet = trailer.quiet, "manifest written");
+                    }
+                    None => tracing::debug!(source = %name, "the last manifest says the same"),
+                }
                 if let Err(fault) = thin::thin(ctx, number).await {
                     // Too many are no harm.
                     tracing::info!(source = %name, "old manifests stay for now: {fault}");
@@ -102,47 +109,90 @@ impl Drop for Sheet {
     }
 }
 
-/// Draw it and send it: its key and what it counts.
-async fn write(ctx: &Arc<Context>, number: usize) -> Result<(String, Trailer), Fault> {
+/// Draw it and send it: its key and what it counts. `None` when the last one says the
+/// same.
+async fn write(ctx: &Arc<Context>, number: usize) -> Result<Option<(String, Trailer)>, Fault> {
     let sheet = Arc::new(Sheet {
         folder: ctx.config.state_dir.clone(),
         name: format!("keepwatch-manifest-{number}.jsonl.gz"),
     });
     let mut drawing = 1;
-    let (moment_ms, trailer) = loop {
+    let (moment_ms, trailer, says) = loop {
         // By the clock that the bucket's times are by.
         let moment_ms = ctx.server_now_ms();
         let (shared, to) = (Arc::clone(ctx), Arc::clone(&sheet));
         let pulse = Pulse::default();
         let beat = pulse.clone();
         let work = move || draw(&shared, number, moment_ms, &to.path(), &beat);
-        let trailer = on_disk(ctx, number, &pulse, work).await?;
+        let (trailer, says) = on_disk(ctx, number, &pulse, work).await?;
         if trailer.quiet || drawing == DRAWINGS_MAX {
-            break (moment_ms, trailer);
+            break (moment_ms, trailer, says.to_hex());
         }
         drawing += 1;
     };
     let key = manifest::key(&ctx.sources[number].config.prefix, moment_ms);
+    let says = trailer.quiet.then_some(says);
+    if says.is_some() && is_said(ctx, number, &key, says.as_deref()).await? {
+        return Ok(None);
+    }
     // Noted before and after, so that `verify` knows it for ours whenever a kill comes.
-    note(ctx, number, &key, String::new()).await?;
+    note(ctx, number, &key, String::new(), None).await?;
     let sending = send_again(ctx, number, &sheet, &key);
     let sent = tokio::time::timeout(SENDING_TIME_MAX, sending).await;
     let etag = sent.unwrap_or_else(|_| {
         let why = "it took too long";
         Err(Fault::new(Class::Transient, "upload", &key, why))
     })?;
-    note(ctx, number, &key, etag).await?;
-    Ok((key, trailer))
+    note(ctx, number, &key, etag, says).await?;
+    Ok(Some((key, trailer)))
+}
+
+/// Whether the last one that was written says the same, comes before `key`, and is
+/// in the bucket as it was stored. Who may not ask for it writes another.
+async fn is_said(
+    ctx: &Arc<Context>,
+    number: usize,
+    key: &str,
+    says: Option<&str>,
+) -> Result<bool, Fault> {
+    let last = {
+        let ctx = Arc::clone(ctx);
+        blocking(move || newest(&ctx, number)).await?
+    };
+    let is_same = |last: &Written| last.says.as_deref() == says && *last.key < *key;
+    let Some(last) = last.filter(is_same) else {
+        return Ok(false);
+    };
+    let at = At {
+        bucket: &ctx.sources[number].config.bucket,
+        key: &last.key,
+    };
+    let head = ctx.store.head(at, None).await;
+    Ok(matches!(head, Ok(Some(head)) if head.etag == last.etag))
+}
+
+/// The newest one that this computer wrote. Blocking.
+fn newest(ctx: &Context, number: usize) -> Result<Option<Written>, Fault> {
+    let id = ctx.sources[number].id;
+    let value = ctx.index.source_state_get(id, Written::NAME)?;
+    Ok(value.and_then(|value| Written::from_value(&value)))
 }
 
 /// Remember it as the newest one.
-async fn note(ctx: &Arc<Context>, number: usize, key: &str, etag: String) -> Result<(), Fault> {
+async fn note(
+    ctx: &Arc<Context>,
+    number: usize,
+    key: &str,
+    etag: String,
+    says: Option<String>,
+) -> Result<(), Fault> {
     let (ctx, key) = (Arc::clone(ctx), key.to_owned());
     blocking(move || {
         let id = ctx.sources[number].id;
-        let before = ctx.index.source_state_get(id, Written::NAME)?;
-        let before = before.and_then(|value| Written::from_value(&value));
-        let written = Written::after(before, key, etag);
+        let written = Written {
+            says,
+            ..Written::after(newest(&ctx, number)?, key, etag)
+        };
         ctx.index
             .source_state_set(id, Written::NAME, &written.to_value())
     })
@@ -154,14 +204,14 @@ fn activity(ctx: &Context, number: usize) -> Activity {
     ctx.index.activity(ctx.sources[number].id)
 }
 
-/// Write the file. Blocking.
+/// Write the file; what it says besides its moment, as a hash. Blocking.
 fn draw(
     ctx: &Context,
     number: usize,
     moment_ms: i64,
     to: &Path,
     pulse: &Pulse,
-) -> Result<Trailer, Fault> {
+) -> Result<(Trailer, ContentHash), Fault> {
     pulse.rest(); // the state folder and the index are another disk
     let before = activity(ctx, number);
     let file = platform::create_private_file(to).map_err(|error| unwritable(to, &chain(&error)))?;
@@ -174,8 +224,14 @@ fn draw(
         writing: Writing::default(),
         ahead_ms: ctx.server_now_ms() - ctx.now_ms(),
         last: String::new(),
+        says: ContentHash::of(b""),
     };
     let header = header(ctx, number, moment_ms);
+    drawing.say(&Header {
+        moment: String::new(),
+        moment_ms: 0,
+        ..header.clone()
+    })?;
     let bytes = drawing.writing.header(&header);
     drawing.put(bytes)?;
     for entry in ctx.index.range(ctx.sources[number].id, "", None) {
@@ -183,7 +239,9 @@ fn draw(
         drawing.record(&rel, &record)?;
     }
     let quiet = activity(ctx, number) == before;
-    drawing.end(ctx.server_now_ms(), quiet)
+    let says = drawing.says;
+    let trailer = drawing.end(ctx.server_now_ms(), quiet)?;
+    Ok((trailer, says))
 }
 
 fn unwritable(to: &Path, cause: &str) -> Fault {
@@ -233,6 +291,9 @@ struct Drawing<'a> {
     ahead_ms: i64,
     /// The path of the last line.
     last: String,
+    /// All that it says so far besides its moment: the hash of each thing behind that
+    /// of what came before it.
+    says: ContentHash,
 }
 
 impl Drawing<'_> {
@@ -245,6 +306,8 @@ impl Drawing<'_> {
         let Some(mut line) = Line::of(rel, record, &source.prefix, target.as_deref()) else {
             return Ok(());
         };
+        // By the index's clock: how far that is from the server's is guessed anew.
+        self.say(&line)?;
         if line.stored_at_ms > 0 {
             line.stored_at_ms += self.ahead_ms;
         }
@@ -274,7 +337,9 @@ impl Drawing<'_> {
             if let Ok(Some(seen)) = seen
                 && seen.kind == Kind::Folder
             {
-                self.line(&Line::without_object(&key, &seen))?;
+                let line = Line::without_object(&key, &seen);
+                self.say(&line)?;
+                self.line(&line)?;
             }
         }
         Ok(())
@@ -288,6 +353,12 @@ impl Drawing<'_> {
         target
             .ok()
             .filter(|target| content == Some(ContentHash::of(target)))
+    }
+
+    fn say(&mut self, what: &impl Serialize) -> Result<(), Fault> {
+        let text = serde_json::to_vec(what).map_err(|e| unwritable(self.to, &chain(&e)))?;
+        self.says = ContentHash::of(&[&self.says.0[..], &text].concat());
+        Ok(())
     }
 
     fn line(&mut self, line: &Line) -> Result<(), Fault> {

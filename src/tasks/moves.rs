@@ -116,6 +116,21 @@ impl Moves {
     }
 }
 
+impl Moves {
+    /// Where the file of `record`, which is gone from `path`, was found since: it was
+    /// renamed and not deleted. `None` where that is not known (any more).
+    pub fn went_to(&self, source: usize, path: &RelPath, record: &Record) -> Option<RelPath> {
+        let was = &record.fingerprint;
+        let state = self.state();
+        let place = state.places.get(&(source, was.inode))?;
+        let is_it = may_have_moved(was)
+            && record.content == Some(place.content)
+            && was.mtime_ns == place.mtime_ns;
+        let (home, _) = place.home.as_ref().filter(|_| is_it)?;
+        (home != path).then(|| home.clone())
+    }
+}
+
 impl State {
     /// The file has left this path, unless it was found elsewhere before.
     fn leaves(&mut self, file: (usize, u64), path: &RelPath, left: Place) {
@@ -207,6 +222,22 @@ mod tests {
             racy: false,
             look: Look::Unknown,
         }
+    }
+
+    #[test]
+    fn what_was_renamed_is_known_by_where_it_went() {
+        let moves = Moves::default();
+        since_ms(&moves, 0, &p("new/a"), &content(7, "a", 1_000), None);
+        let went = |source, inode, text: &str, path: &str| {
+            moves.went_to(source, &p(path), &record(inode, text))
+        };
+        assert_eq!(went(0, 7, "a", "old/a"), Some(p("new/a")));
+        // Itself, another file, another content, another source; and no inodes.
+        assert_eq!(went(0, 7, "a", "new/a"), None);
+        assert_eq!(went(0, 8, "a", "old/a"), None);
+        assert_eq!(went(0, 7, "b", "old/a"), None);
+        assert_eq!(went(1, 7, "a", "old/a"), None);
+        assert_eq!(went(0, 0, "a", "old/a"), None);
     }
 
     #[test]

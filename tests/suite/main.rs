@@ -47,6 +47,7 @@ mod portal;
 mod power;
 mod python;
 mod raw;
+mod readme;
 mod recovery_buckets;
 mod recovery_page;
 mod rename;

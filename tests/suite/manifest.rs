@@ -14,6 +14,7 @@ use keepwatch::board::ScanDone;
 use keepwatch::daemon::Daemon;
 use keepwatch::files::Target;
 use keepwatch::model::manifest::{Line, folder, key};
+use keepwatch::recovery::manifest::Written;
 use keepwatch::recovery::{Options, Origin, Request, Restored, Selector, Stop, manifest, restore};
 use keepwatch::store::Store;
 use keepwatch::tasks::digest;
@@ -35,6 +36,16 @@ pub async fn compare(daemon: &Daemon) -> ScanDone {
     let settled = std::future::ready(());
     let mut scans = digest::compare_in_full(daemon.context(), false, settled).await;
     scans.remove(0).expect("it came to its end")
+}
+
+/// The next comparison writes a manifest, though the last one says the same.
+pub fn forget_newest(daemon: &Daemon) {
+    let ctx = daemon.context();
+    let nothing = serde_json::Value::Null;
+    let set = ctx
+        .index
+        .source_state_set(ctx.sources[0].id, Written::NAME, &nothing);
+    set.unwrap();
 }
 
 /// The folder is in the bucket, and a manifest of it with it; nothing runs any more.
@@ -164,6 +175,7 @@ async fn after_a_comparison_the_bucket_says_what_it_has() {
         assert_eq!(head.meta.unwrap().content, line.content(), "{key}");
     }
     // It is neither a file nor foreign, and compared with nothing.
+    forget_newest(&daemon);
     let again = compare(&daemon).await;
     assert!(again.complete() && again.foreign == 0, "{again:?}");
     assert_eq!(listed(&store).await.len(), 2);
@@ -332,6 +344,7 @@ async fn superseded_ones_are_marked_and_their_versions_stay() {
         let put = client(&rig.vault()).put_object().bucket(BUCKET).key(key);
         put.send().await.unwrap();
     }
+    forget_newest(&daemon);
     assert!(compare(&daemon).await.complete());
     let left: Vec<String> = listed(&rig.store())
         .await
@@ -349,5 +362,37 @@ async fn superseded_ones_are_marked_and_their_versions_stay() {
     assert_eq!(kinds, [true, false]);
     let there = rig.store().list(BUCKET, &others, None, 10).await.unwrap();
     assert_eq!(there.items.len(), 1, "what is no manifest is left alone");
+    daemon.stop().await.unwrap();
+}
+
+/// Named after the bug: after every comparison another manifest was written, of a
+/// source in which nothing had changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_did_not_change_needs_no_other_manifest() {
+    let rig = Rig::new();
+    rig.write("folder/a.txt", "a");
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    let store = rig.store();
+    let compared = async |count: usize, why: &str| {
+        assert!(compare(&daemon).await.complete());
+        assert_eq!(listed(&store).await.len(), count, "{why}");
+    };
+    compared(1, "the first").await;
+    compared(1, "unchanged").await;
+    compared(1, "still unchanged").await;
+    rig.write("folder/a.txt", "changed");
+    rig.until_equal(&daemon).await;
+    compared(2, "a file changed").await;
+    compared(2, "unchanged since").await;
+    // A folder has no object of its own: the manifest alone knows its mode.
+    let private = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(rig.path("folder"), private).unwrap();
+    compared(3, "a folder's mode changed").await;
+    // Somebody has marked the last one as deleted: another takes its place.
+    let last = listed(&store).await.pop().unwrap();
+    let delete = client(&rig.vault()).delete_object().bucket(BUCKET);
+    delete.key(&last.key).send().await.unwrap();
+    compared(3, "the last one is gone").await;
     daemon.stop().await.unwrap();
 }

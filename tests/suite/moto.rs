@@ -51,6 +51,7 @@ fn report(lines: usize) -> Report {
         path: format!("Büro/Ablage/{n:05}.pdf"),
         reason: "the file is open in another program and cannot be read".to_owned(),
         remedy: "close the program".to_owned(),
+        files_below: 0,
         since_ms: 1_795_000_000_000,
     });
     Report {

@@ -6,6 +6,7 @@ mod wire;
 
 use crate::harness::{BUCKET, Rig, Thing, finish, history, on_disk, program, until};
 use crate::raw::client;
+use keepwatch::board::News;
 use keepwatch::daemon::Daemon;
 use keepwatch::model::{ContentHash, RelKey};
 use std::collections::BTreeMap;
@@ -391,4 +392,43 @@ async fn a_server_that_cannot_copy_for_trouble_of_its_own_is_sent_the_content() 
         assert_eq!(office.sent().await, (30 * 1024, 1, 0));
         office.end().await;
     }
+}
+
+/// Named after the bug: a renamed file counted as a deletion in the digest, and a
+/// renamed folder was told as so many deleted files.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_file_or_folder_is_no_deletion() {
+    let office = Office::with(&[
+        ("a.txt", text("a", 1)),
+        ("folder/b.txt", text("b", 8)),
+        ("folder/c.txt", text("c", 1)),
+        ("gone.txt", text("gone", 8)),
+    ])
+    .await;
+    let ctx = office.daemon.context();
+    let mut news = ctx.board.listen();
+    office.rename("a.txt", "z.txt");
+    office.rename("folder", "other");
+    fs::remove_file(office.rig.path("gone.txt")).unwrap();
+    office.rig.until_equal(&office.daemon).await;
+    assert_eq!(ctx.index.activity(ctx.sources[0].id).deletions, 1);
+    let (mut renamed, mut deleted) = (Vec::new(), Vec::new());
+    while let Ok(item) = news.try_recv() {
+        match item {
+            News::Renamed { path, to, .. } => renamed.push((path, to)),
+            News::Deleted { path, .. } => deleted.push(path),
+            _ => {}
+        }
+    }
+    renamed.sort();
+    let want = [
+        ("a.txt", "z.txt"),
+        ("folder/b.txt", "other/b.txt"),
+        ("folder/c.txt", "other/c.txt"),
+    ];
+    let want = want.map(|(path, to)| (path.to_owned(), to.to_owned()));
+    assert_eq!(
+        (renamed, deleted),
+        (want.to_vec(), vec!["gone.txt".to_owned()])
+    );
 }

@@ -244,9 +244,15 @@ async fn a_files_past_newest_first() {
     bench.put("nothing", &Object::folder()).await;
     let of = async |path: &str| {
         let path = RelPath::from_bytes(path).unwrap();
-        versions(&bench.store, &bench.origin(), &path, &mut Stop::never())
-            .await
-            .unwrap()
+        versions(
+            &bench.store,
+            &bench.origin(),
+            &path,
+            None,
+            &mut Stop::never(),
+        )
+        .await
+        .unwrap()
     };
     let past = of("f.csv").await;
     let seen: Vec<_> = past

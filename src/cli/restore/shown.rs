@@ -24,11 +24,17 @@ pub(super) struct Shown {
 struct Times {
     began: Instant,
     last: Instant,
+    /// The source's newest figures.
+    latest: Progress,
+    /// Some were printed, and others have come since.
+    is_behind: Option<bool>,
+    /// Files and bytes in order of the sources before it.
+    before: (u64, u64),
 }
 
 impl Shown {
     pub(super) fn new(quiet: bool) -> Self {
-        let template = "{spinner} {bar:24} {percent:>3}% {elapsed_precise} {msg}";
+        let template = "{spinner} {bar:12} {percent:>3}% {elapsed_precise}";
         let (bar, plain) = show::bar(quiet, template);
         let now = Instant::now();
         Self {
@@ -38,6 +44,9 @@ impl Shown {
             times: Mutex::new(Times {
                 began: now,
                 last: now,
+                latest: Progress::default(),
+                is_behind: None,
+                before: (0, 0),
             }),
         }
     }
@@ -45,10 +54,19 @@ impl Shown {
     /// The next source begins.
     pub(super) fn begin(&self) {
         let now = Instant::now();
-        *self.lock() = Times {
+        let mut times = self.lock();
+        *times = Times {
             began: now,
             last: now,
+            latest: Progress::default(),
+            is_behind: None,
+            before: in_order(&times),
         };
+    }
+
+    /// Files that are in order so far, of all sources, and their bytes.
+    pub(super) fn so_far(&self) -> (u64, u64) {
+        in_order(&self.lock())
     }
 
     pub(super) fn update(&self, event: &Event<'_>) {
@@ -94,6 +112,11 @@ impl Shown {
 
     fn progress(&self, progress: &Progress) {
         let (done, total) = (progress.work_done, progress.work_total);
+        {
+            let mut times = self.lock();
+            times.latest = progress.clone();
+            times.is_behind = times.is_behind.map(|_| true);
+        }
         self.now_and_then(|took| {
             if !self.plain && total > 0 {
                 self.bar.set_length(total);
@@ -117,6 +140,7 @@ impl Shown {
         };
         let text = text(took);
         if self.plain {
+            self.lock().is_behind = Some(false);
             eprintln!("{text}");
         } else {
             self.bar.set_message(text);
@@ -129,8 +153,16 @@ impl Shown {
         self.quiet
     }
 
-    /// Take the bar off the terminal.
+    /// Take the bar off the terminal. Where lines were printed instead, the last one
+    /// says how it ended.
     pub(super) fn end(&self) {
+        {
+            let mut times = self.lock();
+            if times.is_behind == Some(true) && self.plain && !self.quiet {
+                eprintln!("{}", line(&times.latest, times.began.elapsed()));
+            }
+            times.is_behind = None;
+        }
         self.bar.set_message("");
         self.bar.finish_and_clear();
         self.bar.reset();
@@ -139,6 +171,15 @@ impl Shown {
     fn lock(&self) -> std::sync::MutexGuard<'_, Times> {
         self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn in_order(times: &Times) -> (u64, u64) {
+    let (files, bytes) = times.before;
+    let latest = &times.latest;
+    (
+        files + latest.files + latest.identical,
+        bytes + latest.bytes,
+    )
 }
 
 /// Before so much of the work is done, what is left is anybody's guess.
@@ -234,5 +275,23 @@ mod tests {
             line(&Progress::default(), Duration::ZERO),
             "0 files, 0 bytes (0 bytes/s)"
         );
+    }
+
+    #[test]
+    fn what_was_restored_before_a_stop_is_counted_over_all_sources() {
+        let shown = Shown::new(true);
+        assert_eq!(shown.so_far(), (0, 0));
+        for (files, bytes) in [(20, 1_000), (6, 500)] {
+            shown.begin();
+            let progress = Progress {
+                files,
+                bytes,
+                identical: 1,
+                ..Progress::default()
+            };
+            shown.update(&Event::Progress(progress));
+            shown.end();
+        }
+        assert_eq!(shown.so_far(), (28, 1_500));
     }
 }

@@ -11,12 +11,20 @@ use crate::platform;
 use crate::recovery::Covered;
 use jiff::Timestamp;
 
+/// How a restore ended.
+pub(super) enum Ended<'a> {
+    /// It came to its end.
+    Done(&'a [Done]),
+    /// It did not; so many files, and bytes of files, are in order all the same.
+    Stopped(&'a Fatal, (u64, u64)),
+}
+
 /// Publish how it ended; says on the terminal when that is not possible.
 pub(super) async fn tell(
     config: Option<&Config>,
     began: Timestamp,
     place: String,
-    ended: Result<&[Done], &Fatal>,
+    ended: Ended<'_>,
 ) {
     let Some(config) = config else { return };
     let notifier = match daemon::notifier(config).await {
@@ -33,12 +41,7 @@ pub(super) async fn tell(
     }
 }
 
-fn one_off(
-    config: &Config,
-    began: Timestamp,
-    place: String,
-    ended: Result<&[Done], &Fatal>,
-) -> OneOff {
+fn one_off(config: &Config, began: Timestamp, place: String, ended: Ended<'_>) -> OneOff {
     let mut report = OneOff {
         computer: platform::computer_name(),
         task: OneOffTask::Restore,
@@ -53,9 +56,10 @@ fn one_off(
         failed: None,
     };
     let done = match ended {
-        Ok(done) => done,
-        Err(fatal) => {
+        Ended::Done(done) => done,
+        Ended::Stopped(fatal, (files, bytes)) => {
             report.failed = Some(failed(fatal));
+            (report.files, report.bytes) = (files, bytes);
             return report;
         }
     };

@@ -281,7 +281,8 @@ fn lists(source: &SourceReport, zone: &TimeZone) -> Vec<List> {
                 .iter()
                 .map(|line| unprotected_line(line, zone))
                 .collect(),
-            total: unprotected,
+            // Lines, of which some stand for many files.
+            total: source.unprotected_total.max(count_of(&source.unprotected)),
         });
     }
     if !source.warnings.is_empty() {
@@ -324,8 +325,12 @@ pub(super) fn failures(title: &str, failures: &[FailureLine], total: u64) -> Opt
 }
 
 fn unprotected_line(line: &UnprotectedLine, zone: &TimeZone) -> String {
+    let below = match line.files_below {
+        0 => String::new(),
+        files => format!(" and the {} in it", amount(files, "file")),
+    };
     format!(
-        "    - {}: {} (since {})",
+        "    - {}{below}: {} (since {})",
         clean(&line.path),
         clean(&line.reason),
         time(line.since_ms, zone)

@@ -62,6 +62,7 @@ fn unprotected(path: &str) -> UnprotectedLine {
         reason: "permission denied".to_owned(),
         remedy: "let the account that runs Keepwatch read it".to_owned(),
         since_ms: at("2026-11-22T13:03:00Z"),
+        files_below: 0,
     }
 }
 
@@ -396,4 +397,22 @@ proptest! {
         prop_assert!(subject.len() <= SUBJECT_CHARS_MAX);
         prop_assert!(subject.bytes().all(|b| (b' '..=b'~').contains(&b)));
     }
+}
+
+/// Named after the bug: a folder of 50 files that cannot be read counted as one file.
+#[test]
+fn a_folder_that_cannot_be_read_counts_with_the_files_in_it() {
+    let mut source = source("documents");
+    source.unprotected = vec![
+        UnprotectedLine {
+            files_below: 50,
+            ..unprotected("closed")
+        },
+        unprotected("a.txt"),
+    ];
+    source.unprotected_total = 2;
+    let body = report(vec![source]).message().body;
+    assert!(body.contains("NOT PROTECTED: 51 files"), "{body}");
+    assert!(body.contains("closed and the 50 files in it: "), "{body}");
+    assert!(!body.contains("more"), "{body}");
 }

@@ -38,7 +38,7 @@ fn count(ctx: &Context, source: usize, pulse: &Pulse) -> Result<u64, Fault> {
 }
 
 /// Files and links that the index knows below a folder.
-pub(super) fn known_below(index: &Index, id: SourceId, folder: &RelKey) -> Result<u64, Fault> {
+pub fn known_below(index: &Index, id: SourceId, folder: &RelKey) -> Result<u64, Fault> {
     known(index, id, folder, |_| true)
 }
 

@@ -129,8 +129,9 @@ async fn mark(
         blocking(move || grant.marked(&marked)).await?;
         destination::heard(ctx, item.source, Deed::Marked, &version_id).await;
     }
+    let renamed = ctx.moves.went_to(item.source, &item.path, &record);
     let delta = ActivityDelta {
-        deletions: u64::from(ours),
+        deletions: u64::from(ours && renamed.is_none()),
         ..ActivityDelta::default()
     };
     let commit = Commit {
@@ -145,11 +146,18 @@ async fn mark(
     }
     if ours {
         let name = &source.config.name;
-        tracing::info!(source = %name, path = %item.path, "marked as deleted");
-        ctx.board.tell(News::Deleted {
-            source: item.source,
-            path: item.path.to_string(),
-        });
+        let (source, path) = (item.source, item.path.to_string());
+        match renamed {
+            Some(to) => {
+                let to = to.to_string();
+                tracing::info!(source = %name, %path, %to, "renamed: the old name is marked as deleted");
+                ctx.board.tell(News::Renamed { source, path, to });
+            }
+            None => {
+                tracing::info!(source = %name, %path, "marked as deleted");
+                ctx.board.tell(News::Deleted { source, path });
+            }
+        }
     }
     Ok(match ours {
         true => Outcome::Sent,

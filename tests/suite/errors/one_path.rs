@@ -166,6 +166,7 @@ fn an_unreadable_file_and_folder_are_named_and_nothing_there_counts_as_deleted()
     let (code, text) = reconcile();
     let lines = text.matches("NOT PROTECTED: ").count();
     assert_eq!((code, lines), (Some(3), 2), "{text}");
+    assert!(text.contains("closed and the 1 file in it"), "{text}");
     close(0o644, 0o755);
     let (code, text) = reconcile();
     assert_eq!(code, Some(0), "{text}");

@@ -93,7 +93,7 @@ async fn lists_of_versions_that_never_end_are_given_up_and_say_so() {
         let path = RelPath::from_bytes("good").unwrap();
         let origin = bench.origin();
         let before = lies.told();
-        let asked = versions(&lies.store(), &origin, &path, &mut Stop::never()).await;
+        let asked = versions(&lies.store(), &origin, &path, None, &mut Stop::never()).await;
         let fatal = asked.unwrap_err();
         assert!(fatal.cause.contains(in_cause), "{name}: {fatal}");
         assert!(
@@ -390,7 +390,7 @@ async fn a_servers_words_can_forge_no_line_and_fill_no_log() {
         prefix: String::new(),
     };
     let path = RelPath::from_bytes("good").unwrap();
-    let fatal = versions(&lies.store(), &origin, &path, &mut Stop::never())
+    let fatal = versions(&lies.store(), &origin, &path, None, &mut Stop::never())
         .await
         .unwrap_err();
     assert!(fatal.cause.contains("forged"), "{fatal}");

@@ -154,6 +154,7 @@ async fn one_that_was_written_with_the_clock_put_back_accuses_no_others() {
         key: past,
         etag: put.e_tag().unwrap().trim_matches('"').to_owned(),
         ahead: Vec::new(),
+        says: None,
     };
     {
         let (index, _) = Index::open(&rig.state_dir().join("index")).unwrap();

@@ -1,6 +1,6 @@
 //! Whatever is done to manifests, the files come back, and it is said.
 
-use super::{compare, listed, nearest, office, restored};
+use super::{compare, forget_newest, listed, nearest, office, restored};
 use crate::harness::{BUCKET, Rig};
 use crate::raw::client;
 use aws_sdk_s3::primitives::ByteStream;
@@ -61,6 +61,7 @@ async fn the_next_older_one_is_used_and_the_damaged_is_named() {
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
     assert!(compare(&daemon).await.complete());
+    forget_newest(&daemon);
     assert!(compare(&daemon).await.complete());
     daemon.stop().await.unwrap();
     let (store, sdk) = (rig.store(), client(&rig.vault()));

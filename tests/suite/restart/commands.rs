@@ -50,7 +50,8 @@ async fn status_answers_while_the_daemon_runs_and_says_when_it_does_not() {
     stopped(keepwatch(&config, &["status"]));
     let json = keepwatch(&config, &["status", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
-    assert_eq!(json, serde_json::json!({ "running": false }));
+    let want = serde_json::json!({ "running": false, "overall": "not_running" });
+    assert_eq!(json, want);
     let daemon = Running::start(&config, &[]).await;
     super::until_equal_outside(&rig).await;
     // The last answer of S3 and its line in the index are two moments.

@@ -1,6 +1,7 @@
 //! `keepwatch restore` and `keepwatch versions` as programs.
 
 use super::bench::{BUCKET, Bench, Object, read_tree};
+use crate::harness::{finish, program};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -203,4 +204,63 @@ async fn several_sources_of_a_configuration() {
         text(&config),
     ]);
     assert!(code == 0 && stdout.contains("source db"), "{stdout}");
+}
+
+/// Named after the bug: of more than 1,000 versions the older ones could not be seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_has_a_way_further_than_the_first_thousand() {
+    const COUNT: usize = 1_004;
+    let bench = Bench::new();
+    for number in 0..COUNT {
+        let text = format!("{number}");
+        bench.put("a.txt", &Object::file(text.as_bytes())).await;
+    }
+    let vault = bench.vault();
+    let run = move |before: Option<&str>| {
+        let mut command = program();
+        command.args(["versions", "a.txt", "--vault", vault.to_str().unwrap()]);
+        command.args(before.iter().flat_map(|before| ["--before", before]));
+        let output = finish(&mut command);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        text
+    };
+    let first = run(None);
+    let begins = "the older ones: keepwatch versions a.txt --before \"";
+    let (_, rest) = first
+        .split_once(begins)
+        .unwrap_or_else(|| panic!("{first}"));
+    let before = rest.split('"').next().unwrap();
+    let second = run(Some(before));
+    assert!(!second.contains("the older ones"), "{second}");
+    let page = bench
+        .store
+        .list_versions(BUCKET, "a.txt", None)
+        .await
+        .unwrap();
+    assert!(page.items.len() >= 1_000);
+    let shown = |id: &str| first.contains(id) || second.contains(id);
+    let mut after = Some(page);
+    let mut seen = 0;
+    while let Some(page) = after {
+        for version in &page.items {
+            assert!(
+                shown(&version.version_id),
+                "{} is not shown",
+                version.version_id
+            );
+            seen += 1;
+        }
+        after = match &page.next {
+            Some(next) => Some(
+                bench
+                    .store
+                    .list_versions(BUCKET, "a.txt", Some(next))
+                    .await
+                    .unwrap(),
+            ),
+            None => None,
+        };
+    }
+    assert_eq!(seen, COUNT);
 }

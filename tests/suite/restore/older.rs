@@ -210,7 +210,14 @@ async fn the_versions_of_a_file_are_those_of_both_its_keys() {
     }
     let past = async || {
         let path = RelPath::from_bytes(OLD).unwrap();
-        let past = versions(&bench.store, &bench.origin(), &path, &mut Stop::never()).await;
+        let past = versions(
+            &bench.store,
+            &bench.origin(),
+            &path,
+            None,
+            &mut Stop::never(),
+        )
+        .await;
         let past = past.unwrap();
         let rows = past.versions.iter();
         let rows = rows.map(|v| (v.size_bytes, v.current, v.older_key.clone()));
@@ -267,7 +274,7 @@ async fn a_file_by_a_key_that_some_servers_refuse_counts_until_it_has_another() 
         assert_eq!((done.files, done.is_complete()), (1, true), "{done:?}");
         assert_eq!(content("then"), b"old");
         let mut stop = Stop::never();
-        let all = versions(&bench.store, &bench.origin(), &rel, &mut stop).await;
+        let all = versions(&bench.store, &bench.origin(), &rel, None, &mut stop).await;
         assert_eq!(all.unwrap().versions.len(), 2);
 
         bench.delete(&today).await;
