@@ -83,6 +83,14 @@ impl Requests {
         list.iter().filter(|(name, _)| name == operation).count()
     }
 
+    /// Objects that were asked about, Keepwatch's own left out.
+    pub fn heads_of_files(&self) -> usize {
+        let list = self.0.lock().unwrap();
+        let is_head = |name: &str| ["HEAD", "HeadObject"].contains(&name);
+        let of_files = list.iter().filter(|(_, uri)| !uri.contains("/.keepwatch/"));
+        of_files.filter(|(name, _)| is_head(name)).count()
+    }
+
     /// Requests that carried content, all in all.
     pub fn bodies(&self) -> usize {
         self.count("PutObject") + self.count("UploadPart")

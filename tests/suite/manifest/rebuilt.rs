@@ -52,8 +52,8 @@ fn asked(requests: &Requests) -> (usize, Vec<String>) {
         ];
         !is_own && !is_reading.iter().any(|name| line.starts_with(name))
     };
-    let heads = requests.count("HeadObject") + requests.count("HEAD");
-    (heads, changes.into_iter().filter(of_files).collect())
+    let changes = changes.into_iter().filter(of_files).collect();
+    (requests.heads_of_files(), changes)
 }
 
 async fn start(rig: &Rig) -> (Daemon, Requests) {
