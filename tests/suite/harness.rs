@@ -104,6 +104,7 @@ impl Rig {
         config.sources[0].sentinel = true;
         // Tests save more often than people do.
         config.sources[0].versions_per_hour_max = 0;
+        config.schedule.digest_at = half_a_day_off();
         config
     }
 
@@ -627,6 +628,14 @@ pub async fn claim(rig: &Rig) {
     let put = put.bucket(BUCKET).key(keepwatch::model::owner::key(""));
     let put = put.body(record.to_json().unwrap().into());
     put.send().await.unwrap();
+}
+
+/// The hour of the daily job, as far away as it can be: no test runs into it, whenever
+/// it is started.
+fn half_a_day_off() -> jiff::civil::Time {
+    let then = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(12);
+    let then = jiff::tz::TimeZone::UTC.to_datetime(then);
+    jiff::civil::time(then.hour(), then.minute(), 0, 0)
 }
 
 /// A configuration file for the real program on a vault; `more` is appended.
