@@ -103,7 +103,7 @@ fn connections(office: &Office, proxies: ProxyConfig) -> SharedHttpClient {
 }
 
 /// The variables that name a proxy.
-const PROXY_VARIABLES: [&str; 6] = [
+pub const PROXY_VARIABLES: [&str; 6] = [
     "HTTPS_PROXY",
     "https_proxy",
     "HTTP_PROXY",

@@ -17,7 +17,7 @@ mod refused;
 mod tls;
 mod trust;
 
-pub use client::{Https, IDLE_CONNECTION_MAX};
+pub use client::{Https, IDLE_CONNECTION_MAX, PROXY_VARIABLES};
 pub use explained::{Explained, hide_keys};
 pub use keys::{From, Keys};
 pub use refused::KeysRefused;

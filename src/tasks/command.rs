@@ -7,14 +7,15 @@
 //! Invariant: no secret is written, only where it is.
 
 use super::context::Context;
+use crate::aws::PROXY_VARIABLES;
 use crate::config::StoreConfig;
 use crate::platform::{self, shell_word};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Variables that say where credentials are and how the server is reached, and
-/// hold none themselves.
-const TOLD: [&str; 19] = [
+/// hold none themselves; proxies beside them.
+const TOLD: [&str; 13] = [
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_CONFIG_FILE",
     "AWS_PROFILE",
@@ -27,12 +28,6 @@ const TOLD: [&str; 19] = [
     "AWS_CA_BUNDLE",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-    "ALL_PROXY",
-    "all_proxy",
     "NO_PROXY",
 ];
 
@@ -82,9 +77,9 @@ impl Surroundings {
 
     /// The variables that a command needs to see what the service sees.
     fn told(&self, is_s3: bool) -> BTreeMap<&str, String> {
-        let is_told = |name: &str| {
-            (is_s3 && TOLD.contains(&name)) || (name.starts_with(OWN) && name != OWN_FILE)
-        };
+        let is_of_s3 = |name: &str| TOLD.contains(&name) || PROXY_VARIABLES.contains(&name);
+        let is_told =
+            |name: &str| (is_s3 && is_of_s3(name)) || (name.starts_with(OWN) && name != OWN_FILE);
         let mut told: BTreeMap<&str, String> = self
             .variables
             .iter()

@@ -31,23 +31,35 @@ impl Question {
     }
 
     pub(super) async fn ask(mut self) -> Result<Option<Chosen>, Fault> {
-        let (mut was, mut is_by_then) = (self.by_then.take(), true);
+        let was = match self.of_perhaps().await? {
+            Some(was) => Some(was),
+            None => self.of_by_then().await?,
+        };
+        let Some(was) = was else { return Ok(None) };
+        let at_ms = Some(self.at_ms);
+        unless_newer(&self.store, &self.origin, was, at_ms, &mut self.stop).await
+    }
+
+    /// The newest of which the metadata says that it was current.
+    async fn of_perhaps(&mut self) -> Result<Option<Chosen>, Fault> {
         for (perhaps, chosen) in std::mem::take(&mut self.perhaps) {
             let seen_ms = self.seen_ms(&chosen).await?;
             if perhaps.was_current(self.at_ms, seen_ms) {
-                (was, is_by_then) = (Some(chosen), false);
-                break;
+                return Ok(Some(chosen));
             }
         }
-        let Some(mut was) = was else { return Ok(None) };
-        if let Some(beneath) = self.beneath.take().filter(|_| is_by_then) {
-            let seen_ms = self.seen_ms(&was).await?;
-            if came_late(seen_ms, self.seen_ms(&beneath).await?) {
-                was = beneath;
-            }
-        }
-        let at_ms = Some(self.at_ms);
-        unless_newer(&self.store, &self.origin, was, at_ms, &mut self.stop).await
+        Ok(None)
+    }
+
+    /// What was stored by then, unless it came late.
+    async fn of_by_then(&mut self) -> Result<Option<Chosen>, Fault> {
+        let (by_then, beneath) = match (self.by_then.take(), self.beneath.take()) {
+            (Some(by_then), Some(beneath)) => (by_then, beneath),
+            (by_then, _) => return Ok(by_then),
+        };
+        let seen_ms = self.seen_ms(&by_then).await?;
+        let is_late = came_late(seen_ms, self.seen_ms(&beneath).await?);
+        Ok(Some(if is_late { beneath } else { by_then }))
     }
 
     /// When the file was read, by its metadata. Of what is not ours, or gone by now,

@@ -116,6 +116,13 @@ async fn current(bench: &Bench, lies: &Lies, at_ms: i64) -> BTreeMap<String, Str
     found
 }
 
+/// The same as `key number`, at a time of that day.
+async fn told(bench: &Bench, lies: &Lies, time: &str) -> Vec<String> {
+    let found = current(bench, lies, at(time)).await;
+    let text = |(key, number): (&String, &String)| format!("{key} {number}");
+    found.iter().map(text).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_counts_is_when_the_file_was_like_that() {
     let stories = [
@@ -197,11 +204,7 @@ async fn what_counts_is_when_the_file_was_like_that() {
             "again 2, ahead 1, begin 1, behind 1, end 1, new 0, old begin 1, old end 1, set back 1, slow 1",
         ),
     ] {
-        let got = current(&bench, &lies, at(time)).await;
-        let got: Vec<String> = got
-            .iter()
-            .map(|(key, number)| format!("{key} {number}"))
-            .collect();
+        let got = told(&bench, &lies, time).await;
         let mut want: Vec<&str> = want.split(", ").filter(|text| !text.is_empty()).collect();
         want.sort_unstable();
         assert_eq!(got, want, "at {time}");
@@ -249,11 +252,7 @@ async fn what_arrived_after_its_run_was_cut_off_is_not_what_the_file_was() {
         ("12:20", "late 2, undone 2, unknown 2", 0),
     ] {
         heads.store(0, Ordering::Relaxed);
-        let got = current(&bench, &lies, at(time)).await;
-        let got: Vec<String> = got
-            .iter()
-            .map(|(key, number)| format!("{key} {number}"))
-            .collect();
+        let got = told(&bench, &lies, time).await;
         assert_eq!(got.join(", "), want, "at {time}");
         assert_eq!(heads.load(Ordering::Relaxed), asked, "at {time}");
     }
@@ -369,11 +368,7 @@ async fn what_happened_within_one_second_keeps_its_order() {
         ("12:00:05", "a 1, b 1, new 0, twice 2"),
         ("12:00:06", "a 1, b 1, new 0, twice 2"),
     ] {
-        let got = current(&bench, &lies, at(time)).await;
-        let got: Vec<String> = got
-            .iter()
-            .map(|(key, number)| format!("{key} {number}"))
-            .collect();
+        let got = told(&bench, &lies, time).await;
         assert_eq!(got.join(", "), want, "at {time}");
     }
 }
