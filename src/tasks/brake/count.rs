@@ -196,13 +196,16 @@ mod tests {
     type Known<'a> = &'a [(&'a str, u64)];
 
     fn counted(found: Vec<Result<(&str, u64), &str>>, known: Known<'_>) -> (u64, u64, u64) {
-        let found = found.into_iter().map(|entry| match entry {
-            Ok((name, inode)) => Ok((key(name), file(inode, 1))),
-            Err(subtree) => Err(WalkFault {
-                fault: Fault::new(Class::Unreadable, "look at", "it", "no"),
-                subtree: key(subtree),
-            }),
-        });
+        let mut walked = Vec::new();
+        for entry in found {
+            walked.push(match entry {
+                Ok((name, inode)) => Ok((key(name), file(inode, 1))),
+                Err(subtree) => Err(WalkFault {
+                    fault: Fault::new(Class::Unreadable, "look at", "it", "no"),
+                    subtree: key(subtree),
+                }),
+            });
+        }
         let known = known
             .iter()
             .map(|(name, inode)| Ok((key(name), file(*inode, 1))));
@@ -210,7 +213,7 @@ mod tests {
             on_disk,
             known,
             renamed,
-        } = join(found, known).unwrap();
+        } = join(walked.into_iter(), known).unwrap();
         (on_disk, known, renamed)
     }
 
