@@ -5,6 +5,7 @@
 use crate::error::Fault;
 use crate::files::{self, Pulse, WalkFault};
 use crate::index::{Index, SourceId};
+use crate::model::brake::Lacks;
 use crate::model::{Kind, RelKey, RelPath};
 use crate::tasks::context::Context;
 
@@ -12,14 +13,37 @@ use crate::tasks::context::Context;
 /// renamed under the walk may be missed in both places. `pulse` beats with the
 /// walk.
 pub(super) fn count_surely(ctx: &Context, source: usize, pulse: &Pulse) -> Result<u64, Fault> {
-    let on_disk = count(ctx, source, pulse)?;
+    let all = |_: &RelKey| Ok(true);
+    let on_disk = count(ctx, source, pulse, all)?;
     if !ctx.brakes.memory(source).saved.brake.has_fallen(on_disk) {
         return Ok(on_disk);
     }
-    Ok(on_disk.max(count(ctx, source, pulse)?))
+    Ok(on_disk.max(count(ctx, source, pulse, all)?))
 }
 
-fn count(ctx: &Context, source: usize, pulse: &Pulse) -> Result<u64, Fault> {
+/// What the disk lacks of the files that the index knows, file by file: what has come
+/// and is not backed up yet makes up for nothing. Walked twice, for a folder that is
+/// renamed under the walk. `pulse` beats with it.
+pub(super) fn lacks(ctx: &Context, source: usize, pulse: &Pulse) -> Result<Lacks, Fault> {
+    let id = ctx.sources[source].id;
+    let counts = ctx.index.counts(id);
+    let is_known = |key: &RelKey| Ok(ctx.index.get(id, key)?.is_some());
+    let one = count(ctx, source, pulse, is_known)?;
+    let there = one.max(count(ctx, source, pulse, is_known)?);
+    let of = counts.files + counts.links;
+    Ok(Lacks {
+        files: of.saturating_sub(there),
+        of,
+    })
+}
+
+/// Files and links on disk that are meant, and known ones where nobody can look.
+fn count(
+    ctx: &Context,
+    source: usize,
+    pulse: &Pulse,
+    is_meant: impl Fn(&RelKey) -> Result<bool, Fault>,
+) -> Result<u64, Fault> {
     let place = &ctx.sources[source];
     let mut files = 0;
     pulse.beat();
@@ -27,8 +51,10 @@ fn count(ctx: &Context, source: usize, pulse: &Pulse) -> Result<u64, Fault> {
         pulse.beat();
         match entry {
             Ok(entry) => {
-                let kind = entry.fingerprint.kind;
-                files += u64::from(matches!(kind, Kind::File | Kind::Symlink));
+                let is_file = matches!(entry.fingerprint.kind, Kind::File | Kind::Symlink);
+                if is_file && is_meant(&RelKey::of_file(&entry.path()))? {
+                    files += 1;
+                }
             }
             // What cannot be seen is not gone.
             Err(broken) => files += known_in(&ctx.index, place.id, &broken)?,
