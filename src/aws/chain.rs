@@ -25,9 +25,11 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use std::time::Duration;
 
-/// How long a whole look may take: a service that hands out keys is asked three times,
-/// and a role that one role leads to takes one more request.
-const LOOK_MAX: Duration = Duration::from_secs(60);
+/// How long a whole look may take: the program's time, and a request or two for a role.
+/// Less than the shortest time that a request has for one try (SNS's 20 seconds): else
+/// that is over first, what was found is lost, and the server is blamed that was not
+/// asked yet.
+const LOOK_MAX: Duration = Duration::from_secs(18);
 
 /// Roles that lead to one another. More are a loop.
 const ROLES_MAX: usize = 8;
