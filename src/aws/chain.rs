@@ -7,7 +7,7 @@
 
 use super::explained::{Explained, causes, hide_keys};
 use super::files::{self, ProfileFile};
-use super::keys::From;
+use super::keys::{From, Keys};
 use super::process::{CredentialProcess, PROCESS_MAX};
 use crate::error::{Class, chain};
 use crate::model::report::text::clean;
@@ -23,11 +23,6 @@ use aws_credential_types::provider::error::{CredentialsError, TokenError};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use std::time::Duration;
-
-/// How long a whole look may take: a service that hands out keys is asked three times,
-/// and a role that one role leads to takes one more request.
-const LOOK_MAX: Duration = Duration::from_secs(60);
 
 /// Roles that lead to one another. More are a loop.
 const ROLES_MAX: usize = 8;
@@ -57,13 +52,13 @@ struct Role {
 impl Chain {
     /// Look now.
     pub(super) async fn look(&self) -> Result<Credentials, Explained> {
-        match tokio::time::timeout(LOOK_MAX, self.find()).await {
+        match tokio::time::timeout(Keys::LOOK_MAX, self.find()).await {
             Ok(found) => found,
             Err(_) => Err(Explained::new(
                 Class::Transient,
                 format!(
                     "nobody handed out credentials within {} s",
-                    LOOK_MAX.as_secs()
+                    Keys::LOOK_MAX.as_secs()
                 ),
                 "Keepwatch tries again by itself; if it lasts, see what the profile asks for them (single sign-on, a role, a program)",
             )),
@@ -376,6 +371,7 @@ fn put_a_key(credentials: &ProfileFile, profile: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn who_hands_out_credentials_and_cannot_be_reached_is_the_networks_trouble() {

@@ -109,6 +109,12 @@ struct State {
 }
 
 impl Keys {
+    /// How long a look may take: the time of a program that hands keys out, and a request
+    /// or two for a role. A request that waits for keys must have longer for one try, or
+    /// that is over first: what was found is lost, and the server is blamed that was not
+    /// asked yet.
+    pub const LOOK_MAX: Duration = Duration::from_secs(18);
+
     /// Keys from there; nobody looks yet. The region is where roles are asked for.
     pub fn new(from: From, region: Option<Region>, http: SharedHttpClient) -> Self {
         let chain = Chain { from, http, region };

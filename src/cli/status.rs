@@ -2,7 +2,7 @@
 
 use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, PARTIAL, setup, show};
-use crate::board::{WatchProof, Watching};
+use crate::board::{ScanDone, WatchProof, Watching};
 use crate::config::{Config, Needs};
 use crate::control::{Asked, Kept, Line, SourceStatus, Status, ask_status};
 use crate::error::Fatal;
@@ -50,9 +50,12 @@ const UNKNOWN: &str = "unknown";
 fn overall(status: &Status) -> &'static str {
     let is_drilled_well = status.drill.as_ref().is_none_or(Drill::is_well);
     let all_well = is_drilled_well && is_mail_well(status) && status.sources.iter().all(is_well);
-    match all_well {
-        true => WELL,
-        false => ATTENTION,
+    // Before the first scan nobody knows what has changed since the last run.
+    let has_looked = |source: &SourceStatus| source.board.last_scan.is_some();
+    match (all_well, status.sources.iter().all(has_looked)) {
+        (true, true) => WELL,
+        (true, false) => UNKNOWN,
+        (false, _) => ATTENTION,
     }
 }
 
@@ -65,6 +68,9 @@ fn verdict(status: &Status) -> String {
             "All is well: everything is protected but {} on the way.",
             show::amount(waiting, "file")
         ),
+        (UNKNOWN, _) => {
+            "Keepwatch has not looked at all files since its start yet: whether everything is protected is known when it has.".to_owned()
+        }
         _ => {
             let sources = &status.sources;
             let ill: Vec<String> = sources
@@ -188,6 +194,11 @@ fn is_well(source: &SourceStatus) -> bool {
         && source.board.outage.is_none()
         && source.board.warnings.is_empty()
         && source.board.watching == Watching::On
+        && source
+            .board
+            .last_scan
+            .as_ref()
+            .is_none_or(ScanDone::complete)
 }
 
 fn print(status: &Status, zone: &TimeZone) {
@@ -391,8 +402,33 @@ mod tests {
             "name": "office", "path": "/x", "destination": "y", "files_protected": 2,
             "bytes_protected": 5, "unverified": 0, "waiting": waiting, "unprotected": [],
             "unprotected_total": unprotected,
-            "board": { "watching": "on", "warnings": {} },
+            "board": {
+                "watching": "on", "warnings": {}, "last_scan": ScanDone::default(),
+            },
         })
+    }
+
+    /// The same with another last scan.
+    fn scanned(scan: Option<ScanDone>) -> serde_json::Value {
+        let mut source = source(0, 0);
+        source["board"]["last_scan"] = serde_json::json!(scan);
+        source
+    }
+
+    /// Named after the bug: right after a start, before a file had been looked at, all
+    /// was well; and so it was when the only scan had not come to its end.
+    #[test]
+    fn nothing_is_well_before_it_was_looked_at_and_as_long_as_it_was_only_in_part() {
+        let cut = ScanDone {
+            incomplete: vec!["the bucket's list broke off".to_owned()],
+            ..ScanDone::default()
+        };
+        for (other, want) in [(None, UNKNOWN), (Some(cut), ATTENTION)] {
+            let status = status(vec![source(0, 0), scanned(other)].into());
+            assert_eq!(overall(&status), want);
+            let words = verdict(&status);
+            assert!(!words.contains("All is well"), "{words}");
+        }
     }
 
     #[test]

@@ -125,10 +125,11 @@ impl Opening {
     }
 
     /// True when a process holds the index in that folder, as far as this account
-    /// can tell.
+    /// can tell. Who looks holds it for a moment: shared, so that of two who look
+    /// neither takes the other for one.
     pub(super) fn is_in_use(&self) -> bool {
         let file = File::options().write(true).open(self.root.join(LOCK_FILE));
-        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// Open the newest generation, or a fresh one. The lock must be held.

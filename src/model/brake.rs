@@ -220,6 +220,15 @@ pub struct Scanned {
     pub lost: Vec<(RelKey, u64)>,
 }
 
+/// What is not on the disk of the files that are known, counted one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lacks {
+    /// How many.
+    pub files: u64,
+    /// Of how many.
+    pub of: u64,
+}
+
 /// The time now, milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
@@ -338,12 +347,11 @@ impl Brake {
     /// The bucket has taken the marker of a file or link. One that was `renamed` is
     /// not lost.
     pub fn marked(&mut self, key: &RelKey, renamed: bool) {
-        if self.accepted > 0 {
+        if self.accepted > 0 || renamed {
             return;
         }
-        let lost = u64::from(!renamed);
         if let Some(burst) = self.bursts.last_mut() {
-            burst.marked += lost;
+            burst.marked += 1;
         }
         if self.unsettled.len() >= UNSETTLED_MAX {
             self.unsettled.remove(0);
@@ -351,7 +359,7 @@ impl Brake {
         self.unsettled.push(key.clone());
         // One that was let go before it held.
         for hold in self.holds.iter_mut().filter(|hold| hold.why.covers(key)) {
-            hold.marked += lost;
+            hold.marked += 1;
         }
     }
 
@@ -449,6 +457,34 @@ impl Brake {
         let untold = self.holds.iter_mut().filter(|hold| hold.told == 0);
         for hold in untold.filter(|hold| hold.may_move()) {
             hold.moment_ms = moment_ms;
+        }
+    }
+
+    /// A fall that the owner has not heard of yet.
+    pub fn has_untold_fall(&self) -> bool {
+        let is_it = |hold: &Hold| hold.told == 0 && hold.why == Why::Fall;
+        self.holds.iter().any(is_it)
+    }
+
+    /// What is told of a fall is what was counted file by file. What began the hold goes
+    /// by numbers alone: new files beside the missing ones make them seem fewer.
+    pub fn counted(&mut self, lacks: Lacks) {
+        let away = self.holds.iter().map(|hold| match hold.why {
+            Why::Unmounted { .. } => hold.files,
+            _ => 0,
+        });
+        // Told by themselves; and those that the index is about to let go of count as
+        // marked already.
+        let apart = away.sum::<u64>() + self.unsettled.len() as u64;
+        let (files, of) = (
+            lacks.files.saturating_sub(apart),
+            lacks.of.saturating_sub(apart),
+        );
+        let untold = |hold: &&mut Hold| hold.told == 0 && hold.why == Why::Fall;
+        // All of them are back: the next scan ends it.
+        for hold in self.holds.iter_mut().filter(untold).filter(|_| files > 0) {
+            hold.files = files.saturating_add(hold.marked_in_all());
+            hold.of = of.saturating_add(hold.marked_in_all());
         }
     }
 

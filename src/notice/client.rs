@@ -56,6 +56,9 @@ impl Timeouts {
     pub const OPERATION_MS: u64 = 50_000;
 }
 
+// Who waits for keys is told why there are none.
+const _: () = assert!(Keys::LOOK_MAX.as_millis() < Timeouts::ATTEMPT_MS as u128);
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {

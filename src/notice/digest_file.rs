@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Digests kept: two months, as long as anybody asks "since when?".
 pub const DIGEST_FILES_MAX: usize = 60;
@@ -18,6 +19,10 @@ pub const DAY_BYTES_MAX: usize = 1024 * 1024;
 
 /// What stands between two messages of one day.
 const BETWEEN: &str = "\n\n----------------------------------------\n\n";
+
+/// Held while a day's file is read and written anew: of two alerts of one moment
+/// neither may take the other's place.
+static WRITING: Mutex<()> = Mutex::new(());
 
 const PREFIX: &str = "digest-";
 const SUFFIX: &str = ".txt";
@@ -31,6 +36,7 @@ const SUFFIX: &str = ".txt";
 /// [`Class::Local`] when the folder cannot be written to.
 pub fn write_digest(folder: &Path, date: Date, text: &str) -> Result<PathBuf, Fault> {
     let path = folder.join(file_name(date));
+    let _one = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let text = above_earlier(text, &fs::read_to_string(&path).unwrap_or_default());
     write_whole(folder, &path, &text).map_err(|error| {
         Fault::new(
@@ -198,5 +204,23 @@ mod tests {
         let path = write_digest(&folder, date(2026, 11, 23), "x").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(&folder)), (0o600, 0o700));
+    }
+
+    /// Named after the bug: each read what was there, and the last to write won.
+    #[test]
+    fn messages_of_one_moment_are_all_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let date = jiff::civil::date(2026, 11, 20);
+        let texts: Vec<String> = (0..16).map(|number| format!("message {number};")).collect();
+        std::thread::scope(|scope| {
+            for text in &texts {
+                scope.spawn(|| write_digest(folder.path(), date, text).unwrap());
+            }
+        });
+        let file = folder.path().join(file_name(date));
+        let all = fs::read_to_string(file).unwrap();
+        for text in texts {
+            assert!(all.contains(&text), "{text} is lost: {all}");
+        }
     }
 }

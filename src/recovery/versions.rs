@@ -1,8 +1,9 @@
 //! One file's past: every version and every deletion, newest first. What earlier
 //! versions of Keepwatch stored under another key is part of it.
 
-use super::pages::list_page;
+use super::pages::{Pages, list_page};
 use super::retry::Stop;
+use super::selector::LISTING_PREFIX_BYTES_MAX;
 use super::{Origin, shown};
 use crate::error::Fatal;
 use crate::model::{RelKey, RelPath};
@@ -173,7 +174,8 @@ pub struct Deleted {
 }
 
 /// Whether the file or link at `path` is deleted now; `None` also for what never
-/// was a file, and where a version of it cannot be told from the deletion.
+/// was a file, where a version of it cannot be told from the deletion, and where a
+/// folder with something in it has its name by now: that is what is there.
 ///
 /// # Errors
 /// The listing cannot be had, or it was asked to stop.
@@ -193,10 +195,32 @@ pub async fn deleted(
         return Ok(None);
     };
     let last = listed.iter().find(|version| !version.is_marker);
-    Ok(last.map(|last| Deleted {
+    let Some(last) = last else { return Ok(None) };
+    if is_folder_now(store, origin, path, stop).await? {
+        return Ok(None);
+    }
+    Ok(Some(Deleted {
         deleted_at_ms: newest.modified_ms,
         stored_at_ms: last.modified_ms,
     }))
+}
+
+/// Something is in the folder at `path` now.
+async fn is_folder_now(
+    store: &Store,
+    origin: &Origin,
+    path: &RelPath,
+    stop: &mut Stop,
+) -> Result<bool, Fatal> {
+    let mut below = format!("{}{}", origin.prefix, RelKey::of_folder(path).as_str());
+    below.truncate(below.floor_char_boundary(LISTING_PREFIX_BYTES_MAX));
+    let mut pages = Pages::new(store, &origin.bucket, vec![below]);
+    while let Some(mut page) = pages.next(stop).await? {
+        if page.any(|version| version.is_latest && !version.is_marker) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn look(store: &Store, bucket: &str, key: &str, listed: ListedVersion) -> FileVersion {

@@ -37,6 +37,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// One attempt of a request without a large body (HEAD, list, delete).
 const SHORT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
+// Who waits for keys is told why there are none.
+const _: () = assert!(Keys::LOOK_MAX.as_millis() < SHORT_ATTEMPT_TIMEOUT.as_millis());
+
 /// What every body-carrying attempt may take before its size is counted.
 const TRANSFER_BASE_TIMEOUT: Duration = Duration::from_secs(60);
 

@@ -191,11 +191,15 @@ fn permission(operation: &str) -> String {
 fn is_want_of_room(code: &str, message: Option<&str>, status: Option<u16>) -> bool {
     let code = code.to_ascii_lowercase();
     let message = message.unwrap_or_default().to_ascii_lowercase();
+    // AWS names the resource and the user that a policy denies, and these may be called
+    // anything.
+    let is_policy = message.contains("is not authorized to perform");
     let is_refusal = status.is_some_and(|status| (400..500).contains(&status) && status != 404);
     status == Some(507)
         || code.contains("quotaexceeded")
         || code.ends_with("storagefull")
         || is_refusal
+            && !is_policy
             && ["quota", "cap exceeded"]
                 .iter()
                 .any(|w| message.contains(w))
@@ -369,6 +373,12 @@ mod tests {
             ("EntityTooLarge", "Upload exceeds quota.", 413, true),
             ("AccessDenied", "Access Denied", 403, false),
             ("NoSuchKey", "no such key: quota.xlsx", 404, false),
+            (
+                "AccessDenied",
+                "User: arn:aws:iam::1:user/a is not authorized to perform: s3:PutObject on resource: \"arn:aws:s3:::b/Sales quota 2026.xlsx\"",
+                403,
+                false,
+            ),
             ("InternalError", "quota service is away", 500, false),
             ("EntityTooLarge", "", 400, false),
         ] {

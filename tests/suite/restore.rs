@@ -12,6 +12,7 @@ mod looks;
 mod names;
 mod older;
 mod read_only;
+mod replaced;
 mod room;
 mod typed;
 mod verified;

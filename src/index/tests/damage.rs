@@ -451,3 +451,20 @@ fn a_folder_that_was_removed_or_replaced_under_it_is_noticed_and_made_again() {
     assert_eq!(index.broken(), None);
     assert_eq!(index.reopen(), Ok(Opened::Existing));
 }
+
+/// Named after the bug: of two `status` at one moment each took the other for a daemon.
+#[test]
+fn whoever_looks_whether_an_index_is_in_use_does_not_use_it() {
+    let (_dir, root) = state();
+    let index = open(&root);
+    assert!(Index::is_in_use(&root));
+    drop(index);
+    assert!(!Index::is_in_use(&root));
+    // As another one who looks holds it.
+    let looking = fs::File::options()
+        .write(true)
+        .open(root.join("lock"))
+        .unwrap();
+    looking.lock_shared().unwrap();
+    assert!(!Index::is_in_use(&root));
+}

@@ -570,3 +570,31 @@ fn the_moment_moves_on_until_it_is_told_and_never_into_another_folders_time() {
         assert_eq!(brake.holds[0].moment_ms, 5, "{told} {marked}");
     }
 }
+
+/// Named after the bug: a file that had come and was not backed up yet made up for one
+/// that was missing, and the alert said 13 of 20 where 14 of 21 were.
+#[test]
+fn what_is_told_of_a_fall_is_what_was_counted() {
+    let lacks = Lacks { files: 14, of: 21 };
+    let mut brake = measured(20);
+    brake.hold_fall(13, 20, at(5));
+    brake.counted(lacks);
+    assert_eq!((brake.holds[0].files, brake.holds[0].of), (14, 21));
+    // Nothing is missing any more: a scan says so.
+    brake.counted(Lacks { files: 0, of: 21 });
+    assert_eq!((brake.holds[0].files, brake.holds[0].of), (14, 21));
+    // The owner has heard these.
+    brake.holds[0].told = 1;
+    brake.counted(Lacks { files: 3, of: 9 });
+    assert_eq!((brake.holds[0].files, brake.holds[0].of), (14, 21));
+
+    // What is marked is not known any more, and on a missing disk it is told by itself.
+    let mut brake = measured(100);
+    let folder = key("disk/");
+    brake.hold(Why::Unmounted { folder }, 20, 20, at(4));
+    brake.hold_fall(1, 2, at(5));
+    brake.holds[1].marked = 5;
+    brake.counted(Lacks { files: 60, of: 95 });
+    assert_eq!((brake.holds[1].files, brake.holds[1].of), (45, 80));
+    assert_eq!((brake.holds[0].files, brake.holds[0].of), (20, 20));
+}

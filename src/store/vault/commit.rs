@@ -148,7 +148,7 @@ impl Inner {
         let hidden = self.layout.body(bucket, &staged.body);
         let shelf = hidden.parent().unwrap_or(&self.layout.hidden);
         self.disk
-            .make_dirs(shelf)
+            .make_dirs_in(&self.layout.buckets(), shelf)
             .and_then(|()| self.disk.rename(&staged.path, &hidden))
             .and_then(|()| self.disk.sync_dir(shelf))
             .map_err(|e| failure::disk("write", &hidden, &e))?;
@@ -174,7 +174,7 @@ impl Inner {
                 // Emptied key folders are removed under the same lock.
                 let _placement = self.lock_placement();
                 if !path.exists() {
-                    self.disk.make_dirs(folder)?;
+                    self.disk.make_dirs_in(&self.layout.buckets(), folder)?;
                 }
                 Log::open_rw(&self.disk, &path)?
             };

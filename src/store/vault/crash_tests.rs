@@ -12,32 +12,63 @@ use super::stage::{Stager, Wanted};
 use s3s::S3Result;
 use std::io::{self, Read as _};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Lets a set number of steps happen, then none.
 #[derive(Debug, Clone)]
-pub(super) struct Cut(Arc<AtomicI64>);
+pub(super) struct Cut {
+    left: Arc<AtomicI64>,
+    /// Happens then, instead of the process's death.
+    event: Arc<Mutex<Option<Event>>>,
+}
+
+struct Event(Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Event")
+    }
+}
 
 impl Default for Cut {
     fn default() -> Self {
-        Self(Arc::new(AtomicI64::new(i64::MAX)))
+        Self {
+            left: Arc::new(AtomicI64::new(i64::MAX)),
+            event: Arc::default(),
+        }
     }
 }
 
 impl Cut {
     pub(super) fn step(&self) -> io::Result<()> {
-        let left = self.0.load(Ordering::SeqCst);
+        let left = self.left.load(Ordering::SeqCst);
         if left <= 0 {
-            return Err(io::Error::other("the process died here"));
+            let Some(Event(happens)) = self.event.lock().unwrap().take() else {
+                return Err(io::Error::other("the process died here"));
+            };
+            happens();
+            self.after(i64::MAX);
+            return Ok(());
         }
-        self.0.store(left - 1, Ordering::SeqCst);
+        self.left.store(left - 1, Ordering::SeqCst);
         Ok(())
     }
 
     /// Die after `steps` more.
     fn after(&self, steps: i64) {
-        self.0.store(steps, Ordering::SeqCst);
+        self.left.store(steps, Ordering::SeqCst);
+    }
+
+    /// Go on after `steps` more, when this has happened.
+    pub(super) fn happens(&self, steps: i64, event: impl FnOnce() + Send + 'static) {
+        *self.event.lock().unwrap() = Some(Event(Box::new(event)));
+        self.after(steps);
+    }
+
+    /// It has.
+    pub(super) fn has_happened(&self) -> bool {
+        self.event.lock().unwrap().is_none()
     }
 }
 
@@ -94,9 +125,9 @@ pub(super) fn set(vault: &Inner, versioning: Versioning) {
 }
 
 /// Every version of every key, newest first: its content, or `None` for a marker.
-type History = Vec<(String, Option<String>)>;
+pub(super) type History = Vec<(String, Option<String>)>;
 
-fn history(vault: &Inner) -> History {
+pub(super) fn history(vault: &Inner) -> History {
     let query = Query {
         max: 1000,
         ..Query::default()
@@ -173,7 +204,7 @@ fn check_files(vault: &Inner, root: &Path, history: &History, when: &str) {
     assert_eq!(files_beneath(&vault.layout.tmp()).len(), 0, "{when}: tmp");
 }
 
-type Operation = fn(&Arc<Inner>) -> S3Result<()>;
+pub(super) type Operation = fn(&Arc<Inner>) -> S3Result<()>;
 
 /// How often recovery dies before it is let through.
 const RECOVERY_DEATHS: i64 = 6;
@@ -229,7 +260,7 @@ fn die_everywhere(name: &str, versioning: Versioning, prelude: Operation, operat
     }
 }
 
-fn two(vault: &Arc<Inner>) -> S3Result<()> {
+pub(super) fn two(vault: &Arc<Inner>) -> S3Result<()> {
     put(vault, "k", "one")?;
     put(vault, "k", "two!")?;
     Ok(())
@@ -384,7 +415,7 @@ fn remove_nth(vault: &Inner, newer: usize) -> S3Result<()> {
 }
 
 /// The one upload under way, or a new one.
-fn upload(vault: &Inner) -> S3Result<Upload> {
+pub(super) fn upload(vault: &Inner) -> S3Result<Upload> {
     if let Some(upload) = vault.uploads(BUCKET)?.pop() {
         return Ok(upload);
     }

@@ -139,24 +139,40 @@ impl Disk {
         }
     }
 
-    /// Make a folder and its parents, durably. Links count as "not a folder":
-    /// following one could lead out of the vault.
+    /// Make a folder and those above it for a new vault, durably. Links count as "not a
+    /// folder": following one could lead out of the vault.
     pub(super) fn make_dirs(&self, path: &Path) -> io::Result<()> {
         let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        self.make_dirs_alone(path)
+        self.make_dirs_alone(None, path)
     }
 
-    fn make_dirs_alone(&self, path: &Path) -> io::Result<()> {
+    /// The same below a folder of the vault, which must be there: a disk that goes away
+    /// under a request must not have its vault begun anew where it was mounted, and
+    /// what is written there taken for stored.
+    pub(super) fn make_dirs_in(&self, within: &Path, path: &Path) -> io::Result<()> {
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        self.make_dirs_alone(Some(within), path)
+    }
+
+    fn make_dirs_alone(&self, within: Option<&Path>, path: &Path) -> io::Result<()> {
         match std::fs::symlink_metadata(path) {
             Ok(meta) if meta.is_dir() => return Ok(()),
             Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound && within != Some(path) => {}
             Err(e) => return Err(e),
         }
-        let parent = path.parent().ok_or(io::ErrorKind::NotFound)?;
-        self.make_dirs_alone(parent)?;
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        self.make_dirs_alone(within, parent)?;
         self.step()?;
-        platform::create_private_dir_all(path)?;
+        // This one alone: the folder above it may be gone again.
+        let made = platform::Dir::open(parent)
+            .and_then(|parent| parent.create_dir(&platform::bytes_of_name(name), true));
+        match made {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            _ => {}
+        }
         if !std::fs::symlink_metadata(path)?.is_dir() {
             // Something else was quicker to take the name.
             return Err(io::ErrorKind::NotADirectory.into());

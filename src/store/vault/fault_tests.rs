@@ -1,9 +1,11 @@
 //! A disk that fails while it is synced: what can still be read, what is refused.
 
-use super::crash_tests::{BUCKET, get, open, put};
+use super::crash_tests::{BUCKET, Operation, get, history, open, put, two, upload};
+use super::demand::Demand;
 use super::disk::Disk;
 use super::failure;
 use super::inner::Inner;
+use super::layout::HIDDEN;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -144,4 +146,54 @@ fn a_folder_that_another_deletion_took_away_needs_no_sync() {
     let gone = folder.path().join("gone");
     disk.sync_dir_if_there(&gone).unwrap();
     disk.sync_dir(&gone).unwrap_err();
+}
+
+/// Named after the bug: a request that was under way when the vault's disk went away
+/// began a new vault where it had been mounted, and a deletion was acknowledged there.
+#[test]
+fn a_disk_that_goes_away_under_a_request_leaves_no_new_vault_behind() {
+    let operations: [(&str, Operation); 5] = [
+        ("put", |v| put(v, "k", "new").map(drop)),
+        ("put in a folder", |v| put(v, "deep/er/k", "new").map(drop)),
+        ("delete", |v| {
+            v.delete(BUCKET, "k", &Demand::default()).map(drop)
+        }),
+        ("begin an upload", |v| upload(v).map(drop)),
+        ("make a bucket", |v| v.ensure_bucket("another").map(drop)),
+    ];
+    for (name, operation) in operations {
+        for is_mount_point in [false, true] {
+            for steps in 0.. {
+                let folder = tempfile::tempdir().unwrap();
+                let (place, away) = (folder.path().join("v"), folder.path().join("away"));
+                let (vault, cut) = open(&place);
+                vault.ensure_bucket(BUCKET).unwrap();
+                two(&vault).unwrap();
+                let before = history(&vault);
+                let (from, to) = (place.clone(), away.clone());
+                cut.happens(steps, move || {
+                    std::fs::rename(&from, &to).unwrap();
+                    if is_mount_point {
+                        std::fs::create_dir(&from).unwrap();
+                    }
+                });
+                let done = operation(&vault);
+                if !cut.has_happened() {
+                    assert!(steps > 2, "{name} has too few steps to mean anything");
+                    break;
+                }
+                let when = format!("{name}, gone after {steps} steps");
+                assert_eq!(place.exists(), is_mount_point, "{when}");
+                assert!(!place.join(HIDDEN).exists(), "{when}");
+                drop(vault);
+                // What was acknowledged is there when the disk is back.
+                let (vault, _) = open(&away);
+                let found = history(&vault);
+                let is_change = found != before
+                    || !vault.uploads(BUCKET).unwrap().is_empty()
+                    || vault.find_bucket("another").unwrap().is_some();
+                assert!(done.is_err() || is_change, "{when}: acknowledged");
+            }
+        }
+    }
 }

@@ -100,7 +100,7 @@ impl Inner {
         let folder = self.upload_folder(bucket, &id)?;
         let begin = || -> io::Result<()> {
             let bytes = serde_json::to_vec(upload)?;
-            self.disk.make_dirs(&folder)?;
+            self.disk.make_dirs_in(&self.layout.buckets(), &folder)?;
             self.disk
                 .write_whole(&folder.join("upload.json"), &self.layout.new_tmp(), &bytes)
         };

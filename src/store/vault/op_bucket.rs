@@ -45,8 +45,11 @@ impl Inner {
         }
         let folder = self.layout.bucket(bucket);
         let make = || -> io::Result<()> {
-            self.disk.make_dirs(&self.layout.keys(bucket))?;
-            self.disk.make_dirs(&self.layout.uploads(bucket))
+            let within = self.layout.buckets();
+            for folder in [self.layout.keys(bucket), self.layout.uploads(bucket)] {
+                self.disk.make_dirs_in(&within, &folder)?;
+            }
+            Ok(())
         };
         make().map_err(|e| failure::disk("create", &folder, &e))?;
         self.names.forget(&folder);

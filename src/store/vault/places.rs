@@ -206,7 +206,7 @@ impl Inner {
     /// Move a plain file into the hidden tree.
     fn move_out(&self, plain: &Path, hidden: &Path) -> io::Result<()> {
         if let Some(shelf) = hidden.parent() {
-            self.disk.make_dirs(shelf)?;
+            self.disk.make_dirs_in(&self.layout.buckets(), shelf)?;
         }
         {
             let _placement = self.lock_placement();
@@ -236,7 +236,7 @@ impl Inner {
         let taken = || -> io::Result<bool> {
             let _placement = self.lock_placement();
             let folder = plain.parent().ok_or(io::ErrorKind::NotFound)?;
-            self.disk.make_dirs(folder)?;
+            self.disk.make_dirs_in(&self.layout.root, folder)?;
             match std::fs::symlink_metadata(plain) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 _ => return Ok(false),

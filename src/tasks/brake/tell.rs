@@ -1,12 +1,15 @@
 //! Saying that deletions are held back: on the board, in the log, and at once
 //! by message.
 
+use super::count::lacks;
 use super::{change, now};
 use crate::config::StoreConfig;
 use crate::error::Fault;
-use crate::model::brake::{Brake, Hold, Why};
+use crate::files::Pulse;
+use crate::model::brake::{Brake, Hold, Lacks, Why};
 use crate::model::report::{Held, Message};
 use crate::platform::{self, shell_word};
+use crate::tasks::answering::on_disk;
 use crate::tasks::command;
 use crate::tasks::context::{Context, blocking};
 use crate::tasks::post::Post;
@@ -164,36 +167,58 @@ pub async fn tell(ctx: &Arc<Context>, post: &Post, at_once: bool) {
 /// stored: what it names shall have that, too.
 const SETTLING_MAX_MS: i64 = 30 * 1_000;
 
-/// See that what an alert says is so: how many are marked, and which moment has
-/// everything that was saved before. False: not yet.
+/// See that what an alert says is so: how many are missing, how many of them are
+/// marked, and which moment has everything that was saved before. False: not yet.
 async fn settle_moment(ctx: &Arc<Context>, source: usize, at_once: bool) -> Result<bool, Fault> {
-    let (is_new, in_flight, held_at_ms) = {
+    let (is_new, has_fallen, in_flight, held_at_ms) = {
         let memory = ctx.brakes.memory(source);
-        let mut holds = memory.saved.brake.holds.iter();
+        let brake = &memory.saved.brake;
+        let mut holds = brake.holds.iter();
         let is_new = holds.any(|hold| hold.told == 0 && hold.may_move());
-        (is_new, memory.in_flight, memory.held_at_ms)
+        let has_fallen = brake.has_untold_fall();
+        (is_new, has_fallen, memory.in_flight, memory.held_at_ms)
     };
     if in_flight > 0 && !at_once {
         return Ok(false);
     }
-    if !is_new {
+    if !is_new && !has_fallen {
         return Ok(true);
     }
     let all_heard = ctx.unsettled.up_to(source, held_at_ms).is_some();
     let all_stored = ctx.queue.depth(source).total() == 0 && !ctx.scans.is_looking(source);
     let waited_ms = ctx.steady_ms() - held_at_ms;
-    if !(at_once || all_heard && all_stored) && waited_ms < SETTLING_MAX_MS {
+    let is_settled = at_once || !is_new || all_heard && all_stored;
+    if !is_settled && waited_ms < SETTLING_MAX_MS {
         return Ok(false);
     }
+    // A run that ends has just scanned.
+    let lacks = match has_fallen && !at_once {
+        true => count_lacks(ctx, source).await,
+        false => None,
+    };
     let ctx = Arc::clone(ctx);
     blocking(move || {
         let now = now(&ctx);
         change(&ctx, source, |memory| {
-            memory.saved.brake.settle_moments(now.server_ms);
+            let brake = &mut memory.saved.brake;
+            brake.settle_moments(now.server_ms);
+            if let Some(lacks) = lacks {
+                brake.counted(lacks);
+            }
         })
     })
     .await?;
     Ok(true)
+}
+
+/// `None` where nobody can count them: the alert does not wait for a disk.
+async fn count_lacks(ctx: &Arc<Context>, source: usize) -> Option<Lacks> {
+    let (shared, pulse) = (Arc::clone(ctx), Pulse::default());
+    let beat = pulse.clone();
+    let counted = on_disk(ctx, source, &pulse, move || lacks(&shared, source, &beat)).await;
+    counted
+        .inspect_err(|fault| tracing::debug!("what is missing cannot be counted: {fault}"))
+        .ok()
 }
 
 fn owed(ctx: &Context, source: usize) -> Vec<Owed> {
