@@ -369,7 +369,8 @@ impl Queue {
         self.0.drained.notify_waiters();
     }
 
-    /// Wait until a source's backlog is empty and none of it is in a worker.
+    /// Wait until a source's backlog is empty and none of it is in a worker, nor any of
+    /// what was set aside.
     pub async fn backlog_drained(&self, source: usize) {
         loop {
             let drained = self.0.drained.notified();
@@ -377,10 +378,7 @@ impl Queue {
             drained.as_mut().enable();
             {
                 let state = self.state();
-                let empty = state
-                    .sources
-                    .get(source)
-                    .is_none_or(|l| l.backlog_len() == 0 && l.backlog.running == 0);
+                let empty = state.sources.get(source).is_none_or(Lanes::is_drained);
                 if empty || state.closed {
                     return;
                 }

@@ -113,6 +113,10 @@ impl Lanes {
         self.backlog.paths.len() + self.aside.len()
     }
 
+    pub(super) fn is_drained(&self) -> bool {
+        self.backlog_len() == 0 && self.backlog.running == 0 && self.released.is_empty()
+    }
+
     pub(super) fn has_recent(&self) -> bool {
         let is_edit = |path: &RelPath| match self.paths.get(path) {
             Some(Entry::Aside { want, .. }) => want.lane == Lane::Edit,

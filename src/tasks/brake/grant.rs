@@ -19,8 +19,10 @@ pub(in crate::tasks) enum May {
     Mark(Grant),
     /// It is held back: it stays known.
     Hold,
-    /// Another worker is counting the files, or it is there again: look once more.
+    /// It is there again: look once more.
     Later,
+    /// Another worker is counting the files: it waits for that.
+    Busy,
 }
 
 /// One deletion that may be marked; until it is dropped nothing is told about how
@@ -100,7 +102,6 @@ pub(in crate::tasks) fn may_mark(
         false => 0,
     };
     if let Some(may) = grant(ctx, source, key, counts, |memory| {
-        // Those who come back later wait nowhere meanwhile.
         if counts && memory.is_counting {
             return Decided::Busy;
         }
@@ -182,7 +183,7 @@ fn grant(
             source,
             counts,
         })),
-        Some(Decided::Busy) => Some(May::Later),
+        Some(Decided::Busy) => Some(May::Busy),
         Some(Decided::Not) => None,
     })
 }

@@ -93,6 +93,8 @@ pub(super) async fn mark_gone(
         May::Mark(grant) => mark(ctx, item, key, record, grant).await,
         May::Hold => Ok(Outcome::Agreed),
         May::Later => Ok(Outcome::Changed),
+        // In the queue, where whoever waits for the end of a comparison sees it.
+        May::Busy => Ok(Outcome::Aside),
     }
 }
 

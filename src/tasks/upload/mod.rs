@@ -241,14 +241,17 @@ async fn act(
         }
         Kind::Folder => {
             together::leave(ctx, item, &look.companions).await?;
-            gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
-            file::store_folder(ctx, item, fingerprint, look.folder, look.empty).await
+            let file = gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
+            let stored = file::store_folder(ctx, item, fingerprint, look.folder, look.empty);
+            // A file that may not be marked yet has its path's next turn.
+            Ok(file.max(stored.await?))
         }
         Kind::Special => {
             together::leave(ctx, item, &look.companions).await?;
-            gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
-            gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
-            Ok(Outcome::Agreed)
+            let file = gone::mark_gone(ctx, item, &RelKey::of_file(&item.path), look.file).await?;
+            let folder =
+                gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), look.folder).await?;
+            Ok(file.max(folder))
         }
     }
 }

@@ -93,7 +93,11 @@ pub(super) async fn mark_gone(
     for companion in companions.into_iter().filter(|one| one.disk.is_none()) {
         let item = item_of(item, &companion.path);
         let key = RelKey::of_file(&companion.path);
-        let done = gone::mark_gone(ctx, &item, &key, companion.record).await?;
+        let done = match gone::mark_gone(ctx, &item, &key, companion.record).await? {
+            // It is not this path's turn that could be set aside.
+            Outcome::Aside => Outcome::Changed,
+            done => done,
+        };
         if done == Outcome::Changed {
             // Its file has no record any more: it has a turn of its own now.
             ctx.edit(item.source, item.path, item.since_ms, false);

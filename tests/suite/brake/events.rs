@@ -5,6 +5,7 @@ use crate::harness::{BUCKET, Fate, Faults, Rig, Running, finish, program, until,
 use crate::raw::marked;
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::tasks::context::system_clock;
+use keepwatch::tasks::digest::compare_in_full;
 use std::fs;
 use std::sync::Arc;
 
@@ -340,5 +341,33 @@ async fn files_that_are_not_backed_up_yet_make_up_for_none_of_the_missing() {
     fs::remove_dir_all(rig.path("goes")).unwrap();
     let told = until_told(&rig, "office lost most of its files").await;
     assert!(told.contains("14 of 20 files are missing"), "{told}");
+    daemon.stop().await.unwrap();
+}
+
+/// Named after the bug: a deletion that came while another worker counted the files was
+/// given back to nobody that a comparison waits for. It ended before, and said that the
+/// bucket had everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comparison_waits_for_deletions_that_wait_for_a_count() {
+    let rig = Rig::new();
+    let daemon = protected(&rig, 40).await;
+    let ctx = Arc::clone(daemon.context());
+    ctx.brakes.counts(0, true);
+    for i in 0..3 {
+        fs::remove_file(rig.path(&format!("year/{i}/{i}.txt"))).unwrap();
+    }
+    // A folder takes the place of one more.
+    fs::remove_file(rig.path("year/3/3.txt")).unwrap();
+    rig.write("year/3/3.txt/inner.txt", "inner");
+    let counting = Arc::clone(&ctx);
+    let counted = tokio::spawn(async move {
+        // Far longer than a comparison takes that waits for nothing.
+        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+        counting.brakes.counts(0, false);
+    });
+    let scans = compare_in_full(&ctx, false, std::future::ready(())).await;
+    assert!(scans[0].as_ref().is_some_and(|scan| scan.complete()));
+    assert_eq!(marked_files(&rig).await, 4);
+    counted.await.unwrap();
     daemon.stop().await.unwrap();
 }
