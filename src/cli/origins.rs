@@ -209,6 +209,17 @@ fn only(all: Vec<Named>, source: Option<&str>, what: &str) -> Result<Vec<Named>,
 }
 
 impl Named {
+    /// What people call it, and write in front of paths in it.
+    pub(super) fn called(&self) -> Vec<String> {
+        let folder = self.root.as_deref().and_then(Path::file_name);
+        let folder = folder.map(|name| name.to_string_lossy().into_owned());
+        let bucket = self.origin.bucket.clone();
+        [self.name.clone(), bucket]
+            .into_iter()
+            .chain(folder)
+            .collect()
+    }
+
     /// What `path` is within this source; `None` when it lies elsewhere or the
     /// source's folder is not known. `.` is the source itself.
     pub(super) fn within(&self, path: &Path) -> Option<String> {

@@ -156,6 +156,7 @@ async fn by_itself(
         for (named, texts) in depot.origins.iter().zip(texts) {
             places.push(Where {
                 origin: named.origin.clone(),
+                called: named.called(),
                 typed: typed(&depot.origins, &texts)?,
                 folder: None,
                 known: None,

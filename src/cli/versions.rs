@@ -10,8 +10,8 @@ use crate::model::moment::parse_moment;
 use crate::model::taken::{Reading, Taken};
 use crate::platform;
 use crate::recovery::{
-    FileVersion, Stop, Typed, VERSIONS_SHOWN_MAX, Versions, alike, several, typed_path, versions,
-    word_for,
+    FileVersion, Misses, Stop, Typed, VERSIONS_SHOWN_MAX, Versions, alike, several, typed_path,
+    versions, word_for,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -75,7 +75,7 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
             }
         }
         if found.is_empty() {
-            found.extend(called_like_it(&depot, &args.path, before, common.quiet).await?);
+            found.push(called_like_it(&depot, &args.path, before, common.quiet).await?);
         }
         Ok::<_, Fatal>(found)
     };
@@ -83,9 +83,6 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
         found = look => found?,
         _ = platform::asked_to_stop() => return Err(Fatal::interrupted("list versions")),
     };
-    if found.is_empty() {
-        return Err(unknown(&args.path, &depot.origins));
-    }
     if common.json {
         show::json(&found)?;
     } else {
@@ -101,14 +98,16 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
     Ok(if all_readable { COMPLETE } else { PARTIAL })
 }
 
-/// The one file that is called like what was typed, where none is called exactly so.
+/// The one file that is called like what was typed, where none is called exactly so;
+/// else an error that says what there is.
 async fn called_like_it(
     depot: &Depot,
     text: &str,
     before: Option<i64>,
     quiet: bool,
-) -> Result<Option<Found>, Fatal> {
+) -> Result<Found, Fatal> {
     let (mut files, mut folders) = (Vec::new(), Vec::new());
+    let mut misses = Misses::default();
     let mut stop = Stop::never();
     for named in &depot.origins {
         // A path of this computer is looked for where it can lie.
@@ -120,7 +119,16 @@ async fn called_like_it(
             continue;
         };
         for typed in parts::typed(&depot.origins, &[inner])? {
-            let found = alike(&depot.store, &named.origin, &typed, &mut stop).await?;
+            let found = alike(
+                &depot.store,
+                &named.origin,
+                &named.called(),
+                &typed,
+                &mut stop,
+            )
+            .await?;
+            misses.near.extend(found.near);
+            misses.unasked += found.unasked;
             for (path, is_file) in found.paths {
                 match is_file {
                     true => files.push((named, path)),
@@ -141,17 +149,20 @@ async fn called_like_it(
                 };
                 eprintln!("{}", show::clean(&taken.words()));
             }
-            Ok(Some(Found::of(named, path, versions)))
+            Ok(Found::of(named, path, versions))
         }
         ([], Some((_, folder))) => Err(Fatal::usage(
             format!("list the versions of {}", show::clean(text)),
-            format!("{} is a folder", show::clean(&folder.to_string())),
+            match folder.is_root() {
+                true => "that is the source's folder itself".to_owned(),
+                false => format!("{} is a folder", show::clean(&folder.to_string())),
+            },
             format!(
                 "name one file in it; `keepwatch restore {}` brings all of it back",
                 word_for(folder)
             ),
         )),
-        ([], None) => Ok(None),
+        ([], None) => Err(unknown(text, &depot.origins, &misses)),
         (many, _) => {
             let many: Vec<_> = many.iter().map(of).collect();
             Err(several(
@@ -192,15 +203,19 @@ fn meant(named: &Named, typed: &str) -> Result<Vec<(RelPath, Reading)>, Fatal> {
     Ok(all)
 }
 
-fn unknown(path: &str, origins: &[Named]) -> Fatal {
+fn unknown(path: &str, origins: &[Named], misses: &Misses) -> Fatal {
     let names: Vec<&str> = origins.iter().map(|named| named.name.as_str()).collect();
     Fatal::new(
         format!("list the versions of {}", show::clean(path)),
         format!(
-            "the backup has no such file (looked in: {})",
-            names.join(", ")
+            "the backup has no such file (looked in: {}){}",
+            names.join(", "),
+            parts::not_asked(misses)
         ),
-        "write one file's path from the source's folder on, like \"Customers/Miller/offer.docx\", or its name alone",
+        match parts::meant_perhaps(misses) {
+            Some(near) => near,
+            None => "write one file's path from the source's folder on, like \"Customers/Miller/offer.docx\", or its name alone".to_owned(),
+        },
     )
 }
 

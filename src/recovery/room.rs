@@ -35,7 +35,7 @@ fn fits(free: u64, bytes: u64, subject: &str) -> Result<(), Fault> {
         return Ok(());
     }
     let cause = format!(
-        "it has {} and the disk has {} left, of which {} are left free",
+        "it has {}, the disk has {} left, and {} of that stay free so that other programs can go on",
         text::size(bytes),
         text::size(free),
         text::size(RESERVE_BYTES)

@@ -95,7 +95,7 @@ impl Survey {
             Some(free) if wanted > free => Err(Fatal::new(
                 format!("restore into {}", to.display()),
                 format!(
-                    "it needs at least {} and the disk has {} left, of which {} are left free",
+                    "it needs at least {}, the disk has {} left, and {} of that stay free so that other programs can go on",
                     text::size(needed),
                     text::size(free),
                     text::size(RESERVE_BYTES)
@@ -356,7 +356,7 @@ mod tests {
             "at least 5.0 GB",
             "has 2.0 GB",
             "free 3.0 GB",
-            "16.8 MB are left free",
+            "16.8 MB of that stay free",
             "--to",
         ] {
             assert!(fatal.contains(words), "{fatal}");

@@ -71,6 +71,7 @@ pub async fn run(
     for (source, what) in &wanted {
         places.push(Place {
             origin: origin(ctx, *source),
+            called: called(ctx, *source),
             typed: Typed::all(what)?,
             folder: None,
             known: Some(known(ctx, *source)),
@@ -99,6 +100,15 @@ pub async fn run(
         results.push(result);
     }
     Ok(results)
+}
+
+/// What people call a source, and write in front of paths in it.
+fn called(ctx: &Context, source: usize) -> Vec<String> {
+    let config = &ctx.sources[source].config;
+    let folder = config.path.file_name();
+    let folder = folder.map(|name| name.to_string_lossy().into_owned());
+    let own = [config.name.clone(), config.bucket.clone()];
+    own.into_iter().chain(folder).collect()
 }
 
 fn plus(a: Progress, b: Progress) -> Progress {
