@@ -39,7 +39,8 @@ struct Finding {
     text: String,
 }
 
-struct Findings(Vec<Finding>);
+#[derive(Default)]
+struct Findings(Vec<Finding>, show::Told);
 
 /// Under this name stands what all buckets fail for.
 const SERVER: &str = "server and credentials";
@@ -61,25 +62,19 @@ impl Findings {
             Class::Credentials | Class::Untrusted | Class::Transient
         );
         if !is_of_all {
-            self.add(Verdict::Bad, about, fault.to_string());
+            let line = self.1.line(fault);
+            self.add(Verdict::Bad, about, line);
             return false;
         }
         let told = format!("{} (what to do: {})", fault.cause, fault.hint);
-        match self.0.iter().any(|finding| finding.text == told) {
-            true => self.add(
-                Verdict::Bad,
-                about,
-                format!("could not be looked at, as said under `{SERVER}`"),
-            ),
-            false => {
-                self.add(Verdict::Bad, SERVER, told);
-                self.add(
-                    Verdict::Bad,
-                    about,
-                    "could not be looked at for that".to_owned(),
-                );
-            }
+        if !self.0.iter().any(|finding| finding.text == told) {
+            self.add(Verdict::Bad, SERVER, told);
         }
+        self.add(
+            Verdict::Bad,
+            about,
+            format!("could not be looked at, as said under `{SERVER}`"),
+        );
         true
     }
 }
@@ -87,7 +82,7 @@ impl Findings {
 /// Check and show.
 pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     let config = setup::config(common, Needs::All)?;
-    let mut findings = Findings(Vec::new());
+    let mut findings = Findings::default();
     let file = config.file.as_deref();
     findings.add(
         Verdict::Good,
@@ -313,4 +308,30 @@ async fn topic(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
         Err(fault) => findings.add(Verdict::Bad, "topic", fault.to_string()),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Named after the bug: a bucket that is not there was explained twice, in full.
+    #[test]
+    fn what_a_bucket_fails_for_is_explained_once() {
+        for (class, lines) in [(Class::NoBucket, 2), (Class::Credentials, 3)] {
+            let mut findings = Findings::default();
+            for (about, subject) in [("bucket b-1 of docs", "b-1/"), ("owner of b-1/", "b-1/x")] {
+                let fault = Fault::new(class, "list", subject, "it is not there").hint("make it");
+                findings.fault(about, &fault);
+            }
+            let texts: Vec<&str> = findings.0.iter().map(|one| one.text.as_str()).collect();
+            assert_eq!(texts.len(), lines, "{texts:?}");
+            let told = texts.iter().filter(|text| text.contains("make it"));
+            assert_eq!(told.count(), 1, "{texts:?}");
+            let last = texts.last().unwrap();
+            assert!(
+                last.contains("as said under") || last.contains("as above"),
+                "{last}"
+            );
+        }
+    }
 }

@@ -12,12 +12,14 @@ use super::args::{CommonArgs, RestoreArgs};
 use super::origins::{self, Depot, Named};
 use super::run::signal_trouble;
 use super::{COMPLETE, FAILED, PARTIAL, show, versions::stamp};
+use crate::command;
 use crate::error::{Fatal, FatalKind};
 use crate::model::moment::{Moment, parse_moment};
 use crate::model::taken::Reading;
 use crate::platform;
 use crate::recovery::{
-    Against, Bounded, Comparison, Event, Restored, Selector, Stop, Typed, only_in_folder, restore,
+    Against, Bounded, Comparison, Event, Misses, Restored, Selector, Stop, Typed, only_in_folder,
+    restore,
 };
 use compare::Purpose;
 use jiff::Timestamp;
@@ -71,7 +73,10 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
         return until_stopped(ask, work).await;
     }
     if !common.quiet {
-        announce(&depot, &parts, moment, now);
+        // What is deleted now comes as of a moment of its own.
+        let own = parts.first().and_then(|part| part.moment);
+        let is_one = parts.iter().all(|part| part.moment == own);
+        announce(&depot, &parts, if is_one { own } else { moment }, now);
     }
     let to = match (&args.to, parts.as_slice()) {
         (Some(to), _) => to.display().to_string(),
@@ -84,9 +89,14 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
     let work = all(&depot, parts, args, &shown, Stop::new(asked));
     let done = until_stopped(ask, work).await;
     shown.end();
-    let ended = match &done {
-        Ok(done) => told::Ended::Done(done),
-        Err(fatal) => told::Ended::Stopped(fatal, shown.so_far()),
+    let nothing = done
+        .as_ref()
+        .ok()
+        .and_then(|done| nothing_at_all(done, args, moment, &depot));
+    let ended = match (&done, &nothing) {
+        (Ok(_), Some(fatal)) => told::Ended::Stopped(fatal, (0, 0)),
+        (Ok(done), None) => told::Ended::Done(done),
+        (Err(fatal), _) => told::Ended::Stopped(fatal, shown.so_far()),
     };
     told::tell(depot.config.as_ref(), now, place, ended).await;
     let done = done?;
@@ -95,7 +105,10 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
     } else {
         summary::print(&depot, &done);
     }
-    verdict(done, args, moment, &depot)
+    match nothing {
+        Some(fatal) => Err(fatal),
+        None => Ok(verdict(&done)),
+    }
 }
 
 /// What the comparison is for, when nothing is to be restored.
@@ -238,28 +251,57 @@ pub(super) async fn until_stopped<T>(
     }
 }
 
-/// The exit code; a restore that found nothing is a failure that says why.
-fn verdict(
-    done: Vec<Done>,
-    args: &RestoreArgs,
-    moment: Option<Moment>,
-    depot: &Depot,
-) -> Result<u8, Fatal> {
+/// The exit code of a restore that found something.
+fn verdict(done: &[Done]) -> u8 {
     let results: Vec<&Restored> = done
         .iter()
         .filter_map(|one| one.result.as_ref().ok())
         .collect();
     if results.is_empty() {
         // Each has been told.
-        return Ok(FAILED);
-    }
-    if results.iter().all(|restored| restored.found() == 0) && results.len() == done.len() {
-        return Err(nothing_found(&results, args, moment, depot));
+        return FAILED;
     }
     let whole = results.len() == done.len()
         && results.iter().all(|restored| restored.is_complete())
-        && unmatched(&done).is_empty();
-    Ok(if whole { COMPLETE } else { PARTIAL })
+        && unmatched(done).is_empty();
+    if whole { COMPLETE } else { PARTIAL }
+}
+
+/// Everything was looked at, and nothing of what was asked for is in the bucket: a
+/// failure that says why.
+fn nothing_at_all(
+    done: &[Done],
+    args: &RestoreArgs,
+    moment: Option<Moment>,
+    depot: &Depot,
+) -> Option<Fatal> {
+    let found_none = |one: &Done| matches!(&one.result, Ok(restored) if restored.found() == 0);
+    if done.is_empty() || !done.iter().all(found_none) {
+        return None;
+    }
+    let results: Vec<&Restored> = done
+        .iter()
+        .filter_map(|one| one.result.as_ref().ok())
+        .collect();
+    Some(nothing_found(&results, &misses(done), args, moment, depot))
+}
+
+/// What there is instead of what is in none of the sources.
+fn misses(done: &[Done]) -> Misses {
+    let mut all = Misses::default();
+    let missing = unmatched(done);
+    for (typed, _) in done.iter().flat_map(|one| &one.what) {
+        if missing.iter().any(|text| text == typed.text())
+            && !all
+                .near
+                .iter()
+                .any(|path| typed.misses().near.contains(path))
+        {
+            all.near.extend(typed.misses().near.iter().cloned());
+            all.unasked = all.unasked.max(typed.misses().unasked);
+        }
+    }
+    all
 }
 
 /// What was asked for and is in none of the sources.
@@ -283,6 +325,7 @@ fn unmatched(done: &[Done]) -> Vec<String> {
 
 fn nothing_found(
     results: &[&Restored],
+    misses: &Misses,
     args: &RestoreArgs,
     moment: Option<Moment>,
     depot: &Depot,
@@ -318,10 +361,17 @@ fn nothing_found(
             ),
             "fetch them with an S3 tool; docs/FORMAT.md tells them apart",
         ),
-        (Some(_), _) => Fatal::new(
+        (Some(_), moment) => Fatal::new(
             operation,
-            format!("it was deleted {}", as_of(moment, depot)),
-            "give an --at when it was still there: `keepwatch versions PATH` lists a file's past",
+            match moment {
+                Some(_) => format!("it was deleted by then: {}", as_of(moment, depot)),
+                None => "it was deleted".to_owned(),
+            },
+            format!(
+                "give an --at when it was still there: `{}` lists a file's past, `{}` the days on which something changed",
+                command::on_copies("versions FILE"),
+                command::on_copies("moments")
+            ),
         ),
         (None, _) if args.what.is_empty() => Fatal::new(
             operation,
@@ -330,8 +380,13 @@ fn nothing_found(
         ),
         (None, _) => Fatal::new(
             operation,
-            "the backup never had anything of that name",
-            "write paths from the source's folder on, like \"Customers/Miller\" or \"*.csv\"; `keepwatch moments` says since when there is a backup",
+            format!("the backup never had anything of that name{}", parts::not_asked(misses)),
+            parts::meant_perhaps(misses).unwrap_or_else(|| {
+                format!(
+                    "write paths from the source's folder on, like \"Customers/Miller\" or \"*.csv\"; `{}` says since when there is a backup",
+                    command::on_copies("moments")
+                )
+            }),
         ),
     }
 }

@@ -4,14 +4,15 @@ use super::args::{CommonArgs, VersionsArgs};
 use super::origins::{self, Depot, Named};
 use super::restore::parts;
 use super::{COMPLETE, PARTIAL, show};
+use crate::command;
 use crate::error::Fatal;
 use crate::model::RelPath;
 use crate::model::moment::parse_moment;
 use crate::model::taken::{Reading, Taken};
 use crate::platform;
 use crate::recovery::{
-    FileVersion, Stop, Typed, VERSIONS_SHOWN_MAX, Versions, alike, several, typed_path, versions,
-    word_for,
+    FileVersion, Misses, Stop, Typed, VERSIONS_SHOWN_MAX, Versions, alike, several, typed_path,
+    versions, word_for,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -75,7 +76,7 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
             }
         }
         if found.is_empty() {
-            found.extend(called_like_it(&depot, &args.path, before, common.quiet).await?);
+            found.push(called_like_it(&depot, &args.path, before, common.quiet).await?);
         }
         Ok::<_, Fatal>(found)
     };
@@ -83,15 +84,11 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
         found = look => found?,
         _ = platform::asked_to_stop() => return Err(Fatal::interrupted("list versions")),
     };
-    if found.is_empty() {
-        return Err(unknown(&args.path, &depot.origins));
-    }
     if common.json {
         show::json(&found)?;
     } else {
-        let place = origins::said_again(common, &args.place);
         for one in &found {
-            print(one, &depot.zone, &place);
+            print(one, &depot.zone);
         }
     }
     let readable = |v: &FileVersion| v.trouble.is_none();
@@ -101,14 +98,16 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
     Ok(if all_readable { COMPLETE } else { PARTIAL })
 }
 
-/// The one file that is called like what was typed, where none is called exactly so.
+/// The one file that is called like what was typed, where none is called exactly so;
+/// else an error that says what there is.
 async fn called_like_it(
     depot: &Depot,
     text: &str,
     before: Option<i64>,
     quiet: bool,
-) -> Result<Option<Found>, Fatal> {
+) -> Result<Found, Fatal> {
     let (mut files, mut folders) = (Vec::new(), Vec::new());
+    let mut misses = Misses::default();
     let mut stop = Stop::never();
     for named in &depot.origins {
         // A path of this computer is looked for where it can lie.
@@ -120,7 +119,16 @@ async fn called_like_it(
             continue;
         };
         for typed in parts::typed(&depot.origins, &[inner])? {
-            let found = alike(&depot.store, &named.origin, &typed, &mut stop).await?;
+            let found = alike(
+                &depot.store,
+                &named.origin,
+                &named.called(),
+                &typed,
+                &mut stop,
+            )
+            .await?;
+            misses.near.extend(found.near);
+            misses.unasked += found.unasked;
             for (path, is_file) in found.paths {
                 match is_file {
                     true => files.push((named, path)),
@@ -141,17 +149,20 @@ async fn called_like_it(
                 };
                 eprintln!("{}", show::clean(&taken.words()));
             }
-            Ok(Some(Found::of(named, path, versions)))
+            Ok(Found::of(named, path, versions))
         }
         ([], Some((_, folder))) => Err(Fatal::usage(
             format!("list the versions of {}", show::clean(text)),
-            format!("{} is a folder", show::clean(&folder.to_string())),
+            match folder.is_root() {
+                true => "that is the source's folder itself".to_owned(),
+                false => format!("{} is a folder", show::clean(&folder.to_string())),
+            },
             format!(
-                "name one file in it; `keepwatch restore {}` brings all of it back",
-                word_for(folder)
+                "name one file in it; `{}` brings all of it back",
+                command::on_copies(&format!("restore {} --to FOLDER", word_for(folder)))
             ),
         )),
-        ([], None) => Ok(None),
+        ([], None) => Err(unknown(text, &depot.origins, &misses)),
         (many, _) => {
             let many: Vec<_> = many.iter().map(of).collect();
             Err(several(
@@ -192,19 +203,23 @@ fn meant(named: &Named, typed: &str) -> Result<Vec<(RelPath, Reading)>, Fatal> {
     Ok(all)
 }
 
-fn unknown(path: &str, origins: &[Named]) -> Fatal {
+fn unknown(path: &str, origins: &[Named], misses: &Misses) -> Fatal {
     let names: Vec<&str> = origins.iter().map(|named| named.name.as_str()).collect();
     Fatal::new(
         format!("list the versions of {}", show::clean(path)),
         format!(
-            "the backup has no such file (looked in: {})",
-            names.join(", ")
+            "the backup has no such file (looked in: {}){}",
+            names.join(", "),
+            parts::not_asked(misses)
         ),
-        "write one file's path from the source's folder on, like \"Customers/Miller/offer.docx\", or its name alone",
+        match parts::meant_perhaps(misses) {
+            Some(near) => near,
+            None => "write one file's path from the source's folder on, like \"Customers/Miller/offer.docx\", or its name alone".to_owned(),
+        },
     )
 }
 
-fn print(found: &Found, zone: &TimeZone, place: &str) {
+fn print(found: &Found, zone: &TimeZone) {
     let versions = &found.versions;
     println!(
         "{}  (source {})",
@@ -221,19 +236,22 @@ fn print(found: &Found, zone: &TimeZone, place: &str) {
         std::iter::once(["stored", "size", "in the bucket", "", "version id"].map(str::to_owned))
             .chain(versions.versions.iter().map(|version| row(version, zone)))
             .collect();
-    for line in table(&rows) {
+    for line in fitting(&rows, show::columns()) {
         println!("  {line}");
     }
     println!();
     if versions.more {
         println!(
-            "  these are {}; the older ones: keepwatch versions {} --before \"{}\"",
+            "  these are {}; the older ones: {}",
             show::number(VERSIONS_SHOWN_MAX as u64),
-            found.word,
-            versions
-                .versions
-                .last()
-                .map_or_else(String::new, |oldest| further(oldest.stored_at_ms))
+            command::on_copies(&format!(
+                "versions {} --before \"{}\"",
+                found.word,
+                versions
+                    .versions
+                    .last()
+                    .map_or_else(String::new, |oldest| further(oldest.stored_at_ms))
+            ))
         );
     }
     if versions.only_current {
@@ -241,8 +259,8 @@ fn print(found: &Found, zone: &TimeZone, place: &str) {
             "  this server keeps no earlier versions: what is there now is all that can be had"
         );
         println!(
-            "  to bring it back: keepwatch restore {}{place} --to FOLDER",
-            found.word
+            "  to bring it back: {}",
+            command::on_copies(&format!("restore {} --to FOLDER", found.word))
         );
         return;
     }
@@ -254,9 +272,12 @@ fn print(found: &Found, zone: &TimeZone, place: &str) {
         .or_else(|| there.find(|v| !v.deleted));
     if let Some(version) = example {
         println!(
-            "  to bring a version back: keepwatch restore {} --at \"{}\"{place} --to FOLDER",
-            found.word,
-            stamp(version.stored_at_ms, zone)
+            "  to bring a version back: {}",
+            command::on_copies(&format!(
+                "restore {} --at \"{}\" --to FOLDER",
+                found.word,
+                stamp(version.stored_at_ms, zone)
+            ))
         );
     }
 }
@@ -303,6 +324,27 @@ fn row(version: &FileVersion, zone: &TimeZone) -> [String; 5] {
         notes.join(", "),
         show::clean(&version.version_id),
     ]
+}
+
+/// The table; where the terminal is too narrow for it, each version id stands on a
+/// line of its own below its row.
+fn fitting(rows: &[[String; 5]], columns: Option<usize>) -> Vec<String> {
+    let whole = table(rows);
+    let widest = whole.iter().map(|line| line.chars().count() + 2).max();
+    if columns.is_none_or(|columns| widest <= Some(columns)) {
+        return whole;
+    }
+    let without = rows.iter().map(|row| {
+        let mut row = row.clone();
+        row[4].clear();
+        row
+    });
+    let mut lines = Vec::new();
+    for (line, row) in table(&without.collect::<Vec<_>>()).into_iter().zip(rows) {
+        lines.push(line);
+        lines.push(format!("    {}", row[4]));
+    }
+    lines
 }
 
 /// Columns as wide as their widest field.
@@ -375,5 +417,11 @@ mod tests {
         let rows = [["a", "b", "c", "", "id"], ["longer", "ü", "", "x", "y"]]
             .map(|row| row.map(str::to_owned));
         assert_eq!(table(&rows), ["a       b  c     id", "longer  ü     x  y"]);
+        assert_eq!(fitting(&rows, None), table(&rows));
+        assert_eq!(fitting(&rows, Some(80)), table(&rows));
+        assert_eq!(
+            fitting(&rows, Some(18)),
+            ["a       b  c", "    id", "longer  ü     x", "    y"]
+        );
     }
 }

@@ -105,7 +105,9 @@ fn of_writing(trouble: Trouble) -> (Class, &'static str) {
             "a file or a link stands where a folder is needed, and nothing is written through it: move it away or use an empty folder"
         }
         Trouble::IsFolder => "a folder of this name stands there: move it away",
-        Trouble::Denied => "let the account that runs this write to the folder",
+        Trouble::Denied => {
+            "choose a folder that this account may write to (with `restore`: another one after --to, like ~/restored), or let it write there"
+        }
         Trouble::Device => "the disk reports an error: use another one",
         Trouble::Stale => "the network folder does not answer: check the connection",
         Trouble::Busy => "another program keeps the file to itself: close it there",

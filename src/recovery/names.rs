@@ -4,11 +4,10 @@
 //! whatever time, in the index, in the folder) is that name everywhere and nothing
 //! else. Only what nothing is called is a pattern.
 
-use super::alike::{ALIKE_SHOWN_MAX, alike};
-use super::claim::unshortened;
+use super::alike::{ALIKE_SHOWN_MAX, alike, path_of_shortened};
 use super::pages::{Pages, list_page};
-use super::retry::{Stop, head_at};
-use super::selector::{LISTING_PREFIX_BYTES_MAX, Selector, Typed, word_for};
+use super::retry::Stop;
+use super::selector::{LISTING_PREFIX_BYTES_MAX, Misses, Selector, Typed, word_for};
 use super::timeline::Name;
 use super::verify::Known;
 use super::{Origin, blocking};
@@ -17,7 +16,7 @@ use crate::files;
 use crate::model::key::older_form;
 use crate::model::taken::Reading;
 use crate::model::{RelKey, RelPath};
-use crate::store::{At, Store};
+use crate::store::Store;
 use std::path::PathBuf;
 
 /// Where a command looks for what was typed.
@@ -25,6 +24,8 @@ use std::path::PathBuf;
 pub struct Place {
     /// Where the objects are.
     pub origin: Origin,
+    /// What the source and its folder are called: names that people write in front.
+    pub called: Vec<String>,
     /// What was typed that may be meant here.
     pub typed: Vec<Typed>,
     /// The folder that the command works on, when it is the source's own.
@@ -61,6 +62,7 @@ pub async fn settle(store: &Store, places: &[Place], stop: &mut Stop) -> Result<
                 }
                 // It is another source's.
                 Means::Alike(..) => (typed.clone(), typed.otherwise()),
+                Means::Nothing(misses) => (typed.missed(misses.clone()), typed.otherwise()),
             });
         }
     }
@@ -72,6 +74,8 @@ enum Means {
     Read(Reading),
     /// In the place of this number, what is called like it.
     Alike(usize, RelPath),
+    /// Nothing is called so, or like it.
+    Nothing(Misses),
 }
 
 async fn means(
@@ -87,14 +91,17 @@ async fn means(
         return Ok(Means::Read(Reading::Pattern));
     }
     let mut found = Vec::new();
+    let mut misses = Misses::default();
     for (number, place) in places.iter().enumerate() {
         if place.typed.iter().any(|one| one.text() == typed.text()) {
-            let alike = alike(store, &place.origin, typed, stop).await?;
+            let alike = alike(store, &place.origin, &place.called, typed, stop).await?;
             found.extend(alike.paths.into_iter().map(|(path, _)| (number, path)));
+            misses.unasked += alike.unasked;
+            misses.near.extend(alike.near);
         }
     }
     match found.len() {
-        0 => Ok(Means::Read(typed.otherwise())),
+        0 => Ok(Means::Nothing(misses)),
         1 => {
             let (number, path) = found.remove(0);
             Ok(Means::Alike(number, path))
@@ -241,8 +248,9 @@ impl Place {
                 let is_below = match Name::of(&version.key, &self.origin.prefix) {
                     Some(Name::Path(key) | Name::Older(key)) => key.path().is_in(path),
                     Some(Name::Shortened) => {
-                        let key = self.full_key(store, &version.key, &version.version_id, stop);
-                        key.await?.is_some_and(|key| key.path().is_in(path))
+                        let (key, id) = (&version.key, &version.version_id);
+                        let there = path_of_shortened(store, &self.origin, key, id, stop);
+                        there.await?.is_some_and(|there| there.is_in(path))
                     }
                     Some(Name::Foreign(_)) | None => false,
                 };
@@ -253,21 +261,5 @@ impl Place {
             }
         }
         Ok(false)
-    }
-
-    async fn full_key(
-        &self,
-        store: &Store,
-        key: &str,
-        version: &str,
-        stop: &mut Stop,
-    ) -> Result<Option<RelKey>, Fault> {
-        let at = At {
-            bucket: &self.origin.bucket,
-            key,
-        };
-        let head = head_at(store, at, version, stop).await?;
-        let full = head.and_then(|head| head.meta.ok()?.full_key);
-        Ok(full.and_then(|full| unshortened(&self.origin.prefix, key, &full)))
     }
 }

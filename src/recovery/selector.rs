@@ -34,6 +34,17 @@ pub struct Typed {
     pattern: Option<GlobMatcher>,
     /// A path of some computer, whose beginning is not known here.
     is_of_computer: bool,
+    /// What was looked at in vain.
+    misses: Misses,
+}
+
+/// What there is instead of something that nothing is called like.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Misses {
+    /// What is nearly called so, the nearest first.
+    pub near: Vec<RelPath>,
+    /// Names too long for a key that were not asked for.
+    pub unasked: u64,
 }
 
 /// What was asked for; empty means everything.
@@ -74,19 +85,14 @@ impl Selector {
     pub fn of(what: &[(Typed, Reading)]) -> Self {
         // The source itself, among whatever else, is everything.
         if what.iter().any(|(typed, _)| typed.exact.is_root()) {
-            return Self::everything();
+            let rules = Vec::new();
+            return Self {
+                rules,
+                taken: taken(what),
+            };
         }
-        let taken = what.iter().filter(|(typed, reading)| {
-            typed.pattern.is_some() || matches!(reading, Reading::Key | Reading::Alike)
-        });
         Self {
-            taken: taken
-                .map(|(typed, reading)| Taken {
-                    text: typed.text.clone(),
-                    reading: *reading,
-                    path: (*reading == Reading::Alike).then(|| typed.exact.to_string()),
-                })
-                .collect(),
+            taken: taken(what),
             rules: what
                 .iter()
                 .map(|(typed, reading)| Rule::new(typed, *reading))
@@ -158,6 +164,20 @@ impl Selector {
     }
 }
 
+/// How the texts were taken that could have meant something else, too.
+fn taken(what: &[(Typed, Reading)]) -> Vec<Taken> {
+    what.iter()
+        .filter(|(typed, reading)| {
+            typed.pattern.is_some() || matches!(reading, Reading::Key | Reading::Alike)
+        })
+        .map(|(typed, reading)| Taken {
+            text: typed.text.clone(),
+            reading: *reading,
+            path: (*reading == Reading::Alike).then(|| typed.exact.to_string()),
+        })
+        .collect()
+}
+
 impl Typed {
     /// Check one text.
     ///
@@ -187,6 +207,7 @@ impl Typed {
             exact,
             pattern: pattern.flatten(),
             is_of_computer: false,
+            misses: Misses::default(),
         })
     }
 
@@ -217,6 +238,20 @@ impl Typed {
             pattern: None,
             ..self.clone()
         }
+    }
+
+    /// The same, after nothing was found that is called like it.
+    #[must_use]
+    pub fn missed(&self, misses: Misses) -> Self {
+        Self {
+            misses,
+            ..self.clone()
+        }
+    }
+
+    /// What there is instead, where nothing is called like it.
+    pub fn misses(&self) -> &Misses {
+        &self.misses
     }
 
     /// True when what it begins with may lie above the source.

@@ -6,6 +6,7 @@
 //! never touches what is not damaged.
 
 use super::context::{Context, blocking};
+use crate::command;
 use crate::error::{Fatal, Fault};
 use crate::files;
 use crate::index::Elsewhere;
@@ -71,6 +72,7 @@ pub async fn run(
     for (source, what) in &wanted {
         places.push(Place {
             origin: origin(ctx, *source),
+            called: called(ctx, *source),
             typed: Typed::all(what)?,
             folder: None,
             known: Some(known(ctx, *source)),
@@ -99,6 +101,15 @@ pub async fn run(
         results.push(result);
     }
     Ok(results)
+}
+
+/// What people call a source, and write in front of paths in it.
+fn called(ctx: &Context, source: usize) -> Vec<String> {
+    let config = &ctx.sources[source].config;
+    let folder = config.path.file_name();
+    let folder = folder.map(|name| name.to_string_lossy().into_owned());
+    let own = [config.name.clone(), config.bucket.clone()];
+    own.into_iter().chain(folder).collect()
 }
 
 fn plus(a: Progress, b: Progress) -> Progress {
@@ -297,6 +308,9 @@ async fn repaired(
     }
     Ok(Repair::Failed(match ctx.gates.outage(source) {
         Some((_, fault)) => fault.reason(),
-        None => "it is not done yet, and goes on by itself while Keepwatch runs: the file is being changed, cannot be read or waits (see `keepwatch status`)".to_owned(),
+        None => format!(
+            "it is not done yet, and goes on by itself while Keepwatch runs: the file is being changed, cannot be read or waits (see `{}`)",
+            command::status()
+        ),
     }))
 }

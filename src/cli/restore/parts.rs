@@ -6,11 +6,17 @@ use crate::cli::origins::{Depot, Named, folder_names};
 use crate::cli::show;
 use crate::cli::versions::stamp;
 use crate::error::{Fatal, chain};
+use crate::model::RelPath;
 use crate::model::moment::Moment;
 use crate::model::taken::Taken;
 use crate::platform;
-use crate::recovery::{Place, Selector, Stop, Typed, deleted, settle};
+use crate::recovery::{
+    Misses, Place, Selector, Stop, Typed, deleted, deleted_folder, settle, word_for,
+};
 use std::path::{Path, PathBuf};
+
+/// Names that are proposed for one that was misspelt.
+const NEAR_NAMED_MAX: usize = 5;
 
 /// What is restored where, as of when, and what is to be said of it. Paths of this
 /// computer go to the sources they lie in, everything else to all of them. What is
@@ -28,6 +34,7 @@ pub(super) async fn parts(
         let typed = typed(&depot.origins, &texts)?;
         places.push(Place {
             origin: named.origin.clone(),
+            called: named.called(),
             typed,
             folder: (named.root.as_ref() == Some(to)).then(|| to.clone()),
             known: None,
@@ -82,24 +89,20 @@ async fn with_deleted(
         for (typed, reading) in std::mem::take(&mut part.what) {
             let path = typed.path_as(reading).cloned();
             let gone = match &path {
-                Some(path) => deleted(&depot.store, &part.named.origin, path, stop).await?,
+                Some(path) => gone(depot, &part.named, path, stop).await?,
                 None => None,
             };
-            let Some((path, gone)) = path.zip(gone) else {
+            let Some((at_ms, line)) = gone else {
                 rest.push((typed, reading));
                 continue;
             };
-            told.push(show::clean(&format!(
-                "{path} was deleted {}: this is its last version, of {} (--at goes to another moment)",
-                stamp(gone.deleted_at_ms, &depot.zone),
-                stamp(gone.stored_at_ms, &depot.zone)
-            )));
+            told.push(show::clean(&line));
             own.push(Part {
                 named: part.named.clone(),
                 what: vec![(typed, reading)],
                 to: part.to.clone(),
                 moment: Some(Moment {
-                    at_ms: gone.stored_at_ms,
+                    at_ms,
                     end_of_day: false,
                 }),
             });
@@ -111,6 +114,59 @@ async fn with_deleted(
         all.extend(own);
     }
     Ok((all, told))
+}
+
+/// For what is deleted now, the moment at which it was there as it was last, and what
+/// is to be said of it.
+async fn gone(
+    depot: &Depot,
+    named: &Named,
+    path: &RelPath,
+    stop: &mut Stop,
+) -> Result<Option<(i64, String)>, Fatal> {
+    let time = |at_ms| stamp(at_ms, &depot.zone);
+    if let Some(file) = deleted(&depot.store, &named.origin, path, stop).await? {
+        let line = format!(
+            "{path} was deleted {}: this is its last version, of {} (--at goes to another moment)",
+            time(file.deleted_at_ms),
+            time(file.stored_at_ms)
+        );
+        return Ok(Some((file.stored_at_ms, line)));
+    }
+    let folder = deleted_folder(&depot.store, &named.origin, path, stop).await?;
+    Ok(folder.map(|folder| {
+        let later = match folder.later {
+            0 => String::new(),
+            later => format!(
+                "; {} stored while it was being deleted: not as of then",
+                show::amount(later, "file")
+            ),
+        };
+        let line = format!(
+            "{path} was deleted {}: this is the folder as of {}, just before{later} (--at goes to another moment)",
+            time(folder.deleted_at_ms),
+            time(folder.there_at_ms)
+        );
+        (folder.there_at_ms, line)
+    }))
+}
+
+/// What may have been meant instead of what nothing is called like.
+pub(in crate::cli) fn meant_perhaps(misses: &Misses) -> Option<String> {
+    let near = misses.near.iter().take(NEAR_NAMED_MAX).map(word_for);
+    let near: Vec<String> = near.collect();
+    (!near.is_empty()).then(|| format!("write it as it is called; there is: {}", near.join(", ")))
+}
+
+/// What was not looked at for it, as the end of a sentence.
+pub(in crate::cli) fn not_asked(misses: &Misses) -> String {
+    match misses.unasked {
+        0 => String::new(),
+        names => format!(
+            "; {} too long for the bucket's keys were not looked at: give the whole path",
+            show::amount(names, "name")
+        ),
+    }
 }
 
 /// How each text was taken that could have meant something else, too; once.
@@ -201,7 +257,7 @@ pub(in crate::cli) fn texts_by_origin(
             return Err(Fatal::usage(
                 format!("look for {}", show::clean(text)),
                 "it is in none of the folders that are backed up",
-                format!("those are: {}", roots.join(", ")),
+                format!("write a path below one of them: {}", roots.join(", ")),
             ));
         }
     }

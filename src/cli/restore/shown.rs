@@ -143,6 +143,11 @@ impl Shown {
             self.lock().is_behind = Some(false);
             eprintln!("{text}");
         } else {
+            // Where it was taken off, it begins anew, and not before there is
+            // something to say: beginning anew draws it.
+            if self.bar.is_finished() {
+                self.bar.reset();
+            }
             self.bar.set_message(text);
             self.bar.tick();
         }
@@ -165,7 +170,6 @@ impl Shown {
         }
         self.bar.set_message("");
         self.bar.finish_and_clear();
-        self.bar.reset();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Times> {
@@ -238,6 +242,61 @@ fn line(progress: &Progress, took: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use indicatif::{ProgressDrawTarget, TermLike};
+    use std::io;
+    use std::sync::Arc;
+
+    impl Shown {
+        fn on(target: ProgressDrawTarget) -> Self {
+            let mut shown = Self::new(true);
+            shown.quiet = false;
+            shown.plain = false;
+            shown.bar.set_draw_target(target);
+            shown
+        }
+    }
+
+    /// A terminal that knows what stands on it: a bar takes one line.
+    #[derive(Debug, Clone, Default)]
+    struct Screen(Arc<Mutex<String>>);
+
+    impl Screen {
+        fn text(&self) -> String {
+            self.0.lock().unwrap().trim().to_owned()
+        }
+    }
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            self.0.lock().unwrap().clear();
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
     fn a_line_says_how_far_it_is() {
@@ -275,6 +334,34 @@ mod tests {
             line(&Progress::default(), Duration::ZERO),
             "0 files, 0 bytes (0 bytes/s)"
         );
+    }
+
+    /// Named after the bug: an empty bar, at 0 %, stayed above the summary, and one
+    /// more for each source.
+    #[test]
+    fn nothing_of_the_bar_stays_on_the_terminal() {
+        let screen = Screen::default();
+        let shown = Shown::on(ProgressDrawTarget::term_like(Box::new(screen.clone())));
+        let objects = Event::Found {
+            objects: 7,
+            stored_bytes: 70,
+        };
+        for _ in 0..2 {
+            shown.update(&objects);
+            shown.end();
+            shown.begin();
+            shown.lock().last -= DRAW_EVERY;
+            shown.update(&Event::Progress(Progress {
+                files: 3,
+                work_total: 10,
+                work_done: 5,
+                ..Progress::default()
+            }));
+            assert!(screen.text().contains("3 files"), "{screen:?}");
+            shown.end();
+            assert_eq!(screen.text(), "");
+            shown.lock().last -= DRAW_EVERY;
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What a restore came to, in words and as JSON.
 
+use super::parts::meant_perhaps;
 use super::{Depot, Done, as_of, moment_json, unmatched};
 use crate::cli::show;
 use crate::cli::versions::stamp;
+use crate::command;
 use crate::model::moment::Moment;
 use crate::platform::shell_word;
 use crate::recovery::{Bounded, Covered, Restored, Selector};
@@ -55,7 +57,19 @@ pub(super) fn json(depot: &Depot, done: &[Done], moment: Option<Moment>) -> Valu
 
 /// The result for people.
 pub(super) fn print(depot: &Depot, done: &[Done]) {
+    let has_found = |one: &Done| {
+        one.result
+            .as_ref()
+            .map_or(true, |restored| restored.found() > 0)
+    };
+    let found_any = done.iter().any(has_found);
     for one in done {
+        // Of a source that has nothing of what was named there is nothing to say.
+        let says_more =
+            |restored: &Restored| lines(restored, depot).len() > 1 || one.left_alone.is_some();
+        if !one.what.is_empty() && !has_found(one) && !one.result.as_ref().is_ok_and(says_more) {
+            continue;
+        }
         let origin = &one.named.origin;
         println!(
             "{}  from {}/{}  {}",
@@ -77,17 +91,38 @@ pub(super) fn print(depot: &Depot, done: &[Done]) {
             Err(fatal) => println!("  NOT RESTORED: {}", show::clean(&fatal.cause)),
         }
     }
+    // Why nothing at all was found is told as a failure.
+    if !found_any {
+        return;
+    }
     for text in unmatched(done) {
-        println!("NOT FOUND in the backup: {}", show::clean(&text));
+        let typed = done.iter().flat_map(|one| &one.what);
+        let near = typed
+            .filter(|(typed, _)| typed.text() == text)
+            .find_map(|(typed, _)| meant_perhaps(typed.misses()));
+        println!(
+            "NOT FOUND in the backup: {}{}",
+            show::clean(&text),
+            near.map_or_else(String::new, |near| format!(" ({near})"))
+        );
     }
     let words = if is_whole(done) {
         "All is well: everything that was asked for is there, and every file was checked."
     } else if holds(done, Restored::is_all_there) {
         "Everything that was asked for is there, and every file was checked. LOOK AT the files that are named above: they have another time or mode now, or another program has put something over them in the bucket."
-    } else {
+    } else if done.iter().any(may_go_on) {
         "NOT everything that was asked for is there: see above. Running it again goes on where it ended."
+    } else {
+        "NOT everything that was asked for is there: see above."
     };
     println!("{words}");
+}
+
+/// Something failed that may work the next time.
+fn may_go_on(one: &Done) -> bool {
+    one.result
+        .as_ref()
+        .map_or(true, |restored| restored.failed.total > 0)
 }
 
 /// What another program has put over a file, and what counts for it.
@@ -96,9 +131,10 @@ pub(super) fn covered_line(covered: &Covered, fate: &str, depot: &Depot) -> Stri
     let path = show::clean(&covered.path);
     let word = shell_word(&path);
     format!(
-        "LOOK AT {path}: another program has put something over it in the bucket on {}; Keepwatch's own version of {} {fate}; look at both with `keepwatch versions {word}`",
+        "LOOK AT {path}: another program has put something over it in the bucket on {}; Keepwatch's own version of {} {fate}; look at both with `{}`",
         date(covered.covered_at_ms),
         date(covered.stored_at_ms),
+        command::on_copies(&format!("versions {word}"))
     )
 }
 
@@ -121,8 +157,9 @@ fn beside(one: &Done, restored: &Restored) -> Vec<String> {
     let mut lines = Vec::new();
     if restored.replaced_stored > 0 {
         lines.push(format!(
-            "{} replaced that the bucket has as a version: `keepwatch versions` lists it",
-            show::amount(restored.replaced_stored, "file")
+            "{} replaced that the bucket has as a version: `{}` lists it",
+            show::amount(restored.replaced_stored, "file"),
+            command::on_copies("versions FILE")
         ));
     }
     let named = |lines: &mut Vec<String>, word: &str, all: &Bounded<String>| {
@@ -150,10 +187,10 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
         show::amount(restored.folders, "empty folder")
     )];
     if restored.identical > 0 {
-        lines.push(format!(
-            "{} were there already and are the same",
-            show::number(restored.identical)
-        ));
+        lines.push(match restored.identical {
+            1 => "1 was there already and is the same".to_owned(),
+            many => format!("{} were there already and are the same", show::number(many)),
+        });
     }
     if let Some(newest_ms) = restored.newest_ms {
         lines.push(format!(
