@@ -143,13 +143,11 @@ pub struct Outage<'a> {
 pub fn outage_alert(outage: &Outage<'_>) -> Message {
     let still = if outage.reminder { "still " } else { "" };
     let lasting = duration(elapsed_ms(outage.since_ms, outage.now_ms));
-    let mut head = vec![
-        format!(
-            "ALERT: nothing {still}can be backed up to {} since {} ({lasting}).",
-            clean(outage.destination),
-            time(outage.since_ms, outage.time_zone)
-        ),
-    ];
+    let mut head = vec![format!(
+        "ALERT: nothing {still}can be backed up to {} since {} ({lasting}).",
+        clean(outage.destination),
+        time(outage.since_ms, outage.time_zone)
+    )];
     if !outage.besides.is_empty() {
         head.push(format!("Besides, {}.", clean(outage.besides)));
     }
@@ -456,6 +454,10 @@ mod tests {
             waiting: 0,
             time_zone: &zone,
         });
-        assert!(some.body.contains("\nOut of reach still: b on AWS.\n"), "{}", some.body);
+        assert!(
+            some.body.contains("\nOut of reach still: b on AWS.\n"),
+            "{}",
+            some.body
+        );
     }
 }

@@ -78,10 +78,10 @@ enum Cause {
 impl Cause {
     fn of(fault: &Fault) -> Self {
         match fault.class {
-            class @ (Class::Credentials
-            | Class::Untrusted
-            | Class::Transient
-            | Class::SlowDown) => Self::Common(class),
+            class
+            @ (Class::Credentials | Class::Untrusted | Class::Transient | Class::SlowDown) => {
+                Self::Common(class)
+            }
             class => Self::Words(class, fault.cause.clone(), fault.hint.clone()),
         }
     }
@@ -133,7 +133,10 @@ impl SharedAlerts {
             if let Some((_, fault)) = failing {
                 of.alert.is_about(fault.class);
             }
-            match (of.alert.step(failing.map(|(since, _)| *since), now_ms), failing) {
+            match (
+                of.alert.step(failing.map(|(since, _)| *since), now_ms),
+                failing,
+            ) {
                 (AlertStep::Alert { since_ms, reminder }, Some((_, fault))) => {
                     alerts.push((Cause::of(fault), since_ms, reminder));
                 }
@@ -210,15 +213,11 @@ impl SharedAlerts {
 
     /// What ended, by the message that it was told of in; not yet where others of that
     /// message fail for the same cause as ever, and may be well in a moment.
-    fn ended_together(
-        &self,
-        ends: &[(Part, i64, i64)],
-        now: &[Standing],
-        now_ms: i64,
-    ) -> Vec<Due> {
+    fn ended_together(&self, ends: &[(Part, i64, i64)], now: &[Standing], now_ms: i64) -> Vec<Due> {
         let mut due: Vec<Due> = Vec::new();
         for mail in &self.mails {
-            let is_of_it = |part: &Part| self.of.get(part).and_then(|of| of.mail) == Some(mail.number);
+            let is_of_it =
+                |part: &Part| self.of.get(part).and_then(|of| of.mail) == Some(mail.number);
             let of_it: Vec<_> = ends.iter().filter(|(part, ..)| is_of_it(part)).collect();
             let since_ms = of_it.iter().map(|(_, since_ms, _)| *since_ms).min();
             let until_ms = of_it.iter().map(|(.., until_ms)| *until_ms).max();
@@ -236,7 +235,9 @@ impl SharedAlerts {
                 .filter(is_of_it)
                 .collect();
             let first_ms = of_it.iter().map(|(.., until_ms)| *until_ms).min();
-            let waits_until_ms = first_ms.unwrap_or(until_ms).saturating_add_unsigned(TOGETHER_MS);
+            let waits_until_ms = first_ms
+                .unwrap_or(until_ms)
+                .saturating_add_unsigned(TOGETHER_MS);
             if !still.is_empty() && !passed(waits_until_ms, now_ms, TOGETHER_MS) {
                 continue;
             }
@@ -405,7 +406,11 @@ mod tests {
             let told = run(&mut alerts(), 0, 200, &THREE, failing);
             assert_eq!(told.len(), 2, "{told:?}");
             assert_eq!(told[1].0, over_min);
-            let still = if cause_later == "no route" { "[Bucket(1)]" } else { "[]" };
+            let still = if cause_later == "no route" {
+                "[Bucket(1)]"
+            } else {
+                "[]"
+            };
             assert_eq!(told[1].1, format!("over [Bucket(0), Bucket(2)] {still}"));
         }
     }

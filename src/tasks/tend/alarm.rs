@@ -47,7 +47,17 @@ pub(super) async fn run(ctx: &Arc<Context>, post: &Post, broken: &Broken) {
         }
         let now = standing(ctx, &stuck, is_look);
         for due in shared.due(&now, ctx.now_ms()) {
-            of_parts(ctx, post, &mut shared, &Looked { now: &now, stuck: &stuck }, due).await;
+            of_parts(
+                ctx,
+                post,
+                &mut shared,
+                &Looked {
+                    now: &now,
+                    stuck: &stuck,
+                },
+                due,
+            )
+            .await;
         }
         for (source, alert) in silent.iter_mut().enumerate() {
             of_silence(ctx, post, source, alert).await;

@@ -1,7 +1,8 @@
 //! Keepwatch's own folders: removed under it, or in other hands.
 
 use super::{keepwatch, logged, said};
-use crate::harness::{Rig, Running, digest_files, until, write_config};
+use crate::harness::{Rig, Running, digest_files, finish, program, until, write_config};
+use crate::network::{Office, Says, Sns};
 use rustix::process::geteuid;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
@@ -128,4 +129,56 @@ async fn folders_of_another_account_are_refused_or_told_and_no_link_in_them_is_f
     chown(&config, Some(0), Some(0)).unwrap();
     let words = said(&keepwatch(&config, &["check"]));
     assert!(!words.contains("another account"), "{words}");
+}
+
+/// Named after the bug: root refused the folder, and only the log knew. The keys and the
+/// topic can be read, so the owner is told: once a day, however often it is started, and
+/// once more when it runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_folder_that_root_refuses_is_told_by_mail() {
+    assert!(
+        geteuid().is_root(),
+        "this test needs root: it gives a folder away"
+    );
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    let sns = Sns::start(Says::Takes("KEY".into()));
+    let config = write_config(&rig, &Office::notify(&sns));
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", "KEY"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "eu-central-1"),
+    ];
+    let start = || {
+        let mut command = program();
+        command
+            .args(["--config", config.to_str().unwrap()])
+            .envs(keys);
+        let output = finish(&mut command);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    };
+    let state = rig.state_dir();
+    fs::create_dir(&state).unwrap();
+    chown(&state, Some(STRANGER), Some(STRANGER)).unwrap();
+    for _ in 0..3 {
+        start();
+    }
+    let taken = sns.taken();
+    assert_eq!(taken.len(), 1, "{taken:?}");
+    assert!(taken[0].contains("another+account"), "{}", taken[0]);
+    assert!(taken[0].contains("chmod+700"), "{}", taken[0]);
+    // Nothing of ours is in it.
+    assert_eq!(fs::read_dir(&state).unwrap().count(), 0);
+    chown(&state, Some(0), Some(0)).unwrap();
+    let daemon = Running::start(&config, &keys).await;
+    until("its start is told", async || sns.taken().len() == 2).await;
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(sns.taken().len(), 2);
+
+    // Where nothing can be noted in a safe place, a mail would come every half minute.
+    for folder in [state, rig.dir.path().join("log")] {
+        chown(&folder, Some(STRANGER), Some(STRANGER)).unwrap();
+    }
+    start();
+    assert_eq!(sns.taken().len(), 2);
 }
