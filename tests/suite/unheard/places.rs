@@ -165,8 +165,8 @@ async fn a_state_folder_that_root_refuses_is_told_by_mail() {
     }
     let taken = sns.taken();
     assert_eq!(taken.len(), 1, "{taken:?}");
-    assert!(taken[0].contains("another+account"), "{}", taken[0]);
-    assert!(taken[0].contains("chmod+700"), "{}", taken[0]);
+    assert!(taken[0].contains("another%20account"), "{}", taken[0]);
+    assert!(taken[0].contains("chmod%20700"), "{}", taken[0]);
     // Nothing of ours is in it.
     assert_eq!(fs::read_dir(&state).unwrap().count(), 0);
     chown(&state, Some(0), Some(0)).unwrap();
