@@ -83,7 +83,8 @@ pub(super) async fn tell(config: &Config, fatal: &Fatal) {
         return;
     };
     let now_ms = Timestamp::now().as_millisecond();
-    let reason = format!("cannot {}: {}", fatal.operation, fatal.cause);
+    let cause: Vec<&str> = fatal.cause.lines().map(str::trim).collect();
+    let reason = format!("cannot {}: {}", fatal.operation, cause.join("; "));
     let known = read(&file);
     let since_ms = known.as_ref().map_or(now_ms, |known| known.since_ms);
     let is_told = known.is_some_and(|known| {

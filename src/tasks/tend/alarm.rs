@@ -182,7 +182,7 @@ fn message(ctx: &Context, looked: &Looked<'_>, due: &Due, parts: &[Part]) -> Mes
             destination: &destination,
             since_ms,
             until_ms: end_ms,
-            still: &names_of_buckets(ctx, &due.still).join(", "),
+            still: &still_in_words(ctx, looked, &due.still),
             waiting,
             time_zone,
         }),
@@ -244,6 +244,15 @@ fn names_of_sources(ctx: &Context, sources: &[usize]) -> Vec<String> {
 fn waiting(ctx: &Context, sources: &[usize]) -> u64 {
     let of = |source: &usize| ctx.queue.depth(*source).total();
     sources.iter().map(of).sum()
+}
+
+fn still_in_words(ctx: &Context, looked: &Looked<'_>, parts: &[Part]) -> String {
+    let buckets = names_of_buckets(ctx, parts).join(", ");
+    let files = files_in_words(ctx, looked, parts);
+    let all = [buckets, files]
+        .into_iter()
+        .filter(|words| !words.is_empty());
+    all.collect::<Vec<_>>().join(" and ")
 }
 
 /// `2 files of letters and a.txt in photos`; empty when no files are among them.

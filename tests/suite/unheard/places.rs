@@ -182,3 +182,58 @@ async fn a_state_folder_that_root_refuses_is_told_by_mail() {
     start();
     assert_eq!(sns.taken().len(), 2);
 }
+
+/// Named after the bug: a mistake in the configuration ended the service with a line
+/// that nobody reads. Where topic, state and log are not what is mistaken, the owner
+/// hears of it, once a day, and again when it runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_in_the_configuration_is_told_by_log_and_mail_where_that_is_no_guess() {
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    let sns = Sns::start(Says::Takes("KEY".into()));
+    let config = write_config(&rig, &Office::notify(&sns));
+    let right = fs::read_to_string(&config).unwrap();
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", "KEY"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "eu-central-1"),
+    ];
+    let start = |wrong: &str, by: &str| {
+        fs::write(&config, right.replace(wrong, by)).unwrap();
+        let mut command = program();
+        command
+            .args(["--config", config.to_str().unwrap()])
+            .envs(keys);
+        let output = finish(&mut command);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    };
+    let two = "comprss = [\"*.csv\"]\non_delete = \"perhaps\"";
+    for _ in 0..2 {
+        start("compress = [\"*.csv\"]", two);
+    }
+    let taken = sns.taken();
+    assert_eq!(taken.len(), 1, "{taken:?}");
+    assert!(taken[0].contains("comprss"), "{}", taken[0]);
+    assert!(taken[0].contains("perhaps"), "{}", taken[0]);
+    assert!(!taken[0].contains("u%7Ba%7D"), "{}", taken[0]);
+    let log = rig.dir.path().join("log");
+    assert!(logged(&log).contains("comprss"), "{}", logged(&log));
+    // Whom to tell, or where its own files are, is what is mistaken.
+    for (wrong, by) in [
+        ("topic_arn", "topic"),
+        ("[state]\ndir", "[state]\nfolder"),
+        ("[log]", "[logs]"),
+        ("[vault]", "[vault"),
+    ] {
+        start(wrong, by);
+    }
+    assert_eq!(sns.taken().len(), 1, "{:?}", sns.taken());
+    fs::write(&config, &right).unwrap();
+    let daemon = Running::start(&config, &keys).await;
+    until("its start is told", async || sns.taken().len() == 2).await;
+    // Somebody tries another one beside it: it runs, so there is nothing to tell.
+    start("compress = [\"*.csv\"]", two);
+    assert_eq!(sns.taken().len(), 2);
+    fs::write(&config, &right).unwrap();
+    assert_eq!(daemon.stop(), Some(0));
+}
