@@ -89,6 +89,7 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
     let work = all(&depot, parts, args, &shown, Stop::new(asked));
     let done = until_stopped(ask, work).await;
     shown.end();
+    let done = done.map_err(|fatal| so_far(fatal, shown.so_far()));
     let nothing = done
         .as_ref()
         .ok()
@@ -108,6 +109,26 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
     match nothing {
         Some(fatal) => Err(fatal),
         None => Ok(verdict(&done)),
+    }
+}
+
+/// Who stops it hears what there is by now.
+fn so_far(fatal: Fatal, (files, bytes): (u64, u64)) -> Fatal {
+    if fatal.kind != FatalKind::Interrupted {
+        return fatal;
+    }
+    let done = match files {
+        0 => "no file is restored yet".to_owned(),
+        _ => format!(
+            "{} ({}) {} in order by now",
+            show::amount(files, "file"),
+            show::size(bytes),
+            if files == 1 { "is" } else { "are" }
+        ),
+    };
+    Fatal {
+        cause: format!("{}; {done}", fatal.cause),
+        ..fatal
     }
 }
 
