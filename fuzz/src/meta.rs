@@ -36,6 +36,7 @@ fn made_of(bits: &mut Bits<'_>) -> ObjectMeta {
         full_key: bits.flag().then(|| FullKey::Whole(bits.text())),
         seen_ms: bits.flag().then(|| bits.number().cast_signed()),
         beside: bits.flag().then(|| ContentHash::of(&bits.bytes())),
+        sparse_bytes: bits.flag().then(|| bits.number()),
     }
 }
 
@@ -62,6 +63,9 @@ fn comes_back(meta: &ObjectMeta) {
     }
     if !headers.contains_key("kw-owner") {
         want.owner = None;
+    }
+    if !headers.contains_key("kw-sparse-bytes") {
+        want.sparse_bytes = None;
     }
     assert_eq!(again.as_ref(), Ok(&want));
 }

@@ -107,6 +107,7 @@ mod tests {
             full_key,
             seen_ms: Some(i64::MIN),
             beside: Some(ContentHash::of(b"y")),
+            sparse_bytes: Some(u64::MAX),
         }
     }
 

@@ -199,6 +199,9 @@ pub struct ObjectMeta {
     /// Of a journal and the like (`model::companion`): the content of the file that it
     /// was read together with. With any other content of that file it is no state.
     pub beside: Option<ContentHash>,
+    /// Bytes that the file took on its disk, when that was less than it has: it had
+    /// holes.
+    pub sparse_bytes: Option<u64>,
 }
 
 fn nearest(number: i128) -> i64 {
@@ -237,6 +240,7 @@ impl ObjectMeta {
             full_key: None,
             seen_ms: None,
             beside: None,
+            sparse_bytes: None,
         }
     }
 
@@ -251,9 +255,15 @@ impl ObjectMeta {
         })
     }
 
+    /// Bytes that the file needs on a disk.
+    pub fn disk_bytes(&self) -> u64 {
+        self.sparse_bytes
+            .map_or(self.size_bytes, |bytes| bytes.min(self.size_bytes))
+    }
+
     /// As user metadata, names without S3's `x-amz-meta-`. ASCII only. What can be
     /// spared is left out where it does not fit [`META_BYTES_MAX`]: a link's target
-    /// first, then the owner.
+    /// first, then that the file had holes, then the owner.
     pub fn to_headers(&self) -> BTreeMap<String, String> {
         let mut out = BTreeMap::new();
         let mut put = |name: &str, value: String| out.insert(format!("{META_PREFIX}{name}"), value);
@@ -295,6 +305,9 @@ impl ObjectMeta {
         };
         if let Some((uid, gid)) = self.owner {
             put_if_it_fits("owner", format!("{uid}:{gid}"));
+        }
+        if let Some(bytes) = self.sparse_bytes {
+            put_if_it_fits("sparse-bytes", bytes.to_string());
         }
         if let Some(target) = &self.symlink_target {
             let text = to_ascii(&key::encode(target));
@@ -366,6 +379,8 @@ impl ObjectMeta {
             seen_ms: field("seen-ms").and_then(|text| text.parse().ok()),
             // The same: what does not say whose it is is a file of its own.
             beside: field("beside").and_then(ContentHash::from_hex),
+            // A broken one costs room and nothing else.
+            sparse_bytes: field("sparse-bytes").and_then(|text| text.parse().ok()),
         })
     }
 }
@@ -436,6 +451,7 @@ mod tests {
             full_key: None,
             seen_ms: Some(1_795_442_296_763),
             beside: None,
+            sparse_bytes: None,
         }
     }
 
@@ -457,6 +473,7 @@ mod tests {
             unrested: true,
             content: None,
             beside: Some(ContentHash::of(b"the database")),
+            sparse_bytes: Some(4096),
             ..sample()
         };
         let packed = ObjectMeta {

@@ -456,6 +456,14 @@ pub fn set_owner(_file: &File, _owner: (u32, u32)) -> io::Result<bool> {
     Ok(false)
 }
 
+/// Bytes that a file with holes takes on its disk: not looked for here.
+///
+/// # Errors
+/// Never on Windows.
+pub fn sparse_bytes(_file: &mut File) -> io::Result<Option<u64>> {
+    Ok(None)
+}
+
 /// True for a plain file that can be written to: rights are inherited here.
 ///
 /// # Errors

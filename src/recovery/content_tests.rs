@@ -17,6 +17,7 @@ fn meta(content: &[u8]) -> ObjectMeta {
         full_key: None,
         seen_ms: None,
         beside: None,
+        sparse_bytes: None,
     }
 }
 

@@ -338,7 +338,7 @@ fn write(shop: &Shop, path: &RelPath, source: Source, current: Current) -> Resul
                 .symlink(path, &to, overwrite, looks, PRIVATE_FOLDERS)?
         }
         Kind::File | Kind::Special => {
-            room::for_file(shop, meta.size_bytes, &source.subject)?;
+            room::for_file(shop, meta.disk_bytes(), &source.subject)?;
             let pending = content::write_small(&shop.target, path, source, &shop.tally)?;
             commit(shop, pending, &meta, make_way)?
         }

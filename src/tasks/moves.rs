@@ -193,6 +193,7 @@ mod tests {
             racy: false,
             look: Look::Unknown,
             segments: Arc::new([]),
+            sparse_bytes: None,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::error::{Class, Fault, chain};
 use crate::files::{self, Opened, Pulse};
 use crate::model::look::SAMPLE_BYTES;
 use crate::model::{ContentHash, Fingerprint, Look, RelPath, Segment};
-use crate::platform::steady_ms;
+use crate::platform::{self, steady_ms};
 use bytes::Bytes;
 use std::io::{Read as _, Seek as _};
 use std::path::Path;
@@ -79,6 +79,8 @@ pub struct Content {
     pub look: Look,
     /// What it is made of, when large; nothing else.
     pub segments: Arc<[Segment]>,
+    /// Bytes that it takes on its disk, when it has holes.
+    pub sparse_bytes: Option<u64>,
 }
 
 /// Read a regular file. Small ones are held in memory, of large ones hash and
@@ -101,11 +103,17 @@ pub fn read(
         if attempt > 0 {
             std::thread::sleep(TRY_PAUSE);
         }
-        let opened = files::open(root, path)?;
+        let mut opened = files::open(root, path)?;
+        let sparse_bytes =
+            platform::sparse_bytes(&mut opened.file).map_err(|e| read_fault(path, &e))?;
         let (content, steady) = if opened.fingerprint.size_bytes <= SMALL_BYTES_MAX {
             read_small(root, path, opened, pulse)?
         } else {
             read_large(root, path, opened, pulse)?
+        };
+        let content = Content {
+            sparse_bytes,
+            ..content
         };
         if steady {
             return Ok(Reading::Steady(content));
@@ -219,6 +227,7 @@ fn content(
             || is_recent(fingerprint.ctime_ns.into(), RACY_WINDOW_NS),
         look,
         segments: Arc::new([]),
+        sparse_bytes: None,
     }
 }
 

@@ -132,6 +132,7 @@ fn headers() -> ObjectHeaders {
             full_key: None,
             seen_ms: None,
             beside: None,
+            sparse_bytes: None,
         },
         gzip: false,
         content_type: None,

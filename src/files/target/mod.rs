@@ -8,6 +8,7 @@
 
 mod beside;
 mod folders;
+mod holes;
 mod looks;
 mod opened;
 mod partial;
@@ -143,6 +144,7 @@ impl Target {
             name: name.to_vec(),
             subject: shown(rel),
             note: None,
+            holes: None,
         })
     }
 

@@ -1,6 +1,7 @@
 //! A file on its way: written under a temporary name, and given its own when it is
 //! whole and safely on the disk.
 
+use super::holes::Holes;
 use super::looks::LeftOut;
 use crate::error::Fault;
 use crate::files::fault;
@@ -31,6 +32,8 @@ pub struct Pending {
     pub(super) subject: String,
     /// The name of the note about what is safe of it, where a later run may go on.
     pub(super) note: Option<Vec<u8>>,
+    /// For a file that had holes.
+    pub(super) holes: Option<Holes>,
 }
 
 impl Pending {
@@ -39,10 +42,25 @@ impl Pending {
     /// # Errors
     /// [`Fault`]: disk full, disk gone.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.temp
-            .file
-            .write_all(bytes)
-            .map_err(|error| fault::writing("write", &self.subject, &error))
+        let file = &mut self.temp.file;
+        match &mut self.holes {
+            Some(holes) => holes.write(file, bytes),
+            None => file.write_all(bytes),
+        }
+        .map_err(|error| fault::writing("write", &self.subject, &error))
+    }
+
+    /// From here on runs of zeros become holes: the file had some where it was backed up.
+    pub fn leave_holes(&mut self) {
+        self.holes.get_or_insert_default();
+    }
+
+    /// The file is as long as what was written to it.
+    pub(super) fn finish_holes(&mut self) -> io::Result<()> {
+        match &mut self.holes {
+            Some(holes) => holes.finish(&mut self.temp.file),
+            None => Ok(()),
+        }
     }
 
     /// The file itself, open for reading and writing (to verify it).
@@ -79,6 +97,8 @@ impl Pending {
         owner: Option<(u32, u32)>,
         make_way: impl FnOnce() -> Result<(), Fault>,
     ) -> Result<Committed, Fault> {
+        self.finish_holes()
+            .map_err(|error| fault::writing("write", &self.subject, &error))?;
         let mut left_out = LeftOut::default();
         let file = &self.temp.file;
         // The owner first: changing that clears bits of the mode.

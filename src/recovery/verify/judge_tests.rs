@@ -156,6 +156,7 @@ fn meta() -> ObjectMeta {
     ObjectMeta {
         seen_ms: None,
         beside: None,
+        sparse_bytes: None,
         kind: Kind::File,
         content: Some(ContentHash::of(b"hello")),
         size_bytes: 5,

@@ -108,6 +108,7 @@ pub(super) async fn store_folder(
         racy: false,
         look: Look::Unknown,
         segments: Arc::new([]),
+        sparse_bytes: None,
     };
     let upload = Upload::new(ctx, item, RelKey::of_folder(&item.path), None)?;
     if let Some(outcome) = upload.known(&content, record.as_ref()).await? {
@@ -290,6 +291,7 @@ impl<'a> Upload<'a> {
             full_key: self.full_key.clone(),
             seen_ms: content.seen_ms,
             beside: self.beside,
+            sparse_bytes: content.sparse_bytes,
             ..ObjectMeta::of(&content.fingerprint, hash)
         }
     }

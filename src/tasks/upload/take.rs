@@ -162,6 +162,7 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
         racy: false,
         look: Look::Unknown,
         segments: Arc::new([]),
+        sparse_bytes: None,
     };
     Ok(Some((content, Some(target))))
 }

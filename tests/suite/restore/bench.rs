@@ -47,6 +47,7 @@ impl Object {
                 full_key: None,
                 seen_ms: None,
                 beside: None,
+                sparse_bytes: None,
             },
             body: content.to_vec(),
             gzip: false,
