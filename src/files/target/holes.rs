@@ -101,7 +101,13 @@ mod tests {
 
     #[test]
     fn runs_of_zeros_take_no_room_however_they_come() {
-        let stretches = [(0, 1_000_000), (7, 10), (0, 2_000_000), (9, 4096), (0, 500_000)];
+        let stretches = [
+            (0, 1_000_000),
+            (7, 10),
+            (0, 2_000_000),
+            (9, 4096),
+            (0, 500_000),
+        ];
         for piece in [700, 4096, 16_389, 262_144, 10_000_000] {
             let (mut file, all) = written(&stretches, piece);
             assert_eq!(read(&mut file), all, "{piece}");
