@@ -55,6 +55,9 @@ pub struct ScanDone {
     pub examined: u64,
     /// Sockets, FIFOs and devices, which are never backed up.
     pub special: u64,
+    /// Names of files that have more than one (hard links).
+    #[serde(default)]
+    pub linked: u64,
     /// Objects in the bucket that Keepwatch did not write.
     pub foreign: u64,
     /// Missing files that were not marked as deleted, because there are so many.

@@ -219,6 +219,25 @@ impl Dir {
         Ok(())
     }
 
+    /// None are read on Windows.
+    ///
+    /// # Errors
+    /// Never on Windows.
+    pub fn attributes(
+        &self,
+        _is_wanted: impl Fn(&str) -> bool,
+    ) -> io::Result<Vec<(String, Vec<u8>)>> {
+        Ok(Vec::new())
+    }
+
+    /// Those of Linux mean nothing on Windows.
+    ///
+    /// # Errors
+    /// Always on Windows.
+    pub fn open_self(&self) -> io::Result<File> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Numbers are no owners here.
     ///
     /// # Errors
@@ -454,6 +473,41 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 /// Never on Windows.
 pub fn set_owner(_file: &File, _owner: (u32, u32)) -> io::Result<bool> {
     Ok(false)
+}
+
+/// Names and values of attributes: none are read on Windows.
+///
+/// # Errors
+/// Never.
+pub fn attributes_of(
+    _file: &File,
+    _is_wanted: impl Fn(&str) -> bool,
+) -> io::Result<Vec<(String, Vec<u8>)>> {
+    Ok(Vec::new())
+}
+
+/// Those of Linux mean nothing on Windows.
+///
+/// # Errors
+/// Always.
+pub fn set_attribute(_file: &File, _name: &str, _value: &[u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// There is none on Windows.
+///
+/// # Errors
+/// Never.
+pub fn remove_attribute(_file: &File, _name: &str) -> io::Result<()> {
+    Ok(())
+}
+
+/// Bytes that a file with holes takes on its disk: not looked for here.
+///
+/// # Errors
+/// Never on Windows.
+pub fn sparse_bytes(_file: &mut File) -> io::Result<Option<u64>> {
+    Ok(None)
 }
 
 /// True for a plain file that can be written to: rights are inherited here.

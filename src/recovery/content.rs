@@ -77,6 +77,9 @@ pub(super) fn write_small(
 ) -> Result<Pending, Fault> {
     let meta = &source.meta;
     let mut pending = target.begin(rel, PRIVATE_FOLDERS)?;
+    if meta.sparse_bytes.is_some() {
+        pending.leave_holes();
+    }
     let mut sink = Sink::new(meta, &source.subject);
     unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, _| {
         if let Some(bytes) = bytes {
@@ -100,6 +103,9 @@ pub(super) struct Begun {
 pub(super) fn write_large(begun: Begun, source: Source, tally: &Tally) -> Result<Pending, Fault> {
     let Begun { mut pending, from } = begun;
     let meta = &source.meta;
+    if meta.sparse_bytes.is_some() {
+        pending.leave_holes();
+    }
     let mut sink = Sink::new(meta, &source.subject);
     if let Some((at, hasher)) = from {
         (sink.hasher, sink.total) = (hasher, at.file_bytes);

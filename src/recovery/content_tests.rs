@@ -17,6 +17,8 @@ fn meta(content: &[u8]) -> ObjectMeta {
         full_key: None,
         seen_ms: None,
         beside: None,
+        sparse_bytes: None,
+        attributes: crate::model::attributes::Carried::Nothing,
     }
 }
 

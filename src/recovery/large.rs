@@ -85,7 +85,9 @@ async fn go_on(
     let done = blocking(chosen, move || {
         let meta = source.meta.clone();
         let done = from.as_ref().map_or(0, |(at, _)| at.file_bytes);
-        room::for_file(&desk, meta.size_bytes.saturating_sub(done), &source.subject)?;
+        // Nobody knows how much of what is there already is holes.
+        let needed_bytes = meta.disk_bytes().min(meta.size_bytes.saturating_sub(done));
+        room::for_file(&desk, needed_bytes, &source.subject)?;
         let begun = Begun { pending, from };
         let pending = content::write_large(begun, source, &desk.tally)?;
         // At the last moment: until then it may be edited.

@@ -3,8 +3,9 @@
 //!
 //! The listing is read once for that. What it named is kept, up to a bound, so
 //! that a restore of an office is not listed twice. It opens no object, save
-//! where room is scarce: then the largest are asked how large their files are,
-//! since the listing knows compressed sizes only.
+//! where room is scarce: then the largest are asked how much their files take,
+//! since the listing knows stored sizes only: compressed ones, and those of files
+//! with holes in full.
 
 use super::Request;
 use super::replaced::{Standing, Standings};
@@ -169,7 +170,8 @@ pub async fn survey(
     let in_place = request.options.in_place.is_some();
     look.ask_about_standing(store, &origin.bucket, in_place)
         .await;
-    look.ask_the_largest(store, &origin.bucket).await;
+    look.ask_the_largest(store, &origin.bucket, &request.target)
+        .await;
     Ok(look.survey)
 }
 
@@ -181,7 +183,18 @@ struct Look {
     standing: Standings,
     may_replace: bool,
     /// The largest objects by their size.
-    largest: BinaryHeap<Reverse<(u64, String, String)>>,
+    largest: BinaryHeap<Reverse<LargeObject>>,
+}
+
+/// An object that may decide whether there is room; the order is that of its size.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct LargeObject {
+    bytes: u64,
+    key: String,
+    version: String,
+    /// Where it belongs, as far as its key says so.
+    path: Option<RelPath>,
+    identity: String,
 }
 
 /// An object whose place in the target has not been looked at.
@@ -216,8 +229,17 @@ impl Look {
             });
         }
         if bytes >= ASKED_BYTES_MIN {
-            let entry = (bytes, chosen.key.clone(), chosen.version_id.clone());
-            self.largest.push(Reverse(entry));
+            let path = match &chosen.name {
+                Name::Path(key) | Name::Older(key) => Some(key.path()),
+                Name::Shortened | Name::Foreign(_) => None,
+            };
+            self.largest.push(Reverse(LargeObject {
+                bytes,
+                key: chosen.key.clone(),
+                version: chosen.version_id.clone(),
+                path,
+                identity: chosen.identity(),
+            }));
             if self.largest.len() > ASKED_MAX {
                 self.largest.pop();
             }
@@ -271,27 +293,57 @@ impl Look {
         }
     }
 
-    async fn ask_the_largest(&mut self, store: &Store, bucket: &str) {
+    async fn ask_the_largest(&mut self, store: &Store, bucket: &str, target: &Arc<Target>) {
         let needed = self.survey.needed_bytes;
         let is_scarce = self
             .survey
             .free_bytes
-            .is_some_and(|free| needed <= free && needed.saturating_mul(PACKED_AT_MOST) > free);
+            .is_some_and(|free| needed.saturating_mul(PACKED_AT_MOST) > free);
         if !is_scarce {
             return;
         }
-        let more = stream::iter(std::mem::take(&mut self.largest))
-            .map(|Reverse((bytes, key, version))| async move {
-                let at = At { bucket, key: &key };
+        let is_fresh = self.survey.is_fresh;
+        let (more, less) = stream::iter(std::mem::take(&mut self.largest))
+            .map(|Reverse(one)| async move {
+                let at = At {
+                    bucket,
+                    key: &one.key,
+                };
                 // What cannot be asked is told when it is fetched.
-                let head = store.head(at, Some(&version)).await.ok().flatten();
-                let meta = head.filter(|head| head.gzip).and_then(|h| h.meta.ok());
-                meta.map_or(0, |meta| meta.size_bytes.saturating_sub(bytes))
+                let head = store.head(at, Some(&one.version)).await.ok().flatten();
+                let Some(meta) = head.and_then(|head| head.meta.ok()) else {
+                    return (0, 0);
+                };
+                let on_disk = meta.disk_bytes();
+                let less = one.bytes.saturating_sub(on_disk);
+                // What is there of it already has been taken off once.
+                match less == 0 || is_fresh || one.is_new_in(target).await {
+                    true => (on_disk.saturating_sub(one.bytes), less),
+                    false => (0, 0),
+                }
             })
             .buffer_unordered(ASKED_AT_ONCE)
-            .fold(0u64, |sum, more| async move { sum.saturating_add(more) })
+            .fold((0u64, 0u64), |(more, less), one| async move {
+                (more.saturating_add(one.0), less.saturating_add(one.1))
+            })
             .await;
-        self.survey.needed_bytes = self.survey.needed_bytes.saturating_add(more);
+        let needed_bytes = self.survey.needed_bytes.saturating_add(more);
+        self.survey.needed_bytes = needed_bytes.saturating_sub(less);
+    }
+}
+
+impl LargeObject {
+    /// Nothing stands in the target where it belongs, nor a part of it.
+    async fn is_new_in(&self, target: &Arc<Target>) -> bool {
+        let Some(path) = self.path.clone() else {
+            return false;
+        };
+        let (target, identity) = (Arc::clone(target), self.identity.clone());
+        let look = move || {
+            target.partial_bytes(&path, &identity) == 0
+                && target.existing(&path).is_ok_and(|found| found.is_none())
+        };
+        blocking(look).await.unwrap_or(false)
     }
 }
 

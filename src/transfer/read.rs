@@ -3,10 +3,10 @@
 use super::SMALL_BYTES_MAX;
 use super::plan::plan;
 use crate::error::{Class, Fault, chain};
-use crate::files::{self, Opened, Pulse};
+use crate::files::{self, Kept, Opened, Pulse};
 use crate::model::look::SAMPLE_BYTES;
 use crate::model::{ContentHash, Fingerprint, Look, RelPath, Segment};
-use crate::platform::steady_ms;
+use crate::platform::{self, steady_ms};
 use bytes::Bytes;
 use std::io::{Read as _, Seek as _};
 use std::path::Path;
@@ -50,7 +50,7 @@ pub enum Patience {
 #[derive(Debug)]
 pub enum Reading {
     /// The content at one moment.
-    Steady(Content),
+    Steady(Box<Content>),
     /// The file changed while it was read.
     Changed,
 }
@@ -79,6 +79,10 @@ pub struct Content {
     pub look: Look,
     /// What it is made of, when large; nothing else.
     pub segments: Arc<[Segment]>,
+    /// Bytes that it takes on its disk, when it has holes.
+    pub sparse_bytes: Option<u64>,
+    /// Its attributes, as they were with it.
+    pub attributes: Kept,
 }
 
 /// Read a regular file. Small ones are held in memory, of large ones hash and
@@ -101,23 +105,32 @@ pub fn read(
         if attempt > 0 {
             std::thread::sleep(TRY_PAUSE);
         }
-        let opened = files::open(root, path)?;
+        let mut opened = files::open(root, path)?;
+        let sparse_bytes =
+            platform::sparse_bytes(&mut opened.file).map_err(|e| read_fault(path, &e))?;
+        // A change of them is a change of the status, which is looked at again below.
+        let attributes = files::attributes_of(&opened.file);
         let (content, steady) = if opened.fingerprint.size_bytes <= SMALL_BYTES_MAX {
             read_small(root, path, opened, pulse)?
         } else {
             read_large(root, path, opened, pulse)?
         };
+        let content = Content {
+            sparse_bytes,
+            attributes,
+            ..content
+        };
         if steady {
-            return Ok(Reading::Steady(content));
+            return Ok(Reading::Steady(Box::new(content)));
         }
         last = Some(content);
     }
     Ok(match (patience, last) {
-        (Patience::TakeWhatIsThere, Some(content)) => Reading::Steady(Content {
+        (Patience::TakeWhatIsThere, Some(content)) => Reading::Steady(Box::new(Content {
             unrested: true,
             racy: true,
             ..content
-        }),
+        })),
         _ => Reading::Changed,
     })
 }
@@ -219,6 +232,8 @@ fn content(
             || is_recent(fingerprint.ctime_ns.into(), RACY_WINDOW_NS),
         look,
         segments: Arc::new([]),
+        sparse_bytes: None,
+        attributes: Kept::default(),
     }
 }
 
@@ -257,7 +272,7 @@ mod tests {
 
     fn steady(reading: Reading) -> Content {
         match reading {
-            Reading::Steady(content) => content,
+            Reading::Steady(content) => *content,
             Reading::Changed => panic!("the file did not change"),
         }
     }

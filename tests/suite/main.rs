@@ -11,6 +11,7 @@
     reason = "all of this is test code, helpers outside #[test] functions too"
 )]
 
+mod beside;
 mod brake;
 mod budget;
 mod clocks;

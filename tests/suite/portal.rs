@@ -132,6 +132,8 @@ fn headers() -> ObjectHeaders {
             full_key: None,
             seen_ms: None,
             beside: None,
+            sparse_bytes: None,
+            attributes: keepwatch::model::attributes::Carried::Nothing,
         },
         gzip: false,
         content_type: None,

@@ -11,7 +11,7 @@ use crate::error::Fault;
 use crate::files::fault::{self, shown};
 use crate::files::temp::{self, TempFile};
 use crate::model::hash::Hasher;
-use crate::model::{ContentHash, RelPath};
+use crate::model::{Attributes, ContentHash, RelPath};
 use crate::platform::{self, Dir};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -89,6 +89,8 @@ impl Target {
             name: name.to_vec(),
             subject: shown(rel),
             note: Some(temp::note_name(&partial).into_bytes()),
+            holes: None,
+            attributes: Attributes::default(),
         };
         let known = match is_new {
             true => None,
@@ -123,20 +125,25 @@ impl Pending {
     /// # Errors
     /// [`Fault`]: disk full, disk gone.
     pub fn checkpoint(&mut self, at: &Checkpoint) -> Result<(), Fault> {
-        let Some(note) = &self.note else {
+        if self.note.is_none() {
             return Ok(());
-        };
-        let write = || -> io::Result<()> {
+        }
+        let done = self.try_checkpoint(at);
+        done.map_err(|error| fault::writing("write", &self.subject, &error))?;
+        self.temp.keep();
+        Ok(())
+    }
+
+    fn try_checkpoint(&mut self, at: &Checkpoint) -> io::Result<()> {
+        self.finish_holes()?;
+        if let Some(note) = &self.note {
             self.temp.file.sync_data()?;
             let mut small = TempFile::create(self.temp.dir.try_clone()?)?;
             small.file.write_all(at.to_text().as_bytes())?;
             small.file.sync_data()?;
             small.dir.rename(&small.name, note)?;
             small.keep();
-            Ok(())
-        };
-        write().map_err(|error| fault::writing("write", &self.subject, &error))?;
-        self.temp.keep();
+        }
         Ok(())
     }
 
@@ -147,6 +154,9 @@ impl Pending {
     pub fn restart(&mut self) -> Result<(), Fault> {
         self.forget_note();
         self.temp.give_up();
+        if let Some(holes) = &mut self.holes {
+            holes.forget();
+        }
         let file = &mut self.temp.file;
         file.set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)).map(drop))

@@ -182,3 +182,35 @@ fn what_somebody_put_under_the_name_is_not_written_through() {
         let _ = std::fs::remove_dir(&trap);
     }
 }
+
+/// A checkpoint in the middle of a hole: the file must be as long as that.
+#[test]
+fn a_later_run_goes_on_within_a_hole() {
+    const HOLE_BYTES: usize = 300_000;
+    let dir = tempfile::tempdir().unwrap();
+    let target = Target::open(dir.path()).unwrap();
+    let begin = || target.begin_partial(&p("f"), true, "v1").unwrap();
+    let mut all = [&b"head"[..], &[0; HOLE_BYTES]].concat();
+    let (mut pending, _) = begin();
+    pending.leave_holes();
+    pending.write(&all).unwrap();
+    pending.checkpoint(&at(&all, 9)).unwrap();
+    pending.write(&[0; 5_000]).unwrap();
+    pending.write(b"lost").unwrap();
+    drop(pending);
+    let (mut pending, from) = begin();
+    assert_eq!(from.unwrap().0, at(&all, 9));
+    pending.leave_holes();
+    pending.write(&[0; HOLE_BYTES]).unwrap();
+    pending.write(b"tail").unwrap();
+    pending.write(&[0; HOLE_BYTES]).unwrap();
+    pending.commit(false, 0o644, 5, None).unwrap();
+    all.resize(all.len() + HOLE_BYTES, 0);
+    all.extend(b"tail");
+    all.resize(all.len() + HOLE_BYTES, 0);
+    assert_eq!(std::fs::read(dir.path().join("f")).unwrap(), all);
+    let mut file = std::fs::File::open(dir.path().join("f")).unwrap();
+    let on_disk = platform::sparse_bytes(&mut file).unwrap();
+    assert_eq!(on_disk.is_some(), cfg!(target_os = "linux"));
+    assert!(on_disk.unwrap_or(0) <= 3 * 4096, "{on_disk:?}");
+}

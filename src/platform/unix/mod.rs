@@ -1,7 +1,9 @@
 //! Linux, macOS and other Unixes.
 
+mod attributes;
 mod dir;
 
+pub use attributes::{attributes_of, remove_attribute, set_attribute};
 pub use dir::Dir;
 
 use crate::model::{Fingerprint, Kind};
@@ -100,6 +102,38 @@ pub fn set_owner(file: &File, owner: (u32, u32)) -> io::Result<bool> {
     }
     std::os::unix::fs::fchown(file, Some(owner.0), Some(owner.1))?;
     Ok(true)
+}
+
+/// Bytes that an open file takes on its disk, when it has holes: less than it has.
+/// `None` for any other, and for one that a disk compresses. Leaves it at its
+/// beginning.
+///
+/// # Errors
+/// What the operating system says.
+pub fn sparse_bytes(file: &mut File) -> io::Result<Option<u64>> {
+    /// A hole is a page at least.
+    const HOLE_BYTES_MIN: u64 = 4096;
+    /// What `stat` counts in, on all Unixes of today.
+    const UNIT_BYTES: u64 = 512;
+    let meta = file.metadata()?;
+    let on_disk = meta.blocks().saturating_mul(UNIT_BYTES);
+    if on_disk.saturating_add(HOLE_BYTES_MIN) > meta.len() {
+        return Ok(None);
+    }
+    let is_sparse = has_hole(file, meta.len());
+    std::io::Seek::rewind(file)?;
+    Ok(is_sparse.then_some(on_disk))
+}
+
+/// A file system that does not know holes has none.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn has_hole(file: &File, size_bytes: u64) -> bool {
+    rustix::fs::seek(file, rustix::fs::SeekFrom::Hole(0)).is_ok_and(|at| at < size_bytes)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn has_hole(_file: &File, _size_bytes: u64) -> bool {
+    false
 }
 
 /// True for a plain file of this account that nobody else may open and that has

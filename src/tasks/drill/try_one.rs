@@ -93,7 +93,7 @@ impl Trial<'_> {
             return Ok(Ended::TooLarge);
         }
         let folder = self.scratch.next();
-        let target = self.room(folder.clone(), meta.size_bytes).await?;
+        let target = self.room(folder.clone(), meta.disk_bytes()).await?;
         let store = &self.ctx.store;
         let stop = &self.stop;
         let done = rehearse(store, &origin, version, &meta, recorded, &target, stop).await;

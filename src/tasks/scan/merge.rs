@@ -385,6 +385,7 @@ impl Merge<'_> {
     fn count(&mut self, entry: &WalkEntry) {
         if let Some(file) = FileId::of_entry(entry) {
             self.ctx.links.note(file, self.source, &entry.path());
+            self.done.linked += 1;
         }
         match entry.fingerprint.kind {
             Kind::Folder => {

@@ -19,6 +19,7 @@ use super::destination;
 use super::scan_book::Whole;
 use crate::board::{News, ScanDone};
 use crate::error::Fault;
+use crate::model::report::text;
 use crate::model::{RelKey, RelPath};
 use crate::queue::Lane;
 use std::sync::Arc;
@@ -67,6 +68,20 @@ pub async fn run(ctx: Arc<Context>, source: usize, mut stop: watch::Receiver<boo
         () = parts => {}
         _ = stop.changed() => {}
     }
+}
+
+/// What is said of files that have several names.
+fn linked_note(names: u64) -> String {
+    let (who, each) = match names {
+        1 => ("1 name belongs to a file that has".to_owned(), "it"),
+        _ => (
+            format!("{} names belong to files that have", text::number(names)),
+            "each",
+        ),
+    };
+    format!(
+        "{who} more than one name (hard links): {each} is backed up, and comes back, as a file of its own"
+    )
 }
 
 struct CancelOnDrop(Arc<AtomicBool>);
@@ -133,6 +148,8 @@ async fn whole(
         )
     });
     ctx.board.warn(source, "special", special);
+    let linked = (done.linked > 0).then(|| linked_note(done.linked));
+    ctx.board.note(source, "linked", linked);
     let foreign = (done.foreign > 0).then(|| {
         format!(
             "{} objects in the bucket were not written by Keepwatch and are left alone",

@@ -133,7 +133,7 @@ pub(super) fn read_now(
     pulse: &Pulse,
 ) -> Result<Option<Taken>, Fault> {
     Ok(match transfer::read(root, path, patience, pulse)? {
-        Reading::Steady(content) => Some((content, None)),
+        Reading::Steady(content) => Some((*content, None)),
         Reading::Changed => None,
     })
 }
@@ -162,6 +162,8 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
         racy: false,
         look: Look::Unknown,
         segments: Arc::new([]),
+        sparse_bytes: None,
+        attributes: files::Kept::default(),
     };
     Ok(Some((content, Some(target))))
 }

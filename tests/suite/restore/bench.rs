@@ -47,6 +47,8 @@ impl Object {
                 full_key: None,
                 seen_ms: None,
                 beside: None,
+                sparse_bytes: None,
+                attributes: keepwatch::model::attributes::Carried::Nothing,
             },
             body: content.to_vec(),
             gzip: false,
