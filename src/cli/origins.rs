@@ -347,7 +347,7 @@ mod tests {
             ..PlaceArgs::default()
         };
         assert_eq!(
-            said_again(&CommonArgs::default(), &place),
+            said_again(&place),
             " --bucket b-1 --expected-bucket-owner 111122223333 --requester-pays"
         );
     }
