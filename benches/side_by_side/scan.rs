@@ -104,6 +104,7 @@ fn remember(source: &Path, folder: &Path, vault: &Path, count: u64) {
             stored_at_ms: entry.fingerprint.mtime_ms(),
             racy: false,
             look: Look::Plain,
+            attributes: None,
         };
         records.push((entry.key, record));
         if records.len() == IMPORTED_AT_ONCE {

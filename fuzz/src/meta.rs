@@ -1,6 +1,7 @@
 //! Object metadata: what a bucket says of a file.
 
 use super::Bits;
+use keepwatch::model::attributes::{Attributes, Carried};
 use keepwatch::model::full_key::FullKey;
 use keepwatch::model::meta::{FULL_KEY_VALUE_BYTES_MAX, META_BYTES_MAX, sent_bytes};
 use keepwatch::model::{ContentHash, Kind, ObjectMeta};
@@ -37,6 +38,15 @@ fn made_of(bits: &mut Bits<'_>) -> ObjectMeta {
         seen_ms: bits.flag().then(|| bits.number().cast_signed()),
         beside: bits.flag().then(|| ContentHash::of(&bits.bytes())),
         sparse_bytes: bits.flag().then(|| bits.number()),
+        attributes: match bits.byte() % 3 {
+            0 => Carried::Nothing,
+            1 => Carried::Apart(ContentHash::of(&bits.bytes())),
+            _ => {
+                let mut attributes = Attributes::default();
+                attributes.insert(bits.text(), bits.bytes());
+                Carried::Here(attributes)
+            }
+        },
     }
 }
 
@@ -66,6 +76,9 @@ fn comes_back(meta: &ObjectMeta) {
     }
     if !headers.contains_key("kw-sparse-bytes") {
         want.sparse_bytes = None;
+    }
+    if !meta.has_room_for_attributes() {
+        want.attributes = Carried::Nothing;
     }
     assert_eq!(again.as_ref(), Ok(&want));
 }

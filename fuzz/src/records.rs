@@ -51,5 +51,6 @@ fn made_of(bits: &mut Bits<'_>) -> Record {
         stored_at_ms: bits.number().cast_signed(),
         racy: bits.flag(),
         look: [Look::Unknown, Look::Plain, Look::Noise][usize::from(bits.byte() % 3)],
+        attributes: bits.flag().then(|| bits.number()),
     }
 }

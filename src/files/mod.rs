@@ -9,6 +9,7 @@
 //! Every function here **blocks**: call it from a blocking thread.
 
 mod atomic;
+mod attributes;
 mod fault;
 mod marker;
 mod pulse;
@@ -20,6 +21,7 @@ mod temp;
 mod walk;
 
 pub use atomic::write_private_atomic;
+pub use attributes::{Kept, attributes_of, folder_attributes};
 pub use marker::{
     Identity, MARKER_FILE_NAME, Marker, Touched, create_marker, read_marker, root_made_ns,
     touch_marker,

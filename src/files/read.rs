@@ -361,6 +361,23 @@ fn parent_of<'a>(
     Ok(Some((dir, None)))
 }
 
+/// The folder at `rel`; `None` when it is missing or no real folder. Blocks.
+///
+/// # Errors
+/// As [`stat`].
+pub(super) fn folder(root: &Path, rel: &RelPath) -> Result<Option<Dir>, Fault> {
+    let operation = "look at";
+    match parent_of(root, rel, operation)? {
+        None => Ok(None),
+        Some((dir, None)) => Ok(Some(dir)),
+        Some((dir, Some(name))) => match dir.open_dir(name) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(error) if platform::trouble(&error).is_no_folder() => Ok(None),
+            Err(error) => Err(fault::reading(operation, shown(rel), &error)),
+        },
+    }
+}
+
 fn vanished(operation: &str, rel: &RelPath) -> Fault {
     Fault::new(
         Class::Vanished,

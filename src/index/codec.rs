@@ -15,6 +15,10 @@ const LAYOUT: u8 = 1;
 /// (before 1677, after 2262): it takes 128, and all else is the same.
 const LAYOUT_FAR: u8 = 2;
 
+/// The same two of what has attributes: which they are stands at the end.
+const LAYOUT_ATTRIBUTES: u8 = 3;
+const LAYOUT_FAR_ATTRIBUTES: u8 = 4;
+
 const KIND_MASK: u8 = 0b11;
 const HAS_CONTENT: u8 = 1 << 2;
 const HAS_OWNER: u8 = 1 << 3;
@@ -112,9 +116,11 @@ pub fn encode(record: &Record) -> Vec<u8> {
         }
     }
     let near_ns = i64::try_from(file.mtime_ns);
-    let layout = match near_ns {
-        Ok(_) => LAYOUT,
-        Err(_) => LAYOUT_FAR,
+    let layout = match (near_ns, record.attributes) {
+        (Ok(_), None) => LAYOUT,
+        (Err(_), None) => LAYOUT_FAR,
+        (Ok(_), Some(_)) => LAYOUT_ATTRIBUTES,
+        (Err(_), Some(_)) => LAYOUT_FAR_ATTRIBUTES,
     };
     out.extend([layout, flags, etag_form | version_form << 4]);
     put_number(&mut out, file.size_bytes);
@@ -142,15 +148,20 @@ pub fn encode(record: &Record) -> Vec<u8> {
     }
     out.extend(etag);
     out.extend(version);
+    if let Some(attributes) = record.attributes {
+        out.extend(attributes.to_le_bytes());
+    }
     out
 }
 
 /// Read [`encode`] back; `None` for anything else.
 pub fn decode(bytes: &[u8]) -> Option<Record> {
     let mut from = Reader(bytes);
-    let is_far = match from.byte()? {
-        LAYOUT => false,
-        LAYOUT_FAR => true,
+    let (is_far, has_attributes) = match from.byte()? {
+        LAYOUT => (false, false),
+        LAYOUT_FAR => (true, false),
+        LAYOUT_ATTRIBUTES => (false, true),
+        LAYOUT_FAR_ATTRIBUTES => (true, true),
         _ => return None,
     };
     let flags = from.byte()?;
@@ -184,6 +195,10 @@ pub fn decode(bytes: &[u8]) -> Option<Record> {
     };
     let etag = unpack(forms & 0xf, &mut from)?;
     let version_id = unpack(forms >> 4, &mut from)?;
+    let attributes = match has_attributes {
+        true => Some(u64::from_le_bytes(from.bytes(8)?.try_into().ok()?)),
+        false => None,
+    };
     from.0.is_empty().then_some(Record {
         fingerprint: Fingerprint {
             kind: match flags & KIND_MASK {
@@ -211,6 +226,7 @@ pub fn decode(bytes: &[u8]) -> Option<Record> {
             0 => Look::Unknown,
             _ => Look::Blank,
         },
+        attributes,
     })
 }
 
@@ -237,6 +253,7 @@ mod tests {
             stored_at_ms: 1_795_000_002_500,
             racy: false,
             look: Look::Unknown,
+            attributes: None,
         }
     }
 
@@ -247,6 +264,19 @@ mod tests {
         assert_eq!(decode(&bytes), Some(usual()));
     }
 
+    /// Only what has attributes is written otherwise than before there were any.
+    #[test]
+    fn attributes_cost_only_those_that_have_some() {
+        let with = Record {
+            attributes: Some(u64::MAX),
+            ..usual()
+        };
+        let (without, bytes) = (encode(&usual()), encode(&with));
+        assert_eq!(without[0], LAYOUT);
+        assert_eq!(bytes.len(), without.len() + 8);
+        assert_eq!(decode(&bytes), Some(with));
+    }
+
     #[test]
     fn broken_bytes_are_refused() {
         let good = encode(&usual());
@@ -254,7 +284,9 @@ mod tests {
             assert_eq!(decode(&good[..end]), None, "cut at {end}");
         }
         assert_eq!(decode(&[&good[..], b"x"].concat()), None);
-        assert_eq!(decode(&[&[LAYOUT + 1], &good[1..]].concat()), None);
+        for layout in [LAYOUT_FAR, LAYOUT_ATTRIBUTES, LAYOUT_FAR_ATTRIBUTES, 5] {
+            assert_eq!(decode(&[&[layout], &good[1..]].concat()), None);
+        }
     }
 
     fn any_record() -> impl Strategy<Value = Record> {
@@ -291,6 +323,7 @@ mod tests {
                 Just(Look::Noise),
                 Just(Look::Blank)
             ],
+            any::<Option<u64>>(),
         );
         (file, rest).prop_map(|(f, r)| Record {
             fingerprint: Fingerprint {
@@ -309,6 +342,7 @@ mod tests {
             stored_at_ms: r.4,
             racy: r.5,
             look: r.6,
+            attributes: r.7,
         })
     }
 
@@ -322,7 +356,7 @@ mod tests {
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(&bytes);
             let mut layout = bytes;
-            for first in [LAYOUT, LAYOUT_FAR] {
+            for first in [LAYOUT, LAYOUT_FAR, LAYOUT_ATTRIBUTES, LAYOUT_FAR_ATTRIBUTES] {
                 layout.insert(0, first);
                 let _ = decode(&layout);
                 layout.remove(0);

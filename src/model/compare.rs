@@ -97,8 +97,12 @@ fn unchanged(disk: OnDisk<'_>, record: &Record) -> bool {
     }
     let (now, then) = (disk.fingerprint, &record.fingerprint);
     if now.kind == Kind::Folder {
-        // A folder's times change with its contents; they are no change of its own.
-        return then.kind == Kind::Folder && now.mode == then.mode && now.owner == then.owner;
+        // A folder's times change with its contents; they are no change of its own. Its
+        // attributes may be, and only the change of its status tells of that.
+        return then.kind == Kind::Folder
+            && now.mode == then.mode
+            && now.owner == then.owner
+            && now.ctime_ns == then.ctime_ns;
     }
     now == then
 }
@@ -130,6 +134,7 @@ mod tests {
             stored_at_ms: 0,
             racy: false,
             look: crate::model::Look::Plain,
+            attributes: None,
         }
     }
 
@@ -215,6 +220,10 @@ mod tests {
             mode: 0o700,
             ..folder
         };
+        let status = Fingerprint {
+            ctime_ns: 99,
+            ..folder
+        };
         for (name, disk, record, want) in [
             ("empty", on(&folder, true), None, Verdict::Examine),
             ("filled", on(&folder, false), None, Verdict::Nothing),
@@ -225,6 +234,18 @@ mod tests {
                 Verdict::Nothing,
             ),
             ("chmod", on(&chmod, true), Some(&known), Verdict::Examine),
+            (
+                "attributes",
+                on(&status, true),
+                Some(&known),
+                Verdict::Examine,
+            ),
+            (
+                "attributes of a filled one",
+                on(&status, false),
+                Some(&known),
+                Verdict::Examine,
+            ),
             ("socket", on(&special, false), None, Verdict::Nothing),
         ] {
             assert_eq!(compare(disk, record, InBucket::NotAsked), want, "{name}");

@@ -88,6 +88,7 @@ pub(super) fn unpack(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::attributes::Carried;
     use crate::model::hash::ContentHash;
     use crate::model::meta::{META_BYTES_MAX, ObjectMeta, sent_bytes};
     use crate::model::{Kind, RelPath};
@@ -108,6 +109,7 @@ mod tests {
             seen_ms: Some(i64::MIN),
             beside: Some(ContentHash::of(b"y")),
             sparse_bytes: Some(u64::MAX),
+            attributes: Carried::Apart(ContentHash::of(b"z")),
         }
     }
 

@@ -39,6 +39,10 @@ pub const MANIFESTS: &str = "manifests/";
 /// What every manifest's name ends with.
 pub const MANIFEST_END: &str = ".jsonl.gz";
 
+/// What objects of attributes are below, in [`OWN_FOLDER`]: each is called by the
+/// SHA-256 of its text.
+pub const ATTRIBUTES: &str = "attributes/";
+
 /// The record of whose the destination is, in [`OWN_FOLDER`].
 pub const OWNER_RECORD: &str = "owner.json";
 
@@ -275,8 +279,8 @@ pub fn shortened_begin(key: &str) -> &str {
         .map_or(key, |(begin, _)| begin)
 }
 
-/// True for a key of Keepwatch's own, at whatever prefix: a manifest, or the record
-/// of its owner. Whatever else is to lie in [`OWN_FOLDER`] one day must be named
+/// True for a key of Keepwatch's own, at whatever prefix: a manifest, attributes, or
+/// the record of its owner. Whatever else is to lie in [`OWN_FOLDER`] one day must be named
 /// here.
 pub fn is_own(key: &str) -> bool {
     key.match_indices(OWN_FOLDER).any(|(at, name)| {
@@ -291,7 +295,10 @@ fn is_own_name(below: &str) -> bool {
         let is_dated = name.starts_with(|first: char| first.is_ascii_digit());
         is_dated && name.ends_with(MANIFEST_END) && !name.contains('/')
     });
-    is_manifest || below == WRITE_TRIAL || below == OWNER_RECORD
+    let is_attributes = below
+        .strip_prefix(ATTRIBUTES)
+        .is_some_and(|name| ContentHash::from_hex(name).is_some());
+    is_manifest || is_attributes || below == WRITE_TRIAL || below == OWNER_RECORD
 }
 
 /// The key that takes the place of one of earlier versions.

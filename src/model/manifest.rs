@@ -6,6 +6,7 @@
 //! back the same; a manifest that was cut, altered or put in another order is
 //! never taken for a whole one; one line is held at a time, however many.
 
+use crate::model::attributes::Attributes;
 use crate::model::hash::ContentHash;
 use crate::model::key::{self, MANIFEST_END as NAME_END, MANIFESTS, OWN_FOLDER, RelKey};
 use crate::model::look::Look;
@@ -144,6 +145,13 @@ pub struct Line {
     /// A link's target in key form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The attributes of a folder that is not empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<String>,
+    /// Which attributes the object has: the first 16 hex digits of the SHA-256 of
+    /// their text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes_id: Option<String>,
     /// When S3 acknowledged the version, milliseconds since 1970, by the clock
     /// of the computer that is backed up; 0 where there is no object.
     #[serde(default)]
@@ -194,6 +202,7 @@ impl Line {
             // ones, two equal sizes would be an accident.
             gzip: then.kind == Kind::File && record.stored_bytes != then.size_bytes,
             target: target.map(key::encode),
+            attributes_id: record.attributes.map(|id| format!("{id:016x}")),
             stored_at_ms: record.stored_at_ms,
             ..Self::without_object(rel, then)
         })
@@ -218,8 +227,23 @@ impl Line {
             mode: format!("{:04o}", seen.mode),
             owner: seen.owner.map(|(uid, gid)| format!("{uid}:{gid}")),
             target: None,
+            attributes: None,
+            attributes_id: None,
             stored_at_ms: 0,
         }
+    }
+
+    /// The same line with a folder's attributes.
+    #[must_use]
+    pub fn with_attributes(self, attributes: &Attributes) -> Self {
+        let attributes = (!attributes.is_empty()).then(|| attributes.to_text());
+        Self { attributes, ..self }
+    }
+
+    /// A folder's attributes; none where they cannot be read.
+    pub fn attributes(&self) -> Attributes {
+        let text = self.attributes.as_deref();
+        text.and_then(Attributes::from_text).unwrap_or_default()
     }
 
     /// True when the bucket has an object of it.
@@ -286,6 +310,10 @@ impl Line {
             stored_at_ms: self.stored_at_ms,
             racy: !is_folder,
             look: Look::Unknown,
+            attributes: self
+                .attributes_id
+                .as_deref()
+                .and_then(|id| u64::from_str_radix(id, 16).ok()),
         };
         let is_owned = then.owner == disk.owner || (other_accounts && record.is_pinned());
         is_owned.then_some(record)

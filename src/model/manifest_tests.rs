@@ -39,6 +39,7 @@ fn record(size_bytes: u64, stored_bytes: u64, kind: Kind) -> Record {
         stored_at_ms: 99,
         racy: false,
         look: Look::Unknown,
+        attributes: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is known of one file: on disk ([`Fingerprint`]), in the index
 //! ([`Record`]) and in the object's own metadata ([`ObjectMeta`]).
 
+use crate::model::attributes::{Attributes, Carried};
 use crate::model::full_key::{self, FullKey};
 use crate::model::hash::ContentHash;
 use crate::model::key;
@@ -63,6 +64,9 @@ pub struct Record {
     pub racy: bool,
     /// How its content looks.
     pub look: Look,
+    /// Which attributes it had when it was stored ([`Attributes::id`]); `None` when it
+    /// had none, and in records of versions that did not look.
+    pub attributes: Option<u64>,
 }
 
 impl Fingerprint {
@@ -101,6 +105,7 @@ impl Record {
             stored_at_ms: 0,
             racy: false,
             look: Look::Unknown,
+            attributes: None,
         }
     }
 
@@ -202,6 +207,8 @@ pub struct ObjectMeta {
     /// Bytes that the file took on its disk, when that was less than it has: it had
     /// holes.
     pub sparse_bytes: Option<u64>,
+    /// Its attributes.
+    pub attributes: Carried,
 }
 
 fn nearest(number: i128) -> i64 {
@@ -241,6 +248,7 @@ impl ObjectMeta {
             seen_ms: None,
             beside: None,
             sparse_bytes: None,
+            attributes: Carried::Nothing,
         }
     }
 
@@ -261,9 +269,18 @@ impl ObjectMeta {
             .map_or(self.size_bytes, |bytes| bytes.min(self.size_bytes))
     }
 
+    /// Whether its attributes fit beside all that its metadata must say.
+    pub fn has_room_for_attributes(&self) -> bool {
+        let headers = self.to_headers();
+        self.attributes == Carried::Nothing
+            || ["attributes", "attributes-sha256"]
+                .iter()
+                .any(|name| headers.contains_key(&format!("{META_PREFIX}{name}")))
+    }
+
     /// As user metadata, names without S3's `x-amz-meta-`. ASCII only. What can be
     /// spared is left out where it does not fit [`META_BYTES_MAX`]: a link's target
-    /// first, then that the file had holes, then the owner.
+    /// first, then attributes, then that the file had holes, then the owner.
     pub fn to_headers(&self) -> BTreeMap<String, String> {
         let mut out = BTreeMap::new();
         let mut put = |name: &str, value: String| out.insert(format!("{META_PREFIX}{name}"), value);
@@ -308,6 +325,11 @@ impl ObjectMeta {
         }
         if let Some(bytes) = self.sparse_bytes {
             put_if_it_fits("sparse-bytes", bytes.to_string());
+        }
+        match &self.attributes {
+            Carried::Nothing => {}
+            Carried::Here(attributes) => put_if_it_fits("attributes", attributes.to_text()),
+            Carried::Apart(hash) => put_if_it_fits("attributes-sha256", hash.to_hex()),
         }
         if let Some(target) = &self.symlink_target {
             let text = to_ascii(&key::encode(target));
@@ -381,6 +403,16 @@ impl ObjectMeta {
             beside: field("beside").and_then(ContentHash::from_hex),
             // A broken one costs room and nothing else.
             sparse_bytes: field("sparse-bytes").and_then(|text| text.parse().ok()),
+            // What cannot be read is none: the content counts.
+            attributes: match (field("attributes"), field("attributes-sha256")) {
+                (Some(text), _) => {
+                    Attributes::from_text(text).map_or(Carried::Nothing, Carried::Here)
+                }
+                (None, Some(hash)) => {
+                    ContentHash::from_hex(hash).map_or(Carried::Nothing, Carried::Apart)
+                }
+                (None, None) => Carried::Nothing,
+            },
         })
     }
 }
@@ -452,7 +484,14 @@ mod tests {
             seen_ms: Some(1_795_442_296_763),
             beside: None,
             sparse_bytes: None,
+            attributes: Carried::Nothing,
         }
+    }
+
+    fn some_attributes(value_bytes: usize) -> Attributes {
+        let mut all = Attributes::default();
+        all.insert("user.comment".into(), vec![7; value_bytes]);
+        all
     }
 
     fn back(meta: &ObjectMeta) -> Result<ObjectMeta, MetaRefused> {
@@ -480,7 +519,15 @@ mod tests {
             full_key: Some(FullKey::Rest("/ü =/ %0A x".into())),
             ..sample()
         };
-        for meta in [plain, odd, packed] {
+        let with_attributes = ObjectMeta {
+            attributes: Carried::Here(some_attributes(200)),
+            ..sample()
+        };
+        let apart = ObjectMeta {
+            attributes: Carried::Apart(ContentHash::of(b"their text")),
+            ..sample()
+        };
+        for meta in [plain, odd, packed, with_attributes, apart] {
             assert_eq!(back(&meta), Ok(meta));
         }
     }
@@ -546,6 +593,26 @@ mod tests {
                 ObjectMeta::from_headers(headers.iter().map(|(k, v)| (k.as_str(), v.as_str())));
             assert_eq!(got.map(|meta| meta.seen_ms), Ok(None), "{text}");
         }
+    }
+
+    #[test]
+    fn attributes_that_do_not_fit_are_left_out_and_that_is_known() {
+        let of = |value_bytes| ObjectMeta {
+            attributes: Carried::Here(some_attributes(value_bytes)),
+            ..sample()
+        };
+        assert!(of(900).has_room_for_attributes() && sample().has_room_for_attributes());
+        let large = of(2_000);
+        assert!(!large.has_room_for_attributes());
+        assert!(sent_bytes(&large.to_headers()) <= META_BYTES_MAX);
+        assert_eq!(
+            back(&large).map(|meta| meta.attributes),
+            Ok(Carried::Nothing)
+        );
+        let mut headers = of(9).to_headers();
+        headers.insert("kw-attributes".into(), "no attributes".into());
+        let read = ObjectMeta::from_headers(headers.iter().map(|(k, v)| (k.as_str(), v.as_str())));
+        assert_eq!(read.map(|meta| meta.attributes), Ok(Carried::Nothing));
     }
 
     #[test]

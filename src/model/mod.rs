@@ -7,6 +7,7 @@ pub mod alarm;
 pub mod amount;
 pub mod aside;
 pub mod assemble;
+pub mod attributes;
 pub mod audit;
 pub mod bandwidth;
 pub mod brake;
@@ -43,6 +44,7 @@ pub mod traffic;
 pub mod wake;
 pub mod written_order;
 
+pub use attributes::Attributes;
 pub use hash::ContentHash;
 pub use key::RelKey;
 pub use look::Look;

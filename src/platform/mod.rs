@@ -35,17 +35,17 @@ pub use strangers::{Strange, account, invoked_by, strange};
 pub use trouble::{Trouble, trouble};
 #[cfg(unix)]
 pub use unix::{
-    Dir, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id, free_bytes,
-    is_bad_descriptor, is_own, is_own_private_file, is_privileged, name_of_bytes,
-    path_for_patterns, private_options, set_mode, set_owner, sparse_bytes, steady_ms,
-    writable_name,
+    Dir, attributes_of, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id,
+    free_bytes, is_bad_descriptor, is_own, is_own_private_file, is_privileged, name_of_bytes,
+    path_for_patterns, private_options, remove_attribute, set_attribute, set_mode, set_owner,
+    sparse_bytes, steady_ms, writable_name,
 };
 #[cfg(windows)]
 pub use windows::{
-    Dir, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id, free_bytes,
-    is_bad_descriptor, is_own, is_own_private_file, is_privileged, name_of_bytes,
-    path_for_patterns, private_options, set_mode, set_owner, sparse_bytes, steady_ms,
-    writable_name,
+    Dir, attributes_of, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id,
+    free_bytes, is_bad_descriptor, is_own, is_own_private_file, is_privileged, name_of_bytes,
+    path_for_patterns, private_options, remove_attribute, set_attribute, set_mode, set_owner,
+    sparse_bytes, steady_ms, writable_name,
 };
 
 pub use crate::model::strangers::Stranger;

@@ -456,6 +456,33 @@ pub fn set_owner(_file: &File, _owner: (u32, u32)) -> io::Result<bool> {
     Ok(false)
 }
 
+/// Names and values of attributes: none are read on Windows.
+///
+/// # Errors
+/// Never.
+pub fn attributes_of(
+    _file: &File,
+    _is_wanted: impl Fn(&str) -> bool,
+) -> io::Result<Vec<(String, Vec<u8>)>> {
+    Ok(Vec::new())
+}
+
+/// Those of Linux mean nothing on Windows.
+///
+/// # Errors
+/// Always.
+pub fn set_attribute(_file: &File, _name: &str, _value: &[u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// There is none on Windows.
+///
+/// # Errors
+/// Never.
+pub fn remove_attribute(_file: &File, _name: &str) -> io::Result<()> {
+    Ok(())
+}
+
 /// Bytes that a file with holes takes on its disk: not looked for here.
 ///
 /// # Errors

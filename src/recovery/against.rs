@@ -19,7 +19,7 @@ use super::shown;
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::files::Looks;
 use crate::model::manifest::Line;
-use crate::model::{Kind, RelPath};
+use crate::model::{Attributes, Kind, RelPath};
 use altered::Altered;
 use listing::Listing;
 use std::sync::Arc;
@@ -106,7 +106,12 @@ async fn compare(
                 owner: seen.owner,
             };
             let is_listed = fate.as_ref().is_some_and(|fate| fate.has_object);
-            folders.push((path.clone(), looks, is_listed));
+            folders.push(Folder {
+                path: path.clone(),
+                looks,
+                attributes: line.attributes(),
+                is_listed,
+            });
             if folders.len() == FOLDERS_AT_ONCE {
                 finish_folders(shop, std::mem::take(&mut folders)).await?;
             }
@@ -127,11 +132,20 @@ async fn compare(
     finish_folders(shop, folders).await
 }
 
-async fn finish_folders(shop: &Arc<Shop>, found: Vec<(RelPath, Looks, bool)>) -> Result<(), Fault> {
+/// What a manifest says of a folder.
+struct Folder {
+    path: RelPath,
+    looks: Looks,
+    attributes: Attributes,
+    /// The list has something by its name.
+    is_listed: bool,
+}
+
+async fn finish_folders(shop: &Arc<Shop>, found: Vec<Folder>) -> Result<(), Fault> {
     let shared = shop.clone();
     let work = move || {
-        for (path, looks, is_listed) in found {
-            folders::by_manifest(&shared, &path, looks, is_listed);
+        for one in found {
+            folders::by_manifest(&shared, &one.path, one.looks, one.attributes, one.is_listed);
         }
     };
     tokio::task::spawn_blocking(work)

@@ -18,6 +18,7 @@ fn meta(content: &[u8]) -> ObjectMeta {
         seen_ms: None,
         beside: None,
         sparse_bytes: None,
+        attributes: crate::model::attributes::Carried::Nothing,
     }
 }
 

@@ -296,7 +296,7 @@ fn between(then: &Known, now: &Known) -> Finding {
         Kind::Symlink => true,
         Kind::Folder => one.mode == other.mode,
         Kind::File | Kind::Special => (one.mode, one.mtime_ns) == (other.mode, other.mtime_ns),
-    };
+    } && one.attributes.id() == other.attributes.id();
     let change = match (one.kind == other.kind && same_content, same_meta) {
         (false, _) => Change::Changed,
         (true, false) => Change::Metadata,

@@ -1,4 +1,4 @@
-//! What folders are like beside what is in them: mode, owner and time.
+//! What folders are like beside what is in them: mode, owner, time and attributes.
 //!
 //! Invariants: a folder that has an object of its own at the moment is as that
 //! says, empty or not, whichever worker comes first; one without is as the
@@ -9,7 +9,7 @@ use super::content::PRIVATE_FOLDERS;
 use super::object::Shop;
 use crate::error::{Class, Fault, chain};
 use crate::files::{Committed, Keep, Looks, MODE_OF_MADE};
-use crate::model::RelPath;
+use crate::model::{Attributes, RelPath};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,6 +37,7 @@ pub(super) struct Folders {
 struct Waiting {
     path: RelPath,
     looks: Looks,
+    attributes: Attributes,
     keep: Keep,
 }
 
@@ -70,37 +71,53 @@ fn is_open(looks: Looks) -> bool {
 }
 
 /// Bring a folder by its own object. Blocks.
-pub(super) fn bring(shop: &Shop, path: &RelPath, looks: Looks) -> Result<Committed, Fault> {
+pub(super) fn bring(
+    shop: &Shop,
+    path: &RelPath,
+    looks: Looks,
+    attributes: Attributes,
+) -> Result<Committed, Fault> {
     let mode = if is_open(looks) {
         looks.mode
     } else {
         MODE_OF_MADE
     };
     let first = Looks { mode, ..looks };
-    let committed = shop.target.folder(path, first, PRIVATE_FOLDERS)?;
+    // Given with the mode that it keeps.
+    let at_once = match first == looks {
+        true => attributes.clone(),
+        false => Attributes::default(),
+    };
+    let committed = shop.target.folder(path, first, &at_once, PRIVATE_FOLDERS)?;
     if matches!(committed, Committed::AlreadyThere) {
-        is_there(shop, path, looks);
+        is_there(shop, path, looks, attributes);
         return Ok(committed);
     }
     shop.folders.note_brought(path);
     if first != looks {
-        finish_in_turn(shop, path, looks, Keep::Nothing);
+        finish_in_turn(shop, path, looks, attributes, Keep::Nothing);
     }
     Ok(committed)
 }
 
 /// A folder with an object of its own is there, by what is in it or by somebody
 /// else. Blocks.
-pub(super) fn is_there(shop: &Shop, path: &RelPath, looks: Looks) {
+pub(super) fn is_there(shop: &Shop, path: &RelPath, looks: Looks, attributes: Attributes) {
     shop.folders.note_brought(path);
-    finish_in_turn(shop, path, looks, keep(shop));
+    finish_in_turn(shop, path, looks, attributes, keep(shop));
 }
 
 /// What the manifest says of a folder, for one without an object; `is_listed`
 /// when the list has something by its name. Blocks.
-pub(super) fn by_manifest(shop: &Shop, path: &RelPath, looks: Looks, is_listed: bool) {
+pub(super) fn by_manifest(
+    shop: &Shop,
+    path: &RelPath,
+    looks: Looks,
+    attributes: Attributes,
+    is_listed: bool,
+) {
     if !shop.folders.is_brought(path, is_listed) {
-        finish_in_turn(shop, path, looks, keep(shop));
+        finish_in_turn(shop, path, looks, attributes, keep(shop));
     }
 }
 
@@ -113,10 +130,11 @@ fn keep(shop: &Shop) -> Keep {
 }
 
 /// Now, or at the end where it would close.
-fn finish_in_turn(shop: &Shop, path: &RelPath, looks: Looks, keep: Keep) {
+fn finish_in_turn(shop: &Shop, path: &RelPath, looks: Looks, attributes: Attributes, keep: Keep) {
     let folder = Waiting {
         path: path.clone(),
         looks,
+        attributes,
         keep,
     };
     if let Some(folder) = shop.folders.put_off(folder) {
@@ -125,9 +143,9 @@ fn finish_in_turn(shop: &Shop, path: &RelPath, looks: Looks, keep: Keep) {
 }
 
 fn finish(shop: &Shop, folder: &Waiting) {
-    let done = shop
-        .target
-        .finish_folder(&folder.path, folder.looks, folder.keep);
+    let done =
+        shop.target
+            .finish_folder(&folder.path, folder.looks, &folder.attributes, folder.keep);
     match done {
         Ok(None) => {}
         Ok(Some(fault)) | Err(fault) => shop.tally.left_out(fault),
@@ -164,6 +182,7 @@ mod tests {
                 mtime_ns: 0,
                 owner: None,
             },
+            attributes: Attributes::default(),
             keep: Keep::Chosen,
         }
     }

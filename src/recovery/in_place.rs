@@ -198,7 +198,13 @@ pub(super) fn restamp(shop: &Shop, path: &RelPath, meta: &ObjectMeta) -> Result<
         true => meta.mode,
         false => shop.mode_of(meta),
     };
-    let left_out = shop.target.restamp(path, mode, meta.mtime_ns, meta.owner)?;
+    let left_out = shop.target.restamp(
+        path,
+        mode,
+        meta.mtime_ns,
+        meta.owner,
+        &meta.attributes.attributes(),
+    )?;
     let withheld = || shop.withheld(path, meta).filter(|_| !is_given);
     let left_out = left_out.or_else(withheld);
     Ok(Outcome::Written {

@@ -12,6 +12,7 @@ mod against;
 mod alike;
 mod arrival;
 mod beneath;
+mod carried;
 mod chooser;
 mod claim;
 mod content;

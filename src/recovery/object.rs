@@ -5,6 +5,7 @@
 
 use super::arrival::{self, Arrival, Budget, RANGE_BYTES};
 use super::beneath;
+use super::carried;
 use super::claim::{foreign, true_key, unreadable_meta};
 use super::content::{self, PRIVATE_FOLDERS, Source, damaged};
 use super::folders::{self, Folders};
@@ -307,6 +308,7 @@ async fn examine(
         (Pass::LinksAndFolders, Kind::File) => return Ok(Next::Ended(Outcome::Passed)),
         _ => {}
     }
+    let meta = carried::fetched(shop, &path, meta).await?;
     if !looks {
         return Ok(Next::Bring(path, meta));
     }
@@ -314,7 +316,8 @@ async fn examine(
     let look = move || {
         let there = against_disk(&shop, &path_now, &meta_now)?;
         if meta_now.kind == Kind::Folder && matches!(there, Some(Outcome::Identical)) {
-            folders::is_there(&shop, &path_now, looks_of(&meta_now));
+            let attributes = meta_now.attributes.attributes();
+            folders::is_there(&shop, &path_now, looks_of(&meta_now), attributes);
         }
         Ok(there)
     };
@@ -330,7 +333,7 @@ fn write(shop: &Shop, path: &RelPath, source: Source, current: Current) -> Resul
     let make_way = || in_place::make_way(shop, path, current);
     let looks = looks_of(&meta);
     let committed = match meta.kind {
-        Kind::Folder => folders::bring(shop, path, looks)?,
+        Kind::Folder => folders::bring(shop, path, looks, meta.attributes.attributes())?,
         Kind::Symlink => {
             let to = content::read_link_target(source, LINK_TARGET_BYTES_MAX)?;
             make_way()?;
@@ -357,11 +360,12 @@ fn looks_of(meta: &ObjectMeta) -> Looks {
 
 pub(super) fn commit(
     shop: &Shop,
-    pending: Pending,
+    mut pending: Pending,
     meta: &ObjectMeta,
     make_way: impl FnOnce() -> Result<(), Fault>,
 ) -> Result<Committed, Fault> {
     let (overwrite, mode) = (shop.options.overwrite, shop.mode_of(meta));
+    pending.give(meta.attributes.attributes());
     pending.commit_after(overwrite, mode, meta.mtime_ns, meta.owner, make_way)
 }
 

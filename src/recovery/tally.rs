@@ -129,9 +129,9 @@ pub struct Restored {
     pub already_there: Bounded<Fault>,
     /// What could not be restored.
     pub failed: Bounded<Fault>,
-    /// Files restored without their mode, owner or time.
+    /// Files restored without their mode, owner, time or attributes.
     pub left_out: Bounded<Fault>,
-    /// Those among them that have another time or mode now than was asked for: the
+    /// Those among them that have another time, mode or attributes now than was asked for: the
     /// disk cannot hold it, or it was withheld.
     pub otherwise: u64,
     /// Files that were being written all the time when they were backed up:

@@ -27,10 +27,11 @@ pub(super) fn against_disk(
     let same = match (there.kind, meta.kind) {
         (Kind::Folder, Kind::Folder) => true,
         (Kind::Symlink, Kind::Symlink) => same_link(shop, path, meta)?,
-        // To overwrite means to have mode and time put right as well.
-        (Kind::File, Kind::File) => {
-            same_stat || (!overwrite && same_content(shop, path, meta, &there)?)
-        }
+        // To overwrite means to have mode, time and attributes put right as well.
+        (Kind::File, Kind::File) => match overwrite {
+            true => same_stat && same_attributes(shop, path, meta),
+            false => same_stat || same_content(shop, path, meta, &there)?,
+        },
         _ => false,
     };
     let is_folder = there.kind == Kind::Folder;
@@ -48,6 +49,17 @@ pub(super) fn against_disk(
     } else {
         Some(Outcome::Kept(kept(path)))
     })
+}
+
+/// What stands there has the attributes that the object says; of one that says none,
+/// nobody knows.
+fn same_attributes(shop: &Shop, path: &RelPath, meta: &ObjectMeta) -> bool {
+    let Some(then) = meta.attributes.id() else {
+        return true;
+    };
+    let opened = files::open(shop.target.path(), path);
+    let now = opened.map(|opened| files::attributes_of(&opened.file));
+    now.is_ok_and(|now| now.attributes.id() == Some(then))
 }
 
 fn same_link(shop: &Shop, path: &RelPath, meta: &ObjectMeta) -> Result<bool, Fault> {

@@ -145,6 +145,7 @@ mod tests {
             stored_at_ms: 1,
             racy: false,
             look: Look::Unknown,
+            attributes: None,
         }
     }
 

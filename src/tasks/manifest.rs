@@ -331,13 +331,21 @@ impl Drawing<'_> {
             self.pulse.beat();
             let root = &self.ctx.sources[self.number].config.path;
             let seen = files::stat(root, &key.path());
+            let kept = files::folder_attributes(root, &key.path());
             self.pulse.rest();
             // One that is gone or cannot be looked at has no line: nobody knows
             // its mode.
             if let Ok(Some(seen)) = seen
                 && seen.kind == Kind::Folder
             {
-                let line = Line::without_object(&key, &seen);
+                let kept = kept.unwrap_or_default();
+                if let Some(why) = &kept.lost {
+                    tracing::warn!(
+                        "the attributes of the folder {} are not kept: {why}",
+                        key.path()
+                    );
+                }
+                let line = Line::without_object(&key, &seen).with_attributes(&kept.attributes);
                 self.say(&line)?;
                 self.line(&line)?;
             }

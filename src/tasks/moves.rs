@@ -194,6 +194,7 @@ mod tests {
             look: Look::Unknown,
             segments: Arc::new([]),
             sparse_bytes: None,
+            attributes: crate::files::Kept::default(),
         }
     }
 
@@ -222,6 +223,7 @@ mod tests {
             stored_at_ms: 0,
             racy: false,
             look: Look::Unknown,
+            attributes: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::SMALL_BYTES_MAX;
 use super::plan::plan;
 use crate::error::{Class, Fault, chain};
-use crate::files::{self, Opened, Pulse};
+use crate::files::{self, Kept, Opened, Pulse};
 use crate::model::look::SAMPLE_BYTES;
 use crate::model::{ContentHash, Fingerprint, Look, RelPath, Segment};
 use crate::platform::{self, steady_ms};
@@ -81,6 +81,8 @@ pub struct Content {
     pub segments: Arc<[Segment]>,
     /// Bytes that it takes on its disk, when it has holes.
     pub sparse_bytes: Option<u64>,
+    /// Its attributes, as they were with it.
+    pub attributes: Kept,
 }
 
 /// Read a regular file. Small ones are held in memory, of large ones hash and
@@ -106,6 +108,8 @@ pub fn read(
         let mut opened = files::open(root, path)?;
         let sparse_bytes =
             platform::sparse_bytes(&mut opened.file).map_err(|e| read_fault(path, &e))?;
+        // A change of them is a change of the status, which is looked at again below.
+        let attributes = files::attributes_of(&opened.file);
         let (content, steady) = if opened.fingerprint.size_bytes <= SMALL_BYTES_MAX {
             read_small(root, path, opened, pulse)?
         } else {
@@ -113,6 +117,7 @@ pub fn read(
         };
         let content = Content {
             sparse_bytes,
+            attributes,
             ..content
         };
         if steady {
@@ -228,6 +233,7 @@ fn content(
         look,
         segments: Arc::new([]),
         sparse_bytes: None,
+        attributes: Kept::default(),
     }
 }
 

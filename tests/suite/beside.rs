@@ -1,6 +1,7 @@
 //! What a file has beside its content, mode and time: holes, several names, and
 //! attributes. From a real folder to the bucket and back, by the real program.
 
+mod attributes;
 mod holes;
 
 use crate::harness::{Rig, finish, program, write_config};

@@ -133,6 +133,7 @@ fn headers() -> ObjectHeaders {
             seen_ms: None,
             beside: None,
             sparse_bytes: None,
+            attributes: keepwatch::model::attributes::Carried::Nothing,
         },
         gzip: false,
         content_type: None,

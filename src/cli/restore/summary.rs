@@ -83,7 +83,7 @@ pub(super) fn print(depot: &Depot, done: &[Done]) {
     let words = if is_whole(done) {
         "All is well: everything that was asked for is there, and every file was checked."
     } else if holds(done, Restored::is_all_there) {
-        "Everything that was asked for is there, and every file was checked. LOOK AT the files that are named above: they have another time or mode now, or another program has put something over them in the bucket."
+        "Everything that was asked for is there, and every file was checked. LOOK AT the files that are named above: they have another time or mode now, or lack attributes, or another program has put something over them in the bucket."
     } else {
         "NOT everything that was asked for is there: see above. Running it again goes on where it ended."
     };
@@ -185,13 +185,13 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
     }
     if restored.otherwise > 0 {
         lines.push(format!(
-            "LOOK AT {}: whole, but with another time or mode than was backed up; each is named above with its reason",
+            "LOOK AT {}: whole, but with another time, mode or attributes than were backed up; each is named above with its reason",
             show::amount(restored.otherwise, "file")
         ));
     }
     if restored.left_out.total > 0 {
         lines.push(format!(
-            "{} are whole, but this disk did not take their mode, owner or time",
+            "{} are whole, but this disk did not take their mode, owner, time or attributes",
             show::amount(restored.left_out.total, "file")
         ));
     }

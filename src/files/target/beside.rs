@@ -1,12 +1,12 @@
 //! What restore does to a file that is there: a second name for it, so that the
 //! first may be given away, and another mode or time.
 
-use super::Target;
 use super::looks::{LeftOut, MODE_SET_ID};
+use super::{Target, given};
 use crate::error::{Class, Fault};
 use crate::files::fault::{self, shown};
 use crate::files::temp::TempFile;
-use crate::model::{Fingerprint, Kind, RelPath};
+use crate::model::{Attributes, Fingerprint, Kind, RelPath};
 use crate::platform::{self, Dir, Trouble};
 use std::io;
 
@@ -51,7 +51,9 @@ impl Target {
         dir.rename_new(name, beside.name()).map_err(|e| failed(&e))
     }
 
-    /// Give the file `rel` this mode, time and, where this account may, owner.
+    /// Give the file `rel` this mode, time and, where this account may, owner; and
+    /// these attributes and no others, unless there are none: those of earlier versions
+    /// are not known.
     /// Its content is not touched. What the disk did not take is given back. Blocks.
     ///
     /// # Errors
@@ -62,6 +64,7 @@ impl Target {
         mode: u32,
         mtime_ns: i128,
         owner: Option<(u32, u32)>,
+        attributes: &Attributes,
     ) -> Result<Option<Fault>, Fault> {
         let failed = |error: &io::Error| fault::writing("set mode and time of", shown(rel), error);
         let (dir, name) = self.place(rel, true)?;
@@ -75,7 +78,13 @@ impl Target {
         // The owner first: changing that clears bits of the mode.
         let owned = owner.map(|owner| platform::set_owner(&file, owner));
         let mode = left_out.mode_after(owned, mode, Kind::File);
+        if !attributes.is_empty() {
+            given::take_others(&file, attributes, &mut left_out);
+            given::give(&file, attributes, &mut left_out);
+        }
+        let mode = attributes.mode_without_acl(mode);
         left_out.note("mode", platform::set_mode(&file, mode));
+        given::give_lists(&file, attributes, &mut left_out);
         left_out.time_of(&file, mtime_ns);
         Ok(left_out.fault(shown(rel)))
     }
@@ -162,7 +171,7 @@ mod tests {
         let target = Target::open(dir.path()).unwrap();
         std::fs::write(dir.path().join("a"), "one").unwrap();
         assert_eq!(
-            target.restamp(&p("a"), 0o640, 5_000_000_000, None),
+            target.restamp(&p("a"), 0o640, 5_000_000_000, None, &Attributes::default()),
             Ok(None)
         );
         let now = target.existing(&p("a")).unwrap().unwrap();
@@ -170,6 +179,10 @@ mod tests {
         assert!(cfg!(windows) || now.mode == 0o640);
         assert_eq!(std::fs::read(dir.path().join("a")).unwrap(), b"one");
         std::fs::create_dir(dir.path().join("d")).unwrap();
-        assert!(target.restamp(&p("d"), 0o640, 0, None).is_err());
+        assert!(
+            target
+                .restamp(&p("d"), 0o640, 0, None, &Attributes::default())
+                .is_err()
+        );
     }
 }

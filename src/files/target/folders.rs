@@ -6,7 +6,7 @@ use super::opened::MODE_OPENED;
 use super::{Looks, Target};
 use crate::error::Fault;
 use crate::files::fault::{self, shown};
-use crate::model::RelPath;
+use crate::model::{Attributes, RelPath};
 use crate::platform::{self, Dir, Trouble};
 use std::io;
 
@@ -27,7 +27,7 @@ pub enum Keep {
 }
 
 impl Target {
-    /// Give a folder its own mode, owner and time, unless it keeps what it has.
+    /// Give a folder its own mode, owner, time and attributes, unless it keeps what it has.
     /// `Some` says what of it the disk would not take. Blocks.
     ///
     /// # Errors
@@ -36,6 +36,7 @@ impl Target {
         &self,
         rel: &RelPath,
         looks: Looks,
+        attributes: &Attributes,
         keep: Keep,
     ) -> Result<Option<Fault>, Fault> {
         if keep == Keep::NotMade && !self.has_made(rel) {
@@ -51,7 +52,7 @@ impl Target {
         if keep == Keep::Chosen && !waits(before, now.mode, looks.mode) {
             return Ok(None);
         }
-        let done = dressed(&dir, looks).fault(shown(rel));
+        let done = dressed(&dir, looks, attributes).fault(shown(rel));
         self.forget_opened(rel);
         Ok(done)
     }
@@ -112,7 +113,7 @@ mod tests {
         fs::write(temp.path().join("file"), "x").unwrap();
         let finish = |name: &str, keep| {
             let rel = RelPath::from_bytes(name).unwrap();
-            target.finish_folder(&rel, looks(0o2755), keep)
+            target.finish_folder(&rel, looks(0o2755), &Attributes::default(), keep)
         };
         let mode = |name: &str| fs::metadata(temp.path().join(name)).unwrap().mode() & 0o7777;
         for (name, keep, want) in [
@@ -147,7 +148,12 @@ mod tests {
             ("closed by its owner/new", 0o755),
             ("closed by its owner", 0o700),
         ] {
-            let done = target.finish_folder(&rel(name), looks(0o755), Keep::NotMade);
+            let done = target.finish_folder(
+                &rel(name),
+                looks(0o755),
+                &Attributes::default(),
+                Keep::NotMade,
+            );
             assert_eq!((done, mode(name)), (Ok(None), want), "{name}");
         }
     }

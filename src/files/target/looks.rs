@@ -1,8 +1,8 @@
-//! Mode, time and owner of what is restored, and what of them a disk would not take.
+//! Mode, time, owner and attributes of what is restored, and what of them a disk would not take.
 
-use super::Committed;
+use super::{Committed, given};
 use crate::error::{Class, Fault, chain};
-use crate::model::Kind;
+use crate::model::{Attributes, Kind};
 use crate::platform::{self, Dir};
 use std::fs::File;
 use std::io;
@@ -37,13 +37,28 @@ pub struct Looks {
 
 /// Owner first: changing that clears bits of the mode. The mode last: it may not
 /// let us in any more.
-pub(super) fn dressed(dir: &Dir, looks: Looks) -> LeftOut {
+pub(super) fn dressed(dir: &Dir, looks: Looks, attributes: &Attributes) -> LeftOut {
     let mut left_out = LeftOut::default();
     let owned = looks.owner.map(|owner| dir.set_self_owner(owner));
     let mode = left_out.mode_after(owned, looks.mode, Kind::Folder);
-    let done = dir.set_self(mode, looks.mtime_ns);
+    // Opened before its mode closes it.
+    let handle = match given::handle(dir, attributes) {
+        Some(Ok(handle)) => Some(handle),
+        Some(Err(error)) => {
+            left_out.note("attributes", Err(error));
+            None
+        }
+        None => None,
+    };
+    if let Some(handle) = &handle {
+        given::give(handle, attributes, &mut left_out);
+    }
+    let done = dir.set_self(attributes.mode_without_acl(mode), looks.mtime_ns);
     let now = || Ok(dir.stat_self()?.fingerprint.mtime_ns);
     left_out.note_time("mode and time", looks.mtime_ns, done, now);
+    if let Some(handle) = &handle {
+        given::give_lists(handle, attributes, &mut left_out);
+    }
     left_out
 }
 
@@ -60,6 +75,12 @@ impl LeftOut {
         if let Err(error) = done {
             self.what.push(format!("{what}: {}", chain(&error)));
         }
+    }
+
+    /// Something was not given, and why.
+    pub(super) fn withhold(&mut self, what: &str) {
+        self.is_other = true;
+        self.what.push(what.to_owned());
     }
 
     /// How setting the time ended. Disks end at some year, and hold their last
@@ -120,9 +141,7 @@ impl LeftOut {
         }
         // A folder's group is inherited, and lends nobody's rights to a program.
         if kind == Kind::File {
-            self.is_other = true;
-            self.what
-                .push("set-user-id: it comes back only together with its owner".to_owned());
+            self.withhold("set-user-id: it comes back only together with its owner");
         }
         mode & !MODE_SET_ID
     }
@@ -140,7 +159,7 @@ impl LeftOut {
         (!self.what.is_empty()).then(|| {
             Fault::new(
                 class,
-                "keep mode, owner and time",
+                "keep mode, owner, time and attributes",
                 subject,
                 self.what.join("; "),
             )

@@ -8,6 +8,7 @@
 
 mod beside;
 mod folders;
+mod given;
 mod holes;
 mod looks;
 mod opened;
@@ -25,7 +26,7 @@ use crate::error::{Class, Fatal, Fault};
 use crate::files::fault::{self, shown};
 use crate::files::read;
 use crate::files::temp::{TempFile, with_fresh_name};
-use crate::model::{Fingerprint, RelPath};
+use crate::model::{Attributes, Fingerprint, RelPath};
 use crate::platform::{self, Dir, Trouble};
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -145,6 +146,7 @@ impl Target {
             subject: shown(rel),
             note: None,
             holes: None,
+            attributes: Attributes::default(),
         })
     }
 
@@ -190,7 +192,8 @@ impl Target {
         Ok(left_out.committed(shown(rel)))
     }
 
-    /// Create an (empty) folder; one that is there keeps its mode and time. Blocks.
+    /// Create an (empty) folder; one that is there keeps its mode, time and
+    /// attributes. Blocks.
     ///
     /// # Errors
     /// As [`Target::begin`].
@@ -198,6 +201,7 @@ impl Target {
         &self,
         rel: &RelPath,
         looks: Looks,
+        attributes: &Attributes,
         private_folders: bool,
     ) -> Result<Committed, Fault> {
         let (dir, name) = self.place(rel, private_folders)?;
@@ -214,7 +218,7 @@ impl Target {
             Err(error) => return Err(failed(&error)),
         }
         let made = dir.open_dir(name).map_err(|error| failed(&error))?;
-        Ok(dressed(&made, looks).committed(shown(rel)))
+        Ok(dressed(&made, looks, attributes).committed(shown(rel)))
     }
 
     /// Wait until everything restored is on the disk. Call it once, at the end. Blocks.

@@ -11,7 +11,7 @@ use crate::error::Fault;
 use crate::files::fault::{self, shown};
 use crate::files::temp::{self, TempFile};
 use crate::model::hash::Hasher;
-use crate::model::{ContentHash, RelPath};
+use crate::model::{Attributes, ContentHash, RelPath};
 use crate::platform::{self, Dir};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -90,6 +90,7 @@ impl Target {
             subject: shown(rel),
             note: Some(temp::note_name(&partial).into_bytes()),
             holes: None,
+            attributes: Attributes::default(),
         };
         let known = match is_new {
             true => None,

@@ -1,12 +1,13 @@
 //! A file on its way: written under a temporary name, and given its own when it is
 //! whole and safely on the disk.
 
+use super::given;
 use super::holes::Holes;
 use super::looks::LeftOut;
 use crate::error::Fault;
 use crate::files::fault;
 use crate::files::temp::TempFile;
-use crate::model::Kind;
+use crate::model::{Attributes, Kind};
 use crate::platform;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -16,7 +17,7 @@ use std::io::{self, Write as _};
 pub enum Committed {
     /// It is there now.
     Written {
-        /// What of mode, owner or time the disk would not take (FAT, network
+        /// What of mode, owner, time or attributes the disk would not take (FAT, network
         /// disks); the content is whole all the same.
         left_out: Option<Fault>,
     },
@@ -34,6 +35,8 @@ pub struct Pending {
     pub(super) note: Option<Vec<u8>>,
     /// For a file that had holes.
     pub(super) holes: Option<Holes>,
+    /// What it is to have beside content, mode and time.
+    pub(super) attributes: Attributes,
 }
 
 impl Pending {
@@ -53,6 +56,12 @@ impl Pending {
     /// From here on runs of zeros become holes: the file had some where it was backed up.
     pub fn leave_holes(&mut self) {
         self.holes.get_or_insert_default();
+    }
+
+    /// It is to have these attributes; what this account or this disk does not allow
+    /// is told.
+    pub fn give(&mut self, attributes: Attributes) {
+        self.attributes = attributes;
     }
 
     /// The file is as long as what was written to it.
@@ -104,7 +113,11 @@ impl Pending {
         // The owner first: changing that clears bits of the mode.
         let owned = owner.map(|owner| platform::set_owner(file, owner));
         let mode = left_out.mode_after(owned, mode, Kind::File);
+        let attributes = &self.attributes;
+        given::give(file, attributes, &mut left_out);
+        let mode = attributes.mode_without_acl(mode);
         left_out.note("mode", platform::set_mode(file, mode));
+        given::give_lists(file, attributes, &mut left_out);
         left_out.time_of(file, mtime_ns);
         let failed = |error: io::Error| fault::writing("write", &self.subject, &error);
         file.sync_all().map_err(failed)?;

@@ -187,7 +187,11 @@ fn nothing_is_written_through_links_or_files() {
                 let fault = put(&target, path, "evil", overwrite).unwrap_err();
                 assert!(fault.hint.contains("through"), "{fault}");
                 assert_eq!(fault.subject, path);
-                assert!(target.folder(&p(path), looks(0o755, 0), false).is_err());
+                assert!(
+                    target
+                        .folder(&p(path), looks(0o755, 0), &Attributes::default(), false)
+                        .is_err()
+                );
                 let link = target.symlink(&p(path), b"x", overwrite, looks(0o777, 0), false);
                 assert!(link.is_err());
             }
@@ -196,7 +200,12 @@ fn nothing_is_written_through_links_or_files() {
         // A link is no folder, also as the last name; overwriting replaces the link.
         assert!(
             target
-                .folder(&p("planted"), looks(0o755, 0), false)
+                .folder(
+                    &p("planted"),
+                    looks(0o755, 0),
+                    &Attributes::default(),
+                    false
+                )
                 .is_err()
         );
         assert_eq!(put(&target, "to-file", "mine", true).unwrap(), written());
@@ -212,7 +221,14 @@ fn nothing_is_written_through_links_or_files() {
 fn links_and_folders_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let target = Target::open(dir.path()).unwrap();
-    let folder = |path, mode| target.folder(&p(path), looks(mode, MTIME_NS), false);
+    let folder = |path, mode| {
+        target.folder(
+            &p(path),
+            looks(mode, MTIME_NS),
+            &Attributes::default(),
+            false,
+        )
+    };
     assert_eq!(folder("a/empty", 0o6750).unwrap(), written());
     assert_eq!(folder("a/empty", 0o700).unwrap(), Committed::AlreadyThere);
     let found = target.existing(&p("a/empty")).unwrap().unwrap();
@@ -362,7 +378,7 @@ proptest! {
                 Ask::Link(path, to, overwrite) => {
                     target.symlink(&p(path), to.as_bytes(), *overwrite, looks(0o777, 0), false)
                 }
-                Ask::Folder(path) => target.folder(&p(path), looks(0o755, 0), false),
+                Ask::Folder(path) => target.folder(&p(path), looks(0o755, 0), &Attributes::default(), false),
             };
         }
         prop_assert_eq!(contents(&outside), before);

@@ -55,6 +55,7 @@ pub(super) fn record(seed: u64) -> Record {
         } else {
             crate::model::Look::Plain
         },
+        attributes: seed.is_multiple_of(11).then_some(seed),
     }
 }
 

@@ -380,6 +380,14 @@ impl Dir {
         self.sync()
     }
 
+    /// This folder as a file, to look at its attributes or set them. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn open_self(&self) -> io::Result<File> {
+        Ok(File::from(self.readable()?))
+    }
+
     /// The same folder with the right to list it.
     fn readable(&self) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -1,7 +1,9 @@
 //! Linux, macOS and other Unixes.
 
+mod attributes;
 mod dir;
 
+pub use attributes::{attributes_of, remove_attribute, set_attribute};
 pub use dir::Dir;
 
 use crate::model::{Fingerprint, Kind};

@@ -23,6 +23,7 @@ fn record() -> Record {
         stored_at_ms: 0,
         racy: false,
         look: Look::Plain,
+        attributes: None,
     }
 }
 
@@ -157,6 +158,7 @@ fn meta() -> ObjectMeta {
         seen_ms: None,
         beside: None,
         sparse_bytes: None,
+        attributes: crate::model::attributes::Carried::Nothing,
         kind: Kind::File,
         content: Some(ContentHash::of(b"hello")),
         size_bytes: 5,

@@ -87,6 +87,7 @@ mod tests {
             stored_at_ms: 0,
             racy: false,
             look: Look::Unknown,
+            attributes: None,
         }
     }
 

@@ -173,6 +173,7 @@ mod tests {
                 stored_at_ms,
                 racy: false,
                 look: Look::Noise,
+                attributes: None,
             };
             let got = shows_use(&record, NOW_MS);
             assert_eq!(got, want, "{content:?} {stored_at_ms}");

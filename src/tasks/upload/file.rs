@@ -4,8 +4,9 @@ use super::take::{Early, take};
 use super::{Outcome, doubt};
 use crate::board::News;
 use crate::error::{Class, Fault};
-use crate::files::{self, Pulse};
+use crate::files::{self, Kept, Pulse};
 use crate::index::{ActivityDelta, Change, Commit};
+use crate::model::attributes::Carried;
 use crate::model::full_key::FullKey;
 use crate::model::{ContentHash, Fingerprint, Kind, Look, ObjectMeta, Parts, Record, RelKey};
 use crate::platform;
@@ -19,8 +20,8 @@ use crate::transfer::{
     self, Content, Copied, Done, Job, Original, SMALL_BYTES_MAX, Sent, Wire, is_of_one_piece,
 };
 use bytes::Bytes;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 /// Store a file or link whose content or metadata the bucket does not have.
 pub(super) async fn store(
@@ -85,8 +86,12 @@ pub(super) async fn store_folder(
     record: Option<Record>,
     empty: bool,
 ) -> Result<Outcome, Fault> {
+    // Its attributes may have changed, or only what is in it.
     let same = record.as_ref().is_some_and(|r| {
-        r.content.is_some() && r.fingerprint.mode == seen.mode && r.fingerprint.owner == seen.owner
+        r.content.is_some()
+            && r.fingerprint.mode == seen.mode
+            && r.fingerprint.owner == seen.owner
+            && r.fingerprint.ctime_ns == seen.ctime_ns
     });
     if same || item.path.is_root() {
         return Ok(Outcome::Agreed);
@@ -94,6 +99,7 @@ pub(super) async fn store_folder(
     if !empty && record.is_none() {
         return Ok(Outcome::Agreed);
     }
+    let attributes = folder_attributes(ctx, item).await?;
     let seen_steady_ms = platform::steady_ms();
     let content = Content {
         fingerprint: Fingerprint {
@@ -109,8 +115,10 @@ pub(super) async fn store_folder(
         look: Look::Unknown,
         segments: Arc::new([]),
         sparse_bytes: None,
+        attributes,
     };
     let upload = Upload::new(ctx, item, RelKey::of_folder(&item.path), None)?;
+    upload.carry(&content).await?;
     if let Some(outcome) = upload.known(&content, record.as_ref()).await? {
         return Ok(outcome);
     }
@@ -118,6 +126,15 @@ pub(super) async fn store_folder(
         upload.stored(&content, done).await?;
     }
     Ok(Outcome::Sent)
+}
+
+async fn folder_attributes(ctx: &Arc<Context>, item: &Item) -> Result<Kept, Fault> {
+    let (shared, item) = (Arc::clone(ctx), item.clone());
+    let pulse = Pulse::default();
+    on_disk(ctx, item.source, &pulse, move || {
+        files::folder_attributes(&shared.sources[item.source].config.path, &item.path)
+    })
+    .await
 }
 
 /// When that was by the server's clock, which was read at `seen_steady_ms`.
@@ -206,6 +223,8 @@ pub(super) struct Upload<'a> {
     beside: Option<ContentHash>,
     /// What the bucket has says another content of that file, or may.
     is_beside_another: bool,
+    /// How its attributes go along, when that is settled.
+    pub(super) carried: OnceLock<Carried>,
 }
 
 impl<'a> Upload<'a> {
@@ -233,6 +252,7 @@ impl<'a> Upload<'a> {
             symlink_target,
             beside: None,
             is_beside_another: false,
+            carried: OnceLock::new(),
         })
     }
 
@@ -252,6 +272,7 @@ impl<'a> Upload<'a> {
         content: &Content,
         record: Option<Record>,
     ) -> Result<Outcome, Fault> {
+        self.carry(content).await?;
         if let Some(outcome) = self.known(content, record.as_ref()).await? {
             return Ok(outcome);
         }
@@ -292,6 +313,7 @@ impl<'a> Upload<'a> {
             seen_ms: content.seen_ms,
             beside: self.beside,
             sparse_bytes: content.sparse_bytes,
+            attributes: self.carried.get().cloned().unwrap_or_default(),
             ..ObjectMeta::of(&content.fingerprint, hash)
         }
     }
@@ -392,12 +414,20 @@ impl<'a> Upload<'a> {
         }
         let stored_hash = record.and_then(|r| r.content);
         if let Some(record) = record.filter(|r| r.content == Some(content.hash)) {
-            if is_same_meta(&record.fingerprint, &content.fingerprint) && !self.is_beside_another {
+            let is_same =
+                is_same_meta(&record.fingerprint, &content.fingerprint) && !self.is_beside_another;
+            if is_same && has_attributes(content, record.attributes) {
                 self.refresh(content, record.clone()).await?;
                 return Ok(Some(Outcome::Agreed));
             }
             let version = Some(record.version_id.as_str()).filter(|v| !v.is_empty());
             let head = self.ctx.store.head(self.at(), version).await?;
+            // The index may be younger than the object, or older than attributes.
+            let says = head.as_ref().and_then(|head| head.meta.as_ref().ok());
+            if is_same && says.is_some_and(|meta| has_attributes(content, meta.attributes.id())) {
+                self.refresh(content, record.clone()).await?;
+                return Ok(Some(Outcome::Answered));
+            }
             return self.restamp(content, head).await;
         }
         // After a kill the bucket may have taken more than the index knows.
@@ -422,7 +452,8 @@ impl<'a> Upload<'a> {
             && meta.mode == now.mode
             && (meta.owner == now.owner || is_forgiven)
             && meta.kind == now.kind
-            && meta.beside == self.beside;
+            && meta.beside == self.beside
+            && has_attributes(content, meta.attributes.id());
         if !same {
             return self.restamp(content, Some(head)).await;
         }
@@ -507,6 +538,7 @@ impl<'a> Upload<'a> {
             stored_at_ms: self.ctx.now_ms(),
             racy: content.racy,
             look: content.look,
+            attributes: content.attributes.attributes.id(),
         }
     }
 
@@ -601,6 +633,12 @@ impl<'a> Upload<'a> {
 /// right metadata all the same.
 fn is_as_long(head: &Head, content: &Content) -> bool {
     head.gzip || head.stored_bytes == content.fingerprint.size_bytes
+}
+
+/// Those of the file are these. Of what could not be read nobody knows better.
+fn has_attributes(content: &Content, then: Option<u64>) -> bool {
+    let now = &content.attributes;
+    now.lost.is_some() || now.attributes.id() == then
 }
 
 /// What the object's metadata says of the file would stay the same.

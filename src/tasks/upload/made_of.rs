@@ -56,6 +56,10 @@ impl Upload<'_> {
             fingerprint: content.fingerprint,
             racy: content.racy,
             look: content.look,
+            attributes: match content.attributes.lost {
+                None => content.attributes.attributes.id(),
+                Some(_) => record.attributes,
+            },
             ..record.clone()
         };
         if fresh == record {

@@ -5,6 +5,7 @@
 //! path that fails is written down as unprotected or goes back into the queue,
 //! never forgotten; nothing is marked deleted without a look at the disk.
 
+mod carry;
 mod doubt;
 mod elsewhere;
 mod file;

@@ -37,6 +37,7 @@ fn record(number: usize) -> Record {
         stored_at_ms: 1_795_000_000_000,
         racy: false,
         look: Look::Plain,
+        attributes: None,
     }
 }
 

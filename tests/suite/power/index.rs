@@ -45,6 +45,7 @@ fn record(n: u64) -> Record {
         stored_at_ms: 1_795_000_001_000,
         racy: false,
         look: Look::Plain,
+        attributes: None,
     }
 }
 

@@ -48,6 +48,7 @@ impl Object {
                 seen_ms: None,
                 beside: None,
                 sparse_bytes: None,
+                attributes: keepwatch::model::attributes::Carried::Nothing,
             },
             body: content.to_vec(),
             gzip: false,
