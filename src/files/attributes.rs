@@ -6,6 +6,7 @@ use crate::model::attributes::{TEXT_BYTES_MAX, is_kept};
 use crate::model::{Attributes, RelPath};
 use crate::platform;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 /// The attributes of a file or folder that are kept.
@@ -28,7 +29,11 @@ impl Kept {
 
 /// Read what an open file or folder has. Blocks.
 pub fn attributes_of(file: &File) -> Kept {
-    let all = match platform::attributes_of(file, is_kept) {
+    kept(platform::attributes_of(file, is_kept))
+}
+
+fn kept(all: io::Result<Vec<(String, Vec<u8>)>>) -> Kept {
+    let all = match all {
         Ok(all) => all,
         Err(error) => return Kept::none_because(chain(&error)),
     };
@@ -53,11 +58,6 @@ pub fn attributes_of(file: &File) -> Kept {
 /// # Errors
 /// [`Fault`] when the root cannot be used.
 pub fn folder_attributes(root: &Path, rel: &RelPath) -> Result<Kept, Fault> {
-    let Some(dir) = super::read::folder(root, rel)? else {
-        return Ok(Kept::default());
-    };
-    Ok(match dir.open_self() {
-        Ok(file) => attributes_of(&file),
-        Err(error) => Kept::none_because(chain(&error)),
-    })
+    let dir = super::read::folder(root, rel)?;
+    Ok(dir.map_or_else(Kept::default, |dir| kept(dir.attributes(is_kept))))
 }

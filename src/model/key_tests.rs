@@ -68,6 +68,12 @@ fn what_lies_in_the_own_folder_is_nobodys_file_and_not_foreign() {
         (".keepwatch/manifests/mine.jsonl.gz", false),
         (".keepwatch/manifests/2026/mine.jsonl.gz", false),
         (".keepwatch/manifests/2026.txt", false),
+        (
+            ".keepwatch/attributes/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            true,
+        ),
+        (".keepwatch/attributes/mine", false),
+        (".keepwatch/attributes/", false),
         (".keepwatch/", false),
         (".keepwatch", false),
         ("a.keepwatch/b", false),

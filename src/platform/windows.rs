@@ -219,6 +219,25 @@ impl Dir {
         Ok(())
     }
 
+    /// None are read on Windows.
+    ///
+    /// # Errors
+    /// Never on Windows.
+    pub fn attributes(
+        &self,
+        _is_wanted: impl Fn(&str) -> bool,
+    ) -> io::Result<Vec<(String, Vec<u8>)>> {
+        Ok(Vec::new())
+    }
+
+    /// Those of Linux mean nothing on Windows.
+    ///
+    /// # Errors
+    /// Always on Windows.
+    pub fn open_self(&self) -> io::Result<File> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Numbers are no owners here.
     ///
     /// # Errors

@@ -127,7 +127,7 @@ enum Next {
 enum Tried {
     Ended(Outcome),
     /// It is to be fetched by ranges, each of which is tried again by itself.
-    Large(Large),
+    Large(Box<Large>),
 }
 
 /// Bring one object; where another program has put its own over a file of ours,
@@ -210,13 +210,13 @@ async fn once(shop: &Arc<Shop>, chosen: &Chosen, pass: Pass) -> Result<Tried, Fa
             }
         }
         if is_large && meta.kind == Kind::File {
-            return Ok(Tried::Large(Large {
+            return Ok(Tried::Large(Box::new(Large {
                 path,
                 meta,
                 stored_bytes: head.stored_bytes,
                 gzip: head.gzip,
                 current,
-            }));
+            })));
         }
     }
     fetch_small(shop, chosen, pass, current)

@@ -183,12 +183,12 @@ struct Look {
     standing: Standings,
     may_replace: bool,
     /// The largest objects by their size.
-    largest: BinaryHeap<Reverse<Large>>,
+    largest: BinaryHeap<Reverse<LargeObject>>,
 }
 
 /// An object that may decide whether there is room; the order is that of its size.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Large {
+struct LargeObject {
     bytes: u64,
     key: String,
     version: String,
@@ -233,7 +233,7 @@ impl Look {
                 Name::Path(key) | Name::Older(key) => Some(key.path()),
                 Name::Shortened | Name::Foreign(_) => None,
             };
-            self.largest.push(Reverse(Large {
+            self.largest.push(Reverse(LargeObject {
                 bytes,
                 key: chosen.key.clone(),
                 version: chosen.version_id.clone(),
@@ -332,7 +332,7 @@ impl Look {
     }
 }
 
-impl Large {
+impl LargeObject {
     /// Nothing stands in the target where it belongs, nor a part of it.
     async fn is_new_in(&self, target: &Arc<Target>) -> bool {
         let Some(path) = self.path.clone() else {

@@ -18,6 +18,7 @@ use crate::error::{Class, Fault, chain};
 use crate::files::{self, Pulse};
 use crate::index::Activity;
 use crate::model::manifest::{self, Header, Line, MANIFEST_VERSION, Settings, Trailer, Writing};
+use crate::model::report::text;
 use crate::model::{ContentHash, Kind, ObjectMeta, Record, RelKey, RelPath};
 use crate::platform;
 use crate::queue::Lane;
@@ -36,6 +37,9 @@ use std::time::Duration;
 
 /// The standing warning when it cannot be written.
 const WARNING: &str = "manifest";
+
+/// The standing note when attributes of folders cannot be read.
+const LOST: &str = "attributes of folders";
 
 /// How often it is drawn again because something was stored or deleted
 /// meanwhile: a million paths take seconds, and at night offices are quiet.
@@ -225,6 +229,7 @@ fn draw(
         ahead_ms: ctx.server_now_ms() - ctx.now_ms(),
         last: String::new(),
         says: ContentHash::of(b""),
+        lost: (0, None),
     };
     let header = header(ctx, number, moment_ms);
     drawing.say(&Header {
@@ -240,6 +245,7 @@ fn draw(
     }
     let quiet = activity(ctx, number) == before;
     let says = drawing.says;
+    ctx.board.note(number, LOST, drawing.lost());
     let trailer = drawing.end(ctx.server_now_ms(), quiet)?;
     Ok((trailer, says))
 }
@@ -294,6 +300,8 @@ struct Drawing<'a> {
     /// All that it says so far besides its moment: the hash of each thing behind that
     /// of what came before it.
     says: ContentHash,
+    /// Folders whose attributes cannot be read, and which one was the first.
+    lost: (u64, Option<String>),
 }
 
 impl Drawing<'_> {
@@ -340,10 +348,9 @@ impl Drawing<'_> {
             {
                 let kept = kept.unwrap_or_default();
                 if let Some(why) = &kept.lost {
-                    tracing::warn!(
-                        "the attributes of the folder {} are not kept: {why}",
-                        key.path()
-                    );
+                    let first = || format!("{}: {why}", key.path());
+                    self.lost.0 += 1;
+                    self.lost.1.get_or_insert_with(first);
                 }
                 let line = Line::without_object(&key, &seen).with_attributes(&kept.attributes);
                 self.say(&line)?;
@@ -351,6 +358,16 @@ impl Drawing<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What is said of folders whose attributes cannot be read.
+    fn lost(&self) -> Option<String> {
+        let (count, first) = &self.lost;
+        let first = first.as_ref()?;
+        Some(format!(
+            "attributes and access control lists of {} are not kept, the first is {first}",
+            text::amount(*count, "folder")
+        ))
     }
 
     /// Where a link leads, if it still leads there.

@@ -50,7 +50,7 @@ pub enum Patience {
 #[derive(Debug)]
 pub enum Reading {
     /// The content at one moment.
-    Steady(Content),
+    Steady(Box<Content>),
     /// The file changed while it was read.
     Changed,
 }
@@ -121,16 +121,16 @@ pub fn read(
             ..content
         };
         if steady {
-            return Ok(Reading::Steady(content));
+            return Ok(Reading::Steady(Box::new(content)));
         }
         last = Some(content);
     }
     Ok(match (patience, last) {
-        (Patience::TakeWhatIsThere, Some(content)) => Reading::Steady(Content {
+        (Patience::TakeWhatIsThere, Some(content)) => Reading::Steady(Box::new(Content {
             unrested: true,
             racy: true,
             ..content
-        }),
+        })),
         _ => Reading::Changed,
     })
 }
@@ -272,7 +272,7 @@ mod tests {
 
     fn steady(reading: Reading) -> Content {
         match reading {
-            Reading::Steady(content) => content,
+            Reading::Steady(content) => *content,
             Reading::Changed => panic!("the file did not change"),
         }
     }

@@ -380,7 +380,22 @@ impl Dir {
         self.sync()
     }
 
-    /// This folder as a file, to look at its attributes or set them. Blocks.
+    /// The attributes of this folder that `is_wanted` names; see
+    /// [`super::attributes_of`]. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn attributes(
+        &self,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> io::Result<Vec<(String, Vec<u8>)>> {
+        match cfg!(target_os = "linux") {
+            true => super::attributes_of(&self.open_self()?, is_wanted),
+            false => Ok(Vec::new()),
+        }
+    }
+
+    /// This folder as a file, to set its attributes. Blocks.
     ///
     /// # Errors
     /// What the operating system says.

@@ -94,23 +94,21 @@ impl Upload<'_> {
 
     /// Say, or say no more, that the path's attributes are not kept.
     fn tell_lost(&self, lost: Option<&str>) {
-        let source = self.item.source;
+        let (board, source) = (&self.ctx.board, self.item.source);
         let topic = format!("{TOPIC}{}", self.item.path);
-        let text = lost.map(|why| {
-            format!(
-                "{} is backed up without its attributes and access control lists: {why}",
-                self.item.path
-            )
-        });
-        let told = self.ctx.board.source(source).map_or(0, |board| {
+        let Some(why) = lost else {
+            board.note(source, &topic, None);
+            return;
+        };
+        let text = format!(
+            "{} is backed up without its attributes and access control lists: {why}",
+            self.item.path
+        );
+        let told = board.source(source).map_or(0, |board| {
             let others = board.notes.keys().filter(|other| **other != topic);
             others.filter(|other| other.starts_with(TOPIC)).count()
         });
-        if told >= TOLD_MAX && text.is_some() {
-            tracing::warn!("{}", text.unwrap_or_default());
-        } else if self.ctx.board.note(source, &topic, text.clone())
-            && let Some(text) = text
-        {
+        if told >= TOLD_MAX || board.note(source, &topic, Some(text.clone())) {
             tracing::warn!("{text}");
         }
     }

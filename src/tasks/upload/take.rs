@@ -133,7 +133,7 @@ pub(super) fn read_now(
     pulse: &Pulse,
 ) -> Result<Option<Taken>, Fault> {
     Ok(match transfer::read(root, path, patience, pulse)? {
-        Reading::Steady(content) => Some((content, None)),
+        Reading::Steady(content) => Some((*content, None)),
         Reading::Changed => None,
     })
 }

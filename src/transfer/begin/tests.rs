@@ -60,7 +60,7 @@ async fn job(dir: &Path) -> Job {
 
 fn content(job: &Job) -> Content {
     match read(&job.root, &job.path, Patience::Strict, &Pulse::default()) {
-        Ok(Reading::Steady(content)) => content,
+        Ok(Reading::Steady(content)) => *content,
         other => panic!("{other:?}"),
     }
 }
