@@ -212,9 +212,13 @@ impl Eye {
         let (path, meta) = (then.key.path(), then.meta.clone());
         let subject = path.clone();
         let change = blocking(&subject, move || {
-            change_of(&meta, &found, empty, || {
+            let change = change_of(&meta, &found, empty, || {
                 is_content(&root, &path, &found, &meta)
-            })
+            })?;
+            match change == Change::Same && !has_attributes(&root, &path, &meta)? {
+                true => Ok(Change::Metadata),
+                false => Ok(change),
+            }
         })
         .await?;
         let now = Some(Side::of_disk(&found));
@@ -355,6 +359,21 @@ fn is_content(
     files::hash_file(&mut opened.file, None, &mut buffer)
         .map(|(hash, _)| hash == content)
         .map_err(|e| Fault::new(Class::Unreadable, "compare", path.to_string(), chain(&e)))
+}
+
+/// The file of today has the attributes that the object says; of one that says none,
+/// nobody knows. Blocks.
+fn has_attributes(
+    root: &std::path::Path,
+    path: &RelPath,
+    meta: &ObjectMeta,
+) -> Result<bool, Fault> {
+    let then = meta.attributes.id();
+    if meta.kind != Kind::File || then.is_none() {
+        return Ok(true);
+    }
+    let opened = files::open(root, path)?;
+    Ok(files::attributes_of(&opened.file).attributes.id() == then)
 }
 
 async fn blocking<T: Send + 'static>(

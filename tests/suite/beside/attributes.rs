@@ -1,7 +1,7 @@
 //! Extended attributes and access control lists.
 
 use super::{reconcile, restore, said};
-use crate::harness::{Rig, in_bucket, program, until};
+use crate::harness::{Rig, finish, in_bucket, program, until, write_config};
 use crate::restore::bench::{Bench, Object};
 use keepwatch::files;
 use keepwatch::model::attributes::{ACL, Carried};
@@ -162,6 +162,21 @@ async fn a_change_of_a_list_alone_is_stored_and_each_moment_has_its_own() {
     assert_eq!(comment("a.txt"), Some(b"a.txt".to_vec()));
     assert_eq!(comment("table.csv"), Some(b"table.csv".to_vec()));
 
+    // With the folder of today, and with the moment now.
+    for against in [&["--diff"][..], &["--diff", "now"]] {
+        let config = write_config(&rig, "");
+        let mut command = program();
+        command.args(["--config", config.to_str().unwrap()]);
+        command.args(["restore", "large.bin", "many.txt", "--at", &at]);
+        let differ = finish(command.args(against));
+        let text = said(&differ);
+        assert_eq!(differ.status.code(), Some(4), "{text}");
+        assert!(
+            text.contains("large.bin") && !text.contains("many.txt"),
+            "{text}"
+        );
+    }
+
     // To overwrite what stands there means these as well.
     let output = restore(&rig, &then, &["--overwrite"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
@@ -254,7 +269,7 @@ async fn what_an_ordinary_account_may_not_give_is_named() {
         open_to_all(&bench.vault());
         command.uid(ACCOUNT).gid(ACCOUNT).env("HOME", to.path());
     }
-    let output = crate::harness::finish(&mut command);
+    let output = finish(&mut command);
     let text = said(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(
