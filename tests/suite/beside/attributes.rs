@@ -5,8 +5,7 @@ use crate::harness::{Rig, finish, in_bucket, program, until, write_config};
 use crate::restore::bench::{Bench, Object};
 use keepwatch::files;
 use keepwatch::model::attributes::{ACL, Carried};
-use keepwatch::model::full_key::FullKey;
-use keepwatch::model::{Attributes, ContentHash, ObjectMeta, RelKey, RelPath};
+use keepwatch::model::{Attributes, ContentHash};
 use keepwatch::store::At;
 use rustix::fs::XattrFlags;
 use std::fs::{self, File};
@@ -356,72 +355,4 @@ async fn a_disk_without_lists_gives_the_group_no_more() {
     let fault = restored.left_out.items[0].to_string();
     assert!(fault.contains(ACL), "{fault}");
     assert!(restored.is_complete(), "{restored:?}");
-}
-
-/// A path that takes all the room of the metadata: the file is stored, and named.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_has_no_room_for_them_is_stored_and_named() {
-    let rig = Rig::new();
-    let path = longest(&rig);
-    rig.write("a.txt", "has room");
-    let file = deep(&rig.root(), &path);
-    let done = rustix::fs::fsetxattr(&file, "user.comment", b"lost", XattrFlags::empty());
-    done.unwrap();
-    let text = reconcile(&rig);
-    let words = "is backed up without its attributes and access control lists: its long path leaves no room";
-    assert!(text.contains(words), "{text}");
-    assert_eq!(in_bucket(&rig.store()).await.len(), 2);
-    // It is no trouble any more when it has none.
-    rustix::fs::fremovexattr(&file, "user.comment").unwrap();
-    let text = reconcile(&rig);
-    assert!(!text.contains(words), "{text}");
-}
-
-/// The path of a file whose object's metadata has no room for anything more.
-fn longest(rig: &Rig) -> Vec<String> {
-    let mut random = fastrand::Rng::with_seed(5);
-    let letters: Vec<char> = ('а'..='я').collect();
-    let mut names = Vec::new();
-    loop {
-        let name: String = (0..20)
-            .map(|_| letters[random.usize(..letters.len())])
-            .collect();
-        names.push(name);
-        let path = RelPath::from_bytes(names.join("/")).unwrap();
-        let key = RelKey::of_file(&path);
-        let bucket_key = key.in_bucket("");
-        let full_key = FullKey::of(&key, "", &bucket_key).unwrap();
-        let file = rig.root().metadata().unwrap();
-        let seen = keepwatch::model::Fingerprint {
-            size_bytes: file.len(),
-            ..keepwatch::model::Fingerprint::UNSEEN
-        };
-        let meta = ObjectMeta {
-            full_key,
-            // As long as they are of a real file.
-            mtime_ns: 1_795_442_296_763_824_749,
-            owner: Some((0, 0)),
-            seen_ms: Some(1_795_442_301_004),
-            attributes: Carried::Apart(ContentHash::of(b"x")),
-            ..ObjectMeta::of(&seen, Some(ContentHash::of(b"x")))
-        };
-        if !meta.has_room_for_attributes() {
-            return names;
-        }
-    }
-}
-
-/// Make that file, folder by folder: its path is too long for one call.
-fn deep(root: &Path, names: &[String]) -> File {
-    use rustix::fs::{Mode, OFlags, mkdirat, openat};
-    let (file, folders) = names.split_last().unwrap();
-    let mut at = rustix::fd::OwnedFd::from(File::open(root).unwrap());
-    for name in folders {
-        mkdirat(&at, name, Mode::RWXU).unwrap();
-        at = openat(&at, name, OFlags::DIRECTORY, Mode::empty()).unwrap();
-    }
-    let flags = OFlags::CREATE | OFlags::RDWR;
-    let file = File::from(openat(&at, file, flags, Mode::RUSR | Mode::WUSR).unwrap());
-    std::io::Write::write_all(&mut &file, b"deep").unwrap();
-    file
 }
