@@ -96,7 +96,8 @@ pub struct SourceBoard {
     /// When the watch was last proven, and how often it had to be renewed.
     #[serde(default)]
     pub proof: WatchProof,
-    /// When the newest version was stored since the start, milliseconds since 1970.
+    /// When the newest version was stored, by this run or one before it, milliseconds
+    /// since 1970.
     #[serde(default)]
     pub stored_ms: Option<i64>,
 }

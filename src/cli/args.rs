@@ -385,6 +385,19 @@ pub struct PlaceArgs {
     #[arg(long, value_name = "N", requires = "bucket", conflicts_with = "vault")]
     pub profile: Option<String>,
 
+    /// Who asks pays for requests and transfer, as the bucket demands
+    #[arg(long, requires = "bucket", conflicts_with = "vault")]
+    pub requester_pays: bool,
+
+    /// The AWS account (12 digits) that the bucket must belong to
+    #[arg(
+        long,
+        value_name = "ACCOUNT",
+        requires = "bucket",
+        conflicts_with = "vault"
+    )]
+    pub expected_bucket_owner: Option<String>,
+
     /// The vault in this folder
     #[arg(long, value_name = "DIR")]
     pub vault: Option<PathBuf>,

@@ -3,7 +3,7 @@
 
 use super::args::{CommonArgs, Place, PlaceArgs};
 use super::setup;
-use crate::config::{Config, Needs, S3Config, SourceConfig, StoreConfig};
+use crate::config::{Config, Needs, S3Config, S3Demands, SourceConfig, StoreConfig};
 use crate::config::{bucket_from_flag, prefix_from_flag};
 use crate::error::Fatal;
 use crate::platform;
@@ -53,14 +53,19 @@ pub(super) fn said_again(common: &CommonArgs, place: &PlaceArgs) -> String {
         ("--endpoint-url", place.endpoint_url.clone()),
         ("--region", place.region.clone()),
         ("--profile", place.profile.clone()),
+        (
+            "--expected-bucket-owner",
+            place.expected_bucket_owner.clone(),
+        ),
     ];
     let is_placed = place.place() != Place::Configuration;
-    options
+    let said = options
         .iter()
         .filter(|(name, _)| !(is_placed && *name == "--config"))
         .filter_map(|(name, value)| Some((name, value.as_ref()?)))
-        .map(|(name, value)| format!(" {name} {}", platform::shell_word(value)))
-        .collect()
+        .map(|(name, value)| format!(" {name} {}", platform::shell_word(value)));
+    let pays = place.requester_pays.then(|| " --requester-pays".to_owned());
+    said.chain(pays).collect()
 }
 
 /// Find out what is meant and connect to it.
@@ -95,6 +100,10 @@ pub(super) async fn open(
                 place.endpoint_url.as_deref(),
                 place.region.as_deref(),
                 place.profile.as_deref(),
+                S3Demands::of_reading(
+                    place.requester_pays,
+                    place.expected_bucket_owner.as_deref(),
+                )?,
             )?;
             Ok(Depot {
                 store: Store::connect(&StoreConfig::S3(s3)).await?,
@@ -273,6 +282,20 @@ pub(super) fn folder_names(origins: &[Named]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proposed_command_says_again_who_pays_and_whose_the_bucket_must_be() {
+        let place = PlaceArgs {
+            bucket: Some("b-1".into()),
+            requester_pays: true,
+            expected_bucket_owner: Some("111122223333".into()),
+            ..PlaceArgs::default()
+        };
+        assert_eq!(
+            said_again(&CommonArgs::default(), &place),
+            " --bucket b-1 --expected-bucket-owner 111122223333 --requester-pays"
+        );
+    }
 
     fn named(name: &str, root: Option<&str>) -> Named {
         Named {

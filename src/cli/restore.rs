@@ -84,6 +84,7 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
     let work = all(&depot, parts, args, &shown, Stop::new(asked));
     let done = until_stopped(ask, work).await;
     shown.end();
+    let done = done.map_err(|fatal| so_far(fatal, shown.so_far()));
     let ended = match &done {
         Ok(done) => told::Ended::Done(done),
         Err(fatal) => told::Ended::Stopped(fatal, shown.so_far()),
@@ -96,6 +97,26 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
         summary::print(&depot, &done);
     }
     verdict(done, args, moment, &depot)
+}
+
+/// Who stops it hears what there is by now.
+fn so_far(fatal: Fatal, (files, bytes): (u64, u64)) -> Fatal {
+    if fatal.kind != FatalKind::Interrupted {
+        return fatal;
+    }
+    let done = match files {
+        0 => "no file is restored yet".to_owned(),
+        _ => format!(
+            "{} ({}) {} in order by now",
+            show::amount(files, "file"),
+            show::size(bytes),
+            if files == 1 { "is" } else { "are" }
+        ),
+    };
+    Fatal {
+        cause: format!("{}; {done}", fatal.cause),
+        ..fatal
+    }
 }
 
 /// What the comparison is for, when nothing is to be restored.

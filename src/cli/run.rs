@@ -4,7 +4,7 @@ mod not_started;
 
 use super::args::CommonArgs;
 use super::{COMPLETE, logging, setup};
-use crate::config::{Config, Needs};
+use crate::config::{Config, Needs, Unusable};
 use crate::daemon::Daemon;
 use crate::error::{Fatal, chain};
 use crate::platform;
@@ -15,7 +15,10 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     // Before anything else: until somebody listens, the request kills.
     let mut stop = tokio::spawn(platform::asked_to_end(hung_up));
     // What is missing is told as well, and for that the rest must be known.
-    let config = setup::config(common, Needs::Nothing)?;
+    let config = match setup::config_or_rest(common, Needs::Nothing) {
+        Ok(config) => config,
+        Err(unusable) => return Err(mistaken(common, unusable).await),
+    };
     let _log = logging::init(&config.log, true, common.quiet);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -38,6 +41,15 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         }
     }
     end(daemon).await
+}
+
+/// What is wrong in the configuration is told by log and message, where these are right.
+async fn mistaken(common: &CommonArgs, unusable: Unusable) -> Fatal {
+    if let Some(rest) = &unusable.rest {
+        let _log = logging::init(&rest.log, true, common.quiet);
+        not_started::tell(rest, &unusable.why).await;
+    }
+    unusable.why
 }
 
 /// Start it, or say that it does not start.

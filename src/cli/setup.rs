@@ -1,7 +1,7 @@
 //! Finding and reading the configuration, and following a running daemon.
 
 use super::args::CommonArgs;
-use crate::config::{Config, Defaults, Needs, Overrides, load, locate};
+use crate::config::{Config, Defaults, Needs, Overrides, Unusable, load_or_rest, locate};
 use crate::daemon::Options;
 use crate::error::Fatal;
 use crate::platform;
@@ -36,10 +36,18 @@ pub(super) fn options(common: &CommonArgs) -> Options {
 /// # Errors
 /// There is none, or it is wrong (exit code 2).
 pub(super) fn config(common: &CommonArgs, needs: Needs) -> Result<Config, Fatal> {
+    config_or_rest(common, needs).map_err(|unusable| unusable.why)
+}
+
+/// The same for who can tell of a mistake in it.
+///
+/// # Errors
+/// As [`config`].
+pub(super) fn config_or_rest(common: &CommonArgs, needs: Needs) -> Result<Config, Unusable> {
     let file = locate(common.config.as_deref(), &platform::config_candidates())?;
     let overrides = Overrides {
         log_level: common.log_level.clone(),
         needs,
     };
-    load(&file, &overrides, std::env::vars_os(), &defaults()?)
+    load_or_rest(&file, &overrides, std::env::vars_os(), &defaults()?)
 }

@@ -152,7 +152,7 @@ fn last_known(kept: &Kept, zone: &TimeZone) {
     );
     let mut told = show::Told::default();
     for source in &kept.status.sources {
-        print_source(source, zone, kept.at_ms, &mut told);
+        print_source(source, zone, kept.at_ms, false, &mut told);
     }
 }
 
@@ -219,11 +219,18 @@ fn print(status: &Status, zone: &TimeZone) {
     }
     let mut told = show::Told::default();
     for source in &status.sources {
-        print_source(source, zone, Timestamp::now().as_millisecond(), &mut told);
+        let now_ms = Timestamp::now().as_millisecond();
+        print_source(source, zone, now_ms, true, &mut told);
     }
 }
 
-fn print_source(source: &SourceStatus, zone: &TimeZone, now_ms: i64, told: &mut show::Told) {
+fn print_source(
+    source: &SourceStatus,
+    zone: &TimeZone,
+    now_ms: i64,
+    is_running: bool,
+    told: &mut show::Told,
+) {
     println!();
     println!(
         "{}  {}  to  {}",
@@ -251,7 +258,9 @@ fn print_source(source: &SourceStatus, zone: &TimeZone, now_ms: i64, told: &mut 
     }
     match &source.board.watching {
         Watching::On => println!("  changes are seen at once"),
-        Watching::Starting => println!("  watches are being set up"),
+        Watching::Starting if is_running => println!("  watches are being set up"),
+        // A single run watches nothing.
+        Watching::Starting => {}
         Watching::Off(why) => println!("  CHANGES ARE NOT SEEN AT ONCE: {}", show::clean(why)),
     }
     for line in proof(&source.board.proof, zone, now_ms) {

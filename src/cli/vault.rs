@@ -7,6 +7,7 @@ use crate::platform;
 use crate::store::vault::Vault;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::task::Poll;
 
 /// Characters of a made-up access key and secret: as long as AWS's own.
 const KEY_CHARS: usize = 20;
@@ -32,15 +33,34 @@ pub(super) async fn serve(args: &VaultServeArgs) -> Result<u8, Fatal> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(trouble)?;
     let address = listener.local_addr().map_err(trouble)?;
     let (key, secret) = (random(KEY_CHARS), random(SECRET_CHARS));
+    let stop = platform::asked_to_end(hung_up);
+    tokio::pin!(stop);
+    // Before it is told: until somebody listens, a signal kills.
+    let mut early = match futures::poll!(stop.as_mut()) {
+        Poll::Ready(signal) => Some(signal),
+        Poll::Pending => None,
+    };
     out::note(tell(&mut std::io::stdout(), address, &key, &secret));
     let mut signal = Ok(());
     vault
         .serve(listener, (key, secret), async {
-            signal = platform::asked_to_stop().await;
+            signal = match early.take() {
+                Some(signal) => signal,
+                None => stop.await,
+            };
         })
         .await?;
     signal.map_err(|e| signal_trouble(&e))?;
     Ok(COMPLETE)
+}
+
+/// As the service does: a terminal that is closed ends nobody's copying.
+fn hung_up() {
+    // Whoever would read it may be gone with the terminal.
+    let _ = writeln!(
+        std::io::stderr(),
+        "hang-up (SIGHUP): the vault is served on; Ctrl-C or SIGTERM ends it"
+    );
 }
 
 /// Say how to reach it. Whoever reads no further than the first lines is served

@@ -1,7 +1,9 @@
 //! What a bucket may demand of every request, as it is written in the configuration.
 //! Pure: no disk, no network.
 
+use super::S3Demands;
 use super::problems::{Wrong, looks_secret, shown};
+use crate::error::Fatal;
 
 /// Encryptions that S3 does by itself. Keys of the customer's own (SSE-C) are secrets,
 /// which belong into no configuration.
@@ -75,9 +77,70 @@ pub(super) fn account(text: &str) -> Result<String, Wrong> {
     }
 }
 
+impl S3Demands {
+    /// What is demanded of requests that only read, by `--requester-pays` and
+    /// `--expected-bucket-owner`.
+    ///
+    /// # Errors
+    /// A usage error that names the flag.
+    pub fn of_reading(requester_pays: bool, owner: Option<&str>) -> Result<Self, Fatal> {
+        let owner = owner.map(account).transpose();
+        Ok(Self {
+            requester_pays,
+            expected_bucket_owner: owner
+                .map_err(|wrong| wrong.of_flag("--expected-bucket-owner"))?,
+            ..Self::default()
+        })
+    }
+
+    /// Those of them that a configuration may have: what a bucket says of itself is
+    /// anybody's word.
+    #[must_use]
+    pub fn well_formed(self) -> Self {
+        let take = |text: Option<String>, check: fn(&str) -> Result<String, Wrong>| {
+            text.and_then(|text| check(&text).ok())
+        };
+        let encryption = take(self.encryption, encryption);
+        let is_without_key = encryption.as_deref() == Some("AES256");
+        Self {
+            kms_key_id: take(self.kms_key_id, kms_key_id).filter(|_| !is_without_key),
+            encryption,
+            storage_class: take(self.storage_class, storage_class),
+            requester_pays: self.requester_pays,
+            expected_bucket_owner: take(self.expected_bucket_owner, account),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_demand_is_left_out_and_what_is_wrong_in_a_flag_is_named() {
+        let text = |text: &str| Some(text.to_owned());
+        let said = S3Demands {
+            encryption: text("AES256"),
+            kms_key_id: text("alias/office"),
+            storage_class: text("GLACIER"),
+            requester_pays: true,
+            expected_bucket_owner: text("1\n[source]"),
+        };
+        let want = S3Demands {
+            encryption: text("AES256"),
+            requester_pays: true,
+            ..S3Demands::default()
+        };
+        assert_eq!(said.well_formed(), want);
+        let reading = S3Demands::of_reading(true, Some("111122223333")).unwrap();
+        assert_eq!(reading.clone().well_formed(), reading);
+        let fatal = S3Demands::of_reading(false, Some("1111-2222-3333")).unwrap_err();
+        assert_eq!(fatal.exit_code(), 2);
+        assert!(
+            fatal.to_string().contains("--expected-bucket-owner"),
+            "{fatal}"
+        );
+    }
 
     #[test]
     fn demands_by_their_shape() {

@@ -104,6 +104,39 @@ pub fn locate(named: Option<&Path>, candidates: &[PathBuf]) -> Result<PathBuf, F
     ))
 }
 
+/// Tables whose mistakes leave it certain whom to tell, by whose keys, and where
+/// Keepwatch's own files are.
+const NOT_ABOUT_TELLING: [&str; 5] = ["source", "schedule", "limits", "bandwidth", "drill"];
+
+/// A configuration that cannot be used.
+#[derive(Debug, Clone)]
+pub struct Unusable {
+    /// Why.
+    pub why: Fatal,
+    /// What is right in it, to tell of the rest: topic, state and log. `None` where
+    /// these are not certain. Nothing may be backed up by it.
+    pub rest: Option<Box<Config>>,
+}
+
+impl From<Fatal> for Unusable {
+    fn from(why: Fatal) -> Self {
+        Self { why, rest: None }
+    }
+}
+
+/// As [`load_or_rest`], for who does nothing with a configuration that cannot be used.
+///
+/// # Errors
+/// As [`load_or_rest`].
+pub fn load(
+    file: &Path,
+    overrides: &Overrides,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    defaults: &Defaults,
+) -> Result<Config, Fatal> {
+    load_or_rest(file, overrides, environment, defaults).map_err(|unusable| unusable.why)
+}
+
 /// Read, merge and check everything.
 ///
 /// `environment` is what `std::env::vars_os()` gives; variables that do not
@@ -111,12 +144,12 @@ pub fn locate(named: Option<&Path>, candidates: &[PathBuf]) -> Result<PathBuf, F
 ///
 /// # Errors
 /// One usage error with all that is wrong: file, line, key and remedy of each.
-pub fn load(
+pub fn load_or_rest(
     file: &Path,
     overrides: &Overrides,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     defaults: &Defaults,
-) -> Result<Config, Fatal> {
+) -> Result<Config, Unusable> {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let use_it = format!("use the configuration {}", file.display());
     let refuse = |wrong: Wrong| Fatal::usage(use_it.as_str(), wrong.what, wrong.remedy);
@@ -140,7 +173,12 @@ pub fn load(
     };
     match validate::config(raw, &input, &mut problems) {
         Some(config) if problems.is_empty() => Ok(config),
-        _ => Err(problems.into_fatal(&file, &lines, &names)),
+        config => Err(Unusable {
+            rest: config
+                .filter(|_| problems.are_within(&NOT_ABOUT_TELLING))
+                .map(Box::new),
+            why: problems.into_fatal(&file, &lines, &names),
+        }),
     }
 }
 

@@ -27,7 +27,7 @@ mod trial;
 mod validate;
 mod values;
 
-pub use load::{Defaults, Needs, Overrides, load, locate};
+pub use load::{Defaults, Needs, Overrides, Unusable, load, load_or_rest, locate};
 pub use trial::{bucket_from_flag, prefix_from_flag};
 
 use std::path::PathBuf;

@@ -140,6 +140,16 @@ impl Problems {
         self.found.is_empty()
     }
 
+    /// Everything that is wrong is in one of these tables.
+    pub(super) fn are_within(&self, tables: &[&str]) -> bool {
+        let is_within = |key: &Key| {
+            key.0
+                .first()
+                .is_some_and(|at| tables.contains(&at.as_str()))
+        };
+        self.found.iter().all(|(_, key, _)| is_within(key))
+    }
+
     /// All of it as one failure that names the file and each line.
     pub(super) fn into_fatal(self, file: &Path, lines: &Lines, source_names: &[String]) -> Fatal {
         let operation = format!("use the configuration {}", file.display());

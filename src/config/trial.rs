@@ -115,8 +115,8 @@ fn defaults_of_limits() -> Result<Limits, super::problems::Wrong> {
 }
 
 impl S3Config {
-    /// The server of `--endpoint-url`, `--region` and `--profile`, for commands
-    /// that work without a configuration file.
+    /// The server of `--endpoint-url`, `--region` and `--profile`, and what its buckets
+    /// demand, for commands that work without a configuration file.
     ///
     /// # Errors
     /// A usage error that names the flag.
@@ -124,6 +124,7 @@ impl S3Config {
         endpoint_url: Option<&str>,
         region: Option<&str>,
         profile: Option<&str>,
+        demands: S3Demands,
     ) -> Result<Self, Fatal> {
         let check = |text: Option<&str>, check: fn(&str) -> Result<String, _>, flag: &str| {
             text.map(check)
@@ -135,7 +136,7 @@ impl S3Config {
             region: check(region, places::region, "--region")?,
             profile: check(profile, places::profile, "--profile")?,
             path_style: endpoint_url.is_some(),
-            demands: S3Demands::default(),
+            demands,
             endpoint_url,
         })
     }
@@ -216,12 +217,17 @@ mod tests {
 
     #[test]
     fn flags_are_named_when_they_are_wrong() {
+        let none = S3Demands::default;
         let server =
-            S3Config::from_flags(Some("https://s3.example"), None, Some("backup")).unwrap();
+            S3Config::from_flags(Some("https://s3.example"), None, Some("backup"), none()).unwrap();
         assert!(server.path_style);
         assert_eq!(server.profile.as_deref(), Some("backup"));
-        assert!(!S3Config::from_flags(None, None, None).unwrap().path_style);
-        let fatal = S3Config::from_flags(Some("s3.example"), None, None).unwrap_err();
+        assert!(
+            !S3Config::from_flags(None, None, None, none())
+                .unwrap()
+                .path_style
+        );
+        let fatal = S3Config::from_flags(Some("s3.example"), None, None, none()).unwrap_err();
         assert!(fatal.to_string().contains("--endpoint-url"), "{fatal}");
         assert_eq!(fatal.exit_code(), 2);
         assert!(

@@ -4,7 +4,7 @@ use crate::board::ScanDone;
 use crate::control::{
     Answer, Kept, Line, Progress, Reconciled, Request, SourceStatus, Status, Words,
 };
-use crate::error::{Class, Fatal, Fault};
+use crate::error::{Class, Fatal, Fault, chain};
 use crate::index::Activity;
 use crate::model::RelKey;
 use crate::model::audit::Ask;
@@ -42,36 +42,22 @@ impl Answers {
         }
     }
 
-    async fn status(&self) -> Result<Line, Fault> {
-        let (ctx, started_ms) = (Arc::clone(&self.ctx), self.started_ms);
-        let mail_trouble = self.post.trouble();
-        blocking(move || {
-            let status = status_of(&ctx, started_ms, mail_trouble);
-            Ok(Line::Status(Box::new(status)))
-        })
-        .await
+    /// How things stand now.
+    async fn state(&self) -> Result<Kept, Fault> {
+        state(&self.ctx, &self.post, self.started_ms).await
     }
 
     /// Write down how things stand, now and again until told to stop.
     pub(super) async fn keep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut is_failing = false;
         loop {
-            let (ctx, started_ms) = (Arc::clone(&self.ctx), self.started_ms);
-            let mail_trouble = self.post.trouble();
-            let kept = move || {
-                let kept = Kept {
-                    at_ms: ctx.now_ms(),
-                    status: status_of(&ctx, started_ms, mail_trouble),
-                };
-                kept.write(&ctx.config.state_dir)
-            };
-            let written = tokio::task::spawn_blocking(kept).await;
+            let written = write_down(&self.ctx, self.state().await).await;
             let was_failing = is_failing;
-            is_failing = !matches!(written, Ok(Ok(())));
-            if let Ok(Err(error)) = written
+            is_failing = written.is_err();
+            if let Err(fault) = written
                 && !was_failing
             {
-                tracing::warn!("how things stand cannot be written down: {error}");
+                tracing::warn!("{fault}");
             }
             tokio::select! {
                 () = tokio::time::sleep(KEEP_EVERY) => {}
@@ -79,6 +65,38 @@ impl Answers {
             }
         }
     }
+}
+
+/// How things stand.
+pub(super) async fn state(ctx: &Arc<Context>, post: &Post, started_ms: i64) -> Result<Kept, Fault> {
+    let (ctx, mail_trouble) = (Arc::clone(ctx), post.trouble());
+    blocking(move || {
+        Ok(Kept {
+            at_ms: ctx.now_ms(),
+            status: status_of(&ctx, started_ms, mail_trouble),
+        })
+    })
+    .await
+}
+
+/// Keep that for when nobody answers.
+pub(super) async fn write_down(
+    ctx: &Arc<Context>,
+    state: Result<Kept, Fault>,
+) -> Result<(), Fault> {
+    let (state, ctx) = (state?, Arc::clone(ctx));
+    blocking(move || {
+        state.write(&ctx.config.state_dir).map_err(|error| {
+            let folder = ctx.config.state_dir.display().to_string();
+            Fault::new(
+                Class::Local,
+                "write down how things stand in",
+                folder,
+                chain(&error),
+            )
+        })
+    })
+    .await
 }
 
 /// Blocks.
@@ -147,7 +165,10 @@ pub(super) fn told(delivery: &Delivery) -> String {
 impl Answer for Answers {
     async fn answer(&self, request: Request, progress: mpsc::Sender<Line>) -> Line {
         let answer = match request {
-            Request::Status => self.status().await,
+            Request::Status => {
+                let state = self.state().await;
+                state.map(|state| Line::Status(Box::new(state.status)))
+            }
             Request::Digest { send } => {
                 digest_line(&self.ctx, &self.post, send, std::future::ready(())).await
             }

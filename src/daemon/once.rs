@@ -1,6 +1,6 @@
 //! One-off runs without a running daemon: open, work, close.
 
-use super::answers::{NAMED_MAX, digest_line, reconcile, told, verify_line};
+use super::answers::{NAMED_MAX, digest_line, reconcile, state, told, verify_line, write_down};
 use super::{CLEARING_MAX, Options, Parts, close, open, this_computer};
 use crate::config::Config;
 use crate::control::{Line, Reconciled, Words};
@@ -96,6 +96,7 @@ async fn with_workers<T>(
     work: impl AsyncFnOnce(&Arc<Context>, &Arc<Post>) -> Result<T, Fatal>,
 ) -> Result<T, Fatal> {
     let clock = options.clock.unwrap_or_else(system_clock);
+    let started_ms = clock();
     let computer = options.computer.unwrap_or_else(this_computer);
     let Parts {
         ctx, post, hints, ..
@@ -125,6 +126,10 @@ async fn with_workers<T>(
     destination::tell(&ctx, &post).await;
     if let Err(fault) = post.flush(&ctx).await {
         tracing::warn!("a message waits in the outbox: {fault}");
+    }
+    // For who asks how things stand when no daemon runs.
+    if let Err(fault) = write_down(&ctx, state(&ctx, &post, started_ms).await).await {
+        tracing::warn!("{fault}");
     }
     // Fails only when every loop has ended already.
     let _ = stop.send(true);

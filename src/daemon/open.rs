@@ -3,6 +3,7 @@
 use super::{Parts, panicked, places};
 use crate::board::Board;
 use crate::config::{Config, SourceConfig, StoreConfig};
+use crate::control;
 use crate::error::Fatal;
 use crate::files::{Compress, Rules};
 use crate::index::{Index, Opened};
@@ -113,6 +114,7 @@ pub async fn open(
     {
         let ctx = Arc::clone(&ctx);
         blocking(move || {
+            take_up_stored(&ctx);
             for source in 0..ctx.sources.len() {
                 brake::show(&ctx, source);
                 destination::show(&ctx, source);
@@ -145,6 +147,19 @@ pub async fn open(
         hints: receivers,
         opened,
     })
+}
+
+/// When the newest version was stored is known from the last run: a source in which
+/// nothing changes is backed up all the same. Blocks.
+fn take_up_stored(ctx: &Context) {
+    let last = control::Kept::read(&ctx.config.state_dir);
+    for then in last.iter().flat_map(|last| &last.status.sources) {
+        let mut sources = ctx.sources.iter();
+        if let Some(number) = sources.position(|source| source.config.name == then.name) {
+            ctx.board
+                .update(number, |board| board.stored_ms = then.board.stored_ms);
+        }
+    }
 }
 
 /// Say whose hands Keepwatch's own files are in, where these are not its own.

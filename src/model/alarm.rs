@@ -112,13 +112,7 @@ impl Window {
         now_ms: i64,
         known_files: u64,
     ) -> Option<Incident> {
-        let suspect = Suspect {
-            path: hash(path.as_bytes()),
-            at_ms,
-            ending: None,
-            is_blank: false,
-        };
-        self.add(suspect, now_ms, known_files)
+        self.add(in_place(path, at_ms, false), now_ms, known_files)
     }
 
     /// Plain content of a path was replaced by nothing.
@@ -131,13 +125,7 @@ impl Window {
         known_files: u64,
     ) -> Option<Incident> {
         if is_never_empty(path.name()) {
-            let suspect = Suspect {
-                path: hash(path.as_bytes()),
-                at_ms,
-                ending: None,
-                is_blank: true,
-            };
-            return self.add(suspect, now_ms, known_files);
+            return self.add(in_place(path, at_ms, true), now_ms, known_files);
         }
         let gone = Gone {
             names: names_of(path),
@@ -306,6 +294,17 @@ fn is_rename(gone: &Gone, came: &Came) -> bool {
 }
 
 /// Both halves of a rename.
+/// Content that was replaced under its own name.
+fn in_place(path: &RelPath, at_ms: i64, is_blank: bool) -> Suspect {
+    Suspect {
+        path: hash(path.as_bytes()),
+        at_ms,
+        ending: None,
+        is_blank,
+    }
+}
+
+/// A rename of which both halves are known.
 fn suspect(gone: &Gone, came: Came) -> Suspect {
     Suspect {
         path: came.path,

@@ -105,6 +105,37 @@ pub struct Settings {
     /// The server that the digest goes through, when it is another than AWS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notify_endpoint_url: Option<String>,
+    /// What the bucket demands of every request, where it demands anything.
+    #[serde(skip_serializing_if = "Demands::is_nothing")]
+    pub s3: Demands,
+}
+
+/// What a bucket demands, under the names that the configuration has for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Demands {
+    /// How objects are to be encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_side_encryption: Option<String>,
+    /// Under which key of KMS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
+    /// The storage class of new versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<String>,
+    /// Who asks pays.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub requester_pays: bool,
+    /// The account that the bucket must belong to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Demands {
+    /// Nothing is demanded.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One path.

@@ -179,3 +179,23 @@ proptest! {
         }
     }
 }
+
+/// Named after the loss: a configuration that was rebuilt from the manifest had none
+/// of what the bucket demands.
+#[test]
+fn what_the_bucket_demands_is_in_the_header_and_older_headers_are_read() {
+    let mut with = header();
+    with.settings.s3 = Demands {
+        kms_key_id: Some("alias/office".into()),
+        requester_pays: true,
+        ..Demands::default()
+    };
+    let text = serde_json::to_value(&with).unwrap();
+    let told = serde_json::json!({"kms_key_id": "alias/office", "requester_pays": true});
+    assert_eq!(text["settings"]["s3"], told);
+    assert_eq!(serde_json::from_value::<Header>(text).unwrap(), with);
+    // Written before there were any, and where nothing is demanded: the same.
+    let without = serde_json::to_value(header()).unwrap();
+    assert!(without["settings"].get("s3").is_none(), "{without}");
+    assert_eq!(serde_json::from_value::<Header>(without).unwrap(), header());
+}

@@ -2,16 +2,19 @@
 //!
 //! [`Backoff`] spaces the tries of one path, [`Gate`] holds back everything
 //! for a bucket that fails as such, [`Pace`] how many at a time a bucket gets,
-//! [`OutageAlert`] decides what is worth a message. Pure: the caller brings the time and the random numbers. Nothing
-//! here ever gives up, and nothing here forgets a path.
+//! [`OutageAlert`] decides what is worth a message, [`SharedAlerts`] which outages are
+//! one. Pure: the caller brings the time and the random numbers. Nothing here ever
+//! gives up, and nothing here forgets a path.
 
 mod alert;
 mod gate;
 mod pace;
+mod shared;
 
 pub use alert::{AlertPolicy, AlertStep, OutageAlert};
 pub use gate::{Gate, GateState, MayStart, Transition};
 pub use pace::{Pace, Slowed};
+pub use shared::{Due, Part, SharedAlerts, Standing};
 
 use crate::error::Class;
 use gate::{later, passed};

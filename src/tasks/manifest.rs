@@ -13,11 +13,13 @@ mod thin;
 use super::answering::on_disk;
 use super::context::{Context, blocking};
 use crate::board::ScanDone;
-use crate::config::OnDelete;
+use crate::config::{OnDelete, S3Demands, StoreConfig};
 use crate::error::{Class, Fault, chain};
 use crate::files::{self, Pulse};
 use crate::index::Activity;
-use crate::model::manifest::{self, Header, Line, MANIFEST_VERSION, Settings, Trailer, Writing};
+use crate::model::manifest::{
+    self, Demands, Header, Line, MANIFEST_VERSION, Settings, Trailer, Writing,
+};
 use crate::model::{ContentHash, Kind, ObjectMeta, Record, RelKey, RelPath};
 use crate::platform;
 use crate::queue::Lane;
@@ -275,7 +277,28 @@ fn header(ctx: &Context, number: usize, moment_ms: i64) -> Header {
             versions_per_hour_max: source.versions_per_hour_max,
             topic_arn: ctx.config.notify.topic_arn.clone(),
             notify_endpoint_url: ctx.config.notify.endpoint_url.clone(),
+            s3: demands(&ctx.config.store),
         },
+    }
+}
+
+fn demands(store: &StoreConfig) -> Demands {
+    let StoreConfig::S3(s3) = store else {
+        return Demands::default();
+    };
+    let S3Demands {
+        encryption,
+        kms_key_id,
+        storage_class,
+        requester_pays,
+        expected_bucket_owner,
+    } = s3.demands.clone();
+    Demands {
+        server_side_encryption: encryption,
+        kms_key_id,
+        storage_class,
+        requester_pays,
+        expected_bucket_owner,
     }
 }
 

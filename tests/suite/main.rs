@@ -22,6 +22,7 @@ mod delta;
 mod destination;
 mod drill;
 mod errors;
+mod figures;
 mod format_page;
 mod fuzz;
 mod harness;

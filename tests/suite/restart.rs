@@ -7,6 +7,7 @@ mod killed;
 mod last;
 mod reconcile;
 mod shortened;
+mod signals;
 mod stop;
 mod upgrade;
 

@@ -2,7 +2,8 @@
 //! message: its exit code is read by nobody.
 //!
 //! Whatever starts it tries again, every half minute or so: a file in the state
-//! folder remembers what was told, so that a message comes once a day.
+//! folder (or beside the log, where the state folder is what is wrong) remembers what
+//! was told, so that a message comes once a day.
 
 use crate::config::Config;
 use crate::daemon;
@@ -35,8 +36,18 @@ struct Told {
     reason: String,
 }
 
-fn file(config: &Config) -> PathBuf {
-    config.state_dir.join(FILE)
+/// Where it may be remembered what was told: in the state folder, and where root must
+/// not use that, beside the log. Empty where neither is safe.
+fn files(config: &Config) -> Vec<PathBuf> {
+    let folders = [&config.state_dir, &config.log.dir];
+    let safe = folders.into_iter().filter(|folder| is_safe(folder));
+    safe.map(|folder| folder.join(FILE)).collect()
+}
+
+/// Root keeps no file in a folder that is not its own. Blocks.
+fn is_safe(folder: &Path) -> bool {
+    let is_strange = platform::strange(folder).is_some_and(|strange| strange.is_itself);
+    !(is_strange && platform::is_privileged())
 }
 
 fn read(file: &Path) -> Option<Told> {
@@ -50,24 +61,30 @@ fn write(file: &Path, told: &Told) -> io::Result<()> {
     platform::create_private_file(file)?.write_all(&serde_json::to_vec(told)?)
 }
 
-/// Not beside another that runs, and root keeps no file in a folder that is not its
-/// own. Blocks.
-fn may_tell(state_dir: &Path) -> bool {
-    let is_strange = platform::strange(state_dir).is_some_and(|strange| strange.is_itself);
-    !(Index::is_in_use(&state_dir.join("index")) || is_strange && platform::is_privileged())
-}
-
 /// It does not start: say so, where it was not said today.
 pub(super) async fn tell(config: &Config, fatal: &Fatal) {
     tracing::error!("{}", fatal.one_line());
-    let state_dir = config.state_dir.clone();
-    let may_tell = tokio::task::spawn_blocking(move || may_tell(&state_dir)).await;
-    if fatal.kind == FatalKind::Interrupted || !matches!(may_tell, Ok(true)) {
+    if fatal.kind == FatalKind::Interrupted {
         return;
     }
+    let index = config.state_dir.join("index");
+    // Not beside another that runs.
+    let is_in_use = tokio::task::spawn_blocking(move || Index::is_in_use(&index)).await;
+    if !matches!(is_in_use, Ok(false)) {
+        return;
+    }
+    let Some(file) = files(config).into_iter().next() else {
+        // Whatever starts it tries again at once, and nothing would say that it was told.
+        tracing::error!(
+            "nobody was told of this by mail: root keeps no note of it in {} or {}, which are not its own",
+            config.state_dir.display(),
+            config.log.dir.display()
+        );
+        return;
+    };
     let now_ms = Timestamp::now().as_millisecond();
-    let reason = format!("cannot {}: {}", fatal.operation, fatal.cause);
-    let file = file(config);
+    let cause: Vec<&str> = fatal.cause.lines().map(str::trim).collect();
+    let reason = format!("cannot {}: {}", fatal.operation, cause.join("; "));
     let known = read(&file);
     let since_ms = known.as_ref().map_or(now_ms, |known| known.since_ms);
     let is_told = known.is_some_and(|known| {
@@ -99,8 +116,10 @@ pub(super) async fn tell(config: &Config, fatal: &Fatal) {
 
 /// It has started: say so where the opposite was said.
 pub(super) async fn over(config: &Config) {
-    let file = file(config);
-    let Some(told) = read(&file) else { return };
+    let mut notes = files(config).into_iter();
+    let Some((file, told)) = notes.find_map(|file| read(&file).map(|told| (file, told))) else {
+        return;
+    };
     let over = NotStarted {
         computer: &platform::computer_name(),
         reason: &told.reason,
@@ -130,6 +149,7 @@ async fn send(config: &Config, message: Message) -> bool {
             .publish(&message.subject, &message.body)
             .await
             .map(drop),
+        None if !is_safe(&config.state_dir) => return false,
         None => {
             let date = Timestamp::now()
                 .to_zoned_datetime(config.schedule.time_zone.clone())

@@ -10,9 +10,10 @@ use super::existing::{Existing, There};
 use crate::cli::args::{Place, SourcesArgs};
 use crate::cli::origins::{Depot, Named, folder_names};
 use crate::cli::show;
+use crate::config::S3Demands;
 use crate::error::{Fatal, chain};
 use crate::files::write_private_atomic;
-use crate::model::manifest::Header;
+use crate::model::manifest::{Demands, Header};
 use crate::model::owner::Owner;
 use crate::platform;
 use crate::recovery::Origin;
@@ -124,7 +125,8 @@ pub(super) fn write(
     });
     let folders: Vec<Folder> = there.chain(added).collect();
     apart(&folders)?;
-    let text = text(existing.as_ref(), &store, &new, &moved);
+    let demands = demands(args, &store, &new);
+    let text = text(existing.as_ref(), &store, &demands, &new, &moved);
     let text = text.ok_or_else(|| {
         Fatal::usage(
             operation(),
@@ -134,6 +136,7 @@ pub(super) fn write(
     })?;
     let is_new = existing.is_none();
     let topic_there = existing.as_ref().map(|file| file.topic_arn.clone());
+    let demanded_there = existing.as_ref().map(|file| file.demands.clone());
     match existing {
         // Whole or not at all: it may hold more than what we wrote.
         Some(_) => write_private_atomic(file, text.as_bytes()).map_err(Fatal::from)?,
@@ -145,6 +148,13 @@ pub(super) fn write(
         for folder in &folders {
             let name = show::clean(&folder.name);
             eprintln!("  {name}: {}", folder.path.display());
+        }
+        let lines = demand_lines(&demands);
+        if demanded_there.is_some_and(|there| there != demands) && !lines.is_empty() {
+            eprintln!(
+                "These buckets demand what [s3] of the file does not say: see whether those that were there want it too, and put into [s3]:"
+            );
+            eprint!("{}", indented(&lines));
         }
         for one in &new {
             let topic = one.header.settings.topic_arn.as_ref();
@@ -160,6 +170,64 @@ pub(super) fn write(
         }
     }
     Ok(())
+}
+
+/// What the buckets demand of every request: as the manifests say it, and where the
+/// command says otherwise, as that does. The first source that says anything counts:
+/// those of one computer say the same.
+fn demands(args: &SourcesArgs, store: &Store, new: &[New<'_>]) -> Demands {
+    if matches!(store, Store::Vault(_)) {
+        return Demands::default();
+    }
+    let said = new.iter().map(|one| &one.header.settings.s3);
+    let said = said.into_iter().find(|said| !said.is_nothing());
+    let Demands {
+        server_side_encryption,
+        kms_key_id,
+        storage_class,
+        requester_pays,
+        expected_bucket_owner,
+    } = said.cloned().unwrap_or_default();
+    let fit = S3Demands {
+        encryption: server_side_encryption,
+        kms_key_id,
+        storage_class,
+        requester_pays,
+        expected_bucket_owner,
+    }
+    .well_formed();
+    let place = &args.place;
+    Demands {
+        server_side_encryption: fit.encryption,
+        kms_key_id: fit.kms_key_id,
+        storage_class: fit.storage_class,
+        requester_pays: fit.requester_pays || place.requester_pays,
+        expected_bucket_owner: place
+            .expected_bucket_owner
+            .clone()
+            .or(fit.expected_bucket_owner),
+    }
+}
+
+fn demand_lines(demands: &Demands) -> String {
+    let texts = [
+        ("server_side_encryption", &demands.server_side_encryption),
+        ("kms_key_id", &demands.kms_key_id),
+        ("storage_class", &demands.storage_class),
+        ("expected_bucket_owner", &demands.expected_bucket_owner),
+    ];
+    let mut lines: String = texts
+        .iter()
+        .filter_map(|(key, value)| Some(format!("{key} = {}\n", quoted(value.as_ref()?))))
+        .collect();
+    if demands.requester_pays {
+        lines.push_str("requester_pays = true\n");
+    }
+    lines
+}
+
+fn indented(lines: &str) -> String {
+    lines.lines().map(|line| format!("  {line}\n")).collect()
 }
 
 fn create(file: &Path, text: &str, operation: impl Fn() -> String) -> Result<(), Fatal> {
@@ -336,6 +404,7 @@ fn apart(folders: &[Folder]) -> Result<(), Fatal> {
 fn text(
     existing: Option<&Existing>,
     store: &Store,
+    demands: &Demands,
     new: &[New<'_>],
     moved: &[(usize, PathBuf)],
 ) -> Option<String> {
@@ -358,7 +427,7 @@ fn text(
     }
     match existing {
         Some(existing) => existing.text_with(moved, &more),
-        None => Some(format!("{}{more}", head(store))),
+        None => Some(format!("{}{}{more}", head(store), demand_lines(demands))),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::config::{Store, quoted};
 use crate::error::{Fatal, chain};
+use crate::model::manifest::Demands;
 use std::io::{ErrorKind, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub(super) struct Existing {
     pub(super) sources: Vec<There>,
     pub(super) topic_arn: Option<String>,
     pub(super) has_notify: bool,
+    pub(super) demands: Demands,
 }
 
 /// A source of it.
@@ -80,6 +82,7 @@ impl Existing {
                 endpoint_url: s3.and_then(|s3| word(s3, "endpoint_url")),
             },
         };
+        let demands = table("s3").map(demands).unwrap_or_default();
         let sources = root.get("source")?.as_array_of_tables()?;
         let sources: Option<Vec<There>> = sources
             .iter()
@@ -108,6 +111,7 @@ impl Existing {
             sources,
             topic_arn,
             has_notify,
+            demands,
             text,
         })
     }
@@ -134,6 +138,19 @@ impl Existing {
         source
             .and_then(|source| Some(source.span.as_ref()?.start))
             .unwrap_or(0)
+    }
+}
+
+fn demands(s3: &Table) -> Demands {
+    Demands {
+        server_side_encryption: word(s3, "server_side_encryption"),
+        kms_key_id: word(s3, "kms_key_id"),
+        storage_class: word(s3, "storage_class"),
+        requester_pays: s3
+            .get("requester_pays")
+            .and_then(toml_edit::Item::as_bool)
+            .unwrap_or(false),
+        expected_bucket_owner: word(s3, "expected_bucket_owner"),
     }
 }
 

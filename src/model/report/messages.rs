@@ -11,6 +11,9 @@ use jiff::tz::TimeZone;
 /// Folder names in a message; the rest is counted.
 const NAMES_MAX: usize = 8;
 
+/// Wordings of one cause in a message: each server says it in its own way.
+const WHYS_MAX: usize = 4;
+
 /// Subject and body, within what SNS takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -111,21 +114,23 @@ impl OneOff {
     }
 }
 
-/// A destination that takes nothing.
+/// Destinations that take nothing, for one cause.
 #[derive(Debug, Clone)]
 pub struct Outage<'a> {
     /// The computer's name.
     pub computer: &'a str,
     /// The folders whose copies go there.
     pub sources: &'a [String],
-    /// The destination, as shown to people.
+    /// The destinations, as shown to people.
     pub destination: &'a str,
+    /// What else does not go on for it, in words; empty when nothing does.
+    pub besides: &'a str,
     /// Since when, milliseconds since 1970.
     pub since_ms: i64,
     /// Now, milliseconds since 1970.
     pub now_ms: i64,
-    /// The newest failure.
-    pub fault: &'a Fault,
+    /// The newest failures, one of each wording; the first is told with its remedy.
+    pub faults: &'a [Fault],
     /// Files that wait to be stored.
     pub waiting: u64,
     /// This outage has been reported before.
@@ -138,15 +143,19 @@ pub struct Outage<'a> {
 pub fn outage_alert(outage: &Outage<'_>) -> Message {
     let still = if outage.reminder { "still " } else { "" };
     let lasting = duration(elapsed_ms(outage.since_ms, outage.now_ms));
-    let mut head = vec![
-        format!(
-            "ALERT: nothing {still}can be backed up to {} since {} ({lasting}).",
-            clean(outage.destination),
-            time(outage.since_ms, outage.time_zone)
-        ),
-        format!("Why: {}", clean(&outage.fault.cause)),
-    ];
-    push_remedy(&mut head, &outage.fault.hint);
+    let mut head = vec![format!(
+        "ALERT: nothing {still}can be backed up to {} since {} ({lasting}).",
+        clean(outage.destination),
+        time(outage.since_ms, outage.time_zone)
+    )];
+    if !outage.besides.is_empty() {
+        head.push(format!("Besides, {}.", clean(outage.besides)));
+    }
+    let whys = outage.faults.iter().take(WHYS_MAX);
+    head.extend(whys.map(|fault| format!("Why: {}", clean(&fault.cause))));
+    if let Some(fault) = outage.faults.first() {
+        push_remedy(&mut head, &fault.hint);
+    }
     head.extend([
         String::new(),
         format!("Computer: {}", clean(outage.computer)),
@@ -167,7 +176,7 @@ pub fn outage_alert(outage: &Outage<'_>) -> Message {
     }
 }
 
-/// A destination that is back.
+/// Destinations that are back.
 #[derive(Debug, Clone)]
 pub struct Recovery<'a> {
     /// The computer's name.
@@ -180,6 +189,9 @@ pub struct Recovery<'a> {
     pub since_ms: i64,
     /// When it was over, milliseconds since 1970.
     pub until_ms: i64,
+    /// What was told of together with it and still does not work, in words; empty when
+    /// all does.
+    pub still: &'a str,
     /// Files that still wait to be stored.
     pub waiting: u64,
     /// The zone its times are shown in.
@@ -189,13 +201,18 @@ pub struct Recovery<'a> {
 /// What to send when a reported outage is over.
 pub fn recovery(recovery: &Recovery<'_>) -> Message {
     let lasted = duration(elapsed_ms(recovery.since_ms, recovery.until_ms));
-    let head = vec![
+    let mut head = vec![
         format!("The backup to {} works again.", clean(recovery.destination)),
         format!(
             "It was out of reach from {} to {} ({lasted}).",
             time(recovery.since_ms, recovery.time_zone),
             time(recovery.until_ms, recovery.time_zone)
         ),
+    ];
+    if !recovery.still.is_empty() {
+        head.push(format!("Out of reach still: {}.", clean(recovery.still)));
+    }
+    head.extend([
         String::new(),
         format!("Computer: {}", clean(recovery.computer)),
         format!("Folders:  {}", names(recovery.sources)),
@@ -203,7 +220,7 @@ pub fn recovery(recovery: &Recovery<'_>) -> Message {
             "Waiting:  {}, being stored now",
             amount(recovery.waiting, "file")
         ),
-    ];
+    ]);
     Message {
         subject: subject(
             recovery.computer,
@@ -359,9 +376,10 @@ mod tests {
             computer: "OFFICE-PC",
             sources: &sources,
             destination: "s3://backup-254",
+            besides: "",
             since_ms: at("2026-11-23T08:00:00Z"),
             now_ms: at("2026-11-23T08:30:00Z"),
-            fault: &fault,
+            faults: std::slice::from_ref(&fault),
             waiting: 17,
             reminder: false,
             time_zone: &zone,
@@ -382,6 +400,19 @@ mod tests {
 
         Keepwatch keeps trying, and stores what waits as soon as it can.
         "#);
+        let other = Fault::new(Class::Credentials, "upload", "b", "b.s3 knows no such key");
+        let more = outage_alert(&Outage {
+            besides: "2 files of letters cannot be backed up",
+            faults: &[fault.clone(), other],
+            ..outage.clone()
+        });
+        assert!(
+            more.body.contains(
+                "\nBesides, 2 files of letters cannot be backed up.\nWhy: the key has expired\nWhy: b.s3 knows no such key\nWhat to do: make"
+            ),
+            "{}",
+            more.body
+        );
         let reminder = outage_alert(&Outage {
             reminder: true,
             sources: &sources[..1],
@@ -397,6 +428,7 @@ mod tests {
             destination: "s3://backup-254",
             since_ms: at("2026-11-23T08:00:00Z"),
             until_ms: at("2026-11-23T11:05:00Z"),
+            still: "",
             waiting: 1_700,
             time_zone: &zone,
         });
@@ -412,5 +444,20 @@ mod tests {
         Folders:  database, photos
         Waiting:  1,700 files, being stored now
         "#);
+        let some = recovery(&Recovery {
+            computer: "OFFICE-PC",
+            sources: &sources,
+            destination: "a",
+            since_ms: 0,
+            until_ms: 1,
+            still: "b on AWS",
+            waiting: 0,
+            time_zone: &zone,
+        });
+        assert!(
+            some.body.contains("\nOut of reach still: b on AWS.\n"),
+            "{}",
+            some.body
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use super::outage::{count, messages};
 use super::{config, fast_clock, is_for, is_put, start_on, status, until_well};
-use crate::harness::{Fate, Faults, Rig, until};
+use crate::harness::{BUCKET, Fate, Faults, Rig, until};
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::notice::{NoticeOptions, Notifier};
 use std::fs;
@@ -150,7 +150,11 @@ async fn an_sns_that_hangs_holds_up_neither_retries_nor_other_alerts() {
         ctx.index.counts(ctx.sources[0].id).protected() == 1
     })
     .await;
-    faults.set(|_| Fate::Answer(403, "InvalidAccessKeyId"));
+    // Two causes: one would be one message.
+    faults.set(|seen| match seen.uri.contains("/second") {
+        true => Fate::Answer(404, "NoSuchBucket"),
+        false => Fate::Answer(403, "InvalidAccessKeyId"),
+    });
     rig.write("b.txt", "b");
     until("the first alert is on its way", async || {
         ctx.index.outbox_len() == 1
@@ -171,5 +175,77 @@ async fn an_sns_that_hangs_holds_up_neither_retries_nor_other_alerts() {
     assert!(ctx.index.outbox_len() >= 2, "none of them was sent");
     // By then the first try to publish has not even been given up.
     assert!(hangs.elapsed() < Duration::from_secs(50), "{hangs:?}");
+    daemon.stop().await.unwrap();
+}
+
+/// Keys, network and certificates are the same for all buckets: three of them fail at
+/// different times, one of them only because it would, and the owner gets one mail and
+/// one when it is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stops_all_buckets_is_one_mail_that_names_them_and_so_is_its_end() {
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    let faults = Faults::none();
+    let mut config = config(&rig);
+    config.notify.alert_after_ms = 60_000;
+    for name in ["second", "third"] {
+        let folder = rig.dir.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("c.txt"), name).unwrap();
+        rig.vault().ensure_bucket(name).unwrap();
+        let mut other = config.sources[0].clone();
+        other.name = format!("folder {name}");
+        other.bucket = name.into();
+        other.path = folder;
+        config.sources.push(other);
+    }
+    let daemon = start_on(config, rig.faulty_store(&faults)).await;
+    let ctx = daemon.context();
+    let protected = |source: usize| ctx.index.counts(ctx.sources[source].id).protected();
+    until("all is in", async || (0..3).all(|s| protected(s) == 1)).await;
+    faults.set(|_| Fate::Answer(403, "InvalidAccessKeyId"));
+    rig.write("b.txt", "b");
+    fs::write(rig.dir.path().join("second/d.txt"), "d").unwrap();
+    until("it is told", async || count(&messages(&rig), "ALERT: ") > 0).await;
+    // Told already, before anything of the third was to be sent.
+    let told = messages(&rig);
+    let buckets = format!("nothing can be backed up to {BUCKET}, second, third on ");
+    assert_eq!(count(&told, &buckets), 1, "{told}");
+    assert_eq!(
+        count(&told, "Folders:  office, folder second, folder third"),
+        1,
+        "{told}"
+    );
+    assert_eq!(count(&told, "Why: "), 1, "{told}");
+    fs::write(rig.dir.path().join("third/d.txt"), "d").unwrap();
+    until("the third fails too", async || {
+        ctx.gates.outage(2).is_some()
+    })
+    .await;
+    let failing_ms = ctx.gates.outage(2).unwrap().0;
+    until("an alert of its own would be due", async || {
+        ctx.now_ms() > failing_ms + 2 * 60_000
+    })
+    .await;
+
+    faults.set(|_| Fate::Pass);
+    until("all is in again", async || {
+        (0..3).all(|s| protected(s) == 2)
+    })
+    .await;
+    until("its end is told", async || {
+        count(&messages(&rig), "works again") > 0
+    })
+    .await;
+    let beats_ms = ctx.now_ms() + 2 * 60_000;
+    until("another would be told by then", async || {
+        ctx.now_ms() > beats_ms
+    })
+    .await;
+    let told = messages(&rig);
+    assert_eq!(count(&told, "ALERT: "), 1, "{told}");
+    let again = format!("The backup to {BUCKET}, second, third on ");
+    assert_eq!(count(&told, &again), 1, "{told}");
+    assert_eq!(count(&told, "works again"), 1, "{told}");
     daemon.stop().await.unwrap();
 }

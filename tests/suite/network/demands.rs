@@ -2,7 +2,8 @@
 //! takes one of these headers has it.
 
 use super::{Office, Served};
-use crate::harness::{BUCKET, Rig};
+use crate::harness::{BUCKET, Rig, finish, program};
+use crate::moto_office::Ran;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
@@ -192,4 +193,116 @@ fn a_demand_that_s3_does_not_know_is_named_with_its_line() {
         let office = Office::new("http://127.0.0.1:9", s3, "");
         office.run(&["check"]).check(2, &[said, "what to do"]);
     }
+}
+
+/// Named after the loss: a new computer has the bucket's credentials and nothing else,
+/// and every request of its is one that the bucket refuses without payer and owner.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_computer_says_who_pays_and_its_configuration_says_what_is_demanded() {
+    let vault_rig = Rig::new();
+    let served = Served::start(&vault_rig.vault(), "KEY");
+    let demands = "kms_key_id = \"alias/office\"\nstorage_class = \"STANDARD_IA\"\n\
+        requester_pays = true\nexpected_bucket_owner = \"111122223333\"\n";
+    let url = format!("http://{}", served.address);
+    let office = Office::new(&url, demands, "");
+    office.has_key("KEY");
+    office.rig.write("small.txt", "small");
+    office
+        .run(&["--reconcile"])
+        .check(0, &["everything is in the bucket"]);
+
+    let line = Kept::to(served.address).await;
+    let url = format!("http://{}", line.address);
+    let elsewhere = |arguments: &[&str], flags: &[&str]| {
+        let mut command = program();
+        command
+            .args(arguments)
+            .args([
+                "--bucket",
+                BUCKET,
+                "--endpoint-url",
+                &url,
+                "--region",
+                "eu-central-1",
+            ])
+            .args(flags)
+            .env("HOME", office.rig.dir.path())
+            .env("AWS_SHARED_CREDENTIALS_FILE", &office.keys);
+        Ran::of(&finish(&mut command))
+    };
+    let flags = [
+        "--requester-pays",
+        "--expected-bucket-owner",
+        "111122223333",
+    ];
+    let to = office.rig.dir.path().join("back");
+    let to = to.to_str().unwrap();
+    let written = office.rig.dir.path().join("new.toml");
+    let written = written.to_str().unwrap();
+    for arguments in [
+        &["restore", "--to", to][..],
+        &["restore", "--to", to, "--diff"],
+        &["verify", "--deep"],
+        &["versions", "small.txt"],
+        &["moments"],
+        &["sources"],
+        &["sources", "--write-config", written],
+    ] {
+        elsewhere(arguments, &flags).check(0, &[]);
+    }
+    let heads = line.heads();
+    assert!(heads.len() > 10, "{heads:?}");
+    for head in &heads {
+        let has = |header: &str| format!("{head}\n").contains(&format!("\n{header}\n"));
+        assert!(has("x-amz-expected-bucket-owner: 111122223333"), "{head}");
+        let is_free = head
+            .lines()
+            .next()
+            .is_some_and(|line| line.contains("?versioning"));
+        assert_eq!(has("x-amz-request-payer: requester"), !is_free, "{head}");
+        // Nothing is made, so nothing else is to be said.
+        assert!(!head.contains("x-amz-server-side-encryption"), "{head}");
+    }
+    let text = fs::read_to_string(written).unwrap();
+    for said in [
+        "server_side_encryption = \"aws:kms\"",
+        "kms_key_id = \"alias/office\"",
+        "storage_class = \"STANDARD_IA\"",
+        "requester_pays = true",
+        "expected_bucket_owner = \"111122223333\"",
+    ] {
+        assert!(text.contains(&format!("\n{said}\n")), "{said}: {text}");
+    }
+    // The manifest alone says it, too, and it is a configuration that is taken.
+    let again = office.rig.dir.path().join("again.toml");
+    elsewhere(&["sources", "--write-config", again.to_str().unwrap()], &[]).check(0, &[]);
+    assert_eq!(fs::read_to_string(&again).unwrap(), text);
+    let mut check = program();
+    check
+        .args(["--config", written, "check"])
+        .env("HOME", office.rig.dir.path())
+        .env("AWS_SHARED_CREDENTIALS_FILE", &office.keys);
+    Ran::of(&finish(&mut check)).check(0, &[]);
+    // A bucket that is added to a configuration without them: what is missing is said.
+    let bare = text
+        .lines()
+        .filter(|line| !line.starts_with("requester_pays"));
+    let bare: String = bare.map(|line| format!("{line}\n")).collect();
+    let other = bare.replace(
+        &format!("bucket = \"{BUCKET}\""),
+        "bucket = \"other-bucket\"",
+    );
+    let other = other.replace(office.rig.root().to_str().unwrap(), "/srv/elsewhere");
+    fs::write(&again, other).unwrap();
+    elsewhere(
+        &["sources", "--write-config", again.to_str().unwrap()],
+        &flags,
+    )
+    .check(0, &["These buckets demand", "requester_pays = true"]);
+    // Wrong flags are named, and without a bucket they mean nothing.
+    elsewhere(&["sources"], &["--expected-bucket-owner", "1111-2222-3333"])
+        .check(2, &["--expected-bucket-owner", "12 digits"]);
+    office
+        .run(&["restore", "--to", to, "--requester-pays"])
+        .check(2, &["--bucket"]);
 }

@@ -1,6 +1,8 @@
 //! `--reconcile`: what the bucket lost is repaired, with or without a daemon.
 
-use crate::harness::{BUCKET, Rig, finish, history, in_bucket, on_disk, program, write_config};
+use crate::harness::{
+    BUCKET, Rig, Running, finish, history, in_bucket, on_disk, program, write_config,
+};
 use crate::raw::{client, counts, versions};
 use aws_sdk_s3::primitives::ByteStream;
 use keepwatch::store::vault::Vault;
@@ -140,4 +142,49 @@ async fn without_a_daemon_it_brings_the_bucket_up_to_date() {
     let store = rig.store();
     assert_eq!(in_bucket(&store).await, on_disk(&rig.root()));
     assert_eq!(counts(&store, BUCKET).await["d2/2.txt"], 1);
+}
+
+/// Named after the bug: a computer that is backed up by `--reconcile` alone had no
+/// last backup in `status`; nor had a service in whose folders nothing has changed
+/// since it was started.
+#[tokio::test(flavor = "multi_thread")]
+async fn status_knows_the_last_backup_of_earlier_runs_also_without_a_service() {
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    let config = write_config(&rig, "");
+    let ask = |json: bool| {
+        let mut command = program();
+        command.args(["--config", config.to_str().unwrap(), "status"]);
+        let output = finish(command.args(json.then_some("--json")));
+        (
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            output.status.code(),
+        )
+    };
+    let stored_ms = || {
+        let status: serde_json::Value = serde_json::from_str(&ask(true).0).unwrap();
+        status["last_known"]["status"]["sources"][0]["board"]["stored_ms"].as_i64()
+    };
+    assert_eq!(stored_ms(), None, "nothing ran yet");
+    assert_eq!(reconcile(&config).await.1, Some(0));
+    let (text, code) = ask(false);
+    assert_eq!(code, Some(1), "{text}");
+    for words in [
+        "NOT running",
+        "How things stood",
+        "last backed up",
+        "1 file protected",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!text.contains("watches are being set up"), "{text}");
+    let first = stored_ms();
+    assert!(first.is_some());
+    // One that has nothing to send forgets nothing.
+    assert_eq!(reconcile(&config).await.1, Some(0));
+    assert_eq!(stored_ms(), first);
+    let daemon = Running::start(&config, &[]).await;
+    let status = daemon.status().unwrap();
+    assert_eq!(status["sources"][0]["board"]["stored_ms"].as_i64(), first);
+    assert_eq!(daemon.stop(), Some(0));
 }

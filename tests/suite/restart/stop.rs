@@ -25,14 +25,14 @@ const SLACK: Duration = Duration::from_secs(15);
 
 /// A line to the vault that lets through so many bytes a second; 0 is none, and
 /// then nothing is answered either.
-struct Line {
-    address: String,
+pub(super) struct Line {
+    pub(super) address: String,
     bytes_per_s: Arc<AtomicU64>,
     _vault: tokio::task::JoinHandle<()>,
 }
 
 impl Line {
-    async fn to(vault: Vault) -> Self {
+    pub(super) async fn to(vault: Vault) -> Self {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let behind = server.local_addr().unwrap();
         let vault = tokio::spawn(async move {
@@ -62,7 +62,7 @@ impl Line {
         }
     }
 
-    fn lets_through(&self, bytes_per_s: u64) {
+    pub(super) fn lets_through(&self, bytes_per_s: u64) {
         self.bytes_per_s.store(bytes_per_s, Ordering::SeqCst);
     }
 }
@@ -94,7 +94,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, limit: &Arc<AtomicU64>) {
     });
 }
 
-fn config(rig: &Rig, endpoint_url: &str, more: &str) -> PathBuf {
+pub(super) fn config(rig: &Rig, endpoint_url: &str, more: &str) -> PathBuf {
     let file = rig.dir.path().join("keepwatch.toml");
     let text = format!(
         "[s3]\nregion = \"us-east-1\"\nendpoint_url = \"{endpoint_url}\"\n\n[[source]]\nname = \"{BUCKET}\"\npath = \"{BUCKET}\"\nbucket = \"{BUCKET}\"\nversions_per_hour_max = 0\n\n[state]\ndir = \"state\"\n\n[log]\ndir = \"log\"\n\n[limits]\ndebounce_ms = 200\ndebounce_max_ms = 2000\nshutdown_timeout = \"{}s\"\n{more}",
@@ -106,7 +106,7 @@ fn config(rig: &Rig, endpoint_url: &str, more: &str) -> PathBuf {
 }
 
 /// The program, killed when the test fails.
-struct Program(Child);
+pub(super) struct Program(pub(super) Child);
 
 impl Program {
     fn start(config: &Path) -> Self {
@@ -120,12 +120,12 @@ impl Program {
         Self(command.spawn().unwrap())
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
     /// Its exit code, and how long that took.
-    fn end(&mut self) -> (Option<i32>, Duration) {
+    pub(super) fn end(&mut self) -> (Option<i32>, Duration) {
         let began = Instant::now();
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
@@ -153,7 +153,7 @@ impl Drop for Program {
     }
 }
 
-fn large() -> Vec<u8> {
+pub(super) fn large() -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(11);
     let mut bytes = vec![0; 40 * 1024 * 1024];
     random.fill(&mut bytes);
@@ -161,13 +161,13 @@ fn large() -> Vec<u8> {
 }
 
 /// A folder, and the vault behind a line; the vault is also ours to look at.
-struct Scene {
-    rig: Rig,
-    line: Line,
+pub(super) struct Scene {
+    pub(super) rig: Rig,
+    pub(super) line: Line,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let rig = Rig::new();
         let line = Line::to(rig.vault()).await;
         Self { rig, line }

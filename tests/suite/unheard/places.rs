@@ -1,7 +1,8 @@
 //! Keepwatch's own folders: removed under it, or in other hands.
 
 use super::{keepwatch, logged, said};
-use crate::harness::{Rig, Running, digest_files, until, write_config};
+use crate::harness::{Rig, Running, digest_files, finish, program, until, write_config};
+use crate::network::{Office, Says, Sns};
 use rustix::process::geteuid;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
@@ -128,4 +129,111 @@ async fn folders_of_another_account_are_refused_or_told_and_no_link_in_them_is_f
     chown(&config, Some(0), Some(0)).unwrap();
     let words = said(&keepwatch(&config, &["check"]));
     assert!(!words.contains("another account"), "{words}");
+}
+
+/// Named after the bug: root refused the folder, and only the log knew. The keys and the
+/// topic can be read, so the owner is told: once a day, however often it is started, and
+/// once more when it runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_folder_that_root_refuses_is_told_by_mail() {
+    assert!(
+        geteuid().is_root(),
+        "this test needs root: it gives a folder away"
+    );
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    let sns = Sns::start(Says::Takes("KEY".into()));
+    let config = write_config(&rig, &Office::notify(&sns));
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", "KEY"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "eu-central-1"),
+    ];
+    let start = || {
+        let mut command = program();
+        command
+            .args(["--config", config.to_str().unwrap()])
+            .envs(keys);
+        let output = finish(&mut command);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    };
+    let state = rig.state_dir();
+    fs::create_dir(&state).unwrap();
+    chown(&state, Some(STRANGER), Some(STRANGER)).unwrap();
+    for _ in 0..3 {
+        start();
+    }
+    let taken = sns.taken();
+    assert_eq!(taken.len(), 1, "{taken:?}");
+    assert!(taken[0].contains("another%20account"), "{}", taken[0]);
+    assert!(taken[0].contains("chmod%20700"), "{}", taken[0]);
+    // Nothing of ours is in it.
+    assert_eq!(fs::read_dir(&state).unwrap().count(), 0);
+    chown(&state, Some(0), Some(0)).unwrap();
+    let daemon = Running::start(&config, &keys).await;
+    until("its start is told", async || sns.taken().len() == 2).await;
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(sns.taken().len(), 2);
+
+    // Where nothing can be noted in a safe place, a mail would come every half minute.
+    for folder in [state, rig.dir.path().join("log")] {
+        chown(&folder, Some(STRANGER), Some(STRANGER)).unwrap();
+    }
+    start();
+    assert_eq!(sns.taken().len(), 2);
+}
+
+/// Named after the bug: a mistake in the configuration ended the service with a line
+/// that nobody reads. Where topic, state and log are not what is mistaken, the owner
+/// hears of it, once a day, and again when it runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_in_the_configuration_is_told_by_log_and_mail_where_that_is_no_guess() {
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    let sns = Sns::start(Says::Takes("KEY".into()));
+    let config = write_config(&rig, &Office::notify(&sns));
+    let right = fs::read_to_string(&config).unwrap();
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", "KEY"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "eu-central-1"),
+    ];
+    let start = |wrong: &str, by: &str| {
+        fs::write(&config, right.replace(wrong, by)).unwrap();
+        let mut command = program();
+        command
+            .args(["--config", config.to_str().unwrap()])
+            .envs(keys);
+        let output = finish(&mut command);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    };
+    let two = "comprss = [\"*.csv\"]\non_delete = \"perhaps\"";
+    for _ in 0..2 {
+        start("compress = [\"*.csv\"]", two);
+    }
+    let taken = sns.taken();
+    assert_eq!(taken.len(), 1, "{taken:?}");
+    assert!(taken[0].contains("comprss"), "{}", taken[0]);
+    assert!(taken[0].contains("perhaps"), "{}", taken[0]);
+    assert!(!taken[0].contains("u%7Ba%7D"), "{}", taken[0]);
+    let log = rig.dir.path().join("log");
+    assert!(logged(&log).contains("comprss"), "{}", logged(&log));
+    // Whom to tell, or where its own files are, is what is mistaken.
+    for (wrong, by) in [
+        ("topic_arn", "topic"),
+        ("[state]\ndir", "[state]\nfolder"),
+        ("[log]", "[logs]"),
+        ("[vault]", "[vault"),
+    ] {
+        start(wrong, by);
+    }
+    assert_eq!(sns.taken().len(), 1, "{:?}", sns.taken());
+    fs::write(&config, &right).unwrap();
+    let daemon = Running::start(&config, &keys).await;
+    until("its start is told", async || sns.taken().len() == 2).await;
+    // Somebody tries another one beside it: it runs, so there is nothing to tell.
+    start("compress = [\"*.csv\"]", two);
+    assert_eq!(sns.taken().len(), 2);
+    fs::write(&config, &right).unwrap();
+    assert_eq!(daemon.stop(), Some(0));
 }
