@@ -48,8 +48,8 @@ const UNKNOWN: &str = "unknown";
 
 /// How a daemon that answers stands, in one word.
 fn overall(status: &Status) -> &'static str {
-    let is_drilled_well = status.drill.as_ref().is_none_or(Drill::is_well);
-    let all_well = is_drilled_well && is_mail_well(status) && status.sources.iter().all(is_well);
+    let all_well =
+        is_drilled_well(status) && is_mail_well(status) && status.sources.iter().all(is_well);
     match all_well {
         true => WELL,
         false => ATTENTION,
@@ -66,18 +66,21 @@ fn verdict(status: &Status) -> String {
             show::amount(waiting, "file")
         ),
         _ => {
-            let sources = &status.sources;
-            let ill: Vec<String> = sources
-                .iter()
-                .filter(|source| !is_well(source))
-                .map(|source| show::clean(&source.name))
-                .collect();
-            match ill.is_empty() {
-                true => "NOT all is well: see below (restore drill, messages).".to_owned(),
-                false => format!("NOT all is well: see below for {}.", ill.join(", ")),
+            let sources = status.sources.iter().filter(|source| !is_well(source));
+            let mut ill: Vec<String> = sources.map(|source| show::clean(&source.name)).collect();
+            if !is_drilled_well(status) {
+                ill.push("the restore drill".to_owned());
             }
+            if !is_mail_well(status) {
+                ill.push("the mail".to_owned());
+            }
+            format!("NOT all is well: see below for {}.", ill.join(", "))
         }
     }
+}
+
+fn is_drilled_well(status: &Status) -> bool {
+    status.drill.as_ref().is_none_or(Drill::is_well)
 }
 
 /// Somebody may run there though nobody listens.
@@ -355,6 +358,13 @@ mod tests {
         ] {
             let status = status(outbox, trouble);
             assert_eq!(is_mail_well(&status), is_well, "{outbox} {trouble:?}");
+            // What is well is not named in the verdict.
+            let verdict = verdict(&status);
+            assert_eq!(
+                verdict.ends_with("see below for the mail."),
+                !is_well,
+                "{verdict}"
+            );
             let told = mail(&status, &TimeZone::UTC).join("");
             assert!(told.contains(said), "{told}");
             assert!(!told.contains("cannot be reached"), "{told}");
