@@ -82,7 +82,9 @@ impl Kind {
     pub fn over(self, whose: &str) -> String {
         match self {
             Self::OtherOwner => format!("the destination of {whose} is this computer's"),
-            Self::Emptied => format!("the bucket of {whose} has been compared with the folder"),
+            Self::Emptied => format!(
+                "the bucket of {whose} was emptied or made again, and has been compared with the folder"
+            ),
             Self::NoVersions => format!("the bucket of {whose} keeps old versions again"),
             Self::VersionsUntold => format!("the bucket of {whose} keeps old versions"),
             Self::Unmarked => format!("deleted files of {whose} are marked as deleted"),

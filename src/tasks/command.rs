@@ -87,7 +87,7 @@ impl Surroundings {
     /// Keys of its own are set, so that no file is looked at for them.
     fn has_keys(&self) -> bool {
         let is_set = |name: &&str| self.variables.get(*name).is_some_and(|v| !v.is_empty());
-        SECRETS[..2].iter().all(|name| is_set(&name))
+        SECRETS[..2].iter().all(is_set)
     }
 
     /// The variables that a command needs and no message can repeat: keys, and

@@ -28,6 +28,7 @@ use crate::model::costly::Tally;
 use crate::model::destination::Kind;
 use crate::model::report::{
     FailureLine, Message, OutageLine, Report, ScanLine, SourceReport, UnprotectedLine, WatchLine,
+    text,
 };
 use crate::model::schedule::{Due, next_run, remember};
 use jiff::Timestamp;
@@ -231,7 +232,8 @@ fn source_report(
         .collect();
     if waiting > 0 {
         warnings.push(format!(
-            "{waiting} files are still on their way to the bucket"
+            "{} still on the way to the bucket",
+            text::amount(waiting, "file")
         ));
     }
     for reason in scan.iter().flat_map(|scan| &scan.incomplete) {
