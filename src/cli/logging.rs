@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn what_the_vault_refuses_is_said_by_who_asked_it_alone() {
         let work = || {
-            tracing::error!(target: "s3s::service", "<Error><Code>ServiceUnavailable</Code>");
+            tracing::error!(target: "s3s", "<Error><Code>ServiceUnavailable</Code>");
             tracing::error!(
                 target: "aws_smithy_runtime::client::http::connection_poisoning",
                 "unable to mark the connection"
