@@ -13,11 +13,13 @@ mod explained;
 mod files;
 mod keys;
 mod process;
+mod proxies;
 mod refused;
 mod tls;
 mod trust;
 
-pub use client::{Https, IDLE_CONNECTION_MAX, PROXY_VARIABLES};
+pub use client::{Https, IDLE_CONNECTION_MAX};
 pub use explained::{Explained, hide_keys};
 pub use keys::{From, Keys};
+pub use proxies::PROXY_VARIABLES;
 pub use refused::KeysRefused;

@@ -1,7 +1,9 @@
 //! Why a server could not be reached, in words: names, connections, proxies,
 //! certificates.
 
+use super::client::Office;
 use super::explained::{Explained, causes, hide_keys};
+use super::proxies::Proxy;
 use crate::error::{Class, chain};
 use crate::model::report::text::clean;
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -18,21 +20,29 @@ pub(super) struct Way {
     /// The same as an address.
     pub(super) address: String,
     /// The proxy, when it went through one.
-    pub(super) proxy: Option<String>,
+    pub(super) proxy: Option<Proxy>,
 }
 
 impl Way {
     /// Who was connected to.
     fn nearest(&self) -> String {
         match &self.proxy {
-            Some(proxy) => format!("the proxy {proxy} (on the way to {})", self.server),
+            Some(proxy) => format!(
+                "the proxy {} (on the way to {})",
+                proxy.address, self.server
+            ),
             None => self.server.clone(),
         }
     }
 
+    /// Whoever may have shown the certificate.
     fn whole(&self) -> String {
         match &self.proxy {
-            Some(proxy) => format!("{} (through the proxy {proxy})", self.server),
+            // Either of them shows one, and the library does not say whose is wrong.
+            Some(proxy) if proxy.address.starts_with("https:") => {
+                format!("the proxy {} or {} behind it", proxy.address, self.server)
+            }
+            Some(proxy) => format!("{} (through the proxy {})", self.server, proxy.address),
             None => self.server.clone(),
         }
     }
@@ -43,9 +53,20 @@ const AGAIN: &str = "Keepwatch tries again by itself; if it lasts, check this co
 /// Certificates shown by name.
 const NAMES_SHOWN_MAX: usize = 5;
 
-/// What an error of a connection means. `problems` are certificates that could not be
-/// read.
-pub(super) fn explain(error: &ConnectorError, way: &Way, problems: &[String]) -> Explained {
+/// What an error of a connection means, beside what is wrong with this computer's own
+/// settings.
+pub(super) fn explain(error: &ConnectorError, way: &Way, office: &Office) -> Explained {
+    let problems = office.problems_of_trust();
+    let mut explained = of_connection(error, way, problems);
+    if way.proxy.is_none() && explained.class == Class::Transient {
+        for problem in office.problems_of_proxies() {
+            explained.cause = format!("{}; {problem} and is not used", explained.cause);
+        }
+    }
+    explained
+}
+
+fn of_connection(error: &ConnectorError, way: &Way, problems: &[String]) -> Explained {
     if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<TlsError>()) {
         return of_tls(tls, way, problems);
     }
@@ -58,7 +79,7 @@ pub(super) fn explain(error: &ConnectorError, way: &Way, problems: &[String]) ->
     let transient = |cause: String| Explained::new(Class::Transient, cause, hint(way));
     if all.contains("dns error") || all.contains("failed to lookup address") {
         let name = match &way.proxy {
-            Some(proxy) => format!("the proxy's name in {proxy}"),
+            Some(proxy) => format!("the proxy's name in {}", proxy.address),
             None => format!("the name of {}", way.server),
         };
         return transient(format!("{name} cannot be looked up (DNS)"));
@@ -83,7 +104,9 @@ pub(super) fn explain(error: &ConnectorError, way: &Way, problems: &[String]) ->
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::UnexpectedEof,
         ) => format!("{nearest} broke off the connection"),
-        _ if all.contains("connection closed") => format!("{nearest} broke off the connection"),
+        _ if all.contains("connection closed") || all.contains("tunnel error: unexpected end") => {
+            format!("{nearest} broke off the connection")
+        }
         _ => format!(
             "the connection to {nearest} failed: {}",
             clean(&hide_keys(&all))
@@ -92,8 +115,11 @@ pub(super) fn explain(error: &ConnectorError, way: &Way, problems: &[String]) ->
 }
 
 fn hint(way: &Way) -> String {
-    match way.proxy {
-        Some(_) => "Keepwatch tries again by itself; if it lasts, check the proxy in HTTPS_PROXY (servers that need none belong into NO_PROXY)".to_owned(),
+    match &way.proxy {
+        Some(proxy) => format!(
+            "Keepwatch tries again by itself; if it lasts, check the proxy in {} (servers that need none belong into NO_PROXY)",
+            proxy.variable
+        ),
         None => format!(
             "Keepwatch tries again by itself; if it lasts, check that {} can be reached from this computer",
             way.address
@@ -102,26 +128,37 @@ fn hint(way: &Way) -> String {
 }
 
 /// What a proxy that was reached has against the request.
-fn of_proxy(all: &str, proxy: &str, way: &Way) -> Option<Explained> {
+fn of_proxy(all: &str, proxy: &Proxy, way: &Way) -> Option<Explained> {
     // The library's words; its type is not public.
     let tunnel = all.split("tunnel error: ").nth(1)?;
-    let (class, what, hint) = if tunnel.starts_with("proxy authorization required") {
-        (
-            Class::Denied,
-            "wants a user and password",
-            "write them into HTTPS_PROXY (http://user:password@proxy:port), in the environment of the account or service that runs Keepwatch, and start it again",
-        )
-    } else if tunnel.starts_with("unsuccessful") {
-        (
-            Class::Transient,
-            "does not let requests through to it",
-            "allow the server in the proxy (port 443), or put it into NO_PROXY when it can be reached without",
-        )
-    } else {
-        return None;
+    if tunnel.starts_with("proxy authorization required") {
+        return Some(wants_user(proxy, way));
+    }
+    let is_refused = tunnel.starts_with("unsuccessful");
+    is_refused.then(|| {
+        let cause = format!(
+            "{} cannot be reached: the proxy {} does not let requests through to it",
+            way.server, proxy.address
+        );
+        let hint = "allow the server in the proxy (port 443), or put it into NO_PROXY when it can be reached without";
+        Explained::new(Class::Transient, cause, hint)
+    })
+}
+
+/// The proxy wants to know who asks.
+pub(super) fn wants_user(proxy: &Proxy, way: &Way) -> Explained {
+    let (what, write) = match proxy.has_user {
+        true => ("does not take the user and password", "correct them in"),
+        false => ("wants a user and password", "write them into"),
     };
-    let cause = format!("{} cannot be reached: the proxy {proxy} {what}", way.server);
-    Some(Explained::new(class, cause, hint))
+    let (server, address, variable) = (&way.server, &proxy.address, proxy.variable);
+    Explained::new(
+        Class::Denied,
+        format!("{server} cannot be reached: the proxy {address} {what}"),
+        format!(
+            "{write} {variable} (http://user:password@proxy:port), in the environment of the account or service that runs Keepwatch, and start it again; a proxy that takes only a Windows sign-in (NTLM, Kerberos) must let this computer through without"
+        ),
+    )
 }
 
 fn of_tls(error: &TlsError, way: &Way, problems: &[String]) -> Explained {
@@ -220,10 +257,11 @@ mod tests {
     use super::*;
 
     fn way(proxy: Option<&str>) -> Way {
+        let named = |proxy| Proxy::named("ALL_PROXY", proxy).unwrap();
         Way {
             server: "s3.office.example".to_owned(),
             address: "https://s3.office.example".to_owned(),
-            proxy: proxy.map(str::to_owned),
+            proxy: proxy.map(named),
         }
     }
 
@@ -240,7 +278,7 @@ mod tests {
             (io::ErrorKind::ConnectionReset, "broke off"),
         ] {
             for proxy in [None, Some("http://proxy:3128")] {
-                let told = explain(&of(kind), &way(proxy), &[]);
+                let told = of_connection(&of(kind), &way(proxy), &[]);
                 assert_eq!(told.class, Class::Transient);
                 assert!(told.cause.contains(said), "{told}");
                 assert!(told.cause.contains("s3.office.example"), "{told}");
@@ -249,7 +287,7 @@ mod tests {
             }
         }
         let dns = ConnectorError::io("dns error: failed to lookup address information".into());
-        let told = explain(&dns, &way(None), &[]);
+        let told = of_connection(&dns, &way(None), &[]);
         assert!(told.cause.contains("(DNS)"), "{told}");
     }
 
@@ -271,7 +309,7 @@ mod tests {
         ] {
             let tls = TlsError::InvalidCertificate(wrong);
             let error = ConnectorError::io(Box::new(io::Error::other(io::Error::other(tls))));
-            let told = explain(&error, &way(None), &["AWS_CA_BUNDLE names /x".to_owned()]);
+            let told = of_connection(&error, &way(None), &["AWS_CA_BUNDLE names /x".to_owned()]);
             assert_eq!(told.class, Class::Untrusted, "{told}");
             assert!(told.cause.contains(said), "{told}");
             assert!(told.cause.contains("AWS_CA_BUNDLE names /x"), "{told}");
@@ -288,9 +326,26 @@ mod tests {
             ("unsuccessful", Class::Transient, "does not let"),
         ] {
             let error = ConnectorError::other(format!("tunnel error: {said}").into(), None);
-            let told = explain(&error, &way(proxy), &[]);
+            let told = of_connection(&error, &way(proxy), &[]);
             assert_eq!(told.class, class, "{told}");
             assert!(told.cause.contains(word), "{told}");
         }
+        let known = way(Some("http://anna:geheim@proxy:3128"));
+        let told = wants_user(known.proxy.as_ref().unwrap(), &known);
+        assert!(
+            told.cause.contains("http://proxy:3128 does not take"),
+            "{told}"
+        );
+        assert!(told.hint.starts_with("correct them in ALL_PROXY"), "{told}");
+        assert!(!format!("{told} {} {known:?}", told.hint).contains("geheim"));
+    }
+
+    #[test]
+    fn behind_a_proxy_with_a_certificate_both_are_named() {
+        let tls = TlsError::InvalidCertificate(CertificateError::NotValidForName);
+        let error = ConnectorError::io(Box::new(io::Error::other(io::Error::other(tls))));
+        let told = of_connection(&error, &way(Some("https://proxy:3129")), &[]);
+        let both = "the proxy https://proxy:3129 or s3.office.example behind it is not trusted";
+        assert!(told.cause.starts_with(both), "{told}");
     }
 }

@@ -79,6 +79,49 @@ impl Findings {
     }
 }
 
+/// The index grows in steps of megabytes: with less than this a start may fail.
+const STATE_BYTES_MIN: u64 = 16 * 1024 * 1024;
+
+/// Whether Keepwatch can write its state, without which it does not start, and its log.
+fn own_folders(findings: &mut Findings, config: &Config) {
+    for (about, folder, wrong) in [
+        ("state folder", &config.state_dir, Verdict::Bad),
+        ("log folder", &config.log.dir, Verdict::Warning),
+    ] {
+        // What is not there yet is made in what is.
+        let there = folder.ancestors().find(|at| at.exists());
+        let there = there.unwrap_or(folder);
+        let free = platform::free_bytes(there).ok();
+        let refused = daemon::refuse_state(folder).err();
+        if let Some(fatal) = refused.filter(|_| wrong == Verdict::Bad) {
+            findings.add(wrong, about, fatal.one_line());
+            continue;
+        }
+        if !there.is_dir() {
+            let text = format!(
+                "{} is needed as a folder, and {} is none: move away what is there",
+                folder.display(),
+                there.display(),
+            );
+            findings.add(wrong, about, text);
+        } else if !platform::can_write_in(there) {
+            let text = format!(
+                "{} cannot be written to by this account: run this check as the account that runs Keepwatch; if that is this one, let it write to {} (a disk that is mounted read-only wants its cause found first)",
+                folder.display(),
+                there.display(),
+            );
+            findings.add(wrong, about, text);
+        } else if let Some(free) = free.filter(|free| *free < STATE_BYTES_MIN) {
+            let text = format!(
+                "only {} are free on the disk of {}: make room there",
+                show::size(free),
+                folder.display(),
+            );
+            findings.add(wrong, about, text);
+        }
+    }
+}
+
 /// Check and show.
 pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     let config = setup::config(common, Needs::All)?;
@@ -92,6 +135,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     for doubt in daemon::doubts(&config) {
         findings.add(Verdict::Warning, "own files", doubt.to_string());
     }
+    own_folders(&mut findings, &config);
     for source in &config.sources {
         folder::check(&mut findings, source).await;
     }

@@ -123,15 +123,16 @@ where
     }
 }
 
-/// What the SDK warns of whenever it looks for keys: files that are not there. `aws`
-/// tells that when it matters.
-const TOLD_OTHERWISE: &str = "aws_runtime=error,aws_config=error";
+/// What libraries say of what is told otherwise: files of keys that are not there, by
+/// `aws` when it matters; refusals of the vault, by whoever asked it, in words (of a disk
+/// that is unplugged there would be two lines of XML for each request).
+const TOLD_OTHERWISE: &str = "aws_runtime=error,aws_config=error,s3s=off,aws_smithy_runtime::client::http::connection_poisoning=off";
 
 /// A plain level is meant for Keepwatch; libraries then only warn.
 fn filter(level: &str) -> EnvFilter {
     let directives = match level.parse::<LevelFilter>() {
         Ok(LevelFilter::OFF) => "off".to_owned(),
-        Ok(LevelFilter::ERROR) => "error".to_owned(),
+        Ok(LevelFilter::ERROR) => format!("error,{TOLD_OTHERWISE}"),
         Ok(level) => format!("warn,{TOLD_OTHERWISE},{OWN_TARGET}={level}"),
         Err(_) => level.to_owned(),
     };
@@ -247,6 +248,22 @@ mod tests {
                 .filter_map(|line| line.rsplit_once(": ").map(|(_, message)| message))
                 .collect();
             assert_eq!(found, shown, "{level}");
+        }
+    }
+
+    #[test]
+    fn what_the_vault_refuses_is_said_by_who_asked_it_alone() {
+        let work = || {
+            tracing::error!(target: "s3s", "<Error><Code>ServiceUnavailable</Code>");
+            tracing::error!(
+                target: "aws_smithy_runtime::client::http::connection_poisoning",
+                "unable to mark the connection"
+            );
+            tracing::error!("the vault is not there");
+        };
+        for level in ["error", "info", "debug"] {
+            let (_, file) = logged(level, false, LevelFilter::TRACE, work);
+            assert_eq!(file.lines().count(), 1, "{level}: {file}");
         }
     }
 

@@ -150,6 +150,10 @@ fn verdict(status: &Status) -> String {
     }
 }
 
+fn is_drilled_well(status: &Status) -> bool {
+    status.drill.as_ref().is_none_or(Drill::is_well)
+}
+
 /// Somebody may run there though nobody listens.
 fn may_run(state_dir: &Path) -> bool {
     !state_dir.exists() || Index::is_in_use(&state_dir.join("index"))
@@ -438,6 +442,13 @@ mod tests {
         ] {
             let status = status(outbox, trouble);
             assert_eq!(is_mail_well(&status), is_well, "{outbox} {trouble:?}");
+            // What is well is not named in the verdict.
+            let verdict = verdict(&status);
+            assert_eq!(
+                verdict.ends_with("see below for the mail."),
+                !is_well,
+                "{verdict}"
+            );
             let told = mail(&status, &TimeZone::UTC).join("");
             assert!(told.contains(said), "{told}");
             assert!(!told.contains("cannot be reached"), "{told}");

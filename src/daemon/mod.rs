@@ -12,7 +12,7 @@ mod places;
 
 pub use once::{Progressing, digest_once, reconcile_once, verify_once};
 pub use open::{notifier, open};
-pub use places::{Doubt, doubts};
+pub use places::{Doubt, doubts, refuse_state};
 
 use crate::config::Config;
 use crate::control::Server;

@@ -29,7 +29,7 @@ impl std::fmt::Display for Doubt {
 ///
 /// # Errors
 /// It can be changed by another account, and this is root.
-pub(super) fn refuse_state(folder: &Path) -> Result<(), Fatal> {
+pub fn refuse_state(folder: &Path) -> Result<(), Fatal> {
     let strange = platform::strange(folder).filter(|strange| strange.is_itself);
     let Some(strange) = strange.filter(|_| platform::is_privileged()) else {
         return Ok(());

@@ -22,6 +22,8 @@ const ENDED_MAX: usize = 16;
 pub enum Kind {
     /// It belongs to another computer.
     OtherOwner,
+    /// What was written there is there no more, as far as is known.
+    Emptied,
     /// The bucket keeps no old versions.
     NoVersions,
     /// The server does not say whether the bucket keeps old versions.
@@ -32,8 +34,9 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, the worst first.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::OtherOwner,
+        Self::Emptied,
         Self::NoVersions,
         Self::VersionsUntold,
         Self::Unmarked,
@@ -43,18 +46,20 @@ impl Kind {
     pub fn topic(self) -> &'static str {
         match self {
             Self::OtherOwner => "owner",
+            Self::Emptied => "content",
             Self::NoVersions | Self::VersionsUntold => "versioning",
             Self::Unmarked => "marking",
         }
     }
 
     /// All topics.
-    pub const TOPICS: [&str; 3] = ["owner", "versioning", "marking"];
+    pub const TOPICS: [&str; 4] = ["owner", "content", "versioning", "marking"];
 
     /// What a report puts before it.
     pub fn label(self) -> &'static str {
         match self {
             Self::OtherOwner => "NOTHING IS SENT",
+            Self::Emptied => "NOT COMPLETE",
             Self::NoVersions | Self::VersionsUntold => "NOT SAFE",
             Self::Unmarked => "NOT MARKED",
         }
@@ -64,6 +69,7 @@ impl Kind {
     pub fn verdict(self, whose: &str) -> String {
         match self {
             Self::OtherOwner => format!("the destination of {whose} is another computer's"),
+            Self::Emptied => format!("the bucket of {whose} was emptied or made again"),
             Self::NoVersions => format!("the bucket of {whose} keeps no old versions"),
             Self::VersionsUntold => {
                 format!("it is not known whether the bucket of {whose} keeps old versions")
@@ -76,6 +82,9 @@ impl Kind {
     pub fn over(self, whose: &str) -> String {
         match self {
             Self::OtherOwner => format!("the destination of {whose} is this computer's"),
+            Self::Emptied => format!(
+                "the bucket of {whose} was emptied or made again, and has been compared with the folder"
+            ),
             Self::NoVersions => format!("the bucket of {whose} keeps old versions again"),
             Self::VersionsUntold => format!("the bucket of {whose} keeps old versions"),
             Self::Unmarked => format!("deleted files of {whose} are marked as deleted"),
@@ -89,6 +98,9 @@ impl Kind {
                 "Nothing was marked as deleted meanwhile; what has been deleted since is marked now. Of a file that was saved more than once meanwhile only the last state is kept.",
             ),
             Self::OtherOwner => Some("Everything is compared and sent from now on."),
+            Self::Emptied => Some(
+                "Every file that is not in the bucket is sent again as it is now. Deleted files and earlier versions that were there before are gone, unless whoever runs the server brings them back: ask who emptied it.",
+            ),
             Self::VersionsUntold | Self::Unmarked => None,
         }
     }
@@ -98,10 +110,15 @@ impl Kind {
         self != Self::Unmarked
     }
 
+    /// That it has been is told though it is over before anybody could be told of it.
+    fn is_told_afterwards(self) -> bool {
+        self == Self::Emptied
+    }
+
     /// Whether a message goes out at once: it costs files now.
     fn is_alarming(self) -> bool {
         match self {
-            Self::OtherOwner | Self::NoVersions => true,
+            Self::OtherOwner | Self::Emptied | Self::NoVersions => true,
             Self::VersionsUntold | Self::Unmarked => false,
         }
     }
@@ -212,7 +229,7 @@ impl Troubles {
             }
             (Some(at), None) => {
                 let trouble = self.standing.remove(at);
-                if trouble.told > 0 {
+                if trouble.told > 0 || kind.is_told_afterwards() {
                     let until_ms = now_ms;
                     self.ended.push(Ended { trouble, until_ms });
                     let over = self.ended.len().saturating_sub(ENDED_MAX);

@@ -2,6 +2,7 @@
 
 use super::answer;
 use super::marks::{self, NotTheServer};
+use super::vault;
 use super::xml;
 use crate::aws::{Explained, hide_keys};
 use crate::command;
@@ -45,7 +46,12 @@ where
     let status = error.raw_response().map(|r| r.status().as_u16());
     let code = error.code().unwrap_or_default().to_owned();
     let detail = match &error {
-        SdkError::ServiceError(_) => what_it_said(&code, error.message(), status),
+        SdkError::ServiceError(_) => {
+            let header = error
+                .raw_response()
+                .and_then(|r| r.headers().get(vault::SAID));
+            what_it_said(&code, error.message().or(header), status)
+        }
         SdkError::TimeoutError(_) => {
             "the server took longer to answer than the request may take".to_owned()
         }
@@ -60,6 +66,7 @@ where
     };
     let hint = match class {
         Class::Denied if is_about_kms(&code, &detail) => KMS.to_owned(),
+        Class::Denied if is_about_account(&code) => ACCOUNT.to_owned(),
         Class::Denied => permission(operation),
         _ if is_elsewhere(&code, status.unwrap_or(0)) => {
             elsewhere(error.raw_response().and_then(region_of).as_deref())
@@ -107,6 +114,18 @@ where
 
 /// What to do about a bucket's encryption key. Its rights are the key's, not the bucket's.
 const KMS: &str = "allow kms:GenerateDataKey and kms:Decrypt on the bucket's encryption key (KMS) to this access key, in its IAM policy and in the key's own, and see that the key is enabled; s3:PutObject alone is not enough";
+
+/// What to do when no right of the key is wanting.
+const ACCOUNT: &str = "the account that this access key belongs to is closed or suspended: whoever runs the server (at AWS: the billing page) says why; Keepwatch goes on by itself when it is open again";
+
+/// The server lets nobody of this account in, whatever its policies allow (AWS, and
+/// Ceph RGW's `UserSuspended`).
+fn is_about_account(code: &str) -> bool {
+    matches!(
+        code,
+        "AccountProblem" | "AllAccessDisabled" | "UserSuspended" | "NotSignedUp"
+    )
+}
 
 /// S3 was refused by the key service, which it says by a code of KMS's or in the text.
 fn is_about_kms(code: &str, detail: &str) -> bool {
@@ -218,7 +237,8 @@ fn of_answer(code: &str, status: u16) -> Class {
         | "RequestTimeTooSkewed"
         | "AuthorizationHeaderMalformed"
         | "ExpiredTokenException" => Class::Credentials,
-        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "Forbidden" => Class::Denied,
+        "AccessDenied" | "Forbidden" => Class::Denied,
+        code if is_about_account(code) => Class::Denied,
         "NoSuchBucket"
         | "PermanentRedirect"
         | "TemporaryRedirect"
@@ -439,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_of_the_key_service_names_its_rights() {
+    fn a_refusal_of_the_key_service_or_of_the_account_is_none_of_the_bucket() {
         for body in [
             "<Error><Code>AccessDenied</Code><Message>User: x is not authorized to perform: kms:GenerateDataKey on resource: arn:aws:kms:eu-central-1:1:key/2</Message></Error>",
             "<Error><Code>KMS.DisabledException</Code><Message>it is disabled</Message></Error>",
@@ -447,6 +467,15 @@ mod tests {
             let fault = answered(403, None, body);
             assert_eq!(fault.class, Class::Denied, "{fault}");
             assert!(fault.hint.contains("kms:GenerateDataKey"), "{fault}");
+        }
+        for body in [
+            "<Error><Code>UserSuspended</Code></Error>",
+            "<Error><Code>AllAccessDisabled</Code></Error>",
+            "<Error><Code>AccountProblem</Code></Error>",
+        ] {
+            let closed = answered(403, None, body);
+            assert_eq!(closed.class, Class::Denied, "{closed}");
+            assert!(closed.hint.contains("closed or suspended"), "{closed}");
         }
         let plain = answered(403, None, "<Error><Code>AccessDenied</Code></Error>");
         assert!(plain.hint.contains("s3:PutObject "), "{plain}");

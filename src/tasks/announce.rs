@@ -28,6 +28,7 @@ pub fn announce(ctx: &Context, source: usize, change: Option<Transition>) {
                     board.outage = ctx.gates.outage(source);
                 });
                 ctx.queue.forget_tries(source);
+                ctx.sources[source].destination.doubt();
                 if ctx.sources[source].destination.has(Kind::Unmarked) {
                     // Permissions may be mended: mark what could not be marked.
                     ctx.scans.ask_whole(source, false);

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// Variables that say where credentials are and how the server is reached, and
 /// hold none themselves; proxies beside them.
-const TOLD: [&str; 13] = [
+const TOLD: [&str; 19] = [
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_CONFIG_FILE",
     "AWS_PROFILE",
@@ -24,20 +24,29 @@ const TOLD: [&str; 13] = [
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
     "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_EC2_METADATA_DISABLED",
     "AWS_CA_BUNDLE",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
-    "NO_PROXY",
 ];
 
-/// Those among them whose values are files.
-const FILES: [&str; 4] = [
+/// Those among them whose values are files or folders.
+const FILES: [&str; 7] = [
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_CONFIG_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "AWS_CA_BUNDLE",
     "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
 ];
 
 /// Where AWS tools look in the home folder of the account that runs them.
@@ -46,8 +55,12 @@ const AT_HOME: [(&str, &str); 2] = [
     ("AWS_CONFIG_FILE", ".aws/config"),
 ];
 
-/// A key in the environment, which no message can name.
-const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+/// Keys in the environment, which no message can repeat.
+const SECRETS: [&str; 3] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+];
 
 /// Settings of our own that the environment gives.
 const OWN: &str = "KEEPWATCH_";
@@ -72,24 +85,36 @@ impl Surroundings {
         }
     }
 
-    fn has_secret(&self) -> bool {
-        self.variables.get(SECRET).is_some_and(|v| !v.is_empty())
+    /// Keys of its own are set, so that no file is looked at for them.
+    fn has_keys(&self) -> bool {
+        let is_set = |name: &&str| self.variables.get(*name).is_some_and(|v| !v.is_empty());
+        SECRETS[..2].iter().all(is_set)
+    }
+
+    /// The variables that a command needs and no message can repeat: keys, and
+    /// addresses with a password in them.
+    fn held_back(&self, is_s3: bool) -> Vec<&str> {
+        let is_needed = |(name, value): &(&String, &String)| {
+            let is_key = SECRETS.contains(&name.as_str()) && self.has_keys();
+            !value.is_empty() && (is_key || (is_of_s3(name) && has_password(value)))
+        };
+        let needed = self.variables.iter().filter(is_needed);
+        let names = needed.map(|(name, _)| name.as_str());
+        names.filter(|_| is_s3).collect()
     }
 
     /// The variables that a command needs to see what the service sees.
     fn told(&self, is_s3: bool) -> BTreeMap<&str, String> {
-        let is_of_s3 = |name: &str| TOLD.contains(&name) || PROXY_VARIABLES.contains(&name);
         let is_told =
             |name: &str| (is_s3 && is_of_s3(name)) || (name.starts_with(OWN) && name != OWN_FILE);
         let mut told: BTreeMap<&str, String> = self
             .variables
             .iter()
             .filter(|(name, value)| is_told(name) && !value.is_empty())
-            // An address with a password in it stays where it is.
-            .filter(|(_, value)| !value.contains('@'))
+            .filter(|(_, value)| !has_password(value))
             .map(|(name, value)| (name.as_str(), self.found_anywhere(name, value)))
             .collect();
-        if !is_s3 || self.has_secret() {
+        if !is_s3 || self.has_keys() {
             return told;
         }
         for (name, inner) in AT_HOME {
@@ -115,6 +140,26 @@ impl Surroundings {
             .unwrap_or(path)
             .display()
             .to_string()
+    }
+}
+
+fn is_of_s3(name: &str) -> bool {
+    TOLD.contains(&name) || PROXY_VARIABLES.contains(&name)
+}
+
+/// An address with a user in it, who may have a password: it stays where it is. The
+/// name of a file or a profile may well have an `@` too.
+fn has_password(value: &str) -> bool {
+    let is_path = value.starts_with(['/', '~', '.', '\\']);
+    match value.split_once("://") {
+        Some((_, address)) => address.contains('@'),
+        // A proxy's address may lack the scheme: `anna:secret@proxy:3128`.
+        None => {
+            !is_path
+                && value
+                    .split_once('@')
+                    .is_some_and(|(user, _)| user.contains(':'))
+        }
     }
 }
 
@@ -186,25 +231,33 @@ fn with_variables(told: &BTreeMap<&str, String>, command: &str, is_windows: bool
 /// Who can run what [`program`] gives, in sentences.
 pub(super) fn who(ctx: &Context) -> String {
     let is_s3 = matches!(ctx.config.store, StoreConfig::S3(_));
-    let needs_keys = is_s3 && Surroundings::now().has_secret();
-    if cfg!(windows) {
-        let keys = match needs_keys {
-            true => {
-                " Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY before, as the service has them."
-            }
-            false => "",
-        };
-        return format!("Run it in PowerShell as the service's account or as administrator.{keys}");
-    }
+    let around = Surroundings::now();
     let account = match platform::is_privileged() {
         true => "root".to_owned(),
         false => format!("root or {}", platform::account_name()),
     };
-    match needs_keys {
-        true => format!(
-            "Run it as {account}, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY set as the service has them (no message names them); as anybody else put `sudo -E` before it."
+    in_whose_name(&around.held_back(is_s3), &account, cfg!(windows))
+}
+
+fn in_whose_name(held_back: &[&str], account: &str, is_windows: bool) -> String {
+    let needed = match held_back {
+        [] => None,
+        [one] => Some((*one).to_owned()),
+        [many @ .., last] => Some(format!("{} and {last}", many.join(", "))),
+    };
+    match (is_windows, needed) {
+        (true, None) => {
+            "Run it in PowerShell as the service's account or as administrator.".to_owned()
+        }
+        (true, Some(needed)) => format!(
+            "Run it in PowerShell as the service's account or as administrator. Set {needed} before, as the service has them."
         ),
-        false => format!("Run it as {account}; as anybody else put `sudo` before it."),
+        (false, Some(needed)) => format!(
+            "Run it as {account}, with {needed} set as the service has them (no message names them); as anybody else put `sudo -E` before it."
+        ),
+        (false, None) => {
+            format!("Run it as {account}; as anybody else put `sudo` before it.")
+        }
     }
 }
 
@@ -262,10 +315,26 @@ mod tests {
                     ("AWS_SECRET_ACCESS_KEY", "itssecret"),
                     ("AWS_SESSION_TOKEN", "itstoken"),
                     ("HTTPS_PROXY", "http://anna:itsword@proxy:3128"),
+                    ("ALL_PROXY", "anna:itsword@proxy:3128"),
                     ("AWS_REGION", "eu-central-1"),
                 ],
                 true,
                 "env AWS_REGION=eu-central-1 keepwatch",
+            ),
+            (
+                &[
+                    (
+                        "AWS_SHARED_CREDENTIALS_FILE",
+                        "/home/anna@office.example/keys",
+                    ),
+                    ("AWS_PROFILE", "anna@office"),
+                    (
+                        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                        "http://127.0.0.1/keys",
+                    ),
+                ],
+                true,
+                "env AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1/keys AWS_PROFILE=anna@office AWS_SHARED_CREDENTIALS_FILE=/home/anna@office.example/keys keepwatch",
             ),
             (
                 &[
@@ -292,6 +361,42 @@ mod tests {
         assert_eq!(
             with_variables(&quoted.told(true), "keepwatch", true),
             "$env:AWS_PROFILE='it''s'; keepwatch"
+        );
+    }
+
+    #[test]
+    fn whatever_names_a_proxy_or_excepts_a_server_is_told_or_asked_for() {
+        for name in PROXY_VARIABLES {
+            let plain = around(&[(name, "nas.office.example:3128")], None);
+            let line = with_variables(&plain.told(true), "keepwatch", false);
+            assert_eq!(
+                line,
+                format!("env {name}=nas.office.example:3128 keepwatch")
+            );
+            assert!(plain.held_back(true).is_empty());
+            for address in ["http://anna:itsword@proxy:3128", "anna:itsword@proxy:3128"] {
+                let secret = around(&[(name, address)], None);
+                assert!(secret.told(true).is_empty(), "{name}");
+                assert_eq!(secret.held_back(true), [name]);
+                assert!(secret.held_back(false).is_empty());
+            }
+        }
+        let all = around(
+            &[
+                ("AWS_ACCESS_KEY_ID", "AKIAXXXXXXXX"),
+                ("AWS_SECRET_ACCESS_KEY", "itssecret"),
+                ("https_proxy", "http://anna:itsword@proxy:3128"),
+            ],
+            None,
+        );
+        let said = in_whose_name(&all.held_back(true), "root", false);
+        assert!(
+            said.starts_with("Run it as root, with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and https_proxy set as"),
+            "{said}"
+        );
+        assert!(
+            said.contains("`sudo -E`") && !said.contains("its"),
+            "{said}"
         );
     }
 

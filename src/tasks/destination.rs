@@ -15,6 +15,7 @@ pub use tell::{place_name, tell};
 
 use super::context::{Context, blocking};
 use crate::command;
+use super::scan;
 use crate::config::OnDelete;
 use crate::error::{Class, Fault, chain};
 use crate::index::{Index, SourceId};
@@ -109,6 +110,13 @@ impl Destination {
     /// Whether that is wrong with it.
     pub fn has(&self, kind: Kind) -> bool {
         self.memory().troubles.has(kind)
+    }
+
+    /// The bucket could not be used for a while: it may be another one by now, so it is
+    /// asked at the next beat.
+    pub fn doubt(&self) {
+        let mut memory = self.memory();
+        (memory.word.asked_ms, memory.word.tried_ms) = (0, 0);
     }
 
     /// It is not known to be somebody else's. Before it is known whose it is, who
@@ -336,6 +344,36 @@ pub async fn may_mark(ctx: &Arc<Context>, source: usize) -> Result<bool, Fault> 
         ask_alone(ctx, source).await?;
     }
     Ok(fresh())
+}
+
+/// What this computer wrote there last is there no more, whoever took it away: whatever
+/// else was believed to be there is compared, from this moment on and after a restart.
+async fn is_not_what_it_was(ctx: &Arc<Context>, source: usize) -> Result<(), Fault> {
+    scan::forget_comparison(ctx, source).await?;
+    let bucket = &ctx.sources[source].config.bucket;
+    let text = format!(
+        "the bucket {bucket} no longer has what this computer wrote there to know it again: it was emptied or made again, and whatever else it had may be gone as well"
+    );
+    let remedy = "nothing for the files that are on disk: everything is compared with the bucket and sent again where it is missing. Earlier versions and deleted files may be gone: ask whoever runs the server".to_owned();
+    let now_ms = ctx.server_now_ms();
+    change(ctx, source, |troubles| {
+        troubles.set(Kind::Emptied, Some((text, remedy)), now_ms);
+    })
+    .await;
+    ctx.scans.ask_whole(source, true);
+    Ok(())
+}
+
+/// Everything has been compared with the bucket.
+pub async fn is_compared(ctx: &Arc<Context>, source: usize) {
+    if !ctx.sources[source].destination.has(Kind::Emptied) {
+        return;
+    }
+    let now_ms = ctx.server_now_ms();
+    change(ctx, source, |troubles| {
+        troubles.set(Kind::Emptied, None, now_ms);
+    })
+    .await;
 }
 
 /// A deletion was not marked since the access key may not do that. Without a path: it

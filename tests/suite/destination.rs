@@ -1,5 +1,6 @@
 //! The place that copies go to: it must keep versions, and say so again and again.
 
+mod emptied;
 mod marking;
 mod owner;
 mod versions;

@@ -58,6 +58,7 @@ mod model_tests;
 #[cfg(test)]
 mod vault_tests;
 
+pub(in crate::store) use connector::SAID;
 pub use connector::VaultConnector;
 
 use crate::error::Fatal;

@@ -5,7 +5,7 @@
 //! replaced only by somebody's word. Of two that claim at once one wins, and the
 //! other sees it before it sends anything.
 
-use super::{Destination, change};
+use super::{Destination, change, is_not_what_it_was};
 use crate::error::{Class, Fault, chain};
 use crate::model::destination::Kind;
 use crate::model::manifest::Header;
@@ -85,6 +85,9 @@ pub(super) async fn settle(ctx: &Arc<Context>, source: usize, force: bool) -> Re
             Whose::Others => return refused(ctx, source, &word).await,
             Whose::Claimable => {
                 if let Some(id) = claim(ctx, source, &me, &word).await? {
+                    if is_our_record_gone(&me, &word) {
+                        is_not_what_it_was(ctx, source).await?;
+                    }
                     return owned(ctx, source, id).await;
                 }
             }
@@ -93,6 +96,11 @@ pub(super) async fn settle(ctx: &Arc<Context>, source: usize, force: bool) -> Re
     let subject = place(ctx, source);
     let why = "others claim it at the same time";
     Err(Fault::new(Class::Transient, "claim", subject, why).hint("Keepwatch tries again by itself"))
+}
+
+/// We have had a record there, and have stored files: nobody takes it away alone.
+fn is_our_record_gone(me: &Claimant, found: &Word) -> bool {
+    matches!(found, Word::Nobody) && me.knows && !me.ids.is_empty()
 }
 
 /// Look whether the record still is the one that we wrote.

@@ -148,6 +148,62 @@ async fn http_goes_through_the_proxy_and_what_no_proxy_names_or_is_near_does_not
     );
     ran.check(1, &["the name of s3.office.test cannot be looked up"]);
     assert_eq!(now, asked);
+    // As people write it who know it from Windows, or with the port.
+    for excepted in [
+        "*.office.test",
+        "s3.office.test:80",
+        "a.test s3.office.test",
+    ] {
+        let (ran, now) = check(
+            &format!("http://{NAME}"),
+            &[("ALL_PROXY", &address), ("no_proxy", excepted)],
+        );
+        ran.check(1, &["the name of s3.office.test cannot be looked up"]);
+        assert_eq!(now, asked, "{excepted}");
+    }
+}
+
+/// Named after the bug: a sign-in page was blamed, and no word of user and password.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_for_http_that_wants_a_password_is_no_sign_in_page() {
+    let nobody: SocketAddr = "127.0.0.1:9".parse().unwrap();
+    let strict = Proxy::to(nobody, Some("Basic x"), true).await;
+    let address = strict.address;
+    for (proxy, said) in [
+        (format!("http://{address}"), "wants a user and password"),
+        (
+            format!("http://anna:geheim@{address}"),
+            "does not take the user and password",
+        ),
+    ] {
+        let office = Office::new(&format!("http://{NAME}"), "", "");
+        office.has_key("KEY");
+        let mut command = office.command(&["check"]);
+        command.env("HTTP_PROXY", &proxy);
+        let ran = crate::moto_office::Ran::of(&crate::harness::finish(&mut command));
+        ran.check(1, &[said, "HTTP_PROXY (http://user:password@proxy:port)"]);
+        assert!(!ran.text.contains("sign-in page"), "{}", ran.text);
+        assert!(!ran.text.contains("geheim"), "{}", ran.text);
+    }
+}
+
+/// Named after the bug: `#` begins something else in an address, so the password's
+/// first half was looked up as the proxy's name, and printed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_with_a_sign_that_addresses_do_not_take_is_said_and_never_shown() {
+    for sign in ["#", "/", "?", "@", "%", "\\"] {
+        let office = Office::new(&format!("https://{NAME}"), "", "");
+        office.has_key("KEY");
+        let mut command = office.command(&["check"]);
+        command.env(
+            "HTTPS_PROXY",
+            format!("http://anna:geheim{sign}1@127.0.0.1:9"),
+        );
+        let ran = crate::moto_office::Ran::of(&crate::harness::finish(&mut command));
+        let said = "HTTPS_PROXY has a sign in its user or password";
+        ran.check(1, &[said, "cannot be looked up (DNS); HTTPS_PROXY has"]);
+        assert!(!ran.text.contains("geheim"), "{sign}: {}", ran.text);
+    }
 }
 
 /// A proxy that refuses says so, and which one it was.

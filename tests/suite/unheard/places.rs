@@ -111,6 +111,8 @@ async fn folders_of_another_account_are_refused_or_told_and_no_link_in_them_is_f
                 );
             }
             assert!(check.contains("chmod 700"), "{check}");
+            let is_bad = check.contains("PROBLEM  state folder");
+            assert_eq!(is_bad, name == "state", "{check}");
             // A log that cannot be written ends no backup; a state folder in other
             // hands is none.
             let code = keepwatch(&config, &["--reconcile"]).status.code();
@@ -235,5 +237,59 @@ async fn a_mistake_in_the_configuration_is_told_by_log_and_mail_where_that_is_no
     start("compress = [\"*.csv\"]", two);
     assert_eq!(sns.taken().len(), 2);
     fs::write(&config, &right).unwrap();
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+/// Named after the bug: "It works", of a state folder that no daemon starts with.
+#[tokio::test(flavor = "multi_thread")]
+async fn check_says_that_the_state_cannot_be_written() {
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    let config = write_config(&rig, "");
+    let check = || {
+        let ran = keepwatch(&config, &["check"]);
+        (ran.status.code(), said(&ran))
+    };
+    let (code, words) = check();
+    assert_eq!(code, Some(0), "{words}");
+    assert!(
+        !rig.state_dir().join("index").exists(),
+        "check starts nothing"
+    );
+    let _ = fs::remove_dir_all(rig.state_dir());
+    fs::write(rig.state_dir(), "a file in its place").unwrap();
+    let (code, words) = check();
+    assert_eq!(code, Some(1), "{words}");
+    let said = format!("PROBLEM  state folder: {}", rig.state_dir().display());
+    assert!(words.contains(&said), "{words}");
+    assert_eq!(keepwatch(&config, &["--reconcile"]).status.code(), Some(1));
+}
+
+/// Named after the bug: of a disk that was unplugged each file said "the server answered
+/// HTTP 503", since an answer to HEAD has no words.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_whose_disk_is_away_is_called_that_for_every_file() {
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    let config = write_config(&rig, "");
+    let daemon = Running::start(&config, &[]).await;
+    until("all is stored", async || {
+        daemon.status().unwrap()["sources"][0]["files_protected"] == 1
+    })
+    .await;
+    let away = rig.dir.path().join("unplugged");
+    fs::rename(rig.vault_dir(), &away).unwrap();
+    rig.write("b.txt", "b");
+    let asks = "is its disk attached?";
+    until("it is said", async || {
+        said(&keepwatch(&config, &["status"])).contains(asks)
+    })
+    .await;
+    fs::rename(&away, rig.vault_dir()).unwrap();
+    // A try that began before may still end with what it was told then.
+    until("it is attached again", async || {
+        keepwatch(&config, &["--reconcile"]).status.code() == Some(0)
+    })
+    .await;
     assert_eq!(daemon.stop(), Some(0));
 }
