@@ -20,6 +20,7 @@
 //! | [`platform`] | what differs between operating systems |
 //! | [`config`] | raw serde structs become one validated type |
 //! | [`model`] | pure and synchronous decisions; time comes in as an argument |
+//! | [`command`] | the command lines that messages propose, for whoever reads them |
 //! | [`error`] | `Fatal` (the process stops) and `Fault` (one path) |
 
 // A command's future holds those of all it calls, down to the SDK's: their layout is
@@ -29,6 +30,7 @@
 pub mod aws;
 pub mod board;
 pub mod cli;
+pub mod command;
 pub mod config;
 pub mod control;
 pub mod daemon;

@@ -9,6 +9,7 @@ use super::explained::{Explained, causes, hide_keys};
 use super::files::{self, ProfileFile};
 use super::keys::From;
 use super::process::{CredentialProcess, PROCESS_MAX};
+use crate::command;
 use crate::error::{Class, chain};
 use crate::model::report::text::clean;
 use crate::platform;
@@ -32,7 +33,20 @@ const LOOK_MAX: Duration = Duration::from_secs(60);
 /// Roles that lead to one another. More are a loop.
 const ROLES_MAX: usize = 8;
 
-const KEYS_HINT: &str = "put aws_access_key_id and aws_secret_access_key into that credentials file, or correct `profile`; Keepwatch reads it again by itself, and `keepwatch check` tests it";
+fn keys_hint() -> String {
+    format!(
+        "put aws_access_key_id and aws_secret_access_key into that credentials file, or correct `profile`; {}",
+        read_again()
+    )
+}
+
+/// What every change of the keys comes to.
+fn read_again() -> String {
+    format!(
+        "Keepwatch reads it again by itself, and `{}` tests it",
+        command::with_configuration("check")
+    )
+}
 
 /// Where to look.
 #[derive(Debug, Clone)]
@@ -209,8 +223,11 @@ impl Chain {
                 let is_token = causes(other).any(|cause| cause.is::<TokenError>());
                 let is_sso = is_token || said.to_ascii_lowercase().contains("sso");
                 let hint = match is_sso {
-                    true => "sign in again as the account that runs Keepwatch: `aws sso login`, with the profile if there is one; Keepwatch goes on by itself then",
-                    false => "correct the profile in the credentials file, or renew what it leads to; Keepwatch reads it again by itself, and `keepwatch check` tests it",
+                    true => "sign in again as the account that runs Keepwatch: `aws sso login`, with the profile if there is one; Keepwatch goes on by itself then".to_owned(),
+                    false => format!(
+                        "correct the profile in the credentials file, or renew what it leads to; {}",
+                        read_again()
+                    ),
                 };
                 let profile = files::profile_name(named);
                 let place = self.place();
@@ -341,7 +358,7 @@ fn nothing(from: &From, profile: &str) -> (String, String) {
             return Default::default();
         };
         let cause = format!("{} has no complete key in [{profile}]", path.display());
-        return (cause, KEYS_HINT.to_owned());
+        return (cause, keys_hint());
     };
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let variables = match (is_set("AWS_ACCESS_KEY_ID"), is_set("AWS_SECRET_ACCESS_KEY")) {
@@ -368,8 +385,9 @@ fn nothing(from: &From, profile: &str) -> (String, String) {
 
 fn put_a_key(credentials: &ProfileFile, profile: &str) -> String {
     format!(
-        "put aws_access_key_id and aws_secret_access_key under [{profile}] into {}, readable for the account that runs Keepwatch alone; Keepwatch reads it again by itself, and `keepwatch check` tests it",
-        credentials.path.display()
+        "put aws_access_key_id and aws_secret_access_key under [{profile}] into {}, readable for the account that runs Keepwatch alone; {}",
+        credentials.path.display(),
+        read_again()
     )
 }
 

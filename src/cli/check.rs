@@ -40,7 +40,8 @@ struct Finding {
     text: String,
 }
 
-struct Findings(Vec<Finding>);
+#[derive(Default)]
+struct Findings(Vec<Finding>, show::Told);
 
 /// Under this name stands what all buckets fail for.
 const SERVER: &str = "server and credentials";
@@ -62,25 +63,19 @@ impl Findings {
             Class::Credentials | Class::Untrusted | Class::Transient
         );
         if !is_of_all {
-            self.add(Verdict::Bad, about, fault.to_string());
+            let line = self.1.line(fault);
+            self.add(Verdict::Bad, about, line);
             return false;
         }
         let told = format!("{} (what to do: {})", fault.cause, fault.hint);
-        match self.0.iter().any(|finding| finding.text == told) {
-            true => self.add(
-                Verdict::Bad,
-                about,
-                format!("could not be looked at, as said under `{SERVER}`"),
-            ),
-            false => {
-                self.add(Verdict::Bad, SERVER, told);
-                self.add(
-                    Verdict::Bad,
-                    about,
-                    "could not be looked at for that".to_owned(),
-                );
-            }
+        if !self.0.iter().any(|finding| finding.text == told) {
+            self.add(Verdict::Bad, SERVER, told);
         }
+        self.add(
+            Verdict::Bad,
+            about,
+            format!("could not be looked at, as said under `{SERVER}`"),
+        );
         true
     }
 }
@@ -88,7 +83,7 @@ impl Findings {
 /// Check and show.
 pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     let config = setup::config(common, Needs::All)?;
-    let mut findings = Findings(Vec::new());
+    let mut findings = Findings::default();
     let file = config.file.as_deref();
     findings.add(
         Verdict::Good,

@@ -25,7 +25,9 @@ mod trial;
 mod vault;
 mod verify;
 mod versions;
+mod wrap;
 
+use crate::command;
 use crate::control::Words;
 use crate::error::{Fatal, chain};
 use args::{Cli, Command, VaultCommand};
@@ -69,6 +71,7 @@ fn run_to_end(cli: Result<Cli, clap::Error>) -> u8 {
             return told(code);
         }
     };
+    command::set(origins::reader(&cli));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(ASYNC_THREADS)
         .max_blocking_threads(BLOCKING_THREADS_MAX)

@@ -3,6 +3,7 @@
 use super::args::{CommonArgs, MomentsArgs};
 use super::origins::{self, Named};
 use super::{COMPLETE, show, versions::stamp};
+use crate::command;
 use crate::error::Fatal;
 use crate::platform;
 use crate::recovery::Stop;
@@ -60,15 +61,18 @@ pub(super) async fn run(common: &CommonArgs, args: &MomentsArgs) -> Result<u8, F
         return Err(Fatal::new(
             "list moments",
             "nothing was ever backed up there",
-            "check --source, or --bucket and --prefix; `keepwatch sources` says what there is",
+            format!(
+                "check --source, or --bucket and --prefix; `{}` says what there is",
+                command::on_copies("sources")
+            ),
         ));
     }
     for (named, found) in &all {
         print(named, found, &depot.zone);
     }
     println!(
-        "Any moment between them will do as well: keepwatch restore --at \"2026-11-20 14:30\"{} --to FOLDER",
-        origins::said_again(common, &args.place)
+        "Any moment between them will do as well: {}",
+        command::on_copies("restore --at \"2026-11-20 14:30\" --to FOLDER")
     );
     Ok(COMPLETE)
 }

@@ -1,8 +1,9 @@
 //! Where the copies are: what `--config`, `--bucket`, `--vault` and `--source`
 //! come down to, for the commands that read them.
 
-use super::args::{CommonArgs, Place, PlaceArgs};
+use super::args::{Cli, Command, CommonArgs, Place, PlaceArgs};
 use super::setup;
+use crate::command::Reader;
 use crate::config::{Config, Needs, S3Config, SourceConfig, StoreConfig};
 use crate::config::{bucket_from_flag, prefix_from_flag};
 use crate::error::Fatal;
@@ -38,29 +39,64 @@ pub(super) struct Named {
     pub(super) root: Option<PathBuf>,
 }
 
-/// The options that say again where the copies are, for a command that is proposed;
-/// begins with a space, or is empty where nothing needs to be said.
-pub(super) fn said_again(common: &CommonArgs, place: &PlaceArgs) -> String {
-    let path = |path: &Path| {
-        let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        whole.display().to_string()
+/// Options with their values, as a shell takes them; those without one are left out.
+fn options(all: &[(&str, Option<String>)]) -> String {
+    all.iter()
+        .filter_map(|(name, value)| Some((name, value.as_ref()?)))
+        .map(|(name, value)| format!(" {name} {}", platform::shell_word(value)))
+        .collect()
+}
+
+/// A path that is found from every folder.
+fn whole(path: &Path) -> String {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    whole.display().to_string()
+}
+
+/// How whoever typed this command says again where the copies are.
+pub(super) fn reader(cli: &Cli) -> Reader {
+    let (place, source) = match &cli.command {
+        Some(Command::Restore(args)) => (Some(&args.place), args.source.clone()),
+        Some(Command::Versions(args)) => (Some(&args.place), args.source.clone()),
+        Some(Command::Verify(args)) => (Some(&args.place), args.source.clone()),
+        Some(Command::Moments(args)) => (Some(&args.place), args.source.clone()),
+        Some(Command::Sources(args)) => (Some(&args.place), None),
+        _ => (None, None),
     };
-    let options = [
-        ("--config", common.config.as_deref().map(path)),
-        ("--vault", place.vault.as_deref().map(path)),
+    let config = cli.common.config.as_deref().map(whole);
+    Reader {
+        program: own_name(),
+        config: options(&[("--config", config)]),
+        place: place.map(said_again).unwrap_or_default(),
+        source: options(&[("--source", source)]),
+    }
+}
+
+/// The program as another window finds it.
+pub(super) fn own_name() -> String {
+    let typed = std::env::args().next().unwrap_or_default();
+    // Found by the list of folders, it is found again.
+    let is_plain = !typed.is_empty() && !typed.contains(std::path::is_separator);
+    match std::env::current_exe() {
+        Ok(path) if !is_plain => platform::shell_word(&path.display().to_string()),
+        _ if is_plain => platform::shell_word(&typed),
+        _ => Reader::default().program,
+    }
+}
+
+/// The options that say where the copies are without a configuration.
+fn said_again(place: &PlaceArgs) -> String {
+    if place.place() == Place::Configuration {
+        return String::new();
+    }
+    options(&[
+        ("--vault", place.vault.as_deref().map(whole)),
         ("--bucket", place.bucket.clone()),
         ("--prefix", place.prefix.clone()),
         ("--endpoint-url", place.endpoint_url.clone()),
         ("--region", place.region.clone()),
         ("--profile", place.profile.clone()),
-    ];
-    let is_placed = place.place() != Place::Configuration;
-    options
-        .iter()
-        .filter(|(name, _)| !(is_placed && *name == "--config"))
-        .filter_map(|(name, value)| Some((name, value.as_ref()?)))
-        .map(|(name, value)| format!(" {name} {}", platform::shell_word(value)))
-        .collect()
+    ])
 }
 
 /// Find out what is meant and connect to it.
@@ -74,6 +110,11 @@ pub(super) async fn open(
 ) -> Result<Depot, Fatal> {
     match place.place() {
         Place::Configuration => {
+            setup::located(common).map_err(|fatal| Fatal {
+                hint: "name where the copies are: --config FILE, --bucket NAME, or --vault FOLDER"
+                    .to_owned(),
+                ..fatal
+            })?;
             let config = setup::config(common, Needs::StoreAlone)?;
             let vault = existing(&config)?;
             let store = Store::connect(&config.store).await?;

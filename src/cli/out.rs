@@ -6,10 +6,18 @@
 //! [`exit_code`] takes it into account. Declared before the other modules, so
 //! that they have these by the usual names and none can forget.
 
+use super::wrap;
+use crate::command;
+use console::Term;
 use std::fmt::Arguments;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+/// A line on standard output, as it is: for programs, and for what is copied whole.
+macro_rules! print_whole {
+    ($($text:tt)*) => { $crate::cli::out::whole(format_args!($($text)*)) };
+}
 
 /// A line on standard output.
 macro_rules! println {
@@ -31,6 +39,16 @@ static TROUBLE: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Print one line (or several) of the result.
 pub(super) fn line(text: Arguments<'_>) {
+    whole(format_args!("{}", shown(&Term::stdout(), text)));
+}
+
+/// As a terminal shows it, where it is one.
+fn shown(term: &Term, text: Arguments<'_>) -> String {
+    wrap::for_terminal(term, &text.to_string(), &command::program())
+}
+
+/// Print it without a break of our own.
+pub(super) fn whole(text: Arguments<'_>) {
     if STOPPED.load(Ordering::Relaxed) {
         return;
     }
@@ -41,6 +59,7 @@ pub(super) fn line(text: Arguments<'_>) {
 /// Tell what is no part of the result. Who does not listen there misses it;
 /// nothing else could tell them.
 pub(super) fn remark(text: Arguments<'_>) {
+    let text = shown(&Term::stderr(), text);
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 

@@ -108,9 +108,15 @@ fn summary(results: &[Reconciled]) {
             show::clean(&r.name),
             show::clean(&r.destination)
         );
-        println!("  {} on disk", show::amount(r.files, "file"));
         let idle = r.stored == 0 && r.deleted == 0 && r.metadata_updates == 0;
-        if idle && r.is_whole() {
+        // "0 files on disk" would be said of files that nobody has looked at.
+        let is_looked_at = !idle || r.files > 0 || r.incomplete.is_empty();
+        if is_looked_at {
+            println!("  {} on disk", show::amount(r.files, "file"));
+        }
+        if !is_looked_at {
+            println!("  nothing was compared and nothing was sent");
+        } else if idle && r.is_whole() {
             println!("  nothing to send: the bucket has everything");
         } else {
             println!(

@@ -12,6 +12,7 @@ use super::args::{CommonArgs, RestoreArgs};
 use super::origins::{self, Depot, Named};
 use super::run::signal_trouble;
 use super::{COMPLETE, FAILED, PARTIAL, show, versions::stamp};
+use crate::command;
 use crate::error::{Fatal, FatalKind};
 use crate::model::moment::{Moment, parse_moment};
 use crate::model::taken::Reading;
@@ -363,7 +364,11 @@ fn nothing_found(
                 Some(_) => format!("it was deleted by then: {}", as_of(moment, depot)),
                 None => "it was deleted".to_owned(),
             },
-            "give an --at when it was still there: `keepwatch versions FILE` lists a file's past, `keepwatch moments` the days on which something changed",
+            format!(
+                "give an --at when it was still there: `{}` lists a file's past, `{}` the days on which something changed",
+                command::on_copies("versions FILE"),
+                command::on_copies("moments")
+            ),
         ),
         (None, _) if args.what.is_empty() => Fatal::new(
             operation,
@@ -373,7 +378,12 @@ fn nothing_found(
         (None, _) => Fatal::new(
             operation,
             format!("the backup never had anything of that name{}", parts::not_asked(misses)),
-            parts::meant_perhaps(misses).unwrap_or_else(|| "write paths from the source's folder on, like \"Customers/Miller\" or \"*.csv\"; `keepwatch moments` says since when there is a backup".to_owned()),
+            parts::meant_perhaps(misses).unwrap_or_else(|| {
+                format!(
+                    "write paths from the source's folder on, like \"Customers/Miller\" or \"*.csv\"; `{}` says since when there is a backup",
+                    command::on_copies("moments")
+                )
+            }),
         ),
     }
 }

@@ -4,10 +4,12 @@ mod not_started;
 
 use super::args::CommonArgs;
 use super::{COMPLETE, logging, setup};
+use crate::command;
 use crate::config::{Config, Needs};
 use crate::daemon::Daemon;
 use crate::error::{Fatal, chain};
 use crate::platform;
+use crate::tasks::command::reader as service_reader;
 use tokio::task::JoinError;
 
 /// Run until asked to stop.
@@ -16,6 +18,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     let mut stop = tokio::spawn(platform::asked_to_end(hung_up));
     // What is missing is told as well, and for that the rest must be known.
     let config = setup::config(common, Needs::Nothing)?;
+    command::set(service_reader(&config));
     let _log = logging::init(&config.log, true, common.quiet);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -3,6 +3,7 @@
 //! Its files are the user's to play with, so they get ordinary modes. Never
 //! touches a folder that has anything in it.
 
+use crate::command;
 use crate::error::{Fatal, chain};
 use include_dir::{Dir, DirEntry, include_dir};
 use std::fs;
@@ -25,7 +26,10 @@ pub fn write_sample_office(dir: &Path) -> Result<usize, Fatal> {
         Fatal::new(
             format!("write the sample office into {}", dir.display()),
             chain(&error),
-            "name a folder of yours instead: keepwatch try FOLDER",
+            format!(
+                "name a folder of yours instead: {}",
+                command::bare("try FOLDER")
+            ),
         )
     };
     fs::create_dir_all(dir).map_err(refuse)?;

@@ -6,6 +6,7 @@ use crate::daemon::Options;
 use crate::error::Fatal;
 use crate::platform;
 use jiff::tz::TimeZone;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where Keepwatch keeps its own files when nothing else is said.
@@ -31,12 +32,20 @@ pub(super) fn options(common: &CommonArgs) -> Options {
     }
 }
 
+/// The configuration file that the command line names, or the usual one.
+///
+/// # Errors
+/// There is none (exit code 2).
+pub(super) fn located(common: &CommonArgs) -> Result<PathBuf, Fatal> {
+    locate(common.config.as_deref(), &platform::config_candidates())
+}
+
 /// Read the configuration that the command line names, or the usual one.
 ///
 /// # Errors
 /// There is none, or it is wrong (exit code 2).
 pub(super) fn config(common: &CommonArgs, needs: Needs) -> Result<Config, Fatal> {
-    let file = locate(common.config.as_deref(), &platform::config_candidates())?;
+    let file = located(common)?;
     let overrides = Overrides {
         log_level: common.log_level.clone(),
         needs,

@@ -37,6 +37,13 @@ pub(super) fn over_the_bar(text: &str) {
     eprintln!("{wipe}{text}");
 }
 
+/// Columns of the terminal that the result goes to, if it goes to one.
+pub(super) fn columns() -> Option<usize> {
+    let term = console::Term::stdout();
+    let (_, columns) = term.size_checked().filter(|_| term.is_term())?;
+    Some(columns.into())
+}
+
 /// Print a value as one JSON document on standard output.
 ///
 /// # Errors
@@ -44,7 +51,7 @@ pub(super) fn over_the_bar(text: &str) {
 pub(super) fn json(value: &impl Serialize) -> Result<(), Fatal> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|e| Fatal::new("print the result", chain(&e), ""))?;
-    println!("{text}");
+    print_whole!("{text}");
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod existing;
 use super::args::{CommonArgs, Place, SourcesArgs};
 use super::origins::{self, Depot};
 use super::{COMPLETE, show, versions::stamp};
+use crate::command;
 use crate::error::Fatal;
 use crate::platform;
 use crate::recovery::Stop;
@@ -85,7 +86,10 @@ fn none(depot: &Depot, cut: bool) -> Fatal {
     Fatal::new(
         format!("find out what is backed up in {}", places.join(", ")),
         "there is no manifest: nothing was ever compared there in full",
-        format!("`keepwatch restore` brings back what is there without one.{where_else}"),
+        format!(
+            "`{}` brings back what is there without one.{where_else}",
+            command::on_copies("restore --to FOLDER")
+        ),
     )
 }
 
@@ -108,7 +112,10 @@ fn print(found: &Found, depot: &Depot) {
     let place = show::clean(&format!("{}/{}", found.origin.bucket, found.origin.prefix));
     let Some(header) = &found.newest else {
         println!("{place}");
-        println!("  its manifests cannot be read; `keepwatch restore` works without them");
+        println!(
+            "  its manifests cannot be read; `{}` works without them",
+            command::on_copies("restore --to FOLDER")
+        );
         return;
     };
     println!("{}  in {place}", show::clean(&header.source));

@@ -1,9 +1,10 @@
 //! `keepwatch status`: how things stand, from the running daemon.
 
 use super::args::CommonArgs;
-use super::{COMPLETE, FAILED, PARTIAL, setup, show};
+use super::{COMPLETE, FAILED, PARTIAL, setup, show, trial};
 use crate::board::{WatchProof, Watching};
-use crate::config::{Config, Needs};
+use crate::command;
+use crate::config::Needs;
 use crate::control::{Asked, Kept, Line, SourceStatus, Status, ask_status};
 use crate::error::Fatal;
 use crate::index::Index;
@@ -12,11 +13,11 @@ use crate::model::drill::Drill;
 use crate::tasks::line;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Ask and show. It ends within [`crate::control::STATUS_WAIT`], whatever the daemon does.
 pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
-    let config = setup::config(common, Needs::Nothing)?;
+    let config = service(common)?;
     let asked = ask_status(&config.state_dir, || may_run(&config.state_dir)).await?;
     let status = match &asked {
         Asked::Answered(line) => match &**line {
@@ -32,12 +33,72 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         show::json(&answer)?;
     } else {
         println!("{}", verdict(status));
-        print(status, &config.schedule.time_zone);
+        print(status, &config.zone);
     }
     Ok(match overall {
         WELL => COMPLETE,
         _ => PARTIAL,
     })
+}
+
+/// What is asked.
+struct Service {
+    state_dir: PathBuf,
+    log_dir: PathBuf,
+    zone: TimeZone,
+    /// Its configuration; a trial has none.
+    file: Option<PathBuf>,
+}
+
+/// The service of the configuration; where there is none, this account's trial.
+fn service(common: &CommonArgs) -> Result<Service, Fatal> {
+    if let Err(none) = setup::located(common) {
+        let Some((state_dir, log_dir)) = trial::of_this_account() else {
+            return Err(none);
+        };
+        return Ok(Service {
+            state_dir,
+            log_dir,
+            zone: TimeZone::system(),
+            file: None,
+        });
+    }
+    let config = setup::config(common, Needs::Nothing)?;
+    Ok(Service {
+        state_dir: config.state_dir,
+        log_dir: config.log.dir,
+        zone: config.schedule.time_zone,
+        file: config.file,
+    })
+}
+
+/// Nobody is there: what that means, and what to do.
+fn not_running(service: &Service) -> Vec<String> {
+    let Some(file) = &service.file else {
+        return vec![
+            "The trial is NOT running: nothing is backed up right now.".to_owned(),
+            format!("  what to do: start it: {}", command::bare("try")),
+        ];
+    };
+    let start = command::service(Some(file));
+    match service.state_dir.is_dir() {
+        true => vec![
+            "Keepwatch is NOT running: nothing is backed up right now.".to_owned(),
+            format!(
+                "  what to do: start it (as a service: see docs/OPERATIONS.md; by hand: {start})"
+            ),
+        ],
+        // It never ran with that folder: perhaps it runs with another account's.
+        false => vec![
+            format!(
+                "Keepwatch is NOT running, as far as this account can see: there is no state folder {}.",
+                service.state_dir.display()
+            ),
+            format!(
+                "  what to do: if it runs as another account, ask as that one (sudo -u ACCOUNT, and this command); else start it (as a service: see docs/OPERATIONS.md; by hand: {start})"
+            ),
+        ],
+    }
 }
 
 /// The names of the overall state in JSON (docs/OPERATIONS.md).
@@ -48,8 +109,8 @@ const UNKNOWN: &str = "unknown";
 
 /// How a daemon that answers stands, in one word.
 fn overall(status: &Status) -> &'static str {
-    let is_drilled_well = status.drill.as_ref().is_none_or(Drill::is_well);
-    let all_well = is_drilled_well && is_mail_well(status) && status.sources.iter().all(is_well);
+    let all_well =
+        is_drilled_well(status) && is_mail_well(status) && status.sources.iter().all(is_well);
     match all_well {
         true => WELL,
         false => ATTENTION,
@@ -67,15 +128,18 @@ fn verdict(status: &Status) -> String {
         ),
         _ => {
             let sources = &status.sources;
-            let ill: Vec<String> = sources
+            let mut ill: Vec<String> = sources
                 .iter()
                 .filter(|source| !is_well(source))
                 .map(|source| show::clean(&source.name))
                 .collect();
-            match ill.is_empty() {
-                true => "NOT all is well: see below (restore drill, messages).".to_owned(),
-                false => format!("NOT all is well: see below for {}.", ill.join(", ")),
+            if !is_mail_well(status) {
+                ill.push("the mail".to_owned());
             }
+            if !is_drilled_well(status) {
+                ill.push("the restore drill".to_owned());
+            }
+            format!("NOT all is well: see below for {}.", ill.join(", "))
         }
     }
 }
@@ -86,7 +150,7 @@ fn may_run(state_dir: &Path) -> bool {
 }
 
 /// Nobody has answered: say what that means, and how things stood last.
-fn silence(common: &CommonArgs, config: &Config, asked: &Asked) -> Result<u8, Fatal> {
+fn silence(common: &CommonArgs, config: &Service, asked: &Asked) -> Result<u8, Fatal> {
     let kept = Kept::read(&config.state_dir);
     let is_in_use = *asked != Asked::Nobody || Index::is_in_use(&config.state_dir.join("index"));
     if common.json {
@@ -104,19 +168,14 @@ fn silence(common: &CommonArgs, config: &Config, asked: &Asked) -> Result<u8, Fa
     match asked {
         Asked::Nobody if is_in_use => {
             println!(
-                "Keepwatch is at work but cannot be asked: it is starting or stopping, or a command (keepwatch --reconcile, digest --send, verify) works in its place."
+                "Keepwatch is at work but cannot be asked: it is starting or stopping, or a command (a comparison, a digest, a verification) works in its place."
             );
             println!("  what to do: ask again in a minute; if it stays so, look into its log");
         }
         Asked::Nobody => {
-            println!("Keepwatch is NOT running: nothing is backed up right now.");
-            println!(
-                "  what to do: start it (as a service: see docs/OPERATIONS.md; by hand: keepwatch --config {})",
-                config
-                    .file
-                    .as_deref()
-                    .map_or_else(|| "FILE".into(), |f| f.display().to_string())
-            );
+            for line in not_running(config) {
+                println!("{line}");
+            }
         }
         Asked::Silent(waited) => {
             println!(
@@ -125,7 +184,7 @@ fn silence(common: &CommonArgs, config: &Config, asked: &Asked) -> Result<u8, Fa
             );
             println!(
                 "  what to do: look into its log in {}; if it was stopped by hand, let it go on; else start it again",
-                config.log.dir.display()
+                config.log_dir.display()
             );
         }
         Asked::Answered(_) => {
@@ -137,7 +196,7 @@ fn silence(common: &CommonArgs, config: &Config, asked: &Asked) -> Result<u8, Fa
         }
     }
     if let Some(kept) = kept {
-        last_known(&kept, &config.schedule.time_zone);
+        last_known(&kept, &config.zone);
     }
     Ok(FAILED)
 }
@@ -154,6 +213,10 @@ fn last_known(kept: &Kept, zone: &TimeZone) {
     for source in &kept.status.sources {
         print_source(source, zone, kept.at_ms, &mut told);
     }
+}
+
+fn is_drilled_well(status: &Status) -> bool {
+    status.drill.as_ref().is_none_or(Drill::is_well)
 }
 
 /// Whether the owner hears of things. A message that goes out this second is none that

@@ -2,8 +2,9 @@
 //! nothing to set up, saying in plain words what it does.
 
 use super::args::{CommonArgs, TryArgs};
-use super::{COMPLETE, logging, run, sample, setup, show};
+use super::{COMPLETE, logging, origins, run, sample, setup, show};
 use crate::board::News;
+use crate::command::{self, Reader};
 use crate::config::{Config, Defaults};
 use crate::daemon::{Daemon, Options};
 use crate::error::Fatal;
@@ -27,7 +28,7 @@ const LOOKED_AT_MAX: usize = 1_000;
 
 /// Run until asked to stop.
 pub(super) async fn run(common: &CommonArgs, args: &TryArgs) -> Result<u8, Fatal> {
-    let home = platform::default_dirs()?.data.join("try");
+    let home = home()?;
     let folder = match &args.folder {
         Some(folder) => folder.clone(),
         None => make_sample(&home.join("office"))?,
@@ -36,14 +37,19 @@ pub(super) async fn run(common: &CommonArgs, args: &TryArgs) -> Result<u8, Fatal
     // Another window stands in another folder.
     let vault = std::path::absolute(&vault).unwrap_or(vault);
     let defaults = Defaults {
-        state_dir: home.join("state"),
-        log_dir: home.join("log"),
+        state_dir: state_dir(&home),
+        log_dir: log_dir(&home),
         ..setup::defaults()?
     };
     let mut config = Config::trial(&folder, &vault, &defaults)?;
     if let Some(level) = &common.log_level {
         config.log.level.clone_from(level);
     }
+    command::set(Reader {
+        program: origins::own_name(),
+        place: format!(" {}", place(&config, &vault)),
+        ..Reader::default()
+    });
     let _log = logging::init(&config.log, common.log_level.is_some(), common.quiet);
     introduce(&config, &vault);
     let stop = platform::asked_to_stop();
@@ -61,6 +67,26 @@ pub(super) async fn run(common: &CommonArgs, args: &TryArgs) -> Result<u8, Fatal
     }
     println!("\nStopping. The copies stay in {}", vault.display());
     run::end(daemon).await
+}
+
+/// Where a trial keeps everything of its own.
+fn home() -> Result<PathBuf, Fatal> {
+    Ok(platform::default_dirs()?.data.join("try"))
+}
+
+fn state_dir(home: &Path) -> PathBuf {
+    home.join("state")
+}
+
+fn log_dir(home: &Path) -> PathBuf {
+    home.join("log")
+}
+
+/// State and log of this account's trial, if there ever was one.
+pub(super) fn of_this_account() -> Option<(PathBuf, PathBuf)> {
+    let home = home().ok()?;
+    let state = state_dir(&home);
+    state.is_dir().then(|| (state, log_dir(&home)))
 }
 
 fn make_sample(dir: &Path) -> Result<PathBuf, Fatal> {
@@ -149,8 +175,7 @@ fn is_whole(ctx: &Context) -> bool {
 }
 
 fn ready(ctx: &Context, config: &Config, vault: &Path, (files, bytes): (u64, u64), whole: bool) {
-    let program = own_name();
-    let name = config.sources.first().map_or("", |s| s.bucket.as_str());
+    let program = origins::own_name();
     println!(
         "\n{}: {}, {}.",
         if whole {
@@ -162,11 +187,7 @@ fn ready(ctx: &Context, config: &Config, vault: &Path, (files, bytes): (u64, u64
         show::size(bytes)
     );
     println!("Change, add or delete something in the folder and watch it appear here.\n");
-    let place = format!(
-        "--vault {} --source {}",
-        shell_word(&vault.display().to_string()),
-        shell_word(name)
-    );
+    let place = place(config, vault);
     println!("To get files back, in another window (here into the folder \"restored\"):");
     println!("  {program} restore {place} --to restored");
     if let Some(file) = some_file(ctx) {
@@ -181,16 +202,14 @@ fn ready(ctx: &Context, config: &Config, vault: &Path, (files, bytes): (u64, u64
     println!("Stop with Ctrl-C.\n");
 }
 
-/// The program as another window finds it.
-fn own_name() -> String {
-    let typed = std::env::args().next().unwrap_or_default();
-    // Found by the list of folders, it is found again.
-    let is_plain = !typed.is_empty() && !typed.contains(std::path::is_separator);
-    match std::env::current_exe() {
-        Ok(path) if !is_plain => shell_word(&path.display().to_string()),
-        _ if is_plain => shell_word(&typed),
-        _ => "keepwatch".to_owned(),
-    }
+/// The options that say where the copies are.
+fn place(config: &Config, vault: &Path) -> String {
+    let name = config.sources.first().map_or("", |s| s.bucket.as_str());
+    format!(
+        "--vault {} --source {}",
+        shell_word(&vault.display().to_string()),
+        shell_word(name)
+    )
 }
 
 /// A file that is in the bucket, as a word of a command line.

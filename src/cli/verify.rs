@@ -7,6 +7,7 @@ use super::origins::{self, Named};
 use super::restore::{parts::lines, parts::texts_by_origin, parts::typed, until_stopped};
 use super::versions::stamp;
 use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
+use crate::command;
 use crate::config::Needs;
 use crate::control::{Line, Request, ask};
 use crate::daemon::verify_once;
@@ -330,8 +331,11 @@ fn words(finding: &Finding, zone: &TimeZone) -> Vec<String> {
     if let (false, Some(whole)) = (finding.is_repaired(), &finding.whole) {
         let at = stamp(whole.stored_at_ms, zone);
         lines.push(format!(
-            "    the version of {at} is whole: keepwatch restore {} --at \"{at}\" --to FOLDER",
-            word(finding)
+            "    the version of {at} is whole: {}",
+            command::on_copies(&format!(
+                "restore {} --at \"{at}\" --to FOLDER",
+                word(finding)
+            ))
         ));
     }
     lines
@@ -352,8 +356,10 @@ fn todo(finding: &Finding, zone: &TimeZone) -> Option<String> {
         return Some(text.to_owned());
     }
     if finding.key.is_none() && is_own(&finding.path) {
-        let text = "nothing is lost: it is a list of the backup, restoring works without it, and the next daily comparison (or keepwatch --reconcile) writes a new one. Find out who can write to the bucket";
-        return Some(text.to_owned());
+        return Some(format!(
+            "nothing is lost: it is a list of the backup, restoring works without it, and the next daily comparison (or `{}`) writes a new one. Find out who can write to the bucket",
+            command::with_configuration("--reconcile")
+        ));
     }
     let text = match &finding.repair {
         Some(Repair::Done) => mended(finding, zone),
@@ -365,13 +371,16 @@ fn todo(finding: &Finding, zone: &TimeZone) -> Option<String> {
             "it cannot be uploaded again: the file is not on this computer any more".to_owned()
         }
         None if finding.can_be_repaired() => format!(
-            "keepwatch verify {}--repair {} (the file is still on this computer)",
-            // What only its content tells is found again only by downloading it.
-            match finding.damage {
-                Damage::Altered | Damage::Truncated => "--deep ",
-                _ => "",
-            },
-            word(finding)
+            "{} (the file is still on this computer)",
+            command::on_copies(&format!(
+                "verify {}--repair {}",
+                // What only its content tells is found again only by downloading it.
+                match finding.damage {
+                    Damage::Altered | Damage::Truncated => "--deep ",
+                    _ => "",
+                },
+                word(finding)
+            ))
         ),
         None if finding.is_on_disk == Some(false) => {
             "the file is not on this computer any more, so it cannot be uploaded again".to_owned()

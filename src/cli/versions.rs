@@ -4,6 +4,7 @@ use super::args::{CommonArgs, VersionsArgs};
 use super::origins::{self, Depot, Named};
 use super::restore::parts;
 use super::{COMPLETE, PARTIAL, show};
+use crate::command;
 use crate::error::Fatal;
 use crate::model::RelPath;
 use crate::model::moment::parse_moment;
@@ -86,9 +87,8 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
     if common.json {
         show::json(&found)?;
     } else {
-        let place = origins::said_again(common, &args.place);
         for one in &found {
-            print(one, &depot.zone, &place);
+            print(one, &depot.zone);
         }
     }
     let readable = |v: &FileVersion| v.trouble.is_none();
@@ -158,8 +158,8 @@ async fn called_like_it(
                 false => format!("{} is a folder", show::clean(&folder.to_string())),
             },
             format!(
-                "name one file in it; `keepwatch restore {}` brings all of it back",
-                word_for(folder)
+                "name one file in it; `{}` brings all of it back",
+                command::on_copies(&format!("restore {} --to FOLDER", word_for(folder)))
             ),
         )),
         ([], None) => Err(unknown(text, &depot.origins, &misses)),
@@ -219,7 +219,7 @@ fn unknown(path: &str, origins: &[Named], misses: &Misses) -> Fatal {
     )
 }
 
-fn print(found: &Found, zone: &TimeZone, place: &str) {
+fn print(found: &Found, zone: &TimeZone) {
     let versions = &found.versions;
     println!(
         "{}  (source {})",
@@ -236,19 +236,22 @@ fn print(found: &Found, zone: &TimeZone, place: &str) {
         std::iter::once(["stored", "size", "in the bucket", "", "version id"].map(str::to_owned))
             .chain(versions.versions.iter().map(|version| row(version, zone)))
             .collect();
-    for line in table(&rows) {
+    for line in fitting(&rows, show::columns()) {
         println!("  {line}");
     }
     println!();
     if versions.more {
         println!(
-            "  these are {}; the older ones: keepwatch versions {} --before \"{}\"",
+            "  these are {}; the older ones: {}",
             show::number(VERSIONS_SHOWN_MAX as u64),
-            found.word,
-            versions
-                .versions
-                .last()
-                .map_or_else(String::new, |oldest| further(oldest.stored_at_ms))
+            command::on_copies(&format!(
+                "versions {} --before \"{}\"",
+                found.word,
+                versions
+                    .versions
+                    .last()
+                    .map_or_else(String::new, |oldest| further(oldest.stored_at_ms))
+            ))
         );
     }
     if versions.only_current {
@@ -256,8 +259,8 @@ fn print(found: &Found, zone: &TimeZone, place: &str) {
             "  this server keeps no earlier versions: what is there now is all that can be had"
         );
         println!(
-            "  to bring it back: keepwatch restore {}{place} --to FOLDER",
-            found.word
+            "  to bring it back: {}",
+            command::on_copies(&format!("restore {} --to FOLDER", found.word))
         );
         return;
     }
@@ -269,9 +272,12 @@ fn print(found: &Found, zone: &TimeZone, place: &str) {
         .or_else(|| there.find(|v| !v.deleted));
     if let Some(version) = example {
         println!(
-            "  to bring a version back: keepwatch restore {} --at \"{}\"{place} --to FOLDER",
-            found.word,
-            stamp(version.stored_at_ms, zone)
+            "  to bring a version back: {}",
+            command::on_copies(&format!(
+                "restore {} --at \"{}\" --to FOLDER",
+                found.word,
+                stamp(version.stored_at_ms, zone)
+            ))
         );
     }
 }
@@ -318,6 +324,27 @@ fn row(version: &FileVersion, zone: &TimeZone) -> [String; 5] {
         notes.join(", "),
         show::clean(&version.version_id),
     ]
+}
+
+/// The table; where the terminal is too narrow for it, each version id stands on a
+/// line of its own below its row.
+fn fitting(rows: &[[String; 5]], columns: Option<usize>) -> Vec<String> {
+    let whole = table(rows);
+    let widest = whole.iter().map(|line| line.chars().count() + 2).max();
+    if columns.is_none_or(|columns| widest <= Some(columns)) {
+        return whole;
+    }
+    let without = rows.iter().map(|row| {
+        let mut row = row.clone();
+        row[4].clear();
+        row
+    });
+    let mut lines = Vec::new();
+    for (line, row) in table(&without.collect::<Vec<_>>()).into_iter().zip(rows) {
+        lines.push(line);
+        lines.push(format!("    {}", row[4]));
+    }
+    lines
 }
 
 /// Columns as wide as their widest field.
@@ -390,5 +417,11 @@ mod tests {
         let rows = [["a", "b", "c", "", "id"], ["longer", "ü", "", "x", "y"]]
             .map(|row| row.map(str::to_owned));
         assert_eq!(table(&rows), ["a       b  c     id", "longer  ü     x  y"]);
+        assert_eq!(fitting(&rows, None), table(&rows));
+        assert_eq!(fitting(&rows, Some(80)), table(&rows));
+        assert_eq!(
+            fitting(&rows, Some(18)),
+            ["a       b  c", "    id", "longer  ü     x", "    y"]
+        );
     }
 }

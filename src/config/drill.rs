@@ -5,6 +5,7 @@ use super::problems::{Key, Problems, Wrong, shown};
 use super::raw::RawDrill;
 use super::validate::Input;
 use super::values;
+use crate::command;
 use crate::model::amount::parse_bytes;
 use std::ops::RangeInclusive;
 
@@ -52,8 +53,11 @@ pub(super) fn values(raw: &RawDrill) -> Result<DrillConfig, Wrong> {
 }
 
 fn files(number: i64) -> Result<usize, Wrong> {
-    let why = "the drill restores a few files each day; more than 1,000 are a verification (`keepwatch verify --deep --sample`), none at all is enabled = false";
-    values::number(number, 1..=FILES_MAX, why).map(|files| files as usize)
+    let why = format!(
+        "the drill restores a few files each day; more than 1,000 are a verification (`{}`), none at all is enabled = false",
+        command::with_configuration("verify --deep --sample 1001")
+    );
+    values::number(number, 1..=FILES_MAX, &why).map(|files| files as usize)
 }
 
 fn bytes(text: &str) -> Result<u64, Wrong> {

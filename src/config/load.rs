@@ -8,6 +8,7 @@ use super::layers::Layers;
 use super::lines::Lines;
 use super::problems::{Problems, Wrong};
 use super::validate;
+use crate::command;
 use crate::error::{Fatal, chain};
 use std::ffi::OsString;
 use std::fs::File;
@@ -100,7 +101,10 @@ pub fn locate(named: Option<&Path>, candidates: &[PathBuf]) -> Result<PathBuf, F
             "no --config was given, and there is none at {}",
             looked.join(" or ")
         ),
-        "name it with --config FILE, or see how it works without one: keepwatch try",
+        format!(
+            "name it with --config FILE, or see how it works without one: {}",
+            command::bare("try")
+        ),
     ))
 }
 
@@ -152,14 +156,13 @@ fn read_text(file: &Path) -> Result<String, Wrong> {
             Wrong::new(
                 chain(&error),
                 match error.kind() {
-                    ErrorKind::NotFound => {
-                        "check the name after --config; keepwatch try works without a file"
-                    }
-                    ErrorKind::PermissionDenied => {
-                        "put `sudo` before the command (or run it as the account of the service), or let this account read the file"
-                    }
-                    ErrorKind::IsADirectory => "name the file itself, not its folder",
-                    _ => "check that the file can be read",
+                    ErrorKind::NotFound => format!(
+                        "check the name after --config; `{}` works without a file",
+                        command::bare("try")
+                    ),
+                    ErrorKind::PermissionDenied => "put `sudo` before the command (or run it as the account of the service), or let this account read the file".to_owned(),
+                    ErrorKind::IsADirectory => "name the file itself, not its folder".to_owned(),
+                    _ => "check that the file can be read".to_owned(),
                 },
             )
         })?;

@@ -318,7 +318,8 @@ fn incomplete(ctx: &Context, source: usize, scan: Option<ScanDone>) -> Vec<Strin
     let waiting = ctx.queue.depth(source).backlog;
     if waiting > 0 {
         reasons.push(format!(
-            "{waiting} files are still on their way to the bucket"
+            "still on their way to the bucket: {}",
+            amount(waiting as u64, "file")
         ));
     }
     if let Some(fault) = ctx.index.broken() {

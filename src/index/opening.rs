@@ -21,6 +21,7 @@ use super::multiparts;
 use super::private::{make_files_private, make_names_last, make_private_folder, write_private};
 use super::refusal::{OpenRefused, hint_for};
 use super::types::{Opened, SourceId};
+use crate::command;
 use crate::error::{Fatal, Fault};
 use crate::platform::{folder_id, private_options, set_path_mode as set_mode};
 use std::fs::{self, File, TryLockError};
@@ -322,7 +323,10 @@ impl Opening {
     fn locked(&self, why: &str) -> Fatal {
         self.fatal_because(
             why,
-            "another Keepwatch runs with this state folder: ask it with `keepwatch status`, or stop it",
+            format!(
+                "another Keepwatch runs with this state folder: ask it with `{}`, or stop it",
+                command::status()
+            ),
         )
     }
 

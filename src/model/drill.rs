@@ -4,6 +4,7 @@
 //! Invariant: a drill that could not run, or restored nothing, never reads like
 //! one that found everything in order.
 
+use crate::command;
 use crate::model::audit::Damage;
 use crate::model::report::text::{amount, clean, number};
 use crate::model::traffic::Traffic;
@@ -106,9 +107,9 @@ impl Drill {
         }
         let left_alone = self.cold + self.too_large;
         let why = if is_used_up && left_alone == 0 {
-            "what it may take was used up before the first file was restored: allow it more (`bytes_max`, `cost_max_usd` in [drill])"
+            "what it may take was used up before the first file was restored: allow it more (`bytes_max`, `cost_max_usd` in [drill])".to_owned()
         } else {
-            match (self.cold, self.too_large) {
+            let text = match (self.cold, self.too_large) {
                 (0, 0) if known_drawn => {
                     "all that it drew is known to be damaged, as was told before"
                 }
@@ -116,7 +117,7 @@ impl Drill {
                     "none of the files that it drew could be compared: they changed meanwhile, or do not say what they were"
                 }
                 (_, 0) => {
-                    "all that it drew is in cold storage, which the drill does not thaw (`keepwatch restore --thaw` brings such files back; `enabled = false` in [drill] switches the drill off)"
+                    return self.conclude_cold();
                 }
                 (0, _) => {
                     "all that it drew is larger than it may fetch: allow it more (`bytes_max`, `cost_max_usd` in [drill])"
@@ -124,9 +125,17 @@ impl Drill {
                 _ => {
                     "all that it drew is in cold storage, or larger than it may fetch (`bytes_max`, `cost_max_usd` in [drill])"
                 }
-            }
+            };
+            text.to_owned()
         };
         self.not_run = Some(format!("no file was restored: {why}"));
+    }
+
+    fn conclude_cold(&mut self) {
+        self.not_run = Some(format!(
+            "no file was restored: all that it drew is in cold storage, which the drill does not thaw (`{}` brings such files back; `enabled = false` in [drill] switches the drill off)",
+            command::on_copies("restore --thaw --to FOLDER")
+        ));
     }
 
     /// What it found, on one line: `14 files from 9 dates restored and compared:

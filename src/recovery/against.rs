@@ -16,6 +16,7 @@ use super::manifest::{self, Manifest};
 use super::object::Shop;
 use super::retry::{Stop, told};
 use super::shown;
+use crate::command;
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::files::Looks;
 use crate::model::manifest::Line;
@@ -150,5 +151,8 @@ fn missing(path: &RelPath, line: &Line, manifest: &Manifest) -> Fault {
             shown(&line.version_id)
         ),
     )
-    .hint("somebody, or a rule of the bucket, has removed that version; if there is a file of that name now, it is an older state: `keepwatch versions` lists what is left")
+    .hint(format!(
+        "somebody, or a rule of the bucket, has removed that version; if there is a file of that name now, it is an older state: `{}` lists what is left",
+        command::on_copies("versions FILE")
+    ))
 }

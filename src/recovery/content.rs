@@ -5,6 +5,7 @@
 
 use super::arrival::Arrival;
 use super::tally::Tally;
+use crate::command;
 use crate::error::{Class, Fault, chain};
 use crate::files::{Checkpoint, Pending, Target};
 use crate::model::hash::Hasher;
@@ -340,9 +341,10 @@ fn broken(sink: &Sink<'_>, error: &io::Error) -> Fault {
 
 /// What came back is not what was stored.
 pub(super) fn damaged(subject: &str, cause: impl Into<String>) -> Fault {
-    Fault::new(Class::Damaged, "restore", subject, cause).hint(
-        "see the file's other versions with `keepwatch versions`, and restore an earlier one with --at",
-    )
+    Fault::new(Class::Damaged, "restore", subject, cause).hint(format!(
+        "see the file's other versions with `{}`, and restore an earlier one with --at",
+        command::on_copies("versions FILE")
+    ))
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use super::thawing;
 use super::there::{against_disk, kept};
 use super::timeline::{Chosen, Name};
 use super::{Origin, Selector};
+use crate::command;
 use crate::error::{Class, Fault, chain};
 use crate::files::{Committed, Looks, MODE_SET_ID, Pending, Target};
 use crate::model::meta::MetaRefused;
@@ -395,7 +396,10 @@ pub(super) fn gone(chosen: &Chosen) -> Fault {
         chosen.subject(),
         "this version was removed from the bucket a moment ago",
     )
-    .hint("see what is left of it with `keepwatch versions`")
+    .hint(format!(
+        "see what is left of it with `{}`",
+        command::on_copies("versions FILE")
+    ))
 }
 
 pub(super) async fn blocking<T: Send + 'static>(

@@ -18,6 +18,7 @@ use super::tally::{Event, Restored, Tally};
 use super::thawing::Waiting;
 use super::timeline::{Chosen, Timeline};
 use super::{Origin, Selector};
+use crate::command;
 use crate::error::{Class, Fatal, Fault, chain};
 use crate::files::Target;
 use crate::model::Kind;
@@ -294,7 +295,10 @@ impl Run {
             &self.shop.origin.bucket,
             "the server does not list its keys in order",
         )
-        .hint("compare what came back with `keepwatch versions`, and tell your technician")
+        .hint(format!(
+            "compare what came back with `{}`, and tell your technician",
+            command::on_copies("versions FILE")
+        ))
     }
 
     /// Give an object to a worker as soon as one is free.

@@ -4,13 +4,14 @@ use super::answer;
 use super::marks::{self, NotTheServer};
 use super::xml;
 use crate::aws::{Explained, hide_keys};
+use crate::command;
 use crate::error::{Class, Fault, chain};
 use crate::model::report::text::clean;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 /// What to do about a version in cold storage.
-const COLD: &str = "the version is in cold storage (Glacier): `keepwatch restore --thaw` has it thawed, which takes hours; run it again then";
+const COLD: &str = "the version is in cold storage (Glacier)";
 
 /// The bytes are in cold storage (S3 API, GetObject and RestoreObject).
 pub(super) const IN_ARCHIVE: &str = "InvalidObjectState";
@@ -25,7 +26,7 @@ pub(super) fn is_archive_code(code: Option<&str>) -> bool {
 
 /// True when the bytes were not given out because they are in cold storage.
 pub fn is_cold(fault: &Fault) -> bool {
-    fault.class == Class::Refused && fault.hint == COLD
+    fault.class == Class::Refused && fault.hint.starts_with(COLD)
 }
 
 /// Classify an SDK error. `operation` is a verb that takes `subject`.
@@ -63,7 +64,7 @@ where
         _ if is_elsewhere(&code, status.unwrap_or(0)) => {
             elsewhere(error.raw_response().and_then(region_of).as_deref())
         }
-        _ => remedy(class, &code).to_owned(),
+        _ => remedy(class, &code),
     };
     // The server's own words: they must neither forge lines nor fill a log.
     Fault::new(class, operation, subject, clean(&hide_keys(&detail))).hint(hint)
@@ -249,31 +250,46 @@ fn of_answer(code: &str, status: u16) -> Class {
     }
 }
 
-fn remedy(class: Class, code: &str) -> &'static str {
-    match (class, code) {
+fn remedy(class: Class, code: &str) -> String {
+    let check = || command::with_configuration("check");
+    let text = match (class, code) {
         (_, "RequestTimeTooSkewed") => "set this computer's clock: it is too far from the server's",
         (_, "ExpiredToken" | "ExpiredTokenException") => {
             "the credentials have expired: renew them (for single sign-on: `aws sso login`)"
         }
         (Class::Credentials, _) => {
-            "check the access key: `keepwatch check` tests it; AWS credentials belong into ~/.aws/credentials or the environment of the account that runs Keepwatch"
+            return format!(
+                "check the access key: `{}` tests it; AWS credentials belong into ~/.aws/credentials or the environment of the account that runs Keepwatch",
+                check()
+            );
         }
         (Class::NoBucket, _) => {
-            "create the bucket or correct `bucket` in the configuration; `keepwatch check` tests it"
+            return format!(
+                "correct its name (`bucket` in the configuration, or after --bucket), or create the bucket; `{}` tests it",
+                check()
+            );
         }
         (Class::Full, _) => {
             "make room at the destination: a larger disk, a higher quota, or a lifecycle rule of the bucket that removes old versions; Keepwatch goes on by itself then"
         }
-        (Class::Refused, IN_ARCHIVE | SOURCE_IN_ARCHIVE) => COLD,
+        (Class::Refused, IN_ARCHIVE | SOURCE_IN_ARCHIVE) => {
+            return format!(
+                "{COLD}: `restore` with --thaw has it thawed, which takes hours; run it again then"
+            );
+        }
         (Class::Refused, _) => {
-            "the server does not accept this request; run `keepwatch check` and show this line to your technician"
+            return format!(
+                "the server does not accept this request; run `{}` and show this line to your technician",
+                check()
+            );
         }
         (Class::Damaged, _) => {
             "the copy was changed or damaged on the vault's disk: restore another version with --at, and check the disk"
         }
         (Class::Transient | Class::SlowDown, _) => "Keepwatch tries again by itself",
         _ => "",
-    }
+    };
+    text.to_owned()
 }
 
 #[cfg(test)]

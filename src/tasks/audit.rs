@@ -6,6 +6,7 @@
 //! never touches what is not damaged.
 
 use super::context::{Context, blocking};
+use crate::command;
 use crate::error::{Fatal, Fault};
 use crate::files;
 use crate::index::Elsewhere;
@@ -307,6 +308,9 @@ async fn repaired(
     }
     Ok(Repair::Failed(match ctx.gates.outage(source) {
         Some((_, fault)) => fault.reason(),
-        None => "it is not done yet, and goes on by itself while Keepwatch runs: the file is being changed, cannot be read or waits (see `keepwatch status`)".to_owned(),
+        None => format!(
+            "it is not done yet, and goes on by itself while Keepwatch runs: the file is being changed, cannot be read or waits (see `{}`)",
+            command::status()
+        ),
     }))
 }

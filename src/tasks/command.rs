@@ -8,7 +8,8 @@
 
 use super::context::Context;
 use crate::aws::PROXY_VARIABLES;
-use crate::config::StoreConfig;
+use crate::command::Reader;
+use crate::config::{Config, StoreConfig};
 use crate::platform::{self, shell_word};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -119,10 +120,23 @@ impl Surroundings {
 
 /// The program with the configuration and the surroundings that it runs with.
 pub(super) fn program(ctx: &Context) -> String {
-    let is_s3 = matches!(ctx.config.store, StoreConfig::S3(_));
+    program_of(&ctx.config)
+}
+
+/// Who reads what the service says: root or its account, who has neither its
+/// environment nor its home folder.
+pub fn reader(config: &Config) -> Reader {
+    Reader {
+        program: program_of(config),
+        ..Reader::default()
+    }
+}
+
+fn program_of(config: &Config) -> String {
+    let is_s3 = matches!(config.store, StoreConfig::S3(_));
     let around = Surroundings::now();
     let name = own_name(std::env::current_exe().ok().as_deref());
-    let command = match &ctx.config.file {
+    let command = match &config.file {
         Some(file) => format!(
             "{name} --config {}",
             shell_word(&file.display().to_string())
@@ -135,7 +149,7 @@ pub(super) fn program(ctx: &Context) -> String {
 /// Where the program is, since another account's list of folders may lack it. What
 /// is replaced by a newer one has its name still.
 fn own_name(path: Option<&Path>) -> String {
-    let plain = || "keepwatch".to_owned();
+    let plain = || Reader::default().program;
     let Some(path) = path.and_then(Path::to_str) else {
         return plain();
     };

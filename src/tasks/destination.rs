@@ -14,6 +14,7 @@ mod tell;
 pub use tell::{place_name, tell};
 
 use super::context::{Context, blocking};
+use crate::command;
 use crate::config::OnDelete;
 use crate::error::{Class, Fault, chain};
 use crate::index::{Index, SourceId};
@@ -296,7 +297,10 @@ fn not_told(bucket: &str, fault: &Fault) -> (String, String) {
         fault.reason()
     );
     let remedy = match fault.hint.is_empty() {
-        true => "see that the bucket can be asked: `keepwatch check` tells".to_owned(),
+        true => format!(
+            "see that the bucket can be asked: `{}` tells",
+            command::with_configuration("check")
+        ),
         false => fault.hint.clone(),
     };
     (text, remedy)

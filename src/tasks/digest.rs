@@ -26,6 +26,7 @@ use crate::index::{Activity, Failures};
 use crate::model::RelKey;
 use crate::model::costly::Tally;
 use crate::model::destination::Kind;
+use crate::model::report::text::amount;
 use crate::model::report::{
     FailureLine, Message, OutageLine, Report, ScanLine, SourceReport, UnprotectedLine, WatchLine,
 };
@@ -231,7 +232,8 @@ fn source_report(
         .collect();
     if waiting > 0 {
         warnings.push(format!(
-            "{waiting} files are still on their way to the bucket"
+            "still on their way to the bucket: {}",
+            amount(waiting, "file")
         ));
     }
     for reason in scan.iter().flat_map(|scan| &scan.incomplete) {

@@ -13,7 +13,7 @@ pub mod audit;
 pub mod brake;
 pub mod clock;
 pub mod collect;
-mod command;
+pub mod command;
 pub mod commits;
 pub mod context;
 pub mod copies;

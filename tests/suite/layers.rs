@@ -19,7 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["platform"],
     &["config"],
     &["model"],
-    &["error"],
+    &["error", "command"],
 ];
 
 /// The loops in `tasks`: none may import another. What they share is not here.
@@ -37,6 +37,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("notify_debouncer_full", &["tasks/watch"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
+    ("console", &["cli"]),
     ("figment", &["config"]),
     ("ignore", &["files", "config"]),
 ];
@@ -218,4 +219,55 @@ fn every_file_says_what_it_is_for() {
     for (file, text) in sources() {
         assert!(text.starts_with("//!"), "{}", file.display());
     }
+}
+
+/// Words that follow the program's name in a command line.
+const VERBS: [&str; 11] = [
+    "restore",
+    "versions",
+    "verify",
+    "moments",
+    "sources",
+    "status",
+    "check",
+    "digest",
+    "try",
+    "--reconcile",
+    "--config",
+];
+
+/// Whoever reads a message calls the program as they can: `crate::command` knows how.
+#[test]
+fn no_message_proposes_a_command_of_its_own_making() {
+    // What is no message to act on: the help, whose reader has just called the program;
+    // who wrote a file.
+    // `control.rs` names one in passing, to whoever stands before the socket.
+    let told = [
+        "cli/args.rs",
+        "cli/sources/config.rs",
+        "command.rs",
+        "control.rs",
+    ];
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for (file, text) in sources() {
+        let name = file.to_string_lossy().replace('\\', "/");
+        let is_test = name.contains("tests") || name.ends_with("_tests.rs");
+        let of_program = text.split("#[cfg(test)]").next().unwrap();
+        for line in code(of_program) {
+            seen += line.matches("command::").count();
+            let names = VERBS.iter().any(|verb| {
+                let command = format!("keepwatch {verb}");
+                line.match_indices(&command).any(|(at, _)| {
+                    let next = line[at + command.len()..].chars().next();
+                    !next.is_some_and(|c| c.is_alphanumeric() || c == '_')
+                })
+            });
+            if names && !is_test && !told.contains(&name.as_str()) {
+                wrong.push(format!("{name}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(seen > 30, "the commands were not found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -164,9 +164,10 @@ impl Teller<'_> {
             Purpose::DryRunInPlace => {
                 format!("{name}  {then}, in place in {to}: what would be done")
             }
-            Purpose::WithFolder => format!("{name}  from {then}, to {to} now"),
+            Purpose::WithFolder => format!("{name}  {then}, compared with {to} now"),
             Purpose::WithMoment(other) => {
-                format!("{name}  from {then}, to {}", as_of(Some(other), self.depot))
+                let other = as_of(Some(other), self.depot);
+                format!("{name}  {then}, compared with {other}")
             }
         };
         out(&line);
@@ -368,7 +369,7 @@ fn metadata(difference: &Difference) -> String {
 
 /// One document per line, so that a program can read along.
 fn print_json(value: &Value) {
-    println!("{value}");
+    print_whole!("{value}");
 }
 
 fn out(line: &str) {

@@ -4,6 +4,7 @@ use super::parts::meant_perhaps;
 use super::{Depot, Done, as_of, moment_json, unmatched};
 use crate::cli::show;
 use crate::cli::versions::stamp;
+use crate::command;
 use crate::model::moment::Moment;
 use crate::platform::shell_word;
 use crate::recovery::{Bounded, Covered, Restored, Selector};
@@ -130,9 +131,10 @@ pub(super) fn covered_line(covered: &Covered, fate: &str, depot: &Depot) -> Stri
     let path = show::clean(&covered.path);
     let word = shell_word(&path);
     format!(
-        "LOOK AT {path}: another program has put something over it in the bucket on {}; Keepwatch's own version of {} {fate}; look at both with `keepwatch versions {word}`",
+        "LOOK AT {path}: another program has put something over it in the bucket on {}; Keepwatch's own version of {} {fate}; look at both with `{}`",
         date(covered.covered_at_ms),
         date(covered.stored_at_ms),
+        command::on_copies(&format!("versions {word}"))
     )
 }
 
@@ -155,8 +157,9 @@ fn beside(one: &Done, restored: &Restored) -> Vec<String> {
     let mut lines = Vec::new();
     if restored.replaced_stored > 0 {
         lines.push(format!(
-            "{} replaced that the bucket has as a version: `keepwatch versions` lists it",
-            show::amount(restored.replaced_stored, "file")
+            "{} replaced that the bucket has as a version: `{}` lists it",
+            show::amount(restored.replaced_stored, "file"),
+            command::on_copies("versions FILE")
         ));
     }
     let named = |lines: &mut Vec<String>, word: &str, all: &Bounded<String>| {

@@ -3,11 +3,12 @@
 //! restore fail.
 
 use super::Done;
+use crate::command;
 use crate::config::Config;
 use crate::daemon;
 use crate::error::{Class, Fatal, Fault};
 use crate::model::report::{Failed, FailureLine, OneOff, OneOffTask};
-use crate::platform;
+use crate::platform::{self, shell_word};
 use crate::recovery::Covered;
 use jiff::Timestamp;
 
@@ -99,7 +100,10 @@ fn covered_line(covered: &Covered) -> FailureLine {
     FailureLine {
         path: covered.path.clone(),
         reason: "another program has put something over it in the bucket; Keepwatch's own version beneath was restored".to_owned(),
-        remedy: "look at both with `keepwatch versions`".to_owned(),
+        remedy: format!(
+            "look at both with `{}`",
+            command::on_copies(&format!("versions {}", shell_word(&covered.path)))
+        ),
         count: 1,
     }
 }

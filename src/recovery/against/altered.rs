@@ -5,6 +5,7 @@
 //! does not take a mode or a time is none of the bucket's doing, and a bounded
 //! number of questions in vain ends the asking. Nothing is changed here.
 
+use crate::command;
 use crate::error::{Class, Fault, chain};
 use crate::model::manifest::Line;
 use crate::model::meta::MetaRefused;
@@ -108,7 +109,7 @@ impl Altered {
         for (file, wrong) in answers {
             let fault = |why: String| {
                 Fault::new(Class::Damaged, "restore", file.path.to_string(), why)
-                    .hint("what the bucket says of this version is not what was backed up: compare the file with another version (`keepwatch versions`), and find out who can write to the bucket")
+                    .hint(format!("what the bucket says of this version is not what was backed up: compare the file with another version (`{}`), and find out who can write to the bucket", command::on_copies("versions FILE")))
             };
             match wrong.map_err(|fault| told(fault).about(file.path.to_string()))? {
                 None => self.in_vain += 1,

@@ -1,6 +1,7 @@
 //! What the list's times leave in doubt: a manifest settles it, or it is named.
 
 use super::{Chosen, Name};
+use crate::command;
 use crate::error::{Class, Fault};
 use crate::recovery::Origin;
 use crate::recovery::chooser::Doubt;
@@ -68,5 +69,8 @@ fn doubtful(chosen: &Chosen, versions: &[ListedVersion]) -> Fault {
             times.join(", ")
         ),
     )
-    .hint("see that this computer's clock is right; `keepwatch versions FILE` lists what there is: give an --at before or after the times in doubt, or fetch the version with an S3 tool (docs/FORMAT.md)")
+    .hint(format!(
+        "see that this computer's clock is right; `{}` lists what there is: give an --at before or after the times in doubt, or fetch the version with an S3 tool (docs/FORMAT.md)",
+        command::on_copies("versions FILE")
+    ))
 }

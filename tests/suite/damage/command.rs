@@ -52,8 +52,12 @@ async fn the_daemon_verifies_and_repairs_while_it_runs_and_so_does_the_command_a
     assert_eq!(with(&["--deep", "sub"]).status.code(), Some(0));
     // Named after the bug: the command that it told found nothing to mend.
     let told = text(&found);
-    let told = told.split("what to do: keepwatch verify ").nth(1).unwrap();
+    let told = told.split("what to do: ").nth(1).unwrap();
     let told = told.split(" (").next().unwrap();
+    // As it stands there it names the program and the configuration.
+    let (told, named) = told.split_once(" --config ").unwrap();
+    assert_eq!(named, config);
+    let told = told.split("keepwatch verify ").nth(1).unwrap();
     let mut told: Vec<&str> = told.split(' ').collect();
     assert!(told.contains(&"a.txt"), "{told:?}");
     told.push("--json");

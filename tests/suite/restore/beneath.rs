@@ -287,7 +287,10 @@ async fn the_command_names_it_with_both_dates_and_code_3() {
             "{line}"
         );
         assert!(line.contains("Keepwatch's own version of 20"), "{line}");
-        assert!(line.ends_with("`keepwatch versions d/plan.txt`"), "{line}");
+        assert!(
+            line.contains("keepwatch versions d/plan.txt --vault "),
+            "{line}"
+        );
         assert!(
             stdout.contains("Everything that was asked for is there"),
             "{stdout}"

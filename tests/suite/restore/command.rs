@@ -226,7 +226,8 @@ async fn versions_has_a_way_further_than_the_first_thousand() {
         text
     };
     let first = run(None);
-    let begins = "the older ones: keepwatch versions a.txt --before \"";
+    let begins = "keepwatch versions a.txt --before \"";
+    assert!(first.contains("the older ones: "), "{first}");
     let (_, rest) = first
         .split_once(begins)
         .unwrap_or_else(|| panic!("{first}"));

@@ -227,14 +227,13 @@ async fn a_printed_command_brings_back_exactly_that_file() {
         let path = RelPath::from_bytes(*name).unwrap();
         let word = keepwatch::recovery::word_for(&path);
         let shell = |line: &str| {
-            let line = line.replace("keepwatch ", &format!("{program} "));
-            let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+            let output = Command::new("sh").args(["-c", line]).output().unwrap();
             let out = String::from_utf8(output.stdout).unwrap();
             let err = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success(), "{line}: {out}{err}");
             out
         };
-        let shown = shell(&format!("keepwatch versions {word} --vault {vault}"));
+        let shown = shell(&format!("{program} versions {word} --vault {vault}"));
         let printed = shown.split("to bring a version back: ").nth(1).unwrap();
         let out = bench.folder(&format!("out{number}"));
         shell(&printed.trim().replace("FOLDER", &shell_word(text(&out))));

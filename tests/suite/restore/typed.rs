@@ -32,6 +32,179 @@ async fn office() -> Bench {
     bench
 }
 
+/// What is typed by who stands above the source's folder, or has the bucket's name
+/// before the eyes. Named after the bug: `docs/2026/Brief.txt` was not found.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_begins_with_the_source_s_own_name_is_found() {
+    let bench = Bench::new();
+    for path in ["2026/Brief.txt", "2025/Brief.txt", "old/Brief.txt"] {
+        bench.put(path, &Object::file(path.as_bytes())).await;
+    }
+    bench.delete("old/Brief.txt").await;
+    let vault = bench.vault();
+    for (number, (typed, want)) in [
+        ("office/2026/Brief.txt", &["2026/Brief.txt"][..]),
+        ("srv/Office/2026/brief.txt", &["2026/Brief.txt"]),
+        ("office/2025", &["2025/Brief.txt"]),
+        ("office/old/Brief.txt", &["old/Brief.txt"]),
+        ("office", &["2025/Brief.txt", "2026/Brief.txt"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let out = bench.folder(&format!("out{number}"));
+        let (to, from) = (text(&out), text(&vault));
+        let arguments = ["restore", typed, "--vault", from, "--to", to];
+        let (code, stdout, stderr) = super::command::run(&arguments);
+        assert_eq!(code, 0, "{typed}: {stdout}{stderr}");
+        let found: Vec<_> = files(&out).into_keys().collect();
+        let want: Vec<_> = want.iter().map(|path| path.as_bytes()).collect();
+        assert_eq!(found, want, "{typed}");
+        assert!(stderr.contains(&format!("\"{typed}\" is not")), "{stderr}");
+    }
+    // Folders in front that nobody here knows may belong to another file.
+    let out = bench.folder("unknown");
+    let (to, from) = (text(&out), text(&vault));
+    let arguments = [
+        "restore",
+        "docs/2026/Brief.txt",
+        "--vault",
+        from,
+        "--to",
+        to,
+    ];
+    let (code, _, stderr) = super::command::run(&arguments);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("there is: 2026/Brief.txt"), "{stderr}");
+    assert!(!out.join("2026").exists());
+}
+
+/// A slip is named and not taken for what it may have meant; nothing is done, and
+/// nobody is told to go on with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misspelt_name_is_answered_with_what_there_is() {
+    let bench = office().await;
+    let vault = bench.vault();
+    let out = bench.folder("out");
+    let (to, from) = (text(&out), text(&vault));
+    for (typed, want) in [
+        (
+            "Custmers/Miller/offer.docx",
+            "there is: Customers/Miller/offer.docx",
+        ),
+        ("ofefr.docx", "there is: Customers/Miller/offer.docx"),
+        ("Custmers", "there is: Customers"),
+        (
+            "no such thing.txt",
+            "write paths from the source's folder on",
+        ),
+    ] {
+        let arguments = ["restore", typed, "--vault", from, "--to", to];
+        let (code, stdout, stderr) = super::command::run(&arguments);
+        assert_eq!(code, 1, "{typed}: {stdout}{stderr}");
+        assert!(stderr.contains(want), "{typed}: {stderr}");
+        // Named after the bug: it was said of what had not begun.
+        let all = format!("{stdout}{stderr}");
+        assert!(!all.contains("Running it again"), "{typed}: {all}");
+        assert!(!stdout.contains("0 files"), "{typed}: {stdout}");
+        let arguments = ["versions", typed, "--vault", from];
+        let (code, _, stderr) = super::command::run(&arguments);
+        assert_eq!(code, 1, "{typed}: {stderr}");
+        let want = want.replace("paths from", "one file's path from");
+        assert!(stderr.contains(&want), "{typed}: {stderr}");
+    }
+    assert!(files(&out).is_empty());
+    // With something that is there, it is restored, and the other one is named.
+    let arguments = [
+        "restore",
+        "ofefr.docx",
+        "same.text",
+        "x/caf%E9.txt",
+        "--vault",
+        from,
+        "--to",
+        to,
+    ];
+    let (code, stdout, stderr) = super::command::run(&arguments);
+    assert_eq!(code, 3, "{stdout}{stderr}");
+    let line = "NOT FOUND in the backup: ofefr.docx (write it as it is called; there is: Customers/Miller/offer.docx)";
+    assert!(stdout.contains(line), "{stdout}");
+    assert!(
+        stdout.ends_with("NOT everything that was asked for is there: see above.\n"),
+        "{stdout}"
+    );
+    assert_eq!(files(&out).into_keys().collect::<Vec<_>>(), [CAFE]);
+}
+
+/// Named after the bug: a deleted folder asked for a moment that nobody knows, and
+/// `versions`, which was to say it, sent back to `restore`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_was_deleted_comes_back_as_it_was_last() {
+    let bench = Bench::new();
+    let inside = [
+        "gone/a.txt",
+        "gone/in/b.txt",
+        "gone/in/c.txt",
+        "gone/long ago.txt",
+    ];
+    for path in inside
+        .into_iter()
+        .chain(["gone too.txt", "part/a.txt", "part/b.txt"])
+    {
+        bench.put(path, &Object::file(path.as_bytes())).await;
+    }
+    bench.put("gone/a.txt", &Object::file(b"newer")).await;
+    let there = [
+        "gone/a.txt",
+        "gone/in/b.txt",
+        "gone/in/c.txt",
+        "gone/long ago.txt",
+    ];
+    for path in there.into_iter().chain(["part/b.txt"]) {
+        bench.delete(path).await;
+    }
+    let vault = bench.vault();
+    for (number, typed) in ["gone", "gone/", "office/gone", "GONE"]
+        .into_iter()
+        .enumerate()
+    {
+        let out = bench.folder(&format!("out{number}"));
+        let (to, from) = (text(&out), text(&vault));
+        let arguments = ["restore", typed, "--vault", from, "--to", to];
+        let (code, stdout, stderr) = super::command::run(&arguments);
+        assert_eq!(code, 0, "{typed}: {stdout}{stderr}");
+        assert!(stderr.contains("gone was deleted 20"), "{typed}: {stderr}");
+        let found = files(&out);
+        let mut want: Vec<_> = inside.map(|path| path.as_bytes().to_vec()).to_vec();
+        want.sort();
+        assert_eq!(found.keys().cloned().collect::<Vec<_>>(), want, "{typed}");
+        assert_eq!(found[&b"gone/a.txt"[..]], b"newer");
+    }
+    // What is there in part is restored as it is now.
+    let out = bench.folder("part");
+    let (to, from) = (text(&out), text(&vault));
+    let (code, _, stderr) = super::command::run(&["restore", "part", "--vault", from, "--to", to]);
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(files(&out).into_keys().collect::<Vec<_>>(), [b"part/a.txt"]);
+}
+
+/// Named after the bug: a name whose key is shortened was not found by likeness.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_called_like_it_is_found_under_a_shortened_key() {
+    let bench = office().await;
+    let long = format!("{}/Offer of 2026.txt", super::bench::long_path());
+    bench.put(&long, &Object::file(b"long")).await;
+    let (out, vault) = (bench.folder("out"), bench.vault());
+    let (to, from) = (text(&out), text(&vault));
+    let (code, stdout, stderr) =
+        super::command::run(&["restore", "offer of 2026.TXT", "--vault", from, "--to", to]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert_eq!(
+        files(&out).into_keys().collect::<Vec<_>>(),
+        [long.into_bytes()]
+    );
+}
+
 /// Exit code and what was said on standard output and error.
 fn run(arguments: &[&OsStr]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_keepwatch"))
