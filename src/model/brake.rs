@@ -335,13 +335,15 @@ impl Brake {
         self.bursts.last().map(|burst| burst.before_ms)
     }
 
-    /// The bucket has taken the marker of a file or link.
-    pub fn marked(&mut self, key: &RelKey) {
+    /// The bucket has taken the marker of a file or link. One that was `renamed` is
+    /// not lost.
+    pub fn marked(&mut self, key: &RelKey, renamed: bool) {
         if self.accepted > 0 {
             return;
         }
+        let lost = u64::from(!renamed);
         if let Some(burst) = self.bursts.last_mut() {
-            burst.marked += 1;
+            burst.marked += lost;
         }
         if self.unsettled.len() >= UNSETTLED_MAX {
             self.unsettled.remove(0);
@@ -349,7 +351,7 @@ impl Brake {
         self.unsettled.push(key.clone());
         // One that was let go before it held.
         for hold in self.holds.iter_mut().filter(|hold| hold.why.covers(key)) {
-            hold.marked += 1;
+            hold.marked += lost;
         }
     }
 
@@ -522,6 +524,13 @@ impl Brake {
             }
         }
         is_new
+    }
+
+    /// What the scan found may be held back as a fall, now or still: files are to be
+    /// counted again, and told from old names of those that are there.
+    pub fn may_be_fall(&self, found: &Scanned) -> bool {
+        let stands = self.holds.iter().any(|hold| hold.why == Why::Fall);
+        found.gone > 0 && stands || self.has_fallen(found.on_disk) || self.is_fall(found)
     }
 
     /// What is gone is not believed. A confirmation lowered the baseline, and

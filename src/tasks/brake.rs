@@ -286,16 +286,14 @@ pub(super) fn scanned(
         root::adopt(ctx, source)?;
     }
     found.other_root = !root::is_itself(ctx, source)?;
-    let looks_fallen = ctx
-        .brakes
-        .memory(source)
-        .saved
-        .brake
-        .has_fallen(found.on_disk);
-    if looks_fallen && !confirmed {
-        found.on_disk = found
-            .on_disk
-            .max(count_surely(ctx, source, &Pulse::default())?);
+    let may_be_fall = ctx.brakes.memory(source).saved.brake.may_be_fall(&found);
+    if may_be_fall && !confirmed {
+        let counted = count_surely(ctx, source, &Pulse::default())?;
+        found.on_disk = found.on_disk.max(counted.on_disk);
+        // Old names of files that are there.
+        found.gone = found.gone.saturating_sub(counted.renamed);
+        found.known = found.known.saturating_sub(counted.renamed);
+        found.absent = found.absent.map(|absent| absent.min(found.gone));
     }
     let now = now(ctx);
     change(ctx, source, |memory| {

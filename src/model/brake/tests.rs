@@ -428,17 +428,17 @@ fn a_fall_that_began_after_some_were_marked_knows_how_many() {
     brake.scanned(&scan(1000, 0, 1000), at(5));
     // Hours ago: a deletion that has nothing to do with it.
     brake.marking(1, 10);
-    brake.marked(&key("old"));
+    brake.marked(&key("old"), false);
     let now_ms = 3_600_000;
     for n in 0..500 {
         brake.marking(now_ms + n - 7, now_ms + n);
-        brake.marked(&key("gone"));
+        brake.marked(&key("gone"), false);
     }
     brake.hold_fall(510, 1000, at(now_ms + 501));
     let hold = &brake.holds[0];
     assert_eq!((hold.marked, hold.moment_ms), (500, now_ms - 7));
     // One more was let go before it held.
-    brake.marked(&key("gone"));
+    brake.marked(&key("gone"), false);
     // The next scan counts exactly; what was marked stays marked.
     let found = Scanned {
         absent: Some(3),
@@ -448,7 +448,7 @@ fn a_fall_that_began_after_some_were_marked_knows_how_many() {
     assert_eq!(brake.holds[0].marked_in_all(), 504);
     // Those whose entry the index has let go are not remembered by name, and the
     // oldest give way when too many wait.
-    brake.marked(&key("one"));
+    brake.marked(&key("one"), false);
     brake.settled(&key("gone"));
     assert_eq!(brake.unsettled, [key("one")]);
 }
@@ -477,7 +477,7 @@ fn what_hangs_together_is_one_loss() {
         for (minute, marked) in &bursts {
             for _ in 0..*marked {
                 brake.marking(minute * minute_ms, minute * minute_ms);
-                brake.marked(&key("x"));
+                brake.marked(&key("x"), false);
             }
         }
         brake.hold_fall(600, 1000, at(100 * minute_ms));
@@ -496,7 +496,7 @@ fn bursts_are_bounded_and_lose_neither_beginning_nor_count() {
     for n in 0..50 {
         for _ in 0..10 {
             brake.marking(n * 120_000, n * 120_000);
-            brake.marked(&key("x"));
+            brake.marked(&key("x"), false);
         }
     }
     assert_eq!(brake.bursts.len(), BURSTS_MAX);
@@ -515,7 +515,7 @@ fn confirmed_deletions_are_no_loss() {
     brake.confirm(&scan(10, 90, 100), 0);
     for _ in 0..90 {
         brake.marking(1, 1);
-        brake.marked(&key("x"));
+        brake.marked(&key("x"), false);
         // The index still has it: it is not there all the same.
         brake.raise(10 + brake.accepted, 1);
         assert_eq!(brake.baseline, 10);
@@ -523,7 +523,7 @@ fn confirmed_deletions_are_no_loss() {
     }
     assert!(brake.bursts.is_empty() && brake.accepted == 0);
     brake.marking(2, 2);
-    brake.marked(&key("y"));
+    brake.marked(&key("y"), false);
     assert_eq!(brake.bursts.len(), 1);
 }
 

@@ -102,6 +102,14 @@ impl Disk {
         }
     }
 
+    /// The same for a folder that may be gone by now.
+    pub(super) fn sync_dir_if_there(&self, path: &Path) -> io::Result<()> {
+        match self.sync_dir(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
     /// Rename within the vault.
     pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step()?;

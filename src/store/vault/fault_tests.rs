@@ -130,3 +130,18 @@ fn a_mount_that_cannot_sync_folders_will_do() {
         disk.sync_dir(folder.path()).unwrap_err();
     }
 }
+
+/// Named after the bug: of keys of one folder that were deleted at once, one was told
+/// as "its file could not be put in its plain place".
+#[test]
+fn a_folder_that_another_deletion_took_away_needs_no_sync() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, fault) = faulty();
+    disk.sync_dir_if_there(folder.path()).unwrap();
+    fault.set(Some(REFUSALS[0]));
+    disk.sync_dir_if_there(folder.path()).unwrap_err();
+    fault.set(None);
+    let gone = folder.path().join("gone");
+    disk.sync_dir_if_there(&gone).unwrap();
+    disk.sync_dir(&gone).unwrap_err();
+}

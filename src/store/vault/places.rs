@@ -212,10 +212,13 @@ impl Inner {
             let _placement = self.lock_placement();
             self.disk.rename(plain, hidden)?;
         }
-        for folder in [hidden.parent(), plain.parent()].into_iter().flatten() {
-            self.disk.sync_dir(folder)?;
+        if let Some(shelf) = hidden.parent() {
+            self.disk.sync_dir(shelf)?;
         }
-        Ok(())
+        // Another key's going may have left it empty, and taken it away.
+        plain
+            .parent()
+            .map_or(Ok(()), |folder| self.disk.sync_dir_if_there(folder))
     }
 
     fn drop_plain(&self, plain: &Path) -> io::Result<()> {

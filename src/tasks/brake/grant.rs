@@ -33,16 +33,16 @@ pub(in crate::tasks) struct Grant {
 }
 
 impl Grant {
-    /// The bucket has taken the marker.
+    /// The bucket has taken the marker, of a file that is lost or `renamed`.
     ///
     /// # Errors
     /// The index cannot keep it.
-    pub(in crate::tasks) fn marked(&self, key: &RelKey) -> Result<(), Fault> {
+    pub(in crate::tasks) fn marked(&self, key: &RelKey, renamed: bool) -> Result<(), Fault> {
         if !self.counts {
             return Ok(());
         }
         change(&self.ctx, self.source, |memory| {
-            memory.saved.brake.marked(key);
+            memory.saved.brake.marked(key, renamed);
         })
     }
 }
@@ -94,7 +94,6 @@ pub(in crate::tasks) fn may_mark(
         // It was missing while another folder or disk was in its place.
         return Ok(May::Later);
     }
-    let (known, were) = (known(ctx, source), were(ctx, source));
     // This one among them.
     let waiting = match counts {
         true => ctx.queue.deletions_waiting(source).max(1),
@@ -105,10 +104,6 @@ pub(in crate::tasks) fn may_mark(
         if counts && memory.is_counting {
             return Decided::Busy;
         }
-        let brake = &mut memory.saved.brake;
-        // Confirmed ones are taken off as long as the index has them.
-        let were = if brake.accepted > 0 { known } else { were };
-        brake.raise(were, ctx.now_ms());
         if memory.allowance >= waiting {
             memory.allowance -= u64::from(counts);
             return Decided::Let;
@@ -120,7 +115,8 @@ pub(in crate::tasks) fn may_mark(
     }
     // Whoever waited for this one would hold a worker for as long as a disk may hang.
     let _counting = Counting { ctx, source };
-    let on_disk = count_surely(ctx, source, pulse)?;
+    let counted = count_surely(ctx, source, pulse)?;
+    let on_disk = counted.on_disk;
     // A root or disk that went away meanwhile makes the count worthless.
     if held()? {
         return Ok(May::Hold);
@@ -128,6 +124,7 @@ pub(in crate::tasks) fn may_mark(
     let now = now(ctx);
     let may = grant(ctx, source, key, counts, |memory| {
         let brake = &mut memory.saved.brake;
+        brake.raise(counted.were(), now.here_ms);
         if brake.has_fallen(on_disk) {
             let (missing, of) = (brake.missing(on_disk), brake.expected());
             brake.hold_fall(missing, of, now);
@@ -226,8 +223,6 @@ pub(super) struct Noticed {
     /// When the first and the last of them were heard of, by the steady clock.
     first_ms: i64,
     last_ms: i64,
-    /// The most files that the index knew besides those known to be gone.
-    were: u64,
 }
 
 /// No more than this are told from people who tidy up, and not waited for.
@@ -242,15 +237,7 @@ const FILLING_MAX_MS: i64 = 30 * 1_000;
 /// A deletion was set aside.
 pub(in crate::tasks) fn noticed(ctx: &Context, source: usize, pause_ms: i64) {
     let now_ms = ctx.steady_ms();
-    let waiting = ctx.queue.deletions_waiting(source);
-    let accepted = ctx.brakes.memory(source).saved.brake.accepted;
-    let were = known(ctx, source).saturating_sub(waiting.max(accepted));
     let mut noticed = ctx.brakes.noticed(source);
-    let was = match waiting {
-        0 => 0,
-        // Of those that wait nobody knows yet how many were too many.
-        _ => noticed.were,
-    };
     if now_ms - noticed.last_ms > pause_ms {
         *noticed = Noticed {
             first_ms: now_ms,
@@ -259,23 +246,6 @@ pub(in crate::tasks) fn noticed(ctx: &Context, source: usize, pause_ms: i64) {
     }
     noticed.files += 1;
     noticed.last_ms = now_ms;
-    noticed.were = were.max(was);
-}
-
-fn known(ctx: &Context, source: usize) -> u64 {
-    let known = ctx.index.counts(ctx.sources[source].id);
-    known.files + known.links
-}
-
-/// How many files there were before the deletions that wait. What the index knows is
-/// more than that while they wait: a folder that is renamed again before its first
-/// name is marked stands there under three names, and has lost nothing.
-fn were(ctx: &Context, source: usize) -> u64 {
-    let noticed = ctx.brakes.noticed(source).were;
-    match noticed {
-        0 => known(ctx, source),
-        were => were,
-    }
 }
 
 /// Many deletions have come and more may: none has had `pause_ms` to itself yet.

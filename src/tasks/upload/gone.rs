@@ -115,6 +115,7 @@ async fn mark(
         Some(_) => true,
         None => matches!(ctx.store.head(at, None).await?, Some(head) if head.meta.is_ok()),
     };
+    let renamed = ctx.moves.went_to(item.source, &item.path, &record);
     if ours {
         if !destination::may_mark(ctx, item.source).await? {
             return Ok(Outcome::Agreed);
@@ -125,11 +126,10 @@ async fn mark(
         let Some(version_id) = is_marked(ctx, item, marked).await? else {
             return Ok(Outcome::Agreed);
         };
-        let marked = key.clone();
-        blocking(move || grant.marked(&marked)).await?;
+        let (marked, is_renamed) = (key.clone(), renamed.is_some());
+        blocking(move || grant.marked(&marked, is_renamed)).await?;
         destination::heard(ctx, item.source, Deed::Marked, &version_id).await;
     }
-    let renamed = ctx.moves.went_to(item.source, &item.path, &record);
     let delta = ActivityDelta {
         deletions: u64::from(ours && renamed.is_none()),
         ..ActivityDelta::default()

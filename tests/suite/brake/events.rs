@@ -170,6 +170,48 @@ async fn a_folder_that_is_renamed_again_and_again_has_lost_nothing() {
     daemon.stop().await.unwrap();
 }
 
+/// The same where all old names stay for longer: 240 of 300 known names are gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_whose_old_names_cannot_be_marked_yet_has_lost_nothing() {
+    let rig = Rig::new();
+    let faults = Faults::new(|seen| match seen.method == "DELETE" {
+        true => Fate::Answer(403, "AccessDenied"),
+        false => Fate::Pass,
+    });
+    fill(&rig, 60);
+    let daemon = rig
+        .start_with(rig.config(), Some(rig.faulty_store(&faults)))
+        .await;
+    rig.until_equal(&daemon).await;
+    let store = rig.store();
+    let names = ["year", "2025", "2025 old", "2025 older", "2025 oldest"];
+    for pair in names.windows(2) {
+        fs::rename(rig.path(pair[0]), rig.path(pair[1])).unwrap();
+        until("it is stored under its new name", async || {
+            let stored = super::in_bucket(&store).await;
+            let below = format!("{}/", pair[1]);
+            stored.keys().filter(|key| key.starts_with(&below)).count() == 60
+        })
+        .await;
+    }
+    let scan = daemon.context().scans.ask_and_wait(0, false).await.unwrap();
+    assert_eq!((daemon.context().brakes.holds(0), scan.held), (vec![], 0));
+    assert_eq!(super::in_bucket(&store).await.len(), 300);
+    faults.set(|_| Fate::Pass);
+    daemon.context().scans.ask_and_wait(0, false).await.unwrap();
+    rig.until_equal(&daemon).await;
+    assert_eq!(marked_files(&rig).await, 240);
+    let told = messages(&rig);
+    assert!(!told.contains("lost most of its files"), "{told}");
+    // What goes now is counted by itself.
+    for folder in 0..5 {
+        fs::remove_dir_all(rig.path(&format!("2025 oldest/{folder}"))).unwrap();
+    }
+    let told = until_told(&rig, "office lost most of its files").await;
+    assert!(told.contains(" of 60 files are missing"), "{told}");
+    daemon.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_in_the_middle_of_a_long_deletion_changes_nothing() {
     let rig = Rig::new();
