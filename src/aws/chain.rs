@@ -220,6 +220,14 @@ impl Chain {
             ),
             other => {
                 let said = without_prefixes(&clean(&hide_keys(&chain(other))));
+                // The last place that is asked answers for all those before it.
+                if is_of_metadata(&said) && matches!(self.from, From::Chain { .. }) {
+                    let (from, profile) = (self.from.clone(), files::profile_name(named));
+                    let found = tokio::task::spawn_blocking(move || nothing(&from, &profile)).await;
+                    let (cause, hint) = found.unwrap_or_default();
+                    let cause = format!("{cause} (its metadata service says: {said})");
+                    return Explained::new(class_of(other), cause, hint).of(error);
+                }
                 let is_token = causes(other).any(|cause| cause.is::<TokenError>());
                 let is_sso = is_token || said.to_ascii_lowercase().contains("sso");
                 let hint = match is_sso {
@@ -238,6 +246,12 @@ impl Chain {
         }
         .of(error)
     }
+}
+
+/// The metadata service of a computer in AWS has refused, or a firewall in its place.
+/// Which is asked last, after all variables and files.
+fn is_of_metadata(said: &str) -> bool {
+    said.contains("IMDS")
 }
 
 /// What the SDK says before it comes to the point.

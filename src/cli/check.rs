@@ -416,3 +416,29 @@ async fn topic(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Named after the bug: a bucket that is not there was explained twice, in full.
+    #[test]
+    fn what_a_bucket_fails_for_is_explained_once() {
+        for (class, lines) in [(Class::NoBucket, 2), (Class::Credentials, 3)] {
+            let mut findings = Findings::default();
+            for (about, subject) in [("bucket b-1 of docs", "b-1/"), ("owner of b-1/", "b-1/x")] {
+                let fault = Fault::new(class, "list", subject, "it is not there").hint("make it");
+                findings.fault(about, &fault);
+            }
+            let texts: Vec<&str> = findings.0.iter().map(|one| one.text.as_str()).collect();
+            assert_eq!(texts.len(), lines, "{texts:?}");
+            let told = texts.iter().filter(|text| text.contains("make it"));
+            assert_eq!(told.count(), 1, "{texts:?}");
+            let last = texts.last().unwrap();
+            assert!(
+                last.contains("as said under") || last.contains("as above"),
+                "{last}"
+            );
+        }
+    }
+}

@@ -108,25 +108,8 @@ fn summary(results: &[Reconciled]) {
             show::clean(&r.name),
             show::clean(&r.destination)
         );
-        let idle = r.stored == 0 && r.deleted == 0 && r.metadata_updates == 0;
-        // "0 files on disk" would be said of files that nobody has looked at.
-        let is_looked_at = !idle || r.files > 0 || r.incomplete.is_empty();
-        if is_looked_at {
-            println!("  {} on disk", show::amount(r.files, "file"));
-        }
-        if !is_looked_at {
-            println!("  nothing was compared and nothing was sent");
-        } else if idle && r.is_whole() {
-            println!("  nothing to send: the bucket has everything");
-        } else {
-            println!(
-                "  {} stored ({}, {} in the bucket), {} updated without sending content, {} marked as deleted",
-                show::amount(r.stored, "version"),
-                show::size(r.bytes),
-                show::size(r.stored_bytes),
-                r.metadata_updates,
-                r.deleted
-            );
+        for line in done(r) {
+            println!("  {line}");
         }
         if let Some(fault) = &r.outage {
             println!("  NOT COMPLETE: uploads are on hold: {}", told.line(fault));
@@ -161,6 +144,28 @@ fn summary(results: &[Reconciled]) {
             "NOT everything is in the bucket: see above."
         }
     );
+}
+
+/// What was looked at and done.
+fn done(r: &Reconciled) -> Vec<String> {
+    let idle = r.stored == 0 && r.deleted == 0 && r.metadata_updates == 0;
+    // Of files that nobody has looked at, none are counted.
+    if idle && r.files == 0 && !r.incomplete.is_empty() {
+        return vec!["nothing was compared and nothing was sent".to_owned()];
+    }
+    let what = if idle && r.is_whole() {
+        "nothing to send: the bucket has everything".to_owned()
+    } else {
+        format!(
+            "{} stored ({}, {} in the bucket), {} updated without sending content, {} marked as deleted",
+            show::amount(r.stored, "version"),
+            show::size(r.bytes),
+            show::size(r.stored_bytes),
+            r.metadata_updates,
+            r.deleted
+        )
+    };
+    vec![format!("{} on disk", show::amount(r.files, "file")), what]
 }
 
 /// A progress bar on a terminal, a line now and then elsewhere.
@@ -230,6 +235,33 @@ fn line(progress: &Progress) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Named after the bug: "0 files on disk" was said of a folder full of files, since
+    /// the bucket belonged to another computer and nobody had looked.
+    #[test]
+    fn files_that_nobody_has_looked_at_are_not_counted() {
+        let empty = Reconciled::default();
+        assert_eq!(
+            done(&empty),
+            [
+                "0 files on disk",
+                "nothing to send: the bucket has everything"
+            ]
+        );
+        let not_looked = Reconciled {
+            incomplete: vec!["the folder is not there".to_owned()],
+            ..Reconciled::default()
+        };
+        assert_eq!(
+            done(&not_looked),
+            ["nothing was compared and nothing was sent"]
+        );
+        let partly = Reconciled {
+            files: 3,
+            ..not_looked
+        };
+        assert_eq!(done(&partly)[0], "3 files on disk");
+    }
 
     #[test]
     fn exit_codes() {

@@ -73,7 +73,10 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
         return until_stopped(ask, work).await;
     }
     if !common.quiet {
-        announce(&depot, &parts, moment, now);
+        // What is deleted now comes as of a moment of its own.
+        let own = parts.first().and_then(|part| part.moment);
+        let is_one = parts.iter().all(|part| part.moment == own);
+        announce(&depot, &parts, if is_one { own } else { moment }, now);
     }
     let to = match (&args.to, parts.as_slice()) {
         (Some(to), _) => to.display().to_string(),

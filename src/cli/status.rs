@@ -478,4 +478,36 @@ mod tests {
             assert!(verdict(&status).contains(words), "{}", verdict(&status));
         }
     }
+
+    /// Named after the bug: root was told that nothing is backed up, while the service
+    /// ran under its own account.
+    #[test]
+    fn a_service_of_another_account_is_not_called_dead() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = |state_dir: PathBuf, file: Option<&str>| Service {
+            state_dir,
+            log_dir: dir.path().join("log"),
+            zone: TimeZone::UTC,
+            file: file.map(PathBuf::from),
+        };
+        for (state_dir, file, want, not) in [
+            (
+                dir.path().to_owned(),
+                Some("/etc/k.toml"),
+                "nothing is backed up right now",
+                "another account",
+            ),
+            (
+                dir.path().join("none"),
+                Some("/etc/k.toml"),
+                "as far as this account can see",
+                "nothing is backed up",
+            ),
+            (dir.path().to_owned(), None, "keepwatch try", "--config"),
+        ] {
+            let lines = not_running(&service(state_dir, file)).join("\n");
+            assert!(lines.contains("NOT running"), "{lines}");
+            assert!(lines.contains(want) && !lines.contains(not), "{lines}");
+        }
+    }
 }

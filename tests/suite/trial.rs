@@ -93,6 +93,25 @@ async fn the_commands_that_a_trial_proposes_work_as_they_stand_there() {
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         assert_eq!(output.status.code(), Some(0), "{line}: {text}");
     }
+    // Named after the bugs: `status` found no configuration and proposed to try it, and
+    // a second trial sent to that.
+    for (words, code, want) in [
+        (&["status"][..], 0, "All is well"),
+        (
+            &["try", "../my office", "--vault", "my vault"],
+            1,
+            "keepwatch status`",
+        ),
+    ] {
+        let mut command = program();
+        as_nobody(&mut command, &home);
+        command.args(words).env_remove("KEEPWATCH_CONFIG");
+        let output = finish(command.current_dir(&home));
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {text}");
+        assert!(text.contains(want), "{words:?}: {text}");
+        assert!(!text.contains("--config"), "{words:?}: {text}");
+    }
     assert_eq!(on_disk(&other.join("restored")), before);
     let then = on_disk(&other.join("restored-then"));
     assert_eq!(then.len(), 1, "{then:?}");

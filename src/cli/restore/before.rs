@@ -110,7 +110,10 @@ pub(super) async fn look(
         }
     }
     if !screen.is_quiet() {
-        for line in seen.iter().flat_map(|seen| lines(seen, args)) {
+        // Of a source that has nothing of what was named there is nothing to say.
+        let is_named = !args.what.is_empty();
+        let seen = seen.iter().filter(|seen| !is_named || seen.objects > 0);
+        for line in seen.flat_map(|seen| lines(seen, args)) {
             eprintln!("{line}");
         }
     }

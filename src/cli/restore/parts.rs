@@ -257,7 +257,7 @@ pub(in crate::cli) fn texts_by_origin(
             return Err(Fatal::usage(
                 format!("look for {}", show::clean(text)),
                 "it is in none of the folders that are backed up",
-                format!("those are: {}", roots.join(", ")),
+                format!("write a path below one of them: {}", roots.join(", ")),
             ));
         }
     }

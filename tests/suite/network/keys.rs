@@ -5,6 +5,7 @@ use crate::harness::{Rig, Running, finish, in_bucket, until, until_within};
 use crate::moto_office::Ran;
 use keepwatch::store::Store;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
@@ -97,6 +98,41 @@ async fn keys_that_come_after_the_start_are_found_and_their_lack_is_told_with_th
     .await;
     daemon.kill().unwrap();
     daemon.wait().unwrap();
+}
+
+/// Named after the bug: a metadata service that refuses is asked last, and its answer
+/// hid that the credentials file is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_metadata_service_answers_does_not_hide_the_file_that_is_missing() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let refusal =
+                "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(refusal.as_bytes());
+        }
+    });
+    let office = Office::new("http://127.0.0.1:9", "", "");
+    let mut command = office.command(&["check"]);
+    command.env("AWS_EC2_METADATA_DISABLED", "false").env(
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        format!("http://{address}"),
+    );
+    let file = office.keys.display().to_string();
+    let missing = format!("{file} (named by AWS_SHARED_CREDENTIALS_FILE) is not there");
+    Ran::of(&finish(&mut command)).check(
+        1,
+        &[
+            "no AWS credentials were found",
+            &missing,
+            "its metadata service says",
+            "put aws_access_key_id",
+        ],
+    );
 }
 
 /// A program that never hands anything out is killed, with all that it started, and
