@@ -35,10 +35,10 @@ fn fits(free: u64, bytes: u64, subject: &str) -> Result<(), Fault> {
         return Ok(());
     }
     let cause = format!(
-        "it has {}, the disk has {} left, and {} of that stay free so that other programs can go on",
+        "it has {}, and {} beside that always stay free for other programs; the disk has {} left",
         text::size(bytes),
-        text::size(free),
-        text::size(RESERVE_BYTES)
+        text::size(RESERVE_BYTES),
+        text::size(free)
     );
     Err(Fault {
         is_of_the_disk: true,

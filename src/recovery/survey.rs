@@ -95,10 +95,10 @@ impl Survey {
             Some(free) if wanted > free => Err(Fatal::new(
                 format!("restore into {}", to.display()),
                 format!(
-                    "it needs at least {}, the disk has {} left, and {} of that stay free so that other programs can go on",
+                    "it needs at least {}, and {} beside that always stay free for other programs; the disk has {} left",
                     text::size(needed),
-                    text::size(free),
-                    text::size(RESERVE_BYTES)
+                    text::size(RESERVE_BYTES),
+                    text::size(free)
                 ),
                 format!(
                     "free {}, restore to another disk with --to, or restore less at a time; --ignore-space tries all the same (for disks that compress)",
@@ -356,7 +356,7 @@ mod tests {
             "at least 5.0 GB",
             "has 2.0 GB",
             "free 3.0 GB",
-            "16.8 MB of that stay free",
+            "16.8 MB beside that always stay free",
             "--to",
         ] {
             assert!(fatal.contains(words), "{fatal}");
