@@ -64,36 +64,72 @@ fn broken(line: &str, columns: usize, program: &str) -> String {
     text
 }
 
-/// Words, and what stays together like one: what stands between backticks, and a
-/// command from the program's name to the end.
+/// What a line of a shell may begin with in a message, beside the program itself. A word
+/// of prose among them costs no more than a break in its sentence.
+const COMMANDS: [&str; 11] = [
+    "env",
+    "sudo",
+    "aws",
+    "chown",
+    "chmod",
+    "chattr",
+    "echo",
+    "printf",
+    "sysctl",
+    "systemctl",
+    "&",
+];
+
+/// Words, and what stays together like one: what is quoted, and a command to the end of
+/// its line.
 fn pieces<'a>(line: &'a str, program: &str) -> Vec<&'a str> {
     let mut pieces = Vec::new();
-    let mut from = 0;
-    let mut is_quoted = false;
-    for (at, letter) in line.char_indices() {
-        let is_command = !is_quoted
-            && at == from
-            && line[at..]
-                .strip_prefix(program)
-                .is_some_and(|rest| rest.starts_with(' '));
-        if is_command {
-            break;
+    let mut rest = line;
+    loop {
+        if begins_command(rest, program) {
+            pieces.push(rest);
+            return pieces;
         }
-        match letter {
-            '`' => is_quoted = !is_quoted,
-            ' ' if !is_quoted => {
-                pieces.push(&line[from..at]);
-                from = at + 1;
-            }
-            _ => {}
+        let end = end_of_piece(rest);
+        pieces.push(&rest[..end]);
+        match rest[end..].strip_prefix(' ') {
+            Some(more) => rest = more,
+            None => return pieces,
         }
     }
-    // A lone backtick quotes nothing.
-    match is_quoted {
-        true => pieces.extend(line[from..].split(' ')),
-        false => pieces.push(&line[from..]),
+}
+
+fn begins_command(rest: &str, program: &str) -> bool {
+    let Some((word, _)) = rest.split_once(' ') else {
+        return false;
+    };
+    let name = word.trim_matches('\'').rsplit(['/', '\\']).next();
+    let is_program = matches!(name, Some("keepwatch" | "keepwatch.exe"));
+    let is_program = is_program
+        || rest
+            .strip_prefix(program)
+            .is_some_and(|r| r.starts_with(' '));
+    is_program || word.starts_with("$env:") || COMMANDS.contains(&word)
+}
+
+/// Where the first blank is that nothing quotes.
+fn end_of_piece(rest: &str) -> usize {
+    let mut at = 0;
+    while let Some(letter) = rest[at..].chars().next() {
+        let after = at + letter.len_utf8();
+        let is_quote = letter == '`' || (at == 0 && matches!(letter, '\'' | '"'));
+        // A lone one quotes nothing.
+        let close = match is_quote {
+            true => rest[after..].find(letter),
+            false => None,
+        };
+        match (letter, close) {
+            (' ', _) => return at,
+            (_, Some(close)) => at = after + close + letter.len_utf8(),
+            (_, None) => at = after,
+        }
     }
-    pieces
+    at
 }
 
 #[cfg(test)]
@@ -131,6 +167,21 @@ mod tests {
                 40,
                 "it`s a lone backtick in a line that is too long for it",
                 "it`s a lone backtick in a line that is\n    too long for it",
+            ),
+            (
+                40,
+                "then env AWS_PROFILE=office /opt/keepwatch --config /etc/k.toml --reconcile --take-over",
+                "then\n    env AWS_PROFILE=office /opt/keepwatch --config /etc/k.toml --reconcile --take-over",
+            ),
+            (
+                40,
+                "Turn on versioning: aws s3api put-bucket-versioning --bucket b-1",
+                "Turn on versioning:\n    aws s3api put-bucket-versioning --bucket b-1",
+            ),
+            (
+                40,
+                "there is: 'Rechnung Nr. 12 [2].docx', and \"a b\" isn't it",
+                "there is: 'Rechnung Nr. 12 [2].docx',\n    and \"a b\" isn't it",
             ),
             (40, "", ""),
         ] {
