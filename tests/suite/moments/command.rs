@@ -134,7 +134,8 @@ async fn a_diff_names_what_changed_and_reads_only() {
         code == 4 && text.contains("changed") && text.contains("same.txt"),
         "{text}"
     );
-    assert!(text.contains("from as of "), "{text}");
+    assert!(text.contains("  as of "), "{text}");
+    assert!(text.contains(", compared with "), "{text}");
     // With another moment, from the bucket alone.
     let (code, lines) = past.json(&["--at", &past.at, "--diff", "now"]);
     let want = [
