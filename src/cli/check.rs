@@ -15,6 +15,7 @@ use crate::model::key::{OWN_FOLDER, WRITE_TRIAL};
 use crate::model::owner::{self, Claimant, OWNER_BYTES_MAX, Owner, Whose};
 use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta};
 use crate::notice::TopicCheck;
+use crate::platform;
 use crate::store::vault::Vault;
 use crate::store::{At, ObjectHeaders, Store, Versioning};
 use jiff::Timestamp;

@@ -225,10 +225,6 @@ fn last_known(kept: &Kept, zone: &TimeZone) {
     }
 }
 
-fn is_drilled_well(status: &Status) -> bool {
-    status.drill.as_ref().is_none_or(Drill::is_well)
-}
-
 /// Whether the owner hears of things. A message that goes out this second is none that
 /// waits, and a topic that did not answer when there was nothing to say harms nobody.
 fn is_mail_well(status: &Status) -> bool {

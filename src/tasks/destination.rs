@@ -14,8 +14,8 @@ mod tell;
 pub use tell::{place_name, tell};
 
 use super::context::{Context, blocking};
-use crate::command;
 use super::scan;
+use crate::command;
 use crate::config::OnDelete;
 use crate::error::{Class, Fault, chain};
 use crate::index::{Index, SourceId};
