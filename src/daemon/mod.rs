@@ -90,6 +90,7 @@ pub struct Daemon {
     workers: JoinSet<()>,
     stop: watch::Sender<bool>,
     opened: Opened,
+    started_ms: i64,
 }
 
 /// What [`open`] hands over: everything connected, nothing running yet.
@@ -184,6 +185,7 @@ impl Daemon {
             workers,
             stop,
             opened,
+            started_ms,
         })
     }
 
@@ -251,6 +253,7 @@ impl Daemon {
                 );
             }
         }
+        self.keep_last_state().await;
         let closing = close(&self.ctx, finished == Ok(true));
         match tokio::time::timeout(CLOSING_MAX, closing).await {
             Ok(closed) => closed?,
@@ -280,6 +283,19 @@ impl Daemon {
         let began_ms = ctx.steady_ms();
         while Instant::now() < end && has_news(ctx, began_ms) {
             tokio::time::sleep(LAST_LOOK).await;
+        }
+    }
+}
+
+impl Daemon {
+    /// Write down how things stand at the end, for who asks when nobody answers.
+    async fn keep_last_state(&self) {
+        let state = answers::state(&self.ctx, &self.post, self.started_ms);
+        let kept = async { answers::write_down(&self.ctx, state.await).await };
+        match tokio::time::timeout(CLOSING_MAX, kept).await {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => tracing::warn!("{fault}"),
+            Err(_) => tracing::warn!("how things stand could not be written down in time"),
         }
     }
 }

@@ -54,6 +54,27 @@ async fn status_of_a_daemon_that_is_stopped_ends_and_says_what_is_last_known() {
     assert!(words.contains("How things stood"), "{words}");
 }
 
+/// Named after the bug: of a daemon that was stopped soon "0 files protected" was known,
+/// as things had stood at its start.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_daemon_that_was_stopped_its_end_is_known() {
+    let rig = Rig::new();
+    let config = write_config(&rig, "");
+    let daemon = Running::start(&config, &[]).await;
+    until("its start is written down", async || {
+        rig.state_dir().join("last-status.json").exists()
+    })
+    .await;
+    rig.write("a.txt", "a");
+    until("the file is stored", async || {
+        daemon.status().unwrap()["sources"][0]["files_protected"] == 1
+    })
+    .await;
+    assert_eq!(daemon.stop(), Some(0));
+    let words = said(&keepwatch(&config, &["status"]));
+    assert!(words.contains("1 file protected"), "{words}");
+}
+
 /// Named after the bug: exit code 2 in place of the daemon's answer. The daemon
 /// knows what is wrong; the configuration does not need the disk.
 #[tokio::test(flavor = "multi_thread")]
