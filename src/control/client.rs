@@ -1,6 +1,7 @@
 //! The command's end of the socket.
 
 use super::{Line, Request};
+use crate::command;
 use crate::error::{Fatal, chain};
 use crate::platform;
 use interprocess::local_socket::GenericFilePath;
@@ -51,7 +52,10 @@ pub async fn ask(
         Asked::Silent(waited) => Err(Fatal::new(
             "ask the running Keepwatch",
             format!("it says nothing for {} s", waited.as_secs()),
-            "see what `keepwatch status` says of it; look into its log; if it is stopped, stuck or of another version, start it again",
+            format!(
+                "see what `{}` says of it; look into its log; if it is stopped, stuck or of another version, start it again",
+                command::status()
+            ),
         )),
     }
 }
