@@ -217,14 +217,18 @@ impl Shown {
                 waiting: 0,
                 stored: sum(|r| r.stored + r.metadata_updates),
                 bytes: sum(|r| r.bytes),
+                on_hold: None,
             })
         );
     }
 }
 
 fn line(progress: &Progress) -> String {
+    let on_hold = progress.on_hold.as_ref().map_or_else(String::new, |why| {
+        format!("; nothing can be sent now: {}", show::clean(why))
+    });
     format!(
-        "{} seen, {} waiting, {} stored ({})",
+        "{} seen, {} waiting, {} stored ({}){on_hold}",
         show::amount(progress.seen, "file"),
         show::number(progress.waiting),
         show::amount(progress.stored, "version"),
@@ -235,6 +239,22 @@ fn line(progress: &Progress) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Named after the bug: without a network "42 waiting" stood there for two minutes.
+    #[test]
+    fn the_line_says_why_nothing_goes_on() {
+        let mut progress = Progress {
+            seen: 42,
+            waiting: 42,
+            ..Progress::default()
+        };
+        let so_far = "42 files seen, 42 waiting, 0 versions stored (0 bytes)";
+        assert_eq!(line(&progress), so_far);
+        progress.on_hold = Some("nobody\u{1b}[2J listens".to_owned());
+        let text = line(&progress);
+        assert!(text.starts_with(&format!("{so_far}; nothing can be sent now: nobody")));
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
 
     /// Named after the bug: "0 files on disk" was said of a folder full of files, since
     /// the bucket belonged to another computer and nobody had looked.

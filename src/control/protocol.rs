@@ -92,6 +92,9 @@ pub struct Progress {
     pub stored: u64,
     /// Bytes of them.
     pub bytes: u64,
+    /// Why nothing is sent to a bucket right now.
+    #[serde(default)]
+    pub on_hold: Option<String>,
 }
 
 /// What a reconciliation did to one source.

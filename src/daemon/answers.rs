@@ -381,6 +381,8 @@ fn how_far(ctx: &Context, before: &[Activity]) -> Progress {
         far.waiting += depth.total();
         far.stored += done.versions;
         far.bytes += done.raw_bytes;
+        let outage = board.outage.map(|(_, fault)| fault.cause);
+        far.on_hold = far.on_hold.or(outage);
     }
     far
 }
