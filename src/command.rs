@@ -6,7 +6,6 @@
 //! Every text that names a command asks here (the test `layers` holds all to that).
 //! Invariant: no secret is in it.
 
-use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 /// How whoever reads the messages of this process calls the program. What is not
@@ -91,12 +90,12 @@ pub fn status() -> String {
     }
 }
 
-/// The service by hand, with this configuration where there is one.
-pub fn service(file: Option<&Path>) -> String {
+/// The service by hand, with this configuration (a word of the shell) where there is one.
+pub fn service(file: Option<&str>) -> String {
     let reader = reader();
     match file {
         Some(file) if reader.config.is_empty() && reader.place.is_empty() => {
-            format!("{} --config {}", reader.program, file.display())
+            format!("{} --config {file}", reader.program)
         }
         _ => reader.with_configuration("").trim_end().to_owned(),
     }

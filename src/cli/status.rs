@@ -10,6 +10,7 @@ use crate::error::Fatal;
 use crate::index::Index;
 use crate::model::bandwidth::Rates;
 use crate::model::drill::Drill;
+use crate::platform::shell_word;
 use crate::tasks::line;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -80,7 +81,7 @@ fn not_running(service: &Service) -> Vec<String> {
             format!("  what to do: start it: {}", command::bare("try")),
         ];
     };
-    let start = command::service(Some(file));
+    let start = command::service(Some(&shell_word(&file.display().to_string())));
     match service.state_dir.is_dir() {
         true => vec![
             "Keepwatch is NOT running: nothing is backed up right now.".to_owned(),

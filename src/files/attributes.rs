@@ -16,25 +16,38 @@ pub struct Kept {
     pub attributes: Attributes,
     /// Why there are no more; nothing when these are all.
     pub lost: Option<String>,
+    /// This system or disk keeps none: what a bucket says is neither true nor false here.
+    pub has_no_place: bool,
 }
 
 impl Kept {
     fn none_because(why: String) -> Self {
         Self {
-            attributes: Attributes::default(),
             lost: Some(why),
+            ..Self::default()
         }
+    }
+
+    /// These are those with this id ([`Attributes::id`]), or nobody here can tell.
+    pub fn may_be(&self, id: Option<u64>) -> bool {
+        self.has_no_place || self.lost.is_some() || self.attributes.id() == id
     }
 }
 
 /// Read what an open file or folder has. Blocks.
 pub fn attributes_of(file: &File) -> Kept {
-    kept(platform::attributes_of(file, is_kept))
+    kept(platform::attributes_of(file, TEXT_BYTES_MAX, is_kept))
 }
 
-fn kept(all: io::Result<Vec<(String, Vec<u8>)>>) -> Kept {
+fn kept(all: io::Result<Option<Vec<(String, Vec<u8>)>>>) -> Kept {
     let all = match all {
-        Ok(all) => all,
+        Ok(Some(all)) => all,
+        Ok(None) => {
+            return Kept {
+                has_no_place: true,
+                ..Kept::default()
+            };
+        }
         Err(error) => return Kept::none_because(chain(&error)),
     };
     let mut attributes = Attributes::default();
@@ -49,7 +62,7 @@ fn kept(all: io::Result<Vec<(String, Vec<u8>)>>) -> Kept {
     }
     Kept {
         attributes,
-        lost: None,
+        ..Kept::default()
     }
 }
 
@@ -59,5 +72,7 @@ fn kept(all: io::Result<Vec<(String, Vec<u8>)>>) -> Kept {
 /// [`Fault`] when the root cannot be used.
 pub fn folder_attributes(root: &Path, rel: &RelPath) -> Result<Kept, Fault> {
     let dir = super::read::folder(root, rel)?;
-    Ok(dir.map_or_else(Kept::default, |dir| kept(dir.attributes(is_kept))))
+    Ok(dir.map_or_else(Kept::default, |dir| {
+        kept(dir.attributes(TEXT_BYTES_MAX, is_kept))
+    }))
 }

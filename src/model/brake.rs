@@ -483,8 +483,9 @@ impl Brake {
         let untold = |hold: &&mut Hold| hold.told == 0 && hold.why == Why::Fall;
         // All of them are back: the next scan ends it.
         for hold in self.holds.iter_mut().filter(untold).filter(|_| files > 0) {
-            hold.files = files.saturating_add(hold.marked_in_all());
-            hold.of = of.saturating_add(hold.marked_in_all());
+            // Those that only the bucket's list shows as marked the index still has.
+            hold.files = files.saturating_add(hold.marked);
+            hold.of = of.saturating_add(hold.marked);
         }
     }
 

@@ -21,6 +21,10 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+/// Whether attributes of files are read and given here. Elsewhere a folder is no file
+/// that can be opened for it.
+pub const KEEPS_ATTRIBUTES: bool = cfg!(target_os = "linux");
+
 pub use dirs::{DefaultDirs, default_dirs};
 pub use limits::{LimitMet, WatchLimit, WatchLimits, limit_met, watch_limits};
 pub use mounts::{Mount, Mounts, changes_unseen, mounts_of};
@@ -35,17 +39,17 @@ pub use strangers::{Strange, account, invoked_by, strange};
 pub use trouble::{Trouble, trouble};
 #[cfg(unix)]
 pub use unix::{
-    Dir, attributes_of, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id,
-    free_bytes, is_bad_descriptor, is_own, is_own_private_file, is_privileged, name_of_bytes,
-    path_for_patterns, private_options, remove_attribute, set_attribute, set_mode, set_owner,
-    sparse_bytes, steady_ms, writable_name,
+    Dir, attribute_names, attributes_of, bytes_of_name, create_private_dir_all, fingerprint_of,
+    folder_id, free_bytes, is_bad_descriptor, is_own, is_own_private_file, is_privileged,
+    name_of_bytes, path_for_patterns, private_options, remove_attribute, set_attribute, set_mode,
+    set_owner, sparse_bytes, steady_ms, writable_name,
 };
 #[cfg(windows)]
 pub use windows::{
-    Dir, attributes_of, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id,
-    free_bytes, is_bad_descriptor, is_own, is_own_private_file, is_privileged, name_of_bytes,
-    path_for_patterns, private_options, remove_attribute, set_attribute, set_mode, set_owner,
-    sparse_bytes, steady_ms, writable_name,
+    Dir, attribute_names, attributes_of, bytes_of_name, create_private_dir_all, fingerprint_of,
+    folder_id, free_bytes, is_bad_descriptor, is_own, is_own_private_file, is_privileged,
+    name_of_bytes, path_for_patterns, private_options, remove_attribute, set_attribute, set_mode,
+    set_owner, sparse_bytes, steady_ms, writable_name,
 };
 
 pub use crate::model::strangers::Stranger;

@@ -225,9 +225,10 @@ impl Dir {
     /// Never on Windows.
     pub fn attributes(
         &self,
+        _bytes_max: usize,
         _is_wanted: impl Fn(&str) -> bool,
-    ) -> io::Result<Vec<(String, Vec<u8>)>> {
-        Ok(Vec::new())
+    ) -> io::Result<Option<Vec<(String, Vec<u8>)>>> {
+        Ok(None)
     }
 
     /// Those of Linux mean nothing on Windows.
@@ -475,15 +476,24 @@ pub fn set_owner(_file: &File, _owner: (u32, u32)) -> io::Result<bool> {
     Ok(false)
 }
 
+/// None are read on Windows.
+///
+/// # Errors
+/// Never.
+pub fn attribute_names(_file: &File) -> io::Result<Option<Vec<String>>> {
+    Ok(None)
+}
+
 /// Names and values of attributes: none are read on Windows.
 ///
 /// # Errors
 /// Never.
 pub fn attributes_of(
     _file: &File,
+    _bytes_max: usize,
     _is_wanted: impl Fn(&str) -> bool,
-) -> io::Result<Vec<(String, Vec<u8>)>> {
-    Ok(Vec::new())
+) -> io::Result<Option<Vec<(String, Vec<u8>)>>> {
+    Ok(None)
 }
 
 /// Those of Linux mean nothing on Windows.

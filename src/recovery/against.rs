@@ -11,6 +11,7 @@
 mod altered;
 mod listing;
 
+use super::carried::mode_of_unknown_list;
 use super::folders;
 use super::manifest::{self, Manifest};
 use super::object::Shop;
@@ -101,8 +102,13 @@ async fn compare(
         let (key, is_shortened) = (object.key, object.shortened);
         let fate = listing.fate(&key, is_shortened, &line, stop).await?;
         if seen.kind == Kind::Folder {
+            // It had some, and the line does not say which.
+            let is_unknown = line.attributes_id.is_some() && line.attributes.is_none();
             let looks = Looks {
-                mode: seen.mode,
+                mode: match is_unknown {
+                    true => mode_of_unknown_list(seen.mode),
+                    false => seen.mode,
+                },
                 mtime_ns: seen.mtime_ns,
                 owner: seen.owner,
             };

@@ -30,13 +30,23 @@ pub(super) async fn fetched(
                 class: Class::Unstorable,
                 ..fault.about(path.to_string())
             });
-            Carried::Nothing
+            return Ok(ObjectMeta {
+                attributes: Carried::Nothing,
+                mode: mode_of_unknown_list(meta.mode),
+                ..meta
+            });
         }
     };
     Ok(ObjectMeta {
         attributes: carried,
         ..meta
     })
+}
+
+/// The mode of what may have had an access control list that nobody can read: the
+/// group's bits would be that list's mask, and may give the group more than it had.
+pub(super) fn mode_of_unknown_list(mode: u32) -> u32 {
+    mode & !0o070
 }
 
 async fn fetch(shop: &Shop, hash: &ContentHash) -> Result<Attributes, Fault> {
@@ -47,7 +57,7 @@ async fn fetch(shop: &Shop, hash: &ContentHash) -> Result<Attributes, Fault> {
     };
     let wrong = |class, why: &str| {
         Fault::new(class, "give back the attributes", &key, why)
-            .hint("the content is complete; set its access rights by hand")
+            .hint("the content is complete; its group may do nothing with it: set its access rights by hand")
     };
     let found = shop.store.read_record(at, TEXT_BYTES_MAX + 1).await?;
     let Some((bytes, _)) = found else {

@@ -373,7 +373,7 @@ fn has_attributes(
         return Ok(true);
     }
     let opened = files::open(root, path)?;
-    Ok(files::attributes_of(&opened.file).attributes.id() == then)
+    Ok(files::attributes_of(&opened.file).may_be(then))
 }
 
 async fn blocking<T: Send + 'static>(

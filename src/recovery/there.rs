@@ -59,7 +59,7 @@ fn same_attributes(shop: &Shop, path: &RelPath, meta: &ObjectMeta) -> bool {
     };
     let opened = files::open(shop.target.path(), path);
     let now = opened.map(|opened| files::attributes_of(&opened.file));
-    now.is_ok_and(|now| now.attributes.id() == Some(then))
+    now.is_ok_and(|now| now.may_be(Some(then)))
 }
 
 fn same_link(shop: &Shop, path: &RelPath, meta: &ObjectMeta) -> Result<bool, Fault> {

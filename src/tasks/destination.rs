@@ -360,7 +360,6 @@ async fn is_not_what_it_was(ctx: &Arc<Context>, source: usize) -> Result<(), Fau
         troubles.set(Kind::Emptied, Some((text, remedy)), now_ms);
     })
     .await;
-    ctx.scans.ask_whole(source, true);
     Ok(())
 }
 

@@ -73,19 +73,10 @@ pub(super) async fn tell(config: &Config, fatal: &Fatal) {
     if !matches!(is_in_use, Ok(false)) {
         return;
     }
-    let Some(file) = files(config).into_iter().next() else {
-        // Whatever starts it tries again at once, and nothing would say that it was told.
-        tracing::error!(
-            "nobody was told of this by mail: root keeps no note of it in {} or {}, which are not its own",
-            config.state_dir.display(),
-            config.log.dir.display()
-        );
-        return;
-    };
     let now_ms = Timestamp::now().as_millisecond();
     let cause: Vec<&str> = fatal.cause.lines().map(str::trim).collect();
     let reason = format!("cannot {}: {}", fatal.operation, cause.join("; "));
-    let known = read(&file);
+    let known = files(config).iter().find_map(|file| read(file));
     let since_ms = known.as_ref().map_or(now_ms, |known| known.since_ms);
     let is_told = known.is_some_and(|known| {
         let age_ms = now_ms.saturating_sub(known.told_ms).saturating_abs();
@@ -94,6 +85,22 @@ pub(super) async fn tell(config: &Config, fatal: &Fatal) {
     if is_told {
         return;
     }
+    let note = |told_ms| Told {
+        since_ms,
+        told_ms,
+        reason: reason.clone(),
+    };
+    // Before the mail: whatever starts it tries again at once, and where nothing can say
+    // that it was told there would be a mail each time.
+    let is_kept = |file: &PathBuf| write(file, &note(0)).is_ok();
+    let Some(file) = files(config).into_iter().find(is_kept) else {
+        tracing::error!(
+            "nobody was told of this by mail: no note of it can be kept in {} or {}",
+            config.state_dir.display(),
+            config.log.dir.display()
+        );
+        return;
+    };
     let alert = NotStarted {
         computer: &platform::computer_name(),
         reason: &reason,
@@ -104,12 +111,7 @@ pub(super) async fn tell(config: &Config, fatal: &Fatal) {
     if !send(config, alert.alert()).await {
         return;
     }
-    let told = Told {
-        since_ms,
-        told_ms: now_ms,
-        reason,
-    };
-    if let Err(error) = write(&file, &told) {
+    if let Err(error) = write(&file, &note(now_ms)) {
         tracing::warn!("it cannot be remembered that this was told: {error}");
     }
 }
@@ -120,6 +122,11 @@ pub(super) async fn over(config: &Config) {
     let Some((file, told)) = notes.find_map(|file| read(&file).map(|told| (file, told))) else {
         return;
     };
+    if told.told_ms == 0 {
+        // Nobody has heard of it: there is no end to tell.
+        let _ = fs::remove_file(&file);
+        return;
+    }
     let over = NotStarted {
         computer: &platform::computer_name(),
         reason: &told.reason,

@@ -52,7 +52,7 @@ impl Target {
         if keep == Keep::Chosen && !waits(before, now.mode, looks.mode) {
             return Ok(None);
         }
-        let done = dressed(&dir, looks, attributes).fault(shown(rel));
+        let done = dressed(&dir, looks, attributes, self.has_made(rel)).fault(shown(rel));
         self.forget_opened(rel);
         Ok(done)
     }

@@ -31,16 +31,24 @@ pub(super) fn give_lists(file: &File, attributes: &Attributes, left_out: &mut Le
     }
 }
 
-/// Take what is kept of others away from `file`, which is to have exactly these.
+/// Take what is kept of others away from `file`, which is to have exactly these: also
+/// from one just made, which has the lists that its folder gives to all that is new.
 pub(super) fn take_others(file: &File, attributes: &Attributes, left_out: &mut LeftOut) {
     let wanted = |name: &str| attributes.iter().any(|(one, _)| one == name);
-    let others = platform::attributes_of(file, |name| is_kept(name) && !wanted(name));
-    for (name, _) in others.unwrap_or_default() {
-        left_out.note(&name, platform::remove_attribute(file, &name));
+    let names = match platform::attribute_names(file) {
+        Ok(names) => names.unwrap_or_default(),
+        Err(error) => return left_out.note("attributes", Err(error)),
+    };
+    for name in names {
+        if is_kept(&name) && !wanted(&name) {
+            left_out.note(&name, platform::remove_attribute(file, &name));
+        }
     }
 }
 
-/// An open folder as a file, when it has attributes to be given.
-pub(super) fn handle(dir: &Dir, attributes: &Attributes) -> Option<io::Result<File>> {
-    (!attributes.is_empty()).then(|| dir.open_self())
+/// An open folder as a file, when attributes are to be given to it, or those taken away
+/// that a new one got from the folder that it is in.
+pub(super) fn handle(dir: &Dir, attributes: &Attributes, is_new: bool) -> Option<io::Result<File>> {
+    let may_have_got_some = is_new && platform::KEEPS_ATTRIBUTES;
+    (may_have_got_some || !attributes.is_empty()).then(|| dir.open_self())
 }

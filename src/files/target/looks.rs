@@ -36,13 +36,13 @@ pub struct Looks {
 }
 
 /// Owner first: changing that clears bits of the mode. The mode last: it may not
-/// let us in any more.
-pub(super) fn dressed(dir: &Dir, looks: Looks, attributes: &Attributes) -> LeftOut {
+/// let us in any more. One that is new loses what the folder above gave it.
+pub(super) fn dressed(dir: &Dir, looks: Looks, attributes: &Attributes, is_new: bool) -> LeftOut {
     let mut left_out = LeftOut::default();
     let owned = looks.owner.map(|owner| dir.set_self_owner(owner));
     let mode = left_out.mode_after(owned, looks.mode, Kind::Folder);
     // Opened before its mode closes it.
-    let handle = match given::handle(dir, attributes) {
+    let handle = match given::handle(dir, attributes, is_new) {
         Some(Ok(handle)) => Some(handle),
         Some(Err(error)) => {
             left_out.note("attributes", Err(error));
@@ -51,6 +51,9 @@ pub(super) fn dressed(dir: &Dir, looks: Looks, attributes: &Attributes) -> LeftO
         None => None,
     };
     if let Some(handle) = &handle {
+        if is_new {
+            given::take_others(handle, attributes, &mut left_out);
+        }
         given::give(handle, attributes, &mut left_out);
     }
     let done = dir.set_self(attributes.mode_without_acl(mode), looks.mtime_ns);

@@ -218,7 +218,7 @@ impl Target {
             Err(error) => return Err(failed(&error)),
         }
         let made = dir.open_dir(name).map_err(|error| failed(&error))?;
-        Ok(dressed(&made, looks, attributes).committed(shown(rel)))
+        Ok(dressed(&made, looks, attributes, true).committed(shown(rel)))
     }
 
     /// Wait until everything restored is on the disk. Call it once, at the end. Blocks.

@@ -114,6 +114,7 @@ impl Pending {
         let owned = owner.map(|owner| platform::set_owner(file, owner));
         let mode = left_out.mode_after(owned, mode, Kind::File);
         let attributes = &self.attributes;
+        given::take_others(file, attributes, &mut left_out);
         given::give(file, attributes, &mut left_out);
         let mode = attributes.mode_without_acl(mode);
         left_out.note("mode", platform::set_mode(file, mode));

@@ -1,9 +1,9 @@
 //! Extended attributes of an open file or folder: on Linux; elsewhere none are read.
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{attributes_of, remove_attribute, set_attribute};
+pub use elsewhere::{attribute_names, attributes_of, remove_attribute, set_attribute};
 #[cfg(target_os = "linux")]
-pub use linux::{attributes_of, remove_attribute, set_attribute};
+pub use linux::{attribute_names, attributes_of, remove_attribute, set_attribute};
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -19,40 +19,59 @@ mod linux {
     /// asked again.
     const TRIES_MAX: u32 = 5;
 
-    /// Names and values of the attributes that `is_wanted` names. A file system that
-    /// knows none has none; a name that is no text is left out. Blocks.
+    /// The names of a file's attributes; `None` where the file system knows none. One
+    /// that is no text is left out. Blocks.
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn attributes_of(
-        file: &File,
-        is_wanted: impl Fn(&str) -> bool,
-    ) -> io::Result<Vec<(String, Vec<u8>)>> {
+    pub fn attribute_names(file: &File) -> io::Result<Option<Vec<String>>> {
         let list = whole(|| flistxattr_query(file), |buffer| flistxattr(file, buffer));
         let list = match list {
-            Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(Vec::new()),
+            Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(None),
             list => list?,
         };
+        let names = list
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty());
+        let names = names.filter_map(|name| std::str::from_utf8(name).ok());
+        Ok(Some(names.map(str::to_owned).collect()))
+    }
+
+    /// Names and values of the attributes that `is_wanted` names; `None` where the file
+    /// system knows none. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says; they have more than `bytes_max` bytes.
+    pub fn attributes_of(
+        file: &File,
+        bytes_max: usize,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> io::Result<Option<Vec<(String, Vec<u8>)>>> {
+        let Some(names) = attribute_names(file)? else {
+            return Ok(None);
+        };
         let mut all = Vec::new();
-        for name in list.split(|byte| *byte == 0) {
-            let Some(name) = std::str::from_utf8(name)
-                .ok()
-                .filter(|name| is_wanted(name))
-            else {
-                continue;
-            };
+        let mut bytes = 0;
+        for name in names.into_iter().filter(|name| is_wanted(name)) {
             let value = whole(
-                || fgetxattr_query(file, name),
-                |buffer| fgetxattr(file, name, buffer),
+                || fgetxattr_query(file, name.as_str()),
+                |buffer| fgetxattr(file, name.as_str(), buffer),
             );
             match value {
-                Ok(value) => all.push((name.to_owned(), value)),
+                Ok(value) => {
+                    bytes += name.len() + value.len();
+                    if bytes > bytes_max {
+                        let why = format!("they have more than {bytes_max} bytes");
+                        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+                    }
+                    all.push((name, value));
+                }
                 // Removed just now; or listed by a file system that has none of these.
                 Err(Errno::NODATA | Errno::NOTSUP) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(all)
+        Ok(Some(all))
     }
 
     /// What has a size that may change.
@@ -102,15 +121,24 @@ mod elsewhere {
     use std::fs::File;
     use std::io;
 
+    /// None are read on this system.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn attribute_names(_file: &File) -> io::Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+
     /// Names and values of attributes: none are read on this system.
     ///
     /// # Errors
     /// Never.
     pub fn attributes_of(
         _file: &File,
+        _bytes_max: usize,
         _is_wanted: impl Fn(&str) -> bool,
-    ) -> io::Result<Vec<(String, Vec<u8>)>> {
-        Ok(Vec::new())
+    ) -> io::Result<Option<Vec<(String, Vec<u8>)>>> {
+        Ok(None)
     }
 
     /// Those of Linux mean nothing here.

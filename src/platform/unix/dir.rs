@@ -387,11 +387,12 @@ impl Dir {
     /// What the operating system says.
     pub fn attributes(
         &self,
+        bytes_max: usize,
         is_wanted: impl Fn(&str) -> bool,
-    ) -> io::Result<Vec<(String, Vec<u8>)>> {
+    ) -> io::Result<Option<Vec<(String, Vec<u8>)>>> {
         match cfg!(target_os = "linux") {
-            true => super::attributes_of(&self.open_self()?, is_wanted),
-            false => Ok(Vec::new()),
+            true => super::attributes_of(&self.open_self()?, bytes_max, is_wanted),
+            false => Ok(None),
         }
     }
 

@@ -3,7 +3,7 @@
 mod attributes;
 mod dir;
 
-pub use attributes::{attributes_of, remove_attribute, set_attribute};
+pub use attributes::{attribute_names, attributes_of, remove_attribute, set_attribute};
 pub use dir::Dir;
 
 use crate::model::{Fingerprint, Kind};

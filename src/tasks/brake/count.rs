@@ -73,6 +73,8 @@ fn count(ctx: &Context, source: usize, pulse: &Pulse) -> Result<Counted, Fault> 
     pulse.beat();
     let root = RelKey::of_folder(&RelPath::root());
     let known = ctx.index.range(place.id, root.as_str(), None);
+    // Of a million files that are gone the index is read for minutes.
+    let known = known.inspect(|_| pulse.beat());
     let known = known.filter_map(|entry| match entry {
         Ok((key, _)) if key.is_folder() => None,
         Ok((key, record)) => Some(Ok((key, record.fingerprint))),

@@ -11,6 +11,7 @@ use crate::files::{self, Pulse};
 use crate::model::{Kind, RelKey};
 use crate::tasks::context::Context;
 use crate::transfer::wall_ms;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// Whether a path that is gone may be marked as deleted.
@@ -126,7 +127,9 @@ pub(in crate::tasks) fn may_mark(
     let may = grant(ctx, source, key, counts, |memory| {
         let brake = &mut memory.saved.brake;
         brake.raise(counted.were(), now.here_ms);
-        if brake.has_fallen(on_disk) {
+        // Names that are gone of files that are there, as of hard links, are no loss.
+        let lost = counted.missing.saturating_sub(counted.renamed);
+        if lost > 0 && brake.has_fallen(on_disk) {
             let (missing, of) = (brake.missing(on_disk), brake.expected());
             brake.hold_fall(missing, of, now);
             return Decided::Not;
@@ -165,7 +168,8 @@ fn grant(
 ) -> Result<Option<May>, Fault> {
     let before_ms = before_any_marker_ms(ctx);
     let now_ms = ctx.now_ms();
-    let decided = change(ctx, source, |memory| {
+    let is_let = Cell::new(false);
+    let changed = change(ctx, source, |memory| {
         if memory.saved.brake.held(key).is_some() {
             return None;
         }
@@ -173,9 +177,16 @@ fn grant(
         if decided == Decided::Let {
             memory.saved.brake.marking(before_ms, now_ms);
             memory.in_flight += 1;
+            is_let.set(true);
         }
         Some(decided)
-    })?;
+    });
+    if changed.is_err() && is_let.get() {
+        // It is not let go after all, and nobody would ever take it off.
+        let mut memory = ctx.brakes.memory(source);
+        memory.in_flight = memory.in_flight.saturating_sub(1);
+    }
+    let decided = changed?;
     Ok(match decided {
         None => Some(May::Hold),
         Some(Decided::Let) => Some(May::Mark(Grant {

@@ -15,6 +15,7 @@ use crate::tasks::context::{Context, blocking};
 use crate::tasks::post::Post;
 use jiff::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Under which topics the board warns of what is held back.
 const TOPICS: [&str; 5] = ["deletions", "identity", "away", "mounts", "encrypted"];
@@ -215,7 +216,9 @@ async fn settle_moment(ctx: &Arc<Context>, source: usize, at_once: bool) -> Resu
 async fn count_lacks(ctx: &Arc<Context>, source: usize) -> Option<Lacks> {
     let (shared, pulse) = (Arc::clone(ctx), Pulse::default());
     let beat = pulse.clone();
-    let counted = on_disk(ctx, source, &pulse, move || lacks(&shared, source, &beat)).await;
+    let counted = on_disk(ctx, source, &pulse, move || lacks(&shared, source, &beat));
+    let limit = Duration::from_millis(SETTLING_MAX_MS.unsigned_abs());
+    let counted = tokio::time::timeout(limit, counted).await.ok()?;
     counted
         .inspect_err(|fault| tracing::debug!("what is missing cannot be counted: {fault}"))
         .ok()

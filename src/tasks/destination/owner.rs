@@ -84,11 +84,17 @@ pub(super) async fn settle(ctx: &Arc<Context>, source: usize, force: bool) -> Re
             }
             Whose::Others => return refused(ctx, source, &word).await,
             Whose::Claimable => {
+                // Kept before the new record hides it from whoever looks after a kill.
+                let is_gone = is_our_record_gone(&me, &word);
+                if is_gone {
+                    is_not_what_it_was(ctx, source).await?;
+                }
                 if let Some(id) = claim(ctx, source, &me, &word).await? {
-                    if is_our_record_gone(&me, &word) {
-                        is_not_what_it_was(ctx, source).await?;
+                    owned(ctx, source, id).await?;
+                    if is_gone {
+                        ctx.scans.ask_whole(source, true);
                     }
-                    return owned(ctx, source, id).await;
+                    return Ok(());
                 }
             }
         }

@@ -6,7 +6,7 @@
 //! are not kept are told, with the path and the reason.
 
 use super::file::Upload;
-use crate::error::Fault;
+use crate::error::{Class, Fault};
 use crate::model::attributes::{self, Carried};
 use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta};
 use crate::store::{At, Demand, ObjectHeaders};
@@ -46,8 +46,14 @@ impl Upload<'_> {
             let why = "its long path leaves no room for them in the object's metadata";
             return Ok((Carried::Nothing, Some(why.to_owned())));
         }
-        self.store_apart(text, hash).await?;
-        Ok((apart, None))
+        match self.store_apart(text, hash).await {
+            Ok(()) => Ok((apart, None)),
+            // A policy may keep that place closed: the file is stored all the same.
+            Err(fault) if is_of_the_place(&fault) => {
+                Ok((Carried::Nothing, Some(fault.to_string())))
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     fn has_room(&self, content: &Content, carried: &Carried) -> bool {
@@ -112,4 +118,12 @@ impl Upload<'_> {
             tracing::warn!("{text}");
         }
     }
+}
+
+/// The bucket takes files, and does not take this object.
+fn is_of_the_place(fault: &Fault) -> bool {
+    matches!(
+        fault.class,
+        Class::Denied | Class::Refused | Class::Unstorable
+    )
 }

@@ -637,8 +637,7 @@ fn is_as_long(head: &Head, content: &Content) -> bool {
 
 /// Those of the file are these. Of what could not be read nobody knows better.
 fn has_attributes(content: &Content, then: Option<u64>) -> bool {
-    let now = &content.attributes;
-    now.lost.is_some() || now.attributes.id() == then
+    content.attributes.may_be(then)
 }
 
 /// What the object's metadata says of the file would stay the same.

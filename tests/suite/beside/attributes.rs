@@ -126,6 +126,28 @@ async fn all_come_back_from_nothing_but_the_bucket() {
 
 /// A list that changes alone is a version of its own, without its content being sent,
 /// and each moment has its own.
+/// Named after the bug: what came back into a folder that gives its list to all that is
+/// new could be read by whom that list names.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_gets_no_list_from_the_folder_that_it_comes_into() {
+    let rig = Rig::new();
+    rig.write("plain.txt", "none");
+    rig.write("folder/in.txt", "in");
+    fs::create_dir(rig.path("empty")).unwrap();
+    reconcile(&rig);
+    let to = rig.dir.path().join("shared");
+    fs::create_dir(&to).unwrap();
+    set(&to, DEFAULT_ACL, &acl(7));
+    let output = restore(&rig, &to, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    for name in ["plain.txt", "folder", "folder/in.txt", "empty"] {
+        let (was, is) = (rig.path(name), to.join(name));
+        assert_eq!(of(&is), Attributes::default(), "{name}");
+        assert_eq!(mode(&is), mode(&was), "{name}");
+    }
+    assert!(!of(&to).is_empty(), "the folder itself is the user's");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_a_list_alone_is_stored_and_each_moment_has_its_own() {
     let rig = Rig::new();
@@ -311,6 +333,7 @@ async fn without_the_object_that_has_them_the_file_comes_back_and_is_named() {
         }
         let mut object = Object::file(b"hello");
         object.meta.attributes = Carried::Apart(hash);
+        object.meta.mode = 0o660;
         bench.put("a.txt", &object).await;
         let restored = bench.restore("out").await.unwrap();
         let is_whole = body == Some(text);
@@ -325,6 +348,9 @@ async fn without_the_object_that_has_them_the_file_comes_back_and_is_named() {
         assert_eq!(fs::read(&file).unwrap(), b"hello");
         let wanted = if is_whole { text } else { "" };
         assert_eq!(of(&file).to_text(), wanted);
+        // They may have been a list, whose mask the group's bits are.
+        let group = if is_whole { 0o060 } else { 0 };
+        assert_eq!(mode(&file) & 0o070, group, "{body:?}");
     }
 }
 

@@ -213,6 +213,32 @@ async fn a_folder_whose_old_names_cannot_be_marked_yet_has_lost_nothing() {
     daemon.stop().await.unwrap();
 }
 
+/// Named after the bug: with most names of hard-linked files their deletions were held
+/// and let go again, round after round, with a mail each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn most_names_of_files_that_have_others_may_go() {
+    let rig = Rig::new();
+    fill(&rig, 30);
+    for copy in ["a", "b", "c"] {
+        for i in 0..30 {
+            let path = rig.path(&format!("{copy}/{i}.txt"));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::hard_link(rig.path(&format!("year/{}/{i}.txt", i % 7)), path).unwrap();
+        }
+    }
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    for copy in ["a", "b", "c"] {
+        fs::remove_dir_all(rig.path(copy)).unwrap();
+    }
+    rig.until_equal(&daemon).await;
+    assert_eq!(marked_files(&rig).await, 90);
+    assert_eq!(daemon.context().brakes.holds(0), []);
+    let told = messages(&rig);
+    assert!(told.is_empty(), "{told}");
+    daemon.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_in_the_middle_of_a_long_deletion_changes_nothing() {
     let rig = Rig::new();
