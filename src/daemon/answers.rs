@@ -15,6 +15,7 @@ use crate::tasks::post::{Delivery, Post};
 use crate::tasks::{Context, audit, brake, destination, digest, drill};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
 /// Unprotected paths named in a status; more are counted.
@@ -244,19 +245,9 @@ pub(super) async fn reconcile(
     }
     let before = activities(ctx);
     let work = digest::compare_in_full(ctx, words.confirm_deletions, settled);
-    tokio::pin!(work);
-    let scans = loop {
-        tokio::select! {
-            scans = &mut work => break scans,
-            () = tokio::time::sleep(PROGRESS_EVERY) => {
-                let line = Line::Progress(how_far(ctx, &before));
-                if progress.send(line).await.is_err() {
-                    // The terminal is gone; the comparison goes on regardless.
-                    break work.await;
-                }
-            }
-        }
-    };
+    let far = || Line::Progress(how_far(ctx, &before));
+    // The terminal may be gone: the comparison goes on regardless.
+    let scans = telling(work, progress, far, |_| {}).await;
     let after = activities(ctx);
     let ctx = Arc::clone(ctx);
     blocking(move || {
@@ -303,24 +294,40 @@ pub(super) async fn verify_line(
     let far = Mutex::default();
     let lock = || far.lock().unwrap_or_else(PoisonError::into_inner);
     let work = audit::run(ctx, ask, |now| *lock() = now, &asked);
-    tokio::pin!(work);
-    let done = loop {
-        tokio::select! {
-            done = &mut work => break done,
-            () = tokio::time::sleep(PROGRESS_EVERY) => {
-                let line = Line::Verifying(*lock());
-                let nobody = matches!(
-                    progress.try_send(line),
-                    Err(mpsc::error::TrySendError::Closed(_))
-                );
-                if nobody || ctx.queue.is_closed() {
-                    stop.send_replace(true);
-                }
+    let done = telling(
+        work,
+        progress,
+        || Line::Verifying(*lock()),
+        |is_heard| {
+            if !is_heard || ctx.queue.is_closed() {
+                stop.send_replace(true);
             }
-        }
-    };
+        },
+    )
+    .await;
     done.map(|sources| Line::Verified { sources })
         .map_err(as_fault)
+}
+
+/// Do `work`, telling now and then how far it is; `told` hears whether anybody listens.
+/// Whoever listens and takes nothing (a terminal that is held) misses lines, and holds
+/// nothing up.
+async fn telling<T>(
+    work: impl Future<Output = T>,
+    progress: &mpsc::Sender<Line>,
+    far: impl Fn() -> Line,
+    mut told: impl FnMut(bool),
+) -> T {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(PROGRESS_EVERY) => {
+                let is_gone = matches!(progress.try_send(far()), Err(TrySendError::Closed(_)));
+                told(!is_gone);
+            }
+        }
+    }
 }
 
 /// What ends a command ends it for its terminal, not the daemon.
@@ -385,4 +392,26 @@ fn how_far(ctx: &Context, before: &[Activity]) -> Progress {
         far.on_hold = far.on_hold.or(outage);
     }
     far
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Named after the bug: a reconciliation whose progress nobody took stood still after
+    /// the second line.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_no_progress_holds_nothing_up() {
+        for listens in [true, false] {
+            let (progress, lines) = mpsc::channel(1);
+            let lines = listens.then_some(lines);
+            let work = tokio::time::sleep(PROGRESS_EVERY * 10);
+            let mut heard = Vec::new();
+            let done = telling(work, &progress, || Line::Alive, |told| heard.push(told));
+            let done = tokio::time::timeout(PROGRESS_EVERY * 20, done).await;
+            assert!(done.is_ok(), "{listens}");
+            assert!(heard.len() > 5 && heard.iter().all(|told| *told == listens));
+            drop(lines);
+        }
+    }
 }
