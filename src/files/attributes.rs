@@ -39,7 +39,7 @@ pub fn attributes_of(file: &File) -> Kept {
     kept(platform::attributes_of(file, TEXT_BYTES_MAX, is_kept))
 }
 
-fn kept(all: io::Result<Option<Vec<(String, Vec<u8>)>>>) -> Kept {
+fn kept(all: io::Result<Option<platform::Named>>) -> Kept {
     let all = match all {
         Ok(Some(all)) => all,
         Ok(None) => {

@@ -6,6 +6,7 @@
 //! nothing about backup, logs nothing and keeps no state. Every function
 //! blocks. The only `cfg(unix)` and `cfg(windows)` of the crate are here.
 
+mod attributes;
 mod dirs;
 mod limits;
 mod mounts;
@@ -25,6 +26,7 @@ mod windows;
 /// that can be opened for it.
 pub const KEEPS_ATTRIBUTES: bool = cfg!(target_os = "linux");
 
+pub use attributes::{Named, attribute_names, attributes_of, remove_attribute, set_attribute};
 pub use dirs::{DefaultDirs, default_dirs};
 pub use limits::{LimitMet, WatchLimit, WatchLimits, limit_met, watch_limits};
 pub use mounts::{Mount, Mounts, changes_unseen, mounts_of};
@@ -39,17 +41,17 @@ pub use strangers::{Strange, account, invoked_by, strange};
 pub use trouble::{Trouble, trouble};
 #[cfg(unix)]
 pub use unix::{
-    Dir, attribute_names, attributes_of, bytes_of_name, create_private_dir_all, fingerprint_of,
-    folder_id, free_bytes, is_bad_descriptor, is_own, is_own_private_file, is_privileged,
-    name_of_bytes, path_for_patterns, private_options, remove_attribute, set_attribute, set_mode,
-    set_owner, sparse_bytes, steady_ms, writable_name,
+    Dir, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id, free_bytes,
+    is_bad_descriptor, is_own, is_own_private_file, is_privileged, name_of_bytes,
+    path_for_patterns, private_options, set_mode, set_owner, sparse_bytes, steady_ms,
+    writable_name,
 };
 #[cfg(windows)]
 pub use windows::{
-    Dir, attribute_names, attributes_of, bytes_of_name, create_private_dir_all, fingerprint_of,
-    folder_id, free_bytes, is_bad_descriptor, is_own, is_own_private_file, is_privileged,
-    name_of_bytes, path_for_patterns, private_options, remove_attribute, set_attribute, set_mode,
-    set_owner, sparse_bytes, steady_ms, writable_name,
+    Dir, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id, free_bytes,
+    is_bad_descriptor, is_own, is_own_private_file, is_privileged, name_of_bytes,
+    path_for_patterns, private_options, set_mode, set_owner, sparse_bytes, steady_ms,
+    writable_name,
 };
 
 pub use crate::model::strangers::Stranger;

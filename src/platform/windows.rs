@@ -6,6 +6,7 @@
 //! not matter when reading. Permission bits come down to "read-only".
 
 use crate::model::{Fingerprint, Kind};
+use crate::platform::Named;
 use crate::platform::names::{self, NameRefused};
 use crate::platform::{Found, size_of_kind, time_of_ns};
 use std::borrow::Cow;
@@ -227,7 +228,7 @@ impl Dir {
         &self,
         _bytes_max: usize,
         _is_wanted: impl Fn(&str) -> bool,
-    ) -> io::Result<Option<Vec<(String, Vec<u8>)>>> {
+    ) -> io::Result<Option<Named>> {
         Ok(None)
     }
 
@@ -474,42 +475,6 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 /// Never on Windows.
 pub fn set_owner(_file: &File, _owner: (u32, u32)) -> io::Result<bool> {
     Ok(false)
-}
-
-/// None are read on Windows.
-///
-/// # Errors
-/// Never.
-pub fn attribute_names(_file: &File) -> io::Result<Option<Vec<String>>> {
-    Ok(None)
-}
-
-/// Names and values of attributes: none are read on Windows.
-///
-/// # Errors
-/// Never.
-pub fn attributes_of(
-    _file: &File,
-    _bytes_max: usize,
-    _is_wanted: impl Fn(&str) -> bool,
-) -> io::Result<Option<Vec<(String, Vec<u8>)>>> {
-    Ok(None)
-}
-
-/// Those of Linux mean nothing on Windows.
-///
-/// # Errors
-/// Always.
-pub fn set_attribute(_file: &File, _name: &str, _value: &[u8]) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// There is none on Windows.
-///
-/// # Errors
-/// Never.
-pub fn remove_attribute(_file: &File, _name: &str) -> io::Result<()> {
-    Ok(())
 }
 
 /// Bytes that a file with holes takes on its disk: not looked for here.

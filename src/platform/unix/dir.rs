@@ -7,6 +7,7 @@
 use super::{MODE_BITS, is_privileged, set_mode};
 use crate::model::{Fingerprint, Kind};
 use crate::platform::{Found, NS_PER_S, near_ns_of_parts, ns_of_parts, size_of_kind, time_of_ns};
+use crate::platform::{Named, attributes_of};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT,
 };
@@ -381,7 +382,7 @@ impl Dir {
     }
 
     /// The attributes of this folder that `is_wanted` names; see
-    /// [`super::attributes_of`]. Blocks.
+    /// [`attributes_of`]. Blocks.
     ///
     /// # Errors
     /// What the operating system says.
@@ -389,9 +390,9 @@ impl Dir {
         &self,
         bytes_max: usize,
         is_wanted: impl Fn(&str) -> bool,
-    ) -> io::Result<Option<Vec<(String, Vec<u8>)>>> {
+    ) -> io::Result<Option<Named>> {
         match cfg!(target_os = "linux") {
-            true => super::attributes_of(&self.open_self()?, bytes_max, is_wanted),
+            true => attributes_of(&self.open_self()?, bytes_max, is_wanted),
             false => Ok(None),
         }
     }

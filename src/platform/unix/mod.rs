@@ -1,9 +1,7 @@
 //! Linux, macOS and other Unixes.
 
-mod attributes;
 mod dir;
 
-pub use attributes::{attribute_names, attributes_of, remove_attribute, set_attribute};
 pub use dir::Dir;
 
 use crate::model::{Fingerprint, Kind};
