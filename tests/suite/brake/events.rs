@@ -380,6 +380,11 @@ async fn a_comparison_waits_for_deletions_that_wait_for_a_count() {
     // A folder takes the place of one more.
     fs::remove_file(rig.path("year/3/3.txt")).unwrap();
     rig.write("year/3/3.txt/inner.txt", "inner");
+    // What is only on its way to the queue no comparison waits for.
+    until("all of them wait", async || {
+        ctx.queue.deletions_waiting(0) == 4
+    })
+    .await;
     let counting = Arc::clone(&ctx);
     let counted = tokio::spawn(async move {
         // Far longer than a comparison takes that waits for nothing.
