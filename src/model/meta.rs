@@ -76,6 +76,11 @@ impl Fingerprint {
         nearest(self.mtime_ns / 1_000_000)
     }
 
+    /// The time of the last status change, in milliseconds.
+    pub fn ctime_ms(&self) -> i64 {
+        self.ctime_ns / 1_000_000
+    }
+
     /// What is put down for an object that is not on disk; its size does not matter.
     pub const UNSEEN: Self = Self {
         kind: Kind::File,

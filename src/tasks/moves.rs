@@ -21,8 +21,6 @@ const KEPT_MS: i64 = 2 * 60 * 1000;
 /// A swap is three renames by one program.
 const AWAY_MAX_MS: i64 = 10_000;
 
-const NS_PER_MS: i64 = 1_000_000;
-
 /// Places remembered; at 150 bytes each 3 MB. A swap of two folders with more
 /// files than that within the time is two moments for the rest.
 const PLACES_MAX: usize = 20_000;
@@ -61,14 +59,18 @@ impl Moves {
     /// `old`: from its reading, or from the moment at which its own former place
     /// was found taken. Notes that the place of `old` is taken from then on. Times are
     /// by the server's clock; where nobody knows that of the reading, nobody knows this.
+    /// `folders_ms`: when the last of the folders above came to its place; asked for
+    /// where [`Moves::has_left`], and 0 elsewhere.
     pub fn since_ms(
         &self,
         source: usize,
         path: &RelPath,
         content: &Content,
         old: Option<&Record>,
+        folders_ms: i64,
     ) -> Option<i64> {
         let (read_ms, file) = (content.seen_ms?, &content.fingerprint);
+        let came_ms = folders_ms.max(file.ctime_ms());
         if !may_have_moved(file) {
             return Some(read_ms);
         }
@@ -78,11 +80,10 @@ impl Moves {
         // be on its way with that time.
         let since_ms = match state.places.get(&(source, file.inode)) {
             Some(place)
-                if place.content == content.hash
-                    && place.mtime_ns == file.mtime_ns
+                if place.holds(content)
                     && read_ms - place.since_ms < KEPT_MS
                     && match &place.home {
-                        None => file.ctime_ns / NS_PER_MS - place.since_ms <= AWAY_MAX_MS,
+                        None => came_ms - place.since_ms <= AWAY_MAX_MS,
                         known => *known == home,
                     } =>
             {
@@ -117,6 +118,13 @@ impl Moves {
 }
 
 impl Moves {
+    /// Whether the place of this file was taken, and nobody has found it since.
+    pub fn has_left(&self, source: usize, content: &Content) -> bool {
+        let state = self.state();
+        let place = state.places.get(&(source, content.fingerprint.inode));
+        place.is_some_and(|place| place.home.is_none() && place.holds(content))
+    }
+
     /// Where the file of `record`, which is gone from `path`, was found since: it was
     /// renamed and not deleted. `None` where that is not known (any more).
     pub fn went_to(&self, source: usize, path: &RelPath, record: &Record) -> Option<RelPath> {
@@ -128,6 +136,22 @@ impl Moves {
             && was.mtime_ns == place.mtime_ns;
         let (home, _) = place.home.as_ref().filter(|_| is_it)?;
         (home != path).then(|| home.clone())
+    }
+}
+
+impl Place {
+    fn holds(&self, content: &Content) -> bool {
+        self.content == content.hash && self.mtime_ns == content.fingerprint.mtime_ns
+    }
+}
+
+/// When a folder came to its place, as far as it shows: a status change without a new
+/// entry. 0 where a later entry hides it; what is in it then counts as having been
+/// there all the time, which shows it too early rather than under no name.
+pub fn folder_came_ms(folder: &Fingerprint) -> i64 {
+    match i128::from(folder.ctime_ns) == folder.mtime_ns {
+        true => 0,
+        false => folder.ctime_ms(),
     }
 }
 
@@ -205,7 +229,7 @@ mod tests {
         content: &Content,
         old: Option<&Record>,
     ) -> i64 {
-        moves.since_ms(source, path, content, old).unwrap()
+        moves.since_ms(source, path, content, old, 0).unwrap()
     }
 
     fn p(text: &str) -> RelPath {
@@ -319,9 +343,38 @@ mod tests {
             let new = content(3, "three", 1_000);
             since_ms(&moves, 0, &p("a"), &new, Some(&record(1, "one")));
             let mut back = content(1, "one", back_ms + 1_000);
-            back.fingerprint.ctime_ns = back_ms * NS_PER_MS;
+            back.fingerprint.ctime_ns = back_ms * 1_000_000;
             assert_eq!(since_ms(&moves, 0, &p("b"), &back, None), want_ms);
         }
+    }
+
+    /// Found by the random history, seed 128183: moving a folder changes the times of
+    /// nothing that is in it.
+    #[test]
+    fn a_file_whose_folder_was_moved_out_and_in_again_is_not_there_early() {
+        for (back_ms, want_ms) in [(9_000, 1_000), (30_000, 31_000)] {
+            let moves = Moves::default();
+            let new = content(3, "three", 1_000);
+            since_ms(&moves, 0, &p("d/a"), &new, Some(&record(1, "one")));
+            let back = content(1, "one", back_ms + 1_000);
+            assert!(moves.has_left(0, &back));
+            assert!(!moves.has_left(1, &back));
+            let since_ms = moves.since_ms(0, &p("e/a"), &back, None, back_ms);
+            assert_eq!(since_ms, Some(want_ms));
+            assert!(!moves.has_left(0, &back), "it is found");
+        }
+    }
+
+    #[test]
+    fn a_new_entry_says_nothing_of_when_its_folder_came() {
+        let folder = |ctime_ns| Fingerprint {
+            kind: Kind::Folder,
+            mtime_ns: 5_000_000,
+            ctime_ns,
+            ..content(9, "", 0).fingerprint
+        };
+        assert_eq!(folder_came_ms(&folder(5_000_000)), 0);
+        assert_eq!(folder_came_ms(&folder(7_000_000)), 7);
     }
 
     /// Found by the random history, seed 158295: two links of one target.

@@ -16,6 +16,7 @@ use crate::tasks::answering::{on_disk, unless_silent};
 use crate::tasks::brake;
 use crate::tasks::context::{Context, Source, blocking};
 use crate::tasks::destination::{self, Deed};
+use crate::tasks::moves;
 use crate::transfer::{
     self, Content, Copied, Done, Job, Original, SMALL_BYTES_MAX, Sent, Wire, is_of_one_piece,
 };
@@ -53,9 +54,7 @@ pub(super) async fn store(
         return Ok(Outcome::Changed);
     };
     content.seen_ms = when_seen_ms(ctx, content.seen_steady_ms);
-    content.seen_ms = ctx
-        .moves
-        .since_ms(item.source, &item.path, &content, record.as_ref());
+    content.seen_ms = since_ms(ctx, item, &content, record.as_ref()).await?;
     let upload = Upload::new(ctx, item, RelKey::of_file(&item.path), target)?;
     let outcome = upload.put(&content, record).await?;
     if outcome == Outcome::Changed {
@@ -141,6 +140,42 @@ async fn folder_attributes(ctx: &Arc<Context>, item: &Item) -> Result<Kept, Faul
 pub(super) fn when_seen_ms(ctx: &Context, seen_steady_ms: i64) -> Option<i64> {
     ctx.store
         .server_time_ms(seen_steady_ms, transfer::wall_ms())
+}
+
+/// From when on the content counts at this path: see [`moves`].
+pub(super) async fn since_ms(
+    ctx: &Arc<Context>,
+    item: &Item,
+    content: &Content,
+    record: Option<&Record>,
+) -> Result<Option<i64>, Fault> {
+    let folders_ms = match ctx.moves.has_left(item.source, content) {
+        true => folders_came_ms(ctx, item).await?,
+        false => 0,
+    };
+    let (source, path) = (item.source, &item.path);
+    Ok(ctx
+        .moves
+        .since_ms(source, path, content, record, folders_ms))
+}
+
+/// When the last of the folders above came to its place.
+async fn folders_came_ms(ctx: &Arc<Context>, item: &Item) -> Result<i64, Fault> {
+    let (shared, item) = (Arc::clone(ctx), item.clone());
+    let pulse = Pulse::default();
+    on_disk(ctx, item.source, &pulse, move || {
+        let root = &shared.sources[item.source].config.path;
+        let mut came_ms = 0;
+        let mut above = item.path.parent();
+        while let Some(folder) = above.filter(|folder| !folder.is_root()) {
+            if let Some(seen) = files::stat(root, &folder)? {
+                came_ms = came_ms.max(moves::folder_came_ms(&seen));
+            }
+            above = folder.parent();
+        }
+        Ok(came_ms)
+    })
+    .await
 }
 
 /// Tell the brake of content that looks encrypted, or of none; `old` is what was

@@ -211,9 +211,9 @@ async fn store_read(
     taken.seen_ms = file::when_seen_ms(ctx, taken.seen_steady_ms);
     if let Some(main) = &mut taken.main {
         main.seen_ms = taken.seen_ms;
-        let since_ms = ctx
-            .moves
-            .since_ms(item.source, &item.path, main, record.as_ref());
+        let since_ms = file::since_ms(ctx, item, main, record.as_ref())
+            .await
+            .map_err(failed)?;
         // The file may have been like that before what belongs to it was.
         let was_so = |since_ms: &i64| taken.companions.iter().all(|one| is_from(one, *since_ms));
         taken.seen_ms = since_ms.filter(was_so).or(taken.seen_ms);
@@ -234,8 +234,7 @@ async fn store_read(
 /// The file was as it is by then, and where it is.
 fn is_from(content: &Content, since_ms: i64) -> bool {
     let file = &content.fingerprint;
-    let changed_ms = file.ctime_ns / 1_000_000;
-    file.mtime_ms().max(changed_ms) <= since_ms
+    file.mtime_ms().max(file.ctime_ms()) <= since_ms
 }
 
 async fn store_all(
