@@ -60,7 +60,7 @@ impl Moves {
     /// was found taken. Notes that the place of `old` is taken from then on. Times are
     /// by the server's clock; where nobody knows that of the reading, nobody knows this.
     /// `folders_ms`: when the last of the folders above came to its place; asked for
-    /// where [`Moves::has_left`], and 0 elsewhere.
+    /// where there is a [`Moves::left_until_ms`], and 0 elsewhere.
     pub fn since_ms(
         &self,
         source: usize,
@@ -118,11 +118,13 @@ impl Moves {
 }
 
 impl Moves {
-    /// Whether the place of this file was taken, and nobody has found it since.
-    pub fn has_left(&self, source: usize, content: &Content) -> bool {
+    /// Of a file whose place was taken, and which nobody has found since: until when it
+    /// may have come to a place at which it counts from then on.
+    pub fn left_until_ms(&self, source: usize, content: &Content) -> Option<i64> {
         let state = self.state();
-        let place = state.places.get(&(source, content.fingerprint.inode));
-        place.is_some_and(|place| place.home.is_none() && place.holds(content))
+        let place = state.places.get(&(source, content.fingerprint.inode))?;
+        let has_left = place.home.is_none() && place.holds(content);
+        has_left.then(|| place.since_ms + AWAY_MAX_MS)
     }
 
     /// Where the file of `record`, which is gone from `path`, was found since: it was
@@ -142,16 +144,6 @@ impl Moves {
 impl Place {
     fn holds(&self, content: &Content) -> bool {
         self.content == content.hash && self.mtime_ns == content.fingerprint.mtime_ns
-    }
-}
-
-/// When a folder came to its place, as far as it shows: a status change without a new
-/// entry. 0 where a later entry hides it; what is in it then counts as having been
-/// there all the time, which shows it too early rather than under no name.
-pub fn folder_came_ms(folder: &Fingerprint) -> i64 {
-    match i128::from(folder.ctime_ns) == folder.mtime_ns {
-        true => 0,
-        false => folder.ctime_ms(),
     }
 }
 
@@ -357,24 +349,12 @@ mod tests {
             let new = content(3, "three", 1_000);
             since_ms(&moves, 0, &p("d/a"), &new, Some(&record(1, "one")));
             let back = content(1, "one", back_ms + 1_000);
-            assert!(moves.has_left(0, &back));
-            assert!(!moves.has_left(1, &back));
+            assert_eq!(moves.left_until_ms(0, &back), Some(11_000));
+            assert_eq!(moves.left_until_ms(1, &back), None);
             let since_ms = moves.since_ms(0, &p("e/a"), &back, None, back_ms);
             assert_eq!(since_ms, Some(want_ms));
-            assert!(!moves.has_left(0, &back), "it is found");
+            assert_eq!(moves.left_until_ms(0, &back), None, "it is found");
         }
-    }
-
-    #[test]
-    fn a_new_entry_says_nothing_of_when_its_folder_came() {
-        let folder = |ctime_ns| Fingerprint {
-            kind: Kind::Folder,
-            mtime_ns: 5_000_000,
-            ctime_ns,
-            ..content(9, "", 0).fingerprint
-        };
-        assert_eq!(folder_came_ms(&folder(5_000_000)), 0);
-        assert_eq!(folder_came_ms(&folder(7_000_000)), 7);
     }
 
     /// Found by the random history, seed 158295: two links of one target.

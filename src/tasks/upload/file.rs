@@ -1,7 +1,7 @@
 //! A path that is there: file, link or empty folder.
 
 use super::take::{Early, take};
-use super::{Outcome, doubt};
+use super::{Outcome, doubt, since};
 use crate::board::News;
 use crate::error::{Class, Fault};
 use crate::files::{self, Kept, Pulse};
@@ -16,7 +16,6 @@ use crate::tasks::answering::{on_disk, unless_silent};
 use crate::tasks::brake;
 use crate::tasks::context::{Context, Source, blocking};
 use crate::tasks::destination::{self, Deed};
-use crate::tasks::moves;
 use crate::transfer::{
     self, Content, Copied, Done, Job, Original, SMALL_BYTES_MAX, Sent, Wire, is_of_one_piece,
 };
@@ -54,7 +53,7 @@ pub(super) async fn store(
         return Ok(Outcome::Changed);
     };
     content.seen_ms = when_seen_ms(ctx, content.seen_steady_ms);
-    content.seen_ms = since_ms(ctx, item, &content, record.as_ref()).await?;
+    content.seen_ms = since::since_ms(ctx, item, &content, record.as_ref()).await?;
     let upload = Upload::new(ctx, item, RelKey::of_file(&item.path), target)?;
     let outcome = upload.put(&content, record).await?;
     if outcome == Outcome::Changed {
@@ -140,42 +139,6 @@ async fn folder_attributes(ctx: &Arc<Context>, item: &Item) -> Result<Kept, Faul
 pub(super) fn when_seen_ms(ctx: &Context, seen_steady_ms: i64) -> Option<i64> {
     ctx.store
         .server_time_ms(seen_steady_ms, transfer::wall_ms())
-}
-
-/// From when on the content counts at this path: see [`moves`].
-pub(super) async fn since_ms(
-    ctx: &Arc<Context>,
-    item: &Item,
-    content: &Content,
-    record: Option<&Record>,
-) -> Result<Option<i64>, Fault> {
-    let folders_ms = match ctx.moves.has_left(item.source, content) {
-        true => folders_came_ms(ctx, item).await?,
-        false => 0,
-    };
-    let (source, path) = (item.source, &item.path);
-    Ok(ctx
-        .moves
-        .since_ms(source, path, content, record, folders_ms))
-}
-
-/// When the last of the folders above came to its place.
-async fn folders_came_ms(ctx: &Arc<Context>, item: &Item) -> Result<i64, Fault> {
-    let (shared, item) = (Arc::clone(ctx), item.clone());
-    let pulse = Pulse::default();
-    on_disk(ctx, item.source, &pulse, move || {
-        let root = &shared.sources[item.source].config.path;
-        let mut came_ms = 0;
-        let mut above = item.path.parent();
-        while let Some(folder) = above.filter(|folder| !folder.is_root()) {
-            if let Some(seen) = files::stat(root, &folder)? {
-                came_ms = came_ms.max(moves::folder_came_ms(&seen));
-            }
-            above = folder.parent();
-        }
-        Ok(came_ms)
-    })
-    .await
 }
 
 /// Tell the brake of content that looks encrypted, or of none; `old` is what was

@@ -12,6 +12,7 @@ mod file;
 mod gone;
 mod look;
 mod made_of;
+mod since;
 mod take;
 mod together;
 

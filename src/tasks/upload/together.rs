@@ -9,7 +9,7 @@
 use super::file::{self, Upload, is_as_stored};
 use super::look::{self, Belongs, Companion};
 use super::take::read_now;
-use super::{Outcome, gone};
+use super::{Outcome, gone, since};
 use crate::error::{Class, Fault};
 use crate::files::{self, Pulse};
 use crate::model::companion::{self, Bond};
@@ -211,7 +211,7 @@ async fn store_read(
     taken.seen_ms = file::when_seen_ms(ctx, taken.seen_steady_ms);
     if let Some(main) = &mut taken.main {
         main.seen_ms = taken.seen_ms;
-        let since_ms = file::since_ms(ctx, item, main, record.as_ref())
+        let since_ms = since::since_ms(ctx, item, main, record.as_ref())
             .await
             .map_err(failed)?;
         // The file may have been like that before what belongs to it was.
