@@ -57,6 +57,7 @@ mod restart;
 mod restore;
 mod resume;
 #[cfg(target_os = "linux")]
+mod seed;
 mod servers;
 mod smoke;
 mod soak;

@@ -104,10 +104,7 @@ pub fn assert_same_tree(got: &Path, want: &Path) {
 /// The seed of this run: the same every time, or the one in `KEEPWATCH_TEST_SEED`.
 pub fn seed() -> u64 {
     const FIXED_SEED: u64 = 20_261_129;
-    let given = std::env::var("KEEPWATCH_TEST_SEED").ok();
-    let seed = given.map_or(FIXED_SEED, |text| text.parse().unwrap());
-    println!("KEEPWATCH_TEST_SEED={seed}");
-    seed
+    crate::seed::seed(FIXED_SEED, u64::MAX)
 }
 
 /// What the bucket's current objects say of themselves. Reads no bodies: the

@@ -2,6 +2,7 @@
 
 use super::harshness;
 use super::run::{Report, Run};
+use crate::seed;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -10,11 +11,6 @@ use std::thread;
 
 /// Failures of one run that are printed; more are counted.
 const SHOWN_MAX: usize = 12;
-
-/// `KEEPWATCH_TEST_SEED`, to do one run again.
-pub fn seed_from_environment() -> Option<u64> {
-    number("KEEPWATCH_TEST_SEED")
-}
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -126,7 +122,7 @@ fn many_seeds() {
     // 8 from a `first % 8 == 7`: the harsh ones alone.
     let step = number("KEEPWATCH_MODEL_STEP").unwrap_or(1);
     let jobs = number("KEEPWATCH_MODEL_JOBS").unwrap_or(4);
-    let seeds: Vec<u64> = match seed_from_environment() {
+    let seeds: Vec<u64> = match seed::given() {
         Some(seed) => vec![seed],
         None => (0..count).map(|n| first + n * step).collect(),
     };

@@ -30,7 +30,8 @@ pub mod tree;
 mod truth;
 mod wire;
 
-use many::{run_all, seed_from_environment};
+use crate::seed;
+use many::run_all;
 use plan::Harshness;
 
 /// Seeds that once showed a fault, of the product or of this test, and what.
@@ -78,6 +79,9 @@ const QUICK_JOBS: usize = 3;
 /// they found something.
 const LIES_FROM: u64 = 1_000_000;
 
+/// Drawn once; half of them on a line that lies.
+const FIXED_SEEDS: [u64; 4] = [206_424, 781_344, 1_148_232, 1_890_976];
+
 /// How harsh the run of a seed is: one in eight meets also what is slow to get
 /// over.
 fn harshness(seed: u64) -> Harshness {
@@ -93,11 +97,12 @@ fn harshness(seed: u64) -> Harshness {
 
 #[test]
 fn a_few_random_runs() {
-    let seeds = match seed_from_environment() {
+    let seeds = match seed::given() {
         Some(seed) => vec![seed],
-        None => (0..4)
+        None if seed::explores() => (0..4)
             .map(|_| fastrand::u64(..2 * LIES_FROM) / 8 * 8)
             .collect(),
+        None => FIXED_SEEDS.to_vec(),
     };
     run_all(&seeds, QUICK_JOBS);
 }
