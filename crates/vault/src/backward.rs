@@ -4,8 +4,7 @@
 //! passed over; what it means is for the log to say.
 
 use super::disk;
-use super::log::{self, Found};
-use super::record::LINE_BYTES_MAX;
+use super::record::{self, Found, LINE_BYTES_MAX};
 use std::fs::File;
 use std::io;
 
@@ -79,7 +78,7 @@ impl Iterator for Backward<'_> {
         loop {
             match self.line() {
                 Ok(Some((offset, line))) => {
-                    if let Some(found) = log::found(offset, line) {
+                    if let Some(found) = record::found(offset, line) {
                         return Some(Ok(found));
                     }
                 }

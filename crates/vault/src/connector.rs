@@ -8,9 +8,10 @@
 
 use super::chunked::Unframed;
 use super::convert::Trailers;
-use super::{IN_PROCESS_ENDPOINT, Vault};
+use super::vault::Vault;
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -20,8 +21,28 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderValue};
 use s3s::dto::StreamingBlob;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
+/// Where requests for the in-process vault seem to go. Nothing is resolved or
+/// connected; the name only has to be a valid one.
+pub const IN_PROCESS_ENDPOINT: &str = "http://vault.localhost";
+
 /// The part of the query string that carries a presigned URL's signature.
 const PRESIGNED: &str = "X-Amz-Signature";
+
+impl Vault {
+    /// An HTTP client for aws-sdk-s3 whose requests end in this vault: no
+    /// socket, no signature check. Use it with [`IN_PROCESS_ENDPOINT`],
+    /// path-style addressing and any credentials.
+    #[must_use]
+    pub fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(self.connector())
+    }
+
+    /// What [`Vault::http_client`] is made of, for tests that put failures in between.
+    #[must_use]
+    pub fn connector(&self) -> VaultConnector {
+        VaultConnector::new(self)
+    }
+}
 
 /// An HTTP connector whose requests end in a vault. Wrap it to put failures
 /// between the SDK and the vault.

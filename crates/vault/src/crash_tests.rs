@@ -3,6 +3,7 @@
 
 use super::demand::Demand;
 use super::disk::Disk;
+use super::disk_faults::Cut;
 use super::inner::{Bucket, Inner, Versioning};
 use super::layout::HIDDEN;
 use super::list::{Item, Query};
@@ -10,67 +11,9 @@ use super::multipart::{Named, Upload};
 use super::record::{Object, Sums, Version};
 use super::stage::{Stager, Wanted};
 use s3s::S3Result;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
-
-/// Lets a set number of steps happen, then none.
-#[derive(Debug, Clone)]
-pub(super) struct Cut {
-    left: Arc<AtomicI64>,
-    /// Happens then, instead of the process's death.
-    event: Arc<Mutex<Option<Event>>>,
-}
-
-struct Event(Box<dyn FnOnce() + Send>);
-
-impl std::fmt::Debug for Event {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Event")
-    }
-}
-
-impl Default for Cut {
-    fn default() -> Self {
-        Self {
-            left: Arc::new(AtomicI64::new(i64::MAX)),
-            event: Arc::default(),
-        }
-    }
-}
-
-impl Cut {
-    pub(super) fn step(&self) -> io::Result<()> {
-        let left = self.left.load(Ordering::SeqCst);
-        if left <= 0 {
-            let Some(Event(happens)) = self.event.lock().unwrap().take() else {
-                return Err(io::Error::other("the process died here"));
-            };
-            happens();
-            self.after(i64::MAX);
-            return Ok(());
-        }
-        self.left.store(left - 1, Ordering::SeqCst);
-        Ok(())
-    }
-
-    /// Die after `steps` more.
-    fn after(&self, steps: i64) {
-        self.left.store(steps, Ordering::SeqCst);
-    }
-
-    /// Go on after `steps` more, when this has happened.
-    pub(super) fn happens(&self, steps: i64, event: impl FnOnce() + Send + 'static) {
-        *self.event.lock().unwrap() = Some(Event(Box::new(event)));
-        self.after(steps);
-    }
-
-    /// It has.
-    pub(super) fn has_happened(&self) -> bool {
-        self.event.lock().unwrap().is_none()
-    }
-}
+use std::sync::Arc;
 
 pub(super) const BUCKET: &str = "office";
 

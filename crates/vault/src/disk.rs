@@ -16,10 +16,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Debug, Default)]
 pub(super) struct Disk {
     #[cfg(test)]
-    pub(super) cut: super::crash_tests::Cut,
+    pub(super) cut: super::disk_faults::Cut,
     /// What the next syncs of a folder fail with.
     #[cfg(test)]
-    pub(super) sync_dir_fails: super::fault_tests::SyncFault,
+    pub(super) sync_dir_fails: super::disk_faults::SyncFault,
     /// Tests that are not about power loss may leave out the waiting for the platter.
     pub(super) is_lazy: bool,
     /// Held while folders are made: whoever finds one finds it on the platter.

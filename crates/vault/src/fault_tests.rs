@@ -3,40 +3,11 @@
 use super::crash_tests::{BUCKET, Operation, get, history, open, put, two, upload};
 use super::demand::Demand;
 use super::disk::Disk;
+use super::disk_faults::SyncFault;
 use super::failure;
 use super::inner::Inner;
 use super::layout::HIDDEN;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// Makes the syncs of folders fail, and notes which were asked for.
-#[derive(Debug, Clone, Default)]
-pub(super) struct SyncFault(Arc<Mutex<State>>);
-
-#[derive(Debug, Default)]
-struct State {
-    fails_with: Option<fn() -> io::Error>,
-    asked: Vec<PathBuf>,
-}
-
-impl SyncFault {
-    pub(super) fn check(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.asked.push(path.to_owned());
-        state.fails_with.map_or(Ok(()), |error| Err(error()))
-    }
-
-    fn set(&self, fails_with: Option<fn() -> io::Error>) {
-        let mut state = self.0.lock().unwrap();
-        state.fails_with = fails_with;
-        state.asked.clear();
-    }
-
-    fn asked(&self) -> Vec<PathBuf> {
-        self.0.lock().unwrap().asked.clone()
-    }
-}
 
 fn faulty() -> (Disk, SyncFault) {
     let fault = SyncFault::default();

@@ -8,7 +8,7 @@
 
 use super::backward::Backward;
 use super::disk::{self, Disk};
-use super::record::{self, DEAD, Entry, LINE_BYTES_MAX, NULL_ID, Version};
+use super::record::{self, DEAD, Entry, Found, LINE_BYTES_MAX, NULL_ID, Version};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,14 +27,6 @@ const COMPACT_BYTES_MIN: u64 = 64 * 1024;
 pub(super) struct Log {
     file: File,
     path: PathBuf,
-}
-
-/// One version found in a log.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Found {
-    pub(super) offset: u64,
-    pub(super) is_live: bool,
-    pub(super) version: Version,
 }
 
 impl Log {
@@ -143,7 +135,7 @@ impl Log {
         loop {
             let bytes = disk::read_at(&self.file, offset, len)?;
             if let Some(end) = bytes.iter().position(|&b| b == b'\n') {
-                return Ok(found(offset, &bytes[..end]));
+                return Ok(record::found(offset, &bytes[..end]));
             }
             if bytes.len() < len || len >= LINE_BYTES_MAX {
                 return Ok(None);
@@ -235,17 +227,6 @@ pub(super) fn offset_of(id: &str) -> Option<u64> {
     is_ours
         .then(|| u64::from_str_radix(&id[..OFFSET_DIGITS], 16).ok())
         .flatten()
-}
-
-pub(super) fn found(offset: u64, line: &[u8]) -> Option<Found> {
-    match record::from_line(line)? {
-        (is_live, Entry::Version(version)) => Some(Found {
-            offset,
-            is_live,
-            version: *version,
-        }),
-        (_, Entry::Head { .. }) => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Operations on buckets.
 
-use super::Vault;
 use super::failure;
 use super::inner::{Bucket, Inner, Versioning};
 use super::stage::blocking;
+use super::vault::Vault;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 use std::io;

@@ -1,6 +1,5 @@
 //! The operations of multipart uploads.
 
-use super::Vault;
 use super::convert::{self, get_sums, kept_headers, own_metadata, set_sums, sum_type, timestamp};
 use super::demand::Demand;
 use super::failure;
@@ -11,6 +10,7 @@ use super::op_uploads::{list_parts, list_uploads};
 use super::op_write::announced;
 use super::record::Version;
 use super::stage::{Algorithm, Stager, Wanted, blocking, drain, receive};
+use super::vault::Vault;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 use std::io::{Seek as _, SeekFrom};

@@ -1,6 +1,5 @@
 //! GET and HEAD of objects.
 
-use super::Vault;
 use super::convert::{describe, seconds};
 use super::demand::{is_etag, precondition_failed};
 use super::failure;
@@ -8,6 +7,7 @@ use super::inner::Inner;
 use super::read::BodyStream;
 use super::record::{Object, Version};
 use super::stage::blocking;
+use super::vault::Vault;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use std::ops::Range as Span;

@@ -1,6 +1,5 @@
 //! PUT and delete of objects.
 
-use super::Vault;
 use super::convert::{self, get_sums, kept_headers, own_metadata, set_sums, sum_type};
 use super::demand::Demand;
 use super::failure;
@@ -8,6 +7,7 @@ use super::inner::{Inner, Versioning};
 use super::op_copy::copy;
 use super::record::Object;
 use super::stage::{blocking, drain, receive};
+use super::vault::Vault;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 

@@ -172,6 +172,27 @@ pub(super) fn from_line<T: for<'de> Deserialize<'de>>(line: &[u8]) -> Option<(bo
     Some((is_live, serde_json::from_slice(json).ok()?))
 }
 
+/// One version found in a log.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Found {
+    pub(super) offset: u64,
+    pub(super) is_live: bool,
+    pub(super) version: Version,
+}
+
+/// The version in the line that begins at `offset`; `None` for damage and for the
+/// first line.
+pub(super) fn found(offset: u64, line: &[u8]) -> Option<Found> {
+    match from_line(line)? {
+        (is_live, Entry::Version(version)) => Some(Found {
+            offset,
+            is_live,
+            version: *version,
+        }),
+        (_, Entry::Head { .. }) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 //!
 //! What is not listed here answers `NotImplemented`.
 
-use super::Vault;
+use super::vault::Vault;
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 

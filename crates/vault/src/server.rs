@@ -4,9 +4,9 @@
 //! where another computer could reach it: the vault is the office's files,
 //! and HTTP carries them in the clear.
 
-use super::Vault;
 use super::connector::marked;
 use super::error::VaultError;
+use super::vault::Vault;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;

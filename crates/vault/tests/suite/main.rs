@@ -1,5 +1,5 @@
 //! The vault from outside: S3 clients that share no code with it, and a disk whose
-//! power goes.
+//! power goes. And the order among its files.
 //!
 //! One binary on purpose: it links the whole SDK.
 
@@ -10,6 +10,9 @@
 )]
 
 mod http;
+#[path = "../support/imports.rs"]
+mod imports;
+mod layers;
 #[cfg(target_os = "linux")]
 mod power;
 #[cfg(target_os = "linux")]
