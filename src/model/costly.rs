@@ -146,6 +146,20 @@ impl Count {
     }
 }
 
+/// A file of many versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CostlyLine {
+    /// The file, as shown to people.
+    pub path: String,
+    /// Versions in the period.
+    pub versions: u64,
+    /// Bytes that they take in the bucket.
+    pub stored_bytes: u64,
+    /// What would save much: a `min_version_interval`, and about how many
+    /// versions and bytes there would be with it.
+    pub advice: Option<(String, u64, u64)>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

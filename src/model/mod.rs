@@ -27,6 +27,7 @@ pub mod look;
 pub mod manifest;
 pub mod meta;
 pub mod moment;
+pub mod origin;
 pub mod owner;
 pub mod parts;
 pub mod path;

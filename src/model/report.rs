@@ -10,6 +10,7 @@ mod destination;
 mod drilled;
 mod held;
 mod layout;
+mod message;
 mod messages;
 mod start;
 mod stuck;
@@ -18,10 +19,13 @@ pub mod text;
 #[cfg(test)]
 mod tests;
 
+pub use crate::model::costly::CostlyLine;
 pub use destination::Place;
 pub use drilled::{Drilled, drill_alert, drill_over};
 pub use held::Held;
-pub use messages::{Failed, Message, OneOff, OneOffTask, Outage, Recovery, outage_alert, recovery};
+pub use message::{BODY_BYTES_MAX, FailureLine, Message, SUBJECT_CHARS_MAX};
+pub(crate) use message::{COMPUTER_CHARS_MAX, count_of, subject};
+pub use messages::{Failed, OneOff, OneOffTask, Outage, Recovery, outage_alert, recovery};
 
 pub use start::NotStarted;
 pub use stuck::{Stuck, state_lost, stuck_alert, stuck_over};
@@ -31,18 +35,7 @@ use crate::model::drill::Drill;
 use crate::model::traffic::Traffic;
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
-use text::{amount, ascii, shorten};
-
-/// The largest body: SNS takes 262,144 bytes (UTF-8) for a message with its
-/// attributes; the rest is left for the subject and for servers that count
-/// what they add.
-pub const BODY_BYTES_MAX: usize = 256 * 1024 - 8 * 1024;
-
-/// SNS documents "less than 100 characters".
-pub const SUBJECT_CHARS_MAX: usize = 99;
-
-/// A computer's name in a subject: longer ones would push out the verdict.
-const COMPUTER_CHARS_MAX: usize = 32;
+use text::{amount, shorten};
 
 /// Everything the daily digest says.
 #[derive(Debug, Clone, Serialize)]
@@ -118,33 +111,6 @@ pub struct SourceReport {
     pub outage: Option<OutageLine>,
     /// What is wrong with the destination though it can be reached.
     pub troubles: Vec<Trouble>,
-}
-
-/// A file of many versions.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct CostlyLine {
-    /// The file, as shown to people.
-    pub path: String,
-    /// Versions in the period.
-    pub versions: u64,
-    /// Bytes that they take in the bucket.
-    pub stored_bytes: u64,
-    /// What would save much: a `min_version_interval`, and about how many
-    /// versions and bytes there would be with it.
-    pub advice: Option<(String, u64, u64)>,
-}
-
-/// A path that failed in the period.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct FailureLine {
-    /// The file, as shown to people.
-    pub path: String,
-    /// Why.
-    pub reason: String,
-    /// What to do about it; empty when it passes by itself.
-    pub remedy: String,
-    /// How often.
-    pub count: u64,
 }
 
 /// A file that is not protected now.
@@ -332,19 +298,6 @@ impl Report {
     fn total(&self, figure: impl Fn(&SourceReport) -> u64) -> u64 {
         self.sources.iter().map(figure).fold(0, u64::saturating_add)
     }
-}
-
-/// A subject that SNS takes: ASCII, one line, begins with a letter.
-fn subject(computer: &str, what: &str) -> String {
-    let computer = shorten(&ascii(computer), COMPUTER_CHARS_MAX);
-    shorten(
-        &format!("Keepwatch {computer}: {}", ascii(what)),
-        SUBJECT_CHARS_MAX,
-    )
-}
-
-fn count_of<T>(list: &[T]) -> u64 {
-    list.len() as u64
 }
 
 /// A zone of the operating system may have no name; times carry offsets then.

@@ -7,6 +7,8 @@
 //! blocks. The only `cfg(unix)` and `cfg(windows)` of the crate are here.
 
 mod attributes;
+pub mod blocking;
+pub mod clock;
 mod dirs;
 mod limits;
 mod mounts;

@@ -31,6 +31,7 @@ mod object;
 mod older;
 mod pages;
 mod pairs;
+mod patience;
 mod ranges;
 mod rehearse;
 mod replaced;
@@ -65,53 +66,6 @@ pub use timeline::{Chosen, Name, Timeline};
 pub use verify::{Known, Stat, VerifyEvent, VerifyRequest, is_cold, verify};
 pub use versions::{Deleted, FileVersion, VERSIONS_SHOWN_MAX, Versions, deleted, versions};
 
-use crate::error::{Class, Fault, chain};
-
-/// Where a source's objects are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// Bucket name.
-    pub bucket: String,
-    /// What keys begin with; empty or ending in `/`.
-    pub prefix: String,
-}
-
-/// Run blocking work (disk, index) off the async threads.
-///
-/// # Errors
-/// Whatever the work reports; class `Local` when it panicked.
-pub async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| {
-            Err(Fault::new(
-                Class::Local,
-                "work on",
-                "this computer",
-                chain(&error),
-            ))
-        })
-}
-
-/// A key as shown to people: one line, whatever it holds.
-fn shown(key: &str) -> String {
-    key.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = escaped.is_none().then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_cannot_forge_a_line() {
-        assert_eq!(shown("Büro/a\nb\u{1b}[2J"), "Büro/a\\nb\\u{1b}[2J");
-    }
-}
+pub use crate::model::origin::Origin;
+pub use crate::model::report::text::shown;
+pub use crate::platform::blocking::blocking;

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod collect;
 pub mod command;
 pub mod commits;
+pub mod comparison;
 pub mod context;
 pub mod copies;
 pub mod costs;

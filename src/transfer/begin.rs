@@ -9,10 +9,10 @@
 
 use super::read::Content;
 use super::send::{Job, PART_PAUSE, local_fault};
-use super::uploads::wall_ms;
 use crate::error::{Class, Fault};
 use crate::index::{Multipart, Resume};
 use crate::model::hash::Hasher;
+use crate::platform::clock::wall_ms;
 use crate::store::{ObjectHeaders, Proof, Upload};
 use session::{Have, as_listed, have};
 use std::collections::BTreeMap;

@@ -5,8 +5,8 @@
 
 use super::piece::Reused;
 use super::send::{Job, local_fault};
-use super::uploads::wall_ms;
 use crate::error::Fault;
+use crate::platform::clock::wall_ms;
 use crate::store::{PartDone, Proof};
 use serde_json::json;
 

@@ -2,15 +2,10 @@
 
 use super::drilled;
 use super::layout::{List, Page, Section};
+use super::message::{by_need, failures, list_remedies};
 use super::text::{amount, clean, duration, number, size, time};
-use super::{CostlyLine, FailureLine, Report, SourceReport, UnprotectedLine, count_of};
+use super::{CostlyLine, Report, SourceReport, UnprotectedLine, count_of};
 use jiff::tz::TimeZone;
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
-
-/// Different remedies shown. More kinds of trouble than this on one day means
-/// that something larger is wrong, and the lists below name each.
-const REMEDIES_MAX: usize = 12;
 
 /// The report as a page; the caller decides how long it may be.
 pub(super) fn page(report: &Report) -> Page {
@@ -69,33 +64,6 @@ fn remedies(report: &Report) -> Vec<String> {
         }
     }
     list_remedies(&found)
-}
-
-/// Each text once, the most frequent first.
-pub(super) fn by_need<'a>(remedies: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut times: BTreeMap<&str, u64> = BTreeMap::new();
-    for remedy in remedies.filter(|remedy| !remedy.is_empty()) {
-        *times.entry(remedy).or_default() += 1;
-    }
-    let mut found: Vec<(&str, u64)> = times.into_iter().collect();
-    found.sort_by_key(|(_, times)| Reverse(*times));
-    found.into_iter().map(|(remedy, _)| remedy).collect()
-}
-
-/// Those texts as a part of the head; nothing when there are none.
-pub(super) fn list_remedies(found: &[&str]) -> Vec<String> {
-    if found.is_empty() {
-        return Vec::new();
-    }
-    let mut lines = vec![String::new(), "What to do".to_owned()];
-    for remedy in found.iter().take(REMEDIES_MAX) {
-        lines.push(format!("  - {}", clean(remedy)));
-    }
-    if found.len() > REMEDIES_MAX {
-        let left = number((found.len() - REMEDIES_MAX) as u64);
-        lines.push(format!("  ... and {left} more"));
-    }
-    lines
 }
 
 fn totals(report: &Report) -> Vec<String> {
@@ -315,15 +283,6 @@ fn lists(source: &SourceReport, zone: &TimeZone) -> Vec<List> {
     lists
 }
 
-/// The list of failures under that title, when there are any.
-pub(super) fn failures(title: &str, failures: &[FailureLine], total: u64) -> Option<List> {
-    (total > 0).then(|| List {
-        title: format!("{title}: {}", amount(total, "file")),
-        lines: failures.iter().map(failure_line).collect(),
-        total,
-    })
-}
-
 fn unprotected_line(line: &UnprotectedLine, zone: &TimeZone) -> String {
     let below = match line.files_below {
         0 => String::new(),
@@ -334,17 +293,5 @@ fn unprotected_line(line: &UnprotectedLine, zone: &TimeZone) -> String {
         clean(&line.path),
         clean(&line.reason),
         time(line.since_ms, zone)
-    )
-}
-
-fn failure_line(line: &FailureLine) -> String {
-    let times = match line.count {
-        0 | 1 => String::new(),
-        count => format!(" ({} times)", number(count)),
-    };
-    format!(
-        "    - {}: {}{times}",
-        clean(&line.path),
-        clean(&line.reason)
     )
 }

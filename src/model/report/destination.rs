@@ -1,7 +1,7 @@
 //! Messages about the place that copies go to: it can be reached, and does not
 //! do what a backup needs.
 
-use super::messages::{Message, elapsed_ms, fit, push_remedy};
+use super::message::{Message, elapsed_ms, fit, push_remedy};
 use super::text::{clean, duration, shorten, time};
 use super::{COMPUTER_CHARS_MAX, subject};
 use crate::model::destination::{Owed, Trouble};

@@ -1,7 +1,7 @@
 //! The restore drill in the digest, and the messages about files that did not
 //! come back as they were stored.
 
-use super::messages::{Message, fit};
+use super::message::{Message, fit};
 use super::subject;
 use super::text::{amount, clean, number, time};
 use crate::model::drill::{Drill, FAILURES_NAMED_MAX, Failure, LASTING_NAMED_MAX};

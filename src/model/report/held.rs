@@ -1,7 +1,7 @@
 //! What is said when deletions are held back: a line for `status` and the log,
 //! and the alert that does not wait.
 
-use super::messages::{Message, fit};
+use super::message::{Message, fit};
 use super::text::{amount, clean, duration, number, shorten, time, time_of_second};
 use super::{COMPUTER_CHARS_MAX, subject};
 use crate::model::brake::{Hold, Why};

@@ -1,27 +1,16 @@
 //! Messages that do not wait for the digest: a reconcile or a restore is done,
 //! a destination is out of reach, a destination is back.
 
-use super::body::{by_need, failures, list_remedies};
-use super::layout::{List, Page, Section};
-use super::text::{amount, clean, duration, shorten, size, time};
-use super::{BODY_BYTES_MAX, COMPUTER_CHARS_MAX, FailureLine, count_of, subject};
+use super::message::{
+    Message, by_need, elapsed_ms, failures, fit, list_remedies, names, push_remedy, short_names,
+};
+use super::text::{amount, clean, duration, size, time};
+use super::{FailureLine, count_of, subject};
 use crate::error::Fault;
 use jiff::tz::TimeZone;
 
-/// Folder names in a message; the rest is counted.
-const NAMES_MAX: usize = 8;
-
 /// Wordings of one cause in a message: each server says it in its own way.
 const WHYS_MAX: usize = 4;
-
-/// Subject and body, within what SNS takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// One line of ASCII.
-    pub subject: String,
-    /// Plain text.
-    pub body: String,
-}
 
 /// A command that somebody started and waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,50 +220,6 @@ pub fn recovery(recovery: &Recovery<'_>) -> Message {
         ),
         body: fit(head, None),
     }
-}
-
-pub(super) fn push_remedy(head: &mut Vec<String>, hint: &str) {
-    if !hint.is_empty() {
-        head.push(format!("What to do: {}", clean(hint)));
-    }
-}
-
-pub(super) fn elapsed_ms(from_ms: i64, to_ms: i64) -> u64 {
-    u64::try_from(to_ms.saturating_sub(from_ms)).unwrap_or(0)
-}
-
-pub(super) fn names(sources: &[String]) -> String {
-    let mut text = sources
-        .iter()
-        .take(NAMES_MAX)
-        .map(|name| clean(name))
-        .collect::<Vec<_>>()
-        .join(", ");
-    if sources.len() > NAMES_MAX {
-        text += &format!(" and {} more", sources.len() - NAMES_MAX);
-    }
-    text
-}
-
-/// For a subject: the one folder's name, or how many there are.
-pub(super) fn short_names(sources: &[String]) -> String {
-    match sources {
-        [one] => shorten(one, COMPUTER_CHARS_MAX),
-        many => amount(count_of(many), "folder"),
-    }
-}
-
-pub(super) fn fit(head: Vec<String>, list: Option<List>) -> String {
-    let sections = list.map(|list| Section {
-        lines: vec![String::new()],
-        lists: vec![list],
-    });
-    Page {
-        head,
-        sections: sections.into_iter().collect(),
-        section_noun: "parts",
-    }
-    .render(BODY_BYTES_MAX)
 }
 
 #[cfg(test)]

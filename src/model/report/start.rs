@@ -1,6 +1,6 @@
 //! Messages about a service that does not start, and that it has.
 
-use super::messages::{Message, fit, push_remedy};
+use super::message::{Message, fit, push_remedy};
 use super::subject;
 use super::text::{clean, time};
 use jiff::tz::TimeZone;

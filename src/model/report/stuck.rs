@@ -1,7 +1,7 @@
 //! Messages about a part of the backup that does not go on while the rest does:
 //! single files that cannot be stored, a folder whose disk does not answer.
 
-use super::messages::{Message, elapsed_ms, fit, names, push_remedy, short_names};
+use super::message::{Message, elapsed_ms, fit, names, push_remedy, short_names};
 use super::subject;
 use super::text::{clean, duration, time};
 use jiff::tz::TimeZone;

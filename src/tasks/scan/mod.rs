@@ -14,6 +14,7 @@ mod listing;
 mod merge;
 mod shortened;
 
+pub use super::comparison::{COMPARED, forget_comparison};
 use super::context::{Context, blocking};
 use super::destination;
 use super::scan_book::Whole;
@@ -279,24 +280,6 @@ async fn compared(ctx: &Arc<Context>, source: usize) {
     }
     destination::is_compared(ctx, source).await;
 }
-
-/// What was found in the bucket counts no more: it may be another one.
-///
-/// # Errors
-/// The index cannot be written.
-pub async fn forget_comparison(ctx: &Arc<Context>, source: usize) -> Result<(), Fault> {
-    ctx.sources[source].compared.store(false, Ordering::Relaxed);
-    let ctx = Arc::clone(ctx);
-    blocking(move || {
-        let id = ctx.sources[source].id;
-        ctx.index.source_state_set(id, COMPARED, &false.into())?;
-        ctx.index.flush()
-    })
-    .await
-}
-
-/// Under which name the index remembers that a source has been compared.
-pub const COMPARED: &str = "compared";
 
 /// Scan one folder or path of a source, in the fast lane: somebody just made it.
 async fn part(
