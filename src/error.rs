@@ -6,6 +6,7 @@
 //! do about it; both are logged once, where they stop travelling. Neither may
 //! ever carry a credential.
 
+use keepwatch_vault::VaultError;
 use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::fmt;
@@ -274,6 +275,20 @@ impl From<Fault> for Fatal {
     }
 }
 
+/// A vault that cannot be used ends the process.
+impl From<VaultError> for Fatal {
+    fn from(error: VaultError) -> Self {
+        let kind = match error.is_misuse {
+            true => FatalKind::Usage,
+            false => FatalKind::Failed,
+        };
+        Fatal {
+            kind,
+            ..Fatal::new(error.operation, error.cause, error.hint)
+        }
+    }
+}
+
 /// No message ends in nothing: who gave no reason is said to have given none.
 fn said(cause: String) -> String {
     match cause.trim().is_empty() {
@@ -377,6 +392,28 @@ mod tests {
         assert_eq!(Fatal::new("a", "b", "").exit_code(), 1);
         assert_eq!(Fatal::usage("a", "b", "").exit_code(), 2);
         assert_eq!(Fatal::interrupted("a").exit_code(), 130);
+    }
+
+    #[test]
+    fn what_the_vault_says_is_said_in_full() {
+        let error = VaultError {
+            path: "/mnt/disk".into(),
+            operation: "open the vault in /mnt/disk".to_owned(),
+            cause: "permission denied".to_owned(),
+            hint: "check that the disk is attached".to_owned(),
+            is_misuse: false,
+        };
+        let misuse = VaultError {
+            is_misuse: true,
+            ..error.clone()
+        };
+        let fatal = Fatal::from(error);
+        assert_eq!(
+            fatal.to_string(),
+            "cannot open the vault in /mnt/disk: permission denied\n  what to do: check that the disk is attached"
+        );
+        assert_eq!(fatal.exit_code(), 1);
+        assert_eq!(Fatal::from(misuse).exit_code(), 2);
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! | [`transfer`] | how bytes move: a plan carried out as put, multipart or copy; gzip |
 //! | [`control`] | the local socket on which commands ask the running daemon |
 //! | [`board`], [`queue`] | what the tasks share: live status, and the bounded work queue |
-//! | [`store`] | the only aws-sdk-s3 import; the vault beneath it |
+//! | [`store`] | the only aws-sdk-s3 import |
 //! | [`notice`] | the only aws-sdk-sns import |
 //! | [`index`] | the only sled import |
 //! | [`files`] | the only place that touches the user's files |

@@ -7,7 +7,7 @@ use crate::{table, trees};
 use keepwatch::files::{self, Rules};
 use keepwatch::index::Index;
 use keepwatch::model::{ContentHash, Kind, Look, Record, RelKey, RelPath};
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};

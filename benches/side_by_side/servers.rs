@@ -3,7 +3,7 @@
 use crate::keepwatch_program;
 use crate::measure;
 use crate::others;
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -16,9 +16,9 @@ use crate::model::owner::{self, Claimant, OWNER_BYTES_MAX, Owner, Whose};
 use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta};
 use crate::notice::TopicCheck;
 use crate::platform;
-use crate::store::vault::Vault;
 use crate::store::{At, ObjectHeaders, Store, Versioning};
 use jiff::Timestamp;
+use keepwatch_vault::Vault;
 use serde::Serialize;
 
 /// How one check ended.
@@ -149,7 +149,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         findings.add(Verdict::Warning, "proxy and certificates", text);
     }
     let is_there = match &config.store {
-        StoreConfig::Vault { path } => Vault::is_at(path),
+        StoreConfig::Vault { path } => Vault::is_at(path).map_err(Fatal::from),
         StoreConfig::S3(_) => Ok(true),
     };
     match (&config.store, is_there) {

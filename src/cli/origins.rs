@@ -10,10 +10,10 @@ use crate::error::Fatal;
 use crate::platform;
 use crate::recovery::Origin;
 use crate::store::Store;
-use crate::store::vault::Vault;
 use crate::tasks::context::system_clock;
 use crate::tasks::line::Limits;
 use jiff::tz::TimeZone;
+use keepwatch_vault::Vault;
 use std::path::{Component, Path, PathBuf};
 
 /// A store and what in it is meant.

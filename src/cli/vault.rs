@@ -4,7 +4,7 @@ use super::args::VaultServeArgs;
 use super::{COMPLETE, out, run::signal_trouble, show};
 use crate::error::{Fatal, chain};
 use crate::platform;
-use crate::store::vault::Vault;
+use keepwatch_vault::Vault;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::task::Poll;

@@ -13,7 +13,6 @@ use crate::notice::{NoticeOptions, Notifier};
 use crate::platform;
 use crate::queue::Queue;
 use crate::store::Store;
-use crate::store::vault::Vault;
 use crate::tasks::answering::Answering;
 use crate::tasks::brake::{self, Brakes};
 use crate::tasks::commits::Commits;
@@ -33,6 +32,7 @@ use crate::tasks::scan_book::ScanBook;
 use crate::tasks::unsettled::Unsettled;
 use crate::tasks::{Context, Source, drill, leftovers};
 use crate::transfer::{Budget, Uploads};
+use keepwatch_vault::Vault;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Instant;
@@ -214,7 +214,7 @@ async fn connect(config: &Config, index: &Index) -> Result<Store, Fatal> {
             index.state_set(&known, &true.into())?;
             buckets
                 .iter()
-                .try_for_each(|bucket| vault.ensure_bucket(bucket))
+                .try_for_each(|bucket| vault.ensure_bucket(bucket).map_err(Fatal::from))
         })
         .await
         .map_err(|e| panicked(&e))??;

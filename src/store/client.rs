@@ -8,7 +8,6 @@ use super::late::{Notes, NotesUnanswered};
 use super::line::Line;
 use super::marks::Marks;
 use super::no_body::NoBody;
-use super::vault::{IN_PROCESS_ENDPOINT, Vault};
 use crate::aws::{From as KeysFrom, Https, Keys, KeysRefused};
 use crate::config::{S3Config, StoreConfig};
 use crate::error::{Fatal, chain};
@@ -23,6 +22,7 @@ use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{
     ClassifyRetry, RetryAction, RetryClassifierPriority,
 };
+use keepwatch_vault::{IN_PROCESS_ENDPOINT, Vault};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -2,7 +2,6 @@
 
 use super::answer;
 use super::marks::{self, NotTheServer};
-use super::vault;
 use super::xml;
 use crate::aws::{Explained, hide_keys};
 use crate::command;
@@ -49,7 +48,7 @@ where
         SdkError::ServiceError(_) => {
             let header = error
                 .raw_response()
-                .and_then(|r| r.headers().get(vault::SAID));
+                .and_then(|r| r.headers().get(keepwatch_vault::MESSAGE_HEADER));
             what_it_said(&code, error.message().or(header), status)
         }
         SdkError::TimeoutError(_) => {

@@ -1,7 +1,7 @@
 //! The bucket, and the only room that imports aws-sdk-s3.
 //!
 //! There is one S3 code path: AWS, a compatible server and the embedded
-//! [`vault`] differ only in where the SDK's HTTP requests end. Everything that
+//! vault differ only in where the SDK's HTTP requests end. Everything that
 //! leaves this room speaks our own words ([`Fault`], [`ObjectMeta`]), never the
 //! SDK's. Called by `transfer`, `recovery` and the tasks. It must never delete
 //! a version, and it never logs.
@@ -29,7 +29,6 @@ mod past;
 mod record;
 mod seam;
 mod server_clock;
-pub mod vault;
 mod xml;
 
 pub use cold::Asked;

@@ -9,17 +9,8 @@ use super::xml;
 use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_runtime_api::box_error::BoxError;
+use keepwatch_vault::{ORDER_HEADER, markers_in_order};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// The vault's own word on it, one letter an entry: its server library knows
-/// only the two lists.
-pub(super) const ORDER_HEADER: &str = "x-keepwatch-order";
-
-/// A version in [`ORDER_HEADER`].
-pub(super) const VERSION: u8 = b'v';
-
-/// A delete marker there.
-pub(super) const MARKER: u8 = b'm';
 
 /// Writes down which entries of an answer are delete markers. One per request.
 #[derive(Debug, Clone, Default)]
@@ -46,18 +37,13 @@ impl Intercept for Recorded {
         let response = context.response();
         let told = response.headers().get(ORDER_HEADER);
         let markers = match told {
-            Some(told) => Some(told.bytes().map(|kind| kind == MARKER).collect()),
+            // The vault's own word: its XML has the two lists as well.
+            Some(told) => Some(markers_in_order(told)),
             None => response.body().bytes().and_then(markers_of),
         };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = markers;
         Ok(())
     }
-}
-
-/// The vault's header for entries of which some are delete markers.
-pub(super) fn told(markers: impl Iterator<Item = bool>) -> String {
-    let letter = |is_marker| char::from(if is_marker { MARKER } else { VERSION });
-    markers.map(letter).collect()
 }
 
 fn markers_of(body: &[u8]) -> Option<Vec<bool>> {
@@ -207,6 +193,5 @@ mod tests {
             b"<L><Name/><Version><Key/></Version><DeleteMarker/><CommonPrefixes/><Version/></L>";
         assert_eq!(markers_of(body), Some(vec![false, true, false]));
         assert_eq!(markers_of(b"<L><Version/>"), None);
-        assert_eq!(told([false, true].into_iter()), "vm");
     }
 }

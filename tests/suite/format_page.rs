@@ -7,7 +7,7 @@ use crate::python::venv_python;
 use crate::raw::client;
 use jiff::Timestamp;
 use keepwatch::store::Store;
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;

@@ -18,8 +18,8 @@ use futures::future::{BoxFuture, join_all};
 use keepwatch::error::{Class, Fault};
 use keepwatch::model::thaw::{Speed, Thaw};
 use keepwatch::model::{ContentHash, Crc64, Kind, ObjectMeta};
-use keepwatch::store::vault::VaultConnector;
 use keepwatch::store::{At, CopyFrom, ObjectHeaders, PartDone, Proof, Store, Sums, Upload, Whole};
+use keepwatch_vault::VaultConnector;
 use std::fs;
 use std::sync::{Arc, Mutex};
 

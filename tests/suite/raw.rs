@@ -3,8 +3,8 @@
 
 use crate::harness::{Fate, Faults, Rig};
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use keepwatch::store::vault::{IN_PROCESS_ENDPOINT, Vault};
 use keepwatch::store::{ListedVersion, Store};
+use keepwatch_vault::{IN_PROCESS_ENDPOINT, Vault};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

@@ -5,7 +5,6 @@ use crate::config::StoreConfig;
 use crate::files::Pulse;
 use crate::index::Index;
 use crate::model::{Crc64, ObjectMeta, RelKey, RelPath};
-use crate::store::vault::Vault;
 use crate::store::{BytesAre, COPY_BYTES_MAX, CopyFrom, Store};
 use crate::transfer::budget::Budget;
 use crate::transfer::trust::Copying;
@@ -13,6 +12,7 @@ use crate::transfer::uploads::Uploads;
 use crate::transfer::{
     Content, Copied, Original, Patience, Reading, Sent, Wire, copy, read, send_large,
 };
+use keepwatch_vault::Vault;
 use std::path::Path;
 use std::sync::Arc;
 

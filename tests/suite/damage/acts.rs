@@ -16,7 +16,7 @@ use keepwatch::model::key::is_own;
 use keepwatch::model::manifest::Header;
 use keepwatch::model::{ContentHash, Kind, ObjectMeta};
 use keepwatch::store::ListedVersion;
-use keepwatch::store::vault::VaultConnector;
+use keepwatch_vault::VaultConnector;
 use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;

@@ -5,7 +5,7 @@ use super::wire::Wire;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use fastrand::Rng;
 use keepwatch::store::Store;
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 use std::net::TcpListener;
 use std::path::Path;
 use tokio::runtime::{Builder, Runtime};

@@ -12,8 +12,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use bytes::Bytes;
 use keepwatch::error::Class;
 use keepwatch::model::ContentHash;
-use keepwatch::store::vault::VaultConnector;
 use keepwatch::store::{At, Store, Versioning};
+use keepwatch_vault::VaultConnector;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -2,7 +2,7 @@
 
 use super::stop::{Program, Scene, config, large};
 use crate::harness::{Rig, finish, on_disk, program, until};
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};

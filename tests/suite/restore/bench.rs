@@ -14,7 +14,7 @@ use keepwatch::model::full_key::FullKey;
 use keepwatch::model::{ContentHash, Kind, ObjectMeta, RelKey, RelPath};
 use keepwatch::recovery::{Options, Origin, Request, Restored, Selector, Stop, Typed, restore};
 use keepwatch::store::Store;
-use keepwatch::store::vault::{IN_PROCESS_ENDPOINT, Vault, VaultConnector};
+use keepwatch_vault::{IN_PROCESS_ENDPOINT, Vault, VaultConnector};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -4,7 +4,7 @@
 
 use super::{Step, step};
 use crate::harness::BUCKET;
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::io::{self, AsyncReadExt as _, AsyncWriteExt as _};

@@ -15,7 +15,6 @@ use super::inner::{Bucket, Inner, KeyGuard, Slot, Versioning};
 use super::log::{self, Log};
 use super::record::{NULL_ID, Object, Version};
 use super::stage::Staged;
-use crate::model::key::KEY_BYTES_MAX;
 use s3s::{S3ErrorCode, S3Result};
 use std::io;
 use std::path::Path;
@@ -337,6 +336,9 @@ impl Inner {
         rewrite().map_err(|e| failure::disk("write", &path, &e))
     }
 }
+
+/// S3's limit on a key: 1,024 bytes of UTF-8 (Amazon S3 User Guide, "Naming objects").
+const KEY_BYTES_MAX: usize = 1024;
 
 /// Keys in a request's body have not been checked by anybody yet.
 fn check_key(key: &str) -> S3Result<()> {

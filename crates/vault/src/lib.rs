@@ -1,7 +1,7 @@
 //! The vault: an embedded, versioned S3 on a local folder.
 //!
-//! It is what Keepwatch backs up to when there is no AWS (an external disk, a
-//! NAS mount, the trial run) and what the tests run on. The newest version of
+//! Made for backups to an external disk or a NAS mount where there is no AWS, and for
+//! tests that want a real S3. The newest version of
 //! each object is a plain file at its own path; history and records lie in a
 //! hidden folder beside (layout.rs has the map). It speaks S3 and nothing
 //! else: through [`Vault::http_client`] the SDK's requests end here without a
@@ -15,6 +15,8 @@
 //! | stage, read, multipart | bodies in, bodies out, uploads in parts |
 //! | names, list | keys in order, pages of listings |
 //! | s3, op_*, convert, demand | the operations of S3 |
+//! | failure, headers, error | how it says no |
+//! | disk, os | steps on the disk, and what differs between systems |
 //! | connector, chunked, server | the two ways in |
 //!
 //! It must never lose a version that was acknowledged, serve bytes that are
@@ -27,7 +29,9 @@ mod connector;
 mod convert;
 mod demand;
 mod disk;
+mod error;
 mod failure;
+mod headers;
 mod inner;
 mod layout;
 mod list;
@@ -41,6 +45,7 @@ mod op_multipart;
 mod op_read;
 mod op_uploads;
 mod op_write;
+mod os;
 mod places;
 mod read;
 mod record;
@@ -58,10 +63,10 @@ mod model_tests;
 #[cfg(test)]
 mod vault_tests;
 
-pub(in crate::store) use connector::SAID;
 pub use connector::VaultConnector;
+pub use error::VaultError;
+pub use headers::{MESSAGE_HEADER, ORDER_HEADER, markers_in_order};
 
-use crate::error::Fatal;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use disk::Disk;
 use inner::Inner;
@@ -88,12 +93,13 @@ impl Vault {
     /// opened all the same, to be read: [`Vault::only_read_because`].
     ///
     /// # Errors
-    /// [`Fatal`] when the folder cannot be made or read, or holds a vault of a
+    /// [`VaultError`] when the folder cannot be made or read, or holds a vault of a
     /// newer format.
-    pub fn open(folder: &Path) -> Result<Self, Fatal> {
+    pub fn open(folder: &Path) -> Result<Self, VaultError> {
         match Inner::open(folder, Disk::default()) {
             Ok(inner) => Ok(Self { inner }),
-            Err(e) => Err(failure::fatal(
+            Err(e) => Err(failure::of_vault(
+                folder,
                 format!("open the vault in {}", folder.display()),
                 &e,
             )),
@@ -111,8 +117,8 @@ impl Vault {
     /// must not make one by opening it. Blocks.
     ///
     /// # Errors
-    /// [`Fatal`] when the folder may not be looked at: there may be one.
-    pub fn is_at(folder: &Path) -> Result<bool, Fatal> {
+    /// [`VaultError`] when the folder may not be looked at: there may be one.
+    pub fn is_at(folder: &Path) -> Result<bool, VaultError> {
         layout::Layout::new(folder).is_there().map_err(|e| {
             let hint = match e.kind() {
                 std::io::ErrorKind::PermissionDenied => {
@@ -120,11 +126,13 @@ impl Vault {
                 }
                 _ => "it may be there: see whether its disk works",
             };
-            Fatal::new(
-                format!("look for the vault in {}", folder.display()),
-                crate::error::chain(&e),
-                hint,
-            )
+            VaultError {
+                path: folder.to_owned(),
+                operation: format!("look for the vault in {}", folder.display()),
+                cause: e.to_string(),
+                hint: hint.to_owned(),
+                is_misuse: false,
+            }
         })
     }
 
@@ -132,12 +140,13 @@ impl Vault {
     /// bucket is left as it is. Blocks.
     ///
     /// # Errors
-    /// [`Fatal`] when the name is not one that S3 takes, the disk refuses, or
+    /// [`VaultError`] when the name is not one that S3 takes, the disk refuses, or
     /// the vault can only be read (also when the bucket exists).
-    pub fn ensure_bucket(&self, name: &str) -> Result<(), Fatal> {
-        self.inner
-            .ensure_bucket(name)
-            .map_err(|e| failure::fatal(format!("make the bucket {name} in the vault"), &e))
+    pub fn ensure_bucket(&self, name: &str) -> Result<(), VaultError> {
+        self.inner.ensure_bucket(name).map_err(|e| {
+            let operation = format!("make the bucket {name} in the vault");
+            failure::of_vault(self.folder(), operation, &e)
+        })
     }
 
     /// An HTTP client for aws-sdk-s3 whose requests end in this vault: no

@@ -69,7 +69,7 @@ pub(super) fn open_source(
 /// The conditions of a copy.
 macro_rules! source_conditions {
     ($input:expr) => {
-        $crate::store::vault::op_read::Conditions {
+        $crate::op_read::Conditions {
             if_match: $input.copy_source_if_match.clone(),
             if_none_match: $input.copy_source_if_none_match.clone(),
             if_modified_since: $input.copy_source_if_modified_since.clone(),

@@ -50,7 +50,7 @@ macro_rules! kept_headers {
                 kept.insert(header, value);
             }
         };
-        use $crate::store::vault::record::Header;
+        use $crate::record::Header;
         keep(Header::CacheControl, $input.cache_control.clone());
         keep(
             Header::ContentDisposition,
@@ -61,16 +61,13 @@ macro_rules! kept_headers {
             $input
                 .content_encoding
                 .as_deref()
-                .and_then($crate::store::vault::convert::own_encoding),
+                .and_then($crate::convert::own_encoding),
         );
         keep(Header::ContentLanguage, $input.content_language.clone());
         keep(Header::ContentType, $input.content_type.clone());
         keep(
             Header::Expires,
-            $input
-                .expires
-                .as_ref()
-                .and_then($crate::store::vault::convert::http_date),
+            $input.expires.as_ref().and_then($crate::convert::http_date),
         );
         keep(
             Header::StorageClass,
@@ -92,7 +89,7 @@ pub(super) use kept_headers;
 /// Fill the output of GET or HEAD with what is known of the object.
 macro_rules! describe {
     ($output:expr, $version:expr, $object:expr, $shows_sums:expr) => {{
-        use $crate::store::vault::record::Header;
+        use $crate::record::Header;
         let header = |name| $object.headers.get(&name).cloned();
         $output.accept_ranges = Some("bytes".to_owned());
         $output.cache_control = header(Header::CacheControl);
@@ -106,13 +103,11 @@ macro_rules! describe {
         $output.storage_class = header(Header::StorageClass).map(s3s::dto::StorageClass::from);
         $output.website_redirect_location = header(Header::WebsiteRedirectLocation);
         $output.e_tag = Some(s3s::dto::ETag::Strong($object.etag.clone()));
-        $output.last_modified = Some($crate::store::vault::convert::timestamp(
-            $version.modified_ms,
-        ));
-        $output.metadata = $crate::store::vault::convert::metadata_of(&$object);
+        $output.last_modified = Some($crate::convert::timestamp($version.modified_ms));
+        $output.metadata = $crate::convert::metadata_of(&$object);
         if $shows_sums {
-            $crate::store::vault::convert::set_sums!($output, $object.sums);
-            $output.checksum_type = $crate::store::vault::convert::sum_type(&$object.sums);
+            $crate::convert::set_sums!($output, $object.sums);
+            $output.checksum_type = $crate::convert::sum_type(&$object.sums);
         }
     }};
 }
@@ -133,7 +128,7 @@ pub(super) use set_sums;
 /// Take checksums from any of S3's inputs.
 macro_rules! get_sums {
     ($input:expr) => {
-        $crate::store::vault::record::Sums {
+        $crate::record::Sums {
             crc32: $input.checksum_crc32.clone(),
             crc32c: $input.checksum_crc32c.clone(),
             crc64nvme: $input.checksum_crc64nvme.clone(),

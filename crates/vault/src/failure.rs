@@ -2,8 +2,10 @@
 //!
 //! Must never carry a credential, nor a path outside the vault's folder.
 
-use crate::error::Fatal;
-use crate::platform::{self, Trouble};
+use super::error::VaultError;
+use super::headers::MESSAGE_HEADER;
+use super::os;
+use http::{HeaderMap, HeaderValue};
 use s3s::{S3Error, S3ErrorCode};
 use std::io;
 use std::path::Path;
@@ -36,34 +38,30 @@ pub(super) fn disk(operation: &str, path: &Path, error: &io::Error) -> S3Error {
             format!("cannot {operation} {place}: {error}"),
         ),
     };
-    said.set_source(Box::new(Cause(platform::trouble(error))));
+    if os::is_refusal_to_write(error) {
+        said.set_source(Box::new(RefusesWriting));
+    }
     said
 }
 
-/// What the disk's error meant; kept within the S3 error, never sent.
+/// The disk takes no writing, or fails; kept within the S3 error, never sent.
 #[derive(Debug)]
-struct Cause(Trouble);
+struct RefusesWriting;
 
-impl std::fmt::Display for Cause {
+impl std::fmt::Display for RefusesWriting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", self.0)
+        f.write_str("the disk does not take what is written to it")
     }
 }
 
-impl std::error::Error for Cause {}
+impl std::error::Error for RefusesWriting {}
 
 /// True when the disk does not take what is written to it, or fails: what lies
 /// on it may be readable all the same.
 pub(super) fn is_for_want_of_writing(error: &S3Error) -> bool {
-    let cause = error
+    error
         .source()
-        .and_then(|source| source.downcast_ref::<Cause>());
-    matches!(
-        cause,
-        Some(Cause(
-            Trouble::ReadOnly | Trouble::Denied | Trouble::Full | Trouble::Device | Trouble::Stale
-        ))
-    )
+        .is_some_and(|source| source.is::<RefusesWriting>())
 }
 
 /// An error with a code that s3s does not know.
@@ -100,13 +98,29 @@ pub(super) fn words(error: &S3Error) -> &str {
     error.message().unwrap_or_else(|| error.code().as_str())
 }
 
-/// A failure of one request becomes one of the whole process.
-pub(super) fn fatal(operation: String, error: &S3Error) -> Fatal {
-    Fatal::new(
+/// An answer to HEAD has no body to say why it failed, and no owner would guess that
+/// the disk is not attached: the words go into a header.
+pub(super) fn with_message_header(mut error: S3Error) -> S3Error {
+    let is_of_server = error
+        .status_code()
+        .is_none_or(|status| status.is_server_error());
+    if is_of_server && let Ok(message) = HeaderValue::try_from(words(&error)) {
+        let mut headers = HeaderMap::new();
+        headers.insert(MESSAGE_HEADER, message);
+        error.set_headers(headers);
+    }
+    error
+}
+
+/// A failure of one request becomes one of the whole vault.
+pub(super) fn of_vault(root: &Path, operation: String, error: &S3Error) -> VaultError {
+    VaultError {
+        path: root.to_owned(),
         operation,
-        words(error),
-        "check that the disk is attached, writable and not full",
-    )
+        cause: words(error).to_owned(),
+        hint: "check that the disk is attached, writable and not full".to_owned(),
+        is_misuse: false,
+    }
 }
 
 #[cfg(test)]

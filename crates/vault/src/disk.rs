@@ -5,7 +5,7 @@
 //! and network mounts will do. Must never be called on an async thread, and
 //! must never swallow an error that decides whether a version is kept.
 
-use crate::platform;
+use super::os;
 use std::fs::{File, FileTimes};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -44,10 +44,7 @@ impl Disk {
     /// Create a new, empty file; an error when it exists.
     pub(super) fn create(&self, path: &Path) -> io::Result<File> {
         self.step()?;
-        platform::private_options()
-            .read(true)
-            .create_new(true)
-            .open(path)
+        os::private_options().read(true).create_new(true).open(path)
     }
 
     /// Open a file for changing, creating it when absent.
@@ -55,10 +52,7 @@ impl Disk {
         if !path.exists() {
             self.step()?;
         }
-        platform::private_options()
-            .read(true)
-            .truncate(false)
-            .open(path)
+        os::private_options().read(true).truncate(false).open(path)
     }
 
     /// Write `bytes` at `offset`. A cut leaves half of them behind, as a crash does.
@@ -97,7 +91,7 @@ impl Disk {
         #[cfg(not(test))]
         let synced = Ok(());
         match synced.and_then(|()| File::open(path)?.sync_all()) {
-            Err(e) if knows_no_folder_sync(&e) => Ok(()),
+            Err(e) if os::cannot_sync_folders(&e) => Ok(()),
             other => other,
         }
     }
@@ -161,15 +155,13 @@ impl Disk {
             Err(e) if e.kind() == io::ErrorKind::NotFound && within != Some(path) => {}
             Err(e) => return Err(e),
         }
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        let Some(parent) = path.parent() else {
             return Err(io::ErrorKind::NotFound.into());
         };
         self.make_dirs_alone(within, parent)?;
         self.step()?;
         // This one alone: the folder above it may be gone again.
-        let made = platform::Dir::open(parent)
-            .and_then(|parent| parent.create_dir(&platform::bytes_of_name(name), true));
-        match made {
+        match os::create_private_dir(path) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
             _ => {}
         }
@@ -198,16 +190,6 @@ impl Disk {
         written?;
         path.parent().map_or(Ok(()), |parent| self.sync_dir(parent))
     }
-}
-
-/// True for the errors of a system that cannot sync a folder at all: some
-/// network file systems, and Windows cannot even open one. Nothing else can be
-/// done there.
-fn knows_no_folder_sync(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
-    ) || platform::is_bad_descriptor(error)
 }
 
 /// Read up to `len` bytes at `offset`; fewer only at the file's end.

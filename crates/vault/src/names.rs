@@ -332,8 +332,8 @@ fn child(level: &Level, name: &str) -> (PathBuf, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::vault::disk::Disk;
-    use crate::store::vault::record::{Entry, to_line};
+    use crate::disk::Disk;
+    use crate::record::{Entry, to_line};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 

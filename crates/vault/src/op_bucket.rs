@@ -143,7 +143,9 @@ impl Vault {
         request: S3Request<HeadBucketInput>,
     ) -> S3Result<S3Response<HeadBucketOutput>> {
         let inner = self.inner.clone();
-        blocking(move || inner.bucket(&request.input.bucket)).await?;
+        blocking(move || inner.bucket(&request.input.bucket))
+            .await
+            .map_err(failure::with_message_header)?;
         Ok(S3Response::new(HeadBucketOutput::default()))
     }
 

@@ -9,7 +9,6 @@
 use super::chunked::Unframed;
 use super::convert::Trailers;
 use super::{IN_PROCESS_ENDPOINT, Vault};
-use crate::store::xml;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -18,15 +17,11 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderValue};
-use http_body_util::BodyExt as _;
 use s3s::dto::StreamingBlob;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
 /// The part of the query string that carries a presigned URL's signature.
 const PRESIGNED: &str = "X-Amz-Signature";
-
-/// The header for the words of an answer that can have no body.
-pub(in crate::store) const SAID: &str = "x-keepwatch-said";
 
 /// An HTTP connector whose requests end in a vault. Wrap it to put failures
 /// between the SDK and the vault.
@@ -59,13 +54,10 @@ impl HttpConnector for VaultConnector {
         HttpConnectorFuture::new(async move {
             let is_head = request.method() == "HEAD";
             let request = to_service(request)?;
-            let mut response = service
+            let response = service
                 .call(request)
                 .await
                 .map_err(|e| ConnectorError::other(e.into(), None))?;
-            if is_head && response.status().is_server_error() {
-                response = with_words(response).await;
-            }
             // A real connection carries no body with these.
             let has_no_body = is_head || response.status() == http::StatusCode::NOT_MODIFIED;
             let response = response.map(|body| {
@@ -81,21 +73,8 @@ impl HttpConnector for VaultConnector {
     }
 }
 
-/// An answer to HEAD has no body to say why it failed, and here no owner would guess
-/// that the disk is not attached: the words go into a header.
-async fn with_words(response: http::Response<s3s::Body>) -> http::Response<s3s::Body> {
-    let (mut parts, body) = response.into_parts();
-    if let Ok(body) = body.collect().await
-        && let Some(message) = xml::text_of(&body.to_bytes(), "Message")
-        && let Ok(message) = HeaderValue::try_from(message)
-    {
-        parts.headers.insert(SAID, message);
-    }
-    http::Response::from_parts(parts, s3s::Body::empty())
-}
-
 /// As every answer of S3 it has the id of a request, by which it is known to be
-/// S3's (`store::marks`). Nobody looks a request up by it here.
+/// S3's. Nobody looks a request up by it here.
 pub(super) fn marked<B>(mut response: http::Response<B>) -> http::Response<B> {
     let id = HeaderValue::from_static("vault");
     response.headers_mut().insert("x-amz-request-id", id);

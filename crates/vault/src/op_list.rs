@@ -3,11 +3,11 @@
 use super::Vault;
 use super::convert::{Encoder, storage_class, sum_type, timestamp};
 use super::failure;
+use super::headers::{self, ORDER_HEADER};
 use super::list::{Item, Listed, PAGE_ITEMS_MAX, Query};
 use super::op_bucket::owner;
 use super::record::{Object, Sums};
 use super::stage::{Algorithm, blocking};
-use crate::store::order::{self, ORDER_HEADER};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use http::HeaderValue;
@@ -243,7 +243,7 @@ fn order_of(items: &[Item<Listed>]) -> String {
         Item::Prefix(_) => None,
         Item::Entry(listed) => Some(listed.version.object.is_none()),
     });
-    order::told(entries)
+    headers::order_of(entries)
 }
 
 /// S3's answer has versions, markers and prefixes apart.

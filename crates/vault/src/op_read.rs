@@ -177,7 +177,8 @@ impl Vault {
             );
             Ok(output)
         })
-        .await?;
+        .await
+        .map_err(failure::with_message_header)?;
         Ok(S3Response::new(output))
     }
 }

@@ -251,7 +251,7 @@ pub(super) fn found(offset: u64, line: &[u8]) -> Option<Found> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::vault::record::Object;
+    use crate::record::Object;
     use proptest::prelude::*;
 
     fn lazy() -> Disk {

@@ -19,7 +19,7 @@
 //! lower-case ASCII, so that two of them never meet on a disk that ignores
 //! case or rewrites Unicode.
 
-use crate::model::hash::ContentHash;
+use sha2::{Digest as _, Sha256};
 use std::path::{Component, Path, PathBuf};
 
 /// Everything but the plain files lies beneath this folder.
@@ -220,7 +220,7 @@ impl KeyPlace {
 }
 
 fn hashed(rest: &str) -> String {
-    let hex = ContentHash::of(rest.as_bytes()).to_hex();
+    let hex = hex::encode(Sha256::digest(rest.as_bytes()));
     format!("kh-{}.log", &hex[..HASH_HEX_DIGITS])
 }
 

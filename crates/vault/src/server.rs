@@ -6,7 +6,7 @@
 
 use super::Vault;
 use super::connector::marked;
-use crate::error::Fatal;
+use super::error::VaultError;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -59,25 +59,32 @@ impl Vault {
     /// with `credentials`: access key, then secret key.
     ///
     /// # Errors
-    /// [`Fatal`] when the listener's address is not loopback, or unusable.
+    /// [`VaultError`] when the listener's address is not loopback, or unusable.
     pub async fn serve(
         &self,
         listener: std::net::TcpListener,
         credentials: (String, String),
         shutdown: impl Future<Output = ()> + Send,
-    ) -> Result<(), Fatal> {
-        let fatal =
-            |e: std::io::Error| Fatal::new("serve the vault", e.to_string(), "choose another port");
-        let address = listener.local_addr().map_err(fatal)?;
+    ) -> Result<(), VaultError> {
+        let unusable = |e: std::io::Error| VaultError {
+            path: self.folder().to_owned(),
+            operation: "serve the vault".to_owned(),
+            cause: e.to_string(),
+            hint: "choose another port".to_owned(),
+            is_misuse: false,
+        };
+        let address = listener.local_addr().map_err(unusable)?;
         if !address.ip().is_loopback() {
-            return Err(Fatal::usage(
-                format!("serve the vault on {address}"),
-                "other computers could reach it there",
-                "use an address of this computer alone, such as 127.0.0.1",
-            ));
+            return Err(VaultError {
+                path: self.folder().to_owned(),
+                operation: format!("serve the vault on {address}"),
+                cause: "other computers could reach it there".to_owned(),
+                hint: "use an address of this computer alone, such as 127.0.0.1".to_owned(),
+                is_misuse: true,
+            });
         }
-        listener.set_nonblocking(true).map_err(fatal)?;
-        let listener = TcpListener::from_std(listener).map_err(fatal)?;
+        listener.set_nonblocking(true).map_err(unusable)?;
+        let listener = TcpListener::from_std(listener).map_err(unusable)?;
         let mut builder = S3ServiceBuilder::new(self.clone());
         builder.set_auth(OneKey {
             access_key: credentials.0,
