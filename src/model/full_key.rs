@@ -85,6 +85,24 @@ pub(super) fn unpack(text: &str) -> Option<String> {
     (rest.len() as u64 <= REST_BYTES_MAX).then_some(rest)
 }
 
+/// The key that `full` stands for, if an object of that path has `bucket_key`.
+/// The source's own prefix may be longer than the one that is being restored.
+pub(crate) fn unshortened(prefix: &str, bucket_key: &str, full: &FullKey) -> Option<RelKey> {
+    let within = bucket_key.strip_prefix(prefix)?;
+    let ends = within.match_indices('/').map(|(slash, _)| slash + 1);
+    std::iter::once(0).chain(ends).find_map(|end| {
+        let own_prefix = &bucket_key[..prefix.len() + end];
+        let full = full.at(&within[end..]);
+        let own = RelKey::parse_full(&full).ok()?;
+        let is_its = own.in_bucket(own_prefix).key == bucket_key
+            || own.older(own_prefix).as_deref() == Some(bucket_key);
+        if !is_its {
+            return None;
+        }
+        RelKey::parse_full(&format!("{}{full}", &within[..end])).ok()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,20 +10,16 @@
 use super::object::{self, Outcome, Shop};
 use super::pages::list_page;
 use super::restore::Pass;
-use super::retry::{Stop, head_at};
+use super::retry::Stop;
+pub(super) use super::retry::{OLDER_MAX, look};
 use super::tally::Covered;
 use super::timeline::{Chosen, Name};
 use super::{Origin, claim, shown};
 use crate::error::{Class, Fault};
 use crate::model::meta::MetaRefused;
-use crate::store::{At, Course, Head, ListedVersion, Next, Store};
+use crate::store::{Course, Head, ListedVersion, Next, Store};
 use futures::stream::{self, StreamExt as _};
 use std::sync::Arc;
-
-/// Older versions that are looked at, each by a request: a page of the list, and
-/// as many as `keepwatch versions` shows. Whoever put more over a file is told of
-/// by name, and nothing is said about what lies beneath.
-pub(super) const OLDER_MAX: usize = 1_000;
 
 /// Requests at once: the first version beneath is ours as a rule, and the others
 /// are asked in vain then.
@@ -108,21 +104,6 @@ async fn older(
             (Some(_), _) => {}
         }
     }
-}
-
-/// Ask for the metadata of this very version; no head when it is gone.
-pub(super) async fn look(
-    store: &Store,
-    origin: &Origin,
-    version: ListedVersion,
-    mut stop: Stop,
-) -> Result<(ListedVersion, Option<Head>), Fault> {
-    let at = At {
-        bucket: &origin.bucket,
-        key: &version.key,
-    };
-    let head = head_at(store, at, &version.version_id, &mut stop).await?;
-    Ok((version, head))
 }
 
 /// Nobody looks through as many as another program has put there.

@@ -2,10 +2,15 @@
 
 use super::Origin;
 pub use super::patience::Stop;
-pub(crate) use super::patience::{Patience, TRIES_MAX, passes, told};
+pub(crate) use super::patience::{Patience, told};
 use super::timeline::Chosen;
 use crate::error::Fault;
-use crate::store::{At, Head, Store};
+use crate::store::{At, Head, ListedVersion, Store};
+
+/// Older versions that are looked at, each by a request: a page of the list, and
+/// as many as `keepwatch versions` shows. Whoever put more over a file is told of
+/// by name, and nothing is said about what lies beneath.
+pub(super) const OLDER_MAX: usize = 1_000;
 
 /// What the version says of itself, asked for with patience; `None` when it is gone.
 ///
@@ -42,4 +47,19 @@ pub(super) async fn head_at(
             done => return done.map_err(told),
         }
     }
+}
+
+/// Ask for the metadata of this very version; no head when it is gone.
+pub(super) async fn look(
+    store: &Store,
+    origin: &Origin,
+    version: ListedVersion,
+    mut stop: Stop,
+) -> Result<(ListedVersion, Option<Head>), Fault> {
+    let at = At {
+        bucket: &origin.bucket,
+        key: &version.key,
+    };
+    let head = head_at(store, at, &version.version_id, &mut stop).await?;
+    Ok((version, head))
 }
