@@ -4,19 +4,18 @@
 //! calls it but `main`. Data goes to standard output, everything else to
 //! standard error.
 
-#[macro_use]
-mod out;
-
-pub mod args;
+mod args;
 mod check;
 mod digest;
-pub mod logging;
+mod logging;
 mod moments;
 mod origins;
+#[macro_use]
+mod out;
 mod reconcile;
 mod restore;
 mod run;
-pub mod sample;
+mod sample;
 mod setup;
 mod show;
 mod sources;
@@ -27,9 +26,8 @@ mod verify;
 mod versions;
 mod wrap;
 
-use crate::command;
 use crate::control::Words;
-use crate::error::{Fatal, chain};
+use crate::types::{Fatal, chain, command};
 use args::{Cli, Command, VaultCommand};
 use std::ffi::OsString;
 use std::time::Duration;

@@ -92,7 +92,7 @@ impl Drop for Aborting {
 mod tests {
     use super::*;
     use crate::index::SourceId;
-    use crate::model::RelKey;
+    use crate::types::RelKey;
 
     #[test]
     fn what_one_takes_up_the_other_does_not_abort() {
