@@ -8,8 +8,11 @@
 //! use keepwatch::control::Words;
 //! use keepwatch::daemon::{self, reconcile_once};
 //! use keepwatch::files::Target;
-//! use keepwatch::recovery::{self, Origin, Request, Selector, Stop, restore};
-//! use keepwatch::store::Store;
+//! use keepwatch::history::Selector;
+//! use keepwatch::restore::{self, Request, restore};
+//! use keepwatch::retry::Stop;
+//! use keepwatch::s3::Store;
+//! use keepwatch::types::Origin;
 //! use std::{fs, sync::Arc};
 //!
 //! # #[tokio::main]
@@ -43,7 +46,7 @@
 //!     selector: Selector::everything(),
 //!     at_ms: None,
 //!     target: Arc::new(Target::open(&restored)?),
-//!     options: recovery::Options::default(),
+//!     options: restore::Options::default(),
 //!     survey: None,
 //! };
 //! let store = Store::connect(&config.store).await?;
@@ -66,7 +69,7 @@
 //! | [`transfer`] | how bytes move: a plan carried out as put, multipart or copy; gzip |
 //! | [`control`] | the local socket on which commands ask the running daemon |
 //! | [`board`], [`queue`] | what the tasks share: live status, and the bounded work queue |
-//! | [`store`] | the only aws-sdk-s3 import; the vault beneath it |
+//! | [`store`] | the only aws-sdk-s3 import |
 //! | [`notice`] | the only aws-sdk-sns import |
 //! | [`index`] | the only sled import |
 //! | [`files`] | the only place that touches the user's files |
@@ -82,20 +85,32 @@
 #![recursion_limit = "256"]
 
 pub mod aws;
-pub mod board;
+pub mod backup;
+pub mod bandwidth;
 pub mod cli;
-pub mod command;
 pub mod config;
 pub mod control;
 pub mod daemon;
-pub mod error;
+pub mod destination;
+pub mod digest;
+pub mod drill;
 pub mod files;
+pub mod guard;
+pub mod history;
 pub mod index;
-pub mod model;
-pub mod notice;
-pub mod platform;
-pub mod queue;
-pub mod recovery;
-pub mod store;
-pub mod tasks;
+pub mod mail;
+pub mod manifest;
+pub mod os;
+pub mod pacing;
+pub mod restore;
+pub mod retry;
+pub mod s3;
+pub mod scan;
+pub mod sns;
+pub mod source;
+pub mod status;
 pub mod transfer;
+pub mod types;
+pub mod verify;
+pub mod watch;
+pub mod work;

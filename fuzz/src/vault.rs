@@ -5,7 +5,7 @@ use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt as _;
-use keepwatch::store::vault::{IN_PROCESS_ENDPOINT, Vault, VaultConnector};
+use keepwatch_vault::{IN_PROCESS_ENDPOINT, Vault, VaultConnector};
 use std::path::Path;
 
 const BUCKET: &str = "office";

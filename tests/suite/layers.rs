@@ -28,7 +28,7 @@ const LOOPS: &[&str] = &["watch", "collect", "scan", "upload", "tend", "digest"]
 /// Who alone may name a crate (or a compiler switch).
 const OWNED: &[(&str, &[&str])] = &[
     ("aws_sdk_s3", &["store"]),
-    ("s3s", &["store"]),
+    ("s3s", &[]),
     ("aws_config", &["aws", "store/client", "notice/client"]),
     ("rustls", &["aws"]),
     ("aws_sdk_sns", &["notice"]),

@@ -2,7 +2,7 @@
 
 use crate::harness::finish_within;
 use crate::python::clean_environment;
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

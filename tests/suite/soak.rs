@@ -11,7 +11,7 @@ mod samples;
 
 use crate::harness::{BUCKET, PATIENCE, Rig, Running, finish, in_bucket, on_disk, program};
 use churn::{Churn, Probe};
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 use samples::{Sample, Samples};
 use std::fs;
 use std::net::TcpListener;

@@ -4,7 +4,8 @@
 mod sdk;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
@@ -15,7 +16,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use keepwatch::store::vault::{IN_PROCESS_ENDPOINT, Vault, VaultConnector};
+use keepwatch_vault::{IN_PROCESS_ENDPOINT, Vault, VaultConnector};
 use std::fmt::Debug;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -211,7 +212,7 @@ async fn the_vault_is_not_served_where_others_reach_it() {
         )
         .await
         .unwrap_err();
-    assert_eq!(refused.exit_code(), 2);
+    assert!(refused.is_misuse, "{refused}");
     assert!(refused.to_string().contains("127.0.0.1"), "{refused}");
 }
 

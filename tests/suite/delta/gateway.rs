@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
-use keepwatch::store::Store;
+use keepwatch::s3::Store;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

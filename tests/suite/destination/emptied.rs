@@ -5,7 +5,7 @@ use crate::harness::{
     BUCKET, Fate, Faults, Rig, digest_files, finish, in_bucket, program, until, write_config,
 };
 use crate::raw::client;
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 
 /// Every version of everything goes, our own objects with it, as when the bucket is
 /// made anew.

@@ -7,7 +7,7 @@ use crate::harness::{
 use crate::raw::client;
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use keepwatch::daemon::Daemon;
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 use std::fs;
 
 /// Switch versioning of the bucket on or off, as somebody else does.

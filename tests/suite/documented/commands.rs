@@ -3,7 +3,7 @@
 use super::page::{code, shell};
 use super::{EXAMPLES, FOR_USERS, falsified, pages, read};
 use clap::{Arg, Command, CommandFactory as _};
-use keepwatch::cli::args::Cli;
+use keepwatch::cli::Cli;
 use std::collections::BTreeSet;
 
 /// Flags of other programs that stand alone between backticks, and whose they are.

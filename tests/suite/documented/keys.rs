@@ -8,7 +8,7 @@
 use super::page::{Code, code};
 use super::{EXAMPLES, FOR_USERS, falsified, read};
 use keepwatch::config::{Config, Defaults, Needs, Overrides, load};
-use keepwatch::error::Fatal;
+use keepwatch::types::Fatal;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The page with the tables of all keys.

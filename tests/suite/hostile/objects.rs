@@ -4,8 +4,9 @@
 use super::{Lies, answer};
 use crate::restore::bench::{Bench, Object, gzip, read_tree};
 use keepwatch::files::Target;
-use keepwatch::model::RelPath;
-use keepwatch::recovery::{Stop, restore};
+use keepwatch::restore::restore;
+use keepwatch::retry::Stop;
+use keepwatch::types::RelPath;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
@@ -307,7 +308,7 @@ async fn a_body_that_lies_about_what_it_holds_leaves_nothing_behind() {
         "{restored:?}"
     );
     for fault in &restored.failed.items {
-        assert_eq!(fault.class, keepwatch::error::Class::Damaged, "{fault}");
+        assert_eq!(fault.class, keepwatch::types::Class::Damaged, "{fault}");
         assert!(fault.hint.contains("--at"), "{fault}");
     }
     assert_eq!(read_tree(&bench.folder("out")), ["good"]);

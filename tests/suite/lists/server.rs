@@ -7,8 +7,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use keepwatch::store::vault::VaultConnector;
-use keepwatch::store::{ListedVersion, Store};
+use keepwatch::s3::{ListedVersion, Store};
+use keepwatch_vault::VaultConnector;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnect
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt as _;
-use keepwatch::store::vault::IN_PROCESS_ENDPOINT;
+use keepwatch_vault::IN_PROCESS_ENDPOINT;
 use std::io;
 
 /// What a portal shows to whoever has not agreed to its terms.

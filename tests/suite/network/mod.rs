@@ -10,7 +10,7 @@ mod tls;
 
 use crate::harness::{BUCKET, DEBOUNCE_MS, Rig, finish, program};
 use crate::moto_office::Ran;
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

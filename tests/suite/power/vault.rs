@@ -6,7 +6,7 @@ mod work;
 use super::mount::{Disk, Drive};
 use super::platter::{Fate, Platter};
 use super::{SHORT, Tally, long, seed};
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 use std::time::Instant;
 use work::{BUCKET, Job, Known, at_once, check, in_order, work};
 

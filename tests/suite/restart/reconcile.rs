@@ -5,7 +5,7 @@ use crate::harness::{
 };
 use crate::raw::{client, counts, versions};
 use aws_sdk_s3::primitives::ByteStream;
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

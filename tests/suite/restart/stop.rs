@@ -5,7 +5,7 @@ use super::until_equal_outside;
 use crate::dead::DeadDrive;
 use crate::harness::{BUCKET, PATIENCE, Rig, in_bucket, program, until};
 use crate::raw::counts;
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -5,8 +5,8 @@ use super::bench::{BUCKET, Bench, Meddling, Object, is_download, long_path, read
 use super::command::{run, text};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::StorageClass;
-use keepwatch::model::thaw::{Speed, Thaw};
-use keepwatch::recovery::Restored;
+use keepwatch::restore::Restored;
+use keepwatch::types::{Speed, Thaw};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

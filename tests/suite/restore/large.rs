@@ -3,8 +3,8 @@
 use super::bench::{BUCKET, Bench, Meddling, Object, gzip, read_tree};
 use crate::harness::{finish, program, until};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use keepwatch::error::Class;
-use keepwatch::store::vault::Vault;
+use keepwatch::types::Class;
+use keepwatch_vault::Vault;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;

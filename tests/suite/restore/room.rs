@@ -3,7 +3,8 @@
 use super::bench::{Bench, MTIME_NS, Object, read_tree};
 use crate::harness::{finish, program};
 use keepwatch::files::Target;
-use keepwatch::recovery::{Request, Restored, Stop, survey};
+use keepwatch::restore::{Request, Restored, survey};
+use keepwatch::retry::Stop;
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -4,10 +4,11 @@
 
 use super::{Step, step};
 use crate::harness::BUCKET;
-use keepwatch::store::vault::Vault;
+use keepwatch_vault::Vault;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use tokio::io::{self, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 

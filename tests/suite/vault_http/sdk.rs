@@ -8,7 +8,7 @@ use aws_sdk_s3::types::{
     BucketVersioningStatus, ChecksumAlgorithm, ChecksumMode, CompletedMultipartUpload,
     CompletedPart, Delete, EncodingType, MetadataDirective, ObjectIdentifier,
 };
-use keepwatch::model::hash::ContentHash;
+use keepwatch::types::ContentHash;
 use std::path::Path;
 
 const MIB: usize = 1 << 20;

@@ -2,9 +2,10 @@
 
 use crate::power::mount::Power;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use keepwatch::store::vault::{IN_PROCESS_ENDPOINT, Vault};
+use keepwatch_vault::{IN_PROCESS_ENDPOINT, Vault};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
