@@ -26,9 +26,11 @@ mod verify;
 mod versions;
 mod wrap;
 
+pub use args::Cli;
+
 use crate::control::Words;
 use crate::types::{Fatal, chain, command};
-use args::{Cli, Command, VaultCommand};
+use args::{Command, VaultCommand};
 use std::ffi::OsString;
 use std::time::Duration;
 
