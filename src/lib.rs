@@ -1,5 +1,62 @@
 //! Keepwatch: continuous backup of office folders into a versioned S3 bucket.
 //!
+//! The program is a thin shell around this library. Here a folder is backed up once into
+//! a vault (a versioned S3 on a folder, in this process) and restored from it:
+//!
+//! ```
+//! use keepwatch::config::{Config, Defaults};
+//! use keepwatch::control::Words;
+//! use keepwatch::daemon::{self, reconcile_once};
+//! use keepwatch::files::Target;
+//! use keepwatch::history::Selector;
+//! use keepwatch::restore::{self, Request, restore};
+//! use keepwatch::retry::Stop;
+//! use keepwatch::s3::Store;
+//! use keepwatch::types::Origin;
+//! use std::{fs, sync::Arc};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = tempfile::tempdir()?;
+//! let (office, restored) = (dir.path().join("office"), dir.path().join("restored"));
+//! fs::create_dir(&office)?;
+//! fs::write(office.join("offer.txt"), "twelve chairs")?;
+//!
+//! // What the configuration file leaves open.
+//! let defaults = Defaults {
+//!     state_dir: dir.path().join("state"),
+//!     log_dir: dir.path().join("log"),
+//!     home_dir: None,
+//!     computer_time_zone: jiff::tz::TimeZone::UTC,
+//! };
+//! let config = Config::trial(&office, &dir.path().join("vault"), &defaults)?;
+//!
+//! // Compare the folder with the bucket once, and send what is missing.
+//! let (progress, _lines) = tokio::sync::mpsc::channel(100);
+//! let options = daemon::Options::default();
+//! let done = reconcile_once(config.clone(), options, progress, Words::default()).await?;
+//! assert!(done.iter().all(|source| source.failed_total == 0 && source.stored == 1));
+//!
+//! // All of it, as it is now, into a new folder.
+//! let request = Request {
+//!     origin: Origin {
+//!         bucket: config.sources[0].bucket.clone(),
+//!         prefix: config.sources[0].prefix.clone(),
+//!     },
+//!     selector: Selector::everything(),
+//!     at_ms: None,
+//!     target: Arc::new(Target::open(&restored)?),
+//!     options: restore::Options::default(),
+//!     survey: None,
+//! };
+//! let store = Store::connect(&config.store).await?;
+//! let came_back = restore(&store, request, |_| (), &Stop::never()).await?;
+//! assert!(came_back.is_complete());
+//! assert_eq!(fs::read_to_string(restored.join("offer.txt"))?, "twelve chairs");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The map of the house. A room may use rooms listed below it, never one above
 //! or beside it (the test `layers` holds everyone to that):
 //!
@@ -28,20 +85,32 @@
 #![recursion_limit = "256"]
 
 pub mod aws;
-pub mod board;
+pub mod backup;
+pub mod bandwidth;
 pub mod cli;
-pub mod command;
 pub mod config;
 pub mod control;
 pub mod daemon;
-pub mod error;
+pub mod destination;
+pub mod digest;
+pub mod drill;
 pub mod files;
+pub mod guard;
+pub mod history;
 pub mod index;
-pub mod model;
-pub mod notice;
-pub mod platform;
-pub mod queue;
-pub mod recovery;
-pub mod store;
-pub mod tasks;
+pub mod mail;
+pub mod manifest;
+pub mod os;
+pub mod pacing;
+pub mod restore;
+pub mod retry;
+pub mod s3;
+pub mod scan;
+pub mod sns;
+pub mod source;
+pub mod status;
 pub mod transfer;
+pub mod types;
+pub mod verify;
+pub mod watch;
+pub mod work;

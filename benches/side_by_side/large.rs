@@ -2,18 +2,19 @@
 //! how long that takes, beside the bytes that have changed.
 
 use crate::keepwatch_program::Install;
-use crate::measure::{self, Cost};
+use crate::measure::Cost;
 use crate::others::Other;
 use crate::proxy::Proxy;
 use crate::servers::Server;
-use crate::table;
-use crate::trees::{self, Content};
+use crate::trees::Content;
+use crate::{measure, table, trees};
 use rustix::process::{Pid, Signal, kill_process};
-use std::fs::{self, File};
-use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::fs::File;
+use std::io::{Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use std::{fs, io};
 
 const MIB: u64 = 1 << 20;
 

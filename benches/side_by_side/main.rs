@@ -2,11 +2,11 @@
 //! the same run.
 //!
 //! ```text
-//! cargo bench -- small                   5,000 small files: first upload, and nothing changed
-//! cargo bench -- large [MIB ...]         one large file: edits, renames, kills, bytes on the wire
-//! cargo bench -- scan [FILES]            unchanged files against `find`
-//! cargo bench -- restore [FILES] [MIB]   the same tree downloaded: small files, and one large
-//! cargo bench -- latency [FILES]         from a save to the bucket, idle and beside a backlog
+//! cargo bench --profile dist -- small                   5,000 small files: first upload, and nothing changed
+//! cargo bench --profile dist -- large [MIB ...]         one large file: edits, renames, kills, bytes on the wire
+//! cargo bench --profile dist -- scan [FILES]            unchanged files against `find`
+//! cargo bench --profile dist -- restore [FILES] [MIB]   the same tree downloaded: small files, and one large
+//! cargo bench --profile dist -- latency [FILES]         from a save to the bucket, idle and beside a backlog
 //! ```
 //!
 //! `--repeat N` takes the median of N (3). Programs are found by `PATH` or by
@@ -56,7 +56,9 @@ fn main() {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     // cargo test runs benchmarks too, without this word: then nothing is measured.
     if !args.iter().any(|arg| arg == "--bench") {
-        println!("a benchmark, not a test: cargo bench -- small|large|restore|scan|latency");
+        println!(
+            "a benchmark, not a test: cargo bench --profile dist -- small|large|restore|scan|latency"
+        );
         return;
     }
     args.retain(|arg| arg != "--bench");
@@ -84,7 +86,7 @@ fn main() {
         Some("scan") => scan::run(first.unwrap_or(1_000_000), repeat),
         Some("latency") => latency::run(first.unwrap_or(100_000)),
         _ => println!(
-            "cargo bench -- small|large|restore|scan|latency, see benches/side_by_side/main.rs"
+            "cargo bench --profile dist -- small|large|restore|scan|latency, see benches/side_by_side/main.rs"
         ),
     }
 }

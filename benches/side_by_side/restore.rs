@@ -7,11 +7,11 @@
 //! also counted with the hashes of what it wrote, by OpenSSL: the same promise.
 
 use crate::keepwatch_program::Install;
-use crate::measure::{self, Cost};
-use crate::others::{self, Other};
+use crate::measure::Cost;
+use crate::others::Other;
 use crate::servers::Server;
-use crate::trees::{self, Content};
-use crate::{small, table};
+use crate::trees::Content;
+use crate::{measure, others, small, table, trees};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -1,12 +1,13 @@
 //! The scan of a source in which nothing has changed, beside `find`.
 
 use crate::keepwatch_program::Install;
-use crate::measure::{self, Cost};
+use crate::measure::Cost;
 use crate::servers::Endpoint;
-use crate::{table, trees};
-use keepwatch::files::{self, Rules};
+use crate::{measure, table, trees};
+use keepwatch::files;
+use keepwatch::files::Rules;
 use keepwatch::index::Index;
-use keepwatch::model::{ContentHash, Kind, Look, Record, RelKey, RelPath};
+use keepwatch::types::{ContentHash, Kind, Look, Record, RelKey, RelPath};
 use keepwatch_vault::Vault;
 use std::fs;
 use std::path::Path;

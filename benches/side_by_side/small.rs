@@ -1,10 +1,10 @@
 //! Many small files: the first upload, and a look when nothing has changed.
 
 use crate::keepwatch_program::Install;
-use crate::measure::{self, Cost};
+use crate::measure::Cost;
 use crate::others::Other;
 use crate::servers::Server;
-use crate::{table, trees};
+use crate::{measure, table, trees};
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;

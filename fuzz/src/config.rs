@@ -1,7 +1,7 @@
 //! Configuration: any text is a configuration, or is refused in words.
 
 use keepwatch::config::{Config, Defaults, Needs, Overrides, load};
-use keepwatch::error::{Fatal, FatalKind};
+use keepwatch::types::{Fatal, FatalKind};
 use std::ffi::OsString;
 use std::path::Path;
 

@@ -1,8 +1,7 @@
 //! Paths become keys and keys become paths.
 
-use keepwatch::model::key::{KEY_BYTES_MAX, RelKey, decode, encode, is_shortened};
-use keepwatch::model::{RelPath, path};
-use keepwatch::platform;
+use keepwatch::os;
+use keepwatch::types::{KEY_BYTES_MAX, RelKey, RelPath, decode, encode, is_shortened, rel_path};
 
 /// Any bytes: as a path, as a key, and (cut in two at the first line break) as
 /// two paths that may not share a key.
@@ -102,10 +101,10 @@ fn stays_inside(path: &RelPath) {
         assert!(!matches!(name, b"" | b"." | b".."), "{path}");
         assert!(!name.contains(&0) && !name.contains(&b'/'), "{path}");
     }
-    if let Ok(os) = platform::rel_to_os(path) {
+    if let Ok(os) = os::rel_to_os(path) {
         assert_eq!(
-            platform::os_to_rel(&os),
-            Ok::<_, path::PathRefused>(path.clone())
+            os::os_to_rel(&os),
+            Ok::<_, rel_path::PathRefused>(path.clone())
         );
         let plain = |part| matches!(part, std::path::Component::Normal(_));
         assert!(os.components().all(plain), "{}", os.display());

@@ -1,10 +1,10 @@
 //! Object metadata: what a bucket says of a file.
 
 use super::Bits;
-use keepwatch::model::attributes::{Attributes, Carried};
-use keepwatch::model::full_key::FullKey;
-use keepwatch::model::meta::{FULL_KEY_VALUE_BYTES_MAX, META_BYTES_MAX, sent_bytes};
-use keepwatch::model::{ContentHash, Kind, ObjectMeta};
+use keepwatch::types::{
+    Attributes, Carried, ContentHash, FULL_KEY_VALUE_BYTES_MAX, FullKey, Kind, META_BYTES_MAX,
+    ObjectMeta, sent_bytes,
+};
 
 /// Any bytes: as lines `name: value` that somebody else wrote, and as a file
 /// of which the metadata is made.

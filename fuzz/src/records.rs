@@ -2,7 +2,7 @@
 
 use super::Bits;
 use keepwatch::index::{decode_record, encode_record};
-use keepwatch::model::{ContentHash, Fingerprint, Kind, Look, Record};
+use keepwatch::types::{ContentHash, Fingerprint, Kind, Look, Record};
 
 /// Any bytes: as a record on the disk, and as a file of which one is made.
 pub fn check(data: &[u8]) {

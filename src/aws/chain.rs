@@ -6,13 +6,12 @@
 //! (`process`), and what went wrong is told here.
 
 use super::explained::{Explained, causes, hide_keys};
-use super::files::{self, ProfileFile};
+use super::files;
+use super::files::ProfileFile;
 use super::keys::{From, Keys};
 use super::process::{CredentialProcess, PROCESS_MAX};
-use crate::command;
-use crate::error::{Class, chain};
-use crate::model::report::text::clean;
-use crate::platform;
+use crate::os;
+use crate::types::{Class, chain, clean, command};
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
@@ -356,7 +355,7 @@ fn base(profile: &Profile, name: &str, mut roles: Vec<Role>) -> Option<ByProgram
 
 /// How the AWS CLI hands out a profile's keys.
 fn exported(profile: &str) -> String {
-    let profile = platform::shell_word(profile);
+    let profile = os::shell_word(profile);
     format!("aws configure export-credentials --profile {profile} --format process")
 }
 
@@ -403,6 +402,7 @@ fn put_a_key(credentials: &ProfileFile, profile: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::files;
     use std::time::Duration;
 
     #[test]

@@ -6,8 +6,8 @@
 
 use super::explained::Explained;
 use super::proxies::Proxies;
-use super::tls;
-use super::trust::{self, Trust};
+use super::trust::Trust;
+use super::{tls, trust};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext};

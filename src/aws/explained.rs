@@ -1,6 +1,6 @@
 //! An error of credentials or of the network, said once and in plain words.
 
-use crate::error::Class;
+use crate::types::Class;
 use std::error::Error as StdError;
 use std::fmt;
 

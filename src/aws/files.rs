@@ -3,7 +3,7 @@
 //!
 //! The SDK reads and parses them; where it finds nothing, these words say why.
 
-use crate::platform;
+use crate::os;
 use aws_config::profile::ProfileSet;
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
@@ -26,7 +26,7 @@ pub(super) struct ProfileFile {
 pub(super) fn profile_files() -> [ProfileFile; 2] {
     let of = |variable: &'static str, name: &str| {
         let named = std::env::var_os(variable).filter(|path| !path.is_empty());
-        let home = platform::home_dir().unwrap_or_else(|| "~".into());
+        let home = os::home_dir().unwrap_or_else(|| "~".into());
         let path = match &named {
             Some(path) => match Path::new(path).strip_prefix("~") {
                 Ok(rest) => home.join(rest),
@@ -64,7 +64,7 @@ pub(super) async fn load(
 ) -> Result<ProfileSet, String> {
     let profile = profile.map(|name| Cow::Owned(name.to_owned()));
     let loaded = aws_config::profile::load(&Fs::real(), &Env::real(), files, profile).await;
-    loaded.map_err(|error| crate::error::chain(&error))
+    loaded.map_err(|error| crate::types::chain(&error))
 }
 
 impl ProfileFile {

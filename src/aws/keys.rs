@@ -8,9 +8,9 @@
 use super::chain::Chain;
 use super::explained::Explained;
 use aws_config::Region;
-use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{self, ProvideCredentials, future};
+use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_credential_types::{Credentials, provider};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -238,8 +238,8 @@ impl ProvideCredentials for Keys {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::Https;
     use super::*;
+    use crate::aws::client::Https;
 
     fn credentials(key: &str, left_s: Option<u64>) -> Credentials {
         let end = left_s.map(|left| SystemTime::UNIX_EPOCH + Duration::from_secs(10_000 + left));

@@ -3,9 +3,8 @@
 //! The SDK would wait for it for ever, and leave it behind with each try.
 
 use super::explained::{Explained, hide_keys};
-use crate::error::Class;
-use crate::model::report::text::clean;
-use crate::platform;
+use crate::os;
+use crate::types::{Class, clean};
 use aws_credential_types::Credentials;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -49,7 +48,7 @@ impl Drop for Guard {
             return;
         }
         if let Some(id) = self.id {
-            platform::end_group(id);
+            os::end_group(id);
         }
         // Ended already, or by the line above.
         let _ = self.child.start_kill();
@@ -59,7 +58,7 @@ impl Drop for Guard {
 impl CredentialProcess {
     /// Run it and read its keys.
     pub(super) async fn run(&self) -> Result<Credentials, Explained> {
-        let child = platform::shell_command(&self.line)
+        let child = os::shell_command(&self.line)
             .spawn()
             .map_err(|error| self.failed(format!("cannot be started: {error}")))?;
         let mut guard = Guard {

@@ -4,8 +4,7 @@
 use super::client::Office;
 use super::explained::{Explained, causes, hide_keys};
 use super::proxies::Proxy;
-use crate::error::{Class, chain};
-use crate::model::report::text::clean;
+use crate::types::{Class, chain, clean};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use jiff::Timestamp;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};

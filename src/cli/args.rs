@@ -4,8 +4,8 @@
 //! levels) is checked in [`Cli::from_arguments`], so that a wrong command line
 //! is always a usage error with exit code 2.
 
-use crate::model::key;
-use crate::platform;
+use crate::os;
+use crate::types::object_key;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -159,11 +159,11 @@ fn name_parser() -> impl TypedValueParser<Value = String> {
     OsStringValueParser::new().map(|name| match name.into_string() {
         Ok(text) => text,
         Err(name) => {
-            let bytes = platform::bytes_of_name(&name);
+            let bytes = os::bytes_of_name(&name);
             let names = bytes.split(|byte| *byte == b'/').map(|name| match name {
                 // These are no names, and stay what they are.
                 b"" | b"." | b".." => String::from_utf8_lossy(name).into_owned(),
-                name => key::encode(name),
+                name => object_key::encode(name),
             });
             names.collect::<Vec<_>>().join("/")
         }
@@ -222,7 +222,7 @@ pub struct RestoreArgs {
     pub thaw: Option<String>,
 
     /// How many days what is thawed can be read
-    #[arg(long, value_name = "DAYS", requires = "thaw", default_value_t = crate::model::thaw::THAW_DAYS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=365))]
+    #[arg(long, value_name = "DAYS", requires = "thaw", default_value_t = crate::types::THAW_DAYS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=365))]
     pub thaw_days: u32,
 
     /// Wait until it is thawed, and restore it then, instead of ending

@@ -8,15 +8,14 @@ use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, setup, show};
 use crate::aws::Https;
 use crate::config::{Config, Needs, SourceConfig, StoreConfig};
-use crate::daemon;
-use crate::error::{Class, Fatal, Fault};
-use crate::model::clock::differs;
-use crate::model::key::{OWN_FOLDER, WRITE_TRIAL};
-use crate::model::owner::{self, Claimant, OWNER_BYTES_MAX, Owner, Whose};
-use crate::model::{ContentHash, Fingerprint, Kind, ObjectMeta};
-use crate::notice::TopicCheck;
-use crate::platform;
-use crate::store::{At, ObjectHeaders, Store, Versioning};
+use crate::manifest::{Claimant, OWNER_BYTES_MAX, Owner, Whose, owner};
+use crate::s3::{At, ObjectHeaders, Store, Versioning};
+use crate::sns::TopicCheck;
+use crate::types::{
+    Class, ContentHash, Fatal, Fault, Fingerprint, Kind, OWN_FOLDER, ObjectMeta, WRITE_TRIAL,
+    differs,
+};
+use crate::{daemon, os, types};
 use jiff::Timestamp;
 use keepwatch_vault::Vault;
 use serde::Serialize;
@@ -92,7 +91,7 @@ fn own_folders(findings: &mut Findings, config: &Config) {
         // What is not there yet is made in what is.
         let there = folder.ancestors().find(|at| at.exists());
         let there = there.unwrap_or(folder);
-        let free = platform::free_bytes(there).ok();
+        let free = os::free_bytes(there).ok();
         let refused = daemon::refuse_state(folder).err();
         if let Some(fatal) = refused.filter(|_| wrong == Verdict::Bad) {
             findings.add(wrong, about, fatal.one_line());
@@ -105,7 +104,7 @@ fn own_folders(findings: &mut Findings, config: &Config) {
                 there.display(),
             );
             findings.add(wrong, about, text);
-        } else if !platform::can_write_in(there) {
+        } else if !os::can_write_in(there) {
             let text = format!(
                 "{} cannot be written to by this account: run this check as the account that runs Keepwatch; if that is this one, let it write to {} (a disk that is mounted read-only wants its cause found first)",
                 folder.display(),
@@ -115,7 +114,7 @@ fn own_folders(findings: &mut Findings, config: &Config) {
         } else if let Some(free) = free.filter(|free| *free < STATE_BYTES_MIN) {
             let text = format!(
                 "only {} are free on the disk of {}: make room there",
-                show::size(free),
+                types::size(free),
                 folder.display(),
             );
             findings.add(wrong, about, text);
@@ -198,17 +197,17 @@ fn print(findings: &[Finding]) {
         };
         println!(
             "{mark} {}: {}",
-            show::clean(&finding.about),
-            show::clean(&finding.text)
+            types::clean(&finding.about),
+            types::clean(&finding.text)
         );
     }
     let count = |verdict| findings.iter().filter(|f| f.verdict == verdict).count() as u64;
     match (count(Verdict::Bad), count(Verdict::Warning)) {
         (0, 0) => println!("All is well."),
-        (0, warnings) => println!("It works, with {}.", show::amount(warnings, "warning")),
+        (0, warnings) => println!("It works, with {}.", types::amount(warnings, "warning")),
         (problems, _) => println!(
             "{}: see above. Nothing was changed.",
-            show::amount(problems, "problem")
+            types::amount(problems, "problem")
         ),
     }
 }

@@ -5,7 +5,7 @@ use super::{COMPLETE, PARTIAL, logging, setup, show};
 use crate::config::Needs;
 use crate::control::{Line, Request, ask};
 use crate::daemon::digest_once;
-use crate::error::Fatal;
+use crate::types::Fatal;
 
 /// Show it, or run the job and send it.
 pub(super) async fn run(common: &CommonArgs, args: &DigestArgs) -> Result<u8, Fatal> {

@@ -10,7 +10,7 @@ mod daily;
 mod plain;
 
 use crate::config::LogConfig;
-use crate::error::Fatal;
+use crate::types::Fatal;
 use daily::DailyFile;
 use plain::{LocalTime, PlainLines};
 use tracing::level_filters::LevelFilter;

@@ -4,19 +4,18 @@
 //! calls it but `main`. Data goes to standard output, everything else to
 //! standard error.
 
-#[macro_use]
-mod out;
-
-pub mod args;
+mod args;
 mod check;
 mod digest;
-pub mod logging;
+mod logging;
 mod moments;
 mod origins;
+#[macro_use]
+mod out;
 mod reconcile;
 mod restore;
 mod run;
-pub mod sample;
+mod sample;
 mod setup;
 mod show;
 mod sources;
@@ -27,10 +26,11 @@ mod verify;
 mod versions;
 mod wrap;
 
-use crate::command;
+pub use args::Cli;
+
 use crate::control::Words;
-use crate::error::{Fatal, chain};
-use args::{Cli, Command, VaultCommand};
+use crate::types::{Fatal, chain, command};
+use args::{Command, VaultCommand};
 use std::ffi::OsString;
 use std::time::Duration;
 

@@ -1,13 +1,13 @@
 //! `keepwatch moments`: when one can go back to.
 
 use super::args::{CommonArgs, MomentsArgs};
-use super::origins::{self, Named};
-use super::{COMPLETE, show, versions::stamp};
-use crate::command;
-use crate::error::Fatal;
-use crate::platform;
-use crate::recovery::Stop;
-use crate::recovery::moments::{Moments, moments};
+use super::origins::Named;
+use super::versions::stamp;
+use super::{COMPLETE, origins, show};
+use crate::history::{Moments, moments};
+use crate::retry::Stop;
+use crate::types::{Fatal, command};
+use crate::{os, types};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -47,7 +47,7 @@ pub(super) async fn run(common: &CommonArgs, args: &MomentsArgs) -> Result<u8, F
     };
     let all = tokio::select! {
         all = look => all?,
-        _ = platform::asked_to_stop() => return Err(Fatal::interrupted("list moments")),
+        _ = os::asked_to_stop() => return Err(Fatal::interrupted("list moments")),
     };
     if common.json {
         show::json(
@@ -99,7 +99,7 @@ fn told<'a>(named: &'a Named, found: &Moments) -> Told<'a> {
 
 fn print(named: &Named, found: &Moments, zone: &TimeZone) {
     let place = format!("{}/{}", named.origin.bucket, named.origin.prefix);
-    println!("{}  in {}", show::clean(&named.name), show::clean(&place));
+    println!("{}  in {}", types::clean(&named.name), types::clean(&place));
     if let Some(first_ms) = found.first_ms {
         println!("  the first version was stored {}", stamp(first_ms, zone));
     }
@@ -107,8 +107,8 @@ fn print(named: &Named, found: &Moments, zone: &TimeZone) {
     for (day, what) in found.days.iter().rev().take(SHOWN_MAX) {
         println!(
             "    {day}  {} stored, {} deleted, the last of it at {}",
-            show::amount(what.stored, "version"),
-            show::number(what.deleted),
+            types::amount(what.stored, "version"),
+            types::number(what.deleted),
             stamp(what.last_ms, zone)
                 .split_once(' ')
                 .map_or("", |(_, time)| time)
@@ -128,7 +128,7 @@ fn print(named: &Named, found: &Moments, zone: &TimeZone) {
     for one in found.ahead.iter().take(SHOWN_MAX) {
         println!(
             "  the manifest {} is not used: {}",
-            show::clean(&one.key),
+            types::clean(&one.key),
             one.ahead_because()
         );
     }
@@ -140,7 +140,7 @@ fn more(count: usize) {
     if unshown > 0 {
         println!(
             "    and {} older ones (--json has all)",
-            show::number(unshown as u64)
+            types::number(unshown as u64)
         );
     }
 }

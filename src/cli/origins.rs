@@ -3,15 +3,15 @@
 
 use super::args::{Cli, Command, CommonArgs, Place, PlaceArgs};
 use super::setup;
-use crate::command::Reader;
-use crate::config::{Config, Needs, S3Config, S3Demands, SourceConfig, StoreConfig};
-use crate::config::{bucket_from_flag, prefix_from_flag};
-use crate::error::Fatal;
-use crate::platform;
-use crate::recovery::Origin;
-use crate::store::Store;
-use crate::tasks::context::system_clock;
-use crate::tasks::line::Limits;
+use crate::bandwidth::Limits;
+use crate::config::{
+    Config, Needs, S3Config, S3Demands, SourceConfig, StoreConfig, bucket_from_flag,
+    prefix_from_flag,
+};
+use crate::os;
+use crate::s3::Store;
+use crate::source::system_clock;
+use crate::types::{Fatal, Origin, Reader};
 use jiff::tz::TimeZone;
 use keepwatch_vault::Vault;
 use std::path::{Component, Path, PathBuf};
@@ -43,7 +43,7 @@ pub(super) struct Named {
 fn options(all: &[(&str, Option<String>)]) -> String {
     all.iter()
         .filter_map(|(name, value)| Some((name, value.as_ref()?)))
-        .map(|(name, value)| format!(" {name} {}", platform::shell_word(value)))
+        .map(|(name, value)| format!(" {name} {}", os::shell_word(value)))
         .collect()
 }
 
@@ -78,8 +78,8 @@ pub(super) fn own_name() -> String {
     // Found by the list of folders, it is found again.
     let is_plain = !typed.is_empty() && !typed.contains(std::path::is_separator);
     match std::env::current_exe() {
-        Ok(path) if !is_plain => platform::shell_word(&path.display().to_string()),
-        _ if is_plain => platform::shell_word(&typed),
+        Ok(path) if !is_plain => os::shell_word(&path.display().to_string()),
+        _ if is_plain => os::shell_word(&typed),
         _ => Reader::default().program,
     }
 }
@@ -316,7 +316,7 @@ pub(super) fn folder_names(origins: &[Named]) -> Vec<String> {
                 })
                 .collect();
             let usable = !matches!(plain.as_str(), "" | "." | "..")
-                && platform::writable_name(plain.as_bytes()).is_ok();
+                && os::writable_name(plain.as_bytes()).is_ok();
             let base = if usable {
                 plain
             } else {

@@ -7,10 +7,11 @@
 //! that they have these by the usual names and none can forget.
 
 use super::wrap;
-use crate::command;
+use crate::types::command;
 use console::Term;
 use std::fmt::Arguments;
-use std::io::{self, Write};
+use std::io;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 

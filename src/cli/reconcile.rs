@@ -6,8 +6,8 @@ use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
 use crate::config::Needs;
 use crate::control::{Line, Progress, Reconciled, Request, Words, ask};
 use crate::daemon::reconcile_once;
-use crate::error::{Class, Fatal, Fault};
-use crate::platform;
+use crate::types::{Class, Fatal, Fault};
+use crate::{os, types};
 use indicatif::ProgressBar;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -66,7 +66,7 @@ pub(super) async fn run(common: &CommonArgs, words: Words) -> Result<u8, Fatal> 
     };
     let results = tokio::select! {
         results = work => results?,
-        _ = platform::asked_to_stop() => return Err(Fatal::interrupted("reconcile")),
+        _ = os::asked_to_stop() => return Err(Fatal::interrupted("reconcile")),
     };
     if common.json {
         show::json(&results)?;
@@ -105,8 +105,8 @@ fn summary(results: &[Reconciled]) {
     for r in results {
         println!(
             "{}  to  {}",
-            show::clean(&r.name),
-            show::clean(&r.destination)
+            types::clean(&r.name),
+            types::clean(&r.destination)
         );
         for line in done(r) {
             println!("  {line}");
@@ -115,21 +115,25 @@ fn summary(results: &[Reconciled]) {
             println!("  NOT COMPLETE: uploads are on hold: {}", told.line(fault));
         }
         for note in &r.notes {
-            println!("  note: {}", show::clean(note));
+            println!("  note: {}", types::clean(note));
         }
         for trouble in &r.troubles {
-            println!("  {}: {}", trouble.kind.label(), show::clean(&trouble.text));
-            println!("    what to do: {}", show::clean(&trouble.remedy));
+            println!(
+                "  {}: {}",
+                trouble.kind.label(),
+                types::clean(&trouble.text)
+            );
+            println!("    what to do: {}", types::clean(&trouble.remedy));
         }
         for reason in &r.incomplete {
-            println!("  NOT COMPLETE: {}", show::clean(reason));
+            println!("  NOT COMPLETE: {}", types::clean(reason));
         }
         for fault in &r.failed {
             println!("  NOT PROTECTED: {}", told.line(fault));
         }
         let unnamed = r.failed_total.saturating_sub(r.failed.len() as u64);
         if unnamed > 0 {
-            println!("  NOT PROTECTED: {} more", show::number(unnamed));
+            println!("  NOT PROTECTED: {} more", types::number(unnamed));
         }
     }
     println!(
@@ -158,14 +162,14 @@ fn done(r: &Reconciled) -> Vec<String> {
     } else {
         format!(
             "{} stored ({}, {} in the bucket), {} updated without sending content, {} marked as deleted",
-            show::amount(r.stored, "version"),
-            show::size(r.bytes),
-            show::size(r.stored_bytes),
+            types::amount(r.stored, "version"),
+            types::size(r.bytes),
+            types::size(r.stored_bytes),
             r.metadata_updates,
             r.deleted
         )
     };
-    vec![format!("{} on disk", show::amount(r.files, "file")), what]
+    vec![format!("{} on disk", types::amount(r.files, "file")), what]
 }
 
 /// A progress bar on a terminal, a line now and then elsewhere.
@@ -225,14 +229,14 @@ impl Shown {
 
 fn line(progress: &Progress) -> String {
     let on_hold = progress.on_hold.as_ref().map_or_else(String::new, |why| {
-        format!("; nothing can be sent now: {}", show::clean(why))
+        format!("; nothing can be sent now: {}", types::clean(why))
     });
     format!(
         "{} seen, {} waiting, {} stored ({}){on_hold}",
-        show::amount(progress.seen, "file"),
-        show::number(progress.waiting),
-        show::amount(progress.stored, "version"),
-        show::size(progress.bytes)
+        types::amount(progress.seen, "file"),
+        types::number(progress.waiting),
+        types::amount(progress.stored, "version"),
+        types::size(progress.bytes)
     )
 }
 

@@ -3,27 +3,24 @@
 mod before;
 mod compare;
 mod moments;
-pub(super) mod parts;
+pub(crate) mod parts;
 mod shown;
 mod summary;
 mod told;
 
 use super::args::{CommonArgs, RestoreArgs};
-use super::origins::{self, Depot, Named};
+use super::origins::{Depot, Named};
 use super::run::signal_trouble;
-use super::{COMPLETE, FAILED, PARTIAL, show, versions::stamp};
-use crate::command;
-use crate::error::{Fatal, FatalKind};
-use crate::model::moment::{Moment, parse_moment};
-use crate::model::taken::Reading;
-use crate::platform;
-use crate::recovery::{
-    Against, Bounded, Comparison, Event, Misses, Restored, Selector, Stop, Typed, only_in_folder,
-    restore,
-};
+use super::versions::stamp;
+use super::{COMPLETE, FAILED, PARTIAL, origins, show};
+use crate::history::{Misses, Selector, Typed};
+use crate::restore::{Against, Bounded, Comparison, Event, Restored, only_in_folder, restore};
+use crate::retry::Stop;
+use crate::types::{Fatal, FatalKind, Moment, Reading, command, parse_moment};
+use crate::{os, types};
 use compare::Purpose;
 use jiff::Timestamp;
-use moments::{as_of, moment_json};
+use moments::as_of;
 use parts::parts;
 use shown::Shown;
 use std::collections::HashMap;
@@ -121,8 +118,8 @@ fn so_far(fatal: Fatal, (files, bytes): (u64, u64)) -> Fatal {
         0 => "no file is restored yet".to_owned(),
         _ => format!(
             "{} ({}) {} in order by now",
-            show::amount(files, "file"),
-            show::size(bytes),
+            types::amount(files, "file"),
+            types::size(bytes),
             if files == 1 { "is" } else { "are" }
         ),
     };
@@ -157,17 +154,17 @@ fn announce(depot: &Depot, parts: &[Part], moment: Option<Moment>, now: Timestam
         .iter()
         .map(|part| {
             let origin = &part.named.origin;
-            show::clean(&format!("{}/{}", origin.bucket, origin.prefix))
+            types::clean(&format!("{}/{}", origin.bucket, origin.prefix))
         })
         .collect();
     eprintln!(
         "Restoring from {} ({}), {}",
-        show::clean(depot.store.place()),
+        types::clean(depot.store.place()),
         buckets.join(", "),
         as_of(moment, depot)
     );
     if let Some(why) = depot.store.only_read_because() {
-        eprintln!("It can be read but not written to: {}", show::clean(why));
+        eprintln!("It can be read but not written to: {}", types::clean(why));
     }
     if moment.is_some_and(|moment| moment.at_ms > now.as_millisecond()) {
         eprintln!("That moment is still to come: this is how things are now.");
@@ -218,7 +215,7 @@ async fn all(
             if alone || fatal.kind == FatalKind::Interrupted {
                 return Err(fatal.clone());
             }
-            eprintln!("{}: {fatal}", show::clean(&named.name));
+            eprintln!("{}: {fatal}", types::clean(&named.name));
         }
         done.push(Done {
             named,
@@ -262,13 +259,13 @@ pub(super) async fn until_stopped<T>(
     tokio::pin!(work);
     tokio::select! {
         done = &mut work => return done,
-        signal = platform::asked_to_stop() => signal.map_err(|e| signal_trouble(&e))?,
+        signal = os::asked_to_stop() => signal.map_err(|e| signal_trouble(&e))?,
     }
     ask.send_replace(true);
     show::over_the_bar(STOPPING);
     tokio::select! {
         done = &mut work => done,
-        _ = platform::asked_to_stop() => Err(Fatal::interrupted("restore everything")),
+        _ = os::asked_to_stop() => Err(Fatal::interrupted("restore everything")),
     }
 }
 
@@ -354,7 +351,7 @@ fn nothing_found(
     let operation = if args.what.is_empty() {
         "restore".to_owned()
     } else {
-        format!("restore {}", show::clean(&args.what.join(", ")))
+        format!("restore {}", types::clean(&args.what.join(", ")))
     };
     let first_ms = results
         .iter()
@@ -378,7 +375,7 @@ fn nothing_found(
             operation,
             format!(
                 "the bucket holds {} that Keepwatch did not write, and none that it did",
-                show::amount(foreign, "object")
+                types::amount(foreign, "object")
             ),
             "fetch them with an S3 tool; docs/FORMAT.md tells them apart",
         ),

@@ -4,18 +4,17 @@ mod not_started;
 
 use super::args::CommonArgs;
 use super::{COMPLETE, logging, setup};
-use crate::command;
 use crate::config::{Config, Needs, Unusable};
 use crate::daemon::Daemon;
-use crate::error::{Fatal, chain};
-use crate::platform;
-use crate::tasks::command::reader as service_reader;
+use crate::os;
+use crate::source::reader as service_reader;
+use crate::types::{Fatal, chain, command};
 use tokio::task::JoinError;
 
 /// Run until asked to stop.
 pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     // Before anything else: until somebody listens, the request kills.
-    let mut stop = tokio::spawn(platform::asked_to_end(hung_up));
+    let mut stop = tokio::spawn(os::asked_to_end(hung_up));
     // What is missing is told as well, and for that the rest must be known.
     let config = match setup::config_or_rest(common, Needs::Nothing) {
         Ok(config) => config,
@@ -71,7 +70,7 @@ async fn start(common: &CommonArgs, config: &Config) -> Result<Daemon, Fatal> {
 pub(super) async fn end(daemon: Daemon) -> Result<u8, Fatal> {
     tokio::select! {
         stopped = daemon.stop() => stopped.map(|()| COMPLETE),
-        _ = platform::asked_to_end(hung_up) => {
+        _ = os::asked_to_end(hung_up) => {
             tracing::warn!("stopped at once; the next start takes up what was under way");
             Err(Fatal::interrupted("finish what was under way"))
         }

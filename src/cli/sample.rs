@@ -3,12 +3,11 @@
 //! Its files are the user's to play with, so they get ordinary modes. Never
 //! touches a folder that has anything in it.
 
-use crate::command;
-use crate::error::{Fatal, chain};
+use crate::types::{Fatal, chain, command};
 use include_dir::{Dir, DirEntry, include_dir};
-use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::{fs, io};
 
 static OFFICE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/office");
 

@@ -3,8 +3,8 @@
 use super::args::CommonArgs;
 use crate::config::{Config, Defaults, Needs, Overrides, Unusable, load_or_rest, locate};
 use crate::daemon::Options;
-use crate::error::Fatal;
-use crate::platform;
+use crate::os;
+use crate::types::Fatal;
 use jiff::tz::TimeZone;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use std::sync::Arc;
 /// # Errors
 /// The account has no home folder.
 pub(super) fn defaults() -> Result<Defaults, Fatal> {
-    let dirs = platform::default_dirs()?;
+    let dirs = os::default_dirs()?;
     Ok(Defaults {
         state_dir: dirs.state,
         log_dir: dirs.log,
-        home_dir: platform::home_dir(),
+        home_dir: os::home_dir(),
         computer_time_zone: TimeZone::system(),
     })
 }
@@ -37,7 +37,7 @@ pub(super) fn options(common: &CommonArgs) -> Options {
 /// # Errors
 /// There is none (exit code 2).
 pub(super) fn located(common: &CommonArgs) -> Result<PathBuf, Fatal> {
-    locate(common.config.as_deref(), &platform::config_candidates())
+    locate(common.config.as_deref(), &os::config_candidates())
 }
 
 /// Read the configuration that the command line names, or the usual one.

@@ -1,7 +1,7 @@
 //! Figures as people read them, and JSON for programs.
 
-use crate::error::{Fatal, Fault, chain};
-pub(super) use crate::model::report::text::{amount, clean, duration, number, size, time};
+use crate::types::clean;
+use crate::types::{Fatal, Fault, chain};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -79,7 +79,7 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Class;
+    use crate::types::Class;
     use indicatif::TermLike;
     use std::io;
     use std::sync::{Arc, Mutex};

@@ -5,13 +5,13 @@ mod config;
 mod existing;
 
 use super::args::{CommonArgs, Place, SourcesArgs};
-use super::origins::{self, Depot};
-use super::{COMPLETE, show, versions::stamp};
-use crate::command;
-use crate::error::Fatal;
-use crate::platform;
-use crate::recovery::Stop;
-use crate::recovery::sources::{DEPTH_MAX, Found, find};
+use super::origins::Depot;
+use super::versions::stamp;
+use super::{COMPLETE, origins, show};
+use crate::history::{DEPTH_MAX, Found, find};
+use crate::retry::Stop;
+use crate::types::{Fatal, command};
+use crate::{os, types};
 use serde::Serialize;
 
 /// One source, for programs.
@@ -51,7 +51,7 @@ pub(super) async fn run(common: &CommonArgs, args: &SourcesArgs) -> Result<u8, F
     };
     let (found, cut) = tokio::select! {
         done = look => done?,
-        _ = platform::asked_to_stop() => return Err(Fatal::interrupted("look for sources")),
+        _ = os::asked_to_stop() => return Err(Fatal::interrupted("look for sources")),
     };
     if found.is_empty() {
         return Err(none(&depot, cut));
@@ -109,7 +109,7 @@ fn told(found: &Found) -> Told<'_> {
 }
 
 fn print(found: &Found, depot: &Depot) {
-    let place = show::clean(&format!("{}/{}", found.origin.bucket, found.origin.prefix));
+    let place = types::clean(&format!("{}/{}", found.origin.bucket, found.origin.prefix));
     let Some(header) = &found.newest else {
         println!("{place}");
         println!(
@@ -118,16 +118,16 @@ fn print(found: &Found, depot: &Depot) {
         );
         return;
     };
-    println!("{}  in {place}", show::clean(&header.source));
+    println!("{}  in {place}", types::clean(&header.source));
     println!(
         "  {} on {}",
-        show::clean(&header.root),
-        show::clean(&header.host)
+        types::clean(&header.root),
+        types::clean(&header.host)
     );
     println!(
         "  {} ({}), last compared in full {}",
-        show::amount(header.files, "file"),
-        show::size(header.bytes),
+        types::amount(header.files, "file"),
+        types::size(header.bytes),
         stamp(header.moment_ms, &depot.zone)
     );
 }

@@ -2,16 +2,14 @@
 
 use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, PARTIAL, setup, show, trial};
-use crate::board::{ScanDone, WatchProof, Watching};
-use crate::command;
 use crate::config::Needs;
 use crate::control::{Asked, Kept, Line, SourceStatus, Status, ask_status};
-use crate::error::Fatal;
+use crate::drill::Drill;
 use crate::index::Index;
-use crate::model::bandwidth::Rates;
-use crate::model::drill::Drill;
-use crate::platform::shell_word;
-use crate::tasks::line;
+use crate::os::shell_word;
+use crate::status::{ScanDone, WatchProof, Watching};
+use crate::types::{Fatal, Rates, command};
+use crate::{bandwidth, types};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
@@ -128,7 +126,7 @@ fn verdict(status: &Status) -> String {
         (WELL, 0) => "All is well: everything is protected.".to_owned(),
         (WELL, waiting) => format!(
             "All is well: everything is protected but {} on the way.",
-            show::amount(waiting, "file")
+            types::amount(waiting, "file")
         ),
         (UNKNOWN, _) => {
             "Keepwatch has not looked at all files since its start yet: whether everything is protected is known when it has.".to_owned()
@@ -138,7 +136,7 @@ fn verdict(status: &Status) -> String {
             let mut ill: Vec<String> = sources
                 .iter()
                 .filter(|source| !is_well(source))
-                .map(|source| show::clean(&source.name))
+                .map(|source| types::clean(&source.name))
                 .collect();
             if !is_mail_well(status) {
                 ill.push("the mail".to_owned());
@@ -217,7 +215,7 @@ fn last_known(kept: &Kept, zone: &TimeZone) {
     println!();
     println!(
         "How things stood {} (process {}; it may be otherwise now):",
-        show::time(kept.at_ms, zone),
+        types::time(kept.at_ms, zone),
         kept.status.pid
     );
     let mut told = show::Told::default();
@@ -239,14 +237,14 @@ fn is_mail_well(status: &Status) -> bool {
 fn mail(status: &Status, zone: &TimeZone) -> Vec<String> {
     let waiting = match status.outbox {
         0 => None,
-        count => Some(format!("{} not sent yet", show::amount(count, "message"))),
+        count => Some(format!("{} not sent yet", types::amount(count, "message"))),
     };
     match (&status.mail_trouble, waiting) {
         (Some((since_ms, fault)), waiting) => vec![format!(
             "NO MAIL GOES OUT since {}{}: {}",
-            show::time(*since_ms, zone),
+            types::time(*since_ms, zone),
             waiting.map_or_else(String::new, |waiting| format!(" ({waiting})")),
-            show::clean(&fault.to_string())
+            types::clean(&fault.to_string())
         )],
         (None, Some(waiting)) => vec![waiting],
         (None, None) => Vec::new(),
@@ -269,18 +267,21 @@ fn print(status: &Status, zone: &TimeZone) {
     println!(
         "Keepwatch {} is running since {} (process {}), copies go to {}",
         status.version,
-        show::time(status.started_ms, zone),
+        types::time(status.started_ms, zone),
         status.pid,
-        show::clean(&status.place)
+        types::clean(&status.place)
     );
     println!(
         "Since then: {}, {} sent, {} received",
-        show::amount(status.traffic.requests(), "request"),
-        show::size(status.traffic.sent_bytes),
-        show::size(status.traffic.received_bytes)
+        types::amount(status.traffic.requests(), "request"),
+        types::size(status.traffic.sent_bytes),
+        types::size(status.traffic.received_bytes)
     );
     if status.rates != Rates::default() {
-        println!("The line may be used {}", line::in_words(&status.rates));
+        println!(
+            "The line may be used {}",
+            bandwidth::in_words(&status.rates)
+        );
     }
     for line in mail(status, zone) {
         println!("{line}");
@@ -288,8 +289,8 @@ fn print(status: &Status, zone: &TimeZone) {
     if let Some(drill) = &status.drill {
         println!(
             "Restore drill {}: {}",
-            show::time(drill.at_ms, zone),
-            show::clean(&drill.line())
+            types::time(drill.at_ms, zone),
+            types::clean(&drill.line())
         );
     }
     let mut told = show::Told::default();
@@ -309,26 +310,26 @@ fn print_source(
     println!();
     println!(
         "{}  {}  to  {}",
-        show::clean(&source.name),
-        show::clean(&source.path),
-        show::clean(&source.destination)
+        types::clean(&source.name),
+        types::clean(&source.path),
+        types::clean(&source.destination)
     );
     println!(
         "  {} protected ({})",
-        show::amount(source.files_protected, "file"),
-        show::size(source.bytes_protected)
+        types::amount(source.files_protected, "file"),
+        types::size(source.bytes_protected)
     );
     if let Some(stored_ms) = source.board.stored_ms {
-        println!("  last backed up {}", show::time(stored_ms, zone));
+        println!("  last backed up {}", types::time(stored_ms, zone));
     }
     if source.waiting > 0 {
-        println!("  {} on their way", show::amount(source.waiting, "file"));
+        println!("  {} on their way", types::amount(source.waiting, "file"));
     }
     if let Some(until_ms) = source.paced_until_ms {
         println!(
             "  {} of many versions: the next one by {}",
-            show::amount(source.paced, "file"),
-            show::time(until_ms, zone)
+            types::amount(source.paced, "file"),
+            types::time(until_ms, zone)
         );
     }
     match &source.board.watching {
@@ -336,23 +337,26 @@ fn print_source(
         Watching::Starting if is_running => println!("  watches are being set up"),
         // A single run watches nothing.
         Watching::Starting => {}
-        Watching::Off(why) => println!("  CHANGES ARE NOT SEEN AT ONCE: {}", show::clean(why)),
+        Watching::Off(why) => println!("  CHANGES ARE NOT SEEN AT ONCE: {}", types::clean(why)),
     }
     for line in proof(&source.board.proof, zone, now_ms) {
         println!("  {line}");
     }
     for note in source.board.notes.values() {
-        println!("  note: {}", show::clean(note));
+        println!("  note: {}", types::clean(note));
     }
     if let Some(seen) = source.board.scanning {
-        println!("  a scan is under way: {} seen", show::amount(seen, "file"));
+        println!(
+            "  a scan is under way: {} seen",
+            types::amount(seen, "file")
+        );
     }
     if let Some(scan) = &source.board.last_scan {
         println!(
             "  last scan {} ({}, {}{})",
-            show::time(scan.started_ms, zone),
-            show::amount(scan.files, "file"),
-            show::duration(u64::try_from(scan.took_ms).unwrap_or(0)),
+            types::time(scan.started_ms, zone),
+            types::amount(scan.files, "file"),
+            types::duration(u64::try_from(scan.took_ms).unwrap_or(0)),
             if scan.complete() {
                 ""
             } else {
@@ -363,17 +367,17 @@ fn print_source(
     if let Some((since_ms, fault)) = &source.board.outage {
         println!(
             "  UPLOADS ARE ON HOLD since {}: {}",
-            show::time(*since_ms, zone),
+            types::time(*since_ms, zone),
             told.line(fault)
         );
     }
     for warning in source.board.warnings.values() {
-        println!("  WARNING: {}", show::clean(warning));
+        println!("  WARNING: {}", types::clean(warning));
     }
     for (fault, since_ms) in &source.unprotected {
         println!(
             "  NOT PROTECTED since {}: {}",
-            show::time(*since_ms, zone),
+            types::time(*since_ms, zone),
             told.line(fault)
         );
     }
@@ -381,7 +385,7 @@ fn print_source(
         .unprotected_total
         .saturating_sub(source.unprotected.len() as u64);
     if unnamed > 0 {
-        println!("  NOT PROTECTED: {} more", show::number(unnamed));
+        println!("  NOT PROTECTED: {} more", types::number(unnamed));
     }
 }
 
@@ -390,14 +394,14 @@ fn proof(proof: &WatchProof, zone: &TimeZone, now_ms: i64) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(proven_ms) = proof.proven_ms {
         let age_ms = u64::try_from(now_ms - proven_ms).unwrap_or(0);
-        lines.push(format!("watch proven {} ago", show::duration(age_ms)));
+        lines.push(format!("watch proven {} ago", types::duration(age_ms)));
     }
     if let Some(rebuilt_ms) = proof.rebuilt_ms {
         lines.push(format!(
             "watch set up again {} since the start, last {}: {}",
-            show::amount(proof.rebuilt, "time"),
-            show::time(rebuilt_ms, zone),
-            show::clean(&proof.rebuilt_why)
+            types::amount(proof.rebuilt, "time"),
+            types::time(rebuilt_ms, zone),
+            types::clean(&proof.rebuilt_why)
         ));
     }
     lines
@@ -406,7 +410,7 @@ fn proof(proof: &WatchProof, zone: &TimeZone, now_ms: i64) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Class, Fault};
+    use crate::types::{Class, Fault};
 
     #[test]
     fn mail_that_is_refused_is_told_as_refused_and_is_not_well() {

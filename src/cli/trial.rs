@@ -2,16 +2,16 @@
 //! nothing to set up, saying in plain words what it does.
 
 use super::args::{CommonArgs, TryArgs};
-use super::{COMPLETE, logging, origins, run, sample, setup, show};
-use crate::board::News;
-use crate::command::{self, Reader};
+use super::{COMPLETE, logging, origins, run, sample, setup};
 use crate::config::{Config, Defaults};
 use crate::daemon::{Daemon, Options};
-use crate::error::Fatal;
-use crate::platform::{self, shell_word};
-use crate::queue::Depth;
-use crate::recovery::word_for;
-use crate::tasks::{Context, destination};
+use crate::history::word_for;
+use crate::os::shell_word;
+use crate::source::Context;
+use crate::status::News;
+use crate::types::{Fatal, Reader, command};
+use crate::work::Depth;
+use crate::{destination, os, types};
 use jiff::ZonedDateTime;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub(super) async fn run(common: &CommonArgs, args: &TryArgs) -> Result<u8, Fatal
     });
     let _log = logging::init(&config.log, common.log_level.is_some(), common.quiet);
     introduce(&config, &vault);
-    let stop = platform::asked_to_stop();
+    let stop = os::asked_to_stop();
     tokio::pin!(stop);
     let daemon = tokio::select! {
         started = Daemon::start(config.clone(), Options::default()) => started?,
@@ -71,7 +71,7 @@ pub(super) async fn run(common: &CommonArgs, args: &TryArgs) -> Result<u8, Fatal
 
 /// Where a trial keeps everything of its own.
 fn home() -> Result<PathBuf, Fatal> {
-    Ok(platform::default_dirs()?.data.join("try"))
+    Ok(os::default_dirs()?.data.join("try"))
 }
 
 fn state_dir(home: &Path) -> PathBuf {
@@ -183,8 +183,8 @@ fn ready(ctx: &Context, config: &Config, vault: &Path, (files, bytes): (u64, u64
         } else {
             "NOT ALL is protected, see above and the log. Protected"
         },
-        show::amount(files, "file"),
-        show::size(bytes)
+        types::amount(files, "file"),
+        types::size(bytes)
     );
     println!("Change, add or delete something in the folder and watch it appear here.\n");
     let place = place(config, vault);
@@ -247,7 +247,7 @@ fn tell(news: &News, first: &mut FirstCopy, is_ready: bool) {
                 }
             }
             let packed = if stored_bytes < size_bytes {
-                format!(", {} compressed", show::size(*stored_bytes))
+                format!(", {} compressed", types::size(*stored_bytes))
             } else {
                 String::new()
             };
@@ -258,7 +258,7 @@ fn tell(news: &News, first: &mut FirstCopy, is_ready: bool) {
             };
             println!(
                 "  {clock}  protected  {path}  ({}{packed}{after})",
-                show::size(*size_bytes)
+                types::size(*size_bytes)
             );
         }
         News::Deleted { path, .. } => {

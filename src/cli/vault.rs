@@ -1,9 +1,10 @@
 //! `keepwatch vault serve`: a vault on a loopback port, for S3 tools.
 
 use super::args::VaultServeArgs;
-use super::{COMPLETE, out, run::signal_trouble, show};
-use crate::error::{Fatal, chain};
-use crate::platform;
+use super::run::signal_trouble;
+use super::{COMPLETE, out};
+use crate::types::{Fatal, chain};
+use crate::{os, types};
 use keepwatch_vault::Vault;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -21,7 +22,7 @@ pub(super) async fn serve(args: &VaultServeArgs) -> Result<u8, Fatal> {
         .await
         .map_err(|e| Fatal::new("open the vault", chain(&e), ""))??;
     if let Some(why) = vault.only_read_because() {
-        eprintln!("It can be read but not written to: {}", show::clean(why));
+        eprintln!("It can be read but not written to: {}", types::clean(why));
     }
     let trouble = |e: std::io::Error| {
         Fatal::new(
@@ -33,7 +34,7 @@ pub(super) async fn serve(args: &VaultServeArgs) -> Result<u8, Fatal> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(trouble)?;
     let address = listener.local_addr().map_err(trouble)?;
     let (key, secret) = (random(KEY_CHARS), random(SECRET_CHARS));
-    let stop = platform::asked_to_end(hung_up);
+    let stop = os::asked_to_end(hung_up);
     tokio::pin!(stop);
     // Before it is told: until somebody listens, a signal kills.
     let mut early = match futures::poll!(stop.as_mut()) {

@@ -3,22 +3,22 @@
 //! looked at by itself.
 
 use super::args::{CommonArgs, Place, VerifyArgs};
-use super::origins::{self, Named};
-use super::restore::{parts::lines, parts::texts_by_origin, parts::typed, until_stopped};
+use super::origins::Named;
+use super::restore::until_stopped;
 use super::versions::stamp;
-use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
-use crate::command;
+use super::{COMPLETE, FAILED, PARTIAL, logging, origins, setup, show};
+use crate::cli::restore::parts::{lines, texts_by_origin, typed};
 use crate::config::Needs;
 use crate::control::{Line, Request, ask};
 use crate::daemon::verify_once;
-use crate::error::Fatal;
-use crate::model::RelKey;
-use crate::model::audit::{Ask, Damage, Deep, Finding, Never, Progress, Repair, Verified};
-use crate::model::key::is_own;
-use crate::platform;
-use crate::recovery::{
-    Place as Where, Stop, Typed, VerifyEvent, VerifyRequest, selectors, settle, verify, word_for,
+use crate::history::{Place as Where, Typed, selectors, settle, word_for};
+use crate::retry::Stop;
+use crate::types::{Fatal, RelKey, command, is_own};
+use crate::verify::{
+    Ask, Damage, Deep, Finding, Never, Progress, Repair, Verified, VerifyEvent, VerifyRequest,
+    verify,
 };
+use crate::{os, types};
 use indicatif::ProgressBar;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -113,7 +113,7 @@ async fn known_here(
     };
     let line = tokio::select! {
         line = work => line?,
-        _ = platform::asked_to_stop() => return Err(Fatal::interrupted("verify everything")),
+        _ = os::asked_to_stop() => return Err(Fatal::interrupted("verify everything")),
     };
     match line {
         Line::Verified { sources } => Ok((sources, zone)),
@@ -215,28 +215,28 @@ fn print(results: &[Verified], seed: Option<u64>, zone: &TimeZone) {
     for result in results {
         println!(
             "{}  in  {}",
-            show::clean(&result.name),
-            show::clean(&result.destination)
+            types::clean(&result.name),
+            types::clean(&result.destination)
         );
         for line in figures(result) {
-            println!("  {}", show::clean(&line));
+            println!("  {}", types::clean(&line));
         }
         for finding in &result.findings {
             for line in words(finding, zone) {
-                println!("  {}", show::clean(&line));
+                println!("  {}", types::clean(&line));
             }
         }
         let unnamed = result
             .findings_total
             .saturating_sub(result.findings.len() as u64);
         if unnamed > 0 {
-            println!("  {} more", show::amount(unnamed, "finding"));
+            println!("  {} more", types::amount(unnamed, "finding"));
         }
         for fault in &result.not_looked {
-            println!("  NOT LOOKED AT: {}", show::clean(&fault.to_string()));
+            println!("  NOT LOOKED AT: {}", types::clean(&fault.to_string()));
         }
         for text in &result.unmatched {
-            println!("  nothing matched: {}", show::clean(text));
+            println!("  nothing matched: {}", types::clean(text));
         }
     }
     if let Some(seed) = seed {
@@ -257,7 +257,7 @@ fn verdict(results: &[Verified]) -> String {
             let (what, stay) = match left_behind {
                 1 => ("1 older version is".to_owned(), "that stays"),
                 more => (
-                    format!("{} older versions are", show::number(more)),
+                    format!("{} older versions are", types::number(more)),
                     "those stay",
                 ),
             };
@@ -280,8 +280,8 @@ fn figures(result: &Verified) -> Vec<String> {
     if progress.hashed > 0 {
         first += &format!(
             ", {} downloaded and hashed ({})",
-            show::number(progress.hashed),
-            show::size(progress.hashed_bytes)
+            types::number(progress.hashed),
+            types::size(progress.hashed_bytes)
         );
     }
     let mut lines = vec![first];
@@ -302,7 +302,7 @@ fn figures(result: &Verified) -> Vec<String> {
         (result.too_large, "larger than the sample: not downloaded"),
     ] {
         if count > 0 {
-            lines.push(format!("{} {what}", show::number(count)));
+            lines.push(format!("{} {what}", types::number(count)));
         }
     }
     lines
@@ -346,7 +346,7 @@ fn word(finding: &Finding) -> String {
     let key = finding.key.as_deref().map(RelKey::parse_full);
     match key {
         Some(Ok(key)) => word_for(&key.path()),
-        _ => platform::shell_word(&finding.path),
+        _ => os::shell_word(&finding.path),
     }
 }
 
@@ -407,12 +407,12 @@ fn mended(finding: &Finding, zone: &TimeZone) -> String {
 
 /// `6 versions and 1 manifest looked at`: the backup's own lists are no files.
 fn looked_at(progress: &Progress) -> String {
-    let versions = show::amount(progress.looked, "version");
+    let versions = types::amount(progress.looked, "version");
     match progress.manifests {
         0 => format!("{versions} looked at"),
         more => format!(
             "{versions} and {} looked at",
-            show::amount(more, "manifest")
+            types::amount(more, "manifest")
         ),
     }
 }
@@ -469,13 +469,13 @@ fn line(progress: &Progress, took: Duration) -> String {
         let rate = u128::from(progress.hashed_bytes) * 1_000 / took.as_millis().max(1);
         text += &format!(
             ", {} hashed ({}, {}/s)",
-            show::number(progress.hashed),
-            show::size(progress.hashed_bytes),
-            show::size(u64::try_from(rate).unwrap_or(u64::MAX))
+            types::number(progress.hashed),
+            types::size(progress.hashed_bytes),
+            types::size(u64::try_from(rate).unwrap_or(u64::MAX))
         );
     }
     if progress.found > 0 {
-        text += &format!(", {} FOUND DAMAGED", show::number(progress.found));
+        text += &format!(", {} FOUND DAMAGED", types::number(progress.found));
     }
     text
 }

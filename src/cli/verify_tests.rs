@@ -1,8 +1,8 @@
 //! Exit codes, and what an owner gets to read.
 
 use super::*;
-use crate::error::{Class, Fault};
-use crate::model::audit::{Damage, WholeVersion};
+use crate::types::{Class, Fault};
+use crate::verify::{Damage, WholeVersion};
 
 fn finding() -> Finding {
     Finding {

@@ -1,19 +1,16 @@
 //! `keepwatch versions PATH`: every version of one file, newest first.
 
 use super::args::{CommonArgs, VersionsArgs};
-use super::origins::{self, Depot, Named};
-use super::restore::parts;
-use super::{COMPLETE, PARTIAL, show};
-use crate::command;
-use crate::error::Fatal;
-use crate::model::RelPath;
-use crate::model::moment::parse_moment;
-use crate::model::taken::{Reading, Taken};
-use crate::platform;
-use crate::recovery::{
-    FileVersion, Misses, Stop, Typed, VERSIONS_SHOWN_MAX, Versions, alike, several, typed_path,
-    versions, word_for,
+use super::origins::{Depot, Named};
+use super::{COMPLETE, PARTIAL, origins, show};
+use crate::cli::restore::parts;
+use crate::history::{
+    FileVersion, Misses, Typed, VERSIONS_SHOWN_MAX, Versions, alike, several, typed_path, versions,
+    word_for,
 };
+use crate::retry::Stop;
+use crate::types::{Fatal, Reading, RelPath, Taken, command, parse_moment};
+use crate::{os, types};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -82,7 +79,7 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
     };
     let found = tokio::select! {
         found = look => found?,
-        _ = platform::asked_to_stop() => return Err(Fatal::interrupted("list versions")),
+        _ = os::asked_to_stop() => return Err(Fatal::interrupted("list versions")),
     };
     if common.json {
         show::json(&found)?;
@@ -147,15 +144,15 @@ async fn called_like_it(
                     reading: Reading::Alike,
                     path: Some(path.to_string()),
                 };
-                eprintln!("{}", show::clean(&taken.words()));
+                eprintln!("{}", types::clean(&taken.words()));
             }
             Ok(Found::of(named, path, versions))
         }
         ([], Some((_, folder))) => Err(Fatal::usage(
-            format!("list the versions of {}", show::clean(text)),
+            format!("list the versions of {}", types::clean(text)),
             match folder.is_root() {
                 true => "that is the source's folder itself".to_owned(),
-                false => format!("{} is a folder", show::clean(&folder.to_string())),
+                false => format!("{} is a folder", types::clean(&folder.to_string())),
             },
             format!(
                 "name one file in it; `{}` brings all of it back",
@@ -206,7 +203,7 @@ fn meant(named: &Named, typed: &str) -> Result<Vec<(RelPath, Reading)>, Fatal> {
 fn unknown(path: &str, origins: &[Named], misses: &Misses) -> Fatal {
     let names: Vec<&str> = origins.iter().map(|named| named.name.as_str()).collect();
     Fatal::new(
-        format!("list the versions of {}", show::clean(path)),
+        format!("list the versions of {}", types::clean(path)),
         format!(
             "the backup has no such file (looked in: {}){}",
             names.join(", "),
@@ -223,13 +220,13 @@ fn print(found: &Found, zone: &TimeZone) {
     let versions = &found.versions;
     println!(
         "{}  (source {})",
-        show::clean(&found.path),
-        show::clean(&found.source)
+        types::clean(&found.path),
+        types::clean(&found.source)
     );
     println!(
         "  in bucket {}, key {}",
-        show::clean(&versions.bucket),
-        show::clean(&versions.key)
+        types::clean(&versions.bucket),
+        types::clean(&versions.key)
     );
     println!();
     let rows: Vec<[String; 5]> =
@@ -243,7 +240,7 @@ fn print(found: &Found, zone: &TimeZone) {
     if versions.more {
         println!(
             "  these are {}; the older ones: {}",
-            show::number(VERSIONS_SHOWN_MAX as u64),
+            types::number(VERSIONS_SHOWN_MAX as u64),
             command::on_copies(&format!(
                 "versions {} --before \"{}\"",
                 found.word,
@@ -305,24 +302,24 @@ fn row(version: &FileVersion, zone: &TimeZone) -> [String; 5] {
         notes.push("never rested".to_owned());
     }
     if !matches!(version.storage_class.as_str(), "" | "STANDARD") {
-        notes.push(show::clean(&version.storage_class));
+        notes.push(types::clean(&version.storage_class));
     }
     if let Some(key) = &version.older_key {
-        notes.push(format!("key {}", show::clean(key)));
+        notes.push(format!("key {}", types::clean(key)));
     }
     if let Some(trouble) = &version.trouble {
-        notes.push(show::clean(trouble));
+        notes.push(types::clean(trouble));
     }
     [
         stamp(version.stored_at_ms, zone),
-        version.size_bytes.map_or_else(none, show::size),
+        version.size_bytes.map_or_else(none, types::size),
         if version.deleted {
             none()
         } else {
-            show::size(version.stored_bytes)
+            types::size(version.stored_bytes)
         },
         notes.join(", "),
-        show::clean(&version.version_id),
+        types::clean(&version.version_id),
     ]
 }
 
@@ -392,7 +389,7 @@ pub(super) fn stamp(at_ms: i64, zone: &TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::moment::parse_moment;
+    use crate::types::parse_moment;
 
     #[test]
     fn what_is_shown_as_a_time_finds_that_version_again() {

@@ -4,7 +4,7 @@
 use super::problems::{Key, Problems, Wrong, shown};
 use super::raw::RawBandwidth;
 use super::validate::Input;
-use crate::model::bandwidth::{DAY_MINUTES, Rates, Slot, Timetable};
+use crate::types::{DAY_MINUTES, Rates, Slot, Timetable};
 use jiff::civil::Weekday;
 
 /// The slowest limit: 128 kbit/s. Below it the requests themselves time out,
@@ -166,7 +166,7 @@ fn hours(text: &str) -> Option<(u16, u16)> {
     let minute = |text: &str| match text {
         "24:00" => Some(DAY_MINUTES),
         text => {
-            let time = super::values::time_of_day(text).ok()?;
+            let time = crate::config::values::time_of_day(text).ok()?;
             u16::try_from(i32::from(time.hour()) * 60 + i32::from(time.minute())).ok()
         }
     };

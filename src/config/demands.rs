@@ -3,7 +3,7 @@
 
 use super::S3Demands;
 use super::problems::{Wrong, looks_secret, shown};
-use crate::error::Fatal;
+use crate::types::Fatal;
 
 /// Encryptions that S3 does by itself. Keys of the customer's own (SSE-C) are secrets,
 /// which belong into no configuration.

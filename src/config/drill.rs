@@ -1,12 +1,10 @@
 //! `[drill]`: what the daily restore drill may take. Pure.
 
-use super::DrillConfig;
 use super::problems::{Key, Problems, Wrong, shown};
 use super::raw::RawDrill;
 use super::validate::Input;
-use super::values;
-use crate::command;
-use crate::model::amount::parse_bytes;
+use super::{DrillConfig, values};
+use crate::types::{command, parse_bytes};
 use std::ops::RangeInclusive;
 
 /// More files a day are a verification: `keepwatch verify --deep --sample`.

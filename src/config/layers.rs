@@ -4,7 +4,8 @@
 //! at the first wrong key, so a wrong key is noted, taken out, and the rest is
 //! read again: all of them are reported at once.
 
-use super::environment::{self, Environment, variable_of};
+use super::environment;
+use super::environment::{Environment, variable_of};
 use super::load::Overrides;
 use super::problems::{Key, Origin, Problems, Wrong, nearest, printable};
 use super::raw::{RawConfig, Shape, TABLES, keys_of};

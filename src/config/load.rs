@@ -2,14 +2,12 @@
 //!
 //! The only thing read is the configuration file itself.
 
-use super::Config;
 use super::environment::Environment;
 use super::layers::Layers;
 use super::lines::Lines;
 use super::problems::{Problems, Wrong};
-use super::validate;
-use crate::command;
-use crate::error::{Fatal, chain};
+use super::{Config, validate};
+use crate::types::{Fatal, chain, command};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{ErrorKind, Read};

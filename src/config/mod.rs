@@ -21,8 +21,6 @@ mod places;
 mod problems;
 mod raw;
 mod source;
-#[cfg(test)]
-mod tests;
 mod trial;
 mod validate;
 mod values;
@@ -48,7 +46,7 @@ pub struct Config {
     /// The daily restore drill.
     pub drill: DrillConfig,
     /// How much of the line may be used, and when.
-    pub bandwidth: crate::model::bandwidth::Timetable,
+    pub bandwidth: crate::types::Timetable,
     /// Bounds.
     pub limits: Limits,
     /// Folder of the index and the control socket.
@@ -207,3 +205,6 @@ pub struct LogConfig {
     /// One JSON object a line instead of text.
     pub json: bool,
 }
+
+#[cfg(test)]
+mod tests;

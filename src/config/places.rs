@@ -4,7 +4,7 @@
 //! Used for the file and for the flags of `restore` alike.
 
 use super::problems::{Wrong, is_hidden, looks_secret, shown};
-use crate::model::key::KEY_BYTES_MAX;
+use crate::types::KEY_BYTES_MAX;
 
 /// Half of a key is kept for the file's own path.
 const PREFIX_BYTES_MAX: usize = KEY_BYTES_MAX / 2;

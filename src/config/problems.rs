@@ -4,7 +4,7 @@
 //! back whatever looks like a credential.
 
 use super::lines::Lines;
-use crate::error::Fatal;
+use crate::types::Fatal;
 use std::fmt;
 use std::path::Path;
 

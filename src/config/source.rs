@@ -1,14 +1,11 @@
 //! The `[[source]]` tables: each by itself, then against each other.
 
-use super::paths;
-use super::places;
 use super::problems::{Key, Problems, Wrong, nearest, shown};
 use super::raw::RawSource;
 use super::trial::bucket_like;
 use super::validate::Input;
-use super::values;
-use super::{OnDelete, SourceConfig};
-use crate::model::pattern::{Ground, leaves_out_everything, rule};
+use super::{OnDelete, SourceConfig, paths, places, values};
+use crate::types::{Ground, leaves_out_everything, rule};
 use std::path::{Path, PathBuf};
 
 /// A backup of every day is promised of every file.

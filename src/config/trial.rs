@@ -1,20 +1,17 @@
 //! Configurations that are made without a file: for `try`, and for commands
 //! that name a bucket on the command line.
 
-use super::drill;
-use super::paths;
-use super::places;
+use super::load::Defaults;
 use super::problems::shown;
 use super::raw::{
     COMPRESS_LEVEL, RawDrill, RawLimits, RawNotify, RawSchedule, VERSIONS_PER_HOUR_MAX,
 };
 use super::validate::own_folders_inside;
-use super::values;
 use super::{
-    Config, Defaults, Limits, LogConfig, NotifyConfig, OnDelete, S3Config, S3Demands,
-    ScheduleConfig, SourceConfig, StoreConfig,
+    Config, Limits, LogConfig, NotifyConfig, OnDelete, S3Config, S3Demands, ScheduleConfig,
+    SourceConfig, StoreConfig, drill, paths, places, values,
 };
-use crate::error::Fatal;
+use crate::types::Fatal;
 use std::path::Path;
 
 /// S3's longest bucket name.
@@ -32,7 +29,7 @@ impl Config {
     /// the state or the logs.
     pub fn trial(folder: &Path, vault: &Path, defaults: &Defaults) -> Result<Self, Fatal> {
         let operation = format!("try {}", shown(&folder.to_string_lossy()));
-        let refuse = |wrong: super::problems::Wrong| {
+        let refuse = |wrong: crate::config::problems::Wrong| {
             Fatal::usage(operation.as_str(), wrong.what, wrong.remedy)
         };
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -84,7 +81,7 @@ impl Config {
     }
 }
 
-fn defaults_of_notify() -> Result<NotifyConfig, super::problems::Wrong> {
+fn defaults_of_notify() -> Result<NotifyConfig, crate::config::problems::Wrong> {
     let raw = RawNotify::default();
     Ok(NotifyConfig {
         topic_arn: None,
@@ -93,14 +90,16 @@ fn defaults_of_notify() -> Result<NotifyConfig, super::problems::Wrong> {
     })
 }
 
-fn defaults_of_schedule(defaults: &Defaults) -> Result<ScheduleConfig, super::problems::Wrong> {
+fn defaults_of_schedule(
+    defaults: &Defaults,
+) -> Result<ScheduleConfig, crate::config::problems::Wrong> {
     Ok(ScheduleConfig {
         digest_at: values::time_of_day(&RawSchedule::default().digest_at)?,
         time_zone: defaults.computer_time_zone.clone(),
     })
 }
 
-fn defaults_of_limits() -> Result<Limits, super::problems::Wrong> {
+fn defaults_of_limits() -> Result<Limits, crate::config::problems::Wrong> {
     let raw = RawLimits::default();
     Ok(Limits {
         debounce_ms: raw.debounce_ms.unsigned_abs(),
@@ -129,7 +128,7 @@ impl S3Config {
         let check = |text: Option<&str>, check: fn(&str) -> Result<String, _>, flag: &str| {
             text.map(check)
                 .transpose()
-                .map_err(|wrong: super::problems::Wrong| wrong.of_flag(flag))
+                .map_err(|wrong: crate::config::problems::Wrong| wrong.of_flag(flag))
         };
         let endpoint_url = check(endpoint_url, places::endpoint_url, "--endpoint-url")?;
         Ok(Self {
@@ -188,6 +187,7 @@ pub(super) fn bucket_like(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::places;
     use proptest::prelude::*;
 
     #[test]

@@ -3,19 +3,13 @@
 //! A wrong value is noted and its default taken, so that everything else is
 //! still checked; the caller throws the result away when anything was noted.
 
-use super::bandwidth;
-use super::demands;
-use super::drill;
 use super::layers::Layers;
-use super::paths;
-use super::places;
+use super::load::{Defaults, Needs};
 use super::problems::{Key, Problems, Wrong};
 use super::raw::{RawConfig, RawLimits, RawLog, RawNotify, RawS3, RawSchedule, RawVault};
-use super::source;
-use super::values;
 use super::{
-    Config, Defaults, Limits, LogConfig, Needs, NotifyConfig, S3Config, S3Demands, ScheduleConfig,
-    SourceConfig, StoreConfig,
+    Config, Limits, LogConfig, NotifyConfig, S3Config, S3Demands, ScheduleConfig, SourceConfig,
+    StoreConfig, bandwidth, demands, drill, paths, places, source, values,
 };
 use std::path::{Path, PathBuf};
 

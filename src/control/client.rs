@@ -1,11 +1,11 @@
 //! The command's end of the socket.
 
-use super::{Line, Request};
-use crate::command;
-use crate::error::{Fatal, chain};
-use crate::platform;
+use super::protocol::{Line, Request};
+use crate::os;
+use crate::types::{Fatal, chain, command};
 use interprocess::local_socket::GenericFilePath;
-use interprocess::local_socket::tokio::{Stream, prelude::*};
+use interprocess::local_socket::tokio::Stream;
+use interprocess::local_socket::tokio::prelude::*;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
@@ -94,7 +94,7 @@ async fn ask_within(
     silence: Duration,
     mut progress: impl FnMut(Line),
 ) -> Result<Asked, Fatal> {
-    let Ok(name) = platform::control_socket(state_dir).to_fs_name::<GenericFilePath>() else {
+    let Ok(name) = os::control_socket(state_dir).to_fs_name::<GenericFilePath>() else {
         return Ok(Asked::Nobody);
     };
     let silent = Ok(Asked::Silent(silence));

@@ -15,11 +15,9 @@ pub use server::{Answer, Server};
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Class, Fault};
-    use crate::model::audit::{self, Verified};
-    use crate::model::bandwidth::Rates;
-    use crate::model::drill::Drill;
-    use crate::model::traffic::Traffic;
+    use crate::drill::Drill;
+    use crate::types::{Class, Fault, Rates, Traffic};
+    use crate::verify::{Verified, findings};
     use std::sync::Arc;
     use tokio::sync::{mpsc, watch};
 
@@ -45,7 +43,7 @@ mod tests {
                 drill: Some(Drill::default()),
                 sources: vec![],
             })),
-            Line::Verifying(audit::Progress::default()),
+            Line::Verifying(findings::Progress::default()),
             Line::Verified {
                 sources: vec![Verified::default()],
             },

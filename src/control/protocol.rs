@@ -1,16 +1,15 @@
 //! What is asked and answered, and the last answer, which is kept for when nobody gives
 //! one any more.
 
-use crate::board::SourceBoard;
-use crate::error::Fault;
-use crate::model::audit::{self, Ask, Verified};
-use crate::model::bandwidth::Rates;
-use crate::model::destination::Trouble;
-use crate::model::drill::Drill;
-use crate::model::traffic::Traffic;
-use crate::platform;
+use crate::destination::Trouble;
+use crate::drill::Drill;
+use crate::os;
+use crate::status::SourceBoard;
+use crate::types::{Fault, Rates, Traffic};
+use crate::verify::{Ask, Verified, findings};
 use serde::{Deserialize, Serialize};
-use std::io::{self, Read as _, Write as _};
+use std::io;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 /// What a command can ask of the daemon.
@@ -49,7 +48,7 @@ pub enum Line {
     /// How far a reconciliation is.
     Progress(Progress),
     /// How far a verification is.
-    Verifying(audit::Progress),
+    Verifying(findings::Progress),
     /// Answer to [`Request::Verify`].
     Verified {
         /// One per source.
@@ -233,7 +232,7 @@ impl Kept {
         let path = state_dir.join(KEPT_FILE);
         let new = path.with_extension("new");
         let text = serde_json::to_vec(self)?;
-        platform::create_private_file(&new)?.write_all(&text)?;
+        os::create_private_file(&new)?.write_all(&text)?;
         std::fs::rename(&new, &path)
     }
 

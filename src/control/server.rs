@@ -1,17 +1,19 @@
 //! The daemon's end of the socket.
 
-use super::{Line, Request};
-use crate::error::{Class, Fatal, Fault, chain};
-use crate::platform;
-use interprocess::local_socket::tokio::{Listener, Stream, prelude::*};
+use super::protocol::{Line, Request};
+use crate::os;
+use crate::types::{Class, Fatal, Fault, chain};
+use interprocess::local_socket::tokio::prelude::*;
+use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::{GenericFilePath, ListenerOptions};
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite};
-use tokio::io::{AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -68,7 +70,7 @@ impl Server {
     /// # Errors
     /// The socket cannot be made.
     pub fn bind(state_dir: &Path) -> Result<Self, Fatal> {
-        let path = platform::control_socket(state_dir);
+        let path = os::control_socket(state_dir);
         let fatal = |cause: String| {
             Fatal::new(
                 format!("open the control socket {}", path.display()),
@@ -80,12 +82,12 @@ impl Server {
             .clone()
             .to_fs_name::<GenericFilePath>()
             .map_err(|e| fatal(chain(&e)))?;
-        platform::remove_stale_socket(&path);
+        os::remove_stale_socket(&path);
         let listener = ListenerOptions::new()
             .name(name)
             .create_tokio()
             .map_err(|e| fatal(chain(&e)))?;
-        platform::restrict_socket(&path).map_err(|e| fatal(chain(&e)))?;
+        os::restrict_socket(&path).map_err(|e| fatal(chain(&e)))?;
         Ok(Self {
             listener,
             state_dir: state_dir.to_owned(),
@@ -132,15 +134,15 @@ impl Server {
     /// A socket that somebody has removed (with its folder) is made again:
     /// without it nobody could tell that the daemon runs.
     async fn make_again(&mut self, is_lost: &mut bool) {
-        let socket = platform::control_socket(&self.state_dir);
-        let is_gone = move || platform::is_socket_gone(&socket);
+        let socket = os::control_socket(&self.state_dir);
+        let is_gone = move || os::is_socket_gone(&socket);
         if !matches!(tokio::task::spawn_blocking(is_gone).await, Ok(true)) {
             *is_lost = false;
             return;
         }
         let state_dir = self.state_dir.clone();
         let bind = move || {
-            let made = platform::create_private_dir_all(&state_dir);
+            let made = os::create_private_dir_all(&state_dir);
             made.map_err(|error| chain(&error))
                 .and_then(|()| Self::bind(&state_dir).map_err(|fatal| fatal.one_line()))
         };

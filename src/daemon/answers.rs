@@ -1,18 +1,18 @@
 //! What the daemon answers on its control socket.
 
-use crate::board::ScanDone;
 use crate::control::{
     Answer, Kept, Line, Progress, Reconciled, Request, SourceStatus, Status, Words,
 };
-use crate::error::{Class, Fatal, Fault, chain};
+use crate::digest::daily;
 use crate::index::Activity;
-use crate::model::RelKey;
-use crate::model::audit::Ask;
-use crate::model::report::text::amount;
-use crate::recovery::Stop;
-use crate::tasks::context::blocking;
-use crate::tasks::post::{Delivery, Post};
-use crate::tasks::{Context, audit, brake, destination, digest, drill};
+use crate::mail::{Delivery, Post};
+use crate::os::blocking::blocking;
+use crate::retry::Stop;
+use crate::source::Context;
+use crate::status::ScanDone;
+use crate::types::{Class, Fatal, Fault, RelKey, amount, chain};
+use crate::verify::{Ask, repair};
+use crate::{destination, digest, drill, guard};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
@@ -132,10 +132,10 @@ pub(super) async fn digest_line(
     let now_ms = ctx.server_now_ms();
     let read = Arc::clone(ctx);
     let (message, delivery) = if send {
-        let (message, delivery) = digest::daily(ctx, post, now_ms, settled).await?;
+        let (message, delivery) = daily::daily(ctx, post, now_ms, settled).await?;
         (message, Some(delivery))
     } else {
-        (digest::report(ctx, now_ms).await?.message(), None)
+        (daily::report(ctx, now_ms).await?.message(), None)
     };
     let drill = blocking(move || Ok(drill::last(&read).ok().flatten())).await?;
     Ok(Line::Digest {
@@ -222,7 +222,7 @@ fn source_status(ctx: &Context, number: usize) -> SourceStatus {
 fn named(ctx: &Context, source: usize, key: &RelKey) -> String {
     let path = key.path();
     let folder = RelKey::of_folder(&path);
-    match brake::known_below(&ctx.index, ctx.sources[source].id, &folder) {
+    match guard::known_below(&ctx.index, ctx.sources[source].id, &folder) {
         Ok(0) | Err(_) => path.to_string(),
         Ok(files) => format!("{path} and the {} in it", amount(files, "file")),
     }
@@ -293,7 +293,7 @@ pub(super) async fn verify_line(
     let asked = Stop::new(asked);
     let far = Mutex::default();
     let lock = || far.lock().unwrap_or_else(PoisonError::into_inner);
-    let work = audit::run(ctx, ask, |now| *lock() = now, &asked);
+    let work = repair::run(ctx, ask, |now| *lock() = now, &asked);
     let done = telling(
         work,
         progress,
@@ -354,7 +354,7 @@ fn incomplete(ctx: &Context, source: usize, scan: Option<ScanDone>) -> Vec<Strin
         reasons.push(fault.to_string());
     }
     for hold in ctx.brakes.holds(source) {
-        let reason = brake::line(ctx, source, &hold);
+        let reason = guard::line(ctx, source, &hold);
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }

@@ -6,29 +6,34 @@
 //! the index is flushed. It decides nothing about files.
 
 mod answers;
+mod maintenance;
 mod once;
 mod open;
 mod places;
 
-pub use once::{Progressing, digest_once, reconcile_once, verify_once};
-pub use open::{notifier, open};
-pub use places::{Doubt, doubts, refuse_state};
+pub use once::{digest_once, reconcile_once, verify_once};
+pub use open::notifier;
+pub use places::{doubts, refuse_state};
 
+use crate::backup::{late, orphaned_uploads};
+use crate::digest::daily;
+use crate::pacing::costs;
+use crate::watch::collect;
+use crate::{backup, bandwidth, os, scan};
+use open::open;
+
+use crate::bandwidth::Reload;
 use crate::config::Config;
 use crate::control::Server;
-use crate::error::{Fatal, Fault, chain};
 use crate::index::Opened;
-use crate::model::owner::Computer;
-use crate::notice::Notifier;
-use crate::platform;
-use crate::store::Store;
-use crate::tasks::context::{Clock, Hint, blocking, system_clock};
-use crate::tasks::line::Reload;
-use crate::tasks::post::Post;
-use crate::tasks::watch::WatchOptions;
-use crate::tasks::{
-    Context, collect, costs, digest, late, leftovers, line, scan, tend, upload, watch as watching,
-};
+use crate::mail::Post;
+use crate::manifest::Computer;
+use crate::os::blocking::blocking;
+use crate::s3::Store;
+use crate::sns::Notifier;
+use crate::source::{Clock, Context, Hint, system_clock};
+use crate::types::{Fatal, Fault, chain};
+use crate::watch::WatchOptions;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -71,8 +76,8 @@ pub struct Options {
 
 /// This computer, as it owns destinations.
 pub fn this_computer() -> Computer {
-    let machine_id = platform::machine_id();
-    Computer::new(platform::computer_name(), machine_id.as_deref())
+    let machine_id = os::machine_id();
+    Computer::new(os::computer_name(), machine_id.as_deref())
 }
 
 /// How often a stop looks whether everything that waited is stored.
@@ -140,19 +145,23 @@ impl Daemon {
             loops.spawn(collect::run(Arc::clone(&ctx), hints, stopped.clone()));
         }
         for _ in 0..ctx.config.limits.workers {
-            workers.spawn(upload::run(Arc::clone(&ctx)));
+            workers.spawn(backup::run(Arc::clone(&ctx)));
         }
-        loops.spawn(tend::run(
+        loops.spawn(maintenance::run(
             Arc::clone(&ctx),
             Arc::clone(&post),
             stopped.clone(),
         ));
-        loops.spawn(line::run(Arc::clone(&ctx), options.reload, stopped.clone()));
+        loops.spawn(bandwidth::run(
+            Arc::clone(&ctx),
+            options.reload,
+            stopped.clone(),
+        ));
         let answers = answers::Answers::new(Arc::clone(&ctx), Arc::clone(&post), started_ms);
         let answers = Arc::new(answers);
         loops.spawn(server.serve(Arc::clone(&answers), stopped.clone()));
         loops.spawn(answers.keep(stopped.clone()));
-        loops.spawn(digest::run(
+        loops.spawn(daily::run(
             Arc::clone(&ctx),
             Arc::clone(&post),
             stopped.clone(),
@@ -161,7 +170,7 @@ impl Daemon {
         for source in 0..ctx.sources.len() {
             let (watched, wait) = oneshot::channel();
             ready.spawn(first_scan(Arc::clone(&ctx), source, wait));
-            loops.spawn(watching::run(
+            loops.spawn(crate::watch::run(
                 Arc::clone(&ctx),
                 source,
                 options.watch.clone(),
@@ -246,7 +255,8 @@ impl Daemon {
             tracing::warn!("uploads under way are abandoned; the next start takes them up again");
             // What they had sent waits for the next start, save for what nobody
             // can go on with: that is thrown away now, or then.
-            let cleared = tokio::time::timeout_at(end, leftovers::sweep_at_stop(&self.ctx)).await;
+            let cleared =
+                tokio::time::timeout_at(end, orphaned_uploads::sweep_at_stop(&self.ctx)).await;
             if cleared != Ok(true) {
                 tracing::warn!(
                     "what cannot be gone on with stays in the bucket until the next start"
@@ -305,7 +315,7 @@ fn has_news(ctx: &Context, began_ms: i64) -> bool {
     let now_ms = ctx.steady_ms();
     let heard_ms = ctx.heard_ms.load(Ordering::Relaxed);
     let is_coming =
-        now_ms - began_ms < LAST_NEWS_MS || (0..upload::NEWS_MS).contains(&(now_ms - heard_ms));
+        now_ms - began_ms < LAST_NEWS_MS || (0..backup::NEWS_MS).contains(&(now_ms - heard_ms));
     (0..ctx.sources.len()).any(|source| {
         ctx.gates.outage(source).is_none()
             && ctx.sources[source].destination.may_send()
@@ -384,7 +394,7 @@ fn panicked(error: &(dyn std::error::Error + 'static)) -> Fatal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Class;
+    use crate::types::Class;
 
     /// Named after the bug: the note could not be written, and the index was not
     /// brought to disk.

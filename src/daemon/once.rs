@@ -1,16 +1,19 @@
 //! One-off runs without a running daemon: open, work, close.
 
 use super::answers::{NAMED_MAX, digest_line, reconcile, state, told, verify_line, write_down};
-use super::{CLEARING_MAX, Options, Parts, close, open, this_computer};
+use super::open::open;
+use super::{CLEARING_MAX, Options, Parts, close, maintenance, this_computer};
+use crate::backup::orphaned_uploads;
 use crate::config::Config;
 use crate::control::{Line, Reconciled, Words};
-use crate::error::{Fatal, Fault};
-use crate::model::audit::Ask;
-use crate::model::report::{Failed, FailureLine, OneOff, OneOffTask};
-use crate::platform;
-use crate::tasks::context::{blocking, system_clock};
-use crate::tasks::post::Post;
-use crate::tasks::{Context, brake, collect, destination, leftovers, line, scan, tend, upload};
+use crate::digest::{Failed, OneOff, OneOffTask};
+use crate::mail::{FailureLine, Post};
+use crate::os::blocking::blocking;
+use crate::source::{Context, system_clock};
+use crate::types::{Fatal, Fault};
+use crate::verify::Ask;
+use crate::watch::collect;
+use crate::{backup, bandwidth, destination, guard, os, scan};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -108,21 +111,25 @@ async fn with_workers<T>(
     for hints in hints {
         loops.spawn(collect::run(Arc::clone(&ctx), hints, stopped.clone()));
     }
-    loops.spawn(tend::run(
+    loops.spawn(maintenance::run(
         Arc::clone(&ctx),
         Arc::clone(&post),
         stopped.clone(),
     ));
-    loops.spawn(line::run(Arc::clone(&ctx), options.reload, stopped.clone()));
+    loops.spawn(bandwidth::run(
+        Arc::clone(&ctx),
+        options.reload,
+        stopped.clone(),
+    ));
     for _ in 0..ctx.config.limits.workers {
-        loops.spawn(upload::run(Arc::clone(&ctx)));
+        loops.spawn(backup::run(Arc::clone(&ctx)));
     }
     for source in 0..ctx.sources.len() {
         loops.spawn(scan::run(Arc::clone(&ctx), source, stopped.clone()));
     }
     let result = work(&ctx, &post).await;
     // What was held back at the very end does not wait for the next run.
-    brake::tell(&ctx, &post, true).await;
+    guard::tell(&ctx, &post, true).await;
     destination::tell(&ctx, &post).await;
     if let Err(fault) = post.flush(&ctx).await {
         tracing::warn!("a message waits in the outbox: {fault}");
@@ -138,7 +145,7 @@ async fn with_workers<T>(
     loops.shutdown().await;
     // There may be no next run for long: what was cut off and can be gone on
     // with waits, the rest goes now.
-    let cleared = tokio::time::timeout(CLEARING_MAX, leftovers::sweep(&ctx)).await;
+    let cleared = tokio::time::timeout(CLEARING_MAX, orphaned_uploads::sweep(&ctx)).await;
     if cleared != Ok(true) {
         tracing::warn!("parts of unfinished uploads stay in the bucket until the next run");
     }
@@ -217,7 +224,7 @@ async fn tell(
         Err(fatal) => (&none, Some((fatal.cause.clone(), fatal.hint.clone()))),
     };
     let message = OneOff {
-        computer: platform::computer_name(),
+        computer: os::computer_name(),
         task: OneOffTask::Reconcile,
         place: list
             .iter()

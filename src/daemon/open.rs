@@ -1,37 +1,25 @@
 //! Opening everything: index, store, sources, topic.
 
 use super::{Parts, panicked, places};
-use crate::board::Board;
+use crate::backup::{Commits, Copies, LateLooks, Moves, late, orphaned_uploads};
+use crate::bandwidth::{Kept, Limits};
 use crate::config::{Config, SourceConfig, StoreConfig};
-use crate::control;
-use crate::error::Fatal;
+use crate::destination::Destination;
 use crate::files::{Compress, Rules};
+use crate::guard::Brakes;
 use crate::index::{Index, Opened};
-use crate::model::budget::Policy;
-use crate::model::owner::Computer;
-use crate::notice::{NoticeOptions, Notifier};
-use crate::platform;
-use crate::queue::Queue;
-use crate::store::Store;
-use crate::tasks::answering::Answering;
-use crate::tasks::brake::{self, Brakes};
-use crate::tasks::commits::Commits;
-use crate::tasks::context::{Clock, HINTS_MAX, blocking};
-use crate::tasks::copies::Copies;
-use crate::tasks::costs;
-use crate::tasks::destination::{self, Destination};
-use crate::tasks::gates::Gates;
-use crate::tasks::late::{self, LateLooks};
-use crate::tasks::line::{Kept, Limits};
-use crate::tasks::links::HardLinks;
-use crate::tasks::moves::Moves;
-use crate::tasks::pacing::Pacing;
-use crate::tasks::post::Post;
-use crate::tasks::scan::COMPARED;
-use crate::tasks::scan_book::ScanBook;
-use crate::tasks::unsettled::Unsettled;
-use crate::tasks::{Context, Source, drill, leftovers};
+use crate::mail::Post;
+use crate::manifest::Computer;
+use crate::os::blocking::blocking;
+use crate::pacing::{Pacing, Policy, costs};
+use crate::s3::Store;
+use crate::sns::{NoticeOptions, Notifier};
+use crate::source::{Answering, COMPARED, Clock, Context, Gates, HINTS_MAX, HardLinks, Source};
+use crate::status::Board;
 use crate::transfer::{Budget, Uploads};
+use crate::types::Fatal;
+use crate::work::{Queue, ScanBook, Unsettled};
+use crate::{control, destination, drill, guard, os};
 use keepwatch_vault::Vault;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -116,7 +104,7 @@ pub async fn open(
         blocking(move || {
             take_up_stored(&ctx);
             for source in 0..ctx.sources.len() {
-                brake::show(&ctx, source);
+                guard::show(&ctx, source);
                 destination::show(&ctx, source);
             }
             Ok(())
@@ -132,7 +120,7 @@ pub async fn open(
     }
     {
         let ctx = Arc::clone(&ctx);
-        tokio::spawn(async move { leftovers::sweep(&ctx).await });
+        tokio::spawn(async move { orphaned_uploads::sweep(&ctx).await });
     }
     {
         let state_dir = ctx.config.state_dir.clone();
@@ -180,10 +168,10 @@ async fn open_index(config: &Config) -> Result<(Index, Opened), Fatal> {
     let state_dir = config.state_dir.clone();
     tokio::task::spawn_blocking(move || {
         places::refuse_state(&state_dir)?;
-        platform::create_private_dir_all(&state_dir).map_err(|e| {
+        os::create_private_dir_all(&state_dir).map_err(|e| {
             Fatal::new(
                 format!("make the state folder {}", state_dir.display()),
-                crate::error::chain(&e),
+                crate::types::chain(&e),
                 "set [state] dir to a folder that this account may write to",
             )
         })?;

@@ -6,8 +6,9 @@
 //! told by log, board and `check`, and the backup goes on.
 
 use crate::config::Config;
-use crate::error::Fatal;
-use crate::platform::{self, Strange, shell_word};
+use crate::os::{Strange, shell_word};
+use crate::types::Fatal;
+use crate::{os, types};
 use std::path::Path;
 
 /// What another account can change, and what to do.
@@ -30,8 +31,8 @@ impl std::fmt::Display for Doubt {
 /// # Errors
 /// It can be changed by another account, and this is root.
 pub fn refuse_state(folder: &Path) -> Result<(), Fatal> {
-    let strange = platform::strange(folder).filter(|strange| strange.is_itself);
-    let Some(strange) = strange.filter(|_| platform::is_privileged()) else {
+    let strange = os::strange(folder).filter(|strange| strange.is_itself);
+    let Some(strange) = strange.filter(|_| os::is_privileged()) else {
         return Ok(());
     };
     Err(Fatal::new(
@@ -52,7 +53,7 @@ pub fn refuse_state(folder: &Path) -> Result<(), Fatal> {
 pub fn doubts(config: &Config) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     let mut add = |what: &str, path: &Path, mode: &str, harm: &str| {
-        let Some(strange) = platform::strange(path) else {
+        let Some(strange) = os::strange(path) else {
             return;
         };
         let at = match strange.is_itself {
@@ -75,12 +76,12 @@ pub fn doubts(config: &Config) -> Vec<Doubt> {
     let harm = "can replace what Keepwatch knows";
     add("state folder", &config.state_dir, "700", harm);
     add("log folder", &config.log.dir, "700", "can replace the log");
-    let invoked_by = platform::invoked_by();
+    let invoked_by = os::invoked_by();
     let file = config.file.as_deref();
     // Who runs this by sudo with a file of their own knows what is in it.
     let is_theirs = |file: &&Path| {
-        let owner = platform::strange(file).map(|strange| strange.who);
-        matches!(owner, Some(platform::Stranger::Owner(id)) if Some(id) == invoked_by)
+        let owner = os::strange(file).map(|strange| strange.who);
+        matches!(owner, Some(types::Stranger::Owner(id)) if Some(id) == invoked_by)
     };
     if let Some(file) = file.filter(|file| !is_theirs(file)) {
         let harm = "decides what Keepwatch reads and where it goes";
@@ -93,8 +94,8 @@ pub fn doubts(config: &Config) -> Vec<Doubt> {
 fn taking(strange: &Strange, mode: &str) -> String {
     let at = shell_word(&strange.at.display().to_string());
     match strange.who {
-        platform::Stranger::Owner(_) => {
-            format!("chown {} {at} && chmod {mode} {at}", platform::account())
+        types::Stranger::Owner(_) => {
+            format!("chown {} {at} && chmod {mode} {at}", os::account())
         }
         _ => format!("chmod {mode} {at}"),
     }

@@ -1,10 +1,11 @@
 //! Our own small files (status, outbox, digest): whole or not at all.
 
-use crate::error::Fault;
-use crate::files::fault;
-use crate::files::temp::TempFile;
-use crate::platform::{Dir, bytes_of_name};
-use std::io::{self, Write};
+use super::fault;
+use super::temp::TempFile;
+use crate::os::{Dir, bytes_of_name};
+use crate::types::Fault;
+use std::io;
+use std::io::Write;
 use std::path::Path;
 
 /// Write a small file of our own: a reader sees the old content or the new,
@@ -36,7 +37,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Class;
+    use crate::types::Class;
 
     #[test]
     fn replaces_whole_and_leaves_nothing_behind() {
@@ -46,9 +47,9 @@ mod tests {
         write_private_atomic(&path, b"short").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"short");
         assert_eq!(dir.path().read_dir().unwrap().count(), 1);
-        if crate::platform::HAS_MODES {
+        if crate::os::HAS_MODES {
             let meta = std::fs::metadata(&path).unwrap();
-            assert_eq!(crate::platform::fingerprint_of(&meta).mode, 0o600);
+            assert_eq!(crate::os::fingerprint_of(&meta).mode, 0o600);
         }
     }
 

@@ -1,10 +1,8 @@
 //! Extended attributes and access control lists of what is backed up. What is kept is
 //! the model's to say.
 
-use crate::error::{Fault, chain};
-use crate::model::attributes::{TEXT_BYTES_MAX, is_kept};
-use crate::model::{Attributes, RelPath};
-use crate::platform;
+use crate::os;
+use crate::types::{Attributes, Fault, RelPath, TEXT_BYTES_MAX, chain, is_kept};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -36,10 +34,10 @@ impl Kept {
 
 /// Read what an open file or folder has. Blocks.
 pub fn attributes_of(file: &File) -> Kept {
-    kept(platform::attributes_of(file, TEXT_BYTES_MAX, is_kept))
+    kept(os::attributes_of(file, TEXT_BYTES_MAX, is_kept))
 }
 
-fn kept(all: io::Result<Option<platform::Named>>) -> Kept {
+fn kept(all: io::Result<Option<os::Named>>) -> Kept {
     let all = match all {
         Ok(Some(all)) => all,
         Ok(None) => {
@@ -71,7 +69,7 @@ fn kept(all: io::Result<Option<platform::Named>>) -> Kept {
 /// # Errors
 /// [`Fault`] when the root cannot be used.
 pub fn folder_attributes(root: &Path, rel: &RelPath) -> Result<Kept, Fault> {
-    let dir = super::read::folder(root, rel)?;
+    let dir = crate::files::read::folder(root, rel)?;
     Ok(dir.map_or_else(Kept::default, |dir| {
         kept(dir.attributes(TEXT_BYTES_MAX, is_kept))
     }))

@@ -3,9 +3,9 @@
 //! One table for reading and one for writing, as pure functions, since most of
 //! these errors cannot be provoked in a test (least of all as root).
 
-use crate::error::{Class, Fault, chain};
-use crate::model::RelPath;
-use crate::platform::{self, Trouble};
+use crate::os;
+use crate::os::Trouble;
+use crate::types::{Class, Fault, RelPath, chain};
 use std::io;
 
 /// Longer paths are shown by their two ends: a line in a log stays a line.
@@ -13,13 +13,13 @@ const SUBJECT_CHARS_MAX: usize = 1024;
 
 /// Reading `subject` failed.
 pub(super) fn reading(operation: &str, subject: impl Into<String>, error: &io::Error) -> Fault {
-    let (class, hint) = of_reading(platform::trouble(error));
+    let (class, hint) = of_reading(os::trouble(error));
     Fault::new(class, operation, subject, chain(error)).hint(hint)
 }
 
 /// Writing `subject` failed.
 pub(super) fn writing(operation: &str, subject: impl Into<String>, error: &io::Error) -> Fault {
-    let (class, hint) = of_writing(platform::trouble(error));
+    let (class, hint) = of_writing(os::trouble(error));
     let fault = Fault::new(class, operation, subject, chain(error)).hint(hint);
     Fault {
         is_of_the_disk: is_of_the_disk(error),
@@ -32,7 +32,7 @@ pub(super) fn writing(operation: &str, subject: impl Into<String>, error: &io::E
 fn is_of_the_disk(error: &io::Error) -> bool {
     error.kind() != io::ErrorKind::FileTooLarge
         && matches!(
-            platform::trouble(error),
+            os::trouble(error),
             Trouble::Full | Trouble::Device | Trouble::ReadOnly | Trouble::Stale
         )
 }

@@ -5,15 +5,15 @@
 //! proves the watch. Invariants: a file of that name that is not ours is never
 //! changed, replaced or followed; a marker that is there is never replaced; it
 //! appears whole or not at all, for its owner alone. Who decides whether a new
-//! one may be written is `tasks::marker`.
+//! one may be written is `guard::root_sentinel`.
 
-use crate::error::{Class, Fault};
-use crate::files::fault;
-use crate::files::temp::{TempFile, is_temporary};
-use crate::model::Kind;
-use crate::platform::{Dir, Trouble, trouble};
+use super::fault;
+use super::temp::{TempFile, is_temporary};
+use crate::os::{Dir, Trouble, trouble};
+use crate::types::{Class, Fault, Kind};
 use serde::{Deserialize, Serialize};
-use std::io::{self, Read, Write};
+use std::io;
+use std::io::{Read, Write};
 use std::path::Path;
 
 /// The marker's name; left out of every backup at a source's root.
@@ -181,7 +181,7 @@ fn look(root: &Path) -> io::Result<(Dir, Marker)> {
         Err(error) if trouble(&error) == Trouble::Link => return Ok((dir, Marker::Foreign)),
         Err(error) => return Err(error),
     };
-    if super::fingerprint_of(&file)?.kind != Kind::File {
+    if crate::files::read::fingerprint_of(&file)?.kind != Kind::File {
         return Ok((dir, Marker::Foreign));
     }
     let mut bytes = Vec::new();
@@ -249,7 +249,7 @@ fn write(root: &Path, identity: &Identity) -> io::Result<Marker> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::testing::{make_fifo, make_link};
+    use crate::os::testing::{make_fifo, make_link};
 
     fn names(root: &Path) -> Vec<String> {
         let names = root.read_dir().unwrap();
@@ -274,9 +274,9 @@ mod tests {
         let path = root.join(MARKER_FILE_NAME);
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("sentinel = false"), "{text}");
-        if crate::platform::HAS_MODES {
+        if crate::os::HAS_MODES {
             let meta = std::fs::metadata(&path).unwrap();
-            assert_eq!(crate::platform::fingerprint_of(&meta).mode, 0o600);
+            assert_eq!(crate::os::fingerprint_of(&meta).mode, 0o600);
         }
     }
 

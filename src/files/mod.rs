@@ -26,15 +26,17 @@ pub use marker::{
     Identity, MARKER_FILE_NAME, Marker, Touched, create_marker, read_marker, root_made_ns,
     touch_marker,
 };
-pub use pulse::{Pulse, Watcher};
+pub use pulse::Pulse;
 pub use read::{
     Opened, RootId, fingerprint_of, hash_file, is_mounted, open, read_link, root_id, root_state,
     stat, stat_found, stat_names, stat_unless_excluded,
 };
 pub use rule_counts::{RuleCount, RuleCounts};
 pub use rules::{Compress, RULE_FILE_NAME, Rules};
-pub use target::{Checkpoint, Committed, Keep, Looks, MODE_OF_MADE, MODE_SET_ID, Pending, Target};
-pub use temp::is_temporary;
-pub use walk::{Noted, RuleAt, Walk, WalkEntry, WalkFault, walk};
-
-pub use crate::platform::{Found, free_bytes};
+pub use target::Target;
+pub use target::folders::{Keep, MODE_OF_MADE};
+pub use target::looks::{Looks, MODE_SET_ID};
+pub use target::partial::Checkpoint;
+pub use target::pending::{Committed, Pending};
+pub use walk::found::{WalkEntry, WalkFault};
+pub use walk::{Walk, walk};

@@ -4,7 +4,8 @@
 //! while it waits for something else; whoever waits for the reader asks how
 //! long it has been silent. It decides nothing.
 
-use std::io::{self, Read};
+use std::io;
+use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};

@@ -4,15 +4,16 @@
 //! it counts as "not there", and a root that cannot be opened is a fault: it
 //! never makes its files look deleted.
 
-use crate::error::{Class, Fault, chain};
-use crate::files::fault::{self, shown};
-use crate::files::rules::{Chain, Rules};
-use crate::model::hash::{ContentHash, Hasher};
-use crate::model::{Fingerprint, Kind, RelPath};
-use crate::platform::{self, Dir, Found, Trouble};
+use super::fault;
+use super::fault::shown;
+use super::rules::{Chain, Rules};
+use crate::os;
+use crate::os::{Dir, Found, Trouble};
+use crate::types::{Class, ContentHash, Fault, Fingerprint, Hasher, Kind, RelPath, chain};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::io::Read;
 use std::path::Path;
 
 /// What to do about a root that cannot be used.
@@ -60,7 +61,7 @@ pub fn stat_found(root: &Path, rel: &RelPath) -> Result<Option<Found>, Fault> {
     };
     match found {
         Ok(found) => Ok(Some(found)),
-        Err(error) if platform::trouble(&error).is_nothing() => Ok(None),
+        Err(error) if os::trouble(&error).is_nothing() => Ok(None),
         Err(error) => Err(fault::reading(operation, shown(rel), &error)),
     }
 }
@@ -80,7 +81,7 @@ pub fn stat_unless_excluded(
     let mut chain = Chain::default();
     let mut folder = RelPath::root();
     let mut names = rel.components().peekable();
-    let unless_gone = |error: &io::Error| match platform::trouble(error).is_no_folder() {
+    let unless_gone = |error: &io::Error| match os::trouble(error).is_no_folder() {
         true => Ok(None),
         false => Err(fault::reading(operation, shown(rel), error)),
     };
@@ -144,7 +145,7 @@ pub fn stat_names(
         }
         dir = match dir.open_dir(name) {
             Ok(next) => next,
-            Err(error) if platform::trouble(&error).is_no_folder() => return Ok(nothing()),
+            Err(error) if os::trouble(&error).is_no_folder() => return Ok(nothing()),
             Err(error) => return Err(fault::reading(operation, shown(&next), &error)),
         };
         at = next;
@@ -162,7 +163,7 @@ pub fn stat_names(
                 let is_excluded = rules.leaves_out(&chain, path.as_bytes(), is_folder);
                 Ok((!is_excluded).then_some(found.fingerprint))
             }
-            Err(error) if platform::trouble(&error).is_nothing() => Ok(None),
+            Err(error) if os::trouble(&error).is_nothing() => Ok(None),
             Err(error) => Err(fault::reading(operation, shown(&path), &error)),
         }
     };
@@ -182,7 +183,7 @@ pub fn is_mounted(root: &Path, rel: &RelPath) -> Result<bool, Fault> {
     let both = dir.stat(name).and_then(|it| Ok((it, dir.stat_self()?)));
     match both {
         Ok((it, above)) => Ok(it.fingerprint.kind == Kind::Folder && it.dev != above.dev),
-        Err(error) if platform::trouble(&error).is_no_folder() => Ok(false),
+        Err(error) if os::trouble(&error).is_no_folder() => Ok(false),
         Err(error) => Err(fault::reading(operation, shown(rel), &error)),
     }
 }
@@ -208,7 +209,7 @@ pub fn open(root: &Path, rel: &RelPath) -> Result<Opened, Fault> {
     let file = match dir.open_file(name) {
         Ok(file) => file,
         // A link or a socket has taken its place just now.
-        Err(error) => match platform::trouble(&error) {
+        Err(error) => match os::trouble(&error) {
             Trouble::Link => return Err(not_a_file(rel, Kind::Symlink)),
             _ => return Err(failed(&error)),
         },
@@ -225,7 +226,7 @@ pub fn open(root: &Path, rel: &RelPath) -> Result<Opened, Fault> {
 /// # Errors
 /// What the operating system says.
 pub fn fingerprint_of(file: &File) -> io::Result<Fingerprint> {
-    Ok(platform::fingerprint_of(&file.metadata()?))
+    Ok(os::fingerprint_of(&file.metadata()?))
 }
 
 /// The target of a link, exactly as written there. Blocks.
@@ -246,7 +247,7 @@ pub fn read_link(root: &Path, rel: &RelPath) -> Result<Vec<u8>, Fault> {
     let name = name.ok_or_else(no_link)?;
     dir.read_link(name).map_err(|error| {
         // "Invalid" is how systems answer for what is no link.
-        if platform::trouble(&error) == Trouble::BadName {
+        if os::trouble(&error) == Trouble::BadName {
             no_link()
         } else {
             fault::reading(operation, shown(rel), &error)
@@ -259,8 +260,8 @@ pub fn read_link(root: &Path, rel: &RelPath) -> Result<Vec<u8>, Fault> {
 /// Blocks.
 pub fn root_id(root: &Path) -> Option<(RootId, Option<i64>)> {
     let meta = std::fs::metadata(root).ok()?;
-    let (dev, inode) = platform::folder_id(&meta);
-    Some((RootId { dev, inode }, super::marker::made_ns(&meta)))
+    let (dev, inode) = os::folder_id(&meta);
+    Some((RootId { dev, inode }, crate::files::marker::made_ns(&meta)))
 }
 
 /// See whether a source's root is a folder that can be listed; it may itself
@@ -279,7 +280,7 @@ pub fn root_state(root: &Path) -> Result<RootId, Fault> {
     if let Some(first) = entries.next() {
         first.map_err(|error| failed(&error))?;
     }
-    let (dev, inode) = platform::folder_id(&meta);
+    let (dev, inode) = os::folder_id(&meta);
     Ok(RootId { dev, inode })
 }
 
@@ -323,7 +324,7 @@ pub fn hash_file(
 
 /// The root could not be used. Never `Vanished`: that would say "deleted".
 pub(super) fn root_fault(operation: &str, root: &Path, error: &io::Error) -> Fault {
-    let cause = match platform::trouble(error) {
+    let cause = match os::trouble(error) {
         Trouble::NotFolder => "it is not a folder".to_owned(),
         Trouble::Missing => "the folder is not there".to_owned(),
         _ => chain(error),
@@ -354,7 +355,7 @@ fn parent_of<'a>(
         }
         dir = match dir.open_dir(name) {
             Ok(next) => next,
-            Err(error) if platform::trouble(&error).is_no_folder() => return Ok(None),
+            Err(error) if os::trouble(&error).is_no_folder() => return Ok(None),
             Err(error) => return Err(fault::reading(operation, shown(rel), &error)),
         };
     }
@@ -372,7 +373,7 @@ pub(super) fn folder(root: &Path, rel: &RelPath) -> Result<Option<Dir>, Fault> {
         Some((dir, None)) => Ok(Some(dir)),
         Some((dir, Some(name))) => match dir.open_dir(name) {
             Ok(dir) => Ok(Some(dir)),
-            Err(error) if platform::trouble(&error).is_no_folder() => Ok(None),
+            Err(error) if os::trouble(&error).is_no_folder() => Ok(None),
             Err(error) => Err(fault::reading(operation, shown(rel), &error)),
         },
     }
@@ -405,7 +406,8 @@ fn not_a_file(rel: &RelPath, kind: Kind) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::testing::{make_fifo, make_link, make_socket, set_path_mode};
+    use crate::os;
+    use crate::os::testing::{make_fifo, make_link, make_socket, set_path_mode};
     use std::io::Write;
 
     fn p(text: &str) -> RelPath {
@@ -623,7 +625,7 @@ mod tests {
                 assert_eq!(fault.class, Class::Unreadable);
                 assert!(fault.hint.contains("account"), "{fault}");
             }
-            Ok(_) => assert!(platform::is_privileged() || !platform::HAS_MODES),
+            Ok(_) => assert!(os::is_privileged() || !os::HAS_MODES),
         }
     }
 

@@ -4,8 +4,9 @@
 //! in all. Blocks.
 
 use super::rules::{Compress, Rules};
-use super::walk::{self, Noted, RuleAt};
-use crate::model::{Kind, RelPath};
+use super::walk;
+use crate::files::walk::noted::{Noted, RuleAt};
+use crate::types::{Kind, RelPath};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -160,6 +161,7 @@ impl RuleCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::walk;
 
     fn counted(config: &[&str], left: Duration) -> (Vec<(String, u64, u64)>, bool) {
         let dir = tempfile::tempdir().unwrap();

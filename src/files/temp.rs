@@ -1,7 +1,7 @@
 //! Temporary names: how a file is written where nobody looks yet.
 
-use crate::model::ContentHash;
-use crate::platform::Dir;
+use crate::os::Dir;
+use crate::types::ContentHash;
 use std::fs::File;
 use std::io;
 

@@ -1,9 +1,9 @@
 //! One path's entry among the unprotected.
 
+use super::Index;
 use super::keys::Space;
-use super::{Index, SourceId, Unprotected};
-use crate::error::Fault;
-use crate::model::RelKey;
+use super::types::{SourceId, Unprotected};
+use crate::types::{Fault, RelKey};
 
 impl Index {
     /// Whether any path of the source is unprotected. Reads nothing.
@@ -22,7 +22,9 @@ impl Index {
         let engine = self.engine()?;
         let found = engine.get(&Space::Unprotected.key(source, key.as_str().as_bytes()))?;
         Ok(match found {
-            Some(value) => super::pending::from_json::<Unprotected>(&engine, &value)?.attempts,
+            Some(value) => {
+                crate::index::pending::from_json::<Unprotected>(&engine, &value)?.attempts
+            }
             None => 0,
         })
     }

@@ -6,7 +6,7 @@
 //! reading never panics, whatever the bytes.
 
 use super::packing::{pack, unpack};
-use crate::model::{ContentHash, Fingerprint, Kind, Look, Record};
+use crate::types::{ContentHash, Fingerprint, Kind, Look, Record};
 
 /// The first byte of nearly every record.
 const LAYOUT: u8 = 1;

@@ -10,14 +10,13 @@
 
 use super::codec::{Reader, put_number};
 use super::engine::{Batch, Engine};
-use super::keys::{self, Space};
+use super::keys::Space;
 use super::ledger::Ledger;
 use super::packing::{pack, unpack};
 use super::records::{Changing, about};
 use super::types::SourceId;
-use super::{Index, codec};
-use crate::error::Fault;
-use crate::model::{ContentHash, Kind, Record, RelKey};
+use super::{Index, codec, keys};
+use crate::types::{ContentHash, Fault, Kind, Record, RelKey};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::time::{SystemTime, UNIX_EPOCH};

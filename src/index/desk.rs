@@ -1,12 +1,12 @@
 //! What waits or is to be remembered: messages to send, and small facts.
 
-use super::Index;
 use super::engine::Batch;
-use super::keys::{self, Space};
+use super::keys::Space;
 use super::ledger::{META_OUTBOX_DROPPED, number_bytes};
 use super::pending::{from_json, json, read};
 use super::types::{OutboxMessage, SourceId};
-use crate::error::{Class, Fault};
+use super::{Index, keys};
+use crate::types::{Class, Fault};
 use serde_json::Value;
 use std::ops::Bound;
 

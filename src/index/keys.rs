@@ -5,8 +5,8 @@
 //! what belongs to none), the rest is the namespace's own. It must never change
 //! without a new [`super::SCHEMA_VERSION`].
 
-use super::SourceId;
-use crate::model::{RelKey, RelPath};
+use super::types::SourceId;
+use crate::types::{RelKey, RelPath};
 
 /// One kind of entry. The byte is what stands first in the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,10 +5,10 @@
 //! pages were lost, whatever sled says (cut at its end, it opens as if it had
 //! always been empty).
 
-use super::codec::{self, Reader};
-use super::keys::{self, Space};
-use super::parts;
+use super::codec::Reader;
+use super::keys::Space;
 use super::types::{Activity, Counts, Identity, SourceId};
+use super::{codec, keys, parts};
 use std::collections::BTreeMap;
 
 /// What is durable of one source besides its records.

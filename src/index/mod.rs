@@ -17,6 +17,7 @@
 //! | `ledger` | exact numbers in memory, and the check that they add up |
 //! | `records`, `parts`, `contents`, `pending`, `desk`, `sources` | what callers do with it |
 
+// For the fuzz target and its corpus alone: everybody else asks the index.
 mod attempts;
 mod codec;
 mod contents;
@@ -33,12 +34,9 @@ mod private;
 mod records;
 mod refusal;
 mod sources;
-#[cfg(test)]
-mod tests;
 mod types;
 mod worker;
 
-// For the fuzz target and its corpus alone: everybody else asks the index.
 #[doc(hidden)]
 pub use codec::{decode as decode_record, encode as encode_record};
 pub use contents::{COPY_FROM_BYTES, Elsewhere, PAST_MS};
@@ -52,7 +50,7 @@ pub use types::{
     Oldest, Opened, OutboxMessage, Resume, SourceId, Unprotected,
 };
 
-use crate::error::{Class, Fatal, Fault};
+use crate::types::{Class, Fatal, Fault};
 use engine::Engine;
 use ledger::Ledger;
 use opening::Opening;
@@ -286,3 +284,6 @@ impl std::fmt::Debug for Index {
         write!(f, "Index({})", self.0.opening.root.display())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,15 +6,14 @@
 //! without it large files must still be backed up. Parts that nobody knows of
 //! are paid for until somebody looks.
 
-use super::Index;
 use super::engine::{Batch, Engine, Entry};
-use super::keys::{self, Space};
+use super::keys::Space;
 use super::ledger::Ledger;
 use super::pending::{from_json, json};
 use super::private::replace_private;
 use super::types::{Acknowledged, Multipart, SourceId};
-use crate::error::{Class, Fault, chain};
-use crate::model::RelKey;
+use super::{Index, keys};
+use crate::types::{Class, Fault, RelKey, chain};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;

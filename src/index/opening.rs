@@ -13,24 +13,21 @@
 //! (full disk, no permission) is never set aside. It must never touch anything
 //! but the index's folder and its damaged siblings.
 
-use super::SCHEMA_VERSION;
 use super::engine::{Batch, DAMAGED_FLAG, Engine, OpenDb, SLED_FOLDER, open_db};
 use super::keys::Space;
 use super::ledger::{Ledger, META_SCHEMA, Survey, number_bytes};
-use super::multiparts;
 use super::private::{make_files_private, make_names_last, make_private_folder, write_private};
 use super::refusal::{OpenRefused, hint_for};
 use super::types::{Opened, SourceId};
-use crate::command;
-use crate::error::{Fatal, Fault};
-use crate::platform::{folder_id, private_options, set_path_mode as set_mode};
-use std::fs::{self, File, TryLockError};
-use std::io;
+use super::{SCHEMA_VERSION, multiparts};
+use crate::os::{folder_id, private_options, set_path_mode as set_mode};
+use crate::types::{Fatal, Fault, command};
+use std::fs::{File, TryLockError};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{fs, io, thread};
 
 /// No call of the database takes this long on a working disk: opening it with
 /// a million files takes seconds, and a page of records milliseconds.

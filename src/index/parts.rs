@@ -7,14 +7,12 @@
 
 use super::codec::{Reader, put_number};
 use super::engine::{Batch, Engine, Entry};
-use super::keys::{self, Space};
+use super::keys::Space;
 use super::packing::{pack, unpack};
 use super::records::about;
 use super::types::{ActivityDelta, SourceId};
-use super::{Index, codec};
-use crate::error::Fault;
-use crate::model::parts::SEGMENTS_MAX;
-use crate::model::{ContentHash, Crc64, Parts, Record, RelKey, Segment};
+use super::{Index, codec, keys};
+use crate::types::{ContentHash, Crc64, Fault, Parts, Record, RelKey, SEGMENTS_MAX, Segment};
 use std::ops::Bound;
 
 /// Bytes of one entry. sled keeps sixteen in one page and puts pages of 128 KB

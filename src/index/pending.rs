@@ -4,14 +4,13 @@
 //! and is found by its next attempt without reading the others. Activity and
 //! failures are kept until a digest that reports them has been handed over.
 
-use super::Index;
 use super::engine::{Batch, Engine};
-use super::keys::{self, Space};
+use super::keys::Space;
 use super::records::{about, apply_with_line, known};
 use super::types::{Activity, Failure, Failures, Oldest, SourceId, Unprotected};
-use crate::error::Fault;
-use crate::model::RelKey;
-use crate::model::retry::WAIT_MAX_MS;
+use super::{Index, keys};
+use crate::retry::WAIT_MAX_MS;
+use crate::types::{Fault, RelKey};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ops::Bound;
@@ -306,7 +305,7 @@ pub(super) fn json<T: Serialize>(engine: &Engine, value: &T) -> Result<Vec<u8>, 
     serde_json::to_vec(value).map_err(|error| {
         let subject = engine.folder().display().to_string();
         Fault::new(
-            crate::error::Class::Local,
+            crate::types::Class::Local,
             "write the index",
             subject,
             error.to_string(),

@@ -3,11 +3,10 @@
 //! It must never touch anything outside the index's folder, save the one copy
 //! beside it.
 
-use crate::platform::set_path_mode as set_mode;
-use crate::platform::{Dir, create_private_dir_all, create_private_file};
-use std::fs;
-use std::io::{self, Write as _};
+use crate::os::{Dir, create_private_dir_all, create_private_file, set_path_mode as set_mode};
+use std::io::Write as _;
 use std::path::Path;
+use std::{fs, io};
 
 /// Create a folder (and its parents) that only its owner can enter.
 pub(super) fn make_private_folder(folder: &Path) -> io::Result<()> {

@@ -5,14 +5,12 @@
 
 use super::contents::Noted;
 use super::engine::{Batch, Engine, Entry};
-use super::keys::{self, Space};
+use super::keys::Space;
 use super::ledger::{Ledger, Line, Source};
 use super::types::{ActivityDelta, Change, Commit, Counts, SourceId};
-use super::{Index, codec, contents, parts, pending};
-use crate::error::{Class, Fault};
-use crate::model::{Parts, Record, RelKey};
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use super::{Index, codec, contents, keys, parts, pending};
+use crate::types::{Class, Fault, Parts, Record, RelKey};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@
 //! a full disk damage.
 
 use super::worker::Failed;
-use crate::error::{Fault, chain};
+use crate::types::{Fault, chain};
 use std::io;
 use std::path::Path;
 

@@ -4,13 +4,12 @@
 //! changes any of name, bucket, prefix or destination is another source, and
 //! ids are never used again.
 
-use super::Index;
 use super::engine::{Batch, Engine};
-use super::keys::{self, Space};
+use super::keys::Space;
 use super::ledger::{Ledger, META_LAST_SOURCE, Source, number_bytes};
-use super::pending;
 use super::types::{Identity, SourceId};
-use crate::error::{Class, Fault};
+use super::{Index, keys, pending};
+use crate::types::{Class, Fault};
 use std::ops::Bound;
 
 /// Entries removed in one batch while a source leaves.

@@ -1,7 +1,6 @@
 //! The words the index speaks in. No sled, no disk: values only.
 
-use crate::error::Fault;
-use crate::model::{ContentHash, Crc64, Fingerprint, Kind, Record, RelKey};
+use crate::types::{ContentHash, Crc64, Fault, Fingerprint, Kind, Record, RelKey};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

@@ -7,19 +7,18 @@
 //! on with it, and of what the server lists only parts that are proved to be
 //! the planned ones count; what cannot be gone on with is aborted.
 
+pub(crate) mod session;
+
 use super::read::Content;
 use super::send::{Job, PART_PAUSE, local_fault};
-use super::uploads::wall_ms;
-use crate::error::{Class, Fault};
 use crate::index::{Multipart, Resume};
-use crate::model::hash::Hasher;
-use crate::store::{ObjectHeaders, Proof, Upload};
+use crate::os::clock::wall_ms;
+use crate::s3::{ObjectHeaders, Proof, Upload};
+use crate::types::{Class, Fault, Hasher};
 use session::{Have, as_listed, have};
 use std::collections::BTreeMap;
 
-mod session;
-
-pub(super) use session::Session;
+use session::Session;
 
 /// Requests to begin an upload in parts; the SDK may not repeat them.
 const BEGIN_TRIES: u32 = 3;
@@ -70,7 +69,7 @@ impl Job {
     ///
     /// # Errors
     /// Whatever index or store report.
-    pub(super) async fn session(
+    pub(crate) async fn session(
         &self,
         headers: &ObjectHeaders,
         content: Option<&Content>,
@@ -128,7 +127,7 @@ impl Job {
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub(super) async fn waiting(
+    pub(crate) async fn waiting(
         &self,
         headers: &ObjectHeaders,
         content: &Content,

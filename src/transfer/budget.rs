@@ -2,7 +2,7 @@
 
 use super::SMALL_BYTES_MAX;
 use super::members::COMPRESSING_BYTES;
-use crate::queue::Lane;
+use crate::work::Lane;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -40,7 +40,7 @@ pub struct Permit(#[allow(dead_code)] Option<OwnedSemaphorePermit>);
 
 impl Permit {
     /// For what is counted elsewhere.
-    pub(super) fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self(None)
     }
 }
@@ -59,7 +59,7 @@ impl Default for Budget {
 impl Budget {
     /// Wait until a large file of that lane may be compressed. To be held by
     /// whoever waits for the disk, so that a disk that hangs keeps nobody else.
-    pub(super) async fn compressing(&self, lane: Lane) -> Permit {
+    pub(crate) async fn compressing(&self, lane: Lane) -> Permit {
         let slot = match lane {
             Lane::Backlog => &self.compressing[0],
             Lane::Edit => &self.compressing[1],

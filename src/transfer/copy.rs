@@ -5,17 +5,14 @@
 //! proves it to be what was to be copied. What is not proved is said to be so, is
 //! believed by nobody later, and is followed by the content itself.
 
-mod proof;
+pub(crate) mod proof;
 
 use super::read::Content;
 use super::send::{Job, local_fault};
 use super::trust::Copying;
-use crate::error::{Class, Fault};
-use crate::model::{ObjectMeta, Record};
-use crate::store::{BytesAre, COPY_BYTES_MAX, CopyFrom, ObjectHeaders, Stored, Whole};
+use crate::s3::{BytesAre, COPY_BYTES_MAX, CopyFrom, ObjectHeaders, Stored, Whole};
+use crate::types::{Class, Fault, ObjectMeta, Record};
 use proof::Proved;
-
-pub use proof::is_of_one_piece;
 
 /// Bytes per part of a copy in parts: S3 takes up to 5 GiB; 1 GiB keeps each
 /// request short, and 10,000 of them cover the largest object (5 TiB).
@@ -119,7 +116,7 @@ impl Job {
     ///
     /// # Errors
     /// Whatever the store reports; the upload is aborted then.
-    pub(super) async fn copy_in_parts(
+    pub(crate) async fn copy_in_parts(
         &self,
         original: &Original<'_>,
         headers: &ObjectHeaders,

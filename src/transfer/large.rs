@@ -6,11 +6,11 @@ use super::piece::{End, Made, What, Work, make};
 use super::read::Content;
 use super::send::{Done, Job, Sent, local_fault};
 use super::trust::Copying;
-use crate::error::{Class, Fault};
-use crate::files::{self, Opened};
-use crate::model::assemble::{Assembly, part_bytes};
-use crate::model::{ContentHash, ObjectMeta, Parts};
-use crate::store::Proof;
+use crate::files;
+use crate::files::Opened;
+use crate::s3::Proof;
+use crate::transfer::delta::assemble::{Assembly, part_bytes};
+use crate::types::{Class, ContentHash, Fault, ObjectMeta, Parts};
 use std::borrow::Cow;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -218,7 +218,7 @@ async fn carry_out(
 }
 
 /// The hash of what was sent; `None` when the file has changed.
-pub(super) fn hash_of(end: &End, content: &Content) -> Option<ContentHash> {
+pub(crate) fn hash_of(end: &End, content: &Content) -> Option<ContentHash> {
     match end {
         End::AsPlanned(_) => Some(content.hash),
         End::Unrested(hash) => Some(*hash),
@@ -227,7 +227,7 @@ pub(super) fn hash_of(end: &End, content: &Content) -> Option<ContentHash> {
 }
 
 /// The next part that was made.
-pub(super) async fn next(
+pub(crate) async fn next(
     made: &mut mpsc::Receiver<Result<Made, Fault>>,
     job: &Job,
 ) -> Result<Made, Fault> {

@@ -4,15 +4,14 @@
 
 use super::budget::Permit;
 use super::piece::{Base, Fill};
-use crate::error::{Class, Fault, chain};
-use crate::model::Crc64;
-use crate::model::assemble::{Assembly, Copy};
-use crate::model::parts::Crc64Hasher;
+use crate::transfer::delta::assemble::{Assembly, Copy};
+use crate::types::{Class, Crc64, Crc64Hasher, Fault, chain};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use md5::{Digest as _, Md5};
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use tokio::task::JoinHandle;
 
 /// Bytes of the file in one member. A member costs some 20 bytes and gzip's
@@ -25,7 +24,7 @@ const AT_ONCE_MAX: usize = 4;
 
 /// What a file that is being compressed may hold beside its parts on the wire:
 /// the members being made, twice, and what is left over when a part is cut.
-pub(super) const COMPRESSING_BYTES: u64 = 2 * AT_ONCE_MAX as u64 * MEMBER_BYTES + 8 * MEMBER_BYTES;
+pub(crate) const COMPRESSING_BYTES: u64 = 2 * AT_ONCE_MAX as u64 * MEMBER_BYTES + 8 * MEMBER_BYTES;
 
 /// A member on its way.
 struct Member {
@@ -44,7 +43,7 @@ struct Buffers {
 }
 
 /// See [`Fill`].
-pub(super) struct GzipFill {
+pub(crate) struct GzipFill {
     base: Base,
     level: Compression,
     at_once: usize,

@@ -22,6 +22,7 @@
 mod begin;
 mod budget;
 mod copy;
+mod delta;
 mod large;
 mod members;
 mod parts;
@@ -35,11 +36,12 @@ mod uploads;
 
 pub use begin::{CLOCK_SKEW_MS, is_young};
 pub use budget::{Budget, Permit};
-pub use copy::{Copied, Original, copy, is_of_one_piece};
+pub use copy::proof::is_of_one_piece;
+pub use copy::{Copied, Original, copy};
 pub use large::send_large;
 pub use read::{Content, Patience, Reading, read};
-pub use send::{Cost, Done, Job, Sent, Wire, send_small};
-pub use uploads::{Uploads, wall_ms};
+pub use send::{Done, Job, Sent, Wire, send_small};
+pub use uploads::Uploads;
 
 /// A file up to this size is read in one go into one buffer and sent with one
 /// PUT. 8 MiB: below it a second request costs more than it saves, and S3's

@@ -3,15 +3,15 @@
 
 mod flying;
 
-use super::begin::Session;
 use super::large::{hash_of, next};
 use super::piece::{End, Made, Piece, Reused, What};
 use super::read::Content;
-use super::send::{self, Job, PART_PAUSE, Sent};
-use super::trust::{self, Distrust};
-use crate::error::{Class, Fault};
-use crate::model::{Crc64, Parts};
-use crate::store::{CopyFrom, ObjectHeaders, PartDone, Proof, Stored, Upload, Whole};
+use super::send::{Job, PART_PAUSE, Sent};
+use super::trust::Distrust;
+use super::{send, trust};
+use crate::s3::{CopyFrom, ObjectHeaders, PartDone, Proof, Stored, Upload, Whole};
+use crate::transfer::begin::session::Session;
+use crate::types::{Class, Crc64, Fault, Parts};
 use flying::Flying;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -25,7 +25,7 @@ const PART_TRIES: u32 = 4;
 const COPY_TRIES: u32 = 2;
 
 /// What became of an attempt.
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// It was carried out.
     Sent(Sent),
     /// The version before is of no use; nothing became a version that the index
@@ -34,7 +34,7 @@ pub(super) enum Outcome {
 }
 
 /// One upload in parts.
-pub(super) struct Attempt<'a> {
+pub(crate) struct Attempt<'a> {
     pub job: &'a Job,
     pub content: &'a Content,
     /// The version that is copied from.
@@ -44,7 +44,7 @@ pub(super) struct Attempt<'a> {
 }
 
 /// The same content, cut from the same version, makes the same parts.
-pub(super) fn plan(part_bytes: u64, old: Option<&Parts>) -> String {
+pub(crate) fn plan(part_bytes: u64, old: Option<&Parts>) -> String {
     let from = old.map(|old| (&old.version_id, &old.etag));
     format!("parts of {part_bytes} from {from:?}")
 }

@@ -9,14 +9,12 @@ use super::budget::{Budget, Permit};
 use super::members::GzipFill;
 use super::raw::RawFill;
 use super::read::read_fault;
-use crate::error::Fault;
-use crate::files::{self, Opened, Pulse};
-use crate::model::assemble::{Assembly, Copy, Step};
-use crate::model::hash::Hasher;
-use crate::model::parts::Crc64Hasher;
-use crate::model::{ContentHash, Crc64, RelPath, Segment};
-use crate::queue::Lane;
-use crate::store::{Proof, Sums};
+use crate::files;
+use crate::files::{Opened, Pulse};
+use crate::s3::{Proof, Sums};
+use crate::transfer::delta::assemble::{Assembly, Copy, Step};
+use crate::types::{ContentHash, Crc64, Crc64Hasher, Fault, Hasher, RelPath, Segment};
+use crate::work::Lane;
 use bytes::Bytes;
 use std::io::Read as _;
 use std::ops::Range;
@@ -28,7 +26,7 @@ use tokio::sync::mpsc;
 const READ_BYTES: usize = 256 * 1024;
 
 /// A part on its way.
-pub(super) struct Made {
+pub(crate) struct Made {
     /// What it is.
     pub what: What,
     /// What the whole came to, with the last part.
@@ -36,7 +34,7 @@ pub(super) struct Made {
 }
 
 /// What one part is.
-pub(super) enum What {
+pub(crate) enum What {
     /// Bytes to send.
     Send(Piece),
     /// Bytes that the server has.
@@ -44,7 +42,7 @@ pub(super) enum What {
 }
 
 /// Bytes for the wire.
-pub(super) struct Piece {
+pub(crate) struct Piece {
     /// The bytes.
     pub bytes: Bytes,
     /// Their checksums, which the server checks.
@@ -55,7 +53,7 @@ pub(super) struct Piece {
 
 /// A stretch of the old version, and what its bytes must be.
 #[derive(Debug, Clone)]
-pub(super) struct Reused {
+pub(crate) struct Reused {
     /// Where it is in the old version.
     pub from: Range<u64>,
     /// Its checksum.
@@ -66,7 +64,7 @@ pub(super) struct Reused {
 
 /// What the whole reading came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// The bytes are the ones that were planned; so the object is made of these.
     AsPlanned(Vec<Segment>),
     /// The file never rests: this was in it.
@@ -76,7 +74,7 @@ pub(super) enum End {
 }
 
 /// What to make parts of.
-pub(super) struct Work {
+pub(crate) struct Work {
     pub opened: Opened,
     pub path: RelPath,
     /// What the file was when it was planned.
@@ -98,7 +96,7 @@ pub(super) struct Work {
 }
 
 /// What all fillers share: the file, and whether it is still what was planned.
-pub(super) struct Base {
+pub(crate) struct Base {
     pub opened: Opened,
     pub path: RelPath,
     pub segments: Arc<[Segment]>,
@@ -182,7 +180,7 @@ impl Base {
 }
 
 /// Gathers the bytes of taken segments until they are a part.
-pub(super) trait Fill {
+pub(crate) trait Fill {
     fn base(&mut self) -> &mut Base;
     /// Bytes gathered.
     fn held_bytes(&self) -> u64;
@@ -206,7 +204,7 @@ pub(super) trait Fill {
 ///
 /// # Errors
 /// The file cannot be read.
-pub(super) fn make(
+pub(crate) fn make(
     work: Work,
     to: &mpsc::Sender<Result<Made, Fault>>,
     runtime: &Handle,

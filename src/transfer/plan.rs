@@ -5,12 +5,11 @@
 //! made on a second thread, since two SHA-256 cost more than reading.
 
 use crate::files::Pulse;
-use crate::model::cut::Cutter;
-use crate::model::hash::Hasher;
-use crate::model::parts::Crc64Hasher;
-use crate::model::{ContentHash, Segment};
+use crate::transfer::delta::chunker::Cutter;
+use crate::types::{ContentHash, Crc64Hasher, Hasher, Segment};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -23,7 +22,7 @@ const BUFFERS: usize = 4;
 
 /// What a file is.
 #[derive(Debug)]
-pub(super) struct Planned {
+pub(crate) struct Planned {
     /// Hash of all bytes that were read.
     pub hash: ContentHash,
     /// How many.
@@ -36,7 +35,7 @@ pub(super) struct Planned {
 ///
 /// # Errors
 /// Whatever the disk reports.
-pub(super) fn plan(file: &mut File, limit_bytes: u64, pulse: &Pulse) -> io::Result<Planned> {
+pub(crate) fn plan(file: &mut File, limit_bytes: u64, pulse: &Pulse) -> io::Result<Planned> {
     let (full, to_hash) = sync_channel::<(Arc<Vec<u8>>, usize)>(BUFFERS);
     let (give_back, free) = sync_channel(BUFFERS);
     for _ in 0..BUFFERS {
@@ -151,7 +150,7 @@ impl Segments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Crc64;
+    use crate::types::Crc64;
     use std::io::Write as _;
 
     fn planned(content: &[u8], limit_bytes: u64) -> Planned {

@@ -2,14 +2,13 @@
 
 use super::budget::Permit;
 use super::piece::{Base, Fill};
-use crate::error::Fault;
-use crate::model::Crc64;
-use crate::model::assemble::{Assembly, Copy};
+use crate::transfer::delta::assemble::{Assembly, Copy};
+use crate::types::{Crc64, Fault};
 use md5::{Digest as _, Md5};
 use std::io::{Read as _, Seek as _, SeekFrom};
 
 /// See [`Fill`].
-pub(super) struct RawFill {
+pub(crate) struct RawFill {
     base: Base,
     held_bytes: u64,
     /// Where the file stands.

@@ -2,11 +2,12 @@
 
 use super::SMALL_BYTES_MAX;
 use super::plan::plan;
-use crate::error::{Class, Fault, chain};
-use crate::files::{self, Kept, Opened, Pulse};
-use crate::model::look::SAMPLE_BYTES;
-use crate::model::{ContentHash, Fingerprint, Look, RelPath, Segment};
-use crate::platform::{self, steady_ms};
+use crate::files::{Kept, Opened, Pulse};
+use crate::os::steady_ms;
+use crate::types::{
+    Class, ContentHash, Fault, Fingerprint, Look, RelPath, SAMPLE_BYTES, Segment, chain,
+};
+use crate::{files, os};
 use bytes::Bytes;
 use std::io::{Read as _, Seek as _};
 use std::path::Path;
@@ -64,7 +65,7 @@ pub struct Content {
     /// that were there when reading began.
     pub hash: ContentHash,
     /// When that was known: just before the last look that found it unchanged, by
-    /// [`crate::platform::steady_ms`], which no setting of the clock touches.
+    /// [`crate::os::steady_ms`], which no setting of the clock touches.
     pub seen_steady_ms: i64,
     /// The same by the server's clock, milliseconds since 1970; `None` while nobody
     /// has said, and where the clock here is wrong.
@@ -106,8 +107,7 @@ pub fn read(
             std::thread::sleep(TRY_PAUSE);
         }
         let mut opened = files::open(root, path)?;
-        let sparse_bytes =
-            platform::sparse_bytes(&mut opened.file).map_err(|e| read_fault(path, &e))?;
+        let sparse_bytes = os::sparse_bytes(&mut opened.file).map_err(|e| read_fault(path, &e))?;
         // A change of them is a change of the status, which is looked at again below.
         let attributes = files::attributes_of(&opened.file);
         let (content, steady) = if opened.fingerprint.size_bytes <= SMALL_BYTES_MAX {
@@ -256,7 +256,7 @@ fn now() -> Duration {
         .unwrap_or_default()
 }
 
-pub(super) fn read_fault(path: &RelPath, error: &std::io::Error) -> Fault {
+pub(crate) fn read_fault(path: &RelPath, error: &std::io::Error) -> Fault {
     Fault::new(Class::Unreadable, "read", path.to_string(), chain(error)).hint(
         "check the disk and whether another program holds the file; Keepwatch tries again by itself",
     )
@@ -265,6 +265,7 @@ pub(super) fn read_fault(path: &RelPath, error: &std::io::Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files;
 
     fn p(text: &str) -> RelPath {
         RelPath::from_bytes(text).unwrap()

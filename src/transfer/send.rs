@@ -2,12 +2,11 @@
 
 use super::budget::Budget;
 use super::uploads::Uploads;
-use crate::error::{Class, Fault, chain};
 use crate::files::Pulse;
 use crate::index::{Index, SourceId};
-use crate::model::{ContentHash, ObjectMeta, Parts, RelKey, RelPath};
-use crate::queue::Lane;
-use crate::store::{At, ObjectHeaders, Store, Stored};
+use crate::s3::{At, ObjectHeaders, Store, Stored};
+use crate::types::{Class, ContentHash, Fault, ObjectMeta, Parts, RelKey, RelPath, chain};
+use crate::work::Lane;
 use async_compression::Level;
 use async_compression::tokio::write::GzipEncoder;
 use bytes::Bytes;
@@ -18,7 +17,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::runtime::Handle;
 
 /// Pause before the second try of a part; doubles each time.
-pub(super) const PART_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const PART_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where and how one file is sent.
 #[derive(Clone)]
@@ -91,7 +90,7 @@ pub struct Done {
 
 impl Done {
     /// Content that was sent with one PUT.
-    pub(super) fn in_one(stored: Stored, stored_bytes: u64, hash: ContentHash) -> Self {
+    pub(crate) fn in_one(stored: Stored, stored_bytes: u64, hash: ContentHash) -> Self {
         Self {
             stored,
             stored_bytes,
@@ -118,14 +117,14 @@ pub struct Cost {
 }
 
 impl Job {
-    pub(super) fn at(&self) -> At<'_> {
+    pub(crate) fn at(&self) -> At<'_> {
         At {
             bucket: &self.bucket,
             key: &self.bucket_key,
         }
     }
 
-    pub(super) fn headers(&self, meta: ObjectMeta, gzip: bool) -> ObjectHeaders {
+    pub(crate) fn headers(&self, meta: ObjectMeta, gzip: bool) -> ObjectHeaders {
         let is_csv = self.path.name().to_ascii_lowercase().ends_with(b".csv");
         ObjectHeaders {
             meta,
@@ -189,6 +188,6 @@ async fn gzip_buffer(raw: &[u8], level: u32) -> std::io::Result<Vec<u8>> {
     Ok(encoder.into_inner())
 }
 
-pub(super) fn local_fault(path: &RelPath, error: &(dyn std::error::Error + 'static)) -> Fault {
+pub(crate) fn local_fault(path: &RelPath, error: &(dyn std::error::Error + 'static)) -> Fault {
     Fault::new(Class::Local, "prepare", path.to_string(), chain(error))
 }

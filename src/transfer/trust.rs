@@ -5,9 +5,9 @@
 
 use super::piece::Reused;
 use super::send::{Job, local_fault};
-use super::uploads::wall_ms;
-use crate::error::Fault;
-use crate::store::{PartDone, Proof};
+use crate::os::clock::wall_ms;
+use crate::s3::{PartDone, Proof};
+use crate::types::Fault;
 use serde_json::json;
 
 /// How long a server is not asked for such copies after one went wrong. Each
@@ -16,7 +16,7 @@ const DISTRUST_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// Why a version is not put together from the one before after all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Distrust {
+pub(crate) struct Distrust {
     /// In words.
     pub why: String,
     /// The server is to blame, and will do it again.
@@ -41,7 +41,7 @@ impl Distrust {
 
 /// What a server is asked to copy. It may do one right and not the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Copying {
+pub(crate) enum Copying {
     /// Stretches of a version, as parts of another.
     Parts,
     /// Whole versions.
@@ -58,7 +58,7 @@ impl Job {
     }
 
     /// Whether this server may be asked for such copies.
-    pub(super) async fn trusts(&self, copying: Copying) -> Result<bool, Fault> {
+    pub(crate) async fn trusts(&self, copying: Copying) -> Result<bool, Fault> {
         let job = self.clone();
         tokio::task::spawn_blocking(move || {
             let until_ms = job.index.state_get(&job.trust_name(copying))?;
@@ -71,7 +71,7 @@ impl Job {
     }
 
     /// Remember that this server's copies of that kind are not to be believed.
-    pub(super) async fn distrust(&self, copying: Copying, why: &str) {
+    pub(crate) async fn distrust(&self, copying: Copying, why: &str) {
         let job = self.clone();
         let noted = tokio::task::spawn_blocking(move || {
             let until_ms = wall_ms().saturating_add(DISTRUST_MS);
@@ -96,7 +96,7 @@ impl Job {
 
 /// Whether what the server says of a copied part shows that it is what it
 /// should be, or leaves that to the completion.
-pub(super) fn check(done: &PartDone, part: &Reused, proof: Proof) -> Result<(), Distrust> {
+pub(crate) fn check(done: &PartDone, part: &Reused, proof: Proof) -> Result<(), Distrust> {
     if done.crc64.is_some_and(|crc64| crc64 != part.crc64) {
         return Err(Distrust::of_server("a copied part has another checksum"));
     }
@@ -126,7 +126,7 @@ fn by_md5(etag: &str, md5: Option<[u8; 16]>) -> Result<(), Distrust> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Crc64;
+    use crate::types::Crc64;
 
     #[test]
     fn what_proves_a_copied_part() {

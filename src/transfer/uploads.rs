@@ -7,14 +7,6 @@
 use crate::index::Multipart;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// The computer's own clock, milliseconds since 1970: it is compared with the
-/// server's, so no other will do.
-pub fn wall_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
-}
 
 #[derive(Default)]
 struct State {
@@ -100,7 +92,7 @@ impl Drop for Aborting {
 mod tests {
     use super::*;
     use crate::index::SourceId;
-    use crate::model::RelKey;
+    use crate::types::RelKey;
 
     #[test]
     fn what_one_takes_up_the_other_does_not_abort() {

@@ -5,8 +5,8 @@ use crate::harness::{
     Rig, Running, at_rest, finish, history, in_bucket, on_disk, program, until, write_config,
 };
 use keepwatch::daemon::{Daemon, Options};
-use keepwatch::tasks::context::{Clock, system_clock};
-use keepwatch::tasks::digest;
+use keepwatch::digest::daily;
+use keepwatch::source::{Clock, system_clock};
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -148,7 +148,7 @@ async fn the_digest_names_what_costs_and_what_would_save() {
     desk.rig.write("letter.doc", "dear");
     let ctx = desk.daemon.context();
     let body = async || {
-        let report = digest::report(ctx, ctx.now_ms()).await.unwrap();
+        let report = daily::report(ctx, ctx.now_ms()).await.unwrap();
         report.message().body
     };
     let line = "mail/archive.pst: 7 versions, 14.0 MB; with min_version_interval = \"15m\" about 1 and 2.0 MB";
@@ -159,7 +159,7 @@ async fn the_digest_names_what_costs_and_what_would_save() {
     desk.daemon.stop().await.unwrap();
     let daemon = desk.rig.start().await;
     let ctx = daemon.context();
-    let report = digest::report(ctx, ctx.now_ms()).await.unwrap();
+    let report = daily::report(ctx, ctx.now_ms()).await.unwrap();
     let text = report.message().body;
     assert!(text.contains("mail/archive.pst: 8 versions"), "{text}");
     daemon.stop().await.unwrap();

@@ -2,7 +2,7 @@
 
 use crate::harness::{Fate, Faults, Rig, Seen, digest_files, until};
 use keepwatch::daemon::{Daemon, Options};
-use keepwatch::tasks::context::{Clock, system_clock};
+use keepwatch::source::{Clock, system_clock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 

@@ -13,8 +13,8 @@ use crate::errors::{config, indexed, start_on};
 use crate::harness::{BUCKET, Rig, at_rest, until};
 use gateway::Gateway;
 use keepwatch::daemon::Daemon;
-use keepwatch::model::{ContentHash, Parts, RelKey, RelPath};
-use keepwatch::store::{At, Store};
+use keepwatch::s3::{At, Store};
+use keepwatch::types::{ContentHash, Parts, RelKey, RelPath};
 use line::{Line, Traffic};
 use std::fs;
 

@@ -10,7 +10,7 @@ use keepwatch::daemon::Daemon;
 /// The digest as it stands in the daemon that runs on this rig.
 async fn digest(daemon: &Daemon) -> (String, String) {
     let ctx = daemon.context();
-    let report = keepwatch::tasks::digest::report(ctx, ctx.now_ms()).await;
+    let report = keepwatch::digest::report(ctx, ctx.now_ms()).await;
     let message = report.unwrap().message();
     (message.subject, message.body)
 }

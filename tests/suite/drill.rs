@@ -1,12 +1,13 @@
 //! The daily restore drill: what it restores, what it finds, whom it tells.
 
-use crate::harness::{self, BUCKET, Fate, Faults, Rig, at_rest, digest_files, until};
-use crate::raw;
+use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, digest_files, until};
+use crate::{harness, raw};
 use keepwatch::daemon::Daemon;
-use keepwatch::model::audit::{Ask, Deep};
-use keepwatch::model::drill::Drill;
-use keepwatch::recovery::Stop;
-use keepwatch::tasks::{audit, digest, drill};
+use keepwatch::digest::daily;
+use keepwatch::drill;
+use keepwatch::drill::Drill;
+use keepwatch::retry::Stop;
+use keepwatch::verify::{Ask, Deep, repair};
 use std::fs;
 use std::path::PathBuf;
 
@@ -88,7 +89,7 @@ async fn damage_is_told_once_and_its_end_too_and_the_digest_says_it() {
     }
     drill(&daemon).await;
     assert_eq!(told(&rig), alert, "told once");
-    let digest = digest::report(daemon.context(), 0).await.unwrap();
+    let digest = daily::report(daemon.context(), 0).await.unwrap();
     assert!(
         digest.subject().contains("ATTENTION"),
         "{}",
@@ -154,7 +155,7 @@ async fn a_drill_that_cannot_reach_the_bucket_says_so_and_never_that_all_is_well
     let done = drill(&daemon).await;
     assert!(done.not_run.is_some() && !done.is_well(), "{done:?}");
     assert!(done.line().starts_with("NOT DONE"), "{}", done.line());
-    let digest = digest::report(daemon.context(), 0).await.unwrap();
+    let digest = daily::report(daemon.context(), 0).await.unwrap();
     assert!(
         digest.body().contains("Drill:    NOT DONE"),
         "{}",
@@ -307,7 +308,7 @@ async fn a_drill_that_hangs_does_not_keep_the_digest_from_coming() {
         });
         let ctx = daemon.context();
         let settled = std::future::ready(());
-        let daily = digest::daily(ctx, daemon.post(), ctx.now_ms(), settled);
+        let daily = daily::daily(ctx, daemon.post(), ctx.now_ms(), settled);
         let (digest, _) = tokio::time::timeout(crate::harness::PATIENCE, daily)
             .await
             .expect("the digest comes in time")
@@ -391,7 +392,7 @@ async fn what_is_cold_without_its_class_saying_so_is_no_finding() {
         ..Ask::default()
     };
     let never = Stop::never();
-    let verified = audit::run(daemon.context(), &ask, |_| (), &never).await;
+    let verified = repair::run(daemon.context(), &ask, |_| (), &never).await;
     let verified = verified.unwrap().remove(0);
     assert_eq!((verified.cold, verified.not_looked_total), (1, 0));
     daemon.stop().await.unwrap();
@@ -413,7 +414,7 @@ async fn a_drill_that_restored_nothing_of_what_is_there_was_not_done() {
     assert_eq!((done.files, done.is_well()), (0, false), "{done:?}");
     let line = "NOT DONE: no file was restored: all that it drew is larger than it may fetch";
     assert!(done.line().starts_with(line), "{}", done.line());
-    let digest = digest::report(daemon.context(), 0).await.unwrap();
+    let digest = daily::report(daemon.context(), 0).await.unwrap();
     assert!(digest.body().contains(line), "{}", digest.body());
     let subject = digest.subject();
     assert!(subject.contains("the restore drill could not"), "{subject}");
@@ -518,7 +519,7 @@ async fn a_damaged_old_version_is_told_once_listed_each_day_and_left_out_of_the_
         assert_eq!(done.lasting_total, 1, "{done:?}");
     }
     assert_eq!(alerts(&rig), 1, "told once: {}", told(&rig));
-    let digest = digest::report(daemon.context(), 0).await.unwrap();
+    let digest = daily::report(daemon.context(), 0).await.unwrap();
     let line = "Damaged:  1 older version that cannot be mended is known";
     let body = digest.body();
     assert_eq!(body.matches(line).count(), 1, "{body}");
@@ -557,7 +558,7 @@ async fn after_a_repair_the_message_names_the_version_that_stays_damaged() {
         ..Ask::default()
     };
     let never = Stop::never();
-    let verified = audit::run(daemon.context(), &ask, |_| (), &never).await;
+    let verified = repair::run(daemon.context(), &ask, |_| (), &never).await;
     assert_eq!(verified.unwrap()[0].open_findings(), 0);
     for _ in 0..8 {
         let done = drill(&daemon).await;

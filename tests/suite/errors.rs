@@ -24,9 +24,9 @@ use keepwatch::config::Config;
 use keepwatch::control::{Line, Request, SourceStatus, ask};
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::index::Unprotected;
-use keepwatch::model::{RelKey, RelPath};
-use keepwatch::store::Store;
-use keepwatch::tasks::context::{Clock, system_clock};
+use keepwatch::s3::Store;
+use keepwatch::source::{Clock, system_clock};
+use keepwatch::types::{RelKey, RelPath};
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -6,7 +6,7 @@ use crate::pages::{Served, blocks, program_folder, shell, well};
 use crate::python::venv_python;
 use crate::raw::client;
 use jiff::Timestamp;
-use keepwatch::store::Store;
+use keepwatch::s3::Store;
 use keepwatch_vault::Vault;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -14,9 +14,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use keepwatch::config::{Config, Defaults};
 use keepwatch::daemon::{Daemon, Options};
-use keepwatch::model::owner::Claimant;
-use keepwatch::model::{Kind, RelKey};
-use keepwatch::store::{At, Store};
+use keepwatch::manifest::Claimant;
+use keepwatch::s3::{At, Store};
+use keepwatch::types::{Kind, RelKey};
 use keepwatch_vault::Vault;
 use std::collections::BTreeMap;
 use std::fs;
@@ -170,7 +170,7 @@ pub fn at_rest(daemon: &Daemon) -> bool {
             .board
             .source(source)
             .is_some_and(|b| b.last_scan.is_some() && b.scanning.is_none());
-        scanned && depth == keepwatch::queue::Depth::default() && !ctx.scans.is_asked(source)
+        scanned && depth == keepwatch::work::Depth::default() && !ctx.scans.is_asked(source)
     }) && ctx.unsettled.count() == 0
 }
 
@@ -185,7 +185,7 @@ pub struct Thing {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    keepwatch::model::ContentHash::of(bytes).to_hex()
+    keepwatch::types::ContentHash::of(bytes).to_hex()
 }
 
 /// Everything below `root` that Keepwatch stores, by key.
@@ -239,8 +239,8 @@ pub fn on_disk(root: &Path) -> BTreeMap<String, Thing> {
     out
 }
 
-fn rel(root: &Path, path: &Path) -> keepwatch::model::RelPath {
-    keepwatch::platform::os_to_rel(path.strip_prefix(root).unwrap()).unwrap()
+fn rel(root: &Path, path: &Path) -> keepwatch::types::RelPath {
+    keepwatch::os::os_to_rel(path.strip_prefix(root).unwrap()).unwrap()
 }
 
 /// The bucket's current objects, each body read and unpacked. Markers of
@@ -251,7 +251,7 @@ pub async fn in_bucket(store: &Store) -> BTreeMap<String, Thing> {
     loop {
         let page = store.list(BUCKET, "", next.as_deref(), 1000).await.unwrap();
         for item in page.items {
-            if keepwatch::model::key::is_own(&item.key) {
+            if keepwatch::types::is_own(&item.key) {
                 continue;
             }
             let at = At {
@@ -288,7 +288,7 @@ pub async fn in_bucket(store: &Store) -> BTreeMap<String, Thing> {
     out
 }
 
-async fn read_all(body: keepwatch::store::GetBody, gzip: bool) -> Vec<u8> {
+async fn read_all(body: keepwatch::s3::GetBody, gzip: bool) -> Vec<u8> {
     use tokio::io::AsyncReadExt as _;
     let mut reader = body.into_reader();
     let mut bytes = Vec::new();
@@ -625,7 +625,7 @@ pub async fn claim(rig: &Rig) {
     };
     let record = claimant.record("written-by-the-test".to_owned(), 1_795_000_000_000);
     let put = crate::raw::client(&rig.vault()).put_object();
-    let put = put.bucket(BUCKET).key(keepwatch::model::owner::key(""));
+    let put = put.bucket(BUCKET).key(keepwatch::manifest::owner::key(""));
     let put = put.body(record.to_json().unwrap().into());
     put.send().await.unwrap();
 }

@@ -19,7 +19,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use keepwatch::store::Store;
+use keepwatch::s3::Store;
 use keepwatch_vault::VaultConnector;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -5,7 +5,7 @@ mod held;
 use crate::harness::{BUCKET, Fate, Faults, Rig, history, in_bucket, on_disk, until};
 use crate::raw::marked;
 use keepwatch::daemon::Daemon;
-use keepwatch::store::{At, Store};
+use keepwatch::s3::{At, Store};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use tokio::sync::watch;

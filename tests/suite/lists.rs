@@ -4,10 +4,10 @@
 mod server;
 
 use crate::restore::bench::{BUCKET, Bench, Object};
-use keepwatch::error::Fault;
-use keepwatch::model::{RelKey, RelPath};
-use keepwatch::recovery::{Stop, restore};
-use keepwatch::store::{Course, Listed, ListedVersion, Next, PAGE_KEYS, Store};
+use keepwatch::restore::restore;
+use keepwatch::retry::Stop;
+use keepwatch::s3::{Course, Listed, ListedVersion, Next, PAGE_KEYS, Store};
+use keepwatch::types::{Fault, RelKey, RelPath};
 use server::{Entry, Lists, Quirk};
 use std::collections::BTreeSet;
 

@@ -21,6 +21,7 @@ mod databases;
 mod dead;
 mod delta;
 mod destination;
+mod documented;
 mod drill;
 mod errors;
 mod figures;

@@ -10,14 +10,18 @@ mod slow;
 
 use crate::harness::{BUCKET, Fate, Faults, Rig};
 use crate::raw::client;
-use keepwatch::board::ScanDone;
 use keepwatch::daemon::Daemon;
+use keepwatch::digest;
+use keepwatch::digest::daily;
 use keepwatch::files::Target;
-use keepwatch::model::manifest::{Line, folder, key};
-use keepwatch::recovery::manifest::Written;
-use keepwatch::recovery::{Options, Origin, Request, Restored, Selector, Stop, manifest, restore};
-use keepwatch::store::Store;
-use keepwatch::tasks::digest;
+use keepwatch::history::Selector;
+use keepwatch::manifest::format::key;
+use keepwatch::manifest::{Line, Written, folder, read};
+use keepwatch::restore::{Options, Request, Restored, restore};
+use keepwatch::retry::Stop;
+use keepwatch::s3::Store;
+use keepwatch::status::ScanDone;
+use keepwatch::types::Origin;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -57,15 +61,15 @@ pub async fn compared(rig: &Rig) {
 }
 
 /// The manifests that a list shows.
-pub async fn listed(store: &Store) -> Vec<manifest::Listing> {
+pub async fn listed(store: &Store) -> Vec<read::Listing> {
     let mut stop = Stop::never();
-    manifest::list(store, &origin(), &mut stop).await.unwrap()
+    read::list(store, &origin(), &mut stop).await.unwrap()
 }
 
 /// The newest manifest that is whole, and the damaged ones before it.
-pub async fn nearest(store: &Store) -> manifest::Nearest {
+pub async fn nearest(store: &Store) -> read::Nearest {
     let (origin, mut stop) = (origin(), Stop::never());
-    let found = manifest::nearest(store, &origin, None, u64::MAX, &mut stop);
+    let found = read::nearest(store, &origin, None, u64::MAX, &mut stop);
     found.await.unwrap()
 }
 
@@ -161,7 +165,7 @@ async fn after_a_comparison_the_bucket_says_what_it_has() {
     // Each line names the very version.
     for line in all.values().filter(|line| line.has_object()) {
         let key = line.bucket_key("");
-        let at = keepwatch::store::At {
+        let at = keepwatch::s3::At {
             bucket: BUCKET,
             key: &key,
         };
@@ -280,7 +284,7 @@ async fn a_policy_that_refuses_our_folder_breaks_nothing() {
     let daemon = rig.start_with(rig.config(), Some(store.clone())).await;
     rig.until_equal(&daemon).await;
     assert!(compare(&daemon).await.complete());
-    let report = digest::report(daemon.context(), 0).await.unwrap();
+    let report = daily::report(daemon.context(), 0).await.unwrap();
     assert!(report.is_well(), "{:?}", report.subject());
     let warnings = &report.sources[0].warnings;
     assert!(

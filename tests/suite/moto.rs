@@ -3,10 +3,9 @@
 
 use crate::python::{Credentials, Moto, Topic};
 use jiff::tz::TimeZone;
-use keepwatch::error::{Class, Fault};
-use keepwatch::model::report::{Report, SourceReport, UnprotectedLine};
-use keepwatch::model::traffic::Traffic;
-use keepwatch::notice::{NoticeOptions, Notifier, TopicCheck};
+use keepwatch::digest::{Report, SourceReport, UnprotectedLine};
+use keepwatch::sns::{NoticeOptions, Notifier, TopicCheck};
+use keepwatch::types::{Class, Fault, Traffic};
 
 /// SNS's own limit, bytes of UTF-8.
 const SNS_BYTES_MAX: usize = 262_144;

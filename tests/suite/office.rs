@@ -10,9 +10,8 @@ pub use clerk::{Clerk, make_office};
 
 use crate::harness::{BUCKET, Rig, Running, finish, program, until, write_config};
 use futures::future::join_all;
-use keepwatch::model::key::is_own;
-use keepwatch::model::{Kind, RelKey};
-use keepwatch::store::{At, Store};
+use keepwatch::s3::{At, Store};
+use keepwatch::types::{Kind, RelKey, is_own};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
@@ -65,7 +64,7 @@ pub fn tree(root: &Path) -> BTreeMap<PathBuf, Node> {
                 Node::Link(mtime_ns(&meta), fs::read_link(&path).unwrap())
             } else {
                 assert!(meta.is_file(), "{}", path.display());
-                let hash = keepwatch::model::ContentHash::of(&fs::read(&path).unwrap());
+                let hash = keepwatch::types::ContentHash::of(&fs::read(&path).unwrap());
                 Node::File(mode, mtime_ns(&meta), hash.to_hex())
             };
             out.insert(path.strip_prefix(root).unwrap().to_owned(), node);

@@ -15,10 +15,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
-use keepwatch::error::{Class, Fault};
-use keepwatch::model::thaw::{Speed, Thaw};
-use keepwatch::model::{ContentHash, Crc64, Kind, ObjectMeta};
-use keepwatch::store::{At, CopyFrom, ObjectHeaders, PartDone, Proof, Store, Sums, Upload, Whole};
+use keepwatch::s3::{At, CopyFrom, ObjectHeaders, PartDone, Proof, Store, Sums, Upload, Whole};
+use keepwatch::types::{Class, ContentHash, Crc64, Fault, Kind, ObjectMeta, Speed, Thaw};
 use keepwatch_vault::VaultConnector;
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -133,7 +131,7 @@ fn headers() -> ObjectHeaders {
             seen_ms: None,
             beside: None,
             sparse_bytes: None,
-            attributes: keepwatch::model::attributes::Carried::Nothing,
+            attributes: keepwatch::types::Carried::Nothing,
         },
         gzip: false,
         content_type: None,

@@ -3,7 +3,7 @@
 
 use crate::harness::{Fate, Faults, Rig};
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use keepwatch::store::{ListedVersion, Store};
+use keepwatch::s3::{ListedVersion, Store};
 use keepwatch_vault::{IN_PROCESS_ENDPOINT, Vault};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ pub async fn versions(store: &Store, bucket: &str) -> Vec<ListedVersion> {
             .list_versions(bucket, "", next.as_deref())
             .await
             .unwrap();
-        let is_own = |key: &str| keepwatch::model::key::is_own(key);
+        let is_own = |key: &str| keepwatch::types::is_own(key);
         all.extend(page.items.into_iter().filter(|v| !is_own(&v.key)));
         match page.next {
             Some(token) => next = Some(token),

@@ -5,7 +5,7 @@
 use crate::harness::{Thing, finish, on_disk, program};
 use crate::pages::{Served, blocks, program_folder, shell_as, well};
 use crate::raw::counts;
-use keepwatch::store::Store;
+use keepwatch::s3::Store;
 use keepwatch_vault::Vault;
 use std::collections::BTreeMap;
 use std::fs;

@@ -6,9 +6,9 @@ mod wire;
 
 use crate::harness::{BUCKET, Rig, Thing, finish, history, on_disk, program, until};
 use crate::raw::client;
-use keepwatch::board::News;
 use keepwatch::daemon::Daemon;
-use keepwatch::model::{ContentHash, RelKey};
+use keepwatch::status::News;
+use keepwatch::types::{ContentHash, RelKey};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -200,7 +200,7 @@ async fn a_compressed_file_stays_one_under_every_name() {
     let office = Office::with(&[("list.csv", text("list", 60))]).await;
     let stored = office.rig.store();
     let of = async |key: &str| {
-        let at = keepwatch::store::At {
+        let at = keepwatch::s3::At {
             bucket: BUCKET,
             key,
         };

@@ -18,9 +18,9 @@ mod typed;
 mod verified;
 
 use bench::{Bench, Object, long_path, read_tree, selector};
-use keepwatch::error::Class;
-use keepwatch::model::{Kind, RelPath};
-use keepwatch::recovery::{Stop, versions};
+use keepwatch::history::versions;
+use keepwatch::retry::Stop;
+use keepwatch::types::{Class, Kind, RelPath};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_comes_back_as_it_was() {

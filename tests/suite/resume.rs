@@ -12,7 +12,7 @@ mod line;
 use crate::errors::is_for;
 use crate::harness::{BUCKET, Fate, Faults, Rig, Seen, until};
 use keepwatch::config::Config;
-use keepwatch::store::{At, ListedPart, Store};
+use keepwatch::s3::{At, ListedPart, Store};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

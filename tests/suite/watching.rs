@@ -11,7 +11,7 @@ mod trees;
 
 use crate::harness::{BUCKET, Rig, at_rest, on_disk, until};
 use keepwatch::daemon::Daemon;
-use keepwatch::store::Store;
+use keepwatch::s3::Store;
 use std::collections::BTreeSet;
 
 /// The bucket's current keys.
@@ -20,7 +20,7 @@ async fn keys(store: &Store) -> BTreeSet<String> {
     let mut next = None;
     loop {
         let page = store.list(BUCKET, "", next.as_deref(), 1000).await.unwrap();
-        let own = |key: &String| keepwatch::model::key::is_own(key);
+        let own = |key: &String| keepwatch::types::is_own(key);
         let listed = page.items.into_iter().map(|item| item.key);
         keys.extend(listed.filter(|key| !own(key)));
         match page.next {

@@ -2,12 +2,10 @@
 //! out, and whether all of it can be watched.
 
 use super::{Findings, Verdict, rules};
-use crate::cli::show;
 use crate::config::SourceConfig;
-use crate::error::{Fatal, Fault};
-use crate::files::{self, Compress, RuleCounts, Rules};
-use crate::model::{Kind, RelPath};
-use crate::platform;
+use crate::files::{Compress, RuleCounts, Rules};
+use crate::types::{Fatal, Fault, Kind, RelPath};
+use crate::{files, os, types};
 
 /// Look at all of it.
 pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {
@@ -27,8 +25,8 @@ pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {
         format!(
             "{} holds {} in {}",
             source.path.display(),
-            show::amount(looked.files, "file"),
-            show::amount(looked.folders, "folder")
+            types::amount(looked.files, "file"),
+            types::amount(looked.folders, "folder")
         ),
     );
     for fault in &looked.faults {
@@ -36,7 +34,7 @@ pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {
     }
     let unnamed = looked.faults_total - looked.faults.len() as u64;
     if unnamed > 0 {
-        let text = format!("{} more like these", show::number(unnamed));
+        let text = format!("{} more like these", types::number(unnamed));
         findings.add(Verdict::Warning, &about, text);
     }
     if looked.special > 0 {
@@ -45,14 +43,14 @@ pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {
             &about,
             format!(
                 "{} are left out: sockets, pipes and devices have no content to back up",
-                show::amount(looked.special, "special file")
+                types::amount(looked.special, "special file")
             ),
         );
     }
     for (verdict, text) in &looked.rules {
         findings.add(*verdict, &about, text.as_str());
     }
-    let Some(limits) = platform::watch_limits() else {
+    let Some(limits) = os::watch_limits() else {
         return;
     };
     let enough = looked.folders < limits.watches.value;
@@ -62,14 +60,14 @@ pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {
         if enough {
             format!(
                 "{} of {} possible watches are needed",
-                show::number(looked.folders + 1),
-                show::number(limits.watches.value)
+                types::number(looked.folders + 1),
+                types::number(limits.watches.value)
             )
         } else {
             format!(
                 "{} watches are needed, but this computer allows {}; what is not watched is scanned on a period. Raise the limit: {}",
-                show::number(looked.folders + 1),
-                show::number(limits.watches.value),
+                types::number(looked.folders + 1),
+                types::number(limits.watches.value),
                 limits.watches.remedy()
             )
         },

@@ -1,8 +1,8 @@
 //! What each rule of a source leaves out or has compressed, in words.
 
 use super::Verdict;
-use crate::cli::show;
 use crate::files::{RULE_FILE_NAME, RuleCount, RuleCounts};
+use crate::types;
 
 /// What each rule comes to, in words.
 pub(super) fn lines(key: &str, counts: &RuleCounts) -> Vec<(Verdict, String)> {
@@ -32,8 +32,8 @@ fn line(key: &str, count: &RuleCount, is_whole: bool) -> (Verdict, String) {
     let least = if is_whole { "" } else { "at least " };
     let amount = format!(
         "{least}{} ({})",
-        show::amount(count.files, "file"),
-        show::size(count.bytes)
+        types::amount(count.files, "file"),
+        types::size(count.bytes)
     );
     let is_back = rule.starts_with('!');
     let matches_nothing = count.files + count.folders == 0;

@@ -5,11 +5,12 @@
 //! once on standard error, tried again with the next line, and the program
 //! goes on.
 
-use crate::error::{Fatal, chain};
-use crate::platform;
+use crate::os;
+use crate::types::{Fatal, chain};
 use jiff::civil::Date;
 use std::fs::{File, Metadata};
-use std::io::{self, Write};
+use std::io;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// What the files' names begin with; the day follows.
@@ -47,7 +48,7 @@ impl OpenDay {
     /// False when somebody has removed or moved the file, or the folder that it is
     /// in: nobody would read what is written now. It costs two `stat` a line.
     fn is_still_there(&self) -> bool {
-        let id = |meta: io::Result<Metadata>| meta.map(|meta| platform::folder_id(&meta)).ok();
+        let id = |meta: io::Result<Metadata>| meta.map(|meta| os::folder_id(&meta)).ok();
         let ours = id(self.file.metadata());
         ours.is_some() && ours == id(self.path.symlink_metadata())
     }
@@ -56,8 +57,8 @@ impl OpenDay {
 /// Root writes no log where another account can change the folder: a link there
 /// would lead anywhere.
 fn refuse_strange(dir: &Path) -> io::Result<()> {
-    let strange = platform::strange(dir).filter(|strange| strange.is_itself);
-    match strange.filter(|_| platform::is_privileged()) {
+    let strange = os::strange(dir).filter(|strange| strange.is_itself);
+    match strange.filter(|_| os::is_privileged()) {
         Some(strange) => Err(io::Error::other(format!(
             "{} {}, and root follows nobody there",
             strange.at.display(),
@@ -105,9 +106,9 @@ impl DailyFile {
             Some(open) if open.day == day && open.is_still_there() => open,
             _ => {
                 refuse_strange(&self.dir)?;
-                platform::create_private_dir_all(&self.dir)?;
+                os::create_private_dir_all(&self.dir)?;
                 let path = self.dir.join(format!("{FILE_NAME}.{day}"));
-                let file = platform::private_options()
+                let file = os::private_options()
                     .append(true)
                     .create(true)
                     .open(&path)?;
@@ -152,7 +153,7 @@ impl Write for DailyFile {
                     self.failing = true;
                     let dir = self.dir.display().to_string();
                     let words = format!("cannot write the log in {dir}: {}", chain(&error));
-                    eprintln!("WARN {}", super::plain::one_line(&words));
+                    eprintln!("WARN {}", crate::cli::logging::plain::one_line(&words));
                 }
             }
         }

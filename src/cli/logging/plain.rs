@@ -1,6 +1,7 @@
 //! Lines that stay lines: local time in front, nothing invisible inside.
 
-use std::io::{self, Write};
+use std::io;
+use std::io::Write;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;

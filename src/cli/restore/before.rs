@@ -1,18 +1,16 @@
 //! Before the first file is written: how much it is, whether the disk has room,
 //! and what is in cold storage.
 
-use super::{Part, Shown, left_alone};
+use super::shown::Shown;
+use super::{Part, left_alone};
 use crate::cli::args::RestoreArgs;
 use crate::cli::origins::{Depot, Named};
-use crate::cli::show;
-use crate::error::{Fatal, FatalKind, chain};
 use crate::files::Target;
-use crate::model::moment::Moment;
-use crate::model::taken::Reading;
-use crate::model::thaw::{PRICES_OF, Speed, Thaw};
-use crate::recovery::{
-    Bounded, ColdShare, Options, Request, Selector, Stop, Survey, Typed, survey,
-};
+use crate::history::{Selector, Typed};
+use crate::restore::{Bounded, ColdShare, Options, Request, Survey, survey};
+use crate::retry::Stop;
+use crate::types;
+use crate::types::{Fatal, FatalKind, Moment, PRICES_OF, Reading, Speed, Thaw, chain};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,7 +83,7 @@ pub(super) async fn look(
             }
             Err(fatal) if alone || fatal.kind == FatalKind::Interrupted => return Err(fatal),
             Err(fatal) => {
-                eprintln!("{}: {fatal}", show::clean(&part.named.name));
+                eprintln!("{}: {fatal}", types::clean(&part.named.name));
                 Err(fatal)
             }
         };
@@ -124,8 +122,8 @@ pub(super) async fn look(
 fn lines(seen: &Survey, args: &RestoreArgs) -> Vec<String> {
     let mut lines = vec![format!(
         "{} ({} as stored)",
-        show::amount(seen.objects, "object"),
-        show::size(seen.stored_bytes)
+        types::amount(seen.objects, "object"),
+        types::size(seen.stored_bytes)
     )];
     let wanted = args.thaw.as_deref().and_then(Speed::parse);
     for share in &seen.cold {
@@ -134,7 +132,7 @@ fn lines(seen: &Survey, args: &RestoreArgs) -> Vec<String> {
     if !seen.cold.is_empty() {
         lines.push(format!(
             "These times and prices are estimates (AWS's list, {PRICES_OF}; elsewhere up to 1.4 times as much), {} of keeping what is thawed among them; what is downloaded from AWS costs beside them.",
-            show::amount(u64::from(args.thaw_days), "day")
+            types::amount(u64::from(args.thaw_days), "day")
         ));
     }
     if !seen.cold.is_empty() && wanted.is_none() {
@@ -166,8 +164,8 @@ fn cold_line(share: &ColdShare, wanted: Option<Speed>, days: u32) -> String {
     .collect();
     format!(
         "{} of them ({}) are in cold storage ({}); thawing takes: {}",
-        show::number(share.objects),
-        show::size(share.bytes),
+        types::number(share.objects),
+        types::size(share.bytes),
         share.class.name(),
         ways.join("; ")
     )
@@ -176,7 +174,7 @@ fn cold_line(share: &ColdShare, wanted: Option<Speed>, days: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::thaw::Cold;
+    use crate::types::Cold;
 
     #[test]
     fn what_is_cold_is_said_with_time_and_price() {

@@ -1,19 +1,20 @@
 //! `keepwatch restore --dry-run` and `--diff`: what would be done, and what differs.
 //! Nothing is written, and no file's content is downloaded.
 
+use super::Part;
+use super::moments::{as_of, moment_json};
 use super::summary::covered_line;
-use super::{Part, as_of, moment_json};
 use crate::cli::origins::Depot;
 use crate::cli::versions::stamp;
-use crate::cli::{COMPLETE, DIFFERENT, FAILED, PARTIAL, show};
-use crate::error::{Fatal, FatalKind, Fault, chain};
+use crate::cli::{COMPLETE, DIFFERENT, FAILED, PARTIAL};
 use crate::files::Rules;
-use crate::model::Kind;
-use crate::model::moment::Moment;
-use crate::recovery::{
-    Against, Change, Compared, Comparison, Covered, Difference, Finding, Selector, Side, Stop,
-    compare,
+use crate::history::Selector;
+use crate::restore::{
+    Against, Change, Compared, Comparison, Covered, Difference, Finding, Side, compare,
 };
+use crate::retry::Stop;
+use crate::types;
+use crate::types::{Fatal, FatalKind, Fault, Kind, Moment, chain};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -64,7 +65,7 @@ pub(super) async fn run(
             Err(fatal) if alone || fatal.kind == FatalKind::Interrupted => {
                 return Err(fatal.clone());
             }
-            Err(fatal) => eprintln!("{}: {fatal}", show::clean(&part.named.name)),
+            Err(fatal) => eprintln!("{}: {fatal}", types::clean(&part.named.name)),
         }
         results.push(result);
     }
@@ -157,8 +158,8 @@ impl Teller<'_> {
             return;
         }
         let then = as_of(moment, self.depot);
-        let name = show::clean(&self.source);
-        let to = show::clean(&part.to.display().to_string());
+        let name = types::clean(&self.source);
+        let to = types::clean(&part.to.display().to_string());
         let line = match self.purpose {
             Purpose::DryRun { .. } => format!("{name}  {then}, into {to}: what would be written"),
             Purpose::DryRunInPlace => {
@@ -193,7 +194,7 @@ impl Teller<'_> {
         if self.json {
             print_json(&json!({ "source": self.source, "failed": fault }));
         }
-        eprintln!("COULD NOT LOOK: {}", show::clean(&fault.to_string()));
+        eprintln!("COULD NOT LOOK: {}", types::clean(&fault.to_string()));
     }
 
     /// In JSON it stands beside the difference.
@@ -218,7 +219,7 @@ impl Teller<'_> {
         }
         let word = self.action(difference.change);
         let word = word.unwrap_or_else(|| word_of(difference.change));
-        let path = show::clean(&difference.path);
+        let path = types::clean(&difference.path);
         let sides = [&difference.then, &difference.now];
         let sides: Vec<String> = sides
             .into_iter()
@@ -263,7 +264,7 @@ impl Teller<'_> {
         match side.kind {
             Kind::Folder => "empty folder".to_owned(),
             Kind::Symlink => "link".to_owned(),
-            Kind::File | Kind::Special => format!("{}, {modified}", show::size(side.size_bytes)),
+            Kind::File | Kind::Special => format!("{}, {modified}", types::size(side.size_bytes)),
         }
     }
 
@@ -281,26 +282,26 @@ impl Teller<'_> {
             }));
         }
         if self.named > NAMED_MAX {
-            let more = show::number(self.named - NAMED_MAX);
+            let more = types::number(self.named - NAMED_MAX);
             out(&format!("  and {more} more; --json names them all"));
         }
         out(&format!("  {}", self.summary(compared)));
         for text in &compared.unmatched {
-            out(&format!("NOT FOUND in the backup: {}", show::clean(text)));
+            out(&format!("NOT FOUND in the backup: {}", types::clean(text)));
         }
         if compared.covered > 0 {
-            let covered = show::amount(compared.covered, "file");
+            let covered = types::amount(compared.covered, "file");
             out(&format!("LOOK AT {covered}: each is named above"));
         }
         if compared.failed.total > 0 {
-            let failed = show::number(compared.failed.total);
+            let failed = types::number(compared.failed.total);
             out(&format!("COULD NOT LOOK at {failed}: each is named above"));
         }
     }
 
     fn summary(&self, compared: &Compared) -> String {
-        let count = |count: u64, words: &str| format!("{} {words}", show::number(count));
-        let bytes = show::size(compared.bytes);
+        let count = |count: u64, words: &str| format!("{} {words}", types::number(count));
+        let bytes = types::size(compared.bytes);
         let mut parts = match self.purpose {
             Purpose::DryRun { overwrite } => {
                 let differ = compared.changed + compared.metadata;

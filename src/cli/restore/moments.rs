@@ -2,7 +2,7 @@
 
 use crate::cli::origins::Depot;
 use crate::cli::versions::stamp;
-use crate::model::moment::Moment;
+use crate::types::Moment;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

@@ -3,16 +3,11 @@
 use super::Part;
 use crate::cli::args::RestoreArgs;
 use crate::cli::origins::{Depot, Named, folder_names};
-use crate::cli::show;
 use crate::cli::versions::stamp;
-use crate::error::{Fatal, chain};
-use crate::model::RelPath;
-use crate::model::moment::Moment;
-use crate::model::taken::Taken;
-use crate::platform;
-use crate::recovery::{
-    Misses, Place, Selector, Stop, Typed, deleted, deleted_folder, settle, word_for,
-};
+use crate::history::{Misses, Place, Selector, Typed, deleted, deleted_folder, settle, word_for};
+use crate::retry::Stop;
+use crate::types::{Fatal, Moment, RelPath, Taken, chain};
+use crate::{os, types};
 use std::path::{Path, PathBuf};
 
 /// Names that are proposed for one that was misspelt.
@@ -61,12 +56,12 @@ pub(super) async fn parts(
     };
     tokio::select! {
         parts = look => parts,
-        _ = platform::asked_to_stop() => Err(Fatal::interrupted("look for what was asked for")),
+        _ = os::asked_to_stop() => Err(Fatal::interrupted("look for what was asked for")),
     }
 }
 
 /// What each text is, as far as that can be said before the bucket is asked.
-pub(in crate::cli) fn typed(origins: &[Named], texts: &[String]) -> Result<Vec<Typed>, Fatal> {
+pub(crate) fn typed(origins: &[Named], texts: &[String]) -> Result<Vec<Typed>, Fatal> {
     let roots_known = origins.iter().any(|named| named.root.is_some());
     let typed = |text: &String| match Path::new(text).has_root() && !roots_known {
         true => Typed::of_computer(text),
@@ -96,7 +91,7 @@ async fn with_deleted(
                 rest.push((typed, reading));
                 continue;
             };
-            told.push(show::clean(&line));
+            told.push(types::clean(&line));
             own.push(Part {
                 named: part.named.clone(),
                 what: vec![(typed, reading)],
@@ -139,7 +134,7 @@ async fn gone(
             0 => String::new(),
             later => format!(
                 "; {} stored while it was being deleted: not as of then",
-                show::amount(later, "file")
+                types::amount(later, "file")
             ),
         };
         let line = format!(
@@ -152,19 +147,19 @@ async fn gone(
 }
 
 /// What may have been meant instead of what nothing is called like.
-pub(in crate::cli) fn meant_perhaps(misses: &Misses) -> Option<String> {
+pub(crate) fn meant_perhaps(misses: &Misses) -> Option<String> {
     let near = misses.near.iter().take(NEAR_NAMED_MAX).map(word_for);
     let near: Vec<String> = near.collect();
     (!near.is_empty()).then(|| format!("write it as it is called; there is: {}", near.join(", ")))
 }
 
 /// What was not looked at for it, as the end of a sentence.
-pub(in crate::cli) fn not_asked(misses: &Misses) -> String {
+pub(crate) fn not_asked(misses: &Misses) -> String {
     match misses.unasked {
         0 => String::new(),
         names => format!(
             "; {} too long for the bucket's keys were not looked at: give the whole path",
-            show::amount(names, "name")
+            types::amount(names, "name")
         ),
     }
 }
@@ -178,10 +173,10 @@ pub(super) fn taken(parts: &[Part]) -> Vec<String> {
 }
 
 /// One line for each text, for people.
-pub(in crate::cli) fn lines(taken: impl IntoIterator<Item = Taken>) -> Vec<String> {
+pub(crate) fn lines(taken: impl IntoIterator<Item = Taken>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for taken in taken {
-        let line = show::clean(&taken.words());
+        let line = types::clean(&taken.words());
         if !lines.contains(&line) {
             lines.push(line);
         }
@@ -221,7 +216,7 @@ fn own_folders(depot: &Depot, args: &RestoreArgs) -> Result<Vec<PathBuf>, Fatal>
         Some(root) => Ok(root.clone()),
         None if needs_none => Ok(PathBuf::new()),
         None => Err(Fatal::usage(
-            format!("find the folder of {}", show::clean(&named.name)),
+            format!("find the folder of {}", types::clean(&named.name)),
             "no configuration says which one it is",
             "name it with --to, or give the configuration with --config",
         )),
@@ -229,7 +224,7 @@ fn own_folders(depot: &Depot, args: &RestoreArgs) -> Result<Vec<PathBuf>, Fatal>
     roots.collect()
 }
 
-pub(in crate::cli) fn texts_by_origin(
+pub(crate) fn texts_by_origin(
     origins: &[Named],
     what: &[String],
 ) -> Result<Vec<Vec<String>>, Fatal> {
@@ -255,7 +250,7 @@ pub(in crate::cli) fn texts_by_origin(
                 .map(|root| root.display().to_string())
                 .collect();
             return Err(Fatal::usage(
-                format!("look for {}", show::clean(text)),
+                format!("look for {}", types::clean(text)),
                 "it is in none of the folders that are backed up",
                 format!("write a path below one of them: {}", roots.join(", ")),
             ));

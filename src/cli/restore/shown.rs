@@ -2,7 +2,8 @@
 //! and every file that fails, at once and by name.
 
 use crate::cli::show;
-use crate::recovery::{Event, Progress};
+use crate::restore::{Event, Progress};
+use crate::types;
 use indicatif::ProgressBar;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -78,32 +79,32 @@ impl Shown {
             } => self.now_and_then(|_| {
                 format!(
                     "looking at what there is: at least {} ({} as stored)",
-                    show::amount(*objects, "object"),
-                    show::size(*stored_bytes)
+                    types::amount(*objects, "object"),
+                    types::size(*stored_bytes)
                 )
             }),
             Event::Thawing { objects, waited } if !self.quiet => {
                 let line = format!(
                     "waiting for {} to be thawed, since {}",
-                    show::amount(*objects, "object"),
-                    show::duration(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX))
+                    types::amount(*objects, "object"),
+                    types::duration(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX))
                 );
                 self.bar.suspend(|| eprintln!("{line}"));
             }
             Event::Thawing { .. } => {}
             Event::Failed(fault) => {
-                let line = format!("NOT RESTORED: {}", show::clean(&fault.to_string()));
+                let line = format!("NOT RESTORED: {}", types::clean(&fault.to_string()));
                 self.bar.suspend(|| eprintln!("{line}"));
             }
             Event::Covered(covered) => {
                 let line = format!(
                     "LOOK AT {}: another program has put something over it in the bucket",
-                    show::clean(&covered.path)
+                    types::clean(&covered.path)
                 );
                 self.bar.suspend(|| eprintln!("{line}"));
             }
             Event::LeftOut(fault) if !self.quiet => {
-                let line = format!("note: {}", show::clean(&fault.to_string()));
+                let line = format!("note: {}", types::clean(&fault.to_string()));
                 self.bar.suspend(|| eprintln!("{line}"));
             }
             Event::LeftOut(_) => {}
@@ -208,20 +209,20 @@ fn line(progress: &Progress, took: Duration) -> String {
     let rate = u128::from(progress.bytes) * 1_000 / millis;
     let mut text = format!(
         "{}, {} ({}/s)",
-        show::amount(progress.files, "file"),
-        show::size(progress.bytes),
-        show::size(u64::try_from(rate).unwrap_or(u64::MAX))
+        types::amount(progress.files, "file"),
+        types::size(progress.bytes),
+        types::size(u64::try_from(rate).unwrap_or(u64::MAX))
     );
     if let Some(objects) = progress.objects_total {
         text.push_str(&format!(
             " of {} ({} as stored)",
-            show::amount(objects, "object"),
-            show::size(progress.stored_total)
+            types::amount(objects, "object"),
+            types::size(progress.stored_total)
         ));
     }
     for (count, noun) in [(progress.links, "link"), (progress.folders, "folder")] {
         if count > 0 {
-            text.push_str(&format!(", {}", show::amount(count, noun)));
+            text.push_str(&format!(", {}", types::amount(count, noun)));
         }
     }
     for (count, words) in [
@@ -229,12 +230,12 @@ fn line(progress: &Progress, took: Duration) -> String {
         (progress.failed, "FAILED"),
     ] {
         if count > 0 {
-            text.push_str(&format!(", {} {words}", show::number(count)));
+            text.push_str(&format!(", {} {words}", types::number(count)));
         }
     }
     if let Some(left) = left(progress, took) {
         let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        text.push_str(&format!(", {} left", show::duration(millis)));
+        text.push_str(&format!(", {} left", types::duration(millis)));
     }
     text
 }

@@ -1,13 +1,15 @@
 //! What a restore came to, in words and as JSON.
 
+use super::moments::{as_of, moment_json};
 use super::parts::meant_perhaps;
-use super::{Depot, Done, as_of, moment_json, unmatched};
-use crate::cli::show;
+use super::{Done, unmatched};
+use crate::cli::origins::Depot;
 use crate::cli::versions::stamp;
-use crate::command;
-use crate::model::moment::Moment;
-use crate::platform::shell_word;
-use crate::recovery::{Bounded, Covered, Restored, Selector};
+use crate::history::Selector;
+use crate::os::shell_word;
+use crate::restore::{Bounded, Covered, Restored};
+use crate::types;
+use crate::types::{Moment, command};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -73,12 +75,12 @@ pub(super) fn print(depot: &Depot, done: &[Done]) {
         let origin = &one.named.origin;
         println!(
             "{}  from {}/{}  {}",
-            show::clean(&one.named.name),
-            show::clean(&origin.bucket),
-            show::clean(&origin.prefix),
+            types::clean(&one.named.name),
+            types::clean(&origin.bucket),
+            types::clean(&origin.prefix),
             as_of(one.moment, depot)
         );
-        println!("  into {}", show::clean(&one.to.display().to_string()));
+        println!("  into {}", types::clean(&one.to.display().to_string()));
         match &one.result {
             Ok(restored) => {
                 for line in lines(restored, depot)
@@ -88,7 +90,7 @@ pub(super) fn print(depot: &Depot, done: &[Done]) {
                     println!("  {line}");
                 }
             }
-            Err(fatal) => println!("  NOT RESTORED: {}", show::clean(&fatal.cause)),
+            Err(fatal) => println!("  NOT RESTORED: {}", types::clean(&fatal.cause)),
         }
     }
     // Why nothing at all was found is told as a failure.
@@ -102,7 +104,7 @@ pub(super) fn print(depot: &Depot, done: &[Done]) {
             .find_map(|(typed, _)| meant_perhaps(typed.misses()));
         println!(
             "NOT FOUND in the backup: {}{}",
-            show::clean(&text),
+            types::clean(&text),
             near.map_or_else(String::new, |near| format!(" ({near})"))
         );
     }
@@ -128,7 +130,7 @@ fn may_go_on(one: &Done) -> bool {
 /// What another program has put over a file, and what counts for it.
 pub(super) fn covered_line(covered: &Covered, fate: &str, depot: &Depot) -> String {
     let date = |ms| stamp(ms, &depot.zone);
-    let path = show::clean(&covered.path);
+    let path = types::clean(&covered.path);
     let word = shell_word(&path);
     format!(
         "LOOK AT {path}: another program has put something over it in the bucket on {}; Keepwatch's own version of {} {fate}; look at both with `{}`",
@@ -158,17 +160,17 @@ fn beside(one: &Done, restored: &Restored) -> Vec<String> {
     if restored.replaced_stored > 0 {
         lines.push(format!(
             "{} replaced that the bucket has as a version: `{}` lists it",
-            show::amount(restored.replaced_stored, "file"),
+            types::amount(restored.replaced_stored, "file"),
             command::on_copies("versions FILE")
         ));
     }
     let named = |lines: &mut Vec<String>, word: &str, all: &Bounded<String>| {
         for path in all.items.iter().take(UNRESTED_NAMED_MAX) {
-            lines.push(format!("{word} {}", show::clean(path)));
+            lines.push(format!("{word} {}", types::clean(path)));
         }
         let unnamed = all.total.saturating_sub(UNRESTED_NAMED_MAX as u64);
         if unnamed > 0 {
-            lines.push(format!("{word} {} more", show::number(unnamed)));
+            lines.push(format!("{word} {} more", types::number(unnamed)));
         }
     };
     named(&mut lines, "KEPT BESIDE:", &restored.kept_beside);
@@ -181,15 +183,18 @@ fn beside(one: &Done, restored: &Restored) -> Vec<String> {
 fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
     let mut lines = vec![format!(
         "{} ({}), {}, {} restored",
-        show::amount(restored.files, "file"),
-        show::size(restored.bytes),
-        show::amount(restored.links, "link"),
-        show::amount(restored.folders, "empty folder")
+        types::amount(restored.files, "file"),
+        types::size(restored.bytes),
+        types::amount(restored.links, "link"),
+        types::amount(restored.folders, "empty folder")
     )];
     if restored.identical > 0 {
         lines.push(match restored.identical {
             1 => "1 was there already and is the same".to_owned(),
-            many => format!("{} were there already and are the same", show::number(many)),
+            many => format!(
+                "{} were there already and are the same",
+                types::number(many)
+            ),
         });
     }
     if let Some(newest_ms) = restored.newest_ms {
@@ -201,7 +206,7 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
     if restored.skipped_foreign > 0 {
         lines.push(format!(
             "{} in the bucket were not written by Keepwatch and are left alone",
-            show::amount(restored.skipped_foreign, "object")
+            types::amount(restored.skipped_foreign, "object")
         ));
     }
     for covered in restored.covered.items.iter().take(COVERED_NAMED_MAX) {
@@ -214,7 +219,7 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
     if unnamed > 0 {
         lines.push(format!(
             "LOOK AT {} more like that; each is named above, --json has their dates",
-            show::amount(unnamed, "file")
+            types::amount(unnamed, "file")
         ));
     }
     for remark in &restored.remarks.items {
@@ -223,19 +228,19 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
     if restored.otherwise > 0 {
         lines.push(format!(
             "LOOK AT {}: whole, but with another time, mode or attributes than were backed up; each is named above with its reason",
-            show::amount(restored.otherwise, "file")
+            types::amount(restored.otherwise, "file")
         ));
     }
     if restored.left_out.total > 0 {
         lines.push(format!(
             "{} are whole, but this disk did not take their mode, owner, time or attributes",
-            show::amount(restored.left_out.total, "file")
+            types::amount(restored.left_out.total, "file")
         ));
     }
     for path in restored.unrested.items.iter().take(UNRESTED_NAMED_MAX) {
         lines.push(format!(
             "LOOK AT {}: it was being written all the time when it was backed up",
-            show::clean(path)
+            types::clean(path)
         ));
     }
     let unnamed = restored
@@ -245,7 +250,7 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
     if unnamed > 0 {
         lines.push(format!(
             "LOOK AT {} more like that",
-            show::amount(unnamed, "file")
+            types::amount(unnamed, "file")
         ));
     }
     for (total, words) in [
@@ -259,7 +264,7 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
         ),
     ] {
         if total > 0 {
-            lines.push(format!("NOT RESTORED: {} {words}", show::number(total)));
+            lines.push(format!("NOT RESTORED: {} {words}", types::number(total)));
         }
     }
     lines

@@ -2,7 +2,7 @@
 
 use super::parts::texts_by_origin;
 use super::*;
-use crate::recovery::Origin;
+use crate::types::Origin;
 
 fn named(name: &str, root: Option<&str>) -> Named {
     Named {

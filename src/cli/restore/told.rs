@@ -3,13 +3,13 @@
 //! restore fail.
 
 use super::Done;
-use crate::command;
 use crate::config::Config;
-use crate::daemon;
-use crate::error::{Class, Fatal, Fault};
-use crate::model::report::{Failed, FailureLine, OneOff, OneOffTask};
-use crate::platform::{self, shell_word};
-use crate::recovery::Covered;
+use crate::digest::{Failed, OneOff, OneOffTask};
+use crate::mail::FailureLine;
+use crate::os::shell_word;
+use crate::restore::Covered;
+use crate::types::{Class, Fatal, Fault, command};
+use crate::{daemon, os};
 use jiff::Timestamp;
 
 /// How a restore ended.
@@ -44,7 +44,7 @@ pub(super) async fn tell(
 
 fn one_off(config: &Config, began: Timestamp, place: String, ended: Ended<'_>) -> OneOff {
     let mut report = OneOff {
-        computer: platform::computer_name(),
+        computer: os::computer_name(),
         task: OneOffTask::Restore,
         place,
         started_ms: began.as_millisecond(),

@@ -6,18 +6,18 @@
 //! was told, so that a message comes once a day.
 
 use crate::config::Config;
-use crate::daemon;
-use crate::error::{Fatal, FatalKind};
+use crate::digest::NotStarted;
 use crate::index::Index;
-use crate::model::report::{Message, NotStarted};
-use crate::notice::write_digest;
-use crate::platform;
-use crate::tasks::context::blocking;
+use crate::mail::Message;
+use crate::os::blocking::blocking;
+use crate::sns::write_digest;
+use crate::types::{Fatal, FatalKind};
+use crate::{daemon, os};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// The file's name.
 const FILE: &str = "not-started.json";
@@ -46,8 +46,8 @@ fn files(config: &Config) -> Vec<PathBuf> {
 
 /// Root keeps no file in a folder that is not its own. Blocks.
 fn is_safe(folder: &Path) -> bool {
-    let is_strange = platform::strange(folder).is_some_and(|strange| strange.is_itself);
-    !(is_strange && platform::is_privileged())
+    let is_strange = os::strange(folder).is_some_and(|strange| strange.is_itself);
+    !(is_strange && os::is_privileged())
 }
 
 fn read(file: &Path) -> Option<Told> {
@@ -56,9 +56,9 @@ fn read(file: &Path) -> Option<Told> {
 
 fn write(file: &Path, told: &Told) -> io::Result<()> {
     if let Some(folder) = file.parent() {
-        platform::create_private_dir_all(folder)?;
+        os::create_private_dir_all(folder)?;
     }
-    platform::create_private_file(file)?.write_all(&serde_json::to_vec(told)?)
+    os::create_private_file(file)?.write_all(&serde_json::to_vec(told)?)
 }
 
 /// It does not start: say so, where it was not said today.
@@ -102,7 +102,7 @@ pub(super) async fn tell(config: &Config, fatal: &Fatal) {
         return;
     };
     let alert = NotStarted {
-        computer: &platform::computer_name(),
+        computer: &os::computer_name(),
         reason: &reason,
         remedy: &fatal.hint,
         since_ms,
@@ -128,7 +128,7 @@ pub(super) async fn over(config: &Config) {
         return;
     }
     let over = NotStarted {
-        computer: &platform::computer_name(),
+        computer: &os::computer_name(),
         reason: &told.reason,
         remedy: "",
         since_ms: told.since_ms,

@@ -9,15 +9,12 @@
 use super::existing::{Existing, There};
 use crate::cli::args::{Place, SourcesArgs};
 use crate::cli::origins::{Depot, Named, folder_names};
-use crate::cli::show;
 use crate::config::S3Demands;
-use crate::error::{Fatal, chain};
 use crate::files::write_private_atomic;
-use crate::model::manifest::{Demands, Header};
-use crate::model::owner::Owner;
-use crate::platform;
-use crate::recovery::Origin;
-use crate::recovery::sources::Found;
+use crate::history::Found;
+use crate::manifest::{Demands, Header, Owner};
+use crate::types::{Fatal, Origin, chain};
+use crate::{os, types};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -146,7 +143,7 @@ pub(super) fn write(
         let did = if is_new { "Wrote" } else { "Added to" };
         eprintln!("{did} {}; the folders in it:", file.display());
         for folder in &folders {
-            let name = show::clean(&folder.name);
+            let name = types::clean(&folder.name);
             eprintln!("  {name}: {}", folder.path.display());
         }
         let lines = demand_lines(&demands);
@@ -163,8 +160,8 @@ pub(super) fn write(
             {
                 eprintln!(
                     "The messages of {} went to {}; now they go where those of the others go.",
-                    show::clean(&one.name),
-                    show::clean(topic)
+                    types::clean(&one.name),
+                    types::clean(topic)
                 );
             }
         }
@@ -231,7 +228,7 @@ fn indented(lines: &str) -> String {
 }
 
 fn create(file: &Path, text: &str, operation: impl Fn() -> String) -> Result<(), Fatal> {
-    let made = platform::private_options().create_new(true).open(file);
+    let made = os::private_options().create_new(true).open(file);
     let mut out = made.map_err(|error| {
         Fatal::usage(
             operation(),
@@ -309,7 +306,7 @@ fn words(store: &Store) -> String {
             let said: Vec<String> = said
                 .iter()
                 .filter_map(|(what, value)| {
-                    Some(format!("{what} {}", show::clean(value.as_ref()?)))
+                    Some(format!("{what} {}", types::clean(value.as_ref()?)))
                 })
                 .collect();
             format!("S3 ({})", said.join(", "))
@@ -358,7 +355,7 @@ fn moved(
                 format!("put more folders below {}", below.display()),
                 format!(
                     "it is the folder of {} itself, and has its files already",
-                    show::clean(&at.name)
+                    types::clean(&at.name)
                 ),
                 "give another folder with --below, beside it",
             ));
@@ -388,8 +385,8 @@ fn apart(folders: &[Folder]) -> Result<(), Fatal> {
                     "give every source a folder of its own",
                     format!(
                         "those of {} and {} would fall together: {} and {}",
-                        show::clean(&one.name),
-                        show::clean(&other.name),
+                        types::clean(&one.name),
+                        types::clean(&other.name),
                         path.display(),
                         inner.display()
                     ),
@@ -476,8 +473,8 @@ fn source(new: &New<'_>) -> String {
     };
     let mut out = format!(
         "\n# {} on {}\n[[source]]\nname = {}\npath = {}\nbucket = {}\nprefix = {}\n",
-        show::clean(&header.root),
-        show::clean(&header.host),
+        types::clean(&header.root),
+        types::clean(&header.host),
         quoted(name),
         quoted(&folder.display().to_string()),
         quoted(&found.origin.bucket),
@@ -506,7 +503,7 @@ fn source(new: &New<'_>) -> String {
     let owner = found.owner.clone().unwrap_or_else(told);
     out.push_str(&format!(
         "# This computer may take the place of {} by this id, and of nobody else.\ntake_over = {}\n",
-        show::clean(&owner.who()),
+        types::clean(&owner.who()),
         quoted(&owner.id)
     ));
     out

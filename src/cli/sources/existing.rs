@@ -5,8 +5,8 @@
 //! room for its neighbours.
 
 use super::config::{Store, quoted};
-use crate::error::{Fatal, chain};
-use crate::model::manifest::Demands;
+use crate::manifest::Demands;
+use crate::types::{Fatal, chain};
 use std::io::{ErrorKind, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! The commented examples in `config/` must never rot.
 
 use super::*;
+use crate::config::raw;
 
 /// The example from `config/`, with its folders made under a temporary one.
 fn example(text: &str, folders: &[&str]) -> Config {

@@ -50,7 +50,7 @@ impl Office {
         text: &str,
         variables: &[(&str, &str)],
         overrides: &Overrides,
-    ) -> Result<Config, crate::error::Fatal> {
+    ) -> Result<Config, crate::types::Fatal> {
         let file = self.path("keepwatch.toml");
         std::fs::write(&file, text).unwrap();
         let variables = variables
@@ -59,7 +59,7 @@ impl Office {
         load(&file, overrides, variables, &self.defaults())
     }
 
-    fn load(&self, text: &str) -> Result<Config, crate::error::Fatal> {
+    fn load(&self, text: &str) -> Result<Config, crate::types::Fatal> {
         self.load_with(text, &[], &Overrides::default())
     }
 

@@ -1,6 +1,7 @@
 //! Files and variables that are wrong, and what is said about them.
 
 use super::*;
+use crate::config::raw;
 
 /// Cases as `name`, blank line, text; and their messages in one snapshot.
 fn refusals(cases: &[(&str, &str)]) -> String {

@@ -7,11 +7,11 @@
 
 mod rule_file;
 
-use crate::error::{Fatal, chain};
-use crate::files::marker::MARKER_FILE_NAME;
-use crate::files::temp::is_temporary;
-use crate::model::{Fingerprint, RelPath};
-use crate::platform::{self, Dir, Trouble};
+use super::marker::MARKER_FILE_NAME;
+use super::temp::is_temporary;
+use crate::os;
+use crate::os::{Dir, Trouble};
+use crate::types::{Fatal, Fingerprint, RelPath, chain};
 use ignore::Match;
 use ignore::gitignore::Gitignore;
 use rule_file::RuleFile;
@@ -93,7 +93,7 @@ impl Rules {
     pub fn new(root: &Path, exclude: &[String]) -> Result<Self, Fatal> {
         Ok(Self {
             root: root.to_owned(),
-            config: of_config("exclude", exclude, platform::NAMES_FOLD_CASE)?,
+            config: of_config("exclude", exclude, os::NAMES_FOLD_CASE)?,
             with_files: true,
             cache: Mutex::default(),
         })
@@ -156,11 +156,11 @@ impl Rules {
         is_folder: bool,
     ) -> Option<Decided<'c>> {
         let near = rules.links.iter().rev().map(|(start, file)| {
-            let inner = platform::path_for_patterns(&path[*start..]);
+            let inner = os::path_for_patterns(&path[*start..]);
             (Some(*start), file.patterns.matched(inner, is_folder))
         });
         let far = std::iter::once_with(|| {
-            let path = platform::path_for_patterns(path);
+            let path = os::path_for_patterns(path);
             (None, self.config.matched(path, is_folder))
         });
         near.chain(far).find_map(|(file, verdict)| {
@@ -195,7 +195,7 @@ impl Rules {
             Ok(found) => found.fingerprint,
             Err(error) => {
                 self.lock().remove(folder);
-                return match platform::trouble(&error) {
+                return match os::trouble(&error) {
                     Trouble::Missing | Trouble::NotFolder => None,
                     // The folder may not be looked into: its own fault says so.
                     Trouble::Denied => None,
@@ -260,7 +260,7 @@ impl Compress {
         while !self.patterns.is_empty() && !rest.is_empty() {
             match self
                 .patterns
-                .matched(platform::path_for_patterns(rest), is_folder)
+                .matched(os::path_for_patterns(rest), is_folder)
             {
                 Match::Ignore(glob) => return Some(glob.original()),
                 Match::Whitelist(_) => return None,
@@ -294,7 +294,7 @@ fn of_config(key: &str, patterns: &[String], fold_case: bool) -> Result<Gitignor
 }
 
 fn is_settled(seen: &Fingerprint, now: SystemTime) -> bool {
-    let touched = platform::time_of_ns(seen.mtime_ns.max(seen.ctime_ns.into()));
+    let touched = os::time_of_ns(seen.mtime_ns.max(seen.ctime_ns.into()));
     now.duration_since(touched)
         .is_ok_and(|age| age.as_nanos() >= RULE_FILE_SETTLED_NS as u128)
 }

@@ -3,11 +3,11 @@
 //! What cannot be understood of it becomes a fault and excludes nothing.
 
 use super::RULE_FILE_NAME;
-use crate::error::{Class, Fault, chain};
-use crate::files::fault::{self, shown};
-use crate::model::pattern::{Ground, leaves_out_everything, rule};
-use crate::model::{Kind, RelPath};
-use crate::platform::{self, Dir};
+use crate::files::fault;
+use crate::files::fault::shown;
+use crate::os;
+use crate::os::Dir;
+use crate::types::{Class, Fault, Ground, Kind, RelPath, chain, leaves_out_everything, rule};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::io::Read;
 use std::path::Path;
@@ -20,12 +20,12 @@ const BROKEN_LINES_NAMED_MAX: usize = 3;
 
 /// One folder's rule file, parsed.
 #[derive(Debug)]
-pub(in crate::files) struct RuleFile {
+pub(crate) struct RuleFile {
     pub(super) patterns: Gitignore,
     /// What is in it, for whoever counts what each line leaves out.
-    pub(in crate::files) lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
     /// What could not be understood of it.
-    pub(in crate::files) fault: Option<Fault>,
+    pub(crate) fault: Option<Fault>,
 }
 
 /// Paths are given relative to the rules' folder, hence the empty root.
@@ -85,15 +85,15 @@ pub(super) fn read(root: &Path, dir: &Dir, folder: &RelPath, kind: Kind) -> Rule
 fn parse(text: &[u8], root: &Path, folder: &RelPath) -> RuleFile {
     let mut wrong = Vec::new();
     let mut lines = Vec::new();
-    let folder_path = platform::rel_to_os(folder).map(|inner| root.join(inner));
-    let home = platform::home_dir();
+    let folder_path = os::rel_to_os(folder).map(|inner| root.join(inner));
+    let home = os::home_dir();
     let ground = Ground {
         folder: folder_path.as_deref().unwrap_or(root),
         home: home.as_deref(),
         is_there: &|path| path.symlink_metadata().is_ok(),
         real: &|path| path.canonicalize().unwrap_or_else(|_| path.to_owned()),
     };
-    let patterns = new_builder(platform::NAMES_FOLD_CASE).and_then(|mut builder| {
+    let patterns = new_builder(os::NAMES_FOLD_CASE).and_then(|mut builder| {
         let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
         for (at, line) in text.split(|b| *b == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -150,7 +150,8 @@ fn parse(text: &[u8], root: &Path, folder: &RelPath) -> RuleFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::Rules;
+    use crate::files::rules::Rules;
+    use crate::os::testing;
     use std::path::Path;
 
     fn p(text: &str) -> RelPath {
@@ -195,7 +196,7 @@ mod tests {
         check("larger than");
         std::fs::remove_file(&path).unwrap();
         std::fs::write(dir.path().join("elsewhere"), "*\n").unwrap();
-        if platform::testing::make_link(Path::new("elsewhere"), &path) {
+        if testing::make_link(Path::new("elsewhere"), &path) {
             check("not a regular file");
         }
     }

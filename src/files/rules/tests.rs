@@ -1,6 +1,7 @@
 //! Which paths are left out, asked one by one.
 
 use super::*;
+use crate::os;
 use std::time::Duration;
 
 fn p(bytes: impl AsRef<[u8]>) -> RelPath {
@@ -41,7 +42,7 @@ fn patterns_of_the_configuration() {
         ("sub/build/f", false, true),
         ("a/b/c/z", false, true),
         ("a/z", false, true),
-        ("F.TMP", false, platform::NAMES_FOLD_CASE),
+        ("F.TMP", false, os::NAMES_FOLD_CASE),
         ("# no", false, false),
         ("x%1", false, true),
         ("plain", false, false),

@@ -3,11 +3,12 @@
 
 use super::looks::{LeftOut, MODE_SET_ID};
 use super::{Target, given};
-use crate::error::{Class, Fault};
-use crate::files::fault::{self, shown};
+use crate::files::fault;
+use crate::files::fault::shown;
 use crate::files::temp::TempFile;
-use crate::model::{Attributes, Fingerprint, Kind, RelPath};
-use crate::platform::{self, Dir, Trouble};
+use crate::os;
+use crate::os::{Dir, Trouble};
+use crate::types::{Attributes, Class, Fault, Fingerprint, Kind, RelPath};
 use std::io;
 
 impl Target {
@@ -76,14 +77,14 @@ impl Target {
         }
         let mut left_out = LeftOut::default();
         // The owner first: changing that clears bits of the mode.
-        let owned = owner.map(|owner| platform::set_owner(&file, owner));
+        let owned = owner.map(|owner| os::set_owner(&file, owner));
         let mode = left_out.mode_after(owned, mode, Kind::File);
         if !attributes.is_empty() {
             given::take_others(&file, attributes, &mut left_out);
             given::give(&file, attributes, &mut left_out);
         }
         let mode = attributes.mode_without_acl(mode);
-        left_out.note("mode", platform::set_mode(&file, mode));
+        left_out.note("mode", os::set_mode(&file, mode));
         given::give_lists(&file, attributes, &mut left_out);
         left_out.time_of(&file, mtime_ns);
         Ok(left_out.fault(shown(rel)))
@@ -95,7 +96,7 @@ fn copy_as(dir: Dir, name: &[u8], new: &[u8], there: &Fingerprint) -> io::Result
     if there.kind == Kind::Symlink {
         return match dir.create_link(&dir.read_link(name)?, new) {
             Ok(()) => Ok(true),
-            Err(error) if platform::trouble(&error) == Trouble::Exists => Ok(false),
+            Err(error) if os::trouble(&error) == Trouble::Exists => Ok(false),
             Err(error) => Err(error),
         };
     }
@@ -103,8 +104,8 @@ fn copy_as(dir: Dir, name: &[u8], new: &[u8], there: &Fingerprint) -> io::Result
     let mut temp = TempFile::create(dir)?;
     io::copy(&mut from, &mut temp.file)?;
     // A disk without second names (FAT) may have no modes either.
-    let _ = platform::set_mode(&temp.file, there.mode & !MODE_SET_ID);
-    let _ = temp.file.set_modified(platform::time_of_ns(there.mtime_ns));
+    let _ = os::set_mode(&temp.file, there.mode & !MODE_SET_ID);
+    let _ = temp.file.set_modified(os::time_of_ns(there.mtime_ns));
     temp.file.sync_all()?;
     let done = temp.dir.rename_new(&temp.name, new)?;
     if done {

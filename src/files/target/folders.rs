@@ -1,13 +1,14 @@
 //! Mode, owner and time of folders that are there already. They must not be given
 //! before all that belongs in them is there, where they would keep it out.
 
-use super::looks::dressed;
+use super::Target;
+use super::looks::{Looks, dressed};
 use super::opened::MODE_OPENED;
-use super::{Looks, Target};
-use crate::error::Fault;
-use crate::files::fault::{self, shown};
-use crate::model::{Attributes, RelPath};
-use crate::platform::{self, Dir, Trouble};
+use crate::files::fault;
+use crate::files::fault::shown;
+use crate::os;
+use crate::os::{Dir, Trouble};
+use crate::types::{Attributes, Fault, RelPath};
 use std::io;
 
 /// What [`Target::begin`] gives a folder that it has to create for somebody
@@ -68,7 +69,7 @@ impl Target {
             at = at.join(name).unwrap_or_else(|_| rel.clone());
             dir = match dir.open_dir(name) {
                 Ok(inner) => inner,
-                Err(error) => match platform::trouble(&error) {
+                Err(error) => match os::trouble(&error) {
                     Trouble::Denied => return Err(failed(&error)),
                     _ => return Ok(None),
                 },

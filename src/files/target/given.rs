@@ -4,9 +4,9 @@
 //! `security.capability` runs with more rights than whoever starts it.
 
 use super::looks::LeftOut;
-use crate::model::Attributes;
-use crate::model::attributes::{is_acl, is_kept};
-use crate::platform::{self, Dir};
+use crate::os;
+use crate::os::Dir;
+use crate::types::{Attributes, is_acl, is_kept};
 use std::fs::File;
 use std::io;
 
@@ -18,7 +18,7 @@ pub(super) fn give(file: &File, attributes: &Attributes, left_out: &mut LeftOut)
                 "{name}: no bucket may give that to a file of this computer"
             ));
         } else if !is_acl(name) {
-            left_out.note(name, platform::set_attribute(file, name, value));
+            left_out.note(name, os::set_attribute(file, name, value));
         }
     }
 }
@@ -27,7 +27,7 @@ pub(super) fn give(file: &File, attributes: &Attributes, left_out: &mut LeftOut)
 /// their mask.
 pub(super) fn give_lists(file: &File, attributes: &Attributes, left_out: &mut LeftOut) {
     for (name, value) in attributes.iter().filter(|(name, _)| is_acl(name)) {
-        left_out.note(name, platform::set_attribute(file, name, value));
+        left_out.note(name, os::set_attribute(file, name, value));
     }
 }
 
@@ -35,13 +35,13 @@ pub(super) fn give_lists(file: &File, attributes: &Attributes, left_out: &mut Le
 /// from one just made, which has the lists that its folder gives to all that is new.
 pub(super) fn take_others(file: &File, attributes: &Attributes, left_out: &mut LeftOut) {
     let wanted = |name: &str| attributes.iter().any(|(one, _)| one == name);
-    let names = match platform::attribute_names(file) {
+    let names = match os::attribute_names(file) {
         Ok(names) => names.unwrap_or_default(),
         Err(error) => return left_out.note("attributes", Err(error)),
     };
     for name in names {
         if is_kept(&name) && !wanted(&name) {
-            left_out.note(&name, platform::remove_attribute(file, &name));
+            left_out.note(&name, os::remove_attribute(file, &name));
         }
     }
 }
@@ -49,6 +49,6 @@ pub(super) fn take_others(file: &File, attributes: &Attributes, left_out: &mut L
 /// An open folder as a file, when attributes are to be given to it, or those taken away
 /// that a new one got from the folder that it is in.
 pub(super) fn handle(dir: &Dir, attributes: &Attributes, is_new: bool) -> Option<io::Result<File>> {
-    let may_have_got_some = is_new && platform::KEEPS_ATTRIBUTES;
+    let may_have_got_some = is_new && os::KEEPS_ATTRIBUTES;
     (may_have_got_some || !attributes.is_empty()).then(|| dir.open_self())
 }

@@ -6,7 +6,8 @@
 //! full: databases and disk images take their room beforehand on purpose.
 
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io;
+use std::io::{Seek as _, SeekFrom, Write as _};
 
 /// File systems give room by blocks of this size, as a rule; a shorter run of zeros
 /// saves nothing.
@@ -73,7 +74,7 @@ impl Holes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform;
+    use crate::os;
     use proptest::prelude::*;
 
     /// Write these stretches, in pieces of `piece` bytes, and end.
@@ -111,7 +112,7 @@ mod tests {
         for piece in [700, 4096, 16_389, 262_144, 10_000_000] {
             let (mut file, all) = written(&stretches, piece);
             assert_eq!(read(&mut file), all, "{piece}");
-            let on_disk = platform::sparse_bytes(&mut file).unwrap();
+            let on_disk = os::sparse_bytes(&mut file).unwrap();
             // Not every system tells.
             assert_eq!(on_disk.is_some(), cfg!(target_os = "linux"), "{piece}");
             assert!(

@@ -1,9 +1,10 @@
 //! Mode, time, owner and attributes of what is restored, and what of them a disk would not take.
 
-use super::{Committed, given};
-use crate::error::{Class, Fault, chain};
-use crate::model::{Attributes, Kind};
-use crate::platform::{self, Dir};
+use super::given;
+use super::pending::Committed;
+use crate::os;
+use crate::os::Dir;
+use crate::types::{Attributes, Class, Fault, Kind, chain};
 use std::fs::File;
 use std::io;
 
@@ -118,8 +119,8 @@ impl LeftOut {
 
     /// Set the time of the open file.
     pub(super) fn time_of(&mut self, file: &File, mtime_ns: i128) {
-        let done = file.set_modified(platform::time_of_ns(mtime_ns));
-        let now = || Ok(platform::fingerprint_of(&file.metadata()?).mtime_ns);
+        let done = file.set_modified(os::time_of_ns(mtime_ns));
+        let now = || Ok(os::fingerprint_of(&file.metadata()?).mtime_ns);
         self.note_time("time", mtime_ns, done, now);
     }
 

@@ -7,27 +7,26 @@
 //! way out either.
 
 mod beside;
-mod folders;
+pub(crate) mod folders;
 mod given;
 mod holes;
-mod looks;
+pub(crate) mod looks;
 mod opened;
-mod partial;
-mod pending;
+pub(crate) mod partial;
+pub(crate) mod pending;
 
-pub use folders::{Keep, MODE_OF_MADE};
-pub use looks::{Looks, MODE_SET_ID};
-pub use partial::Checkpoint;
-pub use pending::{Committed, Pending};
+use super::{fault, read};
+use crate::os;
+use looks::Looks;
+
+use pending::{Committed, Pending};
 
 use looks::{LeftOut, dressed};
 
-use crate::error::{Class, Fatal, Fault};
-use crate::files::fault::{self, shown};
-use crate::files::read;
-use crate::files::temp::{TempFile, with_fresh_name};
-use crate::model::{Attributes, Fingerprint, RelPath};
-use crate::platform::{self, Dir, Trouble};
+use super::fault::shown;
+use super::temp::{TempFile, with_fresh_name};
+use crate::os::{Dir, Trouble};
+use crate::types::{Attributes, Class, Fatal, Fault, Fingerprint, RelPath};
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -64,7 +63,7 @@ impl Target {
                 &error,
             ))
         };
-        platform::create_private_dir_all(dir).map_err(failed)?;
+        os::create_private_dir_all(dir).map_err(failed)?;
         let path = dir.canonicalize().map_err(failed)?;
         let dir = Dir::open(&path).map_err(failed)?;
         Ok(Self {
@@ -105,7 +104,7 @@ impl Target {
         if let Some(bytes) = self.free_bytes {
             return Ok(bytes);
         }
-        platform::free_bytes(&self.path).map_err(|error| {
+        os::free_bytes(&self.path).map_err(|error| {
             fault::writing(
                 "see how much space is free in",
                 self.path.display().to_string(),
@@ -177,7 +176,7 @@ impl Target {
         };
         match made {
             Ok(()) => {}
-            Err(error) if !overwrite && platform::trouble(&error) == Trouble::Exists => {
+            Err(error) if !overwrite && os::trouble(&error) == Trouble::Exists => {
                 return Ok(Committed::AlreadyThere);
             }
             Err(error) => return Err(failed(&error)),
@@ -209,7 +208,7 @@ impl Target {
         // For the owner alone until it has its own mode.
         match dir.create_dir(name, true) {
             Ok(()) => {}
-            Err(error) if platform::trouble(&error) == Trouble::Exists => {
+            Err(error) if os::trouble(&error) == Trouble::Exists => {
                 return match dir.open_dir(name) {
                     Ok(_) => Ok(Committed::AlreadyThere),
                     Err(error) => Err(failed(&error)),
@@ -251,7 +250,7 @@ impl Target {
         let mut names = rel.components().peekable();
         let mut at = RelPath::root();
         while let Some(name) = names.next() {
-            platform::writable_name(name)
+            os::writable_name(name)
                 .map_err(|refused| failed(&io::Error::new(io::ErrorKind::InvalidInput, refused)))?;
             if names.peek().is_none() {
                 self.open_to_write(&dir, &at);
@@ -259,7 +258,7 @@ impl Target {
             }
             self.open_to_pass(&dir, &at);
             let (inner, is_made) = match open_or_create(&dir, name, private_folders) {
-                Err(error) if platform::trouble(&error) == Trouble::Denied => {
+                Err(error) if os::trouble(&error) == Trouble::Denied => {
                     self.open_to_write(&dir, &at);
                     open_or_create(&dir, name, private_folders)
                 }
@@ -285,13 +284,13 @@ impl Target {
 /// link is refused.
 fn open_or_create(dir: &Dir, name: &[u8], private: bool) -> io::Result<(Dir, bool)> {
     match dir.open_dir(name) {
-        Err(error) if platform::trouble(&error) == Trouble::Missing => {}
+        Err(error) if os::trouble(&error) == Trouble::Missing => {}
         done => return done.map(|inner| (inner, false)),
     }
     let is_made = match dir.create_dir(name, private) {
         Ok(()) => true,
         // Another worker was quicker.
-        Err(error) if platform::trouble(&error) == Trouble::Exists => false,
+        Err(error) if os::trouble(&error) == Trouble::Exists => false,
         Err(error) => return Err(error),
     };
     dir.open_dir(name).map(|inner| (inner, is_made))

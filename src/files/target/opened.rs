@@ -7,9 +7,11 @@
 //! target is dropped.
 
 use super::Target;
-use crate::files::fault::{self, shown};
-use crate::model::RelPath;
-use crate::platform::{self, Dir};
+use crate::files::fault;
+use crate::files::fault::shown;
+use crate::os;
+use crate::os::Dir;
+use crate::types::RelPath;
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
@@ -51,14 +53,14 @@ impl Target {
     }
 
     fn open_for(&self, dir: &Dir, at: &RelPath, needed: u32) {
-        if platform::is_privileged() {
+        if os::is_privileged() {
             return;
         }
         let Ok(found) = dir.stat_self() else {
             return;
         };
         let mode = found.fingerprint.mode;
-        if mode & needed == needed || !platform::is_own(&found.fingerprint) {
+        if mode & needed == needed || !os::is_own(&found.fingerprint) {
             return;
         }
         let mut opened = self.opened();

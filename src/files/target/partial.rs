@@ -6,15 +6,17 @@
 //! taken over unless it is a plain file of this account alone, and never
 //! believed: whoever goes on hashes again what is there.
 
-use super::{Pending, Target};
-use crate::error::Fault;
-use crate::files::fault::{self, shown};
-use crate::files::temp::{self, TempFile};
-use crate::model::hash::Hasher;
-use crate::model::{Attributes, ContentHash, RelPath};
-use crate::platform::{self, Dir};
+use super::Target;
+use super::pending::Pending;
+use crate::files::fault::shown;
+use crate::files::temp::TempFile;
+use crate::files::{fault, temp};
+use crate::os;
+use crate::os::Dir;
+use crate::types::{Attributes, ContentHash, Fault, Hasher, RelPath};
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
 /// What a note begins with; another number, another meaning.
 const NOTE_BEGIN: &str = "keepwatch-partial 1";
@@ -219,7 +221,7 @@ fn take(dir: &Dir, name: &[u8]) -> io::Result<Option<(File, bool)>> {
         if file.try_lock().is_err() || !is_still_there(dir, name, &file) {
             return Ok(None);
         }
-        if platform::is_own_private_file(&file)? {
+        if os::is_own_private_file(&file)? {
             return Ok(Some((file, false)));
         }
         // Cut off just before its last step, or not made by us: its name goes.
@@ -239,7 +241,7 @@ fn take(dir: &Dir, name: &[u8]) -> io::Result<Option<(File, bool)>> {
 /// The name has not been taken from the file between opening and locking it.
 fn is_still_there(dir: &Dir, name: &[u8], file: &File) -> bool {
     match (dir.stat(name), file.metadata()) {
-        (Ok(found), Ok(meta)) => found.fingerprint.inode == platform::fingerprint_of(&meta).inode,
+        (Ok(found), Ok(meta)) => found.fingerprint.inode == os::fingerprint_of(&meta).inode,
         _ => false,
     }
 }

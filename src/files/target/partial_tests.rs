@@ -1,8 +1,10 @@
 //! Large files that take several runs, and what may lie in their way.
 
 use super::*;
-use crate::files::is_temporary;
-use crate::platform::testing::make_link;
+use crate::files::temp;
+use crate::files::temp::is_temporary;
+use crate::os;
+use crate::os::testing::make_link;
 use std::path::Path;
 
 fn p(text: &str) -> RelPath {
@@ -46,10 +48,10 @@ fn a_later_run_goes_on_from_the_checkpoint() {
         left.len() == 2 && left.iter().all(|n| is_temporary(n.as_bytes())),
         "{left:?}"
     );
-    if platform::HAS_MODES {
+    if os::HAS_MODES {
         for name in &left {
             let meta = dir.path().join("d").join(name).metadata().unwrap();
-            assert_eq!(platform::fingerprint_of(&meta).mode, 0o600);
+            assert_eq!(os::fingerprint_of(&meta).mode, 0o600);
         }
     }
     assert_eq!(target.partial_bytes(&p("d/f"), "v1"), 10);
@@ -165,7 +167,7 @@ fn what_somebody_put_under_the_name_is_not_written_through() {
         ("folder", |_, trap| std::fs::create_dir(trap).is_ok()),
     ];
     for (what, plant) in ways {
-        if !plant(&victim, &trap) || !platform::HAS_MODES {
+        if !plant(&victim, &trap) || !os::HAS_MODES {
             continue;
         }
         let (mut pending, from) = target.begin_partial(&p("f"), true, "v1").unwrap();
@@ -210,7 +212,7 @@ fn a_later_run_goes_on_within_a_hole() {
     all.resize(all.len() + HOLE_BYTES, 0);
     assert_eq!(std::fs::read(dir.path().join("f")).unwrap(), all);
     let mut file = std::fs::File::open(dir.path().join("f")).unwrap();
-    let on_disk = platform::sparse_bytes(&mut file).unwrap();
+    let on_disk = os::sparse_bytes(&mut file).unwrap();
     assert_eq!(on_disk.is_some(), cfg!(target_os = "linux"));
     assert!(on_disk.unwrap_or(0) <= 3 * 4096, "{on_disk:?}");
 }

@@ -4,13 +4,13 @@
 use super::given;
 use super::holes::Holes;
 use super::looks::LeftOut;
-use crate::error::Fault;
 use crate::files::fault;
 use crate::files::temp::TempFile;
-use crate::model::{Attributes, Kind};
-use crate::platform;
+use crate::os;
+use crate::types::{Attributes, Fault, Kind};
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
+use std::io::Write as _;
 
 /// How a restored name ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,13 +111,13 @@ impl Pending {
         let mut left_out = LeftOut::default();
         let file = &self.temp.file;
         // The owner first: changing that clears bits of the mode.
-        let owned = owner.map(|owner| platform::set_owner(file, owner));
+        let owned = owner.map(|owner| os::set_owner(file, owner));
         let mode = left_out.mode_after(owned, mode, Kind::File);
         let attributes = &self.attributes;
         given::take_others(file, attributes, &mut left_out);
         given::give(file, attributes, &mut left_out);
         let mode = attributes.mode_without_acl(mode);
-        left_out.note("mode", platform::set_mode(file, mode));
+        left_out.note("mode", os::set_mode(file, mode));
         given::give_lists(file, attributes, &mut left_out);
         left_out.time_of(file, mtime_ns);
         let failed = |error: io::Error| fault::writing("write", &self.subject, &error);

@@ -2,9 +2,11 @@
 
 use super::looks::MODE_SET_ID;
 use super::*;
-use crate::files::is_temporary;
-use crate::model::Kind;
-use crate::platform::testing::make_link;
+use crate::files::read;
+use crate::files::temp::is_temporary;
+use crate::os;
+use crate::os::testing::make_link;
+use crate::types::Kind;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -71,7 +73,7 @@ fn a_file_comes_back_with_its_metadata() {
     target.sync().unwrap();
     let found = target.existing(&p("a/b/f")).unwrap().unwrap();
     assert_eq!((found.size_bytes, found.mtime_ns), (7, MTIME_NS));
-    if platform::HAS_MODES {
+    if os::HAS_MODES {
         assert_eq!(found.mode, 0o640);
         for folder in ["a", "a/b"] {
             let found = target.existing(&p(folder)).unwrap().unwrap();
@@ -136,7 +138,7 @@ fn way_is_made_right_before_the_name_is_taken() {
             .map(|entry| entry.unwrap());
         let mut new = new.map(|entry| entry.metadata().unwrap());
         let is_ready = |meta: std::fs::Metadata| {
-            let modified = platform::fingerprint_of(&meta).mtime_ns;
+            let modified = os::fingerprint_of(&meta).mtime_ns;
             meta.len() == 3 && modified == MTIME_NS
         };
         assert!(new.any(is_ready));
@@ -156,12 +158,10 @@ fn a_dropped_file_leaves_nothing() {
     let mut pending = target.begin(&p("f"), false).unwrap();
     pending.write(b"half").unwrap();
     let name = contents(dir.path()).into_keys().next().unwrap();
-    assert!(is_temporary(&platform::bytes_of_name(
-        name.file_name().unwrap()
-    )));
-    if platform::HAS_MODES {
+    assert!(is_temporary(&os::bytes_of_name(name.file_name().unwrap())));
+    if os::HAS_MODES {
         let meta = std::fs::metadata(&name).unwrap();
-        assert_eq!(platform::fingerprint_of(&meta).mode, 0o600);
+        assert_eq!(os::fingerprint_of(&meta).mode, 0o600);
     }
     drop(pending);
     assert!(contents(dir.path()).is_empty());
@@ -233,11 +233,7 @@ fn links_and_folders_come_back() {
     assert_eq!(folder("a/empty", 0o700).unwrap(), Committed::AlreadyThere);
     let found = target.existing(&p("a/empty")).unwrap().unwrap();
     assert_eq!((found.kind, found.mtime_ns), (Kind::Folder, MTIME_NS));
-    assert!(
-        !platform::HAS_MODES || found.mode == 0o750,
-        "{:o}",
-        found.mode
-    );
+    assert!(!os::HAS_MODES || found.mode == 0o750, "{:o}", found.mode);
     if !make_link(Path::new("x"), &dir.path().join("can-link")) {
         return;
     }
@@ -276,18 +272,14 @@ fn rights_of_another_account_are_kept_only_with_their_owner() {
         let found = target.existing(&p(path)).unwrap().unwrap();
         // Withheld, it is said to be.
         let is_whole = found.mode & MODE_SET_ID != 0;
-        assert_eq!(
-            done == written(),
-            is_whole || !platform::HAS_MODES,
-            "{done:?}"
-        );
+        assert_eq!(done == written(), is_whole || !os::HAS_MODES, "{done:?}");
         found
     };
-    if platform::HAS_MODES {
+    if os::HAS_MODES {
         assert_eq!(commit("plain", None).mode, 0o755);
     }
     let owned = commit("owned", Some((12345, 54321)));
-    if platform::is_privileged() {
+    if os::is_privileged() {
         assert_eq!(owned.owner, Some((12345, 54321)));
         assert_eq!(owned.mode, 0o6755);
     } else {
@@ -384,7 +376,7 @@ proptest! {
         prop_assert_eq!(contents(&outside), before);
         prop_assert_eq!(dir.path().read_dir().unwrap().count(), 2);
         for path in contents(target.path()).keys() {
-            let name = platform::bytes_of_name(path.file_name().unwrap());
+            let name = os::bytes_of_name(path.file_name().unwrap());
             prop_assert!(!is_temporary(&name), "left behind: {:?}", path);
         }
     }

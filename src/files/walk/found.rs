@@ -1,7 +1,6 @@
 //! What a walk gives: entries, and what it could not see.
 
-use crate::error::Fault;
-use crate::model::{Fingerprint, RelKey, RelPath};
+use crate::types::{Fault, Fingerprint, RelKey, RelPath};
 
 /// One thing found.
 #[derive(Debug, Clone, PartialEq, Eq)]

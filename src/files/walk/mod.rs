@@ -5,18 +5,19 @@
 //! names, so that nothing there is taken for deleted.
 
 mod child;
-mod found;
-mod noted;
+pub(crate) mod found;
+pub(crate) mod noted;
 
-pub use found::{WalkEntry, WalkFault};
-pub use noted::{Noted, RuleAt};
+use super::fault;
+use crate::os;
+use found::{WalkEntry, WalkFault};
+use noted::Noted;
 
-use crate::error::{Class, Fault};
-use crate::files::fault::{self, shown};
-use crate::files::read::root_fault;
-use crate::files::rules::{Chain, RULE_FILE_NAME, Rules};
-use crate::model::{Kind, RelKey, RelPath};
-use crate::platform::{self, Dir};
+use super::fault::shown;
+use super::read::root_fault;
+use super::rules::{Chain, RULE_FILE_NAME, Rules};
+use crate::os::Dir;
+use crate::types::{Class, Fault, Kind, RelKey, RelPath};
 use child::Child;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -163,7 +164,7 @@ impl Walk<'_> {
             }
             dir = match dir.open_dir(name) {
                 Ok(next) => next,
-                Err(error) if platform::trouble(&error).is_no_folder() => return,
+                Err(error) if os::trouble(&error).is_no_folder() => return,
                 Err(error) => {
                     let fault = fault::reading("list", shown(&next), &error);
                     return self.lost(fault, RelKey::of_folder(&next));
@@ -215,7 +216,7 @@ impl Walk<'_> {
             });
             return match opened {
                 Ok((sub, found)) => self.enter(sub, path, found, Some(key)),
-                Err(error) if platform::trouble(&error).is_no_folder() => {
+                Err(error) if os::trouble(&error).is_no_folder() => {
                     self.no_folder_any_more(&name, &path);
                 }
                 Err(error) => self.lost(fault::reading("list", shown(&path), &error), key),
@@ -240,7 +241,7 @@ impl Walk<'_> {
                 dev: found.dev,
                 links: found.links,
             })),
-            Err(error) if platform::trouble(&error).is_no_folder() => {}
+            Err(error) if os::trouble(&error).is_no_folder() => {}
             Err(error) => {
                 let fault = fault::reading("look at", shown(&key.path()), &error);
                 self.lost(fault, key);
@@ -254,7 +255,7 @@ impl Walk<'_> {
         let Some(dir) = self.current_dir() else {
             return;
         };
-        if matches!(dir.stat(name), Err(e) if platform::trouble(&e).is_no_folder()) {
+        if matches!(dir.stat(name), Err(e) if os::trouble(&e).is_no_folder()) {
             return;
         }
         let fault = Fault::new(
@@ -267,7 +268,7 @@ impl Walk<'_> {
     }
 
     /// List the open folder `dir` and go on in it.
-    fn enter(&mut self, dir: Dir, path: RelPath, found: platform::Found, key: Option<RelKey>) {
+    fn enter(&mut self, dir: Dir, path: RelPath, found: os::Found, key: Option<RelKey>) {
         let subtree = RelKey::of_folder(&path);
         if path.as_bytes().len() > PATH_BYTES_MAX {
             let fault = Fault::new(
@@ -299,7 +300,7 @@ impl Walk<'_> {
                 let path = self.set_folder(parent);
                 return match key {
                     None => self.lost(root_fault("list", &self.root, &error), subtree),
-                    Some(_) if platform::trouble(&error).is_no_folder() => {}
+                    Some(_) if os::trouble(&error).is_no_folder() => {}
                     Some(_) => self.lost(fault::reading("list", shown(&path), &error), subtree),
                 };
             }
@@ -358,7 +359,7 @@ impl Walk<'_> {
             None => match dir.stat(name) {
                 Ok(found) => found.fingerprint.kind,
                 Err(error) => {
-                    let is_gone = platform::trouble(&error).is_no_folder();
+                    let is_gone = os::trouble(&error).is_no_folder();
                     for is_folder in [false, true] {
                         if !is_gone && !self.leaves_out(name, is_folder) {
                             rest.push(Child::new(name, is_folder, true));
@@ -425,7 +426,7 @@ impl Walk<'_> {
             if let Some(frame) = self.frames.last_mut() {
                 frame.rest.clear();
             }
-            if !platform::trouble(&error).is_no_folder() {
+            if !os::trouble(&error).is_no_folder() {
                 let fault = fault::reading("list", shown(&self.folder), &error);
                 let subtree = RelKey::of_folder(&self.folder);
                 self.lost(fault, subtree);

@@ -1,7 +1,7 @@
 //! What a walk has noted of the rules: which there are, and what each decided.
 
 use crate::files::rules::Decided;
-use crate::model::RelPath;
+use crate::types::RelPath;
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,8 +1,9 @@
 //! The walk against a naive one, and against what goes wrong on real disks.
 
 use super::*;
-use crate::files::stat;
-use crate::platform::testing::{asked, make_fifo, make_link, make_socket, set_path_mode};
+use crate::files::read::stat;
+use crate::os;
+use crate::os::testing::{asked, make_fifo, make_link, make_socket, set_path_mode};
 use proptest::prelude::*;
 
 fn p(bytes: impl AsRef<[u8]>) -> RelPath {
@@ -29,10 +30,10 @@ fn keys(root: &Path, subtree: &RelPath, rules: &Rules) -> Vec<String> {
 /// Collect everything, ask about each path by itself, sort at the end.
 fn naive(root: &Path, rules: &Rules) -> Vec<(String, bool)> {
     fn children(root: &Path, folder: &RelPath, rules: &Rules) -> Vec<(RelPath, Kind)> {
-        let path = root.join(platform::rel_to_os(folder).unwrap());
+        let path = root.join(os::rel_to_os(folder).unwrap());
         let mut out = Vec::new();
         for entry in path.read_dir().unwrap() {
-            let name = platform::bytes_of_name(&entry.unwrap().file_name());
+            let name = os::bytes_of_name(&entry.unwrap().file_name());
             let path = folder.join(&name).unwrap();
             let kind = stat(root, &path).unwrap().unwrap().kind;
             if !rules.excluded(&path, kind == Kind::Folder) {
@@ -64,7 +65,7 @@ fn plant(root: &Path, tree: &[(Vec<u8>, u8)]) {
         let Ok(path) = RelPath::from_bytes(path.clone()) else {
             continue;
         };
-        let Ok(path) = platform::rel_to_os(&path) else {
+        let Ok(path) = os::rel_to_os(&path) else {
             continue;
         };
         let path = root.join(path);
@@ -274,7 +275,7 @@ fn an_unreadable_folder_is_named_and_the_walk_goes_on() {
             assert!(lost.fault.hint.contains("account"));
         }
         // Root reads everything; an endless path takes the same way below.
-        Ok(_) => assert!(platform::is_privileged() || !platform::HAS_MODES),
+        Ok(_) => assert!(os::is_privileged() || !os::HAS_MODES),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where contents are: with a path, or with a version of the last day.
 
 use super::*;
-use crate::index::{COPY_FROM_BYTES, Elsewhere, PAST_MS};
+use crate::index::contents::{COPY_FROM_BYTES, Elsewhere, PAST_MS};
 
 const SIZE: u64 = 10_000;
 
@@ -149,7 +149,8 @@ fn what_is_not_worth_a_copy_or_has_gone_is_not_known() {
 
 #[test]
 fn an_entry_that_cannot_be_read_is_none_and_no_damage() {
-    use crate::index::{engine::Batch, keys::Space};
+    use crate::index::engine::Batch;
+    use crate::index::keys::Space;
     let (_dir, root) = state();
     let index = open(&root);
     let source = docs(&index);

@@ -1,12 +1,12 @@
 //! Damage of every kind: opening always ends, and never with a wrong index.
 
 use super::*;
+use crate::index::{engine, keys, ledger};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, mpsc};
 
 const IMPORTS: u64 = 200;
 const IMPORT_RECORDS: u64 = 20;

@@ -124,7 +124,7 @@ fn acknowledged_parts_live_and_end_with_their_upload() {
     let part = |number: i32| Acknowledged {
         number,
         etag: format!("e{number}"),
-        crc64: crate::model::Crc64(number as u64),
+        crc64: crate::types::Crc64(number as u64),
         bytes: 8,
     };
     let add = |upload: &str, number| {

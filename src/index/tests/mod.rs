@@ -9,7 +9,7 @@ mod parts;
 mod pending;
 
 use super::*;
-use crate::model::{ContentHash, Fingerprint, Kind, Record, RelKey};
+use crate::types::{ContentHash, Fingerprint, Kind, Record, RelKey};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -51,9 +51,9 @@ pub(super) fn record(seed: u64) -> Record {
         stored_at_ms: 1_795_000_001_000,
         racy: seed.is_multiple_of(7),
         look: if seed.is_multiple_of(3) {
-            crate::model::Look::Noise
+            crate::types::Look::Noise
         } else {
-            crate::model::Look::Plain
+            crate::types::Look::Plain
         },
         attributes: seed.is_multiple_of(11).then_some(seed),
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::index::engine::Batch;
 use crate::index::keys::Space;
-use crate::model::{Crc64, Parts, Segment};
+use crate::types::{Crc64, Parts, Segment};
 
 fn list(record: &Record, segments: usize) -> Parts {
     let segment = |i: usize| Segment {

@@ -1,22 +1,21 @@
 //! One upload in parts that this process works on.
 
-use super::super::send::Job;
-use super::super::uploads::UnderWay;
-use crate::error::{Class, Fault};
 use crate::index::{Acknowledged, Multipart};
-use crate::model::{ContentHash, Crc64};
-use crate::store::{ListedPart, PartDone, Upload};
+use crate::s3::{ListedPart, PartDone, Upload};
+use crate::transfer::send::Job;
+use crate::transfer::uploads::UnderWay;
+use crate::types::{Class, ContentHash, Crc64, Fault};
 use std::collections::{BTreeMap, HashMap};
 
 /// A part that the server lists.
-pub(super) struct Have {
+pub(crate) struct Have {
     listed: ListedPart,
     /// Checksum of what was sent, when exactly this was acknowledged to us.
     acknowledged: Option<Crc64>,
 }
 
 /// What the server lists, beside what it has acknowledged.
-pub(super) fn have(
+pub(crate) fn have(
     listed: Vec<ListedPart>,
     acknowledged: Vec<Acknowledged>,
 ) -> BTreeMap<i32, Have> {
@@ -43,7 +42,7 @@ pub(super) fn have(
 }
 
 /// A part that nobody lists, as the server has acknowledged it.
-pub(super) fn as_listed(acknowledged: &Acknowledged) -> ListedPart {
+pub(crate) fn as_listed(acknowledged: &Acknowledged) -> ListedPart {
     ListedPart {
         bytes: acknowledged.bytes,
         part: PartDone {
@@ -73,7 +72,7 @@ impl Have {
 /// An upload in parts that this process works on, while it lives. Dropped
 /// without [`Session::conclude`] (a stop, a disk that hangs) it stays open and
 /// noted, as after a kill.
-pub(in crate::transfer) struct Session {
+pub(crate) struct Session {
     job: Job,
     /// The upload, for the store's calls.
     pub upload: Upload,
@@ -83,7 +82,7 @@ pub(in crate::transfer) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(
+    pub(crate) fn new(
         job: &Job,
         upload: Upload,
         note: Multipart,

@@ -4,14 +4,17 @@ use super::*;
 use crate::config::StoreConfig;
 use crate::files::Pulse;
 use crate::index::Index;
-use crate::model::{Crc64, ObjectMeta, RelKey, RelPath};
-use crate::store::{BytesAre, COPY_BYTES_MAX, CopyFrom, Store};
+use crate::s3::{BytesAre, COPY_BYTES_MAX, CopyFrom, Store};
 use crate::transfer::budget::Budget;
+use crate::transfer::copy::copy;
+use crate::transfer::copy::{Copied, Original};
+use crate::transfer::large::send_large;
+use crate::transfer::read::read;
+use crate::transfer::read::{Content, Patience, Reading};
+use crate::transfer::send::{Sent, Wire};
 use crate::transfer::trust::Copying;
 use crate::transfer::uploads::Uploads;
-use crate::transfer::{
-    Content, Copied, Original, Patience, Reading, Sent, Wire, copy, read, send_large,
-};
+use crate::types::{Crc64, ObjectMeta, RelKey, RelPath};
 use keepwatch_vault::Vault;
 use std::path::Path;
 use std::sync::Arc;
@@ -46,7 +49,7 @@ async fn job(dir: &Path) -> Job {
         bucket: BUCKET.into(),
         bucket_key: "large.bin".into(),
         gzip_level: None,
-        lane: crate::queue::Lane::Backlog,
+        lane: crate::work::Lane::Backlog,
         budget: Budget::default(),
         wire: Wire {
             works: Arc::new(|| ()),

@@ -1,13 +1,11 @@
 //! Whether a copy holds what it should, by what the server says of it; what says
 //! nothing is read back.
 
-use super::super::read::Content;
-use super::super::send::Job;
 use super::Original;
-use crate::error::{Class, Fault};
-use crate::model::ContentHash;
-use crate::model::hash::Hasher;
-use crate::store::{GetBody, Head, ObjectHeaders, Stored};
+use crate::s3::{GetBody, Head, ObjectHeaders, Stored};
+use crate::transfer::read::Content;
+use crate::transfer::send::Job;
+use crate::types::{Class, ContentHash, Fault, Hasher};
 use async_compression::tokio::bufread::GzipDecoder;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -18,7 +16,7 @@ const READ_BYTES: usize = 256 * 1024;
 
 /// What is known of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Proved {
+pub(crate) enum Proved {
     /// It holds what it should, in this version.
     Right(Stored),
     /// The server has made something else.
@@ -38,7 +36,7 @@ enum Look {
 
 impl Job {
     /// Whether `stored`, as the server answered it, is `original` with `headers`.
-    pub(super) async fn prove(
+    pub(crate) async fn prove(
         &self,
         content: &Content,
         original: &Original<'_>,
@@ -155,7 +153,7 @@ pub fn is_of_one_piece(etag: &str) -> bool {
 }
 
 /// The answer alone speaks against the copy.
-pub(super) fn looks_wrong(original: &Original<'_>, stored: &Stored) -> bool {
+pub(crate) fn looks_wrong(original: &Original<'_>, stored: &Stored) -> bool {
     let was = original.from.etag;
     is_of_one_piece(&stored.etag) && is_of_one_piece(was) && stored.etag != was
 }
@@ -199,9 +197,8 @@ fn judge(copy: &Head, original: &Original<'_>, content: ContentHash) -> Look {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::meta::MetaRefused;
-    use crate::model::{Crc64, Fingerprint, ObjectMeta};
-    use crate::store::{BytesAre, CopyFrom};
+    use crate::s3::{BytesAre, CopyFrom};
+    use crate::types::{Crc64, Fingerprint, MetaRefused, ObjectMeta};
 
     const PLAIN: &str = "9b2cf535f27731c974343645a3985328";
     const OTHER: &str = "0b2cf535f27731c974343645a3985328";

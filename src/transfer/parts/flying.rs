@@ -3,10 +3,10 @@
 //! Invariant: what a broken line costs is bounded by time, not by the number of
 //! parts: a slow line has one of them on its way, a fast one a few.
 
-use super::super::begin::Session;
-use super::super::send::{Cost, Job, local_fault};
 use super::{Flown, Halt};
-use crate::store::PartDone;
+use crate::s3::PartDone;
+use crate::transfer::begin::session::Session;
+use crate::transfer::send::{Cost, Job, local_fault};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -47,23 +47,23 @@ impl Width {
 
 /// Parts under way. Dropping it stops those that are still on the wire.
 #[derive(Default)]
-pub(super) struct Flying {
+pub(crate) struct Flying {
     set: JoinSet<(Flown, Duration)>,
     sends: usize,
     width: Width,
     copies: usize,
     /// Number of the last part.
-    pub(super) last: i32,
-    pub(super) has_copies: bool,
-    pub(super) done: Vec<PartDone>,
-    pub(super) cost: Cost,
+    pub(crate) last: i32,
+    pub(crate) has_copies: bool,
+    pub(crate) done: Vec<PartDone>,
+    pub(crate) cost: Cost,
     /// The bucket has taken something in this session.
     works: bool,
 }
 
 impl Flying {
     /// Wait until one more may go.
-    pub(super) async fn room(
+    pub(crate) async fn room(
         &mut self,
         job: &Job,
         session: &Session,
@@ -76,7 +76,7 @@ impl Flying {
     }
 
     /// Nothing is under way.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.set.is_empty()
     }
 
@@ -88,7 +88,7 @@ impl Flying {
         }
     }
 
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &mut self,
         is_copy: bool,
         bytes: u64,
@@ -108,7 +108,7 @@ impl Flying {
         });
     }
 
-    pub(super) async fn collect(&mut self, job: &Job, session: &Session) -> Result<(), Halt> {
+    pub(crate) async fn collect(&mut self, job: &Job, session: &Session) -> Result<(), Halt> {
         let Some(result) = self.set.join_next().await else {
             return Ok(());
         };

@@ -1,9 +1,10 @@
 //! What is made of files: whole, from a version before, and when they change.
 
-use super::super::plan::plan;
 use super::*;
-use crate::model::Parts;
-use crate::model::assemble::{PART_BYTES, PART_BYTES_MIN};
+use crate::files;
+use crate::transfer::delta::assemble::{PART_BYTES, PART_BYTES_MIN};
+use crate::transfer::plan::plan;
+use crate::types::Parts;
 use std::io::{Seek as _, SeekFrom, Write as _};
 
 const MIB: usize = 1024 * 1024;

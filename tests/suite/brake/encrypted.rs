@@ -53,7 +53,7 @@ async fn office(config: &std::path::Path, rig: &Rig) -> (Running, Tree) {
         .map(|v| v.modified_ms)
         .max();
     until("the clock has moved on", async || {
-        keepwatch::tasks::context::system_clock()() > newest_ms.unwrap() + 3_000
+        keepwatch::source::system_clock()() > newest_ms.unwrap() + 3_000
     })
     .await;
     (daemon, good)

@@ -4,8 +4,8 @@ use super::{messages, until_calm, until_told, until_warned};
 use crate::harness::{BUCKET, Fate, Faults, Rig, Running, finish, program, until, write_config};
 use crate::raw::marked;
 use keepwatch::daemon::{Daemon, Options};
-use keepwatch::tasks::context::system_clock;
-use keepwatch::tasks::digest::compare_in_full;
+use keepwatch::digest::compare_in_full;
+use keepwatch::source::system_clock;
 use std::fs;
 use std::sync::Arc;
 

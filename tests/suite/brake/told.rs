@@ -2,10 +2,9 @@
 
 use crate::harness::{Rig, Running, in_bucket, until, write_config};
 use crate::python::{Credentials, Moto, Topic};
-use std::fs;
-use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::{fs, io};
 
 fn config(rig: &Rig, topic: &Topic, endpoint: &str) -> PathBuf {
     let notify = format!(

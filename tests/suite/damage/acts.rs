@@ -12,10 +12,9 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use keepwatch::model::key::is_own;
-use keepwatch::model::manifest::Header;
-use keepwatch::model::{ContentHash, Kind, ObjectMeta};
-use keepwatch::store::ListedVersion;
+use keepwatch::manifest::Header;
+use keepwatch::s3::ListedVersion;
+use keepwatch::types::{ContentHash, Kind, ObjectMeta, is_own};
 use keepwatch_vault::VaultConnector;
 use std::fs;
 use std::path::PathBuf;
@@ -225,7 +224,7 @@ async fn put_ours(world: &World, client: &aws_sdk_s3::Client, content: Vec<u8>) 
 }
 
 async fn some_meta(world: &World) -> ObjectMeta {
-    let at = keepwatch::store::At {
+    let at = keepwatch::s3::At {
         bucket: BUCKET,
         key: super::world::BYSTANDER,
     };

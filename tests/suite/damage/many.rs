@@ -2,10 +2,11 @@
 //! all of it shares the pauses. The clock is paused, so nothing else takes time.
 
 use crate::restore::bench::{BUCKET, Bench};
+use keepwatch::history::{Known, Selector};
 use keepwatch::index::Index;
-use keepwatch::model::audit::{Damage, Deep};
-use keepwatch::model::{ContentHash, Fingerprint, Record, RelKey};
-use keepwatch::recovery::{Known, Origin, Selector, Stop, VerifyRequest, verify};
+use keepwatch::retry::Stop;
+use keepwatch::types::{ContentHash, Fingerprint, Origin, Record, RelKey};
+use keepwatch::verify::{Damage, Deep, VerifyRequest, verify};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;

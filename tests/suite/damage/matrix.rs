@@ -7,8 +7,9 @@ use Act::{
     Garbage, Header, Mark, Nothing, OursOver, Replace, Truncate, Unmark,
 };
 use Comes::{AsBucket, Covered, Foreign, Looks, Missed, Named, Older, Remarked, Right};
-use keepwatch::model::audit::Damage::{
-    self, Altered, MarkedDeleted, Metadata, Missing, Overwritten, Returned, Truncated, VersionGone,
+use keepwatch::verify::Damage;
+use keepwatch::verify::Damage::{
+    Altered, MarkedDeleted, Metadata, Missing, Overwritten, Returned, Truncated, VersionGone,
 };
 use std::fs;
 use std::path::Path;

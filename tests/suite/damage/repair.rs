@@ -4,9 +4,8 @@
 use super::acts::{Act, Wire, damage};
 use super::world::{World, file, large};
 use crate::harness::{Fate, Faults, Rig, at_rest, history, until};
-use keepwatch::model::audit::{Ask, Damage, Deep, Repair, Verified};
-use keepwatch::recovery::Stop;
-use keepwatch::tasks::audit;
+use keepwatch::retry::Stop;
+use keepwatch::verify::{Ask, Damage, Deep, Repair, Verified, repair};
 
 async fn repair(world: &World) -> Verified {
     let ask = Ask {
@@ -18,7 +17,7 @@ async fn repair(world: &World) -> Verified {
 }
 
 fn repairs(verified: &Verified) -> Vec<(Damage, Option<Repair>)> {
-    let of = |f: &keepwatch::model::audit::Finding| (f.damage, f.repair.clone());
+    let of = |f: &keepwatch::verify::Finding| (f.damage, f.repair.clone());
     verified.findings.iter().map(of).collect()
 }
 
@@ -45,7 +44,7 @@ async fn what_is_on_disk_is_sent_again_and_no_version_is_deleted() {
         let after = world.versions().await;
         assert_eq!(after.len(), before.len() + 1, "{act:?}: {after:?}");
         for version in &before {
-            let is_it = |v: &keepwatch::store::ListedVersion| v.version_id == version.version_id;
+            let is_it = |v: &keepwatch::s3::ListedVersion| v.version_id == version.version_id;
             assert!(after.iter().any(is_it), "{act:?}: {version:?} is gone");
         }
         let got = &world
@@ -183,7 +182,7 @@ async fn nothing_is_found_while_an_office_works() {
                 _ => {}
             }
         }
-        let verified = audit::run(daemon.context(), &ask, |_| (), &never)
+        let verified = repair::run(daemon.context(), &ask, |_| (), &never)
             .await
             .unwrap();
         assert_eq!(verified[0].findings_total, 0, "{round}: {verified:#?}");

@@ -3,16 +3,18 @@
 
 use super::acts::Wire;
 use crate::harness::{BUCKET, Rig};
-use crate::manifest;
-use crate::raw;
+use crate::{manifest, raw};
 use keepwatch::config::Config;
 use keepwatch::control::Line;
 use keepwatch::daemon::{Options, verify_once};
 use keepwatch::files::Target;
-use keepwatch::model::audit::{Ask, Deep, Verified};
-use keepwatch::model::manifest::key;
-use keepwatch::recovery::{Origin, Request, Restored, Selector, Stop, restore};
-use keepwatch::store::{ListedVersion, Store};
+use keepwatch::history::Selector;
+use keepwatch::manifest::format::key;
+use keepwatch::restore::{Request, Restored, restore};
+use keepwatch::retry::Stop;
+use keepwatch::s3::{ListedVersion, Store};
+use keepwatch::types::Origin;
+use keepwatch::verify::{Ask, Deep, Verified};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

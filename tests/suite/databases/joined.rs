@@ -5,9 +5,10 @@ use crate::harness::{BUCKET, Rig};
 use crate::raw::client;
 use aws_sdk_s3::primitives::ByteStream;
 use keepwatch::files::Target;
-use keepwatch::model::taken::Reading;
-use keepwatch::model::{ContentHash, Fingerprint, ObjectMeta};
-use keepwatch::recovery::{Options, Origin, Request, Restored, Selector, Stop, Typed, restore};
+use keepwatch::history::{Selector, Typed};
+use keepwatch::restore::{Options, Request, Restored, restore};
+use keepwatch::retry::Stop;
+use keepwatch::types::{ContentHash, Fingerprint, ObjectMeta, Origin, Reading};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -309,8 +310,8 @@ async fn todays_journal_does_not_join_the_database_that_is_restored_over_todays(
         assert_eq!(got("x.db-wal"), has_journal.then_some("1a"), "{case}");
         assert_eq!(got("other"), Some("of somebody"), "{case}");
         if let Some(label) = label {
-            let beside = keepwatch::model::aside::beside(
-                &keepwatch::model::RelPath::from_bytes("x.db-wal").unwrap(),
+            let beside = keepwatch::types::beside(
+                &keepwatch::types::RelPath::from_bytes("x.db-wal").unwrap(),
                 label.trim().trim_matches(['(', ')']),
                 1,
             );

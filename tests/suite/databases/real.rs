@@ -7,8 +7,11 @@ use crate::harness::{BUCKET, Rig, Running, in_bucket, on_disk, until, write_conf
 use crate::raw::versions;
 use crate::seed::seed;
 use keepwatch::files::Target;
-use keepwatch::recovery::{Options, Origin, Request, Selector, Stop, restore};
-use keepwatch::store::Store;
+use keepwatch::history::Selector;
+use keepwatch::restore::{Options, Request, restore};
+use keepwatch::retry::Stop;
+use keepwatch::s3::Store;
+use keepwatch::types::Origin;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -4,7 +4,7 @@ use super::line::{Lie, Line, Traffic};
 use super::{Desk, MIB, noise, table};
 use crate::errors::unprotected;
 use crate::harness::until;
-use keepwatch::model::ContentHash;
+use keepwatch::types::ContentHash;
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};

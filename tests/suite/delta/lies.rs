@@ -3,7 +3,7 @@
 use super::line::{Lie, Line};
 use super::{Desk, MIB, noise, table};
 use crate::harness::BUCKET;
-use keepwatch::tasks::leftovers::sweep;
+use keepwatch::backup::sweep;
 
 const BYTES: usize = 20 * MIB;
 

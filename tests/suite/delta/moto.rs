@@ -3,7 +3,7 @@
 use super::{MIB, noise, table};
 use crate::harness::{BUCKET, Rig, finish, program};
 use crate::python::{Credentials, Moto};
-use keepwatch::model::ContentHash;
+use keepwatch::types::ContentHash;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;

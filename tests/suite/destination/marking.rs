@@ -5,7 +5,7 @@ use crate::harness::{Fate, Faults, Rig, history, until};
 use keepwatch::config::OnDelete;
 use keepwatch::control::{Reconciled, Words};
 use keepwatch::daemon::{Options, reconcile_once};
-use keepwatch::model::destination::Kind;
+use keepwatch::destination::Kind;
 use std::fs;
 
 fn may_not_delete() -> Faults {

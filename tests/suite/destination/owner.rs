@@ -4,12 +4,13 @@ use crate::harness::{
     BUCKET, Fate, Faults, Rig, at_rest, digest_files, finish, history, program, until, write_config,
 };
 use crate::raw::{client, marked, versions};
-use keepwatch::board::ScanDone;
 use keepwatch::config::{Config, StoreConfig};
 use keepwatch::control::Words;
 use keepwatch::daemon::{Daemon, Options, reconcile_once};
-use keepwatch::model::owner::{Computer, Owner, key};
-use keepwatch::store::{At, Store};
+use keepwatch::manifest::owner::key;
+use keepwatch::manifest::{Computer, Owner};
+use keepwatch::s3::{At, Store};
+use keepwatch::status::ScanDone;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -144,7 +145,7 @@ async fn another_computer_with_the_same_configuration_is_refused_and_sends_nothi
     second.rig.write("new.txt", "new");
     let scan = ctx.scans.ask_and_wait(0, false).await.unwrap();
     assert!(!scan.complete(), "{scan:?}");
-    let report = keepwatch::tasks::digest::report(ctx, ctx.now_ms()).await;
+    let report = keepwatch::digest::report(ctx, ctx.now_ms()).await;
     let message = report.unwrap().message();
     assert!(message.subject.contains("ATTENTION"), "{}", message.subject);
     assert!(message.body.contains("NOTHING IS SENT"), "{}", message.body);
@@ -299,7 +300,7 @@ async fn no_list_counts_and_no_manifest_is_written_before_it_is_known_whose_the_
         ..ScanDone::default()
     };
     assert!(whole.complete());
-    keepwatch::tasks::manifest::write_all(ctx, &[Some(whole)]).await;
+    keepwatch::backup::write_all(ctx, &[Some(whole)]).await;
     assert_eq!(everything().await, before);
     daemon.stop().await.unwrap();
 }
@@ -411,7 +412,7 @@ async fn what_was_there_before_there_were_records() {
     let daemon = rig.start().await;
     let ctx = daemon.context();
     let settled = std::future::ready(());
-    keepwatch::tasks::digest::compare_in_full(ctx, false, settled).await;
+    keepwatch::digest::compare_in_full(ctx, false, settled).await;
     daemon.stop().await.unwrap();
     without_record(&rig, true).await;
     let before = versions(&rig.store(), BUCKET).await;
@@ -503,7 +504,7 @@ async fn a_record_that_cannot_be_read_is_nobodys_leave_to_send() {
     until_told(&rig, "is another computer's").await;
     assert_eq!(versions(&rig.store(), BUCKET).await, before);
     // Somebody's word ends it, beside the running daemon.
-    keepwatch::tasks::destination::take_over(daemon.context(), 0)
+    keepwatch::destination::take_over(daemon.context(), 0)
         .await
         .unwrap();
     rig.until_equal(&daemon).await;

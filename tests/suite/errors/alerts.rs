@@ -4,7 +4,7 @@ use super::outage::{count, messages};
 use super::{config, fast_clock, is_for, is_put, start_on, status, until_well};
 use crate::harness::{BUCKET, Fate, Faults, Rig, until};
 use keepwatch::daemon::{Daemon, Options};
-use keepwatch::notice::{NoticeOptions, Notifier};
+use keepwatch::sns::{NoticeOptions, Notifier};
 use std::fs;
 use std::time::{Duration, Instant};
 

@@ -5,7 +5,7 @@ use crate::dead::DeadDrive;
 use crate::harness::{Rig, until};
 use keepwatch::config::Config;
 use keepwatch::daemon::{Daemon, Options};
-use keepwatch::model::RelPath;
+use keepwatch::types::RelPath;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

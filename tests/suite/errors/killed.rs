@@ -3,7 +3,7 @@
 
 use crate::harness::{BUCKET, Rig, Running, history, in_bucket, on_disk, until, write_config};
 use keepwatch::index::{ActivityDelta, Change, Index};
-use keepwatch::model::{RelKey, RelPath};
+use keepwatch::types::{RelKey, RelPath};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 

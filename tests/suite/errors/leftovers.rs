@@ -4,10 +4,10 @@
 use super::{is_put, start, until_well};
 use crate::harness::{BUCKET, Fate, Faults, Rig, Seen, until};
 use crate::raw::client;
+use keepwatch::backup::sweep;
 use keepwatch::index::Multipart;
-use keepwatch::model::RelKey;
-use keepwatch::store::OpenUpload;
-use keepwatch::tasks::leftovers::sweep;
+use keepwatch::s3::OpenUpload;
+use keepwatch::types::RelKey;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -6,7 +6,7 @@ use crate::harness::{Fate, Faults, Rig, finish_within, in_bucket, program, write
 use futures::future::join_all;
 use keepwatch::control::{Reconciled, Words};
 use keepwatch::daemon::{Options, reconcile_once};
-use keepwatch::error::Class;
+use keepwatch::types::Class;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;

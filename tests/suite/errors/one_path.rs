@@ -6,8 +6,8 @@ use crate::harness::{
     Fate, Faults, Rig, Running, finish, history, in_bucket, on_disk, program, until, write_config,
 };
 use keepwatch::daemon::Daemon;
-use keepwatch::error::Class;
-use keepwatch::tasks::digest;
+use keepwatch::digest::daily;
+use keepwatch::types::Class;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
@@ -51,7 +51,7 @@ async fn one_file_always_fails(status_code: u16, code: &'static str, class: Clas
         fault.cause.contains(code) && !fault.hint.is_empty(),
         "{fault}"
     );
-    let report = digest::report(daemon.context(), 0).await.unwrap().message();
+    let report = daily::report(daemon.context(), 0).await.unwrap().message();
     assert!(report.body.contains("bad.txt"), "{}", report.body);
 
     // Tried again, still since then; and an edit meanwhile is not held up.
@@ -301,7 +301,7 @@ async fn the_program_names_what_is_not_protected() {
     let rig = Rig::new();
     rig.write("a.txt", "a");
     // So long, and nothing packs it.
-    let names = (0..56).map(|n: u8| keepwatch::model::ContentHash::of(&[n]).to_hex());
+    let names = (0..56).map(|n: u8| keepwatch::types::ContentHash::of(&[n]).to_hex());
     let deep = names.collect::<Vec<_>>().join("/");
     rig.write(&deep, "too deep");
     let config = write_config(&rig, "");

@@ -9,12 +9,11 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use futures::future::join_all;
-use keepwatch::error::Class;
-use keepwatch::model::ContentHash;
-use keepwatch::model::retry::Transition;
-use keepwatch::store::Store;
-use keepwatch::tasks::Context;
-use keepwatch::tasks::announce::announce;
+use keepwatch::destination::announce;
+use keepwatch::retry::Transition;
+use keepwatch::s3::Store;
+use keepwatch::source::Context;
+use keepwatch::types::{Class, ContentHash};
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -7,9 +7,8 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::StreamBody;
-use keepwatch::error::{Class, Fault};
-use keepwatch::model::{ContentHash, Crc64, Fingerprint, Kind, ObjectMeta};
-use keepwatch::store::{At, ObjectHeaders, Proof, Store, Sums, Upload, Whole};
+use keepwatch::s3::{At, ObjectHeaders, Proof, Store, Sums, Upload, Whole};
+use keepwatch::types::{Class, ContentHash, Crc64, Fault, Fingerprint, Kind, ObjectMeta};
 use std::time::Duration;
 use tokio::time::Instant;
 

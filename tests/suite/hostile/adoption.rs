@@ -8,7 +8,7 @@ use crate::raw::{client, marked};
 use crate::restore::bench::Object;
 use aws_sdk_s3::primitives::ByteStream;
 use keepwatch::index::{Change, Index};
-use keepwatch::model::{RelKey, RelPath};
+use keepwatch::types::{RelKey, RelPath};
 use std::sync::Arc;
 
 async fn put(rig: &Rig, key: &str, object: &Object, fields: &[(&str, &str)]) {

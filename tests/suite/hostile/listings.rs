@@ -3,11 +3,11 @@
 use super::{Lies, Line, answer, asked, line, objects_page, true_line, versions_page};
 use crate::harness::{BUCKET as SOURCE, Rig, at_rest, claim, until};
 use crate::restore::bench::{BUCKET, Bench, Object, read_tree};
-use keepwatch::error::{Class, Fatal};
-use keepwatch::model::RelPath;
-use keepwatch::model::key::is_own;
-use keepwatch::recovery::{Origin, Restored, Stop, restore, versions};
-use keepwatch::store::Listed;
+use keepwatch::history::versions;
+use keepwatch::restore::{Restored, restore};
+use keepwatch::retry::Stop;
+use keepwatch::s3::Listed;
+use keepwatch::types::{Class, Fatal, Origin, RelPath, is_own};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -335,7 +335,7 @@ async fn a_comparison_with_a_list_that_never_ends_says_so_and_the_daemon_works_o
         until("the scan ends and the file is stored", async || {
             let scan = ctx.board.source(0).and_then(|board| board.last_scan);
             let file = RelPath::from_bytes("a.txt").unwrap();
-            let key = keepwatch::model::RelKey::of_file(&file);
+            let key = keepwatch::types::RelKey::of_file(&file);
             let record = ctx.index.get(ctx.sources[0].id, &key).unwrap();
             scan.is_some() && record.is_some_and(|r| r.content.is_some())
         })

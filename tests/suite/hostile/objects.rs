@@ -4,8 +4,9 @@
 use super::{Lies, answer};
 use crate::restore::bench::{Bench, Object, gzip, read_tree};
 use keepwatch::files::Target;
-use keepwatch::model::RelPath;
-use keepwatch::recovery::{Stop, restore};
+use keepwatch::restore::restore;
+use keepwatch::retry::Stop;
+use keepwatch::types::RelPath;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
@@ -24,7 +25,7 @@ async fn names_that_mean_something_elsewhere_are_plain_names_here_or_are_named()
     let bench = Bench::new();
     let content = Object::file(b"x");
     // On this system all of these are names like any other; Windows' own rules
-    // are tested in `platform::names`, on every system.
+    // are tested in `os::names`, on every system.
     let plain = [
         "C:\\Windows\\evil.dll",
         "C:/Users/evil",
@@ -307,7 +308,7 @@ async fn a_body_that_lies_about_what_it_holds_leaves_nothing_behind() {
         "{restored:?}"
     );
     for fault in &restored.failed.items {
-        assert_eq!(fault.class, keepwatch::error::Class::Damaged, "{fault}");
+        assert_eq!(fault.class, keepwatch::types::Class::Damaged, "{fault}");
         assert!(fault.hint.contains("--at"), "{fault}");
     }
     assert_eq!(read_tree(&bench.folder("out")), ["good"]);

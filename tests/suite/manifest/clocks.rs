@@ -6,12 +6,13 @@ use crate::raw::client;
 use aws_sdk_s3::primitives::ByteStream;
 use keepwatch::control;
 use keepwatch::daemon::{Options, verify_once};
+use keepwatch::history::{moments, sources};
 use keepwatch::index::Index;
-use keepwatch::model::audit::{Ask, Damage};
-use keepwatch::model::manifest::{Header, Line, Reading, Row, Writing, key};
-use keepwatch::recovery::manifest::Written;
-use keepwatch::recovery::{Stop, moments, sources};
-use keepwatch::store::At;
+use keepwatch::manifest::format::key;
+use keepwatch::manifest::{Header, Line, Reading, Row, Writing, Written};
+use keepwatch::retry::Stop;
+use keepwatch::s3::At;
+use keepwatch::verify::{Ask, Damage};
 use std::fs;
 use std::io::{Read as _, Write as _};
 
@@ -140,7 +141,7 @@ async fn one_that_was_written_with_the_clock_put_back_accuses_no_others() {
     let head = client.head_object().bucket(BUCKET).key(&real.key);
     let fields = head.send().await.unwrap().metadata.unwrap();
     let past = key("", year_2000_ms);
-    let sum = keepwatch::model::ContentHash::of(&of_then);
+    let sum = keepwatch::types::ContentHash::of(&of_then);
     let (size, sum) = (of_then.len().to_string(), sum.to_hex());
     let fields = fields.into_iter().map(|(name, value)| match name.as_str() {
         "kw-size" => (name, size.clone()),
@@ -199,7 +200,7 @@ async fn a_version_that_expired_by_rule_is_not_missing_by_a_clock_that_is_ahead(
     };
     let mut meta = store.head(at, None).await.unwrap().unwrap().meta.unwrap();
     meta.seen_ms = None;
-    meta.content = Some(keepwatch::model::ContentHash::of(b"two"));
+    meta.content = Some(keepwatch::types::ContentHash::of(b"two"));
     let sdk = client(&rig.vault());
     let put = sdk.put_object().bucket(BUCKET).key("a.txt");
     let put = put.set_metadata(Some(meta.to_headers().into_iter().collect()));
@@ -263,7 +264,7 @@ async fn what_another_program_stored_later_replaces_no_version_of_ours() {
             key: name,
         };
         let mut meta = store.head(at, None).await.unwrap().unwrap().meta.unwrap();
-        meta.content = Some(keepwatch::model::ContentHash::of(b"two"));
+        meta.content = Some(keepwatch::types::ContentHash::of(b"two"));
         meta.size_bytes = 3;
         let put = sdk.put_object().bucket(BUCKET).key(name);
         let put = put.set_metadata(Some(meta.to_headers().into_iter().collect()));

@@ -6,8 +6,10 @@ use crate::harness::{BUCKET, Rig, at_rest, until};
 use crate::raw::client;
 use keepwatch::daemon::Daemon;
 use keepwatch::files::Target;
-use keepwatch::model::RelKey;
-use keepwatch::recovery::{Options, Request, Selector, Stop, restore};
+use keepwatch::history::Selector;
+use keepwatch::restore::{Options, Request, restore};
+use keepwatch::retry::Stop;
+use keepwatch::types::RelKey;
 use std::fs;
 use std::sync::Arc;
 

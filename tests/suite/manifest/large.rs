@@ -7,13 +7,14 @@ use crate::raw::Requests;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
-use keepwatch::board::ScanDone;
+use keepwatch::history::Selector;
 use keepwatch::index::ActivityDelta;
-use keepwatch::model::audit::{Damage, Deep};
-use keepwatch::model::{ContentHash, Fingerprint, Kind, Look, ObjectMeta, Record, RelKey};
-use keepwatch::recovery::{Selector, Stop, VerifyRequest, verify};
-use keepwatch::store::Store;
-use keepwatch::tasks::{Context, audit};
+use keepwatch::retry::Stop;
+use keepwatch::s3::Store;
+use keepwatch::source::Context;
+use keepwatch::status::ScanDone;
+use keepwatch::types::{ContentHash, Fingerprint, Kind, Look, ObjectMeta, Record, RelKey};
+use keepwatch::verify::{Damage, Deep, VerifyRequest, repair, verify};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -91,7 +92,7 @@ async fn written_and_read(count: usize) {
         .unwrap();
     peak_kb();
     let (before_kb, began) = (resident_kb(), Instant::now());
-    keepwatch::tasks::manifest::write_all(&ctx, &[Some(whole())]).await;
+    keepwatch::backup::write_all(&ctx, &[Some(whole())]).await;
     let (written, written_kb) = (began.elapsed(), peak_kb());
     assert!(
         requests.count("UploadPart") >= 2,
@@ -153,7 +154,7 @@ async fn one_that_was_disturbed_while_it_was_drawn_says_so() {
                 .unwrap();
         }
     });
-    keepwatch::tasks::manifest::write_all(&ctx, &[Some(whole())]).await;
+    keepwatch::backup::write_all(&ctx, &[Some(whole())]).await;
     stop.store(true, Ordering::Relaxed);
     storing.join().unwrap();
     let manifest = nearest(&rig.store()).await.manifest.unwrap();
@@ -161,7 +162,7 @@ async fn one_that_was_disturbed_while_it_was_drawn_says_so() {
         (manifest.trailer.files, manifest.trailer.quiet),
         (3_000, false)
     );
-    keepwatch::tasks::manifest::write_all(&ctx, &[Some(whole())]).await;
+    keepwatch::backup::write_all(&ctx, &[Some(whole())]).await;
     assert!(nearest(&rig.store()).await.manifest.unwrap().trailer.quiet);
     drop(daemon);
 }
@@ -263,7 +264,7 @@ async fn verified(count: usize) {
         origin: origin(),
         selector: Selector::everything(),
         only: None,
-        known: Some(audit::known(&ctx, 0)),
+        known: Some(repair::known(&ctx, 0)),
         deep: Deep::No,
         seed: 0,
         all_versions: false,

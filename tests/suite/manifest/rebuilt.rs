@@ -8,11 +8,11 @@ use crate::raw::{Requests, client, counts};
 use aws_sdk_s3::types::MetadataDirective;
 use keepwatch::daemon::Daemon;
 use keepwatch::index::Index;
-use keepwatch::model::audit::{Ask, Deep, Finding};
-use keepwatch::model::{RelKey, manifest};
-use keepwatch::recovery::Stop;
-use keepwatch::tasks::audit;
-use keepwatch::tasks::scan::COMPARED;
+use keepwatch::manifest::format;
+use keepwatch::retry::Stop;
+use keepwatch::source::COMPARED;
+use keepwatch::types::RelKey;
+use keepwatch::verify::{Ask, Deep, Finding, repair};
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -145,7 +145,7 @@ async fn on_a_new_computer_with_other_accounts_everything_is_whole() {
         },
     );
     let moment_ms = listing.moment_ms + 60_000;
-    put(&rig, &manifest::key("", moment_ms), theirs).await;
+    put(&rig, &format::key("", moment_ms), theirs).await;
     let before = counts(&rig.store(), BUCKET).await;
     let (daemon, requests) = start(&rig).await;
     assert!(compare(&daemon).await.complete());
@@ -160,7 +160,7 @@ async fn on_a_new_computer_with_other_accounts_everything_is_whole() {
         ..Ask::default()
     };
     let ctx = daemon.context();
-    let verified = audit::run(ctx, &ask, |_| (), &Stop::never()).await;
+    let verified = repair::run(ctx, &ask, |_| (), &Stop::never()).await;
     let verified = verified.unwrap().remove(0);
     let of_files = |finding: &&Finding| finding.key.is_some();
     let wrong: Vec<_> = verified.findings.iter().filter(of_files).collect();
@@ -178,7 +178,7 @@ async fn without_a_manifest_each_file_is_asked_for_once_as_before() {
     many(&rig);
     backed_up(&rig).await;
     let key = listed(&rig.store()).await.remove(0).key;
-    let at = keepwatch::store::At {
+    let at = keepwatch::s3::At {
         bucket: crate::harness::BUCKET,
         key: &key,
     };

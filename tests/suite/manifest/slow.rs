@@ -7,9 +7,10 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::StreamBody;
-use keepwatch::error::Class;
-use keepwatch::recovery::{Stop, manifest};
-use keepwatch::store::Store;
+use keepwatch::manifest::read;
+use keepwatch::retry::Stop;
+use keepwatch::s3::Store;
+use keepwatch::types::Class;
 use std::io::Write as _;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -27,7 +28,7 @@ impl HttpConnector for Server {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let pause = self.pause;
         let body = if request.uri().contains("list-type=2") {
-            let key = keepwatch::model::manifest::key("", 1_795_399_214_123);
+            let key = keepwatch::manifest::format::key("", 1_795_399_214_123);
             SdkBody::from(format!(
                 "<ListBucketResult><Name>office</Name><Contents><Key>{key}</Key><Size>{STORED_BYTES}</Size>\
                  <LastModified>2026-11-23T20:00:00.000Z</LastModified></Contents></ListBucketResult>"
@@ -63,9 +64,9 @@ fn store(pause: Duration) -> Store {
 async fn one_that_trickles_is_given_up_in_minutes() {
     let store = store(Duration::from_secs(1));
     let mut stop = Stop::never();
-    let all = manifest::list(&store, &origin(), &mut stop).await.unwrap();
+    let all = read::list(&store, &origin(), &mut stop).await.unwrap();
     let began = Instant::now();
-    let done = manifest::header(&store, "office", &all[0], &stop).await;
+    let done = read::header(&store, "office", &all[0], &stop).await;
     assert_eq!(done.unwrap_err().class, Class::Transient);
     assert!(
         began.elapsed() <= Duration::from_secs(130),
@@ -73,7 +74,7 @@ async fn one_that_trickles_is_given_up_in_minutes() {
         began.elapsed()
     );
     let began = Instant::now();
-    let done = manifest::nearest(&store, &origin(), None, u64::MAX, &mut stop).await;
+    let done = read::nearest(&store, &origin(), None, u64::MAX, &mut stop).await;
     assert_eq!(done.unwrap_err().class, Class::Transient);
     // A restore's six tries, each for a minute, and the pauses between them.
     assert!(
@@ -94,7 +95,7 @@ async fn whoever_is_told_to_stop_waits_for_no_manifest() {
         std::future::pending::<()>().await;
     });
     let began = Instant::now();
-    let done = manifest::nearest(&store, &origin(), None, u64::MAX, &mut stop).await;
+    let done = read::nearest(&store, &origin(), None, u64::MAX, &mut stop).await;
     assert!(done.unwrap_err().cause.contains("told to stop"));
     assert!(
         began.elapsed() < Duration::from_secs(10),

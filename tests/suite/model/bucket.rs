@@ -2,9 +2,8 @@
 
 use super::served::BUCKET;
 use async_compression::tokio::bufread::GzipDecoder;
-use keepwatch::model::key::ForeignKey;
-use keepwatch::model::{ContentHash, Kind, ObjectMeta, RelKey};
-use keepwatch::store::{At, ListedVersion, Store};
+use keepwatch::s3::{At, ListedVersion, Store};
+use keepwatch::types::{ContentHash, ForeignKey, Kind, ObjectMeta, RelKey};
 use std::collections::{BTreeMap, HashMap};
 use tokio::io::AsyncReadExt as _;
 
@@ -109,7 +108,7 @@ impl Bucket {
 }
 
 async fn all(store: &Store) -> Result<Vec<ListedVersion>, String> {
-    let (mut all, mut next) = (Vec::new(), None::<Box<keepwatch::store::Next>>);
+    let (mut all, mut next) = (Vec::new(), None::<Box<keepwatch::s3::Next>>);
     loop {
         let page = store
             .list_versions(BUCKET, "", next.as_deref())

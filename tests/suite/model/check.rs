@@ -5,8 +5,8 @@ use super::served::BUCKET;
 use super::tree::{SENTINEL, Thing, Tree};
 use super::truth::{State, Truth, What};
 use keepwatch::index::Index;
-use keepwatch::model::{Kind, RelKey};
-use keepwatch::store::ListedVersion;
+use keepwatch::s3::ListedVersion;
+use keepwatch::types::{Kind, RelKey};
 use std::collections::BTreeMap;
 use std::path::Path;
 

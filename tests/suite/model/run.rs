@@ -1,16 +1,17 @@
 //! One run: operations and harm, rests, and every check at the end.
 
 use super::bucket::Bucket;
-use super::check::{self, Histories};
+use super::check::Histories;
 use super::clock::Clock;
 use super::journal::Journal;
 use super::ops::Generator;
 use super::plan::{Fault, Harshness, Planned, draw};
 use super::program::Program;
 use super::served::{BUCKET, Served};
-use super::tree::{self, Tree};
+use super::tree::Tree;
+use super::{check, tree};
 use fastrand::Rng;
-use keepwatch::store::OpenUpload;
+use keepwatch::s3::OpenUpload;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -313,7 +314,7 @@ impl Run {
         }
     }
 
-    fn open_uploads(&self) -> Result<Vec<OpenUpload>, keepwatch::error::Fault> {
+    fn open_uploads(&self) -> Result<Vec<OpenUpload>, keepwatch::types::Fault> {
         let open = self.served.store.open_uploads(BUCKET, "");
         self.served.runtime.block_on(open)
     }

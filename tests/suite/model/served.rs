@@ -4,7 +4,7 @@ use super::journal::Journal;
 use super::wire::Wire;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use fastrand::Rng;
-use keepwatch::store::Store;
+use keepwatch::s3::Store;
 use keepwatch_vault::Vault;
 use std::net::TcpListener;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! A folder as it must come back: read from the disk, compared in every detail
 //! that is promised.
 
-use keepwatch::model::{ContentHash, RelKey};
-use keepwatch::platform;
+use keepwatch::os;
+use keepwatch::types::{ContentHash, RelKey};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -87,7 +87,7 @@ pub fn read(root: &Path) -> Tree {
 }
 
 fn key(root: &Path, path: &Path, is_folder: bool) -> String {
-    let rel = platform::os_to_rel(path.strip_prefix(root).unwrap()).unwrap();
+    let rel = os::os_to_rel(path.strip_prefix(root).unwrap()).unwrap();
     let key = match is_folder {
         true => RelKey::of_folder(&rel),
         false => RelKey::of_file(&rel),

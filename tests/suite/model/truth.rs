@@ -6,7 +6,7 @@
 //! content makes one state: opening with `O_TRUNC` makes an empty file, and
 //! what stands there between two writes is a state like any other.
 
-use keepwatch::model::{ContentHash, RelKey, RelPath};
+use keepwatch::types::{ContentHash, RelKey, RelPath};
 use std::collections::{BTreeMap, HashMap};
 
 /// What stood at a path, as far as a version must show it.

@@ -7,16 +7,17 @@ use crate::harness::{BUCKET, Rig, at_rest, until};
 use crate::manifest;
 use crate::model::journal::Journal;
 use crate::model::ops::Generator;
-use crate::model::tree::{self, Tree};
+use crate::model::tree;
+use crate::model::tree::Tree;
 use crate::raw::client;
 use crate::seed::seed;
 use fastrand::Rng;
 use keepwatch::daemon::Daemon;
-use keepwatch::files;
-use keepwatch::model::{Fingerprint, Kind, RelKey, RelPath};
-use keepwatch::recovery::{self, Origin, Stop};
-use keepwatch::store::Store;
-use keepwatch::tasks::digest;
+use keepwatch::manifest::read;
+use keepwatch::retry::Stop;
+use keepwatch::s3::Store;
+use keepwatch::types::{Fingerprint, Kind, Origin, RelKey, RelPath};
+use keepwatch::{digest, files};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -120,7 +121,7 @@ async fn any_moment_of_a_random_history_comes_back_from_the_bucket_alone() {
 /// All of them, and every version.
 async fn remove_manifests(rig: &Rig) {
     let (store, sdk) = (rig.store(), client(&rig.vault()));
-    let folder = keepwatch::model::manifest::folder("");
+    let folder = keepwatch::manifest::folder("");
     let page = store.list_versions(BUCKET, &folder, None).await.unwrap();
     assert!(page.next.is_none());
     for version in page.items {
@@ -221,7 +222,7 @@ fn modes(root: &Path, tree: &Tree) -> BTreeMap<String, u32> {
 /// What the manifest that serves a moment says of the folders' modes.
 async fn noted_modes(store: &Store, origin: &Origin, at_ms: i64) -> BTreeMap<String, u32> {
     let mut stop = Stop::never();
-    let found = recovery::manifest::nearest(store, origin, Some(at_ms), u64::MAX, &mut stop);
+    let found = read::nearest(store, origin, Some(at_ms), u64::MAX, &mut stop);
     let found = found.await.unwrap();
     assert_eq!(found.damaged, []);
     let mut modes = BTreeMap::new();

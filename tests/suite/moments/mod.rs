@@ -9,10 +9,14 @@ mod history;
 mod renames;
 mod times;
 
-use crate::model::tree::{self, Tree};
+use crate::model::tree;
+use crate::model::tree::Tree;
 use keepwatch::files::Target;
-use keepwatch::recovery::{Options, Origin, Request, Selector, Stop, restore};
-use keepwatch::store::Store;
+use keepwatch::history::Selector;
+use keepwatch::restore::{Options, Request, restore};
+use keepwatch::retry::Stop;
+use keepwatch::s3::Store;
+use keepwatch::types::Origin;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -5,8 +5,10 @@ use crate::raw;
 use crate::seed::seed;
 use fastrand::Rng;
 use keepwatch::daemon::Daemon;
-use keepwatch::recovery::{Origin, Selector, Stop, Timeline};
-use keepwatch::store::{At, Store};
+use keepwatch::history::{Selector, Timeline};
+use keepwatch::retry::Stop;
+use keepwatch::s3::{At, Store};
+use keepwatch::types::Origin;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
@@ -110,7 +112,7 @@ async fn at_no_moment_nowhere(names: &[&str], change: impl FnOnce(&Rig)) {
     for (number, name) in names.iter().enumerate() {
         // Some are copied, some are sent again.
         let content = text(name, [300, 9_000][number % 2] + number);
-        let hash = keepwatch::model::ContentHash::of(&content).to_hex();
+        let hash = keepwatch::types::ContentHash::of(&content).to_hex();
         wanted.insert(hash, (*name).to_owned());
         rig.write(name, content);
     }

@@ -3,7 +3,8 @@
 
 use crate::hostile::{Lies, answer, asked};
 use crate::restore::bench::{BUCKET, Bench, Object};
-use keepwatch::recovery::{Selector, Stop, Timeline};
+use keepwatch::history::{Selector, Timeline};
+use keepwatch::retry::Stop;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use super::{Office, Says, Served, Sns, Switch};
 use crate::harness::{Rig, Running, finish, in_bucket, until, until_within};
 use crate::moto_office::Ran;
-use keepwatch::store::Store;
+use keepwatch::s3::Store;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;

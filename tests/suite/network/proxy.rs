@@ -3,7 +3,7 @@
 use super::tls::{Authority, Tls};
 use super::{Office, Served};
 use crate::harness::{Rig, in_bucket};
-use keepwatch::store::Store;
+use keepwatch::s3::Store;
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

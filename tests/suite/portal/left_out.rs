@@ -10,9 +10,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use bytes::Bytes;
-use keepwatch::error::Class;
-use keepwatch::model::ContentHash;
-use keepwatch::store::{At, Store, Versioning};
+use keepwatch::s3::{At, Store, Versioning};
+use keepwatch::types::{Class, ContentHash};
 use keepwatch_vault::VaultConnector;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -87,7 +86,7 @@ const AT: At<'static> = At {
     key: "a.txt",
 };
 
-async fn put(store: &Store) -> Result<keepwatch::store::Stored, keepwatch::error::Fault> {
+async fn put(store: &Store) -> Result<keepwatch::s3::Stored, keepwatch::types::Fault> {
     let (body, hash) = (Bytes::from_static(b"content"), ContentHash::of(b"content"));
     store.put(AT, body, hash, &headers()).await
 }

@@ -6,7 +6,7 @@ use super::platter::{Fate, Platter};
 use super::{SHORT, Tally, long, seed};
 use crate::harness::PATIENCE;
 use keepwatch::index::{Activity, Change, Index, Opened, SourceId};
-use keepwatch::model::{ContentHash, Fingerprint, Kind, Look, Record, RelKey, RelPath};
+use keepwatch::types::{ContentHash, Fingerprint, Kind, Look, Record, RelKey, RelPath};
 use std::fmt;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

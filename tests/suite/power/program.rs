@@ -6,7 +6,7 @@ use super::mount::{Disk, Drive};
 use super::platter::{Fate, Platter};
 use super::{SHORT, Tally, long, seed};
 use crate::harness::{BUCKET, Rig, Running, in_bucket, on_disk, program, until};
-use keepwatch::store::{At, Store};
+use keepwatch::s3::{At, Store};
 use keepwatch_vault::Vault;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

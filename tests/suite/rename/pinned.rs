@@ -6,8 +6,8 @@ use crate::delta::gateway::Gateway;
 use crate::harness::{BUCKET, Rig, history, until};
 use keepwatch::config::Config;
 use keepwatch::daemon::{Daemon, Options};
-use keepwatch::model::{ContentHash, RelKey};
-use keepwatch::store::{At, Store};
+use keepwatch::s3::{At, Store};
+use keepwatch::types::{ContentHash, RelKey};
 use std::fs;
 
 const FILES: usize = 40;
@@ -87,7 +87,7 @@ async fn every_version_is_what_it_says(store: &Store) {
         let page = store.list_versions(BUCKET, "", next.as_deref()).await;
         let page = page.unwrap();
         for version in page.items {
-            if version.is_marker || keepwatch::model::key::is_own(&version.key) {
+            if version.is_marker || keepwatch::types::is_own(&version.key) {
                 continue;
             }
             let at = At {

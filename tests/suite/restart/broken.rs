@@ -3,8 +3,8 @@
 
 use crate::harness::{Rig, until};
 use keepwatch::daemon::{Daemon, Options};
-use keepwatch::error::FatalKind;
-use keepwatch::tasks::context::system_clock;
+use keepwatch::source::system_clock;
+use keepwatch::types::FatalKind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;

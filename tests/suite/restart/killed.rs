@@ -4,8 +4,8 @@ use super::until_equal_outside;
 use crate::harness::{BUCKET, Fate, Faults, Rig, Running, in_bucket, on_disk, until, write_config};
 use crate::raw::{client, counts};
 use keepwatch::index::{Index, Multipart};
-use keepwatch::model::{Kind, RelKey, RelPath};
-use keepwatch::store::{At, ObjectHeaders, OpenUpload};
+use keepwatch::s3::{At, ObjectHeaders, OpenUpload};
+use keepwatch::types::{Kind, RelKey, RelPath};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -133,7 +133,7 @@ async fn parts_of_a_killed_run_are_cleared_away_and_other_peoples_are_not() {
         key: "large.bin",
     };
     let headers = ObjectHeaders {
-        meta: keepwatch::model::ObjectMeta::of(&fingerprint, None),
+        meta: keepwatch::types::ObjectMeta::of(&fingerprint, None),
         gzip: false,
         content_type: None,
     };

@@ -4,7 +4,7 @@
 use crate::harness::{BUCKET, Rig, finish, program, write_config};
 use crate::raw::{client, versions};
 use aws_sdk_s3::primitives::ByteStream;
-use keepwatch::model::{RelKey, RelPath};
+use keepwatch::types::{RelKey, RelPath};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;

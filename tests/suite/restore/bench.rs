@@ -8,12 +8,12 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use keepwatch::error::Fatal;
 use keepwatch::files::Target;
-use keepwatch::model::full_key::FullKey;
-use keepwatch::model::{ContentHash, Kind, ObjectMeta, RelKey, RelPath};
-use keepwatch::recovery::{Options, Origin, Request, Restored, Selector, Stop, Typed, restore};
-use keepwatch::store::Store;
+use keepwatch::history::{Selector, Typed};
+use keepwatch::restore::{Options, Request, Restored, restore};
+use keepwatch::retry::Stop;
+use keepwatch::s3::Store;
+use keepwatch::types::{ContentHash, Fatal, FullKey, Kind, ObjectMeta, Origin, RelKey, RelPath};
 use keepwatch_vault::{IN_PROCESS_ENDPOINT, Vault, VaultConnector};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl Object {
                 seen_ms: None,
                 beside: None,
                 sparse_bytes: None,
-                attributes: keepwatch::model::attributes::Carried::Nothing,
+                attributes: keepwatch::types::Carried::Nothing,
             },
             body: content.to_vec(),
             gzip: false,

@@ -5,13 +5,13 @@ use super::bench::{BUCKET, Bench, Meddling, Object, is_download, long_path, read
 use super::command::{run, text};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::StorageClass;
-use keepwatch::model::thaw::{Speed, Thaw};
-use keepwatch::recovery::Restored;
+use keepwatch::restore::Restored;
+use keepwatch::types::{Speed, Thaw};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Larger than what is fetched in one request; see `recovery::arrival`.
+/// Larger than what is fetched in one request; see `restore::arrival`.
 const LARGE: usize = 9 << 20;
 
 fn large() -> Vec<u8> {

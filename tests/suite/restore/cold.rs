@@ -3,8 +3,9 @@
 use super::bench::{BUCKET, Bench, Meddling, Object, is_download, read_tree};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::StorageClass;
-use keepwatch::model::thaw::{Cold, Speed, Thaw};
-use keepwatch::recovery::{Request, Restored, Stop, survey};
+use keepwatch::restore::{Request, Restored, survey};
+use keepwatch::retry::Stop;
+use keepwatch::types::{Cold, Speed, Thaw};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,8 +1,9 @@
 //! Servers that fail, and somebody who presses Ctrl-C.
 
 use super::bench::{Bench, Meddling, Object, is_download, read_tree};
-use keepwatch::error::{Class, FatalKind};
-use keepwatch::recovery::{Event, Stop, restore};
+use keepwatch::restore::{Event, restore};
+use keepwatch::retry::Stop;
+use keepwatch::types::{Class, FatalKind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;

@@ -2,8 +2,8 @@
 //! gets outside, and everything else comes back.
 
 use super::bench::{Bench, Object, gzip, read_tree};
-use keepwatch::error::Class;
-use keepwatch::recovery::Restored;
+use keepwatch::restore::Restored;
+use keepwatch::types::Class;
 use std::collections::BTreeMap;
 
 /// Faults by what they are about.
@@ -222,8 +222,8 @@ async fn content_and_metadata_that_are_not_what_they_say() {
 async fn shortened_keys_that_claim_another_path() {
     let bench = Bench::new();
     let long = super::long_path();
-    let path = keepwatch::model::RelPath::from_bytes(long.as_str()).unwrap();
-    let key = keepwatch::model::RelKey::of_file(&path).in_bucket("").key;
+    let path = keepwatch::types::RelPath::from_bytes(long.as_str()).unwrap();
+    let key = keepwatch::types::RelKey::of_file(&path).in_bucket("").key;
     let other = format!("x~kw-{}", "0".repeat(32));
     for (key, claim) in [(key.as_str(), "good"), (other.as_str(), "../outside")] {
         bench

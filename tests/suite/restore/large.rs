@@ -3,7 +3,7 @@
 use super::bench::{BUCKET, Bench, Meddling, Object, gzip, read_tree};
 use crate::harness::{finish, program, until};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use keepwatch::error::Class;
+use keepwatch::types::Class;
 use keepwatch_vault::Vault;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const MIB: usize = 1 << 20;
 
-/// What one range holds; see `recovery::arrival`.
+/// What one range holds; see `restore::arrival`.
 const RANGE: usize = 4 * MIB;
 
 /// What a killed run may have to fetch again: what came after the last

@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, Object};
 use super::command::{run, text};
-use keepwatch::platform::time_of_ns;
+use keepwatch::os::time_of_ns;
 use std::fs::File;
 use std::path::Path;
 use std::time::SystemTime;

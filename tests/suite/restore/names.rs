@@ -3,8 +3,8 @@
 
 use super::bench::{BUCKET, Bench, Object, long_path, read_tree};
 use super::command::{run, text};
-use keepwatch::model::{RelKey, RelPath};
-use keepwatch::platform::shell_word;
+use keepwatch::os::shell_word;
+use keepwatch::types::{RelKey, RelPath};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -225,7 +225,7 @@ async fn a_printed_command_brings_back_exactly_that_file() {
     let program = shell_word(env!("CARGO_BIN_EXE_keepwatch"));
     for (number, name) in names.iter().enumerate() {
         let path = RelPath::from_bytes(*name).unwrap();
-        let word = keepwatch::recovery::word_for(&path);
+        let word = keepwatch::history::word_for(&path);
         let shell = |line: &str| {
             let output = Command::new("sh").args(["-c", line]).output().unwrap();
             let out = String::from_utf8(output.stdout).unwrap();

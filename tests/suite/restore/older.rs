@@ -3,9 +3,10 @@
 
 use super::bench::{Bench, Object, read_tree, selector};
 use super::command::{run, text};
-use keepwatch::model::full_key::FullKey;
-use keepwatch::model::{RelKey, RelPath};
-use keepwatch::recovery::{Restored, Stop, versions};
+use keepwatch::history::versions;
+use keepwatch::restore::Restored;
+use keepwatch::retry::Stop;
+use keepwatch::types::{FullKey, RelKey, RelPath};
 use serde_json::Value;
 
 const OLD: &str = ".keepwatch/mine.txt";

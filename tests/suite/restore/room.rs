@@ -3,14 +3,15 @@
 use super::bench::{Bench, MTIME_NS, Object, read_tree};
 use crate::harness::{finish, program};
 use keepwatch::files::Target;
-use keepwatch::recovery::{Request, Restored, Stop, survey};
+use keepwatch::restore::{Request, Restored, survey};
+use keepwatch::retry::Stop;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// What a restore leaves free; see `recovery::room`.
+/// What a restore leaves free; see `restore::room`.
 const RESERVE: u64 = 16 << 20;
 
 const BYTES: usize = 1 << 20;

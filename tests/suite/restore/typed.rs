@@ -289,7 +289,7 @@ async fn what_people_type_for_a_file_finds_it_and_is_said() {
         arguments.push(typed);
         let (code, stdout, stderr) = run(&arguments);
         assert_eq!(code, 0, "{typed:?}: {stdout}{stderr}");
-        let shown = keepwatch::model::RelPath::from_bytes(*want).unwrap();
+        let shown = keepwatch::types::RelPath::from_bytes(*want).unwrap();
         assert!(stdout.contains(&shown.to_string()), "{typed:?}: {stdout}");
     }
     // A folder of another name, and what is deleted beside what is not.

@@ -3,8 +3,9 @@
 
 use super::bench::{BUCKET, Bench, Object, long_path};
 use crate::harness::alter;
-use keepwatch::model::audit::{Damage, Deep, Verified};
-use keepwatch::recovery::{Selector, Stop, VerifyRequest, verify};
+use keepwatch::history::Selector;
+use keepwatch::retry::Stop;
+use keepwatch::verify::{Damage, Deep, Verified, VerifyRequest, verify};
 
 const OLD: &str = ".keepwatch/mine.txt";
 const NEW: &str = "%2Ekeepwatch/mine.txt";

@@ -5,7 +5,7 @@ use super::line::{End, Line, Part};
 use super::{KEY, LARGE_BYTES, Step, noise, open};
 use crate::harness::{BUCKET, PATIENCE, Rig, history, program, until};
 use crate::python::{Credentials, Moto};
-use keepwatch::model::ContentHash;
+use keepwatch::types::ContentHash;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeSet;
 use std::fs;

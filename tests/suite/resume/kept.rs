@@ -7,14 +7,15 @@ use super::{
 use crate::harness::{BUCKET, Fate, Faults, Rig, history, until, until_within};
 use crate::raw::{client, counts};
 use aws_sdk_s3::primitives::ByteStream;
+use keepwatch::backup::sweep;
 use keepwatch::config::{Config, StoreConfig};
 use keepwatch::control::Words;
 use keepwatch::daemon::{Daemon, Options, reconcile_once};
 use keepwatch::index::{Index, Multipart};
-use keepwatch::store::Store;
-use keepwatch::tasks::leftovers::sweep;
+use keepwatch::s3::Store;
 use keepwatch_vault::Vault;
-use std::fs::{self, File};
+use std::fs;
+use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 

@@ -7,7 +7,8 @@ use crate::harness::BUCKET;
 use keepwatch_vault::Vault;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use tokio::io::{self, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 

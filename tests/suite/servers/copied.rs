@@ -3,7 +3,7 @@
 
 use super::{Site, noise};
 use crate::harness::until;
-use keepwatch::model::ContentHash;
+use keepwatch::types::ContentHash;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;

@@ -14,8 +14,8 @@ use aws_sdk_s3::config::{
     BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
-use keepwatch::model::RelKey;
-use keepwatch::platform::os_to_rel;
+use keepwatch::os::os_to_rel;
+use keepwatch::types::RelKey;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;

@@ -4,10 +4,11 @@
 //! few go that no brake on deletions has a reason to act.
 
 use crate::harness::{BUCKET, Rig};
-use keepwatch::model::ContentHash;
-use keepwatch::store::At;
+use keepwatch::s3::At;
+use keepwatch::types::ContentHash;
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs;
+use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -215,7 +216,7 @@ const LATE: Duration = Duration::from_secs(120);
 /// Times saves from outside: written, then seen in the bucket.
 pub struct Probe {
     root: PathBuf,
-    store: keepwatch::store::Store,
+    store: keepwatch::s3::Store,
 }
 
 /// When a probe was written (since the start), and how long it took.

@@ -1,7 +1,8 @@
 //! Results that cannot be printed: a reader that has had enough, a full disk.
 
 use crate::harness::{PATIENCE, Rig, Running, program, write_config};
-use std::fs::{self, File};
+use std::fs;
+use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -2,7 +2,7 @@
 //! memory that they are mapped to.
 
 use crate::harness::{BUCKET, Rig, Running, history, until, write_config};
-use keepwatch::store::Store;
+use keepwatch::s3::Store;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
 use std::path::{Path, PathBuf};

@@ -4,10 +4,10 @@
 use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, history, on_disk, until};
 use crate::raw::{client, counts, marked, versions};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
-use keepwatch::board::Watching;
 use keepwatch::config::{OnDelete, SourceConfig};
 use keepwatch::daemon::Daemon;
-use keepwatch::store::Store;
+use keepwatch::s3::Store;
+use keepwatch::status::Watching;
 use std::fs;
 
 async fn until_missing(daemon: &Daemon) {

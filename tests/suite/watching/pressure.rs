@@ -2,9 +2,9 @@
 
 use super::until_arrived;
 use crate::harness::{Fate, Faults, PATIENCE, Rig, history, until};
-use keepwatch::board::News;
-use keepwatch::model::RelPath;
-use keepwatch::tasks::context::{HINTS_MAX, Hint};
+use keepwatch::source::{HINTS_MAX, Hint};
+use keepwatch::status::News;
+use keepwatch::types::RelPath;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
 

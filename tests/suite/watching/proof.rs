@@ -2,13 +2,13 @@
 //! and a watch that has died under the daemon is noticed and renewed.
 
 use crate::harness::{BUCKET, Faults, PATIENCE, Rig, at_rest, history, on_disk, until};
-use keepwatch::board::{SourceBoard, Watching};
 use keepwatch::config::Config;
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::files::{MARKER_FILE_NAME, Marker, read_marker};
-use keepwatch::store::Store;
-use keepwatch::tasks::context::system_clock;
-use keepwatch::tasks::watch::{Silencer, WatchOptions};
+use keepwatch::s3::Store;
+use keepwatch::source::system_clock;
+use keepwatch::status::{SourceBoard, Watching};
+use keepwatch::watch::{Silencer, WatchOptions};
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -69,7 +69,7 @@ async fn the_watch_proves_itself_and_that_causes_no_work() {
     assert!(matches!(read_marker(&rig.root()), Ok(Marker::Present(_))));
     let store = rig.store();
     assert_eq!(super::keys(&store).await, ["a.txt".to_owned()].into());
-    let report = keepwatch::tasks::digest::report(daemon.context(), 0)
+    let report = keepwatch::digest::report(daemon.context(), 0)
         .await
         .unwrap();
     let body = report.message().body;

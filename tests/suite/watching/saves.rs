@@ -3,8 +3,8 @@
 
 use crate::harness::{BUCKET, DEBOUNCE_MS, Rig, history, until};
 use crate::raw::{Requests, versions};
-use keepwatch::board::News;
-use keepwatch::store::At;
+use keepwatch::s3::At;
+use keepwatch::status::News;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;

@@ -2,7 +2,8 @@
 
 use super::Power;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use keepwatch_vault::{IN_PROCESS_ENDPOINT, Vault};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,0 +1,31 @@
+//! A change of the bucket that was asked for and not answered: it may be done
+//! or not.
+//!
+//! Invariant: after it, the index claims nothing of that key any more. Whoever
+//! looks at the path next asks the bucket, be it that the file went back to
+//! what was stored before, or that it is gone and has no record. What is carried
+//! out after that look is found by a second one (`backup::late`).
+
+use super::late;
+use crate::source::Context;
+use crate::types::{Class, Fault, Fingerprint, RelKey};
+use std::sync::Arc;
+
+/// Pass the answer on; when there was none, write down that the key is to be
+/// compared. `seen` stands in the record of a key that has none.
+pub(crate) async fn unless_answered<T>(
+    ctx: &Arc<Context>,
+    source: usize,
+    key: &RelKey,
+    seen: Fingerprint,
+    answer: Result<T, Fault>,
+) -> Result<T, Fault> {
+    let is_unanswered = |fault: &Fault| fault.class == Class::Transient;
+    if !answer.as_ref().is_err_and(is_unanswered) {
+        return answer;
+    }
+    if let Err(fault) = late::doubt(ctx, source, key, seen).await {
+        tracing::error!("{fault}");
+    }
+    answer
+}

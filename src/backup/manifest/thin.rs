@@ -1,0 +1,55 @@
+//! Old manifests that a later one stands for.
+//!
+//! Invariant: what is marked as deleted is a manifest by its very key, and its
+//! versions stay.
+
+use crate::destination;
+use crate::destination::Deed;
+use crate::manifest::{format, retention};
+use crate::s3::{At, Course, Next, PAGE_KEYS};
+use crate::source::Context;
+use crate::types::Fault;
+use std::sync::Arc;
+
+/// Pages of old manifests that are looked at when they are thinned: ten years
+/// of daily ones, should they never have been.
+const THINNING_PAGES_MAX: usize = 4;
+
+/// Old manifests that are marked after one writing; the next one goes on.
+const THINNED_MAX: usize = 200;
+
+/// Mark old manifests as deleted that a later one stands for. Their versions
+/// stay, like everybody's.
+pub(crate) async fn thin(ctx: &Arc<Context>, number: usize) -> Result<(), Fault> {
+    let settings = &ctx.sources[number].config;
+    let folder = format::folder(&settings.prefix);
+    let (mut moments_ms, mut next, mut course) = (Vec::new(), None, Course::default());
+    for _ in 0..THINNING_PAGES_MAX {
+        let after: Option<Box<Next>> = next.take();
+        let page = ctx
+            .store
+            .list(&settings.bucket, &folder, after.as_deref(), PAGE_KEYS)
+            .await?;
+        course.objects(&page, &settings.bucket)?;
+        let ours = page.items.iter();
+        moments_ms.extend(ours.filter_map(|o| format::moment_of(&settings.prefix, &o.key)));
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    let superseded = retention::superseded(&moments_ms, ctx.server_now_ms());
+    for moment_ms in superseded.into_iter().take(THINNED_MAX) {
+        let key = format::key(&settings.prefix, moment_ms);
+        let at = At {
+            bucket: &settings.bucket,
+            key: &key,
+        };
+        if !destination::may_mark(ctx, number).await? {
+            return Ok(());
+        }
+        let id = ctx.store.mark_deleted(at).await?;
+        destination::heard(ctx, number, Deed::Marked, &id).await;
+    }
+    Ok(())
+}

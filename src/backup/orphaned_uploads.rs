@@ -1,0 +1,244 @@
+//! Uploads in parts that nobody works on any more: what a killed run, a failed
+//! abort or a lost answer left in the bucket is aborted, unless it can still be
+//! gone on with.
+//!
+//! Invariant: only what the index has noted as begun (or about to begin) by
+//! this installation is touched, and never what a worker is busy with. Of an
+//! upload whose id is not known only those of exactly its key count, begun
+//! since it was noted. What can be gone on with waits for a worker for as long
+//! as its file waits to be sent, and not for ever.
+
+use crate::files;
+use crate::files::Pulse;
+use crate::guard::{Standing, root_sentinel};
+use crate::index::{Multipart, Resume};
+use crate::os::blocking::blocking;
+use crate::os::clock::wall_ms;
+use crate::s3::At;
+use crate::source::{Context, Source, on_disk};
+use crate::transfer::{CLOCK_SKEW_MS, is_young};
+use crate::types::{Class, Fault, Fingerprint};
+use futures::StreamExt as _;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Aborts at a time: enough for a stop's last seconds, few for a server.
+const AT_ONCE: usize = 8;
+
+/// A request whose answer was lost may still be carried out for so long: twice
+/// its time-out.
+const SETTLED_MS: i64 = 60_000;
+
+/// How long a note of an upload on another server or vault is kept: somebody
+/// who goes back there finds its parts cleared away. After that only the rules
+/// of that bucket can do it.
+const ELSEWHERE_KEEP_MS: i64 = 90 * 24 * 3_600_000;
+
+/// Whom a sweep may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asking {
+    /// Index and disk.
+    Disk,
+    /// The index alone: there is no time for a disk that may hang.
+    Index,
+}
+
+/// Abort what was left behind and cannot be gone on with; true when nothing of
+/// that is left.
+pub async fn sweep(ctx: &Arc<Context>) -> bool {
+    sweep_asking(ctx, Asking::Disk).await
+}
+
+/// The same in a hurry: what only a look at the disk tells stays for later.
+pub async fn sweep_at_stop(ctx: &Arc<Context>) -> bool {
+    sweep_asking(ctx, Asking::Index).await
+}
+
+async fn sweep_asking(ctx: &Arc<Context>, asking: Asking) -> bool {
+    let noted = {
+        let index = ctx.index.clone();
+        blocking(move || index.multiparts()).await
+    };
+    let noted = match noted {
+        Ok(noted) => noted,
+        Err(fault) => {
+            tracing::error!("{fault}");
+            return false;
+        }
+    };
+    let left = noted.into_iter().filter(|note| ctx.uploads.is_left(note));
+    let done = futures::stream::iter(left)
+        .map(|note| async move {
+            clear(ctx, &note, asking).await.unwrap_or_else(|fault| {
+                // Stays noted: it is tried again.
+                tracing::warn!("an unfinished upload stays in the bucket for now: {fault}");
+                false
+            })
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
+    done.into_iter().all(|done| done)
+}
+
+/// True when nothing is left of it that should not be.
+async fn clear(ctx: &Arc<Context>, note: &Multipart, asking: Asking) -> Result<bool, Fault> {
+    if is_elsewhere(ctx, note) {
+        let age_ms = wall_ms().saturating_sub(note.noted_ms);
+        if note.noted_ms > 0 && age_ms < ELSEWHERE_KEEP_MS {
+            return Ok(true);
+        }
+        tracing::warn!(
+            destination = %note.destination,
+            bucket = %note.bucket,
+            key = %note.bucket_key,
+            "an unfinished upload at a destination that is not used any more is forgotten: only a lifecycle rule of that bucket can clear it away"
+        );
+        forget(ctx, note).await?;
+        return Ok(true);
+    }
+    if is_wanted(ctx, note, asking).await {
+        return Ok(true);
+    }
+    // A worker that comes now begins anew.
+    let Some(_aborting) = ctx.uploads.abort(note) else {
+        return Ok(true);
+    };
+    let is_over = match abort(ctx, note).await {
+        // Parts go with their bucket. One that a source still names may only be
+        // out of reach (a vault's disk that is not there); that is told anyway.
+        Err(fault) if fault.class == Class::NoBucket && !is_in_use(ctx, &note.bucket) => {
+            tracing::warn!("an unfinished upload is forgotten with its bucket: {fault}");
+            true
+        }
+        is_over => is_over?,
+    };
+    if is_over {
+        forget(ctx, note).await?;
+    }
+    Ok(is_over)
+}
+
+async fn forget(ctx: &Arc<Context>, note: &Multipart) -> Result<(), Fault> {
+    let (index, note) = (ctx.index.clone(), note.clone());
+    blocking(move || index.multipart_end(note.source, &note.key, &note.upload_id)).await
+}
+
+fn is_in_use(ctx: &Context, bucket: &str) -> bool {
+    ctx.sources.iter().any(|s| s.config.bucket == bucket)
+}
+
+/// Whether its parts are on another server than the one that is used now: what
+/// that one says of them would mean nothing. Notes of earlier versions do not
+/// say where they belong, and count as here.
+fn is_elsewhere(ctx: &Context, note: &Multipart) -> bool {
+    let is_here = |source: &Source| ctx.index.destination(source.id) == note.destination;
+    !note.destination.is_empty() && !ctx.sources.iter().any(is_here)
+}
+
+/// Whether somebody may still go on with it: it is one that can be, is not too
+/// old, and its file is still as it was and not in the bucket. In doubt it is.
+async fn is_wanted(ctx: &Arc<Context>, note: &Multipart, asking: Asking) -> bool {
+    let Some(resume) = &note.resume else {
+        return false;
+    };
+    if !note.is_begun() || !is_young(note, wall_ms()) {
+        return false;
+    }
+    let is_its = |source: &Source| {
+        source.config.bucket == note.bucket && source.bucket_key(&note.key).key == note.bucket_key
+    };
+    let Some(number) = ctx.sources.iter().position(is_its) else {
+        return false;
+    };
+    let stored = {
+        let (ctx, note, resume) = (Arc::clone(ctx), note.clone(), resume.clone());
+        blocking(move || is_stored(&ctx, number, &note, &resume))
+    };
+    if stored.await == Ok(true) {
+        return false;
+    }
+    if asking == Asking::Index || !ctx.answering.may_work(number) {
+        return true;
+    }
+    let (shared, note) = (Arc::clone(ctx), note.clone());
+    let then = resume.fingerprint;
+    let pulse = Pulse::default();
+    let look = on_disk(ctx, number, &pulse, move || {
+        is_on_disk(&shared, number, &note, &then)
+    });
+    look.await.unwrap_or(true)
+}
+
+/// Whether the index knows a version of exactly this.
+fn is_stored(
+    ctx: &Context,
+    source: usize,
+    note: &Multipart,
+    resume: &Resume,
+) -> Result<bool, Fault> {
+    let record = ctx.index.get(ctx.sources[source].id, &note.key)?;
+    Ok(record.is_some_and(|record| {
+        record.content == Some(resume.content) && is_same(&record.fingerprint, &resume.fingerprint)
+    }))
+}
+
+/// Whether the file is still there as it was; blocking.
+fn is_on_disk(
+    ctx: &Context,
+    source: usize,
+    note: &Multipart,
+    then: &Fingerprint,
+) -> Result<bool, Fault> {
+    let place = &ctx.sources[source];
+    // In the folder of a disk that is not mounted everything looks gone.
+    let standing = root_sentinel::standing(ctx, source)?;
+    if !matches!(standing, Standing::Itself | Standing::Unknown) {
+        return Ok(true);
+    }
+    files::root_state(&place.config.path)?;
+    let path = note.key.path();
+    let now = files::stat(&place.config.path, &path)?;
+    let is_as_it_was = now.is_some_and(|now| is_same(&now, then));
+    Ok(is_as_it_was && !place.rules.excluded(&path, false))
+}
+
+/// Whether what the object would say of the file is the same.
+fn is_same(one: &Fingerprint, other: &Fingerprint) -> bool {
+    let said = |f: &Fingerprint| (f.kind, f.size_bytes, f.mtime_ns, f.mode, f.owner);
+    said(one) == said(other)
+}
+
+/// True when nothing is left of it in the bucket.
+async fn abort(ctx: &Arc<Context>, note: &Multipart) -> Result<bool, Fault> {
+    let at = At {
+        bucket: &note.bucket,
+        key: &note.bucket_key,
+    };
+    if note.is_begun() {
+        ctx.store.abort_multipart(at, &note.upload_id).await?;
+        return Ok(true);
+    }
+    let now_ms = wall_ms();
+    let since_ms = note.noted_ms.saturating_sub(CLOCK_SKEW_MS);
+    let open = ctx.store.open_uploads_of(at).await?;
+    // A worker may have begun another before the list was made.
+    if !ctx.uploads.is_left(note) {
+        return Ok(false);
+    }
+    // What is noted by its id is not the one whose id is missing.
+    let known: BTreeSet<String> = {
+        let index = ctx.index.clone();
+        let noted = blocking(move || index.multiparts()).await?;
+        noted.into_iter().map(|other| other.upload_id).collect()
+    };
+    let is_lost = |id: &str, began_ms: i64| began_ms >= since_ms && !known.contains(id);
+    for upload in &open {
+        if is_lost(&upload.upload_id, upload.initiated_ms) {
+            ctx.store.abort_multipart(at, &upload.upload_id).await?;
+        }
+    }
+    // By a clock that was put back it would never be over.
+    let age_ms = now_ms.saturating_sub(note.noted_ms);
+    Ok(!(0..SETTLED_MS).contains(&age_ms))
+}

@@ -1,0 +1,181 @@
+//! Raising the alarm when many files look encrypted, or are emptied.
+
+use super::policy::Why;
+use super::ransomware::{Incident, ending_of};
+use super::{Memory, change};
+use crate::source::Context;
+use crate::types::{Fault, Look, Record, RelPath};
+
+/// Content that looks encrypted, or none at all, was stored at a path; `was` is what
+/// is known of it before, `None` for a new path, `since_ms` the first sign of the
+/// change (by the steady clock).
+///
+/// # Errors
+/// The index fails.
+pub(crate) fn looks_ruined(
+    ctx: &Context,
+    source: usize,
+    path: &RelPath,
+    was: Option<&Record>,
+    look: Look,
+    since_ms: i64,
+) -> Result<(), Fault> {
+    let at_ms = ctx.server_moment_ms(since_ms);
+    match (was, look) {
+        (Some(was), _) if !was.was_plain(path.name()) => Ok(()),
+        (Some(_), Look::Blank) => note(ctx, source, |memory, now_ms, known| {
+            let (window, halves) = (&mut memory.saved.window, &mut memory.halves);
+            window.emptied(halves, path, at_ms, now_ms, known)
+        }),
+        (Some(_), _) => note(ctx, source, |memory, now_ms, known| {
+            memory.saved.window.rewritten(path, at_ms, now_ms, known)
+        }),
+        (None, look) => note(ctx, source, |memory, now_ms, known| {
+            let (window, halves) = (&mut memory.saved.window, &mut memory.halves);
+            window.came(halves, path, look, at_ms, now_ms, known)
+        }),
+    }
+}
+
+/// A path that did not look encrypted is gone.
+///
+/// # Errors
+/// The index fails.
+pub(crate) fn plain_is_gone(
+    ctx: &Context,
+    source: usize,
+    path: &RelPath,
+    since_ms: i64,
+) -> Result<(), Fault> {
+    let at_ms = ctx.server_moment_ms(since_ms);
+    note(ctx, source, |memory, now_ms, known| {
+        let (window, halves) = (&mut memory.saved.window, &mut memory.halves);
+        window.gone(halves, path, at_ms, now_ms, known)
+    })
+}
+
+fn note(
+    ctx: &Context,
+    source: usize,
+    look: impl FnOnce(&mut Memory, i64, u64) -> Option<Incident>,
+) -> Result<(), Fault> {
+    let counts = ctx.index.counts(ctx.sources[source].id);
+    let known = counts.files + counts.links;
+    let (now_ms, server_ms) = (ctx.now_ms(), ctx.server_now_ms());
+    let Some(incident) = change(ctx, source, |memory| look(memory, server_ms, known))? else {
+        return Ok(());
+    };
+    // The index has its times by this computer's clock.
+    let before_here_ms = incident.before_ms + (now_ms - server_ms);
+    // Looking for the ending reads the whole index: not for each further file.
+    if let Some(ending) = &incident.ending
+        && !is_told(ctx, source)
+        && is_in_use(ctx, source, ending, before_here_ms)?
+    {
+        return change(ctx, source, |memory| {
+            memory.saved.window.forgive(&mut memory.halves, ending);
+        });
+    }
+    change(ctx, source, |memory| {
+        let brake = &mut memory.saved.brake;
+        let standing = brake.holds.iter_mut().find_map(|hold| match &mut hold.why {
+            Why::Encrypted {
+                before_ms, ending, ..
+            } => Some((before_ms, ending, &mut hold.files)),
+            _ => None,
+        });
+        if let Some((before_ms, ending, files)) = standing {
+            *files += 1;
+            *before_ms = incident.before_ms.min(*before_ms);
+            *ending = ending.take().or(incident.ending);
+            return;
+        }
+        let Incident {
+            before_ms,
+            files,
+            ending,
+            is_emptied,
+        } = incident;
+        let now = super::now(ctx);
+        let why = Why::Encrypted {
+            before_ms,
+            ending,
+            is_emptied,
+        };
+        brake.hold(why, files, known, now);
+    })
+}
+
+/// An attack is held against that source already.
+fn is_told(ctx: &Context, source: usize) -> bool {
+    let memory = ctx.brakes.memory(source);
+    let mut holds = memory.saved.brake.holds.iter();
+    holds.any(|hold| matches!(hold.why, Why::Encrypted { .. }))
+}
+
+/// How much older than the incident a file must be to show that its ending was
+/// in use: an attacker may have tried it out on a few files shortly before.
+const IN_USE_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// A file of that ending has been here, and surely for long. What is known from
+/// a listing alone says nothing of when it came.
+fn shows_use(record: &Record, before_ms: i64) -> bool {
+    let is_verified = record.content.is_some() && record.stored_at_ms != 0;
+    is_verified && record.stored_at_ms < before_ms - IN_USE_MS
+}
+
+/// An ending that the source had before is no sign of anything: somebody keeps
+/// encrypted files here.
+fn is_in_use(ctx: &Context, source: usize, ending: &str, before_ms: i64) -> Result<bool, Fault> {
+    for entry in ctx.index.range(ctx.sources[source].id, "", None) {
+        let (key, record) = entry?;
+        if shows_use(&record, before_ms) && ending_of(&key.path()).as_deref() == Some(ending) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{ContentHash, Fingerprint, Kind};
+
+    #[test]
+    fn only_a_verified_file_of_days_ago_shows_that_an_ending_is_in_use() {
+        const NOW_MS: i64 = 1_795_000_000_000;
+        let hash = Some(ContentHash::of(b"x"));
+        for (content, stored_at_ms, want) in [
+            (hash, NOW_MS - IN_USE_MS - 1, true),
+            // A trial run of the attacker.
+            (hash, NOW_MS - IN_USE_MS, false),
+            (hash, NOW_MS, false),
+            // Known from a listing alone.
+            (hash, 0, false),
+            (None, 0, false),
+            (None, NOW_MS - IN_USE_MS - 1, false),
+        ] {
+            let record = Record {
+                fingerprint: Fingerprint {
+                    kind: Kind::File,
+                    size_bytes: 1,
+                    mtime_ns: 0,
+                    ctime_ns: 0,
+                    inode: 0,
+                    mode: 0,
+                    owner: None,
+                },
+                content,
+                version_id: String::new(),
+                etag: String::new(),
+                stored_bytes: 1,
+                stored_at_ms,
+                racy: false,
+                look: Look::Noise,
+                attributes: None,
+            };
+            let got = shows_use(&record, NOW_MS);
+            assert_eq!(got, want, "{content:?} {stored_at_ms}");
+        }
+    }
+}

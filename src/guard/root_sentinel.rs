@@ -1,0 +1,225 @@
+//! Whether a source's root is the folder that was backed up, by its marker.
+//!
+//! The index remembers per source the identity in the marker, the root's device
+//! and inode and when it was made. Invariant: a marker is written only where the
+//! root is known to be the right one (first contact, the same in all three, or
+//! the owner said so); a folder that may be another one is left as it is, so that
+//! the question stays open until somebody answers it. Every function blocks.
+
+use crate::files;
+use crate::files::{Identity, Marker, RootId};
+use crate::source::Context;
+use crate::types::Fault;
+use serde_json::{Value, json};
+
+/// Under which name the index remembers a source's identity.
+const IDENTITY: &str = "identity";
+
+/// Under which name the index remembers the root's device and inode.
+const ROOT: &str = "root";
+
+/// Under which name the index remembers when the root was made.
+const MADE: &str = "root_made_ns";
+
+/// What a source's root is, compared with what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// The marker carries the source's identity: it is itself.
+    Itself,
+    /// Nothing is known of this source yet (first run, or the index is new), or
+    /// it has no marker to compare with because the configuration says so.
+    Unknown,
+    /// There is no marker although there was one.
+    Absent {
+        /// It is the folder of the last time: the marker was deleted.
+        same_root: bool,
+    },
+    /// It carries another identity.
+    Different {
+        /// It is the folder of the last time.
+        same_root: bool,
+    },
+    /// Something of that name is not ours: no marker can be kept.
+    Foreign,
+}
+
+/// What `settle` has left in the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// A marker stands there and the root is itself.
+    Marked,
+    /// No marker: `sentinel = false`.
+    Off,
+    /// There is none and none may be written: [`Standing`] says why.
+    Unsure(Standing),
+    /// There is none because it cannot be written (read-only, no permission).
+    Unwritable(Fault),
+}
+
+/// Compare the root with what is known. Changes nothing.
+///
+/// # Errors
+/// The root or its marker cannot be read, or the index fails.
+pub fn standing(ctx: &Context, source: usize) -> Result<Standing, Fault> {
+    let config = &ctx.sources[source].config;
+    if !config.sentinel {
+        return Ok(Standing::Unknown);
+    }
+    let root = files::root_state(&config.path)?;
+    let marker = files::read_marker(&config.path)?;
+    judge(known(ctx, source)?.as_ref(), &marker, || {
+        // Where nothing says when it was made, another disk may look the same.
+        let made_ns = files::root_made_ns(&config.path);
+        Ok(known_root(ctx, source)? == Some(root)
+            && made_ns.is_some()
+            && known_made_ns(ctx, source)? == made_ns)
+    })
+}
+
+fn judge(
+    known: Option<&Identity>,
+    marker: &Marker,
+    same_root: impl FnOnce() -> Result<bool, Fault>,
+) -> Result<Standing, Fault> {
+    Ok(match (known, marker) {
+        (_, Marker::Foreign) => Standing::Foreign,
+        (None, _) => Standing::Unknown,
+        (Some(known), Marker::Present(found)) if found == known => Standing::Itself,
+        (Some(_), Marker::Present(_)) => Standing::Different {
+            same_root: same_root()?,
+        },
+        (Some(_), Marker::Absent) => Standing::Absent {
+            same_root: same_root()?,
+        },
+    })
+}
+
+/// See that the root has its marker, wherever that is beyond doubt: a first
+/// contact takes over the marker that is there or writes one; one that was
+/// deleted from the same root is written again.
+///
+/// # Errors
+/// As [`standing`].
+pub fn settle(ctx: &Context, source: usize) -> Result<Settled, Fault> {
+    if !ctx.sources[source].config.sentinel {
+        return Ok(Settled::Off);
+    }
+    match standing(ctx, source)? {
+        Standing::Itself => {
+            remember_root(ctx, source)?;
+            Ok(Settled::Marked)
+        }
+        Standing::Unknown | Standing::Absent { same_root: true } => adopt(ctx, source),
+        unsure => Ok(Settled::Unsure(unsure)),
+    }
+}
+
+/// Take the root as it is for the right one: the identity in its marker becomes
+/// the source's; without a marker one is written. Only on first contact, or
+/// when the owner has said so.
+///
+/// # Errors
+/// As [`standing`].
+pub fn adopt(ctx: &Context, source: usize) -> Result<Settled, Fault> {
+    let config = &ctx.sources[source].config;
+    if !config.sentinel {
+        return Ok(Settled::Off);
+    }
+    let found = match files::read_marker(&config.path)? {
+        Marker::Absent => {
+            let identity = known(ctx, source)?.unwrap_or_else(Identity::random);
+            match files::create_marker(&config.path, &identity) {
+                Ok(found) => found,
+                Err(fault) => {
+                    // Without that, what the owner confirms would be in doubt
+                    // again at the next look.
+                    remember_root(ctx, source)?;
+                    return Ok(Settled::Unwritable(fault));
+                }
+            }
+        }
+        found => found,
+    };
+    match found {
+        Marker::Present(identity) => {
+            if known(ctx, source)?.as_ref() != Some(&identity) {
+                let id = ctx.sources[source].id;
+                ctx.index
+                    .source_state_set(id, IDENTITY, &Value::from(identity.as_str()))?;
+            }
+            remember_root(ctx, source)?;
+            Ok(Settled::Marked)
+        }
+        Marker::Foreign | Marker::Absent => Ok(Settled::Unsure(Standing::Foreign)),
+    }
+}
+
+/// The source's identity, as the index has it.
+///
+/// # Errors
+/// The index fails.
+pub fn known(ctx: &Context, source: usize) -> Result<Option<Identity>, Fault> {
+    let id = ctx.sources[source].id;
+    let value = ctx.index.source_state_get(id, IDENTITY)?;
+    Ok(value.and_then(|value| Identity::parse(value.as_str()?)))
+}
+
+/// The root's device and inode when it last was itself, as the index has it.
+///
+/// # Errors
+/// The index fails.
+pub fn known_root(ctx: &Context, source: usize) -> Result<Option<RootId>, Fault> {
+    let id = ctx.sources[source].id;
+    let value = ctx.index.source_state_get(id, ROOT)?;
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
+}
+
+fn known_made_ns(ctx: &Context, source: usize) -> Result<Option<i64>, Fault> {
+    let id = ctx.sources[source].id;
+    let value = ctx.index.source_state_get(id, MADE)?;
+    Ok(value.and_then(|value| value.as_i64()))
+}
+
+fn remember_root(ctx: &Context, source: usize) -> Result<(), Fault> {
+    let path = &ctx.sources[source].config.path;
+    let (root, made_ns) = (files::root_state(path)?, files::root_made_ns(path));
+    let id = ctx.sources[source].id;
+    if known_root(ctx, source)? != Some(root) {
+        ctx.index.source_state_set(id, ROOT, &json!(root))?;
+    }
+    if known_made_ns(ctx, source)? != made_ns {
+        ctx.index.source_state_set(id, MADE, &json!(made_ns))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_is_judged_by_its_marker_first() {
+        let (ours, other) = (Identity::random(), Identity::random());
+        let present = |identity: &Identity| Marker::Present(identity.clone());
+        let yes = || Ok(true);
+        for (known, marker, want) in [
+            (None, Marker::Absent, Standing::Unknown),
+            (None, present(&ours), Standing::Unknown),
+            (None, Marker::Foreign, Standing::Foreign),
+            (Some(&ours), present(&ours), Standing::Itself),
+            (
+                Some(&ours),
+                present(&other),
+                Standing::Different { same_root: true },
+            ),
+            (
+                Some(&ours),
+                Marker::Absent,
+                Standing::Absent { same_root: true },
+            ),
+            (Some(&ours), Marker::Foreign, Standing::Foreign),
+        ] {
+            assert_eq!(judge(known, &marker, yes), Ok(want), "{known:?} {marker:?}");
+        }
+    }
+}

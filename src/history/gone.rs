@@ -1,0 +1,135 @@
+//! A folder that is deleted now, and the moment at which it was there as it was last.
+
+use super::pages::Pages;
+use super::selector::LISTING_PREFIX_BYTES_MAX;
+use crate::history::timeline::chosen::Name;
+use crate::retry::Stop;
+use crate::s3::Store;
+use crate::types::{Fatal, Origin, RelKey, RelPath};
+use std::collections::BTreeMap;
+
+/// A folder of which everything is deleted now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeletedFolder {
+    /// When the last of it was marked as deleted, milliseconds since 1970.
+    pub deleted_at_ms: i64,
+    /// The moment before its deletion began: what had been deleted long before stays so.
+    pub there_at_ms: i64,
+    /// Files in it that were stored after that moment.
+    pub later: u64,
+}
+
+/// Deletions with less than this between them are one: whoever deletes a folder waits
+/// for nothing, and the marks go out by the thousand a minute.
+const ONE_DELETION_MS: i64 = 60_000;
+
+/// Spans of [`ONE_DELETION_MS`] that are remembered, the newest of them: nobody
+/// deletes one folder for two weeks on end.
+const SPANS_MAX: usize = 20_000;
+
+/// Whether everything below `path` is deleted now; `None` also for what never was a
+/// folder, and where a name below it is too long for its key.
+///
+/// # Errors
+/// The listing cannot be had, or it was asked to stop.
+pub async fn deleted_folder(
+    store: &Store,
+    origin: &Origin,
+    path: &RelPath,
+    stop: &mut Stop,
+) -> Result<Option<DeletedFolder>, Fatal> {
+    let below = format!("{}{}", origin.prefix, RelKey::of_folder(path).as_str());
+    if below.len() > LISTING_PREFIX_BYTES_MAX {
+        return Ok(None);
+    }
+    // The first walk finds when, the second what was stored since; a folder that is
+    // there shows itself on the first page.
+    let mut spans = Spans::default();
+    let mut pages = Pages::new(store, &origin.bucket, vec![below.clone()]);
+    while let Some(page) = pages.next(stop).await? {
+        for version in page.filter(|version| version.is_latest) {
+            match Name::of(&version.key, &origin.prefix) {
+                Some(Name::Path(_) | Name::Shortened) if version.is_marker => {
+                    spans.add(version.modified_ms);
+                }
+                Some(Name::Path(_) | Name::Shortened) => return Ok(None),
+                Some(Name::Older(_) | Name::Foreign(_)) | None => {}
+            }
+        }
+    }
+    let Some((first_ms, deleted_at_ms)) = spans.last_run() else {
+        return Ok(None);
+    };
+    let there_at_ms = first_ms.saturating_sub(1);
+    let mut later = 0;
+    let mut last = String::new();
+    let mut pages = Pages::new(store, &origin.bucket, vec![below]);
+    while let Some(page) = pages.next(stop).await? {
+        for version in page.filter(|version| !version.is_marker) {
+            // The newest version of each comes first.
+            if version.key != last {
+                later += u64::from(version.modified_ms > there_at_ms);
+                last = version.key;
+            }
+        }
+    }
+    Ok(Some(DeletedFolder {
+        deleted_at_ms,
+        there_at_ms,
+        later,
+    }))
+}
+
+/// When things were deleted, by the minute.
+#[derive(Default)]
+struct Spans(BTreeMap<i64, (i64, i64)>);
+
+impl Spans {
+    fn add(&mut self, at_ms: i64) {
+        let span = self.0.entry(at_ms.div_euclid(ONE_DELETION_MS));
+        let (first_ms, last_ms) = span.or_insert((at_ms, at_ms));
+        *first_ms = at_ms.min(*first_ms);
+        *last_ms = at_ms.max(*last_ms);
+        if self.0.len() > SPANS_MAX {
+            self.0.pop_first();
+        }
+    }
+
+    /// Beginning and end of the last deletion.
+    fn last_run(&self) -> Option<(i64, i64)> {
+        let mut newest_first = self.0.values().rev();
+        let (mut first_ms, end_ms) = *newest_first.next()?;
+        for (earlier_ms, until_ms) in newest_first {
+            if first_ms - until_ms >= ONE_DELETION_MS {
+                break;
+            }
+            first_ms = *earlier_ms;
+        }
+        Some((first_ms, end_ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_deletion_begins_where_nothing_was_deleted_for_a_minute() {
+        for (at_s, want) in [
+            (&[][..], None),
+            (&[100], Some((100, 100))),
+            (&[100, 130, 185, 244], Some((100, 244))),
+            (&[244, 100, 130, 185], Some((100, 244))),
+            (&[100, 161], Some((161, 161))),
+            // Long before, of the same day.
+            (&[10, 20, 500, 510, 560, 600], Some((500, 600))),
+        ] {
+            let mut spans = Spans::default();
+            for at_s in at_s {
+                spans.add(at_s * 1_000);
+            }
+            let want = want.map(|(first_s, last_s): (i64, i64)| (first_s * 1_000, last_s * 1_000));
+            assert_eq!(spans.last_run(), want, "{at_s:?}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What a version says of itself, asked for with patience.
+
+use crate::history::timeline::chosen::Chosen;
+use crate::retry::Stop;
+use crate::retry::{Patience, told};
+use crate::s3::{At, Head, ListedVersion, Store};
+use crate::types::Fault;
+use crate::types::Origin;
+
+/// Older versions that are looked at, each by a request: a page of the list, and
+/// as many as `keepwatch versions` shows. Whoever put more over a file is told of
+/// by name, and nothing is said about what lies beneath.
+pub(crate) const OLDER_MAX: usize = 1_000;
+
+/// What the version says of itself, asked for with patience; `None` when it is gone.
+///
+/// # Errors
+/// The server does not say, or it was asked to stop; by the file's name.
+pub(crate) async fn head(
+    store: &Store,
+    origin: &Origin,
+    chosen: &Chosen,
+    stop: &mut Stop,
+) -> Result<Option<Head>, Fault> {
+    let at = At {
+        bucket: &origin.bucket,
+        key: &chosen.key,
+    };
+    let head = head_at(store, at, &chosen.version_id, stop).await;
+    head.map_err(|fault| fault.about(chosen.subject()))
+}
+
+/// The same, where the file has no name yet.
+///
+/// # Errors
+/// As [`head`].
+pub(crate) async fn head_at(
+    store: &Store,
+    at: At<'_>,
+    version_id: &str,
+    stop: &mut Stop,
+) -> Result<Option<Head>, Fault> {
+    let mut patience = Patience::default();
+    loop {
+        match store.head(at, Some(version_id)).await {
+            Err(fault) if patience.again(&fault, stop).await => {}
+            done => return done.map_err(told),
+        }
+    }
+}
+
+/// Ask for the metadata of this very version; no head when it is gone.
+pub(crate) async fn look(
+    store: &Store,
+    origin: &Origin,
+    version: ListedVersion,
+    mut stop: Stop,
+) -> Result<(ListedVersion, Option<Head>), Fault> {
+    let at = At {
+        bucket: &origin.bucket,
+        key: &version.key,
+    };
+    let head = head_at(store, at, &version.version_id, &mut stop).await?;
+    Ok((version, head))
+}

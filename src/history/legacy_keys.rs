@@ -1,0 +1,133 @@
+//! Files that earlier versions of Keepwatch stored under other keys. Below a folder
+//! of the user's called `.keepwatch`, under that very name: today it is escaped in
+//! the key, since Keepwatch's own objects lie in a folder that is called so. And by
+//! keys that some servers refuse: over 1,006 bytes, or `soap`.
+//!
+//! Nothing is moved or marked: both keys stand for one path, and the new one
+//! counts from its first version or deletion on. What another program has put
+//! there is neither.
+
+use super::head::{OLDER_MAX, head, look};
+use super::pages::Pages;
+use super::timeline::current_by;
+use crate::history::timeline::chosen::{Chosen, Name};
+use crate::restore::too_many;
+use crate::retry::Stop;
+use crate::s3::{Head, Store};
+use crate::types::{
+    Fault, MetaRefused, NEW_KEY_BYTES_MAX, Origin, RelKey, shortened_begin, unshortened,
+};
+
+/// A file by its older key counts until Keepwatch has stored its path under its
+/// own key, or deleted it there.
+pub(crate) async fn unless_newer(
+    store: &Store,
+    origin: &Origin,
+    chosen: Chosen,
+    at_ms: Option<i64>,
+    stop: &mut Stop,
+) -> Result<Option<Chosen>, Fault> {
+    let key = match &chosen.name {
+        Name::Older(key) => Some(key.clone()),
+        Name::Shortened if may_be_older(&chosen) => {
+            by_metadata(store, origin, &chosen, stop).await?
+        }
+        Name::Path(_) | Name::Shortened | Name::Foreign(_) => None,
+    };
+    let Some(key) = key else {
+        return Ok(Some(chosen));
+    };
+    let places = key.places(&origin.prefix);
+    if places.contains(&chosen.key) {
+        return Ok(Some(chosen));
+    }
+    let Some(first) = places.first() else {
+        return Ok(Some(chosen));
+    };
+    // They differ in their hashes alone.
+    let begin = match places.len() {
+        1 => first.as_str(),
+        _ => shortened_begin(first),
+    };
+    let mut pages = Pages::new(store, &origin.bucket, vec![begin.to_owned()]);
+    // As a rule the first decides.
+    let mut looked = 0;
+    while let Some(page) = pages.next(stop).await? {
+        for version in page {
+            if !places.contains(&version.key) {
+                match places.len() {
+                    // Longer keys with the same beginning come after it.
+                    1 => return Ok(Some(chosen)),
+                    _ => continue,
+                }
+            }
+            if at_ms.is_some_and(|at_ms| version.modified_ms > at_ms) {
+                continue;
+            }
+            if version.is_marker {
+                return Ok(None);
+            }
+            if looked == OLDER_MAX {
+                return Err(too_many(&chosen));
+            }
+            looked += 1;
+            let looked_at = look(store, origin, version, stop.clone()).await;
+            let (_, head) = looked_at.map_err(|fault| fault.about(chosen.subject()))?;
+            if head.is_some_and(|head| is_ours(&head)) {
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(chosen))
+}
+
+/// It may have been shortened as earlier versions of Keepwatch did it.
+pub(crate) fn may_be_older(chosen: &Chosen) -> bool {
+    match chosen.name {
+        Name::Older(_) => true,
+        Name::Shortened => chosen.key.len() > NEW_KEY_BYTES_MAX,
+        Name::Path(_) | Name::Foreign(_) => false,
+    }
+}
+
+/// The path of a shortened key; `None` where the metadata does not say it, which is
+/// told by whoever brings it.
+async fn by_metadata(
+    store: &Store,
+    origin: &Origin,
+    chosen: &Chosen,
+    stop: &mut Stop,
+) -> Result<Option<RelKey>, Fault> {
+    let head = head(store, origin, chosen, stop).await?;
+    let full = head.and_then(|head| head.meta.ok()?.full_key);
+    Ok(full.and_then(|full| unshortened(&origin.prefix, &chosen.key, &full)))
+}
+
+/// Keepwatch wrote it, whether this version of it can read it or not.
+fn is_ours(head: &Head) -> bool {
+    !matches!(head.meta, Err(MetaRefused::Foreign))
+}
+
+/// What was current of exactly this path's object, by its older key as well.
+///
+/// # Errors
+/// The listing or the metadata that decides cannot be had.
+pub(crate) async fn current_of(
+    store: &Store,
+    origin: &Origin,
+    key: &RelKey,
+    at_ms: Option<i64>,
+    stop: &mut Stop,
+) -> Result<Option<Chosen>, Fault> {
+    let full = key.in_bucket(&origin.prefix).key;
+    let name = Name::Path(key.clone());
+    let current = current_by(store, origin, full, name, at_ms, stop).await?;
+    let Some(older) = key.older(&origin.prefix).filter(|_| current.is_none()) else {
+        return Ok(current);
+    };
+    let name = Name::Older(key.clone());
+    match current_by(store, origin, older, name, at_ms, stop).await? {
+        Some(current) => unless_newer(store, origin, current, at_ms, stop).await,
+        None => Ok(None),
+    }
+}

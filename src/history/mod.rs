@@ -1,0 +1,36 @@
+//! history.
+mod alike;
+mod chooser;
+mod gone;
+mod head;
+mod known;
+mod legacy_keys;
+pub mod moments;
+mod names;
+mod near;
+mod pages;
+mod selector;
+pub mod sources;
+mod state_time;
+mod timeline;
+mod together;
+mod versions;
+mod witness;
+mod written_order;
+
+pub use alike::alike;
+pub(crate) use chooser::Chooser;
+pub use gone::{DeletedFolder, deleted_folder};
+pub(crate) use head::{OLDER_MAX, head, head_at, look};
+pub(crate) use known::Records;
+pub use known::{Known, Stat};
+pub(crate) use legacy_keys::{current_of, unless_newer};
+pub use moments::{Moments, moments};
+pub use names::{Place, Settled, selectors, settle, several};
+pub(crate) use pages::{Pages, list_page};
+pub use selector::{Misses, Selector, Typed, typed_path, word_for};
+pub use sources::{DEPTH_MAX, Found, find};
+pub use timeline::Timeline;
+pub use timeline::chosen::{Chosen, Name};
+pub(crate) use together::belonging;
+pub use versions::{Deleted, FileVersion, VERSIONS_SHOWN_MAX, Versions, deleted, versions};

@@ -1,0 +1,580 @@
+//! Which files a command is about: paths, folders and patterns as people type them.
+//!
+//! Pure. Everything is relative to the source; turning a path of this computer
+//! into one of a source is the command line's business.
+
+use crate::os;
+use crate::types::{
+    Bond, Fatal, PathRefused, Reading, RelKey, RelPath, Taken, companion, object_key,
+};
+use globset::{GlobBuilder, GlobMatcher};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A listing is narrowed down by at most so many bytes of a key: a shortened
+/// key still begins with that much of its path (S3 ends keys at 1,024 bytes,
+/// and mark and hash take less than 50 of them).
+pub(crate) const LISTING_PREFIX_BYTES_MAX: usize = 900;
+
+/// Where a pattern stops being a plain path.
+const PATTERN_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
+
+/// A path, folder or pattern as somebody typed it. Which of these it is can be
+/// said only when it is known what there is: see [`super::settle`].
+#[derive(Debug, Clone)]
+pub struct Typed {
+    /// As it was typed, for messages.
+    text: String,
+    /// The text taken as a plain path: files may well be called `copy [1].pdf`.
+    exact: RelPath,
+    /// The text taken as a path in the form of keys, when that is another one.
+    by_key: Option<RelPath>,
+    /// The text taken as a pattern, when it is one.
+    pattern: Option<GlobMatcher>,
+    /// A path of some computer, whose beginning is not known here.
+    is_of_computer: bool,
+    /// What was looked at in vain.
+    misses: Misses,
+}
+
+/// What there is instead of something that nothing is called like.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Misses {
+    /// What is nearly called so, the nearest first.
+    pub near: Vec<RelPath>,
+    /// Names too long for a key that were not asked for.
+    pub unasked: u64,
+}
+
+/// What was asked for; empty means everything.
+#[derive(Debug, Default)]
+pub struct Selector {
+    rules: Vec<Rule>,
+    taken: Vec<Taken>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    /// As it was typed, for messages.
+    text: String,
+    means: Means,
+    /// What every key that can match begins with.
+    literal: String,
+    /// Something matched.
+    hit: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Means {
+    /// This path, and all below it.
+    Path(RelPath),
+    /// What matches, and all below it.
+    Pattern(GlobMatcher),
+}
+
+impl Selector {
+    /// Everything there is.
+    pub fn everything() -> Self {
+        Self::default()
+    }
+
+    /// Paths, folders (with all below them) and patterns, relative to the
+    /// source, each with how it is taken. A pattern without `/` matches at any
+    /// depth; upper and lower case are told apart. Nothing at all means everything.
+    pub fn of(what: &[(Typed, Reading)]) -> Self {
+        // The source itself, among whatever else, is everything.
+        if what.iter().any(|(typed, _)| typed.exact.is_root()) {
+            let rules = Vec::new();
+            return Self {
+                rules,
+                taken: taken(what),
+            };
+        }
+        Self {
+            taken: taken(what),
+            rules: what
+                .iter()
+                .map(|(typed, reading)| Rule::new(typed, *reading))
+                .collect(),
+        }
+    }
+
+    /// How the texts were taken that could have meant something else, too.
+    pub fn taken(&self) -> &[Taken] {
+        &self.taken
+    }
+
+    /// True when nothing is left out.
+    pub fn is_everything(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// True when the file, link or folder at `path` was asked for, or a file that it is
+    /// one state with: without its journal a database is an older one.
+    pub fn matches(&self, path: &RelPath) -> bool {
+        self.names(path)
+            || companion::main_of(path)
+                .is_some_and(|(main, bond)| bond != Bond::Lock && self.names(&main))
+    }
+
+    fn names(&self, path: &RelPath) -> bool {
+        let mut any = self.rules.is_empty();
+        // All of them, so that each knows whether it was of use.
+        for rule in &self.rules {
+            if rule.matches(path) {
+                rule.hit.store(true, Ordering::Relaxed);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// What was typed and has matched nothing so far.
+    pub fn unmatched(&self) -> Vec<String> {
+        self.rules
+            .iter()
+            .filter(|rule| !rule.hit.load(Ordering::Relaxed))
+            .map(|rule| rule.text.clone())
+            .collect()
+    }
+
+    /// What to list: prefixes of bucket keys, none of which contains another,
+    /// in key order.
+    pub fn prefixes(&self, origin_prefix: &str) -> Vec<String> {
+        if self.rules.is_empty() {
+            return vec![origin_prefix.to_owned()];
+        }
+        let mut all: Vec<String> = self
+            .rules
+            .iter()
+            // What earlier versions stored lies below another key.
+            .flat_map(|rule| {
+                [
+                    Some(rule.literal.clone()),
+                    object_key::older_form(&rule.literal),
+                ]
+            })
+            .flatten()
+            .map(|literal| {
+                let whole = format!("{origin_prefix}{literal}");
+                let end = whole.floor_char_boundary(LISTING_PREFIX_BYTES_MAX);
+                whole[..end].to_owned()
+            })
+            .collect();
+        all.sort();
+        // Sorted, a prefix stands right before what it contains.
+        all.dedup_by(|later, earlier| later.starts_with(earlier.as_str()));
+        all
+    }
+}
+
+/// How the texts were taken that could have meant something else, too.
+fn taken(what: &[(Typed, Reading)]) -> Vec<Taken> {
+    what.iter()
+        .filter(|(typed, reading)| {
+            typed.pattern.is_some() || matches!(reading, Reading::Key | Reading::Alike)
+        })
+        .map(|(typed, reading)| Taken {
+            text: typed.text.clone(),
+            reading: *reading,
+            path: (*reading == Reading::Alike).then(|| typed.exact.to_string()),
+        })
+        .collect()
+}
+
+impl Typed {
+    /// Check one text.
+    ///
+    /// # Errors
+    /// A usage error for what cannot be a path in a source.
+    pub fn new(text: &str) -> Result<Self, Fatal> {
+        let exact = typed_path(text)?;
+        let plain = normalised(text);
+        let by_key = RelKey::parse_full(&plain).ok().map(|key| key.path());
+        let pattern = plain.contains(PATTERN_CHARACTERS).then(|| {
+            let anchored = if plain.contains('/') {
+                plain.clone()
+            } else {
+                format!("**/{plain}")
+            };
+            // What is no valid pattern is a plain name with odd characters.
+            GlobBuilder::new(&anchored)
+                .literal_separator(true)
+                .backslash_escape(false)
+                .build()
+                .ok()
+                .map(|glob| glob.compile_matcher())
+        });
+        Ok(Self {
+            text: text.to_owned(),
+            by_key: by_key.filter(|path| *path != exact),
+            exact,
+            pattern: pattern.flatten(),
+            is_of_computer: false,
+            misses: Misses::default(),
+        })
+    }
+
+    /// A path on a computer of which it is not known where the source's folder is.
+    ///
+    /// # Errors
+    /// As [`Typed::new`].
+    pub fn of_computer(text: &str) -> Result<Self, Fatal> {
+        let plain = normalised(text);
+        // A drive's letter is not of the path below it.
+        let below = match plain.split_once(':') {
+            Some((drive, below)) if drive.len() == 1 => below,
+            _ => &plain,
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            is_of_computer: true,
+            ..Self::new(below.trim_start_matches('/'))?
+        })
+    }
+
+    /// The same, meant as this path.
+    #[must_use]
+    pub fn meant(&self, path: RelPath) -> Self {
+        Self {
+            exact: path,
+            by_key: None,
+            pattern: None,
+            ..self.clone()
+        }
+    }
+
+    /// The same, after nothing was found that is called like it.
+    #[must_use]
+    pub fn missed(&self, misses: Misses) -> Self {
+        Self {
+            misses,
+            ..self.clone()
+        }
+    }
+
+    /// What there is instead, where nothing is called like it.
+    pub fn misses(&self) -> &Misses {
+        &self.misses
+    }
+
+    /// True when what it begins with may lie above the source.
+    pub fn is_of_computer(&self) -> bool {
+        self.is_of_computer
+    }
+
+    /// Check all of them.
+    ///
+    /// # Errors
+    /// As [`Typed::new`].
+    pub fn all<T: AsRef<str>>(what: &[T]) -> Result<Vec<Self>, Fatal> {
+        what.iter().map(|text| Self::new(text.as_ref())).collect()
+    }
+
+    /// As it was typed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// True when it can be taken in more than one way.
+    pub fn is_ambiguous(&self) -> bool {
+        self.pattern.is_some() || self.by_key.is_some()
+    }
+
+    /// The name that it is if anything is called so, then the second one.
+    pub fn names(&self) -> impl Iterator<Item = (Reading, &RelPath)> {
+        let by_key = self.by_key.as_ref().map(|path| (Reading::Key, path));
+        [(Reading::Name, &self.exact)].into_iter().chain(by_key)
+    }
+
+    /// The path that it is, taken so; `None` for a pattern and for everything.
+    pub fn path_as(&self, reading: Reading) -> Option<&RelPath> {
+        let path = match reading {
+            Reading::Name | Reading::Alike => Some(&self.exact),
+            Reading::Key => self.by_key.as_ref(),
+            Reading::Pattern => None,
+        };
+        path.filter(|path| !path.is_root())
+    }
+
+    /// How it is taken when nothing is called so.
+    pub fn otherwise(&self) -> Reading {
+        match self.pattern {
+            Some(_) => Reading::Pattern,
+            None => Reading::Name,
+        }
+    }
+}
+
+impl Rule {
+    fn new(typed: &Typed, reading: Reading) -> Self {
+        let path = |path: &RelPath| {
+            (
+                Means::Path(path.clone()),
+                object_key::encode(path.as_bytes()),
+            )
+        };
+        let (means, literal) = match (reading, &typed.by_key, &typed.pattern) {
+            (Reading::Key, Some(by_key), _) => path(by_key),
+            (Reading::Pattern, _, Some(glob)) => {
+                let plain = normalised(&typed.text);
+                let at = plain.find(PATTERN_CHARACTERS).unwrap_or_default();
+                // Whole folders only: within a name the next character can
+                // change how this one is written in a key (`%` escapes).
+                let folder = plain[..at].rfind('/').map_or("", |slash| &plain[..slash]);
+                let mut literal = object_key::encode(folder.as_bytes());
+                if !literal.is_empty() {
+                    literal.push('/');
+                }
+                (Means::Pattern(glob.clone()), literal)
+            }
+            _ => path(&typed.exact),
+        };
+        Self {
+            text: typed.text.clone(),
+            means,
+            literal,
+            hit: AtomicBool::new(false),
+        }
+    }
+
+    fn matches(&self, path: &RelPath) -> bool {
+        match &self.means {
+            Means::Path(exact) => path.is_in(exact),
+            // A pattern that names a folder means all below it, too.
+            Means::Pattern(glob) => std::iter::successors(Some(path.clone()), RelPath::parent)
+                .take_while(|path| !path.is_root())
+                .any(|path| glob.is_match(os::path_for_patterns(path.as_bytes()))),
+        }
+    }
+}
+
+/// A path as a person types it to name exactly this file: with what a shell
+/// needs around it, and in the form of keys where no terminal shows the name.
+pub fn word_for(path: &RelPath) -> String {
+    let plain = std::str::from_utf8(path.as_bytes()).ok().filter(|text| {
+        !text.contains(char::is_control) && typed_path(text).is_ok_and(|typed| typed == *path)
+    });
+    let text = plain.map_or_else(|| object_key::encode(path.as_bytes()), str::to_owned);
+    // A name like `-r` would be taken for an option.
+    let dashed = if text.starts_with('-') { "./" } else { "" };
+    os::shell_word(&format!("{dashed}{text}"))
+}
+
+/// A path in a source, as people type it: with `./`, a trailing `/`, or
+/// Windows' `\\`. The source itself is the root.
+///
+/// # Errors
+/// A usage error for what cannot be a path in a source.
+pub fn typed_path(text: &str) -> Result<RelPath, Fatal> {
+    if text.trim().is_empty() {
+        return Err(Fatal::usage(
+            "look for a file",
+            "its name is empty",
+            "name a file or folder, or leave it out for everything",
+        ));
+    }
+    RelPath::from_bytes(normalised(text).as_bytes()).map_err(|refused| {
+        let hint = match refused {
+            PathRefused::Dots => "leave out `..`: paths begin at the source's folder",
+            PathRefused::Empty if text.starts_with('/') => {
+                "write the path inside the source, like \"Customers/Miller\" or \"*.csv\""
+            }
+            PathRefused::Empty => "write one / between folders",
+            PathRefused::Nul => "write it like \"Customers/Miller\" or \"*.csv\"",
+        };
+        Fatal::usage(
+            format!("look for \"{}\"", text.escape_debug()),
+            refused.to_string(),
+            hint,
+        )
+    })
+}
+
+/// The text without what typing and shells add: `./`, a trailing `/`, Windows' `\`.
+fn normalised(text: &str) -> String {
+    let text = if std::path::MAIN_SEPARATOR == '\\' {
+        text.replace('\\', "/")
+    } else {
+        text.to_owned()
+    };
+    let mut rest = text.as_str();
+    while let Some(shorter) = rest.strip_prefix("./") {
+        rest = shorter.trim_start_matches('/');
+    }
+    let rest = rest.trim_end_matches('/');
+    let rest = match (rest.is_empty(), text.starts_with('/')) {
+        // A lone `/` is no path in a source and shall be refused.
+        (true, true) => "/",
+        _ => rest,
+    };
+    if rest == "." {
+        String::new()
+    } else {
+        rest.replace("/./", "/")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn p(bytes: &[u8]) -> RelPath {
+        RelPath::from_bytes(bytes).unwrap()
+    }
+
+    /// As it is where nothing is called like what was typed.
+    fn selector(what: &[&str]) -> Selector {
+        let typed = Typed::all(what).unwrap().into_iter();
+        Selector::of(
+            &typed
+                .map(|one| (one.clone(), one.otherwise()))
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn what_a_rule_means() {
+        for (rule, path, want) in [
+            ("Customers/Miller", "Customers/Miller", true),
+            ("Customers/Miller", "Customers/Miller/a/b.txt", true),
+            ("Customers/Miller/", "Customers/Miller/a.txt", true),
+            ("./Customers/./Miller", "Customers/Miller/a.txt", true),
+            ("Customers/Miller", "Customers/Miller2/a.txt", false),
+            ("Miller", "Customers/Miller/a.txt", false),
+            ("customers", "Customers/a.txt", false),
+            ("*.csv", "a.csv", true),
+            ("*.csv", "deep/down/a.csv", true),
+            ("*.csv", "a.csv.txt", false),
+            ("*.csv", "old.csv/inside.txt", true),
+            ("Customers/*", "Customers/Miller/a.txt", true),
+            ("Customers/*.txt", "Customers/a.txt", true),
+            ("Customers/*.txt", "Customers/Miller/a.txt", false),
+            ("Customers/M*", "Customers/Miller/a.txt", true),
+            ("Customers/M*/", "Customers/Miller/a.txt", true),
+            ("Customers/**/*.txt", "Customers/a.txt", true),
+            ("Customers/**/*.txt", "Customers/x/y/a.txt", true),
+            ("Customers/**", "Customers/x/y/a.txt", true),
+            ("**", "any/thing", true),
+            ("{a,b}/c?", "b/c1", true),
+            ("copy [1].pdf", "copy [1].pdf", false),
+            ("copy [1].pdf", "copy 1.pdf", true),
+            ("half[open", "half[open/x", true),
+            ("100%41", "100%41", true),
+            ("db/x.sqlite", "db/x.sqlite-wal", true),
+            ("*.sqlite", "db/x.sqlite-journal", true),
+            ("x.docx", "~$x.docx", false),
+            ("db/x.sqlite-wal", "db/x.sqlite", false),
+            ("db/x.sqlite", "db/x.sqlite-old", false),
+            (".", "any", true),
+            ("./", "any", true),
+        ] {
+            assert_eq!(
+                selector(&[rule]).matches(&p(path.as_bytes())),
+                want,
+                "{rule}: {path}"
+            );
+        }
+        assert!(selector(&["a/*"]).matches(&p(b"a/caf\xe9")) || cfg!(windows));
+    }
+
+    #[test]
+    fn what_is_no_path_in_a_source() {
+        for text in [
+            "../x",
+            "a/../b",
+            "/etc/passwd",
+            "/",
+            "a//b",
+            "a\0b",
+            "",
+            " ",
+        ] {
+            let fatal = Typed::new(text).unwrap_err();
+            assert_eq!(fatal.exit_code(), 2, "{text}");
+            assert!(!fatal.hint.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn listings_are_narrowed_down_without_missing_anything() {
+        let long = format!("{}/x", "d".repeat(2000));
+        for (what, want) in [
+            (vec![], vec!["pre/"]),
+            (vec!["a/b"], vec!["pre/a/b"]),
+            (vec!["a/b", "a/bc", "c"], vec!["pre/a/b", "pre/c"]),
+            (vec!["*.csv", "a"], vec!["pre/"]),
+            (vec!["a/b*/c"], vec!["pre/a/"]),
+            (vec!["a/100%4*"], vec!["pre/a/"]),
+            (vec!["a/100%41"], vec!["pre/a/100%2541"]),
+            (vec!["Büro/x?"], vec!["pre/Büro/"]),
+            (vec![".", "a"], vec!["pre/"]),
+        ] {
+            assert_eq!(selector(&what).prefixes("pre/"), want, "{what:?}");
+        }
+        let path = p(long.as_bytes());
+        let bucket_key = crate::types::RelKey::of_file(&path).in_bucket("pre/").key;
+        let prefixes = selector(&[long.as_str()]).prefixes("pre/");
+        assert!(bucket_key.starts_with(&prefixes[0]), "{prefixes:?}");
+    }
+
+    #[test]
+    fn a_name_that_exists_is_that_name_and_nothing_else() {
+        for (text, path, other) in [
+            ("copy [1].pdf", "copy [1].pdf", "copy 1.pdf"),
+            ("a/[b]/*.txt", "a/[b]/*.txt", "a/b/x.txt"),
+            ("x{1,2}?", "x{1,2}?", "x1y"),
+            ("[!a]", "[!a]/in/it", "b"),
+            ("*", "*", "a"),
+            ("**/a\\[1]", "**/a\\[1]", "x/a\\1"),
+        ] {
+            if cfg!(windows) && text.contains('\\') {
+                continue;
+            }
+            let typed = Typed::new(text).unwrap();
+            assert!(typed.is_ambiguous(), "{text}");
+            let name = Selector::of(&[(typed.clone(), Reading::Name)]);
+            let pattern = Selector::of(&[(typed, Reading::Pattern)]);
+            let matched = |selector: &Selector, path: &str| selector.matches(&p(path.as_bytes()));
+            assert!(matched(&name, path) && !matched(&name, other), "{text}");
+            assert!(matched(&pattern, other), "{text}");
+            assert_eq!(name.taken()[0].reading, Reading::Name);
+            assert_ne!(name.taken()[0].words(), pattern.taken()[0].words());
+        }
+        for text in ["a", "half[open", "100%", "a!b", "100%41"] {
+            assert!(!Typed::new(text).unwrap().is_ambiguous(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_for_a_path_is_read_as_that_path() {
+        for (path, want) in [
+            (&b"a/b.csv"[..], "a/b.csv"),
+            (b"Rechnung [2].docx", "'Rechnung [2].docx'"),
+            (b"it's $HOME", r"'it'\''s $HOME'"),
+            (b"-rf", "./-rf"),
+            (b"--to", "./--to"),
+            (b"caf\xe9", "'caf%E9'"),
+            (b"a\nb", "'a%0Ab'"),
+            (b" ", "'%20'"),
+            (b"~", "'~'"),
+        ] {
+            let word = word_for(&p(path));
+            if !cfg!(windows) {
+                assert_eq!(word, want);
+            }
+            let text = word.trim_matches('\'').replace(r"'\''", "'");
+            let typed = Typed::new(&text).unwrap();
+            assert!(typed.names().any(|(_, name)| *name == p(path)), "{word}");
+        }
+    }
+
+    #[test]
+    fn what_matched_nothing_is_known() {
+        let selector = selector(&["a", "*.csv", "b"]);
+        assert!(selector.matches(&p(b"a/x.csv")));
+        assert!(!selector.matches(&p(b"c")));
+        assert_eq!(selector.unmatched(), ["b"]);
+        assert!(Selector::everything().matches(&p(b"x")));
+        assert!(Selector::everything().unmatched().is_empty());
+    }
+}

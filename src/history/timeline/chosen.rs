@@ -1,0 +1,88 @@
+//! A version that was chosen, and whose it is.
+
+use crate::s3::ListedVersion;
+use crate::types::{ForeignKey, RelKey, shown};
+
+/// What a key in the bucket says about the file it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name {
+    /// This path.
+    Path(RelKey),
+    /// This path, by the key that earlier versions of Keepwatch gave it. It
+    /// stands elsewhere in the listing than its path.
+    Older(RelKey),
+    /// The path is in the object's metadata.
+    Shortened,
+    /// No path of ours has this key; the reason in words.
+    Foreign(String),
+}
+
+impl Name {
+    /// Whose a full key is; `None` for what lies elsewhere, and for Keepwatch's
+    /// own objects, which are nobody's files.
+    pub(crate) fn of(bucket_key: &str, prefix: &str) -> Option<Self> {
+        match RelKey::parse_at(bucket_key.strip_prefix(prefix)?, prefix) {
+            Ok(key) => Some(Self::Path(key)),
+            Err(ForeignKey::Shortened) => Some(Self::Shortened),
+            Err(ForeignKey::Own) => None,
+            Err(ForeignKey::Older(key)) => Some(Self::Older(key)),
+            Err(foreign) => Some(Self::Foreign(foreign.to_string())),
+        }
+    }
+}
+
+/// The version of one key that was current.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// Full key in the bucket.
+    pub key: String,
+    /// Whose it is.
+    pub name: Name,
+    /// Version id.
+    pub version_id: String,
+    /// ETag without quotes.
+    pub etag: String,
+    /// Bytes as stored.
+    pub stored_bytes: u64,
+    /// When the server stored it, milliseconds since 1970.
+    pub modified_ms: i64,
+    /// S3 storage class.
+    pub storage_class: String,
+}
+
+impl Chosen {
+    pub(crate) fn of(version: ListedVersion, name: Name) -> Self {
+        Self {
+            key: version.key,
+            name,
+            version_id: version.version_id,
+            etag: version.etag,
+            stored_bytes: version.stored_bytes,
+            modified_ms: version.modified_ms,
+            storage_class: version.storage_class,
+        }
+    }
+
+    /// The version to ask for.
+    pub(crate) fn version(&self) -> Option<&str> {
+        Some(&self.version_id)
+    }
+
+    /// What tells this version's bytes from every other's.
+    pub(crate) fn identity(&self) -> String {
+        let named = format!("{}\n{}\n{}", self.key, self.version_id, self.etag);
+        match (self.version_id.as_str(), self.etag.is_empty()) {
+            // One such version takes the place of another.
+            ("null", true) => format!("{named}\n{}", self.modified_ms),
+            _ => named,
+        }
+    }
+
+    /// As people know it: the file's path, or the key on one line.
+    pub fn subject(&self) -> String {
+        match &self.name {
+            Name::Path(key) | Name::Older(key) => key.path().to_string(),
+            Name::Shortened | Name::Foreign(_) => shown(&self.key),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What belongs to a file (`types::companion`) comes back in the state that goes with
+//! what comes back of the file.
+//!
+//! A database and its journal are two objects, stored one after the other, and the
+//! bucket may have one of them from before a moment and the other from after it. Each
+//! journal says with which content of its file it was read. Invariants: a journal that
+//! says so comes back beside that content or not at all; the newest one that goes with
+//! the file is taken, none that is younger than the moment; what was left out or
+//! exchanged is told by name. What says nothing of the kind is a file of its own.
+
+use super::head::{head, look};
+use super::legacy_keys::current_of;
+use super::pages::Pages;
+use crate::history::timeline::chosen::{Chosen, Name};
+use crate::retry::Stop;
+use crate::s3::Store;
+use crate::types::{Bond, Class, Fault, ObjectMeta, Origin, RelKey, RelPath, companion};
+
+/// Older versions of a journal that are asked with which content they go; each is a
+/// request. A database that is checkpointed less often than after so many versions of
+/// its journal has it left out, and that is told.
+const ASKED_MAX: usize = 200;
+
+/// What comes back of a companion.
+#[derive(Debug)]
+pub(crate) struct Belonging {
+    /// The version that goes with the file; `None` when none does.
+    pub(crate) chosen: Option<Chosen>,
+    /// What is to be told of it.
+    pub(crate) remark: Option<Fault>,
+}
+
+impl Belonging {
+    fn itself(chosen: Chosen) -> Self {
+        Self {
+            chosen: Some(chosen),
+            remark: None,
+        }
+    }
+}
+
+/// The file that this path is one state with, if it is named so.
+pub(crate) fn main_of(name: &Name) -> Option<RelPath> {
+    let Name::Path(key) = name else {
+        return None;
+    };
+    if key.is_folder() {
+        return None;
+    }
+    let (main, bond) = companion::main_of(&key.path())?;
+    (bond != Bond::Lock).then_some(main)
+}
+
+/// What of a companion goes with what the moment has of its file. `chosen` is what the
+/// moment has of the companion itself.
+///
+/// # Errors
+/// Nobody can say: the bucket does not answer, or there are too many versions.
+pub(crate) async fn belonging(
+    store: &Store,
+    origin: &Origin,
+    chosen: Chosen,
+    at_ms: Option<i64>,
+    stop: &mut Stop,
+) -> Result<Belonging, Fault> {
+    let Some(main) = main_of(&chosen.name) else {
+        return Ok(Belonging::itself(chosen));
+    };
+    let own = meta_of(store, origin, &chosen, stop).await?;
+    if own.as_ref().is_none_or(|own| own.beside.is_none()) {
+        return Ok(Belonging::itself(chosen));
+    }
+    let key = RelKey::of_file(&main);
+    let Some(of_main) = current_of(store, origin, &key, at_ms, stop).await? else {
+        return Ok(left_out(
+            &chosen,
+            &main,
+            "which is not there at that moment",
+        ));
+    };
+    let Some(of_main) = meta_of(store, origin, &of_main, stop).await? else {
+        // Another program's: nobody knows what it goes with.
+        return Ok(Belonging::itself(chosen));
+    };
+    if own.is_some_and(|own| own.belongs_to(&of_main) == Some(true)) {
+        return Ok(Belonging::itself(chosen));
+    }
+    match older(store, origin, &chosen, &of_main, stop).await? {
+        Some(older) => {
+            let remark = remark(
+                &chosen,
+                format!(
+                    "the moment has it with another state of {main}: the version that goes with this one is taken"
+                ),
+            );
+            Ok(Belonging {
+                chosen: Some(older),
+                remark: Some(remark),
+            })
+        }
+        None => Ok(left_out(&chosen, &main, "as it is at that moment")),
+    }
+}
+
+fn left_out(chosen: &Chosen, main: &RelPath, how: &str) -> Belonging {
+    let cause = format!("it does not belong to {main} {how}: it is left out");
+    Belonging {
+        chosen: None,
+        remark: Some(remark(chosen, cause)),
+    }
+}
+
+fn remark(chosen: &Chosen, cause: String) -> Fault {
+    Fault::new(Class::Changed, "join", chosen.subject(), cause)
+        .hint("nothing needs to be done: the file is as the program had it, without what it did not belong to")
+}
+
+/// What the object says of itself; `None` when it is not ours.
+async fn meta_of(
+    store: &Store,
+    origin: &Origin,
+    chosen: &Chosen,
+    stop: &mut Stop,
+) -> Result<Option<ObjectMeta>, Fault> {
+    let head = head(store, origin, chosen, stop).await?;
+    Ok(head.and_then(|head| head.meta.ok()))
+}
+
+/// The newest version beneath `chosen` that goes with the file. A deletion ends the
+/// search: after it the file stood alone.
+async fn older(
+    store: &Store,
+    origin: &Origin,
+    chosen: &Chosen,
+    main: &ObjectMeta,
+    stop: &mut Stop,
+) -> Result<Option<Chosen>, Fault> {
+    let mut pages = Pages::new(store, &origin.bucket, vec![chosen.key.clone()]);
+    let (mut is_beneath, mut asked) = (false, 0);
+    while let Some(page) = pages.next(stop).await? {
+        for version in page {
+            if version.key != chosen.key {
+                return Ok(None);
+            }
+            if !is_beneath {
+                is_beneath = version.version_id == chosen.version_id;
+                continue;
+            }
+            if version.is_marker {
+                return Ok(None);
+            }
+            if asked == ASKED_MAX {
+                return Err(too_many(chosen));
+            }
+            asked += 1;
+            let looked = look(store, origin, version, stop.clone()).await;
+            let (version, head) = looked.map_err(|fault| fault.about(chosen.subject()))?;
+            let belongs = head
+                .and_then(|head| head.meta.ok())
+                .and_then(|meta| meta.belongs_to(main));
+            if belongs == Some(true) {
+                return Ok(Some(Chosen::of(version, chosen.name.clone())));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn too_many(chosen: &Chosen) -> Fault {
+    Fault::new(
+        Class::Damaged,
+        "restore",
+        chosen.subject(),
+        format!("none of its {ASKED_MAX} versions before that moment goes with the file that it belongs to"),
+    )
+    .hint("give another --at, and look at what comes back before you use it")
+}

@@ -1,0 +1,198 @@
+//! What a manifest knows of versions whose times are in doubt.
+//!
+//! A manifest that was drawn before a moment, by a clock that was right, has what
+//! was current when it was drawn: a version that it names had been written by then,
+//! whatever its time says, and so had the deletion of a file that it does not name.
+//! Invariants: nothing is read before something is in doubt; one line is held; what
+//! no manifest settles stays in doubt.
+
+use super::chooser::Doubt;
+use crate::manifest::{CLOCKS_APART_MAX_MS, Line, Lines, Manifest, read};
+use crate::retry::Stop;
+use crate::s3::{ListedVersion, Store};
+use crate::types::{Fault, Origin, RelKey};
+
+/// What was current.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// This version.
+    Version(ListedVersion),
+    /// Nothing: it had been deleted.
+    Gone,
+    Unknown,
+}
+
+/// The newest manifest of the moment, read as far as it was needed.
+#[derive(Default)]
+pub(crate) struct Witness {
+    is_asked: bool,
+    found: Option<Reading>,
+}
+
+struct Reading {
+    manifest: Manifest,
+    lines: Lines,
+    /// The line that was read last, and the key that it is of.
+    last: Option<(RelKey, Line)>,
+}
+
+impl Witness {
+    /// What the manifest says of a path at the moment. Paths come in order, as a
+    /// rule. Where it cannot be had, nothing is known.
+    pub(crate) async fn verdict(
+        &mut self,
+        store: &Store,
+        origin: &Origin,
+        at_ms: i64,
+        key: &RelKey,
+        doubt: &Doubt,
+        stop: &mut Stop,
+    ) -> Verdict {
+        if !self.is_asked {
+            self.is_asked = true;
+            self.found = open(store, origin, at_ms, stop).await.unwrap_or_default();
+        }
+        let Some(reading) = &mut self.found else {
+            return Verdict::Unknown;
+        };
+        match reading.line(store, key, stop).await {
+            Ok(line) => judge(line, doubt, reading.manifest.header.moment_ms),
+            Err(_) => {
+                self.found = None;
+                Verdict::Unknown
+            }
+        }
+    }
+}
+
+async fn open(
+    store: &Store,
+    origin: &Origin,
+    at_ms: i64,
+    stop: &mut Stop,
+) -> Result<Option<Reading>, Fault> {
+    let nearest = read::nearest(store, origin, Some(at_ms), u64::MAX, stop).await?;
+    let Some(manifest) = nearest.manifest else {
+        return Ok(None);
+    };
+    let lines = manifest.lines(store, stop).await?;
+    Ok(Some(Reading {
+        manifest,
+        lines,
+        last: None,
+    }))
+}
+
+impl Reading {
+    /// The line of a path, if it has one.
+    async fn line(
+        &mut self,
+        store: &Store,
+        key: &RelKey,
+        stop: &Stop,
+    ) -> Result<Option<Line>, Fault> {
+        if self.last.as_ref().is_some_and(|(last, _)| last > key) {
+            self.lines = self.manifest.lines(store, stop).await?;
+            self.last = None;
+        }
+        loop {
+            match &self.last {
+                Some((last, line)) if last == key => return Ok(Some(line.clone())),
+                Some((last, _)) if last > key => return Ok(None),
+                _ => {}
+            }
+            let Some(line) = self.lines.next().await? else {
+                return Ok(None);
+            };
+            if let Some(read) = line.rel_key() {
+                self.last = Some((read, line));
+            }
+        }
+    }
+}
+
+/// What a line, or that there is none, makes of the versions in doubt.
+fn judge(line: Option<Line>, doubt: &Doubt, moment_ms: i64) -> Verdict {
+    let Some(newest) = doubt.versions.first() else {
+        return Verdict::Unknown;
+    };
+    match line {
+        // Nothing that is in doubt was written after it.
+        Some(line) if !newest.is_marker && line.version_id == newest.version_id => {
+            Verdict::Version(newest.clone())
+        }
+        Some(_) => Verdict::Unknown,
+        // It was there before the manifest was drawn, and was not there then.
+        None if newest.is_marker
+            && doubt.since_ms.is_some_and(|since_ms| {
+                since_ms.saturating_add(CLOCKS_APART_MAX_MS) < moment_ms
+            }) =>
+        {
+            Verdict::Gone
+        }
+        None => Verdict::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Fingerprint;
+
+    fn version(id: &str) -> ListedVersion {
+        ListedVersion {
+            key: "a".into(),
+            version_id: id.into(),
+            is_latest: false,
+            is_marker: id.starts_with('x'),
+            etag: String::new(),
+            stored_bytes: 1,
+            modified_ms: 0,
+            storage_class: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_manifest_settles_what_was_written_before_it() {
+        let line = |id: &str| Line {
+            version_id: id.into(),
+            ..Line::without_object(&RelKey::parse("a").unwrap(), &Fingerprint::UNSEEN)
+        };
+        let hour_ms = 60 * 60 * 1000;
+        let of = |name: &str, line: Option<Line>, ids: &[&str], since_ms, want: Verdict| {
+            let doubt = Doubt {
+                versions: ids.iter().map(|id| version(id)).collect(),
+                since_ms,
+            };
+            assert_eq!(judge(line, &doubt, 5 * hour_ms), want, "{name}");
+        };
+        let (newest, unknown) = (|| Verdict::Version(version("v2")), || Verdict::Unknown);
+        of("the newest", Some(line("v2")), &["v2"], None, newest());
+        of("of two", Some(line("v2")), &["v2", "v1"], Some(0), newest());
+        of(
+            "an older one",
+            Some(line("v1")),
+            &["v2", "v1"],
+            None,
+            unknown(),
+        );
+        of("another", Some(line("v0")), &["v2"], Some(0), unknown());
+        of("not there yet, or gone", None, &["v2"], Some(0), unknown());
+        of("deleted", None, &["x2"], Some(hour_ms), Verdict::Gone);
+        of("nobody knows since when", None, &["x2"], None, unknown());
+        of(
+            "hardly there",
+            None,
+            &["x2"],
+            Some(5 * hour_ms - 60_000),
+            unknown(),
+        );
+        of(
+            "there, and a deletion",
+            Some(line("v1")),
+            &["x2"],
+            Some(0),
+            unknown(),
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! Getting a message to the owner: through the durable outbox to SNS, or into
+//! a file when there is no topic.
+//!
+//! Invariant: a message is in the outbox before anything is tried (unless the
+//! outbox itself is broken), and leaves it only when SNS has acknowledged it.
+
+use super::message::Message;
+use crate::index::{OUTBOX_MAX, OutboxMessage};
+use crate::os::blocking::blocking;
+use crate::sns::{Notifier, TopicCheck, write_digest};
+use crate::source::Context;
+use crate::types::{Class, Fault, chain};
+use jiff::Timestamp;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Mutex, Notify};
+
+/// What waits in the outbox is tried again after this.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// Messages whose ids are remembered for whoever waits for them: as many as may
+/// wait in the outbox.
+const SENT_MAX: usize = OUTBOX_MAX as usize;
+
+/// Where messages go.
+pub struct Post {
+    notifier: Option<Notifier>,
+    /// Folder of the digest files.
+    folder: PathBuf,
+    /// One at a time, or a message could go out twice. What went out last: its
+    /// number in the outbox and SNS's id.
+    sending: Mutex<VecDeque<(u64, String)>>,
+    /// Something new is in the outbox.
+    kept: Notify,
+    /// Why no mail goes out, and since when (milliseconds since 1970).
+    trouble: SyncMutex<Option<(i64, Fault)>>,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// SNS took it, under this message id.
+    Published(String),
+    /// It is in a file, because no topic is configured.
+    Written(PathBuf),
+    /// It waits in the outbox: why.
+    Waiting(Fault),
+}
+
+impl Delivery {
+    /// The reader has it, where it was meant to go.
+    pub fn is_delivered(&self) -> bool {
+        match self {
+            // Refused by SNS, which gave no id.
+            Self::Published(id) => !id.is_empty(),
+            Self::Written(_) => true,
+            Self::Waiting(_) => false,
+        }
+    }
+}
+
+/// Where a message is that cannot be lost any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// In the outbox, under this number.
+    Queued(u64),
+    /// With its reader already.
+    Delivered(Delivery),
+}
+
+impl Post {
+    /// To a topic, or into files in `folder`.
+    pub fn new(notifier: Option<Notifier>, folder: PathBuf) -> Self {
+        Self {
+            notifier,
+            folder,
+            sending: Mutex::default(),
+            kept: Notify::new(),
+            trouble: SyncMutex::default(),
+        }
+    }
+
+    /// Why no mail goes out, and since when; `None` while nothing says that none does.
+    pub fn trouble(&self) -> Option<(i64, Fault)> {
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What the topic answered last. News is logged here, once.
+    fn heard(&self, ctx: &Context, answer: Result<(), &Fault>) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Ok(()) => {
+                if trouble.take().is_some() {
+                    tracing::info!("mail goes out again");
+                }
+            }
+            Err(fault) => {
+                let is_news = trouble.as_ref().is_none_or(|(_, old)| old != fault);
+                let since_ms = trouble.as_ref().map_or(ctx.now_ms(), |(since, _)| *since);
+                if is_news {
+                    tracing::error!("no mail goes out: {fault}");
+                }
+                *trouble = Some((since_ms, fault.clone()));
+            }
+        }
+    }
+
+    /// Ask whether the topic is there and anybody gets its messages: a wrong one is
+    /// named now, and not when there is something to say.
+    async fn look_at_topic(&self, ctx: &Context) {
+        let Some(notifier) = &self.notifier else {
+            return;
+        };
+        match notifier.check_topic().await {
+            Ok(TopicCheck::Found {
+                confirmed: Some(0), ..
+            }) => tracing::warn!(
+                "nobody gets the mails of {}: no subscription is confirmed. Subscribe an address and click the link in the mail",
+                notifier.topic_arn()
+            ),
+            // To look needs another right than to publish.
+            Ok(_) => {}
+            // What passes is told when there is something to send.
+            Err(fault) if fault.class.is_transient() => tracing::debug!("{fault}"),
+            Err(fault) => self.heard(ctx, Err(&fault)),
+        }
+    }
+
+    /// The same folder, and this publisher.
+    pub fn with_notifier(&self, notifier: Notifier) -> Self {
+        Self::new(Some(notifier), self.folder.clone())
+    }
+
+    /// Send what waits as soon as it does and again and again; never ends.
+    pub async fn run(&self, ctx: &Arc<Context>) {
+        self.look_at_topic(ctx).await;
+        loop {
+            if let Err(fault) = self.flush(ctx).await {
+                tracing::debug!("the outbox waits: {fault}");
+            }
+            // Either is a reason to look.
+            let _ = tokio::time::timeout(AGAIN, self.kept.notified()).await;
+        }
+    }
+
+    /// Deliver a message, or keep it for later.
+    ///
+    /// # Errors
+    /// It could neither be sent nor kept.
+    pub async fn send(&self, ctx: &Arc<Context>, message: Message) -> Result<Delivery, Fault> {
+        let id = match self.keep(ctx, message).await? {
+            Kept::Queued(id) => id,
+            Kept::Delivered(delivery) => return Ok(delivery),
+        };
+        match self.flush(ctx).await {
+            Ok(sent) => Ok(sent
+                .into_iter()
+                .find(|(number, _)| *number == id)
+                .map_or_else(
+                    || Delivery::Published(String::new()),
+                    |(_, message_id)| Delivery::Published(message_id),
+                )),
+            Err(fault) => {
+                tracing::warn!("a message waits in the outbox: {fault}");
+                Ok(Delivery::Waiting(fault))
+            }
+        }
+    }
+
+    /// Put a message where no kill and no outage can take it away any more: into
+    /// the outbox, for [`Post::run`] to send (an SNS that hangs holds nobody up),
+    /// or into a file without a topic.
+    ///
+    /// # Errors
+    /// It could neither be kept nor sent.
+    pub async fn keep(&self, ctx: &Arc<Context>, message: Message) -> Result<Kept, Fault> {
+        let Some(notifier) = &self.notifier else {
+            tracing::info!(subject = %message.subject, "{}", message.body);
+            let path = self.write(ctx, message).await?;
+            return Ok(Kept::Delivered(Delivery::Written(path)));
+        };
+        let queued = OutboxMessage {
+            subject: message.subject,
+            body: message.body,
+            created_ms: ctx.now_ms(),
+        };
+        let kept = {
+            let (ctx, queued) = (Arc::clone(ctx), queued.clone());
+            blocking(move || ctx.index.outbox_push(&queued)).await
+        };
+        match kept {
+            Ok(id) => {
+                self.kept.notify_one();
+                Ok(Kept::Queued(id))
+            }
+            // Without the outbox there is one try; what is to be said may well
+            // be that the index is broken.
+            Err(broken) => {
+                tracing::error!("a message cannot be kept for later: {broken}");
+                let sent = notifier.publish(&queued.subject, &queued.body).await?;
+                Ok(Kept::Delivered(Delivery::Published(sent)))
+            }
+        }
+    }
+
+    async fn write(&self, ctx: &Arc<Context>, message: Message) -> Result<PathBuf, Fault> {
+        let folder = self.folder.clone();
+        let zone = ctx.config.schedule.time_zone.clone();
+        let now = Timestamp::from_millisecond(ctx.now_ms()).map_err(|e| {
+            Fault::new(Class::Local, "date", "the message", chain(&e))
+                .hint("set this computer's clock")
+        })?;
+        let date = now.to_zoned_datetime(zone).date();
+        blocking(move || {
+            let text = format!("{}\n\n{}", message.subject, message.body);
+            write_digest(&folder, date, &text)
+        })
+        .await
+    }
+
+    /// Send what waits, oldest first; stops at the first failure. Gives what went
+    /// out last, also by another's hand.
+    ///
+    /// # Errors
+    /// Why the oldest could not be sent.
+    pub async fn flush(&self, ctx: &Arc<Context>) -> Result<Vec<(u64, String)>, Fault> {
+        let Some(notifier) = &self.notifier else {
+            return Ok(Vec::new());
+        };
+        let mut sent = self.sending.lock().await;
+        loop {
+            let next = {
+                let ctx = Arc::clone(ctx);
+                blocking(move || ctx.index.outbox_peek()).await?
+            };
+            let Some((number, message)) = next else {
+                return Ok(sent.iter().cloned().collect());
+            };
+            let id = match notifier.publish(&message.subject, &message.body).await {
+                Ok(id) => {
+                    self.heard(ctx, Ok(()));
+                    tracing::info!(subject = %message.subject, message_id = %id, "message published");
+                    id
+                }
+                // It would be refused for ever and hold up all that come after.
+                Err(fault) if fault.class == Class::Refused => {
+                    tracing::error!("SNS refuses a message, it goes into a file instead: {fault}");
+                    let kept = Message {
+                        subject: message.subject.clone(),
+                        body: message.body.clone(),
+                    };
+                    self.write(ctx, kept).await?;
+                    String::new()
+                }
+                Err(fault) => {
+                    self.heard(ctx, Err(&fault));
+                    return Err(fault);
+                }
+            };
+            let ctx = Arc::clone(ctx);
+            blocking(move || ctx.index.outbox_remove(number)).await?;
+            if sent.len() >= SENT_MAX {
+                sent.pop_front();
+            }
+            sent.push_back((number, id));
+        }
+    }
+}

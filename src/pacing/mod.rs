@@ -1,0 +1,9 @@
+//! pacing.
+mod costly;
+pub(crate) mod costs;
+mod policy;
+mod waiting;
+
+pub use costly::{CostlyLine, Tally};
+pub use policy::Policy;
+pub use waiting::Pacing;

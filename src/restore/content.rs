@@ -1,0 +1,356 @@
+//! One object's body becomes one file's content: unpacked, bounded, verified.
+//!
+//! Everything here blocks. Nothing has its final name before size and hash are
+//! what the object's metadata says.
+
+use super::arrival::Arrival;
+use super::tally::Tally;
+use crate::files::{Checkpoint, Pending, Target};
+use crate::types::{Class, Fault, Hasher, ObjectMeta, RelPath, chain, command};
+use bytes::Bytes;
+use std::io;
+use std::io::{BufRead as _, Read as _};
+use std::sync::mpsc;
+
+/// What is unpacked and written at a time.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Gzip never makes content larger than by a few bytes in a thousand, and a
+/// member takes 18 bytes: twice the content and this is more than any file of
+/// ours needs. Beyond it, a body is members of nothing without end.
+const GZIP_SLACK_BYTES: u64 = 64 * 1024;
+
+/// A large file is made to last this often: a run that is killed loses no more
+/// of it, and the disk is not waited for more than every second at 64 MB/s.
+const CHECKPOINT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What to read, and what it is said to be.
+pub(crate) struct Source {
+    pub(crate) arrival: Arrival,
+    pub(crate) gzip: bool,
+    pub(crate) meta: ObjectMeta,
+    /// The file, as people know it.
+    pub(crate) subject: String,
+}
+
+/// The folders that a restore has to create are for the account alone: their
+/// own rights are not in the bucket, and must not turn out wider than they were.
+pub(crate) const PRIVATE_FOLDERS: bool = true;
+
+/// Bytes that the body of an object with that metadata has at most.
+pub(crate) fn body_bytes_max(meta: &ObjectMeta, gzip: bool) -> u64 {
+    match gzip {
+        true => meta
+            .size_bytes
+            .saturating_mul(2)
+            .saturating_add(GZIP_SLACK_BYTES),
+        false => meta.size_bytes,
+    }
+}
+
+/// The fault of a body that has more.
+pub(crate) fn body_too_long(meta: &ObjectMeta, gzip: bool, subject: &str) -> Fault {
+    damaged(
+        subject,
+        match gzip {
+            true => "it holds more than it says: its compressed content goes on and on".to_owned(),
+            false => more_than(meta),
+        },
+    )
+}
+
+fn more_than(meta: &ObjectMeta) -> String {
+    format!(
+        "it holds more than the {} bytes it says it has",
+        meta.size_bytes
+    )
+}
+
+/// Write the file `rel` of the target from `source`, under a temporary name.
+pub(crate) fn write_small(
+    target: &Target,
+    rel: &RelPath,
+    source: Source,
+    tally: &Tally,
+) -> Result<Pending, Fault> {
+    let meta = &source.meta;
+    let mut pending = target.begin(rel, PRIVATE_FOLDERS)?;
+    if meta.sparse_bytes.is_some() {
+        pending.leave_holes();
+    }
+    let mut sink = Sink::new(meta, &source.subject);
+    unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, _| {
+        if let Some(bytes) = bytes {
+            pending.write(bytes)?;
+            tally.written(bytes.len() as u64);
+        }
+        Ok(())
+    })?;
+    Ok(pending)
+}
+
+/// A large file, begun or taken up again.
+pub(crate) struct Begun {
+    pub(crate) pending: Pending,
+    pub(crate) from: Option<(Checkpoint, Hasher)>,
+}
+
+/// Write the rest of a large file. It is whole and verified when this is `Ok`;
+/// otherwise a later run goes on from the last checkpoint, unless the content
+/// itself is wrong.
+pub(crate) fn write_large(begun: Begun, source: Source, tally: &Tally) -> Result<Pending, Fault> {
+    let Begun { mut pending, from } = begun;
+    let meta = &source.meta;
+    if meta.sparse_bytes.is_some() {
+        pending.leave_holes();
+    }
+    let mut sink = Sink::new(meta, &source.subject);
+    if let Some((at, hasher)) = from {
+        (sink.hasher, sink.total) = (hasher, at.file_bytes);
+    }
+    // Hashing and writing take about as long: one thread for each.
+    let (to, steps) = mpsc::sync_channel(STEPS_AHEAD);
+    let mut safe_bytes = sink.total;
+    let desk = &mut pending;
+    let (read, written) = std::thread::scope(|scope| {
+        let writer = scope.spawn(move || write_steps(desk, steps, tally));
+        let read = unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, at| {
+            let step = match bytes {
+                Some(bytes) => Step::Write(bytes.clone()),
+                None if at.file_bytes - safe_bytes >= CHECKPOINT_BYTES => {
+                    safe_bytes = at.file_bytes;
+                    Step::Checkpoint(at.checkpoint())
+                }
+                None => return Ok(()),
+            };
+            to.send(step).map_err(|_| stopped_writing(&source.subject))
+        });
+        drop(to);
+        (read, writer.join())
+    });
+    let written = written.unwrap_or_else(|_| Err(stopped_writing(&source.subject)));
+    // What the disk says explains why the reading had to end.
+    match written.and(read) {
+        Ok(()) => Ok(pending),
+        Err(fault) if fault.class == Class::Damaged => {
+            pending.discard();
+            Err(fault)
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Pieces and checkpoints on their way to the disk: some 256 KiB each.
+const STEPS_AHEAD: usize = 8;
+
+/// What is to be done with a large file, in order.
+enum Step {
+    Write(Bytes),
+    Checkpoint(Checkpoint),
+}
+
+/// Until there is nothing more, or the disk fails: then `steps` is dropped, and
+/// whoever reads ends as well.
+fn write_steps(
+    pending: &mut Pending,
+    steps: mpsc::Receiver<Step>,
+    tally: &Tally,
+) -> Result<(), Fault> {
+    for step in steps {
+        match step {
+            Step::Write(bytes) => {
+                pending.write(&bytes)?;
+                tally.written(bytes.len() as u64);
+            }
+            Step::Checkpoint(at) => pending.checkpoint(&at)?,
+        }
+    }
+    Ok(())
+}
+
+fn stopped_writing(subject: &str) -> Fault {
+    Fault::new(Class::Local, "write", subject, "the writing ended early")
+}
+
+/// The body of a link, verified: where it leads.
+pub(crate) fn read_link_target(source: Source, bytes_max: u64) -> Result<Vec<u8>, Fault> {
+    let meta = &source.meta;
+    if meta.size_bytes > bytes_max {
+        return Err(damaged(
+            &source.subject,
+            "the link's target is longer than any path",
+        ));
+    }
+    let mut target = Vec::new();
+    let mut sink = Sink::new(meta, &source.subject);
+    unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, _| {
+        target.extend_from_slice(bytes.map_or(&[], |bytes| bytes));
+        Ok(())
+    })?;
+    Ok(target)
+}
+
+/// Read the body to its end and keep nothing of it: how many bytes of the file
+/// came, and whether they were all and the right ones. Blocks.
+pub(crate) fn check(source: Source) -> (u64, Result<(), Fault>) {
+    let mut bytes = 0;
+    let mut sink = Sink::new(&source.meta, &source.subject);
+    let done = unpack(source.arrival, source.gzip, &mut sink, &mut |some, _| {
+        bytes += some.map_or(0, |some| some.len() as u64);
+        Ok(())
+    });
+    (bytes, done)
+}
+
+/// Where the reading is, at a place where it could be begun again.
+struct Place<'a> {
+    source_bytes: u64,
+    file_bytes: u64,
+    hasher: &'a Hasher,
+}
+
+impl Place<'_> {
+    fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            source_bytes: self.source_bytes,
+            file_bytes: self.file_bytes,
+            hash: self.hasher.clone().finish(),
+        }
+    }
+}
+
+/// Takes the file's bytes, or none at a place where reading could begin again.
+type Write<'a> = &'a mut dyn FnMut(Option<&Bytes>, &Place<'_>) -> Result<(), Fault>;
+
+/// Counts and hashes what is handed on.
+struct Sink<'a> {
+    hasher: Hasher,
+    total: u64,
+    meta: &'a ObjectMeta,
+    subject: &'a str,
+}
+
+impl<'a> Sink<'a> {
+    fn new(meta: &'a ObjectMeta, subject: &'a str) -> Self {
+        Self {
+            hasher: Hasher::default(),
+            total: 0,
+            meta,
+            subject,
+        }
+    }
+
+    fn take(&mut self, bytes: &Bytes, write: Write<'_>) -> Result<(), Fault> {
+        self.total += bytes.len() as u64;
+        if self.total > self.meta.size_bytes {
+            return Err(damaged(self.subject, more_than(self.meta)));
+        }
+        // Handed on first, so that it is written while it is hashed.
+        write(Some(bytes), &self.place(0))?;
+        self.hasher.update(bytes);
+        Ok(())
+    }
+
+    /// So many bytes of the body are used up, none of them in part.
+    fn rest(&self, source_bytes: u64, write: Write<'_>) -> Result<(), Fault> {
+        write(None, &self.place(source_bytes))
+    }
+
+    fn place(&self, source_bytes: u64) -> Place<'_> {
+        Place {
+            source_bytes,
+            file_bytes: self.total,
+            hasher: &self.hasher,
+        }
+    }
+
+    fn end(&self) -> Result<(), Fault> {
+        let (total, meta) = (self.total, self.meta);
+        if total != meta.size_bytes {
+            return Err(damaged(
+                self.subject,
+                format!("it holds {total} bytes and says it has {}", meta.size_bytes),
+            ));
+        }
+        // Only a large file that never rested has no hash.
+        let is_other = |want| want != self.hasher.clone().finish();
+        if meta.content.is_some_and(is_other) {
+            return Err(damaged(
+                self.subject,
+                "its content is not what was backed up (SHA-256 differs)",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Read the body to its end and hand on the file's bytes; only `Ok` says that
+/// they were all and the right ones.
+fn unpack(
+    arrival: Arrival,
+    gzip: bool,
+    sink: &mut Sink<'_>,
+    write: Write<'_>,
+) -> Result<(), Fault> {
+    let trouble = arrival.trouble();
+    let done = match gzip {
+        true => members(arrival, sink, write),
+        false => plain(arrival, sink, write),
+    };
+    // What happened on the way explains better what the unpacking makes of it.
+    match trouble.take() {
+        Some(fault) => Err(fault),
+        None => done.and_then(|()| sink.end()),
+    }
+}
+
+fn plain(mut arrival: Arrival, sink: &mut Sink<'_>, write: Write<'_>) -> Result<(), Fault> {
+    while let Some(piece) = arrival.piece().map_err(|e| broken(sink, &e))? {
+        sink.take(&piece, write)?;
+        sink.rest(arrival.read_bytes(), write)?;
+    }
+    Ok(())
+}
+
+/// Large files are a series of gzip members, and each begins anew.
+fn members(mut arrival: Arrival, sink: &mut Sink<'_>, write: Write<'_>) -> Result<(), Fault> {
+    // A run that was killed at the very end left nothing to fetch.
+    if sink.total > 0 && arrival.fill_buf().map_err(|e| broken(sink, &e))?.is_empty() {
+        return Ok(());
+    }
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let mut member = flate2::bufread::GzDecoder::new(&mut arrival);
+        loop {
+            match member.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => sink.take(&Bytes::copy_from_slice(&buffer[..read]), write)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(broken(sink, &error)),
+            }
+        }
+        sink.rest(arrival.read_bytes(), write)?;
+        if arrival.fill_buf().map_err(|e| broken(sink, &e))?.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+fn broken(sink: &Sink<'_>, error: &io::Error) -> Fault {
+    damaged(
+        sink.subject,
+        format!("its compressed content is broken: {}", chain(error)),
+    )
+}
+
+/// What came back is not what was stored.
+pub(crate) fn damaged(subject: &str, cause: impl Into<String>) -> Fault {
+    Fault::new(Class::Damaged, "restore", subject, cause).hint(format!(
+        "see the file's other versions with `{}`, and restore an earlier one with --at",
+        command::on_copies("versions FILE")
+    ))
+}
+
+#[cfg(test)]
+#[path = "content_tests.rs"]
+mod tests;

@@ -1,0 +1,224 @@
+//! What folders are like beside what is in them: mode, owner, time and attributes.
+//!
+//! Invariants: a folder that has an object of its own at the moment is as that
+//! says, empty or not, whichever worker comes first; one without is as the
+//! manifest says, and private where there is none. No folder is closed before
+//! all that is in it is there. Folders in use keep what they have.
+
+use super::content::PRIVATE_FOLDERS;
+use super::object::Shop;
+use crate::files::{Committed, Keep, Looks, MODE_OF_MADE};
+use crate::types::{Attributes, Class, Fault, RelPath, chain};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Mode bits without which an owner can make nothing in a folder.
+const MODE_OPEN: u32 = 0o300;
+
+/// Folders that are closed at the end; at 200 bytes each 2 MB. Those beyond are
+/// closed at once: what is in them may then not come back, and is named.
+const CLOSED_MAX: usize = 10_000;
+
+/// Folders of which is known that their own object was brought; at 200 bytes
+/// each 20 MB. Beyond, the list alone says whether there is one, and that may be
+/// another program's.
+const BROUGHT_MAX: usize = 100_000;
+
+/// What the workers of one restore keep of its folders.
+#[derive(Debug, Default)]
+pub(crate) struct Folders {
+    closed: Mutex<Vec<Waiting>>,
+    brought: Mutex<HashSet<RelPath>>,
+}
+
+/// A folder that waits for its looks.
+#[derive(Debug)]
+struct Waiting {
+    path: RelPath,
+    looks: Looks,
+    attributes: Attributes,
+    keep: Keep,
+}
+
+impl Folders {
+    fn note_brought(&self, path: &RelPath) {
+        let mut brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        if brought.len() < BROUGHT_MAX {
+            brought.insert(path.clone());
+        }
+    }
+
+    /// Its own object has said what it is like; `is_listed` when the list has one.
+    fn is_brought(&self, path: &RelPath, is_listed: bool) -> bool {
+        let brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        brought.contains(path) || (is_listed && brought.len() == BROUGHT_MAX)
+    }
+
+    /// Gives back what has to be done at once.
+    fn put_off(&self, folder: Waiting) -> Option<Waiting> {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_open(folder.looks) || closed.len() >= CLOSED_MAX {
+            return Some(folder);
+        }
+        closed.push(folder);
+        None
+    }
+}
+
+fn is_open(looks: Looks) -> bool {
+    looks.mode & MODE_OPEN == MODE_OPEN
+}
+
+/// Bring a folder by its own object. Blocks.
+pub(crate) fn bring(
+    shop: &Shop,
+    path: &RelPath,
+    looks: Looks,
+    attributes: Attributes,
+) -> Result<Committed, Fault> {
+    let mode = if is_open(looks) {
+        looks.mode
+    } else {
+        MODE_OF_MADE
+    };
+    let first = Looks { mode, ..looks };
+    // Given with the mode that it keeps.
+    let at_once = match first == looks {
+        true => attributes.clone(),
+        false => Attributes::default(),
+    };
+    let committed = shop.target.folder(path, first, &at_once, PRIVATE_FOLDERS)?;
+    if matches!(committed, Committed::AlreadyThere) {
+        is_there(shop, path, looks, attributes);
+        return Ok(committed);
+    }
+    shop.folders.note_brought(path);
+    if first != looks {
+        finish_in_turn(shop, path, looks, attributes, Keep::Nothing);
+    }
+    Ok(committed)
+}
+
+/// A folder with an object of its own is there, by what is in it or by somebody
+/// else. Blocks.
+pub(crate) fn is_there(shop: &Shop, path: &RelPath, looks: Looks, attributes: Attributes) {
+    shop.folders.note_brought(path);
+    finish_in_turn(shop, path, looks, attributes, keep(shop));
+}
+
+/// What the manifest says of a folder, for one without an object; `is_listed`
+/// when the list has something by its name. Blocks.
+pub(crate) fn by_manifest(
+    shop: &Shop,
+    path: &RelPath,
+    looks: Looks,
+    attributes: Attributes,
+    is_listed: bool,
+) {
+    if !shop.folders.is_brought(path, is_listed) {
+        finish_in_turn(shop, path, looks, attributes, keep(shop));
+    }
+}
+
+fn keep(shop: &Shop) -> Keep {
+    match (shop.options.in_place, shop.options.overwrite) {
+        (Some(_), _) => Keep::NotMade,
+        (None, true) => Keep::Nothing,
+        (None, false) => Keep::Chosen,
+    }
+}
+
+/// Now, or at the end where it would close.
+fn finish_in_turn(shop: &Shop, path: &RelPath, looks: Looks, attributes: Attributes, keep: Keep) {
+    let folder = Waiting {
+        path: path.clone(),
+        looks,
+        attributes,
+        keep,
+    };
+    if let Some(folder) = shop.folders.put_off(folder) {
+        finish(shop, &folder);
+    }
+}
+
+fn finish(shop: &Shop, folder: &Waiting) {
+    let done =
+        shop.target
+            .finish_folder(&folder.path, folder.looks, &folder.attributes, folder.keep);
+    match done {
+        Ok(None) => {}
+        Ok(Some(fault)) | Err(fault) => shop.tally.left_out(fault),
+    }
+}
+
+/// Everything is there: close what was kept open.
+pub(crate) async fn close(shop: &Arc<Shop>) {
+    let closed = &shop.folders.closed;
+    let mut closed = std::mem::take(&mut *closed.lock().unwrap_or_else(PoisonError::into_inner));
+    // What is inside comes before what it is in.
+    closed.sort_by(|a, b| b.path.cmp(&a.path));
+    let shared = shop.clone();
+    let work = move || {
+        for folder in &closed {
+            finish(&shared, folder);
+        }
+    };
+    if let Err(error) = tokio::task::spawn_blocking(work).await {
+        let fault = Fault::new(Class::Local, "finish", "the folders", chain(&error));
+        shop.tally.left_out(fault);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str, mode: u32) -> Waiting {
+        Waiting {
+            path: RelPath::from_bytes(name).unwrap(),
+            looks: Looks {
+                mode,
+                mtime_ns: 0,
+                owner: None,
+            },
+            attributes: Attributes::default(),
+            keep: Keep::Chosen,
+        }
+    }
+
+    #[test]
+    fn only_folders_that_would_keep_something_out_wait_and_so_many_of_them() {
+        for (mode, waits) in [
+            (0o700, false),
+            (0o2755, false),
+            (0o300, false),
+            (0o500, true),
+            (0o600, true),
+            (0o077, true),
+        ] {
+            let now = Folders::default().put_off(folder("a", mode));
+            assert_eq!(now.is_none(), waits, "{mode:o}");
+        }
+        let folders = Folders::default();
+        for number in 0..CLOSED_MAX {
+            let now = folders.put_off(folder(&number.to_string(), 0o500));
+            assert!(now.is_none(), "{number}");
+        }
+        assert!(folders.put_off(folder("one more", 0o500)).is_some());
+    }
+
+    #[test]
+    fn beyond_what_is_remembered_the_list_decides() {
+        let folders = Folders::default();
+        let path = |number: usize| RelPath::from_bytes(number.to_string()).unwrap();
+        folders.note_brought(&path(0));
+        for (number, is_listed, want) in [(0, false, true), (1, false, false), (1, true, false)] {
+            assert_eq!(folders.is_brought(&path(number), is_listed), want);
+        }
+        for number in 1..=BROUGHT_MAX {
+            folders.note_brought(&path(number));
+        }
+        let last = path(BROUGHT_MAX);
+        assert!(!folders.is_brought(&last, false) && folders.is_brought(&last, true));
+    }
+}

@@ -1,0 +1,174 @@
+//! What a manifest adds to a restore, when all files are there: the folders'
+//! own modes, and the names of files whose versions somebody has removed or
+//! whose metadata is not what it was.
+//!
+//! A version that is gone leaves no trace in the bucket's list: only a manifest
+//! remembers that there was one. Invariants: without a manifest everything is
+//! restored all the same; nothing is written here but modes, owners and times
+//! of folders that the restore has made; one page of the list and a bounded
+//! number of folders are held.
+
+mod altered;
+mod listing;
+
+use super::carried::mode_of_unknown_list;
+use super::folders;
+use super::object::Shop;
+use crate::files::Looks;
+use crate::manifest::{Line, Manifest, read};
+use crate::retry::{Stop, told};
+use crate::types::{Attributes, Class, Fatal, Fault, Kind, RelPath, chain, command, shown};
+use altered::Altered;
+use listing::Listing;
+use std::sync::Arc;
+
+/// Where not everything is restored, a larger manifest would take longer to read
+/// than the files.
+const PART_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// A manifest that is older than the moment by more than this names no missing
+/// versions: what was deleted since may have left the bucket by its rules.
+const MISSING_AGE_MAX_MS: i64 = 31 * 24 * 3_600_000;
+
+/// Folders that are finished at a time.
+const FOLDERS_AT_ONCE: usize = 256;
+
+/// Finish what the restore has brought.
+pub(crate) async fn finish(
+    shop: &Arc<Shop>,
+    at_ms: Option<i64>,
+    stop: &mut Stop,
+) -> Result<(), Fatal> {
+    let bytes_max = match shop.selector.is_everything() {
+        true => u64::MAX,
+        false => PART_BYTES_MAX,
+    };
+    let found = read::nearest(&shop.store, &shop.origin, at_ms, bytes_max, stop).await;
+    let done = match found {
+        Ok(found) => {
+            for fault in found.damaged {
+                shop.tally.remarked(fault);
+            }
+            match found.manifest {
+                Some(manifest) => compare(shop, &manifest, at_ms, stop).await,
+                None => Ok(()),
+            }
+        }
+        Err(fault) => Err(fault),
+    };
+    if stop.is_asked() {
+        return Err(Fatal::interrupted("restore everything"));
+    }
+    if let Err(fault) = done {
+        // The files are there: this is about what could be said beyond them.
+        shop.tally.remarked(told(fault));
+    }
+    Ok(())
+}
+
+async fn compare(
+    shop: &Arc<Shop>,
+    manifest: &Manifest,
+    at_ms: Option<i64>,
+    stop: &mut Stop,
+) -> Result<(), Fault> {
+    let mut lines = manifest.lines(&shop.store, stop).await?;
+    // The server's clock may be ahead: what is newest counts, whenever that was.
+    let until_ms = at_ms.unwrap_or(i64::MAX);
+    let asked_ms = at_ms.unwrap_or_else(crate::os::clock::wall_ms);
+    let is_young = asked_ms.saturating_sub(manifest.header.moment_ms) <= MISSING_AGE_MAX_MS;
+    let mut listing = Listing::new(shop, until_ms);
+    let mut altered = Altered::new(shop, &manifest.header.moment);
+    let mut folders = Vec::new();
+    while let Some(line) = lines.next().await? {
+        let (Some(rel), Some(seen)) = (line.rel_key(), line.fingerprint()) else {
+            continue;
+        };
+        if stop.is_asked() {
+            return Ok(());
+        }
+        let path = rel.path();
+        if !shop.selector.matches(&path) {
+            continue;
+        }
+        let object = rel.in_bucket(&shop.origin.prefix);
+        // One of earlier versions may have another key; what has become of that says
+        // nothing of the path.
+        let is_older = rel.older(&shop.origin.prefix) == Some(line.bucket_key(&shop.origin.prefix));
+        let (key, is_shortened) = (object.key, object.shortened);
+        let fate = listing.fate(&key, is_shortened, &line, stop).await?;
+        if seen.kind == Kind::Folder {
+            // It had some, and the line does not say which.
+            let is_unknown = line.attributes_id.is_some() && line.attributes.is_none();
+            let looks = Looks {
+                mode: match is_unknown {
+                    true => mode_of_unknown_list(seen.mode),
+                    false => seen.mode,
+                },
+                mtime_ns: seen.mtime_ns,
+                owner: seen.owner,
+            };
+            let is_listed = fate.as_ref().is_some_and(|fate| fate.has_object);
+            folders.push(Folder {
+                path: path.clone(),
+                looks,
+                attributes: line.attributes(),
+                is_listed,
+            });
+            if folders.len() == FOLDERS_AT_ONCE {
+                finish_folders(shop, std::mem::take(&mut folders)).await?;
+            }
+        }
+        // One that was drawn while something was stored has younger lines.
+        let was_there = line.has_object() && line.stored_at_ms <= until_ms;
+        let Some(fate) = fate.filter(|_| was_there && !is_older && !line.version_id.is_empty())
+        else {
+            continue;
+        };
+        if fate.is_current {
+            altered.look(&path, key, &line, stop).await?;
+        } else if is_young && listing.is_missing(&key, &line, &fate, stop).await? {
+            shop.tally.failed(missing(&path, &line, manifest));
+        }
+    }
+    altered.finish(stop).await?;
+    finish_folders(shop, folders).await
+}
+
+/// What a manifest says of a folder.
+struct Folder {
+    path: RelPath,
+    looks: Looks,
+    attributes: Attributes,
+    /// The list has something by its name.
+    is_listed: bool,
+}
+
+async fn finish_folders(shop: &Arc<Shop>, found: Vec<Folder>) -> Result<(), Fault> {
+    let shared = shop.clone();
+    let work = move || {
+        for one in found {
+            folders::by_manifest(&shared, &one.path, one.looks, one.attributes, one.is_listed);
+        }
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Fault::new(Class::Local, "finish", "the folders", chain(&error)))
+}
+
+fn missing(path: &RelPath, line: &Line, manifest: &Manifest) -> Fault {
+    Fault::new(
+        Class::NotFound,
+        "restore",
+        path.to_string(),
+        format!(
+            "the manifest of {} has it as version {}, which is not in the bucket any more",
+            manifest.header.moment,
+            shown(&line.version_id)
+        ),
+    )
+    .hint(format!(
+        "somebody, or a rule of the bucket, has removed that version; if there is a file of that name now, it is an older state: `{}` lists what is left",
+        command::on_copies("versions FILE")
+    ))
+}

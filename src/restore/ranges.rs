@@ -1,0 +1,143 @@
+//! The ranges of one large version: fetched several at once, handed over in order,
+//! each going on by itself where it broke off.
+
+use super::arrival::{Arrival, RANGE_BYTES, Stretch, cut_off, room};
+use super::content::damaged;
+use super::object::Shop;
+use crate::history::Chosen;
+use crate::retry::Patience;
+use crate::types::{Class, Fault};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::task::AbortOnDropHandle;
+
+/// Ranges of one file under way at once: what one connection to S3 gives
+/// (some 80 MB/s) times this fills any office line, and most servers'.
+const RANGES_AHEAD: usize = 8;
+
+/// Begin to fetch the bytes `span` of a version by ranges.
+pub(crate) fn begin(
+    shop: &Arc<Shop>,
+    chosen: &Chosen,
+    span: Range<u64>,
+    subject: &str,
+) -> (Arrival, AbortOnDropHandle<()>) {
+    // One more stands here while the reader is at work on the one before.
+    let (to, rest) = mpsc::channel(1);
+    let mut arrival = Arrival::new(Stretch::default(), span.start, span.end, subject.to_owned());
+    arrival.rest = Some(rest);
+    let (shop, chosen) = (shop.clone(), chosen.clone());
+    let feeding = tokio::spawn(async move {
+        let mut stop = shop.stop.clone();
+        tokio::select! {
+            () = feed(&shop, &chosen, span, &to) => {}
+            // The reader finds nobody at the other end.
+            () = stop.asked() => {}
+        }
+    });
+    (arrival, AbortOnDropHandle::new(feeding))
+}
+
+async fn feed(
+    shop: &Arc<Shop>,
+    chosen: &Chosen,
+    span: Range<u64>,
+    to: &mpsc::Sender<Result<Stretch, Fault>>,
+) {
+    let mut next = span.start;
+    let mut ahead: VecDeque<AbortOnDropHandle<Result<Stretch, Fault>>> = VecDeque::new();
+    loop {
+        while next < span.end && ahead.len() < RANGES_AHEAD {
+            let range = next..(next + RANGE_BYTES).min(span.end);
+            // What is here already does not wait for more room.
+            let taken = match ahead.is_empty() {
+                true => room(shop, range.end - range.start).await,
+                false => shop.budget.take_now(range.end - range.start),
+            };
+            let Some(taken) = taken else { break };
+            next = range.end;
+            let (shop, chosen) = (shop.clone(), chosen.clone());
+            ahead.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
+                stretch(&shop, &chosen, range, taken).await
+            })));
+        }
+        let Some(first) = ahead.pop_front() else {
+            return;
+        };
+        let done = match first.await {
+            Ok(done) => done,
+            Err(error) => Err(Fault::new(
+                Class::Local,
+                "download",
+                chosen.subject(),
+                crate::types::chain(&error),
+            )),
+        };
+        let is_last = done.is_err();
+        // The reader may have given up.
+        if to.send(done).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// One range, going on where it broke off.
+async fn stretch(
+    shop: &Arc<Shop>,
+    chosen: &Chosen,
+    range: Range<u64>,
+    room: OwnedSemaphorePermit,
+) -> Result<Stretch, Fault> {
+    let mut stop = shop.stop.clone();
+    let mut patience = Patience::default();
+    let mut pieces = VecDeque::new();
+    let mut left = range;
+    loop {
+        match rest_of(shop, chosen, &mut left, &mut pieces).await {
+            Ok(()) => {
+                return Ok(Stretch {
+                    pieces,
+                    _room: Some(room),
+                });
+            }
+            // The last byte came before the connection broke.
+            Err(_) if left.is_empty() => {
+                return Ok(Stretch {
+                    pieces,
+                    _room: Some(room),
+                });
+            }
+            Err(fault) if patience.again(&fault, &mut stop).await => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
+async fn rest_of(
+    shop: &Shop,
+    chosen: &Chosen,
+    left: &mut Range<u64>,
+    pieces: &mut VecDeque<Bytes>,
+) -> Result<(), Fault> {
+    let at = shop.at(chosen);
+    let mut body = shop.store.get_range(at, chosen.version(), left).await?;
+    while let Some(piece) = body.next().await? {
+        let bytes = piece.len() as u64;
+        if bytes > left.end - left.start {
+            return Err(damaged(
+                &chosen.subject(),
+                "the server sent more than it was asked for",
+            ));
+        }
+        left.start += bytes;
+        shop.tally.arrived(bytes);
+        pieces.push_back(piece);
+    }
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(cut_off(&chosen.subject())),
+    }
+}

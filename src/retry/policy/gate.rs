@@ -1,0 +1,338 @@
+//! The gate before one bucket: open, closed, or letting one probe through.
+//!
+//! When a bucket fails as such, ten thousand waiting files must not each find
+//! that out. When only one file fails, the others must not wait for it. The
+//! gate tells the two apart; it never decides about a path's own retry.
+
+use super::Backoff;
+use crate::types::{Class, Fault};
+
+/// A network that fails meets every path: this many *different* paths in a row
+/// and no success between. Two can be a coincidence.
+const PATHS_TO_CLOSE: usize = 3;
+
+/// A probe that has not been reported by then was lost or moves a huge file;
+/// another may start.
+const PROBE_PATIENCE_MS: u64 = 5 * 60_000;
+
+/// Paths known to be denied while others pass (a policy with a hole). They no
+/// longer close the gate; more than these are a fault of the bucket as such.
+const EXCUSED_MAX: usize = 16;
+
+/// Where the gate stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GateState {
+    /// Everything may start.
+    Open,
+    /// Nothing may start before `probe_at_ms`, and then one item only.
+    Closed {
+        /// Since when the bucket fails, milliseconds since 1970.
+        since_ms: i64,
+        /// The newest failure.
+        fault: Fault,
+        /// When the next probe may start, milliseconds since 1970.
+        probe_at_ms: i64,
+        /// Failures that count: the one that closed it and each failed probe.
+        attempts: u32,
+    },
+    /// One item is under way to find out.
+    Probing {
+        /// As in `Closed`.
+        since_ms: i64,
+        /// As in `Closed`.
+        fault: Fault,
+        /// As in `Closed`.
+        attempts: u32,
+        /// Which path was let through.
+        path_hash: u64,
+        /// When it was let through, milliseconds since 1970.
+        started_ms: i64,
+    },
+}
+
+/// Answer to "may this path start now?".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MayStart {
+    /// Yes.
+    Yes,
+    /// Yes, and it is the one probe: its outcome must come back through
+    /// [`Gate::success`], [`Gate::failure`] or [`Gate::abandoned`].
+    ProbeOnly,
+    /// Not before this moment (milliseconds since 1970), or the next [`Transition`].
+    No {
+        /// When to ask again.
+        until_ms: i64,
+    },
+}
+
+/// A change that people may want to hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transition {
+    /// The bucket takes files again.
+    Opened {
+        /// How long it did not, milliseconds.
+        after_ms: u64,
+    },
+    /// The bucket takes nothing for now.
+    Closed {
+        /// Why.
+        fault: Fault,
+    },
+}
+
+/// The gate before one bucket. Times are milliseconds since 1970; a clock that
+/// is set back delays a probe by one backoff at most.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    state: GateState,
+    /// Different paths that failed in passing, without a success between, and
+    /// whether by asking alone.
+    failing: Vec<(u64, bool)>,
+    /// The path whose denial closed the gate, while it is closed.
+    denied: Option<u64>,
+    /// Paths that are denied for themselves; newest last.
+    excused: Vec<u64>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Gate {
+    /// An open gate.
+    pub fn new() -> Self {
+        Self {
+            state: GateState::Open,
+            failing: Vec::with_capacity(PATHS_TO_CLOSE),
+            denied: None,
+            excused: Vec::new(),
+        }
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> &GateState {
+        &self.state
+    }
+
+    /// Since when the bucket fails and why; `None` while it is open.
+    pub fn outage(&self) -> Option<(i64, &Fault)> {
+        match &self.state {
+            GateState::Open => None,
+            GateState::Closed {
+                since_ms, fault, ..
+            }
+            | GateState::Probing {
+                since_ms, fault, ..
+            } => Some((*since_ms, fault)),
+        }
+    }
+
+    /// Whether this path may start now. Saying [`MayStart::ProbeOnly`] makes it the probe.
+    pub fn may_start(&mut self, path_hash: u64, now_ms: i64) -> MayStart {
+        let (since_ms, fault, attempts) = match &self.state {
+            GateState::Open => return MayStart::Yes,
+            GateState::Closed {
+                since_ms,
+                fault,
+                probe_at_ms,
+                attempts,
+            } => {
+                if !passed(*probe_at_ms, now_ms, Backoff::of(fault.class).cap_ms) {
+                    return MayStart::No {
+                        until_ms: *probe_at_ms,
+                    };
+                }
+                (*since_ms, fault.clone(), *attempts)
+            }
+            GateState::Probing {
+                since_ms,
+                fault,
+                attempts,
+                started_ms,
+                ..
+            } => {
+                let until_ms = later(*started_ms, PROBE_PATIENCE_MS);
+                if !passed(until_ms, now_ms, PROBE_PATIENCE_MS) {
+                    return MayStart::No { until_ms };
+                }
+                (*since_ms, fault.clone(), *attempts)
+            }
+        };
+        self.state = GateState::Probing {
+            since_ms,
+            fault,
+            attempts,
+            path_hash,
+            started_ms: now_ms,
+        };
+        MayStart::ProbeOnly
+    }
+
+    /// The bucket has acknowledged something of this path. A large file need
+    /// not be complete: its first stored part proves as much.
+    pub fn success(&mut self, path_hash: u64, now_ms: i64) -> Option<Transition> {
+        self.failing.clear();
+        self.excused.retain(|excused| *excused != path_hash);
+        let since_ms = self.outage()?.0;
+        if let Some(denied) = self.denied.take().filter(|denied| *denied != path_hash) {
+            self.excuse(denied);
+        }
+        self.state = GateState::Open;
+        Some(Transition::Opened {
+            after_ms: between(since_ms, now_ms),
+        })
+    }
+
+    /// The bucket has answered a question about this path, and stored nothing.
+    /// That proves that it answers questions: it ends an outage of questions,
+    /// never one of a bucket that takes no files.
+    pub fn answered(&mut self, path_hash: u64, now_ms: i64) -> Option<Transition> {
+        match self.outage() {
+            Some((_, fault)) if fault.is_reading() => self.success(path_hash, now_ms),
+            Some(_) => {
+                self.abandoned(path_hash, now_ms);
+                None
+            }
+            None => {
+                self.failing.retain(|(_, is_reading)| !is_reading);
+                None
+            }
+        }
+    }
+
+    /// The bucket answers questions, and nothing waits for it any more: there
+    /// is no outage that would harm anybody.
+    pub fn idle(&mut self, now_ms: i64) -> Option<Transition> {
+        let since_ms = self.outage()?.0;
+        self.failing.clear();
+        self.denied = None;
+        self.state = GateState::Open;
+        Some(Transition::Opened {
+            after_ms: between(since_ms, now_ms),
+        })
+    }
+
+    /// This path failed. Faults that are the path's own leave the gate as it
+    /// is, except that its probe is over.
+    pub fn failure(
+        &mut self,
+        fault: &Fault,
+        path_hash: u64,
+        now_ms: i64,
+        random: u64,
+    ) -> Option<Transition> {
+        match &self.state {
+            GateState::Open => {
+                if !self.closes(fault, path_hash) {
+                    return None;
+                }
+                self.close(fault, now_ms, now_ms, 1, random);
+                Some(Transition::Closed {
+                    fault: fault.clone(),
+                })
+            }
+            // Started before it closed, or with the gate unasked: no news.
+            GateState::Closed { .. } => None,
+            GateState::Probing {
+                path_hash: probe,
+                since_ms,
+                attempts,
+                ..
+            } => {
+                if *probe != path_hash {
+                    return None;
+                }
+                let (since_ms, attempts) = (*since_ms, attempts.saturating_add(1));
+                if fault.class.is_destination() {
+                    self.close(fault, since_ms, now_ms, attempts, random);
+                } else {
+                    self.abandoned(path_hash, now_ms);
+                }
+                None
+            }
+        }
+    }
+
+    /// This path ended without saying anything about the bucket (nothing to
+    /// upload, cancelled). If it was the probe, another may start at once.
+    pub fn abandoned(&mut self, path_hash: u64, now_ms: i64) {
+        if let GateState::Probing {
+            since_ms,
+            fault,
+            attempts,
+            path_hash: probe,
+            ..
+        } = &self.state
+            && *probe == path_hash
+        {
+            self.state = GateState::Closed {
+                since_ms: *since_ms,
+                fault: fault.clone(),
+                probe_at_ms: now_ms,
+                attempts: *attempts,
+            };
+        }
+    }
+
+    /// Whether a failure that came while open is the bucket's.
+    fn closes(&mut self, fault: &Fault, path_hash: u64) -> bool {
+        match fault.class {
+            Class::Credentials | Class::NoBucket | Class::Untrusted => true,
+            Class::Denied => {
+                if self.excused.contains(&path_hash) {
+                    return false;
+                }
+                self.denied = Some(path_hash);
+                true
+            }
+            // One file may be too large for the room that is left.
+            Class::Transient | Class::SlowDown | Class::Full => {
+                if !self.failing.iter().any(|(path, _)| *path == path_hash) {
+                    self.failing.push((path_hash, fault.is_reading()));
+                }
+                self.failing.len() >= PATHS_TO_CLOSE
+            }
+            _ => false,
+        }
+    }
+
+    fn close(&mut self, fault: &Fault, since_ms: i64, now_ms: i64, attempts: u32, random: u64) {
+        self.failing.clear();
+        let delay_ms = Backoff::of(fault.class).delay_ms(attempts, random);
+        self.state = GateState::Closed {
+            since_ms,
+            fault: fault.clone(),
+            probe_at_ms: later(now_ms, delay_ms),
+            attempts,
+        };
+    }
+
+    /// Another path passed while this one was denied: it is this path alone.
+    fn excuse(&mut self, path_hash: u64) {
+        if self.excused.len() >= EXCUSED_MAX {
+            self.excused.remove(0);
+        }
+        self.excused.push(path_hash);
+    }
+}
+
+/// `from_ms` plus a duration.
+pub(crate) fn later(from_ms: i64, delay_ms: u64) -> i64 {
+    from_ms.saturating_add_unsigned(delay_ms)
+}
+
+/// The time between two moments; 0 when the clock went back.
+pub(crate) fn between(from_ms: i64, to_ms: i64) -> u64 {
+    u64::try_from(to_ms.saturating_sub(from_ms)).unwrap_or(0)
+}
+
+/// Whether a moment has come. One further ahead than any wait could have put
+/// it was set by a clock that has gone back since: it counts as passed.
+pub(crate) fn passed(moment_ms: i64, now_ms: i64, wait_max_ms: u64) -> bool {
+    now_ms >= moment_ms || between(now_ms, moment_ms) > wait_max_ms
+}
+
+#[cfg(test)]
+mod tests;

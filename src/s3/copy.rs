@@ -1,0 +1,354 @@
+//! Content that the server has, stored again on the server: whole objects, and
+//! parts of an upload.
+//!
+//! An answer proves nothing by itself: what was copied is compared by whoever
+//! asked for it. The source is named by its version wherever it has one, since
+//! some servers ignore the condition on its ETag (`Differs::CopyIgnoresIfMatch`).
+
+use super::multipart::{PartDone, Upload, crc64_of, sha256_of};
+use super::object::metadata;
+use super::{At, ObjectHeaders, Store, Stored, client, error};
+use crate::types::{Class, Fault};
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::types::{MetadataDirective, TaggingDirective};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+/// What a copy source may carry unescaped (RFC 3986 unreserved, and `/`).
+const COPY_SOURCE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'/');
+
+/// The largest object that CopyObject takes: 5 GiB (Amazon S3 API, CopyObject).
+pub const COPY_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
+
+/// A version of the same bucket that content is copied from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CopyFrom<'a> {
+    /// Full key.
+    pub key: &'a str,
+    /// The version; the newest when empty (the bucket is not versioned).
+    pub version_id: &'a str,
+    /// Copied only while it has this ETag; not checked when empty.
+    pub etag: &'a str,
+}
+
+/// How often the server undoes the escapes of a copied part's source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Escaped {
+    Once,
+    Twice,
+}
+
+/// How one server wants to be asked for copies, found out from its answers.
+#[derive(Debug, Default)]
+pub(super) struct Manners {
+    /// It refuses to be told what becomes of tags.
+    refuses_tag_rule: AtomicBool,
+    /// Times that it undoes escapes of a part's source; 0 while nobody knows.
+    part_source: AtomicU8,
+}
+
+impl Manners {
+    fn part_source(&self) -> Option<Escaped> {
+        match self.part_source.load(Ordering::Relaxed) {
+            1 => Some(Escaped::Once),
+            2 => Some(Escaped::Twice),
+            _ => None,
+        }
+    }
+
+    fn learn(&self, escaped: Escaped) {
+        let times = match escaped {
+            Escaped::Once => 1,
+            Escaped::Twice => 2,
+        };
+        self.part_source.store(times, Ordering::Relaxed);
+    }
+}
+
+impl CopyFrom<'_> {
+    fn source(&self, bucket: &str, escaped: Escaped) -> String {
+        let path = format!("{bucket}/{}", self.key);
+        let mut source = utf8_percent_encode(&path, COPY_SOURCE).to_string();
+        if escaped == Escaped::Twice {
+            source = utf8_percent_encode(&source, COPY_SOURCE).to_string();
+        }
+        if !self.version_id.is_empty() {
+            source.push_str("?versionId=");
+            source.push_str(self.version_id);
+        }
+        source
+    }
+
+    fn if_match(&self) -> Option<String> {
+        (!self.etag.is_empty()).then(|| format!("\"{}\"", self.etag))
+    }
+
+    /// No other version can be meant.
+    fn is_pinned(&self) -> bool {
+        !matches!(self.version_id, "" | "null")
+    }
+}
+
+/// A copy that failed, and whether for something in the request that the server
+/// does not know.
+struct Refusal(Fault, bool);
+
+impl Store {
+    /// Store `from` at `at` with metadata of its own and without tags, without
+    /// sending content. Up to 5 GiB (S3's own limit). Version id and ETag are empty
+    /// where the server does not tell (`Differs::CopyWithoutVersionId`).
+    ///
+    /// # Errors
+    /// Any class; `NotFound` when that version is gone, `Refused` when it is
+    /// another one by now.
+    pub async fn copy(
+        &self,
+        at: At<'_>,
+        from: &CopyFrom<'_>,
+        headers: &ObjectHeaders,
+    ) -> Result<Stored, Fault> {
+        if self.copying.refuses_tag_rule.load(Ordering::Relaxed) {
+            let copied = self.copy_with(at, from, headers, None).await;
+            return copied.map_err(|Refusal(fault, _)| fault);
+        }
+        // Left out, S3 copies the tags, which takes rights that the policy in
+        // docs/OPERATIONS.md does not give: a tagged object would be refused.
+        let no_tags = Some(TaggingDirective::Replace);
+        match self.copy_with(at, from, headers, no_tags).await {
+            Ok(stored) => Ok(stored),
+            Err(Refusal(_, true)) => {
+                let copied = self.copy_with(at, from, headers, None).await;
+                let stored = copied.map_err(|Refusal(fault, _)| fault)?;
+                self.copying.refuses_tag_rule.store(true, Ordering::Relaxed);
+                Ok(stored)
+            }
+            Err(Refusal(fault, false)) => Err(fault),
+        }
+    }
+
+    async fn copy_with(
+        &self,
+        at: At<'_>,
+        from: &CopyFrom<'_>,
+        headers: &ObjectHeaders,
+        tags: Option<TaggingDirective>,
+    ) -> Result<Stored, Refusal> {
+        let answer = self
+            .client
+            .copy_object()
+            .bucket(at.bucket)
+            .key(at.key)
+            .copy_source(from.source(at.bucket, Escaped::Once))
+            .set_copy_source_if_match(from.if_match())
+            .metadata_directive(MetadataDirective::Replace)
+            .set_tagging_directive(tags)
+            .set_metadata(Some(metadata(headers)))
+            .set_content_encoding(headers.gzip.then(|| "gzip".to_owned()))
+            .set_content_type(headers.content_type.map(str::to_owned))
+            .customize()
+            .config_override(client::server_work())
+            .send()
+            .await
+            .map_err(|error| {
+                let is_unknown = matches!(error.code(), Some("NotImplemented" | "InvalidArgument"));
+                Refusal(error::from_sdk("copy", &at.subject(), error), is_unknown)
+            })?;
+        let etag = answer.copy_object_result().and_then(|r| r.e_tag());
+        Ok(Stored::of(answer.version_id(), etag))
+    }
+
+    /// Fill one part from a byte range of an existing version, without sending
+    /// content. What the server says of it must be compared with what it should
+    /// be: some answer well and store something else.
+    ///
+    /// # Errors
+    /// Any class; `NotFound` when that version is gone or another one by now,
+    /// `Refused` when the server knows no such copies.
+    pub async fn copy_part(
+        &self,
+        at: At<'_>,
+        upload: &Upload,
+        number: i32,
+        from: &CopyFrom<'_>,
+        range: Range<u64>,
+    ) -> Result<PartDone, Fault> {
+        let ask = |escaped| self.copy_part_with(at, upload, number, from, range.clone(), escaped);
+        // Escapes of anything but `%` may be undone once or twice: it is the same.
+        if !from.key.contains('%') {
+            return ask(Escaped::Once).await;
+        }
+        if let Some(escaped) = self.copying.part_source() {
+            return ask(escaped).await;
+        }
+        if !from.is_pinned() {
+            let why = "its key has a `%`, and no version id tells it from others";
+            let operation = "copy a part of";
+            return Err(Fault::new(Class::NotFound, operation, at.subject(), why));
+        }
+        // `Differs::PartCopyCrashesOnPercent`: who undoes escapes twice finds another
+        // key, or crashes, when they are made once. The other way round there is
+        // nothing to be found, as no other key has a version of that id.
+        match ask(Escaped::Twice).await {
+            Ok(done) => {
+                self.copying.learn(Escaped::Twice);
+                Ok(done)
+            }
+            Err(fault)
+                if matches!(
+                    fault.class,
+                    Class::NotFound | Class::Refused | Class::Denied
+                ) =>
+            {
+                let source = At {
+                    key: from.key,
+                    ..at
+                };
+                let is_there = self.head(source, Some(from.version_id)).await?.is_some();
+                if !is_there {
+                    return Err(fault);
+                }
+                self.copying.learn(Escaped::Once);
+                ask(Escaped::Once).await
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn copy_part_with(
+        &self,
+        at: At<'_>,
+        upload: &Upload,
+        number: i32,
+        from: &CopyFrom<'_>,
+        range: Range<u64>,
+        escaped: Escaped,
+    ) -> Result<PartDone, Fault> {
+        let answer = self
+            .client
+            .upload_part_copy()
+            .bucket(at.bucket)
+            .key(at.key)
+            .upload_id(&upload.id)
+            .part_number(number)
+            .copy_source(from.source(at.bucket, escaped))
+            .set_copy_source_if_match(from.if_match())
+            .copy_source_range(format!("bytes={}-{}", range.start, range.end - 1))
+            .customize()
+            .config_override(client::server_work())
+            .send()
+            .await
+            .map_err(|error| {
+                let status = error.raw_response().map(|r| r.status().as_u16());
+                // In cold storage it is as good as gone, and the server does well.
+                let is_cold = error::is_archive_code(error.code());
+                let fault = error::from_sdk_unless_unknown("copy a part of", &at.subject(), error);
+                let class = match status {
+                    Some(412) => Class::NotFound,
+                    _ if is_cold => Class::NotFound,
+                    _ => fault.class,
+                };
+                Fault { class, ..fault }
+            })?;
+        let result = answer.copy_part_result();
+        Ok(PartDone {
+            number,
+            etag: result
+                .and_then(|r| r.e_tag())
+                .unwrap_or_default()
+                .to_owned(),
+            sha256: sha256_of(result.and_then(|r| r.checksum_sha256())),
+            crc64: crc64_of(result.and_then(|r| r.checksum_crc64_nvme())),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Fingerprint, ObjectMeta};
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_types::body::SdkBody;
+    use std::sync::{Arc, Mutex};
+
+    const RULE: &str = "x-amz-tagging-directive";
+
+    /// Copies, unless it is told what becomes of tags and answers this to that; and
+    /// what it was told each time.
+    #[derive(Debug, Clone)]
+    struct Server(Option<(u16, &'static str)>, Arc<Mutex<Vec<Option<String>>>>);
+
+    impl HttpConnector for Server {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let rule = request.headers().get(RULE).map(str::to_owned);
+            let (status, body) = match self.0.filter(|_| rule.is_some()) {
+                Some((status, code)) => (status, format!("<Error><Code>{code}</Code></Error>")),
+                None => {
+                    let body = "<CopyObjectResult><ETag>e</ETag></CopyObjectResult>";
+                    (200, body.to_owned())
+                }
+            };
+            self.1.lock().unwrap().push(rule);
+            let status = status.try_into().unwrap();
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
+        }
+    }
+
+    #[tokio::test]
+    async fn tags_are_left_behind_and_a_server_that_knows_no_tags_copies_all_the_same() {
+        let told = || Some("REPLACE".to_owned());
+        for (refusal, is_stored, want) in [
+            (None, true, vec![told(), told()]),
+            (
+                Some((501, "NotImplemented")),
+                true,
+                vec![told(), None, None],
+            ),
+            (
+                Some((400, "InvalidArgument")),
+                true,
+                vec![told(), None, None],
+            ),
+            (Some((403, "AccessDenied")), false, vec![told(), told()]),
+            (
+                Some((412, "PreconditionFailed")),
+                false,
+                vec![told(), told()],
+            ),
+        ] {
+            let server = Server(refusal, Arc::default());
+            let connector = SharedHttpConnector::new(server.clone());
+            let store = Store::vault(
+                http_client_fn(move |_, _| connector.clone()),
+                "a test's server",
+            );
+            let at = At {
+                bucket: "b",
+                key: "k",
+            };
+            let from = CopyFrom {
+                key: "from",
+                version_id: "v",
+                etag: "e",
+            };
+            let headers = ObjectHeaders {
+                meta: ObjectMeta::of(&Fingerprint::UNSEEN, None),
+                gzip: false,
+                content_type: None,
+            };
+            for _ in 0..2 {
+                let copied = store.copy(at, &from, &headers).await;
+                assert_eq!(copied.is_ok(), is_stored, "{refusal:?}: {copied:?}");
+            }
+            assert_eq!(*server.1.lock().unwrap(), want, "{refusal:?}");
+        }
+    }
+}

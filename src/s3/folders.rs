@@ -1,0 +1,44 @@
+//! The folders at one place of a bucket, without what is in them.
+
+use super::Store;
+use super::list::{PAGE_KEYS, Page, bounded, decoded, given_objects};
+use super::seam::{Next, Spot};
+use crate::types::Fault;
+
+impl Store {
+    /// One page of the folders right below `prefix` (empty, or ending in `/`);
+    /// each ends in `/`. A page may hold none although more follow.
+    ///
+    /// # Errors
+    /// Any class.
+    pub async fn list_folders(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&Next>,
+    ) -> Result<Page<String>, Fault> {
+        let (answer, encoded) = self
+            .list_page(bucket, prefix, Some("/"), after, PAGE_KEYS)
+            .await?;
+        let folders = answer.common_prefixes().iter().filter_map(|f| f.prefix());
+        let objects = answer.contents().iter().filter_map(|o| o.key());
+        let mut names: Vec<(String, bool)> = folders
+            .map(|name| (decoded(name, encoded), true))
+            .chain(objects.map(|name| (decoded(name, encoded), false)))
+            .collect();
+        bounded("list", bucket, names.iter().map(|(name, _)| name))?;
+        // The server has them in one order, and gives them apart.
+        names.sort();
+        let spots: Vec<Spot> = names.iter().map(|(name, _)| Spot::of_key(name)).collect();
+        let given = given_objects(&answer, &spots, PAGE_KEYS);
+        let (new_from, next) = self.join_objects(bucket, after, given).await?;
+        let new = names.into_iter().skip(new_from);
+        Ok(Page {
+            items: new
+                .filter_map(|(name, is_folder)| is_folder.then_some(name))
+                .collect(),
+            next,
+            in_order: true,
+        })
+    }
+}

@@ -1,0 +1,292 @@
+//! Requests that change the bucket and that nobody answered: the server, or what
+//! lies on the way to it, may carry them out later.
+//!
+//! Sits in the SDK's client, so that each attempt counts: one that timed out and
+//! was repeated by the SDK, and one whose caller has gone, leave no other trace.
+
+use super::client::SERVER_WORK_TIMEOUT;
+use super::{Store, marks};
+use aws_sdk_s3::config::interceptors::{
+    BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+    FinalizerInterceptorContextRef,
+};
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadInput;
+use aws_sdk_s3::operation::copy_object::CopyObjectInput;
+use aws_sdk_s3::operation::delete_object::DeleteObjectInput;
+use aws_sdk_s3::operation::put_object::PutObjectInput;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::Input;
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The longest that a request can take which nobody waits for any more. A killed
+/// process sends no more than what its kernel holds, which a line that moves at
+/// all takes within a minute; then the server may work as long as we would wait
+/// for it: fifteen minutes, for the largest copy.
+pub const LATE_MAX: Duration = SERVER_WORK_TIMEOUT.saturating_add(Duration::from_secs(60));
+
+/// Keys noted until somebody asks; of more it is only known that there were some.
+const NOTED_MAX: usize = 10_000;
+
+/// Objects that were to be changed by requests without an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Bucket and full key of each.
+    pub keys: BTreeSet<(String, String)>,
+    /// There were more.
+    pub more: bool,
+}
+
+/// Handle to the notes; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Notes(Arc<Mutex<Unanswered>>);
+
+impl Notes {
+    fn add(&self, target: &Target) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.keys.len() >= NOTED_MAX {
+            noted.more = true;
+            return;
+        }
+        let Target { bucket, key } = target.clone();
+        noted.keys.insert((bucket, key));
+    }
+
+    fn take(&self) -> Unanswered {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Store {
+    /// What was to be changed by requests that were not answered since the last
+    /// call.
+    pub fn unanswered(&self) -> Unanswered {
+        self.notes.take()
+    }
+}
+
+/// What a request changes.
+#[derive(Debug, Clone)]
+struct Target {
+    bucket: String,
+    key: String,
+}
+
+impl Storable for Target {
+    type Storer = StoreReplace<Self>;
+}
+
+/// Only what makes a version or a marker: parts that come late stay invisible.
+fn target(input: &Input) -> Option<Target> {
+    let (bucket, key) = if let Some(put) = input.downcast_ref::<PutObjectInput>() {
+        (put.bucket(), put.key())
+    } else if let Some(copy) = input.downcast_ref::<CopyObjectInput>() {
+        (copy.bucket(), copy.key())
+    } else if let Some(delete) = input.downcast_ref::<DeleteObjectInput>() {
+        (delete.bucket(), delete.key())
+    } else {
+        let complete = input.downcast_ref::<CompleteMultipartUploadInput>()?;
+        (complete.bucket(), complete.key())
+    };
+    Some(Target {
+        bucket: bucket?.to_owned(),
+        key: key?.to_owned(),
+    })
+}
+
+/// One attempt. Goes when the next one begins, or the request is over or given up.
+#[derive(Debug)]
+struct Attempt {
+    target: Target,
+    is_answered: AtomicBool,
+    notes: Notes,
+}
+
+impl Storable for Attempt {
+    type Storer = StoreReplace<Self>;
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if !self.is_answered.load(Ordering::Relaxed) {
+            self.notes.add(&self.target);
+        }
+    }
+}
+
+/// Notes what is not answered.
+#[derive(Debug)]
+pub(super) struct NotesUnanswered(pub(super) Notes);
+
+impl Intercept for NotesUnanswered {
+    fn name(&self) -> &'static str {
+        "NotesUnanswered"
+    }
+
+    fn read_before_serialization(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(target) = target(context.input()) {
+            cfg.interceptor_state().store_put(target);
+        }
+        Ok(())
+    }
+
+    fn read_before_attempt(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(target) = cfg.load::<Target>().cloned() {
+            cfg.interceptor_state().store_put(Attempt {
+                target,
+                is_answered: AtomicBool::new(false),
+                notes: self.0.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let operation = cfg.load::<Metadata>().map_or("", |of| of.name());
+        let is_final = context.response().is_some_and(|response| {
+            let body = response.body().bytes().unwrap_or_default();
+            let is_servers = marks::is_servers(operation, response);
+            is_final(response.status().as_u16(), body, is_servers)
+        });
+        if let Some(attempt) = cfg.load::<Attempt>().filter(|_| is_final) {
+            attempt.is_answered.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// Whether after this answer nothing more is done. A gateway that gives up on
+/// its server (502, 504) does not know; an error of the server's own (500) may
+/// come after the deed; and what answers in the server's place may have handed the
+/// request on.
+fn is_final(status: u16, body: &[u8], is_servers: bool) -> bool {
+    match status {
+        500..=599 => status == 503 && super::contains(body, b"<Code>SlowDown</Code>"),
+        _ => is_servers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::s3::At;
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_types::body::SdkBody;
+
+    #[test]
+    fn answers_that_leave_it_open() {
+        let slow_down = b"<Error><Code>SlowDown</Code></Error>".as_slice();
+        for (status, body, is_servers, want) in [
+            (200, b"".as_slice(), true, true),
+            (204, b"", true, true),
+            (403, b"", true, true),
+            (429, b"", true, true),
+            (503, slow_down, true, true),
+            (503, b"<html>", false, false),
+            (500, slow_down, true, false),
+            (502, b"", true, false),
+            (504, b"", false, false),
+            (200, b"<html>", false, false),
+            (408, b"", false, false),
+            (429, b"", false, false),
+        ] {
+            let got = is_final(status, body, is_servers);
+            assert_eq!(got, want, "{status} {is_servers}");
+        }
+    }
+
+    #[test]
+    fn notes_are_bounded_and_taken_once() {
+        let notes = Notes::default();
+        for number in 0..NOTED_MAX + 1 {
+            notes.add(&Target {
+                bucket: "b".to_owned(),
+                key: number.to_string(),
+            });
+        }
+        let taken = notes.take();
+        assert_eq!((taken.keys.len(), taken.more), (NOTED_MAX, true));
+        assert_eq!(notes.take(), Unanswered::default());
+    }
+
+    /// Answers everything with this.
+    #[derive(Debug, Clone)]
+    struct Answers {
+        status: u16,
+        headers: &'static [(&'static str, &'static str)],
+        body: &'static str,
+    }
+
+    impl HttpConnector for Answers {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            let status = self.status.try_into().unwrap();
+            let mut response = HttpResponse::new(status, SdkBody::from(self.body));
+            for (name, value) in self.headers {
+                response.headers_mut().insert(*name, *value);
+            }
+            HttpConnectorFuture::ready(Ok(response))
+        }
+    }
+
+    /// Named after the bug: a sign-in page that answered while the request waited in
+    /// a proxy settled it, and the deed that came later was never found.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_proxy_answers_settles_no_request() {
+        const PAGE: &str = "<html><body>Please sign in</body></html>";
+        const HTML: &[(&str, &str)] = &[("content-type", "text/html")];
+        const OWN: &[(&str, &str)] = &[("x-amz-request-id", "1")];
+        const DENIED: &str = "<Error><Code>AccessDenied</Code></Error>";
+        for (status, headers, body, is_settled) in [
+            (204, OWN, "", true),
+            (204, &[][..], "", true),
+            (403, OWN, DENIED, true),
+            (403, &[], DENIED, true),
+            (200, HTML, PAGE, false),
+            (403, HTML, PAGE, false),
+            (404, HTML, PAGE, false),
+            (407, HTML, PAGE, false),
+            (408, &[], "", false),
+            (429, &[], "slow down", false),
+            (502, HTML, PAGE, false),
+        ] {
+            let answers = Answers {
+                status,
+                headers,
+                body,
+            };
+            let connector = SharedHttpConnector::new(answers);
+            let http = http_client_fn(move |_, _| connector.clone());
+            let store = Store::vault(http, "a test's server");
+            let at = At {
+                bucket: "b",
+                key: "k",
+            };
+            let _ = store.mark_deleted(at).await;
+            let open = store.unanswered().keys;
+            assert_eq!(open.is_empty(), is_settled, "{status} {body}");
+        }
+    }
+}

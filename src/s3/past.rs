@@ -1,0 +1,285 @@
+//! What can be had back of a bucket: its versions, or what is current on a server that
+//! has no list of versions (`Differs::NoVersions`).
+//!
+//! Invariant: a server counts as one without versions only when it says so itself, in
+//! two answers: it does not know the list, and it does not say that the bucket keeps
+//! versions. An outage, a refusal of rights and what a proxy answers are neither.
+
+use super::list::{Listed, ListedVersion, PAGE_KEYS, Page};
+use super::seam::Next;
+use super::{At, Store, marks};
+use crate::types::{Fault, Kind};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use std::sync::PoisonError;
+
+/// The version id of what is current where no versions are kept (Amazon S3 API).
+const NULL: &str = "null";
+
+/// Empty objects of a page that are asked at once whether they are folders.
+const ASKED_AT_ONCE: usize = 8;
+
+/// Why a page of versions cannot be had.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) fault: Fault,
+    /// The server itself says that it has no such list.
+    pub(super) is_unknown: bool,
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            is_unknown: false,
+        }
+    }
+}
+
+impl Store {
+    /// One page of what can be had back: as [`Store::list_versions`], and where the
+    /// server has no such list, what is current, each object as its version `null`.
+    ///
+    /// # Errors
+    /// As [`Store::list_versions`].
+    pub async fn list_past(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&Next>,
+    ) -> Result<Page<ListedVersion>, Fault> {
+        if !self.has_only_current(bucket) {
+            let refused = match self.versions_page(bucket, prefix, after).await {
+                Ok(page) => return Ok(page),
+                Err(refused) => refused,
+            };
+            // In the midst of a list it is a server that has one.
+            let is_begin = after.is_none_or(Next::is_begin);
+            if !refused.is_unknown || !is_begin || !Box::pin(self.denies_versions(bucket)).await? {
+                return Err(refused.fault);
+            }
+            self.only_current
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(bucket.to_owned());
+        }
+        let page = self.list(bucket, prefix, after, PAGE_KEYS).await?;
+        Box::pin(self.all_current(bucket, page)).await
+    }
+
+    /// Each object of a page as what it is now.
+    async fn all_current(
+        &self,
+        bucket: &str,
+        page: Page<Listed>,
+    ) -> Result<Page<ListedVersion>, Fault> {
+        let items = page
+            .items
+            .into_iter()
+            .map(|object| self.current(bucket, object));
+        let items = stream::iter(items).buffered(ASKED_AT_ONCE);
+        let mut items: Vec<ListedVersion> = items.try_collect().await?;
+        let is_last_moved = items.last().is_some_and(|last| last.key.ends_with('/'));
+        items.sort_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
+        Ok(Page {
+            // What the next page begins with may belong before a folder's key.
+            in_order: page.in_order && !(is_last_moved && page.next.is_some()),
+            items,
+            next: page.next,
+        })
+    }
+
+    async fn current(&self, bucket: &str, object: Listed) -> Result<ListedVersion, Fault> {
+        let mut key = object.key;
+        // `Differs::FolderLosesSlash`
+        if object.stored_bytes == 0 && !key.ends_with('/') {
+            let at = At { bucket, key: &key };
+            let head = self.head(at, None).await?;
+            let is_folder = head
+                .and_then(|head| head.meta.ok())
+                .is_some_and(|meta| meta.kind == Kind::Folder);
+            if is_folder {
+                key.push('/');
+            }
+        }
+        Ok(ListedVersion {
+            key,
+            version_id: NULL.to_owned(),
+            is_latest: true,
+            is_marker: false,
+            etag: object.etag,
+            stored_bytes: object.stored_bytes,
+            modified_ms: object.modified_ms,
+            storage_class: "STANDARD".to_owned(),
+        })
+    }
+
+    /// The server has no list of versions and keeps none, as was found by
+    /// [`Store::list_past`]: what is current is all that there is.
+    pub fn has_only_current(&self, bucket: &str) -> bool {
+        let only_current = self.only_current.lock();
+        only_current
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(bucket)
+    }
+
+    /// The version to ask for: such a server is not asked for any.
+    pub(super) fn version_asked(&self, bucket: &str, version_id: Option<&str>) -> Option<String> {
+        let is_current = version_id == Some(NULL) && self.has_only_current(bucket);
+        version_id.filter(|_| !is_current).map(str::to_owned)
+    }
+
+    /// The server does not say that the bucket keeps versions: it says that it does
+    /// not, or does not know the question.
+    async fn denies_versions(&self, bucket: &str) -> Result<bool, Fault> {
+        match self.versioning_status(bucket).await {
+            // One that is suspended has versions from before.
+            Ok(status) => Ok(status.is_empty()),
+            Err(refused) if refused.is_unknown => Ok(true),
+            Err(refused) => Err(refused.fault),
+        }
+    }
+}
+
+/// The server itself says that it does not know this request.
+pub(super) fn is_unknown<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let SdkError::ServiceError(service) = error else {
+        return false;
+    };
+    let response = service.raw();
+    let code = service.err().code().unwrap_or_default();
+    marks::is_own_refusal(response) && says_unknown(response.status().as_u16(), code)
+}
+
+fn says_unknown(status: u16, code: &str) -> bool {
+    match (status, code) {
+        (401 | 403, _) => false,
+        (_, "NotImplemented" | "MethodNotAllowed") => true,
+        (501 | 405, _) => true,
+        // No such page; a bucket or a key that is missing has a code of its own.
+        (404, "" | "NotFound") => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+    use aws_smithy_types::body::SdkBody;
+
+    const LIST: &str = "<ListBucketResult><Contents><Key>a</Key><ETag>&quot;e&quot;</ETag>\
+        <Size>3</Size><LastModified>2026-11-23T20:00:00.000Z</LastModified></Contents>\
+        </ListBucketResult>";
+    const NOT_THERE: &str = "<Error><Code>NotImplemented</Code></Error>";
+    const OFF: &str = "<VersioningConfiguration/>";
+
+    /// A server that answers lists of versions and the question for versioning so.
+    #[derive(Debug, Clone, Copy)]
+    struct Server {
+        versions: (u16, &'static str),
+        versioning: (u16, &'static str),
+    }
+
+    impl HttpConnector for Server {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let query = request.uri().split_once('?').map_or("", |(_, query)| query);
+            let asks = |what: &str| {
+                let mut names = query.split('&');
+                names.any(|name| name.split('=').next() == Some(what))
+            };
+            let (status, body) = match (asks("versions"), asks("versioning")) {
+                (true, _) => self.versions,
+                (_, true) => self.versioning,
+                _ => (200, LIST),
+            };
+            let status = status.try_into().unwrap();
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
+        }
+    }
+
+    fn store(server: Server) -> Store {
+        let connector = SharedHttpConnector::new(server);
+        let http = http_client_fn(move |_, _| connector.clone());
+        Store::vault(http, "a test's server")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_server_that_says_so_twice_has_no_versions() {
+        let not_there = (501, NOT_THERE);
+        let page = "<html><body>sign in</body></html>";
+        let enabled = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+        let suspended =
+            "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
+        let denied = "<Error><Code>AccessDenied</Code></Error>";
+        let no_bucket = "<Error><Code>NoSuchBucket</Code></Error>";
+        let nameless = "<Error><Message>what?</Message></Error>";
+        let slow_down = "<Error><Code>SlowDown</Code></Error>";
+        for (versions, versioning, want) in [
+            (not_there, (200, OFF), true),
+            (not_there, not_there, true),
+            (
+                (405, "<Error><Code>MethodNotAllowed</Code></Error>"),
+                (200, OFF),
+                true,
+            ),
+            ((404, nameless), (200, OFF), true),
+            // It keeps them, and cannot be read now.
+            (not_there, (200, enabled), false),
+            // Some are there from before.
+            (not_there, (200, suspended), false),
+            // Rights, outages, and what stands in between.
+            ((403, denied), (200, OFF), false),
+            ((403, NOT_THERE), (200, OFF), false),
+            (not_there, (403, denied), false),
+            (not_there, (503, slow_down), false),
+            (not_there, (500, ""), false),
+            ((404, no_bucket), (200, OFF), false),
+            ((501, page), (200, OFF), false),
+            ((405, ""), (200, OFF), false),
+            ((404, page), (200, OFF), false),
+            ((500, ""), (200, OFF), false),
+            ((503, slow_down), (200, OFF), false),
+        ] {
+            let what = format!("{versions:?} {versioning:?}");
+            let server = Server {
+                versions,
+                versioning,
+            };
+            let store = store(server);
+            let page = store.list_past("b", "", None).await;
+            assert_eq!(page.is_ok(), want, "{what}: {page:?}");
+            assert_eq!(store.has_only_current("b"), want, "{what}");
+            let asked = store.version_asked("b", Some("null"));
+            assert_eq!(asked.is_none(), want, "{what}");
+            assert_eq!(store.version_asked("b", Some("1")).as_deref(), Some("1"));
+            if let Ok(page) = page {
+                let [object] = &page.items[..] else {
+                    panic!("{what}: {:?}", page.items);
+                };
+                assert_eq!((&*object.key, &*object.version_id), ("a", "null"));
+                assert!(object.is_latest && !object.is_marker && page.next.is_none());
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_the_midst_of_a_list_it_is_an_error() {
+        let store = store(Server {
+            versions: (501, NOT_THERE),
+            versioning: (200, OFF),
+        });
+        assert!(
+            store
+                .list_past("b", "", Some(&Next::midst()))
+                .await
+                .is_err()
+        );
+        let key = Next::after_key("0");
+        assert!(store.list_past("b", "", Some(&key)).await.is_ok());
+    }
+}

@@ -1,0 +1,150 @@
+//! Small objects that say something of the destination itself: read whole, and
+//! written only if nobody else has written them meanwhile.
+
+use super::error::is_cold;
+use super::object::metadata;
+use super::{At, ObjectHeaders, Store, error, sha256_header, unquote};
+use crate::types::{Class, ContentHash, Fault};
+use aws_sdk_s3::primitives::ByteStream;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+
+/// The field of the metadata that repeats the record: it can be read of what a
+/// lifecycle rule has moved to cold storage, too.
+const REPEATED: &str = "kw-record";
+
+/// S3 takes 2 KB of metadata; the other fields take under 450 bytes.
+const REPEATED_BYTES_MAX: usize = 1_500;
+
+/// What must hold of an object for it to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand<'a> {
+    /// Nothing: whatever is there gets a newer version.
+    Nothing,
+    /// There is none.
+    Absent,
+    /// The newest version has this ETag.
+    Still(&'a str),
+}
+
+/// What became of a write with a demand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrote {
+    /// It is written. Servers that know no demands write always.
+    Done,
+    /// The demand does not hold.
+    Refused,
+    /// The server does not know such demands; nothing was written.
+    Unknown,
+}
+
+impl Store {
+    /// A small object whole, and its ETag; `None` when there is none. Of one that
+    /// is larger than `bytes_max` only its beginning.
+    ///
+    /// # Errors
+    /// Any class but `NotFound`.
+    pub async fn read_record(
+        &self,
+        at: At<'_>,
+        bytes_max: usize,
+    ) -> Result<Option<(Vec<u8>, String)>, Fault> {
+        let (head, mut body) = match self.get(at, None).await {
+            Ok(got) => got,
+            Err(fault) if fault.class == Class::NotFound => return Ok(None),
+            // A lifecycle rule for the whole bucket takes it along.
+            Err(fault) if is_cold(&fault) => {
+                return self.repeated(at).await?.ok_or(fault).map(Some);
+            }
+            Err(fault) => return Err(fault),
+        };
+        let mut bytes = Vec::new();
+        while let Some(piece) = body.next().await? {
+            let room = bytes_max.saturating_sub(bytes.len());
+            bytes.extend_from_slice(&piece[..piece.len().min(room)]);
+            if bytes.len() >= bytes_max {
+                break;
+            }
+        }
+        Ok(Some((bytes, head.etag)))
+    }
+
+    /// What the metadata repeats of an object whose bytes are in cold storage, and
+    /// its ETag.
+    async fn repeated(&self, at: At<'_>) -> Result<Option<(Vec<u8>, String)>, Fault> {
+        let head = self
+            .quick
+            .short
+            .head_object()
+            .bucket(at.bucket)
+            .key(at.key)
+            .send()
+            .await
+            .map_err(|e| error::from_sdk("look up", &at.subject(), e))?;
+        let field = head.metadata().and_then(|fields| fields.get(REPEATED));
+        let bytes = field.and_then(|text| BASE64.decode(text).ok());
+        Ok(bytes.map(|bytes| (bytes, unquote(head.e_tag()))))
+    }
+
+    /// Store a small object if the demand holds.
+    ///
+    /// # Errors
+    /// Any class.
+    pub async fn write_record(
+        &self,
+        at: At<'_>,
+        body: Bytes,
+        headers: &ObjectHeaders,
+        demand: Demand<'_>,
+    ) -> Result<Wrote, Fault> {
+        let (absent, still) = match demand {
+            Demand::Nothing => (None, None),
+            Demand::Absent => (Some("*".to_owned()), None),
+            Demand::Still(etag) => (None, Some(format!("\"{etag}\""))),
+        };
+        let mut fields = metadata(headers);
+        let repeated = BASE64.encode(&body);
+        if repeated.len() <= REPEATED_BYTES_MAX {
+            fields.insert(REPEATED.to_owned(), repeated);
+        }
+        let answer = self
+            .client
+            .put_object()
+            .bucket(at.bucket)
+            .key(at.key)
+            .set_if_none_match(absent)
+            .set_if_match(still)
+            .set_metadata(Some(fields))
+            .set_content_type(headers.content_type.map(str::to_owned))
+            .checksum_sha256(sha256_header(ContentHash::of(&body)))
+            .body(ByteStream::from(body))
+            .customize()
+            .config_override(crate::s3::client::short_operation())
+            .send()
+            .await;
+        let error = match answer {
+            Ok(answer) if !unquote(answer.e_tag()).is_empty() => return Ok(Wrote::Done),
+            Ok(_) => {
+                let why = "the server said yes without saying what it stored";
+                return Err(Fault::new(Class::Transient, "upload", at.subject(), why));
+            }
+            Err(error) => error,
+        };
+        let status = error.raw_response().map(|r| r.status().as_u16());
+        let demands = demand != Demand::Nothing;
+        match status {
+            // Changed, changing, or gone where something was demanded of it.
+            Some(409 | 412) if demands => Ok(Wrote::Refused),
+            Some(404) if matches!(demand, Demand::Still(_)) => {
+                let fault = error::from_sdk("upload", &at.subject(), error);
+                match fault.class {
+                    Class::NotFound => Ok(Wrote::Refused),
+                    _ => Err(fault),
+                }
+            }
+            Some(501) if demands => Ok(Wrote::Unknown),
+            _ => Err(error::from_sdk("upload", &at.subject(), error)),
+        }
+    }
+}

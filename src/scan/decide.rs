@@ -1,0 +1,98 @@
+//! The end of a scan: what is gone, and whether to believe it.
+
+use super::merge::Merge;
+use crate::config::OnDelete;
+use crate::guard::{Scanned, Why, most_is_gone};
+use crate::types::{Fault, Kind, RelKey, RelPath};
+use crate::{files, guard};
+
+impl Merge<'_> {
+    /// The pass is over: have what is gone marked, as far as the brake lets it.
+    pub(crate) fn decide_gone(&mut self, subtree: &RelPath, confirmed: bool) -> Result<(), Fault> {
+        self.done.gone = self.gone.total;
+        let may_mark = match subtree.is_root() {
+            true => self.ask_brake(confirmed)?,
+            false => self.is_part_believed(subtree)?,
+        };
+        if !may_mark {
+            return Ok(());
+        }
+        for key in std::mem::take(&mut self.gone.keys) {
+            self.queue(&key, None);
+        }
+        if self.gone.total > crate::scan::gone::KEYS_MAX as u64 {
+            self.queue_all_gone(subtree)?;
+        }
+        Ok(())
+    }
+
+    /// Tell the brake what a whole source looks like now, and hear whether what
+    /// is gone may be marked.
+    fn ask_brake(&mut self, confirmed: bool) -> Result<bool, Fault> {
+        let keeps = self.ctx.sources[self.source].config.on_delete == OnDelete::Keep;
+        // Nobody has looked for what is gone, as at a start without a network.
+        let is_blind = !self.marks && !keeps;
+        if confirmed && is_blind {
+            self.incomplete(
+                "deletions cannot be confirmed before the bucket has said that it keeps old versions"
+                    .into(),
+            );
+            return Ok(false);
+        }
+        let before: Vec<RelKey> = self.gone.lost.iter().map(|(key, _)| key.clone()).collect();
+        if !confirmed && guard::lost_mounts(self.ctx, self.source)? != before {
+            self.incomplete("a disk came or went during the scan".into());
+            self.ctx.scans.ask_later(self.source);
+            return Ok(false);
+        }
+        let found = Scanned {
+            on_disk: self.done.files + self.gone.unseen,
+            gone: self.gone.total,
+            known: self.gone.known,
+            complete: !self.had_faults && !is_blind,
+            other_root: false,
+            absent: self.bucket.has_ended().then_some(self.gone.absent),
+            mounts: std::mem::take(&mut self.mounts),
+            lost: std::mem::take(&mut self.gone.lost),
+        };
+        let below: u64 = found.lost.iter().map(|(_, files)| files).sum();
+        let holds = guard::scanned(self.ctx, self.source, found, confirmed)?;
+        let mut may_mark = true;
+        for hold in &holds {
+            self.incomplete(guard::line(self.ctx, self.source, hold));
+            may_mark &= matches!(hold.why, Why::Unmounted { .. });
+        }
+        if !holds.is_empty() {
+            self.done.held = below + if may_mark { 0 } else { self.gone.total };
+        }
+        Ok(may_mark)
+    }
+
+    /// A folder that is itself gone, or that something else has replaced, was
+    /// deleted; one that is there and has lost most of its files is left to the
+    /// scan of the whole, which asks the brake.
+    fn is_part_believed(&mut self, subtree: &RelPath) -> Result<bool, Fault> {
+        let root = &self.ctx.sources[self.source].config.path;
+        let gone = &self.gone;
+        let is_doubtful = most_is_gone(gone.total, gone.known, self.done.files)
+            && files::stat(root, subtree)?.is_some_and(|found| found.kind == Kind::Folder);
+        if is_doubtful {
+            self.ctx.scans.ask_later(self.source);
+        }
+        Ok(!is_doubtful)
+    }
+
+    /// More are gone than were kept: find them again, by the index alone.
+    fn queue_all_gone(&mut self, subtree: &RelPath) -> Result<(), Fault> {
+        let source = &self.ctx.sources[self.source];
+        let prefix = RelKey::of_folder(subtree);
+        for entry in self.ctx.index.range(self.id, prefix.as_str(), None) {
+            let (key, _) = entry?;
+            // What cannot be looked at is unknown, not gone.
+            if let Ok(None) = files::stat(&source.config.path, &key.path()) {
+                self.queue(&key, None);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! What the newest manifest knows, walked beside the merge that rebuilds a lost
+//! index: a file that is as the manifest has it needs no request of its own.
+//!
+//! Invariants: the bucket's listing decides which version is current (ETag,
+//! size, and nothing stored there since the manifest's moment); what is taken
+//! over is hashed from disk once, by the next scan (`Record::racy`); a manifest
+//! that ends early only means more requests. Bounded: a few batches of lines.
+
+use crate::index::{Index, SourceId};
+use crate::manifest::{Line, read};
+use crate::os;
+use crate::os::blocking::blocking;
+use crate::retry::Stop;
+use crate::s3::Listed;
+use crate::source::{Context, Owners};
+use crate::types::{Fault, Fingerprint, Origin, Record, RelKey};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+/// Lines handed over at a time: each handing over may change threads.
+const BATCH: usize = 256;
+
+/// Batches read ahead of the merge; with those in hand half a megabyte.
+const BATCHES_AHEAD: usize = 4;
+
+/// Records written into the index at a time.
+const WRITTEN_AT_ONCE: usize = 500;
+
+/// A manifest is read when the index lacks more than one path in so many of
+/// what it counts: after a mere kill it lacks a handful.
+const LACKING_ONE_IN: u64 = 10;
+
+/// The lines of the manifest, and what was taken over from them.
+pub(crate) struct Known {
+    batches: mpsc::Receiver<Vec<Line>>,
+    batch: VecDeque<Line>,
+    moment_ms: i64,
+    /// Another computer wrote it: accounts have other numbers there.
+    is_elsewhere: bool,
+    owners: Owners,
+    unwritten: Vec<(RelKey, Record)>,
+    taken: u64,
+}
+
+/// Begin to read the newest manifest of a source whose index lacks much of it.
+/// `None` where that is not so, or no manifest can be had.
+pub(crate) async fn start(ctx: &Arc<Context>, source: usize) -> Option<Known> {
+    match Box::pin(begin(ctx, source)).await {
+        Ok(known) => known,
+        Err(fault) => {
+            tracing::info!(source = %ctx.sources[source].config.name, "the index is rebuilt without a manifest: {fault}");
+            None
+        }
+    }
+}
+
+async fn begin(ctx: &Arc<Context>, source: usize) -> Result<Option<Known>, Fault> {
+    let settings = &ctx.sources[source].config;
+    let origin = Origin {
+        bucket: settings.bucket.clone(),
+        prefix: settings.prefix.clone(),
+    };
+    let mut stop = Stop::never();
+    let all = read::list(&ctx.store, &origin, &mut stop).await?;
+    let Some(newest) = read::newest(&all) else {
+        return Ok(None);
+    };
+    // One that cannot be read may have an older one behind it.
+    if let Ok(header) = read::header(&ctx.store, &origin.bucket, newest, &stop).await {
+        let protected = counted(ctx, source).await?;
+        let lacking = header.files.saturating_sub(protected);
+        if lacking.saturating_mul(LACKING_ONE_IN) <= header.files {
+            return Ok(None);
+        }
+    }
+    let found = read::nearest(&ctx.store, &origin, None, u64::MAX, &mut stop).await?;
+    for fault in &found.damaged {
+        tracing::warn!(source = %settings.name, "{fault}");
+    }
+    let Some(manifest) = found.manifest else {
+        return Ok(None);
+    };
+    let moment_ms = manifest.header.moment_ms;
+    let is_elsewhere = manifest.header.host != os::computer_name();
+    let mut lines = manifest.lines(&ctx.store, &stop).await?;
+    let (to, batches) = mpsc::channel(BATCHES_AHEAD);
+    tokio::spawn(async move {
+        loop {
+            let mut batch = Vec::with_capacity(BATCH);
+            while batch.len() < BATCH {
+                match lines.next().await {
+                    Ok(Some(line)) => batch.push(line),
+                    // What it would have said is asked of the bucket.
+                    Ok(None) | Err(_) => break,
+                }
+            }
+            let is_last = batch.len() < BATCH;
+            if to.send(batch).await.is_err() || is_last {
+                return;
+            }
+        }
+    });
+    Ok(Some(Known {
+        batches,
+        batch: VecDeque::new(),
+        moment_ms,
+        is_elsewhere,
+        owners: ctx.owners(source),
+        unwritten: Vec::new(),
+        taken: 0,
+    }))
+}
+
+async fn counted(ctx: &Arc<Context>, source: usize) -> Result<u64, Fault> {
+    let ctx = Arc::clone(ctx);
+    blocking(move || Ok(ctx.index.counts(ctx.sources[source].id).protected())).await
+}
+
+impl Known {
+    /// Take a path over, if the manifest has it exactly as disk and bucket do.
+    /// Keys come in order. Blocking.
+    pub fn take(
+        &mut self,
+        key: &RelKey,
+        disk: &Fingerprint,
+        listed: &Listed,
+        runtime: &Handle,
+    ) -> bool {
+        let Some(line) = self.line(key, runtime) else {
+            return false;
+        };
+        // Something may have been stored there since, with the same content.
+        if listed.etag.is_empty() || listed.modified_ms > self.moment_ms {
+            return false;
+        }
+        let is_listed = line.etag == listed.etag && line.stored_bytes == listed.stored_bytes;
+        let others = self.is_elsewhere || self.owners.are_forgiven(disk);
+        let Some(record) = line.record(disk, others).filter(|_| is_listed) else {
+            return false;
+        };
+        self.unwritten.push((key.clone(), record));
+        self.taken += 1;
+        true
+    }
+
+    /// The line of this path.
+    fn line(&mut self, key: &RelKey, runtime: &Handle) -> Option<Line> {
+        loop {
+            while let Some(line) = self.batch.pop_front() {
+                match line.path.as_str().cmp(key.as_str()) {
+                    std::cmp::Ordering::Less => {}
+                    std::cmp::Ordering::Equal => return Some(line),
+                    std::cmp::Ordering::Greater => {
+                        self.batch.push_front(line);
+                        return None;
+                    }
+                }
+            }
+            self.batch = runtime.block_on(self.batches.recv())?.into();
+        }
+    }
+
+    /// Write what was taken over into the index: some at a time, or all of it.
+    /// Blocking.
+    pub fn write(&mut self, index: &Index, id: SourceId, all: bool) -> Result<(), Fault> {
+        if self.unwritten.len() >= WRITTEN_AT_ONCE || (all && !self.unwritten.is_empty()) {
+            index.import(id, &self.unwritten)?;
+            self.unwritten.clear();
+        }
+        Ok(())
+    }
+
+    /// Paths taken over so far.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+}

@@ -1,0 +1,3 @@
+//! delta.
+pub(crate) mod assemble;
+pub(crate) mod chunker;

@@ -1,0 +1,63 @@
+//! Pure, synchronous decisions and the words the rest of the house speaks in.
+//!
+//! Everyone above uses it. It never touches disk, network, clock or threads:
+//! time comes in as an argument.
+
+mod archive_class;
+pub(crate) mod attributes;
+mod bandwidth;
+mod byte_size;
+pub(crate) mod clock;
+pub(crate) mod command;
+pub(crate) mod companion;
+mod content_class;
+mod content_hash;
+mod error;
+mod full_key;
+pub(crate) mod kept_name;
+mod late;
+mod metadata;
+pub(crate) mod moment;
+pub(crate) mod object_key;
+mod origin;
+mod part_layout;
+mod pattern;
+pub mod rel_path;
+mod strangers;
+mod taken;
+pub(crate) mod text;
+mod traffic;
+
+pub use archive_class::{Cold, PRICES_OF, Speed, THAW_DAYS_DEFAULT, Thaw};
+pub use attributes::{ACL, Attributes, Carried, TEXT_BYTES_MAX, is_acl, is_kept};
+pub use bandwidth::{DAY_MINUTES, Rates, Slot, Timetable};
+pub use byte_size::parse_bytes;
+pub use clock::differs;
+pub use command::Reader;
+pub use companion::Bond;
+pub use content_class::{Look, SAMPLE_BYTES};
+pub use content_hash::{ContentHash, Hasher};
+pub use error::{Class, Fatal, FatalKind, Fault, chain};
+pub use full_key::FullKey;
+pub(crate) use full_key::unshortened;
+pub use kept_name::beside;
+pub use late::Late;
+pub use metadata::{
+    FULL_KEY_VALUE_BYTES_MAX, Fingerprint, Kind, META_BYTES_MAX, MetaRefused, ObjectMeta, Record,
+    sent_bytes,
+};
+pub use moment::{Moment, parse_moment};
+pub use object_key::{
+    BucketKey, ForeignKey, KEY_BYTES_MAX, MANIFEST_END, MANIFESTS, NEW_KEY_BYTES_MAX, OWN_FOLDER,
+    OWNER_RECORD, RelKey, WRITE_TRIAL, decode, encode, is_own, is_shortened, older_form,
+    shortened_begin,
+};
+pub use origin::Origin;
+pub use part_layout::{Crc64, Crc64Hasher, Parts, SEGMENTS_MAX, Segment};
+pub use pattern::{Ground, leaves_out_everything, rule};
+pub use rel_path::{PathRefused, RelPath};
+pub use strangers::{Account, Rights, Stranger, stranger};
+pub use taken::{Reading, Taken};
+pub use text::{amount, clean, duration, number, shown, size, time, time_of_second};
+pub(crate) use text::{ascii, shorten};
+pub use traffic::{Traffic, download_micro_usd};

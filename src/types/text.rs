@@ -1,0 +1,315 @@
+//! Numbers, sizes, times and foreign text as people read them.
+//!
+//! It never lets a control character of a file's name through: a name with a
+//! line break must not be able to forge a line of the report.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::fmt::Write as _;
+
+/// The longest foreign text (path, reason, remedy) shown whole. Longer than
+/// any path Linux allows; something longer must not fill the report alone.
+const FIELD_BYTES_MAX: usize = 4_500;
+
+/// What shortened text ends in.
+pub(crate) const CUT: &str = "...";
+
+/// `12,345`.
+pub fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 file`, `12,345 files`.
+pub fn amount(value: u64, noun: &str) -> String {
+    let plural = if value == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", number(value))
+}
+
+/// `512 bytes`, `1.2 GB` (powers of 1,000, as disks are sold).
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 1_000 {
+        return amount(bytes, "byte");
+    }
+    // Tenths of the unit, rounded; whole numbers so that no size reads "1000.0 kB".
+    let mut tenths = (u128::from(bytes) + 50) / 100;
+    let mut unit = 0;
+    while tenths >= 10_000 && unit + 1 < UNITS.len() {
+        tenths = (tenths + 500) / 1_000;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// `45 seconds`, `3 hours 5 minutes`, `2 days 4 hours`.
+pub fn duration(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    let (large, small) = match () {
+        () if ms < 1_000 => return "less than a second".to_owned(),
+        () if minutes == 0 => (amount(seconds, "second"), None),
+        () if hours == 0 => (amount(minutes, "minute"), None),
+        () if days == 0 => (amount(hours, "hour"), Some((minutes % 60, "minute"))),
+        () => (amount(days, "day"), Some((hours % 24, "hour"))),
+    };
+    match small {
+        Some((value, noun)) if value > 0 => format!("{large} {}", amount(value, noun)),
+        _ => large,
+    }
+}
+
+/// `2026-11-23 02:30`, in the zone; with the offset when the zone has no name
+/// or shows that wall time twice.
+pub fn time(at_ms: i64, zone: &TimeZone) -> String {
+    written(at_ms, zone, "%Y-%m-%d %H:%M")
+}
+
+/// The same with its second: `2026-11-23 02:30:07`.
+pub fn time_of_second(at_ms: i64, zone: &TimeZone) -> String {
+    written(at_ms, zone, "%Y-%m-%d %H:%M:%S")
+}
+
+fn written(at_ms: i64, zone: &TimeZone, format: &str) -> String {
+    let Ok(instant) = Timestamp::from_millisecond(at_ms) else {
+        return "an unknown time".to_owned();
+    };
+    let local = zone.to_datetime(instant);
+    let twice = zone.to_ambiguous_timestamp(local).is_ambiguous();
+    let text = local.strftime(format).to_string();
+    if twice || zone.iana_name().is_none() {
+        format!("{text} ({})", zone.to_offset(instant))
+    } else {
+        text
+    }
+}
+
+/// Text from outside on one line: control and text-direction characters are
+/// escaped, and what is longer than any real path is shortened.
+pub fn clean(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || turns_text(c) {
+            let _ = write!(out, "{}", c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+        if out.len() > FIELD_BYTES_MAX {
+            return cut(&out, FIELD_BYTES_MAX);
+        }
+    }
+    out
+}
+
+/// Line separators and marks that change the order in which text is shown.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A key as shown to people: one line, whatever it holds.
+pub fn shown(key: &str) -> String {
+    key.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_default());
+            let plain = escaped.is_none().then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
+/// At most that many characters.
+pub(crate) fn shorten(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        None => text.to_owned(),
+        Some(_) => {
+            let keep = chars_max.saturating_sub(CUT.len());
+            let kept: String = text.chars().take(keep).collect();
+            format!("{}{CUT}", kept.trim_end())
+        }
+    }
+}
+
+/// At most that many bytes, never in the middle of a character.
+fn cut(text: &str, bytes_max: usize) -> String {
+    let end = text.floor_char_boundary(bytes_max.saturating_sub(CUT.len()));
+    format!("{}{CUT}", &text[..end])
+}
+
+/// Text as printable ASCII: what has a customary spelling gets it, the rest is
+/// escaped, so that two names stay two names.
+pub(crate) fn ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            ' '..='~' => out.push(c),
+            _ if c.is_control() => out.push('?'),
+            _ => match spelled(c) {
+                Some(spelling) => out.push_str(spelling),
+                None => {
+                    let _ = write!(out, "{}", c.escape_unicode());
+                }
+            },
+        }
+    }
+    out
+}
+
+/// The customary ASCII spelling of letters of European languages.
+fn spelled(c: char) -> Option<&'static str> {
+    Some(match c {
+        'ä' | 'æ' => "ae",
+        'ö' | 'œ' => "oe",
+        'ü' => "ue",
+        'Ä' | 'Æ' => "Ae",
+        'Ö' | 'Œ' => "Oe",
+        'Ü' => "Ue",
+        'ß' => "ss",
+        'å' => "aa",
+        'Å' => "Aa",
+        'ø' => "oe",
+        'Ø' => "Oe",
+        'á' | 'à' | 'â' | 'ã' | 'ă' | 'ą' | 'ā' => "a",
+        'Á' | 'À' | 'Â' | 'Ã' | 'Ă' | 'Ą' | 'Ā' => "A",
+        'ç' | 'ć' | 'č' => "c",
+        'Ç' | 'Ć' | 'Č' => "C",
+        'ď' | 'đ' | 'ð' => "d",
+        'Ď' | 'Đ' | 'Ð' => "D",
+        'é' | 'è' | 'ê' | 'ë' | 'ę' | 'ě' | 'ē' | 'ė' => "e",
+        'É' | 'È' | 'Ê' | 'Ë' | 'Ę' | 'Ě' | 'Ē' | 'Ė' => "E",
+        'ğ' | 'ģ' => "g",
+        'Ğ' | 'Ģ' => "G",
+        'í' | 'ì' | 'î' | 'ï' | 'ī' | 'į' | 'ı' => "i",
+        'Í' | 'Ì' | 'Î' | 'Ï' | 'Ī' | 'Į' | 'İ' => "I",
+        'ł' | 'ľ' | 'ļ' => "l",
+        'Ł' | 'Ľ' | 'Ļ' => "L",
+        'ñ' | 'ń' | 'ň' | 'ņ' => "n",
+        'Ñ' | 'Ń' | 'Ň' | 'Ņ' => "N",
+        'ó' | 'ò' | 'ô' | 'õ' | 'ő' | 'ō' => "o",
+        'Ó' | 'Ò' | 'Ô' | 'Õ' | 'Ő' | 'Ō' => "O",
+        'ř' => "r",
+        'Ř' => "R",
+        'ś' | 'š' | 'ş' | 'ș' => "s",
+        'Ś' | 'Š' | 'Ş' | 'Ș' => "S",
+        'ť' | 'ţ' | 'ț' => "t",
+        'Ť' | 'Ţ' | 'Ț' => "T",
+        'þ' => "th",
+        'Þ' => "Th",
+        'ú' | 'ù' | 'û' | 'ů' | 'ű' | 'ū' | 'ų' => "u",
+        'Ú' | 'Ù' | 'Û' | 'Ů' | 'Ű' | 'Ū' | 'Ų' => "U",
+        'ý' | 'ÿ' => "y",
+        'Ý' => "Y",
+        'ź' | 'ż' | 'ž' => "z",
+        'Ź' | 'Ż' | 'Ž' => "Z",
+        '‘' | '’' => "'",
+        '“' | '”' | '„' => "\"",
+        '–' | '—' => "-",
+        '…' => "...",
+        '\u{a0}' => " ",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_cannot_forge_a_line() {
+        assert_eq!(shown("Büro/a\nb\u{1b}[2J"), "Büro/a\\nb\\u{1b}[2J");
+    }
+
+    #[test]
+    fn numbers_and_sizes() {
+        for (value, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (12_345_678, "12,345,678"),
+        ] {
+            assert_eq!(number(value), expected);
+        }
+        assert_eq!(amount(1, "file"), "1 file");
+        for (bytes, expected) in [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (999, "999 bytes"),
+            (1_000, "1.0 kB"),
+            (1_250, "1.3 kB"),
+            (999_949, "999.9 kB"),
+            (999_950, "1.0 MB"),
+            (1_200_000_000, "1.2 GB"),
+            (u64::MAX, "18.4 EB"),
+        ] {
+            assert_eq!(size(bytes), expected, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        for (seconds, expected) in [
+            (0, "less than a second"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (61, "1 minute"),
+            (3_600, "1 hour"),
+            (3_960, "1 hour 6 minutes"),
+            (86_400, "1 day"),
+            (100 * 3_600, "4 days 4 hours"),
+        ] {
+            assert_eq!(duration(seconds * 1_000), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_the_zones_own_and_never_ambiguous() {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
+        for (instant, expected) in [
+            ("2026-11-23T01:30:59Z", "2026-11-23 02:30"),
+            ("2026-10-25T00:30:00Z", "2026-10-25 02:30 (+02)"),
+            ("2026-10-25T01:30:00Z", "2026-10-25 02:30 (+01)"),
+        ] {
+            assert_eq!(time(at(instant), &berlin), expected);
+        }
+        let fixed = TimeZone::fixed(jiff::tz::Offset::from_hours(-5).unwrap());
+        assert_eq!(time(0, &fixed), "1969-12-31 19:00 (-05)");
+        assert_eq!(time(i64::MAX, &berlin), "an unknown time");
+    }
+
+    #[test]
+    fn foreign_text_stays_on_its_line_and_within_bounds() {
+        assert_eq!(
+            clean("a\nAll is well\r\u{202e}b\u{7f}"),
+            "a\\u{a}All is well\\u{d}\\u{202e}b\\u{7f}"
+        );
+        assert_eq!(
+            clean("Jahresabschluß 2026.xlsx"),
+            "Jahresabschluß 2026.xlsx"
+        );
+        let long = clean(&"ß".repeat(100_000));
+        assert!(long.len() <= FIELD_BYTES_MAX && long.ends_with("ß..."));
+        let lines = clean(&"\n".repeat(100_000));
+        assert!(lines.len() <= FIELD_BYTES_MAX);
+    }
+
+    #[test]
+    fn names_in_ascii_and_short() {
+        for (name, expected) in [
+            ("BÜRO-PC", "BUeRO-PC"),
+            ("Kancelář", "Kancelar"),
+            ("办公室", "\\u{529e}\\u{516c}\\u{5ba4}"),
+            ("a\r\nb", "a??b"),
+        ] {
+            assert_eq!(ascii(name), expected);
+        }
+        assert_eq!(shorten("abcdef", 6), "abcdef");
+        assert_eq!(shorten("abcdefg", 6), "abc...");
+    }
+}

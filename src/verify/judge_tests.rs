@@ -1,0 +1,338 @@
+//! Every kind of disagreement between record, listing and HEAD, row by row.
+
+use super::*;
+use crate::manifest::Line;
+use crate::s3::BytesAre;
+use crate::types::{Fingerprint, Look};
+
+fn record() -> Record {
+    Record {
+        fingerprint: Fingerprint {
+            kind: Kind::File,
+            size_bytes: 5,
+            mtime_ns: 7,
+            ctime_ns: 8,
+            inode: 3,
+            mode: 0o644,
+            owner: None,
+        },
+        content: Some(ContentHash::of(b"hello")),
+        version_id: "v2".into(),
+        etag: "e2".into(),
+        stored_bytes: 5,
+        stored_at_ms: 0,
+        racy: false,
+        look: Look::Plain,
+        attributes: None,
+    }
+}
+
+fn listed(version_id: &str, etag: &str, stored_bytes: u64) -> ListedVersion {
+    ListedVersion {
+        key: "a".into(),
+        version_id: version_id.into(),
+        is_latest: true,
+        is_marker: version_id.starts_with('x'),
+        etag: etag.into(),
+        stored_bytes,
+        modified_ms: 1,
+        storage_class: String::new(),
+    }
+}
+
+/// The group of these versions, newest first.
+fn group(versions: &[ListedVersion]) -> Option<Group> {
+    let (first, rest) = versions.split_first()?;
+    let mut group = Group::of(first.clone(), Some("v2"));
+    rest.iter().for_each(|v| group.older(v, Some("v2")));
+    Some(group)
+}
+
+fn told(next: Next) -> String {
+    match next {
+        Next::Nothing => "nothing".into(),
+        Next::Wrong((damage, _), _) => format!("{damage:?}"),
+        Next::Look(version, expect) => {
+            let how = match expect {
+                Expect::Recorded(_) => "recorded",
+                Expect::NewerThan(_) => "newer",
+                Expect::Unrecorded => "unrecorded",
+                Expect::Itself => "itself",
+            };
+            format!("{} {how}", version.version_id)
+        }
+    }
+}
+
+#[test]
+fn a_record_and_its_versions() {
+    let (v1, v2, v3) = (
+        listed("v1", "e1", 5),
+        listed("v2", "e2", 5),
+        listed("v3", "e3", 9),
+    );
+    let marker = listed("x", "", 0);
+    let known = record();
+    let unverified = Record {
+        content: None,
+        ..record()
+    };
+    let unversioned = Record {
+        version_id: String::new(),
+        ..record()
+    };
+    for (name, record, versions, want) in [
+        (
+            "as it was",
+            Some(&known),
+            vec![v2.clone(), v1.clone()],
+            "v2 recorded",
+        ),
+        ("nothing left", Some(&known), vec![], "Missing"),
+        (
+            "marked",
+            Some(&known),
+            vec![marker.clone(), v2.clone()],
+            "MarkedDeleted",
+        ),
+        ("newest gone", Some(&known), vec![v1.clone()], "VersionGone"),
+        (
+            "newer",
+            Some(&known),
+            vec![v3.clone(), v2.clone()],
+            "v3 newer",
+        ),
+        (
+            "shorter",
+            Some(&known),
+            vec![listed("v2", "e2", 4)],
+            "Truncated",
+        ),
+        (
+            "longer",
+            Some(&known),
+            vec![listed("v2", "e2", 6)],
+            "Altered",
+        ),
+        (
+            "other ETag",
+            Some(&known),
+            vec![listed("v2", "f", 5)],
+            "Altered",
+        ),
+        (
+            "no ETag listed",
+            Some(&known),
+            vec![listed("v2", "", 5)],
+            "v2 recorded",
+        ),
+        (
+            "unverified",
+            Some(&unverified),
+            vec![v3.clone()],
+            "v3 itself",
+        ),
+        (
+            "doubted, nothing there",
+            Some(&unverified),
+            vec![],
+            "nothing",
+        ),
+        (
+            "no versions kept",
+            Some(&unversioned),
+            vec![v1.clone()],
+            "v1 recorded",
+        ),
+        ("unknown", None, vec![v1.clone()], "v1 unrecorded"),
+        ("deleted", None, vec![marker, v1], "nothing"),
+        ("never there", None, vec![], "nothing"),
+    ] {
+        let next = by_listing(record, group(&versions).as_ref());
+        assert_eq!(told(next), want, "{name}");
+    }
+}
+
+fn meta() -> ObjectMeta {
+    ObjectMeta {
+        seen_ms: None,
+        beside: None,
+        sparse_bytes: None,
+        attributes: crate::types::Carried::Nothing,
+        kind: Kind::File,
+        content: Some(ContentHash::of(b"hello")),
+        size_bytes: 5,
+        mtime_ns: 7,
+        mode: 0o644,
+        owner: None,
+        symlink_target: None,
+        unrested: false,
+        full_key: None,
+    }
+}
+
+fn head(meta: Result<ObjectMeta, MetaRefused>) -> Head {
+    Head {
+        version_id: "v2".into(),
+        etag: "e2".into(),
+        stored_bytes: 5,
+        gzip: false,
+        meta,
+        bytes_are: BytesAre::default(),
+    }
+}
+
+fn with(change: impl FnOnce(&mut ObjectMeta)) -> Head {
+    let mut meta = meta();
+    change(&mut meta);
+    head(Ok(meta))
+}
+
+fn sums(of: &[u8], gzip: bool) -> Head {
+    Head {
+        gzip,
+        bytes_are: BytesAre {
+            sha256: Some(ContentHash::of(of)),
+            ..BytesAre::default()
+        },
+        ..head(Ok(meta()))
+    }
+}
+
+#[test]
+fn a_record_and_what_the_object_says() {
+    let key = RelKey::parse("a").unwrap();
+    for (name, head, want) in [
+        ("as it was", head(Ok(meta())), None),
+        ("sum", sums(b"hello", false), None),
+        ("sum differs", sums(b"jello", false), Some(Damage::Altered)),
+        ("false gzip", sums(b"hello", true), Some(Damage::Metadata)),
+        ("packed sum", sums(b"packed", true), None),
+        (
+            "stripped",
+            head(Err(MetaRefused::Foreign)),
+            Some(Damage::Metadata),
+        ),
+        (
+            "broken",
+            head(Err(MetaRefused::Broken("size"))),
+            Some(Damage::Metadata),
+        ),
+        (
+            "newer format",
+            head(Err(MetaRefused::Newer(9))),
+            Some(Damage::Metadata),
+        ),
+        (
+            "hash",
+            with(|m| m.content = Some(ContentHash::of(b"x"))),
+            Some(Damage::Metadata),
+        ),
+        ("size", with(|m| m.size_bytes = 6), Some(Damage::Truncated)),
+        (
+            "kind",
+            with(|m| m.kind = Kind::Symlink),
+            Some(Damage::Metadata),
+        ),
+        (
+            "folder",
+            with(|m| m.kind = Kind::Folder),
+            Some(Damage::Metadata),
+        ),
+        ("mode", with(|m| m.mode = 0o777), Some(Damage::Metadata)),
+        ("time", with(|m| m.mtime_ns = 0), Some(Damage::Metadata)),
+        ("owner", with(|m| m.owner = Some((0, 0))), None),
+        (
+            "ETag",
+            Head {
+                etag: "f".into(),
+                ..head(Ok(meta()))
+            },
+            Some(Damage::Altered),
+        ),
+    ] {
+        let wrong = by_record(&key, &record(), &head);
+        assert_eq!(wrong.map(|(damage, _)| damage), want, "{name}");
+    }
+}
+
+/// Named after the bug: after a recovery on a new computer every file was told as
+/// damaged, since its accounts have other numbers.
+#[test]
+fn what_was_taken_over_from_another_computer_has_another_owner_and_is_whole() {
+    let key = RelKey::parse("a").unwrap();
+    let theirs = Record {
+        fingerprint: Fingerprint {
+            owner: Some((1000, 1000)),
+            ..record().fingerprint
+        },
+        ..record()
+    };
+    let disk = Fingerprint {
+        owner: Some((2000, 2000)),
+        ..theirs.fingerprint
+    };
+    for (version_id, theirs_owner) in [("v2", Some((1000, 1000))), ("v2", None)] {
+        let theirs = Record {
+            version_id: version_id.into(),
+            fingerprint: Fingerprint {
+                owner: theirs_owner,
+                ..theirs.fingerprint
+            },
+            ..theirs.clone()
+        };
+        let line = Line::of(&key, &theirs, "", None).unwrap();
+        let taken = line.record(&disk, true).unwrap();
+        assert_eq!(taken.fingerprint.owner, disk.owner);
+        let stored = |change: fn(&mut ObjectMeta)| {
+            with(|meta| {
+                meta.owner = theirs_owner;
+                change(meta);
+            })
+        };
+        assert_eq!(by_record(&key, &taken, &stored(|_| ())), None);
+        // Everything else still counts.
+        let other = by_record(&key, &taken, &stored(|meta| meta.mode = 0o777));
+        assert_eq!(other.map(|(damage, _)| damage), Some(Damage::Metadata));
+    }
+    // Where no version is kept, the metadata can change: nothing is taken over,
+    // and the owner is compared.
+    for version_id in ["", "null"] {
+        let kept = Record {
+            version_id: version_id.into(),
+            ..theirs.clone()
+        };
+        let line = Line::of(&key, &kept, "", None).unwrap();
+        assert_eq!(line.record(&disk, true), None);
+        let wrong = by_record(&key, &kept, &with(|meta| meta.owner = Some((0, 0))));
+        let (damage, why) = wrong.unwrap();
+        assert!(damage == Damage::Metadata && why.contains("kw-owner"));
+    }
+}
+
+#[test]
+fn a_newer_version_is_ours_or_somebody_elses() {
+    let key = RelKey::parse("a").unwrap();
+    let other = ContentHash::of(b"other");
+    let is_overwritten = |newer: &Newer| matches!(newer, Newer::Wrong((Damage::Overwritten, _)));
+    let of = |head: &Head| newer(&key, &record(), head);
+    assert_eq!(of(&with(|m| m.mode = 0o600)), Newer::Ours);
+    assert_eq!(
+        of(&with(|m| m.content = Some(other))),
+        Newer::IfOnDisk(other)
+    );
+    assert!(is_overwritten(&of(&head(Err(MetaRefused::Foreign)))));
+    assert!(is_overwritten(&of(&head(Err(MetaRefused::Broken("size"))))));
+}
+
+#[test]
+fn cold_classes() {
+    for (class, want) in [
+        ("STANDARD", false),
+        ("GLACIER_IR", false),
+        ("GLACIER", true),
+        ("DEEP_ARCHIVE", true),
+    ] {
+        assert_eq!(is_cold(class), want, "{class}");
+    }
+}

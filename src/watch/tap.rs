@@ -1,0 +1,130 @@
+//! A tap between the system's watcher and the debouncer.
+//!
+//! notify-debouncer-full holds the events of a path back for as long as newer
+//! ones come, and the news of an overflow as well. A file that is written
+//! without pause would never be named. The tap lets somebody hear every event
+//! as it comes; the debouncer gets it all the same.
+
+use notify::event::Event;
+use notify::{
+    Config, Error, EventHandler, RecommendedWatcher, RecursiveMode, Result, WatchPathConfig,
+    Watcher, WatcherKind,
+};
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Hears every event; must not block.
+pub(crate) type Ear = Box<dyn FnMut(&Result<Event>) + Send>;
+
+/// Makes watches fall silent, as the kernel's may: a test's way to kill one
+/// under the running daemon. The program has none.
+#[derive(Debug, Clone, Default)]
+pub struct Silencer(Arc<AtomicU64>);
+
+impl Silencer {
+    /// From now on nothing is heard from the watches that are there; one that
+    /// is set up later works.
+    pub fn kill(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Nothing is heard from any watch, old or new, until `false` is given: then
+    /// from new ones.
+    pub fn kill_all(&self, on: bool) {
+        self.0
+            .store(if on { u64::MAX } else { 1 }, Ordering::SeqCst);
+    }
+
+    fn now(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// What the next watcher gets.
+struct Next {
+    ear: Ear,
+    /// And when it was born, for telling whether it has been killed since.
+    silencer: Option<(Silencer, u64)>,
+}
+
+impl Next {
+    fn is_silent(&self) -> bool {
+        self.silencer.as_ref().is_some_and(|(silencer, born)| {
+            let now = silencer.now();
+            now == u64::MAX || now != *born
+        })
+    }
+}
+
+thread_local! {
+    /// For the next watcher that this thread makes: the debouncer makes its
+    /// watcher itself, on the calling thread, and passes nothing through.
+    static NEXT: RefCell<Option<Next>> = const { RefCell::new(None) };
+}
+
+/// Make something that makes a [`Tapped`] watcher on this thread, with this ear.
+pub(crate) fn with_ear<T>(ear: Ear, silencer: Option<&Silencer>, make: impl FnOnce() -> T) -> T {
+    let silencer = silencer.map(|silencer| (silencer.clone(), silencer.now()));
+    NEXT.set(Some(Next { ear, silencer }));
+    let made = make();
+    NEXT.set(None);
+    made
+}
+
+/// The system's watcher with a tap, or why there is none. That is told when
+/// something is to be watched: a debouncer whose watcher cannot be made leaves
+/// its thread behind for ever.
+pub(crate) struct Tapped(std::result::Result<RecommendedWatcher, Option<Error>>);
+
+impl Tapped {
+    fn inner(&mut self) -> Result<&mut RecommendedWatcher> {
+        match &mut self.0 {
+            Ok(inner) => Ok(inner),
+            Err(error) => Err(error.take().unwrap_or_else(Error::watch_not_found)),
+        }
+    }
+}
+
+impl Watcher for Tapped {
+    fn new<F: EventHandler>(mut handler: F, config: Config) -> Result<Self> {
+        let mut next = NEXT.take();
+        let tee = move |event: Result<Event>| {
+            if let Some(next) = &mut next {
+                if next.is_silent() {
+                    return;
+                }
+                (next.ear)(&event);
+            }
+            handler.handle_event(event);
+        };
+        Ok(Self(RecommendedWatcher::new(tee, config).map_err(Some)))
+    }
+
+    fn watch(&mut self, path: &Path, mode: RecursiveMode) -> Result<()> {
+        self.inner()?.watch(path, mode)
+    }
+
+    fn watch_with(&mut self, path: &Path, config: WatchPathConfig) -> Result<()> {
+        self.inner()?.watch_with(path, config)
+    }
+
+    fn unwatch(&mut self, path: &Path) -> Result<()> {
+        self.inner()?.unwatch(path)
+    }
+
+    fn configure(&mut self, option: Config) -> Result<bool> {
+        self.inner()?.configure(option)
+    }
+
+    fn watched_paths(&self) -> Result<Vec<(PathBuf, RecursiveMode)>> {
+        self.0
+            .as_ref()
+            .map_or_else(|_| Ok(Vec::new()), Watcher::watched_paths)
+    }
+
+    fn kind() -> WatcherKind {
+        RecommendedWatcher::kind()
+    }
+}

@@ -1,0 +1,235 @@
+//! The system's watcher and its callback.
+//!
+//! Invariants: the callback never blocks and never decides, it passes hints
+//! on; whatever is in doubt (overflow, rescan flag, error) asks for a scan. The
+//! marker's events are proof that the watch works and nothing else.
+
+use super::gather::Gathered;
+use super::tap;
+use super::tap::{Silencer, Tapped};
+use super::trouble::{Trouble, limit_of, watch_trouble};
+use crate::files::MARKER_FILE_NAME;
+use crate::os;
+use crate::source::Context;
+use crate::types::RelPath;
+use notify::event::{Event, EventKind};
+use notify::{EventKindMask, RecursiveMode};
+use notify_debouncer_full::{DebounceEventResult, Debouncer, NoCache};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long the debouncer keeps events to put renames together and drop what
+/// cancels out: a tenth of the default debounce time, which counts from the
+/// event's own time. Its thread wakes four times as often.
+const DEBOUNCER: Duration = Duration::from_millis(200);
+
+/// After one rescan the next waits so long, lest our own reads or a storm of
+/// overflows keep the scanner busy for ever (nrwl/nx #37136).
+const RESCAN_COOLDOWN: Duration = Duration::from_secs(10);
+
+/// How long an old watcher is given to let its folders go: 100,000 take 3 s.
+const DROP_WAIT: Duration = Duration::from_secs(30);
+
+/// A watch that is set up.
+pub(crate) struct Watcher {
+    inner: Debouncer<Tapped, NoCache>,
+    root: PathBuf,
+}
+
+/// Where the callback puts what it hears.
+#[derive(Clone)]
+pub(crate) struct Sinks {
+    pub ctx: Arc<Context>,
+    pub source: usize,
+    pub trouble: Arc<Trouble>,
+    pub gathered: Arc<Gathered>,
+    /// How often what is not watched is scanned, for messages.
+    pub period: Duration,
+}
+
+impl Watcher {
+    /// Watch everything below `root`. When only a part could be watched, the
+    /// watcher is kept and `trouble` knows of it. Blocks.
+    pub fn set_up(root: &Path, sinks: &Sinks, silencer: Option<&Silencer>) -> notify::Result<Self> {
+        let config = notify::Config::default()
+            .with_follow_symlinks(false)
+            // Without access events: our own reads must not wake us.
+            .with_event_kinds(EventKindMask::CORE);
+        let resolved = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+        let roots = [root.to_owned(), resolved];
+        let ear = {
+            let (sinks, roots) = (sinks.clone(), roots.clone());
+            Box::new(move |event: &notify::Result<Event>| {
+                // What the debouncer would hold back for as long as it goes on.
+                if let Ok(event) = event
+                    && !event
+                        .paths
+                        .iter()
+                        .all(|path| path.ends_with(MARKER_FILE_NAME))
+                {
+                    sinks.ctx.note_heard();
+                }
+                match event {
+                    Ok(event) if event.need_rescan() => sinks.trouble.note_overflow(),
+                    Ok(event) if event.kind.is_modify() => {
+                        sinks.hear(&roots, event, sinks.ctx.steady_ms(), false);
+                    }
+                    _ => {}
+                }
+            })
+        };
+        let handler = {
+            let sinks = sinks.clone();
+            let mut last_rescan = None;
+            move |result: DebounceEventResult| sinks.handle(&roots, &mut last_rescan, result)
+        };
+        let mut inner = tap::with_ear(ear, silencer, || {
+            notify_debouncer_full::new_debouncer_opt::<_, Tapped, _>(
+                DEBOUNCER,
+                None,
+                handler,
+                NoCache::new(),
+                config,
+            )
+        })?;
+        match inner.watch(root, RecursiveMode::Recursive) {
+            Ok(()) => {}
+            // Some of it is watched: far better than nothing.
+            Err(error) if is_partial(root, &error) => sinks.failed(root, &error),
+            Err(error) => return Err(error),
+        }
+        Ok(Self {
+            inner,
+            root: root.to_owned(),
+        })
+    }
+
+    /// Let it go. Its folders are free for a new one afterwards, unless it does
+    /// not answer.
+    pub async fn tear_down(self) {
+        let torn = tokio::task::spawn_blocking(move || {
+            let Self { mut inner, root } = self;
+            // Dropping alone returns before the kernel has taken the watches
+            // back. It panics when its thread has died; so may the drop.
+            let _ = catch_unwind(AssertUnwindSafe(|| inner.unwatch(&root)));
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(inner)));
+        });
+        // It may hang on a network folder; then it ends on its own.
+        let _ = tokio::time::timeout(DROP_WAIT, torn).await;
+    }
+}
+
+/// The walk through the folders ended at a limit, below the root.
+fn is_partial(root: &Path, error: &notify::Error) -> bool {
+    matches!(error.kind, notify::ErrorKind::MaxFilesWatch)
+        && error.paths.first().is_some_and(|path| path != root)
+}
+
+impl Sinks {
+    fn handle(
+        &self,
+        roots: &[PathBuf; 2],
+        last_rescan: &mut Option<Instant>,
+        result: DebounceEventResult,
+    ) {
+        match result {
+            Ok(events) => {
+                for event in &events {
+                    // Overflow carries no path: the flag comes first.
+                    if event.need_rescan() {
+                        self.trouble.note_overflow();
+                        self.rescan(last_rescan, "the system lost events");
+                        continue;
+                    }
+                    let age = i64::try_from(event.time.elapsed().as_millis()).unwrap_or(0);
+                    self.hear(roots, event, self.ctx.steady_ms() - age, true);
+                }
+            }
+            Err(errors) => {
+                for error in &errors {
+                    self.failed(&roots[0], error);
+                    if limit_of(error).is_some() {
+                        // The folder that was made is scanned as any new one.
+                        continue;
+                    }
+                    match self.below(roots, error.paths.first()) {
+                        Some(part) => self.ctx.scans.ask_subtree(self.source, part),
+                        None => self.rescan(last_rescan, "the watch reported an error"),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Something could not be watched: remember it, say it once.
+    fn failed(&self, root: &Path, error: &notify::Error) {
+        match limit_of(error) {
+            Some(met) => {
+                if self.trouble.note_limit(met) {
+                    self.ctx.scans.ask_whole(self.source, false);
+                }
+            }
+            None => {
+                let part = error.paths.first().and_then(|p| p.strip_prefix(root).ok());
+                self.trouble
+                    .note_failure(part.and_then(|part| os::os_to_rel(part).ok()));
+            }
+        }
+        let text = watch_trouble(root, error, self.period);
+        if self
+            .ctx
+            .board
+            .warn(self.source, "watch", Some(text.clone()))
+        {
+            tracing::warn!(source = %self.ctx.sources[self.source].config.name, "{text}");
+        }
+    }
+
+    fn rescan(&self, last: &mut Option<Instant>, why: &str) {
+        let (ctx, source) = (&self.ctx, self.source);
+        ctx.scans.lost_news(source);
+        if last.is_none_or(|at| at.elapsed() >= RESCAN_COOLDOWN) {
+            *last = Some(Instant::now());
+            tracing::warn!(source = %ctx.sources[source].config.name, "{why}: scanning the folder");
+            ctx.scans.ask_whole(source, false);
+        } else {
+            // Within the cooldown: the periodic look of `tend` asks again later.
+            ctx.scans.ask_later(source);
+        }
+    }
+
+    fn below(&self, roots: &[PathBuf; 2], path: Option<&PathBuf>) -> Option<RelPath> {
+        let path = path?;
+        let below = roots.iter().find_map(|root| path.strip_prefix(root).ok());
+        os::os_to_rel(below?).ok()
+    }
+
+    /// `through` says that it has come all the way, through the debouncer too.
+    fn hear(&self, roots: &[PathBuf; 2], event: &Event, at_ms: i64, through: bool) {
+        if matches!(event.kind, EventKind::Access(_)) {
+            return;
+        }
+        for path in &event.paths {
+            let Some(path) = self.below(roots, Some(path)) else {
+                continue;
+            };
+            if path.as_bytes() == MARKER_FILE_NAME.as_bytes() {
+                if through {
+                    self.trouble.note_heard();
+                }
+                continue;
+            }
+            if path.is_root() {
+                if event.kind.is_remove() {
+                    self.trouble.note_root_lost();
+                }
+                self.ctx.scans.ask_subtree(self.source, RelPath::root());
+            } else if !self.gathered.add(&path, at_ms) {
+                let folder = path.parent().unwrap_or_default();
+                self.ctx.scans.ask_subtree(self.source, folder);
+            }
+        }
+    }
+}

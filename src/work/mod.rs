@@ -1,0 +1,9 @@
+//! work.
+mod in_flight;
+mod queue;
+mod scan_requests;
+
+pub use in_flight::Unsettled;
+pub use queue::aside::Ripe;
+pub use queue::{Depth, Item, Lane, Queue};
+pub use scan_requests::{ScanBook, Whole};

@@ -1,0 +1,227 @@
+//! The lanes of one source: which path is next, and where a path stands.
+
+use super::Lane;
+use super::aside::Barrier;
+use crate::types::RelPath;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Want {
+    pub(crate) lane: Lane,
+    pub(crate) since_ms: i64,
+    pub(crate) deadline: bool,
+}
+
+impl Want {
+    pub(crate) fn merge(self, other: Want) -> Want {
+        Want {
+            lane: if self.lane == Lane::Edit {
+                Lane::Edit
+            } else {
+                other.lane
+            },
+            since_ms: self.since_ms.min(other.since_ms),
+            deadline: self.deadline || other.deadline,
+        }
+    }
+}
+
+/// Where a path stands in its lane: how often it was given back (up to
+/// [`TRIES_MAX`]), then when it came.
+pub(crate) type Place = (u8, u64);
+
+/// Paths that were given back stand behind those that were not, in this many
+/// ranks at most: a path that fails must not be the next one tried.
+pub(crate) const TRIES_MAX: u8 = 3;
+
+/// Of so many paths one is the oldest of all, whatever the lane prefers: the
+/// newest come first after an outage, and none waits for ever.
+const OLDEST_EVERY: u64 = 4;
+
+pub(crate) enum Entry {
+    /// Waits in a lane; `came` is its ticket of when it was not here before.
+    Waiting { want: Want, place: Place, came: u64 },
+    /// In a worker; `again` when it was touched meanwhile.
+    Running {
+        lane: Lane,
+        place: Place,
+        came: u64,
+        again: Option<Want>,
+        was_aside: bool,
+    },
+    /// Set aside; `ticket` says where.
+    Aside {
+        want: Want,
+        ticket: u64,
+        aside_ms: i64,
+    },
+}
+
+/// One lane, in the order of places.
+#[derive(Default)]
+pub(crate) struct Line {
+    pub(crate) paths: BTreeMap<Place, RelPath>,
+    /// Paths handed out so far.
+    pub(crate) handed_out: u64,
+    pub(crate) running: usize,
+}
+
+impl Line {
+    /// The place that is next: among those least often given back, the newest
+    /// edit or the oldest of the backlog; now and then the oldest of all.
+    fn next(&self, lane: Lane) -> Option<Place> {
+        let (first, _) = self.paths.first_key_value()?;
+        if self.handed_out % OLDEST_EVERY == OLDEST_EVERY - 1 {
+            return self.oldest();
+        }
+        match lane {
+            Lane::Backlog => Some(*first),
+            Lane::Edit => {
+                let rank = self.paths.range((first.0, 0)..=(first.0, u64::MAX));
+                rank.last().map(|(place, _)| *place)
+            }
+        }
+    }
+
+    /// What has waited for the longest time, however often it was given back.
+    fn oldest(&self) -> Option<Place> {
+        let oldest_of = |tries: u8| self.paths.range((tries, 0)..=(tries, u64::MAX)).next();
+        let oldest = (0..=TRIES_MAX).filter_map(oldest_of);
+        oldest.map(|(place, _)| *place).min_by_key(|place| place.1)
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Lanes {
+    pub(crate) edits: Line,
+    pub(crate) backlog: Line,
+    pub(crate) paths: HashMap<RelPath, Entry>,
+    /// Set aside, in the order in which they were.
+    pub(crate) aside: BTreeMap<u64, RelPath>,
+    /// Waiting in a lane, or in a worker, after they were set aside.
+    pub(crate) released: HashSet<RelPath>,
+    /// When those came that wait in the lanes and are in a worker: whatever
+    /// becomes of their places, until they are done or set aside.
+    came: BTreeSet<u64>,
+    /// What was set aside and waits for nothing that may still come.
+    pub(crate) ripe: Option<Barrier>,
+}
+
+impl Lanes {
+    /// What waits behind the edits.
+    pub(crate) fn backlog_len(&self) -> usize {
+        self.backlog.paths.len() + self.aside.len()
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.backlog_len() == 0 && self.backlog.running == 0 && self.released.is_empty()
+    }
+
+    pub(crate) fn has_recent(&self) -> bool {
+        let is_edit = |path: &RelPath| match self.paths.get(path) {
+            Some(Entry::Aside { want, .. }) => want.lane == Lane::Edit,
+            _ => false,
+        };
+        let has_backlog = !self.backlog.paths.is_empty() || self.backlog.running > 0;
+        !self.edits.paths.is_empty()
+            || self.edits.running > 0
+            || (!has_backlog && self.aside.values().any(is_edit))
+    }
+
+    /// When the oldest came of what waits in the lanes and is in a worker.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.came.first().copied()
+    }
+
+    /// A worker is done with it, however.
+    pub(crate) fn remove_running(&mut self, path: &RelPath) -> Option<Entry> {
+        if !matches!(self.paths.get(path), Some(Entry::Running { .. })) {
+            return None;
+        }
+        let entry = self.paths.remove(path)?;
+        if let Entry::Running {
+            lane,
+            came,
+            was_aside,
+            ..
+        } = &entry
+        {
+            self.line(*lane).running -= 1;
+            self.came.remove(came);
+            if *was_aside {
+                self.released.remove(path);
+            }
+        }
+        Some(entry)
+    }
+
+    pub(crate) fn line(&mut self, lane: Lane) -> &mut Line {
+        match lane {
+            Lane::Edit => &mut self.edits,
+            Lane::Backlog => &mut self.backlog,
+        }
+    }
+
+    pub(crate) fn running(&self) -> usize {
+        self.edits.running + self.backlog.running
+    }
+
+    pub(crate) fn enqueue(&mut self, path: RelPath, want: Want, place: Place, came: u64) {
+        self.line(want.lane).paths.insert(place, path.clone());
+        self.came.insert(came);
+        self.paths
+            .insert(path, Entry::Waiting { want, place, came });
+    }
+
+    /// The path that is next in the lane.
+    pub(crate) fn peek(&mut self, lane: Lane) -> Option<(RelPath, Want)> {
+        let line = self.line(lane);
+        let path = line.paths.get(&line.next(lane)?)?.clone();
+        match self.paths.get(&path) {
+            Some(Entry::Waiting { want, .. }) => Some((path, *want)),
+            _ => None,
+        }
+    }
+
+    /// Hand out the path that [`Lanes::peek`] showed.
+    /// True when it was set aside before.
+    pub(crate) fn start(&mut self, lane: Lane, path: &RelPath) -> bool {
+        let Some(Entry::Waiting { place, came, .. }) = self.paths.get(path) else {
+            return false;
+        };
+        let (place, came) = (*place, *came);
+        let line = self.line(lane);
+        line.paths.remove(&place);
+        line.handed_out += 1;
+        line.running += 1;
+        let again = None;
+        let was_aside = self.released.contains(path);
+        let running = Entry::Running {
+            lane,
+            place,
+            came,
+            again,
+            was_aside,
+        };
+        self.paths.insert(path.clone(), running);
+        was_aside
+    }
+
+    /// What was given back counts as untried again.
+    pub(crate) fn forget_tries(&mut self) {
+        for (path, entry) in &mut self.paths {
+            let Entry::Waiting { want, place, .. } = entry else {
+                continue;
+            };
+            if place.0 > 0 {
+                let line = match want.lane {
+                    Lane::Edit => &mut self.edits,
+                    Lane::Backlog => &mut self.backlog,
+                };
+                line.paths.remove(place);
+                place.0 = 0;
+                line.paths.insert(*place, path.clone());
+            }
+        }
+    }
+}
