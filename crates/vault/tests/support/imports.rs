@@ -64,13 +64,27 @@ impl Sources {
 
     /// The same of texts, by file name.
     pub fn of(texts: Vec<(PathBuf, String)>) -> Self {
-        let texts: Vec<(Module, String, String)> = texts
+        let mut texts: Vec<(Module, String, String)> = texts
             .into_iter()
             .filter_map(|(file, text)| {
                 let name = file.to_str().unwrap().replace('\\', "/");
                 Some((module_of(&file)?, name, text))
             })
             .collect();
+        let mut elsewhere = BTreeMap::new();
+        for (module, name, text) in &texts {
+            let mut reader = Reader::new(module.clone(), text);
+            reader.read();
+            for (path, child) in reader.elsewhere {
+                let file = Path::new(name).with_file_name(path);
+                elsewhere.insert(file.to_str().unwrap().replace('\\', "/"), child);
+            }
+        }
+        for (module, name, _) in &mut texts {
+            if let Some(named) = elsewhere.remove(name) {
+                *module = named;
+            }
+        }
         let files: BTreeMap<Module, String> = texts
             .iter()
             .map(|(module, name, _)| (module.clone(), name.clone()))
@@ -224,6 +238,10 @@ struct Reader<'a> {
     /// For each open brace whether it is an inline module's.
     braces: Vec<bool>,
     declared: Vec<Module>,
+    /// The files that `#[path]` names, from this one's folder, and what modules they are.
+    elsewhere: Vec<(String, Module)>,
+    /// The last `#[path]` whose `mod` is still to come.
+    path: Option<String>,
     /// Each with the module that it stands in.
     paths: Vec<(Module, Vec<String>)>,
 }
@@ -236,6 +254,8 @@ impl<'a> Reader<'a> {
             module,
             braces: Vec::new(),
             declared: Vec::new(),
+            elsewhere: Vec::new(),
+            path: None,
             paths: Vec::new(),
         }
     }
@@ -255,9 +275,16 @@ impl<'a> Reader<'a> {
             match (self.peek(0), self.peek(1), self.peek(2)) {
                 // Who may see something is no import.
                 ("pub", "(", _) => while !matches!(self.next(), ")" | "") {},
+                ("path", "=", file) if file.starts_with('"') => {
+                    self.path = Some(file.trim_matches('"').to_owned());
+                    self.at += 3;
+                }
                 ("mod", name, ";") => {
                     let mut child = self.module.clone();
                     child.push(name.to_owned());
+                    if let Some(path) = self.path.take() {
+                        self.elsewhere.push((path, child.clone()));
+                    }
                     self.declared.push(child);
                     self.at += 3;
                 }
@@ -336,7 +363,7 @@ fn is_name(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-/// Names, `::` and single characters, without comments, strings and characters.
+/// Names, `::`, single characters and plain strings, without comments and the rest.
 fn tokens(text: &str) -> Vec<&str> {
     let mut tokens = Vec::new();
     let mut rest = text;
@@ -346,6 +373,9 @@ fn tokens(text: &str) -> Vec<&str> {
         } else if rest.starts_with("/*") {
             block_comment(rest)
         } else if let Some(length) = literal(rest) {
+            if first == '"' {
+                tokens.push(&rest[..length]);
+            }
             length
         } else if first.is_alphanumeric() || first == '_' {
             let length = rest
@@ -523,6 +553,22 @@ mod tests {
             ("c.rs", "fn f() -> impl Sized + use<> { g(); { h() } }"),
         ]);
         assert_eq!(found, Vec::<Vec<String>>::new());
+    }
+
+    #[test]
+    fn a_file_under_another_name_is_the_module_that_declares_it() {
+        let texts = [
+            ("lib.rs", "mod a; mod b;"),
+            (
+                "a.rs",
+                "use super::b::B; #[cfg(test)] #[path = \"a_tests.rs\"] mod tests;",
+            ),
+            ("a_tests.rs", "use super::A; use super::super::b::B;"),
+            ("b.rs", "pub struct B;"),
+        ];
+        assert_eq!(circles(&texts), Vec::<Vec<String>>::new());
+        assert_eq!(sources(&texts).orphans(), Vec::<String>::new());
+        assert_eq!(sources(&texts).count(), 3);
     }
 
     #[test]
