@@ -14,6 +14,7 @@
 mod beside;
 mod brake;
 mod budget;
+mod circles;
 mod clocks;
 mod daily;
 mod damage;
@@ -29,6 +30,8 @@ mod format_page;
 mod fuzz;
 mod harness;
 mod hostile;
+#[path = "../../crates/vault/tests/support/imports.rs"]
+mod imports;
 mod late;
 mod layers;
 mod line;
