@@ -63,22 +63,23 @@
 //! | room | what it is for |
 //! |---|---|
 //! | [`cli`] | clap types and one file per command; the only place that prints |
-//! | [`daemon`] | wiring alone: channels, task set, start order, stop order |
-//! | [`tasks`] | the loops: watch, collect, scan, upload, digest; siblings never import each other |
-//! | [`recovery`] | what was current at T, restore, verify |
-//! | [`transfer`] | how bytes move: a plan carried out as put, multipart or copy; gzip |
+//! | [`daemon`] | wiring alone: channels, task set, start order, stop order, upkeep |
 //! | [`control`] | the local socket on which commands ask the running daemon |
-//! | [`board`], [`queue`] | what the tasks share: live status, and the bounded work queue |
-//! | [`store`] | the only aws-sdk-s3 import |
-//! | [`notice`] | the only aws-sdk-sns import |
-//! | [`index`] | the only sled import |
-//! | [`files`] | the only place that touches the user's files |
+//! | [`digest`] | the daily job and its report |
+//! | [`drill`] | the daily rehearsal of a restore |
+//! | [`verify`] | whether the bucket is whole |
+//! | [`watch`], [`scan`], [`backup`], [`restore`], [`bandwidth`] | events to settled paths; disk, index and bucket compared; one changed path stored; files back; the limits of the line |
+//! | [`destination`] | whose a destination is, and whether it may be written |
+//! | [`guard`], [`history`] | deletions that are held back; what was current at a moment |
+//! | [`mail`] | what messages are made of, and the outbox |
+//! | [`manifest`], [`transfer`], [`pacing`] | a source at one moment; how bytes move; how often a file gets a version |
+//! | [`source`] | one protected folder at run time |
+//! | [`work`] | the queue, scans that are asked for, changes in flight |
+//! | [`status`] | what each source is doing now |
+//! | [`files`], [`s3`], [`index`], [`sns`] | the user's files; the only aws-sdk-s3 import; the only sled import; the only aws-sdk-sns import |
 //! | [`aws`] | what S3 and SNS share: keys, proxies, certificates, their errors in words |
-//! | [`platform`] | what differs between operating systems |
-//! | [`config`] | raw serde structs become one validated type |
-//! | [`model`] | pure and synchronous decisions; time comes in as an argument |
-//! | [`command`] | the command lines that messages propose, for whoever reads them |
-//! | [`error`] | `Fatal` (the process stops) and `Fault` (one path) |
+//! | [`config`], [`os`], [`retry`] | one validated type; what differs between operating systems; when something is tried again |
+//! | [`types`] | what everything speaks in: paths, keys, times, errors, words for people |
 
 // A command's future holds those of all it calls, down to the SDK's: their layout is
 // more than 128 deep.

@@ -2,14 +2,19 @@
 
 use super::take::{Early, take};
 use super::{Outcome, doubt, since};
+use crate::destination;
 use crate::destination::Deed;
+use crate::files;
 use crate::files::{Kept, Pulse};
+use crate::guard;
 use crate::index::{ActivityDelta, Change, Commit};
+use crate::os;
 use crate::os::blocking::blocking;
 use crate::os::clock;
 use crate::s3::{At, CopyFrom, Head, Stored};
 use crate::source::{Context, Source, on_disk, unless_silent};
 use crate::status::News;
+use crate::transfer;
 use crate::transfer::{
     Content, Copied, Done, Job, Original, SMALL_BYTES_MAX, Sent, Wire, is_of_one_piece,
 };
@@ -18,7 +23,6 @@ use crate::types::{
     Record, RelKey,
 };
 use crate::work::{Item, Lane};
-use crate::{destination, files, guard, os, transfer};
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};

@@ -1,8 +1,11 @@
 //! A path that is gone: mark it deleted in the bucket, forget it in the index.
 
 use super::{Outcome, aside_min_ms, doubt};
+use crate::destination;
 use crate::destination::Deed;
+use crate::files;
 use crate::files::Pulse;
+use crate::guard;
 use crate::guard::{Grant, May};
 use crate::index::{ActivityDelta, Change, Commit};
 use crate::os::blocking::blocking;
@@ -11,7 +14,6 @@ use crate::source::{Context, on_disk};
 use crate::status::News;
 use crate::types::{Class, Fault, Kind, Record, RelKey, RelPath};
 use crate::work::Item;
-use crate::{destination, files, guard};
 use std::sync::Arc;
 
 /// A key that may store but not delete is a common and careful choice: that must

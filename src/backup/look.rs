@@ -1,10 +1,11 @@
 //! A worker's first look at a path: disk and index. Blocking.
 
+use crate::files;
 use crate::files::Pulse;
+use crate::guard;
 use crate::index::Index;
 use crate::source::{Context, Source};
 use crate::types::{Bond, Fault, Fingerprint, Kind, Record, RelKey, RelPath, companion};
-use crate::{files, guard};
 
 /// What disk and index say of a path.
 pub(crate) struct Look {

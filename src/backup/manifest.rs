@@ -11,21 +11,23 @@
 mod thin;
 
 use crate::config::{OnDelete, S3Demands, StoreConfig};
+use crate::files;
 use crate::files::Pulse;
 use crate::index::Activity;
 use crate::manifest::{
     Demands, Header, Line, MANIFEST_VERSION, Settings, Trailer, Writing, Written, format,
 };
+use crate::os;
 use crate::os::blocking::blocking;
 use crate::s3::At;
 use crate::source::{Context, on_disk};
 use crate::status::ScanDone;
+use crate::transfer;
 use crate::transfer::{Job, Patience, Reading, Sent, Wire};
 use crate::types::{
     Class, ContentHash, Fault, Kind, ObjectMeta, Record, RelKey, RelPath, chain, text,
 };
 use crate::work::Lane;
-use crate::{files, os, transfer};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;

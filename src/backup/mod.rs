@@ -29,15 +29,17 @@ pub use manifest::write_all;
 pub use orphaned_uploads::sweep;
 pub use swaps::Moves;
 
+use crate::destination;
 use crate::destination::announce;
+use crate::files;
 use crate::files::Pulse;
+use crate::guard;
 use crate::os::blocking::blocking;
 use crate::retry::Backoff;
 use crate::source::{Context, Hint, on_disk};
 use crate::status::News;
 use crate::types::{Class, Fault, Kind, RelKey, RelPath};
 use crate::work::{Item, Lane, Ripe};
-use crate::{destination, files, guard};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -5,12 +5,14 @@
 //! waiting keeps no memory from others.
 
 use super::file::{is_as_stored, is_paced};
+use crate::files;
 use crate::files::Pulse;
+use crate::os;
 use crate::source::{Context, on_disk};
+use crate::transfer;
 use crate::transfer::{Content, Patience, Permit, Reading};
 use crate::types::{ContentHash, Fault, Fingerprint, Kind, Look, Record, RelPath};
 use crate::work::Item;
-use crate::{files, os, transfer};
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

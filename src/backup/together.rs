@@ -10,7 +10,9 @@ use super::file::{Upload, is_as_stored};
 use super::look::{Belongs, Companion};
 use super::take::read_now;
 use super::{Outcome, file, gone, late, look, since};
+use crate::files;
 use crate::files::Pulse;
+use crate::os;
 use crate::os::blocking::blocking;
 use crate::os::clock;
 use crate::source::{Context, Hint, on_disk};
@@ -19,7 +21,6 @@ use crate::types::{
     Bond, Class, ContentHash, Fault, Fingerprint, Kind, Record, RelKey, RelPath, companion,
 };
 use crate::work::Item;
-use crate::{files, os};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -8,14 +8,16 @@ use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, setup, show};
 use crate::aws::Https;
 use crate::config::{Config, Needs, SourceConfig, StoreConfig};
+use crate::daemon;
 use crate::manifest::{Claimant, OWNER_BYTES_MAX, Owner, Whose, owner};
+use crate::os;
 use crate::s3::{At, ObjectHeaders, Store, Versioning};
 use crate::sns::TopicCheck;
+use crate::types;
 use crate::types::{
     Class, ContentHash, Fatal, Fault, Fingerprint, Kind, OWN_FOLDER, ObjectMeta, WRITE_TRIAL,
     differs,
 };
-use crate::{daemon, os, types};
 use jiff::Timestamp;
 use keepwatch_vault::Vault;
 use serde::Serialize;

@@ -5,9 +5,10 @@ use super::origins::Named;
 use super::versions::stamp;
 use super::{COMPLETE, origins, show};
 use crate::history::{Moments, moments};
+use crate::os;
 use crate::retry::Stop;
+use crate::types;
 use crate::types::{Fatal, command};
-use crate::{os, types};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 

@@ -9,9 +9,10 @@ use super::origins::Depot;
 use super::versions::stamp;
 use super::{COMPLETE, origins, show};
 use crate::history::{DEPTH_MAX, Found, find};
+use crate::os;
 use crate::retry::Stop;
+use crate::types;
 use crate::types::{Fatal, command};
-use crate::{os, types};
 use serde::Serialize;
 
 /// One source, for programs.

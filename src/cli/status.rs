@@ -2,14 +2,15 @@
 
 use super::args::CommonArgs;
 use super::{COMPLETE, FAILED, PARTIAL, setup, show, trial};
+use crate::bandwidth;
 use crate::config::Needs;
 use crate::control::{Asked, Kept, Line, SourceStatus, Status, ask_status};
 use crate::drill::Drill;
 use crate::index::Index;
 use crate::os::shell_word;
 use crate::status::{ScanDone, WatchProof, Watching};
+use crate::types;
 use crate::types::{Fatal, Rates, command};
-use crate::{bandwidth, types};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};

@@ -3,8 +3,9 @@
 use super::args::VaultServeArgs;
 use super::run::signal_trouble;
 use super::{COMPLETE, out};
+use crate::os;
+use crate::types;
 use crate::types::{Fatal, chain};
-use crate::{os, types};
 use keepwatch_vault::Vault;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

@@ -12,13 +12,14 @@ use crate::config::Needs;
 use crate::control::{Line, Request, ask};
 use crate::daemon::verify_once;
 use crate::history::{Place as Where, Typed, selectors, settle, word_for};
+use crate::os;
 use crate::retry::Stop;
+use crate::types;
 use crate::types::{Fatal, RelKey, command, is_own};
 use crate::verify::{
     Ask, Damage, Deep, Finding, Never, Progress, Repair, Verified, VerifyEvent, VerifyRequest,
     verify,
 };
-use crate::{os, types};
 use indicatif::ProgressBar;
 use jiff::tz::TimeZone;
 use serde::Serialize;

@@ -8,9 +8,10 @@ use crate::history::{
     FileVersion, Misses, Typed, VERSIONS_SHOWN_MAX, Versions, alike, several, typed_path, versions,
     word_for,
 };
+use crate::os;
 use crate::retry::Stop;
+use crate::types;
 use crate::types::{Fatal, Reading, RelPath, Taken, command, parse_moment};
-use crate::{os, types};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;

@@ -177,7 +177,10 @@ pub(super) fn log_level(text: &str) -> Result<String, Wrong> {
     }
     let remedy = match nearest(text, LEVELS) {
         Some(meant) => format!("did you mean \"{meant}\"?"),
-        None => "write error, warn, info, debug or trace, or a filter like \"info,keepwatch::store=debug\"".into(),
+        None => {
+            "write error, warn, info, debug or trace, or a filter like \"info,keepwatch::s3=debug\""
+                .into()
+        }
     };
     Err(Wrong::new(
         format!("{} is not a log level", shown(text)),
@@ -266,7 +269,7 @@ mod tests {
             "info",
             "DEBUG",
             "off",
-            "info,keepwatch::store=debug",
+            "info,keepwatch::s3=debug",
             "keepwatch=trace",
         ] {
             assert!(log_level(good).is_ok(), "{good}");

@@ -3,7 +3,11 @@
 use crate::control::{
     Answer, Kept, Line, Progress, Reconciled, Request, SourceStatus, Status, Words,
 };
+use crate::destination;
+use crate::digest;
 use crate::digest::daily;
+use crate::drill;
+use crate::guard;
 use crate::index::Activity;
 use crate::mail::{Delivery, Post};
 use crate::os::blocking::blocking;
@@ -12,7 +16,6 @@ use crate::source::Context;
 use crate::status::ScanDone;
 use crate::types::{Class, Fatal, Fault, RelKey, amount, chain};
 use crate::verify::{Ask, repair};
-use crate::{destination, digest, drill, guard};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;

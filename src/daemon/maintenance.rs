@@ -4,8 +4,11 @@
 mod alarm;
 
 use crate::backup::{late, orphaned_uploads};
+use crate::destination;
 use crate::destination::announce;
+use crate::files;
 use crate::files::Pulse;
+use crate::guard;
 use crate::index::Opened;
 use crate::mail::Post;
 use crate::os::blocking::blocking;
@@ -15,7 +18,6 @@ use crate::source::{Context, clock, on_disk};
 use crate::types::{Class, Fault};
 use crate::watch::{Clocks, Jump, sleep};
 use crate::work::Queue;
-use crate::{destination, files, guard};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

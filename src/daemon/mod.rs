@@ -15,11 +15,14 @@ pub use once::{digest_once, reconcile_once, verify_once};
 pub use open::notifier;
 pub use places::{doubts, refuse_state};
 
+use crate::backup;
 use crate::backup::{late, orphaned_uploads};
+use crate::bandwidth;
 use crate::digest::daily;
+use crate::os;
 use crate::pacing::costs;
+use crate::scan;
 use crate::watch::collect;
-use crate::{backup, bandwidth, os, scan};
 use open::open;
 
 use crate::bandwidth::Reload;

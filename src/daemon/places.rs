@@ -6,9 +6,10 @@
 //! told by log, board and `check`, and the backup goes on.
 
 use crate::config::Config;
+use crate::os;
 use crate::os::{Strange, shell_word};
+use crate::types;
 use crate::types::Fatal;
-use crate::{os, types};
 use std::path::Path;
 
 /// What another account can change, and what to do.

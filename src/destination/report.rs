@@ -82,7 +82,7 @@ impl Place<'_> {
 mod tests {
     use super::*;
     use crate::destination::policy::{Kind, Troubles};
-    use crate::digest::report::tests::{at, berlin};
+    use crate::mail::testing::{at, berlin};
 
     #[test]
     fn an_alert_its_reminder_and_its_end() {

@@ -8,9 +8,12 @@
 pub(crate) mod comparing;
 mod patience;
 
+use crate::bandwidth;
+use crate::destination;
+use crate::drill;
+use crate::guard;
 use crate::pacing::costs;
 use crate::source::{clock, commands};
-use crate::{bandwidth, destination, drill, guard};
 use comparing::compare_in_full;
 
 use super::report::{OutageLine, Report, ScanLine, SourceReport, UnprotectedLine, WatchLine};

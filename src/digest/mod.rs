@@ -1,4 +1,8 @@
-//! digest.
+//! The daily mail: the full reconciliation scan, what it found, and the report.
+//!
+//! `schedule` says when, `daily` runs it, `report` puts it into words. It must never say
+//! "All is well" when it does not know.
+
 pub mod daily;
 pub(crate) mod report;
 mod schedule;

@@ -186,7 +186,7 @@ pub fn drill_over(drilled: &Drilled<'_>, mended: &[Failure]) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::report::tests::{at, berlin};
+    use crate::mail::testing::{at, berlin};
     use crate::verify::Damage;
 
     #[test]

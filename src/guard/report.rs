@@ -330,7 +330,7 @@ fn capital(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::report::tests::{at, berlin};
+    use crate::mail::testing::{at, berlin};
     use crate::types::RelKey;
 
     fn say(why: Why, reminder: bool) -> (String, Message) {

@@ -1,4 +1,14 @@
-//! history.
+//! What was current at a moment, and which versions there were.
+//!
+//! Needs the bucket and its credentials alone. [`Timeline`] walks the list of versions
+//! and says what was current; [`versions`] lists one file's past, [`moments`] the moments
+//! with a manifest, [`find`] the sources of a bucket. It reads; it never writes, and never
+//! takes the word of one version for another.
+//!
+//! Read `pages` (listing), `chooser` and `state_time` (decisions), `timeline`, then
+//! `selector`, `names`, `near`, `alike` (what a person typed), `versions`, `gone`,
+//! `moments`, `sources`.
+
 mod alike;
 mod chooser;
 mod gone;

@@ -1,7 +1,16 @@
-//! mail.
+//! What every message to the owner is made of, and how it gets there.
+//!
+//! [`Message`] is a subject and a body within what SNS takes; [`Post`] puts it into the
+//! durable outbox and sends it. What a message says stands with the feature that sends
+//! it. A message must never be lost between the outbox and the acknowledgement of SNS.
+//!
+//! Read `message`, `layout`, then `outbox`.
+
 mod layout;
 mod message;
 mod outbox;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub(crate) use layout::{List, Page, Section};
 pub use message::{BODY_BYTES_MAX, FailureLine, Message, SUBJECT_CHARS_MAX};

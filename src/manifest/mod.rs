@@ -1,4 +1,10 @@
-//! manifest.
+//! The manifest: a whole source as the bucket has it at one moment, and who owns it.
+//!
+//! `format` is the file, `read` finds and proves one in a bucket, `retention` says which
+//! older ones go, `owner` is the record of whose a destination is. A manifest that was cut,
+//! altered or put in another order is never taken for a whole one. Writing one is the
+//! backup's ([`crate::backup`]).
+
 pub mod format;
 pub mod owner;
 pub mod read;

@@ -1,4 +1,9 @@
-//! pacing.
+//! How often one file gets a version.
+//!
+//! `policy` decides, `costly` finds the files whose versions cost most, `waiting` keeps
+//! what waits for its next version, `costs` writes down what versions cost. A file that
+//! waits is stored at the end of its interval and at a stop at the latest.
+
 mod costly;
 pub(crate) mod costs;
 mod policy;

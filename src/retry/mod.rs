@@ -1,4 +1,10 @@
-//! retry.
+//! When something that failed is tried again, and when somebody is told.
+//!
+//! Pure but for [`Patience`], which waits. `policy` has the waiting times by class of
+//! error, the circuit breaker ([`Gate`]), the adaptive concurrency ([`Pace`]) and when an
+//! outage is mailed ([`OutageAlert`]); `patience` is for commands that somebody waits
+//! for. Nothing is tried again without a bound.
+
 mod patience;
 mod policy;
 

@@ -2,9 +2,10 @@
 
 use super::merge::Merge;
 use crate::config::OnDelete;
+use crate::files;
+use crate::guard;
 use crate::guard::{Scanned, Why, most_is_gone};
 use crate::types::{Fault, Kind, RelKey, RelPath};
-use crate::{files, guard};
 
 impl Merge<'_> {
     /// The pass is over: have what is gone marked, as far as the brake lets it.

@@ -1,4 +1,10 @@
-//! source.
+//! One protected folder at run time, and what all that work on it share.
+//!
+//! `context` is what the loops share; `io_watchdog` keeps a disk that hangs from holding
+//! up anything else, `breakers` a bucket that fails; `links` knows names of one file,
+//! `comparison` whether a source has been compared with its bucket, `commands` how a
+//! message names a command that its reader can run.
+
 mod breakers;
 pub(crate) mod clock;
 pub(crate) mod commands;

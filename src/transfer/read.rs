@@ -2,12 +2,13 @@
 
 use super::SMALL_BYTES_MAX;
 use super::plan::plan;
+use crate::files;
 use crate::files::{Kept, Opened, Pulse};
+use crate::os;
 use crate::os::steady_ms;
 use crate::types::{
     Class, ContentHash, Fault, Fingerprint, Look, RelPath, SAMPLE_BYTES, Segment, chain,
 };
-use crate::{files, os};
 use bytes::Bytes;
 use std::io::{Read as _, Seek as _};
 use std::path::Path;

@@ -1,4 +1,7 @@
-//! work.
+//! Work that waits: the queue of paths, scans that are asked for, and changes in flight.
+//!
+//! Nothing is dropped here: what does not fit becomes a scan.
+
 mod in_flight;
 mod queue;
 mod scan_requests;

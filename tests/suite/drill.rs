@@ -1,7 +1,8 @@
 //! The daily restore drill: what it restores, what it finds, whom it tells.
 
+use crate::harness;
 use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, digest_files, until};
-use crate::{harness, raw};
+use crate::raw;
 use keepwatch::daemon::Daemon;
 use keepwatch::digest::daily;
 use keepwatch::drill;

@@ -3,9 +3,11 @@
 
 use super::{Findings, Verdict, rules};
 use crate::config::SourceConfig;
+use crate::files;
 use crate::files::{Compress, RuleCounts, Rules};
+use crate::os;
+use crate::types;
 use crate::types::{Fatal, Fault, Kind, RelPath};
-use crate::{files, os, types};
 
 /// Look at all of it.
 pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {

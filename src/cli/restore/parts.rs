@@ -5,9 +5,10 @@ use crate::cli::args::RestoreArgs;
 use crate::cli::origins::{Depot, Named, folder_names};
 use crate::cli::versions::stamp;
 use crate::history::{Misses, Place, Selector, Typed, deleted, deleted_folder, settle, word_for};
+use crate::os;
 use crate::retry::Stop;
+use crate::types;
 use crate::types::{Fatal, Moment, RelPath, Taken, chain};
-use crate::{os, types};
 use std::path::{Path, PathBuf};
 
 /// Names that are proposed for one that was misspelt.

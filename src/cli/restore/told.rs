@@ -4,12 +4,13 @@
 
 use super::Done;
 use crate::config::Config;
+use crate::daemon;
 use crate::digest::{Failed, OneOff, OneOffTask};
 use crate::mail::FailureLine;
+use crate::os;
 use crate::os::shell_word;
 use crate::restore::Covered;
 use crate::types::{Class, Fatal, Fault, command};
-use crate::{daemon, os};
 use jiff::Timestamp;
 
 /// How a restore ended.

@@ -6,13 +6,14 @@
 //! was told, so that a message comes once a day.
 
 use crate::config::Config;
+use crate::daemon;
 use crate::digest::NotStarted;
 use crate::index::Index;
 use crate::mail::Message;
+use crate::os;
 use crate::os::blocking::blocking;
 use crate::sns::write_digest;
 use crate::types::{Fatal, FatalKind};
-use crate::{daemon, os};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;

@@ -13,8 +13,9 @@ use crate::config::S3Demands;
 use crate::files::write_private_atomic;
 use crate::history::Found;
 use crate::manifest::{Demands, Header, Owner};
+use crate::os;
+use crate::types;
 use crate::types::{Fatal, Origin, chain};
-use crate::{os, types};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 

@@ -154,7 +154,7 @@ rescan_ms = 7000
 dir = "state"
 [log]
 dir = "/var/log/keepwatch"
-level = "info,keepwatch::store=debug"
+level = "info,keepwatch::s3=debug"
 json = true
 "#,
         )

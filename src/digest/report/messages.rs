@@ -224,7 +224,7 @@ pub fn recovery(recovery: &Recovery<'_>) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::report::tests::{at, berlin, failure};
+    use crate::mail::testing::{at, berlin, failure};
     use crate::types::Class;
 
     fn one_off() -> OneOff {

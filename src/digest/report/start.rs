@@ -59,7 +59,7 @@ impl NotStarted<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::report::tests::{at, berlin};
+    use crate::mail::testing::{at, berlin};
 
     #[test]
     fn a_start_that_fails_and_one_that_works_again() {

@@ -110,7 +110,7 @@ fn place(stuck: &Stuck<'_>) -> [String; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::report::tests::{at, berlin};
+    use crate::mail::testing::{at, berlin};
 
     #[test]
     fn an_alert_and_its_end() {

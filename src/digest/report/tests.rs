@@ -2,17 +2,9 @@
 
 use super::*;
 use crate::mail::SUBJECT_CHARS_MAX;
+use crate::mail::testing::{at, berlin, failure};
 use crate::types::{Traffic, text};
-use jiff::Timestamp;
 use proptest::prelude::*;
-
-pub(crate) fn at(text: &str) -> i64 {
-    text.parse::<Timestamp>().unwrap().as_millisecond()
-}
-
-pub(crate) fn berlin() -> TimeZone {
-    TimeZone::get("Europe/Berlin").unwrap()
-}
 
 fn source(name: &str) -> SourceReport {
     SourceReport {
@@ -64,15 +56,6 @@ fn unprotected(path: &str) -> UnprotectedLine {
         remedy: "let the account that runs Keepwatch read it".to_owned(),
         since_ms: at("2026-11-22T13:03:00Z"),
         files_below: 0,
-    }
-}
-
-pub(crate) fn failure(path: &str, count: u64) -> FailureLine {
-    FailureLine {
-        path: path.to_owned(),
-        reason: "the connection was reset".to_owned(),
-        remedy: String::new(),
-        count,
     }
 }
 

@@ -3,7 +3,8 @@
 
 use super::acts::Wire;
 use crate::harness::{BUCKET, Rig};
-use crate::{manifest, raw};
+use crate::manifest;
+use crate::raw;
 use keepwatch::config::Config;
 use keepwatch::control::Line;
 use keepwatch::daemon::{Options, verify_once};
