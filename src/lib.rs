@@ -57,28 +57,28 @@
 //! # }
 //! ```
 //!
-//! The map of the house. A room may use rooms listed below it, never one above
-//! or beside it (the test `layers` holds everyone to that):
+//! The map, from the top down. A folder imports only from folders further down; the
+//! test `layers` has the floors and holds everyone to them.
 //!
-//! | room | what it is for |
+//! | folder | what it is for |
 //! |---|---|
 //! | [`cli`] | clap types and one file per command; the only place that prints |
-//! | [`daemon`] | wiring alone: channels, task set, start order, stop order |
-//! | [`tasks`] | the loops: watch, collect, scan, upload, digest; siblings never import each other |
-//! | [`recovery`] | what was current at T, restore, verify |
-//! | [`transfer`] | how bytes move: a plan carried out as put, multipart or copy; gzip |
+//! | [`daemon`] | wiring: what is opened in which order, which loops run, how they stop |
 //! | [`control`] | the local socket on which commands ask the running daemon |
-//! | [`board`], [`queue`] | what the tasks share: live status, and the bounded work queue |
-//! | [`store`] | the only aws-sdk-s3 import |
-//! | [`notice`] | the only aws-sdk-sns import |
-//! | [`index`] | the only sled import |
-//! | [`files`] | the only place that touches the user's files |
+//! | [`drill`], [`digest`] | the daily rehearsal; the daily job, its report, alerts |
+//! | [`watch`], [`scan`] | events become settled paths; disk, index and bucket are compared |
+//! | [`backup`] | what is done with one changed path |
+//! | [`restore`], [`verify`] | files come back; is the bucket whole |
+//! | [`source`] | one protected folder at run time |
+//! | [`guard`], [`destination`] | deletions are held back; whose a destination is |
+//! | [`history`], [`manifest`], [`pacing`] | what was current at a moment; manifests; how often a file gets a version |
+//! | [`transfer`], [`bandwidth`] | how bytes move; how fast they may |
+//! | [`work`], [`retry`], [`status`] | the queue; circuit breaker and backoff; what is going on now |
+//! | [`s3`], [`sns`], [`mail`] | the only aws-sdk-s3 import; the only aws-sdk-sns import; the outbox |
+//! | [`index`], [`files`] | the only sled import; the only place that touches the user's files |
 //! | [`aws`] | what S3 and SNS share: keys, proxies, certificates, their errors in words |
-//! | [`platform`] | what differs between operating systems |
-//! | [`config`] | raw serde structs become one validated type |
-//! | [`model`] | pure and synchronous decisions; time comes in as an argument |
-//! | [`command`] | the command lines that messages propose, for whoever reads them |
-//! | [`error`] | `Fatal` (the process stops) and `Fault` (one path) |
+//! | [`os`], [`config`] | what differs between operating systems; one validated configuration |
+//! | [`types`] | the words that all others speak in, and the errors: `Fatal` stops the process, `Fault` is about one path |
 
 // A command's future holds those of all it calls, down to the SDK's: their layout is
 // more than 128 deep.
