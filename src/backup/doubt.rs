@@ -4,7 +4,7 @@
 //! Invariant: after it, the index claims nothing of that key any more. Whoever
 //! looks at the path next asks the bucket, be it that the file went back to
 //! what was stored before, or that it is gone and has no record. What is carried
-//! out after that look is found by a second one (`tasks::late`).
+//! out after that look is found by a second one (`backup::late`).
 
 use super::late;
 use crate::source::Context;

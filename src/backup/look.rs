@@ -22,7 +22,7 @@ pub(crate) struct Look {
     pub has_unprotected: bool,
 }
 
-/// A file that belongs to another (`model::companion`).
+/// A file that belongs to another (`types::companion`).
 #[derive(Debug)]
 pub(crate) struct Companion {
     pub path: RelPath,

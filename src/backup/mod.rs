@@ -65,7 +65,7 @@ impl Outcome {
 }
 
 /// News of what was renamed may come later than that its old name is gone: the
-/// watcher gathers for 200 ms and holds back for another 200 (`tasks::watch`), in
+/// watcher gathers for 200 ms and holds back for another 200 (`watch`), in
 /// steps, and more on a busy computer; that much and the time to settle again.
 pub const NEWS_MS: i64 = 500;
 

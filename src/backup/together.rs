@@ -1,4 +1,4 @@
-//! A file and what belongs to it (`model::companion`): read at one moment, stored as
+//! A file and what belongs to it (`types::companion`): read at one moment, stored as
 //! one state.
 //!
 //! Invariants: each companion says with which content of the file it was read; what is

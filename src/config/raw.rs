@@ -13,7 +13,7 @@ pub(super) const COMPRESS_LEVEL: i64 = 6;
 pub(super) const VERSIONS_PER_HOUR_MAX: i64 = 12;
 
 /// The longest that a request can take which nobody waits for any more:
-/// `store::LATE_MAX`, which has the reason.
+/// `s3::LATE_MAX`, which has the reason.
 pub(super) const LATE_REQUEST_MS: i64 = 16 * 60 * 1000;
 
 /// The whole file.

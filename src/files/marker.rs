@@ -5,7 +5,7 @@
 //! proves the watch. Invariants: a file of that name that is not ours is never
 //! changed, replaced or followed; a marker that is there is never replaced; it
 //! appears whole or not at all, for its owner alone. Who decides whether a new
-//! one may be written is `tasks::marker`.
+//! one may be written is `guard::root_sentinel`.
 
 use super::fault;
 use super::temp::{TempFile, is_temporary};

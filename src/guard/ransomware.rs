@@ -3,7 +3,7 @@
 //! Pure: the workers say what they stored and what is gone, each once, with
 //! times by the server's clock: what comes of them is printed in a command. A file
 //! is suspect when its path held something plain and now holds noise
-//! (`model::look`), or when something plain is gone and noise, or an empty file,
+//! (`types::content_class`), or when something plain is gone and noise, or an empty file,
 //! stands beside it under its name with another ending. A file that is emptied at
 //! its place is suspect where its format is never empty: programs empty texts and
 //! tables every day. One such file is nothing; many within minutes are an incident.

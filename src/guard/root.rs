@@ -1,6 +1,6 @@
 //! Whether a source's root is the folder that was backed up.
 //!
-//! The marker says so (`tasks::marker`); where none is kept or it was never
+//! The marker says so (`guard::root_sentinel`); where none is kept or it was never
 //! written there, device, inode and time of making do, and where these have changed
 //! (they do, on some disks, at every start), whether the known files are there.
 //!

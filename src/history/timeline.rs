@@ -7,9 +7,9 @@
 //! millisecond), and for an upload in parts it says when that began or when it
 //! ended. What counts is when the file had that state: where a version was
 //! stored so soon after the moment that this may differ, or within the same second,
-//! its metadata says when the file was read (`model::state_time`). Where a version
+//! its metadata says when the file was read (`history::state_time`). Where a version
 //! and a delete marker carry the same time, the server's order decides. A time that
-//! contradicts the order was given by a clock that was wrong (`model::written_order`):
+//! contradicts the order was given by a clock that was wrong (`history::written_order`):
 //! where the moment hangs on it, a manifest of the moment is asked (`witness`), and what
 //! none settles is named and not given.
 

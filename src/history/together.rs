@@ -1,4 +1,4 @@
-//! What belongs to a file (`model::companion`) comes back in the state that goes with
+//! What belongs to a file (`types::companion`) comes back in the state that goes with
 //! what comes back of the file.
 //!
 //! A database and its journal are two objects, stored one after the other, and the

@@ -2,7 +2,7 @@
 //! file was before.
 //!
 //! The journal of today's database would be played back over the one that is restored
-//! (`model::companion`). Invariants: it is given another name, never removed, right
+//! (`types::companion`). Invariants: it is given another name, never removed, right
 //! before the file gets its new content; what comes back itself is left to its own
 //! turn.
 

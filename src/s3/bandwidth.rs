@@ -288,7 +288,7 @@ impl HttpConnector for ConnectorOverLine {
 }
 
 /// When the server wrote an answer. One from a cache is dated when it was put
-/// there. What something else says in the server's place (`store::marks`) has nothing
+/// there. What something else says in the server's place (`s3::marks`) has nothing
 /// that only S3 sends; the clocks of such boxes begin in 1970.
 fn date_of(response: &HttpResponse) -> Option<&str> {
     let headers = response.headers();

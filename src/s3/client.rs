@@ -49,7 +49,7 @@ const TINY_PUT_BYTES: u64 = 64 * 1024;
 
 /// Attempts of such an upload, each within [`SHORT_ATTEMPT_TIMEOUT`]: an answer that
 /// never comes holds a worker for a minute, not for six. The path is tried again
-/// after that, and what the server made of it is looked at (`tasks::late`).
+/// after that, and what the server made of it is looked at (`backup::late`).
 const TINY_ATTEMPTS_MAX: u32 = 2;
 
 /// Copying 5 GiB or joining 10,000 parts takes S3 minutes; a connection that

@@ -21,7 +21,7 @@ const DATE_GRAIN_MS: i64 = 1_000;
 const DRIFT_PART: i64 = 5_000;
 
 /// Between which two times the server's clock stood at one moment, milliseconds
-/// since 1970; the moment is by [`crate::platform::steady_ms`].
+/// since 1970; the moment is by [`crate::os::steady_ms`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Bounds {
     lowest_ms: i64,
@@ -74,7 +74,7 @@ pub(super) struct ServerClock(Mutex<Option<Bounds>>);
 
 impl ServerClock {
     /// An answer came with this `Date`, to a request that began at `asked_ms`; both
-    /// times are by [`crate::platform::steady_ms`].
+    /// times are by [`crate::os::steady_ms`].
     pub(super) fn heard(&self, date: &str, asked_ms: i64, answered_ms: i64) {
         let date = DateTime::from_str(date, DateTimeFormat::HttpDate);
         let Some(date_ms) = date.ok().and_then(|date| date.to_millis().ok()) else {

@@ -156,7 +156,7 @@ impl Store {
     }
 
     /// When something was by the server's clock, milliseconds since 1970, that was at
-    /// `seen_steady_ms` by [`crate::platform::steady_ms`]; the clock here says `wall_ms`
+    /// `seen_steady_ms` by [`crate::os::steady_ms`]; the clock here says `wall_ms`
     /// now. Perhaps a little too late, never too early. `None` where the clock here is
     /// wrong, or was until now.
     pub fn server_time_ms(&self, seen_steady_ms: i64, wall_ms: i64) -> Option<i64> {

@@ -1,7 +1,7 @@
 //! How messages leave the house: an SNS topic, or a file where there is none.
 //!
 //! The digest task and the alerts call it with finished texts
-//! (`model::report`). It is the only aws-sdk-sns import. It never decides what
+//! (`digest::report`). It is the only aws-sdk-sns import. It never decides what
 //! is worth a message, never keeps one for later (the caller's outbox does),
 //! and never lets a credential into an error.
 

@@ -67,7 +67,7 @@ impl Notifier {
         &self.target.topic_arn
     }
 
-    /// Publish a message that fits (`model::report` sees to that); its id.
+    /// Publish a message that fits (`digest::report` sees to that); its id.
     ///
     /// # Errors
     /// [`Class::Credentials`], [`Class::Denied`], [`Class::NotFound`] (the

@@ -1,7 +1,7 @@
 //! One gate and one pace per bucket: whether anything may be sent there now, and
 //! how much at a time.
 //!
-//! The decisions are `model::retry`'s; this only keeps one of each per bucket.
+//! The decisions are `retry::policy`'s; this only keeps one of each per bucket.
 //! Invariant: every yes of [`Gates::may_start`] is followed by [`Gates::ended`].
 
 use crate::retry::{Gate, MayStart, Pace, Slowed, Transition};

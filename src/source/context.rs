@@ -184,7 +184,7 @@ impl Context {
     /// When something happened by the server's clock, which [`Context::steady_ms`]
     /// said was then `steady_ms`: never later than it was, so that what the server
     /// stored because of it is younger. For moments that are printed in a command;
-    /// [`crate::model::moment::before`] gives the one just before it.
+    /// [`crate::types::moment::before`] gives the one just before it.
     pub fn server_moment_ms(&self, steady_ms: i64) -> i64 {
         let since_ms = (self.steady_ms() - steady_ms).max(0);
         self.store.server_reached_ms(self.now_ms()) - since_ms

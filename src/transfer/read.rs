@@ -65,7 +65,7 @@ pub struct Content {
     /// that were there when reading began.
     pub hash: ContentHash,
     /// When that was known: just before the last look that found it unchanged, by
-    /// [`crate::platform::steady_ms`], which no setting of the clock touches.
+    /// [`crate::os::steady_ms`], which no setting of the clock touches.
     pub seen_steady_ms: i64,
     /// The same by the server's clock, milliseconds since 1970; `None` while nobody
     /// has said, and where the clock here is wrong.

@@ -2,7 +2,7 @@
 //! them calls the program, and where the copies are.
 //!
 //! A process sets that once: a command by what was typed ([`crate::cli`]), the service
-//! by what it runs with (`tasks::command`). Until then the bare name stands there.
+//! by what it runs with (`source::commands`). Until then the bare name stands there.
 //! Every text that names a command asks here (the test `layers` holds all to that).
 //! Invariant: no secret is in it.
 

@@ -2,7 +2,7 @@
 //!
 //! Pure. Encrypted content is as even as noise, and so is compressed content;
 //! but what compresses says so in its first bytes, nearly always. It never
-//! decides alone that something is wrong: see `model::alarm`.
+//! decides alone that something is wrong: see `guard::ransomware`.
 
 use serde::{Deserialize, Serialize};
 

@@ -204,9 +204,9 @@ pub struct ObjectMeta {
     /// The path when the object's key is shortened.
     pub full_key: Option<FullKey>,
     /// When the file was read and known to be like this, milliseconds since 1970
-    /// by the clock of the computer that read it; see `model::state_time`.
+    /// by the clock of the computer that read it; see `history::state_time`.
     pub seen_ms: Option<i64>,
-    /// Of a journal and the like (`model::companion`): the content of the file that it
+    /// Of a journal and the like (`types::companion`): the content of the file that it
     /// was read together with. With any other content of that file it is no state.
     pub beside: Option<ContentHash>,
     /// Bytes that the file took on its disk, when that was less than it has: it had

@@ -3,7 +3,7 @@
 //! Both sides are streamed in key order and nothing is held of either but a
 //! page, so memory does not grow with the bucket. Each version that matters is
 //! asked about (HEAD), and downloaded and hashed where that is wanted. It reads
-//! and never changes anything, neither here nor there. Called by `tasks::audit`
+//! and never changes anything, neither here nor there. Called by `verify::repair`
 //! with an index, by the command line without one.
 
 mod covered;

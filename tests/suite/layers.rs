@@ -78,7 +78,7 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
         .filter(|line| !line.starts_with("//"))
 }
 
-/// Names that follow `start` in a line: `crate::store::At` gives `store`.
+/// Names that follow `start` in a line: `crate::s3::At` gives `store`.
 fn names_after<'a>(line: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
     line.match_indices(start).filter_map(move |(at, _)| {
         let before = line[..at].chars().next_back();
@@ -236,7 +236,7 @@ const VERBS: [&str; 11] = [
     "--config",
 ];
 
-/// Whoever reads a message calls the program as they can: `crate::command` knows how.
+/// Whoever reads a message calls the program as they can: `crate::types::command` knows how.
 #[test]
 fn no_message_proposes_a_command_of_its_own_making() {
     // What is no message to act on: the help, whose reader has just called the program;

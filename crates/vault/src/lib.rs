@@ -1,11 +1,24 @@
 //! The vault: an embedded, versioned S3 on a local folder.
 //!
 //! Made for backups to an external disk or a NAS mount where there is no AWS, and for
-//! tests that want a real S3. The newest version of
-//! each object is a plain file at its own path; history and records lie in a
-//! hidden folder beside (layout.rs has the map). It speaks S3 and nothing
-//! else: through [`Vault::http_client`] the SDK's requests end here without a
+//! tests that want a real S3. The newest version of each object is a plain file at its
+//! own path; history and records lie in a hidden folder beside (layout.rs has the map).
+//! It speaks S3 and nothing else: through [`Vault::http_client`] the SDK's requests end here without a
 //! socket, through [`Vault::serve`] any S3 client can use it over loopback.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use keepwatch_vault::Vault;
+//!
+//! # let disk = tempfile::tempdir()?;
+//! # let folder = disk.path().join("vault");
+//! assert!(!Vault::is_at(&folder)?);
+//! let vault = Vault::open(&folder)?;
+//! vault.ensure_bucket("office")?;
+//! assert!(Vault::is_at(&folder)?);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! | file | what it is for |
 //! |---|---|

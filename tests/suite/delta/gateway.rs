@@ -1,7 +1,7 @@
 //! A server as Ceph RGW 16.2.15 answers, on the vault: what it leaves out, ignores
 //! and refuses where copies and uploads in parts are concerned.
 //!
-//! Each difference is in the table of `store::differences`; this imitates them where
+//! Each difference is in the table of `s3::differences`; this imitates them where
 //! no RGW can be started, and says of each request what it was asked.
 
 use aws_smithy_runtime_api::client::http::{

@@ -25,7 +25,7 @@ async fn names_that_mean_something_elsewhere_are_plain_names_here_or_are_named()
     let bench = Bench::new();
     let content = Object::file(b"x");
     // On this system all of these are names like any other; Windows' own rules
-    // are tested in `platform::names`, on every system.
+    // are tested in `os::names`, on every system.
     let plain = [
         "C:\\Windows\\evil.dll",
         "C:/Users/evil",

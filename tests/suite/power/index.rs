@@ -7,6 +7,7 @@ use super::{SHORT, Tally, long, seed};
 use crate::harness::PATIENCE;
 use keepwatch::index::{Activity, Change, Index, Opened, SourceId};
 use keepwatch::types::{ContentHash, Fingerprint, Kind, Look, Record, RelKey, RelPath};
+use std::fmt;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -119,8 +120,25 @@ fn run(disk: &Disk) -> u64 {
     reader.join().unwrap()
 }
 
+/// What a run has seen.
+#[derive(Default)]
+struct Indexes {
+    disks: Tally,
+    /// Indexes that were opened as they were, and ones made anew although
+    /// something had been flushed.
+    kept: u64,
+    rebuilt: u64,
+}
+
+impl fmt::Display for Indexes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kept, rebuilt) = (self.kept, self.rebuilt);
+        write!(f, "{}; indexes kept {kept}, rebuilt {rebuilt}", self.disks)
+    }
+}
+
 /// Open what is left, check it, use it.
-fn found_again(drive: &Drive, left: Platter, flushed: u64, when: &str, tally: &mut Tally) {
+fn found_again(drive: &Drive, left: Platter, flushed: u64, when: &str, tally: &mut Indexes) {
     let disk = drive.insert(left);
     let opened = Index::open(&index_in(&disk));
     let (index, opened) = opened.unwrap_or_else(|e| panic!("{when}: {e}"));
@@ -144,7 +162,7 @@ fn found_again(drive: &Drive, left: Platter, flushed: u64, when: &str, tally: &m
                 "{when}: {count} of {flushed} flushed ones"
             );
             tally.kept += 1;
-            tally.versions += count;
+            tally.disks.versions += count;
         }
         // A new one is compared with the bucket; it must not pretend to know.
         _ if flushed == 0 => assert_eq!(count, 0, "{when}: {opened:?}"),
@@ -156,14 +174,20 @@ fn found_again(drive: &Drive, left: Platter, flushed: u64, when: &str, tally: &m
     }
     write(&index, 3, |_| ()).unwrap_or_else(|e| panic!("{when}: {e}"));
     index.flush().unwrap();
-    tally.states += 1;
+    tally.disks.states += 1;
 }
 
-fn cut_at(drive: &Drive, cut: u64, fates: &[Fate], random: &mut fastrand::Rng, tally: &mut Tally) {
+fn cut_at(
+    drive: &Drive,
+    cut: u64,
+    fates: &[Fate],
+    random: &mut fastrand::Rng,
+    tally: &mut Indexes,
+) {
     let disk = drive.insert(Platter::new());
     disk.power.cut_after(cut);
     let flushed = run(&disk);
-    tally.cuts += u64::from(disk.power.is_cut());
+    tally.disks.cuts += u64::from(disk.power.is_cut());
     let platter = disk.take_out();
     for &fate in fates {
         let left = platter.clone().after_cut(fate, random);
@@ -182,9 +206,9 @@ fn operations(drive: &Drive) -> u64 {
 fn what_the_index_flushed_survives_a_cut_at_any_write() {
     let drive = Drive::new();
     let mut random = fastrand::Rng::with_seed(seed("index"));
-    let (mut tally, deadline) = (Tally::default(), Instant::now() + SHORT);
+    let (mut tally, deadline) = (Indexes::default(), Instant::now() + SHORT);
     let total = operations(&drive);
-    while tally.goes_on(deadline) {
+    while tally.disks.goes_on(deadline) {
         let cut = random.u64(..total);
         let fates = [Fate::Lost, Fate::NamesOnly, Fate::Journal, Fate::Mixed];
         cut_at(&drive, cut, &fates, &mut random, &mut tally);
@@ -197,7 +221,7 @@ fn what_the_index_flushed_survives_a_cut_at_any_write() {
 fn the_index_survives_cuts_at_every_write_in_every_way() {
     let drive = Drive::new();
     let mut random = fastrand::Rng::with_seed(seed("index, long"));
-    let (mut tally, deadline) = (Tally::default(), long());
+    let (mut tally, deadline) = (Indexes::default(), long());
     let total = operations(&drive);
     for cut in 0..total {
         cut_at(&drive, cut, &Fate::ALL, &mut random, &mut tally);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Larger than what is fetched in one request; see `recovery::arrival`.
+/// Larger than what is fetched in one request; see `restore::arrival`.
 const LARGE: usize = 9 << 20;
 
 fn large() -> Vec<u8> {

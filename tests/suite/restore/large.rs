@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const MIB: usize = 1 << 20;
 
-/// What one range holds; see `recovery::arrival`.
+/// What one range holds; see `restore::arrival`.
 const RANGE: usize = 4 * MIB;
 
 /// What a killed run may have to fetch again: what came after the last

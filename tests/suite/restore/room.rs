@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// What a restore leaves free; see `recovery::room`.
+/// What a restore leaves free; see `restore::room`.
 const RESERVE: u64 = 16 << 20;
 
 const BYTES: usize = 1 << 20;

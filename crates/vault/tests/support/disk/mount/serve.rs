@@ -1,7 +1,7 @@
 //! What the kernel asks of the mounted disks, answered one call at a time.
 
+use super::super::platter::Body;
 use super::{BLOCK_BYTES, DISK_SHIFT, HOST, Host, State, host_attributes};
-use crate::power::platter::Body;
 use fuser::{
     BsdFileFlags, Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo,
     LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,

@@ -1,11 +1,13 @@
 //! The vault on a disk that forgets: every version it acknowledged is there
 //! afterwards, byte for byte, and the plain files are whole.
 
+#[path = "../../support/disk/mod.rs"]
+mod disk;
 mod work;
 
-use super::mount::{Disk, Drive};
-use super::platter::{Fate, Platter};
-use super::{SHORT, Tally, long, seed};
+use disk::mount::{Disk, Drive, Power};
+use disk::platter::{Fate, Platter};
+use disk::{SHORT, Tally, long, seed};
 use keepwatch_vault::Vault;
 use std::time::Instant;
 use work::{BUCKET, Job, Known, at_once, check, in_order, work};
@@ -187,7 +189,7 @@ async fn what_a_restarted_vault_shows_survives_a_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "every operation and every fate: KEEPWATCH_POWER_MINUTES=10 cargo test --test suite power -- --ignored --nocapture"]
+#[ignore = "every operation and every fate: KEEPWATCH_POWER_MINUTES=10 cargo test -p keepwatch-vault power -- --ignored --nocapture"]
 async fn the_vault_survives_cuts_at_every_write_in_every_way() {
     let drive = Drive::new();
     let base = made(&drive);

@@ -13,10 +13,10 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use keepwatch_vault::{IN_PROCESS_ENDPOINT, Vault, VaultConnector};
+use keepwatch_vault::{IN_PROCESS_ENDPOINT, MESSAGE_HEADER, Vault, VaultConnector};
 use std::fmt::Debug;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -304,11 +304,58 @@ async fn a_wrapped_connector_can_spoil_requests_and_the_vault_notices() {
     }
 }
 
+fn answer_of<E: Debug>(error: SdkError<E, HttpResponse>) -> HttpResponse {
+    match error {
+        SdkError::ServiceError(refused) => refused.into_raw(),
+        other => panic!("no answer: {other:?}"),
+    }
+}
+
+/// The words for a person, where the answer to HEAD has no body for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_head_says_why_it_failed() {
+    let served = Served::start();
+    let over_http = served.client(ACCESS_KEY, SECRET_KEY);
+    versioned_bucket(&over_http).await;
+    put(&over_http, "k", "one").await;
+    // Its disk is pulled out.
+    let folder = served.folder.path();
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::rename(folder, elsewhere.path().join("vault")).unwrap();
+    for client in [over_http, in_process(&served.vault)] {
+        let object = client.head_object().bucket(BUCKET).key("k").send().await;
+        let bucket = client.head_bucket().bucket(BUCKET).send().await;
+        let answers = [
+            answer_of(object.unwrap_err()),
+            answer_of(bucket.unwrap_err()),
+        ];
+        for answer in answers {
+            assert!(answer.status().is_server_error());
+            let said = answer.headers().get(MESSAGE_HEADER).unwrap_or_default();
+            assert!(said.contains(folder.to_str().unwrap()), "{said:?}");
+        }
+        let absent = client.head_object().bucket(BUCKET).key("k").send().await;
+        assert!(!absent.unwrap_err().into_service_error().is_not_found());
+    }
+    std::fs::rename(elsewhere.path().join("vault"), folder).unwrap();
+    let client = in_process(&served.vault);
+    let absent = client.head_object().bucket(BUCKET).key("x").send().await;
+    let absent = answer_of(absent.unwrap_err());
+    assert_eq!(absent.status().as_u16(), 404);
+    assert_eq!(absent.headers().get(MESSAGE_HEADER), None);
+}
+
 #[test]
 fn boto3_agrees() {
     let served = Served::start();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vault_boto3.py");
-    let run = Command::new(crate::python::venv_python())
+    let python = crate::venv::made("python-boto3", &["boto3"]).unwrap_or_else(|why| {
+        panic!(
+            "this test needs boto3, and it cannot be installed: {why}\nInstall Python 3.10 or newer \
+             with venv (Debian: apt install python3-venv) and see that pip can reach its index."
+        )
+    });
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/http/boto3_checks.py");
+    let run = Command::new(python)
         .arg(script)
         .env("VAULT_ENDPOINT", served.url())
         .env("VAULT_ACCESS_KEY", ACCESS_KEY)

@@ -1,6 +1,6 @@
 //! What is asked of the vault until the power goes, and what must be found.
 
-use crate::power::mount::Power;
+use super::Power;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};

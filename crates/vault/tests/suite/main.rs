@@ -1,0 +1,19 @@
+//! The vault from outside: S3 clients that share no code with it, and a disk whose
+//! power goes.
+//!
+//! One binary on purpose: it links the whole SDK.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "all of this is test code, helpers outside #[test] functions too"
+)]
+
+mod http;
+#[cfg(target_os = "linux")]
+mod power;
+#[cfg(target_os = "linux")]
+#[path = "../support/seed.rs"]
+mod seed;
+#[path = "../support/venv.rs"]
+mod venv;
