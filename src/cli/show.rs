@@ -1,7 +1,6 @@
 //! Figures as people read them, and JSON for programs.
 
-use crate::types::clean;
-use crate::types::{Fatal, Fault, chain};
+use crate::types::{Fatal, Fault, chain, clean};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::collections::HashSet;

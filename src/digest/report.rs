@@ -14,8 +14,7 @@ use crate::drill::report;
 use crate::pacing::CostlyLine;
 use crate::types::text;
 
-use crate::mail::{BODY_BYTES_MAX, FailureLine, Message};
-use crate::mail::{COMPUTER_CHARS_MAX, count_of, subject};
+use crate::mail::{BODY_BYTES_MAX, COMPUTER_CHARS_MAX, FailureLine, Message, count_of, subject};
 
 use crate::destination::{Kind, Trouble};
 use crate::drill::Drill;

@@ -1,11 +1,9 @@
 //! What a version says of itself, asked for with patience.
 
 use crate::history::timeline::chosen::Chosen;
-use crate::retry::Stop;
-use crate::retry::{Patience, told};
+use crate::retry::{Patience, Stop, told};
 use crate::s3::{At, Head, ListedVersion, Store};
-use crate::types::Fault;
-use crate::types::Origin;
+use crate::types::{Class, Fault, Origin};
 
 /// Older versions that are looked at, each by a request: a page of the list, and
 /// as many as `keepwatch versions` shows. Whoever put more over a file is told of
@@ -62,4 +60,15 @@ pub(crate) async fn look(
     };
     let head = head_at(store, at, &version.version_id, &mut stop).await?;
     Ok((version, head))
+}
+
+/// Nobody looks through as many as another program has put there.
+pub(crate) fn too_many(over: &Chosen) -> Fault {
+    Fault::new(
+        Class::Damaged,
+        "restore",
+        over.subject(),
+        format!("another program has put more than {OLDER_MAX} versions over it in the bucket"),
+    )
+    .hint("give an --at from before that program began, or fetch the version with an S3 tool (docs/FORMAT.md)")
 }

@@ -7,11 +7,10 @@
 //! counts from its first version or deletion on. What another program has put
 //! there is neither.
 
-use super::head::{OLDER_MAX, head, look};
+use super::head::{OLDER_MAX, head, look, too_many};
 use super::pages::Pages;
 use super::timeline::current_by;
 use crate::history::timeline::chosen::{Chosen, Name};
-use crate::restore::too_many;
 use crate::retry::Stop;
 use crate::s3::{Head, Store};
 use crate::types::{

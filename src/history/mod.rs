@@ -31,7 +31,7 @@ mod written_order;
 pub use alike::alike;
 pub(crate) use chooser::Chooser;
 pub use gone::{DeletedFolder, deleted_folder};
-pub(crate) use head::{OLDER_MAX, head, head_at, look};
+pub(crate) use head::{OLDER_MAX, head, head_at, look, too_many};
 pub(crate) use known::Records;
 pub use known::{Known, Stat};
 pub(crate) use legacy_keys::{current_of, unless_newer};

@@ -1,7 +1,6 @@
 //! What is written is read back; what is damaged is refused.
 
-use super::proof::encode;
-use super::proof::{Reading, Row, Writing};
+use super::proof::{Reading, Row, Writing, encode};
 use super::*;
 use proptest::prelude::*;
 

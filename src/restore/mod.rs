@@ -38,7 +38,7 @@ pub use in_place::only_in_folder;
 pub(crate) use object::{Outcome, Shop, bring_exactly};
 pub(crate) use run::Pass;
 pub use run::{Options, Request, restore};
-pub(crate) use shadowed_version::{Ours, too_many};
+pub(crate) use shadowed_version::Ours;
 pub(crate) use stale::Stale;
 pub use survey::{ColdShare, Survey, survey};
 pub(crate) use tally::Tally;

@@ -9,9 +9,7 @@ use super::content::damaged;
 use super::object::Outcome;
 use crate::history::{Chosen, Name};
 use crate::s3::Head;
-use crate::types::unshortened;
-use crate::types::{Class, Fault, Origin, shown};
-use crate::types::{MetaRefused, ObjectMeta, RelKey};
+use crate::types::{Class, Fault, MetaRefused, ObjectMeta, Origin, RelKey, shown, unshortened};
 
 /// The key in full, proved to belong to this object.
 pub(crate) fn true_key(
@@ -74,8 +72,7 @@ pub(crate) fn unreadable_meta(chosen: &Chosen, refused: &MetaRefused) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::FullKey;
-    use crate::types::shortened_begin;
+    use crate::types::{FullKey, shortened_begin};
 
     #[test]
     fn a_shortened_key_gives_its_path_back_only_to_its_owner() {

@@ -11,12 +11,10 @@ use super::object::{Outcome, Shop};
 use super::run::Pass;
 use super::tally::Covered;
 use super::{object, ownership};
-use crate::history::list_page;
-use crate::history::{Chosen, Name};
-use crate::history::{OLDER_MAX, look};
+use crate::history::{Chosen, Name, OLDER_MAX, list_page, look, too_many};
 use crate::retry::Stop;
 use crate::s3::{Course, Head, ListedVersion, Next, Store};
-use crate::types::{Class, Fault, MetaRefused, Origin, shown};
+use crate::types::{Fault, MetaRefused, Origin, shown};
 use futures::stream;
 use futures::stream::StreamExt as _;
 use std::sync::Arc;
@@ -104,17 +102,6 @@ async fn older(
             (Some(_), _) => {}
         }
     }
-}
-
-/// Nobody looks through as many as another program has put there.
-pub(crate) fn too_many(over: &Chosen) -> Fault {
-    Fault::new(
-        Class::Damaged,
-        "restore",
-        over.subject(),
-        format!("another program has put more than {OLDER_MAX} versions over it in the bucket"),
-    )
-    .hint("give an --at from before that program began, or fetch the version with an S3 tool (docs/FORMAT.md)")
 }
 
 /// What `over` covers, by name and with its dates.

@@ -17,11 +17,9 @@ mod shortened;
 
 use crate::destination;
 use crate::os::blocking::blocking;
-use crate::source::COMPARED;
-use crate::source::Context;
+use crate::source::{COMPARED, Context};
 use crate::status::{News, ScanDone};
-use crate::types::text;
-use crate::types::{Fault, RelKey, RelPath};
+use crate::types::{Fault, RelKey, RelPath, text};
 use crate::work::{Lane, Whole};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
