@@ -2,12 +2,14 @@
 //! how long that takes, beside the bytes that have changed.
 
 use crate::keepwatch_program::Install;
+use crate::measure;
 use crate::measure::Cost;
 use crate::others::Other;
 use crate::proxy::Proxy;
 use crate::servers::Server;
+use crate::table;
+use crate::trees;
 use crate::trees::Content;
-use crate::{measure, table, trees};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::{Read, Seek as _, SeekFrom, Write as _};

@@ -2,8 +2,10 @@
 //! else happens, and while a backlog is being sent.
 
 use crate::keepwatch_program::Install;
+use crate::measure;
 use crate::servers::Server;
-use crate::{measure, table, trees};
+use crate::table;
+use crate::trees;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::{Path, PathBuf};

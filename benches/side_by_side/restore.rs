@@ -7,11 +7,15 @@
 //! also counted with the hashes of what it wrote, by OpenSSL: the same promise.
 
 use crate::keepwatch_program::Install;
+use crate::measure;
 use crate::measure::Cost;
+use crate::others;
 use crate::others::Other;
 use crate::servers::Server;
+use crate::small;
+use crate::table;
+use crate::trees;
 use crate::trees::Content;
-use crate::{measure, others, small, table, trees};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

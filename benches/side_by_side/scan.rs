@@ -1,9 +1,11 @@
 //! The scan of a source in which nothing has changed, beside `find`.
 
 use crate::keepwatch_program::Install;
+use crate::measure;
 use crate::measure::Cost;
 use crate::servers::Endpoint;
-use crate::{measure, table, trees};
+use crate::table;
+use crate::trees;
 use keepwatch::files;
 use keepwatch::files::Rules;
 use keepwatch::index::Index;

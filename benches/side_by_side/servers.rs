@@ -1,6 +1,8 @@
 //! Servers on loopback ports, ended when dropped.
 
-use crate::{keepwatch_program, measure, others};
+use crate::keepwatch_program;
+use crate::measure;
+use crate::others;
 use keepwatch_vault::Vault;
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};

@@ -1,10 +1,12 @@
 //! Many small files: the first upload, and a look when nothing has changed.
 
 use crate::keepwatch_program::Install;
+use crate::measure;
 use crate::measure::Cost;
 use crate::others::Other;
 use crate::servers::Server;
-use crate::{measure, table, trees};
+use crate::table;
+use crate::trees;
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;

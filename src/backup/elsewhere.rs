@@ -4,8 +4,8 @@
 //! happens to its path meanwhile can get into the copy; and nothing fails because
 //! a copy does: the content is sent then.
 
-use super::Outcome;
 use super::file::Upload;
+use super::outcome::Outcome;
 use crate::destination::Deed;
 use crate::index::{ActivityDelta, COPY_FROM_BYTES, Elsewhere};
 use crate::os::blocking::blocking;

@@ -1,7 +1,8 @@
 //! A path that is there: file, link or empty folder.
 
+use super::outcome::Outcome;
 use super::take::{Early, take};
-use super::{Outcome, doubt, since};
+use super::{doubt, since};
 use crate::destination;
 use crate::destination::Deed;
 use crate::files;
@@ -346,7 +347,7 @@ impl<'a> Upload<'a> {
     fn wire(&self) -> Wire {
         let shared = || (Arc::clone(self.ctx), self.item.clone());
         let (ctx, item) = shared();
-        let works = Arc::new(move || super::bucket_works(&ctx, &item));
+        let works = Arc::new(move || crate::backup::outcome::bucket_works(&ctx, &item));
         let (ctx, item) = shared();
         let slowed = Arc::new(move || ctx.gates.slowed(item.source, &item.path, ctx.now_ms()));
         let (ctx, item) = shared();

@@ -1,6 +1,7 @@
 //! A path that is gone: mark it deleted in the bucket, forget it in the index.
 
-use super::{Outcome, aside_min_ms, doubt};
+use super::doubt;
+use super::outcome::{Outcome, aside_min_ms};
 use crate::destination;
 use crate::destination::Deed;
 use crate::files;

@@ -17,6 +17,7 @@ mod look;
 mod made_of;
 pub(crate) mod manifest;
 pub(crate) mod orphaned_uploads;
+mod outcome;
 mod since;
 mod swaps;
 mod take;
@@ -27,13 +28,18 @@ pub use copy_health::Copies;
 pub use late::LateLooks;
 pub use manifest::write_all;
 pub use orphaned_uploads::sweep;
+pub use outcome::NEWS_MS;
 pub use swaps::Moves;
 
 use crate::destination;
-use crate::destination::announce;
 use crate::files;
-use crate::files::Pulse;
 use crate::guard;
+use outcome::Outcome;
+use outcome::aside_min_ms;
+use outcome::bucket_works;
+
+use crate::destination::announce;
+use crate::files::Pulse;
 use crate::os::blocking::blocking;
 use crate::retry::Backoff;
 use crate::source::{Context, Hint, on_disk};
@@ -43,44 +49,8 @@ use crate::work::{Item, Lane, Ripe};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What became of one path; later ones say more of the bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Outcome {
-    /// Disk, bucket and index agreed already; the bucket was not asked.
-    Agreed,
-    /// They agree, and the bucket was asked, but took nothing.
-    Answered,
-    /// They agree, and the bucket took something.
-    Sent,
-    /// It changed meanwhile: let it settle and look again.
-    Changed,
-    /// It is gone, and may have been renamed: what came is stored first.
-    Aside,
-}
-
-impl Outcome {
-    /// The bucket has said that it has the path's state: what belongs to it may
-    /// follow.
-    fn is_acknowledged(self) -> bool {
-        matches!(self, Self::Answered | Self::Sent)
-    }
-}
-
-/// News of what was renamed may come later than that its old name is gone: the
-/// watcher gathers for 200 ms and holds back for another 200 (`watch`), in
-/// steps, and more on a busy computer; that much and the time to settle again.
-pub const NEWS_MS: i64 = 500;
-
 /// How often it is looked whether a deletion that waits may come.
 const ASIDE_LOOK: Duration = Duration::from_millis(100);
-
-fn aside_min_ms(ctx: &Context) -> i64 {
-    if ctx.is_ending() {
-        return NEWS_MS;
-    }
-    let settle_ms = i64::try_from(ctx.config.limits.debounce_ms).unwrap_or(0);
-    NEWS_MS.saturating_add(settle_ms)
-}
 
 /// Ends when nothing of the source is set aside any more.
 async fn release_in_time(ctx: Arc<Context>, source: usize) {
@@ -345,16 +315,6 @@ fn look_again(ctx: &Context, item: &Item) {
     });
 }
 
-/// The bucket has taken something of this path.
-fn bucket_works(ctx: &Context, item: &Item) {
-    let change = ctx.gates.success(item.source, &item.path, ctx.now_ms());
-    announce(ctx, item.source, change);
-    if ctx.gates.at_once(item.source) < ctx.config.limits.workers {
-        // There may be room for one more now.
-        ctx.queue.wake();
-    }
-}
-
 async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) -> Next {
     let (change, only_waits) = ctx.gates.failure(item.source, &item.path, &fault, now_ms);
     announce(ctx, item.source, change);
@@ -442,7 +402,7 @@ async fn protected(ctx: &Arc<Context>, item: &Item) {
 
 #[cfg(test)]
 mod tests {
-    use super::Outcome;
+    use super::outcome::Outcome;
 
     /// Named after the bug: a database whose own deletion waited had its journal marked.
     #[test]

@@ -8,8 +8,9 @@
 
 use super::file::{Upload, is_as_stored};
 use super::look::{Belongs, Companion};
+use super::outcome::Outcome;
 use super::take::read_now;
-use super::{Outcome, file, gone, late, look, since};
+use super::{file, gone, late, look, since};
 use crate::files;
 use crate::files::Pulse;
 use crate::os;

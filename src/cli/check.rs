@@ -1,11 +1,16 @@
 //! `keepwatch check`: is everything set up rightly? Changes nothing: what it
 //! begins in a bucket to try the permission, it takes back.
 
+mod findings;
 mod folder;
 mod rules;
 
+use findings::Finding;
+use findings::Findings;
+
 use super::args::CommonArgs;
-use super::{COMPLETE, FAILED, setup, show};
+use super::exit_code::{COMPLETE, FAILED};
+use super::{setup, show};
 use crate::aws::Https;
 use crate::config::{Config, Needs, SourceConfig, StoreConfig};
 use crate::daemon;
@@ -15,71 +20,11 @@ use crate::s3::{At, ObjectHeaders, Store, Versioning};
 use crate::sns::TopicCheck;
 use crate::types;
 use crate::types::{
-    Class, ContentHash, Fatal, Fault, Fingerprint, Kind, OWN_FOLDER, ObjectMeta, WRITE_TRIAL,
-    differs,
+    ContentHash, Fatal, Fault, Fingerprint, Kind, OWN_FOLDER, ObjectMeta, WRITE_TRIAL, differs,
 };
+use findings::Verdict;
 use jiff::Timestamp;
 use keepwatch_vault::Vault;
-use serde::Serialize;
-
-/// How one check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Verdict {
-    Good,
-    Warning,
-    Bad,
-}
-
-/// One line of the answer.
-#[derive(Debug, Clone, Serialize)]
-struct Finding {
-    verdict: Verdict,
-    /// What was looked at.
-    about: String,
-    /// What was found, and what to do.
-    text: String,
-}
-
-#[derive(Default)]
-struct Findings(Vec<Finding>, show::Told);
-
-/// Under this name stands what all buckets fail for.
-const SERVER: &str = "server and credentials";
-
-impl Findings {
-    fn add(&mut self, verdict: Verdict, about: &str, text: impl Into<String>) {
-        self.0.push(Finding {
-            verdict,
-            about: about.to_owned(),
-            text: text.into(),
-        });
-    }
-
-    /// True when what went wrong is not the bucket's: it is said once, and everything
-    /// that fails for it as well only points there.
-    fn fault(&mut self, about: &str, fault: &Fault) -> bool {
-        let is_of_all = matches!(
-            fault.class,
-            Class::Credentials | Class::Untrusted | Class::Transient
-        );
-        if !is_of_all {
-            let line = self.1.line(fault);
-            self.add(Verdict::Bad, about, line);
-            return false;
-        }
-        let told = format!("{} (what to do: {})", fault.cause, fault.hint);
-        if !self.0.iter().any(|finding| finding.text == told) {
-            self.add(Verdict::Bad, SERVER, told);
-        }
-        self.add(
-            Verdict::Bad,
-            about,
-            format!("could not be looked at, as said under `{SERVER}`"),
-        );
-        true
-    }
-}
 
 /// The index grows in steps of megabytes: with less than this a start may fail.
 const STATE_BYTES_MIN: u64 = 16 * 1024 * 1024;
@@ -359,6 +304,7 @@ async fn topic(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Class;
 
     /// Named after the bug: a bucket that is not there was explained twice, in full.
     #[test]

@@ -1,7 +1,8 @@
 //! `keepwatch digest`: the digest as it stands; with `--send`, the daily job now.
 
 use super::args::{CommonArgs, DigestArgs};
-use super::{COMPLETE, PARTIAL, logging, setup, show};
+use super::exit_code::{COMPLETE, PARTIAL};
+use super::{logging, setup, show};
 use crate::config::Needs;
 use crate::control::{Line, Request, ask};
 use crate::daemon::digest_once;

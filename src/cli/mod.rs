@@ -7,6 +7,7 @@
 mod args;
 mod check;
 mod digest;
+mod exit_code;
 mod logging;
 mod moments;
 mod origins;
@@ -26,23 +27,17 @@ mod verify;
 mod versions;
 mod wrap;
 
+use crate::types::command;
 pub use args::Cli;
+pub(crate) use exit_code::COMPLETE;
+pub(crate) use exit_code::DIFFERENT;
+pub(crate) use exit_code::FAILED;
 
 use crate::control::Words;
-use crate::types::{Fatal, chain, command};
+use crate::types::{Fatal, chain};
 use args::{Command, VaultCommand};
 use std::ffi::OsString;
 use std::time::Duration;
-
-/// Everything is as it should be.
-const COMPLETE: u8 = 0;
-/// What was asked for failed as a whole.
-const FAILED: u8 = 1;
-/// Some paths failed; each is named.
-const PARTIAL: u8 = 3;
-
-/// `restore --diff` found differences: not a failure, and not the same either.
-const DIFFERENT: u8 = 4;
 
 /// Threads for network work. Uploads wait more than they compute, and what
 /// computes runs on the blocking threads.

@@ -1,9 +1,10 @@
 //! `keepwatch moments`: when one can go back to.
 
 use super::args::{CommonArgs, MomentsArgs};
+use super::exit_code::COMPLETE;
 use super::origins::Named;
 use super::versions::stamp;
-use super::{COMPLETE, origins, show};
+use super::{origins, show};
 use crate::history::{Moments, moments};
 use crate::os;
 use crate::retry::Stop;

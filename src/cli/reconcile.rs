@@ -2,7 +2,8 @@
 //! daemon, the daemon does it.
 
 use super::args::CommonArgs;
-use super::{COMPLETE, FAILED, PARTIAL, logging, setup, show};
+use super::exit_code::{COMPLETE, FAILED, PARTIAL};
+use super::{logging, setup, show};
 use crate::config::Needs;
 use crate::control::{Line, Progress, Reconciled, Request, Words, ask};
 use crate::daemon::reconcile_once;

@@ -2,6 +2,7 @@
 
 mod before;
 mod compare;
+mod done;
 mod moments;
 pub(crate) mod parts;
 mod shown;
@@ -9,46 +10,27 @@ mod summary;
 mod told;
 
 use super::args::{CommonArgs, RestoreArgs};
-use super::origins::{Depot, Named};
+use super::exit_code::{COMPLETE, FAILED, PARTIAL};
+use super::origins::Depot;
 use super::run::signal_trouble;
 use super::versions::stamp;
-use super::{COMPLETE, FAILED, PARTIAL, origins, show};
-use crate::history::{Misses, Selector, Typed};
+use super::{origins, show};
+use crate::history::{Misses, Selector};
 use crate::os;
 use crate::restore::{Against, Bounded, Comparison, Event, Restored, only_in_folder, restore};
 use crate::retry::Stop;
 use crate::types;
-use crate::types::{Fatal, FatalKind, Moment, Reading, command, parse_moment};
+use crate::types::{Fatal, FatalKind, Moment, command, parse_moment};
 use compare::Purpose;
+use done::Done;
+use done::Part;
+use done::unmatched;
 use jiff::Timestamp;
 use moments::as_of;
 use parts::parts;
 use shown::Shown;
-use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
-
-/// One source's part of the job.
-struct Part {
-    named: Named,
-    /// Which of its files; empty for all.
-    what: Vec<(Typed, Reading)>,
-    to: PathBuf,
-    /// As of when.
-    moment: Option<Moment>,
-}
-
-/// How one source's part ended.
-struct Done {
-    named: Named,
-    what: Vec<(Typed, Reading)>,
-    to: PathBuf,
-    moment: Option<Moment>,
-    /// In place: what did not exist at the moment, and stays.
-    left_alone: Option<Bounded<String>>,
-    result: Result<Restored, Fatal>,
-}
 
 /// Restore and report.
 pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, Fatal> {
@@ -321,25 +303,6 @@ fn misses(done: &[Done]) -> Misses {
         }
     }
     all
-}
-
-/// What was asked for and is in none of the sources.
-fn unmatched(done: &[Done]) -> Vec<String> {
-    let results: Vec<&Restored> = done
-        .iter()
-        .filter_map(|one| one.result.as_ref().ok())
-        .collect();
-    let mut misses: HashMap<&str, usize> = HashMap::new();
-    for text in results.iter().flat_map(|restored| &restored.unmatched) {
-        *misses.entry(text).or_default() += 1;
-    }
-    let mut texts: Vec<String> = misses
-        .into_iter()
-        .filter(|(_, count)| *count >= results.len())
-        .map(|(text, _)| text.to_owned())
-        .collect();
-    texts.sort();
-    texts
 }
 
 fn nothing_found(

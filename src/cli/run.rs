@@ -3,7 +3,8 @@
 mod not_started;
 
 use super::args::CommonArgs;
-use super::{COMPLETE, logging, setup};
+use super::exit_code::COMPLETE;
+use super::{logging, setup};
 use crate::config::{Config, Needs, Unusable};
 use crate::daemon::Daemon;
 use crate::os;

@@ -5,9 +5,10 @@ mod config;
 mod existing;
 
 use super::args::{CommonArgs, Place, SourcesArgs};
+use super::exit_code::COMPLETE;
 use super::origins::Depot;
 use super::versions::stamp;
-use super::{COMPLETE, origins, show};
+use super::{origins, show};
 use crate::history::{DEPTH_MAX, Found, find};
 use crate::os;
 use crate::retry::Stop;

@@ -1,7 +1,8 @@
 //! `keepwatch status`: how things stand, from the running daemon.
 
 use super::args::CommonArgs;
-use super::{COMPLETE, FAILED, PARTIAL, setup, show, trial};
+use super::exit_code::{COMPLETE, FAILED, PARTIAL};
+use super::{setup, show, trial};
 use crate::bandwidth;
 use crate::config::Needs;
 use crate::control::{Asked, Kept, Line, SourceStatus, Status, ask_status};

@@ -2,7 +2,8 @@
 //! nothing to set up, saying in plain words what it does.
 
 use super::args::{CommonArgs, TryArgs};
-use super::{COMPLETE, logging, origins, run, sample, setup};
+use super::exit_code::COMPLETE;
+use super::{logging, origins, run, sample, setup};
 use crate::config::{Config, Defaults};
 use crate::daemon::{Daemon, Options};
 use crate::destination;

@@ -1,8 +1,9 @@
 //! `keepwatch vault serve`: a vault on a loopback port, for S3 tools.
 
 use super::args::VaultServeArgs;
+use super::exit_code::COMPLETE;
+use super::out;
 use super::run::signal_trouble;
-use super::{COMPLETE, out};
 use crate::os;
 use crate::types;
 use crate::types::{Fatal, chain};

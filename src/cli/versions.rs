@@ -1,8 +1,9 @@
 //! `keepwatch versions PATH`: every version of one file, newest first.
 
 use super::args::{CommonArgs, VersionsArgs};
+use super::exit_code::{COMPLETE, PARTIAL};
 use super::origins::{Depot, Named};
-use super::{COMPLETE, PARTIAL, origins, show};
+use super::{origins, show};
 use crate::cli::restore::parts;
 use crate::history::{
     FileVersion, Misses, Typed, VERSIONS_SHOWN_MAX, Versions, alike, several, typed_path, versions,

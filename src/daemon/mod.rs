@@ -6,41 +6,40 @@
 //! the index is flushed. It decides nothing about files.
 
 mod answers;
+mod close;
 mod maintenance;
 mod once;
 mod open;
+mod parts;
 mod places;
 
 pub use once::{digest_once, reconcile_once, verify_once};
 pub use open::notifier;
+pub use parts::{Options, this_computer};
 pub use places::{doubts, refuse_state};
 
 use crate::backup;
-use crate::backup::{late, orphaned_uploads};
+use crate::backup::orphaned_uploads;
 use crate::bandwidth;
 use crate::digest::daily;
-use crate::os;
-use crate::pacing::costs;
 use crate::scan;
 use crate::watch::collect;
+use close::close;
+use parts::CLEARING_MAX;
+use parts::Parts;
+
 use open::open;
 
-use crate::bandwidth::Reload;
 use crate::config::Config;
 use crate::control::Server;
 use crate::index::Opened;
 use crate::mail::Post;
-use crate::manifest::Computer;
-use crate::os::blocking::blocking;
-use crate::s3::Store;
-use crate::sns::Notifier;
-use crate::source::{Clock, Context, Hint, system_clock};
-use crate::types::{Fatal, Fault, chain};
-use crate::watch::WatchOptions;
+use crate::source::{Context, system_clock};
+use crate::types::{Fatal, chain};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -52,36 +51,8 @@ const READY_WAIT: Duration = Duration::from_secs(10);
 /// away what uploads that were cut off had sent and nobody can go on with.
 const CLEARING_SHARE: u32 = 4;
 
-/// More of it than this helps nobody: an abort is one small request.
-const CLEARING_MAX: Duration = Duration::from_secs(5);
-
 /// How long the index may take to be written when everything else has ended.
 const CLOSING_MAX: Duration = Duration::from_secs(10);
-
-/// What a caller may replace; the defaults are what the program uses.
-#[derive(Default)]
-pub struct Options {
-    /// The server, instead of the one the configuration names.
-    pub store: Option<Store>,
-    /// The wall clock.
-    pub clock: Option<Clock>,
-    /// The computer, as it owns destinations.
-    pub computer: Option<Computer>,
-    /// The topic's publisher, instead of the one the configuration names.
-    pub notifier: Option<Notifier>,
-    /// How long a disk may take to answer.
-    pub answer_wait: Option<Duration>,
-    /// The times of the watch.
-    pub watch: WatchOptions,
-    /// Reads the configuration again when its file has changed.
-    pub reload: Option<Reload>,
-}
-
-/// This computer, as it owns destinations.
-pub fn this_computer() -> Computer {
-    let machine_id = os::machine_id();
-    Computer::new(os::computer_name(), machine_id.as_deref())
-}
 
 /// How often a stop looks whether everything that waited is stored.
 const LAST_LOOK: Duration = Duration::from_millis(20);
@@ -99,18 +70,6 @@ pub struct Daemon {
     stop: watch::Sender<bool>,
     opened: Opened,
     started_ms: i64,
-}
-
-/// What [`open`] hands over: everything connected, nothing running yet.
-pub struct Parts {
-    /// What all tasks share.
-    pub ctx: Arc<Context>,
-    /// Where messages go.
-    pub post: Arc<Post>,
-    /// The receiving end of each source's hints.
-    pub hints: Vec<mpsc::Receiver<Hint>>,
-    /// How the index was found.
-    pub opened: Opened,
 }
 
 impl Daemon {
@@ -330,43 +289,6 @@ fn has_news(ctx: &Context, began_ms: i64) -> bool {
     })
 }
 
-/// Bring the index to disk. `clean` when no upload was cut off.
-async fn close(ctx: &Arc<Context>, clean: bool) -> Result<(), Fatal> {
-    let shared = Arc::clone(ctx);
-    if let Err(fault) = blocking(move || costs::keep(&shared)).await {
-        tracing::warn!("{fault}");
-    }
-    let shared = Arc::clone(ctx);
-    let kept = blocking(move || late::keep(&shared)).await;
-    let index = ctx.index.clone();
-    let flush = async || Ok(blocking(move || index.flush()).await?);
-    end_with(
-        clean,
-        kept,
-        async || open::note_clean_stop(ctx).await,
-        flush,
-    )
-    .await
-}
-
-/// The index gets to disk, whatever became of the note of late requests. Not kept,
-/// they are owed as after a kill: everything is compared.
-async fn end_with(
-    clean: bool,
-    kept: Result<(), Fault>,
-    note_clean_stop: impl AsyncFnOnce() -> Result<(), Fatal>,
-    flush: impl AsyncFnOnce() -> Result<(), Fatal>,
-) -> Result<(), Fatal> {
-    if let Err(fault) = &kept {
-        tracing::warn!("{fault}");
-    }
-    match clean && kept.is_ok() {
-        // It brings the index to disk as well.
-        true => note_clean_stop().await,
-        false => flush().await,
-    }
-}
-
 fn index_does_not_close() -> Fatal {
     Fatal::new(
         "write the index",
@@ -385,19 +307,11 @@ async fn first_scan(ctx: Arc<Context>, source: usize, watched: oneshot::Receiver
     ctx.scans.ask_whole(source, !is_compared);
 }
 
-/// A task that panicked, as a fatal error.
-fn panicked(error: &(dyn std::error::Error + 'static)) -> Fatal {
-    Fatal::new(
-        "go on",
-        chain(error),
-        "this is a fault in Keepwatch: please report it with the log",
-    )
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::close::end_with;
     use crate::types::Class;
+    use crate::types::Fault;
 
     /// Named after the bug: the note could not be written, and the index was not
     /// brought to disk.

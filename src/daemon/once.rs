@@ -1,8 +1,10 @@
 //! One-off runs without a running daemon: open, work, close.
 
 use super::answers::{NAMED_MAX, digest_line, reconcile, state, told, verify_line, write_down};
+use super::close::close;
+use super::maintenance;
 use super::open::open;
-use super::{CLEARING_MAX, Options, Parts, close, maintenance, this_computer};
+use super::parts::{CLEARING_MAX, Options, Parts, this_computer};
 use crate::backup;
 use crate::backup::orphaned_uploads;
 use crate::bandwidth;

@@ -1,6 +1,7 @@
 //! Opening everything: index, store, sources, topic.
 
-use super::{Parts, panicked, places};
+use super::parts::{Parts, panicked};
+use super::places;
 use crate::backup::{Commits, Copies, LateLooks, Moves, late, orphaned_uploads};
 use crate::bandwidth::{Kept, Limits};
 use crate::config::{Config, SourceConfig, StoreConfig};

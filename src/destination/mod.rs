@@ -16,7 +16,6 @@ mod tell;
 
 pub use announce::announce;
 pub use policy::{Kind, Trouble};
-pub use report::Place;
 pub use tell::{place_name, tell};
 
 use crate::source;

@@ -4,7 +4,7 @@
 //! "All is well" when it does not know.
 
 pub mod daily;
-pub(crate) mod report;
+mod report;
 mod schedule;
 
 pub use daily::comparing::compare_in_full;

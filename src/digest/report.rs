@@ -291,4 +291,4 @@ fn zone_name<S: Serializer>(zone: &TimeZone, serializer: S) -> Result<S::Ok, S::
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -15,11 +15,12 @@ pub(crate) mod report;
 mod scratch;
 mod tell;
 mod try_one;
+mod why;
 
 pub use book::last;
 pub use outcome::Drill;
-pub use rehearse::{Rehearsed, current_at, is_a_files, life_of, page_behind, rehearse};
-pub use report::{Drilled, drill_alert, drill_over};
+
+use why::Why;
 
 use crate::config::StoreConfig;
 use crate::mail::Post;
@@ -87,20 +88,6 @@ pub async fn run(ctx: &Arc<Context>, post: &Post) -> Option<Drill> {
         tracing::warn!("what the restore drill found is not kept: {fault}");
     }
     Some(drill)
-}
-
-/// Why a drill ended early.
-enum Why {
-    /// It could not go on; in words.
-    NotRun(String),
-    /// The index failed.
-    Index(Fault),
-}
-
-impl From<Fault> for Why {
-    fn from(fault: Fault) -> Self {
-        Self::Index(fault)
-    }
 }
 
 struct EndOnDrop(watch::Sender<bool>);

@@ -14,9 +14,9 @@
 //! with more than a thousand never; what is larger than the budget never.
 //! `keepwatch verify --deep --all-versions` has none of these gaps.
 
-use super::Why;
 use super::rehearse::{current_at, is_a_files, life_of, page_behind};
 use super::try_one::Trial;
+use super::why::Why;
 use crate::os::blocking::blocking;
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Page};

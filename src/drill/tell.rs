@@ -3,13 +3,14 @@
 //! Invariant: a finding counts as told only once its message cannot be lost any
 //! more; it is told once; its end is told to those who heard of it.
 
+use super::book;
 use super::budget::AGAIN_PART;
 use super::outcome::{Drill, Failure};
 use super::pick::Candidate;
 use super::rehearse::life_of;
 use super::report::{Drilled, drill_alert, drill_over};
 use super::try_one::{Ended, Trial};
-use super::{Why, book};
+use super::why::Why;
 use crate::mail::Post;
 use crate::s3::ListedVersion;
 use crate::source::{Context, commands};

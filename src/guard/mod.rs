@@ -19,7 +19,6 @@ pub use count::known_below;
 pub(crate) use encrypted::{looks_ruined, plain_is_gone};
 pub(crate) use grant::{Grant, May, is_counted, is_filling, may_mark, noticed, settled};
 pub use policy::{MOUNTS_MAX, Scanned, Why, is_below, most_is_gone};
-pub use report::Held;
 pub use root_sentinel::{Settled, Standing};
 pub use tell::{line, show, tell};
 

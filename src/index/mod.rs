@@ -17,6 +17,7 @@
 //! | `ledger` | exact numbers in memory, and the check that they add up |
 //! | `records`, `parts`, `contents`, `pending`, `desk`, `sources` | what callers do with it |
 
+// For the fuzz target and its corpus alone: everybody else asks the index.
 mod attempts;
 mod codec;
 mod contents;
@@ -36,7 +37,6 @@ mod sources;
 mod types;
 mod worker;
 
-// For the fuzz target and its corpus alone: everybody else asks the index.
 #[doc(hidden)]
 pub use codec::{decode as decode_record, encode as encode_record};
 pub use contents::{COPY_FROM_BYTES, Elsewhere, PAST_MS};

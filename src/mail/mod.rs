@@ -9,8 +9,6 @@
 mod layout;
 mod message;
 mod outbox;
-#[cfg(test)]
-pub(crate) mod testing;
 
 pub(crate) use layout::{List, Page, Section};
 pub use message::{BODY_BYTES_MAX, FailureLine, Message, SUBJECT_CHARS_MAX};
@@ -19,3 +17,6 @@ pub(crate) use message::{
     push_remedy, short_names, subject,
 };
 pub use outbox::{Delivery, Post};
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,6 +1,6 @@
 //! What tests of messages begin with.
 
-use super::FailureLine;
+use super::message::FailureLine;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 

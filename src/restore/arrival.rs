@@ -6,7 +6,7 @@
 //! Each file takes its ranges in order, so the one that its reader waits for is
 //! never behind the others, and nothing blocks in a circle.
 
-use super::object::Shop;
+use super::shop::Shop;
 use crate::retry::Stop;
 use crate::s3::GetBody;
 use crate::types::{Class, Fault};

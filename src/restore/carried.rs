@@ -1,7 +1,7 @@
 //! Attributes that an object's metadata has no room for: fetched from the object that
 //! has them.
 
-use super::object::Shop;
+use super::shop::Shop;
 use crate::retry::told;
 use crate::s3::At;
 use crate::types::{

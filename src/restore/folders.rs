@@ -6,7 +6,7 @@
 //! all that is in it is there. Folders in use keep what they have.
 
 use super::content::PRIVATE_FOLDERS;
-use super::object::Shop;
+use super::shop::Shop;
 use crate::files::{Committed, Keep, Looks, MODE_OF_MADE};
 use crate::types::{Attributes, Class, Fault, RelPath, chain};
 use std::collections::HashSet;

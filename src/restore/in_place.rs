@@ -6,13 +6,13 @@
 //! changes, so that a kill at any point leaves the file whole under one of them.
 //! What did not exist at the moment is left alone and named.
 
-use super::diff::Comparison;
-use super::object::{Outcome, Shop};
+use super::shop::{Outcome, Shop};
 use super::stale;
 use super::tally::Bounded;
 use crate::files;
 use crate::files::MODE_SET_ID;
 use crate::history::{Chosen, current_of, head_at, list_page};
+use crate::restore::diff::difference::Comparison;
 use crate::restore::diff::pairs::{Now, Pairs};
 use crate::retry::Stop;
 use crate::s3::{At, Store};

@@ -5,7 +5,8 @@
 
 use super::content::{Begun, PRIVATE_FOLDERS, Source};
 use super::in_place::Current;
-use super::object::{Outcome, Shop, blocking, commit, ended, gone};
+use super::object::{blocking, commit, ended};
+use super::shop::{Outcome, Shop, gone};
 use super::{content, in_place, ranges, room};
 use crate::history::Chosen;
 use crate::types::{Class, Fault, ObjectMeta, RelPath};

@@ -13,7 +13,7 @@ mod listing;
 
 use super::carried::mode_of_unknown_list;
 use super::folders;
-use super::object::Shop;
+use super::shop::Shop;
 use crate::files::Looks;
 use crate::manifest::{Line, Manifest, read};
 use crate::retry::{Stop, told};

@@ -3,115 +3,29 @@
 //! Every object ends in one [`Outcome`] or one [`Fault`]. Nothing is fetched for a
 //! path whose key is not believed (`claim`), or where the same stands (`there`).
 
-use super::arrival::{Arrival, Budget, RANGE_BYTES};
+use super::arrival::{Arrival, RANGE_BYTES};
 use super::content::{PRIVATE_FOLDERS, Source, damaged};
-use super::folders::Folders;
 use super::in_place::Current;
 use super::large::Large;
 use super::ownership::{foreign, true_key, unreadable_meta};
-use super::run::{Options, Pass};
-use super::stale::Stale;
-use super::tally::{Covered, Tally};
+use super::request::Pass;
+use super::shop::Outcome;
+use super::shop::Shop;
+use super::shop::gone;
 use super::there::{against_disk, kept};
 use super::{
     arrival, carried, content, folders, in_place, large, room, shadowed_version, stale, thawing,
 };
-use crate::files::{Committed, Looks, MODE_SET_ID, Pending, Target};
-use crate::history::{Chosen, Name, Selector};
-use crate::retry::{Patience, Stop, told};
-use crate::s3::{At, GetBody, Head, Store};
-use crate::types::{Class, Fault, Kind, MetaRefused, ObjectMeta, Origin, RelPath, chain, command};
+use crate::files::{Committed, Looks, Pending};
+use crate::history::{Chosen, Name};
+use crate::retry::{Patience, told};
+use crate::s3::{GetBody, Head};
+use crate::types::{Class, Fault, Kind, MetaRefused, ObjectMeta, RelPath, chain};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// The longest link target anywhere: Windows allows 32,767 UTF-16 units, which
 /// are up to three bytes each; Linux ends at 4,096.
 pub(crate) const LINK_TARGET_BYTES_MAX: u64 = 96 * 1024;
-
-/// What all workers of one restore share.
-pub(crate) struct Shop {
-    pub(crate) store: Store,
-    pub(crate) origin: Origin,
-    pub(crate) selector: Selector,
-    pub(crate) target: Arc<Target>,
-    pub(crate) options: Options,
-    pub(crate) tally: Arc<Tally>,
-    pub(crate) stop: Stop,
-    pub(crate) budget: Budget,
-    /// A place for each large file under way.
-    pub(crate) large: Semaphore,
-    /// The target was empty when the run began: nothing is looked for there.
-    pub(crate) is_fresh: bool,
-    pub(crate) folders: Folders,
-    /// As of when, milliseconds since 1970.
-    pub(crate) at_ms: Option<i64>,
-    /// What stands there beside the files that come back, and belongs to others.
-    pub(crate) stale: Stale,
-}
-
-impl Shop {
-    /// The mode that an object's file gets here. A bucket is written to by more
-    /// than this computer, and a program with these bits runs with the rights of
-    /// its owner, whoever starts it: so they come back only when that is asked for.
-    /// A folder's group is merely inherited.
-    pub(crate) fn mode_of(&self, meta: &ObjectMeta) -> u32 {
-        match meta.kind {
-            Kind::File if !self.options.keep_set_user_id => meta.mode & !MODE_SET_ID,
-            _ => meta.mode,
-        }
-    }
-
-    /// What is said of a file that did not get all of its mode.
-    pub(crate) fn withheld(&self, path: &RelPath, meta: &ObjectMeta) -> Option<Fault> {
-        (self.mode_of(meta) != meta.mode).then(|| {
-            Fault::new(
-                Class::Unstorable,
-                "give back its set-user-id or set-group-id bit",
-                path.to_string(),
-                "with it, the bucket would say with whose rights a program runs on this computer",
-            )
-            .hint(format!(
-                "if the bucket and all that can write to it are yours: restore with --keep-set-user-id, or chmod {:04o}",
-                meta.mode
-            ))
-        })
-    }
-
-    /// Where the object is.
-    pub(crate) fn at<'a>(&'a self, chosen: &'a Chosen) -> At<'a> {
-        At {
-            bucket: &self.origin.bucket,
-            key: &chosen.key,
-        }
-    }
-}
-
-/// How one object ended.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// It is there now.
-    Written {
-        kind: Kind,
-        bytes: u64,
-        left_out: Option<Fault>,
-        /// Its path, when it never rested while it was backed up.
-        unrested: Option<String>,
-    },
-    /// The same was there already.
-    Identical,
-    /// Another file was there already and stays.
-    Kept(Fault),
-    /// A link or a folder: not before all files are there.
-    Later,
-    /// It is in cold storage and on its way out of there; what to say of it.
-    Thawing(Fault),
-    /// Keepwatch did not write it, nor anything beneath.
-    Foreign,
-    /// Keepwatch did not write it; the version beneath that it did write ended so.
-    Covered(Box<Outcome>, Covered),
-    /// It was not asked for, or is another pass's business.
-    Passed,
-}
 
 /// What the object's metadata leaves to do.
 enum Next {
@@ -386,19 +300,6 @@ pub(crate) fn ended(
             against_disk(shop, path, meta)?.unwrap_or_else(|| Outcome::Kept(kept(path)))
         }
     })
-}
-
-pub(crate) fn gone(chosen: &Chosen) -> Fault {
-    Fault::new(
-        Class::NotFound,
-        "restore",
-        chosen.subject(),
-        "this version was removed from the bucket a moment ago",
-    )
-    .hint(format!(
-        "see what is left of it with `{}`",
-        command::on_copies("versions FILE")
-    ))
 }
 
 pub(crate) async fn blocking<T: Send + 'static>(

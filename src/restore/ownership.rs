@@ -6,7 +6,7 @@
 //! back to the same key.
 
 use super::content::damaged;
-use super::object::Outcome;
+use super::shop::Outcome;
 use crate::history::{Chosen, Name};
 use crate::s3::Head;
 use crate::types::{Class, Fault, MetaRefused, ObjectMeta, Origin, RelKey, shown, unshortened};

@@ -3,7 +3,7 @@
 
 use super::arrival::{Arrival, RANGE_BYTES, Stretch, cut_off, room};
 use super::content::damaged;
-use super::object::Shop;
+use super::shop::Shop;
 use crate::history::Chosen;
 use crate::retry::Patience;
 use crate::types::{Class, Fault};

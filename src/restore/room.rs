@@ -1,7 +1,7 @@
 //! Room on the disk that is restored to: what a file needs, and when the disk
 //! as a whole is full.
 
-use super::object::Shop;
+use super::shop::Shop;
 use crate::types::{Class, Fatal, Fault, text};
 
 /// What a restore leaves free. A disk that is full to its last byte stops other

@@ -4,29 +4,27 @@
 //! link that leads elsewhere is never written through. What is put off until
 //! then is bounded; beyond that, the listing is read a second time.
 
+use super::request::Pass;
+use super::request::Request;
+use super::{folders, manifest_check, object, room};
+use crate::types::command;
+
 use super::arrival::{Budget, RANGE_BYTES};
 use super::folders::Folders;
 use super::large::LARGE_AT_ONCE;
 use super::later::{Later, can_be_put_off};
-use super::object::{Outcome, Shop};
+use super::shop::{Outcome, Shop};
 use super::stale::Stale;
 use super::survey::Survey;
 use super::tally::{Event, Restored, Tally};
 use super::thawing::Waiting;
-use super::{folders, manifest_check, object, room};
-use crate::files::Target;
-use crate::history::{Chosen, Selector, Timeline};
+use crate::history::{Chosen, Timeline};
 use crate::retry::{Stop, told};
 use crate::s3::Store;
-use crate::types::{Class, Fatal, Fault, Kind, Origin, Thaw, chain, command};
-use jiff::civil::DateTime;
+use crate::types::{Class, Fatal, Fault, Kind, chain};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-
-/// Objects that are fetched at once. Small files are limited by the way to the
-/// server and back: at 50 ms, 32 are 600 files a second.
-pub const WORKERS_DEFAULT: usize = 32;
 
 /// More workers gain nothing on any line; each takes a connection, and a file
 /// and one of the process's blocking threads now and then.
@@ -39,64 +37,6 @@ const LATER_MAX: usize = 20_000;
 /// whether it is there at all: as many as one short outage meets at once. If it
 /// answers, the run goes on.
 const FAILURES_IN_A_ROW_MAX: u32 = 32;
-
-/// How a restore behaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// Replace what is there and differs.
-    pub overwrite: bool,
-    /// Objects fetched at once.
-    pub workers: usize,
-    /// The folder is in use, and this is the time by its clocks: what is replaced
-    /// keeps a second name with it, unless the bucket has it. With `overwrite`.
-    pub in_place: Option<DateTime>,
-    /// Begin also when the disk seems too small.
-    pub ignore_space: bool,
-    /// Have what is in cold storage thawed, and how.
-    pub thaw: Option<Thaw>,
-    /// Wait until it is, and fetch it then.
-    pub wait: bool,
-    /// Give files their set-user-id and set-group-id bits back: the bucket is
-    /// trusted to say with whose rights programs run here.
-    pub keep_set_user_id: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            overwrite: false,
-            workers: WORKERS_DEFAULT,
-            in_place: None,
-            ignore_space: false,
-            thaw: None,
-            wait: false,
-            keep_set_user_id: false,
-        }
-    }
-}
-
-/// What to restore, and where to.
-pub struct Request {
-    /// Where the objects are.
-    pub origin: Origin,
-    /// Which of them.
-    pub selector: Selector,
-    /// As of when, milliseconds since 1970; `None` for the latest.
-    pub at_ms: Option<i64>,
-    /// The folder to write to.
-    pub target: Arc<Target>,
-    /// How.
-    pub options: Options,
-    /// What was seen of it before, by [`super::survey()`]; `None` to look now.
-    pub survey: Option<Survey>,
-}
-
-/// What a pass over the listing writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pass {
-    Files,
-    LinksAndFolders,
-}
 
 /// Bring what was current at the moment into the target. Files that are there
 /// already and the same are not downloaded again, so a run that was cut short

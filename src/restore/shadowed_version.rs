@@ -7,10 +7,10 @@
 //! them towards the older ones; a deletion among them ends the search, since
 //! the file was deleted then; no body is opened.
 
-use super::object::{Outcome, Shop};
-use super::run::Pass;
+use super::request::Pass;
+use super::shop::{Outcome, Shop};
 use super::tally::Covered;
-use super::{object, ownership};
+use super::{object, ownership, shop};
 use crate::history::{Chosen, Name, OLDER_MAX, list_page, look, too_many};
 use crate::retry::Stop;
 use crate::s3::{Course, Head, ListedVersion, Next, Store};
@@ -84,7 +84,7 @@ async fn older(
                 return Ok((older, true));
             }
             if is_end {
-                return Err(object::gone(over));
+                return Err(shop::gone(over));
             }
             if older.len() == OLDER_MAX {
                 return Ok((older, false));
@@ -98,7 +98,7 @@ async fn older(
         after = page.next;
         match (&after, is_beneath) {
             (None, true) => return Ok((older, true)),
-            (None, false) => return Err(object::gone(over)),
+            (None, false) => return Err(shop::gone(over)),
             (Some(_), _) => {}
         }
     }

@@ -6,8 +6,8 @@
 //! before the file gets its new content; what comes back itself is left to its own
 //! turn.
 
-use super::object::Shop;
-use super::run::Pass;
+use super::request::Pass;
+use super::shop::Shop;
 use crate::history::{Chosen, Name, belonging, current_of};
 use crate::types::{Bond, Class, Fault, Kind, RelKey, RelPath, chain, companion, kept_name};
 use std::collections::HashMap;

@@ -8,8 +8,8 @@
 //! with holes in full.
 
 use super::replaced::{Standing, Standings};
+use super::request::Request;
 use super::room::RESERVE_BYTES;
-use super::run::Request;
 use super::tally::Event;
 use crate::files::Target;
 use crate::history::{Chosen, Name, Timeline};

@@ -5,8 +5,9 @@
 //! harm and costs nothing twice.
 
 use super::object;
-use super::object::{Outcome, Shop};
-use super::run::{Pass, Run};
+use super::request::Pass;
+use super::run::Run;
+use super::shop::{Outcome, Shop};
 use super::tally::Event;
 use crate::history::Chosen;
 use crate::retry::Patience;

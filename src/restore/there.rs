@@ -2,7 +2,7 @@
 //!
 //! Reads only. What is there decides whether an object is fetched at all.
 
-use super::object::{Outcome, Shop};
+use super::shop::{Outcome, Shop};
 use crate::files;
 use crate::types::{Class, ContentHash, Fault, Fingerprint, Kind, ObjectMeta, RelPath, chain};
 

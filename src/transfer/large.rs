@@ -1,10 +1,10 @@
 //! Sending a large file: from the version before and what has changed, or whole.
 
-use super::SMALL_BYTES_MAX;
 use super::parts::{Attempt, Outcome, plan};
 use super::piece::{End, Made, What, Work, make};
 use super::read::Content;
 use super::send::{Done, Job, Sent, local_fault};
+use super::sizes::SMALL_BYTES_MAX;
 use super::trust::Copying;
 use crate::files;
 use crate::files::Opened;

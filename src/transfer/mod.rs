@@ -31,6 +31,7 @@ mod plan;
 mod raw;
 mod read;
 mod send;
+mod sizes;
 mod trust;
 mod uploads;
 
@@ -41,9 +42,5 @@ pub use copy::{Copied, Original, copy};
 pub use large::send_large;
 pub use read::{Content, Patience, Reading, read};
 pub use send::{Done, Job, Sent, Wire, send_small};
+pub use sizes::SMALL_BYTES_MAX;
 pub use uploads::Uploads;
-
-/// A file up to this size is read in one go into one buffer and sent with one
-/// PUT. 8 MiB: below it a second request costs more than it saves, and S3's
-/// part minimum (5 MiB) makes smaller uploads in parts pointless.
-pub const SMALL_BYTES_MAX: u64 = 8 * 1024 * 1024;

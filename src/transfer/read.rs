@@ -1,7 +1,7 @@
 //! Taking a file's content as it was at one moment. Blocking.
 
-use super::SMALL_BYTES_MAX;
 use super::plan::plan;
+use super::sizes::SMALL_BYTES_MAX;
 use crate::files;
 use crate::files::{Kept, Opened, Pulse};
 use crate::os;

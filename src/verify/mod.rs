@@ -14,17 +14,16 @@ mod judge;
 mod look;
 mod manifests;
 pub mod repair;
+mod request;
 mod run;
 
 pub use findings::{Ask, Damage, Deep, Finding, Never, Progress, Repair, Verified, WholeVersion};
 pub use judge::is_cold;
+pub use request::{VerifyEvent, VerifyRequest};
 
-use crate::history::Known;
-
-use crate::history::Selector;
 use crate::retry::Stop;
 use crate::s3::Store;
-use crate::types::{Fatal, Origin, RelKey};
+use crate::types::Fatal;
 use look::Shop;
 use run::Run;
 use std::sync::Arc;
@@ -32,37 +31,6 @@ use tokio::sync::{Semaphore, watch};
 
 /// Downloads at once, as many as a restore makes; each holds a thread.
 const DOWNLOADS_AT_ONCE: usize = 8;
-
-/// What to verify.
-#[derive(Debug)]
-pub struct VerifyRequest {
-    /// How people know it: the source's name, or the bucket's.
-    pub name: String,
-    /// Where the objects are.
-    pub origin: Origin,
-    /// Which of them.
-    pub selector: Selector,
-    /// These alone, found by their own keys and not by listing; `selector` does
-    /// not count then.
-    pub only: Option<Vec<RelKey>>,
-    /// What this computer knows; without it, what the bucket says of itself.
-    pub known: Option<Known>,
-    /// Which contents are downloaded.
-    pub deep: Deep,
-    /// What chance begins with.
-    pub seed: u64,
-    /// Older versions as well.
-    pub all_versions: bool,
-}
-
-/// What is told while it goes on.
-#[derive(Debug)]
-pub enum VerifyEvent<'a> {
-    /// How far it is.
-    Progress(Progress),
-    /// This is wrong.
-    Found(&'a Finding),
-}
 
 /// Verify one source.
 ///

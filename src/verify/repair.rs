@@ -6,7 +6,8 @@
 //! never touches what is not damaged.
 
 use super::findings::{Ask, Damage, Deep, Finding, Progress, Repair, Verified};
-use super::{VerifyEvent, VerifyRequest, verify};
+use super::request::{VerifyEvent, VerifyRequest};
+use super::verify;
 use crate::files;
 use crate::history::{Known, Place, Selector, Typed, selectors, settle};
 use crate::index::Elsewhere;

@@ -5,9 +5,10 @@
 use super::draw::{Draw, Drawn};
 use super::findings::{Deep, Finding, Verified};
 use super::groups::{Group, Listing};
+use super::judge;
 use super::judge::{Expect, Next, Wrong};
 use super::look::{Job, Outcome, SharedShop};
-use super::{VerifyEvent, VerifyRequest, judge};
+use super::request::{VerifyEvent, VerifyRequest};
 use crate::history::Records;
 use crate::retry::told;
 use crate::s3::ListedVersion;

@@ -5,8 +5,8 @@
 //! a scan of what nobody heard of meanwhile; tries that fail come less and less
 //! often, but for ever.
 
-use super::WatchOptions;
 use super::gather::Gathered;
+use super::options::WatchOptions;
 use super::proof::{Prover, Step};
 use super::trouble::{Trouble, watch_trouble};
 use super::watcher::{Sinks, Watcher};

@@ -10,12 +10,14 @@ pub(crate) mod collect;
 mod debounce;
 mod gather;
 mod keeper;
+mod options;
 mod proof;
 pub(crate) mod sleep;
 mod tap;
 mod trouble;
 mod watcher;
 
+pub use options::WatchOptions;
 pub use sleep::{Clocks, Jump};
 pub use tap::Silencer;
 
@@ -23,39 +25,7 @@ use crate::source::{Context, Hint};
 use gather::Gathered;
 use keeper::Keeper;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-
-/// The times of the watch. The defaults are what the program uses.
-#[derive(Debug, Clone)]
-pub struct WatchOptions {
-    /// How often the root, what is mounted below it and the system's limits are
-    /// looked at: deleted, renamed or newly mounted folders make no events.
-    pub root_check: Duration,
-    /// How often the marker is touched: a dead watch is noticed within this and
-    /// `prove_within`. One event a minute costs nothing.
-    pub prove_every: Duration,
-    /// How soon the event must be back. It takes a quarter of a second; a busy
-    /// computer may take its time.
-    pub prove_within: Duration,
-    /// The whole watch is set up again for lost events or new mounts at most
-    /// this often: it takes seconds for 100,000 folders.
-    pub rearm: Duration,
-    /// Kills watches; for tests.
-    pub silencer: Option<Silencer>,
-}
-
-impl Default for WatchOptions {
-    fn default() -> Self {
-        Self {
-            root_check: Duration::from_secs(5),
-            prove_every: Duration::from_secs(60),
-            prove_within: Duration::from_secs(10),
-            rearm: Duration::from_secs(60),
-            silencer: None,
-        }
-    }
-}
 
 /// Watch one source until told to stop. `ready` fires once watches are
 /// registered (or cannot be), before which no start scan may begin.

@@ -8,5 +8,6 @@ mod scan_requests;
 
 pub use in_flight::Unsettled;
 pub use queue::aside::Ripe;
-pub use queue::{Depth, Item, Lane, Queue};
+pub use queue::item::{Item, Lane};
+pub use queue::{Depth, Queue};
 pub use scan_requests::{ScanBook, Whole};

@@ -3,7 +3,8 @@
 //! Nothing here outlives the test run: the server watches its standard input and ends
 //! with whoever started it, however that ends.
 
-use crate::venv::{self, end, own_group, poll, run};
+use crate::venv;
+use crate::venv::{end, own_group, poll, run};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -11,8 +12,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
 /// moto is pinned: its checks of signatures and policies are what is tested on.

@@ -1,7 +1,8 @@
 //! Whether a source's folder can be backed up: what is in it, what its rules leave
 //! out, and whether all of it can be watched.
 
-use super::{Findings, Verdict, rules};
+use super::findings::{Findings, Verdict};
+use super::rules;
 use crate::config::SourceConfig;
 use crate::files;
 use crate::files::{Compress, RuleCounts, Rules};

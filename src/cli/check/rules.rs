@@ -1,6 +1,6 @@
 //! What each rule of a source leaves out or has compressed, in words.
 
-use super::Verdict;
+use super::findings::Verdict;
 use crate::files::{RULE_FILE_NAME, RuleCount, RuleCounts};
 use crate::types;
 

@@ -1,8 +1,9 @@
 //! Before the first file is written: how much it is, whether the disk has room,
 //! and what is in cold storage.
 
+use super::done::Part;
+use super::left_alone;
 use super::shown::Shown;
-use super::{Part, left_alone};
 use crate::cli::args::RestoreArgs;
 use crate::cli::origins::{Depot, Named};
 use crate::files::Target;

@@ -1,12 +1,12 @@
 //! `keepwatch restore --dry-run` and `--diff`: what would be done, and what differs.
 //! Nothing is written, and no file's content is downloaded.
 
-use super::Part;
+use super::done::Part;
 use super::moments::{as_of, moment_json};
 use super::summary::covered_line;
+use crate::cli::exit_code::{COMPLETE, DIFFERENT, FAILED, PARTIAL};
 use crate::cli::origins::Depot;
 use crate::cli::versions::stamp;
-use crate::cli::{COMPLETE, DIFFERENT, FAILED, PARTIAL};
 use crate::files::Rules;
 use crate::history::Selector;
 use crate::restore::{

@@ -1,8 +1,8 @@
 //! What a restore came to, in words and as JSON.
 
+use super::done::{Done, unmatched};
 use super::moments::{as_of, moment_json};
 use super::parts::meant_perhaps;
-use super::{Done, unmatched};
 use crate::cli::origins::Depot;
 use crate::cli::versions::stamp;
 use crate::history::Selector;

@@ -2,7 +2,9 @@
 
 use super::parts::texts_by_origin;
 use super::*;
+use crate::cli::origins::Named;
 use crate::types::Origin;
+use std::path::PathBuf;
 
 fn named(name: &str, root: Option<&str>) -> Named {
     Named {

@@ -2,7 +2,7 @@
 //! one-off run do, when a configuration names one. Telling nobody never makes a
 //! restore fail.
 
-use super::Done;
+use super::done::Done;
 use crate::config::Config;
 use crate::daemon;
 use crate::digest::{Failed, OneOff, OneOffTask};

@@ -3,12 +3,12 @@
 //! Asks for metadata, and reads a file of today only where size and time say
 //! nothing; never an object's body.
 
+use super::difference::{Against, Change, Comparison, Difference, Finding, Side};
 use super::pairs::{Now, Pair};
-use super::{Against, Change, Comparison, Difference, Finding, Side};
 use crate::files;
 use crate::history::{Chosen, Name, current_of, head};
 use crate::restore::tally::Covered;
-use crate::restore::{object, ownership, shadowed_version};
+use crate::restore::{ownership, shadowed_version, shop};
 use crate::retry::Stop;
 use crate::s3::Store;
 use crate::types::{
@@ -240,7 +240,7 @@ impl Eye {
     async fn known(&mut self, chosen: &Chosen) -> Result<Result<Known, Finding>, Fault> {
         let origin = &self.comparison.origin;
         let Some(head) = head(&self.store, origin, chosen, &mut self.stop).await? else {
-            return Err(object::gone(chosen));
+            return Err(shop::gone(chosen));
         };
         let head = match head.meta {
             Err(MetaRefused::Foreign) => {

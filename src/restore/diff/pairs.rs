@@ -3,7 +3,7 @@
 //! Invariant: each path comes once, in the order of keys; shortened keys stand
 //! elsewhere in a listing than their paths, and come when their turn is there.
 
-use super::{Against, Comparison};
+use super::difference::{Against, Comparison};
 use crate::files;
 use crate::files::{Rules, WalkEntry, WalkFault};
 use crate::history::{Chosen, Name, Timeline};

@@ -7,7 +7,7 @@
 
 use crate::history::head_at;
 use crate::manifest::Line;
-use crate::restore::object::Shop;
+use crate::restore::shop::Shop;
 use crate::retry::{Stop, told};
 use crate::s3::At;
 use crate::types::{

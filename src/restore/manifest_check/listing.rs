@@ -6,7 +6,7 @@
 
 use crate::history::{OLDER_MAX, Pages, head_at};
 use crate::manifest::{CLOCKS_APART_MAX_MS, Line};
-use crate::restore::object::Shop;
+use crate::restore::shop::Shop;
 use crate::retry::Stop;
 use crate::s3::{At, Head, ListedVersion};
 use crate::types::{Fault, MetaRefused};

@@ -3,8 +3,9 @@
 //! Invariant: it comes when all of its source is done that was there before and
 //! was not given back since; what comes later never holds it up.
 
+use super::Queue;
+use super::item::Item;
 use super::lanes::{Entry, Lanes, Want};
-use super::{Item, Queue};
 use crate::types::RelPath;
 
 /// Whether something that was set aside may come.

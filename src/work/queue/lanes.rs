@@ -1,7 +1,7 @@
 //! The lanes of one source: which path is next, and where a path stands.
 
-use super::Lane;
 use super::aside::Barrier;
+use super::item::Lane;
 use crate::types::RelPath;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 

@@ -11,40 +11,17 @@
 //! What comes later never holds it up: in an office something always changes.
 
 pub(crate) mod aside;
+pub(crate) mod item;
 mod lanes;
 
 use aside::Ripe;
+use item::Item;
+use item::Lane;
 
 use crate::types::RelPath;
 use lanes::{Entry, Lanes, TRIES_MAX, Want};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
-
-/// Which lane a path waits in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// Somebody just saved it.
-    Edit,
-    /// A scan found it, or an earlier try failed.
-    Backlog,
-}
-
-/// A path that wants a look.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// Index of the source in the configuration.
-    pub source: usize,
-    /// The path in that source.
-    pub path: RelPath,
-    /// The lane it waited in.
-    pub lane: Lane,
-    /// When it was first seen to have changed, on a clock that nobody sets.
-    pub since_ms: i64,
-    /// It never rested for the longest allowed time: store what is there.
-    pub deadline: bool,
-    /// It was set aside, and its time has come.
-    pub was_aside: bool,
-}
 
 /// The edit lane is full; ask for a scan instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

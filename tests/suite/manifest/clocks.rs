@@ -103,9 +103,7 @@ async fn one_of_a_moment_to_come_is_used_for_nothing_and_said() {
     assert!(done.is_complete() && done.remarks.total == 1, "{done:?}");
     let mut stop = Stop::never();
     let zone = jiff::tz::TimeZone::UTC;
-    let all = moments::moments(&store, &origin(), &zone, &mut stop)
-        .await
-        .unwrap();
+    let all = moments(&store, &origin(), &zone, &mut stop).await.unwrap();
     let ahead: Vec<i64> = all.ahead.iter().map(|one| one.moment_ms).collect();
     assert_eq!((all.manifests.len(), ahead), (2, vec![ahead_ms]));
     let search = sources::find(&store, BUCKET, "", 0, &mut stop)

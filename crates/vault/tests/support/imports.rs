@@ -7,9 +7,8 @@
 //! `mod.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 /// A module's path from the crate's root.
 type Module = Vec<String>;

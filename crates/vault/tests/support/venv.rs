@@ -3,7 +3,8 @@
 //! A fresh clone needs Python 3.10 or newer with `venv` and a working pip; what
 //! is missing fails the test with its reason, never skips it.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
+use std::fs::{File, TryLockError};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

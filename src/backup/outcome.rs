@@ -1,0 +1,51 @@
+//! What came of one path, and of its bucket.
+
+use crate::destination::announce;
+use crate::source::Context;
+use crate::work::Item;
+
+/// What became of one path; later ones say more of the bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Outcome {
+    /// Disk, bucket and index agreed already; the bucket was not asked.
+    Agreed,
+    /// They agree, and the bucket was asked, but took nothing.
+    Answered,
+    /// They agree, and the bucket took something.
+    Sent,
+    /// It changed meanwhile: let it settle and look again.
+    Changed,
+    /// It is gone, and may have been renamed: what came is stored first.
+    Aside,
+}
+
+impl Outcome {
+    /// The bucket has said that it has the path's state: what belongs to it may
+    /// follow.
+    pub(crate) fn is_acknowledged(self) -> bool {
+        matches!(self, Self::Answered | Self::Sent)
+    }
+}
+
+/// News of what was renamed may come later than that its old name is gone: the
+/// watcher gathers for 200 ms and holds back for another 200 (`watch`), in
+/// steps, and more on a busy computer; that much and the time to settle again.
+pub const NEWS_MS: i64 = 500;
+
+pub(crate) fn aside_min_ms(ctx: &Context) -> i64 {
+    if ctx.is_ending() {
+        return NEWS_MS;
+    }
+    let settle_ms = i64::try_from(ctx.config.limits.debounce_ms).unwrap_or(0);
+    NEWS_MS.saturating_add(settle_ms)
+}
+
+/// The bucket has taken something of this path.
+pub(crate) fn bucket_works(ctx: &Context, item: &Item) {
+    let change = ctx.gates.success(item.source, &item.path, ctx.now_ms());
+    announce(ctx, item.source, change);
+    if ctx.gates.at_once(item.source) < ctx.config.limits.workers {
+        // There may be room for one more now.
+        ctx.queue.wake();
+    }
+}

@@ -1,0 +1,64 @@
+//! What a check has found, and how it is told.
+
+use crate::cli::show;
+use crate::types::{Class, Fault};
+use serde::Serialize;
+
+/// How one check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    Good,
+    Warning,
+    Bad,
+}
+
+/// One line of the answer.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Finding {
+    pub(crate) verdict: Verdict,
+    /// What was looked at.
+    pub(crate) about: String,
+    /// What was found, and what to do.
+    pub(crate) text: String,
+}
+
+#[derive(Default)]
+pub(crate) struct Findings(pub(crate) Vec<Finding>, show::Told);
+
+/// Under this name stands what all buckets fail for.
+pub(crate) const SERVER: &str = "server and credentials";
+
+impl Findings {
+    pub(crate) fn add(&mut self, verdict: Verdict, about: &str, text: impl Into<String>) {
+        self.0.push(Finding {
+            verdict,
+            about: about.to_owned(),
+            text: text.into(),
+        });
+    }
+
+    /// True when what went wrong is not the bucket's: it is said once, and everything
+    /// that fails for it as well only points there.
+    pub(crate) fn fault(&mut self, about: &str, fault: &Fault) -> bool {
+        let is_of_all = matches!(
+            fault.class,
+            Class::Credentials | Class::Untrusted | Class::Transient
+        );
+        if !is_of_all {
+            let line = self.1.line(fault);
+            self.add(Verdict::Bad, about, line);
+            return false;
+        }
+        let told = format!("{} (what to do: {})", fault.cause, fault.hint);
+        if !self.0.iter().any(|finding| finding.text == told) {
+            self.add(Verdict::Bad, SERVER, told);
+        }
+        self.add(
+            Verdict::Bad,
+            about,
+            format!("could not be looked at, as said under `{SERVER}`"),
+        );
+        true
+    }
+}
