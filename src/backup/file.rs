@@ -1,6 +1,7 @@
 //! A path that is there: file, link or empty folder.
 
 use super::outcome::Outcome;
+use super::stored::{is_as_stored, is_paced};
 use super::take::{Early, take};
 use super::{doubt, since};
 use crate::destination;
@@ -169,32 +170,6 @@ async fn raise_alarm(
         )
     })
     .await
-}
-
-pub(crate) fn is_as_stored(seen: &Fingerprint, record: Option<&Record>) -> bool {
-    record.is_some_and(|r| r.content.is_some() && !r.racy && r.fingerprint == *seen)
-}
-
-/// A file that has had many versions of late waits for its next one; it is not
-/// even read until then.
-pub(crate) fn is_paced(
-    ctx: &Context,
-    item: &Item,
-    seen: &Fingerprint,
-    record: Option<&Record>,
-) -> bool {
-    let Some(record) = record.filter(|r| r.content.is_some() && seen.kind == Kind::File) else {
-        // The first version, or one that the bucket has to be asked about.
-        return false;
-    };
-    let then = &record.fingerprint;
-    if (then.size_bytes, then.mtime_ns) == (seen.size_bytes, seen.mtime_ns) {
-        // Its mode or owner alone, or nothing after all.
-        return false;
-    }
-    let now_ms = ctx.now_ms();
-    !ctx.pacing
-        .may_store(item.source, &item.path, record.stored_at_ms, now_ms)
 }
 
 pub(crate) async fn changed_since(

@@ -19,6 +19,7 @@ pub(crate) mod manifest;
 pub(crate) mod orphaned_uploads;
 mod outcome;
 mod since;
+mod stored;
 mod swaps;
 mod take;
 mod together;
@@ -34,9 +35,8 @@ pub use swaps::Moves;
 use crate::destination;
 use crate::files;
 use crate::guard;
-use outcome::Outcome;
-use outcome::aside_min_ms;
-use outcome::bucket_works;
+
+use outcome::{Outcome, aside_min_ms, bucket_works};
 
 use crate::destination::announce;
 use crate::files::Pulse;

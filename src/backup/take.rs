@@ -4,7 +4,7 @@
 //! read early is held only where memory is free. A thread that a drive keeps
 //! waiting keeps no memory from others.
 
-use super::file::{is_as_stored, is_paced};
+use super::stored::{is_as_stored, is_paced};
 use crate::files;
 use crate::files::Pulse;
 use crate::os;

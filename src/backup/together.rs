@@ -6,9 +6,10 @@
 //! bucket has of the file, it has what belongs to it as well. All say one moment. A
 //! companion is in no other hand meanwhile: its own turn is its file's.
 
-use super::file::{Upload, is_as_stored};
+use super::file::Upload;
 use super::look::{Belongs, Companion};
 use super::outcome::Outcome;
+use super::stored::is_as_stored;
 use super::take::read_now;
 use super::{file, gone, late, look, since};
 use crate::files;

@@ -5,20 +5,20 @@ mod findings;
 mod folder;
 mod rules;
 
-use findings::Finding;
-use findings::Findings;
+use super::{setup, show};
+use crate::daemon;
+use crate::manifest::owner;
+use crate::os;
+use crate::types;
+use findings::{Finding, Findings};
 
 use super::args::CommonArgs;
 use super::exit_code::{COMPLETE, FAILED};
-use super::{setup, show};
 use crate::aws::Https;
 use crate::config::{Config, Needs, SourceConfig, StoreConfig};
-use crate::daemon;
-use crate::manifest::{Claimant, OWNER_BYTES_MAX, Owner, Whose, owner};
-use crate::os;
+use crate::manifest::{Claimant, OWNER_BYTES_MAX, Owner, Whose};
 use crate::s3::{At, ObjectHeaders, Store, Versioning};
 use crate::sns::TopicCheck;
-use crate::types;
 use crate::types::{
     ContentHash, Fatal, Fault, Fingerprint, Kind, OWN_FOLDER, ObjectMeta, WRITE_TRIAL, differs,
 };

@@ -20,6 +20,7 @@ mod sample;
 mod setup;
 mod show;
 mod sources;
+mod stamp;
 mod status;
 mod trial;
 mod vault;

@@ -3,7 +3,7 @@
 use super::args::{CommonArgs, MomentsArgs};
 use super::exit_code::COMPLETE;
 use super::origins::Named;
-use super::versions::stamp;
+use super::stamp::stamp;
 use super::{origins, show};
 use crate::history::{Moments, moments};
 use crate::os;

@@ -3,6 +3,7 @@
 mod before;
 mod compare;
 mod done;
+mod left_alone;
 mod moments;
 pub(crate) mod parts;
 mod shown;
@@ -13,18 +14,16 @@ use super::args::{CommonArgs, RestoreArgs};
 use super::exit_code::{COMPLETE, FAILED, PARTIAL};
 use super::origins::Depot;
 use super::run::signal_trouble;
-use super::versions::stamp;
+use super::stamp::stamp;
 use super::{origins, show};
-use crate::history::{Misses, Selector};
+use crate::history::Misses;
 use crate::os;
-use crate::restore::{Against, Bounded, Comparison, Event, Restored, only_in_folder, restore};
+use crate::restore::{Event, Restored, restore};
 use crate::retry::Stop;
 use crate::types;
 use crate::types::{Fatal, FatalKind, Moment, command, parse_moment};
 use compare::Purpose;
-use done::Done;
-use done::Part;
-use done::unmatched;
+use done::{Done, Part, unmatched};
 use jiff::Timestamp;
 use moments::as_of;
 use parts::parts;
@@ -210,23 +209,6 @@ async fn all(
         });
     }
     Ok(done)
-}
-
-/// What stands in the folder and did not exist at the moment.
-async fn left_alone(depot: &Depot, part: &Part, stop: &Stop) -> Result<Bounded<String>, Fatal> {
-    if !part.to.is_dir() {
-        return Ok(Bounded::default());
-    }
-    let comparison = Comparison {
-        origin: part.named.origin.clone(),
-        selector: Arc::new(Selector::of(&part.what)),
-        at_ms: part.moment.map(|moment| moment.at_ms),
-        against: Against::Folder {
-            root: part.to.clone(),
-            rules: compare::rules(depot, part)?,
-        },
-    };
-    only_in_folder(&depot.store, &comparison, stop).await
 }
 
 /// What is said at once when somebody asks to stop: what is under way may take a

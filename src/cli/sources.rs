@@ -7,7 +7,7 @@ mod existing;
 use super::args::{CommonArgs, Place, SourcesArgs};
 use super::exit_code::COMPLETE;
 use super::origins::Depot;
-use super::versions::stamp;
+use super::stamp::stamp;
 use super::{origins, show};
 use crate::history::{DEPTH_MAX, Found, find};
 use crate::os;

@@ -6,7 +6,7 @@ use super::args::{CommonArgs, Place, VerifyArgs};
 use super::exit_code::{COMPLETE, FAILED, PARTIAL};
 use super::origins::Named;
 use super::restore::until_stopped;
-use super::versions::stamp;
+use super::stamp::stamp;
 use super::{logging, origins, setup, show};
 use crate::cli::restore::parts::{lines, texts_by_origin, typed};
 use crate::config::Needs;

@@ -3,6 +3,7 @@
 use super::args::{CommonArgs, VersionsArgs};
 use super::exit_code::{COMPLETE, PARTIAL};
 use super::origins::{Depot, Named};
+use super::stamp::stamp;
 use super::{origins, show};
 use crate::cli::restore::parts;
 use crate::history::{
@@ -365,27 +366,6 @@ fn table(rows: &[[String; 5]]) -> Vec<String> {
             cells.join("  ").trim_end().to_owned()
         })
         .collect()
-}
-
-/// A moment in full, so that `--at` finds exactly this version: to the
-/// millisecond where the server has them, with the offset where the clocks
-/// show that time twice.
-pub(super) fn stamp(at_ms: i64, zone: &TimeZone) -> String {
-    let Ok(at) = Timestamp::from_millisecond(at_ms) else {
-        return "an unknown time".to_owned();
-    };
-    let local = zone.to_datetime(at);
-    let format = if at_ms.rem_euclid(1_000) == 0 {
-        "%Y-%m-%d %H:%M:%S"
-    } else {
-        "%Y-%m-%d %H:%M:%S%.3f"
-    };
-    let text = local.strftime(format).to_string();
-    if zone.to_ambiguous_timestamp(local).is_ambiguous() {
-        format!("{text}{}", zone.to_offset(at))
-    } else {
-        text
-    }
 }
 
 #[cfg(test)]

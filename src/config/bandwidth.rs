@@ -1,9 +1,10 @@
 //! `[bandwidth]`: rates and the hours of the week that they hold for.
 //! Pure: no disk, no clock.
 
-use super::problems::{Key, Problems, Wrong, shown};
+use super::input::Input;
+use super::key::Key;
+use super::problems::{Problems, Wrong, shown};
 use super::raw::RawBandwidth;
-use super::validate::Input;
 use crate::types::{DAY_MINUTES, Rates, Slot, Timetable};
 use jiff::civil::Weekday;
 

@@ -1,9 +1,11 @@
 //! `[drill]`: what the daily restore drill may take. Pure.
 
-use super::problems::{Key, Problems, Wrong, shown};
+use super::input::Input;
+use super::key::Key;
+use super::problems::{Problems, Wrong, shown};
 use super::raw::RawDrill;
-use super::validate::Input;
-use super::{DrillConfig, values};
+use super::settings::DrillConfig;
+use super::values;
 use crate::types::{command, parse_bytes};
 use std::ops::RangeInclusive;
 

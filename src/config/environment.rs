@@ -4,8 +4,9 @@
 //! here. Values are text unless the key wants a number or true/false, so that
 //! a profile called `123` stays a profile.
 
+use super::key::{Key, printable};
 use super::layers::credential_refused;
-use super::problems::{Key, Origin, Problems, Wrong, nearest, printable};
+use super::problems::{Origin, Problems, Wrong, nearest};
 use super::raw::{Shape, TABLES, keys_of};
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};

@@ -6,8 +6,9 @@
 
 use super::environment;
 use super::environment::{Environment, variable_of};
-use super::load::Overrides;
-use super::problems::{Key, Origin, Problems, Wrong, nearest, printable};
+use super::given::Overrides;
+use super::key::{Key, printable};
+use super::problems::{Origin, Problems, Wrong, nearest};
 use super::raw::{RawConfig, Shape, TABLES, keys_of};
 use figment::error::{Actual, Kind};
 use figment::providers::{Format, Toml};

@@ -4,7 +4,8 @@
 //! is parsed once more by the same parser, which keeps positions. Never used
 //! for values.
 
-use super::problems::{Key, Wrong};
+use super::key::Key;
+use super::problems::Wrong;
 use toml_edit::{ImDocument, Item, TableLike, Value};
 
 /// The positions of all keys of one file.

@@ -4,7 +4,8 @@
 //! folder somebody happened to start the program in. Looks, never creates, and
 //! never waits for a disk that does not answer.
 
-use super::problems::{Wrong, is_hidden, shown};
+use super::key::is_hidden;
+use super::problems::{Wrong, shown};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc;

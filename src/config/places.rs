@@ -3,7 +3,8 @@
 //!
 //! Used for the file and for the flags of `restore` alike.
 
-use super::problems::{Wrong, is_hidden, looks_secret, shown};
+use super::key::is_hidden;
+use super::problems::{Wrong, looks_secret, shown};
 use crate::types::KEY_BYTES_MAX;
 
 /// Half of a key is kept for the file's own path.

@@ -1,10 +1,12 @@
 //! The `[[source]]` tables: each by itself, then against each other.
 
-use super::problems::{Key, Problems, Wrong, nearest, shown};
+use super::bucket_name::bucket_like;
+use super::input::Input;
+use super::key::Key;
+use super::problems::{Problems, Wrong, nearest, shown};
 use super::raw::RawSource;
-use super::trial::bucket_like;
-use super::validate::Input;
-use super::{OnDelete, SourceConfig, paths, places, values};
+use super::settings::{OnDelete, SourceConfig};
+use super::{paths, places, values};
 use crate::types::{Ground, leaves_out_everything, rule};
 use std::path::{Path, PathBuf};
 

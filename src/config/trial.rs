@@ -1,24 +1,20 @@
 //! Configurations that are made without a file: for `try`, and for commands
 //! that name a bucket on the command line.
 
-use super::load::Defaults;
+use super::bucket_name::bucket_like;
+use super::given::Defaults;
 use super::problems::shown;
 use super::raw::{
     COMPRESS_LEVEL, RawDrill, RawLimits, RawNotify, RawSchedule, VERSIONS_PER_HOUR_MAX,
 };
-use super::validate::own_folders_inside;
-use super::{
+use super::settings::{
     Config, Limits, LogConfig, NotifyConfig, OnDelete, S3Config, S3Demands, ScheduleConfig,
-    SourceConfig, StoreConfig, drill, paths, places, values,
+    SourceConfig, StoreConfig,
 };
+use super::validate::own_folders_inside;
+use super::{drill, paths, places, values};
 use crate::types::Fatal;
 use std::path::Path;
-
-/// S3's longest bucket name.
-const BUCKET_BYTES_MAX: usize = 63;
-
-/// The name when a folder's own leaves nothing to use.
-const NAME_OF_LAST_RESORT: &str = "files";
 
 impl Config {
     /// The configuration of `keepwatch try`: one folder, backed up into a vault.
@@ -155,33 +151,6 @@ pub fn bucket_from_flag(text: &str) -> Result<String, Fatal> {
 /// A usage error that says what is wrong with it.
 pub fn prefix_from_flag(text: &str) -> Result<String, Fatal> {
     places::prefix(text).map_err(|wrong| wrong.of_flag("--prefix"))
-}
-
-/// A valid bucket name that still reads like `name`.
-pub(super) fn bucket_like(name: &str) -> String {
-    let mut plain = String::new();
-    for c in name.chars().flat_map(char::to_lowercase) {
-        match c {
-            'ä' => plain.push_str("ae"),
-            'ö' => plain.push_str("oe"),
-            'ü' => plain.push_str("ue"),
-            'ß' => plain.push_str("ss"),
-            'a'..='z' | '0'..='9' => plain.push(c),
-            _ if plain.ends_with('-') => {}
-            _ => plain.push('-'),
-        }
-    }
-    let cut = plain.get(..BUCKET_BYTES_MAX).unwrap_or(&plain);
-    let cut = cut.trim_matches('-');
-    if places::bucket(cut).is_ok() {
-        return cut.to_owned();
-    }
-    let room = BUCKET_BYTES_MAX - NAME_OF_LAST_RESORT.len() - 1;
-    let longer = format!("{}-{NAME_OF_LAST_RESORT}", cut.get(..room).unwrap_or(cut));
-    match places::bucket(&longer) {
-        Ok(name) => name,
-        Err(_) => NAME_OF_LAST_RESORT.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -3,50 +3,19 @@
 //! A wrong value is noted and its default taken, so that everything else is
 //! still checked; the caller throws the result away when anything was noted.
 
-use super::layers::Layers;
-use super::load::{Defaults, Needs};
-use super::problems::{Key, Problems, Wrong};
+use super::input::Input;
+use super::key::Key;
+use super::problems::{Problems, Wrong};
 use super::raw::{RawConfig, RawLimits, RawLog, RawNotify, RawS3, RawSchedule, RawVault};
-use super::{
+use super::settings::{
     Config, Limits, LogConfig, NotifyConfig, S3Config, S3Demands, ScheduleConfig, SourceConfig,
-    StoreConfig, bandwidth, demands, drill, paths, places, source, values,
+    StoreConfig,
 };
+use super::{bandwidth, demands, drill, paths, places, source, values};
 use std::path::{Path, PathBuf};
 
 const MINUTE_MS: u64 = 60_000;
 const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
-
-/// What the checks need to know besides the values.
-pub(super) struct Input<'a> {
-    /// The file, absolute.
-    pub(super) file: &'a Path,
-    /// Where each value came from.
-    pub(super) layers: &'a Layers,
-    /// What holds when the file is silent.
-    pub(super) defaults: &'a Defaults,
-    /// What must be there.
-    pub(super) needs: Needs,
-}
-
-impl Input<'_> {
-    /// A checked value; a wrong one is noted and gives nothing.
-    pub(super) fn take<T>(
-        &self,
-        problems: &mut Problems,
-        key: Key,
-        checked: Result<T, Wrong>,
-    ) -> Option<T> {
-        checked
-            .map_err(|wrong| problems.add(self.layers.origin(&key), key, wrong))
-            .ok()
-    }
-
-    /// A path as written, absolute.
-    pub(super) fn path(&self, text: &str) -> Result<PathBuf, Wrong> {
-        let base = self.file.parent().unwrap_or(self.file);
-        paths::resolve(text, base, self.defaults.home_dir.as_deref())
-    }
-}
 
 /// Check everything. `None` only with a problem noted.
 pub(super) fn config(raw: RawConfig, input: &Input<'_>, problems: &mut Problems) -> Option<Config> {

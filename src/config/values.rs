@@ -1,7 +1,8 @@
 //! What the other single values must look like: names, numbers, times, patterns.
 //! Pure: no disk, no clock.
 
-use super::problems::{Wrong, is_hidden, nearest, shown};
+use super::key::is_hidden;
+use super::problems::{Wrong, nearest, shown};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use std::ops::RangeInclusive;

@@ -24,9 +24,9 @@ use crate::bandwidth;
 use crate::digest::daily;
 use crate::scan;
 use crate::watch::collect;
+
 use close::close;
-use parts::CLEARING_MAX;
-use parts::Parts;
+use parts::{CLEARING_MAX, Parts};
 
 use open::open;
 
@@ -310,8 +310,7 @@ async fn first_scan(ctx: Arc<Context>, source: usize, watched: oneshot::Receiver
 #[cfg(test)]
 mod tests {
     use super::close::end_with;
-    use crate::types::Class;
-    use crate::types::Fault;
+    use crate::types::{Class, Fault};
 
     /// Named after the bug: the note could not be written, and the index was not
     /// brought to disk.

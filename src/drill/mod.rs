@@ -8,6 +8,7 @@
 
 mod book;
 mod budget;
+mod candidate;
 mod outcome;
 mod pick;
 mod rehearse;
@@ -29,7 +30,8 @@ use crate::retry::Stop;
 use crate::source::Context;
 use crate::types::Fault;
 use budget::Budget;
-use pick::{Candidate, Picks};
+use candidate::Candidate;
+use pick::Picks;
 use scratch::Scratch;
 use std::collections::BTreeSet;
 use std::sync::Arc;

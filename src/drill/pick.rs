@@ -14,6 +14,7 @@
 //! with more than a thousand never; what is larger than the budget never.
 //! `keepwatch verify --deep --all-versions` has none of these gaps.
 
+use super::candidate::Candidate;
 use super::rehearse::{current_at, is_a_files, life_of, page_behind};
 use super::try_one::Trial;
 use super::why::Why;
@@ -30,44 +31,6 @@ const DELETED_EVERY: usize = 3;
 
 /// Records between two looks whether to stop.
 const LOOK_EVERY: u64 = 1_024;
-
-/// A version to restore, and why it.
-#[derive(Debug, Clone)]
-pub(crate) struct Candidate {
-    pub(crate) source: usize,
-    /// Full key in the bucket.
-    pub(crate) key: String,
-    pub(crate) version: ListedVersion,
-    /// It is not what is current now.
-    pub(crate) is_older: bool,
-    pub(crate) is_deleted_now: bool,
-}
-
-impl Candidate {
-    /// A file that the index counts on and of which the bucket has no version.
-    fn missing(source: usize, key: &str) -> Self {
-        Self {
-            source,
-            key: key.to_owned(),
-            version: ListedVersion {
-                key: key.to_owned(),
-                version_id: String::new(),
-                is_latest: false,
-                is_marker: false,
-                etag: String::new(),
-                stored_bytes: 0,
-                modified_ms: 0,
-                storage_class: String::new(),
-            },
-            is_older: false,
-            is_deleted_now: false,
-        }
-    }
-
-    pub(crate) fn is_missing(&self) -> bool {
-        self.version.version_id.is_empty()
-    }
-}
 
 /// Keys drawn from the index, source by source.
 pub(crate) struct Picks {

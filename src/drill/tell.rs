@@ -5,8 +5,8 @@
 
 use super::book;
 use super::budget::AGAIN_PART;
+use super::candidate::Candidate;
 use super::outcome::{Drill, Failure};
-use super::pick::Candidate;
 use super::rehearse::life_of;
 use super::report::{Drilled, drill_alert, drill_over};
 use super::try_one::{Ended, Trial};

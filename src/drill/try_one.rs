@@ -1,8 +1,8 @@
 //! One version restored into the scratch folder, compared, and removed again.
 
 use super::budget::Budget;
+use super::candidate::Candidate;
 use super::outcome::Failure;
-use super::pick::Candidate;
 use super::rehearse::{Rehearsed, rehearse};
 use super::scratch;
 use super::scratch::Scratch;

@@ -5,6 +5,7 @@
 //! text is of a known form. It must never change without a new layout byte, and
 //! reading never panics, whatever the bytes.
 
+use super::bytes::{Reader, put_number};
 use super::packing::{pack, unpack};
 use crate::types::{ContentHash, Fingerprint, Kind, Look, Record};
 
@@ -30,59 +31,9 @@ const STORED_AS_IS: u8 = 1 << 5;
 const LOOKS_PLAIN: u8 = 1 << 6;
 const LOOKS_LIKE_NOISE: u8 = 1 << 7;
 
-/// Append a number, seven bits a byte, low bits first.
-pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
 /// Append a signed number; small ones of either sign are short.
 pub(super) fn put_signed(out: &mut Vec<u8>, number: i64) {
     put_number(out, ((number << 1) ^ (number >> 63)).cast_unsigned());
-}
-
-/// Reads what the `put_…` functions wrote; every step is `None` at a broken byte.
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
-
-impl<'a> Reader<'a> {
-    pub(super) fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    pub(super) fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(head)
-    }
-
-    pub(super) fn number(&mut self) -> Option<u64> {
-        let mut number = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            if shift == 63 && byte > 1 {
-                return None;
-            }
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    pub(super) fn signed(&mut self) -> Option<i64> {
-        let raw = self.number()?;
-        Some((raw >> 1).cast_signed() ^ -((raw & 1).cast_signed()))
-    }
-
-    pub(super) fn count(&mut self) -> Option<usize> {
-        usize::try_from(self.number()?).ok()
-    }
 }
 
 /// A record as the index stores it.

@@ -8,7 +8,7 @@
 //! It is never needed: a content that is not found is sent. Old indexes have no
 //! entries; they come with the records that are written.
 
-use super::codec::{Reader, put_number};
+use super::bytes::{Reader, put_number};
 use super::engine::{Batch, Engine};
 use super::keys::Space;
 use super::ledger::Ledger;

@@ -5,10 +5,10 @@
 //! pages were lost, whatever sled says (cut at its end, it opens as if it had
 //! always been empty).
 
-use super::codec::Reader;
+use super::bytes::Reader;
 use super::keys::Space;
 use super::types::{Activity, Counts, Identity, SourceId};
-use super::{codec, keys, parts};
+use super::{bytes, codec, keys, parts};
 use std::collections::BTreeMap;
 
 /// What is durable of one source besides its records.
@@ -50,10 +50,10 @@ impl Line {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(48);
         for number in self.activity.fields() {
-            codec::put_number(&mut out, number);
+            bytes::put_number(&mut out, number);
         }
         for number in [self.overflow, self.tally.records, self.tally.sum] {
-            codec::put_number(&mut out, number);
+            bytes::put_number(&mut out, number);
         }
         out
     }

@@ -18,7 +18,9 @@
 //! | `records`, `parts`, `contents`, `pending`, `desk`, `sources` | what callers do with it |
 
 // For the fuzz target and its corpus alone: everybody else asks the index.
+
 mod attempts;
+mod bytes;
 mod codec;
 mod contents;
 mod desk;

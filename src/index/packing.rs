@@ -3,7 +3,7 @@
 //! Every text comes back exactly as it was: what is of no known form is kept as
 //! it is. It must never change what an existing form means.
 
-use super::codec::{Reader, put_number};
+use super::bytes::{Reader, put_number};
 
 /// How a text is packed. Four bits each; ETag low, version id high.
 mod form {

@@ -5,7 +5,7 @@
 //! writes the record. It is never needed: one that is not there or cannot be
 //! read costs sending the file whole, and is no damage.
 
-use super::codec::{Reader, put_number};
+use super::bytes::{Reader, put_number};
 use super::engine::{Batch, Engine, Entry};
 use super::keys::Space;
 use super::packing::{pack, unpack};

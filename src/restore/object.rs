@@ -9,9 +9,7 @@ use super::in_place::Current;
 use super::large::Large;
 use super::ownership::{foreign, true_key, unreadable_meta};
 use super::request::Pass;
-use super::shop::Outcome;
-use super::shop::Shop;
-use super::shop::gone;
+use super::shop::{Outcome, Shop, gone};
 use super::there::{against_disk, kept};
 use super::{
     arrival, carried, content, folders, in_place, large, room, shadowed_version, stale, thawing,

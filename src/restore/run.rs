@@ -4,8 +4,7 @@
 //! link that leads elsewhere is never written through. What is put off until
 //! then is bounded; beyond that, the listing is read a second time.
 
-use super::request::Pass;
-use super::request::Request;
+use super::request::{Pass, Request};
 use super::{folders, manifest_check, object, room};
 use crate::types::command;
 

@@ -1,7 +1,6 @@
 //! The memory that file contents may take on their way, all workers together.
 
-use super::members::COMPRESSING_BYTES;
-use super::sizes::SMALL_BYTES_MAX;
+use super::sizes::{COMPRESSING_BYTES, SMALL_BYTES_MAX};
 use crate::work::Lane;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

@@ -2,8 +2,11 @@
 //! file, several at a time. Together they are one gzip file (RFC 1952, 2.2), and
 //! a member stays what it is when the file around it changes.
 
+use super::sizes::AT_ONCE_MAX;
+
 use super::budget::Permit;
-use super::piece::{Base, Fill};
+use super::fill::{Base, Fill};
+use super::sizes::MEMBER_BYTES;
 use crate::transfer::delta::assemble::{Assembly, Copy};
 use crate::types::{Class, Crc64, Crc64Hasher, Fault, chain};
 use flate2::Compression;
@@ -13,18 +16,6 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use tokio::task::JoinHandle;
-
-/// Bytes of the file in one member. A member costs some 20 bytes and gzip's
-/// memory of the last 32 KiB: under 1 % at this size, and several at a time
-/// take little memory.
-const MEMBER_BYTES: u64 = 1024 * 1024;
-
-/// Members compressed at once: more cores than these are the office's.
-const AT_ONCE_MAX: usize = 4;
-
-/// What a file that is being compressed may hold beside its parts on the wire:
-/// the members being made, twice, and what is left over when a part is cut.
-pub(crate) const COMPRESSING_BYTES: u64 = 2 * AT_ONCE_MAX as u64 * MEMBER_BYTES + 8 * MEMBER_BYTES;
 
 /// A member on its way.
 struct Member {

@@ -23,6 +23,7 @@ mod begin;
 mod budget;
 mod copy;
 mod delta;
+mod fill;
 mod large;
 mod members;
 mod parts;

@@ -1,7 +1,7 @@
 //! Parts of a file as it is: nothing is read before the part is known.
 
 use super::budget::Permit;
-use super::piece::{Base, Fill};
+use super::fill::{Base, Fill};
 use crate::transfer::delta::assemble::{Assembly, Copy};
 use crate::types::{Crc64, Fault};
 use md5::{Digest as _, Md5};

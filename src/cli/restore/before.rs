@@ -2,7 +2,7 @@
 //! and what is in cold storage.
 
 use super::done::Part;
-use super::left_alone;
+use super::left_alone::left_alone;
 use super::shown::Shown;
 use crate::cli::args::RestoreArgs;
 use crate::cli::origins::{Depot, Named};

@@ -6,7 +6,7 @@ use super::moments::{as_of, moment_json};
 use super::summary::covered_line;
 use crate::cli::exit_code::{COMPLETE, DIFFERENT, FAILED, PARTIAL};
 use crate::cli::origins::Depot;
-use crate::cli::versions::stamp;
+use crate::cli::stamp::stamp;
 use crate::files::Rules;
 use crate::history::Selector;
 use crate::restore::{

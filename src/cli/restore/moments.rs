@@ -1,7 +1,7 @@
 //! Which moment was used, as people and programs read it.
 
 use crate::cli::origins::Depot;
-use crate::cli::versions::stamp;
+use crate::cli::stamp::stamp;
 use crate::types::Moment;
 use jiff::Timestamp;
 use serde_json::{Value, json};

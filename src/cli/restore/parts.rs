@@ -3,7 +3,7 @@
 use super::done::Part;
 use crate::cli::args::RestoreArgs;
 use crate::cli::origins::{Depot, Named, folder_names};
-use crate::cli::versions::stamp;
+use crate::cli::stamp::stamp;
 use crate::history::{Misses, Place, Selector, Typed, deleted, deleted_folder, settle, word_for};
 use crate::os;
 use crate::retry::Stop;

@@ -4,7 +4,7 @@ use super::done::{Done, unmatched};
 use super::moments::{as_of, moment_json};
 use super::parts::meant_perhaps;
 use crate::cli::origins::Depot;
-use crate::cli::versions::stamp;
+use crate::cli::stamp::stamp;
 use crate::history::Selector;
 use crate::os::shell_word;
 use crate::restore::{Bounded, Covered, Restored};

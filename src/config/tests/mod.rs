@@ -5,7 +5,7 @@ mod refused;
 
 use super::*;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A folder with a few source folders and a place for the file.
 struct Office {

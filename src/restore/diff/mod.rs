@@ -8,8 +8,7 @@ pub(crate) mod difference;
 mod entry_comparer;
 pub(crate) mod pairs;
 
-use difference::Change;
-use difference::Comparison;
+use difference::{Change, Comparison};
 
 use difference::Finding;
 

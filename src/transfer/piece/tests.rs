@@ -5,6 +5,7 @@ use crate::files;
 use crate::transfer::delta::assemble::{PART_BYTES, PART_BYTES_MIN};
 use crate::transfer::plan::plan;
 use crate::types::Parts;
+use std::io::Read as _;
 use std::io::{Seek as _, SeekFrom, Write as _};
 
 const MIB: usize = 1024 * 1024;

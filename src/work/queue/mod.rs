@@ -15,8 +15,7 @@ pub(crate) mod item;
 mod lanes;
 
 use aside::Ripe;
-use item::Item;
-use item::Lane;
+use item::{Item, Lane};
 
 use crate::types::RelPath;
 use lanes::{Entry, Lanes, TRIES_MAX, Want};

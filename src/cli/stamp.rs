@@ -1,0 +1,25 @@
+//! A moment as people read it and as a command takes it.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// A moment in full, so that `--at` finds exactly this version: to the
+/// millisecond where the server has them, with the offset where the clocks
+/// show that time twice.
+pub(crate) fn stamp(at_ms: i64, zone: &TimeZone) -> String {
+    let Ok(at) = Timestamp::from_millisecond(at_ms) else {
+        return "an unknown time".to_owned();
+    };
+    let local = zone.to_datetime(at);
+    let format = if at_ms.rem_euclid(1_000) == 0 {
+        "%Y-%m-%d %H:%M:%S"
+    } else {
+        "%Y-%m-%d %H:%M:%S%.3f"
+    };
+    let text = local.strftime(format).to_string();
+    if zone.to_ambiguous_timestamp(local).is_ambiguous() {
+        format!("{text}{}", zone.to_offset(at))
+    } else {
+        text
+    }
+}

@@ -1,0 +1,40 @@
+//! What the parts of a configuration are validated with.
+
+use super::given::{Defaults, Needs};
+use super::key::Key;
+use super::layers::Layers;
+use super::paths;
+use super::problems::{Problems, Wrong};
+use std::path::{Path, PathBuf};
+
+/// What the checks need to know besides the values.
+pub(crate) struct Input<'a> {
+    /// The file, absolute.
+    pub(super) file: &'a Path,
+    /// Where each value came from.
+    pub(super) layers: &'a Layers,
+    /// What holds when the file is silent.
+    pub(super) defaults: &'a Defaults,
+    /// What must be there.
+    pub(super) needs: Needs,
+}
+
+impl Input<'_> {
+    /// A checked value; a wrong one is noted and gives nothing.
+    pub(super) fn take<T>(
+        &self,
+        problems: &mut Problems,
+        key: Key,
+        checked: Result<T, Wrong>,
+    ) -> Option<T> {
+        checked
+            .map_err(|wrong| problems.add(self.layers.origin(&key), key, wrong))
+            .ok()
+    }
+
+    /// A path as written, absolute.
+    pub(super) fn path(&self, text: &str) -> Result<PathBuf, Wrong> {
+        let base = self.file.parent().unwrap_or(self.file);
+        paths::resolve(text, base, self.defaults.home_dir.as_deref())
+    }
+}

@@ -1,0 +1,41 @@
+//! A version that a drill may restore.
+
+use crate::s3::ListedVersion;
+
+/// A version to restore, and why it.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub(crate) source: usize,
+    /// Full key in the bucket.
+    pub(crate) key: String,
+    pub(crate) version: ListedVersion,
+    /// It is not what is current now.
+    pub(crate) is_older: bool,
+    pub(crate) is_deleted_now: bool,
+}
+
+impl Candidate {
+    /// A file that the index counts on and of which the bucket has no version.
+    pub(crate) fn missing(source: usize, key: &str) -> Self {
+        Self {
+            source,
+            key: key.to_owned(),
+            version: ListedVersion {
+                key: key.to_owned(),
+                version_id: String::new(),
+                is_latest: false,
+                is_marker: false,
+                etag: String::new(),
+                stored_bytes: 0,
+                modified_ms: 0,
+                storage_class: String::new(),
+            },
+            is_older: false,
+            is_deleted_now: false,
+        }
+    }
+
+    pub(crate) fn is_missing(&self) -> bool {
+        self.version.version_id.is_empty()
+    }
+}
