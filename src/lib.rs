@@ -84,6 +84,9 @@
 // A command's future holds those of all it calls, down to the SDK's: their layout is
 // more than 128 deep.
 #![recursion_limit = "256"]
+// `cli` has macros of its own under these names; the order of its modules decides which
+// ones a file gets.
+#![cfg_attr(not(test), deny(clippy::disallowed_macros))]
 
 pub mod aws;
 pub mod backup;

@@ -4,6 +4,10 @@
 //! calls it but `main`. Data goes to standard output, everything else to
 //! standard error.
 
+// First: its macros are what the other modules print with.
+#[macro_use]
+mod out;
+
 mod args;
 mod check;
 mod digest;
@@ -11,8 +15,6 @@ mod exit_code;
 mod logging;
 mod moments;
 mod origins;
-#[macro_use]
-mod out;
 mod reconcile;
 mod restore;
 mod run;
@@ -28,15 +30,12 @@ mod verify;
 mod versions;
 mod wrap;
 
-use crate::types::command;
 pub use args::Cli;
-pub(crate) use exit_code::COMPLETE;
-pub(crate) use exit_code::DIFFERENT;
-pub(crate) use exit_code::FAILED;
 
 use crate::control::Words;
-use crate::types::{Fatal, chain};
+use crate::types::{Fatal, chain, command};
 use args::{Command, VaultCommand};
+use exit_code::{COMPLETE, DIFFERENT, FAILED};
 use std::ffi::OsString;
 use std::time::Duration;
 

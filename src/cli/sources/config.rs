@@ -152,7 +152,7 @@ pub(super) fn write(
             eprintln!(
                 "These buckets demand what [s3] of the file does not say: see whether those that were there want it too, and put into [s3]:"
             );
-            eprint!("{}", indented(&lines));
+            eprintln!("{}", indented(&lines).trim_end_matches('\n'));
         }
         for one in &new {
             let topic = one.header.settings.topic_arn.as_ref();
