@@ -16,10 +16,10 @@ use super::packing::{pack, unpack};
 use super::records::{Changing, about};
 use super::types::SourceId;
 use super::{Index, codec, keys};
+use crate::os::clock::wall_ms;
 use crate::types::{ContentHash, Fault, Kind, Record, RelKey};
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Smaller contents are not noted: sending one costs the same single request,
 /// and few more bytes than the headers and the answer of a copy.
@@ -143,6 +143,8 @@ impl Index {
     /// # Errors
     /// When the index cannot be read or written.
     pub fn forget_past(&self, source: SourceId) -> Result<u64, Fault> {
+        // Only ages are taken from the computer's clock; a wrong one costs sending a
+        // file that need not have been.
         self.forget_past_at(source, wall_ms())
     }
 
@@ -354,15 +356,6 @@ fn decode(bytes: &[u8]) -> Option<Entry> {
         }
         _ => None,
     }
-}
-
-/// The computer's clock. Only ages are taken from it, and a wrong one costs
-/// sending a file that need not have been.
-pub(super) fn wall_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
 }
 
 #[cfg(test)]

@@ -9,14 +9,18 @@ use crate::types::{Class, Fault, chain};
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| {
-            Err(Fault::new(
-                Class::Local,
-                "work on",
-                "this computer",
-                chain(&error),
-            ))
-        })
+    blocking_on("work on", "this computer", work).await
+}
+
+/// The same for what the work is done to, as its panic is told.
+///
+/// # Errors
+/// As [`blocking`].
+pub async fn blocking_on<T: Send + 'static>(
+    operation: &str,
+    subject: impl Into<String>,
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let joined = tokio::task::spawn_blocking(work).await;
+    joined.unwrap_or_else(|error| Err(Fault::new(Class::Local, operation, subject, chain(&error))))
 }

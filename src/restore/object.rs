@@ -16,9 +16,10 @@ use super::{
 };
 use crate::files::{Committed, Looks, Pending};
 use crate::history::{Chosen, Name};
+use crate::os::blocking::blocking_on;
 use crate::retry::{Patience, told};
 use crate::s3::{GetBody, Head};
-use crate::types::{Class, Fault, Kind, MetaRefused, ObjectMeta, RelPath, chain};
+use crate::types::{Fault, Kind, MetaRefused, ObjectMeta, RelPath};
 use std::sync::Arc;
 
 /// The longest link target anywhere: Windows allows 32,767 UTF-16 units, which
@@ -304,13 +305,5 @@ pub(crate) async fn blocking<T: Send + 'static>(
     chosen: &Chosen,
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(Fault::new(
-            Class::Local,
-            "restore",
-            chosen.subject(),
-            chain(&error),
-        )),
-    }
+    blocking_on("restore", chosen.subject(), work).await
 }

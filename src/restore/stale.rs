@@ -9,7 +9,8 @@
 use super::request::Pass;
 use super::shop::Shop;
 use crate::history::{Chosen, Name, belonging, current_of};
-use crate::types::{Bond, Class, Fault, Kind, RelKey, RelPath, chain, companion, kept_name};
+use crate::os::blocking::blocking_on;
+use crate::types::{Bond, Class, Fault, Kind, RelKey, RelPath, companion, kept_name};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -135,13 +136,5 @@ async fn blocking<T: Send + 'static>(
     path: &RelPath,
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    let joined = tokio::task::spawn_blocking(work).await;
-    joined.unwrap_or_else(|error| {
-        Err(Fault::new(
-            Class::Local,
-            "restore",
-            path.to_string(),
-            chain(&error),
-        ))
-    })
+    blocking_on("restore", path.to_string(), work).await
 }

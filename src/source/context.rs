@@ -12,6 +12,7 @@ use crate::guard::Brakes;
 use crate::index::{Index, SourceId};
 use crate::manifest::Computer;
 use crate::os;
+use crate::os::clock::wall_ms;
 use crate::pacing::Pacing;
 use crate::status::Board;
 use crate::types::{Fingerprint, RelKey, RelPath};
@@ -21,7 +22,7 @@ use crate::s3::Store;
 use crate::transfer::{Budget, Uploads};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
@@ -34,10 +35,7 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The computer's clock.
 pub fn system_clock() -> Clock {
-    Arc::new(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
-    })
+    Arc::new(wall_ms)
 }
 
 /// Whether a file may have another owner than the backup says, without that being a

@@ -1,9 +1,10 @@
-//! Up to which size a file is held in memory and sent in one request.
+//! How much of a file is held in memory: whole small ones, and what is compressed.
 
 /// A file up to this size is read in one go into one buffer and sent with one
 /// PUT. 8 MiB: below it a second request costs more than it saves, and S3's
 /// part minimum (5 MiB) makes smaller uploads in parts pointless.
 pub const SMALL_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
 /// Bytes of the file in one member. A member costs some 20 bytes and gzip's
 /// memory of the last 32 KiB: under 1 % at this size, and several at a time
 /// take little memory.

@@ -91,7 +91,7 @@ fn a_content_is_known_with_its_path_and_for_a_day_after() {
     index.update(source, &key("c"), of("two", "v5")).unwrap();
     assert_eq!(found(&index, source, "two"), "c@v5");
 
-    let now_ms = crate::index::contents::wall_ms();
+    let now_ms = crate::os::clock::wall_ms();
     assert_eq!(index.forget_past_at(source, now_ms + PAST_MS / 2), Ok(0));
     assert_eq!(found(&index, source, "one"), "c@v4!");
     assert_eq!(index.forget_past_at(source, now_ms + 2 * PAST_MS), Ok(1));

@@ -7,6 +7,7 @@ use super::difference::{Against, Change, Comparison, Difference, Finding, Side};
 use super::pairs::{Now, Pair};
 use crate::files;
 use crate::history::{Chosen, Name, current_of, head};
+use crate::os::blocking::blocking_on;
 use crate::restore::tally::Covered;
 use crate::restore::{ownership, shadowed_version, shop};
 use crate::retry::Stop;
@@ -380,10 +381,7 @@ async fn blocking<T: Send + 'static>(
     path: &RelPath,
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    let subject = path.to_string();
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|e| Err(Fault::new(Class::Local, "compare", subject, chain(&e))))
+    blocking_on("compare", path.to_string(), work).await
 }
 
 #[cfg(test)]
