@@ -79,7 +79,7 @@ impl Upload<'_> {
         let file = Fingerprint {
             kind: Kind::File,
             size_bytes: text.len() as u64,
-            mtime_ns: i128::from(self.ctx.server_now_ms()) * 1_000_000,
+            mtime_ns: i128::from(self.ctx.clock.server_now_ms()) * 1_000_000,
             mode: 0o600,
             ..Fingerprint::UNSEEN
         };
@@ -98,21 +98,21 @@ impl Upload<'_> {
 
     /// Say, or say no more, that the path's attributes are not kept.
     fn tell_lost(&self, lost: Option<&str>) {
-        let (board, source) = (&self.ctx.board, self.item.source);
+        let status = &self.source.status;
         let topic = format!("{TOPIC}{}", self.item.path);
         let Some(why) = lost else {
-            board.note(source, &topic, None);
+            status.note(&topic, None);
             return;
         };
         let text = format!(
             "{} is backed up without its attributes and access control lists: {why}",
             self.item.path
         );
-        let told = board.source(source).map_or(0, |board| {
+        let told = Some(status.snapshot()).map_or(0, |board| {
             let others = board.notes.keys().filter(|other| **other != topic);
             others.filter(|other| other.starts_with(TOPIC)).count()
         });
-        if told >= TOLD_MAX || board.note(source, &topic, Some(text.clone())) {
+        if told >= TOLD_MAX || status.note(&topic, Some(text.clone())) {
             tracing::warn!("{text}");
         }
     }

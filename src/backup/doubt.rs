@@ -7,7 +7,8 @@
 //! out after that look is found by a second one (`backup::late`).
 
 use super::late;
-use crate::source::Context;
+use crate::backup::context::Context;
+use crate::source::SourceRuntime;
 use crate::types::{Class, Fault, Fingerprint, RelKey};
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 /// compared. `seen` stands in the record of a key that has none.
 pub(crate) async fn unless_answered<T>(
     ctx: &Arc<Context>,
-    source: usize,
+    source: &SourceRuntime,
     key: &RelKey,
     seen: Fingerprint,
     answer: Result<T, Fault>,

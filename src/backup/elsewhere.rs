@@ -28,7 +28,7 @@ impl Upload<'_> {
     /// Have the server copy the content from wherever it has it. `None` when it
     /// must be sent.
     pub(crate) async fn copied(&self, content: &Content) -> Result<Option<Outcome>, Fault> {
-        let now_ms = self.ctx.steady_ms();
+        let now_ms = self.ctx.clock.steady_ms();
         if !is_worth_it(content) || !self.source.copies.may_try(now_ms) {
             return Ok(None);
         }
@@ -192,7 +192,7 @@ impl Upload<'_> {
             let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
             blocking(move || ctx.index.commit_parts(id, &key, record, made_of, &delta)).await?;
         }
-        let after_ms = self.ctx.steady_ms().saturating_sub(self.item.since_ms);
+        let after_ms = self.ctx.clock.steady_ms().saturating_sub(self.item.since_ms);
         tracing::info!(
             source = %self.source.config.name,
             path = %self.item.path,

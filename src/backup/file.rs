@@ -14,8 +14,9 @@ use crate::os;
 use crate::os::blocking::blocking;
 use crate::os::clock;
 use crate::s3::{At, CopyFrom, Head, Stored};
-use crate::source::{Context, Source, on_disk, unless_silent};
-use crate::status::News;
+use crate::backup::context::Context;
+use crate::source::SourceRuntime;
+use crate::status::Event;
 use crate::transfer;
 use crate::transfer::{
     Content, Copied, Done, Job, Original, SMALL_BYTES_MAX, Sent, Wire, is_of_one_piece,
@@ -24,7 +25,8 @@ use crate::types::{
     Carried, Class, ContentHash, Fault, Fingerprint, FullKey, Kind, Look, ObjectMeta, Parts,
     Record, RelKey,
 };
-use crate::work::{Item, Lane};
+use crate::backup::context::Item;
+use crate::work::Lane;
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -38,7 +40,7 @@ pub(crate) async fn store(
     early: Option<Early>,
 ) -> Result<Outcome, Fault> {
     if is_as_stored(&seen, record.as_ref()) {
-        ctx.pacing.forget(item.source, &item.path);
+        item.source.pacing.forget(&item.path);
         return Ok(Outcome::Agreed);
     }
     if is_paced(ctx, item, &seen, record.as_ref()) {
@@ -69,9 +71,8 @@ pub(crate) async fn store(
     // What had not rested goes on changing, and not every system says so.
     let unrested = content.unrested || item.deadline;
     if unrested || changed_since(ctx, item, content.fingerprint).await? {
-        let now_ms = ctx.steady_ms();
-        ctx.hint(crate::source::Hint {
-            source: item.source,
+        let now_ms = ctx.clock.steady_ms();
+        item.source.work.hint(crate::work::Hint {
             path: item.path.clone(),
             first_ms: now_ms,
             last_ms: now_ms,
@@ -135,8 +136,8 @@ pub(crate) async fn store_folder(
 async fn folder_attributes(ctx: &Arc<Context>, item: &Item) -> Result<Kept, Fault> {
     let (shared, item) = (Arc::clone(ctx), item.clone());
     let pulse = Pulse::default();
-    on_disk(ctx, item.source, &pulse, move || {
-        files::folder_attributes(&shared.sources[item.source].config.path, &item.path)
+    item.source.watchdog.run(&pulse, move || {
+        files::folder_attributes(&item.source.config.path, &item.path)
     })
     .await
 }
@@ -160,9 +161,7 @@ async fn raise_alarm(
     let (ctx, item) = (Arc::clone(ctx), item.clone());
     blocking(move || {
         let was = old.filter(|old| old.content.is_some());
-        guard::looks_ruined(
-            &ctx,
-            item.source,
+        guard::looks_ruined(&item.source.guard,
             &item.path,
             was.as_ref(),
             look,
@@ -179,8 +178,8 @@ pub(crate) async fn changed_since(
 ) -> Result<bool, Fault> {
     let (shared, item) = (Arc::clone(ctx), item.clone());
     let pulse = Pulse::default();
-    on_disk(ctx, item.source, &pulse, move || {
-        let now = files::stat(&shared.sources[item.source].config.path, &item.path)?;
+    item.source.watchdog.run(&pulse, move || {
+        let now = files::stat(&item.source.config.path, &item.path)?;
         Ok(now != Some(stored))
     })
     .await
@@ -190,7 +189,7 @@ pub(crate) async fn changed_since(
 pub(crate) struct Upload<'a> {
     pub(crate) ctx: &'a Arc<Context>,
     pub(crate) item: &'a Item,
-    pub(crate) source: &'a Source,
+    pub(crate) source: &'a Arc<SourceRuntime>,
     pub(crate) key: RelKey,
     bucket_key: crate::types::BucketKey,
     /// What the metadata says of the path.
@@ -211,7 +210,7 @@ impl<'a> Upload<'a> {
         key: RelKey,
         symlink_target: Option<Vec<u8>>,
     ) -> Result<Self, Fault> {
-        let source = &ctx.sources[item.source];
+        let source = &item.source;
         let bucket_key = source.bucket_key(&key);
         let full_key = FullKey::of(&key, &source.config.prefix, &bucket_key);
         let full_key = full_key.map_err(|refused| {
@@ -324,9 +323,9 @@ impl<'a> Upload<'a> {
         let (ctx, item) = shared();
         let works = Arc::new(move || crate::backup::outcome::bucket_works(&ctx, &item));
         let (ctx, item) = shared();
-        let slowed = Arc::new(move || ctx.gates.slowed(item.source, &item.path, ctx.now_ms()));
+        let slowed = Arc::new(move || item.source.breaker.slowed(&item.path, ctx.clock.now_ms()));
         let (ctx, item) = shared();
-        let at_once = Arc::new(move || ctx.gates.at_once(item.source));
+        let at_once = Arc::new(move || item.source.breaker.at_once());
         Wire {
             works,
             slowed,
@@ -336,7 +335,7 @@ impl<'a> Upload<'a> {
 
     async fn send(&self, content: &Content) -> Result<Sent, Fault> {
         let meta = self.meta(content);
-        let may_copy = self.source.copies.may_try(self.ctx.steady_ms());
+        let may_copy = self.source.copies.may_try(self.ctx.clock.steady_ms());
         let sent = match &content.bytes {
             Some(bytes) => {
                 transfer::send_small(&self.job(), bytes.clone(), meta, content.hash).await
@@ -348,7 +347,7 @@ impl<'a> Upload<'a> {
                     false => None,
                 };
                 let sending = transfer::send_large(&job, content, meta, old.as_ref());
-                unless_silent(self.ctx, self.item.source, &job.pulse, sending).await
+                self.item.source.watchdog.watch_over(&job.pulse, sending).await
             }
         };
         match &sent {
@@ -360,7 +359,7 @@ impl<'a> Upload<'a> {
         }
         let is_stored = matches!(sent, Ok(Sent::Stored { .. }));
         // What failed just now may have been a copy itself: it tells nothing else.
-        if !may_copy && self.source.copies.sent(is_stored, self.ctx.steady_ms()) {
+        if !may_copy && self.source.copies.sent(is_stored, self.ctx.clock.steady_ms()) {
             tracing::warn!(
                 source = %self.source.config.name,
                 "the server fails to copy but takes contents: for the next hour, all are sent"
@@ -374,8 +373,8 @@ impl<'a> Upload<'a> {
         content: &Content,
         answer: Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let (source, seen) = (self.item.source, content.fingerprint);
-        doubt::unless_answered(self.ctx, source, &self.key, seen, answer).await
+        let seen = content.fingerprint;
+        doubt::unless_answered(self.ctx, self.source, &self.key, seen, answer).await
     }
 
     /// Without sending content: the bucket has it already, or all but its
@@ -409,7 +408,7 @@ impl<'a> Upload<'a> {
         }
         // After a kill the bucket may have taken more than the index knows.
         let is_verified = record.is_none() || stored_hash.is_some();
-        if is_verified && self.source.compared.load(Ordering::Relaxed) {
+        if is_verified && self.source.comparison.is_done() {
             return Ok(None);
         }
         let Some(head) = self.ctx.store.head(self.at(), None).await? else {
@@ -422,7 +421,7 @@ impl<'a> Upload<'a> {
             return Ok(None);
         }
         let now = &content.fingerprint;
-        let owners = self.ctx.owners(self.item.source);
+        let owners = self.item.source.owners();
         let is_forgiven = stored_hash.is_none() && owners.are_forgiven(now);
         // A folder's times change with its contents; they are no change of its own.
         let same = (now.kind == Kind::Folder || meta.mtime_ns == now.mtime_ns)
@@ -512,7 +511,7 @@ impl<'a> Upload<'a> {
             version_id: stored.version_id.clone(),
             etag: stored.etag.clone(),
             stored_bytes,
-            stored_at_ms: self.ctx.now_ms(),
+            stored_at_ms: self.ctx.clock.now_ms(),
             racy: content.racy,
             look: content.look,
             attributes: content.attributes.attributes.id(),
@@ -557,7 +556,7 @@ impl<'a> Upload<'a> {
         };
         let record = self.record(content, done.hash, &done.stored, stored_bytes);
         self.commit_parts(record, done.parts, delta).await?;
-        let after_ms = self.ctx.steady_ms().saturating_sub(self.item.since_ms);
+        let after_ms = self.ctx.clock.steady_ms().saturating_sub(self.item.since_ms);
         tracing::info!(
             source = %self.source.config.name,
             path = %self.item.path,
@@ -576,23 +575,21 @@ impl<'a> Upload<'a> {
 
     /// What the answer says of the bucket.
     pub(crate) async fn heard(&self, deed: Deed, stored: &Stored) {
-        destination::heard(self.ctx, self.item.source, deed, &stored.version_id).await;
+        destination::heard(&self.item.source.destination, deed, &stored.version_id).await;
     }
 
     /// It counts for how often this file may be stored, and what that costs.
     pub(crate) fn count_version(&self, record: &Record) {
         if record.fingerprint.kind == Kind::File {
-            let (source, path) = (self.item.source, &self.item.path);
-            let now_ms = self.ctx.now_ms();
-            self.ctx
-                .pacing
-                .stored(source, path, record.stored_bytes, now_ms);
+            let (source, path) = (&self.item.source, &self.item.path);
+            let now_ms = self.ctx.clock.now_ms();
+            source.pacing.stored(path, record.stored_bytes, now_ms);
         }
     }
 
     pub(crate) fn tell_stored(&self, size_bytes: u64, stored_bytes: u64, after_ms: i64) {
-        self.ctx.board.tell(News::Stored {
-            source: self.item.source,
+        self.item.source.status.tell(Event::Stored {
+ source: self.item.source.status.name(),
             path: if self.key.is_folder() {
                 format!("{}/", self.item.path)
             } else {

@@ -11,10 +11,10 @@ use crate::guard::{Grant, May};
 use crate::index::{ActivityDelta, Change, Commit};
 use crate::os::blocking::blocking;
 use crate::s3::At;
-use crate::source::{Context, on_disk};
-use crate::status::News;
+use crate::backup::context::Context;
+use crate::status::Event;
 use crate::types::{Class, Fault, Kind, Record, RelKey, RelPath};
-use crate::work::Item;
+use crate::backup::context::Item;
 use std::sync::Arc;
 
 /// A key that may store but not delete is a common and careful choice: that must
@@ -27,11 +27,11 @@ async fn is_marked(
 ) -> Result<Option<String>, Fault> {
     match marked {
         Ok(version_id) => {
-            destination::may_be_marked(ctx, item.source).await;
+            destination::may_be_marked(&item.source.destination).await;
             Ok(Some(version_id))
         }
         Err(fault) if fault.class == Class::Denied => {
-            destination::refuses_to_mark(ctx, item.source, &fault).await;
+            destination::refuses_to_mark(&item.source.destination, &fault).await;
             Ok(None)
         }
         Err(fault) => Err(fault),
@@ -48,11 +48,11 @@ pub(crate) async fn waits(
     let Some(record) = record else {
         return Ok(false);
     };
-    if item.was_aside || !ctx.sources[item.source].marks_deletions() {
+    if item.was_deferred || !item.source.marks_deletions() {
         return Ok(false);
     }
     tell_brake(ctx, item, record).await?;
-    guard::noticed(ctx, item.source, aside_min_ms(ctx));
+    guard::noticed(&item.source.guard, aside_min_ms(ctx));
     Ok(true)
 }
 
@@ -62,7 +62,7 @@ async fn tell_brake(ctx: &Arc<Context>, item: &Item, record: &Record) -> Result<
         return Ok(());
     }
     let (ctx, item) = (Arc::clone(ctx), item.clone());
-    blocking(move || guard::plain_is_gone(&ctx, item.source, &item.path, item.since_ms)).await
+    blocking(move || guard::plain_is_gone(&item.source.guard, &item.path, item.since_ms)).await
 }
 
 /// The path is gone from the disk: mark it, unless the brake holds that back.
@@ -76,19 +76,19 @@ pub(crate) async fn mark_gone(
     let Some(record) = record else {
         return Ok(Outcome::Agreed);
     };
-    if !item.was_aside {
+    if !item.was_deferred {
         tell_brake(ctx, item, &record).await?;
     }
-    if !ctx.sources[item.source].marks_deletions() {
+    if !item.source.marks_deletions() {
         return Ok(Outcome::Agreed);
     }
     let may_mark = {
-        let (shared, key, source) = (Arc::clone(ctx), key.clone(), item.source);
+        let (shared, key, source) = (Arc::clone(&item.source.guard), key.clone(), &item.source);
         let counts = record.fingerprint.kind != Kind::Folder;
         let pulse = Pulse::default();
         let beat = pulse.clone();
-        on_disk(ctx, source, &pulse, move || {
-            guard::may_mark(&shared, source, &key, counts, &beat)
+        source.watchdog.run(&pulse, move || {
+            guard::may_mark(&shared, &key, counts, &beat)
         })
         .await?
     };
@@ -109,7 +109,7 @@ async fn mark(
     record: Record,
     grant: Grant,
 ) -> Result<Outcome, Fault> {
-    let source = &ctx.sources[item.source];
+    let source = &item.source;
     let bucket_key = source.bucket_key(key).key;
     let at = At {
         bucket: &source.config.bucket,
@@ -120,20 +120,20 @@ async fn mark(
         Some(_) => true,
         None => matches!(ctx.store.head(at, None).await?, Some(head) if head.meta.is_ok()),
     };
-    let renamed = ctx.moves.went_to(item.source, &item.path, &record);
+    let renamed = ctx.moves.went_to(item.source.id, &item.path, &record);
     if ours {
-        if !destination::may_mark(ctx, item.source).await? {
+        if !destination::may_mark(&item.source.destination).await? {
             return Ok(Outcome::Agreed);
         }
         let marked = ctx.store.mark_deleted(at).await;
         let seen = record.fingerprint;
-        let marked = doubt::unless_answered(ctx, item.source, key, seen, marked).await;
+        let marked = doubt::unless_answered(ctx, &item.source, key, seen, marked).await;
         let Some(version_id) = is_marked(ctx, item, marked).await? else {
             return Ok(Outcome::Agreed);
         };
         let (marked, is_renamed) = (key.clone(), renamed.is_some());
         blocking(move || grant.marked(&marked, is_renamed)).await?;
-        destination::heard(ctx, item.source, Deed::Marked, &version_id).await;
+        destination::heard(&item.source.destination, Deed::Marked, &version_id).await;
     }
     let delta = ActivityDelta {
         deletions: u64::from(ours && renamed.is_none()),
@@ -147,20 +147,20 @@ async fn mark(
     };
     ctx.commits.commit(&ctx.index, commit).await?;
     if record.fingerprint.kind != Kind::Folder {
-        guard::settled(ctx, item.source, key);
+        guard::settled(&item.source.guard, key);
     }
     if ours {
         let name = &source.config.name;
-        let (source, path) = (item.source, item.path.to_string());
+        let (source, path) = (item.source.status.name(), item.path.to_string());
         match renamed {
             Some(to) => {
                 let to = to.to_string();
                 tracing::info!(source = %name, %path, %to, "renamed: the old name is marked as deleted");
-                ctx.board.tell(News::Renamed { source, path, to });
+                item.source.status.tell(Event::Renamed { source, path, to });
             }
             None => {
                 tracing::info!(source = %name, %path, "marked as deleted");
-                ctx.board.tell(News::Deleted { source, path });
+                item.source.status.tell(Event::Deleted { source, path });
             }
         }
     }
@@ -174,16 +174,16 @@ async fn mark(
 /// of its own: let a worker look. It may have vanished with the path; then it
 /// is the nearest one that has not.
 pub(crate) async fn look_at_folder(ctx: &Arc<Context>, item: &Item) -> Result<(), Fault> {
-    if !ctx.sources[item.source].marks_deletions() {
+    if !item.source.marks_deletions() {
         return Ok(());
     }
     let emptied = {
         let (shared, item) = (Arc::clone(ctx), item.clone());
         let pulse = Pulse::default();
-        on_disk(ctx, item.source, &pulse, move || emptied(&shared, &item)).await?
+        item.source.watchdog.run(&pulse, move || emptied(&shared, &item)).await?
     };
     if let Some(folder) = emptied {
-        ctx.edit(item.source, folder, ctx.steady_ms(), false);
+        item.source.work.edit(folder, ctx.clock.steady_ms(), false);
     }
     Ok(())
 }
@@ -191,7 +191,7 @@ pub(crate) async fn look_at_folder(ctx: &Arc<Context>, item: &Item) -> Result<()
 /// The nearest folder above that is still there, unless the index knows of
 /// anything in it: a look at a folder of 100,000 files takes a while.
 fn emptied(ctx: &Context, item: &Item) -> Result<Option<RelPath>, Fault> {
-    let source = &ctx.sources[item.source];
+    let source = &item.source;
     let mut above = item.path.parent();
     while let Some(folder) = above.filter(|folder| !folder.is_root()) {
         let found = files::stat(&source.config.path, &folder)?;

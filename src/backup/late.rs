@@ -7,9 +7,10 @@
 
 use crate::os::blocking::blocking;
 use crate::s3::Unanswered;
-use crate::source::Context;
-use crate::types::{Fault, Fingerprint, ForeignKey, Late, Record, RelKey, text};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::backup::context::Context;
+use crate::source::SourceRuntime;
+use crate::types::{Fault, Fingerprint, ForeignKey, Record, RelKey, text};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often requests without an answer are asked for.
@@ -25,26 +26,6 @@ const STATE: &str = "late:until_ms";
 /// The note that `status` and digest have of it.
 const NOTE: &str = "late";
 
-/// Second looks that are owed.
-#[derive(Debug, Default)]
-pub struct LateLooks(Mutex<Late>);
-
-impl LateLooks {
-    fn owed(&self) -> MutexGuard<'_, Late> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// As if so much time had passed.
-    pub fn pass(&self, ms: i64) {
-        self.owed().pass(ms);
-    }
-
-    /// The whole source is owed a look.
-    pub fn is_owed(&self, source: usize) -> bool {
-        self.owed().whole_due_ms(source).is_some()
-    }
-}
-
 fn limit_ms(ctx: &Context) -> i64 {
     i64::try_from(ctx.config.limits.late_request_ms).unwrap_or(i64::MAX)
 }
@@ -55,8 +36,8 @@ fn limit_ms(ctx: &Context) -> i64 {
 /// # Errors
 /// The index cannot be used.
 pub fn take_up(ctx: &Context, was_clean: bool) -> Result<(), Fault> {
-    let (steady_ms, now_ms, limit_ms) = (ctx.steady_ms(), ctx.now_ms(), limit_ms(ctx));
-    for (number, source) in ctx.sources.iter().enumerate() {
+    let (steady_ms, now_ms, limit_ms) = (ctx.clock.steady_ms(), ctx.clock.now_ms(), limit_ms(ctx));
+    for source in ctx.sources.iter() {
         let known = ctx.index.source_state_get(source.id, STATE)?;
         let wait_ms = match (was_clean, known.and_then(|value| value.as_i64())) {
             (false, _) => limit_ms,
@@ -64,9 +45,8 @@ pub fn take_up(ctx: &Context, was_clean: bool) -> Result<(), Fault> {
             (true, Some(until_ms)) => until_ms.saturating_sub(now_ms).clamp(0, limit_ms),
             (true, None) => continue,
         };
-        ctx.late
-            .owed()
-            .whole(number, steady_ms.saturating_add(wait_ms));
+        source.late.owed()
+            .whole(steady_ms.saturating_add(wait_ms));
         let until_ms = now_ms.saturating_add(wait_ms);
         ctx.index
             .source_state_set(source.id, STATE, &until_ms.into())?;
@@ -75,16 +55,16 @@ pub fn take_up(ctx: &Context, was_clean: bool) -> Result<(), Fault> {
 }
 
 /// Say that the bucket is compared again, and when.
-pub fn note(ctx: &Context, source: usize) {
-    let due_ms = ctx.late.owed().whole_due_ms(source);
+pub fn note(ctx: &Context, source: &SourceRuntime) {
+    let due_ms = source.late.owed().whole_due_ms();
     let note = due_ms.map(|due_ms| {
-        let at_ms = ctx.server_now_ms() + (due_ms - ctx.steady_ms()).max(0);
+        let at_ms = ctx.clock.server_now_ms() + (due_ms - ctx.clock.steady_ms()).max(0);
         format!(
             "the last run was cut off: what was on its way to the bucket then may still arrive there, so the bucket is compared again at {}",
             text::time(at_ms, &ctx.config.schedule.time_zone)
         )
     });
-    ctx.board.note(source, NOTE, note);
+    source.status.note(NOTE, note);
 }
 
 /// Remember what is owed beyond this run. Blocking.
@@ -93,9 +73,9 @@ pub fn note(ctx: &Context, source: usize) {
 /// The index cannot be written.
 pub fn keep(ctx: &Context) -> Result<(), Fault> {
     hear(ctx);
-    let (steady_ms, now_ms) = (ctx.steady_ms(), ctx.now_ms());
-    for (number, source) in ctx.sources.iter().enumerate() {
-        let due_ms = ctx.late.owed().last_due_ms(number);
+    let (steady_ms, now_ms) = (ctx.clock.steady_ms(), ctx.clock.now_ms());
+    for source in ctx.sources.iter() {
+        let due_ms = source.late.owed().last_due_ms();
         let until_ms = due_ms.map(|due_ms| now_ms.saturating_add(due_ms - steady_ms));
         ctx.index
             .source_state_set(source.id, STATE, &until_ms.into())?;
@@ -108,51 +88,55 @@ pub async fn keys(ctx: &Arc<Context>) {
     loop {
         tokio::time::sleep(BEAT).await;
         hear(ctx);
-        let due = {
-            let now_ms = ctx.steady_ms();
-            let may = |source| can_be_asked(ctx, source);
-            ctx.late.owed().take_keys(now_ms, KEYS_PER_BEAT, may)
-        };
-        for (source, key) in due {
-            let path = key.path();
-            if let Err(fault) = doubt(ctx, source, &key, Fingerprint::UNSEEN).await {
-                tracing::error!("{fault}");
-                // The index is broken; it is compared with the bucket when it is mended.
-                continue;
-            }
-            tracing::debug!(source = %ctx.sources[source].config.name, %path, "looked at again: a request about it had no answer");
-            let now_ms = ctx.steady_ms();
-            ctx.queue.push_backlog(source, path, now_ms).await;
+        for source in ctx.sources.iter() {
+            keys_of(ctx, source).await;
         }
+    }
+}
+
+async fn keys_of(ctx: &Context, source: &SourceRuntime) {
+    let now_ms = ctx.clock.steady_ms();
+    let may_ask = can_be_asked(source);
+    let due = source.late.owed().take_keys(now_ms, KEYS_PER_BEAT, may_ask);
+    for key in due {
+        let path = key.path();
+        if let Err(fault) = doubt(ctx, source, &key, Fingerprint::UNSEEN).await {
+            tracing::error!("{fault}");
+            // The index is broken; it is compared with the bucket when it is mended.
+            continue;
+        }
+        tracing::debug!(source = %source.name(), %path, "looked at again: a request about it had no answer");
+        let now_ms = ctx.clock.steady_ms();
+        source.work.queue.push_backlog(path, now_ms).await;
     }
 }
 
 /// Look again at whole sources that are due; never ends.
 pub async fn wholes(ctx: &Arc<Context>) {
-    let all = (0..ctx.sources.len()).map(|source| wholes_of(ctx, source));
+    let all = ctx.sources.iter().map(|source| wholes_of(ctx, source));
     futures::future::join_all(all).await;
 }
 
 /// Its bucket answers, as far as is known, and is not somebody else's.
-fn can_be_asked(ctx: &Context, source: usize) -> bool {
-    ctx.sources[source].destination.may_send() && ctx.gates.outage(source).is_none()
+fn can_be_asked(source: &SourceRuntime) -> bool {
+    source.destination.may_send() && source.breaker.outage().is_none()
 }
 
-async fn wholes_of(ctx: &Arc<Context>, source: usize) {
+async fn wholes_of(ctx: &Arc<Context>, source: &SourceRuntime) {
     loop {
         tokio::time::sleep(BEAT).await;
-        let began_ms = ctx.steady_ms();
-        let may = |source| can_be_asked(ctx, source);
-        if !ctx.late.owed().is_whole_due(source, began_ms, may) {
+        let began_ms = ctx.clock.steady_ms();
+        let may_ask = can_be_asked(source);
+        if !source.late.owed().is_whole_due(began_ms, may_ask) {
             continue;
         }
-        let scan = ctx.scans.ask_and_wait(source, false).await;
+        let scan = source.work.scans.ask_and_wait(false).await;
         if !scan.is_ok_and(|scan| scan.listed_whole) {
-            ctx.late.owed().failed(source, ctx.steady_ms());
+            source.late.owed().failed(ctx.clock.steady_ms());
             continue;
         }
-        ctx.late.owed().looked(source, began_ms);
-        ctx.board.note(source, NOTE, None);
+        source.late.owed().looked(began_ms);
+        source.status.note(NOTE, None);
         let shared = Arc::clone(ctx);
         if let Err(fault) = blocking(move || keep(&shared)).await {
             tracing::error!("{fault}");
@@ -163,25 +147,25 @@ async fn wholes_of(ctx: &Arc<Context>, source: usize) {
 /// Take over what was not answered since the last time.
 fn hear(ctx: &Context) {
     let Unanswered { keys, more } = ctx.store.unanswered();
-    let until_ms = ctx.steady_ms().saturating_add(limit_ms(ctx));
-    let mut owed = ctx.late.owed();
+    let until_ms = ctx.clock.steady_ms().saturating_add(limit_ms(ctx));
     for (bucket, key) in &keys {
-        for (number, source) in ctx.sources.iter().enumerate() {
+        for source in ctx.sources.iter() {
             let own = key.strip_prefix(source.config.prefix.as_str());
             let Some(own) = own.filter(|_| source.config.bucket == *bucket) else {
                 continue;
             };
             match RelKey::parse(own) {
-                Ok(key) => owed.key(number, key, until_ms),
+                Ok(key) => source.late.owed().key(key, until_ms),
                 // A manifest: none takes its name again.
                 Err(ForeignKey::Own) => {}
                 // Its path is known to the bucket alone.
-                Err(_) => owed.whole(number, until_ms),
+                Err(_) => source.late.owed().whole(until_ms),
             }
         }
     }
     if more {
-        (0..ctx.sources.len()).for_each(|number| owed.whole(number, until_ms));
+        let sources = ctx.sources.iter();
+        sources.for_each(|source| source.late.owed().whole(until_ms));
     }
 }
 
@@ -191,22 +175,21 @@ fn hear(ctx: &Context) {
 /// # Errors
 /// The index cannot be used.
 pub async fn doubt(
-    ctx: &Arc<Context>,
-    source: usize,
+    ctx: &Context,
+    source: &SourceRuntime,
     key: &RelKey,
     seen: Fingerprint,
 ) -> Result<(), Fault> {
-    let (key, ctx) = (key.clone(), Arc::clone(ctx));
+    let (key, index, id) = (key.clone(), ctx.index.clone(), source.id);
     blocking(move || {
-        let id = ctx.sources[source].id;
-        let unverified = match ctx.index.get(id, &key)? {
+        let unverified = match index.get(id, &key)? {
             Some(record) => Record {
                 content: None,
                 ..record
             },
             None => Record::unverified(seen),
         };
-        ctx.index.update(id, &key, unverified)
+        index.update(id, &key, unverified)
     })
     .await
 }

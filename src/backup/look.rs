@@ -4,7 +4,8 @@ use crate::files;
 use crate::files::Pulse;
 use crate::guard;
 use crate::index::Index;
-use crate::source::{Context, Source};
+use crate::backup::context::Context;
+use crate::source::SourceRuntime;
 use crate::types::{Bond, Fault, Fingerprint, Kind, Record, RelKey, RelPath, companion};
 
 /// What disk and index say of a path.
@@ -36,15 +37,14 @@ pub(crate) struct Companion {
 
 pub(crate) fn look(
     ctx: &Context,
-    source: usize,
+    source: &SourceRuntime,
     path: &RelPath,
     pulse: &Pulse,
 ) -> Result<Look, Fault> {
-    if let Err(fault) = guard::look_at_root_again(ctx, source) {
+    if let Err(fault) = guard::look_at_root_again(&source.guard) {
         // A marker that cannot be read keeps no file from being stored.
         tracing::debug!("{fault}");
     }
-    let source = &ctx.sources[source];
     let root = &source.config.path;
     let disk = files::stat_unless_excluded(root, path, &source.rules)?;
     if disk.is_none() {
@@ -88,7 +88,7 @@ pub(crate) fn look(
 /// What belongs to the file at `path` and is there, or was. A new file had nothing
 /// beside it that could be gone.
 fn companions(
-    source: &Source,
+    source: &SourceRuntime,
     index: &Index,
     path: &RelPath,
     is_known: bool,
@@ -139,14 +139,13 @@ pub(crate) struct Belongs {
 /// What the path belongs to; `None` when it stands for itself.
 pub(crate) fn main_of(
     ctx: &Context,
-    source: usize,
+    source: &SourceRuntime,
     path: &RelPath,
     pulse: &Pulse,
 ) -> Result<Option<Belongs>, Fault> {
     let Some((main, bond)) = companion::main_of(path) else {
         return Ok(None);
     };
-    let source = &ctx.sources[source];
     let folder = path.parent().unwrap_or_default();
     let names = [main.name(), path.name()];
     let stand = files::stat_names(&source.config.path, &folder, &names, &source.rules)?;

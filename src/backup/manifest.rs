@@ -4,7 +4,7 @@
 //! It is drawn from the index into a file in the state folder, page by page,
 //! and sent from there like any other file, in parts when it is large: the
 //! drawing waits for no line, and takes seconds. Invariants: memory does not
-//! grow with the number of paths; what is stored or deleted while it is drawn
+//! grow with the source of paths; what is stored or deleted while it is drawn
 //! is said (see [`Trailer::quiet`]); a manifest that cannot be written is told,
 //! and nothing else depends on it.
 
@@ -20,7 +20,8 @@ use crate::manifest::{
 use crate::os;
 use crate::os::blocking::blocking;
 use crate::s3::At;
-use crate::source::{Context, on_disk};
+use crate::backup::context::Context;
+use crate::source::SourceRuntime;
 use crate::status::ScanDone;
 use crate::transfer;
 use crate::transfer::{Job, Patience, Reading, Sent, Wire};
@@ -63,24 +64,24 @@ const GZIP_LEVEL: u32 = 4;
 
 /// Write a manifest for each source whose comparison came to its end.
 pub async fn write_all(ctx: &Arc<Context>, scans: &[Option<ScanDone>]) {
-    for (number, scan) in scans.iter().enumerate() {
+    for (source, scan) in ctx.sources.iter().zip(scans) {
         let is_whole = |scan: &ScanDone| scan.complete() && scan.listed_whole;
-        let is_ours = ctx.sources[number].destination.is_known_ours();
+        let is_ours = source.destination.is_known_ours();
         if !is_ours || !scan.as_ref().is_some_and(is_whole) {
             continue;
         }
-        let name = &ctx.sources[number].config.name;
+        let name = &source.config.name;
         // On the heap: what sends a large file is a deep thing.
-        match Box::pin(write(ctx, number)).await {
+        match Box::pin(write(ctx, source)).await {
             Ok(written) => {
-                ctx.board.warn(number, WARNING, None);
+                source.status.warn(WARNING, None);
                 match written {
                     Some((key, trailer)) => {
                         tracing::info!(source = %name, %key, lines = trailer.lines, quiet = trailer.quiet, "manifest written");
                     }
                     None => tracing::debug!(source = %name, "the last manifest says the same"),
                 }
-                if let Err(fault) = thin::thin(ctx, number).await {
+                if let Err(fault) = thin::thin(ctx, source).await {
                     // Too many are no harm.
                     tracing::info!(source = %name, "old manifests stay for now: {fault}");
                 }
@@ -89,7 +90,7 @@ pub async fn write_all(ctx: &Arc<Context>, scans: &[Option<ScanDone>]) {
                 let text = format!(
                     "no manifest was written, so the list of what the bucket has is that of the last one (restoring works without): {fault}"
                 );
-                if ctx.board.warn(number, WARNING, Some(text.clone())) {
+                if source.status.warn(WARNING, Some(text.clone())) {
                     tracing::warn!(source = %name, "{text}");
                 }
             }
@@ -118,39 +119,39 @@ impl Drop for Sheet {
 
 /// Draw it and send it: its key and what it counts. `None` when the last one says the
 /// same.
-async fn write(ctx: &Arc<Context>, number: usize) -> Result<Option<(String, Trailer)>, Fault> {
+async fn write(ctx: &Arc<Context>, source: &Arc<SourceRuntime>) -> Result<Option<(String, Trailer)>, Fault> {
     let sheet = Arc::new(Sheet {
         folder: ctx.config.state_dir.clone(),
-        name: format!("keepwatch-manifest-{number}.jsonl.gz"),
+        name: format!("keepwatch-manifest-{}.jsonl.gz", source.id.0),
     });
     let mut drawing = 1;
     let (moment_ms, trailer, says) = loop {
         // By the clock that the bucket's times are by.
-        let moment_ms = ctx.server_now_ms();
+        let moment_ms = ctx.clock.server_now_ms();
         let (shared, to) = (Arc::clone(ctx), Arc::clone(&sheet));
         let pulse = Pulse::default();
         let beat = pulse.clone();
-        let work = move || draw(&shared, number, moment_ms, &to.path(), &beat);
-        let (trailer, says) = on_disk(ctx, number, &pulse, work).await?;
+        let work = move || draw(&shared, source, moment_ms, &to.path(), &beat);
+        let (trailer, says) = source.watchdog.run(&pulse, work).await?;
         if trailer.quiet || drawing == DRAWINGS_MAX {
             break (moment_ms, trailer, says.to_hex());
         }
         drawing += 1;
     };
-    let key = format::key(&ctx.sources[number].config.prefix, moment_ms);
+    let key = format::key(&source.config.prefix, moment_ms);
     let says = trailer.quiet.then_some(says);
-    if says.is_some() && is_said(ctx, number, &key, says.as_deref()).await? {
+    if says.is_some() && is_said(ctx, source, &key, says.as_deref()).await? {
         return Ok(None);
     }
     // Noted before and after, so that `verify` knows it for ours whenever a kill comes.
-    note(ctx, number, &key, String::new(), None).await?;
-    let sending = send_again(ctx, number, &sheet, &key);
+    note(ctx, source, &key, String::new(), None).await?;
+    let sending = send_again(ctx, source, &sheet, &key);
     let sent = tokio::time::timeout(SENDING_TIME_MAX, sending).await;
     let etag = sent.unwrap_or_else(|_| {
         let why = "it took too long";
         Err(Fault::new(Class::Transient, "upload", &key, why))
     })?;
-    note(ctx, number, &key, etag, says).await?;
+    note(ctx, source, &key, etag, says).await?;
     Ok(Some((key, trailer)))
 }
 
@@ -158,20 +159,20 @@ async fn write(ctx: &Arc<Context>, number: usize) -> Result<Option<(String, Trai
 /// in the bucket as it was stored. Who may not ask for it writes another.
 async fn is_said(
     ctx: &Arc<Context>,
-    number: usize,
+    source: &Arc<SourceRuntime>,
     key: &str,
     says: Option<&str>,
 ) -> Result<bool, Fault> {
     let last = {
         let ctx = Arc::clone(ctx);
-        blocking(move || newest(&ctx, number)).await?
+        blocking(move || newest(&ctx, source)).await?
     };
     let is_same = |last: &Written| last.says.as_deref() == says && *last.key < *key;
     let Some(last) = last.filter(is_same) else {
         return Ok(false);
     };
     let at = At {
-        bucket: &ctx.sources[number].config.bucket,
+        bucket: &source.config.bucket,
         key: &last.key,
     };
     let head = ctx.store.head(at, None).await;
@@ -179,8 +180,8 @@ async fn is_said(
 }
 
 /// The newest one that this computer wrote. Blocking.
-fn newest(ctx: &Context, number: usize) -> Result<Option<Written>, Fault> {
-    let id = ctx.sources[number].id;
+fn newest(ctx: &Context, source: &Arc<SourceRuntime>) -> Result<Option<Written>, Fault> {
+    let id = source.id;
     let value = ctx.index.source_state_get(id, Written::NAME)?;
     Ok(value.and_then(|value| Written::from_value(&value)))
 }
@@ -188,17 +189,17 @@ fn newest(ctx: &Context, number: usize) -> Result<Option<Written>, Fault> {
 /// Remember it as the newest one.
 async fn note(
     ctx: &Arc<Context>,
-    number: usize,
+    source: &Arc<SourceRuntime>,
     key: &str,
     etag: String,
     says: Option<String>,
 ) -> Result<(), Fault> {
     let (ctx, key) = (Arc::clone(ctx), key.to_owned());
     blocking(move || {
-        let id = ctx.sources[number].id;
+        let id = source.id;
         let written = Written {
             says,
-            ..Written::after(newest(&ctx, number)?, key, etag)
+            ..Written::after(newest(&ctx, source)?, key, etag)
         };
         ctx.index
             .source_state_set(id, Written::NAME, &written.to_value())
@@ -207,34 +208,34 @@ async fn note(
 }
 
 /// What was done to the source's objects so far.
-fn activity(ctx: &Context, number: usize) -> Activity {
-    ctx.index.activity(ctx.sources[number].id)
+fn activity(ctx: &Context, source: &Arc<SourceRuntime>) -> Activity {
+    ctx.index.activity(source.id)
 }
 
 /// Write the file; what it says besides its moment, as a hash. Blocking.
 fn draw(
     ctx: &Context,
-    number: usize,
+    source: &Arc<SourceRuntime>,
     moment_ms: i64,
     to: &Path,
     pulse: &Pulse,
 ) -> Result<(Trailer, ContentHash), Fault> {
     pulse.rest(); // the state folder and the index are another disk
-    let before = activity(ctx, number);
+    let before = activity(ctx, source);
     let file = os::create_private_file(to).map_err(|error| unwritable(to, &chain(&error)))?;
     let mut drawing = Drawing {
         ctx,
-        number,
+        source,
         to,
         pulse,
         out: GzEncoder::new(BufWriter::new(file), Compression::new(GZIP_LEVEL)),
         writing: Writing::default(),
-        ahead_ms: ctx.server_now_ms() - ctx.now_ms(),
+        ahead_ms: ctx.clock.server_now_ms() - ctx.clock.now_ms(),
         last: String::new(),
         says: ContentHash::of(b""),
         lost: (0, None),
     };
-    let header = header(ctx, number, moment_ms);
+    let header = header(ctx, source, moment_ms);
     drawing.say(&Header {
         moment: String::new(),
         moment_ms: 0,
@@ -242,14 +243,14 @@ fn draw(
     })?;
     let bytes = drawing.writing.header(&header);
     drawing.put(bytes)?;
-    for entry in ctx.index.range(ctx.sources[number].id, "", None) {
+    for entry in ctx.index.range(source.id, "", None) {
         let (rel, record) = entry?;
         drawing.record(&rel, &record)?;
     }
-    let quiet = activity(ctx, number) == before;
+    let quiet = activity(ctx, source) == before;
     let says = drawing.says;
-    ctx.board.note(number, LOST, drawing.lost());
-    let trailer = drawing.end(ctx.server_now_ms(), quiet)?;
+    source.status.note(LOST, drawing.lost());
+    let trailer = drawing.end(ctx.clock.server_now_ms(), quiet)?;
     Ok((trailer, says))
 }
 
@@ -258,9 +259,9 @@ fn unwritable(to: &Path, cause: &str) -> Fault {
         .hint("see whether the state folder's disk is full")
 }
 
-fn header(ctx: &Context, number: usize, moment_ms: i64) -> Header {
-    let source = &ctx.sources[number].config;
-    let counts = ctx.index.counts(ctx.sources[number].id);
+fn header(ctx: &Context, source: &Arc<SourceRuntime>, moment_ms: i64) -> Header {
+    let source = &source.config;
+    let counts = ctx.index.counts(source.id);
     let at = Timestamp::from_millisecond(moment_ms).unwrap_or_default();
     Header {
         keepwatch_manifest: MANIFEST_VERSION,
@@ -312,7 +313,7 @@ fn demands(store: &StoreConfig) -> Demands {
 /// A manifest on its way to the disk.
 struct Drawing<'a> {
     ctx: &'a Context,
-    number: usize,
+    source: &Arc<SourceRuntime>,
     to: &'a Path,
     pulse: &'a Pulse,
     out: GzEncoder<BufWriter<File>>,
@@ -330,7 +331,7 @@ struct Drawing<'a> {
 
 impl Drawing<'_> {
     fn record(&mut self, rel: &RelKey, record: &Record) -> Result<(), Fault> {
-        let source = &self.ctx.sources[self.number].config;
+        let source = &self.source.config;
         let target = match record.fingerprint.kind {
             Kind::Symlink => self.link_target(&rel.path(), record.content),
             _ => None,
@@ -361,7 +362,7 @@ impl Drawing<'_> {
                 continue;
             };
             self.pulse.beat();
-            let root = &self.ctx.sources[self.number].config.path;
+            let root = &self.source.config.path;
             let seen = files::stat(root, &key.path());
             let kept = files::folder_attributes(root, &key.path());
             self.pulse.rest();
@@ -397,7 +398,7 @@ impl Drawing<'_> {
     /// Where a link leads, if it still leads there.
     fn link_target(&self, path: &RelPath, content: Option<ContentHash>) -> Option<Vec<u8>> {
         self.pulse.beat();
-        let target = files::read_link(&self.ctx.sources[self.number].config.path, path);
+        let target = files::read_link(&self.source.config.path, path);
         self.pulse.rest();
         target
             .ok()
@@ -438,13 +439,13 @@ impl Drawing<'_> {
 
 async fn send_again(
     ctx: &Arc<Context>,
-    number: usize,
+    source: &Arc<SourceRuntime>,
     sheet: &Arc<Sheet>,
     key: &str,
 ) -> Result<String, Fault> {
     let mut sending = 1;
     loop {
-        match Box::pin(send(ctx, number, sheet, key)).await {
+        match Box::pin(send(ctx, source, sheet, key)).await {
             Err(fault) if fault.class.is_transient() && sending < SENDINGS_MAX => {
                 tracing::debug!("the manifest is sent again: {fault}");
                 tokio::time::sleep(SENDING_PAUSE * sending).await;
@@ -458,7 +459,7 @@ async fn send_again(
 /// Send it as what it is: a file. Gives its ETag.
 async fn send(
     ctx: &Arc<Context>,
-    number: usize,
+    source: &Arc<SourceRuntime>,
     sheet: &Arc<Sheet>,
     key: &str,
 ) -> Result<String, Fault> {
@@ -476,7 +477,7 @@ async fn send(
     let Reading::Steady(content) = reading.await? else {
         return Err(changed());
     };
-    let job = job(ctx, number, sheet, path, key);
+    let job = job(ctx, source, sheet, path, key);
     let meta = ObjectMeta::of(&content.fingerprint, Some(content.hash));
     let sent = match &content.bytes {
         Some(bytes) => transfer::send_small(&job, bytes.clone(), meta, content.hash).await?,
@@ -488,8 +489,8 @@ async fn send(
     }
 }
 
-fn job(ctx: &Arc<Context>, number: usize, sheet: &Sheet, path: RelPath, key: &str) -> Job {
-    let source = &ctx.sources[number];
+fn job(ctx: &Arc<Context>, source: &Arc<SourceRuntime>, sheet: &Sheet, path: RelPath, key: &str) -> Job {
+    let source = &source;
     let shared = Arc::clone(ctx);
     Job {
         store: ctx.store.clone(),
@@ -508,7 +509,7 @@ fn job(ctx: &Arc<Context>, number: usize, sheet: &Sheet, path: RelPath, key: &st
         wire: Wire {
             works: Arc::new(|| {}),
             slowed: Arc::new(|| {}),
-            at_once: Arc::new(move || shared.gates.at_once(number)),
+            at_once: Arc::new(move || shared.breaker.at_once()),
         },
         pulse: Pulse::default(),
         uploads: ctx.uploads.clone(),

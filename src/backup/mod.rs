@@ -7,7 +7,7 @@
 
 mod carry;
 mod commits;
-mod copy_health;
+mod context;
 mod doubt;
 mod elsewhere;
 mod file;
@@ -25,8 +25,7 @@ mod take;
 mod together;
 
 pub use commits::Commits;
-pub use copy_health::Copies;
-pub use late::LateLooks;
+pub use context::Context;
 pub use manifest::write_all;
 pub use orphaned_uploads::sweep;
 pub use outcome::NEWS_MS;
@@ -38,14 +37,16 @@ use crate::guard;
 
 use outcome::{Outcome, aside_min_ms, bucket_works};
 
-use crate::destination::announce;
+use crate::source::announce;
 use crate::files::Pulse;
 use crate::os::blocking::blocking;
 use crate::retry::Backoff;
-use crate::source::{Context, Hint, on_disk};
-use crate::status::News;
+use crate::source::SourceRuntime;
+use crate::work::Hint;
+use crate::status::Event;
 use crate::types::{Class, Fault, Kind, RelKey, RelPath};
-use crate::work::{Item, Lane, Ripe};
+use crate::backup::context::Item;
+use crate::work::{Lane, Readiness};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,10 +54,10 @@ use std::time::Duration;
 const ASIDE_LOOK: Duration = Duration::from_millis(100);
 
 /// Ends when nothing of the source is set aside any more.
-async fn release_in_time(ctx: Arc<Context>, source: usize) {
-    while ctx.queue.has_aside(source) {
+async fn release_in_time(source: Arc<SourceRuntime>) {
+    while source.work.queue.has_deferred() {
         tokio::time::sleep(ASIDE_LOOK).await;
-        ctx.queue.wake();
+        source.work.queue.wake();
     }
 }
 
@@ -66,61 +67,61 @@ async fn release_in_time(ctx: Arc<Context>, source: usize) {
 const ASIDE_MAX_MS: i64 = 15 * 60 * 1000;
 
 /// Whether the other half of a rename can still be on its way to the queue, when
-/// its old name was set aside at `aside_ms`.
-fn ripe(ctx: &Context, source: usize, aside_ms: i64) -> Ripe {
-    let waited_ms = ctx.steady_ms() - aside_ms;
+/// its old name was set aside at `deferred_ms`.
+fn readiness(ctx: &Context, source: &SourceRuntime, deferred_ms: i64) -> Readiness {
+    let waited_ms = ctx.clock.steady_ms() - deferred_ms;
     if waited_ms >= ASIDE_MAX_MS {
-        return Ripe::Now;
+        return Readiness::Now;
     }
     let pause_ms = aside_min_ms(ctx);
-    let is_early = waited_ms < pause_ms || guard::is_filling(ctx, source, pause_ms);
-    if is_early || ctx.scans.is_looking(source) {
-        return Ripe::No;
+    let is_early = waited_ms < pause_ms || guard::is_filling(&source.guard, pause_ms);
+    if is_early || source.work.scans.is_looking() {
+        return Readiness::No;
     }
-    match ctx.unsettled.up_to(source, aside_ms) {
-        Some(given_back) => Ripe::AfterTheRest { given_back },
-        None => Ripe::No,
+    match source.work.in_flight.up_to(deferred_ms) {
+        Some(given_back) => Readiness::AfterTheRest { given_back },
+        None => Readiness::No,
     }
 }
 
 /// One worker: works until the queue is closed.
 pub async fn run(ctx: Arc<Context>) {
     loop {
-        let may_start = |source: usize, path: &RelPath, lane: Lane| {
+        let may_start = |source: &Arc<SourceRuntime>, path: &RelPath, lane: Lane| {
             // A stop waits for edits alone.
-            let is_over = lane == Lane::Backlog && ctx.is_ending();
+            let is_over = lane == Lane::Backlog && ctx.signals.is_ending();
             !is_over
-                && ctx.sources[source].destination.may_send()
-                && ctx.answering.may_work(source)
-                && ctx.gates.may_start(source, path, lane, ctx.now_ms())
+                && source.destination.may_send()
+                && source.watchdog.may_work()
+                && source.breaker.may_start(path, lane, ctx.clock.now_ms())
         };
         let Some(item) = ctx
             .queue
-            .pop(may_start, |source, ms| ripe(&ctx, source, ms))
+            .pop(&ctx.sources, may_start, |source, ms| readiness(&ctx, source, ms))
             .await
         else {
             return;
         };
-        let next = match destination::is_ours(&ctx, item.source).await {
+        let next = match destination::is_ours(&item.source.destination).await {
             Ok(true) => {
                 let result = work(&ctx, &item).await;
                 settle(&ctx, &item, result).await
             }
             // It waits for somebody's word.
             Ok(false) => {
-                ctx.gates.abandoned(item.source, &item.path, ctx.now_ms());
+                item.source.breaker.abandoned(&item.path, ctx.clock.now_ms());
                 Next::GiveBack
             }
             Err(fault) => settle(&ctx, &item, Err(fault)).await,
         };
         // Before another worker may take the same path.
-        ctx.gates.ended(item.source, &item.path);
+        item.source.breaker.ended(&item.path);
         match next {
             Next::Done => ctx.queue.done(&item),
             Next::GiveBack => ctx.queue.give_back(&item),
             Next::SetAside => {
-                if ctx.queue.set_aside(&item, ctx.steady_ms()) {
-                    tokio::spawn(release_in_time(Arc::clone(&ctx), item.source));
+                if ctx.queue.defer(&item, ctx.clock.steady_ms()) {
+                    tokio::spawn(release_in_time(Arc::clone(&item.source)));
                 }
             }
         }
@@ -157,8 +158,8 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Done, Fault> {
         let (shared, item) = (Arc::clone(ctx), item.clone());
         let (pulse, slot) = (Pulse::default(), take::Slot::new());
         let (beat, filled) = (pulse.clone(), slot.clone());
-        let looked = on_disk(ctx, item.source, &pulse, move || {
-            let look = look::look(&shared, item.source, &item.path, &beat)?;
+        let looked = item.source.watchdog.run(&pulse, move || {
+            let look = look::look(&shared, &item.source, &item.path, &beat)?;
             beat.beat();
             let record = look.file.as_ref();
             // What belongs together is read together.
@@ -195,11 +196,11 @@ async fn act(
     early: Option<take::Early>,
 ) -> Result<Outcome, Fault> {
     let Some(fingerprint) = look.disk else {
-        ctx.pacing.forget(item.source, &item.path);
+        item.source.pacing.forget(&item.path);
         if gone::waits(ctx, item, look.file.as_ref()).await? {
             return Ok(Outcome::Aside);
         }
-        if ctx.sources[item.source].marks_deletions() {
+        if item.source.marks_deletions() {
             let stays = |one: &look::Companion| one.disk.is_some();
             let stay: Vec<_> = look.companions.extract_if(.., |one| stays(one)).collect();
             together::leave(ctx, item, &stay).await?;
@@ -242,17 +243,17 @@ async fn act(
 }
 
 async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Done, Fault>) -> Next {
-    let now_ms = ctx.now_ms();
+    let now_ms = ctx.clock.now_ms();
     match result {
         Ok(done) => {
             match done.outcome {
                 Outcome::Sent => bucket_works(ctx, item),
                 Outcome::Answered => {
-                    let change = ctx.gates.answered(item.source, &item.path, now_ms);
-                    announce(ctx, item.source, change);
+                    let change = item.source.breaker.answered(&item.path, now_ms);
+                    announce(&ctx.sources, &item.source, change);
                 }
                 Outcome::Agreed | Outcome::Changed | Outcome::Aside => {
-                    ctx.gates.abandoned(item.source, &item.path, now_ms);
+                    item.source.breaker.abandoned(&item.path, now_ms);
                 }
             }
             if done.outcome == Outcome::Aside {
@@ -268,7 +269,7 @@ async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<Done, Fault>) ->
         // It went away under our hands: look again, it is a deletion now. One
         // that is always there and never there is told like any other failure.
         Err(fault) if fault.class == Class::Vanished && !item.deadline => {
-            ctx.gates.abandoned(item.source, &item.path, now_ms);
+            item.source.breaker.abandoned(&item.path, now_ms);
             look_again(ctx, item);
             Next::Done
         }
@@ -285,10 +286,10 @@ async fn look_again_if_other(
     was: Option<Kind>,
 ) -> Result<(), Fault> {
     let now = {
-        let root = ctx.sources[item.source].config.path.clone();
+        let root = item.source.config.path.clone();
         let path = item.path.clone();
         let work = move || files::stat(&root, &path);
-        on_disk(ctx, item.source, &Pulse::default(), work).await?
+        item.source.watchdog.run(&Pulse::default(), work).await?
     };
     if now.map(|found| found.kind) != was {
         look_again(ctx, item);
@@ -298,12 +299,11 @@ async fn look_again_if_other(
 
 /// The path changed under the worker's hands: let it settle first.
 fn look_again(ctx: &Context, item: &Item) {
-    let now_ms = ctx.steady_ms();
+    let now_ms = ctx.clock.steady_ms();
     let max_ms = i64::try_from(ctx.config.limits.debounce_max_ms).unwrap_or(i64::MAX);
     // Time spent waiting in the queue is no time spent changing.
     let has_been_changing = item.lane == Lane::Edit && now_ms - item.since_ms < max_ms;
-    ctx.hint(Hint {
-        source: item.source,
+    item.source.work.hint(Hint {
         path: item.path.clone(),
         first_ms: if has_been_changing || item.deadline {
             item.since_ms
@@ -316,16 +316,16 @@ fn look_again(ctx: &Context, item: &Item) {
 }
 
 async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) -> Next {
-    let (change, only_waits) = ctx.gates.failure(item.source, &item.path, &fault, now_ms);
-    announce(ctx, item.source, change);
+    let (change, only_waits) = item.source.breaker.failure(&item.path, &fault, now_ms);
+    announce(&ctx.sources, &item.source, change);
     if only_waits {
         tracing::debug!(
-            at_once = ctx.gates.at_once(item.source),
+            at_once = item.source.breaker.at_once(),
             "fewer uploads at a time: {fault}"
         );
         return Next::GiveBack;
     }
-    if fault.class.is_destination() && ctx.gates.outage(item.source).is_some() {
+    if fault.class.is_destination() && item.source.breaker.outage().is_some() {
         // Not this file's trouble: it waits in the queue for the bucket.
         return Next::GiveBack;
     }
@@ -333,7 +333,7 @@ async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) -> N
     let written = {
         let (ctx, item, fault) = (Arc::clone(ctx), item.clone(), fault.clone());
         blocking(move || {
-            let source = &ctx.sources[item.source];
+            let source = &item.source;
             let key = RelKey::of_file(&item.path);
             let attempts = ctx
                 .index
@@ -347,12 +347,12 @@ async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) -> N
         })
         .await
     };
-    let name = &ctx.sources[item.source].config.name;
+    let name = &item.source.config.name;
     match written {
         Ok(1) => {
             tracing::warn!(source = %name, "{fault}");
-            ctx.board.tell(News::Failed {
-                source: item.source,
+            item.source.status.tell(Event::Failed {
+ source: item.source.status.name(),
                 fault,
             });
             Next::Done
@@ -377,10 +377,10 @@ async fn protected(ctx: &Arc<Context>, item: &Item) {
         let (shared, item) = (Arc::clone(ctx), item.clone());
         let pulse = Pulse::default();
         let beat = pulse.clone();
-        on_disk(ctx, item.source, &pulse, move || {
+        item.source.watchdog.run(&pulse, move || {
             let ctx = shared;
             beat.rest(); // the index is another disk
-            let source = &ctx.sources[item.source];
+            let source = &item.source;
             let key = RelKey::of_file(&item.path);
             if ctx.index.unprotected_attempts(source.id, &key)? == 0 {
                 return Ok(());
@@ -389,7 +389,7 @@ async fn protected(ctx: &Arc<Context>, item: &Item) {
             beat.beat();
             let found = files::stat(&source.config.path, &item.path)?;
             if found.is_some_and(|f| f.kind == Kind::Folder) {
-                ctx.scans.ask_subtree(item.source, item.path.clone());
+                item.source.work.scans.ask_subtree(item.path.clone());
             }
             Ok(())
         })

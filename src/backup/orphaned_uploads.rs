@@ -11,11 +11,12 @@
 use crate::files;
 use crate::files::Pulse;
 use crate::guard::{Standing, root_sentinel};
-use crate::index::{Multipart, Resume};
+use crate::index::{Index, Multipart, Resume, SourceId};
 use crate::os::blocking::blocking;
 use crate::os::clock::wall_ms;
 use crate::s3::At;
-use crate::source::{Context, Source, on_disk};
+use crate::backup::context::Context;
+use crate::source::SourceRuntime;
 use crate::transfer::{CLOCK_SKEW_MS, is_young};
 use crate::types::{Class, Fault, Fingerprint};
 use futures::StreamExt as _;
@@ -132,7 +133,7 @@ fn is_in_use(ctx: &Context, bucket: &str) -> bool {
 /// that one says of them would mean nothing. Notes of earlier versions do not
 /// say where they belong, and count as here.
 fn is_elsewhere(ctx: &Context, note: &Multipart) -> bool {
-    let is_here = |source: &Source| ctx.index.destination(source.id) == note.destination;
+    let is_here = |source: &Arc<SourceRuntime>| ctx.index.destination(source.id) == note.destination;
     !note.destination.is_empty() && !ctx.sources.iter().any(is_here)
 }
 
@@ -145,39 +146,40 @@ async fn is_wanted(ctx: &Arc<Context>, note: &Multipart, asking: Asking) -> bool
     if !note.is_begun() || !is_young(note, wall_ms()) {
         return false;
     }
-    let is_its = |source: &Source| {
+    let is_its = |source: &&Arc<SourceRuntime>| {
         source.config.bucket == note.bucket && source.bucket_key(&note.key).key == note.bucket_key
     };
-    let Some(number) = ctx.sources.iter().position(is_its) else {
+    let Some(source) = ctx.sources.iter().find(is_its) else {
         return false;
     };
     let stored = {
-        let (ctx, note, resume) = (Arc::clone(ctx), note.clone(), resume.clone());
-        blocking(move || is_stored(&ctx, number, &note, &resume))
+        let (index, id, note, resume) =
+            (ctx.index.clone(), source.id, note.clone(), resume.clone());
+        blocking(move || is_stored(&index, id, &note, &resume))
     };
     if stored.await == Ok(true) {
         return false;
     }
-    if asking == Asking::Index || !ctx.answering.may_work(number) {
+    if asking == Asking::Index || !source.watchdog.may_work() {
         return true;
     }
-    let (shared, note) = (Arc::clone(ctx), note.clone());
+    let (own, note) = (Arc::clone(source), note.clone());
     let then = resume.fingerprint;
     let pulse = Pulse::default();
-    let look = on_disk(ctx, number, &pulse, move || {
-        is_on_disk(&shared, number, &note, &then)
+    let look = source.watchdog.run(&pulse, move || {
+        is_on_disk(&own, &note, &then)
     });
     look.await.unwrap_or(true)
 }
 
 /// Whether the index knows a version of exactly this.
 fn is_stored(
-    ctx: &Context,
-    source: usize,
+    index: &Index,
+    source: SourceId,
     note: &Multipart,
     resume: &Resume,
 ) -> Result<bool, Fault> {
-    let record = ctx.index.get(ctx.sources[source].id, &note.key)?;
+    let record = index.get(source, &note.key)?;
     Ok(record.is_some_and(|record| {
         record.content == Some(resume.content) && is_same(&record.fingerprint, &resume.fingerprint)
     }))
@@ -185,22 +187,20 @@ fn is_stored(
 
 /// Whether the file is still there as it was; blocking.
 fn is_on_disk(
-    ctx: &Context,
-    source: usize,
+    source: &SourceRuntime,
     note: &Multipart,
     then: &Fingerprint,
 ) -> Result<bool, Fault> {
-    let place = &ctx.sources[source];
     // In the folder of a disk that is not mounted everything looks gone.
-    let standing = root_sentinel::standing(ctx, source)?;
+    let standing = root_sentinel::standing(&source.guard)?;
     if !matches!(standing, Standing::Itself | Standing::Unknown) {
         return Ok(true);
     }
-    files::root_state(&place.config.path)?;
+    files::root_state(&source.config.path)?;
     let path = note.key.path();
-    let now = files::stat(&place.config.path, &path)?;
+    let now = files::stat(&source.config.path, &path)?;
     let is_as_it_was = now.is_some_and(|now| is_same(&now, then));
-    Ok(is_as_it_was && !place.rules.excluded(&path, false))
+    Ok(is_as_it_was && !source.rules.excluded(&path, false))
 }
 
 /// Whether what the object would say of the file is the same.

@@ -1,8 +1,8 @@
 //! What came of one path, and of its bucket.
 
-use crate::destination::announce;
-use crate::source::Context;
-use crate::work::Item;
+use crate::source::announce;
+use crate::backup::context::Context;
+use crate::backup::context::Item;
 
 /// What became of one path; later ones say more of the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +27,7 @@ impl Outcome {
     }
 }
 
-/// News of what was renamed may come later than that its old name is gone: the
+/// Event of what was renamed may come later than that its old name is gone: the
 /// watcher gathers for 200 ms and holds back for another 200 (`watch`), in
 /// steps, and more on a busy computer; that much and the time to settle again.
 pub const NEWS_MS: i64 = 500;
@@ -42,9 +42,9 @@ pub(crate) fn aside_min_ms(ctx: &Context) -> i64 {
 
 /// The bucket has taken something of this path.
 pub(crate) fn bucket_works(ctx: &Context, item: &Item) {
-    let change = ctx.gates.success(item.source, &item.path, ctx.now_ms());
-    announce(ctx, item.source, change);
-    if ctx.gates.at_once(item.source) < ctx.config.limits.workers {
+    let change = item.source.breaker.success(&item.path, ctx.clock.now_ms());
+    announce(&ctx.sources, &item.source, change);
+    if item.source.breaker.at_once() < ctx.config.limits.workers {
         // There may be room for one more now.
         ctx.queue.wake();
     }

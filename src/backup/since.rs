@@ -2,10 +2,10 @@
 
 use crate::files;
 use crate::files::Pulse;
-use crate::source::{Context, on_disk};
+use crate::backup::context::Context;
 use crate::transfer::Content;
 use crate::types::{Fault, Fingerprint, Record, RelKey, RelPath};
-use crate::work::Item;
+use crate::backup::context::Item;
 use std::sync::Arc;
 
 /// Records of a folder that are asked for one that is old enough; the rest of a
@@ -20,7 +20,7 @@ pub(crate) async fn since_ms(
     content: &Content,
     record: Option<&Record>,
 ) -> Result<Option<i64>, Fault> {
-    let (source, path) = (item.source, &item.path);
+    let (source, path) = (item.source.id, &item.path);
     let folders_ms = match ctx.moves.left_until_ms(source, content) {
         Some(until_ms) => folders_came_ms(ctx, item, until_ms).await?,
         None => 0,
@@ -34,14 +34,14 @@ pub(crate) async fn since_ms(
 async fn folders_came_ms(ctx: &Arc<Context>, item: &Item, until_ms: i64) -> Result<i64, Fault> {
     let (shared, item) = (Arc::clone(ctx), item.clone());
     let pulse = Pulse::default();
-    on_disk(ctx, item.source, &pulse, move || {
-        let root = &shared.sources[item.source].config.path;
+    item.source.watchdog.run(&pulse, move || {
+        let root = &item.source.config.path;
         let mut came_ms = 0;
         let mut above = item.path.parent();
         while let Some(folder) = above.filter(|folder| !folder.is_root()) {
             if let Some(seen) = files::stat(root, &folder)?
                 && seen.ctime_ms() > came_ms.max(until_ms)
-                && (was_moved(&seen) || !is_known(&shared, item.source, &folder, until_ms)?)
+                && (was_moved(&seen) || !is_known(&shared, &item.source, &folder, until_ms)?)
             {
                 came_ms = seen.ctime_ms();
             }
@@ -59,11 +59,11 @@ fn was_moved(folder: &Fingerprint) -> bool {
 
 /// Something in the folder was stored by then: it was there, and what has changed it
 /// since is another entry.
-fn is_known(ctx: &Context, source: usize, folder: &RelPath, by_ms: i64) -> Result<bool, Fault> {
+fn is_known(ctx: &Context, source: &SourceRuntime, folder: &RelPath, by_ms: i64) -> Result<bool, Fault> {
     let below = RelKey::of_folder(folder);
     let records = ctx
         .index
-        .range(ctx.sources[source].id, below.as_str(), None);
+        .range(source.id, below.as_str(), None);
     for entry in records.take(KNOWN_MAX) {
         let (_, record) = entry?;
         if record.content.is_some() && record.stored_at_ms <= by_ms {

@@ -1,8 +1,8 @@
 //! Whether a path is stored as it is, or waits for its next version.
 
-use crate::source::Context;
+use crate::backup::context::Context;
 use crate::types::{Fingerprint, Kind, Record};
-use crate::work::Item;
+use crate::backup::context::Item;
 
 pub(crate) fn is_as_stored(seen: &Fingerprint, record: Option<&Record>) -> bool {
     record.is_some_and(|r| r.content.is_some() && !r.racy && r.fingerprint == *seen)
@@ -25,7 +25,6 @@ pub(crate) fn is_paced(
         // Its mode or owner alone, or nothing after all.
         return false;
     }
-    let now_ms = ctx.now_ms();
-    !ctx.pacing
-        .may_store(item.source, &item.path, record.stored_at_ms, now_ms)
+    let now_ms = ctx.clock.now_ms();
+    !item.source.pacing.may_store(&item.path, record.stored_at_ms, now_ms)
 }

@@ -8,6 +8,7 @@
 //! while: what is forgotten costs the agreement of two times, nothing else.
 
 use crate::transfer::Content;
+use crate::index::SourceId;
 use crate::types::{ContentHash, Fingerprint, Kind, Record, RelPath};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -41,9 +42,9 @@ struct Place {
 
 #[derive(Default)]
 struct State {
-    places: HashMap<(usize, u64), Place>,
+    places: HashMap<(SourceId, u64), Place>,
     /// In the order in which they came, with the time.
-    order: VecDeque<((usize, u64), i64)>,
+    order: VecDeque<((SourceId, u64), i64)>,
 }
 
 /// Places that were taken over of late, of all sources.
@@ -63,7 +64,7 @@ impl Moves {
     /// where there is a [`Moves::left_until_ms`], and 0 elsewhere.
     pub fn since_ms(
         &self,
-        source: usize,
+        source: SourceId,
         path: &RelPath,
         content: &Content,
         old: Option<&Record>,
@@ -120,7 +121,7 @@ impl Moves {
 impl Moves {
     /// Of a file whose place was taken, and which nobody has found since: until when it
     /// may have come to a place at which it counts from then on.
-    pub fn left_until_ms(&self, source: usize, content: &Content) -> Option<i64> {
+    pub fn left_until_ms(&self, source: SourceId, content: &Content) -> Option<i64> {
         let state = self.state();
         let place = state.places.get(&(source, content.fingerprint.inode))?;
         let has_left = place.home.is_none() && place.holds(content);
@@ -129,7 +130,7 @@ impl Moves {
 
     /// Where the file of `record`, which is gone from `path`, was found since: it was
     /// renamed and not deleted. `None` where that is not known (any more).
-    pub fn went_to(&self, source: usize, path: &RelPath, record: &Record) -> Option<RelPath> {
+    pub fn went_to(&self, source: SourceId, path: &RelPath, record: &Record) -> Option<RelPath> {
         let was = &record.fingerprint;
         let state = self.state();
         let place = state.places.get(&(source, was.inode))?;
@@ -149,7 +150,7 @@ impl Place {
 
 impl State {
     /// The file has left this path, unless it was found elsewhere before.
-    fn leaves(&mut self, file: (usize, u64), path: &RelPath, left: Place) {
+    fn leaves(&mut self, file: (SourceId, u64), path: &RelPath, left: Place) {
         let is_elsewhere = self.places.get(&file).is_some_and(|known| {
             let home = known.home.as_ref();
             known.content == left.content && home.is_some_and(|(home, _)| home != path)
@@ -159,7 +160,7 @@ impl State {
         }
     }
 
-    fn note(&mut self, file: (usize, u64), place: Place) {
+    fn note(&mut self, file: (SourceId, u64), place: Place) {
         let now_ms = place.noted_ms;
         while let Some((oldest, noted_ms)) = self.order.front().copied() {
             // Readings that ran side by side come in any order; a clock that was
@@ -216,7 +217,7 @@ mod tests {
 
     fn since_ms(
         moves: &Moves,
-        source: usize,
+        source: SourceId,
         path: &RelPath,
         content: &Content,
         old: Option<&Record>,

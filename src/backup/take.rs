@@ -8,11 +8,11 @@ use super::stored::{is_as_stored, is_paced};
 use crate::files;
 use crate::files::Pulse;
 use crate::os;
-use crate::source::{Context, on_disk};
+use crate::backup::context::Context;
 use crate::transfer;
 use crate::transfer::{Content, Patience, Permit, Reading};
 use crate::types::{ContentHash, Fault, Fingerprint, Kind, Look, Record, RelPath};
-use crate::work::Item;
+use crate::backup::context::Item;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,7 +32,7 @@ pub(crate) async fn take(
     let (shared, item) = (Arc::clone(ctx), item.clone());
     let pulse = Pulse::default();
     let beat = pulse.clone();
-    on_disk(ctx, item.source, &pulse, move || {
+    item.source.watchdog.run(&pulse, move || {
         take_now(&shared, &item, kind, &beat)
     })
     .await
@@ -113,7 +113,7 @@ impl<T> Slot<T> {
 }
 
 fn take_now(ctx: &Context, item: &Item, kind: Kind, pulse: &Pulse) -> Result<Option<Taken>, Fault> {
-    let root = &ctx.sources[item.source].config.path;
+    let root = &item.source.config.path;
     if kind == Kind::Symlink {
         return take_link(root, &item.path);
     }

@@ -17,12 +17,13 @@ use crate::files::Pulse;
 use crate::os;
 use crate::os::blocking::blocking;
 use crate::os::clock;
-use crate::source::{Context, Hint, on_disk};
+use crate::backup::context::Context;
+use crate::work::Hint;
 use crate::transfer::{Content, Patience, SMALL_BYTES_MAX};
 use crate::types::{
     Bond, Class, ContentHash, Fault, Fingerprint, Kind, Record, RelKey, RelPath, companion,
 };
-use crate::work::Item;
+use crate::backup::context::Item;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub(crate) async fn pass_on(ctx: &Arc<Context>, item: &Item) -> Result<Option<Ou
     };
     // The other worker knows nothing of a folder that was here.
     let done = gone::mark_gone(ctx, item, &RelKey::of_folder(&item.path), folder).await?;
-    ctx.edit(item.source, main, item.since_ms, item.deadline);
+    item.source.work.edit(main, item.since_ms, item.deadline);
     Ok(Some(done))
 }
 
@@ -49,11 +50,11 @@ async fn belongs(ctx: &Arc<Context>, item: &Item) -> Result<Option<Belongs>, Fau
     if companion::main_of(&item.path).is_none() {
         return Ok(None);
     }
-    let (shared, path, source) = (Arc::clone(ctx), item.path.clone(), item.source);
+    let (shared, path, source) = (Arc::clone(ctx), item.path.clone(), Arc::clone(&item.source));
     let pulse = Pulse::default();
     let beat = pulse.clone();
-    let work = move || look::main_of(&shared, source, &path, &beat);
-    on_disk(ctx, item.source, &pulse, work).await
+    let work = move || look::main_of(&shared, &source, &path, &beat);
+    item.source.watchdog.run(&pulse, work).await
 }
 
 /// The same path's turn, for what belongs to it.
@@ -61,7 +62,7 @@ fn item_of(item: &Item, path: &RelPath) -> Item {
     Item {
         path: path.clone(),
         // It goes with its file, whatever was renamed.
-        was_aside: true,
+        was_deferred: true,
         ..item.clone()
     }
 }
@@ -78,9 +79,9 @@ pub(crate) async fn leave(
     for companion in companions {
         if companion.disk.is_some() && companion.record.is_some() && companion.bond != Bond::Lock {
             let key = RelKey::of_file(&companion.path);
-            late::doubt(ctx, item.source, &key, Fingerprint::UNSEEN).await?;
+            late::doubt(ctx, &item.source, &key, Fingerprint::UNSEEN).await?;
         }
-        ctx.edit(item.source, companion.path.clone(), item.since_ms, false);
+        item.source.work.edit(companion.path.clone(), item.since_ms, false);
     }
     Ok(())
 }
@@ -102,7 +103,7 @@ pub(crate) async fn mark_gone(
         };
         if done == Outcome::Changed {
             // Its file has no record any more: it has a turn of its own now.
-            ctx.edit(item.source, item.path, item.since_ms, false);
+            item.source.work.edit(item.path, item.since_ms, false);
         }
         all = all.max(done);
     }
@@ -147,12 +148,12 @@ pub(crate) async fn store(
     };
     let main_is_new = !is_as_stored(&seen, record.as_ref());
     if !main_is_new && !there.iter().any(is_new) {
-        ctx.pacing.forget(item.source, &item.path);
+        item.source.pacing.forget(&item.path);
         return mark_gone(ctx, item, gone).await;
     }
     if there
         .iter()
-        .any(|one| ctx.queue.is_running(item.source, &one.path))
+        .any(|one| item.source.work.queue.is_running(&one.path))
     {
         // It stood alone until a moment ago.
         return Ok(Outcome::Changed);
@@ -266,8 +267,8 @@ async fn store_all(
     let mut unrested = item.deadline;
     match taken.main {
         None => {
-            let now_ms = ctx.now_ms();
-            ctx.pacing.stored_beside(item.source, &item.path, now_ms);
+            let now_ms = ctx.clock.now_ms();
+            item.source.pacing.stored_beside(&item.path, now_ms);
             fingerprints[0].1 = record.map(|record| record.fingerprint);
         }
         Some(content) => {
@@ -287,9 +288,8 @@ async fn store_all(
         };
         let own = item_of(item, &path);
         if unrested || file::changed_since(ctx, &own, fingerprint).await? {
-            let now_ms = ctx.steady_ms();
-            ctx.hint(Hint {
-                source: item.source,
+            let now_ms = ctx.clock.steady_ms();
+            item.source.work.hint(Hint {
                 path: item.path.clone(),
                 first_ms: now_ms,
                 last_ms: now_ms,
@@ -329,9 +329,8 @@ fn is_paced(
     let records = there.iter().filter_map(|one| one.record.as_ref());
     let stored = records.map(|record| record.stored_at_ms);
     let stored_ms = stored.fold(main.stored_at_ms, i64::max);
-    let now_ms = ctx.now_ms();
-    !ctx.pacing
-        .may_store(item.source, &item.path, stored_ms, now_ms)
+    let now_ms = ctx.clock.now_ms();
+    !item.source.pacing.may_store(&item.path, stored_ms, now_ms)
 }
 
 /// Read the group; no content when it changed meanwhile.
@@ -340,11 +339,11 @@ async fn take(
     item: &Item,
     group: Group,
 ) -> Result<(Group, Option<TakenTogether>), Fault> {
-    let (shared, source) = (Arc::clone(ctx), item.source);
+    let (shared, source) = (Arc::clone(ctx), Arc::clone(&item.source));
     let pulse = Pulse::default();
     let beat = pulse.clone();
-    on_disk(ctx, source, &pulse, move || {
-        let root = &shared.sources[source].config.path;
+    source.watchdog.run(&pulse, move || {
+        let root = &source.config.path;
         let taken = take_now(root, &group, &beat)?;
         Ok((group, taken))
     })
@@ -466,12 +465,12 @@ async fn note_unprotected(
     }
     let (ctx, item, fault) = (Arc::clone(ctx), item.clone(), fault.clone());
     blocking(move || {
-        let now_ms = ctx.now_ms();
+        let now_ms = ctx.clock.now_ms();
         let next_ms = now_ms.saturating_add(AGAIN_MS);
         for path in companions {
             let fault = fault.clone().about(path.to_string());
             let key = RelKey::of_file(&path);
-            let id = ctx.sources[item.source].id;
+            let id = item.source.id;
             ctx.index
                 .mark_unprotected(id, &key, &fault, now_ms, next_ms)?;
         }
@@ -489,7 +488,7 @@ async fn note_protected(
     item: &Item,
     companions: Companions,
 ) -> Result<(), Fault> {
-    let id = ctx.sources[item.source].id;
+    let id = item.source.id;
     if !ctx.index.has_unprotected(id) {
         return Ok(());
     }

@@ -5,15 +5,17 @@
 //! the backup nor take the office's line. What went over the line is kept in
 //! the index, so that the digest counts whole days.
 
+use crate::clock::WallClock;
 use crate::config::Config;
+use crate::index::Index;
 use crate::os::blocking::blocking;
 use crate::s3::Store;
-use crate::source::{Clock, Context};
+
 use crate::types::{Fatal, Fault, Rates, Timetable, Traffic};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
@@ -33,74 +35,87 @@ const TRAFFIC: &str = "line:traffic";
 /// Reads the configuration again.
 pub type Reload = Arc<dyn Fn() -> Result<Config, Fatal> + Send + Sync>;
 
-/// What of the store's traffic the index has already.
-#[derive(Debug, Default)]
-pub struct Kept(Mutex<Traffic>);
+/// What went over the line, kept in the index over restarts.
+pub struct TrafficBook {
+    store: Store,
+    index: Index,
+    /// What of the store's traffic the index has already.
+    kept: Mutex<Traffic>,
+}
 
-impl Kept {
-    fn lock(&self) -> MutexGuard<'_, Traffic> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl TrafficBook {
+    /// Of this server's line.
+    pub fn new(store: Store, index: Index) -> Self {
+        Self {
+            store,
+            index,
+            kept: Mutex::default(),
+        }
+    }
+
+    async fn keep(self: &Arc<Self>) {
+        loop {
+            tokio::time::sleep(KEEP).await;
+            if let Err(fault) = self.traffic().await {
+                tracing::warn!("what went over the line is not written down: {fault}");
+            }
+        }
+    }
+
+    /// What went over the line since the last digest; the index has it then.
+    ///
+    /// # Errors
+    /// The index cannot be used.
+    pub async fn traffic(self: &Arc<Self>) -> Result<Traffic, Fault> {
+        self.change(|period| period).await
+    }
+
+    /// What has been told does not count any more.
+    ///
+    /// # Errors
+    /// As [`TrafficBook::traffic`].
+    pub async fn told(self: &Arc<Self>, told: Traffic) -> Result<(), Fault> {
+        self.change(move |period| period.minus(&told)).await?;
+        Ok(())
+    }
+
+    async fn change(
+        self: &Arc<Self>,
+        change: impl FnOnce(Traffic) -> Traffic + Send + 'static,
+    ) -> Result<Traffic, Fault> {
+        let own = Arc::clone(self);
+        blocking(move || {
+            // Held throughout: nothing may be counted twice.
+            let mut kept = own.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = own.store.traffic();
+            let stored = own.index.state_get(TRAFFIC)?;
+            let before: Traffic = stored
+                .and_then(|value| serde_json::from_value(value).ok())
+                .unwrap_or_default();
+            let after = change(before.plus(&now.minus(&kept)));
+            if after != before {
+                let value = serde_json::to_value(after).unwrap_or_default();
+                own.index.state_set(TRAFFIC, &value)?;
+            }
+            *kept = now;
+            Ok(after)
+        })
+        .await
     }
 }
 
 /// Keep limits and figures until told to stop.
-pub async fn run(ctx: Arc<Context>, reload: Option<Reload>, mut stop: watch::Receiver<bool>) {
-    let limits = Limits::new(&ctx.config, reload);
+pub async fn run(
+    limits: Limits,
+    traffic: Arc<TrafficBook>,
+    clock: WallClock,
+    mut stop: watch::Receiver<bool>,
+) {
     tokio::select! {
-        () = limits.follow(ctx.store.clone(), Arc::clone(&ctx.clock)) => {}
-        () = keep_traffic(&ctx) => {}
+        () = limits.follow(traffic.store.clone(), clock) => {}
+        () = traffic.keep() => {}
         _ = stop.changed() => {}
     }
-}
-
-async fn keep_traffic(ctx: &Arc<Context>) {
-    loop {
-        tokio::time::sleep(KEEP).await;
-        if let Err(fault) = traffic(ctx).await {
-            tracing::warn!("what went over the line is not written down: {fault}");
-        }
-    }
-}
-
-/// What went over the line since the last digest; the index has it then.
-///
-/// # Errors
-/// The index cannot be used.
-pub async fn traffic(ctx: &Arc<Context>) -> Result<Traffic, Fault> {
-    change(ctx, |period| period).await
-}
-
-/// What has been told does not count any more.
-///
-/// # Errors
-/// As [`traffic`].
-pub async fn told(ctx: &Arc<Context>, told: Traffic) -> Result<(), Fault> {
-    change(ctx, move |period| period.minus(&told)).await?;
-    Ok(())
-}
-
-async fn change(
-    ctx: &Arc<Context>,
-    change: impl FnOnce(Traffic) -> Traffic + Send + 'static,
-) -> Result<Traffic, Fault> {
-    let ctx = Arc::clone(ctx);
-    blocking(move || {
-        // Held throughout: nothing may be counted twice.
-        let mut kept = ctx.kept.lock();
-        let now = ctx.store.traffic();
-        let stored = ctx.index.state_get(TRAFFIC)?;
-        let before: Traffic = stored
-            .and_then(|value| serde_json::from_value(value).ok())
-            .unwrap_or_default();
-        let after = change(before.plus(&now.minus(&kept)));
-        if after != before {
-            let value = serde_json::to_value(after).unwrap_or_default();
-            ctx.index.state_set(TRAFFIC, &value)?;
-        }
-        *kept = now;
-        Ok(after)
-    })
-    .await
 }
 
 /// The limits of the line, as the configuration says at this moment.
@@ -134,7 +149,7 @@ impl Limits {
     }
 
     /// Keep the store's line to it, for ever.
-    pub async fn follow(mut self, store: Store, clock: Clock) {
+    pub async fn follow(mut self, store: Store, clock: WallClock) {
         let mut seen = self.stamp().await;
         let mut looks: u32 = 0;
         loop {

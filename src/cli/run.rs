@@ -8,7 +8,7 @@ use super::{logging, setup};
 use crate::config::{Config, Needs, Unusable};
 use crate::daemon::Daemon;
 use crate::os;
-use crate::source::reader as service_reader;
+use crate::mail::reader as service_reader;
 use crate::types::{Fatal, chain, command};
 use tokio::task::JoinError;
 

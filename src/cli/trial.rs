@@ -5,13 +5,12 @@ use super::args::{CommonArgs, TryArgs};
 use super::exit_code::COMPLETE;
 use super::{logging, origins, run, sample, setup};
 use crate::config::{Config, Defaults};
-use crate::daemon::{Daemon, Options};
+use crate::daemon::{Daemon, Options, Parts};
 use crate::destination;
 use crate::history::word_for;
 use crate::os;
 use crate::os::shell_word;
-use crate::source::Context;
-use crate::status::News;
+use crate::status::Event;
 use crate::types;
 use crate::types::{Fatal, Reader, command};
 use crate::work::Depth;
@@ -115,11 +114,11 @@ fn introduce(config: &Config, vault: &Path) {
 
 /// Tell what happens until the daemon ends.
 async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
-    let ctx = daemon.context();
-    let mut news = ctx.board.listen();
+    let parts = daemon.parts();
+    let mut news = parts.events.listen();
     let mut first = FirstCopy::default();
     let drained = async {
-        while !is_at_rest(ctx) {
+        while !is_at_rest(parts) {
             tokio::time::sleep(LOOK).await;
         }
     };
@@ -130,9 +129,9 @@ async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
             () = &mut drained, if !is_ready => {
                 is_ready = true;
                 first.rest();
-                let counts = ctx.index.counts(ctx.sources[0].id);
-                let whole = is_whole(ctx);
-                ready(ctx, config, vault, (counts.files, counts.bytes), whole);
+                let counts = parts.index.counts(parts.sources[0].id);
+                let whole = is_whole(parts);
+                ready(parts, config, vault, (counts.files, counts.bytes), whole);
             }
             item = news.recv() => match item {
                 Ok(item) => tell(&item, &mut first, is_ready),
@@ -145,13 +144,15 @@ async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
 }
 
 /// The start scan is over, and all that it found is in the bucket.
-fn is_at_rest(ctx: &Context) -> bool {
-    let depth = ctx.queue.depth(0);
-    let scanned = ctx
-        .board
-        .source(0)
-        .is_some_and(|b| b.last_scan.is_some() && b.scanning.is_none());
-    scanned && !ctx.scans.is_asked(0) && ctx.unsettled.count() == 0 && depth == Depth::default()
+fn is_at_rest(parts: &Parts) -> bool {
+    parts.sources.iter().all(|source| {
+        let (work, status) = (&source.work, source.status.snapshot());
+        let scanned = status.last_scan.is_some() && status.scanning.is_none();
+        scanned
+            && !work.scans.is_asked()
+            && work.in_flight.count() == 0
+            && work.queue.depth() == Depth::default()
+    })
 }
 
 /// The first copies: some are named, the rest counted.
@@ -170,14 +171,16 @@ impl FirstCopy {
 }
 
 /// Nothing failed and every folder could be read.
-fn is_whole(ctx: &Context) -> bool {
-    let scan = ctx.board.source(0).and_then(|b| b.last_scan);
-    let failed = ctx.index.unprotected(ctx.sources[0].id, 1);
-    let is_safe = destination::troubles(ctx, 0).is_empty();
-    is_safe && scan.is_some_and(|s| s.complete()) && failed.is_ok_and(|(_, total)| total == 0)
+fn is_whole(parts: &Parts) -> bool {
+    parts.sources.iter().all(|source| {
+        let scan = source.status.snapshot().last_scan;
+        let failed = parts.index.unprotected(source.id, 1);
+        let is_safe = destination::troubles(&source.destination).is_empty();
+        is_safe && scan.is_some_and(|s| s.complete()) && failed.is_ok_and(|(_, total)| total == 0)
+    })
 }
 
-fn ready(ctx: &Context, config: &Config, vault: &Path, (files, bytes): (u64, u64), whole: bool) {
+fn ready(parts: &Parts, config: &Config, vault: &Path, (files, bytes): (u64, u64), whole: bool) {
     let program = origins::own_name();
     println!(
         "\n{}: {}, {}.",
@@ -193,7 +196,7 @@ fn ready(ctx: &Context, config: &Config, vault: &Path, (files, bytes): (u64, u64
     let place = place(config, vault);
     println!("To get files back, in another window (here into the folder \"restored\"):");
     println!("  {program} restore {place} --to restored");
-    if let Some(file) = some_file(ctx) {
+    if let Some(file) = some_file(parts) {
         println!("One file, or folder, as it was at a moment (here: just now):");
         println!(
             "  {program} restore {file} --at \"{}\" {place} --to restored-then",
@@ -216,8 +219,8 @@ fn place(config: &Config, vault: &Path) -> String {
 }
 
 /// A file that is in the bucket, as a word of a command line.
-fn some_file(ctx: &Context) -> Option<String> {
-    let keys = ctx.index.range(ctx.sources[0].id, "", None);
+fn some_file(parts: &Parts) -> Option<String> {
+    let keys = parts.index.range(parts.sources[0].id, "", None);
     let mut files = keys
         .take(LOOKED_AT_MAX)
         .filter_map(|row| row.ok().map(|(key, _)| key));
@@ -231,10 +234,10 @@ fn a_second_from_now() -> String {
     next.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn tell(news: &News, first: &mut FirstCopy, is_ready: bool) {
+fn tell(news: &Event, first: &mut FirstCopy, is_ready: bool) {
     let clock = ZonedDateTime::now().strftime("%H:%M:%S").to_string();
     match news {
-        News::Stored {
+        Event::Stored {
             path,
             size_bytes,
             stored_bytes,
@@ -264,15 +267,15 @@ fn tell(news: &News, first: &mut FirstCopy, is_ready: bool) {
                 types::size(*size_bytes)
             );
         }
-        News::Deleted { path, .. } => {
+        Event::Deleted { path, .. } => {
             println!("  {clock}  deleted    {path}  (every earlier version is kept)");
         }
-        News::Renamed { path, to, .. } => {
+        Event::Renamed { path, to, .. } => {
             println!("  {clock}  renamed    {path}  to  {to}");
         }
-        News::Failed { fault, .. } => println!("  {clock}  NOT PROTECTED  {fault}"),
-        News::Outage { fault, .. } => println!("  {clock}  UPLOADS ARE ON HOLD: {fault}"),
-        News::Recovered { .. } => println!("  {clock}  uploads go on"),
-        News::Scanned { .. } | News::Watching { .. } => {}
+        Event::Failed { fault, .. } => println!("  {clock}  NOT PROTECTED  {fault}"),
+        Event::Outage { fault, .. } => println!("  {clock}  UPLOADS ARE ON HOLD: {fault}"),
+        Event::Recovered { .. } => println!("  {clock}  uploads go on"),
+        Event::Scanned { .. } | Event::Watching { .. } => {}
     }
 }

@@ -4,7 +4,7 @@
 use crate::destination::Trouble;
 use crate::drill::Drill;
 use crate::os;
-use crate::status::SourceBoard;
+use crate::status::StatusSnapshot;
 use crate::types::{Fault, Rates, Traffic};
 use crate::verify::{Ask, Verified, findings};
 use serde::{Deserialize, Serialize};
@@ -205,7 +205,7 @@ pub struct SourceStatus {
     /// How many are not.
     pub unprotected_total: u64,
     /// What it is doing.
-    pub board: SourceBoard,
+    pub board: StatusSnapshot,
 }
 
 /// The file with the state as last told, in the state folder.

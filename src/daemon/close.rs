@@ -1,27 +1,31 @@
 //! How everything that is open is closed.
 
 use super::open;
+use super::parts::Parts;
 use crate::backup::late;
 use crate::os::blocking::blocking;
-use crate::pacing::costs;
-use crate::source::Context;
+use crate::pacing::keep_costs;
 use crate::types::{Fatal, Fault};
 use std::sync::Arc;
 
 /// Bring the index to disk. `clean` when no upload was cut off.
-pub(crate) async fn close(ctx: &Arc<Context>, clean: bool) -> Result<(), Fatal> {
-    let shared = Arc::clone(ctx);
-    if let Err(fault) = blocking(move || costs::keep(&shared)).await {
+pub(crate) async fn close(parts: &Parts, clean: bool) -> Result<(), Fatal> {
+    let (sources, index) = (Arc::clone(&parts.sources), parts.index.clone());
+    let costs = blocking(move || {
+        let mut sources = sources.iter();
+        sources.try_for_each(|source| keep_costs(&index, source.id, &source.pacing))
+    });
+    if let Err(fault) = costs.await {
         tracing::warn!("{fault}");
     }
-    let shared = Arc::clone(ctx);
-    let kept = blocking(move || late::keep(&shared)).await;
-    let index = ctx.index.clone();
+    let backup = Arc::clone(&parts.backup);
+    let kept = blocking(move || late::keep(&backup)).await;
+    let index = parts.index.clone();
     let flush = async || Ok(blocking(move || index.flush()).await?);
     end_with(
         clean,
         kept,
-        async || open::note_clean_stop(ctx).await,
+        async || open::note_clean_stop(&parts.index).await,
         flush,
     )
     .await
@@ -42,5 +46,33 @@ pub(crate) async fn end_with(
         // It brings the index to disk as well.
         true => note_clean_stop().await,
         false => flush().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_with;
+    use crate::types::{Class, Fault};
+
+    /// Named after the bug: the note could not be written, and the index was not
+    /// brought to disk.
+    #[tokio::test]
+    async fn a_note_that_cannot_be_kept_stops_no_index_from_getting_to_disk() {
+        let broken = || Err(Fault::new(Class::Local, "remember", "a note", "no room"));
+        for (clean, kept, want) in [
+            (true, Ok(()), "noted"),
+            (false, Ok(()), "flushed"),
+            (true, broken(), "flushed"),
+            (false, broken(), "flushed"),
+        ] {
+            let done = std::cell::RefCell::new(Vec::new());
+            let tell = async |what: &'static str| {
+                done.borrow_mut().push(what);
+                Ok(())
+            };
+            let (note, flush) = (async || tell("noted").await, async || tell("flushed").await);
+            end_with(clean, kept, note, flush).await.unwrap();
+            assert_eq!(done.into_inner(), [want], "{clean}");
+        }
     }
 }

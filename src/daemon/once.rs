@@ -1,26 +1,25 @@
 //! One-off runs without a running daemon: open, work, close.
 
-use super::answers::{NAMED_MAX, digest_line, reconcile, state, told, verify_line, write_down};
+use super::answers::{Answers, NAMED_MAX, told};
 use super::close::close;
-use super::maintenance;
-use super::open::open;
-use super::parts::{CLEARING_MAX, Options, Parts, this_computer};
+use super::maintenance::tell_of_sources;
+use super::open::{Open, open};
+use super::parts::{CLEARING_MAX, Options, Parts};
 use crate::backup;
 use crate::backup::orphaned_uploads;
 use crate::bandwidth;
+use crate::bandwidth::{Limits, Reload};
 use crate::config::Config;
 use crate::control::{Line, Reconciled, Words};
 use crate::destination;
 use crate::digest::{Failed, OneOff, OneOffTask};
-use crate::guard;
-use crate::mail::{FailureLine, Post};
+use crate::mail::FailureLine;
 use crate::os;
 use crate::os::blocking::blocking;
-use crate::scan;
-use crate::source::{Context, system_clock};
+use crate::source::SourceRuntime;
 use crate::types::{Fatal, Fault};
 use crate::verify::Ask;
-use crate::watch::collect;
+use crate::work::Hint;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -48,12 +47,13 @@ pub async fn reconcile_once(
     progress: Progressing,
     words: Words,
 ) -> Result<Vec<Reconciled>, Fatal> {
-    with_workers(config, options, async |ctx, post| {
-        let started_ms = ctx.now_ms();
-        let results = reconcile(ctx, &progress, words, settle_down(ctx))
+    with_workers(config, options, async |parts, answers| {
+        let started_ms = parts.clock.now_ms();
+        let results = answers
+            .reconcile(&progress, words, settle_down(parts))
             .await
             .map_err(Fatal::from);
-        tell(ctx, post, started_ms, &results).await;
+        tell(parts, started_ms, &results).await;
         results
     })
     .await
@@ -66,8 +66,8 @@ pub async fn reconcile_once(
 /// Something it depends on cannot be opened, or the digest can neither be sent
 /// nor kept.
 pub async fn digest_once(config: Config, options: Options, send: bool) -> Result<Line, Fatal> {
-    with_workers(config, options, async |ctx, post| {
-        Ok(digest_line(ctx, post, send, settle_down(ctx)).await?)
+    with_workers(config, options, async |parts, answers| {
+        Ok(answers.digest(send, settle_down(parts)).await?)
     })
     .await
 }
@@ -78,105 +78,105 @@ pub async fn digest_once(config: Config, options: Options, send: bool) -> Result
 /// Something it depends on cannot be opened, or nothing can be said.
 pub async fn verify_once(
     config: Config,
-    options: Options,
+    mut options: Options,
     ask: Ask,
     progress: Progressing,
 ) -> Result<Line, Fatal> {
     if ask.repair {
-        return with_workers(config, options, async |ctx, _| {
-            for source in 0..ctx.sources.len() {
-                destination::look(ctx, source).await;
+        return with_workers(config, options, async |parts, answers| {
+            for source in parts.sources.iter() {
+                destination::look(&source.destination).await;
             }
-            Ok(verify_line(ctx, &ask, &progress).await?)
+            Ok(answers.verify(&ask, &progress).await?)
         })
         .await;
     }
-    let clock = options.clock.unwrap_or_else(system_clock);
-    let computer = options.computer.unwrap_or_else(this_computer);
-    let Parts { ctx, .. } = open(config, options.store, clock, computer).await?;
-    let line = verify_line(&ctx, &ask, &progress).await;
-    close(&ctx, true).await?;
+    let Open {
+        parts, started_ms, ..
+    } = open(config, &mut options).await?;
+    let answers = Answers::new(&parts, started_ms);
+    let line = answers.verify(&ask, &progress).await;
+    close(&parts, true).await?;
     Ok(line?)
 }
 
 /// Open everything, run the workers around `work`, close everything.
 async fn with_workers<T>(
     config: Config,
-    options: Options,
-    work: impl AsyncFnOnce(&Arc<Context>, &Arc<Post>) -> Result<T, Fatal>,
+    mut options: Options,
+    work: impl AsyncFnOnce(&Parts, &Answers) -> Result<T, Fatal>,
 ) -> Result<T, Fatal> {
-    let clock = options.clock.unwrap_or_else(system_clock);
-    let started_ms = clock();
-    let computer = options.computer.unwrap_or_else(this_computer);
-    let Parts {
-        ctx, post, hints, ..
-    } = open(config, options.store, clock, computer).await?;
+    let Open {
+        parts,
+        hints,
+        started_ms,
+        ..
+    } = open(config, &mut options).await?;
+    let answers = Answers::new(&parts, started_ms);
     // Nobody would be there to store what waits.
-    ctx.pacing.end();
+    for source in parts.sources.iter() {
+        source.pacing.end();
+    }
     let (stop, stopped) = watch::channel(false);
-    let mut loops = JoinSet::new();
-    for hints in hints {
-        loops.spawn(collect::run(Arc::clone(&ctx), hints, stopped.clone()));
-    }
-    loops.spawn(maintenance::run(
-        Arc::clone(&ctx),
-        Arc::clone(&post),
-        stopped.clone(),
-    ));
-    loops.spawn(bandwidth::run(
-        Arc::clone(&ctx),
-        options.reload,
-        stopped.clone(),
-    ));
-    for _ in 0..ctx.config.limits.workers {
-        loops.spawn(backup::run(Arc::clone(&ctx)));
-    }
-    for source in 0..ctx.sources.len() {
-        loops.spawn(scan::run(Arc::clone(&ctx), source, stopped.clone()));
-    }
-    let result = work(&ctx, &post).await;
+    let mut loops = start_loops(&parts, hints, options.reload, &stopped);
+    let result = work(&parts, &answers).await;
     // What was held back at the very end does not wait for the next run.
-    guard::tell(&ctx, &post, true).await;
-    destination::tell(&ctx, &post).await;
-    if let Err(fault) = post.flush(&ctx).await {
+    tell_of_sources(&parts.sources, &parts.outbox, true).await;
+    if let Err(fault) = parts.outbox.flush().await {
         tracing::warn!("a message waits in the outbox: {fault}");
     }
     // For who asks how things stand when no daemon runs.
-    if let Err(fault) = write_down(&ctx, state(&ctx, &post, started_ms).await).await {
+    if let Err(fault) = answers.write_down().await {
         tracing::warn!("{fault}");
     }
     // Fails only when every loop has ended already.
     let _ = stop.send(true);
-    ctx.queue.close();
-    let idle = (0..ctx.sources.len()).all(|source| ctx.queue.depth(source).running == 0);
+    parts.queue.close();
+    let mut sources = parts.sources.iter();
+    let idle = sources.all(|source| source.work.queue.depth().running == 0);
     loops.shutdown().await;
     // There may be no next run for long: what was cut off and can be gone on
     // with waits, the rest goes now.
-    let cleared = tokio::time::timeout(CLEARING_MAX, orphaned_uploads::sweep(&ctx)).await;
-    if cleared != Ok(true) {
+    let sweep = orphaned_uploads::sweep(&parts.backup);
+    if tokio::time::timeout(CLEARING_MAX, sweep).await != Ok(true) {
         tracing::warn!("parts of unfinished uploads stay in the bucket until the next run");
     }
-    close(&ctx, idle).await?;
+    close(&parts, idle).await?;
     result
+}
+
+fn start_loops(
+    parts: &Parts,
+    hints: Vec<mpsc::Receiver<Hint>>,
+    reload: Option<Reload>,
+    stopped: &watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let mut loops = JoinSet::new();
+    for (source, hints) in parts.sources.iter().zip(hints) {
+        loops.spawn(parts.collector(source).run(hints, stopped.clone()));
+        loops.spawn(parts.scanner(source).run(stopped.clone()));
+    }
+    loops.spawn(parts.maintenance().run(stopped.clone()));
+    loops.spawn(bandwidth::run(
+        Limits::new(&parts.config, reload),
+        Arc::clone(&parts.traffic),
+        parts.clock.wall(),
+        stopped.clone(),
+    ));
+    for _ in 0..parts.config.limits.workers {
+        loops.spawn(backup::run(Arc::clone(&parts.backup)));
+    }
+    loops
 }
 
 /// Wait for files that were still being written and for second tries. Ends
 /// early when only a person can help.
-async fn settle_down(ctx: &Arc<Context>) {
+async fn settle_down(parts: &Parts) {
     let mut waited = Duration::ZERO;
     while waited < PATIENCE {
-        let mut busy = ctx.unsettled.count() > 0;
-        for number in 0..ctx.sources.len() {
-            let depth = ctx.queue.depth(number);
-            match ctx.gates.outage(number) {
-                Some((_, fault)) if !fault.class.is_transient() => {}
-                // It waits for somebody's word.
-                _ if !ctx.sources[number].destination.may_send() => {}
-                _ => busy |= depth.total() > 0,
-            }
-        }
-        match may_pass(ctx).await {
-            Ok(may_pass) if !busy && !may_pass => return,
+        let is_busy = parts.sources.iter().any(|source| is_busy(source));
+        match may_pass(parts).await {
+            Ok(may_pass) if !is_busy && !may_pass => return,
             Ok(_) => {}
             Err(fault) => {
                 tracing::error!("{fault}");
@@ -188,15 +188,27 @@ async fn settle_down(ctx: &Arc<Context>) {
     }
 }
 
+fn is_busy(source: &SourceRuntime) -> bool {
+    if source.work.in_flight.count() > 0 {
+        return true;
+    }
+    match source.breaker.outage() {
+        Some((_, fault)) if !fault.class.is_transient() => false,
+        // It waits for somebody's word.
+        _ if !source.destination.may_send() => false,
+        _ => source.work.queue.depth().total() > 0,
+    }
+}
+
 /// Tries a path gets within one run when its trouble may pass.
 const TRIES: u32 = 4;
 
 /// True when a path failed for a reason that may pass, and has tries left.
-async fn may_pass(ctx: &Arc<Context>) -> Result<bool, Fault> {
-    let ctx = Arc::clone(ctx);
+async fn may_pass(parts: &Parts) -> Result<bool, Fault> {
+    let (sources, index) = (Arc::clone(&parts.sources), parts.index.clone());
     blocking(move || {
-        for source in &ctx.sources {
-            let (some, _) = ctx.index.unprotected(source.id, NAMED_MAX)?;
+        for source in sources.iter() {
+            let (some, _) = index.unprotected(source.id, NAMED_MAX)?;
             if some
                 .iter()
                 .any(|(_, u)| u.fault.class.is_transient() && u.attempts < TRIES)
@@ -210,12 +222,7 @@ async fn may_pass(ctx: &Arc<Context>) -> Result<bool, Fault> {
 }
 
 /// Success and failure of a one-off run are told as the digest is.
-async fn tell(
-    ctx: &Arc<Context>,
-    post: &Post,
-    started_ms: i64,
-    results: &Result<Vec<Reconciled>, Fatal>,
-) {
+async fn tell(parts: &Parts, started_ms: i64, results: &Result<Vec<Reconciled>, Fatal>) {
     let none = Vec::new();
     let (list, failed) = match results {
         Ok(list) => {
@@ -239,8 +246,8 @@ async fn tell(
             .collect::<Vec<_>>()
             .join("; "),
         started_ms,
-        ended_ms: ctx.now_ms(),
-        time_zone: ctx.config.schedule.time_zone.clone(),
+        ended_ms: parts.clock.now_ms(),
+        time_zone: parts.config.schedule.time_zone.clone(),
         files: list.iter().map(|r| r.files).sum(),
         bytes: list.iter().map(|r| r.bytes).sum(),
         failures: list
@@ -257,7 +264,7 @@ async fn tell(
         failed: failed.map(|(cause, hint)| Failed { cause, hint }),
     }
     .message();
-    match post.send(ctx, message).await {
+    match parts.outbox.send(message).await {
         Ok(delivery) => tracing::info!("the report was {}", told(&delivery)),
         Err(fault) => tracing::error!("{fault}"),
     }

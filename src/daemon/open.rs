@@ -1,172 +1,186 @@
-//! Opening everything: index, store, sources, topic.
+//! Opening everything: index, server, sources, topic.
 
-use super::parts::{Parts, panicked};
+use super::open_source::SourceOpener;
+use super::panicked::panicked;
+use super::parts::{Options, Parts, this_computer};
 use super::places;
-use crate::backup::{Commits, Copies, LateLooks, Moves, late, orphaned_uploads};
-use crate::bandwidth::{Kept, Limits};
-use crate::config::{Config, SourceConfig, StoreConfig};
+use crate::backup::{Commits, Context, Moves, late, orphaned_uploads};
+use crate::bandwidth::{Limits, TrafficBook};
+use crate::clock::{Clock, system_clock};
+use crate::config::{Config, StoreConfig};
 use crate::control;
 use crate::destination;
-use crate::destination::Destination;
 use crate::drill;
-use crate::files::{Compress, Rules};
 use crate::guard;
-use crate::guard::Brakes;
 use crate::index::{Index, Opened};
-use crate::mail::Post;
-use crate::manifest::Computer;
+use crate::mail::OutboxSender;
 use crate::os;
 use crate::os::blocking::blocking;
-use crate::pacing::{Pacing, Policy, costs};
+use crate::pacing::load_costs;
 use crate::s3::Store;
 use crate::sns::{NoticeOptions, Notifier};
-use crate::source::{Answering, COMPARED, Clock, Context, Gates, HINTS_MAX, HardLinks, Source};
-use crate::status::Board;
+use crate::source::{RunSignals, Sources};
+use crate::status::Events;
 use crate::transfer::{Budget, Uploads};
 use crate::types::Fatal;
-use crate::work::{Queue, ScanBook, Unsettled};
+use crate::watchdog::ANSWER_WAIT;
+use crate::work::Hint;
 use keepwatch_vault::Vault;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::Instant;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
+
+/// What [`open`] hands over.
+pub struct Open {
+    /// What the loops are built from.
+    pub parts: Parts,
+    /// The receiving end of each source's hints, in the order of the sources.
+    pub hints: Vec<mpsc::Receiver<Hint>>,
+    /// How the index was found.
+    pub opened: Opened,
+    /// When the run began, milliseconds since 1970.
+    pub started_ms: i64,
+}
 
 /// Open everything a run needs; nothing runs yet.
 ///
 /// # Errors
 /// State folder, index, vault or topic cannot be used.
-pub async fn open(
-    config: Config,
-    store: Option<Store>,
-    clock: Clock,
-    computer: Computer,
-) -> Result<Parts, Fatal> {
+pub async fn open(config: Config, options: &mut Options) -> Result<Open, Fatal> {
+    let wall = options.clock.take().unwrap_or_else(system_clock);
+    let started_ms = wall();
     let (index, opened) = open_index(&config).await?;
-    let store = match store {
+    let store = match options.store.take() {
         Some(store) => store,
         None => connect(&config, &index).await?,
     };
+    let clock = Clock::new(wall, store.clone());
     // Before the first request; the loop follows the clock from then on.
-    store.limit(Limits::new(&config, None).at(clock()));
-    let notifier = notifier(&config).await?;
-    let post = Arc::new(Post::new(notifier, config.state_dir.join("digests")));
-    let (config, index, sources) = {
-        let destination = destination_name(&config);
-        tokio::task::spawn_blocking(move || {
-            let sources = config
-                .sources
-                .iter()
-                .map(|source| open_source(&index, source, &destination))
-                .collect::<Result<Vec<_>, Fatal>>()?;
-            Ok::<_, Fatal>((config, index, sources))
-        })
+    store.limit(Limits::new(&config, None).at(clock.now_ms()));
+    let notifier = match options.notifier.take() {
+        Some(notifier) => Some(notifier),
+        None => notifier(&config).await?,
+    };
+    let outbox = Arc::new(OutboxSender::new(
+        notifier,
+        config.state_dir.join("digests"),
+        index.clone(),
+        clock.clone(),
+        config.schedule.time_zone.clone(),
+    ));
+    let signals = RunSignals::default();
+    let events = Events::default();
+    let config = Arc::new(config);
+    let computer = options.computer.take().unwrap_or_else(this_computer);
+    let opener = SourceOpener {
+        config: Arc::clone(&config),
+        computer: computer.clone(),
+        store: store.clone(),
+        index: index.clone(),
+        clock: clock.clone(),
+        events: events.clone(),
+        answer_wait: options.answer_wait.unwrap_or(ANSWER_WAIT),
+    };
+    let (sources, hints, queue) = tokio::task::spawn_blocking(move || opener.open_all())
         .await
-        .map_err(|e| panicked(&e))??
-    };
-    let count = sources.len();
-    let (hints, receivers) = (0..count).map(|_| mpsc::channel(HINTS_MAX)).unzip();
-    let brakes = {
-        let index = index.clone();
-        let now_ms = clock();
-        let ids: Vec<_> = sources.iter().map(|source| source.id).collect();
-        blocking(move || Brakes::load(&index, ids.into_iter(), now_ms)).await?
-    };
-    let ctx = Arc::new(Context {
-        queue: Queue::new(count, config.limits.queue_items_max, config.limits.workers),
-        board: Board::new(count),
-        scans: ScanBook::new(count),
-        gates: Gates::new(
-            config.sources.iter().map(|s| s.bucket.as_str()),
-            config.limits.workers,
-        ),
-        answering: Answering::new(count),
-        late: LateLooks::default(),
+        .map_err(|e| panicked(&e))??;
+    let backup = Arc::new(Context {
+        config: Arc::clone(&config),
+        sources: Arc::clone(&sources),
+        computer,
+        store: store.clone(),
+        index: index.clone(),
+        commits: Commits::default(),
+        queue: queue.clone(),
         uploads: Uploads::default(),
         moves: Moves::default(),
-        links: HardLinks::default(),
-        pacing: Pacing::new(config.sources.iter().map(policy).collect()),
         budget: Budget::default(),
-        brakes,
-        kept: Kept::default(),
-        computer,
+        clock: clock.clone(),
+        signals: signals.clone(),
+    });
+    let traffic = Arc::new(TrafficBook::new(store.clone(), index.clone()));
+    let parts = Parts {
         config,
         sources,
         store,
         index,
-        commits: Commits::default(),
-        hints,
-        unsettled: Unsettled::new(count),
+        queue,
         clock,
-        began: Instant::now(),
-        woke: watch::Sender::new(0),
-        ending: watch::Sender::new(false),
-        heard_ms: AtomicI64::new(i64::MIN / 2),
-    });
-    remember_compared(&ctx).await?;
-    costs::take_up(&ctx).await?;
-    {
-        let ctx = Arc::clone(&ctx);
-        blocking(move || {
-            take_up_stored(&ctx);
-            for source in 0..ctx.sources.len() {
-                guard::show(&ctx, source);
-                destination::show(&ctx, source);
-            }
-            Ok(())
-        })
-        .await?;
-    }
-    show_doubts(&ctx).await?;
+        signals,
+        events,
+        outbox,
+        traffic,
+        backup,
+    };
+    take_up(&parts).await?;
     if let Opened::Rebuilt { moved_to, why, .. } = &opened {
         tracing::warn!(
             moved_to = %moved_to.display(),
             "the index was damaged ({why}) and is rebuilt from the bucket; nothing is uploaded twice"
         );
     }
-    {
-        let ctx = Arc::clone(&ctx);
-        tokio::spawn(async move { orphaned_uploads::sweep(&ctx).await });
-    }
-    {
-        let state_dir = ctx.config.state_dir.clone();
-        // The next drill clears it, too.
-        if let Err(fault) = blocking(move || drill::clear_leftovers(&state_dir)).await {
-            tracing::warn!("{fault}");
-        }
-    }
-    Ok(Parts {
-        ctx,
-        post,
-        hints: receivers,
+    clear_away(&parts).await;
+    Ok(Open {
+        parts,
+        hints,
         opened,
+        started_ms,
     })
+}
+
+/// Go on where the last run ended.
+async fn take_up(parts: &Parts) -> Result<(), Fatal> {
+    remember_compared(&parts.backup).await?;
+    let (config, sources) = (Arc::clone(&parts.config), Arc::clone(&parts.sources));
+    let index = parts.index.clone();
+    let taken_up = blocking(move || {
+        for source in sources.iter() {
+            load_costs(&index, source.id, &source.pacing)?;
+        }
+        take_up_stored(&config, &sources);
+        for source in sources.iter() {
+            guard::show(&source.guard);
+            destination::show(&source.destination);
+        }
+        show_doubts(&config, &sources);
+        Ok(())
+    });
+    Ok(taken_up.await?)
+}
+
+/// Clear away what earlier runs left, as far as nobody can go on with it.
+async fn clear_away(parts: &Parts) {
+    let backup = Arc::clone(&parts.backup);
+    tokio::spawn(async move { orphaned_uploads::sweep(&backup).await });
+    let state_dir = parts.config.state_dir.clone();
+    // The next drill clears it, too.
+    if let Err(fault) = blocking(move || drill::clear_leftovers(&state_dir)).await {
+        tracing::warn!("{fault}");
+    }
 }
 
 /// When the newest version was stored is known from the last run: a source in which
 /// nothing changes is backed up all the same. Blocks.
-fn take_up_stored(ctx: &Context) {
-    let last = control::Kept::read(&ctx.config.state_dir);
+fn take_up_stored(config: &Config, sources: &Sources) {
+    let last = control::Kept::read(&config.state_dir);
     for then in last.iter().flat_map(|last| &last.status.sources) {
-        let mut sources = ctx.sources.iter();
-        if let Some(number) = sources.position(|source| source.config.name == then.name) {
-            ctx.board
-                .update(number, |board| board.stored_ms = then.board.stored_ms);
+        let mut sources = sources.iter();
+        if let Some(source) = sources.find(|source| source.config.name == then.name) {
+            source
+                .status
+                .update(|status| status.stored_ms = then.board.stored_ms);
         }
     }
 }
 
-/// Say whose hands Keepwatch's own files are in, where these are not its own.
-async fn show_doubts(ctx: &Arc<Context>) -> Result<(), Fatal> {
-    let ctx = Arc::clone(ctx);
-    let shown = blocking(move || {
-        for doubt in places::doubts(&ctx.config) {
-            tracing::warn!("{doubt}");
-            // One is enough: they are no source's.
-            ctx.board.warn(0, &doubt.what, Some(doubt.to_string()));
+/// Say whose hands Keepwatch's own files are in, where these are not its own. Blocks.
+fn show_doubts(config: &Config, sources: &Sources) {
+    for doubt in places::doubts(config) {
+        tracing::warn!("{doubt}");
+        // One is enough: they are no source's.
+        if let Some(first) = sources.first() {
+            first.status.warn(&doubt.what, Some(doubt.to_string()));
         }
-        Ok(())
-    });
-    Ok(shown.await?)
+    }
 }
 
 async fn open_index(config: &Config) -> Result<(Index, Opened), Fatal> {
@@ -236,45 +250,17 @@ pub async fn notifier(config: &Config) -> Result<Option<Notifier>, Fatal> {
     Notifier::new(options).await.map(Some)
 }
 
-/// What tells one server from another in the index.
-fn destination_name(config: &Config) -> String {
-    match &config.store {
-        StoreConfig::S3(s3) => s3.endpoint_url.clone().unwrap_or_else(|| "aws".into()),
-        StoreConfig::Vault { path } => format!("vault:{}", path.display()),
-    }
-}
-
-fn open_source(index: &Index, source: &SourceConfig, destination: &str) -> Result<Source, Fatal> {
-    let id = index.source_id(&source.name, &source.bucket, &source.prefix, destination)?;
-    Ok(Source {
-        destination: Destination::load(index, id)?,
-        id,
-        rules: Rules::new(&source.path, &source.exclude)?,
-        compress: Compress::new(&source.compress)?,
-        config: source.clone(),
-        compared: AtomicBool::new(false),
-        copies: Copies::default(),
-    })
-}
-
-fn policy(source: &SourceConfig) -> Policy {
-    Policy {
-        min_interval_ms: source.min_version_interval_ms,
-        per_hour_max: source.versions_per_hour_max,
-    }
-}
-
 /// Under which name the index remembers that its last run ended with nothing
 /// under way.
 const STOPPED_CLEANLY: &str = "stopped_cleanly";
 
 /// Note that nothing is under way any more: every version that the bucket has
 /// taken is in the index. Only then may the next run trust it.
-pub(super) async fn note_clean_stop(ctx: &Arc<Context>) -> Result<(), Fatal> {
-    let ctx = Arc::clone(ctx);
+pub(super) async fn note_clean_stop(index: &Index) -> Result<(), Fatal> {
+    let index = index.clone();
     let noted = blocking(move || {
-        ctx.index.state_set(STOPPED_CLEANLY, &true.into())?;
-        ctx.index.flush()
+        index.state_set(STOPPED_CLEANLY, &true.into())?;
+        index.flush()
     });
     Ok(noted.await?)
 }
@@ -286,18 +272,14 @@ async fn remember_compared(ctx: &Arc<Context>) -> Result<(), Fatal> {
     tokio::task::spawn_blocking(move || {
         let clean = ctx.index.state_get(STOPPED_CLEANLY)? == Some(true.into());
         late::take_up(&ctx, clean)?;
-        for (number, source) in ctx.sources.iter().enumerate() {
-            let known = ctx.index.source_state_get(source.id, COMPARED)? == Some(true.into());
-            if known && !clean {
+        for source in ctx.sources.iter() {
+            if source.comparison.take_up(clean)? {
                 tracing::info!(
-                    source = %source.config.name,
+                    source = %source.name(),
                     "the last run was cut off: the bucket is compared again, now and when nothing can be on the line any more"
                 );
-                late::note(&ctx, number);
-                ctx.index
-                    .source_state_set(source.id, COMPARED, &false.into())?;
+                late::note(&ctx, source);
             }
-            source.compared.store(known && clean, Ordering::Relaxed);
         }
         // What the configuration does not name any more is forgotten.
         let ids: Vec<_> = ctx.sources.iter().map(|source| source.id).collect();

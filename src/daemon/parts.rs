@@ -1,18 +1,26 @@
 //! The parts of a running daemon, and their end.
 
-use crate::bandwidth::Reload;
-use crate::index::Opened;
-use crate::mail::Post;
+use super::maintenance::Maintenance;
+use crate::backup::Context;
+use crate::bandwidth::{Reload, TrafficBook};
+use crate::clock::{Clock, WallClock};
+use crate::config::Config;
+use crate::digest::{DailyJob, FullComparison};
+use crate::drill::DrillRunner;
+use crate::index::Index;
+use crate::mail::OutboxSender;
 use crate::manifest::Computer;
 use crate::os;
 use crate::s3::Store;
+use crate::scan::Scanner;
 use crate::sns::Notifier;
-use crate::source::{Clock, Context, Hint};
-use crate::types::{Fatal, chain};
-use crate::watch::WatchOptions;
+use crate::source::{RunSignals, SourceRuntime, Sources};
+use crate::status::Events;
+use crate::verify::Repairer;
+use crate::watch::{Collector, WatchOptions};
+use crate::work::Queue;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// More of it than this helps nobody: an abort is one small request.
 pub(crate) const CLEARING_MAX: Duration = Duration::from_secs(5);
@@ -23,7 +31,7 @@ pub struct Options {
     /// The server, instead of the one the configuration names.
     pub store: Option<Store>,
     /// The wall clock.
-    pub clock: Option<Clock>,
+    pub clock: Option<WallClock>,
     /// The computer, as it owns destinations.
     pub computer: Option<Computer>,
     /// The topic's publisher, instead of the one the configuration names.
@@ -42,23 +50,114 @@ pub fn this_computer() -> Computer {
     Computer::new(os::computer_name(), machine_id.as_deref())
 }
 
-/// What [`open`] hands over: everything connected, nothing running yet.
+/// Everything connected, nothing running yet: what the loops are built from.
 pub struct Parts {
-    /// What all tasks share.
-    pub ctx: Arc<Context>,
+    /// The validated configuration.
+    pub config: Arc<Config>,
+    /// One per `[[source]]`, in the configuration's order.
+    pub sources: Sources,
+    /// The server.
+    pub store: Store,
+    /// The index.
+    pub index: Index,
+    /// The paths that wait for workers.
+    pub queue: Queue,
+    /// The clocks.
+    pub clock: Clock,
+    /// What every loop may want to hear.
+    pub signals: RunSignals,
+    /// What is told as it happens.
+    pub events: Events,
     /// Where messages go.
-    pub post: Arc<Post>,
-    /// The receiving end of each source's hints.
-    pub hints: Vec<mpsc::Receiver<Hint>>,
-    /// How the index was found.
-    pub opened: Opened,
+    pub outbox: Arc<OutboxSender>,
+    /// What went over the line.
+    pub traffic: Arc<TrafficBook>,
+    /// What the workers share.
+    pub backup: Arc<Context>,
 }
 
-/// A task that panicked, as a fatal error.
-pub(crate) fn panicked(error: &(dyn std::error::Error + 'static)) -> Fatal {
-    Fatal::new(
-        "go on",
-        chain(error),
-        "this is a fault in Keepwatch: please report it with the log",
-    )
+impl Parts {
+    /// The comparison of all sources with their buckets.
+    pub fn comparison(&self) -> FullComparison {
+        FullComparison {
+            sources: Arc::clone(&self.sources),
+            index: self.index.clone(),
+            store: self.store.clone(),
+            signals: self.signals.clone(),
+            backup: Arc::clone(&self.backup),
+        }
+    }
+
+    /// The daily job.
+    pub fn daily_job(&self) -> DailyJob {
+        DailyJob {
+            config: Arc::clone(&self.config),
+            sources: Arc::clone(&self.sources),
+            index: self.index.clone(),
+            clock: self.clock.clone(),
+            signals: self.signals.clone(),
+            outbox: Arc::clone(&self.outbox),
+            traffic: Arc::clone(&self.traffic),
+            comparison: self.comparison(),
+            drill: self.drill(),
+        }
+    }
+
+    /// The restore drill.
+    pub fn drill(&self) -> DrillRunner {
+        DrillRunner {
+            config: Arc::clone(&self.config),
+            sources: Arc::clone(&self.sources),
+            store: self.store.clone(),
+            index: self.index.clone(),
+            clock: self.clock.clone(),
+            queue: self.queue.clone(),
+            outbox: Arc::clone(&self.outbox),
+        }
+    }
+
+    /// What compares the sources with their buckets for `verify`, and mends them.
+    pub fn repairer(&self) -> Arc<Repairer> {
+        Arc::new(Repairer {
+            sources: Arc::clone(&self.sources),
+            store: self.store.clone(),
+            index: self.index.clone(),
+            clock: self.clock.clone(),
+        })
+    }
+
+    pub(super) fn collector(&self, source: &Arc<SourceRuntime>) -> Collector {
+        Collector {
+            source: Arc::clone(source),
+            sources: Arc::clone(&self.sources),
+            index: self.index.clone(),
+            clock: self.clock.clone(),
+            signals: self.signals.clone(),
+            limits: self.config.limits.clone(),
+        }
+    }
+
+    pub(super) fn scanner(&self, source: &Arc<SourceRuntime>) -> Scanner {
+        Scanner {
+            source: Arc::clone(source),
+            index: self.index.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            debounce_ms: i64::try_from(self.config.limits.debounce_ms).unwrap_or(0),
+        }
+    }
+
+    pub(super) fn maintenance(&self) -> Maintenance {
+        Maintenance {
+            config: Arc::clone(&self.config),
+            sources: Arc::clone(&self.sources),
+            store: self.store.clone(),
+            index: self.index.clone(),
+            queue: self.queue.clone(),
+            clock: self.clock.clone(),
+            signals: self.signals.clone(),
+            outbox: Arc::clone(&self.outbox),
+            backup: Arc::clone(&self.backup),
+        }
+    }
 }

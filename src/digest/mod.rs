@@ -3,12 +3,11 @@
 //! `schedule` says when, `daily` runs it, `report` puts it into words. It must never say
 //! "All is well" when it does not know.
 
-pub mod daily;
+mod daily;
 mod report;
 mod schedule;
 
-pub use daily::comparing::compare_in_full;
-pub use daily::report;
+pub use daily::{DailyJob, FullComparison};
 pub use report::messages::{Failed, OneOff, OneOffTask, Outage, Recovery, outage_alert, recovery};
 pub use report::start::NotStarted;
 pub use report::stuck::{Stuck, state_lost, stuck_alert, stuck_over};

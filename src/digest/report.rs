@@ -11,7 +11,7 @@ pub(crate) mod start;
 pub(crate) mod stuck;
 
 use crate::drill::report;
-use crate::pacing::CostlyLine;
+use crate::pacing::CostlyFile;
 use crate::types::text;
 
 use crate::mail::{BODY_BYTES_MAX, COMPUTER_CHARS_MAX, FailureLine, Message, count_of, subject};
@@ -72,7 +72,7 @@ pub struct SourceReport {
     /// Bytes that compression and reuse saved.
     pub saved_bytes: u64,
     /// The files whose versions cost most, the costliest first.
-    pub costly: Vec<CostlyLine>,
+    pub costly: Vec<CostlyFile>,
     /// Deletions noted in the bucket in the period (older versions stay).
     pub deletions: u64,
     /// Failures in the period, the first few; most have been made good since.

@@ -4,9 +4,7 @@
 use super::outcome::{Drill, FAILURES_NAMED_MAX, Failure, LASTING_NAMED_MAX};
 use crate::index::Index;
 use crate::os::blocking::blocking;
-use crate::source::Context;
 use crate::types::Fault;
-use std::sync::Arc;
 
 /// Under which name the index has the newest drill.
 const LAST: &str = "drill:last";
@@ -30,8 +28,8 @@ pub(crate) const LASTING_MAX: usize = 500;
 ///
 /// # Errors
 /// The index cannot be read.
-pub fn last(ctx: &Context) -> Result<Option<Drill>, Fault> {
-    read(&ctx.index, LAST)
+pub fn last(index: &Index) -> Result<Option<Drill>, Fault> {
+    read(index, LAST)
 }
 
 fn read<T: serde::de::DeserializeOwned>(index: &Index, name: &str) -> Result<Option<T>, Fault> {
@@ -41,17 +39,17 @@ fn read<T: serde::de::DeserializeOwned>(index: &Index, name: &str) -> Result<Opt
 }
 
 /// Keep it for digest and status.
-pub(crate) async fn keep(ctx: &Arc<Context>, drill: &Drill) -> Result<(), Fault> {
+pub(crate) async fn keep(index: &Index, drill: &Drill) -> Result<(), Fault> {
     let mut kept = drill.clone();
     kept.failures.truncate(FINDINGS_MAX);
     kept.lasting.truncate(LASTING_NAMED_MAX);
-    write(ctx, LAST, serde_json::to_value(kept).unwrap_or_default()).await
+    write(index, LAST, serde_json::to_value(kept).unwrap_or_default()).await
 }
 
 /// The findings that are not over.
-pub(crate) async fn findings(ctx: &Arc<Context>) -> Result<Vec<Failure>, Fault> {
-    let ctx = Arc::clone(ctx);
-    blocking(move || Ok(read(&ctx.index, FINDINGS)?.unwrap_or_default())).await
+pub(crate) async fn findings(index: &Index) -> Result<Vec<Failure>, Fault> {
+    let index = index.clone();
+    blocking(move || Ok(read(&index, FINDINGS)?.unwrap_or_default())).await
 }
 
 /// Whether one more can be kept beside these.
@@ -68,7 +66,7 @@ fn max_of(finding: &Failure) -> usize {
 }
 
 /// Keep the findings that are not over; of too many the first ones.
-pub(crate) async fn keep_findings(ctx: &Arc<Context>, findings: &[Failure]) -> Result<(), Fault> {
+pub(crate) async fn keep_findings(index: &Index, findings: &[Failure]) -> Result<(), Fault> {
     let mut kept = Vec::new();
     for finding in findings {
         if has_room(&kept, finding) {
@@ -76,7 +74,7 @@ pub(crate) async fn keep_findings(ctx: &Arc<Context>, findings: &[Failure]) -> R
         }
     }
     write(
-        ctx,
+        index,
         FINDINGS,
         serde_json::to_value(kept).unwrap_or_default(),
     )
@@ -84,21 +82,21 @@ pub(crate) async fn keep_findings(ctx: &Arc<Context>, findings: &[Failure]) -> R
 }
 
 /// The last second look at something large took more than its part.
-pub(crate) async fn large_came_last(ctx: &Arc<Context>) -> Result<bool, Fault> {
-    let ctx = Arc::clone(ctx);
-    blocking(move || Ok(read(&ctx.index, LARGE_CAME_LAST)?.unwrap_or_default())).await
+pub(crate) async fn large_came_last(index: &Index) -> Result<bool, Fault> {
+    let index = index.clone();
+    blocking(move || Ok(read(&index, LARGE_CAME_LAST)?.unwrap_or_default())).await
 }
 
 /// See [`large_came_last`].
-pub(crate) async fn keep_large_came_last(ctx: &Arc<Context>, it_did: bool) -> Result<(), Fault> {
-    write(ctx, LARGE_CAME_LAST, it_did.into()).await
+pub(crate) async fn keep_large_came_last(index: &Index, it_did: bool) -> Result<(), Fault> {
+    write(index, LARGE_CAME_LAST, it_did.into()).await
 }
 
 async fn write(
-    ctx: &Arc<Context>,
+    index: &Index,
     name: &'static str,
     value: serde_json::Value,
 ) -> Result<(), Fault> {
-    let ctx = Arc::clone(ctx);
-    blocking(move || ctx.index.state_set(name, &value)).await
+    let index = index.clone();
+    blocking(move || index.state_set(name, &value)).await
 }

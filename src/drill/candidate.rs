@@ -1,11 +1,13 @@
 //! A version that a drill may restore.
 
 use crate::s3::ListedVersion;
+use crate::source::SourceRuntime;
+use std::sync::Arc;
 
 /// A version to restore, and why it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Candidate {
-    pub(crate) source: usize,
+    pub(crate) source: Arc<SourceRuntime>,
     /// Full key in the bucket.
     pub(crate) key: String,
     pub(crate) version: ListedVersion,
@@ -14,11 +16,30 @@ pub(crate) struct Candidate {
     pub(crate) is_deleted_now: bool,
 }
 
+/// A version that chance has drawn.
+pub(crate) struct Drawn {
+    pub(crate) version: ListedVersion,
+    /// It is not what is current now.
+    pub(crate) is_older: bool,
+    pub(crate) is_deleted_now: bool,
+}
+
 impl Candidate {
-    /// A file that the index counts on and of which the bucket has no version.
-    pub(crate) fn missing(source: usize, key: &str) -> Self {
+    /// A version of a source that chance has drawn.
+    pub(crate) fn of(source: &Arc<SourceRuntime>, drawn: Drawn) -> Self {
         Self {
-            source,
+            source: Arc::clone(source),
+            key: drawn.version.key.clone(),
+            version: drawn.version,
+            is_older: drawn.is_older,
+            is_deleted_now: drawn.is_deleted_now,
+        }
+    }
+
+    /// A file that the index counts on and of which the bucket has no version.
+    pub(crate) fn missing(source: &Arc<SourceRuntime>, key: &str) -> Self {
+        Self {
+            source: Arc::clone(source),
             key: key.to_owned(),
             version: ListedVersion {
                 key: key.to_owned(),

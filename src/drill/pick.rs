@@ -14,14 +14,15 @@
 //! with more than a thousand never; what is larger than the budget never.
 //! `keepwatch verify --deep --all-versions` has none of these gaps.
 
-use super::candidate::Candidate;
+use super::candidate::{Candidate, Drawn};
 use super::rehearse::{current_at, is_a_files, life_of, page_behind};
-use super::try_one::Trial;
+use super::try_one::{Trial, origin_of};
 use super::why::Why;
+use crate::index::Index;
 use crate::os::blocking::blocking;
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Page};
-use crate::source::Context;
+use crate::source::{SourceRuntime, Sources};
 use crate::types::{Fault, Origin, RelKey};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,32 +35,35 @@ const LOOK_EVERY: u64 = 1_024;
 
 /// Keys drawn from the index, source by source.
 pub(crate) struct Picks {
-    /// Of each source, in random order; taken from the front, and put back at
-    /// the end, since each has several versions.
-    drawn: Vec<VecDeque<RelKey>>,
-    /// How many files each has.
-    weights: Vec<u64>,
+    each: Vec<PicksOf<Arc<SourceRuntime>>>,
     turn: usize,
+}
+
+/// Those of one source.
+struct PicksOf<S> {
+    source: S,
+    /// In random order; taken from the front, and put back at the end, since each has
+    /// several versions.
+    drawn: VecDeque<RelKey>,
+    /// How many files it has.
+    files: u64,
 }
 
 impl Picks {
     /// One pass over the index: so many of each source's records, each record
     /// with the same chance.
     pub(crate) async fn draw(
-        ctx: &Arc<Context>,
+        sources: &Sources,
+        index: &Index,
         of_each: usize,
         stop: &Stop,
     ) -> Result<Self, Fault> {
-        let (shared, stop) = (Arc::clone(ctx), stop.clone());
+        let (sources, index, stop) = (Arc::clone(sources), index.clone(), stop.clone());
         blocking(move || {
-            let mut picks = Self {
-                drawn: Vec::new(),
-                weights: Vec::new(),
-                turn: 0,
-            };
-            for source in &shared.sources {
+            let mut each = Vec::new();
+            for source in sources.iter() {
                 let mut sample = Sample::new(of_each);
-                for entry in shared.index.range(source.id, "", None) {
+                for entry in index.range(source.id, "", None) {
                     let (key, record) = entry?;
                     if record.content.is_some() {
                         sample.offer(key);
@@ -68,36 +72,38 @@ impl Picks {
                         break;
                     }
                 }
-                picks.weights.push(sample.offered);
-                picks.drawn.push(sample.into_items());
+                each.push(PicksOf {
+                    source: Arc::clone(source),
+                    files: sample.offered,
+                    drawn: sample.into_items(),
+                });
             }
-            Ok(picks)
+            Ok(Self { each, turn: 0 })
         })
         .await
     }
 
     /// The backup has files.
     pub(crate) fn has_files(&self) -> bool {
-        self.weights.iter().any(|files| *files > 0)
+        self.each.iter().any(|picks| picks.files > 0)
     }
+}
 
-    /// Whose turn it is: each source's once, then by their numbers of files.
-    fn source(&mut self) -> usize {
-        let turn = self.turn;
-        self.turn += 1;
-        if turn < self.weights.len() {
-            return turn;
-        }
-        let all: u64 = self.weights.iter().sum();
-        let mut place = fastrand::u64(0..all.max(1));
-        for (source, weight) in self.weights.iter().enumerate() {
-            if place < *weight {
-                return source;
-            }
-            place -= weight;
-        }
-        fastrand::usize(0..self.weights.len().max(1))
+/// Whose turn it is: each source's once, then by their numbers of files. `None` when
+/// there are no sources.
+fn whose_turn<S>(each: &mut [PicksOf<S>], turn: usize) -> Option<&mut PicksOf<S>> {
+    if turn < each.len() {
+        return each.get_mut(turn);
     }
+    let all: u64 = each.iter().map(|picks| picks.files).sum();
+    let mut place = fastrand::u64(0..all.max(1));
+    let by_files = each.iter().position(|picks| {
+        let is_it = place < picks.files;
+        place = place.saturating_sub(picks.files);
+        is_it
+    });
+    let any = fastrand::usize(0..each.len().max(1));
+    each.get_mut(by_files.unwrap_or(any))
 }
 
 /// A fair sample of a stream (reservoir sampling).
@@ -141,24 +147,25 @@ pub(crate) async fn next(
     picks: &mut Picks,
 ) -> Result<Option<Candidate>, Why> {
     let wants_deleted = picks.turn % DELETED_EVERY == DELETED_EVERY - 1;
-    let source = picks.source();
-    if source >= trial.ctx.sources.len() {
+    let turn = picks.turn;
+    picks.turn += 1;
+    let Some(picks) = whose_turn(&mut picks.each, turn) else {
         return Ok(None);
-    }
-    let origin = trial.origin(source);
-    let drawn = picks.drawn.get_mut(source).and_then(|keys| {
-        keys.rotate_left(keys.len().min(1));
-        keys.back().cloned()
-    });
+    };
+    let source = Arc::clone(&picks.source);
+    let origin = origin_of(&source);
+    picks.drawn.rotate_left(picks.drawn.len().min(1));
+    let drawn = picks.drawn.back().cloned();
     let mut stop = trial.stop.clone();
-    let store = trial.ctx.store.clone();
+    let store = trial.store.clone();
     if wants_deleted || drawn.is_none() {
         let place = place_near(&origin, drawn.as_ref());
         let page = page_behind(&store, &origin, place.as_deref(), &mut stop).await;
         let page = page.map_err(|fault| trial.ends(fault))?;
         trial.budget.listed(page.items.len());
         if let Some(life) = some_deleted(&origin, page) {
-            return Ok(some_version(source, &life, trial.ctx.now_ms(), true));
+            let drawn = some_version(&life, trial.clock.now_ms(), true);
+            return Ok(drawn.map(|drawn| Candidate::of(&source, drawn)));
         }
     }
     let Some(key) = drawn else {
@@ -175,9 +182,10 @@ pub(crate) async fn next(
         life = by_older;
     }
     if life.iter().all(|version| version.is_marker) {
-        return Ok(Some(Candidate::missing(source, &key)));
+        return Ok(Some(Candidate::missing(&source, &key)));
     }
-    Ok(some_version(source, &life, trial.ctx.now_ms(), false))
+    let drawn = some_version(&life, trial.clock.now_ms(), false);
+    Ok(drawn.map(|drawn| Candidate::of(&source, drawn)))
 }
 
 /// A random place in the list: right behind a file's key, or somewhere in the
@@ -227,11 +235,10 @@ fn some_deleted(origin: &Origin, page: Page<ListedVersion>) -> Option<Vec<Listed
 
 /// One of the versions of a file, by a moment of its time.
 fn some_version(
-    source: usize,
     life: &[ListedVersion],
     now_ms: i64,
     is_deleted_now: bool,
-) -> Option<Candidate> {
+) -> Option<Drawn> {
     let times: Vec<(i64, i64)> = life
         .iter()
         .enumerate()
@@ -246,9 +253,7 @@ fn some_version(
     let at_ms = fastrand::i64(from..=until);
     let version = current_at(life, at_ms)?;
     let newest = life.first()?;
-    Some(Candidate {
-        source,
-        key: version.key.clone(),
+    Some(Drawn {
         is_older: version.version_id != newest.version_id,
         is_deleted_now: is_deleted_now || newest.is_marker,
         version,
@@ -307,15 +312,15 @@ mod tests {
         ];
         let mut seen = BTreeSet::new();
         for _ in 0..300 {
-            let drawn = some_version(0, &life, 100, true).unwrap();
+            let drawn = some_version(&life, 100, true).unwrap();
             assert!(drawn.is_older && drawn.is_deleted_now);
             seen.insert(drawn.version.version_id);
         }
         assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["v1", "v2", "v3"]);
-        assert!(some_version(0, &life[..1], 100, true).is_none());
-        assert!(some_version(0, &[], 100, false).is_none());
+        assert!(some_version(&life[..1], 100, true).is_none());
+        assert!(some_version(&[], 100, false).is_none());
         let alone = [version("p/a", "v1", 10, true)];
-        let drawn = some_version(0, &alone, 5, false).unwrap();
+        let drawn = some_version(&alone, 5, false).unwrap();
         assert!(!drawn.is_older && !drawn.is_deleted_now, "a clock behind");
     }
 

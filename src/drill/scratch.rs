@@ -62,8 +62,11 @@ pub(crate) fn open(folder: &Path) -> Result<Arc<Target>, Fault> {
     })
 }
 
-/// Remove what killed drills left; only while none runs. Blocks.
-pub(crate) fn clear(state_dir: &Path) -> Result<(), Fault> {
+/// Take away what a killed drill left in the state folder; only while none runs. Blocks.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn clear_leftovers(state_dir: &Path) -> Result<(), Fault> {
     let entries = std::fs::read_dir(state_dir).map_err(|e| trouble("look for", state_dir, &e))?;
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(FOLDER) {
@@ -124,8 +127,8 @@ mod tests {
         std::fs::write(left.join("secret"), "x").unwrap();
         os::set_path_mode(&left, 0).unwrap();
         std::fs::create_dir(dir.path().join("index")).unwrap();
-        clear(dir.path()).unwrap();
-        clear(dir.path()).unwrap();
+        clear_leftovers(dir.path()).unwrap();
+        clear_leftovers(dir.path()).unwrap();
         let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
         assert_eq!(names.len(), 1, "{names:?}");
     }

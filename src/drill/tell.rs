@@ -9,15 +9,22 @@ use super::candidate::Candidate;
 use super::outcome::{Drill, Failure};
 use super::rehearse::life_of;
 use super::report::{Drilled, drill_alert, drill_over};
-use super::try_one::{Ended, Trial};
+use super::try_one::{Ended, Trial, origin_of};
 use super::why::Why;
-use crate::mail::Post;
+use crate::config::Config;
+use crate::index::Index;
+use crate::mail::{OutboxSender, commands};
 use crate::s3::ListedVersion;
-use crate::source::{Context, commands};
 use crate::types::Fault;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+
+/// How the owner is told.
+pub(crate) struct Told<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) outbox: &'a OutboxSender,
+}
 
 /// Old findings that are looked at again in one drill; the others have their
 /// turn at the next.
@@ -30,18 +37,18 @@ const AGAIN_MAX: usize = 20;
 /// would never be over; that one counts among the drill's files, and is returned.
 pub(crate) async fn look_again(
     trial: &mut Trial<'_>,
-    post: &Post,
+    owner: &Told<'_>,
     drill: &mut Drill,
 ) -> Result<Option<Candidate>, Why> {
-    let mut open = book::findings(trial.ctx).await?;
+    let mut open = book::findings(trial.index).await?;
     if open.is_empty() {
         return Ok(None);
     }
     // What can be mended first.
     open.sort_by_key(|finding| finding.is_older);
-    let mut large = Large::begin(trial.ctx).await?;
+    let mut large = Large::begin(trial.index).await?;
     // What hangs must not cost the sample its time either.
-    let time_max_ms = trial.ctx.config.drill.time_max_ms / AGAIN_PART;
+    let time_max_ms = owner.config.drill.time_max_ms / AGAIN_PART;
     let deadline = Instant::now() + Duration::from_millis(time_max_ms);
     let (mut looked_at, mut waiting) = (Vec::new(), Vec::new());
     let (mut over, mut mended) = (Vec::new(), Vec::new());
@@ -86,12 +93,12 @@ pub(crate) async fn look_again(
         let drilled = Drilled {
             computer: &crate::os::computer_name(),
             failures: &over,
-            program: &commands::program(trial.ctx),
-            time_zone: &trial.ctx.config.schedule.time_zone,
+            program: &commands::program(owner.config),
+            time_zone: &owner.config.schedule.time_zone,
         };
-        post.keep(trial.ctx, drill_over(&drilled, &mended)).await?;
+        owner.outbox.keep(drill_over(&drilled, &mended)).await?;
     }
-    book::keep_findings(trial.ctx, &still).await?;
+    book::keep_findings(trial.index, &still).await?;
     Ok(large.taken)
 }
 
@@ -104,10 +111,10 @@ struct Large {
 }
 
 impl Large {
-    async fn begin(ctx: &Arc<Context>) -> Result<Self, Fault> {
-        let is_barred = book::large_came_last(ctx).await?;
+    async fn begin(index: &Index) -> Result<Self, Fault> {
+        let is_barred = book::large_came_last(index).await?;
         if is_barred {
-            book::keep_large_came_last(ctx, false).await?;
+            book::keep_large_came_last(index, false).await?;
         }
         Ok(Self {
             is_barred,
@@ -124,7 +131,7 @@ impl Large {
         drill: &mut Drill,
     ) -> Result<Ended, Why> {
         // Also when this one hangs, or Keepwatch is stopped meanwhile.
-        book::keep_large_came_last(trial.ctx, true).await?;
+        book::keep_large_came_last(trial.index, true).await?;
         trial.budget.allow_all(true);
         let ended = trial.restore(candidate).await;
         trial.budget.allow_all(false);
@@ -142,7 +149,7 @@ impl Large {
                     .extend((!candidate.is_older).then(|| failure.clone()));
             }
             Ended::Cold | Ended::TooLarge | Ended::Denied(_) | Ended::Passed => {
-                book::keep_large_came_last(trial.ctx, false).await?;
+                book::keep_large_came_last(trial.index, false).await?;
                 return Ok(ended);
             }
         }
@@ -173,12 +180,12 @@ async fn how_now(
     large: &mut Large,
     drill: &mut Drill,
 ) -> Result<Now, Why> {
-    let sources = &trial.ctx.sources;
-    let Some(source) = sources.iter().position(|s| s.config.name == finding.source) else {
+    let mut sources = trial.sources.iter();
+    let Some(source) = sources.find(|source| source.config.name == finding.source) else {
         return Ok(Now::Dropped);
     };
-    let (origin, mut stop) = (trial.origin(source), trial.stop.clone());
-    let life = life_of(&trial.ctx.store, &origin, &finding.key, &mut stop).await;
+    let (origin, mut stop) = (origin_of(source), trial.stop.clone());
+    let life = life_of(trial.store, &origin, &finding.key, &mut stop).await;
     let (life, listed) = life.map_err(|fault| trial.ends(fault))?;
     trial.budget.listed(listed);
     let Some(version) = to_look_at(&life, finding) else {
@@ -195,7 +202,7 @@ async fn how_now(
         false => Now::Past { is_mended: true },
     };
     let candidate = Candidate {
-        source,
+        source: Arc::clone(source),
         key: finding.key.clone(),
         version,
         is_older: finding.is_older,
@@ -230,14 +237,14 @@ fn to_look_at(life: &[ListedVersion], finding: &Failure) -> Option<ListedVersion
 
 /// Tell what has not been told, and keep it until it is over.
 pub(crate) async fn new_ones(
-    ctx: &Arc<Context>,
-    post: &Post,
+    index: &Index,
+    owner: &Told<'_>,
     found: &mut [Failure],
 ) -> Result<(), Fault> {
     if found.is_empty() {
         return Ok(());
     }
-    let mut open = book::findings(ctx).await?;
+    let mut open = book::findings(index).await?;
     for failure in found.iter_mut() {
         match open.iter().find(|known| known.is_same(failure)) {
             Some(known) => {
@@ -253,20 +260,20 @@ pub(crate) async fn new_ones(
         let drilled = Drilled {
             computer: &crate::os::computer_name(),
             failures: &untold,
-            program: &commands::program(ctx),
-            time_zone: &ctx.config.schedule.time_zone,
+            program: &commands::program(owner.config),
+            time_zone: &owner.config.schedule.time_zone,
         };
-        post.keep(ctx, drill_alert(&drilled)).await?;
+        owner.outbox.keep(drill_alert(&drilled)).await?;
         for failure in open.iter_mut().chain(found.iter_mut()) {
             failure.told = true;
         }
     }
-    book::keep_findings(ctx, &open).await
+    book::keep_findings(index, &open).await
 }
 
 /// What is known of the past that nobody can mend: named in each digest.
-pub(crate) async fn lasting(ctx: &Arc<Context>, drill: &mut Drill) -> Result<(), Fault> {
-    let known = book::findings(ctx).await?;
+pub(crate) async fn lasting(index: &Index, drill: &mut Drill) -> Result<(), Fault> {
+    let known = book::findings(index).await?;
     let is_new = |known: &Failure| drill.failures.iter().any(|found| found.is_same(known));
     let lasting = known.into_iter().filter(|f| f.is_older && !is_new(f));
     drill.lasting = lasting.collect();

@@ -7,12 +7,14 @@ use super::rehearse::{Rehearsed, rehearse};
 use super::scratch;
 use super::scratch::Scratch;
 use super::why::Why;
+use crate::clock::Clock;
+use crate::index::Index;
 use crate::os::blocking::blocking;
 use crate::retry::Stop;
 use crate::s3;
-use crate::s3::{At, Head};
-use crate::source::Context;
-use crate::types::{Class, ContentHash, Fault, MetaRefused, ObjectMeta, Origin, RelKey};
+use crate::s3::{At, Head, Store};
+use crate::source::{SourceRuntime, Sources};
+use crate::types::{Class, ContentHash, Fault, MetaRefused, ObjectMeta, Origin, Record, RelKey};
 use crate::verify::{Damage, is_cold};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +25,10 @@ const SPARE_BYTES: u64 = 200_000_000;
 
 /// Everything that one drill restores with.
 pub(crate) struct Trial<'a> {
-    pub(crate) ctx: &'a Arc<Context>,
+    pub(crate) sources: &'a Sources,
+    pub(crate) store: &'a Store,
+    pub(crate) index: &'a Index,
+    pub(crate) clock: &'a Clock,
     pub(crate) budget: &'a mut Budget,
     pub(crate) scratch: Scratch,
     pub(crate) stop: Stop,
@@ -43,15 +48,15 @@ pub(crate) enum Ended {
     Passed,
 }
 
-impl Trial<'_> {
-    pub(crate) fn origin(&self, source: usize) -> Origin {
-        let config = &self.ctx.sources[source].config;
-        Origin {
-            bucket: config.bucket.clone(),
-            prefix: config.prefix.clone(),
-        }
+/// Where a source's copies are.
+pub(crate) fn origin_of(source: &SourceRuntime) -> Origin {
+    Origin {
+        bucket: source.config.bucket.clone(),
+        prefix: source.config.prefix.clone(),
     }
+}
 
+impl Trial<'_> {
     /// A fault that concerns everything ends the drill.
     pub(crate) fn ends(&self, fault: Fault) -> Why {
         Why::NotRun(fault.to_string())
@@ -59,7 +64,7 @@ impl Trial<'_> {
 
     /// Restore it and compare.
     pub(crate) async fn restore(&mut self, candidate: &Candidate) -> Result<Ended, Why> {
-        let origin = self.origin(candidate.source);
+        let origin = origin_of(&candidate.source);
         let version = &candidate.version;
         if candidate.is_missing() {
             return self.missing(candidate).await;
@@ -71,7 +76,7 @@ impl Trial<'_> {
             bucket: &origin.bucket,
             key: &version.key,
         };
-        let head = self.ctx.store.head(at, Some(&version.version_id)).await;
+        let head = self.store.head(at, Some(&version.version_id)).await;
         self.budget.looked();
         let head = match head {
             Ok(Some(head)) => head,
@@ -96,7 +101,7 @@ impl Trial<'_> {
         }
         let folder = self.scratch.next();
         let target = self.room(folder.clone(), meta.disk_bytes()).await?;
-        let store = &self.ctx.store;
+        let store = self.store;
         let stop = &self.stop;
         let done = rehearse(store, &origin, version, &meta, recorded, &target, stop).await;
         drop(target);
@@ -126,7 +131,7 @@ impl Trial<'_> {
     /// Nothing of it is listed: unless it was deleted just now, that is damage.
     async fn missing(&self, candidate: &Candidate) -> Result<Ended, Why> {
         Ok(
-            match self.is_counted_on(candidate.source, &candidate.key).await? {
+            match self.is_counted_on(&candidate.source, &candidate.key).await? {
                 true => {
                     let why = "the bucket holds no version of it".to_owned();
                     self.wrong(candidate, Some(Damage::Missing), why)
@@ -137,36 +142,27 @@ impl Trial<'_> {
     }
 
     /// The index says that the bucket has this key.
-    pub(crate) async fn is_counted_on(&self, source: usize, key: &str) -> Result<bool, Why> {
-        let (ctx, key) = (Arc::clone(self.ctx), key.to_owned());
-        let found = blocking(move || {
-            let source = &ctx.sources[source];
-            let within = key.strip_prefix(source.config.prefix.as_str());
-            let Some(Ok(key)) = within.map(RelKey::parse) else {
-                return Ok(None);
-            };
-            ctx.index.get(source.id, &key)
-        })
-        .await?;
+    pub(crate) async fn is_counted_on(&self, source: &SourceRuntime, key: &str) -> Result<bool, Why> {
+        let found = self.known(source, key).await?;
         Ok(found.is_some_and(|record| record.content.is_some()))
+    }
+
+    /// What the index knows of a key in the bucket.
+    async fn known(&self, source: &SourceRuntime, key: &str) -> Result<Option<Record>, Fault> {
+        let within = key.strip_prefix(source.config.prefix.as_str());
+        let Some(Ok(key)) = within.map(RelKey::parse) else {
+            return Ok(None);
+        };
+        let (index, id) = (self.index.clone(), source.id);
+        blocking(move || index.get(id, &key)).await
     }
 
     /// What this computer wrote down of the very version.
     async fn recorded(&self, candidate: &Candidate) -> Result<Option<ContentHash>, Why> {
-        let (ctx, candidate) = (Arc::clone(self.ctx), candidate.clone());
-        let found = blocking(move || {
-            let source = &ctx.sources[candidate.source];
-            let within = candidate.key.strip_prefix(source.config.prefix.as_str());
-            let Some(Ok(key)) = within.map(RelKey::parse) else {
-                return Ok(None);
-            };
-            let record = ctx.index.get(source.id, &key)?;
-            Ok(record
-                .filter(|record| record.version_id == candidate.version.version_id)
-                .and_then(|record| record.content))
-        })
-        .await?;
-        Ok(found)
+        let known = self.known(&candidate.source, &candidate.key).await?;
+        Ok(known
+            .filter(|record| record.version_id == candidate.version.version_id)
+            .and_then(|record| record.content))
     }
 
     /// The object's own words, unless they cannot be true. `None` for what
@@ -188,7 +184,7 @@ impl Trial<'_> {
 
     /// What tells one version from all others.
     pub(crate) fn name(&self, candidate: &Candidate) -> (String, String, String) {
-        let source = &self.ctx.sources[candidate.source].config.name;
+        let source = &candidate.source.config.name;
         let version_id = &candidate.version.version_id;
         (source.clone(), candidate.key.clone(), version_id.clone())
     }
@@ -198,7 +194,7 @@ impl Trial<'_> {
     }
 
     fn failure(&self, candidate: &Candidate, damage: Option<Damage>, why: String) -> Failure {
-        let config = &self.ctx.sources[candidate.source].config;
+        let config = &candidate.source.config;
         let within = candidate.key.strip_prefix(config.prefix.as_str());
         let path = match within.map(RelKey::parse) {
             Some(Ok(key)) => key.path().to_string(),
@@ -213,7 +209,7 @@ impl Trial<'_> {
             damage,
             why,
             is_older: candidate.is_older,
-            since_ms: self.ctx.now_ms(),
+            since_ms: self.clock.now_ms(),
             told: false,
         }
     }

@@ -4,11 +4,11 @@
 //! that stands on the disk under another name is not lost, however many of its old
 //! names the index still has.
 
+use super::deletion_guard::DeletionGuard;
 use super::policy::Lacks;
 use crate::files;
 use crate::files::{Pulse, WalkFault};
 use crate::index::{Index, SourceId};
-use crate::source::Context;
 use crate::types::{Fault, Fingerprint, Kind, RelKey, RelPath};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -41,17 +41,17 @@ impl Counted {
 /// Files and links of a source. Twice when that looks like a fall: a folder that is
 /// renamed under the walk may be missed in both places. `pulse` beats with the
 /// walk.
-pub(crate) fn count_surely(ctx: &Context, source: usize, pulse: &Pulse) -> Result<Counted, Fault> {
-    let first = count(ctx, source, pulse)?;
+pub(crate) fn count_surely(guard: &DeletionGuard, pulse: &Pulse) -> Result<Counted, Fault> {
+    let first = count(guard, pulse)?;
     let has_fallen = {
-        let mut brake = ctx.brakes.memory(source).saved.brake.clone();
-        brake.raise(first.were(), ctx.now_ms());
+        let mut brake = guard.memory().saved.brake.clone();
+        brake.raise(first.were(), guard.clock.now_ms());
         brake.has_fallen(first.on_disk)
     };
     if !has_fallen {
         return Ok(first);
     }
-    let second = count(ctx, source, pulse)?;
+    let second = count(guard, pulse)?;
     Ok(match second.on_disk > first.on_disk {
         true => second,
         false => first,
@@ -60,19 +60,18 @@ pub(crate) fn count_surely(ctx: &Context, source: usize, pulse: &Pulse) -> Resul
 
 /// What the disk lacks of the files that the index knows, file by file: what has come
 /// and is not backed up yet makes up for nothing. `pulse` beats with the walk.
-pub(crate) fn lacks(ctx: &Context, source: usize, pulse: &Pulse) -> Result<Lacks, Fault> {
-    let counted = count_surely(ctx, source, pulse)?;
+pub(crate) fn lacks(guard: &DeletionGuard, pulse: &Pulse) -> Result<Lacks, Fault> {
+    let counted = count_surely(guard, pulse)?;
     Ok(Lacks {
         files: counted.missing.saturating_sub(counted.renamed),
         of: counted.were(),
     })
 }
 
-fn count(ctx: &Context, source: usize, pulse: &Pulse) -> Result<Counted, Fault> {
-    let place = &ctx.sources[source];
+fn count(guard: &DeletionGuard, pulse: &Pulse) -> Result<Counted, Fault> {
     pulse.beat();
     let root = RelKey::of_folder(&RelPath::root());
-    let known = ctx.index.range(place.id, root.as_str(), None);
+    let known = guard.index.range(guard.id, root.as_str(), None);
     // Of a million files that are gone the index is read for minutes.
     let known = known.inspect(|_| pulse.beat());
     let known = known.filter_map(|entry| match entry {
@@ -80,7 +79,7 @@ fn count(ctx: &Context, source: usize, pulse: &Pulse) -> Result<Counted, Fault> 
         Ok((key, record)) => Some(Ok((key, record.fingerprint))),
         Err(fault) => Some(Err(fault)),
     });
-    let walk = files::walk(&place.config.path, &RelPath::root(), &place.rules);
+    let walk = files::walk(&guard.source.path, &RelPath::root(), &guard.rules);
     let walk = walk.inspect(|_| pulse.beat());
     let found = walk.filter_map(|entry| match entry {
         Ok(entry) => match entry.fingerprint.kind {

@@ -2,8 +2,8 @@
 
 use super::policy::Why;
 use super::ransomware::{Incident, ending_of};
-use super::{Memory, change};
-use crate::source::Context;
+use super::change::change;
+use super::deletion_guard::{DeletionGuard, Memory};
 use crate::types::{Fault, Look, Record, RelPath};
 
 /// Content that looks encrypted, or none at all, was stored at a path; `was` is what
@@ -13,24 +13,23 @@ use crate::types::{Fault, Look, Record, RelPath};
 /// # Errors
 /// The index fails.
 pub(crate) fn looks_ruined(
-    ctx: &Context,
-    source: usize,
+    guard: &DeletionGuard,
     path: &RelPath,
     was: Option<&Record>,
     look: Look,
     since_ms: i64,
 ) -> Result<(), Fault> {
-    let at_ms = ctx.server_moment_ms(since_ms);
+    let at_ms = guard.clock.server_moment_ms(since_ms);
     match (was, look) {
         (Some(was), _) if !was.was_plain(path.name()) => Ok(()),
-        (Some(_), Look::Blank) => note(ctx, source, |memory, now_ms, known| {
+        (Some(_), Look::Blank) => note(guard, |memory, now_ms, known| {
             let (window, halves) = (&mut memory.saved.window, &mut memory.halves);
             window.emptied(halves, path, at_ms, now_ms, known)
         }),
-        (Some(_), _) => note(ctx, source, |memory, now_ms, known| {
+        (Some(_), _) => note(guard, |memory, now_ms, known| {
             memory.saved.window.rewritten(path, at_ms, now_ms, known)
         }),
-        (None, look) => note(ctx, source, |memory, now_ms, known| {
+        (None, look) => note(guard, |memory, now_ms, known| {
             let (window, halves) = (&mut memory.saved.window, &mut memory.halves);
             window.came(halves, path, look, at_ms, now_ms, known)
         }),
@@ -42,41 +41,39 @@ pub(crate) fn looks_ruined(
 /// # Errors
 /// The index fails.
 pub(crate) fn plain_is_gone(
-    ctx: &Context,
-    source: usize,
+    guard: &DeletionGuard,
     path: &RelPath,
     since_ms: i64,
 ) -> Result<(), Fault> {
-    let at_ms = ctx.server_moment_ms(since_ms);
-    note(ctx, source, |memory, now_ms, known| {
+    let at_ms = guard.clock.server_moment_ms(since_ms);
+    note(guard, |memory, now_ms, known| {
         let (window, halves) = (&mut memory.saved.window, &mut memory.halves);
         window.gone(halves, path, at_ms, now_ms, known)
     })
 }
 
 fn note(
-    ctx: &Context,
-    source: usize,
+    guard: &DeletionGuard,
     look: impl FnOnce(&mut Memory, i64, u64) -> Option<Incident>,
 ) -> Result<(), Fault> {
-    let counts = ctx.index.counts(ctx.sources[source].id);
+    let counts = guard.index.counts(guard.id);
     let known = counts.files + counts.links;
-    let (now_ms, server_ms) = (ctx.now_ms(), ctx.server_now_ms());
-    let Some(incident) = change(ctx, source, |memory| look(memory, server_ms, known))? else {
+    let (now_ms, server_ms) = (guard.clock.now_ms(), guard.clock.server_now_ms());
+    let Some(incident) = change(guard, |memory| look(memory, server_ms, known))? else {
         return Ok(());
     };
     // The index has its times by this computer's clock.
     let before_here_ms = incident.before_ms + (now_ms - server_ms);
     // Looking for the ending reads the whole index: not for each further file.
     if let Some(ending) = &incident.ending
-        && !is_told(ctx, source)
-        && is_in_use(ctx, source, ending, before_here_ms)?
+        && !is_told(guard)
+        && is_in_use(guard, ending, before_here_ms)?
     {
-        return change(ctx, source, |memory| {
+        return change(guard, |memory| {
             memory.saved.window.forgive(&mut memory.halves, ending);
         });
     }
-    change(ctx, source, |memory| {
+    change(guard, |memory| {
         let brake = &mut memory.saved.brake;
         let standing = brake.holds.iter_mut().find_map(|hold| match &mut hold.why {
             Why::Encrypted {
@@ -96,7 +93,7 @@ fn note(
             ending,
             is_emptied,
         } = incident;
-        let now = super::now(ctx);
+        let now = guard.now();
         let why = Why::Encrypted {
             before_ms,
             ending,
@@ -107,8 +104,8 @@ fn note(
 }
 
 /// An attack is held against that source already.
-fn is_told(ctx: &Context, source: usize) -> bool {
-    let memory = ctx.brakes.memory(source);
+fn is_told(guard: &DeletionGuard) -> bool {
+    let memory = guard.memory();
     let mut holds = memory.saved.brake.holds.iter();
     holds.any(|hold| matches!(hold.why, Why::Encrypted { .. }))
 }
@@ -126,8 +123,8 @@ fn shows_use(record: &Record, before_ms: i64) -> bool {
 
 /// An ending that the source had before is no sign of anything: somebody keeps
 /// encrypted files here.
-fn is_in_use(ctx: &Context, source: usize, ending: &str, before_ms: i64) -> Result<bool, Fault> {
-    for entry in ctx.index.range(ctx.sources[source].id, "", None) {
+fn is_in_use(guard: &DeletionGuard, ending: &str, before_ms: i64) -> Result<bool, Fault> {
+    for entry in guard.index.range(guard.id, "", None) {
         let (key, record) = entry?;
         if shows_use(&record, before_ms) && ending_of(&key.path()).as_deref() == Some(ending) {
             return Ok(true);

@@ -4,12 +4,13 @@
 //! was let go before has its answer; what is marked is counted when the bucket has
 //! answered, and the moment before the first of it is kept before it is asked.
 
+use super::change::change;
 use super::count::count_surely;
-use super::{change, is_held, now};
+use super::deletion_guard::{DeletionGuard, Memory};
+use super::holding::is_held;
 use crate::files;
 use crate::files::Pulse;
 use crate::os::clock::wall_ms;
-use crate::source::Context;
 use crate::types::{Fault, Kind, RelKey};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -29,8 +30,7 @@ pub(crate) enum May {
 /// One deletion that may be marked; until it is dropped nothing is told about how
 /// many were.
 pub(crate) struct Grant {
-    ctx: Arc<Context>,
-    source: usize,
+    guard: Arc<DeletionGuard>,
     /// A file or link, which counts.
     counts: bool,
 }
@@ -44,7 +44,7 @@ impl Grant {
         if !self.counts {
             return Ok(());
         }
-        change(&self.ctx, self.source, |memory| {
+        change(&self.guard, |memory| {
             memory.saved.brake.marked(key, renamed);
         })
     }
@@ -52,19 +52,19 @@ impl Grant {
 
 /// The index has let go of a file that was marked. Kept with the next change: a kill
 /// before it only has the file looked for once more.
-pub(crate) fn settled(ctx: &Context, source: usize, key: &RelKey) {
-    ctx.brakes.memory(source).saved.brake.settled(key);
+pub(crate) fn settled(guard: &DeletionGuard, key: &RelKey) {
+    guard.memory().saved.brake.settled(key);
 }
 
 /// A file that is counted as marked already, though the index still has it.
-pub(crate) fn is_counted(ctx: &Context, source: usize, key: &RelKey) -> bool {
-    let memory = ctx.brakes.memory(source);
+pub(crate) fn is_counted(guard: &DeletionGuard, key: &RelKey) -> bool {
+    let memory = guard.memory();
     memory.saved.brake.unsettled.contains(key)
 }
 
 impl Drop for Grant {
     fn drop(&mut self) {
-        let mut memory = self.ctx.brakes.memory(self.source);
+        let mut memory = self.guard.memory();
         memory.in_flight = memory.in_flight.saturating_sub(1);
     }
 }
@@ -75,15 +75,14 @@ impl Drop for Grant {
 /// # Errors
 /// The root cannot be looked at, or the index fails.
 pub(crate) fn may_mark(
-    ctx: &Arc<Context>,
-    source: usize,
+    guard: &Arc<DeletionGuard>,
     key: &RelKey,
     counts: bool,
     pulse: &Pulse,
 ) -> Result<May, Fault> {
     let held = || {
         pulse.beat();
-        let held = is_held(ctx, source, key);
+        let held = is_held(guard, key);
         pulse.rest();
         held
     };
@@ -91,7 +90,7 @@ pub(crate) fn may_mark(
         return Ok(May::Hold);
     }
     pulse.beat();
-    let is_there = is_there(ctx, source, key);
+    let is_there = is_there(guard, key);
     pulse.rest();
     if is_there? {
         // It was missing while another folder or disk was in its place.
@@ -99,10 +98,10 @@ pub(crate) fn may_mark(
     }
     // This one among them.
     let waiting = match counts {
-        true => ctx.queue.deletions_waiting(source).max(1),
+        true => guard.work.queue.deletions_waiting().max(1),
         false => 0,
     };
-    if let Some(may) = grant(ctx, source, key, counts, |memory| {
+    if let Some(may) = grant(guard, key, counts, |memory| {
         if counts && memory.is_counting {
             return Decided::Busy;
         }
@@ -116,15 +115,15 @@ pub(crate) fn may_mark(
         return Ok(may);
     }
     // Whoever waited for this one would hold a worker for as long as a disk may hang.
-    let _counting = Counting { ctx, source };
-    let counted = count_surely(ctx, source, pulse)?;
+    let _counting = Counting(guard);
+    let counted = count_surely(guard, pulse)?;
     let on_disk = counted.on_disk;
     // A root or disk that went away meanwhile makes the count worthless.
     if held()? {
         return Ok(May::Hold);
     }
-    let now = now(ctx);
-    let may = grant(ctx, source, key, counts, |memory| {
+    let now = guard.now();
+    let may = grant(guard, key, counts, |memory| {
         let brake = &mut memory.saved.brake;
         brake.raise(counted.were(), now.here_ms);
         // Names that are gone of files that are there, as of hard links, are no loss.
@@ -142,14 +141,14 @@ pub(crate) fn may_mark(
         return Ok(may);
     }
     // It counts exactly, and has marked what turns out to be well.
-    ctx.scans.ask_later(source);
+    guard.work.scans.ask_later();
     Ok(May::Hold)
 }
 
 /// What the key says stands on the disk after all.
-fn is_there(ctx: &Context, source: usize, key: &RelKey) -> Result<bool, Fault> {
-    let source = &ctx.sources[source];
-    let found = files::stat_unless_excluded(&source.config.path, &key.path(), &source.rules)?;
+fn is_there(guard: &DeletionGuard, key: &RelKey) -> Result<bool, Fault> {
+    let root = &guard.source.path;
+    let found = files::stat_unless_excluded(root, &key.path(), &guard.rules)?;
     Ok(found.is_some_and(|found| match found.kind {
         Kind::File | Kind::Symlink => !key.is_folder(),
         Kind::Folder => key.is_folder(),
@@ -160,16 +159,15 @@ fn is_there(ctx: &Context, source: usize, key: &RelKey) -> Result<bool, Fault> {
 /// Let it go when `decide` says so and nothing holds it back: in one step, so that
 /// a hold knows all that was let go before it.
 fn grant(
-    ctx: &Arc<Context>,
-    source: usize,
+    guard: &Arc<DeletionGuard>,
     key: &RelKey,
     counts: bool,
-    decide: impl FnOnce(&mut super::Memory) -> Decided,
+    decide: impl FnOnce(&mut Memory) -> Decided,
 ) -> Result<Option<May>, Fault> {
-    let before_ms = before_any_marker_ms(ctx);
-    let now_ms = ctx.now_ms();
+    let before_ms = before_any_marker_ms(guard);
+    let now_ms = guard.clock.now_ms();
     let is_let = Cell::new(false);
-    let changed = change(ctx, source, |memory| {
+    let changed = change(guard, |memory| {
         if memory.saved.brake.held(key).is_some() {
             return None;
         }
@@ -183,15 +181,14 @@ fn grant(
     });
     if changed.is_err() && is_let.get() {
         // It is not let go after all, and nobody would ever take it off.
-        let mut memory = ctx.brakes.memory(source);
+        let mut memory = guard.memory();
         memory.in_flight = memory.in_flight.saturating_sub(1);
     }
     let decided = changed?;
     Ok(match decided {
         None => Some(May::Hold),
         Some(Decided::Let) => Some(May::Mark(Grant {
-            ctx: Arc::clone(ctx),
-            source,
+            guard: Arc::clone(guard),
             counts,
         })),
         Some(Decided::Busy) => Some(May::Busy),
@@ -210,61 +207,29 @@ enum Decided {
 }
 
 /// The right to count the files of a source: one count serves all.
-struct Counting<'a> {
-    ctx: &'a Context,
-    source: usize,
-}
+struct Counting<'a>(&'a DeletionGuard);
 
 impl Drop for Counting<'_> {
     fn drop(&mut self) {
-        self.ctx.brakes.memory(self.source).is_counting = false;
+        self.0.memory().is_counting = false;
     }
 }
 
 /// The last millisecond that every marker requested from now on is younger than,
 /// also where the server tells times in whole seconds, rounded down.
-fn before_any_marker_ms(ctx: &Context) -> i64 {
-    let reached_ms = ctx.store.server_reached_ms(wall_ms());
+fn before_any_marker_ms(guard: &DeletionGuard) -> i64 {
+    let reached_ms = guard.store.server_reached_ms(wall_ms());
     reached_ms.div_euclid(1_000) * 1_000 - 1
 }
 
-/// Deletions that came one soon after the other.
-#[derive(Debug, Default)]
-pub(crate) struct Noticed {
-    files: u64,
-    /// When the first and the last of them were heard of, by the steady clock.
-    first_ms: i64,
-    last_ms: i64,
-}
-
-/// No more than this are told from people who tidy up, and not waited for.
-const FEW: u64 = crate::guard::policy::FALL_MIN;
-
-/// So long the first of many deletions waits at the most for the last of them, so
-/// that it is known how many there are before any is marked. Whole folders are
-/// deleted within seconds; a tree of a million files takes minutes, and then what
-/// is marked before it was too much is told.
-const FILLING_MAX_MS: i64 = 30 * 1_000;
-
-/// A deletion was set aside.
-pub(crate) fn noticed(ctx: &Context, source: usize, pause_ms: i64) {
-    let now_ms = ctx.steady_ms();
-    let mut noticed = ctx.brakes.noticed(source);
-    if now_ms - noticed.last_ms > pause_ms {
-        *noticed = Noticed {
-            first_ms: now_ms,
-            ..Noticed::default()
-        };
-    }
-    noticed.files += 1;
-    noticed.last_ms = now_ms;
+/// A deletion was deferred.
+pub(crate) fn noticed(guard: &DeletionGuard, pause_ms: i64) {
+    let now_ms = guard.clock.steady_ms();
+    guard.noticed().note(now_ms, pause_ms);
 }
 
 /// Many deletions have come and more may: none has had `pause_ms` to itself yet.
-pub(crate) fn is_filling(ctx: &Context, source: usize, pause_ms: i64) -> bool {
-    let now_ms = ctx.steady_ms();
-    let noticed = ctx.brakes.noticed(source);
-    noticed.files > FEW
-        && now_ms - noticed.last_ms <= pause_ms
-        && now_ms - noticed.first_ms < FILLING_MAX_MS
+pub(crate) fn is_filling(guard: &DeletionGuard, pause_ms: i64) -> bool {
+    let now_ms = guard.clock.steady_ms();
+    guard.noticed().is_filling(now_ms, pause_ms)
 }

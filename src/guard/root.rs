@@ -7,12 +7,12 @@
 //! Invariant: which files are looked for is settled before anything of a folder in
 //! doubt is stored. What came from that folder proves nothing for it.
 
+use super::deletion_guard::DeletionGuard;
 use super::policy::{Identity, Marker, identity, is_alike};
 use super::root_sentinel;
-use super::root_sentinel::Standing;
+use super::standing::{Judged, Standing};
 use crate::files;
 use crate::files::RootId;
-use crate::source::Context;
 use crate::types::{Fault, Fingerprint, RelKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -51,31 +51,22 @@ impl Sampled {
     }
 }
 
-/// The answer for one root, kept until either changes: finding it takes a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Judged {
-    root: RootId,
-    made_ns: Option<i64>,
-    standing: Standing,
-    is_itself: bool,
-}
-
 /// True when the root is the folder that was backed up, or nothing is known of
 /// that yet. It is remembered as such then, and has its marker.
 ///
 /// # Errors
 /// The root or its marker cannot be looked at, or the index fails.
-pub(crate) fn is_itself(ctx: &Context, source: usize) -> Result<bool, Fault> {
-    let path = &ctx.sources[source].config.path;
+pub(crate) fn is_itself(guard: &DeletionGuard) -> Result<bool, Fault> {
+    let path = &guard.source.path;
     let (root, made_ns) = (files::root_state(path)?, files::root_made_ns(path));
-    let standing = root_sentinel::standing(ctx, source)?;
+    let standing = root_sentinel::standing(guard)?;
     let judged = Judged {
         root,
         made_ns,
         standing: standing.clone(),
         is_itself: true,
     };
-    if let Some(known) = &ctx.brakes.memory(source).judged
+    if let Some(known) = &guard.memory().judged
         && (known.root, known.made_ns, &known.standing) == (root, made_ns, &standing)
     {
         return Ok(known.is_itself);
@@ -85,28 +76,28 @@ pub(crate) fn is_itself(ctx: &Context, source: usize) -> Result<bool, Fault> {
         Standing::Absent { same_root } => (Marker::Absent, Some(*same_root)),
         Standing::Different { same_root } => (Marker::Different, Some(*same_root)),
         Standing::Unknown | Standing::Foreign => {
-            (Marker::Unused, same_unmarked(ctx, source, root)?)
+            (Marker::Unused, same_unmarked(guard, root)?)
         }
     };
     let is_itself = match identity(marker, same) {
         Identity::Itself => true,
-        Identity::Unproven => is_same_content(ctx, source, is_alike)?,
+        Identity::Unproven => is_same_content(guard, is_alike)?,
         // Never marked, as when a marker was first written while the disk was
         // away: nearly all that is known must be there.
         Identity::Other if marker == Marker::Absent => {
-            is_same_content(ctx, source, |same, known| {
+            is_same_content(guard, |same, known| {
                 known > 0 && same * NEARLY_ALL >= known * (NEARLY_ALL - 1)
             })?
         }
         Identity::Other => false,
     };
     if !is_itself {
-        keep_sample(ctx, source)?;
+        keep_sample(guard)?;
     } else if standing != Standing::Itself {
-        adopt(ctx, source)?;
+        adopt(guard)?;
     }
     // After a marker was written everything is looked at once more.
-    ctx.brakes.memory(source).judged = Some(Judged {
+    guard.memory().judged = Some(Judged {
         is_itself,
         ..judged
     });
@@ -115,9 +106,9 @@ pub(crate) fn is_itself(ctx: &Context, source: usize) -> Result<bool, Fault> {
 
 /// The root is the one that was last judged, and was itself then: whatever has
 /// become of its marker since is left to the next look.
-pub(crate) fn is_as_judged(ctx: &Context, source: usize) -> bool {
-    let now = files::root_id(&ctx.sources[source].config.path);
-    let memory = ctx.brakes.memory(source);
+pub(crate) fn is_as_judged(guard: &DeletionGuard) -> bool {
+    let now = files::root_id(&guard.source.path);
+    let memory = guard.memory();
     let judged = memory.judged.as_ref();
     // Whoever finds the root away says so itself.
     let is_it = |judged: &Judged| Some((judged.root, judged.made_ns)) == now;
@@ -125,8 +116,8 @@ pub(crate) fn is_as_judged(ctx: &Context, source: usize) -> bool {
 }
 
 /// Judge another root anew.
-pub(crate) fn forget_other(ctx: &Context, source: usize) {
-    let mut memory = ctx.brakes.memory(source);
+pub(crate) fn forget_other(guard: &DeletionGuard) {
+    let mut memory = guard.memory();
     memory.judged.take_if(|judged| !judged.is_itself);
 }
 
@@ -134,58 +125,56 @@ pub(crate) fn forget_other(ctx: &Context, source: usize) {
 const NEARLY_ALL: u64 = 20;
 
 /// From now on this root is the source.
-pub(crate) fn adopt(ctx: &Context, source: usize) -> Result<(), Fault> {
-    let path = &ctx.sources[source].config.path;
-    let id = ctx.sources[source].id;
-    root_sentinel::adopt(ctx, source)?;
+pub(crate) fn adopt(guard: &DeletionGuard) -> Result<(), Fault> {
+    let path = &guard.source.path;
+    let id = guard.id;
+    root_sentinel::adopt(guard)?;
     let (root, made_ns) = (files::root_state(path)?, files::root_made_ns(path));
-    set(ctx, source, UNMARKED_ROOT, json!(root))?;
-    set(ctx, source, UNMARKED_MADE, json!(made_ns))?;
-    if ctx.index.source_state_get(id, SAMPLE)?.is_some() {
-        set(ctx, source, SAMPLE, Value::Null)?;
+    set(guard, UNMARKED_ROOT, json!(root))?;
+    set(guard, UNMARKED_MADE, json!(made_ns))?;
+    if guard.index.source_state_get(id, SAMPLE)?.is_some() {
+        set(guard, SAMPLE, Value::Null)?;
     }
-    ctx.brakes.memory(source).judged = None;
+    guard.memory().judged = None;
     Ok(())
 }
 
-fn set(ctx: &Context, source: usize, name: &str, value: Value) -> Result<(), Fault> {
-    let id = ctx.sources[source].id;
-    if ctx.index.source_state_get(id, name)?.as_ref() != Some(&value) {
-        ctx.index.source_state_set(id, name, &value)?;
+fn set(guard: &DeletionGuard, name: &str, value: Value) -> Result<(), Fault> {
+    let id = guard.id;
+    if guard.index.source_state_get(id, name)?.as_ref() != Some(&value) {
+        guard.index.source_state_set(id, name, &value)?;
     }
     Ok(())
 }
 
 fn get<T: serde::de::DeserializeOwned>(
-    ctx: &Context,
-    source: usize,
+    guard: &DeletionGuard,
     name: &str,
 ) -> Result<Option<T>, Fault> {
-    let value = ctx.index.source_state_get(ctx.sources[source].id, name)?;
+    let value = guard.index.source_state_get(guard.id, name)?;
     Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
 /// The same device and inode, made at the same time: a folder that is removed and
 /// made again may well get its number again.
-fn same_unmarked(ctx: &Context, source: usize, root: RootId) -> Result<Option<bool>, Fault> {
-    let Some(known) = get::<RootId>(ctx, source, UNMARKED_ROOT)? else {
+fn same_unmarked(guard: &DeletionGuard, root: RootId) -> Result<Option<bool>, Fault> {
+    let Some(known) = get::<RootId>(guard, UNMARKED_ROOT)? else {
         return Ok(None);
     };
-    let made_ns = files::root_made_ns(&ctx.sources[source].config.path);
+    let made_ns = files::root_made_ns(&guard.source.path);
     // `None`: nobody knew, or an earlier version did not ask.
-    let known_ns = get::<i64>(ctx, source, UNMARKED_MADE)?;
+    let known_ns = get::<i64>(guard, UNMARKED_MADE)?;
     let is_as_old = known_ns.is_none() || known_ns == made_ns;
     Ok(Some(known == root && is_as_old))
 }
 
 /// Look for some of the known files, spread over all of them.
 fn is_same_content(
-    ctx: &Context,
-    source: usize,
+    guard: &DeletionGuard,
     is_enough: impl Fn(u64, u64) -> bool,
 ) -> Result<bool, Fault> {
-    let root = &ctx.sources[source].config.path;
-    let sample = sample(ctx, source)?;
+    let root = &guard.source.path;
+    let sample = sample(guard)?;
     let mut same = 0;
     for file in &sample {
         let now = files::stat(root, &file.key.path())?;
@@ -195,29 +184,28 @@ fn is_same_content(
 }
 
 /// What is looked for: what was settled, or else any of the files known now.
-fn sample(ctx: &Context, source: usize) -> Result<Vec<Sampled>, Fault> {
-    match get(ctx, source, SAMPLE)? {
+fn sample(guard: &DeletionGuard) -> Result<Vec<Sampled>, Fault> {
+    match get(guard, SAMPLE)? {
         Some(sample) => Ok(sample),
-        None => draw(ctx, source),
+        None => draw(guard),
     }
 }
 
 /// Settle what is looked for, until a root has it or the owner has spoken.
-fn keep_sample(ctx: &Context, source: usize) -> Result<(), Fault> {
-    if get::<Vec<Sampled>>(ctx, source, SAMPLE)?.is_none() {
-        set(ctx, source, SAMPLE, json!(draw(ctx, source)?))?;
-        ctx.index.flush()?;
+fn keep_sample(guard: &DeletionGuard) -> Result<(), Fault> {
+    if get::<Vec<Sampled>>(guard, SAMPLE)?.is_none() {
+        set(guard, SAMPLE, json!(draw(guard)?))?;
+        guard.index.flush()?;
     }
     Ok(())
 }
 
 /// Files that the index knows, from all over the folder.
-fn draw(ctx: &Context, source: usize) -> Result<Vec<Sampled>, Fault> {
-    let place = &ctx.sources[source];
-    let counts = ctx.index.counts(place.id);
+fn draw(guard: &DeletionGuard) -> Result<Vec<Sampled>, Fault> {
+    let counts = guard.index.counts(guard.id);
     let step = ((counts.files + counts.links) / SAMPLE_FILES).max(1);
     let (mut seen, mut sample) = (0u64, Vec::new());
-    for entry in ctx.index.range(place.id, "", None) {
+    for entry in guard.index.range(guard.id, "", None) {
         let (key, record) = entry?;
         if key.is_folder() || record.content.is_none() {
             continue;

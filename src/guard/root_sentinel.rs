@@ -6,9 +6,10 @@
 //! the owner said so); a folder that may be another one is left as it is, so that
 //! the question stays open until somebody answers it. Every function blocks.
 
+use super::deletion_guard::DeletionGuard;
+use super::standing::Standing;
 use crate::files;
 use crate::files::{Identity, Marker, RootId};
-use crate::source::Context;
 use crate::types::Fault;
 use serde_json::{Value, json};
 
@@ -20,28 +21,6 @@ const ROOT: &str = "root";
 
 /// Under which name the index remembers when the root was made.
 const MADE: &str = "root_made_ns";
-
-/// What a source's root is, compared with what is known of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// The marker carries the source's identity: it is itself.
-    Itself,
-    /// Nothing is known of this source yet (first run, or the index is new), or
-    /// it has no marker to compare with because the configuration says so.
-    Unknown,
-    /// There is no marker although there was one.
-    Absent {
-        /// It is the folder of the last time: the marker was deleted.
-        same_root: bool,
-    },
-    /// It carries another identity.
-    Different {
-        /// It is the folder of the last time.
-        same_root: bool,
-    },
-    /// Something of that name is not ours: no marker can be kept.
-    Foreign,
-}
 
 /// What `settle` has left in the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,19 +39,19 @@ pub enum Settled {
 ///
 /// # Errors
 /// The root or its marker cannot be read, or the index fails.
-pub fn standing(ctx: &Context, source: usize) -> Result<Standing, Fault> {
-    let config = &ctx.sources[source].config;
+pub fn standing(guard: &DeletionGuard) -> Result<Standing, Fault> {
+    let config = &guard.source;
     if !config.sentinel {
         return Ok(Standing::Unknown);
     }
     let root = files::root_state(&config.path)?;
     let marker = files::read_marker(&config.path)?;
-    judge(known(ctx, source)?.as_ref(), &marker, || {
+    judge(known(guard)?.as_ref(), &marker, || {
         // Where nothing says when it was made, another disk may look the same.
         let made_ns = files::root_made_ns(&config.path);
-        Ok(known_root(ctx, source)? == Some(root)
+        Ok(known_root(guard)? == Some(root)
             && made_ns.is_some()
-            && known_made_ns(ctx, source)? == made_ns)
+            && known_made_ns(guard)? == made_ns)
     })
 }
 
@@ -100,16 +79,16 @@ fn judge(
 ///
 /// # Errors
 /// As [`standing`].
-pub fn settle(ctx: &Context, source: usize) -> Result<Settled, Fault> {
-    if !ctx.sources[source].config.sentinel {
+pub fn settle(guard: &DeletionGuard) -> Result<Settled, Fault> {
+    if !guard.source.sentinel {
         return Ok(Settled::Off);
     }
-    match standing(ctx, source)? {
+    match standing(guard)? {
         Standing::Itself => {
-            remember_root(ctx, source)?;
+            remember_root(guard)?;
             Ok(Settled::Marked)
         }
-        Standing::Unknown | Standing::Absent { same_root: true } => adopt(ctx, source),
+        Standing::Unknown | Standing::Absent { same_root: true } => adopt(guard),
         unsure => Ok(Settled::Unsure(unsure)),
     }
 }
@@ -120,20 +99,20 @@ pub fn settle(ctx: &Context, source: usize) -> Result<Settled, Fault> {
 ///
 /// # Errors
 /// As [`standing`].
-pub fn adopt(ctx: &Context, source: usize) -> Result<Settled, Fault> {
-    let config = &ctx.sources[source].config;
+pub fn adopt(guard: &DeletionGuard) -> Result<Settled, Fault> {
+    let config = &guard.source;
     if !config.sentinel {
         return Ok(Settled::Off);
     }
     let found = match files::read_marker(&config.path)? {
         Marker::Absent => {
-            let identity = known(ctx, source)?.unwrap_or_else(Identity::random);
+            let identity = known(guard)?.unwrap_or_else(Identity::random);
             match files::create_marker(&config.path, &identity) {
                 Ok(found) => found,
                 Err(fault) => {
                     // Without that, what the owner confirms would be in doubt
                     // again at the next look.
-                    remember_root(ctx, source)?;
+                    remember_root(guard)?;
                     return Ok(Settled::Unwritable(fault));
                 }
             }
@@ -142,12 +121,12 @@ pub fn adopt(ctx: &Context, source: usize) -> Result<Settled, Fault> {
     };
     match found {
         Marker::Present(identity) => {
-            if known(ctx, source)?.as_ref() != Some(&identity) {
-                let id = ctx.sources[source].id;
-                ctx.index
+            if known(guard)?.as_ref() != Some(&identity) {
+                let id = guard.id;
+                guard.index
                     .source_state_set(id, IDENTITY, &Value::from(identity.as_str()))?;
             }
-            remember_root(ctx, source)?;
+            remember_root(guard)?;
             Ok(Settled::Marked)
         }
         Marker::Foreign | Marker::Absent => Ok(Settled::Unsure(Standing::Foreign)),
@@ -158,9 +137,9 @@ pub fn adopt(ctx: &Context, source: usize) -> Result<Settled, Fault> {
 ///
 /// # Errors
 /// The index fails.
-pub fn known(ctx: &Context, source: usize) -> Result<Option<Identity>, Fault> {
-    let id = ctx.sources[source].id;
-    let value = ctx.index.source_state_get(id, IDENTITY)?;
+pub fn known(guard: &DeletionGuard) -> Result<Option<Identity>, Fault> {
+    let id = guard.id;
+    let value = guard.index.source_state_get(id, IDENTITY)?;
     Ok(value.and_then(|value| Identity::parse(value.as_str()?)))
 }
 
@@ -168,27 +147,27 @@ pub fn known(ctx: &Context, source: usize) -> Result<Option<Identity>, Fault> {
 ///
 /// # Errors
 /// The index fails.
-pub fn known_root(ctx: &Context, source: usize) -> Result<Option<RootId>, Fault> {
-    let id = ctx.sources[source].id;
-    let value = ctx.index.source_state_get(id, ROOT)?;
+pub fn known_root(guard: &DeletionGuard) -> Result<Option<RootId>, Fault> {
+    let id = guard.id;
+    let value = guard.index.source_state_get(id, ROOT)?;
     Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
-fn known_made_ns(ctx: &Context, source: usize) -> Result<Option<i64>, Fault> {
-    let id = ctx.sources[source].id;
-    let value = ctx.index.source_state_get(id, MADE)?;
+fn known_made_ns(guard: &DeletionGuard) -> Result<Option<i64>, Fault> {
+    let id = guard.id;
+    let value = guard.index.source_state_get(id, MADE)?;
     Ok(value.and_then(|value| value.as_i64()))
 }
 
-fn remember_root(ctx: &Context, source: usize) -> Result<(), Fault> {
-    let path = &ctx.sources[source].config.path;
+fn remember_root(guard: &DeletionGuard) -> Result<(), Fault> {
+    let path = &guard.source.path;
     let (root, made_ns) = (files::root_state(path)?, files::root_made_ns(path));
-    let id = ctx.sources[source].id;
-    if known_root(ctx, source)? != Some(root) {
-        ctx.index.source_state_set(id, ROOT, &json!(root))?;
+    let id = guard.id;
+    if known_root(guard)? != Some(root) {
+        guard.index.source_state_set(id, ROOT, &json!(root))?;
     }
-    if known_made_ns(ctx, source)? != made_ns {
-        ctx.index.source_state_set(id, MADE, &json!(made_ns))?;
+    if known_made_ns(guard)? != made_ns {
+        guard.index.source_state_set(id, MADE, &json!(made_ns))?;
     }
     Ok(())
 }

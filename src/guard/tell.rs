@@ -1,126 +1,16 @@
-//! Saying that deletions are held back: on the board, in the log, and at once
-//! by message.
+//! Telling the owner by message that deletions are held back, and that it is over.
 
+use super::change::change;
 use super::count::lacks;
-use super::policy::{Brake, Hold, Lacks, Why};
-use super::report::Held;
-use super::{change, now};
-use crate::config::StoreConfig;
+use super::deletion_guard::DeletionGuard;
+use super::policy::{Brake, Hold, Lacks};
+use super::show::say;
 use crate::files::Pulse;
-use crate::mail::{Message, Post};
-use crate::os;
+use crate::mail::{Message, OutboxSender};
 use crate::os::blocking::blocking;
-use crate::os::shell_word;
-use crate::source::{Context, commands, on_disk};
 use crate::types::Fault;
-use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Under which topics the board warns of what is held back.
-const TOPICS: [&str; 5] = ["deletions", "identity", "away", "mounts", "encrypted"];
-
-fn topic(why: &Why) -> &'static str {
-    match why {
-        Why::Fall => TOPICS[0],
-        Why::OtherRoot => TOPICS[1],
-        Why::Away => TOPICS[2],
-        Why::Unmounted { .. } => TOPICS[3],
-        Why::Encrypted { .. } => TOPICS[4],
-    }
-}
-
-/// Put what is held back on the board, and what is new of it into the log.
-pub fn show(ctx: &Context, source: usize) {
-    let holds = ctx.brakes.holds(source);
-    for name in TOPICS {
-        let lines: Vec<String> = holds
-            .iter()
-            .filter(|hold| topic(&hold.why) == name)
-            .map(|hold| line(ctx, source, hold))
-            .collect();
-        let text = (!lines.is_empty()).then(|| lines.join("; "));
-        let was_there = ctx
-            .board
-            .source(source)
-            .is_some_and(|board| board.warnings.contains_key(name));
-        if ctx.board.warn(source, name, text.clone()) {
-            let of = &ctx.sources[source].config.name;
-            match text {
-                Some(text) if !was_there => tracing::error!(source = %of, "{text}"),
-                // The same with other figures.
-                Some(text) => tracing::debug!(source = %of, "{text}"),
-                None => tracing::info!(source = %of, "nothing is held back any more ({name})"),
-            }
-        }
-    }
-}
-
-/// One line on what is held back.
-pub fn line(ctx: &Context, source: usize, hold: &Hold) -> String {
-    say(ctx, source, hold, false, |held| held.line())
-}
-
-fn say<T>(
-    ctx: &Context,
-    source: usize,
-    hold: &Hold,
-    reminder: bool,
-    make: impl FnOnce(&Held<'_>) -> T,
-) -> T {
-    let settings = &ctx.sources[source].config;
-    make(&Held {
-        computer: &os::computer_name(),
-        source: &settings.name,
-        folder: &settings.path.display().to_string(),
-        hold,
-        now_ms: ctx.now_ms(),
-        reminder,
-        confirm: &format!("{} --reconcile --confirm-deletions", commands::program(ctx)),
-        restore: &restore_command(ctx, source, hold),
-        who: &commands::who(ctx),
-        time_zone: &ctx.config.schedule.time_zone,
-    })
-}
-
-/// The command that brings back the source as it was before the first file was
-/// encrypted, marked or missed, into a new folder. Empty where that
-/// moment is not known (a hold of an earlier version).
-fn restore_command(ctx: &Context, source: usize, hold: &Hold) -> String {
-    if hold.why == Why::Away && hold.of == 0 {
-        // Nothing of it was ever stored.
-        return String::new();
-    }
-    let before_ms = match &hold.why {
-        Why::Encrypted { before_ms, .. } => before_ms,
-        _ if hold.moment_ms > 0 => &hold.moment_ms,
-        _ => return String::new(),
-    };
-    let settings = &ctx.sources[source].config;
-    let zone = &ctx.config.schedule.time_zone;
-    let Ok(at) = Timestamp::from_millisecond(*before_ms) else {
-        return String::new();
-    };
-    let local = at.to_zoned_datetime(zone.clone());
-    let name = format!(
-        "{}-restored-{}",
-        settings.name,
-        local.strftime("%Y-%m-%d-%H%M%S")
-    );
-    let to = commands::new_folder(ctx, source, &name);
-    let from = match (&ctx.config.file, &ctx.config.store) {
-        (None, StoreConfig::Vault { path }) => {
-            format!("--vault {}", shell_word(&path.display().to_string()))
-        }
-        _ => format!("--source {}", shell_word(&settings.name)),
-    };
-    format!(
-        "{} restore {from} --at {} --to {}",
-        commands::program(ctx),
-        local.strftime("%Y-%m-%dT%H:%M:%S%.f%:z"),
-        shell_word(&to.display().to_string())
-    )
-}
 
 /// A message that is owed.
 struct Owed {
@@ -133,35 +23,26 @@ struct Owed {
 /// Put every alert and reminder that is owed into the outbox. That is as good as
 /// sent; what cannot even be kept is tried again at the next call.
 /// At the end of a run (`at_once`) nothing waits for what is still to be stored.
-pub async fn tell(ctx: &Arc<Context>, post: &Post, at_once: bool) {
-    let _one = ctx.brakes.telling.lock().await;
-    for source in 0..ctx.sources.len() {
-        match settle_moment(ctx, source, at_once).await {
-            Ok(true) => {}
-            Ok(false) => continue,
-            Err(fault) => {
-                tracing::error!("{fault}");
-                return;
-            }
-        }
-        let list = {
-            let ctx = Arc::clone(ctx);
-            blocking(move || Ok(owed(&ctx, source))).await
-        };
-        let list = match list {
-            Ok(list) => list,
-            Err(fault) => {
-                tracing::error!("{fault}");
-                return;
-            }
-        };
-        for owed in list {
-            if let Err(fault) = send(ctx, post, source, owed).await {
-                tracing::error!("{fault}");
-                return;
-            }
-        }
+///
+/// # Errors
+/// The index fails, or the message cannot be kept.
+pub async fn tell(
+    guard: &Arc<DeletionGuard>,
+    outbox: &OutboxSender,
+    at_once: bool,
+) -> Result<(), Fault> {
+    let _one = guard.telling.lock().await;
+    if !settle_moment(guard, at_once).await? {
+        return Ok(());
     }
+    let list = {
+        let guard = Arc::clone(guard);
+        blocking(move || Ok(owed(&guard))).await?
+    };
+    for owed in list {
+        send(guard, outbox, owed).await?;
+    }
+    Ok(())
 }
 
 /// How long an alert waits for what was saved before the files were missed to be
@@ -170,9 +51,9 @@ const SETTLING_MAX_MS: i64 = 30 * 1_000;
 
 /// See that what an alert says is so: how many are missing, how many of them are
 /// marked, and which moment has everything that was saved before. False: not yet.
-async fn settle_moment(ctx: &Arc<Context>, source: usize, at_once: bool) -> Result<bool, Fault> {
+async fn settle_moment(guard: &Arc<DeletionGuard>, at_once: bool) -> Result<bool, Fault> {
     let (is_new, has_fallen, in_flight, held_at_ms) = {
-        let memory = ctx.brakes.memory(source);
+        let memory = guard.memory();
         let brake = &memory.saved.brake;
         let mut holds = brake.holds.iter();
         let is_new = holds.any(|hold| hold.told == 0 && hold.may_move());
@@ -185,22 +66,22 @@ async fn settle_moment(ctx: &Arc<Context>, source: usize, at_once: bool) -> Resu
     if !is_new && !has_fallen {
         return Ok(true);
     }
-    let all_heard = ctx.unsettled.up_to(source, held_at_ms).is_some();
-    let all_stored = ctx.queue.depth(source).total() == 0 && !ctx.scans.is_looking(source);
-    let waited_ms = ctx.steady_ms() - held_at_ms;
+    let all_heard = guard.work.in_flight.up_to(held_at_ms).is_some();
+    let all_stored = guard.work.queue.depth().total() == 0 && !guard.work.scans.is_looking();
+    let waited_ms = guard.clock.steady_ms() - held_at_ms;
     let is_settled = at_once || !is_new || all_heard && all_stored;
     if !is_settled && waited_ms < SETTLING_MAX_MS {
         return Ok(false);
     }
     // A run that ends has just scanned.
     let lacks = match has_fallen && !at_once {
-        true => count_lacks(ctx, source).await,
+        true => count_lacks(guard).await,
         false => None,
     };
-    let ctx = Arc::clone(ctx);
+    let guard = Arc::clone(guard);
     blocking(move || {
-        let now = now(&ctx);
-        change(&ctx, source, |memory| {
+        let now = guard.now();
+        change(&guard, |memory| {
             let brake = &mut memory.saved.brake;
             brake.settle_moments(now.server_ms);
             if let Some(lacks) = lacks {
@@ -213,10 +94,12 @@ async fn settle_moment(ctx: &Arc<Context>, source: usize, at_once: bool) -> Resu
 }
 
 /// `None` where nobody can count them: the alert does not wait for a disk.
-async fn count_lacks(ctx: &Arc<Context>, source: usize) -> Option<Lacks> {
-    let (shared, pulse) = (Arc::clone(ctx), Pulse::default());
+async fn count_lacks(guard: &Arc<DeletionGuard>) -> Option<Lacks> {
+    let (shared, pulse) = (Arc::clone(guard), Pulse::default());
     let beat = pulse.clone();
-    let counted = on_disk(ctx, source, &pulse, move || lacks(&shared, source, &beat));
+    let counted = guard
+        .watchdog
+        .run(&pulse, move || lacks(&shared, &beat));
     let limit = Duration::from_millis(SETTLING_MAX_MS.unsigned_abs());
     let counted = tokio::time::timeout(limit, counted).await.ok()?;
     counted
@@ -224,10 +107,10 @@ async fn count_lacks(ctx: &Arc<Context>, source: usize) -> Option<Lacks> {
         .ok()
 }
 
-fn owed(ctx: &Context, source: usize) -> Vec<Owed> {
-    let now_ms = ctx.now_ms();
+fn owed(guard: &DeletionGuard) -> Vec<Owed> {
+    let now_ms = guard.clock.now_ms();
     let (holds, ended) = {
-        let memory = ctx.brakes.memory(source);
+        let memory = guard.memory();
         let brake = &memory.saved.brake;
         if brake.holds.is_empty() && brake.ended.is_empty() {
             return Vec::new();
@@ -235,14 +118,14 @@ fn owed(ctx: &Context, source: usize) -> Vec<Owed> {
         (brake.holds.clone(), brake.ended.clone())
     };
     let over = ended.into_iter().map(|hold| Owed {
-        message: say(ctx, source, &hold, false, |held| held.over()),
+        message: say(guard, &hold, false, |held| held.over()),
         hold,
         is_over: true,
     });
     let alerts = holds.into_iter().filter_map(|hold| {
         let reminder = hold.owes(now_ms)?;
         Some(Owed {
-            message: say(ctx, source, &hold, reminder, |held| held.alert()),
+            message: say(guard, &hold, reminder, |held| held.alert()),
             hold,
             is_over: false,
         })
@@ -252,16 +135,20 @@ fn owed(ctx: &Context, source: usize) -> Vec<Owed> {
 
 /// Keep the message and remember that before it is sent: while SNS is down that
 /// takes long, and a stop meanwhile must not have it told twice.
-async fn send(ctx: &Arc<Context>, post: &Post, source: usize, owed: Owed) -> Result<(), Fault> {
-    post.keep(ctx, owed.message).await?;
+async fn send(
+    guard: &Arc<DeletionGuard>,
+    outbox: &OutboxSender,
+    owed: Owed,
+) -> Result<(), Fault> {
+    outbox.keep(owed.message).await?;
     {
-        let ctx = Arc::clone(ctx);
+        let guard = Arc::clone(guard);
         blocking(move || {
-            let now_ms = ctx.now_ms();
-            change(&ctx, source, |memory| {
+            let now_ms = guard.clock.now_ms();
+            change(&guard, |memory| {
                 note_told(&mut memory.saved.brake, owed.hold, owed.is_over, now_ms);
             })?;
-            ctx.index.flush()
+            guard.index.flush()
         })
         .await
     }

@@ -5,15 +5,16 @@
 //! outbox itself is broken), and leaves it only when SNS has acknowledged it.
 
 use super::message::Message;
-use crate::index::{OUTBOX_MAX, OutboxMessage};
+use crate::clock::Clock;
+use crate::index::{Index, OUTBOX_MAX, OutboxMessage};
 use crate::os::blocking::blocking;
 use crate::sns::{Notifier, TopicCheck, write_digest};
-use crate::source::Context;
 use crate::types::{Class, Fault, chain};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::sync::{Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 
@@ -24,8 +25,12 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// wait in the outbox.
 const SENT_MAX: usize = OUTBOX_MAX as usize;
 
-/// Where messages go.
-pub struct Post {
+/// Sends messages to the owner, and keeps them until they are sent.
+pub struct OutboxSender {
+    index: Index,
+    clock: Clock,
+    /// The zone by whose date a digest's file is named.
+    time_zone: TimeZone,
     notifier: Option<Notifier>,
     /// Folder of the digest files.
     folder: PathBuf,
@@ -70,10 +75,19 @@ pub enum Kept {
     Delivered(Delivery),
 }
 
-impl Post {
+impl OutboxSender {
     /// To a topic, or into files in `folder`.
-    pub fn new(notifier: Option<Notifier>, folder: PathBuf) -> Self {
+    pub fn new(
+        notifier: Option<Notifier>,
+        folder: PathBuf,
+        index: Index,
+        clock: Clock,
+        time_zone: TimeZone,
+    ) -> Self {
         Self {
+            index,
+            clock,
+            time_zone,
             notifier,
             folder,
             sending: Mutex::default(),
@@ -91,7 +105,7 @@ impl Post {
     }
 
     /// What the topic answered last. News is logged here, once.
-    fn heard(&self, ctx: &Context, answer: Result<(), &Fault>) {
+    fn heard(&self, answer: Result<(), &Fault>) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
             Ok(()) => {
@@ -101,7 +115,7 @@ impl Post {
             }
             Err(fault) => {
                 let is_news = trouble.as_ref().is_none_or(|(_, old)| old != fault);
-                let since_ms = trouble.as_ref().map_or(ctx.now_ms(), |(since, _)| *since);
+                let since_ms = trouble.as_ref().map_or(self.clock.now_ms(), |(since, _)| *since);
                 if is_news {
                     tracing::error!("no mail goes out: {fault}");
                 }
@@ -112,7 +126,7 @@ impl Post {
 
     /// Ask whether the topic is there and anybody gets its messages: a wrong one is
     /// named now, and not when there is something to say.
-    async fn look_at_topic(&self, ctx: &Context) {
+    async fn look_at_topic(&self) {
         let Some(notifier) = &self.notifier else {
             return;
         };
@@ -127,20 +141,15 @@ impl Post {
             Ok(_) => {}
             // What passes is told when there is something to send.
             Err(fault) if fault.class.is_transient() => tracing::debug!("{fault}"),
-            Err(fault) => self.heard(ctx, Err(&fault)),
+            Err(fault) => self.heard(Err(&fault)),
         }
     }
 
-    /// The same folder, and this publisher.
-    pub fn with_notifier(&self, notifier: Notifier) -> Self {
-        Self::new(Some(notifier), self.folder.clone())
-    }
-
     /// Send what waits as soon as it does and again and again; never ends.
-    pub async fn run(&self, ctx: &Arc<Context>) {
-        self.look_at_topic(ctx).await;
+    pub async fn run(&self) {
+        self.look_at_topic().await;
         loop {
-            if let Err(fault) = self.flush(ctx).await {
+            if let Err(fault) = self.flush().await {
                 tracing::debug!("the outbox waits: {fault}");
             }
             // Either is a reason to look.
@@ -152,12 +161,12 @@ impl Post {
     ///
     /// # Errors
     /// It could neither be sent nor kept.
-    pub async fn send(&self, ctx: &Arc<Context>, message: Message) -> Result<Delivery, Fault> {
-        let id = match self.keep(ctx, message).await? {
+    pub async fn send(&self, message: Message) -> Result<Delivery, Fault> {
+        let id = match self.keep(message).await? {
             Kept::Queued(id) => id,
             Kept::Delivered(delivery) => return Ok(delivery),
         };
-        match self.flush(ctx).await {
+        match self.flush().await {
             Ok(sent) => Ok(sent
                 .into_iter()
                 .find(|(number, _)| *number == id)
@@ -173,25 +182,25 @@ impl Post {
     }
 
     /// Put a message where no kill and no outage can take it away any more: into
-    /// the outbox, for [`Post::run`] to send (an SNS that hangs holds nobody up),
+    /// the outbox, for [`OutboxSender::run`] to send (an SNS that hangs holds nobody up),
     /// or into a file without a topic.
     ///
     /// # Errors
     /// It could neither be kept nor sent.
-    pub async fn keep(&self, ctx: &Arc<Context>, message: Message) -> Result<Kept, Fault> {
+    pub async fn keep(&self, message: Message) -> Result<Kept, Fault> {
         let Some(notifier) = &self.notifier else {
             tracing::info!(subject = %message.subject, "{}", message.body);
-            let path = self.write(ctx, message).await?;
+            let path = self.write(message).await?;
             return Ok(Kept::Delivered(Delivery::Written(path)));
         };
         let queued = OutboxMessage {
             subject: message.subject,
             body: message.body,
-            created_ms: ctx.now_ms(),
+            created_ms: self.clock.now_ms(),
         };
         let kept = {
-            let (ctx, queued) = (Arc::clone(ctx), queued.clone());
-            blocking(move || ctx.index.outbox_push(&queued)).await
+            let (index, queued) = (self.index.clone(), queued.clone());
+            blocking(move || index.outbox_push(&queued)).await
         };
         match kept {
             Ok(id) => {
@@ -208,10 +217,10 @@ impl Post {
         }
     }
 
-    async fn write(&self, ctx: &Arc<Context>, message: Message) -> Result<PathBuf, Fault> {
+    async fn write(&self, message: Message) -> Result<PathBuf, Fault> {
         let folder = self.folder.clone();
-        let zone = ctx.config.schedule.time_zone.clone();
-        let now = Timestamp::from_millisecond(ctx.now_ms()).map_err(|e| {
+        let zone = self.time_zone.clone();
+        let now = Timestamp::from_millisecond(self.clock.now_ms()).map_err(|e| {
             Fault::new(Class::Local, "date", "the message", chain(&e))
                 .hint("set this computer's clock")
         })?;
@@ -228,22 +237,22 @@ impl Post {
     ///
     /// # Errors
     /// Why the oldest could not be sent.
-    pub async fn flush(&self, ctx: &Arc<Context>) -> Result<Vec<(u64, String)>, Fault> {
+    pub async fn flush(&self) -> Result<Vec<(u64, String)>, Fault> {
         let Some(notifier) = &self.notifier else {
             return Ok(Vec::new());
         };
         let mut sent = self.sending.lock().await;
         loop {
             let next = {
-                let ctx = Arc::clone(ctx);
-                blocking(move || ctx.index.outbox_peek()).await?
+                let index = self.index.clone();
+                blocking(move || index.outbox_peek()).await?
             };
             let Some((number, message)) = next else {
                 return Ok(sent.iter().cloned().collect());
             };
             let id = match notifier.publish(&message.subject, &message.body).await {
                 Ok(id) => {
-                    self.heard(ctx, Ok(()));
+                    self.heard(Ok(()));
                     tracing::info!(subject = %message.subject, message_id = %id, "message published");
                     id
                 }
@@ -254,16 +263,16 @@ impl Post {
                         subject: message.subject.clone(),
                         body: message.body.clone(),
                     };
-                    self.write(ctx, kept).await?;
+                    self.write(kept).await?;
                     String::new()
                 }
                 Err(fault) => {
-                    self.heard(ctx, Err(&fault));
+                    self.heard(Err(&fault));
                     return Err(fault);
                 }
             };
-            let ctx = Arc::clone(ctx);
-            blocking(move || ctx.index.outbox_remove(number)).await?;
+            let index = self.index.clone();
+            blocking(move || index.outbox_remove(number)).await?;
             if sent.len() >= SENT_MAX {
                 sent.pop_front();
             }

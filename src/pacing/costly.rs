@@ -37,7 +37,7 @@ struct Count {
 
 /// What was stored of which files since the last digest.
 #[derive(Debug, Clone, Default)]
-pub struct Tally(HashMap<RelPath, Count>);
+pub struct VersionCosts(HashMap<RelPath, Count>);
 
 /// A file that costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct Costly {
     pub with_interval: Option<(&'static str, u64, u64)>,
 }
 
-impl Tally {
+impl VersionCosts {
     /// A version was stored.
     pub fn add(&mut self, path: &RelPath, stored_bytes: u64, now_ms: i64) {
         if self.0.len() >= FILES_MAX && !self.0.contains_key(path) {
@@ -111,7 +111,7 @@ impl Tally {
         }
     }
 
-    /// Read [`Tally::to_json`] back; empty for anything else.
+    /// Read [`VersionCosts::to_json`] back; empty for anything else.
     pub fn from_json(value: serde_json::Value) -> Self {
         let list: Vec<(String, Count)> = serde_json::from_value(value).unwrap_or_default();
         let list = list.into_iter().take(KEPT_MAX);
@@ -148,7 +148,7 @@ impl Count {
 
 /// A file of many versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct CostlyLine {
+pub struct CostlyFile {
     /// The file, as shown to people.
     pub path: String,
     /// Versions in the period.
@@ -170,8 +170,8 @@ mod tests {
         RelPath::from_bytes(text).unwrap()
     }
 
-    fn tally(files: &[(&str, i64, i64, u64)]) -> Tally {
-        let mut tally = Tally::default();
+    fn tally(files: &[(&str, i64, i64, u64)]) -> VersionCosts {
+        let mut tally = VersionCosts::default();
         for (name, versions, every_ms, bytes) in files {
             for at in 0..*versions {
                 tally.add(&path(name), *bytes, at * every_ms);
@@ -219,14 +219,14 @@ mod tests {
             ]
         );
         assert_eq!(tally.costliest(1).len(), 1);
-        let again = Tally::from_json(tally.to_json());
+        let again = VersionCosts::from_json(tally.to_json());
         assert_eq!(again.costliest(5), list);
-        assert_eq!(Tally::from_json("?".into()).costliest(5), []);
+        assert_eq!(VersionCosts::from_json("?".into()).costliest(5), []);
     }
 
     #[test]
     fn what_is_kept_is_small_enough_to_be_written_at_one_stroke() {
-        let mut tally = Tally::default();
+        let mut tally = VersionCosts::default();
         for (number, at) in (0..FILES_MAX).zip([0, 1].into_iter().cycle()) {
             let name = format!("{number:04}{}", "n".repeat(996));
             for version in 0..=at {
@@ -235,11 +235,11 @@ mod tests {
         }
         let kept = tally.to_json();
         assert!(kept.to_string().len() <= 4096, "{}", kept.to_string().len());
-        let again = Tally::from_json(kept);
+        let again = VersionCosts::from_json(kept);
         assert_eq!(again.costliest(3), tally.costliest(3));
         assert_eq!(again.0.len(), 3, "what has one version costs nothing");
         // Control characters take six bytes each.
-        let mut tally = Tally::default();
+        let mut tally = VersionCosts::default();
         for at in [0, 1] {
             tally.add(&path(&"\u{1}".repeat(1000)), 1, at);
             tally.add(&RelPath::from_bytes(vec![0xff]).unwrap(), 1, at);
@@ -248,7 +248,7 @@ mod tests {
         // What earlier versions of the program kept is read as nothing.
         let old = serde_json::json!([[[97], {"versions": 2, "stored_bytes": 1,
             "with": [[1, 0], [1, 0], [1, 0]]}]]);
-        assert_eq!(Tally::from_json(old).costliest(5), []);
+        assert_eq!(VersionCosts::from_json(old).costliest(5), []);
     }
 
     #[test]

@@ -5,10 +5,11 @@
 //! waits is stored at the end of its interval and at a stop at the latest.
 
 mod costly;
-pub(crate) mod costs;
+mod costs;
 mod policy;
 mod waiting;
 
-pub use costly::{CostlyLine, Tally};
+pub use costly::{CostlyFile, VersionCosts};
+pub use costs::{costly_files, keep_costs, load_costs};
 pub use policy::Policy;
 pub use waiting::Pacing;

@@ -6,44 +6,41 @@
 //! settings say, nor beyond a stop that has time. A kill forgets what waits: the
 //! next start's scan finds it, and stores it at once.
 
-use super::costly::{Costly, Tally};
+use super::costly::VersionCosts;
 use super::policy::{Paid, Policy};
 use crate::types::RelPath;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Files whose recent versions are remembered: some 4 MB. Files that change all
+/// Files of one source whose recent versions are remembered: some 4 MB. Files that change all
 /// the time are few; beyond that they are stored each time.
 const BOOK_MAX: usize = 20_000;
 
-/// Paths that wait at a time, some 4 MB; further ones are stored at once.
+/// Paths of one source that wait at a time, some 4 MB; further ones are stored at once.
 const WAITING_MAX: usize = 10_000;
-
-type At = (usize, RelPath);
 
 #[derive(Default)]
 struct State {
-    policies: Vec<Policy>,
-    book: HashMap<At, Paid>,
-    waiting: HashMap<At, i64>,
-    by_due: BTreeSet<(i64, At)>,
+    policy: Policy,
+    book: HashMap<RelPath, Paid>,
+    waiting: HashMap<RelPath, i64>,
+    by_due: BTreeSet<(i64, RelPath)>,
     /// Asked for by reconciliations, and for good at a stop.
     free: usize,
-    tallies: Vec<Tally>,
+    costs: VersionCosts,
 }
 
-/// What waits for its next version, and what that costs.
+/// Which files of one source wait for their next version, and what versions cost.
 pub struct Pacing(Mutex<State>);
 
 /// While it lives, nothing waits.
 pub struct Free<'a>(&'a Pacing);
 
 impl Pacing {
-    /// One policy per source.
-    pub fn new(policies: Vec<Policy>) -> Self {
+    /// Of a source with this policy.
+    pub fn new(policy: Policy) -> Self {
         Self(Mutex::new(State {
-            tallies: vec![Tally::default(); policies.len()],
-            policies,
+            policy,
             ..State::default()
         }))
     }
@@ -55,89 +52,83 @@ impl Pacing {
 
     /// Whether a new version of this path may be stored now; if not, the path
     /// waits here. `stored_ms` is when the last one was stored.
-    pub fn may_store(&self, source: usize, path: &RelPath, stored_ms: i64, now_ms: i64) -> bool {
+    pub fn may_store(&self, path: &RelPath, stored_ms: i64, now_ms: i64) -> bool {
         let mut state = self.state();
-        let at = (source, path.clone());
-        let policy = state.policies.get(source).copied().unwrap_or_default();
-        let paid = state.book.get(&at).copied();
+        let policy = state.policy;
+        let paid = state.book.get(path).copied();
         let due_ms = policy.due_ms(paid, stored_ms, now_ms);
-        let has_room = state.waiting.len() < WAITING_MAX || state.waiting.contains_key(&at);
-        state.forget(&at);
+        let has_room = state.waiting.len() < WAITING_MAX || state.waiting.contains_key(path);
+        state.forget(path);
         if due_ms <= now_ms || state.free > 0 || !has_room {
             if policy.per_hour_max > 0 && paid.is_none() {
-                state.book(at, Paid(now_ms), now_ms);
+                state.book(path.clone(), Paid(now_ms), now_ms);
             }
             return true;
         }
-        state.wait(at, due_ms);
+        state.wait(path.clone(), due_ms);
         false
     }
 
     /// A version of this file was stored. It counts if [`Pacing::may_store`] was
     /// asked: nobody asks for a first version, and of those a first backup has
     /// more than can be remembered.
-    pub fn stored(&self, source: usize, path: &RelPath, stored_bytes: u64, now_ms: i64) {
+    pub fn stored(&self, path: &RelPath, stored_bytes: u64, now_ms: i64) {
         let mut state = self.state();
-        if let Some(tally) = state.tallies.get_mut(source) {
-            tally.add(path, stored_bytes, now_ms);
-        }
-        let policy = state.policies.get(source).copied().unwrap_or_default();
-        if let Some(paid) = state.book.get_mut(&(source, path.clone())) {
+        state.costs.add(path, stored_bytes, now_ms);
+        let policy = state.policy;
+        if let Some(paid) = state.book.get_mut(path) {
             *paid = policy.stored(Some(*paid), now_ms);
         }
     }
 
     /// What belongs to this file was stored, and the file itself was not: that counts
     /// as one of its versions.
-    pub fn stored_beside(&self, source: usize, path: &RelPath, now_ms: i64) {
+    pub fn stored_beside(&self, path: &RelPath, now_ms: i64) {
         let mut state = self.state();
-        let policy = state.policies.get(source).copied().unwrap_or_default();
-        if let Some(paid) = state.book.get_mut(&(source, path.clone())) {
+        let policy = state.policy;
+        if let Some(paid) = state.book.get_mut(path) {
             *paid = policy.stored(Some(*paid), now_ms);
         }
     }
 
     /// It need not wait any more: it is gone, or as it was stored.
-    pub fn forget(&self, source: usize, path: &RelPath) {
+    pub fn forget(&self, path: &RelPath) {
         let mut state = self.state();
         if !state.waiting.is_empty() {
-            state.forget(&(source, path.clone()));
+            state.forget(path);
         }
     }
 
     /// Up to `max` paths whose time has come; they do not wait any more.
-    pub fn due(&self, now_ms: i64, max: usize) -> Vec<At> {
+    pub fn due(&self, now_ms: i64, max: usize) -> Vec<RelPath> {
         let mut state = self.state();
-        let most_ms = state.policies.iter().map(|p| p.wait_max_ms()).max();
         // Farther away than anything can be: the clock has been put back.
-        let far_ms = now_ms.saturating_add(most_ms.unwrap_or(0));
+        let far_ms = now_ms.saturating_add(state.policy.wait_max_ms());
         let early = state.by_due.iter().take_while(|(due, _)| *due <= now_ms);
         let late = state
             .by_due
             .iter()
             .rev()
             .take_while(|(due, _)| *due > far_ms);
-        let due: Vec<At> = early
+        let due: Vec<RelPath> = early
             .chain(late)
             .take(max)
-            .map(|(_, at)| at.clone())
+            .map(|(_, path)| path.clone())
             .collect();
-        due.iter().for_each(|at| state.forget(at));
+        due.iter().for_each(|path| state.forget(path));
         due
     }
 
     /// There was no room for it in the queue.
-    pub fn wait_on(&self, at: At, now_ms: i64) {
-        self.state().wait(at, now_ms);
+    pub fn wait_on(&self, path: RelPath, now_ms: i64) {
+        self.state().wait(path, now_ms);
     }
 
-    /// How many paths of a source wait, and until when at most.
-    pub fn waiting(&self, source: usize) -> (u64, Option<i64>) {
+    /// How many paths wait, and until when at most.
+    pub fn waiting(&self) -> (u64, Option<i64>) {
         let state = self.state();
-        let own = state.waiting.iter().filter(|((s, _), _)| *s == source);
-        own.fold((0, None), |(count, last), (_, due)| {
-            (count + 1, last.max(Some(*due)))
-        })
+        let last_ms = state.waiting.values().max().copied();
+        (state.waiting.len() as u64, last_ms)
     }
 
     /// Let nothing wait as long as the answer lives. What waits is not brought
@@ -148,23 +139,16 @@ impl Pacing {
     }
 
     /// Let nothing wait any more: this run ends. Says what has waited.
-    pub fn end(&self) -> Vec<At> {
+    pub fn end(&self) -> Vec<RelPath> {
         let mut state = self.state();
         state.free += 1;
         state.by_due.clear();
-        state.waiting.drain().map(|(at, _)| at).collect()
+        state.waiting.drain().map(|(path, _)| path).collect()
     }
 
-    /// The files of a source that cost most since the last digest.
-    pub fn costliest(&self, source: usize, most: usize) -> Vec<Costly> {
-        let state = self.state();
-        let tally = state.tallies.get(source);
-        tally.map_or_else(Vec::new, |tally| tally.costliest(most))
-    }
-
-    /// Work on a source's tally.
-    pub fn with_tally<T>(&self, source: usize, work: impl FnOnce(&mut Tally) -> T) -> Option<T> {
-        self.state().tallies.get_mut(source).map(work)
+    /// Work on what the versions cost.
+    pub fn with_costs<T>(&self, work: impl FnOnce(&mut VersionCosts) -> T) -> T {
+        work(&mut self.state().costs)
     }
 }
 
@@ -177,25 +161,25 @@ impl Drop for Free<'_> {
 
 impl State {
     /// Remember it if there is room.
-    fn book(&mut self, at: At, paid: Paid, now_ms: i64) {
+    fn book(&mut self, path: RelPath, paid: Paid, now_ms: i64) {
         if self.book.len() >= BOOK_MAX {
             self.book.retain(|_, paid| !paid.is_over(now_ms));
         }
         if self.book.len() < BOOK_MAX {
-            self.book.insert(at, paid);
+            self.book.insert(path, paid);
         }
     }
 
-    fn forget(&mut self, at: &At) {
-        if let Some((at, due_ms)) = self.waiting.remove_entry(at) {
-            self.by_due.remove(&(due_ms, at));
+    fn forget(&mut self, path: &RelPath) {
+        if let Some((path, due_ms)) = self.waiting.remove_entry(path) {
+            self.by_due.remove(&(due_ms, path));
         }
     }
 
-    fn wait(&mut self, at: At, due_ms: i64) {
-        self.forget(&at);
-        self.by_due.insert((due_ms, at.clone()));
-        self.waiting.insert(at, due_ms);
+    fn wait(&mut self, path: RelPath, due_ms: i64) {
+        self.forget(&path);
+        self.by_due.insert((due_ms, path.clone()));
+        self.waiting.insert(path, due_ms);
     }
 }
 
@@ -206,10 +190,10 @@ mod tests {
     const MINUTE_MS: i64 = 60_000;
 
     fn pacing(per_hour_max: u32) -> Pacing {
-        Pacing::new(vec![Policy {
+        Pacing::new(Policy {
             min_interval_ms: 0,
             per_hour_max,
-        }])
+        })
     }
 
     fn path(text: &str) -> RelPath {
@@ -219,10 +203,10 @@ mod tests {
     /// Save it as often as it may be.
     fn until_it_waits(pacing: &Pacing, name: &str, now_ms: i64) -> u32 {
         for stored in 0..100 {
-            if !pacing.may_store(0, &path(name), now_ms, now_ms) {
+            if !pacing.may_store(&path(name), now_ms, now_ms) {
                 return stored;
             }
-            pacing.stored(0, &path(name), 1, now_ms);
+            pacing.stored(&path(name), 1, now_ms);
         }
         100
     }
@@ -232,14 +216,14 @@ mod tests {
         let pacing = pacing(12);
         assert_eq!(until_it_waits(&pacing, "db", 0), 6);
         assert_eq!(until_it_waits(&pacing, "letter", 0), 6);
-        assert_eq!(pacing.waiting(0), (2, Some(5 * MINUTE_MS)));
+        assert_eq!(pacing.waiting(), (2, Some(5 * MINUTE_MS)));
         assert_eq!(pacing.due(5 * MINUTE_MS - 1, 9), []);
-        pacing.forget(0, &path("letter"));
-        assert_eq!(pacing.due(5 * MINUTE_MS, 9), [(0, path("db"))]);
-        assert_eq!(pacing.waiting(0), (0, None));
-        pacing.wait_on((0, path("db")), 5 * MINUTE_MS);
+        pacing.forget(&path("letter"));
+        assert_eq!(pacing.due(5 * MINUTE_MS, 9), [path("db")]);
+        assert_eq!(pacing.waiting(), (0, None));
+        pacing.wait_on(path("db"), 5 * MINUTE_MS);
         assert_eq!(pacing.due(5 * MINUTE_MS, 9).len(), 1);
-        assert!(pacing.may_store(0, &path("db"), 0, 5 * MINUTE_MS));
+        assert!(pacing.may_store(&path("db"), 0, 5 * MINUTE_MS));
     }
 
     #[test]
@@ -248,13 +232,13 @@ mod tests {
         until_it_waits(&pacing, "db", 0);
         {
             let _free = pacing.free();
-            assert!(pacing.may_store(0, &path("db"), 0, 0));
+            assert!(pacing.may_store(&path("db"), 0, 0));
         }
-        assert!(!pacing.may_store(0, &path("db"), 0, 0));
-        assert_eq!(pacing.end(), [(0, path("db"))]);
-        assert!(pacing.may_store(0, &path("db"), 0, 0));
+        assert!(!pacing.may_store(&path("db"), 0, 0));
+        assert_eq!(pacing.end(), [path("db")]);
+        assert!(pacing.may_store(&path("db"), 0, 0));
         assert_eq!(
-            until_it_waits(&Pacing::new(vec![Policy::default()]), "db", 0),
+            until_it_waits(&Pacing::new(Policy::default()), "db", 0),
             100
         );
     }
@@ -263,12 +247,12 @@ mod tests {
     fn a_clock_that_is_put_back_keeps_nothing_waiting() {
         let pacing = pacing(12);
         until_it_waits(&pacing, "db", 100 * MINUTE_MS);
-        assert_eq!(pacing.due(0, 9), [(0, path("db"))]);
+        assert_eq!(pacing.due(0, 9), [path("db")]);
         // Nor does it wait again when it is looked at.
-        assert!(pacing.may_store(0, &path("db"), 100 * MINUTE_MS, 0));
-        pacing.stored(0, &path("db"), 1, 0);
-        assert!(!pacing.may_store(0, &path("db"), 0, 0));
-        assert_eq!(pacing.waiting(0), (1, Some(5 * MINUTE_MS)));
+        assert!(pacing.may_store(&path("db"), 100 * MINUTE_MS, 0));
+        pacing.stored(&path("db"), 1, 0);
+        assert!(!pacing.may_store(&path("db"), 0, 0));
+        assert_eq!(pacing.waiting(), (1, Some(5 * MINUTE_MS)));
     }
 
     #[test]
@@ -276,18 +260,18 @@ mod tests {
         let pacing = pacing(12);
         until_it_waits(&pacing, "db", 0);
         for i in 0..WAITING_MAX {
-            pacing.wait_on((0, path(&format!("f{i}"))), 1);
+            pacing.wait_on(path(&format!("f{i}")), 1);
         }
-        let (waiting, _) = pacing.waiting(0);
+        let (waiting, _) = pacing.waiting();
         // One that waits already goes on waiting.
-        assert!(!pacing.may_store(0, &path("db"), 0, 0));
-        pacing.forget(0, &path("db"));
-        assert!(pacing.may_store(0, &path("db"), 0, 0));
+        assert!(!pacing.may_store(&path("db"), 0, 0));
+        pacing.forget(&path("db"));
+        assert!(pacing.may_store(&path("db"), 0, 0));
         assert_eq!(waiting, WAITING_MAX as u64 + 1);
         for i in 0..BOOK_MAX + 5 {
             let file = path(&format!("f{i}"));
-            assert!(pacing.may_store(0, &file, 0, 0));
-            pacing.stored(0, &file, 1, 0);
+            assert!(pacing.may_store(&file, 0, 0));
+            pacing.stored(&file, 1, 0);
         }
         assert_eq!(pacing.state().book.len(), BOOK_MAX);
     }
@@ -296,7 +280,7 @@ mod tests {
     fn first_versions_take_no_place_of_files_that_change() {
         let pacing = pacing(12);
         for i in 0..BOOK_MAX + 5 {
-            pacing.stored(0, &path(&format!("f{i}")), 1, 0);
+            pacing.stored(&path(&format!("f{i}")), 1, 0);
         }
         assert_eq!(pacing.state().book.len(), 0);
         assert_eq!(until_it_waits(&pacing, "db", 0), 6);

@@ -8,11 +8,11 @@ use crate::guard::{Scanned, Why, most_is_gone};
 use crate::types::{Fault, Kind, RelKey, RelPath};
 
 impl Merge<'_> {
-    /// The pass is over: have what is gone marked, as far as the brake lets it.
+    /// The pass is over: have what is gone marked, as far as the deletion guard lets it.
     pub(crate) fn decide_gone(&mut self, subtree: &RelPath, confirmed: bool) -> Result<(), Fault> {
         self.done.gone = self.gone.total;
         let may_mark = match subtree.is_root() {
-            true => self.ask_brake(confirmed)?,
+            true => self.ask_guard(confirmed)?,
             false => self.is_part_believed(subtree)?,
         };
         if !may_mark {
@@ -27,10 +27,10 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// Tell the brake what a whole source looks like now, and hear whether what
+    /// Tell the deletion guard what a whole source looks like now, and hear whether what
     /// is gone may be marked.
-    fn ask_brake(&mut self, confirmed: bool) -> Result<bool, Fault> {
-        let keeps = self.ctx.sources[self.source].config.on_delete == OnDelete::Keep;
+    fn ask_guard(&mut self, confirmed: bool) -> Result<bool, Fault> {
+        let keeps = self.source.config.on_delete == OnDelete::Keep;
         // Nobody has looked for what is gone, as at a start without a network.
         let is_blind = !self.marks && !keeps;
         if confirmed && is_blind {
@@ -41,9 +41,9 @@ impl Merge<'_> {
             return Ok(false);
         }
         let before: Vec<RelKey> = self.gone.lost.iter().map(|(key, _)| key.clone()).collect();
-        if !confirmed && guard::lost_mounts(self.ctx, self.source)? != before {
+        if !confirmed && guard::lost_mounts(&self.source.guard)? != before {
             self.incomplete("a disk came or went during the scan".into());
-            self.ctx.scans.ask_later(self.source);
+            self.source.work.scans.ask_later();
             return Ok(false);
         }
         let found = Scanned {
@@ -57,10 +57,10 @@ impl Merge<'_> {
             lost: std::mem::take(&mut self.gone.lost),
         };
         let below: u64 = found.lost.iter().map(|(_, files)| files).sum();
-        let holds = guard::scanned(self.ctx, self.source, found, confirmed)?;
+        let holds = guard::scanned(&self.source.guard, found, confirmed)?;
         let mut may_mark = true;
         for hold in &holds {
-            self.incomplete(guard::line(self.ctx, self.source, hold));
+            self.incomplete(guard::line(&self.source.guard, hold));
             may_mark &= matches!(hold.why, Why::Unmounted { .. });
         }
         if !holds.is_empty() {
@@ -71,26 +71,25 @@ impl Merge<'_> {
 
     /// A folder that is itself gone, or that something else has replaced, was
     /// deleted; one that is there and has lost most of its files is left to the
-    /// scan of the whole, which asks the brake.
+    /// scan of the whole, which asks the deletion guard.
     fn is_part_believed(&mut self, subtree: &RelPath) -> Result<bool, Fault> {
-        let root = &self.ctx.sources[self.source].config.path;
+        let root = &self.source.config.path;
         let gone = &self.gone;
         let is_doubtful = most_is_gone(gone.total, gone.known, self.done.files)
             && files::stat(root, subtree)?.is_some_and(|found| found.kind == Kind::Folder);
         if is_doubtful {
-            self.ctx.scans.ask_later(self.source);
+            self.source.work.scans.ask_later();
         }
         Ok(!is_doubtful)
     }
 
     /// More are gone than were kept: find them again, by the index alone.
     fn queue_all_gone(&mut self, subtree: &RelPath) -> Result<(), Fault> {
-        let source = &self.ctx.sources[self.source];
         let prefix = RelKey::of_folder(subtree);
-        for entry in self.ctx.index.range(self.id, prefix.as_str(), None) {
+        for entry in self.scanner.index.range(self.id, prefix.as_str(), None) {
             let (key, _) = entry?;
             // What cannot be looked at is unknown, not gone.
-            if let Ok(None) = files::stat(&source.config.path, &key.path()) {
+            if let Ok(None) = files::stat(&self.source.config.path, &key.path()) {
                 self.queue(&key, None);
             }
         }

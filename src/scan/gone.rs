@@ -1,6 +1,6 @@
 //! What a scan found missing from the disk.
 //!
-//! Whether to believe it is the brake's to say (`guard::policy`).
+//! Whether to believe it is for the deletion guard to say (`guard::policy`).
 
 use crate::guard::is_below;
 use crate::types::RelKey;

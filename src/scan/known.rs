@@ -11,11 +11,10 @@ use crate::manifest::{Line, read};
 use crate::os;
 use crate::os::blocking::blocking;
 use crate::retry::Stop;
-use crate::s3::Listed;
-use crate::source::{Context, Owners};
+use crate::s3::{Listed, Store};
+use crate::source::{Owners, SourceRuntime};
 use crate::types::{Fault, Fingerprint, Origin, Record, RelKey};
 use std::collections::VecDeque;
-use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -46,36 +45,36 @@ pub(crate) struct Known {
 
 /// Begin to read the newest manifest of a source whose index lacks much of it.
 /// `None` where that is not so, or no manifest can be had.
-pub(crate) async fn start(ctx: &Arc<Context>, source: usize) -> Option<Known> {
-    match Box::pin(begin(ctx, source)).await {
+pub(crate) async fn start(source: &SourceRuntime, index: &Index, store: &Store) -> Option<Known> {
+    match Box::pin(begin(source, index, store)).await {
         Ok(known) => known,
         Err(fault) => {
-            tracing::info!(source = %ctx.sources[source].config.name, "the index is rebuilt without a manifest: {fault}");
+            tracing::info!(source = %source.config.name, "the index is rebuilt without a manifest: {fault}");
             None
         }
     }
 }
 
-async fn begin(ctx: &Arc<Context>, source: usize) -> Result<Option<Known>, Fault> {
-    let settings = &ctx.sources[source].config;
+async fn begin(source: &SourceRuntime, index: &Index, store: &Store) -> Result<Option<Known>, Fault> {
+    let settings = &source.config;
     let origin = Origin {
         bucket: settings.bucket.clone(),
         prefix: settings.prefix.clone(),
     };
     let mut stop = Stop::never();
-    let all = read::list(&ctx.store, &origin, &mut stop).await?;
+    let all = read::list(store, &origin, &mut stop).await?;
     let Some(newest) = read::newest(&all) else {
         return Ok(None);
     };
     // One that cannot be read may have an older one behind it.
-    if let Ok(header) = read::header(&ctx.store, &origin.bucket, newest, &stop).await {
-        let protected = counted(ctx, source).await?;
+    if let Ok(header) = read::header(store, &origin.bucket, newest, &stop).await {
+        let protected = counted(source, index).await?;
         let lacking = header.files.saturating_sub(protected);
         if lacking.saturating_mul(LACKING_ONE_IN) <= header.files {
             return Ok(None);
         }
     }
-    let found = read::nearest(&ctx.store, &origin, None, u64::MAX, &mut stop).await?;
+    let found = read::nearest(store, &origin, None, u64::MAX, &mut stop).await?;
     for fault in &found.damaged {
         tracing::warn!(source = %settings.name, "{fault}");
     }
@@ -84,7 +83,7 @@ async fn begin(ctx: &Arc<Context>, source: usize) -> Result<Option<Known>, Fault
     };
     let moment_ms = manifest.header.moment_ms;
     let is_elsewhere = manifest.header.host != os::computer_name();
-    let mut lines = manifest.lines(&ctx.store, &stop).await?;
+    let mut lines = manifest.lines(store, &stop).await?;
     let (to, batches) = mpsc::channel(BATCHES_AHEAD);
     tokio::spawn(async move {
         loop {
@@ -107,15 +106,15 @@ async fn begin(ctx: &Arc<Context>, source: usize) -> Result<Option<Known>, Fault
         batch: VecDeque::new(),
         moment_ms,
         is_elsewhere,
-        owners: ctx.owners(source),
+        owners: source.owners(),
         unwritten: Vec::new(),
         taken: 0,
     }))
 }
 
-async fn counted(ctx: &Arc<Context>, source: usize) -> Result<u64, Fault> {
-    let ctx = Arc::clone(ctx);
-    blocking(move || Ok(ctx.index.counts(ctx.sources[source].id).protected())).await
+async fn counted(source: &SourceRuntime, index: &Index) -> Result<u64, Fault> {
+    let (index, id) = (index.clone(), source.id);
+    blocking(move || Ok(index.counts(id).protected())).await
 }
 
 impl Known {

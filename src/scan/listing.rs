@@ -1,7 +1,7 @@
 //! The bucket's listing as a bounded stream of pages, read ahead of the merge.
 
-use crate::s3::{At, Course, Listed, Next};
-use crate::source::Context;
+use crate::s3::{At, Course, Listed, Next, Store};
+use crate::source::SourceRuntime;
 use crate::types::{Fault, ForeignKey, RelKey};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -44,11 +44,11 @@ pub(crate) enum Page {
 pub(crate) type Pages = mpsc::Receiver<Result<Page, Fault>>;
 
 /// List the source's prefix in the background.
-pub(crate) fn start(ctx: &Arc<Context>, source: usize) -> Pages {
+pub(crate) fn start(source: &Arc<SourceRuntime>, store: &Store) -> Pages {
     let (to, pages) = mpsc::channel(PAGES_AHEAD);
-    let ctx = Arc::clone(ctx);
+    let (source, store) = (Arc::clone(source), store.clone());
     tokio::spawn(async move {
-        if let Err(fault) = list(&ctx, source, &to).await {
+        if let Err(fault) = list(&source, &store, &to).await {
             // The merge may have ended already.
             let _ = to.send(Err(fault)).await;
         }
@@ -57,15 +57,15 @@ pub(crate) fn start(ctx: &Arc<Context>, source: usize) -> Pages {
 }
 
 async fn list(
-    ctx: &Context,
-    source: usize,
+    source: &SourceRuntime,
+    store: &Store,
     to: &mpsc::Sender<Result<Page, Fault>>,
 ) -> Result<(), Fault> {
-    let settings = &ctx.sources[source].config;
+    let settings = &source.config;
     let mut next = None;
     let mut course = Course::default();
     loop {
-        let page = page(ctx, source, next.as_deref()).await?;
+        let page = page(source, store, next.as_deref()).await?;
         course.objects(&page, &settings.bucket)?;
         let mut entries = Vec::with_capacity(page.items.len());
         for listed in page.items {
@@ -77,7 +77,7 @@ async fn list(
             }
             let owner = match RelKey::parse_at(rest, &settings.prefix) {
                 Ok(key) => Owner::Ours(key),
-                Err(ForeignKey::Shortened) => match full_key(ctx, source, &listed.key).await? {
+                Err(ForeignKey::Shortened) => match full_key(source, store, &listed.key).await? {
                     Some(key) => Owner::Shortened(key),
                     None => Owner::Foreign,
                 },
@@ -102,15 +102,14 @@ async fn list(
 }
 
 async fn page(
-    ctx: &Context,
-    source: usize,
+    source: &SourceRuntime,
+    store: &Store,
     after: Option<&Next>,
 ) -> Result<crate::s3::Page<Listed>, Fault> {
-    let settings = &ctx.sources[source].config;
+    let settings = &source.config;
     let mut tries = 1;
     loop {
-        let answer = ctx
-            .store
+        let answer = store
             .list(
                 &settings.bucket,
                 &settings.prefix,
@@ -127,10 +126,9 @@ async fn page(
 
 /// A shortened key's full form is in the object's metadata. It is believed only
 /// when it leads back to this very key: anybody can write metadata.
-async fn full_key(ctx: &Context, source: usize, key: &str) -> Result<Option<RelKey>, Fault> {
-    let source = &ctx.sources[source];
+async fn full_key(source: &SourceRuntime, store: &Store, key: &str) -> Result<Option<RelKey>, Fault> {
     let bucket = &source.config.bucket;
-    let head = ctx.store.head(At { bucket, key }, None).await?;
+    let head = store.head(At { bucket, key }, None).await?;
     let full = head
         .and_then(|head| head.meta.ok())
         .and_then(|meta| meta.full_key)

@@ -6,17 +6,18 @@ use super::compare::{InBucket, OnDisk, Verdict, compare};
 use super::gone::Gone;
 use super::known::Known;
 use super::listing::{Entry, Owner, Pages};
+use super::scanner::Scanner;
 use super::shortened::{Met, Shortened};
 use crate::files;
 use crate::files::{WalkEntry, WalkFault};
 use crate::guard;
-use crate::guard::MOUNTS_MAX;
+use crate::guard::{DeletionGuard, MOUNTS_MAX};
 use crate::index::{Records, SourceId};
 use crate::s3::Listed;
-use crate::source::{Context, FileId, Hint};
+use crate::source::{FileId, SourceRuntime};
 use crate::status::ScanDone;
 use crate::types::{Fault, Fingerprint, Kind, Record, RelKey, RelPath};
-use crate::work::Lane;
+use crate::work::{Hint, Lane};
 use std::iter::Peekable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,8 +35,7 @@ const LISTING_MARGIN_MS: i64 = 2_000;
 
 /// What to compare.
 pub(crate) struct Work {
-    pub ctx: Arc<Context>,
-    pub source: usize,
+    pub scanner: Scanner,
     /// Root for everything.
     pub subtree: RelPath,
     pub listing: Option<Pages>,
@@ -55,18 +55,18 @@ pub(crate) struct Work {
 /// The root cannot be read, or the index fails; single folders that cannot be
 /// read are noted in the result instead.
 pub(crate) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
-    let ctx = Arc::clone(&work.ctx);
-    let source = &ctx.sources[work.source];
+    let scanner = work.scanner.clone();
+    let source = &scanner.source;
     files::root_state(&source.config.path)?;
     if !work.confirmed {
-        guard::look_at_root(&ctx, work.source)?;
+        guard::look_at_root(&source.guard)?;
     }
     let prefix = RelKey::of_folder(&work.subtree);
     let gone = Gone {
         // Who confirms means everything that is missing.
         lost: match work.confirmed {
             true => Vec::new(),
-            false => lost(&ctx, work.source)?,
+            false => lost(&source.guard)?,
         },
         ..Gone::default()
     };
@@ -75,7 +75,7 @@ pub(crate) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
         let mut merge = Merge {
             id: source.id,
             walk: Ahead::start(scope, walk)?.peekable(),
-            index: ctx.index.range(source.id, prefix.as_str(), None).peekable(),
+            index: scanner.index.range(source.id, prefix.as_str(), None).peekable(),
             bucket: Bucket::new(work.listing, runtime),
             known: work.known,
             shortened: Shortened::default(),
@@ -83,12 +83,12 @@ pub(crate) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
             mounts: Vec::new(),
             had_faults: false,
             marks: source.marks_deletions(),
-            is_late_owed: ctx.late.is_owed(work.source),
-            ahead_ms: ctx.store.clock_apart_ms(ctx.now_ms()).unwrap_or(0),
+            is_late_owed: source.late.is_owed(),
+            ahead_ms: scanner.clock.apart_ms().unwrap_or(0),
             unknown: Vec::new(),
             done: ScanDone::default(),
-            ctx: &ctx,
-            source: work.source,
+            scanner: &scanner,
+            source,
             started_ms: work.started_ms,
             lane: work.lane,
             is_whole: work.subtree.is_root(),
@@ -111,14 +111,14 @@ pub(crate) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
 }
 
 /// Folders whose disk is not mounted any more, nothing missing below them yet.
-fn lost(ctx: &Context, source: usize) -> Result<Vec<(RelKey, u64)>, Fault> {
-    let lost = guard::lost_mounts(ctx, source)?;
+fn lost(guard: &DeletionGuard) -> Result<Vec<(RelKey, u64)>, Fault> {
+    let lost = guard::lost_mounts(guard)?;
     Ok(lost.into_iter().map(|folder| (folder, 0)).collect())
 }
 
 pub(crate) struct Merge<'a> {
-    pub(crate) ctx: &'a Arc<Context>,
-    pub(crate) source: usize,
+    pub(crate) scanner: &'a Scanner,
+    pub(crate) source: &'a Arc<SourceRuntime>,
     pub(crate) id: SourceId,
     walk: Peekable<Ahead>,
     index: Peekable<Records>,
@@ -201,7 +201,7 @@ impl Merge<'_> {
             return Ok(());
         };
         self.shortened.listed(&entry.listed.key);
-        let known = self.ctx.index.get(self.id, key)?;
+        let known = self.scanner.index.get(self.id, key)?;
         let listed = InBucket::Present {
             etag: &entry.listed.etag,
             stored_bytes: entry.listed.stored_bytes,
@@ -213,8 +213,8 @@ impl Merge<'_> {
         }) {
             let fingerprint = known.map_or(Fingerprint::UNSEEN, |r| r.fingerprint);
             let unverified = unverified(fingerprint, &entry.listed);
-            self.ctx.index.update(self.id, key, unverified)?;
-            let root = &self.ctx.sources[self.source].config.path;
+            self.scanner.index.update(self.id, key, unverified)?;
+            let root = &self.source.config.path;
             if files::stat(root, &key.path())?.is_some() {
                 self.queue(key, None);
             } else {
@@ -234,13 +234,13 @@ impl Merge<'_> {
         }
         for key in missing {
             // A worker may have changed it meanwhile.
-            let Some(record) = self.ctx.index.get(self.id, &key)? else {
+            let Some(record) = self.scanner.index.get(self.id, &key)? else {
                 continue;
             };
             if self.is_younger(&record) {
                 continue;
             }
-            let root = &self.ctx.sources[self.source].config.path;
+            let root = &self.source.config.path;
             // What cannot be looked at is named by the walk.
             let Ok(seen) = files::stat(root, &key.path()) else {
                 continue;
@@ -257,7 +257,7 @@ impl Merge<'_> {
     /// It was stored when the listing may have been read already.
     fn is_younger(&self, record: &Record) -> bool {
         // A time in the future was noted by a clock that was wrong.
-        let now_ms = self.ctx.now_ms() + LISTING_MARGIN_MS;
+        let now_ms = self.scanner.clock.now_ms() + LISTING_MARGIN_MS;
         (self.started_ms - LISTING_MARGIN_MS..=now_ms).contains(&record.stored_at_ms)
     }
 
@@ -265,8 +265,8 @@ impl Merge<'_> {
     fn skip_faults(&mut self) {
         while let Some(Err(_)) = self.walk.peek() {
             if let Some(Err(broken)) = self.walk.next() {
-                let now_ms = self.ctx.now_ms();
-                let noted = self.ctx.index.mark_unprotected(
+                let now_ms = self.scanner.clock.now_ms();
+                let noted = self.scanner.index.mark_unprotected(
                     self.id,
                     // Named like a file, as a worker that tries again names it.
                     &RelKey::of_file(&broken.subtree.path()),
@@ -330,7 +330,7 @@ impl Merge<'_> {
         }
         if disk.is_none() {
             self.gone.add(key);
-            let is_new = is_absent && !guard::is_counted(self.ctx, self.source, key);
+            let is_new = is_absent && !guard::is_counted(&self.source.guard, key);
             self.gone.absent += u64::from(is_new);
         } else {
             self.queue(key, disk);
@@ -366,12 +366,12 @@ impl Merge<'_> {
         };
         if all {
             tracing::info!(
-                source = %self.ctx.sources[self.source].config.name,
+                source = %self.source.config.name,
                 paths = known.taken(),
                 "taken over from the manifest"
             );
         }
-        known.write(&self.ctx.index, self.id, all)
+        known.write(&self.scanner.index, self.id, all)
     }
 
     /// True when nobody could look whether it is there. Faults whose keys have
@@ -383,7 +383,7 @@ impl Merge<'_> {
 
     fn count(&mut self, entry: &WalkEntry) {
         if let Some(file) = FileId::of_entry(entry) {
-            self.ctx.links.note(file, self.source, &entry.path());
+            self.source.links.note(file, self.source.id, &entry.path());
             self.done.linked += 1;
         }
         match entry.fingerprint.kind {
@@ -398,9 +398,7 @@ impl Merge<'_> {
                 self.done.files += 1;
                 if self.is_whole && self.done.files.is_multiple_of(PROGRESS_EVERY) {
                     let files = self.done.files;
-                    self.ctx
-                        .board
-                        .update(self.source, |board| board.scanning = Some(files));
+                    self.source.status.update(|status| status.scanning = Some(files));
                 }
             }
         }
@@ -442,7 +440,7 @@ impl Merge<'_> {
                 stored_bytes: listed.stored_bytes,
             },
             None => {
-                let in_bucket = self.ctx.sources[self.source].bucket_key(key);
+                let in_bucket = self.source.bucket_key(key);
                 if !in_bucket.shortened {
                     return InBucket::Missing;
                 }
@@ -476,7 +474,7 @@ impl Merge<'_> {
                 // What nobody has seen there cannot be lost.
                 if seen.is_some() && record.content.is_some() {
                     tracing::warn!(
-                        source = %self.ctx.sources[self.source].config.name,
+                        source = %self.source.config.name,
                         path = %key.path(),
                         "the bucket's list lacks it: unless it is there after all, it is uploaded again"
                     );
@@ -488,21 +486,19 @@ impl Merge<'_> {
             }
             (None, None) => return Ok(()),
         };
-        self.ctx.index.update(self.id, key, unverified)
+        self.scanner.index.update(self.id, key, unverified)
     }
 
     pub(crate) fn queue(&mut self, key: &RelKey, disk: Option<&WalkEntry>) {
         self.done.examined += 1;
-        let now_ms = self.ctx.steady_ms();
+        let now_ms = self.scanner.clock.steady_ms();
         let path = key.path();
         let mtime_ms = disk.map_or(0, |entry| entry.fingerprint.mtime_ms());
-        let age_ms = self.ctx.now_ms().saturating_sub(mtime_ms);
-        let debounce_ms = i64::try_from(self.ctx.config.limits.debounce_ms).unwrap_or(0);
+        let age_ms = self.scanner.clock.now_ms().saturating_sub(mtime_ms);
         let is_file = disk.is_some_and(|entry| entry.fingerprint.kind == Kind::File);
-        if is_file && (0..debounce_ms).contains(&age_ms) {
+        if is_file && (0..self.scanner.debounce_ms).contains(&age_ms) {
             // Somebody is still writing it: let it settle like any other edit.
-            self.ctx.hint(Hint {
-                source: self.source,
+            self.source.work.hint(Hint {
                 path,
                 first_ms: now_ms,
                 last_ms: now_ms - age_ms,
@@ -510,17 +506,11 @@ impl Merge<'_> {
             });
             return;
         }
-        if self.lane == Lane::Edit
-            && self
-                .ctx
-                .queue
-                .push_edit(self.source, path.clone(), now_ms, false)
-                .is_ok()
-        {
+        let queue = &self.source.work.queue;
+        if self.lane == Lane::Edit && queue.push_edit(path.clone(), now_ms, false).is_ok() {
             return;
         }
-        self.runtime
-            .block_on(self.ctx.queue.push_backlog(self.source, path, now_ms));
+        self.runtime.block_on(queue.push_backlog(path, now_ms));
     }
 }
 

@@ -5,6 +5,7 @@
 //! that is not known here is found to have changed by the next scan.
 
 use crate::files::WalkEntry;
+use crate::index::SourceId;
 use crate::os::Found;
 use crate::types::{Fingerprint, Kind, RelPath};
 use std::collections::HashMap;
@@ -47,7 +48,7 @@ impl FileId {
 /// One name of a file.
 #[derive(Debug)]
 struct Name {
-    source: usize,
+    source: SourceId,
     path: RelPath,
     /// The round in which it was seen last.
     round: u64,
@@ -80,7 +81,7 @@ impl HardLinks {
     }
 
     /// The file has this name.
-    pub fn note(&self, file: FileId, source: usize, path: &RelPath) -> Noted {
+    pub fn note(&self, file: FileId, source: SourceId, path: &RelPath) -> Noted {
         let mut state = self.state();
         let State {
             files,
@@ -122,13 +123,13 @@ impl HardLinks {
         }
     }
 
-    /// Its other names, as far as they are known.
-    pub fn others(&self, file: FileId, source: usize, path: &RelPath) -> Vec<(usize, RelPath)> {
+    /// Its names in a source, as far as they are known, but `path`.
+    pub fn others(&self, file: FileId, source: SourceId, path: Option<&RelPath>) -> Vec<RelPath> {
         let state = self.state();
         let names = state.files.get(&file).into_iter().flatten();
         names
-            .filter(|name| name.source != source || name.path != *path)
-            .map(|name| (name.source, name.path.clone()))
+            .filter(|name| name.source == source && Some(&name.path) != path)
+            .map(|name| name.path.clone())
             .collect()
     }
 
@@ -141,7 +142,7 @@ impl HardLinks {
 
     /// It has ended and has seen everything: what was not noted since `round` is a
     /// name no more.
-    pub fn forget_before(&self, source: usize, round: u64) {
+    pub fn forget_before(&self, source: SourceId, round: u64) {
         let mut state = self.state();
         state.files.retain(|_, names| {
             names.retain(|name| name.source != source || name.round >= round);

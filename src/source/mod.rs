@@ -1,21 +1,24 @@
-//! One protected folder at run time, and what all that work on it share.
+//! One protected folder at run time, and what all work on it shares.
 //!
-//! `context` is what the loops share; `io_watchdog` keeps a disk that hangs from holding
-//! up anything else, `breakers` a bucket that fails; `links` knows names of one file,
-//! `comparison` whether a source has been compared with its bucket, `commands` how a
-//! message names a command that its reader can run.
+//! `runtime` is the folder with everything that belongs to it. `breaker` says whether its
+//! bucket can be used, `announce` tells that; `links` knows the names of one file, `late`
+//! the requests that may still be carried out, `copy_health` whether the server copies,
+//! `owners` whose its files may be; `signals` are heard by the loops of all folders.
 
-mod breakers;
-pub(crate) mod clock;
-pub(crate) mod commands;
-mod comparison;
-mod context;
-mod io_watchdog;
+mod announce;
+mod breaker;
+mod copy_health;
+mod late;
 mod links;
+mod owners;
+mod runtime;
+mod signals;
 
-pub use breakers::Gates;
-pub use commands::reader;
-pub use comparison::{COMPARED, forget_comparison};
-pub use context::{Clock, Context, HINTS_MAX, Hint, Owners, Source, system_clock};
-pub use io_watchdog::{Answering, awaited, no_answer, on_disk, unless_silent};
+pub use announce::{announce, neighbours};
+pub use breaker::SourceBreaker;
+pub use copy_health::CopyHealth;
+pub use late::LateRequests;
 pub use links::{FileId, HardLinks};
+pub use owners::Owners;
+pub use runtime::{SourceRuntime, Sources};
+pub use signals::RunSignals;

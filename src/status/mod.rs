@@ -1,8 +1,8 @@
-//! The live status board: what each source is doing right now.
+//! The live status: what each source is doing right now.
 //!
-//! Tasks write on it, `status`, the digest and `try` read from it. It holds no
-//! history (the index does) and nothing per file; its news channel may drop
-//! old news for a slow reader and is for showing only.
+//! Loops write it; `status`, the digest and `try` read it. It holds no history (the
+//! index does) and nothing per file. Its channel of events may drop old ones for a slow
+//! reader and is for showing only.
 
 use crate::types::Fault;
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 
-/// News kept for a slow reader; a terminal that lags further skips some.
-const NEWS_MAX: usize = 1024;
+/// Events kept for a slow reader; a terminal that lags further skips some.
+const EVENTS_MAX: usize = 1024;
 
 /// Whether changes are seen at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ impl ScanDone {
 
 /// One source as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceBoard {
+pub struct StatusSnapshot {
     /// Whether changes are seen at once.
     pub watching: Watching,
     /// Files seen so far by a running scan.
@@ -107,11 +107,11 @@ pub struct SourceBoard {
 
 /// Something worth a line on a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum Event {
     /// A version was stored.
     Stored {
-        /// Source number.
-        source: usize,
+        /// Name of the source.
+        source: Arc<str>,
         /// The path as shown to people.
         path: String,
         /// Size of the file.
@@ -125,15 +125,15 @@ pub enum News {
     },
     /// A deletion was marked.
     Deleted {
-        /// Source number.
-        source: usize,
+        /// Name of the source.
+        source: Arc<str>,
         /// The path as shown to people.
         path: String,
     },
     /// A file has another name now; its old one was marked as deleted.
     Renamed {
-        /// Source number.
-        source: usize,
+        /// Name of the source.
+        source: Arc<str>,
         /// The old path as shown to people.
         path: String,
         /// The new one.
@@ -141,113 +141,124 @@ pub enum News {
     },
     /// A path could not be protected.
     Failed {
-        /// Source number.
-        source: usize,
+        /// Name of the source.
+        source: Arc<str>,
         /// What happened.
         fault: Fault,
     },
     /// A scan of a whole source is over.
     Scanned {
-        /// Source number.
-        source: usize,
+        /// Name of the source.
+        source: Arc<str>,
         /// How it went.
         scan: ScanDone,
     },
     /// A source's changes are seen from now on.
     Watching {
-        /// Source number.
-        source: usize,
+        /// Name of the source.
+        source: Arc<str>,
     },
     /// Uploads are on hold.
     Outage {
-        /// Source number.
-        source: usize,
+        /// Name of the source.
+        source: Arc<str>,
         /// Why.
         fault: Fault,
     },
     /// Uploads go on.
     Recovered {
-        /// Source number.
-        source: usize,
+        /// Name of the source.
+        source: Arc<str>,
         /// How long they were on hold.
         after_ms: u64,
     },
 }
 
-struct Inner {
-    sources: Mutex<Vec<SourceBoard>>,
-    news: broadcast::Sender<News>,
+/// The channel of events, shared by all sources.
+#[derive(Clone)]
+pub struct Events(broadcast::Sender<Event>);
+
+impl Default for Events {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(EVENTS_MAX))
+    }
 }
 
-/// Handle to the board; cheap to clone.
-#[derive(Clone)]
-pub struct Board(Arc<Inner>);
+impl Events {
+    /// Hear of events from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Event> {
+        self.0.subscribe()
+    }
+}
 
-impl Board {
-    /// A board for `sources` sources, nothing known yet.
-    pub fn new(sources: usize) -> Self {
+struct Inner {
+    name: Arc<str>,
+    snapshot: Mutex<StatusSnapshot>,
+    events: Events,
+}
+
+/// What one source is doing now. Clones share it.
+#[derive(Clone)]
+pub struct LiveStatus(Arc<Inner>);
+
+impl LiveStatus {
+    /// Of the source of this name, of which nothing is known yet.
+    pub fn new(name: &str, events: Events) -> Self {
         Self(Arc::new(Inner {
-            sources: Mutex::new(vec![SourceBoard::default(); sources]),
-            news: broadcast::Sender::new(NEWS_MAX),
+            name: name.into(),
+            snapshot: Mutex::default(),
+            events,
         }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<SourceBoard>> {
+    fn lock(&self) -> MutexGuard<'_, StatusSnapshot> {
         self.0
-            .sources
+            .snapshot
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A copy of one source's state.
-    pub fn source(&self, source: usize) -> Option<SourceBoard> {
-        self.lock().get(source).cloned()
+    /// The source's name, as events carry it.
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(&self.0.name)
     }
 
-    /// Change one source's state.
-    pub fn update(&self, source: usize, change: impl FnOnce(&mut SourceBoard)) {
-        if let Some(board) = self.lock().get_mut(source) {
-            change(board);
-        }
+    /// A copy of what is known now.
+    pub fn snapshot(&self) -> StatusSnapshot {
+        self.lock().clone()
+    }
+
+    /// Change what is known.
+    pub fn update(&self, change: impl FnOnce(&mut StatusSnapshot)) {
+        change(&mut self.lock());
     }
 
     /// Set or clear a standing warning; true when that changed something.
-    pub fn warn(&self, source: usize, topic: &str, warning: Option<String>) -> bool {
-        let mut sources = self.lock();
-        let Some(board) = sources.get_mut(source) else {
-            return false;
-        };
-        match warning {
-            Some(text) => board.warnings.insert(topic.to_owned(), text.clone()) != Some(text),
-            None => board.warnings.remove(topic).is_some(),
-        }
+    pub fn warn(&self, topic: &str, warning: Option<String>) -> bool {
+        set(&mut self.lock().warnings, topic, warning)
     }
 
     /// Set or clear a standing note; true when that changed something.
-    pub fn note(&self, source: usize, topic: &str, note: Option<String>) -> bool {
-        let mut sources = self.lock();
-        let Some(board) = sources.get_mut(source) else {
-            return false;
-        };
-        match note {
-            Some(text) => board.notes.insert(topic.to_owned(), text.clone()) != Some(text),
-            None => board.notes.remove(topic).is_some(),
-        }
+    pub fn note(&self, topic: &str, note: Option<String>) -> bool {
+        set(&mut self.lock().notes, topic, note)
     }
 
     /// Tell whoever listens.
-    pub fn tell(&self, news: News) {
-        if let News::Stored { source, .. } = &news {
+    pub fn tell(&self, event: Event) {
+        if matches!(event, Event::Stored { .. }) {
             let now_ms = jiff::Timestamp::now().as_millisecond();
-            self.update(*source, |board| board.stored_ms = Some(now_ms));
+            self.update(|snapshot| snapshot.stored_ms = Some(now_ms));
         }
         // Nobody listening is the usual case.
-        let _ = self.0.news.send(news);
+        let _ = self.0.events.0.send(event);
     }
+}
 
-    /// Listen to news from now on.
-    pub fn listen(&self) -> broadcast::Receiver<News> {
-        self.0.news.subscribe()
+/// True when that changed something.
+fn set(texts: &mut BTreeMap<String, String>, topic: &str, text: Option<String>) -> bool {
+    match text {
+        Some(text) => texts.insert(topic.to_owned(), text.clone()) != Some(text),
+        None => texts.remove(topic).is_some(),
     }
 }
 

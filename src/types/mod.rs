@@ -15,7 +15,6 @@ mod content_hash;
 mod error;
 mod full_key;
 pub(crate) mod kept_name;
-mod late;
 mod metadata;
 pub(crate) mod moment;
 pub(crate) mod object_key;
@@ -41,7 +40,6 @@ pub use error::{Class, Fatal, FatalKind, Fault, chain};
 pub use full_key::FullKey;
 pub(crate) use full_key::unshortened;
 pub use kept_name::beside;
-pub use late::Late;
 pub use metadata::{
     FULL_KEY_VALUE_BYTES_MAX, Fingerprint, Kind, META_BYTES_MAX, MetaRefused, ObjectMeta, Record,
     sent_bytes,

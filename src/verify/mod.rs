@@ -19,6 +19,7 @@ mod run;
 
 pub use findings::{Ask, Damage, Deep, Finding, Never, Progress, Repair, Verified, WholeVersion};
 pub use judge::is_cold;
+pub use repair::Repairer;
 pub use request::{VerifyEvent, VerifyRequest};
 
 use crate::retry::Stop;

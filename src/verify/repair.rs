@@ -8,15 +8,16 @@
 use super::findings::{Ask, Damage, Deep, Finding, Progress, Repair, Verified};
 use super::request::{VerifyEvent, VerifyRequest};
 use super::verify;
+use crate::clock::Clock;
 use crate::files;
 use crate::history::{Known, Place, Selector, Typed, selectors, settle};
-use crate::index::Elsewhere;
+use crate::index::{Elsewhere, Index};
 use crate::os::blocking::blocking;
 use crate::retry::Stop;
-use crate::source::Context;
+use crate::s3::Store;
+use crate::source::{SourceRuntime, Sources};
 use crate::types::{Fatal, Fault, Fingerprint, Origin, Record, RelKey, command};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// The longest a repair waits for its uploads. Over a slow line the rest goes
@@ -29,16 +30,28 @@ const OUTAGE_PATIENCE: Duration = Duration::from_secs(60);
 /// How often that wait looks whether the bucket can still be reached.
 const WAIT_STEP: Duration = Duration::from_secs(2);
 
+/// What a repair works with.
+pub struct Repairer {
+    /// All sources.
+    pub sources: Sources,
+    /// The server.
+    pub store: Store,
+    /// The index.
+    pub index: Index,
+    /// The clocks.
+    pub clock: Clock,
+}
+
 /// What this computer knows of a source, for whoever compares it.
-pub fn known(ctx: &Arc<Context>, source: usize) -> Known {
-    let of = &ctx.sources[source];
-    let shared = Arc::clone(ctx);
+pub fn known(ctx: &Repairer, source: &Arc<SourceRuntime>) -> Known {
+    let of = source;
+    let shared = Arc::clone(source);
     Known {
         index: ctx.index.clone(),
         source: of.id,
         root: of.config.path.clone(),
         stat: Arc::new(move |path| {
-            let of = &shared.sources[source];
+            let of = &shared;
             let found = files::stat_unless_excluded(&of.config.path, path, &of.rules)?;
             if found.is_none() {
                 // A root that is not there must not look like "all gone".
@@ -46,7 +59,7 @@ pub fn known(ctx: &Arc<Context>, source: usize) -> Known {
             }
             Ok(found)
         }),
-        is_compared: of.compared.load(Ordering::Relaxed),
+        is_compared: of.comparison.is_done(),
         // Whether the bucket keeps versions is known only after the first scan;
         // what the configuration wants is what counts here.
         marks_deletions: of.config.on_delete == crate::config::OnDelete::Mark,
@@ -59,7 +72,7 @@ pub fn known(ctx: &Arc<Context>, source: usize) -> Known {
 /// Nothing can be said: a source of that name is not there, or what
 /// [`verify`] gives.
 pub async fn run(
-    ctx: &Arc<Context>,
+    ctx: &Arc<Repairer>,
     ask: &Ask,
     report: impl Fn(Progress) + Send + Sync,
     stop: &Stop,
@@ -70,17 +83,17 @@ pub async fn run(
     let mut places = Vec::new();
     for (source, what) in &wanted {
         places.push(Place {
-            origin: origin(ctx, *source),
-            called: called(ctx, *source),
+            origin: origin(source),
+            called: called(source),
             typed: Typed::all(what)?,
             folder: None,
-            known: Some(known(ctx, *source)),
+            known: Some(known(ctx, source)),
         });
     }
     let settled = settle(&ctx.store, &places, &mut stop.clone()).await?;
     for ((source, _), selector) in wanted.into_iter().zip(selectors(&settled)) {
         let taken = selector.taken().to_vec();
-        let request = request(ctx, source, ask, selector);
+        let request = request(ctx, &source, ask, selector);
         let tell = |event: VerifyEvent<'_>| {
             if let VerifyEvent::Progress(progress) = event {
                 report(plus(before, progress));
@@ -89,13 +102,13 @@ pub async fn run(
         let mut result = verify(&ctx.store, request, tell, stop).await?;
         before = plus(before, result.progress);
         result.taken = taken;
-        result.destination = crate::destination::place_name(ctx, source);
-        if !ctx.sources[source].compared.load(Ordering::Relaxed) {
+        result.destination = crate::destination::place_name(&source.destination);
+        if !source.comparison.is_done() {
             let why = "this computer's index is not yet compared with the bucket: what is in the bucket and not in the index is not judged";
             result.without_index_because = Some(why.to_owned());
         }
         if ask.repair && result.findings_total > 0 {
-            mend(ctx, source, ask, &mut result, stop).await?;
+            mend(ctx, &source, ask, &mut result, stop).await?;
         }
         results.push(result);
     }
@@ -103,8 +116,8 @@ pub async fn run(
 }
 
 /// What people call a source, and write in front of paths in it.
-fn called(ctx: &Context, source: usize) -> Vec<String> {
-    let config = &ctx.sources[source].config;
+fn called(source: &SourceRuntime) -> Vec<String> {
+    let config = &source.config;
     let folder = config.path.file_name();
     let folder = folder.map(|name| name.to_string_lossy().into_owned());
     let own = [config.name.clone(), config.bucket.clone()];
@@ -123,12 +136,13 @@ fn plus(a: Progress, b: Progress) -> Progress {
 }
 
 /// The sources that are asked about, with what in each.
-fn wanted(ctx: &Context, ask: &Ask) -> Result<Vec<(usize, Vec<String>)>, Fatal> {
+fn wanted(ctx: &Repairer, ask: &Ask) -> Result<Vec<(Arc<SourceRuntime>, Vec<String>)>, Fatal> {
     if ask.sources.is_empty() {
-        return Ok((0..ctx.sources.len()).map(|s| (s, Vec::new())).collect());
+        let all = ctx.sources.iter();
+        return Ok(all.map(|source| (Arc::clone(source), Vec::new())).collect());
     }
     let number = |(name, what): &(String, Vec<String>)| {
-        let found = ctx.sources.iter().position(|s| s.config.name == *name);
+        let found = ctx.sources.iter().find(|s| s.config.name == *name);
         let found = found.ok_or_else(|| {
             Fatal::usage(
                 format!("verify the source {name}"),
@@ -136,24 +150,24 @@ fn wanted(ctx: &Context, ask: &Ask) -> Result<Vec<(usize, Vec<String>)>, Fatal> 
                 "restart Keepwatch if the configuration was changed",
             )
         })?;
-        Ok((found, what.clone()))
+        Ok((Arc::clone(found), what.clone()))
     };
     ask.sources.iter().map(number).collect()
 }
 
-fn origin(ctx: &Context, source: usize) -> Origin {
-    let config = &ctx.sources[source].config;
+fn origin(source: &SourceRuntime) -> Origin {
+    let config = &source.config;
     Origin {
         bucket: config.bucket.clone(),
         prefix: config.prefix.clone(),
     }
 }
 
-fn request(ctx: &Arc<Context>, source: usize, ask: &Ask, selector: Selector) -> VerifyRequest {
-    let config = &ctx.sources[source].config;
+fn request(ctx: &Repairer, source: &Arc<SourceRuntime>, ask: &Ask, selector: Selector) -> VerifyRequest {
+    let config = &source.config;
     VerifyRequest {
         name: config.name.clone(),
-        origin: origin(ctx, source),
+        origin: origin(source),
         selector,
         only: None,
         known: Some(known(ctx, source)),
@@ -166,8 +180,8 @@ fn request(ctx: &Arc<Context>, source: usize, ask: &Ask, selector: Selector) -> 
 /// Send again what is damaged and on disk, mark again what is deleted, and
 /// verify both once more.
 async fn mend(
-    ctx: &Arc<Context>,
-    source: usize,
+    ctx: &Repairer,
+    source: &Arc<SourceRuntime>,
     ask: &Ask,
     result: &mut Verified,
     stop: &Stop,
@@ -185,10 +199,10 @@ async fn mend(
         };
         match distrust(ctx, source, &key, finding.damage).await {
             Ok(()) => {
-                let since_ms = ctx.steady_ms();
+                let since_ms = ctx.clock.steady_ms();
                 // The lane may be full for as long as the bucket is away.
                 tokio::select! {
-                    _ = ctx.queue.push_backlog(source, key.path(), since_ms) => {}
+                    _ = source.work.queue.push_backlog(key.path(), since_ms) => {}
                     () = asked.asked() => return Err(Fatal::interrupted("repair")),
                 }
                 keys.push(key);
@@ -197,7 +211,7 @@ async fn mend(
         }
     }
     tokio::select! {
-        () = drained(ctx, source) => {}
+        () = drained(source) => {}
         () = asked.asked() => return Err(Fatal::interrupted("wait for the repair")),
     }
     let again = VerifyRequest {
@@ -218,23 +232,22 @@ async fn mend(
 
 /// Believe nothing of what the bucket has at this key any more.
 async fn distrust(
-    ctx: &Arc<Context>,
-    source: usize,
+    ctx: &Repairer,
+    source: &Arc<SourceRuntime>,
     key: &RelKey,
     damage: Damage,
 ) -> Result<(), Fault> {
-    let (ctx, key) = (Arc::clone(ctx), key.clone());
+    let (index, id, key) = (ctx.index.clone(), source.id, key.clone());
     blocking(move || {
-        let id = ctx.sources[source].id;
-        let known = ctx.index.get(id, &key)?;
+        let known = index.get(id, &key)?;
         let record = known
             .clone()
             .unwrap_or(Record::unverified(Fingerprint::UNSEEN));
         if damage == Damage::Returned {
             // Its copy is right; a worker sees that the file is gone, and marks it.
-            return ctx.index.update(id, &key, record);
+            return index.update(id, &key, record);
         }
-        ctx.index.update(id, &key, record.distrusted())?;
+        index.update(id, &key, record.distrusted())?;
         // Nobody may copy the damaged version to another path either.
         if let Some(known) = known
             && let Some(content) = known.content
@@ -246,7 +259,7 @@ async fn distrust(
                 stored_bytes: known.stored_bytes,
                 is_live: false,
             };
-            ctx.index.forget_elsewhere(id, &content, &damaged)?;
+            index.forget_elsewhere(id, &content, &damaged)?;
         }
         Ok(())
     })
@@ -254,15 +267,15 @@ async fn distrust(
 }
 
 /// Wait until the workers have done what was queued, but not through an outage.
-async fn drained(ctx: &Context, source: usize) {
+async fn drained(source: &SourceRuntime) {
     let began = Instant::now();
     let mut outage_since: Option<Instant> = None;
     while began.elapsed() < REPAIR_WAIT_MAX {
-        let drained = ctx.queue.backlog_drained(source);
+        let drained = source.work.queue.backlog_drained();
         if tokio::time::timeout(WAIT_STEP, drained).await.is_ok() {
             return;
         }
-        match ctx.gates.outage(source) {
+        match source.breaker.outage() {
             None => outage_since = None,
             Some((_, fault)) => {
                 let since = *outage_since.get_or_insert_with(Instant::now);
@@ -276,8 +289,8 @@ async fn drained(ctx: &Context, source: usize) {
 
 /// What became of a finding that was worked on.
 async fn repaired(
-    ctx: &Arc<Context>,
-    source: usize,
+    ctx: &Repairer,
+    source: &Arc<SourceRuntime>,
     finding: &Finding,
     after: &Verified,
 ) -> Result<Repair, Fault> {
@@ -296,8 +309,8 @@ async fn repaired(
     else {
         return Ok(Repair::Impossible);
     };
-    let (shared, wanted) = (Arc::clone(ctx), key.clone());
-    let record = blocking(move || shared.index.get(shared.sources[source].id, &wanted)).await?;
+    let (index, id, wanted) = (ctx.index.clone(), source.id, key.clone());
+    let record = blocking(move || index.get(id, &wanted)).await?;
     let is_done = match finding.damage {
         Damage::Returned => record.is_none(),
         _ => record.is_some_and(|record| record.content.is_some()),
@@ -305,7 +318,7 @@ async fn repaired(
     if is_done {
         return Ok(Repair::Done);
     }
-    Ok(Repair::Failed(match ctx.gates.outage(source) {
+    Ok(Repair::Failed(match source.breaker.outage() {
         Some((_, fault)) => fault.reason(),
         None => format!(
             "it is not done yet, and goes on by itself while Keepwatch runs: the file is being changed, cannot be read or waits (see `{}`)",

@@ -4,12 +4,16 @@
 //! Invariant: a hint leads to a queued path, a scan, or (excluded) to nothing;
 //! when there are too many at once, to a scan of the whole source.
 
-use super::debounce::{Full, Settle, Settled, Touched};
+use super::debounce::{Debouncer, Full, Settled, Touched};
+use crate::clock::Clock;
+use crate::config::Limits;
 use crate::files;
+use crate::index::Index;
 use crate::os::Found;
 use crate::os::blocking::blocking;
-use crate::source::{Context, FileId, Hint};
+use crate::source::{FileId, RunSignals, SourceRuntime, Sources};
 use crate::types::{Fault, Kind, RelKey, RelPath};
+use crate::work::Hint;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -34,7 +38,7 @@ enum Seen {
         /// When it was modified, milliseconds since 1970.
         mtime_ms: i64,
         /// Other names of the same file, in whatever source.
-        others: Vec<(usize, RelPath)>,
+        others: Vec<(Arc<SourceRuntime>, RelPath)>,
     },
     /// A folder, or a path below which the index knows files: walk it.
     Folder,
@@ -44,185 +48,191 @@ enum Seen {
     Excluded,
 }
 
-/// Collect the changes of one source until told to stop.
-pub async fn run(
-    ctx: Arc<Context>,
-    mut hints: mpsc::Receiver<Hint>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let limits = &ctx.config.limits;
-    let mut settle = Settle::new(
-        limits.debounce_ms,
-        limits.debounce_max_ms,
-        limits.queue_items_max,
-    );
-    let mut ending = ctx.ending.subscribe();
-    loop {
-        let wait = settle.next_due_ms().map_or(IDLE, |due| {
-            Duration::from_millis(u64::try_from(due - ctx.steady_ms()).unwrap_or(0))
-        });
-        tokio::select! {
-            hint = hints.recv() => {
-                let Some(hint) = hint else { return };
-                take(&ctx, &mut settle, hint);
-                // Take what else is there before looking at the clock again.
-                while let Ok(hint) = hints.try_recv() {
-                    take(&ctx, &mut settle, hint);
+/// Collects the changes of one source.
+pub struct Collector {
+    /// The source.
+    pub source: Arc<SourceRuntime>,
+    /// All sources: a file may have names in several.
+    pub sources: Sources,
+    /// The index.
+    pub index: Index,
+    /// The clocks.
+    pub clock: Clock,
+    /// Hears that the run ends.
+    pub signals: RunSignals,
+    /// How long a path must rest, and how many may wait.
+    pub limits: Limits,
+}
+
+impl Collector {
+    /// Collect until told to stop.
+    pub async fn run(self, mut hints: mpsc::Receiver<Hint>, mut stop: watch::Receiver<bool>) {
+        let own = Arc::new(self);
+        let mut debouncer = Debouncer::new(
+            own.limits.debounce_ms,
+            own.limits.debounce_max_ms,
+            own.limits.queue_items_max,
+        );
+        let mut ending = own.signals.ending();
+        loop {
+            let wait = debouncer.next_due_ms().map_or(IDLE, |due| {
+                Duration::from_millis(u64::try_from(due - own.clock.steady_ms()).unwrap_or(0))
+            });
+            tokio::select! {
+                hint = hints.recv() => {
+                    let Some(hint) = hint else { return };
+                    own.take(&mut debouncer, hint);
+                    // Take what else is there before looking at the clock again.
+                    while let Ok(hint) = hints.try_recv() {
+                        own.take(&mut debouncer, hint);
+                    }
                 }
+                () = tokio::time::sleep(wait) => {}
+                // The sender lives as long as the signals.
+                Ok(()) = ending.changed() => debouncer.hurry(ENDING_QUIET_MS),
+                _ = stop.changed() => return,
             }
-            () = tokio::time::sleep(wait) => {}
-            // The sender lives as long as the context.
-            Ok(()) = ending.changed() => settle.hurry(ENDING_QUIET_MS),
-            _ = stop.changed() => return,
-        }
-        release(&ctx, &mut settle).await;
-    }
-}
-
-fn take(ctx: &Context, settle: &mut Settle, hint: Hint) {
-    let Hint {
-        source,
-        path,
-        first_ms,
-        last_ms,
-        is_given_back,
-    } = hint;
-    match settle.touch(source, path, first_ms, last_ms, is_given_back) {
-        Ok(Touched::New) => {}
-        Ok(Touched::Again { later_ms }) => ctx.settled(source, later_ms, 0),
-        Err(Full) => {
-            ctx.scans.lost_news(source);
-            ctx.scans.ask_later(source);
-            ctx.settled(source, first_ms, is_given_back.into());
+            own.release(&mut debouncer).await;
         }
     }
-}
 
-async fn release(ctx: &Arc<Context>, settle: &mut Settle) {
-    loop {
-        let now_ms = ctx.steady_ms();
-        let due = settle.due(now_ms, BATCH);
-        if due.is_empty() {
-            return;
+    fn take(&self, debouncer: &mut Debouncer, hint: Hint) {
+        let Hint {
+            path,
+            first_ms,
+            last_ms,
+            is_given_back,
+        } = hint;
+        let work = &self.source.work;
+        match debouncer.touch(path, first_ms, last_ms, is_given_back) {
+            Ok(Touched::New) => {}
+            Ok(Touched::Again { later_ms }) => work.settled(later_ms, 0),
+            Err(Full) => {
+                work.scans.lost_news();
+                work.scans.ask_later();
+                work.settled(first_ms, is_given_back.into());
+            }
         }
-        let seen = {
-            let (ctx, due) = (Arc::clone(ctx), due.clone());
-            blocking(move || {
-                Ok(due
-                    .iter()
-                    .map(|(s, p)| see(&ctx, *s, p))
-                    .collect::<Vec<_>>())
-            })
-            .await
-        };
-        let seen = match seen {
-            Ok(seen) => seen,
-            Err(fault) => {
-                tracing::error!("{fault}");
-                tokio::time::sleep(AFTER_FAULT).await;
+    }
+
+    async fn release(self: &Arc<Self>, debouncer: &mut Debouncer) {
+        loop {
+            let now_ms = self.clock.steady_ms();
+            let due = debouncer.due(now_ms, BATCH);
+            if due.is_empty() {
                 return;
             }
-        };
-        for ((source, path), seen) in due.into_iter().zip(seen) {
-            let age_ms = match &seen {
-                Ok(Seen::File { mtime_ms, .. }) => Some(ctx.now_ms() - mtime_ms),
-                _ => None,
+            let seen = {
+                let (own, due) = (Arc::clone(self), due.clone());
+                blocking(move || Ok(due.iter().map(|path| own.see(path)).collect::<Vec<_>>())).await
             };
-            if let Some(settled) = settle.confirm(source, path, age_ms, now_ms) {
-                let (source, since_ms) = (settled.source, settled.since_ms);
-                let given_back = settled.given_back;
-                pass_on(ctx, settled, seen);
-                ctx.settled(source, since_ms, given_back);
+            let seen = match seen {
+                Ok(seen) => seen,
+                Err(fault) => {
+                    tracing::error!("{fault}");
+                    tokio::time::sleep(AFTER_FAULT).await;
+                    return;
+                }
+            };
+            for (path, seen) in due.into_iter().zip(seen) {
+                let age_ms = match &seen {
+                    Ok(Seen::File { mtime_ms, .. }) => Some(self.clock.now_ms() - mtime_ms),
+                    _ => None,
+                };
+                if let Some(settled) = debouncer.confirm(path, age_ms, now_ms) {
+                    let (since_ms, given_back) = (settled.since_ms, settled.given_back);
+                    self.pass_on(settled, seen);
+                    self.source.work.settled(since_ms, given_back);
+                }
             }
         }
     }
-}
 
-fn pass_on(ctx: &Context, settled: Settled, seen: Result<Seen, Fault>) {
-    if settled.path.name() == files::RULE_FILE_NAME.as_bytes() {
-        // Other rules: what they take in or leave out is found by a scan.
-        let folder = settled.path.parent().unwrap_or_default();
-        ctx.scans.ask_subtree(settled.source, folder);
-    }
-    match seen {
-        Ok(Seen::Excluded) => {}
-        Ok(Seen::Folder) => ctx.scans.ask_subtree(settled.source, settled.path),
-        Ok(Seen::File { others, .. }) => {
-            // The same file: it has settled under all of its names.
-            for (source, path) in others {
-                ctx.edit(source, path, settled.since_ms, settled.deadline);
+    fn pass_on(&self, settled: Settled, seen: Result<Seen, Fault>) {
+        let Settled {
+            path,
+            since_ms,
+            deadline,
+            ..
+        } = settled;
+        let work = &self.source.work;
+        if path.name() == files::RULE_FILE_NAME.as_bytes() {
+            // Other rules: what they take in or leave out is found by a scan.
+            work.scans.ask_subtree(path.parent().unwrap_or_default());
+        }
+        match seen {
+            Ok(Seen::Excluded) => {}
+            Ok(Seen::Folder) => work.scans.ask_subtree(path),
+            Ok(Seen::File { others, .. }) => {
+                // The same file: it has settled under all of its names.
+                for (source, other) in others {
+                    source.work.edit(other, since_ms, deadline);
+                }
+                work.edit(path, since_ms, deadline);
             }
-            ctx.edit(
-                settled.source,
-                settled.path,
-                settled.since_ms,
-                settled.deadline,
-            );
-        }
-        Ok(Seen::Gone) => ctx.edit(
-            settled.source,
-            settled.path,
-            settled.since_ms,
-            settled.deadline,
-        ),
-        // It could not be looked at: a worker explains it if it is a file, and
-        // if it is a folder its contents must not be missed.
-        Err(_) => {
-            let path = settled.path.clone();
-            ctx.edit(settled.source, path, settled.since_ms, settled.deadline);
-            ctx.scans.ask_subtree(settled.source, settled.path);
-        }
-    }
-}
-
-fn see(ctx: &Context, number: usize, path: &RelPath) -> Result<Seen, Fault> {
-    let source = &ctx.sources[number];
-    let stood = files::stat_found(&source.config.path, path)?;
-    let found = stood.map(|stood| stood.fingerprint);
-    let is_folder = found.is_some_and(|f| f.kind == Kind::Folder);
-    let known_below = || {
-        let below = RelKey::of_folder(path);
-        match ctx.index.range(source.id, below.as_str(), None).next() {
-            None => Ok(false),
-            Some(entry) => entry.map(|_| true),
-        }
-    };
-    if source.rules.excluded(path, is_folder) {
-        // A rule file may just have excluded it: then it leaves the backup.
-        let known = ctx.index.get(source.id, &RelKey::of_file(path))?.is_some() || known_below()?;
-        return Ok(if known { Seen::Folder } else { Seen::Excluded });
-    }
-    match found {
-        Some(found) if found.kind != Kind::Folder => {
-            if known_below()? {
-                // A file where a folder was: its old contents are gone.
-                return Ok(Seen::Folder);
+            Ok(Seen::Gone) => work.edit(path, since_ms, deadline),
+            // It could not be looked at: a worker explains it if it is a file, and
+            // if it is a folder its contents must not be missed.
+            Err(_) => {
+                work.edit(path.clone(), since_ms, deadline);
+                work.scans.ask_subtree(path);
             }
-            Ok(Seen::File {
-                mtime_ms: found.mtime_ms(),
-                others: stood.map_or_else(Vec::new, |stood| other_names(ctx, number, path, &stood)),
-            })
         }
-        Some(_) => Ok(Seen::Folder),
-        None if known_below()? => Ok(Seen::Folder),
-        None => Ok(Seen::Gone),
     }
-}
 
-/// The other names of a file that has several, as far as they are known. When some
-/// are not, a scan is to look for them.
-fn other_names(
-    ctx: &Context,
-    source: usize,
-    path: &RelPath,
-    stood: &Found,
-) -> Vec<(usize, RelPath)> {
-    let Some(file) = FileId::of_linked(stood) else {
-        return Vec::new();
-    };
-    let noted = ctx.links.note(file, source, path);
-    if noted.is_new && noted.names < stood.links && ctx.links.may_search(ctx.steady_ms()) {
-        (0..ctx.sources.len()).for_each(|source| ctx.scans.ask_later(source));
+    fn see(&self, path: &RelPath) -> Result<Seen, Fault> {
+        let (source, index) = (&self.source, &self.index);
+        let stood = files::stat_found(&source.config.path, path)?;
+        let found = stood.map(|stood| stood.fingerprint);
+        let is_folder = found.is_some_and(|f| f.kind == Kind::Folder);
+        let known_below = || {
+            let below = RelKey::of_folder(path);
+            match index.range(source.id, below.as_str(), None).next() {
+                None => Ok(false),
+                Some(entry) => entry.map(|_| true),
+            }
+        };
+        if source.rules.excluded(path, is_folder) {
+            // A rule file may just have excluded it: then it leaves the backup.
+            let known = index.get(source.id, &RelKey::of_file(path))?.is_some() || known_below()?;
+            return Ok(if known { Seen::Folder } else { Seen::Excluded });
+        }
+        match found {
+            Some(found) if found.kind != Kind::Folder => {
+                if known_below()? {
+                    // A file where a folder was: its old contents are gone.
+                    return Ok(Seen::Folder);
+                }
+                Ok(Seen::File {
+                    mtime_ms: found.mtime_ms(),
+                    others: stood.map_or_else(Vec::new, |stood| self.other_names(path, &stood)),
+                })
+            }
+            Some(_) => Ok(Seen::Folder),
+            None if known_below()? => Ok(Seen::Folder),
+            None => Ok(Seen::Gone),
+        }
     }
-    ctx.links.others(file, source, path)
+
+    /// The other names of a file that has several, as far as they are known. When some
+    /// are not, a scan is to look for them.
+    fn other_names(&self, path: &RelPath, stood: &Found) -> Vec<(Arc<SourceRuntime>, RelPath)> {
+        let Some(file) = FileId::of_linked(stood) else {
+            return Vec::new();
+        };
+        let links = &self.source.links;
+        let noted = links.note(file, self.source.id, path);
+        let is_incomplete = noted.is_new && noted.names < stood.links;
+        if is_incomplete && links.may_search(self.clock.steady_ms()) {
+            let all = self.sources.iter();
+            all.for_each(|source| source.work.scans.ask_later());
+        }
+        let names_in = |source: &Arc<SourceRuntime>| {
+            let own = (source.id == self.source.id).then_some(path);
+            let names = links.others(file, source.id, own);
+            let source = Arc::clone(source);
+            names.into_iter().map(move |name| (Arc::clone(&source), name))
+        };
+        self.sources.iter().flat_map(names_in).collect()
+    }
 }

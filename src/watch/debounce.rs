@@ -12,8 +12,6 @@ use std::collections::{BTreeSet, HashMap};
 /// A path that may be worked on now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
-    /// Index of the source in the configuration.
-    pub source: usize,
     /// The path.
     pub path: RelPath,
     /// When it was first seen to have changed, on the caller's steady clock.
@@ -49,15 +47,15 @@ struct Timer {
 
 /// The paths that have changed and not yet rested.
 #[derive(Debug)]
-pub struct Settle {
+pub struct Debouncer {
     quiet_ms: i64,
     max_ms: i64,
     paths_max: usize,
-    timers: HashMap<(usize, RelPath), Timer>,
-    by_due: BTreeSet<(i64, usize, RelPath)>,
+    timers: HashMap<RelPath, Timer>,
+    by_due: BTreeSet<(i64, RelPath)>,
 }
 
-impl Settle {
+impl Debouncer {
     /// `quiet_ms` after the last change, `max_ms` after the first at the
     /// latest; at most `paths_max` paths at a time.
     pub fn new(quiet_ms: u64, max_ms: u64, paths_max: usize) -> Self {
@@ -77,21 +75,19 @@ impl Settle {
     /// [`Full`] when too many paths are waiting.
     pub fn touch(
         &mut self,
-        source: usize,
         path: RelPath,
         first_ms: i64,
         now_ms: i64,
         is_given_back: bool,
     ) -> Result<Touched, Full> {
-        let key = (source, path);
-        match self.timers.get(&key).copied() {
+        match self.timers.get(&path).copied() {
             Some(old) => {
                 let new = Timer {
                     first_ms: old.first_ms.min(first_ms),
                     last_ms: old.last_ms.max(now_ms),
                     given_back: old.given_back.saturating_add(is_given_back.into()),
                 };
-                self.set(key, old, new);
+                self.set(path, old, new);
                 Ok(Touched::Again {
                     later_ms: old.first_ms.max(first_ms),
                 })
@@ -103,9 +99,8 @@ impl Settle {
                     last_ms: now_ms,
                     given_back: is_given_back.into(),
                 };
-                self.by_due
-                    .insert((self.due_of(timer), key.0, key.1.clone()));
-                self.timers.insert(key, timer);
+                self.by_due.insert((self.due_of(timer), path.clone()));
+                self.timers.insert(path, timer);
                 Ok(Touched::New)
             }
         }
@@ -115,11 +110,10 @@ impl Settle {
         (timer.last_ms + self.quiet_ms).min(timer.first_ms + self.max_ms)
     }
 
-    fn set(&mut self, key: (usize, RelPath), old: Timer, new: Timer) {
-        self.by_due
-            .remove(&(self.due_of(old), key.0, key.1.clone()));
-        self.by_due.insert((self.due_of(new), key.0, key.1.clone()));
-        self.timers.insert(key, new);
+    fn set(&mut self, path: RelPath, old: Timer, new: Timer) {
+        self.by_due.remove(&(self.due_of(old), path.clone()));
+        self.by_due.insert((self.due_of(new), path.clone()));
+        self.timers.insert(path, new);
     }
 
     /// From now on a path needs to have been quiet for so long only.
@@ -128,23 +122,23 @@ impl Settle {
         let timers = &self.timers;
         let due = timers
             .iter()
-            .map(|((source, path), timer)| (self.due_of(*timer), *source, path.clone()));
+            .map(|(path, timer)| (self.due_of(*timer), path.clone()));
         self.by_due = due.collect();
     }
 
-    /// When [`Settle::due`] will next have something; `None` when nothing waits.
+    /// When [`Debouncer::due`] will next have something; `None` when nothing waits.
     pub fn next_due_ms(&self) -> Option<i64> {
-        self.by_due.first().map(|(due, _, _)| *due)
+        self.by_due.first().map(|(due, _)| *due)
     }
 
     /// Paths whose time has come, at most `max`. Look at each file and answer
-    /// with [`Settle::confirm`].
-    pub fn due(&self, now_ms: i64, max: usize) -> Vec<(usize, RelPath)> {
+    /// with [`Debouncer::confirm`].
+    pub fn due(&self, now_ms: i64, max: usize) -> Vec<RelPath> {
         self.by_due
             .iter()
-            .take_while(|(due, _, _)| *due <= now_ms)
+            .take_while(|(due, _)| *due <= now_ms)
             .take(max)
-            .map(|(_, source, path)| (*source, path.clone()))
+            .map(|(_, path)| path.clone())
             .collect()
     }
 
@@ -152,13 +146,11 @@ impl Settle {
     /// it is a file. Releases it unless that is fresh and there is time left.
     pub fn confirm(
         &mut self,
-        source: usize,
         path: RelPath,
         age_ms: Option<i64>,
         now_ms: i64,
     ) -> Option<Settled> {
-        let key = (source, path);
-        let timer = *self.timers.get(&key)?;
+        let timer = *self.timers.get(&path)?;
         let deadline = now_ms >= timer.first_ms + self.max_ms;
         // A time in the future (another machine's clock) says nothing.
         let fresh = age_ms.filter(|age| (0..self.quiet_ms).contains(age));
@@ -166,16 +158,14 @@ impl Settle {
             // Due again at quiet after the real last change, which is later than now.
             let last_ms = timer.last_ms.max(now_ms - age_ms);
             if last_ms + self.quiet_ms > now_ms {
-                self.set(key, timer, Timer { last_ms, ..timer });
+                self.set(path, timer, Timer { last_ms, ..timer });
                 return None;
             }
         }
-        self.by_due
-            .remove(&(self.due_of(timer), key.0, key.1.clone()));
-        self.timers.remove(&key);
+        self.by_due.remove(&(self.due_of(timer), path.clone()));
+        self.timers.remove(&path);
         Some(Settled {
-            source: key.0,
-            path: key.1,
+            path,
             since_ms: timer.first_ms,
             deadline,
             given_back: timer.given_back,
@@ -203,63 +193,63 @@ mod tests {
         RelPath::from_bytes(text).unwrap()
     }
 
-    fn settle() -> Settle {
-        Settle::new(2_000, 60_000, 3)
+    fn debouncer() -> Debouncer {
+        Debouncer::new(2_000, 60_000, 3)
     }
 
     #[test]
     fn a_single_save_is_released_after_the_quiet_time() {
-        let mut s = settle();
-        s.touch(0, p("a"), 1_000, 1_000, false).unwrap();
+        let mut s = debouncer();
+        s.touch(p("a"), 1_000, 1_000, false).unwrap();
         assert_eq!(s.next_due_ms(), Some(3_000));
         assert!(s.due(2_999, 10).is_empty());
-        assert_eq!(s.due(3_000, 10), [(0, p("a"))]);
-        let got = s.confirm(0, p("a"), Some(2_000), 3_000).unwrap();
+        assert_eq!(s.due(3_000, 10), [p("a")]);
+        let got = s.confirm(p("a"), Some(2_000), 3_000).unwrap();
         assert_eq!((got.since_ms, got.deadline), (1_000, false));
         assert!(s.is_empty() && s.next_due_ms().is_none());
     }
 
     #[test]
     fn writes_without_events_still_count_as_change() {
-        let mut s = settle();
-        s.touch(0, p("a"), 0, 0, false).unwrap();
-        assert_eq!(s.confirm(0, p("a"), Some(100), 2_000), None);
+        let mut s = debouncer();
+        s.touch(p("a"), 0, 0, false).unwrap();
+        assert_eq!(s.confirm(p("a"), Some(100), 2_000), None);
         assert_eq!(s.next_due_ms(), Some(3_900));
-        assert!(s.confirm(0, p("a"), Some(2_000), 3_900).is_some());
+        assert!(s.confirm(p("a"), Some(2_000), 3_900).is_some());
     }
 
     #[test]
     fn a_file_that_never_rests_is_released_at_the_maximum() {
-        let mut s = settle();
-        s.touch(0, p("log"), 0, 0, false).unwrap();
+        let mut s = debouncer();
+        s.touch(p("log"), 0, 0, false).unwrap();
         let (released, now) = loop {
             let now = s.next_due_ms().unwrap();
             assert!(now <= 60_000);
-            s.touch(0, p("log"), now, now, false).unwrap();
-            if let Some(got) = s.confirm(0, p("log"), Some(0), now) {
+            s.touch(p("log"), now, now, false).unwrap();
+            if let Some(got) = s.confirm(p("log"), Some(0), now) {
                 break (got, now);
             }
         };
         assert_eq!(now, 60_000);
         assert!(released.deadline);
         // Given back by a worker with its first moment: due at once again.
-        s.touch(0, p("log"), 0, 60_100, false).unwrap();
+        s.touch(p("log"), 0, 60_100, false).unwrap();
         assert!(s.next_due_ms().unwrap() <= 60_100);
     }
 
     #[test]
     fn in_a_hurry_a_short_rest_is_enough_and_what_changes_still_waits() {
-        let mut s = settle();
-        s.touch(0, p("saved"), 1_000, 1_000, false).unwrap();
-        s.touch(0, p("log"), 1_000, 1_900, false).unwrap();
+        let mut s = debouncer();
+        s.touch(p("saved"), 1_000, 1_000, false).unwrap();
+        s.touch(p("log"), 1_000, 1_900, false).unwrap();
         assert!(s.due(2_000, 10).is_empty());
         s.hurry(200);
-        assert_eq!(s.due(2_000, 10), [(0, p("saved"))]);
-        let got = s.confirm(0, p("saved"), Some(1_000), 2_000).unwrap();
+        assert_eq!(s.due(2_000, 10), [p("saved")]);
+        let got = s.confirm(p("saved"), Some(1_000), 2_000).unwrap();
         assert_eq!((got.since_ms, got.deadline), (1_000, false));
-        assert_eq!(s.confirm(0, p("log"), Some(20), 2_100), None);
+        assert_eq!(s.confirm(p("log"), Some(20), 2_100), None);
         assert_eq!(s.next_due_ms(), Some(2_280));
-        s.touch(0, p("later"), 3_000, 3_000, false).unwrap();
+        s.touch(p("later"), 3_000, 3_000, false).unwrap();
         assert_eq!(s.due(3_200, 10).len(), 2);
     }
 
@@ -270,21 +260,21 @@ mod tests {
             (Some(9_999_999), "ancient"),
             (None, "deleted or a folder"),
         ] {
-            let mut s = settle();
-            s.touch(0, p("a"), 0, 0, false).unwrap();
-            assert!(s.confirm(0, p("a"), age, 2_000).is_some(), "{why}");
+            let mut s = debouncer();
+            s.touch(p("a"), 0, 0, false).unwrap();
+            assert!(s.confirm(p("a"), age, 2_000).is_some(), "{why}");
         }
     }
 
     #[test]
-    fn bounded_and_per_source() {
-        let mut s = settle();
-        for source in 0..3 {
-            s.touch(source, p("a"), 0, 0, false).unwrap();
+    fn bounded() {
+        let mut s = debouncer();
+        for path in ["a", "c", "d"] {
+            s.touch(p(path), 0, 0, false).unwrap();
         }
-        assert_eq!(s.touch(0, p("b"), 0, 0, false), Err(Full));
+        assert_eq!(s.touch(p("b"), 0, 0, false), Err(Full));
         assert_eq!(
-            s.touch(1, p("a"), 5, 5, false),
+            s.touch(p("a"), 5, 5, false),
             Ok(Touched::Again { later_ms: 5 })
         );
         assert_eq!(s.len(), 3);

@@ -6,7 +6,7 @@
 //! begin); memory is bounded. It only thins out the stream: how long a path
 //! must rest is decided by `collect`, from the events' own times.
 
-use crate::source::HINTS_MAX;
+use crate::work::HINTS_MAX;
 use crate::types::RelPath;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

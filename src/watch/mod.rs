@@ -6,57 +6,21 @@
 //! owner is told which and why. No event is load-bearing: a lost one costs time
 //! until the next scan, nothing else.
 
-pub(crate) mod collect;
+mod collect;
 mod debounce;
 mod gather;
-mod keeper;
+
 mod options;
 mod proof;
 pub(crate) mod sleep;
+mod supervisor;
 mod tap;
 mod trouble;
 mod watcher;
+mod watching;
 
-pub use options::WatchOptions;
+pub use collect::Collector;
+pub use options::{WatchOptions, WatchParts};
 pub use sleep::{Clocks, Jump};
 pub use tap::Silencer;
-
-use crate::source::{Context, Hint};
-use gather::Gathered;
-use keeper::Keeper;
-use std::sync::Arc;
-use tokio::sync::{oneshot, watch};
-
-/// Watch one source until told to stop. `ready` fires once watches are
-/// registered (or cannot be), before which no start scan may begin.
-pub async fn run(
-    ctx: Arc<Context>,
-    source: usize,
-    options: WatchOptions,
-    ready: oneshot::Sender<()>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let gathered = Arc::new(Gathered::default());
-    let mut keeper = Keeper::new(Arc::clone(&ctx), source, options, Arc::clone(&gathered));
-    tokio::select! {
-        () = keeper.keep(ready) => {}
-        () = pass_on(&ctx, source, &gathered) => {}
-        _ = stop.changed() => {}
-    }
-    keeper.drop_watch().await;
-}
-
-/// Pass on what is heard; never ends.
-async fn pass_on(ctx: &Context, source: usize, gathered: &Gathered) {
-    loop {
-        for (path, times) in gathered.take().await {
-            ctx.hint(Hint {
-                source,
-                path,
-                first_ms: times.first_ms,
-                last_ms: times.last_ms,
-                is_given_back: false,
-            });
-        }
-    }
-}
+pub use watching::run;

@@ -1,5 +1,8 @@
 //! How the watch is set up.
 
+use crate::clock::Clock;
+use crate::source::{RunSignals, SourceRuntime};
+use std::sync::Arc;
 use super::tap::Silencer;
 use std::time::Duration;
 
@@ -32,4 +35,18 @@ impl Default for WatchOptions {
             silencer: None,
         }
     }
+}
+
+/// What the watch of one source works with.
+pub struct WatchParts {
+    /// The source.
+    pub source: Arc<SourceRuntime>,
+    /// The clocks.
+    pub clock: Clock,
+    /// Hears that the computer was asleep; is told that a change was heard of.
+    pub signals: RunSignals,
+    /// The times of the watch.
+    pub options: WatchOptions,
+    /// How often what is not watched is scanned.
+    pub period: Duration,
 }

@@ -64,7 +64,7 @@ thread_local! {
     static NEXT: RefCell<Option<Next>> = const { RefCell::new(None) };
 }
 
-/// Make something that makes a [`Tapped`] watcher on this thread, with this ear.
+/// Make something that makes a [`RawEventTee`] watcher on this thread, with this ear.
 pub(crate) fn with_ear<T>(ear: Ear, silencer: Option<&Silencer>, make: impl FnOnce() -> T) -> T {
     let silencer = silencer.map(|silencer| (silencer.clone(), silencer.now()));
     NEXT.set(Some(Next { ear, silencer }));
@@ -76,9 +76,9 @@ pub(crate) fn with_ear<T>(ear: Ear, silencer: Option<&Silencer>, make: impl FnOn
 /// The system's watcher with a tap, or why there is none. That is told when
 /// something is to be watched: a debouncer whose watcher cannot be made leaves
 /// its thread behind for ever.
-pub(crate) struct Tapped(std::result::Result<RecommendedWatcher, Option<Error>>);
+pub(crate) struct RawEventTee(std::result::Result<RecommendedWatcher, Option<Error>>);
 
-impl Tapped {
+impl RawEventTee {
     fn inner(&mut self) -> Result<&mut RecommendedWatcher> {
         match &mut self.0 {
             Ok(inner) => Ok(inner),
@@ -87,7 +87,7 @@ impl Tapped {
     }
 }
 
-impl Watcher for Tapped {
+impl Watcher for RawEventTee {
     fn new<F: EventHandler>(mut handler: F, config: Config) -> Result<Self> {
         let mut next = NEXT.take();
         let tee = move |event: Result<Event>| {

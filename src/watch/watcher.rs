@@ -6,11 +6,12 @@
 
 use super::gather::Gathered;
 use super::tap;
-use super::tap::{Silencer, Tapped};
+use super::tap::{Silencer, RawEventTee};
 use super::trouble::{Trouble, limit_of, watch_trouble};
+use crate::clock::Clock;
 use crate::files::MARKER_FILE_NAME;
 use crate::os;
-use crate::source::Context;
+use crate::source::{RunSignals, SourceRuntime};
 use crate::types::RelPath;
 use notify::event::{Event, EventKind};
 use notify::{EventKindMask, RecursiveMode};
@@ -34,15 +35,16 @@ const DROP_WAIT: Duration = Duration::from_secs(30);
 
 /// A watch that is set up.
 pub(crate) struct Watcher {
-    inner: Debouncer<Tapped, NoCache>,
+    inner: Debouncer<RawEventTee, NoCache>,
     root: PathBuf,
 }
 
 /// Where the callback puts what it hears.
 #[derive(Clone)]
 pub(crate) struct Sinks {
-    pub ctx: Arc<Context>,
-    pub source: usize,
+    pub source: Arc<SourceRuntime>,
+    pub clock: Clock,
+    pub signals: RunSignals,
     pub trouble: Arc<Trouble>,
     pub gathered: Arc<Gathered>,
     /// How often what is not watched is scanned, for messages.
@@ -69,12 +71,12 @@ impl Watcher {
                         .iter()
                         .all(|path| path.ends_with(MARKER_FILE_NAME))
                 {
-                    sinks.ctx.note_heard();
+                    sinks.signals.note_heard(sinks.clock.steady_ms());
                 }
                 match event {
                     Ok(event) if event.need_rescan() => sinks.trouble.note_overflow(),
                     Ok(event) if event.kind.is_modify() => {
-                        sinks.hear(&roots, event, sinks.ctx.steady_ms(), false);
+                        sinks.hear(&roots, event, sinks.clock.steady_ms(), false);
                     }
                     _ => {}
                 }
@@ -86,7 +88,7 @@ impl Watcher {
             move |result: DebounceEventResult| sinks.handle(&roots, &mut last_rescan, result)
         };
         let mut inner = tap::with_ear(ear, silencer, || {
-            notify_debouncer_full::new_debouncer_opt::<_, Tapped, _>(
+            notify_debouncer_full::new_debouncer_opt::<_, RawEventTee, _>(
                 DEBOUNCER,
                 None,
                 handler,
@@ -144,7 +146,7 @@ impl Sinks {
                         continue;
                     }
                     let age = i64::try_from(event.time.elapsed().as_millis()).unwrap_or(0);
-                    self.hear(roots, event, self.ctx.steady_ms() - age, true);
+                    self.hear(roots, event, self.clock.steady_ms() - age, true);
                 }
             }
             Err(errors) => {
@@ -155,7 +157,7 @@ impl Sinks {
                         continue;
                     }
                     match self.below(roots, error.paths.first()) {
-                        Some(part) => self.ctx.scans.ask_subtree(self.source, part),
+                        Some(part) => self.source.work.scans.ask_subtree(part),
                         None => self.rescan(last_rescan, "the watch reported an error"),
                     }
                 }
@@ -168,7 +170,7 @@ impl Sinks {
         match limit_of(error) {
             Some(met) => {
                 if self.trouble.note_limit(met) {
-                    self.ctx.scans.ask_whole(self.source, false);
+                    self.source.work.scans.ask_whole(false);
                 }
             }
             None => {
@@ -178,25 +180,22 @@ impl Sinks {
             }
         }
         let text = watch_trouble(root, error, self.period);
-        if self
-            .ctx
-            .board
-            .warn(self.source, "watch", Some(text.clone()))
+        if self.source.status.warn("watch", Some(text.clone()))
         {
-            tracing::warn!(source = %self.ctx.sources[self.source].config.name, "{text}");
+            tracing::warn!(source = %self.source.name(), "{text}");
         }
     }
 
     fn rescan(&self, last: &mut Option<Instant>, why: &str) {
-        let (ctx, source) = (&self.ctx, self.source);
-        ctx.scans.lost_news(source);
+        let scans = &self.source.work.scans;
+        scans.lost_news();
         if last.is_none_or(|at| at.elapsed() >= RESCAN_COOLDOWN) {
             *last = Some(Instant::now());
-            tracing::warn!(source = %ctx.sources[source].config.name, "{why}: scanning the folder");
-            ctx.scans.ask_whole(source, false);
+            tracing::warn!(source = %self.source.name(), "{why}: scanning the folder");
+            scans.ask_whole(false);
         } else {
-            // Within the cooldown: the periodic look of `tend` asks again later.
-            ctx.scans.ask_later(source);
+            // Within the cooldown: maintenance begins it later.
+            scans.ask_later();
         }
     }
 
@@ -225,10 +224,10 @@ impl Sinks {
                 if event.kind.is_remove() {
                     self.trouble.note_root_lost();
                 }
-                self.ctx.scans.ask_subtree(self.source, RelPath::root());
+                self.source.work.scans.ask_subtree(RelPath::root());
             } else if !self.gathered.add(&path, at_ms) {
                 let folder = path.parent().unwrap_or_default();
-                self.ctx.scans.ask_subtree(self.source, folder);
+                self.source.work.scans.ask_subtree(folder);
             }
         }
     }

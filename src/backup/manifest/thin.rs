@@ -7,7 +7,8 @@ use crate::destination;
 use crate::destination::Deed;
 use crate::manifest::{format, retention};
 use crate::s3::{At, Course, Next, PAGE_KEYS};
-use crate::source::Context;
+use crate::backup::context::Context;
+use crate::source::SourceRuntime;
 use crate::types::Fault;
 use std::sync::Arc;
 
@@ -20,8 +21,8 @@ const THINNED_MAX: usize = 200;
 
 /// Mark old manifests as deleted that a later one stands for. Their versions
 /// stay, like everybody's.
-pub(crate) async fn thin(ctx: &Arc<Context>, number: usize) -> Result<(), Fault> {
-    let settings = &ctx.sources[number].config;
+pub(crate) async fn thin(ctx: &Arc<Context>, source: &Arc<SourceRuntime>) -> Result<(), Fault> {
+    let settings = &source.config;
     let folder = format::folder(&settings.prefix);
     let (mut moments_ms, mut next, mut course) = (Vec::new(), None, Course::default());
     for _ in 0..THINNING_PAGES_MAX {
@@ -38,18 +39,18 @@ pub(crate) async fn thin(ctx: &Arc<Context>, number: usize) -> Result<(), Fault>
             break;
         }
     }
-    let superseded = retention::superseded(&moments_ms, ctx.server_now_ms());
+    let superseded = retention::superseded(&moments_ms, ctx.clock.server_now_ms());
     for moment_ms in superseded.into_iter().take(THINNED_MAX) {
         let key = format::key(&settings.prefix, moment_ms);
         let at = At {
             bucket: &settings.bucket,
             key: &key,
         };
-        if !destination::may_mark(ctx, number).await? {
+        if !destination::may_mark(&source.destination).await? {
             return Ok(());
         }
         let id = ctx.store.mark_deleted(at).await?;
-        destination::heard(ctx, number, Deed::Marked, &id).await;
+        destination::heard(&source.destination, Deed::Marked, &id).await;
     }
     Ok(())
 }

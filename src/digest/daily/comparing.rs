@@ -4,8 +4,10 @@
 //! is begun again.
 
 use super::patience::{Found, Patience};
-use crate::backup::manifest;
-use crate::source::Context;
+use crate::backup::{Context, manifest};
+use crate::index::Index;
+use crate::s3::Store;
+use crate::source::{RunSignals, SourceRuntime, Sources};
 use crate::status::ScanDone;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,75 +29,164 @@ const WAIT_STEP: Duration = Duration::from_secs(2);
 /// What one request may take that asks whether a bucket answers: the SDK's tries.
 const REQUEST_MAX: Duration = Duration::from_secs(100);
 
-/// Compare every source with its bucket and let the workers act on it. `None`
-/// for a comparison that did not come to its end: in time, or because the bucket
-/// cannot be used. What a sleep has cut off is begun again.
-async fn compare_all(ctx: &Arc<Context>, confirmed: bool) -> Vec<Option<ScanDone>> {
-    let mut woke = ctx.woke.subscribe();
-    let mut waiting = Waiting::new(WAIT_MAX);
-    let all: Vec<usize> = (0..ctx.sources.len()).collect();
-    let mut results = compare(ctx, &all, confirmed, &mut waiting).await;
-    for _ in 0..WAKES_MAX {
-        let is_whole = |scan: &Option<ScanDone>| scan.as_ref().is_some_and(ScanDone::complete);
-        let cut: Vec<usize> = (0..results.len())
-            .filter(|source| !is_whole(&results[*source]))
-            .collect();
-        if cut.is_empty() {
-            break;
-        }
-        // The beat notices within a second or two.
-        tokio::time::sleep(WAIT_STEP).await;
-        if !woke.has_changed().unwrap_or(false) {
-            break;
-        }
-        woke.mark_unchanged();
-        tracing::info!(
-            "the computer was asleep meanwhile: what was not compared is compared again"
-        );
-        until_reachable(ctx).await;
-        let again = compare(ctx, &cut, confirmed, &mut waiting).await;
-        for (source, scan) in cut.into_iter().zip(again) {
-            results[source] = scan;
-        }
-    }
-    results
+/// Compares all sources with their buckets.
+#[derive(Clone)]
+pub struct FullComparison {
+    /// All sources.
+    pub sources: Sources,
+    /// The index.
+    pub index: Index,
+    /// The server.
+    pub store: Store,
+    /// Tells that the computer was asleep.
+    pub signals: RunSignals,
+    /// Writes the manifests.
+    pub backup: Arc<Context>,
 }
 
-/// These sources, once.
-async fn compare(
-    ctx: &Arc<Context>,
-    sources: &[usize],
-    confirmed: bool,
-    waiting: &mut Waiting,
-) -> Vec<Option<ScanDone>> {
-    let asked: Vec<_> = sources
-        .iter()
-        .map(|source| ctx.scans.ask_and_wait(*source, confirmed))
-        .collect();
-    let mut results = Vec::with_capacity(asked.len());
-    for (source, asked) in sources.iter().zip(asked) {
-        let mut patience = Patience::default();
-        let scan = unless_hopeless(ctx, *source, waiting, &mut patience, asked).await;
-        results.push(scan.and_then(Result::ok));
-        // What is still on its way then is told as such.
-        let drained = ctx.queue.backlog_drained(*source);
-        unless_hopeless(ctx, *source, waiting, &mut patience, drained).await;
+impl FullComparison {
+    /// Compare, let the workers store what came of it (`settled` is what to wait for
+    /// beyond that), and write down what the bucket has then as a manifest. `None` for a
+    /// source whose comparison did not come to its end: in time, or because the bucket
+    /// cannot be used. In the order of the sources.
+    pub async fn run(
+        &self,
+        confirmed: bool,
+        settled: impl Future<Output = ()>,
+    ) -> Vec<Option<ScanDone>> {
+        let scans = self.compare_all(confirmed).await;
+        settled.await;
+        Box::pin(manifest::write_all(&self.backup, &scans)).await;
+        scans
     }
-    results
-}
 
-/// Wait until every bucket answers, or [`WAKE_PATIENCE`] is over: a network that is
-/// not back yet says nothing of the backup.
-pub(crate) async fn until_reachable(ctx: &Arc<Context>) {
-    let mut waiting = Waiting::new(WAKE_PATIENCE);
-    for source in &ctx.sources {
-        while let Err(fault) = ctx.store.reach(&source.config.bucket).await
-            && fault.class.is_transient()
-            && !waiting.left.is_zero()
-        {
+    /// What a sleep has cut off is begun again.
+    async fn compare_all(&self, confirmed: bool) -> Vec<Option<ScanDone>> {
+        let mut woke = self.signals.woke();
+        let mut waiting = Waiting::new(WAIT_MAX);
+        let mut results: Vec<Compared<'_>> = self.sources.iter().map(Compared::new).collect();
+        self.compare(&mut results, confirmed, &mut waiting).await;
+        for _ in 0..WAKES_MAX {
+            if results.iter().all(Compared::is_whole) {
+                break;
+            }
+            // The heartbeat notices within a second or two.
             tokio::time::sleep(WAIT_STEP).await;
-            waiting.passed(REQUEST_MAX);
+            if !woke.has_changed().unwrap_or(false) {
+                break;
+            }
+            woke.mark_unchanged();
+            tracing::info!(
+                "the computer was asleep meanwhile: what was not compared is compared again"
+            );
+            self.until_reachable().await;
+            self.compare(&mut results, confirmed, &mut waiting).await;
         }
+        results.into_iter().map(|compared| compared.scan).collect()
+    }
+
+    /// Compare once what is not compared yet.
+    async fn compare(
+        &self,
+        results: &mut [Compared<'_>],
+        confirmed: bool,
+        waiting: &mut Waiting,
+    ) {
+        let cut = results.iter_mut().filter(|compared| !compared.is_whole());
+        let asked: Vec<_> = cut
+            .map(|compared| {
+                let asked = compared.source.work.scans.ask_and_wait(confirmed);
+                (compared, asked)
+            })
+            .collect();
+        for (compared, asked) in asked {
+            let source = compared.source;
+            let mut patience = Patience::default();
+            let scan = self.unless_hopeless(source, waiting, &mut patience, asked);
+            compared.scan = scan.await.and_then(Result::ok);
+            // What is still on its way then is told as such.
+            let drained = source.work.queue.backlog_drained();
+            self.unless_hopeless(source, waiting, &mut patience, drained)
+                .await;
+        }
+    }
+
+    /// Wait until every bucket answers, or [`WAKE_PATIENCE`] is over: a network that is
+    /// not back yet says nothing of the backup.
+    pub(crate) async fn until_reachable(&self) {
+        let mut waiting = Waiting::new(WAKE_PATIENCE);
+        for source in self.sources.iter() {
+            while let Err(fault) = self.store.reach(&source.config.bucket).await
+                && fault.class.is_transient()
+                && !waiting.left.is_zero()
+            {
+                tokio::time::sleep(WAIT_STEP).await;
+                waiting.passed(REQUEST_MAX);
+            }
+        }
+    }
+
+    /// Wait for `work`, but neither too long nor through an outage (of the bucket, the
+    /// folder or the index) that lasts or that only a person can end.
+    async fn unless_hopeless<T>(
+        &self,
+        source: &SourceRuntime,
+        waiting: &mut Waiting,
+        patience: &mut Patience,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::pin!(work);
+        let mut woke = self.signals.woke();
+        loop {
+            if let Some(done) = waiting.step(&mut work).await {
+                return Some(done);
+            }
+            if waiting.left.is_zero() {
+                return None;
+            }
+            let passed = waiting.passed(WAIT_STEP * 2);
+            if woke.has_changed().unwrap_or(false) {
+                // It takes its network a while to come back.
+                woke.mark_unchanged();
+                *patience = Patience::default();
+            }
+            if !source.destination.may_send() {
+                return None;
+            }
+            let done = self.index.activity(source.id);
+            let deeds = done.versions + done.deletions;
+            if patience.is_over(self.in_the_way(source), deeds, passed) {
+                return None;
+            }
+        }
+    }
+
+    /// What holds up a comparison of that source now.
+    fn in_the_way(&self, source: &SourceRuntime) -> Found {
+        match source.breaker.outage() {
+            Some((_, fault)) if !fault.class.is_transient() => Found::NeedsPerson,
+            // What cannot be written down is worked on again and again.
+            _ if self.index.broken().is_some() => Found::Index,
+            Some(_) => Found::MayPass,
+            None if !source.watchdog.may_work() => Found::MayPass,
+            None => Found::Well,
+        }
+    }
+}
+
+/// One source's comparison.
+struct Compared<'a> {
+    source: &'a SourceRuntime,
+    scan: Option<ScanDone>,
+}
+
+impl<'a> Compared<'a> {
+    fn new(source: &'a Arc<SourceRuntime>) -> Self {
+        Self { source, scan: None }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.scan.as_ref().is_some_and(ScanDone::complete)
     }
 }
 
@@ -129,66 +220,6 @@ impl Waiting {
         self.looked = now;
         self.left = self.left.saturating_sub(passed);
         passed
-    }
-}
-
-/// The same in full: compared, what came of it stored (`settled` is what to wait
-/// for beyond that), and what the bucket has then written down as a manifest.
-pub async fn compare_in_full(
-    ctx: &Arc<Context>,
-    confirmed: bool,
-    settled: impl Future<Output = ()>,
-) -> Vec<Option<ScanDone>> {
-    let scans = compare_all(ctx, confirmed).await;
-    settled.await;
-    Box::pin(manifest::write_all(ctx, &scans)).await;
-    scans
-}
-
-/// Wait for `work`, but neither too long nor through an outage (of the bucket, the
-/// folder or the index) that lasts or that only a person can end.
-async fn unless_hopeless<T>(
-    ctx: &Context,
-    source: usize,
-    waiting: &mut Waiting,
-    patience: &mut Patience,
-    work: impl Future<Output = T>,
-) -> Option<T> {
-    tokio::pin!(work);
-    let mut woke = ctx.woke.subscribe();
-    loop {
-        if let Some(done) = waiting.step(&mut work).await {
-            return Some(done);
-        }
-        if waiting.left.is_zero() {
-            return None;
-        }
-        let passed = waiting.passed(WAIT_STEP * 2);
-        if woke.has_changed().unwrap_or(false) {
-            // It takes its network a while to come back.
-            woke.mark_unchanged();
-            *patience = Patience::default();
-        }
-        if !ctx.sources[source].destination.may_send() {
-            return None;
-        }
-        let done = ctx.index.activity(ctx.sources[source].id);
-        let deeds = done.versions + done.deletions;
-        if patience.is_over(in_the_way(ctx, source), deeds, passed) {
-            return None;
-        }
-    }
-}
-
-/// What holds up a comparison of that source now.
-fn in_the_way(ctx: &Context, source: usize) -> Found {
-    match ctx.gates.outage(source) {
-        Some((_, fault)) if !fault.class.is_transient() => Found::NeedsPerson,
-        // What cannot be written down is worked on again and again.
-        _ if ctx.index.broken().is_some() => Found::Index,
-        Some(_) => Found::MayPass,
-        None if ctx.answering.silent_since(source).is_some() => Found::MayPass,
-        None => Found::Well,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Report, SourceReport, UnprotectedLine};
 use crate::drill::report;
 use crate::mail::{List, Page, Section, by_need, count_of, failures, list_remedies};
-use crate::pacing::CostlyLine;
+use crate::pacing::CostlyFile;
 use crate::types::{amount, clean, duration, number, size, time};
 use jiff::tz::TimeZone;
 
@@ -191,7 +191,7 @@ fn versions(source: &SourceReport) -> String {
     line
 }
 
-fn costly(line: &CostlyLine) -> String {
+fn costly(line: &CostlyFile) -> String {
     let mut text = format!(
         "  Many versions: {}: {}, {}",
         clean(&line.path),

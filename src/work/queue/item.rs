@@ -1,4 +1,4 @@
-//! A path that wants a look.
+//! A path that waits for a worker.
 
 use crate::types::RelPath;
 
@@ -11,11 +11,11 @@ pub enum Lane {
     Backlog,
 }
 
-/// A path that wants a look.
+/// A path that waits for a worker. `S` is the source that it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// Index of the source in the configuration.
-    pub source: usize,
+pub struct Item<S> {
+    /// Its source.
+    pub source: S,
     /// The path in that source.
     pub path: RelPath,
     /// The lane it waited in.
@@ -24,6 +24,6 @@ pub struct Item {
     pub since_ms: i64,
     /// It never rested for the longest allowed time: store what is there.
     pub deadline: bool,
-    /// It was set aside, and its time has come.
-    pub was_aside: bool,
+    /// It was deferred, and its time has come.
+    pub was_deferred: bool,
 }

@@ -1,6 +1,5 @@
 //! The lanes of one source: which path is next, and where a path stands.
 
-use super::aside::Barrier;
 use super::item::Lane;
 use crate::types::RelPath;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -47,26 +46,26 @@ pub(crate) enum Entry {
         place: Place,
         came: u64,
         again: Option<Want>,
-        was_aside: bool,
+        was_deferred: bool,
     },
-    /// Set aside; `ticket` says where.
-    Aside {
+    /// Deferred; `ticket` says where.
+    Deferred {
         want: Want,
         ticket: u64,
-        aside_ms: i64,
+        deferred_ms: i64,
     },
 }
 
-/// One lane, in the order of places.
+/// The waiting paths of one lane, in the order of places.
 #[derive(Default)]
-pub(crate) struct Line {
+pub(crate) struct LanePaths {
     pub(crate) paths: BTreeMap<Place, RelPath>,
     /// Paths handed out so far.
     pub(crate) handed_out: u64,
     pub(crate) running: usize,
 }
 
-impl Line {
+impl LanePaths {
     /// The place that is next: among those least often given back, the newest
     /// edit or the oldest of the backlog; now and then the oldest of all.
     fn next(&self, lane: Lane) -> Option<Place> {
@@ -91,26 +90,35 @@ impl Line {
     }
 }
 
+/// The paths that were deferred before `below` come when all is done that came
+/// before `after`: both are tickets.
+#[derive(Clone, Copy)]
+pub(crate) struct Barrier {
+    pub(crate) below: u64,
+    pub(crate) after: u64,
+    pub(crate) given_back: u64,
+}
+
 #[derive(Default)]
 pub(crate) struct Lanes {
-    pub(crate) edits: Line,
-    pub(crate) backlog: Line,
+    pub(crate) edits: LanePaths,
+    pub(crate) backlog: LanePaths,
     pub(crate) paths: HashMap<RelPath, Entry>,
-    /// Set aside, in the order in which they were.
-    pub(crate) aside: BTreeMap<u64, RelPath>,
-    /// Waiting in a lane, or in a worker, after they were set aside.
+    /// Deferred paths, in the order in which they were deferred.
+    pub(crate) deferred: BTreeMap<u64, RelPath>,
+    /// Waiting in a lane, or in a worker, after they were deferred.
     pub(crate) released: HashSet<RelPath>,
     /// When those came that wait in the lanes and are in a worker: whatever
-    /// becomes of their places, until they are done or set aside.
+    /// becomes of their places, until they are done or deferred.
     came: BTreeSet<u64>,
-    /// What was set aside and waits for nothing that may still come.
-    pub(crate) ripe: Option<Barrier>,
+    /// Behind which the deferred paths come that wait for nothing else.
+    pub(crate) barrier: Option<Barrier>,
 }
 
 impl Lanes {
     /// What waits behind the edits.
     pub(crate) fn backlog_len(&self) -> usize {
-        self.backlog.paths.len() + self.aside.len()
+        self.backlog.paths.len() + self.deferred.len()
     }
 
     pub(crate) fn is_drained(&self) -> bool {
@@ -119,13 +127,13 @@ impl Lanes {
 
     pub(crate) fn has_recent(&self) -> bool {
         let is_edit = |path: &RelPath| match self.paths.get(path) {
-            Some(Entry::Aside { want, .. }) => want.lane == Lane::Edit,
+            Some(Entry::Deferred { want, .. }) => want.lane == Lane::Edit,
             _ => false,
         };
         let has_backlog = !self.backlog.paths.is_empty() || self.backlog.running > 0;
         !self.edits.paths.is_empty()
             || self.edits.running > 0
-            || (!has_backlog && self.aside.values().any(is_edit))
+            || (!has_backlog && self.deferred.values().any(is_edit))
     }
 
     /// When the oldest came of what waits in the lanes and is in a worker.
@@ -142,20 +150,20 @@ impl Lanes {
         if let Entry::Running {
             lane,
             came,
-            was_aside,
+            was_deferred,
             ..
         } = &entry
         {
-            self.line(*lane).running -= 1;
+            self.lane(*lane).running -= 1;
             self.came.remove(came);
-            if *was_aside {
+            if *was_deferred {
                 self.released.remove(path);
             }
         }
         Some(entry)
     }
 
-    pub(crate) fn line(&mut self, lane: Lane) -> &mut Line {
+    pub(crate) fn lane(&mut self, lane: Lane) -> &mut LanePaths {
         match lane {
             Lane::Edit => &mut self.edits,
             Lane::Backlog => &mut self.backlog,
@@ -167,7 +175,7 @@ impl Lanes {
     }
 
     pub(crate) fn enqueue(&mut self, path: RelPath, want: Want, place: Place, came: u64) {
-        self.line(want.lane).paths.insert(place, path.clone());
+        self.lane(want.lane).paths.insert(place, path.clone());
         self.came.insert(came);
         self.paths
             .insert(path, Entry::Waiting { want, place, came });
@@ -175,8 +183,8 @@ impl Lanes {
 
     /// The path that is next in the lane.
     pub(crate) fn peek(&mut self, lane: Lane) -> Option<(RelPath, Want)> {
-        let line = self.line(lane);
-        let path = line.paths.get(&line.next(lane)?)?.clone();
+        let paths = self.lane(lane);
+        let path = paths.paths.get(&paths.next(lane)?)?.clone();
         match self.paths.get(&path) {
             Some(Entry::Waiting { want, .. }) => Some((path, *want)),
             _ => None,
@@ -184,27 +192,27 @@ impl Lanes {
     }
 
     /// Hand out the path that [`Lanes::peek`] showed.
-    /// True when it was set aside before.
+    /// True when it was deferred before.
     pub(crate) fn start(&mut self, lane: Lane, path: &RelPath) -> bool {
         let Some(Entry::Waiting { place, came, .. }) = self.paths.get(path) else {
             return false;
         };
         let (place, came) = (*place, *came);
-        let line = self.line(lane);
-        line.paths.remove(&place);
-        line.handed_out += 1;
-        line.running += 1;
+        let paths = self.lane(lane);
+        paths.paths.remove(&place);
+        paths.handed_out += 1;
+        paths.running += 1;
         let again = None;
-        let was_aside = self.released.contains(path);
+        let was_deferred = self.released.contains(path);
         let running = Entry::Running {
             lane,
             place,
             came,
             again,
-            was_aside,
+            was_deferred,
         };
         self.paths.insert(path.clone(), running);
-        was_aside
+        was_deferred
     }
 
     /// What was given back counts as untried again.
@@ -214,13 +222,13 @@ impl Lanes {
                 continue;
             };
             if place.0 > 0 {
-                let line = match want.lane {
+                let paths = match want.lane {
                     Lane::Edit => &mut self.edits,
                     Lane::Backlog => &mut self.backlog,
                 };
-                line.paths.remove(place);
+                paths.paths.remove(place);
                 place.0 = 0;
-                line.paths.insert(*place, path.clone());
+                paths.paths.insert(*place, path.clone());
             }
         }
     }

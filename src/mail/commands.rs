@@ -6,7 +6,6 @@
 //! of the service, and the service's account may not write beside the source.
 //! Invariant: no secret is written, only where it is.
 
-use super::context::Context;
 use crate::aws::PROXY_VARIABLES;
 use crate::config::{Config, StoreConfig};
 use crate::os;
@@ -165,20 +164,7 @@ fn has_password(value: &str) -> bool {
 }
 
 /// The program with the configuration and the surroundings that it runs with.
-pub(crate) fn program(ctx: &Context) -> String {
-    program_of(&ctx.config)
-}
-
-/// Who reads what the service says: root or its account, who has neither its
-/// environment nor its home folder.
-pub fn reader(config: &Config) -> Reader {
-    Reader {
-        program: program_of(config),
-        ..Reader::default()
-    }
-}
-
-fn program_of(config: &Config) -> String {
+pub(crate) fn program(config: &Config) -> String {
     let is_s3 = matches!(config.store, StoreConfig::S3(_));
     let around = Surroundings::now();
     let name = own_name(std::env::current_exe().ok().as_deref());
@@ -190,6 +176,15 @@ fn program_of(config: &Config) -> String {
         None => name,
     };
     with_variables(&around.told(is_s3), &command, cfg!(windows))
+}
+
+/// Who reads what the service says: root or its account, who has neither its
+/// environment nor its home folder.
+pub fn reader(config: &Config) -> Reader {
+    Reader {
+        program: program(config),
+        ..Reader::default()
+    }
 }
 
 /// Where the program is, since another account's list of folders may lack it. What
@@ -230,8 +225,8 @@ fn with_variables(told: &BTreeMap<&str, String>, command: &str, is_windows: bool
 }
 
 /// Who can run what [`program`] gives, in sentences.
-pub(crate) fn who(ctx: &Context) -> String {
-    let is_s3 = matches!(ctx.config.store, StoreConfig::S3(_));
+pub(crate) fn who(config: &Config) -> String {
+    let is_s3 = matches!(config.store, StoreConfig::S3(_));
     let around = Surroundings::now();
     let account = match os::is_privileged() {
         true => "root".to_owned(),
@@ -265,16 +260,17 @@ fn in_whose_name(held_back: &[&str], account: &str, is_windows: bool) -> String 
 /// A new folder of this name that the service's account can make, and root too:
 /// beside the source, since that disk has the room; else at home, which a service
 /// that may write nowhere else has; else among the service's own files.
-pub(crate) fn new_folder(ctx: &Context, source: usize, name: &str) -> PathBuf {
-    let root = &ctx.sources[source].config.path;
-    let is_watched =
-        |dir: &Path| (ctx.sources.iter()).any(|source| dir.starts_with(&source.config.path));
+pub(crate) fn new_folder(config: &Config, root: &Path, name: &str) -> PathBuf {
+    let is_watched = |dir: &Path| {
+        let mut sources = config.sources.iter();
+        sources.any(|source| dir.starts_with(&source.path))
+    };
     let home = os::home_dir();
     [root.parent(), home.as_deref()]
         .into_iter()
         .flatten()
         .find(|dir| os::can_write_in(dir) && !is_watched(dir))
-        .unwrap_or(&ctx.config.state_dir)
+        .unwrap_or(&config.state_dir)
         .join(name)
 }
 

@@ -6,17 +6,18 @@
 //! often, but for ever.
 
 use super::gather::Gathered;
-use super::options::WatchOptions;
+use super::options::{WatchOptions, WatchParts};
 use super::proof::{Prover, Step};
 use super::trouble::{Trouble, watch_trouble};
 use super::watcher::{Sinks, Watcher};
+use crate::clock::Clock;
 use crate::files;
 use crate::files::{MARKER_FILE_NAME, RootId, Touched};
 use crate::guard::{Settled, Standing, root_sentinel};
 use crate::os;
 use crate::os::{Mounts, WatchLimits};
-use crate::source::{Context, awaited};
-use crate::status::{News, Watching};
+use crate::source::{RunSignals, SourceRuntime};
+use crate::status::{Event, Watching};
 use crate::types::{Fault, RelPath, duration};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -76,10 +77,11 @@ enum Blind {
     Whole,
 }
 
-/// Keeps one source's watch.
-pub(crate) struct Keeper {
-    ctx: Arc<Context>,
-    source: usize,
+/// Sets up one source's watch, proves it, and has scanned what it does not cover.
+pub(crate) struct WatchSupervisor {
+    source: Arc<SourceRuntime>,
+    clock: Clock,
+    signals: RunSignals,
     options: WatchOptions,
     root: PathBuf,
     /// How often what is not watched is scanned.
@@ -101,18 +103,21 @@ pub(crate) struct Keeper {
     mounts: Mounts,
 }
 
-impl Keeper {
-    pub fn new(
-        ctx: Arc<Context>,
-        source: usize,
-        options: WatchOptions,
-        gathered: Arc<Gathered>,
-    ) -> Self {
+impl WatchSupervisor {
+    pub fn new(parts: WatchParts, gathered: Arc<Gathered>) -> Self {
         let now = Instant::now();
-        let period = Duration::from_millis(ctx.config.limits.unwatched_scan_ms);
-        Self {
-            root: ctx.sources[source].config.path.clone(),
+        let WatchParts {
             source,
+            clock,
+            signals,
+            options,
+            period,
+        } = parts;
+        Self {
+            root: source.config.path.clone(),
+            source,
+            clock,
+            signals,
             period,
             gathered,
             current: None,
@@ -127,16 +132,15 @@ impl Keeper {
             limits: None,
             mounts: Mounts::default(),
             options,
-            ctx,
         }
     }
 
     /// Never ends.
     pub async fn keep(&mut self, ready: oneshot::Sender<()>) {
         let mut ready = Some(ready);
-        let mut woke = self.ctx.woke.subscribe();
+        let mut woke = self.signals.woke();
         loop {
-            match look(&self.ctx, self.source).await {
+            match look(&self.source).await {
                 Err(fault) => self.missing(&fault).await,
                 Ok(seen) => {
                     let failed = self.prove().await;
@@ -174,11 +178,11 @@ impl Keeper {
     }
 
     fn has_marker(&self) -> bool {
-        self.ctx.sources[self.source].config.sentinel
+        self.source.config.sentinel
     }
 
     fn name(&self) -> &str {
-        &self.ctx.sources[self.source].config.name
+        &self.source.config.name
     }
 
     fn why_again(&self, seen: &Seen, failed_proof: bool) -> Option<Why> {
@@ -231,10 +235,10 @@ impl Keeper {
                 false
             }
             Step::Proven => {
-                let now_ms = self.ctx.now_ms();
-                self.ctx.board.update(self.source, |board| {
-                    board.proof.proven_ms = Some(now_ms);
-                    board.watching = Watching::On;
+                let now_ms = self.clock.now_ms();
+                self.source.status.update(|status| {
+                    status.proof.proven_ms = Some(now_ms);
+                    status.watching = Watching::On;
                 });
                 false
             }
@@ -250,9 +254,9 @@ impl Keeper {
 
     async fn touch(&mut self, now: Instant) {
         self.trouble.forget_heard();
-        let (ctx, source) = (Arc::clone(&self.ctx), self.source);
-        let shared = Arc::clone(&ctx);
-        let touched = awaited(&shared, source, move || touch(&ctx, source)).await;
+        let source = Arc::clone(&self.source);
+        let work = move || touch(&source);
+        let touched = self.source.watchdog.run_to_the_end(work).await;
         let reason = match touched {
             Ok(None) => {
                 self.prover.asked(now);
@@ -267,7 +271,7 @@ impl Keeper {
             let every = self.every();
             format!("the watch of this folder cannot prove that it works: {reason}. Keepwatch scans the folder every {every} as well")
         });
-        if self.ctx.board.note(self.source, "proof", note.clone())
+        if self.source.status.note("proof", note.clone())
             && let Some(note) = note
         {
             tracing::info!(source = %self.name(), "{note}");
@@ -283,7 +287,7 @@ impl Keeper {
     async fn set_up(&mut self, seen: Seen, why: Why) {
         self.drop_watch().await;
         self.was_missing = false;
-        self.ctx.board.warn(self.source, "folder", None);
+        self.source.status.warn("folder", None);
         self.settle_marker().await;
         self.trouble = Arc::new(Trouble::default());
         self.set_up_at = Instant::now();
@@ -306,15 +310,15 @@ impl Keeper {
         }
         if why != Why::First {
             tracing::info!(source = %self.name(), "the watch was set up again: {}", why.text());
-            let now_ms = self.ctx.now_ms();
-            self.ctx.board.update(self.source, |board| {
-                board.proof.rebuilt += 1;
-                board.proof.rebuilt_ms = Some(now_ms);
-                board.proof.rebuilt_why = why.text().to_owned();
+            let now_ms = self.clock.now_ms();
+            self.source.status.update(|status| {
+                status.proof.rebuilt += 1;
+                status.proof.rebuilt_ms = Some(now_ms);
+                status.proof.rebuilt_why = why.text().to_owned();
             });
             // A try that failed has changed nothing: the period takes care.
             if self.current.is_some() || why != Why::Again {
-                self.ctx.scans.ask_whole(self.source, false);
+                self.source.work.scans.ask_whole(false);
                 self.scanned_at = Instant::now();
             }
         }
@@ -322,9 +326,9 @@ impl Keeper {
 
     /// The marker is written before the watch begins: that is no change.
     async fn settle_marker(&self) {
-        let (ctx, source) = (Arc::clone(&self.ctx), self.source);
-        let shared = Arc::clone(&ctx);
-        let settled = awaited(&shared, source, move || root_sentinel::settle(&ctx, source)).await;
+        let guard = Arc::clone(&self.source.guard);
+        let work = move || root_sentinel::settle(&guard);
+        let settled = self.source.watchdog.run_to_the_end(work).await;
         if let Err(fault) = settled {
             tracing::warn!(source = %self.name(), "{fault}");
         }
@@ -333,8 +337,9 @@ impl Keeper {
     /// The watch, or `None` when there can be none for now.
     async fn register(&self) -> Option<Watcher> {
         let sinks = Sinks {
-            ctx: Arc::clone(&self.ctx),
-            source: self.source,
+            source: Arc::clone(&self.source),
+            clock: self.clock.clone(),
+            signals: self.signals.clone(),
             trouble: Arc::clone(&self.trouble),
             gathered: Arc::clone(&self.gathered),
             period: self.period,
@@ -346,14 +351,12 @@ impl Keeper {
             Ok(Ok(watcher)) => {
                 tracing::info!(source = %self.name(), folder = %self.root.display(), "watching");
                 if !self.prover.is_blind() {
-                    self.ctx
-                        .board
-                        .update(self.source, |b| b.watching = Watching::On);
+                    self.source.status.update(|status| status.watching = Watching::On);
                 } else {
                     self.tell_blind();
                 }
-                self.ctx.board.tell(News::Watching {
-                    source: self.source,
+                self.source.status.tell(Event::Watching {
+                    source: self.source.status.name(),
                 });
                 return Some(watcher);
             }
@@ -363,13 +366,8 @@ impl Keeper {
                 self.root.display()
             ),
         };
-        self.ctx
-            .board
-            .update(self.source, |b| b.watching = Watching::Off(text.clone()));
-        if self
-            .ctx
-            .board
-            .warn(self.source, "watch", Some(text.clone()))
+        self.source.status.update(|status| status.watching = Watching::Off(text.clone()));
+        if self.source.status.warn("watch", Some(text.clone()))
         {
             tracing::error!(source = %self.name(), "{text}");
         }
@@ -383,9 +381,7 @@ impl Keeper {
             self.root.display(),
             self.every()
         );
-        self.ctx
-            .board
-            .update(self.source, |b| b.watching = Watching::Off(text.clone()));
+        self.source.status.update(|status| status.watching = Watching::Off(text.clone()));
     }
 
     /// A shared folder is watched, but what other computers do there makes no
@@ -395,7 +391,7 @@ impl Keeper {
             "that the watch of this folder works is not proved: sentinel = false".to_owned()
         });
         if off.is_some() {
-            self.ctx.board.note(self.source, "proof", off);
+            self.source.status.note("proof", off);
         }
         let own = self.mounts.own.iter();
         let shared: Vec<String> = own
@@ -411,7 +407,7 @@ impl Keeper {
                 self.every()
             )
         });
-        if self.ctx.board.note(self.source, "shared", note.clone())
+        if self.source.status.note("shared", note.clone())
             && let Some(note) = note
         {
             tracing::info!(source = %self.name(), "{note}");
@@ -442,28 +438,25 @@ impl Keeper {
 
     /// What is not watched well enough is scanned on the period.
     fn scan_what_is_blind(&mut self) {
-        let (ctx, source) = (&self.ctx, self.source);
+        let (status, scans) = (&self.source.status, &self.source.work.scans);
         if self.current.is_some()
             && self.trouble.unwatched().is_empty()
             && self.set_up_at.elapsed() >= ERRORS_WITHIN
         {
-            ctx.board.warn(source, "watch", None);
+            status.warn("watch", None);
         }
         if self.scanned_at.elapsed() < self.period {
             return;
         }
         // A scan that takes longer than the period is not asked for again.
-        let is_scanning = ctx
-            .board
-            .source(source)
-            .is_some_and(|b| b.scanning.is_some());
+        let is_scanning = status.snapshot().scanning.is_some();
         match self.blind() {
             Blind::Nothing => return,
             Blind::Whole if is_scanning => return,
-            Blind::Whole => ctx.scans.ask_whole(source, false),
+            Blind::Whole => scans.ask_whole(false),
             Blind::Parts(parts) => {
                 for part in parts {
-                    ctx.scans.ask_subtree(source, part);
+                    scans.ask_subtree(part);
                 }
             }
         }
@@ -476,14 +469,14 @@ impl Keeper {
         self.drop_watch().await;
         self.was_missing = true;
         let text = fault.to_string();
-        let (ctx, source) = (&self.ctx, self.source);
-        ctx.board.update(source, |board| {
-            board.watching = Watching::Off(text.clone());
+        let status = &self.source.status;
+        status.update(|status| {
+            status.watching = Watching::Off(text.clone());
         });
-        if ctx.board.warn(source, "folder", Some(text)) {
+        if status.warn("folder", Some(text)) {
             tracing::error!(source = %self.name(), "{fault}; nothing is marked as deleted meanwhile");
-            ctx.board.tell(News::Failed {
-                source,
+            status.tell(Event::Failed {
+                source: status.name(),
                 fault: fault.clone(),
             });
         }
@@ -500,22 +493,22 @@ impl Keeper {
 /// Network drives named in a note.
 const SHARED_NAMED_MAX: usize = 5;
 
-async fn look(ctx: &Arc<Context>, source: usize) -> Result<Seen, Fault> {
-    let root = ctx.sources[source].config.path.clone();
-    awaited(ctx, source, move || {
+async fn look(source: &SourceRuntime) -> Result<Seen, Fault> {
+    let root = source.config.path.clone();
+    let work = move || {
         Ok(Seen {
             root: files::root_state(&root)?,
             mounts: os::mounts_of(&root),
             limits: os::watch_limits(),
         })
-    })
-    .await
+    };
+    source.watchdog.run_to_the_end(work).await
 }
 
 /// Touch the marker, writing it first where it is missing. `Some` is why there
 /// is none to touch.
-fn touch(ctx: &Context, source: usize) -> Result<Option<String>, Fault> {
-    let settled = root_sentinel::settle(ctx, source)?;
+fn touch(source: &SourceRuntime) -> Result<Option<String>, Fault> {
+    let settled = root_sentinel::settle(&source.guard)?;
     match settled {
         Settled::Unwritable(fault) => return Ok(Some(fault.to_string())),
         Settled::Unsure(Standing::Absent { .. }) => {
@@ -528,7 +521,7 @@ fn touch(ctx: &Context, source: usize) -> Result<Option<String>, Fault> {
         Settled::Marked | Settled::Off | Settled::Unsure(_) => {}
     }
     Ok(
-        match files::touch_marker(&ctx.sources[source].config.path)? {
+        match files::touch_marker(&source.config.path)? {
             Touched::Yes => None,
             Touched::Absent => Some("its marker has just been deleted".to_owned()),
             Touched::Foreign => Some(format!(

@@ -17,14 +17,14 @@ const OFF_MS: i64 = 60 * 60 * 1000;
 
 /// What is known of one source's copies. Moments are by the steady clock.
 #[derive(Debug, Default)]
-pub struct Copies {
+pub struct CopyHealth {
     failures: AtomicU32,
     /// Sending has worked after copies failed: one more copy decides.
     suspect: AtomicBool,
     off_until_ms: AtomicI64,
 }
 
-impl Copies {
+impl CopyHealth {
     /// Whether a copy is worth a try.
     pub fn may_try(&self, now_ms: i64) -> bool {
         self.failures.load(Ordering::Relaxed) < FAILURES_MAX
@@ -69,10 +69,10 @@ mod tests {
 
     enum Does {
         Fails,
-        Copies,
+        CopyHealth,
         Sends(bool),
     }
-    use crate::backup::copy_health::tests::Does::{Copies as Copied, Fails, Sends};
+    use crate::backup::copy_health::tests::Does::{CopyHealth as Copied, Fails, Sends};
 
     #[test]
     fn only_copies_that_fail_while_sending_works_are_given_up_for_an_hour() {
@@ -153,7 +153,7 @@ mod tests {
                 false,
             ),
         ] {
-            let copies = Copies::default();
+            let copies = CopyHealth::default();
             let mut told = 0;
             for done in does {
                 match done {

@@ -1,0 +1,22 @@
+//! Whether the index is broken, as far as the heartbeat knows.
+
+use crate::types::Fault;
+use std::sync::{Mutex, PoisonError};
+
+/// A broken index: since when (milliseconds since 1970) and why.
+#[derive(Default)]
+pub(super) struct Broken(Mutex<Option<(i64, Fault)>>);
+
+impl Broken {
+    pub(super) fn get(&self) -> Option<(i64, Fault)> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn set(&self, broken: Option<(i64, Fault)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = broken;
+    }
+}
+

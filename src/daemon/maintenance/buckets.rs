@@ -1,0 +1,57 @@
+//! Asking buckets what nobody else asks them.
+
+use super::heartbeat::BEAT;
+use crate::clock::Clock;
+use crate::destination;
+use crate::s3::Store;
+use crate::source::{SourceRuntime, Sources, announce, neighbours};
+use crate::types::Class;
+use std::sync::Arc;
+
+/// Ask whether a bucket that failed answers again although nothing waits for it, and
+/// whether it keeps versions by now; never ends.
+pub(super) async fn ask(sources: &Sources, store: &Store, clock: &Clock) {
+    loop {
+        tokio::time::sleep(BEAT).await;
+        for source in sources.iter() {
+            if is_first_of_its_bucket(sources, source) {
+                ask_idle(sources, store, clock, source).await;
+            }
+            ask_destination(source).await;
+        }
+    }
+}
+
+/// One source asks for all that share its bucket.
+pub(super) fn is_first_of_its_bucket(sources: &Sources, source: &Arc<SourceRuntime>) -> bool {
+    neighbours(sources, source)
+        .next()
+        .is_some_and(|first| Arc::ptr_eq(first, source))
+}
+
+/// Nothing waits for the bucket, so no upload will find out that it is back.
+async fn ask_idle(sources: &Sources, store: &Store, clock: &Clock, source: &Arc<SourceRuntime>) {
+    // What lies on a drive that does not answer asks nobody.
+    let waits = |source: &Arc<SourceRuntime>| {
+        source.watchdog.may_work() && source.work.queue.depth().total() > 0
+    };
+    if source.breaker.outage().is_none()
+        || neighbours(sources, source).any(waits)
+        || !source.breaker.may_ask_idle(clock.now_ms())
+    {
+        return;
+    }
+    let answer = store.reach(&source.config.bucket).await;
+    let told = match &answer {
+        // Not to be allowed to list says as much: it answers.
+        Err(fault) if fault.class != Class::Denied => Err(fault),
+        _ => Ok(()),
+    };
+    let change = source.breaker.idle(told, clock.now_ms());
+    announce(sources, source, change);
+}
+
+async fn ask_destination(source: &SourceRuntime) {
+    let is_out = source.breaker.outage().is_some();
+    destination::ask_if_due(&source.destination, is_out).await;
+}

@@ -1,0 +1,81 @@
+//! The loops of maintenance, side by side.
+
+use super::alarm::Alarm;
+use super::broken::Broken;
+use super::heartbeat::Heartbeat;
+use super::{buckets, clearing, disks, tell};
+use crate::backup::{Context, late};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::index::Index;
+use crate::mail::OutboxSender;
+use crate::s3::Store;
+use crate::source::{RunSignals, Sources};
+use crate::work::Queue;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What maintenance is built from.
+pub(crate) struct Maintenance {
+    pub(crate) config: Arc<Config>,
+    pub(crate) sources: Sources,
+    pub(crate) store: Store,
+    pub(crate) index: Index,
+    pub(crate) queue: Queue,
+    pub(crate) clock: Clock,
+    pub(crate) signals: RunSignals,
+    pub(crate) outbox: Arc<OutboxSender>,
+    /// For what the workers leave behind.
+    pub(crate) backup: Arc<Context>,
+}
+
+impl Maintenance {
+    /// Go on until told to stop. What may wait for a network has a loop of its own, so
+    /// that a bucket or topic that hangs holds up no retry and no alert.
+    pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
+        let broken = Broken::default();
+        let Self {
+            config,
+            sources,
+            store,
+            index,
+            queue,
+            clock,
+            signals,
+            outbox,
+            backup,
+        } = self;
+        let heartbeat = Heartbeat {
+            config: &config,
+            sources: &sources,
+            index: &index,
+            queue: &queue,
+            clock: &clock,
+            signals: &signals,
+            outbox: &outbox,
+            broken: &broken,
+        };
+        let alarm = Alarm {
+            config: &config,
+            store: &store,
+            index: &index,
+            clock: &clock,
+            outbox: &outbox,
+            broken: &broken,
+        };
+        tokio::select! {
+            () = heartbeat.run() => {}
+            () = alarm.run(&sources) => {}
+            () = outbox.run() => {}
+            () = buckets::ask(&sources, &store, &clock) => {}
+            () = clearing::clear_uploads(&backup, &clock) => {}
+            () = late::keys(&backup) => {}
+            () = late::wholes(&backup) => {}
+            () = clearing::forget_past(&sources, &index, &clock) => {}
+            () = disks::revisit(&sources) => {}
+            () = tell::at_once(&sources, &outbox) => {}
+            () = disks::rescan(&sources, &clock, config.limits.rescan_ms) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}

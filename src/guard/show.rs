@@ -1,0 +1,112 @@
+//! Saying what is held back: in the status and in the log.
+
+use super::deletion_guard::DeletionGuard;
+use super::policy::{Hold, Why};
+use super::report::Held;
+use crate::config::StoreConfig;
+use crate::mail::commands;
+use crate::os;
+use crate::os::shell_word;
+use jiff::Timestamp;
+
+/// Under which topics the status warns of what is held back.
+const TOPICS: [&str; 5] = ["deletions", "identity", "away", "mounts", "encrypted"];
+
+fn topic(why: &Why) -> &'static str {
+    match why {
+        Why::Fall => TOPICS[0],
+        Why::OtherRoot => TOPICS[1],
+        Why::Away => TOPICS[2],
+        Why::Unmounted { .. } => TOPICS[3],
+        Why::Encrypted { .. } => TOPICS[4],
+    }
+}
+
+/// Put what is held back into the status, and what is new of it into the log.
+pub fn show(guard: &DeletionGuard) {
+    let holds = guard.holds();
+    for name in TOPICS {
+        let lines: Vec<String> = holds
+            .iter()
+            .filter(|hold| topic(&hold.why) == name)
+            .map(|hold| line(guard, hold))
+            .collect();
+        let text = (!lines.is_empty()).then(|| lines.join("; "));
+        let was_there = guard.status.snapshot().warnings.contains_key(name);
+        if guard.status.warn(name, text.clone()) {
+            let of = &guard.source.name;
+            match text {
+                Some(text) if !was_there => tracing::error!(source = %of, "{text}"),
+                // The same with other figures.
+                Some(text) => tracing::debug!(source = %of, "{text}"),
+                None => tracing::info!(source = %of, "nothing is held back any more ({name})"),
+            }
+        }
+    }
+}
+
+/// One line on what is held back.
+pub fn line(guard: &DeletionGuard, hold: &Hold) -> String {
+    say(guard, hold, false, |held| held.line())
+}
+
+pub(super) fn say<T>(
+    guard: &DeletionGuard,
+    hold: &Hold,
+    reminder: bool,
+    make: impl FnOnce(&Held<'_>) -> T,
+) -> T {
+    let settings = &guard.source;
+    make(&Held {
+        computer: &os::computer_name(),
+        source: &settings.name,
+        folder: &settings.path.display().to_string(),
+        hold,
+        now_ms: guard.clock.now_ms(),
+        reminder,
+        confirm: &format!("{} --reconcile --confirm-deletions", commands::program(&guard.config)),
+        restore: &restore_command(guard, hold),
+        who: &commands::who(&guard.config),
+        time_zone: &guard.config.schedule.time_zone,
+    })
+}
+
+/// The command that brings back the source as it was before the first file was
+/// encrypted, marked or missed, into a new folder. Empty where that
+/// moment is not known (a hold of an earlier version).
+fn restore_command(guard: &DeletionGuard, hold: &Hold) -> String {
+    if hold.why == Why::Away && hold.of == 0 {
+        // Nothing of it was ever stored.
+        return String::new();
+    }
+    let before_ms = match &hold.why {
+        Why::Encrypted { before_ms, .. } => before_ms,
+        _ if hold.moment_ms > 0 => &hold.moment_ms,
+        _ => return String::new(),
+    };
+    let settings = &guard.source;
+    let zone = &guard.config.schedule.time_zone;
+    let Ok(at) = Timestamp::from_millisecond(*before_ms) else {
+        return String::new();
+    };
+    let local = at.to_zoned_datetime(zone.clone());
+    let name = format!(
+        "{}-restored-{}",
+        settings.name,
+        local.strftime("%Y-%m-%d-%H%M%S")
+    );
+    let to = commands::new_folder(&guard.config, &settings.path, &name);
+    let from = match (&guard.config.file, &guard.config.store) {
+        (None, StoreConfig::Vault { path }) => {
+            format!("--vault {}", shell_word(&path.display().to_string()))
+        }
+        _ => format!("--source {}", shell_word(&settings.name)),
+    };
+    format!(
+        "{} restore {from} --at {} --to {}",
+        commands::program(&guard.config),
+        local.strftime("%Y-%m-%dT%H:%M:%S%.f%:z"),
+        shell_word(&to.display().to_string())
+    )
+}
+

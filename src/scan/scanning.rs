@@ -1,0 +1,300 @@
+//! The loop that scans one source, and what it says of a scan.
+
+use super::scanner::Scanner;
+use super::{known, listing, merge};
+use crate::destination;
+use crate::os::blocking::blocking;
+use crate::status::{Event, ScanDone};
+use crate::types::{Fault, RelKey, RelPath, text};
+use crate::work::{Lane, Whole};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A comparison with the bucket that failed is tried again after this.
+const RETRY: Duration = Duration::from_secs(60);
+
+impl Scanner {
+    /// Scan the source whenever that is asked for, until told to stop. Folders that
+    /// somebody just made do not wait for a whole scan, which may take days.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        // A scan stops between two files, not at its end, also when this is dropped.
+        let cancel = CancelOnDrop(Arc::new(AtomicBool::new(false)));
+        tokio::select! {
+            () = self.scan_wholes(&cancel.0) => {}
+            () = self.scan_parts(&cancel.0) => {}
+            _ = stop.changed() => {}
+        }
+    }
+
+    async fn scan_wholes(&self, cancelled: &Arc<AtomicBool>) {
+        let work = &self.source.work;
+        loop {
+            let asked = work.scans.take_whole().await;
+            let done = whole(self, &asked, cancelled).await;
+            work.scans.looked_everywhere();
+            // A deferred path may come now.
+            work.queue.wake();
+            for waiting in asked.waiting {
+                // Whoever asked may have given up.
+                let _ = waiting.send(done.clone());
+            }
+        }
+    }
+
+    async fn scan_parts(&self, cancelled: &Arc<AtomicBool>) {
+        let work = &self.source.work;
+        loop {
+            for subtree in work.scans.take_subtrees().await {
+                if let Err(fault) = part(self, subtree, cancelled).await {
+                    tracing::error!(source = %self.source.name(), "{fault}");
+                    // What was to be seen there must not wait until tomorrow.
+                    work.scans.lost_news();
+                    work.scans.ask_later();
+                }
+            }
+            work.scans.looked();
+            // A deferred path may come now.
+            work.queue.wake();
+        }
+    }
+}
+
+/// What is said of files that have several names.
+fn linked_note(names: u64) -> String {
+    let (who, each) = match names {
+        1 => ("1 name belongs to a file that has".to_owned(), "it"),
+        _ => (
+            format!("{} names belong to files that have", text::number(names)),
+            "each",
+        ),
+    };
+    format!(
+        "{who} more than one name (hard links): {each} is backed up, and comes back, as a file of its own"
+    )
+}
+
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn whole(
+    scanner: &Scanner,
+    asked: &Whole,
+    cancelled: &Arc<AtomicBool>,
+) -> ScanDone {
+    let with_bucket = asked.with_bucket;
+    let name = scanner.source.config.name.clone();
+    destination::look(&scanner.source.destination).await;
+    scanner.source.status.update(|board| board.scanning = Some(0));
+    let started_ms = scanner.clock.now_ms();
+    let links = scanner.source.links.begin();
+    let is_known_ours = scanner.source.destination.is_known_ours();
+    let mut done = match scanner.source.destination.may_send() {
+        true => compare(scanner, asked, is_known_ours, cancelled).await,
+        // What is there is another's, and says nothing of this folder.
+        false => ScanDone {
+            incomplete: destination::troubles(&scanner.source.destination)
+                .into_iter()
+                .map(|trouble| trouble.text)
+                .collect(),
+            ..ScanDone::default()
+        },
+    };
+    if done.complete() {
+        scanner.source.links.forget_before(scanner.source.id, links);
+        if done.gone == 0 {
+            destination::may_be_marked(&scanner.source.destination).await;
+        }
+    }
+    done.started_ms = started_ms;
+    done.took_ms = scanner.clock.now_ms().saturating_sub(started_ms);
+    done.with_bucket = with_bucket;
+    if done.listed_whole {
+        compared(scanner).await;
+    }
+    tracing::info!(
+        source = %name,
+        files = done.files,
+        folders = done.folders,
+        examined = done.examined,
+        with_bucket,
+        took_ms = done.took_ms,
+        complete = done.complete(),
+        "folder scanned"
+    );
+    for reason in &done.incomplete {
+        tracing::warn!(source = %name, "the scan is not complete: {reason}");
+    }
+    let special = (done.special > 0).then(|| {
+        format!(
+            "{} sockets, pipes or devices in the folder are left out: they have no content to back up",
+            done.special
+        )
+    });
+    scanner.source.status.warn("special", special);
+    let linked = (done.linked > 0).then(|| linked_note(done.linked));
+    scanner.source.status.note("linked", linked);
+    let foreign = (done.foreign > 0).then(|| {
+        format!(
+            "{} objects in the bucket were not written by Keepwatch and are left alone",
+            done.foreign
+        )
+    });
+    if with_bucket {
+        scanner.source.status.warn("foreign", foreign);
+    }
+    scanner.source.status.update(|board| {
+        board.scanning = None;
+        board.last_scan = Some(done.clone());
+    });
+    scanner.source.status.tell(Event::Scanned {
+        source: scanner.source.status.name(),
+        scan: done.clone(),
+    });
+    // Another's is compared when it has become ours.
+    let source = &scanner.source;
+    let unsure = source.destination.may_send() && !source.comparison.is_done();
+    if with_bucket && unsure && !cancelled.load(Ordering::Relaxed) {
+        ask_again(scanner);
+    }
+    done
+}
+
+/// Disk against index, and against the bucket where that is asked for and the
+/// bucket's list is known to be of this folder.
+async fn compare(
+    scanner: &Scanner,
+    asked: &Whole,
+    is_known_ours: bool,
+    cancelled: &Arc<AtomicBool>,
+) -> ScanDone {
+    let with_bucket = asked.with_bucket && is_known_ours;
+    if with_bucket {
+        look_again(scanner).await;
+    }
+    let is_new = !scanner.source.comparison.is_done();
+    let known = match with_bucket && is_new {
+        true => known::start(&scanner.source, &scanner.index, &scanner.store).await,
+        false => None,
+    };
+    // From here on nothing that is stored may be missed by the listing.
+    let started_ms = scanner.clock.now_ms();
+    let listing = with_bucket.then(|| listing::start(&scanner.source, &scanner.store));
+    let work = merge::Work {
+        scanner: scanner.clone(),
+        subtree: RelPath::root(),
+        listing,
+        known,
+        started_ms,
+        lane: Lane::Backlog,
+        confirmed: asked.confirmed,
+        cancelled: Arc::clone(cancelled),
+    };
+    let runtime = tokio::runtime::Handle::current();
+    match blocking(move || merge::merge(work, &runtime)).await {
+        Ok(mut done) => {
+            if asked.with_bucket && !is_known_ours {
+                let place = destination::place_name(&scanner.source.destination);
+                done.incomplete.push(format!(
+                    "{place} was not compared: it does not say whether it belongs to this computer"
+                ));
+            }
+            done
+        }
+        Err(fault) => {
+            // Without this the next look would be tomorrow's.
+            scanner.source.work.scans.ask_later();
+            ScanDone {
+                incomplete: vec![fault.to_string()],
+                ..ScanDone::default()
+            }
+        }
+    }
+}
+
+/// Unprotected paths that a comparison looks at again; of more than these the
+/// rest has its own next try within the hour.
+const AGAIN_MAX: usize = 10_000;
+
+/// What failed before is tried again now, whenever its next try is due: who
+/// asks for a comparison wants to know how things are.
+async fn look_again(scanner: &Scanner) {
+    let unprotected = {
+        let (index, id) = (scanner.index.clone(), scanner.source.id);
+        blocking(move || index.unprotected(id, AGAIN_MAX)).await
+    };
+    match unprotected {
+        Ok((paths, _)) => {
+            for (key, _) in paths {
+                let now_ms = scanner.clock.steady_ms();
+                scanner.source.work.queue.push_backlog(key.path(), now_ms).await;
+            }
+        }
+        Err(fault) => tracing::error!("{fault}"),
+    }
+}
+
+/// The bucket could not be compared: ask again after a while, for ever.
+fn ask_again(scanner: &Scanner) {
+    let work = scanner.source.work.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(RETRY).await;
+        if !work.queue.is_closed() {
+            work.scans.ask_whole(true);
+        }
+    });
+}
+
+/// Remember that index and bucket have been compared.
+async fn compared(scanner: &Scanner) {
+    if let Err(fault) = scanner.source.comparison.remember().await {
+        tracing::error!("{fault}");
+    }
+    destination::is_compared(&scanner.source.destination).await;
+}
+
+/// Scan one folder or path of a source, in the fast lane: somebody just made it.
+async fn part(
+    scanner: &Scanner,
+    subtree: RelPath,
+    cancelled: &Arc<AtomicBool>,
+) -> Result<(), Fault> {
+    if !scanner.source.destination.may_send() {
+        return Ok(());
+    }
+    let work = merge::Work {
+        scanner: scanner.clone(),
+        subtree: subtree.clone(),
+        listing: None,
+        known: None,
+        started_ms: scanner.clock.now_ms(),
+        lane: Lane::Edit,
+        confirmed: false,
+        cancelled: Arc::clone(cancelled),
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let done = blocking(move || {
+        // The path itself may have been a file until now.
+        let Scanner {
+            source,
+            index,
+            clock,
+            ..
+        } = &work.scanner;
+        if index.get(source.id, &RelKey::of_file(&subtree))?.is_some() {
+            source.work.edit(subtree, clock.steady_ms(), false);
+        }
+        merge::merge(work, &runtime)
+    })
+    .await?;
+    for reason in &done.incomplete {
+        tracing::warn!(source = %scanner.source.config.name, "the scan is not complete: {reason}");
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! Whether anything may be sent to a bucket now, and how much at a time.
+//!
+//! The decisions are `retry`'s; this keeps one circuit breaker and one adaptive
+//! concurrency per bucket, shared by the sources that go there.
+//! Invariant: every yes of [`SourceBreaker::may_start`] is followed by
+//! [`SourceBreaker::ended`].
+
+use crate::retry::{Gate, MayStart, Pace, Slowed, Transition};
+use crate::types::{Class, Fault, RelPath};
+use crate::work::Lane;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Stands for no path: asking whether the bucket answers while nothing waits.
+const NO_PATH: u64 = 0;
+
+struct Bucket {
+    gate: Gate,
+    pace: Pace,
+    /// What is under way: at most one per worker.
+    running: HashMap<u64, Running>,
+}
+
+#[derive(Clone, Copy)]
+struct Running {
+    ticket: u64,
+    is_edit: bool,
+}
+
+/// The breaker of one source's bucket. Sources of one bucket share it.
+pub struct SourceBreaker {
+    bucket: Arc<Mutex<Bucket>>,
+    /// Tells the paths of the sources of one bucket from each other.
+    salt: usize,
+}
+
+impl SourceBreaker {
+    /// One for each source, by the bucket that it goes to; up to `workers` paths at a
+    /// time to each bucket.
+    pub fn for_sources<'a>(
+        buckets: impl IntoIterator<Item = &'a str>,
+        workers: usize,
+    ) -> Vec<Self> {
+        let mut known = BTreeMap::new();
+        let new = || {
+            Arc::new(Mutex::new(Bucket {
+                gate: Gate::new(),
+                pace: Pace::new(workers),
+                running: HashMap::new(),
+            }))
+        };
+        let breakers = buckets.into_iter().enumerate();
+        breakers
+            .map(|(salt, bucket)| Self {
+                bucket: Arc::clone(known.entry(bucket).or_insert_with(new)),
+                salt,
+            })
+            .collect()
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Bucket) -> T) -> T {
+        act(&mut self.bucket.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn hash_of(&self, path: &RelPath) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.salt, path).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Whether this path may be worked on now. A yes while the bucket is
+    /// unreachable makes it the probe: report its outcome.
+    pub fn may_start(&self, path: &RelPath, lane: Lane, now_ms: i64) -> bool {
+        let is_edit = lane == Lane::Edit;
+        self.with(|bucket| {
+            let hash = self.hash_of(path);
+            if !bucket.pace.may_start(is_edit, now_ms)
+                || matches!(bucket.gate.may_start(hash, now_ms), MayStart::No { .. })
+            {
+                return false;
+            }
+            let ticket = bucket.pace.start(is_edit);
+            bucket.running.insert(hash, Running { ticket, is_edit });
+            true
+        })
+    }
+
+    /// The path is in no worker any more, whatever became of it.
+    pub fn ended(&self, path: &RelPath) {
+        self.with(|bucket| {
+            if let Some(ended) = bucket.running.remove(&self.hash_of(path)) {
+                bucket.pace.end(ended.is_edit);
+            }
+        });
+    }
+
+    /// The bucket took something of this path.
+    pub fn success(&self, path: &RelPath, now_ms: i64) -> Option<Transition> {
+        self.with(|bucket| {
+            let hash = self.hash_of(path);
+            if let Some(running) = bucket.running.get(&hash) {
+                bucket.pace.worked(running.ticket);
+            }
+            bucket.gate.success(hash, now_ms)
+        })
+    }
+
+    /// The bucket answered a question about this path and took nothing.
+    pub fn answered(&self, path: &RelPath, now_ms: i64) -> Option<Transition> {
+        self.with(|bucket| {
+            bucket.gate.answered(self.hash_of(path), now_ms)
+        })
+    }
+
+    /// The path failed; what it says of the bucket is the gate's to decide. A
+    /// server that asks for patience gets fewer at a time first; true when that
+    /// is all there is to it, and the path only has to wait.
+    pub fn failure(
+        &self,
+        path: &RelPath,
+        fault: &Fault,
+        now_ms: i64,
+    ) -> (Option<Transition>, bool) {
+        let random = fastrand::u64(..);
+        self.with(|bucket| {
+            let hash = self.hash_of(path);
+            let is_open = bucket.gate.outage().is_none();
+            if fault.class == Class::SlowDown
+                && bucket.slowed(hash, now_ms) == Slowed::Fewer
+                && is_open
+            {
+                return (None, true);
+            }
+            (bucket.gate.failure(fault, hash, now_ms, random), false)
+        })
+    }
+
+    /// The server asked for fewer requests while it took parts of this path.
+    pub fn slowed(&self, path: &RelPath, now_ms: i64) {
+        self.with(|bucket| {
+            bucket.slowed(self.hash_of(path), now_ms);
+        });
+    }
+
+    /// How many paths may be sent to the source's bucket at a time.
+    pub fn at_once(&self) -> usize {
+        self.with(|bucket| bucket.pace.limit())
+    }
+
+    /// The path ended without asking the bucket.
+    pub fn abandoned(&self, path: &RelPath, now_ms: i64) {
+        self.with(|bucket| {
+            bucket.gate.abandoned(self.hash_of(path), now_ms);
+        });
+    }
+
+    /// Whether to ask the source's bucket itself, as nothing waits that could:
+    /// then report to [`SourceBreaker::idle`].
+    pub fn may_ask_idle(&self, now_ms: i64) -> bool {
+        self.with(|bucket| {
+            bucket.gate.may_start(NO_PATH, now_ms) == MayStart::ProbeOnly
+        })
+    }
+
+    /// What the bucket answered while nothing waited for it.
+    pub fn idle(
+        &self,
+        answer: Result<(), &Fault>,
+        now_ms: i64,
+    ) -> Option<Transition> {
+        let random = fastrand::u64(..);
+        self.with(|bucket| match answer {
+            Ok(()) => bucket.gate.idle(now_ms),
+            Err(fault) => bucket.gate.failure(fault, NO_PATH, now_ms, random),
+        })
+    }
+
+    /// Since when the source's bucket cannot be used, and why.
+    pub fn outage(&self) -> Option<(i64, Fault)> {
+        self.with(|bucket| {
+            let outage = bucket.gate.outage();
+            outage.map(|(since, fault)| (since, fault.clone()))
+        })
+    }
+
+    /// Both go to one bucket.
+    pub fn shares_bucket(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.bucket, &other.bucket)
+    }
+}
+
+impl Bucket {
+    fn slowed(&mut self, hash: u64, now_ms: i64) -> Slowed {
+        match self.running.get(&hash) {
+            Some(running) => self.pace.slowed(running.ticket, now_ms, fastrand::u64(..)),
+            None => Slowed::Fewer,
+        }
+    }
+}
