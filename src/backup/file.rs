@@ -28,7 +28,6 @@ use crate::types::{
 use crate::backup::context::Item;
 use crate::work::Lane;
 use bytes::Bytes;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 /// Store a file or link whose content or metadata the bucket does not have.
@@ -134,9 +133,9 @@ pub(crate) async fn store_folder(
 }
 
 async fn folder_attributes(ctx: &Arc<Context>, item: &Item) -> Result<Kept, Fault> {
-    let (shared, item) = (Arc::clone(ctx), item.clone());
+    let item = item.clone();
     let pulse = Pulse::default();
-    item.source.watchdog.run(&pulse, move || {
+    item.source.watchdog.clone().run(&pulse, move || {
         files::folder_attributes(&item.source.config.path, &item.path)
     })
     .await
@@ -158,7 +157,7 @@ async fn raise_alarm(
     if !matches!(look, Look::Noise | Look::Blank) {
         return Ok(());
     }
-    let (ctx, item) = (Arc::clone(ctx), item.clone());
+    let item = item.clone();
     blocking(move || {
         let was = old.filter(|old| old.content.is_some());
         guard::looks_ruined(&item.source.guard,
@@ -176,9 +175,9 @@ pub(crate) async fn changed_since(
     item: &Item,
     stored: Fingerprint,
 ) -> Result<bool, Fault> {
-    let (shared, item) = (Arc::clone(ctx), item.clone());
+    let item = item.clone();
     let pulse = Pulse::default();
-    item.source.watchdog.run(&pulse, move || {
+    item.source.watchdog.clone().run(&pulse, move || {
         let now = files::stat(&item.source.config.path, &item.path)?;
         Ok(now != Some(stored))
     })

@@ -87,7 +87,7 @@ pub(crate) async fn mark_gone(
         let counts = record.fingerprint.kind != Kind::Folder;
         let pulse = Pulse::default();
         let beat = pulse.clone();
-        source.watchdog.run(&pulse, move || {
+        source.watchdog.clone().run(&pulse, move || {
             guard::may_mark(&shared, &key, counts, &beat)
         })
         .await?
@@ -180,7 +180,7 @@ pub(crate) async fn look_at_folder(ctx: &Arc<Context>, item: &Item) -> Result<()
     let emptied = {
         let (shared, item) = (Arc::clone(ctx), item.clone());
         let pulse = Pulse::default();
-        item.source.watchdog.run(&pulse, move || emptied(&shared, &item)).await?
+        item.source.watchdog.clone().run(&pulse, move || emptied(&shared, &item)).await?
     };
     if let Some(folder) = emptied {
         item.source.work.edit(folder, ctx.clock.steady_ms(), false);

@@ -13,7 +13,7 @@ mod thin;
 use crate::config::{OnDelete, S3Demands, StoreConfig};
 use crate::files;
 use crate::files::Pulse;
-use crate::index::Activity;
+use crate::index::{Activity, Index, SourceId};
 use crate::manifest::{
     Demands, Header, Line, MANIFEST_VERSION, Settings, Trailer, Writing, Written, format,
 };
@@ -129,9 +129,10 @@ async fn write(ctx: &Arc<Context>, source: &Arc<SourceRuntime>) -> Result<Option
         // By the clock that the bucket's times are by.
         let moment_ms = ctx.clock.server_now_ms();
         let (shared, to) = (Arc::clone(ctx), Arc::clone(&sheet));
+        let own = Arc::clone(source);
         let pulse = Pulse::default();
         let beat = pulse.clone();
-        let work = move || draw(&shared, source, moment_ms, &to.path(), &beat);
+        let work = move || draw(&shared, &own, moment_ms, &to.path(), &beat);
         let (trailer, says) = source.watchdog.run(&pulse, work).await?;
         if trailer.quiet || drawing == DRAWINGS_MAX {
             break (moment_ms, trailer, says.to_hex());
@@ -164,8 +165,8 @@ async fn is_said(
     says: Option<&str>,
 ) -> Result<bool, Fault> {
     let last = {
-        let ctx = Arc::clone(ctx);
-        blocking(move || newest(&ctx, source)).await?
+        let (index, id) = (ctx.index.clone(), source.id);
+        blocking(move || newest(&index, id)).await?
     };
     let is_same = |last: &Written| last.says.as_deref() == says && *last.key < *key;
     let Some(last) = last.filter(is_same) else {
@@ -180,9 +181,8 @@ async fn is_said(
 }
 
 /// The newest one that this computer wrote. Blocking.
-fn newest(ctx: &Context, source: &Arc<SourceRuntime>) -> Result<Option<Written>, Fault> {
-    let id = source.id;
-    let value = ctx.index.source_state_get(id, Written::NAME)?;
+fn newest(index: &Index, id: SourceId) -> Result<Option<Written>, Fault> {
+    let value = index.source_state_get(id, Written::NAME)?;
     Ok(value.and_then(|value| Written::from_value(&value)))
 }
 
@@ -194,14 +194,13 @@ async fn note(
     etag: String,
     says: Option<String>,
 ) -> Result<(), Fault> {
-    let (ctx, key) = (Arc::clone(ctx), key.to_owned());
+    let (index, id, key) = (ctx.index.clone(), source.id, key.to_owned());
     blocking(move || {
-        let id = source.id;
         let written = Written {
             says,
-            ..Written::after(newest(&ctx, source)?, key, etag)
+            ..Written::after(newest(&index, id)?, key, etag)
         };
-        ctx.index
+        index
             .source_state_set(id, Written::NAME, &written.to_value())
     })
     .await
@@ -260,8 +259,8 @@ fn unwritable(to: &Path, cause: &str) -> Fault {
 }
 
 fn header(ctx: &Context, source: &Arc<SourceRuntime>, moment_ms: i64) -> Header {
-    let source = &source.config;
     let counts = ctx.index.counts(source.id);
+    let source = &source.config;
     let at = Timestamp::from_millisecond(moment_ms).unwrap_or_default();
     Header {
         keepwatch_manifest: MANIFEST_VERSION,
@@ -313,7 +312,7 @@ fn demands(store: &StoreConfig) -> Demands {
 /// A manifest on its way to the disk.
 struct Drawing<'a> {
     ctx: &'a Context,
-    source: &Arc<SourceRuntime>,
+    source: &'a SourceRuntime,
     to: &'a Path,
     pulse: &'a Pulse,
     out: GzEncoder<BufWriter<File>>,
@@ -490,8 +489,7 @@ async fn send(
 }
 
 fn job(ctx: &Arc<Context>, source: &Arc<SourceRuntime>, sheet: &Sheet, path: RelPath, key: &str) -> Job {
-    let source = &source;
-    let shared = Arc::clone(ctx);
+    let shared = Arc::clone(source);
     Job {
         store: ctx.store.clone(),
         index: ctx.index.clone(),

@@ -158,7 +158,7 @@ async fn work(ctx: &Arc<Context>, item: &Item) -> Result<Done, Fault> {
         let (shared, item) = (Arc::clone(ctx), item.clone());
         let (pulse, slot) = (Pulse::default(), take::Slot::new());
         let (beat, filled) = (pulse.clone(), slot.clone());
-        let looked = item.source.watchdog.run(&pulse, move || {
+        let looked = item.source.watchdog.clone().run(&pulse, move || {
             let look = look::look(&shared, &item.source, &item.path, &beat)?;
             beat.beat();
             let record = look.file.as_ref();
@@ -377,7 +377,7 @@ async fn protected(ctx: &Arc<Context>, item: &Item) {
         let (shared, item) = (Arc::clone(ctx), item.clone());
         let pulse = Pulse::default();
         let beat = pulse.clone();
-        item.source.watchdog.run(&pulse, move || {
+        item.source.watchdog.clone().run(&pulse, move || {
             let ctx = shared;
             beat.rest(); // the index is another disk
             let source = &item.source;

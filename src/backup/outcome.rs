@@ -33,7 +33,7 @@ impl Outcome {
 pub const NEWS_MS: i64 = 500;
 
 pub(crate) fn aside_min_ms(ctx: &Context) -> i64 {
-    if ctx.is_ending() {
+    if ctx.signals.is_ending() {
         return NEWS_MS;
     }
     let settle_ms = i64::try_from(ctx.config.limits.debounce_ms).unwrap_or(0);

@@ -3,6 +3,7 @@
 use crate::files;
 use crate::files::Pulse;
 use crate::backup::context::Context;
+use crate::source::SourceRuntime;
 use crate::transfer::Content;
 use crate::types::{Fault, Fingerprint, Record, RelKey, RelPath};
 use crate::backup::context::Item;
@@ -34,7 +35,7 @@ pub(crate) async fn since_ms(
 async fn folders_came_ms(ctx: &Arc<Context>, item: &Item, until_ms: i64) -> Result<i64, Fault> {
     let (shared, item) = (Arc::clone(ctx), item.clone());
     let pulse = Pulse::default();
-    item.source.watchdog.run(&pulse, move || {
+    item.source.watchdog.clone().run(&pulse, move || {
         let root = &item.source.config.path;
         let mut came_ms = 0;
         let mut above = item.path.parent();

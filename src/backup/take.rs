@@ -32,7 +32,7 @@ pub(crate) async fn take(
     let (shared, item) = (Arc::clone(ctx), item.clone());
     let pulse = Pulse::default();
     let beat = pulse.clone();
-    item.source.watchdog.run(&pulse, move || {
+    item.source.watchdog.clone().run(&pulse, move || {
         take_now(&shared, &item, kind, &beat)
     })
     .await

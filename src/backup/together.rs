@@ -342,7 +342,7 @@ async fn take(
     let (shared, source) = (Arc::clone(ctx), Arc::clone(&item.source));
     let pulse = Pulse::default();
     let beat = pulse.clone();
-    source.watchdog.run(&pulse, move || {
+    source.watchdog.clone().run(&pulse, move || {
         let root = &source.config.path;
         let taken = take_now(root, &group, &beat)?;
         Ok((group, taken))

@@ -10,7 +10,7 @@ use crate::config::{
 };
 use crate::os;
 use crate::s3::Store;
-use crate::source::system_clock;
+use crate::clock::system_clock;
 use crate::types::{Fatal, Origin, Reader};
 use jiff::tz::TimeZone;
 use keepwatch_vault::Vault;

@@ -10,7 +10,7 @@ use super::policy::Kind;
 use super::record::{FoundOwner, found_owner, newest_header, record};
 use super::trouble::change;
 use crate::mail::commands;
-use crate::manifest::{Claimant, Owner, Whose, owner};
+use crate::manifest::{Claimant, Whose, owner};
 use crate::os::blocking::blocking;
 use crate::s3::{At, Demand, ObjectHeaders, Wrote};
 use crate::types::{Class, ContentHash, Fault, Fingerprint, ObjectMeta, chain, time};

@@ -268,24 +268,25 @@ mod tests {
 
     #[test]
     fn warnings_are_told_once_and_cleared() {
-        let board = Board::new(1);
-        assert!(board.warn(0, "versioning", Some("off".into())));
-        assert!(!board.warn(0, "versioning", Some("off".into())));
-        assert_eq!(board.source(0).unwrap().warnings.len(), 1);
-        assert!(board.warn(0, "versioning", None));
-        assert!(!board.warn(0, "versioning", None));
-        assert!(!board.warn(7, "no such source", Some(String::new())));
+        let status = LiveStatus::new("office", Events::default());
+        assert!(status.warn("versioning", Some("off".into())));
+        assert!(!status.warn("versioning", Some("off".into())));
+        assert_eq!(status.snapshot().warnings.len(), 1);
+        assert!(status.warn("versioning", None));
+        assert!(!status.warn("versioning", None));
     }
 
     #[tokio::test]
-    async fn news_reaches_listeners() {
-        let board = Board::new(1);
-        board.tell(News::Watching { source: 0 });
-        let mut news = board.listen();
-        board.tell(News::Deleted {
-            source: 0,
+    async fn events_reach_listeners() {
+        let events = Events::default();
+        let status = LiveStatus::new("office", events.clone());
+        let source = status.name();
+        status.tell(Event::Watching { source });
+        let mut heard = events.listen();
+        status.tell(Event::Deleted {
+            source: status.name(),
             path: "a".into(),
         });
-        assert!(matches!(news.recv().await, Ok(News::Deleted { .. })));
+        assert!(matches!(heard.recv().await, Ok(Event::Deleted { .. })));
     }
 }

@@ -109,7 +109,7 @@ impl Lanes {
             self.release_oldest();
         }
         let barrier = self
-            .readiness
+            .barrier
             .take()
             .or_else(|| self.next_barrier(next_ticket, &readiness));
         self.barrier = barrier;
