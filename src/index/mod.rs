@@ -56,10 +56,11 @@ use crate::types::{Class, Fatal, Fault};
 use engine::Engine;
 use ledger::Ledger;
 use opening::Opening;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// Version of the layout on disk. Another one is set aside and rebuilt.
@@ -149,7 +150,7 @@ impl Index {
     }
 
     fn lock(&self) -> MutexGuard<'_, File> {
-        self.0.lock.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock.lock()
     }
 
     /// Open it again after [`Index::broken`] (a full disk stays an error until
@@ -161,21 +162,12 @@ impl Index {
     /// As [`Index::open`].
     pub fn reopen(&self) -> Result<Opened, Fatal> {
         let mut held = self.ledger();
-        let old = self
-            .0
-            .engine
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let old = self.0.engine.write().take();
         let was_stuck = old.as_ref().is_some_and(|old| old.is_stuck());
         if let Some(old) = old {
             close(old);
         }
-        let mut rebuilt = self
-            .0
-            .rebuilt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut rebuilt = self.0.rebuilt.lock();
         {
             let mut lock = self.lock();
             if !self.0.opening.is_held_by(&lock) {
@@ -203,11 +195,7 @@ impl Index {
         }
         ledger.outbox.next_id = ledger.outbox.next_id.max(held.outbox.next_id);
         *held = ledger;
-        *self
-            .0
-            .engine
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(engine));
+        *self.0.engine.write() = Some(Arc::new(engine));
         Ok(rebuilt.take().unwrap_or(Opened::Existing))
     }
 
@@ -229,25 +217,20 @@ impl Index {
     }
 
     fn engine(&self) -> Result<Arc<Engine>, Fault> {
-        self.0
-            .engine
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .ok_or_else(|| {
-                Fault::new(
-                    Class::Local,
-                    "use the index",
-                    self.0.opening.root.display().to_string(),
-                    "it is closed because it could not be opened again",
-                )
-                .hint("see the messages before this one; it is tried again")
-            })
+        self.0.engine.read().clone().ok_or_else(|| {
+            Fault::new(
+                Class::Local,
+                "use the index",
+                self.0.opening.root.display().to_string(),
+                "it is closed because it could not be opened again",
+            )
+            .hint("see the messages before this one; it is tried again")
+        })
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // sled's panics are caught below it, and it is changed only after success.
-        self.0.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.ledger.lock()
     }
 
     /// The ledger and the database for one write. The ledger is locked first:
@@ -261,10 +244,7 @@ impl Index {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let engine = self
-            .engine
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+        let engine = self.engine.get_mut();
         if let Some(engine) = engine.take() {
             close(engine);
         }

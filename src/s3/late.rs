@@ -19,9 +19,10 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::Input;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The longest that a request can take which nobody waits for any more. A killed
@@ -48,7 +49,7 @@ pub(super) struct Notes(Arc<Mutex<Unanswered>>);
 
 impl Notes {
     fn add(&self, target: &Target) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.0.lock();
         if noted.keys.len() >= NOTED_MAX {
             noted.more = true;
             return;
@@ -58,7 +59,7 @@ impl Notes {
     }
 
     fn take(&self) -> Unanswered {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.0.lock())
     }
 }
 

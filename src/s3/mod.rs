@@ -46,10 +46,11 @@ use crate::os::steady_ms;
 use crate::types::{ContentHash, Fault, ObjectMeta, Rates, Traffic};
 use bandwidth::Line;
 use late::Notes;
+use parking_lot::{Mutex, MutexGuard};
 use past::Refused;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A connection to one S3 server; cheap to clone, shared by every worker.
 #[derive(Clone)]
@@ -240,9 +241,7 @@ impl Store {
     }
 
     fn known_versions(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
-        self.keeps_versions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.keeps_versions.lock()
     }
 
     /// That the bucket answers at all with these credentials.
