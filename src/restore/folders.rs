@@ -9,8 +9,9 @@ use super::content::PRIVATE_FOLDERS;
 use super::shop::Shop;
 use crate::files::{Committed, Keep, Looks, MODE_OF_MADE};
 use crate::types::{Attributes, Class, Fault, RelPath, chain};
+use parking_lot::Mutex;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Mode bits without which an owner can make nothing in a folder.
 const MODE_OPEN: u32 = 0o300;
@@ -42,7 +43,7 @@ struct Waiting {
 
 impl Folders {
     fn note_brought(&self, path: &RelPath) {
-        let mut brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut brought = self.brought.lock();
         if brought.len() < BROUGHT_MAX {
             brought.insert(path.clone());
         }
@@ -50,13 +51,13 @@ impl Folders {
 
     /// Its own object has said what it is like; `is_listed` when the list has one.
     fn is_brought(&self, path: &RelPath, is_listed: bool) -> bool {
-        let brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        let brought = self.brought.lock();
         brought.contains(path) || (is_listed && brought.len() == BROUGHT_MAX)
     }
 
     /// Gives back what has to be done at once.
     fn put_off(&self, folder: Waiting) -> Option<Waiting> {
-        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut closed = self.closed.lock();
         if is_open(folder.looks) || closed.len() >= CLOSED_MAX {
             return Some(folder);
         }
@@ -154,7 +155,7 @@ fn finish(shop: &Shop, folder: &Waiting) {
 /// Everything is there: close what was kept open.
 pub(crate) async fn close(shop: &Arc<Shop>) {
     let closed = &shop.folders.closed;
-    let mut closed = std::mem::take(&mut *closed.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut closed = std::mem::take(&mut *closed.lock());
     // What is inside comes before what it is in.
     closed.sort_by(|a, b| b.path.cmp(&a.path));
     let shared = shop.clone();

@@ -11,8 +11,9 @@ use super::shop::Shop;
 use crate::history::{Chosen, Name, belonging, current_of};
 use crate::os::blocking::blocking_on;
 use crate::types::{Bond, Class, Fault, Kind, RelKey, RelPath, companion, kept_name};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Per file that comes back what is to get another name.
 #[derive(Debug, Default)]
@@ -20,12 +21,12 @@ pub(crate) struct Stale(Mutex<HashMap<RelPath, Vec<RelPath>>>);
 
 impl Stale {
     fn put(&self, main: RelPath, companions: Vec<RelPath>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         all.insert(main, companions);
     }
 
     fn take(&self, main: &RelPath) -> Vec<RelPath> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         all.remove(main).unwrap_or_default()
     }
 }

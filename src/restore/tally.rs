@@ -1,9 +1,10 @@
 //! Counting what a restore does, and telling whoever watches.
 
 use crate::types::{Class, Fault};
+use parking_lot::Mutex;
 use serde::Serialize;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Items that a result names; all of them are counted, and each is told as an
@@ -297,8 +298,8 @@ impl Tally {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Restored> {
-        self.restored.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Restored> {
+        self.restored.lock()
     }
 }
 
