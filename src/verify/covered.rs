@@ -12,7 +12,7 @@ use super::judge::{Expect, Wrong};
 use super::look::{Job, Shop};
 use super::run::Run;
 use crate::history::{Chosen, Name, unless_newer};
-use crate::restore::{Ours, shadowed_version};
+use crate::restore::{ShadowedVersion, shadowed_version};
 use crate::retry::told;
 use crate::s3::{ListedVersion, is_cold};
 use crate::types::{Class, Fatal, Fault, RelKey};
@@ -30,7 +30,7 @@ impl Shop {
         };
         let over = Chosen::of(job.listed.clone(), name);
         let mut stop = self.stop.clone();
-        match shadowed_version::ours(&self.store, &self.origin, &over, &mut stop).await {
+        match shadowed_version::find(&self.store, &self.origin, &over, &mut stop).await {
             Ok(None) => Ok(None),
             Ok(Some(ours)) => {
                 let mut why = "another program's object lies over it in the bucket; the newest version that Keepwatch wrote lies beneath".to_owned();
@@ -48,7 +48,7 @@ impl Shop {
     }
 
     /// What is wrong with the version that lies beneath.
-    async fn beneath(&self, job: &Job, ours: Ours) -> Result<Option<Wrong>, Fault> {
+    async fn beneath(&self, job: &Job, ours: ShadowedVersion) -> Result<Option<Wrong>, Fault> {
         let Chosen {
             key,
             version_id,

@@ -7,7 +7,7 @@ use super::findings::{Damage, Finding, WholeVersion};
 use super::judge;
 use super::judge::{Expect, Newer, Wrong};
 use crate::history::Known;
-use crate::restore::{Arrival, Source, content};
+use crate::restore::{BodyReader, Source, content};
 use crate::retry::{Patience, Stop, told};
 use crate::s3::{At, Head, ListedVersion, Store, is_cold};
 use crate::types::{Class, Fault, Kind, ObjectMeta, Origin, RelKey, shown, unshortened};
@@ -245,10 +245,10 @@ impl Shop {
             got => got?,
         };
         let subject = shown(&listed.key);
-        let (arrival, _feeding) =
-            Arrival::streamed(body, got.stored_bytes, &subject, self.stop.clone());
+        let (body_reader, _feeding) =
+            BodyReader::streamed(body, got.stored_bytes, &subject, self.stop.clone());
         let source = Source {
-            arrival,
+            body: body_reader,
             gzip: head.gzip,
             meta: meta.clone(),
             subject,
