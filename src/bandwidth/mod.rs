@@ -15,7 +15,8 @@ use crate::types::{Fatal, Fault, Rates, Timetable, Traffic};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
@@ -86,7 +87,7 @@ impl TrafficBook {
         let own = Arc::clone(self);
         blocking(move || {
             // Held throughout: nothing may be counted twice.
-            let mut kept = own.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = own.kept.lock();
             let now = own.store.traffic();
             let stored = own.index.state_get(TRAFFIC)?;
             let before: Traffic = stored

@@ -17,7 +17,8 @@ use crate::source::Sources;
 use crate::types::{Class, Fatal, Fault, chain};
 use crate::verify::{Ask, Repairer, repair};
 use crate::work::Queue;
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -185,7 +186,7 @@ impl Answers {
         let (stop, asked) = watch::channel(false);
         let asked = Stop::new(asked);
         let far = Mutex::default();
-        let lock = || far.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || far.lock();
         let work = repair::run(&self.repairer, ask, |now| *lock() = now, &asked);
         let done = telling(
             work,

@@ -12,7 +12,8 @@ use crate::types::Fault;
 use crate::work::SourceWork;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 /// Under which name the index remembers what is wrong.
 pub(super) const STATE: &str = "destination";
@@ -118,7 +119,7 @@ impl Destination {
     }
 
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.lock()
     }
 
     /// Bucket and prefix.

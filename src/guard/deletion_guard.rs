@@ -16,7 +16,8 @@ use crate::watchdog::IoWatchdog;
 use crate::work::SourceWork;
 use serde::{Deserialize, Serialize};
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 /// Under which name the index remembers a source's brake.
 pub(super) const STATE: &str = "brake";
@@ -124,11 +125,11 @@ impl DeletionGuard {
     }
 
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.lock()
     }
 
     pub(super) fn noticed(&self) -> MutexGuard<'_, Noticed> {
-        self.noticed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.noticed.lock()
     }
 
     /// As if another worker began, or ended, to count the source's files.

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Mutex as SyncMutex, PoisonError};
+use parking_lot::Mutex as SyncMutex;
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 
@@ -100,13 +100,12 @@ impl OutboxSender {
     pub fn trouble(&self) -> Option<(i64, Fault)> {
         self.trouble
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
     /// What the topic answered last. News is logged here, once.
     fn heard(&self, answer: Result<(), &Fault>) {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trouble = self.trouble.lock();
         match answer {
             Ok(()) => {
                 if trouble.take().is_some() {

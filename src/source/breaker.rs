@@ -10,7 +10,8 @@ use crate::types::{Class, Fault, RelPath};
 use crate::work::Lane;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// Stands for no path: asking whether the bucket answers while nothing waits.
 const NO_PATH: u64 = 0;
@@ -60,7 +61,7 @@ impl SourceBreaker {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Bucket) -> T) -> T {
-        act(&mut self.bucket.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.bucket.lock())
     }
 
     fn hash_of(&self, path: &RelPath) -> u64 {

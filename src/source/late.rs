@@ -9,7 +9,7 @@
 
 use crate::types::RelKey;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 
 /// Keys that wait for their second look: an outage of hours meets one path at a
 /// time, a burst of time-outs a few for each worker.
@@ -48,7 +48,7 @@ pub struct LateRequests(Mutex<Late>);
 impl LateRequests {
     /// What is owed.
     pub fn owed(&self) -> MutexGuard<'_, Late> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// As if so much time had passed.

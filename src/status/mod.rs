@@ -7,7 +7,8 @@
 use crate::types::Fault;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use tokio::sync::broadcast;
 
 /// Events kept for a slow reader; a terminal that lags further skips some.
@@ -215,7 +216,6 @@ impl LiveStatus {
         self.0
             .snapshot
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The source's name, as events carry it.

@@ -14,7 +14,8 @@ use crate::status::LiveStatus;
 use crate::types::{Class, Fault, chain};
 use crate::work::SourceWork;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -73,7 +74,7 @@ impl IoWatchdog {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 
     /// Whether workers may take from the source.

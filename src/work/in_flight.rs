@@ -5,7 +5,8 @@
 //! is in the queue, has become one with another, or is left to a scan.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 #[derive(Default)]
 struct Changes {
@@ -24,7 +25,7 @@ pub struct InFlightChanges(Arc<Mutex<Changes>>);
 
 impl InFlightChanges {
     fn lock(&self) -> MutexGuard<'_, Changes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// One was heard of first at `first_ms`.

@@ -4,7 +4,8 @@
 use crate::status::ScanDone;
 use crate::types::RelPath;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use tokio::sync::{Notify, oneshot};
 
 /// Subtrees remembered; beyond that the whole source is scanned, which is hardly more
@@ -54,7 +55,6 @@ impl ScanRequests {
         self.0
             .requests
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, change: impl FnOnce(&mut Requests)) {

@@ -1,7 +1,7 @@
 //! Whether the index is broken, as far as the heartbeat knows.
 
 use crate::types::Fault;
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 /// A broken index: since when (milliseconds since 1970) and why.
 #[derive(Default)]
@@ -11,12 +11,11 @@ impl Broken {
     pub(super) fn get(&self) -> Option<(i64, Fault)> {
         self.0
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
     pub(super) fn set(&self, broken: Option<(i64, Fault)>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = broken;
+        *self.0.lock() = broken;
     }
 }
 

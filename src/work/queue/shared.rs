@@ -5,7 +5,8 @@ use super::item::{Item, Lane};
 use super::lanes::{Entry, Lanes, TRIES_MAX, Want};
 use super::source::{Full, HasQueue, SourceQueue};
 use crate::types::RelPath;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub(super) struct State {
@@ -85,7 +86,7 @@ impl Queue {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // A panic while holding the lock leaves counters, not memory, in doubt.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 
     pub(super) fn push(&self, source: &SourceQueue, path: RelPath, want: Want) -> Result<(), Full> {
