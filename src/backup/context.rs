@@ -1,7 +1,7 @@
 //! What the workers of a run share.
 
 use super::commits::Commits;
-use super::swaps::Moves;
+use super::swap_tracker::Moves;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::index::Index;

@@ -5,11 +5,12 @@
 //! (`limits.late_request_ms`); that is not forgotten by a stop or a kill. What is
 //! looked at is compared with the bucket, never believed.
 
+use super::mark_unverified::mark_unverified;
+use crate::backup::context::Context;
 use crate::os::blocking::blocking;
 use crate::s3::Unanswered;
-use crate::backup::context::Context;
 use crate::source::SourceRuntime;
-use crate::types::{Fault, Fingerprint, ForeignKey, Record, RelKey, text};
+use crate::types::{Fault, Fingerprint, ForeignKey, RelKey, text};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,8 +46,7 @@ pub fn take_up(ctx: &Context, was_clean: bool) -> Result<(), Fault> {
             (true, Some(until_ms)) => until_ms.saturating_sub(now_ms).clamp(0, limit_ms),
             (true, None) => continue,
         };
-        source.late.owed()
-            .whole(steady_ms.saturating_add(wait_ms));
+        source.late.owed().whole(steady_ms.saturating_add(wait_ms));
         let until_ms = now_ms.saturating_add(wait_ms);
         ctx.index
             .source_state_set(source.id, STATE, &until_ms.into())?;
@@ -100,7 +100,7 @@ async fn keys_of(ctx: &Context, source: &SourceRuntime) {
     let due = source.late.owed().take_keys(now_ms, KEYS_PER_BEAT, may_ask);
     for key in due {
         let path = key.path();
-        if let Err(fault) = doubt(ctx, source, &key, Fingerprint::UNSEEN).await {
+        if let Err(fault) = mark_unverified(ctx, source, &key, Fingerprint::UNSEEN).await {
             tracing::error!("{fault}");
             // The index is broken; it is compared with the bucket when it is mended.
             continue;
@@ -167,31 +167,6 @@ fn hear(ctx: &Context) {
         let sources = ctx.sources.iter();
         sources.for_each(|source| source.late.owed().whole(until_ms));
     }
-}
-
-/// Write down that nobody knows what the bucket has at this key: the next look at
-/// its path asks. `seen` stands in the record of a key that has none.
-///
-/// # Errors
-/// The index cannot be used.
-pub async fn doubt(
-    ctx: &Context,
-    source: &SourceRuntime,
-    key: &RelKey,
-    seen: Fingerprint,
-) -> Result<(), Fault> {
-    let (key, index, id) = (key.clone(), ctx.index.clone(), source.id);
-    blocking(move || {
-        let unverified = match index.get(id, &key)? {
-            Some(record) => Record {
-                content: None,
-                ..record
-            },
-            None => Record::unverified(seen),
-        };
-        index.update(id, &key, unverified)
-    })
-    .await
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 
 mod thin;
 
+use crate::backup::context::Context;
 use crate::config::{OnDelete, S3Demands, StoreConfig};
 use crate::files;
 use crate::files::Pulse;
@@ -20,7 +21,6 @@ use crate::manifest::{
 use crate::os;
 use crate::os::blocking::blocking;
 use crate::s3::At;
-use crate::backup::context::Context;
 use crate::source::SourceRuntime;
 use crate::status::ScanDone;
 use crate::transfer;
@@ -119,7 +119,10 @@ impl Drop for Sheet {
 
 /// Draw it and send it: its key and what it counts. `None` when the last one says the
 /// same.
-async fn write(ctx: &Arc<Context>, source: &Arc<SourceRuntime>) -> Result<Option<(String, Trailer)>, Fault> {
+async fn write(
+    ctx: &Arc<Context>,
+    source: &Arc<SourceRuntime>,
+) -> Result<Option<(String, Trailer)>, Fault> {
     let sheet = Arc::new(Sheet {
         folder: ctx.config.state_dir.clone(),
         name: format!("keepwatch-manifest-{}.jsonl.gz", source.id.0),
@@ -200,8 +203,7 @@ async fn note(
             says,
             ..Written::after(newest(&index, id)?, key, etag)
         };
-        index
-            .source_state_set(id, Written::NAME, &written.to_value())
+        index.source_state_set(id, Written::NAME, &written.to_value())
     })
     .await
 }
@@ -488,7 +490,13 @@ async fn send(
     }
 }
 
-fn job(ctx: &Arc<Context>, source: &Arc<SourceRuntime>, sheet: &Sheet, path: RelPath, key: &str) -> Job {
+fn job(
+    ctx: &Arc<Context>,
+    source: &Arc<SourceRuntime>,
+    sheet: &Sheet,
+    path: RelPath,
+    key: &str,
+) -> Job {
     let shared = Arc::clone(source);
     Job {
         store: ctx.store.clone(),

@@ -8,6 +8,7 @@
 //! since it was noted. What can be gone on with waits for a worker for as long
 //! as its file waits to be sent, and not for ever.
 
+use crate::backup::context::Context;
 use crate::files;
 use crate::files::Pulse;
 use crate::guard::{Standing, root_sentinel};
@@ -15,7 +16,6 @@ use crate::index::{Index, Multipart, Resume, SourceId};
 use crate::os::blocking::blocking;
 use crate::os::clock::wall_ms;
 use crate::s3::At;
-use crate::backup::context::Context;
 use crate::source::SourceRuntime;
 use crate::transfer::{CLOCK_SKEW_MS, is_young};
 use crate::types::{Class, Fault, Fingerprint};
@@ -133,7 +133,8 @@ fn is_in_use(ctx: &Context, bucket: &str) -> bool {
 /// that one says of them would mean nothing. Notes of earlier versions do not
 /// say where they belong, and count as here.
 fn is_elsewhere(ctx: &Context, note: &Multipart) -> bool {
-    let is_here = |source: &Arc<SourceRuntime>| ctx.index.destination(source.id) == note.destination;
+    let is_here =
+        |source: &Arc<SourceRuntime>| ctx.index.destination(source.id) == note.destination;
     !note.destination.is_empty() && !ctx.sources.iter().any(is_here)
 }
 
@@ -166,9 +167,9 @@ async fn is_wanted(ctx: &Arc<Context>, note: &Multipart, asking: Asking) -> bool
     let (own, note) = (Arc::clone(source), note.clone());
     let then = resume.fingerprint;
     let pulse = Pulse::default();
-    let look = source.watchdog.run(&pulse, move || {
-        is_on_disk(&own, &note, &then)
-    });
+    let look = source
+        .watchdog
+        .run(&pulse, move || is_on_disk(&own, &note, &then));
     look.await.unwrap_or(true)
 }
 
@@ -186,11 +187,7 @@ fn is_stored(
 }
 
 /// Whether the file is still there as it was; blocking.
-fn is_on_disk(
-    source: &SourceRuntime,
-    note: &Multipart,
-    then: &Fingerprint,
-) -> Result<bool, Fault> {
+fn is_on_disk(source: &SourceRuntime, note: &Multipart, then: &Fingerprint) -> Result<bool, Fault> {
     // In the folder of a disk that is not mounted everything looks gone.
     let standing = root_sentinel::standing(&source.guard)?;
     if !matches!(standing, Standing::Itself | Standing::Unknown) {

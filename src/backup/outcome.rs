@@ -1,8 +1,8 @@
 //! What came of one path, and of its bucket.
 
-use crate::source::announce;
 use crate::backup::context::Context;
 use crate::backup::context::Item;
+use crate::source::announce;
 
 /// What became of one path; later ones say more of the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,5 +47,24 @@ pub(crate) fn bucket_works(ctx: &Context, item: &Item) {
     if item.source.breaker.at_once() < ctx.config.limits.workers {
         // There may be room for one more now.
         ctx.queue.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outcome;
+
+    /// Named after the bug: a database whose own deletion waited had its journal marked.
+    #[test]
+    fn what_belongs_to_a_file_follows_only_what_the_bucket_has_acknowledged() {
+        for (outcome, follows) in [
+            (Outcome::Agreed, false),
+            (Outcome::Answered, true),
+            (Outcome::Sent, true),
+            (Outcome::Changed, false),
+            (Outcome::Aside, false),
+        ] {
+            assert_eq!(outcome.is_acknowledged(), follows, "{outcome:?}");
+        }
     }
 }

@@ -4,13 +4,13 @@
 use super::args::{Cli, Command, CommonArgs, Place, PlaceArgs};
 use super::setup;
 use crate::bandwidth::Limits;
+use crate::clock::system_clock;
 use crate::config::{
     Config, Needs, S3Config, S3Demands, SourceConfig, StoreConfig, bucket_from_flag,
     prefix_from_flag,
 };
 use crate::os;
 use crate::s3::Store;
-use crate::clock::system_clock;
 use crate::types::{Fatal, Origin, Reader};
 use jiff::tz::TimeZone;
 use keepwatch_vault::Vault;

@@ -7,8 +7,8 @@ use super::exit_code::COMPLETE;
 use super::{logging, setup};
 use crate::config::{Config, Needs, Unusable};
 use crate::daemon::Daemon;
-use crate::os;
 use crate::mail::reader as service_reader;
+use crate::os;
 use crate::types::{Fatal, chain, command};
 use tokio::task::JoinError;
 

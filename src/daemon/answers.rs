@@ -152,7 +152,11 @@ impl Answers {
         settled: impl Future<Output = ()>,
     ) -> Result<Vec<Reconciled>, Fault> {
         // Whoever asks for it wants everything in the bucket.
-        let _free: Vec<_> = self.sources.iter().map(|source| source.pacing.free()).collect();
+        let _free: Vec<_> = self
+            .sources
+            .iter()
+            .map(|source| source.pacing.free())
+            .collect();
         if words.take_over {
             for source in self.sources.iter() {
                 destination::take_over(&source.destination).await?;

@@ -9,9 +9,7 @@ use crate::index::Index;
 use crate::manifest::Computer;
 use crate::pacing::{Pacing, Policy};
 use crate::s3::Store;
-use crate::source::{
-    CopyHealth, HardLinks, LateRequests, SourceBreaker, SourceRuntime, Sources,
-};
+use crate::source::{CopyHealth, HardLinks, LateRequests, SourceBreaker, SourceRuntime, Sources};
 use crate::status::{Events, LiveStatus};
 use crate::types::Fatal;
 use crate::watchdog::IoWatchdog;
@@ -37,9 +35,7 @@ impl SourceOpener {
     ///
     /// # Errors
     /// The index cannot be used, or a rule is none.
-    pub(super) fn open_all(
-        &self,
-    ) -> Result<(Sources, Vec<mpsc::Receiver<Hint>>, Queue), Fatal> {
+    pub(super) fn open_all(&self) -> Result<(Sources, Vec<mpsc::Receiver<Hint>>, Queue), Fatal> {
         let (configs, limits) = (&self.config.sources, &self.config.limits);
         let (queue, queues) = Queue::new(configs.len(), limits.queue_items_max, limits.workers);
         let buckets = configs.iter().map(|source| source.bucket.as_str());

@@ -51,6 +51,7 @@ pub fn this_computer() -> Computer {
 }
 
 /// Everything connected, nothing running yet: what the loops are built from.
+#[derive(Clone)]
 pub struct Parts {
     /// The validated configuration.
     pub config: Arc<Config>,

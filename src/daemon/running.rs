@@ -172,7 +172,8 @@ impl Daemon {
             // What they had sent waits for the next start, save for what nobody
             // can go on with: that is thrown away now, or then.
             let cleared =
-                tokio::time::timeout_at(end, orphaned_uploads::sweep_at_stop(&self.parts.backup)).await;
+                tokio::time::timeout_at(end, orphaned_uploads::sweep_at_stop(&self.parts.backup))
+                    .await;
             if cleared != Ok(true) {
                 tracing::warn!(
                     "what cannot be gone on with stays in the bucket until the next start"

@@ -82,12 +82,7 @@ pub(super) async fn ask_alone(destination: &Arc<Destination>) -> Result<(), Faul
         .filter(|fault| is_of_the_moment(fault.class))
     {
         // What it does is as it was; whoever would mark something asks again.
-        if destination
-            .memory()
-            .word
-            .is_well
-            .is_none()
-        {
+        if destination.memory().word.is_well.is_none() {
             let untold = Some(not_told(&settings.bucket, fault));
             change(destination, |troubles| {
                 troubles.set(Kind::VersionsUntold, untold, now_ms);
@@ -166,4 +161,3 @@ pub async fn ask_if_due(destination: &Arc<Destination>, is_out: bool) {
         destination.work.scans.ask_whole(false);
     }
 }
-

@@ -10,10 +10,10 @@ use crate::s3::Store;
 use crate::status::LiveStatus;
 use crate::types::Fault;
 use crate::work::SourceWork;
-use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, MutexGuard};
+use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Under which name the index remembers what is wrong.
 pub(super) const STATE: &str = "destination";

@@ -97,4 +97,3 @@ pub async fn heard(destination: &Arc<Destination>, deed: Deed, version_id: &str)
         }
     }
 }
-

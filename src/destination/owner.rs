@@ -116,10 +116,7 @@ pub(super) async fn still(destination: &Arc<Destination>, id: &str) -> Result<()
 /// second Keepwatch with a state folder of its own), and the two would take the
 /// destination from each other for ever.
 fn is_displacer(destination: &Destination, word: &FoundOwner) -> bool {
-    let by = destination
-        .memory()
-        .displaced_by
-        .clone();
+    let by = destination.memory().displaced_by.clone();
     by.is_some() && by == word.owner().map(|owner| owner.id.clone())
 }
 
@@ -188,7 +185,8 @@ async fn claim(
         FoundOwner::Owner(_, None) | FoundOwner::Overlap(..) | FoundOwner::Nobody => Demand::Absent,
         FoundOwner::Unreadable(_) => Demand::Nothing,
     };
-    let mut wrote = destination.store
+    let mut wrote = destination
+        .store
         .write_record(at, body.clone(), &headers, demand)
         .await?;
     if wrote == Wrote::Refused && is_as_found(destination, over).await? {
@@ -200,12 +198,14 @@ async fn claim(
     }
     if wrote == Wrote::Unknown {
         let nothing = Demand::Nothing;
-        destination.store
+        destination
+            .store
             .write_record(at, body.clone(), &headers, nothing)
             .await?;
     }
     // There is one now, so a server that keeps to demands refuses this.
-    let again = destination.store
+    let again = destination
+        .store
         .write_record(at, body, &headers, Demand::Absent)
         .await?;
     if again != Wrote::Refused {

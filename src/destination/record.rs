@@ -37,7 +37,10 @@ impl FoundOwner {
 }
 
 /// What the destination says of its owner.
-pub(super) async fn found_owner(destination: &Destination, me: &Claimant) -> Result<FoundOwner, Fault> {
+pub(super) async fn found_owner(
+    destination: &Destination,
+    me: &Claimant,
+) -> Result<FoundOwner, Fault> {
     let (bucket, prefix) = destination.place();
     let store = &destination.store;
     let own = record(store, bucket, prefix).await?;
@@ -150,4 +153,3 @@ async fn unrecorded(destination: &Destination, me: &Claimant) -> Result<FoundOwn
     }
     Ok(FoundOwner::Nobody)
 }
-

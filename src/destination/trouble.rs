@@ -56,4 +56,3 @@ pub(super) async fn change(destination: &Arc<Destination>, change: impl FnOnce(&
     }
     show(destination);
 }
-

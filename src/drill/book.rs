@@ -92,11 +92,7 @@ pub(crate) async fn keep_large_came_last(index: &Index, it_did: bool) -> Result<
     write(index, LARGE_CAME_LAST, it_did.into()).await
 }
 
-async fn write(
-    index: &Index,
-    name: &'static str,
-    value: serde_json::Value,
-) -> Result<(), Fault> {
+async fn write(index: &Index, name: &'static str, value: serde_json::Value) -> Result<(), Fault> {
     let index = index.clone();
     blocking(move || index.state_set(name, &value)).await
 }

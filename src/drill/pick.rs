@@ -234,11 +234,7 @@ fn some_deleted(origin: &Origin, page: Page<ListedVersion>) -> Option<Vec<Listed
 }
 
 /// One of the versions of a file, by a moment of its time.
-fn some_version(
-    life: &[ListedVersion],
-    now_ms: i64,
-    is_deleted_now: bool,
-) -> Option<Drawn> {
+fn some_version(life: &[ListedVersion], now_ms: i64, is_deleted_now: bool) -> Option<Drawn> {
     let times: Vec<(i64, i64)> = life
         .iter()
         .enumerate()

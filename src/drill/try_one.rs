@@ -131,7 +131,10 @@ impl Trial<'_> {
     /// Nothing of it is listed: unless it was deleted just now, that is damage.
     async fn missing(&self, candidate: &Candidate) -> Result<Ended, Why> {
         Ok(
-            match self.is_counted_on(&candidate.source, &candidate.key).await? {
+            match self
+                .is_counted_on(&candidate.source, &candidate.key)
+                .await?
+            {
                 true => {
                     let why = "the bucket holds no version of it".to_owned();
                     self.wrong(candidate, Some(Damage::Missing), why)
@@ -142,7 +145,11 @@ impl Trial<'_> {
     }
 
     /// The index says that the bucket has this key.
-    pub(crate) async fn is_counted_on(&self, source: &SourceRuntime, key: &str) -> Result<bool, Why> {
+    pub(crate) async fn is_counted_on(
+        &self,
+        source: &SourceRuntime,
+        key: &str,
+    ) -> Result<bool, Why> {
         let found = self.known(source, key).await?;
         Ok(found.is_some_and(|record| record.content.is_some()))
     }

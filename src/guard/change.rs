@@ -20,8 +20,7 @@ pub(super) fn change<T>(
                 let name = guard.source.name.clone();
                 Fault::new(Class::Local, "remember the brake of", name, chain(&error))
             })?;
-            guard.index
-                .source_state_set(guard.id, STATE, &value)?;
+            guard.index.source_state_set(guard.id, STATE, &value)?;
             // What is held back, and that it was told, must outlive a power cut.
             // So must since when deletions are marked, before the first of them is.
             let (now, then) = (&saved.brake, &before.brake);
@@ -40,4 +39,3 @@ pub(super) fn change<T>(
     }
     Ok(result)
 }
-

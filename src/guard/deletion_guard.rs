@@ -14,9 +14,9 @@ use crate::status::LiveStatus;
 use crate::types::{Fault, RelKey};
 use crate::watchdog::IoWatchdog;
 use crate::work::SourceWork;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use std::ops::Deref;
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 
 /// Under which name the index remembers a source's brake.

@@ -1,9 +1,9 @@
 //! Raising the alarm when many files look encrypted, or are emptied.
 
-use super::policy::Why;
-use super::ransomware::{Incident, ending_of};
 use super::change::change;
 use super::deletion_guard::{DeletionGuard, Memory};
+use super::policy::Why;
+use super::ransomware::{Incident, ending_of};
 use crate::types::{Fault, Look, Record, RelPath};
 
 /// Content that looks encrypted, or none at all, was stored at a path; `was` is what

@@ -36,10 +36,7 @@ pub(super) fn is_held(guard: &DeletionGuard, key: &RelKey) -> Result<bool, Fault
 
 /// The known mounted folder that the key is in, when nothing is mounted there
 /// any more, and how many files the index knows below it.
-fn lost_mount_of(
-    guard: &DeletionGuard,
-    key: &RelKey,
-) -> Result<Option<(RelKey, u64)>, Fault> {
+fn lost_mount_of(guard: &DeletionGuard, key: &RelKey) -> Result<Option<(RelKey, u64)>, Fault> {
     let mounts = guard.memory().saved.brake.mounts.clone();
     for folder in mounts {
         let covers = is_below(key, &folder);
@@ -97,4 +94,3 @@ pub(crate) fn look_at_root_again(guard: &DeletionGuard) -> Result<(), Fault> {
     guard.work.scans.ask_whole(false);
     hold_root(guard)
 }
-

@@ -75,20 +75,16 @@ pub(crate) fn is_itself(guard: &DeletionGuard) -> Result<bool, Fault> {
         Standing::Itself => (Marker::Equal, None),
         Standing::Absent { same_root } => (Marker::Absent, Some(*same_root)),
         Standing::Different { same_root } => (Marker::Different, Some(*same_root)),
-        Standing::Unknown | Standing::Foreign => {
-            (Marker::Unused, same_unmarked(guard, root)?)
-        }
+        Standing::Unknown | Standing::Foreign => (Marker::Unused, same_unmarked(guard, root)?),
     };
     let is_itself = match identity(marker, same) {
         Identity::Itself => true,
         Identity::Unproven => is_same_content(guard, is_alike)?,
         // Never marked, as when a marker was first written while the disk was
         // away: nearly all that is known must be there.
-        Identity::Other if marker == Marker::Absent => {
-            is_same_content(guard, |same, known| {
-                known > 0 && same * NEARLY_ALL >= known * (NEARLY_ALL - 1)
-            })?
-        }
+        Identity::Other if marker == Marker::Absent => is_same_content(guard, |same, known| {
+            known > 0 && same * NEARLY_ALL >= known * (NEARLY_ALL - 1)
+        })?,
         Identity::Other => false,
     };
     if !is_itself {

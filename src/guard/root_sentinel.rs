@@ -123,7 +123,8 @@ pub fn adopt(guard: &DeletionGuard) -> Result<Settled, Fault> {
         Marker::Present(identity) => {
             if known(guard)?.as_ref() != Some(&identity) {
                 let id = guard.id;
-                guard.index
+                guard
+                    .index
                     .source_state_set(id, IDENTITY, &Value::from(identity.as_str()))?;
             }
             remember_root(guard)?;

@@ -64,7 +64,10 @@ pub(super) fn say<T>(
         hold,
         now_ms: guard.clock.now_ms(),
         reminder,
-        confirm: &format!("{} --reconcile --confirm-deletions", commands::program(&guard.config)),
+        confirm: &format!(
+            "{} --reconcile --confirm-deletions",
+            commands::program(&guard.config)
+        ),
         restore: &restore_command(guard, hold),
         who: &commands::who(&guard.config),
         time_zone: &guard.config.schedule.time_zone,
@@ -109,4 +112,3 @@ fn restore_command(guard: &DeletionGuard, hold: &Hold) -> String {
         shell_word(&to.display().to_string())
     )
 }
-

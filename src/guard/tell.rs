@@ -97,9 +97,7 @@ async fn settle_moment(guard: &Arc<DeletionGuard>, at_once: bool) -> Result<bool
 async fn count_lacks(guard: &Arc<DeletionGuard>) -> Option<Lacks> {
     let (shared, pulse) = (Arc::clone(guard), Pulse::default());
     let beat = pulse.clone();
-    let counted = guard
-        .watchdog
-        .run(&pulse, move || lacks(&shared, &beat));
+    let counted = guard.watchdog.run(&pulse, move || lacks(&shared, &beat));
     let limit = Duration::from_millis(SETTLING_MAX_MS.unsigned_abs());
     let counted = tokio::time::timeout(limit, counted).await.ok()?;
     counted
@@ -135,11 +133,7 @@ fn owed(guard: &DeletionGuard) -> Vec<Owed> {
 
 /// Keep the message and remember that before it is sent: while SNS is down that
 /// takes long, and a stop meanwhile must not have it told twice.
-async fn send(
-    guard: &Arc<DeletionGuard>,
-    outbox: &OutboxSender,
-    owed: Owed,
-) -> Result<(), Fault> {
+async fn send(guard: &Arc<DeletionGuard>, outbox: &OutboxSender, owed: Owed) -> Result<(), Fault> {
     outbox.keep(owed.message).await?;
     {
         let guard = Arc::clone(guard);

@@ -12,9 +12,9 @@ use crate::sns::{Notifier, TopicCheck, write_digest};
 use crate::types::{Class, Fault, chain};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use parking_lot::Mutex as SyncMutex;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use parking_lot::Mutex as SyncMutex;
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 
@@ -98,9 +98,7 @@ impl OutboxSender {
 
     /// Why no mail goes out, and since when; `None` while nothing says that none does.
     pub fn trouble(&self) -> Option<(i64, Fault)> {
-        self.trouble
-            .lock()
-            .clone()
+        self.trouble.lock().clone()
     }
 
     /// What the topic answered last. News is logged here, once.
@@ -114,7 +112,9 @@ impl OutboxSender {
             }
             Err(fault) => {
                 let is_news = trouble.as_ref().is_none_or(|(_, old)| old != fault);
-                let since_ms = trouble.as_ref().map_or(self.clock.now_ms(), |(since, _)| *since);
+                let since_ms = trouble
+                    .as_ref()
+                    .map_or(self.clock.now_ms(), |(since, _)| *since);
                 if is_news {
                     tracing::error!("no mail goes out: {fault}");
                 }

@@ -55,7 +55,11 @@ pub(crate) async fn start(source: &SourceRuntime, index: &Index, store: &Store) 
     }
 }
 
-async fn begin(source: &SourceRuntime, index: &Index, store: &Store) -> Result<Option<Known>, Fault> {
+async fn begin(
+    source: &SourceRuntime,
+    index: &Index,
+    store: &Store,
+) -> Result<Option<Known>, Fault> {
     let settings = &source.config;
     let origin = Origin {
         bucket: settings.bucket.clone(),

@@ -126,7 +126,11 @@ async fn page(
 
 /// A shortened key's full form is in the object's metadata. It is believed only
 /// when it leads back to this very key: anybody can write metadata.
-async fn full_key(source: &SourceRuntime, store: &Store, key: &str) -> Result<Option<RelKey>, Fault> {
+async fn full_key(
+    source: &SourceRuntime,
+    store: &Store,
+    key: &str,
+) -> Result<Option<RelKey>, Fault> {
     let bucket = &source.config.bucket;
     let head = store.head(At { bucket, key }, None).await?;
     let full = head

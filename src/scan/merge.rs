@@ -75,7 +75,10 @@ pub(crate) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
         let mut merge = Merge {
             id: source.id,
             walk: Ahead::start(scope, walk)?.peekable(),
-            index: scanner.index.range(source.id, prefix.as_str(), None).peekable(),
+            index: scanner
+                .index
+                .range(source.id, prefix.as_str(), None)
+                .peekable(),
             bucket: Bucket::new(work.listing, runtime),
             known: work.known,
             shortened: Shortened::default(),
@@ -398,7 +401,9 @@ impl Merge<'_> {
                 self.done.files += 1;
                 if self.is_whole && self.done.files.is_multiple_of(PROGRESS_EVERY) {
                     let files = self.done.files;
-                    self.source.status.update(|status| status.scanning = Some(files));
+                    self.source
+                        .status
+                        .update(|status| status.scanning = Some(files));
                 }
             }
         }

@@ -83,15 +83,14 @@ impl Drop for CancelOnDrop {
     }
 }
 
-async fn whole(
-    scanner: &Scanner,
-    asked: &Whole,
-    cancelled: &Arc<AtomicBool>,
-) -> ScanDone {
+async fn whole(scanner: &Scanner, asked: &Whole, cancelled: &Arc<AtomicBool>) -> ScanDone {
     let with_bucket = asked.with_bucket;
     let name = scanner.source.config.name.clone();
     destination::look(&scanner.source.destination).await;
-    scanner.source.status.update(|board| board.scanning = Some(0));
+    scanner
+        .source
+        .status
+        .update(|board| board.scanning = Some(0));
     let started_ms = scanner.clock.now_ms();
     let links = scanner.source.links.begin();
     let is_known_ours = scanner.source.destination.is_known_ours();
@@ -233,7 +232,12 @@ async fn look_again(scanner: &Scanner) {
         Ok((paths, _)) => {
             for (key, _) in paths {
                 let now_ms = scanner.clock.steady_ms();
-                scanner.source.work.queue.push_backlog(key.path(), now_ms).await;
+                scanner
+                    .source
+                    .work
+                    .queue
+                    .push_backlog(key.path(), now_ms)
+                    .await;
             }
         }
         Err(fault) => tracing::error!("{fault}"),

@@ -8,9 +8,9 @@
 use crate::retry::{Gate, MayStart, Pace, Slowed, Transition};
 use crate::types::{Class, Fault, RelPath};
 use crate::work::Lane;
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// Stands for no path: asking whether the bucket answers while nothing waits.
@@ -109,9 +109,7 @@ impl SourceBreaker {
 
     /// The bucket answered a question about this path and took nothing.
     pub fn answered(&self, path: &RelPath, now_ms: i64) -> Option<Transition> {
-        self.with(|bucket| {
-            bucket.gate.answered(self.hash_of(path), now_ms)
-        })
+        self.with(|bucket| bucket.gate.answered(self.hash_of(path), now_ms))
     }
 
     /// The path failed; what it says of the bucket is the gate's to decide. A
@@ -159,17 +157,11 @@ impl SourceBreaker {
     /// Whether to ask the source's bucket itself, as nothing waits that could:
     /// then report to [`SourceBreaker::idle`].
     pub fn may_ask_idle(&self, now_ms: i64) -> bool {
-        self.with(|bucket| {
-            bucket.gate.may_start(NO_PATH, now_ms) == MayStart::ProbeOnly
-        })
+        self.with(|bucket| bucket.gate.may_start(NO_PATH, now_ms) == MayStart::ProbeOnly)
     }
 
     /// What the bucket answered while nothing waited for it.
-    pub fn idle(
-        &self,
-        answer: Result<(), &Fault>,
-        now_ms: i64,
-    ) -> Option<Transition> {
+    pub fn idle(&self, answer: Result<(), &Fault>, now_ms: i64) -> Option<Transition> {
         let random = fastrand::u64(..);
         self.with(|bucket| match answer {
             Ok(()) => bucket.gate.idle(now_ms),

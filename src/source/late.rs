@@ -8,8 +8,8 @@
 //! keys than [`KEYS_MAX`] become one look at the whole source.
 
 use crate::types::RelKey;
-use std::collections::HashMap;
 use parking_lot::{Mutex, MutexGuard};
+use std::collections::HashMap;
 
 /// Keys that wait for their second look: an outage of hours meets one path at a
 /// time, a burst of time-outs a few for each worker.
@@ -171,10 +171,7 @@ mod tests {
         for number in 0..KEYS_MAX + 5 {
             late.key(key(number), number as i64);
         }
-        assert_eq!(
-            late.take_keys(i64::MAX, usize::MAX, true).len(),
-            KEYS_MAX
-        );
+        assert_eq!(late.take_keys(i64::MAX, usize::MAX, true).len(), KEYS_MAX);
         assert_eq!(late.whole_due_ms(), Some(KEYS_MAX as i64 + 4));
     }
 

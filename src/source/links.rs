@@ -182,23 +182,26 @@ mod tests {
     fn all_names_of_a_file_are_known_together_and_gone_ones_forgotten() {
         let links = HardLinks::default();
         let noted = |is_new, names| Noted { is_new, names };
-        assert_eq!(links.note(file(7), 0, &p("a")), noted(true, 1));
-        assert_eq!(links.note(file(7), 0, &p("a")), noted(false, 1));
-        assert_eq!(links.note(file(7), 1, &p("a")), noted(true, 2));
-        links.note(file(8), 0, &p("other"));
-        assert_eq!(links.others(file(7), 0, &p("a")), [(1, p("a"))]);
-        assert_eq!(links.others(file(7), 0, &p("b")).len(), 2);
-        assert_eq!(links.others(file(9), 0, &p("a")), []);
+        assert_eq!(links.note(file(7), SourceId(0), &p("a")), noted(true, 1));
+        assert_eq!(links.note(file(7), SourceId(0), &p("a")), noted(false, 1));
+        assert_eq!(links.note(file(7), SourceId(1), &p("a")), noted(true, 2));
+        links.note(file(8), SourceId(0), &p("other"));
+        let others = |inode, source, path: Option<&str>| {
+            let path = path.map(p);
+            links.others(file(inode), SourceId(source), path.as_ref())
+        };
+        assert_eq!(others(7, 0, Some("a")), []);
+        assert_eq!(others(7, 1, None), [p("a")]);
+        assert_eq!(others(7, 0, Some("b")), [p("a")]);
+        assert_eq!(others(9, 0, Some("a")), []);
         // The next scan of source 0 finds `b` and not `a`; `c` comes meanwhile.
         let round = links.begin();
-        links.note(file(7), 0, &p("b"));
-        links.note(file(7), 0, &p("c"));
-        links.forget_before(0, round);
-        assert_eq!(
-            links.others(file(7), 0, &p("b")),
-            [(1, p("a")), (0, p("c"))]
-        );
-        assert_eq!(links.others(file(8), 0, &p("x")), []);
+        links.note(file(7), SourceId(0), &p("b"));
+        links.note(file(7), SourceId(0), &p("c"));
+        links.forget_before(SourceId(0), round);
+        assert_eq!(others(7, 1, None), [p("a")]);
+        assert_eq!(others(7, 0, Some("b")), [p("c")]);
+        assert_eq!(others(8, 0, Some("x")), []);
         assert_eq!(links.state().names, 3);
     }
 
@@ -228,14 +231,14 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let links = HardLinks::default();
         for inode in 1..=NAMES_MAX as u64 {
-            links.note(file(inode), 0, &p("a"));
+            links.note(file(inode), SourceId(0), &p("a"));
         }
-        let more = links.note(file(1), 0, &p("b"));
+        let more = links.note(file(1), SourceId(0), &p("b"));
         assert!(!more.is_new && links.state().names == NAMES_MAX);
-        assert!(!links.note(file(u64::MAX), 0, &p("b")).is_new);
+        assert!(!links.note(file(u64::MAX), SourceId(0), &p("b")).is_new);
         let round = links.begin();
-        links.forget_before(0, round);
-        assert!(links.note(file(1), 0, &p("b")).is_new);
+        links.forget_before(SourceId(0), round);
+        assert!(links.note(file(1), SourceId(0), &p("b")).is_new);
     }
 
     #[test]

@@ -18,4 +18,3 @@ impl Owners {
         self.takes_over || (!self.is_privileged && os::is_own(now))
     }
 }
-

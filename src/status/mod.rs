@@ -5,9 +5,9 @@
 //! reader and is for showing only.
 
 use crate::types::Fault;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
@@ -213,9 +213,7 @@ impl LiveStatus {
     }
 
     fn lock(&self) -> MutexGuard<'_, StatusSnapshot> {
-        self.0
-            .snapshot
-            .lock()
+        self.0.snapshot.lock()
     }
 
     /// The source's name, as events carry it.

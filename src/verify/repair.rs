@@ -163,7 +163,12 @@ fn origin(source: &SourceRuntime) -> Origin {
     }
 }
 
-fn request(ctx: &Repairer, source: &Arc<SourceRuntime>, ask: &Ask, selector: Selector) -> VerifyRequest {
+fn request(
+    ctx: &Repairer,
+    source: &Arc<SourceRuntime>,
+    ask: &Ask,
+    selector: Selector,
+) -> VerifyRequest {
     let config = &source.config;
     VerifyRequest {
         name: config.name.clone(),

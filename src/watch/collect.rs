@@ -231,7 +231,9 @@ impl Collector {
             let own = (source.id == self.source.id).then_some(path);
             let names = links.others(file, source.id, own);
             let source = Arc::clone(source);
-            names.into_iter().map(move |name| (Arc::clone(&source), name))
+            names
+                .into_iter()
+                .map(move |name| (Arc::clone(&source), name))
         };
         self.sources.iter().flat_map(names_in).collect()
     }

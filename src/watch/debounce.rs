@@ -144,12 +144,7 @@ impl Debouncer {
 
     /// A due path was looked at; `age_ms` is how long ago it was modified when
     /// it is a file. Releases it unless that is fresh and there is time left.
-    pub fn confirm(
-        &mut self,
-        path: RelPath,
-        age_ms: Option<i64>,
-        now_ms: i64,
-    ) -> Option<Settled> {
+    pub fn confirm(&mut self, path: RelPath, age_ms: Option<i64>, now_ms: i64) -> Option<Settled> {
         let timer = *self.timers.get(&path)?;
         let deadline = now_ms >= timer.first_ms + self.max_ms;
         // A time in the future (another machine's clock) says nothing.

@@ -6,8 +6,8 @@
 //! begin); memory is bounded. It only thins out the stream: how long a path
 //! must rest is decided by `collect`, from the events' own times.
 
-use crate::work::HINTS_MAX;
 use crate::types::RelPath;
+use crate::work::HINTS_MAX;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::time::Duration;

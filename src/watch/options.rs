@@ -1,9 +1,9 @@
 //! How the watch is set up.
 
+use super::tap::Silencer;
 use crate::clock::Clock;
 use crate::source::{RunSignals, SourceRuntime};
 use std::sync::Arc;
-use super::tap::Silencer;
 use std::time::Duration;
 
 /// The times of the watch. The defaults are what the program uses.

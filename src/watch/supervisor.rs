@@ -351,7 +351,9 @@ impl WatchSupervisor {
             Ok(Ok(watcher)) => {
                 tracing::info!(source = %self.name(), folder = %self.root.display(), "watching");
                 if !self.prover.is_blind() {
-                    self.source.status.update(|status| status.watching = Watching::On);
+                    self.source
+                        .status
+                        .update(|status| status.watching = Watching::On);
                 } else {
                     self.tell_blind();
                 }
@@ -366,9 +368,10 @@ impl WatchSupervisor {
                 self.root.display()
             ),
         };
-        self.source.status.update(|status| status.watching = Watching::Off(text.clone()));
-        if self.source.status.warn("watch", Some(text.clone()))
-        {
+        self.source
+            .status
+            .update(|status| status.watching = Watching::Off(text.clone()));
+        if self.source.status.warn("watch", Some(text.clone())) {
             tracing::error!(source = %self.name(), "{text}");
         }
         None
@@ -381,7 +384,9 @@ impl WatchSupervisor {
             self.root.display(),
             self.every()
         );
-        self.source.status.update(|status| status.watching = Watching::Off(text.clone()));
+        self.source
+            .status
+            .update(|status| status.watching = Watching::Off(text.clone()));
     }
 
     /// A shared folder is watched, but what other computers do there makes no
@@ -520,15 +525,13 @@ fn touch(source: &SourceRuntime) -> Result<Option<String>, Fault> {
         // Another's marker proves the watch as well.
         Settled::Marked | Settled::Off | Settled::Unsure(_) => {}
     }
-    Ok(
-        match files::touch_marker(&source.config.path)? {
-            Touched::Yes => None,
-            Touched::Absent => Some("its marker has just been deleted".to_owned()),
-            Touched::Foreign => Some(format!(
-                "something named {MARKER_FILE_NAME} is there that Keepwatch has not written; it is left alone and not backed up, rename it"
-            )),
-        },
-    )
+    Ok(match files::touch_marker(&source.config.path)? {
+        Touched::Yes => None,
+        Touched::Absent => Some("its marker has just been deleted".to_owned()),
+        Touched::Foreign => Some(format!(
+            "something named {MARKER_FILE_NAME} is there that Keepwatch has not written; it is left alone and not backed up, rename it"
+        )),
+    })
 }
 
 fn below(root: &Path, path: &Path) -> Option<RelPath> {

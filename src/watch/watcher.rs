@@ -6,7 +6,7 @@
 
 use super::gather::Gathered;
 use super::tap;
-use super::tap::{Silencer, RawEventTee};
+use super::tap::{RawEventTee, Silencer};
 use super::trouble::{Trouble, limit_of, watch_trouble};
 use crate::clock::Clock;
 use crate::files::MARKER_FILE_NAME;
@@ -180,8 +180,7 @@ impl Sinks {
             }
         }
         let text = watch_trouble(root, error, self.period);
-        if self.source.status.warn("watch", Some(text.clone()))
-        {
+        if self.source.status.warn("watch", Some(text.clone())) {
             tracing::warn!(source = %self.source.name(), "{text}");
         }
     }

@@ -9,11 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 /// Watch one source until told to stop. `ready` fires once watches are
 /// registered (or cannot be), before which no start scan may begin.
-pub async fn run(
-    parts: WatchParts,
-    ready: oneshot::Sender<()>,
-    mut stop: watch::Receiver<bool>,
-) {
+pub async fn run(parts: WatchParts, ready: oneshot::Sender<()>, mut stop: watch::Receiver<bool>) {
     let gathered = Arc::new(Gathered::default());
     let work = parts.source.work.clone();
     let mut supervisor = WatchSupervisor::new(parts, Arc::clone(&gathered));

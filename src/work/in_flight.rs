@@ -4,8 +4,8 @@
 //! Invariant: what is heard of is counted from before it is passed on until it
 //! is in the queue, has become one with another, or is left to a scan.
 
-use std::collections::BTreeMap;
 use parking_lot::{Mutex, MutexGuard};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Default)]

@@ -3,8 +3,8 @@
 
 use crate::status::ScanDone;
 use crate::types::RelPath;
-use std::collections::BTreeSet;
 use parking_lot::{Mutex, MutexGuard};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{Notify, oneshot};
 
@@ -52,9 +52,7 @@ pub struct ScanRequests(Arc<Inner>);
 
 impl ScanRequests {
     fn lock(&self) -> MutexGuard<'_, Requests> {
-        self.0
-            .requests
-            .lock()
+        self.0.requests.lock()
     }
 
     fn change(&self, change: impl FnOnce(&mut Requests)) {

@@ -4,9 +4,9 @@
 use crate::harness::{
     Rig, Running, at_rest, finish, history, in_bucket, on_disk, program, until, write_config,
 };
+use keepwatch::clock::{WallClock, system_clock};
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::digest::daily;
-use keepwatch::source::{Clock, system_clock};
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -67,9 +67,9 @@ impl Desk {
     }
 
     async fn until_it_waits(&self) {
-        let pacing = &self.daemon.context().pacing;
+        let pacing = &self.daemon.parts().sources[0].pacing;
         until("the next version waits", async || {
-            pacing.waiting(0).0 == 1 && at_rest(&self.daemon)
+            pacing.waiting().0 == 1 && at_rest(&self.daemon)
         })
         .await;
     }
@@ -94,9 +94,9 @@ async fn the_first_saves_are_stored_at_once_then_one_waits_and_the_last_state_is
         desk.until_it_waits().await;
     }
     assert_eq!(desk.versions("data.db").await, BURST);
-    let ctx = desk.daemon.context();
-    let (waiting, until_ms) = ctx.pacing.waiting(0);
-    let wait_ms = until_ms.unwrap() - ctx.now_ms();
+    let ctx = desk.daemon.parts();
+    let (waiting, until_ms) = ctx.sources[0].pacing.waiting();
+    let wait_ms = until_ms.unwrap() - ctx.clock.now_ms();
     assert!(
         waiting == 1 && (1..=5 * MINUTE_MS).contains(&wait_ms),
         "{wait_ms}"
@@ -109,7 +109,7 @@ async fn the_first_saves_are_stored_at_once_then_one_waits_and_the_last_state_is
     let stored = history(&desk.rig.store(), "data.db").await;
     assert_eq!(stored.len(), BURST + 1);
     assert_eq!(stored[0], Some(text(10)));
-    assert_eq!(desk.daemon.context().pacing.waiting(0), (0, None));
+    assert_eq!(desk.daemon.parts().sources[0].pacing.waiting(), (0, None));
     desk.daemon.stop().await.unwrap();
 }
 
@@ -128,8 +128,8 @@ async fn what_is_deleted_or_put_back_does_not_wait() {
     desk.wear_out("data.db", text).await;
     fs::remove_file(desk.rig.path("data.db")).unwrap();
     desk.rig.until_equal(&desk.daemon).await;
-    let pacing = &desk.daemon.context().pacing;
-    assert_eq!(pacing.waiting(0), (0, None));
+    let pacing = &desk.daemon.parts().sources[0].pacing;
+    assert_eq!(pacing.waiting(), (0, None));
     // A new name is a first version; a mode is no content.
     desk.rig.write("new.db", text(1));
     desk.rig.until_equal(&desk.daemon).await;
@@ -146,9 +146,9 @@ async fn the_digest_names_what_costs_and_what_would_save() {
     };
     desk.wear_out("mail/archive.pst", random).await;
     desk.rig.write("letter.doc", "dear");
-    let ctx = desk.daemon.context();
+    let ctx = desk.daemon.parts();
     let body = async || {
-        let report = daily::report(ctx, ctx.now_ms()).await.unwrap();
+        let report = ctx.daily_job().report(ctx.clock.now_ms()).await.unwrap();
         report.message().body
     };
     let line = "mail/archive.pst: 7 versions, 14.0 MB; with min_version_interval = \"15m\" about 1 and 2.0 MB";
@@ -158,8 +158,8 @@ async fn the_digest_names_what_costs_and_what_would_save() {
     // Known after a restart, forgotten after a digest.
     desk.daemon.stop().await.unwrap();
     let daemon = desk.rig.start().await;
-    let ctx = daemon.context();
-    let report = daily::report(ctx, ctx.now_ms()).await.unwrap();
+    let ctx = daemon.parts();
+    let report = ctx.daily_job().report(ctx.clock.now_ms()).await.unwrap();
     let text = report.message().body;
     assert!(text.contains("mail/archive.pst: 8 versions"), "{text}");
     daemon.stop().await.unwrap();

@@ -16,13 +16,13 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt as _;
+use keepwatch::clock::system_clock;
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::digest::daily;
 use keepwatch::history::{Selector, Timeline};
 use keepwatch::manifest::format::key;
 use keepwatch::retry::Stop;
 use keepwatch::s3::{At, Store};
-use keepwatch::source::system_clock;
 use keepwatch_vault::VaultConnector;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -247,9 +247,9 @@ async fn a_clock_that_differs_by_minutes_is_said_in_status_and_digest() {
         rig.write("a.txt", "a");
         let daemon = start(&rig, Some(Server::store(&rig, 0)), ahead_ms).await;
         rig.until_equal(&daemon).await;
-        let report = daily::report(daemon.context(), 0).await.unwrap();
+        let report = daemon.parts().daily_job().report(0).await.unwrap();
         let said = report.message().body;
-        let warnings = daemon.context().board.source(0).unwrap().warnings;
+        let warnings = daemon.parts().sources[0].status.snapshot().warnings;
         assert_eq!(
             warnings.contains_key("clock"),
             words.is_some(),
@@ -276,12 +276,12 @@ async fn the_period_of_a_digest_does_not_run_backwards_on_a_vault() {
     rig.write("a.txt", "a");
     let ahead = start(&rig, None, 30 * DAY_MS).await;
     rig.until_equal(&ahead).await;
-    let (ctx, settled) = (ahead.context(), std::future::ready(()));
-    let daily = daily::daily(ctx, ahead.post(), ctx.now_ms(), settled);
+    let (ctx, settled) = (ahead.parts(), std::future::ready(()));
+    let daily = ctx.daily_job().run(ctx.clock.now_ms(), settled);
     Box::pin(daily).await.unwrap();
     ahead.stop().await.unwrap();
     let daemon = start(&rig, None, 0).await;
-    let report = daily::report(daemon.context(), 0).await.unwrap();
+    let report = daemon.parts().daily_job().report(0).await.unwrap();
     let body = report.message().body;
     assert!(body.contains("Period:   up to "), "{body}");
     assert!(body.contains("the clock was ahead then"), "{body}");

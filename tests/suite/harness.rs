@@ -163,15 +163,15 @@ pub fn digest_files(rig: &Rig) -> Vec<String> {
 
 /// Nothing waits, runs or settles, and the start scan is over.
 pub fn at_rest(daemon: &Daemon) -> bool {
-    let ctx = daemon.context();
-    (0..ctx.sources.len()).all(|source| {
-        let depth = ctx.queue.depth(source);
-        let scanned = ctx
-            .board
-            .source(source)
-            .is_some_and(|b| b.last_scan.is_some() && b.scanning.is_none());
-        scanned && depth == keepwatch::work::Depth::default() && !ctx.scans.is_asked(source)
-    }) && ctx.unsettled.count() == 0
+    let ctx = daemon.parts();
+    ctx.sources.iter().all(|source| {
+        let (work, status) = (&source.work, source.status.snapshot());
+        let scanned = status.last_scan.is_some() && status.scanning.is_none();
+        scanned
+            && work.queue.depth() == keepwatch::work::Depth::default()
+            && !work.scans.is_asked()
+            && work.in_flight.count() == 0
+    })
 }
 
 /// One file as it must come back: kind, content, mode; times are compared

@@ -77,10 +77,10 @@ impl Scene {
 
     /// So much time has passed that nothing can come any more.
     async fn is_put_right(&self, daemon: &Daemon) {
-        let ctx = daemon.context();
+        let ctx = daemon.parts();
         until("the bucket equals the folder again", async || {
             // What is noted a moment later is due, too.
-            ctx.late.pass(2 * HOUR_MS as i64);
+            ctx.sources[0].late.pass(2 * HOUR_MS as i64);
             in_bucket(&self.store).await == on_disk(&self.rig.root())
         })
         .await;

@@ -7,7 +7,7 @@ mod wire;
 use crate::harness::{BUCKET, Rig, Thing, finish, history, on_disk, program, until};
 use crate::raw::client;
 use keepwatch::daemon::Daemon;
-use keepwatch::status::News;
+use keepwatch::status::Event;
 use keepwatch::types::{ContentHash, RelKey};
 use std::collections::BTreeMap;
 use std::fs;
@@ -67,7 +67,7 @@ impl Office {
     /// was there before: the harness refuses objects that are not what they say
     /// of themselves.
     async fn until_believed(&self, key: &str, content: &[u8]) {
-        let (ctx, key) = (self.daemon.context(), RelKey::parse_full(key).unwrap());
+        let (ctx, key) = (self.daemon.parts(), RelKey::parse_full(key).unwrap());
         let want = Some(ContentHash::of(content));
         until("the content is believed to be stored", async || {
             let record = ctx.index.get(ctx.sources[0].id, &key).unwrap();
@@ -77,7 +77,7 @@ impl Office {
     }
 
     fn saved_bytes(&self) -> u64 {
-        let ctx = self.daemon.context();
+        let ctx = self.daemon.parts();
         ctx.index.activity(ctx.sources[0].id).saved_bytes
     }
 
@@ -405,8 +405,8 @@ async fn a_renamed_file_or_folder_is_no_deletion() {
         ("gone.txt", text("gone", 8)),
     ])
     .await;
-    let ctx = office.daemon.context();
-    let mut news = ctx.board.listen();
+    let ctx = office.daemon.parts();
+    let mut news = ctx.events.listen();
     office.rename("a.txt", "z.txt");
     office.rename("folder", "other");
     fs::remove_file(office.rig.path("gone.txt")).unwrap();
@@ -415,8 +415,8 @@ async fn a_renamed_file_or_folder_is_no_deletion() {
     let (mut renamed, mut deleted) = (Vec::new(), Vec::new());
     while let Ok(item) = news.try_recv() {
         match item {
-            News::Renamed { path, to, .. } => renamed.push((path, to)),
-            News::Deleted { path, .. } => deleted.push(path),
+            Event::Renamed { path, to, .. } => renamed.push((path, to)),
+            Event::Deleted { path, .. } => deleted.push(path),
             _ => {}
         }
     }

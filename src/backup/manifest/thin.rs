@@ -3,11 +3,11 @@
 //! Invariant: what is marked as deleted is a manifest by its very key, and its
 //! versions stay.
 
+use crate::backup::context::Context;
 use crate::destination;
 use crate::destination::Deed;
 use crate::manifest::{format, retention};
 use crate::s3::{At, Course, Next, PAGE_KEYS};
-use crate::backup::context::Context;
 use crate::source::SourceRuntime;
 use crate::types::Fault;
 use std::sync::Arc;

@@ -181,9 +181,8 @@ impl Alarm<'_> {
 
     async fn look_for_stuck(&self, one: &mut Watched) {
         let (index, id) = (self.index.clone(), one.source.id);
-        let oldest = blocking(move || {
-            index.oldest_unprotected(id, |entry| is_alarming(entry.fault.class))
-        });
+        let oldest =
+            blocking(move || index.oldest_unprotected(id, |entry| is_alarming(entry.fault.class)));
         match oldest.await {
             Ok(oldest) => one.stuck = oldest,
             // What was found stands; that the index fails is told by itself.
@@ -218,10 +217,7 @@ fn standing(watched: &[Watched], is_look: bool) -> Vec<Standing> {
         .filter(|(_, one)| one.source.breaker.outage().is_none())
         .map(|(number, one)| Standing {
             part: Part::Files(number),
-            failing: one
-                .stuck
-                .as_ref()
-                .map(|of| (of.since_ms, of.fault.clone())),
+            failing: one.stuck.as_ref().map(|of| (of.since_ms, of.fault.clone())),
             is_fresh: is_look,
         });
     buckets.chain(files).collect()

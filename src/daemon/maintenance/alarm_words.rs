@@ -133,9 +133,7 @@ impl Speaker<'_> {
                     let of = &self.watched(*number).source.breaker;
                     watched.source.breaker.shares_bucket(of)
                 }
-                Part::Files(number) => {
-                    Arc::ptr_eq(&watched.source, &self.watched(*number).source)
-                }
+                Part::Files(number) => Arc::ptr_eq(&watched.source, &self.watched(*number).source),
             })
         };
         let all = self.looked.watched.iter().filter(stops);

@@ -9,13 +9,10 @@ pub(super) struct Broken(Mutex<Option<(i64, Fault)>>);
 
 impl Broken {
     pub(super) fn get(&self) -> Option<(i64, Fault)> {
-        self.0
-            .lock()
-            .clone()
+        self.0.lock().clone()
     }
 
     pub(super) fn set(&self, broken: Option<(i64, Fault)>) {
         *self.0.lock() = broken;
     }
 }
-

@@ -48,7 +48,10 @@ impl Mending {
 async fn reopen(heartbeat: &Heartbeat<'_>, fault: &Fault) {
     let (sources, index) = (heartbeat.sources, heartbeat.index.clone());
     // Before it is known whether it is empty: a worker asks the bucket then.
-    let compared: Vec<bool> = sources.iter().map(|source| source.comparison.replace(false)).collect();
+    let compared: Vec<bool> = sources
+        .iter()
+        .map(|source| source.comparison.replace(false))
+        .collect();
     let reopened = tokio::task::spawn_blocking(move || index.reopen()).await;
     let is_same = matches!(reopened, Ok(Ok(Opened::Existing)) | Ok(Err(_)));
     for (source, was) in sources.iter().zip(compared) {

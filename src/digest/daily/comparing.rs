@@ -86,12 +86,7 @@ impl FullComparison {
     }
 
     /// Compare once what is not compared yet.
-    async fn compare(
-        &self,
-        results: &mut [Compared<'_>],
-        confirmed: bool,
-        waiting: &mut Waiting,
-    ) {
+    async fn compare(&self, results: &mut [Compared<'_>], confirmed: bool, waiting: &mut Waiting) {
         let cut = results.iter_mut().filter(|compared| !compared.is_whole());
         let asked: Vec<_> = cut
             .map(|compared| {

@@ -235,4 +235,3 @@ impl DailyJob {
         self.set_state(PERIOD_START, to_ms).await
     }
 }
-

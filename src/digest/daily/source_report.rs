@@ -96,16 +96,12 @@ pub(crate) fn source_report(
             files: s.files,
             complete: s.complete() && waiting == 0,
         }),
-        outage: source
-            .breaker
-            .outage()
-            .map(|(since_ms, fault)| OutageLine {
-                since_ms,
-                reason: fault.reason(),
-                remedy: fault.hint,
-            }),
+        outage: source.breaker.outage().map(|(since_ms, fault)| OutageLine {
+            since_ms,
+            reason: fault.reason(),
+            remedy: fault.hint,
+        }),
         troubles: destination::troubles(&source.destination),
     };
     Ok((report, (activity, failures)))
 }
-

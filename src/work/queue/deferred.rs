@@ -136,10 +136,15 @@ impl Lanes {
     }
 
     /// Which deferred paths wait for nothing that is still to come.
-    fn next_barrier(&self, next_ticket: u64, readiness: impl Fn(i64) -> Readiness) -> Option<Barrier> {
+    fn next_barrier(
+        &self,
+        next_ticket: u64,
+        readiness: impl Fn(i64) -> Readiness,
+    ) -> Option<Barrier> {
         let mut barrier = None;
         for ticket in self.deferred.keys() {
-            let Readiness::AfterTheRest { given_back } = readiness(self.deferred_ms(*ticket)?) else {
+            let Readiness::AfterTheRest { given_back } = readiness(self.deferred_ms(*ticket)?)
+            else {
                 break;
             };
             barrier

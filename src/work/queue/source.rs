@@ -75,12 +75,7 @@ impl SourceQueue {
     /// # Errors
     /// [`Full`] when the lane is full.
     pub fn push_retry(&self, path: RelPath, since_ms: i64) -> Result<(), Full> {
-        let is_known = self
-            .queue
-            .state()
-            .lanes_of(self)
-            .paths
-            .contains_key(&path);
+        let is_known = self.queue.state().lanes_of(self).paths.contains_key(&path);
         if is_known {
             return Ok(());
         }

@@ -54,11 +54,17 @@ async fn edits_overtake_the_backlog_and_a_path_waits_once() {
 async fn a_path_is_never_in_two_workers_and_a_touch_meanwhile_is_not_lost() {
     let (queue, of) = Queue::new(1, 10, 16);
     of[0].push_edit(p("a"), 5, false).unwrap();
-    let first = queue.pop(&of, |_, _, _| true, after_the_rest).await.unwrap();
+    let first = queue
+        .pop(&of, |_, _, _| true, after_the_rest)
+        .await
+        .unwrap();
     of[0].push_edit(p("a"), 7, true).unwrap();
     assert_eq!(pop(&queue, &of).await, None, "it is in a worker");
     queue.done(&first);
-    let second = queue.pop(&of, |_, _, _| true, after_the_rest).await.unwrap();
+    let second = queue
+        .pop(&of, |_, _, _| true, after_the_rest)
+        .await
+        .unwrap();
     assert_eq!((second.since_ms, second.deadline), (7, true));
     queue.done(&second);
     assert_eq!(pop(&queue, &of).await, None);
@@ -79,7 +85,10 @@ async fn a_full_edit_lane_says_so_and_a_full_backlog_waits() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!waiting.is_finished(), "the scan waits for the queue");
     for _ in 0..3 {
-        let item = queue.pop(&of, |_, _, _| true, after_the_rest).await.unwrap();
+        let item = queue
+            .pop(&of, |_, _, _| true, after_the_rest)
+            .await
+            .unwrap();
         queue.done(&item);
     }
     waiting.await.unwrap();
@@ -92,7 +101,10 @@ async fn the_backlog_leaves_a_worker_for_edits() {
     for name in ["a", "b"] {
         of[0].push_backlog(p(name), 1).await;
     }
-    let running = queue.pop(&of, |_, _, _| true, after_the_rest).await.unwrap();
+    let running = queue
+        .pop(&of, |_, _, _| true, after_the_rest)
+        .await
+        .unwrap();
     assert_eq!(
         pop(&queue, &of).await,
         None,
@@ -129,7 +141,10 @@ async fn sources_take_turns_and_an_unreachable_one_waits() {
 async fn drained_means_nothing_waits_and_nothing_runs() {
     let (queue, of) = Queue::new(1, 10, 16);
     of[0].push_backlog(p("a"), 1).await;
-    let item = queue.pop(&of, |_, _, _| true, after_the_rest).await.unwrap();
+    let item = queue
+        .pop(&of, |_, _, _| true, after_the_rest)
+        .await
+        .unwrap();
     let drained = {
         let of = of.clone();
         tokio::spawn(async move { of[0].backlog_drained().await })
@@ -184,7 +199,10 @@ async fn the_oldest_is_served_however_many_new_ones_come() {
         queue
             .push_edit(0, p(&format!("new{number}")), 1, false)
             .unwrap();
-        let item = queue.pop(&of, |_, _, _| true, after_the_rest).await.unwrap();
+        let item = queue
+            .pop(&of, |_, _, _| true, after_the_rest)
+            .await
+            .unwrap();
         old += usize::from(item.path.to_string().starts_with("old"));
         queue.done(&item);
     }
@@ -199,7 +217,10 @@ async fn what_is_given_back_lets_the_others_try_and_keeps_its_place() {
     }
     let mut tried = Vec::new();
     for _ in 0..3 {
-        let item = queue.pop(&of, |_, _, _| true, after_the_rest).await.unwrap();
+        let item = queue
+            .pop(&of, |_, _, _| true, after_the_rest)
+            .await
+            .unwrap();
         tried.push(item.path.to_string());
         queue.give_back(&item);
     }
@@ -419,7 +440,10 @@ async fn all_that_is_defer_comes_at_once() {
         of[0].push_edit(p(name), 0, false).unwrap();
     }
     for _ in 0..3 {
-        let item = queue.pop(&of, |_, _, _| true, |_, _| Readiness::No).await.unwrap();
+        let item = queue
+            .pop(&of, |_, _, _| true, |_, _| Readiness::No)
+            .await
+            .unwrap();
         queue.defer(&item, item.since_ms);
     }
     // Deletions do not wait for one another.

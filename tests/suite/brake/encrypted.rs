@@ -53,7 +53,7 @@ async fn office(config: &std::path::Path, rig: &Rig) -> (Running, Tree) {
         .map(|v| v.modified_ms)
         .max();
     until("the clock has moved on", async || {
-        keepwatch::source::system_clock()() > newest_ms.unwrap() + 3_000
+        keepwatch::clock::system_clock()() > newest_ms.unwrap() + 3_000
     })
     .await;
     (daemon, good)
@@ -298,7 +298,7 @@ async fn ordinary_work_with_texts_and_empty_files_raises_no_alarm() {
     }
     rig.until_equal(&daemon).await;
     assert!(at_rest(&daemon));
-    assert!(daemon.context().brakes.holds(0).is_empty());
+    assert!(daemon.parts().sources[0].guard.holds().is_empty());
     assert!(!messages(&rig).contains("ALERT"), "{}", messages(&rig));
     daemon.stop().await.unwrap();
 }
@@ -336,7 +336,7 @@ async fn ordinary_mass_work_of_an_office_raises_no_alarm() {
         rig.write(&format!("unzipped/{i}.bin"), noise(&mut random));
     }
     rig.until_equal(&daemon).await;
-    assert!(at_rest(&daemon) && daemon.context().brakes.holds(0).is_empty());
+    assert!(at_rest(&daemon) && daemon.parts().sources[0].guard.holds().is_empty());
     assert!(!messages(&rig).contains("ALERT"), "{}", messages(&rig));
     daemon.stop().await.unwrap();
 }

@@ -3,9 +3,9 @@
 use super::{messages, until_calm, until_told, until_warned};
 use crate::harness::{BUCKET, Fate, Faults, Rig, Running, finish, program, until, write_config};
 use crate::raw::marked;
+use keepwatch::clock::system_clock;
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::digest::compare_in_full;
-use keepwatch::source::system_clock;
 use std::fs;
 use std::sync::Arc;
 
@@ -54,31 +54,43 @@ async fn deleting_most_of_a_source_is_held_told_at_once_and_survives_a_restart()
     let held = marked_files(&rig).await;
     assert!(held <= 30, "{held} marked: at most half");
     // What is held back is no failure.
-    let index = &daemon.context().index;
-    let id = daemon.context().sources[0].id;
+    let index = &daemon.parts().index;
+    let id = daemon.parts().sources[0].id;
     assert_eq!(index.unprotected(id, 10).unwrap().1, 0);
     daemon.stop().await.unwrap();
 
     let daemon = rig.start().await;
-    assert_eq!(daemon.context().brakes.holds(0).len(), 1, "from the index");
-    let scan = daemon.context().scans.ask_and_wait(0, false).await.unwrap();
+    assert_eq!(
+        daemon.parts().sources[0].guard.holds().len(),
+        1,
+        "from the index"
+    );
+    let scan = daemon.parts().sources[0]
+        .work
+        .scans
+        .ask_and_wait(false)
+        .await
+        .unwrap();
     assert!(!scan.complete() && scan.held > 0);
     assert_eq!(marked_files(&rig).await, held);
     let once = messages(&rig).matches("ALERT, office lost most").count();
     assert_eq!(once, 1, "one alert per incident");
 
     // Confirmed: all of it is marked, and it is over.
-    let scan = daemon.context().scans.ask_and_wait(0, true).await.unwrap();
+    let scan = daemon.parts().sources[0]
+        .work
+        .scans
+        .ask_and_wait(true)
+        .await
+        .unwrap();
     assert!(scan.complete(), "{:?}", scan.incomplete);
     rig.until_equal(&daemon).await;
     assert_eq!(marked_files(&rig).await, 60);
     until_calm(&daemon).await;
     assert!(
-        daemon
-            .context()
-            .board
-            .source(0)
-            .unwrap()
+        daemon.parts().sources[0]
+            .status
+            .snapshot()
             .warnings
             .is_empty()
     );
@@ -102,18 +114,18 @@ async fn a_start_without_a_network_ends_no_hold_and_marks_nothing_later() {
     });
     let store = rig.faulty_store(&faults);
     let daemon = rig.start_with(rig.config(), Some(store)).await;
-    let ctx = daemon.context();
-    ctx.scans.ask_and_wait(0, false).await.unwrap();
+    let ctx = daemon.parts();
+    ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
     assert!(!ctx.sources[0].marks_deletions());
-    assert_eq!(ctx.brakes.holds(0).len(), 1);
-    let scan = ctx.scans.ask_and_wait(0, true).await.unwrap();
-    assert!(!scan.complete() && ctx.brakes.holds(0).len() == 1);
+    assert_eq!(ctx.sources[0].guard.holds().len(), 1);
+    let scan = ctx.sources[0].work.scans.ask_and_wait(true).await.unwrap();
+    assert!(!scan.complete() && ctx.sources[0].guard.holds().len() == 1);
     faults.set(|_| Fate::Pass);
     until("the bucket has been asked", async || {
         ctx.sources[0].marks_deletions()
     })
     .await;
-    let scan = ctx.scans.ask_and_wait(0, false).await.unwrap();
+    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
     assert!(scan.held > 0, "{scan:?}");
     assert_eq!(marked_files(&rig).await, 0);
     assert!(!messages(&rig).contains("is well again"));
@@ -130,15 +142,18 @@ async fn what_comes_back_ends_the_hold_by_itself_and_is_told() {
     until_warned(&daemon, "deletions").await;
     until_told(&rig, "lost most of its files").await;
     fs::rename(&away, rig.path("year")).unwrap();
-    daemon.context().scans.ask_and_wait(0, false).await.unwrap();
+    daemon.parts().sources[0]
+        .work
+        .scans
+        .ask_and_wait(false)
+        .await
+        .unwrap();
     until_calm(&daemon).await;
     rig.until_equal(&daemon).await;
     assert!(
-        daemon
-            .context()
-            .board
-            .source(0)
-            .unwrap()
+        daemon.parts().sources[0]
+            .status
+            .snapshot()
             .warnings
             .is_empty()
     );
@@ -170,7 +185,7 @@ async fn a_folder_that_is_renamed_again_and_again_has_lost_nothing() {
     let daemon = protected(&rig, 60).await;
     renamed_in_turn(&rig).await;
     rig.until_equal(&daemon).await;
-    assert_eq!(daemon.context().brakes.holds(0), []);
+    assert_eq!(daemon.parts().sources[0].guard.holds(), []);
     let told = messages(&rig);
     assert!(told.is_empty(), "{told}");
     daemon.stop().await.unwrap();
@@ -190,11 +205,24 @@ async fn a_folder_whose_old_names_cannot_be_marked_yet_has_lost_nothing() {
         .await;
     rig.until_equal(&daemon).await;
     renamed_in_turn(&rig).await;
-    let scan = daemon.context().scans.ask_and_wait(0, false).await.unwrap();
-    assert_eq!((daemon.context().brakes.holds(0), scan.held), (vec![], 0));
+    let scan = daemon.parts().sources[0]
+        .work
+        .scans
+        .ask_and_wait(false)
+        .await
+        .unwrap();
+    assert_eq!(
+        (daemon.parts().sources[0].guard.holds(), scan.held),
+        (vec![], 0)
+    );
     assert_eq!(super::in_bucket(&rig.store()).await.len(), 300);
     faults.set(|_| Fate::Pass);
-    daemon.context().scans.ask_and_wait(0, false).await.unwrap();
+    daemon.parts().sources[0]
+        .work
+        .scans
+        .ask_and_wait(false)
+        .await
+        .unwrap();
     rig.until_equal(&daemon).await;
     assert_eq!(marked_files(&rig).await, 240);
     let told = messages(&rig);
@@ -228,7 +256,7 @@ async fn most_names_of_files_that_have_others_may_go() {
     }
     rig.until_equal(&daemon).await;
     assert_eq!(marked_files(&rig).await, 90);
-    assert_eq!(daemon.context().brakes.holds(0), []);
+    assert_eq!(daemon.parts().sources[0].guard.holds(), []);
     let told = messages(&rig);
     assert!(told.is_empty(), "{told}");
     daemon.stop().await.unwrap();
@@ -299,7 +327,7 @@ async fn a_folder_with_nine_of_ten_files_is_renamed_without_a_word() {
         fs::rename(rig.path(from), rig.path(to)).unwrap();
         rig.until_equal(&daemon).await;
     }
-    assert!(daemon.context().brakes.holds(0).is_empty());
+    assert!(daemon.parts().sources[0].guard.holds().is_empty());
     assert!(!messages(&rig).contains("ALERT"), "{}", messages(&rig));
     daemon.stop().await.unwrap();
 }
@@ -322,8 +350,16 @@ async fn a_few_deletions_each_day_never_trip() {
             fs::remove_file(rig.path(&format!("year/{}/{i}.txt", i % 7))).unwrap();
         }
         rig.until_equal(&daemon).await;
-        daemon.context().scans.ask_and_wait(0, false).await.unwrap();
-        assert!(daemon.context().brakes.holds(0).is_empty(), "day {day}");
+        daemon.parts().sources[0]
+            .work
+            .scans
+            .ask_and_wait(false)
+            .await
+            .unwrap();
+        assert!(
+            daemon.parts().sources[0].guard.holds().is_empty(),
+            "day {day}"
+        );
         daemon.stop().await.unwrap();
     }
     assert!(!messages(&rig).contains("ALERT"));
@@ -353,7 +389,7 @@ async fn files_that_are_not_backed_up_yet_make_up_for_none_of_the_missing() {
     for i in 0..3 {
         rig.write(&format!("new/{i}.txt"), format!("new, {i}"));
     }
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     let id = ctx.sources[0].id;
     until("none of the new ones is protected", async || {
         ctx.index.unprotected(id, 10).unwrap().1 == 3
@@ -372,8 +408,8 @@ async fn files_that_are_not_backed_up_yet_make_up_for_none_of_the_missing() {
 async fn a_comparison_waits_for_deletions_that_wait_for_a_count() {
     let rig = Rig::new();
     let daemon = protected(&rig, 40).await;
-    let ctx = Arc::clone(daemon.context());
-    ctx.brakes.counts(0, true);
+    let ctx = daemon.parts().clone();
+    ctx.sources[0].guard.counts(true);
     for i in 0..3 {
         fs::remove_file(rig.path(&format!("year/{i}/{i}.txt"))).unwrap();
     }
@@ -382,16 +418,16 @@ async fn a_comparison_waits_for_deletions_that_wait_for_a_count() {
     rig.write("year/3/3.txt/inner.txt", "inner");
     // What is only on its way to the queue no comparison waits for.
     until("all of them wait", async || {
-        ctx.queue.deletions_waiting(0) == 4
+        ctx.sources[0].work.queue.deletions_waiting() == 4
     })
     .await;
-    let counting = Arc::clone(&ctx);
+    let counting = ctx.clone();
     let counted = tokio::spawn(async move {
         // Far longer than a comparison takes that waits for nothing.
         tokio::time::sleep(std::time::Duration::from_secs(4)).await;
-        counting.brakes.counts(0, false);
+        counting.sources[0].guard.counts(false);
     });
-    let scans = compare_in_full(&ctx, false, std::future::ready(())).await;
+    let scans = ctx.comparison().run(false, std::future::ready(())).await;
     assert!(scans[0].as_ref().is_some_and(|scan| scan.complete()));
     assert_eq!(marked_files(&rig).await, 4);
     counted.await.unwrap();

@@ -146,7 +146,12 @@ async fn a_repair_that_was_cut_off_is_done_by_the_next_run_and_not_by_believing_
     assert_eq!(world.versions().await.len(), 1);
     // A comparison with the bucket, whose word is what must not be taken.
     let daemon = world.rig.start().await;
-    let scan = daemon.context().scans.ask_and_wait(0, false).await.unwrap();
+    let scan = daemon.parts().sources[0]
+        .work
+        .scans
+        .ask_and_wait(false)
+        .await
+        .unwrap();
     assert!(scan.listed_whole, "{scan:?}");
     until("it is sent", async || world.versions().await.len() == 2).await;
     until("the daemon rests", async || at_rest(&daemon)).await;
@@ -182,7 +187,7 @@ async fn nothing_is_found_while_an_office_works() {
                 _ => {}
             }
         }
-        let verified = repair::run(daemon.context(), &ask, |_| (), &never)
+        let verified = repair::run(&daemon.parts().repairer(), &ask, |_| (), &never)
             .await
             .unwrap();
         assert_eq!(verified[0].findings_total, 0, "{round}: {verified:#?}");

@@ -72,7 +72,7 @@ async fn a_journal_is_marked_only_when_its_databases_own_deletion_is_stored() {
     .await;
     assert_eq!(scene.marked().await, Vec::<String>::new());
     scene.faults.set(|_| Fate::Pass);
-    scene.daemon.context().scans.ask_whole(0, false);
+    scene.daemon.parts().sources[0].work.scans.ask_whole(false);
     scene.rig.until_equal(&scene.daemon).await;
     assert_eq!(scene.marked().await, ["x.db", "x.db-wal"]);
     scene.daemon.stop().await.unwrap();
@@ -104,14 +104,14 @@ async fn a_journal_is_marked_only_when_its_databases_own_state_is_stored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_could_not_be_marked_yet_gets_another_turn() {
     let scene = Scene::start().await;
-    let ctx = Arc::clone(scene.daemon.context());
+    let ctx = scene.daemon.parts().clone();
     let began = Arc::new(OnceLock::new());
-    let (counting, tell) = (Arc::clone(&ctx), Arc::clone(&began));
+    let (counting, tell) = (ctx.clone(), Arc::clone(&began));
     scene.faults.set(move |request| {
         let path = request.uri.split('?').next().unwrap_or_default();
         if request.method == "DELETE" && path.ends_with("/x.db") && tell.set(()).is_ok() {
             // While the database is marked another worker begins to count the files.
-            counting.brakes.counts(0, true);
+            counting.sources[0].guard.counts(true);
         }
         Fate::Pass
     });
@@ -128,7 +128,7 @@ async fn a_journal_that_could_not_be_marked_yet_gets_another_turn() {
         ["x.db"],
         "nothing more while they count"
     );
-    ctx.brakes.counts(0, false);
+    ctx.sources[0].guard.counts(false);
     scene.rig.until_equal(&scene.daemon).await;
     assert_eq!(scene.marked().await, ["x.db", "x.db-wal"]);
     scene.daemon.stop().await.unwrap();

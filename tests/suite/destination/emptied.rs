@@ -54,7 +54,7 @@ async fn a_bucket_that_was_made_again_during_an_outage_is_compared_and_told() {
     faults.set(|_| Fate::Answer(404, "NoSuchBucket"));
     rig.write("new.txt", "saved while there is no bucket");
     until("the outage is seen", async || {
-        daemon.context().gates.outage(0).is_some()
+        daemon.parts().sources[0].breaker.outage().is_some()
     })
     .await;
     empty(&rig.vault()).await;

@@ -108,12 +108,12 @@ async fn until_told(rig: &Rig, words: &str) {
 }
 
 fn is_refused(daemon: &Daemon) -> bool {
-    !daemon.context().sources[0].destination.may_send()
+    !daemon.parts().sources[0].destination.may_send()
 }
 
 async fn until_refused(daemon: &Daemon) {
     until("it is refused", async || {
-        let board = daemon.context().board.source(0).unwrap();
+        let board = daemon.parts().sources[0].status.snapshot();
         is_refused(daemon) && board.warnings.contains_key("owner")
     })
     .await;
@@ -129,8 +129,8 @@ async fn another_computer_with_the_same_configuration_is_refused_and_sends_nothi
     let second = Second::of(&first);
     let daemon = second.start(first.store()).await;
     until_refused(&daemon).await;
-    let ctx = daemon.context();
-    let warning = ctx.board.source(0).unwrap().warnings["owner"].clone();
+    let ctx = daemon.parts();
+    let warning = ctx.sources[0].status.snapshot().warnings["owner"].clone();
     let root = first.root().display().to_string();
     for words in [
         root.as_str(),
@@ -143,9 +143,9 @@ async fn another_computer_with_the_same_configuration_is_refused_and_sends_nothi
     until_told(&second.rig, "is another computer's").await;
     // Nothing is sent by anything that happens there, and nothing waits for ever.
     second.rig.write("new.txt", "new");
-    let scan = ctx.scans.ask_and_wait(0, false).await.unwrap();
+    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
     assert!(!scan.complete(), "{scan:?}");
-    let report = keepwatch::digest::report(ctx, ctx.now_ms()).await;
+    let report = ctx.daily_job().report(ctx.clock.now_ms()).await;
     let message = report.unwrap().message();
     assert!(message.subject.contains("ATTENTION"), "{}", message.subject);
     assert!(message.body.contains("NOTHING IS SENT"), "{}", message.body);
@@ -212,8 +212,8 @@ async fn the_old_computer_sees_that_another_took_over_before_it_marks_anything()
     let old = first.start().await;
     first.until_equal(&old).await;
     // As fresh as can be: the old one goes by it for seconds.
-    let ctx = old.context();
-    ctx.scans.ask_and_wait(0, false).await.unwrap();
+    let ctx = old.parts();
+    ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
 
     let second = Second::of(&first);
     fs::remove_file(second.rig.path("x.txt")).unwrap();
@@ -243,7 +243,7 @@ async fn the_old_computer_sees_that_another_took_over_before_it_marks_anything()
     until_refused(&old).await;
     until_told(&first, "is another computer's").await;
     first.write("late.txt", "late");
-    let scan = ctx.scans.ask_and_wait(0, false).await.unwrap();
+    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
     assert!(!scan.complete(), "{scan:?}");
     assert_eq!(versions(&store, BUCKET).await, before);
     old.stop().await.unwrap();
@@ -273,8 +273,8 @@ async fn no_list_counts_and_no_manifest_is_written_before_it_is_known_whose_the_
         }
     });
     let daemon = second.start(first.faulty_store(&faults)).await;
-    let ctx = daemon.context();
-    let scan = ctx.scans.ask_and_wait(0, false).await.unwrap();
+    let ctx = daemon.parts();
+    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
     assert!(!scan.listed_whole && !scan.complete(), "{scan:?}");
     let said = scan.incomplete.join("; ");
     assert!(
@@ -300,7 +300,7 @@ async fn no_list_counts_and_no_manifest_is_written_before_it_is_known_whose_the_
         ..ScanDone::default()
     };
     assert!(whole.complete());
-    keepwatch::backup::write_all(ctx, &[Some(whole)]).await;
+    keepwatch::backup::write_all(&ctx.backup, &[Some(whole)]).await;
     assert_eq!(everything().await, before);
     daemon.stop().await.unwrap();
 }
@@ -365,7 +365,7 @@ async fn race(demands_count: bool) {
     until("one of them has it, and the other knows", async || {
         let refused = both.iter().filter(|daemon| is_refused(daemon)).count();
         let owner = both.iter().find(|daemon| !is_refused(daemon));
-        refused == 1 && owner.is_some_and(|owner| owner.context().sources[0].marks_deletions())
+        refused == 1 && owner.is_some_and(|owner| owner.parts().sources[0].marks_deletions())
     })
     .await;
     let (winner, rig) = match is_refused(&one) {
@@ -410,9 +410,9 @@ async fn what_was_there_before_there_were_records() {
     // The same computer and folder, its state folder lost: the manifest says who it was.
     let rig = first().await;
     let daemon = rig.start().await;
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     let settled = std::future::ready(());
-    keepwatch::digest::compare_in_full(ctx, false, settled).await;
+    ctx.comparison().run(false, settled).await;
     daemon.stop().await.unwrap();
     without_record(&rig, true).await;
     let before = versions(&rig.store(), BUCKET).await;
@@ -421,7 +421,7 @@ async fn what_was_there_before_there_were_records() {
         let second = Second::of(&rig);
         let daemon = second.start(rig.store()).await;
         until_refused(&daemon).await;
-        let warning = daemon.context().board.source(0).unwrap().warnings["owner"].clone();
+        let warning = daemon.parts().sources[0].status.snapshot().warnings["owner"].clone();
         let told = rig.root().display().to_string();
         assert_eq!(warning.contains(&told), manifests_stay, "{warning}");
         assert_eq!(warning.contains("last seen"), manifests_stay, "{warning}");
@@ -447,7 +447,7 @@ async fn nothing_is_sent_before_it_is_known_whose_the_destination_is() {
     });
     let store = rig.faulty_store(&faults);
     let daemon = rig.start_with(rig.config(), Some(store)).await;
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     let asked = faults.requests();
     until("it has asked again and again", async || {
         faults.requests() > asked + 10 && ctx.index.has_unprotected(ctx.sources[0].id)
@@ -467,7 +467,7 @@ async fn a_destination_around_or_inside_anothers_is_refused() {
     inner.config.sources[0].prefix = "d/inner/".into();
     let daemon = inner.start(outer.store()).await;
     until_refused(&daemon).await;
-    let warning = daemon.context().board.source(0).unwrap().warnings["owner"].clone();
+    let warning = daemon.parts().sources[0].status.snapshot().warnings["owner"].clone();
     assert!(warning.contains("overlaps with office/,"), "{warning}");
     daemon.stop().await.unwrap();
     // Around one that has a part.
@@ -484,7 +484,7 @@ async fn a_destination_around_or_inside_anothers_is_refused() {
     let around = Second::of(&rig);
     let other = around.start(rig.store()).await;
     until_refused(&other).await;
-    let warning = other.context().board.source(0).unwrap().warnings["owner"].clone();
+    let warning = other.parts().sources[0].status.snapshot().warnings["owner"].clone();
     assert!(warning.contains("overlaps with office/part/,"), "{warning}");
     assert!(marked(&store, BUCKET).await.is_empty());
     other.stop().await.unwrap();
@@ -504,7 +504,7 @@ async fn a_record_that_cannot_be_read_is_nobodys_leave_to_send() {
     until_told(&rig, "is another computer's").await;
     assert_eq!(versions(&rig.store(), BUCKET).await, before);
     // Somebody's word ends it, beside the running daemon.
-    keepwatch::destination::take_over(daemon.context(), 0)
+    keepwatch::destination::take_over(&daemon.parts().sources[0].destination)
         .await
         .unwrap();
     rig.until_equal(&daemon).await;
@@ -532,7 +532,7 @@ async fn a_record_in_cold_storage_is_read_all_the_same() {
     let second = Second::of(&rig);
     let daemon = second.start(rig.faulty_store(&cold())).await;
     until_refused(&daemon).await;
-    let board = daemon.context().board.source(0).unwrap();
+    let board = daemon.parts().sources[0].status.snapshot();
     let warning = &board.warnings["owner"];
     let root = rig.root().display().to_string();
     assert!(warning.contains(&root), "{warning}");

@@ -48,8 +48,8 @@ async fn what_is_saved_and_deleted_after_versioning_was_switched_off_is_not_dest
     // At once, and not after `alert_after`.
     until_told(&rig, "the bucket office keeps no old versions").await;
     fs::remove_file(rig.path("b.txt")).unwrap();
-    let ctx = daemon.context();
-    let scan = ctx.scans.ask_and_wait(0, false).await.unwrap();
+    let ctx = daemon.parts();
+    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
     assert!(scan.complete(), "{scan:?}");
     until("nothing waits", async || at_rest(&daemon)).await;
     let kept = [
@@ -81,9 +81,9 @@ async fn a_deletion_that_leaves_no_marker_of_its_own_is_noticed() {
     let rig = Rig::new();
     let daemon = protected(&rig).await;
     let store = rig.store();
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     // The bucket's word is as fresh as can be.
-    ctx.scans.ask_and_wait(0, false).await.unwrap();
+    ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
     versioning(&rig.vault(), false).await;
     fs::remove_file(rig.path("a.txt")).unwrap();
     until_told(&rig, "the bucket office keeps no old versions").await;

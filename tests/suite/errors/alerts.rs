@@ -28,7 +28,11 @@ async fn two_files_that_fail_for_long_are_told_although_the_bucket_works() {
         count(&messages(&rig), "2 files of office cannot be backed up") > 0
     })
     .await;
-    assert_eq!(daemon.context().gates.outage(0), None, "no gate closed");
+    assert_eq!(
+        daemon.parts().sources[0].breaker.outage(),
+        None,
+        "no gate closed"
+    );
     assert!(messages(&rig).contains("InternalError"));
     faults.set(|_| Fate::Pass);
     until_well(&rig, &daemon).await;
@@ -60,7 +64,7 @@ async fn a_bucket_that_takes_no_files_does_not_seem_well_because_it_answers_look
         false => Fate::Pass,
     });
     let daemon = start_on(config(&rig), rig.faulty_store(&faults)).await;
-    let mut news = daemon.context().board.listen();
+    let mut news = daemon.parts().events.listen();
     until("the outage is told", async || {
         status(&rig).await.board.outage.is_some()
     })
@@ -145,7 +149,7 @@ async fn an_sns_that_hangs_holds_up_neither_retries_nor_other_alerts() {
         ..Options::default()
     };
     let daemon = Daemon::start(config, options).await.unwrap();
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     until("all is in", async || {
         ctx.index.counts(ctx.sources[0].id).protected() == 1
     })
@@ -200,7 +204,7 @@ async fn what_stops_all_buckets_is_one_mail_that_names_them_and_so_is_its_end() 
         config.sources.push(other);
     }
     let daemon = start_on(config, rig.faulty_store(&faults)).await;
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     let protected = |source: usize| ctx.index.counts(ctx.sources[source].id).protected();
     until("all is in", async || (0..3).all(|s| protected(s) == 1)).await;
     faults.set(|_| Fate::Answer(403, "InvalidAccessKeyId"));
@@ -219,12 +223,12 @@ async fn what_stops_all_buckets_is_one_mail_that_names_them_and_so_is_its_end() 
     assert_eq!(count(&told, "Why: "), 1, "{told}");
     fs::write(rig.dir.path().join("third/d.txt"), "d").unwrap();
     until("the third fails too", async || {
-        ctx.gates.outage(2).is_some()
+        ctx.sources[2].breaker.outage().is_some()
     })
     .await;
-    let failing_ms = ctx.gates.outage(2).unwrap().0;
+    let failing_ms = ctx.sources[2].breaker.outage().unwrap().0;
     until("an alert of its own would be due", async || {
-        ctx.now_ms() > failing_ms + 2 * 60_000
+        ctx.clock.now_ms() > failing_ms + 2 * 60_000
     })
     .await;
 
@@ -237,9 +241,9 @@ async fn what_stops_all_buckets_is_one_mail_that_names_them_and_so_is_its_end() 
         count(&messages(&rig), "works again") > 0
     })
     .await;
-    let beats_ms = ctx.now_ms() + 2 * 60_000;
+    let beats_ms = ctx.clock.now_ms() + 2 * 60_000;
     until("another would be told by then", async || {
-        ctx.now_ms() > beats_ms
+        ctx.clock.now_ms() > beats_ms
     })
     .await;
     let told = messages(&rig);

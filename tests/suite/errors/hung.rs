@@ -47,13 +47,13 @@ impl Two {
 }
 
 fn protected(daemon: &Daemon, source: usize) -> u64 {
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     ctx.index.counts(ctx.sources[source].id).protected()
 }
 
 /// The standing warning of the drive.
 fn warning(daemon: &Daemon) -> String {
-    let board = daemon.context().board.source(1).unwrap();
+    let board = daemon.parts().sources[1].status.snapshot();
     board.warnings.get("answer").cloned().unwrap_or_default()
 }
 
@@ -65,7 +65,7 @@ async fn a_drive_that_dies_under_the_workers_holds_up_nobody_else_and_comes_back
         two.rig.write(&format!("{number}.txt"), "local");
     }
     let daemon = two.start().await;
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     until("both are in", async || {
         protected(&daemon, 0) == 40 && protected(&daemon, 1) == 40
     })
@@ -74,10 +74,10 @@ async fn a_drive_that_dies_under_the_workers_holds_up_nobody_else_and_comes_back
     // Every worker that may is sent into it.
     for number in 0..40 {
         let path = RelPath::from_bytes(format!("{number}.txt")).unwrap();
-        ctx.edit(1, path, ctx.steady_ms(), false);
+        ctx.sources[1].work.edit(path, ctx.clock.steady_ms(), false);
     }
     until("workers hang in it", async || {
-        ctx.queue.depth(1).running > 0
+        ctx.sources[1].work.queue.depth().running > 0
     })
     .await;
     let saved = Instant::now();
@@ -92,20 +92,20 @@ async fn a_drive_that_dies_under_the_workers_holds_up_nobody_else_and_comes_back
         "{text}"
     );
     until("no worker is in there any more", async || {
-        ctx.queue.depth(1).running == 0
+        ctx.sources[1].work.queue.depth().running == 0
     })
     .await;
-    let left = ctx.answering.left_behind(1);
+    let left = ctx.sources[1].watchdog.abandoned();
     assert!((1..=16).contains(&left), "{left} threads left behind");
     // It stays at that, whatever is asked of it.
     for number in 0..20 {
         let path = RelPath::from_bytes(format!("{number}.txt")).unwrap();
-        ctx.edit(1, path, ctx.steady_ms(), false);
+        ctx.sources[1].work.edit(path, ctx.clock.steady_ms(), false);
     }
     two.rig.write("newer.txt", "and another");
     until("the next save is in", async || protected(&daemon, 0) == 42).await;
-    assert_eq!(ctx.queue.depth(1).running, 0);
-    assert!(ctx.answering.left_behind(1) <= left);
+    assert_eq!(ctx.sources[1].work.queue.depth().running, 0);
+    assert!(ctx.sources[1].watchdog.abandoned() <= left);
     assert_eq!(protected(&daemon, 1), 40, "nothing is taken for gone");
     dead.comes_back();
     fs::write(two.drive.join("after.txt"), "after").unwrap();
@@ -113,9 +113,9 @@ async fn a_drive_that_dies_under_the_workers_holds_up_nobody_else_and_comes_back
         protected(&daemon, 1) == 41 && warning(&daemon).is_empty()
     })
     .await;
-    assert_eq!(ctx.answering.silent_since(1), None);
+    assert_eq!(ctx.sources[1].watchdog.stalled_since_ms(), None);
     until("no thread is left behind", async || {
-        ctx.answering.left_behind(1) == 0
+        ctx.sources[1].watchdog.abandoned() == 0
     })
     .await;
     daemon.stop().await.unwrap();
@@ -165,12 +165,13 @@ async fn a_stop_does_not_wait_for_a_dead_drive() {
     let daemon = two.start().await;
     until("it is in", async || protected(&daemon, 1) == 1).await;
     let _dead = DeadDrive::over(&two.drive);
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     let path = RelPath::from_bytes("b.txt").unwrap();
-    ctx.edit(1, path, ctx.steady_ms(), false);
-    ctx.scans.ask_whole(1, true);
+    ctx.sources[1].work.edit(path, ctx.clock.steady_ms(), false);
+    ctx.sources[1].work.scans.ask_whole(true);
     until("a worker hangs in it", async || {
-        ctx.queue.depth(1).running > 0 || ctx.answering.silent_since(1).is_some()
+        ctx.sources[1].work.queue.depth().running > 0
+            || ctx.sources[1].watchdog.stalled_since_ms().is_some()
     })
     .await;
     let asked = Instant::now();

@@ -84,7 +84,12 @@ async fn strange_names_come_in_and_come_back() {
     assert_eq!(in_bucket(&rig.store()).await.len(), 3 * count);
 
     // A comparison with the bucket takes none of them for a stranger's.
-    let compared = daemon.context().scans.ask_and_wait(0, false).await.unwrap();
+    let compared = daemon.parts().sources[0]
+        .work
+        .scans
+        .ask_and_wait(false)
+        .await
+        .unwrap();
     assert!(compared.with_bucket && compared.complete(), "{compared:?}");
     assert_eq!(compared.foreign, 0, "{compared:?}");
     until_well(&rig, &daemon).await;
@@ -100,7 +105,7 @@ async fn strange_names_come_in_and_come_back() {
     rig.write("the last one", "x");
     let daemon = start(&rig, &Faults::none()).await;
     // So much at once must be confirmed.
-    let scan = daemon.context().scans.ask_and_wait(0, true);
+    let scan = daemon.parts().sources[0].work.scans.ask_and_wait(true);
     assert!(scan.await.unwrap().complete());
     until_well(&rig, &daemon).await;
     daemon.stop().await.unwrap();

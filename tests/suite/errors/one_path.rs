@@ -51,7 +51,13 @@ async fn one_file_always_fails(status_code: u16, code: &'static str, class: Clas
         fault.cause.contains(code) && !fault.hint.is_empty(),
         "{fault}"
     );
-    let report = daily::report(daemon.context(), 0).await.unwrap().message();
+    let report = daemon
+        .parts()
+        .daily_job()
+        .report(0)
+        .await
+        .unwrap()
+        .message();
     assert!(report.body.contains("bad.txt"), "{}", report.body);
 
     // Tried again, still since then; and an edit meanwhile is not held up.
@@ -207,8 +213,8 @@ async fn while_the_worker_is_busy(rig: &Rig, act: impl AsyncFnOnce(&Daemon)) -> 
 }
 
 async fn until_it_waits(daemon: &Daemon) {
-    let queue = &daemon.context().queue;
-    until("it waits for its turn", async || queue.depth(0).edits > 0).await;
+    let queue = &daemon.parts().sources[0].work.queue;
+    until("it waits for its turn", async || queue.depth().edits > 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

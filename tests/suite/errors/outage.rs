@@ -9,10 +9,10 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use futures::future::join_all;
-use keepwatch::destination::announce;
+use keepwatch::daemon::Parts;
 use keepwatch::retry::Transition;
 use keepwatch::s3::Store;
-use keepwatch::source::Context;
+use keepwatch::source::announce;
 use keepwatch::types::{Class, ContentHash};
 use std::fs;
 use std::sync::Arc;
@@ -251,8 +251,11 @@ pub fn count(text: &str, words: &str) -> usize {
     text.matches(words).count()
 }
 
-async fn until_passed(ctx: &Context, until_ms: i64) {
-    until("the fast clock is there", async || ctx.now_ms() >= until_ms).await;
+async fn until_passed(ctx: &Parts, until_ms: i64) {
+    until("the fast clock is there", async || {
+        ctx.clock.now_ms() >= until_ms
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -275,7 +278,7 @@ async fn a_long_outage_is_one_alert_and_one_all_clear() {
     assert!(alert.contains("access key"), "{alert}");
     assert!(alert.contains(BUCKET), "{alert}");
     let (since_ms, _) = status(&rig).await.board.outage.unwrap();
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     until_passed(ctx, since_ms + 4 * i64::try_from(alert_after_ms).unwrap()).await;
     faults.set(|_| Fate::Pass);
     until_well(&rig, &daemon).await;
@@ -284,7 +287,7 @@ async fn a_long_outage_is_one_alert_and_one_all_clear() {
     })
     .await;
     // Some beats later there is still one of each.
-    until_passed(ctx, ctx.now_ms() + 60_000).await;
+    until_passed(ctx, ctx.clock.now_ms() + 60_000).await;
     let both = messages(&rig);
     assert_eq!(count(&both, "ALERT: "), 1, "{both}");
     assert_eq!(count(&both, "works again."), 1, "{both}");
@@ -309,7 +312,7 @@ async fn a_short_outage_alarms_nobody() {
     .await;
     faults.set(|_| Fate::Pass);
     until_well(&rig, &daemon).await;
-    until_passed(daemon.context(), daemon.context().now_ms() + 60_000).await;
+    until_passed(daemon.parts(), daemon.parts().clock.now_ms() + 60_000).await;
     assert!(messages(&rig).is_empty() && unprotected(&daemon).is_empty());
     daemon.stop().await.unwrap();
 }
@@ -352,9 +355,9 @@ async fn many_files_do_not_all_knock_at_a_closed_door() {
         status(&rig).await.board.outage.is_some()
     })
     .await;
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     let before = faults.requests();
-    until_passed(ctx, ctx.now_ms() + 120_000).await;
+    until_passed(ctx, ctx.clock.now_ms() + 120_000).await;
     // Two minutes: some probes, and what the workers had begun.
     let asked = faults.requests() - before;
     assert!(asked < 50, "{asked} requests");
@@ -372,14 +375,18 @@ async fn good_news_that_comes_late_does_not_hide_the_next_outage() {
     until_well(&rig, &daemon).await;
     faults.set(|_| Fate::Answer(404, "NoSuchBucket"));
     rig.write("a.txt", "a");
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     until("the bucket cannot be used", async || {
-        ctx.gates.outage(0).is_some()
+        ctx.sources[0].breaker.outage().is_some()
     })
     .await;
     // It opened for a moment, and closed again before that was said.
-    announce(ctx, 0, Some(Transition::Opened { after_ms: 1 }));
-    assert!(ctx.board.source(0).unwrap().outage.is_some());
+    announce(
+        &ctx.sources,
+        &ctx.sources[0],
+        Some(Transition::Opened { after_ms: 1 }),
+    );
+    assert!(ctx.sources[0].status.snapshot().outage.is_some());
     faults.set(|_| Fate::Pass);
     until_well(&rig, &daemon).await;
     daemon.stop().await.unwrap();

@@ -72,7 +72,7 @@ async fn a_server_that_asks_for_patience_gets_fewer_at_a_time_and_more_when_it_c
     let mut config = config(&rig);
     config.limits.workers = 16;
     let daemon = start_on(config, Store::vault(client, "the test vault")).await;
-    let at_once = || daemon.context().gates.at_once(0);
+    let at_once = || daemon.parts().sources[0].breaker.at_once();
     let so_far = || narrow.taken.lock().unwrap().len();
     until("all is in", async || so_far() >= FILES).await;
     // Without a pace sixteen at a time knock again and again until they pass.
@@ -107,10 +107,10 @@ async fn a_server_that_refuses_even_one_at_a_time_is_an_outage() {
         rig.write(&format!("{number}.txt"), "x");
     }
     until("the outage is told", async || {
-        daemon.context().gates.outage(0).is_some()
+        daemon.parts().sources[0].breaker.outage().is_some()
     })
     .await;
-    assert_eq!(daemon.context().gates.at_once(0), 1);
+    assert_eq!(daemon.parts().sources[0].breaker.at_once(), 1);
     faults.set(|_| Fate::Pass);
     until_well(&rig, &daemon).await;
     daemon.stop().await.unwrap();
@@ -129,14 +129,14 @@ async fn after_an_outage_the_newest_edits_come_first_and_the_oldest_do_not_starv
     let daemon = start_on(config, rig.faulty_store(&faults)).await;
     rig.until_equal(&daemon).await;
     faults.set(|_| Fate::Answer(403, "InvalidAccessKeyId"));
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     for group in 0..10 {
         for number in group * 30..(group + 1) * 30 {
             rig.write(&format!("{number:03}.txt"), format!("{number}"));
         }
         let waiting = (group + 1) * 30;
         until("they wait in the order of their edits", async || {
-            ctx.queue.depth(0).total() as usize >= waiting
+            ctx.sources[0].work.queue.depth().total() as usize >= waiting
         })
         .await;
     }
@@ -188,13 +188,13 @@ async fn one_bucket_that_refuses_does_not_slow_another() {
         std::fs::write(second.join(format!("{number}.txt")), "y").unwrap();
     }
     let daemon = start_on(config, rig.faulty_store(&faults)).await;
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     until("the second is in", async || {
         ctx.index.counts(ctx.sources[1].id).protected() == 60
     })
     .await;
     assert_eq!(ctx.index.counts(ctx.sources[0].id).protected(), 0);
-    assert_eq!(ctx.gates.outage(1), None);
+    assert_eq!(ctx.sources[1].breaker.outage(), None);
     faults.set(|_| Fate::Pass);
     until("the first is in, too", async || {
         ctx.index.counts(ctx.sources[0].id).protected() == 60

@@ -75,8 +75,8 @@ async fn a_daemon_in_a_bucket_of_lies() {
     let before = on_disk(&rig.root());
     let daemon = rig.start().await;
     until("everything is at rest", async || at_rest(&daemon)).await;
-    let ctx = Arc::clone(daemon.context());
-    let scan = ctx.board.source(0).unwrap().last_scan.unwrap();
+    let ctx = daemon.parts().clone();
+    let scan = ctx.sources[0].status.snapshot().last_scan.unwrap();
     assert!(scan.complete() && scan.listed_whole, "{scan:?}");
     assert_eq!(scan.foreign, 6, "{scan:?}");
     assert_eq!(ctx.index.unprotected(ctx.sources[0].id, 10).unwrap().1, 0);
@@ -123,7 +123,7 @@ async fn a_shortened_key_that_claims_another_path_casts_no_doubt_on_it() {
     rig.write("file.txt", "mine");
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
-    let ctx = Arc::clone(daemon.context());
+    let ctx = daemon.parts().clone();
     let key = RelKey::of_file(&RelPath::from_bytes("file.txt").unwrap());
     // What a look at the path, or a new version of it, would change.
     let record = || {
@@ -146,10 +146,10 @@ async fn a_shortened_key_that_claims_another_path_casts_no_doubt_on_it() {
     .await;
     // Old enough to be compared with the listing.
     until("the record is old enough", async || {
-        ctx.now_ms() - before.3 > 2_100
+        ctx.clock.now_ms() - before.3 > 2_100
     })
     .await;
-    let scan = ctx.scans.ask_and_wait(0, false).await.unwrap();
+    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
     assert_eq!(scan.foreign, 1, "{scan:?}");
     assert_eq!(record(), before);
     assert_eq!(history(&rig.store(), "file.txt").await.len(), 1);
@@ -188,7 +188,7 @@ async fn a_folder_that_is_called_like_our_own_gets_its_new_keys_at_an_upgrade() 
     rig.write(".keepwatch/mine.txt", "mine");
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
-    let id = daemon.context().sources[0].id;
+    let id = daemon.parts().sources[0].id;
     daemon.stop().await.unwrap();
     // As an earlier version had left bucket and index.
     let (new, old) = ("%2Ekeepwatch/mine.txt", ".keepwatch/mine.txt");
@@ -226,9 +226,14 @@ async fn a_folder_that_is_called_like_our_own_gets_its_new_keys_at_an_upgrade() 
         at_rest(&daemon) && history(&rig.store(), new).await == [Some(b"mine".to_vec())]
     })
     .await;
-    let scan = daemon.context().scans.ask_and_wait(0, false).await.unwrap();
+    let scan = daemon.parts().sources[0]
+        .work
+        .scans
+        .ask_and_wait(false)
+        .await
+        .unwrap();
     assert_eq!(scan.foreign, 2, "the older ones are counted: {scan:?}");
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     let record = ctx.index.get(id, &RelKey::parse(new).unwrap()).unwrap();
     assert!(record.is_some_and(|record| record.content.is_some()));
     daemon.stop().await.unwrap();

@@ -331,16 +331,16 @@ async fn a_comparison_with_a_list_that_never_ends_says_so_and_the_daemon_works_o
             Some(answer(200, page(number.fetch_add(1, Ordering::Relaxed))))
         });
         let daemon = rig.start_with(rig.config(), Some(lies.store())).await;
-        let ctx = Arc::clone(daemon.context());
+        let ctx = daemon.parts().clone();
         until("the scan ends and the file is stored", async || {
-            let scan = ctx.board.source(0).and_then(|board| board.last_scan);
+            let scan = Some(ctx.sources[0].status.snapshot()).and_then(|board| board.last_scan);
             let file = RelPath::from_bytes("a.txt").unwrap();
             let key = keepwatch::types::RelKey::of_file(&file);
             let record = ctx.index.get(ctx.sources[0].id, &key).unwrap();
             scan.is_some() && record.is_some_and(|r| r.content.is_some())
         })
         .await;
-        let scan = ctx.board.source(0).unwrap().last_scan.unwrap();
+        let scan = ctx.sources[0].status.snapshot().last_scan.unwrap();
         assert!(!scan.complete() && !scan.listed_whole, "{name}: {scan:?}");
         let reasons = scan.incomplete.join("\n");
         assert!(reasons.contains(in_reason), "{name}: {reasons}");

@@ -7,11 +7,11 @@ use crate::raw::Requests;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
+use keepwatch::daemon::Parts;
 use keepwatch::history::Selector;
 use keepwatch::index::ActivityDelta;
 use keepwatch::retry::Stop;
 use keepwatch::s3::Store;
-use keepwatch::source::Context;
 use keepwatch::status::ScanDone;
 use keepwatch::types::{ContentHash, Fingerprint, Kind, Look, ObjectMeta, Record, RelKey};
 use keepwatch::verify::{Damage, Deep, VerifyRequest, repair, verify};
@@ -46,7 +46,7 @@ fn name(number: usize) -> String {
     format!("folder {:04}/file {number:07}.pdf", number / 500)
 }
 
-fn fill(ctx: &Context, count: usize) {
+fn fill(ctx: &Parts, count: usize) {
     let all: Vec<(RelKey, Record)> = (0..count)
         .map(|number| (RelKey::parse(&name(number)).unwrap(), record(number)))
         .collect();
@@ -85,14 +85,14 @@ async fn written_and_read(count: usize) {
     let daemon = rig.start_with(rig.config(), Some(store.clone())).await;
     assert!(compare(&daemon).await.complete());
     requests.clear();
-    let ctx = daemon.context().clone();
+    let ctx = daemon.parts().clone();
     let shared = ctx.clone();
     tokio::task::spawn_blocking(move || fill(&shared, count))
         .await
         .unwrap();
     peak_kb();
     let (before_kb, began) = (resident_kb(), Instant::now());
-    keepwatch::backup::write_all(&ctx, &[Some(whole())]).await;
+    keepwatch::backup::write_all(&ctx.backup, &[Some(whole())]).await;
     let (written, written_kb) = (began.elapsed(), peak_kb());
     assert!(
         requests.count("UploadPart") >= 2,
@@ -136,7 +136,7 @@ async fn one_that_was_disturbed_while_it_was_drawn_says_so() {
     let rig = Rig::new();
     let daemon = rig.start().await;
     assert!(compare(&daemon).await.complete());
-    let ctx = daemon.context().clone();
+    let ctx = daemon.parts().clone();
     let (shared, stop) = (ctx.clone(), Arc::new(AtomicBool::new(false)));
     tokio::task::spawn_blocking(move || fill(&shared, 3_000))
         .await
@@ -154,7 +154,7 @@ async fn one_that_was_disturbed_while_it_was_drawn_says_so() {
                 .unwrap();
         }
     });
-    keepwatch::backup::write_all(&ctx, &[Some(whole())]).await;
+    keepwatch::backup::write_all(&ctx.backup, &[Some(whole())]).await;
     stop.store(true, Ordering::Relaxed);
     storing.join().unwrap();
     let manifest = nearest(&rig.store()).await.manifest.unwrap();
@@ -162,7 +162,7 @@ async fn one_that_was_disturbed_while_it_was_drawn_says_so() {
         (manifest.trailer.files, manifest.trailer.quiet),
         (3_000, false)
     );
-    keepwatch::backup::write_all(&ctx, &[Some(whole())]).await;
+    keepwatch::backup::write_all(&ctx.backup, &[Some(whole())]).await;
     assert!(nearest(&rig.store()).await.manifest.unwrap().trailer.quiet);
     drop(daemon);
 }
@@ -253,7 +253,7 @@ async fn verified(count: usize) {
     let rig = Rig::new();
     let daemon = rig.start().await;
     assert!(compare(&daemon).await.complete());
-    let ctx = daemon.context().clone();
+    let ctx = daemon.parts().clone();
     let shared = ctx.clone();
     tokio::task::spawn_blocking(move || fill(&shared, count))
         .await
@@ -264,7 +264,7 @@ async fn verified(count: usize) {
         origin: origin(),
         selector: Selector::everything(),
         only: None,
-        known: Some(repair::known(&ctx, 0)),
+        known: Some(repair::known(&ctx.repairer(), &ctx.sources[0])),
         deep: Deep::No,
         seed: 0,
         all_versions: false,

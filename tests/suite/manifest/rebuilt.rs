@@ -7,10 +7,10 @@ use crate::harness::{BUCKET, Rig, at_rest, history, on_disk};
 use crate::raw::{Requests, client, counts};
 use aws_sdk_s3::types::MetadataDirective;
 use keepwatch::daemon::Daemon;
+use keepwatch::destination::COMPARED;
 use keepwatch::index::Index;
 use keepwatch::manifest::format;
 use keepwatch::retry::Stop;
-use keepwatch::source::COMPARED;
 use keepwatch::types::RelKey;
 use keepwatch::verify::{Ask, Deep, Finding, repair};
 use std::collections::BTreeMap;
@@ -75,7 +75,7 @@ async fn nothing_is_uploaded_and_hardly_anything_is_asked() {
     println!("HEAD requests for {} objects: {heads}", before.len());
     assert_eq!(changes, Vec::<String>::new());
     assert!(heads <= 3, "{heads} of {FILES}");
-    let ctx = daemon.context().clone();
+    let ctx = daemon.parts().clone();
     let counted = ctx.index.counts(ctx.sources[0].id);
     assert_eq!(
         (counted.files, counted.links, counted.unverified),
@@ -159,8 +159,8 @@ async fn on_a_new_computer_with_other_accounts_everything_is_whole() {
         deep: Deep::All,
         ..Ask::default()
     };
-    let ctx = daemon.context();
-    let verified = repair::run(ctx, &ask, |_| (), &Stop::never()).await;
+    let ctx = daemon.parts();
+    let verified = repair::run(&ctx.repairer(), &ask, |_| (), &Stop::never()).await;
     let verified = verified.unwrap().remove(0);
     let of_files = |finding: &&Finding| finding.key.is_some();
     let wrong: Vec<_> = verified.findings.iter().filter(of_files).collect();
@@ -259,7 +259,7 @@ async fn what_a_repair_distrusts_is_sent_again_whatever_the_manifest_says() {
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
     assert!(compare(&daemon).await.complete());
-    let id = daemon.context().sources[0].id;
+    let id = daemon.parts().sources[0].id;
     daemon.stop().await.unwrap();
     {
         let (index, _) = Index::open(&rig.state_dir().join("index")).unwrap();

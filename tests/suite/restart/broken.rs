@@ -2,8 +2,8 @@
 //! threads for blocking work are taken, it waits and goes on.
 
 use crate::harness::{Rig, until};
+use keepwatch::clock::system_clock;
 use keepwatch::daemon::{Daemon, Options};
-use keepwatch::source::system_clock;
 use keepwatch::types::FatalKind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -88,7 +88,7 @@ fn when_all_blocking_threads_are_taken_work_waits_and_goes_on() {
         gate.1.notify_all();
         rig.until_equal(&daemon).await;
         // Waiting for a thread was never taken for a disk that hangs.
-        assert_eq!(daemon.context().answering.silent_since(0), None);
+        assert_eq!(daemon.parts().sources[0].watchdog.stalled_since_ms(), None);
         daemon.stop().await.unwrap();
     });
 }

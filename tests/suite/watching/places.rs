@@ -12,7 +12,7 @@ use std::fs;
 
 async fn until_missing(daemon: &Daemon) {
     until("the daemon sees that its folder is away", async || {
-        let board = daemon.context().board.source(0).unwrap();
+        let board = daemon.parts().sources[0].status.snapshot();
         matches!(board.watching, Watching::Off(_)) && board.warnings.contains_key("folder")
     })
     .await;
@@ -20,7 +20,7 @@ async fn until_missing(daemon: &Daemon) {
 
 async fn until_watching(daemon: &Daemon) {
     until("the daemon watches its folder again", async || {
-        let board = daemon.context().board.source(0).unwrap();
+        let board = daemon.parts().sources[0].status.snapshot();
         board.watching == Watching::On && !board.warnings.contains_key("folder")
     })
     .await;
@@ -38,8 +38,8 @@ async fn protected(rig: &Rig) -> Daemon {
 
 /// Scan, with and without the bucket, and see that nothing was marked.
 async fn nothing_is_marked(rig: &Rig, daemon: &Daemon) {
-    let ctx = daemon.context();
-    let scan = ctx.scans.ask_and_wait(0, false).await.unwrap();
+    let ctx = daemon.parts();
+    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
     assert!(!scan.complete(), "a scan of nothing is not complete");
     assert_eq!(marked(&rig.store(), BUCKET).await, Vec::<String>::new());
 }
@@ -85,9 +85,14 @@ async fn a_folder_deleted_and_made_again_marks_nothing_unless_confirmed_and_is_w
     until_watching(&daemon).await;
     // It may be another folder: that is for a person to say.
     nothing_is_marked(&rig, &daemon).await;
-    let board = daemon.context().board.source(0).unwrap();
+    let board = daemon.parts().sources[0].status.snapshot();
     assert!(board.warnings.contains_key("identity"), "{board:?}");
-    let scan = daemon.context().scans.ask_and_wait(0, true).await.unwrap();
+    let scan = daemon.parts().sources[0]
+        .work
+        .scans
+        .ask_and_wait(true)
+        .await
+        .unwrap();
     assert!(scan.complete(), "{:?}", scan.incomplete);
     rig.until_equal(&daemon).await;
     assert_eq!(marked(&rig.store(), BUCKET).await, ["sub/c.txt"]);
@@ -145,10 +150,10 @@ async fn two_sources_in_one_bucket_leave_each_other_alone_and_keep_marks_nothing
     .await;
     all(&three).await;
     for source in 0..2 {
-        let scan = daemon
-            .context()
+        let scan = daemon.parts().sources[source]
+            .work
             .scans
-            .ask_and_wait(source, false)
+            .ask_and_wait(false)
             .await
             .unwrap();
         assert!(scan.complete(), "{scan:?}");
@@ -182,7 +187,7 @@ async fn without_versions(bucket: &str, suspended: bool) {
     }
     let store = rig.store();
     let daemon = rig.start_with(config, Some(rig.store())).await;
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     let current = async |store: &Store| -> Vec<String> {
         let all = versions(store, bucket).await;
         assert!(all.iter().all(|v| !v.is_marker), "{all:?}");
@@ -192,7 +197,7 @@ async fn without_versions(bucket: &str, suspended: bool) {
         at_rest(&daemon) && current(&store).await == ["a.txt", "b.txt", "c/d.txt"]
     })
     .await;
-    let warning = ctx.board.source(0).unwrap().warnings["versioning"].clone();
+    let warning = ctx.sources[0].status.snapshot().warnings["versioning"].clone();
     assert!(warning.contains("put-bucket-versioning"), "{warning}");
     fs::remove_file(rig.path("a.txt")).unwrap();
     fs::remove_dir_all(rig.path("c")).unwrap();
@@ -201,7 +206,7 @@ async fn without_versions(bucket: &str, suspended: bool) {
         at_rest(&daemon) && current(&store).await.contains(&"e.txt".to_owned())
     })
     .await;
-    let scan = ctx.scans.ask_and_wait(0, false).await.unwrap();
+    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
     assert!(scan.complete() && scan.with_bucket, "{scan:?}");
     until("the daemon is at rest", async || at_rest(&daemon)).await;
     assert_eq!(
@@ -234,9 +239,9 @@ async fn a_bucket_that_once_did_not_say_whether_it_keeps_versions_is_asked_again
     let store = rig.faulty_store(&faults);
     let daemon = rig.start_with(rig.config(), Some(store)).await;
     rig.until_equal(&daemon).await;
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     let warned = || {
-        let board = ctx.board.source(0).unwrap();
+        let board = ctx.sources[0].status.snapshot();
         board.warnings.contains_key("versioning")
     };
     assert!(!warned());
@@ -244,7 +249,7 @@ async fn a_bucket_that_once_did_not_say_whether_it_keeps_versions_is_asked_again
         true => Fate::Answer(403, "AccessDenied"),
         false => Fate::Pass,
     });
-    ctx.scans.ask_and_wait(0, false).await.unwrap();
+    ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
     assert!(warned());
     faults.set(|_| Fate::Pass);
     fs::remove_file(rig.path("a.txt")).unwrap();

@@ -2,9 +2,9 @@
 
 use super::until_arrived;
 use crate::harness::{Fate, Faults, PATIENCE, Rig, history, until};
-use keepwatch::source::{HINTS_MAX, Hint};
-use keepwatch::status::News;
+use keepwatch::status::Event;
 use keepwatch::types::RelPath;
+use keepwatch::work::{HINTS_MAX, Hint};
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
 
@@ -25,18 +25,18 @@ async fn a_save_during_a_large_backlog_overtakes_it() {
     });
     let store = rig.faulty_store(&faults);
     let daemon = rig.start_with(rig.config(), Some(store)).await;
-    let queue = daemon.context().queue.clone();
+    let queue = daemon.parts().queue.clone();
     until("the backlog is under way", async || {
         let depth = queue.depth(0);
         depth.backlog > BACKLOG / 2 && depth.running > 10
     })
     .await;
-    let mut news = daemon.context().board.listen();
+    let mut news = daemon.parts().events.listen();
     let saved = Instant::now();
     rig.write("letter.txt", "dear customer");
     let took = loop {
         match news.recv().await {
-            Ok(News::Stored { path, .. }) if path == "letter.txt" => break saved.elapsed(),
+            Ok(Event::Stored { path, .. }) if path == "letter.txt" => break saved.elapsed(),
             Ok(_) | Err(RecvError::Lagged(_)) => assert!(saved.elapsed() < PATIENCE),
             Err(RecvError::Closed) => panic!("the daemon ended"),
         }
@@ -64,11 +64,11 @@ async fn more_changes_than_the_queue_holds_all_arrive() {
             format!("{number}"),
         );
     }
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     let store = rig.store();
     until("all 500 have arrived", async || {
         // The heartbeat does this twice a minute; a test has not the time.
-        ctx.scans.ripen();
+        ctx.sources[0].work.scans.ripen();
         super::keys(&store).await.len() == 500
     })
     .await;
@@ -80,7 +80,7 @@ async fn more_changes_than_the_queue_holds_all_arrive() {
         );
     }
     until("all 500 edits have arrived", async || {
-        ctx.scans.ripen();
+        ctx.sources[0].work.scans.ripen();
         crate::harness::at_rest(&daemon)
             && crate::harness::in_bucket(&store).await == crate::harness::on_disk(&rig.root())
     })
@@ -95,20 +95,25 @@ async fn hints_beyond_the_bound_become_a_scan_and_leave_nothing_unsettled() {
     rig.write("sub/a.txt", "one");
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
-    let ctx = daemon.context();
+    let ctx = daemon.parts();
     rig.write("sub/a.txt", "two");
-    let now_ms = ctx.steady_ms();
+    let now_ms = ctx.clock.steady_ms();
     for number in 0..HINTS_MAX + 100 {
-        ctx.hint(Hint {
-            source: 0,
+        ctx.sources[0].work.hint(Hint {
             path: RelPath::from_bytes(format!("sub/no-such-{}", number % 50)).unwrap(),
             first_ms: now_ms,
             last_ms: now_ms,
             is_given_back: false,
         });
     }
-    assert!(ctx.scans.is_asked(0), "a scan finds what did not fit");
-    until("nothing is unsettled", async || ctx.unsettled.count() == 0).await;
+    assert!(
+        ctx.sources[0].work.scans.is_asked(),
+        "a scan finds what did not fit"
+    );
+    until("nothing is unsettled", async || {
+        ctx.sources[0].work.in_flight.count() == 0
+    })
+    .await;
     rig.until_equal(&daemon).await;
     daemon.stop().await.unwrap();
 }

@@ -2,12 +2,12 @@
 //! and a watch that has died under the daemon is noticed and renewed.
 
 use crate::harness::{BUCKET, Faults, PATIENCE, Rig, at_rest, history, on_disk, until};
+use keepwatch::clock::system_clock;
 use keepwatch::config::Config;
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::files::{MARKER_FILE_NAME, Marker, read_marker};
 use keepwatch::s3::Store;
-use keepwatch::source::system_clock;
-use keepwatch::status::{SourceBoard, Watching};
+use keepwatch::status::{StatusSnapshot, Watching};
 use keepwatch::watch::{Silencer, WatchOptions};
 use std::fs;
 use std::sync::Arc;
@@ -35,8 +35,8 @@ async fn start(config: Config, watch: WatchOptions, store: Option<Store>) -> Dae
     Daemon::start(config, options).await.unwrap()
 }
 
-fn board(daemon: &Daemon) -> SourceBoard {
-    daemon.context().board.source(0).unwrap()
+fn board(daemon: &Daemon) -> StatusSnapshot {
+    daemon.parts().sources[0].status.snapshot()
 }
 
 async fn until_proven_after(daemon: &Daemon, at_ms: i64) -> i64 {
@@ -69,9 +69,7 @@ async fn the_watch_proves_itself_and_that_causes_no_work() {
     assert!(matches!(read_marker(&rig.root()), Ok(Marker::Present(_))));
     let store = rig.store();
     assert_eq!(super::keys(&store).await, ["a.txt".to_owned()].into());
-    let report = keepwatch::digest::report(daemon.context(), 0)
-        .await
-        .unwrap();
+    let report = daemon.parts().daily_job().report(0).await.unwrap();
     let body = report.message().body;
     assert!(body.contains("  Watch: proven "), "{body}");
     daemon.stop().await.unwrap();
@@ -179,7 +177,7 @@ async fn a_marker_that_is_deleted_is_written_again_with_the_same_identity() {
         read_marker(&rig.root()).unwrap() == identity
     })
     .await;
-    let now_ms = daemon.context().now_ms();
+    let now_ms = daemon.parts().clock.now_ms();
     until_proven_after(&daemon, now_ms).await;
     daemon.stop().await.unwrap();
     // And over restarts.

@@ -4,7 +4,7 @@
 use crate::harness::{BUCKET, DEBOUNCE_MS, Rig, history, until};
 use crate::raw::{Requests, versions};
 use keepwatch::s3::At;
-use keepwatch::status::News;
+use keepwatch::status::Event;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
@@ -167,7 +167,7 @@ async fn never_rests(keep_open: bool) {
     rig.write("log.txt", "begun earlier\n");
     let daemon = rig.start_with(config, None).await;
     rig.until_equal(&daemon).await;
-    let mut news = daemon.context().board.listen();
+    let mut news = daemon.parts().events.listen();
     let stop = Arc::new(AtomicBool::new(false));
     let writer = write_without_pause(rig.path("log.txt"), keep_open, &stop);
     let began = Instant::now();
@@ -179,7 +179,7 @@ async fn never_rests(keep_open: bool) {
             .expect("stored at least once per debounce_max")
             .unwrap()
         {
-            News::Stored { path, .. } if path == "log.txt" => {
+            Event::Stored { path, .. } if path == "log.txt" => {
                 println!("stored after {:?}", last.elapsed());
                 last = Instant::now();
                 stored += 1;
@@ -230,7 +230,7 @@ async fn an_edit_of_the_same_size_and_time_is_found_by_a_scan() {
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
     edit_unseen(&rig.path("book.txt"), "two");
-    daemon.context().scans.ask_whole(0, false);
+    daemon.parts().sources[0].work.scans.ask_whole(false);
     rig.until_equal(&daemon).await;
     daemon.stop().await.unwrap();
     // While nobody watches.
@@ -302,11 +302,11 @@ async fn an_unchanged_rewrite_sends_no_content_and_with_its_old_time_nothing_at_
     let (requests, store) = Requests::listen(&rig);
     let daemon = rig.start_with(rig.config(), Some(store)).await;
     rig.until_equal(&daemon).await;
-    let (store, ctx) = (rig.store(), daemon.context());
+    let (store, ctx) = (rig.store(), daemon.parts());
     requests.clear();
     edit_unseen(&rig.path("plan.txt"), "unchanged");
     // A scan looks again, should the watcher have been slow.
-    ctx.scans.ask_and_wait(0, false).await.unwrap();
+    ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
     rig.until_equal(&daemon).await;
     assert!(requests.changes().is_empty(), "{:?}", requests.changes());
     assert_eq!(versions(&store, BUCKET).await.len(), 1);

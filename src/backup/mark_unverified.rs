@@ -6,16 +6,15 @@
 //! what was stored before, or that it is gone and has no record. What is carried
 //! out after that look is found by a second one (`backup::late`).
 
-use super::late;
 use crate::backup::context::Context;
+use crate::os::blocking::blocking;
 use crate::source::SourceRuntime;
-use crate::types::{Class, Fault, Fingerprint, RelKey};
-use std::sync::Arc;
+use crate::types::{Class, Fault, Fingerprint, Record, RelKey};
 
 /// Pass the answer on; when there was none, write down that the key is to be
 /// compared. `seen` stands in the record of a key that has none.
 pub(crate) async fn unless_answered<T>(
-    ctx: &Arc<Context>,
+    ctx: &Context,
     source: &SourceRuntime,
     key: &RelKey,
     seen: Fingerprint,
@@ -25,8 +24,30 @@ pub(crate) async fn unless_answered<T>(
     if !answer.as_ref().is_err_and(is_unanswered) {
         return answer;
     }
-    if let Err(fault) = late::doubt(ctx, source, key, seen).await {
+    if let Err(fault) = mark_unverified(ctx, source, key, seen).await {
         tracing::error!("{fault}");
     }
     answer
+}
+
+/// Write down that nobody knows what the bucket has at this key: the next look at
+/// its path asks. `seen` stands in the record of a key that has none.
+pub(crate) async fn mark_unverified(
+    ctx: &Context,
+    source: &SourceRuntime,
+    key: &RelKey,
+    seen: Fingerprint,
+) -> Result<(), Fault> {
+    let (key, index, id) = (key.clone(), ctx.index.clone(), source.id);
+    blocking(move || {
+        let unverified = match index.get(id, &key)? {
+            Some(record) => Record {
+                content: None,
+                ..record
+            },
+            None => Record::unverified(seen),
+        };
+        index.update(id, &key, unverified)
+    })
+    .await
 }

@@ -1,12 +1,12 @@
 //! From when on a content counts at the path where it was read.
 
+use crate::backup::context::Context;
+use crate::backup::context::Item;
 use crate::files;
 use crate::files::Pulse;
-use crate::backup::context::Context;
 use crate::source::SourceRuntime;
 use crate::transfer::Content;
 use crate::types::{Fault, Fingerprint, Record, RelKey, RelPath};
-use crate::backup::context::Item;
 use std::sync::Arc;
 
 /// Records of a folder that are asked for one that is old enough; the rest of a
@@ -15,7 +15,7 @@ const KNOWN_MAX: usize = 1_000;
 
 /// From when on `content` counts at the path of `item`; `record` is what is stored
 /// there. `None` where nobody knows the server's time.
-pub(crate) async fn since_ms(
+pub(crate) async fn valid_from_ms(
     ctx: &Arc<Context>,
     item: &Item,
     content: &Content,
@@ -35,22 +35,25 @@ pub(crate) async fn since_ms(
 async fn folders_came_ms(ctx: &Arc<Context>, item: &Item, until_ms: i64) -> Result<i64, Fault> {
     let (shared, item) = (Arc::clone(ctx), item.clone());
     let pulse = Pulse::default();
-    item.source.watchdog.clone().run(&pulse, move || {
-        let root = &item.source.config.path;
-        let mut came_ms = 0;
-        let mut above = item.path.parent();
-        while let Some(folder) = above.filter(|folder| !folder.is_root()) {
-            if let Some(seen) = files::stat(root, &folder)?
-                && seen.ctime_ms() > came_ms.max(until_ms)
-                && (was_moved(&seen) || !is_known(&shared, &item.source, &folder, until_ms)?)
-            {
-                came_ms = seen.ctime_ms();
+    item.source
+        .watchdog
+        .clone()
+        .run(&pulse, move || {
+            let root = &item.source.config.path;
+            let mut came_ms = 0;
+            let mut above = item.path.parent();
+            while let Some(folder) = above.filter(|folder| !folder.is_root()) {
+                if let Some(seen) = files::stat(root, &folder)?
+                    && seen.ctime_ms() > came_ms.max(until_ms)
+                    && (was_moved(&seen) || !is_known(&shared, &item.source, &folder, until_ms)?)
+                {
+                    came_ms = seen.ctime_ms();
+                }
+                above = folder.parent();
             }
-            above = folder.parent();
-        }
-        Ok(came_ms)
-    })
-    .await
+            Ok(came_ms)
+        })
+        .await
 }
 
 /// Its status has changed since its last entry came or went.
@@ -60,11 +63,14 @@ fn was_moved(folder: &Fingerprint) -> bool {
 
 /// Something in the folder was stored by then: it was there, and what has changed it
 /// since is another entry.
-fn is_known(ctx: &Context, source: &SourceRuntime, folder: &RelPath, by_ms: i64) -> Result<bool, Fault> {
+fn is_known(
+    ctx: &Context,
+    source: &SourceRuntime,
+    folder: &RelPath,
+    by_ms: i64,
+) -> Result<bool, Fault> {
     let below = RelKey::of_folder(folder);
-    let records = ctx
-        .index
-        .range(source.id, below.as_str(), None);
+    let records = ctx.index.range(source.id, below.as_str(), None);
     for entry in records.take(KNOWN_MAX) {
         let (_, record) = entry?;
         if record.content.is_some() && record.stored_at_ms <= by_ms {

@@ -7,8 +7,8 @@
 //! by its inode and content together. In memory alone, bounded and for a short
 //! while: what is forgotten costs the agreement of two times, nothing else.
 
-use crate::transfer::Content;
 use crate::index::SourceId;
+use crate::transfer::Content;
 use crate::types::{ContentHash, Fingerprint, Kind, Record, RelPath};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
@@ -247,17 +247,23 @@ mod tests {
     #[test]
     fn what_was_renamed_is_known_by_where_it_went() {
         let moves = Moves::default();
-        since_ms(&moves, 0, &p("new/a"), &content(7, "a", 1_000), None);
+        since_ms(
+            &moves,
+            SourceId(0),
+            &p("new/a"),
+            &content(7, "a", 1_000),
+            None,
+        );
         let went = |source, inode, text: &str, path: &str| {
             moves.went_to(source, &p(path), &record(inode, text))
         };
-        assert_eq!(went(0, 7, "a", "old/a"), Some(p("new/a")));
+        assert_eq!(went(SourceId(0), 7, "a", "old/a"), Some(p("new/a")));
         // Itself, another file, another content, another source; and no inodes.
-        assert_eq!(went(0, 7, "a", "new/a"), None);
-        assert_eq!(went(0, 8, "a", "old/a"), None);
-        assert_eq!(went(0, 7, "b", "old/a"), None);
-        assert_eq!(went(1, 7, "a", "old/a"), None);
-        assert_eq!(went(0, 0, "a", "old/a"), None);
+        assert_eq!(went(SourceId(0), 7, "a", "new/a"), None);
+        assert_eq!(went(SourceId(0), 8, "a", "old/a"), None);
+        assert_eq!(went(SourceId(0), 7, "b", "old/a"), None);
+        assert_eq!(went(SourceId(1), 7, "a", "old/a"), None);
+        assert_eq!(went(SourceId(0), 0, "a", "old/a"), None);
     }
 
     #[test]
@@ -299,11 +305,23 @@ mod tests {
             Some(&record(1, "one")),
         );
         assert_eq!(
-            since_ms(&moves, 0, &p("b"), &content(1, "one", 2_000), None),
+            since_ms(
+                &moves,
+                SourceId(0),
+                &p("b"),
+                &content(1, "one", 2_000),
+                None
+            ),
             1_000
         );
         assert_eq!(
-            since_ms(&moves, 0, &p("c"), &content(1, "one", 9_000), None),
+            since_ms(
+                &moves,
+                SourceId(0),
+                &p("c"),
+                &content(1, "one", 9_000),
+                None
+            ),
             9_000
         );
     }
@@ -314,17 +332,35 @@ mod tests {
         // A swap of a and b: b is looked at first, and then a.
         let one_at_b = content(1, "one", 1_000);
         assert_eq!(
-            since_ms(&moves, 0, &p("b"), &one_at_b, Some(&record(2, "two"))),
+            since_ms(
+                &moves,
+                SourceId(0),
+                &p("b"),
+                &one_at_b,
+                Some(&record(2, "two"))
+            ),
             1_000
         );
         let two_at_a = content(2, "two", 1_100);
         assert_eq!(
-            since_ms(&moves, 0, &p("a"), &two_at_a, Some(&record(1, "one"))),
+            since_ms(
+                &moves,
+                SourceId(0),
+                &p("a"),
+                &two_at_a,
+                Some(&record(1, "one"))
+            ),
             1_000
         );
         // It goes on from b.
         assert_eq!(
-            since_ms(&moves, 0, &p("c"), &content(1, "one", 5_000), None),
+            since_ms(
+                &moves,
+                SourceId(0),
+                &p("c"),
+                &content(1, "one", 5_000),
+                None
+            ),
             5_000
         );
     }
@@ -334,10 +370,10 @@ mod tests {
         for (back_ms, want_ms) in [(9_000, 1_000), (30_000, 31_000)] {
             let moves = Moves::default();
             let new = content(3, "three", 1_000);
-            since_ms(&moves, 0, &p("a"), &new, Some(&record(1, "one")));
+            since_ms(&moves, SourceId(0), &p("a"), &new, Some(&record(1, "one")));
             let mut back = content(1, "one", back_ms + 1_000);
             back.fingerprint.ctime_ns = back_ms * 1_000_000;
-            assert_eq!(since_ms(&moves, 0, &p("b"), &back, None), want_ms);
+            assert_eq!(since_ms(&moves, SourceId(0), &p("b"), &back, None), want_ms);
         }
     }
 
@@ -348,13 +384,19 @@ mod tests {
         for (back_ms, want_ms) in [(9_000, 1_000), (30_000, 31_000)] {
             let moves = Moves::default();
             let new = content(3, "three", 1_000);
-            since_ms(&moves, 0, &p("d/a"), &new, Some(&record(1, "one")));
+            since_ms(
+                &moves,
+                SourceId(0),
+                &p("d/a"),
+                &new,
+                Some(&record(1, "one")),
+            );
             let back = content(1, "one", back_ms + 1_000);
-            assert_eq!(moves.left_until_ms(0, &back), Some(11_000));
-            assert_eq!(moves.left_until_ms(1, &back), None);
-            let since_ms = moves.since_ms(0, &p("e/a"), &back, None, back_ms);
+            assert_eq!(moves.left_until_ms(SourceId(0), &back), Some(11_000));
+            assert_eq!(moves.left_until_ms(SourceId(1), &back), None);
+            let since_ms = moves.since_ms(SourceId(0), &p("e/a"), &back, None, back_ms);
             assert_eq!(since_ms, Some(want_ms));
-            assert_eq!(moves.left_until_ms(0, &back), None, "it is found");
+            assert_eq!(moves.left_until_ms(SourceId(0), &back), None, "it is found");
         }
     }
 
@@ -363,10 +405,16 @@ mod tests {
     fn a_new_file_with_the_inode_and_content_of_one_that_went_is_not_there_early() {
         let moves = Moves::default();
         let taker = content(3, "three", 1_000);
-        since_ms(&moves, 0, &p("a"), &taker, Some(&record(1, "one")));
+        since_ms(
+            &moves,
+            SourceId(0),
+            &p("a"),
+            &taker,
+            Some(&record(1, "one")),
+        );
         let mut new = content(1, "one", 2_000);
         new.fingerprint.mtime_ns = 2;
-        assert_eq!(since_ms(&moves, 0, &p("b"), &new, None), 2_000);
+        assert_eq!(since_ms(&moves, SourceId(0), &p("b"), &new, None), 2_000);
     }
 
     #[test]
@@ -375,7 +423,7 @@ mod tests {
         let at = |path: &str, new, old, ms| {
             let old = record(old, &format!("of {old}"));
             let new = content(new, &format!("of {new}"), ms);
-            since_ms(&moves, 0, &p(path), &new, Some(&old))
+            since_ms(&moves, SourceId(0), &p(path), &new, Some(&old))
         };
         // Two swaps: 1 and 2 at y and x, 3 and 4 at y3 and x3.
         assert_eq!(at("y", 1, 2, 89), 89);
@@ -389,7 +437,13 @@ mod tests {
         let at = |mtime_ns, ms| {
             let mut content = content(1, "one", ms);
             content.fingerprint.mtime_ns = mtime_ns;
-            since_ms(&moves, 0, &p("a"), &content, Some(&record(1, "one")))
+            since_ms(
+                &moves,
+                SourceId(0),
+                &p("a"),
+                &content,
+                Some(&record(1, "one")),
+            )
         };
         assert_eq!((at(1, 1_000), at(2, 3_000)), (1_000, 3_000));
     }
@@ -397,23 +451,33 @@ mod tests {
     #[test]
     fn only_the_same_file_with_the_same_content_and_not_for_ever() {
         for (name, source, new, want) in [
-            ("moved", 0, content(1, "one", 2_000), 1_000),
-            ("edited since", 0, content(1, "more", 2_000), 2_000),
-            ("a copy", 0, content(7, "one", 2_000), 2_000),
-            ("another source", 1, content(1, "one", 2_000), 2_000),
+            ("moved", SourceId(0), content(1, "one", 2_000), 1_000),
+            (
+                "edited since",
+                SourceId(0),
+                content(1, "more", 2_000),
+                2_000,
+            ),
+            ("a copy", SourceId(0), content(7, "one", 2_000), 2_000),
+            (
+                "another source",
+                SourceId(1),
+                content(1, "one", 2_000),
+                2_000,
+            ),
             (
                 "long after",
-                0,
+                SourceId(0),
                 content(1, "one", 1_000 + KEPT_MS),
                 1_000 + KEPT_MS,
             ),
-            ("read before", 0, content(1, "one", 900), 1_000),
+            ("read before", SourceId(0), content(1, "one", 900), 1_000),
         ] {
             let moves = Moves::default();
             // The place of inode 1 is taken by inode 3.
             since_ms(
                 &moves,
-                0,
+                SourceId(0),
                 &p("b"),
                 &content(3, "three", 1_000),
                 Some(&record(1, "one")),
@@ -434,7 +498,13 @@ mod tests {
             Some(&record(1, "one")),
         );
         assert_eq!(
-            since_ms(&moves, 0, &p("b"), &content(1, "one", 2_000), None),
+            since_ms(
+                &moves,
+                SourceId(0),
+                &p("b"),
+                &content(1, "one", 2_000),
+                None
+            ),
             2_000
         );
         // No inodes.
@@ -446,7 +516,13 @@ mod tests {
             Some(&record(0, "one")),
         );
         assert_eq!(
-            since_ms(&moves, 0, &p("b"), &content(0, "one", 2_000), None),
+            since_ms(
+                &moves,
+                SourceId(0),
+                &p("b"),
+                &content(0, "one", 2_000),
+                None
+            ),
             2_000
         );
     }
@@ -456,7 +532,13 @@ mod tests {
         let moves = Moves::default();
         for number in 1..=PLACES_MAX as u64 + 10 {
             let new = content(1_000_000 + number, "new", 1_000);
-            since_ms(&moves, 0, &p("b"), &new, Some(&record(number, "old")));
+            since_ms(
+                &moves,
+                SourceId(0),
+                &p("b"),
+                &new,
+                Some(&record(number, "old")),
+            );
         }
         let state = moves.state();
         assert_eq!(
