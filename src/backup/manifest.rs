@@ -225,7 +225,6 @@ fn draw(
     let before = activity(ctx, source);
     let file = os::create_private_file(to).map_err(|error| unwritable(to, &chain(&error)))?;
     let mut drawing = Drawing {
-        ctx,
         source,
         to,
         pulse,
@@ -313,7 +312,6 @@ fn demands(store: &StoreConfig) -> Demands {
 
 /// A manifest on its way to the disk.
 struct Drawing<'a> {
-    ctx: &'a Context,
     source: &'a SourceRuntime,
     to: &'a Path,
     pulse: &'a Pulse,

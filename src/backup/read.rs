@@ -26,18 +26,14 @@ pub(crate) type Taken = (Content, Option<Vec<u8>>);
 
 /// Read the file or link; `None` when it changed meanwhile. For a link the
 /// content is its target.
-pub(crate) async fn read_object(
-    ctx: &Arc<Context>,
-    item: &Item,
-    kind: Kind,
-) -> Result<Option<Taken>, Fault> {
-    let (shared, item) = (Arc::clone(ctx), item.clone());
+pub(crate) async fn read_object(item: &Item, kind: Kind) -> Result<Option<Taken>, Fault> {
+    let item = item.clone();
     let pulse = Pulse::default();
     let beat = pulse.clone();
     item.source
         .watchdog
         .clone()
-        .run(&pulse, move || take_now(&shared, &item, kind, &beat))
+        .run(&pulse, move || take_now(&item, kind, &beat))
         .await
 }
 
@@ -72,7 +68,7 @@ pub(crate) fn read_early(
         return None;
     }
     let has_memory = slot.fill(|| ctx.budget.try_take(item.lane, seen.size_bytes));
-    has_memory.then(|| take_now(ctx, item, seen.kind, pulse))
+    has_memory.then(|| take_now(item, seen.kind, pulse))
 }
 
 /// Memory that a thread takes and the one who waits for it holds: it is free
@@ -121,7 +117,7 @@ impl<T> Slot<T> {
     }
 }
 
-fn take_now(ctx: &Context, item: &Item, kind: Kind, pulse: &Pulse) -> Result<Option<Taken>, Fault> {
+fn take_now(item: &Item, kind: Kind, pulse: &Pulse) -> Result<Option<Taken>, Fault> {
     let root = &item.source.config.path;
     if kind == Kind::Symlink {
         return take_link(root, &item.path);

@@ -274,14 +274,14 @@ mod tests {
             let at = |path: &str, ms| match path {
                 "a" => since_ms(
                     &moves,
-                    0,
+                    SourceId(0),
                     &p("a"),
                     &content(2, "two", ms),
                     Some(&record(1, "one")),
                 ),
                 _ => since_ms(
                     &moves,
-                    0,
+                    SourceId(0),
                     &p("b"),
                     &content(1, "one", ms),
                     Some(&record(2, "two")),
@@ -299,7 +299,7 @@ mod tests {
         let moves = Moves::default();
         since_ms(
             &moves,
-            0,
+            SourceId(0),
             &p("a"),
             &content(3, "three", 1_000),
             Some(&record(1, "one")),
@@ -492,7 +492,7 @@ mod tests {
         let moves = Moves::default();
         since_ms(
             &moves,
-            0,
+            SourceId(0),
             &p("b"),
             &content(1, "new", 1_000),
             Some(&record(1, "one")),
@@ -510,7 +510,7 @@ mod tests {
         // No inodes.
         since_ms(
             &moves,
-            0,
+            SourceId(0),
             &p("b"),
             &content(5, "new", 1_000),
             Some(&record(0, "one")),

@@ -69,10 +69,10 @@ mod tests {
 
     enum Does {
         Fails,
-        CopyHealth,
+        Copies,
         Sends(bool),
     }
-    use crate::backup::copy_health::tests::Does::{CopyHealth as Copied, Fails, Sends};
+    use Does::{Copies as Copied, Fails, Sends};
 
     #[test]
     fn only_copies_that_fail_while_sending_works_are_given_up_for_an_hour() {

@@ -6,7 +6,6 @@ use crate::harness::{
 };
 use keepwatch::clock::{WallClock, system_clock};
 use keepwatch::daemon::{Daemon, Options};
-use keepwatch::digest::daily;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -27,7 +26,7 @@ impl Desk {
         let rig = Rig::new();
         let ahead_ms = Arc::new(AtomicI64::new(0));
         let (clock, ahead) = (system_clock(), Arc::clone(&ahead_ms));
-        let clock: Clock = Arc::new(move || clock() + ahead.load(Ordering::SeqCst));
+        let clock: WallClock = Arc::new(move || clock() + ahead.load(Ordering::SeqCst));
         let mut config = rig.config();
         config.sources[0].versions_per_hour_max = 12;
         let options = Options {

@@ -18,7 +18,6 @@ use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt as _;
 use keepwatch::clock::system_clock;
 use keepwatch::daemon::{Daemon, Options};
-use keepwatch::digest::daily;
 use keepwatch::history::{Selector, Timeline};
 use keepwatch::manifest::format::key;
 use keepwatch::retry::Stop;
@@ -277,7 +276,8 @@ async fn the_period_of_a_digest_does_not_run_backwards_on_a_vault() {
     let ahead = start(&rig, None, 30 * DAY_MS).await;
     rig.until_equal(&ahead).await;
     let (ctx, settled) = (ahead.parts(), std::future::ready(()));
-    let daily = ctx.daily_job().run(ctx.clock.now_ms(), settled);
+    let daily_job = ctx.daily_job();
+    let daily = daily_job.run(ctx.clock.now_ms(), settled);
     Box::pin(daily).await.unwrap();
     ahead.stop().await.unwrap();
     let daemon = start(&rig, None, 0).await;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 const HOUR_MS: i64 = 3_600_000;
 
 /// The computer's clock, so much later.
-fn later(hours: i64) -> Clock {
+fn later(hours: i64) -> WallClock {
     let clock = system_clock();
     Arc::new(move || clock() + hours * HOUR_MS)
 }
@@ -68,7 +68,7 @@ impl Ahead {
         self.0.fetch_add(hours * HOUR_MS, Ordering::SeqCst);
     }
 
-    fn clock(&self) -> Clock {
+    fn clock(&self) -> WallClock {
         let (clock, ahead) = (system_clock(), self.clone());
         Arc::new(move || clock() + ahead.0.load(Ordering::SeqCst))
     }

@@ -4,8 +4,6 @@ use crate::harness;
 use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, digest_files, until};
 use crate::raw;
 use keepwatch::daemon::Daemon;
-use keepwatch::digest::daily;
-use keepwatch::drill;
 use keepwatch::drill::Drill;
 use keepwatch::retry::Stop;
 use keepwatch::verify::{Ask, Deep, repair};
@@ -309,7 +307,8 @@ async fn a_drill_that_hangs_does_not_keep_the_digest_from_coming() {
         });
         let ctx = daemon.parts();
         let settled = std::future::ready(());
-        let daily = ctx.daily_job().run(ctx.clock.now_ms(), settled);
+        let daily_job = ctx.daily_job();
+        let daily = daily_job.run(ctx.clock.now_ms(), settled);
         let (digest, _) = tokio::time::timeout(crate::harness::PATIENCE, daily)
             .await
             .expect("the digest comes in time")

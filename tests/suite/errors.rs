@@ -35,7 +35,7 @@ use std::time::Instant;
 const FASTER: i64 = 20;
 
 /// A clock that starts now and runs [`FASTER`].
-pub fn fast_clock() -> Clock {
+pub fn fast_clock() -> WallClock {
     let (began, start_ms) = (Instant::now(), system_clock()());
     Arc::new(move || {
         let real_ms = i64::try_from(began.elapsed().as_millis()).unwrap();

@@ -11,8 +11,6 @@ mod slow;
 use crate::harness::{BUCKET, Fate, Faults, Rig};
 use crate::raw::client;
 use keepwatch::daemon::Daemon;
-use keepwatch::digest;
-use keepwatch::digest::daily;
 use keepwatch::files::Target;
 use keepwatch::history::Selector;
 use keepwatch::manifest::format::key;

@@ -48,7 +48,7 @@ impl Object<'_> {
                 if seen.size_bytes <= SMALL_BYTES_MAX {
                     self.memory = Some(ctx.budget.take(item.lane, seen.size_bytes).await);
                 }
-                read_object(ctx, item, seen.kind).await?
+                read_object(item, seen.kind).await?
             }
         };
         let Some((mut content, target)) = taken else {

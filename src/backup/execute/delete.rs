@@ -27,7 +27,7 @@ pub(crate) async fn delete(
     if let Some(record) = &record
         && !item.was_deferred
     {
-        tell_guard(ctx, item, record).await?;
+        tell_guard(item, record).await?;
     }
     let mut facts = Facts {
         record,
@@ -37,11 +37,7 @@ pub(crate) async fn delete(
 }
 
 /// Tell the guard of a plain file that is gone.
-pub(crate) async fn tell_guard(
-    ctx: &Arc<Context>,
-    item: &Item,
-    record: &Record,
-) -> Result<(), Fault> {
+pub(crate) async fn tell_guard(item: &Item, record: &Record) -> Result<(), Fault> {
     if !is_lost_plain_file(record, item.path.name()) {
         return Ok(());
     }

@@ -1,6 +1,5 @@
 //! Reading a file and its companions at one moment.
 
-use crate::backup::context::Context;
 use crate::backup::context::Item;
 use crate::backup::read::read_now;
 use crate::backup::snapshot::Companion;
@@ -43,7 +42,6 @@ pub(crate) struct GroupContent {
 
 /// Read the group; no content when it changed meanwhile.
 pub(crate) async fn read_group(
-    ctx: &Arc<Context>,
     item: &Item,
     group: Group,
 ) -> Result<(Group, Option<GroupContent>), Fault> {

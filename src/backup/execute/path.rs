@@ -103,7 +103,7 @@ async fn take_steps(
         let done = match step {
             Step::AwaitNewerFiles => {
                 if let Some(record) = &snapshot.file {
-                    tell_guard(ctx, item, record).await?;
+                    tell_guard(item, record).await?;
                 }
                 guard::noticed(&item.source.guard, aside_min_ms(ctx));
                 Outcome::Aside

@@ -193,7 +193,7 @@ async fn store_group(
     // The memory is held until all is sent: this is what bounds it.
     let bytes = memory_bytes(seen, &group.present);
     let _memory = ctx.budget.take_together(bytes).await;
-    let (group, read) = read_group(ctx, item, group).await?;
+    let (group, read) = read_group(item, group).await?;
     let Some(mut read) = read else {
         return Ok(Outcome::Changed);
     };

@@ -84,6 +84,10 @@ impl Queue {
         (queue, parts)
     }
 
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // A panic while holding the lock leaves counters, not memory, in doubt.
         self.0.state.lock()

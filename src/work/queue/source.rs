@@ -4,6 +4,7 @@ use super::item::Lane;
 use super::lanes::{Entry, Want};
 use super::shared::Queue;
 use crate::types::RelPath;
+use std::fmt;
 
 /// The lane is full; ask for a scan instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,20 @@ pub struct SourceQueue {
     pub(super) queue: Queue,
     /// Its place in the queue that gave it out.
     pub(super) number: usize,
+}
+
+impl PartialEq for SourceQueue {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number && self.queue.is_same(&other.queue)
+    }
+}
+
+impl Eq for SourceQueue {}
+
+impl fmt::Debug for SourceQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SourceQueue({})", self.number)
+    }
 }
 
 impl HasQueue for SourceQueue {

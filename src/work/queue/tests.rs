@@ -158,12 +158,12 @@ async fn drained_means_nothing_waits_and_nothing_runs() {
 }
 
 /// Pop everything there is, as names; each is done at once.
-async fn drain(queue: &Queue) -> Vec<String> {
+async fn drain(queue: &Queue, of: &[SourceQueue]) -> Vec<String> {
     let mut names = Vec::new();
     loop {
         let next = tokio::time::timeout(
             Duration::from_secs(1),
-            queue.pop(&of, |_, _, _| true, after_the_rest),
+            queue.pop(of, |_, _, _| true, after_the_rest),
         )
         .await;
         let Ok(Some(item)) = next else { return names };
@@ -176,13 +176,11 @@ async fn drain(queue: &Queue) -> Vec<String> {
 async fn the_newest_edits_come_first_and_every_fourth_is_the_oldest() {
     let (queue, of) = Queue::new(1, 100, 16);
     for number in 0..8 {
-        queue
-            .push_edit(0, p(&number.to_string()), 1, false)
-            .unwrap();
+        of[0].push_edit(p(&number.to_string()), 1, false).unwrap();
     }
     // Saved once more while it waits: it is the newest now.
     of[0].push_edit(p("3"), 1, false).unwrap();
-    let order = drain(&queue).await;
+    let order = drain(&queue, &of).await;
     assert_eq!(order, ["3", "7", "6", "0", "5", "4", "2", "1"]);
 }
 
@@ -190,14 +188,14 @@ async fn the_newest_edits_come_first_and_every_fourth_is_the_oldest() {
 async fn the_oldest_is_served_however_many_new_ones_come() {
     let (queue, of) = Queue::new(1, 100, 16);
     for number in 0..20 {
-        queue
-            .push_edit(0, p(&format!("old{number}")), 1, false)
+        of[0]
+            .push_edit(p(&format!("old{number}")), 1, false)
             .unwrap();
     }
     let mut old = 0;
     for number in 0..80 {
-        queue
-            .push_edit(0, p(&format!("new{number}")), 1, false)
+        of[0]
+            .push_edit(p(&format!("new{number}")), 1, false)
             .unwrap();
         let item = queue
             .pop(&of, |_, _, _| true, after_the_rest)
@@ -226,7 +224,7 @@ async fn what_is_given_back_lets_the_others_try_and_keeps_its_place() {
     }
     assert_eq!(tried, ["f", "e", "d"], "never the same one again");
     of[0].forget_tries();
-    let order = drain(&queue).await;
+    let order = drain(&queue, &of).await;
     assert_eq!(order, ["a", "f", "e", "d", "b", "c"]);
 }
 
@@ -234,9 +232,7 @@ async fn what_is_given_back_lets_the_others_try_and_keeps_its_place() {
 async fn one_source_never_holds_all_workers() {
     let (queue, of) = Queue::new(2, 100, 4);
     for number in 0..10 {
-        queue
-            .push_edit(0, p(&number.to_string()), 1, false)
-            .unwrap();
+        of[0].push_edit(p(&number.to_string()), 1, false).unwrap();
     }
     for _ in 0..3 {
         assert!(pop(&queue, &of).await.is_some());
@@ -379,7 +375,7 @@ async fn what_is_touched_while_it_waits_is_waited_for_all_the_same() {
 #[tokio::test]
 async fn news_of_what_is_defer_bring_it_back_and_so_does_its_time() {
     let (queue, of) = Queue::new(1, 10, 4);
-    let pop = async |may: fn(usize, i64) -> Readiness| {
+    let pop = async |may: fn(&SourceQueue, i64) -> Readiness| {
         let next = queue.pop(&of, |_, _, _| true, may);
         tokio::time::timeout(Duration::from_millis(50), next)
             .await
@@ -418,8 +414,9 @@ async fn what_waited_before_it_was_defer_waits_all_the_same() {
     let (queue, of) = Queue::new(1, 10, 4);
     let pop = async |now_ms: i64| {
         let next = queue.pop(
+            &of,
             |_, _, _| true,
-            move |_, aside_ms| now_if(now_ms - aside_ms >= 900),
+            move |_, deferred_ms| now_if(now_ms - deferred_ms >= 900),
         );
         tokio::time::timeout(Duration::from_millis(50), next)
             .await

@@ -5,7 +5,6 @@ use crate::harness::{BUCKET, Fate, Faults, Rig, Running, finish, program, until,
 use crate::raw::marked;
 use keepwatch::clock::system_clock;
 use keepwatch::daemon::{Daemon, Options};
-use keepwatch::digest::compare_in_full;
 use std::fs;
 use std::sync::Arc;
 

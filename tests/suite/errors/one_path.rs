@@ -6,7 +6,6 @@ use crate::harness::{
     Fate, Faults, Rig, Running, finish, history, in_bucket, on_disk, program, until, write_config,
 };
 use keepwatch::daemon::Daemon;
-use keepwatch::digest::daily;
 use keepwatch::types::Class;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};

@@ -9,7 +9,6 @@ use crate::restore::bench::Object;
 use aws_sdk_s3::primitives::ByteStream;
 use keepwatch::index::{Change, Index};
 use keepwatch::types::{RelKey, RelPath};
-use std::sync::Arc;
 
 async fn put(rig: &Rig, key: &str, object: &Object, fields: &[(&str, &str)]) {
     let mut headers = object.meta.to_headers();

@@ -13,7 +13,6 @@ use crate::raw::client;
 use crate::seed::seed;
 use fastrand::Rng;
 use keepwatch::daemon::Daemon;
-use keepwatch::digest;
 use keepwatch::files;
 use keepwatch::manifest::read;
 use keepwatch::retry::Stop;

@@ -25,9 +25,9 @@ async fn a_save_during_a_large_backlog_overtakes_it() {
     });
     let store = rig.faulty_store(&faults);
     let daemon = rig.start_with(rig.config(), Some(store)).await;
-    let queue = daemon.parts().queue.clone();
+    let queue = daemon.parts().sources[0].work.queue.clone();
     until("the backlog is under way", async || {
-        let depth = queue.depth(0);
+        let depth = queue.depth();
         depth.backlog > BACKLOG / 2 && depth.running > 10
     })
     .await;
@@ -41,7 +41,7 @@ async fn a_save_during_a_large_backlog_overtakes_it() {
             Err(RecvError::Closed) => panic!("the daemon ended"),
         }
     };
-    let waiting = queue.depth(0).backlog;
+    let waiting = queue.depth().backlog;
     println!("saved during a backlog: stored after {took:?}, {waiting} files still waiting");
     // How long it took is a measurement, not a test.
     assert!(waiting > 0, "it overtook nothing");
