@@ -9,7 +9,7 @@
 use super::shop::Shop;
 use crate::retry::Stop;
 use crate::s3::GetBody;
-use crate::types::{Class, Fault};
+use crate::types::{Class, Fault, Operation};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io;
@@ -235,7 +235,7 @@ impl BufRead for Arrival {
                 None => {
                     return Err(self.fail(Fault::new(
                         Class::Transient,
-                        "download",
+                        Operation::Download,
                         &self.subject,
                         "it was asked to stop",
                     )));
@@ -294,7 +294,7 @@ pub(crate) async fn collect(
 pub(crate) fn cut_off(subject: &str) -> Fault {
     Fault::new(
         Class::Transient,
-        "download",
+        Operation::Download,
         subject,
         "the connection ended in the middle",
     )

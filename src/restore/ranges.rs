@@ -6,7 +6,7 @@ use super::content::damaged;
 use super::shop::Shop;
 use crate::history::Chosen;
 use crate::retry::Patience;
-use crate::types::{Class, Fault};
+use crate::types::{Class, Fault, Operation};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -71,7 +71,7 @@ async fn feed(
             Ok(done) => done,
             Err(error) => Err(Fault::new(
                 Class::Local,
-                "download",
+                Operation::Download,
                 chosen.subject(),
                 crate::types::chain(&error),
             )),

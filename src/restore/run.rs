@@ -346,7 +346,7 @@ impl Run {
             class if class.ends_reading() => return Err(fault.into()),
             // Some single objects may be locked away; all of them is a matter of the key.
             Class::Denied if !self.any_success => return Err(fault.into()),
-            _ if fault.is_of_the_disk => {
+            _ if fault.is_of_the_disk() => {
                 self.refused_in_a_row += 1;
                 let (shop, refused, asked) =
                     (self.shop.clone(), self.refused_in_a_row, fault.clone());

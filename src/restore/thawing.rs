@@ -11,7 +11,7 @@ use super::shop::{Outcome, Shop};
 use super::tally::Event;
 use crate::history::Chosen;
 use crate::retry::Patience;
-use crate::s3::{Asked, is_cold};
+use crate::s3::Asked;
 use crate::types::{Class, Cold, Fatal, Fault, MetaRefused, Speed, Thaw};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -36,7 +36,7 @@ const LOOKED_AT: usize = 16;
 /// Nothing is thawed, or called cold, that is another program's: a small object may
 /// be fetched before anybody has asked what it is.
 pub(crate) async fn if_cold(shop: &Shop, chosen: &Chosen, fault: Fault) -> Result<Outcome, Fault> {
-    if !is_cold(&fault) {
+    if !fault.is_cold() {
         return Err(fault);
     }
     if is_foreign(shop, chosen).await? {

@@ -14,7 +14,7 @@ use super::run::Run;
 use crate::history::{Chosen, Name, unless_newer};
 use crate::restore::{Ours, shadowed_version};
 use crate::retry::told;
-use crate::s3::{ListedVersion, is_cold};
+use crate::s3::ListedVersion;
 use crate::types::{Class, Fatal, Fault, RelKey};
 
 impl Shop {
@@ -80,7 +80,7 @@ impl Shop {
             return Ok(None);
         }
         match self.content(&listed, &head, &meta).await {
-            Err(fault) if is_cold(&fault) => Ok(None),
+            Err(fault) if fault.is_cold() => Ok(None),
             checked => checked,
         }
     }

@@ -9,7 +9,7 @@ use super::judge::{Expect, Newer, Wrong};
 use crate::history::Known;
 use crate::restore::{Arrival, Source, content};
 use crate::retry::{Patience, Stop, told};
-use crate::s3::{At, Head, ListedVersion, Store, is_cold};
+use crate::s3::{At, Head, ListedVersion, Store};
 use crate::types::{Class, Fault, Kind, ObjectMeta, Origin, RelKey, shown, unshortened};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -102,7 +102,7 @@ impl Shop {
             match self.content(&job.listed, &head, &meta).await {
                 Err(fault) if patience.again(&fault, &mut stop).await => {}
                 // The archives of Intelligent-Tiering have no class of their own.
-                Err(fault) if is_cold(&fault) => return Ok(Outcome::Cold),
+                Err(fault) if fault.is_cold() => return Ok(Outcome::Cold),
                 done => break done.map_err(about)?,
             }
         };
