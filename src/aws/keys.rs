@@ -13,8 +13,9 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_credential_types::{Credentials, provider};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use parking_lot::Mutex as SyncMutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -121,7 +122,7 @@ impl Keys {
     }
 
     fn since_look(&self) -> Option<Duration> {
-        let looked = self.0.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked = self.0.looked.lock();
         looked.map(|at| at.elapsed())
     }
 
@@ -148,7 +149,7 @@ impl Keys {
         // What is refused from now on may be refused of the new ones.
         let doubt = Doubt::of(self.0.doubt.swap(Doubt::None as u8, Ordering::Relaxed));
         let found = self.0.chain.look().await;
-        *self.0.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.0.looked.lock() = Some(Instant::now());
         let failed = match found {
             Ok(keys) => {
                 if state.keys.as_ref().is_some_and(|old| *old != keys) {

@@ -210,7 +210,8 @@ mod tests {
     };
     use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
     use aws_smithy_types::body::SdkBody;
-    use std::sync::{Arc, Mutex};
+    use parking_lot::Mutex;
+    use std::sync::Arc;
 
     const RULE: &str = "x-amz-tagging-directive";
 
@@ -229,7 +230,7 @@ mod tests {
                     (200, body.to_owned())
                 }
             };
-            self.1.lock().unwrap().push(rule);
+            self.1.lock().push(rule);
             let status = status.try_into().unwrap();
             HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
         }
@@ -281,7 +282,7 @@ mod tests {
                 let copied = store.copy(at, &from, &headers).await;
                 assert_eq!(copied.is_ok(), is_stored, "{refusal:?}: {copied:?}");
             }
-            assert_eq!(*server.1.lock().unwrap(), want, "{refusal:?}");
+            assert_eq!(*server.1.lock(), want, "{refusal:?}");
         }
     }
 }

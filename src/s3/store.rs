@@ -7,9 +7,10 @@ use super::timeouts::{self, Quick};
 use super::unanswered::{Unanswered, UnansweredNotes};
 use crate::os::steady_ms;
 use crate::types::{Fault, Operation, Rates, Traffic};
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
-use std::sync::{Arc, Mutex};
 
 /// A connection to one S3 server; cheap to clone, shared by every worker.
 #[derive(Clone)]

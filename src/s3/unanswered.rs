@@ -1,7 +1,8 @@
 //! Which objects were to be changed by requests that nobody answered.
 
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Keys noted until somebody asks; of more it is only known that there were some.
 const NOTED_MAX: usize = 10_000;
@@ -21,7 +22,7 @@ pub(super) struct UnansweredNotes(Arc<Mutex<Unanswered>>);
 
 impl UnansweredNotes {
     pub(super) fn add(&self, bucket: String, key: String) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.0.lock();
         if noted.keys.len() >= NOTED_MAX {
             noted.more = true;
             return;
@@ -30,7 +31,7 @@ impl UnansweredNotes {
     }
 
     pub(super) fn take(&self) -> Unanswered {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.0.lock())
     }
 }
 

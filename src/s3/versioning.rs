@@ -4,8 +4,8 @@ use super::past::{Refused, is_unknown};
 use super::store::Store;
 use super::{error, xml};
 use crate::types::{Fault, Operation};
+use parking_lot::MutexGuard;
 use std::collections::BTreeMap;
-use std::sync::{MutexGuard, PoisonError};
 
 /// How S3 says that a bucket keeps versions.
 const ENABLED: &str = "Enabled";
@@ -80,8 +80,6 @@ impl Store {
     }
 
     fn known_versions(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
-        self.keeps_versions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.keeps_versions.lock()
     }
 }
