@@ -11,7 +11,7 @@ use crate::files;
 use crate::files::Opened;
 use crate::s3::Proof;
 use crate::transfer::delta::assemble::{Assembly, part_bytes};
-use crate::types::{Class, Fault, ObjectMeta, Parts};
+use crate::types::{Class, Fault, ObjectMeta, Operation, Parts};
 use std::borrow::Cow;
 
 /// Files from this size are put together from the version before. Smaller ones
@@ -75,7 +75,7 @@ pub async fn send_large(
         }
         AttemptOutcome::Distrust(distrust) => Err(Fault::new(
             Class::Damaged,
-            "upload",
+            Operation::Upload,
             job.path.to_string(),
             distrust.why,
         )),
@@ -169,7 +169,7 @@ async fn carry_out(
         let why = "the only part has no hash";
         return Err(Fault::new(
             Class::Local,
-            "upload",
+            Operation::Upload,
             job.path.to_string(),
             why,
         ));

@@ -13,7 +13,7 @@ use super::send::{Job, Sent};
 use super::trust::Distrust;
 use crate::s3::{ObjectHeaders, PartDone, Proof, Stored, Upload, Whole};
 use crate::transfer::begin::session::Session;
-use crate::types::{Class, Crc64, Fault, Parts};
+use crate::types::{Class, Crc64, Fault, Operation, Parts};
 use halt::Halt;
 use in_flight::PartsInFlight;
 use one::{copy_part, send_part};
@@ -147,7 +147,7 @@ impl Attempt<'_> {
     fn no_old(&self) -> Fault {
         Fault::new(
             Class::Local,
-            "upload",
+            Operation::Upload,
             self.job.path.to_string(),
             "a part was to be copied from no version",
         )

@@ -9,7 +9,7 @@ use crate::index::ActivityDelta;
 use crate::source::unless_silent;
 use crate::transfer;
 use crate::transfer::{Content, Done, Sent};
-use crate::types::{Class, Fault, Parts};
+use crate::types::{Class, Fault, Operation, Parts};
 
 impl Object<'_> {
     /// Send the content; of `reuse` the server copies what stayed the same. `may_copy`:
@@ -42,7 +42,9 @@ impl Object<'_> {
         let copies = &self.source.copies;
         match sent {
             Ok(Sent::Stored(done)) if done.cost.reused_bytes > 0 => copies.answered(),
-            Err(fault) if fault.class == Class::Transient && fault.is_part_copy() => {
+            Err(fault)
+                if fault.class == Class::Transient && fault.operation == Operation::CopyPart =>
+            {
                 copies.failed();
             }
             _ => {}
