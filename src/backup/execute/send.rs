@@ -8,7 +8,7 @@ use crate::destination::Deed;
 use crate::index::ActivityDelta;
 use crate::transfer;
 use crate::transfer::{Content, Done, Sent};
-use crate::types::{Class, Fault, Parts};
+use crate::types::{Class, Fault, Operation, Parts};
 
 impl Object<'_> {
     /// Send the content; of `reuse` the server copies what stayed the same. `may_copy`:
@@ -45,7 +45,9 @@ impl Object<'_> {
         let copies = &self.source.copies;
         match sent {
             Ok(Sent::Stored(done)) if done.cost.reused_bytes > 0 => copies.answered(),
-            Err(fault) if fault.class == Class::Transient && fault.is_part_copy() => {
+            Err(fault)
+                if fault.class == Class::Transient && fault.operation == Operation::CopyPart =>
+            {
                 copies.failed();
             }
             _ => {}

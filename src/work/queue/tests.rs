@@ -261,7 +261,7 @@ async fn a_backlog_leaves_workers_for_the_edits_of_its_own_source() {
 }
 
 #[tokio::test]
-async fn what_is_defer_comes_when_nothing_else_is_left() {
+async fn what_is_deferred_comes_when_nothing_else_is_left() {
     let (queue, of) = Queue::new(2, 10, 4);
     let next = async || {
         let next = queue.pop(&of, |_, _, _| true, after_the_rest);
@@ -373,7 +373,7 @@ async fn what_is_touched_while_it_waits_is_waited_for_all_the_same() {
 }
 
 #[tokio::test]
-async fn news_of_what_is_defer_bring_it_back_and_so_does_its_time() {
+async fn news_of_what_is_deferred_bring_it_back_and_so_does_its_time() {
     let (queue, of) = Queue::new(1, 10, 4);
     let pop = async |may: fn(&SourceQueue, i64) -> Readiness| {
         let next = queue.pop(&of, |_, _, _| true, may);
@@ -410,7 +410,7 @@ async fn news_of_what_is_defer_bring_it_back_and_so_does_its_time() {
 
 /// After an outage everything has waited for long: what is new still comes first.
 #[tokio::test]
-async fn what_waited_before_it_was_defer_waits_all_the_same() {
+async fn what_waited_before_it_was_deferred_waits_all_the_same() {
     let (queue, of) = Queue::new(1, 10, 4);
     let pop = async |now_ms: i64| {
         let next = queue.pop(
@@ -431,7 +431,7 @@ async fn what_waited_before_it_was_defer_waits_all_the_same() {
 }
 
 #[tokio::test]
-async fn all_that_is_defer_comes_at_once() {
+async fn all_that_is_deferred_comes_at_once() {
     let (queue, of) = Queue::new(1, 10, 8);
     for name in ["a", "b", "c"] {
         of[0].push_edit(p(name), 0, false).unwrap();
