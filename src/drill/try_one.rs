@@ -11,7 +11,6 @@ use crate::clock::Clock;
 use crate::index::Index;
 use crate::os::blocking::blocking;
 use crate::retry::Stop;
-use crate::s3;
 use crate::s3::{At, Head, Store};
 use crate::source::{SourceRuntime, Sources};
 use crate::types::{Class, ContentHash, Fault, MetaRefused, ObjectMeta, Origin, Record, RelKey};

@@ -135,8 +135,11 @@ fn plus(a: Progress, b: Progress) -> Progress {
     }
 }
 
+/// A source, and what is asked about in it.
+type Wanted = (Arc<SourceRuntime>, Vec<String>);
+
 /// The sources that are asked about, with what in each.
-fn wanted(ctx: &Repairer, ask: &Ask) -> Result<Vec<(Arc<SourceRuntime>, Vec<String>)>, Fatal> {
+fn wanted(ctx: &Repairer, ask: &Ask) -> Result<Vec<Wanted>, Fatal> {
     if ask.sources.is_empty() {
         let all = ctx.sources.iter();
         return Ok(all.map(|source| (Arc::clone(source), Vec::new())).collect());

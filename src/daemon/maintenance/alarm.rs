@@ -174,7 +174,7 @@ impl Alarm<'_> {
             };
             let faults = [source.watchdog.no_answer()];
             self.speaker(&nothing)
-                .of_files(&[source.config.name.clone()], &what, &faults, &step)
+                .of_files(std::slice::from_ref(&source.config.name), &what, &faults, &step)
         });
         self.send(&mut one.silence, step, message).await;
     }

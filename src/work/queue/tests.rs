@@ -382,7 +382,7 @@ async fn news_of_what_is_deferred_bring_it_back_and_so_does_its_time() {
             .ok()
             .flatten()
     };
-    let never = |_, _| Readiness::No;
+    let never = |_: &SourceQueue, _: i64| Readiness::No;
     of[0].push_edit(p("gone"), 7, false).unwrap();
     let item = pop(never).await.unwrap();
     queue.defer(&item, item.since_ms);
