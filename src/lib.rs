@@ -47,7 +47,7 @@
 //!     at_ms: None,
 //!     target: Arc::new(Target::open(&restored)?),
 //!     options: restore::Options::default(),
-//!     survey: None,
+//!     preflight: None,
 //! };
 //! let store = Store::connect(&config.store).await?;
 //! let came_back = restore(&store, request, |_| (), &Stop::never()).await?;
@@ -102,6 +102,7 @@ pub mod files;
 pub mod guard;
 pub mod history;
 pub mod index;
+mod jobs;
 pub mod mail;
 pub mod manifest;
 pub mod os;

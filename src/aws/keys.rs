@@ -5,7 +5,8 @@
 //! never used for longer than it takes to look again; nobody looks more often than
 //! [`Doubt::again_after`] allows, whatever is refused.
 
-use super::chain::Chain;
+use super::chain::{self, Chain};
+use super::credential_source::CredentialSource;
 use super::explained::Explained;
 use aws_config::Region;
 use aws_credential_types::provider::error::CredentialsError;
@@ -13,7 +14,6 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_credential_types::{Credentials, provider};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use parking_lot::Mutex as SyncMutex;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, SystemTime};
@@ -39,23 +39,6 @@ const DENIED_MIN: Duration = Duration::from_secs(20);
 
 /// A failed look stands for so long: all workers want keys at one time.
 const FAILED_MAX: Duration = Duration::from_secs(5);
-
-/// Where keys come from.
-#[derive(Debug, Clone)]
-pub enum From {
-    /// The standard AWS chain.
-    Chain {
-        /// Profile of the AWS configuration files; theirs when `None`.
-        profile: Option<String>,
-    },
-    /// One file of profiles, and nowhere else.
-    File {
-        /// Profile in it; the environment's or `default` when `None`.
-        profile: Option<String>,
-        /// The file.
-        path: PathBuf,
-    },
-}
 
 /// What a server has said of keys since they were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,14 +93,11 @@ struct State {
 }
 
 impl Keys {
-    /// How long a look may take: the time of a program that hands keys out, and a request
-    /// or two for a role. A request that waits for keys must have longer for one try, or
-    /// that is over first: what was found is lost, and the server is blamed that was not
-    /// asked yet.
-    pub const LOOK_MAX: Duration = Duration::from_secs(18);
+    /// How long a look may take.
+    pub const LOOK_MAX: Duration = chain::LOOK_MAX;
 
     /// Keys from there; nobody looks yet. The region is where roles are asked for.
-    pub fn new(from: From, region: Option<Region>, http: SharedHttpClient) -> Self {
+    pub fn new(from: CredentialSource, region: Option<Region>, http: SharedHttpClient) -> Self {
         let chain = Chain { from, http, region };
         Self(Arc::new(Inner {
             chain,
@@ -279,7 +259,7 @@ mod tests {
     }
 
     async fn keys(path: &std::path::Path) -> Keys {
-        let from = From::File {
+        let from = CredentialSource::File {
             profile: None,
             path: path.to_owned(),
         };

@@ -7,18 +7,12 @@
 
 use crate::files;
 use crate::files::Target;
-use crate::history::{Chooser, Chosen, Name, Selector, list_page};
-use crate::restore::{
-    Budget, Folders, Options, Outcome, Pass, Shop, Stale, Tally, bring_exactly, damaged,
-};
+use crate::history::{Chooser, Chosen, Name, list_page};
+use crate::restore::{Outcome, damaged, restore_version};
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Next, Page, Store};
 use crate::types::{Class, ContentHash, Fault, Kind, ObjectMeta, Origin, RelPath, chain};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
-
-/// Reading buffer for hashing what was restored.
-const HASH_BUFFER_BYTES: usize = 256 * 1024;
 
 /// What a rehearsal brought back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,25 +101,7 @@ pub async fn rehearse(
             .map(|key| key.path()),
     };
     let chosen = Chosen::of(version.clone(), name);
-    let shop = Arc::new(Shop {
-        store: store.clone(),
-        origin: origin.clone(),
-        selector: Selector::everything(),
-        target: target.clone(),
-        options: Options::default(),
-        tally: Arc::new(Tally::new(Box::new(|_| ()))),
-        stop: stop.clone(),
-        budget: Budget::default(),
-        large: Semaphore::new(1),
-        is_fresh: false,
-        folders: Folders::default(),
-        at_ms: None,
-        stale: Stale::default(),
-    });
-    let mut outcome = bring_exactly(&shop, &chosen, Pass::Files).await?;
-    if matches!(outcome, Outcome::Later) {
-        outcome = bring_exactly(&shop, &chosen, Pass::LinksAndFolders).await?;
-    }
+    let outcome = restore_version(store, origin, &chosen, target, stop).await?;
     let (kind, path) = match (outcome, path) {
         (Outcome::Written { kind, .. }, Some(path)) => (kind, path),
         (Outcome::Foreign, _) => {
@@ -164,19 +140,9 @@ fn compare(
     wanted: Option<ContentHash>,
 ) -> Result<Rehearsed, Fault> {
     let subject = path.to_string();
-    let (bytes, hash) = match kind {
-        Kind::Folder => (0, None),
-        Kind::Symlink => {
-            let link = files::read_link(target.path(), path)?;
-            (link.len() as u64, Some(ContentHash::of(&link)))
-        }
-        Kind::File | Kind::Special => {
-            let mut opened = files::open(target.path(), path)?;
-            let mut buffer = vec![0; HASH_BUFFER_BYTES];
-            let (hash, bytes) = files::hash_file(&mut opened.file, None, &mut buffer)
-                .map_err(|e| Fault::new(Class::Unreadable, "compare", &subject, chain(&e)))?;
-            (bytes, Some(hash))
-        }
+    let (bytes, hash) = match files::content_hash(target.path(), path, kind)? {
+        Some((hash, bytes)) => (bytes, Some(hash)),
+        None => (0, None),
     };
     if kind == Kind::File && bytes != size_bytes {
         return Err(damaged(

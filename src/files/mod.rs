@@ -10,6 +10,7 @@
 
 mod atomic;
 mod attributes;
+mod content_hash;
 mod fault;
 mod marker;
 mod pulse;
@@ -24,6 +25,7 @@ mod walk;
 
 pub use atomic::write_private_atomic;
 pub use attributes::{Kept, attributes_of, folder_attributes};
+pub use content_hash::content_hash;
 pub use marker::{
     Identity, MARKER_FILE_NAME, Marker, Touched, create_marker, read_marker, touch_marker,
 };

@@ -1,7 +1,7 @@
 //! What a version says of itself, asked for with patience.
 
 use crate::history::timeline::chosen::Chosen;
-use crate::retry::{Patience, Stop, told};
+use crate::retry::{Stop, patiently, told};
 use crate::s3::{At, Head, ListedVersion, Store};
 use crate::types::{Class, Fault, Origin};
 
@@ -38,13 +38,8 @@ pub(crate) async fn head_at(
     version_id: &str,
     stop: &mut Stop,
 ) -> Result<Option<Head>, Fault> {
-    let mut patience = Patience::default();
-    loop {
-        match store.head(at, Some(version_id)).await {
-            Err(fault) if patience.again(&fault, stop).await => {}
-            done => return done.map_err(told),
-        }
-    }
+    let done = patiently(stop, || store.head(at, Some(version_id))).await;
+    done.map_err(told)
 }
 
 /// Ask for the metadata of this very version; no head when it is gone.

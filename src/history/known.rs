@@ -6,18 +6,13 @@ use crate::files;
 use crate::index::{Index, SourceId};
 use crate::manifest::Written;
 use crate::os::blocking::blocking;
-use crate::types::{
-    Class, ContentHash, Fatal, Fault, Fingerprint, Kind, Record, RelKey, RelPath, chain,
-};
+use crate::types::{ContentHash, Fatal, Fault, Fingerprint, Record, RelKey, RelPath};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Records read at a time: some 50 KB, and a change of thread for each.
 const BATCH: usize = 256;
-
-/// Reading buffer for hashing a file of this computer.
-const HASH_BUFFER_BYTES: usize = 256 * 1024;
 
 /// What stands at a path, rules applied.
 pub type Stat = Arc<dyn Fn(&RelPath) -> Result<Option<Fingerprint>, Fault> + Send + Sync>;
@@ -69,22 +64,11 @@ impl Known {
     pub(crate) async fn hash_on_disk(&self, path: &RelPath) -> Result<Option<ContentHash>, Fault> {
         let (known, path) = (self.clone(), path.clone());
         blocking(move || {
-            let found = (known.stat)(&path)?;
-            match found.map(|found| found.kind) {
-                Some(Kind::File) => {
-                    let mut opened = files::open(&known.root, &path)?;
-                    let mut buffer = vec![0; HASH_BUFFER_BYTES];
-                    let hashed = files::hash_file(&mut opened.file, None, &mut buffer);
-                    hashed.map(|(hash, _)| Some(hash)).map_err(|e| {
-                        Fault::new(Class::Unreadable, "compare", path.to_string(), chain(&e))
-                    })
-                }
-                Some(Kind::Symlink) => {
-                    let target = files::read_link(&known.root, &path)?;
-                    Ok(Some(ContentHash::of(&target)))
-                }
-                Some(Kind::Folder | Kind::Special) | None => Ok(None),
-            }
+            let Some(found) = (known.stat)(&path)? else {
+                return Ok(None);
+            };
+            let held = files::content_hash(&known.root, &path, found.kind)?;
+            Ok(held.map(|(hash, _)| hash))
         })
         .await
     }

@@ -3,10 +3,11 @@
 //! Everything here blocks. Nothing has its final name before size and hash are
 //! what the object's metadata says.
 
-use super::arrival::Arrival;
-use super::tally::Tally;
+use super::faults::damaged;
+use super::range_buffer::BodyReader;
+use super::stats::RestoreStats;
 use crate::files::{Checkpoint, Pending, Target};
-use crate::types::{Class, Fault, Hasher, ObjectMeta, RelPath, chain, command};
+use crate::types::{Class, Fault, Hasher, ObjectMeta, RelPath, chain};
 use bytes::Bytes;
 use std::io;
 use std::io::{BufRead as _, Read as _};
@@ -26,7 +27,7 @@ const CHECKPOINT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What to read, and what it is said to be.
 pub(crate) struct Source {
-    pub(crate) arrival: Arrival,
+    pub(crate) body: BodyReader,
     pub(crate) gzip: bool,
     pub(crate) meta: ObjectMeta,
     /// The file, as people know it.
@@ -71,7 +72,7 @@ pub(crate) fn write_small(
     target: &Target,
     rel: &RelPath,
     source: Source,
-    tally: &Tally,
+    stats: &RestoreStats,
 ) -> Result<Pending, Fault> {
     let meta = &source.meta;
     let mut pending = target.begin(rel, PRIVATE_FOLDERS)?;
@@ -79,10 +80,10 @@ pub(crate) fn write_small(
         pending.leave_holes();
     }
     let mut sink = Sink::new(meta, &source.subject);
-    unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, _| {
+    unpack(source.body, source.gzip, &mut sink, &mut |bytes, _| {
         if let Some(bytes) = bytes {
             pending.write(bytes)?;
-            tally.written(bytes.len() as u64);
+            stats.written(bytes.len() as u64);
         }
         Ok(())
     })?;
@@ -98,7 +99,11 @@ pub(crate) struct Begun {
 /// Write the rest of a large file. It is whole and verified when this is `Ok`;
 /// otherwise a later run goes on from the last checkpoint, unless the content
 /// itself is wrong.
-pub(crate) fn write_large(begun: Begun, source: Source, tally: &Tally) -> Result<Pending, Fault> {
+pub(crate) fn write_large(
+    begun: Begun,
+    source: Source,
+    stats: &RestoreStats,
+) -> Result<Pending, Fault> {
     let Begun { mut pending, from } = begun;
     let meta = &source.meta;
     if meta.sparse_bytes.is_some() {
@@ -113,8 +118,8 @@ pub(crate) fn write_large(begun: Begun, source: Source, tally: &Tally) -> Result
     let mut safe_bytes = sink.total;
     let desk = &mut pending;
     let (read, written) = std::thread::scope(|scope| {
-        let writer = scope.spawn(move || write_steps(desk, steps, tally));
-        let read = unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, at| {
+        let writer = scope.spawn(move || write_steps(desk, steps, stats));
+        let read = unpack(source.body, source.gzip, &mut sink, &mut |bytes, at| {
             let step = match bytes {
                 Some(bytes) => Step::Write(bytes.clone()),
                 None if at.file_bytes - safe_bytes >= CHECKPOINT_BYTES => {
@@ -154,13 +159,13 @@ enum Step {
 fn write_steps(
     pending: &mut Pending,
     steps: mpsc::Receiver<Step>,
-    tally: &Tally,
+    stats: &RestoreStats,
 ) -> Result<(), Fault> {
     for step in steps {
         match step {
             Step::Write(bytes) => {
                 pending.write(&bytes)?;
-                tally.written(bytes.len() as u64);
+                stats.written(bytes.len() as u64);
             }
             Step::Checkpoint(at) => pending.checkpoint(&at)?,
         }
@@ -183,7 +188,7 @@ pub(crate) fn read_link_target(source: Source, bytes_max: u64) -> Result<Vec<u8>
     }
     let mut target = Vec::new();
     let mut sink = Sink::new(meta, &source.subject);
-    unpack(source.arrival, source.gzip, &mut sink, &mut |bytes, _| {
+    unpack(source.body, source.gzip, &mut sink, &mut |bytes, _| {
         target.extend_from_slice(bytes.map_or(&[], |bytes| bytes));
         Ok(())
     })?;
@@ -195,7 +200,7 @@ pub(crate) fn read_link_target(source: Source, bytes_max: u64) -> Result<Vec<u8>
 pub(crate) fn check(source: Source) -> (u64, Result<(), Fault>) {
     let mut bytes = 0;
     let mut sink = Sink::new(&source.meta, &source.subject);
-    let done = unpack(source.arrival, source.gzip, &mut sink, &mut |some, _| {
+    let done = unpack(source.body, source.gzip, &mut sink, &mut |some, _| {
         bytes += some.map_or(0, |some| some.len() as u64);
         Ok(())
     });
@@ -287,15 +292,15 @@ impl<'a> Sink<'a> {
 /// Read the body to its end and hand on the file's bytes; only `Ok` says that
 /// they were all and the right ones.
 fn unpack(
-    arrival: Arrival,
+    body: BodyReader,
     gzip: bool,
     sink: &mut Sink<'_>,
     write: Write<'_>,
 ) -> Result<(), Fault> {
-    let trouble = arrival.trouble();
+    let trouble = body.trouble();
     let done = match gzip {
-        true => members(arrival, sink, write),
-        false => plain(arrival, sink, write),
+        true => members(body, sink, write),
+        false => plain(body, sink, write),
     };
     // What happened on the way explains better what the unpacking makes of it.
     match trouble.take() {
@@ -304,23 +309,23 @@ fn unpack(
     }
 }
 
-fn plain(mut arrival: Arrival, sink: &mut Sink<'_>, write: Write<'_>) -> Result<(), Fault> {
-    while let Some(piece) = arrival.piece().map_err(|e| broken(sink, &e))? {
+fn plain(mut body: BodyReader, sink: &mut Sink<'_>, write: Write<'_>) -> Result<(), Fault> {
+    while let Some(piece) = body.piece().map_err(|e| broken(sink, &e))? {
         sink.take(&piece, write)?;
-        sink.rest(arrival.read_bytes(), write)?;
+        sink.rest(body.read_bytes(), write)?;
     }
     Ok(())
 }
 
 /// Large files are a series of gzip members, and each begins anew.
-fn members(mut arrival: Arrival, sink: &mut Sink<'_>, write: Write<'_>) -> Result<(), Fault> {
+fn members(mut body: BodyReader, sink: &mut Sink<'_>, write: Write<'_>) -> Result<(), Fault> {
     // A run that was killed at the very end left nothing to fetch.
-    if sink.total > 0 && arrival.fill_buf().map_err(|e| broken(sink, &e))?.is_empty() {
+    if sink.total > 0 && body.fill_buf().map_err(|e| broken(sink, &e))?.is_empty() {
         return Ok(());
     }
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
-        let mut member = flate2::bufread::GzDecoder::new(&mut arrival);
+        let mut member = flate2::bufread::GzDecoder::new(&mut body);
         loop {
             match member.read(&mut buffer) {
                 Ok(0) => break,
@@ -329,8 +334,8 @@ fn members(mut arrival: Arrival, sink: &mut Sink<'_>, write: Write<'_>) -> Resul
                 Err(error) => return Err(broken(sink, &error)),
             }
         }
-        sink.rest(arrival.read_bytes(), write)?;
-        if arrival.fill_buf().map_err(|e| broken(sink, &e))?.is_empty() {
+        sink.rest(body.read_bytes(), write)?;
+        if body.fill_buf().map_err(|e| broken(sink, &e))?.is_empty() {
             return Ok(());
         }
     }
@@ -341,14 +346,6 @@ fn broken(sink: &Sink<'_>, error: &io::Error) -> Fault {
         sink.subject,
         format!("its compressed content is broken: {}", chain(error)),
     )
-}
-
-/// What came back is not what was stored.
-pub(crate) fn damaged(subject: &str, cause: impl Into<String>) -> Fault {
-    Fault::new(Class::Damaged, "restore", subject, cause).hint(format!(
-        "see the file's other versions with `{}`, and restore an earlier one with --at",
-        command::on_copies("versions FILE")
-    ))
 }
 
 #[cfg(test)]

@@ -54,11 +54,11 @@ async fn feed(
 ) -> (Vec<u8>, Result<(), Fault>) {
     let fault = |class| Fault::new(class, "download", "bucket/key", "reset");
     let pieces = pieces.into_iter().map(move |piece| piece.map_err(fault));
-    let arrival = Arrival::fed(pieces, expected, "a.csv");
+    let body = BodyReader::fed(pieces, expected, "a.csv");
     tokio::task::spawn_blocking(move || {
         let mut out = Vec::new();
         let mut sink = Sink::new(&meta, "a.csv");
-        let done = unpack(arrival, packed, &mut sink, &mut |bytes, _| {
+        let done = unpack(body, packed, &mut sink, &mut |bytes, _| {
             out.extend_from_slice(bytes.map_or(&[], |bytes| bytes));
             Ok(())
         });
@@ -221,8 +221,8 @@ async fn reading_begins_again_at_every_place_that_is_named() {
         let places = tokio::task::spawn_blocking(move || {
             let mut places = Vec::new();
             let mut sink = Sink::new(&meta, "a");
-            let arrival = Arrival::whole(pieces, "a");
-            unpack(arrival, packed, &mut sink, &mut |bytes, at| {
+            let body = BodyReader::whole(pieces, "a");
+            unpack(body, packed, &mut sink, &mut |bytes, at| {
                 if bytes.is_none() {
                     places.push((at.checkpoint(), at.hasher.clone()));
                 }
@@ -239,7 +239,7 @@ async fn reading_begins_again_at_every_place_that_is_named() {
             assert_eq!(at.hash, ContentHash::of(&whole[..done]));
             let from = usize::try_from(at.source_bytes).unwrap();
             let left = Bytes::copy_from_slice(&stored[from..]);
-            let arrival = Arrival::whole([left], "a");
+            let body = BodyReader::whole([left], "a");
             let meta = self::meta(&whole);
             let mut sink = Sink {
                 hasher,
@@ -247,7 +247,7 @@ async fn reading_begins_again_at_every_place_that_is_named() {
                 ..Sink::new(&meta, "a")
             };
             let mut out = whole[..done].to_vec();
-            unpack(arrival, packed, &mut sink, &mut |bytes, _| {
+            unpack(body, packed, &mut sink, &mut |bytes, _| {
                 out.extend_from_slice(bytes.map_or(&[], |bytes| bytes));
                 Ok(())
             })

@@ -6,9 +6,10 @@
 //! all that is in it is there. Folders in use keep what they have.
 
 use super::content::PRIVATE_FOLDERS;
-use super::shop::Shop;
-use crate::files::{Committed, Keep, Looks, MODE_OF_MADE};
-use crate::types::{Attributes, Class, Fault, RelPath, chain};
+use super::request::Options;
+use super::stats::RestoreStats;
+use crate::files::{Committed, Keep, Looks, MODE_OF_MADE, Target};
+use crate::types::{Attributes, Fault, RelPath};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,9 +26,18 @@ const CLOSED_MAX: usize = 10_000;
 /// another program's.
 const BROUGHT_MAX: usize = 100_000;
 
-/// What the workers of one restore keep of its folders.
-#[derive(Debug, Default)]
+/// The folders of one restore.
 pub(crate) struct Folders {
+    target: Arc<Target>,
+    stats: Arc<RestoreStats>,
+    /// Which folders keep what they have.
+    keep: Keep,
+    book: FolderBook,
+}
+
+/// What is remembered of folders until the end.
+#[derive(Debug, Default)]
+struct FolderBook {
     closed: Mutex<Vec<Waiting>>,
     brought: Mutex<HashSet<RelPath>>,
 }
@@ -41,7 +51,7 @@ struct Waiting {
     keep: Keep,
 }
 
-impl Folders {
+impl FolderBook {
     fn note_brought(&self, path: &RelPath) {
         let mut brought = self.brought.lock();
         if brought.len() < BROUGHT_MAX {
@@ -70,103 +80,108 @@ fn is_open(looks: Looks) -> bool {
     looks.mode & MODE_OPEN == MODE_OPEN
 }
 
-/// Bring a folder by its own object. Blocks.
-pub(crate) fn bring(
-    shop: &Shop,
-    path: &RelPath,
-    looks: Looks,
-    attributes: Attributes,
-) -> Result<Committed, Fault> {
-    let mode = if is_open(looks) {
-        looks.mode
-    } else {
-        MODE_OF_MADE
-    };
-    let first = Looks { mode, ..looks };
-    // Given with the mode that it keeps.
-    let at_once = match first == looks {
-        true => attributes.clone(),
-        false => Attributes::default(),
-    };
-    let committed = shop.target.folder(path, first, &at_once, PRIVATE_FOLDERS)?;
-    if matches!(committed, Committed::AlreadyThere) {
-        is_there(shop, path, looks, attributes);
-        return Ok(committed);
-    }
-    shop.folders.note_brought(path);
-    if first != looks {
-        finish_in_turn(shop, path, looks, attributes, Keep::Nothing);
-    }
-    Ok(committed)
-}
-
-/// A folder with an object of its own is there, by what is in it or by somebody
-/// else. Blocks.
-pub(crate) fn is_there(shop: &Shop, path: &RelPath, looks: Looks, attributes: Attributes) {
-    shop.folders.note_brought(path);
-    finish_in_turn(shop, path, looks, attributes, keep(shop));
-}
-
-/// What the manifest says of a folder, for one without an object; `is_listed`
-/// when the list has something by its name. Blocks.
-pub(crate) fn by_manifest(
-    shop: &Shop,
-    path: &RelPath,
-    looks: Looks,
-    attributes: Attributes,
-    is_listed: bool,
-) {
-    if !shop.folders.is_brought(path, is_listed) {
-        finish_in_turn(shop, path, looks, attributes, keep(shop));
-    }
-}
-
-fn keep(shop: &Shop) -> Keep {
-    match (shop.options.in_place, shop.options.overwrite) {
+/// Which folders of the target keep what they have.
+fn keep_of(options: &Options) -> Keep {
+    match (options.in_place, options.overwrite) {
         (Some(_), _) => Keep::NotMade,
         (None, true) => Keep::Nothing,
         (None, false) => Keep::Chosen,
     }
 }
 
-/// Now, or at the end where it would close.
-fn finish_in_turn(shop: &Shop, path: &RelPath, looks: Looks, attributes: Attributes, keep: Keep) {
-    let folder = Waiting {
-        path: path.clone(),
-        looks,
-        attributes,
-        keep,
-    };
-    if let Some(folder) = shop.folders.put_off(folder) {
-        finish(shop, &folder);
-    }
-}
-
-fn finish(shop: &Shop, folder: &Waiting) {
-    let done =
-        shop.target
-            .finish_folder(&folder.path, folder.looks, &folder.attributes, folder.keep);
-    match done {
-        Ok(None) => {}
-        Ok(Some(fault)) | Err(fault) => shop.tally.left_out(fault),
-    }
-}
-
-/// Everything is there: close what was kept open.
-pub(crate) async fn close(shop: &Arc<Shop>) {
-    let closed = &shop.folders.closed;
-    let mut closed = std::mem::take(&mut *closed.lock());
-    // What is inside comes before what it is in.
-    closed.sort_by(|a, b| b.path.cmp(&a.path));
-    let shared = shop.clone();
-    let work = move || {
-        for folder in &closed {
-            finish(&shared, folder);
+impl Folders {
+    pub(crate) fn new(target: Arc<Target>, stats: Arc<RestoreStats>, options: &Options) -> Self {
+        Self {
+            target,
+            stats,
+            keep: keep_of(options),
+            book: FolderBook::default(),
         }
-    };
-    if let Err(error) = tokio::task::spawn_blocking(work).await {
-        let fault = Fault::new(Class::Local, "finish", "the folders", chain(&error));
-        shop.tally.left_out(fault);
+    }
+
+    /// Bring a folder by its own object. Blocks.
+    pub(crate) fn bring(
+        &self,
+        path: &RelPath,
+        looks: Looks,
+        attributes: Attributes,
+    ) -> Result<Committed, Fault> {
+        let mode = if is_open(looks) {
+            looks.mode
+        } else {
+            MODE_OF_MADE
+        };
+        let first = Looks { mode, ..looks };
+        // Given with the mode that it keeps.
+        let at_once = match first == looks {
+            true => attributes.clone(),
+            false => Attributes::default(),
+        };
+        let committed = self.target.folder(path, first, &at_once, PRIVATE_FOLDERS)?;
+        if matches!(committed, Committed::AlreadyThere) {
+            self.is_there(path, looks, attributes);
+            return Ok(committed);
+        }
+        self.book.note_brought(path);
+        if first != looks {
+            self.finish_in_turn(path, looks, attributes, Keep::Nothing);
+        }
+        Ok(committed)
+    }
+
+    /// A folder with an object of its own exists already, because of what is in it or
+    /// because somebody else made it. Blocks.
+    pub(crate) fn is_there(&self, path: &RelPath, looks: Looks, attributes: Attributes) {
+        self.book.note_brought(path);
+        self.finish_in_turn(path, looks, attributes, self.keep);
+    }
+
+    /// What the manifest says of a folder, for one without an object; `is_listed`
+    /// when the list has something by its name. Blocks.
+    pub(crate) fn by_manifest(
+        &self,
+        path: &RelPath,
+        looks: Looks,
+        attributes: Attributes,
+        is_listed: bool,
+    ) {
+        if !self.book.is_brought(path, is_listed) {
+            self.finish_in_turn(path, looks, attributes, self.keep);
+        }
+    }
+
+    /// Now, or at the end where it would close.
+    fn finish_in_turn(&self, path: &RelPath, looks: Looks, attributes: Attributes, keep: Keep) {
+        let folder = Waiting {
+            path: path.clone(),
+            looks,
+            attributes,
+            keep,
+        };
+        if let Some(folder) = self.book.put_off(folder) {
+            self.finish(&folder);
+        }
+    }
+
+    fn finish(&self, folder: &Waiting) {
+        let done =
+            self.target
+                .finish_folder(&folder.path, folder.looks, &folder.attributes, folder.keep);
+        match done {
+            Ok(None) => {}
+            Ok(Some(fault)) | Err(fault) => self.stats.left_out(fault),
+        }
+    }
+
+    /// Everything is there: close what was kept open. Blocks.
+    pub(crate) fn close(&self) {
+        let closed = &self.book.closed;
+        let mut closed = std::mem::take(&mut *closed.lock());
+        // What is inside comes before what it is in.
+        closed.sort_by(|a, b| b.path.cmp(&a.path));
+        for folder in &closed {
+            self.finish(folder);
+        }
     }
 }
 
@@ -197,10 +212,10 @@ mod tests {
             (0o600, true),
             (0o077, true),
         ] {
-            let now = Folders::default().put_off(folder("a", mode));
+            let now = FolderBook::default().put_off(folder("a", mode));
             assert_eq!(now.is_none(), waits, "{mode:o}");
         }
-        let folders = Folders::default();
+        let folders = FolderBook::default();
         for number in 0..CLOSED_MAX {
             let now = folders.put_off(folder(&number.to_string(), 0o500));
             assert!(now.is_none(), "{number}");
@@ -210,7 +225,7 @@ mod tests {
 
     #[test]
     fn beyond_what_is_remembered_the_list_decides() {
-        let folders = Folders::default();
+        let folders = FolderBook::default();
         let path = |number: usize| RelPath::from_bytes(number.to_string()).unwrap();
         folders.note_brought(&path(0));
         for (number, is_listed, want) in [(0, false, true), (1, false, false), (1, true, false)] {

@@ -11,13 +11,13 @@
 mod altered;
 mod listing;
 
-use super::carried::mode_of_unknown_list;
-use super::folders;
-use super::shop::Shop;
+use super::context::RestoreContext;
+use super::separate_attributes::mode_of_unknown_list;
 use crate::files::Looks;
 use crate::manifest::{Line, Manifest, read};
+use crate::os::blocking::blocking_on;
 use crate::retry::{Stop, told};
-use crate::types::{Attributes, Class, Fatal, Fault, Kind, RelPath, chain, command, shown};
+use crate::types::{Attributes, Class, Fatal, Fault, Fingerprint, Kind, RelPath, command, shown};
 use altered::Altered;
 use listing::Listing;
 use std::sync::Arc;
@@ -35,22 +35,22 @@ const FOLDERS_AT_ONCE: usize = 256;
 
 /// Finish what the restore has brought.
 pub(crate) async fn finish(
-    shop: &Arc<Shop>,
+    ctx: &Arc<RestoreContext>,
     at_ms: Option<i64>,
     stop: &mut Stop,
 ) -> Result<(), Fatal> {
-    let bytes_max = match shop.selector.is_everything() {
+    let bytes_max = match ctx.selector.is_everything() {
         true => u64::MAX,
         false => PART_BYTES_MAX,
     };
-    let found = read::nearest(&shop.store, &shop.origin, at_ms, bytes_max, stop).await;
+    let found = read::nearest(&ctx.store, &ctx.origin, at_ms, bytes_max, stop).await;
     let done = match found {
         Ok(found) => {
             for fault in found.damaged {
-                shop.tally.remarked(fault);
+                ctx.stats.remarked(fault);
             }
             match found.manifest {
-                Some(manifest) => compare(shop, &manifest, at_ms, stop).await,
+                Some(manifest) => compare(ctx, &manifest, at_ms, stop).await,
                 None => Ok(()),
             }
         }
@@ -61,24 +61,24 @@ pub(crate) async fn finish(
     }
     if let Err(fault) = done {
         // The files are there: this is about what could be said beyond them.
-        shop.tally.remarked(told(fault));
+        ctx.stats.remarked(told(fault));
     }
     Ok(())
 }
 
 async fn compare(
-    shop: &Arc<Shop>,
+    ctx: &Arc<RestoreContext>,
     manifest: &Manifest,
     at_ms: Option<i64>,
     stop: &mut Stop,
 ) -> Result<(), Fault> {
-    let mut lines = manifest.lines(&shop.store, stop).await?;
+    let mut lines = manifest.lines(&ctx.store, stop).await?;
     // The server's clock may be ahead: what is newest counts, whenever that was.
     let until_ms = at_ms.unwrap_or(i64::MAX);
     let asked_ms = at_ms.unwrap_or_else(crate::os::clock::wall_ms);
     let is_young = asked_ms.saturating_sub(manifest.header.moment_ms) <= MISSING_AGE_MAX_MS;
-    let mut listing = Listing::new(shop, until_ms);
-    let mut altered = Altered::new(shop, &manifest.header.moment);
+    let mut listing = Listing::new(ctx, until_ms);
+    let mut altered = Altered::new(ctx, &manifest.header.moment);
     let mut folders = Vec::new();
     while let Some(line) = lines.next().await? {
         let (Some(rel), Some(seen)) = (line.rel_key(), line.fingerprint()) else {
@@ -88,51 +88,39 @@ async fn compare(
             return Ok(());
         }
         let path = rel.path();
-        if !shop.selector.matches(&path) {
+        if !ctx.selector.matches(&path) {
             continue;
         }
-        let object = rel.in_bucket(&shop.origin.prefix);
-        // One of earlier versions may have another key; what has become of that says
-        // nothing of the path.
-        let is_older = rel.older(&shop.origin.prefix) == Some(line.bucket_key(&shop.origin.prefix));
+        let object = rel.in_bucket(&ctx.origin.prefix);
         let (key, is_shortened) = (object.key, object.shortened);
         let fate = listing.fate(&key, is_shortened, &line, stop).await?;
         if seen.kind == Kind::Folder {
-            // It had some, and the line does not say which.
-            let is_unknown = line.attributes_id.is_some() && line.attributes.is_none();
-            let looks = Looks {
-                mode: match is_unknown {
-                    true => mode_of_unknown_list(seen.mode),
-                    false => seen.mode,
-                },
-                mtime_ns: seen.mtime_ns,
-                owner: seen.owner,
-            };
             let is_listed = fate.as_ref().is_some_and(|fate| fate.has_object);
-            folders.push(Folder {
-                path: path.clone(),
-                looks,
-                attributes: line.attributes(),
-                is_listed,
-            });
+            folders.push(Folder::of(&path, &line, seen, is_listed));
             if folders.len() == FOLDERS_AT_ONCE {
-                finish_folders(shop, std::mem::take(&mut folders)).await?;
+                finish_folders(ctx, std::mem::take(&mut folders)).await?;
             }
         }
-        // One that was drawn while something was stored has younger lines.
-        let was_there = line.has_object() && line.stored_at_ms <= until_ms;
-        let Some(fate) = fate.filter(|_| was_there && !is_older && !line.version_id.is_empty())
-        else {
+        let is_older = rel.older(&ctx.origin.prefix) == Some(line.bucket_key(&ctx.origin.prefix));
+        let Some(fate) = fate.filter(|_| names_a_version(&line, is_older, until_ms)) else {
             continue;
         };
         if fate.is_current {
             altered.look(&path, key, &line, stop).await?;
         } else if is_young && listing.is_missing(&key, &line, &fate, stop).await? {
-            shop.tally.failed(missing(&path, &line, manifest));
+            ctx.stats.failed(missing(&path, &line, manifest));
         }
     }
     altered.finish(stop).await?;
-    finish_folders(shop, folders).await
+    finish_folders(ctx, folders).await
+}
+
+/// The line names a version that was current at the moment under the path's own key.
+/// What has become of a key of earlier versions says nothing of the path.
+fn names_a_version(line: &Line, is_older: bool, until_ms: i64) -> bool {
+    // A manifest that was drawn while something was stored has younger lines.
+    let was_there = line.has_object() && line.stored_at_ms <= until_ms;
+    was_there && !is_older && !line.version_id.is_empty()
 }
 
 /// What a manifest says of a folder.
@@ -144,16 +132,36 @@ struct Folder {
     is_listed: bool,
 }
 
-async fn finish_folders(shop: &Arc<Shop>, found: Vec<Folder>) -> Result<(), Fault> {
-    let shared = shop.clone();
+impl Folder {
+    fn of(path: &RelPath, line: &Line, seen: Fingerprint, is_listed: bool) -> Self {
+        // It had some, and the line does not say which.
+        let is_unknown = line.attributes_id.is_some() && line.attributes.is_none();
+        Self {
+            path: path.clone(),
+            looks: Looks {
+                mode: match is_unknown {
+                    true => mode_of_unknown_list(seen.mode),
+                    false => seen.mode,
+                },
+                mtime_ns: seen.mtime_ns,
+                owner: seen.owner,
+            },
+            attributes: line.attributes(),
+            is_listed,
+        }
+    }
+}
+
+async fn finish_folders(ctx: &Arc<RestoreContext>, found: Vec<Folder>) -> Result<(), Fault> {
+    let shared = ctx.clone();
     let work = move || {
         for one in found {
-            folders::by_manifest(&shared, &one.path, one.looks, one.attributes, one.is_listed);
+            let folders = &shared.folders;
+            folders.by_manifest(&one.path, one.looks, one.attributes, one.is_listed);
         }
+        Ok(())
     };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Fault::new(Class::Local, "finish", "the folders", chain(&error)))
+    blocking_on("finish", "the folders", work).await
 }
 
 fn missing(path: &RelPath, line: &Line, manifest: &Manifest) -> Fault {

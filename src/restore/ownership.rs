@@ -5,8 +5,7 @@
 //! metadata's word counts for shortened keys alone, and only when that path leads
 //! back to the same key.
 
-use super::content::damaged;
-use super::shop::Outcome;
+use super::faults::damaged;
 use crate::history::{Chosen, Name};
 use crate::s3::Head;
 use crate::types::{Class, Fault, MetaRefused, ObjectMeta, Origin, RelKey, shown, unshortened};
@@ -35,10 +34,13 @@ pub(crate) fn true_key(
     }
 }
 
-/// An object under a key that no path has: foreign, unless it says it is ours.
-pub(crate) fn foreign(chosen: &Chosen, why: &str, head: &Head) -> Result<Outcome, Fault> {
+/// An object under a key that no path has must be foreign.
+///
+/// # Errors
+/// It says that it is ours.
+pub(crate) fn foreign(chosen: &Chosen, why: &str, head: &Head) -> Result<(), Fault> {
     match &head.meta {
-        Err(MetaRefused::Foreign) => Ok(Outcome::Foreign),
+        Err(MetaRefused::Foreign) => Ok(()),
         Ok(_) | Err(MetaRefused::Newer(_) | MetaRefused::Broken(_)) => Err(misplaced(chosen, why)),
     }
 }

@@ -1,9 +1,9 @@
 //! The ranges of one large version: fetched several at once, handed over in order,
 //! each going on by itself where it broke off.
 
-use super::arrival::{Arrival, RANGE_BYTES, Stretch, cut_off, room};
-use super::content::damaged;
-use super::shop::Shop;
+use super::context::RestoreContext;
+use super::faults::damaged;
+use super::range_buffer::{BodyReader, BufferedRange, RANGE_BYTES, cut_off};
 use crate::history::Chosen;
 use crate::retry::Patience;
 use crate::types::{Class, Fault};
@@ -20,48 +20,53 @@ const RANGES_AHEAD: usize = 8;
 
 /// Begin to fetch the bytes `span` of a version by ranges.
 pub(crate) fn begin(
-    shop: &Arc<Shop>,
+    ctx: &Arc<RestoreContext>,
     chosen: &Chosen,
     span: Range<u64>,
     subject: &str,
-) -> (Arrival, AbortOnDropHandle<()>) {
+) -> (BodyReader, AbortOnDropHandle<()>) {
     // One more stands here while the reader is at work on the one before.
     let (to, rest) = mpsc::channel(1);
-    let mut arrival = Arrival::new(Stretch::default(), span.start, span.end, subject.to_owned());
-    arrival.rest = Some(rest);
-    let (shop, chosen) = (shop.clone(), chosen.clone());
+    let mut body = BodyReader::new(
+        BufferedRange::default(),
+        span.start,
+        span.end,
+        subject.to_owned(),
+    );
+    body.rest = Some(rest);
+    let (ctx, chosen) = (ctx.clone(), chosen.clone());
     let feeding = tokio::spawn(async move {
-        let mut stop = shop.stop.clone();
+        let mut stop = ctx.stop.clone();
         tokio::select! {
-            () = feed(&shop, &chosen, span, &to) => {}
+            () = feed(&ctx, &chosen, span, &to) => {}
             // The reader finds nobody at the other end.
             () = stop.asked() => {}
         }
     });
-    (arrival, AbortOnDropHandle::new(feeding))
+    (body, AbortOnDropHandle::new(feeding))
 }
 
 async fn feed(
-    shop: &Arc<Shop>,
+    ctx: &Arc<RestoreContext>,
     chosen: &Chosen,
     span: Range<u64>,
-    to: &mpsc::Sender<Result<Stretch, Fault>>,
+    to: &mpsc::Sender<Result<BufferedRange, Fault>>,
 ) {
     let mut next = span.start;
-    let mut ahead: VecDeque<AbortOnDropHandle<Result<Stretch, Fault>>> = VecDeque::new();
+    let mut ahead: VecDeque<AbortOnDropHandle<Result<BufferedRange, Fault>>> = VecDeque::new();
     loop {
         while next < span.end && ahead.len() < RANGES_AHEAD {
             let range = next..(next + RANGE_BYTES).min(span.end);
-            // What is here already does not wait for more room.
+            // What is here already does not wait for more memory.
             let taken = match ahead.is_empty() {
-                true => room(shop, range.end - range.start).await,
-                false => shop.budget.take_now(range.end - range.start),
+                true => ctx.memory.take(range.end - range.start).await,
+                false => ctx.memory.take_now(range.end - range.start),
             };
             let Some(taken) = taken else { break };
             next = range.end;
-            let (shop, chosen) = (shop.clone(), chosen.clone());
+            let (ctx, chosen) = (ctx.clone(), chosen.clone());
             ahead.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
-                stretch(&shop, &chosen, range, taken).await
+                fetch_range(&ctx, &chosen, range, taken).await
             })));
         }
         let Some(first) = ahead.pop_front() else {
@@ -85,29 +90,29 @@ async fn feed(
 }
 
 /// One range, going on where it broke off.
-async fn stretch(
-    shop: &Arc<Shop>,
+async fn fetch_range(
+    ctx: &Arc<RestoreContext>,
     chosen: &Chosen,
     range: Range<u64>,
-    room: OwnedSemaphorePermit,
-) -> Result<Stretch, Fault> {
-    let mut stop = shop.stop.clone();
+    memory: OwnedSemaphorePermit,
+) -> Result<BufferedRange, Fault> {
+    let mut stop = ctx.stop.clone();
     let mut patience = Patience::default();
     let mut pieces = VecDeque::new();
     let mut left = range;
     loop {
-        match rest_of(shop, chosen, &mut left, &mut pieces).await {
+        match rest_of(ctx, chosen, &mut left, &mut pieces).await {
             Ok(()) => {
-                return Ok(Stretch {
+                return Ok(BufferedRange {
                     pieces,
-                    _room: Some(room),
+                    _memory: Some(memory),
                 });
             }
             // The last byte came before the connection broke.
             Err(_) if left.is_empty() => {
-                return Ok(Stretch {
+                return Ok(BufferedRange {
                     pieces,
-                    _room: Some(room),
+                    _memory: Some(memory),
                 });
             }
             Err(fault) if patience.again(&fault, &mut stop).await => {}
@@ -117,13 +122,13 @@ async fn stretch(
 }
 
 async fn rest_of(
-    shop: &Shop,
+    ctx: &RestoreContext,
     chosen: &Chosen,
     left: &mut Range<u64>,
     pieces: &mut VecDeque<Bytes>,
 ) -> Result<(), Fault> {
-    let at = shop.at(chosen);
-    let mut body = shop.store.get_range(at, chosen.version(), left).await?;
+    let at = ctx.at(chosen);
+    let mut body = ctx.store.get_range(at, chosen.version(), left).await?;
     while let Some(piece) = body.next().await? {
         let bytes = piece.len() as u64;
         if bytes > left.end - left.start {
@@ -133,7 +138,7 @@ async fn rest_of(
             ));
         }
         left.start += bytes;
-        shop.tally.arrived(bytes);
+        ctx.stats.arrived(bytes);
         pieces.push_back(piece);
     }
     match left.is_empty() {

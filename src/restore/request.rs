@@ -1,6 +1,6 @@
 //! What a restore is asked for.
 
-use super::survey::Survey;
+use super::preflight::summary::Preflight;
 use crate::files::Target;
 use crate::history::Selector;
 use crate::types::{Origin, Thaw};
@@ -58,8 +58,8 @@ pub struct Request {
     pub target: Arc<Target>,
     /// How.
     pub options: Options,
-    /// What was seen of it before, by [`super::survey()`]; `None` to look now.
-    pub survey: Option<Survey>,
+    /// What was seen of it before, by [`super::preflight()`]; `None` to look now.
+    pub preflight: Option<Preflight>,
 }
 
 /// What a pass over the listing writes.

@@ -4,33 +4,37 @@
 //! link that leads elsewhere is never written through. What is put off until
 //! then is bounded; beyond that, the listing is read a second time.
 
-use super::request::{Pass, Request};
-use super::{folders, manifest_check, object, room};
-use crate::types::command;
-
-use super::arrival::{Budget, RANGE_BYTES};
+use super::bring::bring;
+use super::context::RestoreContext;
+use super::disk_space;
 use super::folders::Folders;
 use super::large::LARGE_AT_ONCE;
-use super::later::{Later, can_be_put_off};
-use super::shop::{Outcome, Shop};
-use super::stale::Stale;
-use super::survey::Survey;
-use super::tally::{Event, Restored, Tally};
-use super::thawing::Waiting;
+use super::manifest_check;
+use super::outcome::Outcome;
+use super::preflight::look::preflight;
+use super::preflight::summary::Preflight;
+use super::put_off::{PutOff, may_be_put_off};
+use super::range_buffer::{MemoryBudget, RANGE_BYTES};
+use super::report::{Event, Restored};
+use super::request::{Pass, Request};
+use super::stale_files::StaleFiles;
+use super::stats::RestoreStats;
+use super::thaw_queue::ThawQueue;
 use crate::history::{Chosen, Timeline};
-use crate::retry::{Stop, told};
+use crate::jobs::{JobRunner, Limits, Site, until_asked};
+use crate::os::blocking::blocking_on;
+use crate::retry::Stop;
 use crate::s3::Store;
-use crate::types::{Class, Fatal, Fault, Kind, chain};
+use crate::types::{Class, Fatal, Fault, chain, command};
 use std::sync::Arc;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::Semaphore;
 
 /// More workers gain nothing on any line; each takes a connection, and a file
 /// and one of the process's blocking threads now and then.
 const WORKERS_MAX: usize = 128;
 
 /// Links and folders that are put off; at 300 bytes each, some 6 MB.
-const LATER_MAX: usize = 20_000;
+const PUT_OFF_MAX: usize = 20_000;
 
 /// Objects that fail in a row because the server does, before it is asked
 /// whether it is there at all: as many as one short outage meets at once. If it
@@ -52,106 +56,128 @@ pub async fn restore(
     stop: &Stop,
 ) -> Result<Restored, Fatal> {
     let mut request = request;
-    let survey = match request.survey.take() {
-        Some(survey) => survey,
-        None => crate::restore::survey::survey(store, &request, &report, stop).await?,
+    let seen = match request.preflight.take() {
+        Some(seen) => seen,
+        None => preflight(store, &request, &report, stop).await?,
     };
     if !request.options.ignore_space {
-        Survey::fits(std::slice::from_ref(&survey), request.target.path())?;
+        Preflight::fits(std::slice::from_ref(&seen), request.target.path())?;
     }
-    // The workers' own: they also end when the run does for another reason.
-    let (end, ended) = watch::channel(false);
-    let shop = Arc::new(Shop {
-        store: store.clone(),
-        origin: request.origin,
-        selector: request.selector,
-        target: request.target,
-        options: request.options,
-        tally: Arc::new(Tally::new(Box::new(report))),
-        stop: Stop::new(ended),
-        budget: Budget::default(),
-        large: Semaphore::new(LARGE_AT_ONCE),
-        is_fresh: survey.is_fresh,
-        folders: Folders::default(),
-        at_ms: request.at_ms,
-        stale: Stale::default(),
-    });
-    shop.tally.expect(survey.objects, survey.stored_bytes);
-    let mut run = Run {
-        workers: JoinSet::new(),
-        later: Later::default(),
-        waiting: Waiting::default(),
-        failures_in_a_row: 0,
-        refused_in_a_row: 0,
-        any_success: false,
-        shop,
-    };
-    let mut stop = stop.clone();
-    let request_at_ms = request.at_ms;
-    let done = tokio::select! {
-        done = run.all(request.at_ms, survey) => done,
-        () = stop.asked() => Err(Fatal::interrupted("restore everything")),
-    };
+    let mut run = Run::new(store, request, Box::new(report), &seen);
+    let (ctx, mut stop) = (run.ctx.clone(), stop.clone());
+    let done = until_asked(&mut stop, "restore everything", run.all(seen)).await;
     // However it ended: nobody writes, and no half file is left, when this returns.
-    end.send_replace(true);
-    while run.workers.join_next().await.is_some() {}
+    run.jobs.finish_early().await;
     let first_ms = done?;
-    let shop = run.shop;
-    Box::pin(manifest_check::finish(&shop, request_at_ms, &mut stop)).await?;
-    folders::close(&shop).await;
-    let target = shop.target.clone();
+    Box::pin(manifest_check::finish(&ctx, ctx.at_ms, &mut stop)).await?;
+    close(&ctx).await?;
+    Ok(Restored {
+        unmatched: ctx.selector.unmatched(),
+        first_ms,
+        ..ctx.stats.result()
+    })
+}
+
+/// Everything is there: give the folders their own modes, and make it last.
+async fn close(ctx: &Arc<RestoreContext>) -> Result<(), Fatal> {
+    let shared = ctx.clone();
+    let close = move || {
+        shared.folders.close();
+        Ok(())
+    };
+    if let Err(fault) = blocking_on("finish", "the folders", close).await {
+        ctx.stats.left_out(fault);
+    }
+    let target = ctx.target.clone();
     let synced = tokio::task::spawn_blocking(move || target.sync())
         .await
         .map_err(|e| Fatal::new("finish the restore", chain(&e), ""))?;
     if let Err(fault) = synced {
-        shop.tally.failed(fault);
+        ctx.stats.failed(fault);
     }
-    Ok(Restored {
-        unmatched: shop.selector.unmatched(),
-        first_ms,
-        ..shop.tally.result()
-    })
+    Ok(())
 }
 
+/// One restore under way.
 pub(crate) struct Run {
-    pub(crate) shop: Arc<Shop>,
-    workers: JoinSet<(Chosen, Pass, Result<Outcome, Fault>)>,
-    later: Later,
-    pub(crate) waiting: Waiting,
-    failures_in_a_row: u32,
-    /// Files that the disk refused.
+    pub(crate) ctx: Arc<RestoreContext>,
+    jobs: JobRunner<(Chosen, Pass), Outcome>,
+    put_off: PutOff,
+    pub(crate) waiting: ThawQueue,
+    /// Files that the disk refused, one after the other.
     refused_in_a_row: u32,
-    any_success: bool,
 }
 
 impl Run {
+    fn new(
+        store: &Store,
+        request: Request,
+        report: Box<dyn Fn(Event<'_>) + Send + Sync>,
+        seen: &Preflight,
+    ) -> Self {
+        let site = Site {
+            store: store.clone(),
+            bucket: request.origin.bucket.clone(),
+        };
+        let limits = Limits {
+            jobs_max: request.options.workers.clamp(1, WORKERS_MAX),
+            failures_in_a_row_max: FAILURES_IN_A_ROW_MAX,
+        };
+        let jobs = JobRunner::new("restore", site, limits);
+        let stats = Arc::new(RestoreStats::new(report));
+        stats.expect(seen.objects, seen.stored_bytes);
+        let (target, options) = (request.target, request.options);
+        let ctx = RestoreContext {
+            store: store.clone(),
+            origin: request.origin,
+            selector: request.selector,
+            folders: Folders::new(target.clone(), stats.clone(), &options),
+            target,
+            options,
+            stats,
+            stop: jobs.stop(),
+            memory: MemoryBudget::default(),
+            large_files: Semaphore::new(LARGE_AT_ONCE),
+            is_fresh: seen.is_fresh,
+            at_ms: request.at_ms,
+            stale: StaleFiles::default(),
+        };
+        Self {
+            ctx: Arc::new(ctx),
+            jobs,
+            put_off: PutOff::default(),
+            waiting: ThawQueue::default(),
+            refused_in_a_row: 0,
+        }
+    }
+
     /// Both passes; gives when the earliest version was stored.
-    async fn all(&mut self, at_ms: Option<i64>, survey: Survey) -> Result<Option<i64>, Fatal> {
-        let first_ms = match survey.kept {
+    async fn all(&mut self, seen: Preflight) -> Result<Option<i64>, Fatal> {
+        let first_ms = match seen.kept {
             Some(kept) => {
-                self.remark(survey.remarks);
+                self.remark(seen.remarks);
                 for chosen in kept {
                     self.hand_out(chosen, Pass::Files).await?;
                 }
                 self.finish().await?;
-                survey.first_ms
+                seen.first_ms
             }
-            None => self.files(at_ms).await?,
+            None => self.files().await?,
         };
         self.wait_for_thawing(Pass::Files).await?;
-        self.links_and_folders(at_ms).await?;
+        self.links_and_folders().await?;
         self.wait_for_thawing(Pass::LinksAndFolders).await?;
         Ok(first_ms)
     }
 
-    async fn files(&mut self, at_ms: Option<i64>) -> Result<Option<i64>, Fatal> {
-        let shop = self.shop.clone();
-        let mut timeline = Timeline::new(&shop.store, &shop.origin, &shop.selector, at_ms);
-        let mut stop = shop.stop.clone();
+    async fn files(&mut self) -> Result<Option<i64>, Fatal> {
+        let ctx = self.ctx.clone();
+        let mut timeline = Timeline::new(&ctx.store, &ctx.origin, &ctx.selector, ctx.at_ms);
+        let mut stop = ctx.stop.clone();
         let mut page = 0;
         while let Some(chosen) = timeline.next(&mut stop).await? {
             if !timeline.is_in_order() {
-                if self.shop.options.overwrite {
+                if self.ctx.options.overwrite {
                     return Err(self.out_of_order().into());
                 }
                 // What was named before has the better claim to its name.
@@ -167,46 +193,51 @@ impl Run {
         self.remark(timeline.take_remarks());
         self.finish().await?;
         if !timeline.is_in_order() {
-            self.shop.tally.failed(self.out_of_order());
+            self.ctx.stats.failed(self.out_of_order());
         }
         Ok(timeline.first_ms())
     }
 
     fn remark(&self, remarks: Vec<Fault>) {
-        let tally = &self.shop.tally;
+        let stats = &self.ctx.stats;
         remarks
             .into_iter()
-            .for_each(|remark| tally.remarked(remark));
+            .for_each(|remark| stats.remarked(remark));
     }
 
     /// Files of which nobody could say what they were: named like what failed.
     async fn unsure(&mut self, faults: Vec<Fault>) -> Result<(), Fatal> {
         for fault in faults {
-            self.weigh(fault).await?;
+            self.failed(fault).await?;
         }
         Ok(())
     }
 
-    async fn links_and_folders(&mut self, at_ms: Option<i64>) -> Result<(), Fatal> {
-        let Later {
+    async fn links_and_folders(&mut self) -> Result<(), Fatal> {
+        let PutOff {
             mut known,
             beyond,
             any_size,
-        } = std::mem::take(&mut self.later);
+        } = std::mem::take(&mut self.put_off);
         // From the end, so that a folder comes after what is in it.
         known.sort_by(|a, b| b.key.cmp(&a.key));
         for chosen in known {
             self.hand_out(chosen, Pass::LinksAndFolders).await?;
         }
         self.finish().await?;
-        let Some(beyond) = beyond else {
-            return Ok(());
-        };
-        let shop = self.shop.clone();
-        let mut timeline = Timeline::new(&shop.store, &shop.origin, &shop.selector, at_ms);
-        let mut stop = shop.stop.clone();
+        match beyond {
+            Some(beyond) => self.list_again(&beyond, any_size).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What was too much to be put off is found by reading the list a second time.
+    async fn list_again(&mut self, beyond: &str, any_size: bool) -> Result<(), Fatal> {
+        let ctx = self.ctx.clone();
+        let mut timeline = Timeline::new(&ctx.store, &ctx.origin, &ctx.selector, ctx.at_ms);
+        let mut stop = ctx.stop.clone();
         while let Some(chosen) = timeline.next(&mut stop).await? {
-            if chosen.key >= beyond && (any_size || can_be_put_off(&chosen)) {
+            if chosen.key.as_str() >= beyond && (any_size || may_be_put_off(&chosen)) {
                 self.hand_out(chosen, Pass::LinksAndFolders).await?;
             }
             self.unsure(timeline.take_unsure()).await?;
@@ -214,7 +245,7 @@ impl Run {
         self.unsure(timeline.take_unsure()).await?;
         self.finish().await?;
         if !timeline.is_in_order() {
-            self.shop.tally.failed(self.out_of_order());
+            self.ctx.stats.failed(self.out_of_order());
         }
         Ok(())
     }
@@ -226,7 +257,7 @@ impl Run {
         Fault::new(
             Class::Refused,
             "be sure to restore the newest version of every file in",
-            &self.shop.origin.bucket,
+            &self.ctx.origin.bucket,
             "the server does not list its keys in order",
         )
         .hint(format!(
@@ -237,20 +268,17 @@ impl Run {
 
     /// Give an object to a worker as soon as one is free.
     pub(crate) async fn hand_out(&mut self, chosen: Chosen, pass: Pass) -> Result<(), Fatal> {
-        let workers_max = self.shop.options.workers.clamp(1, WORKERS_MAX);
-        while self.workers.len() >= workers_max {
+        while self.jobs.is_full() {
             self.take_in().await?;
         }
-        let shop = self.shop.clone();
-        self.workers.spawn(async move {
-            let done = object::bring(&shop, &chosen, pass).await;
-            (chosen, pass, done)
-        });
+        let (ctx, one) = (self.ctx.clone(), chosen.clone());
+        let work = async move { bring(&ctx, &one, pass).await };
+        self.jobs.begin((chosen, pass), work);
         Ok(())
     }
 
     pub(crate) async fn finish(&mut self) -> Result<(), Fatal> {
-        while !self.workers.is_empty() {
+        while !self.jobs.is_idle() {
             self.take_in().await?;
         }
         Ok(())
@@ -258,46 +286,24 @@ impl Run {
 
     /// Wait for one worker and write down what it did.
     async fn take_in(&mut self) -> Result<(), Fatal> {
-        let Some(joined) = self.workers.join_next().await else {
+        let Some(((chosen, pass), done)) = self.jobs.ended().await? else {
             return Ok(());
         };
-        let (chosen, pass, done) = joined.map_err(|e| Fatal::new("restore", chain(&e), ""))?;
-        self.count_work(&chosen, pass, &done);
+        if let Some((bytes, was_found)) = work_done(&chosen, pass, &done) {
+            self.ctx.stats.object_done(bytes, was_found);
+        }
         match done {
             Ok(outcome) => {
-                self.failures_in_a_row = 0;
                 self.refused_in_a_row = 0;
-                self.any_success = true;
                 self.write_down(chosen, outcome);
                 Ok(())
             }
-            Err(fault) => self.weigh(fault).await,
-        }
-    }
-
-    /// For the time that is left.
-    fn count_work(&self, chosen: &Chosen, pass: Pass, done: &Result<Outcome, Fault>) {
-        let is_counted = match done {
-            Ok(Outcome::Later | Outcome::Thawing(_)) => false,
-            // Its turn was the first time.
-            Ok(Outcome::Passed) => pass == Pass::Files,
-            _ => true,
-        };
-        if is_counted {
-            let came_by_ranges = chosen.stored_bytes > RANGE_BYTES
-                && matches!(done, Ok(Outcome::Written { .. }) | Err(_));
-            let bytes = if came_by_ranges {
-                0
-            } else {
-                chosen.stored_bytes
-            };
-            let was_found = matches!(done, Ok(Outcome::Identical | Outcome::Kept(_)));
-            self.shop.tally.object_done(bytes, was_found);
+            Err(fault) => self.failed(fault).await,
         }
     }
 
     fn write_down(&mut self, mut chosen: Chosen, outcome: Outcome) {
-        let tally = &self.shop.tally;
+        let stats = &self.ctx.stats;
         match outcome {
             Outcome::Written {
                 kind,
@@ -305,66 +311,60 @@ impl Run {
                 left_out,
                 unrested,
             } => {
-                tally.note(|all| {
-                    match kind {
-                        Kind::Symlink => all.links += 1,
-                        Kind::Folder => all.folders += 1,
-                        Kind::File | Kind::Special => {
-                            all.files += 1;
-                            all.bytes += bytes;
-                        }
-                    }
-                    all.newest_ms = all.newest_ms.max(Some(chosen.modified_ms));
-                    if let Some(path) = unrested {
-                        all.unrested.push(path);
-                    }
-                });
+                stats.wrote(kind, bytes, chosen.modified_ms, unrested);
                 if let Some(fault) = left_out {
-                    tally.left_out(fault);
+                    stats.left_out(fault);
                 }
             }
-            Outcome::Identical => tally.note(|all| {
-                all.identical += 1;
-                all.newest_ms = all.newest_ms.max(Some(chosen.modified_ms));
-            }),
-            Outcome::Kept(fault) => tally.already_there(fault),
+            Outcome::Identical => stats.identical(chosen.modified_ms),
+            Outcome::Kept(fault) => stats.already_there(fault),
             Outcome::Thawing(fault) => self.put_by(chosen, fault),
-            Outcome::Covered(outcome, covered) => {
+            Outcome::Shadowed(outcome, covered) => {
                 chosen.modified_ms = covered.stored_at_ms;
-                tally.covered(covered);
+                stats.covered(covered);
                 self.write_down(chosen, *outcome);
             }
-            Outcome::Foreign => tally.note(|all| all.skipped_foreign += 1),
-            Outcome::Later => self.later.put_off(chosen, LATER_MAX),
-            Outcome::Passed => {}
+            Outcome::Foreign => stats.note(|all| all.skipped_foreign += 1),
+            Outcome::PutOff => self.put_off.put_off(chosen, PUT_OFF_MAX),
+            Outcome::Skipped => {}
         }
     }
 
     /// One file's failure, or the end of the run?
-    async fn weigh(&mut self, fault: Fault) -> Result<(), Fatal> {
-        match fault.class {
-            class if class.ends_reading() => return Err(fault.into()),
-            // Some single objects may be locked away; all of them is a matter of the key.
-            Class::Denied if !self.any_success => return Err(fault.into()),
-            _ if fault.is_of_the_disk => {
-                self.refused_in_a_row += 1;
-                let (shop, refused, asked) =
-                    (self.shop.clone(), self.refused_in_a_row, fault.clone());
-                let is_over = move || room::is_over(&shop, refused, &asked);
-                let over = tokio::task::spawn_blocking(is_over).await;
-                if let Some(over) = over.map_err(|e| Fatal::new("restore", chain(&e), ""))? {
-                    return Err(over);
-                }
+    async fn failed(&mut self, fault: Fault) -> Result<(), Fatal> {
+        if fault.is_of_the_disk {
+            self.refused_in_a_row += 1;
+            let (target, refused) = (self.ctx.target.clone(), self.refused_in_a_row);
+            let asked = fault.clone();
+            let look = move || disk_space::end_if_full(&target, refused, &asked);
+            let end = tokio::task::spawn_blocking(look).await;
+            if let Some(end) = end.map_err(|e| Fatal::new("restore", chain(&e), ""))? {
+                return Err(end);
             }
-            class if class.is_destination() => self.failures_in_a_row += 1,
-            _ => self.any_success = true,
         }
-        self.shop.tally.failed(fault);
-        if self.failures_in_a_row >= FAILURES_IN_A_ROW_MAX {
-            self.failures_in_a_row = 0;
-            let bucket = &self.shop.origin.bucket;
-            self.shop.store.reach(bucket).await.map_err(told)?;
-        }
-        Ok(())
+        let stats = self.ctx.stats.clone();
+        self.jobs.failed(fault, |fault| stats.failed(fault)).await
     }
+}
+
+/// What an object counts for the time that is left: bytes of it that have not been
+/// counted yet, and whether an earlier run had brought it. `None` for what has another
+/// turn.
+fn work_done(chosen: &Chosen, pass: Pass, done: &Result<Outcome, Fault>) -> Option<(u64, bool)> {
+    match done {
+        Ok(Outcome::PutOff | Outcome::Thawing(_)) => return None,
+        // It was counted the first time.
+        Ok(Outcome::Skipped) if pass == Pass::LinksAndFolders => return None,
+        _ => {}
+    }
+    // Ranges are counted as they come.
+    let came_by_ranges =
+        chosen.stored_bytes > RANGE_BYTES && matches!(done, Ok(Outcome::Written { .. }) | Err(_));
+    let bytes = if came_by_ranges {
+        0
+    } else {
+        chosen.stored_bytes
+    };
+    let was_found = matches!(done, Ok(Outcome::Identical | Outcome::Kept(_)));
+    Some((bytes, was_found))
 }

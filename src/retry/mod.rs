@@ -6,10 +6,12 @@
 //! for. Nothing is tried again without a bound.
 
 mod patience;
+mod patiently;
 mod policy;
 
 pub use patience::Stop;
 pub(crate) use patience::{Patience, told};
+pub(crate) use patiently::patiently;
 pub use policy::alert::{AlertPolicy, AlertStep, OutageAlert};
 pub use policy::gate::{Gate, MayStart, Transition};
 pub use policy::pace::{Pace, Slowed};

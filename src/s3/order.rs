@@ -4,7 +4,7 @@
 //! their place in the answer tells which came first. The SDK puts them into two
 //! lists, so the place is read from the answer itself.
 
-use super::list::ListedVersion;
+use super::page::ListedVersion;
 use super::xml;
 use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};

@@ -5,9 +5,11 @@
 //! two answers: it does not know the list, and it does not say that the bucket keeps
 //! versions. An outage, a refusal of rights and what a proxy answers are neither.
 
-use super::list::{Listed, ListedVersion, PAGE_KEYS, Page};
+use super::at::At;
+use super::marks;
+use super::page::{Listed, ListedVersion, PAGE_KEYS, Page};
 use super::seam::Next;
-use super::{At, Store, marks};
+use super::store::Store;
 use crate::types::{Fault, Kind};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;

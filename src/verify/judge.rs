@@ -4,7 +4,7 @@
 //! before it is told; what was never found is never told.
 
 use super::findings::Damage;
-use super::groups::Group;
+use super::listing::KeyVersions;
 use crate::s3::{Head, ListedVersion};
 use crate::types::{ContentHash, Kind, MetaRefused, ObjectMeta, Record, RelKey};
 
@@ -36,38 +36,38 @@ pub(crate) enum Next {
 }
 
 /// Compare a record with all versions of its key.
-pub(crate) fn by_listing(record: Option<&Record>, group: Option<&Group>) -> Next {
+pub(crate) fn by_listing(record: Option<&Record>, versions: Option<&KeyVersions>) -> Next {
     let Some(record) = record else {
-        return match group {
-            Some(group) if !group.newest.is_marker => {
-                Next::Look(group.newest.clone(), Expect::Unrecorded)
+        return match versions {
+            Some(versions) if !versions.newest.is_marker => {
+                Next::Look(versions.newest.clone(), Expect::Unrecorded)
             }
             _ => Next::Nothing,
         };
     };
     if record.content.is_none() {
         // To be compared anyway: it counts as protected only then.
-        return match group {
-            Some(group) if !group.newest.is_marker => {
-                Next::Look(group.newest.clone(), Expect::Itself)
+        return match versions {
+            Some(versions) if !versions.newest.is_marker => {
+                Next::Look(versions.newest.clone(), Expect::Itself)
             }
             _ => Next::Nothing,
         };
     }
-    let Some(group) = group else {
+    let Some(versions) = versions else {
         let why = "the bucket holds neither the file nor an older version of it";
         return Next::Wrong((Damage::Missing, why.to_owned()), None);
     };
-    if group.newest.is_marker {
+    if versions.newest.is_marker {
         let why = "the newest entry in the bucket is a delete marker";
         let wrong = (Damage::MarkedDeleted, why.to_owned());
-        return Next::Wrong(wrong, Some(group.newest.clone()));
+        return Next::Wrong(wrong, Some(versions.newest.clone()));
     }
     let recorded = || Expect::Recorded(Box::new(record.clone()));
     if record.version_id.is_empty() {
-        return Next::Look(group.newest.clone(), recorded());
+        return Next::Look(versions.newest.clone(), recorded());
     }
-    match &group.pinned {
+    match &versions.pinned {
         None => {
             let why = format!(
                 "version {} was removed from the bucket (by a lifecycle rule, or by somebody with the keys)",
@@ -75,8 +75,8 @@ pub(crate) fn by_listing(record: Option<&Record>, group: Option<&Group>) -> Next
             );
             Next::Wrong((Damage::VersionGone, why), None)
         }
-        Some(pinned) if pinned.version_id != group.newest.version_id => Next::Look(
-            group.newest.clone(),
+        Some(pinned) if pinned.version_id != versions.newest.version_id => Next::Look(
+            versions.newest.clone(),
             Expect::NewerThan(Box::new(record.clone())),
         ),
         Some(pinned) => match listed_otherwise(record, pinned) {
@@ -223,6 +223,105 @@ pub(crate) fn newer(key: &RelKey, record: &Record, head: &Head) -> Newer {
             None => overwritten("the newer version is not from this computer"),
         },
     }
+}
+
+/// What a HEAD says, measured by what is expected of the version.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Measured {
+    /// Nothing that was recorded contradicts it.
+    AsExpected,
+    /// It is gone, and nothing says that it should not be.
+    Moving,
+    /// It is ours if the file of this key has this content on disk.
+    IfOnDisk(RelKey, ContentHash),
+    /// This is wrong.
+    Wrong(Wrong),
+}
+
+/// Measure what the server says (`None`: the version is gone) by what is expected.
+pub(crate) fn by_expectation(
+    key: Option<&RelKey>,
+    expect: &Expect,
+    head: Option<&Head>,
+) -> Measured {
+    let Some(head) = head else {
+        return match expect {
+            Expect::Recorded(_) => {
+                let why = "it was removed from the bucket while it was looked at";
+                Measured::Wrong((Damage::VersionGone, why.to_owned()))
+            }
+            Expect::NewerThan(_) | Expect::Unrecorded | Expect::Itself => Measured::Moving,
+        };
+    };
+    match (key, expect) {
+        (Some(key), Expect::Recorded(record)) => match by_record(key, record, head) {
+            Some(wrong) => Measured::Wrong(wrong),
+            None => Measured::AsExpected,
+        },
+        (Some(key), Expect::NewerThan(record)) => match newer(key, record, head) {
+            Newer::Ours => Measured::AsExpected,
+            Newer::Wrong(wrong) => Measured::Wrong(wrong),
+            Newer::IfOnDisk(content) => Measured::IfOnDisk(key.clone(), content),
+        },
+        (None, _) | (_, Expect::Unrecorded | Expect::Itself) => Measured::AsExpected,
+    }
+}
+
+/// What an object of ours is that the index has no record of.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unrecorded {
+    /// It was stored a moment ago, or is about to be marked as deleted.
+    OnItsWay,
+    /// Deletions are not marked in this bucket, so it stays.
+    Kept,
+    /// It was deleted here, and shows again.
+    Returned(Wrong),
+}
+
+/// Judge an object of ours that has no record; `is_gone` when nothing stands at its
+/// path.
+pub(crate) fn unrecorded(kind: Kind, is_gone: bool, marks_deletions: bool) -> Unrecorded {
+    // A folder's object may stay when the folder fills.
+    if !is_gone || kind == Kind::Folder {
+        return Unrecorded::OnItsWay;
+    }
+    if !marks_deletions {
+        return Unrecorded::Kept;
+    }
+    let why = "the file was deleted on this computer; its delete marker is not there any more";
+    Unrecorded::Returned((Damage::Returned, why.to_owned()))
+}
+
+/// What is wrong with a body that is not what its object says, by how much of it came.
+pub(crate) fn by_content(bytes: u64, size_bytes: u64, gzip: bool) -> Damage {
+    match bytes < size_bytes && !gzip {
+        true => Damage::Truncated,
+        false => Damage::Altered,
+    }
+}
+
+/// A worker whose change the bucket has taken, and who has not written it down
+/// yet, looks like this.
+pub(crate) fn may_be_ours(damage: Damage) -> bool {
+    matches!(
+        damage,
+        Damage::Missing | Damage::MarkedDeleted | Damage::Overwritten | Damage::Returned
+    )
+}
+
+/// The index has another record now than the version was measured by.
+pub(crate) fn has_changed(expect: &Expect, record: Option<&Record>) -> bool {
+    match expect {
+        Expect::Recorded(then) | Expect::NewerThan(then) => record != Some(then.as_ref()),
+        Expect::Unrecorded => record.is_some(),
+        Expect::Itself => false,
+    }
+}
+
+/// A delete marker over a file that is gone from disk as well is our own: its record
+/// goes in a moment. A disk that cannot be looked at says nothing.
+pub(crate) fn is_own_marker(damage: Damage, is_on_disk: Option<bool>) -> bool {
+    damage == Damage::MarkedDeleted && is_on_disk == Some(false)
 }
 
 /// Where downloads are not possible without thawing first. Glacier Instant

@@ -40,12 +40,12 @@ fn listed(version_id: &str, etag: &str, stored_bytes: u64) -> ListedVersion {
     }
 }
 
-/// The group of these versions, newest first.
-fn group(versions: &[ListedVersion]) -> Option<Group> {
+/// These versions of one key, newest first.
+fn versions_of(versions: &[ListedVersion]) -> Option<KeyVersions> {
     let (first, rest) = versions.split_first()?;
-    let mut group = Group::of(first.clone(), Some("v2"));
-    rest.iter().for_each(|v| group.older(v, Some("v2")));
-    Some(group)
+    let mut all = KeyVersions::of(first.clone(), Some("v2"));
+    rest.iter().for_each(|v| all.older(v, Some("v2")));
+    Some(all)
 }
 
 fn told(next: Next) -> String {
@@ -148,7 +148,7 @@ fn a_record_and_its_versions() {
         ("deleted", None, vec![marker, v1], "nothing"),
         ("never there", None, vec![], "nothing"),
     ] {
-        let next = by_listing(record, group(&versions).as_ref());
+        let next = by_listing(record, versions_of(&versions).as_ref());
         assert_eq!(told(next), want, "{name}");
     }
 }
@@ -334,5 +334,169 @@ fn cold_classes() {
         ("DEEP_ARCHIVE", true),
     ] {
         assert_eq!(is_cold(class), want, "{class}");
+    }
+}
+
+/// What a HEAD says (or that the version is gone), measured by every expectation.
+#[test]
+fn a_version_is_measured_by_what_is_expected_of_it() {
+    let key = RelKey::parse("a").unwrap();
+    let recorded = || Expect::Recorded(Box::new(record()));
+    let newer_than = || Expect::NewerThan(Box::new(record()));
+    let (ours, other) = (head(Ok(meta())), ContentHash::of(b"other"));
+    let edited = with(|meta| meta.content = Some(other));
+    let foreign = head(Err(MetaRefused::Foreign));
+    let wrong = |damage| Err(Some(damage));
+    for (why, key, expect, head, want) in [
+        (
+            "gone, and recorded",
+            Some(&key),
+            recorded(),
+            None,
+            wrong(Damage::VersionGone),
+        ),
+        (
+            "gone, shortened and recorded",
+            None,
+            recorded(),
+            None,
+            wrong(Damage::VersionGone),
+        ),
+        ("gone, replaced", Some(&key), newer_than(), None, Err(None)),
+        (
+            "gone, not recorded",
+            Some(&key),
+            Expect::Unrecorded,
+            None,
+            Err(None),
+        ),
+        (
+            "gone, by itself",
+            Some(&key),
+            Expect::Itself,
+            None,
+            Err(None),
+        ),
+        ("as recorded", Some(&key), recorded(), Some(&ours), Ok(None)),
+        (
+            "not as recorded",
+            Some(&key),
+            recorded(),
+            Some(&edited),
+            wrong(Damage::Metadata),
+        ),
+        (
+            "newer, the same content",
+            Some(&key),
+            newer_than(),
+            Some(&ours),
+            Ok(None),
+        ),
+        (
+            "newer, perhaps the file on disk",
+            Some(&key),
+            newer_than(),
+            Some(&edited),
+            Ok(Some(other)),
+        ),
+        (
+            "newer, another program's",
+            Some(&key),
+            newer_than(),
+            Some(&foreign),
+            wrong(Damage::Overwritten),
+        ),
+        (
+            "a shortened key has no record yet",
+            None,
+            newer_than(),
+            Some(&foreign),
+            Ok(None),
+        ),
+        (
+            "by itself",
+            Some(&key),
+            Expect::Itself,
+            Some(&edited),
+            Ok(None),
+        ),
+        (
+            "not recorded",
+            Some(&key),
+            Expect::Unrecorded,
+            Some(&foreign),
+            Ok(None),
+        ),
+    ] {
+        let got = match by_expectation(key, &expect, head) {
+            Measured::AsExpected => Ok(None),
+            Measured::IfOnDisk(_, content) => Ok(Some(content)),
+            Measured::Moving => Err(None),
+            Measured::Wrong((damage, _)) => Err(Some(damage)),
+        };
+        assert_eq!(got, want, "{why}");
+    }
+}
+
+#[test]
+fn what_has_no_record_was_returned_only_if_its_deletion_was_marked() {
+    for (kind, is_gone, marks, want) in [
+        (Kind::File, false, true, "on its way"),
+        (Kind::Folder, true, true, "on its way"),
+        (Kind::File, true, false, "kept"),
+        (Kind::File, true, true, "returned"),
+        (Kind::Symlink, true, true, "returned"),
+    ] {
+        let got = match unrecorded(kind, is_gone, marks) {
+            Unrecorded::OnItsWay => "on its way",
+            Unrecorded::Kept => "kept",
+            Unrecorded::Returned((damage, _)) => {
+                assert_eq!(damage, Damage::Returned);
+                "returned"
+            }
+        };
+        assert_eq!(got, want, "{kind:?} {is_gone} {marks}");
+    }
+}
+
+#[test]
+fn what_changed_meanwhile_is_no_finding() {
+    let (then, now) = (
+        record(),
+        Record {
+            version_id: "v3".into(),
+            ..record()
+        },
+    );
+    let recorded = || Expect::Recorded(Box::new(then.clone()));
+    for (expect, record, want) in [
+        (recorded(), Some(&then), false),
+        (recorded(), Some(&now), true),
+        (recorded(), None, true),
+        (Expect::NewerThan(Box::new(then.clone())), Some(&now), true),
+        (Expect::Unrecorded, None, false),
+        (Expect::Unrecorded, Some(&now), true),
+        (Expect::Itself, Some(&now), false),
+    ] {
+        assert_eq!(has_changed(&expect, record), want, "{expect:?}");
+    }
+    for (damage, is_on_disk, want) in [
+        (Damage::MarkedDeleted, Some(false), true),
+        (Damage::MarkedDeleted, Some(true), false),
+        (Damage::MarkedDeleted, None, false),
+        (Damage::Missing, Some(false), false),
+    ] {
+        assert_eq!(
+            is_own_marker(damage, is_on_disk),
+            want,
+            "{damage:?} {is_on_disk:?}"
+        );
+    }
+    for (bytes, gzip, want) in [
+        (4, false, Damage::Truncated),
+        (4, true, Damage::Altered),
+        (5, false, Damage::Altered),
+    ] {
+        assert_eq!(by_content(bytes, 5, gzip), want, "{bytes} {gzip}");
     }
 }

@@ -10,8 +10,8 @@ use super::judge::Wrong;
 use super::run::Run;
 use crate::history::list_page;
 use crate::manifest::{Listing, Written, read};
-use crate::retry::{Patience, Stop, told};
-use crate::s3::{At, Head};
+use crate::retry::{Stop, patiently, told};
+use crate::s3::Head;
 use crate::types::{Class, Fatal, Fault, Kind, shown};
 use futures::{StreamExt as _, stream};
 use std::time::Duration;
@@ -29,13 +29,13 @@ const SETTLING: Duration = Duration::from_secs(3);
 impl Run<'_> {
     /// Look at all of them.
     pub(crate) async fn manifests(&mut self) -> Result<(), Fatal> {
-        let shop = self.shop.clone();
-        let mut stop = shop.stop.clone();
-        let all = match read::list(&shop.store, &shop.origin, &mut stop).await {
+        let ctx = self.ctx.clone();
+        let mut stop = ctx.stop.clone();
+        let all = match read::list(&ctx.store, &ctx.origin, &mut stop).await {
             Ok(all) => all,
             // One may do without the right to see them.
             Err(fault) if fault.class == Class::Denied => return Ok(()),
-            Err(fault) => return self.weigh(told(fault)).await,
+            Err(fault) => return self.failed(told(fault)).await,
         };
         let ours = self.written().await?;
         let wrong = self.by_what_was_written(&all, &mut stop).await?;
@@ -47,9 +47,9 @@ impl Run<'_> {
         looked_at.retain(|one| !named.contains(&one.key));
         let heads: Vec<_> = stream::iter(looked_at)
             .map(|one| {
-                let (shop, mut stop) = (shop.clone(), stop.clone());
+                let (ctx, mut stop) = (ctx.clone(), stop.clone());
                 async move {
-                    let head = shop.manifest_head(&one, &mut stop).await;
+                    let head = patiently(&mut stop, || ctx.head_at(&one.key, None)).await;
                     (one, head)
                 }
             })
@@ -62,7 +62,7 @@ impl Run<'_> {
             let wrong = match head {
                 Ok(head) => by_head(&one, head.as_ref(), was_ahead),
                 Err(fault) => {
-                    self.weigh(told(fault)).await?;
+                    self.failed(told(fault)).await?;
                     continue;
                 }
             };
@@ -82,15 +82,15 @@ impl Run<'_> {
 
     /// Read one to its end.
     async fn read(&mut self, one: &Listing, stop: &mut Stop) -> Result<(), Fatal> {
-        let shop = self.shop.clone();
-        match read::prove(&shop.store, &shop.origin, one, stop).await {
+        let ctx = self.ctx.clone();
+        match read::prove(&ctx.store, &ctx.origin, one, stop).await {
             Ok(_) => {}
             Err(fault) if fault.class == Class::Damaged => {
                 self.tell(one, (Damage::Altered, fault.cause));
             }
             // Superseded meanwhile.
             Err(fault) if fault.class == Class::NotFound => {}
-            Err(fault) => self.weigh(told(fault)).await?,
+            Err(fault) => self.failed(told(fault)).await?,
         }
         Ok(())
     }
@@ -104,7 +104,7 @@ impl Run<'_> {
         let Some(written) = self.written().await? else {
             return Ok(Vec::new());
         };
-        let wrong = self.against(&written, all, stop).await?;
+        let wrong = self.contradictions(&written, all, stop).await?;
         if wrong.is_empty() {
             return Ok(wrong);
         }
@@ -120,7 +120,8 @@ impl Run<'_> {
         }
     }
 
-    async fn against(
+    /// Manifests that contradict the newest one that this computer wrote.
+    async fn contradictions(
         &self,
         written: &Written,
         all: &[Listing],
@@ -146,7 +147,7 @@ impl Run<'_> {
                 wrong.push((one.clone(), (Damage::Overwritten, why.to_owned())));
             }
             None => {
-                let (store, bucket) = (&self.shop.store, &self.shop.origin.bucket);
+                let (store, bucket) = (&self.ctx.store, &self.ctx.origin.bucket);
                 let page = list_page(store, bucket, &written.key, None, stop).await?;
                 let newest = page.items.first().filter(|v| v.key == written.key);
                 let (damage, why) = match newest {
@@ -189,28 +190,6 @@ impl Run<'_> {
             whole: None,
             repair: None,
         });
-    }
-}
-
-impl crate::verify::look::Shop {
-    async fn manifest_head(&self, one: &Listing, stop: &mut Stop) -> Result<Option<Head>, Fault> {
-        let at = At {
-            bucket: &self.origin.bucket,
-            key: &one.key,
-        };
-        let mut patience = Patience::default();
-        loop {
-            let head = match self.store.head_with_sums(at, None).await {
-                Err(fault) if matches!(fault.class, Class::Denied | Class::Refused) => {
-                    self.store.head(at, None).await
-                }
-                head => head,
-            };
-            match head {
-                Err(fault) if patience.again(&fault, stop).await => {}
-                done => return done,
-            }
-        }
     }
 }
 

@@ -16,6 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["watch", "scan", "backup", "restore", "bandwidth"],
     &["destination"],
     &["guard", "history"],
+    &["jobs"],
     &["mail"],
     &["manifest", "transfer", "pacing"],
     &["source"],

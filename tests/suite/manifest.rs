@@ -95,7 +95,7 @@ pub async fn restored(rig: &Rig, store: &Store, at_ms: Option<i64>, to: &str) ->
         at_ms,
         target: Arc::new(Target::open(&rig.dir.path().join(to)).unwrap()),
         options: Options::default(),
-        survey: None,
+        preflight: None,
     };
     restore(store, request, |_| {}, &Stop::never())
         .await

@@ -8,7 +8,7 @@ use crate::cli::args::RestoreArgs;
 use crate::cli::origins::{Depot, Named};
 use crate::files::Target;
 use crate::history::{Selector, Typed};
-use crate::restore::{Bounded, ColdShare, Options, Request, Survey, survey};
+use crate::restore::{Bounded, ColdShare, Options, Preflight, Request, preflight};
 use crate::retry::Stop;
 use crate::types;
 use crate::types::{Fatal, FatalKind, Moment, PRICES_OF, Reading, Speed, Thaw, chain};
@@ -73,13 +73,13 @@ pub(super) async fn look(
             at_ms: part.moment.map(|moment| moment.at_ms),
             target: Arc::new(target),
             options: options(args, depot),
-            survey: None,
+            preflight: None,
         };
-        let seen = survey(&depot.store, &request, &|event| screen.update(&event), stop).await;
+        let seen = preflight(&depot.store, &request, &|event| screen.update(&event), stop).await;
         screen.end();
         let request = match seen {
             Ok(seen) => {
-                request.survey = Some(seen);
+                request.preflight = Some(seen);
                 Ok(request)
             }
             Err(fatal) if alone || fatal.kind == FatalKind::Interrupted => return Err(fatal),
@@ -97,15 +97,15 @@ pub(super) async fn look(
             request,
         });
     }
-    let seen: Vec<Survey> = ready
+    let seen: Vec<Preflight> = ready
         .iter()
-        .filter_map(|part| part.request.as_ref().ok()?.survey.clone())
+        .filter_map(|part| part.request.as_ref().ok()?.preflight.clone())
         .collect();
     if !args.ignore_space {
         // Into their own folders, each perhaps on a disk of its own, they say so
         // themselves.
         if let Some(to) = &args.to {
-            Survey::fits(&seen, to)?;
+            Preflight::fits(&seen, to)?;
         }
     }
     if !screen.is_quiet() {
@@ -120,7 +120,7 @@ pub(super) async fn look(
 }
 
 /// What is to be said of one source.
-fn lines(seen: &Survey, args: &RestoreArgs) -> Vec<String> {
+fn lines(seen: &Preflight, args: &RestoreArgs) -> Vec<String> {
     let mut lines = vec![format!(
         "{} ({} as stored)",
         types::amount(seen.objects, "object"),

@@ -2,7 +2,7 @@
 
 use crate::files::Rules;
 use crate::history::Selector;
-use crate::restore::tally::Covered;
+use crate::restore::report::Covered;
 use crate::types::{Fault, Fingerprint, Kind, ObjectMeta, Origin};
 use serde::Serialize;
 use std::path::PathBuf;

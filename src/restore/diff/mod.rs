@@ -1,131 +1,19 @@
 //! What differs between a moment and a folder, or between two moments.
 //!
 //! Reads only, and never opens an object's body. It holds one page of the listing,
-//! one batch of the walk and a bounded number of looks (`eye`). Keys come in one
-//! order from bucket and disk, so the two are merged as they stream (`pairs`).
+//! one batch of the walk and a bounded number of comparisons. In reading order:
+//! `difference` has the words; `pairs` merges both sides as they stream, since keys
+//! come in one order from bucket and disk; `entry_comparer` looks at one path, `compare`
+//! judges it, purely; `task` and `run` do that for all; `only_in_folder` serves a
+//! restore in place.
 
+mod compare;
 pub(crate) mod difference;
 mod entry_comparer;
-pub(crate) mod pairs;
+mod only_in_folder;
+mod pairs;
+mod run;
+mod task;
 
-use difference::{Change, Comparison};
-
-use difference::Finding;
-
-use super::tally::Bounded;
-use crate::retry::Stop;
-use crate::s3::Store;
-use crate::types::{Fatal, Fault};
-use entry_comparer::Look;
-use pairs::Pairs;
-use serde::Serialize;
-use std::collections::VecDeque;
-
-/// Paths that are looked at at once: enough to hide the way to a server.
-const LOOKS_AT_ONCE: usize = 32;
-
-/// What a comparison came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Compared {
-    /// Not there at the moment.
-    pub added: u64,
-    /// There at the moment only.
-    pub removed: u64,
-    /// Of other content.
-    pub changed: u64,
-    /// Of other mode or time alone.
-    pub metadata: u64,
-    /// The same on both sides.
-    pub same: u64,
-    /// Bytes, unpacked, that the moment has and the other side has not.
-    pub bytes: u64,
-    /// Objects that Keepwatch did not write.
-    pub foreign: u64,
-    /// Files that another program has put something over in the bucket.
-    pub covered: u64,
-    /// What could not be compared.
-    pub failed: Bounded<Fault>,
-    /// What was asked for and matched nothing.
-    pub unmatched: Vec<String>,
-    /// When the earliest version that was seen was stored, milliseconds since 1970.
-    pub first_ms: Option<i64>,
-}
-
-impl Compared {
-    /// True when nothing differs.
-    pub fn is_same(&self) -> bool {
-        self.added + self.removed + self.changed + self.metadata == 0
-    }
-
-    fn count(&mut self, finding: &Finding) {
-        match finding {
-            Finding::Compared(difference) => {
-                self.covered += u64::from(difference.covered.is_some());
-                let missing = difference.then.map_or(0, |then| then.size_bytes);
-                match difference.change {
-                    Change::Added => self.added += 1,
-                    Change::Removed => {
-                        self.removed += 1;
-                        self.bytes += missing;
-                    }
-                    Change::Changed => {
-                        self.changed += 1;
-                        self.bytes += missing;
-                    }
-                    Change::Metadata => self.metadata += 1,
-                    Change::Same => self.same += 1,
-                }
-            }
-            Finding::Foreign => self.foreign += 1,
-            Finding::Failed(fault) => self.failed.push(fault.clone()),
-            Finding::Nothing => {}
-        }
-    }
-}
-
-/// Compare, and tell each finding in the order of paths.
-///
-/// # Errors
-/// [`Fatal`] when nothing more can be had: credentials, bucket, listing, or a
-/// list out of order, by which nothing can be said to be missing.
-pub async fn compare(
-    store: &Store,
-    comparison: &Comparison,
-    mut tell: impl FnMut(&Finding),
-    stop: &Stop,
-) -> Result<Compared, Fatal> {
-    let mut stop = stop.clone();
-    let mut pairs = Pairs::new(store, comparison);
-    let mut line: VecDeque<Look> = VecDeque::new();
-    let mut compared = Compared::default();
-    let mut ended = false;
-    loop {
-        while !ended && line.len() < LOOKS_AT_ONCE {
-            match pairs.next(&mut stop).await? {
-                Some(pair) => line.push_back(Look::begin(store, comparison, pair, &stop)),
-                None => ended = true,
-            }
-            for fault in pairs.take_faults() {
-                let finding = Finding::Failed(fault);
-                compared.count(&finding);
-                tell(&finding);
-            }
-        }
-        if stop.is_asked() {
-            return Err(Fatal::interrupted("compare everything"));
-        }
-        let Some(look) = line.pop_front() else { break };
-        let finding = match look.end().await {
-            Ok(finding) => finding,
-            Err(fault) if fault.class.ends_reading() => {
-                return Err(fault.into());
-            }
-            Err(fault) => Finding::Failed(fault),
-        };
-        compared.count(&finding);
-        tell(&finding);
-    }
-    compared.unmatched = comparison.selector.unmatched();
-    compared.first_ms = pairs.first_ms();
-    Ok(compared)
-}
+pub use only_in_folder::only_in_folder;
+pub use run::{Compared, compare};

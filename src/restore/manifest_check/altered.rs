@@ -7,12 +7,11 @@
 
 use crate::history::head_at;
 use crate::manifest::Line;
-use crate::restore::shop::Shop;
+use crate::os::blocking::blocking_on;
+use crate::restore::context::RestoreContext;
 use crate::retry::{Stop, told};
 use crate::s3::At;
-use crate::types::{
-    Class, Fault, Fingerprint, Kind, MetaRefused, ObjectMeta, RelPath, chain, command,
-};
+use crate::types::{Class, Fault, Fingerprint, Kind, MetaRefused, ObjectMeta, RelPath, command};
 use futures::{StreamExt as _, stream};
 use std::sync::Arc;
 
@@ -34,7 +33,7 @@ struct File {
 
 /// The comparison as it goes.
 pub(crate) struct Altered {
-    shop: Arc<Shop>,
+    ctx: Arc<RestoreContext>,
     /// When the manifest was drawn, for people.
     moment: String,
     lot: Vec<File>,
@@ -51,9 +50,9 @@ enum Wrong {
 }
 
 impl Altered {
-    pub(crate) fn new(shop: &Arc<Shop>, moment: &str) -> Self {
+    pub(crate) fn new(ctx: &Arc<RestoreContext>, moment: &str) -> Self {
         Self {
-            shop: shop.clone(),
+            ctx: ctx.clone(),
             moment: moment.to_owned(),
             lot: Vec::new(),
             in_vain: 0,
@@ -84,24 +83,22 @@ impl Altered {
 
     /// Those that are left.
     pub(crate) async fn finish(&mut self, stop: &Stop) -> Result<(), Fault> {
-        let (shop, lot) = (self.shop.clone(), std::mem::take(&mut self.lot));
+        let (ctx, lot) = (self.ctx.clone(), std::mem::take(&mut self.lot));
         let differ = move || -> Vec<(File, bool)> {
             let other = lot.into_iter().filter_map(|file| {
                 // What cannot be looked at was told when it was written.
-                let there = shop.target.existing(&file.path).ok()?;
+                let there = ctx.target.existing(&file.path).ok()?;
                 let then = file.line.fingerprint()?;
                 let is_other = there.as_ref().is_none_or(|now| !looks_like(now, &then));
                 is_other.then_some((file, there.is_some()))
             });
             other.collect()
         };
-        let differ = tokio::task::spawn_blocking(differ).await;
-        let differ = differ
-            .map_err(|error| Fault::new(Class::Local, "compare", "the files", chain(&error)))?;
+        let differ = blocking_on("compare", "the files", || Ok(differ())).await?;
         let asked = differ.into_iter().map(|(file, is_there)| {
-            let (shop, stop) = (self.shop.clone(), stop.clone());
+            let (ctx, stop) = (self.ctx.clone(), stop.clone());
             async move {
-                let wrong = ask(&shop, &file, is_there, stop).await;
+                let wrong = ask(&ctx, &file, is_there, stop).await;
                 (file, wrong)
             }
         });
@@ -116,12 +113,12 @@ impl Altered {
                 Some(Wrong::Content(what)) => {
                     self.in_vain = 0;
                     let why = format!("the manifest of {} has it otherwise: {what}", self.moment);
-                    self.shop.tally.failed(fault(why));
+                    self.ctx.stats.failed(fault(why));
                 }
                 Some(Wrong::Looks(fields)) => {
                     self.in_vain = 0;
                     let why = format!("the manifest of {} has it otherwise: {fields}", self.moment);
-                    self.shop.tally.left_out(fault(why));
+                    self.ctx.stats.left_out(fault(why));
                 }
             }
         }
@@ -141,16 +138,16 @@ fn looks_like(now: &Fingerprint, then: &Fingerprint) -> bool {
 }
 
 async fn ask(
-    shop: &Shop,
+    ctx: &RestoreContext,
     file: &File,
     is_there: bool,
     mut stop: Stop,
 ) -> Result<Option<Wrong>, Fault> {
     let at = At {
-        bucket: &shop.origin.bucket,
+        bucket: &ctx.origin.bucket,
         key: &file.key,
     };
-    let head = head_at(&shop.store, at, &file.line.version_id, &mut stop).await?;
+    let head = head_at(&ctx.store, at, &file.line.version_id, &mut stop).await?;
     Ok(match head.map(|head| head.meta) {
         Some(Ok(meta)) => by_metadata(&file.line, &meta, is_there),
         Some(Err(MetaRefused::Foreign)) if !is_there => Some(Wrong::Content(

@@ -6,7 +6,7 @@
 
 use crate::history::{OLDER_MAX, Pages, head_at};
 use crate::manifest::{CLOCKS_APART_MAX_MS, Line};
-use crate::restore::shop::Shop;
+use crate::restore::context::RestoreContext;
 use crate::retry::Stop;
 use crate::s3::{At, Head, ListedVersion};
 use crate::types::{Fault, MetaRefused};
@@ -85,7 +85,7 @@ impl Fate {
 
 /// The walk.
 pub(crate) struct Listing<'a> {
-    shop: &'a Shop,
+    ctx: &'a RestoreContext,
     until_ms: i64,
     /// The restore has met objects of other programs: only then is it asked whose
     /// the younger ones are.
@@ -95,14 +95,14 @@ pub(crate) struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    pub(crate) fn new(shop: &'a Shop, until_ms: i64) -> Self {
-        let prefixes = shop.selector.prefixes(&shop.origin.prefix);
-        let met = shop.tally.result();
+    pub(crate) fn new(ctx: &'a RestoreContext, until_ms: i64) -> Self {
+        let prefixes = ctx.selector.prefixes(&ctx.origin.prefix);
+        let met = ctx.stats.result();
         Self {
-            shop,
+            ctx,
             until_ms,
             any_foreign: met.skipped_foreign > 0 || met.covered.total > 0,
-            pages: Pages::new(&shop.store, &shop.origin.bucket, prefixes),
+            pages: Pages::new(&ctx.store, &ctx.origin.bucket, prefixes),
             page: Vec::new().into_iter().peekable(),
         }
     }
@@ -141,8 +141,8 @@ impl<'a> Listing<'a> {
         fate: &mut Fate,
         stop: &mut Stop,
     ) -> Result<(), Fault> {
-        let shop = self.shop;
-        let mut pages = Pages::new(&shop.store, &shop.origin.bucket, vec![key.to_owned()]);
+        let ctx = self.ctx;
+        let mut pages = Pages::new(&ctx.store, &ctx.origin.bucket, vec![key.to_owned()]);
         while let Some(page) = pages.next(stop).await? {
             for version in page {
                 match version.key == key {
@@ -234,9 +234,9 @@ impl<'a> Listing<'a> {
         version_id: &str,
         stop: &mut Stop,
     ) -> Result<Option<Head>, Fault> {
-        let bucket = &self.shop.origin.bucket;
+        let bucket = &self.ctx.origin.bucket;
         let at = At { bucket, key };
-        head_at(&self.shop.store, at, version_id, stop).await
+        head_at(&self.ctx.store, at, version_id, stop).await
     }
 }
 

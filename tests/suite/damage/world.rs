@@ -184,7 +184,7 @@ impl World {
             at_ms,
             target: Arc::new(Target::open(&out).unwrap()),
             options: Default::default(),
-            survey: None,
+            preflight: None,
         };
         let store = self.store(wire);
         let restored = restore(&store, request, |_| (), &Stop::never()).await;

@@ -31,7 +31,7 @@ async fn is_restored(rig: &Rig, at_ms: Option<i64>, want: &BTreeMap<String, Thin
         at_ms,
         target: Arc::new(Target::open(&to).unwrap()),
         options: Options::default(),
-        survey: None,
+        preflight: None,
     };
     let restored = restore(&rig.store(), request, |_| (), &Stop::never()).await;
     let restored = restored.unwrap();

@@ -111,7 +111,7 @@ impl Scene {
             at_ms,
             target: Arc::new(Target::open(to).unwrap()),
             options,
-            survey: None,
+            preflight: None,
         };
         let store = self.rig.store();
         restore(&store, request, |_| (), &Stop::never())

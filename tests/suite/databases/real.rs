@@ -129,7 +129,7 @@ async fn restored(store: &Store, at_ms: Option<i64>, to: &Path) {
         at_ms,
         target: Arc::new(Target::open(to).unwrap()),
         options: Options::default(),
-        survey: None,
+        preflight: None,
     };
     let restored = restore(store, request, |_| (), &Stop::never())
         .await

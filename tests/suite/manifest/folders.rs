@@ -122,7 +122,7 @@ async fn a_folder_that_filled_is_as_its_own_object_says() {
                 at_ms: None,
                 target: Arc::new(Target::open(&out).unwrap()),
                 options,
-                survey: None,
+                preflight: None,
             };
             let done = restore(&rig.store(), request, |_| {}, &Stop::never()).await;
             let done = done.unwrap();
@@ -173,7 +173,7 @@ async fn in_place_only_folders_that_were_gone_get_the_mode_of_their_object() {
             in_place: Some(jiff::civil::date(2026, 1, 2).at(3, 4, 0, 0)),
             ..Options::default()
         },
-        survey: None,
+        preflight: None,
     };
     let done = restore(&rig.store(), request, |_| {}, &Stop::never()).await;
     assert!(done.unwrap().is_complete());

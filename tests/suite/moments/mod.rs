@@ -42,7 +42,7 @@ pub async fn differences_of(
         at_ms: Some(moment.at_ms),
         target: Arc::new(Target::open(to).unwrap()),
         options: Options::default(),
-        survey: None,
+        preflight: None,
     };
     let mut differences = Vec::new();
     match restore(store, request, |_| (), &Stop::never()).await {

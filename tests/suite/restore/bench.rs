@@ -328,7 +328,7 @@ impl Bench {
             at_ms: None,
             target: Arc::new(Target::open(&self.folder(to)).unwrap()),
             options: Options::default(),
-            survey: None,
+            preflight: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::bench::{BUCKET, Bench, Meddling, Object, is_download, read_tree};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::StorageClass;
-use keepwatch::restore::{Request, Restored, survey};
+use keepwatch::restore::{Request, Restored, preflight};
 use keepwatch::retry::Stop;
 use keepwatch::types::{Cold, Speed, Thaw};
 use std::collections::HashMap;
@@ -125,7 +125,7 @@ async fn what_is_cold_is_told_before_and_left_without_the_word_to_thaw() {
     let archive = Archive::behind(&bench);
     archive.takes(Duration::from_secs(3600));
     let request = bench.request("out");
-    let seen = survey(&bench.store, &request, &|_| (), &Stop::never())
+    let seen = preflight(&bench.store, &request, &|_| (), &Stop::never())
         .await
         .unwrap();
     let cold: Vec<_> = seen

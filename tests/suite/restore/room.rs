@@ -3,7 +3,7 @@
 use super::bench::{Bench, MTIME_NS, Object, read_tree};
 use crate::harness::{finish, program};
 use keepwatch::files::Target;
-use keepwatch::restore::{Request, Restored, survey};
+use keepwatch::restore::{Request, Restored, preflight};
 use keepwatch::retry::Stop;
 use std::fs;
 use std::path::Path;
@@ -110,10 +110,10 @@ async fn a_disk_that_fills_up_ends_the_run_and_says_so_once() {
     }
     // Somebody else fills it after the look.
     let (request, stop) = (bench.request("out"), Stop::never());
-    let seen = survey(&bench.store, &request, &|_| (), &stop).await;
+    let seen = preflight(&bench.store, &request, &|_| (), &stop).await;
     let seen = seen.unwrap();
     let ended = restore_over(&bench, "out", RESERVE - 1, |request| {
-        request.survey = Some(seen);
+        request.preflight = Some(seen);
     });
     let why = ended.await.unwrap_err();
     assert!(why.contains("the disk is full (16.8 MB left)"), "{why}");

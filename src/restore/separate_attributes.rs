@@ -1,7 +1,7 @@
 //! Attributes that an object's metadata has no room for: fetched from the object that
 //! has them.
 
-use super::shop::Shop;
+use super::context::RestoreContext;
 use crate::retry::told;
 use crate::s3::At;
 use crate::types::{
@@ -14,19 +14,19 @@ use crate::types::{
 /// # Errors
 /// What passes by itself.
 pub(crate) async fn fetched(
-    shop: &Shop,
+    ctx: &RestoreContext,
     path: &RelPath,
     meta: ObjectMeta,
 ) -> Result<ObjectMeta, Fault> {
     let Carried::Apart(hash) = meta.attributes else {
         return Ok(meta);
     };
-    let carried = match fetch(shop, &hash).await {
+    let carried = match fetch(ctx, &hash).await {
         Ok(attributes) => Carried::Here(attributes),
         Err(fault) if fault.class.is_transient() => return Err(fault),
         Err(fault) => {
             let fault = told(fault);
-            shop.tally.left_out(Fault {
+            ctx.stats.left_out(Fault {
                 class: Class::Unstorable,
                 ..fault.about(path.to_string())
             });
@@ -49,17 +49,17 @@ pub(crate) fn mode_of_unknown_list(mode: u32) -> u32 {
     mode & !0o070
 }
 
-async fn fetch(shop: &Shop, hash: &ContentHash) -> Result<Attributes, Fault> {
-    let key = attributes::key(&shop.origin.prefix, hash);
+async fn fetch(ctx: &RestoreContext, hash: &ContentHash) -> Result<Attributes, Fault> {
+    let key = attributes::key(&ctx.origin.prefix, hash);
     let at = At {
-        bucket: &shop.origin.bucket,
+        bucket: &ctx.origin.bucket,
         key: &key,
     };
     let wrong = |class, why: &str| {
         Fault::new(class, "give back the attributes", &key, why)
             .hint("the content is complete; its group may do nothing with it: set its access rights by hand")
     };
-    let found = shop.store.read_record(at, TEXT_BYTES_MAX + 1).await?;
+    let found = ctx.store.read_record(at, TEXT_BYTES_MAX + 1).await?;
     let Some((bytes, _)) = found else {
         return Err(wrong(Class::NotFound, "the object that has them is gone"));
     };

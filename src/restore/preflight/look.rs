@@ -7,15 +7,16 @@
 //! since the listing knows stored sizes only: compressed ones, and those of files
 //! with holes in full.
 
-use super::replaced::{Standing, Standings};
-use super::request::Request;
-use super::room::RESERVE_BYTES;
-use super::tally::Event;
+use super::replaced::{ASKED_AT_ONCE, Standing, Standings};
+use super::summary::{Preflight, note_cold};
 use crate::files::Target;
 use crate::history::{Chosen, Name, Timeline};
+use crate::restore::disk_space::RESERVE_BYTES;
+use crate::restore::report::Event;
+use crate::restore::request::Request;
 use crate::retry::Stop;
 use crate::s3::{At, Store};
-use crate::types::{Cold, Fatal, Fault, RelPath, chain, text};
+use crate::types::{Cold, Fatal, RelPath, chain};
 use futures::stream;
 use futures::stream::StreamExt as _;
 use std::cmp::Reverse;
@@ -37,97 +38,28 @@ const PACKED_AT_MOST: u64 = 16;
 /// largest of them; each is a request.
 const ASKED_MAX: usize = 256;
 
-/// Requests at once for that.
-pub(crate) const ASKED_AT_ONCE: usize = 8;
-
 /// Smaller ones change nothing about whether a disk is large enough.
 const ASKED_BYTES_MIN: u64 = 64 * 1024;
-
-/// Objects of one cold class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ColdShare {
-    /// Which.
-    pub class: Cold,
-    /// How many objects.
-    pub objects: u64,
-    /// Bytes as stored.
-    pub bytes: u64,
-}
-
-/// What a restore has before it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Survey {
-    /// Objects that were current.
-    pub objects: u64,
-    /// Bytes of them as stored.
-    pub stored_bytes: u64,
-    /// Those in cold storage, by class; classes without any are left out.
-    pub cold: Vec<ColdShare>,
-    /// Bytes that the disk needs at least, less what is there already.
-    pub needed_bytes: u64,
-    /// Bytes that the disk has; `None` when it does not say.
-    pub free_bytes: Option<u64>,
-    /// When the earliest version that was seen was stored.
-    pub(crate) first_ms: Option<i64>,
-    /// What became of files that belong to others.
-    pub(crate) remarks: Vec<Fault>,
-    /// All that was named, when that is few enough and in order.
-    pub(crate) kept: Option<Vec<Chosen>>,
-    pub(crate) is_fresh: bool,
-}
-
-impl Survey {
-    /// That what several restores into one disk need fits there, as far as it
-    /// can be known.
-    ///
-    /// # Errors
-    /// [`Fatal`] with the numbers when it cannot.
-    pub fn fits(all: &[Self], to: &std::path::Path) -> Result<(), Fatal> {
-        let each = all.iter().map(|survey| survey.needed_bytes);
-        let needed = each.fold(0, u64::saturating_add);
-        let free = all.iter().filter_map(|survey| survey.free_bytes).min();
-        let wanted = match needed {
-            0 => 0,
-            needed => needed.saturating_add(RESERVE_BYTES),
-        };
-        match free {
-            Some(free) if wanted > free => Err(Fatal::new(
-                format!("restore into {}", to.display()),
-                format!(
-                    "it needs at least {}, and {} beside that always stay free for other programs; the disk has {} left",
-                    text::size(needed),
-                    text::size(RESERVE_BYTES),
-                    text::size(free)
-                ),
-                format!(
-                    "free {}, restore to another disk with --to, or restore less at a time; --ignore-space tries all the same (for disks that compress)",
-                    text::size(wanted - free)
-                ),
-            )),
-            _ => Ok(()),
-        }
-    }
-}
 
 /// Look at all that was current at the request's moment. A restore does so by
 /// itself; whoever wants to know before gives the answer along with the request.
 ///
 /// # Errors
 /// [`Fatal`] when the listing cannot be had, or when told to stop.
-pub async fn survey(
+pub async fn preflight(
     store: &Store,
     request: &Request,
     tell: &(dyn Fn(Event<'_>) + Sync),
     stop: &Stop,
-) -> Result<Survey, Fatal> {
+) -> Result<Preflight, Fatal> {
     let mut stop = stop.clone();
     let target = request.target.clone();
     let is_fresh = blocking(move || target.is_empty()).await?;
-    let mut look = Look {
-        survey: Survey {
+    let mut scan = Scan {
+        seen: Preflight {
             is_fresh,
             kept: Some(Vec::new()),
-            ..Survey::default()
+            ..Preflight::default()
         },
         unseen: Vec::new(),
         standing: Standings::default(),
@@ -141,40 +73,41 @@ pub async fn survey(
         if timeline.pages() != page {
             page = timeline.pages();
             tell(Event::Found {
-                objects: look.survey.objects,
-                stored_bytes: look.survey.stored_bytes,
+                objects: scan.seen.objects,
+                stored_bytes: scan.seen.stored_bytes,
             });
         }
-        look.count(chosen);
+        scan.count(chosen);
         is_sure &= timeline.take_unsure().is_empty();
-        if look.unseen.len() >= LOOKS_AT_ONCE {
-            look.see(&request.target).await?;
+        if scan.unseen.len() >= LOOKS_AT_ONCE {
+            scan.look_up(&request.target).await?;
         }
     }
     if stop.is_asked() {
         return Err(Fatal::interrupted("see what there is to restore"));
     }
-    look.see(&request.target).await?;
-    look.survey.first_ms = timeline.first_ms();
-    look.survey.remarks = timeline.take_remarks();
+    scan.look_up(&request.target).await?;
+    scan.seen.first_ms = timeline.first_ms();
+    scan.seen.remarks = timeline.take_remarks();
     is_sure &= timeline.take_unsure().is_empty();
     // The restore lists again then, asks again, and names what stays unsure.
     if !is_sure || !timeline.is_in_order() {
-        look.survey.kept = None;
+        scan.seen.kept = None;
     }
     let target = request.target.clone();
     // A disk that does not say how full it is gets the benefit of the doubt.
-    look.survey.free_bytes = blocking(move || target.free_bytes().ok()).await?;
+    scan.seen.free_bytes = blocking(move || target.free_bytes().ok()).await?;
     let in_place = request.options.in_place.is_some();
-    look.ask_about_standing(store, &origin.bucket, in_place)
+    scan.ask_about_standing(store, &origin.bucket, in_place)
         .await;
-    look.ask_the_largest(store, &origin.bucket, &request.target)
+    scan.ask_the_largest(store, &origin.bucket, &request.target)
         .await;
-    Ok(look.survey)
+    Ok(scan.seen)
 }
 
-struct Look {
-    survey: Survey,
+/// The listing while it is read.
+struct Scan {
+    seen: Preflight,
     /// Not yet looked up in the target.
     unseen: Vec<Unseen>,
     /// Files that stand where others are to replace them.
@@ -195,7 +128,7 @@ struct LargeObject {
     identity: String,
 }
 
-/// An object whose place in the target has not been looked at.
+/// An object whose place in the target has not been looked up.
 struct Unseen {
     path: RelPath,
     bytes: u64,
@@ -204,18 +137,18 @@ struct Unseen {
     version: String,
 }
 
-impl Look {
+impl Scan {
     fn count(&mut self, chosen: Chosen) {
-        let survey = &mut self.survey;
+        let seen = &mut self.seen;
         let bytes = chosen.stored_bytes;
-        survey.objects += 1;
-        survey.stored_bytes = survey.stored_bytes.saturating_add(bytes);
+        seen.objects += 1;
+        seen.stored_bytes = seen.stored_bytes.saturating_add(bytes);
         if let Some(class) = Cold::of_class(&chosen.storage_class) {
-            note_cold(&mut survey.cold, class, bytes);
+            note_cold(&mut seen.cold, class, bytes);
         }
-        survey.needed_bytes = survey.needed_bytes.saturating_add(bytes);
+        seen.needed_bytes = seen.needed_bytes.saturating_add(bytes);
         if let Name::Path(key) | Name::Older(key) = &chosen.name
-            && !survey.is_fresh
+            && !seen.is_fresh
             && bytes > 0
         {
             self.unseen.push(Unseen {
@@ -242,7 +175,7 @@ impl Look {
                 self.largest.pop();
             }
         }
-        match &mut survey.kept {
+        match &mut seen.kept {
             Some(kept) if kept.len() < KEPT_MAX => kept.push(chosen),
             // Listed again when its turn comes.
             kept => *kept = None,
@@ -251,7 +184,7 @@ impl Look {
 
     /// What stands in the target already need not be written again, nor what an
     /// earlier run has fetched of it.
-    async fn see(&mut self, target: &Arc<Target>) -> Result<(), Fatal> {
+    async fn look_up(&mut self, target: &Arc<Target>) -> Result<(), Fatal> {
         let unseen = std::mem::take(&mut self.unseen);
         let target = target.clone();
         let seen = blocking(move || {
@@ -271,7 +204,7 @@ impl Look {
         })
         .await?;
         for (saved, standing) in seen {
-            self.survey.needed_bytes = self.survey.needed_bytes.saturating_sub(saved);
+            self.seen.needed_bytes = self.seen.needed_bytes.saturating_sub(saved);
             if let Some(standing) = standing.filter(|_| self.may_replace) {
                 self.standing.push(standing);
             }
@@ -282,25 +215,18 @@ impl Look {
     /// Where it may decide: what of the files that stand there stays beside.
     async fn ask_about_standing(&mut self, store: &Store, bucket: &str, in_place: bool) {
         let standing = std::mem::take(&mut self.standing);
-        let needed = self.survey.needed_bytes;
-        let wanted = |more: u64| needed.saturating_add(more).saturating_add(RESERVE_BYTES);
-        let decides = |free| wanted(0) <= free && wanted(standing.bytes_max()) > free;
-        if self.survey.free_bytes.is_some_and(decides) {
+        let (needed, free) = (self.seen.needed_bytes, self.seen.free_bytes);
+        if may_decide(needed, free, standing.bytes_max()) {
             let more = standing.more_bytes(store, bucket, in_place).await;
-            self.survey.needed_bytes = needed.saturating_add(more);
+            self.seen.needed_bytes = needed.saturating_add(more);
         }
     }
 
     async fn ask_the_largest(&mut self, store: &Store, bucket: &str, target: &Arc<Target>) {
-        let needed = self.survey.needed_bytes;
-        let is_scarce = self
-            .survey
-            .free_bytes
-            .is_some_and(|free| needed.saturating_mul(PACKED_AT_MOST) > free);
-        if !is_scarce {
+        if !is_scarce(self.seen.needed_bytes, self.seen.free_bytes) {
             return;
         }
-        let is_fresh = self.survey.is_fresh;
+        let is_fresh = self.seen.is_fresh;
         let (more, less) = stream::iter(std::mem::take(&mut self.largest))
             .map(|Reverse(one)| async move {
                 let at = At {
@@ -313,20 +239,40 @@ impl Look {
                     return (0, 0);
                 };
                 let on_disk = meta.disk_bytes();
-                let less = one.bytes.saturating_sub(on_disk);
-                // What is there of it already has been taken off once.
-                match less == 0 || is_fresh || one.is_new_in(target).await {
-                    true => (on_disk.saturating_sub(one.bytes), less),
-                    false => (0, 0),
-                }
+                let is_smaller = on_disk < one.bytes;
+                let is_new = !is_smaller || is_fresh || one.is_new_in(target).await;
+                correction(one.bytes, on_disk, is_new)
             })
             .buffer_unordered(ASKED_AT_ONCE)
             .fold((0u64, 0u64), |(more, less), one| async move {
                 (more.saturating_add(one.0), less.saturating_add(one.1))
             })
             .await;
-        let needed_bytes = self.survey.needed_bytes.saturating_add(more);
-        self.survey.needed_bytes = needed_bytes.saturating_sub(less);
+        let needed_bytes = self.seen.needed_bytes.saturating_add(more);
+        self.seen.needed_bytes = needed_bytes.saturating_sub(less);
+    }
+}
+
+/// Whether `more_max` bytes on top of those needed may be what does not fit.
+fn may_decide(needed: u64, free: Option<u64>, more_max: u64) -> bool {
+    let wanted = |more: u64| needed.saturating_add(more).saturating_add(RESERVE_BYTES);
+    free.is_some_and(|free| wanted(0) <= free && wanted(more_max) > free)
+}
+
+/// Unpacked, it may not fit.
+fn is_scarce(needed: u64, free: Option<u64>) -> bool {
+    free.is_some_and(|free| needed.saturating_mul(PACKED_AT_MOST) > free)
+}
+
+/// What the size of a file changes about its stored size: bytes more, bytes less. What
+/// is there of it already has been taken off once.
+fn correction(stored_bytes: u64, disk_bytes: u64, is_new: bool) -> (u64, u64) {
+    match is_new {
+        true => (
+            disk_bytes.saturating_sub(stored_bytes),
+            stored_bytes.saturating_sub(disk_bytes),
+        ),
+        false => (0, 0),
     }
 }
 
@@ -345,20 +291,6 @@ impl LargeObject {
     }
 }
 
-fn note_cold(cold: &mut Vec<ColdShare>, class: Cold, bytes: u64) {
-    let place = cold.iter().position(|share| share.class == class);
-    let place = place.unwrap_or_else(|| {
-        cold.push(ColdShare {
-            class,
-            objects: 0,
-            bytes: 0,
-        });
-        cold.len() - 1
-    });
-    cold[place].objects += 1;
-    cold[place].bytes += bytes;
-}
-
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Fatal> {
@@ -370,60 +302,47 @@ async fn blocking<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
-
-    const R: u64 = RESERVE_BYTES;
 
     #[test]
-    fn room_is_said_with_numbers_and_only_where_it_is_known_to_lack() {
-        let need = |needed_bytes, free_bytes| Survey {
-            needed_bytes,
-            free_bytes,
-            ..Survey::default()
-        };
-        for (all, want) in [
-            (vec![need(10, Some(R + 10))], true),
-            (vec![need(11, Some(R + 10))], false),
-            // Nothing to write needs no room.
-            (vec![need(0, Some(0))], true),
-            (vec![need(u64::MAX / 4, None)], true),
-            // Two into one disk.
-            (vec![need(6, Some(R + 10)), need(6, Some(R + 10))], false),
-            (vec![need(u64::MAX, Some(R)), need(1, Some(R))], false),
-            (vec![], true),
+    fn the_bucket_is_asked_only_where_the_answer_may_decide() {
+        const R: u64 = RESERVE_BYTES;
+        for (needed, free, more_max, want) in [
+            (10, Some(R + 20), 10, false),
+            (10, Some(R + 20), 11, true),
+            // It does not fit in any case.
+            (30, Some(R + 20), 11, false),
+            (10, None, u64::MAX, false),
+            (10, Some(u64::MAX), u64::MAX, false),
         ] {
             assert_eq!(
-                Survey::fits(&all, Path::new("/to")).is_ok(),
+                may_decide(needed, free, more_max),
                 want,
-                "{all:?}"
+                "{needed} {free:?}"
             );
         }
-        let all = [need(5_000_000_000, Some(2_000_000_000))];
-        let fatal = Survey::fits(&all, Path::new("/to"))
-            .unwrap_err()
-            .to_string();
-        for words in [
-            "at least 5.0 GB",
-            "has 2.0 GB",
-            "free 3.0 GB",
-            "16.8 MB beside that always stay free",
-            "--to",
+        for (needed, free, want) in [
+            (10, Some(160), false),
+            (10, Some(159), true),
+            (u64::MAX, Some(5), true),
+            (10, None, false),
         ] {
-            assert!(fatal.contains(words), "{fatal}");
+            assert_eq!(is_scarce(needed, free), want, "{needed} {free:?}");
         }
     }
 
     #[test]
-    fn cold_objects_are_summed_by_class() {
-        let mut cold = Vec::new();
-        for (class, bytes) in [
-            (Cold::Glacier, 5),
-            (Cold::DeepArchive, 7),
-            (Cold::Glacier, 6),
+    fn a_files_size_corrects_its_stored_size_both_ways() {
+        for (stored, on_disk, is_new, want) in [
+            (10, 25, true, (15, 0)),
+            (25, 10, true, (0, 15)),
+            (25, 10, false, (0, 0)),
+            (7, 7, true, (0, 0)),
         ] {
-            note_cold(&mut cold, class, bytes);
+            assert_eq!(
+                correction(stored, on_disk, is_new),
+                want,
+                "{stored} {on_disk}"
+            );
         }
-        let seen: Vec<_> = cold.iter().map(|c| (c.class, c.objects, c.bytes)).collect();
-        assert_eq!(seen, [(Cold::Glacier, 2, 11), (Cold::DeepArchive, 1, 7)]);
     }
 }

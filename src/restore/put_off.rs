@@ -2,12 +2,12 @@
 //!
 //! Bounded: what does not fit is found again by a second reading of the list.
 
-use super::object::LINK_TARGET_BYTES_MAX;
+use super::plan::LINK_TARGET_BYTES_MAX;
 use crate::history::{Chosen, Name};
 
 /// Links and folders, until all files are there.
 #[derive(Debug, Default)]
-pub(crate) struct Later {
+pub(crate) struct PutOff {
     pub(crate) known: Vec<Chosen>,
     /// From this key on, the listing is read again.
     pub(crate) beyond: Option<String>,
@@ -15,9 +15,9 @@ pub(crate) struct Later {
     pub(crate) any_size: bool,
 }
 
-impl Later {
+impl PutOff {
     pub(crate) fn put_off(&mut self, chosen: Chosen, known_max: usize) {
-        self.any_size |= !can_be_put_off(&chosen);
+        self.any_size |= !may_be_put_off(&chosen);
         let is_beyond = self.beyond.as_ref().is_some_and(|from| chosen.key >= *from);
         if is_beyond {
             return;
@@ -34,7 +34,7 @@ impl Later {
 }
 
 /// False for what is surely a plain file, so that it is not asked again.
-pub(crate) fn can_be_put_off(chosen: &Chosen) -> bool {
+pub(crate) fn may_be_put_off(chosen: &Chosen) -> bool {
     match &chosen.name {
         Name::Foreign(_) => false,
         Name::Path(key) | Name::Older(key) if key.is_folder() => true,
@@ -65,7 +65,7 @@ mod tests {
     fn what_is_put_off_is_bounded_and_nothing_is_lost() {
         let keys = ["e", "b", "g", "a", "f", "c", "d"];
         for known_max in 0..=keys.len() {
-            let mut later = Later::default();
+            let mut later = PutOff::default();
             for key in keys {
                 later.put_off(chosen(key, 1), known_max);
                 assert!(later.known.len() <= known_max);
@@ -85,7 +85,7 @@ mod tests {
             ("a", LINK_TARGET_BYTES_MAX + 1, false),
             ("a/", 0, true),
         ] {
-            assert_eq!(can_be_put_off(&chosen(key, stored_bytes)), want, "{key}");
+            assert_eq!(may_be_put_off(&chosen(key, stored_bytes)), want, "{key}");
         }
     }
 }

@@ -6,7 +6,6 @@
 //! content until that has its name; in place, it stays for good unless the bucket
 //! has it as a version. Metadata tells these apart: no file is read for it.
 
-use super::survey::ASKED_AT_ONCE;
 use crate::s3::{At, Store};
 use crate::types::{Fingerprint, ObjectMeta};
 use futures::stream;
@@ -18,6 +17,9 @@ use std::collections::BinaryHeap;
 /// What is beyond is taken for the same, and each is looked at again before it
 /// is written.
 const ASKED_MAX: usize = 256;
+
+/// Requests at once, before a restore.
+pub(super) const ASKED_AT_ONCE: usize = 8;
 
 /// A file that stands where one is to be restored.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,7 +127,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_beside_adds_up_and_what_is_replaced_does_not() {
-        use crate::restore::replaced::Fate::{KeptBeside, Replaced, Stays};
+        use super::Fate::{KeptBeside, Replaced, Stays};
         for (fates, want) in [
             (&[][..], 0),
             (&[(Stays, 50)], 0),

@@ -1,12 +1,11 @@
 //! Stored bytes on their way: several ranges of one version are fetched ahead of
 //! whoever reads them, and handed over in order.
 //!
-//! All downloads of a restore share one [`Budget`] of memory: a range counts
+//! All downloads of a restore share one [`MemoryBudget`] of memory: a range counts
 //! from the moment it is asked for until the reader has taken its last byte.
 //! Each file takes its ranges in order, so the one that its reader waits for is
 //! never behind the others, and nothing blocks in a circle.
 
-use super::shop::Shop;
 use crate::retry::Stop;
 use crate::s3::GetBody;
 use crate::types::{Class, Fault};
@@ -33,25 +32,26 @@ pub(crate) const GRAIN_BYTES: u64 = 64 * 1024;
 
 /// The memory that bodies may take on their way.
 #[derive(Clone)]
-pub(crate) struct Budget(Arc<Semaphore>);
+pub(crate) struct MemoryBudget(Arc<Semaphore>);
 
-impl Default for Budget {
+impl Default for MemoryBudget {
     fn default() -> Self {
         let grains = usize::try_from(BUDGET_BYTES / GRAIN_BYTES).unwrap_or(usize::MAX);
         Self(Arc::new(Semaphore::new(grains)))
     }
 }
 
-impl Budget {
-    /// Wait for room for so many bytes; nothing larger than a range is asked for.
-    async fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+impl MemoryBudget {
+    /// Wait for memory for so many bytes; nothing larger than a range is asked for.
+    /// `None` when the run has ended.
+    pub(crate) async fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0)
             .acquire_many_owned(grains(bytes))
             .await
             .ok()
     }
 
-    /// The same, if there is room at once.
+    /// The same, if there is memory at once.
     pub(crate) fn take_now(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0)
             .try_acquire_many_owned(grains(bytes))
@@ -64,19 +64,19 @@ fn grains(bytes: u64) -> u32 {
     u32::try_from(grains).unwrap_or(u32::MAX)
 }
 
-/// Consecutive bytes, and the room they take.
+/// Consecutive bytes, and the memory they take.
 #[derive(Default)]
-pub(crate) struct Stretch {
+pub(crate) struct BufferedRange {
     pub(crate) pieces: VecDeque<Bytes>,
-    pub(crate) _room: Option<OwnedSemaphorePermit>,
+    pub(crate) _memory: Option<OwnedSemaphorePermit>,
 }
 
 /// A body in order, for whoever reads it on a blocking thread. What goes wrong
 /// on the way is kept as the [`Fault`] it is, since a reader can only pass on an
 /// `io::Error`.
-pub(crate) struct Arrival {
-    now: Stretch,
-    pub(crate) rest: Option<mpsc::Receiver<Result<Stretch, Fault>>>,
+pub(crate) struct BodyReader {
+    now: BufferedRange,
+    pub(crate) rest: Option<mpsc::Receiver<Result<BufferedRange, Fault>>>,
     read_bytes: u64,
     end: u64,
     subject: String,
@@ -94,8 +94,8 @@ impl Trouble {
     }
 }
 
-impl Arrival {
-    pub(crate) fn new(now: Stretch, from: u64, end: u64, subject: String) -> Self {
+impl BodyReader {
+    pub(crate) fn new(now: BufferedRange, from: u64, end: u64, subject: String) -> Self {
         Self {
             now,
             rest: None,
@@ -110,11 +110,11 @@ impl Arrival {
     pub(crate) fn whole(pieces: impl IntoIterator<Item = Bytes>, subject: &str) -> Self {
         let pieces: VecDeque<Bytes> = pieces.into_iter().collect();
         let end = pieces.iter().map(|piece| piece.len() as u64).sum();
-        let stretch = Stretch {
+        let range = BufferedRange {
             pieces,
-            _room: None,
+            _memory: None,
         };
-        Self::new(stretch, 0, end, subject.to_owned())
+        Self::new(range, 0, end, subject.to_owned())
     }
 
     /// One that comes in a single answer and is not held whole, up to its end or
@@ -126,27 +126,27 @@ impl Arrival {
         mut stop: Stop,
     ) -> (Self, AbortOnDropHandle<()>) {
         let (to, rest) = mpsc::channel(1);
-        let mut arrival = Self::new(Stretch::default(), 0, end, subject.to_owned());
-        arrival.rest = Some(rest);
+        let mut reader = Self::new(BufferedRange::default(), 0, end, subject.to_owned());
+        reader.rest = Some(rest);
         let subject = subject.to_owned();
         let feeding = async move {
             let mut received = 0;
             loop {
-                let stretch = match body.next().await {
+                let range = match body.next().await {
                     Ok(None) if received >= end => return,
                     Ok(None) => Err(cut_off(&subject)),
                     Ok(Some(piece)) => {
                         received += piece.len() as u64;
-                        Ok(Stretch {
+                        Ok(BufferedRange {
                             pieces: [piece].into(),
-                            _room: None,
+                            _memory: None,
                         })
                     }
                     Err(fault) => Err(fault),
                 };
-                let is_last = stretch.is_err();
+                let is_last = range.is_err();
                 // The reader may have given up.
-                if to.send(stretch).await.is_err() || is_last {
+                if to.send(range).await.is_err() || is_last {
                     return;
                 }
             }
@@ -158,7 +158,7 @@ impl Arrival {
                 () = stop.asked() => {}
             }
         });
-        (arrival, AbortOnDropHandle::new(feeding))
+        (reader, AbortOnDropHandle::new(feeding))
     }
 
     /// One that comes piece by piece, or breaks.
@@ -171,23 +171,23 @@ impl Arrival {
         let (to, rest) = mpsc::channel(1);
         tokio::spawn(async move {
             for piece in pieces {
-                let stretch = piece.map(|piece| Stretch {
+                let range = piece.map(|piece| BufferedRange {
                     pieces: [piece].into(),
-                    _room: None,
+                    _memory: None,
                 });
-                if to.send(stretch).await.is_err() {
+                if to.send(range).await.is_err() {
                     break;
                 }
             }
         });
-        let mut arrival = Self::new(Stretch::default(), 0, end, subject.to_owned());
-        arrival.rest = Some(rest);
-        arrival
+        let mut body = Self::new(BufferedRange::default(), 0, end, subject.to_owned());
+        body.rest = Some(rest);
+        body
     }
 
-    /// The same, giving back that room when it has been read.
-    pub(crate) fn within(mut self, room: Option<OwnedSemaphorePermit>) -> Self {
-        self.now._room = room;
+    /// The same, giving back that memory when it has been read.
+    pub(crate) fn within(mut self, memory: Option<OwnedSemaphorePermit>) -> Self {
+        self.now._memory = memory;
         self
     }
 
@@ -218,7 +218,7 @@ impl Arrival {
     }
 }
 
-impl BufRead for Arrival {
+impl BufRead for BodyReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.now.pieces.front().is_none_or(Bytes::is_empty) {
             if self.now.pieces.pop_front().is_some() {
@@ -227,10 +227,10 @@ impl BufRead for Arrival {
             if self.read_bytes >= self.end {
                 break;
             }
-            // The room of the last stretch is given back before the next is waited for.
-            self.now = Stretch::default();
+            // The memory of the last range is given back before the next is waited for.
+            self.now = BufferedRange::default();
             match self.rest.as_mut().and_then(mpsc::Receiver::blocking_recv) {
-                Some(Ok(stretch)) => self.now = stretch,
+                Some(Ok(range)) => self.now = range,
                 Some(Err(fault)) => return Err(self.fail(fault)),
                 None => {
                     return Err(self.fail(Fault::new(
@@ -254,7 +254,7 @@ impl BufRead for Arrival {
     }
 }
 
-impl Read for Arrival {
+impl Read for BodyReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let here = self.fill_buf()?;
         let count = here.len().min(out.len());
@@ -264,18 +264,13 @@ impl Read for Arrival {
     }
 }
 
-/// Room for a body of so many bytes. Waits; `None` when the run has ended.
-pub(crate) async fn room(shop: &Shop, bytes: u64) -> Option<OwnedSemaphorePermit> {
-    shop.budget.take(bytes).await
-}
-
 /// Read a small body to its end; `None` when it has more than `bytes_max`.
 pub(crate) async fn collect(
     mut body: GetBody,
     expected: u64,
     bytes_max: u64,
     subject: &str,
-) -> Result<Option<Arrival>, Fault> {
+) -> Result<Option<BodyReader>, Fault> {
     let mut pieces = VecDeque::new();
     let mut received = 0;
     while let Some(piece) = body.next().await? {
@@ -288,7 +283,7 @@ pub(crate) async fn collect(
     if received < expected {
         return Err(cut_off(subject));
     }
-    Ok(Some(Arrival::whole(pieces, subject)))
+    Ok(Some(BodyReader::whole(pieces, subject)))
 }
 
 pub(crate) fn cut_off(subject: &str) -> Fault {

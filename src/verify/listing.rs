@@ -11,15 +11,15 @@ use std::collections::VecDeque;
 
 /// All versions of one key, in the few that matter.
 #[derive(Debug, Clone)]
-pub(crate) struct Group {
+pub(crate) struct KeyVersions {
     /// The newest version or delete marker.
     pub(crate) newest: ListedVersion,
     /// The version that the index counts on, when it is in the list.
     pub(crate) pinned: Option<ListedVersion>,
 }
 
-impl Group {
-    /// The group of a list that begins with `first`.
+impl KeyVersions {
+    /// The versions of a list that begins with `first`.
     pub(crate) fn of(first: ListedVersion, pinned_id: Option<&str>) -> Self {
         let is_pinned = !first.is_marker && pinned_id == Some(first.version_id.as_str());
         Self {
@@ -37,13 +37,13 @@ impl Group {
 }
 
 /// The versions below one prefix.
-pub(crate) struct Listing<'a> {
+pub(crate) struct VersionListing<'a> {
     bucket: &'a str,
     pages: Pages<'a>,
     page: VecDeque<ListedVersion>,
 }
 
-impl<'a> Listing<'a> {
+impl<'a> VersionListing<'a> {
     pub(crate) fn new(store: &'a Store, origin: &'a Origin, prefix: String) -> Self {
         Self {
             bucket: &origin.bucket,

@@ -1,7 +1,7 @@
-//! Room on the disk that is restored to: what a file needs, and when the disk
-//! as a whole is full.
+//! Space on the disk that is restored to: what a file needs, and when the disk as a
+//! whole is full.
 
-use super::shop::Shop;
+use crate::files::Target;
 use crate::types::{Class, Fatal, Fault, text};
 
 /// What a restore leaves free. A disk that is full to its last byte stops other
@@ -17,12 +17,9 @@ pub(crate) const REFUSED_IN_A_ROW_MAX: u32 = 32;
 const HINT: &str = "free some space or restore to another disk with --to (--ignore-space uses the disk up to its end)";
 
 /// A file that cannot fit is refused before any of it is written. Blocks.
-pub(crate) fn for_file(shop: &Shop, bytes: u64, subject: &str) -> Result<(), Fault> {
-    if shop.options.ignore_space {
-        return Ok(());
-    }
+pub(crate) fn for_file(target: &Target, bytes: u64, subject: &str) -> Result<(), Fault> {
     // A disk that does not say how full it is gets the benefit of the doubt.
-    match shop.target.free_bytes() {
+    match target.free_bytes() {
         Ok(free) => fits(free, bytes, subject),
         Err(_) => Ok(()),
     }
@@ -45,14 +42,16 @@ fn fits(free: u64, bytes: u64, subject: &str) -> Result<(), Fault> {
     })
 }
 
-/// The end of the run when nothing more goes onto the disk: `None` while other
-/// files may. `refused` is how many it has refused in a row. Blocks.
-pub(crate) fn is_over(shop: &Shop, refused: u32, fault: &Fault) -> Option<Fatal> {
-    let free = shop.target.free_bytes().ok();
-    over(free, refused)?;
+/// How the run ends when nothing more goes onto the disk; `None` while other files
+/// may. `refused` is how many it has refused in a row. Blocks.
+pub(crate) fn end_if_full(target: &Target, refused: u32, fault: &Fault) -> Option<Fatal> {
+    let free = target.free_bytes().ok();
+    if !is_full(free, refused) {
+        return None;
+    }
     let left = free.map_or_else(String::new, |free| format!(" ({} left)", text::size(free)));
     Some(Fatal::new(
-        format!("restore into {}", shop.target.path().display()),
+        format!("restore into {}", target.path().display()),
         match free {
             Some(free) if free < RESERVE_BYTES => {
                 format!("the disk is full{left}; every file that is there by now is whole")
@@ -66,9 +65,8 @@ pub(crate) fn is_over(shop: &Shop, refused: u32, fault: &Fault) -> Option<Fatal>
     ))
 }
 
-fn over(free: Option<u64>, refused: u32) -> Option<()> {
-    let is_full = free.is_some_and(|free| free < RESERVE_BYTES);
-    (is_full || refused >= REFUSED_IN_A_ROW_MAX).then_some(())
+fn is_full(free: Option<u64>, refused: u32) -> bool {
+    free.is_some_and(|free| free < RESERVE_BYTES) || refused >= REFUSED_IN_A_ROW_MAX
 }
 
 #[cfg(test)]
@@ -104,7 +102,7 @@ mod tests {
             (None, many, true),
             (Some(u64::MAX), many, true),
         ] {
-            assert_eq!(over(free, refused).is_some(), want, "{free:?} {refused}");
+            assert_eq!(is_full(free, refused), want, "{free:?} {refused}");
         }
     }
 }
