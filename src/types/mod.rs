@@ -21,6 +21,7 @@ mod meta_bytes;
 pub(crate) mod moment;
 pub(crate) mod object_key;
 mod object_meta;
+mod operation;
 mod origin;
 mod part_layout;
 mod pattern;
@@ -40,7 +41,7 @@ pub use command::Reader;
 pub use companion::Bond;
 pub use content_class::{Look, SAMPLE_BYTES};
 pub use content_hash::{ContentHash, Hasher};
-pub use error::{Class, Fatal, FatalKind, Fault, chain};
+pub use error::{Class, Fatal, FatalKind, Fault, FaultDetail, chain};
 pub use fingerprint::{Fingerprint, Kind};
 pub use full_key::FullKey;
 pub(crate) use full_key::unshortened;
@@ -54,6 +55,7 @@ pub use object_key::{
     shortened_begin,
 };
 pub use object_meta::{MetaRefused, ObjectMeta};
+pub use operation::Operation;
 pub use origin::Origin;
 pub use part_layout::{Crc64, Crc64Hasher, Parts, SEGMENTS_MAX, Segment};
 pub use pattern::{Ground, leaves_out_everything, rule};
