@@ -86,6 +86,20 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     for source in &config.sources {
         folder::check(&mut findings, source).await;
     }
+    proxy_and_certificates(&mut findings, &config).await;
+    copies(&mut findings, &config).await?;
+    topic(&mut findings, &config).await?;
+    let bad = findings.0.iter().any(|f| f.verdict == Verdict::Bad);
+    if common.json {
+        show::json(&findings.0)?;
+    } else {
+        print(&findings.0);
+    }
+    Ok(if bad { FAILED } else { COMPLETE })
+}
+
+/// Whether what HTTPS needs can be used.
+async fn proxy_and_certificates(findings: &mut Findings, config: &Config) {
     let profile = match &config.store {
         StoreConfig::S3(s3) => s3.profile.as_deref(),
         StoreConfig::Vault { .. } => None,
@@ -94,6 +108,10 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         let text = format!("{problem}: it is not used");
         findings.add(Verdict::Warning, "proxy and certificates", text);
     }
+}
+
+/// Whether the copies can be where they are to be.
+async fn copies(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
     let is_there = match &config.store {
         StoreConfig::Vault { path } => Vault::is_at(path).map_err(Fatal::from),
         StoreConfig::S3(_) => Ok(true),
@@ -118,21 +136,14 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
                 );
             }
             for source in &config.sources {
-                if bucket(&mut findings, &store, source).await {
-                    owner(&mut findings, &store, source).await;
+                if bucket(findings, &store, source).await {
+                    owner(findings, &store, source).await;
                 }
             }
-            clock(&mut findings, &store);
+            clock(findings, &store);
         }
     }
-    topic(&mut findings, &config).await?;
-    let bad = findings.0.iter().any(|f| f.verdict == Verdict::Bad);
-    if common.json {
-        show::json(&findings.0)?;
-    } else {
-        print(&findings.0);
-    }
-    Ok(if bad { FAILED } else { COMPLETE })
+    Ok(())
 }
 
 fn print(findings: &[Finding]) {

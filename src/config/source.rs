@@ -77,6 +77,51 @@ fn one(
     let bucket = input.take(problems, key("bucket"), bucket);
     let prefix = input.take(problems, key("prefix"), places::prefix(&raw.prefix));
     let on_delete = input.take(problems, key("on_delete"), on_delete(&raw.on_delete));
+    let numbers = numbers(index, raw, input, problems);
+    let root = path.as_deref();
+    let compress = patterns(index, "compress", &raw.compress, root, input, problems);
+    let exclude = patterns(index, "exclude", &raw.exclude, root, input, problems);
+    if let Some(at) = leaves_out_everything(&exclude) {
+        let wrong = Wrong::new(
+            format!(
+                "{} leaves out all there is: nothing would be backed up",
+                shown(&raw.exclude[at])
+            ),
+            "name what is to be left out; for a list of what is to be kept write it behind, like exclude = [\"/*\", \"!/Customers/\"]",
+        );
+        input.take::<()>(problems, key("exclude").item(at), Err(wrong));
+    }
+    let numbers = numbers?;
+    Some(SourceConfig {
+        name: name?,
+        path: path?,
+        bucket: bucket?,
+        prefix: prefix?,
+        compress,
+        compress_level: numbers.compress_level,
+        exclude,
+        on_delete: on_delete?,
+        sentinel: raw.sentinel,
+        min_version_interval_ms: numbers.min_version_interval_ms,
+        versions_per_hour_max: numbers.versions_per_hour_max,
+        take_over: (!raw.take_over.is_empty()).then(|| raw.take_over.clone()),
+    })
+}
+
+/// The numbers of one source.
+struct Numbers {
+    compress_level: u32,
+    min_version_interval_ms: u64,
+    versions_per_hour_max: u32,
+}
+
+fn numbers(
+    index: usize,
+    raw: &RawSource,
+    input: &Input<'_>,
+    problems: &mut Problems,
+) -> Option<Numbers> {
+    let key = |leaf| Key::source(index, leaf);
     let level = values::number(
         raw.compress_level,
         1..=9,
@@ -95,32 +140,10 @@ fn one(
         "0 is no limit, and more than one a second cannot be",
     );
     let per_hour = input.take(problems, key("versions_per_hour_max"), per_hour);
-    let root = path.as_deref();
-    let compress = patterns(index, "compress", &raw.compress, root, input, problems);
-    let exclude = patterns(index, "exclude", &raw.exclude, root, input, problems);
-    if let Some(at) = leaves_out_everything(&exclude) {
-        let wrong = Wrong::new(
-            format!(
-                "{} leaves out all there is: nothing would be backed up",
-                shown(&raw.exclude[at])
-            ),
-            "name what is to be left out; for a list of what is to be kept write it behind, like exclude = [\"/*\", \"!/Customers/\"]",
-        );
-        input.take::<()>(problems, key("exclude").item(at), Err(wrong));
-    }
-    Some(SourceConfig {
-        name: name?,
-        path: path?,
-        bucket: bucket?,
-        prefix: prefix?,
-        compress,
+    Some(Numbers {
         compress_level: u32::try_from(level?).ok()?,
-        exclude,
-        on_delete: on_delete?,
-        sentinel: raw.sentinel,
         min_version_interval_ms: interval?,
         versions_per_hour_max: u32::try_from(per_hour?).ok()?,
-        take_over: (!raw.take_over.is_empty()).then(|| raw.take_over.clone()),
     })
 }
 

@@ -13,6 +13,7 @@ use super::settings::{
 };
 use super::wrong::Wrong;
 use super::{bandwidth, demands, drill, paths, places, source, values};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 const MINUTE_MS: u64 = 60_000;
@@ -216,6 +217,34 @@ fn limits(raw: &RawLimits, input: &Input<'_>, problems: &mut Problems) -> Limits
         100..=1_000_000,
         "a queue too short stops the workers, one too long takes the memory",
     );
+    let (unwatched_scan_ms, late_request_ms, rescan_ms) = periods(raw, &mut number);
+    debounce_in_order(debounce_ms, debounce_max_ms, input, problems);
+    let shutdown = values::duration_ms(
+        &raw.shutdown_timeout,
+        1_000..=600_000,
+        "1 second to 10 minutes",
+    );
+    let as_count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    Limits {
+        debounce_ms,
+        debounce_max_ms,
+        workers: as_count(workers),
+        queue_items_max: as_count(queue_items_max),
+        shutdown_timeout_ms: input
+            .take(problems, Key::of("limits", "shutdown_timeout"), shutdown)
+            .unwrap_or_default(),
+        unwatched_scan_ms,
+        late_request_ms,
+        rescan_ms,
+    }
+}
+
+/// How often and how long, beside saving: a scan without watches, a late request, a scan
+/// of everything.
+fn periods(
+    raw: &RawLimits,
+    number: &mut impl FnMut(&str, i64, RangeInclusive<u64>, &str) -> u64,
+) -> (u64, u64, u64) {
     let unwatched_scan_ms = number(
         "unwatched_scan_ms",
         raw.unwatched_scan_ms,
@@ -234,6 +263,16 @@ fn limits(raw: &RawLimits, input: &Input<'_>, problems: &mut Problems) -> Limits
         1_000..=DAY_MS,
         "more often than each second is one scan without end, and what no event tells of must be found within a day",
     );
+    (unwatched_scan_ms, late_request_ms, rescan_ms)
+}
+
+/// A wait that is longer than the longest wait has no meaning.
+fn debounce_in_order(
+    debounce_ms: u64,
+    debounce_max_ms: u64,
+    input: &Input<'_>,
+    problems: &mut Problems,
+) {
     if debounce_ms > debounce_max_ms {
         let set_max = input.layers.is_set(&Key::of("limits", "debounce_max_ms"));
         let leaf = if set_max {
@@ -249,24 +288,6 @@ fn limits(raw: &RawLimits, input: &Input<'_>, problems: &mut Problems) -> Limits
             "make debounce_max_ms the longer one: it says when to stop waiting for a file to rest",
         );
         problems.add(input.layers.origin(&key), key, wrong);
-    }
-    let shutdown = values::duration_ms(
-        &raw.shutdown_timeout,
-        1_000..=600_000,
-        "1 second to 10 minutes",
-    );
-    let as_count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    Limits {
-        debounce_ms,
-        debounce_max_ms,
-        workers: as_count(workers),
-        queue_items_max: as_count(queue_items_max),
-        shutdown_timeout_ms: input
-            .take(problems, Key::of("limits", "shutdown_timeout"), shutdown)
-            .unwrap_or_default(),
-        unwatched_scan_ms,
-        late_request_ms,
-        rescan_ms,
     }
 }
 

@@ -7,7 +7,7 @@
 use super::head::head_at;
 use super::near::near;
 use super::pages::Pages;
-use super::selector::Typed;
+use super::typed::Typed;
 use crate::history::timeline::chosen::Name;
 use crate::retry::Stop;
 use crate::s3::{At, Store};

@@ -7,7 +7,8 @@
 use super::alike::{ALIKE_SHOWN_MAX, alike, path_of_shortened};
 use super::known::Known;
 use super::pages::{Pages, list_page};
-use super::selector::{LISTING_PREFIX_BYTES_MAX, Misses, Selector, Typed, word_for};
+use super::selector::{LISTING_PREFIX_BYTES_MAX, Selector};
+use super::typed::{Misses, Typed, word_for};
 use crate::files;
 use crate::history::timeline::chosen::Name;
 use crate::os::blocking::blocking;

@@ -317,7 +317,7 @@ mod tests {
         };
         let all = Selector::everything();
         let some = Selector::of(&[(
-            crate::history::selector::Typed::new("a").unwrap(),
+            crate::history::typed::Typed::new("a").unwrap(),
             crate::types::Reading::Name,
         )]);
         let shortened = format!("office/ddd~kw-{}", "0".repeat(32));

@@ -53,23 +53,28 @@ pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {
     for (verdict, text) in &looked.rules {
         findings.add(*verdict, &about, text.as_str());
     }
+    watches(findings, &about, looked.folders);
+}
+
+/// Whether all of its folders can be watched.
+fn watches(findings: &mut Findings, about: &str, folders: u64) {
     let Some(limits) = os::watch_limits() else {
         return;
     };
-    let enough = looked.folders < limits.watches.value;
+    let enough = folders < limits.watches.value;
     findings.add(
         if enough { Verdict::Good } else { Verdict::Bad },
-        &about,
+        about,
         if enough {
             format!(
                 "{} of {} possible watches are needed",
-                types::number(looked.folders + 1),
+                types::number(folders + 1),
                 types::number(limits.watches.value)
             )
         } else {
             format!(
                 "{} watches are needed, but this computer allows {}; what is not watched is scanned on a period. Raise the limit: {}",
-                types::number(looked.folders + 1),
+                types::number(folders + 1),
                 types::number(limits.watches.value),
                 limits.watches.remedy()
             )

@@ -44,12 +44,10 @@ pub(super) fn write(
     };
     let store = store(args, depot)?;
     let existing = Existing::read(file)?;
-    let there = existing
-        .as_ref()
-        .map_or(&[][..], |existing| &existing.sources);
     if let Some(existing) = &existing {
         same_store(&existing.store, &store, file)?;
     }
+    let there = (existing.as_ref()).map_or(&[][..], |existing| &existing.sources);
     let is_there = |one: &Found| {
         (there.iter())
             .any(|at| (&at.bucket, &at.prefix) == (&one.origin.bucket, &one.origin.prefix))
@@ -62,33 +60,77 @@ pub(super) fn write(
         }
         return Ok(());
     }
-    let below = match &args.below {
-        Some(below) => Some(std::path::absolute(below).map_err(|error| {
+    let below = below(args)?;
+    let names = names(there, &fresh);
+    let moved = moved(there, &names, below.as_deref())?;
+    let new = placed(fresh, &names, there.len(), below.as_deref());
+    let folders = folders(there, &moved, &new, below.is_some());
+    apart(&folders)?;
+    let demands = demands(args, &store, &new);
+    let text = text(existing.as_ref(), &store, &demands, &new, &moved);
+    let text = text.ok_or_else(|| {
+        Fatal::usage(
+            operation(),
+            "a folder in the file that is there cannot be replaced",
+            "write another file, and put its sources into the first by hand",
+        )
+    })?;
+    match &existing {
+        // Whole or not at all: it may hold more than what we wrote.
+        Some(_) => write_private_atomic(file, text.as_bytes()).map_err(Fatal::from)?,
+        None => create(file, &text, operation)?,
+    }
+    if !quiet {
+        tell(file, existing.as_ref(), &folders, &demands, &new);
+    }
+    Ok(())
+}
+
+/// The folder below which all are to be, absolute.
+fn below(args: &SourcesArgs) -> Result<Option<PathBuf>, Fatal> {
+    let absolute = |below: &PathBuf| {
+        std::path::absolute(below).map_err(|error| {
             Fatal::usage(
                 format!("use --below {}", below.display()),
                 chain(&error),
                 "",
             )
-        })?),
-        None => None,
+        })
     };
-    let names = names(there, &fresh);
-    let moved = moved(there, &names, below.as_deref())?;
-    let new: Vec<New<'_>> = fresh
+    args.below.as_ref().map(absolute).transpose()
+}
+
+/// Each new source with its name and its folder.
+fn placed<'a>(
+    fresh: Vec<(&'a Found, &'a Header)>,
+    names: &[String],
+    there: usize,
+    below: Option<&Path>,
+) -> Vec<New<'a>> {
+    fresh
         .into_iter()
-        .zip(&names[there.len()..])
+        .zip(&names[there..])
         .map(|((found, header), name)| New {
             found,
             header,
             name: name.clone(),
-            folder: match &below {
+            folder: match below {
                 // As a restore of all of them puts them there.
                 Some(below) if names.len() > 1 => below.join(name),
-                Some(below) => below.clone(),
+                Some(below) => below.to_owned(),
                 None => PathBuf::from(&header.root),
             },
         })
-        .collect();
+        .collect()
+}
+
+/// The folders of all sources, those there first.
+fn folders(
+    there: &[There],
+    moved: &[(usize, PathBuf)],
+    new: &[New<'_>],
+    is_below: bool,
+) -> Vec<Folder> {
     let there = there.iter().enumerate().map(|(number, at)| {
         let other = moved.iter().find(|(of, _)| *of == number);
         Folder {
@@ -100,55 +142,49 @@ pub(super) fn write(
     let added = new.iter().map(|new| Folder {
         name: new.name.clone(),
         path: new.folder.clone(),
-        host: below.is_none().then(|| new.header.host.clone()),
+        host: (!is_below).then(|| new.header.host.clone()),
     });
-    let folders: Vec<Folder> = there.chain(added).collect();
-    apart(&folders)?;
-    let demands = demands(args, &store, &new);
-    let text = text(existing.as_ref(), &store, &demands, &new, &moved);
-    let text = text.ok_or_else(|| {
-        Fatal::usage(
-            operation(),
-            "a folder in the file that is there cannot be replaced",
-            "write another file, and put its sources into the first by hand",
-        )
-    })?;
-    let is_new = existing.is_none();
-    let topic_there = existing.as_ref().map(|file| file.topic_arn.clone());
-    let demanded_there = existing.as_ref().map(|file| file.demands.clone());
-    match existing {
-        // Whole or not at all: it may hold more than what we wrote.
-        Some(_) => write_private_atomic(file, text.as_bytes()).map_err(Fatal::from)?,
-        None => create(file, &text, operation)?,
+    there.chain(added).collect()
+}
+
+/// Say what was written, and what of it somebody should look at.
+fn tell(
+    file: &Path,
+    existing: Option<&Existing>,
+    folders: &[Folder],
+    demands: &Demands,
+    new: &[New<'_>],
+) {
+    let did = if existing.is_none() {
+        "Wrote"
+    } else {
+        "Added to"
+    };
+    eprintln!("{did} {}; the folders in it:", file.display());
+    for folder in folders {
+        let name = types::clean(&folder.name);
+        eprintln!("  {name}: {}", folder.path.display());
     }
-    if !quiet {
-        let did = if is_new { "Wrote" } else { "Added to" };
-        eprintln!("{did} {}; the folders in it:", file.display());
-        for folder in &folders {
-            let name = types::clean(&folder.name);
-            eprintln!("  {name}: {}", folder.path.display());
-        }
-        let lines = demand_lines(&demands);
-        if demanded_there.is_some_and(|there| there != demands) && !lines.is_empty() {
+    let Some(existing) = existing else { return };
+    let lines = demand_lines(demands);
+    if existing.demands != *demands && !lines.is_empty() {
+        eprintln!(
+            "These buckets demand what [s3] of the file does not say: see whether those that were there want it too, and put into [s3]:"
+        );
+        eprintln!("{}", indented(&lines).trim_end_matches('\n'));
+    }
+    for one in new {
+        let topic = one.header.settings.topic_arn.as_ref();
+        if let (Some(topic), Some(there)) = (topic, &existing.topic_arn)
+            && there != topic
+        {
             eprintln!(
-                "These buckets demand what [s3] of the file does not say: see whether those that were there want it too, and put into [s3]:"
+                "The messages of {} went to {}; now they go where those of the others go.",
+                types::clean(&one.name),
+                types::clean(topic)
             );
-            eprintln!("{}", indented(&lines).trim_end_matches('\n'));
-        }
-        for one in &new {
-            let topic = one.header.settings.topic_arn.as_ref();
-            if let (Some(topic), Some(there)) = (topic, &topic_there)
-                && there.as_ref().is_some_and(|there| there != topic)
-            {
-                eprintln!(
-                    "The messages of {} went to {}; now they go where those of the others go.",
-                    types::clean(&one.name),
-                    types::clean(topic)
-                );
-            }
         }
     }
-    Ok(())
 }
 
 /// What the buckets demand of every request: as the manifests say it, and where the
