@@ -7,7 +7,7 @@ use super::args::CommonArgs;
 use super::exit_code::{COMPLETE, FAILED, PARTIAL};
 use super::{setup, show, trial};
 use crate::config::Needs;
-use crate::control::{Asked, Kept, Line, Status, ask_status};
+use crate::control::{Asked, Kept, Line, ask_status};
 use crate::index::Index;
 use crate::os::shell_word;
 use crate::types::{Fatal, command};
@@ -161,9 +161,11 @@ fn silence(common: &CommonArgs, config: &Service, asked: &Asked) -> Result<u8, F
 
 #[cfg(test)]
 mod tests {
-    use super::print::mail;
-    use super::verdict::is_mail_well;
+    use super::print::{mail, proof};
+    use super::verdict::{ATTENTION, is_mail_well};
     use super::*;
+    use crate::control::Status;
+    use crate::status::{ScanDone, WatchProof};
     use crate::types::{Class, Fault, Rates};
 
     #[test]

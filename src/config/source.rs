@@ -3,10 +3,10 @@
 use super::bucket_name::bucket_like;
 use super::input::Input;
 use super::key::Key;
+use super::problem::{Problem, shown};
 use super::problems::{Problems, nearest};
 use super::raw::RawSource;
 use super::settings::{OnDelete, SourceConfig};
-use super::wrong::{Wrong, shown};
 use super::{paths, places, values};
 use crate::types::{Ground, leaves_out_everything, rule};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub(super) fn all(
     problems: &mut Problems,
 ) -> Vec<SourceConfig> {
     if raw.is_empty() {
-        let wrong = Wrong::new(
+        let wrong = Problem::new(
             "there is no [[source]], so there is nothing to back up",
             "add a [[source]] with name, path and bucket for each folder",
         );
@@ -40,7 +40,7 @@ pub(super) fn all(
                     let what =
                         what.replace("{earlier}", &Key::source(*earlier_index, leaf).to_string());
                     let key = Key::source(*index, leaf);
-                    problems.add(input.layers.origin(&key), key, Wrong::new(what, remedy));
+                    problems.add(input.layers.origin(&key), key, Problem::new(what, remedy));
                 });
         }
     }
@@ -55,7 +55,7 @@ fn one(
 ) -> Option<SourceConfig> {
     let key = |leaf| Key::source(index, leaf);
     let missing = |leaf: &str, example: &str| {
-        Wrong::new(
+        Problem::new(
             "the key is missing",
             format!("add {leaf} = \"{example}\" to this [[source]]"),
         )
@@ -82,7 +82,7 @@ fn one(
     let compress = patterns(index, "compress", &raw.compress, root, input, problems);
     let exclude = patterns(index, "exclude", &raw.exclude, root, input, problems);
     if let Some(at) = leaves_out_everything(&exclude) {
-        let wrong = Wrong::new(
+        let wrong = Problem::new(
             format!(
                 "{} leaves out all there is: nothing would be backed up",
                 shown(&raw.exclude[at])
@@ -179,7 +179,7 @@ fn patterns(
             match rule(text, &ground) {
                 // What cannot match leaves out nothing: no reason to restore nothing.
                 Err(_) if !input.needs.patterns() => Ok(text.clone()),
-                Err(refused) => Err(Wrong::new(
+                Err(refused) => Err(Problem::new(
                     format!("{} {}", shown(text), refused.what),
                     refused.remedy,
                 )),
@@ -192,7 +192,7 @@ fn patterns(
     rules
 }
 
-fn folder(text: &str, input: &Input<'_>) -> Result<PathBuf, Wrong> {
+fn folder(text: &str, input: &Input<'_>) -> Result<PathBuf, Problem> {
     let path = input.path(text)?;
     if input.needs.sources() {
         paths::existing_folder(
@@ -203,11 +203,11 @@ fn folder(text: &str, input: &Input<'_>) -> Result<PathBuf, Wrong> {
     Ok(path)
 }
 
-fn on_delete(text: &str) -> Result<OnDelete, Wrong> {
+fn on_delete(text: &str) -> Result<OnDelete, Problem> {
     match text {
         "mark" => Ok(OnDelete::Mark),
         "keep" => Ok(OnDelete::Keep),
-        other => Err(Wrong::new(
+        other => Err(Problem::new(
             format!("{} is not known", shown(other)),
             match nearest(other, ["mark", "keep"]) {
                 Some(meant) => format!("did you mean \"{meant}\"?"),

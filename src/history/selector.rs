@@ -2,7 +2,7 @@
 //!
 //! Pure.
 
-use super::typed::{Typed, normalised, taken};
+use super::typed::{PATTERN_CHARACTERS, Typed, normalised, taken};
 use crate::os;
 use crate::types::{Bond, Reading, RelPath, Taken, companion, key_escape, older_form};
 use globset::GlobMatcher;

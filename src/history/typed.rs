@@ -8,7 +8,7 @@ use crate::types::{Fatal, PathRefused, Reading, RelKey, RelPath, Taken, key_esca
 use globset::{GlobBuilder, GlobMatcher};
 
 /// Where a pattern stops being a plain path.
-const PATTERN_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
+pub(super) const PATTERN_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
 
 /// A path, folder or pattern as somebody typed it. Which of these it is can be
 /// said only when it is known what there is: see [`super::settle`].

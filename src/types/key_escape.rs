@@ -32,7 +32,7 @@ pub fn encode(bytes: &[u8]) -> String {
 }
 
 /// A name that is its own key, as nearly all are.
-fn is_plain_name(name: &str) -> bool {
+pub(super) fn is_plain_name(name: &str) -> bool {
     !matches!(name, "" | "." | ".." | OWN_FOLDER)
         && match name.is_ascii() {
             true => name
@@ -44,7 +44,7 @@ fn is_plain_name(name: &str) -> bool {
 }
 
 /// Escapes one name.
-pub(super) fn encode_name(bytes: &[u8], out: &mut String) {
+fn encode_name(bytes: &[u8], out: &mut String) {
     if let Some(plain) = std::str::from_utf8(bytes).ok().filter(|n| is_plain_name(n)) {
         out.push_str(plain);
         return;

@@ -5,9 +5,7 @@
 //! into a path. docs/FORMAT.md has the rule for people.
 
 use super::content_hash::ContentHash;
-use super::key_escape::{
-    OWN_FOLDER, OWN_FOLDER_ESCAPED, decode, encode, encode_name, needs_escape,
-};
+use super::key_escape::{OWN_FOLDER, OWN_FOLDER_ESCAPED, decode, encode, is_plain_name};
 use super::rel_path::RelPath;
 use serde::{Deserialize, Serialize};
 use std::fmt;

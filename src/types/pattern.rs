@@ -5,7 +5,7 @@
 //! Pure; the caller says what the disk has. Invariant: a pattern that is taken
 //! means at least all that its writer can have meant by it.
 
-use super::pattern_parts::{Parts, Refused, escaped, plain, whole, written_well};
+use super::pattern_parts::{PatternParts, PatternRefused, escaped, plain, whole, written_well};
 use std::path::{Component, Path, PathBuf};
 
 /// Where patterns stand, and what the disk says.
@@ -23,8 +23,8 @@ pub struct Ground<'a> {
 /// The gitignore line that the pattern stands for.
 ///
 /// # Errors
-/// [`Refused`] when it can match nothing in the folder.
-pub fn rule(text: &str, ground: &Ground<'_>) -> Result<String, Refused> {
+/// [`PatternRefused`] when it can match nothing in the folder.
+pub fn rule(text: &str, ground: &Ground<'_>) -> Result<String, PatternRefused> {
     let (bang, body) = match text.strip_prefix('!') {
         Some(body) => ("!", body),
         None => ("", text),
@@ -44,7 +44,7 @@ pub fn rule(text: &str, ground: &Ground<'_>) -> Result<String, Refused> {
     if path.split('/').any(|name| name == "..") {
         return Err(climbing(&path, is_full, ground));
     }
-    let parts = Parts::of(&path)?;
+    let parts = PatternParts::of(&path)?;
     if parts.names.is_empty() {
         return Err(whole());
     }
@@ -90,7 +90,7 @@ pub fn leaves_out_everything<T: AsRef<str>>(rules: &[T]) -> Option<usize> {
 }
 
 /// A path with `..` in it, which gitignore never matches.
-fn climbing(path: &str, is_full: bool, ground: &Ground<'_>) -> Refused {
+fn climbing(path: &str, is_full: bool, ground: &Ground<'_>) -> PatternRefused {
     let folder = names_of(ground.folder).unwrap_or_default();
     let mut flat = if is_full { Vec::new() } else { folder.clone() };
     for name in path.split('/') {
@@ -108,20 +108,20 @@ fn climbing(path: &str, is_full: bool, ground: &Ground<'_>) -> Refused {
                 .to_owned()
         }
     };
-    Refused::new(
+    PatternRefused::new(
         "has `..` in it and matches nothing: patterns begin at the folder that is backed up",
         remedy,
     )
 }
 
 /// `~/x` as a full path.
-fn expanded(path: &str, ground: &Ground<'_>) -> Result<Option<String>, Refused> {
+fn expanded(path: &str, ground: &Ground<'_>) -> Result<Option<String>, PatternRefused> {
     let Some(rest) = path.strip_prefix("~/") else {
         return Ok(None);
     };
     let home = ground.home.and_then(names_of);
     let Some(home) = home else {
-        return Err(Refused::new(
+        return Err(PatternRefused::new(
             "begins with `~`, and this account has no home folder",
             "write the path inside the folder that is backed up, like \"/private/\"",
         ));
@@ -151,9 +151,12 @@ fn names_of(path: &Path) -> Option<Vec<&str>> {
 }
 
 /// The part below the folder of a full path that lies in it.
-fn inside(parts: &Parts, ground: &Ground<'_>) -> Result<Option<Parts>, Refused> {
+fn inside(
+    parts: &PatternParts,
+    ground: &Ground<'_>,
+) -> Result<Option<PatternParts>, PatternRefused> {
     let plain_names = parts.plain();
-    let below = |names: Vec<String>| Parts {
+    let below = |names: Vec<String>| PatternParts {
         names,
         is_here: true,
         is_folder: parts.is_folder,
@@ -194,7 +197,11 @@ fn inside(parts: &Parts, ground: &Ground<'_>) -> Result<Option<Parts>, Refused> 
 
 /// Refuse a full path that leads elsewhere. One that may as well be a path in
 /// the folder is taken for that.
-fn outside(parts: &Parts, is_of_home: bool, ground: &Ground<'_>) -> Result<(), Refused> {
+fn outside(
+    parts: &PatternParts,
+    is_of_home: bool,
+    ground: &Ground<'_>,
+) -> Result<(), PatternRefused> {
     let Some(first) = parts.names.first().and_then(|name| plain(name)) else {
         return Ok(());
     };
@@ -213,7 +220,7 @@ fn outside(parts: &Parts, is_of_home: bool, ground: &Ground<'_>) -> Result<(), R
     }
     let full = format!("/{}", parts.text());
     if is_around {
-        return Err(Refused::new(
+        return Err(PatternRefused::new(
             format!(
                 "is a folder around {}, and matches nothing in it",
                 ground.folder.display()
@@ -222,7 +229,7 @@ fn outside(parts: &Parts, is_of_home: bool, ground: &Ground<'_>) -> Result<(), R
         ));
     }
     let last = parts.names.last().map_or("", String::as_str);
-    Err(Refused::new(
+    Err(PatternRefused::new(
         format!(
             "is {full}, which is not in {}, and matches nothing there",
             ground.folder.display()
@@ -238,7 +245,7 @@ fn outside(parts: &Parts, is_of_home: bool, ground: &Ground<'_>) -> Result<(), R
 }
 
 /// Refuse a path that begins with the folder's own name and not below it.
-fn own_name(parts: &Parts, ground: &Ground<'_>) -> Result<(), Refused> {
+fn own_name(parts: &PatternParts, ground: &Ground<'_>) -> Result<(), PatternRefused> {
     let first = parts.names.first().and_then(|name| plain(name));
     let own = ground.folder.file_name().and_then(|name| name.to_str());
     let (Some(first), Some(own)) = (first, own) else {
@@ -247,12 +254,12 @@ fn own_name(parts: &Parts, ground: &Ground<'_>) -> Result<(), Refused> {
     if first != own || (ground.is_there)(&ground.folder.join(own)) {
         return Ok(());
     }
-    let rest = Parts {
+    let rest = PatternParts {
         names: parts.names[1..].to_vec(),
         is_here: true,
         is_folder: parts.is_folder,
     };
-    Err(Refused::new(
+    Err(PatternRefused::new(
         format!("begins with the name of the folder {own} itself, which is not in it once more"),
         format!(
             "write \"/{}\": patterns begin inside the folder",

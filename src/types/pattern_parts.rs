@@ -7,14 +7,14 @@ const ESCAPABLE: &str = "*?[]{}\\#! ,-^~";
 
 /// Why a pattern cannot be meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct PatternRefused {
     /// What is wrong with it, as a clause after the pattern.
     pub what: String,
     /// What to write.
     pub remedy: String,
 }
 
-impl Refused {
+impl PatternRefused {
     pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -24,7 +24,7 @@ impl Refused {
 }
 
 /// A pattern by its names, without what `./` and `/./` add.
-pub(super) struct Parts {
+pub(super) struct PatternParts {
     pub(super) names: Vec<String>,
     /// It began with `./`.
     pub(super) is_here: bool,
@@ -32,8 +32,8 @@ pub(super) struct Parts {
     pub(super) is_folder: bool,
 }
 
-impl Parts {
-    pub(super) fn of(path: &str) -> Result<Self, Refused> {
+impl PatternParts {
+    pub(super) fn of(path: &str) -> Result<Self, PatternRefused> {
         let is_here = path == "." || path.starts_with("./");
         let body = path.strip_prefix('/').unwrap_or(path);
         let is_folder = body.ends_with('/') || body.ends_with("/.");
@@ -43,7 +43,7 @@ impl Parts {
         if names.contains(&"") && !is_empty {
             let single: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
             let slash = if path.starts_with('/') { "/" } else { "" };
-            return Err(Refused::new(
+            return Err(PatternRefused::new(
                 "has two / in a row and matches nothing",
                 format!("write \"{slash}{}\"", single.join("/")),
             ));
@@ -103,15 +103,15 @@ pub(super) fn escaped(name: &str) -> String {
 }
 
 /// What no pattern should look like, wherever it points.
-pub(super) fn written_well(body: &str) -> Result<(), Refused> {
+pub(super) fn written_well(body: &str) -> Result<(), PatternRefused> {
     if body.is_empty() {
-        return Err(Refused::new(
+        return Err(PatternRefused::new(
             "is empty and matches nothing",
             "write a gitignore pattern like \"*.tmp\" or \"/Scans/\", or leave it out",
         ));
     }
     if body.starts_with(char::is_whitespace) {
-        return Err(Refused::new(
+        return Err(PatternRefused::new(
             "begins with a blank, and only names that do so match",
             format!(
                 "write \"{}\" (for a name that begins with a blank write \"\\{}\")",
@@ -121,7 +121,7 @@ pub(super) fn written_well(body: &str) -> Result<(), Refused> {
         ));
     }
     if let Some(at) = windows_separator(body) {
-        return Err(Refused::new(
+        return Err(PatternRefused::new(
             "has a backslash in it; patterns separate folders with / on every system",
             format!(
                 "write / in its place: \"{}/{}\"",
@@ -148,8 +148,8 @@ fn windows_separator(pattern: &str) -> Option<usize> {
     None
 }
 
-pub(super) fn whole() -> Refused {
-    Refused::new(
+pub(super) fn whole() -> PatternRefused {
+    PatternRefused::new(
         "is the whole folder: nothing of it would be backed up",
         "name what is in it, like \"/private/\"; to back up nothing of it, remove its [[source]]",
     )

@@ -6,9 +6,9 @@
 //! read. It adds to a configuration that is there, replaces no other file, and never
 //! holds a credential.
 
-use super::existing::{Existing, There};
-use super::store::{Store, same_store, store};
-use super::text::{New, demand_lines, text};
+use super::existing::{ExistingFile, ExistingSource};
+use super::store::{CopiesPlace, same_store, store};
+use super::text::{NewSource, demand_lines, text};
 use crate::cli::args::SourcesArgs;
 use crate::cli::origins::{Depot, Named, folder_names};
 use crate::config::S3Demands;
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 /// Write it, or add to the one that is there.
 ///
 /// # Errors
-/// There is another file, or it cannot be written; a manifest cannot be read;
+/// ExistingSource is another file, or it cannot be written; a manifest cannot be read;
 /// folders would fall together.
 pub(super) fn write(
     file: &Path,
@@ -43,7 +43,7 @@ pub(super) fn write(
         ));
     };
     let store = store(args, depot)?;
-    let existing = Existing::read(file)?;
+    let existing = ExistingFile::read(file)?;
     if let Some(existing) = &existing {
         same_store(&existing.store, &store, file)?;
     }
@@ -106,11 +106,11 @@ fn placed<'a>(
     names: &[String],
     there: usize,
     below: Option<&Path>,
-) -> Vec<New<'a>> {
+) -> Vec<NewSource<'a>> {
     fresh
         .into_iter()
         .zip(&names[there..])
-        .map(|((found, header), name)| New {
+        .map(|((found, header), name)| NewSource {
             found,
             header,
             name: name.clone(),
@@ -126,20 +126,20 @@ fn placed<'a>(
 
 /// The folders of all sources, those there first.
 fn folders(
-    there: &[There],
+    there: &[ExistingSource],
     moved: &[(usize, PathBuf)],
-    new: &[New<'_>],
+    new: &[NewSource<'_>],
     is_below: bool,
-) -> Vec<Folder> {
+) -> Vec<SourceFolder> {
     let there = there.iter().enumerate().map(|(number, at)| {
         let other = moved.iter().find(|(of, _)| *of == number);
-        Folder {
+        SourceFolder {
             name: at.name.clone(),
             path: other.map_or(&at.folder, |(_, to)| to).clone(),
             host: None,
         }
     });
-    let added = new.iter().map(|new| Folder {
+    let added = new.iter().map(|new| SourceFolder {
         name: new.name.clone(),
         path: new.folder.clone(),
         host: (!is_below).then(|| new.header.host.clone()),
@@ -150,10 +150,10 @@ fn folders(
 /// Say what was written, and what of it somebody should look at.
 fn tell(
     file: &Path,
-    existing: Option<&Existing>,
-    folders: &[Folder],
+    existing: Option<&ExistingFile>,
+    folders: &[SourceFolder],
     demands: &Demands,
-    new: &[New<'_>],
+    new: &[NewSource<'_>],
 ) {
     let did = if existing.is_none() {
         "Wrote"
@@ -190,8 +190,8 @@ fn tell(
 /// What the buckets demand of every request: as the manifests say it, and where the
 /// command says otherwise, as that does. The first source that says anything counts:
 /// those of one computer say the same.
-fn demands(args: &SourcesArgs, store: &Store, new: &[New<'_>]) -> Demands {
-    if matches!(store, Store::Vault(_)) {
+fn demands(args: &SourcesArgs, store: &CopiesPlace, new: &[NewSource<'_>]) -> Demands {
+    if matches!(store, CopiesPlace::Vault(_)) {
         return Demands::default();
     }
     let said = new.iter().map(|one| &one.header.settings.s3);
@@ -243,7 +243,7 @@ fn create(file: &Path, text: &str, operation: impl Fn() -> String) -> Result<(),
 }
 
 /// The names of all sources, those there first: each its own, as folders have them.
-fn names(there: &[There], fresh: &[(&Found, &Header)]) -> Vec<String> {
+fn names(there: &[ExistingSource], fresh: &[(&Found, &Header)]) -> Vec<String> {
     let named = |name: &str, bucket: &str, prefix: &str| Named {
         name: name.to_owned(),
         origin: Origin {
@@ -264,7 +264,7 @@ fn names(there: &[There], fresh: &[(&Found, &Header)]) -> Vec<String> {
 /// Who had the folder below which all are put to himself goes into one below it, as
 /// a restore of several does it. What is there already is not moved.
 fn moved(
-    there: &[There],
+    there: &[ExistingSource],
     names: &[String],
     below: Option<&Path>,
 ) -> Result<Vec<(usize, PathBuf)>, Fatal> {
@@ -294,7 +294,7 @@ fn moved(
 }
 
 /// A source's folder in the configuration.
-struct Folder {
+struct SourceFolder {
     name: String,
     path: PathBuf,
     /// The computer on which the folder was the same; `None` where that is not known,
@@ -303,7 +303,7 @@ struct Folder {
 }
 
 /// No folder is another's, or lies in it, unless it was so on one computer.
-fn apart(folders: &[Folder]) -> Result<(), Fatal> {
+fn apart(folders: &[SourceFolder]) -> Result<(), Fatal> {
     for (number, one) in folders.iter().enumerate() {
         for other in &folders[number + 1..] {
             let was_so = one.host.is_some() && one.host == other.host;
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn folders_are_apart_unless_they_were_together_on_one_computer() {
-        let folder = |path: &str, host: Option<&str>| Folder {
+        let folder = |path: &str, host: Option<&str>| SourceFolder {
             name: path.to_owned(),
             path: PathBuf::from(path),
             host: host.map(str::to_owned),

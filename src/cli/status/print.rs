@@ -178,7 +178,7 @@ fn print_trouble(source: &SourceStatus, zone: &TimeZone, told: &mut show::Told) 
 }
 
 /// How far the watch can be relied on.
-fn proof(proof: &WatchProof, zone: &TimeZone, now_ms: i64) -> Vec<String> {
+pub(super) fn proof(proof: &WatchProof, zone: &TimeZone, now_ms: i64) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(proven_ms) = proof.proven_ms {
         let age_ms = u64::try_from(now_ms - proven_ms).unwrap_or(0);

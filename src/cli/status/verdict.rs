@@ -8,7 +8,7 @@ use crate::types;
 /// The names of the overall state in JSON (docs/OPERATIONS.md).
 pub(super) const WELL: &str = "well";
 
-const ATTENTION: &str = "attention";
+pub(super) const ATTENTION: &str = "attention";
 
 pub(super) const NOT_RUNNING: &str = "not_running";
 
