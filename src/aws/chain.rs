@@ -5,15 +5,14 @@
 //! has found, and that it found nothing, for ever. Only programs are run here
 //! (`process`), and what went wrong is told here.
 
+use super::credential_source::CredentialSource;
 use super::explained::{Explained, causes, hide_keys};
 use super::files;
 use super::files::ProfileFile;
-use super::keys::{From, Keys};
-use super::process::{CredentialProcess, PROCESS_MAX};
-use crate::os;
+use super::program::{ByProgram, by_program};
 use crate::types::{Class, chain, clean, command};
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
-use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileSet};
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -23,9 +22,7 @@ use aws_credential_types::provider::error::{CredentialsError, TokenError};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::result::ConnectorError;
-
-/// Roles that lead to one another. More are a loop.
-const ROLES_MAX: usize = 8;
+use std::time::Duration;
 
 fn keys_hint() -> String {
     format!(
@@ -42,36 +39,30 @@ fn read_again() -> String {
     )
 }
 
+/// How long a look may take: the time of a program that hands keys out, and a request
+/// or two for a role. A request that waits for keys must have longer for one try, or
+/// that is over first: what was found is lost, and the server is blamed that was not
+/// asked yet.
+pub(super) const LOOK_MAX: Duration = Duration::from_secs(18);
+
 /// Where to look.
 #[derive(Debug, Clone)]
 pub(super) struct Chain {
-    pub(super) from: From,
+    pub(super) from: CredentialSource,
     pub(super) http: SharedHttpClient,
     pub(super) region: Option<Region>,
-}
-
-/// A program that hands out the first keys, and the roles that these lead to.
-struct ByProgram {
-    process: CredentialProcess,
-    roles: Vec<Role>,
-}
-
-struct Role {
-    arn: String,
-    external_id: Option<String>,
-    session_name: Option<String>,
 }
 
 impl Chain {
     /// Look now.
     pub(super) async fn look(&self) -> Result<Credentials, Explained> {
-        match tokio::time::timeout(Keys::LOOK_MAX, self.find()).await {
+        match tokio::time::timeout(LOOK_MAX, self.find()).await {
             Ok(found) => found,
             Err(_) => Err(Explained::new(
                 Class::Transient,
                 format!(
                     "nobody handed out credentials within {} s",
-                    Keys::LOOK_MAX.as_secs()
+                    LOOK_MAX.as_secs()
                 ),
                 "Keepwatch tries again by itself; if it lasts, see what the profile asks for them (single sign-on, a role, a program)",
             )),
@@ -80,9 +71,11 @@ impl Chain {
 
     async fn find(&self) -> Result<Credentials, Explained> {
         let named = match &self.from {
-            From::Chain { profile } | From::File { profile, .. } => profile.as_deref(),
+            CredentialSource::Chain { profile } | CredentialSource::File { profile, .. } => {
+                profile.as_deref()
+            }
         };
-        let is_in_environment = matches!(self.from, From::Chain { .. })
+        let is_in_environment = matches!(self.from, CredentialSource::Chain { .. })
             && ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
                 .iter()
                 .all(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
@@ -97,7 +90,7 @@ impl Chain {
             .with_behavior_version(Some(BehaviorVersion::latest()))
             .with_http_client(self.http.clone());
         let found = match &self.from {
-            From::Chain { profile } => {
+            CredentialSource::Chain { profile } => {
                 let mut all = DefaultCredentialsChain::builder()
                     .configure(requests)
                     .region(self.region.clone());
@@ -106,7 +99,7 @@ impl Chain {
                 }
                 all.build().await.provide_credentials().await
             }
-            From::File { .. } => {
+            CredentialSource::File { .. } => {
                 let mut file = ProfileFileCredentialsProvider::builder()
                     .configure(&requests)
                     .profile_files(self.files());
@@ -125,8 +118,8 @@ impl Chain {
     /// The files that are there, as people know them.
     fn place(&self) -> String {
         let paths = match &self.from {
-            From::File { path, .. } => vec![path.clone()],
-            From::Chain { .. } => files::profile_files()
+            CredentialSource::File { path, .. } => vec![path.clone()],
+            CredentialSource::Chain { .. } => files::profile_files()
                 .into_iter()
                 .map(|file| file.path)
                 .collect(),
@@ -144,8 +137,8 @@ impl Chain {
 
     fn files(&self) -> EnvConfigFiles {
         match &self.from {
-            From::Chain { .. } => EnvConfigFiles::default(),
-            From::File { path, .. } => EnvConfigFiles::builder()
+            CredentialSource::Chain { .. } => EnvConfigFiles::default(),
+            CredentialSource::File { path, .. } => EnvConfigFiles::builder()
                 .with_file(EnvConfigFileKind::Credentials, path)
                 .build(),
         }
@@ -215,7 +208,7 @@ impl Chain {
             other => {
                 let said = without_prefixes(&clean(&hide_keys(&chain(other))));
                 // The last place that is asked answers for all those before it.
-                if is_of_metadata(&said) && matches!(self.from, From::Chain { .. }) {
+                if is_of_metadata(&said) && matches!(self.from, CredentialSource::Chain { .. }) {
                     let (from, profile) = (self.from.clone(), files::profile_name(named));
                     let found = tokio::task::spawn_blocking(move || nothing(&from, &profile)).await;
                     let (cause, hint) = found.unwrap_or_default();
@@ -287,82 +280,10 @@ fn class_of(error: &CredentialsError) -> Class {
     }
 }
 
-/// Which program hands out the keys of the chosen profile, in the order in which the SDK
-/// looks; `None` when it is none, or something is wrong that the SDK then tells.
-fn by_program(profiles: &ProfileSet) -> Option<ByProgram> {
-    let mut name = profiles.selected_profile().to_owned();
-    let mut roles = Vec::new();
-    loop {
-        let profile = profiles.get_profile(&name)?;
-        let has = |key: &str| profile.get(key).is_some();
-        if !roles.is_empty() && (has("aws_access_key_id") || has("aws_secret_access_key")) {
-            return None;
-        }
-        let role = match profile.get("role_arn") {
-            Some(arn) if !has("web_identity_token_file") => Some(Role {
-                arn: arn.to_owned(),
-                external_id: profile.get("external_id").map(str::to_owned),
-                session_name: profile.get("role_session_name").map(str::to_owned),
-            }),
-            _ => None,
-        };
-        let Some(role) = role else {
-            return base(profile, &name, roles);
-        };
-        roles.push(role);
-        match profile.get("source_profile") {
-            Some(next) if next == name => return base(profile, &name, roles),
-            Some(next) if roles.len() < ROLES_MAX => name = next.to_owned(),
-            _ => return None,
-        }
-    }
-}
-
-/// What comes before a program in a profile.
-const BEFORE_PROGRAM: [&str; 6] = [
-    "credential_source",
-    "web_identity_token_file",
-    "sso_account_id",
-    "sso_region",
-    "sso_start_url",
-    "sso_session",
-];
-
-fn base(profile: &Profile, name: &str, mut roles: Vec<Role>) -> Option<ByProgram> {
-    if BEFORE_PROGRAM.iter().any(|key| profile.get(key).is_some()) {
-        return None;
-    }
-    // Who has signed in by `aws login` has the program that hands out its keys.
-    let (setting, line) = match profile.get("login_session") {
-        Some(_) => ("login_session", exported(name)),
-        None => {
-            let line = profile.get("credential_process")?;
-            ("credential_process", line.to_owned())
-        }
-    };
-    // The first role is assumed last.
-    roles.reverse();
-    Some(ByProgram {
-        process: CredentialProcess {
-            line,
-            setting,
-            profile: name.to_owned(),
-            time_max: PROCESS_MAX,
-        },
-        roles,
-    })
-}
-
-/// How the AWS CLI hands out a profile's keys.
-fn exported(profile: &str) -> String {
-    let profile = os::shell_word(profile);
-    format!("aws configure export-credentials --profile {profile} --format process")
-}
-
 /// Why nothing was found, and what to do; blocks.
-fn nothing(from: &From, profile: &str) -> (String, String) {
-    let From::Chain { .. } = from else {
-        let From::File { path, .. } = from else {
+fn nothing(from: &CredentialSource, profile: &str) -> (String, String) {
+    let CredentialSource::Chain { .. } = from else {
+        let CredentialSource::File { path, .. } = from else {
             return Default::default();
         };
         let cause = format!("{} has no complete key in [{profile}]", path.display());
@@ -402,8 +323,6 @@ fn put_a_key(credentials: &ProfileFile, profile: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::files;
-    use std::time::Duration;
 
     #[test]
     fn who_hands_out_credentials_and_cannot_be_reached_is_the_networks_trouble() {
@@ -432,56 +351,6 @@ mod tests {
             ),
         ] {
             assert_eq!(class_of(&error), class, "{error:?}");
-        }
-    }
-
-    async fn program_of(config: &str, selected: &str) -> Option<(String, Vec<String>)> {
-        let files = EnvConfigFiles::builder()
-            .with_contents(EnvConfigFileKind::Config, config)
-            .build();
-        let profiles = files::load(&files, Some(selected)).await.unwrap();
-        let found = by_program(&profiles)?;
-        let roles = found.roles.into_iter().map(|role| role.arn).collect();
-        Some((found.process.line, roles))
-    }
-
-    #[tokio::test]
-    async fn a_program_is_found_where_the_sdk_would_run_it() {
-        const CONFIG: &str = "[default]\ncredential_process = /opt/keys --a b\n\
-            [profile keys]\naws_access_key_id = a\naws_secret_access_key = b\ncredential_process = /opt/first\n\
-            [profile role]\nrole_arn = one\nsource_profile = default\n\
-            [profile chain]\nrole_arn = two\nsource_profile = role\n\
-            [profile self]\nrole_arn = three\nsource_profile = self\ncredential_process = /opt/self\n\
-            [profile static]\nrole_arn = four\nsource_profile = keys\n\
-            [profile sso]\nsso_session = s\ncredential_process = /opt/no\n\
-            [profile loop]\nrole_arn = five\nsource_profile = loop2\n\
-            [profile loop2]\nrole_arn = six\nsource_profile = loop\n\
-            [profile login]\nlogin_session = arn:aws:iam::1:user/a\n\
-            [profile none]\nregion = eu-central-1\n";
-        for (profile, program, roles) in [
-            ("default", Some("/opt/keys --a b"), &[][..]),
-            // As with the SDK, the program comes before keys beside it.
-            ("keys", Some("/opt/first"), &[]),
-            ("role", Some("/opt/keys --a b"), &["one"]),
-            ("chain", Some("/opt/keys --a b"), &["one", "two"]),
-            ("self", Some("/opt/self"), &["three"]),
-            ("static", None, &[]),
-            ("sso", None, &[]),
-            ("loop", None, &[]),
-            (
-                "login",
-                Some("aws configure export-credentials --profile login --format process"),
-                &[],
-            ),
-            ("none", None, &[]),
-            ("missing", None, &[]),
-        ] {
-            let found = program_of(CONFIG, profile).await;
-            let want = program.map(|line| {
-                let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-                (line.to_owned(), roles)
-            });
-            assert_eq!(found, want, "{profile}");
         }
     }
 }

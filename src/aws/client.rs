@@ -5,8 +5,8 @@
 //! role, are never asked through a proxy.
 
 use super::explained::Explained;
+use super::office::Office;
 use super::proxies::Proxies;
-use super::trust::Trust;
 use super::{tls, trust};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -40,13 +40,6 @@ const PROXY_WANTS_USER: u16 = 407;
 pub struct Https {
     client: SharedHttpClient,
     office: Arc<Office>,
-}
-
-/// What the office has put between this computer and the internet.
-#[derive(Debug)]
-pub(super) struct Office {
-    proxies: Proxies,
-    trust: Trust,
 }
 
 impl Https {
@@ -103,18 +96,6 @@ fn connections(office: &Office, proxies: ProxyConfig) -> SharedHttpClient {
             Err(_) => builder.build(),
         }
     })
-}
-
-impl Office {
-    /// What of this computer's settings may be why a certificate is not trusted.
-    pub(super) fn problems_of_trust(&self) -> &[String] {
-        &self.trust.problems
-    }
-
-    /// What of them may be why a server cannot be reached.
-    pub(super) fn problems_of_proxies(&self) -> &[String] {
-        &self.proxies.problems
-    }
 }
 
 #[derive(Debug)]

@@ -5,16 +5,17 @@
 //! never used for longer than it takes to look again; nobody looks more often than
 //! [`Doubt::again_after`] allows, whatever is refused.
 
-use super::chain::Chain;
+use super::chain::{self, Chain};
+use super::credential_source::CredentialSource;
 use super::explained::Explained;
 use aws_config::Region;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_credential_types::{Credentials, provider};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use std::path::PathBuf;
+use parking_lot::Mutex as SyncMutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -38,23 +39,6 @@ const DENIED_MIN: Duration = Duration::from_secs(20);
 
 /// A failed look stands for so long: all workers want keys at one time.
 const FAILED_MAX: Duration = Duration::from_secs(5);
-
-/// Where keys come from.
-#[derive(Debug, Clone)]
-pub enum From {
-    /// The standard AWS chain.
-    Chain {
-        /// Profile of the AWS configuration files; theirs when `None`.
-        profile: Option<String>,
-    },
-    /// One file of profiles, and nowhere else.
-    File {
-        /// Profile in it; the environment's or `default` when `None`.
-        profile: Option<String>,
-        /// The file.
-        path: PathBuf,
-    },
-}
 
 /// What a server has said of keys since they were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,14 +93,11 @@ struct State {
 }
 
 impl Keys {
-    /// How long a look may take: the time of a program that hands keys out, and a request
-    /// or two for a role. A request that waits for keys must have longer for one try, or
-    /// that is over first: what was found is lost, and the server is blamed that was not
-    /// asked yet.
-    pub const LOOK_MAX: Duration = Duration::from_secs(18);
+    /// How long a look may take.
+    pub const LOOK_MAX: Duration = chain::LOOK_MAX;
 
     /// Keys from there; nobody looks yet. The region is where roles are asked for.
-    pub fn new(from: From, region: Option<Region>, http: SharedHttpClient) -> Self {
+    pub fn new(from: CredentialSource, region: Option<Region>, http: SharedHttpClient) -> Self {
         let chain = Chain { from, http, region };
         Self(Arc::new(Inner {
             chain,
@@ -141,7 +122,7 @@ impl Keys {
     }
 
     fn since_look(&self) -> Option<Duration> {
-        let looked = self.0.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked = self.0.looked.lock();
         looked.map(|at| at.elapsed())
     }
 
@@ -168,7 +149,7 @@ impl Keys {
         // What is refused from now on may be refused of the new ones.
         let doubt = Doubt::of(self.0.doubt.swap(Doubt::None as u8, Ordering::Relaxed));
         let found = self.0.chain.look().await;
-        *self.0.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.0.looked.lock() = Some(Instant::now());
         let failed = match found {
             Ok(keys) => {
                 if state.keys.as_ref().is_some_and(|old| *old != keys) {
@@ -278,7 +259,7 @@ mod tests {
     }
 
     async fn keys(path: &std::path::Path) -> Keys {
-        let from = From::File {
+        let from = CredentialSource::File {
             profile: None,
             path: path.to_owned(),
         };

@@ -9,17 +9,21 @@
 
 mod chain;
 mod client;
+mod credential_source;
 mod explained;
 mod files;
 mod keys;
+mod office;
 mod process;
+mod program;
 mod proxies;
 mod refused;
 mod tls;
 mod trust;
 
 pub use client::{Https, IDLE_CONNECTION_MAX};
+pub use credential_source::CredentialSource;
 pub use explained::{Explained, hide_keys};
-pub use keys::{From, Keys};
+pub use keys::Keys;
 pub use proxies::PROXY_VARIABLES;
 pub use refused::KeysRefused;

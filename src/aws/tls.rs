@@ -1,8 +1,8 @@
 //! Why a server could not be reached, in words: names, connections, proxies,
 //! certificates.
 
-use super::client::Office;
 use super::explained::{Explained, causes, hide_keys};
+use super::office::Office;
 use super::proxies::Proxy;
 use crate::types::{Class, chain, clean};
 use aws_smithy_runtime_api::client::result::ConnectorError;

@@ -8,7 +8,8 @@
 
 use crate::index::{Commit, Index};
 use crate::types::{Class, Fault};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -46,7 +47,7 @@ pub struct Commits(Arc<Mutex<State>>);
 impl Commits {
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change is one push or one swap: a panic leaves it whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Write one path's change.

@@ -9,7 +9,8 @@ use crate::os::blocking::blocking;
 use crate::s3::Unanswered;
 use crate::source::Context;
 use crate::types::{Fault, Fingerprint, ForeignKey, Late, Record, RelKey, text};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often requests without an answer are asked for.
@@ -31,7 +32,7 @@ pub struct LateLooks(Mutex<Late>);
 
 impl LateLooks {
     fn owed(&self) -> MutexGuard<'_, Late> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// As if so much time had passed.

@@ -9,8 +9,8 @@
 
 use crate::transfer::Content;
 use crate::types::{ContentHash, Fingerprint, Kind, Record, RelPath};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How long a place that was taken over is remembered: the other half of a swap is
 /// stored within seconds.
@@ -52,7 +52,7 @@ pub struct Moves(Mutex<State>);
 
 impl Moves {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// From when on the content counts that was read at a path whose record is

@@ -14,7 +14,8 @@ use crate::transfer::{Content, Patience, Permit, Reading};
 use crate::types::{ContentHash, Fault, Fingerprint, Kind, Look, Record, RelPath};
 use crate::work::Item;
 use bytes::Bytes;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 /// Files up to this size are read by the thread that looks at them.
 const EARLY_BYTES_MAX: u64 = 1024 * 1024;
@@ -89,7 +90,7 @@ impl<T> Slot<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Slotted<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Put in what `take` gives, if somebody waits. True when it holds something.

@@ -12,8 +12,9 @@ use crate::source::{Clock, Context};
 use crate::types::{Fatal, Fault, Rates, Timetable, Traffic};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use parking_lot::{Mutex, MutexGuard};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
@@ -39,7 +40,7 @@ pub struct Kept(Mutex<Traffic>);
 
 impl Kept {
     fn lock(&self) -> MutexGuard<'_, Traffic> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

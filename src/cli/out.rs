@@ -9,11 +9,11 @@
 use super::wrap;
 use crate::types::command;
 use console::Term;
+use parking_lot::Mutex;
 use std::fmt::Arguments;
 use std::io;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// A line on standard output, as it is: for programs, and for what is copied whole.
 macro_rules! print_whole {
@@ -69,15 +69,12 @@ pub(super) fn note(printed: io::Result<()>) {
     let Err(error) = printed else { return };
     STOPPED.store(true, Ordering::Relaxed);
     if error.kind() != io::ErrorKind::BrokenPipe {
-        let mut trouble = TROUBLE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trouble = TROUBLE.lock();
         trouble.get_or_insert(error);
     }
 }
 
 /// Why the result could not be printed whole.
 pub(super) fn trouble() -> Option<io::Error> {
-    TROUBLE
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take()
+    TROUBLE.lock().take()
 }

@@ -80,8 +80,9 @@ mod tests {
     use super::*;
     use crate::types::Class;
     use indicatif::TermLike;
+    use parking_lot::Mutex;
     use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     /// A terminal of some columns that remembers what is written into it.
     #[derive(Debug, Clone)]
@@ -110,7 +111,7 @@ mod tests {
             self.write_str(text)
         }
         fn write_str(&self, text: &str) -> io::Result<()> {
-            self.written.lock().unwrap().push(text.to_owned());
+            self.written.lock().push(text.to_owned());
             Ok(())
         }
         fn clear_line(&self) -> io::Result<()> {
@@ -142,7 +143,7 @@ mod tests {
                 bar.set_style(style(begin).unwrap());
                 bar.set_message(text);
                 bar.tick();
-                let written = screen.written.lock().unwrap();
+                let written = screen.written.lock();
                 let longest = written.iter().map(|line| line.chars().count()).max();
                 assert!(longest.is_some_and(|n| n > 20), "{written:?}");
                 assert!(longest <= Some(columns.into()), "{columns}: {written:?}");

@@ -23,8 +23,8 @@ use crate::verify::{
 };
 use indicatif::ProgressBar;
 use jiff::tz::TimeZone;
+use parking_lot::Mutex;
 use serde::Serialize;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
@@ -443,7 +443,7 @@ impl Shown {
         let every = if self.plain { LINE_EVERY } else { DRAW_EVERY };
         let now = Instant::now();
         let took = {
-            let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut times = self.times.lock();
             if self.quiet || now.duration_since(times.1) < every {
                 return;
             }

@@ -16,7 +16,8 @@ use crate::source::Context;
 use crate::status::ScanDone;
 use crate::types::{Class, Fatal, Fault, RelKey, amount, chain};
 use crate::verify::{Ask, repair};
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -295,7 +296,7 @@ pub(super) async fn verify_line(
     let (stop, asked) = watch::channel(false);
     let asked = Stop::new(asked);
     let far = Mutex::default();
-    let lock = || far.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = || far.lock();
     let work = repair::run(ctx, ask, |now| *lock() = now, &asked);
     let done = telling(
         work,

@@ -18,8 +18,9 @@ use crate::source::{Context, clock, on_disk};
 use crate::types::{Class, Fault};
 use crate::watch::{Clocks, Jump, sleep};
 use crate::work::Queue;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -42,14 +43,11 @@ struct Broken(Mutex<Option<(i64, Fault)>>);
 
 impl Broken {
     fn get(&self) -> Option<(i64, Fault)> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().clone()
     }
 
     fn set(&self, broken: Option<(i64, Fault)>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = broken;
+        *self.0.lock() = broken;
     }
 }
 

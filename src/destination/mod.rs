@@ -27,9 +27,10 @@ use crate::os::blocking::blocking;
 use crate::s3::Versioning;
 use crate::source::Context;
 use crate::types::{Class, Fault, chain};
+use parking_lot::{Mutex, MutexGuard};
 use policy::{Sign, Troubles, Word, sign_of};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Under which name the index remembers what is wrong.
 const STATE: &str = "destination";
@@ -100,7 +101,7 @@ impl Destination {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.lock()
     }
 
     /// It is ours, and the bucket has said that it keeps versions, some time ago

@@ -23,6 +23,7 @@ pub use root_sentinel::{Settled, Standing};
 pub use tell::{line, show, tell};
 
 use crate::files;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::files::Pulse;
 use crate::index::{Index, SourceId};
@@ -33,7 +34,6 @@ use count::count_surely;
 use policy::{Brake, Hold, Now};
 use ransomware::{Halves, Window};
 use serde::{Deserialize, Serialize};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Under which name the index remembers a source's brake.
 const STATE: &str = "brake";
@@ -125,12 +125,12 @@ impl Brakes {
 
     fn memory(&self, source: usize) -> MutexGuard<'_, Memory> {
         let memory = &self.each[source].memory;
-        memory.lock().unwrap_or_else(PoisonError::into_inner)
+        memory.lock()
     }
 
     fn noticed(&self, source: usize) -> MutexGuard<'_, grant::Noticed> {
         let noticed = &self.each[source].noticed;
-        noticed.lock().unwrap_or_else(PoisonError::into_inner)
+        noticed.lock()
     }
 
     /// As if another worker began, or ended, to count the source's files.

@@ -1,6 +1,7 @@
 //! One path's entry among the unprotected.
 
-use super::Index;
+use super::entries::from_json;
+use super::handle::Index;
 use super::keys::Space;
 use super::types::{SourceId, Unprotected};
 use crate::types::{Fault, RelKey};
@@ -22,9 +23,7 @@ impl Index {
         let engine = self.engine()?;
         let found = engine.get(&Space::Unprotected.key(source, key.as_str().as_bytes()))?;
         Ok(match found {
-            Some(value) => {
-                crate::index::pending::from_json::<Unprotected>(&engine, &value)?.attempts
-            }
+            Some(value) => from_json::<Unprotected>(&engine, &value)?.attempts,
             None => 0,
         })
     }

@@ -10,12 +10,14 @@
 
 use super::bytes::{Reader, put_number};
 use super::engine::{Batch, Engine};
+use super::entries::about;
+use super::handle::Index;
 use super::keys::Space;
 use super::ledger::Ledger;
 use super::packing::{pack, unpack};
-use super::records::{Changing, about};
+use super::record_change::RecordChange;
 use super::types::SourceId;
-use super::{Index, codec, keys};
+use super::{codec, keys};
 use crate::os::clock::wall_ms;
 use crate::types::{ContentHash, Fault, Kind, Record, RelKey};
 use std::collections::BTreeMap;
@@ -227,7 +229,7 @@ impl Held {
     pub(super) fn of(
         engine: &Engine,
         source: SourceId,
-        changes: &[Changing<'_>],
+        changes: &[RecordChange<'_>],
     ) -> Result<Self, Fault> {
         let contents = changes.iter().flat_map(|change| {
             let (was, is) = change.both();
@@ -256,7 +258,7 @@ pub(super) fn follow(
     held: &Held,
     batch: &mut Batch,
     source: SourceId,
-    change: &Changing<'_>,
+    change: &RecordChange<'_>,
     count: &mut Noted,
 ) {
     let (before, after) = change.both();

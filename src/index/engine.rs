@@ -16,13 +16,14 @@ use super::private::write_private;
 use super::refusal::{HINT_DAMAGED, OpenRefused, given_up, refused};
 use super::worker::Worker;
 use crate::types::{Class, Fault};
+use parking_lot::Mutex;
 use std::fs;
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Pages sled keeps in memory, as they are on disk; in memory they take about
@@ -225,10 +226,7 @@ impl Engine {
             log.sync_data()?;
             Ok(())
         })?;
-        let mut file = self
-            .watermark
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.watermark.lock();
         // Best effort: an old mark only makes the check weaker.
         let _ = file
             .rewind()

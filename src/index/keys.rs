@@ -135,6 +135,33 @@ pub(super) fn due_parts(rest: &[u8]) -> Option<(i64, RelKey)> {
     Some((time, rel_key(key)?))
 }
 
+/// The key of one chunk of the list of what a version is made of.
+pub(super) fn chunk_key(source: SourceId, key: &RelKey, at: u16) -> Vec<u8> {
+    // A path key has no NUL (they are escaped), so no two lists mix.
+    let rest = [key.as_str().as_bytes(), &[0], &at.to_be_bytes()].concat();
+    Space::Parts.key(source, &rest)
+}
+
+/// The path key and number of a stored entry; `None` when it is none.
+pub(super) fn chunk_of(rest: &[u8]) -> Option<(RelKey, u16)> {
+    let (rest, at) = rest.split_last_chunk::<2>()?;
+    let key = rel_key(rest.strip_suffix(&[0])?)?;
+    Some((key, u16::from_be_bytes(*at)))
+}
+
+/// The key of a multipart upload.
+pub(super) fn multipart_key(source: SourceId, key: &RelKey, upload_id: &str) -> Vec<u8> {
+    // A path key has no NUL (they are escaped), so no two uploads share a key.
+    let rest = [key.as_str().as_bytes(), &[0], upload_id.as_bytes()].concat();
+    Space::Multipart.key(source, &rest)
+}
+
+/// What the keys of an upload's parts begin with.
+pub(super) fn part_prefix(source: SourceId, key: &RelKey, upload_id: &str) -> Vec<u8> {
+    let rest = [key.as_str().as_bytes(), &[0], upload_id.as_bytes(), &[0]].concat();
+    Space::Acknowledged.key(source, &rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,8 @@
 use super::bytes::Reader;
 use super::keys::Space;
 use super::types::{Activity, Counts, Identity, SourceId};
-use super::{bytes, codec, keys, parts};
+use super::{bytes, codec, keys};
+use crate::types::{Class, Fault};
 use std::collections::BTreeMap;
 
 /// What is durable of one source besides its records.
@@ -110,6 +111,24 @@ pub(super) struct Ledger {
     pub(super) outbox: OutboxLedger,
 }
 
+impl Ledger {
+    /// The source, for a write; a fault when it is unknown or leaves.
+    pub(super) fn known(&mut self, source: SourceId) -> Result<&mut Source, Fault> {
+        self.sources
+            .get_mut(&source)
+            .filter(|known| !known.identity.leaving)
+            .ok_or_else(|| {
+                Fault::new(
+                    Class::Local,
+                    "write the index",
+                    format!("source {}", source.0),
+                    "the index does not know this source (any more)",
+                )
+                .hint("restart Keepwatch")
+            })
+    }
+}
+
 /// The outbox in numbers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OutboxLedger {
@@ -194,7 +213,7 @@ impl Survey {
                 _ => return None,
             },
             Space::Parts => {
-                parts::chunk_of(rest)?;
+                keys::chunk_of(rest)?;
             }
             Space::Content => self.found.entry(source).or_default().contents += 1,
             Space::State | Space::Multipart | Space::Acknowledged => {}

@@ -6,26 +6,20 @@
 //! without it large files must still be backed up. Parts that nobody knows of
 //! are paid for until somebody looks.
 
+use super::carried_over::copy_of;
 use super::engine::{Batch, Engine, Entry};
-use super::keys::Space;
+use super::entries::{from_json, json};
+use super::handle::Index;
+use super::keys::{self, Space, multipart_key, part_prefix};
 use super::ledger::Ledger;
-use super::pending::{from_json, json};
 use super::private::replace_private;
 use super::types::{Acknowledged, Multipart, SourceId};
-use super::{Index, keys};
 use crate::types::{Class, Fault, RelKey, chain};
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 /// Entries read at a time.
 const PAGE: usize = 256;
-
-/// Under which name a database notes that it has the uploads of the one before.
-const CARRIED_OVER: &[u8] = b"uploads_carried_over";
-
-/// The copy's name, in the folder that the index's is in.
-const COPY: &str = "uploads.json";
 
 impl Index {
     /// Remember a multipart upload; on disk when this returns, so that no kill
@@ -208,38 +202,6 @@ impl Index {
     }
 }
 
-/// Give a fresh database in `folder` the uploads that the one before it knew.
-/// Best effort: without the copy the bucket's own rules clear them away.
-pub(super) fn carry_over(engine: &Engine, folder: &Path) -> Result<(), Fault> {
-    let copy = std::fs::read(copy_of(folder)).unwrap_or_default();
-    let known: Vec<Multipart> = serde_json::from_slice(&copy).unwrap_or_default();
-    let mut batch = Batch::default();
-    for upload in &known {
-        let key = multipart_key(upload.source, &upload.key, &upload.upload_id);
-        // The database knows better than a copy that may be old.
-        if engine.get(&key)?.is_none() {
-            batch.put(key, json(engine, upload)?);
-        }
-    }
-    batch.put(carried_over_key(), json(engine, &true)?);
-    engine.apply(batch)?;
-    engine.flush()
-}
-
-/// Whether [`carry_over`] has ended in this database: a fresh one whose making
-/// was cut short (a full disk, a kill) looks like any other but for this.
-pub(super) fn is_carried_over(engine: &Engine) -> Result<bool, Fault> {
-    Ok(engine.get(&carried_over_key())?.is_some())
-}
-
-fn carried_over_key() -> Vec<u8> {
-    Space::State.key(SourceId(0), CARRIED_OVER)
-}
-
-fn copy_of(folder: &Path) -> PathBuf {
-    folder.with_file_name(COPY)
-}
-
 fn destination(ledger: &Ledger, source: SourceId) -> String {
     let known = ledger.sources.get(&source);
     known.map_or_else(String::new, |source| source.identity.destination.clone())
@@ -277,16 +239,4 @@ fn entries(engine: &Engine, begin: &[u8]) -> Result<Vec<Entry>, Fault> {
         }
         out.extend(page);
     }
-}
-
-fn multipart_key(source: SourceId, key: &RelKey, upload_id: &str) -> Vec<u8> {
-    // A path key has no NUL (they are escaped), so no two uploads share a key.
-    let rest = [key.as_str().as_bytes(), &[0], upload_id.as_bytes()].concat();
-    Space::Multipart.key(source, &rest)
-}
-
-/// What the keys of an upload's parts begin with.
-fn part_prefix(source: SourceId, key: &RelKey, upload_id: &str) -> Vec<u8> {
-    let rest = [key.as_str().as_bytes(), &[0], upload_id.as_bytes(), &[0]].concat();
-    Space::Acknowledged.key(source, &rest)
 }

@@ -13,13 +13,13 @@
 //! (full disk, no permission) is never set aside. It must never touch anything
 //! but the index's folder and its damaged siblings.
 
+use super::carried_over;
 use super::engine::{Batch, DAMAGED_FLAG, Engine, OpenDb, SLED_FOLDER, open_db};
 use super::keys::Space;
 use super::ledger::{Ledger, META_SCHEMA, Survey, number_bytes};
 use super::private::{make_files_private, make_names_last, make_private_folder, write_private};
 use super::refusal::{OpenRefused, hint_for};
 use super::types::{Opened, SourceId};
-use super::{SCHEMA_VERSION, multiparts};
 use crate::os::{folder_id, private_options, set_path_mode as set_mode};
 use crate::types::{Fatal, Fault, command};
 use std::fs::{File, TryLockError};
@@ -28,6 +28,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, io, thread};
+
+/// Version of the layout on disk. Another one is set aside and rebuilt.
+pub const SCHEMA_VERSION: u64 = 1;
 
 /// No call of the database takes this long on a working disk: opening it with
 /// a million files takes seconds, and a page of records milliseconds.
@@ -78,7 +81,7 @@ impl Opening {
             root: root.to_owned(),
             stall: Duration::from_millis(STALL_MS),
             open_db: Arc::new(open_db),
-            carry_uploads: Arc::new(multiparts::carry_over),
+            carry_uploads: Arc::new(carried_over::carry_uploads),
         }
     }
 

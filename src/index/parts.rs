@@ -6,12 +6,13 @@
 //! read costs sending the file whole, and is no damage.
 
 use super::bytes::{Reader, put_number};
+use super::codec;
 use super::engine::{Batch, Engine, Entry};
-use super::keys::Space;
+use super::entries::about;
+use super::handle::Index;
+use super::keys::chunk_key;
 use super::packing::{pack, unpack};
-use super::records::about;
 use super::types::{ActivityDelta, SourceId};
-use super::{Index, codec, keys};
 use crate::types::{ContentHash, Crc64, Fault, Parts, Record, RelKey, SEGMENTS_MAX, Segment};
 use std::ops::Bound;
 
@@ -115,19 +116,6 @@ fn chunks(engine: &Engine, source: SourceId, key: &RelKey) -> Result<Vec<Entry>,
     engine.page(Bound::Included(&first), &end, CHUNKS_MAX)
 }
 
-fn chunk_key(source: SourceId, key: &RelKey, at: u16) -> Vec<u8> {
-    // A path key has no NUL (they are escaped), so no two lists mix.
-    let rest = [key.as_str().as_bytes(), &[0], &at.to_be_bytes()].concat();
-    Space::Parts.key(source, &rest)
-}
-
-/// The path key and number of a stored entry; `None` when it is none.
-pub(super) fn chunk_of(rest: &[u8]) -> Option<(RelKey, u16)> {
-    let (rest, at) = rest.split_last_chunk::<2>()?;
-    let key = keys::rel_key(rest.strip_suffix(&[0])?)?;
-    Some((key, u16::from_be_bytes(*at)))
-}
-
 /// A list as the index stores it: layout, flags, forms, ETag and version id,
 /// number of segments, then of each its sizes, hash and checksum. It must never
 /// change without a new layout byte.
@@ -226,7 +214,7 @@ mod tests {
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = decode(&bytes);
             let _ = decode(&[&[LAYOUT], &bytes[..]].concat());
-            let _ = chunk_of(&bytes);
+            let _ = crate::index::keys::chunk_of(&bytes);
         }
     }
 

@@ -5,13 +5,13 @@
 //! failures are kept until a digest that reports them has been handed over.
 
 use super::engine::{Batch, Engine};
+use super::entries::{about, apply_with_line, from_json, json, read};
+use super::handle::Index;
+use super::keys;
 use super::keys::Space;
-use super::records::{about, apply_with_line, known};
 use super::types::{Activity, Failure, Failures, Oldest, SourceId, Unprotected};
-use super::{Index, keys};
 use crate::retry::WAIT_MAX_MS;
 use crate::types::{Fault, RelKey};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ops::Bound;
 
@@ -39,7 +39,7 @@ impl Index {
         next_try_ms: i64,
     ) -> Result<(), Fault> {
         let (mut ledger, engine) = self.writer()?;
-        let source = known(&mut ledger, source_id).map_err(|fault| about(fault, key))?;
+        let source = ledger.known(source_id).map_err(|fault| about(fault, key))?;
         let rest = key.as_str().as_bytes();
         let mut batch = Batch::default();
         let mut line = source.line;
@@ -90,7 +90,7 @@ impl Index {
     /// When the index cannot be written.
     pub fn clear_unprotected(&self, source_id: SourceId, key: &RelKey) -> Result<(), Fault> {
         let (mut ledger, engine) = self.writer()?;
-        let source = known(&mut ledger, source_id)?;
+        let source = ledger.known(source_id)?;
         let mut batch = Batch::default();
         if source.unprotected > 0 && end_unprotected(&engine, &mut batch, source_id, key)? {
             engine.apply(batch).map_err(|fault| about(fault, key))?;
@@ -227,7 +227,7 @@ impl Index {
         failures: &Failures,
     ) -> Result<(), Fault> {
         let (mut ledger, engine) = self.writer()?;
-        let source = known(&mut ledger, source_id)?;
+        let source = ledger.known(source_id)?;
         let mut batch = Batch::default();
         let mut line = source.line;
         let mut removed = 0;
@@ -286,29 +286,4 @@ pub(super) fn end_unprotected(
     batch.remove(stored);
     batch.remove(Space::Due.key(source, &keys::due_rest(old.next_try_ms, key)));
     Ok(true)
-}
-
-/// Read a value that is JSON.
-pub(super) fn read<T: DeserializeOwned>(engine: &Engine, key: &[u8]) -> Result<Option<T>, Fault> {
-    engine
-        .get(key)?
-        .map(|value| from_json(engine, &value))
-        .transpose()
-}
-
-pub(super) fn from_json<T: DeserializeOwned>(engine: &Engine, value: &[u8]) -> Result<T, Fault> {
-    serde_json::from_slice(value).map_err(|error| engine.damaged(&format!("an entry: {error}")))
-}
-
-/// A value as JSON. Our own types always have one.
-pub(super) fn json<T: Serialize>(engine: &Engine, value: &T) -> Result<Vec<u8>, Fault> {
-    serde_json::to_vec(value).map_err(|error| {
-        let subject = engine.folder().display().to_string();
-        Fault::new(
-            crate::types::Class::Local,
-            "write the index",
-            subject,
-            error.to_string(),
-        )
-    })
 }

@@ -5,11 +5,13 @@
 
 use super::contents::Noted;
 use super::engine::{Batch, Engine, Entry};
+use super::entries::{about, apply_with_line};
+use super::handle::Index;
 use super::keys::Space;
-use super::ledger::{Ledger, Line, Source};
+use super::record_change::{RecordChange, read_record, with_before};
 use super::types::{ActivityDelta, Change, Commit, Counts, SourceId};
-use super::{Index, codec, contents, keys, parts, pending};
-use crate::types::{Class, Fault, Parts, Record, RelKey};
+use super::{codec, contents, keys, parts, pending};
+use crate::types::{Fault, Parts, Record, RelKey};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -30,7 +32,7 @@ impl Index {
         let stored = Space::Record.key(source, key.as_str().as_bytes());
         engine
             .get(&stored)
-            .and_then(|value| value.map(|bytes| decode(&engine, &bytes)).transpose())
+            .and_then(|value| value.map(|bytes| read_record(&engine, &bytes)).transpose())
             .map_err(|fault| about(fault, key))
     }
 
@@ -52,7 +54,7 @@ impl Index {
         let mut records = [const { None }; N];
         for (record, key) in records.iter_mut().zip(keys) {
             if let Some(bytes) = values.next().flatten() {
-                *record = Some(decode(&engine, &bytes).map_err(|fault| about(fault, key))?);
+                *record = Some(read_record(&engine, &bytes).map_err(|fault| about(fault, key))?);
             }
         }
         Ok(records)
@@ -78,7 +80,7 @@ impl Index {
             .into_iter()
             .zip(keys)
             .map(|(bytes, key)| {
-                let record = bytes.map(|bytes| decode(&engine, &bytes)).transpose();
+                let record = bytes.map(|bytes| read_record(&engine, &bytes)).transpose();
                 record.map_err(|fault| about(fault, key))
             })
             .collect()
@@ -204,7 +206,7 @@ impl Index {
     ) -> Result<(), Fault> {
         let (mut ledger, engine) = self.writer()?;
         let mut noted = Noted::of(&ledger, source_id);
-        let source = known(&mut ledger, source_id)?;
+        let source = ledger.known(source_id)?;
         let mut batch = Batch::default();
         let mut counts = source.counts;
         let mut line = source.line;
@@ -213,7 +215,7 @@ impl Index {
         let changes = with_before(&engine, source_id, changes)?;
         let held = contents::Held::of(&engine, source_id, &changes)?;
         for change in &changes {
-            let Changing { key, stored, .. } = change;
+            let RecordChange { key, stored, .. } = change;
             let rest = key.as_str().as_bytes();
             if let Some((bytes, was)) = &change.before {
                 line.tally.subtract(rest, bytes);
@@ -243,95 +245,6 @@ impl Index {
         source.contents = noted.own;
         Ok(())
     }
-}
-
-/// A record that changes, with what stood there before.
-pub(super) struct Changing<'a> {
-    pub(super) key: &'a RelKey,
-    /// Its key in the database.
-    stored: Vec<u8>,
-    before: Option<(Vec<u8>, Record)>,
-    pub(super) after: Option<&'a Record>,
-}
-
-impl Changing<'_> {
-    /// The record before and after.
-    pub(super) fn both(&self) -> (Option<&Record>, Option<&Record>) {
-        (self.before.as_ref().map(|(_, was)| was), self.after)
-    }
-}
-
-/// Read what stands at each of the keys, all at once.
-fn with_before<'a>(
-    engine: &Engine,
-    source: SourceId,
-    changes: impl IntoIterator<Item = (&'a RelKey, Option<&'a Record>)>,
-) -> Result<Vec<Changing<'a>>, Fault> {
-    let mut changes: Vec<_> = changes
-        .into_iter()
-        .map(|(key, after)| Changing {
-            key,
-            stored: Space::Record.key(source, key.as_str().as_bytes()),
-            before: None,
-            after,
-        })
-        .collect();
-    let stored = changes.iter().map(|change| change.stored.clone()).collect();
-    for (change, bytes) in changes.iter_mut().zip(engine.get_many(stored)?) {
-        change.before = match bytes {
-            Some(bytes) => {
-                let was = decode(engine, &bytes)?;
-                Some((bytes, was))
-            }
-            None => None,
-        };
-    }
-    Ok(changes)
-}
-
-/// Apply a batch together with the source's line, when that changed; memory
-/// follows only once the disk has taken it.
-pub(super) fn apply_with_line(
-    engine: &Engine,
-    mut batch: Batch,
-    source_id: SourceId,
-    source: &mut Source,
-    line: Line,
-) -> Result<(), Fault> {
-    if line != source.line {
-        batch.put(Space::Line.key(source_id, b""), line.encode());
-    }
-    if !batch.0.is_empty() {
-        engine.apply(batch)?;
-    }
-    source.line = line;
-    Ok(())
-}
-
-/// The source in memory.
-pub(super) fn known(ledger: &mut Ledger, source: SourceId) -> Result<&mut Source, Fault> {
-    ledger
-        .sources
-        .get_mut(&source)
-        .filter(|known| !known.identity.leaving)
-        .ok_or_else(|| {
-            Fault::new(
-                Class::Local,
-                "write the index",
-                format!("source {}", source.0),
-                "the index does not know this source (any more)",
-            )
-            .hint("restart Keepwatch")
-        })
-}
-
-fn decode(engine: &Engine, bytes: &[u8]) -> Result<Record, Fault> {
-    codec::decode(bytes).ok_or_else(|| engine.damaged("a record cannot be read"))
-}
-
-/// The fault, named after the path rather than the index's folder.
-pub(super) fn about(fault: Fault, key: &RelKey) -> Fault {
-    fault.about(key.path().to_string())
 }
 
 /// A walk over records in key order; see [`Index::range`]. Ends after an error.
@@ -370,7 +283,7 @@ impl Records {
         };
         let rel = keys::rel_key(keys::rest_of(&key))
             .ok_or_else(|| engine.damaged("a key cannot be read"))?;
-        Ok(Some((rel, decode(&engine, &value)?)))
+        Ok(Some((rel, read_record(&engine, &value)?)))
     }
 }
 

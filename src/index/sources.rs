@@ -4,11 +4,13 @@
 //! changes any of name, bucket, prefix or destination is another source, and
 //! ids are never used again.
 
-use super::engine::{Batch, Engine};
+use super::engine::Batch;
+use super::entries::put_identity;
+use super::handle::Index;
+use super::keys;
 use super::keys::Space;
-use super::ledger::{Ledger, META_LAST_SOURCE, Source, number_bytes};
+use super::ledger::{META_LAST_SOURCE, Source, number_bytes};
 use super::types::{Identity, SourceId};
-use super::{Index, keys, pending};
 use crate::types::{Class, Fault};
 use std::ops::Bound;
 
@@ -70,7 +72,7 @@ impl Index {
             Fault::new(Class::Local, "number a source in", subject, "no id is left")
         })?;
         let mut batch = Batch::default();
-        add(&engine, &mut batch, SourceId(id), &wanted)?;
+        put_identity(&engine, &mut batch, SourceId(id), &wanted)?;
         batch.put(
             Space::Meta.key(SourceId(0), META_LAST_SOURCE),
             number_bytes(u64::from(id)),
@@ -121,7 +123,7 @@ impl Index {
                 ..source.identity.clone()
             };
             let mut batch = Batch::default();
-            add(&engine, &mut batch, id, &leaving)?;
+            put_identity(&engine, &mut batch, id, &leaving)?;
             engine.apply(batch)?;
             *source = Source::new(leaving);
         }
@@ -146,30 +148,4 @@ impl Index {
         ledger.sources.remove(&id);
         Ok(())
     }
-}
-
-/// Give the sources that callers hold ids of the same ids in a database that
-/// does not have them: a fresh one, or one that lost its last half second.
-pub(super) fn carry_over(engine: &Engine, old: &Ledger, fresh: &mut Ledger) -> Result<(), Fault> {
-    let mut batch = Batch::default();
-    for (id, source) in &old.sources {
-        if !source.identity.leaving && !fresh.sources.contains_key(id) {
-            add(engine, &mut batch, *id, &source.identity)?;
-            fresh
-                .sources
-                .insert(*id, Source::new(source.identity.clone()));
-        }
-    }
-    fresh.last_source = fresh.last_source.max(old.last_source);
-    batch.put(
-        Space::Meta.key(SourceId(0), META_LAST_SOURCE),
-        number_bytes(u64::from(fresh.last_source)),
-    );
-    engine.apply(batch)?;
-    engine.flush()
-}
-
-fn add(engine: &Engine, batch: &mut Batch, id: SourceId, identity: &Identity) -> Result<(), Fault> {
-    batch.put(Space::Source.key(id, b""), pending::json(engine, identity)?);
-    Ok(())
 }

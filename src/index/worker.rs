@@ -5,11 +5,12 @@
 //! keeps a heap of its own, and 32 of them took 250 MB where one takes 80.
 //! A thread that is stuck is left behind; it cannot be ended from outside.
 
+use parking_lot::Mutex;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -160,7 +161,7 @@ impl<T> Drop for Worker<T> {
             return;
         }
         // Until the value is dropped, so that it can be opened again at once.
-        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let ended = self.ended.get_mut();
         for _ in 0..STALL_SLICES {
             if ended.recv_timeout(self.watch.slice) != Err(RecvTimeoutError::Timeout) {
                 return;

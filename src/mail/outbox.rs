@@ -11,9 +11,10 @@ use crate::sns::{Notifier, TopicCheck, write_digest};
 use crate::source::Context;
 use crate::types::{Class, Fault, chain};
 use jiff::Timestamp;
+use parking_lot::Mutex as SyncMutex;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 
@@ -84,15 +85,12 @@ impl Post {
 
     /// Why no mail goes out, and since when; `None` while nothing says that none does.
     pub fn trouble(&self) -> Option<(i64, Fault)> {
-        self.trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.trouble.lock().clone()
     }
 
     /// What the topic answered last. News is logged here, once.
     fn heard(&self, ctx: &Context, answer: Result<(), &Fault>) {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trouble = self.trouble.lock();
         match answer {
             Ok(()) => {
                 if trouble.take().is_some() {

@@ -9,8 +9,8 @@
 use super::costly::{Costly, Tally};
 use super::policy::{Paid, Policy};
 use crate::types::RelPath;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Files whose recent versions are remembered: some 4 MB. Files that change all
 /// the time are few; beyond that they are stored each time.
@@ -50,7 +50,7 @@ impl Pacing {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in it can be half changed in a way that matters.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Whether a new version of this path may be stored now; if not, the path

@@ -10,8 +10,9 @@ use super::request::Options;
 use super::stats::RestoreStats;
 use crate::files::{Committed, Keep, Looks, MODE_OF_MADE, Target};
 use crate::types::{Attributes, Fault, RelPath};
+use parking_lot::Mutex;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Mode bits without which an owner can make nothing in a folder.
 const MODE_OPEN: u32 = 0o300;
@@ -52,7 +53,7 @@ struct Waiting {
 
 impl FolderBook {
     fn note_brought(&self, path: &RelPath) {
-        let mut brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut brought = self.brought.lock();
         if brought.len() < BROUGHT_MAX {
             brought.insert(path.clone());
         }
@@ -60,13 +61,13 @@ impl FolderBook {
 
     /// Its own object has said what it is like; `is_listed` when the list has one.
     fn is_brought(&self, path: &RelPath, is_listed: bool) -> bool {
-        let brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        let brought = self.brought.lock();
         brought.contains(path) || (is_listed && brought.len() == BROUGHT_MAX)
     }
 
     /// Gives back what has to be done at once.
     fn put_off(&self, folder: Waiting) -> Option<Waiting> {
-        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut closed = self.closed.lock();
         if is_open(folder.looks) || closed.len() >= CLOSED_MAX {
             return Some(folder);
         }
@@ -175,8 +176,7 @@ impl Folders {
     /// Everything is there: close what was kept open. Blocks.
     pub(crate) fn close(&self) {
         let closed = &self.book.closed;
-        let mut closed =
-            std::mem::take(&mut *closed.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut closed = std::mem::take(&mut *closed.lock());
         // What is inside comes before what it is in.
         closed.sort_by(|a, b| b.path.cmp(&a.path));
         for folder in &closed {

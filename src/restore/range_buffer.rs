@@ -10,10 +10,11 @@ use crate::retry::Stop;
 use crate::s3::GetBody;
 use crate::types::{Class, Fault};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::io::{BufRead, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -89,7 +90,7 @@ pub(crate) struct Trouble(Arc<Mutex<Option<Fault>>>);
 impl Trouble {
     /// What happened, once.
     pub(crate) fn take(&self) -> Option<Fault> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.lock().take()
     }
 }
 
@@ -212,8 +213,7 @@ impl BodyReader {
 
     fn fail(&self, fault: Fault) -> io::Error {
         let text = fault.cause.clone();
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(fault.about(&self.subject));
+        *self.trouble.lock() = Some(fault.about(&self.subject));
         io::Error::other(text)
     }
 }

@@ -2,8 +2,9 @@
 
 use super::report::{Covered, Event, Progress, Restored};
 use crate::types::{Class, Fault, Kind};
+use parking_lot::Mutex;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// What an object costs beside its bytes: a request's time at the speed of an
 /// office's line.
@@ -161,7 +162,7 @@ impl RestoreStats {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Restored> {
-        self.restored.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Restored> {
+        self.restored.lock()
     }
 }

@@ -7,8 +7,11 @@
 //! hold and with the id that a bucket with versions gives it, or a [`Fault`]. On
 //! servers that say everything this costs no request.
 
-use super::object::Head;
-use super::{At, ObjectHeaders, Store, Stored};
+use super::at::At;
+use super::head::Head;
+use super::object_headers::ObjectHeaders;
+use super::store::Store;
+use super::stored::Stored;
 use crate::types::{Class, ContentHash, Fault, chain};
 use bytes::Bytes;
 use md5::{Digest as _, Md5};

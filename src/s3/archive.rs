@@ -4,7 +4,9 @@
 //! other, and its bytes are refused (403 InvalidObjectState) until somebody has
 //! asked for them and waited for hours.
 
-use super::{At, Store, error};
+use super::at::At;
+use super::error;
+use super::store::Store;
 use crate::types::{Fault, Speed, Thaw};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types::{GlacierJobParameters, RestoreRequest, Tier};

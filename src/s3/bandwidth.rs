@@ -19,9 +19,10 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -196,7 +197,7 @@ impl Pace {
             let is_new = *old != rate;
             if is_new {
                 // What was granted at the old rate is asked for again.
-                *self.free_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+                *self.free_at.lock() = Instant::now();
                 *old = rate;
             }
             is_new
@@ -227,7 +228,7 @@ impl Pace {
 
     fn reserve(&self, bytes: u64, bytes_per_s: u64) -> Instant {
         let takes = Duration::from_secs_f64(bytes as f64 / bytes_per_s.max(1) as f64);
-        let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free_at = self.free_at.lock();
         let now = Instant::now();
         let earliest = now.checked_sub(CREDIT).unwrap_or(now);
         let begin = (*free_at).max(earliest);

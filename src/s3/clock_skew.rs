@@ -7,7 +7,7 @@
 //! clock's word.
 
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 /// Clocks that differ by less agree: `Date` has a grain of a second, and an answer
 /// is on its way for some time.
@@ -81,12 +81,12 @@ impl ServerClock {
             return;
         };
         let newer = Bounds::of(date_ms, asked_ms, answered_ms);
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         *known = Some(known.map_or(newer, |older| older.and(newer)));
     }
 
     fn at(&self, steady_ms: i64) -> Option<Bounds> {
-        let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = *self.0.lock();
         known.map(|known| known.at(steady_ms))
     }
 

@@ -5,95 +5,22 @@
 //! asked for it. The source is named by its version wherever it has one, since
 //! some servers ignore the condition on its ETag (`Differs::CopyIgnoresIfMatch`).
 
-use super::multipart::{PartDone, Upload, crc64_of, sha256_of};
-use super::object::metadata;
-use super::{At, ObjectHeaders, Store, Stored, client, error};
+use super::at::At;
+use super::copy_source::{CopyFrom, Escaped};
+use super::object_headers::ObjectHeaders;
+use super::object_headers::metadata;
+use super::store::Store;
+use super::stored::Stored;
+use super::upload::{PartDone, Upload, crc64_of, sha256_of};
+use super::{error, timeouts};
 use crate::types::{Class, Fault};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types::{MetadataDirective, TaggingDirective};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-
-/// What a copy source may carry unescaped (RFC 3986 unreserved, and `/`).
-const COPY_SOURCE: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~')
-    .remove(b'/');
+use std::sync::atomic::Ordering;
 
 /// The largest object that CopyObject takes: 5 GiB (Amazon S3 API, CopyObject).
 pub const COPY_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
-
-/// A version of the same bucket that content is copied from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CopyFrom<'a> {
-    /// Full key.
-    pub key: &'a str,
-    /// The version; the newest when empty (the bucket is not versioned).
-    pub version_id: &'a str,
-    /// Copied only while it has this ETag; not checked when empty.
-    pub etag: &'a str,
-}
-
-/// How often the server undoes the escapes of a copied part's source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Escaped {
-    Once,
-    Twice,
-}
-
-/// How one server wants to be asked for copies, found out from its answers.
-#[derive(Debug, Default)]
-pub(super) struct Manners {
-    /// It refuses to be told what becomes of tags.
-    refuses_tag_rule: AtomicBool,
-    /// Times that it undoes escapes of a part's source; 0 while nobody knows.
-    part_source: AtomicU8,
-}
-
-impl Manners {
-    fn part_source(&self) -> Option<Escaped> {
-        match self.part_source.load(Ordering::Relaxed) {
-            1 => Some(Escaped::Once),
-            2 => Some(Escaped::Twice),
-            _ => None,
-        }
-    }
-
-    fn learn(&self, escaped: Escaped) {
-        let times = match escaped {
-            Escaped::Once => 1,
-            Escaped::Twice => 2,
-        };
-        self.part_source.store(times, Ordering::Relaxed);
-    }
-}
-
-impl CopyFrom<'_> {
-    fn source(&self, bucket: &str, escaped: Escaped) -> String {
-        let path = format!("{bucket}/{}", self.key);
-        let mut source = utf8_percent_encode(&path, COPY_SOURCE).to_string();
-        if escaped == Escaped::Twice {
-            source = utf8_percent_encode(&source, COPY_SOURCE).to_string();
-        }
-        if !self.version_id.is_empty() {
-            source.push_str("?versionId=");
-            source.push_str(self.version_id);
-        }
-        source
-    }
-
-    fn if_match(&self) -> Option<String> {
-        (!self.etag.is_empty()).then(|| format!("\"{}\"", self.etag))
-    }
-
-    /// No other version can be meant.
-    fn is_pinned(&self) -> bool {
-        !matches!(self.version_id, "" | "null")
-    }
-}
 
 /// A copy that failed, and whether for something in the request that the server
 /// does not know.
@@ -152,7 +79,7 @@ impl Store {
             .set_content_encoding(headers.gzip.then(|| "gzip".to_owned()))
             .set_content_type(headers.content_type.map(str::to_owned))
             .customize()
-            .config_override(client::server_work())
+            .config_override(timeouts::server_work())
             .send()
             .await
             .map_err(|error| {
@@ -240,7 +167,7 @@ impl Store {
             .set_copy_source_if_match(from.if_match())
             .copy_source_range(format!("bytes={}-{}", range.start, range.end - 1))
             .customize()
-            .config_override(client::server_work())
+            .config_override(timeouts::server_work())
             .send()
             .await
             .map_err(|error| {
@@ -277,7 +204,8 @@ mod tests {
     };
     use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
     use aws_smithy_types::body::SdkBody;
-    use std::sync::{Arc, Mutex};
+    use parking_lot::Mutex;
+    use std::sync::Arc;
 
     const RULE: &str = "x-amz-tagging-directive";
 
@@ -296,7 +224,7 @@ mod tests {
                     (200, body.to_owned())
                 }
             };
-            self.1.lock().unwrap().push(rule);
+            self.1.lock().push(rule);
             let status = status.try_into().unwrap();
             HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
         }
@@ -348,7 +276,7 @@ mod tests {
                 let copied = store.copy(at, &from, &headers).await;
                 assert_eq!(copied.is_ok(), is_stored, "{refusal:?}: {copied:?}");
             }
-            assert_eq!(*server.1.lock().unwrap(), want, "{refusal:?}");
+            assert_eq!(*server.1.lock(), want, "{refusal:?}");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The folders at one place of a bucket, without what is in them.
 
-use super::Store;
-use super::list::{PAGE_KEYS, Page, bounded, decoded, given_objects};
+use super::list::given_objects;
+use super::page::{PAGE_KEYS, Page, bounded, decoded};
 use super::seam::{Next, Spot};
+use super::store::Store;
 use crate::types::Fault;
 
 impl Store {

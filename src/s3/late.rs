@@ -4,8 +4,9 @@
 //! Sits in the SDK's client, so that each attempt counts: one that timed out and
 //! was repeated by the SDK, and one whose caller has gone, leave no other trace.
 
-use super::client::SERVER_WORK_TIMEOUT;
-use super::{Store, marks};
+use super::marks;
+use super::timeouts::SERVER_WORK_TIMEOUT;
+use super::unanswered::UnansweredNotes;
 use aws_sdk_s3::config::interceptors::{
     BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
     FinalizerInterceptorContextRef,
@@ -19,9 +20,7 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::Input;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The longest that a request can take which nobody waits for any more. A killed
@@ -29,46 +28,6 @@ use std::time::Duration;
 /// all takes within a minute; then the server may work as long as we would wait
 /// for it: fifteen minutes, for the largest copy.
 pub const LATE_MAX: Duration = SERVER_WORK_TIMEOUT.saturating_add(Duration::from_secs(60));
-
-/// Keys noted until somebody asks; of more it is only known that there were some.
-const NOTED_MAX: usize = 10_000;
-
-/// Objects that were to be changed by requests without an answer.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Unanswered {
-    /// Bucket and full key of each.
-    pub keys: BTreeSet<(String, String)>,
-    /// There were more.
-    pub more: bool,
-}
-
-/// Handle to the notes; cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Notes(Arc<Mutex<Unanswered>>);
-
-impl Notes {
-    fn add(&self, target: &Target) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.keys.len() >= NOTED_MAX {
-            noted.more = true;
-            return;
-        }
-        let Target { bucket, key } = target.clone();
-        noted.keys.insert((bucket, key));
-    }
-
-    fn take(&self) -> Unanswered {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Store {
-    /// What was to be changed by requests that were not answered since the last
-    /// call.
-    pub fn unanswered(&self) -> Unanswered {
-        self.notes.take()
-    }
-}
 
 /// What a request changes.
 #[derive(Debug, Clone)]
@@ -104,7 +63,7 @@ fn target(input: &Input) -> Option<Target> {
 struct Attempt {
     target: Target,
     is_answered: AtomicBool,
-    notes: Notes,
+    notes: UnansweredNotes,
 }
 
 impl Storable for Attempt {
@@ -114,14 +73,15 @@ impl Storable for Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if !self.is_answered.load(Ordering::Relaxed) {
-            self.notes.add(&self.target);
+            let Target { bucket, key } = self.target.clone();
+            self.notes.add(bucket, key);
         }
     }
 }
 
 /// Notes what is not answered.
 #[derive(Debug)]
-pub(super) struct NotesUnanswered(pub(super) Notes);
+pub(super) struct NotesUnanswered(pub(super) UnansweredNotes);
 
 impl Intercept for NotesUnanswered {
     fn name(&self) -> &'static str {
@@ -181,7 +141,7 @@ impl Intercept for NotesUnanswered {
 /// request on.
 fn is_final(status: u16, body: &[u8], is_servers: bool) -> bool {
     match status {
-        500..=599 => status == 503 && super::contains(body, b"<Code>SlowDown</Code>"),
+        500..=599 => marks::is_slow_down(status, body),
         _ => is_servers,
     }
 }
@@ -189,7 +149,7 @@ fn is_final(status: u16, body: &[u8], is_servers: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::s3::At;
+    use crate::s3::{At, Store};
     use aws_smithy_runtime_api::client::http::{
         HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
     };
@@ -216,20 +176,6 @@ mod tests {
             let got = is_final(status, body, is_servers);
             assert_eq!(got, want, "{status} {is_servers}");
         }
-    }
-
-    #[test]
-    fn notes_are_bounded_and_taken_once() {
-        let notes = Notes::default();
-        for number in 0..NOTED_MAX + 1 {
-            notes.add(&Target {
-                bucket: "b".to_owned(),
-                key: number.to_string(),
-            });
-        }
-        let taken = notes.take();
-        assert_eq!((taken.keys.len(), taken.more), (NOTED_MAX, true));
-        assert_eq!(notes.take(), Unanswered::default());
     }
 
     /// Answers everything with this.

@@ -1,68 +1,14 @@
-//! Listings, page by page, with keys decoded and in the order S3 gives them.
+//! Lists of current objects, page by page, with keys decoded and in the order S3
+//! gives them.
 
-use super::order::Recorded;
-use super::past::Refused;
-use super::seam::{Given, Marker, More, Next, Spot};
-use super::{At, Store, error, order, past, seam, unquote};
-use crate::types::{Class, Fault};
-use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
+use super::page::{Listed, Page, bounded, broken, bytes, decoded, is_full, left_out, millis, more};
+use super::seam::{Given, Next, Spot};
+use super::store::Store;
+use super::stored::unquote;
+use super::{error, seam};
+use crate::types::Fault;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::EncodingType;
-use percent_encoding::percent_decode_str;
-use std::collections::HashSet;
-
-/// Keys per page: S3's maximum.
-pub const PAGE_KEYS: i32 = 1000;
-
-/// The longest key, version id, ETag or token that is taken: S3 ends keys and
-/// version ids at 1,024 bytes, and a token of ours holds one of each.
-const NAME_BYTES_MAX: usize = 2_100;
-
-/// One current object of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// Full key.
-    pub key: String,
-    /// ETag without quotes.
-    pub etag: String,
-    /// Bytes as stored.
-    pub stored_bytes: u64,
-    /// When the server stored it, milliseconds since 1970.
-    pub modified_ms: i64,
-}
-
-/// One version or delete marker of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedVersion {
-    /// Full key.
-    pub key: String,
-    /// Version id; `null` for what was written before versioning was on.
-    pub version_id: String,
-    /// True when it is the newest of its key.
-    pub is_latest: bool,
-    /// True for a delete marker.
-    pub is_marker: bool,
-    /// ETag without quotes; empty for a marker.
-    pub etag: String,
-    /// Bytes as stored; 0 for a marker.
-    pub stored_bytes: u64,
-    /// When the server stored it, milliseconds since 1970.
-    pub modified_ms: i64,
-    /// S3 storage class, e.g. `STANDARD`; empty for a marker.
-    pub storage_class: String,
-}
-
-/// One page and where the next begins.
-#[derive(Debug, Clone)]
-pub struct Page<T> {
-    /// At most [`PAGE_KEYS`] items, in key order, none that an earlier page had.
-    pub items: Vec<T>,
-    /// What to pass for the next page; `None` at the end.
-    pub next: Option<Box<Next>>,
-    /// False when the server's order is not that of the keys' bytes: what is on
-    /// other pages may belong between these items.
-    pub in_order: bool,
-}
 
 impl Store {
     /// One page of current objects below `prefix`.
@@ -170,177 +116,6 @@ impl Store {
             found == key || (key.ends_with('/') && found.starts_with(key))
         }))
     }
-
-    /// One page of versions and delete markers below `prefix`: keys in order,
-    /// newest first within a key.
-    ///
-    /// # Errors
-    /// Any class; `Refused` when the server leaves something out between pages.
-    pub async fn list_versions(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        after: Option<&Next>,
-    ) -> Result<Page<ListedVersion>, Fault> {
-        let page = self.versions_page(bucket, prefix, after).await;
-        page.map_err(|refused| refused.fault)
-    }
-
-    /// The same; a refusal says whether the server has no such list at all.
-    pub(super) async fn versions_page(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        after: Option<&Next>,
-    ) -> Result<Page<ListedVersion>, Refused> {
-        let recorded = Recorded::default();
-        let answer = self
-            .client
-            .list_object_versions()
-            .bucket(bucket)
-            .prefix(prefix)
-            .encoding_type(EncodingType::Url)
-            .max_keys(PAGE_KEYS)
-            .set_key_marker(after.map(|after| after.key().to_owned()))
-            .set_version_id_marker(after.and_then(Next::version_id).map(str::to_owned))
-            .customize()
-            .config_override(self.listing())
-            .interceptor(recorded.clone())
-            .send()
-            .await
-            .map_err(|e| Refused {
-                is_unknown: past::is_unknown(&e),
-                fault: error::from_sdk_unless_unknown(
-                    OF_VERSIONS,
-                    &format!("{bucket}/{prefix}"),
-                    e,
-                ),
-            })?;
-        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
-        let (versions, markers) = (versions(&answer, encoded), markers(&answer, encoded));
-        let (mut items, mut in_order) =
-            order::joined(versions, markers, recorded.take().as_deref());
-        let names = items
-            .iter()
-            .flat_map(|v| [&v.key, &v.version_id, &v.etag, &v.storage_class]);
-        bounded(OF_VERSIONS, bucket, names)?;
-        let spots: Vec<Spot> = items.iter().map(Spot::of).collect();
-        let given = given_versions(&answer, &spots, encoded);
-        let marker = given.marker.iter();
-        let marker = marker.flat_map(|m| m.keys.iter().chain([&m.version_id]));
-        bounded(OF_VERSIONS, bucket, marker)?;
-        let seam = seam::seam(after, &given);
-        if let Some(after) = after.filter(|_| !seam.is_proved) {
-            // Rare, and the futures of all who list would hold it.
-            Box::pin(self.all_gone(bucket, after)).await?;
-        }
-        let next = seam::next(after, given, seam.new_from);
-        let next = next.map_err(|cause| broken(OF_VERSIONS, bucket, cause))?;
-        items.drain(..seam.new_from);
-        drop_doubles(&mut items);
-        if !in_order {
-            items.sort_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
-            // Nothing else can belong between them.
-            in_order = after.is_none() && next.is_none();
-        }
-        Ok(Page {
-            items,
-            next: next.map(Box::new),
-            in_order,
-        })
-    }
-
-    /// That none of the versions is there any more that should have come again.
-    async fn all_gone(&self, bucket: &str, after: &Next) -> Result<(), Fault> {
-        for spot in after.again() {
-            let at = At {
-                bucket,
-                key: &spot.key,
-            };
-            match self.head(at, Some(&spot.version_id)).await {
-                Ok(None) => {}
-                Ok(Some(_)) => return Err(left_out(OF_VERSIONS, bucket)),
-                // That of a delete marker is refused (405).
-                Err(fault) if fault.class == Class::Refused => {
-                    return Err(left_out(OF_VERSIONS, bucket));
-                }
-                Err(fault) => return Err(fault),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A version that comes twice is one.
-fn drop_doubles(items: &mut Vec<ListedVersion>) {
-    let mut seen = HashSet::with_capacity(items.len());
-    let firsts: Vec<bool> = items
-        .iter()
-        .map(|v| seen.insert((&v.key, &v.version_id)))
-        .collect();
-    let mut firsts = firsts.into_iter();
-    items.retain(|_| firsts.next().unwrap_or(true));
-}
-
-/// What a list of versions fails to do.
-const OF_VERSIONS: &str = "list the versions of";
-
-impl Spot {
-    fn of(version: &ListedVersion) -> Self {
-        Self {
-            key: version.key.clone(),
-            version_id: version.version_id.clone(),
-        }
-    }
-}
-
-fn versions(answer: &ListObjectVersionsOutput, encoded: bool) -> Vec<ListedVersion> {
-    let versions = answer.versions().iter().filter_map(|v| {
-        Some(ListedVersion {
-            key: decoded(v.key()?, encoded),
-            version_id: v.version_id().unwrap_or("null").to_owned(),
-            is_latest: v.is_latest().unwrap_or(false),
-            is_marker: false,
-            etag: unquote(v.e_tag()),
-            stored_bytes: bytes(v.size()),
-            modified_ms: millis(v.last_modified()),
-            storage_class: v
-                .storage_class()
-                .map_or_else(|| "STANDARD".to_owned(), |c| c.as_str().to_owned()),
-        })
-    });
-    versions.collect()
-}
-
-fn markers(answer: &ListObjectVersionsOutput, encoded: bool) -> Vec<ListedVersion> {
-    let markers = answer.delete_markers().iter().filter_map(|m| {
-        Some(ListedVersion {
-            key: decoded(m.key()?, encoded),
-            version_id: m.version_id().unwrap_or("null").to_owned(),
-            is_latest: m.is_latest().unwrap_or(false),
-            is_marker: true,
-            etag: String::new(),
-            stored_bytes: 0,
-            modified_ms: millis(m.last_modified()),
-            storage_class: String::new(),
-        })
-    });
-    markers.collect()
-}
-
-/// What the server says of more: a full page is the last one only when the next
-/// brings nothing.
-fn more(is_truncated: Option<bool>, says_where: bool, is_full: bool) -> More {
-    match is_truncated {
-        Some(true) => More::Yes,
-        None if says_where => More::Yes,
-        _ if is_full => More::Perhaps,
-        _ => More::No,
-    }
-}
-
-fn is_full(items: usize, items_max: i32) -> bool {
-    usize::try_from(items_max).is_ok_and(|max| items >= max.max(1))
 }
 
 pub(super) fn given_objects<'a>(
@@ -362,88 +137,10 @@ pub(super) fn given_objects<'a>(
     }
 }
 
-fn given_versions<'a>(
-    answer: &ListObjectVersionsOutput,
-    spots: &'a [Spot],
-    encoded: bool,
-) -> Given<'a> {
-    let key = answer.next_key_marker().filter(|key| !key.is_empty());
-    let version_id = answer.next_version_id_marker().unwrap_or_default();
-    Given {
-        more: more(
-            answer.is_truncated(),
-            key.is_some(),
-            is_full(spots.len(), PAGE_KEYS),
-        ),
-        spots,
-        token: None,
-        // `Differs::MarkerNotEncoded`
-        marker: key.map(|key| Marker {
-            keys: [key.to_owned(), decoded(key, encoded)],
-            version_id: version_id.to_owned(),
-        }),
-    }
-}
-
-fn left_out(operation: &str, bucket: &str) -> Fault {
-    broken(
-        operation,
-        bucket,
-        "it leaves out names where one page ends and the next begins",
-    )
-}
-
-/// The server's list cannot be used.
-pub(super) fn broken(operation: &str, bucket: &str, cause: &str) -> Fault {
-    Fault::new(
-        Class::Refused,
-        operation,
-        bucket,
-        format!("the server's list is broken: {cause}"),
-    )
-    .hint("show this line to your technician: the server's list of this bucket cannot be used")
-}
-
-/// That no name in a page is longer than what S3 gives by far.
-pub(super) fn bounded(
-    operation: &str,
-    bucket: &str,
-    names: impl Iterator<Item = impl AsRef<str>>,
-) -> Result<(), Fault> {
-    let mut lengths = names.map(|name| name.as_ref().len());
-    let Some(bytes) = lengths.find(|n| *n > NAME_BYTES_MAX) else {
-        return Ok(());
-    };
-    Err(Fault::new(
-        Class::Refused,
-        operation,
-        bucket,
-        format!("the server's list is broken: it holds a name of {bytes} bytes"),
-    )
-    .hint("show this line to your technician: S3 has no names longer than 1,024 bytes"))
-}
-
-/// Undo `encoding-type=url`, in which a space may be `+`.
-pub(super) fn decoded(text: &str, encoded: bool) -> String {
-    if !encoded {
-        return text.to_owned();
-    }
-    percent_decode_str(&text.replace('+', " "))
-        .decode_utf8_lossy()
-        .into_owned()
-}
-
-fn bytes(size: Option<i64>) -> u64 {
-    u64::try_from(size.unwrap_or(0)).unwrap_or(0)
-}
-
-fn millis(time: Option<&aws_sdk_s3::primitives::DateTime>) -> i64 {
-    time.and_then(|t| t.to_millis().ok()).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::s3::PAGE_KEYS;
     use crate::types::Rates;
     use aws_smithy_runtime_api::client::http::{
         HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
@@ -518,17 +215,5 @@ mod tests {
                 "{what}: {took_s} s"
             );
         }
-    }
-
-    #[test]
-    fn keys_of_a_listing_are_decoded() {
-        for (raw, want) in [
-            ("a+b%2Bc%25%0A", "a b+c%\n"),
-            ("B%C3%BCro/x", "Büro/x"),
-            ("plain", "plain"),
-        ] {
-            assert_eq!(decoded(raw, true), want);
-        }
-        assert_eq!(decoded("a+b%20", false), "a+b%20");
     }
 }

@@ -4,7 +4,7 @@
 //! ends, unless the server goes on naming other keys for ever. It holds a few
 //! numbers and one key, however long the listing is.
 
-use super::list::{Listed, ListedVersion, Page, broken as refused};
+use super::page::{Listed, ListedVersion, Page, broken as refused};
 use super::seam::Next;
 use crate::types::Fault;
 use std::collections::hash_map::DefaultHasher;

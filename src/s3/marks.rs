@@ -239,6 +239,12 @@ fn told(response: &HttpResponse) -> String {
     format!("HTTP {status} with {kind}")
 }
 
+/// The server asks for fewer requests.
+pub(super) fn is_slow_down(status: u16, body: &[u8]) -> bool {
+    const CODE: &[u8] = b"<Code>SlowDown</Code>";
+    status == 503 && body.windows(CODE.len()).any(|window| window == CODE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,102 +5,22 @@
 //! part that is sent by its SHA-256. Which it is, its first answer says.
 
 use super::acknowledged::Acknowledged;
-use super::object::{Head, metadata};
-use super::{At, ObjectHeaders, Store, Stored, client, error, sha256_header, xml};
-use crate::types::{Class, ContentHash, Crc64, Fault};
+use super::at::At;
+use super::head::Head;
+use super::object_headers::metadata;
+use super::object_headers::{ObjectHeaders, sha256_header};
+use super::store::Store;
+use super::stored::Stored;
+use super::upload::{PartDone, Proof, Sums, Upload, Whole, crc64_of};
+use super::{error, timeouts, xml};
+use crate::types::{Class, Crc64, Fault};
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::RequestId as _;
-use aws_sdk_s3::operation::list_multipart_uploads::ListMultipartUploadsError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 use std::sync::atomic::Ordering;
-
-/// Pages of a list of parts: 10,000 parts by 1,000 each.
-const PART_PAGES_MAX: usize = 10;
-
-/// Pages of open uploads that are looked through: 10,000 uploads that nobody went
-/// on with. What lies beyond is left to the bucket's own rules.
-const UPLOAD_PAGES_MAX: usize = 10;
-
-/// What the server checks an upload in parts by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Proof {
-    /// The CRC-64/NVME of the whole object, given when it is completed.
-    Whole,
-    /// The SHA-256 of each part that is sent. Of copied parts it proves nothing.
-    EachPart,
-}
-
-/// An upload in parts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Upload {
-    /// S3's id of it.
-    pub id: String,
-    /// What its bytes are checked by.
-    pub proof: Proof,
-}
-
-/// Checksums of exactly the bytes of one part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sums {
-    /// SHA-256; needed unless the upload's proof is [`Proof::Whole`].
-    pub sha256: Option<ContentHash>,
-    /// CRC-64/NVME.
-    pub crc64: Crc64,
-}
-
-/// What the whole object must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Whole {
-    /// Bytes as stored.
-    pub bytes: u64,
-    /// CRC-64/NVME of them, where it is known.
-    pub crc64: Option<Crc64>,
-}
-
-/// A part the server has acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartDone {
-    /// 1 to 10,000.
-    pub number: i32,
-    /// ETag as S3 gave it.
-    pub etag: String,
-    /// SHA-256 as sent, or as the server says of a part that it copied.
-    pub sha256: Option<ContentHash>,
-    /// CRC-64/NVME, likewise.
-    pub crc64: Option<Crc64>,
-}
-
-/// A part that the server has of an open upload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedPart {
-    /// Its bytes.
-    pub bytes: u64,
-    /// The part as its completion names it; checksums where the server tells.
-    pub part: PartDone,
-}
-
-/// An upload that was begun and neither completed nor aborted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenUpload {
-    /// Full key.
-    pub key: String,
-    /// S3's id of the upload.
-    pub upload_id: String,
-}
-
-/// An open upload of a key, with the moment it was begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Begun {
-    /// S3's id of the upload.
-    pub upload_id: String,
-    /// When it was begun by the server's clock, milliseconds since 1970.
-    pub initiated_ms: i64,
-}
 
 impl Store {
     /// Begin an upload in parts. Asked once: a second request by the SDK would
@@ -180,7 +100,7 @@ impl Store {
             .checksum_algorithm(algorithm)
             .set_checksum_type(kind)
             .customize()
-            .config_override(client::once())
+            .config_override(timeouts::once())
             .send()
             .await;
         let (upload_id, is_whole) = match answer {
@@ -266,53 +186,6 @@ impl Store {
         })
     }
 
-    /// The parts that the server has of an open upload, by their numbers.
-    ///
-    /// # Errors
-    /// Any class; `NotFound` when the upload is over.
-    pub async fn list_parts(&self, at: At<'_>, upload_id: &str) -> Result<Vec<ListedPart>, Fault> {
-        // Its own numbers say where the next page begins, and what has come: a
-        // part that the list leaves out is sent again.
-        let mut parts: Vec<ListedPart> = Vec::new();
-        for _ in 0..PART_PAGES_MAX {
-            let last = parts.last().map_or(0, |last| last.part.number);
-            let page = self
-                .client
-                .list_parts()
-                .bucket(at.bucket)
-                .key(at.key)
-                .upload_id(upload_id)
-                .set_part_number_marker((last > 0).then(|| last.to_string()))
-                .customize()
-                .config_override(self.listing())
-                .send()
-                .await
-                .map_err(|e| {
-                    error::from_sdk_unless_unknown("list the parts of", &at.subject(), e)
-                })?;
-            let before = parts.len();
-            let given = page.parts().iter().filter_map(|part| {
-                Some(ListedPart {
-                    bytes: u64::try_from(part.size()?).ok()?,
-                    part: PartDone {
-                        number: part.part_number()?,
-                        etag: part.e_tag()?.to_owned(),
-                        sha256: sha256_of(part.checksum_sha256()),
-                        crc64: crc64_of(part.checksum_crc64_nvme()),
-                    },
-                })
-            });
-            parts.extend(given.filter(|part| part.part.number > last));
-            parts.sort_by_key(|part| part.part.number);
-            parts.dedup_by_key(|part| part.part.number);
-            let brought_new = parts.len() > before;
-            if page.is_truncated() == Some(false) || !brought_new {
-                break;
-            }
-        }
-        Ok(parts)
-    }
-
     /// Make the parts the newest version. A server that knows the checksum of a
     /// whole object refuses when they do not make up `whole`.
     ///
@@ -358,7 +231,7 @@ impl Store {
         }
         let answer = request
             .customize()
-            .config_override(client::server_work())
+            .config_override(timeouts::server_work())
             .send()
             .await
             .map_err(|error| {
@@ -410,7 +283,7 @@ impl Store {
             .key(at.key)
             .upload_id(upload_id)
             .customize()
-            .config_override(client::short_operation())
+            .config_override(timeouts::short_operation())
             .send()
             .await;
         match answer {
@@ -438,98 +311,10 @@ impl Store {
             }
         }
     }
-
-    /// Open uploads of one key.
-    ///
-    /// # Errors
-    /// Any class.
-    pub async fn open_uploads_of(&self, at: At<'_>) -> Result<Vec<Begun>, Fault> {
-        // The key itself is the first of those that begin with it.
-        let listed = self.list_uploads(at.bucket, at.key, Some(at.key)).await;
-        let listed = listed.map_err(|e| {
-            error::from_sdk_unless_unknown("list the open uploads of", &at.subject(), e)
-        })?;
-        let of_key = listed.into_iter().filter(|upload| upload.key == at.key);
-        Ok(of_key
-            .filter_map(|upload| {
-                Some(Begun {
-                    upload_id: upload.upload_id,
-                    initiated_ms: upload.initiated_ms?,
-                })
-            })
-            .collect())
-    }
-
-    /// Open uploads below a prefix.
-    ///
-    /// # Errors
-    /// Any class.
-    pub async fn open_uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<OpenUpload>, Fault> {
-        let listed = self.list_uploads(bucket, prefix, None).await;
-        let listed = listed.map_err(|e| error::from_sdk("list the open uploads of", bucket, e))?;
-        Ok(listed
-            .into_iter()
-            .map(|upload| OpenUpload {
-                key: upload.key,
-                upload_id: upload.upload_id,
-            })
-            .collect())
-    }
-
-    /// Open uploads below a prefix, page by page as long as each brings new ones
-    /// and, where `only` is given, not past that key.
-    async fn list_uploads(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        only: Option<&str>,
-    ) -> Result<Vec<ListedUpload>, SdkError<ListMultipartUploadsError, HttpResponse>> {
-        let mut all: Vec<ListedUpload> = Vec::new();
-        let mut seen = HashSet::new();
-        for _ in 0..UPLOAD_PAGES_MAX {
-            // By the last upload that came, not by the server's markers.
-            let last = all.last();
-            let page = self
-                .client
-                .list_multipart_uploads()
-                .bucket(bucket)
-                .prefix(prefix)
-                .set_key_marker(last.map(|last| last.key.clone()))
-                .set_upload_id_marker(last.map(|last| last.upload_id.clone()))
-                .customize()
-                .config_override(self.listing())
-                .send()
-                .await?;
-            let before = all.len();
-            let given = page.uploads().iter().filter_map(|upload| {
-                Some(ListedUpload {
-                    key: upload.key()?.to_owned(),
-                    upload_id: upload.upload_id()?.to_owned(),
-                    initiated_ms: upload.initiated().and_then(|at| at.to_millis().ok()),
-                })
-            });
-            all.extend(given.filter(|upload| seen.insert(upload.upload_id.clone())));
-            let is_past = all
-                .last()
-                .is_some_and(|last| only.is_some_and(|k| last.key != k));
-            let is_last = page.is_truncated() != Some(true);
-            if is_last || is_past || all.len() == before {
-                break;
-            }
-        }
-        Ok(all)
-    }
 }
 
 /// What fails when an upload cannot be begun.
 const BEGIN: &str = "begin the upload of";
-
-/// An open upload as it is listed.
-struct ListedUpload {
-    key: String,
-    upload_id: String,
-    initiated_ms: Option<i64>,
-}
 
 /// The id of an upload whose answer the SDK cannot read
 /// (`Differs::BeginsUnderAnotherRoot`).
@@ -539,14 +324,6 @@ fn begun_otherwise<E>(error: &SdkError<E, HttpResponse>) -> Option<String> {
     let is_begun = response.status().is_success()
         && xml::root(body).is_some_and(|root| root.starts_with("InitiateMultipartUpload"));
     xml::text_of(body, "UploadId").filter(|_| is_begun)
-}
-
-pub(super) fn sha256_of(header: Option<&str>) -> Option<ContentHash> {
-    ContentHash::from_base64(header?)
-}
-
-pub(super) fn crc64_of(header: Option<&str>) -> Option<Crc64> {
-    Crc64::from_base64(header?)
 }
 
 #[cfg(test)]

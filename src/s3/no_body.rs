@@ -37,9 +37,7 @@ impl Intercept for NoBody {
 
 #[cfg(test)]
 mod tests {
-    use crate::s3::copy::CopyFrom;
-    use crate::s3::multipart::{Proof, Upload};
-    use crate::s3::{At, ObjectHeaders, Store};
+    use crate::s3::{At, CopyFrom, ObjectHeaders, Proof, Store, Upload};
     use crate::types::{ContentHash, ObjectMeta};
     use bytes::Bytes;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

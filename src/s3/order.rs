@@ -4,13 +4,14 @@
 //! their place in the answer tells which came first. The SDK puts them into two
 //! lists, so the place is read from the answer itself.
 
-use super::list::ListedVersion;
+use super::page::ListedVersion;
 use super::xml;
 use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_runtime_api::box_error::BoxError;
 use keepwatch_vault::{ORDER_HEADER, markers_in_order};
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// Writes down which entries of an answer are delete markers. One per request.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +20,7 @@ pub(super) struct Recorded(Arc<Mutex<Option<Vec<bool>>>>);
 impl Recorded {
     /// For each entry whether it is a delete marker; `None` when nobody knows.
     pub(super) fn take(&self) -> Option<Vec<bool>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.lock().take()
     }
 }
 
@@ -41,7 +42,7 @@ impl Intercept for Recorded {
             Some(told) => Some(markers_in_order(told)),
             None => response.body().bytes().and_then(markers_of),
         };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = markers;
+        *self.0.lock() = markers;
         Ok(())
     }
 }

@@ -5,14 +5,15 @@
 //! two answers: it does not know the list, and it does not say that the bucket keeps
 //! versions. An outage, a refusal of rights and what a proxy answers are neither.
 
-use super::list::{Listed, ListedVersion, PAGE_KEYS, Page};
+use super::at::At;
+use super::marks;
+use super::page::{Listed, ListedVersion, PAGE_KEYS, Page};
 use super::seam::Next;
-use super::{At, Store, marks};
+use super::store::Store;
 use crate::types::{Fault, Kind};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use std::sync::PoisonError;
 
 /// The version id of what is current where no versions are kept (Amazon S3 API).
 const NULL: &str = "null";
@@ -59,10 +60,7 @@ impl Store {
             if !refused.is_unknown || !is_begin || !Box::pin(self.denies_versions(bucket)).await? {
                 return Err(refused.fault);
             }
-            self.only_current
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(bucket.to_owned());
+            self.only_current.lock().insert(bucket.to_owned());
         }
         let page = self.list(bucket, prefix, after, PAGE_KEYS).await?;
         Box::pin(self.all_current(bucket, page)).await
@@ -118,10 +116,7 @@ impl Store {
     /// The server has no list of versions and keeps none, as was found by
     /// [`Store::list_past`]: what is current is all that there is.
     pub fn has_only_current(&self, bucket: &str) -> bool {
-        let only_current = self.only_current.lock();
-        only_current
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(bucket)
+        self.only_current.lock().contains(bucket)
     }
 
     /// The version to ask for: such a server is not asked for any.

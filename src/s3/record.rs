@@ -1,9 +1,13 @@
 //! Small objects that say something of the destination itself: read whole, and
 //! written only if nobody else has written them meanwhile.
 
+use super::at::At;
 use super::error::is_cold;
-use super::object::metadata;
-use super::{At, ObjectHeaders, Store, error, sha256_header, unquote};
+use super::object_headers::metadata;
+use super::object_headers::{ObjectHeaders, sha256_header};
+use super::store::Store;
+use super::stored::unquote;
+use super::{error, timeouts};
 use crate::types::{Class, ContentHash, Fault};
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
@@ -120,7 +124,7 @@ impl Store {
             .checksum_sha256(sha256_header(ContentHash::of(&body)))
             .body(ByteStream::from(body))
             .customize()
-            .config_override(crate::s3::client::short_operation())
+            .config_override(timeouts::short_operation())
             .send()
             .await;
         let error = match answer {

@@ -3,7 +3,7 @@
 //! It never holds a credential itself: `aws` looks for them when the first request
 //! is made, not at start, and again when SNS refuses them.
 
-use crate::aws::{From as KeysFrom, Https, Keys, KeysRefused};
+use crate::aws::{CredentialSource, Https, Keys, KeysRefused};
 use crate::types::Fatal;
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
@@ -131,8 +131,8 @@ pub(super) async fn build(options: &NoticeOptions, region: String) -> Client {
     let region = Region::new(region);
     let profile = options.profile.clone();
     let from = match &options.credentials_file {
-        None => KeysFrom::Chain { profile },
-        Some(path) => KeysFrom::File {
+        None => CredentialSource::Chain { profile },
+        Some(path) => CredentialSource::File {
             profile,
             path: path.clone(),
         },

@@ -6,9 +6,9 @@
 use crate::os::{create_private_dir_all, create_private_file};
 use crate::types::{Class, Fault};
 use jiff::civil::Date;
+use parking_lot::Mutex;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::{fs, io};
 
 /// Digests kept: two months, as long as anybody asks "since when?".
@@ -36,7 +36,7 @@ const SUFFIX: &str = ".txt";
 /// [`Class::Local`] when the folder cannot be written to.
 pub fn write_digest(folder: &Path, date: Date, text: &str) -> Result<PathBuf, Fault> {
     let path = folder.join(file_name(date));
-    let _one = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one = WRITING.lock();
     let text = above_earlier(text, &fs::read_to_string(&path).unwrap_or_default());
     write_whole(folder, &path, &text).map_err(|error| {
         Fault::new(

@@ -7,9 +7,10 @@
 use crate::retry::{Gate, MayStart, Pace, Slowed, Transition};
 use crate::types::{Class, Fault, RelPath};
 use crate::work::Lane;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Stands for no path: asking whether the bucket answers while nothing waits.
 const NO_PATH: u64 = 0;
@@ -62,11 +63,7 @@ impl Gates {
     }
 
     fn with<T>(&self, source: usize, act: impl FnOnce(&mut Bucket) -> T) -> Option<T> {
-        let mut buckets: MutexGuard<'_, Vec<Bucket>> = self
-            .0
-            .buckets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut buckets: MutexGuard<'_, Vec<Bucket>> = self.0.buckets.lock();
         let bucket = buckets.get_mut(*self.0.of_source.get(source)?)?;
         Some(act(bucket))
     }

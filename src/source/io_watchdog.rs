@@ -10,8 +10,9 @@ use super::context::Context;
 use crate::files;
 use crate::files::Pulse;
 use crate::types::{Class, Fault, chain};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -72,7 +73,7 @@ impl Answering {
     }
 
     fn states(&self) -> MutexGuard<'_, Vec<State>> {
-        self.0.states.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.states.lock()
     }
 
     fn with<T>(&self, source: usize, act: impl FnOnce(&mut State) -> T) -> Option<T> {

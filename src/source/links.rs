@@ -7,8 +7,8 @@
 use crate::files::WalkEntry;
 use crate::os::Found;
 use crate::types::{Fingerprint, Kind, RelPath};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Names remembered; at 250 bytes each 25 MB. An office has few; backups by hard
 /// links and package stores have hundreds of thousands, and hardly change.
@@ -76,7 +76,7 @@ pub struct HardLinks(Mutex<State>);
 
 impl HardLinks {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// The file has this name.

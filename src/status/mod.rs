@@ -5,9 +5,10 @@
 //! old news for a slow reader and is for showing only.
 
 use crate::types::Fault;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::broadcast;
 
 /// News kept for a slow reader; a terminal that lags further skips some.
@@ -193,10 +194,7 @@ impl Board {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<SourceBoard>> {
-        self.0
-            .sources
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.0.sources.lock()
     }
 
     /// A copy of one source's state.

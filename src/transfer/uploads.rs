@@ -5,8 +5,9 @@
 //! what is being aborted.
 
 use crate::index::Multipart;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 #[derive(Default)]
 struct State {
@@ -34,7 +35,7 @@ pub struct Aborting {
 
 impl Uploads {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// From now on an upload of this object is under way. There is one at a

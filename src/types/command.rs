@@ -6,7 +6,7 @@
 //! Every text that names a command asks here (the test `layers` holds all to that).
 //! Invariant: no secret is in it.
 
-use std::sync::{PoisonError, RwLock};
+use parking_lot::RwLock;
 
 /// How whoever reads the messages of this process calls the program. What is not
 /// empty, of the options, begins with a space.
@@ -63,11 +63,11 @@ pub fn program() -> String {
 
 /// From now on commands are meant for this reader.
 pub fn set(reader: Reader) {
-    *READER.write().unwrap_or_else(PoisonError::into_inner) = Some(reader);
+    *READER.write() = Some(reader);
 }
 
 fn reader() -> Reader {
-    let reader = READER.read().unwrap_or_else(PoisonError::into_inner);
+    let reader = READER.read();
     reader.clone().unwrap_or_default()
 }
 

@@ -8,8 +8,8 @@
 
 use crate::source::HINTS_MAX;
 use crate::types::RelPath;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -37,7 +37,7 @@ pub(crate) struct Gathered {
 impl Gathered {
     fn lock(&self) -> MutexGuard<'_, HashMap<RelPath, Times>> {
         // Every change is a single insert or take: a panic leaves it whole.
-        self.paths.lock().unwrap_or_else(PoisonError::into_inner)
+        self.paths.lock()
     }
 
     /// The path changed. False when there is no room: it must be scanned for.

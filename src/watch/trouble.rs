@@ -6,10 +6,10 @@
 use crate::os;
 use crate::os::LimitMet;
 use crate::types::{RelPath, chain, duration};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -48,9 +48,7 @@ pub(crate) struct Trouble {
 impl Trouble {
     fn lock(&self) -> MutexGuard<'_, Unwatched> {
         // Every change is a single insert or store: a panic leaves it whole.
-        self.unwatched
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.unwatched.lock()
     }
 
     /// Events were lost, and folders made meanwhile are not watched.

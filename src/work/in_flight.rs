@@ -4,8 +4,8 @@
 //! Invariant: what is heard of is counted from before it is passed on until it
 //! is in the queue, has become one with another, or is left to a scan.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Default)]
 struct Changes {
@@ -29,7 +29,7 @@ impl Unsettled {
 
     fn of(&self, source: usize) -> Option<MutexGuard<'_, Changes>> {
         let changes = self.0.get(source)?;
-        Some(changes.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(changes.lock())
     }
 
     /// One was heard of first at `first_ms`.

@@ -3,8 +3,9 @@
 
 use crate::status::ScanDone;
 use crate::types::RelPath;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::{Notify, oneshot};
 
 /// Subtrees remembered per source; beyond that the whole source is scanned,
@@ -58,7 +59,7 @@ impl ScanBook {
     }
 
     fn pages(&self) -> MutexGuard<'_, Vec<Page>> {
-        self.0.pages.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.pages.lock()
     }
 
     fn write(&self, source: usize, change: impl FnOnce(&mut Page)) {

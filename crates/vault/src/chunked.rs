@@ -9,7 +9,6 @@ use futures::Stream;
 use s3s::StdError;
 use s3s::stream::ByteStream;
 use std::pin::Pin;
-use std::sync::PoisonError;
 use std::task::{Context, Poll, ready};
 
 /// A line of the frame (a size with a signature, a trailer) is never longer.
@@ -90,11 +89,7 @@ impl Unframed {
             State::Trailers if line.is_empty() => {
                 self.state = State::Done;
                 let found = std::mem::take(&mut self.found);
-                *self
-                    .trailers
-                    .0
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = Some(found);
+                *self.trailers.0.lock() = Some(found);
             }
             State::Trailers => {
                 let text = std::str::from_utf8(line)?;
@@ -169,7 +164,7 @@ mod tests {
             }
             Ok::<_, String>(data)
         })?;
-        let crc = trailers.0.lock().unwrap().as_ref().and_then(|map| {
+        let crc = trailers.0.lock().as_ref().and_then(|map| {
             let value = map.get("x-amz-checksum-crc32")?;
             value.to_str().ok().map(str::to_owned)
         });

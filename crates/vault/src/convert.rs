@@ -2,10 +2,11 @@
 
 use super::record::{Header, Object, Sums};
 use super::stage::{Algorithm, Wanted};
+use parking_lot::Mutex;
 use s3s::S3Request;
 use s3s::dto::{CommonPrefix, EncodingType, Metadata, StorageClass, Timestamp, TimestampFormat};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// S3's limit on user metadata, names and values together.
@@ -238,13 +239,9 @@ pub(super) fn trailers<T>(
     let verified = request.trailing_headers.clone();
     let decoded = request.extensions.get::<Trailers>().cloned();
     move || {
-        verified.and_then(|trailers| trailers.take()).or_else(|| {
-            decoded?
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take()
-        })
+        verified
+            .and_then(|trailers| trailers.take())
+            .or_else(|| decoded?.0.lock().take())
     }
 }
 

@@ -6,10 +6,10 @@
 //! must never swallow an error that decides whether a version is kept.
 
 use super::os;
+use parking_lot::Mutex;
 use std::fs::{File, FileTimes};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Access to the disk. Every changing call goes through [`Disk::step`].
@@ -136,7 +136,7 @@ impl Disk {
     /// Make a folder and those above it for a new vault, durably. Links count as "not a
     /// folder": following one could lead out of the vault.
     pub(super) fn make_dirs(&self, path: &Path) -> io::Result<()> {
-        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let _making = self.making.lock();
         self.make_dirs_alone(None, path)
     }
 
@@ -144,7 +144,7 @@ impl Disk {
     /// under a request must not have its vault begun anew where it was mounted, and
     /// what is written there taken for stored.
     pub(super) fn make_dirs_in(&self, within: &Path, path: &Path) -> io::Result<()> {
-        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let _making = self.making.lock();
         self.make_dirs_alone(Some(within), path)
     }
 

@@ -1,9 +1,10 @@
 //! What tests do to the vault's disk: its steps end, or its syncs fail.
 
+use parking_lot::Mutex;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Lets a set number of steps happen, then none.
 #[derive(Debug, Clone)]
@@ -34,7 +35,7 @@ impl Cut {
     pub(super) fn step(&self) -> io::Result<()> {
         let left = self.left.load(Ordering::SeqCst);
         if left <= 0 {
-            let Some(Event(happens)) = self.event.lock().unwrap().take() else {
+            let Some(Event(happens)) = self.event.lock().take() else {
                 return Err(io::Error::other("the process died here"));
             };
             happens();
@@ -52,13 +53,13 @@ impl Cut {
 
     /// Go on after `steps` more, when this has happened.
     pub(super) fn happens(&self, steps: i64, event: impl FnOnce() + Send + 'static) {
-        *self.event.lock().unwrap() = Some(Event(Box::new(event)));
+        *self.event.lock() = Some(Event(Box::new(event)));
         self.after(steps);
     }
 
     /// It has.
     pub(super) fn has_happened(&self) -> bool {
-        self.event.lock().unwrap().is_none()
+        self.event.lock().is_none()
     }
 }
 
@@ -74,18 +75,18 @@ struct State {
 
 impl SyncFault {
     pub(super) fn check(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         state.asked.push(path.to_owned());
         state.fails_with.map_or(Ok(()), |error| Err(error()))
     }
 
     pub(super) fn set(&self, fails_with: Option<fn() -> io::Error>) {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.0.lock();
         state.fails_with = fails_with;
         state.asked.clear();
     }
 
     pub(super) fn asked(&self) -> Vec<PathBuf> {
-        self.0.lock().unwrap().asked.clone()
+        self.0.lock().asked.clone()
     }
 }

@@ -10,6 +10,7 @@ use super::failure;
 use super::layout::Layout;
 use super::names::NameCache;
 use super::record;
+use parking_lot::{Mutex, MutexGuard};
 use s3s::{S3ErrorCode, S3Result};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -17,7 +18,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{OnceLock, Weak};
 
 /// How many keys can be changed at once. Each has a slot on the disk that
 /// names the key in work, so recovery looks at this many keys, not at all.
@@ -99,7 +100,7 @@ impl Inner {
                 .map_err(fail)?;
         }
         let root = std::fs::canonicalize(folder).map_err(fail)?;
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = OPEN.lock();
         open.retain(|(_, vault)| vault.strong_count() > 0);
         if let Some(vault) = open
             .iter()
@@ -201,7 +202,7 @@ impl Inner {
         if self.is_sole_writer() {
             return Ok(());
         }
-        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lock = self.lock.lock();
         if lock.is_some() {
             return Ok(());
         }
@@ -228,7 +229,7 @@ impl Inner {
 
     /// Let other processes write.
     fn disown(&self) {
-        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lock = self.lock.lock();
         self.is_owner.store(false, Ordering::Release);
         unlock(lock.take());
     }
@@ -240,9 +241,7 @@ impl Inner {
     pub(super) fn guard(&self, number: usize) -> KeyGuard<'_> {
         KeyGuard {
             inner: self,
-            slot: self.stripes[number % STRIPES]
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
+            slot: self.stripes[number % STRIPES].lock(),
             number,
         }
     }
@@ -256,9 +255,7 @@ impl Inner {
 
     /// Held while plain places change, so that none is taken twice.
     pub(super) fn lock_placement(&self) -> MutexGuard<'_, ()> {
-        self.placement
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.placement.lock()
     }
 
     pub(super) fn find_bucket(&self, bucket: &str) -> S3Result<Option<Bucket>> {
@@ -325,7 +322,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let lock = self.lock.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let lock = self.lock.get_mut();
         unlock(lock.take());
     }
 }

@@ -7,12 +7,13 @@
 
 use super::layout::{KeyPlace, Name};
 use super::log::Log;
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Names kept over all folders: about 25 MB.
@@ -38,8 +39,8 @@ struct Names {
 struct Shelf(Arc<Mutex<Names>>);
 
 impl Shelf {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Names> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Names> {
+        self.0.lock()
     }
 }
 
@@ -59,8 +60,8 @@ pub(super) struct NameCache {
 }
 
 impl NameCache {
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> parking_lot::MutexGuard<'_, Kept> {
+        self.kept.lock()
     }
 
     /// Forget everything (another process may have written).

@@ -5,7 +5,7 @@ use crate::cli::show;
 use crate::restore::{Event, Progress};
 use crate::types;
 use indicatif::ProgressBar;
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
 /// Without a terminal a progress line is printed this often.
@@ -173,8 +173,8 @@ impl Shown {
         self.bar.finish_and_clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Times> {
-        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Times> {
+        self.times.lock()
     }
 }
 
@@ -263,7 +263,7 @@ mod tests {
 
     impl Screen {
         fn text(&self) -> String {
-            self.0.lock().unwrap().trim().to_owned()
+            self.0.lock().trim().to_owned()
         }
     }
 
@@ -287,11 +287,11 @@ mod tests {
             self.write_str(text)
         }
         fn write_str(&self, text: &str) -> io::Result<()> {
-            self.0.lock().unwrap().push_str(text);
+            self.0.lock().push_str(text);
             Ok(())
         }
         fn clear_line(&self) -> io::Result<()> {
-            self.0.lock().unwrap().clear();
+            self.0.lock().clear();
             Ok(())
         }
         fn flush(&self) -> io::Result<()> {

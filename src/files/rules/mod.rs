@@ -14,10 +14,11 @@ use crate::os::{Dir, Trouble};
 use crate::types::{Fatal, Fingerprint, RelPath, chain};
 use ignore::Match;
 use ignore::gitignore::Gitignore;
+use parking_lot::Mutex;
 use rule_file::RuleFile;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The name of a rule file.
@@ -224,9 +225,9 @@ impl Rules {
         Some(file)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RelPath, (Fingerprint, Arc<RuleFile>)>> {
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<RelPath, (Fingerprint, Arc<RuleFile>)>> {
         // Every change is a single insert or remove: a panic leaves it whole.
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cache.lock()
     }
 }
 

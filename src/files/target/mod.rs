@@ -27,10 +27,10 @@ use super::fault::shown;
 use super::temp::{TempFile, with_fresh_name};
 use crate::os::{Dir, Trouble};
 use crate::types::{Attributes, Class, Fatal, Fault, Fingerprint, RelPath};
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 /// A folder to restore into.
 #[derive(Debug)]
@@ -231,14 +231,14 @@ impl Target {
     }
 
     fn note_made(&self, folder: &RelPath) {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock();
         if made.len() < MADE_MAX {
             made.insert(folder.clone());
         }
     }
 
     fn has_made(&self, folder: &RelPath) -> bool {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = self.made.lock();
         made.contains(folder)
     }
 

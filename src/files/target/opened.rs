@@ -12,8 +12,8 @@ use crate::files::fault::shown;
 use crate::os;
 use crate::os::Dir;
 use crate::types::RelPath;
+use parking_lot::MutexGuard;
 use std::collections::BTreeMap;
-use std::sync::{MutexGuard, PoisonError};
 
 /// What an owner needs to make something in a folder, and to list it.
 pub(super) const MODE_OPENED: u32 = 0o700;
@@ -28,7 +28,7 @@ const OPENED_MAX: usize = 100_000;
 
 impl Target {
     fn opened(&self) -> MutexGuard<'_, BTreeMap<RelPath, u32>> {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+        self.opened.lock()
     }
 
     /// The mode that a folder had before it was opened.

@@ -5,7 +5,8 @@ use crate::history::together;
 use crate::retry::Stop;
 use crate::s3::Store;
 use crate::types::{Fault, Origin};
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// Each is of a database that was being written to at the moment.
 const REMARKS_MAX: usize = 1_000;
@@ -16,11 +17,11 @@ pub(crate) struct Remarks(Arc<Mutex<Vec<Fault>>>);
 
 impl Remarks {
     pub(crate) fn take(&self) -> Vec<Fault> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.0.lock())
     }
 
     fn add(&self, remark: Fault) {
-        let mut remarks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remarks = self.0.lock();
         if remarks.len() < REMARKS_MAX {
             remarks.push(remark);
         }

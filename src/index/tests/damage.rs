@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::index::{engine, keys, ledger};
+use parking_lot::Mutex;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{LazyLock, Mutex, mpsc};
+use std::sync::{LazyLock, mpsc};
 
 const IMPORTS: u64 = 200;
 const IMPORT_RECORDS: u64 = 20;
@@ -233,7 +234,7 @@ fn an_opening_that_never_ends_is_left_behind() {
     let (hold, held) = mpsc::sync_channel::<()>(0);
     let held = Mutex::new(held);
     let opening = opening(&root, move || {
-        let _ = held.lock().unwrap().recv();
+        let _ = held.lock().recv();
         sled::Error::ReportableBug("woken".into())
     });
     let (index, opened) = Index::open_with(opening).unwrap();
@@ -394,7 +395,7 @@ fn a_fresh_index_that_nobody_was_told_of_is_not_taken_for_the_old_one() {
     let index = open(&root);
     let source = docs(&index);
     index.engine().unwrap().damaged("page 7 is missing");
-    close(index.0.engine.write().unwrap().take().unwrap());
+    close(index.0.engine.write().take().unwrap());
     drop(index.0.opening.open().unwrap());
     assert_eq!(index.reopen(), Ok(Opened::Fresh));
     assert_eq!((docs(&index), all(&index, source)), (source, vec![]));

@@ -2,15 +2,20 @@
 
 mod contents;
 mod damage;
-mod desk;
 mod kill;
 mod numbers;
+mod outbox;
 mod parts;
 mod pending;
 
+use super::handle::close;
+use super::opening::Opening;
 use super::*;
-use crate::types::{ContentHash, Fingerprint, Kind, Record, RelKey};
+use crate::types::{Class, ContentHash, Fault, Fingerprint, Kind, Record, RelKey};
+use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A state folder and where its index is.

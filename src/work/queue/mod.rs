@@ -19,7 +19,8 @@ use item::{Item, Lane};
 
 use crate::types::RelPath;
 use lanes::{Entry, Lanes, TRIES_MAX, Want};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// The edit lane is full; ask for a scan instead.
@@ -97,7 +98,7 @@ impl Queue {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while holding the lock leaves counters, not memory, in doubt.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 
     /// Put an edit in the fast lane.

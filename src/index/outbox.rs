@@ -1,11 +1,12 @@
 //! What waits or is to be remembered: messages to send, and small facts.
 
 use super::engine::Batch;
+use super::entries::{from_json, json, read};
+use super::handle::Index;
+use super::keys;
 use super::keys::Space;
 use super::ledger::{META_OUTBOX_DROPPED, number_bytes};
-use super::pending::{from_json, json, read};
 use super::types::{OutboxMessage, SourceId};
-use super::{Index, keys};
 use crate::types::{Class, Fault};
 use serde_json::Value;
 use std::ops::Bound;

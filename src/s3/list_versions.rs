@@ -1,0 +1,198 @@
+//! Lists of versions and delete markers.
+
+use super::at::At;
+use super::order::Recorded;
+use super::page::{
+    ListedVersion, PAGE_KEYS, Page, bounded, broken, bytes, decoded, is_full, left_out, millis,
+    more,
+};
+use super::past::{self, Refused};
+use super::seam::{Given, Marker, Next, Spot};
+use super::store::Store;
+use super::stored::unquote;
+use super::{error, order, seam};
+use crate::types::{Class, Fault};
+use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
+use aws_sdk_s3::types::EncodingType;
+use std::collections::HashSet;
+
+impl Store {
+    /// One page of versions and delete markers below `prefix`: keys in order,
+    /// newest first within a key.
+    ///
+    /// # Errors
+    /// Any class; `Refused` when the server leaves something out between pages.
+    pub async fn list_versions(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&Next>,
+    ) -> Result<Page<ListedVersion>, Fault> {
+        let page = self.versions_page(bucket, prefix, after).await;
+        page.map_err(|refused| refused.fault)
+    }
+
+    /// The same; a refusal says whether the server has no such list at all.
+    pub(super) async fn versions_page(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&Next>,
+    ) -> Result<Page<ListedVersion>, Refused> {
+        let recorded = Recorded::default();
+        let answer = self
+            .client
+            .list_object_versions()
+            .bucket(bucket)
+            .prefix(prefix)
+            .encoding_type(EncodingType::Url)
+            .max_keys(PAGE_KEYS)
+            .set_key_marker(after.map(|after| after.key().to_owned()))
+            .set_version_id_marker(after.and_then(Next::version_id).map(str::to_owned))
+            .customize()
+            .config_override(self.listing())
+            .interceptor(recorded.clone())
+            .send()
+            .await
+            .map_err(|e| Refused {
+                is_unknown: past::is_unknown(&e),
+                fault: error::from_sdk_unless_unknown(
+                    OF_VERSIONS,
+                    &format!("{bucket}/{prefix}"),
+                    e,
+                ),
+            })?;
+        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+        let (versions, markers) = (versions(&answer, encoded), markers(&answer, encoded));
+        let (mut items, mut in_order) =
+            order::joined(versions, markers, recorded.take().as_deref());
+        let names = items
+            .iter()
+            .flat_map(|v| [&v.key, &v.version_id, &v.etag, &v.storage_class]);
+        bounded(OF_VERSIONS, bucket, names)?;
+        let spots: Vec<Spot> = items.iter().map(Spot::of).collect();
+        let given = given_versions(&answer, &spots, encoded);
+        let marker = given.marker.iter();
+        let marker = marker.flat_map(|m| m.keys.iter().chain([&m.version_id]));
+        bounded(OF_VERSIONS, bucket, marker)?;
+        let seam = seam::seam(after, &given);
+        if let Some(after) = after.filter(|_| !seam.is_proved) {
+            // Rare, and the futures of all who list would hold it.
+            Box::pin(self.all_gone(bucket, after)).await?;
+        }
+        let next = seam::next(after, given, seam.new_from);
+        let next = next.map_err(|cause| broken(OF_VERSIONS, bucket, cause))?;
+        items.drain(..seam.new_from);
+        drop_doubles(&mut items);
+        if !in_order {
+            items.sort_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
+            // Nothing else can belong between them.
+            in_order = after.is_none() && next.is_none();
+        }
+        Ok(Page {
+            items,
+            next: next.map(Box::new),
+            in_order,
+        })
+    }
+
+    /// That none of the versions is there any more that should have come again.
+    async fn all_gone(&self, bucket: &str, after: &Next) -> Result<(), Fault> {
+        for spot in after.again() {
+            let at = At {
+                bucket,
+                key: &spot.key,
+            };
+            match self.head(at, Some(&spot.version_id)).await {
+                Ok(None) => {}
+                Ok(Some(_)) => return Err(left_out(OF_VERSIONS, bucket)),
+                // That of a delete marker is refused (405).
+                Err(fault) if fault.class == Class::Refused => {
+                    return Err(left_out(OF_VERSIONS, bucket));
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Spot {
+    fn of(version: &ListedVersion) -> Self {
+        Self {
+            key: version.key.clone(),
+            version_id: version.version_id.clone(),
+        }
+    }
+}
+
+/// A version that comes twice is one.
+fn drop_doubles(items: &mut Vec<ListedVersion>) {
+    let mut seen = HashSet::with_capacity(items.len());
+    let firsts: Vec<bool> = items
+        .iter()
+        .map(|v| seen.insert((&v.key, &v.version_id)))
+        .collect();
+    let mut firsts = firsts.into_iter();
+    items.retain(|_| firsts.next().unwrap_or(true));
+}
+
+/// What a list of versions fails to do.
+const OF_VERSIONS: &str = "list the versions of";
+
+fn versions(answer: &ListObjectVersionsOutput, encoded: bool) -> Vec<ListedVersion> {
+    let versions = answer.versions().iter().filter_map(|v| {
+        Some(ListedVersion {
+            key: decoded(v.key()?, encoded),
+            version_id: v.version_id().unwrap_or("null").to_owned(),
+            is_latest: v.is_latest().unwrap_or(false),
+            is_marker: false,
+            etag: unquote(v.e_tag()),
+            stored_bytes: bytes(v.size()),
+            modified_ms: millis(v.last_modified()),
+            storage_class: v
+                .storage_class()
+                .map_or_else(|| "STANDARD".to_owned(), |c| c.as_str().to_owned()),
+        })
+    });
+    versions.collect()
+}
+
+fn markers(answer: &ListObjectVersionsOutput, encoded: bool) -> Vec<ListedVersion> {
+    let markers = answer.delete_markers().iter().filter_map(|m| {
+        Some(ListedVersion {
+            key: decoded(m.key()?, encoded),
+            version_id: m.version_id().unwrap_or("null").to_owned(),
+            is_latest: m.is_latest().unwrap_or(false),
+            is_marker: true,
+            etag: String::new(),
+            stored_bytes: 0,
+            modified_ms: millis(m.last_modified()),
+            storage_class: String::new(),
+        })
+    });
+    markers.collect()
+}
+
+fn given_versions<'a>(
+    answer: &ListObjectVersionsOutput,
+    spots: &'a [Spot],
+    encoded: bool,
+) -> Given<'a> {
+    let key = answer.next_key_marker().filter(|key| !key.is_empty());
+    let version_id = answer.next_version_id_marker().unwrap_or_default();
+    Given {
+        more: more(
+            answer.is_truncated(),
+            key.is_some(),
+            is_full(spots.len(), PAGE_KEYS),
+        ),
+        spots,
+        token: None,
+        // `Differs::MarkerNotEncoded`
+        marker: key.map(|key| Marker {
+            keys: [key.to_owned(), decoded(key, encoded)],
+            version_id: version_id.to_owned(),
+        }),
+    }
+}
