@@ -1,14 +1,14 @@
 //! `keepwatch restore`: files back into a folder, as they are now or were then.
 
-mod before;
+mod preflight;
 mod compare;
-mod done;
+mod part;
 mod left_alone;
 mod moments;
 pub(crate) mod parts;
-mod shown;
+mod progress;
 mod summary;
-mod told;
+mod notify;
 
 use super::args::{CommonArgs, RestoreArgs};
 use super::exit_code::{COMPLETE, FAILED, PARTIAL};
@@ -23,11 +23,11 @@ use crate::retry::Stop;
 use crate::types;
 use crate::types::{Fatal, FatalKind, Moment, command, parse_moment};
 use compare::Purpose;
-use done::{Done, Part, unmatched};
+use part::{PartResult, Part, unmatched};
 use jiff::Timestamp;
 use moments::as_of;
 use parts::parts;
-use shown::Shown;
+use progress::RestoreProgress;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -64,7 +64,7 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
     };
     let place = format!("{} into {to}", depot.store.place());
     let (ask, asked) = watch::channel(false);
-    let shown = Arc::new(Shown::new(common.quiet));
+    let shown = Arc::new(RestoreProgress::new(common.quiet));
     let work = all(&depot, parts, args, &shown, Stop::new(asked));
     let done = until_stopped(ask, work).await;
     shown.end();
@@ -74,11 +74,11 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
         .ok()
         .and_then(|done| nothing_at_all(done, args, moment, &depot));
     let ended = match (&done, &nothing) {
-        (Ok(_), Some(fatal)) => told::Ended::Stopped(fatal, (0, 0)),
-        (Ok(done), None) => told::Ended::Done(done),
-        (Err(fatal), _) => told::Ended::Stopped(fatal, shown.so_far()),
+        (Ok(_), Some(fatal)) => notify::Ended::Stopped(fatal, (0, 0)),
+        (Ok(done), None) => notify::Ended::Done(done),
+        (Err(fatal), _) => notify::Ended::Stopped(fatal, shown.so_far()),
     };
-    told::tell(depot.config.as_ref(), now, place, ended).await;
+    notify::tell(depot.config.as_ref(), now, place, ended).await;
     let done = done?;
     if common.json {
         show::json(&summary::json(&depot, &done, moment))?;
@@ -158,14 +158,14 @@ async fn all(
     depot: &Depot,
     parts: Vec<Part>,
     args: &RestoreArgs,
-    shown: &Arc<Shown>,
+    shown: &Arc<RestoreProgress>,
     stop: Stop,
-) -> Result<Vec<Done>, Fatal> {
+) -> Result<Vec<PartResult>, Fatal> {
     let alone = parts.len() == 1;
     let store = &depot.store;
-    let ready = before::look(depot, parts, args, shown, &stop).await?;
+    let ready = preflight::look(depot, parts, args, shown, &stop).await?;
     let mut done = Vec::new();
-    for before::Ready {
+    for preflight::Ready {
         named,
         what,
         to,
@@ -177,7 +177,7 @@ async fn all(
         let request = match request {
             Ok(request) => request,
             Err(fatal) => {
-                done.push(Done {
+                done.push(PartResult {
                     named,
                     what,
                     to,
@@ -199,7 +199,7 @@ async fn all(
             }
             eprintln!("{}: {fatal}", types::clean(&named.name));
         }
-        done.push(Done {
+        done.push(PartResult {
             named,
             what,
             to,
@@ -235,7 +235,7 @@ pub(super) async fn until_stopped<T>(
 }
 
 /// The exit code of a restore that found something.
-fn verdict(done: &[Done]) -> u8 {
+fn verdict(done: &[PartResult]) -> u8 {
     let results: Vec<&Restored> = done
         .iter()
         .filter_map(|one| one.result.as_ref().ok())
@@ -253,12 +253,12 @@ fn verdict(done: &[Done]) -> u8 {
 /// Everything was looked at, and nothing of what was asked for is in the bucket: a
 /// failure that says why.
 fn nothing_at_all(
-    done: &[Done],
+    done: &[PartResult],
     args: &RestoreArgs,
     moment: Option<Moment>,
     depot: &Depot,
 ) -> Option<Fatal> {
-    let found_none = |one: &Done| matches!(&one.result, Ok(restored) if restored.found() == 0);
+    let found_none = |one: &PartResult| matches!(&one.result, Ok(restored) if restored.found() == 0);
     if done.is_empty() || !done.iter().all(found_none) {
         return None;
     }
@@ -270,7 +270,7 @@ fn nothing_at_all(
 }
 
 /// What there is instead of what is in none of the sources.
-fn misses(done: &[Done]) -> Misses {
+fn misses(done: &[PartResult]) -> Misses {
     let mut all = Misses::default();
     let missing = unmatched(done);
     for (typed, _) in done.iter().flat_map(|one| &one.what) {

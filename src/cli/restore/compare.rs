@@ -1,7 +1,7 @@
 //! `keepwatch restore --dry-run` and `--diff`: what would be done, and what differs.
 //! Nothing is written, and no file's content is downloaded.
 
-use super::done::Part;
+use super::part::Part;
 use super::moments::{as_of, moment_json};
 use super::summary::covered_line;
 use crate::cli::exit_code::{COMPLETE, DIFFERENT, FAILED, PARTIAL};

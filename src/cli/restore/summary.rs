@@ -1,6 +1,6 @@
 //! What a restore came to, in words and as JSON.
 
-use super::done::{Done, unmatched};
+use super::part::{PartResult, unmatched};
 use super::moments::{as_of, moment_json};
 use super::parts::meant_perhaps;
 use crate::cli::origins::Depot;
@@ -21,7 +21,7 @@ const UNRESTED_NAMED_MAX: usize = 20;
 const COVERED_NAMED_MAX: usize = 100;
 
 /// The whole result for programs.
-pub(super) fn json(depot: &Depot, done: &[Done], moment: Option<Moment>) -> Value {
+pub(super) fn json(depot: &Depot, done: &[PartResult], moment: Option<Moment>) -> Value {
     let sources: Vec<Value> = done
         .iter()
         .map(|one| {
@@ -58,8 +58,8 @@ pub(super) fn json(depot: &Depot, done: &[Done], moment: Option<Moment>) -> Valu
 }
 
 /// The result for people.
-pub(super) fn print(depot: &Depot, done: &[Done]) {
-    let has_found = |one: &Done| {
+pub(super) fn print(depot: &Depot, done: &[PartResult]) {
+    let has_found = |one: &PartResult| {
         one.result
             .as_ref()
             .map_or(true, |restored| restored.found() > 0)
@@ -121,7 +121,7 @@ pub(super) fn print(depot: &Depot, done: &[Done]) {
 }
 
 /// Something failed that may work the next time.
-fn may_go_on(one: &Done) -> bool {
+fn may_go_on(one: &PartResult) -> bool {
     one.result
         .as_ref()
         .map_or(true, |restored| restored.failed.total > 0)
@@ -140,13 +140,13 @@ pub(super) fn covered_line(covered: &Covered, fate: &str, depot: &Depot) -> Stri
     )
 }
 
-fn is_whole(done: &[Done]) -> bool {
+fn is_whole(done: &[PartResult]) -> bool {
     holds(done, Restored::is_complete)
 }
 
-fn holds(done: &[Done], is_so: impl Fn(&Restored) -> bool) -> bool {
-    let ok = |one: &Done| one.result.as_ref().is_ok_and(&is_so);
-    let found = |one: &Done| {
+fn holds(done: &[PartResult], is_so: impl Fn(&Restored) -> bool) -> bool {
+    let ok = |one: &PartResult| one.result.as_ref().is_ok_and(&is_so);
+    let found = |one: &PartResult| {
         one.result
             .as_ref()
             .is_ok_and(|restored| restored.found() > 0)
@@ -155,7 +155,7 @@ fn holds(done: &[Done], is_so: impl Fn(&Restored) -> bool) -> bool {
 }
 
 /// What a restore in place did to what was there.
-fn beside(one: &Done, restored: &Restored) -> Vec<String> {
+fn beside(one: &PartResult, restored: &Restored) -> Vec<String> {
     let mut lines = Vec::new();
     if restored.replaced_stored > 0 {
         lines.push(format!(

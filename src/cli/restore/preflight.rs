@@ -1,9 +1,9 @@
 //! Before the first file is written: how much it is, whether the disk has room,
 //! and what is in cold storage.
 
-use super::done::Part;
+use super::part::Part;
 use super::left_alone::left_alone;
-use super::shown::Shown;
+use super::progress::RestoreProgress;
 use crate::cli::args::RestoreArgs;
 use crate::cli::origins::{Depot, Named};
 use crate::files::Target;
@@ -53,7 +53,7 @@ pub(super) async fn look(
     depot: &Depot,
     parts: Vec<Part>,
     args: &RestoreArgs,
-    screen: &Arc<Shown>,
+    screen: &Arc<RestoreProgress>,
     stop: &Stop,
 ) -> Result<Vec<Ready>, Fatal> {
     let alone = parts.len() == 1;
