@@ -49,7 +49,7 @@ impl Upload<'_> {
         let copied = transfer::copy(&self.job(), content, &original, meta).await;
         match &copied {
             // That the copy cannot be looked at says nothing about copying.
-            Err(fault) if fault.class == Class::Transient && !fault.is_reading() => {
+            Err(fault) if fault.class == Class::Transient && !fault.operation.is_reading() => {
                 self.source.copies.failed();
             }
             Err(_) => {}

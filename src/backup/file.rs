@@ -21,8 +21,8 @@ use crate::transfer::{
     Content, Copied, Done, Job, Original, SMALL_BYTES_MAX, Sent, Wire, is_of_one_piece,
 };
 use crate::types::{
-    Carried, Class, ContentHash, Fault, Fingerprint, FullKey, Kind, Look, ObjectMeta, Parts,
-    Record, RelKey,
+    Carried, Class, ContentHash, Fault, Fingerprint, FullKey, Kind, Look, ObjectMeta, Operation,
+    Parts, Record, RelKey,
 };
 use crate::work::{Item, Lane};
 use bytes::Bytes;
@@ -353,7 +353,9 @@ impl<'a> Upload<'a> {
         };
         match &sent {
             Ok(Sent::Stored(done)) if done.cost.reused_bytes > 0 => self.source.copies.answered(),
-            Err(fault) if fault.class == Class::Transient && fault.is_part_copy() => {
+            Err(fault)
+                if fault.class == Class::Transient && fault.operation == Operation::CopyPart =>
+            {
                 self.source.copies.failed();
             }
             _ => {}

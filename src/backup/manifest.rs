@@ -25,7 +25,7 @@ use crate::status::ScanDone;
 use crate::transfer;
 use crate::transfer::{Job, Patience, Reading, Sent, Wire};
 use crate::types::{
-    Class, ContentHash, Fault, Kind, ObjectMeta, Record, RelKey, RelPath, chain, text,
+    Class, ContentHash, Fault, Kind, ObjectMeta, Operation, Record, RelKey, RelPath, chain, text,
 };
 use crate::work::Lane;
 use flate2::Compression;
@@ -148,7 +148,7 @@ async fn write(ctx: &Arc<Context>, number: usize) -> Result<Option<(String, Trai
     let sent = tokio::time::timeout(SENDING_TIME_MAX, sending).await;
     let etag = sent.unwrap_or_else(|_| {
         let why = "it took too long";
-        Err(Fault::new(Class::Transient, "upload", &key, why))
+        Err(Fault::new(Class::Transient, Operation::Upload, &key, why))
     })?;
     note(ctx, number, &key, etag, says).await?;
     Ok(Some((key, trailer)))

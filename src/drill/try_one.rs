@@ -9,7 +9,6 @@ use super::scratch::Scratch;
 use super::why::Why;
 use crate::os::blocking::blocking;
 use crate::retry::Stop;
-use crate::s3;
 use crate::s3::{At, Head};
 use crate::source::Context;
 use crate::types::{Class, ContentHash, Fault, MetaRefused, ObjectMeta, Origin, RelKey};
@@ -105,7 +104,7 @@ impl Trial<'_> {
             Ok(restored) => Ok(Ended::Identical(restored)),
             Err(fault) if fault.class == Class::NotFound => Ok(Ended::Passed),
             // The archives of Intelligent-Tiering have no class of their own.
-            Err(fault) if s3::is_cold(&fault) => Ok(Ended::Cold),
+            Err(fault) if fault.is_cold() => Ok(Ended::Cold),
             Err(fault) if fault.class == Class::Damaged => {
                 Ok(self.wrong(candidate, Some(Damage::Altered), fault.cause))
             }

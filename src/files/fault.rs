@@ -5,7 +5,7 @@
 
 use crate::os;
 use crate::os::Trouble;
-use crate::types::{Class, Fault, RelPath, chain};
+use crate::types::{Class, Fault, FaultDetail, RelPath, chain};
 use std::io;
 
 /// Longer paths are shown by their two ends: a line in a log stays a line.
@@ -14,16 +14,26 @@ const SUBJECT_CHARS_MAX: usize = 1024;
 /// Reading `subject` failed.
 pub(super) fn reading(operation: &str, subject: impl Into<String>, error: &io::Error) -> Fault {
     let (class, hint) = of_reading(os::trouble(error));
-    Fault::new(class, operation, subject, chain(error)).hint(hint)
+    let fault = Fault::new(class, operation, subject, chain(error));
+    fault.hint(hint).with_source(kept(error))
 }
 
 /// Writing `subject` failed.
 pub(super) fn writing(operation: &str, subject: impl Into<String>, error: &io::Error) -> Fault {
     let (class, hint) = of_writing(os::trouble(error));
-    let fault = Fault::new(class, operation, subject, chain(error)).hint(hint);
-    Fault {
-        is_of_the_disk: is_of_the_disk(error),
-        ..fault
+    let fault = Fault::new(class, operation, subject, chain(error));
+    let fault = fault.hint(hint).with_source(kept(error));
+    match is_of_the_disk(error) {
+        true => fault.detail(FaultDetail::DiskRefuses),
+        false => fault,
+    }
+}
+
+/// The same error to keep.
+fn kept(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::new(error.kind(), chain(error)),
     }
 }
 
@@ -196,8 +206,12 @@ mod tests {
             (ErrorKind::Other, false),
         ] {
             let error = io::Error::from(kind);
-            assert_eq!(writing("write", "a", &error).is_of_the_disk, want, "{kind}");
-            assert!(!reading("read", "a", &error).is_of_the_disk, "{kind}");
+            assert_eq!(
+                writing("write", "a", &error).is_of_the_disk(),
+                want,
+                "{kind}"
+            );
+            assert!(!reading("read", "a", &error).is_of_the_disk(), "{kind}");
         }
         #[cfg(unix)]
         for (errno, want) in [
@@ -206,7 +220,7 @@ mod tests {
         ] {
             let error = io::Error::from_raw_os_error(errno.raw_os_error());
             let fault = writing("write", "a", &error);
-            assert_eq!(fault.is_of_the_disk, want, "{errno}");
+            assert_eq!(fault.is_of_the_disk(), want, "{errno}");
         }
     }
 

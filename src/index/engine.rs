@@ -15,7 +15,7 @@ use super::keys::Space;
 use super::private::write_private;
 use super::refusal::{HINT_DAMAGED, OpenRefused, given_up, refused};
 use super::worker::Worker;
-use crate::types::{Class, Fault};
+use crate::types::{Class, Fault, FaultDetail};
 use parking_lot::Mutex;
 use std::fs;
 use std::fs::File;
@@ -256,13 +256,18 @@ impl Engine {
 
     /// Note that the database holds what it cannot hold.
     pub(super) fn damaged(&self, why: &str) -> Fault {
+        self.unusable(why, FaultDetail::IndexDamaged)
+    }
+
+    fn unusable(&self, why: &str, detail: FaultDetail) -> Fault {
         let fault = Fault::new(
             Class::Local,
             "use the index",
             self.folder.display().to_string(),
             why,
         )
-        .hint(HINT_DAMAGED);
+        .hint(HINT_DAMAGED)
+        .detail(detail);
         // Best effort: without the flag the next opening's own check finds the damage.
         let _ = write_private(&self.folder.join(DAMAGED_FLAG), why.as_bytes());
         self.broken.get_or_init(|| fault.clone());
@@ -305,7 +310,8 @@ impl Engine {
             Fault::new(Class::Local, operation, subject, why)
         };
         Err(match refused {
-            OpenRefused::Damaged(why) | OpenRefused::Stuck(why) => self.damaged(&why),
+            OpenRefused::Damaged(why) => self.damaged(&why),
+            OpenRefused::Stuck(why) => self.unusable(&why, FaultDetail::IndexStuck),
             OpenRefused::Locked(why) => fault(why),
             OpenRefused::Computer { why, hint } => fault(why).hint(hint),
         })

@@ -5,7 +5,7 @@
 //! a full disk damage.
 
 use super::worker::Failed;
-use crate::types::{Fault, chain};
+use crate::types::{Fault, FaultDetail, chain};
 use std::io;
 use std::path::Path;
 
@@ -35,9 +35,9 @@ pub(super) enum OpenRefused {
 
 impl From<Fault> for OpenRefused {
     fn from(fault: Fault) -> Self {
-        if fault.cause == CAUSE_STUCK {
+        if fault.detail == Some(FaultDetail::IndexStuck) {
             Self::Stuck(fault.cause)
-        } else if fault.hint == HINT_DAMAGED {
+        } else if fault.detail == Some(FaultDetail::IndexDamaged) {
             Self::Damaged(fault.cause)
         } else {
             Self::Computer {

@@ -44,7 +44,7 @@ impl FailureStreak {
             // Some single objects may be locked away; if all are, it is the key.
             Class::Denied if !self.any_success => return Verdict::EndRun,
             // The disk says nothing about the server.
-            _ if fault.is_of_the_disk => {}
+            _ if fault.is_of_the_disk() => {}
             class if class.is_destination() => self.in_a_row += 1,
             _ => self.any_success = true,
         }
@@ -59,6 +59,7 @@ impl FailureStreak {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::FaultDetail;
 
     fn fault(class: Class) -> Fault {
         Fault::new(class, "download", "a", "x")
@@ -66,10 +67,7 @@ mod tests {
 
     #[test]
     fn each_failure_has_one_meaning_for_the_run() {
-        let of_the_disk = Fault {
-            is_of_the_disk: true,
-            ..fault(Class::Local)
-        };
+        let of_the_disk = fault(Class::Local).detail(FaultDetail::DiskRefuses);
         for (name, had_success, fault, want) in [
             ("no bucket", true, fault(Class::NoBucket), Verdict::EndRun),
             (
@@ -119,10 +117,7 @@ mod tests {
         streak.succeeded();
         assert_eq!(streak.failed(&fault(Class::Transient)), GoOn);
         // The disk's failures are no word about the server's.
-        let of_the_disk = Fault {
-            is_of_the_disk: true,
-            ..fault(Class::Transient)
-        };
+        let of_the_disk = fault(Class::Transient).detail(FaultDetail::DiskRefuses);
         assert_eq!([(); 5].map(|()| streak.failed(&of_the_disk)), [GoOn; 5]);
     }
 }

@@ -1,6 +1,6 @@
 //! Work that blocks, beside the async threads.
 
-use crate::types::{Class, Fault, chain};
+use crate::types::{Class, Fault, Operation};
 
 /// Run blocking work (disk, index) off the async threads.
 ///
@@ -17,10 +17,10 @@ pub async fn blocking<T: Send + 'static>(
 /// # Errors
 /// As [`blocking`].
 pub async fn blocking_on<T: Send + 'static>(
-    operation: &str,
+    operation: impl Into<Operation>,
     subject: impl Into<String>,
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
     let joined = tokio::task::spawn_blocking(work).await;
-    joined.unwrap_or_else(|error| Err(Fault::new(Class::Local, operation, subject, chain(&error))))
+    joined.unwrap_or_else(|error| Err(Fault::from_error(Class::Local, operation, subject, error)))
 }

@@ -2,7 +2,7 @@
 //! whole is full.
 
 use crate::files::Target;
-use crate::types::{Class, Fatal, Fault, text};
+use crate::types::{Class, Fatal, Fault, FaultDetail, text};
 
 /// What a restore leaves free. A disk that is full to its last byte stops other
 /// programs, and small files that are under way together reach it between the
@@ -36,10 +36,8 @@ fn fits(free: u64, bytes: u64, subject: &str) -> Result<(), Fault> {
         text::size(RESERVE_BYTES),
         text::size(free)
     );
-    Err(Fault {
-        is_of_the_disk: true,
-        ..Fault::new(Class::Local, "write", subject, cause).hint(HINT)
-    })
+    let fault = Fault::new(Class::Local, "write", subject, cause);
+    Err(fault.hint(HINT).detail(FaultDetail::DiskRefuses))
 }
 
 /// How the run ends when nothing more goes onto the disk; `None` while other files
@@ -88,7 +86,7 @@ mod tests {
             assert_eq!(fits(free, bytes, "f").is_ok(), want, "{bytes} of {free}");
         }
         let fault = fits(R + 9, 10, "f").unwrap_err();
-        assert!(fault.is_of_the_disk, "{fault}");
+        assert!(fault.is_of_the_disk(), "{fault}");
         assert!(fault.hint.contains("--to"), "{fault}");
     }
 

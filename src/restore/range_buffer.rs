@@ -8,7 +8,7 @@
 
 use crate::retry::Stop;
 use crate::s3::GetBody;
-use crate::types::{Class, Fault};
+use crate::types::{Class, Fault, Operation};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -235,7 +235,7 @@ impl BufRead for BodyReader {
                 None => {
                     return Err(self.fail(Fault::new(
                         Class::Transient,
-                        "download",
+                        Operation::Download,
                         &self.subject,
                         "it was asked to stop",
                     )));
@@ -289,7 +289,7 @@ pub(crate) async fn collect(
 pub(crate) fn cut_off(subject: &str) -> Fault {
     Fault::new(
         Class::Transient,
-        "download",
+        Operation::Download,
         subject,
         "the connection ended in the middle",
     )

@@ -6,7 +6,7 @@ use super::faults::damaged;
 use super::range_buffer::{BodyReader, BufferedRange, RANGE_BYTES, cut_off};
 use crate::history::Chosen;
 use crate::retry::Patience;
-use crate::types::{Class, Fault};
+use crate::types::{Class, Fault, Operation};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -76,7 +76,7 @@ async fn feed(
             Ok(done) => done,
             Err(error) => Err(Fault::new(
                 Class::Local,
-                "download",
+                Operation::Download,
                 chosen.subject(),
                 crate::types::chain(&error),
             )),

@@ -332,7 +332,7 @@ impl Run {
 
     /// One file's failure, or the end of the run?
     async fn failed(&mut self, fault: Fault) -> Result<(), Fatal> {
-        if fault.is_of_the_disk {
+        if fault.is_of_the_disk() {
             self.refused_in_a_row += 1;
             let (target, refused) = (self.ctx.target.clone(), self.refused_in_a_row);
             let asked = fault.clone();

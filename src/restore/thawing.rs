@@ -8,7 +8,7 @@ use super::context::RestoreContext;
 use super::faults::gone;
 use super::outcome::Outcome;
 use crate::history::{Chosen, head};
-use crate::s3::{Asked, is_cold};
+use crate::s3::Asked;
 use crate::types::{Class, Cold, Fault, MetaRefused, Speed, Thaw};
 
 /// After a failure: if it is that the object is cold, have it thawed when told to.
@@ -19,7 +19,7 @@ pub(crate) async fn if_cold(
     chosen: &Chosen,
     fault: Fault,
 ) -> Result<Outcome, Fault> {
-    if !is_cold(&fault) {
+    if !fault.is_cold() {
         return Err(fault);
     }
     if is_foreign(ctx, chosen).await? {

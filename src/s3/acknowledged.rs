@@ -12,7 +12,7 @@ use super::head::Head;
 use super::object_headers::ObjectHeaders;
 use super::store::Store;
 use super::stored::Stored;
-use crate::types::{Class, ContentHash, Fault, chain};
+use crate::types::{Class, ContentHash, Fault, Operation, chain};
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 
@@ -24,7 +24,7 @@ const HASHED_AT_ONCE_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Acknowledged {
     /// What was asked for, a verb that takes the object.
-    pub(super) operation: &'static str,
+    pub(super) operation: Operation,
     /// What the answer says; either may be missing.
     pub(super) stored: Stored,
     /// The answer proves that the version holds what it should.
@@ -73,7 +73,12 @@ impl Store {
 
     /// The id of a key's newest version, whose ETag is known, where only the list
     /// of versions tells ids.
-    async fn id_of_newest(&self, operation: &str, at: At<'_>, etag: &str) -> Result<String, Fault> {
+    async fn id_of_newest(
+        &self,
+        operation: Operation,
+        at: At<'_>,
+        etag: &str,
+    ) -> Result<String, Fault> {
         let page = self.list_versions(at.bucket, at.key, None).await?;
         let newest = page.items.into_iter().next();
         let newest = newest.filter(|v| v.key == at.key && !v.is_marker && v.etag == etag);
@@ -88,7 +93,7 @@ impl Store {
         let page = self.list_versions(at.bucket, at.key, None).await?;
         let newest = page.items.into_iter().next();
         match newest.filter(|v| v.key == at.key) {
-            Some(newest) if !newest.is_marker => Err(missing("mark as deleted", at)),
+            Some(newest) if !newest.is_marker => Err(missing(Operation::MarkDeleted, at)),
             Some(newest) => Ok(newest.version_id),
             None => Ok(String::new()),
         }
@@ -96,7 +101,7 @@ impl Store {
 }
 
 /// The server said yes and does not have it.
-fn missing(operation: &str, at: At<'_>) -> Fault {
+fn missing(operation: Operation, at: At<'_>) -> Fault {
     Fault::new(
         Class::Transient,
         operation,

@@ -7,7 +7,7 @@
 use super::at::At;
 use super::error;
 use super::store::Store;
-use crate::types::{Fault, Speed, Thaw};
+use crate::types::{Fault, Operation, Speed, Thaw};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types::{GlacierJobParameters, RestoreRequest, Tier};
 
@@ -50,7 +50,7 @@ impl Store {
             Err(error) if error.code() == Some("RestoreAlreadyInProgress") => Ok(Asked::UnderWay),
             // Nothing to thaw: it has come back by itself, or was never cold.
             Err(error) if is_warm(error.code()) => Ok(Asked::Ready),
-            Err(error) => Err(error::from_sdk("thaw", &at.subject(), error)),
+            Err(error) => Err(error::from_sdk(Operation::Thaw, &at.subject(), error)),
         }
     }
 }
@@ -75,7 +75,12 @@ fn request(thaw: Thaw, keeps_copy: bool, at: At<'_>) -> Result<RestoreRequest, F
     let job = GlacierJobParameters::builder().tier(tier).build();
     let job = job.map_err(|error| {
         let cause = crate::types::chain(&error);
-        Fault::new(crate::types::Class::Refused, "thaw", at.subject(), cause)
+        Fault::new(
+            crate::types::Class::Refused,
+            Operation::Thaw,
+            at.subject(),
+            cause,
+        )
     })?;
     let days = keeps_copy.then(|| i32::try_from(thaw.days).unwrap_or(i32::MAX));
     Ok(RestoreRequest::builder()

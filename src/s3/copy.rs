@@ -13,7 +13,7 @@ use super::store::Store;
 use super::stored::Stored;
 use super::upload::{PartDone, Upload, crc64_of, sha256_of};
 use super::{error, timeouts};
-use crate::types::{Class, Fault};
+use crate::types::{Class, Fault, Operation};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types::{MetadataDirective, TaggingDirective};
 use std::ops::Range;
@@ -84,7 +84,10 @@ impl Store {
             .await
             .map_err(|error| {
                 let is_unknown = matches!(error.code(), Some("NotImplemented" | "InvalidArgument"));
-                Refusal(error::from_sdk("copy", &at.subject(), error), is_unknown)
+                Refusal(
+                    error::from_sdk(Operation::Copy, &at.subject(), error),
+                    is_unknown,
+                )
             })?;
         let etag = answer.copy_object_result().and_then(|r| r.e_tag());
         Ok(Stored::of(answer.version_id(), etag))
@@ -115,7 +118,7 @@ impl Store {
         }
         if !from.is_pinned() {
             let why = "its key has a `%`, and no version id tells it from others";
-            let operation = "copy a part of";
+            let operation = Operation::CopyPart;
             return Err(Fault::new(Class::NotFound, operation, at.subject(), why));
         }
         // `Differs::PartCopyCrashesOnPercent`: who undoes escapes twice finds another
@@ -174,13 +177,16 @@ impl Store {
                 let status = error.raw_response().map(|r| r.status().as_u16());
                 // In cold storage it is as good as gone, and the server does well.
                 let is_cold = error::is_archive_code(error.code());
-                let fault = error::from_sdk_unless_unknown("copy a part of", &at.subject(), error);
-                let class = match status {
-                    Some(412) => Class::NotFound,
-                    _ if is_cold => Class::NotFound,
-                    _ => fault.class,
-                };
-                Fault { class, ..fault }
+                let fault =
+                    error::from_sdk_unless_unknown(Operation::CopyPart, &at.subject(), error);
+                if status != Some(412) && !is_cold {
+                    return fault;
+                }
+                Fault {
+                    class: Class::NotFound,
+                    detail: None,
+                    ..fault
+                }
             })?;
         let result = answer.copy_part_result();
         Ok(PartDone {

@@ -6,7 +6,7 @@ use super::error;
 use super::head::{BytesAre, Head, parse_meta};
 use super::store::Store;
 use super::stored::unquote;
-use crate::types::{Class, Fault, chain};
+use crate::types::{Class, Fault, Operation, chain};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use std::ops::Range;
@@ -72,7 +72,7 @@ impl GetBody {
     }
 
     fn broken(&self, cause: String) -> Fault {
-        Fault::new(Class::Transient, "download", &self.subject, cause)
+        Fault::new(Class::Transient, Operation::Download, &self.subject, cause)
             .hint("Keepwatch tries again by itself")
     }
 
@@ -115,7 +115,7 @@ impl Store {
         }
         Err(Fault::new(
             Class::Refused,
-            "download",
+            Operation::Download,
             at.subject(),
             format!(
                 "the server was asked for the bytes from {} on and sent others",
@@ -142,7 +142,7 @@ impl Store {
             .set_range(range)
             .send()
             .await
-            .map_err(|e| error::from_sdk("download", &at.subject(), e))?;
+            .map_err(|e| error::from_sdk(Operation::Download, &at.subject(), e))?;
         let head = Head {
             version_id: answer.version_id().unwrap_or_default().to_owned(),
             etag: unquote(answer.e_tag()),

@@ -3,12 +3,9 @@
 use super::marks::NotTheServer;
 use super::{marks, response_limit, xml};
 use crate::aws::{Explained, hide_keys};
-use crate::types::{Class, Fault, chain, clean, command};
+use crate::types::{Class, Fault, FaultDetail, Operation, chain, clean, command};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-
-/// What to do about a version in cold storage.
-const COLD: &str = "the version is in cold storage (Glacier)";
 
 /// The bytes are in cold storage (S3 API, GetObject and RestoreObject).
 pub(super) const IN_ARCHIVE: &str = "InvalidObjectState";
@@ -21,13 +18,12 @@ pub(super) fn is_archive_code(code: Option<&str>) -> bool {
     matches!(code, Some(IN_ARCHIVE | SOURCE_IN_ARCHIVE))
 }
 
-/// True when the bytes were not given out because they are in cold storage.
-pub fn is_cold(fault: &Fault) -> bool {
-    fault.class == Class::Refused && fault.hint.starts_with(COLD)
-}
-
 /// Classify an SDK error. `operation` is a verb that takes `subject`.
-pub(super) fn from_sdk<E>(operation: &str, subject: &str, error: SdkError<E, HttpResponse>) -> Fault
+pub(super) fn from_sdk<E>(
+    operation: Operation,
+    subject: &str,
+    error: SdkError<E, HttpResponse>,
+) -> Fault
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -63,14 +59,34 @@ where
     let hint = match class {
         Class::Denied if is_about_kms(&code, &detail) => KMS.to_owned(),
         Class::Denied if is_about_account(&code) => ACCOUNT.to_owned(),
-        Class::Denied => permission(operation),
+        Class::Denied => permission(&operation),
         _ if is_elsewhere(&code, status.unwrap_or(0)) => {
             elsewhere(error.raw_response().and_then(region_of).as_deref())
         }
         _ => remedy(class, &code),
     };
     // The server's own words: they must neither forge lines nor fill a log.
-    Fault::new(class, operation, subject, clean(&hide_keys(&detail))).hint(hint)
+    let fault = Fault::new(class, operation, subject, clean(&hide_keys(&detail))).hint(hint);
+    let fault = match (class, code.as_str()) {
+        (Class::Refused, IN_ARCHIVE | SOURCE_IN_ARCHIVE) => fault.detail(FaultDetail::ColdStorage),
+        _ => fault,
+    };
+    match &error {
+        SdkError::ServiceError(_) => fault.with_source(Refusal {
+            code: clean(&hide_keys(&code)),
+            status,
+        }),
+        _ => fault,
+    }
+}
+
+/// A server's refusal by its code, for whoever asks a [`Fault`] for its source: the
+/// SDK's own error holds the whole answer, which may repeat the request's keys.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", what_it_said(.code, None, *.status))]
+struct Refusal {
+    code: String,
+    status: Option<u16>,
 }
 
 /// A server's refusal in words. Many send no message, or an empty one (Ceph RGW
@@ -89,7 +105,7 @@ fn what_it_said(code: &str, message: Option<&str>, status: Option<u16>) -> Strin
 /// The same, of a request that some servers do not have: for these 501 is no
 /// outage but an answer for good.
 pub(super) fn from_sdk_unless_unknown<E>(
-    operation: &str,
+    operation: Operation,
     subject: &str,
     error: SdkError<E, HttpResponse>,
 ) -> Fault
@@ -180,19 +196,21 @@ fn region_of(response: &HttpResponse) -> Option<String> {
 }
 
 /// What to allow so that the operation works: servers mostly do not say.
-fn permission(operation: &str) -> String {
+fn permission(operation: &Operation) -> String {
     let actions = match operation {
-        "list" => "s3:ListBucket",
-        "list the versions of" => "s3:ListBucketVersions",
-        "list the open uploads of" => "s3:ListBucketMultipartUploads",
-        "list the buckets of" => "s3:ListAllMyBuckets",
-        "read the versioning state of" => "s3:GetBucketVersioning",
-        "look up" | "download" => "s3:GetObject and s3:GetObjectVersion",
-        "mark as deleted" => "s3:DeleteObject",
-        "list the parts of" => "s3:ListMultipartUploadParts",
-        "abort the upload of" => "s3:AbortMultipartUpload",
-        "thaw" => "s3:RestoreObject",
-        "copy" | "copy a part of" => "s3:PutObject, s3:GetObject and s3:GetObjectVersion",
+        Operation::List => "s3:ListBucket",
+        Operation::ListVersions => "s3:ListBucketVersions",
+        Operation::ListUploads => "s3:ListBucketMultipartUploads",
+        Operation::ListBuckets => "s3:ListAllMyBuckets",
+        Operation::ReadVersioning => "s3:GetBucketVersioning",
+        Operation::LookUp | Operation::Download => "s3:GetObject and s3:GetObjectVersion",
+        Operation::MarkDeleted => "s3:DeleteObject",
+        Operation::ListParts => "s3:ListMultipartUploadParts",
+        Operation::AbortUpload => "s3:AbortMultipartUpload",
+        Operation::Thaw => "s3:RestoreObject",
+        Operation::Copy | Operation::CopyPart => {
+            "s3:PutObject, s3:GetObject and s3:GetObjectVersion"
+        }
         _ => "s3:PutObject",
     };
     format!(
@@ -293,9 +311,7 @@ fn remedy(class: Class, code: &str) -> String {
             "make room at the destination: a larger disk, a higher quota, or a lifecycle rule of the bucket that removes old versions; Keepwatch goes on by itself then"
         }
         (Class::Refused, IN_ARCHIVE | SOURCE_IN_ARCHIVE) => {
-            return format!(
-                "{COLD}: `restore` with --thaw has it thawed, which takes hours; run it again then"
-            );
+            "the version is in cold storage (Glacier): `restore` with --thaw has it thawed, which takes hours; run it again then"
         }
         (Class::Refused, _) => {
             return format!(
@@ -389,7 +405,11 @@ mod tests {
             meta = meta.message(message);
         }
         let error = GetObjectError::generic(meta.build());
-        from_sdk("upload", "b/k", SdkError::service_error(error, response))
+        from_sdk(
+            Operation::Upload,
+            "b/k",
+            SdkError::service_error(error, response),
+        )
     }
 
     /// Named after the bug: a full vault counted as an outage that passes by itself,
@@ -481,12 +501,12 @@ mod tests {
     #[test]
     fn a_denial_names_the_permission() {
         for (operation, action) in [
-            ("upload", "s3:PutObject "),
-            ("complete the upload of", "s3:PutObject "),
-            ("list", "s3:ListBucket "),
-            ("mark as deleted", "s3:DeleteObject "),
+            (Operation::Upload, "s3:PutObject "),
+            (Operation::CompleteUpload, "s3:PutObject "),
+            (Operation::List, "s3:ListBucket "),
+            (Operation::MarkDeleted, "s3:DeleteObject "),
         ] {
-            let hint = permission(operation);
+            let hint = permission(&operation);
             assert!(hint.contains(action), "{hint}");
             assert!(hint.contains("What Keepwatch may do"), "{hint}");
         }

@@ -4,7 +4,7 @@ use super::list::given_objects;
 use super::page::{PAGE_KEYS, Page, bounded, decoded};
 use super::seam::{Next, Spot};
 use super::store::Store;
-use crate::types::Fault;
+use crate::types::{Fault, Operation};
 
 impl Store {
     /// One page of the folders right below `prefix` (empty, or ending in `/`);
@@ -27,7 +27,7 @@ impl Store {
             .map(|name| (decoded(name, encoded), true))
             .chain(objects.map(|name| (decoded(name, encoded), false)))
             .collect();
-        bounded("list", bucket, names.iter().map(|(name, _)| name))?;
+        bounded(Operation::List, bucket, names.iter().map(|(name, _)| name))?;
         // The server has them in one order, and gives them apart.
         names.sort();
         let spots: Vec<Spot> = names.iter().map(|(name, _)| Spot::of_key(name)).collect();

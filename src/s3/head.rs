@@ -4,7 +4,7 @@ use super::at::At;
 use super::error;
 use super::store::Store;
 use super::stored::unquote;
-use crate::types::{Class, ContentHash, Crc64, Fault, MetaRefused, ObjectMeta};
+use crate::types::{Class, ContentHash, Crc64, Fault, MetaRefused, ObjectMeta, Operation};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::{ChecksumMode, ChecksumType, ServerSideEncryption};
@@ -120,7 +120,7 @@ impl Store {
             })),
             Err(error) => {
                 let is_mute = error.code().is_none_or(str::is_empty);
-                let fault = error::from_sdk("look up", &at.subject(), error);
+                let fault = error::from_sdk(Operation::LookUp, &at.subject(), error);
                 match fault.class {
                     Class::NotFound => Ok(None),
                     // HEAD has no body to say why: a request that has one tells

@@ -6,7 +6,7 @@ use super::seam::{Given, Next, Spot};
 use super::store::Store;
 use super::stored::unquote;
 use super::{error, seam};
-use crate::types::Fault;
+use crate::types::{Fault, Operation};
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::EncodingType;
 
@@ -38,7 +38,7 @@ impl Store {
             })
             .collect();
         let names = items.iter().flat_map(|o| [&o.key, &o.etag]);
-        bounded("list", bucket, names)?;
+        bounded(Operation::List, bucket, names)?;
         let spots: Vec<Spot> = items.iter().map(|o| Spot::of_key(&o.key)).collect();
         let given = given_objects(&answer, &spots, keys_max);
         let (new_from, next) = self.join_objects(bucket, after, given).await?;
@@ -75,12 +75,12 @@ impl Store {
             .config_override(self.listing())
             .send()
             .await
-            .map_err(|e| error::from_sdk("list", &format!("{bucket}/{prefix}"), e))?;
+            .map_err(|e| error::from_sdk(Operation::List, &format!("{bucket}/{prefix}"), e))?;
         let given = answer.contents().len() + answer.common_prefixes().len();
         let told = usize::try_from(answer.key_count().unwrap_or(0)).unwrap_or(0);
         if told > given {
             let cause = format!("it says that it gives {told} names, and gives {given}");
-            return Err(broken("list", bucket, &cause));
+            return Err(broken(Operation::List, bucket, &cause));
         }
         let encoded = answer.encoding_type() == Some(&EncodingType::Url);
         Ok((answer, encoded))
@@ -97,13 +97,13 @@ impl Store {
         if let Some(next) = after.filter(|_| !seam.is_proved) {
             for spot in next.again() {
                 if Box::pin(self.is_there(bucket, &spot.key)).await? {
-                    return Err(left_out("list", bucket));
+                    return Err(left_out(Operation::List, bucket));
                 }
             }
         }
         let next = seam::next(after, given, seam.new_from);
-        let next = next.map_err(|cause| broken("list", bucket, cause))?;
-        bounded("list", bucket, next.iter().filter_map(Next::token))?;
+        let next = next.map_err(|cause| broken(Operation::List, bucket, cause))?;
+        bounded(Operation::List, bucket, next.iter().filter_map(Next::token))?;
         Ok((seam.new_from, next.map(Box::new)))
     }
 

@@ -11,7 +11,7 @@ use super::seam::{Given, Marker, Next, Spot};
 use super::store::Store;
 use super::stored::unquote;
 use super::{error, order, seam};
-use crate::types::{Class, Fault};
+use crate::types::{Class, Fault, Operation};
 use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use aws_sdk_s3::types::EncodingType;
 use std::collections::HashSet;
@@ -138,7 +138,7 @@ fn drop_doubles(items: &mut Vec<ListedVersion>) {
 }
 
 /// What a list of versions fails to do.
-const OF_VERSIONS: &str = "list the versions of";
+const OF_VERSIONS: Operation = Operation::ListVersions;
 
 fn versions(answer: &ListObjectVersionsOutput, encoded: bool) -> Vec<ListedVersion> {
     let versions = answer.versions().iter().filter_map(|v| {

@@ -6,7 +6,7 @@
 
 use super::page::{Listed, ListedVersion, Page, broken as refused};
 use super::seam::Next;
-use crate::types::Fault;
+use crate::types::{Fault, Operation};
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher as _;
 
@@ -59,7 +59,7 @@ impl Course {
         for item in &page.items {
             if item.key.as_str() <= last {
                 return Err(refused(
-                    "list",
+                    Operation::List,
                     bucket,
                     "it does not give its keys in order",
                 ));
@@ -73,7 +73,7 @@ impl Course {
             next: page.next.as_deref(),
         };
         self.get_on(&facts)
-            .map_err(|cause| refused("list", bucket, cause))
+            .map_err(|cause| refused(Operation::List, bucket, cause))
     }
 
     /// After each page of versions. True when the page goes on where the last
@@ -94,7 +94,7 @@ impl Course {
                 .first_key
                 .is_none_or(|first| first >= self.last_key.as_str());
         self.get_on(&facts)
-            .map_err(|cause| refused("list the versions of", bucket, cause))?;
+            .map_err(|cause| refused(Operation::ListVersions, bucket, cause))?;
         Ok(in_order)
     }
 

@@ -56,7 +56,6 @@ pub use at::At;
 pub use copy::COPY_BYTES_MAX;
 pub use copy_source::CopyFrom;
 pub use download::GetBody;
-pub use error::is_cold;
 pub use head::{BytesAre, Head};
 pub use late::LATE_MAX;
 pub use listing_guard::Course;

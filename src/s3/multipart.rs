@@ -13,7 +13,7 @@ use super::store::Store;
 use super::stored::Stored;
 use super::upload::{PartDone, Proof, Sums, Upload, Whole, crc64_of};
 use super::{error, timeouts, xml};
-use crate::types::{Class, Crc64, Fault};
+use crate::types::{Class, Crc64, Fault, Operation};
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::RequestId as _;
 use aws_sdk_s3::primitives::ByteStream;
@@ -166,13 +166,13 @@ impl Store {
             .config_override(self.moving(bytes))
             .send()
             .await
-            .map_err(|e| error::from_sdk("upload a part of", &at.subject(), e))?;
+            .map_err(|e| error::from_sdk(Operation::UploadPart, &at.subject(), e))?;
         // The completion proves the part by this; without it nobody has it.
         let etag = answer.e_tag().filter(|etag| !etag.is_empty());
         let etag = etag.ok_or_else(|| {
             Fault::new(
                 Class::Transient,
-                "upload a part of",
+                Operation::UploadPart,
                 at.subject(),
                 "the server acknowledged it without an ETag",
             )
@@ -236,7 +236,7 @@ impl Store {
             .await
             .map_err(|error| {
                 let is_other = error.code() == Some("BadDigest");
-                let fault = error::from_sdk("complete the upload of", &at.subject(), error);
+                let fault = error::from_sdk(Operation::CompleteUpload, &at.subject(), error);
                 let class = if is_other {
                     Class::Damaged
                 } else {
@@ -250,7 +250,7 @@ impl Store {
         {
             return Err(Fault::new(
                 Class::Damaged,
-                "complete the upload of",
+                Operation::CompleteUpload,
                 at.subject(),
                 "the server has joined other bytes than it was told to",
             )
@@ -258,7 +258,7 @@ impl Store {
         }
         let stored = Stored::of(answer.version_id(), answer.e_tag());
         let answer = Acknowledged {
-            operation: "complete the upload of",
+            operation: Operation::CompleteUpload,
             // The server refuses parts that are not those it acknowledged.
             is_proved: !stored.etag.is_empty(),
             stored,
@@ -295,14 +295,14 @@ impl Store {
                 Err(fault) => Err(fault),
                 Ok(_) => Err(Fault::new(
                     Class::Transient,
-                    "abort the upload of",
+                    Operation::AbortUpload,
                     at.subject(),
                     "the server acknowledged that, and the upload is still open",
                 )
                 .hint("Keepwatch tries again by itself")),
             },
             Err(error) => {
-                let fault = error::from_sdk("abort the upload of", &at.subject(), error);
+                let fault = error::from_sdk(Operation::AbortUpload, &at.subject(), error);
                 if fault.class == Class::NotFound {
                     Ok(())
                 } else {
@@ -314,7 +314,7 @@ impl Store {
 }
 
 /// What fails when an upload cannot be begun.
-const BEGIN: &str = "begin the upload of";
+const BEGIN: Operation = Operation::BeginUpload;
 
 /// The id of an upload whose answer the SDK cannot read
 /// (`Differs::BeginsUnderAnotherRoot`).

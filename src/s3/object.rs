@@ -7,7 +7,7 @@ use super::head::Head;
 use super::object_headers::{ObjectHeaders, metadata, sha256_header};
 use super::store::Store;
 use super::stored::Stored;
-use crate::types::{ContentHash, Fault};
+use crate::types::{ContentHash, Fault, Operation};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
@@ -44,11 +44,11 @@ impl Store {
                 request.config_override(self.moving(bytes)).send().await
             }
         };
-        let answer = answer.map_err(|e| error::from_sdk("upload", &at.subject(), e))?;
+        let answer = answer.map_err(|e| error::from_sdk(Operation::Upload, &at.subject(), e))?;
         let stored = Stored::of(answer.version_id(), answer.e_tag());
         let told = answer.checksum_sha256();
         let answer = Acknowledged {
-            operation: "upload",
+            operation: Operation::Upload,
             is_proved: proves(told, &stored.etag, sent, sha256).await?,
             stored,
         };
@@ -71,7 +71,7 @@ impl Store {
             .key(at.key)
             .send()
             .await
-            .map_err(|e| error::from_sdk("mark as deleted", &at.subject(), e))?;
+            .map_err(|e| error::from_sdk(Operation::MarkDeleted, &at.subject(), e))?;
         match answer.version_id.filter(|id| !id.is_empty()) {
             Some(id) => Ok(id),
             // `Differs::WriteWithoutVersionId`, or somebody else's answer.

@@ -4,7 +4,7 @@ use super::at::At;
 use super::error;
 use super::store::Store;
 use super::upload::{PartDone, crc64_of, sha256_of};
-use crate::types::Fault;
+use crate::types::{Fault, Operation};
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::list_multipart_uploads::ListMultipartUploadsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -74,7 +74,7 @@ impl Store {
                 .send()
                 .await
                 .map_err(|e| {
-                    error::from_sdk_unless_unknown("list the parts of", &at.subject(), e)
+                    error::from_sdk_unless_unknown(Operation::ListParts, &at.subject(), e)
                 })?;
             let before = parts.len();
             let given = page.parts().iter().filter_map(|part| {
@@ -107,7 +107,7 @@ impl Store {
         // The key itself is the first of those that begin with it.
         let listed = self.list_uploads(at.bucket, at.key, Some(at.key)).await;
         let listed = listed.map_err(|e| {
-            error::from_sdk_unless_unknown("list the open uploads of", &at.subject(), e)
+            error::from_sdk_unless_unknown(Operation::ListUploads, &at.subject(), e)
         })?;
         let of_key = listed.into_iter().filter(|upload| upload.key == at.key);
         Ok(of_key
@@ -126,7 +126,7 @@ impl Store {
     /// Any class.
     pub async fn open_uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<OpenUpload>, Fault> {
         let listed = self.list_uploads(bucket, prefix, None).await;
-        let listed = listed.map_err(|e| error::from_sdk("list the open uploads of", bucket, e))?;
+        let listed = listed.map_err(|e| error::from_sdk(Operation::ListUploads, bucket, e))?;
         Ok(listed
             .into_iter()
             .map(|upload| OpenUpload {

@@ -1,7 +1,7 @@
 //! One page of a list.
 
 use super::seam::{More, Next};
-use crate::types::{Class, Fault};
+use crate::types::{Class, Fault, Operation};
 use percent_encoding::percent_decode_str;
 
 /// Keys per page: S3's maximum.
@@ -72,7 +72,7 @@ pub(super) fn is_full(items: usize, items_max: i32) -> bool {
     usize::try_from(items_max).is_ok_and(|max| items >= max.max(1))
 }
 
-pub(super) fn left_out(operation: &str, bucket: &str) -> Fault {
+pub(super) fn left_out(operation: Operation, bucket: &str) -> Fault {
     broken(
         operation,
         bucket,
@@ -81,7 +81,7 @@ pub(super) fn left_out(operation: &str, bucket: &str) -> Fault {
 }
 
 /// The server's list cannot be used.
-pub(super) fn broken(operation: &str, bucket: &str, cause: &str) -> Fault {
+pub(super) fn broken(operation: Operation, bucket: &str, cause: &str) -> Fault {
     Fault::new(
         Class::Refused,
         operation,
@@ -93,7 +93,7 @@ pub(super) fn broken(operation: &str, bucket: &str, cause: &str) -> Fault {
 
 /// That no name in a page is longer than what S3 gives by far.
 pub(super) fn bounded(
-    operation: &str,
+    operation: Operation,
     bucket: &str,
     names: impl Iterator<Item = impl AsRef<str>>,
 ) -> Result<(), Fault> {

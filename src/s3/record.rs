@@ -2,13 +2,12 @@
 //! written only if nobody else has written them meanwhile.
 
 use super::at::At;
-use super::error::is_cold;
 use super::object_headers::metadata;
 use super::object_headers::{ObjectHeaders, sha256_header};
 use super::store::Store;
 use super::stored::unquote;
 use super::{error, timeouts};
-use crate::types::{Class, ContentHash, Fault};
+use crate::types::{Class, ContentHash, Fault, Operation};
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -58,7 +57,7 @@ impl Store {
             Ok(got) => got,
             Err(fault) if fault.class == Class::NotFound => return Ok(None),
             // A lifecycle rule for the whole bucket takes it along.
-            Err(fault) if is_cold(&fault) => {
+            Err(fault) if fault.is_cold() => {
                 return self.repeated(at).await?.ok_or(fault).map(Some);
             }
             Err(fault) => return Err(fault),
@@ -85,7 +84,7 @@ impl Store {
             .key(at.key)
             .send()
             .await
-            .map_err(|e| error::from_sdk("look up", &at.subject(), e))?;
+            .map_err(|e| error::from_sdk(Operation::LookUp, &at.subject(), e))?;
         let field = head.metadata().and_then(|fields| fields.get(REPEATED));
         let bytes = field.and_then(|text| BASE64.decode(text).ok());
         Ok(bytes.map(|bytes| (bytes, unquote(head.e_tag()))))
@@ -131,7 +130,12 @@ impl Store {
             Ok(answer) if !unquote(answer.e_tag()).is_empty() => return Ok(Wrote::Done),
             Ok(_) => {
                 let why = "the server said yes without saying what it stored";
-                return Err(Fault::new(Class::Transient, "upload", at.subject(), why));
+                return Err(Fault::new(
+                    Class::Transient,
+                    Operation::Upload,
+                    at.subject(),
+                    why,
+                ));
             }
             Err(error) => error,
         };
@@ -141,14 +145,14 @@ impl Store {
             // Changed, changing, or gone where something was demanded of it.
             Some(409 | 412) if demands => Ok(Wrote::Refused),
             Some(404) if matches!(demand, Demand::Still(_)) => {
-                let fault = error::from_sdk("upload", &at.subject(), error);
+                let fault = error::from_sdk(Operation::Upload, &at.subject(), error);
                 match fault.class {
                     Class::NotFound => Ok(Wrote::Refused),
                     _ => Err(fault),
                 }
             }
             Some(501) if demands => Ok(Wrote::Unknown),
-            _ => Err(error::from_sdk("upload", &at.subject(), error)),
+            _ => Err(error::from_sdk(Operation::Upload, &at.subject(), error)),
         }
     }
 }

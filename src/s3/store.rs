@@ -6,7 +6,7 @@ use super::error;
 use super::timeouts::{self, Quick};
 use super::unanswered::{Unanswered, UnansweredNotes};
 use crate::os::steady_ms;
-use crate::types::{Fault, Rates, Traffic};
+use crate::types::{Fault, Operation, Rates, Traffic};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -118,7 +118,7 @@ impl Store {
             .config_override(timeouts::short_operation())
             .send()
             .await
-            .map_err(|e| error::from_sdk("list the buckets of", self.place(), e))?;
+            .map_err(|e| error::from_sdk(Operation::ListBuckets, self.place(), e))?;
         Ok(answer
             .buckets()
             .iter()

@@ -3,7 +3,7 @@
 use super::past::{Refused, is_unknown};
 use super::store::Store;
 use super::{error, xml};
-use crate::types::Fault;
+use crate::types::{Fault, Operation};
 use parking_lot::MutexGuard;
 use std::collections::BTreeMap;
 
@@ -69,7 +69,7 @@ impl Store {
                 .unwrap_or_default()),
             Err(error) => Err(Refused {
                 is_unknown: is_unknown(&error),
-                fault: error::from_sdk("read the versioning state of", bucket, error),
+                fault: error::from_sdk(Operation::ReadVersioning, bucket, error),
             }),
         }
     }

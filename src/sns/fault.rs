@@ -37,7 +37,7 @@ where
         return fault.hint(&told.hint);
     }
     let status = error.raw_response().map(|answer| answer.status().as_u16());
-    let (class, cause) = match error {
+    let (class, cause, about) = match error {
         SdkError::ServiceError(service) => {
             let meta = service.err();
             let body = service.raw().body().bytes().unwrap_or_default();
@@ -52,16 +52,42 @@ where
                 (None, None, Some(status)) => format!("HTTP status {status}"),
                 (None, None, None) => "nothing that can be understood".to_owned(),
             };
-            (class, format!("the server says {answer}"))
+            let about = About::of(&answer);
+            (class, format!("the server says {answer}"), about)
         }
         SdkError::TimeoutError(_) => (
             Class::Transient,
             "the server took longer to answer than the request may take".to_owned(),
+            About::default(),
         ),
-        other => (classify(None, status), chain(other)),
+        other => {
+            let cause = chain(other);
+            let about = About::of(&cause);
+            (classify(None, status), cause, about)
+        }
     };
     Fault::new(class, operation, &target.topic_arn, hide_keys(&cause))
-        .hint(hint(class, &cause, action, target))
+        .hint(hint(class, about, action, target))
+}
+
+/// What a refusal is about besides the topic. Servers have no codes of their own for
+/// either: what they write is looked through once, where it arrives.
+#[derive(Debug, Clone, Copy, Default)]
+struct About {
+    /// The time of the request.
+    clock: bool,
+    /// The topic's encryption key.
+    kms: bool,
+}
+
+impl About {
+    fn of(answer: &str) -> Self {
+        let has = |word| answer.contains(word);
+        Self {
+            clock: has("expired") || has("Skewed"),
+            kms: has("KMS") || has("kms:"),
+        }
+    }
 }
 
 /// The text of the first such element of an error page. SNS look-alikes wrap
@@ -132,7 +158,7 @@ fn classify(code: Option<&str>, status: Option<u16>) -> Class {
     }
 }
 
-fn hint(class: Class, cause: &str, action: &str, target: &Target) -> String {
+fn hint(class: Class, about: About, action: &str, target: &Target) -> String {
     let topic = &target.topic_arn;
     match class {
         Class::Credentials => {
@@ -142,14 +168,13 @@ fn hint(class: Class, cause: &str, action: &str, target: &Target) -> String {
                          the account that runs Keepwatch)"
                     .to_owned(),
             };
-            let clock = if cause.contains("expired") || cause.contains("Skewed") {
-                "; set this computer's clock if it is wrong"
-            } else {
-                ""
+            let clock = match about.clock {
+                true => "; set this computer's clock if it is wrong",
+                false => "",
             };
             format!("check {keys}: a key must be there, valid and not expired{clock}")
         }
-        Class::Denied if cause.contains("KMS") || cause.contains("kms:") => format!(
+        Class::Denied if about.kms => format!(
             "allow kms:GenerateDataKey and kms:Decrypt on the encryption key (KMS) of the topic \
              {topic} to Keepwatch's user, in its IAM policy and in the key's own, and see that \
              the key is enabled"
@@ -217,7 +242,7 @@ mod tests {
 
     #[test]
     fn hints_name_what_is_to_be_changed() {
-        let say = |class, cause| hint(class, cause, "sns:Publish", &target());
+        let say = |class, cause| hint(class, About::of(cause), "sns:Publish", &target());
         for (class, cause, needles) in [
             (
                 Class::Denied,

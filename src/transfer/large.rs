@@ -10,7 +10,7 @@ use crate::files;
 use crate::files::Opened;
 use crate::s3::Proof;
 use crate::transfer::delta::assemble::{Assembly, part_bytes};
-use crate::types::{Class, ContentHash, Fault, ObjectMeta, Parts};
+use crate::types::{Class, ContentHash, Fault, ObjectMeta, Operation, Parts};
 use std::borrow::Cow;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -76,7 +76,7 @@ pub async fn send_large(
         }
         Outcome::Distrust(distrust) => Err(Fault::new(
             Class::Damaged,
-            "upload",
+            Operation::Upload,
             job.path.to_string(),
             distrust.why,
         )),
@@ -203,7 +203,7 @@ async fn carry_out(
         let why = "the only part has no hash";
         return Err(Fault::new(
             Class::Local,
-            "upload",
+            Operation::Upload,
             job.path.to_string(),
             why,
         ));

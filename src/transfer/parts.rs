@@ -11,7 +11,7 @@ use super::trust::Distrust;
 use super::{send, trust};
 use crate::s3::{CopyFrom, ObjectHeaders, PartDone, Proof, Stored, Upload, Whole};
 use crate::transfer::begin::session::Session;
-use crate::types::{Class, Crc64, Fault, Parts};
+use crate::types::{Class, Crc64, Fault, Operation, Parts};
 use flying::Flying;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -166,7 +166,7 @@ impl Attempt<'_> {
     fn no_old(&self) -> Fault {
         Fault::new(
             Class::Local,
-            "upload",
+            Operation::Upload,
             self.job.path.to_string(),
             "a part was to be copied from no version",
         )

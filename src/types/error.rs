@@ -6,10 +6,38 @@
 //! do about it; both are logged once, where they stop travelling. Neither may
 //! ever carry a credential.
 
+use super::operation::Operation;
 use keepwatch_vault::VaultError;
 use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
-use std::fmt;
+use std::sync::Arc;
+use std::{fmt, io};
+
+/// The error that a failure came from, for [`StdError::source`]. It is neither shown,
+/// nor stored, nor compared: the cause in words says all of it.
+#[derive(Clone, Default)]
+pub struct Source(Option<Arc<dyn StdError + Send + Sync>>);
+
+impl Source {
+    fn get(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.as_deref().map(|error| error as _)
+    }
+}
+
+impl fmt::Debug for Source {
+    /// Errors of libraries may show what they were called with, credentials included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Source")
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Source {}
 
 /// Why the process ends, which decides its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +61,8 @@ pub struct Fatal {
     pub cause: String,
     /// What the reader can do about it. Empty when nothing helps.
     pub hint: String,
+    /// The error that it came from.
+    pub source: Source,
 }
 
 impl Fatal {
@@ -47,6 +77,20 @@ impl Fatal {
             operation: operation.into(),
             cause: said(cause.into()),
             hint: hint.into(),
+            source: Source::default(),
+        }
+    }
+
+    /// The same, because of an error: its causes are the cause, and its source.
+    pub fn from_error(
+        operation: impl Into<String>,
+        error: impl StdError + Send + Sync + 'static,
+        hint: impl Into<String>,
+    ) -> Self {
+        let fatal = Self::new(operation, chain(&error), hint);
+        Self {
+            source: Source(Some(Arc::new(error))),
+            ..fatal
         }
     }
 
@@ -99,7 +143,11 @@ impl fmt::Display for Fatal {
     }
 }
 
-impl StdError for Fatal {}
+impl StdError for Fatal {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.get()
+    }
+}
 
 /// What kind of trouble one path or one request met. Decides retry and remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -173,30 +221,46 @@ impl Class {
     }
 }
 
+/// What decides besides its class what is done about a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultDetail {
+    /// The disk that is written to is full, failing, read-only or gone: it refuses other
+    /// files as well.
+    DiskRefuses,
+    /// The bytes of the version are in cold storage and must be thawed first.
+    ColdStorage,
+    /// The database of the index is damaged.
+    IndexDamaged,
+    /// The database of the index does not answer.
+    IndexStuck,
+}
+
 /// A failure of one path or one object. The work on everything else goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// What kind of trouble.
     pub class: Class,
-    /// What was being done: `read`, `upload`, `list versions`.
-    pub operation: String,
+    /// What was being done: `read`, `upload`, `list the versions of`.
+    pub operation: Operation,
     /// The file (as shown to people) or `bucket/key` concerned.
     pub subject: String,
     /// Why it failed, as a chain of causes joined by `: `.
     pub cause: String,
     /// What the reader can do about it. Empty when it passes by itself.
     pub hint: String,
-    /// The disk written to is full, failing, read-only or gone: it refuses other
-    /// files as well. For the run that meets it, and written down nowhere.
+    /// For the run that meets it, and written down nowhere.
     #[serde(skip)]
-    pub is_of_the_disk: bool,
+    pub detail: Option<FaultDetail>,
+    /// The error that it came from; written down nowhere.
+    #[serde(skip)]
+    pub source: Source,
 }
 
 impl Fault {
     /// A fault without a remedy; add one with [`Fault::hint`].
     pub fn new(
         class: Class,
-        operation: impl Into<String>,
+        operation: impl Into<Operation>,
         subject: impl Into<String>,
         cause: impl Into<String>,
     ) -> Self {
@@ -206,7 +270,8 @@ impl Fault {
             subject: subject.into(),
             cause: said(cause.into()),
             hint: String::new(),
-            is_of_the_disk: false,
+            detail: None,
+            source: Source::default(),
         }
     }
 
@@ -217,26 +282,38 @@ impl Fault {
         self
     }
 
-    /// The bucket was only asked something: that it works says nothing about
-    /// whether it takes files. (The verbs are `store`'s.)
-    pub fn is_reading(&self) -> bool {
-        matches!(
-            self.operation.as_str(),
-            "list"
-                | "look up"
-                | "download"
-                | "list the versions of"
-                | "list the open uploads of"
-                | "list the parts of"
-                | "list the buckets of"
-                | "read the versioning state of"
-        )
+    /// The same because of an error: its causes are the cause, and its source.
+    pub fn from_error(
+        class: Class,
+        operation: impl Into<Operation>,
+        subject: impl Into<String>,
+        error: impl StdError + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(class, operation, subject, chain(&error)).with_source(error)
     }
 
-    /// The bucket was to fill a part from a version that it has. (The verb is
-    /// `store`'s.)
-    pub fn is_part_copy(&self) -> bool {
-        self.operation == "copy a part of"
+    /// The same fault with the error that it came from.
+    #[must_use]
+    pub fn with_source(mut self, error: impl StdError + Send + Sync + 'static) -> Self {
+        self.source = Source(Some(Arc::new(error)));
+        self
+    }
+
+    /// The same fault with what else decides about it.
+    #[must_use]
+    pub fn detail(mut self, detail: FaultDetail) -> Self {
+        self.detail = Some(detail);
+        self
+    }
+
+    /// The disk that is written to refuses other files as well.
+    pub fn is_of_the_disk(&self) -> bool {
+        self.detail == Some(FaultDetail::DiskRefuses)
+    }
+
+    /// The bytes were not given out because they are in cold storage.
+    pub fn is_cold(&self) -> bool {
+        self.detail == Some(FaultDetail::ColdStorage)
     }
 
     /// What could not be done and why, without subject and remedy.
@@ -262,16 +339,23 @@ impl fmt::Display for Fault {
     }
 }
 
-impl StdError for Fault {}
+impl StdError for Fault {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.get()
+    }
+}
 
 /// A fault that nothing can outlive becomes fatal.
 impl From<Fault> for Fatal {
     fn from(fault: Fault) -> Self {
-        Fatal::new(
-            format!("{} {}", fault.operation, fault.subject),
-            fault.cause,
-            fault.hint,
-        )
+        Fatal {
+            source: fault.source,
+            ..Fatal::new(
+                format!("{} {}", fault.operation, fault.subject),
+                fault.cause,
+                fault.hint,
+            )
+        }
     }
 }
 
@@ -302,7 +386,7 @@ fn said(cause: String) -> String {
 /// A level that only repeats the one below it, or says nothing, is left out.
 pub fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string().trim().to_owned();
-    let mut next = error.source();
+    let mut next = below(error);
     while let Some(cause) = next {
         let line = cause.to_string();
         let line = line.trim();
@@ -312,9 +396,17 @@ pub fn chain(error: &(dyn StdError + 'static)) -> String {
             }
             text.push_str(line);
         }
-        next = cause.source();
+        next = below(cause);
     }
     text
+}
+
+/// The cause of an error. A [`Fault`] or [`Fatal`] tells its own causes.
+fn below<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    let is_ours = |error: &(dyn StdError + 'static)| error.is::<Fault>() || error.is::<Fatal>();
+    let inside = error.downcast_ref().and_then(io::Error::get_ref);
+    let is_told = is_ours(error) || inside.is_some_and(|inside| is_ours(inside));
+    error.source().filter(|_| !is_told)
 }
 
 #[cfg(test)]
@@ -418,13 +510,63 @@ mod tests {
 
     #[test]
     fn asking_is_told_from_storing() {
-        let of = |operation: &str| Fault::new(Class::Transient, operation, "a", "b");
         for operation in ["list", "look up", "read the versioning state of"] {
-            assert!(of(operation).is_reading(), "{operation}");
+            assert!(Operation::from(operation).is_reading(), "{operation}");
         }
         for operation in ["upload", "begin the upload of", "mark as deleted"] {
-            assert!(!of(operation).is_reading(), "{operation}");
+            assert!(!Operation::from(operation).is_reading(), "{operation}");
         }
+    }
+
+    /// As versions before stored it: an outage that is taken up again must be told from
+    /// one of questions alone.
+    #[test]
+    fn faults_that_were_stored_before_operations_had_names_are_read() {
+        for (kept, operation) in [
+            (
+                r#"{"class":"transient","operation":"upload","subject":"b/a.txt","cause":"reset","hint":""}"#,
+                Operation::Upload,
+            ),
+            (
+                r#"{"class":"denied","operation":"list the versions of","subject":"b","cause":"no","hint":"allow it"}"#,
+                Operation::ListVersions,
+            ),
+            (
+                r#"{"class":"unreadable","operation":"read","subject":"a.txt","cause":"permission denied","hint":""}"#,
+                Operation::Other("read".to_owned()),
+            ),
+        ] {
+            let fault: Fault = serde_json::from_str(kept).unwrap();
+            assert_eq!(fault.operation, operation);
+            assert_eq!(serde_json::to_string(&fault).unwrap(), kept);
+        }
+    }
+
+    /// A source is a real error, and neither shown, nor stored, nor compared.
+    #[test]
+    fn what_a_failure_came_from_is_kept_beside_what_it_says() {
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let plain = Fault::new(Class::Local, "write", "a", chain(&denied()));
+        let fault = Fault::from_error(Class::Local, "write", "a", denied());
+        assert_eq!(fault, plain);
+        assert_eq!(fault.to_string(), plain.to_string());
+        assert_eq!(format!("{fault:?}"), format!("{plain:?}"));
+        assert_eq!(
+            serde_json::to_string(&fault).unwrap(),
+            serde_json::to_string(&plain).unwrap()
+        );
+        let kind = |error: &dyn StdError| {
+            let source = error.source().and_then(|error| error.downcast_ref());
+            source.map(io::Error::kind)
+        };
+        assert_eq!(kind(&fault), Some(io::ErrorKind::PermissionDenied));
+        assert!(plain.source().is_none());
+        // What passes a reader on its way says nothing twice.
+        let passed = io::Error::other(fault.clone().hint("do"));
+        assert_eq!(chain(&passed), fault.clone().hint("do").to_string());
+        let fatal = Fatal::from(fault);
+        assert_eq!(kind(&fatal), Some(io::ErrorKind::PermissionDenied));
+        assert_eq!(fatal, Fatal::from(plain));
     }
 
     #[test]

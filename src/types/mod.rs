@@ -19,6 +19,7 @@ mod late;
 mod metadata;
 pub(crate) mod moment;
 pub(crate) mod object_key;
+mod operation;
 mod origin;
 mod part_layout;
 mod pattern;
@@ -37,7 +38,7 @@ pub use command::Reader;
 pub use companion::Bond;
 pub use content_class::{Look, SAMPLE_BYTES};
 pub use content_hash::{ContentHash, Hasher};
-pub use error::{Class, Fatal, FatalKind, Fault, chain};
+pub use error::{Class, Fatal, FatalKind, Fault, FaultDetail, chain};
 pub use full_key::FullKey;
 pub(crate) use full_key::unshortened;
 pub use kept_name::beside;
@@ -52,6 +53,7 @@ pub use object_key::{
     OWNER_RECORD, RelKey, WRITE_TRIAL, decode, encode, is_own, is_shortened, older_form,
     shortened_begin,
 };
+pub use operation::Operation;
 pub use origin::Origin;
 pub use part_layout::{Crc64, Crc64Hasher, Parts, SEGMENTS_MAX, Segment};
 pub use pattern::{Ground, leaves_out_everything, rule};

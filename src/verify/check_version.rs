@@ -11,7 +11,7 @@ use super::outcome::{CheckOutcome, VersionCheck};
 use crate::os::blocking::blocking_on;
 use crate::restore::{BodyReader, Source, content};
 use crate::retry::{patiently, told};
-use crate::s3::{Head, ListedVersion, is_cold};
+use crate::s3::{Head, ListedVersion};
 use crate::types::{Class, Fault, ObjectMeta, shown};
 
 /// What the HEAD leaves to do.
@@ -47,7 +47,7 @@ impl VerifyContext {
             Ok(None) => Ok(CheckOutcome::Fine(Some(meta.size_bytes))),
             Ok(Some(wrong)) => self.settle(check, wrong).await,
             // The archives of Intelligent-Tiering have no class of their own.
-            Err(fault) if is_cold(&fault) => Ok(CheckOutcome::Cold),
+            Err(fault) if fault.is_cold() => Ok(CheckOutcome::Cold),
             Err(fault) => Err(about(fault)),
         }
     }

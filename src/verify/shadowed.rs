@@ -10,7 +10,7 @@ use super::judge::Wrong;
 use super::outcome::VersionCheck;
 use crate::history::{Chosen, Name};
 use crate::restore::{ShadowedVersion, shadowed_version};
-use crate::s3::{ListedVersion, is_cold};
+use crate::s3::ListedVersion;
 use crate::types::{Class, Fault};
 
 impl VerifyContext {
@@ -80,7 +80,7 @@ impl VerifyContext {
             return Ok(None);
         }
         match self.content(&listed, &head, &meta).await {
-            Err(fault) if is_cold(&fault) => Ok(None),
+            Err(fault) if fault.is_cold() => Ok(None),
             checked => checked,
         }
     }

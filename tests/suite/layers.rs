@@ -240,3 +240,56 @@ fn no_message_proposes_a_command_of_its_own_making() {
     assert!(seen > 30, "the commands were not found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Named after the bug: whether a copy was cold, a part copied, or the index damaged was
+/// told by the words of a message, and a better word broke the decision.
+#[test]
+fn nothing_is_decided_by_the_words_of_a_message() {
+    let fields = [".cause", ".hint", ".operation", ".reason()", ".words()"];
+    let asks = [
+        " == \"",
+        " != \"",
+        ".contains(",
+        ".starts_with(",
+        ".ends_with(",
+        ".find(",
+    ];
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let is_test = file.iter().any(|part| {
+            let name = part.to_string_lossy();
+            name == "tests" || name.ends_with("tests.rs")
+        });
+        if is_test {
+            continue;
+        }
+        let product = text.split("#[cfg(test)]").next().unwrap();
+        for line in code(product) {
+            let decides = fields.iter().any(|field| {
+                let mut behind = line.match_indices(field).map(|(at, _)| at + field.len());
+                behind.any(|at| {
+                    let rest = line[at..].trim_start_matches(".as_str()");
+                    asks.iter().any(|ask| rest.starts_with(ask)) || is_constant_asked(rest)
+                })
+            });
+            if decides {
+                wrong.push(format!("{}: {line}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// ` == SOME_CONSTANT`
+fn is_constant_asked(rest: &str) -> bool {
+    let other = rest
+        .strip_prefix(" == ")
+        .or_else(|| rest.strip_prefix(" != "));
+    let name = other.map(|other| {
+        other
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .next()
+    });
+    let name = name.flatten().unwrap_or_default();
+    name.len() > 1 && name.chars().all(|c| !c.is_ascii_lowercase())
+}

@@ -1,6 +1,7 @@
 //! Starting again: after a kill, after a lost index, beside another, and what
 //! commands find when the daemon runs and when it does not.
 
+mod before;
 mod broken;
 mod commands;
 mod killed;

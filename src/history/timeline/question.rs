@@ -7,7 +7,7 @@ use crate::history::legacy_keys::unless_newer;
 use crate::history::state_time::came_late;
 use crate::retry::Stop;
 use crate::s3::Store;
-use crate::types::{Class, Fault, Origin, chain};
+use crate::types::{Class, Fault, Operation, Origin, chain};
 use tokio::task::JoinHandle;
 
 /// What the metadata of some versions is asked for, the newest first.
@@ -106,7 +106,12 @@ impl Asked {
         let joined = (&mut self.answer).await;
         let subject = std::mem::take(&mut self.subject);
         joined.unwrap_or_else(|error| {
-            Err(Fault::new(Class::Local, "look up", subject, chain(&error)))
+            Err(Fault::new(
+                Class::Local,
+                Operation::LookUp,
+                subject,
+                chain(&error),
+            ))
         })
     }
 }

@@ -190,7 +190,7 @@ impl Gate {
     /// never one of a bucket that takes no files.
     pub fn answered(&mut self, path_hash: u64, now_ms: i64) -> Option<Transition> {
         match self.outage() {
-            Some((_, fault)) if fault.is_reading() => self.success(path_hash, now_ms),
+            Some((_, fault)) if fault.operation.is_reading() => self.success(path_hash, now_ms),
             Some(_) => {
                 self.abandoned(path_hash, now_ms);
                 None
@@ -290,7 +290,7 @@ impl Gate {
             // One file may be too large for the room that is left.
             Class::Transient | Class::SlowDown | Class::Full => {
                 if !self.failing.iter().any(|(path, _)| *path == path_hash) {
-                    self.failing.push((path_hash, fault.is_reading()));
+                    self.failing.push((path_hash, fault.operation.is_reading()));
                 }
                 self.failing.len() >= PATHS_TO_CLOSE
             }

@@ -313,7 +313,7 @@ async fn an_upload_that_cannot_be_aborted_is_aborted_after_the_next_start() {
     let daemon = start(&rig, &faults).await;
     until("it is listed", async || !unprotected(&daemon).is_empty()).await;
     let fault = &unprotected(&daemon)[0].1.fault;
-    assert_eq!(fault.operation, "complete the upload of", "{fault}");
+    assert_eq!(fault.operation.words(), "complete the upload of", "{fault}");
     assert!(open_uploads(&rig).await > 0);
     daemon.stop().await.unwrap();
     let daemon = start_on(config(&rig), rig.store()).await;
