@@ -1,14 +1,14 @@
 //! `keepwatch restore`: files back into a folder, as they are now or were then.
 
-mod preflight;
 mod compare;
-mod part;
 mod left_alone;
 mod moments;
+mod notify;
+mod part;
 pub(crate) mod parts;
+mod preflight;
 mod progress;
 mod summary;
-mod notify;
 
 use super::args::{CommonArgs, RestoreArgs};
 use super::exit_code::{COMPLETE, FAILED, PARTIAL};
@@ -23,9 +23,9 @@ use crate::retry::Stop;
 use crate::types;
 use crate::types::{Fatal, FatalKind, Moment, command, parse_moment};
 use compare::Purpose;
-use part::{PartResult, Part, unmatched};
 use jiff::Timestamp;
 use moments::as_of;
+use part::{Part, PartResult, unmatched};
 use parts::parts;
 use progress::RestoreProgress;
 use std::sync::Arc;
@@ -258,7 +258,8 @@ fn nothing_at_all(
     moment: Option<Moment>,
     depot: &Depot,
 ) -> Option<Fatal> {
-    let found_none = |one: &PartResult| matches!(&one.result, Ok(restored) if restored.found() == 0);
+    let found_none =
+        |one: &PartResult| matches!(&one.result, Ok(restored) if restored.found() == 0);
     if done.is_empty() || !done.iter().all(found_none) {
         return None;
     }

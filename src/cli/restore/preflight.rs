@@ -1,8 +1,8 @@
 //! Before the first file is written: how much it is, whether the disk has room,
 //! and what is in cold storage.
 
-use super::part::Part;
 use super::left_alone::left_alone;
+use super::part::Part;
 use super::progress::RestoreProgress;
 use crate::cli::args::RestoreArgs;
 use crate::cli::origins::{Depot, Named};

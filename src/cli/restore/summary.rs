@@ -1,7 +1,7 @@
 //! What a restore came to, in words and as JSON.
 
-use super::part::{PartResult, unmatched};
 use super::moments::{as_of, moment_json};
+use super::part::{PartResult, unmatched};
 use super::parts::meant_perhaps;
 use crate::cli::origins::Depot;
 use crate::cli::stamp::stamp;
