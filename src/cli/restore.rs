@@ -3,6 +3,7 @@
 mod compare;
 mod left_alone;
 mod moments;
+mod nothing_found;
 mod notify;
 mod part;
 pub(crate) mod parts;
@@ -14,17 +15,16 @@ use super::args::{CommonArgs, RestoreArgs};
 use super::exit_code::{COMPLETE, FAILED, PARTIAL};
 use super::origins::Depot;
 use super::run::signal_trouble;
-use super::stamp::stamp;
 use super::{origins, show};
-use crate::history::Misses;
 use crate::os;
 use crate::restore::{Event, Restored, restore};
 use crate::retry::Stop;
 use crate::types;
-use crate::types::{Fatal, FatalKind, Moment, command, parse_moment};
+use crate::types::{Fatal, FatalKind, Moment, parse_moment};
 use compare::Purpose;
 use jiff::Timestamp;
 use moments::as_of;
+use nothing_found::nothing_at_all;
 use part::{Part, PartResult, unmatched};
 use parts::parts;
 use progress::RestoreProgress;
@@ -248,112 +248,6 @@ fn verdict(done: &[PartResult]) -> u8 {
         && results.iter().all(|restored| restored.is_complete())
         && unmatched(done).is_empty();
     if whole { COMPLETE } else { PARTIAL }
-}
-
-/// Everything was looked at, and nothing of what was asked for is in the bucket: a
-/// failure that says why.
-fn nothing_at_all(
-    done: &[PartResult],
-    args: &RestoreArgs,
-    moment: Option<Moment>,
-    depot: &Depot,
-) -> Option<Fatal> {
-    let found_none =
-        |one: &PartResult| matches!(&one.result, Ok(restored) if restored.found() == 0);
-    if done.is_empty() || !done.iter().all(found_none) {
-        return None;
-    }
-    let results: Vec<&Restored> = done
-        .iter()
-        .filter_map(|one| one.result.as_ref().ok())
-        .collect();
-    Some(nothing_found(&results, &misses(done), args, moment, depot))
-}
-
-/// What there is instead of what is in none of the sources.
-fn misses(done: &[PartResult]) -> Misses {
-    let mut all = Misses::default();
-    let missing = unmatched(done);
-    for (typed, _) in done.iter().flat_map(|one| &one.what) {
-        if missing.iter().any(|text| text == typed.text())
-            && !all
-                .near
-                .iter()
-                .any(|path| typed.misses().near.contains(path))
-        {
-            all.near.extend(typed.misses().near.iter().cloned());
-            all.unasked = all.unasked.max(typed.misses().unasked);
-        }
-    }
-    all
-}
-
-fn nothing_found(
-    results: &[&Restored],
-    misses: &Misses,
-    args: &RestoreArgs,
-    moment: Option<Moment>,
-    depot: &Depot,
-) -> Fatal {
-    let operation = if args.what.is_empty() {
-        "restore".to_owned()
-    } else {
-        format!("restore {}", types::clean(&args.what.join(", ")))
-    };
-    let first_ms = results
-        .iter()
-        .filter_map(|restored| restored.first_ms)
-        .min();
-    let foreign: u64 = results
-        .iter()
-        .map(|restored| restored.skipped_foreign)
-        .sum();
-    match (first_ms, moment) {
-        (Some(first_ms), Some(moment)) if first_ms > moment.at_ms => Fatal::new(
-            operation,
-            format!(
-                "nothing of it was backed up yet {}: the first version is of {}",
-                as_of(Some(moment), depot),
-                stamp(first_ms, &depot.zone)
-            ),
-            "give a later --at, or none for how things are now",
-        ),
-        (Some(_), _) if foreign > 0 => Fatal::new(
-            operation,
-            format!(
-                "the bucket holds {} that Keepwatch did not write, and none that it did",
-                types::amount(foreign, "object")
-            ),
-            "fetch them with an S3 tool; docs/FORMAT.md tells them apart",
-        ),
-        (Some(_), moment) => Fatal::new(
-            operation,
-            match moment {
-                Some(_) => format!("it was deleted by then: {}", as_of(moment, depot)),
-                None => "it was deleted".to_owned(),
-            },
-            format!(
-                "give an --at when it was still there: `{}` lists a file's past, `{}` the days on which something changed",
-                command::on_copies("versions FILE"),
-                command::on_copies("moments")
-            ),
-        ),
-        (None, _) if args.what.is_empty() => Fatal::new(
-            operation,
-            "nothing was ever backed up there",
-            "check --source, or --bucket and --prefix",
-        ),
-        (None, _) => Fatal::new(
-            operation,
-            format!("the backup never had anything of that name{}", parts::not_asked(misses)),
-            parts::meant_perhaps(misses).unwrap_or_else(|| {
-                format!(
-                    "write paths from the source's folder on, like \"Customers/Miller\" or \"*.csv\"; `{}` says since when there is a backup",
-                    command::on_copies("moments")
-                )
-            }),
-        ),
-    }
 }
 
 #[cfg(test)]
