@@ -7,7 +7,6 @@ use crate::cli::args::RestoreArgs;
 use crate::cli::origins::Depot;
 use crate::cli::stamp::stamp;
 use crate::history::Misses;
-use crate::restore::Restored;
 use crate::types;
 use crate::types::{Fatal, Moment, command};
 
