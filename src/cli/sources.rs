@@ -3,6 +3,9 @@
 
 mod config;
 mod existing;
+mod quote;
+mod store;
+mod text;
 
 use super::args::{CommonArgs, Place, SourcesArgs};
 use super::exit_code::COMPLETE;

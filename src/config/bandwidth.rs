@@ -3,8 +3,9 @@
 
 use super::input::Input;
 use super::key::Key;
-use super::problems::{Problems, Wrong, shown};
+use super::problems::Problems;
 use super::raw::RawBandwidth;
+use super::wrong::{Wrong, shown};
 use crate::types::{DAY_MINUTES, Rates, Slot, Timetable};
 use jiff::civil::Weekday;
 

@@ -1,8 +1,8 @@
 //! What a bucket may demand of every request, as it is written in the configuration.
 //! Pure: no disk, no network.
 
-use super::problems::{Wrong, looks_secret, shown};
 use super::settings::S3Demands;
+use super::wrong::{Wrong, looks_secret, shown};
 use crate::types::Fatal;
 
 /// Encryptions that S3 does by itself. Keys of the customer's own (SSE-C) are secrets,

@@ -2,10 +2,11 @@
 
 use super::input::Input;
 use super::key::Key;
-use super::problems::{Problems, Wrong, shown};
+use super::problems::Problems;
 use super::raw::RawDrill;
 use super::settings::DrillConfig;
 use super::values;
+use super::wrong::{Wrong, shown};
 use crate::types::{command, parse_bytes};
 use std::ops::RangeInclusive;
 

@@ -5,9 +5,10 @@
 //! a profile called `123` stays a profile.
 
 use super::key::{Key, printable};
-use super::layers::credential_refused;
-use super::problems::{Origin, Problems, Wrong, nearest};
+use super::problems::{Origin, Problems, nearest};
 use super::raw::{Shape, TABLES, keys_of};
+use super::wrong::Wrong;
+use super::wrong::credential_refused;
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 use std::ffi::OsString;

@@ -4,7 +4,8 @@ use super::given::{Defaults, Needs};
 use super::key::Key;
 use super::layers::Layers;
 use super::paths;
-use super::problems::{Problems, Wrong};
+use super::problems::Problems;
+use super::wrong::Wrong;
 use std::path::{Path, PathBuf};
 
 /// What the checks need to know besides the values.

@@ -8,8 +8,9 @@ use super::environment;
 use super::environment::{Environment, variable_of};
 use super::given::Overrides;
 use super::key::{Key, printable};
-use super::problems::{Origin, Problems, Wrong, nearest};
+use super::problems::{Origin, Problems, nearest};
 use super::raw::{RawConfig, Shape, TABLES, keys_of};
+use super::wrong::{Wrong, credential_refused};
 use figment::error::{Actual, Kind};
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Tag, Value};
@@ -184,32 +185,6 @@ fn unknown_key(key: &Key, name: &str, expected: &[&str], problems: &mut Problems
         None => format!("remove it; possible here: {}", expected.join(", ")),
     };
     Wrong::new(what, remedy)
-}
-
-/// A refusal when a key's name says that its value is a credential.
-pub(super) fn credential_refused(name: &str) -> Option<Wrong> {
-    const MARKS: [&str; 9] = [
-        "secret",
-        "accesskey",
-        "password",
-        "passwd",
-        "token",
-        "credential",
-        "apikey",
-        "privatekey",
-        "accountkey",
-    ];
-    let plain: String = name
-        .to_lowercase()
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect();
-    MARKS.iter().any(|mark| plain.contains(mark)).then(|| {
-        Wrong::new(
-            "credentials do not belong here, and are not read from here",
-            "remove it, and put credentials where AWS tools keep them: the file .aws/credentials (choose it with [s3] profile), the AWS_… variables of the service, or the computer's role",
-        )
-    })
 }
 
 fn type_error(kind: &Kind) -> String {

@@ -5,7 +5,7 @@
 //! for values.
 
 use super::key::Key;
-use super::problems::Wrong;
+use super::wrong::Wrong;
 use toml_edit::{ImDocument, Item, TableLike, Value};
 
 /// The positions of all keys of one file.

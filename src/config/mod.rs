@@ -29,6 +29,7 @@ mod source;
 mod trial;
 mod validate;
 mod values;
+mod wrong;
 
 pub use given::{Defaults, Needs, Overrides, Unusable};
 pub use load::{load, load_or_rest, locate};

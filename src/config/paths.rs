@@ -5,7 +5,7 @@
 //! never waits for a disk that does not answer.
 
 use super::key::is_hidden;
-use super::problems::{Wrong, shown};
+use super::wrong::{Wrong, shown};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc;

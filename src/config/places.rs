@@ -4,7 +4,7 @@
 //! Used for the file and for the flags of `restore` alike.
 
 use super::key::is_hidden;
-use super::problems::{Wrong, looks_secret, shown};
+use super::wrong::{Wrong, looks_secret, shown};
 use crate::types::KEY_BYTES_MAX;
 
 /// Half of a key is kept for the file's own path.

@@ -1,43 +1,15 @@
 //! Everything that is wrong with a configuration, collected and said at once.
 //!
-//! It never holds a value from the file except through [`shown`], which keeps
-//! back whatever looks like a credential.
+//! It never holds a value from the file except through [`super::wrong::shown`].
 
-use super::key::Key;
-
-use super::key::printable;
+use super::key::{Key, printable};
 use super::lines::Lines;
+use super::wrong::{Wrong, looks_secret};
 use crate::types::Fatal;
 use std::path::Path;
 
 /// More problems than this are counted, not listed: nobody reads on.
 const PROBLEMS_LISTED_MAX: usize = 20;
-
-/// Longer values are cut in messages, so that one line stays one line.
-const SHOWN_CHARS_MAX: usize = 80;
-
-/// What is wrong with one value and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
-    /// What is wrong, as a clause.
-    pub(super) what: String,
-    /// What the reader can do.
-    pub(super) remedy: String,
-}
-
-impl Wrong {
-    pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            remedy: remedy.into(),
-        }
-    }
-
-    /// The same, said about a command line flag.
-    pub(super) fn of_flag(self, flag: &str) -> Fatal {
-        Fatal::usage(format!("use {flag}"), self.what, self.remedy)
-    }
-}
 
 /// Which layer a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,46 +134,6 @@ fn source_name<'a>(key: &Key, names: &'a [String]) -> Option<&'a String> {
     }
 }
 
-/// A value as it may appear in a message: quoted, on one line, cut when long,
-/// and not at all when it could be a credential.
-pub(super) fn shown(value: &str) -> String {
-    if value.is_empty() {
-        return "\"\"".into();
-    }
-    if looks_secret(value) {
-        return "the value (not repeated here: it looks like a credential)".into();
-    }
-    let mut text: String = value.chars().take(SHOWN_CHARS_MAX).collect();
-    if text.len() < value.len() {
-        text.push('…');
-    }
-    format!("`{}`", printable(&text))
-}
-
-/// AWS access key ids, and text of a secret key's length and alphabet.
-pub(super) fn looks_secret(value: &str) -> bool {
-    let is_id = |word: &str| {
-        word.len() >= 16
-            && (word.starts_with("AKIA") || word.starts_with("ASIA"))
-            && word
-                .chars()
-                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
-    };
-    let is_secret = |word: &str| {
-        word.len() >= 40
-            && !word.starts_with('/')
-            && word.chars().any(|c| c.is_ascii_uppercase())
-            && word.chars().any(|c| c.is_ascii_lowercase())
-            && word.chars().any(|c| c.is_ascii_digit())
-            && word
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '+' | '='))
-    };
-    let is_separator = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '/' | '+' | '='));
-    value.split(is_separator).any(is_secret)
-        || value.split(|c: char| !c.is_ascii_alphanumeric()).any(is_id)
-}
-
 /// The candidate that somebody most likely meant, if one is near.
 pub(super) fn nearest<'a>(
     word: &str,
@@ -233,26 +165,6 @@ mod tests {
         );
         assert_eq!(Key::of("limits", "workers").to_string(), "limits.workers");
         assert_eq!(Key::source(0, "compress").item(2).leaf(), "compress");
-    }
-
-    #[test]
-    fn what_looks_like_a_credential_is_not_repeated() {
-        for secret in [
-            "AKIAIOSFODNN7EXAMPLE",
-            "key=ASIAIOSFODNN7EXAMPLE;",
-            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1",
-        ] {
-            assert!(!shown(secret).contains(&secret[4..20]), "{secret}");
-        }
-        for plain in ["database-backup-254", "/srv/office/Archiv2024", "AKIA"] {
-            assert_eq!(shown(plain), format!("`{plain}`"));
-        }
-    }
-
-    #[test]
-    fn a_shown_value_stays_one_line() {
-        assert_eq!(shown("a\nb\u{202e}c"), "`a\\nb\\u{202e}c`");
-        assert_eq!(shown(&"x".repeat(200)).chars().count(), SHOWN_CHARS_MAX + 3);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use super::bucket_name::bucket_like;
 use super::input::Input;
 use super::key::Key;
-use super::problems::{Problems, Wrong, nearest, shown};
+use super::problems::{Problems, nearest};
 use super::raw::RawSource;
 use super::settings::{OnDelete, SourceConfig};
+use super::wrong::{Wrong, shown};
 use super::{paths, places, values};
 use crate::types::{Ground, leaves_out_everything, rule};
 use std::path::{Path, PathBuf};

@@ -5,12 +5,13 @@
 
 use super::input::Input;
 use super::key::Key;
-use super::problems::{Problems, Wrong};
+use super::problems::Problems;
 use super::raw::{RawConfig, RawLimits, RawLog, RawNotify, RawS3, RawSchedule, RawVault};
 use super::settings::{
     Config, Limits, LogConfig, NotifyConfig, S3Config, S3Demands, ScheduleConfig, SourceConfig,
     StoreConfig,
 };
+use super::wrong::Wrong;
 use super::{bandwidth, demands, drill, paths, places, source, values};
 use std::path::{Path, PathBuf};
 

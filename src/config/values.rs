@@ -2,7 +2,8 @@
 //! Pure: no disk, no clock.
 
 use super::key::is_hidden;
-use super::problems::{Wrong, nearest, shown};
+use super::problems::nearest;
+use super::wrong::{Wrong, shown};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use std::ops::RangeInclusive;

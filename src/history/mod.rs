@@ -11,6 +11,7 @@
 
 mod alike;
 mod chooser;
+mod current;
 mod gone;
 mod head;
 mod known;
@@ -30,11 +31,12 @@ mod written_order;
 
 pub use alike::alike;
 pub(crate) use chooser::Chooser;
+pub(crate) use current::current_of;
 pub use gone::deleted_folder;
 pub(crate) use head::{OLDER_MAX, head, head_at, look, too_many};
 pub use known::Known;
 pub(crate) use known::Records;
-pub(crate) use legacy_keys::{current_of, unless_newer};
+pub(crate) use legacy_keys::unless_newer;
 pub use moments::{Moments, moments};
 pub use names::{Place, selectors, settle, several};
 pub(crate) use pages::{Pages, list_page};

@@ -14,22 +14,21 @@
 //! none settles is named and not given.
 
 pub(crate) mod chosen;
-mod doubt;
+pub(crate) mod doubt;
 mod joined;
-mod question;
-
-use super::together;
-use chosen::{Chosen, Name};
+pub(crate) mod question;
 
 use super::chooser::{Chooser, Doubt, Perhaps, Pick};
 use super::legacy_keys::{may_be_older, unless_newer};
 use super::pages::{Pages, has_past};
 use super::selector::Selector;
+use super::together;
 use super::witness::Witness;
 use crate::os::clock::wall_ms;
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Store};
 use crate::types::{Fatal, Fault, Origin};
+use chosen::{Chosen, Name};
 use doubt::settle;
 use joined::{Joined, Remarks};
 use question::{Asked, Question};
@@ -291,66 +290,6 @@ impl<'a> Timeline<'a> {
         }
         self.page = page;
         Ok(true)
-    }
-}
-
-/// What was current of exactly this full key, which has this name.
-///
-/// # Errors
-/// The listing or the metadata that decides cannot be had.
-pub(crate) async fn current_by(
-    store: &Store,
-    origin: &Origin,
-    full: String,
-    name: Name,
-    at_ms: Option<i64>,
-    stop: &mut Stop,
-) -> Result<Option<Chosen>, Fault> {
-    let mut chooser = Chooser::new(at_ms, store.server_now_ms(wall_ms()));
-    // Keys that go back end the search: they are not this one.
-    let mut pages = Pages::new(store, &origin.bucket, vec![full.clone()]);
-    let pick = 'found: loop {
-        let Some(page) = pages.next(stop).await? else {
-            break chooser.end();
-        };
-        for version in page {
-            if version.key != full {
-                break 'found chooser.end();
-            }
-            if let [_, Some(pick)] = chooser.push(version) {
-                break 'found Some(pick);
-            }
-        }
-    };
-    let chosen = |version| Chosen::of(version, name.clone());
-    let Some(pick) = pick else {
-        return Ok(None);
-    };
-    if let (Some(doubt), Some(at_ms)) = (pick.doubt, at_ms) {
-        let mut witness = Witness::default();
-        return settle(store, origin, at_ms, &name, doubt, &mut witness, stop).await;
-    }
-    let by_then = pick.by_then.map(chosen);
-    let beneath = pick.beneath.map(chosen);
-    let perhaps = pick.perhaps.into_iter();
-    let perhaps = perhaps.map(|perhaps| {
-        let chosen = chosen(perhaps.version.clone());
-        (perhaps, chosen)
-    });
-    match at_ms {
-        Some(at_ms) => {
-            let question = Question {
-                store: store.clone(),
-                origin: origin.clone(),
-                at_ms,
-                perhaps: perhaps.collect(),
-                by_then,
-                beneath,
-                stop: stop.clone(),
-            };
-            question.ask().await
-        }
-        None => Ok(by_then),
     }
 }
 

@@ -8,8 +8,8 @@
 //! the file is taken, none that is younger than the moment; what was left out or
 //! exchanged is told by name. What says nothing of the kind is a file of its own.
 
+use super::current::current_of;
 use super::head::{head, look};
-use super::legacy_keys::current_of;
 use super::pages::Pages;
 use crate::history::timeline::chosen::{Chosen, Name};
 use crate::retry::Stop;

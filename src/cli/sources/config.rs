@@ -7,38 +7,19 @@
 //! holds a credential.
 
 use super::existing::{Existing, There};
-use crate::cli::args::{Place, SourcesArgs};
+use super::store::{Store, same_store, store};
+use super::text::{New, demand_lines, text};
+use crate::cli::args::SourcesArgs;
 use crate::cli::origins::{Depot, Named, folder_names};
 use crate::config::S3Demands;
 use crate::files::write_private_atomic;
 use crate::history::Found;
-use crate::manifest::{Demands, Header, Owner};
+use crate::manifest::{Demands, Header};
 use crate::os;
 use crate::types;
 use crate::types::{Fatal, Origin, chain};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-
-/// Where the copies are, as a configuration says it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Store {
-    /// The vault in this folder.
-    Vault(PathBuf),
-    /// AWS or a compatible server.
-    S3 {
-        region: Option<String>,
-        profile: Option<String>,
-        endpoint_url: Option<String>,
-    },
-}
-
-/// A source that is to be written: under a name and with a folder of its own.
-struct New<'a> {
-    found: &'a Found,
-    header: &'a Header,
-    name: String,
-    folder: PathBuf,
-}
 
 /// Write it, or add to the one that is there.
 ///
@@ -207,23 +188,6 @@ fn demands(args: &SourcesArgs, store: &Store, new: &[New<'_>]) -> Demands {
     }
 }
 
-fn demand_lines(demands: &Demands) -> String {
-    let texts = [
-        ("server_side_encryption", &demands.server_side_encryption),
-        ("kms_key_id", &demands.kms_key_id),
-        ("storage_class", &demands.storage_class),
-        ("expected_bucket_owner", &demands.expected_bucket_owner),
-    ];
-    let mut lines: String = texts
-        .iter()
-        .filter_map(|(key, value)| Some(format!("{key} = {}\n", quoted(value.as_ref()?))))
-        .collect();
-    if demands.requester_pays {
-        lines.push_str("requester_pays = true\n");
-    }
-    lines
-}
-
 fn indented(lines: &str) -> String {
     lines.lines().map(|line| format!("  {line}\n")).collect()
 }
@@ -240,79 +204,6 @@ fn create(file: &Path, text: &str, operation: impl Fn() -> String) -> Result<(),
     out.write_all(text.as_bytes())
         .and_then(|()| out.sync_all())
         .map_err(|error| Fatal::new(operation(), chain(&error), "see whether the disk is full"))
-}
-
-/// Where the copies are: as the options say it, and where they leave it to the
-/// environment, as that says it. Who goes on with the file need not have it.
-fn store(args: &SourcesArgs, depot: &Depot) -> Result<Store, Fatal> {
-    let place = &args.place;
-    let variable = |names: &[&str]| {
-        let set = names.iter().find_map(|name| std::env::var(name).ok());
-        set.filter(|value| !value.is_empty())
-    };
-    match place.place() {
-        Place::Vault { path, .. } => std::path::absolute(path)
-            .map(Store::Vault)
-            .map_err(|error| {
-                Fatal::usage(format!("use --vault {}", path.display()), chain(&error), "")
-            }),
-        Place::Bucket { .. } => {
-            let endpoint = || variable(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]);
-            Ok(Store::S3 {
-                region: place.region.clone().or_else(|| depot.store.region()),
-                profile: place.profile.clone().or_else(|| variable(&["AWS_PROFILE"])),
-                endpoint_url: place.endpoint_url.clone().or_else(endpoint),
-            })
-        }
-        Place::Configuration => Err(Fatal::usage(
-            "write a configuration",
-            "there is one already: it says where the copies are",
-            "give --bucket or --vault instead of --config",
-        )),
-    }
-}
-
-/// One configuration has one server.
-fn same_store(there: &Store, wanted: &Store, file: &Path) -> Result<(), Fatal> {
-    if there == wanted {
-        return Ok(());
-    }
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    Err(Fatal::usage(
-        format!("add to the configuration {}", file.display()),
-        format!(
-            "its copies are in {}, these in {}: a configuration has one place",
-            words(there),
-            words(wanted)
-        ),
-        format!(
-            "write this one beside it, with a folder of its own: --write-config {stem}-2.toml --below FOLDER; the commands are the same with that file, and Keepwatch runs once for each of them (with `[state] dir` and `[log] dir` of its own)"
-        ),
-    ))
-}
-
-fn words(store: &Store) -> String {
-    match store {
-        Store::Vault(path) => format!("the vault {}", path.display()),
-        Store::S3 {
-            region,
-            profile,
-            endpoint_url,
-        } => {
-            let said = [
-                ("region", region),
-                ("profile", profile),
-                ("endpoint", endpoint_url),
-            ];
-            let said: Vec<String> = said
-                .iter()
-                .filter_map(|(what, value)| {
-                    Some(format!("{what} {}", types::clean(value.as_ref()?)))
-                })
-                .collect();
-            format!("S3 ({})", said.join(", "))
-        }
-    }
 }
 
 /// The names of all sources, those there first: each its own, as folders have them.
@@ -399,131 +290,6 @@ fn apart(folders: &[Folder]) -> Result<(), Fatal> {
     Ok(())
 }
 
-fn text(
-    existing: Option<&Existing>,
-    store: &Store,
-    demands: &Demands,
-    new: &[New<'_>],
-    moved: &[(usize, PathBuf)],
-) -> Option<String> {
-    let mut more = String::new();
-    for one in new {
-        more.push_str(&source(one));
-    }
-    let settings = || new.iter().map(|one| &one.header.settings);
-    let topic = settings().find(|settings| settings.topic_arn.is_some());
-    if let Some(settings) = topic.filter(|_| existing.is_none_or(|file| !file.has_notify)) {
-        more.push_str("\n[notify]\n");
-        for (key, value) in [
-            ("topic_arn", &settings.topic_arn),
-            ("endpoint_url", &settings.notify_endpoint_url),
-        ] {
-            if let Some(value) = value {
-                more.push_str(&format!("{key} = {}\n", quoted(value)));
-            }
-        }
-    }
-    match existing {
-        Some(existing) => existing.text_with(moved, &more),
-        None => Some(format!("{}{}{more}", head(store), demand_lines(demands))),
-    }
-}
-
-fn head(store: &Store) -> String {
-    let mut out = String::from(
-        "# Written by `keepwatch sources` from what the bucket says of itself. With it\n\
-         # this computer goes on as the one that was backed up. Credentials never\n\
-         # belong in here. Every key is explained in docs/OPERATIONS.md.\n\n",
-    );
-    match store {
-        Store::Vault(path) => out.push_str(&format!(
-            "[vault]\npath = {}\n",
-            quoted(&path.display().to_string())
-        )),
-        Store::S3 {
-            region,
-            profile,
-            endpoint_url,
-        } => {
-            out.push_str("[s3]\n");
-            for (key, value) in [
-                ("region", region),
-                ("profile", profile),
-                ("endpoint_url", endpoint_url),
-            ] {
-                if let Some(value) = value {
-                    out.push_str(&format!("{key} = {}\n", quoted(value)));
-                }
-            }
-        }
-    }
-    out
-}
-
-fn source(new: &New<'_>) -> String {
-    let New {
-        found,
-        header,
-        name,
-        folder,
-    } = new;
-    let settings = &header.settings;
-    let list = |items: &[String]| {
-        let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
-        format!("[{}]", items.join(", "))
-    };
-    let mut out = format!(
-        "\n# {} on {}\n[[source]]\nname = {}\npath = {}\nbucket = {}\nprefix = {}\n",
-        types::clean(&header.root),
-        types::clean(&header.host),
-        quoted(name),
-        quoted(&folder.display().to_string()),
-        quoted(&found.origin.bucket),
-        quoted(&found.origin.prefix)
-    );
-    out.push_str(&format!(
-        "compress = {}\nexclude = {}\non_delete = {}\nsentinel = {}\n",
-        list(&settings.compress),
-        list(&settings.exclude),
-        quoted(if settings.marks_deletions {
-            "mark"
-        } else {
-            "keep"
-        }),
-        settings.sentinel
-    ));
-    if settings.compress_level > 0 {
-        out.push_str(&format!("compress_level = {}\n", settings.compress_level));
-    }
-    out.push_str(&format!(
-        "min_version_interval = {}\nversions_per_hour_max = {}\n",
-        quoted(&format!("{}s", settings.min_version_interval_ms / 1_000)),
-        settings.versions_per_hour_max
-    ));
-    let told = || Owner::of_manifest(header);
-    let owner = found.owner.clone().unwrap_or_else(told);
-    out.push_str(&format!(
-        "# This computer may take the place of {} by this id, and of nobody else.\ntake_over = {}\n",
-        types::clean(&owner.who()),
-        quoted(&owner.id)
-    ));
-    out
-}
-
-/// A TOML basic string.
-pub(super) fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -545,21 +311,6 @@ mod tests {
         ] {
             let pair = [folder(one.0, one.1), folder(other.0, other.1)];
             assert_eq!(apart(&pair).is_ok(), want, "{one:?} {other:?}");
-        }
-    }
-
-    #[test]
-    fn no_text_ends_its_quotes() {
-        for (text, want) in [
-            ("a b", "\"a b\""),
-            ("C:\\Office", "\"C:\\\\Office\""),
-            ("x\"\n[s3]", "\"x\\\"\\u000A[s3]\""),
-            ("\u{7f}ü", "\"\\u007Fü\""),
-        ] {
-            assert_eq!(quoted(text), want);
-            let parsed: toml_edit::ImDocument<String> =
-                format!("k = {}", quoted(text)).parse().unwrap();
-            assert_eq!(parsed["k"].as_str(), Some(text));
         }
     }
 }

@@ -4,7 +4,8 @@
 //! it, and of what is there one value alone is replaced, where a folder has to make
 //! room for its neighbours.
 
-use super::config::{Store, quoted};
+use super::quote::quoted;
+use super::store::Store;
 use crate::manifest::Demands;
 use crate::types::{Fatal, chain};
 use std::io::{ErrorKind, Read as _};

@@ -14,7 +14,7 @@ use found::{WalkEntry, WalkFault};
 use noted::Noted;
 
 use super::fault::shown;
-use super::read::root_fault;
+use super::root::root_fault;
 use super::rules::{Chain, RULE_FILE_NAME, Rules};
 use crate::os::Dir;
 use crate::types::{Class, Fault, Kind, RelKey, RelPath};
