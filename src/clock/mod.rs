@@ -1,84 +1,11 @@
 //! What time it is: by this computer, since the start, and by the server.
 //!
-//! `warning` says when the first and the last differ. It never decides anything about
-//! files. Moments from different clocks must not be compared with each other.
+//! `clocks` has the three; `warning` says when the first and the last differ. It never
+//! decides anything about files. Moments from different clocks must not be compared with
+//! each other.
 
+mod clocks;
 mod warning;
 
+pub use clocks::{Clock, WallClock, system_clock};
 pub use warning::show_clock_difference;
-
-use crate::os::clock::wall_ms;
-use crate::s3::Store;
-use std::sync::Arc;
-use std::time::Instant;
-
-/// The wall clock, milliseconds since 1970; tests replace it.
-pub type WallClock = Arc<dyn Fn() -> i64 + Send + Sync>;
-
-/// The computer's clock.
-pub fn system_clock() -> WallClock {
-    Arc::new(wall_ms)
-}
-
-/// The clocks of one run. Clones share them.
-#[derive(Clone)]
-pub struct Clock {
-    wall: WallClock,
-    /// What [`Clock::steady_ms`] counts from.
-    began: Instant,
-    /// Knows the server's time from its answers.
-    store: Store,
-}
-
-impl Clock {
-    /// The steady clock begins now.
-    pub fn new(wall: WallClock, store: Store) -> Self {
-        Self {
-            wall,
-            began: Instant::now(),
-            store,
-        }
-    }
-
-    /// Milliseconds since 1970.
-    pub fn now_ms(&self) -> i64 {
-        (self.wall)()
-    }
-
-    /// The wall clock alone.
-    pub fn wall(&self) -> WallClock {
-        Arc::clone(&self.wall)
-    }
-
-    /// Milliseconds since the start, by a clock that nobody sets: for debounce
-    /// and latency. A wall clock that is put back must not hold a save up.
-    pub fn steady_ms(&self) -> i64 {
-        i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
-    }
-
-    /// Milliseconds since 1970 by the server's clock, as near as it is known: for
-    /// whatever is compared with a time that the server gives, and for schedules.
-    pub fn server_now_ms(&self) -> i64 {
-        self.store.server_now_ms(self.now_ms())
-    }
-
-    /// When something happened by the server's clock, which [`Clock::steady_ms`] said
-    /// was then `steady_ms`: never later than it was, so that what the server stored
-    /// because of it is younger. For moments that are printed in a command;
-    /// [`crate::types::moment::before`] gives the one just before it.
-    pub fn server_moment_ms(&self, steady_ms: i64) -> i64 {
-        let since_ms = (self.steady_ms() - steady_ms).max(0);
-        self.store.server_reached_ms(self.now_ms()) - since_ms
-    }
-
-    /// By how much this computer's clock differs from the server's, as far as that is
-    /// known; positive when it is ahead.
-    pub fn apart_ms(&self) -> Option<i64> {
-        self.store.clock_apart_ms(self.now_ms())
-    }
-
-    /// The server, for people.
-    pub fn server_name(&self) -> &str {
-        self.store.place()
-    }
-}

@@ -1,6 +1,6 @@
 //! Saying that this computer's clock is wrong, as far as the server can tell.
 
-use super::Clock;
+use super::clocks::Clock;
 use crate::status::LiveStatus;
 use crate::types::clock::differs;
 

@@ -127,7 +127,7 @@ impl Answers {
     ) -> Result<Line, Fault> {
         let now_ms = self.clock.server_now_ms();
         let (message, delivery) = if send {
-            let (message, delivery) = self.daily.run(now_ms, settled).await?;
+            let (message, delivery) = Box::pin(self.daily.run(now_ms, settled)).await?;
             (message, Some(delivery))
         } else {
             (self.daily.report(now_ms).await?.message(), None)
@@ -163,7 +163,7 @@ impl Answers {
             }
         }
         let before = activities(&self.sources, &self.index);
-        let work = self.comparison.run(words.confirm_deletions, settled);
+        let work = Box::pin(self.comparison.run(words.confirm_deletions, settled));
         let far = || Line::Progress(how_far(&self.sources, &self.index, &before));
         // The terminal may be gone: the comparison goes on regardless.
         let scans = telling(work, progress, far, |_| {}).await;
@@ -191,7 +191,12 @@ impl Answers {
         let asked = Stop::new(asked);
         let far = Mutex::default();
         let lock = || far.lock();
-        let work = repair::run(&self.repairer, ask, |now| *lock() = now, &asked);
+        let work = Box::pin(repair::run(
+            &self.repairer,
+            ask,
+            |now| *lock() = now,
+            &asked,
+        ));
         let done = telling(
             work,
             progress,

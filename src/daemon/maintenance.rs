@@ -4,11 +4,12 @@
 //! `heartbeat` retries paths and notices that the computer was asleep, `mending` opens a
 //! broken index again, `buckets` asks buckets what nobody else asks them, `disks` looks
 //! whether disks have come or gone and asks for scans, `clearing` forgets and clears away,
-//! `alarm` tells what lasts too long, in the words of `alarm_words`, and `tell` what is to
+//! `alarm` tells what lasts too long of what is `watched`, in the words of `alarm_words`, and `tell` what is to
 //! be told at once.
 
 mod alarm;
 mod alarm_words;
+mod beat;
 mod broken;
 mod buckets;
 mod clearing;
@@ -17,6 +18,7 @@ mod heartbeat;
 mod mending;
 mod run;
 mod tell;
+mod watched;
 
 pub(super) use run::Maintenance;
 pub(super) use tell::tell_of_sources;

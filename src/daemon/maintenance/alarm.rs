@@ -5,12 +5,13 @@
 //! an SNS that hangs holds up no other alert and no retry.
 
 use super::alarm_words::{Speaker, index_message};
+use super::beat::BEAT;
 use super::broken::Broken;
 use super::buckets::is_first_of_its_bucket;
-use super::heartbeat::BEAT;
+use super::watched::{Looked, Watched};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::index::{Index, Oldest};
+use crate::index::Index;
 use crate::mail::{Message, OutboxSender};
 use crate::os::blocking::blocking;
 use crate::retry::{AlertPolicy, AlertStep, Due, OutageAlert, Part, SharedAlerts, Standing};
@@ -35,30 +36,6 @@ pub(super) struct Alarm<'a> {
     pub(super) clock: &'a Clock,
     pub(super) outbox: &'a OutboxSender,
     pub(super) broken: &'a Broken,
-}
-
-/// One source as the alarm sees it.
-pub(super) struct Watched {
-    pub(super) source: Arc<SourceRuntime>,
-    /// Its bucket is told of under this source.
-    pub(super) is_first_of_its_bucket: bool,
-    /// Its files that fail for long.
-    pub(super) stuck: Option<Oldest>,
-    silence: OutageAlert,
-}
-
-/// What was found at this beat. A [`Part`] numbers the sources as `watched` has them.
-pub(super) struct Looked<'a> {
-    pub(super) now: &'a [Standing],
-    pub(super) watched: &'a [Watched],
-}
-
-impl Looked<'_> {
-    pub(super) fn standing(&self, part: Part) -> Option<&(i64, Fault)> {
-        let mut now = self.now.iter();
-        let standing = now.find(|standing| standing.part == part)?;
-        standing.failing.as_ref()
-    }
 }
 
 impl Alarm<'_> {
@@ -173,8 +150,12 @@ impl Alarm<'_> {
                 watched: &[],
             };
             let faults = [source.watchdog.no_answer()];
-            self.speaker(&nothing)
-                .of_files(std::slice::from_ref(&source.config.name), &what, &faults, &step)
+            self.speaker(&nothing).of_files(
+                std::slice::from_ref(&source.config.name),
+                &what,
+                &faults,
+                &step,
+            )
         });
         self.send(&mut one.silence, step, message).await;
     }

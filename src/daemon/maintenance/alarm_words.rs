@@ -1,6 +1,6 @@
 //! What alerts say.
 
-use super::alarm::{Looked, Watched};
+use super::watched::{Looked, Watched};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::digest::{

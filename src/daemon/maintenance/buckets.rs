@@ -1,6 +1,6 @@
 //! Asking buckets what nobody else asks them.
 
-use super::heartbeat::BEAT;
+use super::beat::BEAT;
 use crate::clock::Clock;
 use crate::destination;
 use crate::s3::Store;

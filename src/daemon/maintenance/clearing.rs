@@ -1,7 +1,7 @@
 //! Clearing away what nobody can go on with, and forgetting what is long past.
 
+use super::beat::BEAT;
 use super::disks::DISK_BEATS;
-use super::heartbeat::BEAT;
 use crate::backup::{Context, orphaned_uploads};
 use crate::clock::Clock;
 use crate::index::Index;

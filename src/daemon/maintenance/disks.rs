@@ -1,6 +1,6 @@
 //! Looking whether disks have come or gone, and asking for scans now and then.
 
-use super::heartbeat::BEAT;
+use super::beat::BEAT;
 use crate::clock::Clock;
 use crate::files;
 use crate::files::Pulse;

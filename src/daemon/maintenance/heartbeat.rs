@@ -1,7 +1,8 @@
 //! The heartbeat: what failed is tried again, and a computer that was asleep is noticed.
 
+use super::beat::BEAT;
 use super::broken::Broken;
-use super::mending::Mending;
+use super::mending::{IndexMender, Mending};
 use crate::clock::{Clock, show_clock_difference};
 use crate::config::Config;
 use crate::index::Index;
@@ -11,10 +12,6 @@ use crate::pacing::Pacing;
 use crate::source::{RunSignals, Sources};
 use crate::watch::{Clocks, Jump, sleep};
 use crate::work::{Queue, SourceQueue};
-use std::time::Duration;
-
-/// The heartbeat's period. A retry is due to the second at best.
-pub(super) const BEAT: Duration = Duration::from_secs(1);
 
 /// Paths put back into the queue per beat and source.
 const RETRIES_PER_BEAT: usize = 256;
@@ -39,6 +36,13 @@ impl Heartbeat<'_> {
     pub(super) async fn run(&self) {
         let mut last = self.clocks();
         let mut mending = Mending::default();
+        let mender = IndexMender {
+            config: self.config,
+            sources: self.sources,
+            index: self.index,
+            clock: self.clock,
+            outbox: self.outbox,
+        };
         let mut beats: u64 = 0;
         loop {
             let work_ms = self.clock.steady_ms() - last.steady_ms;
@@ -52,7 +56,7 @@ impl Heartbeat<'_> {
                 self.after(jump);
             }
             last = now;
-            mending.mend_index(self).await;
+            mending.mend_index(&mender).await;
             self.broken.set(mending.broken.clone());
             self.retry(now_ms).await;
             for source in self.sources.iter() {

@@ -1,14 +1,26 @@
 //! Opening a broken index again.
 
 use super::alarm_words::tell_lost_state;
-use super::heartbeat::Heartbeat;
-use crate::index::Opened;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::index::{Index, Opened};
+use crate::mail::OutboxSender;
 use crate::os::blocking::blocking;
+use crate::source::Sources;
 use crate::types::Fault;
 
 /// Beats between two tries to open a broken index, at the most: reading all of
 /// it on a disk that is still full helps nobody.
 const MENDING_BEATS_MAX: u32 = 15;
+
+/// What a broken index is opened again with.
+pub(super) struct IndexMender<'a> {
+    pub(super) config: &'a Config,
+    pub(super) sources: &'a Sources,
+    pub(super) index: &'a Index,
+    pub(super) clock: &'a Clock,
+    pub(super) outbox: &'a OutboxSender,
+}
 
 /// Waiting times between tries to open a broken index again.
 #[derive(Default)]
@@ -22,15 +34,15 @@ pub(super) struct Mending {
 impl Mending {
     /// An index that failed (a full disk, a damaged file) stays failed until it
     /// is opened again: try, for ever, less and less often.
-    pub(super) async fn mend_index(&mut self, heartbeat: &Heartbeat<'_>) {
-        let index = heartbeat.index.clone();
+    pub(super) async fn mend_index(&mut self, mender: &IndexMender<'_>) {
+        let index = mender.index.clone();
         let broken = blocking(move || Ok(index.broken())).await;
         let Ok(Some(fault)) = broken else {
             *self = Self::default();
             return;
         };
         // The first failure says why; later ones only that it is still so.
-        let now_ms = heartbeat.clock.now_ms();
+        let now_ms = mender.clock.now_ms();
         if self.broken.is_none() {
             tracing::error!("{fault}");
         }
@@ -41,12 +53,12 @@ impl Mending {
         }
         self.wait_beats = (self.wait_beats * 2).clamp(1, MENDING_BEATS_MAX);
         self.left_beats = self.wait_beats;
-        reopen(heartbeat, &fault).await;
+        reopen(mender, &fault).await;
     }
 }
 
-async fn reopen(heartbeat: &Heartbeat<'_>, fault: &Fault) {
-    let (sources, index) = (heartbeat.sources, heartbeat.index.clone());
+async fn reopen(mender: &IndexMender<'_>, fault: &Fault) {
+    let (sources, index) = (mender.sources, mender.index.clone());
     // Before it is known whether it is empty: a worker asks the bucket then.
     let compared: Vec<bool> = sources
         .iter()
@@ -64,8 +76,8 @@ async fn reopen(heartbeat: &Heartbeat<'_>, fault: &Fault) {
             tracing::warn!("the index works again after: {fault}");
             let rebuilt = !matches!(opened, Opened::Existing);
             if opened == Opened::Fresh {
-                let (config, clock) = (heartbeat.config, heartbeat.clock);
-                tell_lost_state(config, sources, clock, heartbeat.outbox).await;
+                let (config, clock) = (mender.config, mender.clock);
+                tell_lost_state(config, sources, clock, mender.outbox).await;
             }
             for source in sources.iter() {
                 source.status.warn("index", None);

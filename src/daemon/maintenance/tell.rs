@@ -1,6 +1,6 @@
 //! What is held back, or wrong with a destination, is told as soon as it is.
 
-use super::heartbeat::BEAT;
+use super::beat::BEAT;
 use crate::destination;
 use crate::guard;
 use crate::mail::OutboxSender;

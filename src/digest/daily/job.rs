@@ -69,7 +69,7 @@ impl DailyJob {
                         if woke.has_changed().unwrap_or(false) {
                             self.comparison.until_reachable().await;
                         }
-                        self.run_scheduled(scheduled_ms).await;
+                        Box::pin(self.run_scheduled(scheduled_ms)).await;
                     }
                     woke.mark_unchanged();
                 }
@@ -89,7 +89,7 @@ impl DailyJob {
         let began_ms = self.clock.server_now_ms();
         let done = async {
             let settled = std::future::ready(());
-            let (_, delivery) = self.run(scheduled_ms, settled).await?;
+            let (_, delivery) = Box::pin(self.run(scheduled_ms, settled)).await?;
             self.set_state(LAST_RUN, began_ms).await?;
             Ok::<_, Fault>(delivery)
         };
@@ -142,8 +142,9 @@ impl DailyJob {
         scheduled_ms: i64,
         settled: impl Future<Output = ()>,
     ) -> Result<(Message, Delivery), Fault> {
-        let scans = self.comparison.run(false, settled).await;
-        self.drill.run().await;
+        // Boxed: each is a state machine of many kilobytes.
+        let scans = Box::pin(self.comparison.run(false, settled)).await;
+        Box::pin(self.drill.run()).await;
         let (report, told) = self.compose(scheduled_ms, Some(scans)).await?;
         let message = report.message();
         let delivery = self.outbox.send(message.clone()).await?;

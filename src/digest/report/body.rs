@@ -1,6 +1,6 @@
 //! The digest's text: verdict, what to do, totals, then folder by folder.
 
-use super::{Report, SourceReport, UnprotectedLine};
+use super::figures::{Report, SourceReport, UnprotectedLine};
 use crate::drill::report;
 use crate::mail::{List, Page, Section, by_need, count_of, failures, list_remedies};
 use crate::pacing::CostlyFile;

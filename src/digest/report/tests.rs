@@ -1,6 +1,7 @@
 //! What people get to read, word for word, and that it always fits.
 
 use super::*;
+use crate::destination::Trouble;
 use crate::mail::SUBJECT_CHARS_MAX;
 use crate::mail::testing::{at, berlin, failure};
 use crate::types::{Traffic, text};

@@ -36,7 +36,7 @@ impl Queue {
     pub fn defer<S: HasQueue>(&self, item: &Item<S>, now_ms: i64) -> bool {
         let is_only_one = {
             let mut state = self.state();
-            let (lanes, ticket) = state.lanes(item.source.queue());
+            let (lanes, ticket) = state.lanes(item.source.queue().number);
             let was_empty = !lanes.has_deferred();
             if let Some(Entry::Running { lane, again, .. }) = lanes.remove_running(&item.path) {
                 let back = Want {
@@ -61,14 +61,14 @@ impl SourceQueue {
     /// How many paths are deferred, or were and are not done yet.
     pub fn deletions_waiting(&self) -> u64 {
         let state = self.queue.state();
-        let lanes = state.lanes_of(self);
+        let lanes = state.lanes_of(self.number);
         (lanes.deferred.len() + lanes.released.len()) as u64
     }
 
     /// Some path is deferred.
     pub fn has_deferred(&self) -> bool {
         let state = self.queue.state();
-        !state.is_closed() && state.lanes_of(self).has_deferred()
+        !state.is_closed() && state.lanes_of(self.number).has_deferred()
     }
 }
 

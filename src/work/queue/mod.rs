@@ -10,10 +10,12 @@
 //! comes when all of its source is done that was there before, or after its time.
 //! What comes later never holds it up: in an office something always changes.
 //!
-//! `shared` is the queue itself, `source` what one source does with it, `lanes` the order
+//! `shared` is the queue itself, `hand_out` gives paths to workers, `source` is what one
+//! source does with it, `lanes` the order
 //! of one source's paths, `deferred` when deferred paths come, `item` what a worker gets.
 
 mod deferred;
+mod hand_out;
 mod item;
 mod lanes;
 mod shared;
@@ -21,8 +23,8 @@ mod source;
 
 pub use deferred::Readiness;
 pub use item::{Item, Lane};
-pub use shared::Queue;
-pub use source::{Depth, Full, HasQueue, SourceQueue};
+pub use shared::{Full, Queue};
+pub use source::{Depth, HasQueue, SourceQueue};
 
 #[cfg(test)]
 mod tests;

@@ -2,13 +2,9 @@
 
 use super::item::Lane;
 use super::lanes::{Entry, Want};
-use super::shared::Queue;
+use super::shared::{Full, Queue};
 use crate::types::RelPath;
 use std::fmt;
-
-/// The lane is full; ask for a scan instead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
 
 /// How many paths wait and are worked on, for one source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -73,13 +69,14 @@ impl SourceQueue {
             since_ms,
             deadline,
         };
-        self.queue.push(self, path, want)
+        self.queue.push(self.number, path, want)
     }
 
     /// Put a path in the slow lane, waiting while the lane is full.
     pub async fn push_backlog(&self, path: RelPath, since_ms: i64) {
         let want = backlog(since_ms);
-        let is_in = || self.queue.is_closed() || self.queue.push(self, path.clone(), want).is_ok();
+        let is_in =
+            || self.queue.is_closed() || self.queue.push(self.number, path.clone(), want).is_ok();
         self.queue.when_room(is_in).await;
     }
 
@@ -90,11 +87,16 @@ impl SourceQueue {
     /// # Errors
     /// [`Full`] when the lane is full.
     pub fn push_retry(&self, path: RelPath, since_ms: i64) -> Result<(), Full> {
-        let is_known = self.queue.state().lanes_of(self).paths.contains_key(&path);
+        let is_known = self
+            .queue
+            .state()
+            .lanes_of(self.number)
+            .paths
+            .contains_key(&path);
         if is_known {
             return Ok(());
         }
-        self.queue.push(self, path, backlog(since_ms))
+        self.queue.push(self.number, path, backlog(since_ms))
     }
 
     /// Wait until the backlog is empty and none of it is in a worker, nor any of what was
@@ -102,7 +104,7 @@ impl SourceQueue {
     pub async fn backlog_drained(&self) {
         let is_drained = || {
             let state = self.queue.state();
-            state.lanes_of(self).is_drained() || state.is_closed()
+            state.lanes_of(self.number).is_drained() || state.is_closed()
         };
         self.queue.when_drained(is_drained).await;
     }
@@ -110,7 +112,7 @@ impl SourceQueue {
     /// How much waits and runs.
     pub fn depth(&self) -> Depth {
         let state = self.queue.state();
-        let lanes = state.lanes_of(self);
+        let lanes = state.lanes_of(self.number);
         Depth {
             edits: lanes.edits.paths.len(),
             backlog: lanes.backlog_len(),
@@ -121,20 +123,20 @@ impl SourceQueue {
     /// Edits wait or are worked on, or deletions that nothing of the backlog holds
     /// up: a stop waits for these.
     pub fn has_recent(&self) -> bool {
-        self.queue.state().lanes_of(self).has_recent()
+        self.queue.state().lanes_of(self.number).has_recent()
     }
 
     /// True while this very path is in a worker.
     pub fn is_running(&self, path: &RelPath) -> bool {
         let state = self.queue.state();
-        let entry = state.lanes_of(self).paths.get(path);
+        let entry = state.lanes_of(self.number).paths.get(path);
         matches!(entry, Some(Entry::Running { .. }))
     }
 
     /// The destination takes files again: what was given back because it did not waits as
     /// if it had never been tried.
     pub fn forget_tries(&self) {
-        self.queue.state().lanes(self).0.forget_tries();
+        self.queue.state().lanes(self.number).0.forget_tries();
     }
 
     /// True when the queue hands out nothing any more.
