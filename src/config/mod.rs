@@ -22,6 +22,7 @@ mod lines;
 mod load;
 mod paths;
 mod places;
+mod problem;
 mod problems;
 mod raw;
 mod settings;
@@ -29,7 +30,6 @@ mod source;
 mod trial;
 mod validate;
 mod values;
-mod wrong;
 
 pub use given::{Defaults, Needs, Overrides, Unusable};
 pub use load::{load, load_or_rest, locate};

@@ -1,10 +1,10 @@
 //! Everything that is wrong with a configuration, collected and said at once.
 //!
-//! It never holds a value from the file except through [`super::wrong::shown`].
+//! It never holds a value from the file except through [`super::problem::shown`].
 
 use super::key::{Key, printable};
-use super::lines::Lines;
-use super::wrong::{Wrong, looks_secret};
+use super::lines::LineNumbers;
+use super::problem::{Problem, looks_secret};
 use crate::types::Fatal;
 use std::path::Path;
 
@@ -13,7 +13,7 @@ const PROBLEMS_LISTED_MAX: usize = 20;
 
 /// Which layer a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum ValueOrigin {
     /// The file, or nowhere: then the nearest line of the file is named.
     File,
     /// This environment variable.
@@ -25,14 +25,14 @@ pub(super) enum Origin {
 /// The problems found so far, at most one for each key.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
-    found: Vec<(Origin, Key, Wrong)>,
+    found: Vec<(ValueOrigin, Key, Problem)>,
     excused: Vec<Key>,
 }
 
 impl Problems {
     /// Note a problem, unless this key or a table around it already has one:
     /// what follows from a mistake is no second mistake.
-    pub(super) fn add(&mut self, origin: Origin, key: Key, wrong: Wrong) {
+    pub(super) fn add(&mut self, origin: ValueOrigin, key: Key, wrong: Problem) {
         if self.excused.iter().any(|excused| key.is_under(excused)) {
             return;
         }
@@ -42,10 +42,10 @@ impl Problems {
 
     /// Note that something is missing in the whole file, unless there was a
     /// problem with one of these tables.
-    pub(super) fn add_unless_excused(&mut self, tables: &[&str], wrong: Wrong) {
+    pub(super) fn add_unless_excused(&mut self, tables: &[&str], wrong: Problem) {
         let said = |table: &&str| self.excused.contains(&Key::table(table));
         if !tables.iter().any(said) {
-            self.found.push((Origin::File, Key::default(), wrong));
+            self.found.push((ValueOrigin::File, Key::default(), wrong));
         }
     }
 
@@ -72,7 +72,12 @@ impl Problems {
     }
 
     /// All of it as one failure that names the file and each line.
-    pub(super) fn into_fatal(self, file: &Path, lines: &Lines, source_names: &[String]) -> Fatal {
+    pub(super) fn into_fatal(
+        self,
+        file: &Path,
+        lines: &LineNumbers,
+        source_names: &[String],
+    ) -> Fatal {
         let operation = format!("use the configuration {}", file.display());
         let mut said: Vec<(usize, String, String)> = self
             .found
@@ -100,11 +105,16 @@ impl Problems {
 }
 
 /// The line to sort by, and the words that begin the message.
-fn place(origin: &Origin, key: &Key, lines: &Lines, source_names: &[String]) -> (usize, String) {
+fn place(
+    origin: &ValueOrigin,
+    key: &Key,
+    lines: &LineNumbers,
+    source_names: &[String],
+) -> (usize, String) {
     match origin {
-        Origin::Variable(name) => (0, format!("environment variable {}: ", printable(name))),
-        Origin::Flag(flag) => (0, format!("{flag}: ")),
-        Origin::File => {
+        ValueOrigin::Variable(name) => (0, format!("environment variable {}: ", printable(name))),
+        ValueOrigin::Flag(flag) => (0, format!("{flag}: ")),
+        ValueOrigin::File => {
             let line = lines.line_of(key);
             let mut words = String::new();
             if let Some(line) = line {

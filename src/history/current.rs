@@ -1,11 +1,11 @@
 //! What was current of one path, asked for by name: no other key is listed.
 
-use super::chooser::Chooser;
 use super::legacy_keys::unless_newer;
 use super::pages::Pages;
 use super::timeline::chosen::{Chosen, Name};
 use super::timeline::doubt::settle;
-use super::timeline::question::Question;
+use super::timeline::question::MetadataQuestion;
+use super::version_selector::VersionSelector;
 use super::witness::Witness;
 use crate::os::clock::wall_ms;
 use crate::retry::Stop;
@@ -48,46 +48,46 @@ async fn current_by(
     at_ms: Option<i64>,
     stop: &mut Stop,
 ) -> Result<Option<Chosen>, Fault> {
-    let mut chooser = Chooser::new(at_ms, store.server_now_ms(wall_ms()));
+    let mut version_selector = VersionSelector::new(at_ms, store.server_now_ms(wall_ms()));
     // Keys that go back end the search: they are not this one.
     let mut pages = Pages::new(store, &origin.bucket, vec![full.clone()]);
-    let pick = 'found: loop {
+    let candidate = 'found: loop {
         let Some(page) = pages.next(stop).await? else {
-            break chooser.end();
+            break version_selector.end();
         };
         for version in page {
             if version.key != full {
-                break 'found chooser.end();
+                break 'found version_selector.end();
             }
-            if let [_, Some(pick)] = chooser.push(version) {
-                break 'found Some(pick);
+            if let [_, Some(candidate)] = version_selector.push(version) {
+                break 'found Some(candidate);
             }
         }
     };
     let chosen = |version| Chosen::of(version, name.clone());
-    let Some(pick) = pick else {
+    let Some(candidate) = candidate else {
         return Ok(None);
     };
-    if let (Some(doubt), Some(at_ms)) = (pick.doubt, at_ms) {
+    if let (Some(doubt), Some(at_ms)) = (candidate.doubt, at_ms) {
         let mut witness = Witness::default();
         return settle(store, origin, at_ms, &name, doubt, &mut witness, stop).await;
     }
-    let by_then = pick.by_then.map(chosen);
-    let beneath = pick.beneath.map(chosen);
-    let perhaps = pick.perhaps.into_iter();
-    let perhaps = perhaps.map(|perhaps| {
-        let chosen = chosen(perhaps.version.clone());
-        (perhaps, chosen)
+    let by_then = candidate.by_then.map(chosen);
+    let previous = candidate.previous.map(chosen);
+    let undecided = candidate.undecided.into_iter();
+    let undecided = undecided.map(|undecided| {
+        let chosen = chosen(undecided.version.clone());
+        (undecided, chosen)
     });
     match at_ms {
         Some(at_ms) => {
-            let question = Question {
+            let question = MetadataQuestion {
                 store: store.clone(),
                 origin: origin.clone(),
                 at_ms,
-                perhaps: perhaps.collect(),
+                undecided: undecided.collect(),
                 by_then,
-                beneath,
+                previous,
                 stop: stop.clone(),
             };
             question.ask().await

@@ -16,6 +16,7 @@ mod error;
 mod fingerprint;
 mod full_key;
 pub(crate) mod kept_name;
+pub(crate) mod key_escape;
 mod late;
 mod meta_bytes;
 pub(crate) mod moment;
@@ -25,6 +26,7 @@ mod operation;
 mod origin;
 mod part_layout;
 mod pattern;
+mod pattern_parts;
 mod record;
 pub mod rel_path;
 mod strangers;
@@ -46,13 +48,13 @@ pub use fingerprint::{Fingerprint, Kind};
 pub use full_key::FullKey;
 pub(crate) use full_key::unshortened;
 pub use kept_name::beside;
+pub use key_escape::{OWN_FOLDER, decode, encode};
 pub use late::Late;
 pub use meta_bytes::{FULL_KEY_VALUE_BYTES_MAX, META_BYTES_MAX, sent_bytes};
 pub use moment::{Moment, parse_moment};
 pub use object_key::{
-    BucketKey, ForeignKey, KEY_BYTES_MAX, MANIFEST_END, MANIFESTS, NEW_KEY_BYTES_MAX, OWN_FOLDER,
-    OWNER_RECORD, RelKey, WRITE_TRIAL, decode, encode, is_own, is_shortened, older_form,
-    shortened_begin,
+    BucketKey, ForeignKey, KEY_BYTES_MAX, MANIFEST_END, MANIFESTS, NEW_KEY_BYTES_MAX, OWNER_RECORD,
+    RelKey, WRITE_TRIAL, is_own, is_shortened, older_form, shortened_begin,
 };
 pub use object_meta::{MetaRefused, ObjectMeta};
 pub use operation::Operation;

@@ -5,7 +5,7 @@ use super::content_hash::ContentHash;
 use super::fingerprint::{Fingerprint, Kind};
 use super::full_key::FullKey;
 use super::meta_bytes::{META_BYTES_MAX, field_bytes, from_ascii, sent_bytes, to_ascii};
-use super::{full_key, object_key};
+use super::{full_key, key_escape};
 use std::collections::BTreeMap;
 
 /// The prefix of all our user metadata, after S3's own `x-amz-meta-`.
@@ -170,7 +170,7 @@ impl ObjectMeta {
             Carried::Apart(hash) => put_if_it_fits("attributes-sha256", hash.to_hex()),
         }
         if let Some(target) = &self.symlink_target {
-            let text = to_ascii(&object_key::encode(target));
+            let text = to_ascii(&key_escape::encode(target));
             if text.len() <= SYMLINK_META_BYTES_MAX {
                 put_if_it_fits("symlink-target", text);
             }
@@ -226,15 +226,9 @@ impl ObjectMeta {
                 .ok_or(MetaRefused::Broken("mode"))?,
             owner: field("owner").map(parse_owner).transpose()?,
             symlink_target: field("symlink-target")
-                .map(|text| object_key::decode(&from_ascii(text))),
+                .map(|text| key_escape::decode(&from_ascii(text))),
             unrested,
-            full_key: match (field("key"), field("key-rest")) {
-                (Some(text), _) => Some(FullKey::Whole(from_ascii(text))),
-                (None, Some(text)) => Some(FullKey::Rest(
-                    full_key::unpack(text).ok_or(MetaRefused::Broken("key-rest"))?,
-                )),
-                (None, None) => None,
-            },
+            full_key: parse_full_key(field("key"), field("key-rest"))?,
             // It orders versions and is needed for nothing else: a broken one is
             // none, and the server's time counts.
             seen_ms: field("seen-ms").and_then(|text| text.parse().ok()),
@@ -243,16 +237,26 @@ impl ObjectMeta {
             // A broken one costs room and nothing else.
             sparse_bytes: field("sparse-bytes").and_then(|text| text.parse().ok()),
             // What cannot be read is none: the content counts.
-            attributes: match (field("attributes"), field("attributes-sha256")) {
-                (Some(text), _) => {
-                    Attributes::from_text(text).map_or(Carried::Nothing, Carried::Here)
-                }
-                (None, Some(hash)) => {
-                    ContentHash::from_hex(hash).map_or(Carried::Nothing, Carried::Apart)
-                }
-                (None, None) => Carried::Nothing,
-            },
+            attributes: parse_attributes(field("attributes"), field("attributes-sha256")),
         })
+    }
+}
+
+fn parse_full_key(key: Option<&str>, rest: Option<&str>) -> Result<Option<FullKey>, MetaRefused> {
+    Ok(match (key, rest) {
+        (Some(text), _) => Some(FullKey::Whole(from_ascii(text))),
+        (None, Some(text)) => Some(FullKey::Rest(
+            full_key::unpack(text).ok_or(MetaRefused::Broken("key-rest"))?,
+        )),
+        (None, None) => None,
+    })
+}
+
+fn parse_attributes(here: Option<&str>, apart: Option<&str>) -> Carried {
+    match (here, apart) {
+        (Some(text), _) => Attributes::from_text(text).map_or(Carried::Nothing, Carried::Here),
+        (None, Some(hash)) => ContentHash::from_hex(hash).map_or(Carried::Nothing, Carried::Apart),
+        (None, None) => Carried::Nothing,
     }
 }
 

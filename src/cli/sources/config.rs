@@ -6,9 +6,9 @@
 //! read. It adds to a configuration that is there, replaces no other file, and never
 //! holds a credential.
 
-use super::existing::{Existing, There};
-use super::store::{Store, same_store, store};
-use super::text::{New, demand_lines, text};
+use super::existing::{ExistingFile, ExistingSource};
+use super::store::{CopiesPlace, same_store, store};
+use super::text::{NewSource, demand_lines, text};
 use crate::cli::args::SourcesArgs;
 use crate::cli::origins::{Depot, Named, folder_names};
 use crate::config::S3Demands;
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 /// Write it, or add to the one that is there.
 ///
 /// # Errors
-/// There is another file, or it cannot be written; a manifest cannot be read;
+/// ExistingSource is another file, or it cannot be written; a manifest cannot be read;
 /// folders would fall together.
 pub(super) fn write(
     file: &Path,
@@ -43,13 +43,11 @@ pub(super) fn write(
         ));
     };
     let store = store(args, depot)?;
-    let existing = Existing::read(file)?;
-    let there = existing
-        .as_ref()
-        .map_or(&[][..], |existing| &existing.sources);
+    let existing = ExistingFile::read(file)?;
     if let Some(existing) = &existing {
         same_store(&existing.store, &store, file)?;
     }
+    let there = (existing.as_ref()).map_or(&[][..], |existing| &existing.sources);
     let is_there = |one: &Found| {
         (there.iter())
             .any(|at| (&at.bucket, &at.prefix) == (&one.origin.bucket, &one.origin.prefix))
@@ -62,47 +60,11 @@ pub(super) fn write(
         }
         return Ok(());
     }
-    let below = match &args.below {
-        Some(below) => Some(std::path::absolute(below).map_err(|error| {
-            Fatal::usage(
-                format!("use --below {}", below.display()),
-                chain(&error),
-                "",
-            )
-        })?),
-        None => None,
-    };
+    let below = below(args)?;
     let names = names(there, &fresh);
     let moved = moved(there, &names, below.as_deref())?;
-    let new: Vec<New<'_>> = fresh
-        .into_iter()
-        .zip(&names[there.len()..])
-        .map(|((found, header), name)| New {
-            found,
-            header,
-            name: name.clone(),
-            folder: match &below {
-                // As a restore of all of them puts them there.
-                Some(below) if names.len() > 1 => below.join(name),
-                Some(below) => below.clone(),
-                None => PathBuf::from(&header.root),
-            },
-        })
-        .collect();
-    let there = there.iter().enumerate().map(|(number, at)| {
-        let other = moved.iter().find(|(of, _)| *of == number);
-        Folder {
-            name: at.name.clone(),
-            path: other.map_or(&at.folder, |(_, to)| to).clone(),
-            host: None,
-        }
-    });
-    let added = new.iter().map(|new| Folder {
-        name: new.name.clone(),
-        path: new.folder.clone(),
-        host: below.is_none().then(|| new.header.host.clone()),
-    });
-    let folders: Vec<Folder> = there.chain(added).collect();
+    let new = placed(fresh, &names, there.len(), below.as_deref());
+    let folders = folders(there, &moved, &new, below.is_some());
     apart(&folders)?;
     let demands = demands(args, &store, &new);
     let text = text(existing.as_ref(), &store, &demands, &new, &moved);
@@ -113,49 +75,123 @@ pub(super) fn write(
             "write another file, and put its sources into the first by hand",
         )
     })?;
-    let is_new = existing.is_none();
-    let topic_there = existing.as_ref().map(|file| file.topic_arn.clone());
-    let demanded_there = existing.as_ref().map(|file| file.demands.clone());
-    match existing {
+    match &existing {
         // Whole or not at all: it may hold more than what we wrote.
         Some(_) => write_private_atomic(file, text.as_bytes()).map_err(Fatal::from)?,
         None => create(file, &text, operation)?,
     }
     if !quiet {
-        let did = if is_new { "Wrote" } else { "Added to" };
-        eprintln!("{did} {}; the folders in it:", file.display());
-        for folder in &folders {
-            let name = types::clean(&folder.name);
-            eprintln!("  {name}: {}", folder.path.display());
-        }
-        let lines = demand_lines(&demands);
-        if demanded_there.is_some_and(|there| there != demands) && !lines.is_empty() {
-            eprintln!(
-                "These buckets demand what [s3] of the file does not say: see whether those that were there want it too, and put into [s3]:"
-            );
-            eprintln!("{}", indented(&lines).trim_end_matches('\n'));
-        }
-        for one in &new {
-            let topic = one.header.settings.topic_arn.as_ref();
-            if let (Some(topic), Some(there)) = (topic, &topic_there)
-                && there.as_ref().is_some_and(|there| there != topic)
-            {
-                eprintln!(
-                    "The messages of {} went to {}; now they go where those of the others go.",
-                    types::clean(&one.name),
-                    types::clean(topic)
-                );
-            }
-        }
+        tell(file, existing.as_ref(), &folders, &demands, &new);
     }
     Ok(())
+}
+
+/// The folder below which all are to be, absolute.
+fn below(args: &SourcesArgs) -> Result<Option<PathBuf>, Fatal> {
+    let absolute = |below: &PathBuf| {
+        std::path::absolute(below).map_err(|error| {
+            Fatal::usage(
+                format!("use --below {}", below.display()),
+                chain(&error),
+                "",
+            )
+        })
+    };
+    args.below.as_ref().map(absolute).transpose()
+}
+
+/// Each new source with its name and its folder.
+fn placed<'a>(
+    fresh: Vec<(&'a Found, &'a Header)>,
+    names: &[String],
+    there: usize,
+    below: Option<&Path>,
+) -> Vec<NewSource<'a>> {
+    fresh
+        .into_iter()
+        .zip(&names[there..])
+        .map(|((found, header), name)| NewSource {
+            found,
+            header,
+            name: name.clone(),
+            folder: match below {
+                // As a restore of all of them puts them there.
+                Some(below) if names.len() > 1 => below.join(name),
+                Some(below) => below.to_owned(),
+                None => PathBuf::from(&header.root),
+            },
+        })
+        .collect()
+}
+
+/// The folders of all sources, those there first.
+fn folders(
+    there: &[ExistingSource],
+    moved: &[(usize, PathBuf)],
+    new: &[NewSource<'_>],
+    is_below: bool,
+) -> Vec<SourceFolder> {
+    let there = there.iter().enumerate().map(|(number, at)| {
+        let other = moved.iter().find(|(of, _)| *of == number);
+        SourceFolder {
+            name: at.name.clone(),
+            path: other.map_or(&at.folder, |(_, to)| to).clone(),
+            host: None,
+        }
+    });
+    let added = new.iter().map(|new| SourceFolder {
+        name: new.name.clone(),
+        path: new.folder.clone(),
+        host: (!is_below).then(|| new.header.host.clone()),
+    });
+    there.chain(added).collect()
+}
+
+/// Say what was written, and what of it somebody should look at.
+fn tell(
+    file: &Path,
+    existing: Option<&ExistingFile>,
+    folders: &[SourceFolder],
+    demands: &Demands,
+    new: &[NewSource<'_>],
+) {
+    let did = if existing.is_none() {
+        "Wrote"
+    } else {
+        "Added to"
+    };
+    eprintln!("{did} {}; the folders in it:", file.display());
+    for folder in folders {
+        let name = types::clean(&folder.name);
+        eprintln!("  {name}: {}", folder.path.display());
+    }
+    let Some(existing) = existing else { return };
+    let lines = demand_lines(demands);
+    if existing.demands != *demands && !lines.is_empty() {
+        eprintln!(
+            "These buckets demand what [s3] of the file does not say: see whether those that were there want it too, and put into [s3]:"
+        );
+        eprintln!("{}", indented(&lines).trim_end_matches('\n'));
+    }
+    for one in new {
+        let topic = one.header.settings.topic_arn.as_ref();
+        if let (Some(topic), Some(there)) = (topic, &existing.topic_arn)
+            && there != topic
+        {
+            eprintln!(
+                "The messages of {} went to {}; now they go where those of the others go.",
+                types::clean(&one.name),
+                types::clean(topic)
+            );
+        }
+    }
 }
 
 /// What the buckets demand of every request: as the manifests say it, and where the
 /// command says otherwise, as that does. The first source that says anything counts:
 /// those of one computer say the same.
-fn demands(args: &SourcesArgs, store: &Store, new: &[New<'_>]) -> Demands {
-    if matches!(store, Store::Vault(_)) {
+fn demands(args: &SourcesArgs, store: &CopiesPlace, new: &[NewSource<'_>]) -> Demands {
+    if matches!(store, CopiesPlace::Vault(_)) {
         return Demands::default();
     }
     let said = new.iter().map(|one| &one.header.settings.s3);
@@ -207,7 +243,7 @@ fn create(file: &Path, text: &str, operation: impl Fn() -> String) -> Result<(),
 }
 
 /// The names of all sources, those there first: each its own, as folders have them.
-fn names(there: &[There], fresh: &[(&Found, &Header)]) -> Vec<String> {
+fn names(there: &[ExistingSource], fresh: &[(&Found, &Header)]) -> Vec<String> {
     let named = |name: &str, bucket: &str, prefix: &str| Named {
         name: name.to_owned(),
         origin: Origin {
@@ -228,7 +264,7 @@ fn names(there: &[There], fresh: &[(&Found, &Header)]) -> Vec<String> {
 /// Who had the folder below which all are put to himself goes into one below it, as
 /// a restore of several does it. What is there already is not moved.
 fn moved(
-    there: &[There],
+    there: &[ExistingSource],
     names: &[String],
     below: Option<&Path>,
 ) -> Result<Vec<(usize, PathBuf)>, Fatal> {
@@ -258,7 +294,7 @@ fn moved(
 }
 
 /// A source's folder in the configuration.
-struct Folder {
+struct SourceFolder {
     name: String,
     path: PathBuf,
     /// The computer on which the folder was the same; `None` where that is not known,
@@ -267,7 +303,7 @@ struct Folder {
 }
 
 /// No folder is another's, or lies in it, unless it was so on one computer.
-fn apart(folders: &[Folder]) -> Result<(), Fatal> {
+fn apart(folders: &[SourceFolder]) -> Result<(), Fatal> {
     for (number, one) in folders.iter().enumerate() {
         for other in &folders[number + 1..] {
             let was_so = one.host.is_some() && one.host == other.host;
@@ -296,7 +332,7 @@ mod tests {
 
     #[test]
     fn folders_are_apart_unless_they_were_together_on_one_computer() {
-        let folder = |path: &str, host: Option<&str>| Folder {
+        let folder = |path: &str, host: Option<&str>| SourceFolder {
             name: path.to_owned(),
             path: PathBuf::from(path),
             host: host.map(str::to_owned),

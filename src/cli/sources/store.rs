@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Where the copies are, as a configuration says it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Store {
+pub(super) enum CopiesPlace {
     /// The vault in this folder.
     Vault(PathBuf),
     /// AWS or a compatible server.
@@ -21,21 +21,23 @@ pub(super) enum Store {
 
 /// Where the copies are: as the options say it, and where they leave it to the
 /// environment, as that says it. Who goes on with the file need not have it.
-pub(super) fn store(args: &SourcesArgs, depot: &Depot) -> Result<Store, Fatal> {
+pub(super) fn store(args: &SourcesArgs, depot: &Depot) -> Result<CopiesPlace, Fatal> {
     let place = &args.place;
     let variable = |names: &[&str]| {
         let set = names.iter().find_map(|name| std::env::var(name).ok());
         set.filter(|value| !value.is_empty())
     };
     match place.place() {
-        Place::Vault { path, .. } => std::path::absolute(path)
-            .map(Store::Vault)
-            .map_err(|error| {
-                Fatal::usage(format!("use --vault {}", path.display()), chain(&error), "")
-            }),
+        Place::Vault { path, .. } => {
+            std::path::absolute(path)
+                .map(CopiesPlace::Vault)
+                .map_err(|error| {
+                    Fatal::usage(format!("use --vault {}", path.display()), chain(&error), "")
+                })
+        }
         Place::Bucket { .. } => {
             let endpoint = || variable(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]);
-            Ok(Store::S3 {
+            Ok(CopiesPlace::S3 {
                 region: place.region.clone().or_else(|| depot.store.region()),
                 profile: place.profile.clone().or_else(|| variable(&["AWS_PROFILE"])),
                 endpoint_url: place.endpoint_url.clone().or_else(endpoint),
@@ -50,7 +52,11 @@ pub(super) fn store(args: &SourcesArgs, depot: &Depot) -> Result<Store, Fatal> {
 }
 
 /// One configuration has one server.
-pub(super) fn same_store(there: &Store, wanted: &Store, file: &Path) -> Result<(), Fatal> {
+pub(super) fn same_store(
+    there: &CopiesPlace,
+    wanted: &CopiesPlace,
+    file: &Path,
+) -> Result<(), Fatal> {
     if there == wanted {
         return Ok(());
     }
@@ -68,10 +74,10 @@ pub(super) fn same_store(there: &Store, wanted: &Store, file: &Path) -> Result<(
     ))
 }
 
-fn words(store: &Store) -> String {
+fn words(store: &CopiesPlace) -> String {
     match store {
-        Store::Vault(path) => format!("the vault {}", path.display()),
-        Store::S3 {
+        CopiesPlace::Vault(path) => format!("the vault {}", path.display()),
+        CopiesPlace::S3 {
             region,
             profile,
             endpoint_url,

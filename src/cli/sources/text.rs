@@ -3,16 +3,16 @@
 //! What a bucket says is anybody's word: every value is written as a quoted text or a
 //! number.
 
-use super::existing::Existing;
+use super::existing::ExistingFile;
 use super::quote::quoted;
-use super::store::Store;
+use super::store::CopiesPlace;
 use crate::history::Found;
 use crate::manifest::{Demands, Header, Owner};
 use crate::types;
 use std::path::PathBuf;
 
 /// A source that is to be written: under a name and with a folder of its own.
-pub(super) struct New<'a> {
+pub(super) struct NewSource<'a> {
     pub(super) found: &'a Found,
     pub(super) header: &'a Header,
     pub(super) name: String,
@@ -37,10 +37,10 @@ pub(super) fn demand_lines(demands: &Demands) -> String {
 }
 
 pub(super) fn text(
-    existing: Option<&Existing>,
-    store: &Store,
+    existing: Option<&ExistingFile>,
+    store: &CopiesPlace,
     demands: &Demands,
-    new: &[New<'_>],
+    new: &[NewSource<'_>],
     moved: &[(usize, PathBuf)],
 ) -> Option<String> {
     let mut more = String::new();
@@ -66,18 +66,18 @@ pub(super) fn text(
     }
 }
 
-fn head(store: &Store) -> String {
+fn head(store: &CopiesPlace) -> String {
     let mut out = String::from(
         "# Written by `keepwatch sources` from what the bucket says of itself. With it\n\
          # this computer goes on as the one that was backed up. Credentials never\n\
          # belong in here. Every key is explained in docs/OPERATIONS.md.\n\n",
     );
     match store {
-        Store::Vault(path) => out.push_str(&format!(
+        CopiesPlace::Vault(path) => out.push_str(&format!(
             "[vault]\npath = {}\n",
             quoted(&path.display().to_string())
         )),
-        Store::S3 {
+        CopiesPlace::S3 {
             region,
             profile,
             endpoint_url,
@@ -97,8 +97,8 @@ fn head(store: &Store) -> String {
     out
 }
 
-fn source(new: &New<'_>) -> String {
-    let New {
+fn source(new: &NewSource<'_>) -> String {
+    let NewSource {
         found,
         header,
         name,

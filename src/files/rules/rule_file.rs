@@ -109,6 +109,20 @@ pub(super) fn read(root: &Path, dir: &Dir, folder: &RelPath, kind: Kind) -> Rule
     }
 }
 
+/// Let one line count; the error is what is wrong with it.
+fn take_line(
+    line: &str,
+    ground: &Ground<'_>,
+    builder: &mut GitignoreBuilder,
+) -> Result<String, String> {
+    let rule = rule(line, ground)
+        .map_err(|refused| format!("`{line}` {} ({})", refused.what, refused.remedy))?;
+    match builder.add_line(None, &rule) {
+        Ok(_) => Ok(rule),
+        Err(error) => Err(chain(&error)),
+    }
+}
+
 /// Every line that is a pattern counts; the others are named in the fault.
 fn parse(text: &[u8], root: &Path, folder: &RelPath) -> RuleFile {
     let mut wrong = Vec::new();
@@ -128,17 +142,9 @@ fn parse(text: &[u8], root: &Path, folder: &RelPath) -> RuleFile {
             match std::str::from_utf8(line) {
                 Err(_) => wrong.push(format!("line {} is not UTF-8 text", at + 1)),
                 Ok(line) if line.trim().is_empty() || line.starts_with('#') => {}
-                Ok(line) => match rule(line, &ground) {
-                    Err(refused) => wrong.push(format!(
-                        "line {}: `{line}` {} ({})",
-                        at + 1,
-                        refused.what,
-                        refused.remedy
-                    )),
-                    Ok(rule) => match builder.add_line(None, &rule) {
-                        Err(error) => wrong.push(format!("line {}: {}", at + 1, chain(&error))),
-                        Ok(_) => lines.push((at + 1, rule)),
-                    },
+                Ok(line) => match take_line(line, &ground, &mut builder) {
+                    Ok(rule) => lines.push((at + 1, rule)),
+                    Err(why) => wrong.push(format!("line {}: {why}", at + 1)),
                 },
             }
         }

@@ -11,14 +11,14 @@ const SHOWN_CHARS_MAX: usize = 80;
 
 /// What is wrong with one value and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
+pub(super) struct Problem {
     /// What is wrong, as a clause.
     pub(super) what: String,
     /// What the reader can do.
     pub(super) remedy: String,
 }
 
-impl Wrong {
+impl Problem {
     pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -73,7 +73,7 @@ pub(super) fn looks_secret(value: &str) -> bool {
 }
 
 /// A refusal when a key's name says that its value is a credential.
-pub(super) fn credential_refused(name: &str) -> Option<Wrong> {
+pub(super) fn credential_refused(name: &str) -> Option<Problem> {
     const MARKS: [&str; 9] = [
         "secret",
         "accesskey",
@@ -91,7 +91,7 @@ pub(super) fn credential_refused(name: &str) -> Option<Wrong> {
         .filter(char::is_ascii_alphanumeric)
         .collect();
     MARKS.iter().any(|mark| plain.contains(mark)).then(|| {
-        Wrong::new(
+        Problem::new(
             "credentials do not belong here, and are not read from here",
             "remove it, and put credentials where AWS tools keep them: the file .aws/credentials (choose it with [s3] profile), the AWS_… variables of the service, or the computer's role",
         )

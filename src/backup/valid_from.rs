@@ -14,7 +14,7 @@ const KNOWN_MAX: usize = 1_000;
 
 /// From when on `content` counts at the path of `item`; `record` is what is stored
 /// there. `None` where nobody knows the server's time.
-pub(crate) async fn since_ms(
+pub(crate) async fn valid_from_ms(
     ctx: &Arc<Context>,
     item: &Item,
     content: &Content,

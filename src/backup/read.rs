@@ -4,7 +4,8 @@
 //! read early is held only where memory is free. A thread that a drive keeps
 //! waiting keeps no memory from others.
 
-use super::stored::{is_as_stored, is_paced};
+use super::from_memory::is_to_be_read;
+use super::plan::Facts;
 use crate::files;
 use crate::files::Pulse;
 use crate::os;
@@ -25,7 +26,7 @@ pub(crate) type Taken = (Content, Option<Vec<u8>>);
 
 /// Read the file or link; `None` when it changed meanwhile. For a link the
 /// content is its target.
-pub(crate) async fn take(
+pub(crate) async fn read_object(
     ctx: &Arc<Context>,
     item: &Item,
     kind: Kind,
@@ -46,25 +47,31 @@ pub(crate) struct Early {
     pub(crate) taken: Result<Option<Taken>, Fault>,
 }
 
-impl Early {
-    /// Read it if it differs from its record, is small and may be held at once;
-    /// the memory for it goes into `slot`. Blocking.
-    pub(crate) fn read(
-        ctx: &Context,
-        item: &Item,
-        seen: &Fingerprint,
-        record: Option<&Record>,
-        slot: &Slot,
-        pulse: &Pulse,
-    ) -> Option<Result<Option<Taken>, Fault>> {
-        let is_small =
-            matches!(seen.kind, Kind::File | Kind::Symlink) && seen.size_bytes <= EARLY_BYTES_MAX;
-        if !is_small || is_as_stored(seen, record) || is_paced(ctx, item, seen, record) {
-            return None;
-        }
-        let has_memory = slot.fill(|| ctx.budget.try_take(item.lane, seen.size_bytes));
-        has_memory.then(|| take_now(ctx, item, seen.kind, pulse))
+/// Read the object if it is small, its plan asks for the content and there is memory for
+/// it, which goes into `slot`. Blocking.
+pub(crate) fn read_early(
+    ctx: &Context,
+    item: &Item,
+    seen: Fingerprint,
+    record: Option<&Record>,
+    slot: &Slot,
+    pulse: &Pulse,
+) -> Option<Result<Option<Taken>, Fault>> {
+    let is_small =
+        matches!(seen.kind, Kind::File | Kind::Symlink) && seen.size_bytes <= EARLY_BYTES_MAX;
+    if !is_small {
+        return None;
     }
+    let mut facts = Facts {
+        disk: Some(seen),
+        record: record.cloned(),
+        ..Facts::default()
+    };
+    if !is_to_be_read(ctx, item, &mut facts) {
+        return None;
+    }
+    let has_memory = slot.fill(|| ctx.budget.try_take(item.lane, seen.size_bytes));
+    has_memory.then(|| take_now(ctx, item, seen.kind, pulse))
 }
 
 /// Memory that a thread takes and the one who waits for it holds: it is free

@@ -8,11 +8,11 @@ use crate::source::{Context, Source};
 use crate::types::{Bond, Fault, Fingerprint, Kind, Record, RelKey, RelPath, companion};
 
 /// What disk and index say of a path.
-pub(crate) struct Look {
+pub(crate) struct PathSnapshot {
     /// What stands there; `None` when nothing does, or when it is excluded.
     pub disk: Option<Fingerprint>,
     /// For a folder: it holds nothing that is backed up.
-    pub empty: bool,
+    pub is_empty: bool,
     /// Record of the file or link.
     pub file: Option<Record>,
     /// Record of the folder.
@@ -34,12 +34,12 @@ pub(crate) struct Companion {
     pub record: Option<Record>,
 }
 
-pub(crate) fn look(
+pub(crate) fn snapshot(
     ctx: &Context,
     source: usize,
     path: &RelPath,
     pulse: &Pulse,
-) -> Result<Look, Fault> {
+) -> Result<PathSnapshot, Fault> {
     if let Err(fault) = guard::look_at_root_again(ctx, source) {
         // A marker that cannot be read keeps no file from being stored.
         tracing::debug!("{fault}");
@@ -51,7 +51,7 @@ pub(crate) fn look(
         // A root that is not there (disk not mounted) must not look like "all gone".
         files::root_state(root)?;
     }
-    let empty = match disk {
+    let is_empty = match disk {
         Some(found) if found.kind == Kind::Folder => {
             // The walk begins with the folder itself, and knows what is left out.
             match files::walk(root, path, &source.rules).next() {
@@ -66,23 +66,29 @@ pub(crate) fn look(
     pulse.rest();
     let keys = [&RelKey::of_file(path), &RelKey::of_folder(path)];
     let [file, folder] = ctx.index.get_all(source.id, keys)?;
-    // Those of a file that is one no more are to stand for themselves.
-    let was_file = |record: &Record| disk.is_none() || record.fingerprint.kind == Kind::File;
-    let companions = match disk.map(|found| found.kind) {
-        Some(Kind::File) => companions(source, &ctx.index, path, file.is_some(), pulse)?,
-        _ if file.as_ref().is_some_and(was_file) => {
-            companions(source, &ctx.index, path, true, pulse)?
-        }
-        _ => Vec::new(),
+    let kind = disk.map(|found| found.kind);
+    let companions = match may_have_companions(kind, file.as_ref()) {
+        true => companions(source, &ctx.index, path, file.is_some(), pulse)?,
+        false => Vec::new(),
     };
-    Ok(Look {
+    Ok(PathSnapshot {
         disk,
-        empty,
+        is_empty,
         file,
         folder,
         companions,
         has_unprotected: ctx.index.has_unprotected(source.id),
     })
+}
+
+/// Only a file has companions. Those of one that is a file no more are to stand for
+/// themselves.
+fn may_have_companions(kind: Option<Kind>, file: Option<&Record>) -> bool {
+    match kind {
+        Some(Kind::File) => true,
+        None => file.is_some(),
+        Some(_) => file.is_some_and(|record| record.fingerprint.kind == Kind::File),
+    }
 }
 
 /// What belongs to the file at `path` and is there, or was. A new file had nothing
@@ -98,15 +104,14 @@ fn companions(
     if !is_known {
         names.retain(|(_, bond)| *bond != Bond::Lock);
     }
-    let records = match is_known {
-        true => {
-            let keys: Vec<RelKey> = names
-                .iter()
-                .map(|(path, _)| RelKey::of_file(path))
-                .collect();
-            index.get_each(source.id, &keys)?
-        }
-        false => vec![None; names.len()],
+    let records = if is_known {
+        let keys: Vec<RelKey> = names
+            .iter()
+            .map(|(path, _)| RelKey::of_file(path))
+            .collect();
+        index.get_each(source.id, &keys)?
+    } else {
+        vec![None; names.len()]
     };
     pulse.beat();
     let folder = path.parent().unwrap_or_default();
@@ -127,22 +132,22 @@ fn companions(
         .collect())
 }
 
-/// What a path belongs to.
-pub(crate) struct Belongs {
-    /// The file that it is to be looked at with: both are stored, or deleted, at one
+/// The file that a path belongs to.
+pub(crate) struct Main {
+    /// The file that the path is to be looked at with: both are stored, or deleted, at one
     /// moment.
-    pub main: RelPath,
-    /// Record of a folder that had the path's name and is gone. It belongs to nothing.
+    pub path: RelPath,
+    /// Record of a folder that had the companion's name and is gone. It belongs to nothing.
     pub folder: Option<Record>,
 }
 
-/// What the path belongs to; `None` when it stands for itself.
+/// The file that the path belongs to; `None` when it stands for itself.
 pub(crate) fn main_of(
     ctx: &Context,
     source: usize,
     path: &RelPath,
     pulse: &Pulse,
-) -> Result<Option<Belongs>, Fault> {
+) -> Result<Option<Main>, Fault> {
     let Some((main, bond)) = companion::main_of(path) else {
         return Ok(None);
     };
@@ -150,20 +155,39 @@ pub(crate) fn main_of(
     let folder = path.parent().unwrap_or_default();
     let names = [main.name(), path.name()];
     let stand = files::stat_names(&source.config.path, &folder, &names, &source.rules)?;
-    let [main_kind, own] = [0, 1].map(|at| stand.get(at).copied().flatten().map(|f| f.kind));
-    let is_there = match main_kind {
-        // A lock is a file like any other, until it is gone.
-        Some(Kind::File) if own == Some(Kind::File) && bond != Bond::Lock => true,
-        Some(Kind::File) | None if own.is_none() => {
-            // A root that is not there must not look like "all gone".
+    let [main_kind, own_kind] = [0, 1].map(|at| stand.get(at).copied().flatten().map(|f| f.kind));
+    let belonging = belonging(main_kind, own_kind, bond);
+    match belonging {
+        Belonging::Itself => return Ok(None),
+        Belonging::Main => {}
+        // A root that is not there must not look like "all gone".
+        Belonging::StoredMain => {
             files::root_state(&source.config.path)?;
-            false
         }
-        _ => return Ok(None),
-    };
+    }
     pulse.rest();
     let keys = [&RelKey::of_file(&main), &RelKey::of_folder(path)];
     let [of_main, folder] = ctx.index.get_all(source.id, keys)?;
-    let belongs = is_there || of_main.is_some();
-    Ok(belongs.then_some(Belongs { main, folder }))
+    let belongs = belonging == Belonging::Main || of_main.is_some();
+    Ok(belongs.then_some(Main { path: main, folder }))
+}
+
+/// Whose turn a companion's turn is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Belonging {
+    /// Its own.
+    Itself,
+    /// That of the file beside it.
+    Main,
+    /// It is gone: that of its file, if that was ever stored.
+    StoredMain,
+}
+
+fn belonging(main: Option<Kind>, own: Option<Kind>, bond: Bond) -> Belonging {
+    match (main, own) {
+        // A lock is a file like any other, until it is gone.
+        (Some(Kind::File), Some(Kind::File)) if bond != Bond::Lock => Belonging::Main,
+        (Some(Kind::File) | None, None) => Belonging::StoredMain,
+        _ => Belonging::Itself,
+    }
 }

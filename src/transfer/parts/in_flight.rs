@@ -3,7 +3,7 @@
 //! Invariant: what a broken line costs is bounded by time, not by the number of
 //! parts: a slow line has one of them on its way, a fast one a few.
 
-use super::{Flown, Halt};
+use super::halt::{Halt, PartResult};
 use crate::s3::PartDone;
 use crate::transfer::begin::session::Session;
 use crate::transfer::send::{Cost, Job, local_fault};
@@ -47,8 +47,8 @@ impl Width {
 
 /// Parts under way. Dropping it stops those that are still on the wire.
 #[derive(Default)]
-pub(crate) struct Flying {
-    set: JoinSet<(Flown, Duration)>,
+pub(crate) struct PartsInFlight {
+    set: JoinSet<(PartResult, Duration)>,
     sends: usize,
     width: Width,
     copies: usize,
@@ -61,9 +61,9 @@ pub(crate) struct Flying {
     works: bool,
 }
 
-impl Flying {
+impl PartsInFlight {
     /// Wait until one more may go.
-    pub(crate) async fn room(
+    pub(crate) async fn wait_for_room(
         &mut self,
         job: &Job,
         session: &Session,
@@ -82,9 +82,10 @@ impl Flying {
 
     fn has_room(&self, job: &Job, is_copy: bool) -> bool {
         let at_once = (job.wire.at_once)().max(1);
-        match is_copy {
-            true => self.copies < at_once.min(COPIES_IN_FLIGHT),
-            false => self.sends < at_once.min(self.width.0),
+        if is_copy {
+            self.copies < at_once.min(COPIES_IN_FLIGHT)
+        } else {
+            self.sends < at_once.min(self.width.0)
         }
     }
 
@@ -92,15 +93,16 @@ impl Flying {
         &mut self,
         is_copy: bool,
         bytes: u64,
-        task: impl Future<Output = Flown> + Send + 'static,
+        task: impl Future<Output = PartResult> + Send + 'static,
     ) {
         self.cost.requests += 1;
         self.has_copies |= is_copy;
-        let (flying, sum) = match is_copy {
-            true => (&mut self.copies, &mut self.cost.reused_bytes),
-            false => (&mut self.sends, &mut self.cost.sent_bytes),
+        let (count, sum) = if is_copy {
+            (&mut self.copies, &mut self.cost.reused_bytes)
+        } else {
+            (&mut self.sends, &mut self.cost.sent_bytes)
         };
-        *flying += 1;
+        *count += 1;
         *sum += bytes;
         self.set.spawn(async move {
             let began = Instant::now();
@@ -109,17 +111,16 @@ impl Flying {
     }
 
     pub(crate) async fn collect(&mut self, job: &Job, session: &Session) -> Result<(), Halt> {
-        let Some(result) = self.set.join_next().await else {
+        let Some(joined) = self.set.join_next().await else {
             return Ok(());
         };
-        let (flown, took) = result.map_err(|e| local_fault(&job.path, &e))?;
-        let (part, bytes, is_copy) = flown?;
-        match is_copy {
-            true => self.copies -= 1,
-            false => {
-                self.width.learn(took, self.sends);
-                self.sends -= 1;
-            }
+        let (result, took) = joined.map_err(|e| local_fault(&job.path, &e))?;
+        let (part, bytes, is_copy) = result?;
+        if is_copy {
+            self.copies -= 1;
+        } else {
+            self.width.learn(took, self.sends);
+            self.sends -= 1;
         }
         if !std::mem::replace(&mut self.works, true) {
             (job.wire.works)();
