@@ -1,7 +1,9 @@
 //! Which paths are left out, asked one by one.
 
 use super::*;
-use crate::os;
+use crate::files::rules::compress::Compress;
+use crate::files::rules::rule_file::RULE_FILE_BYTES_MAX;
+use crate::os::testing;
 use std::time::Duration;
 
 fn p(bytes: impl AsRef<[u8]>) -> RelPath {
@@ -167,5 +169,31 @@ fn the_marker_is_left_out_in_every_folder() {
     ] {
         let rel = RelPath::from_bytes(path).unwrap();
         assert_eq!(rules.excluded(&rel, is_folder), want, "{path}");
+    }
+}
+
+#[test]
+fn an_unusable_rule_file_excludes_nothing_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(RULE_FILE_NAME);
+    let open = Dir::open(dir.path()).unwrap();
+    let rules = Rules::new(dir.path(), &[]).unwrap();
+    let root = RelPath::root();
+    assert!(open.stat(RULE_FILE_NAME.as_bytes()).is_err());
+    let check = |part: &str| {
+        let fault = rules.load(&open, &root).unwrap().fault.clone().unwrap();
+        assert!(fault.cause.contains(part) && !fault.hint.is_empty());
+        assert_eq!(fault.subject, RULE_FILE_NAME);
+        assert!(!rules.excluded(&p("anything"), false));
+    };
+    std::fs::create_dir(&path).unwrap();
+    check("not a regular file");
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::write(&path, "*\n".repeat(RULE_FILE_BYTES_MAX as usize)).unwrap();
+    check("larger than");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(dir.path().join("elsewhere"), "*\n").unwrap();
+    if testing::make_link(Path::new("elsewhere"), &path) {
+        check("not a regular file");
     }
 }

@@ -1,9 +1,9 @@
 //! Before the first file is written: how much it is, whether the disk has room,
 //! and what is in cold storage.
 
-use super::done::Part;
 use super::left_alone::left_alone;
-use super::shown::Shown;
+use super::part::Part;
+use super::progress::RestoreProgress;
 use crate::cli::args::RestoreArgs;
 use crate::cli::origins::{Depot, Named};
 use crate::files::Target;
@@ -53,49 +53,21 @@ pub(super) async fn look(
     depot: &Depot,
     parts: Vec<Part>,
     args: &RestoreArgs,
-    screen: &Arc<Shown>,
+    screen: &Arc<RestoreProgress>,
     stop: &Stop,
 ) -> Result<Vec<Ready>, Fatal> {
     let alone = parts.len() == 1;
     let mut ready = Vec::new();
     for part in parts {
-        let left_alone = match args.in_place {
-            true => Some(left_alone(depot, &part, stop).await?),
-            false => None,
-        };
-        let folder = part.to.clone();
-        let target = tokio::task::spawn_blocking(move || Target::open(&folder))
-            .await
-            .map_err(|e| Fatal::new("restore", chain(&e), ""))??;
-        let mut request = Request {
-            origin: part.named.origin.clone(),
-            selector: Selector::of(&part.what),
-            at_ms: part.moment.map(|moment| moment.at_ms),
-            target: Arc::new(target),
-            options: options(args, depot),
-            preflight: None,
-        };
-        let seen = preflight(&depot.store, &request, &|event| screen.update(&event), stop).await;
-        screen.end();
-        let request = match seen {
-            Ok(seen) => {
-                request.preflight = Some(seen);
-                Ok(request)
+        let one = look_at(depot, part, args, screen, stop).await?;
+        match &one.request {
+            Err(fatal) if alone || fatal.kind == FatalKind::Interrupted => {
+                return Err(fatal.clone());
             }
-            Err(fatal) if alone || fatal.kind == FatalKind::Interrupted => return Err(fatal),
-            Err(fatal) => {
-                eprintln!("{}: {fatal}", types::clean(&part.named.name));
-                Err(fatal)
-            }
-        };
-        ready.push(Ready {
-            named: part.named,
-            what: part.what,
-            to: part.to,
-            moment: part.moment,
-            left_alone,
-            request,
-        });
+            Err(fatal) => eprintln!("{}: {fatal}", types::clean(&one.named.name)),
+            Ok(_) => {}
+        }
+        ready.push(one);
     }
     let seen: Vec<Preflight> = ready
         .iter()
@@ -117,6 +89,45 @@ pub(super) async fn look(
         }
     }
     Ok(ready)
+}
+
+/// Look at one part.
+async fn look_at(
+    depot: &Depot,
+    part: Part,
+    args: &RestoreArgs,
+    screen: &Arc<RestoreProgress>,
+    stop: &Stop,
+) -> Result<Ready, Fatal> {
+    let left_alone = match args.in_place {
+        true => Some(left_alone(depot, &part, stop).await?),
+        false => None,
+    };
+    let folder = part.to.clone();
+    let target = tokio::task::spawn_blocking(move || Target::open(&folder))
+        .await
+        .map_err(|e| Fatal::new("restore", chain(&e), ""))??;
+    let mut request = Request {
+        origin: part.named.origin.clone(),
+        selector: Selector::of(&part.what),
+        at_ms: part.moment.map(|moment| moment.at_ms),
+        target: Arc::new(target),
+        options: options(args, depot),
+        preflight: None,
+    };
+    let seen = preflight(&depot.store, &request, &|event| screen.update(&event), stop).await;
+    screen.end();
+    Ok(Ready {
+        named: part.named,
+        what: part.what,
+        to: part.to,
+        moment: part.moment,
+        left_alone,
+        request: seen.map(|seen| {
+            request.preflight = Some(seen);
+            request
+        }),
+    })
 }
 
 /// What is to be said of one source.

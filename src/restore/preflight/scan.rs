@@ -188,19 +188,19 @@ impl Scan {
         let unseen = std::mem::take(&mut self.unseen);
         let target = target.clone();
         let seen = blocking(move || {
-            let there = |one: Unseen| {
+            let saved_by = |one: Unseen| {
                 let found = target.existing(&one.path).ok().flatten();
-                let there = match &found {
+                let found_bytes = match &found {
                     Some(found) => found.size_bytes,
                     None => target.partial_bytes(&one.path, &one.identity),
                 };
-                let saved = there.min(one.bytes);
+                let saved = found_bytes.min(one.bytes);
                 let standing = found.filter(|_| saved >= ASKED_BYTES_MIN);
                 let standing =
                     standing.map(|found| Standing::new(one.key, one.version, &found, saved));
                 (saved, standing)
             };
-            unseen.into_iter().map(there).collect::<Vec<_>>()
+            unseen.into_iter().map(saved_by).collect::<Vec<_>>()
         })
         .await?;
         for (saved, standing) in seen {

@@ -1,178 +1,18 @@
-//! What is known of one file: on disk ([`Fingerprint`]), in the index
-//! ([`Record`]) and in the object's own metadata ([`ObjectMeta`]).
+//! What an object's own metadata says about the file that it holds.
 
 use super::attributes::{Attributes, Carried};
-use super::content_class::Look;
 use super::content_hash::ContentHash;
+use super::fingerprint::{Fingerprint, Kind};
 use super::full_key::FullKey;
-use super::{full_key, object_key};
-use serde::{Deserialize, Serialize};
+use super::meta_bytes::{META_BYTES_MAX, field_bytes, from_ascii, sent_bytes, to_ascii};
+use super::{full_key, key_escape};
 use std::collections::BTreeMap;
-
-/// What stands at a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Kind {
-    /// A regular file.
-    File,
-    /// A symbolic link: stored as a link, never followed.
-    Symlink,
-    /// A folder: stored only when empty.
-    Folder,
-    /// A socket, FIFO or device: skipped and counted, never opened.
-    Special,
-}
-
-/// What one `stat` says. Equal fingerprints mean "not changed since", save for
-/// changes within the clock's grain (see [`Record::racy`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fingerprint {
-    /// What stands there.
-    pub kind: Kind,
-    /// Size in bytes (of the target text for a link, 0 for a folder).
-    pub size_bytes: u64,
-    /// Last modification, nanoseconds since 1970. File systems hold times that
-    /// 64 bits do not (before 1677, after 2262).
-    pub mtime_ns: i128,
-    /// Last status change, nanoseconds since 1970; 0 where there is none.
-    pub ctime_ns: i64,
-    /// Inode or file id; 0 where there is none.
-    pub inode: u64,
-    /// Permission bits (`0o7777` at most).
-    pub mode: u32,
-    /// Owner and group ids, where the platform has them.
-    pub owner: Option<(u32, u32)>,
-}
-
-/// What the index knows of one object of the bucket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// The file as it was when it was stored.
-    pub fingerprint: Fingerprint,
-    /// Hash of the file's content; `None` when the object is only known from a
-    /// bucket listing (index rebuilt) and must be compared before it counts.
-    pub content: Option<ContentHash>,
-    /// The stored version's id; empty when the bucket is not versioned.
-    pub version_id: String,
-    /// The stored version's ETag, without quotes.
-    pub etag: String,
-    /// Bytes the object takes in the bucket (after compression).
-    pub stored_bytes: u64,
-    /// When S3 acknowledged it, milliseconds since 1970.
-    pub stored_at_ms: i64,
-    /// The file was modified so shortly before it was hashed that a second
-    /// change could hide in the clock's grain: hash it again at the next scan.
-    pub racy: bool,
-    /// How its content looks.
-    pub look: Look,
-    /// Which attributes it had when it was stored ([`Attributes::id`]); `None` when it
-    /// had none, and in records of versions that did not look.
-    pub attributes: Option<u64>,
-}
-
-impl Fingerprint {
-    /// The modification time in milliseconds; beyond what 64 bits hold of them,
-    /// the nearest time that they do.
-    pub fn mtime_ms(&self) -> i64 {
-        nearest(self.mtime_ns / 1_000_000)
-    }
-
-    /// The time of the last status change, in milliseconds.
-    pub fn ctime_ms(&self) -> i64 {
-        self.ctime_ns / 1_000_000
-    }
-
-    /// What is put down for an object that is not on disk; its size does not matter.
-    pub const UNSEEN: Self = Self {
-        kind: Kind::File,
-        size_bytes: 0,
-        mtime_ns: 0,
-        ctime_ns: 0,
-        inode: 0,
-        mode: 0,
-        owner: None,
-    };
-}
-
-impl Record {
-    /// Whether what it held may be said to have been plain, and not nothing.
-    pub fn was_plain(&self, name: &[u8]) -> bool {
-        self.fingerprint.size_bytes > 0 && self.look.was_plain(name)
-    }
-
-    /// Of a path of which nobody knows what the bucket has.
-    pub fn unverified(fingerprint: Fingerprint) -> Self {
-        Self {
-            fingerprint,
-            content: None,
-            version_id: String::new(),
-            etag: String::new(),
-            stored_bytes: 0,
-            stored_at_ms: 0,
-            racy: false,
-            look: Look::Unknown,
-            attributes: None,
-        }
-    }
-
-    /// [`Record::stored_at_ms`] of a record that nobody may believe the bucket
-    /// about; no clock says it.
-    const DISTRUSTED_AT_MS: i64 = -1;
-
-    /// The same path, after its copy was found damaged: what the bucket says of
-    /// it does not count any more, and only its content, sent again, does.
-    #[must_use]
-    pub fn distrusted(self) -> Self {
-        Self {
-            content: None,
-            version_id: String::new(),
-            etag: String::new(),
-            stored_at_ms: Self::DISTRUSTED_AT_MS,
-            ..self
-        }
-    }
-
-    /// It is of one version, whose content and metadata S3 lets nobody change. A
-    /// bucket that keeps no versions calls whatever is there `null`.
-    pub fn is_pinned(&self) -> bool {
-        !matches!(self.version_id.as_str(), "" | "null")
-    }
-
-    /// See [`Record::distrusted`].
-    pub fn is_distrusted(&self) -> bool {
-        self.content.is_none() && self.stored_at_ms == Self::DISTRUSTED_AT_MS
-    }
-}
 
 /// The prefix of all our user metadata, after S3's own `x-amz-meta-`.
 pub const META_PREFIX: &str = "kw-";
 
 /// Version of the object format; docs/FORMAT.md describes it.
 pub const FORMAT_VERSION: u32 = 1;
-
-/// User metadata that S3 takes: names and values together (Amazon S3 User Guide,
-/// "Working with object metadata").
-pub const META_BYTES_MAX: usize = 2_048;
-
-/// What S3's own clients send before each name. Nobody says whether it counts.
-const S3_NAME_PREFIX_BYTES: usize = "x-amz-meta-".len();
-
-/// All fields at their longest, save the path, the owner and a link's target.
-const OTHER_FIELDS_BYTES_MAX: usize = 389;
-
-/// The owner at its longest.
-const OWNER_BYTES_MAX: usize = 40;
-
-/// What is left for the path of an object whose key is shortened, beside the owner.
-pub const FULL_KEY_VALUE_BYTES_MAX: usize = META_BYTES_MAX
-    - OTHER_FIELDS_BYTES_MAX
-    - OWNER_BYTES_MAX
-    - S3_NAME_PREFIX_BYTES
-    - "kw-key".len();
-
-/// What is left for the packed rest of a path, where need be in the owner's place:
-/// a file without its owner is better than none.
-pub const KEY_REST_VALUE_BYTES_MAX: usize =
-    META_BYTES_MAX - OTHER_FIELDS_BYTES_MAX - S3_NAME_PREFIX_BYTES - "kw-key-rest".len();
 
 /// A link's target up to this many encoded bytes is repeated in the metadata, if
 /// there is room (the body always has it whole).
@@ -214,13 +54,6 @@ pub struct ObjectMeta {
     pub sparse_bytes: Option<u64>,
     /// Its attributes.
     pub attributes: Carried,
-}
-
-fn nearest(number: i128) -> i64 {
-    i64::try_from(number).unwrap_or(match number < 0 {
-        true => i64::MIN,
-        false => i64::MAX,
-    })
 }
 
 /// Why metadata cannot be understood.
@@ -337,7 +170,7 @@ impl ObjectMeta {
             Carried::Apart(hash) => put_if_it_fits("attributes-sha256", hash.to_hex()),
         }
         if let Some(target) = &self.symlink_target {
-            let text = to_ascii(&object_key::encode(target));
+            let text = to_ascii(&key_escape::encode(target));
             if text.len() <= SYMLINK_META_BYTES_MAX {
                 put_if_it_fits("symlink-target", text);
             }
@@ -393,15 +226,9 @@ impl ObjectMeta {
                 .ok_or(MetaRefused::Broken("mode"))?,
             owner: field("owner").map(parse_owner).transpose()?,
             symlink_target: field("symlink-target")
-                .map(|text| object_key::decode(&from_ascii(text))),
+                .map(|text| key_escape::decode(&from_ascii(text))),
             unrested,
-            full_key: match (field("key"), field("key-rest")) {
-                (Some(text), _) => Some(FullKey::Whole(from_ascii(text))),
-                (None, Some(text)) => Some(FullKey::Rest(
-                    full_key::unpack(text).ok_or(MetaRefused::Broken("key-rest"))?,
-                )),
-                (None, None) => None,
-            },
+            full_key: parse_full_key(field("key"), field("key-rest"))?,
             // It orders versions and is needed for nothing else: a broken one is
             // none, and the server's time counts.
             seen_ms: field("seen-ms").and_then(|text| text.parse().ok()),
@@ -410,16 +237,26 @@ impl ObjectMeta {
             // A broken one costs room and nothing else.
             sparse_bytes: field("sparse-bytes").and_then(|text| text.parse().ok()),
             // What cannot be read is none: the content counts.
-            attributes: match (field("attributes"), field("attributes-sha256")) {
-                (Some(text), _) => {
-                    Attributes::from_text(text).map_or(Carried::Nothing, Carried::Here)
-                }
-                (None, Some(hash)) => {
-                    ContentHash::from_hex(hash).map_or(Carried::Nothing, Carried::Apart)
-                }
-                (None, None) => Carried::Nothing,
-            },
+            attributes: parse_attributes(field("attributes"), field("attributes-sha256")),
         })
+    }
+}
+
+fn parse_full_key(key: Option<&str>, rest: Option<&str>) -> Result<Option<FullKey>, MetaRefused> {
+    Ok(match (key, rest) {
+        (Some(text), _) => Some(FullKey::Whole(from_ascii(text))),
+        (None, Some(text)) => Some(FullKey::Rest(
+            full_key::unpack(text).ok_or(MetaRefused::Broken("key-rest"))?,
+        )),
+        (None, None) => None,
+    })
+}
+
+fn parse_attributes(here: Option<&str>, apart: Option<&str>) -> Carried {
+    match (here, apart) {
+        (Some(text), _) => Attributes::from_text(text).map_or(Carried::Nothing, Carried::Here),
+        (None, Some(hash)) => ContentHash::from_hex(hash).map_or(Carried::Nothing, Carried::Apart),
+        (None, None) => Carried::Nothing,
     }
 }
 
@@ -427,49 +264,6 @@ fn parse_owner(text: &str) -> Result<(u32, u32), MetaRefused> {
     text.split_once(':')
         .and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)))
         .ok_or(MetaRefused::Broken("owner"))
-}
-
-fn field_bytes(name: &str, value: &str) -> usize {
-    S3_NAME_PREFIX_BYTES + name.len() + value.len()
-}
-
-/// What S3 counts of these headers, at most.
-pub fn sent_bytes(headers: &BTreeMap<String, String>) -> usize {
-    headers
-        .iter()
-        .map(|(name, value)| field_bytes(name, value))
-        .sum()
-}
-
-/// Headers carry ASCII: what is beyond it, and `=` itself, becomes `=XX` for
-/// each byte. A layer over the key's own `%` escapes, so that both undo cleanly.
-pub(crate) fn to_ascii(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        // Spaces at the ends of a header are trimmed on the way: escape them all.
-        if byte.is_ascii_graphic() && byte != b'=' {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("={byte:02X}"));
-        }
-    }
-    out
-}
-
-fn from_ascii(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let mut byte = [bytes[at]];
-        let escaped = bytes[at] == b'='
-            && bytes
-                .get(at + 1..at + 3)
-                .is_some_and(|two| hex::decode_to_slice(two, &mut byte).is_ok());
-        out.push(byte[0]);
-        at += if escaped { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

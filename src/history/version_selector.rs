@@ -19,23 +19,23 @@ const WITHIN_MAX: usize = 8;
 
 /// What is known of one key from the listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Pick {
+pub(crate) struct Candidate {
     /// Stored by then, and current if nothing else was: `None` when there was
     /// nothing, or a deletion.
     pub(crate) by_then: Option<ListedVersion>,
-    /// Stored after the moment or about then, and perhaps what the file was by
+    /// Stored after the moment or about then, and undecided what the file was by
     /// then: the newest first, the first that was is the one.
-    pub(crate) perhaps: Vec<Perhaps>,
+    pub(crate) undecided: Vec<Undecided>,
     /// What was stored before `by_then`, and again after it: if that came late, this
     /// is the one.
-    pub(crate) beneath: Option<ListedVersion>,
+    pub(crate) previous: Option<ListedVersion>,
     /// Nobody can say; the rest is empty.
-    pub(crate) doubt: Option<Doubt>,
+    pub(crate) doubt: Option<TimesInDoubt>,
 }
 
 /// Versions of which no time tells whether they had been written by the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Doubt {
+pub(crate) struct TimesInDoubt {
     /// The newest first; there is one.
     pub(crate) versions: Vec<ListedVersion>,
     /// When the file was stored that was there before them, if one was.
@@ -44,13 +44,13 @@ pub(crate) struct Doubt {
 
 /// A version whose metadata decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Perhaps {
+pub(crate) struct Undecided {
     pub(crate) version: ListedVersion,
     /// When the version or deletion before it was stored.
     before_ms: Option<i64>,
 }
 
-impl Perhaps {
+impl Undecided {
     /// Whether it was the file's state at the moment, given what its metadata says.
     pub(crate) fn was_current(&self, at_ms: i64, seen_ms: Option<i64>) -> bool {
         let stored_ms = self.version.modified_ms;
@@ -62,7 +62,7 @@ impl Perhaps {
 /// Takes a listing in the order in which versions were written, the newest first
 /// within each key.
 #[derive(Debug, Default)]
-pub(crate) struct Chooser {
+pub(crate) struct VersionSelector {
     at_ms: Option<i64>,
     /// No version is from later than this.
     now_ms: i64,
@@ -77,7 +77,7 @@ pub(crate) struct Chooser {
     left: Option<usize>,
 }
 
-impl Chooser {
+impl VersionSelector {
     /// What was current at a moment; `now_ms` is the server's time, or this computer's.
     pub(crate) fn new(at_ms: Option<i64>, now_ms: i64) -> Self {
         // Whoever asks for a time that has not come knows better what is now.
@@ -94,7 +94,7 @@ impl Chooser {
 
     /// Take the next version of the listing. Gives what is known of the key
     /// before it, when that has ended undecided, and of its own key.
-    pub(crate) fn push(&mut self, version: ListedVersion) -> [Option<Pick>; 2] {
+    pub(crate) fn push(&mut self, version: ListedVersion) -> [Option<Candidate>; 2] {
         let ended = match self.key.as_deref() == Some(version.key.as_str()) {
             true => None,
             false => {
@@ -130,7 +130,7 @@ impl Chooser {
     }
 
     /// The listing has ended, or a new key begins: what is known of the last one.
-    pub(crate) fn end(&mut self) -> Option<Pick> {
+    pub(crate) fn end(&mut self) -> Option<Candidate> {
         let at_ms = self.at_ms?;
         match self.decided {
             true => None,
@@ -138,7 +138,7 @@ impl Chooser {
         }
     }
 
-    fn decide(&mut self, at_ms: i64) -> Option<Pick> {
+    fn decide(&mut self, at_ms: i64) -> Option<Candidate> {
         let is_cut = self.left.take() == Some(0);
         let versions: Vec<ListedVersion> = std::mem::take(&mut self.window).into();
         let stamps: Vec<Stamp> = versions.iter().map(stamp).collect();
@@ -153,7 +153,7 @@ impl Chooser {
         let mut by_then = base;
         if !between.is_empty() {
             // Once the moment is past every time that anybody claims, the order decides.
-            let is_past = |at: usize| beliefs[at] == Belief::Perhaps && !is_after(at);
+            let is_past = |at: usize| beliefs[at] == Belief::Undecided && !is_after(at);
             if !between.clone().all(is_past) {
                 let before = base.map(|at| &versions[at]);
                 let before = before.filter(|version| !version.is_marker);
@@ -163,17 +163,20 @@ impl Chooser {
         } else if base.is_none() && is_cut {
             return in_doubt(&versions, None);
         }
-        let perhaps = perhaps(
+        let undecided = undecided(
             &versions[..by_then.unwrap_or(end)],
             by_then.map(|at| &versions[at]),
             at_ms,
         );
-        let beneath = by_then.and_then(|at| beneath(&versions, at)).cloned();
+        let previous = by_then.and_then(|at| previous(&versions, at)).cloned();
         let by_then = by_then.map(|at| versions[at].clone());
         // A delete marker that is the one means that there was no file.
         let by_then = by_then.filter(|version| !version.is_marker);
-        let pick = some(by_then, perhaps);
-        pick.map(|pick| Pick { beneath, ..pick })
+        let candidate = some(by_then, undecided);
+        candidate.map(|candidate| Candidate {
+            previous,
+            ..candidate
+        })
     }
 }
 
@@ -196,21 +199,25 @@ fn is_after(version: &ListedVersion, at_ms: i64, is_exact: bool) -> bool {
 /// that looks again, and stores anew what it had stored. So does everybody who takes
 /// a change back: the metadata tells them apart. An upload in parts says when it
 /// began, which may be days before, and is never taken for one that came late.
-fn beneath(versions: &[ListedVersion], at: usize) -> Option<&ListedVersion> {
+fn previous(versions: &[ListedVersion], at: usize) -> Option<&ListedVersion> {
     let (again, late) = (versions.get(at.checked_sub(1)?)?, versions.get(at)?);
-    let beneath = versions.get(at + 1)?;
-    let all = [again, late, beneath];
+    let previous = versions.get(at + 1)?;
+    let all = [again, late, previous];
     let is_one_piece = |version: &ListedVersion| !version.is_marker && !is_in_parts(&version.etag);
     let late_ms = i64::try_from(LATE_MAX.as_millis()).unwrap_or(i64::MAX);
-    let is_soon = late.modified_ms.saturating_sub(beneath.modified_ms) <= late_ms;
-    let is_same = again.etag == beneath.etag && late.etag != beneath.etag;
-    (all.into_iter().all(is_one_piece) && is_soon && is_same).then_some(beneath)
+    let is_soon = late.modified_ms.saturating_sub(previous.modified_ms) <= late_ms;
+    let is_same = again.etag == previous.etag && late.etag != previous.etag;
+    (all.into_iter().all(is_one_piece) && is_soon && is_same).then_some(previous)
 }
 
 /// Of those after the moment (newest first; `before` was stored before them) only
 /// the first can have been read before it: each is read after the one before it is
 /// stored. Beside it those of the moment's own second.
-fn perhaps(after: &[ListedVersion], before: Option<&ListedVersion>, at_ms: i64) -> Vec<Perhaps> {
+fn undecided(
+    after: &[ListedVersion],
+    before: Option<&ListedVersion>,
+    at_ms: i64,
+) -> Vec<Undecided> {
     let mut found = Vec::new();
     let mut before_ms = before.map(|before| before.modified_ms);
     for version in after.iter().rev() {
@@ -220,7 +227,7 @@ fn perhaps(after: &[ListedVersion], before: Option<&ListedVersion>, at_ms: i64) 
         // A deletion of that second has nothing that could be asked: as long as
         // nobody knows that it had come, the file was there.
         if !version.is_marker && may_have_been && found.len() < WITHIN_MAX {
-            found.push(Perhaps {
+            found.push(Undecided {
                 version: version.clone(),
                 before_ms,
             });
@@ -234,25 +241,25 @@ fn perhaps(after: &[ListedVersion], before: Option<&ListedVersion>, at_ms: i64) 
     found
 }
 
-fn some(by_then: Option<ListedVersion>, perhaps: Vec<Perhaps>) -> Option<Pick> {
-    let is_some = by_then.is_some() || !perhaps.is_empty();
-    is_some.then_some(Pick {
+fn some(by_then: Option<ListedVersion>, undecided: Vec<Undecided>) -> Option<Candidate> {
+    let is_some = by_then.is_some() || !undecided.is_empty();
+    is_some.then_some(Candidate {
         by_then,
-        perhaps,
-        ..Pick::default()
+        undecided,
+        ..Candidate::default()
     })
 }
 
-fn in_doubt(versions: &[ListedVersion], since_ms: Option<i64>) -> Option<Pick> {
-    Some(Pick {
-        doubt: Some(Doubt {
+fn in_doubt(versions: &[ListedVersion], since_ms: Option<i64>) -> Option<Candidate> {
+    Some(Candidate {
+        doubt: Some(TimesInDoubt {
             versions: versions.to_vec(),
             since_ms,
         }),
-        ..Pick::default()
+        ..Candidate::default()
     })
 }
 
 #[cfg(test)]
-#[path = "chooser_tests.rs"]
+#[path = "version_selector_tests.rs"]
 mod tests;

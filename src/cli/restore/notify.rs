@@ -2,7 +2,7 @@
 //! one-off run do, when a configuration names one. Telling nobody never makes a
 //! restore fail.
 
-use super::done::Done;
+use super::part::PartResult;
 use crate::config::Config;
 use crate::daemon;
 use crate::digest::{Failed, OneOff, OneOffTask};
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 /// How a restore ended.
 pub(super) enum Ended<'a> {
     /// It came to its end.
-    Done(&'a [Done]),
+    Done(&'a [PartResult]),
     /// It did not; so many files, and bytes of files, are in order all the same.
     Stopped(&'a Fatal, (u64, u64)),
 }

@@ -1,8 +1,13 @@
 //! Exit codes, and what an owner gets to read.
 
-use super::*;
+use super::progress::line;
+use super::verdict::exit_code;
+use super::words::{verdict, words};
+use crate::cli::exit_code::{COMPLETE, FAILED, PARTIAL};
 use crate::types::{Class, Fault};
-use crate::verify::{Damage, WholeVersion};
+use crate::verify::{Damage, Finding, Progress, Repair, Verified, WholeVersion};
+use jiff::tz::TimeZone;
+use std::time::Duration;
 
 fn finding() -> Finding {
     Finding {

@@ -19,25 +19,28 @@ fn version(key: &str, version_id: &str, modified_ms: i64) -> ListedVersion {
     }
 }
 
-/// `key@by_then` for each key, with `?perhaps` where the metadata decides and
+/// `key@by_then` for each key, with `?undecided` where the metadata decides and
 /// `!doubtful` where nothing does.
-fn told(pick: Pick) -> String {
-    let perhaps = pick.perhaps.iter().map(|perhaps| &perhaps.version);
-    let doubtful = pick.doubt.iter().flat_map(|doubt| &doubt.versions);
-    let mut all = pick
+fn told(candidate: Candidate) -> String {
+    let undecided = candidate
+        .undecided
+        .iter()
+        .map(|undecided| &undecided.version);
+    let doubtful = candidate.doubt.iter().flat_map(|doubt| &doubt.versions);
+    let mut all = candidate
         .by_then
         .iter()
-        .chain(perhaps.clone())
+        .chain(undecided.clone())
         .chain(doubtful.clone());
     let mut text = all
         .next()
         .map(|version| version.key.clone())
         .unwrap_or_default();
-    if let Some(by_then) = &pick.by_then {
+    if let Some(by_then) = &candidate.by_then {
         text.push_str(&format!("@{}", by_then.version_id));
     }
-    for perhaps in perhaps {
-        text.push_str(&format!("?{}", perhaps.version_id));
+    for undecided in undecided {
+        text.push_str(&format!("?{}", undecided.version_id));
     }
     for doubtful in doubtful {
         text.push_str(&format!("!{}", doubtful.version_id));
@@ -45,21 +48,26 @@ fn told(pick: Pick) -> String {
     text
 }
 
-/// In pages of `page` versions: the chooser outlives them.
+/// In pages of `page` versions: the version_selector outlives them.
 fn choose_in(
     at_ms: Option<i64>,
     now_ms: i64,
     listing: &[(&str, &str, i64)],
     page: usize,
 ) -> Vec<String> {
-    let mut chooser = Chooser::new(at_ms, now_ms);
+    let mut version_selector = VersionSelector::new(at_ms, now_ms);
     let mut picks = Vec::new();
     for page in listing.chunks(page) {
         for (key, id, ms) in page {
-            picks.extend(chooser.push(version(key, id, *ms)).into_iter().flatten());
+            picks.extend(
+                version_selector
+                    .push(version(key, id, *ms))
+                    .into_iter()
+                    .flatten(),
+            );
         }
     }
-    picks.extend(chooser.end());
+    picks.extend(version_selector.end());
     picks.into_iter().map(told).collect()
 }
 
@@ -197,7 +205,7 @@ fn what_was_in_parts_may_have_been_there_for_days() {
 
 #[test]
 fn the_metadata_decides_unless_its_clock_cannot_be_right() {
-    let perhaps = |before_ms| Perhaps {
+    let undecided = |before_ms| Undecided {
         version: version("a", "v2", 100_000),
         before_ms,
     };
@@ -210,7 +218,7 @@ fn the_metadata_decides_unless_its_clock_cannot_be_right() {
         // A clock behind the version before.
         (Some(92_000), Some(90_000), 95_000, false),
     ] {
-        let got = perhaps(before_ms).was_current(at_ms, seen_ms);
+        let got = undecided(before_ms).was_current(at_ms, seen_ms);
         assert_eq!(got, want, "{before_ms:?} {seen_ms:?} {at_ms}");
     }
 }

@@ -1,30 +1,20 @@
 //! A restore as it goes: a bar on a terminal, a line now and then elsewhere,
 //! and every file that fails, at once and by name.
 
-use crate::cli::show;
+use crate::cli::progress_line::ProgressLine;
 use crate::restore::{Event, Progress};
 use crate::types;
-use indicatif::ProgressBar;
 use parking_lot::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Without a terminal a progress line is printed this often.
-const LINE_EVERY: Duration = Duration::from_secs(5);
-
-/// The bar is drawn at most this often; a million small files must not wait for it.
-const DRAW_EVERY: Duration = Duration::from_millis(100);
-
-/// What the workers report to.
-pub(super) struct Shown {
-    bar: ProgressBar,
-    plain: bool,
-    quiet: bool,
-    times: Mutex<Times>,
+/// What the workers of a restore report to.
+pub(super) struct RestoreProgress {
+    line: ProgressLine,
+    so_far: Mutex<SoFar>,
 }
 
-struct Times {
-    began: Instant,
-    last: Instant,
+#[derive(Default)]
+struct SoFar {
     /// The source's newest figures.
     latest: Progress,
     /// Some were printed, and others have come since.
@@ -33,41 +23,28 @@ struct Times {
     before: (u64, u64),
 }
 
-impl Shown {
+impl RestoreProgress {
     pub(super) fn new(quiet: bool) -> Self {
         let template = "{spinner} {bar:12} {percent:>3}% {elapsed_precise}";
-        let (bar, plain) = show::bar(quiet, template);
-        let now = Instant::now();
         Self {
-            bar,
-            plain,
-            quiet,
-            times: Mutex::new(Times {
-                began: now,
-                last: now,
-                latest: Progress::default(),
-                is_behind: None,
-                before: (0, 0),
-            }),
+            line: ProgressLine::new(quiet, template),
+            so_far: Mutex::default(),
         }
     }
 
     /// The next source begins.
     pub(super) fn begin(&self) {
-        let now = Instant::now();
-        let mut times = self.lock();
-        *times = Times {
-            began: now,
-            last: now,
-            latest: Progress::default(),
-            is_behind: None,
-            before: in_order(&times),
+        self.line.begin();
+        let mut so_far = self.so_far.lock();
+        *so_far = SoFar {
+            before: in_order(&so_far),
+            ..SoFar::default()
         };
     }
 
     /// Files that are in order so far, of all sources, and their bytes.
     pub(super) fn so_far(&self) -> (u64, u64) {
-        in_order(&self.lock())
+        in_order(&self.so_far.lock())
     }
 
     pub(super) fn update(&self, event: &Event<'_>) {
@@ -83,29 +60,29 @@ impl Shown {
                     types::size(*stored_bytes)
                 )
             }),
-            Event::Thawing { objects, waited } if !self.quiet => {
+            Event::Thawing { objects, waited } if !self.line.quiet => {
                 let line = format!(
                     "waiting for {} to be thawed, since {}",
                     types::amount(*objects, "object"),
                     types::duration(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX))
                 );
-                self.bar.suspend(|| eprintln!("{line}"));
+                self.line.say(&line);
             }
             Event::Thawing { .. } => {}
             Event::Failed(fault) => {
                 let line = format!("NOT RESTORED: {}", types::clean(&fault.to_string()));
-                self.bar.suspend(|| eprintln!("{line}"));
+                self.line.say(&line);
             }
             Event::Covered(covered) => {
                 let line = format!(
                     "LOOK AT {}: another program has put something over it in the bucket",
                     types::clean(&covered.path)
                 );
-                self.bar.suspend(|| eprintln!("{line}"));
+                self.line.say(&line);
             }
-            Event::LeftOut(fault) if !self.quiet => {
+            Event::LeftOut(fault) if !self.line.quiet => {
                 let line = format!("note: {}", types::clean(&fault.to_string()));
-                self.bar.suspend(|| eprintln!("{line}"));
+                self.line.say(&line);
             }
             Event::LeftOut(_) => {}
         }
@@ -114,73 +91,47 @@ impl Shown {
     fn progress(&self, progress: &Progress) {
         let (done, total) = (progress.work_done, progress.work_total);
         {
-            let mut times = self.lock();
-            times.latest = *progress;
-            times.is_behind = times.is_behind.map(|_| true);
+            let mut so_far = self.so_far.lock();
+            so_far.latest = *progress;
+            so_far.is_behind = so_far.is_behind.map(|_| true);
         }
         self.now_and_then(|took| {
-            if !self.plain && total > 0 {
-                self.bar.set_length(total);
-                self.bar.set_position(done.min(total));
+            if !self.line.plain && total > 0 {
+                self.line.bar.set_length(total);
+                self.line.bar.set_position(done.min(total));
             }
             line(progress, took)
         });
     }
 
-    /// Show a line, unless one was shown a moment ago.
     fn now_and_then(&self, text: impl FnOnce(Duration) -> String) {
-        let every = if self.plain { LINE_EVERY } else { DRAW_EVERY };
-        let now = Instant::now();
-        let took = {
-            let mut times = self.lock();
-            if self.quiet || now.duration_since(times.last) < every {
-                return;
-            }
-            times.last = now;
-            now.duration_since(times.began)
-        };
-        let text = text(took);
-        if self.plain {
-            self.lock().is_behind = Some(false);
-            eprintln!("{text}");
-        } else {
-            // Where it was taken off, it begins anew, and not before there is
-            // something to say: beginning anew draws it.
-            if self.bar.is_finished() {
-                self.bar.reset();
-            }
-            self.bar.set_message(text);
-            self.bar.tick();
+        if self.line.now_and_then(text) {
+            self.so_far.lock().is_behind = Some(false);
         }
     }
 
     /// Nothing but results and errors is wanted.
     pub(super) fn is_quiet(&self) -> bool {
-        self.quiet
+        self.line.quiet
     }
 
     /// Take the bar off the terminal. Where lines were printed instead, the last one
     /// says how it ended.
     pub(super) fn end(&self) {
         {
-            let mut times = self.lock();
-            if times.is_behind == Some(true) && self.plain && !self.quiet {
-                eprintln!("{}", line(&times.latest, times.began.elapsed()));
+            let mut so_far = self.so_far.lock();
+            if so_far.is_behind == Some(true) && self.line.plain && !self.line.quiet {
+                eprintln!("{}", line(&so_far.latest, self.line.took()));
             }
-            times.is_behind = None;
+            so_far.is_behind = None;
         }
-        self.bar.set_message("");
-        self.bar.finish_and_clear();
-    }
-
-    fn lock(&self) -> parking_lot::MutexGuard<'_, Times> {
-        self.times.lock()
+        self.line.end();
     }
 }
 
-fn in_order(times: &Times) -> (u64, u64) {
-    let (files, bytes) = times.before;
-    let latest = &times.latest;
+fn in_order(so_far: &SoFar) -> (u64, u64) {
+    let (files, bytes) = so_far.before;
+    let latest = &so_far.latest;
     (
         files + latest.files + latest.identical,
         bytes + latest.bytes,
@@ -247,12 +198,12 @@ mod tests {
     use std::io;
     use std::sync::Arc;
 
-    impl Shown {
+    impl RestoreProgress {
         fn on(target: ProgressDrawTarget) -> Self {
             let mut shown = Self::new(true);
-            shown.quiet = false;
-            shown.plain = false;
-            shown.bar.set_draw_target(target);
+            shown.line.quiet = false;
+            shown.line.plain = false;
+            shown.line.bar.set_draw_target(target);
             shown
         }
     }
@@ -342,7 +293,7 @@ mod tests {
     #[test]
     fn nothing_of_the_bar_stays_on_the_terminal() {
         let screen = Screen::default();
-        let shown = Shown::on(ProgressDrawTarget::term_like(Box::new(screen.clone())));
+        let shown = RestoreProgress::on(ProgressDrawTarget::term_like(Box::new(screen.clone())));
         let objects = Event::Found {
             objects: 7,
             stored_bytes: 70,
@@ -351,7 +302,7 @@ mod tests {
             shown.update(&objects);
             shown.end();
             shown.begin();
-            shown.lock().last -= DRAW_EVERY;
+            shown.line.forget_last();
             shown.update(&Event::Progress(Progress {
                 files: 3,
                 work_total: 10,
@@ -361,13 +312,13 @@ mod tests {
             assert!(screen.text().contains("3 files"), "{screen:?}");
             shown.end();
             assert_eq!(screen.text(), "");
-            shown.lock().last -= DRAW_EVERY;
+            shown.line.forget_last();
         }
     }
 
     #[test]
     fn what_was_restored_before_a_stop_is_counted_over_all_sources() {
-        let shown = Shown::new(true);
+        let shown = RestoreProgress::new(true);
         assert_eq!(shown.so_far(), (0, 0));
         for (files, bytes) in [(20, 1_000), (6, 500)] {
             shown.begin();

@@ -18,7 +18,7 @@ pub(crate) struct Part {
 }
 
 /// How one source's part ended.
-pub(crate) struct Done {
+pub(crate) struct PartResult {
     pub(crate) named: Named,
     pub(crate) what: Vec<(Typed, Reading)>,
     pub(crate) to: PathBuf,
@@ -29,7 +29,7 @@ pub(crate) struct Done {
 }
 
 /// What was asked for and is in none of the sources.
-pub(crate) fn unmatched(done: &[Done]) -> Vec<String> {
+pub(crate) fn unmatched(done: &[PartResult]) -> Vec<String> {
     let results: Vec<&Restored> = done
         .iter()
         .filter_map(|one| one.result.as_ref().ok())
