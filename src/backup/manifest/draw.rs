@@ -5,7 +5,7 @@ use super::local_file::unwritable;
 use crate::files;
 use crate::files::Pulse;
 use crate::index::Activity;
-use crate::manifest::{Header, Line, Trailer, Writing};
+use crate::manifest::{Header, ManifestEntry, Trailer, Writing};
 use crate::os;
 use crate::source::Context;
 use crate::types::{ContentHash, Fault, Kind, Record, RelKey, RelPath, chain, text};
@@ -103,7 +103,8 @@ impl ManifestDraft<'_> {
             Kind::Symlink => self.link_target(&rel.path(), record.content),
             _ => None,
         };
-        let Some(mut line) = Line::of(rel, record, &source.prefix, target.as_deref()) else {
+        let Some(mut line) = ManifestEntry::of(rel, record, &source.prefix, target.as_deref())
+        else {
             return Ok(());
         };
         // By the index's clock: how far that is from the server's is guessed anew.
@@ -144,7 +145,8 @@ impl ManifestDraft<'_> {
                     self.lost.0 += 1;
                     self.lost.1.get_or_insert_with(first);
                 }
-                let line = Line::without_object(&key, &seen).with_attributes(&kept.attributes);
+                let line =
+                    ManifestEntry::without_object(&key, &seen).with_attributes(&kept.attributes);
                 self.say(&line)?;
                 self.line(&line)?;
             }
@@ -178,7 +180,7 @@ impl ManifestDraft<'_> {
         Ok(())
     }
 
-    fn line(&mut self, line: &Line) -> Result<(), Fault> {
+    fn line(&mut self, line: &ManifestEntry) -> Result<(), Fault> {
         let bytes = self.writing.line(line);
         self.put(bytes)?;
         self.last.clone_from(&line.path);

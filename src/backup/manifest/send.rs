@@ -5,7 +5,7 @@ use crate::files::Pulse;
 use crate::os::blocking::blocking;
 use crate::source::Context;
 use crate::transfer;
-use crate::transfer::{Job, Patience, Reading, Sent, Wire};
+use crate::transfer::{Job, ReadMode, Reading, Sent, UploadHooks};
 use crate::types::{Fault, ObjectMeta, RelKey, RelPath, chain};
 use crate::work::Lane;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ async fn send(
         .await;
     let (folder, read) = (file.folder.clone(), path.clone());
     let reading =
-        blocking(move || transfer::read(&folder, &read, Patience::Strict, &Pulse::default()));
+        blocking(move || transfer::read(&folder, &read, ReadMode::Strict, &Pulse::default()));
     let changed = || unwritable(&file.path(), "somebody else writes to it");
     let Reading::Steady(content) = reading.await? else {
         return Err(changed());
@@ -87,7 +87,7 @@ fn job(ctx: &Arc<Context>, number: usize, file: &LocalFile, path: RelPath, key: 
         gzip_level: None,
         lane: Lane::Backlog,
         budget: ctx.budget.clone(),
-        wire: Wire {
+        wire: UploadHooks {
             works: Arc::new(|| {}),
             slowed: Arc::new(|| {}),
             at_once: Arc::new(move || shared.gates.at_once(number)),
