@@ -1,7 +1,7 @@
 //! What the workers of a run share.
 
 use super::commits::Commits;
-use super::swap_tracker::Moves;
+use super::swap_tracker::SwapTracker;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::index::Index;
@@ -34,7 +34,7 @@ pub struct Context {
     /// Uploads in parts under way.
     pub uploads: Uploads,
     /// Files that changed places of late.
-    pub moves: Moves,
+    pub moves: SwapTracker,
     /// Memory for file contents.
     pub budget: Budget,
     /// The clocks.

@@ -44,5 +44,5 @@ pub use context::Context;
 pub use manifest::write_all;
 pub use orphaned_uploads::sweep;
 pub use outcome::NEWS_MS;
-pub use swap_tracker::Moves;
+pub use swap_tracker::SwapTracker;
 pub use worker::run;

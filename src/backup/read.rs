@@ -12,7 +12,7 @@ use crate::files;
 use crate::files::Pulse;
 use crate::os;
 use crate::transfer;
-use crate::transfer::{Content, Patience, Permit, Reading};
+use crate::transfer::{Content, Permit, ReadMode, Reading};
 use crate::types::{ContentHash, Fault, Fingerprint, Kind, Look, Record, RelPath};
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
@@ -123,9 +123,9 @@ fn take_now(item: &Item, kind: Kind, pulse: &Pulse) -> Result<Option<Taken>, Fau
         return take_link(root, &item.path);
     }
     let patience = if item.deadline {
-        Patience::TakeWhatIsThere
+        ReadMode::TakeWhatIsThere
     } else {
-        Patience::Strict
+        ReadMode::Strict
     };
     read_now(root, &item.path, patience, pulse)
 }
@@ -134,7 +134,7 @@ fn take_now(item: &Item, kind: Kind, pulse: &Pulse) -> Result<Option<Taken>, Fau
 pub(crate) fn read_now(
     root: &std::path::Path,
     path: &RelPath,
-    patience: Patience,
+    patience: ReadMode,
     pulse: &Pulse,
 ) -> Result<Option<Taken>, Fault> {
     Ok(match transfer::read(root, path, patience, pulse)? {

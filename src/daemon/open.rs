@@ -4,7 +4,7 @@ use super::open_source::SourceOpener;
 use super::panicked::panicked;
 use super::parts::{Options, Parts, this_computer};
 use super::places;
-use crate::backup::{Commits, Context, Moves, late, orphaned_uploads};
+use crate::backup::{Commits, Context, SwapTracker, late, orphaned_uploads};
 use crate::bandwidth::{Limits, TrafficBook};
 use crate::clock::{Clock, system_clock};
 use crate::config::{Config, StoreConfig};
@@ -92,7 +92,7 @@ pub async fn open(config: Config, options: &mut Options) -> Result<Open, Fatal> 
         commits: Commits::default(),
         queue: queue.clone(),
         uploads: Uploads::default(),
-        moves: Moves::default(),
+        moves: SwapTracker::default(),
         budget: Budget::default(),
         clock: clock.clone(),
         signals: signals.clone(),

@@ -18,7 +18,7 @@ use crate::destination::Kind;
 use crate::drill::report;
 use crate::types::text;
 
-use crate::mail::{BODY_BYTES_MAX, COMPUTER_CHARS_MAX, Message, subject};
+use crate::mail::{BODY_BYTES_MAX, COMPUTER_CHARS_MAX, Message, count_of, subject};
 
 use crate::types::{amount, shorten};
 

@@ -276,9 +276,12 @@ async fn the_period_of_a_digest_does_not_run_backwards_on_a_vault() {
     let ahead = start(&rig, None, 30 * DAY_MS).await;
     rig.until_equal(&ahead).await;
     let (ctx, settled) = (ahead.parts(), std::future::ready(()));
-    let daily_job = ctx.daily_job();
-    let daily = daily_job.run(ctx.clock.now_ms(), settled);
-    Box::pin(daily).await.unwrap();
+    {
+        let job = ctx.daily_job();
+        Box::pin(job.run(ctx.clock.now_ms(), settled))
+            .await
+            .unwrap();
+    }
     ahead.stop().await.unwrap();
     let daemon = start(&rig, None, 0).await;
     let report = daemon.parts().daily_job().report(0).await.unwrap();
