@@ -109,7 +109,7 @@ async fn take_steps(
     let mut outcome = Outcome::Agreed;
     for step in steps {
         // A file that may not be marked yet has its path's next turn.
-        outcome = outcome.max(turn.take(*step, outcome).await?);
+        outcome = outcome.max(Box::pin(turn.take(*step, outcome)).await?);
     }
     Ok(outcome)
 }

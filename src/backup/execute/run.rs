@@ -25,7 +25,7 @@ impl Object<'_> {
             if !matches!(plan, Plan::Ask(_) | Plan::Nothing(_)) {
                 tracing::debug!(source = %self.source.config.name, path = %self.item.path, %plan, "planned");
             }
-            match self.execute(plan, facts).await? {
+            match Box::pin(self.execute(plan, facts)).await? {
                 Progress::Done(outcome) => return Ok(outcome),
                 Progress::Learned(answer) => facts.learn(answer),
             }
