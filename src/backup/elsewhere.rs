@@ -12,7 +12,7 @@ use crate::os::blocking::blocking;
 use crate::s3::{At, BytesAre, CopyFrom, Head, Stored};
 use crate::transfer;
 use crate::transfer::{Content, Copied, Original, SMALL_BYTES_MAX};
-use crate::types::{Class, Fault, Kind, Parts};
+use crate::types::{Class, Fault, Kind, Parts, VersionId, id_text};
 use std::sync::Arc;
 
 /// A version to copy from, as the bucket has it.
@@ -38,7 +38,7 @@ impl Upload<'_> {
         let original = Original {
             from: CopyFrom {
                 key: &from.key,
-                version_id: &from.version.version_id,
+                version_id: from.version.version_id.as_ref(),
                 etag: &from.version.etag,
             },
             stored_bytes: from.version.stored_bytes,
@@ -95,7 +95,7 @@ impl Upload<'_> {
             version,
             made_of,
         };
-        if size_bytes <= SMALL_BYTES_MAX && self.is_pinned(&from.version.version_id) {
+        if size_bytes <= SMALL_BYTES_MAX && self.is_pinned(from.version.version_id.as_ref()) {
             return Ok(Some(from));
         }
         self.asked(content, from).await
@@ -104,7 +104,7 @@ impl Upload<'_> {
     /// The same as the object itself says. Of a large one nothing else tells for
     /// certain; of one whose version the index does not know, its id.
     async fn asked(&self, content: &Content, from: From) -> Result<Option<From>, Fault> {
-        let version_id = Some(from.version.version_id.as_str()).filter(|id| !id.is_empty());
+        let version_id = from.version.version_id.as_ref();
         let at = self.at_key(&from.key);
         let head = match self.ctx.store.head_with_sums(at, version_id).await {
             Ok(head) => head,
@@ -123,10 +123,10 @@ impl Upload<'_> {
         // What is there may be replaced before it is copied, and not every server
         // heeds the condition that it is still the same.
         let version_id = match version_id {
-            Some(known) => known.to_owned(),
+            Some(known) => Some(known.clone()),
             None => head.version_id,
         };
-        if !self.is_pinned(&version_id) {
+        if !self.is_pinned(version_id.as_ref()) {
             return Ok(None);
         }
         Ok(Some(From {
@@ -144,12 +144,8 @@ impl Upload<'_> {
 
     /// That id stays that of one content. A bucket that keeps no versions calls
     /// whatever is there `null`.
-    fn is_pinned(&self, version_id: &str) -> bool {
-        match version_id {
-            "" => false,
-            "null" => self.source.destination.keeps_versions(),
-            _ => true,
-        }
+    fn is_pinned(&self, version_id: Option<&VersionId>) -> bool {
+        version_id.is_some_and(|id| id.is_pinned() || self.source.destination.keeps_versions())
     }
 
     async fn forget(&self, content: &Content, gone: Elsewhere) -> Result<(), Fault> {
@@ -199,7 +195,7 @@ impl Upload<'_> {
             from = %from.version.key.path(),
             size_bytes,
             after_ms,
-            version_id = %stored.version_id,
+            version_id = %id_text(&stored.version_id),
             "copied"
         );
         self.tell_stored(size_bytes, stored_bytes, after_ms);

@@ -22,7 +22,7 @@ use crate::transfer::{
 };
 use crate::types::{
     Carried, Class, ContentHash, Fault, Fingerprint, FullKey, Kind, Look, ObjectMeta, Operation,
-    Parts, Record, RelKey,
+    Parts, Record, RelKey, id_text,
 };
 use crate::work::{Item, Lane};
 use bytes::Bytes;
@@ -399,7 +399,7 @@ impl<'a> Upload<'a> {
                 self.refresh(content, record.clone()).await?;
                 return Ok(Some(Outcome::Agreed));
             }
-            let version = Some(record.version_id.as_str()).filter(|v| !v.is_empty());
+            let version = record.version_id.as_ref();
             let head = self.ctx.store.head(self.at(), version).await?;
             // The index may be younger than the object, or older than attributes.
             let says = head.as_ref().and_then(|head| head.meta.as_ref().ok());
@@ -465,7 +465,7 @@ impl<'a> Upload<'a> {
         let head = match is_of_one_piece(&head.etag) {
             true => head,
             false => {
-                let version = Some(head.version_id.as_str()).filter(|v| !v.is_empty());
+                let version = head.version_id.as_ref();
                 let with_sums = self.ctx.store.head_with_sums(self.at(), version).await?;
                 match with_sums.filter(|again| again.etag == head.etag) {
                     Some(with_sums) => with_sums,
@@ -477,7 +477,7 @@ impl<'a> Upload<'a> {
         let original = Original {
             from: CopyFrom {
                 key: &self.bucket_key.key,
-                version_id: &head.version_id,
+                version_id: head.version_id.as_ref(),
                 etag: &head.etag,
             },
             stored_bytes: head.stored_bytes,
@@ -569,7 +569,7 @@ impl<'a> Upload<'a> {
             reused_bytes = cost.reused_bytes,
             requests = cost.requests,
             after_ms,
-            version_id = %done.stored.version_id,
+            version_id = %id_text(&done.stored.version_id),
             "stored"
         );
         self.tell_stored(size_bytes, stored_bytes, after_ms);
@@ -578,7 +578,7 @@ impl<'a> Upload<'a> {
 
     /// What the answer says of the bucket.
     pub(crate) async fn heard(&self, deed: Deed, stored: &Stored) {
-        destination::heard(self.ctx, self.item.source, deed, &stored.version_id).await;
+        destination::heard(self.ctx, self.item.source, deed, stored.version_id.as_ref()).await;
     }
 
     /// It counts for how often this file may be stored, and what that costs.

@@ -13,7 +13,7 @@ use crate::os::blocking::blocking;
 use crate::s3::At;
 use crate::source::{Context, on_disk};
 use crate::status::News;
-use crate::types::{Class, Fault, Kind, Record, RelKey, RelPath};
+use crate::types::{Class, Fault, Kind, Record, RelKey, RelPath, VersionId};
 use crate::work::Item;
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ use std::sync::Arc;
 async fn is_marked(
     ctx: &Arc<Context>,
     item: &Item,
-    marked: Result<String, Fault>,
-) -> Result<Option<String>, Fault> {
+    marked: Result<Option<VersionId>, Fault>,
+) -> Result<Option<Option<VersionId>>, Fault> {
     match marked {
         Ok(version_id) => {
             destination::may_be_marked(ctx, item.source).await;
@@ -133,7 +133,7 @@ async fn mark(
         };
         let (marked, is_renamed) = (key.clone(), renamed.is_some());
         blocking(move || grant.marked(&marked, is_renamed)).await?;
-        destination::heard(ctx, item.source, Deed::Marked, &version_id).await;
+        destination::heard(ctx, item.source, Deed::Marked, version_id.as_ref()).await;
     }
     let delta = ActivityDelta {
         deletions: u64::from(ours && renamed.is_none()),

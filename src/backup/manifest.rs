@@ -25,7 +25,8 @@ use crate::status::ScanDone;
 use crate::transfer;
 use crate::transfer::{Job, Patience, Reading, Sent, Wire};
 use crate::types::{
-    Class, ContentHash, Fault, Kind, ObjectMeta, Operation, Record, RelKey, RelPath, chain, text,
+    Class, ContentHash, ETag, Fault, Kind, ObjectMeta, Operation, Record, RelKey, RelPath, chain,
+    text,
 };
 use crate::work::Lane;
 use flate2::Compression;
@@ -143,7 +144,7 @@ async fn write(ctx: &Arc<Context>, number: usize) -> Result<Option<(String, Trai
         return Ok(None);
     }
     // Noted before and after, so that `verify` knows it for ours whenever a kill comes.
-    note(ctx, number, &key, String::new(), None).await?;
+    note(ctx, number, &key, ETag::default(), None).await?;
     let sending = send_again(ctx, number, &sheet, &key);
     let sent = tokio::time::timeout(SENDING_TIME_MAX, sending).await;
     let etag = sent.unwrap_or_else(|_| {
@@ -190,7 +191,7 @@ async fn note(
     ctx: &Arc<Context>,
     number: usize,
     key: &str,
-    etag: String,
+    etag: ETag,
     says: Option<String>,
 ) -> Result<(), Fault> {
     let (ctx, key) = (Arc::clone(ctx), key.to_owned());
@@ -441,7 +442,7 @@ async fn send_again(
     number: usize,
     sheet: &Arc<Sheet>,
     key: &str,
-) -> Result<String, Fault> {
+) -> Result<ETag, Fault> {
     let mut sending = 1;
     loop {
         match Box::pin(send(ctx, number, sheet, key)).await {
@@ -461,7 +462,7 @@ async fn send(
     number: usize,
     sheet: &Arc<Sheet>,
     key: &str,
-) -> Result<String, Fault> {
+) -> Result<ETag, Fault> {
     let path = RelPath::from_bytes(sheet.name.as_bytes())
         .map_err(|error| unwritable(&sheet.path(), &chain(&error)))?;
     // It is small or read as a stream; either way one at a time.

@@ -187,6 +187,7 @@ fn may_have_moved(file: &Fingerprint) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::ETag;
     use crate::types::Look;
     use std::sync::Arc;
 
@@ -233,8 +234,8 @@ mod tests {
         Record {
             fingerprint: content.fingerprint,
             content: Some(content.hash),
-            version_id: String::new(),
-            etag: String::new(),
+            version_id: None,
+            etag: ETag::default(),
             stored_bytes: 0,
             stored_at_ms: 0,
             racy: false,

@@ -16,7 +16,7 @@ use crate::history::{Place as Where, Typed, selectors, settle, word_for};
 use crate::os;
 use crate::retry::Stop;
 use crate::types;
-use crate::types::{Fatal, RelKey, command, is_own};
+use crate::types::{Fatal, RelKey, command, id_text, is_own};
 use crate::verify::{
     Ask, Damage, Deep, Finding, Never, Progress, Repair, Verified, VerifyEvent, VerifyRequest,
     verify,
@@ -316,9 +316,9 @@ fn words(finding: &Finding, zone: &TimeZone) -> Vec<String> {
     if finding.is_older {
         which += "older ";
     }
-    if let (false, Some(at_ms)) = (finding.version_id.is_empty(), finding.stored_at_ms) {
+    if let (false, Some(at_ms)) = (finding.version_id.is_none(), finding.stored_at_ms) {
         let at = stamp(at_ms, zone);
-        which += &format!("version of {at} ({})", finding.version_id);
+        which += &format!("version of {at} ({})", id_text(&finding.version_id));
     }
     let which = match which.as_str() {
         "" => String::new(),

@@ -1,7 +1,7 @@
 //! Exit codes, and what an owner gets to read.
 
 use super::*;
-use crate::types::{Class, Fault};
+use crate::types::{Class, Fault, VersionId};
 use crate::verify::{Damage, WholeVersion};
 
 fn finding() -> Finding {
@@ -11,7 +11,7 @@ fn finding() -> Finding {
         key: Some("Büro/my offer.pdf".into()),
         damage: Damage::Altered,
         why: "SHA-256 differs".into(),
-        version_id: "v7".into(),
+        version_id: VersionId::new("v7"),
         stored_at_ms: Some(1_700_000_000_000),
         is_older: false,
         is_on_disk: Some(true),
@@ -53,7 +53,7 @@ fn a_finding_says_what_is_wrong_and_what_to_do() {
             Finding {
                 is_on_disk: Some(false),
                 whole: Some(WholeVersion {
-                    version_id: "v6".into(),
+                    version_id: VersionId::new("v6"),
                     stored_at_ms: 1_699_999_000_000,
                 }),
                 ..finding()

@@ -11,7 +11,7 @@ use super::selector::Typed;
 use crate::history::timeline::chosen::Name;
 use crate::retry::Stop;
 use crate::s3::{At, Store};
-use crate::types::{Fault, Origin, RelPath, unshortened};
+use crate::types::{Fault, Origin, RelPath, VersionId, unshortened};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use icu_normalizer::ComposingNormalizerBorrowed;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,7 +86,7 @@ pub async fn alike(
     }
     let asked = shortened.into_iter().map(|(key, version)| {
         let mut stop = stop.clone();
-        async move { path_of_shortened(store, origin, &key, &version, &mut stop).await }
+        async move { path_of_shortened(store, origin, &key, version.as_ref(), &mut stop).await }
     });
     let mut asked = stream::iter(asked).buffered(ASKED_AT_ONCE);
     while let Some(path) = asked.try_next().await? {
@@ -105,7 +105,7 @@ pub(crate) async fn path_of_shortened(
     store: &Store,
     origin: &Origin,
     key: &str,
-    version: &str,
+    version: Option<&VersionId>,
     stop: &mut Stop,
 ) -> Result<Option<RelPath>, Fault> {
     let at = At {

@@ -245,7 +245,7 @@ impl Place {
                 let is_below = match Name::of(&version.key, &self.origin.prefix) {
                     Some(Name::Path(key) | Name::Older(key)) => key.path().is_in(path),
                     Some(Name::Shortened) => {
-                        let (key, id) = (&version.key, &version.version_id);
+                        let (key, id) = (&version.key, version.version_id.as_ref());
                         let there = path_of_shortened(store, &self.origin, key, id, stop);
                         there.await?.is_some_and(|there| there.is_in(path))
                     }

@@ -138,14 +138,15 @@ fn judge(line: Option<Line>, doubt: &Doubt, moment_ms: i64) -> Verdict {
 mod tests {
     use super::*;
     use crate::types::Fingerprint;
+    use crate::types::{ETag, VersionId};
 
     fn version(id: &str) -> ListedVersion {
         ListedVersion {
             key: "a".into(),
-            version_id: id.into(),
+            version_id: VersionId::new(id),
             is_latest: false,
             is_marker: id.starts_with('x'),
-            etag: String::new(),
+            etag: ETag::default(),
             stored_bytes: 1,
             modified_ms: 0,
             storage_class: String::new(),
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn a_manifest_settles_what_was_written_before_it() {
         let line = |id: &str| Line {
-            version_id: id.into(),
+            version_id: VersionId::new(id),
             ..Line::without_object(&RelKey::parse("a").unwrap(), &Fingerprint::UNSEEN)
         };
         let hour_ms = 60 * 60 * 1000;

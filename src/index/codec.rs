@@ -7,7 +7,7 @@
 
 use super::bytes::{Reader, put_number};
 use super::packing::{pack, unpack};
-use crate::types::{ContentHash, Fingerprint, Kind, Look, Record};
+use crate::types::{ContentHash, Fingerprint, Kind, Look, Record, VersionId, id_text};
 
 /// The first byte of nearly every record.
 const LAYOUT: u8 = 1;
@@ -41,7 +41,7 @@ pub fn encode(record: &Record) -> Vec<u8> {
     let file = &record.fingerprint;
     let mut out = Vec::with_capacity(128);
     let (etag_form, etag) = pack(&record.etag);
-    let (version_form, version) = pack(&record.version_id);
+    let (version_form, version) = pack(id_text(&record.version_id));
     let mut flags = match file.kind {
         Kind::File => 0,
         Kind::Symlink => 1,
@@ -144,8 +144,8 @@ pub fn decode(bytes: &[u8]) -> Option<Record> {
     } else {
         Some(ContentHash(from.bytes(32)?.try_into().ok()?))
     };
-    let etag = unpack(forms & 0xf, &mut from)?;
-    let version_id = unpack(forms >> 4, &mut from)?;
+    let etag = unpack(forms & 0xf, &mut from)?.into();
+    let version_id = VersionId::new(unpack(forms >> 4, &mut from)?);
     let attributes = match has_attributes {
         true => Some(u64::from_le_bytes(from.bytes(8)?.try_into().ok()?)),
         false => None,
@@ -198,7 +198,7 @@ mod tests {
                 owner: Some((1000, 1000)),
             },
             content: Some(ContentHash::of(b"x")),
-            version_id: "PHtexPGjH2y.zBgT8LmB7wwLI2mpbz.k".into(),
+            version_id: VersionId::new("PHtexPGjH2y.zBgT8LmB7wwLI2mpbz.k"),
             etag: "9b2cf535f27731c974343645a3985328".into(),
             stored_bytes: 182_340,
             stored_at_ms: 1_795_000_002_500,
@@ -287,8 +287,8 @@ mod tests {
                 owner: f.6,
             },
             content: r.0.map(ContentHash),
-            version_id: r.1,
-            etag: r.2,
+            version_id: VersionId::new(r.1),
+            etag: r.2.into(),
             stored_bytes: r.3.unwrap_or(f.1),
             stored_at_ms: r.4,
             racy: r.5,

@@ -19,7 +19,7 @@ use super::record_change::RecordChange;
 use super::types::SourceId;
 use super::{codec, keys};
 use crate::os::clock::wall_ms;
-use crate::types::{ContentHash, Fault, Kind, Record, RelKey};
+use crate::types::{ContentHash, ETag, Fault, Kind, Record, RelKey, VersionId, id_text};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -62,9 +62,9 @@ pub struct Elsewhere {
     /// Whose version.
     pub key: RelKey,
     /// Its id; empty where the bucket keeps none, then it is the current one.
-    pub version_id: String,
+    pub version_id: Option<VersionId>,
     /// Its ETag, without quotes.
-    pub etag: String,
+    pub etag: ETag,
     /// Bytes of the object.
     pub stored_bytes: u64,
     /// The path still holds it.
@@ -267,7 +267,7 @@ pub(super) fn follow(
         let stored = content_key(source, &content);
         if held.live(&stored).as_ref() == Some(change.key) {
             // Without versions, what is replaced is gone.
-            match old.version_id.is_empty() {
+            match old.version_id.is_none() {
                 true => {
                     batch.remove(stored);
                     count.own = count.own.saturating_sub(1);
@@ -316,7 +316,7 @@ struct Past {
 
 fn encode_past(key: &RelKey, old: &Record, content: &ContentHash) -> Vec<u8> {
     let (etag_form, etag) = pack(&old.etag);
-    let (version_form, version) = pack(&old.version_id);
+    let (version_form, version) = pack(id_text(&old.version_id));
     let mut out = Vec::with_capacity(128 + key.as_str().len());
     out.extend([PAST, etag_form | version_form << 4]);
     codec::put_signed(&mut out, wall_ms());
@@ -340,8 +340,8 @@ fn decode(bytes: &[u8]) -> Option<Entry> {
             let size_bytes = from.number()?;
             let stored_bytes = from.number()?;
             let content = ContentHash(from.bytes(32)?.try_into().ok()?);
-            let etag = unpack(forms & 0xf, &mut from)?;
-            let version_id = unpack(forms >> 4, &mut from)?;
+            let etag = unpack(forms & 0xf, &mut from)?.into();
+            let version_id = VersionId::new(unpack(forms >> 4, &mut from)?);
             let key = keys::rel_key(from.0)?;
             Some(Entry::Past(Box::new(Past {
                 content,

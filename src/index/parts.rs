@@ -13,7 +13,9 @@ use super::handle::Index;
 use super::keys::chunk_key;
 use super::packing::{pack, unpack};
 use super::types::{ActivityDelta, SourceId};
-use crate::types::{ContentHash, Crc64, Fault, Parts, Record, RelKey, SEGMENTS_MAX, Segment};
+use crate::types::{
+    ContentHash, Crc64, Fault, Parts, Record, RelKey, SEGMENTS_MAX, Segment, VersionId, id_text,
+};
 use std::ops::Bound;
 
 /// Bytes of one entry. sled keeps sixteen in one page and puts pages of 128 KB
@@ -123,7 +125,7 @@ fn chunks(engine: &Engine, source: SourceId, key: &RelKey) -> Result<Vec<Entry>,
 pub fn encode(parts: &Parts) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + parts.segments.len() * 48);
     let (etag_form, etag) = pack(&parts.etag);
-    let (version_form, version) = pack(&parts.version_id);
+    let (version_form, version) = pack(id_text(&parts.version_id));
     let flags = if parts.gzip { GZIP } else { 0 };
     out.extend([LAYOUT, flags, etag_form | version_form << 4]);
     out.extend(etag);
@@ -148,8 +150,8 @@ pub fn decode(bytes: &[u8]) -> Option<Parts> {
     }
     let flags = from.byte()?;
     let forms = from.byte()?;
-    let etag = unpack(forms & 0xf, &mut from)?;
-    let version_id = unpack(forms >> 4, &mut from)?;
+    let etag = unpack(forms & 0xf, &mut from)?.into();
+    let version_id = VersionId::new(unpack(forms >> 4, &mut from)?);
     let count = from.count().filter(|count| *count <= SEGMENTS_MAX)?;
     let mut segments = Vec::new();
     for _ in 0..count {
@@ -194,8 +196,8 @@ mod tests {
             proptest::collection::vec(any_segment(), 0..30),
         )
             .prop_map(|(version_id, etag, gzip, segments)| Parts {
-                version_id,
-                etag,
+                version_id: VersionId::new(version_id),
+                etag: etag.into(),
                 gzip,
                 segments,
             })

@@ -14,7 +14,7 @@ use crate::manifest::format::proof::Row;
 use crate::os::clock::wall_ms;
 use crate::retry::{Patience, Stop};
 use crate::s3::{At, Course, Listed, Next, PAGE_KEYS, Store};
-use crate::types::{Class, Fault, Origin, shown};
+use crate::types::{Class, ETag, Fault, Origin, VersionId, shown};
 use bytes::Bytes;
 use jiff::Timestamp;
 use rows::{Arriving, Packed, Rows};
@@ -53,7 +53,7 @@ pub struct Listing {
     /// When the server stored it, milliseconds since 1970.
     pub modified_ms: i64,
     /// ETag without quotes.
-    pub etag: String,
+    pub etag: ETag,
     /// When it was listed, by the server's time as far as that is known.
     pub listed_ms: i64,
 }
@@ -65,7 +65,7 @@ pub struct Written {
     /// Full key.
     pub key: String,
     /// What the bucket answered; empty while it is on its way.
-    pub etag: String,
+    pub etag: ETag,
     /// Those that this computer wrote before it and that tell of a later moment:
     /// its clock was ahead then. The newest [`AHEAD_MAX`].
     #[serde(default)]
@@ -82,7 +82,7 @@ pub struct Earlier {
     /// Full key.
     pub key: String,
     /// What the bucket answered; empty when no answer came.
-    pub etag: String,
+    pub etag: ETag,
 }
 
 /// Manifests remembered of the time when the clock was ahead: a month of days.
@@ -93,7 +93,7 @@ impl Written {
     pub const NAME: &str = "newest-manifest";
 
     /// The one that is written now, after `before`.
-    pub fn after(before: Option<Self>, key: String, etag: String) -> Self {
+    pub fn after(before: Option<Self>, key: String, etag: ETag) -> Self {
         let mut ahead = Vec::new();
         if let Some(before) = before {
             ahead = before.ahead;
@@ -174,7 +174,7 @@ pub struct Manifest {
     /// Full key.
     pub key: String,
     bucket: String,
-    version_id: String,
+    version_id: Option<VersionId>,
     listing: Listing,
     /// All of it, when it is small.
     held: Option<Bytes>,
@@ -382,7 +382,7 @@ impl Manifest {
                     bucket: &self.bucket,
                     key: &self.key,
                 };
-                let version = Some(self.version_id.as_str()).filter(|id| !id.is_empty());
+                let version = self.version_id.as_ref();
                 let (_, body) = store.get(at, version).await?;
                 Arriving::new(body, &self.bucket, &self.listing, stop).packed()
             }

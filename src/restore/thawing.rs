@@ -34,7 +34,7 @@ pub(crate) async fn if_cold(
         let thaw = Thaw { speed, ..thaw };
         let keeps_copy = class.is_some();
         ctx.store
-            .thaw(ctx.at(chosen), &chosen.version_id, thaw, keeps_copy)
+            .thaw(ctx.at(chosen), chosen.version_id.as_ref(), thaw, keeps_copy)
     };
     let mut speed = speed_of(class, thaw.speed);
     let asked = match ask(speed).await {

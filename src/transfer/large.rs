@@ -87,7 +87,7 @@ impl Job {
     /// The same version with its id, asked for where the index has none; `None` when
     /// it is not the one that the bucket has now.
     async fn pinned<'p>(&self, old: &'p Parts) -> Result<Option<Cow<'p, Parts>>, Fault> {
-        if !old.version_id.is_empty() {
+        if old.version_id.is_some() {
             return Ok(Some(Cow::Borrowed(old)));
         }
         let head = self.store.head(self.at(), None).await?;

@@ -11,7 +11,7 @@ use super::trust::Distrust;
 use super::{send, trust};
 use crate::s3::{CopyFrom, ObjectHeaders, PartDone, Proof, Stored, Upload, Whole};
 use crate::transfer::begin::session::Session;
-use crate::types::{Class, Crc64, Fault, Operation, Parts};
+use crate::types::{Class, Crc64, ETag, Fault, Operation, Parts, VersionId, id_text};
 use flying::Flying;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -45,7 +45,7 @@ pub(crate) struct Attempt<'a> {
 
 /// The same content, cut from the same version, makes the same parts.
 pub(crate) fn plan(part_bytes: u64, old: Option<&Parts>) -> String {
-    let from = old.map(|old| (&old.version_id, &old.etag));
+    let from = old.map(|old| (id_text(&old.version_id), &*old.etag));
     format!("parts of {part_bytes} from {from:?}")
 }
 
@@ -214,7 +214,7 @@ impl Attempt<'_> {
 
     /// Nothing but the parts was proved: at least the size is right.
     async fn measure(&self, stored: &Stored, whole: &Whole) -> Result<(), Halt> {
-        let version = Some(stored.version_id.as_str()).filter(|id| !id.is_empty());
+        let version = stored.version_id.as_ref();
         let head = self.job.store.head(self.job.at(), version).await?;
         match head {
             Some(head) if head.stored_bytes != whole.bytes => Err(Halt::Distrust(
@@ -294,12 +294,12 @@ async fn one_copy(
     job: Job,
     upload: Upload,
     number: i32,
-    from: (String, String),
+    from: (Option<VersionId>, ETag),
     part: Reused,
 ) -> Flown {
     let from = CopyFrom {
         key: &job.bucket_key,
-        version_id: &from.0,
+        version_id: from.0.as_ref(),
         etag: &from.1,
     };
     let mut tries = Tries::new(COPY_TRIES);

@@ -28,6 +28,7 @@ mod strangers;
 mod taken;
 pub(crate) mod text;
 mod traffic;
+mod version;
 
 pub use archive_class::{Cold, PRICES_OF, Speed, THAW_DAYS_DEFAULT, Thaw};
 pub use attributes::{ACL, Attributes, Carried, TEXT_BYTES_MAX, is_acl, is_kept};
@@ -63,3 +64,4 @@ pub use taken::{Reading, Taken};
 pub use text::{amount, clean, duration, number, shown, size, time, time_of_second};
 pub(crate) use text::{ascii, shorten};
 pub use traffic::{Traffic, download_micro_usd};
+pub use version::{ETag, VersionId, id_or_empty, id_text};

@@ -2,6 +2,7 @@
 //! whole: segments cut where the content says so, each with its checksums.
 
 use super::content_hash::ContentHash;
+use super::version::{ETag, VersionId, id_or_empty};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use crc_fast::{CrcAlgorithm, Digest};
@@ -114,9 +115,10 @@ pub struct Segment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parts {
     /// The version; believed only while the record names the same.
-    pub version_id: String,
+    #[serde(with = "id_or_empty")]
+    pub version_id: Option<VersionId>,
     /// Its ETag, without quotes.
-    pub etag: String,
+    pub etag: ETag,
     /// Every segment is a gzip member.
     pub gzip: bool,
     /// The segments.

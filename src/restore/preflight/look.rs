@@ -16,7 +16,7 @@ use crate::restore::report::Event;
 use crate::restore::request::Request;
 use crate::retry::Stop;
 use crate::s3::{At, Store};
-use crate::types::{Cold, Fatal, RelPath, chain};
+use crate::types::{Cold, Fatal, RelPath, VersionId, chain};
 use futures::stream;
 use futures::stream::StreamExt as _;
 use std::cmp::Reverse;
@@ -122,7 +122,7 @@ struct Scan {
 struct LargeObject {
     bytes: u64,
     key: String,
-    version: String,
+    version: Option<VersionId>,
     /// Where it belongs, as far as its key says so.
     path: Option<RelPath>,
     identity: String,
@@ -134,7 +134,7 @@ struct Unseen {
     bytes: u64,
     identity: String,
     key: String,
-    version: String,
+    version: Option<VersionId>,
 }
 
 impl Scan {
@@ -234,7 +234,7 @@ impl Scan {
                     key: &one.key,
                 };
                 // What cannot be asked is told when it is fetched.
-                let head = store.head(at, Some(&one.version)).await.ok().flatten();
+                let head = store.head(at, one.version.as_ref()).await.ok().flatten();
                 let Some(meta) = head.and_then(|head| head.meta.ok()) else {
                     return (0, 0);
                 };

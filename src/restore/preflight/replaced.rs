@@ -7,7 +7,7 @@
 //! has it as a version. Metadata tells these apart: no file is read for it.
 
 use crate::s3::{At, Store};
-use crate::types::{Fingerprint, ObjectMeta};
+use crate::types::{Fingerprint, ObjectMeta, VersionId};
 use futures::stream;
 use futures::stream::StreamExt as _;
 use std::cmp::Reverse;
@@ -27,13 +27,18 @@ pub(crate) struct Standing {
     /// What it counts as room that is not needed.
     pub(crate) saved_bytes: u64,
     pub(crate) key: String,
-    pub(crate) version: String,
+    pub(crate) version: Option<VersionId>,
     pub(crate) size_bytes: u64,
     pub(crate) mtime_ns: i128,
 }
 
 impl Standing {
-    pub(crate) fn new(key: String, version: String, found: &Fingerprint, saved: u64) -> Self {
+    pub(crate) fn new(
+        key: String,
+        version: Option<VersionId>,
+        found: &Fingerprint,
+        saved: u64,
+    ) -> Self {
         Self {
             saved_bytes: saved,
             key,
@@ -107,7 +112,7 @@ async fn fate(store: &Store, bucket: &str, one: &Standing, in_place: bool) -> Fa
         key: &one.key,
     };
     let meta = async |version| store.head(at, version).await.ok().flatten()?.meta.ok();
-    let Some(then) = meta(Some(one.version.as_str())).await else {
+    let Some(then) = meta(one.version.as_ref()).await else {
         return Fate::Stays;
     };
     if one.is(&then) {
@@ -146,7 +151,7 @@ mod tests {
             standings.push(Standing {
                 saved_bytes,
                 key: saved_bytes.to_string(),
-                version: String::new(),
+                version: None,
                 size_bytes: saved_bytes,
                 mtime_ns: 0,
             });
