@@ -5,10 +5,11 @@
 //! (`limits.late_request_ms`); that is not forgotten by a stop or a kill. What is
 //! looked at is compared with the bucket, never believed.
 
+use super::mark_unverified::mark_unverified;
 use crate::os::blocking::blocking;
 use crate::s3::Unanswered;
 use crate::source::Context;
-use crate::types::{Fault, Fingerprint, ForeignKey, Late, Record, RelKey, text};
+use crate::types::{Fault, Fingerprint, ForeignKey, Late, RelKey, text};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,7 +117,7 @@ pub async fn keys(ctx: &Arc<Context>) {
         };
         for (source, key) in due {
             let path = key.path();
-            if let Err(fault) = doubt(ctx, source, &key, Fingerprint::UNSEEN).await {
+            if let Err(fault) = mark_unverified(ctx, source, &key, Fingerprint::UNSEEN).await {
                 tracing::error!("{fault}");
                 // The index is broken; it is compared with the bucket when it is mended.
                 continue;
@@ -184,32 +185,6 @@ fn hear(ctx: &Context) {
     if more {
         (0..ctx.sources.len()).for_each(|number| owed.whole(number, until_ms));
     }
-}
-
-/// Write down that nobody knows what the bucket has at this key: the next look at
-/// its path asks. `seen` stands in the record of a key that has none.
-///
-/// # Errors
-/// The index cannot be used.
-pub async fn doubt(
-    ctx: &Arc<Context>,
-    source: usize,
-    key: &RelKey,
-    seen: Fingerprint,
-) -> Result<(), Fault> {
-    let (key, ctx) = (key.clone(), Arc::clone(ctx));
-    blocking(move || {
-        let id = ctx.sources[source].id;
-        let unverified = match ctx.index.get(id, &key)? {
-            Some(record) => Record {
-                content: None,
-                ..record
-            },
-            None => Record::unverified(seen),
-        };
-        ctx.index.update(id, &key, unverified)
-    })
-    .await
 }
 
 #[cfg(test)]

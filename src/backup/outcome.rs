@@ -49,3 +49,22 @@ pub(crate) fn bucket_works(ctx: &Context, item: &Item) {
         ctx.queue.wake();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Outcome;
+
+    /// Named after the bug: a database whose own deletion waited had its journal marked.
+    #[test]
+    fn what_belongs_to_a_file_follows_only_what_the_bucket_has_acknowledged() {
+        for (outcome, follows) in [
+            (Outcome::Agreed, false),
+            (Outcome::Answered, true),
+            (Outcome::Sent, true),
+            (Outcome::Changed, false),
+            (Outcome::Aside, false),
+        ] {
+            assert_eq!(outcome.is_acknowledged(), follows, "{outcome:?}");
+        }
+    }
+}

@@ -4,70 +4,20 @@
 //! levels) is checked in [`Cli::from_arguments`], so that a wrong command line
 //! is always a usage error with exit code 2.
 
+mod help;
+mod place;
+
+pub use place::{Place, PlaceArgs};
+
 use crate::os;
-use crate::types::object_key;
+use crate::types::key_escape;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use help::{AFTER_HELP, RESTORE_HELP, VERIFY_HELP};
 use std::ffi::OsString;
 use std::path::PathBuf;
-
-const AFTER_HELP: &str = "\
-Examples:
-  keepwatch try ~/Documents                   see it work, nothing to set up
-  keepwatch --config office.toml check        is everything set up rightly?
-  keepwatch --config office.toml              back up, and go on doing so
-  keepwatch --config office.toml --reconcile  back up once, then exit
-  keepwatch restore --to ~/Restored --at \"2026-11-20 14:30\"
-
-Exit codes:
-  0 complete    1 failed    2 wrong command line or configuration
-  3 partial: some files failed, each is named    130 interrupted
-  4 restore --diff found differences
-
-Settings can also come from the environment, like KEEPWATCH_LIMITS__WORKERS=8.
-Credentials come from where AWS tools keep them, never from here.";
-
-const RESTORE_HELP: &str = "\
-Examples:
-  Everything, as it is now:
-    keepwatch restore --to /tmp/restored
-  One folder, as it was last Friday:
-    keepwatch restore \"Customers/Miller/**\" --to /tmp/restored --at \"2026-11-20 18:00\"
-  On a new computer, with nothing but the bucket and its credentials:
-    keepwatch restore --to D:\\Office --bucket customer-documents-backup-254
-  From an external disk:
-    keepwatch restore --to /tmp/restored --vault /mnt/backup-disk/keepwatch
-
-  What has changed since yesterday evening, and what would come back:
-    keepwatch restore --at \"yesterday 18:00\" --diff
-    keepwatch restore --at \"yesterday 18:00\" --in-place --dry-run
-
-Times are written like \"2026-11-20 14:30\", \"2026-11-20\" (the end of that day),
-\"yesterday 18:00\", \"last friday\", \"24.11.2026 9:00\", \"Nov 24\", \"14:30\" or \"2 hours ago\".
-
-A file is found by its path in the source, by its path on the computer or by its name alone.
-
-A file that is there already is left alone and named, unless --overwrite or
---in-place is given. Every file is checked before it takes its name.";
-
-const VERIFY_HELP: &str = "\
-Examples:
-  Everything, by listing and by what the server says of each object:
-    keepwatch verify
-  A twentieth of the contents downloaded and hashed as well:
-    keepwatch verify --deep --sample 5%
-  Upload again what is damaged and still on this computer:
-    keepwatch verify --deep --repair
-  A vault or a bucket by itself, without this computer's index:
-    keepwatch verify --deep --vault /mnt/backup-disk/keepwatch
-
-Without --deep nothing is downloaded: bytes that changed under an unchanged
-size and ETag are found by --deep alone. Nothing is ever deleted.
-
-Exit codes: 0 all is well, 3 something was found (each is named), 1 it could
-not be looked.";
 
 /// Everything on the command line.
 #[derive(Debug, Clone, Parser)]
@@ -163,7 +113,7 @@ fn name_parser() -> impl TypedValueParser<Value = String> {
             let names = bytes.split(|byte| *byte == b'/').map(|name| match name {
                 // These are no names, and stay what they are.
                 b"" | b"." | b".." => String::from_utf8_lossy(name).into_owned(),
-                name => object_key::encode(name),
+                name => key_escape::encode(name),
             });
             names.collect::<Vec<_>>().join("/")
         }
@@ -359,88 +309,6 @@ pub struct VaultServeArgs {
     /// The port on the loopback address; 0 takes any free one
     #[arg(long, default_value_t = 0)]
     pub port: u16,
-}
-
-/// Where the copies are, when no configuration says so.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Without a configuration")]
-pub struct PlaceArgs {
-    /// This bucket
-    #[arg(long, value_name = "B")]
-    pub bucket: Option<String>,
-
-    /// In the bucket, below this prefix
-    #[arg(long, value_name = "P", requires = "bucket")]
-    pub prefix: Option<String>,
-
-    /// The address of a server other than AWS
-    #[arg(long, value_name = "U", requires = "bucket", conflicts_with = "vault")]
-    pub endpoint_url: Option<String>,
-
-    /// The bucket's region [default: as AWS tools are configured]
-    #[arg(long, value_name = "R", requires = "bucket", conflicts_with = "vault")]
-    pub region: Option<String>,
-
-    /// The profile of the AWS configuration files
-    #[arg(long, value_name = "N", requires = "bucket", conflicts_with = "vault")]
-    pub profile: Option<String>,
-
-    /// Who asks pays for requests and transfer, as the bucket demands
-    #[arg(long, requires = "bucket", conflicts_with = "vault")]
-    pub requester_pays: bool,
-
-    /// The AWS account (12 digits) that the bucket must belong to
-    #[arg(
-        long,
-        value_name = "ACCOUNT",
-        requires = "bucket",
-        conflicts_with = "vault"
-    )]
-    pub expected_bucket_owner: Option<String>,
-
-    /// The vault in this folder
-    #[arg(long, value_name = "DIR")]
-    pub vault: Option<PathBuf>,
-}
-
-/// Where the copies are, decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place<'a> {
-    /// The configuration says it.
-    Configuration,
-    /// A bucket of AWS or a compatible server.
-    Bucket {
-        /// Its name.
-        bucket: &'a str,
-        /// Below this prefix; empty for all of it. Not normalised yet.
-        prefix: &'a str,
-    },
-    /// A vault.
-    Vault {
-        /// Its folder.
-        path: &'a PathBuf,
-        /// One of its buckets; `None` when it is to be found out.
-        bucket: Option<&'a str>,
-        /// Below this prefix; empty for all of it. Not normalised yet.
-        prefix: &'a str,
-    },
-}
-
-impl PlaceArgs {
-    /// Which of the three ways was chosen.
-    pub fn place(&self) -> Place<'_> {
-        let bucket = self.bucket.as_deref();
-        let prefix = self.prefix.as_deref().unwrap_or("");
-        match (&self.vault, bucket) {
-            (Some(path), bucket) => Place::Vault {
-                path,
-                bucket,
-                prefix,
-            },
-            (None, Some(bucket)) => Place::Bucket { bucket, prefix },
-            (None, None) => Place::Configuration,
-        }
-    }
 }
 
 impl Cli {

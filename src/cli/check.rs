@@ -10,7 +10,7 @@ use crate::daemon;
 use crate::manifest::owner;
 use crate::os;
 use crate::types;
-use findings::{Finding, Findings};
+use findings::{CheckFinding, Findings};
 
 use super::args::CommonArgs;
 use super::exit_code::{COMPLETE, FAILED};
@@ -22,7 +22,7 @@ use crate::sns::TopicCheck;
 use crate::types::{
     ContentHash, Fatal, Fault, Fingerprint, Kind, OWN_FOLDER, ObjectMeta, WRITE_TRIAL, differs,
 };
-use findings::Verdict;
+use findings::Severity;
 use jiff::Timestamp;
 use keepwatch_vault::Vault;
 
@@ -32,15 +32,15 @@ const STATE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// Whether Keepwatch can write its state, without which it does not start, and its log.
 fn own_folders(findings: &mut Findings, config: &Config) {
     for (about, folder, wrong) in [
-        ("state folder", &config.state_dir, Verdict::Bad),
-        ("log folder", &config.log.dir, Verdict::Warning),
+        ("state folder", &config.state_dir, Severity::Bad),
+        ("log folder", &config.log.dir, Severity::Warning),
     ] {
         // What is not there yet is made in what is.
         let there = folder.ancestors().find(|at| at.exists());
         let there = there.unwrap_or(folder);
         let free = os::free_bytes(there).ok();
         let refused = daemon::refuse_state(folder).err();
-        if let Some(fatal) = refused.filter(|_| wrong == Verdict::Bad) {
+        if let Some(fatal) = refused.filter(|_| wrong == Severity::Bad) {
             findings.add(wrong, about, fatal.one_line());
             continue;
         }
@@ -75,33 +75,51 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     let mut findings = Findings::default();
     let file = config.file.as_deref();
     findings.add(
-        Verdict::Good,
+        Severity::Good,
         "configuration",
         file.map_or_else(String::new, |f| f.display().to_string()),
     );
     for doubt in daemon::doubts(&config) {
-        findings.add(Verdict::Warning, "own files", doubt.to_string());
+        findings.add(Severity::Warning, "own files", doubt.to_string());
     }
     own_folders(&mut findings, &config);
     for source in &config.sources {
         folder::check(&mut findings, source).await;
     }
+    proxy_and_certificates(&mut findings, &config).await;
+    copies(&mut findings, &config).await?;
+    topic(&mut findings, &config).await?;
+    let bad = findings.0.iter().any(|f| f.verdict == Severity::Bad);
+    if common.json {
+        show::json(&findings.0)?;
+    } else {
+        print(&findings.0);
+    }
+    Ok(if bad { FAILED } else { COMPLETE })
+}
+
+/// Whether what HTTPS needs can be used.
+async fn proxy_and_certificates(findings: &mut Findings, config: &Config) {
     let profile = match &config.store {
         StoreConfig::S3(s3) => s3.profile.as_deref(),
         StoreConfig::Vault { .. } => None,
     };
     for problem in Https::of(profile).await.problems() {
         let text = format!("{problem}: it is not used");
-        findings.add(Verdict::Warning, "proxy and certificates", text);
+        findings.add(Severity::Warning, "proxy and certificates", text);
     }
+}
+
+/// Whether the copies can be where they are to be.
+async fn copies(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
     let is_there = match &config.store {
         StoreConfig::Vault { path } => Vault::is_at(path).map_err(Fatal::from),
         StoreConfig::S3(_) => Ok(true),
     };
     match (&config.store, is_there) {
-        (_, Err(fatal)) => findings.add(Verdict::Bad, "vault", fatal.one_line()),
+        (_, Err(fatal)) => findings.add(Severity::Bad, "vault", fatal.one_line()),
         (StoreConfig::Vault { path }, Ok(false)) => findings.add(
-            Verdict::Warning,
+            Severity::Warning,
             "vault",
             format!(
                 "there is none in {} yet: the first start makes it. If there was one, connect its disk first",
@@ -112,35 +130,28 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
             let store = Store::connect(place).await?;
             if let Some(why) = store.only_read_because() {
                 findings.add(
-                    Verdict::Bad,
+                    Severity::Bad,
                     "vault",
                     format!("can be read but not written to, so nothing can be backed up: {why}"),
                 );
             }
             for source in &config.sources {
-                if bucket(&mut findings, &store, source).await {
-                    owner(&mut findings, &store, source).await;
+                if bucket(findings, &store, source).await {
+                    owner(findings, &store, source).await;
                 }
             }
-            clock(&mut findings, &store);
+            clock(findings, &store);
         }
     }
-    topic(&mut findings, &config).await?;
-    let bad = findings.0.iter().any(|f| f.verdict == Verdict::Bad);
-    if common.json {
-        show::json(&findings.0)?;
-    } else {
-        print(&findings.0);
-    }
-    Ok(if bad { FAILED } else { COMPLETE })
+    Ok(())
 }
 
-fn print(findings: &[Finding]) {
+fn print(findings: &[CheckFinding]) {
     for finding in findings {
         let mark = match finding.verdict {
-            Verdict::Good => "ok      ",
-            Verdict::Warning => "WARNING ",
-            Verdict::Bad => "PROBLEM ",
+            Severity::Good => "ok      ",
+            Severity::Warning => "WARNING ",
+            Severity::Bad => "PROBLEM ",
         };
         println!(
             "{mark} {}: {}",
@@ -149,7 +160,7 @@ fn print(findings: &[Finding]) {
         );
     }
     let count = |verdict| findings.iter().filter(|f| f.verdict == verdict).count() as u64;
-    match (count(Verdict::Bad), count(Verdict::Warning)) {
+    match (count(Severity::Bad), count(Severity::Warning)) {
         (0, 0) => println!("All is well."),
         (0, warnings) => println!("It works, with {}.", types::amount(warnings, "warning")),
         (problems, _) => println!(
@@ -166,14 +177,14 @@ async fn bucket(findings: &mut Findings, store: &Store, source: &SourceConfig) -
         return !findings.fault(&about, &fault);
     }
     findings.add(
-        Verdict::Good,
+        Severity::Good,
         &about,
         format!("can be read ({})", store.place()),
     );
     match store.versioning(&source.bucket).await {
-        Ok(Versioning::Enabled) => findings.add(Verdict::Good, &about, "keeps every version"),
+        Ok(Versioning::Enabled) => findings.add(Severity::Good, &about, "keeps every version"),
         Ok(Versioning::Off) => findings.add(
-            Verdict::Bad,
+            Severity::Bad,
             &about,
             format!(
                 "keeps no old versions. Turn on versioning: aws s3api put-bucket-versioning --bucket {} --versioning-configuration Status=Enabled",
@@ -185,7 +196,7 @@ async fn bucket(findings: &mut Findings, store: &Store, source: &SourceConfig) -
         }
     }
     match may_write(store, source).await {
-        Ok(()) => findings.add(Verdict::Good, &about, "can be written to"),
+        Ok(()) => findings.add(Severity::Good, &about, "can be written to"),
         Err(fault) => {
             findings.fault(&about, &fault);
         }
@@ -200,8 +211,8 @@ fn clock(findings: &mut Findings, store: &Store) {
         return;
     };
     match differs(apart_ms, store.place()) {
-        Some(text) => findings.add(Verdict::Warning, "clock", text),
-        None => findings.add(Verdict::Good, "clock", "agrees with the server's"),
+        Some(text) => findings.add(Severity::Warning, "clock", text),
+        None => findings.add(Severity::Good, "clock", "agrees with the server's"),
     }
 }
 
@@ -215,7 +226,7 @@ async fn owner(findings: &mut Findings, store: &Store, source: &SourceConfig) {
     };
     let record = match store.read_record(at, OWNER_BYTES_MAX).await {
         Ok(Some((bytes, _))) => Owner::from_json(&bytes),
-        Ok(None) => return findings.add(Verdict::Good, &about, "nobody yet"),
+        Ok(None) => return findings.add(Severity::Good, &about, "nobody yet"),
         Err(fault) => {
             findings.fault(&about, &fault);
             return;
@@ -231,15 +242,15 @@ async fn owner(findings: &mut Findings, store: &Store, source: &SourceConfig) {
     };
     match record {
         Some(owner) if me.judge(Some(&owner)) == Whose::Others => findings.add(
-            Verdict::Bad,
+            Severity::Bad,
             &about,
             format!(
                 "{}. Unless that is this computer under an earlier name, or this folder at an earlier place, nothing will be sent there: give this source a bucket or prefix of its own, or see docs/OPERATIONS.md, \"One destination, one computer\"",
                 owner.who()
             ),
         ),
-        Some(owner) => findings.add(Verdict::Good, &about, owner.who()),
-        None => findings.add(Verdict::Bad, &about, format!("{key} cannot be read as one")),
+        Some(owner) => findings.add(Severity::Good, &about, owner.who()),
+        None => findings.add(Severity::Bad, &about, format!("{key} cannot be read as one")),
     }
 }
 
@@ -271,7 +282,7 @@ async fn may_write(store: &Store, source: &SourceConfig) -> Result<(), Fault> {
 async fn topic(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
     let Some(notifier) = daemon::notifier(config).await? else {
         findings.add(
-            Verdict::Warning,
+            Severity::Warning,
             "topic",
             "none is configured: the digest goes into a file on this computer, and nobody hears when it stops. Set topic_arn under [notify]",
         );
@@ -281,7 +292,7 @@ async fn topic(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
         Ok(TopicCheck::Found {
             confirmed: Some(0), ..
         }) => findings.add(
-            Verdict::Warning,
+            Severity::Warning,
             "topic",
             format!(
                 "{} has no confirmed subscription: nobody gets the mails. Subscribe an address and click the link in the mail",
@@ -289,14 +300,14 @@ async fn topic(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
             ),
         ),
         Ok(TopicCheck::Found { .. }) => {
-            findings.add(Verdict::Good, "topic", notifier.topic_arn());
+            findings.add(Severity::Good, "topic", notifier.topic_arn());
         }
         Ok(TopicCheck::NotAllowed(fault)) => findings.add(
-            Verdict::Warning,
+            Severity::Warning,
             "topic",
-            format!("cannot be looked at, publishing may still work: {fault}"),
+            format!("cannot be contents at, publishing may still work: {fault}"),
         ),
-        Err(fault) => findings.add(Verdict::Bad, "topic", fault.to_string()),
+        Err(fault) => findings.add(Severity::Bad, "topic", fault.to_string()),
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ mod exit_code;
 mod logging;
 mod moments;
 mod origins;
+mod progress_line;
 mod reconcile;
 mod restore;
 mod run;

@@ -18,17 +18,17 @@ const SHOWN_MAX: usize = 40;
 
 /// One source's answer, for programs.
 #[derive(Serialize)]
-struct Told<'a> {
+struct SourceMoments<'a> {
     source: &'a str,
     manifests: Vec<i64>,
     manifests_ahead: Vec<i64>,
-    days: Vec<ToldDay>,
+    days: Vec<DayOfMoments>,
     first_ms: Option<i64>,
     cut: bool,
 }
 
 #[derive(Serialize)]
-struct ToldDay {
+struct DayOfMoments {
     day: String,
     stored: u64,
     deleted: u64,
@@ -54,7 +54,7 @@ pub(super) async fn run(common: &CommonArgs, args: &MomentsArgs) -> Result<u8, F
     if common.json {
         show::json(
             &all.iter()
-                .map(|(named, found)| told(named, found))
+                .map(|(named, found)| describe(named, found))
                 .collect::<Vec<_>>(),
         )?;
         return Ok(COMPLETE);
@@ -79,15 +79,15 @@ pub(super) async fn run(common: &CommonArgs, args: &MomentsArgs) -> Result<u8, F
     Ok(COMPLETE)
 }
 
-fn told<'a>(named: &'a Named, found: &Moments) -> Told<'a> {
-    Told {
+fn describe<'a>(named: &'a Named, found: &Moments) -> SourceMoments<'a> {
+    SourceMoments {
         source: &named.name,
         manifests: found.manifests.iter().map(|one| one.moment_ms).collect(),
         manifests_ahead: found.ahead.iter().map(|one| one.moment_ms).collect(),
         days: found
             .days
             .iter()
-            .map(|(day, what)| ToldDay {
+            .map(|(day, what)| DayOfMoments {
                 day: day.to_string(),
                 stored: what.stored,
                 deleted: what.deleted,

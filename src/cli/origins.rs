@@ -117,28 +117,7 @@ pub(super) async fn open(
     source: Option<&str>,
 ) -> Result<Depot, Fatal> {
     match place.place() {
-        Place::Configuration => {
-            setup::located(common).map_err(|fatal| Fatal {
-                hint: "name where the copies are: --config FILE, --bucket NAME, or --vault FOLDER"
-                    .to_owned(),
-                ..fatal
-            })?;
-            let config = setup::config(common, Needs::StoreAlone)?;
-            let vault = existing(&config)?;
-            let store = Store::connect(&config.store).await?;
-            let limits = Limits::new(&config, setup::options(common).reload);
-            let clock = system_clock();
-            store.limit(limits.at(clock()));
-            // For as long as the command runs.
-            tokio::spawn(limits.follow(store.clone(), clock));
-            Ok(Depot {
-                store,
-                origins: of_config(&config, source)?,
-                zone: config.schedule.time_zone.clone(),
-                vault,
-                config: Some(config),
-            })
-        }
+        Place::Configuration => of_configuration(common, source).await,
         Place::Bucket { bucket, prefix } => {
             let s3 = S3Config::from_flags(
                 place.endpoint_url.as_deref(),
@@ -177,6 +156,30 @@ pub(super) async fn open(
             })
         }
     }
+}
+
+/// Where the configuration says, within its limits.
+async fn of_configuration(common: &CommonArgs, source: Option<&str>) -> Result<Depot, Fatal> {
+    setup::located(common).map_err(|fatal| Fatal {
+        hint: "name where the copies are: --config FILE, --bucket NAME, or --vault FOLDER"
+            .to_owned(),
+        ..fatal
+    })?;
+    let config = setup::config(common, Needs::StoreAlone)?;
+    let vault = existing(&config)?;
+    let store = Store::connect(&config.store).await?;
+    let limits = Limits::new(&config, setup::options(common).reload);
+    let clock = system_clock();
+    store.limit(limits.at(clock()));
+    // For as long as the command runs.
+    tokio::spawn(limits.follow(store.clone(), clock));
+    Ok(Depot {
+        store,
+        origins: of_config(&config, source)?,
+        zone: config.schedule.time_zone.clone(),
+        vault,
+        config: Some(config),
+    })
 }
 
 /// The configuration's vault, if it has one; it must be there.

@@ -1,33 +1,33 @@
 //! `keepwatch restore`: files back into a folder, as they are now or were then.
 
-mod before;
 mod compare;
-mod done;
 mod left_alone;
 mod moments;
+mod nothing_found;
+mod notify;
+mod part;
 pub(crate) mod parts;
-mod shown;
+mod preflight;
+mod progress;
 mod summary;
-mod told;
 
 use super::args::{CommonArgs, RestoreArgs};
 use super::exit_code::{COMPLETE, FAILED, PARTIAL};
 use super::origins::Depot;
 use super::run::signal_trouble;
-use super::stamp::stamp;
 use super::{origins, show};
-use crate::history::Misses;
 use crate::os;
 use crate::restore::{Event, Restored, restore};
 use crate::retry::Stop;
 use crate::types;
-use crate::types::{Fatal, FatalKind, Moment, command, parse_moment};
+use crate::types::{Fatal, FatalKind, Moment, parse_moment};
 use compare::Purpose;
-use done::{Done, Part, unmatched};
 use jiff::Timestamp;
 use moments::as_of;
+use nothing_found::nothing_at_all;
+use part::{Part, PartResult, unmatched};
 use parts::parts;
-use shown::Shown;
+use progress::RestoreProgress;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -64,7 +64,7 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
     };
     let place = format!("{} into {to}", depot.store.place());
     let (ask, asked) = watch::channel(false);
-    let shown = Arc::new(Shown::new(common.quiet));
+    let shown = Arc::new(RestoreProgress::new(common.quiet));
     let work = all(&depot, parts, args, &shown, Stop::new(asked));
     let done = until_stopped(ask, work).await;
     shown.end();
@@ -74,11 +74,11 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
         .ok()
         .and_then(|done| nothing_at_all(done, args, moment, &depot));
     let ended = match (&done, &nothing) {
-        (Ok(_), Some(fatal)) => told::Ended::Stopped(fatal, (0, 0)),
-        (Ok(done), None) => told::Ended::Done(done),
-        (Err(fatal), _) => told::Ended::Stopped(fatal, shown.so_far()),
+        (Ok(_), Some(fatal)) => notify::Ended::Stopped(fatal, (0, 0)),
+        (Ok(done), None) => notify::Ended::Done(done),
+        (Err(fatal), _) => notify::Ended::Stopped(fatal, shown.so_far()),
     };
-    told::tell(depot.config.as_ref(), now, place, ended).await;
+    notify::tell(depot.config.as_ref(), now, place, ended).await;
     let done = done?;
     if common.json {
         show::json(&summary::json(&depot, &done, moment))?;
@@ -158,14 +158,14 @@ async fn all(
     depot: &Depot,
     parts: Vec<Part>,
     args: &RestoreArgs,
-    shown: &Arc<Shown>,
+    shown: &Arc<RestoreProgress>,
     stop: Stop,
-) -> Result<Vec<Done>, Fatal> {
+) -> Result<Vec<PartResult>, Fatal> {
     let alone = parts.len() == 1;
     let store = &depot.store;
-    let ready = before::look(depot, parts, args, shown, &stop).await?;
+    let ready = preflight::look(depot, parts, args, shown, &stop).await?;
     let mut done = Vec::new();
-    for before::Ready {
+    for preflight::Ready {
         named,
         what,
         to,
@@ -177,7 +177,7 @@ async fn all(
         let request = match request {
             Ok(request) => request,
             Err(fatal) => {
-                done.push(Done {
+                done.push(PartResult {
                     named,
                     what,
                     to,
@@ -199,7 +199,7 @@ async fn all(
             }
             eprintln!("{}: {fatal}", types::clean(&named.name));
         }
-        done.push(Done {
+        done.push(PartResult {
             named,
             what,
             to,
@@ -235,7 +235,7 @@ pub(super) async fn until_stopped<T>(
 }
 
 /// The exit code of a restore that found something.
-fn verdict(done: &[Done]) -> u8 {
+fn verdict(done: &[PartResult]) -> u8 {
     let results: Vec<&Restored> = done
         .iter()
         .filter_map(|one| one.result.as_ref().ok())
@@ -248,111 +248,6 @@ fn verdict(done: &[Done]) -> u8 {
         && results.iter().all(|restored| restored.is_complete())
         && unmatched(done).is_empty();
     if whole { COMPLETE } else { PARTIAL }
-}
-
-/// Everything was looked at, and nothing of what was asked for is in the bucket: a
-/// failure that says why.
-fn nothing_at_all(
-    done: &[Done],
-    args: &RestoreArgs,
-    moment: Option<Moment>,
-    depot: &Depot,
-) -> Option<Fatal> {
-    let found_none = |one: &Done| matches!(&one.result, Ok(restored) if restored.found() == 0);
-    if done.is_empty() || !done.iter().all(found_none) {
-        return None;
-    }
-    let results: Vec<&Restored> = done
-        .iter()
-        .filter_map(|one| one.result.as_ref().ok())
-        .collect();
-    Some(nothing_found(&results, &misses(done), args, moment, depot))
-}
-
-/// What there is instead of what is in none of the sources.
-fn misses(done: &[Done]) -> Misses {
-    let mut all = Misses::default();
-    let missing = unmatched(done);
-    for (typed, _) in done.iter().flat_map(|one| &one.what) {
-        if missing.iter().any(|text| text == typed.text())
-            && !all
-                .near
-                .iter()
-                .any(|path| typed.misses().near.contains(path))
-        {
-            all.near.extend(typed.misses().near.iter().cloned());
-            all.unasked = all.unasked.max(typed.misses().unasked);
-        }
-    }
-    all
-}
-
-fn nothing_found(
-    results: &[&Restored],
-    misses: &Misses,
-    args: &RestoreArgs,
-    moment: Option<Moment>,
-    depot: &Depot,
-) -> Fatal {
-    let operation = if args.what.is_empty() {
-        "restore".to_owned()
-    } else {
-        format!("restore {}", types::clean(&args.what.join(", ")))
-    };
-    let first_ms = results
-        .iter()
-        .filter_map(|restored| restored.first_ms)
-        .min();
-    let foreign: u64 = results
-        .iter()
-        .map(|restored| restored.skipped_foreign)
-        .sum();
-    match (first_ms, moment) {
-        (Some(first_ms), Some(moment)) if first_ms > moment.at_ms => Fatal::new(
-            operation,
-            format!(
-                "nothing of it was backed up yet {}: the first version is of {}",
-                as_of(Some(moment), depot),
-                stamp(first_ms, &depot.zone)
-            ),
-            "give a later --at, or none for how things are now",
-        ),
-        (Some(_), _) if foreign > 0 => Fatal::new(
-            operation,
-            format!(
-                "the bucket holds {} that Keepwatch did not write, and none that it did",
-                types::amount(foreign, "object")
-            ),
-            "fetch them with an S3 tool; docs/FORMAT.md tells them apart",
-        ),
-        (Some(_), moment) => Fatal::new(
-            operation,
-            match moment {
-                Some(_) => format!("it was deleted by then: {}", as_of(moment, depot)),
-                None => "it was deleted".to_owned(),
-            },
-            format!(
-                "give an --at when it was still there: `{}` lists a file's past, `{}` the days on which something changed",
-                command::on_copies("versions FILE"),
-                command::on_copies("moments")
-            ),
-        ),
-        (None, _) if args.what.is_empty() => Fatal::new(
-            operation,
-            "nothing was ever backed up there",
-            "check --source, or --bucket and --prefix",
-        ),
-        (None, _) => Fatal::new(
-            operation,
-            format!("the backup never had anything of that name{}", parts::not_asked(misses)),
-            parts::meant_perhaps(misses).unwrap_or_else(|| {
-                format!(
-                    "write paths from the source's folder on, like \"Customers/Miller\" or \"*.csv\"; `{}` says since when there is a backup",
-                    command::on_copies("moments")
-                )
-            }),
-        ),
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 
 mod config;
 mod existing;
+mod quote;
+mod store;
+mod text;
 
 use super::args::{CommonArgs, Place, SourcesArgs};
 use super::exit_code::COMPLETE;
@@ -18,7 +21,7 @@ use serde::Serialize;
 
 /// One source, for programs.
 #[derive(Serialize)]
-struct Told<'a> {
+struct SourceRow<'a> {
     name: &'a str,
     bucket: &'a str,
     prefix: &'a str,
@@ -45,8 +48,8 @@ pub(super) async fn run(common: &CommonArgs, args: &SourcesArgs) -> Result<u8, F
             let (bucket, prefix) = (&origin.bucket, &origin.prefix);
             let search = find(&depot.store, bucket, prefix, depth_max, &mut stop).await?;
             // What was never compared in full says nothing of itself.
-            let told = |found: &Found| !found.manifests.is_empty();
-            found.extend(search.found.into_iter().filter(told));
+            let has_manifests = |found: &Found| !found.manifests.is_empty();
+            found.extend(search.found.into_iter().filter(has_manifests));
             cut |= search.cut;
         }
         Ok::<_, Fatal>((found, cut))
@@ -59,7 +62,7 @@ pub(super) async fn run(common: &CommonArgs, args: &SourcesArgs) -> Result<u8, F
         return Err(none(&depot, cut));
     }
     if common.json {
-        show::json(&found.iter().map(told).collect::<Vec<_>>())?;
+        show::json(&found.iter().map(row_of).collect::<Vec<_>>())?;
     } else {
         found.iter().for_each(|one| print(one, &depot));
         if cut {
@@ -95,9 +98,9 @@ fn none(depot: &Depot, cut: bool) -> Fatal {
     )
 }
 
-fn told(found: &Found) -> Told<'_> {
+fn row_of(found: &Found) -> SourceRow<'_> {
     let newest = found.newest.as_ref();
-    Told {
+    SourceRow {
         name: newest.map_or("", |header| &header.source),
         bucket: &found.origin.bucket,
         prefix: &found.origin.prefix,

@@ -1,20 +1,20 @@
 //! `keepwatch status`: how things stand, from the running daemon.
 
+mod print;
+mod verdict;
+
 use super::args::CommonArgs;
 use super::exit_code::{COMPLETE, FAILED, PARTIAL};
 use super::{setup, show, trial};
-use crate::bandwidth;
 use crate::config::Needs;
-use crate::control::{Asked, Kept, Line, SourceStatus, Status, ask_status};
-use crate::drill::Drill;
+use crate::control::{Asked, Kept, Line, ask_status};
 use crate::index::Index;
 use crate::os::shell_word;
-use crate::status::{ScanDone, WatchProof, Watching};
-use crate::types;
-use crate::types::{Fatal, Rates, command};
-use jiff::Timestamp;
+use crate::types::{Fatal, command};
 use jiff::tz::TimeZone;
+use print::{last_known, print};
 use std::path::{Path, PathBuf};
+use verdict::{NOT_RUNNING, UNKNOWN, WELL, overall, verdict};
 
 /// Ask and show. It ends within [`crate::control::STATUS_WAIT`], whatever the daemon does.
 pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
@@ -102,59 +102,6 @@ fn not_running(service: &Service) -> Vec<String> {
     }
 }
 
-/// The names of the overall state in JSON (docs/OPERATIONS.md).
-const WELL: &str = "well";
-const ATTENTION: &str = "attention";
-const NOT_RUNNING: &str = "not_running";
-const UNKNOWN: &str = "unknown";
-
-/// How a daemon that answers stands, in one word.
-fn overall(status: &Status) -> &'static str {
-    let all_well =
-        is_drilled_well(status) && is_mail_well(status) && status.sources.iter().all(is_well);
-    // Before the first scan nobody knows what has changed since the last run.
-    let has_looked = |source: &SourceStatus| source.board.last_scan.is_some();
-    match (all_well, status.sources.iter().all(has_looked)) {
-        (true, true) => WELL,
-        (true, false) => UNKNOWN,
-        (false, _) => ATTENTION,
-    }
-}
-
-/// The first line: how things stand.
-fn verdict(status: &Status) -> String {
-    let waiting: u64 = status.sources.iter().map(|source| source.waiting).sum();
-    match (overall(status), waiting) {
-        (WELL, 0) => "All is well: everything is protected.".to_owned(),
-        (WELL, waiting) => format!(
-            "All is well: everything is protected but {} on the way.",
-            types::amount(waiting, "file")
-        ),
-        (UNKNOWN, _) => {
-            "Keepwatch has not looked at all files since its start yet: whether everything is protected is known when it has.".to_owned()
-        }
-        _ => {
-            let sources = &status.sources;
-            let mut ill: Vec<String> = sources
-                .iter()
-                .filter(|source| !is_well(source))
-                .map(|source| types::clean(&source.name))
-                .collect();
-            if !is_mail_well(status) {
-                ill.push("the mail".to_owned());
-            }
-            if !is_drilled_well(status) {
-                ill.push("the restore drill".to_owned());
-            }
-            format!("NOT all is well: see below for {}.", ill.join(", "))
-        }
-    }
-}
-
-fn is_drilled_well(status: &Status) -> bool {
-    status.drill.as_ref().is_none_or(Drill::is_well)
-}
-
 /// Somebody may run there though nobody listens.
 fn may_run(state_dir: &Path) -> bool {
     !state_dir.exists() || Index::is_in_use(&state_dir.join("index"))
@@ -212,207 +159,14 @@ fn silence(common: &CommonArgs, config: &Service, asked: &Asked) -> Result<u8, F
     Ok(FAILED)
 }
 
-/// How things stood when that was last written down.
-fn last_known(kept: &Kept, zone: &TimeZone) {
-    println!();
-    println!(
-        "How things stood {} (process {}; it may be otherwise now):",
-        types::time(kept.at_ms, zone),
-        kept.status.pid
-    );
-    let mut told = show::Told::default();
-    for source in &kept.status.sources {
-        print_source(source, zone, kept.at_ms, false, &mut told);
-    }
-}
-
-/// Whether the owner hears of things. A message that goes out this second is none that
-/// waits, and a topic that did not answer when there was nothing to say harms nobody.
-fn is_mail_well(status: &Status) -> bool {
-    match &status.mail_trouble {
-        None => true,
-        Some((_, fault)) => status.outbox == 0 && fault.class.is_transient(),
-    }
-}
-
-/// How it stands with what the owner is to be told.
-fn mail(status: &Status, zone: &TimeZone) -> Vec<String> {
-    let waiting = match status.outbox {
-        0 => None,
-        count => Some(format!("{} not sent yet", types::amount(count, "message"))),
-    };
-    match (&status.mail_trouble, waiting) {
-        (Some((since_ms, fault)), waiting) => vec![format!(
-            "NO MAIL GOES OUT since {}{}: {}",
-            types::time(*since_ms, zone),
-            waiting.map_or_else(String::new, |waiting| format!(" ({waiting})")),
-            types::clean(&fault.to_string())
-        )],
-        (None, Some(waiting)) => vec![waiting],
-        (None, None) => Vec::new(),
-    }
-}
-
-fn is_well(source: &SourceStatus) -> bool {
-    source.unprotected_total == 0
-        && source.board.outage.is_none()
-        && source.board.warnings.is_empty()
-        && source.board.watching == Watching::On
-        && source
-            .board
-            .last_scan
-            .as_ref()
-            .is_none_or(ScanDone::complete)
-}
-
-fn print(status: &Status, zone: &TimeZone) {
-    println!(
-        "Keepwatch {} is running since {} (process {}), copies go to {}",
-        status.version,
-        types::time(status.started_ms, zone),
-        status.pid,
-        types::clean(&status.place)
-    );
-    println!(
-        "Since then: {}, {} sent, {} received",
-        types::amount(status.traffic.requests(), "request"),
-        types::size(status.traffic.sent_bytes),
-        types::size(status.traffic.received_bytes)
-    );
-    if status.rates != Rates::default() {
-        println!(
-            "The line may be used {}",
-            bandwidth::in_words(&status.rates)
-        );
-    }
-    for line in mail(status, zone) {
-        println!("{line}");
-    }
-    if let Some(drill) = &status.drill {
-        println!(
-            "Restore drill {}: {}",
-            types::time(drill.at_ms, zone),
-            types::clean(&drill.line())
-        );
-    }
-    let mut told = show::Told::default();
-    for source in &status.sources {
-        let now_ms = Timestamp::now().as_millisecond();
-        print_source(source, zone, now_ms, true, &mut told);
-    }
-}
-
-fn print_source(
-    source: &SourceStatus,
-    zone: &TimeZone,
-    now_ms: i64,
-    is_running: bool,
-    told: &mut show::Told,
-) {
-    println!();
-    println!(
-        "{}  {}  to  {}",
-        types::clean(&source.name),
-        types::clean(&source.path),
-        types::clean(&source.destination)
-    );
-    println!(
-        "  {} protected ({})",
-        types::amount(source.files_protected, "file"),
-        types::size(source.bytes_protected)
-    );
-    if let Some(stored_ms) = source.board.stored_ms {
-        println!("  last backed up {}", types::time(stored_ms, zone));
-    }
-    if source.waiting > 0 {
-        println!("  {} on their way", types::amount(source.waiting, "file"));
-    }
-    if let Some(until_ms) = source.paced_until_ms {
-        println!(
-            "  {} of many versions: the next one by {}",
-            types::amount(source.paced, "file"),
-            types::time(until_ms, zone)
-        );
-    }
-    match &source.board.watching {
-        Watching::On => println!("  changes are seen at once"),
-        Watching::Starting if is_running => println!("  watches are being set up"),
-        // A single run watches nothing.
-        Watching::Starting => {}
-        Watching::Off(why) => println!("  CHANGES ARE NOT SEEN AT ONCE: {}", types::clean(why)),
-    }
-    for line in proof(&source.board.proof, zone, now_ms) {
-        println!("  {line}");
-    }
-    for note in source.board.notes.values() {
-        println!("  note: {}", types::clean(note));
-    }
-    if let Some(seen) = source.board.scanning {
-        println!(
-            "  a scan is under way: {} seen",
-            types::amount(seen, "file")
-        );
-    }
-    if let Some(scan) = &source.board.last_scan {
-        println!(
-            "  last scan {} ({}, {}{})",
-            types::time(scan.started_ms, zone),
-            types::amount(scan.files, "file"),
-            types::duration(u64::try_from(scan.took_ms).unwrap_or(0)),
-            if scan.complete() {
-                ""
-            } else {
-                ", NOT COMPLETE"
-            }
-        );
-    }
-    if let Some((since_ms, fault)) = &source.board.outage {
-        println!(
-            "  UPLOADS ARE ON HOLD since {}: {}",
-            types::time(*since_ms, zone),
-            told.line(fault)
-        );
-    }
-    for warning in source.board.warnings.values() {
-        println!("  WARNING: {}", types::clean(warning));
-    }
-    for (fault, since_ms) in &source.unprotected {
-        println!(
-            "  NOT PROTECTED since {}: {}",
-            types::time(*since_ms, zone),
-            told.line(fault)
-        );
-    }
-    let unnamed = source
-        .unprotected_total
-        .saturating_sub(source.unprotected.len() as u64);
-    if unnamed > 0 {
-        println!("  NOT PROTECTED: {} more", types::number(unnamed));
-    }
-}
-
-/// How far the watch can be relied on.
-fn proof(proof: &WatchProof, zone: &TimeZone, now_ms: i64) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Some(proven_ms) = proof.proven_ms {
-        let age_ms = u64::try_from(now_ms - proven_ms).unwrap_or(0);
-        lines.push(format!("watch proven {} ago", types::duration(age_ms)));
-    }
-    if let Some(rebuilt_ms) = proof.rebuilt_ms {
-        lines.push(format!(
-            "watch set up again {} since the start, last {}: {}",
-            types::amount(proof.rebuilt, "time"),
-            types::time(rebuilt_ms, zone),
-            types::clean(&proof.rebuilt_why)
-        ));
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
+    use super::print::{mail, proof};
+    use super::verdict::{ATTENTION, is_mail_well};
     use super::*;
-    use crate::types::{Class, Fault};
+    use crate::control::Status;
+    use crate::status::{ScanDone, WatchProof};
+    use crate::types::{Class, Fault, Rates};
 
     #[test]
     fn mail_that_is_refused_is_told_as_refused_and_is_not_well() {

@@ -106,37 +106,12 @@ async fn called_like_it(
     before: Option<i64>,
     quiet: bool,
 ) -> Result<Found, Fatal> {
-    let (mut files, mut folders) = (Vec::new(), Vec::new());
-    let mut misses = Misses::default();
     let mut stop = Stop::never();
-    for named in &depot.origins {
-        // A path of this computer is looked for where it can lie.
-        let inner = match Path::new(text).has_root() && named.root.is_some() {
-            true => named.within(Path::new(text)),
-            false => Some(text.to_owned()),
-        };
-        let Some(inner) = inner else {
-            continue;
-        };
-        for typed in parts::typed(&depot.origins, &[inner])? {
-            let found = alike(
-                &depot.store,
-                &named.origin,
-                &named.called(),
-                &typed,
-                &mut stop,
-            )
-            .await?;
-            misses.near.extend(found.near);
-            misses.unasked += found.unasked;
-            for (path, is_file) in found.paths {
-                match is_file {
-                    true => files.push((named, path)),
-                    false => folders.push((named, path)),
-                }
-            }
-        }
-    }
+    let Alike {
+        files,
+        folders,
+        misses,
+    } = all_alike(depot, text, &mut stop).await?;
     let of = |(named, path): &(&Named, RelPath)| (named.origin.clone(), path.clone());
     match (files.as_slice(), folders.first()) {
         ([(named, path)], _) => {
@@ -171,6 +146,45 @@ async fn called_like_it(
             ))
         }
     }
+}
+
+/// What is called like what was typed, in all sources.
+struct Alike<'a> {
+    files: Vec<(&'a Named, RelPath)>,
+    folders: Vec<(&'a Named, RelPath)>,
+    misses: Misses,
+}
+
+async fn all_alike<'a>(depot: &'a Depot, text: &str, stop: &mut Stop) -> Result<Alike<'a>, Fatal> {
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
+    let mut misses = Misses::default();
+    for named in &depot.origins {
+        // A path of this computer is looked for where it can lie.
+        let inner = match Path::new(text).has_root() && named.root.is_some() {
+            true => named.within(Path::new(text)),
+            false => Some(text.to_owned()),
+        };
+        let Some(inner) = inner else {
+            continue;
+        };
+        for typed in parts::typed(&depot.origins, &[inner])? {
+            let (store, origin) = (&depot.store, &named.origin);
+            let found = alike(store, origin, &named.called(), &typed, stop).await?;
+            misses.near.extend(found.near);
+            misses.unasked += found.unasked;
+            for (path, is_file) in found.paths {
+                match is_file {
+                    true => files.push((named, path)),
+                    false => folders.push((named, path)),
+                }
+            }
+        }
+    }
+    Ok(Alike {
+        files,
+        folders,
+        misses,
+    })
 }
 
 /// What the path can mean in this source.
@@ -254,6 +268,12 @@ fn print(found: &Found, zone: &TimeZone) {
             ))
         );
     }
+    print_way_back(found, zone);
+}
+
+/// How to bring a version back.
+fn print_way_back(found: &Found, zone: &TimeZone) {
+    let versions = &found.versions;
     if versions.only_current {
         println!(
             "  this server keeps no earlier versions: what is there now is all that can be had"

@@ -3,7 +3,8 @@
 
 use super::input::Input;
 use super::key::Key;
-use super::problems::{Problems, Wrong, shown};
+use super::problem::{Problem, shown};
+use super::problems::Problems;
 use super::raw::RawBandwidth;
 use crate::types::{DAY_MINUTES, Rates, Slot, Timetable};
 use jiff::civil::Weekday;
@@ -19,7 +20,7 @@ const RATE_REMEDY: &str = "write a rate like \"500 kB/s\", \"4 Mbit/s\" or \"unl
 
 const SLOT_REMEDY: &str = "write days, hours and rates like \"mon-fri 08:00-18:00 up 1 Mbit/s down 8 Mbit/s\" or \"sat,sun 00:00-24:00 up unlimited\"";
 
-/// Bytes per second of each unit. Lines are sold in bits, decimal.
+/// Bytes per second of each unit. LineNumbers are sold in bits, decimal.
 const UNITS: [(&str, u64); 8] = [
     ("kb/s", 1_000),
     ("mb/s", 1_000_000),
@@ -59,7 +60,7 @@ pub(super) fn timetable(
     };
     let key = || Key::of("bandwidth", "timetable");
     let slots = if raw.timetable.len() > SLOTS_MAX {
-        let wrong = Wrong::new(
+        let wrong = Problem::new(
             format!("the timetable has more than {SLOTS_MAX} lines"),
             "join days and hours that have the same rates",
         );
@@ -74,8 +75,8 @@ pub(super) fn timetable(
 }
 
 /// Bytes per second; `None` for "unlimited".
-fn rate(text: &str) -> Result<Option<u64>, Wrong> {
-    let wrong = |why: &str| Wrong::new(format!("{} {why}", shown(text)), RATE_REMEDY);
+fn rate(text: &str) -> Result<Option<u64>, Problem> {
+    let wrong = |why: &str| Problem::new(format!("{} {why}", shown(text)), RATE_REMEDY);
     let plain: String = text.to_lowercase().split_whitespace().collect();
     if plain == "unlimited" {
         return Ok(None);
@@ -97,8 +98,8 @@ fn rate(text: &str) -> Result<Option<u64>, Wrong> {
 }
 
 /// `DAYS HOURS [up RATE] [down RATE]`.
-fn slot(line: &str) -> Result<Slot, Wrong> {
-    let wrong = |what: &str| Wrong::new(format!("{} {what}", shown(line)), SLOT_REMEDY);
+fn slot(line: &str) -> Result<Slot, Problem> {
+    let wrong = |what: &str| Problem::new(format!("{} {what}", shown(line)), SLOT_REMEDY);
     let lower = line.to_lowercase();
     let mut words = lower.split_whitespace();
     let days = words

@@ -1,7 +1,7 @@
 //! What a bucket may demand of every request, as it is written in the configuration.
 //! Pure: no disk, no network.
 
-use super::problems::{Wrong, looks_secret, shown};
+use super::problem::{Problem, looks_secret, shown};
 use super::settings::S3Demands;
 use crate::types::Fatal;
 
@@ -22,37 +22,37 @@ const CLASSES: [&str; 6] = [
 /// Longer than any ARN of a key.
 const KEY_BYTES_MAX: usize = 2048;
 
-pub(super) fn encryption(text: &str) -> Result<String, Wrong> {
+pub(super) fn encryption(text: &str) -> Result<String, Problem> {
     match ENCRYPTIONS.contains(&text) {
         true => Ok(text.to_owned()),
-        false => Err(Wrong::new(
+        false => Err(Problem::new(
             format!("{} is no encryption that S3 does", shown(text)),
             "write \"AES256\" (S3's own key) or \"aws:kms\" (a key of KMS, named by kms_key_id), or leave it out for the bucket's own setting",
         )),
     }
 }
 
-pub(super) fn kms_key_id(text: &str) -> Result<String, Wrong> {
+pub(super) fn kms_key_id(text: &str) -> Result<String, Problem> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_/:.".contains(c);
     let fits = (1..=KEY_BYTES_MAX).contains(&text.len()) && text.chars().all(is_plain);
     if fits && !looks_secret(text) {
         return Ok(text.to_owned());
     }
-    Err(Wrong::new(
+    Err(Problem::new(
         format!("{} does not name a key of KMS", shown(text)),
         "copy the key's ARN from the KMS console, like arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     ))
 }
 
 /// A key beside an encryption that takes none.
-pub(super) fn key_without_kms(_: &str) -> Result<String, Wrong> {
-    Err(Wrong::new(
+pub(super) fn key_without_kms(_: &str) -> Result<String, Problem> {
+    Err(Problem::new(
         "a key of KMS does not go with server_side_encryption = \"AES256\"",
         "write server_side_encryption = \"aws:kms\", or remove kms_key_id",
     ))
 }
 
-pub(super) fn storage_class(text: &str) -> Result<String, Wrong> {
+pub(super) fn storage_class(text: &str) -> Result<String, Problem> {
     if CLASSES.contains(&text) {
         return Ok(text.to_owned());
     }
@@ -60,17 +60,17 @@ pub(super) fn storage_class(text: &str) -> Result<String, Wrong> {
         "GLACIER" | "DEEP_ARCHIVE" => "versions in it cannot be read without hours of thawing",
         _ => "S3 has no such storage class for new versions",
     };
-    Err(Wrong::new(
+    Err(Problem::new(
         format!("{}: {fault}", shown(text)),
         "write one that is read at once, like \"STANDARD_IA\" or \"INTELLIGENT_TIERING\"; a lifecycle rule of the bucket can move old versions to Glacier",
     ))
 }
 
 /// The number of an AWS account.
-pub(super) fn account(text: &str) -> Result<String, Wrong> {
+pub(super) fn account(text: &str) -> Result<String, Problem> {
     match text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
         true => Ok(text.to_owned()),
-        false => Err(Wrong::new(
+        false => Err(Problem::new(
             format!("{} is not the number of an AWS account", shown(text)),
             "write its 12 digits in quotes, like \"111122223333\"",
         )),
@@ -97,7 +97,7 @@ impl S3Demands {
     /// anybody's word.
     #[must_use]
     pub fn well_formed(self) -> Self {
-        let take = |text: Option<String>, check: fn(&str) -> Result<String, Wrong>| {
+        let take = |text: Option<String>, check: fn(&str) -> Result<String, Problem>| {
             text.and_then(|text| check(&text).ok())
         };
         let encryption = take(self.encryption, encryption);
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn demands_by_their_shape() {
-        type Check = fn(&str) -> Result<String, Wrong>;
+        type Check = fn(&str) -> Result<String, Problem>;
         const ARN: &str =
             "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
         let checks: [(Check, &[&str], &[&str]); 4] = [

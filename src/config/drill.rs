@@ -2,7 +2,8 @@
 
 use super::input::Input;
 use super::key::Key;
-use super::problems::{Problems, Wrong, shown};
+use super::problem::{Problem, shown};
+use super::problems::Problems;
 use super::raw::RawDrill;
 use super::settings::DrillConfig;
 use super::values;
@@ -42,7 +43,7 @@ pub(super) fn checked(raw: &RawDrill, input: &Input<'_>, problems: &mut Problems
 }
 
 /// The values, or the first that is wrong.
-pub(super) fn values(raw: &RawDrill) -> Result<DrillConfig, Wrong> {
+pub(super) fn values(raw: &RawDrill) -> Result<DrillConfig, Problem> {
     Ok(DrillConfig {
         enabled: raw.enabled,
         files: files(raw.files)?,
@@ -52,7 +53,7 @@ pub(super) fn values(raw: &RawDrill) -> Result<DrillConfig, Wrong> {
     })
 }
 
-fn files(number: i64) -> Result<usize, Wrong> {
+fn files(number: i64) -> Result<usize, Problem> {
     let why = format!(
         "the drill restores a few files each day; more than 1,000 are a verification (`{}`), none at all is enabled = false",
         command::with_configuration("verify --deep --sample 1001")
@@ -60,27 +61,27 @@ fn files(number: i64) -> Result<usize, Wrong> {
     values::number(number, 1..=FILES_MAX, &why).map(|files| files as usize)
 }
 
-fn bytes(text: &str) -> Result<u64, Wrong> {
+fn bytes(text: &str) -> Result<u64, Problem> {
     match parse_bytes(text) {
         Some(bytes @ 1..=BYTES_MAX) => Ok(bytes),
-        _ => Err(Wrong::new(
+        _ => Err(Problem::new(
             format!("{} is not an amount the drill could restore", shown(text)),
             "write a number with its unit, like \"200 MB\", up to \"100 GB\"",
         )),
     }
 }
 
-fn cost(usd: f64) -> Result<u64, Wrong> {
+fn cost(usd: f64) -> Result<u64, Problem> {
     if (0.0..=COST_MAX_USD).contains(&usd) && usd > 0.0 {
         return Ok((usd * MICRO) as u64);
     }
-    Err(Wrong::new(
+    Err(Problem::new(
         format!("{usd} US dollars a day are out of range"),
         "choose an amount above 0 and up to 1.0, like 0.05",
     ))
 }
 
-fn time(text: &str) -> Result<u64, Wrong> {
+fn time(text: &str) -> Result<u64, Problem> {
     let why = "the drill may take from 1 minute to 6 hours, and the digest comes after it";
     values::duration_ms(text, TIME_MAX_MS, why)
 }

@@ -5,8 +5,9 @@
 //! a profile called `123` stays a profile.
 
 use super::key::{Key, printable};
-use super::layers::credential_refused;
-use super::problems::{Origin, Problems, Wrong, nearest};
+use super::problem::Problem;
+use super::problem::credential_refused;
+use super::problems::{Problems, ValueOrigin, nearest};
 use super::raw::{Shape, TABLES, keys_of};
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
@@ -57,13 +58,13 @@ impl Environment {
             let key = Key(path);
             if let Err(wrong) = environment.take(&key, value) {
                 // Under its own name, so that a table in the file keeps its own problems.
-                problems.add(Origin::Variable(name.clone()), Key(vec![name]), wrong);
+                problems.add(ValueOrigin::Variable(name.clone()), Key(vec![name]), wrong);
             }
         }
         environment
     }
 
-    fn take(&mut self, key: &Key, value: OsString) -> Result<(), Wrong> {
+    fn take(&mut self, key: &Key, value: OsString) -> Result<(), Problem> {
         let [table, leaf] = key.0.as_slice() else {
             return Err(self.refused(key));
         };
@@ -72,7 +73,7 @@ impl Environment {
             return Err(self.refused(key));
         };
         let text = value.into_string().map_err(|_| {
-            Wrong::new(
+            Problem::new(
                 "its value is not text in UTF-8",
                 "set it again, or put the value into the configuration file",
             )
@@ -99,12 +100,12 @@ impl Environment {
         Ok(())
     }
 
-    fn refused(&self, key: &Key) -> Wrong {
+    fn refused(&self, key: &Key) -> Problem {
         if let Some(wrong) = credential_refused(key.0.last().map_or("", String::as_str)) {
             return wrong;
         }
         if key.0.first().is_some_and(|table| table == "source") {
-            return Wrong::new(
+            return Problem::new(
                 "sources cannot be given in the environment",
                 "write them into the configuration file, one [[source]] for each folder",
             );
@@ -117,7 +118,7 @@ impl Environment {
             .collect();
         let written = format!("{PREFIX}{}", key.0.join("__").to_uppercase());
         let meant = nearest(&written, known.iter().map(String::as_str));
-        Wrong::new(
+        Problem::new(
             "there is no such setting",
             match meant {
                 Some(meant) => format!("did you mean {meant}? Correct it, or unset it"),

@@ -4,7 +4,8 @@ use super::given::{Defaults, Needs};
 use super::key::Key;
 use super::layers::Layers;
 use super::paths;
-use super::problems::{Problems, Wrong};
+use super::problem::Problem;
+use super::problems::Problems;
 use std::path::{Path, PathBuf};
 
 /// What the checks need to know besides the values.
@@ -25,7 +26,7 @@ impl Input<'_> {
         &self,
         problems: &mut Problems,
         key: Key,
-        checked: Result<T, Wrong>,
+        checked: Result<T, Problem>,
     ) -> Option<T> {
         checked
             .map_err(|wrong| problems.add(self.layers.origin(&key), key, wrong))
@@ -33,7 +34,7 @@ impl Input<'_> {
     }
 
     /// A path as written, absolute.
-    pub(super) fn path(&self, text: &str) -> Result<PathBuf, Wrong> {
+    pub(super) fn path(&self, text: &str) -> Result<PathBuf, Problem> {
         let base = self.file.parent().unwrap_or(self.file);
         paths::resolve(text, base, self.defaults.home_dir.as_deref())
     }

@@ -8,7 +8,8 @@ use super::environment;
 use super::environment::{Environment, variable_of};
 use super::given::Overrides;
 use super::key::{Key, printable};
-use super::problems::{Origin, Problems, Wrong, nearest};
+use super::problem::{Problem, credential_refused};
+use super::problems::{Problems, ValueOrigin, nearest};
 use super::raw::{RawConfig, Shape, TABLES, keys_of};
 use figment::error::{Actual, Kind};
 use figment::providers::{Format, Toml};
@@ -33,12 +34,12 @@ impl Layers {
         text: &str,
         environment: Environment,
         overrides: &Overrides,
-    ) -> Result<Self, Wrong> {
+    ) -> Result<Self, Problem> {
         let figment = Figment::from(Toml::string(text))
             .merge(environment)
             .merge(overrides);
         let merged = figment.find_value("").map_err(|error| {
-            Wrong::new(
+            Problem::new(
                 type_error(&error.kind),
                 "compare the file with the commented examples",
             )
@@ -47,12 +48,14 @@ impl Layers {
     }
 
     /// Which layer the value at `key` came from.
-    pub(super) fn origin(&self, key: &Key) -> Origin {
+    pub(super) fn origin(&self, key: &Key) -> ValueOrigin {
         let tag = find(&self.merged, &key.0).map(Value::tag);
         match tag.and_then(|tag| self.figment.get_metadata(tag)) {
-            Some(layer) if layer.name == environment::LAYER => Origin::Variable(variable_of(key)),
-            Some(layer) if layer.name == FLAGS_LAYER => Origin::Flag(flag_of(key)),
-            _ => Origin::File,
+            Some(layer) if layer.name == environment::LAYER => {
+                ValueOrigin::Variable(variable_of(key))
+            }
+            Some(layer) if layer.name == FLAGS_LAYER => ValueOrigin::Flag(flag_of(key)),
+            _ => ValueOrigin::File,
         }
     }
 
@@ -146,14 +149,14 @@ fn take_out(value: &mut Value, path: &[String]) -> bool {
     }
 }
 
-fn explain(key: &Key, error: &Error, problems: &mut Problems) -> Wrong {
+fn explain(key: &Key, error: &Error, problems: &mut Problems) -> Problem {
     match &error.kind {
         Kind::UnknownField(name, expected) => unknown_key(key, name, expected, problems),
-        kind => Wrong::new(type_error(kind), example(key)),
+        kind => Problem::new(type_error(kind), example(key)),
     }
 }
 
-fn unknown_key(key: &Key, name: &str, expected: &[&str], problems: &mut Problems) -> Wrong {
+fn unknown_key(key: &Key, name: &str, expected: &[&str], problems: &mut Problems) -> Problem {
     if let Some(wrong) = credential_refused(name) {
         return wrong;
     }
@@ -173,7 +176,7 @@ fn unknown_key(key: &Key, name: &str, expected: &[&str], problems: &mut Problems
             (1, table) => format!("[{table}]"),
             _ => format!("`{meant}`"),
         };
-        return Wrong::new(what, format!("did you mean {written}?"));
+        return Problem::new(what, format!("did you mean {written}?"));
     }
     let elsewhere = TABLES
         .iter()
@@ -183,33 +186,7 @@ fn unknown_key(key: &Key, name: &str, expected: &[&str], problems: &mut Problems
         Some((table, _)) => format!("it belongs under [{table}]"),
         None => format!("remove it; possible here: {}", expected.join(", ")),
     };
-    Wrong::new(what, remedy)
-}
-
-/// A refusal when a key's name says that its value is a credential.
-pub(super) fn credential_refused(name: &str) -> Option<Wrong> {
-    const MARKS: [&str; 9] = [
-        "secret",
-        "accesskey",
-        "password",
-        "passwd",
-        "token",
-        "credential",
-        "apikey",
-        "privatekey",
-        "accountkey",
-    ];
-    let plain: String = name
-        .to_lowercase()
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect();
-    MARKS.iter().any(|mark| plain.contains(mark)).then(|| {
-        Wrong::new(
-            "credentials do not belong here, and are not read from here",
-            "remove it, and put credentials where AWS tools keep them: the file .aws/credentials (choose it with [s3] profile), the AWS_… variables of the service, or the computer's role",
-        )
-    })
+    Problem::new(what, remedy)
 }
 
 fn type_error(kind: &Kind) -> String {

@@ -5,28 +5,28 @@
 //! for values.
 
 use super::key::Key;
-use super::problems::Wrong;
+use super::problem::Problem;
 use toml_edit::{ImDocument, Item, TableLike, Value};
 
 /// The positions of all keys of one file.
 #[derive(Debug)]
-pub(super) struct Lines<'t> {
+pub(super) struct LineNumbers<'t> {
     document: ImDocument<&'t str>,
 }
 
-impl<'t> Lines<'t> {
+impl<'t> LineNumbers<'t> {
     /// Parse a file's text.
     ///
     /// # Errors
     /// What is wrong with its TOML, beginning with the line. The text itself is
     /// not repeated, as the line may hold anything.
-    pub(super) fn parse(text: &'t str) -> Result<Self, Wrong> {
+    pub(super) fn parse(text: &'t str) -> Result<Self, Problem> {
         ImDocument::parse(text)
             .map(|document| Self { document })
             .map_err(|error| {
                 let message = error.message().lines().collect::<Vec<_>>().join(", ");
                 let Some(span) = error.span() else {
-                    return Wrong::new(
+                    return Problem::new(
                         format!("this is not TOML: {message}"),
                         remedy_for(&message, ""),
                     );
@@ -34,13 +34,13 @@ impl<'t> Lines<'t> {
                 let (line, column) = position(text, span.start);
                 let remedy = remedy_for(&message, text.lines().nth(line - 1).unwrap_or(""));
                 let place = format!("line {line}, column {column}: ");
-                Wrong::new(format!("{place}this is not TOML: {message}"), remedy)
+                Problem::new(format!("{place}this is not TOML: {message}"), remedy)
             })
     }
 
     /// The line of a key, or of the nearest table around it that is there.
     pub(super) fn line_of(&self, key: &Key) -> Option<usize> {
-        let mut place = Place::Table(self.document.as_table());
+        let mut place = Node::Table(self.document.as_table());
         let mut start = None;
         for part in &key.0 {
             let Some((next, at)) = place.step(part) else {
@@ -54,16 +54,16 @@ impl<'t> Lines<'t> {
 }
 
 /// A node of the document on the way to a key.
-enum Place<'d> {
+enum Node<'d> {
     Table(&'d dyn TableLike),
     Tables(&'d toml_edit::ArrayOfTables),
     List(&'d toml_edit::Array),
     Leaf,
 }
 
-impl<'d> Place<'d> {
+impl<'d> Node<'d> {
     /// One step towards a key: what is there, and where it starts.
-    fn step(&self, part: &str) -> Option<(Place<'d>, Option<usize>)> {
+    fn step(&self, part: &str) -> Option<(Node<'d>, Option<usize>)> {
         match self {
             Self::Table(table) => {
                 let (key, item) = table.get_key_value(part)?;
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn every_key_has_its_line() {
-        let lines = Lines::parse(TEXT).unwrap();
+        let lines = LineNumbers::parse(TEXT).unwrap();
         for (key, line) in [
             (Key::of("limits", "workers"), Some(2)),
             (Key::of("limits", "absent"), Some(1)),
@@ -145,21 +145,21 @@ mod tests {
 
     #[test]
     fn inline_tables_have_lines_too() {
-        let lines =
-            Lines::parse("source = [\n  { name = \"a\" },\n  { name = \"b\" },\n]\n").unwrap();
+        let lines = LineNumbers::parse("source = [\n  { name = \"a\" },\n  { name = \"b\" },\n]\n")
+            .unwrap();
         assert_eq!(lines.line_of(&Key::source(1, "name")), Some(3));
     }
 
     #[test]
     fn broken_toml_is_not_repeated() {
-        let wrong = Lines::parse("[s3]\nsecret_access_key = hunter2hunter2\n").unwrap_err();
+        let wrong = LineNumbers::parse("[s3]\nsecret_access_key = hunter2hunter2\n").unwrap_err();
         assert!(wrong.what.starts_with("line 2, column "), "{}", wrong.what);
         assert!(!wrong.what.contains("hunter2"), "{}", wrong.what);
     }
 
     #[test]
     fn windows_paths_get_their_own_remedy() {
-        let wrong = Lines::parse("path = \"C:\\Users\\office\"\n").unwrap_err();
+        let wrong = LineNumbers::parse("path = \"C:\\Users\\office\"\n").unwrap_err();
         assert!(wrong.remedy.contains("single quotes"), "{}", wrong.remedy);
     }
 }

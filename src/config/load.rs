@@ -9,8 +9,9 @@ use crate::types::command;
 use super::environment::Environment;
 use super::given::{Overrides, Unusable};
 use super::layers::Layers;
-use super::lines::Lines;
-use super::problems::{Problems, Wrong};
+use super::lines::LineNumbers;
+use super::problem::Problem;
+use super::problems::Problems;
 use super::settings::Config;
 use crate::types::{Fatal, chain};
 use std::ffi::OsString;
@@ -88,10 +89,10 @@ pub fn load_or_rest(
 ) -> Result<Config, Unusable> {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let use_it = format!("use the configuration {}", file.display());
-    let refuse = |wrong: Wrong| Fatal::usage(use_it.as_str(), wrong.what, wrong.remedy);
+    let refuse = |wrong: Problem| Fatal::usage(use_it.as_str(), wrong.what, wrong.remedy);
 
     let text = read_text(&file).map_err(refuse)?;
-    let lines = Lines::parse(&text).map_err(refuse)?;
+    let lines = LineNumbers::parse(&text).map_err(refuse)?;
     let mut problems = Problems::default();
     let environment = Environment::read(environment, &mut problems);
     let layers = Layers::merge(&text, environment, overrides).map_err(refuse)?;
@@ -118,12 +119,12 @@ pub fn load_or_rest(
     }
 }
 
-fn read_text(file: &Path) -> Result<String, Wrong> {
+fn read_text(file: &Path) -> Result<String, Problem> {
     let mut bytes = Vec::new();
     File::open(file)
         .and_then(|open| open.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
         .map_err(|error| {
-            Wrong::new(
+            Problem::new(
                 chain(&error),
                 match error.kind() {
                     ErrorKind::NotFound => format!(
@@ -137,13 +138,13 @@ fn read_text(file: &Path) -> Result<String, Wrong> {
             )
         })?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(Wrong::new(
+        return Err(Problem::new(
             "the file is larger than 1 MiB",
             "this is hardly a configuration: check the name after --config",
         ));
     }
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(Wrong::new(
+        return Err(Problem::new(
             "the file is saved as UTF-16",
             "save it as UTF-8 (Notepad: File, Save as, Encoding: UTF-8)",
         ));
@@ -153,7 +154,7 @@ fn read_text(file: &Path) -> Result<String, Wrong> {
         .map_err(|error| {
             let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-            Wrong::new(
+            Problem::new(
                 format!("line {line} is not UTF-8"),
                 "save the file as UTF-8 (Notepad: File, Save as, Encoding: UTF-8)",
             )

@@ -22,6 +22,7 @@ mod lines;
 mod load;
 mod paths;
 mod places;
+mod problem;
 mod problems;
 mod raw;
 mod settings;

@@ -5,7 +5,7 @@
 //! never waits for a disk that does not answer.
 
 use super::key::is_hidden;
-use super::problems::{Wrong, shown};
+use super::problem::{Problem, shown};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc;
@@ -25,12 +25,12 @@ fn asked<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Option<
 }
 
 /// A path as written becomes an absolute one.
-pub(super) fn resolve(text: &str, base: &Path, home: Option<&Path>) -> Result<PathBuf, Wrong> {
+pub(super) fn resolve(text: &str, base: &Path, home: Option<&Path>) -> Result<PathBuf, Problem> {
     if text.trim().is_empty() {
-        return Err(Wrong::new("it is empty", "write the folder's full path"));
+        return Err(Problem::new("it is empty", "write the folder's full path"));
     }
     if text.chars().any(is_hidden) {
-        return Err(Wrong::new(
+        return Err(Problem::new(
             format!("{} has a control or invisible character in it", shown(text)),
             "in \"double quotes\" a backslash is special: write a Windows path in 'single quotes', or with /",
         ));
@@ -38,7 +38,7 @@ pub(super) fn resolve(text: &str, base: &Path, home: Option<&Path>) -> Result<Pa
     let path = match text.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with(std::path::is_separator) => {
             let home = home.ok_or_else(|| {
-                Wrong::new(
+                Problem::new(
                     "`~` stands for nothing here: this account has no home folder",
                     "write the folder's full path",
                 )
@@ -83,7 +83,7 @@ pub(super) fn is_inside(inner: &Path, outer: &Path) -> bool {
 }
 
 /// A folder that must be there; a link to one will do.
-pub(super) fn existing_folder(path: &Path, remedy_when_missing: &str) -> Result<(), Wrong> {
+pub(super) fn existing_folder(path: &Path, remedy_when_missing: &str) -> Result<(), Problem> {
     let name = shown(&path.to_string_lossy());
     let owned = path.to_owned();
     let Some(found) = asked(move || std::fs::metadata(owned)) else {
@@ -91,17 +91,17 @@ pub(super) fn existing_folder(path: &Path, remedy_when_missing: &str) -> Result<
     };
     match found {
         Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(Wrong::new(
+        Ok(_) => Err(Problem::new(
             format!("{name} is not a folder"),
             "name the folder that the file is in",
         )),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Err(Wrong::new(
+            Err(Problem::new(
                 format!("there is no folder {name}"),
                 remedy_when_missing,
             ))
         }
-        Err(error) => Err(Wrong::new(
+        Err(error) => Err(Problem::new(
             format!("the folder {name} cannot be looked at: {error}"),
             "let the account that runs Keepwatch read it",
         )),

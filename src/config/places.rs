@@ -4,7 +4,7 @@
 //! Used for the file and for the flags of `restore` alike.
 
 use super::key::is_hidden;
-use super::problems::{Wrong, looks_secret, shown};
+use super::problem::{Problem, looks_secret, shown};
 use crate::types::KEY_BYTES_MAX;
 
 /// Half of a key is kept for the file's own path.
@@ -14,7 +14,7 @@ const PREFIX_BYTES_MAX: usize = KEY_BYTES_MAX / 2;
 const RESERVED_FOLDER: &str = ".keepwatch";
 
 /// A bucket's name by S3's rules for general purpose buckets.
-pub(super) fn bucket(text: &str) -> Result<String, Wrong> {
+pub(super) fn bucket(text: &str) -> Result<String, Problem> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let fault = if text.is_empty() {
         Some("it is empty")
@@ -43,7 +43,7 @@ pub(super) fn bucket(text: &str) -> Result<String, Wrong> {
     };
     match fault {
         None => Ok(text.to_owned()),
-        Some(fault) => Err(Wrong::new(
+        Some(fault) => Err(Problem::new(
             format!("{} cannot be a bucket's name: {fault}", shown(text)),
             "copy the name from the list of buckets in the S3 console, like documents-backup-254",
         )),
@@ -51,7 +51,7 @@ pub(super) fn bucket(text: &str) -> Result<String, Wrong> {
 }
 
 /// A prefix, made to end in `/` (or empty) and not to begin with one.
-pub(super) fn prefix(text: &str) -> Result<String, Wrong> {
+pub(super) fn prefix(text: &str) -> Result<String, Problem> {
     let inner = text.trim_matches('/');
     if inner.is_empty() {
         return Ok(String::new());
@@ -74,7 +74,7 @@ pub(super) fn prefix(text: &str) -> Result<String, Wrong> {
     };
     match fault {
         None => Ok(format!("{inner}/")),
-        Some(fault) => Err(Wrong::new(
+        Some(fault) => Err(Problem::new(
             format!("{} cannot be a prefix: {fault}", shown(text)),
             "write a plain folder name like \"office/\", or \"\" for the whole bucket",
         )),
@@ -82,17 +82,17 @@ pub(super) fn prefix(text: &str) -> Result<String, Wrong> {
 }
 
 /// The address of a server other than AWS.
-pub(super) fn endpoint_url(text: &str) -> Result<String, Wrong> {
+pub(super) fn endpoint_url(text: &str) -> Result<String, Problem> {
     let remedy = "write the server's address like https://s3.example or http://127.0.0.1:9000";
     // Said first and without the text: it holds a password.
     if text.contains('@') {
-        return Err(Wrong::new(
+        return Err(Problem::new(
             "the address has a user or password in it (it is not repeated here)",
             "remove everything up to the @, and put credentials where AWS tools keep them: the file .aws/credentials or the AWS_… variables of the service",
         ));
     }
     if text.contains(['?', '#']) {
-        return Err(Wrong::new(
+        return Err(Problem::new(
             "the address has something after ? or # in it (it is not repeated here)",
             remedy,
         ));
@@ -107,36 +107,36 @@ pub(super) fn endpoint_url(text: &str) -> Result<String, Wrong> {
     };
     match fault {
         None => Ok(text.trim_end_matches('/').to_owned()),
-        Some(fault) => Err(Wrong::new(format!("{}: {fault}", shown(text)), remedy)),
+        Some(fault) => Err(Problem::new(format!("{}: {fault}", shown(text)), remedy)),
     }
 }
 
 /// A region's name; compatible servers have their own.
-pub(super) fn region(text: &str) -> Result<String, Wrong> {
+pub(super) fn region(text: &str) -> Result<String, Problem> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let fits = (1..=63).contains(&text.len()) && text.chars().all(allowed);
     if fits && !looks_secret(text) {
         return Ok(text.to_owned());
     }
-    Err(Wrong::new(
+    Err(Problem::new(
         format!("{} is not the name of a region", shown(text)),
         "write the bucket's region like eu-central-1, or leave it out to use the one of the AWS configuration",
     ))
 }
 
 /// A profile of the AWS configuration files.
-pub(super) fn profile(text: &str) -> Result<String, Wrong> {
+pub(super) fn profile(text: &str) -> Result<String, Problem> {
     if !text.trim().is_empty() && !text.chars().any(is_hidden) && !looks_secret(text) {
         return Ok(text.to_owned());
     }
-    Err(Wrong::new(
+    Err(Problem::new(
         format!("{} is not the name of a profile", shown(text)),
         "write the name that stands in [brackets] in .aws/credentials, or leave it out",
     ))
 }
 
 /// An SNS topic that can send mail.
-pub(super) fn topic_arn(text: &str) -> Result<String, Wrong> {
+pub(super) fn topic_arn(text: &str) -> Result<String, Problem> {
     let parts: Vec<&str> = text.split(':').collect();
     let fault = match parts.as_slice() {
         ["arn", _, "sns", _, _, _, _] => {
@@ -160,7 +160,7 @@ pub(super) fn topic_arn(text: &str) -> Result<String, Wrong> {
     };
     match fault {
         None => Ok(text.to_owned()),
-        Some(fault) => Err(Wrong::new(
+        Some(fault) => Err(Problem::new(
             format!("{} is not the ARN of an SNS topic: {fault}", shown(text)),
             "copy it from the topic's page in the SNS console, like arn:aws:sns:eu-central-1:111122223333:BackupNotifications",
         )),

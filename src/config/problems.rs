@@ -1,47 +1,19 @@
 //! Everything that is wrong with a configuration, collected and said at once.
 //!
-//! It never holds a value from the file except through [`shown`], which keeps
-//! back whatever looks like a credential.
+//! It never holds a value from the file except through [`super::problem::shown`].
 
-use super::key::Key;
-
-use super::key::printable;
-use super::lines::Lines;
+use super::key::{Key, printable};
+use super::lines::LineNumbers;
+use super::problem::{Problem, looks_secret};
 use crate::types::Fatal;
 use std::path::Path;
 
 /// More problems than this are counted, not listed: nobody reads on.
 const PROBLEMS_LISTED_MAX: usize = 20;
 
-/// Longer values are cut in messages, so that one line stays one line.
-const SHOWN_CHARS_MAX: usize = 80;
-
-/// What is wrong with one value and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
-    /// What is wrong, as a clause.
-    pub(super) what: String,
-    /// What the reader can do.
-    pub(super) remedy: String,
-}
-
-impl Wrong {
-    pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            remedy: remedy.into(),
-        }
-    }
-
-    /// The same, said about a command line flag.
-    pub(super) fn of_flag(self, flag: &str) -> Fatal {
-        Fatal::usage(format!("use {flag}"), self.what, self.remedy)
-    }
-}
-
 /// Which layer a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum ValueOrigin {
     /// The file, or nowhere: then the nearest line of the file is named.
     File,
     /// This environment variable.
@@ -53,14 +25,14 @@ pub(super) enum Origin {
 /// The problems found so far, at most one for each key.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
-    found: Vec<(Origin, Key, Wrong)>,
+    found: Vec<(ValueOrigin, Key, Problem)>,
     excused: Vec<Key>,
 }
 
 impl Problems {
     /// Note a problem, unless this key or a table around it already has one:
     /// what follows from a mistake is no second mistake.
-    pub(super) fn add(&mut self, origin: Origin, key: Key, wrong: Wrong) {
+    pub(super) fn add(&mut self, origin: ValueOrigin, key: Key, wrong: Problem) {
         if self.excused.iter().any(|excused| key.is_under(excused)) {
             return;
         }
@@ -70,10 +42,10 @@ impl Problems {
 
     /// Note that something is missing in the whole file, unless there was a
     /// problem with one of these tables.
-    pub(super) fn add_unless_excused(&mut self, tables: &[&str], wrong: Wrong) {
+    pub(super) fn add_unless_excused(&mut self, tables: &[&str], wrong: Problem) {
         let said = |table: &&str| self.excused.contains(&Key::table(table));
         if !tables.iter().any(said) {
-            self.found.push((Origin::File, Key::default(), wrong));
+            self.found.push((ValueOrigin::File, Key::default(), wrong));
         }
     }
 
@@ -100,7 +72,12 @@ impl Problems {
     }
 
     /// All of it as one failure that names the file and each line.
-    pub(super) fn into_fatal(self, file: &Path, lines: &Lines, source_names: &[String]) -> Fatal {
+    pub(super) fn into_fatal(
+        self,
+        file: &Path,
+        lines: &LineNumbers,
+        source_names: &[String],
+    ) -> Fatal {
         let operation = format!("use the configuration {}", file.display());
         let mut said: Vec<(usize, String, String)> = self
             .found
@@ -128,11 +105,16 @@ impl Problems {
 }
 
 /// The line to sort by, and the words that begin the message.
-fn place(origin: &Origin, key: &Key, lines: &Lines, source_names: &[String]) -> (usize, String) {
+fn place(
+    origin: &ValueOrigin,
+    key: &Key,
+    lines: &LineNumbers,
+    source_names: &[String],
+) -> (usize, String) {
     match origin {
-        Origin::Variable(name) => (0, format!("environment variable {}: ", printable(name))),
-        Origin::Flag(flag) => (0, format!("{flag}: ")),
-        Origin::File => {
+        ValueOrigin::Variable(name) => (0, format!("environment variable {}: ", printable(name))),
+        ValueOrigin::Flag(flag) => (0, format!("{flag}: ")),
+        ValueOrigin::File => {
             let line = lines.line_of(key);
             let mut words = String::new();
             if let Some(line) = line {
@@ -160,46 +142,6 @@ fn source_name<'a>(key: &Key, names: &'a [String]) -> Option<&'a String> {
             .filter(|name| !name.is_empty() && !looks_secret(name)),
         _ => None,
     }
-}
-
-/// A value as it may appear in a message: quoted, on one line, cut when long,
-/// and not at all when it could be a credential.
-pub(super) fn shown(value: &str) -> String {
-    if value.is_empty() {
-        return "\"\"".into();
-    }
-    if looks_secret(value) {
-        return "the value (not repeated here: it looks like a credential)".into();
-    }
-    let mut text: String = value.chars().take(SHOWN_CHARS_MAX).collect();
-    if text.len() < value.len() {
-        text.push('…');
-    }
-    format!("`{}`", printable(&text))
-}
-
-/// AWS access key ids, and text of a secret key's length and alphabet.
-pub(super) fn looks_secret(value: &str) -> bool {
-    let is_id = |word: &str| {
-        word.len() >= 16
-            && (word.starts_with("AKIA") || word.starts_with("ASIA"))
-            && word
-                .chars()
-                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
-    };
-    let is_secret = |word: &str| {
-        word.len() >= 40
-            && !word.starts_with('/')
-            && word.chars().any(|c| c.is_ascii_uppercase())
-            && word.chars().any(|c| c.is_ascii_lowercase())
-            && word.chars().any(|c| c.is_ascii_digit())
-            && word
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '+' | '='))
-    };
-    let is_separator = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '/' | '+' | '='));
-    value.split(is_separator).any(is_secret)
-        || value.split(|c: char| !c.is_ascii_alphanumeric()).any(is_id)
 }
 
 /// The candidate that somebody most likely meant, if one is near.
@@ -233,26 +175,6 @@ mod tests {
         );
         assert_eq!(Key::of("limits", "workers").to_string(), "limits.workers");
         assert_eq!(Key::source(0, "compress").item(2).leaf(), "compress");
-    }
-
-    #[test]
-    fn what_looks_like_a_credential_is_not_repeated() {
-        for secret in [
-            "AKIAIOSFODNN7EXAMPLE",
-            "key=ASIAIOSFODNN7EXAMPLE;",
-            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1",
-        ] {
-            assert!(!shown(secret).contains(&secret[4..20]), "{secret}");
-        }
-        for plain in ["database-backup-254", "/srv/office/Archiv2024", "AKIA"] {
-            assert_eq!(shown(plain), format!("`{plain}`"));
-        }
-    }
-
-    #[test]
-    fn a_shown_value_stays_one_line() {
-        assert_eq!(shown("a\nb\u{202e}c"), "`a\\nb\\u{202e}c`");
-        assert_eq!(shown(&"x".repeat(200)).chars().count(), SHOWN_CHARS_MAX + 3);
     }
 
     #[test]

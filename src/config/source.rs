@@ -3,7 +3,8 @@
 use super::bucket_name::bucket_like;
 use super::input::Input;
 use super::key::Key;
-use super::problems::{Problems, Wrong, nearest, shown};
+use super::problem::{Problem, shown};
+use super::problems::{Problems, nearest};
 use super::raw::RawSource;
 use super::settings::{OnDelete, SourceConfig};
 use super::{paths, places, values};
@@ -20,7 +21,7 @@ pub(super) fn all(
     problems: &mut Problems,
 ) -> Vec<SourceConfig> {
     if raw.is_empty() {
-        let wrong = Wrong::new(
+        let wrong = Problem::new(
             "there is no [[source]], so there is nothing to back up",
             "add a [[source]] with name, path and bucket for each folder",
         );
@@ -39,7 +40,7 @@ pub(super) fn all(
                     let what =
                         what.replace("{earlier}", &Key::source(*earlier_index, leaf).to_string());
                     let key = Key::source(*index, leaf);
-                    problems.add(input.layers.origin(&key), key, Wrong::new(what, remedy));
+                    problems.add(input.layers.origin(&key), key, Problem::new(what, remedy));
                 });
         }
     }
@@ -54,7 +55,7 @@ fn one(
 ) -> Option<SourceConfig> {
     let key = |leaf| Key::source(index, leaf);
     let missing = |leaf: &str, example: &str| {
-        Wrong::new(
+        Problem::new(
             "the key is missing",
             format!("add {leaf} = \"{example}\" to this [[source]]"),
         )
@@ -76,6 +77,51 @@ fn one(
     let bucket = input.take(problems, key("bucket"), bucket);
     let prefix = input.take(problems, key("prefix"), places::prefix(&raw.prefix));
     let on_delete = input.take(problems, key("on_delete"), on_delete(&raw.on_delete));
+    let numbers = numbers(index, raw, input, problems);
+    let root = path.as_deref();
+    let compress = patterns(index, "compress", &raw.compress, root, input, problems);
+    let exclude = patterns(index, "exclude", &raw.exclude, root, input, problems);
+    if let Some(at) = leaves_out_everything(&exclude) {
+        let wrong = Problem::new(
+            format!(
+                "{} leaves out all there is: nothing would be backed up",
+                shown(&raw.exclude[at])
+            ),
+            "name what is to be left out; for a list of what is to be kept write it behind, like exclude = [\"/*\", \"!/Customers/\"]",
+        );
+        input.take::<()>(problems, key("exclude").item(at), Err(wrong));
+    }
+    let numbers = numbers?;
+    Some(SourceConfig {
+        name: name?,
+        path: path?,
+        bucket: bucket?,
+        prefix: prefix?,
+        compress,
+        compress_level: numbers.compress_level,
+        exclude,
+        on_delete: on_delete?,
+        sentinel: raw.sentinel,
+        min_version_interval_ms: numbers.min_version_interval_ms,
+        versions_per_hour_max: numbers.versions_per_hour_max,
+        take_over: (!raw.take_over.is_empty()).then(|| raw.take_over.clone()),
+    })
+}
+
+/// The numbers of one source.
+struct Numbers {
+    compress_level: u32,
+    min_version_interval_ms: u64,
+    versions_per_hour_max: u32,
+}
+
+fn numbers(
+    index: usize,
+    raw: &RawSource,
+    input: &Input<'_>,
+    problems: &mut Problems,
+) -> Option<Numbers> {
+    let key = |leaf| Key::source(index, leaf);
     let level = values::number(
         raw.compress_level,
         1..=9,
@@ -94,32 +140,10 @@ fn one(
         "0 is no limit, and more than one a second cannot be",
     );
     let per_hour = input.take(problems, key("versions_per_hour_max"), per_hour);
-    let root = path.as_deref();
-    let compress = patterns(index, "compress", &raw.compress, root, input, problems);
-    let exclude = patterns(index, "exclude", &raw.exclude, root, input, problems);
-    if let Some(at) = leaves_out_everything(&exclude) {
-        let wrong = Wrong::new(
-            format!(
-                "{} leaves out all there is: nothing would be backed up",
-                shown(&raw.exclude[at])
-            ),
-            "name what is to be left out; for a list of what is to be kept write it behind, like exclude = [\"/*\", \"!/Customers/\"]",
-        );
-        input.take::<()>(problems, key("exclude").item(at), Err(wrong));
-    }
-    Some(SourceConfig {
-        name: name?,
-        path: path?,
-        bucket: bucket?,
-        prefix: prefix?,
-        compress,
+    Some(Numbers {
         compress_level: u32::try_from(level?).ok()?,
-        exclude,
-        on_delete: on_delete?,
-        sentinel: raw.sentinel,
         min_version_interval_ms: interval?,
         versions_per_hour_max: u32::try_from(per_hour?).ok()?,
-        take_over: (!raw.take_over.is_empty()).then(|| raw.take_over.clone()),
     })
 }
 
@@ -155,7 +179,7 @@ fn patterns(
             match rule(text, &ground) {
                 // What cannot match leaves out nothing: no reason to restore nothing.
                 Err(_) if !input.needs.patterns() => Ok(text.clone()),
-                Err(refused) => Err(Wrong::new(
+                Err(refused) => Err(Problem::new(
                     format!("{} {}", shown(text), refused.what),
                     refused.remedy,
                 )),
@@ -168,7 +192,7 @@ fn patterns(
     rules
 }
 
-fn folder(text: &str, input: &Input<'_>) -> Result<PathBuf, Wrong> {
+fn folder(text: &str, input: &Input<'_>) -> Result<PathBuf, Problem> {
     let path = input.path(text)?;
     if input.needs.sources() {
         paths::existing_folder(
@@ -179,11 +203,11 @@ fn folder(text: &str, input: &Input<'_>) -> Result<PathBuf, Wrong> {
     Ok(path)
 }
 
-fn on_delete(text: &str) -> Result<OnDelete, Wrong> {
+fn on_delete(text: &str) -> Result<OnDelete, Problem> {
     match text {
         "mark" => Ok(OnDelete::Mark),
         "keep" => Ok(OnDelete::Keep),
-        other => Err(Wrong::new(
+        other => Err(Problem::new(
             format!("{} is not known", shown(other)),
             match nearest(other, ["mark", "keep"]) {
                 Some(meant) => format!("did you mean \"{meant}\"?"),

@@ -3,7 +3,7 @@
 
 use super::bucket_name::bucket_like;
 use super::given::Defaults;
-use super::problems::shown;
+use super::problem::shown;
 use super::raw::{
     COMPRESS_LEVEL, RawDrill, RawLimits, RawNotify, RawSchedule, VERSIONS_PER_HOUR_MAX,
 };
@@ -25,7 +25,7 @@ impl Config {
     /// the state or the logs.
     pub fn trial(folder: &Path, vault: &Path, defaults: &Defaults) -> Result<Self, Fatal> {
         let operation = format!("try {}", shown(&folder.to_string_lossy()));
-        let refuse = |wrong: crate::config::problems::Wrong| {
+        let refuse = |wrong: crate::config::problem::Problem| {
             Fatal::usage(operation.as_str(), wrong.what, wrong.remedy)
         };
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -77,7 +77,7 @@ impl Config {
     }
 }
 
-fn defaults_of_notify() -> Result<NotifyConfig, crate::config::problems::Wrong> {
+fn defaults_of_notify() -> Result<NotifyConfig, crate::config::problem::Problem> {
     let raw = RawNotify::default();
     Ok(NotifyConfig {
         topic_arn: None,
@@ -88,14 +88,14 @@ fn defaults_of_notify() -> Result<NotifyConfig, crate::config::problems::Wrong> 
 
 fn defaults_of_schedule(
     defaults: &Defaults,
-) -> Result<ScheduleConfig, crate::config::problems::Wrong> {
+) -> Result<ScheduleConfig, crate::config::problem::Problem> {
     Ok(ScheduleConfig {
         digest_at: values::time_of_day(&RawSchedule::default().digest_at)?,
         time_zone: defaults.computer_time_zone.clone(),
     })
 }
 
-fn defaults_of_limits() -> Result<Limits, crate::config::problems::Wrong> {
+fn defaults_of_limits() -> Result<Limits, crate::config::problem::Problem> {
     let raw = RawLimits::default();
     Ok(Limits {
         debounce_ms: raw.debounce_ms.unsigned_abs(),
@@ -124,7 +124,7 @@ impl S3Config {
         let check = |text: Option<&str>, check: fn(&str) -> Result<String, _>, flag: &str| {
             text.map(check)
                 .transpose()
-                .map_err(|wrong: crate::config::problems::Wrong| wrong.of_flag(flag))
+                .map_err(|wrong: crate::config::problem::Problem| wrong.of_flag(flag))
         };
         let endpoint_url = check(endpoint_url, places::endpoint_url, "--endpoint-url")?;
         Ok(Self {

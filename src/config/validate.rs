@@ -5,13 +5,15 @@
 
 use super::input::Input;
 use super::key::Key;
-use super::problems::{Problems, Wrong};
+use super::problem::Problem;
+use super::problems::Problems;
 use super::raw::{RawConfig, RawLimits, RawLog, RawNotify, RawS3, RawSchedule, RawVault};
 use super::settings::{
     Config, Limits, LogConfig, NotifyConfig, S3Config, S3Demands, ScheduleConfig, SourceConfig,
     StoreConfig,
 };
 use super::{bandwidth, demands, drill, paths, places, source, values};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 const MINUTE_MS: u64 = 60_000;
@@ -58,7 +60,7 @@ fn store(
         (None, Some(vault)) => vault_config(vault, input, problems),
         (Some(_), Some(_)) => {
             let key = Key::table("vault");
-            let wrong = Wrong::new(
+            let wrong = Problem::new(
                 "both [s3] and [vault] are given, but the copies can go to one of them only",
                 "remove one: [s3] for AWS or a compatible server, [vault] for a folder on another disk",
             );
@@ -66,7 +68,7 @@ fn store(
             None
         }
         (None, None) => {
-            let wrong = Wrong::new(
+            let wrong = Problem::new(
                 "nothing says where the copies go",
                 "add [s3] with region = \"eu-central-1\" for AWS or a compatible server, or [vault] with path = \"/mnt/backup-disk\" for a folder on another disk",
             );
@@ -77,10 +79,11 @@ fn store(
 }
 
 fn s3_config(raw: RawS3, input: &Input<'_>, problems: &mut Problems) -> S3Config {
-    let mut take = |leaf: &str, text: Option<String>, check: fn(&str) -> Result<String, Wrong>| {
-        let checked = check(&text?);
-        input.take(problems, Key::of("s3", leaf), checked)
-    };
+    let mut take =
+        |leaf: &str, text: Option<String>, check: fn(&str) -> Result<String, Problem>| {
+            let checked = check(&text?);
+            input.take(problems, Key::of("s3", leaf), checked)
+        };
     let endpoint_url = take("endpoint_url", raw.endpoint_url, places::endpoint_url);
     let encryption = take(
         "server_side_encryption",
@@ -117,7 +120,7 @@ fn s3_config(raw: RawS3, input: &Input<'_>, problems: &mut Problems) -> S3Config
 fn vault_config(raw: RawVault, input: &Input<'_>, problems: &mut Problems) -> Option<StoreConfig> {
     let key = Key::of("vault", "path");
     let checked = match raw.path {
-        None => Err(Wrong::new(
+        None => Err(Problem::new(
             "the vault's folder is missing",
             "add path = \"/mnt/backup-disk\" under [vault]",
         )),
@@ -185,7 +188,7 @@ fn schedule(raw: RawSchedule, input: &Input<'_>, problems: &mut Problems) -> Sch
 }
 
 fn limits(raw: &RawLimits, input: &Input<'_>, problems: &mut Problems) -> Limits {
-    let mut number = |leaf: &str, value, range, why| {
+    let mut number = |leaf: &str, value: i64, range: RangeInclusive<u64>, why: &str| {
         let checked = values::number(value, range, why);
         input
             .take(problems, Key::of("limits", leaf), checked)
@@ -215,40 +218,8 @@ fn limits(raw: &RawLimits, input: &Input<'_>, problems: &mut Problems) -> Limits
         100..=1_000_000,
         "a queue too short stops the workers, one too long takes the memory",
     );
-    let unwatched_scan_ms = number(
-        "unwatched_scan_ms",
-        raw.unwatched_scan_ms,
-        1_000..=DAY_MS,
-        "more often than each second is one scan without end, and once a day it is scanned anyway",
-    );
-    let late_request_ms = number(
-        "late_request_ms",
-        raw.late_request_ms,
-        1_000..=DAY_MS,
-        "how long a request that got no answer may still be carried out by the server",
-    );
-    let rescan_ms = number(
-        "rescan_ms",
-        raw.rescan_ms,
-        1_000..=DAY_MS,
-        "more often than each second is one scan without end, and what no event tells of must be found within a day",
-    );
-    if debounce_ms > debounce_max_ms {
-        let set_max = input.layers.is_set(&Key::of("limits", "debounce_max_ms"));
-        let leaf = if set_max {
-            "debounce_max_ms"
-        } else {
-            "debounce_ms"
-        };
-        let key = Key::of("limits", leaf);
-        let wrong = Wrong::new(
-            format!(
-                "debounce_ms ({debounce_ms}) is longer than debounce_max_ms ({debounce_max_ms})"
-            ),
-            "make debounce_max_ms the longer one: it says when to stop waiting for a file to rest",
-        );
-        problems.add(input.layers.origin(&key), key, wrong);
-    }
+    let (unwatched_scan_ms, late_request_ms, rescan_ms) = periods(raw, &mut number);
+    debounce_in_order(debounce_ms, debounce_max_ms, input, problems);
     let shutdown = values::duration_ms(
         &raw.shutdown_timeout,
         1_000..=600_000,
@@ -269,6 +240,58 @@ fn limits(raw: &RawLimits, input: &Input<'_>, problems: &mut Problems) -> Limits
     }
 }
 
+/// How often and how long, beside saving: a scan without watches, a late request, a scan
+/// of everything.
+fn periods(
+    raw: &RawLimits,
+    number: &mut impl FnMut(&str, i64, RangeInclusive<u64>, &str) -> u64,
+) -> (u64, u64, u64) {
+    let unwatched_scan_ms = number(
+        "unwatched_scan_ms",
+        raw.unwatched_scan_ms,
+        1_000..=DAY_MS,
+        "more often than each second is one scan without end, and once a day it is scanned anyway",
+    );
+    let late_request_ms = number(
+        "late_request_ms",
+        raw.late_request_ms,
+        1_000..=DAY_MS,
+        "how long a request that got no answer may still be carried out by the server",
+    );
+    let rescan_ms = number(
+        "rescan_ms",
+        raw.rescan_ms,
+        1_000..=DAY_MS,
+        "more often than each second is one scan without end, and what no event tells of must be found within a day",
+    );
+    (unwatched_scan_ms, late_request_ms, rescan_ms)
+}
+
+/// A wait that is longer than the longest wait has no meaning.
+fn debounce_in_order(
+    debounce_ms: u64,
+    debounce_max_ms: u64,
+    input: &Input<'_>,
+    problems: &mut Problems,
+) {
+    if debounce_ms > debounce_max_ms {
+        let set_max = input.layers.is_set(&Key::of("limits", "debounce_max_ms"));
+        let leaf = if set_max {
+            "debounce_max_ms"
+        } else {
+            "debounce_ms"
+        };
+        let key = Key::of("limits", leaf);
+        let wrong = Problem::new(
+            format!(
+                "debounce_ms ({debounce_ms}) is longer than debounce_max_ms ({debounce_max_ms})"
+            ),
+            "make debounce_max_ms the longer one: it says when to stop waiting for a file to rest",
+        );
+        problems.add(input.layers.origin(&key), key, wrong);
+    }
+}
+
 fn log(raw: RawLog, input: &Input<'_>, problems: &mut Problems) -> LogConfig {
     let level = values::log_level(&raw.level);
     LogConfig {
@@ -282,7 +305,7 @@ fn log(raw: RawLog, input: &Input<'_>, problems: &mut Problems) -> LogConfig {
 
 /// Keepwatch's own folders must lie outside the sources, or each backup would
 /// change what is to be backed up. Also used for `try`.
-pub(super) fn own_folders_inside(config: &Config) -> Vec<(Key, Wrong)> {
+pub(super) fn own_folders_inside(config: &Config) -> Vec<(Key, Problem)> {
     let mut found = Vec::new();
     let mut check = |key: Key, what: &str, own: &Path| {
         let around = config
@@ -290,7 +313,7 @@ pub(super) fn own_folders_inside(config: &Config) -> Vec<(Key, Wrong)> {
             .iter()
             .find(|source| paths::is_inside(own, &source.path));
         if let Some(source) = around {
-            let wrong = Wrong::new(
+            let wrong = Problem::new(
                 format!(
                     "the {what} {} is inside the source {:?} ({}), so Keepwatch would back up its own work for ever",
                     own.display(),
@@ -311,7 +334,7 @@ pub(super) fn own_folders_inside(config: &Config) -> Vec<(Key, Wrong)> {
     found
 }
 
-fn sources_in_vault(sources: &[SourceConfig], vault: &Path) -> Vec<(Key, Wrong)> {
+fn sources_in_vault(sources: &[SourceConfig], vault: &Path) -> Vec<(Key, Problem)> {
     let inside = |source: &SourceConfig| {
         paths::is_inside(&source.path, vault) && !paths::is_inside(vault, &source.path)
     };
@@ -327,7 +350,7 @@ fn sources_in_vault(sources: &[SourceConfig], vault: &Path) -> Vec<(Key, Wrong)>
                 vault.display()
             );
             let remedy = "give the vault a folder of its own, on another disk than the source";
-            (Key::source(index, "path"), Wrong::new(what, remedy))
+            (Key::source(index, "path"), Problem::new(what, remedy))
         })
         .collect()
 }

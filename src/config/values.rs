@@ -2,7 +2,8 @@
 //! Pure: no disk, no clock.
 
 use super::key::is_hidden;
-use super::problems::{Wrong, nearest, shown};
+use super::problem::{Problem, shown};
+use super::problems::nearest;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use std::ops::RangeInclusive;
@@ -11,13 +12,13 @@ use std::ops::RangeInclusive;
 const NAME_CHARS_MAX: usize = 64;
 
 /// The name of a source.
-pub(super) fn name(text: &str) -> Result<String, Wrong> {
+pub(super) fn name(text: &str) -> Result<String, Problem> {
     let remedy = "give it a short name for messages and commands, like \"documents\"";
     if text.trim().is_empty() {
-        return Err(Wrong::new("the name is empty", remedy));
+        return Err(Problem::new("the name is empty", remedy));
     }
     if text.chars().any(is_hidden) || text.trim() != text {
-        return Err(Wrong::new(
+        return Err(Problem::new(
             format!(
                 "the name {} has invisible characters or spaces at its ends",
                 shown(text)
@@ -26,7 +27,7 @@ pub(super) fn name(text: &str) -> Result<String, Wrong> {
         ));
     }
     if text.chars().count() > NAME_CHARS_MAX {
-        return Err(Wrong::new(
+        return Err(Problem::new(
             format!(
                 "the name {} has more than {NAME_CHARS_MAX} characters",
                 shown(text)
@@ -42,18 +43,18 @@ pub(super) fn duration_ms(
     text: &str,
     range_ms: RangeInclusive<u64>,
     in_words: &str,
-) -> Result<u64, Wrong> {
+) -> Result<u64, Problem> {
     let remedy =
         format!("write a number with its unit, like \"30s\", \"30m\" or \"2h\": {in_words}");
     let Ok(span) = text.trim().parse::<jiff::SignedDuration>() else {
-        return Err(Wrong::new(
+        return Err(Problem::new(
             format!("{} is not a length of time", shown(text)),
             remedy,
         ));
     };
     match u64::try_from(span.as_millis()) {
         Ok(ms) if range_ms.contains(&ms) => Ok(ms),
-        _ => Err(Wrong::new(
+        _ => Err(Problem::new(
             format!("{} is out of range", shown(text)),
             remedy,
         )),
@@ -61,7 +62,7 @@ pub(super) fn duration_ms(
 }
 
 /// A time of day as `HH:MM`.
-pub(super) fn time_of_day(text: &str) -> Result<Time, Wrong> {
+pub(super) fn time_of_day(text: &str) -> Result<Time, Problem> {
     let parsed = text.split_once(':').and_then(|(hour, minute)| {
         let digits = |part: &str, most: usize| {
             let fits = (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
@@ -71,7 +72,7 @@ pub(super) fn time_of_day(text: &str) -> Result<Time, Wrong> {
         Time::new(digits(hour, 2)?, minute, 0, 0).ok()
     });
     parsed.ok_or_else(|| {
-        Wrong::new(
+        Problem::new(
             format!("{} is not a time of day", shown(text)),
             "write hours and minutes from \"00:00\" to \"23:59\", like \"02:00\"",
         )
@@ -79,7 +80,7 @@ pub(super) fn time_of_day(text: &str) -> Result<Time, Wrong> {
 }
 
 /// A time zone by its IANA name.
-pub(super) fn time_zone(text: &str) -> Result<TimeZone, Wrong> {
+pub(super) fn time_zone(text: &str) -> Result<TimeZone, Problem> {
     // jiff also takes POSIX rules and paths; a misspelt name must not pass as one.
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '+');
     if !text.is_empty()
@@ -100,7 +101,7 @@ pub(super) fn time_zone(text: &str) -> Result<TimeZone, Wrong> {
         None => "write a name like \"Europe/Berlin\", or leave it out to use the computer's own"
             .to_owned(),
     };
-    Err(Wrong::new(
+    Err(Problem::new(
         format!(
             "the time zone {} is not known on this computer",
             shown(text)
@@ -110,10 +111,10 @@ pub(super) fn time_zone(text: &str) -> Result<TimeZone, Wrong> {
 }
 
 /// A whole number in a range that has a reason.
-pub(super) fn number(value: i64, range: RangeInclusive<u64>, why: &str) -> Result<u64, Wrong> {
+pub(super) fn number(value: i64, range: RangeInclusive<u64>, why: &str) -> Result<u64, Problem> {
     match u64::try_from(value) {
         Ok(number) if range.contains(&number) => Ok(number),
-        _ => Err(Wrong::new(
+        _ => Err(Problem::new(
             format!("{value} is out of range: {why}"),
             format!("choose a number from {} to {}", range.start(), range.end()),
         )),
@@ -121,7 +122,7 @@ pub(super) fn number(value: i64, range: RangeInclusive<u64>, why: &str) -> Resul
 }
 
 /// One gitignore pattern.
-pub(super) fn pattern(text: &str) -> Result<(), Wrong> {
+pub(super) fn pattern(text: &str) -> Result<(), Problem> {
     let remedy = "write a gitignore pattern like \"*.tmp\", \"/Scans/\" or \"**/cache/**\"";
     let fault = if text.trim().is_empty() {
         Some("is empty and matches nothing".to_owned())
@@ -130,7 +131,7 @@ pub(super) fn pattern(text: &str) -> Result<(), Wrong> {
     } else if text.chars().any(is_hidden) {
         Some("has control or invisible characters in it".into())
     } else if ends_in_blank(text) {
-        return Err(Wrong::new(
+        return Err(Problem::new(
             format!(
                 "{} has a blank at its end, which does not count",
                 shown(text)
@@ -152,7 +153,7 @@ pub(super) fn pattern(text: &str) -> Result<(), Wrong> {
     };
     match fault {
         None => Ok(()),
-        Some(fault) => Err(Wrong::new(format!("{} {fault}", shown(text)), remedy)),
+        Some(fault) => Err(Problem::new(format!("{} {fault}", shown(text)), remedy)),
     }
 }
 
@@ -161,7 +162,7 @@ fn ends_in_blank(text: &str) -> bool {
 }
 
 /// A log level, or a filter of `target=level` parts.
-pub(super) fn log_level(text: &str) -> Result<String, Wrong> {
+pub(super) fn log_level(text: &str) -> Result<String, Problem> {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
     let plain = text.trim().to_lowercase();
     if LEVELS.contains(&plain.as_str()) {
@@ -183,7 +184,7 @@ pub(super) fn log_level(text: &str) -> Result<String, Wrong> {
                 .into()
         }
     };
-    Err(Wrong::new(
+    Err(Problem::new(
         format!("{} is not a log level", shown(text)),
         remedy,
     ))

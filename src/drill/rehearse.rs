@@ -7,7 +7,7 @@
 
 use crate::files;
 use crate::files::Target;
-use crate::history::{Chooser, Chosen, Name, list_page};
+use crate::history::{Chosen, Name, VersionSelector, list_page};
 use crate::restore::{Outcome, damaged, restore_version};
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Next, Page, Store};
@@ -59,7 +59,7 @@ pub async fn page_behind(
 /// was stored a little later and read before it is not asked for: any version
 /// of a file's life will do.
 pub fn current_at(life: &[ListedVersion], at_ms: i64) -> Option<ListedVersion> {
-    let mut chooser = Chooser::new(Some(at_ms), i64::MAX);
+    let mut chooser = VersionSelector::new(Some(at_ms), i64::MAX);
     let decided = life.iter().find_map(|version| {
         let [_, of_this_key] = chooser.push(version.clone());
         of_this_key

@@ -69,7 +69,7 @@ fn kept(all: io::Result<Option<os::Named>>) -> Kept {
 /// # Errors
 /// [`Fault`] when the root cannot be used.
 pub fn folder_attributes(root: &Path, rel: &RelPath) -> Result<Kept, Fault> {
-    let dir = crate::files::read::folder(root, rel)?;
+    let dir = crate::files::stat::folder(root, rel)?;
     Ok(dir.map_or_else(Kept::default, |dir| {
         kept(dir.attributes(TEXT_BYTES_MAX, is_kept))
     }))

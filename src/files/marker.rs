@@ -140,21 +140,6 @@ pub fn touch_marker(root: &Path) -> Result<Touched, Fault> {
     })
 }
 
-/// When the root was made, as its file system has it, in nanoseconds since 1970.
-/// Another disk in the same place may have the same device and inode (a tmpfs,
-/// or one USB stick after another), but not this. `None` where the file system
-/// does not know. Blocks.
-pub fn root_made_ns(root: &Path) -> Option<i64> {
-    made_ns(&std::fs::metadata(root).ok()?)
-}
-
-/// The same of what was looked at already.
-pub(super) fn made_ns(meta: &std::fs::Metadata) -> Option<i64> {
-    let made = meta.created().ok()?;
-    let since = made.duration_since(std::time::UNIX_EPOCH).ok()?;
-    i64::try_from(since.as_nanos()).ok()
-}
-
 fn failed(operation: &str, root: &Path, error: &io::Error) -> Fault {
     let path = root.join(MARKER_FILE_NAME);
     let mut fault = fault::reading(operation, path.display().to_string(), error);
@@ -181,7 +166,7 @@ fn look(root: &Path) -> io::Result<(Dir, Marker)> {
         Err(error) if trouble(&error) == Trouble::Link => return Ok((dir, Marker::Foreign)),
         Err(error) => return Err(error),
     };
-    if crate::files::read::fingerprint_of(&file)?.kind != Kind::File {
+    if crate::os::fingerprint_of(&file.metadata()?).kind != Kind::File {
         return Ok((dir, Marker::Foreign));
     }
     let mut bytes = Vec::new();
@@ -361,23 +346,6 @@ mod tests {
         std::fs::write(dir.path().join(MARKER_FILE_NAME), text).unwrap();
         assert_eq!(read_marker(dir.path()), Ok(Marker::Present(identity)));
         assert_eq!(touch_marker(dir.path()), Ok(Touched::Yes));
-    }
-
-    #[test]
-    fn a_folder_made_later_is_told_from_its_predecessor() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("root");
-        std::fs::create_dir(&root).unwrap();
-        let first = root_made_ns(&root);
-        assert_eq!(root_made_ns(&root), first);
-        // The clock's grain is some milliseconds, far less than so many tries.
-        let is_told = (0..10_000).any(|_| {
-            std::fs::remove_dir(&root).unwrap();
-            assert_eq!(root_made_ns(&root), None);
-            std::fs::create_dir(&root).unwrap();
-            root_made_ns(&root) != first
-        });
-        assert!(is_told || first.is_none());
     }
 
     #[test]

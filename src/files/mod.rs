@@ -15,8 +15,10 @@ mod fault;
 mod marker;
 mod pulse;
 mod read;
+mod root;
 mod rule_counts;
 mod rules;
+mod stat;
 mod target;
 mod temp;
 mod walk;
@@ -25,20 +27,19 @@ pub use atomic::write_private_atomic;
 pub use attributes::{Kept, attributes_of, folder_attributes};
 pub use content_hash::content_hash;
 pub use marker::{
-    Identity, MARKER_FILE_NAME, Marker, Touched, create_marker, read_marker, root_made_ns,
-    touch_marker,
+    Identity, MARKER_FILE_NAME, Marker, Touched, create_marker, read_marker, touch_marker,
 };
 pub use pulse::Pulse;
-pub use read::{
-    Opened, RootId, fingerprint_of, hash_file, is_mounted, open, read_link, root_id, root_state,
-    stat, stat_found, stat_names, stat_unless_excluded,
-};
+pub use read::{Opened, fingerprint_of, hash_file, open, read_link};
+pub use root::{RootId, root_id, root_made_ns, root_state};
 pub use rule_counts::{RuleCount, RuleCounts};
 pub use rules::{Compress, RULE_FILE_NAME, Rules};
+pub use stat::{is_mounted, stat, stat_found, stat_names, stat_unless_excluded};
 pub use target::Target;
 pub use target::folders::{Keep, MODE_OF_MADE};
-pub use target::looks::{Looks, MODE_SET_ID};
+pub use target::left_out::{Committed, MODE_SET_ID};
+pub use target::looks::Looks;
 pub use target::partial::Checkpoint;
-pub use target::pending::{Committed, Pending};
+pub use target::pending::Pending;
 pub use walk::found::{WalkEntry, WalkFault};
 pub use walk::{Walk, walk};

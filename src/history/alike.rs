@@ -7,7 +7,7 @@
 use super::head::head_at;
 use super::near::near;
 use super::pages::Pages;
-use super::selector::Typed;
+use super::typed::Typed;
 use crate::history::timeline::chosen::Name;
 use crate::retry::Stop;
 use crate::s3::{At, Store};
@@ -63,7 +63,7 @@ pub async fn alike(
     typed: &Typed,
     stop: &mut Stop,
 ) -> Result<Alike, Fault> {
-    let mut found = Found::of(typed, called);
+    let mut found = AlikeSearch::of(typed, called);
     let mut pages = Pages::new(store, &origin.bucket, vec![origin.prefix.clone()]);
     let mut last = String::new();
     let mut shortened = Vec::new();
@@ -119,13 +119,13 @@ pub(crate) async fn path_of_shortened(
 }
 
 /// What the walk has found so far.
-struct Found {
+struct AlikeSearch {
     wanted: Wanted,
     called_so: BTreeMap<RelPath, (Rank, bool)>,
     near: BTreeSet<(usize, RelPath)>,
 }
 
-impl Found {
+impl AlikeSearch {
     fn of(typed: &Typed, called: &[String]) -> Self {
         let wanted = Wanted::of(typed, called);
         let mut called_so = BTreeMap::new();
@@ -448,7 +448,7 @@ mod tests {
             ("x.txt", &[]),
         ] {
             let typed = Typed::new(text).unwrap();
-            let mut found = Found::of(&typed, &["docs".to_owned()]);
+            let mut found = AlikeSearch::of(&typed, &["docs".to_owned()]);
             for path in ["2026/Brief.txt", "2026/Br\u{e4}uning.txt", "Brief.txt"] {
                 found.look(&RelPath::from_bytes(path).unwrap());
             }

@@ -7,7 +7,7 @@ use crate::types::{Class, Fault, Origin, VersionId};
 
 /// Older versions that are looked at, each by a request: a page of the list, and
 /// as many as `keepwatch versions` shows. Whoever put more over a file is told of
-/// by name, and nothing is said about what lies beneath.
+/// by name, and nothing is said about what lies previous.
 pub(crate) const OLDER_MAX: usize = 1_000;
 
 /// What the version says of itself, asked for with patience; `None` when it is gone.

@@ -9,7 +9,6 @@
 
 use super::head::{OLDER_MAX, head, look, too_many};
 use super::pages::Pages;
-use super::timeline::current_by;
 use crate::history::timeline::chosen::{Chosen, Name};
 use crate::retry::Stop;
 use crate::s3::{Head, Store};
@@ -105,28 +104,4 @@ async fn by_metadata(
 /// Keepwatch wrote it, whether this version of it can read it or not.
 fn is_ours(head: &Head) -> bool {
     !matches!(head.meta, Err(MetaRefused::Foreign))
-}
-
-/// What was current of exactly this path's object, by its older key as well.
-///
-/// # Errors
-/// The listing or the metadata that decides cannot be had.
-pub(crate) async fn current_of(
-    store: &Store,
-    origin: &Origin,
-    key: &RelKey,
-    at_ms: Option<i64>,
-    stop: &mut Stop,
-) -> Result<Option<Chosen>, Fault> {
-    let full = key.in_bucket(&origin.prefix).key;
-    let name = Name::Path(key.clone());
-    let current = current_by(store, origin, full, name, at_ms, stop).await?;
-    let Some(older) = key.older(&origin.prefix).filter(|_| current.is_none()) else {
-        return Ok(current);
-    };
-    let name = Name::Older(key.clone());
-    match current_by(store, origin, older, name, at_ms, stop).await? {
-        Some(current) => unless_newer(store, origin, current, at_ms, stop).await,
-        None => Ok(None),
-    }
 }

@@ -5,12 +5,12 @@
 //! with a manifest, [`find`] the sources of a bucket. It reads; it never writes, and never
 //! takes the word of one version for another.
 //!
-//! Read `pages` (listing), `chooser` and `state_time` (decisions), `timeline`, then
+//! Read `pages` (listing), `version_selector` and `state_time` (decisions), `timeline`, then
 //! `selector`, `names`, `near`, `alike` (what a person typed), `versions`, `gone`,
 //! `moments`, `sources`.
 
 mod alike;
-mod chooser;
+mod current;
 mod gone;
 mod head;
 mod known;
@@ -24,23 +24,27 @@ pub mod sources;
 mod state_time;
 mod timeline;
 mod together;
+mod typed;
+mod version_selector;
 mod versions;
 mod witness;
 mod written_order;
 
 pub use alike::alike;
-pub(crate) use chooser::Chooser;
+pub(crate) use current::current_of;
 pub use gone::deleted_folder;
 pub(crate) use head::{OLDER_MAX, head, head_at, look, too_many};
 pub use known::Known;
 pub(crate) use known::Records;
-pub(crate) use legacy_keys::{current_of, unless_newer};
+pub(crate) use legacy_keys::unless_newer;
 pub use moments::{Moments, moments};
 pub use names::{Place, selectors, settle, several};
 pub(crate) use pages::{Pages, list_page};
-pub use selector::{Misses, Selector, Typed, typed_path, word_for};
+pub use selector::Selector;
 pub use sources::{DEPTH_MAX, Found, find};
 pub use timeline::Timeline;
 pub use timeline::chosen::{Chosen, Name};
 pub(crate) use together::belonging;
+pub use typed::{Misses, Typed, typed_path, word_for};
+pub(crate) use version_selector::VersionSelector;
 pub use versions::{FileVersion, VERSIONS_SHOWN_MAX, Versions, deleted, versions};

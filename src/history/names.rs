@@ -7,7 +7,8 @@
 use super::alike::{ALIKE_SHOWN_MAX, alike, path_of_shortened};
 use super::known::Known;
 use super::pages::{Pages, list_page};
-use super::selector::{LISTING_PREFIX_BYTES_MAX, Misses, Selector, Typed, word_for};
+use super::selector::{LISTING_PREFIX_BYTES_MAX, Selector};
+use super::typed::{Misses, Typed, word_for};
 use crate::files;
 use crate::history::timeline::chosen::Name;
 use crate::os::blocking::blocking;
@@ -32,14 +33,14 @@ pub struct Place {
 }
 
 /// What was typed, and how it is taken, place by place.
-pub type Settled = Vec<Vec<(Typed, Reading)>>;
+pub type Decided = Vec<Vec<(Typed, Reading)>>;
 
 /// Find out how each text is meant: one text means the same in all places.
 ///
 /// # Errors
 /// The bucket or the index cannot be asked; or it was asked to stop.
-pub async fn settle(store: &Store, places: &[Place], stop: &mut Stop) -> Result<Settled, Fatal> {
-    let mut settled: Settled = places.iter().map(|_| Vec::new()).collect();
+pub async fn settle(store: &Store, places: &[Place], stop: &mut Stop) -> Result<Decided, Fatal> {
+    let mut settled: Decided = places.iter().map(|_| Vec::new()).collect();
     let mut decided: Vec<(String, Means)> = Vec::new();
     for (number, place) in places.iter().enumerate() {
         for typed in &place.typed {
@@ -138,7 +139,7 @@ pub fn several<'a>(text: &str, found: impl Iterator<Item = (&'a Origin, &'a RelP
 }
 
 /// The selectors of what [`settle`] has settled, in the order of the places.
-pub fn selectors(settled: &Settled) -> Vec<Selector> {
+pub fn selectors(settled: &Decided) -> Vec<Selector> {
     settled.iter().map(|what| Selector::of(what)).collect()
 }
 

@@ -26,31 +26,13 @@ const fn allowed(letters: usize) -> usize {
 
 /// Letters that are left out, too many, others, or exchanged with their neighbour.
 fn slips(typed: &str, there: &str) -> Option<usize> {
-    let typed: Vec<char> = typed.chars().collect();
-    let there: Vec<char> = there.chars().collect();
-    let most = allowed(typed.len().min(there.len()));
-    if most == 0 || typed.len().abs_diff(there.len()) > most {
+    let (letters, others) = (typed.chars().count(), there.chars().count());
+    let most = allowed(letters.min(others));
+    // Without counting: most names there are of quite another length.
+    if most == 0 || letters.abs_diff(others) > most {
         return None;
     }
-    // The table's rows for the letter before the last one, the last one and this one.
-    let mut before = Vec::new();
-    let mut last: Vec<usize> = (0..=there.len()).collect();
-    for (row, letter) in typed.iter().enumerate() {
-        let mut this = vec![row + 1];
-        for (column, other) in there.iter().enumerate() {
-            let changed = last[column] + usize::from(letter != other);
-            let mut least = changed.min(last[column + 1] + 1).min(this[column] + 1);
-            let is_exchanged =
-                row > 0 && column > 0 && typed[row - 1] == *other && there[column - 1] == *letter;
-            if is_exchanged {
-                let both: &Vec<usize> = &before;
-                least = least.min(both[column - 1] + 1);
-            }
-            this.push(least);
-        }
-        before = std::mem::replace(&mut last, this);
-    }
-    last.last().copied().filter(|slips| *slips <= most)
+    Some(strsim::osa_distance(typed, there)).filter(|slips| *slips <= most)
 }
 
 #[cfg(test)]

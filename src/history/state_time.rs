@@ -111,7 +111,7 @@ pub fn may_have_been(at_ms: i64, stored_ms: i64, in_parts: bool) -> bool {
 const SEEN_GRAIN_MS: i64 = 1_000;
 
 /// Whether a version that was stored later holds what the file was earlier: its file
-/// was read before that of the version beneath it, so its request had been on the way
+/// was read before that of the version previous it, so its request had been on the way
 /// when its computer was cut off, and arrived after the next run's. Both times are
 /// what the metadata says; where one says nothing, nothing is known.
 pub fn came_late(seen_ms: Option<i64>, beneath_seen_ms: Option<i64>) -> bool {

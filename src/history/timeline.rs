@@ -14,25 +14,24 @@
 //! none settles is named and not given.
 
 pub(crate) mod chosen;
-mod doubt;
+pub(crate) mod doubt;
 mod joined;
-mod question;
+pub(crate) mod question;
 
-use super::together;
-use chosen::{Chosen, Name};
-
-use super::chooser::{Chooser, Doubt, Perhaps, Pick};
 use super::legacy_keys::{may_be_older, unless_newer};
 use super::pages::{Pages, has_past};
 use super::selector::Selector;
+use super::together;
+use super::version_selector::{Candidate, TimesInDoubt, Undecided, VersionSelector};
 use super::witness::Witness;
 use crate::os::clock::wall_ms;
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Store};
 use crate::types::{Fatal, Fault, Origin};
+use chosen::{Chosen, Name};
 use doubt::settle;
 use joined::{Joined, Remarks};
-use question::{Asked, Question};
+use question::{MetadataQuestion, PendingAnswer};
 use std::collections::VecDeque;
 
 /// Keys whose metadata is asked at once, and that wait in line behind them. As
@@ -46,12 +45,12 @@ pub struct Timeline<'a> {
     origin: &'a Origin,
     selector: &'a Selector,
     at_ms: Option<i64>,
-    chooser: Chooser,
+    version_selector: VersionSelector,
     pages: Pages<'a>,
     page: std::vec::IntoIter<ListedVersion>,
     first_ms: Option<i64>,
     /// In key order, at most [`ASKED_AT_ONCE`].
-    line: VecDeque<Waiting>,
+    line: VecDeque<InLine>,
     unsure: Vec<Fault>,
     /// What was told of files that belong together.
     remarks: Remarks,
@@ -59,11 +58,11 @@ pub struct Timeline<'a> {
 }
 
 /// One key's version, or the question that decides on it.
-enum Waiting {
+enum InLine {
     Chosen(Box<Chosen>),
-    Asked(Asked),
+    PendingAnswer(PendingAnswer),
     /// Its turn to ask a manifest comes with its turn in the line.
-    Doubtful(Doubt),
+    Doubtful(TimesInDoubt),
 }
 
 impl<'a> Timeline<'a> {
@@ -80,7 +79,7 @@ impl<'a> Timeline<'a> {
             origin,
             selector,
             at_ms,
-            chooser: Chooser::new(at_ms, store.server_now_ms(wall_ms())),
+            version_selector: VersionSelector::new(at_ms, store.server_now_ms(wall_ms())),
             pages: Pages::new(store, &origin.bucket, prefixes),
             page: Vec::new().into_iter(),
             first_ms: None,
@@ -127,14 +126,14 @@ impl<'a> Timeline<'a> {
         loop {
             let has_more = self.fill(stop).await?;
             match self.line.pop_front() {
-                Some(Waiting::Chosen(chosen)) => return Ok(Some(*chosen)),
-                Some(Waiting::Asked(asked)) => match asked.answer().await {
+                Some(InLine::Chosen(chosen)) => return Ok(Some(*chosen)),
+                Some(InLine::PendingAnswer(asked)) => match asked.answer().await {
                     Ok(Some(chosen)) => return Ok(Some(chosen)),
                     Ok(None) => {}
                     // Told by the caller before it asks for the next one.
                     Err(fault) => self.unsure.push(fault),
                 },
-                Some(Waiting::Doubtful(doubt)) => match self.settle(doubt, stop).await {
+                Some(InLine::Doubtful(doubt)) => match self.settle(doubt, stop).await {
                     Ok(Some(chosen)) => return Ok(Some(chosen)),
                     Ok(None) => {}
                     Err(fault) => self.unsure.push(fault),
@@ -153,11 +152,11 @@ impl<'a> Timeline<'a> {
                 self.take(version, stop);
                 continue;
             }
-            if matches!(self.line.front(), Some(Waiting::Chosen(_))) {
+            if matches!(self.line.front(), Some(InLine::Chosen(_))) {
                 return Ok(true);
             }
             if stop.is_asked() || !self.turn_page(stop).await? {
-                let last = self.chooser.end();
+                let last = self.version_selector.end();
                 self.wait_in_line(last, stop);
                 return Ok(false);
             }
@@ -173,52 +172,52 @@ impl<'a> Timeline<'a> {
         if !version.is_marker && self.first_ms.is_none_or(|first| modified_ms < first) {
             self.first_ms = Some(modified_ms);
         }
-        for pick in self.chooser.push(version) {
-            self.wait_in_line(pick, stop);
+        for candidate in self.version_selector.push(version) {
+            self.wait_in_line(candidate, stop);
         }
     }
 
-    fn wait_in_line(&mut self, pick: Option<Pick>, stop: &Stop) {
-        let Some(pick) = pick else {
+    fn wait_in_line(&mut self, candidate: Option<Candidate>, stop: &Stop) {
+        let Some(candidate) = candidate else {
             return;
         };
-        if let Some(doubt) = pick.doubt {
-            self.line.push_back(Waiting::Doubtful(doubt));
+        if let Some(doubt) = candidate.doubt {
+            self.line.push_back(InLine::Doubtful(doubt));
             return;
         }
-        let by_then = pick.by_then.and_then(|version| self.chosen(version));
-        let beneath = pick.beneath.and_then(|version| self.chosen(version));
-        let perhaps: Vec<(Perhaps, Chosen)> = pick
-            .perhaps
+        let by_then = candidate.by_then.and_then(|version| self.chosen(version));
+        let previous = candidate.previous.and_then(|version| self.chosen(version));
+        let undecided: Vec<(Undecided, Chosen)> = candidate
+            .undecided
             .into_iter()
-            .filter_map(|perhaps| {
-                let chosen = self.chosen(perhaps.version.clone())?;
-                Some((perhaps, chosen))
+            .filter_map(|undecided| {
+                let chosen = self.chosen(undecided.version.clone())?;
+                Some((undecided, chosen))
             })
             .collect();
-        let is_asked = !perhaps.is_empty() || beneath.is_some();
+        let is_asked = !undecided.is_empty() || previous.is_some();
         let waiting = match self.at_ms.filter(|_| is_asked) {
-            Some(at_ms) => Waiting::Asked(Asked::new(Question {
+            Some(at_ms) => InLine::PendingAnswer(PendingAnswer::new(MetadataQuestion {
                 store: self.store.clone(),
                 origin: self.origin.clone(),
                 at_ms,
-                perhaps,
+                undecided,
                 by_then,
-                beneath,
+                previous,
                 stop: stop.clone(),
             })),
             None => match by_then {
-                Some(chosen) => Waiting::Chosen(Box::new(chosen)),
+                Some(chosen) => InLine::Chosen(Box::new(chosen)),
                 None => return,
             },
         };
         let waiting = self.with_its_file(waiting, stop);
         self.line.push_back(match waiting {
-            Waiting::Chosen(chosen) if may_be_older(&chosen) => {
+            InLine::Chosen(chosen) if may_be_older(&chosen) => {
                 let (store, origin) = (self.store.clone(), self.origin.clone());
                 let (at_ms, mut stop) = (self.at_ms, stop.clone());
                 let name = chosen.name.clone();
-                Waiting::Asked(Asked::of(name, chosen.subject(), async move {
+                InLine::PendingAnswer(PendingAnswer::of(name, chosen.subject(), async move {
                     unless_newer(&store, &origin, *chosen, at_ms, &mut stop).await
                 }))
             }
@@ -228,22 +227,22 @@ impl<'a> Timeline<'a> {
 
     /// What belongs to another file comes in the state that goes with that one. What
     /// is in doubt gets there when it is settled.
-    fn with_its_file(&self, waiting: Waiting, stop: &Stop) -> Waiting {
+    fn with_its_file(&self, waiting: InLine, stop: &Stop) -> InLine {
         let (name, subject) = match &waiting {
-            Waiting::Chosen(chosen) => (&chosen.name, chosen.subject()),
-            Waiting::Asked(asked) => (&asked.name, asked.subject.clone()),
-            Waiting::Doubtful(_) => return waiting,
+            InLine::Chosen(chosen) => (&chosen.name, chosen.subject()),
+            InLine::PendingAnswer(asked) => (&asked.name, asked.subject.clone()),
+            InLine::Doubtful(_) => return waiting,
         };
         if together::main_of(name).is_none() {
             return waiting;
         }
         let (name, mut stop) = (name.clone(), stop.clone());
         let joined = self.joined();
-        Waiting::Asked(Asked::of(name, subject, async move {
+        InLine::PendingAnswer(PendingAnswer::of(name, subject, async move {
             let chosen = match waiting {
-                Waiting::Chosen(chosen) => Some(*chosen),
-                Waiting::Asked(asked) => asked.answer().await?,
-                Waiting::Doubtful(_) => None,
+                InLine::Chosen(chosen) => Some(*chosen),
+                InLine::PendingAnswer(asked) => asked.answer().await?,
+                InLine::Doubtful(_) => None,
             };
             match chosen {
                 Some(chosen) => joined.state_of(chosen, &mut stop).await,
@@ -261,7 +260,11 @@ impl<'a> Timeline<'a> {
         }
     }
 
-    async fn settle(&mut self, doubt: Doubt, stop: &mut Stop) -> Result<Option<Chosen>, Fault> {
+    async fn settle(
+        &mut self,
+        doubt: TimesInDoubt,
+        stop: &mut Stop,
+    ) -> Result<Option<Chosen>, Fault> {
         let key = doubt.versions.first().map(|first| first.key.as_str());
         let name = key.and_then(|key| name_of(key, self.origin, self.selector));
         let (Some(name), Some(at_ms)) = (name, self.at_ms) else {
@@ -294,66 +297,6 @@ impl<'a> Timeline<'a> {
     }
 }
 
-/// What was current of exactly this full key, which has this name.
-///
-/// # Errors
-/// The listing or the metadata that decides cannot be had.
-pub(crate) async fn current_by(
-    store: &Store,
-    origin: &Origin,
-    full: String,
-    name: Name,
-    at_ms: Option<i64>,
-    stop: &mut Stop,
-) -> Result<Option<Chosen>, Fault> {
-    let mut chooser = Chooser::new(at_ms, store.server_now_ms(wall_ms()));
-    // Keys that go back end the search: they are not this one.
-    let mut pages = Pages::new(store, &origin.bucket, vec![full.clone()]);
-    let pick = 'found: loop {
-        let Some(page) = pages.next(stop).await? else {
-            break chooser.end();
-        };
-        for version in page {
-            if version.key != full {
-                break 'found chooser.end();
-            }
-            if let [_, Some(pick)] = chooser.push(version) {
-                break 'found Some(pick);
-            }
-        }
-    };
-    let chosen = |version| Chosen::of(version, name.clone());
-    let Some(pick) = pick else {
-        return Ok(None);
-    };
-    if let (Some(doubt), Some(at_ms)) = (pick.doubt, at_ms) {
-        let mut witness = Witness::default();
-        return settle(store, origin, at_ms, &name, doubt, &mut witness, stop).await;
-    }
-    let by_then = pick.by_then.map(chosen);
-    let beneath = pick.beneath.map(chosen);
-    let perhaps = pick.perhaps.into_iter();
-    let perhaps = perhaps.map(|perhaps| {
-        let chosen = chosen(perhaps.version.clone());
-        (perhaps, chosen)
-    });
-    match at_ms {
-        Some(at_ms) => {
-            let question = Question {
-                store: store.clone(),
-                origin: origin.clone(),
-                at_ms,
-                perhaps: perhaps.collect(),
-                by_then,
-                beneath,
-                stop: stop.clone(),
-            };
-            question.ask().await
-        }
-        None => Ok(by_then),
-    }
-}
-
 /// Whose key it is; `None` when it was not asked for.
 fn name_of(key: &str, origin: &Origin, selector: &Selector) -> Option<Name> {
     let name = Name::of(key, &origin.prefix)?;
@@ -378,7 +321,7 @@ mod tests {
         };
         let all = Selector::everything();
         let some = Selector::of(&[(
-            crate::history::selector::Typed::new("a").unwrap(),
+            crate::history::typed::Typed::new("a").unwrap(),
             crate::types::Reading::Name,
         )]);
         let shortened = format!("office/ddd~kw-{}", "0".repeat(32));

@@ -8,8 +8,8 @@
 //! the file is taken, none that is younger than the moment; what was left out or
 //! exchanged is told by name. What says nothing of the kind is a file of its own.
 
+use super::current::current_of;
 use super::head::{head, look};
-use super::legacy_keys::current_of;
 use super::pages::Pages;
 use crate::history::timeline::chosen::{Chosen, Name};
 use crate::retry::Stop;
@@ -126,7 +126,7 @@ async fn meta_of(
     Ok(head.and_then(|head| head.meta.ok()))
 }
 
-/// The newest version beneath `chosen` that goes with the file. A deletion ends the
+/// The newest version previous `chosen` that goes with the file. A deletion ends the
 /// search: after it the file stood alone.
 async fn older(
     store: &Store,
@@ -136,14 +136,14 @@ async fn older(
     stop: &mut Stop,
 ) -> Result<Option<Chosen>, Fault> {
     let mut pages = Pages::new(store, &origin.bucket, vec![chosen.key.clone()]);
-    let (mut is_beneath, mut asked) = (false, 0);
+    let (mut is_older, mut asked) = (false, 0);
     while let Some(page) = pages.next(stop).await? {
         for version in page {
             if version.key != chosen.key {
                 return Ok(None);
             }
-            if !is_beneath {
-                is_beneath = version.version_id == chosen.version_id;
+            if !is_older {
+                is_older = version.version_id == chosen.version_id;
                 continue;
             }
             if version.is_marker {

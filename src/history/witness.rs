@@ -6,7 +6,7 @@
 //! Invariants: nothing is read before something is in doubt; one line is held; what
 //! no manifest settles stays in doubt.
 
-use super::chooser::Doubt;
+use super::version_selector::TimesInDoubt;
 use crate::manifest::{CLOCKS_APART_MAX_MS, Line, Lines, Manifest, read};
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Store};
@@ -45,7 +45,7 @@ impl Witness {
         origin: &Origin,
         at_ms: i64,
         key: &RelKey,
-        doubt: &Doubt,
+        doubt: &TimesInDoubt,
         stop: &mut Stop,
     ) -> Verdict {
         if !self.is_asked {
@@ -112,7 +112,7 @@ impl Reading {
 }
 
 /// What a line, or that there is none, makes of the versions in doubt.
-fn judge(line: Option<Line>, doubt: &Doubt, moment_ms: i64) -> Verdict {
+fn judge(line: Option<Line>, doubt: &TimesInDoubt, moment_ms: i64) -> Verdict {
     let Some(newest) = doubt.versions.first() else {
         return Verdict::Unknown;
     };
@@ -161,7 +161,7 @@ mod tests {
         };
         let hour_ms = 60 * 60 * 1000;
         let of = |name: &str, line: Option<Line>, ids: &[&str], since_ms, want: Verdict| {
-            let doubt = Doubt {
+            let doubt = TimesInDoubt {
                 versions: ids.iter().map(|id| version(id)).collect(),
                 since_ms,
             };

@@ -41,7 +41,7 @@ pub enum Belief {
     /// It is what the list says.
     Right,
     /// It may be what the list says: it or another one is wrong.
-    Perhaps,
+    Undecided,
     /// It cannot be what the list says.
     Wrong,
 }
@@ -83,7 +83,7 @@ pub fn beliefs(newest_first: &[Stamp], now_ms: i64) -> Vec<Belief> {
             match (in_longest(at), rivals.count()) {
                 (false, _) => Belief::Wrong,
                 (true, 1) => Belief::Right,
-                (true, _) => Belief::Perhaps,
+                (true, _) => Belief::Undecided,
             }
         })
         .collect()
@@ -109,7 +109,7 @@ mod tests {
         let beliefs = beliefs(&stamps(days), now_day * DAY_MS);
         let letter = |belief| match belief {
             Belief::Right => 'r',
-            Belief::Perhaps => 'p',
+            Belief::Undecided => 'p',
             Belief::Wrong => 'w',
         };
         beliefs.into_iter().map(letter).collect()
@@ -143,7 +143,7 @@ mod tests {
             in_parts,
         };
         let now_ms = 100 * DAY_MS;
-        for (began_day, want) in [(13, Belief::Right), (11, Belief::Perhaps)] {
+        for (began_day, want) in [(13, Belief::Right), (11, Belief::Undecided)] {
             let all = [stamp(began_day, true), stamp(20, false)];
             assert_eq!(beliefs(&all, now_ms), [want; 2], "{began_day}");
         }

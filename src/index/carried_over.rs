@@ -5,7 +5,7 @@
 use super::engine::{Batch, Engine};
 use super::entries::{json, put_identity};
 use super::keys::{Space, multipart_key};
-use super::ledger::{Ledger, META_LAST_SOURCE, Source, number_bytes};
+use super::ledger::{Ledger, META_LAST_SOURCE, SourceLedger, number_bytes};
 use super::types::{Multipart, SourceId};
 use crate::types::Fault;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,7 @@ pub(super) fn carry_sources(
             put_identity(engine, &mut batch, *id, &source.identity)?;
             fresh
                 .sources
-                .insert(*id, Source::new(source.identity.clone()));
+                .insert(*id, SourceLedger::new(source.identity.clone()));
         }
     }
     fresh.last_source = fresh.last_source.max(old.last_source);

@@ -36,12 +36,9 @@ pub(super) fn put_signed(out: &mut Vec<u8>, number: i64) {
     put_number(out, ((number << 1) ^ (number >> 63)).cast_unsigned());
 }
 
-/// A record as the index stores it.
-pub fn encode(record: &Record) -> Vec<u8> {
+/// What a record has, in bits.
+fn flags_of(record: &Record) -> u8 {
     let file = &record.fingerprint;
-    let mut out = Vec::with_capacity(128);
-    let (etag_form, etag) = pack(&record.etag);
-    let (version_form, version) = pack(id_text(&record.version_id));
     let mut flags = match file.kind {
         Kind::File => 0,
         Kind::Symlink => 1,
@@ -66,6 +63,15 @@ pub fn encode(record: &Record) -> Vec<u8> {
             flags |= bit;
         }
     }
+    flags
+}
+
+/// A record as the index stores it.
+pub fn encode(record: &Record) -> Vec<u8> {
+    let file = &record.fingerprint;
+    let mut out = Vec::with_capacity(128);
+    let (etag_form, etag) = pack(&record.etag);
+    let (version_form, version) = pack(id_text(&record.version_id));
     let near_ns = i64::try_from(file.mtime_ns);
     let layout = match (near_ns, record.attributes) {
         (Ok(_), None) => LAYOUT,
@@ -73,7 +79,7 @@ pub fn encode(record: &Record) -> Vec<u8> {
         (Ok(_), Some(_)) => LAYOUT_ATTRIBUTES,
         (Err(_), Some(_)) => LAYOUT_FAR_ATTRIBUTES,
     };
-    out.extend([layout, flags, etag_form | version_form << 4]);
+    out.extend([layout, flags_of(record), etag_form | version_form << 4]);
     put_number(&mut out, file.size_bytes);
     if record.stored_bytes != file.size_bytes {
         put_number(&mut out, record.stored_bytes);
@@ -105,6 +111,29 @@ pub fn encode(record: &Record) -> Vec<u8> {
     out
 }
 
+/// The next number, which is one of 32 bits.
+fn short(from: &mut Reader<'_>) -> Option<u32> {
+    u32::try_from(from.number()?).ok()
+}
+
+fn kind_of(flags: u8) -> Kind {
+    match flags & KIND_MASK {
+        0 => Kind::File,
+        1 => Kind::Symlink,
+        2 => Kind::Folder,
+        _ => Kind::Special,
+    }
+}
+
+fn look_of(flags: u8) -> Look {
+    match flags & (LOOKS_PLAIN | LOOKS_LIKE_NOISE) {
+        LOOKS_PLAIN => Look::Plain,
+        LOOKS_LIKE_NOISE => Look::Noise,
+        0 => Look::Unknown,
+        _ => Look::Blank,
+    }
+}
+
 /// Read [`encode`] back; `None` for anything else.
 pub fn decode(bytes: &[u8]) -> Option<Record> {
     let mut from = Reader(bytes);
@@ -130,14 +159,10 @@ pub fn decode(bytes: &[u8]) -> Option<Record> {
     let ctime_ns = (mtime_ns as i64).wrapping_add(from.signed()?);
     let stored_at_ms = (ctime_ns / 1_000_000).wrapping_add(from.signed()?);
     let inode = from.number()?;
-    let mode = u32::try_from(from.number()?).ok()?;
-    let owner = if flags & HAS_OWNER == 0 {
-        None
-    } else {
-        Some((
-            u32::try_from(from.number()?).ok()?,
-            u32::try_from(from.number()?).ok()?,
-        ))
+    let mode = short(&mut from)?;
+    let owner = match flags & HAS_OWNER {
+        0 => None,
+        _ => Some((short(&mut from)?, short(&mut from)?)),
     };
     let content = if flags & HAS_CONTENT == 0 {
         None
@@ -152,12 +177,7 @@ pub fn decode(bytes: &[u8]) -> Option<Record> {
     };
     from.0.is_empty().then_some(Record {
         fingerprint: Fingerprint {
-            kind: match flags & KIND_MASK {
-                0 => Kind::File,
-                1 => Kind::Symlink,
-                2 => Kind::Folder,
-                _ => Kind::Special,
-            },
+            kind: kind_of(flags),
             size_bytes,
             mtime_ns,
             ctime_ns,
@@ -171,12 +191,7 @@ pub fn decode(bytes: &[u8]) -> Option<Record> {
         stored_bytes,
         stored_at_ms,
         racy: flags & RACY != 0,
-        look: match flags & (LOOKS_PLAIN | LOOKS_LIKE_NOISE) {
-            LOOKS_PLAIN => Look::Plain,
-            LOOKS_LIKE_NOISE => Look::Noise,
-            0 => Look::Unknown,
-            _ => Look::Blank,
-        },
+        look: look_of(flags),
         attributes,
     })
 }

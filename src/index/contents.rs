@@ -23,11 +23,11 @@ use crate::types::{ContentHash, ETag, Fault, Kind, Record, RelKey, VersionId, id
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// Smaller contents are not noted: sending one costs the same single request,
+/// Smaller contents are not worth_noting: sending one costs the same single request,
 /// and few more bytes than the headers and the answer of a copy.
 pub const COPY_FROM_BYTES: u64 = 4 * 1024;
 
-/// From which size on a content is noted while the index holds so many entries.
+/// From which size on a content is worth_noting while the index holds so many entries.
 /// sled takes about a kilobyte of disk for one, since they come in no order, and
 /// a million records must fit a gigabyte: 600 MB of that are the records. In a
 /// very large office it is the small files that are sent again when renamed.
@@ -87,15 +87,16 @@ impl Index {
             let entry = engine.get(&content_key(source, content))?;
             let key = match entry.as_deref().and_then(decode) {
                 None => return Ok(None),
-                Some(Entry::Past(past)) => {
+                Some(ContentEntry::Past(past)) => {
                     let is_it = past.content == *content && past.size_bytes == size_bytes;
                     return Ok(is_it.then_some(past.version));
                 }
-                Some(Entry::Live(key)) => key,
+                Some(ContentEntry::Live(key)) => key,
             };
             let record = self.get(source, &key)?;
             let holds_it = |record: &Record| {
-                noted(Some(record)) == Some(*content) && record.fingerprint.size_bytes == size_bytes
+                worth_noting(Some(record)) == Some(*content)
+                    && record.fingerprint.size_bytes == size_bytes
             };
             if let Some(record) = record.filter(holds_it) {
                 return Ok(Some(Elsewhere {
@@ -124,8 +125,8 @@ impl Index {
         let (mut ledger, engine) = self.writer()?;
         let stored = content_key(source, content);
         let is_it = match engine.get(&stored)?.as_deref().and_then(decode) {
-            Some(Entry::Live(key)) => key == gone.key,
-            Some(Entry::Past(past)) => past.version.version_id == gone.version_id,
+            Some(ContentEntry::Live(key)) => key == gone.key,
+            Some(ContentEntry::Past(past)) => past.version.version_id == gone.version_id,
             None => false,
         };
         if is_it {
@@ -168,10 +169,10 @@ impl Index {
             for (key, value) in page {
                 let is_over = match decode(&value) {
                     // One of the future is of a clock that has been put right.
-                    Some(Entry::Past(past)) => {
+                    Some(ContentEntry::Past(past)) => {
                         !(-PAST_MS..PAST_MS).contains(&now_ms.saturating_sub(past.since_ms))
                     }
-                    Some(Entry::Live(_)) => false,
+                    Some(ContentEntry::Live(_)) => false,
                     None => true,
                 };
                 if is_over {
@@ -198,14 +199,14 @@ fn fewer(ledger: &mut Ledger, source: SourceId, count: u64) {
 
 /// How many entries there are, while a batch is made.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Noted {
+pub(super) struct EntryCount {
     /// Those of other sources.
     others: u64,
     /// Those of the source that is written.
     pub(super) own: u64,
 }
 
-impl Noted {
+impl EntryCount {
     pub(super) fn of(ledger: &Ledger, source: SourceId) -> Self {
         let own = ledger.sources.get(&source).map_or(0, |s| s.contents);
         let all: u64 = ledger.sources.values().map(|s| s.contents).sum();
@@ -223,9 +224,9 @@ impl Noted {
 }
 
 /// The entries that some changes of records concern, read all at once.
-pub(super) struct Held(BTreeMap<Vec<u8>, Vec<u8>>);
+pub(super) struct EntriesBefore(BTreeMap<Vec<u8>, Vec<u8>>);
 
-impl Held {
+impl EntriesBefore {
     pub(super) fn of(
         engine: &Engine,
         source: SourceId,
@@ -233,7 +234,7 @@ impl Held {
     ) -> Result<Self, Fault> {
         let contents = changes.iter().flat_map(|change| {
             let (was, is) = change.both();
-            [noted(was), noted(is)].into_iter().flatten()
+            [worth_noting(was), worth_noting(is)].into_iter().flatten()
         });
         let keys: Vec<_> = contents
             .map(|content| content_key(source, &content))
@@ -245,8 +246,8 @@ impl Held {
 
     fn live(&self, stored: &[u8]) -> Option<RelKey> {
         match self.0.get(stored).and_then(|bytes| decode(bytes))? {
-            Entry::Live(key) => Some(key),
-            Entry::Past(_) => None,
+            ContentEntry::Live(key) => Some(key),
+            ContentEntry::Past(_) => None,
         }
     }
 }
@@ -255,14 +256,14 @@ impl Held {
 /// Of two changes in one batch that concern one content, the entry may follow
 /// the last one alone: then one more file is sent one day.
 pub(super) fn follow(
-    held: &Held,
+    held: &EntriesBefore,
     batch: &mut Batch,
     source: SourceId,
     change: &RecordChange<'_>,
-    count: &mut Noted,
+    count: &mut EntryCount,
 ) {
     let (before, after) = change.both();
-    let (was, is) = (noted(before), noted(after));
+    let (was, is) = (worth_noting(before), worth_noting(after));
     if let (Some(content), Some(old)) = (was.filter(|_| was != is), before) {
         let stored = content_key(source, &content);
         if held.live(&stored).as_ref() == Some(change.key) {
@@ -288,7 +289,7 @@ pub(super) fn follow(
 }
 
 /// The content that is worth noting of a record.
-fn noted(record: Option<&Record>) -> Option<ContentHash> {
+fn worth_noting(record: Option<&Record>) -> Option<ContentHash> {
     let record = record?;
     let file = &record.fingerprint;
     let is_worth_it = file.kind == Kind::File && file.size_bytes >= COPY_FROM_BYTES;
@@ -302,7 +303,7 @@ fn content_key(source: SourceId, content: &ContentHash) -> Vec<u8> {
     Space::Content.key(source, &content.0[..HASH_BYTES])
 }
 
-enum Entry {
+enum ContentEntry {
     Live(RelKey),
     Past(Box<Past>),
 }
@@ -330,10 +331,10 @@ fn encode_past(key: &RelKey, old: &Record, content: &ContentHash) -> Vec<u8> {
 }
 
 /// Read an entry; `None` for what is none, and never a panic.
-fn decode(bytes: &[u8]) -> Option<Entry> {
+fn decode(bytes: &[u8]) -> Option<ContentEntry> {
     let mut from = Reader(bytes);
     match from.byte()? {
-        LIVE => keys::rel_key(from.0).map(Entry::Live),
+        LIVE => keys::rel_key(from.0).map(ContentEntry::Live),
         PAST => {
             let forms = from.byte()?;
             let since_ms = from.signed()?;
@@ -343,7 +344,7 @@ fn decode(bytes: &[u8]) -> Option<Entry> {
             let etag = unpack(forms & 0xf, &mut from)?.into();
             let version_id = VersionId::new(unpack(forms >> 4, &mut from)?);
             let key = keys::rel_key(from.0)?;
-            Some(Entry::Past(Box::new(Past {
+            Some(ContentEntry::Past(Box::new(Past {
                 content,
                 size_bytes,
                 since_ms,
@@ -376,10 +377,14 @@ mod tests {
             (350_000, 0, None),
             (u64::MAX, 1, None),
         ] {
-            let noted = Noted { others, own };
+            let worth_noting = EntryCount { others, own };
             let from = from_bytes.unwrap_or(u64::MAX);
-            assert_eq!(noted.has_room(from), from_bytes.is_some(), "{others} {own}");
-            assert!(!noted.has_room(from - 1), "{others} {own}");
+            assert_eq!(
+                worth_noting.has_room(from),
+                from_bytes.is_some(),
+                "{others} {own}"
+            );
+            assert!(!worth_noting.has_room(from - 1), "{others} {own}");
         }
     }
 

@@ -53,7 +53,7 @@ const WATERMARK_FILE: &str = "watermark";
 
 /// Holds the number of the last batch. Among the ledger lines, which most
 /// batches write anyway.
-const SEQUENCE_KEY: [u8; 5] = [Space::Line as u8, 0, 0, 0, 0];
+const SEQUENCE_KEY: [u8; 5] = [Space::Totals as u8, 0, 0, 0, 0];
 
 /// Opens sled on a generation's folder; replaced in tests.
 pub(super) type OpenDb = dyn Fn(&Path) -> sled::Result<sled::Db> + Send + Sync;

@@ -3,8 +3,8 @@
 
 use super::engine::{Batch, Engine};
 use super::keys::Space;
-use super::ledger::{Line, Source};
-use super::types::{Identity, SourceId};
+use super::ledger::{SourceLedger, SourceTotals};
+use super::types::{SourceId, SourceIdentity};
 use crate::types::{Class, Fault, RelKey};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,20 +31,20 @@ pub(super) fn json<T: Serialize>(engine: &Engine, value: &T) -> Result<Vec<u8>, 
 
 /// Apply a batch together with the source's line, when that changed; memory
 /// follows only once the disk has taken it.
-pub(super) fn apply_with_line(
+pub(super) fn apply_with_totals(
     engine: &Engine,
     mut batch: Batch,
     source_id: SourceId,
-    source: &mut Source,
-    line: Line,
+    source: &mut SourceLedger,
+    totals: SourceTotals,
 ) -> Result<(), Fault> {
-    if line != source.line {
-        batch.put(Space::Line.key(source_id, b""), line.encode());
+    if totals != source.totals {
+        batch.put(Space::Totals.key(source_id, b""), totals.encode());
     }
     if !batch.0.is_empty() {
         engine.apply(batch)?;
     }
-    source.line = line;
+    source.totals = totals;
     Ok(())
 }
 
@@ -58,7 +58,7 @@ pub(super) fn put_identity(
     engine: &Engine,
     batch: &mut Batch,
     id: SourceId,
-    identity: &Identity,
+    identity: &SourceIdentity,
 ) -> Result<(), Fault> {
     batch.put(Space::Source.key(id, b""), json(engine, identity)?);
     Ok(())

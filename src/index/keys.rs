@@ -12,8 +12,8 @@ use crate::types::{RelKey, RelPath};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Space {
-    /// Source → its ledger line (activity, tally, overflow).
-    Line = b'a',
+    /// Source → its totals (activity, records_sum, overflow).
+    Totals = b'a',
     /// Source, beginning of a content's hash → where the bucket has it.
     Content = b'c',
     /// Source, key → a failure since the last digest.
@@ -51,7 +51,7 @@ impl Space {
     /// The namespace of a stored key.
     pub(super) fn of(key: &[u8]) -> Option<Self> {
         [
-            Self::Line,
+            Self::Totals,
             Self::Content,
             Self::Failure,
             Self::State,

@@ -1,34 +1,34 @@
-//! What is kept in memory of every source, exactly, and its durable line.
+//! What is kept in memory of every source, exactly, and its durable totals.
 //!
-//! The line is written in the same batch as the records it sums up. So an
-//! opened database proves itself: when its records do not add up to the line,
+//! The totals are written in the same batch as the records they sum up. So an
+//! opened database proves itself: when its records do not add up to them,
 //! pages were lost, whatever sled says (cut at its end, it opens as if it had
 //! always been empty).
 
 use super::bytes::Reader;
 use super::keys::Space;
-use super::types::{Activity, Counts, Identity, SourceId};
+use super::types::{Activity, Counts, SourceId, SourceIdentity};
 use super::{bytes, codec, keys};
 use crate::types::{Class, Fault};
 use std::collections::BTreeMap;
 
 /// What is durable of one source besides its records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct SourceTotals {
     pub(super) activity: Activity,
     /// Failures since the last digest beyond the bounded list.
     pub(super) overflow: u64,
-    pub(super) tally: Tally,
+    pub(super) records_sum: RecordSum,
 }
 
 /// Number and sum of checksums of a source's records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct RecordSum {
     pub(super) records: u64,
     pub(super) sum: u64,
 }
 
-impl Tally {
+impl RecordSum {
     pub(super) fn add(&mut self, key: &[u8], value: &[u8]) {
         self.records = self.records.wrapping_add(1);
         self.sum = self.sum.wrapping_add(check(key, value));
@@ -47,13 +47,17 @@ fn check(key: &[u8], value: &[u8]) -> u64 {
     u64::from(hasher.finalize())
 }
 
-impl Line {
+impl SourceTotals {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(48);
         for number in self.activity.fields() {
             bytes::put_number(&mut out, number);
         }
-        for number in [self.overflow, self.tally.records, self.tally.sum] {
+        for number in [
+            self.overflow,
+            self.records_sum.records,
+            self.records_sum.sum,
+        ] {
             bytes::put_number(&mut out, number);
         }
         out
@@ -65,23 +69,23 @@ impl Line {
         for field in &mut fields {
             *field = from.number()?;
         }
-        let line = Self {
+        let totals = Self {
             activity: Activity::from_fields(fields),
             overflow: from.number()?,
-            tally: Tally {
+            records_sum: RecordSum {
                 records: from.number()?,
                 sum: from.number()?,
             },
         };
-        from.0.is_empty().then_some(line)
+        from.0.is_empty().then_some(totals)
     }
 }
 
 /// One source, as memory has it.
 #[derive(Debug, Clone)]
-pub(super) struct Source {
-    pub(super) identity: Identity,
-    pub(super) line: Line,
+pub(super) struct SourceLedger {
+    pub(super) identity: SourceIdentity,
+    pub(super) totals: SourceTotals,
     pub(super) counts: Counts,
     pub(super) unprotected: u64,
     pub(super) failures: u64,
@@ -89,11 +93,11 @@ pub(super) struct Source {
     pub(super) contents: u64,
 }
 
-impl Source {
-    pub(super) fn new(identity: Identity) -> Self {
+impl SourceLedger {
+    pub(super) fn new(identity: SourceIdentity) -> Self {
         Self {
             identity,
-            line: Line::default(),
+            totals: SourceTotals::default(),
             counts: Counts::default(),
             unprotected: 0,
             failures: 0,
@@ -105,7 +109,7 @@ impl Source {
 /// Everything that is kept in memory.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ledger {
-    pub(super) sources: BTreeMap<SourceId, Source>,
+    pub(super) sources: BTreeMap<SourceId, SourceLedger>,
     /// The last source id ever given out.
     pub(super) last_source: u32,
     pub(super) outbox: OutboxLedger,
@@ -113,7 +117,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// The source, for a write; a fault when it is unknown or leaves.
-    pub(super) fn known(&mut self, source: SourceId) -> Result<&mut Source, Fault> {
+    pub(super) fn known(&mut self, source: SourceId) -> Result<&mut SourceLedger, Fault> {
         self.sources
             .get_mut(&source)
             .filter(|known| !known.identity.leaving)
@@ -139,16 +143,16 @@ pub(super) struct OutboxLedger {
 
 /// Collects a [`Ledger`] from one pass over the database, and checks it.
 #[derive(Default)]
-pub(super) struct Survey {
+pub(super) struct LedgerBuilder {
     ledger: Ledger,
-    lines: BTreeMap<SourceId, Line>,
-    found: BTreeMap<SourceId, Found>,
+    totals: BTreeMap<SourceId, SourceTotals>,
+    found: BTreeMap<SourceId, SourceFound>,
     schema: Option<u64>,
 }
 
 #[derive(Default)]
-struct Found {
-    tally: Tally,
+struct SourceFound {
+    records_sum: RecordSum,
     counts: Counts,
     unprotected: u64,
     due: u64,
@@ -170,7 +174,7 @@ fn number_of(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
-impl Survey {
+impl LedgerBuilder {
     /// Take the next entry.
     pub(super) fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         self.try_take(key, value)
@@ -185,20 +189,22 @@ impl Survey {
                 keys::rel_key(rest)?;
                 let record = codec::decode(value)?;
                 let found = self.found.entry(source).or_default();
-                found.tally.add(rest, value);
+                found.records_sum.add(rest, value);
                 found.counts.add(&record);
             }
             Space::Unprotected => self.found.entry(source).or_default().unprotected += 1,
             Space::Due => self.found.entry(source).or_default().due += 1,
             Space::Failure => self.found.entry(source).or_default().failures += 1,
-            // Source 0 has none: the engine's batch number is kept there.
-            Space::Line if source.0 == 0 => {}
-            Space::Line => {
-                self.lines.insert(source, Line::decode(value)?);
+            // SourceLedger 0 has none: the engine's batch number is kept there.
+            Space::Totals if source.0 == 0 => {}
+            Space::Totals => {
+                self.totals.insert(source, SourceTotals::decode(value)?);
             }
             Space::Source => {
                 let identity = serde_json::from_slice(value).ok()?;
-                self.ledger.sources.insert(source, Source::new(identity));
+                self.ledger
+                    .sources
+                    .insert(source, SourceLedger::new(identity));
             }
             Space::Outbox => {
                 self.ledger.outbox.count += 1;
@@ -233,7 +239,7 @@ impl Survey {
             None => return Err("it has lost its contents".to_owned()),
         }
         for (id, source) in &mut self.ledger.sources {
-            source.line = self.lines.remove(id).unwrap_or_default();
+            source.totals = self.totals.remove(id).unwrap_or_default();
             let found = self.found.remove(id).unwrap_or_default();
             source.counts = found.counts;
             source.unprotected = found.unprotected;
@@ -241,15 +247,18 @@ impl Survey {
             source.contents = found.contents;
             // While a source leaves, its entries go in many batches.
             if !source.identity.leaving
-                && (found.tally != source.line.tally || found.unprotected != found.due)
+                && (found.records_sum != source.totals.records_sum
+                    || found.unprotected != found.due)
             {
                 return Err(format!(
                     "the records of `{}` do not add up ({} found, {} expected)",
-                    source.identity.name, found.tally.records, source.line.tally.records
+                    source.identity.name,
+                    found.records_sum.records,
+                    source.totals.records_sum.records
                 ));
             }
         }
-        if self.found.is_empty() && self.lines.is_empty() {
+        if self.found.is_empty() && self.totals.is_empty() {
             Ok(self.ledger)
         } else {
             Err("it has entries of a source that it does not know".to_owned())
@@ -262,27 +271,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_comes_back() {
-        let line = Line {
+    fn totals_come_back() {
+        let totals = SourceTotals {
             activity: Activity::from_fields([1, 2, 3, 4, 5, 6, 7, u64::MAX]),
             overflow: 9,
-            tally: Tally {
+            records_sum: RecordSum {
                 records: 1,
                 sum: u64::MAX,
             },
         };
-        let bytes = line.encode();
-        assert_eq!(Line::decode(&bytes), Some(line));
-        assert_eq!(Line::decode(&bytes[1..]), None);
-        assert_eq!(Line::decode(&[&bytes[..], b"x"].concat()), None);
+        let bytes = totals.encode();
+        assert_eq!(SourceTotals::decode(&bytes), Some(totals));
+        assert_eq!(SourceTotals::decode(&bytes[1..]), None);
+        assert_eq!(SourceTotals::decode(&[&bytes[..], b"x"].concat()), None);
     }
 
     #[test]
-    fn a_tally_does_not_depend_on_order_and_undoes() {
-        let mut one = Tally::default();
+    fn a_sum_does_not_depend_on_order_and_undoes() {
+        let mut one = RecordSum::default();
         one.add(b"a", b"1");
         one.add(b"b", b"2");
-        let mut other = Tally::default();
+        let mut other = RecordSum::default();
         other.add(b"b", b"2");
         other.add(b"c", b"3");
         other.add(b"a", b"1");
@@ -293,12 +302,12 @@ mod tests {
         assert_ne!(one, other);
     }
 
-    fn survey(entries: &[(Vec<u8>, Vec<u8>)]) -> Result<Ledger, String> {
-        let mut survey = Survey::default();
+    fn builder(entries: &[(Vec<u8>, Vec<u8>)]) -> Result<Ledger, String> {
+        let mut builder = LedgerBuilder::default();
         for (key, value) in entries {
-            survey.take(key, value)?;
+            builder.take(key, value)?;
         }
-        survey.finish(1)
+        builder.finish(1)
     }
 
     #[test]
@@ -306,20 +315,23 @@ mod tests {
         let schema = |n| (Space::Meta.key(SourceId(0), META_SCHEMA), number_bytes(n));
         let identity = br#"{"name":"a","bucket":"b","prefix":"","destination":"d"}"#;
         let source = (Space::Source.key(SourceId(1), b""), identity.to_vec());
-        let expecting = Line {
-            tally: Tally { records: 1, sum: 7 },
-            ..Line::default()
+        let expecting = SourceTotals {
+            records_sum: RecordSum { records: 1, sum: 7 },
+            ..SourceTotals::default()
         };
-        let line = |line: Line| (Space::Line.key(SourceId(1), b""), line.encode());
-        assert!(survey(&[schema(1), source.clone(), line(Line::default())]).is_ok());
+        let line = |totals: SourceTotals| (Space::Totals.key(SourceId(1), b""), totals.encode());
+        assert!(builder(&[schema(1), source.clone(), line(SourceTotals::default())]).is_ok());
         for (broken, why) in [
             (vec![], "lost its contents"),
             (vec![schema(2)], "another version"),
             (vec![schema(1), source.clone(), line(expecting)], "add up"),
-            (vec![schema(1), line(Line::default())], "does not know"),
+            (
+                vec![schema(1), line(SourceTotals::default())],
+                "does not know",
+            ),
             (vec![schema(1), (b"?".to_vec(), vec![])], "cannot be read"),
         ] {
-            let got = survey(&broken).unwrap_err();
+            let got = builder(&broken).unwrap_err();
             assert!(got.contains(why), "{got}");
         }
     }

@@ -57,8 +57,8 @@ pub use parts::{decode as decode_parts, encode as encode_parts};
 pub use pending::FAILURES_MAX;
 pub use records::Records;
 pub use types::{
-    Acknowledged, Activity, ActivityDelta, Change, Commit, Counts, Failure, Failures, Multipart,
-    Oldest, Opened, OutboxMessage, Resume, SourceId, Unprotected,
+    AcknowledgedPart, Activity, ActivityDelta, Change, Commit, Counts, Failure, Failures,
+    Multipart, Oldest, Opened, OutboxMessage, Resume, SourceId, Unprotected,
 };
 
 #[cfg(test)]

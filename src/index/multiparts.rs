@@ -13,7 +13,7 @@ use super::handle::Index;
 use super::keys::{self, Space, multipart_key, part_prefix};
 use super::ledger::Ledger;
 use super::private::replace_private;
-use super::types::{Acknowledged, Multipart, SourceId};
+use super::types::{AcknowledgedPart, Multipart, SourceId};
 use crate::types::{Class, Fault, RelKey, chain};
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
@@ -110,7 +110,7 @@ impl Index {
         source: SourceId,
         key: &RelKey,
         upload_id: &str,
-        part: &Acknowledged,
+        part: &AcknowledgedPart,
     ) -> Result<(), Fault> {
         let (_ledger, engine) = self.writer()?;
         // It may have ended since: what stays must belong to somebody.
@@ -131,7 +131,7 @@ impl Index {
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn parts_acknowledged(&self, upload: &Multipart) -> Result<Vec<Acknowledged>, Fault> {
+    pub fn parts_acknowledged(&self, upload: &Multipart) -> Result<Vec<AcknowledgedPart>, Fault> {
         let engine = self.engine()?;
         let begin = part_prefix(upload.source, &upload.key, &upload.upload_id);
         let parts = entries(&engine, &begin)?;

@@ -16,7 +16,7 @@
 use super::carried_over;
 use super::engine::{Batch, DAMAGED_FLAG, Engine, OpenDb, SLED_FOLDER, open_db};
 use super::keys::Space;
-use super::ledger::{Ledger, META_SCHEMA, Survey, number_bytes};
+use super::ledger::{Ledger, LedgerBuilder, META_SCHEMA, number_bytes};
 use super::private::{make_files_private, make_names_last, make_private_folder, write_private};
 use super::refusal::{OpenRefused, hint_for};
 use super::types::{Opened, SourceId};
@@ -70,7 +70,7 @@ pub(super) struct Opening {
 pub(super) type CarryUploads = dyn Fn(&Engine, &Path) -> Result<(), Fault> + Send + Sync;
 
 /// Why a generation is given up.
-struct Damage {
+struct GivenUp {
     why: String,
     is_stuck: bool,
 }
@@ -154,7 +154,7 @@ impl Opening {
             return Ok((engine, ledger, Opened::Fresh));
         }
         let damage = match fs::read_to_string(folder.join(DAMAGED_FLAG)) {
-            Ok(why) => Damage {
+            Ok(why) => GivenUp {
                 why,
                 is_stuck: false,
             },
@@ -174,7 +174,7 @@ impl Opening {
         Ok((engine, ledger, opened))
     }
 
-    fn try_open(&self, folder: &Path) -> Result<Result<(Engine, Ledger), Damage>, Fatal> {
+    fn try_open(&self, folder: &Path) -> Result<Result<(Engine, Ledger), GivenUp>, Fatal> {
         let (why, is_stuck) = match self.open_checked(folder) {
             Ok(opened) => return Ok(Ok(opened)),
             Err(OpenRefused::Damaged(why)) => (why, false),
@@ -182,7 +182,7 @@ impl Opening {
             Err(OpenRefused::Locked(why)) => return Err(self.locked(&why)),
             Err(OpenRefused::Computer { why, hint }) => return Err(self.fatal_because(why, hint)),
         };
-        Ok(Err(Damage { why, is_stuck }))
+        Ok(Err(GivenUp { why, is_stuck }))
     }
 
     /// Open a generation and read all of it: sled finds damage only where it reads.
@@ -198,7 +198,7 @@ impl Opening {
             }
         };
         make_files_private(folder);
-        let mut survey = Survey::default();
+        let mut builder = LedgerBuilder::default();
         let mut last: Option<Vec<u8>> = None;
         loop {
             let low = last
@@ -206,7 +206,7 @@ impl Opening {
                 .map_or(Bound::Included(&[][..]), Bound::Excluded);
             let page = engine.page(low, &[u8::MAX], CHECK_PAGE)?;
             for (key, value) in &page {
-                survey
+                builder
                     .take(key, value)
                     .map_err(|why| engine.damaged(&why))?;
             }
@@ -215,7 +215,7 @@ impl Opening {
                 None => break,
             }
         }
-        let ledger = survey
+        let ledger = builder
             .finish(SCHEMA_VERSION)
             .map_err(|why| engine.damaged(&why))?;
         Ok((engine, ledger))

@@ -5,7 +5,7 @@
 //! failures are kept until a digest that reports them has been handed over.
 
 use super::engine::{Batch, Engine};
-use super::entries::{about, apply_with_line, from_json, json, read};
+use super::entries::{about, apply_with_totals, from_json, json, read};
 use super::handle::Index;
 use super::keys;
 use super::keys::Space;
@@ -42,7 +42,7 @@ impl Index {
         let source = ledger.known(source_id).map_err(|fault| about(fault, key))?;
         let rest = key.as_str().as_bytes();
         let mut batch = Batch::default();
-        let mut line = source.line;
+        let mut totals = source.totals;
 
         let stored = Space::Unprotected.key(source_id, rest);
         let old: Option<Unprotected> = read(&engine, &stored)?;
@@ -66,7 +66,7 @@ impl Index {
         let failure: Option<Failure> = read(&engine, &stored)?;
         let is_new_failure = failure.is_none();
         if is_new_failure && source.failures >= FAILURES_MAX {
-            line.overflow = line.overflow.saturating_add(1);
+            totals.overflow = totals.overflow.saturating_add(1);
         } else {
             let failure = Failure {
                 fault: fault.clone(),
@@ -75,8 +75,8 @@ impl Index {
             };
             batch.put(stored, json(&engine, &failure)?);
         }
-        let overflowed = line.overflow != source.line.overflow;
-        apply_with_line(&engine, batch, source_id, source, line)
+        let overflowed = totals.overflow != source.totals.overflow;
+        apply_with_totals(&engine, batch, source_id, source, totals)
             .map_err(|fault| about(fault, key))?;
         source.unprotected += u64::from(old.is_none());
         source.failures += u64::from(is_new_failure && !overflowed);
@@ -195,7 +195,7 @@ impl Index {
         self.ledger()
             .sources
             .get(&source)
-            .map(|source| source.line.activity)
+            .map(|source| source.totals.activity)
             .unwrap_or_default()
     }
 
@@ -208,7 +208,7 @@ impl Index {
             .ledger()
             .sources
             .get(&source)
-            .map_or(0, |source| source.line.overflow);
+            .map_or(0, |source| source.totals.overflow);
         let limit = usize::try_from(FAILURES_MAX).unwrap_or(usize::MAX);
         Ok(Failures {
             list: self.list(Space::Failure, source, limit)?,
@@ -229,10 +229,10 @@ impl Index {
         let (mut ledger, engine) = self.writer()?;
         let source = ledger.known(source_id)?;
         let mut batch = Batch::default();
-        let mut line = source.line;
+        let mut totals = source.totals;
         let mut removed = 0;
-        line.activity = line.activity.minus(activity);
-        line.overflow = line.overflow.saturating_sub(failures.overflow);
+        totals.activity = totals.activity.minus(activity);
+        totals.overflow = totals.overflow.saturating_sub(failures.overflow);
         for (key, reported) in &failures.list {
             let stored = Space::Failure.key(source_id, key.as_str().as_bytes());
             let Some(now) = read::<Failure>(&engine, &stored)? else {
@@ -246,7 +246,7 @@ impl Index {
                 batch.put(stored, json(&engine, &Failure { count, ..now })?);
             }
         }
-        apply_with_line(&engine, batch, source_id, source, line)?;
+        apply_with_totals(&engine, batch, source_id, source, totals)?;
         source.failures = source.failures.saturating_sub(removed);
         Ok(())
     }

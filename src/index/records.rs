@@ -3,9 +3,9 @@
 //! A record and everything that follows from it (numbers, checks, the end of
 //! its path's being unprotected) change in one batch, or not at all.
 
-use super::contents::Noted;
+use super::contents::EntryCount;
 use super::engine::{Batch, Engine, Entry};
-use super::entries::{about, apply_with_line};
+use super::entries::{about, apply_with_totals};
 use super::handle::Index;
 use super::keys::Space;
 use super::record_change::{RecordChange, read_record, with_before};
@@ -194,7 +194,7 @@ impl Index {
             .unwrap_or_default()
     }
 
-    /// All records of one batch, with numbers and ledger line. Keys are distinct.
+    /// All records of one batch, with numbers and totals. Keys are distinct.
     /// Of a single one, what it is made of can be told.
     pub(super) fn write<'a>(
         &self,
@@ -202,33 +202,46 @@ impl Index {
         changes: impl IntoIterator<Item = (&'a RelKey, Option<&'a Record>)>,
         activity: &ActivityDelta,
         is_protected_now: bool,
-        made_of: Option<&Parts>,
+        part_layout: Option<&Parts>,
     ) -> Result<(), Fault> {
         let (mut ledger, engine) = self.writer()?;
-        let mut noted = Noted::of(&ledger, source_id);
+        let mut content_entries = EntryCount::of(&ledger, source_id);
         let source = ledger.known(source_id)?;
         let mut batch = Batch::default();
         let mut counts = source.counts;
-        let mut line = source.line;
+        let mut totals = source.totals;
         let mut unprotected = source.unprotected;
-        line.activity = line.activity.plus(activity);
+        totals.activity = totals.activity.plus(activity);
         let changes = with_before(&engine, source_id, changes)?;
-        let held = contents::Held::of(&engine, source_id, &changes)?;
+        let contents_before = contents::EntriesBefore::of(&engine, source_id, &changes)?;
         for change in &changes {
             let RecordChange { key, stored, .. } = change;
             let rest = key.as_str().as_bytes();
             if let Some((bytes, was)) = &change.before {
-                line.tally.subtract(rest, bytes);
+                totals.records_sum.subtract(rest, bytes);
                 counts.subtract(was);
                 if change.after.is_none() {
                     batch.remove(stored.clone());
                 }
             }
-            contents::follow(&held, &mut batch, source_id, change, &mut noted);
-            parts::follow(&engine, &mut batch, source_id, key, change.both(), made_of)?;
+            contents::follow(
+                &contents_before,
+                &mut batch,
+                source_id,
+                change,
+                &mut content_entries,
+            );
+            parts::follow(
+                &engine,
+                &mut batch,
+                source_id,
+                key,
+                change.both(),
+                part_layout,
+            )?;
             if let Some(record) = change.after {
                 let value = codec::encode(record);
-                line.tally.add(rest, &value);
+                totals.records_sum.add(rest, &value);
                 counts.add(record);
                 batch.put(stored.clone(), value);
             }
@@ -239,10 +252,10 @@ impl Index {
                 unprotected -= 1;
             }
         }
-        apply_with_line(&engine, batch, source_id, source, line)?;
+        apply_with_totals(&engine, batch, source_id, source, totals)?;
         source.counts = counts;
         source.unprotected = unprotected;
-        source.contents = noted.own;
+        source.contents = content_entries.own;
         Ok(())
     }
 }

@@ -9,8 +9,8 @@ use super::entries::put_identity;
 use super::handle::Index;
 use super::keys;
 use super::keys::Space;
-use super::ledger::{META_LAST_SOURCE, Source, number_bytes};
-use super::types::{Identity, SourceId};
+use super::ledger::{META_LAST_SOURCE, SourceLedger, number_bytes};
+use super::types::{SourceId, SourceIdentity};
 use crate::types::{Class, Fault};
 use std::ops::Bound;
 
@@ -28,7 +28,7 @@ const LEAVING: [Space; 9] = [
     Space::Due,
     Space::Failure,
     Space::State,
-    Space::Line,
+    Space::Totals,
 ];
 
 impl Index {
@@ -46,7 +46,7 @@ impl Index {
         prefix: &str,
         destination: &str,
     ) -> Result<SourceId, Fault> {
-        let wanted = Identity {
+        let wanted = SourceIdentity {
             name: name.to_owned(),
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
@@ -79,7 +79,9 @@ impl Index {
         );
         engine.apply(batch)?;
         ledger.last_source = id;
-        ledger.sources.insert(SourceId(id), Source::new(wanted));
+        ledger
+            .sources
+            .insert(SourceId(id), SourceLedger::new(wanted));
         Ok(SourceId(id))
     }
 
@@ -99,7 +101,7 @@ impl Index {
         Ok(())
     }
 
-    fn leave(&self, is_replaced: impl Fn(&Identity) -> bool) -> Result<(), Fault> {
+    fn leave(&self, is_replaced: impl Fn(&SourceIdentity) -> bool) -> Result<(), Fault> {
         let ids: Vec<SourceId> = self
             .ledger()
             .sources
@@ -118,14 +120,14 @@ impl Index {
             let Some(source) = ledger.sources.get_mut(&id) else {
                 return Ok(());
             };
-            let leaving = Identity {
+            let leaving = SourceIdentity {
                 leaving: true,
                 ..source.identity.clone()
             };
             let mut batch = Batch::default();
             put_identity(&engine, &mut batch, id, &leaving)?;
             engine.apply(batch)?;
-            *source = Source::new(leaving);
+            *source = SourceLedger::new(leaving);
         }
         for space in LEAVING {
             let begin = space.key(id, b"");

@@ -10,7 +10,7 @@ pub struct SourceId(pub u32);
 
 /// Who a source is; any other value of any field is another source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Identity {
+pub(super) struct SourceIdentity {
     pub(super) name: String,
     pub(super) bucket: String,
     pub(super) prefix: String,
@@ -307,7 +307,7 @@ pub struct Resume {
 
 /// A part that the server has acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Acknowledged {
+pub struct AcknowledgedPart {
     /// 1 to 10,000.
     pub number: i32,
     /// The server's name for its bytes.

@@ -10,7 +10,7 @@ pub(crate) mod proof;
 
 use crate::types::{
     Attributes, ContentHash, ETag, Fingerprint, Kind, Look, MANIFEST_END as NAME_END, MANIFESTS,
-    OWN_FOLDER, Record, RelKey, VersionId, id_or_empty, object_key,
+    OWN_FOLDER, Record, RelKey, VersionId, id_or_empty, key_escape,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -229,7 +229,7 @@ impl Line {
             // A compressed object is kept only where it is smaller; of large
             // ones, two equal sizes would be an accident.
             gzip: then.kind == Kind::File && record.stored_bytes != then.size_bytes,
-            target: target.map(object_key::encode),
+            target: target.map(key_escape::encode),
             attributes_id: record.attributes.map(|id| format!("{id:016x}")),
             stored_at_ms: record.stored_at_ms,
             ..Self::without_object(rel, then)

@@ -8,22 +8,16 @@
 
 mod rows;
 
-use super::format;
+use super::fault::damaged;
 use super::format::{Header, Line, Trailer};
+pub use super::listing::{Listing, list, newest};
 use crate::manifest::format::proof::Row;
-use crate::os::clock::wall_ms;
 use crate::retry::{Patience, Stop};
-use crate::s3::{At, Course, Listed, Next, PAGE_KEYS, Store};
-use crate::types::{Class, ETag, Fault, Origin, VersionId, shown};
+use crate::s3::{At, Store};
+use crate::types::{Class, Fault, Origin, VersionId};
 use bytes::Bytes;
-use jiff::Timestamp;
 use rows::{Arriving, Packed, Rows};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::io;
-
-/// Manifests that are looked at in a list: ten years of daily ones.
-const PAGES_MAX: usize = 4;
 
 /// Damaged manifests that are passed over before none is used.
 pub const PASSED_OVER_MAX: usize = 5;
@@ -32,137 +26,9 @@ pub const PASSED_OVER_MAX: usize = 5;
 /// some 80,000 paths.
 const HELD_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
-/// How far apart the computer's clock and the server's may be without anything
-/// being made of it: S3 itself refuses requests whose clock differs by more
-/// (Amazon S3 API, `RequestTimeTooSkewed`).
-pub(crate) const CLOCKS_APART_MAX_MS: i64 = 15 * 60 * 1000;
-
 /// A manifest takes about 80 bytes a path as stored: this is one of fifty million.
 /// What is larger is nobody's, and reading it would never end.
 const STORED_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
-
-/// One manifest in a bucket, unread.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
-    /// Full key.
-    pub key: String,
-    /// The moment that it tells of, milliseconds since 1970.
-    pub moment_ms: i64,
-    /// Bytes as stored.
-    pub stored_bytes: u64,
-    /// When the server stored it, milliseconds since 1970.
-    pub modified_ms: i64,
-    /// ETag without quotes.
-    pub etag: ETag,
-    /// When it was listed, by the server's time as far as that is known.
-    pub listed_ms: i64,
-}
-
-/// The newest manifest of a source that this computer wrote, as its index
-/// remembers it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Written {
-    /// Full key.
-    pub key: String,
-    /// What the bucket answered; empty while it is on its way.
-    pub etag: ETag,
-    /// Those that this computer wrote before it and that tell of a later moment:
-    /// its clock was ahead then. The newest [`AHEAD_MAX`].
-    #[serde(default)]
-    pub ahead: Vec<Earlier>,
-    /// What it says besides its moment, as a hash; `None` while it is on its way, of
-    /// one that was disturbed, or where nobody has noted it.
-    #[serde(default)]
-    pub says: Option<String>,
-}
-
-/// One that was written before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Earlier {
-    /// Full key.
-    pub key: String,
-    /// What the bucket answered; empty when no answer came.
-    pub etag: ETag,
-}
-
-/// Manifests remembered of the time when the clock was ahead: a month of days.
-const AHEAD_MAX: usize = 32;
-
-impl Written {
-    /// Under which name the index has it.
-    pub const NAME: &str = "newest-manifest";
-
-    /// The one that is written now, after `before`.
-    pub fn after(before: Option<Self>, key: String, etag: ETag) -> Self {
-        let mut ahead = Vec::new();
-        if let Some(before) = before {
-            ahead = before.ahead;
-            ahead.push(Earlier {
-                key: before.key,
-                etag: before.etag,
-            });
-        }
-        ahead.retain(|earlier| earlier.key > key);
-        let too_many = ahead.len().saturating_sub(AHEAD_MAX);
-        ahead.drain(..too_many);
-        Self {
-            key,
-            etag,
-            ahead,
-            says: None,
-        }
-    }
-
-    /// This computer wrote it while its clock was ahead.
-    pub fn was_ahead(&self, one: &Listing) -> bool {
-        let is_it = |earlier: &Earlier| {
-            earlier.key == one.key && (earlier.etag.is_empty() || earlier.etag == one.etag)
-        };
-        self.ahead.iter().any(is_it)
-    }
-
-    /// As the index keeps it.
-    pub fn to_value(&self) -> Value {
-        serde_json::json!({ "key": self.key, "etag": self.etag, "ahead": self.ahead, "says": self.says })
-    }
-
-    /// Read it back; `None` for what is none.
-    pub fn from_value(value: &Value) -> Option<Self> {
-        Self::deserialize(value).ok()
-    }
-}
-
-impl Listing {
-    /// It tells of a moment that had not come when it was stored, or has not come yet:
-    /// the clock of the computer that wrote it was wrong. It would be the newest until
-    /// then, so it is used for nothing.
-    pub fn is_ahead(&self) -> bool {
-        let known_ms = self.modified_ms.min(self.listed_ms);
-        self.moment_ms > known_ms.saturating_add(CLOCKS_APART_MAX_MS)
-    }
-
-    /// Why it is used for nothing.
-    pub fn ahead_because(&self) -> String {
-        let at = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
-        if self.modified_ms > self.listed_ms.saturating_add(CLOCKS_APART_MAX_MS) {
-            return format!(
-                "it says that it is of {}, and it is {} now: the clock of the computer that wrote it was wrong, or this one's is",
-                at(self.moment_ms),
-                at(self.listed_ms)
-            );
-        }
-        format!(
-            "it says that it is of {}, and the bucket has it since {}: the clock of the computer that wrote it was wrong",
-            at(self.moment_ms),
-            at(self.modified_ms)
-        )
-    }
-}
-
-/// The newest of a list that can be believed.
-pub fn newest(all: &[Listing]) -> Option<&Listing> {
-    all.iter().rev().find(|one| !one.is_ahead())
-}
 
 /// A manifest that was read and found whole.
 #[derive(Debug, Clone)]
@@ -187,45 +53,6 @@ pub struct Nearest {
     pub manifest: Option<Manifest>,
     /// Younger ones that are damaged, each with what is wrong with it.
     pub damaged: Vec<Fault>,
-}
-
-/// The manifests of a source, oldest first.
-///
-/// # Errors
-/// They cannot be listed.
-pub async fn list(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Vec<Listing>, Fault> {
-    let folder = format::folder(&origin.prefix);
-    let (mut all, mut next, mut course) = (Vec::new(), None::<Box<Next>>, Course::default());
-    for _ in 0..PAGES_MAX {
-        let mut patience = Patience::default();
-        let page = loop {
-            let listing = store.list(&origin.bucket, &folder, next.as_deref(), PAGE_KEYS);
-            match listing.await {
-                Err(fault) if patience.again(&fault, stop).await => {}
-                done => break done?,
-            }
-        };
-        course.objects(&page, &origin.bucket)?;
-        let listed_ms = store.server_now_ms(wall_ms());
-        let listing = |one| listing(origin, one, listed_ms);
-        all.extend(page.items.into_iter().filter_map(listing));
-        next = page.next;
-        if next.is_none() {
-            break;
-        }
-    }
-    Ok(all)
-}
-
-fn listing(origin: &Origin, listed: Listed, listed_ms: i64) -> Option<Listing> {
-    Some(Listing {
-        moment_ms: format::moment_of(&origin.prefix, &listed.key)?,
-        key: listed.key,
-        stored_bytes: listed.stored_bytes,
-        modified_ms: listed.modified_ms,
-        etag: listed.etag,
-        listed_ms,
-    })
 }
 
 /// The first line of a manifest, and no more of it.
@@ -408,18 +235,4 @@ impl Lines {
             }
         }
     }
-}
-
-fn subject(bucket: &str, key: &str) -> String {
-    format!("{bucket}/{}", shown(key))
-}
-
-fn damaged(bucket: &str, key: &str, why: &str) -> Fault {
-    Fault::new(
-        Class::Damaged,
-        "use the manifest",
-        subject(bucket, key),
-        why,
-    )
-    .hint("an older one is used instead, or none: files are restored and checked without")
 }

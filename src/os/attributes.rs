@@ -10,7 +10,7 @@ pub use linux::{attribute_names, attributes_of, remove_attribute, set_attribute}
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use crate::os::Named;
+    use super::Named;
     use rustix::fs::{
         XattrFlags, fgetxattr, fgetxattr_query, flistxattr, flistxattr_query, fremovexattr,
         fsetxattr,
@@ -122,7 +122,7 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
-    use crate::os::Named;
+    use super::Named;
     use std::fs::File;
     use std::io;
 

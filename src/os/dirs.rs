@@ -1,6 +1,6 @@
 //! Where Keepwatch keeps its own files when the configuration does not say.
 
-use crate::os::is_privileged;
+use super::platform::is_privileged;
 use crate::types::Fatal;
 use directories::ProjectDirs;
 use std::path::PathBuf;

@@ -95,7 +95,7 @@ fn unescape(field: &[u8]) -> Option<OsString> {
             }
         }
     }
-    crate::os::name_of_bytes(&out)
+    super::platform::name_of_bytes(&out)
         .ok()
         .map(std::borrow::Cow::into_owned)
 }

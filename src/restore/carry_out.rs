@@ -97,11 +97,11 @@ async fn find_out(
             facts.completed = Some(separate_attributes::fetched(ctx, &path, meta).await?);
         }
         Question::Existing(Described { path, meta }) => {
-            let look = move || existing_target::look(&shared, &path, &meta);
-            facts.existing = Some(blocking(chosen, look).await?);
+            let inspect = move || existing_target::inspect(&shared, &path, &meta);
+            facts.existing = Some(blocking(chosen, inspect).await?);
         }
         Question::Replaced(Described { path, meta }) => {
-            facts.replaced = Some(in_place::look(ctx, chosen, &path, &meta).await?);
+            facts.replaced = Some(in_place::find_replaced(ctx, chosen, &path, &meta).await?);
         }
     }
     Ok(())

@@ -34,7 +34,7 @@ enum Reading {
 ///
 /// # Errors
 /// It cannot be looked at.
-pub(crate) fn look(
+pub(crate) fn inspect(
     ctx: &RestoreContext,
     path: &RelPath,
     meta: &ObjectMeta,

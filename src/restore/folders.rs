@@ -1,4 +1,4 @@
-//! What folders are like beside what is in them: mode, owner, time and attributes.
+//! Gives folders their mode, owner, time and attributes.
 //!
 //! Invariants: a folder that has an object of its own at the moment is as that
 //! says, empty or not, whichever worker comes first; one without is as the
@@ -65,7 +65,7 @@ impl FolderBook {
         brought.contains(path) || (is_listed && brought.len() == BROUGHT_MAX)
     }
 
-    /// Gives back what has to be done at once.
+    /// Remember the folder until the end; gives it back when it must be done at once.
     fn put_off(&self, folder: Waiting) -> Option<Waiting> {
         let mut closed = self.closed.lock();
         if is_open(folder.looks) || closed.len() >= CLOSED_MAX {

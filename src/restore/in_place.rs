@@ -22,9 +22,9 @@ use std::sync::Arc;
 /// newest of them: it is the newest as a rule, since the backup goes on.
 const VERSIONS_ASKED_MAX: usize = 20;
 
-/// See whether the bucket has what stands at the path now. `meta` is what will
-/// stand there.
-pub(crate) async fn look(
+/// Find out whether the bucket has the file that stands at the path now. `meta` is
+/// the file that will replace it.
+pub(crate) async fn find_replaced(
     ctx: &Arc<RestoreContext>,
     chosen: &Chosen,
     path: &RelPath,
@@ -61,7 +61,7 @@ fn hashed(
     Ok(rests.then_some((before, hash)))
 }
 
-/// One of the newest versions of the object holds exactly this.
+/// Whether one of the newest versions of the object holds exactly this content.
 async fn is_stored(
     ctx: &RestoreContext,
     chosen: &Chosen,
@@ -93,7 +93,7 @@ async fn is_stored(
     Ok(false)
 }
 
-/// Right before the path gets its new content: give what is there a second name,
+/// Right before the path gets its new content, give the existing file a second name,
 /// unless the bucket has it. Blocks.
 pub(crate) fn make_way(
     ctx: &RestoreContext,

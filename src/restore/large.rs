@@ -1,7 +1,7 @@
-//! A large file: by ranges, going on from where an earlier run was cut short.
+//! Restores a large file by ranges, and resumes where an earlier run was cut short.
 //!
-//! Its ranges are tried again each by itself, so that a broken connection costs
-//! a range and never the file; what stays broken fails this file alone.
+//! Each range is tried again by itself, so that a broken connection costs one range
+//! and never the file. A range that stays broken fails this file alone.
 
 use super::content::{Begun, PRIVATE_FOLDERS, Source};
 use super::context::{RestoreContext, blocking};
@@ -28,7 +28,7 @@ pub(crate) struct LargeFile {
     pub(crate) replaced: Replaced,
 }
 
-/// By ranges, going on from where an earlier run was when it was cut short.
+/// Restore a large file by ranges, resuming where an earlier run was cut short.
 pub(crate) async fn bring(
     ctx: &Arc<RestoreContext>,
     chosen: &Chosen,
@@ -45,7 +45,7 @@ pub(crate) async fn bring(
     loop {
         let (is_resumed, done) = go_on(ctx, chosen, large, &subject).await?;
         match done {
-            // What was there before may be at fault: once more, from the start.
+            // What the earlier run left may be at fault: try once more, from the start.
             Err(fault) if is_resumed && is_first && fault.class == Class::Damaged => {
                 is_first = false;
             }
@@ -71,7 +71,7 @@ async fn go_on(
         .as_ref()
         .is_some_and(|(at, _)| at.source_bytes > large.stored_bytes)
     {
-        // Not of this object, whatever it says.
+        // It belongs to another object, whatever it says.
         from = None;
         pending = blocking(chosen, move || pending.restart().map(|()| pending)).await?;
     }

@@ -1,6 +1,5 @@
-//! What a manifest adds to a restore, when all files are there: the folders'
-//! own modes, and the names of files whose versions somebody has removed or
-//! whose metadata is not what it was.
+//! Compares a finished restore with a manifest: gives folders their own modes, and
+//! names files whose versions somebody has removed or whose metadata was changed.
 //!
 //! A version that is gone leaves no trace in the bucket's list: only a manifest
 //! remembers that there was one. Invariants: without a manifest everything is
@@ -35,7 +34,7 @@ const MISSING_AGE_MAX_MS: i64 = 31 * 24 * 3_600_000;
 /// Folders that are finished at a time.
 const FOLDERS_AT_ONCE: usize = 256;
 
-/// Finish what the restore has brought.
+/// Finish the restore by the manifest of its moment, if there is one.
 pub(crate) async fn finish(
     ctx: &Arc<RestoreContext>,
     at_ms: Option<i64>,
@@ -108,7 +107,7 @@ async fn compare(
             continue;
         };
         if fate.is_current {
-            altered.look(&path, key, &line, stop).await?;
+            altered.add(&path, key, &line, stop).await?;
         } else if is_young && listing.is_missing(&key, &line, &fate, stop).await? {
             ctx.stats.failed(missing(&path, &line, manifest));
         }

@@ -53,7 +53,7 @@ pub use diff::{Compared, compare, only_in_folder};
 pub(crate) use faults::damaged;
 pub(crate) use one_version::restore_version;
 pub(crate) use outcome::Outcome;
-pub use preflight::look::preflight;
+pub use preflight::scan::preflight;
 pub use preflight::summary::{ColdShare, Preflight};
 pub(crate) use range_buffer::BodyReader;
 pub use report::{Bounded, Covered, Event, Progress, Restored};

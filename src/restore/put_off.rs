@@ -1,11 +1,12 @@
-//! Links and folders, which wait until all files are there.
+//! Links and folders that wait until all files are restored.
 //!
-//! Bounded: what does not fit is found again by a second reading of the list.
+//! The list is bounded. What does not fit is found again by reading the listing a
+//! second time.
 
 use super::plan::LINK_TARGET_BYTES_MAX;
 use crate::history::{Chosen, Name};
 
-/// Links and folders, until all files are there.
+/// Links and folders that wait for their turn.
 #[derive(Debug, Default)]
 pub(crate) struct PutOff {
     pub(crate) known: Vec<Chosen>,
@@ -33,7 +34,7 @@ impl PutOff {
     }
 }
 
-/// False for what is surely a plain file, so that it is not asked again.
+/// Whether it may be a link or a folder. A surely plain file is not asked again.
 pub(crate) fn may_be_put_off(chosen: &Chosen) -> bool {
     match &chosen.name {
         Name::Foreign(_) => false,

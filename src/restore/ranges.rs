@@ -1,5 +1,5 @@
-//! The ranges of one large version: fetched several at once, handed over in order,
-//! each going on by itself where it broke off.
+//! Fetches the ranges of one large version, several at once, and hands them over in
+//! order. Each range resumes by itself where its connection broke.
 
 use super::context::RestoreContext;
 use super::faults::damaged;
@@ -25,7 +25,7 @@ pub(crate) fn begin(
     span: Range<u64>,
     subject: &str,
 ) -> (BodyReader, AbortOnDropHandle<()>) {
-    // One more stands here while the reader is at work on the one before.
+    // One more range waits here while the reader works on the one before.
     let (to, rest) = mpsc::channel(1);
     let mut body = BodyReader::new(
         BufferedRange::default(),

@@ -1,8 +1,8 @@
-//! The run: the timeline feeds a few workers, files first, links and folders last.
+//! Runs a restore: the timeline feeds a few workers, files first, links and folders last.
 //!
-//! Links come last so that none can be in the way of a file, and so that a
-//! link that leads elsewhere is never written through. What is put off until
-//! then is bounded; beyond that, the listing is read a second time.
+//! Links come last so that no link can block a file's path, and so that no file is
+//! ever written through a link that leads elsewhere. The list of what is put off until
+//! then is bounded; beyond the bound, the listing is read a second time.
 
 use super::bring::bring;
 use super::context::RestoreContext;
@@ -11,7 +11,7 @@ use super::folders::Folders;
 use super::large::LARGE_AT_ONCE;
 use super::manifest_check;
 use super::outcome::Outcome;
-use super::preflight::look::preflight;
+use super::preflight::scan::preflight;
 use super::preflight::summary::Preflight;
 use super::put_off::{PutOff, may_be_put_off};
 use super::range_buffer::{MemoryBudget, RANGE_BYTES};
@@ -29,11 +29,11 @@ use crate::types::{Class, Fatal, Fault, chain, command};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// More workers gain nothing on any line; each takes a connection, and a file
-/// and one of the process's blocking threads now and then.
+/// More workers gain nothing on any line. Each takes a connection, and now and then
+/// an open file and one of the process's blocking threads.
 const WORKERS_MAX: usize = 128;
 
-/// Links and folders that are put off; at 300 bytes each, some 6 MB.
+/// Links and folders that are put off. At 300 bytes each they take some 6 MB.
 const PUT_OFF_MAX: usize = 20_000;
 
 /// Objects that fail in a row because the server does, before it is asked
@@ -66,7 +66,8 @@ pub async fn restore(
     let mut run = Run::new(store, request, Box::new(report), &seen);
     let (ctx, mut stop) = (run.ctx.clone(), stop.clone());
     let done = until_asked(&mut stop, "restore everything", run.all(seen)).await;
-    // However it ended: nobody writes, and no half file is left, when this returns.
+    // However the run ended, nothing writes any more, and no half file is left, when
+    // this function returns.
     run.jobs.finish_early().await;
     let first_ms = done?;
     Box::pin(manifest_check::finish(&ctx, ctx.at_ms, &mut stop)).await?;
@@ -180,7 +181,8 @@ impl Run {
                 if self.ctx.options.overwrite {
                     return Err(self.out_of_order().into());
                 }
-                // What was named before has the better claim to its name.
+                // Among versions of one name, the one listed first is the newer one: let it
+                // be written before the next page.
                 if timeline.pages() != page {
                     page = timeline.pages();
                     self.finish().await?;
@@ -205,7 +207,7 @@ impl Run {
             .for_each(|remark| stats.remarked(remark));
     }
 
-    /// Files of which nobody could say what they were: named like what failed.
+    /// Names files whose version at the moment could not be determined, like failures.
     async fn unsure(&mut self, faults: Vec<Fault>) -> Result<(), Fatal> {
         for fault in faults {
             self.failed(fault).await?;
@@ -219,7 +221,7 @@ impl Run {
             beyond,
             any_size,
         } = std::mem::take(&mut self.put_off);
-        // From the end, so that a folder comes after what is in it.
+        // In reverse order, so that a folder comes after what is in it.
         known.sort_by(|a, b| b.key.cmp(&a.key));
         for chosen in known {
             self.hand_out(chosen, Pass::LinksAndFolders).await?;
@@ -250,9 +252,9 @@ impl Run {
         Ok(())
     }
 
-    /// The list may give an older version of a key after its newest. What is
-    /// free is written all the same, since a doubtful copy is better than none;
-    /// nothing is replaced by one.
+    /// The list may give an older version of a key after its newest. Files that do not
+    /// exist here yet are written all the same, since a doubtful copy is better than
+    /// none; no existing file is replaced by one.
     fn out_of_order(&self) -> Fault {
         Fault::new(
             Class::Refused,
@@ -318,7 +320,7 @@ impl Run {
             }
             Outcome::Identical => stats.identical(chosen.modified_ms),
             Outcome::Kept(fault) => stats.already_there(fault),
-            Outcome::Thawing(fault) => self.put_by(chosen, fault),
+            Outcome::Thawing(fault) => self.wait_or_name(chosen, fault),
             Outcome::Shadowed(outcome, covered) => {
                 chosen.modified_ms = covered.stored_at_ms;
                 stats.covered(covered);
@@ -336,8 +338,8 @@ impl Run {
             self.refused_in_a_row += 1;
             let (target, refused) = (self.ctx.target.clone(), self.refused_in_a_row);
             let asked = fault.clone();
-            let look = move || disk_space::end_if_full(&target, refused, &asked);
-            let end = tokio::task::spawn_blocking(look).await;
+            let check = move || disk_space::end_if_full(&target, refused, &asked);
+            let end = tokio::task::spawn_blocking(check).await;
             if let Some(end) = end.map_err(|e| Fatal::new("restore", chain(&e), ""))? {
                 return Err(end);
             }

@@ -22,7 +22,7 @@ const LOOKED_AT: usize = 16;
 
 impl Run {
     /// An object that is being thawed: waited for, or named.
-    pub(crate) fn put_by(&mut self, chosen: Chosen, fault: Fault) {
+    pub(crate) fn wait_or_name(&mut self, chosen: Chosen, fault: Fault) {
         if self.ctx.options.wait && self.waiting.0.len() < WAITED_FOR_MAX {
             self.waiting.0.push_back((chosen, fault));
         } else {
@@ -44,7 +44,7 @@ impl Run {
                 waited: began.elapsed(),
             });
             tokio::time::sleep(every).await;
-            self.look_again(pass).await?;
+            self.try_again(pass).await?;
         }
         for (_, fault) in std::mem::take(&mut self.waiting).0 {
             self.ctx.stats.failed(fault);
@@ -53,7 +53,7 @@ impl Run {
     }
 
     /// From the longest waiting on, as long as some of them are there.
-    async fn look_again(&mut self, pass: Pass) -> Result<(), Fatal> {
+    async fn try_again(&mut self, pass: Pass) -> Result<(), Fatal> {
         let mut left = self.waiting.0.len();
         while left > 0 {
             let now = left.min(LOOKED_AT);

@@ -78,7 +78,7 @@ pub(super) fn ended(
         Committed::AlreadyThere if meta.kind == Kind::Folder => Ok(Outcome::Identical),
         // It was not looked for before, or has come meanwhile.
         Committed::AlreadyThere => {
-            let existing = existing_target::look(ctx, path, meta)?;
+            let existing = existing_target::inspect(ctx, path, meta)?;
             if let existing_target::Existing::Same { mode } = existing {
                 note_withheld(ctx, path, meta, mode);
             }

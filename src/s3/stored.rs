@@ -5,7 +5,7 @@ use crate::types::{ETag, VersionId};
 /// What S3 answered when it acknowledged a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// Id of the new version; empty when the bucket is not versioned.
+    /// Id of the new version; none when the bucket is not versioned.
     pub version_id: Option<VersionId>,
     /// ETag without quotes.
     pub etag: ETag,

@@ -5,31 +5,21 @@
 //! proves it to be what was to be copied. What is not proved is said to be so, is
 //! believed by nobody later, and is followed by the content itself.
 
+mod original;
 pub(crate) mod proof;
+
+pub use original::Original;
 
 use super::read::Content;
 use super::send::{Job, local_fault};
 use super::trust::Copying;
-use crate::s3::{BytesAre, COPY_BYTES_MAX, CopyFrom, ObjectHeaders, Stored, Whole};
+use crate::s3::{COPY_BYTES_MAX, ObjectHeaders, Stored, Whole};
 use crate::types::{Class, Fault, ObjectMeta, Record};
 use proof::Proved;
 
 /// Bytes per part of a copy in parts: S3 takes up to 5 GiB; 1 GiB keeps each
 /// request short, and 10,000 of them cover the largest object (5 TiB).
 const COPY_PART_BYTES: u64 = 1024 * 1024 * 1024;
-
-/// A version that holds the content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Original<'a> {
-    /// Where it is, in the job's bucket.
-    pub from: CopyFrom<'a>,
-    /// Its bytes as stored.
-    pub stored_bytes: u64,
-    /// It is stored compressed.
-    pub gzip: bool,
-    /// What the server says that its bytes are, where it was asked.
-    pub bytes_are: BytesAre,
-}
 
 /// What became of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Sending a large file: from the version before and what has changed, or whole.
 
-use super::parts::{Attempt, Outcome, plan};
-use super::piece::{End, Made, What, Work, make};
+use super::part_stream::PartStream;
+use super::parts::{Attempt, AttemptOutcome, cut};
+use super::piece::{Made, What};
 use super::read::Content;
 use super::send::{Done, Job, Sent, local_fault};
 use super::sizes::SMALL_BYTES_MAX;
@@ -10,10 +11,8 @@ use crate::files;
 use crate::files::Opened;
 use crate::s3::Proof;
 use crate::transfer::delta::assemble::{Assembly, part_bytes};
-use crate::types::{Class, ContentHash, Fault, ObjectMeta, Operation, Parts};
+use crate::types::{Class, Fault, ObjectMeta, Operation, Parts};
 use std::borrow::Cow;
-use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 
 /// Files from this size are put together from the version before. Smaller ones
 /// go with one PUT: in parts, they would cost three requests or more to save a
@@ -54,8 +53,8 @@ pub async fn send_large(
         for _ in 0..2 {
             let was_known = job.store.proof().is_some();
             match carry_out(job, content, &meta, assembly.clone(), Some(old)).await? {
-                Outcome::Sent(sent) => return Ok(sent),
-                Outcome::Distrust(why) => distrust = Some(why),
+                AttemptOutcome::Sent(sent) => return Ok(sent),
+                AttemptOutcome::Distrust(why) => distrust = Some(why),
             }
             if was_known || distrust.as_ref().is_some_and(|why| why.remember) {
                 break;
@@ -67,14 +66,14 @@ pub async fn send_large(
     }
     let whole = Assembly::fresh(&segments, part_bytes);
     match carry_out(job, content, &meta, whole, None).await? {
-        Outcome::Sent(sent) => {
+        AttemptOutcome::Sent(sent) => {
             // Only now is it known that it was not the rest that went wrong.
             if let (Sent::Stored(_), Some(why)) = (&sent, distrust.filter(|why| why.remember)) {
                 job.distrust(Copying::Parts, &why.why).await;
             }
             Ok(sent)
         }
-        Outcome::Distrust(distrust) => Err(Fault::new(
+        AttemptOutcome::Distrust(distrust) => Err(Fault::new(
             Class::Damaged,
             Operation::Upload,
             job.path.to_string(),
@@ -105,7 +104,7 @@ impl Job {
 /// again would throw that away, and where they fail, on a slow line, for ever.
 async fn is_half_sent(job: &Job, content: &Content, meta: &ObjectMeta) -> Result<bool, Fault> {
     let headers = job.headers(meta.clone(), job.gzip_level.is_some());
-    let whole = plan(part_bytes(content.fingerprint.size_bytes), None);
+    let whole = cut(part_bytes(content.fingerprint.size_bytes), None);
     let waiting = job.waiting(&headers, content, &whole).await?;
     Ok(waiting.is_some())
 }
@@ -124,49 +123,16 @@ async fn open(job: &Job) -> Result<Opened, Fault> {
     .map_err(|e| local_fault(&job.path, &e))?
 }
 
-/// Begin to make the parts, on a thread that ends by itself when nobody takes
-/// them any more.
-fn begin_to_make(
-    job: &Job,
-    content: &Content,
-    opened: Opened,
-    assembly: Assembly,
-    proof: Option<Proof>,
-) -> mpsc::Receiver<Result<Made, Fault>> {
-    let (to, made) = mpsc::channel(1);
-    let work = Work {
-        opened,
-        path: job.path.clone(),
-        segments: std::sync::Arc::clone(&content.segments),
-        unrested: content.unrested,
-        racy: content.racy,
-        proof,
-        assembly,
-        gzip_level: job.gzip_level,
-        budget: job.budget.clone(),
-        pulse: job.pulse.clone(),
-    };
-    let (runtime, pulse) = (Handle::current(), job.pulse.clone());
-    tokio::task::spawn_blocking(move || {
-        if let Err(fault) = make(work, &to, &runtime) {
-            // From here on nothing of the disk is waited for.
-            pulse.rest();
-            let _ = runtime.block_on(to.send(Err(fault)));
-        }
-    });
-    made
-}
-
 async fn carry_out(
     job: &Job,
     content: &Content,
     meta: &ObjectMeta,
     assembly: Assembly,
     old: Option<&Parts>,
-) -> Result<Outcome, Fault> {
+) -> Result<AttemptOutcome, Fault> {
     let opened = open(job).await?;
     if opened.fingerprint != content.fingerprint && !content.unrested {
-        return Ok(Outcome::Sent(Sent::Changed));
+        return Ok(AttemptOutcome::Sent(Sent::Changed));
     }
     let headers = job.headers(meta.clone(), job.gzip_level.is_some());
     let part_bytes = part_bytes(content.fingerprint.size_bytes);
@@ -175,13 +141,13 @@ async fn carry_out(
         // After a restart the upload that is gone on with knows. That all parts
         // are proved does no harm should another one be begun after all.
         None => {
-            let plan = plan(part_bytes, old);
+            let plan = cut(part_bytes, old);
             let waiting = job.waiting(&headers, content, &plan).await?;
             waiting.filter(|proof| *proof == Proof::EachPart)
         }
     };
-    let mut made = begin_to_make(job, content, opened, assembly, proof);
-    let first = next(&mut made, job).await?;
+    let mut made = PartStream::begin(job, content, opened, assembly, proof);
+    let first = made.next().await?;
     let Made {
         what: What::Send(piece),
         end: Some(end),
@@ -196,8 +162,8 @@ async fn carry_out(
         return attempt.run(&headers, first, made).await;
     };
     // All of it is one part.
-    let Some(hash) = hash_of(&end, content) else {
-        return Ok(Outcome::Sent(Sent::Changed));
+    let Some(hash) = end.hash(content.hash) else {
+        return Ok(AttemptOutcome::Sent(Sent::Changed));
     };
     let Some(sha256) = piece.sums.sha256 else {
         let why = "the only part has no hash";
@@ -214,30 +180,5 @@ async fn carry_out(
         .put(job.at(), piece.bytes, sha256, &headers)
         .await?;
     let done = Done::in_one(stored, stored_bytes, hash);
-    Ok(Outcome::Sent(Sent::Stored(done)))
-}
-
-/// The hash of what was sent; `None` when the file has changed.
-pub(crate) fn hash_of(end: &End, content: &Content) -> Option<ContentHash> {
-    match end {
-        End::AsPlanned(_) => Some(content.hash),
-        End::Unrested(hash) => Some(*hash),
-        End::Changed => None,
-    }
-}
-
-/// The next part that was made.
-pub(crate) async fn next(
-    made: &mut mpsc::Receiver<Result<Made, Fault>>,
-    job: &Job,
-) -> Result<Made, Fault> {
-    match made.recv().await {
-        Some(made) => made,
-        None => Err(Fault::new(
-            Class::Local,
-            "read",
-            job.path.to_string(),
-            "the reading thread ended early",
-        )),
-    }
+    Ok(AttemptOutcome::Sent(Sent::Stored(done)))
 }

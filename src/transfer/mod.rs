@@ -12,7 +12,7 @@
 //! | file | what it is for |
 //! |---|---|
 //! | `read`, `plan` | the reading that decides |
-//! | `piece`, `raw`, `members` | making parts: the thread that reads again |
+//! | `part_stream`, `piece`, `raw`, `members` | making parts: the thread that reads again |
 //! | `send`, `large`, `parts` | what goes over the wire |
 //! | `trust` | which servers' part copies are believed |
 //! | `copy` | whole objects copied on the server |
@@ -26,6 +26,7 @@ mod delta;
 mod fill;
 mod large;
 mod members;
+mod part_stream;
 mod parts;
 mod piece;
 mod plan;

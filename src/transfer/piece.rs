@@ -69,6 +69,18 @@ pub(crate) enum End {
     Changed,
 }
 
+impl End {
+    /// The hash of what was sent, `planned` if nothing changed; `None` when the file has
+    /// changed.
+    pub(crate) fn hash(&self, planned: ContentHash) -> Option<ContentHash> {
+        match self {
+            Self::AsPlanned(_) => Some(planned),
+            Self::Unrested(hash) => Some(*hash),
+            Self::Changed => None,
+        }
+    }
+}
+
 /// What to make parts of.
 pub(crate) struct Work {
     pub opened: Opened,

@@ -6,7 +6,8 @@
 //! to a file, that lends a program rights or belongs to the computer itself.
 
 use super::content_hash::ContentHash;
-use super::object_key::{ATTRIBUTES, OWN_FOLDER};
+use super::key_escape::OWN_FOLDER;
+use super::object_key::ATTRIBUTES;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::collections::BTreeMap;

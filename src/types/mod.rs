@@ -13,16 +13,21 @@ pub(crate) mod companion;
 mod content_class;
 mod content_hash;
 mod error;
+mod fingerprint;
 mod full_key;
 pub(crate) mod kept_name;
+pub(crate) mod key_escape;
 mod late;
-mod metadata;
+mod meta_bytes;
 pub(crate) mod moment;
 pub(crate) mod object_key;
+mod object_meta;
 mod operation;
 mod origin;
 mod part_layout;
 mod pattern;
+mod pattern_parts;
+mod record;
 pub mod rel_path;
 mod strangers;
 mod taken;
@@ -40,24 +45,24 @@ pub use companion::Bond;
 pub use content_class::{Look, SAMPLE_BYTES};
 pub use content_hash::{ContentHash, Hasher};
 pub use error::{Class, Fatal, FatalKind, Fault, FaultDetail, chain};
+pub use fingerprint::{Fingerprint, Kind};
 pub use full_key::FullKey;
 pub(crate) use full_key::unshortened;
 pub use kept_name::beside;
+pub use key_escape::{OWN_FOLDER, decode, encode};
 pub use late::Late;
-pub use metadata::{
-    FULL_KEY_VALUE_BYTES_MAX, Fingerprint, Kind, META_BYTES_MAX, MetaRefused, ObjectMeta, Record,
-    sent_bytes,
-};
+pub use meta_bytes::{FULL_KEY_VALUE_BYTES_MAX, META_BYTES_MAX, sent_bytes};
 pub use moment::{Moment, parse_moment};
 pub use object_key::{
-    BucketKey, ForeignKey, KEY_BYTES_MAX, MANIFEST_END, MANIFESTS, NEW_KEY_BYTES_MAX, OWN_FOLDER,
-    OWNER_RECORD, RelKey, WRITE_TRIAL, decode, encode, is_own, is_shortened, older_form,
-    shortened_begin,
+    BucketKey, ForeignKey, KEY_BYTES_MAX, MANIFEST_END, MANIFESTS, NEW_KEY_BYTES_MAX, OWNER_RECORD,
+    RelKey, WRITE_TRIAL, is_own, is_shortened, older_form, shortened_begin,
 };
+pub use object_meta::{MetaRefused, ObjectMeta};
 pub use operation::Operation;
 pub use origin::Origin;
 pub use part_layout::{Crc64, Crc64Hasher, Parts, SEGMENTS_MAX, Segment};
 pub use pattern::{Ground, leaves_out_everything, rule};
+pub use record::Record;
 pub use rel_path::{PathRefused, RelPath};
 pub use strangers::{Account, Rights, Stranger, stranger};
 pub use taken::{Reading, Taken};

@@ -5,6 +5,7 @@
 //! into a path. docs/FORMAT.md has the rule for people.
 
 use super::content_hash::ContentHash;
+use super::key_escape::{OWN_FOLDER, OWN_FOLDER_ESCAPED, decode, encode, is_plain_name};
 use super::rel_path::RelPath;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -27,12 +28,6 @@ pub const SHORTENED_MARK: &str = "~kw-";
 /// two paths of one folder do not meet.
 const SHORTENED_HEX_DIGITS: usize = 32;
 
-/// The name of the folder that Keepwatch keeps its own objects in, below the
-/// prefix: those that [`is_own`] names, and no others. A file or folder of the
-/// user's that is called so has another key ([`encode`]); earlier versions of
-/// Keepwatch stored it under its own name ([`ForeignKey::Older`]).
-pub const OWN_FOLDER: &str = ".keepwatch";
-
 /// What manifests are below, in [`OWN_FOLDER`].
 pub const MANIFESTS: &str = "manifests/";
 
@@ -49,9 +44,6 @@ pub const OWNER_RECORD: &str = "owner.json";
 /// What the right to write is tried with, in [`OWN_FOLDER`]. It never becomes an
 /// object.
 pub const WRITE_TRIAL: &str = "check";
-
-/// How [`encode`] writes a user's name that is [`OWN_FOLDER`].
-const OWN_FOLDER_ESCAPED: &str = "%2Ekeepwatch";
 
 /// A path in key form, relative to the source's prefix and never shortened:
 /// `folder/file.csv` for a file or link, `folder/` for a folder.
@@ -322,102 +314,6 @@ pub fn older_form(key: &str) -> Option<String> {
     });
     let old = names.collect::<Vec<_>>().join("/");
     (old != key).then_some(old)
-}
-
-/// Characters that a key must not carry as they are: XML 1.0 has no way to
-/// write most controls, and parsers fold the others (CR, LF, tab) into spaces.
-fn needs_escape(c: char) -> bool {
-    c.is_ascii_control()
-        || ('\u{80}'..='\u{9f}').contains(&c)
-        || matches!(c, '\u{fffe}' | '\u{ffff}')
-}
-
-/// Percent-escape what a key cannot carry; everything else stays readable.
-///
-/// Works name by name, so a folder's key begins the keys of what is in it.
-pub fn encode(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for (number, name) in bytes.split(|byte| *byte == b'/').enumerate() {
-        if number > 0 {
-            out.push('/');
-        }
-        encode_name(name, &mut out);
-    }
-    out
-}
-
-/// A name that is its own key, as nearly all are.
-fn is_plain_name(name: &str) -> bool {
-    !matches!(name, "" | "." | ".." | OWN_FOLDER)
-        && match name.is_ascii() {
-            true => name
-                .bytes()
-                .all(|b| (b' '..=b'~').contains(&b) && b != b'%'),
-            false => !name.contains(|c: char| needs_escape(c) || c == '%'),
-        }
-        && !name.trim().is_empty()
-}
-
-fn encode_name(bytes: &[u8], out: &mut String) {
-    if let Some(plain) = std::str::from_utf8(bytes).ok().filter(|n| is_plain_name(n)) {
-        out.push_str(plain);
-        return;
-    }
-    if bytes == OWN_FOLDER.as_bytes() {
-        out.push_str(OWN_FOLDER_ESCAPED);
-        return;
-    }
-    // The SDK takes a key of nothing but white space for none at all.
-    let is_blank = std::str::from_utf8(bytes).is_ok_and(|text| text.trim().is_empty());
-    let mut at = 0;
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            let len = c.len_utf8();
-            let is_percent_trap = c == '%'
-                && bytes
-                    .get(at + 1..at + 3)
-                    .is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
-            if is_blank || needs_escape(c) || is_percent_trap {
-                for byte in &bytes[at..at + len] {
-                    out.push_str(&format!("%{byte:02X}"));
-                }
-            } else {
-                out.push(c);
-            }
-            at += len;
-        }
-        for byte in chunk.invalid() {
-            out.push_str(&format!("%{byte:02X}"));
-            at += 1;
-        }
-    }
-}
-
-/// Undo [`encode`]. Never fails: a `%` without two hex digits is itself.
-pub fn decode(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escaped = (bytes[at] == b'%')
-            .then(|| bytes.get(at + 1..at + 3))
-            .flatten()
-            .and_then(|two| {
-                let mut byte = [0u8];
-                hex::decode_to_slice(two, &mut byte).ok().map(|()| byte[0])
-            });
-        match escaped {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]

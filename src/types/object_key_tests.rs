@@ -1,6 +1,7 @@
 //! Keys and paths, both ways.
 
 use super::*;
+use crate::types::key_escape::needs_escape;
 use proptest::prelude::*;
 
 fn p(bytes: &[u8]) -> RelPath {

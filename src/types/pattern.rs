@@ -5,11 +5,8 @@
 //! Pure; the caller says what the disk has. Invariant: a pattern that is taken
 //! means at least all that its writer can have meant by it.
 
+use super::pattern_parts::{PatternParts, PatternRefused, escaped, plain, whole, written_well};
 use std::path::{Component, Path, PathBuf};
-
-/// What a backslash makes an ordinary sign of; before any other it is the
-/// separator of a Windows path.
-const ESCAPABLE: &str = "*?[]{}\\#! ,-^~";
 
 /// Where patterns stand, and what the disk says.
 pub struct Ground<'a> {
@@ -23,29 +20,11 @@ pub struct Ground<'a> {
     pub real: &'a dyn Fn(&Path) -> PathBuf,
 }
 
-/// Why a pattern cannot be meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// What is wrong with it, as a clause after the pattern.
-    pub what: String,
-    /// What to write.
-    pub remedy: String,
-}
-
-impl Refused {
-    fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            remedy: remedy.into(),
-        }
-    }
-}
-
 /// The gitignore line that the pattern stands for.
 ///
 /// # Errors
-/// [`Refused`] when it can match nothing in the folder.
-pub fn rule(text: &str, ground: &Ground<'_>) -> Result<String, Refused> {
+/// [`PatternRefused`] when it can match nothing in the folder.
+pub fn rule(text: &str, ground: &Ground<'_>) -> Result<String, PatternRefused> {
     let (bang, body) = match text.strip_prefix('!') {
         Some(body) => ("!", body),
         None => ("", text),
@@ -65,7 +44,7 @@ pub fn rule(text: &str, ground: &Ground<'_>) -> Result<String, Refused> {
     if path.split('/').any(|name| name == "..") {
         return Err(climbing(&path, is_full, ground));
     }
-    let parts = Parts::of(&path)?;
+    let parts = PatternParts::of(&path)?;
     if parts.names.is_empty() {
         return Err(whole());
     }
@@ -110,61 +89,8 @@ pub fn leaves_out_everything<T: AsRef<str>>(rules: &[T]) -> Option<usize> {
     last_back.is_none_or(|back| back < found).then_some(found)
 }
 
-/// A pattern by its names, without what `./` and `/./` add.
-struct Parts {
-    names: Vec<String>,
-    /// It began with `./`.
-    is_here: bool,
-    /// It ended in `/`: folders alone are meant.
-    is_folder: bool,
-}
-
-impl Parts {
-    fn of(path: &str) -> Result<Self, Refused> {
-        let is_here = path == "." || path.starts_with("./");
-        let body = path.strip_prefix('/').unwrap_or(path);
-        let is_folder = body.ends_with('/') || body.ends_with("/.");
-        let body = body.strip_suffix('/').unwrap_or(body);
-        let names: Vec<&str> = body.split('/').collect();
-        let is_empty = names == [""];
-        if names.contains(&"") && !is_empty {
-            let single: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
-            let slash = if path.starts_with('/') { "/" } else { "" };
-            return Err(Refused::new(
-                "has two / in a row and matches nothing",
-                format!("write \"{slash}{}\"", single.join("/")),
-            ));
-        }
-        let names: Vec<String> = names
-            .into_iter()
-            .filter(|name| !matches!(*name, "" | "."))
-            .map(str::to_owned)
-            .collect();
-        Ok(Self {
-            names,
-            is_here,
-            is_folder,
-        })
-    }
-
-    /// gitignore looks for it at one place only.
-    fn is_anchored(&self) -> bool {
-        self.names.len() > 1
-    }
-
-    fn text(&self) -> String {
-        let folder = if self.is_folder { "/" } else { "" };
-        format!("{}{folder}", self.names.join("/"))
-    }
-
-    /// The beginning in which no sign is special, as names on disk.
-    fn plain(&self) -> Vec<String> {
-        self.names.iter().map_while(|name| plain(name)).collect()
-    }
-}
-
 /// A path with `..` in it, which gitignore never matches.
-fn climbing(path: &str, is_full: bool, ground: &Ground<'_>) -> Refused {
+fn climbing(path: &str, is_full: bool, ground: &Ground<'_>) -> PatternRefused {
     let folder = names_of(ground.folder).unwrap_or_default();
     let mut flat = if is_full { Vec::new() } else { folder.clone() };
     for name in path.split('/') {
@@ -182,92 +108,20 @@ fn climbing(path: &str, is_full: bool, ground: &Ground<'_>) -> Refused {
                 .to_owned()
         }
     };
-    Refused::new(
+    PatternRefused::new(
         "has `..` in it and matches nothing: patterns begin at the folder that is backed up",
         remedy,
     )
 }
 
-/// A name of a pattern as it is on disk; `None` where a sign in it is special.
-fn plain(name: &str) -> Option<String> {
-    let mut out = String::with_capacity(name.len());
-    let mut signs = name.chars();
-    while let Some(sign) = signs.next() {
-        match sign {
-            '\\' => out.push(signs.next()?),
-            '*' | '?' | '[' | '{' => return None,
-            sign => out.push(sign),
-        }
-    }
-    Some(out)
-}
-
-/// A name of the disk as a pattern has it.
-fn escaped(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for sign in name.chars() {
-        if matches!(sign, '*' | '?' | '[' | ']' | '{' | '}' | '\\') {
-            out.push('\\');
-        }
-        out.push(sign);
-    }
-    out
-}
-
-/// What no pattern should look like, wherever it points.
-fn written_well(body: &str) -> Result<(), Refused> {
-    if body.is_empty() {
-        return Err(Refused::new(
-            "is empty and matches nothing",
-            "write a gitignore pattern like \"*.tmp\" or \"/Scans/\", or leave it out",
-        ));
-    }
-    if body.starts_with(char::is_whitespace) {
-        return Err(Refused::new(
-            "begins with a blank, and only names that do so match",
-            format!(
-                "write \"{}\" (for a name that begins with a blank write \"\\{}\")",
-                body.trim_start(),
-                body.trim_end()
-            ),
-        ));
-    }
-    if let Some(at) = windows_separator(body) {
-        return Err(Refused::new(
-            "has a backslash in it; patterns separate folders with / on every system",
-            format!(
-                "write / in its place: \"{}/{}\"",
-                &body[..at],
-                body[at + 1..].replace('\\', "/")
-            ),
-        ));
-    }
-    Ok(())
-}
-
-/// Where a backslash stands that makes no special sign an ordinary one.
-fn windows_separator(pattern: &str) -> Option<usize> {
-    let mut signs = pattern.char_indices();
-    while let Some((at, sign)) = signs.next() {
-        if sign == '\\'
-            && signs
-                .next()
-                .is_none_or(|(_, next)| !ESCAPABLE.contains(next))
-        {
-            return Some(at);
-        }
-    }
-    None
-}
-
 /// `~/x` as a full path.
-fn expanded(path: &str, ground: &Ground<'_>) -> Result<Option<String>, Refused> {
+fn expanded(path: &str, ground: &Ground<'_>) -> Result<Option<String>, PatternRefused> {
     let Some(rest) = path.strip_prefix("~/") else {
         return Ok(None);
     };
     let home = ground.home.and_then(names_of);
     let Some(home) = home else {
-        return Err(Refused::new(
+        return Err(PatternRefused::new(
             "begins with `~`, and this account has no home folder",
             "write the path inside the folder that is backed up, like \"/private/\"",
         ));
@@ -296,17 +150,13 @@ fn names_of(path: &Path) -> Option<Vec<&str>> {
     Some(names)
 }
 
-fn whole() -> Refused {
-    Refused::new(
-        "is the whole folder: nothing of it would be backed up",
-        "name what is in it, like \"/private/\"; to back up nothing of it, remove its [[source]]",
-    )
-}
-
 /// The part below the folder of a full path that lies in it.
-fn inside(parts: &Parts, ground: &Ground<'_>) -> Result<Option<Parts>, Refused> {
+fn inside(
+    parts: &PatternParts,
+    ground: &Ground<'_>,
+) -> Result<Option<PatternParts>, PatternRefused> {
     let plain_names = parts.plain();
-    let below = |names: Vec<String>| Parts {
+    let below = |names: Vec<String>| PatternParts {
         names,
         is_here: true,
         is_folder: parts.is_folder,
@@ -347,7 +197,11 @@ fn inside(parts: &Parts, ground: &Ground<'_>) -> Result<Option<Parts>, Refused> 
 
 /// Refuse a full path that leads elsewhere. One that may as well be a path in
 /// the folder is taken for that.
-fn outside(parts: &Parts, is_of_home: bool, ground: &Ground<'_>) -> Result<(), Refused> {
+fn outside(
+    parts: &PatternParts,
+    is_of_home: bool,
+    ground: &Ground<'_>,
+) -> Result<(), PatternRefused> {
     let Some(first) = parts.names.first().and_then(|name| plain(name)) else {
         return Ok(());
     };
@@ -366,7 +220,7 @@ fn outside(parts: &Parts, is_of_home: bool, ground: &Ground<'_>) -> Result<(), R
     }
     let full = format!("/{}", parts.text());
     if is_around {
-        return Err(Refused::new(
+        return Err(PatternRefused::new(
             format!(
                 "is a folder around {}, and matches nothing in it",
                 ground.folder.display()
@@ -375,7 +229,7 @@ fn outside(parts: &Parts, is_of_home: bool, ground: &Ground<'_>) -> Result<(), R
         ));
     }
     let last = parts.names.last().map_or("", String::as_str);
-    Err(Refused::new(
+    Err(PatternRefused::new(
         format!(
             "is {full}, which is not in {}, and matches nothing there",
             ground.folder.display()
@@ -391,7 +245,7 @@ fn outside(parts: &Parts, is_of_home: bool, ground: &Ground<'_>) -> Result<(), R
 }
 
 /// Refuse a path that begins with the folder's own name and not below it.
-fn own_name(parts: &Parts, ground: &Ground<'_>) -> Result<(), Refused> {
+fn own_name(parts: &PatternParts, ground: &Ground<'_>) -> Result<(), PatternRefused> {
     let first = parts.names.first().and_then(|name| plain(name));
     let own = ground.folder.file_name().and_then(|name| name.to_str());
     let (Some(first), Some(own)) = (first, own) else {
@@ -400,12 +254,12 @@ fn own_name(parts: &Parts, ground: &Ground<'_>) -> Result<(), Refused> {
     if first != own || (ground.is_there)(&ground.folder.join(own)) {
         return Ok(());
     }
-    let rest = Parts {
+    let rest = PatternParts {
         names: parts.names[1..].to_vec(),
         is_here: true,
         is_folder: parts.is_folder,
     };
-    Err(Refused::new(
+    Err(PatternRefused::new(
         format!("begins with the name of the folder {own} itself, which is not in it once more"),
         format!(
             "write \"/{}\": patterns begin inside the folder",

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 /// A source `/srv/office` (really `/data/disk1/office`) of anna's, in which `home`
 /// and `plain` stand.
-fn rule_in(folder: &str, text: &str) -> Result<String, Refused> {
+fn rule_in(folder: &str, text: &str) -> Result<String, PatternRefused> {
     let is_there = |path: &Path| {
         let path = path.to_str().unwrap();
         [
@@ -36,7 +36,7 @@ fn rule_in(folder: &str, text: &str) -> Result<String, Refused> {
     )
 }
 
-fn ruled(text: &str) -> Result<String, Refused> {
+fn ruled(text: &str) -> Result<String, PatternRefused> {
     rule_in("/srv/office", text)
 }
 

@@ -3,8 +3,10 @@
 //! It never lets a control character of a file's name through: a name with a
 //! line break must not be able to forge a line of the report.
 
+use icu_normalizer::DecomposingNormalizerBorrowed;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// The longest foreign text (path, reason, remedy) shown whole. Longer than
@@ -151,7 +153,7 @@ pub(crate) fn ascii(text: &str) -> String {
             ' '..='~' => out.push(c),
             _ if c.is_control() => out.push('?'),
             _ => match spelled(c) {
-                Some(spelling) => out.push_str(spelling),
+                Some(spelling) => out.push_str(&spelling),
                 None => {
                     let _ = write!(out, "{}", c.escape_unicode());
                 }
@@ -161,59 +163,43 @@ pub(crate) fn ascii(text: &str) -> String {
     out
 }
 
-/// The customary ASCII spelling of letters of European languages.
-fn spelled(c: char) -> Option<&'static str> {
-    Some(match c {
+/// The customary ASCII spelling of letters of European languages: their own, else the
+/// letter without its marks.
+fn spelled(c: char) -> Option<Cow<'static, str>> {
+    let own = match c {
         'ä' | 'æ' => "ae",
-        'ö' | 'œ' => "oe",
+        'ö' | 'œ' | 'ø' => "oe",
         'ü' => "ue",
-        'Ä' | 'Æ' => "Ae",
-        'Ö' | 'Œ' => "Oe",
-        'Ü' => "Ue",
-        'ß' => "ss",
         'å' => "aa",
+        'Ä' | 'Æ' => "Ae",
+        'Ö' | 'Œ' | 'Ø' => "Oe",
+        'Ü' => "Ue",
         'Å' => "Aa",
-        'ø' => "oe",
-        'Ø' => "Oe",
-        'á' | 'à' | 'â' | 'ã' | 'ă' | 'ą' | 'ā' => "a",
-        'Á' | 'À' | 'Â' | 'Ã' | 'Ă' | 'Ą' | 'Ā' => "A",
-        'ç' | 'ć' | 'č' => "c",
-        'Ç' | 'Ć' | 'Č' => "C",
-        'ď' | 'đ' | 'ð' => "d",
-        'Ď' | 'Đ' | 'Ð' => "D",
-        'é' | 'è' | 'ê' | 'ë' | 'ę' | 'ě' | 'ē' | 'ė' => "e",
-        'É' | 'È' | 'Ê' | 'Ë' | 'Ę' | 'Ě' | 'Ē' | 'Ė' => "E",
-        'ğ' | 'ģ' => "g",
-        'Ğ' | 'Ģ' => "G",
-        'í' | 'ì' | 'î' | 'ï' | 'ī' | 'į' | 'ı' => "i",
-        'Í' | 'Ì' | 'Î' | 'Ï' | 'Ī' | 'Į' | 'İ' => "I",
-        'ł' | 'ľ' | 'ļ' => "l",
-        'Ł' | 'Ľ' | 'Ļ' => "L",
-        'ñ' | 'ń' | 'ň' | 'ņ' => "n",
-        'Ñ' | 'Ń' | 'Ň' | 'Ņ' => "N",
-        'ó' | 'ò' | 'ô' | 'õ' | 'ő' | 'ō' => "o",
-        'Ó' | 'Ò' | 'Ô' | 'Õ' | 'Ő' | 'Ō' => "O",
-        'ř' => "r",
-        'Ř' => "R",
-        'ś' | 'š' | 'ş' | 'ș' => "s",
-        'Ś' | 'Š' | 'Ş' | 'Ș' => "S",
-        'ť' | 'ţ' | 'ț' => "t",
-        'Ť' | 'Ţ' | 'Ț' => "T",
+        'ß' => "ss",
+        'đ' | 'ð' => "d",
+        'Đ' | 'Ð' => "D",
+        'ı' => "i",
+        'ł' => "l",
+        'Ł' => "L",
         'þ' => "th",
         'Þ' => "Th",
-        'ú' | 'ù' | 'û' | 'ů' | 'ű' | 'ū' | 'ų' => "u",
-        'Ú' | 'Ù' | 'Û' | 'Ů' | 'Ű' | 'Ū' | 'Ų' => "U",
-        'ý' | 'ÿ' => "y",
-        'Ý' => "Y",
-        'ź' | 'ż' | 'ž' => "z",
-        'Ź' | 'Ż' | 'Ž' => "Z",
         '‘' | '’' => "'",
         '“' | '”' | '„' => "\"",
         '–' | '—' => "-",
         '…' => "...",
         '\u{a0}' => " ",
-        _ => return None,
-    })
+        _ => return without_marks(c),
+    };
+    Some(own.into())
+}
+
+/// The ASCII letter that carries marks in `c`.
+fn without_marks(c: char) -> Option<Cow<'static, str>> {
+    let parts = DecomposingNormalizerBorrowed::new_nfd().normalize_iter(std::iter::once(c));
+    let mut parts = parts.into_iter();
+    let letter = parts.next().filter(char::is_ascii_alphabetic)?;
+    let is_mark = |part: char| ('\u{300}'..='\u{36f}').contains(&part);
+    parts.all(is_mark).then(|| letter.to_string().into())
 }
 
 #[cfg(test)]

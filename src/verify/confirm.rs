@@ -13,8 +13,8 @@ use crate::types::Fault;
 const WHOLE_TRIES: usize = 5;
 
 impl VerifyContext {
-    /// Something seems wrong: what may be our own doing has to wait for a second
-    /// look, everything else gets it now.
+    /// Something seems wrong. What a worker of this computer may be doing right now is
+    /// checked again after a pause, everything else at once.
     pub(super) async fn settle(
         &self,
         check: &VersionCheck,
@@ -26,7 +26,7 @@ impl VerifyContext {
         self.confirm(check, wrong).await
     }
 
-    /// Look once more whether it is as it seems, and say all about it.
+    /// Check once more whether it is really wrong, and gather all that can be said.
     pub(super) async fn confirm(
         &self,
         check: &VersionCheck,
@@ -38,7 +38,7 @@ impl VerifyContext {
             if judge::has_changed(&check.expect, record.as_ref()) {
                 return Ok(CheckOutcome::Moving);
             }
-            // The list was read before the pause: it must still be so after it.
+            // The list was read before the pause, and may have changed since.
             if judge::may_be_ours(damage) && !self.is_still_newest(&check.listed).await? {
                 return Ok(CheckOutcome::Moving);
             }

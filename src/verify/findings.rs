@@ -1,7 +1,6 @@
 //! What `verify` is asked and what it finds, in words for an owner.
 //!
-//! Pure values that travel over the control socket and into reports. The
-//! looking itself is `recovery`'s; mending is `tasks`'.
+//! Pure values that travel over the control socket and into reports.
 
 use crate::types::{Fatal, Fault, Taken, VersionId, id_or_empty, parse_bytes};
 use serde::{Deserialize, Serialize};

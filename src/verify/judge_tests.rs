@@ -49,7 +49,7 @@ fn versions_of(versions: &[ListedVersion]) -> Option<KeyVersions> {
     Some(all)
 }
 
-fn told(next: Next) -> String {
+fn describe(next: Next) -> String {
     match next {
         Next::Nothing => "nothing".into(),
         Next::Wrong((damage, _), _) => format!("{damage:?}"),
@@ -150,7 +150,7 @@ fn a_record_and_its_versions() {
         ("never there", None, vec![], "nothing"),
     ] {
         let next = by_listing(record, versions_of(&versions).as_ref());
-        assert_eq!(told(next), want, "{name}");
+        assert_eq!(describe(next), want, "{name}");
     }
 }
 

@@ -28,9 +28,9 @@ impl VerifyContext {
         let mut stop = self.stop.clone();
         match shadowed_version::find(&self.store, &self.origin, &over, &mut stop).await {
             Ok(None) => Ok(None),
-            Ok(Some(ours)) => {
+            Ok(Some(shadowed)) => {
                 let mut why = "another program's object lies over it in the bucket; the newest version that Keepwatch wrote lies beneath".to_owned();
-                if let Some((_, also)) = self.damage_of(check, ours).await? {
+                if let Some((_, also)) = self.damage_of(check, shadowed).await? {
                     why = format!("{why}, and is damaged: {also}");
                 }
                 Ok(Some((Damage::Overwritten, why)))
@@ -47,7 +47,7 @@ impl VerifyContext {
     async fn damage_of(
         &self,
         check: &VersionCheck,
-        ours: ShadowedVersion,
+        shadowed: ShadowedVersion,
     ) -> Result<Option<Wrong>, Fault> {
         let Chosen {
             key,
@@ -57,7 +57,7 @@ impl VerifyContext {
             modified_ms,
             storage_class,
             ..
-        } = ours.chosen;
+        } = shadowed.chosen;
         let listed = ListedVersion {
             key,
             version_id,

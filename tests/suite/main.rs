@@ -44,6 +44,9 @@ mod moments;
 mod moto;
 mod moto_cold;
 mod moto_office;
+#[cfg(target_os = "linux")]
+#[path = "../../crates/vault/tests/support/needs.rs"]
+mod needs;
 mod network;
 mod office;
 mod pages;

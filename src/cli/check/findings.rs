@@ -7,7 +7,7 @@ use serde::Serialize;
 /// How one check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Verdict {
+pub(crate) enum Severity {
     Good,
     Warning,
     Bad,
@@ -15,23 +15,23 @@ pub(crate) enum Verdict {
 
 /// One line of the answer.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Finding {
-    pub(crate) verdict: Verdict,
-    /// What was looked at.
+pub(crate) struct CheckFinding {
+    pub(crate) verdict: Severity,
+    /// What was contents at.
     pub(crate) about: String,
     /// What was found, and what to do.
     pub(crate) text: String,
 }
 
 #[derive(Default)]
-pub(crate) struct Findings(pub(crate) Vec<Finding>, show::Told);
+pub(crate) struct Findings(pub(crate) Vec<CheckFinding>, show::Told);
 
 /// Under this name stands what all buckets fail for.
 pub(crate) const SERVER: &str = "server and credentials";
 
 impl Findings {
-    pub(crate) fn add(&mut self, verdict: Verdict, about: &str, text: impl Into<String>) {
-        self.0.push(Finding {
+    pub(crate) fn add(&mut self, verdict: Severity, about: &str, text: impl Into<String>) {
+        self.0.push(CheckFinding {
             verdict,
             about: about.to_owned(),
             text: text.into(),
@@ -47,17 +47,17 @@ impl Findings {
         );
         if !is_of_all {
             let line = self.1.line(fault);
-            self.add(Verdict::Bad, about, line);
+            self.add(Severity::Bad, about, line);
             return false;
         }
         let told = format!("{} (what to do: {})", fault.cause, fault.hint);
         if !self.0.iter().any(|finding| finding.text == told) {
-            self.add(Verdict::Bad, SERVER, told);
+            self.add(Severity::Bad, SERVER, told);
         }
         self.add(
-            Verdict::Bad,
+            Severity::Bad,
             about,
-            format!("could not be looked at, as said under `{SERVER}`"),
+            format!("could not be contents at, as said under `{SERVER}`"),
         );
         true
     }

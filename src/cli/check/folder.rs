@@ -1,7 +1,7 @@
 //! Whether a source's folder can be backed up: what is in it, what its rules leave
 //! out, and whether all of it can be watched.
 
-use super::findings::{Findings, Verdict};
+use super::findings::{Findings, Severity};
 use super::rules;
 use crate::config::SourceConfig;
 use crate::files;
@@ -17,59 +17,64 @@ pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {
         let source = source.clone();
         tokio::task::spawn_blocking(move || look(&source)).await
     };
-    let looked = match look {
-        Ok(Ok(looked)) => looked,
-        Ok(Err(fatal)) => return findings.add(Verdict::Bad, &about, fatal.to_string()),
-        Err(error) => return findings.add(Verdict::Bad, &about, error.to_string()),
+    let contents = match look {
+        Ok(Ok(contents)) => contents,
+        Ok(Err(fatal)) => return findings.add(Severity::Bad, &about, fatal.to_string()),
+        Err(error) => return findings.add(Severity::Bad, &about, error.to_string()),
     };
     findings.add(
-        Verdict::Good,
+        Severity::Good,
         &about,
         format!(
             "{} holds {} in {}",
             source.path.display(),
-            types::amount(looked.files, "file"),
-            types::amount(looked.folders, "folder")
+            types::amount(contents.files, "file"),
+            types::amount(contents.folders, "folder")
         ),
     );
-    for fault in &looked.faults {
-        findings.add(Verdict::Warning, &about, fault.to_string());
+    for fault in &contents.faults {
+        findings.add(Severity::Warning, &about, fault.to_string());
     }
-    let unnamed = looked.faults_total - looked.faults.len() as u64;
+    let unnamed = contents.faults_total - contents.faults.len() as u64;
     if unnamed > 0 {
         let text = format!("{} more like these", types::number(unnamed));
-        findings.add(Verdict::Warning, &about, text);
+        findings.add(Severity::Warning, &about, text);
     }
-    if looked.special > 0 {
+    if contents.special > 0 {
         findings.add(
-            Verdict::Warning,
+            Severity::Warning,
             &about,
             format!(
                 "{} are left out: sockets, pipes and devices have no content to back up",
-                types::amount(looked.special, "special file")
+                types::amount(contents.special, "special file")
             ),
         );
     }
-    for (verdict, text) in &looked.rules {
+    for (verdict, text) in &contents.rules {
         findings.add(*verdict, &about, text.as_str());
     }
+    watches(findings, &about, contents.folders);
+}
+
+/// Whether all of its folders can be watched.
+fn watches(findings: &mut Findings, about: &str, folders: u64) {
     let Some(limits) = os::watch_limits() else {
         return;
     };
-    let enough = looked.folders < limits.watches.value;
+    let enough = folders < limits.watches.value;
     findings.add(
-        if enough { Verdict::Good } else { Verdict::Bad },
-        &about,
+        if enough { Severity::Good } else { Severity::Bad },
+        about,
         if enough {
             format!(
                 "{} of {} possible watches are needed",
-                types::number(looked.folders + 1),
+                types::number(folders + 1),
                 types::number(limits.watches.value)
             )
         } else {
             format!(
                 "{} watches are needed, but this computer allows {}; what is not watched is scanned on a period. Raise the limit: {}",
-                types::number(looked.folders + 1),
+                types::number(folders + 1),
                 types::number(limits.watches.value),
                 limits.watches.remedy()
             )
@@ -78,35 +83,35 @@ pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {
 }
 
 #[derive(Default)]
-struct Looked {
+struct FolderContents {
     files: u64,
     folders: u64,
     special: u64,
-    /// What could not be looked at, at most [`FAULTS_MAX`].
+    /// What could not be contents at, at most [`FAULTS_MAX`].
     faults: Vec<Fault>,
     faults_total: u64,
     /// What each rule comes to.
-    rules: Vec<(Verdict, String)>,
+    rules: Vec<(Severity, String)>,
 }
 
 /// Faults shown per source.
 const FAULTS_MAX: usize = 20;
 
-fn look(source: &SourceConfig) -> Result<Looked, Fatal> {
+fn look(source: &SourceConfig) -> Result<FolderContents, Fatal> {
     files::root_state(&source.path)?;
     let rules = Rules::new(&source.path, &source.exclude)?;
     let compress = Compress::new(&source.compress)?;
     let mut left_out = RuleCounts::new(&source.path, &source.exclude);
     let mut compressed = RuleCounts::new(&source.path, &source.compress);
-    let mut looked = Looked::default();
+    let mut contents = FolderContents::default();
     let mut walk = files::walk(&source.path, &RelPath::root(), &rules).noting();
     while let Some(entry) = walk.next() {
         match entry {
             Ok(entry) => match entry.fingerprint.kind {
-                Kind::Folder => looked.folders += 1,
-                Kind::Special => looked.special += 1,
+                Kind::Folder => contents.folders += 1,
+                Kind::Special => contents.special += 1,
                 kind => {
-                    looked.files += 1;
+                    contents.files += 1;
                     if kind == Kind::File {
                         let (path, bytes) = (entry.path(), entry.fingerprint.size_bytes);
                         compressed.stored(&compress, &path, bytes);
@@ -114,16 +119,16 @@ fn look(source: &SourceConfig) -> Result<Looked, Fatal> {
                 }
             },
             Err(broken) => {
-                looked.faults_total += 1;
-                if looked.faults.len() < FAULTS_MAX {
-                    looked.faults.push(broken.fault);
+                contents.faults_total += 1;
+                if contents.faults.len() < FAULTS_MAX {
+                    contents.faults.push(broken.fault);
                 }
             }
         }
         left_out.add(walk.take_noted());
     }
     left_out.add(walk.take_noted());
-    looked.rules = rules::lines("exclude", &left_out);
-    looked.rules.extend(rules::lines("compress", &compressed));
-    Ok(looked)
+    contents.rules = rules::lines("exclude", &left_out);
+    contents.rules.extend(rules::lines("compress", &compressed));
+    Ok(contents)
 }

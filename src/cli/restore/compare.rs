@@ -1,8 +1,8 @@
 //! `keepwatch restore --dry-run` and `--diff`: what would be done, and what differs.
 //! Nothing is written, and no file's content is downloaded.
 
-use super::done::Part;
 use super::moments::{as_of, moment_json};
+use super::part::Part;
 use super::summary::covered_line;
 use crate::cli::exit_code::{COMPLETE, DIFFERENT, FAILED, PARTIAL};
 use crate::cli::origins::Depot;

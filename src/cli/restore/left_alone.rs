@@ -1,7 +1,7 @@
 //! What a restore leaves alone.
 
 use super::compare;
-use super::done::Part;
+use super::part::Part;
 use crate::cli::origins::Depot;
 use crate::history::Selector;
 use crate::restore::{Against, Bounded, Comparison, only_in_folder};

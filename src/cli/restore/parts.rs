@@ -1,6 +1,6 @@
 //! What is restored where: each source's part of what was asked for.
 
-use super::done::Part;
+use super::part::Part;
 use crate::cli::args::RestoreArgs;
 use crate::cli::origins::{Depot, Named, folder_names};
 use crate::cli::stamp::stamp;

@@ -1,7 +1,7 @@
 //! What a restore came to, in words and as JSON.
 
-use super::done::{Done, unmatched};
 use super::moments::{as_of, moment_json};
+use super::part::{PartResult, unmatched};
 use super::parts::meant_perhaps;
 use crate::cli::origins::Depot;
 use crate::cli::stamp::stamp;
@@ -21,7 +21,7 @@ const UNRESTED_NAMED_MAX: usize = 20;
 const COVERED_NAMED_MAX: usize = 100;
 
 /// The whole result for programs.
-pub(super) fn json(depot: &Depot, done: &[Done], moment: Option<Moment>) -> Value {
+pub(super) fn json(depot: &Depot, done: &[PartResult], moment: Option<Moment>) -> Value {
     let sources: Vec<Value> = done
         .iter()
         .map(|one| {
@@ -58,43 +58,12 @@ pub(super) fn json(depot: &Depot, done: &[Done], moment: Option<Moment>) -> Valu
 }
 
 /// The result for people.
-pub(super) fn print(depot: &Depot, done: &[Done]) {
-    let has_found = |one: &Done| {
-        one.result
-            .as_ref()
-            .map_or(true, |restored| restored.found() > 0)
-    };
-    let found_any = done.iter().any(has_found);
+pub(super) fn print(depot: &Depot, done: &[PartResult]) {
     for one in done {
-        // Of a source that has nothing of what was named there is nothing to say.
-        let says_more =
-            |restored: &Restored| lines(restored, depot).len() > 1 || one.left_alone.is_some();
-        if !one.what.is_empty() && !has_found(one) && !one.result.as_ref().is_ok_and(says_more) {
-            continue;
-        }
-        let origin = &one.named.origin;
-        println!(
-            "{}  from {}/{}  {}",
-            types::clean(&one.named.name),
-            types::clean(&origin.bucket),
-            types::clean(&origin.prefix),
-            as_of(one.moment, depot)
-        );
-        println!("  into {}", types::clean(&one.to.display().to_string()));
-        match &one.result {
-            Ok(restored) => {
-                for line in lines(restored, depot)
-                    .into_iter()
-                    .chain(beside(one, restored))
-                {
-                    println!("  {line}");
-                }
-            }
-            Err(fatal) => println!("  NOT RESTORED: {}", types::clean(&fatal.cause)),
-        }
+        print_one(depot, one);
     }
     // Why nothing at all was found is told as a failure.
-    if !found_any {
+    if !done.iter().any(has_found) {
         return;
     }
     for text in unmatched(done) {
@@ -108,7 +77,47 @@ pub(super) fn print(depot: &Depot, done: &[Done]) {
             near.map_or_else(String::new, |near| format!(" ({near})"))
         );
     }
-    let words = if is_whole(done) {
+    println!("{}", verdict(done));
+}
+
+fn has_found(one: &PartResult) -> bool {
+    one.result
+        .as_ref()
+        .map_or(true, |restored| restored.found() > 0)
+}
+
+fn print_one(depot: &Depot, one: &PartResult) {
+    // Of a source that has nothing of what was named there is nothing to say.
+    let says_more =
+        |restored: &Restored| lines(restored, depot).len() > 1 || one.left_alone.is_some();
+    if !one.what.is_empty() && !has_found(one) && !one.result.as_ref().is_ok_and(says_more) {
+        return;
+    }
+    let origin = &one.named.origin;
+    println!(
+        "{}  from {}/{}  {}",
+        types::clean(&one.named.name),
+        types::clean(&origin.bucket),
+        types::clean(&origin.prefix),
+        as_of(one.moment, depot)
+    );
+    println!("  into {}", types::clean(&one.to.display().to_string()));
+    match &one.result {
+        Ok(restored) => {
+            for line in lines(restored, depot)
+                .into_iter()
+                .chain(beside(one, restored))
+            {
+                println!("  {line}");
+            }
+        }
+        Err(fatal) => println!("  NOT RESTORED: {}", types::clean(&fatal.cause)),
+    }
+}
+
+/// The last line.
+fn verdict(done: &[PartResult]) -> &'static str {
+    if is_whole(done) {
         "All is well: everything that was asked for is there, and every file was checked."
     } else if holds(done, Restored::is_all_there) {
         "Everything that was asked for is there, and every file was checked. LOOK AT the files that are named above: they have another time or mode now, or lack attributes, or another program has put something over them in the bucket."
@@ -116,12 +125,11 @@ pub(super) fn print(depot: &Depot, done: &[Done]) {
         "NOT everything that was asked for is there: see above. Running it again goes on where it ended."
     } else {
         "NOT everything that was asked for is there: see above."
-    };
-    println!("{words}");
+    }
 }
 
 /// Something failed that may work the next time.
-fn may_go_on(one: &Done) -> bool {
+fn may_go_on(one: &PartResult) -> bool {
     one.result
         .as_ref()
         .map_or(true, |restored| restored.failed.total > 0)
@@ -140,13 +148,13 @@ pub(super) fn covered_line(covered: &Covered, fate: &str, depot: &Depot) -> Stri
     )
 }
 
-fn is_whole(done: &[Done]) -> bool {
+fn is_whole(done: &[PartResult]) -> bool {
     holds(done, Restored::is_complete)
 }
 
-fn holds(done: &[Done], is_so: impl Fn(&Restored) -> bool) -> bool {
-    let ok = |one: &Done| one.result.as_ref().is_ok_and(&is_so);
-    let found = |one: &Done| {
+fn holds(done: &[PartResult], is_so: impl Fn(&Restored) -> bool) -> bool {
+    let ok = |one: &PartResult| one.result.as_ref().is_ok_and(&is_so);
+    let found = |one: &PartResult| {
         one.result
             .as_ref()
             .is_ok_and(|restored| restored.found() > 0)
@@ -155,7 +163,7 @@ fn holds(done: &[Done], is_so: impl Fn(&Restored) -> bool) -> bool {
 }
 
 /// What a restore in place did to what was there.
-fn beside(one: &Done, restored: &Restored) -> Vec<String> {
+fn beside(one: &PartResult, restored: &Restored) -> Vec<String> {
     let mut lines = Vec::new();
     if restored.replaced_stored > 0 {
         lines.push(format!(
@@ -209,6 +217,27 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
             types::amount(restored.skipped_foreign, "object")
         ));
     }
+    lines.extend(to_look_at(restored, depot));
+    for (total, words) in [
+        (
+            restored.already_there.total,
+            "differ from what is there already, which was kept (--overwrite replaces it)",
+        ),
+        (
+            restored.failed.total,
+            "failed; each is named above with its reason",
+        ),
+    ] {
+        if total > 0 {
+            lines.push(format!("NOT RESTORED: {} {words}", types::number(total)));
+        }
+    }
+    lines
+}
+
+/// What somebody has to look at though it was restored.
+fn to_look_at(restored: &Restored, depot: &Depot) -> Vec<String> {
+    let mut lines = Vec::new();
     for covered in restored.covered.items.iter().take(COVERED_NAMED_MAX) {
         lines.push(covered_line(covered, "was restored", depot));
     }
@@ -237,6 +266,13 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
             types::amount(restored.left_out.total, "file")
         ));
     }
+    lines.extend(torn(restored));
+    lines
+}
+
+/// Files that were being written all the time when they were backed up.
+fn torn(restored: &Restored) -> Vec<String> {
+    let mut lines = Vec::new();
     for path in restored.unrested.items.iter().take(UNRESTED_NAMED_MAX) {
         lines.push(format!(
             "LOOK AT {}: it was being written all the time when it was backed up",
@@ -252,20 +288,6 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
             "LOOK AT {} more like that",
             types::amount(unnamed, "file")
         ));
-    }
-    for (total, words) in [
-        (
-            restored.already_there.total,
-            "differ from what is there already, which was kept (--overwrite replaces it)",
-        ),
-        (
-            restored.failed.total,
-            "failed; each is named above with its reason",
-        ),
-    ] {
-        if total > 0 {
-            lines.push(format!("NOT RESTORED: {} {words}", types::number(total)));
-        }
     }
     lines
 }

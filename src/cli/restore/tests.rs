@@ -17,8 +17,8 @@ fn named(name: &str, root: Option<&str>) -> Named {
     }
 }
 
-fn done(unmatched: &[&str]) -> Done {
-    Done {
+fn done(unmatched: &[&str]) -> PartResult {
+    PartResult {
         named: named("a", None),
         what: Vec::new(),
         to: PathBuf::new(),

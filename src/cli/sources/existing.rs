@@ -4,7 +4,8 @@
 //! it, and of what is there one value alone is replaced, where a folder has to make
 //! room for its neighbours.
 
-use super::config::{Store, quoted};
+use super::quote::quoted;
+use super::store::CopiesPlace;
 use crate::manifest::Demands;
 use crate::types::{Fatal, chain};
 use std::io::{ErrorKind, Read as _};
@@ -17,10 +18,10 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What the file has.
 #[derive(Debug)]
-pub(super) struct Existing {
+pub(super) struct ExistingFile {
     text: String,
-    pub(super) store: Store,
-    pub(super) sources: Vec<There>,
+    pub(super) store: CopiesPlace,
+    pub(super) sources: Vec<ExistingSource>,
     pub(super) topic_arn: Option<String>,
     pub(super) has_notify: bool,
     pub(super) demands: Demands,
@@ -28,7 +29,7 @@ pub(super) struct Existing {
 
 /// A source of it.
 #[derive(Debug)]
-pub(super) struct There {
+pub(super) struct ExistingSource {
     pub(super) name: String,
     pub(super) folder: PathBuf,
     pub(super) bucket: String,
@@ -37,11 +38,11 @@ pub(super) struct There {
     span: Option<Range<usize>>,
 }
 
-impl Existing {
+impl ExistingFile {
     /// Read it; `None` when there is no such file.
     ///
     /// # Errors
-    /// There is something else, or it cannot be read.
+    /// ExistingSource is something else, or it cannot be read.
     pub(super) fn read(file: &Path) -> Result<Option<Self>, Fatal> {
         let operation = || format!("add to the configuration {}", file.display());
         let refused = |cause: &str| {
@@ -75,8 +76,8 @@ impl Existing {
         let root = document.as_table();
         let table = |name: &str| root.get(name)?.as_table();
         let store = match (table("vault"), table("s3")) {
-            (Some(vault), _) => Store::Vault(base.join(word(vault, "path")?)),
-            (None, s3) => Store::S3 {
+            (Some(vault), _) => CopiesPlace::Vault(base.join(word(vault, "path")?)),
+            (None, s3) => CopiesPlace::S3 {
                 region: s3.and_then(|s3| word(s3, "region")),
                 profile: s3.and_then(|s3| word(s3, "profile")),
                 endpoint_url: s3.and_then(|s3| word(s3, "endpoint_url")),
@@ -84,12 +85,12 @@ impl Existing {
         };
         let demands = table("s3").map(demands).unwrap_or_default();
         let sources = root.get("source")?.as_array_of_tables()?;
-        let sources: Option<Vec<There>> = sources
+        let sources: Option<Vec<ExistingSource>> = sources
             .iter()
             .map(|source| {
                 let prefix = word(source, "prefix").unwrap_or_default();
                 let prefix = prefix.trim_matches('/');
-                Some(There {
+                Some(ExistingSource {
                     name: word(source, "name")?,
                     folder: base.join(word(source, "path")?),
                     bucket: word(source, "bucket")?,

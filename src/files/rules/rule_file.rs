@@ -2,18 +2,22 @@
 //!
 //! What cannot be understood of it becomes a fault and excludes nothing.
 
-use super::RULE_FILE_NAME;
 use crate::files::fault;
 use crate::files::fault::shown;
 use crate::os;
 use crate::os::Dir;
-use crate::types::{Class, Fault, Ground, Kind, RelPath, chain, leaves_out_everything, rule};
+use crate::types::{
+    Class, Fatal, Fault, Ground, Kind, RelPath, chain, leaves_out_everything, rule,
+};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::io::Read;
 use std::path::Path;
 
+/// The name of a rule file.
+pub const RULE_FILE_NAME: &str = ".keepwatchignore";
+
 /// A larger rule file is a mistake (the patterns become one automaton in memory).
-const RULE_FILE_BYTES_MAX: u64 = 256 * 1024;
+pub(super) const RULE_FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// Broken lines that a fault names before it only counts.
 const BROKEN_LINES_NAMED_MAX: usize = 3;
@@ -21,7 +25,7 @@ const BROKEN_LINES_NAMED_MAX: usize = 3;
 /// One folder's rule file, parsed.
 #[derive(Debug)]
 pub(crate) struct RuleFile {
-    pub(super) patterns: Gitignore,
+    pub(in crate::files) patterns: Gitignore,
     /// What is in it, for whoever counts what each line leaves out.
     pub(crate) lines: Vec<String>,
     /// What could not be understood of it.
@@ -29,10 +33,34 @@ pub(crate) struct RuleFile {
 }
 
 /// Paths are given relative to the rules' folder, hence the empty root.
-pub(super) fn new_builder(fold_case: bool) -> Result<GitignoreBuilder, ignore::Error> {
+fn new_builder(fold_case: bool) -> Result<GitignoreBuilder, ignore::Error> {
     let mut builder = GitignoreBuilder::new("");
     builder.case_insensitive(fold_case)?;
     Ok(builder)
+}
+
+/// The patterns of a key of the configuration.
+pub(super) fn of_config(
+    key: &str,
+    patterns: &[String],
+    fold_case: bool,
+) -> Result<Gitignore, Fatal> {
+    let wrong = |pattern: &str, error: &ignore::Error| {
+        Fatal::usage(
+            format!("use the {key} pattern `{pattern}`"),
+            chain(error),
+            "patterns are written as in a .gitignore file: *.tmp, /folder/, notes/**/old",
+        )
+    };
+    let mut builder = new_builder(fold_case).map_err(|error| wrong("", &error))?;
+    for pattern in patterns {
+        builder
+            .add_line(None, pattern)
+            .map_err(|error| wrong(pattern, &error))?;
+    }
+    builder
+        .build()
+        .map_err(|error| wrong(&patterns.join("`, `"), &error))
 }
 
 fn subject(folder: &RelPath) -> String {
@@ -81,6 +109,20 @@ pub(super) fn read(root: &Path, dir: &Dir, folder: &RelPath, kind: Kind) -> Rule
     }
 }
 
+/// Let one line count; the error is what is wrong with it.
+fn take_line(
+    line: &str,
+    ground: &Ground<'_>,
+    builder: &mut GitignoreBuilder,
+) -> Result<String, String> {
+    let rule = rule(line, ground)
+        .map_err(|refused| format!("`{line}` {} ({})", refused.what, refused.remedy))?;
+    match builder.add_line(None, &rule) {
+        Ok(_) => Ok(rule),
+        Err(error) => Err(chain(&error)),
+    }
+}
+
 /// Every line that is a pattern counts; the others are named in the fault.
 fn parse(text: &[u8], root: &Path, folder: &RelPath) -> RuleFile {
     let mut wrong = Vec::new();
@@ -100,17 +142,9 @@ fn parse(text: &[u8], root: &Path, folder: &RelPath) -> RuleFile {
             match std::str::from_utf8(line) {
                 Err(_) => wrong.push(format!("line {} is not UTF-8 text", at + 1)),
                 Ok(line) if line.trim().is_empty() || line.starts_with('#') => {}
-                Ok(line) => match rule(line, &ground) {
-                    Err(refused) => wrong.push(format!(
-                        "line {}: `{line}` {} ({})",
-                        at + 1,
-                        refused.what,
-                        refused.remedy
-                    )),
-                    Ok(rule) => match builder.add_line(None, &rule) {
-                        Err(error) => wrong.push(format!("line {}: {}", at + 1, chain(&error))),
-                        Ok(_) => lines.push((at + 1, rule)),
-                    },
+                Ok(line) => match take_line(line, &ground, &mut builder) {
+                    Ok(rule) => lines.push((at + 1, rule)),
+                    Err(why) => wrong.push(format!("line {}: {why}", at + 1)),
                 },
             }
         }
@@ -150,8 +184,6 @@ fn parse(text: &[u8], root: &Path, folder: &RelPath) -> RuleFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::rules::Rules;
-    use crate::os::testing;
     use std::path::Path;
 
     fn p(text: &str) -> RelPath {
@@ -173,31 +205,5 @@ mod tests {
                 .fault
                 .is_none()
         );
-    }
-
-    #[test]
-    fn an_unusable_rule_file_excludes_nothing_and_says_so() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(RULE_FILE_NAME);
-        let open = Dir::open(dir.path()).unwrap();
-        let rules = Rules::new(dir.path(), &[]).unwrap();
-        let root = RelPath::root();
-        assert!(open.stat(RULE_FILE_NAME.as_bytes()).is_err());
-        let check = |part: &str| {
-            let fault = rules.load(&open, &root).unwrap().fault.clone().unwrap();
-            assert!(fault.cause.contains(part) && !fault.hint.is_empty());
-            assert_eq!(fault.subject, RULE_FILE_NAME);
-            assert!(!rules.excluded(&p("anything"), false));
-        };
-        std::fs::create_dir(&path).unwrap();
-        check("not a regular file");
-        std::fs::remove_dir(&path).unwrap();
-        std::fs::write(&path, "*\n".repeat(RULE_FILE_BYTES_MAX as usize)).unwrap();
-        check("larger than");
-        std::fs::remove_file(&path).unwrap();
-        std::fs::write(dir.path().join("elsewhere"), "*\n").unwrap();
-        if testing::make_link(Path::new("elsewhere"), &path) {
-            check("not a regular file");
-        }
     }
 }

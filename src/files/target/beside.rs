@@ -1,7 +1,7 @@
 //! What restore does to a file that is there: a second name for it, so that the
 //! first may be given away, and another mode or time.
 
-use super::looks::{LeftOut, MODE_SET_ID};
+use super::left_out::{LeftOut, MODE_SET_ID};
 use super::{Target, given};
 use crate::files::fault;
 use crate::files::fault::shown;

@@ -3,7 +3,7 @@
 //! Invariant: nothing that is not kept is given, whatever a bucket says: a program with
 //! `security.capability` runs with more rights than whoever starts it.
 
-use super::looks::LeftOut;
+use super::left_out::LeftOut;
 use crate::os;
 use crate::os::Dir;
 use crate::types::{Attributes, is_acl, is_kept};

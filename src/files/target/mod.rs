@@ -10,18 +10,17 @@ mod beside;
 pub(crate) mod folders;
 mod given;
 mod holes;
+pub(crate) mod left_out;
 pub(crate) mod looks;
 mod opened;
 pub(crate) mod partial;
 pub(crate) mod pending;
 
-use super::{fault, read};
+use super::{fault, stat};
 use crate::os;
-use looks::Looks;
-
-use pending::{Committed, Pending};
-
-use looks::{LeftOut, dressed};
+use left_out::{Committed, LeftOut};
+use looks::{Looks, dressed};
+use pending::Pending;
 
 use super::fault::shown;
 use super::temp::{TempFile, with_fresh_name};
@@ -118,11 +117,11 @@ impl Target {
     /// # Errors
     /// [`Fault`] when that cannot be told.
     pub fn existing(&self, rel: &RelPath) -> Result<Option<Fingerprint>, Fault> {
-        match read::stat(&self.path, rel) {
+        match stat::stat(&self.path, rel) {
             // A folder on the way lets nobody pass: one of ours is opened.
             Err(fault) if fault.class == Class::Unreadable => {
                 self.open_the_way(rel);
-                read::stat(&self.path, rel)
+                stat::stat(&self.path, rel)
             }
             done => done,
         }

@@ -3,7 +3,7 @@
 
 use super::given;
 use super::holes::Holes;
-use super::looks::LeftOut;
+use super::left_out::{Committed, LeftOut};
 use crate::files::fault;
 use crate::files::temp::TempFile;
 use crate::os;
@@ -11,19 +11,6 @@ use crate::types::{Attributes, Fault, Kind};
 use std::fs::File;
 use std::io;
 use std::io::Write as _;
-
-/// How a restored name ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Committed {
-    /// It is there now.
-    Written {
-        /// What of mode, owner, time or attributes the disk would not take (FAT, network
-        /// disks); the content is whole all the same.
-        left_out: Option<Fault>,
-    },
-    /// Something had the name and was left as it is.
-    AlreadyThere,
-}
 
 /// A file on its way; dropped, it leaves nothing behind.
 #[derive(Debug)]

@@ -1,8 +1,7 @@
 //! What restore may do to a folder, and above all what it may not.
 
-use super::looks::MODE_SET_ID;
+use super::left_out::MODE_SET_ID;
 use super::*;
-use crate::files::read;
 use crate::files::temp::is_temporary;
 use crate::os;
 use crate::os::testing::make_link;
@@ -243,11 +242,14 @@ fn links_and_folders_come_back() {
     assert_eq!(link(b"/no/where", false).unwrap(), written());
     assert_eq!(link(b"other", false).unwrap(), Committed::AlreadyThere);
     assert_eq!(
-        read::read_link(dir.path(), &p("a/l")).unwrap(),
+        crate::files::read_link(dir.path(), &p("a/l")).unwrap(),
         b"/no/where"
     );
     assert_eq!(link(b"other", true).unwrap(), written());
-    assert_eq!(read::read_link(dir.path(), &p("a/l")).unwrap(), b"other");
+    assert_eq!(
+        crate::files::read_link(dir.path(), &p("a/l")).unwrap(),
+        b"other"
+    );
     let found = target.existing(&p("a/l")).unwrap().unwrap();
     assert_eq!((found.kind, found.mtime_ns), (Kind::Symlink, MTIME_NS));
     for bad in [&b""[..], b"nul\0"] {

@@ -1,6 +1,6 @@
 //! A name in a folder that is being walked.
 
-use crate::types::object_key;
+use crate::types::key_escape;
 use std::borrow::Cow;
 
 /// A name in its folder.
@@ -15,7 +15,7 @@ pub(super) struct Child {
 
 impl Child {
     pub(super) fn new(name: &[u8], is_folder: bool, is_lost: bool) -> Self {
-        let mut key = object_key::encode(name);
+        let mut key = key_escape::encode(name);
         if is_folder {
             key.push('/');
         }
@@ -37,7 +37,7 @@ impl Child {
     pub(super) fn name(&self) -> Cow<'_, [u8]> {
         let encoded = self.key.strip_suffix('/').unwrap_or(&self.key);
         match encoded.contains('%') {
-            true => Cow::Owned(object_key::decode(encoded)),
+            true => Cow::Owned(key_escape::decode(encoded)),
             false => Cow::Borrowed(encoded.as_bytes()),
         }
     }

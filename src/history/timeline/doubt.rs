@@ -1,7 +1,7 @@
 //! What the list's times leave in doubt: a manifest settles it, or it is named.
 
 use super::chosen::{Chosen, Name};
-use crate::history::chooser::Doubt;
+use crate::history::version_selector::TimesInDoubt;
 use crate::history::witness::{Verdict, Witness};
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Store};
@@ -18,7 +18,7 @@ pub(crate) async fn settle(
     origin: &Origin,
     at_ms: i64,
     name: &Name,
-    doubt: Doubt,
+    doubt: TimesInDoubt,
     witness: &mut Witness,
     stop: &mut Stop,
 ) -> Result<Option<Chosen>, Fault> {

@@ -1,37 +1,37 @@
 //! Questions on their way while the list is read on.
 
 use super::chosen::{Chosen, Name};
-use crate::history::chooser::Perhaps;
 use crate::history::head::head;
 use crate::history::legacy_keys::unless_newer;
 use crate::history::state_time::came_late;
+use crate::history::version_selector::Undecided;
 use crate::retry::Stop;
 use crate::s3::Store;
 use crate::types::{Class, Fault, Operation, Origin, chain};
 use tokio::task::JoinHandle;
 
 /// What the metadata of some versions is asked for, the newest first.
-pub(crate) struct Question {
+pub(crate) struct MetadataQuestion {
     pub(crate) store: Store,
     pub(crate) origin: Origin,
     pub(crate) at_ms: i64,
     /// Each as it is given when it was current.
-    pub(crate) perhaps: Vec<(Perhaps, Chosen)>,
+    pub(crate) undecided: Vec<(Undecided, Chosen)>,
     pub(crate) by_then: Option<Chosen>,
     /// What is given instead of `by_then`, if that came late.
-    pub(crate) beneath: Option<Chosen>,
+    pub(crate) previous: Option<Chosen>,
     pub(crate) stop: Stop,
 }
 
-impl Question {
+impl MetadataQuestion {
     fn subject(&self) -> String {
-        let first = self.perhaps.first().map(|(_, chosen)| chosen);
+        let first = self.undecided.first().map(|(_, chosen)| chosen);
         let first = first.or(self.by_then.as_ref());
         first.map_or_else(String::new, Chosen::subject)
     }
 
     pub(crate) async fn ask(mut self) -> Result<Option<Chosen>, Fault> {
-        let was = match self.of_perhaps().await? {
+        let was = match self.of_undecided().await? {
             Some(was) => Some(was),
             None => self.of_by_then().await?,
         };
@@ -41,10 +41,10 @@ impl Question {
     }
 
     /// The newest of which the metadata says that it was current.
-    async fn of_perhaps(&mut self) -> Result<Option<Chosen>, Fault> {
-        for (perhaps, chosen) in std::mem::take(&mut self.perhaps) {
+    async fn of_undecided(&mut self) -> Result<Option<Chosen>, Fault> {
+        for (undecided, chosen) in std::mem::take(&mut self.undecided) {
             let seen_ms = self.seen_ms(&chosen).await?;
-            if perhaps.was_current(self.at_ms, seen_ms) {
+            if undecided.was_current(self.at_ms, seen_ms) {
                 return Ok(Some(chosen));
             }
         }
@@ -53,13 +53,13 @@ impl Question {
 
     /// What was stored by then, unless it came late.
     async fn of_by_then(&mut self) -> Result<Option<Chosen>, Fault> {
-        let (by_then, beneath) = match (self.by_then.take(), self.beneath.take()) {
-            (Some(by_then), Some(beneath)) => (by_then, beneath),
+        let (by_then, previous) = match (self.by_then.take(), self.previous.take()) {
+            (Some(by_then), Some(previous)) => (by_then, previous),
             (by_then, _) => return Ok(by_then),
         };
         let seen_ms = self.seen_ms(&by_then).await?;
-        let is_late = came_late(seen_ms, self.seen_ms(&beneath).await?);
-        Ok(Some(if is_late { beneath } else { by_then }))
+        let is_late = came_late(seen_ms, self.seen_ms(&previous).await?);
+        Ok(Some(if is_late { previous } else { by_then }))
     }
 
     /// When the file was read, by its metadata. Of what is not ours, or gone by now,
@@ -71,17 +71,17 @@ impl Question {
 }
 
 /// A question on its way; dropped, it is not asked any further.
-pub(crate) struct Asked {
+pub(crate) struct PendingAnswer {
     answer: JoinHandle<Result<Option<Chosen>, Fault>>,
     pub(crate) name: Name,
     pub(crate) subject: String,
 }
 
-impl Asked {
-    pub(crate) fn new(question: Question) -> Self {
+impl PendingAnswer {
+    pub(crate) fn new(question: MetadataQuestion) -> Self {
         // A question is about some version.
         let name = question
-            .perhaps
+            .undecided
             .first()
             .map(|(_, chosen)| chosen)
             .or(question.by_then.as_ref())
@@ -116,7 +116,7 @@ impl Asked {
     }
 }
 
-impl Drop for Asked {
+impl Drop for PendingAnswer {
     fn drop(&mut self) {
         self.answer.abort();
     }

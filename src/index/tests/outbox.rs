@@ -121,7 +121,7 @@ fn acknowledged_parts_live_and_end_with_their_upload() {
     let (_dir, root) = state();
     let index = open(&root);
     let (source, k) = (docs(&index), key("a"));
-    let part = |number: i32| Acknowledged {
+    let part = |number: i32| AcknowledgedPart {
         number,
         etag: format!("e{number}"),
         crc64: crate::types::Crc64(number as u64),

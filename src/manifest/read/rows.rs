@@ -4,9 +4,10 @@
 //! Invariant: whoever put the object there, reading it takes the memory of one
 //! line and a buffer, and ends.
 
-use super::{Listing, damaged, subject};
+use crate::manifest::fault::{damaged, subject};
 use crate::manifest::format::LINE_BYTES_MAX;
 use crate::manifest::format::proof::{Reading, Row};
+use crate::manifest::listing::Listing;
 use crate::retry::Stop;
 use crate::s3::GetBody;
 use crate::types::{Class, Fault, chain};

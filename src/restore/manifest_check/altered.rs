@@ -60,7 +60,7 @@ impl Altered {
     }
 
     /// One more file that should be there as its line says.
-    pub(crate) async fn look(
+    pub(crate) async fn add(
         &mut self,
         path: &RelPath,
         key: String,
@@ -87,10 +87,10 @@ impl Altered {
         let differ = move || -> Vec<(File, bool)> {
             let other = lot.into_iter().filter_map(|file| {
                 // What cannot be looked at was told when it was written.
-                let there = ctx.target.existing(&file.path).ok()?;
+                let existing = ctx.target.existing(&file.path).ok()?;
                 let then = file.line.fingerprint()?;
-                let is_other = there.as_ref().is_none_or(|now| !looks_like(now, &then));
-                is_other.then_some((file, there.is_some()))
+                let is_other = existing.as_ref().is_none_or(|now| !looks_like(now, &then));
+                is_other.then_some((file, existing.is_some()))
             });
             other.collect()
         };

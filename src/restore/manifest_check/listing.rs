@@ -49,7 +49,7 @@ struct Doubt {
 impl Fate {
     /// The next of the key's versions, newest first. The server's clock gave
     /// `version` its time, the computer's gave `line` its own.
-    fn look(&mut self, version: &ListedVersion, line: &Line, until_ms: i64) {
+    fn consider(&mut self, version: &ListedVersion, line: &Line, until_ms: i64) {
         let is_later = version.modified_ms > until_ms;
         let is_it = !version.is_marker && version.version_id == line.version_id;
         if !is_later && !self.is_begun {
@@ -125,7 +125,7 @@ impl<'a> Listing<'a> {
         while let Some(version) = self.peek(stop).await? {
             match version.key.as_str().cmp(key) {
                 Ordering::Greater => break,
-                Ordering::Equal => fate.look(version, line, until_ms),
+                Ordering::Equal => fate.consider(version, line, until_ms),
                 Ordering::Less => {}
             }
             self.page.next();
@@ -146,7 +146,7 @@ impl<'a> Listing<'a> {
         while let Some(page) = pages.next(stop).await? {
             for version in page {
                 match version.key == key {
-                    true => fate.look(&version, line, self.until_ms),
+                    true => fate.consider(&version, line, self.until_ms),
                     // Longer keys with the same beginning come after it.
                     false => return Ok(()),
                 }
@@ -350,7 +350,7 @@ mod tests {
         ] {
             let mut fate = Fate::default();
             for version in &listed {
-                fate.look(version, &line, HOUR_MS + until * MINUTE_MS);
+                fate.consider(version, &line, HOUR_MS + until * MINUTE_MS);
             }
             let doubts = fate.doubts.len();
             let is_replaced = fate.is_deleted || !fate.younger.is_empty();

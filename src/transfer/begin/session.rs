@@ -1,6 +1,6 @@
 //! One upload in parts that this process works on.
 
-use crate::index::{Acknowledged, Multipart};
+use crate::index::{AcknowledgedPart, Multipart};
 use crate::s3::{ListedPart, PartDone, Upload};
 use crate::transfer::send::Job;
 use crate::transfer::uploads::UnderWay;
@@ -17,9 +17,9 @@ pub(crate) struct Have {
 /// What the server lists, beside what it has acknowledged.
 pub(crate) fn have(
     listed: Vec<ListedPart>,
-    acknowledged: Vec<Acknowledged>,
+    acknowledged: Vec<AcknowledgedPart>,
 ) -> BTreeMap<i32, Have> {
-    let acknowledged: HashMap<i32, Acknowledged> = acknowledged
+    let acknowledged: HashMap<i32, AcknowledgedPart> = acknowledged
         .into_iter()
         .map(|part| (part.number, part))
         .collect();
@@ -42,7 +42,7 @@ pub(crate) fn have(
 }
 
 /// A part that nobody lists, as the server has acknowledged it.
-pub(crate) fn as_listed(acknowledged: &Acknowledged) -> ListedPart {
+pub(crate) fn as_listed(acknowledged: &AcknowledgedPart) -> ListedPart {
     ListedPart {
         bytes: acknowledged.bytes,
         part: PartDone {
@@ -123,7 +123,7 @@ impl Session {
         let (Some(crc64), Some(_)) = (part.crc64, &self.note.resume) else {
             return;
         };
-        let part = Acknowledged {
+        let part = AcknowledgedPart {
             number: part.number,
             etag: part.etag.clone(),
             crc64,
@@ -222,7 +222,7 @@ mod tests {
         let (ours, other) = (b"ours", b"othr");
         let (crc, sha) = (Crc64::of(ours), ContentHash::of(ours));
         let (wrong_crc, wrong_sha) = (Crc64::of(other), ContentHash::of(other));
-        let ack = |etag: &str, crc64, bytes| Acknowledged {
+        let ack = |etag: &str, crc64, bytes| AcknowledgedPart {
             number: 1,
             etag: etag.into(),
             crc64,
@@ -301,7 +301,7 @@ mod tests {
             sha256: None,
             crc64: None,
         };
-        let noted = Acknowledged {
+        let noted = AcknowledgedPart {
             number: 1,
             etag: String::new(),
             crc64: Crc64::of(b"x"),

@@ -1,7 +1,7 @@
 //! Whether a copy holds what it should, by what the server says of it; what says
 //! nothing is read back.
 
-use super::Original;
+use super::original::Original;
 use crate::s3::{GetBody, Head, ObjectHeaders, Stored};
 use crate::transfer::read::Content;
 use crate::transfer::send::Job;

@@ -2,6 +2,7 @@
 
 use super::{reconcile, restore, said};
 use crate::harness::{Rig, finish, in_bucket, program, until, write_config};
+use crate::needs::Need;
 use crate::restore::bench::{Bench, Object};
 use keepwatch::files;
 use keepwatch::s3::At;
@@ -357,6 +358,9 @@ async fn without_the_object_that_has_them_the_file_comes_back_and_is_named() {
 /// On a disk that has no lists, the group gets no more than its entry gave it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_without_lists_gives_the_group_no_more() {
+    if !Need::Mounts.is_met() {
+        return;
+    }
     use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
     let disk = tempfile::tempdir().unwrap();
     mount("ramfs", disk.path(), "ramfs", MountFlags::empty(), c"")

@@ -3,6 +3,7 @@
 use super::{config, fast_clock};
 use crate::dead::DeadDrive;
 use crate::harness::{Rig, until};
+use crate::needs::Need;
 use keepwatch::config::Config;
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::types::RelPath;
@@ -59,6 +60,9 @@ fn warning(daemon: &Daemon) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drive_that_dies_under_the_workers_holds_up_nobody_else_and_comes_back() {
+    if !Need::Mounts.is_met() {
+        return;
+    }
     let two = Two::new();
     for number in 0..40 {
         fs::write(two.drive.join(format!("{number}.txt")), "drive").unwrap();
@@ -123,6 +127,9 @@ async fn a_drive_that_dies_under_the_workers_holds_up_nobody_else_and_comes_back
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_does_not_wait_for_a_dead_drive_and_takes_it_up_when_it_answers() {
+    if !Need::Mounts.is_met() {
+        return;
+    }
     let two = Two::new();
     two.rig.write("a.txt", "a");
     fs::write(two.drive.join("b.txt"), "b").unwrap();
@@ -160,6 +167,9 @@ async fn a_start_does_not_wait_for_a_dead_drive_and_takes_it_up_when_it_answers(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_does_not_wait_for_a_dead_drive() {
+    if !Need::Mounts.is_met() {
+        return;
+    }
     let two = Two::new();
     fs::write(two.drive.join("b.txt"), "b").unwrap();
     let daemon = two.start().await;
@@ -180,6 +190,9 @@ async fn a_stop_does_not_wait_for_a_dead_drive() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drive_that_is_dead_for_long_is_an_alert_and_its_return_another() {
+    if !Need::Mounts.is_met() {
+        return;
+    }
     use super::outage::{count, messages};
     let mut two = Two::new();
     two.config.notify.alert_after_ms = 60_000;

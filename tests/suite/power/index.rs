@@ -5,6 +5,7 @@ use super::mount::{Disk, Drive};
 use super::platter::{Fate, Platter};
 use super::{SHORT, Tally, long, seed};
 use crate::harness::PATIENCE;
+use crate::needs::Need;
 use keepwatch::index::{Activity, Change, Index, Opened, SourceId};
 use keepwatch::types::{ContentHash, Fingerprint, Kind, Look, Record, RelKey, RelPath};
 use std::fmt;
@@ -204,6 +205,9 @@ fn operations(drive: &Drive) -> u64 {
 
 #[test]
 fn what_the_index_flushed_survives_a_cut_at_any_write() {
+    if !Need::Mounts.is_met() {
+        return;
+    }
     let drive = Drive::new();
     let mut random = fastrand::Rng::with_seed(seed("index"));
     let (mut tally, deadline) = (Indexes::default(), Instant::now() + SHORT);
@@ -219,6 +223,9 @@ fn what_the_index_flushed_survives_a_cut_at_any_write() {
 #[test]
 #[ignore = "every operation and every fate: KEEPWATCH_POWER_MINUTES=10 cargo test --test suite power -- --ignored --nocapture"]
 fn the_index_survives_cuts_at_every_write_in_every_way() {
+    if !Need::Mounts.is_met() {
+        return;
+    }
     let drive = Drive::new();
     let mut random = fastrand::Rng::with_seed(seed("index, long"));
     let (mut tally, deadline) = (Indexes::default(), long());

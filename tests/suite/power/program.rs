@@ -6,6 +6,7 @@ use super::mount::{Disk, Drive};
 use super::platter::{Fate, Platter};
 use super::{SHORT, Tally, long, seed};
 use crate::harness::{BUCKET, Rig, Running, in_bucket, on_disk, program, until};
+use crate::needs::Need;
 use keepwatch::s3::{At, Store};
 use keepwatch::types::VersionId;
 use keepwatch_vault::Vault;
@@ -231,6 +232,9 @@ async fn cut_at(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program_comes_to_rest_after_a_cut_and_misses_nothing() {
+    if !Need::Mounts.is_met() {
+        return;
+    }
     let drive = Drive::new();
     let mut random = fastrand::Rng::with_seed(seed("program"));
     let (mut tally, deadline) = (Tally::default(), Instant::now() + SHORT);
@@ -246,6 +250,9 @@ async fn the_program_comes_to_rest_after_a_cut_and_misses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "as long as told: KEEPWATCH_POWER_MINUTES=10 cargo test --test suite power -- --ignored --nocapture"]
 async fn the_program_survives_many_cuts() {
+    if !Need::Mounts.is_met() {
+        return;
+    }
     let drive = Drive::new();
     let mut random = fastrand::Rng::with_seed(seed("program, long"));
     let (mut tally, deadline) = (Tally::default(), long());

@@ -1,5 +1,6 @@
 //! What each server can do. docs/OPERATIONS.md has the same table for people.
 
+use crate::needs::Need;
 use std::fs;
 use std::path::Path;
 
@@ -9,6 +10,13 @@ pub enum Kind {
     Moto,
     Rclone,
     Vault,
+}
+
+impl Kind {
+    /// Whether this machine has it, or can install it.
+    pub fn can_be_had(self) -> bool {
+        self != Self::Rgw || Need::Ceph.is_met()
+    }
 }
 
 /// What Keepwatch can do on a server, as the suite finds it there.

@@ -4,6 +4,7 @@
 //! mounts nobody else sees.
 
 use crate::harness::{BUCKET, Rig, Running, history, program, until, write_config};
+use crate::needs::Need;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -88,6 +89,9 @@ const PERIOD: &str = "unwatched_scan_ms = 1000\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_watches_run_out_the_rest_is_scanned_and_the_owner_told_what_to_raise() {
+    if !Need::Namespaces.is_met() {
+        return;
+    }
     const FOLDERS: usize = 300;
     let rig = Rig::new();
     for number in 0..FOLDERS {
@@ -140,6 +144,9 @@ fn log_of(rig: &Rig) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_no_watcher_can_be_made_the_folder_is_scanned_until_one_can() {
+    if !Need::Namespaces.is_met() {
+        return;
+    }
     let rig = Rig::new();
     rig.write("sub/a.txt", "one");
     let none = "echo 0 > /proc/sys/user/max_inotify_instances";
@@ -186,6 +193,9 @@ fn threads_more(daemon: &Running, before: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_cannot_be_written_to_is_watched_and_says_that_this_is_not_proved() {
+    if !Need::Namespaces.is_met() {
+        return;
+    }
     let rig = Rig::new();
     rig.write("a.txt", "one");
     let read_only = format!("mount --bind {BUCKET} {BUCKET}; mount -o remount,bind,ro {BUCKET}");
@@ -215,6 +225,9 @@ async fn a_folder_that_cannot_be_written_to_is_watched_and_says_that_this_is_not
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_mounted_below_the_folder_later_is_watched() {
+    if !Need::Namespaces.is_met() {
+        return;
+    }
     let rig = Rig::new();
     rig.write("a.txt", "one");
     rig.write("disk/under.txt", "under the mount");
@@ -247,6 +260,9 @@ async fn a_disk_that_is_mounted_below_the_folder_later_is_watched() {
 /// stored; whether it is the right one is not decided by writing a marker.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_exchanged_for_another_in_its_place_is_watched_and_not_marked_as_the_first() {
+    if !Need::Namespaces.is_met() {
+        return;
+    }
     let rig = Rig::new();
     let root = rig.root();
     let root = root.to_str().unwrap();

@@ -14,6 +14,9 @@ mod http;
 mod imports;
 mod layers;
 #[cfg(target_os = "linux")]
+#[path = "../support/needs.rs"]
+mod needs;
+#[cfg(target_os = "linux")]
 mod power;
 #[cfg(target_os = "linux")]
 #[path = "../support/seed.rs"]

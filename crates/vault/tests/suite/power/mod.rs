@@ -5,6 +5,7 @@
 mod disk;
 mod work;
 
+use crate::needs::Need;
 use disk::mount::{Disk, Drive, Power};
 use disk::platter::{Fate, Platter};
 use disk::{SHORT, Tally, long, seed};
@@ -134,6 +135,9 @@ async fn operations(drive: &Drive, base: &Platter) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_vault_acknowledged_survives_a_cut_at_any_write() {
+    if !Need::Mounts.is_met() {
+        return;
+    }
     let drive = Drive::new();
     let base = made(&drive);
     let mut random = fastrand::Rng::with_seed(seed("vault, in order"));
@@ -161,6 +165,9 @@ async fn what_the_vault_acknowledged_survives_a_cut_at_any_write() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_several_hands_were_told_survives_a_cut() {
+    if !Need::Mounts.is_met() {
+        return;
+    }
     let drive = Drive::new();
     let base = made(&drive);
     let mut random = fastrand::Rng::with_seed(seed("vault, at once"));
@@ -176,6 +183,9 @@ async fn what_several_hands_were_told_survives_a_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_restarted_vault_shows_survives_a_cut() {
+    if !Need::Mounts.is_met() {
+        return;
+    }
     let drive = Drive::new();
     let base = made(&drive);
     let mut random = fastrand::Rng::with_seed(seed("vault, killed first"));
@@ -191,6 +201,9 @@ async fn what_a_restarted_vault_shows_survives_a_cut() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "every operation and every fate: KEEPWATCH_POWER_MINUTES=10 cargo test -p keepwatch-vault power -- --ignored --nocapture"]
 async fn the_vault_survives_cuts_at_every_write_in_every_way() {
+    if !Need::Mounts.is_met() {
+        return;
+    }
     let drive = Drive::new();
     let base = made(&drive);
     let mut random = fastrand::Rng::with_seed(seed("vault, long"));
@@ -231,6 +244,9 @@ async fn the_vault_survives_cuts_at_every_write_in_every_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_while_a_vault_is_made_leaves_one_that_can_be_made() {
+    if !Need::Mounts.is_met() {
+        return;
+    }
     let drive = Drive::new();
     let mut random = fastrand::Rng::with_seed(seed("vault, being made"));
     let mut tally = Tally::default();

@@ -1,0 +1,104 @@
+//! Answers to what a plan asks.
+
+use super::object::Object;
+use crate::backup::from_memory::from_memory;
+use crate::backup::plan::{Answer, Facts, FoundCopy, HeadOfCopy, Question};
+use crate::destination;
+use crate::os::blocking::blocking;
+use crate::types::{Class, ContentHash, Fault, VersionId};
+use std::sync::Arc;
+
+impl Object<'_> {
+    pub(crate) async fn ask(
+        &mut self,
+        question: Question,
+        facts: &Facts<'_>,
+    ) -> Result<Answer, Fault> {
+        if let Some(answer) = from_memory(self.ctx, self.item, facts, question) {
+            return Ok(answer);
+        }
+        match question {
+            Question::Content => self.read_content(facts).await,
+            Question::HeadOfRecorded => self.head(facts.recorded_version()).await,
+            Question::HeadWithChecksums => self.head_with_checksums(facts).await,
+            Question::ContentLookup => self.look_up(facts).await,
+            Question::HeadOfCopy => self.head_of_copy(facts).await,
+            Question::PartLayout => {
+                let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
+                let parts = blocking(move || ctx.index.parts(id, &key)).await?;
+                Ok(Answer::PartLayout(parts))
+            }
+            Question::Guard => self.ask_guard(facts).await,
+            Question::KeepsVersions => {
+                let may = destination::may_mark(self.ctx, self.item.source).await?;
+                Ok(Answer::KeepsVersions(may))
+            }
+            // Memory has answered the other two.
+            Question::HeadOfNewest | Question::BusyCompanion | Question::Pacing => {
+                self.head(None).await
+            }
+        }
+    }
+
+    async fn head(&self, version_id: Option<&VersionId>) -> Result<Answer, Fault> {
+        let head = self.ctx.store.head(self.at(), version_id).await?;
+        Ok(Answer::Head(head.map(Box::new)))
+    }
+
+    async fn head_with_checksums(&self, facts: &Facts<'_>) -> Result<Answer, Fault> {
+        let head = facts.answers.head.as_ref().and_then(Option::as_ref);
+        let version = head.and_then(|head| head.version_id.as_ref());
+        let head = self.ctx.store.head_with_sums(self.at(), version).await?;
+        Ok(Answer::HeadWithChecksums(head.map(Box::new)))
+    }
+
+    /// Where the content is, and how it is stored there.
+    async fn look_up(&self, facts: &Facts<'_>) -> Result<Answer, Fault> {
+        let Some((hash, size_bytes)) = content_of(facts) else {
+            return Ok(Answer::ContentLookup(None));
+        };
+        let (ctx, id) = (Arc::clone(self.ctx), self.source.id);
+        let found = blocking(move || {
+            let Some(entry) = ctx.index.elsewhere(id, &hash, size_bytes)? else {
+                return Ok(None);
+            };
+            let part_layout = ctx
+                .index
+                .parts(id, &entry.key)?
+                .filter(|parts| parts.version_id == entry.version_id && parts.etag == entry.etag);
+            Ok(Some(FoundCopy { entry, part_layout }))
+        });
+        Ok(Answer::ContentLookup(found.await?.map(Box::new)))
+    }
+
+    async fn head_of_copy(&self, facts: &Facts<'_>) -> Result<Answer, Fault> {
+        let Some(Some(found)) = &facts.answers.lookup else {
+            return Ok(Answer::HeadOfCopy(HeadOfCopy::Gone));
+        };
+        let key = self.source.bucket_key(&found.entry.key).key;
+        let version_id = found.entry.version_id.as_ref();
+        let head = self.ctx.store.head_with_sums(self.at_key(&key), version_id);
+        let answer = match head.await {
+            Ok(Some(head)) => HeadOfCopy::There(Box::new(head)),
+            Ok(None) => HeadOfCopy::Gone,
+            Err(fault) if is_final(&fault) => HeadOfCopy::Refused,
+            Err(fault) => {
+                if fault.class == Class::Transient {
+                    self.source.copies.failed();
+                }
+                return Err(fault);
+            }
+        };
+        Ok(Answer::HeadOfCopy(answer))
+    }
+}
+
+fn content_of(facts: &Facts<'_>) -> Option<(ContentHash, u64)> {
+    let content = facts.content()?;
+    Some((content.hash, content.fingerprint.size_bytes))
+}
+
+/// Asking again gives no other answer, and sending the content may help.
+fn is_final(fault: &Fault) -> bool {
+    matches!(fault.class, Class::Refused | Class::Denied | Class::Damaged)
+}

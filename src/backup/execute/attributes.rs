@@ -1,0 +1,140 @@
+//! How a file's attributes get into the bucket: in its object's metadata, or, where
+//! they do not fit there, in an object of their own that all files with the same
+//! attributes share.
+//!
+//! Invariants: that object is in the bucket before any that names it; attributes that
+//! are not kept are told, with the path and the reason.
+
+use super::object::Object;
+use crate::s3::{At, Demand, ObjectHeaders};
+use crate::transfer::Content;
+use crate::types::{Carried, Class, ContentHash, Fault, Fingerprint, Kind, ObjectMeta, attributes};
+use bytes::Bytes;
+
+/// Paths of which `status` says at a time that attributes are lost; each is in the log.
+const PATHS_TOLD_MAX: usize = 20;
+
+/// The topic of such a note in the status, before the path.
+const TOPIC: &str = "attributes of ";
+
+/// Where the attributes go.
+#[derive(Debug, PartialEq, Eq)]
+enum Placement {
+    /// Into the object's own metadata, which may have nothing to say of them.
+    Here(Carried),
+    /// Into an object of their own, with this text.
+    Apart(String, ContentHash),
+    /// Nowhere, for this reason.
+    Lost(String),
+}
+
+/// The metadata with those attributes is not too long.
+fn has_room(meta: &ObjectMeta, carried: &Carried) -> bool {
+    let with = || ObjectMeta {
+        attributes: carried.clone(),
+        ..meta.clone()
+    };
+    *carried == Carried::Nothing || with().has_room_for_attributes()
+}
+
+/// Where the content's attributes go; `meta` is the rest of the metadata.
+fn placement(content: &Content, meta: &ObjectMeta) -> Placement {
+    if let Some(why) = &content.attributes.lost {
+        return Placement::Lost(why.clone());
+    }
+    let kept = &content.attributes.attributes;
+    let here = Carried::here(kept);
+    if has_room(meta, &here) {
+        return Placement::Here(here);
+    }
+    let text = kept.to_text();
+    let hash = ContentHash::of(text.as_bytes());
+    if has_room(meta, &Carried::Apart(hash)) {
+        return Placement::Apart(text, hash);
+    }
+    let why = "its long path leaves no room for them in the object's metadata";
+    Placement::Lost(why.to_owned())
+}
+
+impl Object<'_> {
+    /// Settle how the object carries the content's attributes, and have the bucket hold
+    /// them where they go apart.
+    pub(crate) async fn place_attributes(&self, content: &Content) -> Result<Carried, Fault> {
+        let (carried, lost) = match placement(content, &self.meta(content)) {
+            Placement::Here(carried) => (carried, None),
+            Placement::Lost(why) => (Carried::Nothing, Some(why)),
+            Placement::Apart(text, hash) => match self.store_apart(text, hash).await {
+                Ok(()) => (Carried::Apart(hash), None),
+                // A policy may keep that place closed: the file is stored all the same.
+                Err(fault) if is_of_the_place(&fault) => {
+                    (Carried::Nothing, Some(fault.to_string()))
+                }
+                Err(fault) => return Err(fault),
+            },
+        };
+        self.tell_lost(lost.as_deref());
+        Ok(carried)
+    }
+
+    /// Have the bucket hold the text under its own hash.
+    async fn store_apart(&self, text: String, hash: ContentHash) -> Result<(), Fault> {
+        let settings = &self.source.config;
+        let key = attributes::key(&settings.prefix, &hash);
+        let at = At {
+            bucket: &settings.bucket,
+            key: &key,
+        };
+        let existing = self.ctx.store.head(at, None).await?;
+        let holds_it = |meta: &ObjectMeta| meta.content == Some(hash);
+        if existing.is_some_and(|head| head.meta.as_ref().is_ok_and(holds_it)) {
+            return Ok(());
+        }
+        let file = Fingerprint {
+            kind: Kind::File,
+            size_bytes: text.len() as u64,
+            mtime_ns: i128::from(self.ctx.server_now_ms()) * 1_000_000,
+            mode: 0o600,
+            ..Fingerprint::UNSEEN
+        };
+        let headers = ObjectHeaders {
+            meta: ObjectMeta::of(&file, Some(hash)),
+            gzip: false,
+            content_type: Some("text/plain"),
+        };
+        let body = Bytes::from(text);
+        let written = self
+            .ctx
+            .store
+            .write_record(at, body, &headers, Demand::Nothing);
+        written.await.map(drop)
+    }
+
+    /// Say, or say no more, that the path's attributes are not kept.
+    fn tell_lost(&self, lost: Option<&str>) {
+        let (board, source) = (&self.ctx.board, self.item.source);
+        let topic = format!("{TOPIC}{}", self.item.path);
+        let Some(why) = lost else {
+            board.note(source, &topic, None);
+            return;
+        };
+        let text = format!(
+            "{} is backed up without its attributes and access control lists: {why}",
+            self.item.path
+        );
+        let told = board.source(source).map_or(0, |board| {
+            let others = board.notes.keys().filter(|other| **other != topic);
+            others.filter(|other| other.starts_with(TOPIC)).count()
+        });
+        if told >= PATHS_TOLD_MAX || board.note(source, &topic, Some(text.clone())) {
+            tracing::warn!("{text}");
+        }
+    }
+}
+
+/// The bucket takes files, and does not take this object.
+fn is_of_the_place(fault: &Fault) -> bool {
+    matches!(
+        fault.class,
+        Class::Denied | Class::Refused | Class::Unstorable
+    )
+}

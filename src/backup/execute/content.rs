@@ -1,0 +1,92 @@
+//! Reads what one object holds.
+
+use super::object::Object;
+use crate::backup::plan::{Answer, Facts};
+use crate::backup::read::{Early, read_object};
+use crate::backup::valid_from::valid_from_ms;
+use crate::files;
+use crate::files::{Kept, Pulse};
+use crate::os;
+use crate::os::clock;
+use crate::source::{Context, on_disk};
+use crate::transfer::{Content, SMALL_BYTES_MAX};
+use crate::types::{ContentHash, Fault, Fingerprint, Kind, Look};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// When that was by the server's clock, which was read at `seen_steady_ms`.
+pub(crate) fn when_seen_ms(ctx: &Context, seen_steady_ms: i64) -> Option<i64> {
+    ctx.store.server_time_ms(seen_steady_ms, clock::wall_ms())
+}
+
+impl Object<'_> {
+    pub(crate) async fn read_content(&mut self, facts: &Facts<'_>) -> Result<Answer, Fault> {
+        let content = match facts.disk {
+            None => None,
+            Some(seen) if seen.kind == Kind::Folder => Some(self.read_folder(&seen).await?),
+            Some(seen) => self.read_file(&seen, facts).await?,
+        };
+        if let Some(content) = &content {
+            self.prepare(content).await?;
+        }
+        Ok(Answer::Content(content.map(Box::new)))
+    }
+
+    /// `None` when it changed while it was read.
+    async fn read_file(
+        &mut self,
+        seen: &Fingerprint,
+        facts: &Facts<'_>,
+    ) -> Result<Option<Content>, Fault> {
+        let (ctx, item) = (self.ctx, self.item);
+        let taken = match self.early.take() {
+            Some(Early { memory, taken }) => {
+                self.memory = Some(memory);
+                taken?
+            }
+            None => {
+                if seen.size_bytes <= SMALL_BYTES_MAX {
+                    self.memory = Some(ctx.budget.take(item.lane, seen.size_bytes).await);
+                }
+                read_object(ctx, item, seen.kind).await?
+            }
+        };
+        let Some((mut content, target)) = taken else {
+            return Ok(None);
+        };
+        self.symlink_target = target;
+        content.seen_ms = when_seen_ms(ctx, content.seen_steady_ms);
+        content.seen_ms = valid_from_ms(ctx, item, &content, facts.record.as_ref()).await?;
+        Ok(Some(content))
+    }
+
+    async fn read_folder(&self, seen: &Fingerprint) -> Result<Content, Fault> {
+        let attributes = self.folder_attributes().await?;
+        let seen_steady_ms = os::steady_ms();
+        Ok(Content {
+            fingerprint: Fingerprint {
+                size_bytes: 0,
+                ..*seen
+            },
+            hash: ContentHash::of(&[]),
+            seen_steady_ms,
+            seen_ms: when_seen_ms(self.ctx, seen_steady_ms),
+            bytes: Some(Bytes::new()),
+            unrested: false,
+            racy: false,
+            look: Look::Unknown,
+            segments: Arc::new([]),
+            sparse_bytes: None,
+            attributes,
+        })
+    }
+
+    async fn folder_attributes(&self) -> Result<Kept, Fault> {
+        let (shared, item) = (Arc::clone(self.ctx), self.item.clone());
+        let pulse = Pulse::default();
+        on_disk(self.ctx, item.source, &pulse, move || {
+            files::folder_attributes(&shared.sources[item.source].config.path, &item.path)
+        })
+        .await
+    }
+}

@@ -1,0 +1,158 @@
+//! Marks deletions in the bucket and forgets records in the index.
+
+use super::object::Object;
+use crate::backup::mark_unverified;
+use crate::backup::outcome::Outcome;
+use crate::backup::plan::{Answer, Facts, GuardAnswer, is_lost_plain_file};
+use crate::destination;
+use crate::destination::Deed;
+use crate::files::Pulse;
+use crate::guard;
+use crate::guard::May;
+use crate::index::{ActivityDelta, Change, Commit};
+use crate::os::blocking::blocking;
+use crate::source::{Context, on_disk};
+use crate::status::News;
+use crate::types::{Class, Fault, Kind, Record, RelKey, RelPath, VersionId};
+use crate::work::Item;
+use std::sync::Arc;
+
+/// The object at `key` is gone from the disk: plan that and carry it out.
+pub(crate) async fn delete(
+    ctx: &Arc<Context>,
+    item: &Item,
+    key: RelKey,
+    record: Option<Record>,
+) -> Result<Outcome, Fault> {
+    if let Some(record) = &record
+        && !item.was_aside
+    {
+        tell_guard(ctx, item, record).await?;
+    }
+    let mut facts = Facts {
+        record,
+        ..Facts::default()
+    };
+    Object::new(ctx, item, key).run(&mut facts).await
+}
+
+/// Tell the guard of a plain file that is gone.
+pub(crate) async fn tell_guard(
+    ctx: &Arc<Context>,
+    item: &Item,
+    record: &Record,
+) -> Result<(), Fault> {
+    if !is_lost_plain_file(record, item.path.name()) {
+        return Ok(());
+    }
+    let (ctx, item) = (Arc::clone(ctx), item.clone());
+    blocking(move || guard::plain_is_gone(&ctx, item.source, &item.path, item.since_ms)).await
+}
+
+impl Object<'_> {
+    pub(crate) async fn ask_guard(&mut self, facts: &Facts<'_>) -> Result<Answer, Fault> {
+        let (shared, key, source) = (Arc::clone(self.ctx), self.key.clone(), self.item.source);
+        let record = facts.record.as_ref();
+        let counts = record.is_some_and(|record| record.fingerprint.kind != Kind::Folder);
+        let pulse = Pulse::default();
+        let beat = pulse.clone();
+        let may = on_disk(self.ctx, source, &pulse, move || {
+            guard::may_mark(&shared, source, &key, counts, &beat)
+        });
+        Ok(Answer::Guard(match may.await? {
+            May::Mark(grant) => {
+                self.grant = Some(grant);
+                GuardAnswer::Granted
+            }
+            May::Hold => GuardAnswer::Held,
+            May::Later => GuardAnswer::BackAgain,
+            May::Busy => GuardAnswer::Counting,
+        }))
+    }
+
+    /// Have the bucket mark the object as deleted, and forget its record.
+    pub(crate) async fn mark_deleted(&mut self, facts: &Facts<'_>) -> Result<Outcome, Fault> {
+        let Some(record) = &facts.record else {
+            return Ok(Outcome::Agreed);
+        };
+        let source = self.item.source;
+        let renamed = self.ctx.moves.went_to(source, &self.item.path, record);
+        let marked = self.ctx.store.mark_deleted(self.at()).await;
+        let seen = record.fingerprint;
+        let marked =
+            mark_unverified::unless_answered(self.ctx, source, &self.key, seen, marked).await;
+        let Some(version_id) = self.is_marked(marked).await? else {
+            return Ok(Outcome::Agreed);
+        };
+        if let Some(grant) = self.grant.take() {
+            let (key, is_renamed) = (self.key.clone(), renamed.is_some());
+            blocking(move || grant.marked(&key, is_renamed)).await?;
+        }
+        destination::heard(self.ctx, source, Deed::Marked, version_id.as_ref()).await;
+        let deletions = u64::from(renamed.is_none());
+        self.commit_removal(record, deletions).await?;
+        self.tell_marked(renamed);
+        Ok(Outcome::Sent)
+    }
+
+    /// Nothing of ours is in the bucket: forget the record.
+    pub(crate) async fn forget_record(&self, facts: &Facts<'_>) -> Result<Outcome, Fault> {
+        if let Some(record) = &facts.record {
+            self.commit_removal(record, 0).await?;
+        }
+        Ok(Outcome::Answered)
+    }
+
+    /// A key that may store but not delete is a common and careful choice: that must
+    /// not stop the uploads, only say that deletions are not marked. Tried again at
+    /// the next scan, which the end of an outage asks for.
+    async fn is_marked(
+        &self,
+        marked: Result<Option<VersionId>, Fault>,
+    ) -> Result<Option<Option<VersionId>>, Fault> {
+        match marked {
+            Ok(version_id) => {
+                destination::may_be_marked(self.ctx, self.item.source).await;
+                Ok(Some(version_id))
+            }
+            Err(fault) if fault.class == Class::Denied => {
+                destination::refuses_to_mark(self.ctx, self.item.source, &fault).await;
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn commit_removal(&self, record: &Record, deletions: u64) -> Result<(), Fault> {
+        let commit = Commit {
+            source: self.source.id,
+            key: self.key.clone(),
+            change: Change::Remove,
+            activity: ActivityDelta {
+                deletions,
+                ..ActivityDelta::default()
+            },
+        };
+        self.ctx.commits.commit(&self.ctx.index, commit).await?;
+        if record.fingerprint.kind != Kind::Folder {
+            guard::settled(self.ctx, self.item.source, &self.key);
+        }
+        Ok(())
+    }
+
+    fn tell_marked(&self, renamed: Option<RelPath>) {
+        let name = &self.source.config.name;
+        let (source, path) = (self.item.source, self.item.path.to_string());
+        match renamed {
+            Some(to) => {
+                let to = to.to_string();
+                tracing::info!(source = %name, %path, %to, "renamed: the old name is marked as deleted");
+                self.ctx.board.tell(News::Renamed { source, path, to });
+            }
+            None => {
+                tracing::info!(source = %name, %path, "marked as deleted");
+                self.ctx.board.tell(News::Deleted { source, path });
+            }
+        }
+    }
+}

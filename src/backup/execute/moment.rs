@@ -1,0 +1,164 @@
+//! Reading a file and its companions at one moment.
+
+use crate::backup::read::read_now;
+use crate::backup::snapshot::Companion;
+use crate::files;
+use crate::files::Pulse;
+use crate::os;
+use crate::os::clock;
+use crate::source::{Context, on_disk};
+use crate::transfer::{Content, Patience};
+use crate::types::{Bond, Class, Fault, Fingerprint, Record, RelPath, companion};
+use crate::work::Item;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often files that do not rest are read before what was read last is stored.
+const TRIES_MAX: u32 = 5;
+
+/// Two writes closer than this may leave one time behind (see `transfer::read`): what
+/// was written so shortly ago is looked at again after it.
+const GRAIN: Duration = Duration::from_millis(50);
+
+/// What is to be read at one moment.
+pub(crate) struct Group {
+    pub(crate) main: RelPath,
+    /// The file's record, while it is as that says.
+    pub(crate) main_as_stored: Option<Record>,
+    pub(crate) present: Vec<Companion>,
+    pub(crate) is_deadline: bool,
+}
+
+/// What was read at one moment.
+pub(crate) struct GroupContent {
+    /// `None` when the file is as it was stored.
+    pub(crate) main: Option<Content>,
+    /// In the order of the group.
+    pub(crate) companions: Vec<Content>,
+    /// As [`Content`] has them.
+    pub(crate) seen_steady_ms: i64,
+    pub(crate) seen_ms: Option<i64>,
+}
+
+/// Read the group; no content when it changed meanwhile.
+pub(crate) async fn read_group(
+    ctx: &Arc<Context>,
+    item: &Item,
+    group: Group,
+) -> Result<(Group, Option<GroupContent>), Fault> {
+    let (shared, source) = (Arc::clone(ctx), item.source);
+    let pulse = Pulse::default();
+    let beat = pulse.clone();
+    on_disk(ctx, source, &pulse, move || {
+        let root = &shared.sources[source].config.path;
+        let read = read_with_patience(root, &group, &beat)?;
+        Ok((group, read))
+    })
+    .await
+}
+
+fn read_with_patience(
+    root: &Path,
+    group: &Group,
+    pulse: &Pulse,
+) -> Result<Option<GroupContent>, Fault> {
+    let tries = if group.is_deadline { TRIES_MAX } else { 1 };
+    for attempt in 1..=tries {
+        let is_last = group.is_deadline && attempt == tries;
+        match read_once(root, group, is_last, pulse) {
+            Ok(Some(read)) => return Ok(Some(read)),
+            // One of them went away: that is a change of all.
+            Err(fault) if !matches!(fault.class, Class::Vanished | Class::Changed) => {
+                return Err(fault);
+            }
+            Ok(None) | Err(_) => std::thread::sleep(GRAIN),
+        }
+    }
+    Ok(None)
+}
+
+/// All of them as they are, none of them changing between the first look and the
+/// last; `is_last` takes what is there.
+fn read_once(
+    root: &Path,
+    group: &Group,
+    is_last: bool,
+    pulse: &Pulse,
+) -> Result<Option<GroupContent>, Fault> {
+    let mut before = stat_all(root, group)?;
+    let began_ms = clock::wall_ms();
+    if before
+        .iter()
+        .flatten()
+        .any(|found| is_fresh(found, began_ms))
+    {
+        std::thread::sleep(GRAIN);
+        let now = stat_all(root, group)?;
+        let is_same = now == before;
+        before = now;
+        if !is_same && !is_last {
+            return Ok(None);
+        }
+    }
+    let patience = if is_last {
+        Patience::TakeWhatIsThere
+    } else {
+        Patience::Strict
+    };
+    let mut companions = Vec::with_capacity(group.present.len());
+    for companion in &group.present {
+        let patience = match companion.bond {
+            Bond::Scratch => Patience::TakeWhatIsThere,
+            Bond::State | Bond::Lock => patience,
+        };
+        let Some((content, _)) = read_now(root, &companion.path, patience, pulse)? else {
+            return Ok(None);
+        };
+        companions.push(content);
+    }
+    let as_stored = group
+        .main_as_stored
+        .as_ref()
+        .map(|record| record.fingerprint);
+    let is_as_stored = as_stored.is_some() && before.first().copied().flatten() == as_stored;
+    let main = if is_as_stored {
+        None
+    } else {
+        let Some((content, _)) = read_now(root, &group.main, patience, pulse)? else {
+            return Ok(None);
+        };
+        Some(content)
+    };
+    let seen_steady_ms = os::steady_ms();
+    let is_steady = stat_all(root, group)? == before;
+    if !is_steady && !is_last {
+        return Ok(None);
+    }
+    let mut read = GroupContent {
+        main,
+        companions,
+        seen_steady_ms,
+        seen_ms: None,
+    };
+    if !is_steady {
+        let all = read.companions.iter_mut().chain(&mut read.main);
+        all.for_each(|content| {
+            content.unrested = true;
+            content.racy = true;
+        });
+    }
+    Ok(Some(read))
+}
+
+/// What stands there of the group, the file first. A scratch file says nothing.
+fn stat_all(root: &Path, group: &Group) -> Result<Vec<Option<Fingerprint>>, Fault> {
+    let all = companion::companions_of(&group.main);
+    let state = all.iter().filter(|(_, bond)| *bond == Bond::State);
+    let paths = std::iter::once(&group.main).chain(state.map(|(path, _)| path));
+    paths.map(|path| files::stat(root, path)).collect()
+}
+
+fn is_fresh(found: &Fingerprint, now_ms: i64) -> bool {
+    u128::from(now_ms.abs_diff(found.mtime_ms())) < GRAIN.as_millis()
+}

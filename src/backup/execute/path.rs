@@ -1,0 +1,235 @@
+//! One turn of a path: what a worker does with it, step by step.
+
+use super::changed::{has_changed, stat};
+use super::delete::{delete, tell_guard};
+use super::object::Object;
+use super::together;
+use crate::backup::outcome::{Outcome, aside_min_ms};
+use crate::backup::plan::{Facts, Step, Turn, steps};
+use crate::backup::read::{Early, Slot, read_early};
+use crate::backup::rehint;
+use crate::backup::snapshot::{PathSnapshot, snapshot};
+use crate::files;
+use crate::files::Pulse;
+use crate::guard;
+use crate::source::{Context, on_disk};
+use crate::types::{Fault, Fingerprint, Kind, Record, RelKey, RelPath};
+use crate::work::Item;
+use std::sync::Arc;
+
+/// A path that had its turn.
+pub(crate) struct PathDone {
+    pub(crate) outcome: Outcome,
+    /// It may stand among the unprotected: some path of its source did.
+    pub(crate) may_be_unprotected: bool,
+}
+
+/// Give the path its turn.
+pub(crate) async fn work(ctx: &Arc<Context>, item: &Item) -> Result<PathDone, Fault> {
+    if let Some(outcome) = together::pass_to_main(ctx, item).await? {
+        return Ok(PathDone {
+            outcome,
+            // Of this path nothing is known by that.
+            may_be_unprotected: false,
+        });
+    }
+    let (snapshot, early) = look(ctx, item).await?;
+    let was = snapshot.disk.map(|found| found.kind);
+    let may_be_unprotected = snapshot.has_unprotected;
+    let outcome = take_steps(ctx, item, snapshot, early).await?;
+    // What stores a file looks again by itself, once per file.
+    let has_looked = matches!(was, Some(Kind::File | Kind::Symlink));
+    if outcome == Outcome::Sent && !has_looked {
+        look_again_if_other(ctx, item, was).await?;
+    }
+    Ok(PathDone {
+        outcome,
+        may_be_unprotected,
+    })
+}
+
+/// Look at disk and index; a small file that is to be stored is read by the same thread.
+async fn look(ctx: &Arc<Context>, item: &Item) -> Result<(PathSnapshot, Option<Early>), Fault> {
+    let (shared, own) = (Arc::clone(ctx), item.clone());
+    let (pulse, slot) = (Pulse::default(), Slot::new());
+    let (beat, filled) = (pulse.clone(), slot.clone());
+    let looked = on_disk(ctx, item.source, &pulse, move || {
+        let snapshot = snapshot(&shared, own.source, &own.path, &beat)?;
+        beat.beat();
+        // What belongs together is read together.
+        let alone = snapshot.disk.filter(|_| snapshot.companions.is_empty());
+        let taken = alone.and_then(|seen| {
+            let record = snapshot.file.as_ref();
+            read_early(&shared, &own, seen, record, &filled, &beat)
+        });
+        Ok((snapshot, taken))
+    })
+    .await;
+    let memory = slot.leave();
+    let (snapshot, taken) = looked?;
+    let early = memory.zip(taken);
+    let early = early.map(|(memory, taken)| Early { memory, taken });
+    Ok((snapshot, early))
+}
+
+async fn take_steps(
+    ctx: &Arc<Context>,
+    item: &Item,
+    mut snapshot: PathSnapshot,
+    mut early: Option<Early>,
+) -> Result<Outcome, Fault> {
+    let turn = Turn {
+        kind: snapshot.disk.map(|found| found.kind),
+        file: snapshot.file.as_ref(),
+        has_companions: !snapshot.companions.is_empty(),
+        was_deferred: item.was_aside,
+        marks_deletions: ctx.sources[item.source].marks_deletions(),
+    };
+    let steps = steps(&turn);
+    let seen = match snapshot.disk {
+        Some(seen) => seen,
+        None => {
+            ctx.pacing.forget(item.source, &item.path);
+            Fingerprint::UNSEEN
+        }
+    };
+    let (file, folder) = (RelKey::of_file(&item.path), RelKey::of_folder(&item.path));
+    let mut outcome = Outcome::Agreed;
+    for step in steps {
+        let done = match step {
+            Step::AwaitNewerFiles => {
+                if let Some(record) = &snapshot.file {
+                    tell_guard(ctx, item, record).await?;
+                }
+                guard::noticed(ctx, item.source, aside_min_ms(ctx));
+                Outcome::Aside
+            }
+            Step::ReleaseCompanions => {
+                together::release(ctx, item, &snapshot.companions).await?;
+                Outcome::Agreed
+            }
+            Step::ReleasePresentCompanions => {
+                let present = snapshot.companions.extract_if(.., |one| one.disk.is_some());
+                let present: Vec<_> = present.collect();
+                together::release(ctx, item, &present).await?;
+                Outcome::Agreed
+            }
+            Step::DeleteFile => delete(ctx, item, file.clone(), snapshot.file.take()).await?,
+            Step::DeleteCompanions if outcome.is_acknowledged() => {
+                let gone = std::mem::take(&mut snapshot.companions);
+                together::delete_companions(ctx, item, gone).await?
+            }
+            Step::DeleteCompanions => Outcome::Agreed,
+            Step::DeleteFolder => delete(ctx, item, folder.clone(), snapshot.folder.take()).await?,
+            Step::DeleteReplacedFolder => {
+                delete(ctx, item, folder.clone(), snapshot.folder.take()).await?;
+                Outcome::Agreed
+            }
+            Step::VisitParent => {
+                visit_parent(ctx, item).await?;
+                Outcome::Agreed
+            }
+            Step::Store => store_file(ctx, item, seen, snapshot.file.take(), early.take()).await?,
+            Step::StoreTogether => {
+                let companions = std::mem::take(&mut snapshot.companions);
+                together::store(ctx, item, seen, snapshot.file.take(), companions).await?
+            }
+            Step::StoreFolder => {
+                let mut facts = Facts {
+                    disk: Some(seen),
+                    is_root: item.path.is_root(),
+                    is_empty_folder: snapshot.is_empty,
+                    record: snapshot.folder.take(),
+                    ..Facts::default()
+                };
+                Object::new(ctx, item, folder.clone())
+                    .run(&mut facts)
+                    .await?
+            }
+        };
+        // A file that may not be marked yet has its path's next turn.
+        outcome = outcome.max(done);
+    }
+    Ok(outcome)
+}
+
+/// Store a file or link whose content or metadata the bucket does not have.
+async fn store_file(
+    ctx: &Arc<Context>,
+    item: &Item,
+    seen: Fingerprint,
+    record: Option<Record>,
+    early: Option<Early>,
+) -> Result<Outcome, Fault> {
+    let mut facts = Facts {
+        disk: Some(seen),
+        record,
+        ..Facts::default()
+    };
+    let outcome = {
+        let mut object = Object::new(ctx, item, RelKey::of_file(&item.path));
+        object.early = early;
+        object.run(&mut facts).await?
+    };
+    // It was stored as it was when read; if it has changed since, look again.
+    if outcome != Outcome::Changed
+        && let Some(content) = facts.content()
+    {
+        // What had not rested goes on changing, and not every system says so.
+        let unrested = content.unrested || item.deadline;
+        if unrested || has_changed(ctx, item.source, &item.path, content.fingerprint).await? {
+            rehint::hint_changed(ctx, item);
+        }
+    }
+    Ok(outcome)
+}
+
+/// Look at the path again when it went, came back or became something else with
+/// all it was in while it was worked on: a scan of that runs beside the worker,
+/// and has seen no record yet, or still the old one.
+async fn look_again_if_other(
+    ctx: &Arc<Context>,
+    item: &Item,
+    was: Option<Kind>,
+) -> Result<(), Fault> {
+    let now = stat(ctx, item.source, &item.path).await?;
+    if now.map(|found| found.kind) != was {
+        rehint::hint_again(ctx, item);
+    }
+    Ok(())
+}
+
+/// The folder that a vanished path was in may be empty now, and wants an object
+/// of its own: let a worker look. It may have vanished with the path; then it
+/// is the nearest one that has not.
+async fn visit_parent(ctx: &Arc<Context>, item: &Item) -> Result<(), Fault> {
+    let emptied = {
+        let (shared, item) = (Arc::clone(ctx), item.clone());
+        let pulse = Pulse::default();
+        on_disk(ctx, item.source, &pulse, move || {
+            emptied_parent(&shared, &item)
+        })
+        .await?
+    };
+    if let Some(folder) = emptied {
+        ctx.edit(item.source, folder, ctx.steady_ms(), false);
+    }
+    Ok(())
+}
+
+/// The nearest folder above that is still there, unless the index knows of
+/// anything in it: a look at a folder of 100,000 files takes a while.
+fn emptied_parent(ctx: &Context, item: &Item) -> Result<Option<RelPath>, Fault> {
+    let source = &ctx.sources[item.source];
+    let mut above = item.path.parent();
+    while let Some(folder) = above.filter(|folder| !folder.is_root()) {
+        let found = files::stat(&source.config.path, &folder)?;
+        if found.is_some_and(|found| found.kind == Kind::Folder) {
+            let below = RelKey::of_folder(&folder);
+            let known = ctx.index.range(source.id, below.as_str(), None).next();
+            return Ok(known.transpose()?.is_none().then_some(folder));
+        }
+        above = folder.parent();
+    }
+    Ok(None)
+}

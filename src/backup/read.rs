@@ -1,0 +1,206 @@
+//! Taking a file's content, or a link's target, off the disk.
+//!
+//! Invariants: a file that waits for its next version is not read, and what is
+//! read early is held only where memory is free. A thread that a drive keeps
+//! waiting keeps no memory from others.
+
+use super::from_memory::is_to_be_read;
+use super::plan::Facts;
+use crate::files;
+use crate::files::Pulse;
+use crate::os;
+use crate::source::{Context, on_disk};
+use crate::transfer;
+use crate::transfer::{Content, Patience, Permit, Reading};
+use crate::types::{ContentHash, Fault, Fingerprint, Kind, Look, Record, RelPath};
+use crate::work::Item;
+use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
+
+/// Files up to this size are read by the thread that looks at them.
+const EARLY_BYTES_MAX: u64 = 1024 * 1024;
+
+/// A content, and a link's target.
+pub(crate) type Taken = (Content, Option<Vec<u8>>);
+
+/// Read the file or link; `None` when it changed meanwhile. For a link the
+/// content is its target.
+pub(crate) async fn read_object(
+    ctx: &Arc<Context>,
+    item: &Item,
+    kind: Kind,
+) -> Result<Option<Taken>, Fault> {
+    let (shared, item) = (Arc::clone(ctx), item.clone());
+    let pulse = Pulse::default();
+    let beat = pulse.clone();
+    on_disk(ctx, item.source, &pulse, move || {
+        take_now(&shared, &item, kind, &beat)
+    })
+    .await
+}
+
+/// A small file's content, read by the thread that has looked at it: each
+/// change of thread costs more than the reading.
+pub(crate) struct Early {
+    pub(crate) memory: Permit,
+    pub(crate) taken: Result<Option<Taken>, Fault>,
+}
+
+/// Read the object if it is small, its plan asks for the content and there is memory for
+/// it, which goes into `slot`. Blocking.
+pub(crate) fn read_early(
+    ctx: &Context,
+    item: &Item,
+    seen: Fingerprint,
+    record: Option<&Record>,
+    slot: &Slot,
+    pulse: &Pulse,
+) -> Option<Result<Option<Taken>, Fault>> {
+    let is_small =
+        matches!(seen.kind, Kind::File | Kind::Symlink) && seen.size_bytes <= EARLY_BYTES_MAX;
+    if !is_small {
+        return None;
+    }
+    let mut facts = Facts {
+        disk: Some(seen),
+        record: record.cloned(),
+        ..Facts::default()
+    };
+    if !is_to_be_read(ctx, item, &mut facts) {
+        return None;
+    }
+    let has_memory = slot.fill(|| ctx.budget.try_take(item.lane, seen.size_bytes));
+    has_memory.then(|| take_now(ctx, item, seen.kind, pulse))
+}
+
+/// Memory that a thread takes and the one who waits for it holds: it is free
+/// again when that one waits no more, be the thread back or not. What such a
+/// thread has read by then is not counted; threads left behind are few.
+pub(crate) struct Slot<T = Permit>(Arc<Mutex<Slotted<T>>>);
+
+enum Slotted<T> {
+    Open(Option<T>),
+    /// Nobody waits any more.
+    Left,
+}
+
+impl<T> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Slot<T> {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Slotted::Open(None))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slotted<T>> {
+        self.0.lock()
+    }
+
+    /// Put in what `take` gives, if somebody waits. True when it holds something.
+    fn fill(&self, take: impl FnOnce() -> Option<T>) -> bool {
+        match &mut *self.lock() {
+            Slotted::Open(held) => {
+                *held = take();
+                held.is_some()
+            }
+            Slotted::Left => false,
+        }
+    }
+
+    /// What is in it; nothing goes in any more.
+    pub(crate) fn leave(&self) -> Option<T> {
+        match std::mem::replace(&mut *self.lock(), Slotted::Left) {
+            Slotted::Open(held) => held,
+            Slotted::Left => None,
+        }
+    }
+}
+
+fn take_now(ctx: &Context, item: &Item, kind: Kind, pulse: &Pulse) -> Result<Option<Taken>, Fault> {
+    let root = &ctx.sources[item.source].config.path;
+    if kind == Kind::Symlink {
+        return take_link(root, &item.path);
+    }
+    let patience = if item.deadline {
+        Patience::TakeWhatIsThere
+    } else {
+        Patience::Strict
+    };
+    read_now(root, &item.path, patience, pulse)
+}
+
+/// Read a regular file; `None` when it changed meanwhile. Blocking.
+pub(crate) fn read_now(
+    root: &std::path::Path,
+    path: &RelPath,
+    patience: Patience,
+    pulse: &Pulse,
+) -> Result<Option<Taken>, Fault> {
+    Ok(match transfer::read(root, path, patience, pulse)? {
+        Reading::Steady(content) => Some((*content, None)),
+        Reading::Changed => None,
+    })
+}
+
+fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fault> {
+    let before = files::stat(root, path)?;
+    let target = files::read_link(root, path)?;
+    let Some(fingerprint) = before.filter(|f| f.kind == Kind::Symlink) else {
+        return Ok(None);
+    };
+    let seen_steady_ms = os::steady_ms();
+    if files::stat(root, path)? != before {
+        return Ok(None);
+    }
+    let content = Content {
+        // As every object says of itself: the size of what it holds.
+        fingerprint: Fingerprint {
+            size_bytes: target.len() as u64,
+            ..fingerprint
+        },
+        hash: ContentHash::of(&target),
+        seen_steady_ms,
+        seen_ms: None,
+        bytes: Some(Bytes::from(target.clone())),
+        unrested: false,
+        racy: false,
+        look: Look::Unknown,
+        segments: Arc::new([]),
+        sparse_bytes: None,
+        attributes: files::Kept::default(),
+    };
+    Ok(Some((content, Some(target))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_a_drive_keeps_waiting_keeps_no_memory() {
+        let memory = Arc::new(());
+        let take = || Some(Arc::clone(&memory));
+        // It hangs with the memory taken, and nobody waits for it any more.
+        let slot = Slot::new();
+        let hung = slot.clone();
+        assert!(hung.fill(take));
+        assert_eq!(Arc::strong_count(&memory), 2);
+        drop(slot.leave());
+        assert_eq!(Arc::strong_count(&memory), 1);
+        // It hung before, and comes back too late.
+        assert!(!hung.fill(take));
+        assert_eq!(Arc::strong_count(&memory), 1);
+        // It is back in time: whoever waited holds the memory.
+        let slot = Slot::new();
+        assert!(slot.clone().fill(take));
+        let held = slot.leave();
+        drop(slot);
+        assert!(held.is_some() && Arc::strong_count(&memory) == 2);
+        // None is free.
+        assert!(!Slot::<()>::new().fill(|| None));
+    }
+}

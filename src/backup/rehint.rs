@@ -1,0 +1,40 @@
+//! Telling `watch::collect` of a path that changed while it was worked on.
+
+use crate::source::{Context, Hint};
+use crate::work::{Item, Lane};
+
+/// The path is stored as it was, and has changed since.
+pub(crate) fn hint_changed(ctx: &Context, item: &Item) {
+    let now_ms = ctx.steady_ms();
+    ctx.hint(Hint {
+        source: item.source,
+        path: item.path.clone(),
+        first_ms: now_ms,
+        last_ms: now_ms,
+        is_given_back: false,
+    });
+}
+
+/// The path changed under the worker's hands: let it settle first.
+pub(crate) fn hint_again(ctx: &Context, item: &Item) {
+    let now_ms = ctx.steady_ms();
+    let max_ms = i64::try_from(ctx.config.limits.debounce_max_ms).unwrap_or(i64::MAX);
+    ctx.hint(Hint {
+        source: item.source,
+        path: item.path.clone(),
+        first_ms: changing_since_ms(item, now_ms, max_ms),
+        last_ms: now_ms,
+        is_given_back: true,
+    });
+}
+
+/// Since when the path has been changing. Time spent waiting in the queue is no time
+/// spent changing.
+fn changing_since_ms(item: &Item, now_ms: i64, debounce_max_ms: i64) -> i64 {
+    let is_edit = item.lane == Lane::Edit && now_ms - item.since_ms < debounce_max_ms;
+    if is_edit || item.deadline {
+        item.since_ms
+    } else {
+        now_ms
+    }
+}

@@ -1,0 +1,74 @@
+//! From when on a content counts at the path where it was read.
+
+use crate::files;
+use crate::files::Pulse;
+use crate::source::{Context, on_disk};
+use crate::transfer::Content;
+use crate::types::{Fault, Fingerprint, Record, RelKey, RelPath};
+use crate::work::Item;
+use std::sync::Arc;
+
+/// Records of a folder that are asked for one that is old enough; the rest of a
+/// larger folder is not read for this.
+const KNOWN_MAX: usize = 1_000;
+
+/// From when on `content` counts at the path of `item`; `record` is what is stored
+/// there. `None` where nobody knows the server's time.
+pub(crate) async fn valid_from_ms(
+    ctx: &Arc<Context>,
+    item: &Item,
+    content: &Content,
+    record: Option<&Record>,
+) -> Result<Option<i64>, Fault> {
+    let (source, path) = (item.source, &item.path);
+    let folders_ms = match ctx.moves.left_until_ms(source, content) {
+        Some(until_ms) => folders_came_ms(ctx, item, until_ms).await?,
+        None => 0,
+    };
+    let moves = &ctx.moves;
+    Ok(moves.since_ms(source, path, content, record, folders_ms))
+}
+
+/// When the last of the folders above came to its place, where that is after
+/// `until_ms`; else 0.
+async fn folders_came_ms(ctx: &Arc<Context>, item: &Item, until_ms: i64) -> Result<i64, Fault> {
+    let (shared, item) = (Arc::clone(ctx), item.clone());
+    let pulse = Pulse::default();
+    on_disk(ctx, item.source, &pulse, move || {
+        let root = &shared.sources[item.source].config.path;
+        let mut came_ms = 0;
+        let mut above = item.path.parent();
+        while let Some(folder) = above.filter(|folder| !folder.is_root()) {
+            if let Some(seen) = files::stat(root, &folder)?
+                && seen.ctime_ms() > came_ms.max(until_ms)
+                && (was_moved(&seen) || !is_known(&shared, item.source, &folder, until_ms)?)
+            {
+                came_ms = seen.ctime_ms();
+            }
+            above = folder.parent();
+        }
+        Ok(came_ms)
+    })
+    .await
+}
+
+/// Its status has changed since its last entry came or went.
+fn was_moved(folder: &Fingerprint) -> bool {
+    i128::from(folder.ctime_ns) != folder.mtime_ns
+}
+
+/// Something in the folder was stored by then: it was there, and what has changed it
+/// since is another entry.
+fn is_known(ctx: &Context, source: usize, folder: &RelPath, by_ms: i64) -> Result<bool, Fault> {
+    let below = RelKey::of_folder(folder);
+    let records = ctx
+        .index
+        .range(ctx.sources[source].id, below.as_str(), None);
+    for entry in records.take(KNOWN_MAX) {
+        let (_, record) = entry?;
+        if record.content.is_some() && record.stored_at_ms <= by_ms {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

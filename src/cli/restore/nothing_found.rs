@@ -1,0 +1,157 @@
+//! Why nothing of what was asked for is in the bucket, in words for an owner.
+
+use super::moments::as_of;
+use super::part::{PartResult, unmatched};
+use super::parts;
+use crate::cli::args::RestoreArgs;
+use crate::cli::origins::Depot;
+use crate::cli::stamp::stamp;
+use crate::history::Misses;
+use crate::types;
+use crate::types::{Fatal, Moment, command};
+
+/// Why nothing was found.
+#[derive(Debug, PartialEq, Eq)]
+enum Reason {
+    /// The first version was stored at this time, which is after the moment.
+    NotYet(i64),
+    /// There are so many objects of other programs, and none of ours.
+    OnlyForeign(u64),
+    /// There are versions, and none was current.
+    Deleted,
+    /// Nothing at all was asked for by name, and nothing is there.
+    Empty,
+    /// Nothing was ever called like this.
+    NoSuchName,
+}
+
+/// Decide why nothing was found, from the time of the first version that was seen, the
+/// moment, the objects of other programs, and whether names were given.
+fn reason(first_ms: Option<i64>, at_ms: Option<i64>, foreign: u64, is_named: bool) -> Reason {
+    match (first_ms, at_ms) {
+        (Some(first_ms), Some(at_ms)) if first_ms > at_ms => Reason::NotYet(first_ms),
+        (Some(_), _) if foreign > 0 => Reason::OnlyForeign(foreign),
+        (Some(_), _) => Reason::Deleted,
+        (None, _) if !is_named => Reason::Empty,
+        (None, _) => Reason::NoSuchName,
+    }
+}
+
+/// Everything was looked at, and nothing of what was asked for is in the bucket: a
+/// failure that says why.
+pub(super) fn nothing_at_all(
+    done: &[PartResult],
+    args: &RestoreArgs,
+    moment: Option<Moment>,
+    depot: &Depot,
+) -> Option<Fatal> {
+    let found_none =
+        |one: &PartResult| matches!(&one.result, Ok(restored) if restored.found() == 0);
+    if done.is_empty() || !done.iter().all(found_none) {
+        return None;
+    }
+    let results = || done.iter().filter_map(|one| one.result.as_ref().ok());
+    let first_ms = results().filter_map(|restored| restored.first_ms).min();
+    let foreign = results().map(|restored| restored.skipped_foreign).sum();
+    let at_ms = moment.map(|moment| moment.at_ms);
+    let operation = if args.what.is_empty() {
+        "restore".to_owned()
+    } else {
+        format!("restore {}", types::clean(&args.what.join(", ")))
+    };
+    let reason = reason(first_ms, at_ms, foreign, !args.what.is_empty());
+    let (cause, hint) = words(&reason, &misses(done), moment, depot);
+    Some(Fatal::new(operation, cause, hint))
+}
+
+/// Cause and hint.
+fn words(
+    reason: &Reason,
+    misses: &Misses,
+    moment: Option<Moment>,
+    depot: &Depot,
+) -> (String, String) {
+    match reason {
+        Reason::NotYet(first_ms) => (
+            format!(
+                "nothing of it was backed up yet {}: the first version is of {}",
+                as_of(moment, depot),
+                stamp(*first_ms, &depot.zone)
+            ),
+            "give a later --at, or none for how things are now".to_owned(),
+        ),
+        Reason::OnlyForeign(foreign) => (
+            format!(
+                "the bucket holds {} that Keepwatch did not write, and none that it did",
+                types::amount(*foreign, "object")
+            ),
+            "fetch them with an S3 tool; docs/FORMAT.md tells them apart".to_owned(),
+        ),
+        Reason::Deleted => (
+            match moment {
+                Some(_) => format!("it was deleted by then: {}", as_of(moment, depot)),
+                None => "it was deleted".to_owned(),
+            },
+            format!(
+                "give an --at when it was still there: `{}` lists a file's past, `{}` the days on which something changed",
+                command::on_copies("versions FILE"),
+                command::on_copies("moments")
+            ),
+        ),
+        Reason::Empty => (
+            "nothing was ever backed up there".to_owned(),
+            "check --source, or --bucket and --prefix".to_owned(),
+        ),
+        Reason::NoSuchName => (
+            format!(
+                "the backup never had anything of that name{}",
+                parts::not_asked(misses)
+            ),
+            parts::meant_perhaps(misses).unwrap_or_else(|| {
+                format!(
+                    "write paths from the source's folder on, like \"Customers/Miller\" or \"*.csv\"; `{}` says since when there is a backup",
+                    command::on_copies("moments")
+                )
+            }),
+        ),
+    }
+}
+
+/// What there is instead of what is in none of the sources.
+fn misses(done: &[PartResult]) -> Misses {
+    let mut all = Misses::default();
+    let missing = unmatched(done);
+    for (typed, _) in done.iter().flat_map(|one| &one.what) {
+        if missing.iter().any(|text| text == typed.text())
+            && !all
+                .near
+                .iter()
+                .any(|path| typed.misses().near.contains(path))
+        {
+            all.near.extend(typed.misses().near.iter().cloned());
+            all.unasked = all.unasked.max(typed.misses().unasked);
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_has_one_reason() {
+        for (first_ms, at_ms, foreign, is_named, want) in [
+            (Some(20), Some(10), 5, true, Reason::NotYet(20)),
+            (Some(10), Some(10), 5, true, Reason::OnlyForeign(5)),
+            (Some(10), None, 5, false, Reason::OnlyForeign(5)),
+            (Some(10), Some(20), 0, true, Reason::Deleted),
+            (Some(10), None, 0, true, Reason::Deleted),
+            (None, Some(10), 0, false, Reason::Empty),
+            (None, None, 0, true, Reason::NoSuchName),
+        ] {
+            let got = reason(first_ms, at_ms, foreign, is_named);
+            assert_eq!(got, want, "{first_ms:?} {at_ms:?} {foreign} {is_named}");
+        }
+    }
+}

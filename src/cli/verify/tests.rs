@@ -1,0 +1,146 @@
+//! Exit codes, and what an owner gets to read.
+
+use super::progress::line;
+use super::verdict::exit_code;
+use super::words::{verdict, words};
+use crate::cli::exit_code::{COMPLETE, FAILED, PARTIAL};
+use crate::types::{Class, Fault, VersionId};
+use crate::verify::{Damage, Finding, Progress, Repair, Verified, WholeVersion};
+use jiff::tz::TimeZone;
+use std::time::Duration;
+
+fn finding() -> Finding {
+    Finding {
+        source: "office".into(),
+        path: "Büro/my offer.pdf".into(),
+        key: Some("Büro/my offer.pdf".into()),
+        damage: Damage::Altered,
+        why: "SHA-256 differs".into(),
+        version_id: VersionId::new("v7"),
+        stored_at_ms: Some(1_700_000_000_000),
+        is_older: false,
+        is_on_disk: Some(true),
+        whole: None,
+        repair: None,
+    }
+}
+
+#[test]
+fn exit_codes() {
+    let well = Verified::default();
+    let mut found = Verified::default();
+    found.found(finding());
+    let mut mended = found.clone();
+    mended.findings[0].repair = Some(Repair::Done);
+    let mut not_looked = Verified::default();
+    not_looked.not_looked(Fault::new(Class::Transient, "look up", "a", "reset"));
+    for (results, want) in [
+        (vec![], COMPLETE),
+        (vec![well.clone(), mended], COMPLETE),
+        (vec![well.clone(), not_looked.clone()], FAILED),
+        (vec![not_looked, found], PARTIAL),
+    ] {
+        assert_eq!(exit_code(&results), want, "{results:?}");
+    }
+}
+
+#[test]
+fn a_finding_says_what_is_wrong_and_what_to_do() {
+    let zone = TimeZone::UTC;
+    for (name, finding, want) in [
+        (
+            "on disk",
+            finding(),
+            "what to do: keepwatch verify --deep --repair 'Büro/my offer.pdf'",
+        ),
+        (
+            "gone",
+            Finding {
+                is_on_disk: Some(false),
+                whole: Some(WholeVersion {
+                    version_id: VersionId::new("v6"),
+                    stored_at_ms: 1_699_999_000_000,
+                }),
+                ..finding()
+            },
+            "the version of 2023-11-14 21:56:40 is whole: keepwatch restore 'Büro/my offer.pdf' --at \"2023-11-14 21:56:40\"",
+        ),
+        (
+            "repaired",
+            Finding {
+                repair: Some(Repair::Done),
+                ..finding()
+            },
+            "stored again and verified. The version of 2023-11-14 22:13:20 stays damaged and cannot be mended",
+        ),
+        (
+            "in vain",
+            Finding {
+                repair: Some(Repair::Failed("offline".into())),
+                ..finding()
+            },
+            "repairing it did not work: offline",
+        ),
+        (
+            "older",
+            Finding {
+                is_older: true,
+                ..finding()
+            },
+            "older version of 2023-11-14 22:13:20 (v7)",
+        ),
+    ] {
+        let text = words(&finding, &zone).join("\n");
+        assert!(text.contains(want), "{name}: {text}");
+        assert!(text.contains("ALTERED"), "{name}: {text}");
+    }
+}
+
+#[test]
+fn the_last_line_says_no_more_than_what_is_mended() {
+    let mut mended = Verified::default();
+    mended.found(finding());
+    mended.findings[0].repair = Some(Repair::Done);
+    let current = verdict(std::slice::from_ref(&mended));
+    assert_eq!(
+        current,
+        "The current state of everything that was looked at can be restored. 1 older version is damaged or gone, and that stays so: see above."
+    );
+    mended.all_versions = true;
+    assert_eq!(exit_code(std::slice::from_ref(&mended)), PARTIAL);
+    assert!(verdict(std::slice::from_ref(&mended)).starts_with("NOT everything"));
+    mended.findings[0].damage = Damage::Returned;
+    let verdict = verdict(&[mended]);
+    assert_eq!(
+        verdict,
+        "The current state of everything that was looked at can be restored."
+    );
+}
+
+#[test]
+fn a_line_says_how_far_it_is() {
+    let progress = Progress {
+        manifests: 0,
+        seen: 9,
+        looked: 1_200,
+        hashed: 30,
+        hashed_bytes: 3_400_000,
+        found: 1,
+    };
+    assert_eq!(
+        line(&progress, Duration::from_secs(2)),
+        "1,200 versions looked at, 30 hashed (3.4 MB, 1.7 MB/s), 1 FOUND DAMAGED"
+    );
+}
+
+/// Named after the bug: the backup's own list was counted as a file, 7 for 6.
+#[test]
+fn manifests_are_no_versions_of_files() {
+    let progress = Progress {
+        looked: 6,
+        manifests: 1,
+        ..Progress::default()
+    };
+    let text = line(&progress, Duration::from_secs(1));
+    assert_eq!(text, "6 versions and 1 manifest looked at");
+}

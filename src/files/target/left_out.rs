@@ -1,0 +1,195 @@
+//! What a disk would not take of mode, time, owner and attributes.
+
+use crate::os;
+use crate::types::{Class, Fault, Kind, chain};
+use std::fs::File;
+use std::io;
+
+/// Set-user-id and set-group-id: only kept together with the owner they meant,
+/// or a file of one account would run with the rights of another.
+pub const MODE_SET_ID: u32 = 0o6000;
+
+/// The coarsest grain of a disk's times (FAT).
+const TIME_GRAIN_NS: i128 = 2_000_000_000;
+
+/// Up to 2038, when signed seconds of 32 bits end: no disk refuses these for
+/// being too far.
+const YEARS_OF_ALL_NS: i128 = (1 << 31) * 1_000_000_000;
+
+/// The year of a time, for people; far from now it is an estimate.
+fn year(ns: i128) -> String {
+    const YEAR_NS: i128 = 31_556_952_000_000_000;
+    format!("a time in the year {}", 1970 + ns.div_euclid(YEAR_NS))
+}
+
+/// What a disk would not take of a file's metadata.
+#[derive(Default)]
+pub(super) struct LeftOut {
+    what: Vec<String>,
+    /// The disk holds something else now than what was asked for.
+    is_other: bool,
+}
+
+impl LeftOut {
+    pub(super) fn note(&mut self, what: &str, done: io::Result<()>) {
+        if let Err(error) = done {
+            self.what.push(format!("{what}: {}", chain(&error)));
+        }
+    }
+
+    /// Something was not given, and why.
+    pub(super) fn withhold(&mut self, what: &str) {
+        self.is_other = true;
+        self.what.push(what.to_owned());
+    }
+
+    /// How setting the time ended. Disks end at some year, and hold their last
+    /// one instead of what is beyond it without a word: so they are asked.
+    pub(super) fn note_time(
+        &mut self,
+        what: &str,
+        wanted_ns: i128,
+        done: io::Result<()>,
+        now: impl FnOnce() -> io::Result<i128>,
+    ) {
+        let is_far = !(0..YEARS_OF_ALL_NS).contains(&wanted_ns);
+        match done {
+            Err(error) => {
+                self.is_other |= is_far;
+                self.note(what, Err(error));
+            }
+            Ok(()) => match now() {
+                Ok(now_ns) if (now_ns - wanted_ns).abs() > TIME_GRAIN_NS => {
+                    self.is_other = true;
+                    self.what.push(format!(
+                        "time: this disk cannot hold {}; it holds {} now",
+                        year(wanted_ns),
+                        year(now_ns)
+                    ));
+                }
+                Ok(_) => {}
+                Err(error) => self.note(what, Err(error)),
+            },
+        }
+    }
+
+    /// Set the time of the open file.
+    pub(super) fn time_of(&mut self, file: &File, mtime_ns: i128) {
+        let done = file.set_modified(os::time_of_ns(mtime_ns));
+        let now = || Ok(os::fingerprint_of(&file.metadata()?).mtime_ns);
+        self.note_time("time", mtime_ns, done, now);
+    }
+
+    /// The mode to give after the owner was, or was not, given: without it, no
+    /// bits that would let others run with its rights.
+    pub(super) fn mode_after(
+        &mut self,
+        owned: Option<io::Result<bool>>,
+        mode: u32,
+        kind: Kind,
+    ) -> u32 {
+        let is_owned = match owned {
+            Some(Ok(done)) => done,
+            Some(Err(error)) => {
+                self.note("owner", Err(error));
+                false
+            }
+            None => false,
+        };
+        if is_owned || mode & MODE_SET_ID == 0 {
+            return mode;
+        }
+        // A folder's group is inherited, and lends nobody's rights to a program.
+        if kind == Kind::File {
+            self.withhold("set-user-id: it comes back only together with its owner");
+        }
+        mode & !MODE_SET_ID
+    }
+
+    pub(super) fn committed(self, subject: String) -> Committed {
+        let left_out = self.fault(subject);
+        Committed::Written { left_out }
+    }
+
+    pub(super) fn fault(self, subject: String) -> Option<Fault> {
+        let class = match self.is_other {
+            true => Class::Unstorable,
+            false => Class::Local,
+        };
+        (!self.what.is_empty()).then(|| {
+            Fault::new(
+                class,
+                "keep mode, owner, time and attributes",
+                subject,
+                self.what.join("; "),
+            )
+            .hint(
+                "the content is complete; restore to a disk with another file system if it matters",
+            )
+        })
+    }
+}
+
+/// How a restored name ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Committed {
+    /// It is there now.
+    Written {
+        /// What of mode, owner, time or attributes the disk would not take (FAT, network
+        /// disks); the content is whole all the same.
+        left_out: Option<Fault>,
+    },
+    /// Something had the name and was left as it is.
+    AlreadyThere,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YEAR_NS: i128 = 31_556_952_000_000_000;
+
+    /// What is said when `wanted` was set with this result and `now` is there.
+    fn said(wanted: i128, done: io::Result<()>, now: i128) -> Option<Fault> {
+        let mut left_out = LeftOut::default();
+        left_out.note_time("time", wanted, done, || Ok(now));
+        left_out.fault("f".to_owned())
+    }
+
+    #[test]
+    fn a_disk_that_holds_another_time_without_a_word_is_found_out() {
+        let far = 500 * YEAR_NS;
+        // ext4 ends in 2446 and keeps its last second.
+        let fault = said(far, Ok(()), 15_032_385_535_000_000_000).unwrap();
+        assert_eq!(fault.class, Class::Unstorable);
+        for year in ["2470", "2446"] {
+            assert!(fault.cause.contains(year), "{fault}");
+        }
+        // The grain of a disk is no other time.
+        for now in [far, far + 1_999_999_999, far - 2_000_000_000] {
+            assert_eq!(said(far, Ok(()), now), None);
+        }
+        let refused = || Err(io::Error::from(io::ErrorKind::InvalidInput));
+        assert_eq!(said(-1, refused(), 0).unwrap().class, Class::Unstorable);
+        assert_eq!(said(far, refused(), 0).unwrap().class, Class::Unstorable);
+        // A disk that takes no times at all (a network drive) has its own words.
+        assert_eq!(said(YEAR_NS, refused(), 0).unwrap().class, Class::Local);
+    }
+
+    #[test]
+    fn set_user_id_without_its_owner_is_named_for_files() {
+        for (owned, mode, kind, want, is_named) in [
+            (Some(Ok(true)), 0o4755, Kind::File, 0o4755, false),
+            (Some(Ok(false)), 0o4755, Kind::File, 0o755, true),
+            (None, 0o2755, Kind::File, 0o755, true),
+            (None, 0o2775, Kind::Folder, 0o775, false),
+            (None, 0o1755, Kind::File, 0o1755, false),
+        ] {
+            let mut left_out = LeftOut::default();
+            assert_eq!(left_out.mode_after(owned, mode, kind), want);
+            let fault = left_out.fault("f".to_owned());
+            let class = fault.map(|fault| fault.class);
+            assert_eq!(class, is_named.then_some(Class::Unstorable), "{mode:o}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! A path, folder or pattern as people type it, and the ways in which it can be taken.
+//!
+//! Pure. Everything is relative to the source; turning a path of this computer
+//! into one of a source is the command line's business.
+
+use crate::os;
+use crate::types::{Fatal, PathRefused, Reading, RelKey, RelPath, Taken, key_escape};
+use globset::{GlobBuilder, GlobMatcher};
+
+/// Where a pattern stops being a plain path.
+pub(super) const PATTERN_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
+
+/// A path, folder or pattern as somebody typed it. Which of these it is can be
+/// said only when it is known what there is: see [`super::settle`].
+#[derive(Debug, Clone)]
+pub struct Typed {
+    /// As it was typed, for messages.
+    pub(super) text: String,
+    /// The text taken as a plain path: files may well be called `copy [1].pdf`.
+    pub(super) exact: RelPath,
+    /// The text taken as a path in the form of keys, when that is another one.
+    pub(super) by_key: Option<RelPath>,
+    /// The text taken as a pattern, when it is one.
+    pub(super) pattern: Option<GlobMatcher>,
+    /// A path of some computer, whose beginning is not known here.
+    is_of_computer: bool,
+    /// What was looked at in vain.
+    misses: Misses,
+}
+
+/// What there is instead of something that nothing is called like.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Misses {
+    /// What is nearly called so, the nearest first.
+    pub near: Vec<RelPath>,
+    /// Names too long for a key that were not asked for.
+    pub unasked: u64,
+}
+
+/// How the texts were taken that could have meant something else, too.
+pub(super) fn taken(what: &[(Typed, Reading)]) -> Vec<Taken> {
+    what.iter()
+        .filter(|(typed, reading)| {
+            typed.pattern.is_some() || matches!(reading, Reading::Key | Reading::Alike)
+        })
+        .map(|(typed, reading)| Taken {
+            text: typed.text.clone(),
+            reading: *reading,
+            path: (*reading == Reading::Alike).then(|| typed.exact.to_string()),
+        })
+        .collect()
+}
+
+impl Typed {
+    /// Check one text.
+    ///
+    /// # Errors
+    /// A usage error for what cannot be a path in a source.
+    pub fn new(text: &str) -> Result<Self, Fatal> {
+        let exact = typed_path(text)?;
+        let plain = normalised(text);
+        let by_key = RelKey::parse_full(&plain).ok().map(|key| key.path());
+        let pattern = plain.contains(PATTERN_CHARACTERS).then(|| {
+            let anchored = if plain.contains('/') {
+                plain.clone()
+            } else {
+                format!("**/{plain}")
+            };
+            // What is no valid pattern is a plain name with odd characters.
+            GlobBuilder::new(&anchored)
+                .literal_separator(true)
+                .backslash_escape(false)
+                .build()
+                .ok()
+                .map(|glob| glob.compile_matcher())
+        });
+        Ok(Self {
+            text: text.to_owned(),
+            by_key: by_key.filter(|path| *path != exact),
+            exact,
+            pattern: pattern.flatten(),
+            is_of_computer: false,
+            misses: Misses::default(),
+        })
+    }
+
+    /// A path on a computer of which it is not known where the source's folder is.
+    ///
+    /// # Errors
+    /// As [`Typed::new`].
+    pub fn of_computer(text: &str) -> Result<Self, Fatal> {
+        let plain = normalised(text);
+        // A drive's letter is not of the path below it.
+        let below = match plain.split_once(':') {
+            Some((drive, below)) if drive.len() == 1 => below,
+            _ => &plain,
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            is_of_computer: true,
+            ..Self::new(below.trim_start_matches('/'))?
+        })
+    }
+
+    /// The same, meant as this path.
+    #[must_use]
+    pub fn meant(&self, path: RelPath) -> Self {
+        Self {
+            exact: path,
+            by_key: None,
+            pattern: None,
+            ..self.clone()
+        }
+    }
+
+    /// The same, after nothing was found that is called like it.
+    #[must_use]
+    pub fn missed(&self, misses: Misses) -> Self {
+        Self {
+            misses,
+            ..self.clone()
+        }
+    }
+
+    /// What there is instead, where nothing is called like it.
+    pub fn misses(&self) -> &Misses {
+        &self.misses
+    }
+
+    /// True when what it begins with may lie above the source.
+    pub fn is_of_computer(&self) -> bool {
+        self.is_of_computer
+    }
+
+    /// Check all of them.
+    ///
+    /// # Errors
+    /// As [`Typed::new`].
+    pub fn all<T: AsRef<str>>(what: &[T]) -> Result<Vec<Self>, Fatal> {
+        what.iter().map(|text| Self::new(text.as_ref())).collect()
+    }
+
+    /// As it was typed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// True when it can be taken in more than one way.
+    pub fn is_ambiguous(&self) -> bool {
+        self.pattern.is_some() || self.by_key.is_some()
+    }
+
+    /// The name that it is if anything is called so, then the second one.
+    pub fn names(&self) -> impl Iterator<Item = (Reading, &RelPath)> {
+        let by_key = self.by_key.as_ref().map(|path| (Reading::Key, path));
+        [(Reading::Name, &self.exact)].into_iter().chain(by_key)
+    }
+
+    /// The path that it is, taken so; `None` for a pattern and for everything.
+    pub fn path_as(&self, reading: Reading) -> Option<&RelPath> {
+        let path = match reading {
+            Reading::Name | Reading::Alike => Some(&self.exact),
+            Reading::Key => self.by_key.as_ref(),
+            Reading::Pattern => None,
+        };
+        path.filter(|path| !path.is_root())
+    }
+
+    /// How it is taken when nothing is called so.
+    pub fn otherwise(&self) -> Reading {
+        match self.pattern {
+            Some(_) => Reading::Pattern,
+            None => Reading::Name,
+        }
+    }
+}
+
+/// A path as a person types it to name exactly this file: with what a shell
+/// needs around it, and in the form of keys where no terminal shows the name.
+pub fn word_for(path: &RelPath) -> String {
+    let plain = std::str::from_utf8(path.as_bytes()).ok().filter(|text| {
+        !text.contains(char::is_control) && typed_path(text).is_ok_and(|typed| typed == *path)
+    });
+    let text = plain.map_or_else(|| key_escape::encode(path.as_bytes()), str::to_owned);
+    // A name like `-r` would be taken for an option.
+    let dashed = if text.starts_with('-') { "./" } else { "" };
+    os::shell_word(&format!("{dashed}{text}"))
+}
+
+/// A path in a source, as people type it: with `./`, a trailing `/`, or
+/// Windows' `\\`. The source itself is the root.
+///
+/// # Errors
+/// A usage error for what cannot be a path in a source.
+pub fn typed_path(text: &str) -> Result<RelPath, Fatal> {
+    if text.trim().is_empty() {
+        return Err(Fatal::usage(
+            "look for a file",
+            "its name is empty",
+            "name a file or folder, or leave it out for everything",
+        ));
+    }
+    RelPath::from_bytes(normalised(text).as_bytes()).map_err(|refused| {
+        let hint = match refused {
+            PathRefused::Dots => "leave out `..`: paths begin at the source's folder",
+            PathRefused::Empty if text.starts_with('/') => {
+                "write the path inside the source, like \"Customers/Miller\" or \"*.csv\""
+            }
+            PathRefused::Empty => "write one / between folders",
+            PathRefused::Nul => "write it like \"Customers/Miller\" or \"*.csv\"",
+        };
+        Fatal::usage(
+            format!("look for \"{}\"", text.escape_debug()),
+            refused.to_string(),
+            hint,
+        )
+    })
+}
+
+/// The text without what typing and shells add: `./`, a trailing `/`, Windows' `\`.
+pub(super) fn normalised(text: &str) -> String {
+    let text = if std::path::MAIN_SEPARATOR == '\\' {
+        text.replace('\\', "/")
+    } else {
+        text.to_owned()
+    };
+    let mut rest = text.as_str();
+    while let Some(shorter) = rest.strip_prefix("./") {
+        rest = shorter.trim_start_matches('/');
+    }
+    let rest = rest.trim_end_matches('/');
+    let rest = match (rest.is_empty(), text.starts_with('/')) {
+        // A lone `/` is no path in a source and shall be refused.
+        (true, true) => "/",
+        _ => rest,
+    };
+    if rest == "." {
+        String::new()
+    } else {
+        rest.replace("/./", "/")
+    }
+}
