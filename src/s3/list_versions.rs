@@ -204,7 +204,7 @@ fn given_versions<'a>(
         // `Differs::MarkerNotEncoded`
         marker: key.map(|key| Marker {
             keys: [key.to_owned(), decoded(key, encoded)],
-            version_id: VersionId::new(version_id),
+            version_id: version_id.to_owned(),
         }),
     }
 }
