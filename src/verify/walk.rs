@@ -106,8 +106,8 @@ impl Run<'_> {
         }
     }
 
-    /// A record whose key the listing lacks at its place: a shortened key stands
-    /// elsewhere in the listing.
+    /// A record whose key is not at its place in the listing. A shortened key is at
+    /// another place.
     async fn record_alone(&mut self, key: RelKey, record: Record) -> Result<(), Fatal> {
         if !self.request.selector.matches(&key.path()) {
             return Ok(());
@@ -120,7 +120,7 @@ impl Run<'_> {
             .await
     }
 
-    /// One key, asked about by itself.
+    /// Ask about one key by itself.
     pub(super) async fn one_key(
         &mut self,
         key: RelKey,
