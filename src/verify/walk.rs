@@ -106,8 +106,8 @@ impl Run<'_> {
         }
     }
 
-    /// A record whose key the listing lacks at its place: a shortened key stands
-    /// elsewhere in the listing.
+    /// A record whose key is not at its place in the listing. A shortened key is at
+    /// another place.
     async fn record_alone(&mut self, key: RelKey, record: Record) -> Result<(), Fatal> {
         if !self.request.selector.matches(&key.path()) {
             return Ok(());
@@ -120,7 +120,7 @@ impl Run<'_> {
             .await
     }
 
-    /// One key, asked about by itself.
+    /// Ask about one key by itself.
     pub(super) async fn one_key(
         &mut self,
         key: RelKey,
@@ -276,12 +276,18 @@ mod tests {
         let everything = Selector::everything();
         let key = |text: &str| RelKey::parse(text).unwrap();
         let other = |is_foreign| Whose::Other { is_foreign };
+        let manifest = crate::manifest::format::key("p/", 1_795_000_000_000);
         for (bucket_key, selector, want) in [
             ("p/a", &only_a, Whose::Ours(key("a"))),
             ("p/b", &only_a, other(false)),
             ("p/b", &everything, Whose::Ours(key("b"))),
             ("p/", &everything, other(false)),
-            ("p/.keepwatch/manifests/x", &everything, other(false)),
+            (&manifest, &everything, other(false)),
+            (
+                "p/.keepwatch/manifests/x",
+                &everything,
+                Whose::Older(key("%2Ekeepwatch/manifests/x")),
+            ),
             ("p/b//c", &everything, other(true)),
             ("p/b//c", &only_a, other(false)),
         ] {
