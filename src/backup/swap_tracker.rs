@@ -188,6 +188,7 @@ fn may_have_moved(file: &Fingerprint) -> bool {
 mod tests {
     use super::*;
     use crate::types::Look;
+    use crate::types::MonotonicMs;
     use std::sync::Arc;
 
     fn content(inode: u64, text: &str, seen_ms: i64) -> Content {
@@ -202,7 +203,7 @@ mod tests {
                 owner: None,
             },
             hash: ContentHash::of(text.as_bytes()),
-            seen_steady_ms: 0,
+            seen_at: MonotonicMs(0),
             seen_ms: Some(seen_ms),
             bytes: None,
             unrested: false,

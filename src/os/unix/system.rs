@@ -2,7 +2,7 @@
 
 use crate::os::found::{near_ns_of_parts, ns_of_parts, size_of_kind};
 use crate::os::names::NameRefused;
-use crate::types::{Fingerprint, Kind};
+use crate::types::{Fingerprint, Kind, MonotonicMs};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
@@ -33,17 +33,15 @@ pub fn fingerprint_of(meta: &Metadata) -> Fingerprint {
     }
 }
 
-/// Milliseconds by a clock that nobody sets and that goes on while the computer
-/// sleeps. [`std::time::Instant`] stands still then on Linux and macOS.
-pub fn steady_ms() -> i64 {
+/// Now, by a clock that nobody sets and that goes on while the computer sleeps. [`std::time::Instant`] stands still then on Linux and macOS.
+pub fn monotonic_now() -> MonotonicMs {
     #[cfg(target_os = "linux")]
     const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Boottime;
     #[cfg(not(target_os = "linux"))]
     const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
     let now = rustix::time::clock_gettime(CLOCK);
-    now.tv_sec
-        .saturating_mul(1_000)
-        .saturating_add(now.tv_nsec / 1_000_000)
+    let ms = now.tv_sec.saturating_mul(1_000);
+    MonotonicMs(ms.saturating_add(now.tv_nsec / 1_000_000))
 }
 
 /// What tells a folder from another one put in its place: file system and inode.
