@@ -37,7 +37,7 @@ pub fn attributes_of(file: &File) -> Kept {
     kept(os::attributes_of(file, TEXT_BYTES_MAX, is_kept))
 }
 
-fn kept(all: io::Result<Option<os::Named>>) -> Kept {
+fn kept(all: io::Result<Option<os::NamedAttributes>>) -> Kept {
     let all = match all {
         Ok(Some(all)) => all,
         Ok(None) => {

@@ -5,7 +5,7 @@
 //! text is of a known form. It must never change without a new layout byte, and
 //! reading never panics, whatever the bytes.
 
-use super::bytes::{Reader, put_number};
+use super::bytes::{ByteReader, put_number};
 use super::packing::{pack, unpack};
 use crate::types::{ContentHash, Fingerprint, Kind, Look, Record};
 
@@ -112,7 +112,7 @@ pub fn encode(record: &Record) -> Vec<u8> {
 }
 
 /// The next number, which is one of 32 bits.
-fn short(from: &mut Reader<'_>) -> Option<u32> {
+fn short(from: &mut ByteReader<'_>) -> Option<u32> {
     u32::try_from(from.number()?).ok()
 }
 
@@ -136,7 +136,7 @@ fn look_of(flags: u8) -> Look {
 
 /// Read [`encode`] back; `None` for anything else.
 pub fn decode(bytes: &[u8]) -> Option<Record> {
-    let mut from = Reader(bytes);
+    let mut from = ByteReader(bytes);
     let (is_far, has_attributes) = match from.byte()? {
         LAYOUT => (false, false),
         LAYOUT_FAR => (true, false),

@@ -8,7 +8,7 @@
 //! It is never needed: a content that is not found is sent. Old indexes have no
 //! entries; they come with the records that are written.
 
-use super::bytes::{Reader, put_number};
+use super::bytes::{ByteReader, put_number};
 use super::engine::{Batch, Engine};
 use super::entries::about;
 use super::handle::Index;
@@ -332,7 +332,7 @@ fn encode_past(key: &RelKey, old: &Record, content: &ContentHash) -> Vec<u8> {
 
 /// Read an entry; `None` for what is none, and never a panic.
 fn decode(bytes: &[u8]) -> Option<ContentEntry> {
-    let mut from = Reader(bytes);
+    let mut from = ByteReader(bytes);
     match from.byte()? {
         LIVE => keys::rel_key(from.0).map(ContentEntry::Live),
         PAST => {

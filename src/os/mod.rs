@@ -28,7 +28,9 @@ mod unix;
 mod windows;
 
 pub use ability::{HAS_MODES, KEEPS_ATTRIBUTES, NAMES_FOLD_CASE};
-pub use attributes::{Named, attribute_names, attributes_of, remove_attribute, set_attribute};
+pub use attributes::{
+    NamedAttributes, attribute_names, attributes_of, remove_attribute, set_attribute,
+};
 pub use dirs::{DefaultDirs, default_dirs};
 pub use found::{Found, time_of_ns};
 pub use limits::{LimitMet, WatchLimit, WatchLimits, limit_met, watch_limits};
