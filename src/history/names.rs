@@ -1,8 +1,8 @@
-//! Whether what somebody typed is the name of something that exists, or a pattern.
+//! Decides whether the text that a person typed is the name of something or a pattern.
 //!
-//! Invariant: a name that exists anywhere the command looks (in the bucket at
-//! whatever time, in the index, in the folder) is that name everywhere and nothing
-//! else. Only what nothing is called is a pattern.
+//! Invariant: if anything has that name anywhere the command looks (in the bucket at any
+//! time, in the index, in the folder), the text is that name everywhere and nothing else.
+//! Only a text that is nobody's name is a pattern.
 
 use super::alike::{ALIKE_SHOWN_MAX, alike, path_of_shortened};
 use super::known::Known;

@@ -1,7 +1,7 @@
-//! Which version of each key was current at a moment, from a listing alone, and
-//! where the listing alone cannot say.
+//! Decides which version of each key was current at a moment, from a listing alone, and
+//! reports where the listing alone cannot say.
 //!
-//! Pure. Holds a bounded number of versions of one key, however many there are.
+//! Pure. It keeps a bounded number of versions of one key, however many there are.
 
 use super::state_time::{
     is_in_parts, is_whole_second, is_within_its_second, may_have_been, was_by,

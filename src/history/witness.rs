@@ -1,9 +1,9 @@
-//! What a manifest knows of versions whose times are in doubt.
+//! Asks manifests about versions whose times are in doubt.
 //!
-//! A manifest that was drawn before a moment, by a clock that was right, has what
-//! was current when it was drawn: a version that it names had been written by then,
-//! whatever its time says, and so had the deletion of a file that it does not name.
-//! Invariants: nothing is read before something is in doubt; one line is held; what
+//! A manifest that was written before a moment, by a clock that was right, names what was
+//! current when it was written. So every version that it names had been written by then,
+//! whatever its time says, and every file that it does not name had been deleted.
+//! Invariants: nothing is read before something is in doubt; only one line is in memory; what
 //! no manifest settles stays in doubt.
 
 use super::version_selector::TimesInDoubt;

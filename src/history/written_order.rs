@@ -1,11 +1,11 @@
-//! Which of a key's times can be right, given the order in which its versions were
+//! Decides which of a key's times can be right, given the order in which its versions were
 //! written.
 //!
-//! Pure. A version that was written before another cannot be from later. Where the
-//! times say otherwise, a clock was wrong when one of them was written: a vault
-//! lives by its computer's clock, and servers' clocks are set, too. As many times as
-//! possible are believed together; what contradicts them is from some time between
-//! its neighbours, and what can be believed in more than one way is in doubt.
+//! Pure. A version that was written before another one cannot have a later time. Where the
+//! times say otherwise, a clock was wrong when one of them was written: a vault uses the
+//! clock of its computer, and servers' clocks are set as well. As many times as possible are
+//! believed together. A time that contradicts them lies somewhere between its neighbours. A
+//! key is in doubt when its times can be believed in more than one way.
 
 use super::state_time::IN_PARTS_MS;
 

@@ -1,9 +1,9 @@
-//! Records as few bytes as possible: a million of them share one disk.
+//! Records in as few bytes as possible, because a million of them share one disk.
 //!
-//! Layout 1: layout, flags, forms, sizes and times as variable-length numbers
-//! relative to each other, then hash, ETag and version id in binary where their
-//! text is of a known form. It must never change without a new layout byte, and
-//! reading never panics, whatever the bytes.
+//! Layout 1: layout, flags, forms; then sizes and times as variable-length numbers relative to
+//! each other; then hash, ETag and version id, in binary where their text has a known form.
+//! The layout must never change without a new layout byte. Reading never panics, whatever the
+//! bytes.
 
 use super::bytes::{ByteReader, put_number};
 use super::packing::{pack, unpack};

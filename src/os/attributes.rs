@@ -1,4 +1,4 @@
-//! Extended attributes of an open file or folder: on Linux; elsewhere none are read.
+//! Extended attributes of an open file or folder. They are read on Linux only.
 
 /// Attributes with their values.
 pub type NamedAttributes = Vec<(String, Vec<u8>)>;

@@ -1,4 +1,4 @@
-//! What a look at one name found, and its times.
+//! What `stat` found at one name, and time stamps.
 
 use crate::types::{Fingerprint, Kind};
 use std::time::{Duration, SystemTime};

@@ -1,9 +1,8 @@
 //! What differs between operating systems, and nothing else.
 //!
-//! `files` does all its work through [`Dir`], a handle on one folder whose
-//! operations take a single name and never follow a link; everyone else comes
-//! here for default folders, private files and limits. This room decides
-//! nothing about backup, logs nothing and keeps no state. Every function
+//! `files` does all its work through [`Dir`], a handle on one folder. Its operations take a
+//! single name and never follow a link. All others come here for default folders, private files
+//! and limits. It decides nothing about backup, logs nothing and keeps no state. Every function
 //! blocks. The only `cfg(unix)` and `cfg(windows)` of the crate are here.
 
 mod ability;

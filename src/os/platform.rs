@@ -1,5 +1,5 @@
-//! What each operating system does in its own way: the same names from the folder of
-//! the one that the program is built for.
+//! Functions that each operating system implements in its own way. They have the same names
+//! everywhere; this file takes those of the system that the program is built for.
 
 #[cfg(unix)]
 pub use super::unix::{

@@ -1,6 +1,6 @@
-//! Moments in milliseconds, by two clocks whose numbers have nothing to do with each
-//! other. So each has a type of its own, and no moment of one can be compared with, or
-//! taken from, a moment of the other.
+//! Moments in milliseconds, by two clocks that have nothing to do with each other. Each clock
+//! has a type of its own, so that a moment of one cannot be compared with, or subtracted from,
+//! a moment of the other.
 
 /// A moment by a clock that people read and set: milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,6 @@
-//! Pure, synchronous decisions and the words the rest of the house speaks in.
+//! Pure, synchronous decisions, and the types that all other folders use.
 //!
-//! Everyone above uses it. It never touches disk, network, clock or threads:
-//! time comes in as an argument.
+//! It never touches disk, network, clock or threads: time is an argument.
 
 mod archive_class;
 pub(crate) mod attributes;

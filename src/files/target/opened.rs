@@ -1,10 +1,9 @@
-//! Folders of ours that keep their owner out, opened for the time of writing.
+//! Opens folders that keep their own owner out, for the time of writing.
 //!
-//! A restore gives folders their mode at its end, and one that was cut short before
-//! may have left some that take nothing any more. Who is not root could then never
-//! complete it. Invariants: only folders of this very account are opened, and each
-//! gets its own mode back, or the one that the backup has: at the latest when the
-//! target is dropped.
+//! A restore sets the modes of folders at its end, so a restore that was interrupted may have
+//! left folders that accept no files any more. An account other than root could then never
+//! complete it. Invariants: only folders of this account are opened, and each gets its own mode
+//! back, or that of the backup, at the latest when the target is dropped.
 
 use super::Target;
 use crate::files::fault;
