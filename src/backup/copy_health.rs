@@ -17,14 +17,14 @@ const OFF_MS: i64 = 60 * 60 * 1000;
 
 /// What is known of one source's copies. Moments are by the steady clock.
 #[derive(Debug, Default)]
-pub struct Copies {
+pub struct CopyHealth {
     failures: AtomicU32,
     /// Sending has worked after copies failed: one more copy decides.
     suspect: AtomicBool,
     off_until_ms: AtomicI64,
 }
 
-impl Copies {
+impl CopyHealth {
     /// Whether a copy is worth a try.
     pub fn may_try(&self, now_ms: i64) -> bool {
         self.failures.load(Ordering::Relaxed) < FAILURES_MAX
@@ -153,7 +153,7 @@ mod tests {
                 false,
             ),
         ] {
-            let copies = Copies::default();
+            let copies = CopyHealth::default();
             let mut told = 0;
             for done in does {
                 match done {

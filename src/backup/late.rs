@@ -29,9 +29,9 @@ const NOTE: &str = "late";
 
 /// Second looks that are owed.
 #[derive(Debug, Default)]
-pub struct LateLooks(Mutex<Late>);
+pub struct LateChecks(Mutex<Late>);
 
-impl LateLooks {
+impl LateChecks {
     fn owed(&self) -> MutexGuard<'_, Late> {
         self.0.lock()
     }

@@ -40,10 +40,10 @@ mod valid_from;
 mod worker;
 
 pub use commits::Commits;
-pub use copy_health::Copies;
-pub use late::LateLooks;
+pub use copy_health::CopyHealth;
+pub use late::LateChecks;
 pub use manifest::write_all;
 pub use orphaned_uploads::sweep;
 pub use outcome::NEWS_MS;
-pub use swap_tracker::Moves;
+pub use swap_tracker::SwapTracker;
 pub use worker::run;

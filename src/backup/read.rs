@@ -11,7 +11,7 @@ use crate::files::Pulse;
 use crate::os;
 use crate::source::{Context, on_disk};
 use crate::transfer;
-use crate::transfer::{Content, Patience, Permit, Reading};
+use crate::transfer::{Content, Permit, ReadMode, Reading};
 use crate::types::{ContentHash, Fault, Fingerprint, Kind, Look, Record, RelPath};
 use crate::work::Item;
 use bytes::Bytes;
@@ -126,9 +126,9 @@ fn take_now(ctx: &Context, item: &Item, kind: Kind, pulse: &Pulse) -> Result<Opt
         return take_link(root, &item.path);
     }
     let patience = if item.deadline {
-        Patience::TakeWhatIsThere
+        ReadMode::TakeWhatIsThere
     } else {
-        Patience::Strict
+        ReadMode::Strict
     };
     read_now(root, &item.path, patience, pulse)
 }
@@ -137,7 +137,7 @@ fn take_now(ctx: &Context, item: &Item, kind: Kind, pulse: &Pulse) -> Result<Opt
 pub(crate) fn read_now(
     root: &std::path::Path,
     path: &RelPath,
-    patience: Patience,
+    patience: ReadMode,
     pulse: &Pulse,
 ) -> Result<Option<Taken>, Fault> {
     Ok(match transfer::read(root, path, patience, pulse)? {

@@ -48,9 +48,9 @@ struct State {
 
 /// Places that were taken over of late, of all sources.
 #[derive(Default)]
-pub struct Moves(Mutex<State>);
+pub struct SwapTracker(Mutex<State>);
 
-impl Moves {
+impl SwapTracker {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock()
     }
@@ -60,7 +60,7 @@ impl Moves {
     /// was found taken. Notes that the place of `old` is taken from then on. Times are
     /// by the server's clock; where nobody knows that of the reading, nobody knows this.
     /// `folders_ms`: when the last of the folders above came to its place; asked for
-    /// where there is a [`Moves::left_until_ms`], and 0 elsewhere.
+    /// where there is a [`SwapTracker::left_until_ms`], and 0 elsewhere.
     pub fn since_ms(
         &self,
         source: usize,
@@ -117,7 +117,7 @@ impl Moves {
     }
 }
 
-impl Moves {
+impl SwapTracker {
     /// Of a file whose place was taken, and which nobody has found since: until when it
     /// may have come to a place at which it counts from then on.
     pub fn left_until_ms(&self, source: usize, content: &Content) -> Option<i64> {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     fn since_ms(
-        moves: &Moves,
+        moves: &SwapTracker,
         source: usize,
         path: &RelPath,
         content: &Content,
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn what_was_renamed_is_known_by_where_it_went() {
-        let moves = Moves::default();
+        let moves = SwapTracker::default();
         since_ms(&moves, 0, &p("new/a"), &content(7, "a", 1_000), None);
         let went = |source, inode, text: &str, path: &str| {
             moves.went_to(source, &p(path), &record(inode, text))
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn what_changes_places_counts_from_one_moment() {
         for first in ["a", "b"] {
-            let moves = Moves::default();
+            let moves = SwapTracker::default();
             // Inode 1 stood at a, inode 2 at b.
             let at = |path: &str, ms| match path {
                 "a" => since_ms(
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_file_that_goes_on_from_its_new_place_is_not_there_early() {
-        let moves = Moves::default();
+        let moves = SwapTracker::default();
         since_ms(
             &moves,
             0,
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn what_was_found_before_its_place_was_taken_is_not_there_early_elsewhere() {
-        let moves = Moves::default();
+        let moves = SwapTracker::default();
         // A swap of a and b: b is looked at first, and then a.
         let one_at_b = content(1, "one", 1_000);
         assert_eq!(
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn a_file_that_was_moved_out_and_in_again_is_not_there_early() {
         for (back_ms, want_ms) in [(9_000, 1_000), (30_000, 31_000)] {
-            let moves = Moves::default();
+            let moves = SwapTracker::default();
             let new = content(3, "three", 1_000);
             since_ms(&moves, 0, &p("a"), &new, Some(&record(1, "one")));
             let mut back = content(1, "one", back_ms + 1_000);
@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn a_file_whose_folder_was_moved_out_and_in_again_is_not_there_early() {
         for (back_ms, want_ms) in [(9_000, 1_000), (30_000, 31_000)] {
-            let moves = Moves::default();
+            let moves = SwapTracker::default();
             let new = content(3, "three", 1_000);
             since_ms(&moves, 0, &p("d/a"), &new, Some(&record(1, "one")));
             let back = content(1, "one", back_ms + 1_000);
@@ -361,7 +361,7 @@ mod tests {
     /// Found by the random history, seed 158295: two links of one target.
     #[test]
     fn a_new_file_with_the_inode_and_content_of_one_that_went_is_not_there_early() {
-        let moves = Moves::default();
+        let moves = SwapTracker::default();
         let taker = content(3, "three", 1_000);
         since_ms(&moves, 0, &p("a"), &taker, Some(&record(1, "one")));
         let mut new = content(1, "one", 2_000);
@@ -371,7 +371,7 @@ mod tests {
 
     #[test]
     fn readings_side_by_side_come_in_any_order() {
-        let moves = Moves::default();
+        let moves = SwapTracker::default();
         let at = |path: &str, new, old, ms| {
             let old = record(old, &format!("of {old}"));
             let new = content(new, &format!("of {new}"), ms);
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_new_time_or_mode_counts_from_its_own_reading() {
-        let moves = Moves::default();
+        let moves = SwapTracker::default();
         let at = |mtime_ns, ms| {
             let mut content = content(1, "one", ms);
             content.fingerprint.mtime_ns = mtime_ns;
@@ -409,7 +409,7 @@ mod tests {
             ),
             ("read before", 0, content(1, "one", 900), 1_000),
         ] {
-            let moves = Moves::default();
+            let moves = SwapTracker::default();
             // The place of inode 1 is taken by inode 3.
             since_ms(
                 &moves,
@@ -425,7 +425,7 @@ mod tests {
             );
         }
         // Saved in place: nobody has moved.
-        let moves = Moves::default();
+        let moves = SwapTracker::default();
         since_ms(
             &moves,
             0,
@@ -453,7 +453,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let moves = Moves::default();
+        let moves = SwapTracker::default();
         for number in 1..=PLACES_MAX as u64 + 10 {
             let new = content(1_000_000 + number, "new", 1_000);
             since_ms(&moves, 0, &p("b"), &new, Some(&record(number, "old")));

@@ -2,7 +2,7 @@
 
 use super::parts::{Parts, panicked};
 use super::places;
-use crate::backup::{Commits, Copies, LateLooks, Moves, late, orphaned_uploads};
+use crate::backup::{Commits, CopyHealth, LateChecks, SwapTracker, late, orphaned_uploads};
 use crate::bandwidth::{Kept, Limits};
 use crate::config::{Config, SourceConfig, StoreConfig};
 use crate::control;
@@ -80,9 +80,9 @@ pub async fn open(
             config.limits.workers,
         ),
         answering: Answering::new(count),
-        late: LateLooks::default(),
+        late: LateChecks::default(),
         uploads: Uploads::default(),
-        moves: Moves::default(),
+        moves: SwapTracker::default(),
         links: HardLinks::default(),
         pacing: Pacing::new(config.sources.iter().map(policy).collect()),
         budget: Budget::default(),
@@ -253,7 +253,7 @@ fn open_source(index: &Index, source: &SourceConfig, destination: &str) -> Resul
         compress: Compress::new(&source.compress)?,
         config: source.clone(),
         compared: AtomicBool::new(false),
-        copies: Copies::default(),
+        copies: CopyHealth::default(),
     })
 }
 

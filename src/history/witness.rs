@@ -7,7 +7,7 @@
 //! no manifest settles stays in doubt.
 
 use super::version_selector::TimesInDoubt;
-use crate::manifest::{CLOCKS_APART_MAX_MS, Line, Lines, Manifest, read};
+use crate::manifest::{CLOCKS_APART_MAX_MS, Manifest, ManifestEntries, ManifestEntry, read};
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Store};
 use crate::types::{Fault, Origin, RelKey};
@@ -31,9 +31,9 @@ pub(crate) struct Witness {
 
 struct ManifestReading {
     manifest: Manifest,
-    lines: Lines,
+    lines: ManifestEntries,
     /// The line that was read last, and the key that it is of.
-    last: Option<(RelKey, Line)>,
+    last: Option<(RelKey, ManifestEntry)>,
 }
 
 impl Witness {
@@ -90,7 +90,7 @@ impl ManifestReading {
         store: &Store,
         key: &RelKey,
         stop: &Stop,
-    ) -> Result<Option<Line>, Fault> {
+    ) -> Result<Option<ManifestEntry>, Fault> {
         if self.last.as_ref().is_some_and(|(last, _)| last > key) {
             self.lines = self.manifest.lines(store, stop).await?;
             self.last = None;
@@ -112,7 +112,7 @@ impl ManifestReading {
 }
 
 /// What a line, or that there is none, makes of the versions in doubt.
-fn judge(line: Option<Line>, doubt: &TimesInDoubt, moment_ms: i64) -> Testimony {
+fn judge(line: Option<ManifestEntry>, doubt: &TimesInDoubt, moment_ms: i64) -> Testimony {
     let Some(newest) = doubt.versions.first() else {
         return Testimony::Unknown;
     };
@@ -154,18 +154,19 @@ mod tests {
 
     #[test]
     fn a_manifest_settles_what_was_written_before_it() {
-        let line = |id: &str| Line {
+        let line = |id: &str| ManifestEntry {
             version_id: id.into(),
-            ..Line::without_object(&RelKey::parse("a").unwrap(), &Fingerprint::UNSEEN)
+            ..ManifestEntry::without_object(&RelKey::parse("a").unwrap(), &Fingerprint::UNSEEN)
         };
         let hour_ms = 60 * 60 * 1000;
-        let of = |name: &str, line: Option<Line>, ids: &[&str], since_ms, want: Testimony| {
-            let doubt = TimesInDoubt {
-                versions: ids.iter().map(|id| version(id)).collect(),
-                since_ms,
+        let of =
+            |name: &str, line: Option<ManifestEntry>, ids: &[&str], since_ms, want: Testimony| {
+                let doubt = TimesInDoubt {
+                    versions: ids.iter().map(|id| version(id)).collect(),
+                    since_ms,
+                };
+                assert_eq!(judge(line, &doubt, 5 * hour_ms), want, "{name}");
             };
-            assert_eq!(judge(line, &doubt, 5 * hour_ms), want, "{name}");
-        };
         let (newest, unknown) = (|| Testimony::Version(version("v2")), || Testimony::Unknown);
         of("the newest", Some(line("v2")), &["v2"], None, newest());
         of("of two", Some(line("v2")), &["v2", "v1"], Some(0), newest());

@@ -4,6 +4,7 @@ use super::failures::{FailureStreak, Verdict};
 use crate::retry::{Stop, told};
 use crate::s3::Store;
 use crate::types::{Fatal, Fault, chain};
+use std::pin::Pin;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -125,14 +126,14 @@ impl<J, D> Drop for JobRunner<J, D> {
 }
 
 /// Work until it is done or somebody asks to stop; `operation` says what then remains
-/// undone.
+/// undone. The work is boxed: a whole run is too large a future to be moved on a stack.
 ///
 /// # Errors
 /// As `work`; [`Fatal::interrupted`] when it was asked.
 pub(crate) async fn until_asked<T>(
     stop: &mut Stop,
     operation: &str,
-    work: impl Future<Output = Result<T, Fatal>>,
+    work: Pin<Box<impl Future<Output = Result<T, Fatal>>>>,
 ) -> Result<T, Fatal> {
     tokio::select! {
         done = work => done,

@@ -1,6 +1,6 @@
 //! The manifest: a whole source as the bucket has it at one moment, a line a path.
 //!
-//! JSON lines: a [`Header`], then one [`Line`] a path in key order, then a
+//! JSON lines: a [`Header`], then one [`ManifestEntry`] a path in key order, then a
 //! [`Trailer`] with the counts and the SHA-256 of all lines before it.
 //! docs/FORMAT.md has the rule for people. Invariants: what is written is read
 //! back the same; a manifest that was cut, altered or put in another order is
@@ -138,7 +138,7 @@ impl Demands {
 
 /// One path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
+pub struct ManifestEntry {
     /// The path in key form, never shortened; a folder's ends in `/`.
     pub path: String,
     /// The object's key below the prefix, only where it is shortened.
@@ -211,7 +211,7 @@ pub struct Trailer {
     pub sha256: String,
 }
 
-impl Line {
+impl ManifestEntry {
     /// The line of an object that the index has verified; `None` for what is
     /// only known from a listing. `target` is a link's.
     pub fn of(rel: &RelKey, record: &Record, prefix: &str, target: Option<&[u8]>) -> Option<Self> {

@@ -47,18 +47,18 @@ fn rel(text: &str) -> RelKey {
     RelKey::parse_full(text).unwrap()
 }
 
-fn lines() -> Vec<Line> {
+fn lines() -> Vec<ManifestEntry> {
     let link = record(3, 3, Kind::Symlink);
     let folder = record(0, 0, Kind::Folder);
     vec![
-        Line::of(&rel("a.csv"), &record(9, 4, Kind::File), "office/", None).unwrap(),
-        Line::without_object(&rel("b/"), &folder.fingerprint),
-        Line::of(&rel("b/l"), &link, "office/", Some(b"a/\xff")).unwrap(),
-        Line::of(&rel("c/"), &folder, "office/", None).unwrap(),
+        ManifestEntry::of(&rel("a.csv"), &record(9, 4, Kind::File), "office/", None).unwrap(),
+        ManifestEntry::without_object(&rel("b/"), &folder.fingerprint),
+        ManifestEntry::of(&rel("b/l"), &link, "office/", Some(b"a/\xff")).unwrap(),
+        ManifestEntry::of(&rel("c/"), &folder, "office/", None).unwrap(),
     ]
 }
 
-fn written(lines: &[Line]) -> Vec<Vec<u8>> {
+fn written(lines: &[ManifestEntry]) -> Vec<Vec<u8>> {
     let mut writing = Writing::default();
     let mut out = vec![writing.header(&header()).unwrap()];
     out.extend(lines.iter().map(|line| writing.line(line).unwrap()));
@@ -67,13 +67,13 @@ fn written(lines: &[Line]) -> Vec<Vec<u8>> {
 }
 
 /// Everything in it, or why it is refused.
-fn read(rows: &[Vec<u8>]) -> Result<(Vec<Line>, Trailer), String> {
+fn read(rows: &[Vec<u8>]) -> Result<(Vec<ManifestEntry>, Trailer), String> {
     let mut reading = Reading::default();
     let (mut lines, mut end) = (Vec::new(), None);
     for row in rows {
         match reading.row(row.strip_suffix(b"\n").unwrap_or(row))? {
             Row::Header(found) => assert_eq!(*found, header()),
-            Row::Line(line) => lines.push(*line),
+            Row::Entry(line) => lines.push(*line),
             Row::End(trailer) => end = Some(trailer),
         }
     }
@@ -99,13 +99,13 @@ fn what_is_written_is_read_back() {
 #[test]
 fn a_shortened_key_is_said_and_what_only_a_listing_knows_is_left_out() {
     let long = rel(&"x".repeat(1_100));
-    let line = Line::of(&long, &record(1, 1, Kind::File), "p/", None).unwrap();
+    let line = ManifestEntry::of(&long, &record(1, 1, Kind::File), "p/", None).unwrap();
     assert_eq!(line.bucket_key("p/"), long.in_bucket("p/").key);
     let unverified = Record {
         content: None,
         ..record(1, 1, Kind::File)
     };
-    assert_eq!(Line::of(&long, &unverified, "p/", None), None);
+    assert_eq!(ManifestEntry::of(&long, &unverified, "p/", None), None);
 }
 
 #[test]

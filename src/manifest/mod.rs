@@ -15,9 +15,9 @@ pub(crate) mod retention;
 mod written;
 
 pub use format::proof::{Reading, Row, Writing};
-pub use format::{Demands, Header, Line, MANIFEST_VERSION, Settings, Trailer, folder};
+pub use format::{Demands, Header, MANIFEST_VERSION, ManifestEntry, Settings, Trailer, folder};
 pub(crate) use listing::CLOCKS_APART_MAX_MS;
 pub use listing::Listing;
 pub use owner::{Claimant, Computer, OWNER_BYTES_MAX, Owner, Whose};
-pub use read::{Lines, Manifest};
+pub use read::{Manifest, ManifestEntries};
 pub use written::Written;

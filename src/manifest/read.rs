@@ -9,7 +9,7 @@
 mod rows;
 
 use super::fault::damaged;
-use super::format::{Header, Line, Trailer};
+use super::format::{Header, ManifestEntry, Trailer};
 pub use super::listing::{Listing, list, newest};
 use crate::manifest::format::proof::Row;
 use crate::retry::{Patience, Stop};
@@ -171,7 +171,7 @@ async fn open(
     while let Some(row) = rows.next().await? {
         match row {
             Row::Header(first) => header = Some(*first),
-            Row::Line(_) => {}
+            Row::Entry(_) => {}
             Row::End(last) => trailer = Some(last),
         }
     }
@@ -201,7 +201,7 @@ impl Manifest {
     ///
     /// # Errors
     /// It cannot be fetched again.
-    pub async fn lines(&self, store: &Store, stop: &Stop) -> Result<Lines, Fault> {
+    pub async fn lines(&self, store: &Store, stop: &Stop) -> Result<ManifestEntries, Fault> {
         let packed: Packed = match &self.held {
             Some(bytes) => Box::new(io::Cursor::new(bytes.clone())),
             None => {
@@ -214,22 +214,26 @@ impl Manifest {
                 Arriving::new(body, &self.bucket, &self.listing, stop).packed()
             }
         };
-        Ok(Lines(Rows::new(packed, &self.bucket, &self.listing)))
+        Ok(ManifestEntries(Rows::new(
+            packed,
+            &self.bucket,
+            &self.listing,
+        )))
     }
 }
 
 /// The paths of a proved manifest.
-pub struct Lines(Rows);
+pub struct ManifestEntries(Rows);
 
-impl Lines {
+impl ManifestEntries {
     /// The next one; `None` at the end.
     ///
     /// # Errors
     /// The connection broke.
-    pub async fn next(&mut self) -> Result<Option<Line>, Fault> {
+    pub async fn next(&mut self) -> Result<Option<ManifestEntry>, Fault> {
         loop {
             match self.0.next().await? {
-                Some(Row::Line(line)) => return Ok(Some(*line)),
+                Some(Row::Entry(line)) => return Ok(Some(*line)),
                 Some(Row::Header(_) | Row::End(_)) => {}
                 None => return Ok(None),
             }

@@ -13,7 +13,7 @@ mod listing;
 use super::context::RestoreContext;
 use super::separate_attributes::mode_of_unknown_list;
 use crate::files::Looks;
-use crate::manifest::{Line, Manifest, read};
+use crate::manifest::{Manifest, ManifestEntry, read};
 use crate::os::blocking::blocking_on;
 use crate::retry::{Stop, told};
 use crate::types::{Attributes, Class, Fatal, Fault, Fingerprint, Kind, RelPath, command, shown};
@@ -116,7 +116,7 @@ async fn compare(
 
 /// The line names a version that was current at the moment under the path's own key.
 /// What has become of a key of earlier versions says nothing of the path.
-fn names_a_version(line: &Line, is_older: bool, until_ms: i64) -> bool {
+fn names_a_version(line: &ManifestEntry, is_older: bool, until_ms: i64) -> bool {
     // A manifest that was drawn while something was stored has younger lines.
     let was_there = line.has_object() && line.stored_at_ms <= until_ms;
     was_there && !is_older && !line.version_id.is_empty()
@@ -132,7 +132,7 @@ struct Folder {
 }
 
 impl Folder {
-    fn of(path: &RelPath, line: &Line, seen: Fingerprint, is_listed: bool) -> Self {
+    fn of(path: &RelPath, line: &ManifestEntry, seen: Fingerprint, is_listed: bool) -> Self {
         // It had some, and the line does not say which.
         let is_unknown = line.attributes_id.is_some() && line.attributes.is_none();
         Self {
@@ -163,7 +163,7 @@ async fn finish_folders(ctx: &Arc<RestoreContext>, found: Vec<Folder>) -> Result
     blocking_on("finish", "the folders", work).await
 }
 
-fn missing(path: &RelPath, line: &Line, manifest: &Manifest) -> Fault {
+fn missing(path: &RelPath, line: &ManifestEntry, manifest: &Manifest) -> Fault {
     Fault::new(
         Class::NotFound,
         "restore",

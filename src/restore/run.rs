@@ -65,7 +65,8 @@ pub async fn restore(
     }
     let mut run = Run::new(store, request, Box::new(report), &seen);
     let (ctx, mut stop) = (run.ctx.clone(), stop.clone());
-    let done = until_asked(&mut stop, "restore everything", run.all(seen)).await;
+    let work = Box::pin(run.all(seen));
+    let done = until_asked(&mut stop, "restore everything", work).await;
     // However the run ended, nothing writes any more, and no half file is left, when
     // this function returns.
     run.jobs.finish_early().await;
@@ -181,8 +182,8 @@ impl Run {
                 if self.ctx.options.overwrite {
                     return Err(self.out_of_order().into());
                 }
-                // Among versions of one name, the one listed first is the newer one: let it
-                // be written before the next page.
+                // Of two versions of one name, the one that was listed first has the better
+                // claim to it: let it be written before the next page.
                 if timeline.pages() != page {
                     page = timeline.pages();
                     self.finish().await?;

@@ -7,7 +7,7 @@
 //! that ends early only means more requests. Bounded: a few batches of lines.
 
 use crate::index::{Index, SourceId};
-use crate::manifest::{Line, read};
+use crate::manifest::{ManifestEntry, read};
 use crate::os;
 use crate::os::blocking::blocking;
 use crate::retry::Stop;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-/// Lines handed over at a time: each handing over may change threads.
+/// Entries handed over at a time: each handing over may change threads.
 const BATCH: usize = 256;
 
 /// Batches read ahead of the merge; with those in hand half a megabyte.
@@ -34,8 +34,8 @@ const LACKING_ONE_IN: u64 = 10;
 
 /// The lines of the manifest, and what was taken over from them.
 pub(crate) struct Known {
-    batches: mpsc::Receiver<Vec<Line>>,
-    batch: VecDeque<Line>,
+    batches: mpsc::Receiver<Vec<ManifestEntry>>,
+    batch: VecDeque<ManifestEntry>,
     moment_ms: i64,
     /// Another computer wrote it: accounts have other numbers there.
     is_elsewhere: bool,
@@ -146,7 +146,7 @@ impl Known {
     }
 
     /// The line of this path.
-    fn line(&mut self, key: &RelKey, runtime: &Handle) -> Option<Line> {
+    fn line(&mut self, key: &RelKey, runtime: &Handle) -> Option<ManifestEntry> {
         loop {
             while let Some(line) = self.batch.pop_front() {
                 match line.path.as_str().cmp(key.as_str()) {

@@ -3,7 +3,7 @@
 use super::breakers::Gates;
 use super::io_watchdog::Answering;
 use super::links::HardLinks;
-use crate::backup::{Commits, Copies, LateLooks, Moves};
+use crate::backup::{Commits, CopyHealth, LateChecks, SwapTracker};
 use crate::bandwidth::Kept;
 use crate::config::{Config, SourceConfig};
 use crate::destination::Destination;
@@ -85,7 +85,7 @@ pub struct Source {
     /// What is known of the place that its copies go to.
     pub destination: Destination,
     /// Whether its server copies what it has.
-    pub copies: Copies,
+    pub copies: CopyHealth,
 }
 
 impl Source {
@@ -126,7 +126,7 @@ pub struct Context {
     /// Which buckets can be reached.
     pub gates: Gates,
     /// Second looks at what was not answered.
-    pub late: LateLooks,
+    pub late: LateChecks,
     /// Which folders answer.
     pub answering: Answering,
     /// Uploads in parts under way.
@@ -136,7 +136,7 @@ pub struct Context {
     /// What is held back from being marked as deleted.
     pub brakes: Brakes,
     /// Files that changed places of late.
-    pub moves: Moves,
+    pub moves: SwapTracker,
     /// Files that have several names.
     pub links: HardLinks,
     /// What waits for its next version.

@@ -4,7 +4,7 @@ use super::part_stream::PartStream;
 use super::parts::{Attempt, AttemptOutcome, cut};
 use super::piece::{Made, What};
 use super::read::Content;
-use super::send::{Done, Job, Sent, local_fault};
+use super::send::{Job, Sent, StoredVersion, local_fault};
 use super::sizes::SMALL_BYTES_MAX;
 use super::trust::Copying;
 use crate::files;
@@ -179,6 +179,6 @@ async fn carry_out(
         .store
         .put(job.at(), piece.bytes, sha256, &headers)
         .await?;
-    let done = Done::in_one(stored, stored_bytes, hash);
+    let done = StoredVersion::in_one(stored, stored_bytes, hash);
     Ok(AttemptOutcome::Sent(Sent::Stored(done)))
 }

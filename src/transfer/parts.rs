@@ -95,7 +95,7 @@ impl Attempt<'_> {
         let stored = self
             .complete(&session.upload, done, &whole, has_copies)
             .await?;
-        Ok(Sent::Stored(send::Done {
+        Ok(Sent::Stored(send::StoredVersion {
             parts: self.list(end, &stored),
             stored,
             stored_bytes: whole.bytes,

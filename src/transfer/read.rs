@@ -42,7 +42,7 @@ const MAPPED_WINDOW_NS: i64 = 60_000_000_000;
 
 /// How long to insist on a reading during which the file did not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
+pub enum ReadMode {
     /// A change means: not now, let it settle first.
     Strict,
     /// It never rests: try a few times, then take what is there.
@@ -96,12 +96,12 @@ pub struct Content {
 pub fn read(
     root: &Path,
     path: &RelPath,
-    patience: Patience,
+    patience: ReadMode,
     pulse: &Pulse,
 ) -> Result<Reading, Fault> {
     let tries = match patience {
-        Patience::Strict => 1,
-        Patience::TakeWhatIsThere => TRIES_MAX,
+        ReadMode::Strict => 1,
+        ReadMode::TakeWhatIsThere => TRIES_MAX,
     };
     let mut last = None;
     for attempt in 0..tries {
@@ -128,7 +128,7 @@ pub fn read(
         last = Some(content);
     }
     Ok(match (patience, last) {
-        (Patience::TakeWhatIsThere, Some(content)) => Reading::Steady(Box::new(Content {
+        (ReadMode::TakeWhatIsThere, Some(content)) => Reading::Steady(Box::new(Content {
             unrested: true,
             racy: true,
             ..content
@@ -292,7 +292,7 @@ mod tests {
             let bytes = vec![7u8; size];
             std::fs::write(dir.path().join(name), &bytes).unwrap();
             let got =
-                steady(read(dir.path(), &p(name), Patience::Strict, &Pulse::default()).unwrap());
+                steady(read(dir.path(), &p(name), ReadMode::Strict, &Pulse::default()).unwrap());
             assert_eq!(got.hash, ContentHash::of(&bytes), "{name}");
             assert_eq!(got.bytes.is_some(), size as u64 <= SMALL_BYTES_MAX);
             assert_eq!(got.fingerprint.size_bytes, size as u64);
@@ -330,7 +330,7 @@ mod tests {
     #[test]
     fn a_file_that_is_gone_says_so() {
         let dir = tempfile::tempdir().unwrap();
-        let fault = read(dir.path(), &p("gone"), Patience::Strict, &Pulse::default()).unwrap_err();
+        let fault = read(dir.path(), &p("gone"), ReadMode::Strict, &Pulse::default()).unwrap_err();
         assert_eq!(fault.class, Class::Vanished);
         assert!(fault.to_string().contains("gone"), "{fault}");
     }

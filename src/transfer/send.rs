@@ -45,7 +45,7 @@ pub struct Job {
     /// All memory for contents.
     pub budget: Budget,
     /// What is told and asked while parts are on the wire.
-    pub wire: Wire,
+    pub wire: UploadHooks,
     /// Beats while the file is being read.
     pub pulse: Pulse,
     /// The uploads in parts of this process.
@@ -54,7 +54,7 @@ pub struct Job {
 
 /// What is told and asked while parts are on the wire.
 #[derive(Clone)]
-pub struct Wire {
+pub struct UploadHooks {
     /// Called once the bucket has taken something of a large file, long before
     /// the whole of it: the bucket works.
     pub works: Arc<dyn Fn() + Send + Sync>,
@@ -68,14 +68,14 @@ pub struct Wire {
 #[derive(Debug)]
 pub enum Sent {
     /// It is a version now.
-    Stored(Done),
+    Stored(StoredVersion),
     /// The file changed meanwhile; nothing became a version.
     Changed,
 }
 
 /// A version that was made.
 #[derive(Debug)]
-pub struct Done {
+pub struct StoredVersion {
     /// What S3 answered.
     pub stored: Stored,
     /// Bytes it takes in the bucket.
@@ -88,7 +88,7 @@ pub struct Done {
     pub cost: Cost,
 }
 
-impl Done {
+impl StoredVersion {
     /// Content that was sent with one PUT.
     pub(crate) fn in_one(stored: Stored, stored_bytes: u64, hash: ContentHash) -> Self {
         Self {
@@ -154,7 +154,11 @@ pub async fn send_small(
         .store
         .put(job.at(), body, wire_hash, &job.headers(meta, gzip))
         .await?;
-    Ok(Sent::Stored(Done::in_one(stored, stored_bytes, hash)))
+    Ok(Sent::Stored(StoredVersion::in_one(
+        stored,
+        stored_bytes,
+        hash,
+    )))
 }
 
 /// The body as it is sent, its hash, and whether it is compressed.

@@ -1,7 +1,7 @@
 //! Every kind of disagreement between record, listing and HEAD, row by row.
 
 use super::*;
-use crate::manifest::Line;
+use crate::manifest::ManifestEntry;
 use crate::s3::BytesAre;
 use crate::types::{Fingerprint, Look};
 
@@ -281,7 +281,7 @@ fn what_was_taken_over_from_another_computer_has_another_owner_and_is_whole() {
             },
             ..theirs.clone()
         };
-        let line = Line::of(&key, &theirs, "", None).unwrap();
+        let line = ManifestEntry::of(&key, &theirs, "", None).unwrap();
         let taken = line.record(&disk, true).unwrap();
         assert_eq!(taken.fingerprint.owner, disk.owner);
         let stored = |change: fn(&mut ObjectMeta)| {
@@ -302,7 +302,7 @@ fn what_was_taken_over_from_another_computer_has_another_owner_and_is_whole() {
             version_id: version_id.into(),
             ..theirs.clone()
         };
-        let line = Line::of(&key, &kept, "", None).unwrap();
+        let line = ManifestEntry::of(&key, &kept, "", None).unwrap();
         assert_eq!(line.record(&disk, true), None);
         let wrong = by_record(&key, &kept, &with(|meta| meta.owner = Some((0, 0))));
         let (damage, why) = wrong.unwrap();

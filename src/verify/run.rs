@@ -52,7 +52,8 @@ pub async fn verify(
 ) -> Result<Verified, Fatal> {
     let mut run = Run::new(store, &request, &report);
     let mut stop = stop.clone();
-    until_asked(&mut stop, "verify everything", run.all()).await?;
+    let work = Box::pin(run.all());
+    until_asked(&mut stop, "verify everything", work).await?;
     let mut result = run.result;
     result.unmatched = request.selector.unmatched();
     Ok(result)

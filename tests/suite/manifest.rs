@@ -16,7 +16,7 @@ use keepwatch::digest::daily;
 use keepwatch::files::Target;
 use keepwatch::history::Selector;
 use keepwatch::manifest::format::key;
-use keepwatch::manifest::{Line, Written, folder, read};
+use keepwatch::manifest::{ManifestEntry, Written, folder, read};
 use keepwatch::restore::{Options, Request, Restored, restore};
 use keepwatch::retry::Stop;
 use keepwatch::s3::Store;
@@ -74,7 +74,7 @@ pub async fn nearest(store: &Store) -> read::Nearest {
 }
 
 /// The lines of the newest manifest, by path.
-pub async fn newest(store: &Store) -> BTreeMap<String, Line> {
+pub async fn newest(store: &Store) -> BTreeMap<String, ManifestEntry> {
     let found = nearest(store).await;
     assert_eq!(found.damaged, []);
     let manifest = found.manifest.expect("there is one");

@@ -7,7 +7,7 @@ use crate::files::Pulse;
 use crate::os;
 use crate::os::clock;
 use crate::source::{Context, on_disk};
-use crate::transfer::{Content, Patience};
+use crate::transfer::{Content, ReadMode};
 use crate::types::{Bond, Class, Fault, Fingerprint, MonotonicMs, Record, RelPath, companion};
 use crate::work::Item;
 use std::path::Path;
@@ -86,30 +86,18 @@ fn read_once(
     is_last: bool,
     pulse: &Pulse,
 ) -> Result<Option<GroupContent>, Fault> {
-    let mut before = stat_all(root, group)?;
-    let began_ms = clock::wall_ms();
-    if before
-        .iter()
-        .flatten()
-        .any(|found| is_fresh(found, began_ms))
-    {
-        std::thread::sleep(GRAIN);
-        let now = stat_all(root, group)?;
-        let is_same = now == before;
-        before = now;
-        if !is_same && !is_last {
-            return Ok(None);
-        }
-    }
+    let Some(before) = stat_after_grain(root, group, is_last)? else {
+        return Ok(None);
+    };
     let patience = if is_last {
-        Patience::TakeWhatIsThere
+        ReadMode::TakeWhatIsThere
     } else {
-        Patience::Strict
+        ReadMode::Strict
     };
     let mut companions = Vec::with_capacity(group.present.len());
     for companion in &group.present {
         let patience = match companion.bond {
-            Bond::Scratch => Patience::TakeWhatIsThere,
+            Bond::Scratch => ReadMode::TakeWhatIsThere,
             Bond::State | Bond::Lock => patience,
         };
         let Some((content, _)) = read_now(root, &companion.path, patience, pulse)? else {
@@ -117,12 +105,9 @@ fn read_once(
         };
         companions.push(content);
     }
-    let as_stored = group
-        .main_as_stored
-        .as_ref()
-        .map(|record| record.fingerprint);
-    let is_as_stored = as_stored.is_some() && before.first().copied().flatten() == as_stored;
-    let main = if is_as_stored {
+    let as_stored = group.main_as_stored.as_ref();
+    let as_stored = as_stored.map(|record| record.fingerprint);
+    let main = if as_stored.is_some() && before.first().copied().flatten() == as_stored {
         None
     } else {
         let Some((content, _)) = read_now(root, &group.main, patience, pulse)? else {
@@ -130,25 +115,40 @@ fn read_once(
         };
         Some(content)
     };
-    let seen_at = os::monotonic_now();
-    let is_steady = stat_all(root, group)? == before;
-    if !is_steady && !is_last {
-        return Ok(None);
-    }
     let mut read = GroupContent {
         main,
         companions,
-        seen_at,
+        seen_at: os::monotonic_now(),
         seen_ms: None,
     };
-    if !is_steady {
-        let all = read.companions.iter_mut().chain(&mut read.main);
-        all.for_each(|content| {
+    if stat_all(root, group)? != before {
+        if !is_last {
+            return Ok(None);
+        }
+        for content in read.companions.iter_mut().chain(&mut read.main) {
             content.unrested = true;
             content.racy = true;
-        });
+        }
     }
     Ok(Some(read))
+}
+
+/// What stands there of the group, once none of it was written within the grain of the
+/// clock; `None` when something changes meanwhile, unless this `is_last`.
+fn stat_after_grain(
+    root: &Path,
+    group: &Group,
+    is_last: bool,
+) -> Result<Option<Vec<Option<Fingerprint>>>, Fault> {
+    let first = stat_all(root, group)?;
+    let began_ms = clock::wall_ms();
+    let is_fresh = |found: &Fingerprint| is_fresh(found, began_ms);
+    if !first.iter().flatten().any(is_fresh) {
+        return Ok(Some(first));
+    }
+    std::thread::sleep(GRAIN);
+    let now = stat_all(root, group)?;
+    Ok((is_last || now == first).then_some(now))
 }
 
 /// What stands there of the group, the file first. A scratch file says nothing.

@@ -9,7 +9,7 @@ use crate::files::Pulse;
 use crate::guard::Grant;
 use crate::s3::{At, Stored};
 use crate::source::{Context, Source};
-use crate::transfer::{Content, Job, Permit, Wire};
+use crate::transfer::{Content, Job, Permit, UploadHooks};
 use crate::types::{BucketKey, Carried, Class, ContentHash, Fault, FullKey, ObjectMeta, RelKey};
 use crate::work::Item;
 use std::sync::Arc;
@@ -132,7 +132,7 @@ impl<'a> Object<'a> {
 
     /// What is told while it is sent. A circuit breaker that waits for this path to prove
     /// the bucket need not wait for the end of a large file.
-    fn wire(&self) -> Wire {
+    fn wire(&self) -> UploadHooks {
         let shared = || (Arc::clone(self.ctx), self.item.clone());
         let (ctx, item) = shared();
         let works = Arc::new(move || bucket_works(&ctx, &item));
@@ -140,7 +140,7 @@ impl<'a> Object<'a> {
         let slowed = Arc::new(move || ctx.gates.slowed(item.source, &item.path, ctx.now_ms()));
         let (ctx, item) = shared();
         let at_once = Arc::new(move || ctx.gates.at_once(item.source));
-        Wire {
+        UploadHooks {
             works,
             slowed,
             at_once,

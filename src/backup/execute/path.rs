@@ -72,85 +72,127 @@ async fn look(ctx: &Arc<Context>, item: &Item) -> Result<(PathSnapshot, Option<E
     Ok((snapshot, early))
 }
 
+/// One turn, while its steps are taken. What a step works on is taken out.
+struct PathTurn<'a> {
+    ctx: &'a Arc<Context>,
+    item: &'a Item,
+    snapshot: PathSnapshot,
+    early: Option<Early>,
+}
+
 async fn take_steps(
     ctx: &Arc<Context>,
     item: &Item,
-    mut snapshot: PathSnapshot,
-    mut early: Option<Early>,
+    snapshot: PathSnapshot,
+    early: Option<Early>,
 ) -> Result<Outcome, Fault> {
-    let turn = Turn {
+    let steps = steps(&Turn {
         kind: snapshot.disk.map(|found| found.kind),
         file: snapshot.file.as_ref(),
         has_companions: !snapshot.companions.is_empty(),
         was_deferred: item.was_aside,
         marks_deletions: ctx.sources[item.source].marks_deletions(),
+    });
+    if snapshot.disk.is_none() {
+        ctx.pacing.forget(item.source, &item.path);
+    }
+    let mut turn = PathTurn {
+        ctx,
+        item,
+        snapshot,
+        early,
     };
-    let steps = steps(&turn);
-    let seen = match snapshot.disk {
-        Some(seen) => seen,
-        None => {
-            ctx.pacing.forget(item.source, &item.path);
-            Fingerprint::UNSEEN
-        }
-    };
-    let (file, folder) = (RelKey::of_file(&item.path), RelKey::of_folder(&item.path));
     let mut outcome = Outcome::Agreed;
     for step in steps {
-        let done = match step {
+        // A file that may not be marked yet has its path's next turn.
+        outcome = outcome.max(turn.take(*step, outcome).await?);
+    }
+    Ok(outcome)
+}
+
+impl PathTurn<'_> {
+    /// Take one step; `before` is what came of those before it.
+    async fn take(&mut self, step: Step, before: Outcome) -> Result<Outcome, Fault> {
+        let (ctx, item) = (self.ctx, self.item);
+        match step {
             Step::AwaitNewerFiles => {
-                if let Some(record) = &snapshot.file {
+                if let Some(record) = &self.snapshot.file {
                     tell_guard(ctx, item, record).await?;
                 }
                 guard::noticed(ctx, item.source, aside_min_ms(ctx));
-                Outcome::Aside
+                return Ok(Outcome::Aside);
             }
             Step::ReleaseCompanions => {
-                together::release(ctx, item, &snapshot.companions).await?;
-                Outcome::Agreed
+                together::release(ctx, item, &self.snapshot.companions).await?;
             }
             Step::ReleasePresentCompanions => {
-                let present = snapshot.companions.extract_if(.., |one| one.disk.is_some());
-                let present: Vec<_> = present.collect();
+                let all = &mut self.snapshot.companions;
+                let present: Vec<_> = all.extract_if(.., |one| one.disk.is_some()).collect();
                 together::release(ctx, item, &present).await?;
-                Outcome::Agreed
             }
-            Step::DeleteFile => delete(ctx, item, file.clone(), snapshot.file.take()).await?,
-            Step::DeleteCompanions if outcome.is_acknowledged() => {
-                let gone = std::mem::take(&mut snapshot.companions);
-                together::delete_companions(ctx, item, gone).await?
+            Step::DeleteFile => {
+                let record = self.snapshot.file.take();
+                return delete(ctx, item, RelKey::of_file(&item.path), record).await;
             }
-            Step::DeleteCompanions => Outcome::Agreed,
-            Step::DeleteFolder => delete(ctx, item, folder.clone(), snapshot.folder.take()).await?,
+            Step::DeleteCompanions => {
+                if before.is_acknowledged() {
+                    let gone = std::mem::take(&mut self.snapshot.companions);
+                    return together::delete_companions(ctx, item, gone).await;
+                }
+            }
+            Step::DeleteFolder => return self.delete_folder().await,
             Step::DeleteReplacedFolder => {
-                delete(ctx, item, folder.clone(), snapshot.folder.take()).await?;
-                Outcome::Agreed
+                self.delete_folder().await?;
             }
-            Step::VisitParent => {
-                visit_parent(ctx, item).await?;
-                Outcome::Agreed
+            Step::VisitParent => visit_parent(ctx, item).await?,
+            Step::Store | Step::StoreTogether | Step::StoreFolder => {
+                if let Some(seen) = self.snapshot.disk {
+                    return self.store(step, seen).await;
+                }
             }
-            Step::Store => store_file(ctx, item, seen, snapshot.file.take(), early.take()).await?,
+        }
+        Ok(Outcome::Agreed)
+    }
+
+    async fn delete_folder(&mut self) -> Result<Outcome, Fault> {
+        let (key, record) = (
+            RelKey::of_folder(&self.item.path),
+            self.snapshot.folder.take(),
+        );
+        delete(self.ctx, self.item, key, record).await
+    }
+
+    /// Store what stands there.
+    async fn store(&mut self, step: Step, seen: Fingerprint) -> Result<Outcome, Fault> {
+        let (ctx, item) = (self.ctx, self.item);
+        match step {
             Step::StoreTogether => {
-                let companions = std::mem::take(&mut snapshot.companions);
-                together::store(ctx, item, seen, snapshot.file.take(), companions).await?
+                let companions = std::mem::take(&mut self.snapshot.companions);
+                together::store(ctx, item, seen, self.snapshot.file.take(), companions).await
             }
             Step::StoreFolder => {
                 let mut facts = Facts {
                     disk: Some(seen),
                     is_root: item.path.is_root(),
-                    is_empty_folder: snapshot.is_empty,
-                    record: snapshot.folder.take(),
+                    is_empty_folder: self.snapshot.is_empty,
+                    record: self.snapshot.folder.take(),
                     ..Facts::default()
                 };
-                Object::new(ctx, item, folder.clone())
-                    .run(&mut facts)
-                    .await?
+                let mut folder = Object::new(ctx, item, RelKey::of_folder(&item.path));
+                folder.run(&mut facts).await
             }
-        };
-        // A file that may not be marked yet has its path's next turn.
-        outcome = outcome.max(done);
+            _ => {
+                store_file(
+                    ctx,
+                    item,
+                    seen,
+                    self.snapshot.file.take(),
+                    self.early.take(),
+                )
+                .await
+            }
+        }
     }
-    Ok(outcome)
 }
 
 /// Store a file or link whose content or metadata the bucket does not have.

@@ -8,7 +8,7 @@ use crate::destination::Deed;
 use crate::index::ActivityDelta;
 use crate::source::unless_silent;
 use crate::transfer;
-use crate::transfer::{Content, Done, Sent};
+use crate::transfer::{Content, Sent, StoredVersion};
 use crate::types::{Class, Fault, Operation, Parts};
 
 impl Object<'_> {
@@ -69,7 +69,7 @@ impl Object<'_> {
         mark_unverified::unless_answered(self.ctx, source, &self.key, seen, answer).await
     }
 
-    async fn commit_sent(&self, content: &Content, done: Done) -> Result<(), Fault> {
+    async fn commit_sent(&self, content: &Content, done: StoredVersion) -> Result<(), Fault> {
         let size_bytes = content.fingerprint.size_bytes;
         let (stored_bytes, cost) = (done.stored_bytes, done.cost);
         self.heard(Deed::Stored, &done.stored).await;

@@ -1,7 +1,7 @@
 //! Writing and reading a manifest line by line, with its proof: order, counts and
 //! the hash of all lines.
 
-use super::{Header, Line, MANIFEST_VERSION, Trailer};
+use super::{Header, MANIFEST_VERSION, ManifestEntry, Trailer};
 use crate::types::Hasher;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ struct Sum {
 
 impl Sum {
     /// Count a path.
-    fn count(&mut self, line: &Line) -> Result<(), String> {
+    fn count(&mut self, line: &ManifestEntry) -> Result<(), String> {
         if self.trailer.lines > 0 && line.path <= self.last {
             return Err("its paths are not in order".into());
         }
@@ -52,7 +52,7 @@ impl Writing {
     ///
     /// # Errors
     /// Its path does not come after the one before.
-    pub fn line(&mut self, line: &Line) -> Result<Vec<u8>, String> {
+    pub fn line(&mut self, line: &ManifestEntry) -> Result<Vec<u8>, String> {
         self.0.count(line)?;
         self.hashed(encode(line)?)
     }
@@ -89,7 +89,7 @@ pub enum Row {
     /// The first one.
     Header(Box<Header>),
     /// A path.
-    Line(Box<Line>),
+    Entry(Box<ManifestEntry>),
     /// The last one: all before it are proved.
     End(Trailer),
 }
@@ -123,9 +123,9 @@ impl Reading {
             self.hash(bytes);
             return Ok(Row::Header(Box::new(header)));
         }
-        // Lines begin with their path, the trailer does not.
+        // Entries begin with their path, the trailer does not.
         if bytes.starts_with(b"{\"path\"") {
-            let line: Line = parse(bytes, "a line")?;
+            let line: ManifestEntry = parse(bytes, "a line")?;
             let sane = line.rel_key().is_some() && line.fingerprint().is_some();
             let proved = line.sha256.is_none() || line.content().is_some();
             if !sane || !proved {
@@ -133,7 +133,7 @@ impl Reading {
             }
             self.sum.count(&line)?;
             self.hash(bytes);
-            return Ok(Row::Line(Box::new(line)));
+            return Ok(Row::Entry(Box::new(line)));
         }
         let trailer: Trailer = parse(bytes, "its last line")?;
         let sum = std::mem::take(&mut self.sum);

@@ -175,7 +175,7 @@ fn invalid(why: &'static str) -> io::Error {
 mod tests {
     use super::*;
     use crate::manifest::format::proof::Writing;
-    use crate::manifest::format::{Header, Line, Settings};
+    use crate::manifest::format::{Header, ManifestEntry, Settings};
     use crate::types::{Fingerprint, Kind, RelKey};
     use std::io::Write as _;
 
@@ -203,7 +203,7 @@ mod tests {
         };
         for number in 0..count {
             let key = RelKey::parse_full(&format!("{}{number:07}/", "d/".repeat(400))).unwrap();
-            let line = Line::without_object(&key, &seen);
+            let line = ManifestEntry::without_object(&key, &seen);
             text.extend(writing.line(&line).unwrap());
         }
         text.extend(writing.trailer(0, true).unwrap().0);

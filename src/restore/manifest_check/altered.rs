@@ -6,7 +6,7 @@
 //! number of questions in vain ends the asking. Nothing is changed here.
 
 use crate::history::head_at;
-use crate::manifest::Line;
+use crate::manifest::ManifestEntry;
 use crate::os::blocking::blocking_on;
 use crate::restore::context::RestoreContext;
 use crate::retry::{Stop, told};
@@ -28,7 +28,7 @@ const IN_VAIN_MAX: usize = 512;
 struct File {
     path: RelPath,
     key: String,
-    line: Line,
+    line: ManifestEntry,
 }
 
 /// The comparison as it goes.
@@ -64,7 +64,7 @@ impl Altered {
         &mut self,
         path: &RelPath,
         key: String,
-        line: &Line,
+        line: &ManifestEntry,
         stop: &mut Stop,
     ) -> Result<(), Fault> {
         if self.in_vain >= IN_VAIN_MAX {
@@ -159,7 +159,7 @@ async fn ask(
 }
 
 /// What the object says of itself against its line.
-fn by_metadata(line: &Line, meta: &ObjectMeta, is_there: bool) -> Option<Wrong> {
+fn by_metadata(line: &ManifestEntry, meta: &ObjectMeta, is_there: bool) -> Option<Wrong> {
     let then = line.fingerprint()?;
     if !is_there {
         // It failed, and that was told; or somebody has taken it away again.

@@ -5,7 +5,7 @@
 //! told as missing; another program's object replaces none. Holds one page.
 
 use crate::history::{OLDER_MAX, Pages, head_at};
-use crate::manifest::{CLOCKS_APART_MAX_MS, Line};
+use crate::manifest::{CLOCKS_APART_MAX_MS, ManifestEntry};
 use crate::restore::context::RestoreContext;
 use crate::retry::Stop;
 use crate::s3::{At, Head, ListedVersion};
@@ -49,7 +49,7 @@ struct Doubt {
 impl Fate {
     /// The next of the key's versions, newest first. The server's clock gave
     /// `version` its time, the computer's gave `line` its own.
-    fn consider(&mut self, version: &ListedVersion, line: &Line, until_ms: i64) {
+    fn consider(&mut self, version: &ListedVersion, line: &ManifestEntry, until_ms: i64) {
         let is_later = version.modified_ms > until_ms;
         let is_it = !version.is_marker && version.version_id == line.version_id;
         if !is_later && !self.is_begun {
@@ -114,7 +114,7 @@ impl<'a> Listing<'a> {
         &mut self,
         key: &str,
         is_shortened: bool,
-        line: &Line,
+        line: &ManifestEntry,
         stop: &mut Stop,
     ) -> Result<Option<Fate>, Fault> {
         let (mut fate, until_ms) = (Fate::default(), self.until_ms);
@@ -137,7 +137,7 @@ impl<'a> Listing<'a> {
     async fn alone(
         &self,
         key: &str,
-        line: &Line,
+        line: &ManifestEntry,
         fate: &mut Fate,
         stop: &mut Stop,
     ) -> Result<(), Fault> {
@@ -173,7 +173,7 @@ impl<'a> Listing<'a> {
     pub(crate) async fn is_missing(
         &self,
         key: &str,
-        line: &Line,
+        line: &ManifestEntry,
         fate: &Fate,
         stop: &mut Stop,
     ) -> Result<bool, Fault> {
@@ -213,7 +213,7 @@ impl<'a> Listing<'a> {
     async fn is_younger(
         &self,
         key: &str,
-        line: &Line,
+        line: &ManifestEntry,
         doubt: &Doubt,
         stop: &mut Stop,
     ) -> Result<bool, Fault> {
@@ -267,10 +267,10 @@ mod tests {
 
     #[test]
     fn clocks_may_differ_by_a_quarter_of_an_hour() {
-        let line = Line {
+        let line = ManifestEntry {
             version_id: "it".into(),
             stored_at_ms: HOUR_MS,
-            ..Line::without_object(&RelKey::parse("a").unwrap(), &Fingerprint::UNSEEN)
+            ..ManifestEntry::without_object(&RelKey::parse("a").unwrap(), &Fingerprint::UNSEEN)
         };
         let put = |minutes: i64| version("other", HOUR_MS + minutes * MINUTE_MS, false);
         let marker = |minutes: i64| version("mark", HOUR_MS + minutes * MINUTE_MS, true);

@@ -8,8 +8,8 @@ use crate::s3::{BytesAre, COPY_BYTES_MAX, CopyFrom, Store};
 use crate::transfer::budget::Budget;
 use crate::transfer::copy::{Copied, Original, copy};
 use crate::transfer::large::send_large;
-use crate::transfer::read::{Content, Patience, Reading, read};
-use crate::transfer::send::{Sent, Wire};
+use crate::transfer::read::{Content, ReadMode, Reading, read};
+use crate::transfer::send::{Sent, UploadHooks};
 use crate::transfer::trust::Copying;
 use crate::transfer::uploads::Uploads;
 use crate::types::{Crc64, ObjectMeta, RelKey, RelPath};
@@ -49,7 +49,7 @@ async fn job(dir: &Path) -> Job {
         gzip_level: None,
         lane: crate::work::Lane::Backlog,
         budget: Budget::default(),
-        wire: Wire {
+        wire: UploadHooks {
             works: Arc::new(|| ()),
             slowed: Arc::new(|| ()),
             at_once: Arc::new(|| 4),
@@ -60,7 +60,7 @@ async fn job(dir: &Path) -> Job {
 }
 
 fn content(job: &Job) -> Content {
-    match read(&job.root, &job.path, Patience::Strict, &Pulse::default()) {
+    match read(&job.root, &job.path, ReadMode::Strict, &Pulse::default()) {
         Ok(Reading::Steady(content)) => *content,
         other => panic!("{other:?}"),
     }

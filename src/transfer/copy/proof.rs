@@ -27,7 +27,7 @@ pub(crate) enum Proved {
 
 /// What one look at a version comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
+enum Verdict {
     Right,
     Wrong,
     /// Only its bytes can tell.
@@ -77,9 +77,9 @@ impl Job {
             etag: head.etag.clone(),
         };
         match judge(&head, original, content.hash) {
-            Look::Right => Ok(Proved::Right(seen)),
-            Look::Wrong => Ok(Proved::Wrong("a copy holds other bytes")),
-            Look::Unsaid => self.read_back(content, seen).await,
+            Verdict::Right => Ok(Proved::Right(seen)),
+            Verdict::Wrong => Ok(Proved::Wrong("a copy holds other bytes")),
+            Verdict::Unsaid => self.read_back(content, seen).await,
         }
     }
 
@@ -166,9 +166,9 @@ fn says(head: &Head, headers: &ObjectHeaders) -> bool {
 }
 
 /// What the server says of the copy's bytes, beside what it says of the original's.
-fn judge(copy: &Head, original: &Original<'_>, content: ContentHash) -> Look {
+fn judge(copy: &Head, original: &Original<'_>, content: ContentHash) -> Verdict {
     if copy.stored_bytes != original.stored_bytes {
-        return Look::Wrong;
+        return Verdict::Wrong;
     }
     let (is, was) = (copy.bytes_are, original.bytes_are);
     let hash_known = is.sha256.filter(|_| !copy.gzip);
@@ -176,21 +176,21 @@ fn judge(copy: &Head, original: &Original<'_>, content: ContentHash) -> Look {
         || matches!((is.sha256, was.sha256), (Some(is), Some(was)) if is != was)
         || matches!((is.crc64, was.crc64), (Some(is), Some(was)) if is != was);
     if has_other_hash {
-        return Look::Wrong;
+        return Verdict::Wrong;
     }
     let is_proved = hash_known.is_some()
         || (is.sha256.is_some() && is.sha256 == was.sha256)
         || (is.crc64.is_some() && is.crc64 == was.crc64);
     // ETags are of the bytes, also those of pieces: the same one is of the same.
     if is_proved || is_same(&copy.etag, original.from.etag) {
-        return Look::Right;
+        return Verdict::Right;
     }
     // Those of one piece differ with the bytes, unless these are encrypted; those
     // of pieces always may.
     let both_plain = is_of_one_piece(&copy.etag) && is_of_one_piece(original.from.etag);
     match both_plain && !is.etag_says_nothing {
-        true => Look::Wrong,
-        false => Look::Unsaid,
+        true => Verdict::Wrong,
+        false => Verdict::Unsaid,
     }
 }
 
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_copy_is_believed_only_for_a_reason() {
         let none = are(None, None, false);
-        let (right, wrong, unsaid) = (Look::Right, Look::Wrong, Look::Unsaid);
+        let (right, wrong, unsaid) = (Verdict::Right, Verdict::Wrong, Verdict::Unsaid);
         for (gzip, was_etag, was, etag, is, want) in [
             (false, PLAIN, none, PLAIN, none, right),
             (false, PARTS, none, PARTS, none, right),

@@ -9,7 +9,7 @@ use keepwatch::daemon::{Options, verify_once};
 use keepwatch::history::{moments, sources};
 use keepwatch::index::Index;
 use keepwatch::manifest::format::key;
-use keepwatch::manifest::{Header, Line, Reading, Row, Writing, Written};
+use keepwatch::manifest::{Header, ManifestEntry, Reading, Row, Writing, Written};
 use keepwatch::retry::Stop;
 use keepwatch::s3::At;
 use keepwatch::verify::{Ask, Damage};
@@ -22,7 +22,7 @@ const MINUTE_MS: i64 = 60_000;
 pub fn rewritten(
     packed: &[u8],
     mut header: impl FnMut(&mut Header),
-    mut line: impl FnMut(&mut Line),
+    mut line: impl FnMut(&mut ManifestEntry),
 ) -> Vec<u8> {
     let mut text = Vec::new();
     let mut unpack = flate2::read::MultiGzDecoder::new(packed);
@@ -39,7 +39,7 @@ pub fn rewritten(
                 header(&mut first);
                 writing.header(&first).unwrap()
             }
-            Row::Line(mut one) => {
+            Row::Entry(mut one) => {
                 line(&mut one);
                 writing.line(&one).unwrap()
             }

@@ -1,0 +1,152 @@
+//! Writes each source's manifest after a full comparison.
+
+use super::draw::draw;
+use super::local_file::LocalFile;
+use super::send::send_again;
+use super::thin;
+use crate::files::Pulse;
+use crate::manifest::{Trailer, Written, format};
+use crate::os::blocking::blocking;
+use crate::s3::At;
+use crate::source::{Context, on_disk};
+use crate::status::ScanDone;
+use crate::types::{Class, Fault, Operation};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The standing warning when it cannot be written.
+const WARNING: &str = "manifest";
+
+/// How often it is drawn again because something was stored or deleted
+/// meanwhile: a million paths take seconds, and at night offices are quiet.
+/// Where they are not, the last one stands and says so.
+const DRAWS_MAX: u32 = 3;
+
+/// The longest that sending may take: 100 MB over half a megabit.
+const SENDING_TIME_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// Write a manifest for each source whose comparison came to its end.
+pub async fn write_all(ctx: &Arc<Context>, scans: &[Option<ScanDone>]) {
+    for (number, scan) in scans.iter().enumerate() {
+        let is_whole = |scan: &ScanDone| scan.complete() && scan.listed_whole;
+        let is_ours = ctx.sources[number].destination.is_known_ours();
+        if !is_ours || !scan.as_ref().is_some_and(is_whole) {
+            continue;
+        }
+        let name = &ctx.sources[number].config.name;
+        // On the heap: what sends a large file is a deep thing.
+        match Box::pin(write(ctx, number)).await {
+            Ok(written) => {
+                ctx.board.warn(number, WARNING, None);
+                match written {
+                    Some((key, trailer)) => {
+                        tracing::info!(source = %name, %key, lines = trailer.lines, quiet = trailer.quiet, "manifest written");
+                    }
+                    None => tracing::debug!(source = %name, "the last manifest says the same"),
+                }
+                if let Err(fault) = thin::thin(ctx, number).await {
+                    // Too many are no harm.
+                    tracing::info!(source = %name, "old manifests stay for now: {fault}");
+                }
+            }
+            Err(fault) => {
+                let text = format!(
+                    "no manifest was written, so the list of what the bucket has is that of the last one (restoring works without): {fault}"
+                );
+                if ctx.board.warn(number, WARNING, Some(text.clone())) {
+                    tracing::warn!(source = %name, "{text}");
+                }
+            }
+        }
+    }
+}
+
+/// Draw it and send it: its key and what it counts. `None` when the last one says the
+/// same.
+async fn write(ctx: &Arc<Context>, number: usize) -> Result<Option<(String, Trailer)>, Fault> {
+    let file = Arc::new(LocalFile {
+        folder: ctx.config.state_dir.clone(),
+        name: format!("keepwatch-manifest-{number}.jsonl.gz"),
+    });
+    let mut draws = 1;
+    let (moment_ms, trailer, says) = loop {
+        // By the clock that the bucket's times are by.
+        let moment_ms = ctx.server_now_ms();
+        let (shared, to) = (Arc::clone(ctx), Arc::clone(&file));
+        let pulse = Pulse::default();
+        let beat = pulse.clone();
+        let work = move || draw(&shared, number, moment_ms, &to.path(), &beat);
+        let (trailer, says) = on_disk(ctx, number, &pulse, work).await?;
+        if trailer.quiet || draws == DRAWS_MAX {
+            break (moment_ms, trailer, says.to_hex());
+        }
+        draws += 1;
+    };
+    let key = format::key(&ctx.sources[number].config.prefix, moment_ms);
+    let says = trailer.quiet.then_some(says);
+    if says.is_some() && is_said(ctx, number, &key, says.as_deref()).await? {
+        return Ok(None);
+    }
+    // Noted before and after, so that `verify` knows it for ours whenever a kill comes.
+    note(ctx, number, &key, String::new(), None).await?;
+    let sending = send_again(ctx, number, &file, &key);
+    let sent = tokio::time::timeout(SENDING_TIME_MAX, sending).await;
+    let etag = sent.unwrap_or_else(|_| {
+        let why = "it took too long";
+        Err(Fault::new(Class::Transient, Operation::Upload, &key, why))
+    })?;
+    note(ctx, number, &key, etag, says).await?;
+    Ok(Some((key, trailer)))
+}
+
+/// Whether the last one that was written says the same, comes before `key`, and is
+/// in the bucket as it was stored. Who may not ask for it writes another.
+async fn is_said(
+    ctx: &Arc<Context>,
+    number: usize,
+    key: &str,
+    says: Option<&str>,
+) -> Result<bool, Fault> {
+    let last = {
+        let ctx = Arc::clone(ctx);
+        blocking(move || newest(&ctx, number)).await?
+    };
+    let is_same = |last: &Written| last.says.as_deref() == says && *last.key < *key;
+    let Some(last) = last.filter(is_same) else {
+        return Ok(false);
+    };
+    let at = At {
+        bucket: &ctx.sources[number].config.bucket,
+        key: &last.key,
+    };
+    let head = ctx.store.head(at, None).await;
+    Ok(matches!(head, Ok(Some(head)) if head.etag == last.etag))
+}
+
+/// The newest one that this computer wrote. Blocking.
+fn newest(ctx: &Context, number: usize) -> Result<Option<Written>, Fault> {
+    let id = ctx.sources[number].id;
+    let value = ctx.index.source_state_get(id, Written::NAME)?;
+    Ok(value.and_then(|value| Written::from_value(&value)))
+}
+
+/// Remember it as the newest one.
+async fn note(
+    ctx: &Arc<Context>,
+    number: usize,
+    key: &str,
+    etag: String,
+    says: Option<String>,
+) -> Result<(), Fault> {
+    let (ctx, key) = (Arc::clone(ctx), key.to_owned());
+    blocking(move || {
+        let id = ctx.sources[number].id;
+        let written = Written {
+            says,
+            ..Written::after(newest(&ctx, number)?, key, etag)
+        };
+        ctx.index
+            .source_state_set(id, Written::NAME, &written.to_value())
+    })
+    .await
+}

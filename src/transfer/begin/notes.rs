@@ -1,0 +1,65 @@
+//! What the index has noted of uploads in parts.
+
+use super::wanted::proof;
+use crate::index::Multipart;
+use crate::s3::{ObjectHeaders, Proof};
+use crate::transfer::read::Content;
+use crate::transfer::send::{Job, local_fault};
+use crate::types::Fault;
+
+impl Job {
+    /// The uploads of this object that are open, as far as the index knows.
+    pub(crate) async fn left_open(&self) -> Result<Vec<Multipart>, Fault> {
+        let mut notes = self
+            .noted(|job| {
+                job.index
+                    .multiparts_at(job.source, &job.bucket, &job.bucket_key)
+            })
+            .await?;
+        notes.retain(|note| note.is_begun() && !self.uploads.is_aborting(&note.upload_id));
+        // The newest has most, as a rule.
+        notes.sort_by_key(|note| std::cmp::Reverse(note.noted_ms));
+        Ok(notes)
+    }
+
+    /// Whether an upload of exactly this was broken off when the server already
+    /// had parts of it; then, what proves it.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub(crate) async fn waiting(
+        &self,
+        headers: &ObjectHeaders,
+        content: &Content,
+        plan: &str,
+    ) -> Result<Option<Proof>, Fault> {
+        if content.unrested {
+            return Ok(None);
+        }
+        let wanted = self.wanted(headers, content, plan);
+        for note in self.left_open().await? {
+            let Some(resume) = note.resume.clone() else {
+                continue;
+            };
+            if !self.is_wanted(&note, Some(&wanted)) {
+                continue;
+            }
+            let acknowledged = self.noted(move |job| job.index.parts_acknowledged(&note));
+            if resume.parts > 0 || !acknowledged.await?.is_empty() {
+                return Ok(Some(proof(&resume)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Write into the index, off the async threads.
+    pub(crate) async fn noted<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(Job) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let job = self.clone();
+        tokio::task::spawn_blocking(move || write(job))
+            .await
+            .map_err(|e| local_fault(&self.path, &e))?
+    }
+}
