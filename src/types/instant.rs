@@ -1,6 +1,11 @@
 //! Moments in milliseconds, by two clocks that have nothing to do with each other. Each clock
 //! has a type of its own, so that a moment of one cannot be compared with, or subtracted from,
 //! a moment of the other.
+//!
+//! ```compile_fail
+//! use keepwatch::types::{MonotonicMs, WallMs};
+//! assert!(MonotonicMs(1) > WallMs(0));
+//! ```
 
 /// A moment by a clock that people read and set: milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -148,7 +148,7 @@ impl Rules {
         let seen = match dir.stat(RULE_FILE_NAME.as_bytes()) {
             Ok(found) => found.fingerprint,
             Err(error) => {
-                self.lock().remove(folder);
+                self.cache.lock().remove(folder);
                 return match os::trouble(&error) {
                     Trouble::Missing | Trouble::NotFolder => None,
                     // The folder may not be looked into: its own fault says so.
@@ -157,13 +157,13 @@ impl Rules {
                 };
             }
         };
-        if let Some((known, file)) = self.lock().get(folder)
+        if let Some((known, file)) = self.cache.lock().get(folder)
             && *known == seen
         {
             return Some(Arc::clone(file));
         }
         let file = Arc::new(rule_file::read(&self.root, dir, folder, seen.kind));
-        let mut cache = self.lock();
+        let mut cache = self.cache.lock();
         if is_settled(&seen, now) {
             if cache.len() >= RULE_FILES_CACHED_MAX
                 && !cache.contains_key(folder)
@@ -176,11 +176,6 @@ impl Rules {
             cache.remove(folder);
         }
         Some(file)
-    }
-
-    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<RelPath, (Fingerprint, Arc<RuleFile>)>> {
-        // Every change is a single insert or remove: a panic leaves it whole.
-        self.cache.lock()
     }
 }
 

@@ -11,8 +11,6 @@ use crate::files::fault::shown;
 use crate::os;
 use crate::os::Dir;
 use crate::types::RelPath;
-use parking_lot::MutexGuard;
-use std::collections::BTreeMap;
 
 /// What an owner needs to make something in a folder, and to list it.
 pub(super) const MODE_OPENED: u32 = 0o700;
@@ -26,18 +24,14 @@ const MODE_TO_PASS: u32 = 0o100;
 const OPENED_MAX: usize = 100_000;
 
 impl Target {
-    fn opened(&self) -> MutexGuard<'_, BTreeMap<RelPath, u32>> {
-        self.opened.lock()
-    }
-
     /// The mode that a folder had before it was opened.
     pub(super) fn mode_before(&self, rel: &RelPath) -> Option<u32> {
-        self.opened().get(rel).copied()
+        self.opened.lock().get(rel).copied()
     }
 
     /// It has its mode: nothing is to be given back.
     pub(super) fn forget_opened(&self, rel: &RelPath) {
-        self.opened().remove(rel);
+        self.opened.lock().remove(rel);
     }
 
     /// Let this account write in a folder, if it is its own. What cannot be done
@@ -62,7 +56,7 @@ impl Target {
         if mode & needed == needed || !os::is_own(&found.fingerprint) {
             return;
         }
-        let mut opened = self.opened();
+        let mut opened = self.opened.lock();
         if opened.len() >= OPENED_MAX && !opened.contains_key(at) {
             return;
         }
@@ -94,7 +88,7 @@ impl Target {
     }
 
     fn close_once(&self) {
-        let opened = std::mem::take(&mut *self.opened());
+        let opened = std::mem::take(&mut *self.opened.lock());
         // What is inside comes before what it is in.
         for (rel, mode) in opened.iter().rev() {
             let done = match self.inner(rel) {
