@@ -281,7 +281,7 @@ mod tests {
             ("p/b", &only_a, other(false)),
             ("p/b", &everything, Whose::Ours(key("b"))),
             ("p/", &everything, other(false)),
-            ("p/.keepwatch/manifests/x", &everything, other(false)),
+            ("p/.keepwatch/manifests/2026.jsonl.gz", &everything, other(false)),
             ("p/b//c", &everything, other(true)),
             ("p/b//c", &only_a, other(false)),
         ] {
