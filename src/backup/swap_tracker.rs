@@ -189,6 +189,7 @@ mod tests {
     use super::*;
     use crate::types::ETag;
     use crate::types::Look;
+    use crate::types::MonotonicMs;
     use std::sync::Arc;
 
     fn content(inode: u64, text: &str, seen_ms: i64) -> Content {
@@ -203,7 +204,7 @@ mod tests {
                 owner: None,
             },
             hash: ContentHash::of(text.as_bytes()),
-            seen_steady_ms: 0,
+            seen_at: MonotonicMs(0),
             seen_ms: Some(seen_ms),
             bytes: None,
             unrested: false,

@@ -1,8 +1,9 @@
-//! What in the backup is called like something that somebody typed, where nothing
-//! is called exactly so: in another folder, with other capitals, with letters and
-//! accents put together otherwise, with the name of the source's own folder in front,
-//! or by the whole path on some computer. What is only nearly called so (a slip of
-//! the keyboard) is named and never taken.
+//! Finds what is named almost like the text that a person typed, when nothing has exactly
+//! that name: the same name in another folder, in other upper or lower case, with other
+//! Unicode forms of accented letters, with the name of the source's own folder in front, or
+//! as a full path on some computer.
+//!
+//! A name that differs by a typing slip is only suggested, never taken.
 
 use super::head::head_at;
 use super::near::near;

@@ -1,4 +1,4 @@
-//! What a version says of itself, asked for with patience.
+//! Asks for the metadata of one version, and tries again when the server does not answer.
 
 use crate::history::timeline::chosen::Chosen;
 use crate::retry::{Stop, patiently, told};

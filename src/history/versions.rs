@@ -1,5 +1,5 @@
-//! One file's past: every version and every deletion, newest first. What earlier
-//! versions of Keepwatch stored under another key is part of it.
+//! The past of one file: every version and every deletion, newest first. It includes what
+//! earlier versions of Keepwatch stored under another key.
 
 use super::pages::{Pages, list_page};
 use super::selector::LISTING_PREFIX_BYTES_MAX;

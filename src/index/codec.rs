@@ -1,11 +1,11 @@
-//! Records as few bytes as possible: a million of them share one disk.
+//! Records in as few bytes as possible, because a million of them share one disk.
 //!
-//! Layout 1: layout, flags, forms, sizes and times as variable-length numbers
-//! relative to each other, then hash, ETag and version id in binary where their
-//! text is of a known form. It must never change without a new layout byte, and
-//! reading never panics, whatever the bytes.
+//! Layout 1: layout, flags, forms; then sizes and times as variable-length numbers relative to
+//! each other; then hash, ETag and version id, in binary where their text has a known form.
+//! The layout must never change without a new layout byte. Reading never panics, whatever the
+//! bytes.
 
-use super::bytes::{Reader, put_number};
+use super::bytes::{ByteReader, put_number};
 use super::packing::{pack, unpack};
 use crate::types::{ContentHash, Fingerprint, Kind, Look, Record, VersionId, id_text};
 
@@ -112,7 +112,7 @@ pub fn encode(record: &Record) -> Vec<u8> {
 }
 
 /// The next number, which is one of 32 bits.
-fn short(from: &mut Reader<'_>) -> Option<u32> {
+fn short(from: &mut ByteReader<'_>) -> Option<u32> {
     u32::try_from(from.number()?).ok()
 }
 
@@ -136,7 +136,7 @@ fn look_of(flags: u8) -> Look {
 
 /// Read [`encode`] back; `None` for anything else.
 pub fn decode(bytes: &[u8]) -> Option<Record> {
-    let mut from = Reader(bytes);
+    let mut from = ByteReader(bytes);
     let (is_far, has_attributes) = match from.byte()? {
         LAYOUT => (false, false),
         LAYOUT_FAR => (true, false),

@@ -1,14 +1,15 @@
-//! Where the bucket has a content, whatever the path: what is renamed, moved,
-//! copied or put back is then copied on the server and not sent.
+//! Where the bucket has a content, under any path. A file that was renamed, moved, copied or
+//! put back is then copied on the server instead of uploaded.
 //!
-//! One small entry per content. While some path's record holds it, the entry is
-//! that path's key alone. When that record goes or gets another content, the
-//! entry becomes a *past* one that says all of the version: a rename is a
-//! deletion and a creation, in either order, and swapped files are both at once.
-//! It is never needed: a content that is not found is sent. Old indexes have no
-//! entries; they come with the records that are written.
+//! There is one small entry for each content. While the record of some path has the content,
+//! the entry is the key of that path. When that record is removed or changes, the entry
+//! becomes a *past* entry, which describes the version itself: a rename is a deletion and a
+//! creation in either order, and swapped files are both at once.
+//!
+//! An entry is never needed: when none is found, the file is uploaded. Old indexes have no
+//! entries; they are written together with records.
 
-use super::bytes::{Reader, put_number};
+use super::bytes::{ByteReader, put_number};
 use super::engine::{Batch, Engine};
 use super::entries::about;
 use super::handle::Index;
@@ -332,7 +333,7 @@ fn encode_past(key: &RelKey, old: &Record, content: &ContentHash) -> Vec<u8> {
 
 /// Read an entry; `None` for what is none, and never a panic.
 fn decode(bytes: &[u8]) -> Option<ContentEntry> {
-    let mut from = Reader(bytes);
+    let mut from = ByteReader(bytes);
     match from.byte()? {
         LIVE => keys::rel_key(from.0).map(ContentEntry::Live),
         PAST => {

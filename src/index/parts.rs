@@ -5,7 +5,7 @@
 //! writes the record. It is never needed: one that is not there or cannot be
 //! read costs sending the file whole, and is no damage.
 
-use super::bytes::{Reader, put_number};
+use super::bytes::{ByteReader, put_number};
 use super::codec;
 use super::engine::{Batch, Engine, Entry};
 use super::entries::about;
@@ -144,7 +144,7 @@ pub fn encode(parts: &Parts) -> Vec<u8> {
 /// Read [`encode`] back; `None` for anything else, and never a panic.
 #[doc(hidden)]
 pub fn decode(bytes: &[u8]) -> Option<Parts> {
-    let mut from = Reader(bytes);
+    let mut from = ByteReader(bytes);
     if from.byte()? != LAYOUT {
         return None;
     }

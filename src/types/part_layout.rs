@@ -1,5 +1,5 @@
-//! What a large object is made of, so that its next version need not be sent
-//! whole: segments cut where the content says so, each with its checksums.
+//! What a large object consists of, so that its next version need not be uploaded as a whole:
+//! segments that are cut where the content says so, each with its checksums.
 
 use super::content_hash::ContentHash;
 use super::version::{ETag, VersionId, id_or_empty};
