@@ -1,10 +1,9 @@
 //! What workers write into the index, many paths to a batch.
 //!
-//! A batch costs the index the same whatever it holds: two writes to its disk
-//! and a dozen changes of thread. So whoever commits while a batch is being
-//! written joins the next one, which begins [`BATCH_EVERY`] after it at the
-//! earliest. Invariant: [`Commits::commit`] returns only after the index has
-//! taken the change.
+//! A batch costs the index the same whatever it holds: two writes to its disk and a
+//! dozen changes of thread. So a change that comes while a batch is being written joins
+//! the next one, which begins [`BATCH_EVERY`] later at the earliest. Invariant:
+//! [`Commits::commit`] returns only after the index has taken the change.
 
 use crate::index::{Commit, Index};
 use crate::types::{Class, Fault};

@@ -8,10 +8,10 @@ use crate::work::Ripe;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often it is looked whether a deletion that waits may come.
+/// How often deferred deletions are checked.
 const ASIDE_LOOK: Duration = Duration::from_millis(100);
 
-/// Ends when nothing of the source is set aside any more.
+/// Wakes the queue until the source has no deferred deletion left.
 pub(crate) async fn release_in_time(ctx: Arc<Context>, source: usize) {
     while ctx.queue.has_aside(source) {
         tokio::time::sleep(ASIDE_LOOK).await;
@@ -19,13 +19,12 @@ pub(crate) async fn release_in_time(ctx: Arc<Context>, source: usize) {
     }
 }
 
-/// How long a deletion waits at the most for what is new to be stored, so that a
-/// file that was renamed is never under neither name. A quarter of an hour is
-/// long enough for the copies of a folder of tens of thousands of files.
+/// The longest that a deletion is deferred. A quarter of an hour is long enough to copy
+/// a folder of tens of thousands of files under its new name.
 const ASIDE_MAX_MS: i64 = 15 * 60 * 1000;
 
-/// Whether the other half of a rename can still be on its way to the queue, when
-/// its old name was set aside at `aside_ms`.
+/// Whether a deletion that was deferred at `aside_ms` may run, or the other half of a
+/// rename can still be on its way to the queue.
 pub(crate) fn ripe(ctx: &Context, source: usize, aside_ms: i64) -> Ripe {
     let waited_ms = ctx.steady_ms() - aside_ms;
     if waited_ms >= ASIDE_MAX_MS {

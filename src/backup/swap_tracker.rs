@@ -1,11 +1,10 @@
-//! Two files that change places change them at one moment.
+//! Tracks swaps: two files that change places change them at one moment.
 //!
-//! Each is stored when a worker comes to it, and read at a moment of its own. So
-//! that no moment between shows a content under neither name, what takes over the
-//! place of a file that has itself moved on counts from the same moment as that
-//! file's new name: whichever comes here first sets it. A file that moved is known
-//! by its inode and content together. In memory alone, bounded and for a short
-//! while: what is forgotten costs the agreement of two times, nothing else.
+//! Each file is read at a moment of its own. Between the two, a content would stand under
+//! neither name. So a file that takes over the place of another counts from the same
+//! moment as the other file's new name; whichever is read first sets that moment. A moved
+//! file is recognised by its inode and content. The tracker is kept in memory, bounded,
+//! for a short while: what it forgets costs the agreement of two times, nothing else.
 
 use crate::transfer::Content;
 use crate::types::{ContentHash, Fingerprint, Kind, Record, RelPath};
@@ -46,7 +45,7 @@ struct State {
     order: VecDeque<((usize, u64), i64)>,
 }
 
-/// Places that were taken over of late, of all sources.
+/// Places that were taken over lately, of all sources.
 #[derive(Default)]
 pub struct SwapTracker(Mutex<State>);
 
@@ -207,7 +206,7 @@ mod tests {
             seen_at: MonotonicMs(0),
             seen_ms: Some(seen_ms),
             bytes: None,
-            unrested: false,
+            is_torn: false,
             racy: false,
             look: Look::Unknown,
             segments: Arc::new([]),

@@ -1,10 +1,10 @@
-//! Reading manifests: which there are, and the lines of one that is proved.
+//! Reads a manifest and proves it.
 //!
-//! Called by restore, by the scan that rebuilds a lost index, and by the command
-//! line. Invariants: the lines of a manifest are given out only after all of it
-//! was read once and found whole; a damaged one is named and the next older one
-//! is used; nothing is believed of a manifest that is not believed of the
-//! objects themselves. Small ones are held in memory, large ones are read twice.
+//! Called by restore, by the scan that rebuilds a lost index, and by the command line.
+//! Invariants: the entries of a manifest are given out only after all of it was read once
+//! and found whole; a damaged manifest is named, and the next older one is used; a
+//! manifest is believed no further than the objects themselves. Small manifests are held
+//! in memory, large ones are read twice.
 
 mod rows;
 

@@ -22,8 +22,7 @@ use one::{copy_part, send_part};
 pub(crate) enum AttemptOutcome {
     /// It was carried out.
     Sent(Sent),
-    /// The version before is of no use; nothing became a version that the index
-    /// will hear of.
+    /// The version before cannot be used; the index hears of no new version.
     Distrust(Distrust),
 }
 
@@ -181,7 +180,7 @@ impl Attempt<'_> {
         let stored = match completed {
             // The first answer was lost and the SDK asked again: it may be done.
             Err(fault) if fault.class == Class::NotFound => self.adopt(fault).await?,
-            // It refuses what was joined, or the parts that were copied.
+            // The server refuses the parts that were copied, or what they make together.
             Err(fault) if has_copies && matches!(fault.class, Class::Refused | Class::Damaged) => {
                 return Err(Halt::Distrust(Distrust::of_server(fault.cause)));
             }
@@ -193,7 +192,7 @@ impl Attempt<'_> {
         Ok(stored)
     }
 
-    /// Nothing but the parts was proved: at least the size is right.
+    /// Only the parts were proved: check at least the size of the whole.
     async fn measure(&self, stored: &Stored, whole: &Whole) -> Result<(), Halt> {
         let version = stored.version_id.as_ref();
         let head = self.job.store.head(self.job.at(), version).await?;

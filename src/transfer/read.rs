@@ -74,8 +74,8 @@ pub struct Content {
     pub seen_ms: Option<i64>,
     /// The content itself, when small.
     pub bytes: Option<Bytes>,
-    /// The file changed during every reading.
-    pub unrested: bool,
+    /// The file changed during every reading: the content is torn.
+    pub is_torn: bool,
     /// It was modified so recently that a change could hide in the clock's grain.
     pub racy: bool,
     /// How its beginning looks.
@@ -129,7 +129,7 @@ pub fn read(
     }
     Ok(match (patience, last) {
         (ReadMode::TakeWhatIsThere, Some(content)) => Reading::Steady(Box::new(Content {
-            unrested: true,
+            is_torn: true,
             racy: true,
             ..content
         })),
@@ -229,7 +229,7 @@ fn content(
         seen_at: monotonic_now(),
         seen_ms: None,
         bytes,
-        unrested: false,
+        is_torn: false,
         racy: is_recent(fingerprint.mtime_ns, MAPPED_WINDOW_NS)
             || is_recent(fingerprint.ctime_ns.into(), RACY_WINDOW_NS),
         look,
@@ -296,7 +296,7 @@ mod tests {
             assert_eq!(got.hash, ContentHash::of(&bytes), "{name}");
             assert_eq!(got.bytes.is_some(), size as u64 <= SMALL_BYTES_MAX);
             assert_eq!(got.fingerprint.size_bytes, size as u64);
-            assert!(!got.unrested && got.racy, "{name} was written just now");
+            assert!(!got.is_torn && got.racy, "{name} was written just now");
         }
     }
 

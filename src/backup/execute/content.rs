@@ -72,7 +72,7 @@ impl Object<'_> {
             seen_at,
             seen_ms: when_seen_ms(self.ctx, seen_at),
             bytes: Some(Bytes::new()),
-            unrested: false,
+            is_torn: false,
             racy: false,
             look: Look::Unknown,
             segments: Arc::new([]),

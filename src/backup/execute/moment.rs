@@ -126,7 +126,7 @@ fn read_once(
             return Ok(None);
         }
         for content in read.companions.iter_mut().chain(&mut read.main) {
-            content.unrested = true;
+            content.is_torn = true;
             content.racy = true;
         }
     }

@@ -105,7 +105,8 @@ async fn take_steps(
     let mut outcome = Outcome::Agreed;
     for step in steps {
         // A file that may not be marked yet has its path's next turn.
-        outcome = outcome.max(turn.take(*step, outcome).await?);
+        // On the heap: each kind of step is a deep future.
+        outcome = outcome.max(Box::pin(turn.take(*step, outcome)).await?);
     }
     Ok(outcome)
 }
@@ -218,8 +219,8 @@ async fn store_file(
         && let Some(content) = facts.content()
     {
         // What had not rested goes on changing, and not every system says so.
-        let unrested = content.unrested || item.deadline;
-        if unrested || has_changed(ctx, item.source, &item.path, content.fingerprint).await? {
+        let is_torn = content.is_torn || item.deadline;
+        if is_torn || has_changed(ctx, item.source, &item.path, content.fingerprint).await? {
             rehint::hint_changed(ctx, item);
         }
     }

@@ -24,7 +24,7 @@ impl Object<'_> {
         let sent = match &content.bytes {
             Some(bytes) => transfer::send_small(&job, bytes.clone(), meta, content.hash).await,
             None => {
-                let sending = transfer::send_large(&job, content, meta, reuse);
+                let sending = Box::pin(transfer::send_large(&job, content, meta, reuse));
                 unless_silent(self.ctx, self.item.source, &job.pulse, sending).await
             }
         };

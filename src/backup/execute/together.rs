@@ -132,9 +132,10 @@ pub(crate) async fn store(
         let has_nothing_new = matches!(plan(&facts), Plan::Nothing(NothingReason::AsStored));
         let mut main = Object::new(ctx, item, RelKey::of_file(&item.path));
         let outcome = main.run(&mut facts).await?;
-        return match has_nothing_new {
-            true => delete_companions(ctx, item, gone).await,
-            false => Ok(outcome),
+        return if has_nothing_new {
+            delete_companions(ctx, item, gone).await
+        } else {
+            Ok(outcome)
         };
     }
     let record = facts.record.take();
@@ -253,7 +254,7 @@ async fn store_all(
             companions.push((companion.path, fingerprint));
         }
     }
-    let mut unrested = item.deadline;
+    let mut is_torn = item.deadline;
     let main = match read.main {
         None => {
             let now_ms = ctx.now_ms();
@@ -262,7 +263,7 @@ async fn store_all(
         }
         Some(content) => {
             let fingerprint = content.fingerprint;
-            unrested |= content.unrested;
+            is_torn |= content.is_torn;
             let facts = Facts {
                 record,
                 ..Facts::default()
@@ -277,7 +278,7 @@ async fn store_all(
     };
     let main = main.map(|fingerprint| (item.path.clone(), fingerprint));
     let stored = main.into_iter().chain(companions).collect();
-    hint_if_changed(ctx, item, stored, unrested).await?;
+    hint_if_changed(ctx, item, stored, is_torn).await?;
     Ok(outcome)
 }
 
@@ -304,10 +305,10 @@ async fn hint_if_changed(
     ctx: &Arc<Context>,
     item: &Item,
     stored: StoredFiles,
-    unrested: bool,
+    is_torn: bool,
 ) -> Result<(), Fault> {
     for (path, fingerprint) in stored {
-        if unrested || has_changed(ctx, item.source, &path, fingerprint).await? {
+        if is_torn || has_changed(ctx, item.source, &path, fingerprint).await? {
             rehint::hint_changed(ctx, item);
             break;
         }

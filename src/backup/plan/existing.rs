@@ -96,9 +96,10 @@ fn unrecorded<'a>(facts: &'a Facts<'_>, content: &'a Content) -> AtPath<'a> {
         let reason = CopyMetadataReason::VersionSaysOther;
         return copy_metadata(facts, content, Some(head), reason);
     }
-    let reason = match is_verified {
-        true => AdoptReason::NotCompared,
-        false => AdoptReason::Unverified,
+    let reason = if is_verified {
+        AdoptReason::NotCompared
+    } else {
+        AdoptReason::Unverified
     };
     AtPath::Serves(Plan::AdoptVersion { head, reason })
 }
@@ -245,7 +246,7 @@ fn is_same_meta(then: &Fingerprint, now: &Fingerprint) -> bool {
 /// A file that never rests may be another one by the time it is copied.
 fn is_worth_a_copy(content: &Content) -> bool {
     let file = &content.fingerprint;
-    file.kind == Kind::File && file.size_bytes >= COPY_FROM_BYTES && !content.unrested
+    file.kind == Kind::File && file.size_bytes >= COPY_FROM_BYTES && !content.is_torn
 }
 
 /// The object says that it holds this file's content.

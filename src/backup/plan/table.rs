@@ -71,7 +71,7 @@ fn content(text: &str) -> Content {
         seen_at: MonotonicMs(0),
         seen_ms: Some(2_000),
         bytes: Some(Bytes::new()),
-        unrested: false,
+        is_torn: false,
         racy: false,
         look: Look::Plain,
         segments: Arc::new([]),
@@ -611,7 +611,7 @@ fn elsewhere_rows() -> Vec<Row> {
             "a new path that never rests",
             new().with(|facts| {
                 let content = facts.answers.content.as_mut().unwrap().as_mut().unwrap();
-                content.unrested = true;
+                content.is_torn = true;
             }),
             "PutWhole NewPath",
         ),

@@ -1,8 +1,8 @@
 //! The lines of a manifest's body as it comes over the line: paced, stoppable,
 //! unpacked, bounded and proved one by one.
 //!
-//! Invariant: whoever put the object there, reading it takes the memory of one
-//! line and a buffer, and ends.
+//! Invariant: whatever the object holds, reading it takes the memory of one line and a
+//! buffer, and ends.
 
 use crate::manifest::fault::{damaged, subject};
 use crate::manifest::format::LINE_BYTES_MAX;

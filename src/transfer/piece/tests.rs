@@ -53,7 +53,7 @@ impl Rig {
             opened: files::open(self.dir.path(), &path).unwrap(),
             path,
             segments: Arc::clone(&self.segments),
-            unrested: false,
+            is_torn: false,
             racy: false,
             assembly,
             gzip_level,
@@ -278,7 +278,7 @@ async fn a_file_that_never_rests_is_taken_as_it_is() {
         now[5 * MIB] ^= 1;
         std::fs::write(rig.dir.path().join("f"), &now).unwrap();
         let work = Work {
-            unrested: true,
+            is_torn: true,
             ..rig.whole(gzip_level)
         };
         let (got, _, _, end) = carried_out(work, &[]).await;
