@@ -139,7 +139,7 @@ mod tests {
                 owner: None,
             },
             content: None,
-            version_id: String::new(),
+            version_id: None,
             etag: "e".into(),
             stored_bytes: 1,
             stored_at_ms: 1,

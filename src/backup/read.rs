@@ -151,7 +151,7 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
     let Some(fingerprint) = before.filter(|f| f.kind == Kind::Symlink) else {
         return Ok(None);
     };
-    let seen_steady_ms = os::steady_ms();
+    let seen_at = os::monotonic_now();
     if files::stat(root, path)? != before {
         return Ok(None);
     }
@@ -162,7 +162,7 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
             ..fingerprint
         },
         hash: ContentHash::of(&target),
-        seen_steady_ms,
+        seen_at,
         seen_ms: None,
         bytes: Some(Bytes::from(target.clone())),
         is_torn: false,

@@ -186,7 +186,9 @@ fn may_have_moved(file: &Fingerprint) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::ETag;
     use crate::types::Look;
+    use crate::types::MonotonicMs;
     use std::sync::Arc;
 
     fn content(inode: u64, text: &str, seen_ms: i64) -> Content {
@@ -201,7 +203,7 @@ mod tests {
                 owner: None,
             },
             hash: ContentHash::of(text.as_bytes()),
-            seen_steady_ms: 0,
+            seen_at: MonotonicMs(0),
             seen_ms: Some(seen_ms),
             bytes: None,
             is_torn: false,
@@ -232,8 +234,8 @@ mod tests {
         Record {
             fingerprint: content.fingerprint,
             content: Some(content.hash),
-            version_id: String::new(),
-            etag: String::new(),
+            version_id: None,
+            etag: ETag::default(),
             stored_bytes: 0,
             stored_at_ms: 0,
             racy: false,

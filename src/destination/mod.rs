@@ -19,7 +19,7 @@ pub use policy::{Kind, Trouble};
 pub use tell::{place_name, tell};
 
 use crate::source;
-use crate::types::command;
+use crate::types::{VersionId, command};
 
 use crate::config::OnDelete;
 use crate::index::{Index, SourceId};
@@ -427,9 +427,9 @@ pub async fn ask_if_due(ctx: &Arc<Context>, source: usize) {
     }
 }
 
-/// The bucket has acknowledged a version under this id (empty: under none). Where
+/// The bucket has acknowledged a version under this id (none: under none). Where
 /// it was known to keep versions and this says that it does not, it is asked.
-pub async fn heard(ctx: &Arc<Context>, source: usize, deed: Deed, version_id: &str) {
+pub async fn heard(ctx: &Arc<Context>, source: usize, deed: Deed, version_id: Option<&VersionId>) {
     let destination = &ctx.sources[source].destination;
     let is_sign = match sign_of(version_id) {
         Sign::Kept => false,

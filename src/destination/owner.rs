@@ -13,7 +13,7 @@ use crate::os::blocking::blocking;
 use crate::retry::Stop;
 use crate::s3::{At, Demand, ObjectHeaders, PAGE_KEYS, Wrote};
 use crate::source::{Context, commands};
-use crate::types::{Class, ContentHash, Fault, Fingerprint, ObjectMeta, Origin, chain, time};
+use crate::types::{Class, ContentHash, ETag, Fault, Fingerprint, ObjectMeta, Origin, chain, time};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ const NESTED_DEPTH: usize = 2;
 /// What a destination says of its owner.
 enum Word {
     /// This one; with the ETag of its record, where there is one.
-    Owner(Owner, Option<String>),
+    Owner(Owner, Option<ETag>),
     /// There is a record that cannot be read.
     Unreadable(String),
     /// Another destination is in use at this prefix, around this one or inside it.

@@ -1,6 +1,7 @@
 //! A version that a drill may restore.
 
 use crate::s3::ListedVersion;
+use crate::types::ETag;
 
 /// A version to restore, and why it.
 #[derive(Debug, Clone)]
@@ -22,10 +23,10 @@ impl Candidate {
             key: key.to_owned(),
             version: ListedVersion {
                 key: key.to_owned(),
-                version_id: String::new(),
+                version_id: None,
                 is_latest: false,
                 is_marker: false,
-                etag: String::new(),
+                etag: ETag::default(),
                 stored_bytes: 0,
                 modified_ms: 0,
                 storage_class: String::new(),
@@ -36,6 +37,6 @@ impl Candidate {
     }
 
     pub(crate) fn is_missing(&self) -> bool {
-        self.version.version_id.is_empty()
+        self.version.version_id.is_none()
     }
 }

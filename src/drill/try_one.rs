@@ -11,7 +11,7 @@ use crate::os::blocking::blocking;
 use crate::retry::Stop;
 use crate::s3::{At, Head};
 use crate::source::Context;
-use crate::types::{Class, ContentHash, Fault, MetaRefused, ObjectMeta, Origin, RelKey};
+use crate::types::{Class, ContentHash, Fault, MetaRefused, ObjectMeta, Origin, RelKey, VersionId};
 use crate::verify::{Damage, is_cold};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl Trial<'_> {
             bucket: &origin.bucket,
             key: &version.key,
         };
-        let head = self.ctx.store.head(at, Some(&version.version_id)).await;
+        let head = self.ctx.store.head(at, version.version_id.as_ref()).await;
         self.budget.looked();
         let head = match head {
             Ok(Some(head)) => head,
@@ -186,7 +186,7 @@ impl Trial<'_> {
     }
 
     /// What tells one version from all others.
-    pub(crate) fn name(&self, candidate: &Candidate) -> (String, String, String) {
+    pub(crate) fn name(&self, candidate: &Candidate) -> (String, String, Option<VersionId>) {
         let source = &self.ctx.sources[candidate.source].config.name;
         let version_id = &candidate.version.version_id;
         (source.clone(), candidate.key.clone(), version_id.clone())

@@ -139,6 +139,7 @@ fn is_in_use(ctx: &Context, source: usize, ending: &str, before_ms: i64) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::ETag;
     use crate::types::{ContentHash, Fingerprint, Kind};
 
     #[test]
@@ -166,8 +167,8 @@ mod tests {
                     owner: None,
                 },
                 content,
-                version_id: String::new(),
-                etag: String::new(),
+                version_id: None,
+                etag: ETag::default(),
                 stored_bytes: 1,
                 stored_at_ms,
                 racy: false,

@@ -86,7 +86,7 @@ impl Job {
     /// The version with its id. Asks the bucket where the index has no id; `None` when
     /// the bucket has another version now.
     async fn pinned<'p>(&self, old: &'p Parts) -> Result<Option<Cow<'p, Parts>>, Fault> {
-        if !old.version_id.is_empty() {
+        if old.version_id.is_some() {
             return Ok(Some(Cow::Borrowed(old)));
         }
         let head = self.store.head(self.at(), None).await?;

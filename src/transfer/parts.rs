@@ -13,7 +13,7 @@ use super::send::{Job, Sent};
 use super::trust::Distrust;
 use crate::s3::{ObjectHeaders, PartDone, Proof, Stored, Upload, Whole};
 use crate::transfer::begin::session::Session;
-use crate::types::{Class, Crc64, Fault, Operation, Parts};
+use crate::types::{Class, Crc64, Fault, Operation, Parts, id_text};
 use halt::Halt;
 use in_flight::PartsInFlight;
 use one::{copy_part, send_part};
@@ -38,7 +38,7 @@ pub(crate) struct Attempt<'a> {
 
 /// How the file is cut: the same content, cut from the same version, makes the same parts.
 pub(crate) fn cut(part_bytes: u64, old: Option<&Parts>) -> String {
-    let from = old.map(|old| (&old.version_id, &old.etag));
+    let from = old.map(|old| (id_text(&old.version_id), &*old.etag));
     format!("parts of {part_bytes} from {from:?}")
 }
 
@@ -194,7 +194,7 @@ impl Attempt<'_> {
 
     /// Only the parts were proved: check at least the size of the whole.
     async fn measure(&self, stored: &Stored, whole: &Whole) -> Result<(), Halt> {
-        let version = Some(stored.version_id.as_str()).filter(|id| !id.is_empty());
+        let version = stored.version_id.as_ref();
         let head = self.job.store.head(self.job.at(), version).await?;
         match head {
             Some(head) if head.stored_bytes != whole.bytes => Err(Halt::Distrust(

@@ -1,11 +1,11 @@
-//! What a server may still carry out although nobody waits for it any more.
+//! Requests that a server may still carry out although nobody waits for them any more.
 //!
-//! A request that was given up, or whose process was killed, may be on a line, in
-//! a proxy or in a server's queue, and change the bucket minutes later: a deleted
-//! file is current again, an older state stands over a newer one. So what it was
-//! about is looked at once more when that can no longer happen. Pure: the tasks
-//! hear of such requests and look; this keeps the times. Memory is bounded: more
-//! keys than [`KEYS_MAX`] become one look at the whole source.
+//! A request that was given up, or whose process was killed, may still be on its way, in a
+//! proxy or in a server's queue, and change the bucket minutes later: a deleted file becomes
+//! current again, or an older state hides a newer one. So we look at its key once more when
+//! that can no longer happen. Pure: other code hears of such requests and looks; this file
+//! keeps the times. Memory is bounded: more keys than [`KEYS_MAX`] become one look at the whole
+//! source.
 
 use super::object_key::RelKey;
 use std::collections::{BTreeMap, HashMap};

@@ -13,7 +13,7 @@ use crate::index::{ActivityDelta, Change, Commit};
 use crate::os::blocking::blocking;
 use crate::source::{Context, on_disk};
 use crate::status::News;
-use crate::types::{Class, Fault, Kind, Record, RelKey, RelPath};
+use crate::types::{Class, Fault, Kind, Record, RelKey, RelPath, VersionId};
 use crate::work::Item;
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ impl Object<'_> {
             let (key, is_renamed) = (self.key.clone(), renamed.is_some());
             blocking(move || grant.marked(&key, is_renamed)).await?;
         }
-        destination::heard(self.ctx, source, Deed::Marked, &version_id).await;
+        destination::heard(self.ctx, source, Deed::Marked, version_id.as_ref()).await;
         let deletions = u64::from(renamed.is_none());
         self.commit_removal(record, deletions).await?;
         self.tell_marked(renamed);
@@ -106,7 +106,10 @@ impl Object<'_> {
     /// A key that may store but not delete is a common and careful choice: that must
     /// not stop the uploads, only say that deletions are not marked. Tried again at
     /// the next scan, which the end of an outage asks for.
-    async fn is_marked(&self, marked: Result<String, Fault>) -> Result<Option<String>, Fault> {
+    async fn is_marked(
+        &self,
+        marked: Result<Option<VersionId>, Fault>,
+    ) -> Result<Option<Option<VersionId>>, Fault> {
         match marked {
             Ok(version_id) => {
                 destination::may_be_marked(self.ctx, self.item.source).await;

@@ -8,7 +8,7 @@ use crate::os;
 use crate::os::clock;
 use crate::source::{Context, on_disk};
 use crate::transfer::{Content, ReadMode};
-use crate::types::{Bond, Class, Fault, Fingerprint, Record, RelPath, companion};
+use crate::types::{Bond, Class, Fault, Fingerprint, MonotonicMs, Record, RelPath, companion};
 use crate::work::Item;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(crate) struct GroupContent {
     /// In the order of the group.
     pub(crate) companions: Vec<Content>,
     /// As [`Content`] has them.
-    pub(crate) seen_steady_ms: i64,
+    pub(crate) seen_at: MonotonicMs,
     pub(crate) seen_ms: Option<i64>,
 }
 
@@ -118,7 +118,7 @@ fn read_once(
     let mut read = GroupContent {
         main,
         companions,
-        seen_steady_ms: os::steady_ms(),
+        seen_at: os::monotonic_now(),
         seen_ms: None,
     };
     if stat_all(root, group)? != before {

@@ -149,6 +149,6 @@ impl<'a> Object<'a> {
 
     /// Take in what the answer says of the bucket.
     pub(crate) async fn heard(&self, deed: Deed, stored: &Stored) {
-        destination::heard(self.ctx, self.item.source, deed, &stored.version_id).await;
+        destination::heard(self.ctx, self.item.source, deed, stored.version_id.as_ref()).await;
     }
 }

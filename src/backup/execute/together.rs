@@ -196,7 +196,7 @@ async fn store_group(
     let Some(mut read) = read else {
         return Ok(Outcome::Changed);
     };
-    read.seen_ms = when_seen_ms(ctx, read.seen_steady_ms);
+    read.seen_ms = when_seen_ms(ctx, read.seen_at);
     if let Some(main) = &mut read.main {
         main.seen_ms = read.seen_ms;
         let from_ms = valid_from_ms(ctx, item, main, record.as_ref()).await?;

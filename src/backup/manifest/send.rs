@@ -6,7 +6,7 @@ use crate::os::blocking::blocking;
 use crate::source::Context;
 use crate::transfer;
 use crate::transfer::{Job, ReadMode, Reading, Sent, UploadHooks};
-use crate::types::{Fault, ObjectMeta, RelKey, RelPath, chain};
+use crate::types::{ETag, Fault, ObjectMeta, RelKey, RelPath, chain};
 use crate::work::Lane;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(crate) async fn send_again(
     number: usize,
     file: &LocalFile,
     key: &str,
-) -> Result<String, Fault> {
+) -> Result<ETag, Fault> {
     let mut sending = 1;
     loop {
         match Box::pin(send(ctx, number, file, key)).await {
@@ -43,7 +43,7 @@ async fn send(
     number: usize,
     file: &LocalFile,
     key: &str,
-) -> Result<String, Fault> {
+) -> Result<ETag, Fault> {
     let path = RelPath::from_bytes(file.name.as_bytes())
         .map_err(|error| unwritable(&file.path(), &chain(&error)))?;
     // It is small or read as a stream; either way one at a time.

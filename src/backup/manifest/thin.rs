@@ -49,7 +49,7 @@ pub(crate) async fn thin(ctx: &Arc<Context>, number: usize) -> Result<(), Fault>
             return Ok(());
         }
         let id = ctx.store.mark_deleted(at).await?;
-        destination::heard(ctx, number, Deed::Marked, &id).await;
+        destination::heard(ctx, number, Deed::Marked, id.as_ref()).await;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::os::blocking::blocking;
 use crate::s3::At;
 use crate::source::{Context, on_disk};
 use crate::status::ScanDone;
-use crate::types::{Class, Fault, Operation};
+use crate::types::{Class, ETag, Fault, Operation};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ async fn write(ctx: &Arc<Context>, number: usize) -> Result<Option<(String, Trai
         return Ok(None);
     }
     // Noted before and after, so that `verify` knows it for ours whenever a kill comes.
-    note(ctx, number, &key, String::new(), None).await?;
+    note(ctx, number, &key, ETag::default(), None).await?;
     let sending = send_again(ctx, number, &file, &key);
     let sent = tokio::time::timeout(SENDING_TIME_MAX, sending).await;
     let etag = sent.unwrap_or_else(|_| {
@@ -135,7 +135,7 @@ async fn note(
     ctx: &Arc<Context>,
     number: usize,
     key: &str,
-    etag: String,
+    etag: ETag,
     says: Option<String>,
 ) -> Result<(), Fault> {
     let (ctx, key) = (Arc::clone(ctx), key.to_owned());

@@ -176,6 +176,7 @@ mod tests {
     use super::*;
     use crate::manifest::format::proof::Writing;
     use crate::manifest::format::{Header, ManifestEntry, Settings};
+    use crate::types::ETag;
     use crate::types::{Fingerprint, Kind, RelKey};
     use std::io::Write as _;
 
@@ -218,7 +219,7 @@ mod tests {
             moment_ms: 0,
             stored_bytes,
             modified_ms: 0,
-            etag: String::new(),
+            etag: ETag::default(),
             listed_ms: 0,
         };
         let mut rows = Rows::new(Box::new(io::Cursor::new(Bytes::from(packed))), "b", &one);
