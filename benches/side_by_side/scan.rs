@@ -101,8 +101,11 @@ fn remember(source: &Path, folder: &Path, vault: &Path, count: u64) {
         let record = Record {
             fingerprint: entry.fingerprint,
             content: Some(ContentHash::of(&number.to_le_bytes())),
-            version_id: format!("{:032x}", u128::from(number) << 64 | 0x5eed),
-            etag: format!("{:032x}", u128::from(number) * 0x1_0001),
+            version_id: keepwatch::types::VersionId::new(format!(
+                "{:032x}",
+                u128::from(number) << 64 | 0x5eed
+            )),
+            etag: format!("{:032x}", u128::from(number) * 0x1_0001).into(),
             stored_bytes: entry.fingerprint.size_bytes,
             stored_at_ms: entry.fingerprint.mtime_ms(),
             racy: false,

@@ -41,8 +41,8 @@ fn made_of(bits: &mut Bits<'_>) -> Record {
                 .then(|| (bits.number() as u32, bits.number() as u32)),
         },
         content: bits.flag().then(|| ContentHash::of(&bits.bytes())),
-        version_id: bits.text(),
-        etag: bits.text(),
+        version_id: keepwatch::types::VersionId::new(bits.text()),
+        etag: bits.text().into(),
         stored_bytes: if bits.flag() {
             size_bytes
         } else {

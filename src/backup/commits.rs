@@ -1,10 +1,9 @@
 //! What workers write into the index, many paths to a batch.
 //!
-//! A batch costs the index the same whatever it holds: two writes to its disk
-//! and a dozen changes of thread. So whoever commits while a batch is being
-//! written joins the next one, which begins [`BATCH_EVERY`] after it at the
-//! earliest. Invariant: [`Commits::commit`] returns only after the index has
-//! taken the change.
+//! A batch costs the index the same whatever it holds: two writes to its disk and a
+//! dozen changes of thread. So a change that comes while a batch is being written joins
+//! the next one, which begins [`BATCH_EVERY`] later at the earliest. Invariant:
+//! [`Commits::commit`] returns only after the index has taken the change.
 
 use crate::index::{Commit, Index};
 use crate::types::{Class, Fault};
@@ -140,7 +139,7 @@ mod tests {
                 owner: None,
             },
             content: None,
-            version_id: String::new(),
+            version_id: None,
             etag: "e".into(),
             stored_bytes: 1,
             stored_at_ms: 1,

@@ -9,10 +9,10 @@ use crate::work::Readiness;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often it is looked whether a deletion that waits may come.
+/// How often deferred deletions are checked.
 const DEFERRED_LOOK: Duration = Duration::from_millis(100);
 
-/// Ends when nothing of the source is deferred any more.
+/// Wakes the queue until the source has no deferred deletion left.
 pub(crate) async fn release_in_time(source: Arc<SourceRuntime>) {
     while source.work.queue.has_deferred() {
         tokio::time::sleep(DEFERRED_LOOK).await;
@@ -20,13 +20,12 @@ pub(crate) async fn release_in_time(source: Arc<SourceRuntime>) {
     }
 }
 
-/// How long a deletion waits at the most for what is new to be stored, so that a
-/// file that was renamed is never under neither name. A quarter of an hour is
-/// long enough for the copies of a folder of tens of thousands of files.
+/// The longest that a deletion is deferred. A quarter of an hour is long enough to copy
+/// a folder of tens of thousands of files under its new name.
 const DEFERRED_MAX_MS: i64 = 15 * 60 * 1000;
 
-/// Whether the other half of a rename can still be on its way to the queue, when
-/// its old name was deferred at `deferred_ms`.
+/// Whether a deletion that was deferred at `deferred_ms` may run, or the other half of a
+/// rename can still be on its way to the queue.
 pub(crate) fn readiness(ctx: &Context, source: &SourceRuntime, deferred_ms: i64) -> Readiness {
     let waited_ms = ctx.clock.steady_ms() - deferred_ms;
     if waited_ms >= DEFERRED_MAX_MS {

@@ -1,9 +1,9 @@
-//! Second looks at what a request without an answer may still change.
+//! Second checks after requests that got no answer: the server may still carry them out.
 //!
-//! Invariants: whatever was given up, or may have been on the line when the
-//! process was cut off, is looked at again when it can no longer be carried out
-//! (`limits.late_request_ms`); that is not forgotten by a stop or a kill. What is
-//! looked at is compared with the bucket, never believed.
+//! Invariants: a key whose request was given up, or may have been on the line when the
+//! process was killed, is checked again once the request can no longer be carried out
+//! (`limits.late_request_ms`); neither a stop nor a kill forgets that. A check compares
+//! with the bucket and believes nothing else.
 
 use super::mark_unverified::mark_unverified;
 use crate::backup::context::Context;
@@ -14,10 +14,10 @@ use crate::types::{Fault, Fingerprint, ForeignKey, RelKey, text};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often requests without an answer are asked for.
+/// How often due checks are looked for.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// Paths looked at again in a beat: each costs a request.
+/// Paths checked again at a time: each costs a request.
 const KEYS_PER_BEAT: usize = 64;
 
 /// Under which name the index remembers when a source is to be looked at again,
@@ -31,8 +31,8 @@ fn limit_ms(ctx: &Context) -> i64 {
     i64::try_from(ctx.config.limits.late_request_ms).unwrap_or(i64::MAX)
 }
 
-/// Take up what the last run owes. One that was cut off owes a look at
-/// everything. Blocking.
+/// Take over the checks that the last run still had to make. After a kill everything is
+/// checked. Blocking.
 ///
 /// # Errors
 /// The index cannot be used.
@@ -67,7 +67,7 @@ pub fn note(ctx: &Context, source: &SourceRuntime) {
     source.status.note(NOTE, note);
 }
 
-/// Remember what is owed beyond this run. Blocking.
+/// Remember the remaining checks beyond this run. Blocking.
 ///
 /// # Errors
 /// The index cannot be written.
@@ -83,7 +83,7 @@ pub fn keep(ctx: &Context) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Look again at what is due, key by key; never ends.
+/// Check due keys, one by one; never ends.
 pub async fn keys(ctx: &Arc<Context>) {
     loop {
         tokio::time::sleep(BEAT).await;
@@ -111,13 +111,13 @@ async fn keys_of(ctx: &Context, source: &SourceRuntime) {
     }
 }
 
-/// Look again at whole sources that are due; never ends.
+/// Check whole sources that are due; never ends.
 pub async fn wholes(ctx: &Arc<Context>) {
     let all = ctx.sources.iter().map(|source| wholes_of(ctx, source));
     futures::future::join_all(all).await;
 }
 
-/// Its bucket answers, as far as is known, and is not somebody else's.
+/// Its bucket is not known to be unreachable or somebody else's.
 fn can_be_asked(source: &SourceRuntime) -> bool {
     source.destination.may_send() && source.breaker.outage().is_none()
 }
@@ -144,7 +144,7 @@ async fn wholes_of(ctx: &Arc<Context>, source: &SourceRuntime) {
     }
 }
 
-/// Take over what was not answered since the last time.
+/// Take over the requests that got no answer since the last time.
 fn hear(ctx: &Context) {
     let Unanswered { keys, more } = ctx.store.unanswered();
     let until_ms = ctx.clock.steady_ms().saturating_add(limit_ms(ctx));

@@ -1,18 +1,17 @@
-//! A change of the bucket that was asked for and not answered: it may be done
-//! or not.
+//! Marks a key as unverified after a request to change it got no answer: the change may
+//! have happened or not.
 //!
-//! Invariant: after it, the index claims nothing of that key any more. Whoever
-//! looks at the path next asks the bucket, be it that the file went back to
-//! what was stored before, or that it is gone and has no record. What is carried
-//! out after that look is found by a second one (`backup::late`).
+//! Invariant: afterwards the index claims nothing about that key. The next turn of the
+//! path asks the bucket, even when the file is again as it was stored, or is gone without
+//! a record. A change that happens after that turn is found by a second check
+//! (`backup::late`).
 
 use crate::backup::context::Context;
 use crate::os::blocking::blocking;
 use crate::source::SourceRuntime;
 use crate::types::{Class, Fault, Fingerprint, Record, RelKey};
 
-/// Pass the answer on; when there was none, write down that the key is to be
-/// compared. `seen` stands in the record of a key that has none.
+/// Pass the answer on; when there was none, mark the key as unverified. `seen` stands in the record of a key that has none.
 pub(crate) async fn unless_answered<T>(
     ctx: &Context,
     source: &SourceRuntime,
@@ -30,8 +29,7 @@ pub(crate) async fn unless_answered<T>(
     answer
 }
 
-/// Write down that nobody knows what the bucket has at this key: the next look at
-/// its path asks. `seen` stands in the record of a key that has none.
+/// Write down that the bucket's state at this key is unknown: the path's next turn asks. `seen` stands in the record of a key that has none.
 pub(crate) async fn mark_unverified(
     ctx: &Context,
     source: &SourceRuntime,

@@ -1,6 +1,5 @@
-//! Uploads in parts that nobody works on any more: what a killed run, a failed
-//! abort or a lost answer left in the bucket is aborted, unless it can still be
-//! gone on with.
+//! Orphaned uploads: uploads in parts that a killed run, a failed abort or a lost answer
+//! left in the bucket. They are aborted, unless they can still be resumed.
 //!
 //! Invariant: only what the index has noted as begun (or about to begin) by
 //! this installation is touched, and never what a worker is busy with. Of an
@@ -35,7 +34,7 @@ const SETTLED_MS: i64 = 60_000;
 /// of that bucket can do it.
 const ELSEWHERE_KEEP_MS: i64 = 90 * 24 * 3_600_000;
 
-/// Whom a sweep may ask.
+/// What a sweep may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asking {
     /// Index and disk.
@@ -44,8 +43,7 @@ enum Asking {
     Index,
 }
 
-/// Abort what was left behind and cannot be gone on with; true when nothing of
-/// that is left.
+/// Abort orphaned uploads that cannot be resumed; true when none is left.
 pub async fn sweep(ctx: &Arc<Context>) -> bool {
     sweep_asking(ctx, Asking::Disk).await
 }

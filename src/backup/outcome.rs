@@ -1,4 +1,4 @@
-//! What came of one path, and of its bucket.
+//! What became of one path, and what that says of its bucket.
 
 use crate::backup::context::Context;
 use crate::backup::context::Item;
@@ -15,13 +15,12 @@ pub(crate) enum Outcome {
     Sent,
     /// It changed meanwhile: let it settle and look again.
     Changed,
-    /// It is gone, and may have been renamed: what came is stored first.
+    /// Its deletion is deferred: it may have been renamed.
     Aside,
 }
 
 impl Outcome {
-    /// The bucket has said that it has the path's state: what belongs to it may
-    /// follow.
+    /// The bucket has said that it has the path's state: its companions may follow.
     pub(crate) fn is_acknowledged(self) -> bool {
         matches!(self, Self::Answered | Self::Sent)
     }

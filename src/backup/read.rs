@@ -1,8 +1,7 @@
-//! Taking a file's content, or a link's target, off the disk.
+//! Reads a file's content, or a link's target.
 //!
-//! Invariants: a file that waits for its next version is not read, and what is
-//! read early is held only where memory is free. A thread that a drive keeps
-//! waiting keeps no memory from others.
+//! Invariants: a file that waits for its next version is not read; a file is read early
+//! only where memory is free; a thread that hangs on a drive holds no memory.
 
 use super::from_memory::is_to_be_read;
 use super::plan::Facts;
@@ -71,9 +70,9 @@ pub(crate) fn read_early(
     has_memory.then(|| take_now(item, seen.kind, pulse))
 }
 
-/// Memory that a thread takes and the one who waits for it holds: it is free
-/// again when that one waits no more, be the thread back or not. What such a
-/// thread has read by then is not counted; threads left behind are few.
+/// Memory that a reading thread takes and the waiting worker holds: it is free again
+/// when the worker stops waiting, even if the thread still hangs. What such a thread has
+/// read is not counted; there are few of them.
 pub(crate) struct Slot<T = Permit>(Arc<Mutex<Slotted<T>>>);
 
 enum Slotted<T> {
@@ -149,7 +148,7 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
     let Some(fingerprint) = before.filter(|f| f.kind == Kind::Symlink) else {
         return Ok(None);
     };
-    let seen_steady_ms = os::steady_ms();
+    let seen_at = os::monotonic_now();
     if files::stat(root, path)? != before {
         return Ok(None);
     }
@@ -160,10 +159,10 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
             ..fingerprint
         },
         hash: ContentHash::of(&target),
-        seen_steady_ms,
+        seen_at,
         seen_ms: None,
         bytes: Some(Bytes::from(target.clone())),
-        unrested: false,
+        is_torn: false,
         racy: false,
         look: Look::Unknown,
         segments: Arc::new([]),

@@ -67,9 +67,10 @@ pub(crate) fn snapshot(
     let keys = [&RelKey::of_file(path), &RelKey::of_folder(path)];
     let [file, folder] = ctx.index.get_all(source.id, keys)?;
     let kind = disk.map(|found| found.kind);
-    let companions = match may_have_companions(kind, file.as_ref()) {
-        true => companions(source, &ctx.index, path, file.is_some(), pulse)?,
-        false => Vec::new(),
+    let companions = if may_have_companions(kind, file.as_ref()) {
+        companions(source, &ctx.index, path, file.is_some(), pulse)?
+    } else {
+        Vec::new()
     };
     Ok(PathSnapshot {
         disk,

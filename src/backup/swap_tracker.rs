@@ -1,11 +1,10 @@
-//! Two files that change places change them at one moment.
+//! Tracks swaps: two files that change places change them at one moment.
 //!
-//! Each is stored when a worker comes to it, and read at a moment of its own. So
-//! that no moment between shows a content under neither name, what takes over the
-//! place of a file that has itself moved on counts from the same moment as that
-//! file's new name: whichever comes here first sets it. A file that moved is known
-//! by its inode and content together. In memory alone, bounded and for a short
-//! while: what is forgotten costs the agreement of two times, nothing else.
+//! Each file is read at a moment of its own. Between the two, a content would stand under
+//! neither name. So a file that takes over the place of another counts from the same
+//! moment as the other file's new name; whichever is read first sets that moment. A moved
+//! file is recognised by its inode and content. The tracker is kept in memory, bounded,
+//! for a short while: what it forgets costs the agreement of two times, nothing else.
 
 use crate::index::SourceId;
 use crate::transfer::Content;
@@ -47,7 +46,7 @@ struct State {
     order: VecDeque<((SourceId, u64), i64)>,
 }
 
-/// Places that were taken over of late, of all sources.
+/// Places that were taken over lately, of all sources.
 #[derive(Default)]
 pub struct SwapTracker(Mutex<State>);
 
@@ -188,7 +187,9 @@ fn may_have_moved(file: &Fingerprint) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::ETag;
     use crate::types::Look;
+    use crate::types::MonotonicMs;
     use std::sync::Arc;
 
     fn content(inode: u64, text: &str, seen_ms: i64) -> Content {
@@ -203,10 +204,10 @@ mod tests {
                 owner: None,
             },
             hash: ContentHash::of(text.as_bytes()),
-            seen_steady_ms: 0,
+            seen_at: MonotonicMs(0),
             seen_ms: Some(seen_ms),
             bytes: None,
-            unrested: false,
+            is_torn: false,
             racy: false,
             look: Look::Unknown,
             segments: Arc::new([]),
@@ -234,8 +235,8 @@ mod tests {
         Record {
             fingerprint: content.fingerprint,
             content: Some(content.hash),
-            version_id: String::new(),
-            etag: String::new(),
+            version_id: None,
+            etag: ETag::default(),
             stored_bytes: 0,
             stored_at_ms: 0,
             racy: false,

@@ -1,4 +1,4 @@
-//! From when on a content counts at the path where it was read.
+//! From which moment on a content counts at the path where it was read.
 
 use crate::backup::context::Context;
 use crate::backup::context::Item;

@@ -204,3 +204,26 @@ async fn protected(ctx: &Arc<Context>, item: &Item) {
         tracing::error!("{fault}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stack has 2 MiB, and an unoptimised build copies a future a few times on its way.
+    const FUTURE_BYTES_MAX: usize = 16 * 1024;
+
+    /// Bytes of the future that `make` would make.
+    fn future_bytes<A, B, F: Future>(_make: impl Fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Named after the bug: turns that grew by a few calls overflowed a worker's stack.
+    #[test]
+    fn a_turn_is_small_enough_for_a_stack() {
+        type Held<T> = &'static T;
+        let turn = future_bytes(|ctx: Held<Arc<Context>>, item: Held<Item>| work(ctx, item));
+        let worker = future_bytes(|ctx: Arc<Context>, (): ()| run(ctx));
+        assert!(turn <= FUTURE_BYTES_MAX, "a turn takes {turn} bytes");
+        assert!(worker <= FUTURE_BYTES_MAX, "a worker takes {worker} bytes");
+    }
+}

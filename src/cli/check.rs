@@ -1,5 +1,5 @@
-//! `keepwatch check`: is everything set up rightly? Changes nothing: what it
-//! begins in a bucket to try the permission, it takes back.
+//! `keepwatch check`: is everything set up correctly? It changes nothing: it removes what it
+//! creates in a bucket to try the permission.
 
 mod findings;
 mod folder;

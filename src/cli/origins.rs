@@ -1,5 +1,5 @@
-//! Where the copies are: what `--config`, `--bucket`, `--vault` and `--source`
-//! come down to, for the commands that read them.
+//! Where the copies are: what `--config`, `--bucket`, `--vault` and `--source` mean for the
+//! commands that read them.
 
 use super::args::{Cli, Command, CommonArgs, Place, PlaceArgs};
 use super::setup;

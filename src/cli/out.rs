@@ -1,10 +1,9 @@
-//! Printing that never ends the program: `println!` and `eprintln!` as this room
-//! means them.
+//! Printing that never ends the program: `println!` and `eprintln!` as this folder defines them.
 //!
-//! The standard ones panic when the reader is gone (`| head -1`) or the disk is
-//! full. Here the first trouble is remembered, nothing more is tried, and
-//! [`exit_code`] takes it into account. Declared before the other modules, so
-//! that they have these by the usual names and none can forget.
+//! The standard macros panic when the reader is gone (`| head -1`) or the disk is full. Ours
+//! remember the first error, print nothing more, and [`exit_code`] takes it into account. This
+//! module is declared before the others, so that they all get these macros under the usual
+//! names.
 
 use super::wrap;
 use crate::types::command;

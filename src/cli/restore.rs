@@ -4,7 +4,7 @@ mod compare;
 mod left_alone;
 mod moments;
 mod nothing_found;
-mod notify;
+mod outcome_mail;
 mod part;
 pub(crate) mod parts;
 mod preflight;
@@ -74,11 +74,11 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
         .ok()
         .and_then(|done| nothing_at_all(done, args, moment, &depot));
     let ended = match (&done, &nothing) {
-        (Ok(_), Some(fatal)) => notify::Ended::Stopped(fatal, (0, 0)),
-        (Ok(done), None) => notify::Ended::Done(done),
-        (Err(fatal), _) => notify::Ended::Stopped(fatal, shown.so_far()),
+        (Ok(_), Some(fatal)) => outcome_mail::Ended::Stopped(fatal, (0, 0)),
+        (Ok(done), None) => outcome_mail::Ended::Done(done),
+        (Err(fatal), _) => outcome_mail::Ended::Stopped(fatal, shown.so_far()),
     };
-    notify::tell(depot.config.as_ref(), now, place, ended).await;
+    outcome_mail::tell(depot.config.as_ref(), now, place, ended).await;
     let done = done?;
     if common.json {
         show::json(&summary::json(&depot, &done, moment))?;

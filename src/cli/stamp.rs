@@ -1,4 +1,4 @@
-//! A moment as people read it and as a command takes it.
+//! A moment in the form that people read and commands accept.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -342,7 +342,7 @@ fn row(version: &FileVersion, zone: &TimeZone) -> [String; 5] {
             types::size(version.stored_bytes)
         },
         notes.join(", "),
-        types::clean(&version.version_id),
+        types::clean(types::id_text(&version.version_id)),
     ]
 }
 

@@ -1,9 +1,9 @@
-//! Lines that are longer than the terminal go on in the next one between words, as
-//! text does; what is to be copied stays in one piece.
+//! Breaks lines that are longer than the terminal between words, and keeps in one piece what a
+//! person may copy.
 //!
-//! The terminal itself breaks a line wherever it ends, in the middle of a word. A
-//! command that is proposed must stay one line though, or it could not be copied: it
-//! begins on a line of its own, and the terminal breaks that one.
+//! The terminal itself breaks a line wherever it ends, even within a word. A suggested command
+//! must stay on one line, or it could not be copied. So it begins on a line of its own, and the
+//! terminal breaks that one.
 
 use console::{Term, measure_text_width};
 

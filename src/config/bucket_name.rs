@@ -1,4 +1,4 @@
-//! A bucket name from any text.
+//! Makes a valid bucket name of any text.
 
 use super::places;
 

@@ -1,4 +1,4 @@
-//! What a bucket may demand of every request, as it is written in the configuration.
+//! What a bucket demands of every request, as the configuration says it.
 //! Pure: no disk, no network.
 
 use super::problem::{Problem, looks_secret, shown};

@@ -1,4 +1,4 @@
-//! `[drill]`: what the daily restore drill may take. Pure.
+//! `[drill]`: how much the daily restore drill may use. Pure.
 
 use super::input::Input;
 use super::key::Key;

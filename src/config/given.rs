@@ -1,4 +1,4 @@
-//! What the program is given beside the configuration file.
+//! What the program is given in addition to the configuration file.
 
 use super::settings::Config;
 use crate::types::Fatal;

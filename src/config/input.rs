@@ -1,4 +1,4 @@
-//! What the parts of a configuration are validated with.
+//! What all parts of the validation need.
 
 use super::given::{Defaults, Needs};
 use super::key::Key;

@@ -1,8 +1,8 @@
-//! The layers put together: defaults, file, environment, flags.
+//! Merges the layers: defaults, file, environment, flags.
 //!
-//! figment merges them and remembers where each value came from. Reading stops
-//! at the first wrong key, so a wrong key is noted, taken out, and the rest is
-//! read again: all of them are reported at once.
+//! figment merges them and remembers where each value came from. It stops reading at the first
+//! wrong key. So we note a wrong key, remove it, and read the rest again: all wrong keys are
+//! reported at once.
 
 use super::environment;
 use super::environment::{Environment, variable_of};

@@ -1,8 +1,7 @@
-//! On which line of the file a key stands.
+//! Finds the line of the file in which a key is.
 //!
-//! figment knows which file a value came from but not where in it; so the text
-//! is parsed once more by the same parser, which keeps positions. Never used
-//! for values.
+//! figment knows which file a value came from but not where in it. So the text is parsed once
+//! more by the same parser, which keeps positions. Never used for values.
 
 use super::key::Key;
 use super::problem::Problem;

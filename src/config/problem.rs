@@ -1,7 +1,7 @@
-//! What is wrong with one value, said without repeating a credential.
+//! What is wrong with one value, told without repeating a credential.
 //!
-//! No value of a file gets into a message but through [`shown`], which keeps back
-//! whatever looks like a credential.
+//! A value of a file gets into a message only through [`shown`], which withholds whatever looks
+//! like a credential.
 
 use super::key::printable;
 use crate::types::Fatal;

@@ -1,4 +1,4 @@
-//! Everything that is wrong with a configuration, collected and said at once.
+//! Collects everything that is wrong with a configuration and reports it at once.
 //!
 //! It never holds a value from the file except through [`super::problem::shown`].
 

@@ -1,5 +1,5 @@
-//! Configurations that are made without a file: for `try`, and for commands
-//! that name a bucket on the command line.
+//! Configurations that are made without a file: for `try`, and for commands that name a bucket
+//! on the command line.
 
 use super::bucket_name::bucket_like;
 use super::given::Defaults;

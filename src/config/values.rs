@@ -1,4 +1,4 @@
-//! What the other single values must look like: names, numbers, times, patterns.
+//! Validates single values: names, numbers, times, patterns.
 //! Pure: no disk, no clock.
 
 use super::key::is_hidden;

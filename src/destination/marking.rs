@@ -5,7 +5,7 @@ use super::known::{Deed, Destination};
 use super::policy::{Kind, Sign, sign_of};
 use super::trouble::change;
 use crate::config::OnDelete;
-use crate::types::Fault;
+use crate::types::{Fault, VersionId};
 use std::sync::Arc;
 
 /// Whether something may be marked as deleted now: deletions are to be marked, the
@@ -70,9 +70,9 @@ pub async fn may_be_marked(destination: &Arc<Destination>) {
     .await;
 }
 
-/// The bucket has acknowledged a version under this id (empty: under none). Where
+/// The bucket has acknowledged a version under this id (none: under none). Where
 /// it was known to keep versions and this says that it does not, it is asked.
-pub async fn heard(destination: &Arc<Destination>, deed: Deed, version_id: &str) {
+pub async fn heard(destination: &Arc<Destination>, deed: Deed, version_id: Option<&VersionId>) {
     let is_sign = match sign_of(version_id) {
         Sign::Kept => false,
         Sign::NotKept => destination.keeps_versions(),

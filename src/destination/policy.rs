@@ -4,6 +4,7 @@
 //! stands until it is known to be over; who was told of it is told of its end;
 //! status, digest, reconciliation and alert say the same, from here.
 
+use crate::types::VersionId;
 use serde::{Deserialize, Serialize};
 
 /// Time between an alert and its reminder: once a day is what people still read.
@@ -334,11 +335,11 @@ pub enum Sign {
 }
 
 /// The sign in an answer to a PUT, a copy or a deletion.
-pub fn sign_of(version_id: &str) -> Sign {
+pub fn sign_of(version_id: Option<&VersionId>) -> Sign {
     match version_id {
-        "" => Sign::None,
-        "null" => Sign::NotKept,
-        _ => Sign::Kept,
+        None => Sign::None,
+        Some(id) if id.is_pinned() => Sign::Kept,
+        Some(_) => Sign::NotKept,
     }
 }
 
@@ -449,7 +450,7 @@ mod tests {
             ("", Sign::None),
             ("3sL4kqtJlcpXroDTDmJ", Sign::Kept),
         ] {
-            assert_eq!(sign_of(id), want, "{id}");
+            assert_eq!(sign_of(VersionId::new(id).as_ref()), want, "{id}");
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::history::{Found as Nested, find};
 use crate::manifest::{Claimant, Header, OWNER_BYTES_MAX, Owner, Whose, owner, read};
 use crate::retry::Stop;
 use crate::s3::{At, PAGE_KEYS, Store};
-use crate::types::{Class, Fault, Origin};
+use crate::types::{Class, ETag, Fault, Origin};
 
 /// Objects asked whether a Keepwatch wrote them, at a destination without any
 /// word of its owner.
@@ -18,7 +18,7 @@ const NESTED_DEPTH: usize = 2;
 /// What a destination says of its owner.
 pub(super) enum FoundOwner {
     /// This one; with the ETag of its record, where there is one.
-    Owner(Owner, Option<String>),
+    Owner(Owner, Option<ETag>),
     /// There is a record that cannot be read.
     Unreadable(String),
     /// Another destination is in use at this prefix, around this one or inside it.

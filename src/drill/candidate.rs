@@ -2,6 +2,7 @@
 
 use crate::s3::ListedVersion;
 use crate::source::SourceRuntime;
+use crate::types::ETag;
 use std::sync::Arc;
 
 /// A version to restore, and why it.
@@ -43,10 +44,10 @@ impl Candidate {
             key: key.to_owned(),
             version: ListedVersion {
                 key: key.to_owned(),
-                version_id: String::new(),
+                version_id: None,
                 is_latest: false,
                 is_marker: false,
-                etag: String::new(),
+                etag: ETag::default(),
                 stored_bytes: 0,
                 modified_ms: 0,
                 storage_class: String::new(),
@@ -57,6 +58,6 @@ impl Candidate {
     }
 
     pub(crate) fn is_missing(&self) -> bool {
-        self.version.version_id.is_empty()
+        self.version.version_id.is_none()
     }
 }

@@ -4,7 +4,7 @@
 //! Invariant: a drill that could not run, or restored nothing, never reads like
 //! one that found everything in order.
 
-use crate::types::{Traffic, amount, clean, command, number};
+use crate::types::{Traffic, VersionId, amount, clean, command, id_or_empty, number};
 use crate::verify::Damage;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,8 @@ pub struct Failure {
     /// Full key in the bucket.
     pub key: String,
     /// Which of its versions.
-    pub version_id: String,
+    #[serde(with = "id_or_empty")]
+    pub version_id: Option<VersionId>,
     /// When that was stored, milliseconds since 1970.
     pub stored_at_ms: i64,
     /// What is wrong, when it is damage; `None` when it only could not be had.
@@ -201,7 +202,7 @@ mod tests {
             source: "s".into(),
             path: "a".into(),
             key: "a".into(),
-            version_id: "v".into(),
+            version_id: VersionId::new("v"),
             stored_at_ms: 0,
             damage: Some(Damage::Altered),
             why: "x".into(),

@@ -260,15 +260,16 @@ fn some_version(life: &[ListedVersion], now_ms: i64, is_deleted_now: bool) -> Op
 mod tests {
     use super::*;
     use crate::s3::Next;
+    use crate::types::{ETag, VersionId};
     use std::collections::BTreeSet;
 
     fn version(key: &str, id: &str, modified_ms: i64, is_latest: bool) -> ListedVersion {
         ListedVersion {
             key: key.to_owned(),
-            version_id: id.to_owned(),
+            version_id: VersionId::new(id),
             is_latest,
             is_marker: id.starts_with('x'),
-            etag: String::new(),
+            etag: ETag::default(),
             stored_bytes: 1,
             modified_ms,
             storage_class: String::new(),
@@ -310,7 +311,7 @@ mod tests {
         for _ in 0..300 {
             let drawn = some_version(&life, 100, true).unwrap();
             assert!(drawn.is_older && drawn.is_deleted_now);
-            seen.insert(drawn.version.version_id);
+            seen.insert(drawn.version.version_id.unwrap().to_string());
         }
         assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["v1", "v2", "v3"]);
         assert!(some_version(&life[..1], 100, true).is_none());

@@ -59,12 +59,12 @@ pub async fn page_behind(
 /// was stored a little later and read before it is not asked for: any version
 /// of a file's life will do.
 pub fn current_at(life: &[ListedVersion], at_ms: i64) -> Option<ListedVersion> {
-    let mut chooser = VersionSelector::new(Some(at_ms), i64::MAX);
+    let mut selector = VersionSelector::new(Some(at_ms), i64::MAX);
     let decided = life.iter().find_map(|version| {
-        let [_, of_this_key] = chooser.push(version.clone());
+        let [_, of_this_key] = selector.push(version.clone());
         of_this_key
     });
-    decided.or_else(|| chooser.end())?.by_then
+    decided.or_else(|| selector.end())?.by_then
 }
 
 /// True for a key that may be a file's of this source.

@@ -3,7 +3,7 @@
 
 use super::outcome::{Drill, FAILURES_NAMED_MAX, Failure, LASTING_NAMED_MAX};
 use crate::mail::{Message, fit, subject};
-use crate::types::{amount, clean, number, time};
+use crate::types::{amount, clean, id_text, number, time};
 use jiff::tz::TimeZone;
 
 /// What to do about damaged versions, in the order in which it helps.
@@ -94,7 +94,7 @@ fn named(failures: &[Failure], zone: &TimeZone) -> Vec<String> {
                 clean(&failure.source),
                 if failure.is_older { "older " } else { "" },
                 time(failure.stored_at_ms, zone),
-                clean(&failure.version_id),
+                clean(id_text(&failure.version_id)),
                 clean(&failure.why)
             )
         })
@@ -187,6 +187,7 @@ pub fn drill_over(drilled: &Drilled<'_>, mended: &[Failure]) -> Message {
 mod tests {
     use super::*;
     use crate::mail::testing::{at, berlin};
+    use crate::types::VersionId;
     use crate::verify::Damage;
 
     #[test]
@@ -196,7 +197,7 @@ mod tests {
             source: "database".into(),
             path: "evil\nAll is well.csv".into(),
             key: "k".into(),
-            version_id: "v77".into(),
+            version_id: VersionId::new("v77"),
             stored_at_ms: at("2026-11-20T09:00:00Z"),
             damage: Some(Damage::Altered),
             why: "SHA-256 differs".into(),
@@ -253,7 +254,7 @@ mod tests {
             source: "database".into(),
             path: "a.csv".into(),
             key: "k".into(),
-            version_id: "v1".into(),
+            version_id: VersionId::new("v1"),
             stored_at_ms: at("2026-11-20T09:00:00Z"),
             damage: Some(Damage::Altered),
             why: "x".into(),

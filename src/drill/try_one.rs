@@ -13,7 +13,9 @@ use crate::os::blocking::blocking;
 use crate::retry::Stop;
 use crate::s3::{At, Head, Store};
 use crate::source::{SourceRuntime, Sources};
-use crate::types::{Class, ContentHash, Fault, MetaRefused, ObjectMeta, Origin, Record, RelKey};
+use crate::types::{
+    Class, ContentHash, Fault, MetaRefused, ObjectMeta, Origin, Record, RelKey, VersionId,
+};
 use crate::verify::{Damage, is_cold};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -75,7 +77,7 @@ impl Trial<'_> {
             bucket: &origin.bucket,
             key: &version.key,
         };
-        let head = self.store.head(at, Some(&version.version_id)).await;
+        let head = self.store.head(at, version.version_id.as_ref()).await;
         self.budget.looked();
         let head = match head {
             Ok(Some(head)) => head,
@@ -189,7 +191,7 @@ impl Trial<'_> {
     }
 
     /// What tells one version from all others.
-    pub(crate) fn name(&self, candidate: &Candidate) -> (String, String, String) {
+    pub(crate) fn name(&self, candidate: &Candidate) -> (String, String, Option<VersionId>) {
         let source = &candidate.source.config.name;
         let version_id = &candidate.version.version_id;
         (source.clone(), candidate.key.clone(), version_id.clone())

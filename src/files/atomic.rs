@@ -1,4 +1,4 @@
-//! Our own small files (status, outbox, digest): whole or not at all.
+//! Writes our own small files (status, outbox, digest) completely or not at all.
 
 use super::fault;
 use super::temp::TempFile;

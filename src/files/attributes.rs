@@ -1,5 +1,5 @@
-//! Extended attributes and access control lists of what is backed up. What is kept is
-//! the model's to say.
+//! Reads the extended attributes and access control lists of what is backed up. Which of them
+//! are kept is decided in `types::attributes`.
 
 use crate::os;
 use crate::types::{Attributes, Fault, RelPath, TEXT_BYTES_MAX, chain, is_kept};
@@ -37,7 +37,7 @@ pub fn attributes_of(file: &File) -> Kept {
     kept(os::attributes_of(file, TEXT_BYTES_MAX, is_kept))
 }
 
-fn kept(all: io::Result<Option<os::Named>>) -> Kept {
+fn kept(all: io::Result<Option<os::NamedAttributes>>) -> Kept {
     let all = match all {
         Ok(Some(all)) => all,
         Ok(None) => {
@@ -69,7 +69,7 @@ fn kept(all: io::Result<Option<os::Named>>) -> Kept {
 /// # Errors
 /// [`Fault`] when the root cannot be used.
 pub fn folder_attributes(root: &Path, rel: &RelPath) -> Result<Kept, Fault> {
-    let dir = crate::files::stat::folder(root, rel)?;
+    let dir = crate::files::path_stat::folder(root, rel)?;
     Ok(dir.map_or_else(Kept::default, |dir| {
         kept(dir.attributes(TEXT_BYTES_MAX, is_kept))
     }))

@@ -1,4 +1,4 @@
-//! What a file or a link holds, as its hash.
+//! The hash of what a file or a link contains.
 
 use super::read::{hash_file, open, read_link};
 use crate::types::{Class, ContentHash, Fault, Kind, RelPath, chain};

@@ -1,6 +1,6 @@
-//! What an error of the operating system is worth, and what to advise.
+//! Turns an error of the operating system into a fault, with advice.
 //!
-//! One table for reading and one for writing, as pure functions, since most of
+//! There is one table for reading and one for writing, as pure functions, because most of
 //! these errors cannot be provoked in a test (least of all as root).
 
 use crate::os;

@@ -1,11 +1,10 @@
-//! The marker in a source's root: the only thing that Keepwatch writes there.
+//! The sentinel in a source's root: the only file that Keepwatch writes there.
 //!
-//! It carries the source's identity, so that another disk or an empty mount
-//! point is not taken for the folder, and touching it makes an event that
-//! proves the watch. Invariants: a file of that name that is not ours is never
-//! changed, replaced or followed; a marker that is there is never replaced; it
-//! appears whole or not at all, for its owner alone. Who decides whether a new
-//! one may be written is `guard::root_sentinel`.
+//! It carries the source's identity, so that another disk or an empty mount point is not taken
+//! for the folder. Touching it causes an event, which proves that the watch works. Invariants:
+//! a file of that name that is not ours is never changed, replaced or followed; an existing
+//! sentinel is never replaced; it appears whole or not at all, and only its owner can read it.
+//! `guard::root_sentinel` decides whether a new one may be written.
 
 use super::fault;
 use super::temp::{TempFile, is_temporary};

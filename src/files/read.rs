@@ -4,7 +4,7 @@
 
 use super::fault;
 use super::fault::shown;
-use super::stat::parent_of;
+use super::path_stat::parent_of;
 use crate::os;
 use crate::os::Trouble;
 use crate::types::{Class, ContentHash, Fault, Fingerprint, Hasher, Kind, RelPath};
@@ -154,8 +154,8 @@ fn not_a_file(rel: &RelPath, kind: Kind) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::path_stat::stat;
     use crate::files::root::root_state;
-    use crate::files::stat::stat;
     use crate::os;
     use crate::os::testing::{make_fifo, make_link, make_socket, set_path_mode};
     use std::io::Write;

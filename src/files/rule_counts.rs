@@ -1,7 +1,7 @@
-//! How much each rule leaves out, or has stored compressed.
+//! Counts how much each rule leaves out, or selects for compression.
 //!
-//! One walk; folders that are left out are walked beside it, for a bounded time
-//! in all. Blocks.
+//! It takes one walk. Folders that are left out are walked as well, for a bounded time in all.
+//! Blocks.
 
 use super::rules::{Compress, Rules};
 use super::walk;

@@ -136,6 +136,7 @@ fn is_in_use(guard: &DeletionGuard, ending: &str, before_ms: i64) -> Result<bool
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::ETag;
     use crate::types::{ContentHash, Fingerprint, Kind};
 
     #[test]
@@ -163,8 +164,8 @@ mod tests {
                     owner: None,
                 },
                 content,
-                version_id: String::new(),
-                etag: String::new(),
+                version_id: None,
+                etag: ETag::default(),
                 stored_bytes: 1,
                 stored_at_ms,
                 racy: false,

@@ -1,8 +1,9 @@
-//! What in the backup is called like something that somebody typed, where nothing
-//! is called exactly so: in another folder, with other capitals, with letters and
-//! accents put together otherwise, with the name of the source's own folder in front,
-//! or by the whole path on some computer. What is only nearly called so (a slip of
-//! the keyboard) is named and never taken.
+//! Finds what is named almost like the text that a person typed, when nothing has exactly
+//! that name: the same name in another folder, in other upper or lower case, with other
+//! Unicode forms of accented letters, with the name of the source's own folder in front, or
+//! as a full path on some computer.
+//!
+//! A name that differs by a typing slip is only suggested, never taken.
 
 use super::head::head_at;
 use super::near::near;
@@ -11,7 +12,7 @@ use super::typed::Typed;
 use crate::history::timeline::chosen::Name;
 use crate::retry::Stop;
 use crate::s3::{At, Store};
-use crate::types::{Fault, Origin, RelPath, unshortened};
+use crate::types::{Fault, Origin, RelPath, VersionId, unshortened};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use icu_normalizer::ComposingNormalizerBorrowed;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,7 +87,7 @@ pub async fn alike(
     }
     let asked = shortened.into_iter().map(|(key, version)| {
         let mut stop = stop.clone();
-        async move { path_of_shortened(store, origin, &key, &version, &mut stop).await }
+        async move { path_of_shortened(store, origin, &key, version.as_ref(), &mut stop).await }
     });
     let mut asked = stream::iter(asked).buffered(ASKED_AT_ONCE);
     while let Some(path) = asked.try_next().await? {
@@ -105,7 +106,7 @@ pub(crate) async fn path_of_shortened(
     store: &Store,
     origin: &Origin,
     key: &str,
-    version: &str,
+    version: Option<&VersionId>,
     stop: &mut Stop,
 ) -> Result<Option<RelPath>, Fault> {
     let at = At {

@@ -1,4 +1,4 @@
-//! A folder that is deleted now, and the moment at which it was there as it was last.
+//! Finds a folder that is deleted now, and the last moment at which it still existed.
 
 use super::pages::Pages;
 use super::selector::LISTING_PREFIX_BYTES_MAX;

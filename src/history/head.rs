@@ -1,9 +1,9 @@
-//! What a version says of itself, asked for with patience.
+//! Asks for the metadata of one version, and tries again when the server does not answer.
 
 use crate::history::timeline::chosen::Chosen;
 use crate::retry::{Stop, patiently, told};
 use crate::s3::{At, Head, ListedVersion, Store};
-use crate::types::{Class, Fault, Origin};
+use crate::types::{Class, Fault, Origin, VersionId};
 
 /// Older versions that are looked at, each by a request: a page of the list, and
 /// as many as `keepwatch versions` shows. Whoever put more over a file is told of
@@ -24,7 +24,7 @@ pub(crate) async fn head(
         bucket: &origin.bucket,
         key: &chosen.key,
     };
-    let head = head_at(store, at, &chosen.version_id, stop).await;
+    let head = head_at(store, at, chosen.version_id.as_ref(), stop).await;
     head.map_err(|fault| fault.about(chosen.subject()))
 }
 
@@ -35,10 +35,10 @@ pub(crate) async fn head(
 pub(crate) async fn head_at(
     store: &Store,
     at: At<'_>,
-    version_id: &str,
+    version_id: Option<&VersionId>,
     stop: &mut Stop,
 ) -> Result<Option<Head>, Fault> {
-    let done = patiently(stop, || store.head(at, Some(version_id))).await;
+    let done = patiently(stop, || store.head(at, version_id)).await;
     done.map_err(told)
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn look(
         bucket: &origin.bucket,
         key: &version.key,
     };
-    let head = head_at(store, at, &version.version_id, &mut stop).await?;
+    let head = head_at(store, at, version.version_id.as_ref(), &mut stop).await?;
     Ok((version, head))
 }
 

@@ -1,11 +1,11 @@
-//! Files that earlier versions of Keepwatch stored under other keys. Below a folder
-//! of the user's called `.keepwatch`, under that very name: today it is escaped in
-//! the key, since Keepwatch's own objects lie in a folder that is called so. And by
-//! keys that some servers refuse: over 1,006 bytes, or `soap`.
+//! Files that earlier versions of Keepwatch stored under other keys. There are two kinds:
+//! files in a user's folder named `.keepwatch` (its name is escaped today, because
+//! Keepwatch's own objects are in a folder of that name), and files whose keys some servers
+//! refuse (longer than 1,006 bytes, or `soap`).
 //!
-//! Nothing is moved or marked: both keys stand for one path, and the new one
-//! counts from its first version or deletion on. What another program has put
-//! there is neither.
+//! Nothing is moved or marked. Both keys stand for one path, and the new key counts from its
+//! first version or deletion on. An object that another program has put under either key
+//! does not count.
 
 use super::head::{OLDER_MAX, head, look, too_many};
 use super::pages::Pages;

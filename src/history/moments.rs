@@ -1,8 +1,8 @@
-//! The moments one can go back to: those of manifests, and the days on which
+//! The moments that a person can go back to: those of manifests, and the days on which
 //! something was stored or deleted.
 //!
-//! Any moment can be restored; these are the ones between which nothing
-//! changed. Bounded in days and in pages of the bucket's list.
+//! Any moment can be restored. Between these moments nothing changed. The number of days
+//! and of pages read from the bucket's list is bounded.
 
 use super::pages::{Pages, has_past};
 use crate::manifest::{Listing, read};

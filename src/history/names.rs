@@ -1,8 +1,8 @@
-//! Whether what somebody typed is the name of something that exists, or a pattern.
+//! Decides whether the text that a person typed is the name of something or a pattern.
 //!
-//! Invariant: a name that exists anywhere the command looks (in the bucket at
-//! whatever time, in the index, in the folder) is that name everywhere and nothing
-//! else. Only what nothing is called is a pattern.
+//! Invariant: if anything has that name anywhere the command looks (in the bucket at any
+//! time, in the index, in the folder), the text is that name everywhere and nothing else.
+//! Only a text that is nobody's name is a pattern.
 
 use super::alike::{ALIKE_SHOWN_MAX, alike, path_of_shortened};
 use super::known::Known;
@@ -41,7 +41,7 @@ pub type Decided = Vec<Vec<(Typed, Reading)>>;
 /// The bucket or the index cannot be asked; or it was asked to stop.
 pub async fn settle(store: &Store, places: &[Place], stop: &mut Stop) -> Result<Decided, Fatal> {
     let mut settled: Decided = places.iter().map(|_| Vec::new()).collect();
-    let mut decided: Vec<(String, Means)> = Vec::new();
+    let mut decided: Vec<(String, Decision)> = Vec::new();
     for (number, place) in places.iter().enumerate() {
         for typed in &place.typed {
             let known = decided.iter().position(|(text, _)| *text == typed.text());
@@ -54,13 +54,13 @@ pub async fn settle(store: &Store, places: &[Place], stop: &mut Stop) -> Result<
                 }
             };
             settled[number].push(match &decided[at].1 {
-                Means::Read(reading) => (typed.clone(), *reading),
-                Means::Alike(of, path) if *of == number => {
+                Decision::Read(reading) => (typed.clone(), *reading),
+                Decision::Alike(of, path) if *of == number => {
                     (typed.meant(path.clone()), Reading::Alike)
                 }
                 // It is another source's.
-                Means::Alike(..) => (typed.clone(), typed.otherwise()),
-                Means::Nothing(misses) => (typed.missed(misses.clone()), typed.otherwise()),
+                Decision::Alike(..) => (typed.clone(), typed.otherwise()),
+                Decision::Nothing(misses) => (typed.missed(misses.clone()), typed.otherwise()),
             });
         }
     }
@@ -68,7 +68,7 @@ pub async fn settle(store: &Store, places: &[Place], stop: &mut Stop) -> Result<
 }
 
 /// What one text means in all places.
-enum Means {
+enum Decision {
     Read(Reading),
     /// In the place of this number, what is called like it.
     Alike(usize, RelPath),
@@ -81,12 +81,12 @@ async fn means(
     places: &[Place],
     typed: &Typed,
     stop: &mut Stop,
-) -> Result<Means, Fatal> {
+) -> Result<Decision, Fatal> {
     if let Some(reading) = reading(store, places, typed, stop).await? {
-        return Ok(Means::Read(reading));
+        return Ok(Decision::Read(reading));
     }
     if typed.otherwise() == Reading::Pattern {
-        return Ok(Means::Read(Reading::Pattern));
+        return Ok(Decision::Read(Reading::Pattern));
     }
     let mut found = Vec::new();
     let mut misses = Misses::default();
@@ -99,10 +99,10 @@ async fn means(
         }
     }
     match found.len() {
-        0 => Ok(Means::Nothing(misses)),
+        0 => Ok(Decision::Nothing(misses)),
         1 => {
             let (number, path) = found.remove(0);
-            Ok(Means::Alike(number, path))
+            Ok(Decision::Alike(number, path))
         }
         _ => Err(several(
             typed.text(),
@@ -246,7 +246,7 @@ impl Place {
                 let is_below = match Name::of(&version.key, &self.origin.prefix) {
                     Some(Name::Path(key) | Name::Older(key)) => key.path().is_in(path),
                     Some(Name::Shortened) => {
-                        let (key, id) = (&version.key, &version.version_id);
+                        let (key, id) = (&version.key, version.version_id.as_ref());
                         let there = path_of_shortened(store, &self.origin, key, id, stop);
                         there.await?.is_some_and(|there| there.is_in(path))
                     }

@@ -1,4 +1,4 @@
-//! Whether two names differ by no more than a slip of the keyboard. Pure.
+//! Decides whether two names differ by no more than a typing slip. Pure.
 
 /// By how many letters paths of the same number of names differ, where that may be
 /// a slip; `None` for the same path and for others.

@@ -1,9 +1,9 @@
-//! The bucket's list of versions (of what is current, where the server has no other)
-//! below some prefixes, page by page: the one way
-//! in which recovery walks it.
+//! Walks the bucket's list of versions below some prefixes, page by page. A server that has
+//! no such list gives the list of current objects. Everything in restore and verify that
+//! walks the list does it here.
 //!
-//! Holds no page itself. What a page whose keys go back means is for the caller to
-//! decide; that the list gets on and ends is seen to here.
+//! It keeps no page itself. It makes sure that the list advances and ends. The caller decides
+//! what it means when the keys of a page go back.
 
 use crate::retry::{Patience, Stop, told};
 use crate::s3::{Course, ListedVersion, Next, Page, Store};

@@ -1,6 +1,4 @@
-//! Which files a command is about, decided.
-//!
-//! Pure.
+//! Decides which files a command is about. Pure.
 
 use super::typed::{PATTERN_CHARACTERS, Typed, normalised, taken};
 use crate::os;

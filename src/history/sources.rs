@@ -1,7 +1,7 @@
-//! What is backed up in a bucket, found by its manifests alone.
+//! Finds the sources of a bucket by their manifests alone.
 //!
-//! Needs nothing but the bucket. Invariant: the search ends, however many
-//! folders the bucket has, and says when it did not look everywhere.
+//! It needs nothing but the bucket. Invariant: the search ends, however many folders the
+//! bucket has, and says when it did not look everywhere.
 
 use crate::manifest::{Header, Listing, OWNER_BYTES_MAX, Owner, folder, owner, read};
 use crate::retry::{Patience, Stop, told};

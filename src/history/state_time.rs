@@ -1,12 +1,11 @@
-//! From when on a version's file had the state that the version holds.
+//! From when on the file had the state that a version holds.
 //!
-//! Pure. A server's own time is that of the storing: the end of the upload, or
-//! with an upload in parts (Amazon S3 and most others) its beginning. The
-//! object's metadata says when the file was read and known to be so
-//! (`kw-seen-ms`, by the clock of the computer that read it). That clock may be
-//! wrong, so it is believed within bounds only, and never beyond the server's. Many
-//! servers, Amazon S3 among them, say whole seconds, rounded down: the object may have
-//! been stored up to a second later.
+//! Pure. The server's own time is when it stored the version: the end of the upload or, for
+//! an upload in parts (Amazon S3 and most others), its beginning. The object's metadata says
+//! when the file was read (`kw-seen-ms`, by the clock of the computer that read it). That
+//! clock may be wrong, so its time is believed only within bounds, and never beyond the
+//! server's. Many servers, Amazon S3 among them, give whole seconds, rounded down: the object
+//! may have been stored up to a second later.
 
 /// How much earlier than the server's time a file that was stored in one piece
 /// may have been read. Sending follows reading within seconds; a limited line

@@ -1,12 +1,11 @@
-//! What belongs to a file (`types::companion`) comes back in the state that goes with
-//! what comes back of the file.
+//! Restores a companion file (`types::companion`) in the state that matches its main file.
 //!
-//! A database and its journal are two objects, stored one after the other, and the
-//! bucket may have one of them from before a moment and the other from after it. Each
-//! journal says with which content of its file it was read. Invariants: a journal that
-//! says so comes back beside that content or not at all; the newest one that goes with
-//! the file is taken, none that is younger than the moment; what was left out or
-//! exchanged is told by name. What says nothing of the kind is a file of its own.
+//! A database and its journal are two objects, stored one after the other. At a given moment
+//! the bucket may have one of them from before it and the other from after it. Each journal
+//! records the content of its database at the time it was read. Invariants: such a journal
+//! comes back beside exactly that content, or not at all; of those that match, the newest is
+//! taken, and none from after the moment; a journal that was left out or exchanged is named.
+//! A file that records no such content is a file of its own.
 
 use super::current::current_of;
 use super::head::{head, look};

@@ -1,7 +1,7 @@
-//! A path, folder or pattern as people type it, and the ways in which it can be taken.
+//! A path, folder or pattern as a person typed it, and the ways in which it can be read.
 //!
-//! Pure. Everything is relative to the source; turning a path of this computer
-//! into one of a source is the command line's business.
+//! Pure. Every path is relative to the source. The command line turns a path on this computer
+//! into one in a source.
 
 use crate::os;
 use crate::types::{Fatal, PathRefused, Reading, RelKey, RelPath, Taken, key_escape};

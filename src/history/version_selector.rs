@@ -1,12 +1,12 @@
-//! Which version of each key was current at a moment, from a listing alone, and
-//! where the listing alone cannot say.
+//! Decides which version of each key was current at a moment, from a listing alone, and
+//! reports where the listing alone cannot say.
 //!
-//! Pure. Holds a bounded number of versions of one key, however many there are.
+//! Pure. It keeps a bounded number of versions of one key, however many there are.
 
 use super::state_time::{
     is_in_parts, is_whole_second, is_within_its_second, may_have_been, was_by,
 };
-use super::written_order::{Belief, Stamp, beliefs};
+use super::written_order::{Belief, WrittenTime, beliefs};
 use crate::s3::{LATE_MAX, ListedVersion};
 use std::collections::VecDeque;
 
@@ -141,7 +141,7 @@ impl VersionSelector {
     fn decide(&mut self, at_ms: i64) -> Option<Candidate> {
         let is_cut = self.left.take() == Some(0);
         let versions: Vec<ListedVersion> = std::mem::take(&mut self.window).into();
-        let stamps: Vec<Stamp> = versions.iter().map(stamp).collect();
+        let stamps: Vec<WrittenTime> = versions.iter().map(stamp).collect();
         let beliefs = beliefs(&stamps, self.now_ms);
         let is_right = |at: &usize| beliefs[*at] == Belief::Right;
         let is_after = |at: usize| is_after(&versions[at], at_ms, self.is_exact);
@@ -180,8 +180,8 @@ impl VersionSelector {
     }
 }
 
-fn stamp(version: &ListedVersion) -> Stamp {
-    Stamp {
+fn stamp(version: &ListedVersion) -> WrittenTime {
+    WrittenTime {
         stored_ms: version.modified_ms,
         in_parts: is_in_parts(&version.etag),
     }

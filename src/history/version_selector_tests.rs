@@ -2,16 +2,17 @@
 //! delete markers (`x`), each with the time at which it was stored.
 
 use super::*;
+use crate::types::{VersionId, id_text};
 
 fn version(key: &str, version_id: &str, modified_ms: i64) -> ListedVersion {
     ListedVersion {
         key: key.to_owned(),
-        version_id: version_id.to_owned(),
+        version_id: VersionId::new(version_id),
         is_latest: false,
         is_marker: version_id.starts_with('x'),
         etag: match version_id.starts_with('p') {
-            true => "0123-2".to_owned(),
-            false => "0123".to_owned(),
+            true => "0123-2".into(),
+            false => "0123".into(),
         },
         stored_bytes: 1,
         modified_ms,
@@ -37,13 +38,13 @@ fn told(candidate: Candidate) -> String {
         .map(|version| version.key.clone())
         .unwrap_or_default();
     if let Some(by_then) = &candidate.by_then {
-        text.push_str(&format!("@{}", by_then.version_id));
+        text.push_str(&format!("@{}", id_text(&by_then.version_id)));
     }
     for undecided in undecided {
-        text.push_str(&format!("?{}", undecided.version_id));
+        text.push_str(&format!("?{}", id_text(&undecided.version_id)));
     }
     for doubtful in doubtful {
-        text.push_str(&format!("!{}", doubtful.version_id));
+        text.push_str(&format!("!{}", id_text(&doubtful.version_id)));
     }
     text
 }

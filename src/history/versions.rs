@@ -1,11 +1,11 @@
-//! One file's past: every version and every deletion, newest first. What earlier
-//! versions of Keepwatch stored under another key is part of it.
+//! The past of one file: every version and every deletion, newest first. It includes what
+//! earlier versions of Keepwatch stored under another key.
 
 use super::pages::{Pages, list_page};
 use super::selector::LISTING_PREFIX_BYTES_MAX;
 use crate::retry::Stop;
 use crate::s3::{At, Course, ListedVersion, Next, Store};
-use crate::types::{Fatal, Origin, RelKey, RelPath, shown};
+use crate::types::{Fatal, Origin, RelKey, RelPath, VersionId, id_or_empty, shown};
 use futures::stream;
 use futures::stream::StreamExt as _;
 use serde::Serialize;
@@ -23,7 +23,8 @@ pub struct FileVersion {
     /// When the server stored it, milliseconds since 1970.
     pub stored_at_ms: i64,
     /// What S3 tools call it.
-    pub version_id: String,
+    #[serde(with = "id_or_empty")]
+    pub version_id: Option<VersionId>,
     /// Full key, where it is another than [`Versions::key`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub older_key: Option<String>,
@@ -245,7 +246,7 @@ async fn look(store: &Store, bucket: &str, key: &str, listed: ListedVersion) -> 
         bucket,
         key: &listed.key,
     };
-    match store.head(at, Some(&version.version_id)).await {
+    match store.head(at, version.version_id.as_ref()).await {
         Ok(Some(head)) => {
             version.compressed = head.gzip;
             match head.meta {

@@ -1,9 +1,9 @@
-//! What a manifest knows of versions whose times are in doubt.
+//! Asks manifests about versions whose times are in doubt.
 //!
-//! A manifest that was drawn before a moment, by a clock that was right, has what
-//! was current when it was drawn: a version that it names had been written by then,
-//! whatever its time says, and so had the deletion of a file that it does not name.
-//! Invariants: nothing is read before something is in doubt; one line is held; what
+//! A manifest that was written before a moment, by a clock that was right, names what was
+//! current when it was written. So every version that it names had been written by then,
+//! whatever its time says, and every file that it does not name had been deleted.
+//! Invariants: nothing is read before something is in doubt; only one line is in memory; what
 //! no manifest settles stays in doubt.
 
 use super::version_selector::TimesInDoubt;
@@ -14,7 +14,7 @@ use crate::types::{Fault, Origin, RelKey};
 
 /// What was current.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Testimony {
     /// This version.
     Version(ListedVersion),
     /// Nothing: it had been deleted.
@@ -26,10 +26,10 @@ pub(crate) enum Verdict {
 #[derive(Default)]
 pub(crate) struct Witness {
     is_asked: bool,
-    found: Option<Reading>,
+    found: Option<ManifestReading>,
 }
 
-struct Reading {
+struct ManifestReading {
     manifest: Manifest,
     lines: ManifestEntries,
     /// The line that was read last, and the key that it is of.
@@ -39,7 +39,7 @@ struct Reading {
 impl Witness {
     /// What the manifest says of a path at the moment. Paths come in order, as a
     /// rule. Where it cannot be had, nothing is known.
-    pub(crate) async fn verdict(
+    pub(crate) async fn testimony(
         &mut self,
         store: &Store,
         origin: &Origin,
@@ -47,19 +47,19 @@ impl Witness {
         key: &RelKey,
         doubt: &TimesInDoubt,
         stop: &mut Stop,
-    ) -> Verdict {
+    ) -> Testimony {
         if !self.is_asked {
             self.is_asked = true;
             self.found = open(store, origin, at_ms, stop).await.unwrap_or_default();
         }
         let Some(reading) = &mut self.found else {
-            return Verdict::Unknown;
+            return Testimony::Unknown;
         };
         match reading.line(store, key, stop).await {
             Ok(line) => judge(line, doubt, reading.manifest.header.moment_ms),
             Err(_) => {
                 self.found = None;
-                Verdict::Unknown
+                Testimony::Unknown
             }
         }
     }
@@ -70,20 +70,20 @@ async fn open(
     origin: &Origin,
     at_ms: i64,
     stop: &mut Stop,
-) -> Result<Option<Reading>, Fault> {
+) -> Result<Option<ManifestReading>, Fault> {
     let nearest = read::nearest(store, origin, Some(at_ms), u64::MAX, stop).await?;
     let Some(manifest) = nearest.manifest else {
         return Ok(None);
     };
     let lines = manifest.lines(store, stop).await?;
-    Ok(Some(Reading {
+    Ok(Some(ManifestReading {
         manifest,
         lines,
         last: None,
     }))
 }
 
-impl Reading {
+impl ManifestReading {
     /// The line of a path, if it has one.
     async fn line(
         &mut self,
@@ -112,25 +112,25 @@ impl Reading {
 }
 
 /// What a line, or that there is none, makes of the versions in doubt.
-fn judge(line: Option<ManifestEntry>, doubt: &TimesInDoubt, moment_ms: i64) -> Verdict {
+fn judge(line: Option<ManifestEntry>, doubt: &TimesInDoubt, moment_ms: i64) -> Testimony {
     let Some(newest) = doubt.versions.first() else {
-        return Verdict::Unknown;
+        return Testimony::Unknown;
     };
     match line {
         // Nothing that is in doubt was written after it.
         Some(line) if !newest.is_marker && line.version_id == newest.version_id => {
-            Verdict::Version(newest.clone())
+            Testimony::Version(newest.clone())
         }
-        Some(_) => Verdict::Unknown,
+        Some(_) => Testimony::Unknown,
         // It was there before the manifest was drawn, and was not there then.
         None if newest.is_marker
             && doubt.since_ms.is_some_and(|since_ms| {
                 since_ms.saturating_add(CLOCKS_APART_MAX_MS) < moment_ms
             }) =>
         {
-            Verdict::Gone
+            Testimony::Gone
         }
-        None => Verdict::Unknown,
+        None => Testimony::Unknown,
     }
 }
 
@@ -138,14 +138,15 @@ fn judge(line: Option<ManifestEntry>, doubt: &TimesInDoubt, moment_ms: i64) -> V
 mod tests {
     use super::*;
     use crate::types::Fingerprint;
+    use crate::types::{ETag, VersionId};
 
     fn version(id: &str) -> ListedVersion {
         ListedVersion {
             key: "a".into(),
-            version_id: id.into(),
+            version_id: VersionId::new(id),
             is_latest: false,
             is_marker: id.starts_with('x'),
-            etag: String::new(),
+            etag: ETag::default(),
             stored_bytes: 1,
             modified_ms: 0,
             storage_class: String::new(),
@@ -155,19 +156,19 @@ mod tests {
     #[test]
     fn a_manifest_settles_what_was_written_before_it() {
         let line = |id: &str| ManifestEntry {
-            version_id: id.into(),
+            version_id: VersionId::new(id),
             ..ManifestEntry::without_object(&RelKey::parse("a").unwrap(), &Fingerprint::UNSEEN)
         };
         let hour_ms = 60 * 60 * 1000;
         let of =
-            |name: &str, line: Option<ManifestEntry>, ids: &[&str], since_ms, want: Verdict| {
+            |name: &str, line: Option<ManifestEntry>, ids: &[&str], since_ms, want: Testimony| {
                 let doubt = TimesInDoubt {
                     versions: ids.iter().map(|id| version(id)).collect(),
                     since_ms,
                 };
                 assert_eq!(judge(line, &doubt, 5 * hour_ms), want, "{name}");
             };
-        let (newest, unknown) = (|| Verdict::Version(version("v2")), || Verdict::Unknown);
+        let (newest, unknown) = (|| Testimony::Version(version("v2")), || Testimony::Unknown);
         of("the newest", Some(line("v2")), &["v2"], None, newest());
         of("of two", Some(line("v2")), &["v2", "v1"], Some(0), newest());
         of(
@@ -179,7 +180,7 @@ mod tests {
         );
         of("another", Some(line("v0")), &["v2"], Some(0), unknown());
         of("not there yet, or gone", None, &["v2"], Some(0), unknown());
-        of("deleted", None, &["x2"], Some(hour_ms), Verdict::Gone);
+        of("deleted", None, &["x2"], Some(hour_ms), Testimony::Gone);
         of("nobody knows since when", None, &["x2"], None, unknown());
         of(
             "hardly there",

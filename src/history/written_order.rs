@@ -1,11 +1,11 @@
-//! Which of a key's times can be right, given the order in which its versions were
+//! Decides which of a key's times can be right, given the order in which its versions were
 //! written.
 //!
-//! Pure. A version that was written before another cannot be from later. Where the
-//! times say otherwise, a clock was wrong when one of them was written: a vault
-//! lives by its computer's clock, and servers' clocks are set, too. As many times as
-//! possible are believed together; what contradicts them is from some time between
-//! its neighbours, and what can be believed in more than one way is in doubt.
+//! Pure. A version that was written before another one cannot have a later time. Where the
+//! times say otherwise, a clock was wrong when one of them was written: a vault uses the
+//! clock of its computer, and servers' clocks are set as well. As many times as possible are
+//! believed together. A time that contradicts them lies somewhere between its neighbours. A
+//! key is in doubt when its times can be believed in more than one way.
 
 use super::state_time::IN_PARTS_MS;
 
@@ -17,14 +17,14 @@ const AHEAD_MS: i64 = 5 * 60 * 1000;
 
 /// What the list says of one version or deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
+pub struct WrittenTime {
     /// When it was stored, milliseconds since 1970.
     pub stored_ms: i64,
     /// It was uploaded in parts, so this may be when that began.
     pub in_parts: bool,
 }
 
-impl Stamp {
+impl WrittenTime {
     /// Whether both times can be right, `older` having been written before this.
     fn may_follow(self, older: Self) -> bool {
         let slack_ms = match self.in_parts {
@@ -48,9 +48,9 @@ pub enum Belief {
 
 /// What is believed of each time. The stamps come in the order in which they were
 /// written, the newest first; no time after `now_ms` is right.
-pub fn beliefs(newest_first: &[Stamp], now_ms: i64) -> Vec<Belief> {
+pub fn beliefs(newest_first: &[WrittenTime], now_ms: i64) -> Vec<Belief> {
     let latest_ms = now_ms.saturating_add(AHEAD_MS);
-    let has_come = |stamp: &Stamp| stamp.stored_ms <= latest_ms;
+    let has_come = |stamp: &WrittenTime| stamp.stored_ms <= latest_ms;
     let mut pairs = newest_first.iter().zip(newest_first.iter().skip(1));
     if newest_first.iter().all(has_come) && pairs.all(|(newer, older)| newer.may_follow(*older)) {
         return vec![Belief::Right; newest_first.len()];
@@ -96,8 +96,8 @@ mod tests {
 
     const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-    fn stamps(days: &[i64]) -> Vec<Stamp> {
-        let stamp = |day: &i64| Stamp {
+    fn stamps(days: &[i64]) -> Vec<WrittenTime> {
+        let stamp = |day: &i64| WrittenTime {
             stored_ms: day * DAY_MS,
             in_parts: false,
         };
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn an_upload_in_parts_may_have_begun_days_before_the_one_beneath() {
-        let stamp = |day: i64, in_parts| Stamp {
+        let stamp = |day: i64, in_parts| WrittenTime {
             stored_ms: day * DAY_MS,
             in_parts,
         };

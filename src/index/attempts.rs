@@ -1,4 +1,4 @@
-//! One path's entry among the unprotected.
+//! Whether paths are unprotected, and how often a path has failed.
 
 use super::entries::from_json;
 use super::handle::Index;

@@ -10,9 +10,9 @@ pub(crate) fn put_number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Reads what the `put_…` functions wrote; every step is `None` at a broken byte.
-pub(crate) struct Reader<'a>(pub(super) &'a [u8]);
+pub(crate) struct ByteReader<'a>(pub(super) &'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> ByteReader<'a> {
     pub(super) fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;

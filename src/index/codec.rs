@@ -1,13 +1,13 @@
-//! Records as few bytes as possible: a million of them share one disk.
+//! Records in as few bytes as possible, because a million of them share one disk.
 //!
-//! Layout 1: layout, flags, forms, sizes and times as variable-length numbers
-//! relative to each other, then hash, ETag and version id in binary where their
-//! text is of a known form. It must never change without a new layout byte, and
-//! reading never panics, whatever the bytes.
+//! Layout 1: layout, flags, forms; then sizes and times as variable-length numbers relative to
+//! each other; then hash, ETag and version id, in binary where their text has a known form.
+//! The layout must never change without a new layout byte. Reading never panics, whatever the
+//! bytes.
 
-use super::bytes::{Reader, put_number};
+use super::bytes::{ByteReader, put_number};
 use super::packing::{pack, unpack};
-use crate::types::{ContentHash, Fingerprint, Kind, Look, Record};
+use crate::types::{ContentHash, Fingerprint, Kind, Look, Record, VersionId, id_text};
 
 /// The first byte of nearly every record.
 const LAYOUT: u8 = 1;
@@ -71,7 +71,7 @@ pub fn encode(record: &Record) -> Vec<u8> {
     let file = &record.fingerprint;
     let mut out = Vec::with_capacity(128);
     let (etag_form, etag) = pack(&record.etag);
-    let (version_form, version) = pack(&record.version_id);
+    let (version_form, version) = pack(id_text(&record.version_id));
     let near_ns = i64::try_from(file.mtime_ns);
     let layout = match (near_ns, record.attributes) {
         (Ok(_), None) => LAYOUT,
@@ -112,7 +112,7 @@ pub fn encode(record: &Record) -> Vec<u8> {
 }
 
 /// The next number, which is one of 32 bits.
-fn short(from: &mut Reader<'_>) -> Option<u32> {
+fn short(from: &mut ByteReader<'_>) -> Option<u32> {
     u32::try_from(from.number()?).ok()
 }
 
@@ -136,7 +136,7 @@ fn look_of(flags: u8) -> Look {
 
 /// Read [`encode`] back; `None` for anything else.
 pub fn decode(bytes: &[u8]) -> Option<Record> {
-    let mut from = Reader(bytes);
+    let mut from = ByteReader(bytes);
     let (is_far, has_attributes) = match from.byte()? {
         LAYOUT => (false, false),
         LAYOUT_FAR => (true, false),
@@ -169,8 +169,8 @@ pub fn decode(bytes: &[u8]) -> Option<Record> {
     } else {
         Some(ContentHash(from.bytes(32)?.try_into().ok()?))
     };
-    let etag = unpack(forms & 0xf, &mut from)?;
-    let version_id = unpack(forms >> 4, &mut from)?;
+    let etag = unpack(forms & 0xf, &mut from)?.into();
+    let version_id = VersionId::new(unpack(forms >> 4, &mut from)?);
     let attributes = match has_attributes {
         true => Some(u64::from_le_bytes(from.bytes(8)?.try_into().ok()?)),
         false => None,
@@ -213,7 +213,7 @@ mod tests {
                 owner: Some((1000, 1000)),
             },
             content: Some(ContentHash::of(b"x")),
-            version_id: "PHtexPGjH2y.zBgT8LmB7wwLI2mpbz.k".into(),
+            version_id: VersionId::new("PHtexPGjH2y.zBgT8LmB7wwLI2mpbz.k"),
             etag: "9b2cf535f27731c974343645a3985328".into(),
             stored_bytes: 182_340,
             stored_at_ms: 1_795_000_002_500,
@@ -302,8 +302,8 @@ mod tests {
                 owner: f.6,
             },
             content: r.0.map(ContentHash),
-            version_id: r.1,
-            etag: r.2,
+            version_id: VersionId::new(r.1),
+            etag: r.2.into(),
             stored_bytes: r.3.unwrap_or(f.1),
             stored_at_ms: r.4,
             racy: r.5,

@@ -1,14 +1,15 @@
-//! Where the bucket has a content, whatever the path: what is renamed, moved,
-//! copied or put back is then copied on the server and not sent.
+//! Where the bucket has a content, under any path. A file that was renamed, moved, copied or
+//! put back is then copied on the server instead of uploaded.
 //!
-//! One small entry per content. While some path's record holds it, the entry is
-//! that path's key alone. When that record goes or gets another content, the
-//! entry becomes a *past* one that says all of the version: a rename is a
-//! deletion and a creation, in either order, and swapped files are both at once.
-//! It is never needed: a content that is not found is sent. Old indexes have no
-//! entries; they come with the records that are written.
+//! There is one small entry for each content. While the record of some path has the content,
+//! the entry is the key of that path. When that record is removed or changes, the entry
+//! becomes a *past* entry, which describes the version itself: a rename is a deletion and a
+//! creation in either order, and swapped files are both at once.
+//!
+//! An entry is never needed: when none is found, the file is uploaded. Old indexes have no
+//! entries; they are written together with records.
 
-use super::bytes::{Reader, put_number};
+use super::bytes::{ByteReader, put_number};
 use super::engine::{Batch, Engine};
 use super::entries::about;
 use super::handle::Index;
@@ -19,7 +20,7 @@ use super::record_change::RecordChange;
 use super::types::SourceId;
 use super::{codec, keys};
 use crate::os::clock::wall_ms;
-use crate::types::{ContentHash, Fault, Kind, Record, RelKey};
+use crate::types::{ContentHash, ETag, Fault, Kind, Record, RelKey, VersionId, id_text};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -62,9 +63,9 @@ pub struct Elsewhere {
     /// Whose version.
     pub key: RelKey,
     /// Its id; empty where the bucket keeps none, then it is the current one.
-    pub version_id: String,
+    pub version_id: Option<VersionId>,
     /// Its ETag, without quotes.
-    pub etag: String,
+    pub etag: ETag,
     /// Bytes of the object.
     pub stored_bytes: u64,
     /// The path still holds it.
@@ -268,7 +269,7 @@ pub(super) fn follow(
         let stored = content_key(source, &content);
         if held.live(&stored).as_ref() == Some(change.key) {
             // Without versions, what is replaced is gone.
-            match old.version_id.is_empty() {
+            match old.version_id.is_none() {
                 true => {
                     batch.remove(stored);
                     count.own = count.own.saturating_sub(1);
@@ -317,7 +318,7 @@ struct Past {
 
 fn encode_past(key: &RelKey, old: &Record, content: &ContentHash) -> Vec<u8> {
     let (etag_form, etag) = pack(&old.etag);
-    let (version_form, version) = pack(&old.version_id);
+    let (version_form, version) = pack(id_text(&old.version_id));
     let mut out = Vec::with_capacity(128 + key.as_str().len());
     out.extend([PAST, etag_form | version_form << 4]);
     codec::put_signed(&mut out, wall_ms());
@@ -332,7 +333,7 @@ fn encode_past(key: &RelKey, old: &Record, content: &ContentHash) -> Vec<u8> {
 
 /// Read an entry; `None` for what is none, and never a panic.
 fn decode(bytes: &[u8]) -> Option<ContentEntry> {
-    let mut from = Reader(bytes);
+    let mut from = ByteReader(bytes);
     match from.byte()? {
         LIVE => keys::rel_key(from.0).map(ContentEntry::Live),
         PAST => {
@@ -341,8 +342,8 @@ fn decode(bytes: &[u8]) -> Option<ContentEntry> {
             let size_bytes = from.number()?;
             let stored_bytes = from.number()?;
             let content = ContentHash(from.bytes(32)?.try_into().ok()?);
-            let etag = unpack(forms & 0xf, &mut from)?;
-            let version_id = unpack(forms >> 4, &mut from)?;
+            let etag = unpack(forms & 0xf, &mut from)?.into();
+            let version_id = VersionId::new(unpack(forms >> 4, &mut from)?);
             let key = keys::rel_key(from.0)?;
             Some(ContentEntry::Past(Box::new(Past {
                 content,

@@ -86,7 +86,7 @@ impl Index {
     }
 
     fn removed(&self) -> Option<Fault> {
-        let is_held = self.0.opening.is_held_by(&self.lock());
+        let is_held = self.0.opening.is_held_by(&self.0.lock.lock());
         (!is_held).then(|| {
             let folder = self.0.opening.root.display().to_string();
             Fault::new(
@@ -97,10 +97,6 @@ impl Index {
             )
             .hint("leave the state folder alone; Keepwatch makes it again and compares with the bucket, and nothing is uploaded twice")
         })
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, File> {
-        self.0.lock.lock()
     }
 
     /// Open it again after [`Index::broken`] (a full disk stays an error until
@@ -119,7 +115,7 @@ impl Index {
         }
         let mut rebuilt = self.0.rebuilt.lock();
         {
-            let mut lock = self.lock();
+            let mut lock = self.0.lock.lock();
             if !self.0.opening.is_held_by(&lock) {
                 *lock = self.0.opening.lock()?;
                 // Also of one that stands there by now nobody knows what it has missed.

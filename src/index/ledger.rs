@@ -5,7 +5,7 @@
 //! pages were lost, whatever sled says (cut at its end, it opens as if it had
 //! always been empty).
 
-use super::bytes::Reader;
+use super::bytes::ByteReader;
 use super::keys::Space;
 use super::types::{Activity, Counts, SourceId, SourceIdentity};
 use super::{bytes, codec, keys};
@@ -64,7 +64,7 @@ impl SourceTotals {
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut from = Reader(bytes);
+        let mut from = ByteReader(bytes);
         let mut fields = [0; Activity::FIELDS];
         for field in &mut fields {
             *field = from.number()?;

@@ -1,10 +1,8 @@
-//! Uploads in parts that were begun and have not ended, with what it takes to go
-//! on with them.
+//! Uploads in parts that were begun and have not ended, with what is needed to continue them.
 //!
-//! Invariant: whoever can lose the database does not lose these: a copy lies
-//! beside it, and a fresh database begins with that. The copy is best effort:
-//! without it large files must still be backed up. Parts that nobody knows of
-//! are paid for until somebody looks.
+//! Invariant: they survive the loss of the database. A copy is kept beside it, and a fresh
+//! database begins with that copy. The copy is best effort: large files must be backed up
+//! without it, too. The owner pays for parts that nobody knows of until somebody looks.
 
 use super::carried_over::copy_of;
 use super::engine::{Batch, Engine, Entry};

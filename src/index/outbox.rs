@@ -1,4 +1,4 @@
-//! What waits or is to be remembered: messages to send, and small facts.
+//! Messages that wait to be sent, and small facts that are to be remembered.
 
 use super::engine::Batch;
 use super::entries::{from_json, json, read};

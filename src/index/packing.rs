@@ -3,7 +3,7 @@
 //! Every text comes back exactly as it was: what is of no known form is kept as
 //! it is. It must never change what an existing form means.
 
-use super::bytes::{Reader, put_number};
+use super::bytes::{ByteReader, put_number};
 
 /// How a text is packed. Four bits each; ETag low, version id high.
 mod form {
@@ -61,7 +61,7 @@ pub(super) fn pack(text: &str) -> (u8, Vec<u8>) {
 }
 
 /// Read [`pack`] back; `None` at broken bytes.
-pub(super) fn unpack(form: u8, from: &mut Reader) -> Option<String> {
+pub(super) fn unpack(form: u8, from: &mut ByteReader) -> Option<String> {
     match form {
         form::EMPTY => Some(String::new()),
         form::TEXT => {
@@ -167,7 +167,7 @@ mod tests {
             let (form, packed) = pack(text);
             assert!(packed.len() <= bytes_max, "{text}: {}", packed.len());
             assert_eq!(
-                unpack(form, &mut Reader(&packed)).as_deref(),
+                unpack(form, &mut ByteReader(&packed)).as_deref(),
                 Some(text),
                 "{form}"
             );

@@ -5,7 +5,7 @@
 //! writes the record. It is never needed: one that is not there or cannot be
 //! read costs sending the file whole, and is no damage.
 
-use super::bytes::{Reader, put_number};
+use super::bytes::{ByteReader, put_number};
 use super::codec;
 use super::engine::{Batch, Engine, Entry};
 use super::entries::about;
@@ -13,7 +13,9 @@ use super::handle::Index;
 use super::keys::chunk_key;
 use super::packing::{pack, unpack};
 use super::types::{ActivityDelta, SourceId};
-use crate::types::{ContentHash, Crc64, Fault, Parts, Record, RelKey, SEGMENTS_MAX, Segment};
+use crate::types::{
+    ContentHash, Crc64, Fault, Parts, Record, RelKey, SEGMENTS_MAX, Segment, VersionId, id_text,
+};
 use std::ops::Bound;
 
 /// Bytes of one entry. sled keeps sixteen in one page and puts pages of 128 KB
@@ -123,7 +125,7 @@ fn chunks(engine: &Engine, source: SourceId, key: &RelKey) -> Result<Vec<Entry>,
 pub fn encode(parts: &Parts) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + parts.segments.len() * 48);
     let (etag_form, etag) = pack(&parts.etag);
-    let (version_form, version) = pack(&parts.version_id);
+    let (version_form, version) = pack(id_text(&parts.version_id));
     let flags = if parts.gzip { GZIP } else { 0 };
     out.extend([LAYOUT, flags, etag_form | version_form << 4]);
     out.extend(etag);
@@ -142,14 +144,14 @@ pub fn encode(parts: &Parts) -> Vec<u8> {
 /// Read [`encode`] back; `None` for anything else, and never a panic.
 #[doc(hidden)]
 pub fn decode(bytes: &[u8]) -> Option<Parts> {
-    let mut from = Reader(bytes);
+    let mut from = ByteReader(bytes);
     if from.byte()? != LAYOUT {
         return None;
     }
     let flags = from.byte()?;
     let forms = from.byte()?;
-    let etag = unpack(forms & 0xf, &mut from)?;
-    let version_id = unpack(forms >> 4, &mut from)?;
+    let etag = unpack(forms & 0xf, &mut from)?.into();
+    let version_id = VersionId::new(unpack(forms >> 4, &mut from)?);
     let count = from.count().filter(|count| *count <= SEGMENTS_MAX)?;
     let mut segments = Vec::new();
     for _ in 0..count {
@@ -194,8 +196,8 @@ mod tests {
             proptest::collection::vec(any_segment(), 0..30),
         )
             .prop_map(|(version_id, etag, gzip, segments)| Parts {
-                version_id,
-                etag,
+                version_id: VersionId::new(version_id),
+                etag: etag.into(),
                 gzip,
                 segments,
             })

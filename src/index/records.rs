@@ -202,10 +202,10 @@ impl Index {
         changes: impl IntoIterator<Item = (&'a RelKey, Option<&'a Record>)>,
         activity: &ActivityDelta,
         is_protected_now: bool,
-        part_layout: Option<&Parts>,
+        layout: Option<&Parts>,
     ) -> Result<(), Fault> {
         let (mut ledger, engine) = self.writer()?;
-        let mut content_entries = EntryCount::of(&ledger, source_id);
+        let mut entries = EntryCount::of(&ledger, source_id);
         let source = ledger.known(source_id)?;
         let mut batch = Batch::default();
         let mut counts = source.counts;
@@ -213,7 +213,7 @@ impl Index {
         let mut unprotected = source.unprotected;
         totals.activity = totals.activity.plus(activity);
         let changes = with_before(&engine, source_id, changes)?;
-        let contents_before = contents::EntriesBefore::of(&engine, source_id, &changes)?;
+        let before = contents::EntriesBefore::of(&engine, source_id, &changes)?;
         for change in &changes {
             let RecordChange { key, stored, .. } = change;
             let rest = key.as_str().as_bytes();
@@ -224,21 +224,8 @@ impl Index {
                     batch.remove(stored.clone());
                 }
             }
-            contents::follow(
-                &contents_before,
-                &mut batch,
-                source_id,
-                change,
-                &mut content_entries,
-            );
-            parts::follow(
-                &engine,
-                &mut batch,
-                source_id,
-                key,
-                change.both(),
-                part_layout,
-            )?;
+            contents::follow(&before, &mut batch, source_id, change, &mut entries);
+            parts::follow(&engine, &mut batch, source_id, key, change.both(), layout)?;
             if let Some(record) = change.after {
                 let value = codec::encode(record);
                 totals.records_sum.add(rest, &value);
@@ -255,7 +242,7 @@ impl Index {
         apply_with_totals(&engine, batch, source_id, source, totals)?;
         source.counts = counts;
         source.unprotected = unprotected;
-        source.contents = content_entries.own;
+        source.contents = entries.own;
         Ok(())
     }
 }

@@ -9,8 +9,8 @@
 pub(crate) mod proof;
 
 use crate::types::{
-    Attributes, ContentHash, Fingerprint, Kind, Look, MANIFEST_END as NAME_END, MANIFESTS,
-    OWN_FOLDER, Record, RelKey, key_escape,
+    Attributes, ContentHash, ETag, Fingerprint, Kind, Look, MANIFEST_END as NAME_END, MANIFESTS,
+    OWN_FOLDER, Record, RelKey, VersionId, id_or_empty, key_escape,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -148,11 +148,11 @@ pub struct ManifestEntry {
     pub kind: String,
     /// The version; empty for a folder that is not empty, which has no object,
     /// and where the bucket keeps no versions.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub version_id: String,
+    #[serde(default, with = "id_or_empty", skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<VersionId>,
     /// Its ETag, without quotes; empty where there is no object.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub etag: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub etag: ETag,
     /// SHA-256 of the file's content (of a link: its target).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
@@ -242,8 +242,8 @@ impl ManifestEntry {
             path: rel.as_str().to_owned(),
             key: None,
             kind: kind_text(seen.kind).to_owned(),
-            version_id: String::new(),
-            etag: String::new(),
+            version_id: None,
+            etag: ETag::default(),
             sha256: None,
             size: match seen.kind {
                 Kind::Folder => 0,

@@ -2,6 +2,7 @@
 
 use super::proof::{Reading, Row, Writing, encode};
 use super::*;
+use crate::types::VersionId;
 use proptest::prelude::*;
 
 fn header() -> Header {
@@ -33,7 +34,7 @@ fn record(size_bytes: u64, stored_bytes: u64, kind: Kind) -> Record {
             owner: Some((1000, 100)),
         },
         content: Some(ContentHash::of(b"x")),
-        version_id: "v1".into(),
+        version_id: VersionId::new("v1"),
         etag: "e1".into(),
         stored_bytes,
         stored_at_ms: 99,

@@ -4,7 +4,7 @@ use super::format;
 use crate::os::clock::wall_ms;
 use crate::retry::{Patience, Stop};
 use crate::s3::{Course, Listed, Next, PAGE_KEYS, Store};
-use crate::types::{Fault, Origin};
+use crate::types::{ETag, Fault, Origin};
 use jiff::Timestamp;
 
 /// Manifests that are looked at in a list: ten years of daily ones.
@@ -27,7 +27,7 @@ pub struct Listing {
     /// When the server stored it, milliseconds since 1970.
     pub modified_ms: i64,
     /// ETag without quotes.
-    pub etag: String,
+    pub etag: ETag,
     /// When it was listed, by the server's time as far as that is known.
     pub listed_ms: i64,
 }

@@ -1,10 +1,10 @@
-//! Reading manifests: which there are, and the lines of one that is proved.
+//! Reads a manifest and proves it.
 //!
-//! Called by restore, by the scan that rebuilds a lost index, and by the command
-//! line. Invariants: the lines of a manifest are given out only after all of it
-//! was read once and found whole; a damaged one is named and the next older one
-//! is used; nothing is believed of a manifest that is not believed of the
-//! objects themselves. Small ones are held in memory, large ones are read twice.
+//! Called by restore, by the scan that rebuilds a lost index, and by the command line.
+//! Invariants: the entries of a manifest are given out only after all of it was read once
+//! and found whole; a damaged manifest is named, and the next older one is used; a
+//! manifest is believed no further than the objects themselves. Small manifests are held
+//! in memory, large ones are read twice.
 
 mod rows;
 
@@ -14,7 +14,7 @@ pub use super::listing::{Listing, list, newest};
 use crate::manifest::format::proof::Row;
 use crate::retry::{Patience, Stop};
 use crate::s3::{At, Store};
-use crate::types::{Class, Fault, Origin};
+use crate::types::{Class, Fault, Origin, VersionId};
 use bytes::Bytes;
 use rows::{Arriving, Packed, Rows};
 use std::io;
@@ -40,7 +40,7 @@ pub struct Manifest {
     /// Full key.
     pub key: String,
     bucket: String,
-    version_id: String,
+    version_id: Option<VersionId>,
     listing: Listing,
     /// All of it, when it is small.
     held: Option<Bytes>,
@@ -209,7 +209,7 @@ impl Manifest {
                     bucket: &self.bucket,
                     key: &self.key,
                 };
-                let version = Some(self.version_id.as_str()).filter(|id| !id.is_empty());
+                let version = self.version_id.as_ref();
                 let (_, body) = store.get(at, version).await?;
                 Arriving::new(body, &self.bucket, &self.listing, stop).packed()
             }

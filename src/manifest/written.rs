@@ -1,6 +1,7 @@
 //! Which manifests this computer wrote, as its index remembers them.
 
 use super::listing::Listing;
+use crate::types::ETag;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ pub struct Written {
     /// Full key.
     pub key: String,
     /// What the bucket answered; empty while it is on its way.
-    pub etag: String,
+    pub etag: ETag,
     /// Those that this computer wrote before it and that tell of a later moment:
     /// its clock was ahead then. The newest [`AHEAD_MAX`].
     #[serde(default)]
@@ -28,7 +29,7 @@ pub struct Earlier {
     /// Full key.
     pub key: String,
     /// What the bucket answered; empty when no answer came.
-    pub etag: String,
+    pub etag: ETag,
 }
 
 /// Manifests remembered of the time when the clock was ahead: a month of days.
@@ -39,7 +40,7 @@ impl Written {
     pub const NAME: &str = "newest-manifest";
 
     /// The one that is written now, after `before`.
-    pub fn after(before: Option<Self>, key: String, etag: String) -> Self {
+    pub fn after(before: Option<Self>, key: String, etag: ETag) -> Self {
         let mut ahead = Vec::new();
         if let Some(before) = before {
             ahead = before.ahead;

@@ -1,4 +1,4 @@
-//! What this operating system has, known when the program is built.
+//! What this operating system supports, known when the program is built.
 
 /// Whether attributes of files are read and given here. Elsewhere a folder is no file
 /// that can be opened for it.

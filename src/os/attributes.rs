@@ -1,7 +1,7 @@
-//! Extended attributes of an open file or folder: on Linux; elsewhere none are read.
+//! Extended attributes of an open file or folder. They are read on Linux only.
 
 /// Attributes with their values.
-pub type Named = Vec<(String, Vec<u8>)>;
+pub type NamedAttributes = Vec<(String, Vec<u8>)>;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{attribute_names, attributes_of, remove_attribute, set_attribute};
@@ -10,7 +10,7 @@ pub use linux::{attribute_names, attributes_of, remove_attribute, set_attribute}
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::Named;
+    use super::NamedAttributes;
     use rustix::fs::{
         XattrFlags, fgetxattr, fgetxattr_query, flistxattr, flistxattr_query, fremovexattr,
         fsetxattr,
@@ -50,7 +50,7 @@ mod linux {
         file: &File,
         bytes_max: usize,
         is_wanted: impl Fn(&str) -> bool,
-    ) -> io::Result<Option<Named>> {
+    ) -> io::Result<Option<NamedAttributes>> {
         let Some(names) = attribute_names(file)? else {
             return Ok(None);
         };
@@ -122,7 +122,7 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
-    use super::Named;
+    use super::NamedAttributes;
     use std::fs::File;
     use std::io;
 
@@ -142,7 +142,7 @@ mod elsewhere {
         _file: &File,
         _bytes_max: usize,
         _is_wanted: impl Fn(&str) -> bool,
-    ) -> io::Result<Option<Named>> {
+    ) -> io::Result<Option<NamedAttributes>> {
         Ok(None)
     }
 

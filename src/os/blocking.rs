@@ -1,4 +1,4 @@
-//! Work that blocks, beside the async threads.
+//! Runs work that blocks on a thread beside the async threads.
 
 use crate::types::{Class, Fault, Operation};
 

@@ -1,4 +1,4 @@
-//! What a look at one name found, and its times.
+//! What `stat` found at one name, and time stamps.
 
 use crate::types::{Fingerprint, Kind};
 use std::time::{Duration, SystemTime};
@@ -29,16 +29,6 @@ pub fn time_of_ns(ns: i128) -> SystemTime {
         SystemTime::UNIX_EPOCH.checked_add(span)
     }
     .unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-/// Nanoseconds since 1970.
-pub(super) fn ns_of_parts(seconds: i64, nanoseconds: i64) -> i128 {
-    i128::from(seconds) * i128::from(NS_PER_S) + i128::from(nanoseconds)
-}
-
-/// The same in 64 bits; beyond what they hold, the nearest time that they do.
-pub(super) fn near_ns_of_parts(seconds: i64, nanoseconds: i64) -> i64 {
-    seconds.saturating_mul(NS_PER_S).saturating_add(nanoseconds)
 }
 
 /// A folder's size means nothing and differs between file systems.
@@ -73,8 +63,5 @@ mod tests {
             };
             assert_eq!(back, ns);
         }
-        assert_eq!(ns_of_parts(-2, 500_000_000), -1_500_000_000);
-        assert_eq!(near_ns_of_parts(i64::MAX, 5), i64::MAX);
-        assert_eq!(ns_of_parts(1 << 40, 5), (1 << 40) * 1_000_000_000 + 5);
     }
 }

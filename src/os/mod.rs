@@ -1,9 +1,8 @@
 //! What differs between operating systems, and nothing else.
 //!
-//! `files` does all its work through [`Dir`], a handle on one folder whose
-//! operations take a single name and never follow a link; everyone else comes
-//! here for default folders, private files and limits. This room decides
-//! nothing about backup, logs nothing and keeps no state. Every function
+//! `files` does all its work through [`Dir`], a handle on one folder. Its operations take a
+//! single name and never follow a link. All others come here for default folders, private files
+//! and limits. It decides nothing about backup, logs nothing and keeps no state. Every function
 //! blocks. The only `cfg(unix)` and `cfg(windows)` of the crate are here.
 
 mod ability;
@@ -28,7 +27,9 @@ mod unix;
 mod windows;
 
 pub use ability::{HAS_MODES, KEEPS_ATTRIBUTES, NAMES_FOLD_CASE};
-pub use attributes::{Named, attribute_names, attributes_of, remove_attribute, set_attribute};
+pub use attributes::{
+    NamedAttributes, attribute_names, attributes_of, remove_attribute, set_attribute,
+};
 pub use dirs::{DefaultDirs, default_dirs};
 pub use found::{Found, time_of_ns};
 pub use limits::{LimitMet, WatchLimit, WatchLimits, limit_met, watch_limits};
@@ -37,9 +38,8 @@ pub use names::NameRefused;
 pub use paths::{os_to_rel, rel_to_os};
 pub use platform::{
     Dir, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id, free_bytes,
-    is_bad_descriptor, is_own, is_own_private_file, is_privileged, name_of_bytes,
-    path_for_patterns, private_options, set_mode, set_owner, sparse_bytes, steady_ms,
-    writable_name,
+    is_bad_descriptor, is_own, is_own_private_file, is_privileged, monotonic_now, name_of_bytes,
+    path_for_patterns, private_options, set_mode, set_owner, sparse_bytes, writable_name,
 };
 pub use private_file::create_private_file;
 pub use process::{

@@ -1,7 +1,7 @@
-//! Which file systems a folder and what is below it are on.
+//! Which file systems a folder and the folders below it are on.
 //!
-//! Only Linux tells (`/proc/self/mountinfo`); elsewhere there is nothing to
-//! say, and nothing is concluded from that.
+//! Only Linux tells (`/proc/self/mountinfo`). On other systems the answer is empty, and nothing
+//! is concluded from that.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,19 +1,17 @@
-//! What each operating system does in its own way: the same names from the folder of
-//! the one that the program is built for.
+//! Functions that each operating system implements in its own way. They have the same names
+//! everywhere; this file takes those of the system that the program is built for.
 
 #[cfg(unix)]
 pub use super::unix::{
     Dir, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id, free_bytes,
-    is_bad_descriptor, is_own, is_own_private_file, is_privileged, name_of_bytes,
-    path_for_patterns, private_options, set_mode, set_owner, sparse_bytes, steady_ms,
-    writable_name,
+    is_bad_descriptor, is_own, is_own_private_file, is_privileged, monotonic_now, name_of_bytes,
+    path_for_patterns, private_options, set_mode, set_owner, sparse_bytes, writable_name,
 };
 #[cfg(windows)]
 pub use super::windows::{
     Dir, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id, free_bytes,
-    is_bad_descriptor, is_own, is_own_private_file, is_privileged, name_of_bytes,
-    path_for_patterns, private_options, set_mode, set_owner, sparse_bytes, steady_ms,
-    writable_name,
+    is_bad_descriptor, is_own, is_own_private_file, is_privileged, monotonic_now, name_of_bytes,
+    path_for_patterns, private_options, set_mode, set_owner, sparse_bytes, writable_name,
 };
 
 #[cfg(test)]
@@ -23,12 +21,12 @@ mod tests {
 
     #[test]
     fn the_steady_clock_goes_on_and_never_back() {
-        let first = steady_ms();
+        let first = monotonic_now();
         let began = std::time::Instant::now();
         while began.elapsed() < Duration::from_millis(5) {
             std::thread::yield_now();
         }
-        assert!((5..60_000).contains(&(steady_ms() - first)));
+        assert!((5..60_000).contains(&monotonic_now().since_ms(first)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Looking whether another account can change Keepwatch's own files.
+//! Finds out whether another account can change Keepwatch's own files.
 
 use crate::types::Stranger;
 use std::path::{Path, PathBuf};

@@ -16,16 +16,16 @@ use std::sync::mpsc;
 /// What is unpacked and written at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Gzip never makes content larger than by a few bytes in a thousand, and a
-/// member takes 18 bytes: twice the content and this is more than any file of
-/// ours needs. Beyond it, a body is members of nothing without end.
+/// Gzip enlarges content by a few bytes in a thousand at most, and each member takes
+/// 18 bytes more. Twice the content plus this is more than any file of ours needs. A
+/// longer body is an endless series of empty members.
 const GZIP_SLACK_BYTES: u64 = 64 * 1024;
 
-/// A large file is made to last this often: a run that is killed loses no more
-/// of it, and the disk is not waited for more than every second at 64 MB/s.
+/// A large file is synced to disk after this many bytes. A run that is killed loses no
+/// more than that, and at 64 MB/s the disk is waited for once a second at most.
 const CHECKPOINT_BYTES: u64 = 64 * 1024 * 1024;
 
-/// What to read, and what it is said to be.
+/// A body to read, and what its object says of it.
 pub(crate) struct Source {
     pub(crate) body: BodyReader,
     pub(crate) gzip: bool,
@@ -34,11 +34,11 @@ pub(crate) struct Source {
     pub(crate) subject: String,
 }
 
-/// The folders that a restore has to create are for the account alone: their
-/// own rights are not in the bucket, and must not turn out wider than they were.
+/// Only this account may enter the folders that a restore has to create. Their own
+/// rights are not in the bucket, and must not become wider than they were.
 pub(crate) const PRIVATE_FOLDERS: bool = true;
 
-/// Bytes that the body of an object with that metadata has at most.
+/// The most bytes that the body of an object with this metadata can have.
 pub(crate) fn body_bytes_max(meta: &ObjectMeta, gzip: bool) -> u64 {
     match gzip {
         true => meta
@@ -49,7 +49,7 @@ pub(crate) fn body_bytes_max(meta: &ObjectMeta, gzip: bool) -> u64 {
     }
 }
 
-/// The fault of a body that has more.
+/// The fault of a body that has more bytes than it can have.
 pub(crate) fn body_too_long(meta: &ObjectMeta, gzip: bool, subject: &str) -> Fault {
     damaged(
         subject,
@@ -90,7 +90,7 @@ pub(crate) fn write_small(
     Ok(pending)
 }
 
-/// A large file, begun or taken up again.
+/// A large file that was begun or resumed.
 pub(crate) struct Begun {
     pub(crate) pending: Pending,
     pub(crate) from: Option<(Checkpoint, Hasher)>,
@@ -154,8 +154,8 @@ enum Step {
     Checkpoint(Checkpoint),
 }
 
-/// Until there is nothing more, or the disk fails: then `steps` is dropped, and
-/// whoever reads ends as well.
+/// Carry out the steps until there are no more, or the disk fails. Then `steps` is
+/// dropped, which ends the reading side as well.
 fn write_steps(
     pending: &mut Pending,
     steps: mpsc::Receiver<Step>,
@@ -177,7 +177,7 @@ fn stopped_writing(subject: &str) -> Fault {
     Fault::new(Class::Local, "write", subject, "the writing ended early")
 }
 
-/// The body of a link, verified: where it leads.
+/// Read and verify the body of a link: where it leads.
 pub(crate) fn read_link_target(source: Source, bytes_max: u64) -> Result<Vec<u8>, Fault> {
     let meta = &source.meta;
     if meta.size_bytes > bytes_max {
@@ -207,7 +207,7 @@ pub(crate) fn check(source: Source) -> (u64, Result<(), Fault>) {
     (bytes, done)
 }
 
-/// Where the reading is, at a place where it could be begun again.
+/// How far the reading is, at a place where a later run could resume.
 struct Place<'a> {
     source_bytes: u64,
     file_bytes: u64,
@@ -224,7 +224,7 @@ impl Place<'_> {
     }
 }
 
-/// Takes the file's bytes, or none at a place where reading could begin again.
+/// Takes the file's bytes, or none at a place where a later run could resume.
 type Write<'a> = &'a mut dyn FnMut(Option<&Bytes>, &Place<'_>) -> Result<(), Fault>;
 
 /// Counts and hashes what is handed on.

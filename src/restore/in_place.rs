@@ -82,7 +82,7 @@ async fn is_stored(
             bucket,
             key: &chosen.key,
         };
-        let head = head_at(&ctx.store, at, &version.version_id, &mut stop).await?;
+        let head = head_at(&ctx.store, at, version.version_id.as_ref(), &mut stop).await?;
         let holds_it = head
             .and_then(|head| head.meta.ok())
             .is_some_and(|meta| meta.kind == kind && meta.content == Some(hash));

@@ -16,7 +16,9 @@ use crate::files::Looks;
 use crate::manifest::{Manifest, ManifestEntry, read};
 use crate::os::blocking::blocking_on;
 use crate::retry::{Stop, told};
-use crate::types::{Attributes, Class, Fatal, Fault, Fingerprint, Kind, RelPath, command, shown};
+use crate::types::{
+    Attributes, Class, Fatal, Fault, Fingerprint, Kind, RelPath, command, id_text, shown,
+};
 use altered::Altered;
 use listing::Listing;
 use std::sync::Arc;
@@ -119,7 +121,7 @@ async fn compare(
 fn names_a_version(line: &ManifestEntry, is_older: bool, until_ms: i64) -> bool {
     // A manifest that was drawn while something was stored has younger lines.
     let was_there = line.has_object() && line.stored_at_ms <= until_ms;
-    was_there && !is_older && !line.version_id.is_empty()
+    was_there && !is_older && line.version_id.is_some()
 }
 
 /// What a manifest says of a folder.
@@ -171,7 +173,7 @@ fn missing(path: &RelPath, line: &ManifestEntry, manifest: &Manifest) -> Fault {
         format!(
             "the manifest of {} has it as version {}, which is not in the bucket any more",
             manifest.header.moment,
-            shown(&line.version_id)
+            shown(id_text(&line.version_id))
         ),
     )
     .hint(format!(

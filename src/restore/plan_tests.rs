@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::history::Selector;
-use crate::types::{ContentHash, RelKey};
+use crate::types::{ContentHash, ETag, RelKey, VersionId};
 
 const LARGE: u64 = RANGE_BYTES + 1;
 
@@ -26,7 +26,7 @@ fn meta(kind: Kind) -> ObjectMeta {
 
 fn head(meta: Result<ObjectMeta, MetaRefused>) -> Head {
     Head {
-        version_id: "v".into(),
+        version_id: VersionId::new("v"),
         etag: "e".into(),
         stored_bytes: 1,
         gzip: false,
@@ -43,8 +43,8 @@ fn chosen(name: Name, stored_bytes: u64) -> Chosen {
     Chosen {
         key: "a".into(),
         name,
-        version_id: "v".into(),
-        etag: String::new(),
+        version_id: VersionId::new("v"),
+        etag: ETag::default(),
         stored_bytes,
         modified_ms: 0,
         storage_class: String::new(),

@@ -49,13 +49,14 @@ pub(crate) fn may_be_put_off(chosen: &Chosen) -> bool {
 mod tests {
     use super::*;
     use crate::types::RelKey;
+    use crate::types::{ETag, VersionId};
 
     fn chosen(key: &str, stored_bytes: u64) -> Chosen {
         Chosen {
             key: key.to_owned(),
             name: Name::Path(RelKey::parse(key).unwrap()),
-            version_id: "v".into(),
-            etag: String::new(),
+            version_id: VersionId::new("v"),
+            etag: ETag::default(),
             stored_bytes,
             modified_ms: 0,
             storage_class: String::new(),

@@ -1,8 +1,8 @@
-//! Stored bytes on their way: several ranges of one version are fetched ahead of
-//! whoever reads them, and handed over in order.
+//! Buffers stored bytes between the network and the reader: several ranges of one
+//! version are fetched ahead, and handed over in order.
 //!
-//! All downloads of a restore share one [`MemoryBudget`] of memory: a range counts
-//! from the moment it is asked for until the reader has taken its last byte.
+//! All downloads of a restore share one [`MemoryBudget`]: a range counts from its
+//! request until the reader has taken its last byte.
 //! Each file takes its ranges in order, so the one that its reader waits for is
 //! never behind the others, and nothing blocks in a circle.
 
@@ -18,13 +18,13 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Objects up to this are fetched in one request and held in memory; larger ones
-/// by ranges of this. Several under way hide the way to the server and back, and
-/// what is small enough for the processor's cache is hashed and written faster.
+/// Objects up to this size are fetched in one request and held in memory, larger ones
+/// by ranges of this size. Several ranges under way hide the round trip, and a range
+/// that fits the processor's cache is hashed and written faster.
 pub(crate) const RANGE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Bodies held in memory, all downloads together: with the program itself this
-/// stays under 150 MB, like the daemon.
+/// Bytes of all bodies held in memory. Together with the program itself this stays
+/// under 150 MB, like the daemon.
 const BUDGET_BYTES: u64 = 48 * 1024 * 1024;
 
 /// One permit stands for this many bytes.
@@ -83,7 +83,7 @@ pub(crate) struct BodyReader {
     trouble: Arc<Mutex<Option<Fault>>>,
 }
 
-/// Why a body ended that did not end well.
+/// Why a body ended early.
 #[derive(Clone)]
 pub(crate) struct Trouble(Arc<Mutex<Option<Fault>>>);
 
@@ -106,7 +106,7 @@ impl BodyReader {
         }
     }
 
-    /// A body that is here already.
+    /// A reader of a body that is in memory already.
     pub(crate) fn whole(pieces: impl IntoIterator<Item = Bytes>, subject: &str) -> Self {
         let pieces: VecDeque<Bytes> = pieces.into_iter().collect();
         let end = pieces.iter().map(|piece| piece.len() as u64).sum();
@@ -117,8 +117,8 @@ impl BodyReader {
         Self::new(range, 0, end, subject.to_owned())
     }
 
-    /// One that comes in a single answer and is not held whole, up to its end or
-    /// until told to stop. Let go of what is given beside it when nobody reads on.
+    /// A reader of a body that comes in a single answer and is not held whole. It ends
+    /// when told to stop; dropping the handle ends the download.
     pub(crate) fn streamed(
         mut body: GetBody,
         end: u64,
@@ -185,13 +185,13 @@ impl BodyReader {
         body
     }
 
-    /// The same, giving back that memory when it has been read.
+    /// The same reader, which gives back `memory` when it has been read.
     pub(crate) fn within(mut self, memory: Option<OwnedSemaphorePermit>) -> Self {
         self.now._memory = memory;
         self
     }
 
-    /// Where trouble is told.
+    /// Where to look for the reason when reading fails.
     pub(crate) fn trouble(&self) -> Trouble {
         Trouble(self.trouble.clone())
     }

@@ -4,7 +4,7 @@ use crate::types::Fault;
 use serde::Serialize;
 use std::time::Duration;
 
-/// Items that a result names; all of them are counted, and each is told as an
+/// Items that a result names. All of them are counted, and each is reported as an
 /// [`Event`] when it happens. Nobody reads longer lists, and memory is bounded.
 pub const LIST_ITEMS_MAX: usize = 1_000;
 
@@ -56,10 +56,10 @@ pub struct Progress {
     pub objects_total: Option<u64>,
     /// Bytes of them as stored.
     pub stored_total: u64,
-    /// Work that is behind, in stored bytes: each object counts some more, since
-    /// the way to the server and back takes time as well.
+    /// Work that is done, in stored bytes. Each object counts some more, since its
+    /// round trip takes time as well.
     pub work_done: u64,
-    /// Of it what an earlier run had done.
+    /// The part of it that an earlier run had done.
     pub work_found: u64,
     /// All the work.
     pub work_total: u64,
@@ -88,12 +88,12 @@ pub enum Event<'a> {
     Failed(&'a Fault),
     /// This file is restored, but not all of it could be kept (mode, owner, time).
     LeftOut(&'a Fault),
-    /// This file is restored from beneath another program's object.
+    /// This file is restored from the version that another program's object shadows.
     Covered(&'a Covered),
 }
 
 /// A file that another program has put its own object over, in the bucket.
-/// Keepwatch's newest version beneath counts for it.
+/// Keepwatch's newest version under it counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Covered {
     /// The file.
@@ -131,7 +131,7 @@ pub struct Restored {
     /// Files that were being written all the time when they were backed up:
     /// their content may be torn.
     pub unrested: Bounded<String>,
-    /// Files restored from beneath what another program has put over them in the
+    /// Files restored from versions that another program's objects shadow in the
     /// bucket: somebody has to say which of the two is right.
     pub covered: Bounded<Covered>,
     /// What is worth knowing of the backup itself, and keeps no file from coming

@@ -2,10 +2,10 @@
 //!
 //! A program that writes into the same bucket, or copies its objects without
 //! their metadata, makes a version that is not ours the newest of a key that is.
-//! The file is then not gone: its newest own version is still there, shadowed by the other. Invariants:
-//! only versions of exactly that key are looked at, from the one that covers
-//! them towards the older ones; a deletion among them ends the search, since
-//! the file was deleted then; no body is opened.
+//! The file is not gone then: its newest own version is still there, shadowed by the
+//! other. Invariants: only versions of exactly that key are considered, from the
+//! shadowing one towards older ones; a deletion among them ends the search, since the
+//! file was deleted then; no body is opened.
 
 use super::faults::gone;
 use super::ownership;
@@ -17,8 +17,8 @@ use crate::types::{Fault, MetaRefused, Origin, shown};
 use futures::stream;
 use futures::stream::StreamExt as _;
 
-/// Requests at once: the first older version is ours as a rule, and the others
-/// are asked in vain then.
+/// Requests at once. As a rule the first older version is ours, and asking about the
+/// others is in vain.
 const LOOKS_AT_ONCE: usize = 4;
 
 /// Keepwatch's newest version under another program's.

@@ -1,8 +1,8 @@
-//! Versions in cold storage: asked for, and waited for when told to.
+//! Has versions in cold storage thawed.
 //!
-//! Whoever runs the same command again goes on from where it was: what is
-//! thawed by then is fetched, what is not yet is asked for again, which is no
-//! harm and costs nothing twice.
+//! Running the same command again continues the restore: versions that are thawed by
+//! then are fetched, and the others are requested again, which does no harm and costs
+//! nothing twice.
 
 use super::context::RestoreContext;
 use super::faults::gone;
@@ -11,9 +11,9 @@ use crate::history::{Chosen, head};
 use crate::s3::Asked;
 use crate::types::{Class, Cold, Fault, MetaRefused, Speed, Thaw};
 
-/// After a failure: if it is that the object is cold, have it thawed when told to.
-/// Nothing is thawed, or called cold, that is another program's: a small object may
-/// be fetched before anybody has asked what it is.
+/// Handle a failure: if the object is cold, have it thawed when told to. Another
+/// program's object is neither thawed nor called cold; a small one may have been
+/// fetched before its metadata was known.
 pub(crate) async fn if_cold(
     ctx: &RestoreContext,
     chosen: &Chosen,
@@ -34,7 +34,7 @@ pub(crate) async fn if_cold(
         let thaw = Thaw { speed, ..thaw };
         let keeps_copy = class.is_some();
         ctx.store
-            .thaw(ctx.at(chosen), &chosen.version_id, thaw, keeps_copy)
+            .thaw(ctx.at(chosen), chosen.version_id.as_ref(), thaw, keeps_copy)
     };
     let mut speed = speed_of(class, thaw.speed);
     let asked = match ask(speed).await {

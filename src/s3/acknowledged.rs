@@ -12,7 +12,7 @@ use super::head::Head;
 use super::object_headers::ObjectHeaders;
 use super::store::Store;
 use super::stored::Stored;
-use crate::types::{Class, ContentHash, Fault, Operation, chain};
+use crate::types::{Class, ContentHash, ETag, Fault, Operation, VersionId, chain};
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 
@@ -49,11 +49,11 @@ impl Store {
             is_proved,
         } = answer;
         let needs_version = self.keeps_versions(at.bucket);
-        let names_version = !needs_version || !stored.version_id.is_empty();
+        let names_version = !needs_version || stored.version_id.is_some();
         if is_proved && names_version && !stored.etag.is_empty() {
             return Ok(stored);
         }
-        let asked = Some(stored.version_id.as_str()).filter(|id| !id.is_empty());
+        let asked = stored.version_id.as_ref();
         let head = self.head(at, asked).await?;
         let same = |head: &Head| stored.etag.is_empty() || head.etag == stored.etag;
         let head = head.filter(|head| is_it(head) && (same(head) || !is_proved));
@@ -61,8 +61,8 @@ impl Store {
             return Err(missing(operation, at));
         };
         let version_id = match [stored.version_id, head.version_id] {
-            [told, _] if !told.is_empty() => told,
-            [_, found] if !found.is_empty() || !needs_version => found,
+            [Some(told), _] => Some(told),
+            [_, found] if found.is_some() || !needs_version => found,
             _ => self.id_of_newest(operation, at, &head.etag).await?,
         };
         Ok(Stored {
@@ -77,25 +77,25 @@ impl Store {
         &self,
         operation: Operation,
         at: At<'_>,
-        etag: &str,
-    ) -> Result<String, Fault> {
+        etag: &ETag,
+    ) -> Result<Option<VersionId>, Fault> {
         let page = self.list_versions(at.bucket, at.key, None).await?;
         let newest = page.items.into_iter().next();
-        let newest = newest.filter(|v| v.key == at.key && !v.is_marker && v.etag == etag);
+        let newest = newest.filter(|v| v.key == at.key && !v.is_marker && v.etag == *etag);
         let newest = newest.ok_or_else(|| missing(operation, at))?;
         Ok(newest.version_id)
     }
 
     /// The id of the delete marker that is a key's newest version, where the
-    /// answer to a deletion names none. Empty when nothing at all is there: a
+    /// answer to a deletion names none. None when nothing at all is there: a
     /// bucket without versions has destroyed the object.
-    pub(super) async fn id_of_marker(&self, at: At<'_>) -> Result<String, Fault> {
+    pub(super) async fn id_of_marker(&self, at: At<'_>) -> Result<Option<VersionId>, Fault> {
         let page = self.list_versions(at.bucket, at.key, None).await?;
         let newest = page.items.into_iter().next();
         match newest.filter(|v| v.key == at.key) {
             Some(newest) if !newest.is_marker => Err(missing(Operation::MarkDeleted, at)),
             Some(newest) => Ok(newest.version_id),
-            None => Ok(String::new()),
+            None => Ok(None),
         }
     }
 }

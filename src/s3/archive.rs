@@ -7,7 +7,7 @@
 use super::at::At;
 use super::error;
 use super::store::Store;
-use crate::types::{Fault, Operation, Speed, Thaw};
+use crate::types::{Fault, Operation, Speed, Thaw, VersionId};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types::{GlacierJobParameters, RestoreRequest, Tier};
 
@@ -29,7 +29,7 @@ impl Store {
     pub async fn thaw(
         &self,
         at: At<'_>,
-        version_id: &str,
+        version_id: Option<&VersionId>,
         thaw: Thaw,
         keeps_copy: bool,
     ) -> Result<Asked, Fault> {
@@ -39,7 +39,7 @@ impl Store {
             .restore_object()
             .bucket(at.bucket)
             .key(at.key)
-            .set_version_id((!version_id.is_empty()).then(|| version_id.to_owned()))
+            .set_version_id(version_id.map(ToString::to_string))
             .restore_request(request(thaw, keeps_copy, at)?)
             .send()
             .await;

@@ -6,6 +6,7 @@
 //! sets. Nothing here changes a clock; what no server has said is the local
 //! clock's word.
 
+use crate::types::{MonotonicMs, WallMs};
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use parking_lot::Mutex;
 
@@ -20,50 +21,50 @@ const DATE_GRAIN_MS: i64 = 1_000;
 /// by 100 millionths, and as much again for the server's.
 const DRIFT_PART: i64 = 5_000;
 
-/// Between which two times the server's clock stood at one moment, milliseconds
-/// since 1970; the moment is by [`crate::os::steady_ms`].
+/// Between which two times the server's clock stood at one moment, which
+/// is told by the clock that nobody sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Bounds {
-    lowest_ms: i64,
-    highest_ms: i64,
-    steady_ms: i64,
+    lowest: WallMs,
+    highest: WallMs,
+    at: MonotonicMs,
 }
 
 impl Bounds {
     /// What one answer says.
-    fn of(date_ms: i64, asked_ms: i64, answered_ms: i64) -> Self {
-        let way_ms = answered_ms.saturating_sub(asked_ms).max(0);
+    fn of(date: WallMs, asked: MonotonicMs, answered: MonotonicMs) -> Self {
+        let way_ms = answered.since_ms(asked).max(0);
         Self {
-            lowest_ms: date_ms,
-            highest_ms: date_ms.saturating_add(DATE_GRAIN_MS).saturating_add(way_ms),
-            steady_ms: answered_ms,
+            lowest: date,
+            highest: date.after_ms(DATE_GRAIN_MS).after_ms(way_ms),
+            at: answered,
         }
     }
 
     /// The same at another moment: what passed since passed on both clocks, nearly.
-    fn at(self, steady_ms: i64) -> Self {
-        let passed_ms = steady_ms.saturating_sub(self.steady_ms);
+    fn at(self, at: MonotonicMs) -> Self {
+        let passed_ms = at.since_ms(self.at);
         let drift_ms = passed_ms.abs() / DRIFT_PART;
         Self {
-            lowest_ms: self.lowest_ms.saturating_add(passed_ms - drift_ms),
-            highest_ms: self.highest_ms.saturating_add(passed_ms + drift_ms),
-            steady_ms,
+            lowest: self.lowest.after_ms(passed_ms - drift_ms),
+            highest: self.highest.after_ms(passed_ms + drift_ms),
+            at,
         }
     }
 
     /// What both say; the newer one alone where they contradict each other, since
     /// then somebody has set the server's clock, or another server answered.
     fn and(self, newer: Self) -> Self {
-        let older = self.at(newer.steady_ms);
-        let lowest_ms = older.lowest_ms.max(newer.lowest_ms);
-        let highest_ms = older.highest_ms.min(newer.highest_ms);
-        match lowest_ms <= highest_ms {
-            true => Self {
-                lowest_ms,
-                highest_ms,
-                steady_ms: newer.steady_ms,
-            },
-            false => newer,
+        let older = self.at(newer.at);
+        let lowest = older.lowest.max(newer.lowest);
+        let highest = older.highest.min(newer.highest);
+        if lowest > highest {
+            return newer;
+        }
+        Self {
+            lowest,
+            highest,
+            at: newer.at,
         }
     }
 }
@@ -73,63 +74,59 @@ impl Bounds {
 pub(super) struct ServerClock(Mutex<Option<Bounds>>);
 
 impl ServerClock {
-    /// An answer came with this `Date`, to a request that began at `asked_ms`; both
-    /// times are by [`crate::os::steady_ms`].
-    pub(super) fn heard(&self, date: &str, asked_ms: i64, answered_ms: i64) {
+    /// An answer came with this `Date`, to a request that began at `asked`.
+    pub(super) fn heard(&self, date: &str, asked: MonotonicMs, answered: MonotonicMs) {
         let date = DateTime::from_str(date, DateTimeFormat::HttpDate);
         let Some(date_ms) = date.ok().and_then(|date| date.to_millis().ok()) else {
             return;
         };
-        let newer = Bounds::of(date_ms, asked_ms, answered_ms);
+        let newer = Bounds::of(WallMs(date_ms), asked, answered);
         let mut known = self.0.lock();
         *known = Some(known.map_or(newer, |older| older.and(newer)));
     }
 
-    fn at(&self, steady_ms: i64) -> Option<Bounds> {
+    fn at(&self, at: MonotonicMs) -> Option<Bounds> {
         let known = *self.0.lock();
-        known.map(|known| known.at(steady_ms))
+        known.map(|known| known.at(at))
     }
 
     /// The server's time, as near as it is known: what the local clock says
-    /// (`wall_ms`) as far as that can be it. A server that tells no time (the vault
+    /// (`wall`) as far as that can be it. A server that tells no time (the vault
     /// within the process) lives by that clock.
-    pub(super) fn now_ms(&self, steady_ms: i64, wall_ms: i64) -> i64 {
-        self.at(steady_ms).map_or(wall_ms, |known| {
-            wall_ms.max(known.lowest_ms).min(known.highest_ms)
-        })
+    pub(super) fn now(&self, at: MonotonicMs, wall: WallMs) -> WallMs {
+        self.at(at)
+            .map_or(wall, |known| wall.max(known.lowest).min(known.highest))
     }
 
     /// A time that the server's clock has surely reached.
-    pub(super) fn reached_ms(&self, steady_ms: i64, wall_ms: i64) -> i64 {
-        self.at(steady_ms).map_or(wall_ms, |known| known.lowest_ms)
+    pub(super) fn reached(&self, at: MonotonicMs, wall: WallMs) -> WallMs {
+        self.at(at).map_or(wall, |known| known.lowest)
     }
 
-    /// How far the local clock, which says `wall_ms`, is ahead of the server's at the
+    /// How far the local clock, which says `wall`, is ahead of the server's at the
     /// least; `None` while no server has said.
-    pub(super) fn apart_ms(&self, steady_ms: i64, wall_ms: i64) -> Option<i64> {
-        self.at(steady_ms)?;
-        Some(wall_ms.saturating_sub(self.now_ms(steady_ms, wall_ms)))
+    pub(super) fn apart_ms(&self, at: MonotonicMs, wall: WallMs) -> Option<i64> {
+        self.at(at)?;
+        Some(wall.since_ms(self.now(at, wall)))
     }
 
     /// Whether the local clock agrees with the server's, as far as that is known.
-    fn agrees(&self, steady_ms: i64, wall_ms: i64) -> bool {
-        self.apart_ms(steady_ms, wall_ms)
+    fn agrees(&self, at: MonotonicMs, wall: WallMs) -> bool {
+        self.apart_ms(at, wall)
             .is_none_or(|apart_ms| apart_ms.abs() < AGREE_MS)
     }
 
-    /// When something was by the server's clock that was at `seen_steady_ms`; it is
-    /// `steady_ms` now. Where that is not known exactly, it is the latest that it can be:
-    /// a file that is said to have been so too early is given for moments at which it
-    /// was not so yet. `None` where the local clock is wrong, since it may have been set
-    /// meanwhile.
-    pub(super) fn when_ms(&self, seen_steady_ms: i64, steady_ms: i64, wall_ms: i64) -> Option<i64> {
-        let now_ms = match self.at(steady_ms) {
-            Some(known) if wall_ms < known.lowest_ms => known.highest_ms,
-            _ => self.now_ms(steady_ms, wall_ms),
+    /// When something was by the server's clock that was at `seen`; it is `now` now.
+    /// Where that is not known exactly, it is the latest that it can be: a file that is
+    /// said to have been so too early is given for moments at which it was not so yet.
+    /// `None` where the local clock is wrong, since it may have been set meanwhile.
+    pub(super) fn when(&self, seen: MonotonicMs, now: MonotonicMs, wall: WallMs) -> Option<WallMs> {
+        let server = match self.at(now) {
+            Some(known) if wall < known.lowest => known.highest,
+            _ => self.now(now, wall),
         };
-        let passed_ms = steady_ms.saturating_sub(seen_steady_ms);
-        self.agrees(steady_ms, wall_ms)
-            .then(|| now_ms.saturating_sub(passed_ms))
+        self.agrees(now, wall)
+            .then(|| server.after_ms(-now.since_ms(seen)))
     }
 }
 
@@ -143,10 +140,16 @@ mod tests {
     #[test]
     fn clocks_agree_within_seconds_and_where_nobody_says_otherwise() {
         let clock = ServerClock::default();
-        assert!(clock.agrees(0, 0) && clock.agrees(0, i64::MAX));
-        clock.heard("yesterday", 0, 0);
-        assert!(clock.agrees(0, 0) && clock.apart_ms(0, 0).is_none());
-        clock.heard(SIX, 90, 100);
+        assert!(
+            clock.agrees(MonotonicMs(0), WallMs(0))
+                && clock.agrees(MonotonicMs(0), WallMs(i64::MAX))
+        );
+        clock.heard("yesterday", MonotonicMs(0), MonotonicMs(0));
+        assert!(
+            clock.agrees(MonotonicMs(0), WallMs(0))
+                && clock.apart_ms(MonotonicMs(0), WallMs(0)).is_none()
+        );
+        clock.heard(SIX, MonotonicMs(90), MonotonicMs(100));
         for (offset_ms, want) in [
             (0, true),
             (-3_000, true),
@@ -155,16 +158,20 @@ mod tests {
             (60_000, false),
             (-86_400_000, false),
         ] {
-            assert_eq!(clock.agrees(100, SIX_MS + offset_ms), want, "{offset_ms}");
+            assert_eq!(
+                clock.agrees(MonotonicMs(100), WallMs(SIX_MS + offset_ms)),
+                want,
+                "{offset_ms}"
+            );
         }
     }
 
     #[test]
     fn without_a_word_from_the_server_its_time_is_the_local_one() {
         let clock = ServerClock::default();
-        assert_eq!(clock.now_ms(5, 77), 77);
-        assert_eq!(clock.reached_ms(5, 77), 77);
-        assert_eq!(clock.apart_ms(5, 77), None);
+        assert_eq!(clock.now(MonotonicMs(5), WallMs(77)), WallMs(77));
+        assert_eq!(clock.reached(MonotonicMs(5), WallMs(77)), WallMs(77));
+        assert_eq!(clock.apart_ms(MonotonicMs(5), WallMs(77)), None);
     }
 
     #[test]
@@ -178,14 +185,24 @@ mod tests {
             let dated_ms = (asked_ms + 20 + offset_ms).div_euclid(1_000) * 1_000;
             let date = DateTime::from_millis(dated_ms);
             let date = date.fmt(DateTimeFormat::HttpDate).unwrap();
-            clock.heard(&date, asked_ms, asked_ms + 40);
+            clock.heard(&date, MonotonicMs(asked_ms), MonotonicMs(asked_ms + 40));
             let now_ms = asked_ms + 40;
             // Never surer than it may be.
             let server_ms = now_ms + offset_ms;
-            assert!(clock.reached_ms(now_ms, 0) <= server_ms, "{turn}");
-            assert!(clock.now_ms(now_ms, i64::MAX) >= server_ms, "{turn}");
+            assert!(
+                clock.reached(MonotonicMs(now_ms), WallMs(0)).0 <= server_ms,
+                "{turn}"
+            );
+            assert!(
+                clock.now(MonotonicMs(now_ms), WallMs(i64::MAX)).0 >= server_ms,
+                "{turn}"
+            );
             // A clock that is right is taken at its word from the first answer on.
-            assert_eq!(clock.now_ms(now_ms, server_ms), server_ms, "{turn}");
+            assert_eq!(
+                clock.now(MonotonicMs(now_ms), WallMs(server_ms)).0,
+                server_ms,
+                "{turn}"
+            );
         }
         // Ten hours later the drift of both clocks counts.
         let heard_ms = 1_000 + 39 * 1_237 + 40;
@@ -194,9 +211,11 @@ mod tests {
             let server_ms = now_ms + offset_ms;
             for wrong_ms in [-365 * 86_400_000, -10_000, 10_000, 86_400_000] {
                 let wall_ms = server_ms + wrong_ms;
-                let error_ms = clock.now_ms(now_ms, wall_ms) - server_ms;
+                let error_ms = clock.now(MonotonicMs(now_ms), WallMs(wall_ms)).0 - server_ms;
                 assert!(error_ms.abs() <= error_max_ms, "{wrong_ms}: {error_ms}");
-                let apart_ms = clock.apart_ms(now_ms, wall_ms).unwrap();
+                let apart_ms = clock
+                    .apart_ms(MonotonicMs(now_ms), WallMs(wall_ms))
+                    .unwrap();
                 assert!((apart_ms - wrong_ms).abs() <= error_max_ms, "{apart_ms}");
             }
         }
@@ -208,7 +227,7 @@ mod tests {
     fn a_clock_that_is_set_between_a_reading_and_its_upload_makes_nothing_earlier() {
         let clock = ServerClock::default();
         // The server's clock stands at 900 ms after six when it says six.
-        clock.heard(SIX, 990, 1_000);
+        clock.heard(SIX, MonotonicMs(990), MonotonicMs(1_000));
         let server_ms = |steady_ms: i64| SIX_MS + 900 + steady_ms - 1_000;
         let (read_ms, now_ms) = (1_200, 1_500);
         for (name, wrong_ms, is_told) in [
@@ -218,34 +237,49 @@ mod tests {
             ("a month behind", -30 * 86_400_000, false),
             ("a month ahead", 30 * 86_400_000, false),
         ] {
-            let told_ms = clock.when_ms(read_ms, now_ms, server_ms(now_ms) + wrong_ms);
+            let told_ms = clock.when(
+                MonotonicMs(read_ms),
+                MonotonicMs(now_ms),
+                WallMs(server_ms(now_ms) + wrong_ms),
+            );
             assert_eq!(told_ms.is_some(), is_told, "{name}");
-            let late_ms = told_ms.map_or(0, |told_ms| told_ms - server_ms(read_ms));
+            let late_ms = told_ms.map_or(0, |told| told.0 - server_ms(read_ms));
             assert!((0..=1_010).contains(&late_ms), "{name}: {late_ms}");
             assert!(wrong_ms != 0 || late_ms == 0, "{name}: {late_ms}");
         }
         // Nobody has said: the clock here is all there is.
-        assert_eq!(ServerClock::default().when_ms(3, 5, 77), Some(75));
+        assert_eq!(
+            ServerClock::default().when(MonotonicMs(3), MonotonicMs(5), WallMs(77)),
+            Some(WallMs(75))
+        );
     }
 
     #[test]
     fn a_slow_answer_says_less_than_a_quick_one_and_takes_nothing_away() {
         let clock = ServerClock::default();
-        clock.heard(SIX, 0, 10);
-        let quick = clock.at(10).unwrap();
+        clock.heard(SIX, MonotonicMs(0), MonotonicMs(10));
+        let quick = clock.at(MonotonicMs(10)).unwrap();
         // An upload of ten minutes, dated at its end.
-        clock.heard("Mon, 23 Nov 2026 18:10:00 GMT", 0, 600_000);
-        let both = clock.at(600_000).unwrap();
-        assert!(both.highest_ms <= quick.highest_ms + 600_000 + 600_000 / DRIFT_PART);
-        assert!(both.lowest_ms >= quick.lowest_ms + 600_000 - 600_000 / DRIFT_PART);
+        clock.heard(
+            "Mon, 23 Nov 2026 18:10:00 GMT",
+            MonotonicMs(0),
+            MonotonicMs(600_000),
+        );
+        let both = clock.at(MonotonicMs(600_000)).unwrap();
+        assert!(both.highest.0 <= quick.highest.0 + 600_000 + 600_000 / DRIFT_PART);
+        assert!(both.lowest.0 >= quick.lowest.0 + 600_000 - 600_000 / DRIFT_PART);
     }
 
     #[test]
     fn a_server_whose_clock_was_set_is_believed_anew() {
         let clock = ServerClock::default();
-        clock.heard(SIX, 0, 10);
-        clock.heard("Mon, 23 Nov 2026 17:00:00 GMT", 1_000, 1_010);
-        let apart_ms = clock.now_ms(1_010, 0) - (SIX_MS - 3_600_000);
+        clock.heard(SIX, MonotonicMs(0), MonotonicMs(10));
+        clock.heard(
+            "Mon, 23 Nov 2026 17:00:00 GMT",
+            MonotonicMs(1_000),
+            MonotonicMs(1_010),
+        );
+        let apart_ms = clock.now(MonotonicMs(1_010), WallMs(0)).0 - (SIX_MS - 3_600_000);
         assert!((0..2_000).contains(&apart_ms), "{apart_ms}");
     }
 }

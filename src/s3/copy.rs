@@ -139,7 +139,7 @@ impl Store {
                     key: from.key,
                     ..at
                 };
-                let is_there = self.head(source, Some(from.version_id)).await?.is_some();
+                let is_there = self.head(source, from.version_id).await?.is_some();
                 if !is_there {
                     return Err(fault);
                 }
@@ -204,7 +204,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Fingerprint, ObjectMeta};
+    use crate::types::{ETag, Fingerprint, ObjectMeta, VersionId};
     use aws_smithy_runtime_api::client::http::{
         HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
     };
@@ -268,10 +268,11 @@ mod tests {
                 bucket: "b",
                 key: "k",
             };
+            let (version_id, etag) = (VersionId::new("v"), ETag::from("e"));
             let from = CopyFrom {
                 key: "from",
-                version_id: "v",
-                etag: "e",
+                version_id: version_id.as_ref(),
+                etag: &etag,
             };
             let headers = ObjectHeaders {
                 meta: ObjectMeta::of(&Fingerprint::UNSEEN, None),

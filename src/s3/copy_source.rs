@@ -1,5 +1,6 @@
 //! What is copied, and how the server wants to be asked for it.
 
+use crate::types::{ETag, VersionId};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
@@ -16,10 +17,10 @@ pub(super) const COPY_SOURCE: &AsciiSet = &NON_ALPHANUMERIC
 pub struct CopyFrom<'a> {
     /// Full key.
     pub key: &'a str,
-    /// The version; the newest when empty (the bucket is not versioned).
-    pub version_id: &'a str,
+    /// The version; the newest when none (the bucket is not versioned).
+    pub version_id: Option<&'a VersionId>,
     /// Copied only while it has this ETag; not checked when empty.
-    pub etag: &'a str,
+    pub etag: &'a ETag,
 }
 
 /// How often the server undoes the escapes of a copied part's source.
@@ -63,9 +64,9 @@ impl CopyFrom<'_> {
         if escaped == Escaped::Twice {
             source = utf8_percent_encode(&source, COPY_SOURCE).to_string();
         }
-        if !self.version_id.is_empty() {
+        if let Some(version_id) = self.version_id {
             source.push_str("?versionId=");
-            source.push_str(self.version_id);
+            source.push_str(version_id);
         }
         source
     }
@@ -76,6 +77,6 @@ impl CopyFrom<'_> {
 
     /// No other version can be meant.
     pub(super) fn is_pinned(&self) -> bool {
-        !matches!(self.version_id, "" | "null")
+        self.version_id.is_some_and(VersionId::is_pinned)
     }
 }

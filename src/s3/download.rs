@@ -5,8 +5,7 @@ use super::bandwidth::Line;
 use super::error;
 use super::head::{BytesAre, Head, parse_meta};
 use super::store::Store;
-use super::stored::unquote;
-use crate::types::{Class, Fault, Operation, chain};
+use crate::types::{Class, ETag, Fault, Operation, VersionId, chain};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use std::ops::Range;
@@ -90,7 +89,7 @@ impl Store {
     pub async fn get(
         &self,
         at: At<'_>,
-        version_id: Option<&str>,
+        version_id: Option<&VersionId>,
     ) -> Result<(Head, GetBody), Fault> {
         let (head, _, body) = self.fetch(at, version_id, None).await?;
         Ok((head, body))
@@ -104,7 +103,7 @@ impl Store {
     pub async fn get_range(
         &self,
         at: At<'_>,
-        version_id: Option<&str>,
+        version_id: Option<&VersionId>,
         range: &Range<u64>,
     ) -> Result<GetBody, Fault> {
         let asked = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
@@ -129,7 +128,7 @@ impl Store {
     async fn fetch(
         &self,
         at: At<'_>,
-        version_id: Option<&str>,
+        version_id: Option<&VersionId>,
         range: Option<String>,
     ) -> Result<(Head, Option<String>, GetBody), Fault> {
         let answer = self
@@ -144,8 +143,8 @@ impl Store {
             .await
             .map_err(|e| error::from_sdk(Operation::Download, &at.subject(), e))?;
         let head = Head {
-            version_id: answer.version_id().unwrap_or_default().to_owned(),
-            etag: unquote(answer.e_tag()),
+            version_id: answer.version_id().and_then(VersionId::new),
+            etag: ETag::of_header(answer.e_tag()),
             stored_bytes: u64::try_from(answer.content_length().unwrap_or(0)).unwrap_or(0),
             gzip: answer.content_encoding() == Some("gzip"),
             meta: parse_meta(answer.metadata()),

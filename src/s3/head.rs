@@ -3,8 +3,9 @@
 use super::at::At;
 use super::error;
 use super::store::Store;
-use super::stored::unquote;
-use crate::types::{Class, ContentHash, Crc64, Fault, MetaRefused, ObjectMeta, Operation};
+use crate::types::{
+    Class, ContentHash, Crc64, ETag, Fault, MetaRefused, ObjectMeta, Operation, VersionId,
+};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::{ChecksumMode, ChecksumType, ServerSideEncryption};
@@ -14,9 +15,9 @@ use std::collections::HashMap;
 #[derive(Debug, Clone)]
 pub struct Head {
     /// Version id; empty when the bucket is not versioned.
-    pub version_id: String,
+    pub version_id: Option<VersionId>,
     /// ETag without quotes.
-    pub etag: String,
+    pub etag: ETag,
     /// Bytes of the object as stored.
     pub stored_bytes: u64,
     /// True when the body is gzip.
@@ -75,7 +76,11 @@ impl Store {
     ///
     /// # Errors
     /// Any class but `NotFound`.
-    pub async fn head(&self, at: At<'_>, version_id: Option<&str>) -> Result<Option<Head>, Fault> {
+    pub async fn head(
+        &self,
+        at: At<'_>,
+        version_id: Option<&VersionId>,
+    ) -> Result<Option<Head>, Fault> {
         self.look_up(at, version_id, None).await
     }
 
@@ -87,7 +92,7 @@ impl Store {
     pub async fn head_with_sums(
         &self,
         at: At<'_>,
-        version_id: Option<&str>,
+        version_id: Option<&VersionId>,
     ) -> Result<Option<Head>, Fault> {
         self.look_up(at, version_id, Some(ChecksumMode::Enabled))
             .await
@@ -96,7 +101,7 @@ impl Store {
     async fn look_up(
         &self,
         at: At<'_>,
-        version_id: Option<&str>,
+        version_id: Option<&VersionId>,
         sums: Option<ChecksumMode>,
     ) -> Result<Option<Head>, Fault> {
         let answer = self
@@ -111,8 +116,8 @@ impl Store {
             .await;
         match answer {
             Ok(head) => Ok(Some(Head {
-                version_id: head.version_id().unwrap_or_default().to_owned(),
-                etag: unquote(head.e_tag()),
+                version_id: head.version_id().and_then(VersionId::new),
+                etag: ETag::of_header(head.e_tag()),
                 stored_bytes: u64::try_from(head.content_length().unwrap_or(0)).unwrap_or(0),
                 gzip: head.content_encoding() == Some("gzip"),
                 meta: parse_meta(head.metadata()),

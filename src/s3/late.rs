@@ -149,7 +149,8 @@ fn is_final(status: u16, body: &[u8], is_servers: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::s3::{At, Store};
+    use crate::s3::at::At;
+    use crate::s3::store::Store;
     use aws_smithy_runtime_api::client::http::{
         HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
     };

@@ -4,9 +4,8 @@
 use super::page::{Listed, Page, bounded, broken, bytes, decoded, is_full, left_out, millis, more};
 use super::seam::{Given, Next, Spot};
 use super::store::Store;
-use super::stored::unquote;
 use super::{error, seam};
-use crate::types::{Fault, Operation};
+use crate::types::{ETag, Fault, Operation};
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::EncodingType;
 
@@ -31,13 +30,13 @@ impl Store {
             .filter_map(|o| {
                 Some(Listed {
                     key: decoded(o.key()?, encoded),
-                    etag: unquote(o.e_tag()),
+                    etag: ETag::of_header(o.e_tag()),
                     stored_bytes: bytes(o.size()),
                     modified_ms: millis(o.last_modified()),
                 })
             })
             .collect();
-        let names = items.iter().flat_map(|o| [&o.key, &o.etag]);
+        let names = items.iter().flat_map(|o| [o.key.as_str(), &o.etag]);
         bounded(Operation::List, bucket, names)?;
         let spots: Vec<Spot> = items.iter().map(|o| Spot::of_key(&o.key)).collect();
         let given = given_objects(&answer, &spots, keys_max);

@@ -9,9 +9,8 @@ use super::page::{
 use super::past::{self, Refused};
 use super::seam::{Given, Marker, Next, Spot};
 use super::store::Store;
-use super::stored::unquote;
 use super::{error, order, seam};
-use crate::types::{Class, Fault, Operation};
+use crate::types::{Class, ETag, Fault, Operation, VersionId, id_text};
 use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use aws_sdk_s3::types::EncodingType;
 use std::collections::HashSet;
@@ -66,9 +65,14 @@ impl Store {
         let (versions, markers) = (versions(&answer, encoded), markers(&answer, encoded));
         let (mut items, mut in_order) =
             order::joined(versions, markers, recorded.take().as_deref());
-        let names = items
-            .iter()
-            .flat_map(|v| [&v.key, &v.version_id, &v.etag, &v.storage_class]);
+        let names = items.iter().flat_map(|v| {
+            [
+                v.key.as_str(),
+                id_text(&v.version_id),
+                &v.etag,
+                &v.storage_class,
+            ]
+        });
         bounded(OF_VERSIONS, bucket, names)?;
         let spots: Vec<Spot> = items.iter().map(Spot::of).collect();
         let given = given_versions(&answer, &spots, encoded);
@@ -103,7 +107,10 @@ impl Store {
                 bucket,
                 key: &spot.key,
             };
-            match self.head(at, Some(&spot.version_id)).await {
+            match self
+                .head(at, VersionId::new(&spot.version_id).as_ref())
+                .await
+            {
                 Ok(None) => {}
                 Ok(Some(_)) => return Err(left_out(OF_VERSIONS, bucket)),
                 // That of a delete marker is refused (405).
@@ -121,7 +128,7 @@ impl Spot {
     fn of(version: &ListedVersion) -> Self {
         Self {
             key: version.key.clone(),
-            version_id: version.version_id.clone(),
+            version_id: id_text(&version.version_id).to_owned(),
         }
     }
 }
@@ -140,14 +147,19 @@ fn drop_doubles(items: &mut Vec<ListedVersion>) {
 /// What a list of versions fails to do.
 const OF_VERSIONS: Operation = Operation::ListVersions;
 
+/// What was written before versioning was on has the id `null`.
+fn listed_id(told: Option<&str>) -> Option<VersionId> {
+    VersionId::new(told.unwrap_or(VersionId::NULL))
+}
+
 fn versions(answer: &ListObjectVersionsOutput, encoded: bool) -> Vec<ListedVersion> {
     let versions = answer.versions().iter().filter_map(|v| {
         Some(ListedVersion {
             key: decoded(v.key()?, encoded),
-            version_id: v.version_id().unwrap_or("null").to_owned(),
+            version_id: listed_id(v.version_id()),
             is_latest: v.is_latest().unwrap_or(false),
             is_marker: false,
-            etag: unquote(v.e_tag()),
+            etag: ETag::of_header(v.e_tag()),
             stored_bytes: bytes(v.size()),
             modified_ms: millis(v.last_modified()),
             storage_class: v
@@ -162,10 +174,10 @@ fn markers(answer: &ListObjectVersionsOutput, encoded: bool) -> Vec<ListedVersio
     let markers = answer.delete_markers().iter().filter_map(|m| {
         Some(ListedVersion {
             key: decoded(m.key()?, encoded),
-            version_id: m.version_id().unwrap_or("null").to_owned(),
+            version_id: listed_id(m.version_id()),
             is_latest: m.is_latest().unwrap_or(false),
             is_marker: true,
-            etag: String::new(),
+            etag: ETag::default(),
             stored_bytes: 0,
             modified_ms: millis(m.last_modified()),
             storage_class: String::new(),

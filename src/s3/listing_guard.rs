@@ -155,14 +155,15 @@ fn digest(what: &impl std::hash::Hash) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::{ETag, VersionId};
 
     fn page(keys: &[(&str, &str)], next: Option<&str>) -> Page<ListedVersion> {
         let items = keys.iter().map(|(key, version_id)| ListedVersion {
             key: (*key).to_owned(),
-            version_id: (*version_id).to_owned(),
+            version_id: VersionId::new(*version_id),
             is_latest: false,
             is_marker: false,
-            etag: String::new(),
+            etag: ETag::default(),
             stored_bytes: 0,
             modified_ms: 0,
             storage_class: String::new(),
@@ -177,7 +178,7 @@ mod tests {
     fn objects(keys: &[&str], next: Option<&str>) -> Page<Listed> {
         let items = keys.iter().map(|key| Listed {
             key: (*key).to_owned(),
-            etag: String::new(),
+            etag: ETag::default(),
             stored_bytes: 0,
             modified_ms: 0,
         });

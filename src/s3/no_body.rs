@@ -38,7 +38,7 @@ impl Intercept for NoBody {
 #[cfg(test)]
 mod tests {
     use crate::s3::{At, CopyFrom, ObjectHeaders, Proof, Store, Upload};
-    use crate::types::{ContentHash, ObjectMeta};
+    use crate::types::{ContentHash, ETag, ObjectMeta, VersionId};
     use bytes::Bytes;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
@@ -83,10 +83,11 @@ mod tests {
             gzip: false,
             content_type: None,
         };
+        let (version_id, etag) = (VersionId::new("v"), ETag::from("e"));
         let from = CopyFrom {
             key: "from",
-            version_id: "v",
-            etag: "e",
+            version_id: version_id.as_ref(),
+            etag: &etag,
         };
         let upload = Upload {
             id: "u".into(),

@@ -7,7 +7,7 @@ use super::head::Head;
 use super::object_headers::{ObjectHeaders, metadata, sha256_header};
 use super::store::Store;
 use super::stored::Stored;
-use crate::types::{ContentHash, Fault, Operation};
+use crate::types::{ContentHash, Fault, Operation, VersionId};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
@@ -58,11 +58,11 @@ impl Store {
 
     /// Put a delete marker on the key; every version stays. Only for versioned
     /// buckets: elsewhere S3 destroys the object. Gives the marker's version id,
-    /// empty when the answer has none.
+    /// none when the answer has none.
     ///
     /// # Errors
     /// Any class.
-    pub async fn mark_deleted(&self, at: At<'_>) -> Result<String, Fault> {
+    pub async fn mark_deleted(&self, at: At<'_>) -> Result<Option<VersionId>, Fault> {
         let answer = self
             .quick
             .short
@@ -72,8 +72,8 @@ impl Store {
             .send()
             .await
             .map_err(|e| error::from_sdk(Operation::MarkDeleted, &at.subject(), e))?;
-        match answer.version_id.filter(|id| !id.is_empty()) {
-            Some(id) => Ok(id),
+        match answer.version_id.and_then(VersionId::new) {
+            Some(id) => Ok(Some(id)),
             // `Differs::WriteWithoutVersionId`, or somebody else's answer.
             None => self.id_of_marker(at).await,
         }

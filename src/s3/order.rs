@@ -120,16 +120,17 @@ fn newest_first(items: &mut [ListedVersion]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::{ETag, VersionId, id_text};
 
     fn item(name: &str) -> ListedVersion {
         let (key, rest) = name.split_once('@').unwrap();
         let (version_id, at) = rest.split_once(':').unwrap();
         ListedVersion {
             key: key.to_owned(),
-            version_id: version_id.to_owned(),
+            version_id: VersionId::new(version_id),
             is_latest: version_id.ends_with('!'),
             is_marker: version_id.starts_with('m'),
-            etag: String::new(),
+            etag: ETag::default(),
             stored_bytes: 0,
             modified_ms: at.parse::<i64>().unwrap() * 1_000,
             storage_class: String::new(),
@@ -144,7 +145,7 @@ mod tests {
         let (items, in_order) = joined(versions, markers, recorded);
         let ids = items
             .into_iter()
-            .map(|v| format!("{}@{}", v.key, v.version_id));
+            .map(|v| format!("{}@{}", v.key, id_text(&v.version_id)));
         (ids.collect(), in_order)
     }
 

@@ -1,7 +1,7 @@
 //! One page of a list.
 
 use super::seam::{More, Next};
-use crate::types::{Class, Fault, Operation};
+use crate::types::{Class, ETag, Fault, Operation, VersionId};
 use percent_encoding::percent_decode_str;
 
 /// Keys per page: S3's maximum.
@@ -17,7 +17,7 @@ pub struct Listed {
     /// Full key.
     pub key: String,
     /// ETag without quotes.
-    pub etag: String,
+    pub etag: ETag,
     /// Bytes as stored.
     pub stored_bytes: u64,
     /// When the server stored it, milliseconds since 1970.
@@ -30,13 +30,13 @@ pub struct ListedVersion {
     /// Full key.
     pub key: String,
     /// Version id; `null` for what was written before versioning was on.
-    pub version_id: String,
+    pub version_id: Option<VersionId>,
     /// True when it is the newest of its key.
     pub is_latest: bool,
     /// True for a delete marker.
     pub is_marker: bool,
     /// ETag without quotes; empty for a marker.
-    pub etag: String,
+    pub etag: ETag,
     /// Bytes as stored; 0 for a marker.
     pub stored_bytes: u64,
     /// When the server stored it, milliseconds since 1970.

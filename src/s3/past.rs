@@ -10,13 +10,10 @@ use super::marks;
 use super::page::{Listed, ListedVersion, PAGE_KEYS, Page};
 use super::seam::Next;
 use super::store::Store;
-use crate::types::{Fault, Kind};
+use crate::types::{Fault, Kind, VersionId};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-
-/// The version id of what is current where no versions are kept (Amazon S3 API).
-const NULL: &str = "null";
 
 /// Empty objects of a page that are asked at once whether they are folders.
 const ASKED_AT_ONCE: usize = 8;
@@ -103,7 +100,7 @@ impl Store {
         }
         Ok(ListedVersion {
             key,
-            version_id: NULL.to_owned(),
+            version_id: Some(VersionId::null()),
             is_latest: true,
             is_marker: false,
             etag: object.etag,
@@ -120,9 +117,13 @@ impl Store {
     }
 
     /// The version to ask for: such a server is not asked for any.
-    pub(super) fn version_asked(&self, bucket: &str, version_id: Option<&str>) -> Option<String> {
-        let is_current = version_id == Some(NULL) && self.has_only_current(bucket);
-        version_id.filter(|_| !is_current).map(str::to_owned)
+    pub(super) fn version_asked(
+        &self,
+        bucket: &str,
+        version_id: Option<&VersionId>,
+    ) -> Option<String> {
+        let version_id = version_id.filter(|id| id.is_pinned() || !self.has_only_current(bucket));
+        version_id.map(ToString::to_string)
     }
 
     /// The server does not say that the bucket keeps versions: it says that it does
@@ -161,6 +162,7 @@ fn says_unknown(status: u16, code: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::id_text;
     use aws_smithy_runtime_api::client::http::{
         HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
     };
@@ -249,14 +251,15 @@ mod tests {
             let page = store.list_past("b", "", None).await;
             assert_eq!(page.is_ok(), want, "{what}: {page:?}");
             assert_eq!(store.has_only_current("b"), want, "{what}");
-            let asked = store.version_asked("b", Some("null"));
+            let asked = store.version_asked("b", Some(&VersionId::null()));
             assert_eq!(asked.is_none(), want, "{what}");
-            assert_eq!(store.version_asked("b", Some("1")).as_deref(), Some("1"));
+            let one = VersionId::new("1");
+            assert_eq!(store.version_asked("b", one.as_ref()).as_deref(), Some("1"));
             if let Ok(page) = page {
                 let [object] = &page.items[..] else {
                     panic!("{what}: {:?}", page.items);
                 };
-                assert_eq!((&*object.key, &*object.version_id), ("a", "null"));
+                assert_eq!((&*object.key, id_text(&object.version_id)), ("a", "null"));
                 assert!(object.is_latest && !object.is_marker && page.next.is_none());
             }
         }

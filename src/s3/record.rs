@@ -5,9 +5,8 @@ use super::at::At;
 use super::object_headers::metadata;
 use super::object_headers::{ObjectHeaders, sha256_header};
 use super::store::Store;
-use super::stored::unquote;
 use super::{error, timeouts};
-use crate::types::{Class, ContentHash, Fault, Operation};
+use crate::types::{Class, ContentHash, ETag, Fault, Operation};
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -28,7 +27,7 @@ pub enum Demand<'a> {
     /// There is none.
     Absent,
     /// The newest version has this ETag.
-    Still(&'a str),
+    Still(&'a ETag),
 }
 
 /// What became of a write with a demand.
@@ -52,7 +51,7 @@ impl Store {
         &self,
         at: At<'_>,
         bytes_max: usize,
-    ) -> Result<Option<(Vec<u8>, String)>, Fault> {
+    ) -> Result<Option<(Vec<u8>, ETag)>, Fault> {
         let (head, mut body) = match self.get(at, None).await {
             Ok(got) => got,
             Err(fault) if fault.class == Class::NotFound => return Ok(None),
@@ -75,7 +74,7 @@ impl Store {
 
     /// What the metadata repeats of an object whose bytes are in cold storage, and
     /// its ETag.
-    async fn repeated(&self, at: At<'_>) -> Result<Option<(Vec<u8>, String)>, Fault> {
+    async fn repeated(&self, at: At<'_>) -> Result<Option<(Vec<u8>, ETag)>, Fault> {
         let head = self
             .quick
             .short
@@ -87,7 +86,7 @@ impl Store {
             .map_err(|e| error::from_sdk(Operation::LookUp, &at.subject(), e))?;
         let field = head.metadata().and_then(|fields| fields.get(REPEATED));
         let bytes = field.and_then(|text| BASE64.decode(text).ok());
-        Ok(bytes.map(|bytes| (bytes, unquote(head.e_tag()))))
+        Ok(bytes.map(|bytes| (bytes, ETag::of_header(head.e_tag()))))
     }
 
     /// Store a small object if the demand holds.
@@ -127,7 +126,7 @@ impl Store {
             .send()
             .await;
         let error = match answer {
-            Ok(answer) if !unquote(answer.e_tag()).is_empty() => return Ok(Wrote::Done),
+            Ok(answer) if !ETag::of_header(answer.e_tag()).is_empty() => return Ok(Wrote::Done),
             Ok(_) => {
                 let why = "the server said yes without saying what it stored";
                 return Err(Fault::new(

@@ -32,7 +32,7 @@ impl InBucket<'_> {
                 etag: "",
                 stored_bytes,
             } => stored_bytes != record.stored_bytes,
-            InBucket::Present { etag, .. } => etag != record.etag,
+            InBucket::Present { etag, .. } => *etag != *record.etag,
             InBucket::Missing => true,
             InBucket::NotAsked => false,
         }
@@ -111,6 +111,7 @@ fn unchanged(disk: OnDisk<'_>, record: &Record) -> bool {
 mod tests {
     use super::*;
     use crate::types::ContentHash;
+    use crate::types::VersionId;
 
     fn file(mtime_ns: i128) -> Fingerprint {
         Fingerprint {
@@ -128,7 +129,7 @@ mod tests {
         Record {
             fingerprint,
             content: Some(ContentHash::of(b"x")),
-            version_id: "v".into(),
+            version_id: VersionId::new("v"),
             etag: "e".into(),
             stored_bytes: 1,
             stored_at_ms: 0,

@@ -1,10 +1,9 @@
-//! Whether a bucket's server can copy: one that always fails at that must not
-//! keep files out of the backup that could be sent.
+//! Whether a bucket's server can copy. A server that always fails to copy must not keep
+//! files out of the backup that could be sent.
 //!
-//! Copies that fail like an outage may be one. So after a few in a row one file
-//! is sent instead; if that works, the outage may just be over, and one more copy
-//! is tried. If that fails and the next file can be sent, it is the copying that
-//! does not work.
+//! A failed copy may be an outage. So after a few failures in a row one file is sent
+//! instead. If that works, the outage may be over, and one more copy is tried. If that
+//! copy fails and the next file can be sent, only copying is broken.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 

@@ -2,10 +2,10 @@
 //!
 //! A [`Session`] is one upload that this process works on: begun, or taken up
 //! again where it was broken off. Invariants: an upload is noted in the index
-//! before it begins, so whoever dies leaves nothing that nobody knows of; only
-//! who wants exactly the same object (content, metadata, compression, cut) goes
-//! on with it, and of what the server lists only parts that are proved to be
-//! the planned ones count; what cannot be gone on with is aborted.
+//! before it begins, so a killed process leaves no unknown upload behind; an
+//! upload is resumed only for exactly the same object (content, metadata,
+//! compression, cut); of the parts that the server lists, only those count that
+//! are proved to be the planned ones; an upload that cannot be resumed is aborted.
 
 mod notes;
 pub(crate) mod session;
@@ -29,8 +29,8 @@ use take_up::{TakeUp, Taken};
 const BEGIN_TRIES: u32 = 3;
 
 impl Job {
-    /// Begin an upload in parts, or go on with one that was broken off. `content`
-    /// is what it will hold, `None` for what cannot be gone on with later;
+    /// Begin an upload in parts, or resume an interrupted one. `content` is what it
+    /// will hold, `None` for an upload that is never resumed;
     /// `plan` says how it is cut: the same plan of the same content must always
     /// make the same parts under the same numbers.
     ///
@@ -44,7 +44,7 @@ impl Job {
     ) -> Result<Session, Fault> {
         let under_way = self.uploads.begin(&self.bucket, &self.bucket_key);
         let wanted = content
-            .filter(|content| !content.unrested)
+            .filter(|content| !content.is_torn)
             .map(|content| self.wanted(headers, content, plan));
         let notes = self.left_open().await?;
         let (mut taken, mut silent) = (None, Vec::new());
@@ -68,23 +68,23 @@ impl Job {
             Some(taken) => *taken,
             None => self.begin(headers, wanted).await?,
         };
-        // Only now is it known that the server works but for that.
+        // A new upload could begin, so the server works except for that one.
         for note in silent {
             self.try_to_throw_away(note).await;
         }
         Ok(Session::new(self, upload, note, have, under_way))
     }
 
-    /// The same as [`Self::throw_away`]; a failure is no reason to keep the file
-    /// waiting: it is aborted later.
+    /// The same as [`Self::throw_away`]. A failure does not keep the file waiting: the
+    /// upload is aborted later.
     async fn try_to_throw_away(&self, note: Multipart) {
         if let Err(fault) = self.throw_away(note).await {
             tracing::warn!("an unfinished upload stays in the bucket for now: {fault}");
         }
     }
 
-    /// Abort what is not gone on with, and forget it. When the abort fails it
-    /// stays noted as what can only be aborted, and that is tried again later.
+    /// Abort an upload that is not resumed, and forget it. When the abort fails, the
+    /// note stays, and the abort is tried again later.
     async fn throw_away(&self, note: Multipart) -> Result<(), Fault> {
         let aborted = self.store.abort_multipart(self.at(), &note.upload_id).await;
         let is_over = aborted.is_ok();

@@ -1,9 +1,9 @@
-//! Content that the bucket has already, stored again on the server: under the
-//! same key with new metadata, or under another one.
+//! Copies on the server: a version onto its own key with new metadata, or onto another
+//! key.
 //!
-//! Invariant: a copy counts only when what the server says of the new version
-//! proves it to be what was to be copied. What is not proved is said to be so, is
-//! believed by nobody later, and is followed by the content itself.
+//! Invariant: a copy counts only when the server's answers prove that it holds the right
+//! bytes. An unproved copy is reported as such, its record is distrusted, and the content
+//! itself is sent after it.
 
 mod original;
 pub(crate) mod proof;
@@ -28,7 +28,7 @@ pub enum Copied {
     Stored(Stored),
     /// The server does not do it, or the original is gone: send the content.
     Refused,
-    /// It has made something that is not proved to be right: send the content.
+    /// The server made something that nothing proves to be right: send the content.
     Unproved,
 }
 
@@ -56,7 +56,7 @@ pub async fn copy(
     };
     let stored = match result {
         Ok(stored) => stored,
-        // The version may be broken while what the disk has is not.
+        // The stored version may be damaged; the file on disk is not.
         Err(fault)
             if matches!(
                 fault.class,
@@ -89,8 +89,8 @@ pub async fn copy(
 }
 
 impl Job {
-    /// What the bucket says of this key proves nothing until the content was sent:
-    /// also after a kill, and whatever the version says of itself.
+    /// Distrust the record: until the content was sent, nothing that the bucket says of
+    /// this key proves anything, even after a kill.
     async fn distrust_version(&self, content: &Content) -> Result<(), Fault> {
         let (job, seen) = (self.clone(), content.fingerprint);
         tokio::task::spawn_blocking(move || {
@@ -112,7 +112,7 @@ impl Job {
         headers: &ObjectHeaders,
         part_bytes: u64,
     ) -> Result<Stored, Fault> {
-        // It costs nobody's line: begun anew when it is broken off.
+        // It sends no content, so it begins anew when it is interrupted.
         let session = self.session(headers, None, "").await?;
         let upload = &session.upload;
         let result = async {

@@ -23,7 +23,7 @@ pub(crate) struct Base {
     pub(crate) budget: Budget,
     /// See [`Work`].
     pub racy: bool,
-    /// Of an unrested file: the hash of what is sent.
+    /// Of a torn reading: the hash of what is sent.
     pub whole: Option<Hasher>,
     /// The segment that is being read, its checksum and what of it came.
     pub(crate) open: (usize, Crc64Hasher, u64),

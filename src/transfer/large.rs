@@ -1,4 +1,4 @@
-//! Sending a large file: from the version before and what has changed, or whole.
+//! Sends a large file: what changed since the version before, or all of it.
 
 use super::part_stream::PartStream;
 use super::parts::{Attempt, AttemptOutcome, cut};
@@ -41,7 +41,7 @@ pub async fn send_large(
     let part_bytes = part_bytes(content.fingerprint.size_bytes);
     let reuse = old
         .filter(|_| content.fingerprint.size_bytes >= DELTA_FROM_BYTES)
-        .filter(|old| old.gzip == job.gzip_level.is_some() && !content.unrested)
+        .filter(|old| old.gzip == job.gzip_level.is_some() && !content.is_torn)
         .and_then(|old| Some((old, Assembly::with_old(&segments, old, part_bytes)?)));
     let mut distrust = None;
     if let Some((old, assembly)) = reuse
@@ -49,7 +49,7 @@ pub async fn send_large(
         && !is_half_sent(job, content, &meta).await?
         && let Some(old) = &job.pinned(old).await?
     {
-        // A second time when the first upload has shown how this server proves.
+        // Try a second time when the first attempt has shown how this server proves parts.
         for _ in 0..2 {
             let was_known = job.store.proof().is_some();
             match carry_out(job, content, &meta, assembly.clone(), Some(old)).await? {
@@ -67,7 +67,7 @@ pub async fn send_large(
     let whole = Assembly::fresh(&segments, part_bytes);
     match carry_out(job, content, &meta, whole, None).await? {
         AttemptOutcome::Sent(sent) => {
-            // Only now is it known that it was not the rest that went wrong.
+            // The whole file could be sent, so the copies were what failed.
             if let (Sent::Stored(_), Some(why)) = (&sent, distrust.filter(|why| why.remember)) {
                 job.distrust(Copying::Parts, &why.why).await;
             }
@@ -83,10 +83,10 @@ pub async fn send_large(
 }
 
 impl Job {
-    /// The same version with its id, asked for where the index has none; `None` when
-    /// it is not the one that the bucket has now.
+    /// The version with its id. Asks the bucket where the index has no id; `None` when
+    /// the bucket has another version now.
     async fn pinned<'p>(&self, old: &'p Parts) -> Result<Option<Cow<'p, Parts>>, Fault> {
-        if !old.version_id.is_empty() {
+        if old.version_id.is_some() {
             return Ok(Some(Cow::Borrowed(old)));
         }
         let head = self.store.head(self.at(), None).await?;
@@ -100,8 +100,8 @@ impl Job {
     }
 }
 
-/// Whether the whole of exactly this is on its way already: to begin with copies
-/// again would throw that away, and where they fail, on a slow line, for ever.
+/// Whether an upload of the whole file was interrupted. Trying copies again would throw
+/// its parts away; where copies always fail, a slow line would never finish.
 async fn is_half_sent(job: &Job, content: &Content, meta: &ObjectMeta) -> Result<bool, Fault> {
     let headers = job.headers(meta.clone(), job.gzip_level.is_some());
     let whole = cut(part_bytes(content.fingerprint.size_bytes), None);
@@ -131,15 +131,15 @@ async fn carry_out(
     old: Option<&Parts>,
 ) -> Result<AttemptOutcome, Fault> {
     let opened = open(job).await?;
-    if opened.fingerprint != content.fingerprint && !content.unrested {
+    if opened.fingerprint != content.fingerprint && !content.is_torn {
         return Ok(AttemptOutcome::Sent(Sent::Changed));
     }
     let headers = job.headers(meta.clone(), job.gzip_level.is_some());
     let part_bytes = part_bytes(content.fingerprint.size_bytes);
     let proof = match job.store.proof() {
         Some(proof) => Some(proof),
-        // After a restart the upload that is gone on with knows. That all parts
-        // are proved does no harm should another one be begun after all.
+        // After a restart the interrupted upload knows. If another one is begun after
+        // all, proving every part does no harm.
         None => {
             let plan = cut(part_bytes, old);
             let waiting = job.waiting(&headers, content, &plan).await?;

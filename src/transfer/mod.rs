@@ -4,17 +4,17 @@
 //! one moment. [`send`] carries it out as one PUT or in parts, compressed or
 //! not; of a large file only what the bucket's version does not have. Called by
 //! the upload task. Invariants: nothing becomes a version whose bytes were not
-//! compared with what was planned as they were read; nothing that the server
-//! copies is believed without its checksum; a file that changes while it is
+//! compared with what was planned as they were read; no copy that the server
+//! makes counts without its checksum; a file that changes while it is
 //! read is not completed; memory is bounded by [`Budget`]; an upload in parts that
-//! fails is gone on with later, or aborted.
+//! fails is resumed later, or aborted.
 //!
 //! | file | what it is for |
 //! |---|---|
 //! | `read`, `plan` | the reading that decides |
 //! | `part_stream`, `piece`, `raw`, `members` | making parts: the thread that reads again |
 //! | `send`, `large`, `parts` | what goes over the wire |
-//! | `trust` | which servers' part copies are believed |
+//! | `trust` | tracks which servers copy parts correctly |
 //! | `copy` | whole objects copied on the server |
 //! | `begin`, `uploads` | uploads in parts, noted in the index |
 //! | `budget` | memory |

@@ -32,7 +32,7 @@ impl PartStream {
             opened,
             path: job.path.clone(),
             segments: Arc::clone(&content.segments),
-            unrested: content.unrested,
+            is_torn: content.is_torn,
             racy: content.racy,
             proof,
             assembly,

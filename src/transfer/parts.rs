@@ -13,7 +13,7 @@ use super::send::{Job, Sent};
 use super::trust::Distrust;
 use crate::s3::{ObjectHeaders, PartDone, Proof, Stored, Upload, Whole};
 use crate::transfer::begin::session::Session;
-use crate::types::{Class, Crc64, Fault, Operation, Parts};
+use crate::types::{Class, Crc64, Fault, Operation, Parts, id_text};
 use halt::Halt;
 use in_flight::PartsInFlight;
 use one::{copy_part, send_part};
@@ -22,8 +22,7 @@ use one::{copy_part, send_part};
 pub(crate) enum AttemptOutcome {
     /// It was carried out.
     Sent(Sent),
-    /// The version before is of no use; nothing became a version that the index
-    /// will hear of.
+    /// The version before cannot be used; the index hears of no new version.
     Distrust(Distrust),
 }
 
@@ -39,7 +38,7 @@ pub(crate) struct Attempt<'a> {
 
 /// How the file is cut: the same content, cut from the same version, makes the same parts.
 pub(crate) fn cut(part_bytes: u64, old: Option<&Parts>) -> String {
-    let from = old.map(|old| (&old.version_id, &old.etag));
+    let from = old.map(|old| (id_text(&old.version_id), &*old.etag));
     format!("parts of {part_bytes} from {from:?}")
 }
 
@@ -181,7 +180,7 @@ impl Attempt<'_> {
         let stored = match completed {
             // The first answer was lost and the SDK asked again: it may be done.
             Err(fault) if fault.class == Class::NotFound => self.adopt(fault).await?,
-            // It refuses what was joined, or the parts that were copied.
+            // The server refuses the parts that were copied, or what they make together.
             Err(fault) if has_copies && matches!(fault.class, Class::Refused | Class::Damaged) => {
                 return Err(Halt::Distrust(Distrust::of_server(fault.cause)));
             }
@@ -193,9 +192,9 @@ impl Attempt<'_> {
         Ok(stored)
     }
 
-    /// Nothing but the parts was proved: at least the size is right.
+    /// Only the parts were proved: check at least the size of the whole.
     async fn measure(&self, stored: &Stored, whole: &Whole) -> Result<(), Halt> {
-        let version = Some(stored.version_id.as_str()).filter(|id| !id.is_empty());
+        let version = stored.version_id.as_ref();
         let head = self.job.store.head(self.job.at(), version).await?;
         match head {
             Some(head) if head.stored_bytes != whole.bytes => Err(Halt::Distrust(

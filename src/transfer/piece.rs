@@ -88,7 +88,7 @@ pub(crate) struct Work {
     /// What the file was when it was planned.
     pub segments: Arc<[Segment]>,
     /// It does not rest: its bytes are taken as they are.
-    pub unrested: bool,
+    pub is_torn: bool,
     /// It may have changed since without its times telling: what is copied is
     /// read and compared as well.
     pub racy: bool,
@@ -120,7 +120,7 @@ pub(crate) fn make(
         runtime: runtime.clone(),
         budget: work.budget,
         racy: work.racy,
-        whole: work.unrested.then(Hasher::default),
+        whole: work.is_torn.then(Hasher::default),
         open: Default::default(),
     };
     let mut maker = Maker {

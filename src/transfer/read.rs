@@ -5,9 +5,10 @@ use super::sizes::SMALL_BYTES_MAX;
 use crate::files;
 use crate::files::{Kept, Opened, Pulse};
 use crate::os;
-use crate::os::steady_ms;
+use crate::os::monotonic_now;
 use crate::types::{
-    Class, ContentHash, Fault, Fingerprint, Look, RelPath, SAMPLE_BYTES, Segment, chain,
+    Class, ContentHash, Fault, Fingerprint, Look, MonotonicMs, RelPath, SAMPLE_BYTES, Segment,
+    chain,
 };
 use bytes::Bytes;
 use std::io::{Read as _, Seek as _};
@@ -66,15 +67,15 @@ pub struct Content {
     /// that were there when reading began.
     pub hash: ContentHash,
     /// When that was known: just before the last look that found it unchanged, by
-    /// [`crate::os::steady_ms`], which no setting of the clock touches.
-    pub seen_steady_ms: i64,
+    /// [`crate::os::monotonic_now`], which no setting of the clock touches.
+    pub seen_at: MonotonicMs,
     /// The same by the server's clock, milliseconds since 1970; `None` while nobody
     /// has said, and where the clock here is wrong.
     pub seen_ms: Option<i64>,
     /// The content itself, when small.
     pub bytes: Option<Bytes>,
-    /// The file changed during every reading.
-    pub unrested: bool,
+    /// The file changed during every reading: the content is torn.
+    pub is_torn: bool,
     /// It was modified so recently that a change could hide in the clock's grain.
     pub racy: bool,
     /// How its beginning looks.
@@ -128,7 +129,7 @@ pub fn read(
     }
     Ok(match (patience, last) {
         (ReadMode::TakeWhatIsThere, Some(content)) => Reading::Steady(Box::new(Content {
-            unrested: true,
+            is_torn: true,
             racy: true,
             ..content
         })),
@@ -146,7 +147,7 @@ fn read_small(
     let bytes = read_all(&mut opened, path, pulse)?;
     let hash = ContentHash::of(&bytes);
     let look = Look::of(&bytes);
-    let seen_steady_ms = steady_ms();
+    let seen_at = monotonic_now();
     let mut steady = is_same(root, path, &opened)?;
     if steady && is_fresh(&opened.fingerprint, began) {
         let mut again = files::open(root, path)?;
@@ -161,7 +162,7 @@ fn read_small(
         ..opened.fingerprint
     };
     let content = Content {
-        seen_steady_ms,
+        seen_at,
         ..content(fingerprint, hash, Some(Bytes::from(bytes)), look, began)
     };
     Ok((content, steady))
@@ -188,7 +189,7 @@ fn read_large(
     let size = opened.fingerprint.size_bytes;
     let look = look_at(&mut opened.file).map_err(|e| read_fault(path, &e))?;
     let planned = plan(&mut opened.file, size, pulse).map_err(|e| read_fault(path, &e))?;
-    let seen_steady_ms = steady_ms();
+    let seen_at = monotonic_now();
     let steady = planned.bytes == size && is_same(root, path, &opened)?;
     let fingerprint = Fingerprint {
         size_bytes: planned.bytes,
@@ -196,7 +197,7 @@ fn read_large(
     };
     let content = Content {
         segments: planned.segments.into(),
-        seen_steady_ms,
+        seen_at,
         ..content(fingerprint, planned.hash, None, look, began)
     };
     Ok((content, steady))
@@ -225,10 +226,10 @@ fn content(
     Content {
         fingerprint,
         hash,
-        seen_steady_ms: steady_ms(),
+        seen_at: monotonic_now(),
         seen_ms: None,
         bytes,
-        unrested: false,
+        is_torn: false,
         racy: is_recent(fingerprint.mtime_ns, MAPPED_WINDOW_NS)
             || is_recent(fingerprint.ctime_ns.into(), RACY_WINDOW_NS),
         look,
@@ -295,7 +296,7 @@ mod tests {
             assert_eq!(got.hash, ContentHash::of(&bytes), "{name}");
             assert_eq!(got.bytes.is_some(), size as u64 <= SMALL_BYTES_MAX);
             assert_eq!(got.fingerprint.size_bytes, size as u64);
-            assert!(!got.unrested && got.racy, "{name} was written just now");
+            assert!(!got.is_torn && got.racy, "{name} was written just now");
         }
     }
 

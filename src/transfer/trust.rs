@@ -1,7 +1,7 @@
-//! Which servers' copies are believed, of parts and of whole objects.
+//! Tracks which servers copy correctly: parts, and whole objects.
 //!
-//! Some answer 200 and store something else, some do not copy at all. Whoever
-//! was found out is remembered in the index and sent everything for a while.
+//! Some servers answer 200 and store something else, some do not copy at all. The index
+//! remembers such a server, and for a while it is sent everything.
 
 use super::piece::Reused;
 use super::send::{Job, local_fault};
@@ -14,7 +14,7 @@ use serde_json::json;
 /// trial costs a few requests, and servers are seldom replaced.
 const DISTRUST_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
-/// Why a version is not put together from the one before after all.
+/// Why a version is not built from the one before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Distrust {
     /// In words.
@@ -117,9 +117,10 @@ fn by_md5(etag: &str, md5: Option<[u8; 16]>) -> Result<(), Distrust> {
     if !is_md5 {
         return Err(Distrust::of_server("nothing proves a copied part"));
     }
-    match etag.eq_ignore_ascii_case(&hex::encode(md5)) {
-        true => Ok(()),
-        false => Err(Distrust::of_server("a copied part has another checksum")),
+    if etag.eq_ignore_ascii_case(&hex::encode(md5)) {
+        Ok(())
+    } else {
+        Err(Distrust::of_server("a copied part has another checksum"))
     }
 }
 

@@ -1,8 +1,8 @@
-//! The uploads in parts that this process has under way: what the index knows
-//! beyond them was left behind, and may be gone on with or aborted.
+//! The uploads in parts that this process has under way. Any other upload that the index
+//! has noted was left behind by an earlier run, and may be resumed or aborted.
 //!
-//! Invariant: nobody aborts what a worker has taken up, and no worker takes up
-//! what is being aborted.
+//! Invariant: an upload that a worker resumes is never aborted, and one that is being
+//! aborted is never resumed.
 
 use crate::index::Multipart;
 use parking_lot::{Mutex, MutexGuard};

@@ -1,6 +1,6 @@
-//! Two clocks that do not say the same time.
+//! Tells that two clocks do not show the same time.
 //!
-//! Pure. What the server says of its time counts: it stamps the versions.
+//! Pure. The server's time counts, because it stamps the versions.
 
 use super::text;
 

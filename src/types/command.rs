@@ -1,10 +1,10 @@
-//! Command lines that messages propose: the one place that knows how whoever reads
-//! them calls the program, and where the copies are.
+//! Command lines that messages suggest. Only this file knows how the reader of a message calls
+//! the program, and where the copies are.
 //!
-//! A process sets that once: a command by what was typed ([`crate::cli`]), the service
-//! by what it runs with (`source::commands`). Until then the bare name stands there.
-//! Every text that names a command asks here (the test `layers` holds all to that).
-//! Invariant: no secret is in it.
+//! A process sets that once: a command by what was typed ([`crate::cli`]), the service by how
+//! it was started (`source::commands`). Until then the plain program name is used. Every text
+//! that names a command gets it here (the test `layers` enforces that). Invariant: it never
+//! contains a secret.
 
 use parking_lot::RwLock;
 

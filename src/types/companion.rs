@@ -1,12 +1,11 @@
-//! What programs keep beside a file under its name, and how it belongs to the file.
+//! Files that programs keep beside a main file under its name, and how they belong to it.
 //!
-//! Pure. A database and its journal are one state: a journal that is joined with a
-//! database of another moment is played back over it, and shows old rows or damages
-//! it. Nothing in a folder says which files belong together so, and names alone say
-//! it wrongly (`plan.txt` is no part of `plan`). So this is a list of names, each of
-//! which a program has settled on for ever: whoever is not on it is a file like any
-//! other. A name that is on it by chance costs a few requests, and no content: it is
-//! stored together with the file that it is named after, and restored with it.
+//! Pure. A database and its journal are one state: a journal that is combined with a database
+//! of another moment is played back over it, and shows old rows or damages it. Nothing in a
+//! folder says which files belong together, and names alone mislead (`plan.txt` is no part of
+//! `plan`). So this is a list of names, each of which a program will use for ever. Any other
+//! file stands alone. A name that is on the list by chance costs a few requests and no content:
+//! it is stored together with the file that it is named after, and restored with it.
 
 use super::rel_path::RelPath;
 

@@ -1,8 +1,8 @@
-//! What a file's first bytes look like: encrypted, or something known.
+//! Classifies a file by its first bytes: encrypted, or of a known kind.
 //!
-//! Pure. Encrypted content is as even as noise, and so is compressed content;
-//! but what compresses says so in its first bytes, nearly always. It never
-//! decides alone that something is wrong: see `guard::ransomware`.
+//! Pure. Encrypted content looks like noise, and so does compressed content, but compressed
+//! files nearly always say so in their first bytes. It never decides alone that something is
+//! wrong: see `guard::ransomware`.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
-//! How an object's metadata says the path that its shortened key does not: whole
-//! where S3's 2 KB take it, else what follows the part that the key has, packed.
+//! How an object's metadata carries the path that its shortened key does not: as a whole where
+//! S3's 2 KB suffice, else the packed rest behind the part that the key has.
 //!
-//! Pure. Nobody believes it before it has led back to the object's very key.
+//! Pure. The path is believed only after it has led back to the key of the object itself.
 
 use super::meta_bytes::{FULL_KEY_VALUE_BYTES_MAX, KEY_REST_VALUE_BYTES_MAX, to_ascii};
 use super::object_key::{BucketKey, RelKey, shortened_begin};

@@ -1,7 +1,6 @@
-//! Pure, synchronous decisions and the words the rest of the house speaks in.
+//! Pure, synchronous decisions, and the types that all other folders use.
 //!
-//! Everyone above uses it. It never touches disk, network, clock or threads:
-//! time comes in as an argument.
+//! It never touches disk, network, clock or threads: time is an argument.
 
 mod archive_class;
 pub(crate) mod attributes;
@@ -15,6 +14,7 @@ mod content_hash;
 mod error;
 mod fingerprint;
 mod full_key;
+mod instant;
 pub(crate) mod kept_name;
 pub(crate) mod key_escape;
 mod meta_bytes;
@@ -32,6 +32,7 @@ mod strangers;
 mod taken;
 pub(crate) mod text;
 mod traffic;
+mod version;
 
 pub use archive_class::{Cold, PRICES_OF, Speed, THAW_DAYS_DEFAULT, Thaw};
 pub use attributes::{ACL, Attributes, Carried, TEXT_BYTES_MAX, is_acl, is_kept};
@@ -46,6 +47,7 @@ pub use error::{Class, Fatal, FatalKind, Fault, FaultDetail, chain};
 pub use fingerprint::{Fingerprint, Kind};
 pub use full_key::FullKey;
 pub(crate) use full_key::unshortened;
+pub use instant::{MonotonicMs, WallMs};
 pub use kept_name::beside;
 pub use key_escape::{OWN_FOLDER, decode, encode};
 pub use meta_bytes::{FULL_KEY_VALUE_BYTES_MAX, META_BYTES_MAX, sent_bytes};
@@ -66,3 +68,4 @@ pub use taken::{Reading, Taken};
 pub use text::{amount, clean, duration, number, shown, size, time, time_of_second};
 pub(crate) use text::{ascii, shorten};
 pub use traffic::{Traffic, download_micro_usd};
+pub use version::{ETag, VersionId, id_or_empty, id_text};

@@ -10,7 +10,7 @@ use super::error::Fatal;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp, ZonedDateTime};
-use words::{Day, Written};
+use words::{DayWord, WrittenMoment};
 
 /// What may be written, for every refusal.
 const EXAMPLES: &str = "write it like \"2026-11-20 14:30\", \"2026-11-20\" (the end of that day), \"yesterday 18:00\", \"last friday\", \"monday 9:00\", \"20.11.2026 14:30\", \"Nov 20\", \"14:30\", \"2 hours ago\" or \"2026-11-20T14:30:00+01:00\"";
@@ -86,16 +86,16 @@ pub fn parse_moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Momen
 /// A day and a time of day, as the zone's clocks had them.
 fn in_words(
     text: &str,
-    written: Written,
+    written: WrittenMoment,
     local: DateTime,
     zone: &TimeZone,
 ) -> Result<Moment, Fatal> {
     let unreadable = || refused(text, "it is not a date or time", EXAMPLES);
-    let Written { day, time } = written;
+    let WrittenMoment { day, time } = written;
     let (date, last_one) = match day {
-        Day::On(date) => (date, None),
-        Day::Unsaid => (local.date(), Some(format!("yesterday {}", shown(text)))),
-        Day::Named(_) => {
+        DayWord::On(date) => (date, None),
+        DayWord::Unsaid => (local.date(), Some(format!("yesterday {}", shown(text)))),
+        DayWord::Named(_) => {
             let word = text.get(..3).filter(|on| on.eq_ignore_ascii_case("on "));
             let plain = word.map_or(text, |on| text[on.len()..].trim_start());
             (local.date(), Some(format!("last {}", shown(plain))))

@@ -1,7 +1,8 @@
-//! What a large object is made of, so that its next version need not be sent
-//! whole: segments cut where the content says so, each with its checksums.
+//! What a large object consists of, so that its next version need not be uploaded as a whole:
+//! segments that are cut where the content says so, each with its checksums.
 
 use super::content_hash::ContentHash;
+use super::version::{ETag, VersionId, id_or_empty};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use crc_fast::{CrcAlgorithm, Digest};
@@ -114,9 +115,10 @@ pub struct Segment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parts {
     /// The version; believed only while the record names the same.
-    pub version_id: String,
+    #[serde(with = "id_or_empty")]
+    pub version_id: Option<VersionId>,
     /// Its ETag, without quotes.
-    pub etag: String,
+    pub etag: ETag,
     /// Every segment is a gzip member.
     pub gzip: bool,
     /// The segments.

@@ -3,6 +3,7 @@
 use super::content_class::Look;
 use super::content_hash::ContentHash;
 use super::fingerprint::Fingerprint;
+use super::version::{ETag, VersionId, id_or_empty};
 use serde::{Deserialize, Serialize};
 
 /// What the index knows of one object of the bucket.
@@ -13,10 +14,11 @@ pub struct Record {
     /// Hash of the file's content; `None` when the object is only known from a
     /// bucket listing (index rebuilt) and must be compared before it counts.
     pub content: Option<ContentHash>,
-    /// The stored version's id; empty when the bucket is not versioned.
-    pub version_id: String,
+    /// The stored version's id; none when the bucket is not versioned.
+    #[serde(with = "id_or_empty")]
+    pub version_id: Option<VersionId>,
     /// The stored version's ETag, without quotes.
-    pub etag: String,
+    pub etag: ETag,
     /// Bytes the object takes in the bucket (after compression).
     pub stored_bytes: u64,
     /// When S3 acknowledged it, milliseconds since 1970.
@@ -42,8 +44,8 @@ impl Record {
         Self {
             fingerprint,
             content: None,
-            version_id: String::new(),
-            etag: String::new(),
+            version_id: None,
+            etag: ETag::default(),
             stored_bytes: 0,
             stored_at_ms: 0,
             racy: false,
@@ -62,8 +64,8 @@ impl Record {
     pub fn distrusted(self) -> Self {
         Self {
             content: None,
-            version_id: String::new(),
-            etag: String::new(),
+            version_id: None,
+            etag: ETag::default(),
             stored_at_ms: Self::DISTRUSTED_AT_MS,
             ..self
         }
@@ -72,7 +74,7 @@ impl Record {
     /// It is of one version, whose content and metadata S3 lets nobody change. A
     /// bucket that keeps no versions calls whatever is there `null`.
     pub fn is_pinned(&self) -> bool {
-        !matches!(self.version_id.as_str(), "" | "null")
+        self.version_id.as_ref().is_some_and(VersionId::is_pinned)
     }
 
     /// See [`Record::distrusted`].

@@ -3,7 +3,7 @@
 //! Invariant: components are separated by `/`, none is empty, `.` or `..`, and
 //! there is no NUL. So joining a `RelPath` to a folder can never leave that
 //! folder by name alone. The conversion to and from the operating system's
-//! paths is `platform`'s business.
+//! paths is `os`'s business.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

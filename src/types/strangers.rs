@@ -1,7 +1,7 @@
-//! Whether another account can change what only Keepwatch should.
+//! Decides whether another account can change what only Keepwatch should change.
 //!
-//! Pure: `platform` looks, this decides. Invariant: root and the account that
-//! the program runs as are trusted, and nobody else.
+//! Pure: `os` looks, this decides. Invariant: root and the account that runs the program are
+//! trusted, and nobody else.
 
 /// The account that the program runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! How what somebody typed was taken: as a name or as a pattern. Pure.
+//! How the text that a person typed was read: as a name or as a pattern. Pure.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What went over the line to the bucket, and what S3 asks for it.
+//! What was sent to and received from the bucket, and what S3 charges for it.
 
 use serde::{Deserialize, Serialize};
 

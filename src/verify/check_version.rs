@@ -145,7 +145,7 @@ impl VerifyContext {
         let Ok(_turn) = self.downloads.acquire().await else {
             return Ok(None);
         };
-        let version = Some(listed.version_id.as_str());
+        let version = listed.version_id.as_ref();
         let (got, body) = match self.store.get(self.at(&listed.key), version).await {
             Err(fault) if fault.class == Class::Damaged => {
                 return Ok(Some((Damage::Altered, fault.cause)));

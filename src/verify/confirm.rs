@@ -74,7 +74,7 @@ impl VerifyContext {
         let (bucket, key) = (&self.origin.bucket, &listed.key);
         let page = self.store.list_past(bucket, key, None).await?;
         let newest = page.items.first().filter(|newest| newest.key == *key);
-        Ok(newest.map_or("", |newest| newest.version_id.as_str()) == listed.version_id)
+        Ok(newest.and_then(|newest| newest.version_id.as_ref()) == listed.version_id.as_ref())
     }
 
     /// The newest version besides the damaged one that can be restored, as far

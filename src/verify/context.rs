@@ -4,7 +4,7 @@ use super::outcome::VersionCheck;
 use crate::history::Known;
 use crate::retry::Stop;
 use crate::s3::{At, Head, ListedVersion, Store};
-use crate::types::{Class, Fault, ObjectMeta, Origin, RelKey, shown, unshortened};
+use crate::types::{Class, Fault, ObjectMeta, Origin, RelKey, VersionId, shown, unshortened};
 use tokio::sync::Semaphore;
 
 /// What all checks of one source share.
@@ -30,7 +30,7 @@ impl VerifyContext {
 
     /// What a version says of itself.
     pub(super) async fn head(&self, listed: &ListedVersion) -> Result<Option<Head>, Fault> {
-        self.head_at(&listed.key, Some(&listed.version_id)).await
+        self.head_at(&listed.key, listed.version_id.as_ref()).await
     }
 
     /// HEAD, with the server's checksums where they may be had: on a bucket that
@@ -38,7 +38,7 @@ impl VerifyContext {
     pub(super) async fn head_at(
         &self,
         key: &str,
-        version: Option<&str>,
+        version: Option<&VersionId>,
     ) -> Result<Option<Head>, Fault> {
         match self.store.head_with_sums(self.at(key), version).await {
             Err(fault) if matches!(fault.class, Class::Denied | Class::Refused) => {

@@ -2,7 +2,7 @@
 //!
 //! Pure values that travel over the control socket and into reports.
 
-use crate::types::{Fatal, Fault, Taken, parse_bytes};
+use crate::types::{Fatal, Fault, Taken, VersionId, id_or_empty, parse_bytes};
 use serde::{Deserialize, Serialize};
 
 /// Findings that a result carries; the rest is counted. Nobody reads longer
@@ -153,7 +153,8 @@ pub enum Repair {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WholeVersion {
     /// What S3 tools call it.
-    pub version_id: String,
+    #[serde(with = "id_or_empty")]
+    pub version_id: Option<VersionId>,
     /// When the server stored it, milliseconds since 1970.
     pub stored_at_ms: i64,
 }
@@ -172,8 +173,9 @@ pub struct Finding {
     pub damage: Damage,
     /// In full.
     pub why: String,
-    /// The version concerned; empty when it is about none.
-    pub version_id: String,
+    /// The version concerned; none when it is about none.
+    #[serde(with = "id_or_empty")]
+    pub version_id: Option<VersionId>,
     /// When that was stored, milliseconds since 1970.
     pub stored_at_ms: Option<i64>,
     /// An older version than the current one.
@@ -347,7 +349,7 @@ mod tests {
             key: Some("a".into()),
             damage,
             why: String::new(),
-            version_id: "v".into(),
+            version_id: VersionId::new("v"),
             stored_at_ms: None,
             is_older: false,
             is_on_disk,

@@ -6,7 +6,7 @@
 use super::findings::Damage;
 use super::listing::KeyVersions;
 use crate::s3::{Head, ListedVersion};
-use crate::types::{ContentHash, Kind, MetaRefused, ObjectMeta, Record, RelKey};
+use crate::types::{ContentHash, Kind, MetaRefused, ObjectMeta, Record, RelKey, id_text};
 
 /// Something wrong: what, and in full.
 pub(crate) type Wrong = (Damage, String);
@@ -64,14 +64,14 @@ pub(crate) fn by_listing(record: Option<&Record>, versions: Option<&KeyVersions>
         return Next::Wrong(wrong, Some(versions.newest.clone()));
     }
     let recorded = || Expect::Recorded(Box::new(record.clone()));
-    if record.version_id.is_empty() {
+    if record.version_id.is_none() {
         return Next::Look(versions.newest.clone(), recorded());
     }
     match &versions.pinned {
         None => {
             let why = format!(
                 "version {} was removed from the bucket (by a lifecycle rule, or by somebody with the keys)",
-                record.version_id
+                id_text(&record.version_id)
             );
             Next::Wrong((Damage::VersionGone, why), None)
         }

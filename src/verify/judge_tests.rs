@@ -3,7 +3,7 @@
 use super::*;
 use crate::manifest::ManifestEntry;
 use crate::s3::BytesAre;
-use crate::types::{Fingerprint, Look};
+use crate::types::{Fingerprint, Look, VersionId, id_text};
 
 fn record() -> Record {
     Record {
@@ -17,7 +17,7 @@ fn record() -> Record {
             owner: None,
         },
         content: Some(ContentHash::of(b"hello")),
-        version_id: "v2".into(),
+        version_id: VersionId::new("v2"),
         etag: "e2".into(),
         stored_bytes: 5,
         stored_at_ms: 0,
@@ -30,7 +30,7 @@ fn record() -> Record {
 fn listed(version_id: &str, etag: &str, stored_bytes: u64) -> ListedVersion {
     ListedVersion {
         key: "a".into(),
-        version_id: version_id.into(),
+        version_id: VersionId::new(version_id),
         is_latest: true,
         is_marker: version_id.starts_with('x'),
         etag: etag.into(),
@@ -43,8 +43,9 @@ fn listed(version_id: &str, etag: &str, stored_bytes: u64) -> ListedVersion {
 /// These versions of one key, newest first.
 fn versions_of(versions: &[ListedVersion]) -> Option<KeyVersions> {
     let (first, rest) = versions.split_first()?;
-    let mut all = KeyVersions::of(first.clone(), Some("v2"));
-    rest.iter().for_each(|v| all.older(v, Some("v2")));
+    let pinned = VersionId::new("v2");
+    let mut all = KeyVersions::of(first.clone(), pinned.as_ref());
+    rest.iter().for_each(|v| all.older(v, pinned.as_ref()));
     Some(all)
 }
 
@@ -59,7 +60,7 @@ fn describe(next: Next) -> String {
                 Expect::Unrecorded => "unrecorded",
                 Expect::Itself => "itself",
             };
-            format!("{} {how}", version.version_id)
+            format!("{} {how}", id_text(&version.version_id))
         }
     }
 }
@@ -78,7 +79,7 @@ fn a_record_and_its_versions() {
         ..record()
     };
     let unversioned = Record {
-        version_id: String::new(),
+        version_id: None,
         ..record()
     };
     for (name, record, versions, want) in [
@@ -173,7 +174,7 @@ fn meta() -> ObjectMeta {
 
 fn head(meta: Result<ObjectMeta, MetaRefused>) -> Head {
     Head {
-        version_id: "v2".into(),
+        version_id: VersionId::new("v2"),
         etag: "e2".into(),
         stored_bytes: 5,
         gzip: false,
@@ -274,7 +275,7 @@ fn what_was_taken_over_from_another_computer_has_another_owner_and_is_whole() {
     };
     for (version_id, theirs_owner) in [("v2", Some((1000, 1000))), ("v2", None)] {
         let theirs = Record {
-            version_id: version_id.into(),
+            version_id: VersionId::new(version_id),
             fingerprint: Fingerprint {
                 owner: theirs_owner,
                 ..theirs.fingerprint
@@ -299,7 +300,7 @@ fn what_was_taken_over_from_another_computer_has_another_owner_and_is_whole() {
     // and the owner is compared.
     for version_id in ["", "null"] {
         let kept = Record {
-            version_id: version_id.into(),
+            version_id: VersionId::new(version_id),
             ..theirs.clone()
         };
         let line = ManifestEntry::of(&key, &kept, "", None).unwrap();
@@ -464,7 +465,7 @@ fn what_changed_meanwhile_is_no_finding() {
     let (then, now) = (
         record(),
         Record {
-            version_id: "v3".into(),
+            version_id: VersionId::new("v3"),
             ..record()
         },
     );

@@ -6,7 +6,7 @@
 use crate::history::Pages;
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Store};
-use crate::types::{Class, Fatal, Fault, Origin};
+use crate::types::{Class, Fatal, Fault, Origin, VersionId};
 use std::collections::VecDeque;
 
 /// All versions of one key, in the few that matter.
@@ -20,8 +20,8 @@ pub(crate) struct KeyVersions {
 
 impl KeyVersions {
     /// The versions of a list that begins with `first`.
-    pub(crate) fn of(first: ListedVersion, pinned_id: Option<&str>) -> Self {
-        let is_pinned = !first.is_marker && pinned_id == Some(first.version_id.as_str());
+    pub(crate) fn of(first: ListedVersion, pinned_id: Option<&VersionId>) -> Self {
+        let is_pinned = !first.is_marker && pinned_id == first.version_id.as_ref();
         Self {
             pinned: is_pinned.then(|| first.clone()),
             newest: first,
@@ -29,8 +29,8 @@ impl KeyVersions {
     }
 
     /// One more version of the same key.
-    pub(crate) fn older(&mut self, version: &ListedVersion, pinned_id: Option<&str>) {
-        if !version.is_marker && pinned_id == Some(version.version_id.as_str()) {
+    pub(crate) fn older(&mut self, version: &ListedVersion, pinned_id: Option<&VersionId>) {
+        if !version.is_marker && pinned_id == version.version_id.as_ref() {
             self.pinned = Some(version.clone());
         }
     }

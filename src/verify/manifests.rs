@@ -12,7 +12,7 @@ use crate::history::list_page;
 use crate::manifest::{Listing, Written, read};
 use crate::retry::{Stop, patiently, told};
 use crate::s3::Head;
-use crate::types::{Class, Fatal, Fault, Kind, shown};
+use crate::types::{Class, ETag, Fatal, Fault, Kind, shown};
 use futures::{StreamExt as _, stream};
 use std::time::Duration;
 
@@ -167,7 +167,7 @@ impl Run<'_> {
                     moment_ms: 0,
                     stored_bytes: 0,
                     modified_ms: 0,
-                    etag: String::new(),
+                    etag: ETag::default(),
                     listed_ms: i64::MAX,
                 };
                 wrong.push((gone, (damage, why.to_owned())));
@@ -183,7 +183,7 @@ impl Run<'_> {
             key: None,
             damage,
             why,
-            version_id: String::new(),
+            version_id: None,
             stored_at_ms: (one.modified_ms > 0).then_some(one.modified_ms),
             is_older: false,
             is_on_disk: None,
@@ -299,10 +299,10 @@ mod tests {
         let hour_ms = 60 * 60 * 1000;
         let now = 1_795_000_000_000;
         let key = |moment_ms| crate::manifest::format::key("", moment_ms);
-        let etag = || "e".to_owned();
+        let etag = || ETag::from("e");
         let mut written = Written::after(None, key(now + hour_ms), etag());
         // Noted before and after it is sent.
-        written = Written::after(Some(written), key(now), String::new());
+        written = Written::after(Some(written), key(now), ETag::default());
         written = Written::after(Some(written), key(now), etag());
         let ahead = listing(now + hour_ms, now + hour_ms);
         assert!(written.was_ahead(&ahead));

@@ -11,7 +11,7 @@ use super::request::{VerifyEvent, VerifyRequest};
 use crate::jobs::{JobRunner, Limits, Site, until_asked};
 use crate::retry::Stop;
 use crate::s3::Store;
-use crate::types::{Fatal, Fault};
+use crate::types::{Fatal, Fault, id_text};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,8 +148,12 @@ impl<'a> Run<'a> {
         let drawn = {
             let listed = &check.listed;
             let keep = || check.clone();
-            self.draw
-                .offer(&listed.key, &listed.version_id, listed.stored_bytes, keep)
+            self.draw.offer(
+                &listed.key,
+                id_text(&listed.version_id),
+                listed.stored_bytes,
+                keep,
+            )
         };
         match drawn {
             Drawn::Now => check.deep = true,

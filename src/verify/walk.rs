@@ -11,7 +11,7 @@ use super::run::Run;
 use crate::history::{Chosen, Name, Records, Selector, unless_newer};
 use crate::retry::told;
 use crate::s3::ListedVersion;
-use crate::types::{Fatal, ForeignKey, Record, RelKey, is_own};
+use crate::types::{ETag, Fatal, ForeignKey, Record, RelKey, is_own};
 
 /// Whose key the listing shows next.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,13 +75,13 @@ impl Run<'_> {
             Whose::Shortened | Whose::Other { .. } => None,
         };
         let is_looked_at = !matches!(whose, Whose::Other { .. });
-        let pinned_id = record.as_ref().map(|record| record.version_id.clone());
+        let pinned_id = record.as_ref().and_then(|record| record.version_id.clone());
         let mut versions: Option<KeyVersions> = None;
         while let Some(version) = listing.take_of(bucket_key, &mut stop).await? {
             match &mut versions {
-                None => versions = Some(KeyVersions::of(version, pinned_id.as_deref())),
+                None => versions = Some(KeyVersions::of(version, pinned_id.as_ref())),
                 Some(versions) => {
-                    versions.older(&version, pinned_id.as_deref());
+                    versions.older(&version, pinned_id.as_ref());
                     if self.request.all_versions && is_looked_at && !version.is_marker {
                         self.older(rel.clone(), version).await?;
                     }
@@ -106,8 +106,8 @@ impl Run<'_> {
         }
     }
 
-    /// A record whose key the listing lacks at its place: a shortened key stands
-    /// elsewhere in the listing.
+    /// A record whose key is not at its place in the listing. A shortened key is at
+    /// another place.
     async fn record_alone(&mut self, key: RelKey, record: Record) -> Result<(), Fatal> {
         if !self.request.selector.matches(&key.path()) {
             return Ok(());
@@ -120,7 +120,7 @@ impl Run<'_> {
             .await
     }
 
-    /// One key, asked about by itself.
+    /// Ask about one key by itself.
     pub(super) async fn one_key(
         &mut self,
         key: RelKey,
@@ -130,7 +130,7 @@ impl Run<'_> {
         let mut stop = ctx.stop.clone();
         let prefix = &self.request.origin.prefix;
         let bucket_key = key.in_bucket(prefix).key;
-        let pinned_id = record.as_ref().map(|record| record.version_id.clone());
+        let pinned_id = record.as_ref().and_then(|record| record.version_id.clone());
         let mut versions: Option<KeyVersions> = None;
         // What earlier versions stored stays at its older key until it is sent again.
         for bucket_key in [Some(bucket_key.clone()), key.older(prefix)]
@@ -140,8 +140,8 @@ impl Run<'_> {
             let mut alone = VersionListing::new(&ctx.store, &ctx.origin, bucket_key.clone());
             while let Some(version) = alone.take_of(&bucket_key, &mut stop).await? {
                 match &mut versions {
-                    None => versions = Some(KeyVersions::of(version, pinned_id.as_deref())),
-                    Some(versions) => versions.older(&version, pinned_id.as_deref()),
+                    None => versions = Some(KeyVersions::of(version, pinned_id.as_ref())),
+                    Some(versions) => versions.older(&version, pinned_id.as_ref()),
                 }
             }
             if versions.is_some() {
@@ -220,10 +220,10 @@ impl Run<'_> {
 fn not_listed(bucket_key: &str) -> ListedVersion {
     ListedVersion {
         key: bucket_key.to_owned(),
-        version_id: String::new(),
+        version_id: None,
         is_latest: false,
         is_marker: false,
-        etag: String::new(),
+        etag: ETag::default(),
         stored_bytes: 0,
         modified_ms: 0,
         storage_class: String::new(),
@@ -276,12 +276,18 @@ mod tests {
         let everything = Selector::everything();
         let key = |text: &str| RelKey::parse(text).unwrap();
         let other = |is_foreign| Whose::Other { is_foreign };
+        let manifest = crate::manifest::format::key("p/", 1_795_000_000_000);
         for (bucket_key, selector, want) in [
             ("p/a", &only_a, Whose::Ours(key("a"))),
             ("p/b", &only_a, other(false)),
             ("p/b", &everything, Whose::Ours(key("b"))),
             ("p/", &everything, other(false)),
-            ("p/.keepwatch/manifests/x", &everything, other(false)),
+            (&manifest, &everything, other(false)),
+            (
+                "p/.keepwatch/manifests/x",
+                &everything,
+                Whose::Older(key("%2Ekeepwatch/manifests/x")),
+            ),
             ("p/b//c", &everything, other(true)),
             ("p/b//c", &only_a, other(false)),
         ] {

@@ -121,7 +121,10 @@ async fn current(store: &Store, at_ms: i64) -> BTreeMap<String, String> {
     let mut timeline = Timeline::new(store, &origin, &all, Some(at_ms));
     let mut found = BTreeMap::new();
     while let Some(chosen) = timeline.next(&mut Stop::never()).await.unwrap() {
-        found.insert(chosen.key, chosen.version_id);
+        found.insert(
+            chosen.key,
+            keepwatch::types::id_text(&chosen.version_id).to_owned(),
+        );
     }
     assert_eq!(timeline.take_unsure(), []);
     found

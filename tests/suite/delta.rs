@@ -167,7 +167,7 @@ impl Desk {
                 bucket: BUCKET,
                 key: key.as_str(),
             };
-            let (head, mut body) = store.get(at, Some(&version.version_id)).await.unwrap();
+            let (head, mut body) = store.get(at, version.version_id.as_ref()).await.unwrap();
             let mut bytes = Vec::new();
             while let Some(piece) = body.next().await.unwrap() {
                 bytes.extend_from_slice(&piece);

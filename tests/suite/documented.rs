@@ -3,11 +3,13 @@
 //!
 //! `page` finds the code in a page, `commands` holds it against clap's command tree,
 //! `keys` against the configuration that the program reads, `json` against what `status`
-//! prints for programs, `places` against the files of this repository. Each complaint names page and line.
+//! prints for programs, `places` against the files of this repository, `names` the map of
+//! the code against the code. Each complaint names page and line.
 
 mod commands;
 mod json;
 mod keys;
+mod names;
 mod page;
 mod places;
 

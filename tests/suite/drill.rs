@@ -81,7 +81,7 @@ async fn damage_is_told_once_and_its_end_too_and_the_digest_says_it() {
     for words in [
         "ALERT",
         "a.txt",
-        &found.failures[0].version_id,
+        keepwatch::types::id_text(&found.failures[0].version_id),
         "verify --deep --repair",
     ] {
         assert!(alert.contains(words), "{words}: {alert}");
@@ -121,7 +121,7 @@ async fn a_file_that_is_not_in_the_bucket_any_more_is_a_finding() {
     for version in raw::versions(&rig.store(), BUCKET).await {
         let request = client.delete_object().bucket(BUCKET).key(&version.key);
         request
-            .version_id(&version.version_id)
+            .version_id(keepwatch::types::id_text(&version.version_id))
             .send()
             .await
             .unwrap();
@@ -534,7 +534,7 @@ async fn a_damaged_old_version_is_told_once_listed_each_day_and_left_out_of_the_
     // What a lifecycle rule took is forgotten.
     let client = raw::client(&rig.vault());
     let request = client.delete_object().bucket(BUCKET).key("a.txt");
-    let gone = request.version_id(&found.failures[0].version_id);
+    let gone = request.version_id(keepwatch::types::id_text(&found.failures[0].version_id));
     gone.send().await.unwrap();
     let done = drill(&daemon).await;
     assert_eq!((done.lasting_total, done.is_well()), (0, true), "{done:?}");
@@ -569,7 +569,7 @@ async fn after_a_repair_the_message_names_the_version_that_stays_damaged() {
     for words in [
         "1 file that could not be restored can be restored as it is now.",
         "This version of it stays damaged and cannot be mended",
-        &found.failures[0].version_id,
+        keepwatch::types::id_text(&found.failures[0].version_id),
     ] {
         assert!(all.contains(words), "{words}: {all}");
     }

@@ -172,7 +172,7 @@ fn audit_finds_what_is_wrong(rig: &Rig, mut desk: Desk, lines: &str) {
             .delete_object()
             .bucket(BUCKET)
             .key("later.txt");
-        let delete = delete.version_id(&page.items[0].version_id);
+        let delete = delete.version_id(keepwatch::types::id_text(&page.items[0].version_id));
         delete.send().await.unwrap();
     });
     drop(vault);

@@ -317,7 +317,7 @@ pub async fn history(store: &Store, key: &str) -> Vec<Option<Vec<u8>>> {
             bucket: BUCKET,
             key,
         };
-        let (head, body) = store.get(at, Some(&version.version_id)).await.unwrap();
+        let (head, body) = store.get(at, version.version_id.as_ref()).await.unwrap();
         out.push(Some(read_all(body, head.gzip).await));
     }
     out

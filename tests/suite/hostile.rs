@@ -182,7 +182,7 @@ pub async fn true_line(bench: &Bench, key: &str) -> Line {
     let version = page.items.into_iter().find(|v| v.key == key).unwrap();
     Line {
         bytes: version.stored_bytes.try_into().unwrap(),
-        ..line(key, &version.version_id)
+        ..line(key, keepwatch::types::id_text(&version.version_id))
     }
 }
 

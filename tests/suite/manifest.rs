@@ -168,7 +168,7 @@ async fn after_a_comparison_the_bucket_says_what_it_has() {
             key: &key,
         };
         let head = store
-            .head(at, Some(&line.version_id))
+            .head(at, line.version_id.as_ref())
             .await
             .unwrap()
             .unwrap();
@@ -239,7 +239,7 @@ async fn a_version_that_somebody_removed_is_named() {
             .delete_object()
             .bucket(BUCKET)
             .key(name);
-        let delete = delete.version_id(&all[name].version_id);
+        let delete = delete.version_id(keepwatch::types::id_text(&all[name].version_id));
         delete.send().await.unwrap();
     }
     for (to, at_ms) in [("now", None), ("then", Some(at_ms))] {

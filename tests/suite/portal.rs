@@ -16,7 +16,9 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
 use keepwatch::s3::{At, CopyFrom, ObjectHeaders, PartDone, Proof, Store, Sums, Upload, Whole};
-use keepwatch::types::{Class, ContentHash, Crc64, Fault, Kind, ObjectMeta, Speed, Thaw};
+use keepwatch::types::{
+    Class, ContentHash, Crc64, ETag, Fault, Kind, ObjectMeta, Speed, Thaw, VersionId,
+};
 use keepwatch_vault::VaultConnector;
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -174,7 +176,10 @@ fn calls() -> Vec<Call> {
             )
             .await),
         call!("head", |s| s.head(AT, None).await),
-        call!("head of a version", |s| s.head(AT, Some("v")).await),
+        call!("head of a version", |s| {
+            let version_id = VersionId::new("v");
+            s.head(AT, version_id.as_ref()).await
+        }),
         call!("head with sums", |s| s.head_with_sums(AT, None).await),
         call!("get", |s| s.get(AT, None).await),
         call!("get a range", |s| s.get_range(AT, None, &(0..3)).await),
@@ -195,18 +200,20 @@ fn calls() -> Vec<Call> {
                 .await
         }),
         call!("copy", |s| {
+            let (version_id, etag) = (VersionId::new("v"), ETag::from("e"));
             let from = CopyFrom {
                 key: "b",
-                version_id: "v",
-                etag: "e",
+                version_id: version_id.as_ref(),
+                etag: &etag,
             };
             s.copy(AT, &from, &headers()).await
         }),
         call!("copy a part", |s| {
+            let (version_id, etag) = (VersionId::new("v"), ETag::from("e"));
             let from = CopyFrom {
                 key: "b",
-                version_id: "v",
-                etag: "e",
+                version_id: version_id.as_ref(),
+                etag: &etag,
             };
             s.copy_part(AT, &upload(), 1, &from, 0..7).await
         }),
@@ -235,7 +242,7 @@ fn calls() -> Vec<Call> {
         call!("thaw", |s| s
             .thaw(
                 AT,
-                "v",
+                VersionId::new("v").as_ref(),
                 Thaw {
                     days: 7,
                     speed: Speed::Standard

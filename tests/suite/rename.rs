@@ -367,7 +367,10 @@ async fn a_refused_copy_and_a_version_that_is_gone_send_the_content() {
     let sdk = client(&office.rig.vault());
     for version in page.items.iter().filter(|v| !v.is_marker) {
         let gone = sdk.delete_object().bucket(BUCKET).key("b.txt");
-        gone.version_id(&version.version_id).send().await.unwrap();
+        gone.version_id(keepwatch::types::id_text(&version.version_id))
+            .send()
+            .await
+            .unwrap();
     }
     office.rig.write("back.txt", text("b", 30));
     assert_eq!(office.sent().await, (30 * 1024, 1, 1));

@@ -5,7 +5,7 @@ use crate::backup::from_memory::from_memory;
 use crate::backup::plan::{Answer, Facts, FoundCopy, HeadOfCopy, Question};
 use crate::destination;
 use crate::os::blocking::blocking;
-use crate::types::{Class, ContentHash, Fault};
+use crate::types::{Class, ContentHash, Fault, VersionId};
 use std::sync::Arc;
 
 impl Object<'_> {
@@ -40,15 +40,14 @@ impl Object<'_> {
         }
     }
 
-    async fn head(&self, version_id: Option<&str>) -> Result<Answer, Fault> {
+    async fn head(&self, version_id: Option<&VersionId>) -> Result<Answer, Fault> {
         let head = self.ctx.store.head(self.at(), version_id).await?;
         Ok(Answer::Head(head.map(Box::new)))
     }
 
     async fn head_with_checksums(&self, facts: &Facts<'_>) -> Result<Answer, Fault> {
         let head = facts.answers.head.as_ref().and_then(Option::as_ref);
-        let version = head.map(|head| head.version_id.as_str());
-        let version = version.filter(|id| !id.is_empty());
+        let version = head.and_then(|head| head.version_id.as_ref());
         let head = self.ctx.store.head_with_sums(self.at(), version).await?;
         Ok(Answer::HeadWithChecksums(head.map(Box::new)))
     }
@@ -77,7 +76,7 @@ impl Object<'_> {
             return Ok(Answer::HeadOfCopy(HeadOfCopy::Gone));
         };
         let key = self.source.bucket_key(&found.entry.key).key;
-        let version_id = Some(found.entry.version_id.as_str()).filter(|id| !id.is_empty());
+        let version_id = found.entry.version_id.as_ref();
         let head = self.ctx.store.head_with_sums(self.at_key(&key), version_id);
         let answer = match head.await {
             Ok(Some(head)) => HeadOfCopy::There(Box::new(head)),

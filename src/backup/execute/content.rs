@@ -10,13 +10,13 @@ use crate::files::{Kept, Pulse};
 use crate::os;
 use crate::os::clock;
 use crate::transfer::{Content, SMALL_BYTES_MAX};
-use crate::types::{ContentHash, Fault, Fingerprint, Kind, Look};
+use crate::types::{ContentHash, Fault, Fingerprint, Kind, Look, MonotonicMs};
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// When that was by the server's clock, which was read at `seen_steady_ms`.
-pub(crate) fn when_seen_ms(ctx: &Context, seen_steady_ms: i64) -> Option<i64> {
-    ctx.store.server_time_ms(seen_steady_ms, clock::wall_ms())
+/// When that was by the server's clock, which was read at `seen_at`.
+pub(crate) fn when_seen_ms(ctx: &Context, seen_at: MonotonicMs) -> Option<i64> {
+    ctx.store.server_time_ms(seen_at, clock::wall_ms())
 }
 
 impl Object<'_> {
@@ -55,24 +55,24 @@ impl Object<'_> {
             return Ok(None);
         };
         self.symlink_target = target;
-        content.seen_ms = when_seen_ms(ctx, content.seen_steady_ms);
+        content.seen_ms = when_seen_ms(ctx, content.seen_at);
         content.seen_ms = valid_from_ms(ctx, item, &content, facts.record.as_ref()).await?;
         Ok(Some(content))
     }
 
     async fn read_folder(&self, seen: &Fingerprint) -> Result<Content, Fault> {
         let attributes = self.folder_attributes().await?;
-        let seen_steady_ms = os::steady_ms();
+        let seen_at = os::monotonic_now();
         Ok(Content {
             fingerprint: Fingerprint {
                 size_bytes: 0,
                 ..*seen
             },
             hash: ContentHash::of(&[]),
-            seen_steady_ms,
-            seen_ms: when_seen_ms(self.ctx, seen_steady_ms),
+            seen_at,
+            seen_ms: when_seen_ms(self.ctx, seen_at),
             bytes: Some(Bytes::new()),
-            unrested: false,
+            is_torn: false,
             racy: false,
             look: Look::Unknown,
             segments: Arc::new([]),

@@ -16,7 +16,7 @@ use crate::os::blocking::blocking;
 use crate::s3::{CopyFrom, Head, Stored};
 use crate::transfer;
 use crate::transfer::{Content, Copied, Original};
-use crate::types::{Class, ContentHash, Fault, Parts};
+use crate::types::{Class, ContentHash, Fault, Parts, id_text};
 use std::sync::Arc;
 
 impl Object<'_> {
@@ -29,7 +29,7 @@ impl Object<'_> {
         let original = Original {
             from: CopyFrom {
                 key: &self.bucket_key.key,
-                version_id: &head.version_id,
+                version_id: head.version_id.as_ref(),
                 etag: &head.etag,
             },
             stored_bytes: head.stored_bytes,
@@ -108,8 +108,8 @@ impl Object<'_> {
             Copied::Refused => {
                 // A lifecycle rule may have ended it.
                 let version = Elsewhere {
-                    version_id: from.version_id.to_owned(),
-                    etag: from.etag.to_owned(),
+                    version_id: from.version_id.cloned(),
+                    etag: from.etag.clone(),
                     stored_bytes: from.stored_bytes,
                     ..from.found.entry.clone()
                 };
@@ -170,7 +170,7 @@ impl Object<'_> {
             from = %from.found.entry.key.path(),
             size_bytes,
             after_ms,
-            version_id = %stored.version_id,
+            version_id = %id_text(&stored.version_id),
             "copied"
         );
         self.tell_stored(size_bytes, stored_bytes, after_ms);

@@ -14,7 +14,7 @@ use crate::guard::May;
 use crate::index::{ActivityDelta, Change, Commit};
 use crate::os::blocking::blocking;
 use crate::status::Event;
-use crate::types::{Class, Fault, Kind, Record, RelKey, RelPath};
+use crate::types::{Class, Fault, Kind, Record, RelKey, RelPath, VersionId};
 use std::sync::Arc;
 
 /// The object at `key` is gone from the disk: plan that and carry it out.
@@ -85,7 +85,7 @@ impl Object<'_> {
             let (key, is_renamed) = (self.key.clone(), renamed.is_some());
             blocking(move || grant.marked(&key, is_renamed)).await?;
         }
-        destination::heard(&source.destination, Deed::Marked, &version_id).await;
+        destination::heard(&source.destination, Deed::Marked, version_id.as_ref()).await;
         let deletions = u64::from(renamed.is_none());
         self.commit_removal(record, deletions).await?;
         self.tell_marked(renamed);
@@ -103,7 +103,10 @@ impl Object<'_> {
     /// A key that may store but not delete is a common and careful choice: that must
     /// not stop the uploads, only say that deletions are not marked. Tried again at
     /// the next scan, which the end of an outage asks for.
-    async fn is_marked(&self, marked: Result<String, Fault>) -> Result<Option<String>, Fault> {
+    async fn is_marked(
+        &self,
+        marked: Result<Option<VersionId>, Fault>,
+    ) -> Result<Option<Option<VersionId>>, Fault> {
         match marked {
             Ok(version_id) => {
                 destination::may_be_marked(&self.item.source.destination).await;

@@ -8,7 +8,7 @@ use crate::files::Pulse;
 use crate::os;
 use crate::os::clock;
 use crate::transfer::{Content, ReadMode};
-use crate::types::{Bond, Class, Fault, Fingerprint, Record, RelPath, companion};
+use crate::types::{Bond, Class, Fault, Fingerprint, MonotonicMs, Record, RelPath, companion};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(crate) struct GroupContent {
     /// In the order of the group.
     pub(crate) companions: Vec<Content>,
     /// As [`Content`] has them.
-    pub(crate) seen_steady_ms: i64,
+    pub(crate) seen_at: MonotonicMs,
     pub(crate) seen_ms: Option<i64>,
 }
 
@@ -119,7 +119,7 @@ fn read_once(
     let mut read = GroupContent {
         main,
         companions,
-        seen_steady_ms: os::steady_ms(),
+        seen_at: os::monotonic_now(),
         seen_ms: None,
     };
     if stat_all(root, group)? != before {
@@ -127,7 +127,7 @@ fn read_once(
             return Ok(None);
         }
         for content in read.companions.iter_mut().chain(&mut read.main) {
-            content.unrested = true;
+            content.is_torn = true;
             content.racy = true;
         }
     }

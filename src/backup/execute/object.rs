@@ -95,10 +95,10 @@ impl<'a> Object<'a> {
     pub(crate) fn meta(&self, content: &Content) -> ObjectMeta {
         // A large file that never rests may differ from what was hashed by the
         // time it is sent, and metadata goes first: it then claims no hash.
-        let hash = (!content.unrested || content.bytes.is_some()).then_some(content.hash);
+        let hash = (!content.is_torn || content.bytes.is_some()).then_some(content.hash);
         ObjectMeta {
             symlink_target: self.symlink_target.clone(),
-            unrested: content.unrested,
+            unrested: content.is_torn,
             full_key: self.full_key.clone(),
             seen_ms: content.seen_ms,
             beside: self.beside,
@@ -149,6 +149,7 @@ impl<'a> Object<'a> {
 
     /// Take in what the answer says of the bucket.
     pub(crate) async fn heard(&self, deed: Deed, stored: &Stored) {
-        destination::heard(&self.item.source.destination, deed, &stored.version_id).await;
+        let version_id = stored.version_id.as_ref();
+        destination::heard(&self.item.source.destination, deed, version_id).await;
     }
 }

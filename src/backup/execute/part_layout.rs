@@ -7,7 +7,7 @@ use crate::types::Parts;
 
 /// What a version that holds exactly this content as it is, is made of.
 pub(crate) fn of_raw(content: &Content, stored: &Stored, stored_bytes: u64) -> Option<Parts> {
-    let is_raw = stored_bytes == content.fingerprint.size_bytes && !content.unrested;
+    let is_raw = stored_bytes == content.fingerprint.size_bytes && !content.is_torn;
     (is_raw && !content.segments.is_empty()).then(|| Parts {
         version_id: stored.version_id.clone(),
         etag: stored.etag.clone(),

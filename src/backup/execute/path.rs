@@ -109,6 +109,7 @@ async fn take_steps(
     let mut outcome = Outcome::Agreed;
     for step in steps {
         // A file that may not be marked yet has its path's next turn.
+        // On the heap: each kind of step is a deep future.
         outcome = outcome.max(Box::pin(turn.take(*step, outcome)).await?);
     }
     Ok(outcome)
@@ -222,8 +223,8 @@ async fn store_file(
         && let Some(content) = facts.content()
     {
         // What had not rested goes on changing, and not every system says so.
-        let unrested = content.unrested || item.deadline;
-        if unrested || has_changed(&item.source, &item.path, content.fingerprint).await? {
+        let is_torn = content.is_torn || item.deadline;
+        if is_torn || has_changed(&item.source, &item.path, content.fingerprint).await? {
             rehint::hint_changed(ctx, item);
         }
     }

@@ -25,6 +25,8 @@ impl Object<'_> {
             if !matches!(plan, Plan::Ask(_) | Plan::Nothing(_)) {
                 tracing::debug!(source = %self.source.config.name, path = %self.item.path, %plan, "planned");
             }
+            // On the heap: what sends a large file is a deep future, and every caller's frame
+            // would hold it.
             match Box::pin(self.execute(plan, facts)).await? {
                 Progress::Done(outcome) => return Ok(outcome),
                 Progress::Learned(answer) => facts.learn(answer),

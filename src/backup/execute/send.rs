@@ -8,7 +8,7 @@ use crate::destination::Deed;
 use crate::index::ActivityDelta;
 use crate::transfer;
 use crate::transfer::{Content, Sent, StoredVersion};
-use crate::types::{Class, Fault, Operation, Parts};
+use crate::types::{Class, Fault, Operation, Parts, id_text};
 
 impl Object<'_> {
     /// Send the content; of `reuse` the server copies what stayed the same. `may_copy`:
@@ -99,7 +99,7 @@ impl Object<'_> {
             reused_bytes = cost.reused_bytes,
             requests = cost.requests,
             after_ms,
-            version_id = %done.stored.version_id,
+            version_id = %id_text(&done.stored.version_id),
             "stored"
         );
         self.tell_stored(size_bytes, stored_bytes, after_ms);

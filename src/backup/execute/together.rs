@@ -134,9 +134,10 @@ pub(crate) async fn store(
         let has_nothing_new = matches!(plan(&facts), Plan::Nothing(NothingReason::AsStored));
         let mut main = Object::new(ctx, item, RelKey::of_file(&item.path));
         let outcome = main.run(&mut facts).await?;
-        return match has_nothing_new {
-            true => delete_companions(ctx, item, gone).await,
-            false => Ok(outcome),
+        return if has_nothing_new {
+            delete_companions(ctx, item, gone).await
+        } else {
+            Ok(outcome)
         };
     }
     let record = facts.record.take();
@@ -197,7 +198,7 @@ async fn store_group(
     let Some(mut read) = read else {
         return Ok(Outcome::Changed);
     };
-    read.seen_ms = when_seen_ms(ctx, read.seen_steady_ms);
+    read.seen_ms = when_seen_ms(ctx, read.seen_at);
     if let Some(main) = &mut read.main {
         main.seen_ms = read.seen_ms;
         let from_ms = valid_from_ms(ctx, item, main, record.as_ref()).await?;
@@ -255,7 +256,7 @@ async fn store_all(
             companions.push((companion.path, fingerprint));
         }
     }
-    let mut unrested = item.deadline;
+    let mut is_torn = item.deadline;
     let main = match read.main {
         None => {
             let now_ms = ctx.clock.now_ms();
@@ -264,7 +265,7 @@ async fn store_all(
         }
         Some(content) => {
             let fingerprint = content.fingerprint;
-            unrested |= content.unrested;
+            is_torn |= content.is_torn;
             let facts = Facts {
                 record,
                 ..Facts::default()
@@ -279,7 +280,7 @@ async fn store_all(
     };
     let main = main.map(|fingerprint| (item.path.clone(), fingerprint));
     let stored = main.into_iter().chain(companions).collect();
-    hint_if_changed(ctx, item, stored, unrested).await?;
+    hint_if_changed(ctx, item, stored, is_torn).await?;
     Ok(outcome)
 }
 
@@ -306,10 +307,10 @@ async fn hint_if_changed(
     ctx: &Arc<Context>,
     item: &Item,
     stored: StoredFiles,
-    unrested: bool,
+    is_torn: bool,
 ) -> Result<(), Fault> {
     for (path, fingerprint) in stored {
-        if unrested || has_changed(&item.source, &path, fingerprint).await? {
+        if is_torn || has_changed(&item.source, &path, fingerprint).await? {
             rehint::hint_changed(ctx, item);
             break;
         }

@@ -7,7 +7,7 @@ use crate::os::blocking::blocking;
 use crate::source::SourceRuntime;
 use crate::transfer;
 use crate::transfer::{Job, ReadMode, Reading, Sent, UploadHooks};
-use crate::types::{Fault, ObjectMeta, RelKey, RelPath, chain};
+use crate::types::{ETag, Fault, ObjectMeta, RelKey, RelPath, chain};
 use crate::work::Lane;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(crate) async fn send_again(
     source: &Arc<SourceRuntime>,
     file: &LocalFile,
     key: &str,
-) -> Result<String, Fault> {
+) -> Result<ETag, Fault> {
     let mut sending = 1;
     loop {
         match Box::pin(send(ctx, source, file, key)).await {
@@ -44,7 +44,7 @@ async fn send(
     source: &Arc<SourceRuntime>,
     file: &LocalFile,
     key: &str,
-) -> Result<String, Fault> {
+) -> Result<ETag, Fault> {
     let path = RelPath::from_bytes(file.name.as_bytes())
         .map_err(|error| unwritable(&file.path(), &chain(&error)))?;
     // It is small or read as a stream; either way one at a time.

@@ -50,7 +50,7 @@ pub(crate) async fn thin(ctx: &Arc<Context>, source: &Arc<SourceRuntime>) -> Res
             return Ok(());
         }
         let id = ctx.store.mark_deleted(at).await?;
-        destination::heard(&source.destination, Deed::Marked, &id).await;
+        destination::heard(&source.destination, Deed::Marked, id.as_ref()).await;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::os::blocking::blocking;
 use crate::s3::At;
 use crate::source::SourceRuntime;
 use crate::status::ScanDone;
-use crate::types::{Class, Fault, Operation};
+use crate::types::{Class, ETag, Fault, Operation};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ async fn write(
         return Ok(None);
     }
     // Noted before and after, so that `verify` knows it for ours whenever a kill comes.
-    note(ctx, source, &key, String::new(), None).await?;
+    note(ctx, source, &key, ETag::default(), None).await?;
     let sending = send_again(ctx, source, &file, &key);
     let sent = tokio::time::timeout(SENDING_TIME_MAX, sending).await;
     let etag = sent.unwrap_or_else(|_| {
@@ -140,7 +140,7 @@ async fn note(
     ctx: &Arc<Context>,
     source: &Arc<SourceRuntime>,
     key: &str,
-    etag: String,
+    etag: ETag,
     says: Option<String>,
 ) -> Result<(), Fault> {
     let (index, id, key) = (ctx.index.clone(), source.id, key.to_owned());

@@ -10,7 +10,7 @@ use super::types::{
 use crate::index::COPY_FROM_BYTES;
 use crate::s3::{BytesAre, Head};
 use crate::transfer::{Content, SMALL_BYTES_MAX, is_of_one_piece};
-use crate::types::{Fingerprint, Kind, Record};
+use crate::types::{Fingerprint, Kind, Record, VersionId};
 
 /// Whether the object at the path serves.
 enum AtPath<'a> {
@@ -96,9 +96,10 @@ fn unrecorded<'a>(facts: &'a Facts<'_>, content: &'a Content) -> AtPath<'a> {
         let reason = CopyMetadataReason::VersionSaysOther;
         return copy_metadata(facts, content, Some(head), reason);
     }
-    let reason = match is_verified {
-        true => AdoptReason::NotCompared,
-        false => AdoptReason::Unverified,
+    let reason = if is_verified {
+        AdoptReason::NotCompared
+    } else {
+        AdoptReason::Unverified
     };
     AtPath::Serves(Plan::AdoptVersion { head, reason })
 }
@@ -150,11 +151,11 @@ fn copy_or_send<'a>(facts: &'a Facts<'_>, content: &'a Content, reason: SendReas
     };
     let entry = &found.entry;
     let is_small = content.fingerprint.size_bytes <= SMALL_BYTES_MAX;
-    if is_small && is_pinned(&entry.version_id, facts.policy.keeps_versions) {
+    if is_small && is_pinned(entry.version_id.as_ref(), facts.policy.keeps_versions) {
         return Plan::CopyFrom {
             from: CopySource {
                 found,
-                version_id: &entry.version_id,
+                version_id: entry.version_id.as_ref(),
                 etag: &entry.etag,
                 stored_bytes: entry.stored_bytes,
                 // Small ones are compressed only when that makes them smaller.
@@ -191,10 +192,7 @@ fn confirmed<'a>(
     found: &'a FoundCopy,
     head: &'a Head,
 ) -> Option<CopySource<'a>> {
-    let version_id = match found.entry.version_id.as_str() {
-        "" => head.version_id.as_str(),
-        known => known,
-    };
+    let version_id = found.entry.version_id.as_ref().or(head.version_id.as_ref());
     is_pinned(version_id, facts.policy.keeps_versions).then_some(CopySource {
         found,
         version_id,
@@ -226,12 +224,8 @@ fn send<'a>(facts: &'a Facts<'_>, content: &Content, reason: SendReason) -> Plan
 
 /// That id stays that of one content. A bucket that keeps no versions calls whatever is
 /// there `null`.
-pub(crate) fn is_pinned(version_id: &str, keeps_versions: bool) -> bool {
-    match version_id {
-        "" => false,
-        "null" => keeps_versions,
-        _ => true,
-    }
+pub(crate) fn is_pinned(version_id: Option<&VersionId>, keeps_versions: bool) -> bool {
+    version_id.is_some_and(|id| id.is_pinned() || keeps_versions)
 }
 
 /// A copy that a server made wrong, and that nobody has looked at since, has the right
@@ -252,7 +246,7 @@ fn is_same_meta(then: &Fingerprint, now: &Fingerprint) -> bool {
 /// A file that never rests may be another one by the time it is copied.
 fn is_worth_a_copy(content: &Content) -> bool {
     let file = &content.fingerprint;
-    file.kind == Kind::File && file.size_bytes >= COPY_FROM_BYTES && !content.unrested
+    file.kind == Kind::File && file.size_bytes >= COPY_FROM_BYTES && !content.is_torn
 }
 
 /// The object says that it holds this file's content.

@@ -4,7 +4,7 @@ use crate::backup::snapshot::Companion;
 use crate::index::Elsewhere;
 use crate::s3::Head;
 use crate::transfer::Content;
-use crate::types::{ContentHash, Fingerprint, Parts, Record};
+use crate::types::{ContentHash, Fingerprint, Parts, Record, VersionId};
 
 /// What is known of one object: its place on disk, its record, the answers so far.
 #[derive(Debug, Default)]
@@ -141,8 +141,7 @@ impl Facts<'_> {
     }
 
     /// The version that the index names, where it names one.
-    pub(crate) fn recorded_version(&self) -> Option<&str> {
-        let id = self.record.as_ref()?.version_id.as_str();
-        (!id.is_empty()).then_some(id)
+    pub(crate) fn recorded_version(&self) -> Option<&VersionId> {
+        self.record.as_ref()?.version_id.as_ref()
     }
 }

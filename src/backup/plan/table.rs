@@ -15,8 +15,8 @@ use crate::s3::{BytesAre, Head};
 use crate::transfer::{Content, SMALL_BYTES_MAX};
 use crate::types::attributes::Attributes;
 use crate::types::{
-    Bond, Carried, ContentHash, Fingerprint, Kind, Look, MetaRefused, ObjectMeta, Parts, Record,
-    RelKey, RelPath,
+    Bond, Carried, ContentHash, Fingerprint, Kind, Look, MetaRefused, MonotonicMs, ObjectMeta,
+    Parts, Record, RelKey, RelPath, VersionId,
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -56,7 +56,7 @@ fn hash(text: &str) -> ContentHash {
 fn record() -> Record {
     Record {
         content: Some(hash("old")),
-        version_id: "v1".into(),
+        version_id: VersionId::new("v1"),
         etag: "e1".into(),
         stored_bytes: SIZE_BYTES,
         stored_at_ms: 500,
@@ -68,10 +68,10 @@ fn content(text: &str) -> Content {
     Content {
         fingerprint: file(),
         hash: hash(text),
-        seen_steady_ms: 0,
+        seen_at: MonotonicMs(0),
         seen_ms: Some(2_000),
         bytes: Some(Bytes::new()),
-        unrested: false,
+        is_torn: false,
         racy: false,
         look: Look::Plain,
         segments: Arc::new([]),
@@ -108,7 +108,7 @@ fn with_attributes(content: Content) -> Content {
 /// What the bucket says of a version with this content, exactly as `file` is.
 fn head(text: &str) -> Head {
     Head {
-        version_id: "v9".into(),
+        version_id: VersionId::new("v9"),
         etag: "e9".into(),
         stored_bytes: SIZE_BYTES,
         gzip: false,
@@ -138,7 +138,7 @@ fn found(version_id: &str) -> FoundCopy {
     FoundCopy {
         entry: Elsewhere {
             key: RelKey::parse_full("elsewhere").unwrap(),
-            version_id: version_id.into(),
+            version_id: VersionId::new(version_id),
             etag: "e5".into(),
             stored_bytes: SIZE_BYTES,
             is_live: true,
@@ -149,7 +149,7 @@ fn found(version_id: &str) -> FoundCopy {
 
 fn layout() -> Parts {
     Parts {
-        version_id: "v1".into(),
+        version_id: VersionId::new("v1"),
         etag: "e1".into(),
         gzip: false,
         segments: Vec::new(),
@@ -611,7 +611,7 @@ fn elsewhere_rows() -> Vec<Row> {
             "a new path that never rests",
             new().with(|facts| {
                 let content = facts.answers.content.as_mut().unwrap().as_mut().unwrap();
-                content.unrested = true;
+                content.is_torn = true;
             }),
             "PutWhole NewPath",
         ),
@@ -773,7 +773,10 @@ fn what_is_copied_is_what_the_bucket_says_it_is() {
         let Plan::CopyFrom { from, .. } = plan(&facts) else {
             panic!("{:?}", plan(&facts));
         };
-        assert_eq!((from.version_id, from.etag, from.gzip), ("v5", "e5", gzip));
+        assert_eq!(
+            (from.version_id.map(|id| &**id), &**from.etag, from.gzip),
+            (Some("v5"), "e5", gzip)
+        );
     }
     // Else the bucket's, of the version that was asked for.
     for (known, want) in [("v5", "v5"), ("", "v9")] {
@@ -787,7 +790,10 @@ fn what_is_copied_is_what_the_bucket_says_it_is() {
         let Plan::CopyFrom { from, .. } = plan(&facts) else {
             panic!("{:?}", plan(&facts));
         };
-        assert_eq!((from.version_id, from.etag, from.gzip), (want, "e9", true));
+        assert_eq!(
+            (from.version_id.map(|id| &**id), &**from.etag, from.gzip),
+            (Some(want), "e9", true)
+        );
     }
 }
 
@@ -799,7 +805,11 @@ fn no_id_of_a_bucket_without_versions_pins_a_content() {
         ("null", true, true),
         ("v1", false, true),
     ] {
-        assert_eq!(is_pinned(id, keeps_versions), want, "{id} {keeps_versions}");
+        assert_eq!(
+            is_pinned(VersionId::new(id).as_ref(), keeps_versions),
+            want,
+            "{id} {keeps_versions}"
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::facts::FoundCopy;
 use crate::s3::{BytesAre, Head};
-use crate::types::Parts;
+use crate::types::{ETag, Parts, VersionId};
 use std::fmt::{self, Debug, Display};
 
 /// What is done with one object.
@@ -232,9 +232,9 @@ pub(crate) struct CopySource<'a> {
     /// What the content lookup found.
     pub found: &'a FoundCopy,
     /// The version's id.
-    pub version_id: &'a str,
+    pub version_id: Option<&'a VersionId>,
     /// Its ETag, without quotes.
-    pub etag: &'a str,
+    pub etag: &'a ETag,
     /// Its bytes as stored.
     pub stored_bytes: u64,
     /// It is stored compressed.

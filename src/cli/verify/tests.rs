@@ -4,7 +4,7 @@ use super::progress::line;
 use super::verdict::exit_code;
 use super::words::{verdict, words};
 use crate::cli::exit_code::{COMPLETE, FAILED, PARTIAL};
-use crate::types::{Class, Fault};
+use crate::types::{Class, Fault, VersionId};
 use crate::verify::{Damage, Finding, Progress, Repair, Verified, WholeVersion};
 use jiff::tz::TimeZone;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn finding() -> Finding {
         key: Some("Büro/my offer.pdf".into()),
         damage: Damage::Altered,
         why: "SHA-256 differs".into(),
-        version_id: "v7".into(),
+        version_id: VersionId::new("v7"),
         stored_at_ms: Some(1_700_000_000_000),
         is_older: false,
         is_on_disk: Some(true),
@@ -58,7 +58,7 @@ fn a_finding_says_what_is_wrong_and_what_to_do() {
             Finding {
                 is_on_disk: Some(false),
                 whole: Some(WholeVersion {
-                    version_id: "v6".into(),
+                    version_id: VersionId::new("v6"),
                     stored_at_ms: 1_699_999_000_000,
                 }),
                 ..finding()

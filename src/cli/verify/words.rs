@@ -8,7 +8,7 @@ use crate::cli::stamp::stamp;
 use crate::history::word_for;
 use crate::os;
 use crate::types;
-use crate::types::{RelKey, command, is_own};
+use crate::types::{RelKey, command, id_text, is_own};
 use crate::verify::{Damage, Finding, Never, Repair, Verified};
 use jiff::tz::TimeZone;
 
@@ -115,9 +115,9 @@ pub(super) fn words(finding: &Finding, zone: &TimeZone) -> Vec<String> {
     if finding.is_older {
         which += "older ";
     }
-    if let (false, Some(at_ms)) = (finding.version_id.is_empty(), finding.stored_at_ms) {
+    if let (false, Some(at_ms)) = (finding.version_id.is_none(), finding.stored_at_ms) {
         let at = stamp(at_ms, zone);
-        which += &format!("version of {at} ({})", finding.version_id);
+        which += &format!("version of {at} ({})", id_text(&finding.version_id));
     }
     let which = match which.as_str() {
         "" => String::new(),

@@ -92,7 +92,7 @@ impl Rules {
 
     /// True when the rules of a path's folder leave out the path itself; the
     /// folders above it are known to be in.
-    pub(in crate::files) fn leaves_out(&self, rules: &Chain, path: &[u8], is_folder: bool) -> bool {
+    pub(crate) fn leaves_out(&self, rules: &Chain, path: &[u8], is_folder: bool) -> bool {
         let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
         if !is_folder && (is_temporary(name) || is_marker(name)) {
             return true;
@@ -103,7 +103,7 @@ impl Rules {
 
     /// The rule that decides about the path, if any has a say: the nearest rule
     /// file's, the configuration's last.
-    pub(in crate::files) fn decided<'c>(
+    pub(crate) fn decided<'c>(
         &'c self,
         rules: &'c Chain,
         path: &[u8],
@@ -132,12 +132,12 @@ impl Rules {
     }
 
     /// Whether any pattern counts here; without one a name's folder does not matter.
-    pub(in crate::files) fn have_patterns(&self, rules: &Chain) -> bool {
+    pub(crate) fn have_patterns(&self, rules: &Chain) -> bool {
         rules.len() > 0 || !self.config.is_empty()
     }
 
     /// The rule file of the open folder `dir`, if it has one. Blocks.
-    pub(in crate::files) fn load(&self, dir: &Dir, folder: &RelPath) -> Option<Arc<RuleFile>> {
+    pub(crate) fn load(&self, dir: &Dir, folder: &RelPath) -> Option<Arc<RuleFile>> {
         if !self.with_files {
             return None;
         }
@@ -148,7 +148,7 @@ impl Rules {
         let seen = match dir.stat(RULE_FILE_NAME.as_bytes()) {
             Ok(found) => found.fingerprint,
             Err(error) => {
-                self.lock().remove(folder);
+                self.cache.lock().remove(folder);
                 return match os::trouble(&error) {
                     Trouble::Missing | Trouble::NotFolder => None,
                     // The folder may not be looked into: its own fault says so.
@@ -157,13 +157,13 @@ impl Rules {
                 };
             }
         };
-        if let Some((known, file)) = self.lock().get(folder)
+        if let Some((known, file)) = self.cache.lock().get(folder)
             && *known == seen
         {
             return Some(Arc::clone(file));
         }
         let file = Arc::new(rule_file::read(&self.root, dir, folder, seen.kind));
-        let mut cache = self.lock();
+        let mut cache = self.cache.lock();
         if is_settled(&seen, now) {
             if cache.len() >= RULE_FILES_CACHED_MAX
                 && !cache.contains_key(folder)
@@ -176,11 +176,6 @@ impl Rules {
             cache.remove(folder);
         }
         Some(file)
-    }
-
-    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<RelPath, (Fingerprint, Arc<RuleFile>)>> {
-        // Every change is a single insert or remove: a panic leaves it whole.
-        self.cache.lock()
     }
 }
 

@@ -132,7 +132,7 @@ fn parsed_rules_are_kept_until_the_file_changes_and_never_too_many() {
     for n in 0..2 * RULE_FILES_CACHED_MAX {
         load(&p(n.to_string()), 60);
     }
-    assert_eq!(rules.lock().len(), RULE_FILES_CACHED_MAX);
+    assert_eq!(rules.cache.lock().len(), RULE_FILES_CACHED_MAX);
     std::fs::remove_file(&path).unwrap();
     assert!(!rules.excluded(&p("bb"), false));
 }

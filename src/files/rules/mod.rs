@@ -1,9 +1,9 @@
 //! Which paths are left out, and which are stored compressed.
 //!
-//! gitignore rules: the configuration's patterns, and `.keepwatchignore` files
-//! in any folder, which overrule it below themselves. Invariant: a path asked
-//! about out of the blue gets the answer that a walk gives it. A rule file that
-//! cannot be read excludes nothing, and the walk reports it.
+//! The rules are those of gitignore: the patterns of the configuration, and `.keepwatchignore`
+//! files in any folder, which override the configuration below that folder. Invariant: a
+//! question about a single path gets the same answer as a walk. A rule file that cannot be read
+//! excludes nothing, and the walk reports it.
 
 mod chain;
 mod compress;

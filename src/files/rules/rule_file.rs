@@ -1,6 +1,6 @@
-//! One rule file: read, within bounds, and parsed line by line.
+//! Reads one rule file, within bounds, and parses it line by line.
 //!
-//! What cannot be understood of it becomes a fault and excludes nothing.
+//! A line that cannot be understood becomes a fault and excludes nothing.
 
 use crate::files::fault;
 use crate::files::fault::shown;
@@ -25,7 +25,7 @@ const BROKEN_LINES_NAMED_MAX: usize = 3;
 /// One folder's rule file, parsed.
 #[derive(Debug)]
 pub(crate) struct RuleFile {
-    pub(in crate::files) patterns: Gitignore,
+    pub(crate) patterns: Gitignore,
     /// What is in it, for whoever counts what each line leaves out.
     pub(crate) lines: Vec<String>,
     /// What could not be understood of it.

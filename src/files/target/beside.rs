@@ -1,5 +1,5 @@
-//! What restore does to a file that is there: a second name for it, so that the
-//! first may be given away, and another mode or time.
+//! What a restore does to an existing file: it gives it a second name, so that the restored
+//! file can take the first, or another mode or time.
 
 use super::left_out::{LeftOut, MODE_SET_ID};
 use super::{Target, given};

@@ -1,5 +1,5 @@
-//! Mode, owner and time of folders that are there already. They must not be given
-//! before all that belongs in them is there, where they would keep it out.
+//! Mode, owner and time of folders that exist already. They are set last, because a folder
+//! that lets nobody in would keep out the files that belong in it.
 
 use super::Target;
 use super::looks::{Looks, dressed};

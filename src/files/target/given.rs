@@ -1,7 +1,7 @@
-//! Attributes given back to what is restored.
+//! Gives a restored file its attributes.
 //!
-//! Invariant: nothing that is not kept is given, whatever a bucket says: a program with
-//! `security.capability` runs with more rights than whoever starts it.
+//! Invariant: only attributes of the kept kinds are set, whatever a bucket says: a program
+//! with `security.capability` runs with more rights than the person who starts it.
 
 use super::left_out::LeftOut;
 use crate::os;

@@ -1,9 +1,9 @@
-//! The holes of a sparse file: where the file that was backed up had some, runs of
-//! zeros are skipped and not written.
+//! The holes of a sparse file: where the file that was backed up had holes, runs of zeros are
+//! skipped and not written.
 //!
-//! Invariant: what is written goes to a file of ours that ends where the writing is,
-//! so that what is skipped reads as zeros. A file that had no holes is written in
-//! full: databases and disk images take their room beforehand on purpose.
+//! Invariant: we write only to a file of our own that ends at the write position, so that what
+//! is skipped reads as zeros. A file that had no holes is written in full: databases and disk
+//! images reserve their space on purpose.
 
 use std::fs::File;
 use std::io;

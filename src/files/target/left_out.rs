@@ -1,4 +1,4 @@
-//! What a disk would not take of mode, time, owner and attributes.
+//! What of mode, time, owner and attributes a disk did not accept.
 
 use crate::os;
 use crate::types::{Class, Fault, Kind, chain};

@@ -1,10 +1,9 @@
-//! The folder that restore writes to.
+//! The folder that a restore writes to.
 //!
-//! Invariants: nothing is written outside it, whatever the keys in the bucket
-//! say and whatever links stand in it; a file has its name only when it is
-//! whole; what is there is not replaced unless told. Folders are opened name by
-//! name and links never followed, so that a link restored a moment ago is no
-//! way out either.
+//! Invariants: nothing is written outside it, whatever the keys in the bucket say and whatever
+//! links are in it; a file gets its name only when it is whole; an existing file is replaced
+//! only when that was asked for. Folders are opened name by name and links are never followed,
+//! so that a link restored a moment ago does not lead outside either.
 
 mod beside;
 pub(crate) mod folders;
@@ -16,7 +15,7 @@ mod opened;
 pub(crate) mod partial;
 pub(crate) mod pending;
 
-use super::{fault, stat};
+use super::{fault, path_stat};
 use crate::os;
 use left_out::{Committed, LeftOut};
 use looks::{Looks, dressed};
@@ -117,11 +116,11 @@ impl Target {
     /// # Errors
     /// [`Fault`] when that cannot be told.
     pub fn existing(&self, rel: &RelPath) -> Result<Option<Fingerprint>, Fault> {
-        match stat::stat(&self.path, rel) {
+        match path_stat::stat(&self.path, rel) {
             // A folder on the way lets nobody pass: one of ours is opened.
             Err(fault) if fault.class == Class::Unreadable => {
                 self.open_the_way(rel);
-                stat::stat(&self.path, rel)
+                path_stat::stat(&self.path, rel)
             }
             done => done,
         }

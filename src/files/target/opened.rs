@@ -1,10 +1,9 @@
-//! Folders of ours that keep their owner out, opened for the time of writing.
+//! Opens folders that keep their own owner out, for the time of writing.
 //!
-//! A restore gives folders their mode at its end, and one that was cut short before
-//! may have left some that take nothing any more. Who is not root could then never
-//! complete it. Invariants: only folders of this very account are opened, and each
-//! gets its own mode back, or the one that the backup has: at the latest when the
-//! target is dropped.
+//! A restore sets the modes of folders at its end, so a restore that was interrupted may have
+//! left folders that accept no files any more. An account other than root could then never
+//! complete it. Invariants: only folders of this account are opened, and each gets its own mode
+//! back, or that of the backup, at the latest when the target is dropped.
 
 use super::Target;
 use crate::files::fault;
@@ -12,8 +11,6 @@ use crate::files::fault::shown;
 use crate::os;
 use crate::os::Dir;
 use crate::types::RelPath;
-use parking_lot::MutexGuard;
-use std::collections::BTreeMap;
 
 /// What an owner needs to make something in a folder, and to list it.
 pub(super) const MODE_OPENED: u32 = 0o700;
@@ -27,18 +24,14 @@ const MODE_TO_PASS: u32 = 0o100;
 const OPENED_MAX: usize = 100_000;
 
 impl Target {
-    fn opened(&self) -> MutexGuard<'_, BTreeMap<RelPath, u32>> {
-        self.opened.lock()
-    }
-
     /// The mode that a folder had before it was opened.
     pub(super) fn mode_before(&self, rel: &RelPath) -> Option<u32> {
-        self.opened().get(rel).copied()
+        self.opened.lock().get(rel).copied()
     }
 
     /// It has its mode: nothing is to be given back.
     pub(super) fn forget_opened(&self, rel: &RelPath) {
-        self.opened().remove(rel);
+        self.opened.lock().remove(rel);
     }
 
     /// Let this account write in a folder, if it is its own. What cannot be done
@@ -63,7 +56,7 @@ impl Target {
         if mode & needed == needed || !os::is_own(&found.fingerprint) {
             return;
         }
-        let mut opened = self.opened();
+        let mut opened = self.opened.lock();
         if opened.len() >= OPENED_MAX && !opened.contains_key(at) {
             return;
         }
@@ -95,7 +88,7 @@ impl Target {
     }
 
     fn close_once(&self) {
-        let opened = std::mem::take(&mut *self.opened());
+        let opened = std::mem::take(&mut *self.opened.lock());
         // What is inside comes before what it is in.
         for (rel, mode) in opened.iter().rev() {
             let done = match self.inner(rel) {

@@ -1,10 +1,9 @@
-//! A large file that may take several runs.
+//! A large file whose restore may take several runs.
 //!
-//! It grows under a name that follows from its own and its version's, so that a
-//! later run finds it, with a note beside it of how much of it was safely on the
-//! disk and what that hashes to. It is one process's at a time (a lock), never
-//! taken over unless it is a plain file of this account alone, and never
-//! believed: whoever goes on hashes again what is there.
+//! It grows under a name derived from its own name and its version's, so that a later run finds
+//! it. A note beside it says how much of it was safely on the disk, and the hash of that part.
+//! Only one process uses it at a time (it holds a lock). It is reused only if it is a plain file
+//! of this account alone, and what is there is always hashed again.
 
 use super::Target;
 use super::pending::Pending;

@@ -1,5 +1,5 @@
-//! A file on its way: written under a temporary name, and given its own when it is
-//! whole and safely on the disk.
+//! A file that is being restored: it is written under a temporary name and gets its own when
+//! it is whole and safely on the disk.
 
 use super::given;
 use super::holes::Holes;

@@ -1,7 +1,7 @@
 //! The walk against a naive one, and against what goes wrong on real disks.
 
 use super::*;
-use crate::files::stat::stat;
+use crate::files::path_stat::stat;
 use crate::os;
 use crate::os::testing::{asked, make_fifo, make_link, make_socket, set_path_mode};
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! A version that was chosen, and whose it is.
 
 use crate::s3::ListedVersion;
-use crate::types::{ForeignKey, RelKey, shown};
+use crate::types::{ETag, ForeignKey, RelKey, VersionId, id_text, shown};
 
 /// What a key in the bucket says about the file it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,9 +39,9 @@ pub struct Chosen {
     /// Whose it is.
     pub name: Name,
     /// Version id.
-    pub version_id: String,
+    pub version_id: Option<VersionId>,
     /// ETag without quotes.
-    pub etag: String,
+    pub etag: ETag,
     /// Bytes as stored.
     pub stored_bytes: u64,
     /// When the server stored it, milliseconds since 1970.
@@ -64,14 +64,14 @@ impl Chosen {
     }
 
     /// The version to ask for.
-    pub(crate) fn version(&self) -> Option<&str> {
-        Some(&self.version_id)
+    pub(crate) fn version(&self) -> Option<&VersionId> {
+        self.version_id.as_ref()
     }
 
     /// What tells this version's bytes from every other's.
     pub(crate) fn identity(&self) -> String {
-        let named = format!("{}\n{}\n{}", self.key, self.version_id, self.etag);
-        match (self.version_id.as_str(), self.etag.is_empty()) {
+        let named = format!("{}\n{}\n{}", self.key, id_text(&self.version_id), self.etag);
+        match (id_text(&self.version_id), self.etag.is_empty()) {
             // One such version takes the place of another.
             ("null", true) => format!("{named}\n{}", self.modified_ms),
             _ => named,

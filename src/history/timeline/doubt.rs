@@ -2,7 +2,7 @@
 
 use super::chosen::{Chosen, Name};
 use crate::history::version_selector::TimesInDoubt;
-use crate::history::witness::{Verdict, Witness};
+use crate::history::witness::{Testimony, Witness};
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Store};
 use crate::types::{Class, Fault, Origin, command};
@@ -26,20 +26,20 @@ pub(crate) async fn settle(
         return Ok(None);
     };
     let chosen = Chosen::of(newest.clone(), name.clone());
-    let verdict = match name {
+    let testimony = match name {
         Name::Path(key) => {
             // Rare, and deep: without a box each future that lists would hold it.
-            let asked: Pin<Box<dyn Future<Output = Verdict> + Send + '_>> =
-                Box::pin(witness.verdict(store, origin, at_ms, key, &doubt, stop));
+            let asked: Pin<Box<dyn Future<Output = Testimony> + Send + '_>> =
+                Box::pin(witness.testimony(store, origin, at_ms, key, &doubt, stop));
             asked.await
         }
         // A manifest has them elsewhere, or not at all.
-        Name::Older(_) | Name::Shortened | Name::Foreign(_) => Verdict::Unknown,
+        Name::Older(_) | Name::Shortened | Name::Foreign(_) => Testimony::Unknown,
     };
-    match verdict {
-        Verdict::Version(version) => Ok(Some(Chosen::of(version, name.clone()))),
-        Verdict::Gone => Ok(None),
-        Verdict::Unknown => Err(doubtful(&chosen, &doubt.versions)),
+    match testimony {
+        Testimony::Version(version) => Ok(Some(Chosen::of(version, name.clone()))),
+        Testimony::Gone => Ok(None),
+        Testimony::Unknown => Err(doubtful(&chosen, &doubt.versions)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::index::contents::{COPY_FROM_BYTES, Elsewhere, PAST_MS};
+use crate::types::{ETag, VersionId, id_text};
 
 const SIZE: u64 = 10_000;
 
@@ -12,8 +13,8 @@ fn of(content: &str, version: &str) -> Record {
     record.fingerprint.size_bytes = SIZE;
     Record {
         content: Some(ContentHash::of(content.as_bytes())),
-        version_id: version.into(),
-        etag: format!("{version}-1"),
+        version_id: VersionId::new(version),
+        etag: format!("{version}-1").into(),
         stored_bytes: 77,
         ..record
     }
@@ -40,10 +41,10 @@ fn find(index: &Index, source: SourceId, content: &str) -> Option<Elsewhere> {
 /// `path@version`, with `!` behind a past one; empty for none.
 fn found(index: &Index, source: SourceId, content: &str) -> String {
     find(index, source, content).map_or(String::new(), |at| {
-        assert_eq!(at.etag, format!("{}-1", at.version_id));
+        assert_eq!(*at.etag, format!("{}-1", id_text(&at.version_id)));
         assert_eq!(at.stored_bytes, 77);
         let past = if at.is_live { "" } else { "!" };
-        format!("{}@{}{past}", at.key.as_str(), at.version_id)
+        format!("{}@{}{past}", at.key.as_str(), id_text(&at.version_id))
     })
 }
 
@@ -125,7 +126,7 @@ fn what_is_not_worth_a_copy_or_has_gone_is_not_known() {
         match step {
             0 => record.fingerprint.size_bytes = COPY_FROM_BYTES - 1,
             1 => record.fingerprint.kind = Kind::Symlink,
-            2 => record.etag = String::new(),
+            2 => record.etag = ETag::default(),
             _ => record.content = None,
         }
         let size = record.fingerprint.size_bytes;
@@ -193,7 +194,7 @@ fn a_million_records_in_figures() {
         if i % 100 >= share {
             record.fingerprint.size_bytes = COPY_FROM_BYTES - 1;
         }
-        record.etag = hex::encode(&ContentHash::of(&i.to_be_bytes()).0[..16]);
+        record.etag = hex::encode(&ContentHash::of(&i.to_be_bytes()).0[..16]).into();
         some.push((key(&path), record));
         if some.len() == 500 {
             index.import(source, &std::mem::take(&mut some)).unwrap();

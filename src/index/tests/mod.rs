@@ -11,7 +11,7 @@ mod pending;
 use super::handle::close;
 use super::opening::Opening;
 use super::*;
-use crate::types::{Class, ContentHash, Fault, Fingerprint, Kind, Record, RelKey};
+use crate::types::{Class, ContentHash, Fault, Fingerprint, Kind, Record, RelKey, VersionId};
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,8 +50,8 @@ pub(super) fn record(seed: u64) -> Record {
             owner: Some((1000, 1000)),
         },
         content: (!seed.is_multiple_of(5)).then(|| ContentHash::of(&seed.to_le_bytes())),
-        version_id: format!("PHtexPGjH2y.zBgT8LmB7wwLI{seed:07}"),
-        etag: format!("{seed:032x}"),
+        version_id: VersionId::new(format!("PHtexPGjH2y.zBgT8LmB7wwLI{seed:07}")),
+        etag: format!("{seed:032x}").into(),
         stored_bytes: seed * 2,
         stored_at_ms: 1_795_000_001_000,
         racy: seed.is_multiple_of(7),

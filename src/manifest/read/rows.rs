@@ -1,8 +1,8 @@
 //! The lines of a manifest's body as it comes over the line: paced, stoppable,
 //! unpacked, bounded and proved one by one.
 //!
-//! Invariant: whoever put the object there, reading it takes the memory of one
-//! line and a buffer, and ends.
+//! Invariant: whatever the object holds, reading it takes the memory of one line and a
+//! buffer, and ends.
 
 use crate::manifest::fault::{damaged, subject};
 use crate::manifest::format::LINE_BYTES_MAX;
@@ -176,6 +176,7 @@ mod tests {
     use super::*;
     use crate::manifest::format::proof::Writing;
     use crate::manifest::format::{Header, ManifestEntry, Settings};
+    use crate::types::ETag;
     use crate::types::{Fingerprint, Kind, RelKey};
     use std::io::Write as _;
 
@@ -218,7 +219,7 @@ mod tests {
             moment_ms: 0,
             stored_bytes,
             modified_ms: 0,
-            etag: String::new(),
+            etag: ETag::default(),
             listed_ms: 0,
         };
         let mut rows = Rows::new(Box::new(io::Cursor::new(Bytes::from(packed))), "b", &one);

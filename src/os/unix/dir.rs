@@ -4,9 +4,9 @@
 //! rename or link planted between two calls leads anywhere else, and no path
 //! is too long. It never follows a link, and never opens what could block.
 
-use super::system::MODE_BITS;
-use crate::os::attributes::{Named, attributes_of};
-use crate::os::found::{Found, near_ns_of_parts, ns_of_parts, size_of_kind};
+use super::system::{MODE_BITS, near_ns_of_parts, ns_of_parts};
+use crate::os::attributes::{NamedAttributes, attributes_of};
+use crate::os::found::{Found, size_of_kind};
 use crate::types::{Fingerprint, Kind};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -140,7 +140,7 @@ impl Dir {
         &self,
         bytes_max: usize,
         is_wanted: impl Fn(&str) -> bool,
-    ) -> io::Result<Option<Named>> {
+    ) -> io::Result<Option<NamedAttributes>> {
         match cfg!(target_os = "linux") {
             true => attributes_of(&self.open_self()?, bytes_max, is_wanted),
             false => Ok(None),

@@ -1,8 +1,8 @@
 //! Metadata, names and private files on Unix.
 
-use crate::os::found::{near_ns_of_parts, ns_of_parts, size_of_kind};
+use crate::os::found::{NS_PER_S, size_of_kind};
 use crate::os::names::NameRefused;
-use crate::types::{Fingerprint, Kind};
+use crate::types::{Fingerprint, Kind, MonotonicMs};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
@@ -13,6 +13,16 @@ use std::path::Path;
 
 /// Permission bits, without the file type.
 pub(super) const MODE_BITS: u32 = 0o7777;
+
+/// Nanoseconds since 1970.
+pub(super) fn ns_of_parts(seconds: i64, nanoseconds: i64) -> i128 {
+    i128::from(seconds) * i128::from(NS_PER_S) + i128::from(nanoseconds)
+}
+
+/// The same in 64 bits; beyond what they hold, the nearest time that they do.
+pub(super) fn near_ns_of_parts(seconds: i64, nanoseconds: i64) -> i64 {
+    seconds.saturating_mul(NS_PER_S).saturating_add(nanoseconds)
+}
 
 /// The fingerprint that this metadata amounts to.
 pub fn fingerprint_of(meta: &Metadata) -> Fingerprint {
@@ -33,17 +43,15 @@ pub fn fingerprint_of(meta: &Metadata) -> Fingerprint {
     }
 }
 
-/// Milliseconds by a clock that nobody sets and that goes on while the computer
-/// sleeps. [`std::time::Instant`] stands still then on Linux and macOS.
-pub fn steady_ms() -> i64 {
+/// Now, by a clock that nobody sets and that goes on while the computer sleeps. [`std::time::Instant`] stands still then on Linux and macOS.
+pub fn monotonic_now() -> MonotonicMs {
     #[cfg(target_os = "linux")]
     const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Boottime;
     #[cfg(not(target_os = "linux"))]
     const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
     let now = rustix::time::clock_gettime(CLOCK);
-    now.tv_sec
-        .saturating_mul(1_000)
-        .saturating_add(now.tv_nsec / 1_000_000)
+    let ms = now.tv_sec.saturating_mul(1_000);
+    MonotonicMs(ms.saturating_add(now.tv_nsec / 1_000_000))
 }
 
 /// What tells a folder from another one put in its place: file system and inode.
@@ -190,4 +198,16 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
 /// network and FUSE mounts answer thus to the sync of a folder.
 pub fn is_bad_descriptor(error: &io::Error) -> bool {
     rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::BADF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_and_nanoseconds_are_put_together() {
+        assert_eq!(ns_of_parts(-2, 500_000_000), -1_500_000_000);
+        assert_eq!(near_ns_of_parts(i64::MAX, 5), i64::MAX);
+        assert_eq!(ns_of_parts(1 << 40, 5), (1 << 40) * 1_000_000_000 + 5);
+    }
 }

@@ -6,7 +6,7 @@
 //! not matter when reading. Permission bits come down to "read-only".
 
 use super::system::{bytes_of_name, fingerprint_of, kind_of, name_of_bytes, writable_name};
-use crate::os::attributes::Named;
+use crate::os::attributes::NamedAttributes;
 use crate::os::found::Found;
 use crate::types::Kind;
 use std::fs::{File, Metadata};
@@ -124,7 +124,7 @@ impl Dir {
         &self,
         _bytes_max: usize,
         _is_wanted: impl Fn(&str) -> bool,
-    ) -> io::Result<Option<Named>> {
+    ) -> io::Result<Option<NamedAttributes>> {
         Ok(None)
     }
 

@@ -1,13 +1,13 @@
 //! How two sides of one path differ. Pure.
 
 use super::difference::{Change, Difference, Finding, Side};
-use crate::types::{Fault, Fingerprint, Kind, ObjectMeta, RelKey};
+use crate::types::{ETag, Fault, Fingerprint, Kind, ObjectMeta, RelKey};
 
 /// An object's metadata, and whose it is.
 pub(super) struct Object {
     pub(super) key: RelKey,
     pub(super) meta: ObjectMeta,
-    pub(super) etag: String,
+    pub(super) etag: ETag,
 }
 
 /// One side alone: `then` when it was there at the moment.

@@ -147,7 +147,7 @@ async fn ask(
         bucket: &ctx.origin.bucket,
         key: &file.key,
     };
-    let head = head_at(&ctx.store, at, &file.line.version_id, &mut stop).await?;
+    let head = head_at(&ctx.store, at, file.line.version_id.as_ref(), &mut stop).await?;
     Ok(match head.map(|head| head.meta) {
         Some(Ok(meta)) => by_metadata(&file.line, &meta, is_there),
         Some(Err(MetaRefused::Foreign)) if !is_there => Some(Wrong::Content(

@@ -9,7 +9,7 @@ use crate::manifest::{CLOCKS_APART_MAX_MS, ManifestEntry};
 use crate::restore::context::RestoreContext;
 use crate::retry::Stop;
 use crate::s3::{At, Head, ListedVersion};
-use crate::types::{Fault, MetaRefused};
+use crate::types::{Fault, MetaRefused, VersionId};
 use std::cmp::Ordering;
 use std::iter::Peekable;
 
@@ -31,7 +31,7 @@ pub(crate) struct Fate {
     is_deleted: bool,
     /// Versions that are surely younger, newest first: it is replaced if one of them
     /// is ours.
-    younger: Vec<String>,
+    younger: Vec<Option<VersionId>>,
     /// Versions of which the times do not tell.
     doubts: Vec<Doubt>,
     /// There were more of these than are asked.
@@ -41,7 +41,7 @@ pub(crate) struct Fate {
 
 #[derive(Debug)]
 struct Doubt {
-    version_id: String,
+    version_id: Option<VersionId>,
     /// By the server's time it was stored after the moment.
     is_later: bool,
 }
@@ -200,7 +200,7 @@ impl<'a> Listing<'a> {
             return true;
         }
         for version_id in &fate.younger {
-            match self.head(key, version_id, stop).await {
+            match self.head(key, version_id.as_ref(), stop).await {
                 Ok(Some(head)) if is_foreign(&head) => {}
                 _ => return true,
             }
@@ -217,7 +217,7 @@ impl<'a> Listing<'a> {
         doubt: &Doubt,
         stop: &mut Stop,
     ) -> Result<bool, Fault> {
-        let head = self.head(key, &doubt.version_id, stop).await?;
+        let head = self.head(key, doubt.version_id.as_ref(), stop).await?;
         if head.as_ref().is_some_and(is_foreign) {
             return Ok(false);
         }
@@ -231,7 +231,7 @@ impl<'a> Listing<'a> {
     async fn head(
         &self,
         key: &str,
-        version_id: &str,
+        version_id: Option<&VersionId>,
         stop: &mut Stop,
     ) -> Result<Option<Head>, Fault> {
         let bucket = &self.ctx.origin.bucket;
@@ -247,6 +247,7 @@ fn is_foreign(head: &Head) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::ETag;
     use crate::types::{Fingerprint, RelKey};
 
     const HOUR_MS: i64 = 3_600_000;
@@ -255,10 +256,10 @@ mod tests {
     fn version(id: &str, modified_ms: i64, is_marker: bool) -> ListedVersion {
         ListedVersion {
             key: "a".into(),
-            version_id: id.into(),
+            version_id: VersionId::new(id),
             is_latest: false,
             is_marker,
-            etag: String::new(),
+            etag: ETag::default(),
             stored_bytes: 1,
             modified_ms,
             storage_class: String::new(),
@@ -268,7 +269,7 @@ mod tests {
     #[test]
     fn clocks_may_differ_by_a_quarter_of_an_hour() {
         let line = ManifestEntry {
-            version_id: "it".into(),
+            version_id: VersionId::new("it"),
             stored_at_ms: HOUR_MS,
             ..ManifestEntry::without_object(&RelKey::parse("a").unwrap(), &Fingerprint::UNSEEN)
         };

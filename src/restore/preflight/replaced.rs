@@ -1,21 +1,20 @@
-//! What a restore over existing files needs on the disk beyond what it brings,
-//! asked where room is scarce.
+//! How much more disk space a restore over existing files needs, asked only where
+//! space is scarce.
 //!
-//! From a listing alone a file that is there looks like room that is not needed.
-//! That holds for one that is the same. One that differs stands beside its new
-//! content until that has its name; in place, it stays for good unless the bucket
-//! has it as a version. Metadata tells these apart: no file is read for it.
+//! Judged by the listing alone, an existing file saves the space of its new version.
+//! That is true of a file that is the same. One that differs stays until its new
+//! version has its name; in place, it stays for good unless the bucket has it as a
+//! version. Metadata tells these cases apart: no file is read for it.
 
 use crate::s3::{At, Store};
-use crate::types::{Fingerprint, ObjectMeta};
+use crate::types::{Fingerprint, ObjectMeta, VersionId};
 use futures::stream;
 use futures::stream::StreamExt as _;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Files that are asked about, the largest of them; each is up to two requests.
-/// What is beyond is taken for the same, and each is looked at again before it
-/// is written.
+/// So many of the largest files are asked about, with up to two requests each. The
+/// others count as the same; each is compared again before it is written.
 const ASKED_MAX: usize = 256;
 
 /// Requests at once, before a restore.
@@ -24,16 +23,21 @@ pub(super) const ASKED_AT_ONCE: usize = 8;
 /// A file that stands where one is to be restored.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Standing {
-    /// What it counts as room that is not needed.
+    /// The space that it seemed to save.
     pub(crate) saved_bytes: u64,
     pub(crate) key: String,
-    pub(crate) version: String,
+    pub(crate) version: Option<VersionId>,
     pub(crate) size_bytes: u64,
     pub(crate) mtime_ns: i128,
 }
 
 impl Standing {
-    pub(crate) fn new(key: String, version: String, found: &Fingerprint, saved: u64) -> Self {
+    pub(crate) fn new(
+        key: String,
+        version: Option<VersionId>,
+        found: &Fingerprint,
+        saved: u64,
+    ) -> Self {
         Self {
             saved_bytes: saved,
             key,
@@ -59,7 +63,7 @@ pub(crate) struct Standings {
 enum Fate {
     /// It is the same: nothing is written.
     Stays,
-    /// Its room is free when the new one has its name.
+    /// Its space is free when the new one has its name.
     Replaced,
     /// It stays beside the new one.
     KeptBeside,
@@ -100,14 +104,15 @@ fn more(fates: &[(Fate, u64)]) -> u64 {
     beside.saturating_add(replaced.unwrap_or(0))
 }
 
-/// What cannot be asked counts as the same: it is told when it is fetched.
+/// A file that cannot be asked about counts as the same. Its failure is reported when
+/// it is fetched.
 async fn fate(store: &Store, bucket: &str, one: &Standing, in_place: bool) -> Fate {
     let at = At {
         bucket,
         key: &one.key,
     };
     let meta = async |version| store.head(at, version).await.ok().flatten()?.meta.ok();
-    let Some(then) = meta(Some(one.version.as_str())).await else {
+    let Some(then) = meta(one.version.as_ref()).await else {
         return Fate::Stays;
     };
     if one.is(&then) {
@@ -146,7 +151,7 @@ mod tests {
             standings.push(Standing {
                 saved_bytes,
                 key: saved_bytes.to_string(),
-                version: String::new(),
+                version: None,
                 size_bytes: saved_bytes,
                 mtime_ns: 0,
             });

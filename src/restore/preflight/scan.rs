@@ -1,11 +1,9 @@
-//! Before the start: how much there is to bring, what of it is cold, and whether
-//! the disk has room for it.
+//! Reads the listing once, before a restore, and counts what there is to bring.
 //!
-//! The listing is read once for that. What it named is kept, up to a bound, so
-//! that a restore of an office is not listed twice. It opens no object, save
-//! where room is scarce: then the largest are asked how much their files take,
-//! since the listing knows stored sizes only: compressed ones, and those of files
-//! with holes in full.
+//! What it names is kept, up to a bound, so that an office's restore is not listed
+//! twice. No body is opened. Only where space is scarce, the largest objects are asked
+//! (HEAD) how much their files take: the listing has stored sizes alone, which are
+//! compressed, and full for files with holes.
 
 use super::replaced::{ASKED_AT_ONCE, Standing, Standings};
 use super::summary::{Preflight, note_cold};
@@ -16,29 +14,29 @@ use crate::restore::report::Event;
 use crate::restore::request::Request;
 use crate::retry::Stop;
 use crate::s3::{At, Store};
-use crate::types::{Cold, Fatal, RelPath, chain};
+use crate::types::{Cold, Fatal, RelPath, VersionId, chain};
 use futures::stream;
 use futures::stream::StreamExt as _;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-/// What the listing named and is kept; at 300 bytes each, some 6 MB.
+/// Versions that are kept for the restore. At 300 bytes each they take some 6 MB.
 const KEPT_MAX: usize = 20_000;
 
 /// Names that are looked up in the target in one go.
 const LOOKS_AT_ONCE: usize = 1_000;
 
-/// Nothing that people compress gets smaller than by this factor as a rule. With
-/// more room than that nobody is asked; a file that is larger still is refused
-/// by itself before it is written.
+/// As a rule, compression shrinks files by this factor at most. With more space than
+/// that, no object is asked. A file that turns out larger is refused by itself before
+/// it is written.
 const PACKED_AT_MOST: u64 = 16;
 
-/// Objects that are asked for the size of their file when room is scarce, the
-/// largest of them; each is a request.
+/// So many of the largest objects are asked for the size of their file when space is
+/// scarce, with one request each.
 const ASKED_MAX: usize = 256;
 
-/// Smaller ones change nothing about whether a disk is large enough.
+/// Smaller objects do not decide whether a disk is large enough.
 const ASKED_BYTES_MIN: u64 = 64 * 1024;
 
 /// Look at all that was current at the request's moment. A restore does so by
@@ -117,12 +115,12 @@ struct Scan {
     largest: BinaryHeap<Reverse<LargeObject>>,
 }
 
-/// An object that may decide whether there is room; the order is that of its size.
+/// An object that may decide whether there is space, ordered by size.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct LargeObject {
     bytes: u64,
     key: String,
-    version: String,
+    version: Option<VersionId>,
     /// Where it belongs, as far as its key says so.
     path: Option<RelPath>,
     identity: String,
@@ -134,7 +132,7 @@ struct Unseen {
     bytes: u64,
     identity: String,
     key: String,
-    version: String,
+    version: Option<VersionId>,
 }
 
 impl Scan {
@@ -234,7 +232,7 @@ impl Scan {
                     key: &one.key,
                 };
                 // What cannot be asked is told when it is fetched.
-                let head = store.head(at, Some(&one.version)).await.ok().flatten();
+                let head = store.head(at, one.version.as_ref()).await.ok().flatten();
                 let Some(meta) = head.and_then(|head| head.meta.ok()) else {
                     return (0, 0);
                 };

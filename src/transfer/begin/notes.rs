@@ -17,13 +17,13 @@ impl Job {
             })
             .await?;
         notes.retain(|note| note.is_begun() && !self.uploads.is_aborting(&note.upload_id));
-        // The newest has most, as a rule.
+        // The newest one usually has the most parts.
         notes.sort_by_key(|note| std::cmp::Reverse(note.noted_ms));
         Ok(notes)
     }
 
-    /// Whether an upload of exactly this was broken off when the server already
-    /// had parts of it; then, what proves it.
+    /// Whether an upload of exactly this was interrupted after the server had taken
+    /// parts of it; if so, what proves those parts.
     ///
     /// # Errors
     /// When the index cannot be read.
@@ -33,7 +33,7 @@ impl Job {
         content: &Content,
         plan: &str,
     ) -> Result<Option<Proof>, Fault> {
-        if content.unrested {
+        if content.is_torn {
             return Ok(None);
         }
         let wanted = self.wanted(headers, content, plan);

@@ -139,8 +139,8 @@ impl Session {
         }
     }
 
-    /// Call before the upload is completed: one whose completion fails again and
-    /// again is not gone on with for ever. Best effort.
+    /// Call before the upload is completed: an upload whose completion keeps failing
+    /// is not resumed for ever. Best effort.
     pub async fn completing(&mut self) {
         let Some(resume) = &mut self.note.resume else {
             return;
@@ -153,11 +153,11 @@ impl Session {
         }
     }
 
-    /// End the session that brought `result`. What may pass leaves the upload
-    /// open, to be gone on with; otherwise it is aborted unless it was completed.
-    /// A version that the bucket has taken stays one, whatever the index says to
-    /// that: to report a failure would have the whole file sent again. Nor does
-    /// an upload that cannot be aborted keep its file waiting: it stays noted.
+    /// End the session that brought `result`. After a fault that may pass, the upload
+    /// stays open to be resumed; otherwise it is aborted, unless it was completed. A
+    /// version that the bucket has taken counts even when the index fails: reporting a
+    /// failure would send the whole file again. An upload that cannot be aborted does
+    /// not keep its file waiting: it stays noted.
     ///
     /// # Errors
     /// Those of `result`.
@@ -170,7 +170,7 @@ impl Session {
             return result;
         }
         let ended = self.end(completed).await;
-        // Why it failed is worth more than that tidying up failed too.
+        // The first failure is the one to report, not that of the abort.
         if let (Ok(_), Err(fault)) = (&result, ended) {
             tracing::warn!("an upload that is over stays noted for now: {fault}");
         }
@@ -191,8 +191,8 @@ impl Session {
     }
 }
 
-/// Whether the same upload may still come to its end. What the file itself is
-/// the matter with (it changed, it is gone) or the server refuses does not pass.
+/// Whether the same upload may still be completed later. A file that changed or went
+/// away, and a refusal of the server, do not pass.
 fn may_pass(class: Class) -> bool {
     match class {
         Class::Transient

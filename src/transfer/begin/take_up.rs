@@ -1,4 +1,4 @@
-//! Asks the server what it has of a broken off upload.
+//! Asks the server which parts it has of an interrupted upload.
 
 use super::session::{Have, as_listed, have};
 use super::wanted::proof;
@@ -21,7 +21,7 @@ const GRAIN_MS: i64 = 1_000;
 /// An upload, its note, and the parts that the server has of it.
 pub(crate) type Taken = (Multipart, Upload, BTreeMap<i32, Have>);
 
-/// What came of the wish to go on with an upload.
+/// Whether an interrupted upload can be resumed.
 pub(crate) enum TakeUp {
     On(Box<Taken>),
     /// The server has forgotten it, or will not say.
@@ -31,7 +31,7 @@ pub(crate) enum TakeUp {
 }
 
 impl Job {
-    /// What the server has of a broken off upload.
+    /// Which parts the server has of an interrupted upload.
     pub(crate) async fn take_up(&self, note: &Multipart) -> Result<TakeUp, Fault> {
         let Some(resume) = &note.resume else {
             return Ok(TakeUp::Gone);
@@ -39,7 +39,7 @@ impl Job {
         match self.may_still_be_newest(&note.upload_id).await {
             Ok(true) => {}
             Ok(false) => return Ok(TakeUp::Gone),
-            // Not to be allowed to ask is no reason not to back up.
+            // A key that may not ask can still upload.
             Err(fault) if does_not_tell(&fault) => {
                 tracing::debug!("a broken off upload is begun anew: {fault}");
                 return Ok(TakeUp::Gone);
@@ -60,8 +60,8 @@ impl Job {
                 listed
             }
             Err(fault) if fault.class == Class::NotFound => return Ok(TakeUp::Gone),
-            // Our own notes will do: the completion names the ETags, and is
-            // refused when the server has other parts than it acknowledged.
+            // Our own notes are enough: the completion names the ETags, and the server
+            // refuses it when it has other parts than it acknowledged.
             Err(fault) if does_not_tell(&fault) || is_silent(&fault, resume) => {
                 tracing::debug!("only parts that were noted are gone on with: {fault}");
                 acknowledged.iter().map(as_listed).collect()
@@ -110,7 +110,7 @@ impl Job {
         Ok(note)
     }
 
-    /// The server failed to say what it has: an outage, unless it always does.
+    /// The server failed to say what it has: that is an outage, unless it always fails.
     pub(crate) async fn met_silence(
         &self,
         note: &Multipart,
@@ -148,7 +148,8 @@ impl Job {
     }
 }
 
-/// The server will not say, today or ever: not allowed, not known, not readable.
+/// The server will not say, and asking again does not change that: the question is
+/// not allowed, not known or not answered legibly.
 fn does_not_tell(fault: &Fault) -> bool {
     matches!(
         fault.class,

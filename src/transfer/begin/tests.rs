@@ -103,7 +103,7 @@ async fn a_copy_in_parts_is_only_made_where_such_copies_are_believed_and_checked
     let Sent::Stored(done) = send_large(&job, &content, meta(), None).await.unwrap() else {
         panic!("it rests");
     };
-    let version_id = Some(done.stored.version_id.as_str());
+    let version_id = done.stored.version_id.as_ref();
     let head = job
         .store
         .head_with_sums(job.at(), version_id)
@@ -114,7 +114,7 @@ async fn a_copy_in_parts_is_only_made_where_such_copies_are_believed_and_checked
     let original = |crc64| Original {
         from: CopyFrom {
             key: &job.bucket_key,
-            version_id: &done.stored.version_id,
+            version_id: done.stored.version_id.as_ref(),
             etag: &done.stored.etag,
         },
         stored_bytes: done.stored_bytes,

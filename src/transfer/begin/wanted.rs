@@ -1,4 +1,4 @@
-//! Which broken off upload may be gone on with: one of exactly the same object. Pure, but
+//! Which interrupted upload may be resumed: one of exactly the same object. Pure, except
 //! for what the job knows of its server.
 
 use crate::index::{Multipart, Resume};
@@ -8,8 +8,8 @@ use crate::transfer::read::Content;
 use crate::transfer::send::Job;
 use crate::types::Hasher;
 
-/// How long parts that were broken off wait for somebody to go on with them,
-/// counted from the last time they became more. Longer than a week's holiday of
+/// How long the parts of an interrupted upload wait to be resumed, counted from the
+/// last part that was added. Longer than a week's holiday of
 /// computer or line; with the day's grain of a bucket's lifecycle rule that
 /// makes the eight days that docs/OPERATIONS.md asks for.
 pub const RESUME_KEEP_MS: i64 = 7 * 24 * 3_600_000;
@@ -26,12 +26,12 @@ const COMPLETIONS_MAX: u32 = 5;
 const DIGEST_VERSION: &str = "resume 1";
 
 impl Job {
-    /// What only an upload of exactly this can be.
+    /// What identifies an upload of exactly this object.
     pub(crate) fn wanted(&self, headers: &ObjectHeaders, content: &Content, plan: &str) -> Resume {
         let mut hasher = Hasher::default();
         let gzip_level = format!("{:?}", self.gzip_level);
-        // Who reads the same file again may go on: since when it was like that is
-        // known from the first reading.
+        // A second reading of the same file may resume the upload: the first reading
+        // has said from when on the file was like that.
         let mut headers = headers.clone();
         headers.meta.seen_ms = None;
         let fields = [
@@ -58,7 +58,7 @@ impl Job {
         }
     }
 
-    /// Whether that upload may be gone on with.
+    /// Whether that upload may be resumed.
     pub(crate) fn is_wanted(&self, note: &Multipart, wanted: Option<&Resume>) -> bool {
         let (Some(noted), Some(wanted)) = (&note.resume, wanted) else {
             return false;
@@ -72,13 +72,14 @@ impl Job {
 }
 
 pub(crate) fn proof(resume: &Resume) -> Proof {
-    match resume.proves_whole {
-        true => Proof::Whole,
-        false => Proof::EachPart,
+    if resume.proves_whole {
+        Proof::Whole
+    } else {
+        Proof::EachPart
     }
 }
 
-/// Whether its parts still wait for somebody to go on with them.
+/// Whether its parts still wait to be resumed.
 pub fn is_young(note: &Multipart, now_ms: i64) -> bool {
     let age_ms = now_ms.saturating_sub(note.noted_ms);
     (-CLOCK_SKEW_MS..RESUME_KEEP_MS).contains(&age_ms)

@@ -43,11 +43,11 @@ impl Job {
         headers: &ObjectHeaders,
         stored: &Stored,
     ) -> Result<Proved, Fault> {
-        let is_named = !stored.version_id.is_empty();
+        let is_named = stored.version_id.is_some();
         if is_named && is_same(&stored.etag, original.from.etag) && is_of_one_piece(&stored.etag) {
             return Ok(Proved::Right(stored.clone()));
         }
-        let version_id = is_named.then_some(stored.version_id.as_str());
+        let version_id = stored.version_id.as_ref();
         let head = match self.store.head_with_sums(self.at(), version_id).await {
             // Asking again gives no other answer, and sending the content may help.
             Err(fault) if is_final(&fault) => {
@@ -85,7 +85,7 @@ impl Job {
 
     /// Read the copy, since the server says nothing of its bytes.
     async fn read_back(&self, content: &Content, copy: Stored) -> Result<Proved, Fault> {
-        let version_id = (!copy.version_id.is_empty()).then_some(copy.version_id.as_str());
+        let version_id = copy.version_id.as_ref();
         let (head, body) = match self.store.get(self.at(), version_id).await {
             Ok(got) => got,
             Err(fault) if is_final(&fault) || fault.class == Class::NotFound => {
@@ -155,7 +155,7 @@ pub fn is_of_one_piece(etag: &str) -> bool {
 /// The answer alone speaks against the copy.
 pub(crate) fn looks_wrong(original: &Original<'_>, stored: &Stored) -> bool {
     let was = original.from.etag;
-    is_of_one_piece(&stored.etag) && is_of_one_piece(was) && stored.etag != was
+    is_of_one_piece(&stored.etag) && is_of_one_piece(was) && stored.etag != *was
 }
 
 /// The version says of itself what it was told to say.
@@ -198,6 +198,8 @@ fn judge(copy: &Head, original: &Original<'_>, content: ContentHash) -> Verdict 
 mod tests {
     use super::*;
     use crate::s3::{BytesAre, CopyFrom};
+    use crate::types::ETag;
+    use crate::types::VersionId;
     use crate::types::{Crc64, Fingerprint, MetaRefused, ObjectMeta};
 
     const PLAIN: &str = "9b2cf535f27731c974343645a3985328";
@@ -214,7 +216,7 @@ mod tests {
 
     fn head(etag: &str, gzip: bool, bytes_are: BytesAre) -> Head {
         Head {
-            version_id: "2".into(),
+            version_id: VersionId::new("2"),
             etag: etag.into(),
             stored_bytes: 1,
             gzip,
@@ -223,11 +225,11 @@ mod tests {
         }
     }
 
-    fn original(etag: &str, gzip: bool, bytes_are: BytesAre) -> Original<'_> {
+    fn original(etag: &ETag, gzip: bool, bytes_are: BytesAre) -> Original<'_> {
         Original {
             from: CopyFrom {
                 key: "a",
-                version_id: "1",
+                version_id: None,
                 etag,
             },
             stored_bytes: 1,
@@ -314,7 +316,7 @@ mod tests {
             assert_eq!(
                 judge(
                     &head(etag, gzip, is),
-                    &original(was_etag, gzip, was),
+                    &original(&was_etag.into(), gzip, was),
                     ContentHash::of(b"x")
                 ),
                 want,
@@ -327,7 +329,7 @@ mod tests {
         };
         let got = judge(
             &longer,
-            &original(PLAIN, false, none),
+            &original(&PLAIN.into(), false, none),
             ContentHash::of(b"x"),
         );
         assert_eq!(got, wrong);
@@ -371,10 +373,11 @@ mod tests {
             ("", OTHER, false),
         ] {
             let stored = Stored {
-                version_id: String::new(),
+                version_id: None,
                 etag: is.into(),
             };
-            let original = original(was, false, are(None, None, false));
+            let was = ETag::from(was);
+            let original = original(&was, false, are(None, None, false));
             assert_eq!(looks_wrong(&original, &stored), want, "{was} {is}");
         }
     }

@@ -5,7 +5,7 @@ use crate::s3::{CopyFrom, PartDone, Upload};
 use crate::transfer::piece::{Piece, Reused};
 use crate::transfer::send::{Job, PART_PAUSE};
 use crate::transfer::trust::{self, Distrust};
-use crate::types::{Class, Fault};
+use crate::types::{Class, ETag, Fault, VersionId};
 use std::time::Duration;
 
 /// Tries per part beyond the SDK's own; after that the whole file is tried
@@ -68,12 +68,12 @@ pub(crate) async fn copy_part(
     job: Job,
     upload: Upload,
     number: i32,
-    from: (String, String),
+    from: (Option<VersionId>, ETag),
     part: Reused,
 ) -> PartResult {
     let from = CopyFrom {
         key: &job.bucket_key,
-        version_id: &from.0,
+        version_id: from.0.as_ref(),
         etag: &from.1,
     };
     let mut tries = Tries::new(COPY_TRIES);

@@ -4,7 +4,7 @@ use super::*;
 use crate::files;
 use crate::transfer::delta::assemble::{PART_BYTES, PART_BYTES_MIN};
 use crate::transfer::plan::plan;
-use crate::types::Parts;
+use crate::types::{Parts, VersionId};
 use std::io::Read as _;
 use std::io::{Seek as _, SeekFrom, Write as _};
 
@@ -53,7 +53,7 @@ impl Rig {
             opened: files::open(self.dir.path(), &path).unwrap(),
             path,
             segments: Arc::clone(&self.segments),
-            unrested: false,
+            is_torn: false,
             racy: false,
             assembly,
             gzip_level,
@@ -172,7 +172,7 @@ async fn the_next_version_is_made_of_the_one_before() {
             panic!("{end:?}")
         };
         let parts = Parts {
-            version_id: "v".into(),
+            version_id: VersionId::new("v"),
             etag: "e".into(),
             gzip: gzip_level.is_some(),
             segments,
@@ -237,7 +237,7 @@ async fn where_times_may_not_tell_what_is_copied_is_compared_as_well() {
             panic!("{end:?}")
         };
         let parts = Parts {
-            version_id: "v".into(),
+            version_id: VersionId::new("v"),
             etag: "e".into(),
             gzip: gzip_level.is_some(),
             segments,
@@ -278,7 +278,7 @@ async fn a_file_that_never_rests_is_taken_as_it_is() {
         now[5 * MIB] ^= 1;
         std::fs::write(rig.dir.path().join("f"), &now).unwrap();
         let work = Work {
-            unrested: true,
+            is_torn: true,
             ..rig.whole(gzip_level)
         };
         let (got, _, _, end) = carried_out(work, &[]).await;

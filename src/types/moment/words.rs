@@ -8,15 +8,15 @@ use jiff::civil::{Date, Time, Weekday};
 
 /// What somebody wrote, as far as a calendar can say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Written {
-    pub(crate) day: Day,
+pub(crate) struct WrittenMoment {
+    pub(crate) day: DayWord,
     /// `None`: the day alone.
     pub(crate) time: Option<Time>,
 }
 
 /// Which day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Day {
+pub(crate) enum DayWord {
     /// None was written.
     Unsaid,
     /// This one.
@@ -26,7 +26,7 @@ pub(crate) enum Day {
 }
 
 /// Read it; `None` when it is nothing of the kind. `today` is the zone's.
-pub(crate) fn read(text: &str, today: Date) -> Option<Written> {
+pub(crate) fn read(text: &str, today: Date) -> Option<WrittenMoment> {
     let text = text.to_lowercase();
     let (day, rest) = day(&text, today)?;
     let rest = rest.trim_start_matches([',', ' ']);
@@ -35,14 +35,14 @@ pub(crate) fn read(text: &str, today: Date) -> Option<Written> {
         "" => None,
         _ => Some(time(rest)?),
     };
-    let says_something = day != Day::Unsaid || time.is_some();
-    says_something.then_some(Written { day, time })
+    let says_something = day != DayWord::Unsaid || time.is_some();
+    says_something.then_some(WrittenMoment { day, time })
 }
 
 /// The day at the text's beginning, and what follows.
-fn day(text: &str, today: Date) -> Option<(Day, &str)> {
+fn day(text: &str, today: Date) -> Option<(DayWord, &str)> {
     if let Some((length, rest)) = text.split_once(" ago ") {
-        return Some((Day::On(days_ago(length, today)?), rest));
+        return Some((DayWord::On(days_ago(length, today)?), rest));
     }
     if let Some(dated) = written_date(text, today) {
         return Some(dated);
@@ -52,19 +52,19 @@ fn day(text: &str, today: Date) -> Option<(Day, &str)> {
         return Some(dated);
     }
     let (word, rest) = split(text);
-    let before_today = |weekday| today.nth_weekday(-1, weekday).ok().map(Day::On);
+    let before_today = |weekday| today.nth_weekday(-1, weekday).ok().map(DayWord::On);
     let day = match word {
-        "today" => Day::On(today),
-        "yesterday" => Day::On(today.yesterday().ok()?),
+        "today" => DayWord::On(today),
+        "yesterday" => DayWord::On(today.yesterday().ok()?),
         "last" => {
             let (word, rest) = split(rest.trim_start());
             return Some((before_today(weekday(word)?)?, rest));
         }
         _ => match (weekday(word), date(word)) {
-            (Some(weekday), _) if weekday == today.weekday() => Day::Named(weekday),
+            (Some(weekday), _) if weekday == today.weekday() => DayWord::Named(weekday),
             (Some(weekday), _) => before_today(weekday)?,
-            (None, Some(date)) => Day::On(date),
-            _ => return Some((Day::Unsaid, text)),
+            (None, Some(date)) => DayWord::On(date),
+            _ => return Some((DayWord::Unsaid, text)),
         },
     };
     Some((day, rest))
@@ -82,10 +82,10 @@ fn date(word: &str) -> Option<Date> {
 /// A date with its numbers or its month's name as people write them: `24.11.2026`,
 /// `24.11.`, `24/11/2026`, `Nov 24`, `24 November 2026`. Without a year it is the
 /// latest such day that is not still to come.
-fn written_date(text: &str, today: Date) -> Option<(Day, &str)> {
+fn written_date(text: &str, today: Date) -> Option<(DayWord, &str)> {
     let (first, rest) = split(text);
     if let Some(date) = of_numbers(first, today) {
-        return Some((Day::On(date), rest));
+        return Some((DayWord::On(date), rest));
     }
     let (second, behind) = split(rest.trim_start());
     let (number, name) = match month(first) {
@@ -103,7 +103,7 @@ fn written_date(text: &str, today: Date) -> Option<(Day, &str)> {
         Some(year) => (Some(year), last),
         None => (None, behind),
     };
-    Some((Day::On(on(day, name, year, today)?), rest))
+    Some((DayWord::On(on(day, name, year, today)?), rest))
 }
 
 /// `24.11.2026` and `24.11.` (the day first, as with dots everywhere), and with

@@ -129,7 +129,7 @@ async fn cut(answer: &mut HttpResponse) {
 /// Damage `version`, and give the wire through which the bucket is seen then.
 pub async fn damage(world: &World, act: Act, version: &ListedVersion) -> Wire {
     let client = world.client();
-    let id = version.version_id.clone();
+    let id = keepwatch::types::id_text(&version.version_id).to_owned();
     match act {
         Act::Nothing => {}
         Act::DeleteBody => fs::remove_file(body(world, version).await).unwrap(),
@@ -159,7 +159,12 @@ pub async fn damage(world: &World, act: Act, version: &ListedVersion) -> Wire {
         Act::DeleteVersion => remove(&client, &world.key, &id).await,
         Act::DeleteAll => {
             for version in world.versions().await {
-                remove(&client, &world.key, &version.version_id).await;
+                remove(
+                    &client,
+                    &world.key,
+                    keepwatch::types::id_text(&version.version_id),
+                )
+                .await;
             }
         }
         Act::Mark => {
@@ -169,7 +174,12 @@ pub async fn damage(world: &World, act: Act, version: &ListedVersion) -> Wire {
         Act::Unmark => {
             let newest = world.versions().await.remove(0);
             assert!(newest.is_marker);
-            remove(&client, &world.key, &newest.version_id).await;
+            remove(
+                &client,
+                &world.key,
+                keepwatch::types::id_text(&newest.version_id),
+            )
+            .await;
         }
         Act::Header(..) | Act::Cut => {
             // Manifests are asked for by their name.
@@ -257,7 +267,7 @@ async fn body(world: &World, version: &ListedVersion) -> PathBuf {
         .get_object()
         .bucket(BUCKET)
         .key(&world.key)
-        .version_id(&version.version_id)
+        .version_id(keepwatch::types::id_text(&version.version_id))
         .send()
         .await
         .unwrap();

@@ -26,7 +26,7 @@ async fn a_thousand_missing_files_share_one_pause() {
             let key = RelKey::parse_full(&format!("{}/{number}", number % 7)).unwrap();
             let record = Record {
                 content: Some(ContentHash::of(&number.to_be_bytes())),
-                version_id: format!("v{number}"),
+                version_id: keepwatch::types::VersionId::new(format!("v{number}")),
                 ..Record::unverified(Fingerprint::UNSEEN)
             };
             (key, record)

@@ -35,7 +35,7 @@ async fn a_server_that_leaves_out_etags_and_wants_lengths_is_sent_what_changed()
         assert!(cost.copies > 0 && cost.sent < CHANGE_MAX, "{cost:?}");
         // An ETag is known though none was answered: else no list belongs to it.
         let parts = desk.parts().unwrap();
-        assert!(!parts.etag.is_empty() && !parts.version_id.is_empty());
+        assert!(!parts.etag.is_empty() && parts.version_id.is_some());
     }
     // Compared after a restart it is still the same object, and its list is kept.
     let before = desk.parts();

@@ -128,7 +128,7 @@ async fn copies_of_another_version_are_not_taken_for_the_right_one() {
         .list_versions(BUCKET, "large.bin", None)
         .await
         .unwrap();
-    let oldest = page.items.last().unwrap().version_id.clone();
+    let oldest = keepwatch::types::id_text(&page.items.last().unwrap().version_id).to_owned();
     let second: Vec<u8> = first.iter().map(|byte| byte ^ 1).collect();
     desk.save(&second).await;
     desk.line.lie(Lie::OtherVersion(oldest));

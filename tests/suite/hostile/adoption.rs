@@ -200,7 +200,10 @@ async fn a_folder_that_is_called_like_our_own_gets_its_new_keys_at_an_upgrade() 
         .items
     {
         let gone = client.delete_object().bucket(BUCKET).key(new);
-        gone.version_id(version.version_id).send().await.unwrap();
+        gone.version_id(keepwatch::types::id_text(&version.version_id))
+            .send()
+            .await
+            .unwrap();
     }
     put(&rig, old, &Object::file(b"mine"), &[]).await;
     put(

@@ -146,7 +146,7 @@ async fn keys_out_of_order_are_told_and_replace_nothing() {
     let page = bench.store.list_versions(BUCKET, "b", None).await.unwrap();
     let [new, old] = [0, 1].map(|n: usize| Line {
         bytes: 3,
-        ..line("b", &page.items[n].version_id)
+        ..line("b", keepwatch::types::id_text(&page.items[n].version_id))
     });
     let a = true_line(&bench, "a").await;
     // The newest of b, then back to a, then b's older version as if it were the newest.

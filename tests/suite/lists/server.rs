@@ -76,7 +76,7 @@ impl Entry {
     pub fn of(version: &ListedVersion) -> Self {
         Self {
             key: version.key.clone(),
-            version_id: version.version_id.clone(),
+            version_id: keepwatch::types::id_text(&version.version_id).to_owned(),
             is_marker: version.is_marker,
             is_latest: version.is_latest,
             bytes: version.stored_bytes,

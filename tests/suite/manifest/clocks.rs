@@ -151,7 +151,7 @@ async fn one_that_was_written_with_the_clock_put_back_accuses_no_others() {
     let put = put.body(ByteStream::from(of_then)).send().await.unwrap();
     let written = Written {
         key: past,
-        etag: put.e_tag().unwrap().trim_matches('"').to_owned(),
+        etag: keepwatch::types::ETag::of_header(put.e_tag()),
         ahead: Vec::new(),
         says: None,
     };
@@ -208,7 +208,7 @@ async fn a_version_that_expired_by_rule_is_not_missing_by_a_clock_that_is_ahead(
         .unwrap();
     for name in ["a.txt", "gone.txt"] {
         let delete = sdk.delete_object().bucket(BUCKET).key(name);
-        let delete = delete.version_id(&before[name].version_id);
+        let delete = delete.version_id(keepwatch::types::id_text(&before[name].version_id));
         delete.send().await.unwrap();
     }
     assert_eq!(history(&store, "a.txt").await, [Some(b"two".to_vec())]);
@@ -271,7 +271,9 @@ async fn what_another_program_stored_later_replaces_no_version_of_ours() {
     }
     let gone = |name: &'static str| {
         let delete = sdk.delete_object().bucket(BUCKET).key(name);
-        delete.version_id(&before[name].version_id).send()
+        delete
+            .version_id(keepwatch::types::id_text(&before[name].version_id))
+            .send()
     };
     gone("ours.txt").await.unwrap();
     // Nobody else has written anything yet: nothing is missing.

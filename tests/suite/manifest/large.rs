@@ -32,8 +32,8 @@ fn record(number: usize) -> Record {
             owner: Some((1000, 1000)),
         },
         content: Some(hash),
-        version_id: hash.to_hex()[..32].to_owned(),
-        etag: hash.to_hex()[32..].to_owned(),
+        version_id: keepwatch::types::VersionId::new(&hash.to_hex()[..32]),
+        etag: hash.to_hex()[32..].into(),
         stored_bytes: number as u64,
         stored_at_ms: 1_795_000_000_000,
         racy: false,
@@ -199,7 +199,7 @@ impl Full {
                  <LastModified>2026-11-18T00:00:00.000Z</LastModified><ETag>\"{}\"</ETag>\
                  <Size>{}</Size><StorageClass>STANDARD</StorageClass></Version>",
                 name(number).replace(' ', "%20"),
-                one.version_id,
+                keepwatch::types::id_text(&one.version_id),
                 one.etag,
                 one.stored_bytes
             )
@@ -237,7 +237,10 @@ impl HttpConnector for Full {
             }
             headers.insert("content-length", one.stored_bytes.to_string());
             headers.insert("etag", format!("\"{}\"", one.etag));
-            headers.insert("x-amz-version-id", one.version_id);
+            headers.insert(
+                "x-amz-version-id",
+                keepwatch::types::id_text(&one.version_id).to_owned(),
+            );
         } else {
             let list = match uri.contains("list-type=2") {
                 true => "<ListBucketResult></ListBucketResult>".to_owned(),

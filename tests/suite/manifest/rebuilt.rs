@@ -124,8 +124,10 @@ async fn on_a_new_computer_with_other_accounts_everything_is_whole() {
             .await
             .unwrap();
         let etag = copied.copy_object_result().and_then(|r| r.e_tag());
-        let etag = etag.unwrap().trim_matches('"').to_owned();
-        let version_id = copied.version_id().unwrap().to_owned();
+        let etag = keepwatch::types::ETag::of_header(etag);
+        let version_id = copied
+            .version_id()
+            .and_then(keepwatch::types::VersionId::new);
         stored.insert(path.clone(), (version_id, etag));
     }
     let copied_ms = jiff::Timestamp::now().as_millisecond();

@@ -72,7 +72,10 @@ impl Bucket {
     }
 
     async fn version(&mut self, store: &Store, listed: &ListedVersion) -> Result<Version, String> {
-        let id = (listed.key.clone(), listed.version_id.clone());
+        let id = (
+            listed.key.clone(),
+            keepwatch::types::id_text(&listed.version_id).to_owned(),
+        );
         if let Some(version) = self.read.get(&id) {
             return Ok(version.clone());
         }
@@ -81,7 +84,7 @@ impl Bucket {
             key: &listed.key,
         };
         let (head, body) = store
-            .get(at, Some(&listed.version_id))
+            .get(at, listed.version_id.as_ref())
             .await
             .map_err(|e| e.to_string())?;
         let meta = head.meta.map_err(|e| format!("{}: {e}", listed.key))?;

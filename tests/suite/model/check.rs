@@ -28,7 +28,8 @@ pub fn current(tree: &Tree, histories: &Histories) -> Vec<String> {
             Some((listed, Some(version))) if !is_like(version, thing) => {
                 wrong.push(format!(
                     "{key:?}: the newest version ({}, at {}) is {version:?}, on disk {thing:?}",
-                    listed.version_id, listed.modified_ms
+                    keepwatch::types::id_text(&listed.version_id),
+                    listed.modified_ms
                 ));
             }
             Some(_) => {}
@@ -103,7 +104,7 @@ pub fn versions(truth: &Truth, histories: &Histories) -> (Versions, Vec<String>)
             if let Some(why) = not_true(truth.states(key), listed, version) {
                 wrong.push(format!(
                     "{key:?} {why}: version {} at {}, {version:?}; states {:?}",
-                    listed.version_id,
+                    keepwatch::types::id_text(&listed.version_id),
                     listed.modified_ms,
                     truth.states(key)
                 ));

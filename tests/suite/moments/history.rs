@@ -126,7 +126,7 @@ async fn remove_manifests(rig: &Rig) {
     assert!(page.next.is_none());
     for version in page.items {
         let delete = sdk.delete_object().bucket(BUCKET).key(version.key);
-        let delete = delete.version_id(version.version_id);
+        let delete = delete.version_id(keepwatch::types::id_text(&version.version_id));
         delete.send().await.unwrap();
     }
 }

@@ -50,7 +50,7 @@ async fn contents(store: &Store, at_ms: i64) -> BTreeSet<String> {
             bucket: BUCKET,
             key: &chosen.key,
         };
-        let head = store.head(at, Some(&chosen.version_id)).await.unwrap();
+        let head = store.head(at, chosen.version_id.as_ref()).await.unwrap();
         let meta = head.unwrap().meta.unwrap();
         found.extend(meta.content.map(|hash| hash.to_hex()));
     }
@@ -69,7 +69,7 @@ async fn missing(store: &Store, from_ms: i64, wanted: &BTreeMap<String, String>)
                 bucket: BUCKET,
                 key: &version.key,
             };
-            let head = store.head(at, Some(&version.version_id)).await.unwrap();
+            let head = store.head(at, version.version_id.as_ref()).await.unwrap();
             let meta = head.unwrap().meta.unwrap();
             times.extend(meta.seen_ms);
             let name = meta.content.and_then(|hash| wanted.get(&hash.to_hex()));

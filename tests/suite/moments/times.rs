@@ -79,7 +79,7 @@ async fn server(stories: &[(&str, Vec<Told>)]) -> (Bench, Lies, Arc<AtomicU32>) 
             write!(
                 xml,
                 "<{element}><Key>{key}</Key><VersionId>{}</VersionId><IsLatest>false</IsLatest><LastModified>{stored}</LastModified><ETag>\"{etag}\"</ETag><Size>{}</Size><StorageClass>STANDARD</StorageClass></{element}>",
-                version.version_id, version.stored_bytes,
+                keepwatch::types::id_text(&version.version_id), version.stored_bytes,
             )
             .unwrap();
         }
@@ -106,7 +106,11 @@ async fn current(bench: &Bench, lies: &Lies, at_ms: i64) -> BTreeMap<String, Str
     while let Some(chosen) = timeline.next(&mut Stop::never()).await.unwrap() {
         assert!(timeline.take_unsure().is_empty());
         let output = bench.client.get_object().bucket(BUCKET).key(&chosen.key);
-        let output = output.version_id(&chosen.version_id).send().await.unwrap();
+        let output = output
+            .version_id(keepwatch::types::id_text(&chosen.version_id))
+            .send()
+            .await
+            .unwrap();
         let body = output.body.collect().await.unwrap().into_bytes();
         let text = String::from_utf8(body.to_vec()).unwrap();
         let number = text.rsplit(' ').next().unwrap().to_owned();
@@ -327,7 +331,7 @@ async fn listing_of(lies: &Lies) -> String {
         write!(
             xml,
             "<Version><Key>{}</Key><VersionId>{}</VersionId><IsLatest>false</IsLatest><LastModified>{stored}</LastModified><ETag>\"{}\"</ETag><Size>{}</Size><StorageClass>STANDARD</StorageClass></Version>",
-            version.key, version.version_id, version.etag, version.stored_bytes,
+            version.key, keepwatch::types::id_text(&version.version_id), version.etag, version.stored_bytes,
         )
         .unwrap();
     }

@@ -8,6 +8,7 @@ use super::{SHORT, Tally, long, seed};
 use crate::harness::{BUCKET, Rig, Running, in_bucket, on_disk, program, until};
 use crate::needs::Need;
 use keepwatch::s3::{At, Store};
+use keepwatch::types::VersionId;
 use keepwatch_vault::Vault;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -127,7 +128,7 @@ async fn until_cut(rig: &Rig, config: &Path, disk: &Disk) {
 }
 
 /// Path and version of everything that the log says is stored.
-fn told(rig: &Rig) -> Vec<(String, String)> {
+fn told(rig: &Rig) -> Vec<(String, Option<VersionId>)> {
     let files = fs::read_dir(rig.dir.path().join("log"))
         .into_iter()
         .flatten();
@@ -142,7 +143,7 @@ fn told(rig: &Rig) -> Vec<(String, String)> {
                 continue;
             };
             if let (Some(path), Some(id)) = (line["path"].as_str(), line["version_id"].as_str()) {
-                all.push((path.to_owned(), id.to_owned()));
+                all.push((path.to_owned(), VersionId::new(id)));
             }
         }
     }
@@ -168,11 +169,11 @@ async fn found_again(rig: &Rig, config: &Path, when: &str, tally: &mut Tally) {
             bucket: BUCKET,
             key: path,
         };
-        let got = store.head(at, Some(id)).await;
-        let head = got.unwrap_or_else(|e| panic!("{when}: {path} {id}: {e}"));
-        assert!(head.is_some(), "{when}: {path} {id} was told and is gone");
-        let body = store.get(at, Some(id)).await;
-        body.unwrap_or_else(|e| panic!("{when}: {path} {id}: {e}"));
+        let got = store.head(at, id.as_ref()).await;
+        let head = got.unwrap_or_else(|e| panic!("{when}: {path} {id:?}: {e}"));
+        assert!(head.is_some(), "{when}: {path} {id:?} was told and is gone");
+        let body = store.get(at, id.as_ref()).await;
+        body.unwrap_or_else(|e| panic!("{when}: {path} {id:?}: {e}"));
     }
     until(&format!("nothing is unprotected: {when}"), async || {
         daemon.status().is_some_and(|status| {

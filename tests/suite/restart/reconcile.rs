@@ -38,7 +38,7 @@ async fn meddle(vault: &Vault, rig: &Rig) {
     for version in versions(&rig.store(), BUCKET).await {
         if version.key == "destroyed.txt" {
             let delete = sdk.delete_object().bucket(BUCKET).key(version.key);
-            let delete = delete.version_id(version.version_id);
+            let delete = delete.version_id(keepwatch::types::id_text(&version.version_id));
             delete.send().await.unwrap();
         }
     }

@@ -72,7 +72,7 @@ async fn a_shortened_key_is_missed_altered_marked_and_verified() {
         for version in versions(&rig.store(), BUCKET).await {
             if version.key == key(&files[0]) {
                 let delete = sdk.delete_object().bucket(BUCKET).key(version.key);
-                let delete = delete.version_id(version.version_id);
+                let delete = delete.version_id(keepwatch::types::id_text(&version.version_id));
                 delete.send().await.unwrap();
             }
         }

@@ -115,8 +115,8 @@ async fn make_old(rig: &Rig) {
         stored.insert(
             key,
             (
-                put.version_id().unwrap().to_owned(),
-                put.e_tag().unwrap().trim_matches('"').to_owned(),
+                put.version_id().and_then(keepwatch::types::VersionId::new),
+                keepwatch::types::ETag::of_header(put.e_tag()),
             ),
         );
         remove(rig, &now.key).await;
@@ -142,7 +142,11 @@ async fn remove(rig: &Rig, prefix: &str) {
     let page = rig.store().list_versions(BUCKET, prefix, None).await;
     for version in page.unwrap().items {
         let delete = sdk.delete_object().bucket(BUCKET).key(version.key);
-        delete.version_id(version.version_id).send().await.unwrap();
+        delete
+            .version_id(keepwatch::types::id_text(&version.version_id))
+            .send()
+            .await
+            .unwrap();
     }
 }
 

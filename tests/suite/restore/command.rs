@@ -246,9 +246,9 @@ async fn versions_has_a_way_further_than_the_first_thousand() {
     while let Some(page) = after {
         for version in &page.items {
             assert!(
-                shown(&version.version_id),
+                shown(keepwatch::types::id_text(&version.version_id)),
                 "{} is not shown",
-                version.version_id
+                keepwatch::types::id_text(&version.version_id)
             );
             seen += 1;
         }

@@ -1,6 +1,7 @@
 //! What becomes of changes, and that every rule of S3 is kept.
 
 use super::*;
+use crate::types::VersionId;
 use proptest::prelude::*;
 
 /// A segment whose content is its name.
@@ -15,7 +16,7 @@ fn segment(name: u64, stored_bytes: u64) -> Segment {
 
 fn parts(segments: &[Segment]) -> Parts {
     Parts {
-        version_id: "v".into(),
+        version_id: VersionId::new("v"),
         etag: "e".into(),
         gzip: false,
         segments: segments.to_vec(),

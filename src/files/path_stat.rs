@@ -1,8 +1,8 @@
-//! What stands at a path of a source, links described and not followed.
+//! What is at a path of a source. Links are described and not followed.
 //!
-//! Every path is walked name by name from the root, so that a link anywhere in
-//! it counts as "not there", and a root that cannot be opened is a fault: it
-//! never makes its files look deleted.
+//! Every path is walked name by name from the root. So a path that leads through a link counts
+//! as "not there", and a root that cannot be opened is a fault: it never makes its files look
+//! deleted.
 
 use super::fault;
 use super::fault::shown;
