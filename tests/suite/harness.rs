@@ -142,7 +142,8 @@ impl Rig {
     pub async fn until_equal(&self, daemon: &Daemon) {
         let store = self.store();
         until("the bucket equals the folder", async || {
-            at_rest(daemon) && in_bucket(&store).await == on_disk(&self.root())
+            // At rest afterwards as well: who stored the last one may not be done with it.
+            at_rest(daemon) && in_bucket(&store).await == on_disk(&self.root()) && at_rest(daemon)
         })
         .await;
     }

@@ -2,7 +2,7 @@
 //!
 //! `cargo test` runs for everybody: where this account may not mount, the tests that do
 //! are left out, and one line says so, with the command that runs them. With
-//! `KEEPWATCH_TESTS_ALL=1`, as `.ci/run` sets it, they fail instead: nothing passes there
+//! `TESTS_LEAVE_NOTHING_OUT=1`, as `.ci/run` sets it, they fail instead: nothing passes there
 //! by being left out.
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -78,7 +78,7 @@ impl Need {
             ),
         };
         let line = format!("LEFT OUT ({why}): the tests of {tests}. To run them: {remedy}");
-        let all = std::env::var_os("KEEPWATCH_TESTS_ALL").is_some();
+        let all = std::env::var_os("TESTS_LEAVE_NOTHING_OUT").is_some();
         assert!(!all, "{line}");
         // Past what the test runner captures: it is to be seen although the test passes.
         let _ = writeln!(std::io::stderr(), "{line}");
