@@ -305,7 +305,7 @@ async fn topic(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
         Ok(TopicCheck::NotAllowed(fault)) => findings.add(
             Severity::Warning,
             "topic",
-            format!("cannot be contents at, publishing may still work: {fault}"),
+            format!("cannot be looked at, publishing may still work: {fault}"),
         ),
         Err(fault) => findings.add(Severity::Bad, "topic", fault.to_string()),
     }

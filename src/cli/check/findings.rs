@@ -17,7 +17,7 @@ pub(crate) enum Severity {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct CheckFinding {
     pub(crate) verdict: Severity,
-    /// What was contents at.
+    /// What was looked at.
     pub(crate) about: String,
     /// What was found, and what to do.
     pub(crate) text: String,
@@ -57,7 +57,7 @@ impl Findings {
         self.add(
             Severity::Bad,
             about,
-            format!("could not be contents at, as said under `{SERVER}`"),
+            format!("could not be looked at, as said under `{SERVER}`"),
         );
         true
     }

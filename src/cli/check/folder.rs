@@ -87,7 +87,7 @@ struct FolderContents {
     files: u64,
     folders: u64,
     special: u64,
-    /// What could not be contents at, at most [`FAULTS_MAX`].
+    /// What could not be looked at, at most [`FAULTS_MAX`].
     faults: Vec<Fault>,
     faults_total: u64,
     /// What each rule comes to.
