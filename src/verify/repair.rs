@@ -7,7 +7,7 @@
 
 use super::findings::{Ask, Damage, Deep, Finding, Progress, Repair, Verified};
 use super::request::{VerifyEvent, VerifyRequest};
-use super::verify;
+use super::run::verify;
 use crate::clock::Clock;
 use crate::files;
 use crate::history::{Known, Place, Selector, Typed, selectors, settle};
