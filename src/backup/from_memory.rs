@@ -1,8 +1,7 @@
 //! What is asked before an object is read, and answered from memory.
 
 use super::plan::{Answer, Facts, Plan, Question, last_version_ms, plan};
-use crate::backup::context::Context;
-use crate::backup::context::Item;
+use crate::backup::context::{Context, Item};
 
 /// Whether the object is to be read: answers from memory what is asked before that.
 pub(crate) fn is_to_be_read(ctx: &Context, item: &Item, facts: &mut Facts<'_>) -> bool {

@@ -1,7 +1,6 @@
 //! What became of one path, and what that says of its bucket.
 
-use crate::backup::context::Context;
-use crate::backup::context::Item;
+use crate::backup::context::{Context, Item};
 use crate::source::announce;
 
 /// What became of one path; later ones say more of the bucket.

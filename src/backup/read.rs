@@ -5,8 +5,7 @@
 
 use super::from_memory::is_to_be_read;
 use super::plan::Facts;
-use crate::backup::context::Context;
-use crate::backup::context::Item;
+use crate::backup::context::{Context, Item};
 use crate::files;
 use crate::files::Pulse;
 use crate::os;

@@ -1,7 +1,6 @@
 //! Telling `watch::collect` of a path that changed while it was worked on.
 
-use crate::backup::context::Context;
-use crate::backup::context::Item;
+use crate::backup::context::{Context, Item};
 use crate::work::Hint;
 use crate::work::Lane;
 

@@ -187,7 +187,6 @@ fn may_have_moved(file: &Fingerprint) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::ETag;
     use crate::types::Look;
     use crate::types::MonotonicMs;
     use std::sync::Arc;
@@ -233,15 +232,8 @@ mod tests {
     fn record(inode: u64, text: &str) -> Record {
         let content = content(inode, text, 0);
         Record {
-            fingerprint: content.fingerprint,
             content: Some(content.hash),
-            version_id: None,
-            etag: ETag::default(),
-            stored_bytes: 0,
-            stored_at_ms: 0,
-            racy: false,
-            look: Look::Unknown,
-            attributes: None,
+            ..Record::unverified(content.fingerprint)
         }
     }
 

@@ -1,7 +1,6 @@
 //! From which moment on a content counts at the path where it was read.
 
-use crate::backup::context::Context;
-use crate::backup::context::Item;
+use crate::backup::context::{Context, Item};
 use crate::files;
 use crate::files::Pulse;
 use crate::source::SourceRuntime;

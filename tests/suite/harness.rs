@@ -16,6 +16,8 @@ use keepwatch::config::{Config, Defaults};
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::manifest::Claimant;
 use keepwatch::s3::{At, Store};
+use keepwatch::source::SourceRuntime;
+use keepwatch::status::ScanDone;
 use keepwatch::types::{Kind, RelKey};
 use keepwatch_vault::Vault;
 use std::collections::BTreeMap;
@@ -160,6 +162,12 @@ pub fn digest_files(rig: &Rig) -> Vec<String> {
     paths.sort();
     let texts = paths.iter().map(|path| fs::read_to_string(path).unwrap());
     texts.collect()
+}
+
+/// Scan the whole source, with its bucket. `is_confirmed`: what is held back may go.
+pub async fn scan_whole(source: &SourceRuntime, is_confirmed: bool) -> ScanDone {
+    let scan = source.work.scans.ask_and_wait(is_confirmed);
+    scan.await.unwrap()
 }
 
 /// Nothing waits, runs or settles, and the start scan is over.

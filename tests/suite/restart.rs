@@ -12,7 +12,7 @@ mod signals;
 mod stop;
 mod upgrade;
 
-use crate::harness::{BUCKET, Rig, at_rest, history, in_bucket, on_disk, until};
+use crate::harness::{BUCKET, Rig, at_rest, history, in_bucket, on_disk, scan_whole, until};
 use crate::raw::{counts, marked};
 use keepwatch::index::Opened;
 use std::fs;
@@ -76,12 +76,7 @@ async fn rebuilt_after(damage: fn(&Path), opened: fn(&Opened) -> bool) {
         assert_eq!(count, 1 + usize::from(key == name(8)), "versions of {key}");
     }
     // The new index is as good as the old one was.
-    let scan = daemon.parts().sources[0]
-        .work
-        .scans
-        .ask_and_wait(false)
-        .await
-        .unwrap();
+    let scan = scan_whole(&daemon.parts().sources[0], false).await;
     assert!(scan.complete(), "{scan:?}");
     until("at rest", async || at_rest(&daemon)).await;
     assert_eq!(counts(&store, BUCKET).await[&name(9)], 1);

@@ -159,11 +159,7 @@ impl Object<'_> {
         let parts = known.map(|parts| part_layout::of_copy(parts, stored));
         let raw = (!from.gzip).then(|| part_layout::of_raw(content, stored, stored_bytes));
         self.commit(record, parts.or(raw.flatten()), delta).await?;
-        let after_ms = self
-            .ctx
-            .clock
-            .steady_ms()
-            .saturating_sub(self.item.since_ms);
+        let after_ms = self.after_ms();
         tracing::info!(
             source = %self.source.config.name,
             path = %self.item.path,

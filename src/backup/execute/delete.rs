@@ -1,8 +1,7 @@
 //! Marks deletions in the bucket and forgets records in the index.
 
 use super::object::Object;
-use crate::backup::context::Context;
-use crate::backup::context::Item;
+use crate::backup::context::{Context, Item};
 use crate::backup::mark_unverified;
 use crate::backup::outcome::Outcome;
 use crate::backup::plan::{Answer, Facts, GuardAnswer, is_lost_plain_file};

@@ -1,7 +1,6 @@
 //! One object on its way to the bucket or out of it.
 
-use crate::backup::context::Context;
-use crate::backup::context::Item;
+use crate::backup::context::{Context, Item};
 use crate::backup::outcome::bucket_works;
 use crate::backup::plan::{Facts, Policy};
 use crate::backup::read::Early;

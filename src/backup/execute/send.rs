@@ -85,11 +85,7 @@ impl Object<'_> {
         };
         let record = self.record(content, done.hash, &done.stored, stored_bytes);
         self.commit(record, done.parts, delta).await?;
-        let after_ms = self
-            .ctx
-            .clock
-            .steady_ms()
-            .saturating_sub(self.item.since_ms);
+        let after_ms = self.after_ms();
         tracing::info!(
             source = %self.source.config.name,
             path = %self.item.path,

@@ -1,7 +1,9 @@
 //! Files that go while the daemon watches: some, most, and folders renamed.
 
 use super::{messages, until_calm, until_told, until_warned};
-use crate::harness::{BUCKET, Fate, Faults, Rig, Running, finish, program, until, write_config};
+use crate::harness::{
+    BUCKET, Fate, Faults, Rig, Running, finish, program, scan_whole, until, write_config,
+};
 use crate::raw::marked;
 use keepwatch::clock::system_clock;
 use keepwatch::daemon::{Daemon, Options};
@@ -64,24 +66,14 @@ async fn deleting_most_of_a_source_is_held_told_at_once_and_survives_a_restart()
         1,
         "from the index"
     );
-    let scan = daemon.parts().sources[0]
-        .work
-        .scans
-        .ask_and_wait(false)
-        .await
-        .unwrap();
+    let scan = scan_whole(&daemon.parts().sources[0], false).await;
     assert!(!scan.complete() && scan.held > 0);
     assert_eq!(marked_files(&rig).await, held);
     let once = messages(&rig).matches("ALERT, office lost most").count();
     assert_eq!(once, 1, "one alert per incident");
 
     // Confirmed: all of it is marked, and it is over.
-    let scan = daemon.parts().sources[0]
-        .work
-        .scans
-        .ask_and_wait(true)
-        .await
-        .unwrap();
+    let scan = scan_whole(&daemon.parts().sources[0], true).await;
     assert!(scan.complete(), "{:?}", scan.incomplete);
     rig.until_equal(&daemon).await;
     assert_eq!(marked_files(&rig).await, 60);
@@ -114,17 +106,17 @@ async fn a_start_without_a_network_ends_no_hold_and_marks_nothing_later() {
     let store = rig.faulty_store(&faults);
     let daemon = rig.start_with(rig.config(), Some(store)).await;
     let ctx = daemon.parts();
-    ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
+    scan_whole(&ctx.sources[0], false).await;
     assert!(!ctx.sources[0].marks_deletions());
     assert_eq!(ctx.sources[0].guard.holds().len(), 1);
-    let scan = ctx.sources[0].work.scans.ask_and_wait(true).await.unwrap();
+    let scan = scan_whole(&ctx.sources[0], true).await;
     assert!(!scan.complete() && ctx.sources[0].guard.holds().len() == 1);
     faults.set(|_| Fate::Pass);
     until("the bucket has been asked", async || {
         ctx.sources[0].marks_deletions()
     })
     .await;
-    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
+    let scan = scan_whole(&ctx.sources[0], false).await;
     assert!(scan.held > 0, "{scan:?}");
     assert_eq!(marked_files(&rig).await, 0);
     assert!(!messages(&rig).contains("is well again"));
@@ -141,12 +133,7 @@ async fn what_comes_back_ends_the_hold_by_itself_and_is_told() {
     until_warned(&daemon, "deletions").await;
     until_told(&rig, "lost most of its files").await;
     fs::rename(&away, rig.path("year")).unwrap();
-    daemon.parts().sources[0]
-        .work
-        .scans
-        .ask_and_wait(false)
-        .await
-        .unwrap();
+    scan_whole(&daemon.parts().sources[0], false).await;
     until_calm(&daemon).await;
     rig.until_equal(&daemon).await;
     assert!(
@@ -204,24 +191,14 @@ async fn a_folder_whose_old_names_cannot_be_marked_yet_has_lost_nothing() {
         .await;
     rig.until_equal(&daemon).await;
     renamed_in_turn(&rig).await;
-    let scan = daemon.parts().sources[0]
-        .work
-        .scans
-        .ask_and_wait(false)
-        .await
-        .unwrap();
+    let scan = scan_whole(&daemon.parts().sources[0], false).await;
     assert_eq!(
         (daemon.parts().sources[0].guard.holds(), scan.held),
         (vec![], 0)
     );
     assert_eq!(super::in_bucket(&rig.store()).await.len(), 300);
     faults.set(|_| Fate::Pass);
-    daemon.parts().sources[0]
-        .work
-        .scans
-        .ask_and_wait(false)
-        .await
-        .unwrap();
+    scan_whole(&daemon.parts().sources[0], false).await;
     rig.until_equal(&daemon).await;
     assert_eq!(marked_files(&rig).await, 240);
     let told = messages(&rig);
@@ -349,12 +326,7 @@ async fn a_few_deletions_each_day_never_trip() {
             fs::remove_file(rig.path(&format!("year/{}/{i}.txt", i % 7))).unwrap();
         }
         rig.until_equal(&daemon).await;
-        daemon.parts().sources[0]
-            .work
-            .scans
-            .ask_and_wait(false)
-            .await
-            .unwrap();
+        scan_whole(&daemon.parts().sources[0], false).await;
         assert!(
             daemon.parts().sources[0].guard.holds().is_empty(),
             "day {day}"

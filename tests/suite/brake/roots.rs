@@ -1,7 +1,9 @@
 //! Disks that are not mounted, folders that are not the right one.
 
 use super::{messages, reconcile, until_calm, until_told, until_warned};
-use crate::harness::{BUCKET, Rig, finish, in_bucket, on_disk, program, until, write_config};
+use crate::harness::{
+    BUCKET, Rig, finish, in_bucket, on_disk, program, scan_whole, until, write_config,
+};
 use crate::needs::Need;
 use crate::raw::marked;
 use keepwatch::daemon::Daemon;
@@ -64,12 +66,7 @@ async fn another_disk_with_as_many_files_marks_nothing_until_confirmed() {
     })
     .await;
     // Neither by a scan nor by an event.
-    daemon.parts().sources[0]
-        .work
-        .scans
-        .ask_and_wait(false)
-        .await
-        .unwrap();
+    scan_whole(&daemon.parts().sources[0], false).await;
     fs::remove_file(rig.path("films/3.txt")).unwrap();
     rig.write("films/new.txt", "a sign of life");
     until("the event has been worked on", async || {
@@ -77,12 +74,7 @@ async fn another_disk_with_as_many_files_marks_nothing_until_confirmed() {
     })
     .await;
     assert_eq!(marked(&rig.store(), BUCKET).await, Vec::<String>::new());
-    let scan = daemon.parts().sources[0]
-        .work
-        .scans
-        .ask_and_wait(true)
-        .await
-        .unwrap();
+    let scan = scan_whole(&daemon.parts().sources[0], true).await;
     assert!(scan.complete(), "{:?}", scan.incomplete);
     rig.until_equal(&daemon).await;
     assert!(daemon.parts().sources[0].guard.holds().is_empty());

@@ -3,7 +3,7 @@
 
 use super::acts::{Act, Wire, damage};
 use super::world::{World, file, large};
-use crate::harness::{Fate, Faults, Rig, at_rest, history, until};
+use crate::harness::{Fate, Faults, Rig, at_rest, history, scan_whole, until};
 use keepwatch::retry::Stop;
 use keepwatch::verify::{Ask, Damage, Deep, Repair, Verified, repair};
 
@@ -146,12 +146,7 @@ async fn a_repair_that_was_cut_off_is_done_by_the_next_run_and_not_by_believing_
     assert_eq!(world.versions().await.len(), 1);
     // A comparison with the bucket, whose word is what must not be taken.
     let daemon = world.rig.start().await;
-    let scan = daemon.parts().sources[0]
-        .work
-        .scans
-        .ask_and_wait(false)
-        .await
-        .unwrap();
+    let scan = scan_whole(&daemon.parts().sources[0], false).await;
     assert!(scan.listed_whole, "{scan:?}");
     until("it is sent", async || world.versions().await.len() == 2).await;
     until("the daemon rests", async || at_rest(&daemon)).await;

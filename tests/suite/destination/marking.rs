@@ -1,7 +1,7 @@
 //! An access key that may store and not delete.
 
 use super::digest;
-use crate::harness::{Fate, Faults, Rig, history, until};
+use crate::harness::{Fate, Faults, Rig, history, scan_whole, until};
 use keepwatch::config::OnDelete;
 use keepwatch::control::{Reconciled, Words};
 use keepwatch::daemon::{Options, reconcile_once};
@@ -59,12 +59,7 @@ async fn deletions_that_the_key_may_not_mark_are_not_told_as_all_is_well() {
 
     // The right is given.
     faults.set(|_| Fate::Pass);
-    daemon.parts().sources[0]
-        .work
-        .scans
-        .ask_and_wait(false)
-        .await
-        .unwrap();
+    scan_whole(&daemon.parts().sources[0], false).await;
     until("it is marked, and nothing is wrong any more", async || {
         let is_marked = history(&rig.store(), "a.txt").await[0].is_none();
         is_marked && !daemon.parts().sources[0].destination.has(Kind::Unmarked)

@@ -1,7 +1,8 @@
 //! Two computers and one destination: it is one computer's, and the other is told.
 
 use crate::harness::{
-    BUCKET, Fate, Faults, Rig, at_rest, digest_files, finish, history, program, until, write_config,
+    BUCKET, Fate, Faults, Rig, at_rest, digest_files, finish, history, program, scan_whole, until,
+    write_config,
 };
 use crate::raw::{client, marked, versions};
 use keepwatch::config::{Config, StoreConfig};
@@ -143,7 +144,7 @@ async fn another_computer_with_the_same_configuration_is_refused_and_sends_nothi
     until_told(&second.rig, "is another computer's").await;
     // Nothing is sent by anything that happens there, and nothing waits for ever.
     second.rig.write("new.txt", "new");
-    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
+    let scan = scan_whole(&ctx.sources[0], false).await;
     assert!(!scan.complete(), "{scan:?}");
     let report = ctx.daily_job().report(ctx.clock.now_ms()).await;
     let message = report.unwrap().message();
@@ -213,7 +214,7 @@ async fn the_old_computer_sees_that_another_took_over_before_it_marks_anything()
     first.until_equal(&old).await;
     // As fresh as can be: the old one goes by it for seconds.
     let ctx = old.parts();
-    ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
+    scan_whole(&ctx.sources[0], false).await;
 
     let second = Second::of(&first);
     fs::remove_file(second.rig.path("x.txt")).unwrap();
@@ -243,7 +244,7 @@ async fn the_old_computer_sees_that_another_took_over_before_it_marks_anything()
     until_refused(&old).await;
     until_told(&first, "is another computer's").await;
     first.write("late.txt", "late");
-    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
+    let scan = scan_whole(&ctx.sources[0], false).await;
     assert!(!scan.complete(), "{scan:?}");
     assert_eq!(versions(&store, BUCKET).await, before);
     old.stop().await.unwrap();
@@ -274,7 +275,7 @@ async fn no_list_counts_and_no_manifest_is_written_before_it_is_known_whose_the_
     });
     let daemon = second.start(first.faulty_store(&faults)).await;
     let ctx = daemon.parts();
-    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
+    let scan = scan_whole(&ctx.sources[0], false).await;
     assert!(!scan.listed_whole && !scan.complete(), "{scan:?}");
     let said = scan.incomplete.join("; ");
     assert!(

@@ -2,7 +2,8 @@
 
 use super::digest;
 use crate::harness::{
-    BUCKET, Rig, Running, at_rest, digest_files, finish, history, program, until, write_config,
+    BUCKET, Rig, Running, at_rest, digest_files, finish, history, program, scan_whole, until,
+    write_config,
 };
 use crate::raw::client;
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
@@ -49,7 +50,7 @@ async fn what_is_saved_and_deleted_after_versioning_was_switched_off_is_not_dest
     until_told(&rig, "the bucket office keeps no old versions").await;
     fs::remove_file(rig.path("b.txt")).unwrap();
     let ctx = daemon.parts();
-    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
+    let scan = scan_whole(&ctx.sources[0], false).await;
     assert!(scan.complete(), "{scan:?}");
     until("nothing waits", async || at_rest(&daemon)).await;
     let kept = [
@@ -83,7 +84,7 @@ async fn a_deletion_that_leaves_no_marker_of_its_own_is_noticed() {
     let store = rig.store();
     let ctx = daemon.parts();
     // The bucket's word is as fresh as can be.
-    ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
+    scan_whole(&ctx.sources[0], false).await;
     versioning(&rig.vault(), false).await;
     fs::remove_file(rig.path("a.txt")).unwrap();
     until_told(&rig, "the bucket office keeps no old versions").await;

@@ -2,7 +2,7 @@
 //! bucket under a key of its own, and back byte for byte.
 
 use super::{start, status, unprotected, until_well};
-use crate::harness::{BUCKET, Faults, Rig, finish, in_bucket, on_disk, program, until};
+use crate::harness::{BUCKET, Faults, Rig, finish, in_bucket, on_disk, program, scan_whole, until};
 use crate::office::tree;
 use crate::raw::versions;
 use keepwatch::types::{Class, ContentHash};
@@ -84,12 +84,7 @@ async fn strange_names_come_in_and_come_back() {
     assert_eq!(in_bucket(&rig.store()).await.len(), 3 * count);
 
     // A comparison with the bucket takes none of them for a stranger's.
-    let compared = daemon.parts().sources[0]
-        .work
-        .scans
-        .ask_and_wait(false)
-        .await
-        .unwrap();
+    let compared = scan_whole(&daemon.parts().sources[0], false).await;
     assert!(compared.with_bucket && compared.complete(), "{compared:?}");
     assert_eq!(compared.foreign, 0, "{compared:?}");
     until_well(&rig, &daemon).await;

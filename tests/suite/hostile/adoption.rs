@@ -2,7 +2,7 @@
 //! really there, leaves the rest alone, and the user's files are untouched.
 
 use crate::harness::{
-    BUCKET, Rig, at_rest, claim, finish, history, on_disk, program, until, write_config,
+    BUCKET, Rig, at_rest, claim, finish, history, on_disk, program, scan_whole, until, write_config,
 };
 use crate::raw::{client, marked};
 use crate::restore::bench::Object;
@@ -148,7 +148,7 @@ async fn a_shortened_key_that_claims_another_path_casts_no_doubt_on_it() {
         ctx.clock.now_ms() - before.3 > 2_100
     })
     .await;
-    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
+    let scan = scan_whole(&ctx.sources[0], false).await;
     assert_eq!(scan.foreign, 1, "{scan:?}");
     assert_eq!(record(), before);
     assert_eq!(history(&rig.store(), "file.txt").await.len(), 1);
@@ -228,12 +228,7 @@ async fn a_folder_that_is_called_like_our_own_gets_its_new_keys_at_an_upgrade() 
         at_rest(&daemon) && history(&rig.store(), new).await == [Some(b"mine".to_vec())]
     })
     .await;
-    let scan = daemon.parts().sources[0]
-        .work
-        .scans
-        .ask_and_wait(false)
-        .await
-        .unwrap();
+    let scan = scan_whole(&daemon.parts().sources[0], false).await;
     assert_eq!(scan.foreign, 2, "the older ones are counted: {scan:?}");
     let ctx = daemon.parts();
     let record = ctx.index.get(id, &RelKey::parse(new).unwrap()).unwrap();

@@ -1,7 +1,7 @@
 //! Folders that go away and come back, sources side by side, and a bucket that
 //! keeps no versions.
 
-use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, history, on_disk, until};
+use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, history, on_disk, scan_whole, until};
 use crate::raw::{client, counts, marked, versions};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use keepwatch::config::{OnDelete, SourceConfig};
@@ -39,7 +39,7 @@ async fn protected(rig: &Rig) -> Daemon {
 /// Scan, with and without the bucket, and see that nothing was marked.
 async fn nothing_is_marked(rig: &Rig, daemon: &Daemon) {
     let ctx = daemon.parts();
-    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
+    let scan = scan_whole(&ctx.sources[0], false).await;
     assert!(!scan.complete(), "a scan of nothing is not complete");
     assert_eq!(marked(&rig.store(), BUCKET).await, Vec::<String>::new());
 }
@@ -87,12 +87,7 @@ async fn a_folder_deleted_and_made_again_marks_nothing_unless_confirmed_and_is_w
     nothing_is_marked(&rig, &daemon).await;
     let board = daemon.parts().sources[0].status.snapshot();
     assert!(board.warnings.contains_key("identity"), "{board:?}");
-    let scan = daemon.parts().sources[0]
-        .work
-        .scans
-        .ask_and_wait(true)
-        .await
-        .unwrap();
+    let scan = scan_whole(&daemon.parts().sources[0], true).await;
     assert!(scan.complete(), "{:?}", scan.incomplete);
     rig.until_equal(&daemon).await;
     assert_eq!(marked(&rig.store(), BUCKET).await, ["sub/c.txt"]);
@@ -206,7 +201,7 @@ async fn without_versions(bucket: &str, suspended: bool) {
         at_rest(&daemon) && current(&store).await.contains(&"e.txt".to_owned())
     })
     .await;
-    let scan = ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
+    let scan = scan_whole(&ctx.sources[0], false).await;
     assert!(scan.complete() && scan.with_bucket, "{scan:?}");
     until("the daemon is at rest", async || at_rest(&daemon)).await;
     assert_eq!(
@@ -249,7 +244,7 @@ async fn a_bucket_that_once_did_not_say_whether_it_keeps_versions_is_asked_again
         true => Fate::Answer(403, "AccessDenied"),
         false => Fate::Pass,
     });
-    ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
+    scan_whole(&ctx.sources[0], false).await;
     assert!(warned());
     faults.set(|_| Fate::Pass);
     fs::remove_file(rig.path("a.txt")).unwrap();

@@ -1,7 +1,7 @@
 //! How programs save: every way ends with exactly the final content, and no
 //! version is a state the file never had.
 
-use crate::harness::{BUCKET, DEBOUNCE_MS, Rig, history, until};
+use crate::harness::{BUCKET, DEBOUNCE_MS, Rig, history, scan_whole, until};
 use crate::raw::{Requests, versions};
 use keepwatch::s3::At;
 use keepwatch::status::Event;
@@ -306,7 +306,7 @@ async fn an_unchanged_rewrite_sends_no_content_and_with_its_old_time_nothing_at_
     requests.clear();
     edit_unseen(&rig.path("plan.txt"), "unchanged");
     // A scan looks again, should the watcher have been slow.
-    ctx.sources[0].work.scans.ask_and_wait(false).await.unwrap();
+    scan_whole(&ctx.sources[0], false).await;
     rig.until_equal(&daemon).await;
     assert!(requests.changes().is_empty(), "{:?}", requests.changes());
     assert_eq!(versions(&store, BUCKET).await.len(), 1);
