@@ -5,6 +5,7 @@ use super::outcome::aside_min_ms;
 use crate::backup::context::Context;
 use crate::guard;
 use crate::source::SourceRuntime;
+use crate::types::MonotonicMs;
 use crate::work::Readiness;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +27,12 @@ const DEFERRED_MAX_MS: i64 = 15 * 60 * 1000;
 
 /// Whether a deletion that was deferred at `deferred_ms` may run, or the other half of a
 /// rename can still be on its way to the queue.
-pub(crate) fn readiness(ctx: &Context, source: &SourceRuntime, deferred_ms: i64) -> Readiness {
-    let waited_ms = ctx.clock.steady_ms() - deferred_ms;
+pub(crate) fn readiness(
+    ctx: &Context,
+    source: &SourceRuntime,
+    deferred_ms: MonotonicMs,
+) -> Readiness {
+    let waited_ms = ctx.clock.monotonic_ms() - deferred_ms;
     if waited_ms >= DEFERRED_MAX_MS {
         return Readiness::Now;
     }

@@ -10,7 +10,7 @@ use crate::backup::context::Context;
 use crate::os::blocking::blocking;
 use crate::s3::Unanswered;
 use crate::source::SourceRuntime;
-use crate::types::{Fault, Fingerprint, ForeignKey, RelKey, text};
+use crate::types::{Fault, Fingerprint, ForeignKey, RelKey, WallMs, text};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,17 +37,21 @@ fn limit_ms(ctx: &Context) -> i64 {
 /// # Errors
 /// The index cannot be used.
 pub fn take_up(ctx: &Context, was_clean: bool) -> Result<(), Fault> {
-    let (steady_ms, now_ms, limit_ms) = (ctx.clock.steady_ms(), ctx.clock.now_ms(), limit_ms(ctx));
+    let (monotonic_ms, now_ms, limit_ms) =
+        (ctx.clock.monotonic_ms(), ctx.clock.now_ms(), limit_ms(ctx));
     for source in ctx.sources.iter() {
         let known = ctx.index.source_state_get(source.id, STATE)?;
-        let wait_ms = match (was_clean, known.and_then(|value| value.as_i64())) {
+        let wait_ms = match (
+            was_clean,
+            known.and_then(|value| value.as_i64()).map(WallMs),
+        ) {
             (false, _) => limit_ms,
             // By a clock that was set back it would never come.
-            (true, Some(until_ms)) => until_ms.saturating_sub(now_ms).clamp(0, limit_ms),
+            (true, Some(until_ms)) => (until_ms - now_ms).clamp(0, limit_ms),
             (true, None) => continue,
         };
-        source.late.owed().whole(steady_ms.saturating_add(wait_ms));
-        let until_ms = now_ms.saturating_add(wait_ms);
+        source.late.owed().whole(monotonic_ms + wait_ms);
+        let until_ms = now_ms + wait_ms;
         ctx.index
             .source_state_set(source.id, STATE, &until_ms.into())?;
     }
@@ -58,7 +62,7 @@ pub fn take_up(ctx: &Context, was_clean: bool) -> Result<(), Fault> {
 pub fn note(ctx: &Context, source: &SourceRuntime) {
     let due_ms = source.late.owed().whole_due_ms();
     let note = due_ms.map(|due_ms| {
-        let at_ms = ctx.clock.server_now_ms() + (due_ms - ctx.clock.steady_ms()).max(0);
+        let at_ms = ctx.clock.server_now_ms() + (due_ms - ctx.clock.monotonic_ms()).max(0);
         format!(
             "the last run was cut off: what was on its way to the bucket then may still arrive there, so the bucket is compared again at {}",
             text::time(at_ms, &ctx.config.schedule.time_zone)
@@ -73,10 +77,10 @@ pub fn note(ctx: &Context, source: &SourceRuntime) {
 /// The index cannot be written.
 pub fn keep(ctx: &Context) -> Result<(), Fault> {
     hear(ctx);
-    let (steady_ms, now_ms) = (ctx.clock.steady_ms(), ctx.clock.now_ms());
+    let (monotonic_ms, now_ms) = (ctx.clock.monotonic_ms(), ctx.clock.now_ms());
     for source in ctx.sources.iter() {
         let due_ms = source.late.owed().last_due_ms();
-        let until_ms = due_ms.map(|due_ms| now_ms.saturating_add(due_ms - steady_ms));
+        let until_ms = due_ms.map(|due_ms| now_ms + (due_ms - monotonic_ms));
         ctx.index
             .source_state_set(source.id, STATE, &until_ms.into())?;
     }
@@ -95,7 +99,7 @@ pub async fn keys(ctx: &Arc<Context>) {
 }
 
 async fn keys_of(ctx: &Context, source: &SourceRuntime) {
-    let now_ms = ctx.clock.steady_ms();
+    let now_ms = ctx.clock.monotonic_ms();
     let may_ask = can_be_asked(source);
     let due = source.late.owed().take_keys(now_ms, KEYS_PER_BEAT, may_ask);
     for key in due {
@@ -106,7 +110,7 @@ async fn keys_of(ctx: &Context, source: &SourceRuntime) {
             continue;
         }
         tracing::debug!(source = %source.name(), %path, "looked at again: a request about it had no answer");
-        let now_ms = ctx.clock.steady_ms();
+        let now_ms = ctx.clock.monotonic_ms();
         source.work.queue.push_backlog(path, now_ms).await;
     }
 }
@@ -125,14 +129,14 @@ fn can_be_asked(source: &SourceRuntime) -> bool {
 async fn wholes_of(ctx: &Arc<Context>, source: &SourceRuntime) {
     loop {
         tokio::time::sleep(BEAT).await;
-        let began_ms = ctx.clock.steady_ms();
+        let began_ms = ctx.clock.monotonic_ms();
         let may_ask = can_be_asked(source);
         if !source.late.owed().is_whole_due(began_ms, may_ask) {
             continue;
         }
         let scan = source.work.scans.ask_and_wait(false).await;
         if !scan.is_ok_and(|scan| scan.listed_whole) {
-            source.late.owed().failed(ctx.clock.steady_ms());
+            source.late.owed().failed(ctx.clock.monotonic_ms());
             continue;
         }
         source.late.owed().looked(began_ms);
@@ -147,7 +151,7 @@ async fn wholes_of(ctx: &Arc<Context>, source: &SourceRuntime) {
 /// Take over the requests that got no answer since the last time.
 fn hear(ctx: &Context) {
     let Unanswered { keys, more } = ctx.store.unanswered();
-    let until_ms = ctx.clock.steady_ms().saturating_add(limit_ms(ctx));
+    let until_ms = ctx.clock.monotonic_ms() + limit_ms(ctx);
     for (bucket, key) in &keys {
         for source in ctx.sources.iter() {
             let own = key.strip_prefix(source.config.prefix.as_str());

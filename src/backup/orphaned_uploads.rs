@@ -17,7 +17,7 @@ use crate::os::clock::wall_ms;
 use crate::s3::At;
 use crate::source::SourceRuntime;
 use crate::transfer::{CLOCK_SKEW_MS, is_young};
-use crate::types::{Class, Fault, Fingerprint};
+use crate::types::{Class, Fault, Fingerprint, WallMs};
 use futures::StreamExt as _;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ async fn sweep_asking(ctx: &Arc<Context>, asking: Asking) -> bool {
 /// True when nothing is left of it that should not be.
 async fn clear(ctx: &Arc<Context>, note: &Multipart, asking: Asking) -> Result<bool, Fault> {
     if is_elsewhere(ctx, note) {
-        let age_ms = wall_ms().saturating_sub(note.noted_ms);
+        let age_ms = wall_ms() - note.noted_ms;
         if note.noted_ms > 0 && age_ms < ELSEWHERE_KEEP_MS {
             return Ok(true);
         }
@@ -215,7 +215,7 @@ async fn abort(ctx: &Arc<Context>, note: &Multipart) -> Result<bool, Fault> {
         return Ok(true);
     }
     let now_ms = wall_ms();
-    let since_ms = note.noted_ms.saturating_sub(CLOCK_SKEW_MS);
+    let since_ms = note.noted_ms - CLOCK_SKEW_MS;
     let open = ctx.store.open_uploads_of(at).await?;
     // A worker may have begun another before the list was made.
     if !ctx.uploads.is_left(note) {
@@ -227,13 +227,13 @@ async fn abort(ctx: &Arc<Context>, note: &Multipart) -> Result<bool, Fault> {
         let noted = blocking(move || index.multiparts()).await?;
         noted.into_iter().map(|other| other.upload_id).collect()
     };
-    let is_lost = |id: &str, began_ms: i64| began_ms >= since_ms && !known.contains(id);
+    let is_lost = |id: &str, began_ms: WallMs| began_ms >= since_ms && !known.contains(id);
     for upload in &open {
         if is_lost(&upload.upload_id, upload.initiated_ms) {
             ctx.store.abort_multipart(at, &upload.upload_id).await?;
         }
     }
     // By a clock that was put back it would never be over.
-    let age_ms = now_ms.saturating_sub(note.noted_ms);
+    let age_ms = now_ms - note.noted_ms;
     Ok(!(0..SETTLED_MS).contains(&age_ms))
 }

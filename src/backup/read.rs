@@ -147,7 +147,7 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
     let Some(fingerprint) = before.filter(|f| f.kind == Kind::Symlink) else {
         return Ok(None);
     };
-    let seen_at = os::monotonic_now();
+    let seen_at = os::boot_now();
     if files::stat(root, path)? != before {
         return Ok(None);
     }

@@ -1,12 +1,13 @@
 //! Telling `watch::collect` of a path that changed while it was worked on.
 
 use crate::backup::context::{Context, Item};
+use crate::types::MonotonicMs;
 use crate::work::Hint;
 use crate::work::Lane;
 
 /// The path is stored as it was, and has changed since.
 pub(crate) fn hint_changed(ctx: &Context, item: &Item) {
-    let now_ms = ctx.clock.steady_ms();
+    let now_ms = ctx.clock.monotonic_ms();
     item.source.work.hint(Hint {
         path: item.path.clone(),
         first_ms: now_ms,
@@ -17,7 +18,7 @@ pub(crate) fn hint_changed(ctx: &Context, item: &Item) {
 
 /// The path changed under the worker's hands: let it settle first.
 pub(crate) fn hint_again(ctx: &Context, item: &Item) {
-    let now_ms = ctx.clock.steady_ms();
+    let now_ms = ctx.clock.monotonic_ms();
     let max_ms = i64::try_from(ctx.config.limits.debounce_max_ms).unwrap_or(i64::MAX);
     item.source.work.hint(Hint {
         path: item.path.clone(),
@@ -29,7 +30,7 @@ pub(crate) fn hint_again(ctx: &Context, item: &Item) {
 
 /// Since when the path has been changing. Time spent waiting in the queue is no time
 /// spent changing.
-fn changing_since_ms(item: &Item, now_ms: i64, debounce_max_ms: i64) -> i64 {
+fn changing_since_ms(item: &Item, now_ms: MonotonicMs, debounce_max_ms: i64) -> MonotonicMs {
     let is_edit = item.lane == Lane::Edit && now_ms - item.since_ms < debounce_max_ms;
     if is_edit || item.deadline {
         item.since_ms

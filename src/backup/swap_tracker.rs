@@ -8,7 +8,7 @@
 
 use crate::index::SourceId;
 use crate::transfer::Content;
-use crate::types::{ContentHash, Fingerprint, Kind, Record, RelPath};
+use crate::types::{ContentHash, Fingerprint, Kind, Record, RelPath, WallMs};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
 
@@ -32,18 +32,18 @@ struct Place {
     mtime_ns: i128,
     /// From when on it counts where it is; of one that has left and was not found
     /// yet, from when on its former place has held something else.
-    since_ms: i64,
+    since_ms: WallMs,
     /// Where it was found, with the mode it had. If it goes on from there, that is
     /// another move.
     home: Option<(RelPath, u32)>,
-    noted_ms: i64,
+    noted_ms: WallMs,
 }
 
 #[derive(Default)]
 struct State {
     places: HashMap<(SourceId, u64), Place>,
     /// In the order in which they came, with the time.
-    order: VecDeque<((SourceId, u64), i64)>,
+    order: VecDeque<((SourceId, u64), WallMs)>,
 }
 
 /// Places that were taken over lately, of all sources.
@@ -67,8 +67,8 @@ impl SwapTracker {
         path: &RelPath,
         content: &Content,
         old: Option<&Record>,
-        folders_ms: i64,
-    ) -> Option<i64> {
+        folders_ms: WallMs,
+    ) -> Option<WallMs> {
         let (read_ms, file) = (content.seen_ms?, &content.fingerprint);
         let came_ms = folders_ms.max(file.ctime_ms());
         if !may_have_moved(file) {
@@ -120,7 +120,7 @@ impl SwapTracker {
 impl SwapTracker {
     /// Of a file whose place was taken, and which nobody has found since: until when it
     /// may have come to a place at which it counts from then on.
-    pub fn left_until_ms(&self, source: SourceId, content: &Content) -> Option<i64> {
+    pub fn left_until_ms(&self, source: SourceId, content: &Content) -> Option<WallMs> {
         let state = self.state();
         let place = state.places.get(&(source, content.fingerprint.inode))?;
         let has_left = place.home.is_none() && place.holds(content);
@@ -164,7 +164,7 @@ impl State {
         while let Some((oldest, noted_ms)) = self.order.front().copied() {
             // Readings that ran side by side come in any order; a clock that was
             // set back makes all of them old.
-            let is_over = now_ms.abs_diff(noted_ms) >= KEPT_MS.unsigned_abs();
+            let is_over = (now_ms - noted_ms).saturating_abs() >= KEPT_MS;
             if !is_over && self.order.len() < PLACES_MAX {
                 break;
             }
@@ -187,11 +187,11 @@ fn may_have_moved(file: &Fingerprint) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::BootMs;
     use crate::types::Look;
-    use crate::types::MonotonicMs;
     use std::sync::Arc;
 
-    fn content(inode: u64, text: &str, seen_ms: i64) -> Content {
+    fn content(inode: u64, text: &str, seen_ms: WallMs) -> Content {
         Content {
             fingerprint: Fingerprint {
                 kind: Kind::File,
@@ -203,7 +203,7 @@ mod tests {
                 owner: None,
             },
             hash: ContentHash::of(text.as_bytes()),
-            seen_at: MonotonicMs(0),
+            seen_at: BootMs(0),
             seen_ms: Some(seen_ms),
             bytes: None,
             is_torn: false,

@@ -5,7 +5,7 @@ use crate::files;
 use crate::files::Pulse;
 use crate::source::SourceRuntime;
 use crate::transfer::Content;
-use crate::types::{Fault, Fingerprint, Record, RelKey, RelPath};
+use crate::types::{Fault, Fingerprint, Record, RelKey, RelPath, WallMs};
 use std::sync::Arc;
 
 /// Records of a folder that are asked for one that is old enough; the rest of a
@@ -19,11 +19,11 @@ pub(crate) async fn valid_from_ms(
     item: &Item,
     content: &Content,
     record: Option<&Record>,
-) -> Result<Option<i64>, Fault> {
+) -> Result<Option<WallMs>, Fault> {
     let (source, path) = (item.source.id, &item.path);
     let folders_ms = match ctx.moves.left_until_ms(source, content) {
         Some(until_ms) => folders_came_ms(ctx, item, until_ms).await?,
-        None => 0,
+        None => WallMs::default(),
     };
     let moves = &ctx.moves;
     Ok(moves.since_ms(source, path, content, record, folders_ms))
@@ -31,7 +31,11 @@ pub(crate) async fn valid_from_ms(
 
 /// When the last of the folders above came to its place, where that is after
 /// `until_ms`; else 0.
-async fn folders_came_ms(ctx: &Arc<Context>, item: &Item, until_ms: i64) -> Result<i64, Fault> {
+async fn folders_came_ms(
+    ctx: &Arc<Context>,
+    item: &Item,
+    until_ms: WallMs,
+) -> Result<WallMs, Fault> {
     let (shared, item) = (Arc::clone(ctx), item.clone());
     let pulse = Pulse::default();
     item.source
@@ -39,7 +43,7 @@ async fn folders_came_ms(ctx: &Arc<Context>, item: &Item, until_ms: i64) -> Resu
         .clone()
         .run(&pulse, move || {
             let root = &item.source.config.path;
-            let mut came_ms = 0;
+            let mut came_ms = WallMs::default();
             let mut above = item.path.parent();
             while let Some(folder) = above.filter(|folder| !folder.is_root()) {
                 if let Some(seen) = files::stat(root, &folder)?
@@ -66,7 +70,7 @@ fn is_known(
     ctx: &Context,
     source: &SourceRuntime,
     folder: &RelPath,
-    by_ms: i64,
+    by_ms: WallMs,
 ) -> Result<bool, Fault> {
     let below = RelKey::of_folder(folder);
     let records = ctx.index.range(source.id, below.as_str(), None);

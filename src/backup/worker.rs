@@ -17,7 +17,7 @@ use crate::retry::Backoff;
 use crate::source::SourceRuntime;
 use crate::source::announce;
 use crate::status::Event;
-use crate::types::{Class, Fault, Kind, RelKey, RelPath};
+use crate::types::{Class, Fault, Kind, RelKey, RelPath, WallMs};
 use crate::work::Lane;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +62,7 @@ pub async fn run(ctx: Arc<Context>) {
             Next::Done => ctx.queue.done(&item),
             Next::GiveBack => ctx.queue.give_back(&item),
             Next::Defer => {
-                if ctx.queue.defer(&item, ctx.clock.steady_ms()) {
+                if ctx.queue.defer(&item, ctx.clock.monotonic_ms()) {
                     tokio::spawn(release_in_time(Arc::clone(&item.source)));
                 }
             }
@@ -116,7 +116,7 @@ async fn settle(ctx: &Arc<Context>, item: &Item, result: Result<PathDone, Fault>
     }
 }
 
-async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) -> Next {
+async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: WallMs) -> Next {
     let (change, only_waits) = item.source.breaker.failure(&item.path, &fault, now_ms);
     announce(&ctx.sources, &item.source, change);
     if only_waits {
@@ -141,7 +141,7 @@ async fn failed(ctx: &Arc<Context>, item: &Item, fault: Fault, now_ms: i64) -> N
                 .unprotected_attempts(source.id, &key)?
                 .saturating_add(1);
             let delay = Backoff::of(fault.class).delay_ms(attempts, fastrand::u64(..));
-            let next_ms = now_ms.saturating_add(i64::try_from(delay).unwrap_or(i64::MAX));
+            let next_ms = now_ms + i64::try_from(delay).unwrap_or(i64::MAX);
             ctx.index
                 .mark_unprotected(source.id, &key, &fault, now_ms, next_ms)?;
             Ok(attempts)

@@ -11,7 +11,7 @@ use crate::index::Index;
 use crate::os::blocking::blocking;
 use crate::s3::Store;
 
-use crate::types::{Fatal, Fault, Rates, Timetable, Traffic};
+use crate::types::{Fatal, Fault, Rates, Timetable, Traffic, WallMs};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
@@ -142,8 +142,8 @@ impl Limits {
     }
 
     /// What holds at a moment, milliseconds since 1970.
-    pub fn at(&self, now_ms: i64) -> Rates {
-        match Timestamp::from_millisecond(now_ms) {
+    pub fn at(&self, now_ms: WallMs) -> Rates {
+        match now_ms.timestamp() {
             Ok(now) => self.timetable.at(now, &self.zone),
             Err(_) => self.timetable.always,
         }

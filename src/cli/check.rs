@@ -20,7 +20,8 @@ use crate::manifest::{Claimant, OWNER_BYTES_MAX, Owner, Whose};
 use crate::s3::{At, ObjectHeaders, Store, Versioning};
 use crate::sns::TopicCheck;
 use crate::types::{
-    ContentHash, Fatal, Fault, Fingerprint, Kind, OWN_FOLDER, ObjectMeta, WRITE_TRIAL, differs,
+    ContentHash, Fatal, Fault, Fingerprint, Kind, OWN_FOLDER, ObjectMeta, WRITE_TRIAL, WallMs,
+    differs,
 };
 use findings::Severity;
 use jiff::Timestamp;
@@ -206,7 +207,7 @@ async fn bucket(findings: &mut Findings, store: &Store, source: &SourceConfig) -
 
 /// Whether this computer's clock is right, once the server has told the time.
 fn clock(findings: &mut Findings, store: &Store) {
-    let now_ms = Timestamp::now().as_millisecond();
+    let now_ms = WallMs::from(Timestamp::now());
     let Some(apart_ms) = store.clock_apart_ms(now_ms) else {
         return;
     };

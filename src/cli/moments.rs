@@ -9,7 +9,7 @@ use crate::history::{Moments, moments};
 use crate::os;
 use crate::retry::Stop;
 use crate::types;
-use crate::types::{Fatal, command};
+use crate::types::{Fatal, WallMs, command};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -20,10 +20,10 @@ const SHOWN_MAX: usize = 40;
 #[derive(Serialize)]
 struct SourceMoments<'a> {
     source: &'a str,
-    manifests: Vec<i64>,
-    manifests_ahead: Vec<i64>,
+    manifests: Vec<WallMs>,
+    manifests_ahead: Vec<WallMs>,
     days: Vec<DayOfMoments>,
-    first_ms: Option<i64>,
+    first_ms: Option<WallMs>,
     cut: bool,
 }
 
@@ -32,7 +32,7 @@ struct DayOfMoments {
     day: String,
     stored: u64,
     deleted: u64,
-    last_ms: i64,
+    last_ms: WallMs,
 }
 
 /// Look and show.

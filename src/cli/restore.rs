@@ -148,7 +148,7 @@ fn announce(depot: &Depot, parts: &[Part], moment: Option<Moment>, now: Timestam
     if let Some(why) = depot.store.only_read_because() {
         eprintln!("It can be read but not written to: {}", types::clean(why));
     }
-    if moment.is_some_and(|moment| moment.at_ms > now.as_millisecond()) {
+    if moment.is_some_and(|moment| moment.at_ms > now.into()) {
         eprintln!("That moment is still to come: this is how things are now.");
     }
 }

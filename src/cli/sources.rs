@@ -16,7 +16,7 @@ use crate::history::{DEPTH_MAX, Found, find};
 use crate::os;
 use crate::retry::Stop;
 use crate::types;
-use crate::types::{Fatal, command};
+use crate::types::{Fatal, WallMs, command};
 use serde::Serialize;
 
 /// One source, for programs.
@@ -28,7 +28,7 @@ struct SourceRow<'a> {
     host: &'a str,
     folder: &'a str,
     manifests: usize,
-    newest_ms: Option<i64>,
+    newest_ms: Option<WallMs>,
     files: u64,
     bytes: u64,
 }

@@ -1,13 +1,14 @@
 //! A moment in the form that people read and commands accept.
 
+use crate::types::WallMs;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// A moment in full, so that `--at` finds exactly this version: to the
 /// millisecond where the server has them, with the offset where the clocks
 /// show that time twice.
-pub(crate) fn stamp(at_ms: i64, zone: &TimeZone) -> String {
-    let Ok(at) = Timestamp::from_millisecond(at_ms) else {
+pub(crate) fn stamp(at_ms: WallMs, zone: &TimeZone) -> String {
+    let Ok(at) = at_ms.timestamp() else {
         return "an unknown time".to_owned();
     };
     let local = zone.to_datetime(at);

@@ -13,7 +13,7 @@ use crate::history::{
 use crate::os;
 use crate::retry::Stop;
 use crate::types;
-use crate::types::{Fatal, Reading, RelPath, Taken, command, parse_moment};
+use crate::types::{Fatal, Reading, RelPath, Taken, WallMs, command, parse_moment};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -103,7 +103,7 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
 async fn called_like_it(
     depot: &Depot,
     text: &str,
-    before: Option<i64>,
+    before: Option<WallMs>,
     quiet: bool,
 ) -> Result<Found, Fatal> {
     let mut stop = Stop::never();
@@ -304,8 +304,8 @@ fn print_way_back(found: &Found, zone: &TimeZone) {
 
 /// The moment before which the rest was stored: exactly, for several may be of one
 /// second. Those of the very same moment are shown again.
-fn further(oldest_ms: i64) -> String {
-    let next = Timestamp::from_millisecond(oldest_ms.saturating_add(1));
+fn further(oldest_ms: WallMs) -> String {
+    let next = Timestamp::from_millisecond(oldest_ms + 1);
     next.unwrap_or_default().to_string()
 }
 
@@ -404,9 +404,9 @@ mod tests {
             "2026-07-01T22:00:00Z",
         ] {
             let at: Timestamp = text.parse().unwrap();
-            let shown = stamp(at.as_millisecond(), &berlin);
+            let shown = stamp(at.into(), &berlin);
             let again = parse_moment(&shown, Timestamp::UNIX_EPOCH, &berlin).unwrap();
-            assert_eq!(again.at_ms, at.as_millisecond(), "{text}: {shown}");
+            assert_eq!(again.at_ms, WallMs::from(at), "{text}: {shown}");
         }
         assert_eq!(stamp(0, &TimeZone::UTC), "1970-01-01 00:00:00");
     }

@@ -5,7 +5,7 @@ use crate::destination::Trouble;
 use crate::drill::Drill;
 use crate::os;
 use crate::status::StatusSnapshot;
-use crate::types::{Fault, Rates, Traffic};
+use crate::types::{Fault, Rates, Traffic, WallMs};
 use crate::verify::{Ask, Verified, findings};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -156,7 +156,7 @@ pub struct Status {
     /// Process id.
     pub pid: u32,
     /// When it started, milliseconds since 1970.
-    pub started_ms: i64,
+    pub started_ms: WallMs,
     /// How people know the server.
     pub place: String,
     /// How much of the line may be taken now.
@@ -169,7 +169,7 @@ pub struct Status {
     pub outbox: u64,
     /// Why no mail goes out, and since when (milliseconds since 1970).
     #[serde(default)]
-    pub mail_trouble: Option<(i64, Fault)>,
+    pub mail_trouble: Option<(WallMs, Fault)>,
     /// The newest restore drill.
     #[serde(default)]
     pub drill: Option<Drill>,
@@ -199,9 +199,9 @@ pub struct SourceStatus {
     pub paced: u64,
     /// Until when at most, milliseconds since 1970.
     #[serde(default)]
-    pub paced_until_ms: Option<i64>,
+    pub paced_until_ms: Option<WallMs>,
     /// Paths that are not protected, the first few: what, why and since when.
-    pub unprotected: Vec<(Fault, i64)>,
+    pub unprotected: Vec<(Fault, WallMs)>,
     /// How many are not.
     pub unprotected_total: u64,
     /// What it is doing.
@@ -218,7 +218,7 @@ const KEPT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// When, milliseconds since 1970.
-    pub at_ms: i64,
+    pub at_ms: WallMs,
     /// How things stood.
     pub status: Status,
 }

@@ -14,7 +14,7 @@ use crate::os::blocking::blocking;
 use crate::retry::Stop;
 use crate::s3::Store;
 use crate::source::Sources;
-use crate::types::{Class, Fatal, Fault, chain};
+use crate::types::{Class, Fatal, Fault, WallMs, chain};
 use crate::verify::{Ask, Repairer, repair};
 use crate::work::Queue;
 use parking_lot::Mutex;
@@ -43,11 +43,11 @@ pub(super) struct Answers {
     daily: DailyJob,
     comparison: FullComparison,
     repairer: Arc<Repairer>,
-    started_ms: i64,
+    started_ms: WallMs,
 }
 
 impl Answers {
-    pub(super) fn new(parts: &Parts, started_ms: i64) -> Self {
+    pub(super) fn new(parts: &Parts, started_ms: WallMs) -> Self {
         Self {
             config: Arc::clone(&parts.config),
             sources: Arc::clone(&parts.sources),

@@ -17,7 +17,7 @@ use crate::mail::FailureLine;
 use crate::os;
 use crate::os::blocking::blocking;
 use crate::source::SourceRuntime;
-use crate::types::{Fatal, Fault};
+use crate::types::{Fatal, Fault, WallMs};
 use crate::verify::Ask;
 use crate::work::Hint;
 use std::sync::Arc;
@@ -222,7 +222,7 @@ async fn may_pass(parts: &Parts) -> Result<bool, Fault> {
 }
 
 /// Success and failure of a one-off run are told as the digest is.
-async fn tell(parts: &Parts, started_ms: i64, results: &Result<Vec<Reconciled>, Fatal>) {
+async fn tell(parts: &Parts, started_ms: WallMs, results: &Result<Vec<Reconciled>, Fatal>) {
     let none = Vec::new();
     let (list, failed) = match results {
         Ok(list) => {

@@ -22,7 +22,7 @@ use crate::sns::{NoticeOptions, Notifier};
 use crate::source::{RunSignals, Sources};
 use crate::status::Events;
 use crate::transfer::{Budget, Uploads};
-use crate::types::Fatal;
+use crate::types::{Fatal, WallMs};
 use crate::watchdog::ANSWER_WAIT;
 use crate::work::Hint;
 use keepwatch_vault::Vault;
@@ -38,7 +38,7 @@ pub struct Open {
     /// How the index was found.
     pub opened: Opened,
     /// When the run began, milliseconds since 1970.
-    pub started_ms: i64,
+    pub started_ms: WallMs,
 }
 
 /// Open everything a run needs; nothing runs yet.

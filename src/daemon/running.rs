@@ -13,7 +13,7 @@ use crate::control::Server;
 use crate::index::Opened;
 use crate::mail::OutboxSender;
 use crate::source::SourceRuntime;
-use crate::types::{Fatal, chain};
+use crate::types::{Fatal, MonotonicMs, chain};
 use crate::watch::WatchParts;
 use std::sync::Arc;
 use std::time::Duration;
@@ -203,13 +203,13 @@ impl Daemon {
             let may_send = source.destination.may_send() && source.breaker.outage().is_none();
             for path in source.pacing.end() {
                 if may_send {
-                    source.work.edit(path, parts.clock.steady_ms(), false);
+                    source.work.edit(path, parts.clock.monotonic_ms(), false);
                 }
             }
         }
         parts.signals.end();
         parts.queue.wake();
-        let began_ms = parts.clock.steady_ms();
+        let began_ms = parts.clock.monotonic_ms();
         while Instant::now() < end && has_news(parts, began_ms) {
             tokio::time::sleep(LAST_LOOK).await;
         }
@@ -229,8 +229,8 @@ impl Daemon {
 }
 
 /// Something that a stop stores is on its way, and its bucket and folder answer.
-fn has_news(parts: &Parts, began_ms: i64) -> bool {
-    let now_ms = parts.clock.steady_ms();
+fn has_news(parts: &Parts, began_ms: MonotonicMs) -> bool {
+    let now_ms = parts.clock.monotonic_ms();
     let heard_ms = parts.signals.heard_ms();
     let is_coming =
         now_ms - began_ms < LAST_NEWS_MS || (0..backup::NEWS_MS).contains(&(now_ms - heard_ms));

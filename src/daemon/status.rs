@@ -9,7 +9,7 @@ use crate::index::{Activity, Index};
 use crate::s3::Store;
 use crate::source::{SourceRuntime, Sources};
 use crate::status::ScanDone;
-use crate::types::{Fault, RelKey, amount};
+use crate::types::{Fault, RelKey, WallMs, amount};
 use std::sync::Arc;
 
 /// Unprotected paths named in a status; more are counted.
@@ -21,8 +21,8 @@ pub(super) struct StatusQuestion {
     pub(super) sources: Sources,
     pub(super) store: Store,
     pub(super) index: Index,
-    pub(super) started_ms: i64,
-    pub(super) mail_trouble: Option<(i64, Fault)>,
+    pub(super) started_ms: WallMs,
+    pub(super) mail_trouble: Option<(WallMs, Fault)>,
 }
 
 impl StatusQuestion {

@@ -5,7 +5,7 @@ use super::owner;
 use super::policy::{Kind, Word};
 use super::trouble::change;
 use crate::s3::Versioning;
-use crate::types::{Class, Fault, command};
+use crate::types::{Class, Fault, MonotonicMs, command};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -67,7 +67,7 @@ pub async fn look(destination: &Arc<Destination>) {
 pub(super) async fn ask_alone(destination: &Arc<Destination>) -> Result<(), Fault> {
     let settings = &destination.source;
     // Never 0, which is never.
-    let asked_ms = destination.clock.steady_ms().max(1);
+    let asked_ms = destination.clock.monotonic_ms().max(MonotonicMs(1));
     destination.memory().word.tried_ms = asked_ms;
     ask_owner(destination).await?;
     if !destination.may_send() {
@@ -103,7 +103,7 @@ pub(super) async fn ask_alone(destination: &Arc<Destination>) -> Result<(), Faul
     Ok(())
 }
 
-fn learned(destination: &Destination, is_well: bool, asked_ms: i64) {
+fn learned(destination: &Destination, is_well: bool, asked_ms: MonotonicMs) {
     destination.memory().word = Word {
         is_well: Some(is_well),
         asked_ms,
@@ -152,7 +152,7 @@ fn without_versions(bucket: &str) -> (String, String) {
 /// bucket keeps versions again.
 pub async fn ask_if_due(destination: &Arc<Destination>, is_out: bool) {
     let word = destination.memory().word;
-    if is_out || !word.is_due(destination.clock.steady_ms()) {
+    if is_out || !word.is_due(destination.clock.monotonic_ms()) {
         return;
     }
     let kept = word.is_well == Some(true);

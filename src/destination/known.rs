@@ -8,7 +8,7 @@ use crate::index::{Index, SourceId};
 use crate::manifest::Computer;
 use crate::s3::Store;
 use crate::status::LiveStatus;
-use crate::types::Fault;
+use crate::types::{Fault, MonotonicMs};
 use crate::work::SourceWork;
 use parking_lot::{Mutex, MutexGuard};
 use std::ops::Deref;
@@ -49,7 +49,7 @@ impl Memory {
     }
 
     /// Both questions were answered well, and a moment ago.
-    pub(super) fn may_mark(&self, now_ms: i64) -> bool {
+    pub(super) fn may_mark(&self, now_ms: MonotonicMs) -> bool {
         self.is_known_ours() && self.word.is_fresh(now_ms)
     }
 }

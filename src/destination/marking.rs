@@ -17,7 +17,11 @@ pub async fn may_mark(destination: &Arc<Destination>) -> Result<bool, Fault> {
     if destination.source.on_delete == OnDelete::Keep {
         return Ok(false);
     }
-    let fresh = || destination.memory().may_mark(destination.clock.steady_ms());
+    let fresh = || {
+        destination
+            .memory()
+            .may_mark(destination.clock.monotonic_ms())
+    };
     if fresh() {
         return Ok(true);
     }

@@ -13,7 +13,7 @@ use crate::mail::commands;
 use crate::manifest::{Claimant, Whose, owner};
 use crate::os::blocking::blocking;
 use crate::s3::{At, Demand, ObjectHeaders, Wrote};
-use crate::types::{Class, ContentHash, Fault, Fingerprint, ObjectMeta, chain, time};
+use crate::types::{Class, ContentHash, Fault, Fingerprint, ObjectMeta, WallMs, chain, time};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -228,7 +228,7 @@ async fn is_as_found(destination: &Arc<Destination>, found: &FoundOwner) -> Resu
     })
 }
 
-fn headers(body: &Bytes, now_ms: i64) -> ObjectHeaders {
+fn headers(body: &Bytes, now_ms: WallMs) -> ObjectHeaders {
     let file = Fingerprint {
         kind: crate::types::Kind::File,
         size_bytes: body.len() as u64,

@@ -4,7 +4,7 @@
 //! stands until it is known to be over; who was told of it is told of its end;
 //! status, digest, reconciliation and alert say the same, from here.
 
-use crate::types::VersionId;
+use crate::types::{MonotonicMs, VersionId, WallMs};
 use serde::{Deserialize, Serialize};
 
 /// Time between an alert and its reminder: once a day is what people still read.
@@ -131,7 +131,7 @@ pub struct Trouble {
     /// What is wrong.
     pub kind: Kind,
     /// Since when that is known, milliseconds since 1970.
-    pub since_ms: i64,
+    pub since_ms: WallMs,
     /// The same for people: a sentence without its end.
     pub text: String,
     /// What to do about it.
@@ -141,7 +141,7 @@ pub struct Trouble {
     pub told: u32,
     /// When last, milliseconds since 1970.
     #[serde(default)]
-    pub told_ms: i64,
+    pub told_ms: WallMs,
 }
 
 impl Trouble {
@@ -151,7 +151,7 @@ impl Trouble {
     }
 
     /// Whether an alert (`Some(false)`) or a reminder (`Some(true)`) is owed.
-    fn owes(&self, now_ms: i64) -> Option<bool> {
+    fn owes(&self, now_ms: WallMs) -> Option<bool> {
         if !self.kind.is_alarming() {
             return None;
         }
@@ -159,7 +159,7 @@ impl Trouble {
             return Some(false);
         }
         // A clock that was put back must not silence it.
-        let waited_ms = now_ms.saturating_sub(self.told_ms).saturating_abs();
+        let waited_ms = (now_ms - self.told_ms).saturating_abs();
         (self.told < TOLD_MAX && waited_ms >= REMIND_MS).then_some(true)
     }
 }
@@ -179,7 +179,7 @@ pub enum Owed {
         /// What.
         trouble: Trouble,
         /// When it was seen to be over, milliseconds since 1970.
-        until_ms: i64,
+        until_ms: WallMs,
     },
 }
 
@@ -187,7 +187,7 @@ pub enum Owed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Ended {
     trouble: Trouble,
-    until_ms: i64,
+    until_ms: WallMs,
 }
 
 /// All that is wrong with one destination; survives a restart.
@@ -210,7 +210,7 @@ impl Troubles {
     }
 
     /// It was looked at: this is wrong (text and remedy), or nothing of the kind is.
-    pub fn set(&mut self, kind: Kind, found: Option<(String, String)>, now_ms: i64) {
+    pub fn set(&mut self, kind: Kind, found: Option<(String, String)>, now_ms: WallMs) {
         let at = self.standing.iter().position(|one| one.kind == kind);
         match (at, found) {
             (Some(at), Some((text, remedy))) => {
@@ -242,7 +242,7 @@ impl Troubles {
     }
 
     /// Messages that are owed now, what is over first.
-    pub fn owed(&self, now_ms: i64) -> Vec<Owed> {
+    pub fn owed(&self, now_ms: WallMs) -> Vec<Owed> {
         let over = self.ended.iter().map(|ended| Owed::Over {
             trouble: ended.trouble.clone(),
             until_ms: ended.until_ms,
@@ -257,7 +257,7 @@ impl Troubles {
     }
 
     /// That message is safely on its way.
-    pub fn told(&mut self, owed: &Owed, now_ms: i64) {
+    pub fn told(&mut self, owed: &Owed, now_ms: WallMs) {
         match owed {
             Owed::Over { trouble, until_ms } => self
                 .ended
@@ -304,22 +304,22 @@ pub struct Word {
     /// It is as a backup needs it; `None` before the first word.
     pub is_well: Option<bool>,
     /// When it was asked for that, milliseconds.
-    pub asked_ms: i64,
+    pub asked_ms: MonotonicMs,
     /// When it was asked last, and did not answer perhaps; 0 for never.
-    pub tried_ms: i64,
+    pub tried_ms: MonotonicMs,
 }
 
 impl Word {
     /// Whether something may be marked as deleted by it.
-    pub fn is_fresh(&self, now_ms: i64) -> bool {
-        self.is_well == Some(true) && now_ms.saturating_sub(self.asked_ms) <= FRESH_MS
+    pub fn is_fresh(&self, now_ms: MonotonicMs) -> bool {
+        self.is_well == Some(true) && now_ms - self.asked_ms <= FRESH_MS
     }
 
     /// Whether it is time to ask again.
-    pub fn is_due(&self, now_ms: i64) -> bool {
-        let is_past = |then_ms, ms| now_ms.saturating_sub(then_ms) >= ms;
+    pub fn is_due(&self, now_ms: MonotonicMs) -> bool {
+        let is_past = |then_ms: MonotonicMs, ms: i64| now_ms - then_ms >= ms;
         let is_known = self.is_well == Some(true) && !is_past(self.asked_ms, AGAIN_MS);
-        self.tried_ms == 0 || (is_past(self.tried_ms, SOON_MS) && !is_known)
+        self.tried_ms == MonotonicMs::default() || (is_past(self.tried_ms, SOON_MS) && !is_known)
     }
 }
 
@@ -354,7 +354,7 @@ mod tests {
     }
 
     /// Tell all that is owed; how many alerts, reminders and good news.
-    fn tell(troubles: &mut Troubles, now_ms: i64) -> [usize; 3] {
+    fn tell(troubles: &mut Troubles, now_ms: WallMs) -> [usize; 3] {
         let owed = troubles.owed(now_ms);
         let mut told = [0; 3];
         for one in &owed {

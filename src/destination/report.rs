@@ -2,8 +2,8 @@
 //! do what a backup needs.
 
 use super::policy::{Owed, Trouble};
-use crate::mail::{COMPUTER_CHARS_MAX, Message, elapsed_ms, fit, push_remedy, subject};
-use crate::types::{clean, duration, shorten, time};
+use crate::mail::{COMPUTER_CHARS_MAX, Message, fit, push_remedy, subject};
+use crate::types::{WallMs, clean, duration, shorten, time};
 use jiff::tz::TimeZone;
 
 /// Whose destination it is.
@@ -21,15 +21,15 @@ pub struct Place<'a> {
 
 impl Place<'_> {
     /// The message that is owed.
-    pub fn message(&self, owed: &Owed, now_ms: i64) -> Message {
+    pub fn message(&self, owed: &Owed, now_ms: WallMs) -> Message {
         match owed {
             Owed::Alert { trouble, reminder } => self.alert(trouble, *reminder, now_ms),
             Owed::Over { trouble, until_ms } => self.over(trouble, *until_ms),
         }
     }
 
-    fn alert(&self, trouble: &Trouble, reminder: bool, now_ms: i64) -> Message {
-        let lasting = duration(elapsed_ms(trouble.since_ms, now_ms));
+    fn alert(&self, trouble: &Trouble, reminder: bool, now_ms: WallMs) -> Message {
+        let lasting = duration(now_ms.elapsed_ms(trouble.since_ms));
         let since = time(trouble.since_ms, self.time_zone);
         let mut head = vec![match reminder {
             true => format!(
@@ -49,7 +49,7 @@ impl Place<'_> {
         }
     }
 
-    fn over(&self, trouble: &Trouble, until_ms: i64) -> Message {
+    fn over(&self, trouble: &Trouble, until_ms: WallMs) -> Message {
         let zone = self.time_zone;
         let mut head = vec![
             format!("This is over since {}:", time(until_ms, zone)),

@@ -4,7 +4,7 @@
 //! Invariant: a drill that could not run, or restored nothing, never reads like
 //! one that found everything in order.
 
-use crate::types::{Traffic, VersionId, amount, clean, command, id_or_empty, number};
+use crate::types::{Traffic, VersionId, WallMs, amount, clean, command, id_or_empty, number};
 use crate::verify::Damage;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ pub struct Failure {
     #[serde(with = "id_or_empty")]
     pub version_id: Option<VersionId>,
     /// When that was stored, milliseconds since 1970.
-    pub stored_at_ms: i64,
+    pub stored_at_ms: WallMs,
     /// What is wrong, when it is damage; `None` when it only could not be had.
     pub damage: Option<Damage>,
     /// In full.
@@ -35,7 +35,7 @@ pub struct Failure {
     /// A newer version is current: only the past is concerned.
     pub is_older: bool,
     /// When it was first found, milliseconds since 1970.
-    pub since_ms: i64,
+    pub since_ms: WallMs,
     /// The owner has been told.
     pub told: bool,
 }
@@ -58,7 +58,7 @@ impl Failure {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drill {
     /// When it began, milliseconds since 1970.
-    pub at_ms: i64,
+    pub at_ms: WallMs,
     /// How long it took.
     pub took_ms: u64,
     /// Files, links and folders restored and compared, failures among them.

@@ -23,7 +23,7 @@ use crate::os::blocking::blocking;
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Page};
 use crate::source::{SourceRuntime, Sources};
-use crate::types::{Fault, Origin, RelKey};
+use crate::types::{Fault, Origin, RelKey, WallMs};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -234,8 +234,8 @@ fn some_deleted(origin: &Origin, page: Page<ListedVersion>) -> Option<Vec<Listed
 }
 
 /// One of the versions of a file, by a moment of its time.
-fn some_version(life: &[ListedVersion], now_ms: i64, is_deleted_now: bool) -> Option<Drawn> {
-    let times: Vec<(i64, i64)> = life
+fn some_version(life: &[ListedVersion], now_ms: WallMs, is_deleted_now: bool) -> Option<Drawn> {
+    let times: Vec<(WallMs, WallMs)> = life
         .iter()
         .enumerate()
         .filter(|(_, version)| !version.is_marker)
@@ -263,7 +263,7 @@ mod tests {
     use crate::types::{ETag, VersionId};
     use std::collections::BTreeSet;
 
-    fn version(key: &str, id: &str, modified_ms: i64, is_latest: bool) -> ListedVersion {
+    fn version(key: &str, id: &str, modified_ms: WallMs, is_latest: bool) -> ListedVersion {
         ListedVersion {
             key: key.to_owned(),
             version_id: VersionId::new(id),

@@ -11,7 +11,7 @@ use crate::history::{Chosen, Name, VersionSelector, list_page};
 use crate::restore::{Outcome, damaged, restore_version};
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Next, Page, Store};
-use crate::types::{Class, ContentHash, Fault, Kind, ObjectMeta, Origin, RelPath, chain};
+use crate::types::{Class, ContentHash, Fault, Kind, ObjectMeta, Origin, RelPath, WallMs, chain};
 use std::sync::Arc;
 
 /// What a rehearsal brought back.
@@ -58,8 +58,8 @@ pub async fn page_behind(
 /// Which of one key's versions (newest first) was stored last by a moment. What
 /// was stored a little later and read before it is not asked for: any version
 /// of a file's life will do.
-pub fn current_at(life: &[ListedVersion], at_ms: i64) -> Option<ListedVersion> {
-    let mut selector = VersionSelector::new(Some(at_ms), i64::MAX);
+pub fn current_at(life: &[ListedVersion], at_ms: WallMs) -> Option<ListedVersion> {
+    let mut selector = VersionSelector::new(Some(at_ms), WallMs::MAX);
     let decided = life.iter().find_map(|version| {
         let [_, of_this_key] = selector.push(version.clone());
         of_this_key

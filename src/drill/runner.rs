@@ -17,6 +17,7 @@ use crate::os::blocking::blocking;
 use crate::retry::Stop;
 use crate::s3::Store;
 use crate::source::Sources;
+use crate::types::WallMs;
 use crate::work::Queue;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -217,7 +218,7 @@ async fn restore_some(
     Ok(())
 }
 
-fn date_of(config: &Config, at_ms: i64) -> Option<jiff::civil::Date> {
-    let at = jiff::Timestamp::from_millisecond(at_ms).ok()?;
+fn date_of(config: &Config, at_ms: WallMs) -> Option<jiff::civil::Date> {
+    let at = at_ms.timestamp().ok()?;
     Some(config.schedule.time_zone.to_datetime(at).date())
 }

@@ -29,7 +29,7 @@ pub(super) fn change<T>(
                 guard.index.flush()?;
             }
             if now.holds.len() > then.holds.len() {
-                memory.held_at_ms = guard.clock.steady_ms();
+                memory.held_at_ms = guard.clock.monotonic_ms();
             }
         }
         (result, changed.is_some())

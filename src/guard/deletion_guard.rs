@@ -11,7 +11,7 @@ use crate::index::{Index, SourceId};
 use crate::os::clock::wall_ms;
 use crate::s3::Store;
 use crate::status::LiveStatus;
-use crate::types::{Fault, RelKey};
+use crate::types::{Fault, MonotonicMs, RelKey};
 use crate::watchdog::IoWatchdog;
 use crate::work::SourceWork;
 use parking_lot::{Mutex, MutexGuard};
@@ -50,7 +50,7 @@ pub(super) struct Memory {
     /// Somebody is counting the files.
     pub(super) is_counting: bool,
     /// When the newest hold began, by the steady clock.
-    pub(super) held_at_ms: i64,
+    pub(super) held_at_ms: MonotonicMs,
 }
 
 /// What a guard works with.

@@ -4,7 +4,7 @@ use super::change::change;
 use super::deletion_guard::{DeletionGuard, Memory};
 use super::policy::Why;
 use super::ransomware::{Incident, ending_of};
-use crate::types::{Fault, Look, Record, RelPath};
+use crate::types::{Fault, Look, Record, RelPath, WallMs};
 
 /// Content that looks encrypted, or none at all, was stored at a path; `was` is what
 /// is known of it before, `None` for a new path, `since_ms` the first sign of the
@@ -17,7 +17,7 @@ pub(crate) fn looks_ruined(
     path: &RelPath,
     was: Option<&Record>,
     look: Look,
-    since_ms: i64,
+    since_ms: WallMs,
 ) -> Result<(), Fault> {
     let at_ms = guard.clock.server_moment_ms(since_ms);
     match (was, look) {
@@ -43,7 +43,7 @@ pub(crate) fn looks_ruined(
 pub(crate) fn plain_is_gone(
     guard: &DeletionGuard,
     path: &RelPath,
-    since_ms: i64,
+    since_ms: WallMs,
 ) -> Result<(), Fault> {
     let at_ms = guard.clock.server_moment_ms(since_ms);
     note(guard, |memory, now_ms, known| {
@@ -54,7 +54,7 @@ pub(crate) fn plain_is_gone(
 
 fn note(
     guard: &DeletionGuard,
-    look: impl FnOnce(&mut Memory, i64, u64) -> Option<Incident>,
+    look: impl FnOnce(&mut Memory, WallMs, u64) -> Option<Incident>,
 ) -> Result<(), Fault> {
     let counts = guard.index.counts(guard.id);
     let known = counts.files + counts.links;
@@ -116,14 +116,14 @@ const IN_USE_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// A file of that ending has been here, and surely for long. What is known from
 /// a listing alone says nothing of when it came.
-fn shows_use(record: &Record, before_ms: i64) -> bool {
+fn shows_use(record: &Record, before_ms: WallMs) -> bool {
     let is_verified = record.content.is_some() && record.stored_at_ms != 0;
     is_verified && record.stored_at_ms < before_ms - IN_USE_MS
 }
 
 /// An ending that the source had before is no sign of anything: somebody keeps
 /// encrypted files here.
-fn is_in_use(guard: &DeletionGuard, ending: &str, before_ms: i64) -> Result<bool, Fault> {
+fn is_in_use(guard: &DeletionGuard, ending: &str, before_ms: WallMs) -> Result<bool, Fault> {
     for entry in guard.index.range(guard.id, "", None) {
         let (key, record) = entry?;
         if shows_use(&record, before_ms) && ending_of(&key.path()).as_deref() == Some(ending) {

@@ -11,7 +11,7 @@ use super::holding::is_held;
 use crate::files;
 use crate::files::Pulse;
 use crate::os::clock::wall_ms;
-use crate::types::{Fault, Kind, RelKey};
+use crate::types::{Fault, Kind, RelKey, WallMs};
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -217,19 +217,19 @@ impl Drop for Counting<'_> {
 
 /// The last millisecond that every marker requested from now on is younger than,
 /// also where the server tells times in whole seconds, rounded down.
-fn before_any_marker_ms(guard: &DeletionGuard) -> i64 {
+fn before_any_marker_ms(guard: &DeletionGuard) -> WallMs {
     let reached_ms = guard.store.server_reached_ms(wall_ms());
-    reached_ms.div_euclid(1_000) * 1_000 - 1
+    WallMs(reached_ms.0.div_euclid(1_000) * 1_000 - 1)
 }
 
 /// A deletion was deferred.
 pub(crate) fn noticed(guard: &DeletionGuard, pause_ms: i64) {
-    let now_ms = guard.clock.steady_ms();
+    let now_ms = guard.clock.monotonic_ms();
     guard.noticed().note(now_ms, pause_ms);
 }
 
 /// Many deletions have come and more may: none has had `pause_ms` to itself yet.
 pub(crate) fn is_filling(guard: &DeletionGuard, pause_ms: i64) -> bool {
-    let now_ms = guard.clock.steady_ms();
+    let now_ms = guard.clock.monotonic_ms();
     guard.noticed().is_filling(now_ms, pause_ms)
 }

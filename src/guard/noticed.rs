@@ -1,14 +1,15 @@
 //! Deletions that came one soon after the other.
 
 use super::policy::FALL_MIN;
+use crate::types::MonotonicMs;
 
 /// Deletions that came one soon after the other.
 #[derive(Debug, Default)]
 pub(super) struct Noticed {
     files: u64,
     /// When the first and the last of them were heard of, by the steady clock.
-    first_ms: i64,
-    last_ms: i64,
+    first_ms: MonotonicMs,
+    last_ms: MonotonicMs,
 }
 
 /// No more than this are told from people who tidy up, and not waited for.
@@ -22,7 +23,7 @@ const FILLING_MAX_MS: i64 = 30 * 1_000;
 
 impl Noticed {
     /// One more came.
-    pub(super) fn note(&mut self, now_ms: i64, pause_ms: i64) {
+    pub(super) fn note(&mut self, now_ms: MonotonicMs, pause_ms: i64) {
         if now_ms - self.last_ms > pause_ms {
             *self = Self {
                 first_ms: now_ms,
@@ -34,7 +35,7 @@ impl Noticed {
     }
 
     /// Many have come and more may: none has had `pause_ms` to itself yet.
-    pub(super) fn is_filling(&self, now_ms: i64, pause_ms: i64) -> bool {
+    pub(super) fn is_filling(&self, now_ms: MonotonicMs, pause_ms: i64) -> bool {
         self.files > FEW
             && now_ms - self.last_ms <= pause_ms
             && now_ms - self.first_ms < FILLING_MAX_MS

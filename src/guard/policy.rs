@@ -5,7 +5,7 @@
 //! doubt a deletion is held back, never granted; what is held stays known and
 //! is found again by the next scan, so holding loses nothing.
 
-use crate::types::RelKey;
+use crate::types::{RelKey, WallMs};
 use serde::{Deserialize, Serialize};
 
 /// So many files may always go: tidying up a small folder is no accident.
@@ -71,7 +71,7 @@ pub enum Why {
     /// Many files look encrypted.
     Encrypted {
         /// Just before the first of them, milliseconds since 1970.
-        before_ms: i64,
+        before_ms: WallMs,
         /// The ending that they were renamed to, when it is one and the same.
         ending: Option<String>,
         /// Most of them hold nothing any more.
@@ -112,7 +112,7 @@ pub struct Hold {
     #[serde(flatten)]
     pub why: Why,
     /// Since when, milliseconds since 1970.
-    pub since_ms: i64,
+    pub since_ms: WallMs,
     /// How many files it is about, as last counted.
     pub files: u64,
     /// Of how many.
@@ -127,11 +127,11 @@ pub struct Hold {
     /// A moment of the server's clock before the first of them was marked, or
     /// before anything else came of it; milliseconds since 1970, 0: unknown.
     #[serde(default)]
-    pub moment_ms: i64,
+    pub moment_ms: WallMs,
     /// How often the owner has been told.
     pub told: u32,
     /// When last, milliseconds since 1970.
-    pub told_ms: i64,
+    pub told_ms: WallMs,
 }
 
 impl Hold {
@@ -148,12 +148,12 @@ impl Hold {
     }
 
     /// Whether an alert (`Some(false)`) or a reminder (`Some(true)`) is owed.
-    pub fn owes(&self, now_ms: i64) -> Option<bool> {
+    pub fn owes(&self, now_ms: WallMs) -> Option<bool> {
         if self.told == 0 {
             return Some(false);
         }
         // A clock that was put back must not silence it.
-        let waited_ms = now_ms.saturating_sub(self.told_ms).saturating_abs();
+        let waited_ms = (now_ms - self.told_ms).saturating_abs();
         (self.told < TOLD_MAX && waited_ms >= REMIND_MS).then_some(true)
     }
 }
@@ -163,11 +163,11 @@ impl Hold {
 pub struct Burst {
     /// A moment of the server's clock before the first of them, milliseconds since
     /// 1970.
-    pub before_ms: i64,
+    pub before_ms: WallMs,
     /// Files and links that the bucket has taken a marker for.
     pub marked: u64,
     /// When the last of them was let go, by this computer's clock.
-    pub last_ms: i64,
+    pub last_ms: WallMs,
 }
 
 /// What is remembered of one source's size, and what is held back there.
@@ -176,7 +176,7 @@ pub struct Brake {
     /// Files and links that a complete scan has seen, see [`BASELINE_STANDS_MS`].
     pub baseline: u64,
     /// When it saw them, milliseconds since 1970.
-    pub baseline_ms: i64,
+    pub baseline_ms: WallMs,
     /// Folders on which another disk is mounted; at most [`MOUNTS_MAX`].
     pub mounts: Vec<RelKey>,
     /// What is held back and why; one for each reason (and mounted folder).
@@ -230,14 +230,14 @@ pub struct Lacks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// By this computer's clock.
-    pub here_ms: i64,
+    pub here_ms: WallMs,
     /// By the server's.
-    pub server_ms: i64,
+    pub server_ms: WallMs,
 }
 
 /// A clock that was put back must not pass for no time at all.
-fn apart_ms(one_ms: i64, other_ms: i64) -> i64 {
-    one_ms.saturating_sub(other_ms).saturating_abs()
+fn apart_ms(one_ms: WallMs, other_ms: WallMs) -> i64 {
+    (one_ms - other_ms).saturating_abs()
 }
 
 impl Brake {
@@ -299,7 +299,7 @@ impl Brake {
     }
 
     /// As many as the index knows were there, whatever no scan has seen yet.
-    pub fn raise(&mut self, known: u64, now_ms: i64) {
+    pub fn raise(&mut self, known: u64, now_ms: WallMs) {
         // What is confirmed to be gone is known until it is marked.
         let were = known.saturating_sub(self.accepted);
         if were > self.baseline {
@@ -310,7 +310,7 @@ impl Brake {
 
     /// A deletion is about to be marked. `before_ms` is the server's time, which
     /// the marker comes after.
-    pub fn marking(&mut self, before_ms: i64, now_ms: i64) {
+    pub fn marking(&mut self, before_ms: WallMs, now_ms: WallMs) {
         if self.accepted > 0 {
             return;
         }
@@ -337,7 +337,7 @@ impl Brake {
     }
 
     /// Before which moment the newest burst began.
-    pub fn burst_since(&self) -> Option<i64> {
+    pub fn burst_since(&self) -> Option<WallMs> {
         self.bursts.last().map(|burst| burst.before_ms)
     }
 
@@ -368,7 +368,7 @@ impl Brake {
     }
 
     /// Forget deletions that no loss can go on from; true when there were any.
-    pub fn forget_bursts(&mut self, now_ms: i64) -> bool {
+    pub fn forget_bursts(&mut self, now_ms: WallMs) -> bool {
         let is_over = |burst: &Burst| apart_ms(now_ms, burst.last_ms) > LOSS_PAUSE_MS;
         let is_over = self.bursts.last().is_some_and(is_over);
         if is_over {
@@ -379,7 +379,7 @@ impl Brake {
     }
 
     /// The program has started: the time that it did not run is no pause.
-    pub fn go_on(&mut self, now_ms: i64) {
+    pub fn go_on(&mut self, now_ms: WallMs) {
         if let Some(burst) = self.bursts.last_mut() {
             burst.last_ms = now_ms;
         }
@@ -387,7 +387,7 @@ impl Brake {
 
     /// Before which moment the loss began that is going on, and how many of it are
     /// marked: the newest burst, and the large ones before it that hang together.
-    fn loss(&self, now_ms: i64) -> Option<(i64, u64)> {
+    fn loss(&self, now_ms: WallMs) -> Option<(WallMs, u64)> {
         let mut after_ms = now_ms;
         let mut first = None;
         for (at, burst) in self.bursts.iter().enumerate().rev() {
@@ -448,7 +448,7 @@ impl Brake {
 
     /// All that was saved before is stored by now: the moment that the alerts name.
     /// Not where another folder's files have come meanwhile.
-    pub fn settle_moments(&mut self, server_ms: i64) {
+    pub fn settle_moments(&mut self, server_ms: WallMs) {
         let other = self.holds.iter().find(|hold| hold.why == Why::OtherRoot);
         let moment_ms = other.map_or(server_ms, |other| other.moment_ms);
         let untold = self.holds.iter_mut().filter(|hold| hold.told == 0);
@@ -577,11 +577,11 @@ impl Brake {
     }
 
     /// What had fallen is not back yet.
-    fn is_fall_still(&self, found: &Scanned, now_ms: i64) -> bool {
+    fn is_fall_still(&self, found: &Scanned, now_ms: WallMs) -> bool {
         let Some(hold) = self.holds.iter().find(|hold| hold.why == Why::Fall) else {
             return false;
         };
-        let age_ms = now_ms.saturating_sub(hold.since_ms);
+        let age_ms = now_ms - hold.since_ms;
         let is_in_time = (0..=SWAP_MS).contains(&age_ms);
         // The owner was told that nothing is marked: then only the files end it.
         let swapped = hold.told == 0 && is_in_time && self.missing(found.on_disk) == 0;
@@ -589,13 +589,13 @@ impl Brake {
     }
 
     /// Remember how many files a trusted scan has seen, and what is mounted.
-    fn learn(&mut self, found: &Scanned, now_ms: i64) {
+    fn learn(&mut self, found: &Scanned, now_ms: WallMs) {
         let lost = found.lost.iter().filter(|(_, files)| *files > 0);
         let lost_files: u64 = lost.clone().map(|(_, files)| files).sum();
         // What is on the missing disk still belongs to it.
         let files = found.on_disk + lost_files;
         // A clock that jumps back and forth must not pass for time.
-        let age_ms = now_ms.saturating_sub(self.baseline_ms);
+        let age_ms = now_ms - self.baseline_ms;
         if files >= self.baseline || age_ms >= BASELINE_STANDS_MS {
             self.baseline = files;
             self.baseline_ms = now_ms;
@@ -608,7 +608,7 @@ impl Brake {
 
     /// An incomplete scan only adds: one folder that can never be read (a
     /// `lost+found`) must not leave the source without any measure.
-    fn grow(&mut self, found: &Scanned, now_ms: i64) {
+    fn grow(&mut self, found: &Scanned, now_ms: WallMs) {
         let lost_files: u64 = found.lost.iter().map(|(_, files)| files).sum();
         let files = found.on_disk + lost_files;
         if files >= self.baseline {
@@ -633,7 +633,7 @@ impl Brake {
 
     /// Somebody has said that everything which is missing was really deleted:
     /// what a scan finds now is how it shall be.
-    pub fn confirm(&mut self, found: &Scanned, now_ms: i64) {
+    pub fn confirm(&mut self, found: &Scanned, now_ms: WallMs) {
         self.holds.clear();
         self.ended.clear();
         self.bursts.clear();

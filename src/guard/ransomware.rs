@@ -9,7 +9,7 @@
 //! tables every day. One such file is nothing; many within minutes are an incident.
 //! Memory is bounded whatever comes.
 
-use crate::types::{ContentHash, Look, RelPath, moment};
+use crate::types::{ContentHash, Look, RelPath, WallMs, moment};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -39,7 +39,7 @@ const KNOWN_MAX: usize = 32;
 pub struct Incident {
     /// Just before the first of them changed, milliseconds since 1970 by the clock
     /// that `at_ms` and `now_ms` were by.
-    pub before_ms: i64,
+    pub before_ms: WallMs,
     /// How many.
     pub files: u64,
     /// The ending that most of them have been given, if any.
@@ -52,7 +52,7 @@ pub struct Incident {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Suspect {
     path: u64,
-    at_ms: i64,
+    at_ms: WallMs,
     ending: Option<String>,
     #[serde(default)]
     is_blank: bool,
@@ -70,7 +70,7 @@ pub struct Window {
 struct Gone {
     /// Its path, and its path without its ending.
     names: [u64; 2],
-    at_ms: i64,
+    at_ms: WallMs,
     /// A file stands there, and holds nothing.
     is_emptied: bool,
 }
@@ -82,7 +82,7 @@ struct Came {
     /// The names that it may have had before, and what was added to each.
     before: Vec<u64>,
     ending: String,
-    at_ms: i64,
+    at_ms: WallMs,
     is_blank: bool,
 }
 
@@ -105,8 +105,8 @@ impl Window {
     pub fn rewritten(
         &mut self,
         path: &RelPath,
-        at_ms: i64,
-        now_ms: i64,
+        at_ms: WallMs,
+        now_ms: WallMs,
         known_files: u64,
     ) -> Option<Incident> {
         self.add(in_place(path, at_ms, false), now_ms, known_files)
@@ -117,8 +117,8 @@ impl Window {
         &mut self,
         halves: &mut Halves,
         path: &RelPath,
-        at_ms: i64,
-        now_ms: i64,
+        at_ms: WallMs,
+        now_ms: WallMs,
         known_files: u64,
     ) -> Option<Incident> {
         if is_never_empty(path.name()) {
@@ -139,8 +139,8 @@ impl Window {
         halves: &mut Halves,
         path: &RelPath,
         look: Look,
-        at_ms: i64,
-        now_ms: i64,
+        at_ms: WallMs,
+        now_ms: WallMs,
         known_files: u64,
     ) -> Option<Incident> {
         let bytes = path.as_bytes();
@@ -177,8 +177,8 @@ impl Window {
         &mut self,
         halves: &mut Halves,
         path: &RelPath,
-        at_ms: i64,
-        now_ms: i64,
+        at_ms: WallMs,
+        now_ms: WallMs,
         known_files: u64,
     ) -> Option<Incident> {
         let gone = Gone {
@@ -193,7 +193,7 @@ impl Window {
         &mut self,
         halves: &mut Halves,
         gone: Gone,
-        now_ms: i64,
+        now_ms: WallMs,
         known_files: u64,
     ) -> Option<Incident> {
         forget(&mut halves.came, |came| came.at_ms, gone.at_ms);
@@ -230,11 +230,11 @@ impl Window {
 
     /// Suspects that a clock noted which has been set back since: beside them
     /// every new one would look too old to count.
-    fn forget_future(&mut self, now_ms: i64) {
+    fn forget_future(&mut self, now_ms: WallMs) {
         self.suspects.retain(|suspect| suspect.at_ms <= now_ms);
     }
 
-    fn add(&mut self, suspect: Suspect, now_ms: i64, known_files: u64) -> Option<Incident> {
+    fn add(&mut self, suspect: Suspect, now_ms: WallMs, known_files: u64) -> Option<Incident> {
         let Suspect { path, at_ms, .. } = suspect;
         self.forget_future(now_ms);
         let newest_ms = self.suspects.iter().map(|s| s.at_ms).max().unwrap_or(at_ms);
@@ -292,7 +292,7 @@ fn is_rename(gone: &Gone, came: &Came) -> bool {
 
 /// Both halves of a rename.
 /// Content that was replaced under its own name.
-fn in_place(path: &RelPath, at_ms: i64, is_blank: bool) -> Suspect {
+fn in_place(path: &RelPath, at_ms: WallMs, is_blank: bool) -> Suspect {
     Suspect {
         path: hash(path.as_bytes()),
         at_ms,
@@ -355,7 +355,7 @@ fn push<T>(names: &mut VecDeque<T>, name: T) {
     names.push_back(name);
 }
 
-fn forget<T>(names: &mut VecDeque<T>, at_ms: impl Fn(&T) -> i64, now_ms: i64) {
+fn forget<T>(names: &mut VecDeque<T>, at_ms: impl Fn(&T) -> WallMs, now_ms: WallMs) {
     while names
         .front()
         .is_some_and(|name| at_ms(name) < now_ms - WINDOW_MS)

@@ -3,7 +3,7 @@
 
 use super::policy::{Hold, Why};
 use crate::mail::{COMPUTER_CHARS_MAX, Message, fit, subject};
-use crate::types::{amount, clean, duration, number, shorten, time, time_of_second};
+use crate::types::{WallMs, amount, clean, duration, number, shorten, time, time_of_second};
 use jiff::tz::TimeZone;
 
 /// Deletions that are held back, and what is needed to say so.
@@ -18,7 +18,7 @@ pub struct Held<'a> {
     /// What is held back and why.
     pub hold: &'a Hold,
     /// Now, milliseconds since 1970.
-    pub now_ms: i64,
+    pub now_ms: WallMs,
     /// It has been told before.
     pub reminder: bool,
     /// The command that confirms the deletions.
@@ -243,8 +243,7 @@ impl Held<'_> {
 
     /// What was told is over by itself.
     pub fn over(&self) -> Message {
-        let lasted =
-            duration(u64::try_from(self.now_ms.saturating_sub(self.hold.since_ms)).unwrap_or(0));
+        let lasted = duration(u64::try_from(self.now_ms - self.hold.since_ms).unwrap_or(0));
         let mut head = vec![
             format!(
                 "The folder {} of {} {}. The alert of {} is over ({lasted}).",

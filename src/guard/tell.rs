@@ -8,7 +8,7 @@ use super::show::say;
 use crate::files::Pulse;
 use crate::mail::{Message, OutboxSender};
 use crate::os::blocking::blocking;
-use crate::types::Fault;
+use crate::types::{Fault, WallMs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ async fn settle_moment(guard: &Arc<DeletionGuard>, at_once: bool) -> Result<bool
     }
     let all_heard = guard.work.in_flight.up_to(held_at_ms).is_some();
     let all_stored = guard.work.queue.depth().total() == 0 && !guard.work.scans.is_looking();
-    let waited_ms = guard.clock.steady_ms() - held_at_ms;
+    let waited_ms = guard.clock.monotonic_ms() - held_at_ms;
     let is_settled = at_once || !is_new || all_heard && all_stored;
     if !is_settled && waited_ms < SETTLING_MAX_MS {
         return Ok(false);
@@ -148,7 +148,7 @@ async fn send(guard: &Arc<DeletionGuard>, outbox: &OutboxSender, owed: Owed) -> 
     }
 }
 
-fn note_told(brake: &mut Brake, told: Hold, is_over: bool, now_ms: i64) {
+fn note_told(brake: &mut Brake, told: Hold, is_over: bool, now_ms: WallMs) {
     if is_over {
         brake.ended.retain(|hold| *hold != told);
         return;

@@ -10,7 +10,7 @@ use super::witness::Witness;
 use crate::os::clock::wall_ms;
 use crate::retry::Stop;
 use crate::s3::Store;
-use crate::types::{Fault, Origin, RelKey};
+use crate::types::{Fault, Origin, RelKey, WallMs};
 
 /// What was current of exactly this path's object, by its older key as well.
 ///
@@ -20,7 +20,7 @@ pub(crate) async fn current_of(
     store: &Store,
     origin: &Origin,
     key: &RelKey,
-    at_ms: Option<i64>,
+    at_ms: Option<WallMs>,
     stop: &mut Stop,
 ) -> Result<Option<Chosen>, Fault> {
     let full = key.in_bucket(&origin.prefix).key;
@@ -45,7 +45,7 @@ async fn current_by(
     origin: &Origin,
     full: String,
     name: Name,
-    at_ms: Option<i64>,
+    at_ms: Option<WallMs>,
     stop: &mut Stop,
 ) -> Result<Option<Chosen>, Fault> {
     let mut version_selector = VersionSelector::new(at_ms, store.server_now_ms(wall_ms()));

@@ -5,16 +5,16 @@ use super::selector::LISTING_PREFIX_BYTES_MAX;
 use crate::history::timeline::chosen::Name;
 use crate::retry::Stop;
 use crate::s3::Store;
-use crate::types::{Fatal, Origin, RelKey, RelPath};
+use crate::types::{Fatal, Origin, RelKey, RelPath, WallMs};
 use std::collections::BTreeMap;
 
 /// A folder of which everything is deleted now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeletedFolder {
     /// When the last of it was marked as deleted, milliseconds since 1970.
-    pub deleted_at_ms: i64,
+    pub deleted_at_ms: WallMs,
     /// The moment before its deletion began: what had been deleted long before stays so.
-    pub there_at_ms: i64,
+    pub there_at_ms: WallMs,
     /// Files in it that were stored after that moment.
     pub later: u64,
 }
@@ -60,7 +60,7 @@ pub async fn deleted_folder(
     let Some((first_ms, deleted_at_ms)) = spans.last_run() else {
         return Ok(None);
     };
-    let there_at_ms = first_ms.saturating_sub(1);
+    let there_at_ms = first_ms - 1;
     let mut later = 0;
     let mut last = String::new();
     let mut pages = Pages::new(store, &origin.bucket, vec![below]);
@@ -82,11 +82,11 @@ pub async fn deleted_folder(
 
 /// When things were deleted, by the minute.
 #[derive(Default)]
-struct Spans(BTreeMap<i64, (i64, i64)>);
+struct Spans(BTreeMap<i64, (WallMs, WallMs)>);
 
 impl Spans {
-    fn add(&mut self, at_ms: i64) {
-        let span = self.0.entry(at_ms.div_euclid(ONE_DELETION_MS));
+    fn add(&mut self, at_ms: WallMs) {
+        let span = self.0.entry(at_ms.0.div_euclid(ONE_DELETION_MS));
         let (first_ms, last_ms) = span.or_insert((at_ms, at_ms));
         *first_ms = at_ms.min(*first_ms);
         *last_ms = at_ms.max(*last_ms);
@@ -96,7 +96,7 @@ impl Spans {
     }
 
     /// Beginning and end of the last deletion.
-    fn last_run(&self) -> Option<(i64, i64)> {
+    fn last_run(&self) -> Option<(WallMs, WallMs)> {
         let mut newest_first = self.0.values().rev();
         let (mut first_ms, end_ms) = *newest_first.next()?;
         for (earlier_ms, until_ms) in newest_first {

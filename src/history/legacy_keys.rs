@@ -13,7 +13,7 @@ use crate::history::timeline::chosen::{Chosen, Name};
 use crate::retry::Stop;
 use crate::s3::{Head, Store};
 use crate::types::{
-    Fault, MetaRefused, NEW_KEY_BYTES_MAX, Origin, RelKey, shortened_begin, unshortened,
+    Fault, MetaRefused, NEW_KEY_BYTES_MAX, Origin, RelKey, WallMs, shortened_begin, unshortened,
 };
 
 /// A file by its older key counts until Keepwatch has stored its path under its
@@ -22,7 +22,7 @@ pub(crate) async fn unless_newer(
     store: &Store,
     origin: &Origin,
     chosen: Chosen,
-    at_ms: Option<i64>,
+    at_ms: Option<WallMs>,
     stop: &mut Stop,
 ) -> Result<Option<Chosen>, Fault> {
     let key = match &chosen.name {

@@ -8,7 +8,7 @@ use super::pages::{Pages, has_past};
 use crate::manifest::{Listing, read};
 use crate::retry::Stop;
 use crate::s3::Store;
-use crate::types::{Fatal, Origin, is_own};
+use crate::types::{Fatal, Origin, WallMs, is_own};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -28,7 +28,7 @@ pub struct Day {
     /// Deletions marked.
     pub deleted: u64,
     /// When the last of it was, milliseconds since 1970.
-    pub last_ms: i64,
+    pub last_ms: WallMs,
 }
 
 /// The moments of one source.
@@ -41,7 +41,7 @@ pub struct Moments {
     /// Days with changes, by the zone's calendar.
     pub days: BTreeMap<Date, Day>,
     /// When the first version was stored.
-    pub first_ms: Option<i64>,
+    pub first_ms: Option<WallMs>,
     /// The bucket has more versions than were looked at.
     pub cut: bool,
 }
@@ -82,8 +82,8 @@ pub async fn moments(
 }
 
 impl Moments {
-    fn count(&mut self, at_ms: i64, is_marker: bool, zone: &TimeZone) {
-        let Ok(at) = Timestamp::from_millisecond(at_ms) else {
+    fn count(&mut self, at_ms: WallMs, is_marker: bool, zone: &TimeZone) {
+        let Ok(at) = at_ms.timestamp() else {
             return;
         };
         if !is_marker {
@@ -114,7 +114,7 @@ mod tests {
             ("2026-11-21T08:00:00Z", true),
         ] {
             let at: Timestamp = text.parse().unwrap();
-            all.count(at.as_millisecond(), is_marker, &berlin);
+            all.count(at.into(), is_marker, &berlin);
         }
         let days: Vec<(String, u64, u64)> = all
             .days

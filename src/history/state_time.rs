@@ -7,6 +7,8 @@
 //! server's. Many servers, Amazon S3 among them, give whole seconds, rounded down: the object
 //! may have been stored up to a second later.
 
+use crate::types::WallMs;
+
 /// How much earlier than the server's time a file that was stored in one piece
 /// may have been read. Sending follows reading within seconds; a limited line
 /// with a queue of its own may take hours, and nothing waits for a day.
@@ -28,21 +30,21 @@ const ASKED_ONE_PIECE_MS: i64 = 15 * 60 * 1000;
 const ROUNDED_MS: i64 = 999;
 
 /// All that a server says of such a time may be its second.
-pub fn is_whole_second(ms: i64) -> bool {
-    ms.rem_euclid(ROUNDED_MS + 1) == 0
+pub fn is_whole_second(ms: WallMs) -> bool {
+    ms.0.rem_euclid(ROUNDED_MS + 1) == 0
 }
 
 /// When the server has stored at the latest what it says that it stored then.
-fn latest_ms(stored_ms: i64) -> i64 {
+fn latest_ms(stored_ms: WallMs) -> WallMs {
     match is_whole_second(stored_ms) {
-        true => stored_ms.saturating_add(ROUNDED_MS),
+        true => stored_ms + ROUNDED_MS,
         false => stored_ms,
     }
 }
 
 /// The last instant that counts for a moment, where a server gave a time. A moment
 /// that people take from what a server with whole seconds shows means that second.
-fn until_ms(at_ms: i64, stored_ms: i64) -> i64 {
+fn until_ms(at_ms: WallMs, stored_ms: WallMs) -> WallMs {
     match is_whole_second(stored_ms) {
         true => latest_ms(at_ms),
         false => at_ms,
@@ -51,7 +53,7 @@ fn until_ms(at_ms: i64, stored_ms: i64) -> i64 {
 
 /// The moment lies within the second that is all that the server says, so that the
 /// list does not tell which came first.
-pub fn is_within_its_second(at_ms: i64, stored_ms: i64) -> bool {
+pub fn is_within_its_second(at_ms: WallMs, stored_ms: WallMs) -> bool {
     stored_ms < at_ms && at_ms <= latest_ms(stored_ms) && !is_whole_second(at_ms)
 }
 
@@ -66,18 +68,16 @@ pub fn is_in_parts(etag: &str) -> bool {
 /// deletion) before this one was stored: a file cannot have been read before
 /// that, since no key is in two hands at once. A clock that says so is wrong.
 pub fn state_ms(
-    stored_ms: i64,
-    seen_ms: Option<i64>,
+    stored_ms: WallMs,
+    seen_ms: Option<WallMs>,
     in_parts: bool,
-    before_ms: Option<i64>,
-) -> i64 {
+    before_ms: Option<WallMs>,
+) -> WallMs {
     let longest_ms = match in_parts {
         true => IN_PARTS_MS,
         false => ONE_PIECE_MS,
     };
-    let earliest_ms = stored_ms
-        .saturating_sub(longest_ms)
-        .max(before_ms.unwrap_or(i64::MIN));
+    let earliest_ms = (stored_ms - longest_ms).max(before_ms.unwrap_or(WallMs::MIN));
     seen_ms
         .filter(|seen_ms| (earliest_ms..=latest_ms(stored_ms)).contains(seen_ms))
         .unwrap_or(stored_ms)
@@ -86,19 +86,19 @@ pub fn state_ms(
 /// Whether a version was the file's state at a moment: the other arguments are
 /// [`state_ms`]'s.
 pub fn was_by(
-    at_ms: i64,
-    stored_ms: i64,
-    seen_ms: Option<i64>,
+    at_ms: WallMs,
+    stored_ms: WallMs,
+    seen_ms: Option<WallMs>,
     in_parts: bool,
-    before_ms: Option<i64>,
+    before_ms: Option<WallMs>,
 ) -> bool {
     state_ms(stored_ms, seen_ms, in_parts, before_ms) <= until_ms(at_ms, stored_ms)
 }
 
 /// Whether what was stored after the moment may hold what the file was at the
 /// moment already, so that its metadata is worth a request.
-pub fn may_have_been(at_ms: i64, stored_ms: i64, in_parts: bool) -> bool {
-    let after_ms = stored_ms.saturating_sub(at_ms);
+pub fn may_have_been(at_ms: WallMs, stored_ms: WallMs, in_parts: bool) -> bool {
+    let after_ms = stored_ms - at_ms;
     let asked_ms = match in_parts {
         true => IN_PARTS_MS,
         false => ASKED_ONE_PIECE_MS,
@@ -113,9 +113,9 @@ const SEEN_GRAIN_MS: i64 = 1_000;
 /// was read before that of the version previous it, so its request had been on the way
 /// when its computer was cut off, and arrived after the next run's. Both times are
 /// what the metadata says; where one says nothing, nothing is known.
-pub fn came_late(seen_ms: Option<i64>, beneath_seen_ms: Option<i64>) -> bool {
+pub fn came_late(seen_ms: Option<WallMs>, beneath_seen_ms: Option<WallMs>) -> bool {
     let both = seen_ms.zip(beneath_seen_ms);
-    both.is_some_and(|(seen_ms, beneath_ms)| seen_ms.saturating_add(SEEN_GRAIN_MS) < beneath_ms)
+    both.is_some_and(|(seen_ms, beneath_ms)| seen_ms + SEEN_GRAIN_MS < beneath_ms)
 }
 
 #[cfg(test)]
@@ -128,7 +128,11 @@ mod tests {
 
     #[test]
     fn the_reading_counts_where_its_clock_can_be_right() {
-        let of = |name, seen_ms: Option<i64>, in_parts, before_ms: Option<i64>, want_ms: i64| {
+        let of = |name,
+                  seen_ms: Option<WallMs>,
+                  in_parts,
+                  before_ms: Option<WallMs>,
+                  want_ms: WallMs| {
             let at = |ms: i64| NOON_MS + ms;
             let got = state_ms(NOON_MS, seen_ms.map(at), in_parts, before_ms.map(at));
             assert_eq!(got - NOON_MS, want_ms, "{name}");

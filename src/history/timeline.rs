@@ -27,7 +27,7 @@ use super::witness::Witness;
 use crate::os::clock::wall_ms;
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Store};
-use crate::types::{Fatal, Fault, Origin};
+use crate::types::{Fatal, Fault, Origin, WallMs};
 use chosen::{Chosen, Name};
 use doubt::settle;
 use joined::{Joined, Remarks};
@@ -44,11 +44,11 @@ pub struct Timeline<'a> {
     store: &'a Store,
     origin: &'a Origin,
     selector: &'a Selector,
-    at_ms: Option<i64>,
+    at_ms: Option<WallMs>,
     version_selector: VersionSelector,
     pages: Pages<'a>,
     page: std::vec::IntoIter<ListedVersion>,
-    first_ms: Option<i64>,
+    first_ms: Option<WallMs>,
     /// In key order, at most [`ASKED_AT_ONCE`].
     line: VecDeque<InLine>,
     unsure: Vec<Fault>,
@@ -71,7 +71,7 @@ impl<'a> Timeline<'a> {
         store: &'a Store,
         origin: &'a Origin,
         selector: &'a Selector,
-        at_ms: Option<i64>,
+        at_ms: Option<WallMs>,
     ) -> Self {
         let prefixes = selector.prefixes(&origin.prefix);
         Self {
@@ -97,7 +97,7 @@ impl<'a> Timeline<'a> {
     }
 
     /// The earliest version seen so far, whether chosen or not.
-    pub fn first_ms(&self) -> Option<i64> {
+    pub fn first_ms(&self) -> Option<WallMs> {
         self.first_ms
     }
 

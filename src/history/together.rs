@@ -13,7 +13,7 @@ use super::pages::Pages;
 use crate::history::timeline::chosen::{Chosen, Name};
 use crate::retry::Stop;
 use crate::s3::Store;
-use crate::types::{Bond, Class, Fault, ObjectMeta, Origin, RelKey, RelPath, companion};
+use crate::types::{Bond, Class, Fault, ObjectMeta, Origin, RelKey, RelPath, WallMs, companion};
 
 /// Older versions of a journal that are asked with which content they go; each is a
 /// request. A database that is checkpointed less often than after so many versions of
@@ -59,7 +59,7 @@ pub(crate) async fn belonging(
     store: &Store,
     origin: &Origin,
     chosen: Chosen,
-    at_ms: Option<i64>,
+    at_ms: Option<WallMs>,
     stop: &mut Stop,
 ) -> Result<Belonging, Fault> {
     let Some(main) = main_of(&chosen.name) else {

@@ -8,6 +8,7 @@ use super::state_time::{
 };
 use super::written_order::{Belief, WrittenTime, beliefs};
 use crate::s3::{LATE_MAX, ListedVersion};
+use crate::types::WallMs;
 use std::collections::VecDeque;
 
 /// Versions after the moment, and before it, whose times are looked at together: a
@@ -39,7 +40,7 @@ pub(crate) struct TimesInDoubt {
     /// The newest first; there is one.
     pub(crate) versions: Vec<ListedVersion>,
     /// When the file was stored that was there before them, if one was.
-    pub(crate) since_ms: Option<i64>,
+    pub(crate) since_ms: Option<WallMs>,
 }
 
 /// A version whose metadata decides.
@@ -47,12 +48,12 @@ pub(crate) struct TimesInDoubt {
 pub(crate) struct Undecided {
     pub(crate) version: ListedVersion,
     /// When the version or deletion before it was stored.
-    before_ms: Option<i64>,
+    before_ms: Option<WallMs>,
 }
 
 impl Undecided {
     /// Whether it was the file's state at the moment, given what its metadata says.
-    pub(crate) fn was_current(&self, at_ms: i64, seen_ms: Option<i64>) -> bool {
+    pub(crate) fn was_current(&self, at_ms: WallMs, seen_ms: Option<WallMs>) -> bool {
         let stored_ms = self.version.modified_ms;
         let in_parts = is_in_parts(&self.version.etag);
         was_by(at_ms, stored_ms, seen_ms, in_parts, self.before_ms)
@@ -63,9 +64,9 @@ impl Undecided {
 /// within each key.
 #[derive(Debug, Default)]
 pub(crate) struct VersionSelector {
-    at_ms: Option<i64>,
+    at_ms: Option<WallMs>,
     /// No version is from later than this.
-    now_ms: i64,
+    now_ms: WallMs,
     /// The server tells more than whole seconds: one that it tells is no rounded time.
     is_exact: bool,
     key: Option<String>,
@@ -79,10 +80,10 @@ pub(crate) struct VersionSelector {
 
 impl VersionSelector {
     /// What was current at a moment; `now_ms` is the server's time, or this computer's.
-    pub(crate) fn new(at_ms: Option<i64>, now_ms: i64) -> Self {
+    pub(crate) fn new(at_ms: Option<WallMs>, now_ms: WallMs) -> Self {
         // Whoever asks for a time that has not come knows better what is now.
         let now_ms = match at_ms {
-            Some(at_ms) if at_ms > now_ms => i64::MAX,
+            Some(at_ms) if at_ms > now_ms => WallMs::MAX,
             _ => now_ms,
         };
         Self {
@@ -138,7 +139,7 @@ impl VersionSelector {
         }
     }
 
-    fn decide(&mut self, at_ms: i64) -> Option<Candidate> {
+    fn decide(&mut self, at_ms: WallMs) -> Option<Candidate> {
         let is_cut = self.left.take() == Some(0);
         let versions: Vec<ListedVersion> = std::mem::take(&mut self.window).into();
         let stamps: Vec<WrittenTime> = versions.iter().map(stamp).collect();
@@ -189,7 +190,7 @@ fn stamp(version: &ListedVersion) -> WrittenTime {
 
 /// Whether the list does not say that it was stored by the moment. Times that
 /// `is_exact` are not rounded.
-fn is_after(version: &ListedVersion, at_ms: i64, is_exact: bool) -> bool {
+fn is_after(version: &ListedVersion, at_ms: WallMs, is_exact: bool) -> bool {
     let stored_ms = version.modified_ms;
     stored_ms > at_ms || (!is_exact && is_within_its_second(at_ms, stored_ms))
 }
@@ -205,7 +206,7 @@ fn previous(versions: &[ListedVersion], at: usize) -> Option<&ListedVersion> {
     let all = [again, late, previous];
     let is_one_piece = |version: &ListedVersion| !version.is_marker && !is_in_parts(&version.etag);
     let late_ms = i64::try_from(LATE_MAX.as_millis()).unwrap_or(i64::MAX);
-    let is_soon = late.modified_ms.saturating_sub(previous.modified_ms) <= late_ms;
+    let is_soon = late.modified_ms - previous.modified_ms <= late_ms;
     let is_same = again.etag == previous.etag && late.etag != previous.etag;
     (all.into_iter().all(is_one_piece) && is_soon && is_same).then_some(previous)
 }
@@ -216,7 +217,7 @@ fn previous(versions: &[ListedVersion], at: usize) -> Option<&ListedVersion> {
 fn undecided(
     after: &[ListedVersion],
     before: Option<&ListedVersion>,
-    at_ms: i64,
+    at_ms: WallMs,
 ) -> Vec<Undecided> {
     let mut found = Vec::new();
     let mut before_ms = before.map(|before| before.modified_ms);
@@ -250,7 +251,7 @@ fn some(by_then: Option<ListedVersion>, undecided: Vec<Undecided>) -> Option<Can
     })
 }
 
-fn in_doubt(versions: &[ListedVersion], since_ms: Option<i64>) -> Option<Candidate> {
+fn in_doubt(versions: &[ListedVersion], since_ms: Option<WallMs>) -> Option<Candidate> {
     Some(Candidate {
         doubt: Some(TimesInDoubt {
             versions: versions.to_vec(),

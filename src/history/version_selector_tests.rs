@@ -4,7 +4,7 @@
 use super::*;
 use crate::types::{VersionId, id_text};
 
-fn version(key: &str, version_id: &str, modified_ms: i64) -> ListedVersion {
+fn version(key: &str, version_id: &str, modified_ms: WallMs) -> ListedVersion {
     ListedVersion {
         key: key.to_owned(),
         version_id: VersionId::new(version_id),
@@ -51,8 +51,8 @@ fn told(candidate: Candidate) -> String {
 
 /// In pages of `page` versions: the version_selector outlives them.
 fn choose_in(
-    at_ms: Option<i64>,
-    now_ms: i64,
+    at_ms: Option<WallMs>,
+    now_ms: WallMs,
     listing: &[(&str, &str, i64)],
     page: usize,
 ) -> Vec<String> {
@@ -72,11 +72,11 @@ fn choose_in(
     picks.into_iter().map(told).collect()
 }
 
-fn choose(at_ms: Option<i64>, listing: &[(&str, &str, i64)]) -> Vec<String> {
+fn choose(at_ms: Option<WallMs>, listing: &[(&str, &str, i64)]) -> Vec<String> {
     choose_now(at_ms, i64::MAX, listing)
 }
 
-fn choose_now(at_ms: Option<i64>, now_ms: i64, listing: &[(&str, &str, i64)]) -> Vec<String> {
+fn choose_now(at_ms: Option<WallMs>, now_ms: WallMs, listing: &[(&str, &str, i64)]) -> Vec<String> {
     let whole = choose_in(at_ms, now_ms, listing, usize::MAX);
     for page in 1..=listing.len() {
         let paged = choose_in(at_ms, now_ms, listing, page);

@@ -5,7 +5,7 @@ use super::pages::{Pages, list_page};
 use super::selector::LISTING_PREFIX_BYTES_MAX;
 use crate::retry::Stop;
 use crate::s3::{At, Course, ListedVersion, Next, Store};
-use crate::types::{Fatal, Origin, RelKey, RelPath, VersionId, id_or_empty, shown};
+use crate::types::{Fatal, Origin, RelKey, RelPath, VersionId, WallMs, id_or_empty, shown};
 use futures::stream;
 use futures::stream::StreamExt as _;
 use serde::Serialize;
@@ -21,7 +21,7 @@ const LOOKS_AT_ONCE: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileVersion {
     /// When the server stored it, milliseconds since 1970.
-    pub stored_at_ms: i64,
+    pub stored_at_ms: WallMs,
     /// What S3 tools call it.
     #[serde(with = "id_or_empty")]
     pub version_id: Option<VersionId>,
@@ -73,7 +73,7 @@ pub async fn versions(
     store: &Store,
     origin: &Origin,
     path: &RelPath,
-    before_ms: Option<i64>,
+    before_ms: Option<WallMs>,
     stop: &mut Stop,
 ) -> Result<Versions, Fatal> {
     let file = of_key(store, origin, &RelKey::of_file(path), before_ms, stop).await?;
@@ -92,7 +92,7 @@ async fn of_key(
     store: &Store,
     origin: &Origin,
     rel_key: &RelKey,
-    before_ms: Option<i64>,
+    before_ms: Option<WallMs>,
     stop: &mut Stop,
 ) -> Result<Versions, Fatal> {
     let bucket = &origin.bucket;
@@ -131,7 +131,7 @@ async fn list(
     store: &Store,
     bucket: &str,
     key: &str,
-    before_ms: Option<i64>,
+    before_ms: Option<WallMs>,
     stop: &mut Stop,
 ) -> Result<(Vec<ListedVersion>, bool), Fatal> {
     let mut found = Vec::new();
@@ -167,10 +167,10 @@ async fn list(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deleted {
     /// When it was marked as deleted, milliseconds since 1970.
-    pub deleted_at_ms: i64,
+    pub deleted_at_ms: WallMs,
     /// When its last version was stored, milliseconds since 1970: a moment at which
     /// it was there.
-    pub stored_at_ms: i64,
+    pub stored_at_ms: WallMs,
 }
 
 /// Whether the file or link at `path` is deleted now; `None` also for what never

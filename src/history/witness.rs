@@ -10,7 +10,7 @@ use super::version_selector::TimesInDoubt;
 use crate::manifest::{CLOCKS_APART_MAX_MS, Manifest, ManifestEntries, ManifestEntry, read};
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Store};
-use crate::types::{Fault, Origin, RelKey};
+use crate::types::{Fault, Origin, RelKey, WallMs};
 
 /// What was current.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Witness {
         &mut self,
         store: &Store,
         origin: &Origin,
-        at_ms: i64,
+        at_ms: WallMs,
         key: &RelKey,
         doubt: &TimesInDoubt,
         stop: &mut Stop,
@@ -68,7 +68,7 @@ impl Witness {
 async fn open(
     store: &Store,
     origin: &Origin,
-    at_ms: i64,
+    at_ms: WallMs,
     stop: &mut Stop,
 ) -> Result<Option<ManifestReading>, Fault> {
     let nearest = read::nearest(store, origin, Some(at_ms), u64::MAX, stop).await?;
@@ -112,7 +112,7 @@ impl ManifestReading {
 }
 
 /// What a line, or that there is none, makes of the versions in doubt.
-fn judge(line: Option<ManifestEntry>, doubt: &TimesInDoubt, moment_ms: i64) -> Testimony {
+fn judge(line: Option<ManifestEntry>, doubt: &TimesInDoubt, moment_ms: WallMs) -> Testimony {
     let Some(newest) = doubt.versions.first() else {
         return Testimony::Unknown;
     };
@@ -124,9 +124,9 @@ fn judge(line: Option<ManifestEntry>, doubt: &TimesInDoubt, moment_ms: i64) -> T
         Some(_) => Testimony::Unknown,
         // It was there before the manifest was drawn, and was not there then.
         None if newest.is_marker
-            && doubt.since_ms.is_some_and(|since_ms| {
-                since_ms.saturating_add(CLOCKS_APART_MAX_MS) < moment_ms
-            }) =>
+            && doubt
+                .since_ms
+                .is_some_and(|since_ms| since_ms + CLOCKS_APART_MAX_MS < moment_ms) =>
         {
             Testimony::Gone
         }

@@ -8,6 +8,7 @@
 //! key is in doubt when its times can be believed in more than one way.
 
 use super::state_time::IN_PARTS_MS;
+use crate::types::WallMs;
 
 /// Clocks of a server's own parts differ by so much without anything being wrong.
 const SLACK_MS: i64 = 2_000;
@@ -19,7 +20,7 @@ const AHEAD_MS: i64 = 5 * 60 * 1000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WrittenTime {
     /// When it was stored, milliseconds since 1970.
-    pub stored_ms: i64,
+    pub stored_ms: WallMs,
     /// It was uploaded in parts, so this may be when that began.
     pub in_parts: bool,
 }
@@ -31,7 +32,7 @@ impl WrittenTime {
             true => IN_PARTS_MS,
             false => SLACK_MS,
         };
-        older.stored_ms <= self.stored_ms.saturating_add(slack_ms)
+        older.stored_ms <= self.stored_ms + slack_ms
     }
 }
 
@@ -48,8 +49,8 @@ pub enum Belief {
 
 /// What is believed of each time. The stamps come in the order in which they were
 /// written, the newest first; no time after `now_ms` is right.
-pub fn beliefs(newest_first: &[WrittenTime], now_ms: i64) -> Vec<Belief> {
-    let latest_ms = now_ms.saturating_add(AHEAD_MS);
+pub fn beliefs(newest_first: &[WrittenTime], now_ms: WallMs) -> Vec<Belief> {
+    let latest_ms = now_ms + AHEAD_MS;
     let has_come = |stamp: &WrittenTime| stamp.stored_ms <= latest_ms;
     let mut pairs = newest_first.iter().zip(newest_first.iter().skip(1));
     if newest_first.iter().all(has_come) && pairs.all(|(newer, older)| newer.may_follow(*older)) {

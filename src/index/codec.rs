@@ -7,7 +7,7 @@
 
 use super::bytes::{ByteReader, put_number};
 use super::packing::{pack, unpack};
-use crate::types::{ContentHash, Fingerprint, Kind, Look, Record, VersionId, id_text};
+use crate::types::{ContentHash, Fingerprint, Kind, Look, Record, VersionId, WallMs, id_text};
 
 /// The first byte of nearly every record.
 const LAYOUT: u8 = 1;
@@ -92,7 +92,10 @@ pub fn encode(record: &Record) -> Vec<u8> {
     put_signed(&mut out, file.ctime_ns.wrapping_sub(file.mtime_ns as i64));
     put_signed(
         &mut out,
-        record.stored_at_ms.wrapping_sub(file.ctime_ns / 1_000_000),
+        record
+            .stored_at_ms
+            .0
+            .wrapping_sub(file.ctime_ns / 1_000_000),
     );
     put_number(&mut out, file.inode);
     put_number(&mut out, u64::from(file.mode));
@@ -157,7 +160,7 @@ pub fn decode(bytes: &[u8]) -> Option<Record> {
         true => i128::from_le_bytes(from.bytes(16)?.try_into().ok()?),
     };
     let ctime_ns = (mtime_ns as i64).wrapping_add(from.signed()?);
-    let stored_at_ms = (ctime_ns / 1_000_000).wrapping_add(from.signed()?);
+    let stored_at_ms = WallMs((ctime_ns / 1_000_000).wrapping_add(from.signed()?));
     let inode = from.number()?;
     let mode = short(&mut from)?;
     let owner = match flags & HAS_OWNER {
@@ -216,7 +219,7 @@ mod tests {
             version_id: VersionId::new("PHtexPGjH2y.zBgT8LmB7wwLI2mpbz.k"),
             etag: "9b2cf535f27731c974343645a3985328".into(),
             stored_bytes: 182_340,
-            stored_at_ms: 1_795_000_002_500,
+            stored_at_ms: WallMs(1_795_000_002_500),
             racy: false,
             look: Look::Unknown,
             attributes: None,
@@ -305,7 +308,7 @@ mod tests {
             version_id: VersionId::new(r.1),
             etag: r.2.into(),
             stored_bytes: r.3.unwrap_or(f.1),
-            stored_at_ms: r.4,
+            stored_at_ms: WallMs(r.4),
             racy: r.5,
             look: r.6,
             attributes: r.7,

@@ -20,7 +20,7 @@ use super::record_change::RecordChange;
 use super::types::SourceId;
 use super::{codec, keys};
 use crate::os::clock::wall_ms;
-use crate::types::{ContentHash, ETag, Fault, Kind, Record, RelKey, VersionId, id_text};
+use crate::types::{ContentHash, ETag, Fault, Kind, Record, RelKey, VersionId, WallMs, id_text};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -152,7 +152,7 @@ impl Index {
         self.forget_past_at(source, wall_ms())
     }
 
-    pub(super) fn forget_past_at(&self, source: SourceId, now_ms: i64) -> Result<u64, Fault> {
+    pub(super) fn forget_past_at(&self, source: SourceId, now_ms: WallMs) -> Result<u64, Fault> {
         let begin = Space::Content.key(source, b"");
         let end = keys::end_of(&begin);
         let mut last: Option<Vec<u8>> = None;
@@ -171,7 +171,7 @@ impl Index {
                 let is_over = match decode(&value) {
                     // One of the future is of a clock that has been put right.
                     Some(ContentEntry::Past(past)) => {
-                        !(-PAST_MS..PAST_MS).contains(&now_ms.saturating_sub(past.since_ms))
+                        !(-PAST_MS..PAST_MS).contains(&(now_ms - past.since_ms))
                     }
                     Some(ContentEntry::Live(_)) => false,
                     None => true,
@@ -312,7 +312,7 @@ enum ContentEntry {
 struct Past {
     content: ContentHash,
     size_bytes: u64,
-    since_ms: i64,
+    since_ms: WallMs,
     version: Elsewhere,
 }
 
@@ -321,7 +321,7 @@ fn encode_past(key: &RelKey, old: &Record, content: &ContentHash) -> Vec<u8> {
     let (version_form, version) = pack(id_text(&old.version_id));
     let mut out = Vec::with_capacity(128 + key.as_str().len());
     out.extend([PAST, etag_form | version_form << 4]);
-    codec::put_signed(&mut out, wall_ms());
+    codec::put_signed(&mut out, wall_ms().0);
     put_number(&mut out, old.fingerprint.size_bytes);
     put_number(&mut out, old.stored_bytes);
     out.extend(content.0);
@@ -338,7 +338,7 @@ fn decode(bytes: &[u8]) -> Option<ContentEntry> {
         LIVE => keys::rel_key(from.0).map(ContentEntry::Live),
         PAST => {
             let forms = from.byte()?;
-            let since_ms = from.signed()?;
+            let since_ms = WallMs(from.signed()?);
             let size_bytes = from.number()?;
             let stored_bytes = from.number()?;
             let content = ContentHash(from.bytes(32)?.try_into().ok()?);

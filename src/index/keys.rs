@@ -6,7 +6,7 @@
 //! without a new [`super::SCHEMA_VERSION`].
 
 use super::types::SourceId;
-use crate::types::{RelKey, RelPath};
+use crate::types::{RelKey, RelPath, WallMs};
 
 /// One kind of entry. The byte is what stands first in the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,22 +117,22 @@ pub(super) fn end_of(prefix: &[u8]) -> Vec<u8> {
 }
 
 /// A time as bytes that sort like the time.
-pub(super) fn time_bytes(time_ms: i64) -> [u8; TIME_BYTES] {
-    (time_ms.cast_unsigned() ^ (1 << 63)).to_be_bytes()
+pub(super) fn time_bytes(time_ms: WallMs) -> [u8; TIME_BYTES] {
+    (time_ms.0.cast_unsigned() ^ (1 << 63)).to_be_bytes()
 }
 
 /// The own part of a [`Space::Due`] key.
-pub(super) fn due_rest(time_ms: i64, key: &RelKey) -> Vec<u8> {
+pub(super) fn due_rest(time_ms: WallMs, key: &RelKey) -> Vec<u8> {
     let mut rest = time_bytes(time_ms).to_vec();
     rest.extend_from_slice(key.as_str().as_bytes());
     rest
 }
 
 /// Read [`due_rest`] back.
-pub(super) fn due_parts(rest: &[u8]) -> Option<(i64, RelKey)> {
+pub(super) fn due_parts(rest: &[u8]) -> Option<(WallMs, RelKey)> {
     let (time, key) = rest.split_first_chunk::<TIME_BYTES>()?;
     let time = (u64::from_be_bytes(*time) ^ (1 << 63)).cast_signed();
-    Some((time, rel_key(key)?))
+    Some((WallMs(time), rel_key(key)?))
 }
 
 /// The key of one chunk of the list of what a version is made of.

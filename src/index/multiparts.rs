@@ -12,7 +12,7 @@ use super::keys::{self, Space, multipart_key, part_prefix};
 use super::ledger::Ledger;
 use super::private::replace_private;
 use super::types::{AcknowledgedPart, Multipart, SourceId};
-use crate::types::{Class, Fault, RelKey, chain};
+use crate::types::{Class, Fault, RelKey, WallMs, chain};
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
 
@@ -44,7 +44,7 @@ impl Index {
         source: SourceId,
         key: &RelKey,
         at: (&str, &str),
-        now_ms: i64,
+        now_ms: WallMs,
     ) -> Result<bool, Fault> {
         let (ledger, engine) = self.writer()?;
         if engine.get(&multipart_key(source, key, ""))?.is_some() {

@@ -11,7 +11,7 @@ use super::keys;
 use super::keys::Space;
 use super::types::{Activity, Failure, Failures, Oldest, SourceId, Unprotected};
 use crate::retry::WAIT_MAX_MS;
-use crate::types::{Fault, RelKey};
+use crate::types::{Fault, RelKey, WallMs};
 use serde::de::DeserializeOwned;
 use std::ops::Bound;
 
@@ -35,8 +35,8 @@ impl Index {
         source_id: SourceId,
         key: &RelKey,
         fault: &Fault,
-        now_ms: i64,
-        next_try_ms: i64,
+        now_ms: WallMs,
+        next_try_ms: WallMs,
     ) -> Result<(), Fault> {
         let (mut ledger, engine) = self.writer()?;
         let source = ledger.known(source_id).map_err(|fault| about(fault, key))?;
@@ -151,12 +151,17 @@ impl Index {
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn due(&self, source: SourceId, now_ms: i64, limit: usize) -> Result<Vec<RelKey>, Fault> {
+    pub fn due(
+        &self,
+        source: SourceId,
+        now_ms: WallMs,
+        limit: usize,
+    ) -> Result<Vec<RelKey>, Fault> {
         let begin = Space::Due.key(source, b"");
         let last = Space::Due.key(source, &keys::time_bytes(now_ms));
         let mut due = self.due_entries(&begin, &keys::end_of(&last), limit)?;
         let wait_max_ms = i64::try_from(WAIT_MAX_MS).unwrap_or(i64::MAX);
-        let far = keys::time_bytes(now_ms.saturating_add(wait_max_ms).saturating_add(1));
+        let far = keys::time_bytes(now_ms + wait_max_ms + 1);
         let far = Space::Due.key(source, &far);
         let left = limit.saturating_sub(due.len());
         due.extend(self.due_entries(&far, &keys::end_of(&begin), left)?);
@@ -167,7 +172,7 @@ impl Index {
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn next_due(&self, source: SourceId) -> Result<Option<i64>, Fault> {
+    pub fn next_due(&self, source: SourceId) -> Result<Option<WallMs>, Fault> {
         let begin = Space::Due.key(source, b"");
         let first = self.due_entries(&begin, &keys::end_of(&begin), 1)?;
         Ok(first.first().map(|(time_ms, _)| *time_ms))
@@ -178,7 +183,7 @@ impl Index {
         begin: &[u8],
         end: &[u8],
         limit: usize,
-    ) -> Result<Vec<(i64, RelKey)>, Fault> {
+    ) -> Result<Vec<(WallMs, RelKey)>, Fault> {
         let engine = self.engine()?;
         engine
             .page(Bound::Included(begin), end, limit)?

@@ -1,6 +1,6 @@
 //! The words the index speaks in. No sled, no disk: values only.
 
-use crate::types::{ContentHash, Crc64, Fault, Fingerprint, Kind, Record, RelKey};
+use crate::types::{ContentHash, Crc64, Fault, Fingerprint, Kind, Record, RelKey, WallMs};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -218,11 +218,11 @@ pub struct Unprotected {
     /// Why the last attempt failed.
     pub fault: Fault,
     /// Since when it is unprotected, milliseconds since 1970.
-    pub since_ms: i64,
+    pub since_ms: WallMs,
     /// Attempts that failed.
     pub attempts: u32,
     /// When the next one is due, milliseconds since 1970.
-    pub next_try_ms: i64,
+    pub next_try_ms: WallMs,
 }
 
 /// A path that failed at least once since the last digest.
@@ -233,7 +233,7 @@ pub struct Failure {
     /// How often.
     pub count: u32,
     /// When it failed the last time, milliseconds since 1970.
-    pub last_ms: i64,
+    pub last_ms: WallMs,
 }
 
 /// The failures since the last digest, as far as they were kept.
@@ -253,7 +253,7 @@ pub struct OutboxMessage {
     /// Text.
     pub body: String,
     /// When it was written, milliseconds since 1970.
-    pub created_ms: i64,
+    pub created_ms: WallMs,
 }
 
 /// A multipart upload that was begun and not known to have ended.
@@ -272,7 +272,7 @@ pub struct Multipart {
     /// When it was first noted, or last found to have got on, milliseconds since
     /// 1970.
     #[serde(default)]
-    pub noted_ms: i64,
+    pub noted_ms: WallMs,
     /// On which server or vault; empty in notes of earlier versions. The index
     /// fills it in: it knows where the source's bucket is.
     #[serde(default)]
@@ -344,7 +344,7 @@ impl Multipart {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Oldest {
     /// Since when the oldest is unprotected, milliseconds since 1970.
-    pub since_ms: i64,
+    pub since_ms: WallMs,
     /// Its last failure.
     pub fault: Fault,
     /// How many there are.

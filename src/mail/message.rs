@@ -2,7 +2,7 @@
 //! takes, remedies, and a list of failures.
 
 use super::layout::{List, Page, Section};
-use crate::types::{amount, ascii, clean, number, shorten};
+use crate::types::{WallMs, amount, ascii, clean, number, shorten};
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -64,10 +64,6 @@ pub(crate) fn push_remedy(head: &mut Vec<String>, hint: &str) {
     if !hint.is_empty() {
         head.push(format!("What to do: {}", clean(hint)));
     }
-}
-
-pub(crate) fn elapsed_ms(from_ms: i64, to_ms: i64) -> u64 {
-    u64::try_from(to_ms.saturating_sub(from_ms)).unwrap_or(0)
 }
 
 pub(crate) fn names(sources: &[String]) -> String {

@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::index::{Index, OUTBOX_MAX, OutboxMessage};
 use crate::os::blocking::blocking;
 use crate::sns::{Notifier, TopicCheck, write_digest};
-use crate::types::{Class, Fault, chain};
+use crate::types::{Class, Fault, WallMs, chain};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use parking_lot::Mutex as SyncMutex;
@@ -40,7 +40,7 @@ pub struct OutboxSender {
     /// Something new is in the outbox.
     kept: Notify,
     /// Why no mail goes out, and since when (milliseconds since 1970).
-    trouble: SyncMutex<Option<(i64, Fault)>>,
+    trouble: SyncMutex<Option<(WallMs, Fault)>>,
 }
 
 /// What became of a message.
@@ -97,7 +97,7 @@ impl OutboxSender {
     }
 
     /// Why no mail goes out, and since when; `None` while nothing says that none does.
-    pub fn trouble(&self) -> Option<(i64, Fault)> {
+    pub fn trouble(&self) -> Option<(WallMs, Fault)> {
         self.trouble.lock().clone()
     }
 
@@ -219,7 +219,7 @@ impl OutboxSender {
     async fn write(&self, message: Message) -> Result<PathBuf, Fault> {
         let folder = self.folder.clone();
         let zone = self.time_zone.clone();
-        let now = Timestamp::from_millisecond(self.clock.now_ms()).map_err(|e| {
+        let now = self.clock.now_ms().timestamp().map_err(|e| {
             Fault::new(Class::Local, "date", "the message", chain(&e))
                 .hint("set this computer's clock")
         })?;

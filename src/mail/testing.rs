@@ -1,11 +1,12 @@
 //! What tests of messages begin with.
 
 use super::message::FailureLine;
+use crate::types::WallMs;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-pub(crate) fn at(text: &str) -> i64 {
-    text.parse::<Timestamp>().unwrap().as_millisecond()
+pub(crate) fn at(text: &str) -> WallMs {
+    text.parse::<Timestamp>().unwrap().into()
 }
 
 pub(crate) fn berlin() -> TimeZone {

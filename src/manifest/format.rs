@@ -10,7 +10,7 @@ pub(crate) mod proof;
 
 use crate::types::{
     Attributes, ContentHash, ETag, Fingerprint, Kind, Look, MANIFEST_END as NAME_END, MANIFESTS,
-    OWN_FOLDER, Record, RelKey, VersionId, id_or_empty, key_escape,
+    OWN_FOLDER, Record, RelKey, VersionId, WallMs, id_or_empty, key_escape,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -32,19 +32,19 @@ pub fn folder(prefix: &str) -> String {
 }
 
 /// The key of the manifest of a moment (milliseconds since 1970).
-pub fn key(prefix: &str, moment_ms: i64) -> String {
-    let at = Timestamp::from_millisecond(moment_ms).unwrap_or_default();
+pub fn key(prefix: &str, moment_ms: WallMs) -> String {
+    let at = moment_ms.timestamp().unwrap_or_default();
     let name = TimeZone::UTC.to_datetime(at).strftime(NAME_TIME);
     format!("{}{name}{NAME_END}", folder(prefix))
 }
 
 /// The moment of the manifest with this key; `None` when it is none of ours.
-pub fn moment_of(prefix: &str, bucket_key: &str) -> Option<i64> {
+pub fn moment_of(prefix: &str, bucket_key: &str) -> Option<WallMs> {
     let name = bucket_key.strip_prefix(&folder(prefix))?;
     let text = name.strip_suffix(NAME_END)?;
     let wall = jiff::civil::DateTime::strptime("%Y-%m-%dT%H-%M-%S%.fZ", text).ok()?;
     let at = wall.to_zoned_datetime(TimeZone::UTC).ok()?;
-    let moment_ms = at.timestamp().as_millisecond();
+    let moment_ms = WallMs::from(at.timestamp());
     // Another way to write it would be another object.
     (key(prefix, moment_ms) == bucket_key).then_some(moment_ms)
 }
@@ -65,7 +65,7 @@ pub struct Header {
     /// The moment, for people (UTC).
     pub moment: String,
     /// The moment, milliseconds since 1970.
-    pub moment_ms: i64,
+    pub moment_ms: WallMs,
     /// The computer's name.
     pub host: String,
     /// The version of Keepwatch that wrote it.
@@ -183,7 +183,7 @@ pub struct ManifestEntry {
     /// When S3 acknowledged the version, milliseconds since 1970, by the clock
     /// of the computer that is backed up; 0 where there is no object.
     #[serde(default)]
-    pub stored_at_ms: i64,
+    pub stored_at_ms: WallMs,
 }
 
 /// The last line.
@@ -202,7 +202,7 @@ pub struct Trailer {
     /// Bytes that their objects take.
     pub stored_bytes: u64,
     /// When the last path was read from the index, milliseconds since 1970.
-    pub ended_ms: i64,
+    pub ended_ms: WallMs,
     /// Nothing was stored or marked deleted between moment and end: it is
     /// exactly the moment's tree. Otherwise lines with a `stored_at_ms` after
     /// the moment are younger, and what was deleted meanwhile is missing.

@@ -4,7 +4,7 @@ use super::format;
 use crate::os::clock::wall_ms;
 use crate::retry::{Patience, Stop};
 use crate::s3::{Course, Listed, Next, PAGE_KEYS, Store};
-use crate::types::{ETag, Fault, Origin};
+use crate::types::{ETag, Fault, Origin, WallMs};
 use jiff::Timestamp;
 
 /// Manifests that are looked at in a list: ten years of daily ones.
@@ -21,15 +21,15 @@ pub struct Listing {
     /// Full key.
     pub key: String,
     /// The moment that it tells of, milliseconds since 1970.
-    pub moment_ms: i64,
+    pub moment_ms: WallMs,
     /// Bytes as stored.
     pub stored_bytes: u64,
     /// When the server stored it, milliseconds since 1970.
-    pub modified_ms: i64,
+    pub modified_ms: WallMs,
     /// ETag without quotes.
     pub etag: ETag,
     /// When it was listed, by the server's time as far as that is known.
-    pub listed_ms: i64,
+    pub listed_ms: WallMs,
 }
 
 impl Listing {
@@ -38,13 +38,13 @@ impl Listing {
     /// then, so it is used for nothing.
     pub fn is_ahead(&self) -> bool {
         let known_ms = self.modified_ms.min(self.listed_ms);
-        self.moment_ms > known_ms.saturating_add(CLOCKS_APART_MAX_MS)
+        self.moment_ms > known_ms + CLOCKS_APART_MAX_MS
     }
 
     /// Why it is used for nothing.
     pub fn ahead_because(&self) -> String {
         let at = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
-        if self.modified_ms > self.listed_ms.saturating_add(CLOCKS_APART_MAX_MS) {
+        if self.modified_ms > self.listed_ms + CLOCKS_APART_MAX_MS {
             return format!(
                 "it says that it is of {}, and it is {} now: the clock of the computer that wrote it was wrong, or this one's is",
                 at(self.moment_ms),
@@ -92,7 +92,7 @@ pub async fn list(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Vec
     Ok(all)
 }
 
-fn listing(origin: &Origin, listed: Listed, listed_ms: i64) -> Option<Listing> {
+fn listing(origin: &Origin, listed: Listed, listed_ms: WallMs) -> Option<Listing> {
     Some(Listing {
         moment_ms: format::moment_of(&origin.prefix, &listed.key)?,
         key: listed.key,

@@ -7,7 +7,7 @@
 //! replaced by a guess.
 
 use super::format::Header;
-use crate::types::{ContentHash, OWN_FOLDER, OWNER_RECORD};
+use crate::types::{ContentHash, OWN_FOLDER, OWNER_RECORD, WallMs};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,7 @@ pub struct Owner {
     /// Since when, for people (UTC).
     pub since: String,
     /// Since when, milliseconds since 1970.
-    pub since_ms: i64,
+    pub since_ms: WallMs,
     /// The version of Keepwatch that wrote it.
     pub keepwatch: String,
 }
@@ -218,8 +218,8 @@ impl Claimant {
     }
 
     /// The record of this claimant under a new id.
-    pub fn record(&self, id: String, now_ms: i64) -> Owner {
-        let since = Timestamp::from_millisecond(now_ms).unwrap_or_default();
+    pub fn record(&self, id: String, now_ms: WallMs) -> Owner {
+        let since = now_ms.timestamp().unwrap_or_default();
         Owner {
             keepwatch_owner: OWNER_VERSION,
             id,

@@ -14,7 +14,7 @@ pub use super::listing::{Listing, list, newest};
 use crate::manifest::format::proof::Row;
 use crate::retry::{Patience, Stop};
 use crate::s3::{At, Store};
-use crate::types::{Class, Fault, Origin, VersionId};
+use crate::types::{Class, Fault, Origin, VersionId, WallMs};
 use bytes::Bytes;
 use rows::{Arriving, Packed, Rows};
 use std::io;
@@ -86,7 +86,7 @@ pub async fn header(
 pub async fn nearest(
     store: &Store,
     origin: &Origin,
-    at_ms: Option<i64>,
+    at_ms: Option<WallMs>,
     bytes_max: u64,
     stop: &mut Stop,
 ) -> Result<Nearest, Fault> {

@@ -4,6 +4,7 @@
 //! deleted by the caller: the versions stay in the bucket. A clock alone makes
 //! nothing old: there must also be younger manifests of as many days.
 
+use crate::types::WallMs;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
@@ -31,14 +32,14 @@ const YOUNGER_WEEKS_MIN: usize = 48;
 /// What a moment is kept for: the newest of each span stays.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Span {
-    Itself(i64),
+    Itself(WallMs),
     Hour(i64),
     Week(i64),
     Month(i16, i8),
 }
 
 /// The moments (milliseconds since 1970) that a later one stands for by now.
-pub fn superseded(moments_ms: &[i64], now_ms: i64) -> Vec<i64> {
+pub fn superseded(moments_ms: &[WallMs], now_ms: WallMs) -> Vec<WallMs> {
     let mut newest_first = moments_ms.to_vec();
     newest_first.sort_unstable_by(|a, b| b.cmp(a));
     let (mut spans, mut younger) = (BTreeSet::new(), Younger::default());
@@ -59,28 +60,28 @@ struct Younger {
 }
 
 impl Younger {
-    fn count(&mut self, moment_ms: i64, now_ms: i64) {
+    fn count(&mut self, moment_ms: WallMs, now_ms: WallMs) {
         // What is said to be still to come was written by a clock that was wrong.
         if moment_ms <= now_ms {
-            self.days.insert(moment_ms.div_euclid(DAY_MS));
-            self.weeks.insert(moment_ms.div_euclid(7 * DAY_MS));
+            self.days.insert(moment_ms.0.div_euclid(DAY_MS));
+            self.weeks.insert(moment_ms.0.div_euclid(7 * DAY_MS));
         }
     }
 }
 
-fn span(moment_ms: i64, now_ms: i64, younger: &Younger) -> Span {
-    let age_ms = now_ms.saturating_sub(moment_ms);
+fn span(moment_ms: WallMs, now_ms: WallMs, younger: &Younger) -> Span {
+    let age_ms = now_ms - moment_ms;
     // A day on which nothing younger was written may not have passed at all.
     if age_ms <= EVERY_ONE_OF_MS || younger.days.is_empty() {
         return Span::Itself(moment_ms);
     }
     if age_ms <= ALL_OF_MS || younger.days.len() < YOUNGER_DAYS_MIN {
-        return Span::Hour(moment_ms.div_euclid(HOUR_MS));
+        return Span::Hour(moment_ms.0.div_euclid(HOUR_MS));
     }
     if age_ms <= WEEKLY_FOR_MS || younger.weeks.len() < YOUNGER_WEEKS_MIN {
-        return Span::Week(moment_ms.div_euclid(7 * DAY_MS));
+        return Span::Week(moment_ms.0.div_euclid(7 * DAY_MS));
     }
-    let at = Timestamp::from_millisecond(moment_ms).unwrap_or_default();
+    let at = moment_ms.timestamp().unwrap_or_default();
     let day = TimeZone::UTC.to_datetime(at).date();
     Span::Month(day.year(), day.month())
 }
@@ -93,7 +94,7 @@ mod tests {
 
     /// How many of these ages (in hours) stay.
     fn stay(ages_h: &[f64]) -> usize {
-        let moments: Vec<i64> = ages_h
+        let moments: Vec<WallMs> = ages_h
             .iter()
             .map(|age_h| NOW - (age_h * HOUR_MS as f64) as i64)
             .collect();

@@ -37,8 +37,8 @@ pub use mounts::{Mount, Mounts, changes_unseen, mounts_of};
 pub use names::NameRefused;
 pub use paths::{os_to_rel, rel_to_os};
 pub use platform::{
-    Dir, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id, free_bytes,
-    is_bad_descriptor, is_own, is_own_private_file, is_privileged, monotonic_now, name_of_bytes,
+    Dir, boot_now, bytes_of_name, create_private_dir_all, fingerprint_of, folder_id, free_bytes,
+    is_bad_descriptor, is_own, is_own_private_file, is_privileged, name_of_bytes,
     path_for_patterns, private_options, set_mode, set_owner, sparse_bytes, writable_name,
 };
 pub use private_file::create_private_file;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: memory is bounded; what is dropped first is what was stored once.
 
-use crate::types::RelPath;
+use crate::types::{RelPath, WallMs};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -54,7 +54,7 @@ pub struct Costly {
 
 impl VersionCosts {
     /// A version was stored.
-    pub fn add(&mut self, path: &RelPath, stored_bytes: u64, now_ms: i64) {
+    pub fn add(&mut self, path: &RelPath, stored_bytes: u64, now_ms: WallMs) {
         if self.0.len() >= FILES_MAX && !self.0.contains_key(path) {
             self.shrink();
         }
@@ -62,7 +62,7 @@ impl VersionCosts {
         count.versions = count.versions.saturating_add(1);
         count.stored_bytes = count.stored_bytes.saturating_add(stored_bytes);
         for ((versions, last_ms), (_, interval_ms)) in count.with.iter_mut().zip(INTERVALS) {
-            if *versions == 0 || !(0..interval_ms).contains(&now_ms.saturating_sub(*last_ms)) {
+            if *versions == 0 || !(0..interval_ms).contains(&(now_ms - *last_ms)) {
                 *versions = versions.saturating_add(1);
                 *last_ms = now_ms;
             }

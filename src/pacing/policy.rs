@@ -4,6 +4,8 @@
 //! Invariant: whatever the settings, clocks and histories, a version waits no
 //! longer than [`Policy::wait_max_ms`].
 
+use crate::types::WallMs;
+
 /// Saves of one file that are stored at once although only some an hour are
 /// meant to be: what a person saves in half an hour's work, at most.
 const BURST: i64 = 6;
@@ -22,7 +24,7 @@ pub struct Policy {
 /// What is remembered of one file: the moment at which everything that was
 /// stored of it is paid for (milliseconds since 1970).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Paid(pub i64);
+pub struct Paid(pub WallMs);
 
 impl Policy {
     /// Nothing ever waits.
@@ -49,42 +51,42 @@ impl Policy {
 
     /// When the next version may be stored: now, or at a moment to come.
     /// `stored_ms` is when the last one was.
-    pub fn due_ms(self, paid: Option<Paid>, stored_ms: i64, now_ms: i64) -> i64 {
+    pub fn due_ms(self, paid: Option<Paid>, stored_ms: WallMs, now_ms: WallMs) -> WallMs {
         // Farther ahead than [`Policy::stored`] writes is of a clock that has
         // been put back since: believed, it would move on with every question.
         let by_hour = match paid {
             Some(paid) if self.per_hour_max > 0 && paid.0 <= self.paid_max_ms(now_ms) => {
-                paid.0.saturating_sub((BURST - 1) * self.each_ms())
+                paid.0 - (BURST - 1) * self.each_ms()
             }
             _ => now_ms,
         };
         // A moment in the future is of a clock that has been put back since.
         let by_interval = match stored_ms <= now_ms {
-            true => stored_ms.saturating_add(self.min_ms()),
+            true => stored_ms + self.min_ms(),
             false => now_ms,
         };
         by_hour
             .max(by_interval)
-            .clamp(now_ms, now_ms.saturating_add(self.wait_max_ms()))
+            .clamp(now_ms, now_ms + self.wait_max_ms())
     }
 
     /// A version was stored.
-    pub fn stored(self, paid: Option<Paid>, now_ms: i64) -> Paid {
+    pub fn stored(self, paid: Option<Paid>, now_ms: WallMs) -> Paid {
         let each_ms = self.each_ms();
         let was = paid.map_or(now_ms, |paid| paid.0.max(now_ms));
         let most = self.paid_max_ms(now_ms);
-        Paid(was.saturating_add(each_ms).min(most))
+        Paid((was + each_ms).min(most))
     }
 
     /// Never more than a burst ahead, whatever clocks did.
-    fn paid_max_ms(self, now_ms: i64) -> i64 {
-        now_ms.saturating_add(BURST * self.each_ms())
+    fn paid_max_ms(self, now_ms: WallMs) -> WallMs {
+        now_ms + BURST * self.each_ms()
     }
 }
 
 impl Paid {
     /// Nothing need be remembered any more.
-    pub fn is_over(self, now_ms: i64) -> bool {
+    pub fn is_over(self, now_ms: WallMs) -> bool {
         self.0 <= now_ms
     }
 }

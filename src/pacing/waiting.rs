@@ -8,7 +8,7 @@
 
 use super::costly::VersionCosts;
 use super::policy::{Paid, Policy};
-use crate::types::RelPath;
+use crate::types::{RelPath, WallMs};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeSet, HashMap};
 
@@ -23,8 +23,8 @@ const WAITING_MAX: usize = 10_000;
 struct State {
     policy: Policy,
     book: HashMap<RelPath, Paid>,
-    waiting: HashMap<RelPath, i64>,
-    by_due: BTreeSet<(i64, RelPath)>,
+    waiting: HashMap<RelPath, WallMs>,
+    by_due: BTreeSet<(WallMs, RelPath)>,
     /// Asked for by reconciliations, and for good at a stop.
     free: usize,
     costs: VersionCosts,
@@ -52,7 +52,7 @@ impl Pacing {
 
     /// Whether a new version of this path may be stored now; if not, the path
     /// waits here. `stored_ms` is when the last one was stored.
-    pub fn may_store(&self, path: &RelPath, stored_ms: i64, now_ms: i64) -> bool {
+    pub fn may_store(&self, path: &RelPath, stored_ms: WallMs, now_ms: WallMs) -> bool {
         let mut state = self.state();
         let policy = state.policy;
         let paid = state.book.get(path).copied();
@@ -72,7 +72,7 @@ impl Pacing {
     /// A version of this file was stored. It counts if [`Pacing::may_store`] was
     /// asked: nobody asks for a first version, and of those a first backup has
     /// more than can be remembered.
-    pub fn stored(&self, path: &RelPath, stored_bytes: u64, now_ms: i64) {
+    pub fn stored(&self, path: &RelPath, stored_bytes: u64, now_ms: WallMs) {
         let mut state = self.state();
         state.costs.add(path, stored_bytes, now_ms);
         let policy = state.policy;
@@ -83,7 +83,7 @@ impl Pacing {
 
     /// What belongs to this file was stored, and the file itself was not: that counts
     /// as one of its versions.
-    pub fn stored_beside(&self, path: &RelPath, now_ms: i64) {
+    pub fn stored_beside(&self, path: &RelPath, now_ms: WallMs) {
         let mut state = self.state();
         let policy = state.policy;
         if let Some(paid) = state.book.get_mut(path) {
@@ -100,10 +100,10 @@ impl Pacing {
     }
 
     /// Up to `max` paths whose time has come; they do not wait any more.
-    pub fn due(&self, now_ms: i64, max: usize) -> Vec<RelPath> {
+    pub fn due(&self, now_ms: WallMs, max: usize) -> Vec<RelPath> {
         let mut state = self.state();
         // Farther away than anything can be: the clock has been put back.
-        let far_ms = now_ms.saturating_add(state.policy.wait_max_ms());
+        let far_ms = now_ms + state.policy.wait_max_ms();
         let early = state.by_due.iter().take_while(|(due, _)| *due <= now_ms);
         let late = state
             .by_due
@@ -120,12 +120,12 @@ impl Pacing {
     }
 
     /// There was no room for it in the queue.
-    pub fn wait_on(&self, path: RelPath, now_ms: i64) {
+    pub fn wait_on(&self, path: RelPath, now_ms: WallMs) {
         self.state().wait(path, now_ms);
     }
 
     /// How many paths wait, and until when at most.
-    pub fn waiting(&self) -> (u64, Option<i64>) {
+    pub fn waiting(&self) -> (u64, Option<WallMs>) {
         let state = self.state();
         let last_ms = state.waiting.values().max().copied();
         (state.waiting.len() as u64, last_ms)
@@ -161,7 +161,7 @@ impl Drop for Free<'_> {
 
 impl State {
     /// Remember it if there is room.
-    fn book(&mut self, path: RelPath, paid: Paid, now_ms: i64) {
+    fn book(&mut self, path: RelPath, paid: Paid, now_ms: WallMs) {
         if self.book.len() >= BOOK_MAX {
             self.book.retain(|_, paid| !paid.is_over(now_ms));
         }
@@ -176,7 +176,7 @@ impl State {
         }
     }
 
-    fn wait(&mut self, path: RelPath, due_ms: i64) {
+    fn wait(&mut self, path: RelPath, due_ms: WallMs) {
         self.forget(&path);
         self.by_due.insert((due_ms, path.clone()));
         self.waiting.insert(path, due_ms);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     /// Save it as often as it may be.
-    fn until_it_waits(pacing: &Pacing, name: &str, now_ms: i64) -> u32 {
+    fn until_it_waits(pacing: &Pacing, name: &str, now_ms: WallMs) -> u32 {
         for stored in 0..100 {
             if !pacing.may_store(&path(name), now_ms, now_ms) {
                 return stored;

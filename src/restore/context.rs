@@ -11,7 +11,7 @@ use crate::history::{Chosen, Selector};
 use crate::os::blocking::blocking_on;
 use crate::retry::Stop;
 use crate::s3::{At, Store};
-use crate::types::{Class, Fault, Kind, ObjectMeta, Origin, RelPath};
+use crate::types::{Class, Fault, Kind, ObjectMeta, Origin, RelPath, WallMs};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -31,7 +31,7 @@ pub(crate) struct RestoreContext {
     pub(crate) is_fresh: bool,
     pub(crate) folders: Folders,
     /// As of when, milliseconds since 1970.
-    pub(crate) at_ms: Option<i64>,
+    pub(crate) at_ms: Option<WallMs>,
     /// What stands there beside the files that come back, and belongs to others.
     pub(crate) stale: StaleFiles,
 }

@@ -17,7 +17,7 @@ use crate::manifest::{Manifest, ManifestEntry, read};
 use crate::os::blocking::blocking_on;
 use crate::retry::{Stop, told};
 use crate::types::{
-    Attributes, Class, Fatal, Fault, Fingerprint, Kind, RelPath, command, id_text, shown,
+    Attributes, Class, Fatal, Fault, Fingerprint, Kind, RelPath, WallMs, command, id_text, shown,
 };
 use altered::Altered;
 use listing::Listing;
@@ -37,7 +37,7 @@ const FOLDERS_AT_ONCE: usize = 256;
 /// Finish the restore by the manifest of its moment, if there is one.
 pub(crate) async fn finish(
     ctx: &Arc<RestoreContext>,
-    at_ms: Option<i64>,
+    at_ms: Option<WallMs>,
     stop: &mut Stop,
 ) -> Result<(), Fatal> {
     let bytes_max = match ctx.selector.is_everything() {
@@ -70,14 +70,14 @@ pub(crate) async fn finish(
 async fn compare(
     ctx: &Arc<RestoreContext>,
     manifest: &Manifest,
-    at_ms: Option<i64>,
+    at_ms: Option<WallMs>,
     stop: &mut Stop,
 ) -> Result<(), Fault> {
     let mut lines = manifest.lines(&ctx.store, stop).await?;
     // The server's clock may be ahead: what is newest counts, whenever that was.
-    let until_ms = at_ms.unwrap_or(i64::MAX);
+    let until_ms = at_ms.unwrap_or(WallMs::MAX);
     let asked_ms = at_ms.unwrap_or_else(crate::os::clock::wall_ms);
-    let is_young = asked_ms.saturating_sub(manifest.header.moment_ms) <= MISSING_AGE_MAX_MS;
+    let is_young = asked_ms - manifest.header.moment_ms <= MISSING_AGE_MAX_MS;
     let mut listing = Listing::new(ctx, until_ms);
     let mut altered = Altered::new(ctx, &manifest.header.moment);
     let mut folders = Vec::new();
@@ -118,7 +118,7 @@ async fn compare(
 
 /// The line names a version that was current at the moment under the path's own key.
 /// What has become of a key of earlier versions says nothing of the path.
-fn names_a_version(line: &ManifestEntry, is_older: bool, until_ms: i64) -> bool {
+fn names_a_version(line: &ManifestEntry, is_older: bool, until_ms: WallMs) -> bool {
     // A manifest that was drawn while something was stored has younger lines.
     let was_there = line.has_object() && line.stored_at_ms <= until_ms;
     was_there && !is_older && line.version_id.is_some()

@@ -1,6 +1,6 @@
 //! What a restore tells: how far it is, what happens, and what it came to.
 
-use crate::types::Fault;
+use crate::types::{Fault, WallMs};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -99,9 +99,9 @@ pub struct Covered {
     /// The file.
     pub path: String,
     /// When the other program's object was stored, milliseconds since 1970.
-    pub covered_at_ms: i64,
+    pub covered_at_ms: WallMs,
     /// When Keepwatch's own version was.
-    pub stored_at_ms: i64,
+    pub stored_at_ms: WallMs,
 }
 
 /// What a restore did.
@@ -144,9 +144,9 @@ pub struct Restored {
     /// What was asked for and matched nothing.
     pub unmatched: Vec<String>,
     /// When the newest version that was restored was stored, milliseconds since 1970.
-    pub newest_ms: Option<i64>,
+    pub newest_ms: Option<WallMs>,
     /// When the earliest version that was seen was stored, milliseconds since 1970.
-    pub first_ms: Option<i64>,
+    pub first_ms: Option<WallMs>,
 }
 
 impl Restored {

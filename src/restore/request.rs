@@ -3,7 +3,7 @@
 use super::preflight::summary::Preflight;
 use crate::files::Target;
 use crate::history::Selector;
-use crate::types::{Origin, Thaw};
+use crate::types::{Origin, Thaw, WallMs};
 use jiff::civil::DateTime;
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ pub struct Request {
     /// Which of them.
     pub selector: Selector,
     /// As of when, milliseconds since 1970; `None` for the latest.
-    pub at_ms: Option<i64>,
+    pub at_ms: Option<WallMs>,
     /// The folder to write to.
     pub target: Arc<Target>,
     /// How.

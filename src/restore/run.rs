@@ -25,7 +25,7 @@ use crate::jobs::{JobRunner, Limits, Site, until_asked};
 use crate::os::blocking::blocking_on;
 use crate::retry::Stop;
 use crate::s3::Store;
-use crate::types::{Class, Fatal, Fault, chain, command};
+use crate::types::{Class, Fatal, Fault, WallMs, chain, command};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -154,7 +154,7 @@ impl Run {
     }
 
     /// Both passes; gives when the earliest version was stored.
-    async fn all(&mut self, seen: Preflight) -> Result<Option<i64>, Fatal> {
+    async fn all(&mut self, seen: Preflight) -> Result<Option<WallMs>, Fatal> {
         let first_ms = match seen.kept {
             Some(kept) => {
                 self.remark(seen.remarks);
@@ -172,7 +172,7 @@ impl Run {
         Ok(first_ms)
     }
 
-    async fn files(&mut self) -> Result<Option<i64>, Fatal> {
+    async fn files(&mut self) -> Result<Option<WallMs>, Fatal> {
         let ctx = self.ctx.clone();
         let mut timeline = Timeline::new(&ctx.store, &ctx.origin, &ctx.selector, ctx.at_ms);
         let mut stop = ctx.stop.clone();

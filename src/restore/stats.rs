@@ -1,7 +1,7 @@
 //! Counting what a restore does, and telling whoever watches.
 
 use super::report::{Covered, Event, Progress, Restored};
-use crate::types::{Class, Fault, Kind};
+use crate::types::{Class, Fault, Kind, WallMs};
 use parking_lot::Mutex;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,7 +48,7 @@ impl RestoreStats {
         &self,
         kind: Kind,
         bytes: u64,
-        stored_at_ms: i64,
+        stored_at_ms: WallMs,
         unrested: Option<String>,
     ) {
         self.note(|all| {
@@ -68,7 +68,7 @@ impl RestoreStats {
     }
 
     /// The same was there already.
-    pub(crate) fn identical(&self, stored_at_ms: i64) {
+    pub(crate) fn identical(&self, stored_at_ms: WallMs) {
         self.note(|all| {
             all.identical += 1;
             all.newest_ms = all.newest_ms.max(Some(stored_at_ms));

@@ -7,7 +7,7 @@
 
 use super::clock_skew::ServerClock;
 use super::marks;
-use crate::os::monotonic_now;
+use crate::os::boot_now;
 use crate::types::{Rates, Traffic};
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
@@ -275,10 +275,10 @@ impl HttpConnector for ConnectorOverLine {
                 line.0.up.take(head_bytes(&request)).await;
                 line.paced(request.body_mut(), Direction::Up);
             }
-            let asked = monotonic_now();
+            let asked = boot_now();
             let mut response: HttpResponse = inner.call(request).await?;
             if let Some(date) = date_of(&response) {
-                line.0.clock.heard(date, asked, monotonic_now());
+                line.0.clock.heard(date, asked, boot_now());
             }
             let body = response.body().content_length().unwrap_or(0);
             line.0.received_bytes.fetch_add(body, Ordering::Relaxed);

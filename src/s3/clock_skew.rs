@@ -6,7 +6,7 @@
 //! sets. Nothing here changes a clock; what no server has said is the local
 //! clock's word.
 
-use crate::types::{MonotonicMs, WallMs};
+use crate::types::{BootMs, WallMs};
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use parking_lot::Mutex;
 
@@ -27,27 +27,27 @@ const DRIFT_PART: i64 = 5_000;
 struct Bounds {
     lowest: WallMs,
     highest: WallMs,
-    at: MonotonicMs,
+    at: BootMs,
 }
 
 impl Bounds {
     /// What one answer says.
-    fn of(date: WallMs, asked: MonotonicMs, answered: MonotonicMs) -> Self {
-        let way_ms = answered.since_ms(asked).max(0);
+    fn of(date: WallMs, asked: BootMs, answered: BootMs) -> Self {
+        let way_ms = (answered - asked).max(0);
         Self {
             lowest: date,
-            highest: date.after_ms(DATE_GRAIN_MS).after_ms(way_ms),
+            highest: date + DATE_GRAIN_MS + way_ms,
             at: answered,
         }
     }
 
     /// The same at another moment: what passed since passed on both clocks, nearly.
-    fn at(self, at: MonotonicMs) -> Self {
-        let passed_ms = at.since_ms(self.at);
+    fn at(self, at: BootMs) -> Self {
+        let passed_ms = at - self.at;
         let drift_ms = passed_ms.abs() / DRIFT_PART;
         Self {
-            lowest: self.lowest.after_ms(passed_ms - drift_ms),
-            highest: self.highest.after_ms(passed_ms + drift_ms),
+            lowest: self.lowest + (passed_ms - drift_ms),
+            highest: self.highest + (passed_ms + drift_ms),
             at,
         }
     }
@@ -75,7 +75,7 @@ pub(super) struct ServerClock(Mutex<Option<Bounds>>);
 
 impl ServerClock {
     /// An answer came with this `Date`, to a request that began at `asked`.
-    pub(super) fn heard(&self, date: &str, asked: MonotonicMs, answered: MonotonicMs) {
+    pub(super) fn heard(&self, date: &str, asked: BootMs, answered: BootMs) {
         let date = DateTime::from_str(date, DateTimeFormat::HttpDate);
         let Some(date_ms) = date.ok().and_then(|date| date.to_millis().ok()) else {
             return;
@@ -85,7 +85,7 @@ impl ServerClock {
         *known = Some(known.map_or(newer, |older| older.and(newer)));
     }
 
-    fn at(&self, at: MonotonicMs) -> Option<Bounds> {
+    fn at(&self, at: BootMs) -> Option<Bounds> {
         let known = *self.0.lock();
         known.map(|known| known.at(at))
     }
@@ -93,25 +93,25 @@ impl ServerClock {
     /// The server's time, as near as it is known: what the local clock says
     /// (`wall`) as far as that can be it. A server that tells no time (the vault
     /// within the process) lives by that clock.
-    pub(super) fn now(&self, at: MonotonicMs, wall: WallMs) -> WallMs {
+    pub(super) fn now(&self, at: BootMs, wall: WallMs) -> WallMs {
         self.at(at)
             .map_or(wall, |known| wall.max(known.lowest).min(known.highest))
     }
 
     /// A time that the server's clock has surely reached.
-    pub(super) fn reached(&self, at: MonotonicMs, wall: WallMs) -> WallMs {
+    pub(super) fn reached(&self, at: BootMs, wall: WallMs) -> WallMs {
         self.at(at).map_or(wall, |known| known.lowest)
     }
 
     /// How far the local clock, which says `wall`, is ahead of the server's at the
     /// least; `None` while no server has said.
-    pub(super) fn apart_ms(&self, at: MonotonicMs, wall: WallMs) -> Option<i64> {
+    pub(super) fn apart_ms(&self, at: BootMs, wall: WallMs) -> Option<i64> {
         self.at(at)?;
-        Some(wall.since_ms(self.now(at, wall)))
+        Some(wall - self.now(at, wall))
     }
 
     /// Whether the local clock agrees with the server's, as far as that is known.
-    fn agrees(&self, at: MonotonicMs, wall: WallMs) -> bool {
+    fn agrees(&self, at: BootMs, wall: WallMs) -> bool {
         self.apart_ms(at, wall)
             .is_none_or(|apart_ms| apart_ms.abs() < AGREE_MS)
     }
@@ -120,13 +120,12 @@ impl ServerClock {
     /// Where that is not known exactly, it is the latest that it can be: a file that is
     /// said to have been so too early is given for moments at which it was not so yet.
     /// `None` where the local clock is wrong, since it may have been set meanwhile.
-    pub(super) fn when(&self, seen: MonotonicMs, now: MonotonicMs, wall: WallMs) -> Option<WallMs> {
+    pub(super) fn when(&self, seen: BootMs, now: BootMs, wall: WallMs) -> Option<WallMs> {
         let server = match self.at(now) {
             Some(known) if wall < known.lowest => known.highest,
             _ => self.now(now, wall),
         };
-        self.agrees(now, wall)
-            .then(|| server.after_ms(-now.since_ms(seen)))
+        self.agrees(now, wall).then(|| server - (now - seen))
     }
 }
 
@@ -140,16 +139,12 @@ mod tests {
     #[test]
     fn clocks_agree_within_seconds_and_where_nobody_says_otherwise() {
         let clock = ServerClock::default();
+        assert!(clock.agrees(BootMs(0), WallMs(0)) && clock.agrees(BootMs(0), WallMs(i64::MAX)));
+        clock.heard("yesterday", BootMs(0), BootMs(0));
         assert!(
-            clock.agrees(MonotonicMs(0), WallMs(0))
-                && clock.agrees(MonotonicMs(0), WallMs(i64::MAX))
+            clock.agrees(BootMs(0), WallMs(0)) && clock.apart_ms(BootMs(0), WallMs(0)).is_none()
         );
-        clock.heard("yesterday", MonotonicMs(0), MonotonicMs(0));
-        assert!(
-            clock.agrees(MonotonicMs(0), WallMs(0))
-                && clock.apart_ms(MonotonicMs(0), WallMs(0)).is_none()
-        );
-        clock.heard(SIX, MonotonicMs(90), MonotonicMs(100));
+        clock.heard(SIX, BootMs(90), BootMs(100));
         for (offset_ms, want) in [
             (0, true),
             (-3_000, true),
@@ -159,7 +154,7 @@ mod tests {
             (-86_400_000, false),
         ] {
             assert_eq!(
-                clock.agrees(MonotonicMs(100), WallMs(SIX_MS + offset_ms)),
+                clock.agrees(BootMs(100), WallMs(SIX_MS + offset_ms)),
                 want,
                 "{offset_ms}"
             );
@@ -169,9 +164,9 @@ mod tests {
     #[test]
     fn without_a_word_from_the_server_its_time_is_the_local_one() {
         let clock = ServerClock::default();
-        assert_eq!(clock.now(MonotonicMs(5), WallMs(77)), WallMs(77));
-        assert_eq!(clock.reached(MonotonicMs(5), WallMs(77)), WallMs(77));
-        assert_eq!(clock.apart_ms(MonotonicMs(5), WallMs(77)), None);
+        assert_eq!(clock.now(BootMs(5), WallMs(77)), WallMs(77));
+        assert_eq!(clock.reached(BootMs(5), WallMs(77)), WallMs(77));
+        assert_eq!(clock.apart_ms(BootMs(5), WallMs(77)), None);
     }
 
     #[test]
@@ -185,21 +180,21 @@ mod tests {
             let dated_ms = (asked_ms + 20 + offset_ms).div_euclid(1_000) * 1_000;
             let date = DateTime::from_millis(dated_ms);
             let date = date.fmt(DateTimeFormat::HttpDate).unwrap();
-            clock.heard(&date, MonotonicMs(asked_ms), MonotonicMs(asked_ms + 40));
+            clock.heard(&date, BootMs(asked_ms), BootMs(asked_ms + 40));
             let now_ms = asked_ms + 40;
             // Never surer than it may be.
             let server_ms = now_ms + offset_ms;
             assert!(
-                clock.reached(MonotonicMs(now_ms), WallMs(0)).0 <= server_ms,
+                clock.reached(BootMs(now_ms), WallMs(0)).0 <= server_ms,
                 "{turn}"
             );
             assert!(
-                clock.now(MonotonicMs(now_ms), WallMs(i64::MAX)).0 >= server_ms,
+                clock.now(BootMs(now_ms), WallMs(i64::MAX)).0 >= server_ms,
                 "{turn}"
             );
             // A clock that is right is taken at its word from the first answer on.
             assert_eq!(
-                clock.now(MonotonicMs(now_ms), WallMs(server_ms)).0,
+                clock.now(BootMs(now_ms), WallMs(server_ms)).0,
                 server_ms,
                 "{turn}"
             );
@@ -211,11 +206,9 @@ mod tests {
             let server_ms = now_ms + offset_ms;
             for wrong_ms in [-365 * 86_400_000, -10_000, 10_000, 86_400_000] {
                 let wall_ms = server_ms + wrong_ms;
-                let error_ms = clock.now(MonotonicMs(now_ms), WallMs(wall_ms)).0 - server_ms;
+                let error_ms = clock.now(BootMs(now_ms), WallMs(wall_ms)).0 - server_ms;
                 assert!(error_ms.abs() <= error_max_ms, "{wrong_ms}: {error_ms}");
-                let apart_ms = clock
-                    .apart_ms(MonotonicMs(now_ms), WallMs(wall_ms))
-                    .unwrap();
+                let apart_ms = clock.apart_ms(BootMs(now_ms), WallMs(wall_ms)).unwrap();
                 assert!((apart_ms - wrong_ms).abs() <= error_max_ms, "{apart_ms}");
             }
         }
@@ -227,8 +220,8 @@ mod tests {
     fn a_clock_that_is_set_between_a_reading_and_its_upload_makes_nothing_earlier() {
         let clock = ServerClock::default();
         // The server's clock stands at 900 ms after six when it says six.
-        clock.heard(SIX, MonotonicMs(990), MonotonicMs(1_000));
-        let server_ms = |steady_ms: i64| SIX_MS + 900 + steady_ms - 1_000;
+        clock.heard(SIX, BootMs(990), BootMs(1_000));
+        let server_ms = |monotonic_ms: i64| SIX_MS + 900 + monotonic_ms - 1_000;
         let (read_ms, now_ms) = (1_200, 1_500);
         for (name, wrong_ms, is_told) in [
             ("right", 0, true),
@@ -238,8 +231,8 @@ mod tests {
             ("a month ahead", 30 * 86_400_000, false),
         ] {
             let told_ms = clock.when(
-                MonotonicMs(read_ms),
-                MonotonicMs(now_ms),
+                BootMs(read_ms),
+                BootMs(now_ms),
                 WallMs(server_ms(now_ms) + wrong_ms),
             );
             assert_eq!(told_ms.is_some(), is_told, "{name}");
@@ -249,7 +242,7 @@ mod tests {
         }
         // Nobody has said: the clock here is all there is.
         assert_eq!(
-            ServerClock::default().when(MonotonicMs(3), MonotonicMs(5), WallMs(77)),
+            ServerClock::default().when(BootMs(3), BootMs(5), WallMs(77)),
             Some(WallMs(75))
         );
     }
@@ -257,15 +250,11 @@ mod tests {
     #[test]
     fn a_slow_answer_says_less_than_a_quick_one_and_takes_nothing_away() {
         let clock = ServerClock::default();
-        clock.heard(SIX, MonotonicMs(0), MonotonicMs(10));
-        let quick = clock.at(MonotonicMs(10)).unwrap();
+        clock.heard(SIX, BootMs(0), BootMs(10));
+        let quick = clock.at(BootMs(10)).unwrap();
         // An upload of ten minutes, dated at its end.
-        clock.heard(
-            "Mon, 23 Nov 2026 18:10:00 GMT",
-            MonotonicMs(0),
-            MonotonicMs(600_000),
-        );
-        let both = clock.at(MonotonicMs(600_000)).unwrap();
+        clock.heard("Mon, 23 Nov 2026 18:10:00 GMT", BootMs(0), BootMs(600_000));
+        let both = clock.at(BootMs(600_000)).unwrap();
         assert!(both.highest.0 <= quick.highest.0 + 600_000 + 600_000 / DRIFT_PART);
         assert!(both.lowest.0 >= quick.lowest.0 + 600_000 - 600_000 / DRIFT_PART);
     }
@@ -273,13 +262,13 @@ mod tests {
     #[test]
     fn a_server_whose_clock_was_set_is_believed_anew() {
         let clock = ServerClock::default();
-        clock.heard(SIX, MonotonicMs(0), MonotonicMs(10));
+        clock.heard(SIX, BootMs(0), BootMs(10));
         clock.heard(
             "Mon, 23 Nov 2026 17:00:00 GMT",
-            MonotonicMs(1_000),
-            MonotonicMs(1_010),
+            BootMs(1_000),
+            BootMs(1_010),
         );
-        let apart_ms = clock.now(MonotonicMs(1_010), WallMs(0)).0 - (SIX_MS - 3_600_000);
+        let apart_ms = clock.now(BootMs(1_010), WallMs(0)).0 - (SIX_MS - 3_600_000);
         assert!((0..2_000).contains(&apart_ms), "{apart_ms}");
     }
 }

@@ -4,7 +4,7 @@ use super::at::At;
 use super::error;
 use super::store::Store;
 use super::upload::{PartDone, crc64_of, sha256_of};
-use crate::types::{Fault, Operation};
+use crate::types::{Fault, Operation, WallMs};
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::list_multipart_uploads::ListMultipartUploadsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -41,14 +41,14 @@ pub struct Begun {
     /// S3's id of the upload.
     pub upload_id: String,
     /// When it was begun by the server's clock, milliseconds since 1970.
-    pub initiated_ms: i64,
+    pub initiated_ms: WallMs,
 }
 
 /// An open upload as it is listed.
 struct ListedUpload {
     key: String,
     upload_id: String,
-    initiated_ms: Option<i64>,
+    initiated_ms: Option<WallMs>,
 }
 
 impl Store {

@@ -1,7 +1,7 @@
 //! One page of a list.
 
 use super::seam::{More, Next};
-use crate::types::{Class, ETag, Fault, Operation, VersionId};
+use crate::types::{Class, ETag, Fault, Operation, VersionId, WallMs};
 use percent_encoding::percent_decode_str;
 
 /// Keys per page: S3's maximum.
@@ -21,7 +21,7 @@ pub struct Listed {
     /// Bytes as stored.
     pub stored_bytes: u64,
     /// When the server stored it, milliseconds since 1970.
-    pub modified_ms: i64,
+    pub modified_ms: WallMs,
 }
 
 /// One version or delete marker of a listing.
@@ -40,7 +40,7 @@ pub struct ListedVersion {
     /// Bytes as stored; 0 for a marker.
     pub stored_bytes: u64,
     /// When the server stored it, milliseconds since 1970.
-    pub modified_ms: i64,
+    pub modified_ms: WallMs,
     /// S3 storage class, e.g. `STANDARD`; empty for a marker.
     pub storage_class: String,
 }
@@ -124,8 +124,8 @@ pub(super) fn bytes(size: Option<i64>) -> u64 {
     u64::try_from(size.unwrap_or(0)).unwrap_or(0)
 }
 
-pub(super) fn millis(time: Option<&aws_sdk_s3::primitives::DateTime>) -> i64 {
-    time.and_then(|t| t.to_millis().ok()).unwrap_or(0)
+pub(super) fn millis(time: Option<&aws_sdk_s3::primitives::DateTime>) -> WallMs {
+    WallMs(time.and_then(|t| t.to_millis().ok()).unwrap_or(0))
 }
 
 #[cfg(test)]

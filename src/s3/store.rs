@@ -5,8 +5,8 @@ use super::copy_source::CopyManners;
 use super::error;
 use super::timeouts::{self, Quick};
 use super::unanswered::{Unanswered, UnansweredNotes};
-use crate::os::monotonic_now;
-use crate::types::{Fault, MonotonicMs, Operation, Rates, Traffic, WallMs};
+use crate::os::boot_now;
+use crate::types::{BootMs, Fault, Operation, Rates, Traffic, WallMs};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -64,31 +64,26 @@ impl Store {
     /// `seen`; the clock here says `wall_ms`
     /// now. Perhaps a little too late, never too early. `None` where the clock here is
     /// wrong, or was until now.
-    pub fn server_time_ms(&self, seen: MonotonicMs, wall_ms: i64) -> Option<i64> {
-        let clock = self.line.clock();
-        let when = clock.when(seen, monotonic_now(), WallMs(wall_ms));
-        when.map(|when| when.0)
+    pub fn server_time_ms(&self, seen: BootMs, wall_ms: WallMs) -> Option<WallMs> {
+        self.line.clock().when(seen, boot_now(), wall_ms)
     }
 
     /// The server's time now, milliseconds since 1970, as near as it is known; the
     /// clock here says `wall_ms`, and that is it where no server has told the time.
-    pub fn server_now_ms(&self, wall_ms: i64) -> i64 {
-        self.line.clock().now(monotonic_now(), WallMs(wall_ms)).0
+    pub fn server_now_ms(&self, wall_ms: WallMs) -> WallMs {
+        self.line.clock().now(boot_now(), wall_ms)
     }
 
     /// A time that the server's clock has surely reached by now: what the server
     /// stores from now on has no earlier one.
-    pub fn server_reached_ms(&self, wall_ms: i64) -> i64 {
-        self.line
-            .clock()
-            .reached(monotonic_now(), WallMs(wall_ms))
-            .0
+    pub fn server_reached_ms(&self, wall_ms: WallMs) -> WallMs {
+        self.line.clock().reached(boot_now(), wall_ms)
     }
 
     /// How far the clock here, which says `wall_ms`, is ahead of the server's at the
     /// least; negative when it is behind, `None` while no server has told the time.
-    pub fn clock_apart_ms(&self, wall_ms: i64) -> Option<i64> {
-        self.line.clock().apart_ms(monotonic_now(), WallMs(wall_ms))
+    pub fn clock_apart_ms(&self, wall_ms: WallMs) -> Option<i64> {
+        self.line.clock().apart_ms(boot_now(), wall_ms)
     }
 
     /// How much of the line may be taken from now on.

@@ -13,7 +13,7 @@ use crate::os::blocking::blocking;
 use crate::retry::Stop;
 use crate::s3::{Listed, Store};
 use crate::source::{Owners, SourceRuntime};
-use crate::types::{Fault, Fingerprint, Origin, Record, RelKey};
+use crate::types::{Fault, Fingerprint, Origin, Record, RelKey, WallMs};
 use std::collections::VecDeque;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -35,7 +35,7 @@ const LACKING_ONE_IN: u64 = 10;
 pub(crate) struct Known {
     batches: mpsc::Receiver<Vec<ManifestEntry>>,
     batch: VecDeque<ManifestEntry>,
-    moment_ms: i64,
+    moment_ms: WallMs,
     /// Another computer wrote it: accounts have other numbers there.
     is_elsewhere: bool,
     owners: Owners,

@@ -16,7 +16,7 @@ use crate::index::{Records, SourceId};
 use crate::s3::Listed;
 use crate::source::{FileId, SourceRuntime};
 use crate::status::ScanDone;
-use crate::types::{Fault, Fingerprint, Kind, Record, RelKey, RelPath};
+use crate::types::{Fault, Fingerprint, Kind, Record, RelKey, RelPath, WallMs};
 use crate::work::{Hint, Lane};
 use std::iter::Peekable;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(crate) struct Work {
     pub listing: Option<Pages>,
     /// What the newest manifest knows, when the index is to be rebuilt.
     pub known: Option<Known>,
-    pub started_ms: i64,
+    pub started_ms: WallMs,
     /// Which lane the found paths go to.
     pub lane: Lane,
     /// Mark deletions, however many.
@@ -145,7 +145,7 @@ pub(crate) struct Merge<'a> {
     is_late_owed: bool,
     /// How far the clock here is ahead of the server's.
     ahead_ms: i64,
-    started_ms: i64,
+    started_ms: WallMs,
     lane: Lane,
     /// Only the scan of a whole source is told as one on the board.
     is_whole: bool,
@@ -420,11 +420,11 @@ impl Merge<'_> {
         let (Some(record), Some(listed)) = (record, listed) else {
             return false;
         };
-        let stored_ms = record.stored_at_ms.saturating_sub(self.ahead_ms);
+        let stored_ms = record.stored_at_ms - self.ahead_ms;
         self.is_late_owed
             && bucket != InBucket::NotAsked
             && !record.is_distrusted()
-            && listed.modified_ms > stored_ms.saturating_add(LISTING_MARGIN_MS)
+            && listed.modified_ms > stored_ms + LISTING_MARGIN_MS
     }
 
     fn in_bucket<'l>(
@@ -496,10 +496,10 @@ impl Merge<'_> {
 
     pub(crate) fn queue(&mut self, key: &RelKey, disk: Option<&WalkEntry>) {
         self.done.examined += 1;
-        let now_ms = self.scanner.clock.steady_ms();
+        let now_ms = self.scanner.clock.monotonic_ms();
         let path = key.path();
         let mtime_ms = disk.map_or(0, |entry| entry.fingerprint.mtime_ms());
-        let age_ms = self.scanner.clock.now_ms().saturating_sub(mtime_ms);
+        let age_ms = self.scanner.clock.now_ms() - mtime_ms;
         let is_file = disk.is_some_and(|entry| entry.fingerprint.kind == Kind::File);
         if is_file && (0..self.scanner.debounce_ms).contains(&age_ms) {
             // Somebody is still writing it: let it settle like any other edit.

@@ -112,7 +112,7 @@ async fn whole(scanner: &Scanner, asked: &Whole, cancelled: &Arc<AtomicBool>) ->
         }
     }
     done.started_ms = started_ms;
-    done.took_ms = scanner.clock.now_ms().saturating_sub(started_ms);
+    done.took_ms = scanner.clock.now_ms() - started_ms;
     done.with_bucket = with_bucket;
     if done.listed_whole {
         compared(scanner).await;
@@ -231,7 +231,7 @@ async fn look_again(scanner: &Scanner) {
     match unprotected {
         Ok((paths, _)) => {
             for (key, _) in paths {
-                let now_ms = scanner.clock.steady_ms();
+                let now_ms = scanner.clock.monotonic_ms();
                 scanner
                     .source
                     .work
@@ -292,7 +292,7 @@ async fn part(
             ..
         } = &work.scanner;
         if index.get(source.id, &RelKey::of_file(&subtree))?.is_some() {
-            source.work.edit(subtree, clock.steady_ms(), false);
+            source.work.edit(subtree, clock.monotonic_ms(), false);
         }
         merge::merge(work, &runtime)
     })

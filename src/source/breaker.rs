@@ -6,7 +6,7 @@
 //! [`SourceBreaker::ended`].
 
 use crate::retry::{Gate, MayStart, Pace, Slowed, Transition};
-use crate::types::{Class, Fault, RelPath};
+use crate::types::{Class, Fault, RelPath, WallMs};
 use crate::work::Lane;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -72,7 +72,7 @@ impl SourceBreaker {
 
     /// Whether this path may be worked on now. A yes while the bucket is
     /// unreachable makes it the probe: report its outcome.
-    pub fn may_start(&self, path: &RelPath, lane: Lane, now_ms: i64) -> bool {
+    pub fn may_start(&self, path: &RelPath, lane: Lane, now_ms: WallMs) -> bool {
         let is_edit = lane == Lane::Edit;
         self.with(|bucket| {
             let hash = self.hash_of(path);
@@ -97,7 +97,7 @@ impl SourceBreaker {
     }
 
     /// The bucket took something of this path.
-    pub fn success(&self, path: &RelPath, now_ms: i64) -> Option<Transition> {
+    pub fn success(&self, path: &RelPath, now_ms: WallMs) -> Option<Transition> {
         self.with(|bucket| {
             let hash = self.hash_of(path);
             if let Some(running) = bucket.running.get(&hash) {
@@ -108,7 +108,7 @@ impl SourceBreaker {
     }
 
     /// The bucket answered a question about this path and took nothing.
-    pub fn answered(&self, path: &RelPath, now_ms: i64) -> Option<Transition> {
+    pub fn answered(&self, path: &RelPath, now_ms: WallMs) -> Option<Transition> {
         self.with(|bucket| bucket.gate.answered(self.hash_of(path), now_ms))
     }
 
@@ -119,7 +119,7 @@ impl SourceBreaker {
         &self,
         path: &RelPath,
         fault: &Fault,
-        now_ms: i64,
+        now_ms: WallMs,
     ) -> (Option<Transition>, bool) {
         let random = fastrand::u64(..);
         self.with(|bucket| {
@@ -136,7 +136,7 @@ impl SourceBreaker {
     }
 
     /// The server asked for fewer requests while it took parts of this path.
-    pub fn slowed(&self, path: &RelPath, now_ms: i64) {
+    pub fn slowed(&self, path: &RelPath, now_ms: WallMs) {
         self.with(|bucket| {
             bucket.slowed(self.hash_of(path), now_ms);
         });
@@ -148,7 +148,7 @@ impl SourceBreaker {
     }
 
     /// The path ended without asking the bucket.
-    pub fn abandoned(&self, path: &RelPath, now_ms: i64) {
+    pub fn abandoned(&self, path: &RelPath, now_ms: WallMs) {
         self.with(|bucket| {
             bucket.gate.abandoned(self.hash_of(path), now_ms);
         });
@@ -156,12 +156,12 @@ impl SourceBreaker {
 
     /// Whether to ask the source's bucket itself, as nothing waits that could:
     /// then report to [`SourceBreaker::idle`].
-    pub fn may_ask_idle(&self, now_ms: i64) -> bool {
+    pub fn may_ask_idle(&self, now_ms: WallMs) -> bool {
         self.with(|bucket| bucket.gate.may_start(NO_PATH, now_ms) == MayStart::ProbeOnly)
     }
 
     /// What the bucket answered while nothing waited for it.
-    pub fn idle(&self, answer: Result<(), &Fault>, now_ms: i64) -> Option<Transition> {
+    pub fn idle(&self, answer: Result<(), &Fault>, now_ms: WallMs) -> Option<Transition> {
         let random = fastrand::u64(..);
         self.with(|bucket| match answer {
             Ok(()) => bucket.gate.idle(now_ms),
@@ -170,7 +170,7 @@ impl SourceBreaker {
     }
 
     /// Since when the source's bucket cannot be used, and why.
-    pub fn outage(&self) -> Option<(i64, Fault)> {
+    pub fn outage(&self) -> Option<(WallMs, Fault)> {
         self.with(|bucket| {
             let outage = bucket.gate.outage();
             outage.map(|(since, fault)| (since, fault.clone()))
@@ -184,7 +184,7 @@ impl SourceBreaker {
 }
 
 impl Bucket {
-    fn slowed(&mut self, hash: u64, now_ms: i64) -> Slowed {
+    fn slowed(&mut self, hash: u64, now_ms: WallMs) -> Slowed {
         match self.running.get(&hash) {
             Some(running) => self.pace.slowed(running.ticket, now_ms, fastrand::u64(..)),
             None => Slowed::Fewer,

@@ -5,6 +5,7 @@
 //! instead. If that works, the outage may be over, and one more copy is tried. If that
 //! copy fails and the next file can be sent, only copying is broken.
 
+use crate::types::MonotonicMs;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
 /// Failed copies in a row after which sending is tried.
@@ -25,7 +26,7 @@ pub struct CopyHealth {
 
 impl CopyHealth {
     /// Whether a copy is worth a try.
-    pub fn may_try(&self, now_ms: i64) -> bool {
+    pub fn may_try(&self, now_ms: MonotonicMs) -> bool {
         self.failures.load(Ordering::Relaxed) < FAILURES_MAX
             && now_ms >= self.off_until_ms.load(Ordering::Relaxed)
     }
@@ -42,7 +43,7 @@ impl CopyHealth {
     }
 
     /// Sending content ended. True when that shows that only copies fail.
-    pub fn sent(&self, is_stored: bool, now_ms: i64) -> bool {
+    pub fn sent(&self, is_stored: bool, now_ms: MonotonicMs) -> bool {
         let failures = self.failures.load(Ordering::Relaxed);
         if failures < FAILURES_MAX {
             return false;
@@ -56,7 +57,7 @@ impl CopyHealth {
             return false;
         }
         self.answered();
-        let until_ms = now_ms.saturating_add(OFF_MS);
+        let until_ms = now_ms + OFF_MS;
         self.off_until_ms.store(until_ms, Ordering::Relaxed);
         true
     }

@@ -7,7 +7,7 @@
 //! hear of such requests and look; this keeps the times. Memory is bounded: more
 //! keys than [`KEYS_MAX`] become one look at the whole source.
 
-use crate::types::RelKey;
+use crate::types::{MonotonicMs, RelKey};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 
@@ -26,9 +26,9 @@ pub const RETRY_MAX_MS: i64 = 60 * 60_000;
 #[derive(Debug, Default)]
 struct Whole {
     /// When nothing can come any more.
-    due_ms: i64,
+    due_ms: MonotonicMs,
     /// Not before, since the last comparisons did not come to their end.
-    again_ms: i64,
+    again_ms: MonotonicMs,
     failures: u32,
 }
 
@@ -36,7 +36,7 @@ struct Whole {
 #[derive(Debug, Default)]
 pub struct Late {
     /// When each is due.
-    keys: HashMap<RelKey, i64>,
+    keys: HashMap<RelKey, MonotonicMs>,
     /// The whole source.
     whole: Option<Whole>,
 }
@@ -64,7 +64,7 @@ impl LateRequests {
 
 impl Late {
     /// Something about this key may be carried out until `until_ms`.
-    pub fn key(&mut self, key: RelKey, until_ms: i64) {
+    pub fn key(&mut self, key: RelKey, until_ms: MonotonicMs) {
         if !self.keys.contains_key(&key) && self.keys.len() >= KEYS_MAX {
             return self.whole(until_ms);
         }
@@ -74,7 +74,7 @@ impl Late {
 
     /// Something in this source may be carried out until `until_ms`, and nobody
     /// knows what.
-    pub fn whole(&mut self, until_ms: i64) {
+    pub fn whole(&mut self, until_ms: MonotonicMs) {
         let whole = self.whole.get_or_insert_with(|| Whole {
             due_ms: until_ms,
             ..Whole::default()
@@ -83,7 +83,7 @@ impl Late {
     }
 
     /// The whole source is to be compared now, and its bucket can be asked (`may_ask`).
-    pub fn is_whole_due(&self, now_ms: i64, may_ask: bool) -> bool {
+    pub fn is_whole_due(&self, now_ms: MonotonicMs, may_ask: bool) -> bool {
         may_ask
             && self.whole.as_ref().is_some_and(|whole| {
                 whole.due_ms <= now_ms && (whole.failures == 0 || whole.again_ms <= now_ms)
@@ -91,17 +91,17 @@ impl Late {
     }
 
     /// A comparison of the whole source did not come to its end.
-    pub fn failed(&mut self, now_ms: i64) {
+    pub fn failed(&mut self, now_ms: MonotonicMs) {
         if let Some(whole) = &mut self.whole {
             let wait_ms = RETRY_MS << whole.failures.min(6);
             whole.failures += 1;
-            whole.again_ms = now_ms.saturating_add(wait_ms.min(RETRY_MAX_MS));
+            whole.again_ms = now_ms + wait_ms.min(RETRY_MAX_MS);
         }
     }
 
     /// Take the keys, `max` at the most, that can be looked at now. While the bucket
     /// cannot be asked (`may_ask`) they stay.
-    pub fn take_keys(&mut self, now_ms: i64, max: usize, may_ask: bool) -> Vec<RelKey> {
+    pub fn take_keys(&mut self, now_ms: MonotonicMs, max: usize, may_ask: bool) -> Vec<RelKey> {
         if !may_ask {
             return Vec::new();
         }
@@ -114,12 +114,12 @@ impl Late {
     }
 
     /// When the whole source is due, if it is owed a look.
-    pub fn whole_due_ms(&self) -> Option<i64> {
+    pub fn whole_due_ms(&self) -> Option<MonotonicMs> {
         self.whole.as_ref().map(|whole| whole.due_ms)
     }
 
     /// The whole source was looked at in a comparison that began at that moment.
-    pub fn looked(&mut self, began_ms: i64) {
+    pub fn looked(&mut self, began_ms: MonotonicMs) {
         if self.whole_due_ms().is_some_and(|due| due <= began_ms) {
             self.whole = None;
         }
@@ -130,11 +130,11 @@ impl Late {
         let wholes = self.whole.iter_mut();
         let wholes = wholes.flat_map(|whole| [&mut whole.due_ms, &mut whole.again_ms]);
         let dues = self.keys.values_mut().chain(wholes);
-        dues.for_each(|due_ms| *due_ms = due_ms.saturating_sub(ms));
+        dues.for_each(|due_ms| *due_ms = due_ms - ms);
     }
 
     /// When the last look at anything of this source is due; `None` when none is.
-    pub fn last_due_ms(&self) -> Option<i64> {
+    pub fn last_due_ms(&self) -> Option<MonotonicMs> {
         let keys = self.keys.values().copied();
         keys.chain(self.whole_due_ms()).max()
     }
@@ -171,7 +171,10 @@ mod tests {
         for number in 0..KEYS_MAX + 5 {
             late.key(key(number), number as i64);
         }
-        assert_eq!(late.take_keys(i64::MAX, usize::MAX, true).len(), KEYS_MAX);
+        assert_eq!(
+            late.take_keys(MonotonicMs::MAX, usize::MAX, true).len(),
+            KEYS_MAX
+        );
         assert_eq!(late.whole_due_ms(), Some(KEYS_MAX as i64 + 4));
     }
 
@@ -206,14 +209,14 @@ mod tests {
         assert_eq!(waits.iter().max(), Some(&60));
         // It is not forgotten, and the next one begins anew.
         late.looked(now_ms);
-        assert!(!late.is_whole_due(i64::MAX, true));
+        assert!(!late.is_whole_due(MonotonicMs::MAX, true));
         late.whole(now_ms);
         late.failed(now_ms);
         assert!(late.is_whole_due(now_ms + RETRY_MS, true));
         // What nobody is owed fails nobody.
         let mut late = Late::default();
         late.failed(now_ms);
-        assert!(!late.is_whole_due(i64::MAX, true));
+        assert!(!late.is_whole_due(MonotonicMs::MAX, true));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use crate::files::WalkEntry;
 use crate::index::SourceId;
 use crate::os::Found;
-use crate::types::{Fingerprint, Kind, RelPath};
+use crate::types::{Fingerprint, Kind, MonotonicMs, RelPath};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 
@@ -59,7 +59,7 @@ struct State {
     files: HashMap<FileId, Vec<Name>>,
     names: usize,
     round: u64,
-    searched_ms: Option<i64>,
+    searched_ms: Option<MonotonicMs>,
 }
 
 /// What noting a name came to.
@@ -154,7 +154,7 @@ impl HardLinks {
 
     /// Whether to scan for names that are not known: a name that was just made
     /// tells nothing of the older ones. Not again and again while many are made.
-    pub fn may_search(&self, now_ms: i64) -> bool {
+    pub fn may_search(&self, now_ms: MonotonicMs) -> bool {
         let mut state = self.state();
         let rests = state
             .searched_ms

@@ -1,6 +1,7 @@
 //! What every loop of a run may want to hear: that the computer was asleep, that the run
 //! ends, and when the system last told of a change.
 
+use crate::types::MonotonicMs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::watch;
@@ -53,12 +54,12 @@ impl RunSignals {
     }
 
     /// The system has told of a change, which is on its way to the collector.
-    pub fn note_heard(&self, steady_ms: i64) {
-        self.0.heard_ms.store(steady_ms, Ordering::Relaxed);
+    pub fn note_heard(&self, monotonic_ms: MonotonicMs) {
+        self.0.heard_ms.store(monotonic_ms.0, Ordering::Relaxed);
     }
 
     /// When it last did, by the steady clock.
-    pub fn heard_ms(&self) -> i64 {
-        self.0.heard_ms.load(Ordering::Relaxed)
+    pub fn heard_ms(&self) -> MonotonicMs {
+        MonotonicMs(self.0.heard_ms.load(Ordering::Relaxed))
     }
 }

@@ -4,7 +4,7 @@
 //! index does) and nothing per file. Its channel of events may drop old ones for a slow
 //! reader and is for showing only.
 
-use crate::types::Fault;
+use crate::types::{Fault, WallMs};
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,11 +32,11 @@ pub enum Watching {
 #[serde(default)]
 pub struct WatchProof {
     /// When a change made for the purpose was last seen, milliseconds since 1970.
-    pub proven_ms: Option<i64>,
+    pub proven_ms: Option<WallMs>,
     /// How often the watch was set up again since the start.
     pub rebuilt: u64,
     /// When it last was, milliseconds since 1970.
-    pub rebuilt_ms: Option<i64>,
+    pub rebuilt_ms: Option<WallMs>,
     /// And why.
     pub rebuilt_why: String,
 }
@@ -45,7 +45,7 @@ pub struct WatchProof {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanDone {
     /// When it began, milliseconds since 1970.
-    pub started_ms: i64,
+    pub started_ms: WallMs,
     /// How long it took, milliseconds.
     pub took_ms: i64,
     /// Files and links seen.
@@ -91,7 +91,7 @@ pub struct StatusSnapshot {
     /// The newest finished scan of the whole source.
     pub last_scan: Option<ScanDone>,
     /// Nothing can be uploaded: why and since when (milliseconds since 1970).
-    pub outage: Option<(i64, Fault)>,
+    pub outage: Option<(WallMs, Fault)>,
     /// Standing warnings by topic.
     pub warnings: BTreeMap<String, String>,
     /// What is as it is and no trouble, but good to know, by topic.
@@ -103,7 +103,7 @@ pub struct StatusSnapshot {
     /// When the newest version was stored, by this run or one before it, milliseconds
     /// since 1970.
     #[serde(default)]
-    pub stored_ms: Option<i64>,
+    pub stored_ms: Option<WallMs>,
 }
 
 /// Something worth a line on a terminal.
@@ -244,7 +244,7 @@ impl LiveStatus {
     /// Tell whoever listens.
     pub fn tell(&self, event: Event) {
         if matches!(event, Event::Stored { .. }) {
-            let now_ms = jiff::Timestamp::now().as_millisecond();
+            let now_ms = WallMs::from(jiff::Timestamp::now());
             self.update(|snapshot| snapshot.stored_ms = Some(now_ms));
         }
         // Nobody listening is the usual case.

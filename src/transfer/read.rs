@@ -5,9 +5,9 @@ use super::sizes::SMALL_BYTES_MAX;
 use crate::files;
 use crate::files::{Kept, Opened, Pulse};
 use crate::os;
-use crate::os::monotonic_now;
+use crate::os::boot_now;
 use crate::types::{
-    Class, ContentHash, Fault, Fingerprint, Look, MonotonicMs, RelPath, SAMPLE_BYTES, Segment,
+    BootMs, Class, ContentHash, Fault, Fingerprint, Look, RelPath, SAMPLE_BYTES, Segment, WallMs,
     chain,
 };
 use bytes::Bytes;
@@ -67,11 +67,11 @@ pub struct Content {
     /// that were there when reading began.
     pub hash: ContentHash,
     /// When that was known: just before the last look that found it unchanged, by
-    /// [`crate::os::monotonic_now`], which no setting of the clock touches.
-    pub seen_at: MonotonicMs,
+    /// [`crate::os::boot_now`], which no setting of the clock touches.
+    pub seen_at: BootMs,
     /// The same by the server's clock, milliseconds since 1970; `None` while nobody
     /// has said, and where the clock here is wrong.
-    pub seen_ms: Option<i64>,
+    pub seen_ms: Option<WallMs>,
     /// The content itself, when small.
     pub bytes: Option<Bytes>,
     /// The file changed during every reading: the content is torn.
@@ -147,7 +147,7 @@ fn read_small(
     let bytes = read_all(&mut opened, path, pulse)?;
     let hash = ContentHash::of(&bytes);
     let look = Look::of(&bytes);
-    let seen_at = monotonic_now();
+    let seen_at = boot_now();
     let mut steady = is_same(root, path, &opened)?;
     if steady && is_fresh(&opened.fingerprint, began) {
         let mut again = files::open(root, path)?;
@@ -189,7 +189,7 @@ fn read_large(
     let size = opened.fingerprint.size_bytes;
     let look = look_at(&mut opened.file).map_err(|e| read_fault(path, &e))?;
     let planned = plan(&mut opened.file, size, pulse).map_err(|e| read_fault(path, &e))?;
-    let seen_at = monotonic_now();
+    let seen_at = boot_now();
     let steady = planned.bytes == size && is_same(root, path, &opened)?;
     let fingerprint = Fingerprint {
         size_bytes: planned.bytes,
@@ -226,7 +226,7 @@ fn content(
     Content {
         fingerprint,
         hash,
-        seen_at: monotonic_now(),
+        seen_at: boot_now(),
         seen_ms: None,
         bytes,
         is_torn: false,

@@ -7,7 +7,7 @@ use super::piece::Reused;
 use super::send::{Job, local_fault};
 use crate::os::clock::wall_ms;
 use crate::s3::{PartDone, Proof};
-use crate::types::Fault;
+use crate::types::{Fault, WallMs};
 use serde_json::json;
 
 /// How long a server is not asked for such copies after one went wrong. Each
@@ -62,7 +62,7 @@ impl Job {
         let job = self.clone();
         tokio::task::spawn_blocking(move || {
             let until_ms = job.index.state_get(&job.trust_name(copying))?;
-            let left_ms = until_ms.and_then(|ms| ms.as_i64()).unwrap_or(0) - wall_ms();
+            let left_ms = WallMs(until_ms.and_then(|ms| ms.as_i64()).unwrap_or(0)) - wall_ms();
             // A clock that was set back must not make it last for ever.
             Ok(!(1..=DISTRUST_MS).contains(&left_ms))
         })
@@ -74,7 +74,7 @@ impl Job {
     pub(crate) async fn distrust(&self, copying: Copying, why: &str) {
         let job = self.clone();
         let noted = tokio::task::spawn_blocking(move || {
-            let until_ms = wall_ms().saturating_add(DISTRUST_MS);
+            let until_ms = wall_ms() + DISTRUST_MS;
             job.index
                 .state_set(&job.trust_name(copying), &json!(until_ms))
         })

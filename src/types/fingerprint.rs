@@ -1,5 +1,6 @@
 //! What stands at a path on disk, and what tells that it has changed.
 
+use crate::types::WallMs;
 use serde::{Deserialize, Serialize};
 
 /// What stands at a path.
@@ -39,13 +40,13 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// The modification time in milliseconds; beyond what 64 bits hold of them,
     /// the nearest time that they do.
-    pub fn mtime_ms(&self) -> i64 {
-        nearest(self.mtime_ns / 1_000_000)
+    pub fn mtime_ms(&self) -> WallMs {
+        WallMs(nearest(self.mtime_ns / 1_000_000))
     }
 
     /// The time of the last status change, in milliseconds.
-    pub fn ctime_ms(&self) -> i64 {
-        self.ctime_ns / 1_000_000
+    pub fn ctime_ms(&self) -> WallMs {
+        WallMs(self.ctime_ns / 1_000_000)
     }
 
     /// What is put down for an object that is not on disk; its size does not matter.

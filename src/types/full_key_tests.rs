@@ -21,7 +21,7 @@ fn widest(full_key: Option<FullKey>, target: Option<Vec<u8>>) -> ObjectMeta {
         symlink_target: target,
         unrested: true,
         full_key,
-        seen_ms: Some(i64::MIN),
+        seen_ms: Some(WallMs::MIN),
         beside: Some(ContentHash::of(b"y")),
         sparse_bytes: Some(u64::MAX),
         attributes: Carried::Apart(ContentHash::of(b"z")),

@@ -47,7 +47,7 @@ pub use error::{Class, Fatal, FatalKind, Fault, FaultDetail, chain};
 pub use fingerprint::{Fingerprint, Kind};
 pub use full_key::FullKey;
 pub(crate) use full_key::unshortened;
-pub use instant::{MonotonicMs, WallMs};
+pub use instant::{BootMs, MonotonicMs, WallMs};
 pub use kept_name::beside;
 pub use key_escape::{OWN_FOLDER, decode, encode};
 pub use meta_bytes::{FULL_KEY_VALUE_BYTES_MAX, META_BYTES_MAX, sent_bytes};

@@ -7,6 +7,7 @@
 mod words;
 
 use super::error::Fatal;
+use crate::types::WallMs;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp, ZonedDateTime};
@@ -22,7 +23,7 @@ const TEXT_CHARS_SHOWN_MAX: usize = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// Milliseconds since 1970; what was stored at this very millisecond counts.
-    pub at_ms: i64,
+    pub at_ms: WallMs,
     /// Only a day was given: this is its last millisecond.
     pub end_of_day: bool,
 }
@@ -38,8 +39,8 @@ const BACK_S: i64 = 2;
 /// The last whole second before a moment (milliseconds since 1970, by the server's
 /// clock) that lies before everything that was stored from the moment on, whatever
 /// a server makes of its second. A restore of it brings nothing of that.
-pub fn before(at_ms: i64) -> i64 {
-    (at_ms.div_euclid(SERVER_GRAIN_MS) - BACK_S) * SERVER_GRAIN_MS
+pub fn before(at_ms: WallMs) -> WallMs {
+    WallMs((at_ms.0.div_euclid(SERVER_GRAIN_MS) - BACK_S) * SERVER_GRAIN_MS)
 }
 
 /// Read a moment. Times without an offset are the zone's; a day alone means
@@ -50,7 +51,7 @@ pub fn before(at_ms: i64) -> i64 {
 pub fn parse_moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Moment, Fatal> {
     let text = text.trim();
     let exact = |at: Timestamp| Moment {
-        at_ms: at.as_millisecond(),
+        at_ms: at.into(),
         end_of_day: false,
     };
     let unreadable = || refused(text, "it is not a date or time", EXAMPLES);
@@ -120,7 +121,7 @@ fn in_words(
         ));
     }
     on_the_wall(text, wall, zone).map(|at| Moment {
-        at_ms: at.as_millisecond(),
+        at_ms: at.into(),
         end_of_day: false,
     })
 }
@@ -129,7 +130,7 @@ fn in_words(
 fn end_of(date: Date, zone: &TimeZone) -> Option<Moment> {
     let next = date.tomorrow().ok()?.to_zoned_datetime(zone.clone()).ok()?;
     Some(Moment {
-        at_ms: next.timestamp().as_millisecond() - 1,
+        at_ms: WallMs::from(next.timestamp()) - 1,
         end_of_day: true,
     })
 }

@@ -6,6 +6,7 @@ use super::fingerprint::{Fingerprint, Kind};
 use super::full_key::FullKey;
 use super::meta_bytes::{META_BYTES_MAX, field_bytes, from_ascii, sent_bytes, to_ascii};
 use super::{full_key, key_escape};
+use crate::types::WallMs;
 use std::collections::BTreeMap;
 
 /// The prefix of all our user metadata, after S3's own `x-amz-meta-`.
@@ -45,7 +46,7 @@ pub struct ObjectMeta {
     pub full_key: Option<FullKey>,
     /// When the file was read and known to be like this, milliseconds since 1970
     /// by the clock of the computer that read it; see `history::state_time`.
-    pub seen_ms: Option<i64>,
+    pub seen_ms: Option<WallMs>,
     /// Of a journal and the like (`types::companion`): the content of the file that it
     /// was read together with. With any other content of that file it is no state.
     pub beside: Option<ContentHash>,
@@ -147,7 +148,7 @@ impl ObjectMeta {
             None => None,
         };
         if let Some(seen_ms) = self.seen_ms {
-            put("seen-ms", seen_ms.to_string());
+            put("seen-ms", seen_ms.0.to_string());
         }
         if let Some(beside) = self.beside {
             put("beside", beside.to_hex());
@@ -231,7 +232,9 @@ impl ObjectMeta {
             full_key: parse_full_key(field("key"), field("key-rest"))?,
             // It orders versions and is needed for nothing else: a broken one is
             // none, and the server's time counts.
-            seen_ms: field("seen-ms").and_then(|text| text.parse().ok()),
+            seen_ms: field("seen-ms")
+                .and_then(|text| text.parse().ok())
+                .map(WallMs),
             // The same: what does not say whose it is is a file of its own.
             beside: field("beside").and_then(ContentHash::from_hex),
             // A broken one costs room and nothing else.
@@ -281,7 +284,7 @@ mod tests {
             symlink_target: None,
             unrested: false,
             full_key: None,
-            seen_ms: Some(1_795_442_296_763),
+            seen_ms: Some(WallMs(1_795_442_296_763)),
             beside: None,
             sparse_bytes: None,
             attributes: Carried::Nothing,

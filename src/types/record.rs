@@ -4,6 +4,7 @@ use super::content_class::Look;
 use super::content_hash::ContentHash;
 use super::fingerprint::Fingerprint;
 use super::version::{ETag, VersionId, id_or_empty};
+use crate::types::WallMs;
 use serde::{Deserialize, Serialize};
 
 /// What the index knows of one object of the bucket.
@@ -22,7 +23,7 @@ pub struct Record {
     /// Bytes the object takes in the bucket (after compression).
     pub stored_bytes: u64,
     /// When S3 acknowledged it, milliseconds since 1970.
-    pub stored_at_ms: i64,
+    pub stored_at_ms: WallMs,
     /// The file was modified so shortly before it was hashed that a second
     /// change could hide in the clock's grain: hash it again at the next scan.
     pub racy: bool,

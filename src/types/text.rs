@@ -3,6 +3,7 @@
 //! It never lets a control character of a file's name through: a name with a
 //! line break must not be able to forge a line of the report.
 
+use crate::types::WallMs;
 use icu_normalizer::DecomposingNormalizerBorrowed;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -70,17 +71,17 @@ pub fn duration(ms: u64) -> String {
 
 /// `2026-11-23 02:30`, in the zone; with the offset when the zone has no name
 /// or shows that wall time twice.
-pub fn time(at_ms: i64, zone: &TimeZone) -> String {
+pub fn time(at_ms: WallMs, zone: &TimeZone) -> String {
     written(at_ms, zone, "%Y-%m-%d %H:%M")
 }
 
 /// The same with its second: `2026-11-23 02:30:07`.
-pub fn time_of_second(at_ms: i64, zone: &TimeZone) -> String {
+pub fn time_of_second(at_ms: WallMs, zone: &TimeZone) -> String {
     written(at_ms, zone, "%Y-%m-%d %H:%M:%S")
 }
 
-fn written(at_ms: i64, zone: &TimeZone, format: &str) -> String {
-    let Ok(instant) = Timestamp::from_millisecond(at_ms) else {
+fn written(at_ms: WallMs, zone: &TimeZone, format: &str) -> String {
+    let Ok(instant) = at_ms.timestamp() else {
         return "an unknown time".to_owned();
     };
     let local = zone.to_datetime(instant);

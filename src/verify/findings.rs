@@ -156,7 +156,7 @@ pub struct WholeVersion {
     #[serde(with = "id_or_empty")]
     pub version_id: Option<VersionId>,
     /// When the server stored it, milliseconds since 1970.
-    pub stored_at_ms: i64,
+    pub stored_at_ms: WallMs,
 }
 
 /// One thing that is wrong.
@@ -177,7 +177,7 @@ pub struct Finding {
     #[serde(with = "id_or_empty")]
     pub version_id: Option<VersionId>,
     /// When that was stored, milliseconds since 1970.
-    pub stored_at_ms: Option<i64>,
+    pub stored_at_ms: Option<WallMs>,
     /// An older version than the current one.
     pub is_older: bool,
     /// The file is on this computer; `None` when that is not known.

@@ -12,7 +12,7 @@ use crate::history::list_page;
 use crate::manifest::{Listing, Written, read};
 use crate::retry::{Stop, patiently, told};
 use crate::s3::Head;
-use crate::types::{Class, ETag, Fatal, Fault, Kind, shown};
+use crate::types::{Class, ETag, Fatal, Fault, Kind, WallMs, shown};
 use futures::{StreamExt as _, stream};
 use std::time::Duration;
 
@@ -168,7 +168,7 @@ impl Run<'_> {
                     stored_bytes: 0,
                     modified_ms: 0,
                     etag: ETag::default(),
-                    listed_ms: i64::MAX,
+                    listed_ms: WallMs::MAX,
                 };
                 wrong.push((gone, (damage, why.to_owned())));
             }
@@ -223,14 +223,14 @@ fn by_head(one: &Listing, head: Option<&Head>, was_ahead: bool) -> Option<Wrong>
 mod tests {
     use super::*;
 
-    fn listing(moment_ms: i64, modified_ms: i64) -> Listing {
+    fn listing(moment_ms: WallMs, modified_ms: WallMs) -> Listing {
         Listing {
             key: crate::manifest::format::key("", moment_ms),
             moment_ms,
             stored_bytes: 1,
             modified_ms,
             etag: "e".into(),
-            listed_ms: i64::MAX,
+            listed_ms: WallMs::MAX,
         }
     }
 

@@ -207,7 +207,7 @@ async fn mend(
         };
         match distrust(ctx, source, &key, finding.damage).await {
             Ok(()) => {
-                let since_ms = ctx.clock.steady_ms();
+                let since_ms = ctx.clock.monotonic_ms();
                 // The lane may be full for as long as the bucket is away.
                 tokio::select! {
                     _ = source.work.queue.push_backlog(key.path(), since_ms) => {}

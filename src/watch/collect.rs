@@ -12,7 +12,7 @@ use crate::index::Index;
 use crate::os::Found;
 use crate::os::blocking::blocking;
 use crate::source::{FileId, RunSignals, SourceRuntime, Sources};
-use crate::types::{Fault, Kind, RelKey, RelPath};
+use crate::types::{Fault, Kind, RelKey, RelPath, WallMs};
 use crate::work::Hint;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ enum Seen {
     /// A file or link.
     File {
         /// When it was modified, milliseconds since 1970.
-        mtime_ms: i64,
+        mtime_ms: WallMs,
         /// Other names of the same file, in whatever source.
         others: Vec<(Arc<SourceRuntime>, RelPath)>,
     },
@@ -76,7 +76,7 @@ impl Collector {
         let mut ending = own.signals.ending();
         loop {
             let wait = debouncer.next_due_ms().map_or(IDLE, |due| {
-                Duration::from_millis(u64::try_from(due - own.clock.steady_ms()).unwrap_or(0))
+                Duration::from_millis(u64::try_from(due - own.clock.monotonic_ms()).unwrap_or(0))
             });
             tokio::select! {
                 hint = hints.recv() => {
@@ -117,7 +117,7 @@ impl Collector {
 
     async fn release(self: &Arc<Self>, debouncer: &mut Debouncer) {
         loop {
-            let now_ms = self.clock.steady_ms();
+            let now_ms = self.clock.monotonic_ms();
             let due = debouncer.due(now_ms, BATCH);
             if due.is_empty() {
                 return;
@@ -223,7 +223,7 @@ impl Collector {
         let links = &self.source.links;
         let noted = links.note(file, self.source.id, path);
         let is_incomplete = noted.is_new && noted.names < stood.links;
-        if is_incomplete && links.may_search(self.clock.steady_ms()) {
+        if is_incomplete && links.may_search(self.clock.monotonic_ms()) {
             let all = self.sources.iter();
             all.for_each(|source| source.work.scans.ask_later());
         }

@@ -6,7 +6,7 @@
 //! held open and written to makes no events that we could count on). Times are
 //! of a clock that nobody sets.
 
-use crate::types::RelPath;
+use crate::types::{MonotonicMs, RelPath};
 use std::collections::{BTreeSet, HashMap};
 
 /// A path that may be worked on now.
@@ -15,7 +15,7 @@ pub struct Settled {
     /// The path.
     pub path: RelPath,
     /// When it was first seen to have changed, on the caller's steady clock.
-    pub since_ms: i64,
+    pub since_ms: MonotonicMs,
     /// It never rested: store what is there.
     pub deadline: bool,
     /// How often a worker has given it back since it was first seen to have changed.
@@ -34,14 +34,14 @@ pub enum Touched {
     /// The path was waiting already.
     Again {
         /// The later one of the two first changes: no longer counted.
-        later_ms: i64,
+        later_ms: MonotonicMs,
     },
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Timer {
-    first_ms: i64,
-    last_ms: i64,
+    first_ms: MonotonicMs,
+    last_ms: MonotonicMs,
     given_back: u32,
 }
 
@@ -52,7 +52,7 @@ pub struct Debouncer {
     max_ms: i64,
     paths_max: usize,
     timers: HashMap<RelPath, Timer>,
-    by_due: BTreeSet<(i64, RelPath)>,
+    by_due: BTreeSet<(MonotonicMs, RelPath)>,
 }
 
 impl Debouncer {
@@ -76,8 +76,8 @@ impl Debouncer {
     pub fn touch(
         &mut self,
         path: RelPath,
-        first_ms: i64,
-        now_ms: i64,
+        first_ms: MonotonicMs,
+        now_ms: MonotonicMs,
         is_given_back: bool,
     ) -> Result<Touched, Full> {
         match self.timers.get(&path).copied() {
@@ -106,7 +106,7 @@ impl Debouncer {
         }
     }
 
-    fn due_of(&self, timer: Timer) -> i64 {
+    fn due_of(&self, timer: Timer) -> MonotonicMs {
         (timer.last_ms + self.quiet_ms).min(timer.first_ms + self.max_ms)
     }
 
@@ -127,13 +127,13 @@ impl Debouncer {
     }
 
     /// When [`Debouncer::due`] will next have something; `None` when nothing waits.
-    pub fn next_due_ms(&self) -> Option<i64> {
+    pub fn next_due_ms(&self) -> Option<MonotonicMs> {
         self.by_due.first().map(|(due, _)| *due)
     }
 
     /// Paths whose time has come, at most `max`. Look at each file and answer
     /// with [`Debouncer::confirm`].
-    pub fn due(&self, now_ms: i64, max: usize) -> Vec<RelPath> {
+    pub fn due(&self, now_ms: MonotonicMs, max: usize) -> Vec<RelPath> {
         self.by_due
             .iter()
             .take_while(|(due, _)| *due <= now_ms)
@@ -144,7 +144,12 @@ impl Debouncer {
 
     /// A due path was looked at; `age_ms` is how long ago it was modified when
     /// it is a file. Releases it unless that is fresh and there is time left.
-    pub fn confirm(&mut self, path: RelPath, age_ms: Option<i64>, now_ms: i64) -> Option<Settled> {
+    pub fn confirm(
+        &mut self,
+        path: RelPath,
+        age_ms: Option<i64>,
+        now_ms: MonotonicMs,
+    ) -> Option<Settled> {
         let timer = *self.timers.get(&path)?;
         let deadline = now_ms >= timer.first_ms + self.max_ms;
         // A time in the future (another machine's clock) says nothing.

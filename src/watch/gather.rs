@@ -6,7 +6,7 @@
 //! begin); memory is bounded. It only thins out the stream: how long a path
 //! must rest is decided by `collect`, from the events' own times.
 
-use crate::types::RelPath;
+use crate::types::{MonotonicMs, RelPath};
 use crate::work::HINTS_MAX;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
@@ -20,11 +20,11 @@ const GATHER: Duration = Duration::from_millis(200);
 /// Paths held at a time; all of them find room among the hints.
 const PATHS_MAX: usize = HINTS_MAX / 2;
 
-/// When a path changed, by [`crate::tasks::Context::steady_ms`].
+/// When a path changed, by [`crate::tasks::Context::monotonic_ms`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Times {
-    pub first_ms: i64,
-    pub last_ms: i64,
+    pub first_ms: MonotonicMs,
+    pub last_ms: MonotonicMs,
 }
 
 /// The paths heard of.
@@ -41,7 +41,7 @@ impl Gathered {
     }
 
     /// The path changed. False when there is no room: it must be scanned for.
-    pub fn add(&self, path: &RelPath, now_ms: i64) -> bool {
+    pub fn add(&self, path: &RelPath, now_ms: MonotonicMs) -> bool {
         let mut paths = self.lock();
         if let Some(times) = paths.get_mut(path) {
             times.last_ms = now_ms;

@@ -1,5 +1,7 @@
 //! Has the computer slept, or has somebody set its clock?
 
+use crate::types::{MonotonicMs, WallMs};
+
 /// Two clocks differ by so much only when something happened: whoever corrects
 /// a clock gently (NTP) stays far below.
 pub const JUMP_MS: i64 = 60_000;
@@ -8,10 +10,10 @@ pub const JUMP_MS: i64 = 60_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clocks {
     /// The wall clock, since 1970; people and servers set it.
-    pub wall_ms: i64,
+    pub wall_ms: WallMs,
     /// A clock that nobody sets. On Linux and macOS it stands still while the
     /// computer sleeps, on Windows it goes on.
-    pub steady_ms: i64,
+    pub monotonic_ms: MonotonicMs,
 }
 
 /// What happened between two looks at the clocks.
@@ -26,7 +28,7 @@ pub enum Jump {
 /// Compare two looks at the clocks, of which `paused_ms` were to be a pause.
 pub fn jump(before: Clocks, after: Clocks, paused_ms: i64) -> Option<Jump> {
     let wall = after.wall_ms - before.wall_ms;
-    let steady = after.steady_ms - before.steady_ms;
+    let steady = after.monotonic_ms - before.monotonic_ms;
     let ahead = wall - steady;
     if ahead > JUMP_MS {
         return Some(Jump::Asleep(ahead));
@@ -58,11 +60,11 @@ mod tests {
         ] {
             let before = Clocks {
                 wall_ms: 1_700_000_000_000,
-                steady_ms: 5_000,
+                monotonic_ms: 5_000,
             };
             let after = Clocks {
                 wall_ms: before.wall_ms + wall,
-                steady_ms: before.steady_ms + steady,
+                monotonic_ms: before.monotonic_ms + steady,
             };
             assert_eq!(jump(before, after, 1_000), want, "{wall} {steady}");
         }

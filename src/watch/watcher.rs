@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::files::MARKER_FILE_NAME;
 use crate::os;
 use crate::source::{RunSignals, SourceRuntime};
-use crate::types::RelPath;
+use crate::types::{MonotonicMs, RelPath};
 use notify::event::{Event, EventKind};
 use notify::{EventKindMask, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, NoCache};
@@ -71,12 +71,12 @@ impl Watcher {
                         .iter()
                         .all(|path| path.ends_with(MARKER_FILE_NAME))
                 {
-                    sinks.signals.note_heard(sinks.clock.steady_ms());
+                    sinks.signals.note_heard(sinks.clock.monotonic_ms());
                 }
                 match event {
                     Ok(event) if event.need_rescan() => sinks.trouble.note_overflow(),
                     Ok(event) if event.kind.is_modify() => {
-                        sinks.hear(&roots, event, sinks.clock.steady_ms(), false);
+                        sinks.hear(&roots, event, sinks.clock.monotonic_ms(), false);
                     }
                     _ => {}
                 }
@@ -146,7 +146,7 @@ impl Sinks {
                         continue;
                     }
                     let age = i64::try_from(event.time.elapsed().as_millis()).unwrap_or(0);
-                    self.hear(roots, event, self.clock.steady_ms() - age, true);
+                    self.hear(roots, event, self.clock.monotonic_ms() - age, true);
                 }
             }
             Err(errors) => {
@@ -205,7 +205,7 @@ impl Sinks {
     }
 
     /// `through` says that it has come all the way, through the debouncer too.
-    fn hear(&self, roots: &[PathBuf; 2], event: &Event, at_ms: i64, through: bool) {
+    fn hear(&self, roots: &[PathBuf; 2], event: &Event, at_ms: MonotonicMs, through: bool) {
         if matches!(event.kind, EventKind::Access(_)) {
             return;
         }

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::files;
 use crate::files::Pulse;
 use crate::status::LiveStatus;
-use crate::types::{Class, Fault, chain};
+use crate::types::{Class, Fault, WallMs, chain};
 use crate::work::SourceWork;
 use parking_lot::{Mutex, MutexGuard};
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ const WARNING: &str = "answer";
 
 #[derive(Default)]
 struct State {
-    stalled_since_ms: Option<i64>,
+    stalled_since_ms: Option<WallMs>,
     abandoned: usize,
     is_probing: bool,
 }
@@ -83,7 +83,7 @@ impl IoWatchdog {
     }
 
     /// Since when the source does not answer, milliseconds since 1970.
-    pub fn stalled_since_ms(&self) -> Option<i64> {
+    pub fn stalled_since_ms(&self) -> Option<WallMs> {
         self.state().stalled_since_ms
     }
 

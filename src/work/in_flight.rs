@@ -4,6 +4,7 @@
 //! Invariant: what is heard of is counted from before it is passed on until it
 //! is in the queue, has become one with another, or is left to a scan.
 
+use crate::types::MonotonicMs;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 struct Changes {
     /// Times of the first news, with their number; bounded by the channels and
     /// timers that hold them.
-    first_ms: BTreeMap<i64, usize>,
+    first_ms: BTreeMap<MonotonicMs, usize>,
     /// Those among them that a worker had, and could not store yet.
     given_back: u64,
     /// The same, ever.
@@ -29,7 +30,7 @@ impl InFlightChanges {
     }
 
     /// One was heard of first at `first_ms`.
-    pub(crate) fn add(&self, first_ms: i64, is_given_back: bool) {
+    pub(crate) fn add(&self, first_ms: MonotonicMs, is_given_back: bool) {
         let mut changes = self.lock();
         *changes.first_ms.entry(first_ms).or_default() += 1;
         changes.given_back += u64::from(is_given_back);
@@ -38,7 +39,7 @@ impl InFlightChanges {
 
     /// One that was heard of first at `first_ms` is counted no longer, nor that it
     /// was given back so often.
-    pub(crate) fn remove(&self, first_ms: i64, given_back: u32) {
+    pub(crate) fn remove(&self, first_ms: MonotonicMs, given_back: u32) {
         let mut changes = self.lock();
         changes.given_back = changes.given_back.saturating_sub(given_back.into());
         if let Some(count) = changes.first_ms.get_mut(&first_ms) {
@@ -56,7 +57,7 @@ impl InFlightChanges {
 
     /// `None` while something is on its way that was heard of at that moment or
     /// before, or that a worker has given back. Otherwise how often any was.
-    pub(crate) fn up_to(&self, moment_ms: i64) -> Option<u64> {
+    pub(crate) fn up_to(&self, moment_ms: MonotonicMs) -> Option<u64> {
         let changes = self.lock();
         let oldest = changes.first_ms.first_key_value();
         let has_come = oldest.is_none_or(|(first_ms, _)| *first_ms > moment_ms);

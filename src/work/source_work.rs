@@ -3,7 +3,7 @@
 use super::in_flight::InFlightChanges;
 use super::queue::SourceQueue;
 use super::scan_requests::ScanRequests;
-use crate::types::RelPath;
+use crate::types::{MonotonicMs, RelPath};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -17,9 +17,9 @@ pub struct Hint {
     /// The path.
     pub path: RelPath,
     /// When it was first seen to have changed, by the steady clock.
-    pub first_ms: i64,
+    pub first_ms: MonotonicMs,
     /// When it last changed, by the steady clock.
-    pub last_ms: i64,
+    pub last_ms: MonotonicMs,
     /// A worker had it and could not store it yet.
     pub is_given_back: bool,
 }
@@ -63,7 +63,7 @@ impl SourceWork {
 
     /// A path heard of first at `first_ms` is in the queue now, or has become one
     /// with another; workers had given it back so often.
-    pub fn settled(&self, first_ms: i64, given_back: u32) {
+    pub fn settled(&self, first_ms: MonotonicMs, given_back: u32) {
         self.in_flight.remove(first_ms, given_back);
         if self.queue.has_deferred() {
             // A deferred path may come now.
@@ -73,7 +73,7 @@ impl SourceWork {
 
     /// Put a path in the fast lane; when that is full, a scan will find it.
     /// `since_ms` is by the steady clock.
-    pub fn edit(&self, path: RelPath, since_ms: i64, deadline: bool) {
+    pub fn edit(&self, path: RelPath, since_ms: MonotonicMs, deadline: bool) {
         let folder = path.parent().unwrap_or_default();
         if self.queue.push_edit(path, since_ms, deadline).is_err() {
             self.scans.ask_subtree(folder);

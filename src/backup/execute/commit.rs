@@ -107,8 +107,8 @@ impl Object<'_> {
 
     /// How long ago the change was heard of.
     pub(crate) fn after_ms(&self) -> i64 {
-        let now_ms = self.ctx.clock.steady_ms();
-        now_ms.saturating_sub(self.item.since_ms)
+        let now_ms = self.ctx.clock.monotonic_ms();
+        now_ms - self.item.since_ms
     }
 
     pub(crate) fn tell_stored(&self, size_bytes: u64, stored_bytes: u64, after_ms: i64) {

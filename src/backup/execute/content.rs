@@ -10,12 +10,12 @@ use crate::files::{Kept, Pulse};
 use crate::os;
 use crate::os::clock;
 use crate::transfer::{Content, SMALL_BYTES_MAX};
-use crate::types::{ContentHash, Fault, Fingerprint, Kind, Look, MonotonicMs};
+use crate::types::{BootMs, ContentHash, Fault, Fingerprint, Kind, Look, WallMs};
 use bytes::Bytes;
 use std::sync::Arc;
 
 /// When that was by the server's clock, which was read at `seen_at`.
-pub(crate) fn when_seen_ms(ctx: &Context, seen_at: MonotonicMs) -> Option<i64> {
+pub(crate) fn when_seen_ms(ctx: &Context, seen_at: BootMs) -> Option<WallMs> {
     ctx.store.server_time_ms(seen_at, clock::wall_ms())
 }
 
@@ -62,7 +62,7 @@ impl Object<'_> {
 
     async fn read_folder(&self, seen: &Fingerprint) -> Result<Content, Fault> {
         let attributes = self.folder_attributes().await?;
-        let seen_at = os::monotonic_now();
+        let seen_at = os::boot_now();
         Ok(Content {
             fingerprint: Fingerprint {
                 size_bytes: 0,

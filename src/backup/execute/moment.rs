@@ -8,7 +8,7 @@ use crate::files::Pulse;
 use crate::os;
 use crate::os::clock;
 use crate::transfer::{Content, ReadMode};
-use crate::types::{Bond, Class, Fault, Fingerprint, MonotonicMs, Record, RelPath, companion};
+use crate::types::{Bond, BootMs, Class, Fault, Fingerprint, Record, RelPath, WallMs, companion};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +36,8 @@ pub(crate) struct GroupContent {
     /// In the order of the group.
     pub(crate) companions: Vec<Content>,
     /// As [`Content`] has them.
-    pub(crate) seen_at: MonotonicMs,
-    pub(crate) seen_ms: Option<i64>,
+    pub(crate) seen_at: BootMs,
+    pub(crate) seen_ms: Option<WallMs>,
 }
 
 /// Read the group; no content when it changed meanwhile.
@@ -119,7 +119,7 @@ fn read_once(
     let mut read = GroupContent {
         main,
         companions,
-        seen_at: os::monotonic_now(),
+        seen_at: os::boot_now(),
         seen_ms: None,
     };
     if stat_all(root, group)? != before {
@@ -160,6 +160,6 @@ fn stat_all(root: &Path, group: &Group) -> Result<Vec<Option<Fingerprint>>, Faul
     paths.map(|path| files::stat(root, path)).collect()
 }
 
-fn is_fresh(found: &Fingerprint, now_ms: i64) -> bool {
-    u128::from(now_ms.abs_diff(found.mtime_ms())) < GRAIN.as_millis()
+fn is_fresh(found: &Fingerprint, now_ms: WallMs) -> bool {
+    u128::from((now_ms - found.mtime_ms()).unsigned_abs()) < GRAIN.as_millis()
 }

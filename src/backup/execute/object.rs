@@ -63,7 +63,7 @@ impl<'a> Object<'a> {
             marks_deletions: self.source.marks_deletions(),
             keeps_versions: self.source.destination.keeps_versions(),
             is_compared: self.source.comparison.is_done(),
-            may_copy: self.source.copies.may_try(self.ctx.clock.steady_ms()),
+            may_copy: self.source.copies.may_try(self.ctx.clock.monotonic_ms()),
             forgives_owner: content.is_some_and(|read| owners.are_forgiven(&read.fingerprint)),
         }
     }

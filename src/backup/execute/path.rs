@@ -259,7 +259,9 @@ async fn visit_parent(ctx: &Arc<Context>, item: &Item) -> Result<(), Fault> {
             .await?
     };
     if let Some(folder) = emptied {
-        item.source.work.edit(folder, ctx.clock.steady_ms(), false);
+        item.source
+            .work
+            .edit(folder, ctx.clock.monotonic_ms(), false);
     }
     Ok(())
 }

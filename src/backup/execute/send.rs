@@ -54,7 +54,7 @@ impl Object<'_> {
         }
         let is_stored = matches!(sent, Ok(Sent::Stored { .. }));
         // What failed just now may have been a copy itself: it tells nothing else.
-        if !may_copy && copies.sent(is_stored, self.ctx.clock.steady_ms()) {
+        if !may_copy && copies.sent(is_stored, self.ctx.clock.monotonic_ms()) {
             tracing::warn!(
                 source = %self.source.config.name,
                 "the server fails to copy but takes contents: for the next hour, all are sent"

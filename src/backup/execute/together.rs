@@ -23,7 +23,7 @@ use crate::files::Pulse;
 use crate::os::blocking::blocking;
 use crate::transfer::{Content, SMALL_BYTES_MAX};
 use crate::types::{
-    Bond, Class, ContentHash, Fault, Fingerprint, Kind, Record, RelKey, RelPath, companion,
+    Bond, Class, ContentHash, Fault, Fingerprint, Kind, Record, RelKey, RelPath, WallMs, companion,
 };
 use std::sync::Arc;
 
@@ -215,8 +215,8 @@ async fn store_group(
 
 /// The moment from which the file counts, if its companions were so by then: the file may
 /// have been like that before what belongs to it was.
-fn moment_of_all(from_ms: Option<i64>, companions: &[Content]) -> Option<i64> {
-    let was_so_by = |content: &Content, from_ms: i64| {
+fn moment_of_all(from_ms: Option<WallMs>, companions: &[Content]) -> Option<WallMs> {
+    let was_so_by = |content: &Content, from_ms: WallMs| {
         let file = &content.fingerprint;
         file.mtime_ms().max(file.ctime_ms()) <= from_ms
     };
@@ -331,7 +331,7 @@ async fn note_unprotected(
     let (ctx, item, fault) = (Arc::clone(ctx), item.clone(), fault.clone());
     blocking(move || {
         let now_ms = ctx.clock.now_ms();
-        let next_ms = now_ms.saturating_add(AGAIN_MS);
+        let next_ms = now_ms + AGAIN_MS;
         for path in companions {
             let fault = fault.clone().about(path.to_string());
             let key = RelKey::of_file(&path);

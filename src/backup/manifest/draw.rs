@@ -9,7 +9,7 @@ use crate::index::Activity;
 use crate::manifest::{Header, ManifestEntry, Trailer, Writing};
 use crate::os;
 use crate::source::SourceRuntime;
-use crate::types::{ContentHash, Fault, Kind, Record, RelKey, RelPath, chain, text};
+use crate::types::{ContentHash, Fault, Kind, Record, RelKey, RelPath, WallMs, chain, text};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
@@ -32,7 +32,7 @@ fn activity(ctx: &Context, source: &SourceRuntime) -> Activity {
 pub(crate) fn draw(
     ctx: &Context,
     source: &SourceRuntime,
-    moment_ms: i64,
+    moment_ms: WallMs,
     to: &Path,
     pulse: &Pulse,
 ) -> Result<(Trailer, ContentHash), Fault> {
@@ -192,7 +192,7 @@ impl ManifestDraft<'_> {
         written.map_err(|error| unwritable(self.to, &chain(&error)))
     }
 
-    fn end(mut self, ended_ms: i64, quiet: bool) -> Result<Trailer, Fault> {
+    fn end(mut self, ended_ms: WallMs, quiet: bool) -> Result<Trailer, Fault> {
         let writing = std::mem::take(&mut self.writing);
         let (bytes, trailer) = writing
             .trailer(ended_ms, quiet)

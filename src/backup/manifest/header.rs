@@ -3,6 +3,7 @@
 use crate::config::{Config, OnDelete, S3Demands, SourceConfig, StoreConfig};
 use crate::index::Counts;
 use crate::manifest::{Demands, Header, MANIFEST_VERSION, Settings};
+use crate::types::WallMs;
 use jiff::Timestamp;
 
 /// The first line of the manifest of `source`, on the computer called `host`.
@@ -11,9 +12,9 @@ pub(crate) fn header(
     source: &SourceConfig,
     counts: &Counts,
     host: String,
-    moment_ms: i64,
+    moment_ms: WallMs,
 ) -> Header {
-    let at = Timestamp::from_millisecond(moment_ms).unwrap_or_default();
+    let at = moment_ms.timestamp().unwrap_or_default();
     Header {
         keepwatch_manifest: MANIFEST_VERSION,
         source: source.name.clone(),

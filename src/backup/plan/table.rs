@@ -15,8 +15,8 @@ use crate::s3::{BytesAre, Head};
 use crate::transfer::{Content, SMALL_BYTES_MAX};
 use crate::types::attributes::Attributes;
 use crate::types::{
-    Bond, Carried, ContentHash, Fingerprint, Kind, Look, MetaRefused, MonotonicMs, ObjectMeta,
-    Parts, Record, RelKey, RelPath, VersionId,
+    Bond, BootMs, Carried, ContentHash, Fingerprint, Kind, Look, MetaRefused, ObjectMeta, Parts,
+    Record, RelKey, RelPath, VersionId,
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -68,7 +68,7 @@ fn content(text: &str) -> Content {
     Content {
         fingerprint: file(),
         hash: hash(text),
-        seen_at: MonotonicMs(0),
+        seen_at: BootMs(0),
         seen_ms: Some(2_000),
         bytes: Some(Bytes::new()),
         is_torn: false,

@@ -4,7 +4,7 @@
 
 use super::facts::Facts;
 use super::types::{DeferReason, HoldReason, NothingReason, Plan, Question};
-use crate::types::{Fingerprint, Kind, Record};
+use crate::types::{Fingerprint, Kind, Record, WallMs};
 
 /// The object is as its record says.
 pub(crate) fn is_as_stored(seen: &Fingerprint, record: Option<&Record>) -> bool {
@@ -69,7 +69,7 @@ fn file<'a>(facts: &'a Facts<'_>, seen: &Fingerprint) -> Plan<'a> {
 /// When the last version was stored of a file that would get one more; the file and its
 /// companions count as one. `None` where pacing does not apply: to a first version, to
 /// one that the bucket has to be asked about, and where no content changed.
-pub(crate) fn last_version_ms(facts: &Facts<'_>) -> Option<i64> {
+pub(crate) fn last_version_ms(facts: &Facts<'_>) -> Option<WallMs> {
     let seen = facts.disk.filter(|seen| seen.kind == Kind::File)?;
     let main = facts.record.as_ref().filter(|r| r.content.is_some())?;
     let is_other = |found: &Fingerprint, record: Option<&Record>| {
@@ -91,5 +91,5 @@ pub(crate) fn last_version_ms(facts: &Facts<'_>) -> Option<i64> {
         .iter()
         .filter_map(|one| one.record.as_ref());
     let stored = records.map(|record| record.stored_at_ms);
-    Some(stored.fold(main.stored_at_ms, i64::max))
+    Some(stored.fold(main.stored_at_ms, WallMs::max))
 }

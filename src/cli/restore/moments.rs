@@ -2,7 +2,7 @@
 
 use crate::cli::origins::Depot;
 use crate::cli::stamp::stamp;
-use crate::types::Moment;
+use crate::types::{Moment, WallMs};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -23,8 +23,8 @@ pub(super) fn as_of(moment: Option<Moment>, depot: &Depot) -> String {
 }
 
 /// `2026-11-20 18:00:00+01:00`.
-fn with_offset(at_ms: i64, depot: &Depot) -> String {
-    let Ok(at) = Timestamp::from_millisecond(at_ms) else {
+fn with_offset(at_ms: WallMs, depot: &Depot) -> String {
+    let Ok(at) = at_ms.timestamp() else {
         return "an unknown time".to_owned();
     };
     let format = match at_ms.rem_euclid(1_000) {
@@ -47,7 +47,7 @@ pub(super) fn moment_json(moment: Option<Moment>, depot: &Depot) -> Value {
     let Some(moment) = moment else {
         return Value::Null;
     };
-    let at = Timestamp::from_millisecond(moment.at_ms).ok();
+    let at = moment.at_ms.timestamp().ok();
     json!({
         "at": at.map(|at| at.to_string()),
         "local": with_offset(moment.at_ms, depot),

@@ -8,13 +8,13 @@ use crate::cli::origins::Depot;
 use crate::cli::stamp::stamp;
 use crate::history::Misses;
 use crate::types;
-use crate::types::{Fatal, Moment, command};
+use crate::types::{Fatal, Moment, WallMs, command};
 
 /// Why nothing was found.
 #[derive(Debug, PartialEq, Eq)]
 enum Reason {
     /// The first version was stored at this time, which is after the moment.
-    NotYet(i64),
+    NotYet(WallMs),
     /// There are so many objects of other programs, and none of ours.
     OnlyForeign(u64),
     /// There are versions, and none was current.
@@ -27,7 +27,7 @@ enum Reason {
 
 /// Decide why nothing was found, from the time of the first version that was seen, the
 /// moment, the objects of other programs, and whether names were given.
-fn reason(first_ms: Option<i64>, at_ms: Option<i64>, foreign: u64, is_named: bool) -> Reason {
+fn reason(first_ms: Option<WallMs>, at_ms: Option<WallMs>, foreign: u64, is_named: bool) -> Reason {
     match (first_ms, at_ms) {
         (Some(first_ms), Some(at_ms)) if first_ms > at_ms => Reason::NotYet(first_ms),
         (Some(_), _) if foreign > 0 => Reason::OnlyForeign(foreign),

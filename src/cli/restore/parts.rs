@@ -8,7 +8,7 @@ use crate::history::{Misses, Place, Selector, Typed, deleted, deleted_folder, se
 use crate::os;
 use crate::retry::Stop;
 use crate::types;
-use crate::types::{Fatal, Moment, RelPath, Taken, chain};
+use crate::types::{Fatal, Moment, RelPath, Taken, WallMs, chain};
 use std::path::{Path, PathBuf};
 
 /// Names that are proposed for one that was misspelt.
@@ -119,7 +119,7 @@ async fn gone(
     named: &Named,
     path: &RelPath,
     stop: &mut Stop,
-) -> Result<Option<(i64, String)>, Fatal> {
+) -> Result<Option<(WallMs, String)>, Fatal> {
     let time = |at_ms| stamp(at_ms, &depot.zone);
     if let Some(file) = deleted(&depot.store, &named.origin, path, stop).await? {
         let line = format!(

@@ -13,7 +13,7 @@ use crate::mail::Message;
 use crate::os;
 use crate::os::blocking::blocking;
 use crate::sns::write_digest;
-use crate::types::{Fatal, FatalKind};
+use crate::types::{Fatal, FatalKind, WallMs};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
@@ -30,9 +30,9 @@ const REMIND_MS: i64 = 24 * 60 * 60 * 1_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Told {
     /// Since when it does not start, milliseconds since 1970.
-    since_ms: i64,
+    since_ms: WallMs,
     /// When that was last told.
-    told_ms: i64,
+    told_ms: WallMs,
     /// Why.
     reason: String,
 }
@@ -74,13 +74,13 @@ pub(super) async fn tell(config: &Config, fatal: &Fatal) {
     if !matches!(is_in_use, Ok(false)) {
         return;
     }
-    let now_ms = Timestamp::now().as_millisecond();
+    let now_ms = WallMs::from(Timestamp::now());
     let cause: Vec<&str> = fatal.cause.lines().map(str::trim).collect();
     let reason = format!("cannot {}: {}", fatal.operation, cause.join("; "));
     let known = files(config).iter().find_map(|file| read(file));
     let since_ms = known.as_ref().map_or(now_ms, |known| known.since_ms);
     let is_told = known.is_some_and(|known| {
-        let age_ms = now_ms.saturating_sub(known.told_ms).saturating_abs();
+        let age_ms = (now_ms - known.told_ms).saturating_abs();
         known.reason == reason && age_ms < REMIND_MS
     });
     if is_told {

@@ -5,7 +5,7 @@ use crate::cli::show;
 use crate::control::{Kept, SourceStatus, Status};
 use crate::status::{WatchProof, Watching};
 use crate::types;
-use crate::types::Rates;
+use crate::types::{Rates, WallMs};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -73,7 +73,7 @@ pub(super) fn print(status: &Status, zone: &TimeZone) {
     }
     let mut told = show::Told::default();
     for source in &status.sources {
-        let now_ms = Timestamp::now().as_millisecond();
+        let now_ms = WallMs::from(Timestamp::now());
         print_source(source, zone, now_ms, true, &mut told);
     }
 }
@@ -81,7 +81,7 @@ pub(super) fn print(status: &Status, zone: &TimeZone) {
 fn print_source(
     source: &SourceStatus,
     zone: &TimeZone,
-    now_ms: i64,
+    now_ms: WallMs,
     is_running: bool,
     told: &mut show::Told,
 ) {
@@ -178,7 +178,7 @@ fn print_trouble(source: &SourceStatus, zone: &TimeZone, told: &mut show::Told) 
 }
 
 /// How far the watch can be relied on.
-pub(super) fn proof(proof: &WatchProof, zone: &TimeZone, now_ms: i64) -> Vec<String> {
+pub(super) fn proof(proof: &WatchProof, zone: &TimeZone, now_ms: WallMs) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(proven_ms) = proof.proven_ms {
         let age_ms = u64::try_from(now_ms - proven_ms).unwrap_or(0);

@@ -10,7 +10,7 @@ use crate::mail::{Message, OutboxSender};
 use crate::os;
 use crate::retry::{AlertStep, Due, Part};
 use crate::source::{SourceRuntime, Sources};
-use crate::types::Fault;
+use crate::types::{Fault, WallMs};
 use jiff::tz::TimeZone;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) struct Speaker<'a> {
     pub(super) looked: &'a Looked<'a>,
     /// The server, for people.
     pub(super) server: &'a str,
-    pub(super) now_ms: i64,
+    pub(super) now_ms: WallMs,
     pub(super) time_zone: &'a TimeZone,
 }
 
@@ -178,7 +178,7 @@ fn waiting<'a>(sources: impl Iterator<Item = &'a Arc<SourceRuntime>>) -> u64 {
 }
 
 /// Since when, until when, and whether it was told before.
-fn span(step: &AlertStep, now_ms: i64) -> (i64, i64, bool) {
+fn span(step: &AlertStep, now_ms: WallMs) -> (WallMs, WallMs, bool) {
     match *step {
         AlertStep::Recovered { since_ms, until_ms } => (since_ms, until_ms, false),
         AlertStep::Alert { since_ms, reminder } => (since_ms, now_ms, reminder),
@@ -192,7 +192,7 @@ pub(super) fn index_message(
     sources: &Sources,
     step: &AlertStep,
     fault: Option<&Fault>,
-    now_ms: i64,
+    now_ms: WallMs,
 ) -> Option<Message> {
     let place = format!(
         "its bucket while the index of this computer, in {}, cannot be used,",

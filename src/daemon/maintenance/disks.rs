@@ -6,6 +6,7 @@ use crate::files;
 use crate::files::Pulse;
 use crate::guard;
 use crate::source::{SourceRuntime, Sources};
+use crate::types::{MonotonicMs, WallMs};
 use std::sync::Arc;
 
 /// Beats between looks whether disks have come or gone: a few `stat` calls.
@@ -42,7 +43,7 @@ pub(super) async fn rescan(sources: &Sources, clock: &Clock, rescan_ms: u64) {
     let mut each: Vec<_> = each.collect();
     loop {
         tokio::time::sleep(BEAT).await;
-        let now_ms = clock.steady_ms();
+        let now_ms = clock.monotonic_ms();
         for (source, last) in &mut each {
             let status = source.status.snapshot();
             let is_busy = status.scanning.is_some() || source.work.scans.is_asked();
@@ -58,14 +59,14 @@ pub(super) async fn rescan(sources: &Sources, clock: &Clock, rescan_ms: u64) {
 #[derive(Debug, Clone, Copy, Default)]
 struct Rescan {
     /// When it began and what it took; `None` before the first.
-    scan: Option<(i64, i64)>,
-    /// When it was first seen to have ended, by the steady clock.
-    seen_ms: i64,
+    scan: Option<(WallMs, i64)>,
+    /// When it was first seen to have ended, by the monotonic clock.
+    seen_ms: MonotonicMs,
 }
 
 impl Rescan {
     /// Whether the next one is due, `scan` being the last that has ended.
-    fn is_due(&mut self, scan: Option<(i64, i64)>, now_ms: i64, rescan_ms: u64) -> bool {
+    fn is_due(&mut self, scan: Option<(WallMs, i64)>, now_ms: MonotonicMs, rescan_ms: u64) -> bool {
         if scan != self.scan {
             *self = Self {
                 scan,
@@ -78,7 +79,7 @@ impl Rescan {
         };
         let rest_ms = took_ms.max(0).saturating_mul(RESCAN_REST);
         let wait_ms = rest_ms.max(i64::try_from(rescan_ms).unwrap_or(i64::MAX));
-        now_ms.saturating_sub(self.seen_ms) >= wait_ms
+        now_ms - self.seen_ms >= wait_ms
     }
 }
 

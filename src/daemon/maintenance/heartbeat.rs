@@ -10,6 +10,7 @@ use crate::mail::OutboxSender;
 use crate::os::blocking::blocking;
 use crate::pacing::Pacing;
 use crate::source::{RunSignals, Sources};
+use crate::types::{MonotonicMs, WallMs};
 use crate::watch::{Clocks, Jump, sleep};
 use crate::work::{Queue, SourceQueue};
 
@@ -45,7 +46,7 @@ impl Heartbeat<'_> {
         };
         let mut beats: u64 = 0;
         loop {
-            let work_ms = self.clock.steady_ms() - last.steady_ms;
+            let work_ms = self.clock.monotonic_ms() - last.monotonic_ms;
             tokio::time::sleep(BEAT).await;
             beats += 1;
             let now = self.clocks();
@@ -60,8 +61,8 @@ impl Heartbeat<'_> {
             self.broken.set(mending.broken.clone());
             self.retry(now_ms).await;
             for source in self.sources.iter() {
-                let steady_ms = self.clock.steady_ms();
-                bring_back(&source.pacing, &source.work.queue, steady_ms, now_ms);
+                let monotonic_ms = self.clock.monotonic_ms();
+                bring_back(&source.pacing, &source.work.queue, monotonic_ms, now_ms);
             }
             // A circuit breaker lets a probe through when its time has come.
             self.queue.wake();
@@ -83,7 +84,7 @@ impl Heartbeat<'_> {
     fn clocks(&self) -> Clocks {
         Clocks {
             wall_ms: self.clock.now_ms(),
-            steady_ms: self.clock.steady_ms(),
+            monotonic_ms: self.clock.monotonic_ms(),
         }
     }
 
@@ -107,16 +108,16 @@ impl Heartbeat<'_> {
     }
 
     /// Put what is due for another try into the queue.
-    async fn retry(&self, now_ms: i64) {
+    async fn retry(&self, now_ms: WallMs) {
         for source in self.sources.iter() {
             let (index, id) = (self.index.clone(), source.id);
             let due = blocking(move || index.due(id, now_ms, RETRIES_PER_BEAT)).await;
             match due {
                 Ok(due) => {
                     for key in due {
-                        let steady_ms = self.clock.steady_ms();
+                        let monotonic_ms = self.clock.monotonic_ms();
                         // A full lane is no loss: it is still due at the next beat.
-                        let _ = source.work.queue.push_retry(key.path(), steady_ms);
+                        let _ = source.work.queue.push_retry(key.path(), monotonic_ms);
                     }
                 }
                 Err(fault) => tracing::error!("{fault}"),
@@ -128,9 +129,9 @@ impl Heartbeat<'_> {
 /// Put what waits for its next version into the queue when that is due: among
 /// the edits, for that is what it is, and a first backup fills the other lane
 /// for days. One that is in a worker is worked on again.
-fn bring_back(pacing: &Pacing, queue: &SourceQueue, steady_ms: i64, now_ms: i64) {
+fn bring_back(pacing: &Pacing, queue: &SourceQueue, monotonic_ms: MonotonicMs, now_ms: WallMs) {
     for path in pacing.due(now_ms, RETRIES_PER_BEAT) {
-        let pushed = queue.push_edit(path.clone(), steady_ms, false);
+        let pushed = queue.push_edit(path.clone(), monotonic_ms, false);
         if pushed.is_err() {
             // The lane is full: at the next beat.
             pacing.wait_on(path, now_ms);

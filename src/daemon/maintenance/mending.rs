@@ -7,7 +7,7 @@ use crate::index::{Index, Opened};
 use crate::mail::OutboxSender;
 use crate::os::blocking::blocking;
 use crate::source::Sources;
-use crate::types::Fault;
+use crate::types::{Fault, WallMs};
 
 /// Beats between two tries to open a broken index, at the most: reading all of
 /// it on a disk that is still full helps nobody.
@@ -28,7 +28,7 @@ pub(super) struct Mending {
     wait_beats: u32,
     left_beats: u32,
     /// Since when it is broken, milliseconds since 1970, and why.
-    pub(super) broken: Option<(i64, Fault)>,
+    pub(super) broken: Option<(WallMs, Fault)>,
 }
 
 impl Mending {

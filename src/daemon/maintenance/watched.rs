@@ -3,7 +3,7 @@
 use crate::index::Oldest;
 use crate::retry::{OutageAlert, Part, Standing};
 use crate::source::SourceRuntime;
-use crate::types::Fault;
+use crate::types::{Fault, WallMs};
 use std::sync::Arc;
 
 /// One source as the alarm sees it.
@@ -23,7 +23,7 @@ pub(super) struct Looked<'a> {
 }
 
 impl Looked<'_> {
-    pub(super) fn standing(&self, part: Part) -> Option<&(i64, Fault)> {
+    pub(super) fn standing(&self, part: Part) -> Option<&(WallMs, Fault)> {
         let mut now = self.now.iter();
         let standing = now.find(|standing| standing.part == part)?;
         standing.failing.as_ref()

@@ -16,7 +16,7 @@ use crate::os::blocking::blocking;
 use crate::pacing::{VersionCosts, keep_costs};
 use crate::source::{RunSignals, SourceRuntime, Sources};
 use crate::status::ScanDone;
-use crate::types::Fault;
+use crate::types::{Fault, WallMs};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +83,7 @@ impl DailyJob {
     }
 
     /// It counts as run only once its digest is handed over.
-    async fn run_scheduled(&self, scheduled_ms: i64) {
+    async fn run_scheduled(&self, scheduled_ms: WallMs) {
         tracing::info!("daily job begins");
         // Not when it ends: by then the next day's may be due, which is its own.
         let began_ms = self.clock.server_now_ms();
@@ -103,7 +103,7 @@ impl DailyJob {
     }
 
     /// When the job that is due now was scheduled; `None` when none is.
-    async fn due(&self) -> Option<i64> {
+    async fn due(&self) -> Option<WallMs> {
         match self.due_or_fault().await {
             Ok(due) => due,
             Err(fault) => {
@@ -113,21 +113,21 @@ impl DailyJob {
         }
     }
 
-    async fn due_or_fault(&self) -> Result<Option<i64>, Fault> {
-        let Ok(now) = Timestamp::from_millisecond(self.clock.server_now_ms()) else {
+    async fn due_or_fault(&self) -> Result<Option<WallMs>, Fault> {
+        let Ok(now) = self.clock.server_now_ms().timestamp() else {
             return Ok(None);
         };
         let last = self
             .state(LAST_RUN)
             .await?
-            .and_then(|ms| Timestamp::from_millisecond(ms).ok());
+            .and_then(|ms| ms.timestamp().ok());
         let known = remember(last, now);
         if Some(known) != last {
-            self.set_state(LAST_RUN, known.as_millisecond()).await?;
+            self.set_state(LAST_RUN, known.into()).await?;
         }
         let schedule = &self.config.schedule;
         match next_run(schedule.digest_at, &schedule.time_zone, now, Some(known)) {
-            Due::Now { scheduled } => Ok(Some(scheduled.as_millisecond())),
+            Due::Now { scheduled } => Ok(Some(scheduled.into())),
             Due::At(_) => Ok(None),
         }
     }
@@ -139,7 +139,7 @@ impl DailyJob {
     /// The index cannot be read, or the digest can neither be sent nor kept.
     pub async fn run(
         &self,
-        scheduled_ms: i64,
+        scheduled_ms: WallMs,
         settled: impl Future<Output = ()>,
     ) -> Result<(Message, Delivery), Fault> {
         // Boxed: each is a state machine of many kilobytes.
@@ -153,12 +153,12 @@ impl DailyJob {
         Ok((message, delivery))
     }
 
-    async fn state(&self, key: &'static str) -> Result<Option<i64>, Fault> {
+    async fn state(&self, key: &'static str) -> Result<Option<WallMs>, Fault> {
         let index = self.index.clone();
-        blocking(move || Ok(index.state_get(key)?.and_then(|v| v.as_i64()))).await
+        blocking(move || Ok(index.state_get(key)?.and_then(|v| v.as_i64()).map(WallMs))).await
     }
 
-    async fn set_state(&self, key: &'static str, ms: i64) -> Result<(), Fault> {
+    async fn set_state(&self, key: &'static str, ms: WallMs) -> Result<(), Fault> {
         let index = self.index.clone();
         blocking(move || index.state_set(key, &serde_json::Value::from(ms))).await
     }
@@ -167,7 +167,7 @@ impl DailyJob {
     ///
     /// # Errors
     /// The index cannot be read.
-    pub async fn report(&self, scheduled_ms: i64) -> Result<Report, Fault> {
+    pub async fn report(&self, scheduled_ms: WallMs) -> Result<Report, Fault> {
         Ok(self.compose(scheduled_ms, None).await?.0)
     }
 
@@ -175,7 +175,7 @@ impl DailyJob {
     /// newest scans stand for them.
     async fn compose(
         &self,
-        scheduled_ms: i64,
+        scheduled_ms: WallMs,
         scans: Option<Vec<Option<ScanDone>>>,
     ) -> Result<(Report, Told), Fault> {
         if let Some(first) = self.sources.first() {
@@ -218,7 +218,7 @@ impl DailyJob {
     }
 
     /// What was told is not told again; what came meanwhile stays for the next one.
-    async fn close_period(&self, told: Told, to_ms: i64) -> Result<(), Fault> {
+    async fn close_period(&self, told: Told, to_ms: WallMs) -> Result<(), Fault> {
         {
             let (sources, index) = (Arc::clone(&self.sources), self.index.clone());
             blocking(move || {

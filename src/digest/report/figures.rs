@@ -4,7 +4,7 @@ use crate::destination::{Kind, Trouble};
 use crate::drill::Drill;
 use crate::mail::{FailureLine, count_of};
 use crate::pacing::CostlyFile;
-use crate::types::Traffic;
+use crate::types::{Traffic, WallMs};
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 
@@ -14,12 +14,12 @@ pub struct Report {
     /// The computer's name.
     pub computer: String,
     /// When the report was due, milliseconds since 1970 (a missed one comes later).
-    pub scheduled_ms: i64,
+    pub scheduled_ms: WallMs,
     /// Beginning of the time it covers, milliseconds since 1970; after the end when
     /// the clock that noted it was ahead.
-    pub from_ms: i64,
+    pub from_ms: WallMs,
     /// End of the time it covers, milliseconds since 1970.
-    pub to_ms: i64,
+    pub to_ms: WallMs,
     /// The zone its times are shown in.
     #[serde(serialize_with = "zone_name")]
     pub time_zone: TimeZone,
@@ -94,7 +94,7 @@ pub struct UnprotectedLine {
     /// What to do about it; empty when it passes by itself.
     pub remedy: String,
     /// Since when, milliseconds since 1970.
-    pub since_ms: i64,
+    pub since_ms: WallMs,
     /// Of a folder: the files in it that the backup knows; they are not protected
     /// either.
     pub files_below: u64,
@@ -111,7 +111,7 @@ impl UnprotectedLine {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ScanLine {
     /// When it began, milliseconds since 1970.
-    pub started_ms: i64,
+    pub started_ms: WallMs,
     /// How long it took.
     pub took_ms: u64,
     /// Files that it saw.
@@ -124,7 +124,7 @@ pub struct ScanLine {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct WatchLine {
     /// When it was last proven, milliseconds since 1970.
-    pub proven_ms: Option<i64>,
+    pub proven_ms: Option<WallMs>,
     /// How often it was set up again since the start of the program.
     pub rebuilt: u64,
 }
@@ -133,7 +133,7 @@ pub struct WatchLine {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct OutageLine {
     /// Since when, milliseconds since 1970.
-    pub since_ms: i64,
+    pub since_ms: WallMs,
     /// Why.
     pub reason: String,
     /// What to do about it; empty when it passes by itself.

@@ -2,10 +2,10 @@
 //! a destination is out of reach, a destination is back.
 
 use crate::mail::{
-    FailureLine, Message, by_need, count_of, elapsed_ms, failures, fit, list_remedies, names,
-    push_remedy, short_names, subject,
+    FailureLine, Message, by_need, count_of, failures, fit, list_remedies, names, push_remedy,
+    short_names, subject,
 };
-use crate::types::{Fault, amount, clean, duration, size, time};
+use crate::types::{Fault, WallMs, amount, clean, duration, size, time};
 use jiff::tz::TimeZone;
 
 /// Wordings of one cause in a message: each server says it in its own way.
@@ -39,9 +39,9 @@ pub struct OneOff {
     /// What it worked on and where to, as shown to people.
     pub place: String,
     /// When it began, milliseconds since 1970.
-    pub started_ms: i64,
+    pub started_ms: WallMs,
     /// When it ended, milliseconds since 1970.
-    pub ended_ms: i64,
+    pub ended_ms: WallMs,
     /// The zone its times are shown in.
     pub time_zone: TimeZone,
     /// Files that are in order now.
@@ -90,7 +90,7 @@ impl OneOff {
                 "Time:     {} to {} ({})",
                 time(self.started_ms, &self.time_zone),
                 time(self.ended_ms, &self.time_zone),
-                duration(elapsed_ms(self.started_ms, self.ended_ms))
+                duration(self.ended_ms.elapsed_ms(self.started_ms))
             ),
             format!("Files:    {files} {done} ({})", size(self.bytes)),
         ]);
@@ -114,9 +114,9 @@ pub struct Outage<'a> {
     /// What else does not go on for it, in words; empty when nothing does.
     pub besides: &'a str,
     /// Since when, milliseconds since 1970.
-    pub since_ms: i64,
+    pub since_ms: WallMs,
     /// Now, milliseconds since 1970.
-    pub now_ms: i64,
+    pub now_ms: WallMs,
     /// The newest failures, one of each wording; the first is told with its remedy.
     pub faults: &'a [Fault],
     /// Files that wait to be stored.
@@ -130,7 +130,7 @@ pub struct Outage<'a> {
 /// What to send when a destination has been out of reach for too long.
 pub fn outage_alert(outage: &Outage<'_>) -> Message {
     let still = if outage.reminder { "still " } else { "" };
-    let lasting = duration(elapsed_ms(outage.since_ms, outage.now_ms));
+    let lasting = duration(outage.now_ms.elapsed_ms(outage.since_ms));
     let mut head = vec![format!(
         "ALERT: nothing {still}can be backed up to {} since {} ({lasting}).",
         clean(outage.destination),
@@ -174,9 +174,9 @@ pub struct Recovery<'a> {
     /// The destination, as shown to people.
     pub destination: &'a str,
     /// When the outage began, milliseconds since 1970.
-    pub since_ms: i64,
+    pub since_ms: WallMs,
     /// When it was over, milliseconds since 1970.
-    pub until_ms: i64,
+    pub until_ms: WallMs,
     /// What was told of together with it and still does not work, in words; empty when
     /// all does.
     pub still: &'a str,
@@ -188,7 +188,7 @@ pub struct Recovery<'a> {
 
 /// What to send when a reported outage is over.
 pub fn recovery(recovery: &Recovery<'_>) -> Message {
-    let lasted = duration(elapsed_ms(recovery.since_ms, recovery.until_ms));
+    let lasted = duration(recovery.until_ms.elapsed_ms(recovery.since_ms));
     let mut head = vec![
         format!("The backup to {} works again.", clean(recovery.destination)),
         format!(

@@ -1,7 +1,7 @@
 //! Messages about a service that does not start, and that it has.
 
 use crate::mail::{Message, fit, push_remedy, subject};
-use crate::types::{clean, time};
+use crate::types::{WallMs, clean, time};
 use jiff::tz::TimeZone;
 
 /// A start that failed.
@@ -14,7 +14,7 @@ pub struct NotStarted<'a> {
     /// What to do about it; may be empty.
     pub remedy: &'a str,
     /// Since when it does not start, milliseconds since 1970.
-    pub since_ms: i64,
+    pub since_ms: WallMs,
     /// The zone its times are shown in.
     pub time_zone: &'a TimeZone,
 }

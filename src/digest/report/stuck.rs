@@ -1,8 +1,8 @@
 //! Messages about a part of the backup that does not go on while the rest does:
 //! single files that cannot be stored, a folder whose disk does not answer.
 
-use crate::mail::{Message, elapsed_ms, fit, names, push_remedy, short_names, subject};
-use crate::types::{clean, duration, time};
+use crate::mail::{Message, fit, names, push_remedy, short_names, subject};
+use crate::types::{WallMs, clean, duration, time};
 use jiff::tz::TimeZone;
 
 /// What does not go on.
@@ -15,9 +15,9 @@ pub struct Stuck<'a> {
     /// A sentence without its end: `2 files cannot be stored in bucket b`.
     pub what: &'a str,
     /// Since when, milliseconds since 1970.
-    pub since_ms: i64,
+    pub since_ms: WallMs,
     /// Now, or when it was over, milliseconds since 1970.
-    pub now_ms: i64,
+    pub now_ms: WallMs,
     /// Why; empty when it is over.
     pub reason: &'a str,
     /// What to do about it; may be empty.
@@ -30,7 +30,7 @@ pub struct Stuck<'a> {
 
 /// What to send when it has lasted too long.
 pub fn stuck_alert(stuck: &Stuck<'_>) -> Message {
-    let lasting = duration(elapsed_ms(stuck.since_ms, stuck.now_ms));
+    let lasting = duration(stuck.now_ms.elapsed_ms(stuck.since_ms));
     let still = if stuck.reminder { "still " } else { "" };
     let mut head = vec![
         format!(
@@ -55,7 +55,7 @@ pub fn stuck_alert(stuck: &Stuck<'_>) -> Message {
 
 /// What to send when it was reported and is over.
 pub fn stuck_over(stuck: &Stuck<'_>) -> Message {
-    let lasted = duration(elapsed_ms(stuck.since_ms, stuck.now_ms));
+    let lasted = duration(stuck.now_ms.elapsed_ms(stuck.since_ms));
     let mut head = vec![
         "This is over, the backup goes on:".to_owned(),
         format!(

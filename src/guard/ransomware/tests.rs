@@ -17,7 +17,7 @@ struct Source {
 }
 
 impl Source {
-    fn store(&mut self, path: &str, old: Option<Look>, new: Look, at_ms: i64) -> bool {
+    fn store(&mut self, path: &str, old: Option<Look>, new: Look, at_ms: WallMs) -> bool {
         let path = p(path);
         let incident = match old {
             _ if !matches!(new, Noise | Blank) => None,
@@ -36,7 +36,7 @@ impl Source {
         incident.is_some()
     }
 
-    fn delete(&mut self, path: &str, old: Look, at_ms: i64) -> bool {
+    fn delete(&mut self, path: &str, old: Look, at_ms: WallMs) -> bool {
         let path = p(path);
         let was_plain = old.was_plain(path.name());
         was_plain

@@ -1,7 +1,7 @@
 //! A version that was chosen, and whose it is.
 
 use crate::s3::ListedVersion;
-use crate::types::{ETag, ForeignKey, RelKey, VersionId, id_text, shown};
+use crate::types::{ETag, ForeignKey, RelKey, VersionId, WallMs, id_text, shown};
 
 /// What a key in the bucket says about the file it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct Chosen {
     /// Bytes as stored.
     pub stored_bytes: u64,
     /// When the server stored it, milliseconds since 1970.
-    pub modified_ms: i64,
+    pub modified_ms: WallMs,
     /// S3 storage class.
     pub storage_class: String,
 }

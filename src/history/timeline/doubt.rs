@@ -5,7 +5,7 @@ use crate::history::version_selector::TimesInDoubt;
 use crate::history::witness::{Testimony, Witness};
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Store};
-use crate::types::{Class, Fault, Origin, command};
+use crate::types::{Class, Fault, Origin, WallMs, command};
 use jiff::Timestamp;
 use std::pin::Pin;
 
@@ -16,7 +16,7 @@ const DOUBTFUL_SHOWN_MAX: usize = 4;
 pub(crate) async fn settle(
     store: &Store,
     origin: &Origin,
-    at_ms: i64,
+    at_ms: WallMs,
     name: &Name,
     doubt: TimesInDoubt,
     witness: &mut Witness,
@@ -49,7 +49,7 @@ fn doubtful(chosen: &Chosen, versions: &[ListedVersion]) -> Fault {
         .iter()
         .take(DOUBTFUL_SHOWN_MAX)
         .map(|version| {
-            let at = Timestamp::from_millisecond(version.modified_ms).unwrap_or_default();
+            let at = version.modified_ms.timestamp().unwrap_or_default();
             let what = if version.is_marker {
                 "a deletion"
             } else {

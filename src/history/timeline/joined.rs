@@ -4,7 +4,7 @@ use super::chosen::Chosen;
 use crate::history::together;
 use crate::retry::Stop;
 use crate::s3::Store;
-use crate::types::{Fault, Origin};
+use crate::types::{Fault, Origin, WallMs};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl Remarks {
 pub(crate) struct Joined {
     pub(crate) store: Store,
     pub(crate) origin: Origin,
-    pub(crate) at_ms: Option<i64>,
+    pub(crate) at_ms: Option<WallMs>,
     pub(crate) remarks: Remarks,
 }
 

@@ -7,14 +7,14 @@ use crate::history::state_time::came_late;
 use crate::history::version_selector::Undecided;
 use crate::retry::Stop;
 use crate::s3::Store;
-use crate::types::{Class, Fault, Operation, Origin, chain};
+use crate::types::{Class, Fault, Operation, Origin, WallMs, chain};
 use tokio::task::JoinHandle;
 
 /// What the metadata of some versions is asked for, the newest first.
 pub(crate) struct MetadataQuestion {
     pub(crate) store: Store,
     pub(crate) origin: Origin,
-    pub(crate) at_ms: i64,
+    pub(crate) at_ms: WallMs,
     /// Each as it is given when it was current.
     pub(crate) undecided: Vec<(Undecided, Chosen)>,
     pub(crate) by_then: Option<Chosen>,
@@ -64,7 +64,7 @@ impl MetadataQuestion {
 
     /// When the file was read, by its metadata. Of what is not ours, or gone by now,
     /// only the server's time is known.
-    async fn seen_ms(&mut self, chosen: &Chosen) -> Result<Option<i64>, Fault> {
+    async fn seen_ms(&mut self, chosen: &Chosen) -> Result<Option<WallMs>, Fault> {
         let head = head(&self.store, &self.origin, chosen, &mut self.stop).await?;
         Ok(head.and_then(|head| head.meta.ok()?.seen_ms))
     }

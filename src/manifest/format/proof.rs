@@ -2,7 +2,7 @@
 //! the hash of all lines.
 
 use super::{Header, MANIFEST_VERSION, ManifestEntry, Trailer};
-use crate::types::Hasher;
+use crate::types::{Hasher, WallMs};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
@@ -61,7 +61,7 @@ impl Writing {
     ///
     /// # Errors
     /// It cannot be written as JSON.
-    pub fn trailer(self, ended_ms: i64, quiet: bool) -> Result<(Vec<u8>, Trailer), String> {
+    pub fn trailer(self, ended_ms: WallMs, quiet: bool) -> Result<(Vec<u8>, Trailer), String> {
         let trailer = Trailer {
             ended_ms,
             quiet,

@@ -2,7 +2,7 @@
 
 use crate::os::found::{NS_PER_S, size_of_kind};
 use crate::os::names::NameRefused;
-use crate::types::{Fingerprint, Kind, MonotonicMs};
+use crate::types::{BootMs, Fingerprint, Kind};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
@@ -44,14 +44,14 @@ pub fn fingerprint_of(meta: &Metadata) -> Fingerprint {
 }
 
 /// Now, by a clock that nobody sets and that goes on while the computer sleeps. [`std::time::Instant`] stands still then on Linux and macOS.
-pub fn monotonic_now() -> MonotonicMs {
+pub fn boot_now() -> BootMs {
     #[cfg(target_os = "linux")]
     const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Boottime;
     #[cfg(not(target_os = "linux"))]
     const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
     let now = rustix::time::clock_gettime(CLOCK);
     let ms = now.tv_sec.saturating_mul(1_000);
-    MonotonicMs(ms.saturating_add(now.tv_nsec / 1_000_000))
+    BootMs(ms.saturating_add(now.tv_nsec / 1_000_000))
 }
 
 /// What tells a folder from another one put in its place: file system and inode.

@@ -3,7 +3,7 @@
 use crate::os::found::size_of_kind;
 use crate::os::names;
 use crate::os::names::NameRefused;
-use crate::types::{Fingerprint, Kind, MonotonicMs};
+use crate::types::{BootMs, Fingerprint, Kind};
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata, OpenOptions};
@@ -63,10 +63,10 @@ pub fn fingerprint_of(meta: &Metadata) -> Fingerprint {
 
 /// Now, by a clock that nobody sets; this system's goes on while the
 /// computer sleeps.
-pub fn monotonic_now() -> MonotonicMs {
+pub fn boot_now() -> BootMs {
     static BEGAN: OnceLock<Instant> = OnceLock::new();
     let since = BEGAN.get_or_init(Instant::now).elapsed();
-    MonotonicMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    BootMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// What tells a folder from another one put in its place: when it was made

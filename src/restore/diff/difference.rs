@@ -3,7 +3,7 @@
 use crate::files::Rules;
 use crate::history::Selector;
 use crate::restore::report::Covered;
-use crate::types::{Fault, Fingerprint, Kind, ObjectMeta, Origin};
+use crate::types::{Fault, Fingerprint, Kind, ObjectMeta, Origin, WallMs};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub enum Against {
     /// What stands now where the moment's files would be put, and nothing else.
     Target(PathBuf),
     /// Another moment, milliseconds since 1970; `None` for the latest.
-    Moment(Option<i64>),
+    Moment(Option<WallMs>),
 }
 
 /// What to compare.
@@ -32,7 +32,7 @@ pub struct Comparison {
     /// Which of them.
     pub selector: Arc<Selector>,
     /// As of when, milliseconds since 1970; `None` for the latest.
-    pub at_ms: Option<i64>,
+    pub at_ms: Option<WallMs>,
     /// With what.
     pub against: Against,
 }

@@ -9,7 +9,7 @@ use crate::files::{Rules, WalkEntry, WalkFault};
 use crate::history::{Chosen, Name, Timeline};
 use crate::retry::Stop;
 use crate::s3::Store;
-use crate::types::{Class, Fatal, Fault, Fingerprint, Kind, RelKey, RelPath, chain};
+use crate::types::{Class, Fatal, Fault, Fingerprint, Kind, RelKey, RelPath, WallMs, chain};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::vec;
@@ -69,7 +69,7 @@ struct Peeked<'a> {
 }
 
 impl<'a> Peeked<'a> {
-    fn new(store: &'a Store, comparison: &'a Comparison, at_ms: Option<i64>) -> Self {
+    fn new(store: &'a Store, comparison: &'a Comparison, at_ms: Option<WallMs>) -> Self {
         let (origin, selector) = (&comparison.origin, comparison.selector.as_ref());
         Self {
             timeline: Timeline::new(store, origin, selector, at_ms),
@@ -130,7 +130,7 @@ impl<'a> Pairs<'a> {
     }
 
     /// When the earliest version seen so far was stored.
-    pub(crate) fn first_ms(&self) -> Option<i64> {
+    pub(crate) fn first_ms(&self) -> Option<WallMs> {
         self.then.timeline.first_ms()
     }
 

@@ -6,7 +6,7 @@ use super::task::ComparisonTask;
 use crate::restore::report::Bounded;
 use crate::retry::Stop;
 use crate::s3::Store;
-use crate::types::{Fatal, Fault};
+use crate::types::{Fatal, Fault, WallMs};
 use serde::Serialize;
 use std::collections::VecDeque;
 
@@ -37,7 +37,7 @@ pub struct Compared {
     /// What was asked for and matched nothing.
     pub unmatched: Vec<String>,
     /// When the earliest version that was seen was stored, milliseconds since 1970.
-    pub first_ms: Option<i64>,
+    pub first_ms: Option<WallMs>,
 }
 
 impl Compared {

@@ -9,7 +9,7 @@ use crate::manifest::{CLOCKS_APART_MAX_MS, ManifestEntry};
 use crate::restore::context::RestoreContext;
 use crate::retry::Stop;
 use crate::s3::{At, Head, ListedVersion};
-use crate::types::{Fault, MetaRefused, VersionId};
+use crate::types::{Fault, MetaRefused, VersionId, WallMs};
 use std::cmp::Ordering;
 use std::iter::Peekable;
 
@@ -49,7 +49,7 @@ struct Doubt {
 impl Fate {
     /// The next of the key's versions, newest first. The server's clock gave
     /// `version` its time, the computer's gave `line` its own.
-    fn consider(&mut self, version: &ListedVersion, line: &ManifestEntry, until_ms: i64) {
+    fn consider(&mut self, version: &ListedVersion, line: &ManifestEntry, until_ms: WallMs) {
         let is_later = version.modified_ms > until_ms;
         let is_it = !version.is_marker && version.version_id == line.version_id;
         if !is_later && !self.is_begun {
@@ -58,8 +58,8 @@ impl Fate {
             self.is_current = is_it;
         }
         self.is_there |= is_it;
-        let after_ms = version.modified_ms.saturating_sub(line.stored_at_ms);
-        let too_late_ms = version.modified_ms.saturating_sub(until_ms);
+        let after_ms = version.modified_ms - line.stored_at_ms;
+        let too_late_ms = version.modified_ms - until_ms;
         if is_it || after_ms < -CLOCKS_APART_MAX_MS || too_late_ms > CLOCKS_APART_MAX_MS {
             return;
         }
@@ -86,7 +86,7 @@ impl Fate {
 /// The walk.
 pub(crate) struct Listing<'a> {
     ctx: &'a RestoreContext,
-    until_ms: i64,
+    until_ms: WallMs,
     /// The restore has met objects of other programs: only then is it asked whose
     /// the younger ones are.
     any_foreign: bool,
@@ -95,7 +95,7 @@ pub(crate) struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    pub(crate) fn new(ctx: &'a RestoreContext, until_ms: i64) -> Self {
+    pub(crate) fn new(ctx: &'a RestoreContext, until_ms: WallMs) -> Self {
         let prefixes = ctx.selector.prefixes(&ctx.origin.prefix);
         let met = ctx.stats.result();
         Self {
@@ -253,7 +253,7 @@ mod tests {
     const HOUR_MS: i64 = 3_600_000;
     const MINUTE_MS: i64 = 60_000;
 
-    fn version(id: &str, modified_ms: i64, is_marker: bool) -> ListedVersion {
+    fn version(id: &str, modified_ms: WallMs, is_marker: bool) -> ListedVersion {
         ListedVersion {
             key: "a".into(),
             version_id: VersionId::new(id),

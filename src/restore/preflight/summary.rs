@@ -2,7 +2,7 @@
 
 use crate::history::Chosen;
 use crate::restore::disk_space::RESERVE_BYTES;
-use crate::types::{Cold, Fatal, Fault, text};
+use crate::types::{Cold, Fatal, Fault, WallMs, text};
 
 /// Objects of one cold class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Preflight {
     /// Bytes that the disk has; `None` when it does not say.
     pub free_bytes: Option<u64>,
     /// When the earliest version that was seen was stored.
-    pub(crate) first_ms: Option<i64>,
+    pub(crate) first_ms: Option<WallMs>,
     /// What became of files that belong to others.
     pub(crate) remarks: Vec<Fault>,
     /// All that was named, when that is few enough and in order.

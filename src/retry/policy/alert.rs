@@ -6,7 +6,7 @@
 
 use super::Backoff;
 use super::gate::{between, later, passed};
-use crate::types::Class;
+use crate::types::{Class, WallMs};
 
 /// When to alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,16 +50,16 @@ pub enum AlertStep {
     /// The outage is worth a message.
     Alert {
         /// Since when nothing can be stored, milliseconds since 1970.
-        since_ms: i64,
+        since_ms: WallMs,
         /// It has been reported before.
         reminder: bool,
     },
     /// An outage that was reported is over.
     Recovered {
         /// When it began, milliseconds since 1970.
-        since_ms: i64,
+        since_ms: WallMs,
         /// When it was seen to be over, milliseconds since 1970.
-        until_ms: i64,
+        until_ms: WallMs,
     },
 }
 
@@ -76,23 +76,23 @@ pub struct OutageAlert {
     /// The outage that is seen now.
     seen: Option<Seen>,
     /// When the outage that was told of was seen to be over.
-    over_ms: Option<i64>,
+    over_ms: Option<WallMs>,
     failures: u32,
-    retry_at_ms: i64,
+    retry_at_ms: WallMs,
 }
 
 /// An outage as it was first seen: a clock that was set back since leaves its
 /// beginning in the future, where it would never last long enough.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
-    since_ms: i64,
-    first_ms: i64,
+    since_ms: WallMs,
+    first_ms: WallMs,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Told {
-    since_ms: i64,
-    last_ms: i64,
+    since_ms: WallMs,
+    last_ms: WallMs,
 }
 
 impl OutageAlert {
@@ -105,7 +105,7 @@ impl OutageAlert {
             seen: None,
             over_ms: None,
             failures: 0,
-            retry_at_ms: i64::MIN,
+            retry_at_ms: WallMs::MIN,
         }
     }
 
@@ -125,7 +125,7 @@ impl OutageAlert {
     ///
     /// A second outage that begins before the first one's recovery could be
     /// told continues the first: nobody has heard that it ended.
-    pub fn step(&mut self, closed_since_ms: Option<i64>, now_ms: i64) -> AlertStep {
+    pub fn step(&mut self, closed_since_ms: Option<WallMs>, now_ms: WallMs) -> AlertStep {
         let closed_since_ms = self.began_ms(closed_since_ms, now_ms);
         if let Some(told) = &mut self.told {
             // Ahead of now: the clock was set back since.
@@ -138,7 +138,7 @@ impl OutageAlert {
         if closed_since_ms.is_none() && self.told.is_none() {
             // An alert that never got out is not owed any more.
             self.failures = 0;
-            self.retry_at_ms = i64::MIN;
+            self.retry_at_ms = WallMs::MIN;
             return AlertStep::None;
         }
         if !passed(self.retry_at_ms, now_ms, RETRY.cap_ms) {
@@ -149,13 +149,13 @@ impl OutageAlert {
                 since_ms: told.since_ms,
                 until_ms: self.over_ms.unwrap_or(now_ms),
             },
-            (Some(since_ms), None) if between(since_ms, now_ms) >= self.patience_ms => {
+            (Some(since_ms), None) if now_ms.elapsed_ms(since_ms) >= self.patience_ms => {
                 AlertStep::Alert {
                     since_ms,
                     reminder: false,
                 }
             }
-            (Some(_), Some(told)) if between(told.last_ms, now_ms) >= self.policy.repeat_ms => {
+            (Some(_), Some(told)) if now_ms.elapsed_ms(told.last_ms) >= self.policy.repeat_ms => {
                 AlertStep::Alert {
                     since_ms: told.since_ms,
                     reminder: true,
@@ -167,7 +167,7 @@ impl OutageAlert {
 
     /// When the outage began by the clock as it is now: never after it was first
     /// seen. Another beginning is another outage, and is seen anew.
-    fn began_ms(&mut self, since_ms: Option<i64>, now_ms: i64) -> Option<i64> {
+    fn began_ms(&mut self, since_ms: Option<WallMs>, now_ms: WallMs) -> Option<WallMs> {
         self.seen = since_ms.map(|since_ms| {
             let known = self.seen.filter(|seen| seen.since_ms == since_ms);
             Seen {
@@ -179,9 +179,9 @@ impl OutageAlert {
     }
 
     /// The message of that step has gone out, or is safely in the outbox.
-    pub fn sent(&mut self, step: AlertStep, now_ms: i64) {
+    pub fn sent(&mut self, step: AlertStep, now_ms: WallMs) {
         self.failures = 0;
-        self.retry_at_ms = i64::MIN;
+        self.retry_at_ms = WallMs::MIN;
         match step {
             AlertStep::None => {}
             AlertStep::Alert { since_ms, .. } => {
@@ -198,9 +198,9 @@ impl OutageAlert {
     }
 
     /// It could not be sent: the same step comes again after a while.
-    pub fn not_sent(&mut self, now_ms: i64, random: u64) {
+    pub fn not_sent(&mut self, now_ms: WallMs, random: u64) {
         self.failures = self.failures.saturating_add(1);
-        self.retry_at_ms = later(now_ms, RETRY.delay_ms(self.failures, random));
+        self.retry_at_ms = now_ms.plus(RETRY.delay_ms(self.failures, random));
     }
 }
 
@@ -222,7 +222,7 @@ mod tests {
     fn run(
         alerts: &mut OutageAlert,
         closed: impl Fn(i64) -> Option<i64>,
-        to_ms: i64,
+        to_ms: WallMs,
     ) -> Vec<(i64, AlertStep)> {
         let mut told = Vec::new();
         for now_ms in (0..=to_ms).step_by(60_000) {

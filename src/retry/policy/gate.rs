@@ -5,7 +5,7 @@
 //! gate tells the two apart; it never decides about a path's own retry.
 
 use super::Backoff;
-use crate::types::{Class, Fault};
+use crate::types::{Class, Fault, WallMs};
 
 /// A network that fails meets every path: this many *different* paths in a row
 /// and no success between. Two can be a coincidence.
@@ -27,18 +27,18 @@ pub enum GateState {
     /// Nothing may start before `probe_at_ms`, and then one item only.
     Closed {
         /// Since when the bucket fails, milliseconds since 1970.
-        since_ms: i64,
+        since_ms: WallMs,
         /// The newest failure.
         fault: Fault,
         /// When the next probe may start, milliseconds since 1970.
-        probe_at_ms: i64,
+        probe_at_ms: WallMs,
         /// Failures that count: the one that closed it and each failed probe.
         attempts: u32,
     },
     /// One item is under way to find out.
     Probing {
         /// As in `Closed`.
-        since_ms: i64,
+        since_ms: WallMs,
         /// As in `Closed`.
         fault: Fault,
         /// As in `Closed`.
@@ -46,7 +46,7 @@ pub enum GateState {
         /// Which path was let through.
         path_hash: u64,
         /// When it was let through, milliseconds since 1970.
-        started_ms: i64,
+        started_ms: WallMs,
     },
 }
 
@@ -61,7 +61,7 @@ pub enum MayStart {
     /// Not before this moment (milliseconds since 1970), or the next [`Transition`].
     No {
         /// When to ask again.
-        until_ms: i64,
+        until_ms: WallMs,
     },
 }
 
@@ -117,7 +117,7 @@ impl Gate {
     }
 
     /// Since when the bucket fails and why; `None` while it is open.
-    pub fn outage(&self) -> Option<(i64, &Fault)> {
+    pub fn outage(&self) -> Option<(WallMs, &Fault)> {
         match &self.state {
             GateState::Open => None,
             GateState::Closed {
@@ -130,7 +130,7 @@ impl Gate {
     }
 
     /// Whether this path may start now. Saying [`MayStart::ProbeOnly`] makes it the probe.
-    pub fn may_start(&mut self, path_hash: u64, now_ms: i64) -> MayStart {
+    pub fn may_start(&mut self, path_hash: u64, now_ms: WallMs) -> MayStart {
         let (since_ms, fault, attempts) = match &self.state {
             GateState::Open => return MayStart::Yes,
             GateState::Closed {
@@ -153,7 +153,7 @@ impl Gate {
                 started_ms,
                 ..
             } => {
-                let until_ms = later(*started_ms, PROBE_PATIENCE_MS);
+                let until_ms = started_ms.plus(PROBE_PATIENCE_MS);
                 if !passed(until_ms, now_ms, PROBE_PATIENCE_MS) {
                     return MayStart::No { until_ms };
                 }
@@ -172,7 +172,7 @@ impl Gate {
 
     /// The bucket has acknowledged something of this path. A large file need
     /// not be complete: its first stored part proves as much.
-    pub fn success(&mut self, path_hash: u64, now_ms: i64) -> Option<Transition> {
+    pub fn success(&mut self, path_hash: u64, now_ms: WallMs) -> Option<Transition> {
         self.failing.clear();
         self.excused.retain(|excused| *excused != path_hash);
         let since_ms = self.outage()?.0;
@@ -181,14 +181,14 @@ impl Gate {
         }
         self.state = GateState::Open;
         Some(Transition::Opened {
-            after_ms: between(since_ms, now_ms),
+            after_ms: now_ms.elapsed_ms(since_ms),
         })
     }
 
     /// The bucket has answered a question about this path, and stored nothing.
     /// That proves that it answers questions: it ends an outage of questions,
     /// never one of a bucket that takes no files.
-    pub fn answered(&mut self, path_hash: u64, now_ms: i64) -> Option<Transition> {
+    pub fn answered(&mut self, path_hash: u64, now_ms: WallMs) -> Option<Transition> {
         match self.outage() {
             Some((_, fault)) if fault.operation.is_reading() => self.success(path_hash, now_ms),
             Some(_) => {
@@ -204,13 +204,13 @@ impl Gate {
 
     /// The bucket answers questions, and nothing waits for it any more: there
     /// is no outage that would harm anybody.
-    pub fn idle(&mut self, now_ms: i64) -> Option<Transition> {
+    pub fn idle(&mut self, now_ms: WallMs) -> Option<Transition> {
         let since_ms = self.outage()?.0;
         self.failing.clear();
         self.denied = None;
         self.state = GateState::Open;
         Some(Transition::Opened {
-            after_ms: between(since_ms, now_ms),
+            after_ms: now_ms.elapsed_ms(since_ms),
         })
     }
 
@@ -220,7 +220,7 @@ impl Gate {
         &mut self,
         fault: &Fault,
         path_hash: u64,
-        now_ms: i64,
+        now_ms: WallMs,
         random: u64,
     ) -> Option<Transition> {
         match &self.state {
@@ -257,7 +257,7 @@ impl Gate {
 
     /// This path ended without saying anything about the bucket (nothing to
     /// upload, cancelled). If it was the probe, another may start at once.
-    pub fn abandoned(&mut self, path_hash: u64, now_ms: i64) {
+    pub fn abandoned(&mut self, path_hash: u64, now_ms: WallMs) {
         if let GateState::Probing {
             since_ms,
             fault,
@@ -298,13 +298,20 @@ impl Gate {
         }
     }
 
-    fn close(&mut self, fault: &Fault, since_ms: i64, now_ms: i64, attempts: u32, random: u64) {
+    fn close(
+        &mut self,
+        fault: &Fault,
+        since_ms: WallMs,
+        now_ms: WallMs,
+        attempts: u32,
+        random: u64,
+    ) {
         self.failing.clear();
         let delay_ms = Backoff::of(fault.class).delay_ms(attempts, random);
         self.state = GateState::Closed {
             since_ms,
             fault: fault.clone(),
-            probe_at_ms: later(now_ms, delay_ms),
+            probe_at_ms: now_ms.plus(delay_ms),
             attempts,
         };
     }
@@ -318,20 +325,10 @@ impl Gate {
     }
 }
 
-/// `from_ms` plus a duration.
-pub(crate) fn later(from_ms: i64, delay_ms: u64) -> i64 {
-    from_ms.saturating_add_unsigned(delay_ms)
-}
-
-/// The time between two moments; 0 when the clock went back.
-pub(crate) fn between(from_ms: i64, to_ms: i64) -> u64 {
-    u64::try_from(to_ms.saturating_sub(from_ms)).unwrap_or(0)
-}
-
 /// Whether a moment has come. One further ahead than any wait could have put
 /// it was set by a clock that has gone back since: it counts as passed.
-pub(crate) fn passed(moment_ms: i64, now_ms: i64, wait_max_ms: u64) -> bool {
-    now_ms >= moment_ms || between(now_ms, moment_ms) > wait_max_ms
+pub(crate) fn passed(moment_ms: WallMs, now_ms: WallMs, wait_max_ms: u64) -> bool {
+    now_ms >= moment_ms || moment_ms.elapsed_ms(now_ms) > wait_max_ms
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 use super::Backoff;
 use super::gate::{later, passed};
-use crate::types::Class;
+use crate::types::{Class, WallMs};
 
 /// The limit is kept in thousandths, so that it can grow by parts.
 const ONE: u64 = 1_000;
@@ -32,7 +32,7 @@ pub struct Pace {
     cut: u64,
     /// Halvings without a success between.
     in_a_row: u32,
-    pause_until_ms: i64,
+    pause_until_ms: WallMs,
 }
 
 /// What a request to slow down led to.
@@ -56,7 +56,7 @@ impl Pace {
             started: 0,
             cut: 0,
             in_a_row: 0,
-            pause_until_ms: i64::MIN,
+            pause_until_ms: WallMs::MIN,
         }
     }
 
@@ -72,7 +72,7 @@ impl Pace {
 
     /// Whether another may start. One edit always may, beyond the limit too: a
     /// save must not wait for the end of somebody's gigabyte.
-    pub fn may_start(&self, is_edit: bool, now_ms: i64) -> bool {
+    pub fn may_start(&self, is_edit: bool, now_ms: WallMs) -> bool {
         if !passed(self.pause_until_ms, now_ms, PAUSE.cap_ms) {
             return false;
         }
@@ -105,7 +105,7 @@ impl Pace {
     }
 
     /// The server asks for fewer: half of what runs, once a burst.
-    pub fn slowed(&mut self, ticket: u64, now_ms: i64, random: u64) -> Slowed {
+    pub fn slowed(&mut self, ticket: u64, now_ms: WallMs, random: u64) -> Slowed {
         if ticket < self.cut {
             return Slowed::Fewer;
         }
@@ -116,7 +116,7 @@ impl Pace {
         self.in_a_row = self.in_a_row.saturating_add(1);
         if self.in_a_row > 1 {
             let delay_ms = PAUSE.delay_ms(self.in_a_row - 1, random);
-            self.pause_until_ms = later(now_ms, delay_ms);
+            self.pause_until_ms = now_ms.plus(delay_ms);
         }
         if was_least {
             Slowed::AtLeast
@@ -132,7 +132,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Start as many as may; their tickets.
-    fn fill(pace: &mut Pace, now_ms: i64) -> Vec<u64> {
+    fn fill(pace: &mut Pace, now_ms: WallMs) -> Vec<u64> {
         let mut tickets = Vec::new();
         while pace.may_start(false, now_ms) {
             tickets.push(pace.start(false));

@@ -9,7 +9,7 @@
 use super::MINUTE_MS;
 use super::alert::{AlertPolicy, AlertStep, OutageAlert};
 use super::gate::passed;
-use crate::types::{Class, Fault};
+use crate::types::{Class, Fault, WallMs};
 use std::collections::BTreeMap;
 
 /// The end is told for all at once. A bucket is probed at least each 15 minutes, so one
@@ -31,7 +31,7 @@ pub struct Standing {
     /// Which.
     pub part: Part,
     /// Since when it fails (milliseconds since 1970) and for what; `None`: it works.
-    pub failing: Option<(i64, Fault)>,
+    pub failing: Option<(WallMs, Fault)>,
     /// It was looked at just now: what it is due for may be told.
     pub is_fresh: bool,
 }
@@ -93,7 +93,7 @@ impl Cause {
 struct Mail {
     number: u64,
     cause: Cause,
-    sent_ms: i64,
+    sent_ms: WallMs,
     /// Named in it though nothing of theirs had failed yet: they would.
     foreseen: Vec<Part>,
 }
@@ -125,7 +125,7 @@ impl SharedAlerts {
     }
 
     /// The messages to send now.
-    pub fn due(&mut self, now: &[Standing], now_ms: i64) -> Vec<Due> {
+    pub fn due(&mut self, now: &[Standing], now_ms: WallMs) -> Vec<Due> {
         self.recall(now);
         let (mut alerts, mut ends) = (Vec::new(), Vec::new());
         for standing in now.iter().filter(|standing| standing.is_fresh) {
@@ -154,7 +154,7 @@ impl SharedAlerts {
 
     /// The message has gone out, or is safely in the outbox. `foreseen` were named in
     /// it besides.
-    pub fn sent(&mut self, due: &Due, foreseen: Vec<Part>, now_ms: i64) {
+    pub fn sent(&mut self, due: &Due, foreseen: Vec<Part>, now_ms: WallMs) {
         let is_alert = matches!(due.step, AlertStep::Alert { .. });
         self.count += u64::from(is_alert);
         for part in &due.parts {
@@ -175,7 +175,7 @@ impl SharedAlerts {
     }
 
     /// It could not be sent: it comes again after a while.
-    pub fn not_sent(&mut self, due: &Due, now_ms: i64, random: u64) {
+    pub fn not_sent(&mut self, due: &Due, now_ms: WallMs, random: u64) {
         for part in &due.parts {
             let of = Self::entry(&mut self.of, self.policy, *part);
             of.alert.not_sent(now_ms, random);
@@ -214,7 +214,12 @@ impl SharedAlerts {
 
     /// What ended, by the message that it was told of in; not yet where others of that
     /// message fail for the same cause as ever, and may be well in a moment.
-    fn ended_together(&self, ends: &[(Part, i64, i64)], now: &[Standing], now_ms: i64) -> Vec<Due> {
+    fn ended_together(
+        &self,
+        ends: &[(Part, WallMs, WallMs)],
+        now: &[Standing],
+        now_ms: WallMs,
+    ) -> Vec<Due> {
         let mut due: Vec<Due> = Vec::new();
         for mail in &self.mails {
             let is_of_it =
@@ -258,7 +263,7 @@ impl SharedAlerts {
 
 /// One message per cause, with all that fails for it: also what was told of already,
 /// and what has not failed for long yet.
-fn told_together(alerts: &[(Cause, i64, bool)], now: &[Standing]) -> Vec<Due> {
+fn told_together(alerts: &[(Cause, WallMs, bool)], now: &[Standing]) -> Vec<Due> {
     let mut due: Vec<Due> = Vec::new();
     for (cause, since_ms, reminder) in alerts {
         if let Some(Due {
@@ -302,7 +307,7 @@ mod tests {
         Fault::new(class, "upload", "a.txt", cause).hint("do something")
     }
 
-    fn standing(part: Part, failing: Option<(i64, Fault)>) -> Standing {
+    fn standing(part: Part, failing: Option<(WallMs, Fault)>) -> Standing {
         Standing {
             part,
             failing,
@@ -316,7 +321,7 @@ mod tests {
         from_min: i64,
         to_min: i64,
         parts: &[Part],
-        failing: impl Fn(Part, i64) -> Option<(i64, Fault)>,
+        failing: impl Fn(Part, i64) -> Option<(WallMs, Fault)>,
     ) -> Vec<(i64, String)> {
         let mut told = Vec::new();
         for minute in from_min..=to_min {
@@ -433,7 +438,7 @@ mod tests {
     fn what_was_foreseen_is_told_no_second_time_unless_it_is_another_matter() {
         for (class, more) in [(Class::Credentials, 0), (Class::NoBucket, 1)] {
             let mut alerts = alerts();
-            let one = |minute: i64, second: Option<(i64, Fault)>| {
+            let one = |minute: i64, second: Option<(WallMs, Fault)>| {
                 let first = (minute < 500).then(|| (0, fault(Class::Credentials, "key")));
                 [
                     standing(THREE[0], first),

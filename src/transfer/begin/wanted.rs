@@ -6,7 +6,7 @@ use crate::os::clock::wall_ms;
 use crate::s3::{ObjectHeaders, Proof};
 use crate::transfer::read::Content;
 use crate::transfer::send::Job;
-use crate::types::Hasher;
+use crate::types::{Hasher, WallMs};
 
 /// How long the parts of an interrupted upload wait to be resumed, counted from the
 /// last part that was added. Longer than a week's holiday of
@@ -80,7 +80,7 @@ pub(crate) fn proof(resume: &Resume) -> Proof {
 }
 
 /// Whether its parts still wait to be resumed.
-pub fn is_young(note: &Multipart, now_ms: i64) -> bool {
-    let age_ms = now_ms.saturating_sub(note.noted_ms);
+pub fn is_young(note: &Multipart, now_ms: WallMs) -> bool {
+    let age_ms = now_ms - note.noted_ms;
     (-CLOCK_SKEW_MS..RESUME_KEEP_MS).contains(&age_ms)
 }

@@ -7,7 +7,7 @@ use super::item::Item;
 use super::lanes::{Barrier, Entry, Lanes, Want};
 use super::shared::Queue;
 use super::source::{HasQueue, SourceQueue};
-use crate::types::RelPath;
+use crate::types::{MonotonicMs, RelPath};
 
 /// Whether a deferred path may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Queue {
     /// A worker leaves the path for later: until what came before is done, or its
     /// time has come. True when it is the only one: call
     /// [`Queue::wake`] until [`SourceQueue::has_deferred`] says no.
-    pub fn defer<S: HasQueue>(&self, item: &Item<S>, now_ms: i64) -> bool {
+    pub fn defer<S: HasQueue>(&self, item: &Item<S>, now_ms: MonotonicMs) -> bool {
         let is_only_one = {
             let mut state = self.state();
             let (lanes, ticket) = state.lanes(item.source.queue().number);
@@ -78,7 +78,13 @@ impl Lanes {
     }
 
     /// Defer a path.
-    pub(crate) fn defer(&mut self, path: RelPath, want: Want, ticket: u64, deferred_ms: i64) {
+    pub(crate) fn defer(
+        &mut self,
+        path: RelPath,
+        want: Want,
+        ticket: u64,
+        deferred_ms: MonotonicMs,
+    ) {
         self.deferred.insert(ticket, path.clone());
         let entry = Entry::Deferred {
             want,
@@ -100,7 +106,11 @@ impl Lanes {
     }
 
     /// Put what was deferred back into its lane, as far as it may come now.
-    pub(crate) fn release(&mut self, next_ticket: u64, readiness: impl Fn(i64) -> Readiness) {
+    pub(crate) fn release(
+        &mut self,
+        next_ticket: u64,
+        readiness: impl Fn(MonotonicMs) -> Readiness,
+    ) {
         while self.deferred.len() > DEFERRED_MAX
             || self
                 .oldest_deferred_ms()
@@ -139,7 +149,7 @@ impl Lanes {
     fn next_barrier(
         &self,
         next_ticket: u64,
-        readiness: impl Fn(i64) -> Readiness,
+        readiness: impl Fn(MonotonicMs) -> Readiness,
     ) -> Option<Barrier> {
         let mut barrier = None;
         for ticket in self.deferred.keys() {
@@ -158,14 +168,14 @@ impl Lanes {
         barrier
     }
 
-    fn deferred_ms(&self, ticket: u64) -> Option<i64> {
+    fn deferred_ms(&self, ticket: u64) -> Option<MonotonicMs> {
         match self.paths.get(self.deferred.get(&ticket)?) {
             Some(Entry::Deferred { deferred_ms, .. }) => Some(*deferred_ms),
             _ => None,
         }
     }
 
-    fn oldest_deferred_ms(&self) -> Option<i64> {
+    fn oldest_deferred_ms(&self) -> Option<MonotonicMs> {
         let (ticket, _) = self.deferred.first_key_value()?;
         self.deferred_ms(*ticket)
     }

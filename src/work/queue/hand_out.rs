@@ -5,7 +5,7 @@ use super::item::{Item, Lane};
 use super::lanes::{Entry, Lanes, TRIES_MAX, Want};
 use super::shared::{Inner, Queue, State};
 use super::source::{HasQueue, SourceQueue};
-use crate::types::RelPath;
+use crate::types::{MonotonicMs, RelPath};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -55,7 +55,7 @@ impl Queue {
         &self,
         sources: &[S],
         may_start: impl Fn(&S, &RelPath, Lane) -> bool,
-        readiness: impl Fn(&S, i64) -> Readiness,
+        readiness: impl Fn(&S, MonotonicMs) -> Readiness,
     ) -> Option<Item<S>> {
         loop {
             let work = self.0.work.notified();
@@ -81,7 +81,7 @@ impl Queue {
         state: &mut State,
         sources: &[S],
         may_start: &impl Fn(&S, &RelPath, Lane) -> bool,
-        readiness: &impl Fn(&S, i64) -> Readiness,
+        readiness: &impl Fn(&S, MonotonicMs) -> Readiness,
     ) -> Option<Item<S>> {
         let next_ticket = state.next_ticket;
         for source in sources {

@@ -1,6 +1,6 @@
 //! A path that waits for a worker.
 
-use crate::types::RelPath;
+use crate::types::{MonotonicMs, RelPath};
 
 /// Which lane a path waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Item<S> {
     /// The lane it waited in.
     pub lane: Lane,
     /// When it was first seen to have changed, on a clock that nobody sets.
-    pub since_ms: i64,
+    pub since_ms: MonotonicMs,
     /// It never rested for the longest allowed time: store what is there.
     pub deadline: bool,
     /// It was deferred, and its time has come.

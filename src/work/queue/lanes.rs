@@ -1,13 +1,13 @@
 //! The lanes of one source: which path is next, and where a path stands.
 
 use super::item::Lane;
-use crate::types::RelPath;
+use crate::types::{MonotonicMs, RelPath};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Want {
     pub(crate) lane: Lane,
-    pub(crate) since_ms: i64,
+    pub(crate) since_ms: MonotonicMs,
     pub(crate) deadline: bool,
 }
 
@@ -52,7 +52,7 @@ pub(crate) enum Entry {
     Deferred {
         want: Want,
         ticket: u64,
-        deferred_ms: i64,
+        deferred_ms: MonotonicMs,
     },
 }
 

@@ -3,7 +3,7 @@
 use super::item::Lane;
 use super::lanes::{Entry, Want};
 use super::shared::{Full, Queue};
-use crate::types::RelPath;
+use crate::types::{MonotonicMs, RelPath};
 use std::fmt;
 
 /// How many paths wait and are worked on, for one source.
@@ -63,7 +63,12 @@ impl SourceQueue {
     ///
     /// # Errors
     /// [`Full`] when the lane is full and the path is not in it already.
-    pub fn push_edit(&self, path: RelPath, since_ms: i64, deadline: bool) -> Result<(), Full> {
+    pub fn push_edit(
+        &self,
+        path: RelPath,
+        since_ms: MonotonicMs,
+        deadline: bool,
+    ) -> Result<(), Full> {
         let want = Want {
             lane: Lane::Edit,
             since_ms,
@@ -73,7 +78,7 @@ impl SourceQueue {
     }
 
     /// Put a path in the slow lane, waiting while the lane is full.
-    pub async fn push_backlog(&self, path: RelPath, since_ms: i64) {
+    pub async fn push_backlog(&self, path: RelPath, since_ms: MonotonicMs) {
         let want = backlog(since_ms);
         let is_in =
             || self.queue.is_closed() || self.queue.push(self.number, path.clone(), want).is_ok();
@@ -86,7 +91,7 @@ impl SourceQueue {
     ///
     /// # Errors
     /// [`Full`] when the lane is full.
-    pub fn push_retry(&self, path: RelPath, since_ms: i64) -> Result<(), Full> {
+    pub fn push_retry(&self, path: RelPath, since_ms: MonotonicMs) -> Result<(), Full> {
         let is_known = self
             .queue
             .state()
@@ -150,7 +155,7 @@ impl SourceQueue {
     }
 }
 
-fn backlog(since_ms: i64) -> Want {
+fn backlog(since_ms: MonotonicMs) -> Want {
     Want {
         lane: Lane::Backlog,
         since_ms,

@@ -375,7 +375,7 @@ async fn what_is_touched_while_it_waits_is_waited_for_all_the_same() {
 #[tokio::test]
 async fn news_of_what_is_deferred_bring_it_back_and_so_does_its_time() {
     let (queue, of) = Queue::new(1, 10, 4);
-    let pop = async |may: fn(&SourceQueue, i64) -> Readiness| {
+    let pop = async |may: fn(&SourceQueue, MonotonicMs) -> Readiness| {
         let next = queue.pop(&of, |_, _, _| true, may);
         tokio::time::timeout(Duration::from_millis(50), next)
             .await
@@ -412,7 +412,7 @@ async fn news_of_what_is_deferred_bring_it_back_and_so_does_its_time() {
 #[tokio::test]
 async fn what_waited_before_it_was_deferred_waits_all_the_same() {
     let (queue, of) = Queue::new(1, 10, 4);
-    let pop = async |now_ms: i64| {
+    let pop = async |now_ms: MonotonicMs| {
         let next = queue.pop(
             &of,
             |_, _, _| true,

@@ -78,7 +78,9 @@ async fn a_drive_that_dies_under_the_workers_holds_up_nobody_else_and_comes_back
     // Every worker that may is sent into it.
     for number in 0..40 {
         let path = RelPath::from_bytes(format!("{number}.txt")).unwrap();
-        ctx.sources[1].work.edit(path, ctx.clock.steady_ms(), false);
+        ctx.sources[1]
+            .work
+            .edit(path, ctx.clock.monotonic_ms(), false);
     }
     until("workers hang in it", async || {
         ctx.sources[1].work.queue.depth().running > 0
@@ -104,7 +106,9 @@ async fn a_drive_that_dies_under_the_workers_holds_up_nobody_else_and_comes_back
     // It stays at that, whatever is asked of it.
     for number in 0..20 {
         let path = RelPath::from_bytes(format!("{number}.txt")).unwrap();
-        ctx.sources[1].work.edit(path, ctx.clock.steady_ms(), false);
+        ctx.sources[1]
+            .work
+            .edit(path, ctx.clock.monotonic_ms(), false);
     }
     two.rig.write("newer.txt", "and another");
     until("the next save is in", async || protected(&daemon, 0) == 42).await;
@@ -177,7 +181,9 @@ async fn a_stop_does_not_wait_for_a_dead_drive() {
     let _dead = DeadDrive::over(&two.drive);
     let ctx = daemon.parts();
     let path = RelPath::from_bytes("b.txt").unwrap();
-    ctx.sources[1].work.edit(path, ctx.clock.steady_ms(), false);
+    ctx.sources[1]
+        .work
+        .edit(path, ctx.clock.monotonic_ms(), false);
     ctx.sources[1].work.scans.ask_whole(true);
     until("a worker hangs in it", async || {
         ctx.sources[1].work.queue.depth().running > 0

@@ -97,7 +97,7 @@ async fn hints_beyond_the_bound_become_a_scan_and_leave_nothing_unsettled() {
     rig.until_equal(&daemon).await;
     let ctx = daemon.parts();
     rig.write("sub/a.txt", "two");
-    let now_ms = ctx.clock.steady_ms();
+    let now_ms = ctx.clock.monotonic_ms();
     for number in 0..HINTS_MAX + 100 {
         ctx.sources[0].work.hint(Hint {
             path: RelPath::from_bytes(format!("sub/no-such-{}", number % 50)).unwrap(),
