@@ -191,7 +191,7 @@ mod tests {
     use crate::types::Look;
     use std::sync::Arc;
 
-    fn content(inode: u64, text: &str, seen_ms: WallMs) -> Content {
+    fn content(inode: u64, text: &str, seen_ms: i64) -> Content {
         Content {
             fingerprint: Fingerprint {
                 kind: Kind::File,
@@ -204,7 +204,7 @@ mod tests {
             },
             hash: ContentHash::of(text.as_bytes()),
             seen_at: BootMs(0),
-            seen_ms: Some(seen_ms),
+            seen_ms: Some(WallMs(seen_ms)),
             bytes: None,
             is_torn: false,
             racy: false,
@@ -222,7 +222,8 @@ mod tests {
         content: &Content,
         old: Option<&Record>,
     ) -> i64 {
-        moves.since_ms(source, path, content, old, 0).unwrap()
+        let since_ms = moves.since_ms(source, path, content, old, WallMs(0));
+        since_ms.unwrap().0
     }
 
     fn p(text: &str) -> RelPath {

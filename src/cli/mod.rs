@@ -25,6 +25,8 @@ mod show;
 mod sources;
 mod stamp;
 mod status;
+#[cfg(test)]
+mod testing;
 mod trial;
 mod vault;
 mod verify;

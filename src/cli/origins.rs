@@ -11,7 +11,7 @@ use crate::config::{
 };
 use crate::os;
 use crate::s3::Store;
-use crate::types::{Fatal, Origin, Reader};
+use crate::types::{Fatal, Origin, Reader, quoted};
 use jiff::tz::TimeZone;
 use keepwatch_vault::Vault;
 use std::path::{Component, Path, PathBuf};
@@ -258,7 +258,7 @@ fn only(all: Vec<Named>, source: Option<&str>, what: &str) -> Result<Vec<Named>,
     }
     let names: Vec<&str> = all.iter().map(|named| named.name.as_str()).collect();
     Err(Fatal::usage(
-        format!("find the source \"{}\"", wanted.escape_debug()),
+        format!("find the source {}", quoted(wanted)),
         format!("there is no {what} of that name"),
         format!("write one of: {}", names.join(", ")),
     ))

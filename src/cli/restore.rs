@@ -165,46 +165,27 @@ async fn all(
     let store = &depot.store;
     let ready = preflight::look(depot, parts, args, shown, &stop).await?;
     let mut done = Vec::new();
-    for preflight::Ready {
-        named,
-        what,
-        to,
-        moment,
-        left_alone,
-        request,
-    } in ready
-    {
-        let request = match request {
-            Ok(request) => request,
-            Err(fatal) => {
-                done.push(PartResult {
-                    named,
-                    what,
-                    to,
-                    moment,
-                    left_alone,
-                    result: Err(fatal),
-                });
-                continue;
+    for ready in ready {
+        let result = match ready.request {
+            Err(fatal) => Err(fatal),
+            Ok(request) => {
+                let screen = shown.clone();
+                screen.begin();
+                let report = move |event: Event<'_>| screen.update(&event);
+                let result = restore(store, request, report, &stop).await;
+                shown.end();
+                if let Err(fatal) = &result {
+                    if alone || fatal.kind == FatalKind::Interrupted {
+                        return Err(fatal.clone());
+                    }
+                    eprintln!("{}: {fatal}", types::clean(&ready.part.named.name));
+                }
+                result
             }
         };
-        let screen = shown.clone();
-        screen.begin();
-        let report = move |event: Event<'_>| screen.update(&event);
-        let result = restore(store, request, report, &stop).await;
-        shown.end();
-        if let Err(fatal) = &result {
-            if alone || fatal.kind == FatalKind::Interrupted {
-                return Err(fatal.clone());
-            }
-            eprintln!("{}: {fatal}", types::clean(&named.name));
-        }
         done.push(PartResult {
-            named,
-            what,
-            to,
-            moment,
-            left_alone,
+            part: ready.part,
+            left_alone: ready.left_alone,
             result,
         });
     }

@@ -78,49 +78,8 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::testing::Screen;
     use crate::types::Class;
-    use indicatif::TermLike;
-    use parking_lot::Mutex;
-    use std::io;
-    use std::sync::Arc;
-
-    /// A terminal of some columns that remembers what is written into it.
-    #[derive(Debug, Clone)]
-    struct Screen {
-        columns: u16,
-        written: Arc<Mutex<Vec<String>>>,
-    }
-
-    impl TermLike for Screen {
-        fn width(&self) -> u16 {
-            self.columns
-        }
-        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn write_line(&self, text: &str) -> io::Result<()> {
-            self.write_str(text)
-        }
-        fn write_str(&self, text: &str) -> io::Result<()> {
-            self.written.lock().push(text.to_owned());
-            Ok(())
-        }
-        fn clear_line(&self) -> io::Result<()> {
-            Ok(())
-        }
-        fn flush(&self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// Named after the bug: at 60 and 80 columns the line went on in the next one,
     /// and half of it stayed when it was wiped.
@@ -132,10 +91,7 @@ mod tests {
                 "{spinner} {elapsed_precise}",
                 "{spinner} {bar:12} {percent:>3}% {elapsed_precise}",
             ] {
-                let screen = Screen {
-                    columns,
-                    written: Arc::default(),
-                };
+                let screen = Screen::of(columns);
                 let bar = ProgressBar::with_draw_target(
                     Some(100),
                     ProgressDrawTarget::term_like(Box::new(screen.clone())),
@@ -143,7 +99,7 @@ mod tests {
                 bar.set_style(style(begin).unwrap());
                 bar.set_message(text);
                 bar.tick();
-                let written = screen.written.lock();
+                let written = screen.written();
                 let longest = written.iter().map(|line| line.chars().count()).max();
                 assert!(longest.is_some_and(|n| n > 20), "{written:?}");
                 assert!(longest <= Some(columns.into()), "{columns}: {written:?}");

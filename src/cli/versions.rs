@@ -305,7 +305,7 @@ fn print_way_back(found: &Found, zone: &TimeZone) {
 /// The moment before which the rest was stored: exactly, for several may be of one
 /// second. Those of the very same moment are shown again.
 fn further(oldest_ms: WallMs) -> String {
-    let next = Timestamp::from_millisecond(oldest_ms + 1);
+    let next = (oldest_ms + 1).timestamp();
     next.unwrap_or_default().to_string()
 }
 
@@ -321,7 +321,7 @@ fn row(version: &FileVersion, zone: &TimeZone) -> [String; 5] {
     if version.compressed {
         notes.push("compressed".to_owned());
     }
-    if version.unrested {
+    if version.is_torn {
         notes.push("never rested".to_owned());
     }
     if !matches!(version.storage_class.as_str(), "" | "STANDARD") {

@@ -4,11 +4,12 @@
 //! here. Values are text unless the key wants a number or true/false, so that
 //! a profile called `123` stays a profile.
 
-use super::key::{Key, printable};
+use super::key::Key;
 use super::problem::Problem;
 use super::problem::credential_refused;
 use super::problems::{Problems, ValueOrigin, nearest};
 use super::raw::{Shape, TABLES, keys_of};
+use crate::types::printable;
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 use std::ffi::OsString;

@@ -1,5 +1,6 @@
 //! The name of a configuration key.
 
+use crate::types::printable;
 use std::fmt;
 
 /// Where a key stands: table, position in a list, key.
@@ -53,23 +54,4 @@ impl fmt::Display for Key {
         }
         Ok(())
     }
-}
-
-/// Text without control characters and without invisible ones.
-pub(crate) fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_hidden(c) {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-/// Control characters, line separators, zero-width and direction marks.
-pub(crate) fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

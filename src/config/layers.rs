@@ -7,10 +7,11 @@
 use super::environment;
 use super::environment::{Environment, variable_of};
 use super::given::Overrides;
-use super::key::{Key, printable};
+use super::key::Key;
 use super::problem::{Problem, credential_refused};
 use super::problems::{Problems, ValueOrigin, nearest};
 use super::raw::{RawConfig, Shape, TABLES, keys_of};
+use crate::types::printable;
 use figment::error::{Actual, Kind};
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Tag, Value};

@@ -4,8 +4,8 @@
 //! folder somebody happened to start the program in. Looks, never creates, and
 //! never waits for a disk that does not answer.
 
-use super::key::is_hidden;
 use super::problem::{Problem, shown};
+use crate::types::is_hidden;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc;

@@ -3,9 +3,8 @@
 //!
 //! Used for the file and for the flags of `restore` alike.
 
-use super::key::is_hidden;
 use super::problem::{Problem, looks_secret, shown};
-use crate::types::KEY_BYTES_MAX;
+use crate::types::{KEY_BYTES_MAX, is_hidden};
 
 /// Half of a key is kept for the file's own path.
 const PREFIX_BYTES_MAX: usize = KEY_BYTES_MAX / 2;

@@ -3,8 +3,7 @@
 //! A value of a file gets into a message only through [`shown`], which withholds whatever looks
 //! like a credential.
 
-use super::key::printable;
-use crate::types::Fatal;
+use crate::types::{Fatal, printable};
 
 /// Longer values are cut in messages, so that one line stays one line.
 const SHOWN_CHARS_MAX: usize = 80;

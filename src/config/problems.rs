@@ -2,10 +2,10 @@
 //!
 //! It never holds a value from the file except through [`super::problem::shown`].
 
-use super::key::{Key, printable};
+use super::key::Key;
 use super::lines::LineNumbers;
 use super::problem::{Problem, looks_secret};
-use crate::types::Fatal;
+use crate::types::{Fatal, printable};
 use std::path::Path;
 
 /// More problems than this are counted, not listed: nobody reads on.

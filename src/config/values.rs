@@ -1,9 +1,9 @@
 //! Validates single values: names, numbers, times, patterns.
 //! Pure: no disk, no clock.
 
-use super::key::is_hidden;
 use super::problem::{Problem, shown};
 use super::problems::nearest;
+use crate::types::is_hidden;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use std::ops::RangeInclusive;

@@ -354,7 +354,8 @@ mod tests {
     }
 
     /// Tell all that is owed; how many alerts, reminders and good news.
-    fn tell(troubles: &mut Troubles, now_ms: WallMs) -> [usize; 3] {
+    fn tell(troubles: &mut Troubles, now_ms: i64) -> [usize; 3] {
+        let now_ms = WallMs(now_ms);
         let owed = troubles.owed(now_ms);
         let mut told = [0; 3];
         for one in &owed {

@@ -2,7 +2,6 @@
 
 use crate::s3::ListedVersion;
 use crate::source::SourceRuntime;
-use crate::types::ETag;
 use std::sync::Arc;
 
 /// A version to restore, and why it.
@@ -42,16 +41,7 @@ impl Candidate {
         Self {
             source: Arc::clone(source),
             key: key.to_owned(),
-            version: ListedVersion {
-                key: key.to_owned(),
-                version_id: None,
-                is_latest: false,
-                is_marker: false,
-                etag: ETag::default(),
-                stored_bytes: 0,
-                modified_ms: 0,
-                storage_class: String::new(),
-            },
+            version: ListedVersion::unlisted(key),
             is_older: false,
             is_deleted_now: false,
         }

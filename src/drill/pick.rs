@@ -246,7 +246,7 @@ fn some_version(life: &[ListedVersion], now_ms: WallMs, is_deleted_now: bool) ->
         })
         .collect();
     let (from, until) = *times.get(fastrand::usize(0..times.len().max(1)))?;
-    let at_ms = fastrand::i64(from..=until);
+    let at_ms = WallMs(fastrand::i64(from.0..=until.0));
     let version = current_at(life, at_ms)?;
     let newest = life.first()?;
     Some(Drawn {
@@ -260,19 +260,16 @@ fn some_version(life: &[ListedVersion], now_ms: WallMs, is_deleted_now: bool) ->
 mod tests {
     use super::*;
     use crate::s3::Next;
-    use crate::types::{ETag, VersionId};
+    use crate::types::VersionId;
     use std::collections::BTreeSet;
 
-    fn version(key: &str, id: &str, modified_ms: WallMs, is_latest: bool) -> ListedVersion {
+    fn version(key: &str, id: &str, modified_ms: i64, is_latest: bool) -> ListedVersion {
         ListedVersion {
-            key: key.to_owned(),
             version_id: VersionId::new(id),
             is_latest,
             is_marker: id.starts_with('x'),
-            etag: ETag::default(),
-            stored_bytes: 1,
-            modified_ms,
-            storage_class: String::new(),
+            modified_ms: WallMs(modified_ms),
+            ..ListedVersion::unlisted(key)
         }
     }
 

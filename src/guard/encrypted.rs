@@ -4,7 +4,7 @@ use super::change::change;
 use super::deletion_guard::{DeletionGuard, Memory};
 use super::policy::Why;
 use super::ransomware::{Incident, ending_of};
-use crate::types::{Fault, Look, Record, RelPath, WallMs};
+use crate::types::{Fault, Look, MonotonicMs, Record, RelPath, WallMs};
 
 /// Content that looks encrypted, or none at all, was stored at a path; `was` is what
 /// is known of it before, `None` for a new path, `since_ms` the first sign of the
@@ -17,7 +17,7 @@ pub(crate) fn looks_ruined(
     path: &RelPath,
     was: Option<&Record>,
     look: Look,
-    since_ms: WallMs,
+    since_ms: MonotonicMs,
 ) -> Result<(), Fault> {
     let at_ms = guard.clock.server_moment_ms(since_ms);
     match (was, look) {
@@ -43,7 +43,7 @@ pub(crate) fn looks_ruined(
 pub(crate) fn plain_is_gone(
     guard: &DeletionGuard,
     path: &RelPath,
-    since_ms: WallMs,
+    since_ms: MonotonicMs,
 ) -> Result<(), Fault> {
     let at_ms = guard.clock.server_moment_ms(since_ms);
     note(guard, |memory, now_ms, known| {

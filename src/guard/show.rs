@@ -89,7 +89,7 @@ fn restore_command(guard: &DeletionGuard, hold: &Hold) -> String {
     };
     let settings = &guard.source;
     let zone = &guard.config.schedule.time_zone;
-    let Ok(at) = Timestamp::from_millisecond(*before_ms) else {
+    let Ok(at) = before_ms.timestamp() else {
         return String::new();
     };
     let local = at.to_zoned_datetime(zone.clone());

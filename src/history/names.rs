@@ -14,7 +14,7 @@ use crate::history::timeline::chosen::Name;
 use crate::os::blocking::blocking;
 use crate::retry::Stop;
 use crate::s3::Store;
-use crate::types::{Fatal, Fault, Origin, Reading, RelKey, RelPath, older_form};
+use crate::types::{Fatal, Fault, Origin, Reading, RelKey, RelPath, older_form, quoted};
 use std::path::PathBuf;
 
 /// Where a command looks for what was typed.
@@ -129,7 +129,7 @@ pub fn several<'a>(text: &str, found: impl Iterator<Item = (&'a Origin, &'a RelP
         named.push(format!("and {} more", found.len() - named.len()));
     }
     Fatal::usage(
-        format!("look for \"{}\"", text.escape_debug()),
+        format!("look for {}", quoted(text)),
         format!(
             "it is not there under this very name, but there are: {}",
             named.join(", ")

@@ -4,7 +4,7 @@
 //! bucket has, and says when it did not look everywhere.
 
 use crate::manifest::{Header, Listing, OWNER_BYTES_MAX, Owner, folder, owner, read};
-use crate::retry::{Patience, Stop, told};
+use crate::retry::{Stop, patiently, told};
 use crate::s3::{At, Next, Store};
 use crate::types::{Class, Fatal, Fault, OWN_FOLDER, Origin};
 use std::collections::VecDeque;
@@ -131,14 +131,9 @@ async fn below(
     let own = folder(&origin.prefix);
     let (mut folders, mut next) = (Vec::new(), None::<Box<Next>>);
     for _ in 0..PAGES_MAX {
-        let mut patience = Patience::default();
-        let page = loop {
-            let listing = store.list_folders(&origin.bucket, &origin.prefix, next.as_deref());
-            match listing.await {
-                Err(fault) if patience.again(&fault, stop).await => {}
-                done => break done?,
-            }
-        };
+        let after = next.as_deref();
+        let ask = || store.list_folders(&origin.bucket, &origin.prefix, after);
+        let page = patiently(stop, ask).await?;
         // Only what is really below: a server may send anything.
         let is_below = |found: &String| {
             let inner = found

@@ -124,15 +124,11 @@ mod tests {
 
     const HOUR_MS: i64 = 3_600_000;
     /// Some day in 2026.
-    const NOON_MS: i64 = 1_795_435_200_000;
+    const NOON_MS: WallMs = WallMs(1_795_435_200_000);
 
     #[test]
     fn the_reading_counts_where_its_clock_can_be_right() {
-        let of = |name,
-                  seen_ms: Option<WallMs>,
-                  in_parts,
-                  before_ms: Option<WallMs>,
-                  want_ms: WallMs| {
+        let of = |name, seen_ms: Option<i64>, in_parts, before_ms: Option<i64>, want_ms: i64| {
             let at = |ms: i64| NOON_MS + ms;
             let got = state_ms(NOON_MS, seen_ms.map(at), in_parts, before_ms.map(at));
             assert_eq!(got - NOON_MS, want_ms, "{name}");
@@ -162,7 +158,7 @@ mod tests {
         of("weeks behind", Some(-200 * HOUR_MS), true, None, 0);
         of("since the one before", Some(-50), false, Some(-50), -50);
         of("before the one before", Some(-51), false, Some(-50), 0);
-        of("a clock of 1970", Some(-NOON_MS), true, Some(-9), 0);
+        of("a clock of 1970", Some(-NOON_MS.0), true, Some(-9), 0);
     }
 
     #[test]
@@ -225,7 +221,7 @@ mod tests {
             let got = may_have_been(NOON_MS, NOON_MS + after_ms, in_parts);
             assert_eq!(got, want, "{after_ms} {in_parts}");
         }
-        assert!(!may_have_been(i64::MIN, i64::MAX, true));
+        assert!(!may_have_been(WallMs::MIN, WallMs::MAX, true));
     }
 
     #[test]

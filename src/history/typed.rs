@@ -4,7 +4,7 @@
 //! into one in a source.
 
 use crate::os;
-use crate::types::{Fatal, PathRefused, Reading, RelKey, RelPath, Taken, key_escape};
+use crate::types::{Fatal, PathRefused, Reading, RelKey, RelPath, Taken, key_escape, quoted};
 use globset::{GlobBuilder, GlobMatcher};
 
 /// Where a pattern stops being a plain path.
@@ -210,7 +210,7 @@ pub fn typed_path(text: &str) -> Result<RelPath, Fatal> {
             PathRefused::Nul => "write it like \"Customers/Miller\" or \"*.csv\"",
         };
         Fatal::usage(
-            format!("look for \"{}\"", text.escape_debug()),
+            format!("look for {}", quoted(text)),
             refused.to_string(),
             hint,
         )

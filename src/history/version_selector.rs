@@ -154,7 +154,7 @@ impl VersionSelector {
         let mut by_then = base;
         if !between.is_empty() {
             // Once the moment is past every time that anybody claims, the order decides.
-            let is_past = |at: usize| beliefs[at] == Belief::Undecided && !is_after(at);
+            let is_past = |at: usize| beliefs[at] == Belief::Unknown && !is_after(at);
             if !between.clone().all(is_past) {
                 let before = base.map(|at| &versions[at]);
                 let before = before.filter(|version| !version.is_marker);

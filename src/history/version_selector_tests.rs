@@ -4,19 +4,17 @@
 use super::*;
 use crate::types::{VersionId, id_text};
 
-fn version(key: &str, version_id: &str, modified_ms: WallMs) -> ListedVersion {
+fn version(key: &str, version_id: &str, modified_ms: i64) -> ListedVersion {
     ListedVersion {
-        key: key.to_owned(),
         version_id: VersionId::new(version_id),
-        is_latest: false,
         is_marker: version_id.starts_with('x'),
         etag: match version_id.starts_with('p') {
             true => "0123-2".into(),
             false => "0123".into(),
         },
         stored_bytes: 1,
-        modified_ms,
-        storage_class: String::new(),
+        modified_ms: WallMs(modified_ms),
+        ..ListedVersion::unlisted(key)
     }
 }
 
@@ -51,12 +49,12 @@ fn told(candidate: Candidate) -> String {
 
 /// In pages of `page` versions: the version_selector outlives them.
 fn choose_in(
-    at_ms: Option<WallMs>,
-    now_ms: WallMs,
+    at_ms: Option<i64>,
+    now_ms: i64,
     listing: &[(&str, &str, i64)],
     page: usize,
 ) -> Vec<String> {
-    let mut version_selector = VersionSelector::new(at_ms, now_ms);
+    let mut version_selector = VersionSelector::new(at_ms.map(WallMs), WallMs(now_ms));
     let mut picks = Vec::new();
     for page in listing.chunks(page) {
         for (key, id, ms) in page {
@@ -72,11 +70,11 @@ fn choose_in(
     picks.into_iter().map(told).collect()
 }
 
-fn choose(at_ms: Option<WallMs>, listing: &[(&str, &str, i64)]) -> Vec<String> {
+fn choose(at_ms: Option<i64>, listing: &[(&str, &str, i64)]) -> Vec<String> {
     choose_now(at_ms, i64::MAX, listing)
 }
 
-fn choose_now(at_ms: Option<WallMs>, now_ms: WallMs, listing: &[(&str, &str, i64)]) -> Vec<String> {
+fn choose_now(at_ms: Option<i64>, now_ms: i64, listing: &[(&str, &str, i64)]) -> Vec<String> {
     let whole = choose_in(at_ms, now_ms, listing, usize::MAX);
     for page in 1..=listing.len() {
         let paged = choose_in(at_ms, now_ms, listing, page);

@@ -43,7 +43,8 @@ pub struct FileVersion {
     /// SHA-256 of the file, in hex.
     pub sha256: Option<String>,
     /// The file was being written all the time when it was backed up.
-    pub unrested: bool,
+    #[serde(rename = "unrested")]
+    pub is_torn: bool,
     /// What is wrong with it, in words.
     pub trouble: Option<String>,
 }
@@ -236,7 +237,7 @@ async fn look(store: &Store, bucket: &str, key: &str, listed: ListedVersion) -> 
         compressed: false,
         storage_class: listed.storage_class,
         sha256: None,
-        unrested: false,
+        is_torn: false,
         trouble: None,
     };
     if version.deleted {
@@ -253,7 +254,7 @@ async fn look(store: &Store, bucket: &str, key: &str, listed: ListedVersion) -> 
                 Ok(meta) => {
                     version.size_bytes = Some(meta.size_bytes);
                     version.sha256 = meta.content.map(|hash| hash.to_hex());
-                    version.unrested = meta.unrested;
+                    version.is_torn = meta.is_torn;
                 }
                 Err(refused) => version.trouble = Some(refused.to_string()),
             }

@@ -138,18 +138,13 @@ fn judge(line: Option<ManifestEntry>, doubt: &TimesInDoubt, moment_ms: WallMs) -
 mod tests {
     use super::*;
     use crate::types::Fingerprint;
-    use crate::types::{ETag, VersionId};
+    use crate::types::VersionId;
 
     fn version(id: &str) -> ListedVersion {
         ListedVersion {
-            key: "a".into(),
             version_id: VersionId::new(id),
-            is_latest: false,
             is_marker: id.starts_with('x'),
-            etag: ETag::default(),
-            stored_bytes: 1,
-            modified_ms: 0,
-            storage_class: String::new(),
+            ..ListedVersion::unlisted("a")
         }
     }
 

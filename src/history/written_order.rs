@@ -42,7 +42,7 @@ pub enum Belief {
     /// It is what the list says.
     Right,
     /// It may be what the list says: it or another one is wrong.
-    Undecided,
+    Unknown,
     /// It cannot be what the list says.
     Wrong,
 }
@@ -84,7 +84,7 @@ pub fn beliefs(newest_first: &[WrittenTime], now_ms: WallMs) -> Vec<Belief> {
             match (in_longest(at), rivals.count()) {
                 (false, _) => Belief::Wrong,
                 (true, 1) => Belief::Right,
-                (true, _) => Belief::Undecided,
+                (true, _) => Belief::Unknown,
             }
         })
         .collect()
@@ -110,7 +110,7 @@ mod tests {
         let beliefs = beliefs(&stamps(days), now_day * DAY_MS);
         let letter = |belief| match belief {
             Belief::Right => 'r',
-            Belief::Undecided => 'p',
+            Belief::Unknown => 'p',
             Belief::Wrong => 'w',
         };
         beliefs.into_iter().map(letter).collect()
@@ -144,7 +144,7 @@ mod tests {
             in_parts,
         };
         let now_ms = 100 * DAY_MS;
-        for (began_day, want) in [(13, Belief::Right), (11, Belief::Undecided)] {
+        for (began_day, want) in [(13, Belief::Right), (11, Belief::Unknown)] {
             let all = [stamp(began_day, true), stamp(20, false)];
             assert_eq!(beliefs(&all, now_ms), [want; 2], "{began_day}");
         }

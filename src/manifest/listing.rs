@@ -2,7 +2,7 @@
 
 use super::format;
 use crate::os::clock::wall_ms;
-use crate::retry::{Patience, Stop};
+use crate::retry::{Stop, patiently};
 use crate::s3::{Course, Listed, Next, PAGE_KEYS, Store};
 use crate::types::{ETag, Fault, Origin, WallMs};
 use jiff::Timestamp;
@@ -43,7 +43,7 @@ impl Listing {
 
     /// Why it is used for nothing.
     pub fn ahead_because(&self) -> String {
-        let at = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
+        let at = |at: WallMs| at.timestamp().unwrap_or_default();
         if self.modified_ms > self.listed_ms + CLOCKS_APART_MAX_MS {
             return format!(
                 "it says that it is of {}, and it is {} now: the clock of the computer that wrote it was wrong, or this one's is",
@@ -72,14 +72,9 @@ pub async fn list(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Vec
     let folder = format::folder(&origin.prefix);
     let (mut all, mut next, mut course) = (Vec::new(), None::<Box<Next>>, Course::default());
     for _ in 0..PAGES_MAX {
-        let mut patience = Patience::default();
-        let page = loop {
-            let listing = store.list(&origin.bucket, &folder, next.as_deref(), PAGE_KEYS);
-            match listing.await {
-                Err(fault) if patience.again(&fault, stop).await => {}
-                done => break done?,
-            }
-        };
+        let after = next.as_deref();
+        let ask = || store.list(&origin.bucket, &folder, after, PAGE_KEYS);
+        let page = patiently(stop, ask).await?;
         course.objects(&page, &origin.bucket)?;
         let listed_ms = store.server_now_ms(wall_ms());
         let listing = |one| listing(origin, one, listed_ms);

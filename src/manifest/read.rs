@@ -12,7 +12,7 @@ use super::fault::damaged;
 use super::format::{Header, ManifestEntry, Trailer};
 pub use super::listing::{Listing, list, newest};
 use crate::manifest::format::proof::Row;
-use crate::retry::{Patience, Stop};
+use crate::retry::{Stop, patiently};
 use crate::s3::{At, Store};
 use crate::types::{Class, Fault, Origin, VersionId, WallMs};
 use bytes::Bytes;
@@ -129,13 +129,8 @@ pub async fn prove(
     one: &Listing,
     stop: &mut Stop,
 ) -> Result<Manifest, Fault> {
-    let mut patience = Patience::default();
-    loop {
-        match open(store, origin, one, stop).await {
-            Err(fault) if patience.again(&fault, stop).await => {}
-            done => return done,
-        }
-    }
+    let reading = stop.clone();
+    patiently(stop, || open(store, origin, one, &reading)).await
 }
 
 async fn open(

@@ -90,7 +90,7 @@ fn span(moment_ms: WallMs, now_ms: WallMs, younger: &Younger) -> Span {
 mod tests {
     use super::*;
 
-    const NOW: i64 = 1_795_399_214_123;
+    const NOW: WallMs = WallMs(1_795_399_214_123);
 
     /// How many of these ages (in hours) stay.
     fn stay(ages_h: &[f64]) -> usize {
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn thinned_every_day_it_comes_to_the_same_and_the_newest_stays() {
-        let mut kept: Vec<i64> = Vec::new();
+        let mut kept: Vec<WallMs> = Vec::new();
         for day in 0..1_000 {
             let now_ms = NOW + day * DAY_MS;
             kept.push(now_ms);
@@ -140,7 +140,7 @@ mod tests {
         let ahead = NOW + 400 * DAY_MS;
         assert!(superseded(&[NOW, ahead], NOW).is_empty());
         // Fifteen daily ones, and one written while the clock was ahead.
-        let daily: Vec<i64> = (0..15).map(|day| NOW - day * DAY_MS).collect();
+        let daily: Vec<WallMs> = (0..15).map(|day| NOW - day * DAY_MS).collect();
         for ahead_days in [1, 2, 20, 400, 4_000] {
             let ahead_ms = NOW + ahead_days * DAY_MS;
             let all = [daily.clone(), vec![ahead_ms]].concat();
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_clock_that_stays_ahead_thins_as_the_days_pass() {
         let year_ms = 400 * DAY_MS;
-        let mut kept: Vec<i64> = (0..14).map(|day| NOW - day * DAY_MS).collect();
+        let mut kept: Vec<WallMs> = (0..14).map(|day| NOW - day * DAY_MS).collect();
         for day in 1..=40 {
             let now_ms = NOW + year_ms + day * DAY_MS;
             kept.push(now_ms);

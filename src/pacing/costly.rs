@@ -174,7 +174,7 @@ mod tests {
         let mut tally = VersionCosts::default();
         for (name, versions, every_ms, bytes) in files {
             for at in 0..*versions {
-                tally.add(&path(name), *bytes, at * every_ms);
+                tally.add(&path(name), *bytes, WallMs(at * every_ms));
             }
         }
         tally

@@ -104,8 +104,8 @@ mod tests {
         let (mut paid, mut out) = (None, Vec::<i64>::new());
         for at in (0..hours * HOUR_MS).step_by(usize::try_from(every_ms).unwrap()) {
             let last = out.last().copied().unwrap_or(-HOUR_MS);
-            if policy.due_ms(paid, last, at) == at {
-                paid = Some(policy.stored(paid, at));
+            if policy.due_ms(paid, WallMs(last), WallMs(at)) == WallMs(at) {
+                paid = Some(policy.stored(paid, WallMs(at)));
                 out.push(at);
             }
         }

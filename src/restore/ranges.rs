@@ -5,7 +5,7 @@ use super::context::RestoreContext;
 use super::faults::damaged;
 use super::range_buffer::{BodyReader, BufferedRange, RANGE_BYTES, cut_off};
 use crate::history::Chosen;
-use crate::retry::Patience;
+use crate::retry::patiently;
 use crate::types::{Class, Fault, Operation};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -97,28 +97,19 @@ async fn fetch_range(
     memory: OwnedSemaphorePermit,
 ) -> Result<BufferedRange, Fault> {
     let mut stop = ctx.stop.clone();
-    let mut patience = Patience::default();
-    let mut pieces = VecDeque::new();
-    let mut left = range;
-    loop {
+    let (mut left, mut pieces) = (range, VecDeque::new());
+    patiently(&mut stop, async || {
         match rest_of(ctx, chosen, &mut left, &mut pieces).await {
-            Ok(()) => {
-                return Ok(BufferedRange {
-                    pieces,
-                    _memory: Some(memory),
-                });
-            }
             // The last byte came before the connection broke.
-            Err(_) if left.is_empty() => {
-                return Ok(BufferedRange {
-                    pieces,
-                    _memory: Some(memory),
-                });
-            }
-            Err(fault) if patience.again(&fault, &mut stop).await => {}
-            Err(fault) => return Err(fault),
+            Err(_) if left.is_empty() => Ok(()),
+            done => done,
         }
-    }
+    })
+    .await?;
+    Ok(BufferedRange {
+        pieces,
+        _memory: Some(memory),
+    })
 }
 
 async fn rest_of(

@@ -7,10 +7,10 @@ use crate::types::{Class, Fault};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Tries per object or page: with the waits between them about half a minute
+/// Tries of one request, whatever it asks for: with the waits between them about half a minute
 /// for a server that fails, two for one that asks for patience. What does not
 /// work by then is named, and the run goes on to the next file.
-pub(crate) const TRIES_MAX: u32 = 6;
+const TRIES_MAX: u32 = 6;
 
 /// Whether somebody asked the run to stop.
 #[derive(Debug, Clone)]
@@ -41,25 +41,30 @@ impl Stop {
     }
 }
 
-/// Counts the tries of one request.
-#[derive(Debug, Default)]
-pub(crate) struct Patience {
-    failures: u32,
-}
-
-impl Patience {
-    /// After a failure: wait, and say whether to try again. No waiting and
-    /// `false` for what does not pass by itself, after enough tries, or as soon
-    /// as it was asked to stop.
-    pub(crate) async fn again(&mut self, fault: &Fault, stop: &mut Stop) -> bool {
-        self.failures += 1;
-        if !passes(fault.class) || self.failures >= TRIES_MAX || stop.is_asked() {
-            return false;
+/// Try `work` until it is done, until its failure is none that passes by itself, until it
+/// was tried [`TRIES_MAX`] times, or until the run is asked to stop. What it has done so
+/// far it may keep in what it borrows.
+///
+/// # Errors
+/// The last failure.
+pub(crate) async fn patiently<T>(
+    stop: &mut Stop,
+    mut work: impl AsyncFnMut() -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let mut failures = 0;
+    loop {
+        let fault = match work().await {
+            Ok(done) => return Ok(done),
+            Err(fault) => fault,
+        };
+        failures += 1;
+        if !passes(fault.class) || failures >= TRIES_MAX || stop.is_asked() {
+            return Err(fault);
         }
-        let wait_ms = Backoff::of(fault.class).delay_ms(self.failures, fastrand::u64(..));
+        let wait_ms = Backoff::of(fault.class).delay_ms(failures, fastrand::u64(..));
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(wait_ms)) => true,
-            () = stop.asked() => false,
+            () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
+            () = stop.asked() => return Err(fault),
         }
     }
 }
@@ -87,12 +92,13 @@ mod tests {
     use super::*;
 
     async fn tries(class: Class, stop: &mut Stop) -> u32 {
-        let fault = Fault::new(class, "download", "a", "x");
-        let mut patience = Patience::default();
-        let mut tries = 1;
-        while patience.again(&fault, stop).await {
+        let mut tries = 0;
+        let failed: Result<(), Fault> = patiently(stop, async || {
             tries += 1;
-        }
+            Err(Fault::new(class, "download", "a", "x"))
+        })
+        .await;
+        assert_eq!(failed.unwrap_err().class, class);
         tries
     }
 
@@ -106,6 +112,22 @@ mod tests {
             (Class::Local, 1),
         ] {
             assert_eq!(tries(class, &mut Stop::never()).await, want, "{class:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_answers_late_is_asked_until_it_does() {
+        for late in 1..TRIES_MAX {
+            let mut left = late;
+            let answer = patiently(&mut Stop::never(), async || {
+                left -= 1;
+                match left {
+                    0 => Ok("head"),
+                    _ => Err(Fault::new(Class::Transient, "look at", "a", "no answer")),
+                }
+            });
+            assert_eq!(answer.await.unwrap(), "head", "at the {late}. try");
+            assert_eq!(left, 0);
         }
     }
 

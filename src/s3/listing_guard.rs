@@ -159,14 +159,8 @@ mod tests {
 
     fn page(keys: &[(&str, &str)], next: Option<&str>) -> Page<ListedVersion> {
         let items = keys.iter().map(|(key, version_id)| ListedVersion {
-            key: (*key).to_owned(),
             version_id: VersionId::new(*version_id),
-            is_latest: false,
-            is_marker: false,
-            etag: ETag::default(),
-            stored_bytes: 0,
-            modified_ms: 0,
-            storage_class: String::new(),
+            ..ListedVersion::unlisted(*key)
         });
         Page {
             items: items.collect(),

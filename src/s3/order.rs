@@ -120,7 +120,7 @@ fn newest_first(items: &mut [ListedVersion]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{ETag, VersionId, id_text};
+    use crate::types::{ETag, VersionId, WallMs, id_text};
 
     fn item(name: &str) -> ListedVersion {
         let (key, rest) = name.split_once('@').unwrap();
@@ -132,7 +132,7 @@ mod tests {
             is_marker: version_id.starts_with('m'),
             etag: ETag::default(),
             stored_bytes: 0,
-            modified_ms: at.parse::<i64>().unwrap() * 1_000,
+            modified_ms: WallMs(at.parse::<i64>().unwrap() * 1_000),
             storage_class: String::new(),
         }
     }

@@ -45,6 +45,22 @@ pub struct ListedVersion {
     pub storage_class: String,
 }
 
+impl ListedVersion {
+    /// What stands for a version that is in no list.
+    pub fn unlisted(key: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            version_id: None,
+            is_latest: false,
+            is_marker: false,
+            etag: ETag::default(),
+            stored_bytes: 0,
+            modified_ms: WallMs::default(),
+            storage_class: String::new(),
+        }
+    }
+}
+
 /// One page and where the next begins.
 #[derive(Debug, Clone)]
 pub struct Page<T> {

@@ -5,13 +5,13 @@
 //! text, and every text of ours gives exactly its set back; nothing is kept, or given
 //! to a file, that lends a program rights or belongs to the computer itself.
 
+use super::byte_escape;
 use super::content_hash::ContentHash;
 use super::key_escape::OWN_FOLDER;
 use super::object_key::ATTRIBUTES;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// The access control list of a file or folder. Its mask shows as the group's bits of
 /// the mode.
@@ -76,9 +76,9 @@ impl Attributes {
             }
             for byte in name.bytes() {
                 match byte {
-                    b'=' | b':' | b',' => escape(&mut text, byte),
+                    b'=' | b':' | b',' => byte_escape::push(&mut text, '=', byte),
                     byte if byte.is_ascii_graphic() => text.push(char::from(byte)),
-                    byte => escape(&mut text, byte),
+                    byte => byte_escape::push(&mut text, '=', byte),
                 }
             }
             text.push(':');
@@ -95,7 +95,8 @@ impl Attributes {
         let mut all = BTreeMap::new();
         for one in text.split(',') {
             let (name, value) = one.split_once(':')?;
-            all.insert(unescape(name)?, BASE64.decode(value).ok()?);
+            let name = String::from_utf8(byte_escape::undone(name, b'=')).ok()?;
+            all.insert(name, BASE64.decode(value).ok()?);
         }
         let all = Self(all);
         // Another way to write it would be another set.
@@ -130,28 +131,6 @@ fn group_bits(acl: &[u8]) -> u32 {
     let mut entries = entries.chunks_exact(8);
     let group = entries.find(|entry| entry.starts_with(&GROUP_OBJ));
     group.map_or(0, |entry| u32::from(entry[2] & 7))
-}
-
-fn escape(text: &mut String, byte: u8) {
-    // Writing to a string does not fail.
-    let _ = write!(text, "={byte:02X}");
-}
-
-fn unescape(name: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(name.len());
-    let mut bytes = name.bytes();
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'=' => {
-                let two = [bytes.next()?, bytes.next()?];
-                let mut value = [0];
-                hex::decode_to_slice(two, &mut value).ok()?;
-                value[0]
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(out).ok()
 }
 
 fn id_of(hash: &ContentHash) -> u64 {

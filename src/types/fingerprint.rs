@@ -1,6 +1,6 @@
 //! What stands at a path on disk, and what tells that it has changed.
 
-use crate::types::WallMs;
+use super::instant::WallMs;
 use serde::{Deserialize, Serialize};
 
 /// What stands at a path.

@@ -1,5 +1,7 @@
 //! Names as keys carry them: what a key cannot hold is percent-escaped.
 
+use super::byte_escape;
+
 /// The name of the folder that Keepwatch keeps its own objects in, below the
 /// prefix: those that [`is_own`] names, and no others. A file or folder of the
 /// user's that is called so has another key ([`encode`]); earlier versions of
@@ -65,7 +67,7 @@ fn encode_name(bytes: &[u8], out: &mut String) {
                     .is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
             if is_blank || needs_escape(c) || is_percent_trap {
                 for byte in &bytes[at..at + len] {
-                    out.push_str(&format!("%{byte:02X}"));
+                    byte_escape::push(out, '%', *byte);
                 }
             } else {
                 out.push(c);
@@ -73,7 +75,7 @@ fn encode_name(bytes: &[u8], out: &mut String) {
             at += len;
         }
         for byte in chunk.invalid() {
-            out.push_str(&format!("%{byte:02X}"));
+            byte_escape::push(out, '%', *byte);
             at += 1;
         }
     }
@@ -81,27 +83,5 @@ fn encode_name(bytes: &[u8], out: &mut String) {
 
 /// Undo [`encode`]. Never fails: a `%` without two hex digits is itself.
 pub fn decode(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escaped = (bytes[at] == b'%')
-            .then(|| bytes.get(at + 1..at + 3))
-            .flatten()
-            .and_then(|two| {
-                let mut byte = [0u8];
-                hex::decode_to_slice(two, &mut byte).ok().map(|()| byte[0])
-            });
-        match escaped {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    out
+    byte_escape::undone(text, b'%')
 }

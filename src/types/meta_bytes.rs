@@ -1,6 +1,7 @@
 //! How many bytes of metadata S3 takes, who gets which of them, and text in the ASCII
 //! that headers carry.
 
+use super::byte_escape;
 use std::collections::BTreeMap;
 
 /// User metadata that S3 takes: names and values together (Amazon S3 User Guide,
@@ -50,7 +51,7 @@ pub(crate) fn to_ascii(text: &str) -> String {
         if byte.is_ascii_graphic() && byte != b'=' {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("={byte:02X}"));
+            byte_escape::push(&mut out, '=', byte);
         }
     }
     out
@@ -58,17 +59,5 @@ pub(crate) fn to_ascii(text: &str) -> String {
 
 /// Undoes [`to_ascii`]; what is no escape stays as it is.
 pub(super) fn from_ascii(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let mut byte = [bytes[at]];
-        let escaped = bytes[at] == b'='
-            && bytes
-                .get(at + 1..at + 3)
-                .is_some_and(|two| hex::decode_to_slice(two, &mut byte).is_ok());
-        out.push(byte[0]);
-        at += if escaped { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    String::from_utf8_lossy(&byte_escape::undone(text, b'=')).into_owned()
 }

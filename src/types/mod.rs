@@ -5,6 +5,7 @@
 mod archive_class;
 pub(crate) mod attributes;
 mod bandwidth;
+mod byte_escape;
 mod byte_size;
 pub(crate) mod clock;
 pub(crate) mod command;
@@ -21,6 +22,7 @@ mod meta_bytes;
 pub(crate) mod moment;
 pub(crate) mod object_key;
 mod object_meta;
+mod one_line;
 mod operation;
 mod origin;
 mod part_layout;
@@ -57,6 +59,8 @@ pub use object_key::{
     RelKey, WRITE_TRIAL, is_own, is_shortened, older_form, shortened_begin,
 };
 pub use object_meta::{MetaRefused, ObjectMeta};
+pub use one_line::{clean, shown};
+pub(crate) use one_line::{is_hidden, printable, quoted, shown_bytes};
 pub use operation::Operation;
 pub use origin::Origin;
 pub use part_layout::{Crc64, Crc64Hasher, Parts, SEGMENTS_MAX, Segment};
@@ -65,7 +69,7 @@ pub use record::Record;
 pub use rel_path::{PathRefused, RelPath};
 pub use strangers::{Account, Rights, Stranger, stranger};
 pub use taken::{Reading, Taken};
-pub use text::{amount, clean, duration, number, shown, size, time, time_of_second};
+pub use text::{amount, duration, number, size, time, time_of_second};
 pub(crate) use text::{ascii, shorten};
 pub use traffic::{Traffic, download_micro_usd};
 pub use version::{ETag, VersionId, id_or_empty, id_text};

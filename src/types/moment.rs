@@ -7,7 +7,8 @@
 mod words;
 
 use super::error::Fatal;
-use crate::types::WallMs;
+use super::instant::WallMs;
+use super::one_line::shown;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp, ZonedDateTime};
@@ -95,11 +96,11 @@ fn in_words(
     let WrittenMoment { day, time } = written;
     let (date, last_one) = match day {
         DayWord::On(date) => (date, None),
-        DayWord::Unsaid => (local.date(), Some(format!("yesterday {}", shown(text)))),
+        DayWord::Unsaid => (local.date(), Some(format!("yesterday {}", excerpt(text)))),
         DayWord::Named(_) => {
             let word = text.get(..3).filter(|on| on.eq_ignore_ascii_case("on "));
             let plain = word.map_or(text, |on| text[on.len()..].trim_start());
-            (local.date(), Some(format!("last {}", shown(plain))))
+            (local.date(), Some(format!("last {}", excerpt(plain))))
         }
     };
     let Some(time) = time else {
@@ -140,7 +141,7 @@ fn ago(text: &str, span: Span, now: Timestamp, zone: &TimeZone) -> Result<Timest
         return Err(refused(
             text,
             "a length of time alone is not a moment",
-            &format!("write \"{} ago\"", shown(text)),
+            &format!("write \"{} ago\"", excerpt(text)),
         ));
     }
     now.to_zoned_datetime(zone.clone())
@@ -172,14 +173,12 @@ fn on_the_wall(text: &str, wall: DateTime, zone: &TimeZone) -> Result<Timestamp,
 }
 
 fn refused(text: &str, cause: &str, hint: &str) -> Fatal {
-    Fatal::usage(format!("use the time \"{}\"", shown(text)), cause, hint)
+    Fatal::usage(format!("use the time \"{}\"", excerpt(text)), cause, hint)
 }
 
-fn shown(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(TEXT_CHARS_SHOWN_MAX)
-        .collect()
+fn excerpt(text: &str) -> String {
+    let kept: String = text.chars().take(TEXT_CHARS_SHOWN_MAX).collect();
+    shown(&kept)
 }
 
 #[cfg(test)]

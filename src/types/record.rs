@@ -3,8 +3,8 @@
 use super::content_class::Look;
 use super::content_hash::ContentHash;
 use super::fingerprint::Fingerprint;
+use super::instant::WallMs;
 use super::version::{ETag, VersionId, id_or_empty};
-use crate::types::WallMs;
 use serde::{Deserialize, Serialize};
 
 /// What the index knows of one object of the bucket.

@@ -5,6 +5,7 @@
 //! folder by name alone. The conversion to and from the operating system's
 //! paths is `os`'s business.
 
+use super::one_line::shown_bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -128,19 +129,7 @@ impl fmt::Display for RelPath {
         if self.is_root() {
             return f.write_str(".");
         }
-        for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                if c.is_control() {
-                    write!(f, "{}", c.escape_default())?;
-                } else {
-                    write!(f, "{c}")?;
-                }
-            }
-            for byte in chunk.invalid() {
-                write!(f, "\\x{byte:02X}")?;
-            }
-        }
-        Ok(())
+        f.write_str(&shown_bytes(&self.0))
     }
 }
 

@@ -1,18 +1,11 @@
-//! Numbers, sizes, times and foreign text as people read them.
-//!
-//! It never lets a control character of a file's name through: a name with a
-//! line break must not be able to forge a line of the report.
+//! Numbers, sizes, times and short texts as people read them.
 
-use crate::types::WallMs;
+use super::instant::WallMs;
 use icu_normalizer::DecomposingNormalizerBorrowed;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::borrow::Cow;
 use std::fmt::Write as _;
-
-/// The longest foreign text (path, reason, remedy) shown whole. Longer than
-/// any path Linux allows; something longer must not fill the report alone.
-const FIELD_BYTES_MAX: usize = 4_500;
 
 /// What shortened text ends in.
 pub(crate) const CUT: &str = "...";
@@ -94,39 +87,6 @@ fn written(at_ms: WallMs, zone: &TimeZone, format: &str) -> String {
     }
 }
 
-/// Text from outside on one line: control and text-direction characters are
-/// escaped, and what is longer than any real path is shortened.
-pub fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || turns_text(c) {
-            let _ = write!(out, "{}", c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-        if out.len() > FIELD_BYTES_MAX {
-            return cut(&out, FIELD_BYTES_MAX);
-        }
-    }
-    out
-}
-
-/// Line separators and marks that change the order in which text is shown.
-fn turns_text(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// A key as shown to people: one line, whatever it holds.
-pub fn shown(key: &str) -> String {
-    key.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = escaped.is_none().then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
-}
-
 /// At most that many characters.
 pub(crate) fn shorten(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {
@@ -137,12 +97,6 @@ pub(crate) fn shorten(text: &str, chars_max: usize) -> String {
             format!("{}{CUT}", kept.trim_end())
         }
     }
-}
-
-/// At most that many bytes, never in the middle of a character.
-fn cut(text: &str, bytes_max: usize) -> String {
-    let end = text.floor_char_boundary(bytes_max.saturating_sub(CUT.len()));
-    format!("{}{CUT}", &text[..end])
 }
 
 /// Text as printable ASCII: what has a customary spelling gets it, the rest is
@@ -208,11 +162,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_cannot_forge_a_line() {
-        assert_eq!(shown("Büro/a\nb\u{1b}[2J"), "Büro/a\\nb\\u{1b}[2J");
-    }
-
-    #[test]
     fn numbers_and_sizes() {
         for (value, expected) in [
             (0, "0"),
@@ -268,22 +217,6 @@ mod tests {
         let fixed = TimeZone::fixed(jiff::tz::Offset::from_hours(-5).unwrap());
         assert_eq!(time(0, &fixed), "1969-12-31 19:00 (-05)");
         assert_eq!(time(i64::MAX, &berlin), "an unknown time");
-    }
-
-    #[test]
-    fn foreign_text_stays_on_its_line_and_within_bounds() {
-        assert_eq!(
-            clean("a\nAll is well\r\u{202e}b\u{7f}"),
-            "a\\u{a}All is well\\u{d}\\u{202e}b\\u{7f}"
-        );
-        assert_eq!(
-            clean("Jahresabschluß 2026.xlsx"),
-            "Jahresabschluß 2026.xlsx"
-        );
-        let long = clean(&"ß".repeat(100_000));
-        assert!(long.len() <= FIELD_BYTES_MAX && long.ends_with("ß..."));
-        let lines = clean(&"\n".repeat(100_000));
-        assert!(lines.len() <= FIELD_BYTES_MAX);
     }
 
     #[test]

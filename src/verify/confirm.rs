@@ -21,7 +21,7 @@ impl VerifyContext {
         wrong: Wrong,
     ) -> Result<CheckOutcome, Fault> {
         if self.known.is_some() && check.rel.is_some() && judge::may_be_ours(wrong.0) {
-            return Ok(CheckOutcome::Undecided(Box::new((check.clone(), wrong))));
+            return Ok(CheckOutcome::Unconfirmed(Box::new((check.clone(), wrong))));
         }
         self.confirm(check, wrong).await
     }

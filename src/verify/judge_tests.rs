@@ -29,14 +29,12 @@ fn record() -> Record {
 
 fn listed(version_id: &str, etag: &str, stored_bytes: u64) -> ListedVersion {
     ListedVersion {
-        key: "a".into(),
         version_id: VersionId::new(version_id),
         is_latest: true,
         is_marker: version_id.starts_with('x'),
         etag: etag.into(),
         stored_bytes,
-        modified_ms: 1,
-        storage_class: String::new(),
+        ..ListedVersion::unlisted("a")
     }
 }
 
@@ -167,7 +165,7 @@ fn meta() -> ObjectMeta {
         mode: 0o644,
         owner: None,
         symlink_target: None,
-        unrested: false,
+        is_torn: false,
         full_key: None,
     }
 }

@@ -223,12 +223,12 @@ fn by_head(one: &Listing, head: Option<&Head>, was_ahead: bool) -> Option<Wrong>
 mod tests {
     use super::*;
 
-    fn listing(moment_ms: WallMs, modified_ms: WallMs) -> Listing {
+    fn listing(moment_ms: i64, modified_ms: i64) -> Listing {
         Listing {
-            key: crate::manifest::format::key("", moment_ms),
-            moment_ms,
+            key: crate::manifest::format::key("", WallMs(moment_ms)),
+            moment_ms: WallMs(moment_ms),
             stored_bytes: 1,
-            modified_ms,
+            modified_ms: WallMs(modified_ms),
             etag: "e".into(),
             listed_ms: WallMs::MAX,
         }

@@ -49,7 +49,7 @@ pub(crate) enum CheckOutcome {
     Moving,
     /// It seems wrong, and may be a worker's doing that is not written down yet: to be
     /// confirmed after a pause.
-    Undecided(Box<(VersionCheck, Wrong)>),
+    Unconfirmed(Box<(VersionCheck, Wrong)>),
     /// This is wrong.
     Wrong(Box<Finding>),
 }

@@ -220,7 +220,7 @@ impl<'a> Run<'a> {
             CheckOutcome::Foreign => self.result.foreign += 1,
             CheckOutcome::ByRecord => self.result.progress.looked -= 1,
             CheckOutcome::Moving => self.result.moving += 1,
-            CheckOutcome::Undecided(suspect) => {
+            CheckOutcome::Unconfirmed(suspect) => {
                 self.suspects.push_back((Instant::now(), suspect));
             }
             CheckOutcome::Wrong(finding) => {

@@ -11,7 +11,7 @@ use super::run::Run;
 use crate::history::{Chosen, Name, Records, Selector, unless_newer};
 use crate::retry::told;
 use crate::s3::ListedVersion;
-use crate::types::{ETag, Fatal, ForeignKey, Record, RelKey, is_own};
+use crate::types::{Fatal, ForeignKey, Record, RelKey, is_own};
 
 /// Whose key the listing shows next.
 #[derive(Debug, PartialEq, Eq)]
@@ -166,7 +166,7 @@ impl Run<'_> {
                     Some(record) => Expect::Recorded(Box::new(record)),
                     None => Expect::Itself,
                 };
-                let listed = listed.unwrap_or_else(|| not_listed(bucket_key));
+                let listed = listed.unwrap_or_else(|| ListedVersion::unlisted(bucket_key));
                 self.start(VersionCheck {
                     wrong: Some(wrong),
                     ..VersionCheck::of(rel, listed, expect)
@@ -213,20 +213,6 @@ impl Run<'_> {
             Ok(None) => Ok(()),
             Err(fault) => self.failed(told(fault).about(key.path().to_string())).await,
         }
-    }
-}
-
-/// What stands for a version that is not in the list.
-fn not_listed(bucket_key: &str) -> ListedVersion {
-    ListedVersion {
-        key: bucket_key.to_owned(),
-        version_id: None,
-        is_latest: false,
-        is_marker: false,
-        etag: ETag::default(),
-        stored_bytes: 0,
-        modified_ms: 0,
-        storage_class: String::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Lines that stay lines: local time in front, nothing invisible inside.
 
+use crate::types::is_hidden;
 use std::io;
 use std::io::Write;
 use tracing_subscriber::fmt::MakeWriter;
@@ -66,11 +67,6 @@ pub(super) fn one_line(text: &str) -> String {
         }
     }
     out
-}
-
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ fn words(
 fn misses(done: &[PartResult]) -> Misses {
     let mut all = Misses::default();
     let missing = unmatched(done);
-    for (typed, _) in done.iter().flat_map(|one| &one.what) {
+    for (typed, _) in done.iter().flat_map(|one| &one.part.what) {
         if missing.iter().any(|text| text == typed.text())
             && !all
                 .near

@@ -19,10 +19,7 @@ pub(crate) struct Part {
 
 /// How one source's part ended.
 pub(crate) struct PartResult {
-    pub(crate) named: Named,
-    pub(crate) what: Vec<(Typed, Reading)>,
-    pub(crate) to: PathBuf,
-    pub(crate) moment: Option<Moment>,
+    pub(crate) part: Part,
     /// In place: what did not exist at the moment, and stays.
     pub(crate) left_alone: Option<Bounded<String>>,
     pub(crate) result: Result<Restored, Fatal>,

@@ -5,23 +5,19 @@ use super::left_alone::left_alone;
 use super::part::Part;
 use super::progress::RestoreProgress;
 use crate::cli::args::RestoreArgs;
-use crate::cli::origins::{Depot, Named};
+use crate::cli::origins::Depot;
 use crate::files::Target;
-use crate::history::{Selector, Typed};
+use crate::history::Selector;
 use crate::restore::{Bounded, ColdShare, Options, Preflight, Request, preflight};
 use crate::retry::Stop;
 use crate::types;
-use crate::types::{Fatal, FatalKind, Moment, PRICES_OF, Reading, Speed, Thaw, chain};
+use crate::types::{Fatal, FatalKind, PRICES_OF, Speed, Thaw, chain};
 use jiff::Timestamp;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// One source's part, looked at; or why that is not possible.
 pub(super) struct Ready {
-    pub(super) named: Named,
-    pub(super) what: Vec<(Typed, Reading)>,
-    pub(super) to: PathBuf,
-    pub(super) moment: Option<Moment>,
+    pub(super) part: Part,
     /// In place: what did not exist at the moment, and stays.
     pub(super) left_alone: Option<Bounded<String>>,
     pub(super) request: Result<Request, Fatal>,
@@ -64,7 +60,7 @@ pub(super) async fn look(
             Err(fatal) if alone || fatal.kind == FatalKind::Interrupted => {
                 return Err(fatal.clone());
             }
-            Err(fatal) => eprintln!("{}: {fatal}", types::clean(&one.named.name)),
+            Err(fatal) => eprintln!("{}: {fatal}", types::clean(&one.part.named.name)),
             Ok(_) => {}
         }
         ready.push(one);
@@ -118,10 +114,7 @@ async fn look_at(
     let seen = preflight(&depot.store, &request, &|event| screen.update(&event), stop).await;
     screen.end();
     Ok(Ready {
-        named: part.named,
-        what: part.what,
-        to: part.to,
-        moment: part.moment,
+        part,
         left_alone,
         request: seen.map(|seen| {
             request.preflight = Some(seen);

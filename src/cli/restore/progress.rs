@@ -194,9 +194,8 @@ fn line(progress: &Progress, took: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use indicatif::{ProgressDrawTarget, TermLike};
-    use std::io;
-    use std::sync::Arc;
+    use crate::cli::testing::Screen;
+    use indicatif::ProgressDrawTarget;
 
     impl RestoreProgress {
         fn on(target: ProgressDrawTarget) -> Self {
@@ -205,48 +204,6 @@ mod tests {
             shown.line.plain = false;
             shown.line.bar.set_draw_target(target);
             shown
-        }
-    }
-
-    /// A terminal that knows what stands on it: a bar takes one line.
-    #[derive(Debug, Clone, Default)]
-    struct Screen(Arc<Mutex<String>>);
-
-    impl Screen {
-        fn text(&self) -> String {
-            self.0.lock().trim().to_owned()
-        }
-    }
-
-    impl TermLike for Screen {
-        fn width(&self) -> u16 {
-            80
-        }
-        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn write_line(&self, text: &str) -> io::Result<()> {
-            self.write_str(text)
-        }
-        fn write_str(&self, text: &str) -> io::Result<()> {
-            self.0.lock().push_str(text);
-            Ok(())
-        }
-        fn clear_line(&self) -> io::Result<()> {
-            self.0.lock().clear();
-            Ok(())
-        }
-        fn flush(&self) -> io::Result<()> {
-            Ok(())
         }
     }
 
@@ -292,7 +249,7 @@ mod tests {
     /// more for each source.
     #[test]
     fn nothing_of_the_bar_stays_on_the_terminal() {
-        let screen = Screen::default();
+        let screen = Screen::of(80);
         let shown = RestoreProgress::on(ProgressDrawTarget::term_like(Box::new(screen.clone())));
         let objects = Event::Found {
             objects: 7,

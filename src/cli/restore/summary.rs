@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Torn files named in the summary; JSON has more of them.
-const UNRESTED_NAMED_MAX: usize = 20;
+const TORN_NAMED_MAX: usize = 20;
 
 /// Files of which another program has a version on top that are named with their
 /// dates: who overwrote a whole bucket sees by these what happened.
@@ -30,11 +30,11 @@ pub(super) fn json(depot: &Depot, done: &[PartResult], moment: Option<Moment>) -
                 Err(fatal) => (None, Some(fatal)),
             };
             json!({
-                "source": one.named.name,
-                "bucket": one.named.origin.bucket,
-                "prefix": one.named.origin.prefix,
-                "to": one.to.display().to_string(),
-                "moment": moment_json(one.moment, depot),
+                "source": one.part.named.name,
+                "bucket": one.part.named.origin.bucket,
+                "prefix": one.part.named.origin.prefix,
+                "to": one.part.to.display().to_string(),
+                "moment": moment_json(one.part.moment, depot),
                 "restored": restored,
                 "left_alone": one.left_alone,
                 "failure": fatal.map(|fatal| json!({
@@ -42,11 +42,11 @@ pub(super) fn json(depot: &Depot, done: &[PartResult], moment: Option<Moment>) -
                     "cause": fatal.cause,
                     "hint": fatal.hint,
                 })),
-                "taken": Selector::of(&one.what).taken(),
+                "taken": Selector::of(&one.part.what).taken(),
             })
         })
         .collect();
-    let at = moment.and_then(|moment| Timestamp::from_millisecond(moment.at_ms).ok());
+    let at = moment.and_then(|moment| moment.at_ms.timestamp().ok());
     json!({
         "place": depot.store.place(),
         "at": at.map(|at| at.to_string()),
@@ -67,7 +67,7 @@ pub(super) fn print(depot: &Depot, done: &[PartResult]) {
         return;
     }
     for text in unmatched(done) {
-        let typed = done.iter().flat_map(|one| &one.what);
+        let typed = done.iter().flat_map(|one| &one.part.what);
         let near = typed
             .filter(|(typed, _)| typed.text() == text)
             .find_map(|(typed, _)| meant_perhaps(typed.misses()));
@@ -90,18 +90,21 @@ fn print_one(depot: &Depot, one: &PartResult) {
     // Of a source that has nothing of what was named there is nothing to say.
     let says_more =
         |restored: &Restored| lines(restored, depot).len() > 1 || one.left_alone.is_some();
-    if !one.what.is_empty() && !has_found(one) && !one.result.as_ref().is_ok_and(says_more) {
+    if !one.part.what.is_empty() && !has_found(one) && !one.result.as_ref().is_ok_and(says_more) {
         return;
     }
-    let origin = &one.named.origin;
+    let origin = &one.part.named.origin;
     println!(
         "{}  from {}/{}  {}",
-        types::clean(&one.named.name),
+        types::clean(&one.part.named.name),
         types::clean(&origin.bucket),
         types::clean(&origin.prefix),
-        as_of(one.moment, depot)
+        as_of(one.part.moment, depot)
     );
-    println!("  into {}", types::clean(&one.to.display().to_string()));
+    println!(
+        "  into {}",
+        types::clean(&one.part.to.display().to_string())
+    );
     match &one.result {
         Ok(restored) => {
             for line in lines(restored, depot)
@@ -173,10 +176,10 @@ fn beside(one: &PartResult, restored: &Restored) -> Vec<String> {
         ));
     }
     let named = |lines: &mut Vec<String>, word: &str, all: &Bounded<String>| {
-        for path in all.items.iter().take(UNRESTED_NAMED_MAX) {
+        for path in all.items.iter().take(TORN_NAMED_MAX) {
             lines.push(format!("{word} {}", types::clean(path)));
         }
-        let unnamed = all.total.saturating_sub(UNRESTED_NAMED_MAX as u64);
+        let unnamed = all.total.saturating_sub(TORN_NAMED_MAX as u64);
         if unnamed > 0 {
             lines.push(format!("{word} {} more", types::number(unnamed)));
         }
@@ -273,16 +276,13 @@ fn to_look_at(restored: &Restored, depot: &Depot) -> Vec<String> {
 /// Files that were being written all the time when they were backed up.
 fn torn(restored: &Restored) -> Vec<String> {
     let mut lines = Vec::new();
-    for path in restored.unrested.items.iter().take(UNRESTED_NAMED_MAX) {
+    for path in restored.torn.items.iter().take(TORN_NAMED_MAX) {
         lines.push(format!(
             "LOOK AT {}: it was being written all the time when it was backed up",
             types::clean(path)
         ));
     }
-    let unnamed = restored
-        .unrested
-        .total
-        .saturating_sub(UNRESTED_NAMED_MAX as u64);
+    let unnamed = restored.torn.total.saturating_sub(TORN_NAMED_MAX as u64);
     if unnamed > 0 {
         lines.push(format!(
             "LOOK AT {} more like that",

@@ -19,10 +19,12 @@ fn named(name: &str, root: Option<&str>) -> Named {
 
 fn done(unmatched: &[&str]) -> PartResult {
     PartResult {
-        named: named("a", None),
-        what: Vec::new(),
-        to: PathBuf::new(),
-        moment: None,
+        part: Part {
+            named: named("a", None),
+            what: Vec::new(),
+            to: PathBuf::new(),
+            moment: None,
+        },
         left_alone: None,
         result: Ok(Restored {
             unmatched: unmatched.iter().map(|text| (*text).to_owned()).collect(),

@@ -4,7 +4,7 @@
 //! it, and of what is there one value alone is replaced, where a folder has to make
 //! room for its neighbours.
 
-use super::quote::quoted;
+use super::quote::toml_string;
 use super::store::CopiesPlace;
 use crate::manifest::Demands;
 use crate::types::{Fatal, chain};
@@ -125,7 +125,7 @@ impl ExistingFile {
         moved.sort_by_key(|(number, _)| std::cmp::Reverse(self.start_of(*number)));
         for (number, folder) in moved {
             let span = self.sources.get(*number)?.span.clone()?;
-            text.replace_range(span, &quoted(&folder.display().to_string()));
+            text.replace_range(span, &toml_string(&folder.display().to_string()));
         }
         if !text.ends_with('\n') {
             text.push('\n');

@@ -1,7 +1,7 @@
 //! Any text as a quoted value of TOML.
 
 /// A TOML basic string.
-pub(super) fn quoted(text: &str) -> String {
+pub(super) fn toml_string(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -26,9 +26,9 @@ mod tests {
             ("x\"\n[s3]", "\"x\\\"\\u000A[s3]\""),
             ("\u{7f}ü", "\"\\u007Fü\""),
         ] {
-            assert_eq!(quoted(text), want);
+            assert_eq!(toml_string(text), want);
             let parsed: toml_edit::ImDocument<String> =
-                format!("k = {}", quoted(text)).parse().unwrap();
+                format!("k = {}", toml_string(text)).parse().unwrap();
             assert_eq!(parsed["k"].as_str(), Some(text));
         }
     }

@@ -4,7 +4,7 @@
 //! number.
 
 use super::existing::ExistingFile;
-use super::quote::quoted;
+use super::quote::toml_string;
 use super::store::CopiesPlace;
 use crate::history::Found;
 use crate::manifest::{Demands, Header, Owner};
@@ -28,7 +28,7 @@ pub(super) fn demand_lines(demands: &Demands) -> String {
     ];
     let mut lines: String = texts
         .iter()
-        .filter_map(|(key, value)| Some(format!("{key} = {}\n", quoted(value.as_ref()?))))
+        .filter_map(|(key, value)| Some(format!("{key} = {}\n", toml_string(value.as_ref()?))))
         .collect();
     if demands.requester_pays {
         lines.push_str("requester_pays = true\n");
@@ -56,7 +56,7 @@ pub(super) fn text(
             ("endpoint_url", &settings.notify_endpoint_url),
         ] {
             if let Some(value) = value {
-                more.push_str(&format!("{key} = {}\n", quoted(value)));
+                more.push_str(&format!("{key} = {}\n", toml_string(value)));
             }
         }
     }
@@ -75,7 +75,7 @@ fn head(store: &CopiesPlace) -> String {
     match store {
         CopiesPlace::Vault(path) => out.push_str(&format!(
             "[vault]\npath = {}\n",
-            quoted(&path.display().to_string())
+            toml_string(&path.display().to_string())
         )),
         CopiesPlace::S3 {
             region,
@@ -89,7 +89,7 @@ fn head(store: &CopiesPlace) -> String {
                 ("endpoint_url", endpoint_url),
             ] {
                 if let Some(value) = value {
-                    out.push_str(&format!("{key} = {}\n", quoted(value)));
+                    out.push_str(&format!("{key} = {}\n", toml_string(value)));
                 }
             }
         }
@@ -106,23 +106,23 @@ fn source(new: &NewSource<'_>) -> String {
     } = new;
     let settings = &header.settings;
     let list = |items: &[String]| {
-        let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
+        let items: Vec<String> = items.iter().map(|item| toml_string(item)).collect();
         format!("[{}]", items.join(", "))
     };
     let mut out = format!(
         "\n# {} on {}\n[[source]]\nname = {}\npath = {}\nbucket = {}\nprefix = {}\n",
         types::clean(&header.root),
         types::clean(&header.host),
-        quoted(name),
-        quoted(&folder.display().to_string()),
-        quoted(&found.origin.bucket),
-        quoted(&found.origin.prefix)
+        toml_string(name),
+        toml_string(&folder.display().to_string()),
+        toml_string(&found.origin.bucket),
+        toml_string(&found.origin.prefix)
     );
     out.push_str(&format!(
         "compress = {}\nexclude = {}\non_delete = {}\nsentinel = {}\n",
         list(&settings.compress),
         list(&settings.exclude),
-        quoted(if settings.marks_deletions {
+        toml_string(if settings.marks_deletions {
             "mark"
         } else {
             "keep"
@@ -134,7 +134,7 @@ fn source(new: &NewSource<'_>) -> String {
     }
     out.push_str(&format!(
         "min_version_interval = {}\nversions_per_hour_max = {}\n",
-        quoted(&format!("{}s", settings.min_version_interval_ms / 1_000)),
+        toml_string(&format!("{}s", settings.min_version_interval_ms / 1_000)),
         settings.versions_per_hour_max
     ));
     let told = || Owner::of_manifest(header);
@@ -142,7 +142,7 @@ fn source(new: &NewSource<'_>) -> String {
     out.push_str(&format!(
         "# This computer may take the place of {} by this id, and of nobody else.\ntake_over = {}\n",
         types::clean(&owner.who()),
-        quoted(&owner.id)
+        toml_string(&owner.id)
     ));
     out
 }

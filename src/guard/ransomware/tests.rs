@@ -17,8 +17,8 @@ struct Source {
 }
 
 impl Source {
-    fn store(&mut self, path: &str, old: Option<Look>, new: Look, at_ms: WallMs) -> bool {
-        let path = p(path);
+    fn store(&mut self, path: &str, old: Option<Look>, new: Look, at_ms: i64) -> bool {
+        let (path, at_ms) = (p(path), WallMs(at_ms));
         let incident = match old {
             _ if !matches!(new, Noise | Blank) => None,
             Some(old) if old.was_plain(path.name()) && new == Blank => {
@@ -36,8 +36,8 @@ impl Source {
         incident.is_some()
     }
 
-    fn delete(&mut self, path: &str, old: Look, at_ms: WallMs) -> bool {
-        let path = p(path);
+    fn delete(&mut self, path: &str, old: Look, at_ms: i64) -> bool {
+        let (path, at_ms) = (p(path), WallMs(at_ms));
         let was_plain = old.was_plain(path.name());
         was_plain
             && self

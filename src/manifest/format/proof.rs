@@ -2,9 +2,8 @@
 //! the hash of all lines.
 
 use super::{Header, MANIFEST_VERSION, ManifestEntry, Trailer};
-use crate::types::{Hasher, WallMs};
+use crate::types::{Hasher, WallMs, shown_bytes};
 use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
 
 /// Counts and hashes lines, whichever way they go.
 #[derive(Default)]
@@ -129,7 +128,7 @@ impl Reading {
             let sane = line.rel_key().is_some() && line.fingerprint().is_some();
             let proved = line.sha256.is_none() || line.content().is_some();
             if !sane || !proved {
-                return Err(format!("a line cannot be understood: {}", shown(bytes)));
+                return Err(format!("a line cannot be understood: {}", excerpt(bytes)));
             }
             self.sum.count(&line)?;
             self.hash(bytes);
@@ -172,14 +171,6 @@ fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T, Strin
 }
 
 /// The beginning of a line, for messages.
-fn shown(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    for c in String::from_utf8_lossy(bytes).chars().take(80) {
-        // Writing to a string does not fail.
-        let _ = match c.is_control() {
-            true => write!(out, "{}", c.escape_default()),
-            false => write!(out, "{c}"),
-        };
-    }
-    out
+fn excerpt(bytes: &[u8]) -> String {
+    shown_bytes(bytes).chars().take(80).collect()
 }

@@ -253,16 +253,12 @@ mod tests {
     const HOUR_MS: i64 = 3_600_000;
     const MINUTE_MS: i64 = 60_000;
 
-    fn version(id: &str, modified_ms: WallMs, is_marker: bool) -> ListedVersion {
+    fn version(id: &str, modified_ms: i64, is_marker: bool) -> ListedVersion {
         ListedVersion {
-            key: "a".into(),
             version_id: VersionId::new(id),
-            is_latest: false,
             is_marker,
-            etag: ETag::default(),
-            stored_bytes: 1,
-            modified_ms,
-            storage_class: String::new(),
+            modified_ms: WallMs(modified_ms),
+            ..ListedVersion::unlisted("a")
         }
     }
 

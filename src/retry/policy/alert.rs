@@ -222,13 +222,13 @@ mod tests {
     fn run(
         alerts: &mut OutageAlert,
         closed: impl Fn(i64) -> Option<i64>,
-        to_ms: WallMs,
+        to_ms: i64,
     ) -> Vec<(i64, AlertStep)> {
         let mut told = Vec::new();
         for now_ms in (0..=to_ms).step_by(60_000) {
-            let step = alerts.step(closed(now_ms), now_ms);
+            let step = alerts.step(closed(now_ms).map(WallMs), WallMs(now_ms));
             if step != AlertStep::None {
-                alerts.sent(step, now_ms);
+                alerts.sent(step, WallMs(now_ms));
                 told.push((now_ms, step));
             }
         }

@@ -307,10 +307,10 @@ mod tests {
         Fault::new(class, "upload", "a.txt", cause).hint("do something")
     }
 
-    fn standing(part: Part, failing: Option<(WallMs, Fault)>) -> Standing {
+    fn standing(part: Part, failing: Option<(i64, Fault)>) -> Standing {
         Standing {
             part,
-            failing,
+            failing: failing.map(|(since_ms, fault)| (WallMs(since_ms), fault)),
             is_fresh: true,
         }
     }
@@ -321,7 +321,7 @@ mod tests {
         from_min: i64,
         to_min: i64,
         parts: &[Part],
-        failing: impl Fn(Part, i64) -> Option<(WallMs, Fault)>,
+        failing: impl Fn(Part, i64) -> Option<(i64, Fault)>,
     ) -> Vec<(i64, String)> {
         let mut told = Vec::new();
         for minute in from_min..=to_min {
@@ -329,14 +329,14 @@ mod tests {
                 .iter()
                 .map(|part| standing(*part, failing(*part, minute)))
                 .collect();
-            for due in alerts.due(&now, minute * MIN) {
+            for due in alerts.due(&now, WallMs(minute * MIN)) {
                 let what = match due.step {
                     AlertStep::Alert { reminder: true, .. } => "reminder",
                     AlertStep::Alert { .. } => "alert",
                     _ => "over",
                 };
                 told.push((minute, format!("{what} {:?} {:?}", due.parts, due.still)));
-                alerts.sent(&due, Vec::new(), minute * MIN);
+                alerts.sent(&due, Vec::new(), WallMs(minute * MIN));
             }
         }
         told
@@ -438,7 +438,7 @@ mod tests {
     fn what_was_foreseen_is_told_no_second_time_unless_it_is_another_matter() {
         for (class, more) in [(Class::Credentials, 0), (Class::NoBucket, 1)] {
             let mut alerts = alerts();
-            let one = |minute: i64, second: Option<(WallMs, Fault)>| {
+            let one = |minute: i64, second: Option<(i64, Fault)>| {
                 let first = (minute < 500).then(|| (0, fault(Class::Credentials, "key")));
                 [
                     standing(THREE[0], first),
@@ -453,7 +453,7 @@ mod tests {
             for minute in 6..600 {
                 let second = (minute > 200).then(|| (200 * MIN, fault(class, "key")));
                 for due in alerts.due(&one(minute, second), minute * MIN) {
-                    alerts.sent(&due, Vec::new(), minute * MIN);
+                    alerts.sent(&due, Vec::new(), WallMs(minute * MIN));
                     told.push(due);
                 }
             }

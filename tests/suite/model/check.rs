@@ -90,7 +90,7 @@ pub fn versions(truth: &Truth, histories: &Histories) -> (Versions, Vec<String>)
             };
             counts.total += 1;
             let says = version.meta.content.map(|hash| hash.to_hex());
-            let unrested = version.meta.unrested;
+            let unrested = version.meta.is_torn;
             counts.unrested += u64::from(unrested);
             let may_be_silent = unrested && says.is_none();
             if !may_be_silent && says.as_ref() != Some(&version.hash) {
@@ -128,7 +128,7 @@ fn not_true(states: &[State], listed: &ListedVersion, version: &Version) -> Opti
     if states.iter().filter(before).any(was_so) {
         return None;
     }
-    if !version.meta.unrested {
+    if !version.meta.is_torn {
         return Some(match states.iter().any(was_so) {
             true => "was so only later",
             false => "never was so",

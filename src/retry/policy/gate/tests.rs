@@ -8,8 +8,8 @@ fn fault(class: Class) -> Fault {
 }
 
 /// The longest jitter for delays that are powers of two of the first wait.
-fn fail(gate: &mut Gate, class: Class, path: u64, now_ms: WallMs) -> Option<Transition> {
-    gate.failure(&fault(class), path, now_ms, 0)
+fn fail(gate: &mut Gate, class: Class, path: u64, now_ms: i64) -> Option<Transition> {
+    gate.failure(&fault(class), path, WallMs(now_ms), 0)
 }
 
 fn closed(class: Class) -> Option<Transition> {
