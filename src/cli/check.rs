@@ -99,7 +99,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     Ok(if bad { FAILED } else { COMPLETE })
 }
 
-/// Whether what HTTPS needs can be used.
+/// Checks what HTTPS needs.
 async fn proxy_and_certificates(findings: &mut Findings, config: &Config) {
     let profile = match &config.store {
         StoreConfig::S3(s3) => s3.profile.as_deref(),
@@ -111,7 +111,7 @@ async fn proxy_and_certificates(findings: &mut Findings, config: &Config) {
     }
 }
 
-/// Whether the copies can be where they are to be.
+/// Checks the places of the copies.
 async fn copies(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
     let is_there = match &config.store {
         StoreConfig::Vault { path } => Vault::is_at(path).map_err(Fatal::from),
@@ -171,7 +171,7 @@ fn print(findings: &[CheckFinding]) {
     }
 }
 
-/// False when nobody there can be asked anything.
+/// False when the server cannot be asked anything.
 async fn bucket(findings: &mut Findings, store: &Store, source: &SourceConfig) -> bool {
     let about = format!("bucket {} of {}", source.bucket, source.name);
     if let Err(fault) = store.list(&source.bucket, &source.prefix, None, 1).await {

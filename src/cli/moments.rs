@@ -1,4 +1,4 @@
-//! `keepwatch moments`: when one can go back to.
+//! `keepwatch moments`: the moments to go back to.
 
 use super::args::{CommonArgs, MomentsArgs};
 use super::exit_code::COMPLETE;
@@ -13,7 +13,7 @@ use crate::types::{Fatal, WallMs, command};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-/// Days and manifests that are printed, the newest of them; `--json` has all.
+/// Days and manifests printed, the newest ones; `--json` has all.
 const SHOWN_MAX: usize = 40;
 
 /// One source's answer, for programs.

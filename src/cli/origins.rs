@@ -16,12 +16,12 @@ use jiff::tz::TimeZone;
 use keepwatch_vault::Vault;
 use std::path::{Component, Path, PathBuf};
 
-/// A store and what in it is meant.
+/// A store, and what in it is meant.
 pub(super) struct Depot {
     pub(super) store: Store,
     /// At least one.
     pub(super) origins: Vec<Named>,
-    /// For times on the command line and in what is printed.
+    /// For times on the command line and in the output.
     pub(super) zone: TimeZone,
     /// The vault's folder, when it is one.
     pub(super) vault: Option<PathBuf>,
@@ -53,7 +53,7 @@ fn whole(path: &Path) -> String {
     whole.display().to_string()
 }
 
-/// How whoever typed this command says again where the copies are.
+/// The options of this command that say where the copies are, for proposed commands.
 pub(super) fn reader(cli: &Cli) -> Reader {
     let (place, source) = match &cli.command {
         Some(Command::Restore(args)) => (Some(&args.place), args.source.clone()),
@@ -265,7 +265,7 @@ fn only(all: Vec<Named>, source: Option<&str>, what: &str) -> Result<Vec<Named>,
 }
 
 impl Named {
-    /// What people call it, and write in front of paths in it.
+    /// Its names, which people write in front of paths in it.
     pub(super) fn called(&self) -> Vec<String> {
         let folder = self.root.as_deref().and_then(Path::file_name);
         let folder = folder.map(|name| name.to_string_lossy().into_owned());
@@ -301,7 +301,7 @@ impl Named {
     }
 }
 
-/// The folder below TO for each of several sources: its name, made safe.
+/// The folder below TO for each of several sources: the source's name, made safe.
 pub(super) fn folder_names(origins: &[Named]) -> Vec<String> {
     let mut taken: Vec<String> = Vec::new();
     origins

@@ -34,7 +34,7 @@ macro_rules! eprintln {
 /// Standard output takes nothing more.
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
-/// Why, unless its reader has had enough: that is nobody's trouble.
+/// Why, unless its reader has had enough: that is no trouble.
 static TROUBLE: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Print one line (or several) of the result.
@@ -42,7 +42,7 @@ pub(super) fn line(text: Arguments<'_>) {
     whole(format_args!("{}", shown(&Term::stdout(), text)));
 }
 
-/// As a terminal shows it, where it is one.
+/// Broken into lines for the terminal, where it is one.
 fn shown(term: &Term, text: Arguments<'_>) -> String {
     wrap::for_terminal(term, &text.to_string(), &command::program())
 }
@@ -56,8 +56,8 @@ pub(super) fn whole(text: Arguments<'_>) {
     note(writeln!(out, "{text}").and_then(|()| out.flush()));
 }
 
-/// Tell what is no part of the result. Who does not listen there misses it;
-/// nothing else could tell them.
+/// Print what is no part of the result, on standard error. A failure is ignored: there is
+/// nowhere else to report it.
 pub(super) fn remark(text: Arguments<'_>) {
     let text = shown(&Term::stderr(), text);
     let _ = writeln!(io::stderr().lock(), "{text}");

@@ -1,4 +1,4 @@
-//! One line that says how far a command is: under a bar on a terminal, printed now and
+//! One line with the progress of a command: beside a bar on a terminal, printed now and
 //! then elsewhere.
 
 use super::show;
@@ -85,7 +85,7 @@ impl ProgressLine {
         false
     }
 
-    /// As if the last line had been shown long ago.
+    /// Let the next line be shown at once.
     #[cfg(test)]
     pub(super) fn forget_last(&self) {
         self.times.lock().last -= DRAW_EVERY;

@@ -130,7 +130,7 @@ fn purpose(args: &RestoreArgs, now: Timestamp, depot: &Depot) -> Result<Option<P
     })
 }
 
-/// Say where from and as of when, before it begins.
+/// Say from where and as of when, before it begins.
 fn announce(depot: &Depot, parts: &[Part], moment: Option<Moment>, now: Timestamp) {
     let buckets: Vec<String> = parts
         .iter()
@@ -192,8 +192,8 @@ async fn all(
     Ok(done)
 }
 
-/// What is said at once when somebody asks to stop: what is under way may take a
-/// while to end.
+/// What is said at once when somebody asks to stop: running work may take a while to
+/// end.
 const STOPPING: &str =
     "stopping: what is under way is brought to an end first (a second Ctrl-C stops at once)";
 

@@ -14,7 +14,7 @@ use tokio::task::JoinError;
 
 /// Run until asked to stop.
 pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
-    // Before anything else: until somebody listens, the request kills.
+    // First of all: until somebody listens, the signal kills the process.
     let mut stop = tokio::spawn(os::asked_to_end(hung_up));
     // What is missing is told as well, and for that the rest must be known.
     let config = match setup::config_or_rest(common, Needs::Nothing) {
@@ -78,7 +78,7 @@ pub(super) async fn end(daemon: Daemon) -> Result<u8, Fatal> {
     }
 }
 
-/// What a hang-up asks of other programs, Keepwatch does by itself.
+/// Ignores a hang-up: what it asks of other programs, Keepwatch does by itself.
 fn hung_up() {
     tracing::info!(
         "hang-up (SIGHUP): Keepwatch goes on. [bandwidth] is read again whenever the configuration changes, log files change by themselves, everything else takes a new start"

@@ -48,7 +48,7 @@ pub(super) fn config(common: &CommonArgs, needs: Needs) -> Result<Config, Fatal>
     config_or_rest(common, needs).map_err(|unusable| unusable.why)
 }
 
-/// The same for who can tell of a mistake in it.
+/// The same for a caller that can report a mistake in it.
 ///
 /// # Errors
 /// As [`config`].

@@ -6,10 +6,9 @@ use serde::Serialize;
 use std::collections::HashSet;
 use std::io::IsTerminal as _;
 
-/// A bar for what goes on, and whether there is no terminal to draw it on: then it
-/// is hidden, as it is when nothing is to be said. `begin` is what stands before
-/// its text, which ends where the terminal does: a line that goes on in the next one
-/// cannot be wiped whole.
+/// A progress bar, and whether there is no terminal to draw it on: then it is hidden, as
+/// when it is to be quiet. `begin` stands before its text. The text ends where the terminal
+/// does: a line that goes on in the next one cannot be wiped whole.
 pub(super) fn bar(quiet: bool, begin: &str) -> (ProgressBar, bool) {
     let plain = !std::io::stderr().is_terminal();
     let bar = ProgressBar::new_spinner();
@@ -26,7 +25,7 @@ fn style(begin: &str) -> Option<ProgressStyle> {
     ProgressStyle::with_template(&format!("{begin} {{wide_msg}}")).ok()
 }
 
-/// Say something while a bar may be on the terminal: it is wiped first, and drawn
+/// Print something while a bar may be on the terminal: the bar is wiped first, and drawn
 /// again below.
 pub(super) fn over_the_bar(text: &str) {
     let wipe = match std::io::stderr().is_terminal() {

@@ -73,7 +73,7 @@ fn service(common: &CommonArgs) -> Result<Service, Fatal> {
     })
 }
 
-/// Nobody is there: what that means, and what to do.
+/// No daemon runs: says what that means and what to do.
 fn not_running(service: &Service) -> Vec<String> {
     let Some(file) = &service.file else {
         return vec![
@@ -107,7 +107,7 @@ fn may_run(state_dir: &Path) -> bool {
     !state_dir.exists() || Index::is_in_use(&state_dir.join("index"))
 }
 
-/// Nobody has answered: say what that means, and how things stood last.
+/// No daemon has answered: says what that means, and how things stood last.
 fn silence(common: &CommonArgs, config: &Service, asked: &Asked) -> Result<u8, Fatal> {
     let kept = Kept::read(&config.state_dir);
     let is_in_use = *asked != Asked::Nobody || Index::is_in_use(&config.state_dir.join("index"));

@@ -228,7 +228,7 @@ fn some_file(parts: &Parts) -> Option<String> {
     Some(word_for(&file.path()))
 }
 
-/// As `--at` takes it. What was stored this very second is before it.
+/// The moment as `--at` takes it. What was stored this very second is before it.
 fn a_second_from_now() -> String {
     let next = ZonedDateTime::now().saturating_add(jiff::SignedDuration::from_secs(1));
     next.strftime("%Y-%m-%d %H:%M:%S").to_string()

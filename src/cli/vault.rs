@@ -38,7 +38,7 @@ pub(super) async fn serve(args: &VaultServeArgs) -> Result<u8, Fatal> {
     let (key, secret) = (random(KEY_CHARS), random(SECRET_CHARS));
     let stop = os::asked_to_end(hung_up);
     tokio::pin!(stop);
-    // Before it is told: until somebody listens, a signal kills.
+    // Before the address is printed: until somebody listens, a signal kills the process.
     let mut early = match futures::poll!(stop.as_mut()) {
         Poll::Ready(signal) => Some(signal),
         Poll::Pending => None,
@@ -66,8 +66,7 @@ fn hung_up() {
     );
 }
 
-/// Say how to reach it. Whoever reads no further than the first lines is served
-/// all the same.
+/// Print how to reach it. It also serves a reader who stops after the first lines.
 fn tell(out: &mut impl Write, address: SocketAddr, key: &str, secret: &str) -> std::io::Result<()> {
     let words = format!(
         "endpoint:   http://{address}\naccess key: {key}\nsecret key: {secret}\nstop with Ctrl-C\n"

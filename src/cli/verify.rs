@@ -118,7 +118,7 @@ async fn known_here(
     }
 }
 
-/// What is asked of which source; none when everything is.
+/// What is asked about each source; nothing when everything is.
 fn sources(named: &[Named], what: &[String]) -> Result<Vec<(String, Vec<String>)>, Fatal> {
     let texts = texts_by_origin(named, what)?;
     let mut sources = Vec::new();
@@ -132,7 +132,7 @@ fn sources(named: &[Named], what: &[String]) -> Result<Vec<(String, Vec<String>)
     Ok(sources)
 }
 
-/// What the bucket says of itself.
+/// Without the index: checks the bucket by itself.
 async fn by_itself(
     common: &CommonArgs,
     args: &VerifyArgs,

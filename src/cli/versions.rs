@@ -98,8 +98,8 @@ pub(super) async fn run(common: &CommonArgs, args: &VersionsArgs) -> Result<u8, 
     Ok(if all_readable { COMPLETE } else { PARTIAL })
 }
 
-/// The one file that is called like what was typed, where none is called exactly so;
-/// else an error that says what there is.
+/// The one file with a name like the typed one, where none has exactly that name; else an
+/// error that says what exists.
 async fn called_like_it(
     depot: &Depot,
     text: &str,
@@ -148,7 +148,7 @@ async fn called_like_it(
     }
 }
 
-/// What is called like what was typed, in all sources.
+/// Files with a name like the typed one, in all sources.
 struct Alike<'a> {
     files: Vec<(&'a Named, RelPath)>,
     folders: Vec<(&'a Named, RelPath)>,
@@ -271,7 +271,7 @@ fn print(found: &Found, zone: &TimeZone) {
     print_way_back(found, zone);
 }
 
-/// How to bring a version back.
+/// Prints how to bring a version back.
 fn print_way_back(found: &Found, zone: &TimeZone) {
     let versions = &found.versions;
     if versions.only_current {
@@ -302,8 +302,8 @@ fn print_way_back(found: &Found, zone: &TimeZone) {
     }
 }
 
-/// The moment before which the rest was stored: exactly, for several may be of one
-/// second. Those of the very same moment are shown again.
+/// The moment before which the rest was stored. It is exact, because several may be of
+/// one second; those of the very same moment are shown again.
 fn further(oldest_ms: WallMs) -> String {
     let next = (oldest_ms + 1).timestamp();
     next.unwrap_or_default().to_string()

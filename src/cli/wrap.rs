@@ -7,10 +7,10 @@
 
 use console::{Term, measure_text_width};
 
-/// Narrower than this nothing is gained: every other word would stand alone.
+/// On a narrower terminal nothing is gained: every other word would stand alone.
 const COLUMNS_MIN: usize = 40;
 
-/// Columns that the lines after the first are set in.
+/// Indent of the lines after the first, in columns.
 const HANGING: usize = 4;
 
 /// The text as it is printed on this terminal, if it is one.
@@ -112,7 +112,7 @@ fn begins_command(rest: &str, program: &str) -> bool {
     is_program || word.starts_with("$env:") || COMMANDS.contains(&word)
 }
 
-/// Where the first blank is that nothing quotes.
+/// The position of the first blank outside quotes.
 fn end_of_piece(rest: &str) -> usize {
     let mut at = 0;
     while let Some(letter) = rest[at..].chars().next() {

@@ -17,20 +17,20 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use icu_normalizer::ComposingNormalizerBorrowed;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Paths that are named when several are called so; nobody reads more.
+/// Paths named in a message when several have the name; nobody reads more.
 pub const ALIKE_SHOWN_MAX: usize = 10;
 
-/// Paths that are kept while the list is walked; who typed `a` may mean a million.
+/// Paths kept while the list is walked: a text like `a` may be like a million names.
 const KEPT_MAX: usize = 1_000;
 
-/// Shortened keys whose paths are asked for, a request each: more would cost more
-/// than a minute.
+/// Shortened keys whose paths are asked for. Each costs a request, and more would take
+/// more than a minute.
 const SHORTENED_ASKED_MAX: usize = 1_000;
 
-/// So many of them at a time, as a walk asks for metadata elsewhere.
+/// How many of these requests run at once: as many as for other metadata.
 const ASKED_AT_ONCE: usize = 32;
 
-/// How like it is, the closest first.
+/// How close a name is to the typed one, the closest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     /// The same folders, spelled otherwise.
@@ -41,19 +41,19 @@ enum Rank {
     Both,
 }
 
-/// What is called like it.
+/// The names that are like the typed one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Alike {
-    /// The closest of all, in key order, at most [`KEPT_MAX`]; what is a file has true.
+    /// The closest ones, in key order, at most [`KEPT_MAX`]; true for a file.
     pub paths: Vec<(RelPath, bool)>,
-    /// What is only nearly called so, the nearest first, at most [`ALIKE_SHOWN_MAX`].
+    /// Names within a typing slip, the nearest first, at most [`ALIKE_SHOWN_MAX`].
     pub near: Vec<RelPath>,
     /// Names too long for a key that were not asked for.
     pub unasked: u64,
 }
 
-/// Walk the whole list of versions, of deleted files as well. `called` is what the
-/// source and its folder are called.
+/// Search the whole list of versions, deleted files included. `called` holds the names
+/// of the source and of its folder.
 ///
 /// # Errors
 /// The list cannot be had, or it was asked to stop.
@@ -119,7 +119,7 @@ pub(crate) async fn path_of_shortened(
     Ok(full.map(|key| key.path()))
 }
 
-/// What the walk has found so far.
+/// What the search has found so far.
 struct AlikeSearch {
     wanted: Wanted,
     called_so: BTreeMap<RelPath, (Rank, bool)>,
@@ -147,7 +147,7 @@ impl AlikeSearch {
                 self.called_so.insert(path, (rank, is_file));
             }
         }
-        // Nobody is told what is nearly called so where something is.
+        // A slip is not suggested where something has the very name.
         if self.called_so.is_empty() {
             self.near.extend(self.wanted.nearly(path));
             while self.near.len() > ALIKE_SHOWN_MAX {
@@ -171,14 +171,13 @@ impl AlikeSearch {
     }
 }
 
-/// A name as it is shown and as it is compared: without what spellings differ in.
+/// A name as it is shown, and as it is compared (without case and accents).
 type Spelt = (String, String);
 
 /// What was typed, name by name.
 struct Wanted {
     readings: Vec<Vec<Spelt>>,
-    /// The same without the folders above the source, where the last of these is
-    /// called as the source is.
+    /// The same below the folder that has the source's name, where there is one.
     inside: Vec<Vec<Spelt>>,
     /// The source's own folder was named.
     is_source: bool,
@@ -186,7 +185,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// `called` is what the source and its folder are called.
+    /// `called` holds the names of the source and of its folder.
     fn of(typed: &Typed, called: &[String]) -> Self {
         let called: Vec<String> = called.iter().map(|name| folded(name)).collect();
         let readings: Vec<Vec<Spelt>> = typed.names().map(|(_, path)| names(path)).collect();
@@ -206,7 +205,7 @@ impl Wanted {
         }
     }
 
-    /// Which of a path and the folders above it is called so.
+    /// Which of a path and the folders above it has the typed name.
     fn within(&self, path: &RelPath) -> Vec<(Rank, RelPath, bool)> {
         let there = names(path);
         let mut found = Vec::new();
@@ -226,8 +225,8 @@ impl Wanted {
         found
     }
 
-    /// Which of them may have been meant, by how much their names differ: by some
-    /// letters, or by folders in front that nobody here knows.
+    /// Which of them may have been meant, by how their names differ: in some letters, or
+    /// in unknown folders in front.
     fn nearly(&self, path: &RelPath) -> Vec<(usize, RelPath)> {
         let there = names(path);
         let all = || self.readings.iter().chain(&self.inside);
@@ -252,7 +251,7 @@ impl Wanted {
     }
 
     fn rank(&self, wanted: &[Spelt], there: &[Spelt]) -> Option<Rank> {
-        // Of a computer's path the source has the end; of all else its end is typed.
+        // The source has the end of a computer's path; of other names the end is typed.
         let (long, short) = match self.is_of_computer {
             true => (wanted, there),
             false => (there, wanted),
@@ -265,7 +264,7 @@ impl Wanted {
         let is_as_typed = pairs().all(|(a, b)| a.0 == b.0);
         let is_in_place = from == 0 || self.is_of_computer;
         Some(match (is_in_place, is_as_typed) {
-            // The longest end of a computer's path says most.
+            // The longest common end is the best match.
             (true, _) if self.is_of_computer && short.len() < 2 && from > 0 => Rank::Both,
             (true, _) => Rank::SamePlace,
             (false, true) => Rank::Elsewhere,
@@ -274,7 +273,7 @@ impl Wanted {
     }
 }
 
-/// What is left of a path below the source's own name is the whole path in it.
+/// What follows the source's own name in a path is the whole path in the source.
 fn inside(wanted: &[Spelt], there: &[Spelt]) -> Option<Rank> {
     let is_so = compared(wanted) == compared(there);
     is_so.then(|| match wanted == there {
@@ -312,7 +311,7 @@ fn names(path: &RelPath) -> Vec<Spelt> {
         .collect()
 }
 
-/// Without capitals, and with accents on their letters.
+/// In lower case, with accents composed with their letters.
 fn folded(name: &str) -> String {
     let whole = ComposingNormalizerBorrowed::new_nfc();
     let lower = whole.normalize(name).to_lowercase();
@@ -425,7 +424,7 @@ mod tests {
             ("bucket-1/2026/Brief.txt", &["2026/Brief.txt"]),
             ("docs/Brief.txt", &["Brief.txt"]),
             ("docs/2026", &["2026"]),
-            // Another folder's name says that another file is meant.
+            // A different folder in front means a different file.
             ("2025/Brief.txt", &[]),
             ("docs/2025/Brief.txt", &[]),
         ] {

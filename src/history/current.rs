@@ -1,4 +1,4 @@
-//! What was current of one path, asked for by name: no other key is listed.
+//! Which version of one path was current, found without listing other keys.
 
 use super::legacy_keys::unless_newer;
 use super::pages::Pages;
@@ -12,7 +12,7 @@ use crate::retry::Stop;
 use crate::s3::Store;
 use crate::types::{Fault, Origin, RelKey, WallMs};
 
-/// What was current of exactly this path's object, by its older key as well.
+/// The current version of exactly this path, under its key or its older key.
 ///
 /// # Errors
 /// The listing or the metadata that decides cannot be had.
@@ -36,7 +36,7 @@ pub(crate) async fn current_of(
     }
 }
 
-/// What was current of exactly this full key, which has this name.
+/// The current version of exactly this full key, which has this name.
 ///
 /// # Errors
 /// The listing or the metadata that decides cannot be had.
@@ -49,7 +49,7 @@ async fn current_by(
     stop: &mut Stop,
 ) -> Result<Option<Chosen>, Fault> {
     let mut version_selector = VersionSelector::new(at_ms, store.server_now_ms(wall_ms()));
-    // Keys that go back end the search: they are not this one.
+    // Keys that go back are not this one: the search ends.
     let mut pages = Pages::new(store, &origin.bucket, vec![full.clone()]);
     let candidate = 'found: loop {
         let Some(page) = pages.next(stop).await? else {

@@ -19,16 +19,16 @@ pub struct DeletedFolder {
     pub later: u64,
 }
 
-/// Deletions with less than this between them are one: whoever deletes a folder waits
-/// for nothing, and the marks go out by the thousand a minute.
+/// Deletions closer together than this are one: a folder is deleted in one go, and
+/// thousands of delete markers are set in a minute.
 const ONE_DELETION_MS: i64 = 60_000;
 
-/// Spans of [`ONE_DELETION_MS`] that are remembered, the newest of them: nobody
-/// deletes one folder for two weeks on end.
+/// Spans of [`ONE_DELETION_MS`] that are remembered, the newest ones: nobody spends two
+/// weeks on deleting one folder.
 const SPANS_MAX: usize = 20_000;
 
-/// Whether everything below `path` is deleted now; `None` also for what never was a
-/// folder, and where a name below it is too long for its key.
+/// Whether everything below `path` is deleted now. `None` as well where there never was
+/// a folder, and where a name below it is too long for its key.
 ///
 /// # Errors
 /// The listing cannot be had, or it was asked to stop.
@@ -42,8 +42,8 @@ pub async fn deleted_folder(
     if below.len() > LISTING_PREFIX_BYTES_MAX {
         return Ok(None);
     }
-    // The first walk finds when, the second what was stored since; a folder that is
-    // there shows itself on the first page.
+    // The first walk finds when it was deleted, the second what was stored since. A
+    // folder that still exists is seen on the first page.
     let mut spans = Spans::default();
     let mut pages = Pages::new(store, &origin.bucket, vec![below.clone()]);
     while let Some(page) = pages.next(stop).await? {

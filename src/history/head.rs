@@ -5,15 +5,16 @@ use crate::retry::{Stop, patiently, told};
 use crate::s3::{At, Head, ListedVersion, Store};
 use crate::types::{Class, Fault, Origin, VersionId};
 
-/// Older versions that are looked at, each by a request: a page of the list, and
-/// as many as `keepwatch versions` shows. Whoever put more over a file is told of
-/// by name, and nothing is said about what lies previous.
+/// Older versions that are looked at, each by a request: a page of the list, and as many
+/// as `keepwatch versions` shows. A file with more foreign versions over it is named, and
+/// nothing is said about what is below them.
 pub(crate) const OLDER_MAX: usize = 1_000;
 
-/// What the version says of itself, asked for with patience; `None` when it is gone.
+/// The metadata of the version, asked for until the server answers (`retry::patiently`);
+/// `None` when it is gone.
 ///
 /// # Errors
-/// The server does not say, or it was asked to stop; by the file's name.
+/// The server does not answer, or it was asked to stop; names the file.
 pub(crate) async fn head(
     store: &Store,
     origin: &Origin,
@@ -57,7 +58,7 @@ pub(crate) async fn look(
     Ok((version, head))
 }
 
-/// Nobody looks through as many as another program has put there.
+/// Another program has put more versions over the file than are looked through.
 pub(crate) fn too_many(over: &Chosen) -> Fault {
     Fault::new(
         Class::Damaged,

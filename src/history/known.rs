@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Records read at a time: some 50 KB, and a change of thread for each.
+/// Records read in one batch: some 50 KB. Each batch costs a change of thread.
 const BATCH: usize = 256;
 
 /// What stands at a path, rules applied.
@@ -51,7 +51,7 @@ impl Known {
     pub(crate) async fn newest_manifest(&self) -> Result<Option<Written>, Fault> {
         let known = self.clone();
         let value = blocking(move || known.index.source_state_get(known.source, Written::NAME));
-        // What a later version of Keepwatch has written there says nothing here.
+        // What a later version of Keepwatch wrote there may not be readable.
         Ok(value.await?.and_then(|value| Written::from_value(&value)))
     }
 

@@ -48,7 +48,7 @@ pub(crate) async fn unless_newer(
         _ => shortened_begin(first),
     };
     let mut pages = Pages::new(store, &origin.bucket, vec![begin.to_owned()]);
-    // As a rule the first decides.
+    // Usually the first one decides.
     let mut looked = 0;
     while let Some(page) = pages.next(stop).await? {
         for version in page {
@@ -79,7 +79,7 @@ pub(crate) async fn unless_newer(
     Ok(Some(chosen))
 }
 
-/// It may have been shortened as earlier versions of Keepwatch did it.
+/// Whether earlier versions of Keepwatch may have shortened it.
 pub(crate) fn may_be_older(chosen: &Chosen) -> bool {
     match chosen.name {
         Name::Older(_) => true,
@@ -88,8 +88,8 @@ pub(crate) fn may_be_older(chosen: &Chosen) -> bool {
     }
 }
 
-/// The path of a shortened key; `None` where the metadata does not say it, which is
-/// told by whoever brings it.
+/// The path of a shortened key; `None` where the metadata does not have it, which the
+/// restore reports.
 async fn by_metadata(
     store: &Store,
     origin: &Origin,
@@ -101,7 +101,7 @@ async fn by_metadata(
     Ok(full.and_then(|full| unshortened(&origin.prefix, &chosen.key, &full)))
 }
 
-/// Keepwatch wrote it, whether this version of it can read it or not.
+/// Whether Keepwatch wrote it, readable to this version or not.
 fn is_ours(head: &Head) -> bool {
     !matches!(head.meta, Err(MetaRefused::Foreign))
 }

@@ -27,16 +27,16 @@ pub struct Day {
     pub stored: u64,
     /// Deletions marked.
     pub deleted: u64,
-    /// When the last of it was, milliseconds since 1970.
+    /// When the last change was made, milliseconds since 1970.
     pub last_ms: WallMs,
 }
 
 /// The moments of one source.
 #[derive(Debug, Clone, Default)]
 pub struct Moments {
-    /// Whole trees that were noted, oldest first.
+    /// Manifests, oldest first.
     pub manifests: Vec<Listing>,
-    /// Those that nothing uses: the clock of who wrote them was ahead.
+    /// Manifests that are ignored, because the clock of their computer was ahead.
     pub ahead: Vec<Listing>,
     /// Days with changes, by the zone's calendar.
     pub days: BTreeMap<Date, Day>,
@@ -56,7 +56,7 @@ pub async fn moments(
     zone: &TimeZone,
     stop: &mut Stop,
 ) -> Result<Moments, Fatal> {
-    // One may restore without the right to list them.
+    // A restore works without the right to list them.
     let listed = read::list(store, origin, stop).await.unwrap_or_default();
     let (ahead, manifests) = listed.into_iter().partition(Listing::is_ahead);
     let mut all = Moments {

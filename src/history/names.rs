@@ -22,7 +22,7 @@ use std::path::PathBuf;
 pub struct Place {
     /// Where the objects are.
     pub origin: Origin,
-    /// What the source and its folder are called: names that people write in front.
+    /// The names of the source and of its folder, which people write in front.
     pub called: Vec<String>,
     /// What was typed that may be meant here.
     pub typed: Vec<Typed>,
@@ -32,10 +32,10 @@ pub struct Place {
     pub known: Option<Known>,
 }
 
-/// What was typed, and how it is taken, place by place.
+/// What was typed and how it was understood, place by place.
 pub type Decided = Vec<Vec<(Typed, Reading)>>;
 
-/// Find out how each text is meant: one text means the same in all places.
+/// Decide what each text means. One text means the same in all places.
 ///
 /// # Errors
 /// The bucket or the index cannot be asked; or it was asked to stop.
@@ -58,7 +58,7 @@ pub async fn settle(store: &Store, places: &[Place], stop: &mut Stop) -> Result<
                 Decision::Alike(of, path) if *of == number => {
                     (typed.meant(path.clone()), Reading::Alike)
                 }
-                // It is another source's.
+                // It belongs to another source.
                 Decision::Alike(..) => (typed.clone(), typed.otherwise()),
                 Decision::Nothing(misses) => (typed.missed(misses.clone()), typed.otherwise()),
             });
@@ -70,9 +70,9 @@ pub async fn settle(store: &Store, places: &[Place], stop: &mut Stop) -> Result<
 /// What one text means in all places.
 enum Decision {
     Read(Reading),
-    /// In the place of this number, what is called like it.
+    /// In the place with this number, something with a similar name.
     Alike(usize, RelPath),
-    /// Nothing is called so, or like it.
+    /// Nothing has this name or a similar one.
     Nothing(Misses),
 }
 
@@ -113,7 +113,7 @@ async fn means(
     }
 }
 
-/// Several are called like it: which is meant, only who typed it can say.
+/// Several have a similar name, and only the person who typed it knows which is meant.
 pub fn several<'a>(text: &str, found: impl Iterator<Item = (&'a Origin, &'a RelPath)>) -> Fatal {
     let found: Vec<_> = found.collect();
     let many_places = found.iter().any(|(origin, _)| *origin != found[0].0);
@@ -143,7 +143,7 @@ pub fn selectors(settled: &Decided) -> Vec<Selector> {
     settled.iter().map(|what| Selector::of(what)).collect()
 }
 
-/// As which name it is there; `None` where nothing is called so.
+/// Under which name it exists there; `None` where nothing has the name.
 async fn reading(
     store: &Store,
     places: &[Place],
@@ -162,7 +162,7 @@ async fn reading(
 }
 
 impl Place {
-    /// Something is, or ever was, called so.
+    /// Whether anything has, or ever had, this name.
     async fn has(&self, store: &Store, path: &RelPath, stop: &mut Stop) -> Result<bool, Fault> {
         if path.is_root() {
             return Ok(true);
@@ -225,8 +225,8 @@ impl Place {
         Ok(false)
     }
 
-    /// Something of the folder at `path` is in the bucket; `below` is what its
-    /// keys begin with, as far as they are not shortened.
+    /// Whether the bucket has anything of the folder at `path`. Its keys begin with `below`,
+    /// unless they are shortened.
     async fn has_below(
         &self,
         store: &Store,

@@ -1,7 +1,7 @@
 //! Decides whether two names differ by no more than a typing slip. Pure.
 
-/// By how many letters paths of the same number of names differ, where that may be
-/// a slip; `None` for the same path and for others.
+/// By how many letters two paths with the same number of names differ, where that may be
+/// a slip; `None` for equal paths and for others.
 pub(crate) fn near(typed: &[&str], there: &[&str]) -> Option<usize> {
     if typed.len() != there.len() {
         return None;
@@ -15,7 +15,7 @@ pub(crate) fn near(typed: &[&str], there: &[&str]) -> Option<usize> {
     (sum > 0).then_some(sum)
 }
 
-/// Slips that a name of so many letters may have: in a short one each letter counts.
+/// Slips allowed in a name of so many letters: in a short one each letter counts.
 const fn allowed(letters: usize) -> usize {
     match letters {
         0..=3 => 0,
@@ -24,11 +24,11 @@ const fn allowed(letters: usize) -> usize {
     }
 }
 
-/// Letters that are left out, too many, others, or exchanged with their neighbour.
+/// Letters that are missing, added, wrong, or swapped with their neighbour.
 fn slips(typed: &str, there: &str) -> Option<usize> {
     let (letters, others) = (typed.chars().count(), there.chars().count());
     let most = allowed(letters.min(others));
-    // Without counting: most names there are of quite another length.
+    // Most names have quite another length and need no counting.
     if most == 0 || letters.abs_diff(others) > most {
         return None;
     }

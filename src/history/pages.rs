@@ -9,7 +9,7 @@ use crate::retry::{Stop, patiently, told};
 use crate::s3::{Course, ListedVersion, Next, Page, Store};
 use crate::types::{Class, Fault};
 
-/// Where a walk is.
+/// How far a walk has come.
 pub(crate) struct Pages<'a> {
     store: &'a Store,
     bucket: &'a str,
@@ -40,7 +40,7 @@ impl<'a> Pages<'a> {
     /// The next page, which may be empty; `None` when there is none.
     ///
     /// # Errors
-    /// It cannot be had, or the list does not get on.
+    /// The page cannot be had, or the list does not advance.
     pub(crate) async fn next(
         &mut self,
         stop: &mut Stop,
@@ -72,11 +72,11 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// That the server has a past to go back to, as far as a page of the bucket's list has
-/// shown it (`Differs::NoVersions`).
+/// Checks that the server keeps earlier versions, as far as a page of the bucket's list
+/// has shown (`Differs::NoVersions`).
 ///
 /// # Errors
-/// It has nothing but what is current.
+/// It has only current objects.
 pub(crate) fn has_past(store: &Store, bucket: &str) -> Result<(), Fault> {
     if !store.has_only_current(bucket) {
         return Ok(());

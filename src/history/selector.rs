@@ -6,9 +6,9 @@ use crate::types::{Bond, Reading, RelPath, Taken, companion, key_escape, older_f
 use globset::GlobMatcher;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A listing is narrowed down by at most so many bytes of a key: a shortened
-/// key still begins with that much of its path (S3 ends keys at 1,024 bytes,
-/// and mark and hash take less than 50 of them).
+/// A listing is narrowed down by at most so many bytes of a key. A shortened key still
+/// begins with that much of its path: S3 ends keys at 1,024 bytes, and mark and hash take
+/// less than 50 of them.
 pub(crate) const LISTING_PREFIX_BYTES_MAX: usize = 900;
 
 /// What was asked for; empty means everything.
@@ -64,7 +64,7 @@ impl Selector {
         }
     }
 
-    /// How the texts were taken that could have meant something else, too.
+    /// How ambiguous texts were understood.
     pub fn taken(&self) -> &[Taken] {
         &self.taken
     }
@@ -74,8 +74,8 @@ impl Selector {
         self.rules.is_empty()
     }
 
-    /// True when the file, link or folder at `path` was asked for, or a file that it is
-    /// one state with: without its journal a database is an older one.
+    /// True when the file, link or folder at `path` was asked for, or its main file was: a
+    /// database without its journal is an older database.
     pub fn matches(&self, path: &RelPath) -> bool {
         self.names(path)
             || companion::main_of(path)
@@ -84,7 +84,7 @@ impl Selector {
 
     fn names(&self, path: &RelPath) -> bool {
         let mut any = self.rules.is_empty();
-        // All of them, so that each knows whether it was of use.
+        // Asks all of them, so that each knows whether it matched anything.
         for rule in &self.rules {
             if rule.matches(path) {
                 rule.hit.store(true, Ordering::Relaxed);
@@ -112,7 +112,7 @@ impl Selector {
         let mut all: Vec<String> = self
             .rules
             .iter()
-            // What earlier versions stored lies below another key.
+            // Earlier versions of Keepwatch stored it under another key.
             .flat_map(|rule| [Some(rule.literal.clone()), older_form(&rule.literal)])
             .flatten()
             .map(|literal| {
@@ -180,7 +180,7 @@ mod tests {
         RelPath::from_bytes(bytes).unwrap()
     }
 
-    /// As it is where nothing is called like what was typed.
+    /// The selector where nothing has a name like the typed one.
     fn selector(what: &[&str]) -> Selector {
         let typed = Typed::all(what).unwrap().into_iter();
         Selector::of(

@@ -9,13 +9,13 @@ use crate::s3::{At, Next, Store};
 use crate::types::{Class, Fatal, Fault, OWN_FOLDER, Origin};
 use std::collections::VecDeque;
 
-/// Folders within folders that are looked at: prefixes are short things.
+/// How deep the search goes: prefixes have few folders.
 pub const DEPTH_MAX: usize = 4;
 
-/// Folders that are looked at in all, each for two requests or more.
+/// Folders searched in all. Each costs two requests or more.
 const FOLDERS_MAX: usize = 500;
 
-/// Pages of one place: a thousand names each, files among them.
+/// Pages read of one folder, each of a thousand names, files included.
 const PAGES_MAX: usize = 10;
 
 /// One source in a bucket.
@@ -36,7 +36,7 @@ pub struct Found {
 pub struct Search {
     /// The sources, in the order of their prefixes.
     pub found: Vec<Found>,
-    /// There was more to look at than was looked at.
+    /// There was more than the search looked at.
     pub cut: bool,
 }
 
@@ -87,7 +87,7 @@ pub async fn find(
     Ok(search)
 }
 
-/// The source right here, if there is one.
+/// The source at this prefix, if there is one.
 async fn look(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Option<Found>, Fault> {
     let manifests = read::list(store, origin, stop).await?;
     let mut newest = None;
@@ -108,7 +108,7 @@ async fn look(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Option<
     }))
 }
 
-/// What the record right here says. Who may not read it goes by the manifests.
+/// The owner record at this prefix. Without the right to read it the manifests decide.
 async fn owner_of(store: &Store, origin: &Origin) -> Result<Option<Owner>, Fault> {
     let key = owner::key(&origin.prefix);
     let at = At {
@@ -134,7 +134,7 @@ async fn below(
         let after = next.as_deref();
         let ask = || store.list_folders(&origin.bucket, &origin.prefix, after);
         let page = patiently(stop, ask).await?;
-        // Only what is really below: a server may send anything.
+        // A server may send anything; only what is really below counts.
         let is_below = |found: &String| {
             let inner = found
                 .strip_prefix(origin.prefix.as_str())

@@ -14,27 +14,26 @@ use crate::types::WallMs;
 /// with a queue of its own may take hours, and nothing waits for a day.
 const ONE_PIECE_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// The same for what was uploaded in parts: an upload that was broken off is gone
-/// on with for seven days after its last progress (`transfer::begin`), and keeps
-/// the metadata that it was begun with. A day more for what the last part takes.
+/// The same for an upload in parts. One that was broken off is resumed for seven days
+/// after its last progress (`transfer::begin`) and keeps its first metadata. The last part
+/// may take another day.
 pub(crate) const IN_PARTS_MS: i64 = 8 * ONE_PIECE_MS;
 
-/// How long after a moment an object of one piece may have been stored, for its
-/// metadata to be asked whether the file was like that at the moment already.
-/// One that was read by then is stored when its place among the workers and the
-/// line let it: a minute as a rule. A quarter of an hour is what S3 itself allows
-/// clocks to differ by, so that no more hangs on it than on the clock.
+/// How long after a moment an object in one piece may have been stored, for its metadata
+/// to be asked whether the file was like that at the moment already. A file that was read
+/// is usually stored within a minute. A quarter of an hour is what S3 itself allows clocks
+/// to differ by.
 const ASKED_ONE_PIECE_MS: i64 = 15 * 60 * 1000;
 
-/// What a server that says whole seconds rounds away at the most.
+/// How much a server with whole seconds rounds away at most.
 const ROUNDED_MS: i64 = 999;
 
-/// All that a server says of such a time may be its second.
+/// Whether the time may be one that a server rounded to its second.
 pub fn is_whole_second(ms: WallMs) -> bool {
     ms.0.rem_euclid(ROUNDED_MS + 1) == 0
 }
 
-/// When the server has stored at the latest what it says that it stored then.
+/// The latest time at which the server can have stored what has this time.
 fn latest_ms(stored_ms: WallMs) -> WallMs {
     match is_whole_second(stored_ms) {
         true => stored_ms + ROUNDED_MS,
@@ -42,8 +41,8 @@ fn latest_ms(stored_ms: WallMs) -> WallMs {
     }
 }
 
-/// The last instant that counts for a moment, where a server gave a time. A moment
-/// that people take from what a server with whole seconds shows means that second.
+/// The last instant that belongs to a moment. Where a server shows whole seconds, a
+/// moment means the whole second.
 fn until_ms(at_ms: WallMs, stored_ms: WallMs) -> WallMs {
     match is_whole_second(stored_ms) {
         true => latest_ms(at_ms),
@@ -51,8 +50,8 @@ fn until_ms(at_ms: WallMs, stored_ms: WallMs) -> WallMs {
     }
 }
 
-/// The moment lies within the second that is all that the server says, so that the
-/// list does not tell which came first.
+/// Whether the moment lies within the second that the server says, so that the list does
+/// not tell which came first.
 pub fn is_within_its_second(at_ms: WallMs, stored_ms: WallMs) -> bool {
     stored_ms < at_ms && at_ms <= latest_ms(stored_ms) && !is_whole_second(at_ms)
 }
@@ -63,10 +62,10 @@ pub fn is_in_parts(etag: &str) -> bool {
     etag.contains('-')
 }
 
-/// From when on the file was as the version has it, milliseconds since 1970.
-/// `seen_ms` is what the metadata says, `before_ms` when the key's version (or
-/// deletion) before this one was stored: a file cannot have been read before
-/// that, since no key is in two hands at once. A clock that says so is wrong.
+/// From when on the file was as the version has it, milliseconds since 1970. `seen_ms` is
+/// the time in the metadata. `before_ms` is when the key's previous version or deletion was
+/// stored: the file cannot have been read before that, because one worker at a time has
+/// a key. A clock that says so is wrong.
 pub fn state_ms(
     stored_ms: WallMs,
     seen_ms: Option<WallMs>,
@@ -95,8 +94,8 @@ pub fn was_by(
     state_ms(stored_ms, seen_ms, in_parts, before_ms) <= until_ms(at_ms, stored_ms)
 }
 
-/// Whether what was stored after the moment may hold what the file was at the
-/// moment already, so that its metadata is worth a request.
+/// Whether a version that was stored after the moment may hold the file's state at the
+/// moment, so that its metadata is worth a request.
 pub fn may_have_been(at_ms: WallMs, stored_ms: WallMs, in_parts: bool) -> bool {
     let after_ms = stored_ms - at_ms;
     let asked_ms = match in_parts {
@@ -106,13 +105,13 @@ pub fn may_have_been(at_ms: WallMs, stored_ms: WallMs, in_parts: bool) -> bool {
     (1..=asked_ms).contains(&after_ms)
 }
 
-/// Times of one computer's readings, told by the server's clock, are right by so much.
+/// How exact the times of one computer's readings are by the server's clock.
 const SEEN_GRAIN_MS: i64 = 1_000;
 
-/// Whether a version that was stored later holds what the file was earlier: its file
-/// was read before that of the version previous it, so its request had been on the way
-/// when its computer was cut off, and arrived after the next run's. Both times are
-/// what the metadata says; where one says nothing, nothing is known.
+/// Whether a version that was stored later holds an earlier state of the file. Its file
+/// was read before that of the previous version: its request was on the way when its
+/// computer was cut off, and arrived after the next run's. Both times are from the
+/// metadata; without one of them nothing is known.
 pub fn came_late(seen_ms: Option<WallMs>, beneath_seen_ms: Option<WallMs>) -> bool {
     let both = seen_ms.zip(beneath_seen_ms);
     both.is_some_and(|(seen_ms, beneath_ms)| seen_ms + SEEN_GRAIN_MS < beneath_ms)

@@ -34,8 +34,8 @@ use joined::{Joined, Remarks};
 use question::{MetadataQuestion, PendingAnswer};
 use std::collections::VecDeque;
 
-/// Keys whose metadata is asked at once, and that wait in line behind them. As
-/// many hide the way to a server and back; a line of this length holds 30 KB.
+/// Keys whose metadata is asked for at once, and keys that wait in line behind them. So
+/// many hide the round trip to a server; a line of this length holds 30 KB.
 const ASKED_AT_ONCE: usize = 32;
 
 /// The versions that were current at a moment, in key order within each of the
@@ -61,7 +61,7 @@ pub struct Timeline<'a> {
 enum InLine {
     Chosen(Box<Chosen>),
     PendingAnswer(PendingAnswer),
-    /// Its turn to ask a manifest comes with its turn in the line.
+    /// It asks a manifest when its turn in the line comes.
     Doubtful(TimesInDoubt),
 }
 
@@ -90,8 +90,8 @@ impl<'a> Timeline<'a> {
         }
     }
 
-    /// What became of files that belong to others, and were of another state than
-    /// those, since the last call.
+    /// What became of companions that were in another state than their main file, since
+    /// the last call.
     pub fn take_remarks(&mut self) -> Vec<Fault> {
         self.remarks.take()
     }
@@ -112,8 +112,8 @@ impl<'a> Timeline<'a> {
         self.pages.turned()
     }
 
-    /// Files of which nobody could say which version was current, since the last
-    /// call: they were not given. Call it after each [`Timeline::next`].
+    /// Files whose current version could not be decided since the last call, and which were
+    /// not given. Call it after each [`Timeline::next`].
     pub fn take_unsure(&mut self) -> Vec<Fault> {
         std::mem::take(&mut self.unsure)
     }
@@ -144,8 +144,8 @@ impl<'a> Timeline<'a> {
         }
     }
 
-    /// Let the line become as long as it may; false when the listing has ended.
-    /// A first key that is decided does not wait for the next page.
+    /// Fill the line; false when the listing has ended. A first key that is decided does
+    /// not wait for the next page.
     async fn fill(&mut self, stop: &mut Stop) -> Result<bool, Fatal> {
         while self.line.len() < ASKED_AT_ONCE {
             if let Some(version) = self.page.next() {
@@ -225,8 +225,8 @@ impl<'a> Timeline<'a> {
         });
     }
 
-    /// What belongs to another file comes in the state that goes with that one. What
-    /// is in doubt gets there when it is settled.
+    /// A companion comes in the state that goes with its main file. A key in doubt gets
+    /// here once it is settled.
     fn with_its_file(&self, waiting: InLine, stop: &Stop) -> InLine {
         let (name, subject) = match &waiting {
             InLine::Chosen(chosen) => (&chosen.name, chosen.subject()),
@@ -297,7 +297,7 @@ impl<'a> Timeline<'a> {
     }
 }
 
-/// Whose key it is; `None` when it was not asked for.
+/// Which path the key stands for; `None` when it was not asked for.
 fn name_of(key: &str, origin: &Origin, selector: &Selector) -> Option<Name> {
     let name = Name::of(key, &origin.prefix)?;
     let is_asked_for = match &name {

@@ -15,9 +15,9 @@ use crate::retry::Stop;
 use crate::s3::Store;
 use crate::types::{Bond, Class, Fault, ObjectMeta, Origin, RelKey, RelPath, WallMs, companion};
 
-/// Older versions of a journal that are asked with which content they go; each is a
-/// request. A database that is checkpointed less often than after so many versions of
-/// its journal has it left out, and that is told.
+/// Older versions of a journal that are asked which content they go with, each by a
+/// request. The journal of a database that is checkpointed less often is left out, and
+/// that is reported.
 const ASKED_MAX: usize = 200;
 
 /// What comes back of a companion.
@@ -25,7 +25,7 @@ const ASKED_MAX: usize = 200;
 pub(crate) struct Belonging {
     /// The version that goes with the file; `None` when none does.
     pub(crate) chosen: Option<Chosen>,
-    /// What is to be told of it.
+    /// What to report about it.
     pub(crate) remark: Option<Fault>,
 }
 
@@ -38,7 +38,7 @@ impl Belonging {
     }
 }
 
-/// The file that this path is one state with, if it is named so.
+/// The main file of this path, if its name says that it is a companion.
 pub(crate) fn main_of(name: &Name) -> Option<RelPath> {
     let Name::Path(key) = name else {
         return None;
@@ -50,11 +50,11 @@ pub(crate) fn main_of(name: &Name) -> Option<RelPath> {
     (bond != Bond::Lock).then_some(main)
 }
 
-/// What of a companion goes with what the moment has of its file. `chosen` is what the
-/// moment has of the companion itself.
+/// The version of a companion that goes with its main file at the moment. `chosen` is the
+/// companion's own version at the moment.
 ///
 /// # Errors
-/// Nobody can say: the bucket does not answer, or there are too many versions.
+/// The bucket does not answer, or there are too many versions.
 pub(crate) async fn belonging(
     store: &Store,
     origin: &Origin,
@@ -114,7 +114,7 @@ fn remark(chosen: &Chosen, cause: String) -> Fault {
         .hint("nothing needs to be done: the file is as the program had it, without what it did not belong to")
 }
 
-/// What the object says of itself; `None` when it is not ours.
+/// The object's metadata; `None` when it is not ours.
 async fn meta_of(
     store: &Store,
     origin: &Origin,
@@ -125,8 +125,8 @@ async fn meta_of(
     Ok(head.and_then(|head| head.meta.ok()))
 }
 
-/// The newest version previous `chosen` that goes with the file. A deletion ends the
-/// search: after it the file stood alone.
+/// The newest version before `chosen` that goes with the file. A deletion ends the search:
+/// after it the file had no companion.
 async fn older(
     store: &Store,
     origin: &Origin,

@@ -10,8 +10,8 @@ use globset::{GlobBuilder, GlobMatcher};
 /// Where a pattern stops being a plain path.
 pub(super) const PATTERN_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
 
-/// A path, folder or pattern as somebody typed it. Which of these it is can be
-/// said only when it is known what there is: see [`super::settle`].
+/// A path, folder or pattern as somebody typed it. Which of these it is depends on what
+/// exists: see [`super::settle`].
 #[derive(Debug, Clone)]
 pub struct Typed {
     /// As it was typed, for messages.
@@ -22,22 +22,22 @@ pub struct Typed {
     pub(super) by_key: Option<RelPath>,
     /// The text taken as a pattern, when it is one.
     pub(super) pattern: Option<GlobMatcher>,
-    /// A path of some computer, whose beginning is not known here.
+    /// A path on some computer, whose beginning is unknown here.
     is_of_computer: bool,
-    /// What was looked at in vain.
+    /// What was searched without success.
     misses: Misses,
 }
 
-/// What there is instead of something that nothing is called like.
+/// What exists instead, where nothing has a name like the typed one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Misses {
-    /// What is nearly called so, the nearest first.
+    /// Names within a typing slip, the nearest first.
     pub near: Vec<RelPath>,
     /// Names too long for a key that were not asked for.
     pub unasked: u64,
 }
 
-/// How the texts were taken that could have meant something else, too.
+/// How ambiguous texts were understood.
 pub(super) fn taken(what: &[(Typed, Reading)]) -> Vec<Taken> {
     what.iter()
         .filter(|(typed, reading)| {
@@ -84,13 +84,13 @@ impl Typed {
         })
     }
 
-    /// A path on a computer of which it is not known where the source's folder is.
+    /// A path on a computer where the source's folder is not known.
     ///
     /// # Errors
     /// As [`Typed::new`].
     pub fn of_computer(text: &str) -> Result<Self, Fatal> {
         let plain = normalised(text);
-        // A drive's letter is not of the path below it.
+        // A drive's letter is no part of the path below it.
         let below = match plain.split_once(':') {
             Some((drive, below)) if drive.len() == 1 => below,
             _ => &plain,
@@ -113,7 +113,7 @@ impl Typed {
         }
     }
 
-    /// The same, after nothing was found that is called like it.
+    /// The same, after nothing with a similar name was found.
     #[must_use]
     pub fn missed(&self, misses: Misses) -> Self {
         Self {
@@ -122,7 +122,7 @@ impl Typed {
         }
     }
 
-    /// What there is instead, where nothing is called like it.
+    /// What exists instead, where nothing has a similar name.
     pub fn misses(&self) -> &Misses {
         &self.misses
     }
@@ -145,18 +145,18 @@ impl Typed {
         &self.text
     }
 
-    /// True when it can be taken in more than one way.
+    /// True when it is ambiguous.
     pub fn is_ambiguous(&self) -> bool {
         self.pattern.is_some() || self.by_key.is_some()
     }
 
-    /// The name that it is if anything is called so, then the second one.
+    /// The name that it means if anything has it, then the second one.
     pub fn names(&self) -> impl Iterator<Item = (Reading, &RelPath)> {
         let by_key = self.by_key.as_ref().map(|path| (Reading::Key, path));
         [(Reading::Name, &self.exact)].into_iter().chain(by_key)
     }
 
-    /// The path that it is, taken so; `None` for a pattern and for everything.
+    /// The path that it means in this reading; `None` for a pattern and for everything.
     pub fn path_as(&self, reading: Reading) -> Option<&RelPath> {
         let path = match reading {
             Reading::Name | Reading::Alike => Some(&self.exact),
@@ -166,7 +166,7 @@ impl Typed {
         path.filter(|path| !path.is_root())
     }
 
-    /// How it is taken when nothing is called so.
+    /// How it is understood when nothing has the name.
     pub fn otherwise(&self) -> Reading {
         match self.pattern {
             Some(_) => Reading::Pattern,

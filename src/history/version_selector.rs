@@ -11,35 +11,35 @@ use crate::s3::{LATE_MAX, ListedVersion};
 use crate::types::WallMs;
 use std::collections::VecDeque;
 
-/// Versions after the moment, and before it, whose times are looked at together: a
-/// clock that was wrong for more of them in a row is believed.
+/// Versions on each side of the moment whose times are compared with each other. A clock
+/// that was wrong for more of them in a row is believed.
 const BESIDE_MAX: usize = 64;
 
-/// Versions within one second whose metadata is asked, to tell which was the last.
+/// Versions within one second whose metadata is asked for, to find the last one.
 const WITHIN_MAX: usize = 8;
 
 /// What is known of one key from the listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    /// Stored by then, and current if nothing else was: `None` when there was
-    /// nothing, or a deletion.
+    /// Stored by then, and current unless another one was; `None` when there was nothing,
+    /// or a deletion.
     pub(crate) by_then: Option<ListedVersion>,
-    /// Stored after the moment or about then, and undecided what the file was by
-    /// then: the newest first, the first that was is the one.
+    /// Stored after the moment or at about it, newest first. The first one whose metadata
+    /// says that the file was so by then is the one.
     pub(crate) undecided: Vec<Undecided>,
     /// What was stored before `by_then`, and again after it: if that came late, this
     /// is the one.
     pub(crate) previous: Option<ListedVersion>,
-    /// Nobody can say; the rest is empty.
+    /// It cannot be decided; the rest is empty.
     pub(crate) doubt: Option<TimesInDoubt>,
 }
 
-/// Versions of which no time tells whether they had been written by the moment.
+/// Versions whose times do not say whether they had been written by the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TimesInDoubt {
     /// The newest first; there is one.
     pub(crate) versions: Vec<ListedVersion>,
-    /// When the file was stored that was there before them, if one was.
+    /// When the version before them was stored, if there was one.
     pub(crate) since_ms: Option<WallMs>,
 }
 
@@ -67,21 +67,21 @@ pub(crate) struct VersionSelector {
     at_ms: Option<WallMs>,
     /// No version is from later than this.
     now_ms: WallMs,
-    /// The server tells more than whole seconds: one that it tells is no rounded time.
+    /// The server has times finer than a second, so a whole second is not a rounded time.
     is_exact: bool,
     key: Option<String>,
     decided: bool,
     /// Versions of this key, newest first: at most [`BESIDE_MAX`] from after the
     /// moment, and as many from the first one on that was stored by then.
     window: VecDeque<ListedVersion>,
-    /// How many more are looked at; `None` while all were stored after the moment.
+    /// How many more are compared; `None` while all were stored after the moment.
     left: Option<usize>,
 }
 
 impl VersionSelector {
     /// What was current at a moment; `now_ms` is the server's time, or this computer's.
     pub(crate) fn new(at_ms: Option<WallMs>, now_ms: WallMs) -> Self {
-        // Whoever asks for a time that has not come knows better what is now.
+        // A moment that has not come yet means: now.
         let now_ms = match at_ms {
             Some(at_ms) if at_ms > now_ms => WallMs::MAX,
             _ => now_ms,
@@ -93,8 +93,8 @@ impl VersionSelector {
         }
     }
 
-    /// Take the next version of the listing. Gives what is known of the key
-    /// before it, when that has ended undecided, and of its own key.
+    /// Take the next version of the listing. Gives what is known of the previous key, when
+    /// that ended undecided, and of its own key.
     pub(crate) fn push(&mut self, version: ListedVersion) -> [Option<Candidate>; 2] {
         let ended = match self.key.as_deref() == Some(version.key.as_str()) {
             true => None,
@@ -171,7 +171,7 @@ impl VersionSelector {
         );
         let previous = by_then.and_then(|at| previous(&versions, at)).cloned();
         let by_then = by_then.map(|at| versions[at].clone());
-        // A delete marker that is the one means that there was no file.
+        // If a delete marker was current, there was no file.
         let by_then = by_then.filter(|version| !version.is_marker);
         let candidate = some(by_then, undecided);
         candidate.map(|candidate| Candidate {
@@ -188,8 +188,8 @@ fn stamp(version: &ListedVersion) -> WrittenTime {
     }
 }
 
-/// Whether the list does not say that it was stored by the moment. Times that
-/// `is_exact` are not rounded.
+/// Whether it may have been stored after the moment. Times that are exact are not
+/// rounded.
 fn is_after(version: &ListedVersion, at_ms: WallMs, is_exact: bool) -> bool {
     let stored_ms = version.modified_ms;
     stored_ms > at_ms || (!is_exact && is_within_its_second(at_ms, stored_ms))

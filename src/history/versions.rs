@@ -10,11 +10,11 @@ use futures::stream;
 use futures::stream::StreamExt as _;
 use serde::Serialize;
 
-/// Versions that are shown, the newest of them. Each costs a request to see
-/// the file's own size; nobody reads longer lists.
+/// Versions shown, the newest ones. Each costs a request for the file's own size, and
+/// nobody reads longer lists.
 pub const VERSIONS_SHOWN_MAX: usize = 1_000;
 
-/// Requests at once while looking at them.
+/// How many of these requests run at once.
 const LOOKS_AT_ONCE: usize = 8;
 
 /// One version or deletion.
@@ -25,7 +25,7 @@ pub struct FileVersion {
     /// What S3 tools call it.
     #[serde(with = "id_or_empty")]
     pub version_id: Option<VersionId>,
-    /// Full key, where it is another than [`Versions::key`].
+    /// Full key, where it differs from [`Versions::key`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub older_key: Option<String>,
     /// It is the newest: what a restore brings back now, if Keepwatch wrote it.
@@ -65,8 +65,8 @@ pub struct Versions {
     pub only_current: bool,
 }
 
-/// The newest versions of the file or link at `path`, or of the empty folder; of
-/// those stored before a moment, where one is given.
+/// The newest versions of the file, link or empty folder at `path`; with a moment, of
+/// those stored before it.
 ///
 /// # Errors
 /// The listing cannot be had, or it was asked to stop.
@@ -104,7 +104,7 @@ async fn of_key(
         match listed.last().map(|first| first.modified_ms) {
             None if older.is_empty() => {}
             None => key = older_key,
-            // What came under it after that does not count.
+            // What was stored under it after that does not count.
             Some(first_ms) => older.retain(|version| version.modified_ms <= first_ms),
         }
         listed.append(&mut older);
@@ -174,9 +174,9 @@ pub struct Deleted {
     pub stored_at_ms: WallMs,
 }
 
-/// Whether the file or link at `path` is deleted now; `None` also for what never
-/// was a file, where a version of it cannot be told from the deletion, and where a
-/// folder with something in it has its name by now: that is what is there.
+/// Whether the file or link at `path` is deleted now. `None` as well where there never was
+/// a file, where a version has the same time as the deletion, and where a folder with
+/// something in it has the name now.
 ///
 /// # Errors
 /// The listing cannot be had, or it was asked to stop.
@@ -206,7 +206,7 @@ pub async fn deleted(
     }))
 }
 
-/// Something is in the folder at `path` now.
+/// Whether anything is in the folder at `path` now.
 async fn is_folder_now(
     store: &Store,
     origin: &Origin,

@@ -22,7 +22,7 @@ pub(crate) enum Testimony {
     Unknown,
 }
 
-/// The newest manifest of the moment, read as far as it was needed.
+/// The newest manifest before the moment, read as far as needed.
 #[derive(Default)]
 pub(crate) struct Witness {
     is_asked: bool,
@@ -37,8 +37,8 @@ struct ManifestReading {
 }
 
 impl Witness {
-    /// What the manifest says of a path at the moment. Paths come in order, as a
-    /// rule. Where it cannot be had, nothing is known.
+    /// What the manifest says of a path at the moment. Paths usually come in order. Without
+    /// a manifest nothing is known.
     pub(crate) async fn testimony(
         &mut self,
         store: &Store,
@@ -111,7 +111,7 @@ impl ManifestReading {
     }
 }
 
-/// What a line, or that there is none, makes of the versions in doubt.
+/// What an entry, or its absence, says about the versions in doubt.
 fn judge(line: Option<ManifestEntry>, doubt: &TimesInDoubt, moment_ms: WallMs) -> Testimony {
     let Some(newest) = doubt.versions.first() else {
         return Testimony::Unknown;

@@ -10,10 +10,10 @@
 use super::state_time::IN_PARTS_MS;
 use crate::types::WallMs;
 
-/// Clocks of a server's own parts differ by so much without anything being wrong.
+/// How much the clocks within one server may differ.
 const SLACK_MS: i64 = 2_000;
 
-/// A time that lies further ahead than this is one that has not come.
+/// A time further ahead than this has not come yet.
 const AHEAD_MS: i64 = 5 * 60 * 1000;
 
 /// What the list says of one version or deletion.
@@ -21,7 +21,7 @@ const AHEAD_MS: i64 = 5 * 60 * 1000;
 pub struct WrittenTime {
     /// When it was stored, milliseconds since 1970.
     pub stored_ms: WallMs,
-    /// It was uploaded in parts, so this may be when that began.
+    /// It was uploaded in parts, so this may be when the upload began.
     pub in_parts: bool,
 }
 

@@ -1,6 +1,6 @@
-//! One version checked: HEAD, and its content where that is asked for.
+//! Checks one version: by HEAD, and by its content where that is asked for.
 //!
-//! It asks; `judge` decides. Whatever seems wrong is confirmed before it is told
+//! It asks; `judge` decides. Whatever seems wrong is confirmed before it is reported
 //! (`confirm`), since files change while a verification goes on.
 
 use super::context::VerifyContext;
@@ -14,10 +14,10 @@ use crate::retry::{patiently, told};
 use crate::s3::{Head, ListedVersion};
 use crate::types::{Class, Fault, ObjectMeta, shown};
 
-/// What the HEAD leaves to do.
+/// What is left to do after the HEAD.
 enum After {
     Ended(CheckOutcome),
-    /// Its content may be looked at.
+    /// Its content may be checked.
     Content(Box<(Head, ObjectMeta)>),
     Wrong(Wrong),
 }
@@ -52,7 +52,7 @@ impl VerifyContext {
         }
     }
 
-    /// Ask what the version says of itself, and whatever else decides.
+    /// Ask for the version's metadata, and for whatever else decides.
     async fn ask(&self, check: &VersionCheck) -> Result<After, Fault> {
         let rel = check.rel.as_ref();
         let head = self.head(&check.listed).await?;
@@ -115,7 +115,7 @@ impl VerifyContext {
             return Ok(None);
         };
         if known.record(&key).await?.is_some() {
-            // One that is not shortened came just now.
+            // One with a whole key was stored just now.
             return Ok(Some(match check.rel {
                 None => CheckOutcome::ByRecord,
                 Some(_) => CheckOutcome::Moving,

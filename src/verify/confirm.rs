@@ -1,4 +1,4 @@
-//! A second look at what seems wrong, and all that can be said about it.
+//! Takes a second look at what seems wrong, and gathers all that can be said about it.
 
 use super::context::VerifyContext;
 use super::findings::{Damage, Finding, WholeVersion};
@@ -8,13 +8,13 @@ use super::outcome::{CheckOutcome, VersionCheck};
 use crate::s3::ListedVersion;
 use crate::types::Fault;
 
-/// Older versions that are tried when one is wanted that is whole. Whoever has
-/// five damaged ones in a row has another problem.
+/// Older versions that are tried to find one that is whole. Five damaged ones in a row
+/// are another problem.
 const WHOLE_TRIES: usize = 5;
 
 impl VerifyContext {
-    /// Something seems wrong. What a worker of this computer may be doing right now is
-    /// checked again after a pause, everything else at once.
+    /// Something seems wrong. What one of our workers may be doing right now is checked again
+    /// after a pause, everything else at once.
     pub(super) async fn settle(
         &self,
         check: &VersionCheck,
@@ -42,7 +42,7 @@ impl VerifyContext {
             if judge::may_be_ours(damage) && !self.is_still_newest(&check.listed).await? {
                 return Ok(CheckOutcome::Moving);
             }
-            // A disk that cannot be looked at says nothing.
+            // A disk that cannot be read says nothing.
             is_on_disk = known.on_disk(&key.path()).await.ok().map(|f| f.is_some());
             if known.marks_deletions && judge::is_own_marker(damage, is_on_disk) {
                 return Ok(CheckOutcome::Moving);
@@ -50,7 +50,7 @@ impl VerifyContext {
         }
         let whole = match damage {
             Damage::Returned | Damage::Missing => None,
-            // What was found is told, also when no more can be said about it.
+            // The finding is reported even when no more can be said about it.
             _ => self.newest_whole(check).await.unwrap_or_default(),
         };
         Ok(CheckOutcome::Wrong(Box::new(Finding {
@@ -68,8 +68,8 @@ impl VerifyContext {
         })))
     }
 
-    /// The bucket shows this version and no marker or newer one over it; nothing
-    /// at all, where nothing was listed.
+    /// Whether this version is still the newest of its key, or there is still none where
+    /// none was listed.
     async fn is_still_newest(&self, listed: &ListedVersion) -> Result<bool, Fault> {
         let (bucket, key) = (&self.origin.bucket, &listed.key);
         let page = self.store.list_past(bucket, key, None).await?;

@@ -28,13 +28,13 @@ impl VerifyContext {
         }
     }
 
-    /// What a version says of itself.
+    /// The metadata of a version.
     pub(super) async fn head(&self, listed: &ListedVersion) -> Result<Option<Head>, Fault> {
         self.head_at(&listed.key, listed.version_id.as_ref()).await
     }
 
-    /// HEAD, with the server's checksums where they may be had: on a bucket that
-    /// encrypts with KMS that takes the right to decrypt.
+    /// HEAD, with the server's checksums where the rights allow it: on a bucket that
+    /// encrypts with KMS they need the right to decrypt.
     pub(super) async fn head_at(
         &self,
         key: &str,
@@ -54,7 +54,7 @@ impl VerifyContext {
         unshortened(&self.origin.prefix, bucket_key, full)
     }
 
-    /// The file as people know it.
+    /// The file, for messages.
     pub(super) fn subject(&self, check: &VersionCheck) -> String {
         match &check.rel {
             Some(key) => key.path().to_string(),

@@ -1,4 +1,4 @@
-//! Who is drawn for a sample. Pure.
+//! Draws the versions of a sample. Pure.
 //!
 //! Each version has a lot that follows from the seed, its key and its id alone,
 //! so a run can be repeated. Every version has the same chance in a sample by
@@ -21,12 +21,12 @@ pub(crate) fn lot(seed: u64, key: &str, version_id: &str) -> u64 {
     u64::from_be_bytes(first)
 }
 
-/// What becomes of a version that is offered.
+/// What happens to a version that is offered.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Drawn {
     /// It is downloaded now.
     Now,
-    /// Not, or not yet known.
+    /// Not drawn, or not yet decided.
     No,
     /// It is larger than the whole sample.
     TooLarge,
@@ -52,7 +52,7 @@ impl<T> Draw<T> {
         }
     }
 
-    /// Offer a version of so many bytes; `item` is made when it must be kept.
+    /// Offer a version of so many bytes; `item` is called only when it must be kept.
     pub(crate) fn offer(
         &mut self,
         key: &str,

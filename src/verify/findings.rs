@@ -5,12 +5,12 @@
 use crate::types::{Fatal, Fault, Taken, VersionId, id_or_empty, parse_bytes};
 use serde::{Deserialize, Serialize};
 
-/// Findings that a result carries; the rest is counted. Nobody reads longer
-/// lists, and each is also told when it is found.
+/// Findings that a result carries; the rest is counted. Nobody reads longer lists, and
+/// each is reported when it is found.
 pub const FINDINGS_MAX: usize = 1_000;
 
-/// Objects that a sample by number or bytes may draw: their names are held in
-/// memory until the listing has ended (some 400 bytes each).
+/// Objects that a sample by number or bytes may draw. Their names stay in memory until
+/// the listing has ended (some 400 bytes each).
 pub const DRAWN_MAX: usize = 10_000;
 
 /// One million: shares are counted in millionths.
@@ -20,12 +20,12 @@ const MILLION: f64 = 1_000_000.0;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deep {
-    /// None: the listing, and what the server says of each object.
+    /// None: only the listing and each object's metadata are checked.
     #[default]
     No,
     /// All of them.
     All,
-    /// So many millionths of them, each by its own lot.
+    /// This share, in millionths, each by its own lot.
     Share(u32),
     /// So many, drawn from all.
     Files(usize),
@@ -79,7 +79,7 @@ pub struct Ask {
     pub sources: Vec<(String, Vec<String>)>,
     /// Which contents are downloaded.
     pub deep: Deep,
-    /// What chance begins with.
+    /// The seed of the sample.
     pub seed: u64,
     /// Older versions as well.
     pub all_versions: bool,
@@ -91,24 +91,23 @@ pub struct Ask {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Damage {
-    /// Nothing of it is in the bucket.
+    /// The bucket has nothing of it.
     Missing,
     /// Somebody else put a delete marker there, and the file is on disk.
     MarkedDeleted,
-    /// The version that was stored is not there any more.
+    /// The stored version no longer exists.
     VersionGone,
-    /// A newer version is not this computer's.
+    /// A newer version was not stored by this computer.
     Overwritten,
     /// The bytes are not the ones that were stored.
     Altered,
     /// There are fewer bytes than were stored.
     Truncated,
-    /// What the object says of its file is gone, broken or not what was stored.
+    /// The object's metadata is missing, broken or not what was stored.
     Metadata,
-    /// It was deleted here and shows again: its delete marker is gone.
+    /// It was deleted here and is visible again: its delete marker is gone.
     Returned,
-    /// It says that it is of a moment that had not come: the clock of the computer
-    /// that wrote it was wrong.
+    /// Its moment had not come when it was written: the clock of its computer was wrong.
     Ahead,
 }
 
@@ -173,27 +172,27 @@ pub struct Finding {
     pub damage: Damage,
     /// In full.
     pub why: String,
-    /// The version concerned; none when it is about none.
+    /// The version concerned, if it is about one.
     #[serde(with = "id_or_empty")]
     pub version_id: Option<VersionId>,
     /// When that was stored, milliseconds since 1970.
     pub stored_at_ms: Option<WallMs>,
-    /// An older version than the current one.
+    /// It is about an older version than the current one.
     pub is_older: bool,
     /// The file is on this computer; `None` when that is not known.
     pub is_on_disk: Option<bool>,
-    /// The newest version besides that is whole, as far as was looked.
+    /// The newest other version that is whole, as far as they were tried.
     pub whole: Option<WholeVersion>,
     /// What became of its repair, when one was asked for.
     pub repair: Option<Repair>,
 }
 
-/// What of a file's past no repair brings back.
+/// A part of a file's past that no repair brings back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Never {
     /// The version is there, and is not what was stored.
     Damaged,
-    /// The version is not there any more.
+    /// The version no longer exists.
     Gone,
 }
 
@@ -220,7 +219,7 @@ impl Finding {
     }
 }
 
-/// How far a verification is.
+/// The progress of a verification.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Manifests looked at.
@@ -245,8 +244,7 @@ pub struct Verified {
     pub name: String,
     /// Where its copies are.
     pub destination: String,
-    /// What the computer knows was compared, too; otherwise only what the bucket
-    /// says of itself.
+    /// The index was compared, too; otherwise the bucket was checked by itself.
     pub with_index: bool,
     /// Why not, when it was asked for.
     pub without_index_because: Option<String>,
@@ -259,7 +257,7 @@ pub struct Verified {
     pub cold: u64,
     /// Not written by Keepwatch.
     pub foreign: u64,
-    /// On their way or changed while they were looked at.
+    /// Changed while they were checked.
     pub moving: u64,
     /// Larger than the whole sample may be.
     pub too_large: u64,
@@ -279,7 +277,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Count a finding, and name it if there is room.
+    /// Count a finding, and keep it if there is room.
     pub fn found(&mut self, finding: Finding) {
         self.findings_total += 1;
         self.progress.found += 1;
@@ -296,8 +294,8 @@ impl Verified {
         }
     }
 
-    /// Versions that stay damaged or gone though their files are mended: a repair
-    /// makes them old ones.
+    /// Versions that stay damaged or gone although their files are mended: a repair stores
+    /// a newer version.
     pub fn left_behind(&self) -> u64 {
         let mended = self.findings.iter().filter(|f| f.is_repaired());
         mended.filter(|f| f.never().is_some()).count() as u64

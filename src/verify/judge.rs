@@ -1,14 +1,14 @@
-//! Whether what the bucket says is what it should say. Pure.
+//! Decides whether the bucket is as it should be. Pure.
 //!
-//! Invariant: in doubt it is a finding. A finding is looked at a second time
-//! before it is told; what was never found is never told.
+//! Invariant: in doubt it is a finding. A finding is confirmed before it is reported; what
+//! is missed here is never reported.
 
 use super::findings::Damage;
 use super::listing::KeyVersions;
 use crate::s3::{Head, ListedVersion};
 use crate::types::{ContentHash, Kind, MetaRefused, ObjectMeta, Record, RelKey, id_text};
 
-/// Something wrong: what, and in full.
+/// Something wrong: its kind, and a sentence.
 pub(crate) type Wrong = (Damage, String);
 
 /// What a version is measured by.
@@ -20,11 +20,11 @@ pub(crate) enum Expect {
     NewerThan(Box<Record>),
     /// The index has no record of its path.
     Unrecorded,
-    /// By nothing but what it says of itself.
+    /// Only its own metadata.
     Itself,
 }
 
-/// What the listing leaves to do about one key.
+/// What is left to do about one key after the listing.
 #[derive(Debug)]
 pub(crate) enum Next {
     /// It is as it should be: nothing is there, or only a deletion.
@@ -46,7 +46,7 @@ pub(crate) fn by_listing(record: Option<&Record>, versions: Option<&KeyVersions>
         };
     };
     if record.content.is_none() {
-        // To be compared anyway: it counts as protected only then.
+        // It is to be compared anyway, and counts as protected only then.
         return match versions {
             Some(versions) if !versions.newest.is_marker => {
                 Next::Look(versions.newest.clone(), Expect::Itself)
@@ -107,7 +107,7 @@ fn listed_otherwise(record: &Record, listed: &ListedVersion) -> Option<Wrong> {
     })
 }
 
-/// What an object says of itself, if that can be true.
+/// An object's metadata, if it can be true.
 pub(crate) fn of_itself<'h>(
     key: Option<&RelKey>,
     head: &'h Head,
@@ -154,7 +154,7 @@ fn size_differs(head: &Head, meta: &ObjectMeta) -> Wrong {
     )
 }
 
-/// A version against the record of it.
+/// Compares a version with its record.
 pub(crate) fn by_record(key: &RelKey, record: &Record, head: &Head) -> Option<Wrong> {
     let meta = match of_itself(Some(key), head) {
         Err(wrong) => return Some(wrong),
@@ -186,8 +186,8 @@ fn fields_that_differ(record: &Record, meta: &ObjectMeta) -> Vec<&'static str> {
         (Some(then), Some(now)) => then != now,
         _ => false,
     };
-    // What was taken over from another computer's manifest has this computer's
-    // numbers, and the version keeps those that it was stored with.
+    // A record taken over from another computer's manifest has this computer's owner
+    // numbers; the version keeps those that it was stored with.
     let has_owner = !record.is_pinned();
     [
         ("kw-kind", then.kind != meta.kind),
@@ -225,12 +225,12 @@ pub(crate) fn newer(key: &RelKey, record: &Record, head: &Head) -> Newer {
     }
 }
 
-/// What a HEAD says, measured by what is expected of the version.
+/// What a HEAD says, compared with what is expected of the version.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Measured {
-    /// Nothing that was recorded contradicts it.
+    /// It agrees with everything that was recorded.
     AsExpected,
-    /// It is gone, and nothing says that it should not be.
+    /// It is gone, and may be.
     Moving,
     /// It is ours if the file of this key has this content on disk.
     IfOnDisk(RelKey, ContentHash),
@@ -238,7 +238,7 @@ pub(crate) enum Measured {
     Wrong(Wrong),
 }
 
-/// Measure what the server says (`None`: the version is gone) by what is expected.
+/// Compare what the server says (`None`: the version is gone) with what is expected.
 pub(crate) fn by_expectation(
     key: Option<&RelKey>,
     expect: &Expect,
@@ -267,14 +267,14 @@ pub(crate) fn by_expectation(
     }
 }
 
-/// What an object of ours is that the index has no record of.
+/// Why the index may have no record of an object of ours.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unrecorded {
     /// It was stored a moment ago, or is about to be marked as deleted.
     OnItsWay,
     /// Deletions are not marked in this bucket, so it stays.
     Kept,
-    /// It was deleted here, and shows again.
+    /// It was deleted here and is visible again.
     Returned(Wrong),
 }
 
@@ -292,7 +292,7 @@ pub(crate) fn unrecorded(kind: Kind, is_gone: bool, marks_deletions: bool) -> Un
     Unrecorded::Returned((Damage::Returned, why.to_owned()))
 }
 
-/// What is wrong with a body that is not what its object says, by how much of it came.
+/// What is wrong with a body that does not match its metadata, by how much of it came.
 pub(crate) fn by_content(bytes: u64, size_bytes: u64, gzip: bool) -> Damage {
     match bytes < size_bytes && !gzip {
         true => Damage::Truncated,
@@ -300,8 +300,7 @@ pub(crate) fn by_content(bytes: u64, size_bytes: u64, gzip: bool) -> Damage {
     }
 }
 
-/// A worker whose change the bucket has taken, and who has not written it down
-/// yet, looks like this.
+/// Whether it may be the change of a worker that has not written it down yet.
 pub(crate) fn may_be_ours(damage: Damage) -> bool {
     matches!(
         damage,
@@ -309,7 +308,7 @@ pub(crate) fn may_be_ours(damage: Damage) -> bool {
     )
 }
 
-/// The index has another record now than the version was measured by.
+/// Whether the index has another record now than the one the version was compared with.
 pub(crate) fn has_changed(expect: &Expect, record: Option<&Record>) -> bool {
     match expect {
         Expect::Recorded(then) | Expect::NewerThan(then) => record != Some(then.as_ref()),
@@ -318,14 +317,13 @@ pub(crate) fn has_changed(expect: &Expect, record: Option<&Record>) -> bool {
     }
 }
 
-/// A delete marker over a file that is gone from disk as well is our own: its record
-/// goes in a moment. A disk that cannot be looked at says nothing.
+/// Whether a delete marker is our own: the file is gone from disk as well, and its record
+/// goes in a moment. A disk that cannot be read says nothing.
 pub(crate) fn is_own_marker(damage: Damage, is_on_disk: Option<bool>) -> bool {
     damage == Damage::MarkedDeleted && is_on_disk == Some(false)
 }
 
-/// Where downloads are not possible without thawing first. Glacier Instant
-/// Retrieval answers at once.
+/// Whether a download needs thawing first. Glacier Instant Retrieval answers at once.
 pub fn is_cold(storage_class: &str) -> bool {
     matches!(storage_class, "GLACIER" | "DEEP_ARCHIVE")
 }

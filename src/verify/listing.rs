@@ -1,7 +1,7 @@
 //! The bucket's list of versions as a stream, key by key.
 //!
-//! Holds one page. A list whose keys go back is refused: what it lacks would
-//! not be missing.
+//! Holds one page. A list whose keys go back is refused: what it does not show may
+//! still exist.
 
 use crate::history::Pages;
 use crate::retry::Stop;
@@ -9,7 +9,7 @@ use crate::s3::{ListedVersion, Store};
 use crate::types::{Class, Fatal, Fault, Origin, VersionId};
 use std::collections::VecDeque;
 
-/// All versions of one key, in the few that matter.
+/// The versions of one key that matter.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyVersions {
     /// The newest version or delete marker.

@@ -1,7 +1,7 @@
-//! Keepwatch's own manifests: whether each is what was written.
+//! Checks that each manifest is what was written.
 //!
-//! Nothing depends on one, so a damaged one is told and no more: restore passes it
-//! over, and the next comparison in full writes another. Held: the list of them,
+//! Nothing depends on a single manifest, so a damaged one is only reported: restore passes
+//! it over, and the next full comparison writes another. In memory: the list of manifests,
 //! and one of them where contents are read.
 
 use super::findings::{Damage, Deep, Finding};
@@ -16,14 +16,14 @@ use crate::types::{Class, ETag, Fatal, Fault, Kind, WallMs, shown};
 use futures::{StreamExt as _, stream};
 use std::time::Duration;
 
-/// Manifests that are looked at, the newest: what thinning leaves of ten years.
+/// Manifests that are checked, the newest ones: what thinning leaves of ten years.
 const MANIFESTS_MAX: usize = 250;
 
-/// HEADs under way at once.
+/// HEADs that run at once.
 const ASKED_AT_ONCE: usize = 16;
 
-/// Between what seems to be somebody else's doing and the second look: this
-/// computer may have written one just now.
+/// The pause before the second look at what seems to be somebody else's: this computer
+/// may have written one just now.
 const SETTLING: Duration = Duration::from_secs(3);
 
 impl Run<'_> {
@@ -33,7 +33,7 @@ impl Run<'_> {
         let mut stop = ctx.stop.clone();
         let all = match read::list(&ctx.store, &ctx.origin, &mut stop).await {
             Ok(all) => all,
-            // One may do without the right to see them.
+            // A backup works without the right to see them.
             Err(fault) if fault.class == Class::Denied => return Ok(()),
             Err(fault) => return self.failed(told(fault)).await,
         };
@@ -95,7 +95,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What contradicts the index, which knows the newest one.
+    /// What contradicts the index, which has the newest one.
     async fn by_what_was_written(
         &self,
         all: &[Listing],

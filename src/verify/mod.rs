@@ -1,10 +1,9 @@
-//! Is the bucket as it should be? Index, disk and list of versions side by side.
+//! Checks that the bucket is as it should be: compares index, disk and list of versions.
 //!
-//! Both sides are streamed in key order and nothing is held of either but a
-//! page, so memory does not grow with the bucket. Each version that matters is
-//! asked about (HEAD), and downloaded and hashed where that is wanted. It reads
-//! and never changes anything, neither here nor there; only `repair` has files sent
-//! again. Called by the daemon with an index, by the command line without one.
+//! Both sides are streamed in key order, a page of each in memory, so memory does not grow
+//! with the bucket. Each version that matters is asked for by HEAD, and downloaded and
+//! hashed where that is wanted. It never changes anything; only `repair` has files sent
+//! again. The daemon calls it with an index, the command line without one.
 //!
 //! In reading order: `request` is what is asked, `findings` what is found; `run` hands
 //! each version to a worker, `walk` finds them in key order, `draw` picks a sample;

@@ -42,8 +42,8 @@ pub(crate) enum CheckOutcome {
     Cold,
     /// Another program's.
     Foreign,
-    /// Its path is known only now, and the index has a record of it: the run comes
-    /// to it, or came, by that.
+    /// Its path is known only now, and the index has a record of it: the run checks it by
+    /// that record.
     ByRecord,
     /// It changed meanwhile.
     Moving,

@@ -1,9 +1,8 @@
-//! Verifying what this computer knows against the bucket, and mending.
+//! Verifies what this computer knows against the bucket, and mends what is damaged.
 //!
-//! Called by the daemon for `keepwatch verify`. Mending sends the file again as
-//! it is on disk now: the record is distrusted first, so that no worker takes
-//! the damaged copy's word for being right. It never deletes a version, and
-//! never touches what is not damaged.
+//! Called by the daemon for `keepwatch verify`. Mending sends the file again as it is on
+//! disk now. The record is marked unverified first, so that no worker believes the damaged
+//! copy. It never deletes a version, and never touches what is not damaged.
 
 use super::findings::{Ask, Damage, Deep, Finding, Progress, Repair, Verified};
 use super::request::{VerifyEvent, VerifyRequest};
@@ -20,14 +19,14 @@ use crate::types::{Fatal, Fault, Fingerprint, Origin, Record, RelKey, command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The longest a repair waits for its uploads. Over a slow line the rest goes
-/// on by itself and is told as not yet done.
+/// How long a repair waits for its uploads. Over a slow line the rest goes on by itself
+/// and is reported as not yet done.
 const REPAIR_WAIT_MAX: Duration = Duration::from_secs(6 * 3600);
 
-/// How long an outage may last before a repair is no longer waited for.
+/// How long an outage may last before a repair stops waiting.
 const OUTAGE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often that wait looks whether the bucket can still be reached.
+/// How often that wait checks whether the bucket can be reached.
 const WAIT_STEP: Duration = Duration::from_secs(2);
 
 /// What a repair works with.
@@ -42,7 +41,7 @@ pub struct Repairer {
     pub clock: Clock,
 }
 
-/// What this computer knows of a source, for whoever compares it.
+/// What this computer knows of a source, for a comparison.
 pub fn known(ctx: &Repairer, source: &Arc<SourceRuntime>) -> Known {
     let of = source;
     let shared = Arc::clone(source);
@@ -115,7 +114,7 @@ pub async fn run(
     Ok(results)
 }
 
-/// What people call a source, and write in front of paths in it.
+/// The names of a source, which people write in front of paths in it.
 fn called(source: &SourceRuntime) -> Vec<String> {
     let config = &source.config;
     let folder = config.path.file_name();
@@ -238,7 +237,7 @@ async fn mend(
     Ok(())
 }
 
-/// Believe nothing of what the bucket has at this key any more.
+/// Mark what the bucket has at this key as unverified.
 async fn distrust(
     ctx: &Repairer,
     source: &Arc<SourceRuntime>,

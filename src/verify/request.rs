@@ -1,4 +1,4 @@
-//! What a verification is asked for, and what it tells.
+//! What a verification is asked for, and what it reports.
 
 use super::findings::{Deep, Finding, Progress};
 use crate::history::{Known, Selector};
@@ -16,20 +16,20 @@ pub struct VerifyRequest {
     /// These alone, found by their own keys and not by listing; `selector` does
     /// not count then.
     pub only: Option<Vec<RelKey>>,
-    /// What this computer knows; without it, what the bucket says of itself.
+    /// What this computer knows; without it the bucket is checked by itself.
     pub known: Option<Known>,
     /// Which contents are downloaded.
     pub deep: Deep,
-    /// What chance begins with.
+    /// The seed of the sample.
     pub seed: u64,
     /// Older versions as well.
     pub all_versions: bool,
 }
 
-/// What is told while it goes on.
+/// What is reported while it runs.
 #[derive(Debug)]
 pub enum VerifyEvent<'a> {
-    /// How far it is.
+    /// Its progress.
     Progress(Progress),
     /// This is wrong.
     Found(&'a Finding),

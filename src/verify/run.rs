@@ -1,4 +1,4 @@
-//! The run: a few checks at once, results written down.
+//! The run: does a few checks at once and writes down the results.
 //!
 //! Holds a page of each side, the checks under way, and what was drawn.
 
@@ -18,25 +18,23 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// Versions asked about at once: HEADs wait for the way to the server and back,
-/// and hold nothing meanwhile.
+/// Versions checked at once: a HEAD waits for the round trip to the server and holds
+/// nothing meanwhile.
 const CHECKS_AT_ONCE: usize = 32;
 
 /// Downloads at once, as many as a restore makes; each holds a thread.
 const DOWNLOADS_AT_ONCE: usize = 8;
 
-/// Between what seems to be somebody else's doing and the second look at it: a
-/// worker whose change the bucket has taken writes it down some milliseconds
-/// later, on a busy computer perhaps a second. All wait side by side, and the
-/// rest of the bucket is looked at meanwhile.
+/// The pause before the second look at what seems to be somebody else's: a worker writes
+/// a change down some milliseconds after the bucket has taken it, on a busy computer
+/// perhaps a second. All wait side by side while the rest of the bucket is checked.
 const SETTLING: Duration = Duration::from_secs(3);
 
-/// What waits for its second look at a time; some 2 KB each. Beyond that the
-/// run waits for the first of them.
+/// How many wait for their second look, some 2 KB each. Beyond that the run waits for
+/// the first of them.
 const SUSPECTS_MAX: usize = 2_000;
 
-/// Checks that fail in a row because the server does, before it is asked whether
-/// it is there at all.
+/// Checks that the server fails in a row before it is asked whether it answers at all.
 const FAILURES_IN_A_ROW_MAX: u32 = 2 * CHECKS_AT_ONCE as u32;
 
 /// Verify one source.
@@ -65,7 +63,7 @@ pub(crate) struct Run<'a> {
     pub(crate) request: &'a VerifyRequest,
     pub(crate) report: &'a (dyn Fn(VerifyEvent<'_>) + Send + Sync),
     jobs: JobRunner<(), CheckOutcome>,
-    /// What is to be looked at again, and since when.
+    /// What waits for its second look, and since when.
     suspects: VecDeque<(Instant, Box<(VersionCheck, Wrong)>)>,
     draw: Draw<VersionCheck>,
     pub(crate) result: Verified,
@@ -143,7 +141,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// A version to be checked; chance may want its content, too.
+    /// Check a version; the sample may want its content, too.
     pub(crate) async fn offer(&mut self, mut check: VersionCheck) -> Result<(), Fatal> {
         let drawn = {
             let listed = &check.listed;
@@ -236,13 +234,13 @@ impl<'a> Run<'a> {
         (self.report)(VerifyEvent::Progress(self.result.progress));
     }
 
-    /// Tell it and write it down.
+    /// Report it and write it down.
     pub(crate) fn found(&mut self, finding: Finding) {
         (self.report)(VerifyEvent::Found(&finding));
         self.result.found(finding);
     }
 
-    /// One object's trouble, or the end of the run?
+    /// Whether it is one object's trouble or ends the run.
     pub(crate) async fn failed(&mut self, fault: Fault) -> Result<(), Fatal> {
         let result = &mut self.result;
         self.jobs

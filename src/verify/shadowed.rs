@@ -14,7 +14,7 @@ use crate::s3::ListedVersion;
 use crate::types::{Class, Fault};
 
 impl VerifyContext {
-    /// The version of `check` is not ours: what is wrong, if it shadows one that is;
+    /// What is wrong with the version of ours that the foreign version of `check` shadows;
     /// `None` where it shadows nothing of ours.
     pub(super) async fn shadowed(&self, check: &VersionCheck) -> Result<Option<Wrong>, Fault> {
         // Something newer lies over an older one itself.
@@ -43,7 +43,7 @@ impl VerifyContext {
         }
     }
 
-    /// What is wrong with the version that is shadowed.
+    /// What is wrong with the shadowed version.
     async fn damage_of(
         &self,
         check: &VersionCheck,

@@ -1,4 +1,4 @@
-//! Index and listing walked side by side, in key order.
+//! Walks index and listing side by side, in key order.
 //!
 //! Invariant: each key has one turn, with its record and with all its versions.
 
@@ -13,14 +13,14 @@ use crate::retry::told;
 use crate::s3::ListedVersion;
 use crate::types::{Fatal, ForeignKey, Record, RelKey, is_own};
 
-/// Whose key the listing shows next.
+/// What the next key of the listing stands for.
 #[derive(Debug, PartialEq, Eq)]
 enum Whose {
     Ours(RelKey),
     /// A file of ours by the key of earlier versions.
     Older(RelKey),
     Shortened,
-    /// Nobody's file: our own folder, or a key that no path has.
+    /// No file: our own folder, or a key that no path has.
     Other {
         is_foreign: bool,
     },
@@ -61,7 +61,7 @@ impl Run<'_> {
         }
     }
 
-    /// Everything that the bucket has of one key.
+    /// Checks everything that the bucket has of one key.
     async fn key_versions(
         &mut self,
         listing: &mut VersionListing<'_>,

@@ -1,4 +1,4 @@
-//! What a check has found, and how it is told.
+//! What a check has found, and how it is reported.
 
 use crate::cli::show;
 use crate::types::{Class, Fault};
@@ -26,7 +26,7 @@ pub(crate) struct CheckFinding {
 #[derive(Default)]
 pub(crate) struct Findings(pub(crate) Vec<CheckFinding>, show::Told);
 
-/// Under this name stands what all buckets fail for.
+/// The name under which a failure of all buckets is reported.
 pub(crate) const SERVER: &str = "server and credentials";
 
 impl Findings {
@@ -38,8 +38,8 @@ impl Findings {
         });
     }
 
-    /// True when what went wrong is not the bucket's: it is said once, and everything
-    /// that fails for it as well only points there.
+    /// True when the trouble is not the bucket's. It is explained once, and whatever else
+    /// fails for it only refers to that.
     pub(crate) fn fault(&mut self, about: &str, fault: &Fault) -> bool {
         let is_of_all = matches!(
             fault.class,

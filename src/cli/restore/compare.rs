@@ -18,7 +18,7 @@ use crate::types::{Fatal, FatalKind, Fault, Kind, Moment, chain};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Paths that are named in text; beyond, they are counted. `--json` names all.
+/// Paths named in text; more are counted. `--json` names all.
 const NAMED_MAX: u64 = 1_000;
 
 /// What the comparison is for.
@@ -103,7 +103,7 @@ fn comparison(depot: &Depot, part: &Part, purpose: Purpose) -> Result<Comparison
     })
 }
 
-/// What is not backed up of the source's folder, when that is the one.
+/// The rules of the source, when its own folder is the one compared.
 pub(super) fn rules(depot: &Depot, part: &Part) -> Result<Arc<Rules>, Fatal> {
     let source = depot.config.as_ref().and_then(|config| {
         let mut sources = config.sources.iter();
@@ -143,7 +143,7 @@ fn unmatched_in_all(compared: &[&Compared]) -> bool {
     texts.any(|text| rest.iter().all(|one| one.unmatched.contains(text)))
 }
 
-/// Says what comes, as it comes.
+/// Prints each difference as it comes.
 struct Teller<'a> {
     depot: &'a Depot,
     source: String,

@@ -9,7 +9,7 @@ use crate::retry::Stop;
 use crate::types::Fatal;
 use std::sync::Arc;
 
-/// What stands in the folder and did not exist at the moment.
+/// What is in the folder and did not exist at the moment.
 pub(crate) async fn left_alone(
     depot: &Depot,
     part: &Part,

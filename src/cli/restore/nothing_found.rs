@@ -15,13 +15,13 @@ use crate::types::{Fatal, Moment, WallMs, command};
 enum Reason {
     /// The first version was stored at this time, which is after the moment.
     NotYet(WallMs),
-    /// There are so many objects of other programs, and none of ours.
+    /// There are this many objects of other programs, and none of ours.
     OnlyForeign(u64),
     /// There are versions, and none was current.
     Deleted,
     /// Nothing at all was asked for by name, and nothing is there.
     Empty,
-    /// Nothing was ever called like this.
+    /// Nothing ever had this name or a similar one.
     NoSuchName,
 }
 
@@ -37,8 +37,8 @@ fn reason(first_ms: Option<WallMs>, at_ms: Option<WallMs>, foreign: u64, is_name
     }
 }
 
-/// Everything was looked at, and nothing of what was asked for is in the bucket: a
-/// failure that says why.
+/// The failure that says why the bucket has nothing of what was asked for, after
+/// everything was looked at.
 pub(super) fn nothing_at_all(
     done: &[PartResult],
     args: &RestoreArgs,
@@ -117,7 +117,7 @@ fn words(
     }
 }
 
-/// What there is instead of what is in none of the sources.
+/// What exists instead of what is in none of the sources.
 fn misses(done: &[PartResult]) -> Misses {
     let mut all = Misses::default();
     let missing = unmatched(done);

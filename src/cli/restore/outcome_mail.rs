@@ -1,6 +1,5 @@
-//! Success and failure of a restore go to the topic, as those of every other
-//! one-off run do, when a configuration names one. Telling nobody never makes a
-//! restore fail.
+//! Publishes success or failure of a restore to the topic, like every one-off run, when a
+//! configuration names one. A message that cannot be sent never makes a restore fail.
 
 use super::part::PartResult;
 use crate::config::Config;
@@ -17,7 +16,7 @@ use jiff::Timestamp;
 pub(super) enum Ended<'a> {
     /// It came to its end.
     Done(&'a [PartResult]),
-    /// It did not; so many files, and bytes of files, are in order all the same.
+    /// It did not; these many files and bytes are restored all the same.
     Stopped(&'a Fatal, (u64, u64)),
 }
 

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 /// Names that are proposed for one that was misspelt.
 const NEAR_NAMED_MAX: usize = 5;
 
-/// What is restored where, as of when, and what is to be said of it. Paths of this
-/// computer go to the sources they lie in, everything else to all of them. What is
-/// deleted now and was named without a moment comes as it was last.
+/// What is restored where, as of when, and what to say about it. Paths of this computer go
+/// to the sources they lie in, everything else to all of them. What is deleted now and was
+/// named without a moment comes back as it was last.
 pub(super) async fn parts(
     depot: &Depot,
     args: &RestoreArgs,
@@ -112,8 +112,8 @@ async fn with_deleted(
     Ok((all, told))
 }
 
-/// For what is deleted now, the moment at which it was there as it was last, and what
-/// is to be said of it.
+/// For what is deleted now: the moment at which it existed last, and what to say about
+/// it.
 async fn gone(
     depot: &Depot,
     named: &Named,
@@ -147,7 +147,7 @@ async fn gone(
     }))
 }
 
-/// What may have been meant instead of what nothing is called like.
+/// What may have been meant, where nothing has a name like the typed one.
 pub(crate) fn meant_perhaps(misses: &Misses) -> Option<String> {
     let near = misses.near.iter().take(NEAR_NAMED_MAX).map(word_for);
     let near: Vec<String> = near.collect();
@@ -165,7 +165,7 @@ pub(crate) fn not_asked(misses: &Misses) -> String {
     }
 }
 
-/// How each text was taken that could have meant something else, too; once.
+/// How each ambiguous text was understood; once.
 pub(super) fn taken(parts: &[Part]) -> Vec<String> {
     lines(parts.iter().flat_map(|part| {
         let selector = Selector::of(&part.what);
@@ -210,7 +210,7 @@ fn folders(depot: &Depot, args: &RestoreArgs) -> Result<Vec<PathBuf>, Fatal> {
     })
 }
 
-/// The sources' own folders. Two moments are compared without any.
+/// The sources' own folders. Comparing two moments needs none.
 fn own_folders(depot: &Depot, args: &RestoreArgs) -> Result<Vec<PathBuf>, Fatal> {
     let needs_none = matches!(args.diff, Some(Some(_)));
     let roots = depot.origins.iter().map(|named| match &named.root {

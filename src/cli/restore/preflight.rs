@@ -23,7 +23,7 @@ pub(super) struct Ready {
     pub(super) request: Result<Request, Fatal>,
 }
 
-/// How the command line wants it.
+/// The options of the command line.
 fn options(args: &RestoreArgs, depot: &Depot) -> Options {
     let speed = args.thaw.as_deref().and_then(Speed::parse);
     let now = || depot.zone.to_datetime(Timestamp::now());
@@ -41,7 +41,7 @@ fn options(args: &RestoreArgs, depot: &Depot) -> Options {
     }
 }
 
-/// Look at every part, and say what there is to say before any of them begins.
+/// Look at every part, and print what there is to say before any of them begins.
 ///
 /// # Errors
 /// The disk is too small for all of them; or the only part cannot be looked at.
@@ -123,7 +123,7 @@ async fn look_at(
     })
 }
 
-/// What is to be said of one source.
+/// What to say about one source.
 fn lines(seen: &Preflight, args: &RestoreArgs) -> Vec<String> {
     let mut lines = vec![format!(
         "{} ({} as stored)",

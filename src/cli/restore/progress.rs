@@ -1,5 +1,5 @@
-//! A restore as it goes: a bar on a terminal, a line now and then elsewhere,
-//! and every file that fails, at once and by name.
+//! Shows the progress of a restore: a bar on a terminal, a line now and then elsewhere, and
+//! every file that fails, at once and by name.
 
 use crate::cli::progress_line::ProgressLine;
 use crate::restore::{Event, Progress};
@@ -17,7 +17,7 @@ pub(super) struct RestoreProgress {
 struct SoFar {
     /// The source's newest figures.
     latest: Progress,
-    /// Some were printed, and others have come since.
+    /// Figures were printed, and newer ones have come since.
     is_behind: Option<bool>,
     /// Files and bytes in order of the sources before it.
     before: (u64, u64),
@@ -138,10 +138,10 @@ fn in_order(so_far: &SoFar) -> (u64, u64) {
     )
 }
 
-/// Before so much of the work is done, what is left is anybody's guess.
+/// Before this much of the work is done, the time left cannot be estimated.
 const GUESS_FROM: Duration = Duration::from_secs(2);
 
-/// What is left, at the speed so far; `None` as long as that says nothing.
+/// The time left, at the speed so far; `None` while that cannot be estimated.
 fn left(progress: &Progress, took: Duration) -> Option<Duration> {
     let done = progress.work_done.checked_sub(progress.work_found)?;
     let left = progress.work_total.saturating_sub(progress.work_done);

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 /// Torn files named in the summary; JSON has more of them.
 const TORN_NAMED_MAX: usize = 20;
 
-/// Files of which another program has a version on top that are named with their
-/// dates: who overwrote a whole bucket sees by these what happened.
+/// Shadowed files that are named with their dates: after a whole bucket was overwritten
+/// these show what happened.
 const COVERED_NAMED_MAX: usize = 100;
 
 /// The whole result for programs.
@@ -138,7 +138,7 @@ fn may_go_on(one: &PartResult) -> bool {
         .map_or(true, |restored| restored.failed.total > 0)
 }
 
-/// What another program has put over a file, and what counts for it.
+/// What another program has put over a file, and which version was restored.
 pub(super) fn covered_line(covered: &Covered, fate: &str, depot: &Depot) -> String {
     let date = |ms| stamp(ms, &depot.zone);
     let path = types::clean(&covered.path);
@@ -238,7 +238,7 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
     lines
 }
 
-/// What somebody has to look at though it was restored.
+/// What somebody has to look at although it was restored.
 fn to_look_at(restored: &Restored, depot: &Depot) -> Vec<String> {
     let mut lines = Vec::new();
     for covered in restored.covered.items.iter().take(COVERED_NAMED_MAX) {

@@ -1,5 +1,5 @@
-//! A service that does not start (the vault's disk is away, say) is told by log and
-//! message: its exit code is read by nobody.
+//! Reports a service that does not start (the vault's disk is away, say) by log and
+//! message: nobody reads its exit code.
 //!
 //! Whatever starts it tries again, every half minute or so: a file in the state
 //! folder (or beside the log, where the state folder is what is wrong) remembers what
@@ -37,8 +37,8 @@ struct Told {
     reason: String,
 }
 
-/// Where it may be remembered what was told: in the state folder, and where root must
-/// not use that, beside the log. Empty where neither is safe.
+/// Where to remember what was reported: in the state folder, and where root must not use
+/// that, beside the log. Empty where neither is safe.
 fn files(config: &Config) -> Vec<PathBuf> {
     let folders = [&config.state_dir, &config.log.dir];
     let safe = folders.into_iter().filter(|folder| is_safe(folder));
@@ -62,7 +62,7 @@ fn write(file: &Path, told: &Told) -> io::Result<()> {
     os::create_private_file(file)?.write_all(&serde_json::to_vec(told)?)
 }
 
-/// It does not start: say so, where it was not said today.
+/// Report that it does not start, unless that was reported today.
 pub(super) async fn tell(config: &Config, fatal: &Fatal) {
     tracing::error!("{}", fatal.one_line());
     if fatal.kind == FatalKind::Interrupted {
@@ -117,7 +117,7 @@ pub(super) async fn tell(config: &Config, fatal: &Fatal) {
     }
 }
 
-/// It has started: say so where the opposite was said.
+/// Report that it has started, where the opposite was reported.
 pub(super) async fn over(config: &Config) {
     let mut notes = files(config).into_iter();
     let Some((file, told)) = notes.find_map(|file| read(&file).map(|told| (file, told))) else {

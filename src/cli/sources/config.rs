@@ -24,8 +24,8 @@ use std::path::{Path, PathBuf};
 /// Write it, or add to the one that is there.
 ///
 /// # Errors
-/// ExistingSource is another file, or it cannot be written; a manifest cannot be read;
-/// folders would fall together.
+/// There is another file, or it cannot be written; a manifest cannot be read; two sources
+/// would get one folder.
 pub(super) fn write(
     file: &Path,
     args: &SourcesArgs,
@@ -86,7 +86,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// The folder below which all are to be, absolute.
+/// The folder for all sources, absolute.
 fn below(args: &SourcesArgs) -> Result<Option<PathBuf>, Fatal> {
     let absolute = |below: &PathBuf| {
         std::path::absolute(below).map_err(|error| {
@@ -147,7 +147,7 @@ fn folders(
     there.chain(added).collect()
 }
 
-/// Say what was written, and what of it somebody should look at.
+/// Print what was written, and what of it somebody should check.
 fn tell(
     file: &Path,
     existing: Option<&ExistingFile>,
@@ -187,9 +187,8 @@ fn tell(
     }
 }
 
-/// What the buckets demand of every request: as the manifests say it, and where the
-/// command says otherwise, as that does. The first source that says anything counts:
-/// those of one computer say the same.
+/// What the buckets demand of every request: from the options, else from the manifests.
+/// The first source that says anything counts: those of one computer say the same.
 fn demands(args: &SourcesArgs, store: &CopiesPlace, new: &[NewSource<'_>]) -> Demands {
     if matches!(store, CopiesPlace::Vault(_)) {
         return Demands::default();
@@ -261,8 +260,8 @@ fn names(there: &[ExistingSource], fresh: &[(&Found, &Header)]) -> Vec<String> {
     folder_names(&there.chain(fresh).collect::<Vec<_>>())
 }
 
-/// Who had the folder below which all are put to himself goes into one below it, as
-/// a restore of several does it. What is there already is not moved.
+/// A single source that had the folder to itself gets a folder below it, as a restore of
+/// several has it. What is there already is not moved.
 fn moved(
     there: &[ExistingSource],
     names: &[String],
@@ -302,7 +301,7 @@ struct SourceFolder {
     host: Option<String>,
 }
 
-/// No folder is another's, or lies in it, unless it was so on one computer.
+/// Checks that no folder equals another or lies in it, unless that was so on one computer.
 fn apart(folders: &[SourceFolder]) -> Result<(), Fatal> {
     for (number, one) in folders.iter().enumerate() {
         for other in &folders[number + 1..] {

@@ -1,4 +1,4 @@
-//! A configuration that is there already, and to which more sources are to be added.
+//! An existing configuration to which sources are added.
 //!
 //! It may have been changed by hand, so its text stays: sources are written behind
 //! it, and of what is there one value alone is replaced, where a folder has to make
@@ -42,7 +42,7 @@ impl ExistingFile {
     /// Read it; `None` when there is no such file.
     ///
     /// # Errors
-    /// ExistingSource is something else, or it cannot be read.
+    /// There is something else, or it cannot be read.
     pub(super) fn read(file: &Path) -> Result<Option<Self>, Fatal> {
         let operation = || format!("add to the configuration {}", file.display());
         let refused = |cause: &str| {

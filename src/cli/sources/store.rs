@@ -19,8 +19,8 @@ pub(super) enum CopiesPlace {
     },
 }
 
-/// Where the copies are: as the options say it, and where they leave it to the
-/// environment, as that says it. Who goes on with the file need not have it.
+/// Where the copies are: from the options, else from the environment, which the user of
+/// the file need not have.
 pub(super) fn store(args: &SourcesArgs, depot: &Depot) -> Result<CopiesPlace, Fatal> {
     let place = &args.place;
     let variable = |names: &[&str]| {

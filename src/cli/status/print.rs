@@ -23,7 +23,7 @@ pub(super) fn last_known(kept: &Kept, zone: &TimeZone) {
     }
 }
 
-/// How it stands with what the owner is to be told.
+/// The state of the messages to the owner.
 pub(super) fn mail(status: &Status, zone: &TimeZone) -> Vec<String> {
     let waiting = match status.outbox {
         0 => None,
@@ -177,7 +177,7 @@ fn print_trouble(source: &SourceStatus, zone: &TimeZone, told: &mut show::Told) 
     }
 }
 
-/// How far the watch can be relied on.
+/// Whether the watch is proved to work.
 pub(super) fn proof(proof: &WatchProof, zone: &TimeZone, now_ms: WallMs) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(proven_ms) = proof.proven_ms {

@@ -61,8 +61,8 @@ fn is_drilled_well(status: &Status) -> bool {
     status.drill.as_ref().is_none_or(Drill::is_well)
 }
 
-/// Whether the owner hears of things. A message that goes out this second is none that
-/// waits, and a topic that did not answer when there was nothing to say harms nobody.
+/// Whether messages reach the owner. One that goes out this second does not count as
+/// waiting, and a topic that failed when there was nothing to say does no harm.
 pub(super) fn is_mail_well(status: &Status) -> bool {
     match &status.mail_trouble {
         None => true,

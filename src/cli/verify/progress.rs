@@ -1,4 +1,4 @@
-//! How far a verification is.
+//! Shows the progress of a verification.
 
 use crate::cli::progress_line::ProgressLine;
 use crate::types;

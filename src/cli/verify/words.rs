@@ -191,7 +191,7 @@ fn todo(finding: &Finding, zone: &TimeZone) -> Option<String> {
     Some(text)
 }
 
-/// What a repair that worked has mended, and what it could not.
+/// What a repair has mended, and what it could not.
 fn mended(finding: &Finding, zone: &TimeZone) -> String {
     let at = finding.stored_at_ms.map(|at_ms| stamp(at_ms, zone));
     let of = at.map_or_else(String::new, |at| format!(" of {at}"));

@@ -1,4 +1,4 @@
-//! A version that was chosen, and whose it is.
+//! A version that was chosen, and the file it stands for.
 
 use crate::s3::ListedVersion;
 use crate::types::{ETag, ForeignKey, RelKey, VersionId, WallMs, id_text, shown};
@@ -8,8 +8,8 @@ use crate::types::{ETag, ForeignKey, RelKey, VersionId, WallMs, id_text, shown};
 pub enum Name {
     /// This path.
     Path(RelKey),
-    /// This path, by the key that earlier versions of Keepwatch gave it. It
-    /// stands elsewhere in the listing than its path.
+    /// This path, by the key that earlier versions of Keepwatch gave it. It has another
+    /// place in the listing than the path.
     Older(RelKey),
     /// The path is in the object's metadata.
     Shortened,
@@ -18,8 +18,8 @@ pub enum Name {
 }
 
 impl Name {
-    /// Whose a full key is; `None` for what lies elsewhere, and for Keepwatch's
-    /// own objects, which are nobody's files.
+    /// What a full key stands for; `None` outside the prefix and for Keepwatch's own
+    /// objects.
     pub(crate) fn of(bucket_key: &str, prefix: &str) -> Option<Self> {
         match RelKey::parse_at(bucket_key.strip_prefix(prefix)?, prefix) {
             Ok(key) => Some(Self::Path(key)),
@@ -36,7 +36,7 @@ impl Name {
 pub struct Chosen {
     /// Full key in the bucket.
     pub key: String,
-    /// Whose it is.
+    /// What it stands for.
     pub name: Name,
     /// Version id.
     pub version_id: Option<VersionId>,
@@ -78,7 +78,7 @@ impl Chosen {
         }
     }
 
-    /// As people know it: the file's path, or the key on one line.
+    /// The file's path, or the key on one line, for messages.
     pub fn subject(&self) -> String {
         match &self.name {
             Name::Path(key) | Name::Older(key) => key.path().to_string(),

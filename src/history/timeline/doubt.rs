@@ -1,4 +1,4 @@
-//! What the list's times leave in doubt: a manifest settles it, or it is named.
+//! Keys whose times are in doubt: a manifest settles them, or they are named.
 
 use super::chosen::{Chosen, Name};
 use crate::history::version_selector::TimesInDoubt;
@@ -12,7 +12,7 @@ use std::pin::Pin;
 /// Times that are named where they contradict each other.
 const DOUBTFUL_SHOWN_MAX: usize = 4;
 
-/// What a manifest makes of what is in doubt; what it does not settle is a fault.
+/// Asks a manifest about the versions in doubt. What it does not settle is a fault.
 pub(crate) async fn settle(
     store: &Store,
     origin: &Origin,
@@ -43,7 +43,7 @@ pub(crate) async fn settle(
     }
 }
 
-/// The list's times cannot all be right, and the answer hangs on which are.
+/// The list's times cannot all be right, and the answer depends on which are.
 fn doubtful(chosen: &Chosen, versions: &[ListedVersion]) -> Fault {
     let times: Vec<String> = versions
         .iter()

@@ -1,4 +1,4 @@
-//! What belongs to another file comes in the state that goes with that one.
+//! Gives companions in the state that goes with their main file.
 
 use super::chosen::Chosen;
 use crate::history::together;

@@ -1,4 +1,4 @@
-//! Questions on their way while the list is read on.
+//! Requests for metadata that run while the list is read on.
 
 use super::chosen::{Chosen, Name};
 use crate::history::head::head;
@@ -10,7 +10,7 @@ use crate::s3::Store;
 use crate::types::{Class, Fault, Operation, Origin, WallMs, chain};
 use tokio::task::JoinHandle;
 
-/// What the metadata of some versions is asked for, the newest first.
+/// The versions whose metadata is asked for, the newest first.
 pub(crate) struct MetadataQuestion {
     pub(crate) store: Store,
     pub(crate) origin: Origin,
@@ -62,15 +62,15 @@ impl MetadataQuestion {
         Ok(Some(if is_late { previous } else { by_then }))
     }
 
-    /// When the file was read, by its metadata. Of what is not ours, or gone by now,
-    /// only the server's time is known.
+    /// When the file was read, by its metadata. For versions written by other programs, and
+    /// for deleted ones, only the server's time is known.
     async fn seen_ms(&mut self, chosen: &Chosen) -> Result<Option<WallMs>, Fault> {
         let head = head(&self.store, &self.origin, chosen, &mut self.stop).await?;
         Ok(head.and_then(|head| head.meta.ok()?.seen_ms))
     }
 }
 
-/// A question on its way; dropped, it is not asked any further.
+/// A question that is being asked; dropping it ends it.
 pub(crate) struct PendingAnswer {
     answer: JoinHandle<Result<Option<Chosen>, Fault>>,
     pub(crate) name: Name,
