@@ -78,7 +78,7 @@ pub(super) async fn end(daemon: Daemon) -> Result<u8, Fatal> {
     }
 }
 
-/// Ignores a hang-up: what it asks of other programs, Keepwatch does by itself.
+/// Logs a hang-up: what it asks of other programs, Keepwatch does by itself.
 fn hung_up() {
     tracing::info!(
         "hang-up (SIGHUP): Keepwatch goes on. [bandwidth] is read again whenever the configuration changes, log files change by themselves, everything else takes a new start"

@@ -22,6 +22,7 @@ use keepwatch::history::{Selector, Timeline};
 use keepwatch::manifest::format::key;
 use keepwatch::retry::Stop;
 use keepwatch::s3::{At, Store};
+use keepwatch::types::WallMs;
 use keepwatch_vault::VaultConnector;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -116,7 +117,7 @@ async fn start(rig: &Rig, store: Option<Store>, ahead_ms: i64) -> Daemon {
 }
 
 /// What was current at a moment: each key's version.
-async fn current(store: &Store, at_ms: i64) -> BTreeMap<String, String> {
+async fn current(store: &Store, at_ms: WallMs) -> BTreeMap<String, String> {
     let (origin, all) = (origin(), Selector::everything());
     let mut timeline = Timeline::new(store, &origin, &all, Some(at_ms));
     let mut found = BTreeMap::new();
@@ -131,10 +132,10 @@ async fn current(store: &Store, at_ms: i64) -> BTreeMap<String, String> {
 }
 
 /// The `--at` of the newest alert's command.
-fn at_of(told: &str) -> i64 {
+fn at_of(told: &str) -> WallMs {
     let (_, after) = told.rsplit_once(" --at ").expect("a command");
     let at = after.split_whitespace().next().unwrap();
-    at.parse::<jiff::Timestamp>().unwrap().as_millisecond()
+    at.parse::<jiff::Timestamp>().unwrap().into()
 }
 
 /// Named after the bug: with a clock three seconds ahead of the server's the command
@@ -150,7 +151,7 @@ async fn the_moment_that_an_alert_names_is_by_the_servers_clock() {
         let daemon = start(&rig, Some(store.clone()), 0).await;
         rig.until_equal(&daemon).await;
         let stored_ms = system_clock()();
-        let good = current(&store, i64::MAX).await;
+        let good = current(&store, WallMs::MAX).await;
         until("the clock has moved on", async || {
             system_clock()() > stored_ms + 3_500
         })
@@ -210,7 +211,7 @@ async fn what_is_stored_together_says_by_the_servers_clock_when_it_was_read() {
 }
 
 /// Put manifests of these days into the bucket, by the server's clock.
-async fn daily_manifests(rig: &Rig, days: i64, now_ms: i64) {
+async fn daily_manifests(rig: &Rig, days: i64, now_ms: WallMs) {
     for day in 1..=days {
         let body = b"of an earlier day".to_vec();
         crate::manifest::clocks::put(rig, &key("", now_ms - day * DAY_MS), body).await;

@@ -19,7 +19,7 @@ use keepwatch::restore::{Options, Request, Restored, restore};
 use keepwatch::retry::Stop;
 use keepwatch::s3::Store;
 use keepwatch::status::ScanDone;
-use keepwatch::types::Origin;
+use keepwatch::types::{Origin, WallMs};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -86,7 +86,7 @@ pub async fn newest(store: &Store) -> BTreeMap<String, ManifestEntry> {
 }
 
 /// Restore everything as of a moment into a folder of the rig.
-pub async fn restored(rig: &Rig, store: &Store, at_ms: Option<i64>, to: &str) -> Restored {
+pub async fn restored(rig: &Rig, store: &Store, at_ms: Option<WallMs>, to: &str) -> Restored {
     let request = Request {
         origin: origin(),
         selector: Selector::everything(),

@@ -14,7 +14,7 @@ use keepwatch::manifest::format::key;
 use keepwatch::restore::{Request, Restored, restore};
 use keepwatch::retry::Stop;
 use keepwatch::s3::{ListedVersion, Store};
-use keepwatch::types::Origin;
+use keepwatch::types::{Origin, WallMs};
 use keepwatch::verify::{Ask, Deep, Verified};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ pub struct World {
     /// Its key.
     pub key: String,
     /// The moments of the manifests that were drawn, oldest first.
-    pub manifests_ms: Vec<i64>,
+    pub manifests_ms: Vec<WallMs>,
 }
 
 impl World {
@@ -173,7 +173,7 @@ impl World {
     }
 
     /// Restore everything; where it went, and how that ended.
-    pub async fn restore(&self, wire: &Wire, at_ms: Option<i64>) -> (PathBuf, Restored) {
+    pub async fn restore(&self, wire: &Wire, at_ms: Option<WallMs>) -> (PathBuf, Restored) {
         let out = self.place("out");
         let request = Request {
             origin: Origin {

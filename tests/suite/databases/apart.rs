@@ -8,7 +8,7 @@ use keepwatch::files::Target;
 use keepwatch::history::Selector;
 use keepwatch::restore::{Options, Request, restore};
 use keepwatch::retry::Stop;
-use keepwatch::types::Origin;
+use keepwatch::types::{Origin, WallMs};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -20,7 +20,7 @@ async fn comes_back(rig: &Rig, daemon: &Daemon, case: &str) {
     is_restored(rig, None, &on_disk(&rig.root()), case).await;
 }
 
-async fn is_restored(rig: &Rig, at_ms: Option<i64>, want: &BTreeMap<String, Thing>, case: &str) {
+async fn is_restored(rig: &Rig, at_ms: Option<WallMs>, want: &BTreeMap<String, Thing>, case: &str) {
     let to = rig.dir.path().join("out");
     let request = Request {
         origin: Origin {

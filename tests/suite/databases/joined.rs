@@ -8,7 +8,7 @@ use keepwatch::files::Target;
 use keepwatch::history::{Selector, Typed};
 use keepwatch::restore::{Options, Request, Restored, restore};
 use keepwatch::retry::Stop;
-use keepwatch::types::{ContentHash, Fingerprint, ObjectMeta, Origin, Reading};
+use keepwatch::types::{ContentHash, Fingerprint, ObjectMeta, Origin, Reading, WallMs};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ struct Scene {
     rig: Rig,
     sdk: aws_sdk_s3::Client,
     /// The server's time after each.
-    times: Vec<i64>,
+    times: Vec<WallMs>,
 }
 
 impl Scene {
@@ -93,7 +93,7 @@ impl Scene {
     async fn restore(
         &self,
         what: &[&str],
-        at_ms: Option<i64>,
+        at_ms: Option<WallMs>,
         to: &Path,
         options: Options,
     ) -> Restored {

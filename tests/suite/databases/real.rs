@@ -11,7 +11,7 @@ use keepwatch::history::Selector;
 use keepwatch::restore::{Options, Request, restore};
 use keepwatch::retry::Stop;
 use keepwatch::s3::Store;
-use keepwatch::types::Origin;
+use keepwatch::types::{Origin, WallMs};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -34,9 +34,9 @@ const DATABASES: [(&str, &str); 3] = [
     ("persist.db", "PERSIST"),
 ];
 
-fn now_ms() -> i64 {
+fn now_ms() -> WallMs {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(now.as_millis()).unwrap()
+    WallMs(i64::try_from(now.as_millis()).unwrap())
 }
 
 /// A Python program that answers each line with one.
@@ -85,7 +85,7 @@ struct Database {
     is_open: bool,
     in_transaction: bool,
     /// When how many transactions were committed at the latest.
-    committed: Vec<(i64, usize)>,
+    committed: Vec<(WallMs, usize)>,
 }
 
 impl Database {
@@ -113,13 +113,13 @@ impl Database {
         }
     }
 
-    fn by(&self, at_ms: i64) -> usize {
+    fn by(&self, at_ms: WallMs) -> usize {
         let by_then = self.committed.iter().filter(|(ms, _)| *ms <= at_ms);
         by_then.map(|(_, count)| *count).max().unwrap_or(0)
     }
 }
 
-async fn restored(store: &Store, at_ms: Option<i64>, to: &Path) {
+async fn restored(store: &Store, at_ms: Option<WallMs>, to: &Path) {
     let request = Request {
         origin: Origin {
             bucket: BUCKET.to_owned(),
@@ -191,8 +191,10 @@ async fn a_database_is_whole_at_every_moment_and_never_goes_back() {
         on_disk(&rig.root()),
         "the last state"
     );
-    let mut moments: BTreeSet<i64> = (0..MOMENTS).map(|_| rng.i64(began_ms..now_ms())).collect();
-    let mut changes: Vec<i64> = versions(&store, BUCKET)
+    let mut moments: BTreeSet<WallMs> = (0..MOMENTS)
+        .map(|_| WallMs(rng.i64(began_ms.0..now_ms().0)))
+        .collect();
+    let mut changes: Vec<WallMs> = versions(&store, BUCKET)
         .await
         .iter()
         .map(|v| v.modified_ms)
@@ -219,13 +221,15 @@ async fn a_database_is_whole_at_every_moment_and_never_goes_back() {
                 "{name} at {after_ms:?}: {count} after {}",
                 before[number]
             );
-            let most = databases[number].by(at_ms.unwrap_or(i64::MAX));
+            let most = databases[number].by(at_ms.unwrap_or(WallMs::MAX));
             assert!(count <= most, "{name} at {after_ms:?}: {count} of {most}");
             before[number] = count;
         }
         fs::remove_dir_all(&to).unwrap();
     }
-    let want = databases.each_ref().map(|database| database.by(i64::MAX));
+    let want = databases
+        .each_ref()
+        .map(|database| database.by(WallMs::MAX));
     assert_eq!(before, want);
 }
 

@@ -251,7 +251,7 @@ pub fn count(text: &str, words: &str) -> usize {
     text.matches(words).count()
 }
 
-async fn until_passed(ctx: &Parts, until_ms: i64) {
+async fn until_passed(ctx: &Parts, until_ms: WallMs) {
     until("the fast clock is there", async || {
         ctx.clock.now_ms() >= until_ms
     })

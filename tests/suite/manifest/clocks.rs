@@ -12,6 +12,7 @@ use keepwatch::manifest::format::key;
 use keepwatch::manifest::{Header, ManifestEntry, Reading, Row, Writing, Written};
 use keepwatch::retry::Stop;
 use keepwatch::s3::At;
+use keepwatch::types::WallMs;
 use keepwatch::verify::{Ask, Damage};
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -104,7 +105,7 @@ async fn one_of_a_moment_to_come_is_used_for_nothing_and_said() {
     let mut stop = Stop::never();
     let zone = jiff::tz::TimeZone::UTC;
     let all = moments(&store, &origin(), &zone, &mut stop).await.unwrap();
-    let ahead: Vec<i64> = all.ahead.iter().map(|one| one.moment_ms).collect();
+    let ahead: Vec<WallMs> = all.ahead.iter().map(|one| one.moment_ms).collect();
     assert_eq!((all.manifests.len(), ahead), (2, vec![ahead_ms]));
     let search = sources::find(&store, BUCKET, "", 0, &mut stop)
         .await

@@ -6,7 +6,7 @@
 //! content makes one state: opening with `O_TRUNC` makes an empty file, and
 //! what stands there between two writes is a state like any other.
 
-use keepwatch::types::{ContentHash, RelKey, RelPath};
+use keepwatch::types::{ContentHash, RelKey, RelPath, WallMs};
 use std::collections::{BTreeMap, HashMap};
 
 /// What stood at a path, as far as a version must show it.
@@ -22,7 +22,7 @@ pub enum What {
 pub struct State {
     pub what: What,
     /// From when on, milliseconds since 1970 by the true clock.
-    pub from_ms: i64,
+    pub from_ms: WallMs,
 }
 
 /// What stands at a path now.

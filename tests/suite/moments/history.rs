@@ -17,7 +17,7 @@ use keepwatch::files;
 use keepwatch::manifest::read;
 use keepwatch::retry::Stop;
 use keepwatch::s3::Store;
-use keepwatch::types::{Fingerprint, Kind, Origin, RelKey, RelPath};
+use keepwatch::types::{Fingerprint, Kind, Origin, RelKey, RelPath, WallMs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -220,7 +220,7 @@ fn modes(root: &Path, tree: &Tree) -> BTreeMap<String, u32> {
 }
 
 /// What the manifest that serves a moment says of the folders' modes.
-async fn noted_modes(store: &Store, origin: &Origin, at_ms: i64) -> BTreeMap<String, u32> {
+async fn noted_modes(store: &Store, origin: &Origin, at_ms: WallMs) -> BTreeMap<String, u32> {
     let mut stop = Stop::never();
     let found = read::nearest(store, origin, Some(at_ms), u64::MAX, &mut stop);
     let found = found.await.unwrap();
@@ -307,6 +307,6 @@ async fn go_back(rig: &Rig, rng: &mut Rng, moments: &[Kept], with_manifests: boo
     wrong.into_iter().flatten().collect()
 }
 
-fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
+fn now_ms() -> WallMs {
+    jiff::Timestamp::now().into()
 }

@@ -16,13 +16,13 @@ use keepwatch::history::Selector;
 use keepwatch::restore::{Options, Request, restore};
 use keepwatch::retry::Stop;
 use keepwatch::s3::Store;
-use keepwatch::types::Origin;
+use keepwatch::types::{Origin, WallMs};
 use std::path::Path;
 use std::sync::Arc;
 
 /// A moment at which the folder rested, and what stood in it.
 pub struct Moment {
-    pub at_ms: i64,
+    pub at_ms: WallMs,
     pub tree: Tree,
     /// What had been done since the one before.
     pub done: String,

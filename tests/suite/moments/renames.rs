@@ -8,7 +8,7 @@ use keepwatch::daemon::Daemon;
 use keepwatch::history::{Selector, Timeline};
 use keepwatch::retry::Stop;
 use keepwatch::s3::{At, Store};
-use keepwatch::types::Origin;
+use keepwatch::types::{Origin, WallMs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
@@ -37,7 +37,7 @@ async fn start(rig: &Rig, store: Store) -> Daemon {
 }
 
 /// Every content that the moment has, by its hash.
-async fn contents(store: &Store, at_ms: i64) -> BTreeSet<String> {
+async fn contents(store: &Store, at_ms: WallMs) -> BTreeSet<String> {
     let origin = Origin {
         bucket: BUCKET.into(),
         prefix: String::new(),
@@ -59,7 +59,7 @@ async fn contents(store: &Store, at_ms: i64) -> BTreeSet<String> {
 
 /// At every moment from `from_ms` on at which anything changes in the bucket, and
 /// right before, all of `wanted` are there. What is missing when.
-async fn missing(store: &Store, from_ms: i64, wanted: &BTreeMap<String, String>) -> Vec<String> {
+async fn missing(store: &Store, from_ms: WallMs, wanted: &BTreeMap<String, String>) -> Vec<String> {
     let (mut moments, mut story) = (BTreeSet::new(), Vec::new());
     for version in raw::versions(store, BUCKET).await {
         let mut times = vec![version.modified_ms];
@@ -100,8 +100,8 @@ async fn missing(store: &Store, from_ms: i64, wanted: &BTreeMap<String, String>)
     wrong
 }
 
-fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
+fn now_ms() -> WallMs {
+    jiff::Timestamp::now().into()
 }
 
 /// A folder of these files stored, then changed by `change`, on an uneven server.

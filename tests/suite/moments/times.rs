@@ -5,6 +5,7 @@ use crate::hostile::{Lies, answer, asked};
 use crate::restore::bench::{BUCKET, Bench, Object};
 use keepwatch::history::{Selector, Timeline};
 use keepwatch::retry::Stop;
+use keepwatch::types::WallMs;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,12 +15,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const DAY_MS: i64 = 1_795_132_800_000;
 
 /// `hh:mm`, `hh:mm:ss` or `hh:mm:ss.mmm` of that day.
-fn at(text: &str) -> i64 {
+fn at(text: &str) -> WallMs {
     let (time, ms) = text.split_once('.').unwrap_or((text, "0"));
     let mut parts = time.split(':').map(|part| part.parse::<i64>().unwrap());
     let mut part = || parts.next().unwrap_or(0);
     let second_ms = DAY_MS + ((part() * 60 + part()) * 60 + part()) * 1_000;
-    second_ms + ms.parse::<i64>().unwrap()
+    WallMs(second_ms + ms.parse::<i64>().unwrap())
 }
 
 /// One version as the server tells of it.
@@ -98,7 +99,7 @@ async fn server(stories: &[(&str, Vec<Told>)]) -> (Bench, Lies, Arc<AtomicU32>) 
 }
 
 /// Key and content of what was current then.
-async fn current(bench: &Bench, lies: &Lies, at_ms: i64) -> BTreeMap<String, String> {
+async fn current(bench: &Bench, lies: &Lies, at_ms: WallMs) -> BTreeMap<String, String> {
     let (store, origin, all) = (lies.store(), bench.origin(), Selector::everything());
     let mut timeline = Timeline::new(&store, &origin, &all, Some(at_ms));
     let mut found = BTreeMap::new();

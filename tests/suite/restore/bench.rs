@@ -13,7 +13,9 @@ use keepwatch::history::{Selector, Typed};
 use keepwatch::restore::{Options, Request, Restored, restore};
 use keepwatch::retry::Stop;
 use keepwatch::s3::Store;
-use keepwatch::types::{ContentHash, Fatal, FullKey, Kind, ObjectMeta, Origin, RelKey, RelPath};
+use keepwatch::types::{
+    ContentHash, Fatal, FullKey, Kind, ObjectMeta, Origin, RelKey, RelPath, WallMs,
+};
 use keepwatch_vault::{IN_PROCESS_ENDPOINT, Vault, VaultConnector};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -298,7 +300,7 @@ impl Bench {
     }
 
     /// When each version and marker of a key was stored, newest first.
-    pub async fn times(&self, key: &str) -> Vec<i64> {
+    pub async fn times(&self, key: &str) -> Vec<WallMs> {
         let page = self.store.list_versions(BUCKET, key, None).await.unwrap();
         page.items
             .iter()

@@ -6,13 +6,13 @@ use super::command::{run, text};
 use keepwatch::history::versions;
 use keepwatch::restore::Restored;
 use keepwatch::retry::Stop;
-use keepwatch::types::{FullKey, RelKey, RelPath};
+use keepwatch::types::{FullKey, RelKey, RelPath, WallMs};
 use serde_json::Value;
 
 const OLD: &str = ".keepwatch/mine.txt";
 const NEW: &str = "%2Ekeepwatch/mine.txt";
 
-async fn restored(bench: &Bench, to: &str, at_ms: Option<i64>) -> (Restored, Vec<String>) {
+async fn restored(bench: &Bench, to: &str, at_ms: Option<WallMs>) -> (Restored, Vec<String>) {
     let done = bench.restore_with(to, |request| request.at_ms = at_ms);
     let done = done.await.unwrap();
     (done, read_tree(&bench.folder(to)))

@@ -8,6 +8,7 @@ use keepwatch::daemon::{Daemon, Options};
 use keepwatch::files::{MARKER_FILE_NAME, Marker, read_marker};
 use keepwatch::s3::Store;
 use keepwatch::status::{StatusSnapshot, Watching};
+use keepwatch::types::WallMs;
 use keepwatch::watch::{Silencer, WatchOptions};
 use std::fs;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ fn board(daemon: &Daemon) -> StatusSnapshot {
     daemon.parts().sources[0].status.snapshot()
 }
 
-async fn until_proven_after(daemon: &Daemon, at_ms: i64) -> i64 {
+async fn until_proven_after(daemon: &Daemon, at_ms: WallMs) -> WallMs {
     let mut proven_ms = 0;
     until("the watch is proven", async || {
         proven_ms = board(daemon).proof.proven_ms.unwrap_or(0);
