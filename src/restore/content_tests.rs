@@ -1,25 +1,16 @@
 //! Bodies that arrive whole, broken, cut off and blown up.
 
 use super::*;
-use crate::types::{ContentHash, Kind};
+use crate::types::{ContentHash, Fingerprint};
 use std::io::Write as _;
 
 fn meta(content: &[u8]) -> ObjectMeta {
-    ObjectMeta {
-        kind: Kind::File,
-        content: Some(ContentHash::of(content)),
+    let file = Fingerprint {
         size_bytes: content.len() as u64,
-        mtime_ns: 0,
         mode: 0o600,
-        owner: None,
-        symlink_target: None,
-        is_torn: false,
-        full_key: None,
-        seen_ms: None,
-        beside: None,
-        sparse_bytes: None,
-        attributes: crate::types::Carried::Nothing,
-    }
+        ..Fingerprint::UNSEEN
+    };
+    ObjectMeta::of(&file, Some(ContentHash::of(content)))
 }
 
 fn gzip(members: &[&[u8]]) -> Vec<u8> {

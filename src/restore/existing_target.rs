@@ -88,10 +88,8 @@ mod tests {
             kind,
             size_bytes,
             mtime_ns,
-            ctime_ns: 9,
-            inode: 9,
             mode,
-            owner: None,
+            ..Fingerprint::UNSEEN
         }
     }
 

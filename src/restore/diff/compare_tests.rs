@@ -4,13 +4,10 @@ use super::*;
 
 fn file(size_bytes: u64, mtime_ns: i128, mode: u32) -> Fingerprint {
     Fingerprint {
-        kind: Kind::File,
         size_bytes,
         mtime_ns,
-        ctime_ns: 9,
-        inode: 9,
         mode,
-        owner: None,
+        ..Fingerprint::UNSEEN
     }
 }
 

@@ -13,6 +13,7 @@ use keepwatch::daemon::Parts;
 use keepwatch::retry::Transition;
 use keepwatch::s3::Store;
 use keepwatch::source::announce;
+use keepwatch::types::WallMs;
 use keepwatch::types::{Class, ContentHash};
 use std::fs;
 use std::sync::Arc;
