@@ -66,7 +66,7 @@ fn run_to_end(cli: Result<Cli, clap::Error>) -> u8 {
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
             out::note(error.print());
-            return told(code);
+            return exit_code_of(code);
         }
     };
     command::set(origins::reader(&cli));
@@ -83,7 +83,7 @@ fn run_to_end(cli: Result<Cli, clap::Error>) -> u8 {
         }
         Err(error) => Err(Fatal::new("start", chain(&error), "")),
     };
-    told(result.unwrap_or_else(|fatal| {
+    exit_code_of(result.unwrap_or_else(|fatal| {
         eprintln!("keepwatch: {fatal}");
         fatal.exit_code()
     }))
@@ -91,7 +91,7 @@ fn run_to_end(cli: Result<Cli, clap::Error>) -> u8 {
 
 /// The exit code of a command that would end with `code`: not with one that says
 /// "read what I printed" when that could not be printed.
-fn told(code: u8) -> u8 {
+fn exit_code_of(code: u8) -> u8 {
     let Some(error) = out::trouble() else {
         return code;
     };

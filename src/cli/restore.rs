@@ -78,7 +78,7 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
         (Ok(done), None) => outcome_mail::Ended::Done(done),
         (Err(fatal), _) => outcome_mail::Ended::Stopped(fatal, shown.so_far()),
     };
-    outcome_mail::tell(depot.config.as_ref(), now, place, ended).await;
+    outcome_mail::publish(depot.config.as_ref(), now, place, ended).await;
     let done = done?;
     if common.json {
         show::json(&summary::json(&depot, &done, moment))?;
@@ -163,7 +163,7 @@ async fn all(
 ) -> Result<Vec<PartResult>, Fatal> {
     let alone = parts.len() == 1;
     let store = &depot.store;
-    let ready = preflight::look(depot, parts, args, shown, &stop).await?;
+    let ready = preflight::prepare(depot, parts, args, shown, &stop).await?;
     let mut done = Vec::new();
     for ready in ready {
         let result = match ready.request {

@@ -50,7 +50,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
 async fn mistaken(common: &CommonArgs, unusable: Unusable) -> Fatal {
     if let Some(rest) = &unusable.rest {
         let _log = logging::init(&rest.log, true, common.quiet);
-        not_started::tell(rest, &unusable.why).await;
+        not_started::report(rest, &unusable.why).await;
     }
     unusable.why
 }
@@ -62,7 +62,7 @@ async fn start(common: &CommonArgs, config: &Config) -> Result<Daemon, Fatal> {
         Err(fatal) => Err(fatal),
     };
     if let Err(fatal) = &started {
-        not_started::tell(config, fatal).await;
+        not_started::report(config, fatal).await;
     }
     started
 }

@@ -43,7 +43,12 @@ pub(super) async fn serve(args: &VaultServeArgs) -> Result<u8, Fatal> {
         Poll::Ready(signal) => Some(signal),
         Poll::Pending => None,
     };
-    out::note(tell(&mut std::io::stdout(), address, &key, &secret));
+    out::note(print_address(
+        &mut std::io::stdout(),
+        address,
+        &key,
+        &secret,
+    ));
     let mut signal = Ok(());
     vault
         .serve(listener, (key, secret), async {
@@ -67,7 +72,12 @@ fn hung_up() {
 }
 
 /// Print how to reach it. It also serves a reader who stops after the first lines.
-fn tell(out: &mut impl Write, address: SocketAddr, key: &str, secret: &str) -> std::io::Result<()> {
+fn print_address(
+    out: &mut impl Write,
+    address: SocketAddr,
+    key: &str,
+    secret: &str,
+) -> std::io::Result<()> {
     let words = format!(
         "endpoint:   http://{address}\naccess key: {key}\nsecret key: {secret}\nstop with Ctrl-C\n"
     );
@@ -87,7 +97,7 @@ mod tests {
     fn it_is_told_also_to_nobody() {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
         let mut told = Vec::new();
-        tell(&mut told, address, "K", "S").unwrap();
+        print_address(&mut told, address, "K", "S").unwrap();
         let words = String::from_utf8(told).unwrap();
         assert_eq!(
             words,
@@ -96,6 +106,6 @@ mod tests {
         // A pipe whose reader has gone.
         let (reader, mut writer) = std::io::pipe().unwrap();
         drop(reader);
-        assert!(tell(&mut writer, address, "K", "S").is_err());
+        assert!(print_address(&mut writer, address, "K", "S").is_err());
     }
 }

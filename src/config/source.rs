@@ -34,7 +34,7 @@ pub(super) fn all(
         .collect();
     for (at, (index, source)) in checked.iter().enumerate() {
         for (earlier_index, earlier) in &checked[..at] {
-            against(earlier, source)
+            clashes(earlier, source)
                 .into_iter()
                 .for_each(|(leaf, what, remedy)| {
                     let what =
@@ -218,7 +218,7 @@ fn on_delete(text: &str) -> Result<OnDelete, Problem> {
 }
 
 /// What is wrong with two sources together: key, words, remedy.
-fn against(earlier: &SourceConfig, source: &SourceConfig) -> Vec<(&'static str, String, String)> {
+fn clashes(earlier: &SourceConfig, source: &SourceConfig) -> Vec<(&'static str, String, String)> {
     let mut wrong = Vec::new();
     if earlier.name.to_lowercase() == source.name.to_lowercase() {
         wrong.push((

@@ -75,7 +75,7 @@ pub async fn alike(
                 continue;
             }
             match Name::of(&version.key, &origin.prefix) {
-                Some(Name::Path(key) | Name::Older(key)) => found.look(&key.path()),
+                Some(Name::Path(key) | Name::Older(key)) => found.consider(&key.path()),
                 Some(Name::Shortened) if shortened.len() < SHORTENED_ASKED_MAX => {
                     shortened.push((version.key.clone(), version.version_id));
                 }
@@ -92,7 +92,7 @@ pub async fn alike(
     let mut asked = stream::iter(asked).buffered(ASKED_AT_ONCE);
     while let Some(path) = asked.try_next().await? {
         if let Some(path) = path {
-            found.look(&path);
+            found.consider(&path);
         }
     }
     Ok(Alike {
@@ -141,7 +141,7 @@ impl AlikeSearch {
         }
     }
 
-    fn look(&mut self, path: &RelPath) {
+    fn consider(&mut self, path: &RelPath) {
         for (rank, path, is_file) in self.wanted.within(path) {
             if self.called_so.len() < KEPT_MAX || self.called_so.contains_key(&path) {
                 self.called_so.insert(path, (rank, is_file));
@@ -450,7 +450,7 @@ mod tests {
             let typed = Typed::new(text).unwrap();
             let mut found = AlikeSearch::of(&typed, &["docs".to_owned()]);
             for path in ["2026/Brief.txt", "2026/Br\u{e4}uning.txt", "Brief.txt"] {
-                found.look(&RelPath::from_bytes(path).unwrap());
+                found.consider(&RelPath::from_bytes(path).unwrap());
             }
             let found = found.closest();
             let mut near: Vec<String> = found.near.iter().map(ToString::to_string).collect();

@@ -44,7 +44,7 @@ pub(crate) async fn head_at(
 }
 
 /// Ask for the metadata of this very version; no head when it is gone.
-pub(crate) async fn look(
+pub(crate) async fn with_head(
     store: &Store,
     origin: &Origin,
     version: ListedVersion,

@@ -7,7 +7,7 @@
 //! first version or deletion on. An object that another program has put under either key
 //! does not count.
 
-use super::head::{OLDER_MAX, head, look, too_many};
+use super::head::{OLDER_MAX, head, too_many, with_head};
 use super::pages::Pages;
 use crate::history::timeline::chosen::{Chosen, Name};
 use crate::retry::Stop;
@@ -69,7 +69,7 @@ pub(crate) async fn unless_newer(
                 return Err(too_many(&chosen));
             }
             looked += 1;
-            let looked_at = look(store, origin, version, stop.clone()).await;
+            let looked_at = with_head(store, origin, version, stop.clone()).await;
             let (_, head) = looked_at.map_err(|fault| fault.about(chosen.subject()))?;
             if head.is_some_and(|head| is_ours(&head)) {
                 return Ok(None);

@@ -33,7 +33,7 @@ mod written_order;
 pub use alike::alike;
 pub(crate) use current::current_of;
 pub use gone::deleted_folder;
-pub(crate) use head::{OLDER_MAX, head, head_at, look, too_many};
+pub(crate) use head::{OLDER_MAX, head, head_at, too_many, with_head};
 pub use known::Known;
 pub(crate) use known::Records;
 pub(crate) use legacy_keys::unless_newer;

@@ -64,7 +64,7 @@ pub async fn find(
             bucket: bucket.to_owned(),
             prefix: place,
         };
-        if let Some(found) = look(store, &origin, stop).await.map_err(told)? {
+        if let Some(found) = source_at(store, &origin, stop).await.map_err(told)? {
             // Sources do not lie within each other.
             search.found.push(found);
             continue;
@@ -88,7 +88,11 @@ pub async fn find(
 }
 
 /// The source at this prefix, if there is one.
-async fn look(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Option<Found>, Fault> {
+async fn source_at(
+    store: &Store,
+    origin: &Origin,
+    stop: &mut Stop,
+) -> Result<Option<Found>, Fault> {
     let manifests = read::list(store, origin, stop).await?;
     let mut newest = None;
     let believed = manifests.iter().rev().filter(|one| !one.is_ahead());

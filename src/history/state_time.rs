@@ -112,9 +112,9 @@ const SEEN_GRAIN_MS: i64 = 1_000;
 /// was read before that of the previous version: its request was on the way when its
 /// computer was cut off, and arrived after the next run's. Both times are from the
 /// metadata; without one of them nothing is known.
-pub fn came_late(seen_ms: Option<WallMs>, beneath_seen_ms: Option<WallMs>) -> bool {
-    let both = seen_ms.zip(beneath_seen_ms);
-    both.is_some_and(|(seen_ms, beneath_ms)| seen_ms + SEEN_GRAIN_MS < beneath_ms)
+pub fn came_late(seen_ms: Option<WallMs>, previous_seen_ms: Option<WallMs>) -> bool {
+    let both = seen_ms.zip(previous_seen_ms);
+    both.is_some_and(|(seen_ms, previous_ms)| seen_ms + SEEN_GRAIN_MS < previous_ms)
 }
 
 #[cfg(test)]
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn what_was_read_before_the_version_beneath_came_late() {
-        for (seen_ms, beneath_ms, want) in [
+        for (seen_ms, previous_ms, want) in [
             (Some(1_000), Some(2_800), true),
             (Some(1_000), Some(2_000), false),
             (Some(2_000), Some(1_000), false),
@@ -234,9 +234,9 @@ mod tests {
             (None, None, false),
         ] {
             assert_eq!(
-                came_late(seen_ms, beneath_ms),
+                came_late(seen_ms, previous_ms),
                 want,
-                "{seen_ms:?} {beneath_ms:?}"
+                "{seen_ms:?} {previous_ms:?}"
             );
         }
     }

@@ -8,7 +8,7 @@
 //! A file that records no such content is a file of its own.
 
 use super::current::current_of;
-use super::head::{head, look};
+use super::head::{head, with_head};
 use super::pages::Pages;
 use crate::history::timeline::chosen::{Chosen, Name};
 use crate::retry::Stop;
@@ -152,7 +152,7 @@ async fn older(
                 return Err(too_many(chosen));
             }
             asked += 1;
-            let looked = look(store, origin, version, stop.clone()).await;
+            let looked = with_head(store, origin, version, stop.clone()).await;
             let (version, head) = looked.map_err(|fault| fault.about(chosen.subject()))?;
             let belongs = head
                 .and_then(|head| head.meta.ok())

@@ -113,7 +113,7 @@ async fn of_key(
     }
     let looks = listed
         .into_iter()
-        .map(|version| look(store, bucket, &key, version));
+        .map(|version| described(store, bucket, &key, version));
     let versions = tokio::select! {
         versions = stream::iter(looks).buffered(LOOKS_AT_ONCE).collect() => versions,
         () = stop.asked() => return Err(Fatal::interrupted(format!("list {}", shown(&key)))),
@@ -224,7 +224,7 @@ async fn is_folder_now(
     Ok(false)
 }
 
-async fn look(store: &Store, bucket: &str, key: &str, listed: ListedVersion) -> FileVersion {
+async fn described(store: &Store, bucket: &str, key: &str, listed: ListedVersion) -> FileVersion {
     let is_older = listed.key != key;
     let mut version = FileVersion {
         stored_at_ms: listed.modified_ms,

@@ -17,16 +17,16 @@ pub struct Strange {
 /// The nearest thing at or above `path` that another account can change; `None`
 /// where there is none, and on systems whose rights are other ones. Blocks.
 pub fn strange(path: &Path) -> Option<Strange> {
-    let direct = path.ancestors().find_map(|at| look(at, at == path));
+    let direct = path.ancestors().find_map(|at| stranger_at(at, at == path));
     direct.or_else(|| {
         // Where a link leads to is looked at as well.
         let real = path.canonicalize().ok()?;
-        real.ancestors().find_map(|at| look(at, at == real))
+        real.ancestors().find_map(|at| stranger_at(at, at == real))
     })
 }
 
 #[cfg(unix)]
-fn look(at: &Path, is_itself: bool) -> Option<Strange> {
+fn stranger_at(at: &Path, is_itself: bool) -> Option<Strange> {
     use crate::types::{Account, Rights, stranger};
     use std::os::unix::fs::MetadataExt as _;
     let me = Account {
@@ -55,7 +55,7 @@ fn look(at: &Path, is_itself: bool) -> Option<Strange> {
 }
 
 #[cfg(not(unix))]
-fn look(_at: &Path, _is_itself: bool) -> Option<Strange> {
+fn stranger_at(_at: &Path, _is_itself: bool) -> Option<Strange> {
     None
 }
 

@@ -137,7 +137,7 @@ pub(crate) fn copy_metadata(
         true => meta.mode,
         false => ctx.mode_of(meta),
     };
-    let left_out = ctx.target.restamp(
+    let left_out = ctx.target.set_metadata(
         path,
         mode,
         meta.mtime_ns,

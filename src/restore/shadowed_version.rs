@@ -10,7 +10,7 @@
 use super::faults::gone;
 use super::ownership;
 use super::report::Covered;
-use crate::history::{Chosen, Name, OLDER_MAX, list_page, look, too_many};
+use crate::history::{Chosen, Name, OLDER_MAX, list_page, too_many, with_head};
 use crate::retry::Stop;
 use crate::s3::{Course, Head, ListedVersion, Next, Store};
 use crate::types::{Fault, MetaRefused, Origin, shown};
@@ -41,7 +41,7 @@ pub(crate) async fn find(
     }
     let (older, is_all) = older(store, origin, over, stop).await?;
     let mut looks = stream::iter(older)
-        .map(|version| look(store, origin, version, stop.clone()))
+        .map(|version| with_head(store, origin, version, stop.clone()))
         .buffered(LOOKS_AT_ONCE);
     while let Some(looked) = looks.next().await {
         let (version, head) = looked.map_err(|fault| fault.about(over.subject()))?;

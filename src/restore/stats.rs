@@ -96,7 +96,7 @@ impl RestoreStats {
     }
 
     /// Tell whoever watches.
-    pub(crate) fn tell(&self, event: Event<'_>) {
+    pub(crate) fn report(&self, event: Event<'_>) {
         (self.report)(event);
     }
 

@@ -39,7 +39,7 @@ impl Run {
         };
         let began = Instant::now();
         while !self.waiting.0.is_empty() && began.elapsed() < WAIT_MAX {
-            self.ctx.stats.tell(Event::Thawing {
+            self.ctx.stats.report(Event::Thawing {
                 objects: self.waiting.0.len() as u64,
                 waited: began.elapsed(),
             });

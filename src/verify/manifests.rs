@@ -41,7 +41,7 @@ impl Run<'_> {
         let wrong = self.by_what_was_written(&all, &mut stop).await?;
         let named: Vec<String> = wrong.iter().map(|(one, _)| one.key.clone()).collect();
         for (one, wrong) in wrong {
-            self.tell(&one, wrong);
+            self.report_wrong(&one, wrong);
         }
         let mut looked_at: Vec<Listing> = all.into_iter().rev().take(MANIFESTS_MAX).collect();
         looked_at.retain(|one| !named.contains(&one.key));
@@ -72,7 +72,7 @@ impl Run<'_> {
                 _ => number == 0,
             };
             match wrong {
-                Some(wrong) => self.tell(&one, wrong),
+                Some(wrong) => self.report_wrong(&one, wrong),
                 None if is_read => self.read(&one, &mut stop).await?,
                 None => {}
             }
@@ -86,7 +86,7 @@ impl Run<'_> {
         match read::prove(&ctx.store, &ctx.origin, one, stop).await {
             Ok(_) => {}
             Err(fault) if fault.class == Class::Damaged => {
-                self.tell(one, (Damage::Altered, fault.cause));
+                self.report_wrong(one, (Damage::Altered, fault.cause));
             }
             // Superseded meanwhile.
             Err(fault) if fault.class == Class::NotFound => {}
@@ -176,7 +176,7 @@ impl Run<'_> {
         Ok(wrong)
     }
 
-    fn tell(&mut self, one: &Listing, (damage, why): Wrong) {
+    fn report_wrong(&mut self, one: &Listing, (damage, why): Wrong) {
         self.found(Finding {
             source: self.request.name.clone(),
             path: shown(&one.key),

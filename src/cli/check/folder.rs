@@ -15,7 +15,7 @@ pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {
     let about = format!("folder of {}", source.name);
     let look = {
         let source = source.clone();
-        tokio::task::spawn_blocking(move || look(&source)).await
+        tokio::task::spawn_blocking(move || contents_of(&source)).await
     };
     let contents = match look {
         Ok(Ok(contents)) => contents,
@@ -97,7 +97,7 @@ struct FolderContents {
 /// Faults shown per source.
 const FAULTS_MAX: usize = 20;
 
-fn look(source: &SourceConfig) -> Result<FolderContents, Fatal> {
+fn contents_of(source: &SourceConfig) -> Result<FolderContents, Fatal> {
     files::root_state(&source.path)?;
     let rules = Rules::new(&source.path, &source.exclude)?;
     let compress = Compress::new(&source.compress)?;

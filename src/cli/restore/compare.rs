@@ -58,8 +58,8 @@ pub(super) async fn run(
         };
         let comparison = comparison(depot, &part, purpose)?;
         teller.begin(&part, moment);
-        let tell = |finding: &Finding| teller.tell(finding);
-        let result = compare(&depot.store, &comparison, tell, &stop).await;
+        let report = |finding: &Finding| teller.report(finding);
+        let result = compare(&depot.store, &comparison, report, &stop).await;
         match &result {
             Ok(compared) => teller.end(compared, moment),
             Err(fatal) if alone || fatal.kind == FatalKind::Interrupted => {
@@ -174,7 +174,7 @@ impl Teller<'_> {
         out(&line);
     }
 
-    fn tell(&mut self, finding: &Finding) {
+    fn report(&mut self, finding: &Finding) {
         match finding {
             Finding::Failed(fault) => self.failed(fault),
             Finding::Compared(difference) => {

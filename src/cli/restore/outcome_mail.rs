@@ -21,7 +21,7 @@ pub(super) enum Ended<'a> {
 }
 
 /// Publish how it ended; says on the terminal when that is not possible.
-pub(super) async fn tell(
+pub(super) async fn publish(
     config: Option<&Config>,
     began: Timestamp,
     place: String,

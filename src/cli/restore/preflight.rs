@@ -45,7 +45,7 @@ fn options(args: &RestoreArgs, depot: &Depot) -> Options {
 ///
 /// # Errors
 /// The disk is too small for all of them; or the only part cannot be looked at.
-pub(super) async fn look(
+pub(super) async fn prepare(
     depot: &Depot,
     parts: Vec<Part>,
     args: &RestoreArgs,

@@ -63,7 +63,7 @@ fn write(file: &Path, told: &Told) -> io::Result<()> {
 }
 
 /// Report that it does not start, unless that was reported today.
-pub(super) async fn tell(config: &Config, fatal: &Fatal) {
+pub(super) async fn report(config: &Config, fatal: &Fatal) {
     tracing::error!("{}", fatal.one_line());
     if fatal.kind == FatalKind::Interrupted {
         return;

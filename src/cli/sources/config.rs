@@ -81,7 +81,7 @@ pub(super) fn write(
         None => create(file, &text, operation)?,
     }
     if !quiet {
-        tell(file, existing.as_ref(), &folders, &demands, &new);
+        report(file, existing.as_ref(), &folders, &demands, &new);
     }
     Ok(())
 }
@@ -148,7 +148,7 @@ fn folders(
 }
 
 /// Print what was written, and what of it somebody should check.
-fn tell(
+fn report(
     file: &Path,
     existing: Option<&ExistingFile>,
     folders: &[SourceFolder],

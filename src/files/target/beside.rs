@@ -59,7 +59,7 @@ impl Target {
     ///
     /// # Errors
     /// [`Fault`] when it cannot be opened or is no file.
-    pub fn restamp(
+    pub fn set_metadata(
         &self,
         rel: &RelPath,
         mode: u32,
@@ -172,7 +172,7 @@ mod tests {
         let target = Target::open(dir.path()).unwrap();
         std::fs::write(dir.path().join("a"), "one").unwrap();
         assert_eq!(
-            target.restamp(&p("a"), 0o640, 5_000_000_000, None, &Attributes::default()),
+            target.set_metadata(&p("a"), 0o640, 5_000_000_000, None, &Attributes::default()),
             Ok(None)
         );
         let now = target.existing(&p("a")).unwrap().unwrap();
@@ -182,7 +182,7 @@ mod tests {
         std::fs::create_dir(dir.path().join("d")).unwrap();
         assert!(
             target
-                .restamp(&p("d"), 0o640, 0, None, &Attributes::default())
+                .set_metadata(&p("d"), 0o640, 0, None, &Attributes::default())
                 .is_err()
         );
     }
