@@ -126,9 +126,10 @@ mod tests {
         ] {
             let mut spans = Spans::default();
             for at_s in at_s {
-                spans.add(at_s * 1_000);
+                spans.add(WallMs(at_s * 1_000));
             }
-            let want = want.map(|(first_s, last_s): (i64, i64)| (first_s * 1_000, last_s * 1_000));
+            let at = |at_s: i64| WallMs(at_s * 1_000);
+            let want = want.map(|(first_s, last_s)| (at(first_s), at(last_s)));
             assert_eq!(spans.last_run(), want, "{at_s:?}");
         }
     }

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_before_the_version_beneath_came_late() {
+    fn what_was_read_before_the_previous_version_came_late() {
         for (seen_ms, previous_ms, want) in [
             (Some(1_000), Some(2_800), true),
             (Some(1_000), Some(2_000), false),
@@ -234,7 +234,7 @@ mod tests {
             (None, None, false),
         ] {
             assert_eq!(
-                came_late(seen_ms, previous_ms),
+                came_late(seen_ms.map(WallMs), previous_ms.map(WallMs)),
                 want,
                 "{seen_ms:?} {previous_ms:?}"
             );

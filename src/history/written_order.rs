@@ -99,7 +99,7 @@ mod tests {
 
     fn stamps(days: &[i64]) -> Vec<WrittenTime> {
         let stamp = |day: &i64| WrittenTime {
-            stored_ms: day * DAY_MS,
+            stored_ms: WallMs(day * DAY_MS),
             in_parts: false,
         };
         days.iter().map(stamp).collect()
@@ -107,7 +107,7 @@ mod tests {
 
     /// `r`ight, `p`erhaps, `w`rong.
     fn told(days: &[i64], now_day: i64) -> String {
-        let beliefs = beliefs(&stamps(days), now_day * DAY_MS);
+        let beliefs = beliefs(&stamps(days), WallMs(now_day * DAY_MS));
         let letter = |belief| match belief {
             Belief::Right => 'r',
             Belief::Unknown => 'p',
@@ -140,10 +140,10 @@ mod tests {
     #[test]
     fn an_upload_in_parts_may_have_begun_days_before_the_one_beneath() {
         let stamp = |day: i64, in_parts| WrittenTime {
-            stored_ms: day * DAY_MS,
+            stored_ms: WallMs(day * DAY_MS),
             in_parts,
         };
-        let now_ms = 100 * DAY_MS;
+        let now_ms = WallMs(100 * DAY_MS);
         for (began_day, want) in [(13, Belief::Right), (11, Belief::Unknown)] {
             let all = [stamp(began_day, true), stamp(20, false)];
             assert_eq!(beliefs(&all, now_ms), [want; 2], "{began_day}");
@@ -166,7 +166,7 @@ mod tests {
             }
             let days: Vec<i64> = all.iter().map(|(day, _)| *day).collect();
             let now_day = if has_come { 9_000 } else { 1_000 };
-            let got = beliefs(&stamps(&days), now_day * DAY_MS);
+            let got = beliefs(&stamps(&days), WallMs(now_day * DAY_MS));
             for ((day, is_right), belief) in all.iter().zip(got) {
                 prop_assert_eq!(belief == Belief::Right, *is_right, "{} of {:?}", day, days);
             }

@@ -149,10 +149,11 @@ mod tests {
     #[test]
     fn a_clock_that_is_put_back_holds_nothing_up_for_long() {
         let policy = policy(60, 12);
-        let paid = Some(Paid(100 * HOUR_MS));
-        assert!(policy.due_ms(paid, 99 * HOUR_MS, 0) <= HOUR_MS);
-        assert!(policy.stored(paid, 0).0 <= HOUR_MS);
-        assert!(Paid(5).is_over(5) && !Paid(6).is_over(5));
+        let paid = Some(Paid(WallMs(100 * HOUR_MS)));
+        assert!(policy.due_ms(paid, WallMs(99 * HOUR_MS), WallMs(0)) <= WallMs(HOUR_MS));
+        assert!(policy.stored(paid, WallMs(0)).0 <= WallMs(HOUR_MS));
+        let paid_until = |ms| Paid(WallMs(ms)).is_over(WallMs(5));
+        assert!(paid_until(5) && !paid_until(6));
     }
 
     #[test]
@@ -164,13 +165,15 @@ mod tests {
             ("a little", policy(0, 12), 3 * MINUTE_MS),
             ("a moment", policy(0, 1), 1),
         ] {
-            let worn_out_ms = 1000 * HOUR_MS;
+            let worn_out_ms = WallMs(1000 * HOUR_MS);
             let mut paid = None;
-            while paid.is_none_or(|paid| policy.due_ms(Some(paid), 0, worn_out_ms) == worn_out_ms) {
+            while paid
+                .is_none_or(|paid| policy.due_ms(Some(paid), WallMs(0), worn_out_ms) == worn_out_ms)
+            {
                 paid = Some(policy.stored(paid, worn_out_ms));
             }
             let from_ms = worn_out_ms - back_ms;
-            let saves = (from_ms..).step_by(10_000);
+            let saves = (from_ms.0..).step_by(10_000).map(WallMs);
             let stored_ms = saves
                 .take_while(|now_ms| *now_ms < worn_out_ms + 2 * HOUR_MS)
                 .find(|now_ms| policy.due_ms(paid, worn_out_ms, *now_ms) == *now_ms);
@@ -186,8 +189,9 @@ mod tests {
             last in any::<i64>(), now in any::<i64>(),
         ) {
             let policy = Policy { min_interval_ms: min, per_hour_max: per_hour };
+            let (paid, last, now) = (paid.map(WallMs), WallMs(last), WallMs(now));
             let due = policy.due_ms(paid.map(Paid), last, now);
-            prop_assert!(due >= now && due <= now.saturating_add(policy.wait_max_ms()));
+            prop_assert!(due >= now && due <= now + policy.wait_max_ms());
             prop_assert!(!policy.is_off() || due == now);
             let _ = policy.stored(paid.map(Paid), now);
         }

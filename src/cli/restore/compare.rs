@@ -14,7 +14,7 @@ use crate::restore::{
 };
 use crate::retry::Stop;
 use crate::types;
-use crate::types::{Fatal, FatalKind, Fault, Kind, Moment, chain};
+use crate::types::{Fatal, FatalKind, Fault, Kind, Moment, WallMs, chain};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -260,7 +260,7 @@ impl Teller<'_> {
     fn side(&self, side: &Side) -> String {
         let seconds = side.mtime_ns.div_euclid(1_000_000_000);
         let modified = i64::try_from(seconds * 1_000);
-        let modified = stamp(modified.unwrap_or(i64::MAX), &self.depot.zone);
+        let modified = stamp(modified.map_or(WallMs::MAX, WallMs), &self.depot.zone);
         match side.kind {
             Kind::Folder => "empty folder".to_owned(),
             Kind::Symlink => "link".to_owned(),
