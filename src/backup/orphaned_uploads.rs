@@ -84,7 +84,7 @@ async fn sweep_asking(ctx: &Arc<Context>, asking: Asking) -> bool {
 async fn clear(ctx: &Arc<Context>, note: &Multipart, asking: Asking) -> Result<bool, Fault> {
     if is_elsewhere(ctx, note) {
         let age_ms = wall_ms() - note.noted_ms;
-        if note.noted_ms > 0 && age_ms < ELSEWHERE_KEEP_MS {
+        if note.noted_ms > WallMs::default() && age_ms < ELSEWHERE_KEEP_MS {
             return Ok(true);
         }
         tracing::warn!(

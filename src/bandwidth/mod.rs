@@ -12,7 +12,6 @@ use crate::os::blocking::blocking;
 use crate::s3::Store;
 
 use crate::types::{Fatal, Fault, Rates, Timetable, Traffic, WallMs};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use std::path::PathBuf;

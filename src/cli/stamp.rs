@@ -1,7 +1,6 @@
 //! A moment in the form that people read and commands accept.
 
 use crate::types::WallMs;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// A moment in full, so that `--at` finds exactly this version: to the
@@ -12,7 +11,7 @@ pub(crate) fn stamp(at_ms: WallMs, zone: &TimeZone) -> String {
         return "an unknown time".to_owned();
     };
     let local = zone.to_datetime(at);
-    let format = if at_ms.rem_euclid(1_000) == 0 {
+    let format = if at_ms.0.rem_euclid(1_000) == 0 {
         "%Y-%m-%d %H:%M:%S"
     } else {
         "%Y-%m-%d %H:%M:%S%.3f"

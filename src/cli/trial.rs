@@ -134,7 +134,7 @@ async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
                 ready(parts, config, vault, (counts.files, counts.bytes), whole);
             }
             item = news.recv() => match item {
-                Ok(item) => narrate(&item, &mut first, is_ready),
+                Ok(item) => show_event(&item, &mut first, is_ready),
                 // It was busy printing: the log has the rest.
                 Err(RecvError::Lagged(missed)) => println!("  ... and {missed} more"),
                 Err(RecvError::Closed) => return,
@@ -234,7 +234,7 @@ fn a_second_from_now() -> String {
     next.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn narrate(news: &Event, first: &mut FirstCopy, is_ready: bool) {
+fn show_event(news: &Event, first: &mut FirstCopy, is_ready: bool) {
     let clock = ZonedDateTime::now().strftime("%H:%M:%S").to_string();
     match news {
         Event::Stored {

@@ -158,7 +158,7 @@ impl Destination {
     /// asked at the next beat.
     pub fn doubt(&self) {
         let mut memory = self.memory();
-        (memory.word.asked_ms, memory.word.tried_ms) = (0, 0);
+        (memory.word.asked_ms, memory.word.tried_ms) = Default::default();
     }
 
     /// It is not known to be somebody else's. Before it is known whose it is, who

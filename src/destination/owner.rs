@@ -232,7 +232,7 @@ fn headers(body: &Bytes, now_ms: WallMs) -> ObjectHeaders {
     let file = Fingerprint {
         kind: crate::types::Kind::File,
         size_bytes: body.len() as u64,
-        mtime_ns: i128::from(now_ms) * 1_000_000,
+        mtime_ns: i128::from(now_ms.0) * 1_000_000,
         ctime_ns: 0,
         inode: 0,
         mode: 0o600,

@@ -224,7 +224,7 @@ impl Troubles {
                     text,
                     remedy,
                     told: 0,
-                    told_ms: 0,
+                    told_ms: WallMs::default(),
                 });
                 self.standing.sort_by_key(|trouble| trouble.kind);
             }

@@ -117,7 +117,7 @@ const IN_USE_MS: i64 = 24 * 60 * 60 * 1_000;
 /// A file of that ending has been here, and surely for long. What is known from
 /// a listing alone says nothing of when it came.
 fn shows_use(record: &Record, before_ms: WallMs) -> bool {
-    let is_verified = record.content.is_some() && record.stored_at_ms != 0;
+    let is_verified = record.content.is_some() && record.stored_at_ms != WallMs::default();
     is_verified && record.stored_at_ms < before_ms - IN_USE_MS
 }
 

@@ -144,7 +144,7 @@ impl Hold {
     /// has more of what was saved before.
     pub fn may_move(&self) -> bool {
         let is_such = matches!(self.why, Why::Fall | Why::Unmounted { .. });
-        is_such && self.moment_ms > 0 && self.marked_in_all() == 0
+        is_such && self.moment_ms > WallMs::default() && self.marked_in_all() == 0
     }
 
     /// Whether an alert (`Some(false)`) or a reminder (`Some(true)`) is owed.
@@ -429,7 +429,7 @@ impl Brake {
             found_marked: 0,
             moment_ms,
             told: 0,
-            told_ms: 0,
+            told_ms: WallMs::default(),
         });
         true
     }

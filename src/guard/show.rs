@@ -7,7 +7,6 @@ use crate::config::StoreConfig;
 use crate::mail::commands;
 use crate::os;
 use crate::os::shell_word;
-use jiff::Timestamp;
 
 /// Under which topics the status warns of what is held back.
 const TOPICS: [&str; 5] = ["deletions", "identity", "away", "mounts", "encrypted"];
@@ -84,7 +83,7 @@ fn restore_command(guard: &DeletionGuard, hold: &Hold) -> String {
     }
     let before_ms = match &hold.why {
         Why::Encrypted { before_ms, .. } => before_ms,
-        _ if hold.moment_ms > 0 => &hold.moment_ms,
+        _ if hold.moment_ms > WallMs::default() => &hold.moment_ms,
         _ => return String::new(),
     };
     let settings = &guard.source;

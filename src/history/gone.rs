@@ -100,7 +100,7 @@ impl Spans {
         let mut newest_first = self.0.values().rev();
         let (mut first_ms, end_ms) = *newest_first.next()?;
         for (earlier_ms, until_ms) in newest_first {
-            if first_ms - until_ms >= ONE_DELETION_MS {
+            if first_ms - *until_ms >= ONE_DELETION_MS {
                 break;
             }
             first_ms = *earlier_ms;

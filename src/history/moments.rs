@@ -9,7 +9,6 @@ use crate::manifest::{Listing, read};
 use crate::retry::Stop;
 use crate::s3::Store;
 use crate::types::{Fatal, Origin, WallMs, is_own};
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -103,6 +102,7 @@ impl Moments {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
 
     #[test]
     fn changes_count_for_the_day_on_the_wall() {

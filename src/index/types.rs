@@ -328,7 +328,7 @@ impl Multipart {
             upload_id: upload_id.to_owned(),
             bucket: at.0.to_owned(),
             bucket_key: at.1.to_owned(),
-            noted_ms: 0,
+            noted_ms: WallMs::default(),
             destination: String::new(),
             resume: None,
         }

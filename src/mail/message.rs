@@ -2,7 +2,7 @@
 //! takes, remedies, and a list of failures.
 
 use super::layout::{List, Page, Section};
-use crate::types::{WallMs, amount, ascii, clean, number, shorten};
+use crate::types::{amount, ascii, clean, number, shorten};
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

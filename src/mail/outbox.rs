@@ -10,7 +10,6 @@ use crate::index::{Index, OUTBOX_MAX, OutboxMessage};
 use crate::os::blocking::blocking;
 use crate::sns::{Notifier, TopicCheck, write_digest};
 use crate::types::{Class, Fault, WallMs, chain};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use parking_lot::Mutex as SyncMutex;
 use std::collections::VecDeque;

@@ -12,7 +12,6 @@ use crate::types::{
     Attributes, ContentHash, ETag, Fingerprint, Kind, Look, MANIFEST_END as NAME_END, MANIFESTS,
     OWN_FOLDER, Record, RelKey, VersionId, WallMs, id_or_empty, key_escape,
 };
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -257,7 +256,7 @@ impl ManifestEntry {
             target: None,
             attributes: None,
             attributes_id: None,
-            stored_at_ms: 0,
+            stored_at_ms: WallMs::default(),
         }
     }
 

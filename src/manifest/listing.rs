@@ -5,7 +5,6 @@ use crate::os::clock::wall_ms;
 use crate::retry::{Stop, patiently};
 use crate::s3::{Course, Listed, Next, PAGE_KEYS, Store};
 use crate::types::{ETag, Fault, Origin, WallMs};
-use jiff::Timestamp;
 
 /// Manifests that are looked at in a list: ten years of daily ones.
 const PAGES_MAX: usize = 4;

@@ -8,7 +8,6 @@
 
 use super::format::Header;
 use crate::types::{ContentHash, OWN_FOLDER, OWNER_RECORD, WallMs};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Version of the record's format.
@@ -88,7 +87,7 @@ impl Owner {
             source: header.source.clone(),
             root: header.root.clone(),
             since: String::new(),
-            since_ms: 0,
+            since_ms: WallMs::default(),
             keepwatch: header.keepwatch.clone(),
         }
     }
@@ -103,7 +102,7 @@ impl Owner {
             source: String::new(),
             root: String::new(),
             since: String::new(),
-            since_ms: 0,
+            since_ms: WallMs::default(),
             keepwatch: String::new(),
         }
     }

@@ -5,7 +5,6 @@
 //! nothing old: there must also be younger manifests of as many days.
 
 use crate::types::WallMs;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 

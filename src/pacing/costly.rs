@@ -32,7 +32,7 @@ struct Count {
     stored_bytes: u64,
     /// How many versions there would be with each interval, and when the last
     /// of them would have been stored.
-    with: [(u64, i64); INTERVALS.len()],
+    with: [(u64, WallMs); INTERVALS.len()],
 }
 
 /// What was stored of which files since the last digest.

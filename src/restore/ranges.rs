@@ -8,6 +8,7 @@ use crate::history::Chosen;
 use crate::retry::patiently;
 use crate::types::{Class, Fault, Operation};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -97,43 +98,56 @@ async fn fetch_range(
     memory: OwnedSemaphorePermit,
 ) -> Result<BufferedRange, Fault> {
     let mut stop = ctx.stop.clone();
-    let (mut left, mut pieces) = (range, VecDeque::new());
-    patiently(&mut stop, async || {
-        match rest_of(ctx, chosen, &mut left, &mut pieces).await {
-            // The last byte came before the connection broke.
-            Err(_) if left.is_empty() => Ok(()),
-            done => done,
-        }
-    })
-    .await?;
+    let arrived = Mutex::new(Arrived {
+        left: range,
+        pieces: VecDeque::new(),
+    });
+    patiently(&mut stop, || rest_of(ctx, chosen, &arrived)).await?;
     Ok(BufferedRange {
-        pieces,
+        pieces: arrived.into_inner().pieces,
         _memory: Some(memory),
     })
+}
+
+/// What of a range has come, over all tries.
+struct Arrived {
+    left: Range<u64>,
+    pieces: VecDeque<Bytes>,
 }
 
 async fn rest_of(
     ctx: &RestoreContext,
     chosen: &Chosen,
-    left: &mut Range<u64>,
-    pieces: &mut VecDeque<Bytes>,
+    arrived: &Mutex<Arrived>,
+) -> Result<(), Fault> {
+    let done = fetch_rest(ctx, chosen, arrived).await;
+    // The last byte may have come before the connection broke.
+    match arrived.lock().left.is_empty() {
+        true => Ok(()),
+        false => done,
+    }
+}
+
+async fn fetch_rest(
+    ctx: &RestoreContext,
+    chosen: &Chosen,
+    arrived: &Mutex<Arrived>,
 ) -> Result<(), Fault> {
     let at = ctx.at(chosen);
-    let mut body = ctx.store.get_range(at, chosen.version(), left).await?;
+    let left = arrived.lock().left.clone();
+    let mut body = ctx.store.get_range(at, chosen.version(), &left).await?;
     while let Some(piece) = body.next().await? {
         let bytes = piece.len() as u64;
-        if bytes > left.end - left.start {
+        let mut arrived = arrived.lock();
+        if bytes > arrived.left.end - arrived.left.start {
             return Err(damaged(
                 &chosen.subject(),
                 "the server sent more than it was asked for",
             ));
         }
-        left.start += bytes;
+        arrived.left.start += bytes;
         ctx.stats.arrived(bytes);
-        pieces.push_back(piece);
+        arrived.pieces.push_back(piece);
     }
-    match left.is_empty() {
-        true => Ok(()),
-        false => Err(cut_off(&chosen.subject())),
-    }
+    Err(cut_off(&chosen.subject()))
 }

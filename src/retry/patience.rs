@@ -42,15 +42,17 @@ impl Stop {
 }
 
 /// Try `work` until it is done, until its failure is none that passes by itself, until it
-/// was tried [`TRIES_MAX`] times, or until the run is asked to stop. What it has done so
-/// far it may keep in what it borrows.
+/// was tried [`TRIES_MAX`] times, or until the run is asked to stop.
 ///
 /// # Errors
 /// The last failure.
-pub(crate) async fn patiently<T>(
+pub(crate) async fn patiently<T, Work>(
     stop: &mut Stop,
-    mut work: impl AsyncFnMut() -> Result<T, Fault>,
-) -> Result<T, Fault> {
+    mut work: impl FnMut() -> Work,
+) -> Result<T, Fault>
+where
+    Work: Future<Output = Result<T, Fault>>,
+{
     let mut failures = 0;
     loop {
         let fault = match work().await {
@@ -90,12 +92,13 @@ pub(crate) fn passes(class: Class) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::ready;
 
     async fn tries(class: Class, stop: &mut Stop) -> u32 {
         let mut tries = 0;
-        let failed: Result<(), Fault> = patiently(stop, async || {
+        let failed: Result<(), Fault> = patiently(stop, || {
             tries += 1;
-            Err(Fault::new(class, "download", "a", "x"))
+            ready(Err(Fault::new(class, "download", "a", "x")))
         })
         .await;
         assert_eq!(failed.unwrap_err().class, class);
@@ -119,12 +122,13 @@ mod tests {
     async fn a_server_that_answers_late_is_asked_until_it_does() {
         for late in 1..TRIES_MAX {
             let mut left = late;
-            let answer = patiently(&mut Stop::never(), async || {
+            let mut stop = Stop::never();
+            let answer = patiently(&mut stop, || {
                 left -= 1;
-                match left {
+                ready(match left {
                     0 => Ok("head"),
                     _ => Err(Fault::new(Class::Transient, "look at", "a", "no answer")),
-                }
+                })
             });
             assert_eq!(answer.await.unwrap(), "head", "at the {late}. try");
             assert_eq!(left, 0);

@@ -498,7 +498,7 @@ impl Merge<'_> {
         self.done.examined += 1;
         let now_ms = self.scanner.clock.monotonic_ms();
         let path = key.path();
-        let mtime_ms = disk.map_or(0, |entry| entry.fingerprint.mtime_ms());
+        let mtime_ms = disk.map_or(WallMs::default(), |entry| entry.fingerprint.mtime_ms());
         let age_ms = self.scanner.clock.now_ms() - mtime_ms;
         let is_file = disk.is_some_and(|entry| entry.fingerprint.kind == Kind::File);
         if is_file && (0..self.scanner.debounce_ms).contains(&age_ms) {

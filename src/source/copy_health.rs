@@ -28,7 +28,7 @@ impl CopyHealth {
     /// Whether a copy is worth a try.
     pub fn may_try(&self, now_ms: MonotonicMs) -> bool {
         self.failures.load(Ordering::Relaxed) < FAILURES_MAX
-            && now_ms >= self.off_until_ms.load(Ordering::Relaxed)
+            && now_ms >= MonotonicMs(self.off_until_ms.load(Ordering::Relaxed))
     }
 
     /// The server has copied, or has said plainly that it does not.
@@ -58,7 +58,7 @@ impl CopyHealth {
         }
         self.answered();
         let until_ms = now_ms + OFF_MS;
-        self.off_until_ms.store(until_ms, Ordering::Relaxed);
+        self.off_until_ms.store(until_ms.0, Ordering::Relaxed);
         true
     }
 }

@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn the_moment_before_is_before_what_a_server_rounds_down() {
         for at_ms in [0, 1, 999, 1_000, 1_795_456_800_999, -1, -1_000] {
-            let before_ms = before(at_ms);
+            let before_ms = before(WallMs(at_ms)).0;
             assert_eq!(before_ms.rem_euclid(1_000), 0, "{at_ms}");
             // What is stored at the moment itself, on a server with whole seconds.
             let listed_ms = at_ms.div_euclid(1_000) * 1_000;
@@ -284,7 +284,7 @@ mod tests {
             ("2026-10-25 03:00", "2026-10-25T02:00:00Z", false),
             ("2026-03-29 03:00", "2026-03-29T01:00:00Z", false),
         ] {
-            let want = want.parse::<Timestamp>().unwrap().as_millisecond();
+            let want = want.parse::<Timestamp>().unwrap().into();
             let got = parse(text).map_err(|fatal| fatal.to_string());
             assert_eq!(
                 got,
@@ -352,7 +352,7 @@ mod tests {
         }
         // Lengths of time are not.
         let hours = parse_moment("3 hours ago", now, &berlin).unwrap();
-        assert_eq!(hours.at_ms, now.as_millisecond() - 3 * 3_600_000);
+        assert_eq!(hours.at_ms, WallMs::from(now) - 3 * 3_600_000);
         let next = "2026-03-29T12:00:00Z".parse().unwrap();
         let fatal = parse_moment("2:30", next, &berlin).unwrap_err();
         assert!(fatal.to_string().contains("no such time"), "{fatal}");

@@ -48,7 +48,7 @@ impl Record {
             version_id: None,
             etag: ETag::default(),
             stored_bytes: 0,
-            stored_at_ms: 0,
+            stored_at_ms: WallMs::default(),
             racy: false,
             look: Look::Unknown,
             attributes: None,
@@ -57,7 +57,7 @@ impl Record {
 
     /// [`Record::stored_at_ms`] of a record that nobody may believe the bucket
     /// about; no clock says it.
-    const DISTRUSTED_AT_MS: i64 = -1;
+    const DISTRUSTED_AT_MS: WallMs = WallMs(-1);
 
     /// The same path, after its copy was found damaged: what the bucket says of
     /// it does not count any more, and only its content, sent again, does.

@@ -2,7 +2,6 @@
 
 use super::instant::WallMs;
 use icu_normalizer::DecomposingNormalizerBorrowed;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -160,6 +159,7 @@ fn without_marks(c: char) -> Option<Cow<'static, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
 
     #[test]
     fn numbers_and_sizes() {
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn times_are_the_zones_own_and_never_ambiguous() {
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
-        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
+        let at = |text: &str| WallMs::from(text.parse::<Timestamp>().unwrap());
         for (instant, expected) in [
             ("2026-11-23T01:30:59Z", "2026-11-23 02:30"),
             ("2026-10-25T00:30:00Z", "2026-10-25 02:30 (+02)"),
@@ -215,8 +215,8 @@ mod tests {
             assert_eq!(time(at(instant), &berlin), expected);
         }
         let fixed = TimeZone::fixed(jiff::tz::Offset::from_hours(-5).unwrap());
-        assert_eq!(time(0, &fixed), "1969-12-31 19:00 (-05)");
-        assert_eq!(time(i64::MAX, &berlin), "an unknown time");
+        assert_eq!(time(WallMs(0), &fixed), "1969-12-31 19:00 (-05)");
+        assert_eq!(time(WallMs::MAX, &berlin), "an unknown time");
     }
 
     #[test]

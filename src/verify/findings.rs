@@ -2,7 +2,7 @@
 //!
 //! Pure values that travel over the control socket and into reports.
 
-use crate::types::{Fatal, Fault, Taken, VersionId, id_or_empty, parse_bytes};
+use crate::types::{Fatal, Fault, Taken, VersionId, WallMs, id_or_empty, parse_bytes};
 use serde::{Deserialize, Serialize};
 
 /// Findings that a result carries; the rest is counted. Nobody reads longer lists, and

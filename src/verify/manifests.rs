@@ -164,9 +164,9 @@ impl Run<'_> {
                 };
                 let gone = Listing {
                     key: written.key.clone(),
-                    moment_ms: 0,
+                    moment_ms: WallMs::default(),
                     stored_bytes: 0,
-                    modified_ms: 0,
+                    modified_ms: WallMs::default(),
                     etag: ETag::default(),
                     listed_ms: WallMs::MAX,
                 };
@@ -184,7 +184,7 @@ impl Run<'_> {
             damage,
             why,
             version_id: None,
-            stored_at_ms: (one.modified_ms > 0).then_some(one.modified_ms),
+            stored_at_ms: (one.modified_ms > WallMs::default()).then_some(one.modified_ms),
             is_older: false,
             is_on_disk: None,
             whole: None,

@@ -136,7 +136,7 @@ impl Collector {
             };
             for (path, seen) in due.into_iter().zip(seen) {
                 let age_ms = match &seen {
-                    Ok(Seen::File { mtime_ms, .. }) => Some(self.clock.now_ms() - mtime_ms),
+                    Ok(Seen::File { mtime_ms, .. }) => Some(self.clock.now_ms() - *mtime_ms),
                     _ => None,
                 };
                 if let Some(settled) = debouncer.confirm(path, age_ms, now_ms) {

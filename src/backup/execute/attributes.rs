@@ -92,7 +92,7 @@ impl Object<'_> {
         let file = Fingerprint {
             kind: Kind::File,
             size_bytes: text.len() as u64,
-            mtime_ns: i128::from(self.ctx.clock.server_now_ms()) * 1_000_000,
+            mtime_ns: i128::from(self.ctx.clock.server_now_ms().0) * 1_000_000,
             mode: 0o600,
             ..Fingerprint::UNSEEN
         };

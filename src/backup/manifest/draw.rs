@@ -61,7 +61,7 @@ pub(crate) fn draw(
     );
     draft.say(&Header {
         moment: String::new(),
-        moment_ms: 0,
+        moment_ms: WallMs::default(),
         ..header.clone()
     })?;
     let bytes = draft.writing.header(&header);
@@ -108,7 +108,7 @@ impl ManifestDraft<'_> {
         };
         // By the index's clock: how far that is from the server's is guessed anew.
         self.say(&line)?;
-        if line.stored_at_ms > 0 {
+        if line.stored_at_ms > WallMs::default() {
             line.stored_at_ms += self.ahead_ms;
         }
         self.folders_of(rel)?;

@@ -4,7 +4,6 @@ use crate::config::{Config, OnDelete, S3Demands, SourceConfig, StoreConfig};
 use crate::index::Counts;
 use crate::manifest::{Demands, Header, MANIFEST_VERSION, Settings};
 use crate::types::WallMs;
-use jiff::Timestamp;
 
 /// The first line of the manifest of `source`, on the computer called `host`.
 pub(crate) fn header(

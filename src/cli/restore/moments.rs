@@ -3,7 +3,6 @@
 use crate::cli::origins::Depot;
 use crate::cli::stamp::stamp;
 use crate::types::{Moment, WallMs};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// `as of …`, for people: with the zone, so that nobody has to guess whose clock.
@@ -27,7 +26,7 @@ fn with_offset(at_ms: WallMs, depot: &Depot) -> String {
     let Ok(at) = at_ms.timestamp() else {
         return "an unknown time".to_owned();
     };
-    let format = match at_ms.rem_euclid(1_000) {
+    let format = match at_ms.0.rem_euclid(1_000) {
         0 => "%Y-%m-%d %H:%M:%S%:z",
         _ => "%Y-%m-%d %H:%M:%S%.3f%:z",
     };

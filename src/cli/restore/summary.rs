@@ -10,7 +10,6 @@ use crate::os::shell_word;
 use crate::restore::{Bounded, Covered, Restored};
 use crate::types;
 use crate::types::{Moment, command};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Torn files named in the summary; JSON has more of them.

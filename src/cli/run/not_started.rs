@@ -93,7 +93,7 @@ pub(super) async fn report(config: &Config, fatal: &Fatal) {
     };
     // Before the mail: whatever starts it tries again at once, and where nothing can say
     // that it was told there would be a mail each time.
-    let is_kept = |file: &PathBuf| write(file, &note(0)).is_ok();
+    let is_kept = |file: &PathBuf| write(file, &note(WallMs::default())).is_ok();
     let Some(file) = files(config).into_iter().find(is_kept) else {
         tracing::error!(
             "nobody was told of this by mail: no note of it can be kept in {} or {}",
@@ -123,7 +123,7 @@ pub(super) async fn over(config: &Config) {
     let Some((file, told)) = notes.find_map(|file| read(&file).map(|told| (file, told))) else {
         return;
     };
-    if told.told_ms == 0 {
+    if told.told_ms == WallMs::default() {
         // Nobody has heard of it: there is no end to tell.
         let _ = fs::remove_file(&file);
         return;

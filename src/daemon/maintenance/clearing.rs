@@ -28,7 +28,7 @@ pub(super) async fn clear_uploads(backup: &Arc<Context>, clock: &Clock) {
         let from_ms = clock.now_ms();
         let is_over = || {
             !(0..i64::try_from(wait_ms).unwrap_or(i64::MAX))
-                .contains(&clock.now_ms().saturating_sub(from_ms))
+                .contains(&(clock.now_ms() - from_ms))
         };
         while !is_over() {
             tokio::time::sleep(BEAT).await;
@@ -49,7 +49,7 @@ pub(super) async fn forget_past(sources: &Sources, index: &Index, clock: &Clock)
     loop {
         tokio::time::sleep(BEAT * DISK_BEATS).await;
         let now_ms = clock.now_ms();
-        if (0..FORGET_MS).contains(&now_ms.saturating_sub(from_ms)) {
+        if (0..FORGET_MS).contains(&(now_ms - from_ms)) {
             continue;
         }
         from_ms = now_ms;

@@ -17,7 +17,6 @@ use crate::pacing::{VersionCosts, keep_costs};
 use crate::source::{RunSignals, SourceRuntime, Sources};
 use crate::status::ScanDone;
 use crate::types::{Fault, WallMs};
-use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;

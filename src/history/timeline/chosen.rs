@@ -73,7 +73,7 @@ impl Chosen {
         let named = format!("{}\n{}\n{}", self.key, id_text(&self.version_id), self.etag);
         match (id_text(&self.version_id), self.etag.is_empty()) {
             // One such version takes the place of another.
-            ("null", true) => format!("{named}\n{}", self.modified_ms),
+            ("null", true) => format!("{named}\n{}", self.modified_ms.0),
             _ => named,
         }
     }

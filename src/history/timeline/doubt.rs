@@ -6,7 +6,6 @@ use crate::history::witness::{Testimony, Witness};
 use crate::retry::Stop;
 use crate::s3::{ListedVersion, Store};
 use crate::types::{Class, Fault, Origin, WallMs, command};
-use jiff::Timestamp;
 use std::pin::Pin;
 
 /// Times that are named where they contradict each other.

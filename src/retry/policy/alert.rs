@@ -5,7 +5,7 @@
 //! when the caller says that it went out.
 
 use super::Backoff;
-use super::gate::{between, later, passed};
+use super::gate::passed;
 use crate::types::{Class, WallMs};
 
 /// When to alert.

@@ -6,7 +6,7 @@
 //! matter. Pure; nothing here waits.
 
 use super::Backoff;
-use super::gate::{later, passed};
+use super::gate::passed;
 use crate::types::{Class, WallMs};
 
 /// The limit is kept in thousandths, so that it can grow by parts.

@@ -241,9 +241,7 @@ impl SharedAlerts {
                 .filter(is_of_it)
                 .collect();
             let first_ms = of_it.iter().map(|(.., until_ms)| *until_ms).min();
-            let waits_until_ms = first_ms
-                .unwrap_or(until_ms)
-                .saturating_add_unsigned(TOGETHER_MS);
+            let waits_until_ms = first_ms.unwrap_or(until_ms).plus(TOGETHER_MS);
             if !still.is_empty() && !passed(waits_until_ms, now_ms, TOGETHER_MS) {
                 continue;
             }

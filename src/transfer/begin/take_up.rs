@@ -136,14 +136,14 @@ impl Job {
         let Some(begun) = open.iter().find(|open| open.upload_id == upload_id) else {
             return Ok(false);
         };
-        let begun_s = begun.initiated_ms.div_euclid(GRAIN_MS);
+        let begun_s = begun.initiated_ms.0.div_euclid(GRAIN_MS);
         // Newest first: one page says enough.
         let versions = self
             .store
             .list_versions(&self.bucket, &self.bucket_key, None)
             .await?;
         Ok(!versions.items.iter().any(|version| {
-            version.key == self.bucket_key && version.modified_ms.div_euclid(GRAIN_MS) >= begun_s
+            version.key == self.bucket_key && version.modified_ms.0.div_euclid(GRAIN_MS) >= begun_s
         }))
     }
 }

@@ -248,13 +248,13 @@ proptest! {
         random: u64,
     ) {
         let mut gate = Gate::new();
-        let mut now_ms = 0;
+        let mut now_ms = WallMs(0);
         let mut open = true;
         for step in steps {
             let transition = match step {
                 Step::Ask(path) => {
                     let probing = matches!(gate.state(), GateState::Probing { started_ms, .. }
-                        if now_ms - started_ms < 300_000);
+                        if now_ms - *started_ms < 300_000);
                     let answer = gate.may_start(path, now_ms);
                     prop_assert_eq!(answer == MayStart::Yes, open);
                     prop_assert!(!(probing && answer == MayStart::ProbeOnly));
