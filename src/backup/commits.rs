@@ -142,7 +142,7 @@ mod tests {
             version_id: None,
             etag: "e".into(),
             stored_bytes: 1,
-            stored_at_ms: 1,
+            stored_at_ms: WallMs(1),
             racy: false,
             look: Look::Unknown,
             attributes: None,

@@ -174,12 +174,12 @@ mod tests {
         let status = |outbox, trouble: Option<Class>| Status {
             version: String::new(),
             pid: 1,
-            started_ms: 0,
+            started_ms: WallMs(0),
             place: String::new(),
             rates: Rates::default(),
             traffic: Default::default(),
             outbox,
-            mail_trouble: trouble.map(|class| (0, fault(class))),
+            mail_trouble: trouble.map(|class| (crate::types::WallMs(0), fault(class))),
             drill: None,
             sources: Vec::new(),
         };
@@ -215,14 +215,14 @@ mod tests {
     #[test]
     fn the_watch_is_told_with_its_age_and_its_renewals() {
         let never = WatchProof::default();
-        assert!(proof(&never, &TimeZone::UTC, 5).is_empty());
+        assert!(proof(&never, &TimeZone::UTC, WallMs(5)).is_empty());
         let proven = WatchProof {
-            proven_ms: Some(1_700_000_000_000),
+            proven_ms: Some(WallMs(1_700_000_000_000)),
             rebuilt: 2,
-            rebuilt_ms: Some(1_700_000_000_000),
+            rebuilt_ms: Some(WallMs(1_700_000_000_000)),
             rebuilt_why: "odd".into(),
         };
-        let lines = proof(&proven, &TimeZone::UTC, 1_700_000_040_000);
+        let lines = proof(&proven, &TimeZone::UTC, WallMs(1_700_000_040_000));
         assert!(lines[0].starts_with("watch proven 40 s"), "{lines:?}");
         assert!(lines[1].contains("2 times since the start"), "{lines:?}");
         assert!(lines[1].ends_with(": odd"), "{lines:?}");

@@ -408,7 +408,7 @@ mod tests {
             let again = parse_moment(&shown, Timestamp::UNIX_EPOCH, &berlin).unwrap();
             assert_eq!(again.at_ms, WallMs::from(at), "{text}: {shown}");
         }
-        assert_eq!(stamp(0, &TimeZone::UTC), "1970-01-01 00:00:00");
+        assert_eq!(stamp(WallMs(0), &TimeZone::UTC), "1970-01-01 00:00:00");
     }
 
     #[test]

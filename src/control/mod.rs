@@ -34,7 +34,7 @@ mod tests {
             Line::Status(Box::new(Status {
                 version: String::new(),
                 pid: 1,
-                started_ms: 1,
+                started_ms: WallMs(1),
                 place: String::new(),
                 rates: Rates::default(),
                 traffic: Traffic::default(),

@@ -188,8 +188,8 @@ mod tests {
         let ours = || Some(Ok("our record".to_owned()));
         let well = |is_well| Word {
             is_well,
-            asked_ms: 1_000,
-            tried_ms: 1_000,
+            asked_ms: MonotonicMs(1_000),
+            tried_ms: MonotonicMs(1_000),
         };
         for (owner, is_well, now_ms, may) in [
             (ours(), Some(true), 1_000, true),
@@ -204,7 +204,7 @@ mod tests {
                 word: well(is_well),
                 ..Memory::default()
             };
-            assert_eq!(memory.may_mark(now_ms), may, "{owner:?} {is_well:?}");
+            assert_eq!(memory.may_mark(MonotonicMs(now_ms)), may, "{owner:?} {is_well:?}");
         }
     }
 }

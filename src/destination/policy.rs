@@ -372,9 +372,9 @@ mod tests {
     fn told_at_once_reminded_daily_and_told_when_it_is_over() {
         let mut troubles = Troubles::default();
         assert_eq!(tell(&mut troubles, 0), [0, 0, 0]);
-        troubles.set(Kind::NoVersions, off(), 5);
-        troubles.set(Kind::NoVersions, off(), 6);
-        assert_eq!(troubles.standing()[0].since_ms, 5);
+        troubles.set(Kind::NoVersions, off(), WallMs(5));
+        troubles.set(Kind::NoVersions, off(), WallMs(6));
+        assert_eq!(troubles.standing()[0].since_ms, WallMs(5));
         assert_eq!(tell(&mut troubles, 7), [1, 0, 0]);
         assert_eq!(tell(&mut troubles, 8), [0, 0, 0]);
         assert_eq!(tell(&mut troubles, 7 + DAY_MS), [0, 1, 0]);
@@ -382,7 +382,7 @@ mod tests {
         let text = serde_json::to_string(&troubles).unwrap();
         let mut troubles: Troubles = serde_json::from_str(&text).unwrap();
         assert_eq!(tell(&mut troubles, 8 + DAY_MS), [0, 0, 0]);
-        troubles.set(Kind::NoVersions, None, 9 + DAY_MS);
+        troubles.set(Kind::NoVersions, None, WallMs(9 + DAY_MS));
         assert!(!troubles.has(Kind::NoVersions));
         assert_eq!(tell(&mut troubles, 9 + DAY_MS), [0, 0, 1]);
         assert_eq!(tell(&mut troubles, 10 + DAY_MS), [0, 0, 0]);
@@ -391,10 +391,10 @@ mod tests {
     #[test]
     fn what_nobody_was_told_of_ends_without_a_word_and_reminders_have_an_end() {
         let mut troubles = Troubles::default();
-        troubles.set(Kind::NoVersions, off(), 0);
-        troubles.set(Kind::NoVersions, None, 1);
+        troubles.set(Kind::NoVersions, off(), WallMs(0));
+        troubles.set(Kind::NoVersions, None, WallMs(1));
         assert_eq!(tell(&mut troubles, 1), [0, 0, 0]);
-        troubles.set(Kind::NoVersions, off(), 0);
+        troubles.set(Kind::NoVersions, off(), WallMs(0));
         let days = 0..100;
         let messages: usize = days
             .map(|day| tell(&mut troubles, day * DAY_MS).iter().sum::<usize>())
@@ -405,24 +405,24 @@ mod tests {
     #[test]
     fn what_ended_while_it_was_told_is_told_to_be_over() {
         let mut troubles = Troubles::default();
-        troubles.set(Kind::NoVersions, off(), 0);
-        let owed = troubles.owed(1);
-        troubles.set(Kind::NoVersions, None, 2);
-        troubles.told(&owed[0], 3);
+        troubles.set(Kind::NoVersions, off(), WallMs(0));
+        let owed = troubles.owed(WallMs(1));
+        troubles.set(Kind::NoVersions, None, WallMs(2));
+        troubles.told(&owed[0], WallMs(3));
         assert_eq!(tell(&mut troubles, 4), [0, 0, 1]);
     }
 
     #[test]
     fn a_server_that_will_not_say_is_no_alarm() {
         let mut troubles = Troubles::default();
-        troubles.set(Kind::VersionsUntold, off(), 0);
-        assert!(troubles.owed(DAY_MS).is_empty() && troubles.has(Kind::VersionsUntold));
+        troubles.set(Kind::VersionsUntold, off(), WallMs(0));
+        assert!(troubles.owed(WallMs(DAY_MS)).is_empty() && troubles.has(Kind::VersionsUntold));
     }
 
     #[test]
     fn a_word_is_asked_for_anew_before_a_deletion_and_every_ten_minutes() {
         let never = Word::default();
-        assert!(never.is_due(0) && never.is_due(1) && !never.is_fresh(1));
+        assert!(never.is_due(MonotonicMs(0)) && never.is_due(MonotonicMs(1)) && !never.is_fresh(MonotonicMs(1)));
         for (is_well, age_ms, fresh, due) in [
             (Some(true), 0, true, false),
             (Some(true), 10_000, true, false),
@@ -436,10 +436,10 @@ mod tests {
         ] {
             let word = Word {
                 is_well,
-                asked_ms: 5,
-                tried_ms: 5,
+                asked_ms: MonotonicMs(5),
+                tried_ms: MonotonicMs(5),
             };
-            let got = (word.is_fresh(5 + age_ms), word.is_due(5 + age_ms));
+            let got = (word.is_fresh(MonotonicMs(5 + age_ms)), word.is_due(MonotonicMs(5 + age_ms)));
             assert_eq!(got, (fresh, due), "{is_well:?} {age_ms}");
         }
     }

@@ -203,11 +203,11 @@ mod tests {
             path: "a".into(),
             key: "a".into(),
             version_id: VersionId::new("v"),
-            stored_at_ms: 0,
+            stored_at_ms: WallMs(0),
             damage: Some(Damage::Altered),
             why: "x".into(),
             is_older: false,
-            since_ms: 0,
+            since_ms: WallMs(0),
             told: false,
         };
         for (drill, want) in [

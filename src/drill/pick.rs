@@ -306,15 +306,15 @@ mod tests {
         ];
         let mut seen = BTreeSet::new();
         for _ in 0..300 {
-            let drawn = some_version(&life, 100, true).unwrap();
+            let drawn = some_version(&life, WallMs(100), true).unwrap();
             assert!(drawn.is_older && drawn.is_deleted_now);
             seen.insert(drawn.version.version_id.unwrap().to_string());
         }
         assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["v1", "v2", "v3"]);
-        assert!(some_version(&life[..1], 100, true).is_none());
-        assert!(some_version(&[], 100, false).is_none());
+        assert!(some_version(&life[..1], WallMs(100), true).is_none());
+        assert!(some_version(&[], WallMs(100), false).is_none());
         let alone = [version("p/a", "v1", 10, true)];
-        let drawn = some_version(&alone, 5, false).unwrap();
+        let drawn = some_version(&alone, WallMs(5), false).unwrap();
         assert!(!drawn.is_older && !drawn.is_deleted_now, "a clock behind");
     }
 

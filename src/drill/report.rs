@@ -202,7 +202,7 @@ mod tests {
             damage: Some(Damage::Altered),
             why: "SHA-256 differs".into(),
             is_older: true,
-            since_ms: 0,
+            since_ms: WallMs(0),
             told: false,
         }];
         let drilled = Drilled {
@@ -259,7 +259,7 @@ mod tests {
             damage: Some(Damage::Altered),
             why: "x".into(),
             is_older: true,
-            since_ms: 0,
+            since_ms: WallMs(0),
             told: true,
         };
         let mut drill = Drill {

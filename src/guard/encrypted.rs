@@ -167,12 +167,12 @@ mod tests {
                 version_id: None,
                 etag: ETag::default(),
                 stored_bytes: 1,
-                stored_at_ms,
+                WallMs(stored_at_ms),
                 racy: false,
                 look: Look::Noise,
                 attributes: None,
             };
-            let got = shows_use(&record, NOW_MS);
+            let got = shows_use(&record, WallMs(NOW_MS));
             assert_eq!(got, want, "{content:?} {stored_at_ms}");
         }
     }

@@ -348,7 +348,7 @@ mod tests {
             found_marked: 0,
             moment_ms: at("2026-11-23T07:59:57Z") + 999,
             told: 0,
-            told_ms: 0,
+            told_ms: WallMs(0),
         };
         let held = Held {
             computer: "OFFICE-PC",

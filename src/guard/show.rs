@@ -7,6 +7,7 @@ use crate::config::StoreConfig;
 use crate::mail::commands;
 use crate::os;
 use crate::os::shell_word;
+use crate::types::WallMs;
 
 /// Under which topics the status warns of what is held back.
 const TOPICS: [&str; 5] = ["deletions", "identity", "away", "mounts", "encrypted"];

@@ -125,14 +125,14 @@ mod tests {
             days,
             [("2026-11-20".into(), 1, 0), ("2026-11-21".into(), 1, 1)]
         );
-        assert_eq!(all.first_ms, Some(1_795_215_599_000));
+        assert_eq!(all.first_ms, Some(WallMs(1_795_215_599_000)));
     }
 
     #[test]
     fn days_are_bounded_and_the_oldest_go() {
         let mut all = Moments::default();
         for day in 0..DAYS_MAX as i64 + 2 {
-            all.count(day * 86_400_000, false, &TimeZone::UTC);
+            all.count(WallMs(day * 86_400_000), false, &TimeZone::UTC);
         }
         assert!(all.cut && all.days.len() == DAYS_MAX);
         let (first, _) = all.days.first_key_value().unwrap();

@@ -217,7 +217,7 @@ fn the_metadata_decides_unless_its_clock_cannot_be_right() {
         // A clock behind the version before.
         (Some(92_000), Some(90_000), 95_000, false),
     ] {
-        let got = undecided(before_ms).was_current(at_ms, seen_ms);
+        let got = undecided(before_ms.map(WallMs)).was_current(WallMs(at_ms), seen_ms.map(WallMs));
         assert_eq!(got, want, "{before_ms:?} {seen_ms:?} {at_ms}");
     }
 }

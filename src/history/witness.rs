@@ -161,11 +161,11 @@ mod tests {
                     versions: ids.iter().map(|id| version(id)).collect(),
                     since_ms,
                 };
-                assert_eq!(judge(line, &doubt, 5 * hour_ms), want, "{name}");
+                assert_eq!(judge(line, &doubt, WallMs(5 * hour_ms)), want, "{name}");
             };
         let (newest, unknown) = (|| Testimony::Version(version("v2")), || Testimony::Unknown);
         of("the newest", Some(line("v2")), &["v2"], None, newest());
-        of("of two", Some(line("v2")), &["v2", "v1"], Some(0), newest());
+        of("of two", Some(line("v2")), &["v2", "v1"], Some(WallMs(0)), newest());
         of(
             "an older one",
             Some(line("v1")),
@@ -173,22 +173,22 @@ mod tests {
             None,
             unknown(),
         );
-        of("another", Some(line("v0")), &["v2"], Some(0), unknown());
-        of("not there yet, or gone", None, &["v2"], Some(0), unknown());
-        of("deleted", None, &["x2"], Some(hour_ms), Testimony::Gone);
+        of("another", Some(line("v0")), &["v2"], Some(WallMs(0)), unknown());
+        of("not there yet, or gone", None, &["v2"], Some(WallMs(0)), unknown());
+        of("deleted", None, &["x2"], Some(WallMs(hour_ms)), Testimony::Gone);
         of("nobody knows since when", None, &["x2"], None, unknown());
         of(
             "hardly there",
             None,
             &["x2"],
-            Some(5 * hour_ms - 60_000),
+            Some(WallMs(5 * hour_ms - 60_000)),
             unknown(),
         );
         of(
             "there, and a deletion",
             Some(line("v1")),
             &["x2"],
-            Some(0),
+            Some(WallMs(0)),
             unknown(),
         );
     }

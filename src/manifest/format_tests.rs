@@ -13,7 +13,7 @@ fn header() -> Header {
         bucket: "b-1".into(),
         prefix: "office/".into(),
         moment: "2026-11-23T02:00:14.123Z".into(),
-        moment_ms: 1_795_399_214_123,
+        moment_ms: WallMs(1_795_399_214_123),
         host: "BÜRO".into(),
         keepwatch: "0.1.0".into(),
         files: 2,
@@ -37,7 +37,7 @@ fn record(size_bytes: u64, stored_bytes: u64, kind: Kind) -> Record {
         version_id: VersionId::new("v1"),
         etag: "e1".into(),
         stored_bytes,
-        stored_at_ms: 99,
+        stored_at_ms: WallMs(99),
         racy: false,
         look: Look::Unknown,
         attributes: None,
@@ -63,7 +63,7 @@ fn written(lines: &[ManifestEntry]) -> Vec<Vec<u8>> {
     let mut writing = Writing::default();
     let mut out = vec![writing.header(&header()).unwrap()];
     out.extend(lines.iter().map(|line| writing.line(line).unwrap()));
-    out.push(writing.trailer(77, true).unwrap().0);
+    out.push(writing.trailer(WallMs(77), true).unwrap().0);
     out
 }
 
@@ -154,14 +154,14 @@ fn a_newer_format_is_refused() {
 #[test]
 fn names_sort_like_moments_and_give_them_back() {
     let moments = [0, 1, 999, 1_795_399_214_000, 1_795_399_214_123];
-    let keys: Vec<String> = moments.iter().map(|ms| key("p/", *ms)).collect();
+    let keys: Vec<String> = moments.iter().map(|ms| key("p/", WallMs(*ms))).collect();
     assert!(keys.is_sorted());
     assert_eq!(
         keys[4],
         "p/.keepwatch/manifests/2026-11-23T02-00-14.123Z.jsonl.gz"
     );
     for (at, moment_ms) in keys.iter().zip(moments) {
-        assert_eq!(moment_of("p/", at), Some(moment_ms));
+        assert_eq!(moment_of("p/", at), Some(WallMs(moment_ms)));
         assert_eq!(moment_of("", at), None);
     }
     for other in ["x", "2026-11-23.jsonl.gz", "2026-11-23T02-00-14Z.jsonl.gz"] {

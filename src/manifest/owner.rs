@@ -249,7 +249,7 @@ mod tests {
     }
 
     fn owner(id: &str, name: &str, machine: Option<&str>, root: &str) -> Owner {
-        claimant(name, machine, root, &[]).record(id.to_owned(), 1_795_000_000_000)
+        claimant(name, machine, root, &[]).record(id.to_owned(), WallMs(1_795_000_000_000))
     }
 
     #[test]

@@ -230,7 +230,7 @@ mod tests {
         for (number, at) in (0..FILES_MAX).zip([0, 1].into_iter().cycle()) {
             let name = format!("{number:04}{}", "n".repeat(996));
             for version in 0..=at {
-                tally.add(&path(&name), number as u64, version);
+                tally.add(&path(&name), number as u64, WallMs(version));
             }
         }
         let kept = tally.to_json();
@@ -241,8 +241,8 @@ mod tests {
         // Control characters take six bytes each.
         let mut tally = VersionCosts::default();
         for at in [0, 1] {
-            tally.add(&path(&"\u{1}".repeat(1000)), 1, at);
-            tally.add(&RelPath::from_bytes(vec![0xff]).unwrap(), 1, at);
+            tally.add(&path(&"\u{1}".repeat(1000)), 1, WallMs(at));
+            tally.add(&RelPath::from_bytes(vec![0xff]).unwrap(), 1, WallMs(at));
         }
         assert_eq!(tally.to_json(), serde_json::json!([]));
         // What earlier versions of the program kept is read as nothing.
@@ -255,7 +255,7 @@ mod tests {
     fn a_flood_of_new_files_does_not_push_out_the_costly_ones() {
         let mut tally = tally(&[("db", 10, 1, 1_000)]);
         for i in 0..10 * FILES_MAX {
-            tally.add(&path(&format!("f{i}")), 1_000_000, 0);
+            tally.add(&path(&format!("f{i}")), 1_000_000, WallMs(0));
             assert!(tally.0.len() <= FILES_MAX);
         }
         assert_eq!(tally.costliest(5)[0].path, path("db"));

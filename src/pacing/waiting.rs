@@ -214,31 +214,31 @@ mod tests {
     #[test]
     fn what_waits_comes_back_when_it_is_due() {
         let pacing = pacing(12);
-        assert_eq!(until_it_waits(&pacing, "db", 0), 6);
-        assert_eq!(until_it_waits(&pacing, "letter", 0), 6);
-        assert_eq!(pacing.waiting(), (2, Some(5 * MINUTE_MS)));
-        assert_eq!(pacing.due(5 * MINUTE_MS - 1, 9), []);
+        assert_eq!(until_it_waits(&pacing, "db", WallMs(0)), 6);
+        assert_eq!(until_it_waits(&pacing, "letter", WallMs(0)), 6);
+        assert_eq!(pacing.waiting(), (2, Some(WallMs(5 * MINUTE_MS))));
+        assert_eq!(pacing.due(WallMs(5 * MINUTE_MS - 1), 9), []);
         pacing.forget(&path("letter"));
-        assert_eq!(pacing.due(5 * MINUTE_MS, 9), [path("db")]);
+        assert_eq!(pacing.due(WallMs(5 * MINUTE_MS), 9), [path("db")]);
         assert_eq!(pacing.waiting(), (0, None));
-        pacing.wait_on(path("db"), 5 * MINUTE_MS);
-        assert_eq!(pacing.due(5 * MINUTE_MS, 9).len(), 1);
-        assert!(pacing.may_store(&path("db"), 0, 5 * MINUTE_MS));
+        pacing.wait_on(path("db"), WallMs(5 * MINUTE_MS));
+        assert_eq!(pacing.due(WallMs(5 * MINUTE_MS), 9).len(), 1);
+        assert!(pacing.may_store(&path("db"), WallMs(0), WallMs(5 * MINUTE_MS)));
     }
 
     #[test]
     fn nothing_waits_while_it_is_free_and_after_the_end() {
         let pacing = pacing(12);
-        until_it_waits(&pacing, "db", 0);
+        until_it_waits(&pacing, "db", WallMs(0));
         {
             let _free = pacing.free();
-            assert!(pacing.may_store(&path("db"), 0, 0));
+            assert!(pacing.may_store(&path("db"), WallMs(0), WallMs(0)));
         }
-        assert!(!pacing.may_store(&path("db"), 0, 0));
+        assert!(!pacing.may_store(&path("db"), WallMs(0), WallMs(0)));
         assert_eq!(pacing.end(), [path("db")]);
-        assert!(pacing.may_store(&path("db"), 0, 0));
+        assert!(pacing.may_store(&path("db"), WallMs(0), WallMs(0)));
         assert_eq!(
-            until_it_waits(&Pacing::new(Policy::default()), "db", 0),
+            until_it_waits(&Pacing::new(Policy::default()), "db", WallMs(0)),
             100
         );
     }
@@ -246,32 +246,32 @@ mod tests {
     #[test]
     fn a_clock_that_is_put_back_keeps_nothing_waiting() {
         let pacing = pacing(12);
-        until_it_waits(&pacing, "db", 100 * MINUTE_MS);
-        assert_eq!(pacing.due(0, 9), [path("db")]);
+        until_it_waits(&pacing, "db", WallMs(100 * MINUTE_MS));
+        assert_eq!(pacing.due(WallMs(0), 9), [path("db")]);
         // Nor does it wait again when it is looked at.
-        assert!(pacing.may_store(&path("db"), 100 * MINUTE_MS, 0));
-        pacing.stored(&path("db"), 1, 0);
-        assert!(!pacing.may_store(&path("db"), 0, 0));
-        assert_eq!(pacing.waiting(), (1, Some(5 * MINUTE_MS)));
+        assert!(pacing.may_store(&path("db"), WallMs(100 * MINUTE_MS), WallMs(0)));
+        pacing.stored(&path("db"), 1, WallMs(0));
+        assert!(!pacing.may_store(&path("db"), WallMs(0), WallMs(0)));
+        assert_eq!(pacing.waiting(), (1, Some(WallMs(5 * MINUTE_MS))));
     }
 
     #[test]
     fn what_does_not_fit_is_stored_at_once() {
         let pacing = pacing(12);
-        until_it_waits(&pacing, "db", 0);
+        until_it_waits(&pacing, "db", WallMs(0));
         for i in 0..WAITING_MAX {
-            pacing.wait_on(path(&format!("f{i}")), 1);
+            pacing.wait_on(path(&format!("f{i}")), WallMs(1));
         }
         let (waiting, _) = pacing.waiting();
         // One that waits already goes on waiting.
-        assert!(!pacing.may_store(&path("db"), 0, 0));
+        assert!(!pacing.may_store(&path("db"), WallMs(0), WallMs(0)));
         pacing.forget(&path("db"));
-        assert!(pacing.may_store(&path("db"), 0, 0));
+        assert!(pacing.may_store(&path("db"), WallMs(0), WallMs(0)));
         assert_eq!(waiting, WAITING_MAX as u64 + 1);
         for i in 0..BOOK_MAX + 5 {
             let file = path(&format!("f{i}"));
-            assert!(pacing.may_store(&file, 0, 0));
-            pacing.stored(&file, 1, 0);
+            assert!(pacing.may_store(&file, WallMs(0), WallMs(0)));
+            pacing.stored(&file, 1, WallMs(0));
         }
         assert_eq!(pacing.state().book.len(), BOOK_MAX);
     }
@@ -280,9 +280,9 @@ mod tests {
     fn first_versions_take_no_place_of_files_that_change() {
         let pacing = pacing(12);
         for i in 0..BOOK_MAX + 5 {
-            pacing.stored(&path(&format!("f{i}")), 1, 0);
+            pacing.stored(&path(&format!("f{i}")), 1, WallMs(0));
         }
         assert_eq!(pacing.state().book.len(), 0);
-        assert_eq!(until_it_waits(&pacing, "db", 0), 6);
+        assert_eq!(until_it_waits(&pacing, "db", WallMs(0)), 6);
     }
 }

@@ -46,7 +46,7 @@ fn chosen(name: Name, stored_bytes: u64) -> Chosen {
         version_id: VersionId::new("v"),
         etag: ETag::default(),
         stored_bytes,
-        modified_ms: 0,
+        modified_ms: WallMs(0),
         storage_class: String::new(),
     }
 }

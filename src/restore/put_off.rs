@@ -58,7 +58,7 @@ mod tests {
             version_id: VersionId::new("v"),
             etag: ETag::default(),
             stored_bytes,
-            modified_ms: 0,
+            modified_ms: WallMs(0),
             storage_class: String::new(),
         }
     }

@@ -174,7 +174,7 @@ mod tests {
             key: (*key).to_owned(),
             etag: ETag::default(),
             stored_bytes: 0,
-            modified_ms: 0,
+            modified_ms: WallMs(0),
         });
         Page {
             items: items.collect(),

@@ -132,7 +132,7 @@ mod tests {
             version_id: VersionId::new("v"),
             etag: "e".into(),
             stored_bytes: 1,
-            stored_at_ms: 0,
+            stored_at_ms: WallMs(0),
             racy: false,
             look: crate::types::Look::Plain,
             attributes: None,

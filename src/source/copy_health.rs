@@ -159,12 +159,12 @@ mod tests {
                 match done {
                     Fails => copies.failed(),
                     Copied => copies.answered(),
-                    Sends(is_stored) => told += u32::from(copies.sent(*is_stored, 5)),
+                    Sends(is_stored) => told += u32::from(copies.sent(*is_stored, MonotonicMs(5))),
                 }
             }
             assert_eq!(told, u32::from(is_off), "{name}");
-            assert_eq!(copies.may_try(5), may_try, "{name}");
-            assert!(!is_off || copies.may_try(5 + OFF_MS), "{name}");
+            assert_eq!(copies.may_try(MonotonicMs(5)), may_try, "{name}");
+            assert!(!is_off || copies.may_try(MonotonicMs(5 + OFF_MS)), "{name}");
         }
     }
 }

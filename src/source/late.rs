@@ -151,17 +151,17 @@ mod tests {
     #[test]
     fn a_key_is_looked_at_once_when_nothing_can_come_any_more() {
         let mut late = Late::default();
-        late.key(key(1), 10);
-        late.key(key(2), 20);
+        late.key(key(1), MonotonicMs(10));
+        late.key(key(2), MonotonicMs(20));
         // Given up again: the later moment counts.
-        late.key(key(1), 15);
-        late.key(key(1), 12);
-        assert_eq!(late.last_due_ms(), Some(20));
-        assert_eq!(late.take_keys(14, 9, true), []);
-        assert_eq!(late.take_keys(15, 9, false), []);
-        assert_eq!(late.take_keys(15, 9, true), [key(1)]);
-        assert_eq!(late.take_keys(99, 0, true), []);
-        assert_eq!(late.take_keys(99, 9, true), [key(2)]);
+        late.key(key(1), MonotonicMs(15));
+        late.key(key(1), MonotonicMs(12));
+        assert_eq!(late.last_due_ms(), Some(MonotonicMs(20)));
+        assert_eq!(late.take_keys(MonotonicMs(14), 9, true), []);
+        assert_eq!(late.take_keys(MonotonicMs(15), 9, false), []);
+        assert_eq!(late.take_keys(MonotonicMs(15), 9, true), [key(1)]);
+        assert_eq!(late.take_keys(MonotonicMs(99), 0, true), []);
+        assert_eq!(late.take_keys(MonotonicMs(99), 9, true), [key(2)]);
         assert_eq!(late.last_due_ms(), None);
     }
 
@@ -169,22 +169,22 @@ mod tests {
     fn too_many_keys_become_one_look_at_all() {
         let mut late = Late::default();
         for number in 0..KEYS_MAX + 5 {
-            late.key(key(number), number as i64);
+            late.key(key(number), MonotonicMs(number as i64));
         }
         assert_eq!(
             late.take_keys(MonotonicMs::MAX, usize::MAX, true).len(),
             KEYS_MAX
         );
-        assert_eq!(late.whole_due_ms(), Some(KEYS_MAX as i64 + 4));
+        assert_eq!(late.whole_due_ms(), Some(MonotonicMs(KEYS_MAX as i64 + 4)));
     }
 
     #[test]
     fn a_comparison_that_began_too_early_does_not_count() {
         let mut late = Late::default();
-        late.whole(10);
-        late.looked(9);
-        assert_eq!(late.whole_due_ms(), Some(10));
-        late.looked(10);
+        late.whole(MonotonicMs(10));
+        late.looked(MonotonicMs(9));
+        assert_eq!(late.whole_due_ms(), Some(MonotonicMs(10)));
+        late.looked(MonotonicMs(10));
         assert_eq!(late.whole_due_ms(), None);
     }
 
@@ -194,13 +194,13 @@ mod tests {
     fn a_comparison_that_fails_again_and_again_is_tried_ever_less_often() {
         const DAY_MS: i64 = 24 * 60 * 60_000;
         let mut late = Late::default();
-        late.whole(1_000);
+        late.whole(MonotonicMs(1_000));
         let (mut now_ms, mut waits) = (1_000, Vec::new());
         while now_ms < DAY_MS {
-            assert!(late.is_whole_due(now_ms, true));
-            late.failed(now_ms);
+            assert!(late.is_whole_due(MonotonicMs(now_ms), true));
+            late.failed(MonotonicMs(now_ms));
             let began_ms = now_ms;
-            while !late.is_whole_due(now_ms, true) {
+            while !late.is_whole_due(MonotonicMs(now_ms), true) {
                 now_ms += 1_000;
             }
             waits.push((now_ms - began_ms) / 60_000);
@@ -208,36 +208,36 @@ mod tests {
         assert_eq!(waits[..8], [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(waits.iter().max(), Some(&60));
         // It is not forgotten, and the next one begins anew.
-        late.looked(now_ms);
+        late.looked(MonotonicMs(now_ms));
         assert!(!late.is_whole_due(MonotonicMs::MAX, true));
-        late.whole(now_ms);
-        late.failed(now_ms);
-        assert!(late.is_whole_due(now_ms + RETRY_MS, true));
+        late.whole(MonotonicMs(now_ms));
+        late.failed(MonotonicMs(now_ms));
+        assert!(late.is_whole_due(MonotonicMs(now_ms + RETRY_MS), true));
         // What nobody is owed fails nobody.
         let mut late = Late::default();
-        late.failed(now_ms);
+        late.failed(MonotonicMs(now_ms));
         assert!(!late.is_whole_due(MonotonicMs::MAX, true));
     }
 
     #[test]
     fn no_comparison_begins_while_the_bucket_cannot_be_asked() {
         let mut late = Late::default();
-        late.whole(10);
-        assert!(!late.is_whole_due(9, true));
-        assert!(!late.is_whole_due(10, false));
-        assert!(late.is_whole_due(10, true));
-        assert_eq!(late.whole_due_ms(), Some(10), "it stays owed");
-        assert!(late.is_whole_due(11, true));
+        late.whole(MonotonicMs(10));
+        assert!(!late.is_whole_due(MonotonicMs(9), true));
+        assert!(!late.is_whole_due(MonotonicMs(10), false));
+        assert!(late.is_whole_due(MonotonicMs(10), true));
+        assert_eq!(late.whole_due_ms(), Some(MonotonicMs(10)), "it stays owed");
+        assert!(late.is_whole_due(MonotonicMs(11), true));
     }
 
     /// Named after the bug: during an outage they were looked at in vain and forgotten.
     #[test]
     fn keys_of_a_source_that_cannot_be_asked_wait_until_it_can() {
         let mut late = Late::default();
-        late.key(key(1), 10);
-        assert_eq!(late.take_keys(20, 9, false), []);
-        assert_eq!(late.last_due_ms(), Some(10));
-        assert_eq!(late.take_keys(20, 9, true), [key(1)]);
-        assert_eq!(late.take_keys(20, 9, true), []);
+        late.key(key(1), MonotonicMs(10));
+        assert_eq!(late.take_keys(MonotonicMs(20), 9, false), []);
+        assert_eq!(late.last_due_ms(), Some(MonotonicMs(10)));
+        assert_eq!(late.take_keys(MonotonicMs(20), 9, true), [key(1)]);
+        assert_eq!(late.take_keys(MonotonicMs(20), 9, true), []);
     }
 }

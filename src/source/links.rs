@@ -245,7 +245,7 @@ mod tests {
     fn names_that_are_not_known_are_not_searched_for_without_end() {
         let links = HardLinks::default();
         let asked: Vec<bool> = [0, 1, SEARCH_MS - 1, SEARCH_MS, SEARCH_MS + 1]
-            .map(|now_ms| links.may_search(now_ms))
+            .map(|now_ms| links.may_search(MonotonicMs(now_ms)))
             .into();
         assert_eq!(asked, [true, false, false, true, false]);
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::types::attributes::Carried;
 use crate::types::content_hash::ContentHash;
 use crate::types::fingerprint::Kind;
+use crate::types::instant::WallMs;
 use crate::types::meta_bytes::{META_BYTES_MAX, sent_bytes};
 use crate::types::object_meta::ObjectMeta;
 use crate::types::rel_path::RelPath;

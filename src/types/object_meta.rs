@@ -343,19 +343,19 @@ mod tests {
             seen_ms,
             ..sample()
         };
-        let database = of(Some(b"one"), None, Some(1));
+        let database = of(Some(b"one"), None, Some(WallMs(1)));
         for (beside, want) in [
             (None, None),
             (Some(&b"one"[..]), Some(true)),
             (Some(&b"two"[..]), Some(false)),
         ] {
-            let journal = of(Some(b"j"), beside, Some(9));
+            let journal = of(Some(b"j"), beside, Some(WallMs(9)));
             assert_eq!(journal.belongs_to(&database), want);
         }
         // It says no hash: both were read at one moment, or were not.
-        let torn = of(None, None, Some(7));
+        let torn = of(None, None, Some(WallMs(7)));
         for (seen_ms, want) in [(Some(7), true), (Some(8), false), (None, false)] {
-            let journal = of(Some(b"j"), Some(b"one"), seen_ms);
+            let journal = of(Some(b"j"), Some(b"one"), seen_ms.map(WallMs));
             assert_eq!(journal.belongs_to(&torn), Some(want));
         }
         let nobody_knows = of(None, None, None);

@@ -6,7 +6,7 @@ use super::judge;
 use super::judge::Wrong;
 use super::outcome::{CheckOutcome, VersionCheck};
 use crate::s3::ListedVersion;
-use crate::types::Fault;
+use crate::types::{Fault, WallMs};
 
 /// Older versions that are tried to find one that is whole. Five damaged ones in a row
 /// are another problem.

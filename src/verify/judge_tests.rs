@@ -20,7 +20,7 @@ fn record() -> Record {
         version_id: VersionId::new("v2"),
         etag: "e2".into(),
         stored_bytes: 5,
-        stored_at_ms: 0,
+        stored_at_ms: WallMs(0),
         racy: false,
         look: Look::Plain,
         attributes: None,

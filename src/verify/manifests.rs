@@ -300,10 +300,10 @@ mod tests {
         let now = 1_795_000_000_000;
         let key = |moment_ms| crate::manifest::format::key("", moment_ms);
         let etag = || ETag::from("e");
-        let mut written = Written::after(None, key(now + hour_ms), etag());
+        let mut written = Written::after(None, key(WallMs(now + hour_ms)), etag());
         // Noted before and after it is sent.
-        written = Written::after(Some(written), key(now), ETag::default());
-        written = Written::after(Some(written), key(now), etag());
+        written = Written::after(Some(written), key(WallMs(now)), ETag::default());
+        written = Written::after(Some(written), key(WallMs(now)), etag());
         let ahead = listing(now + hour_ms, now + hour_ms);
         assert!(written.was_ahead(&ahead));
         let theirs = Listing {
@@ -313,9 +313,9 @@ mod tests {
         assert!(!written.was_ahead(&theirs));
         assert!(!written.was_ahead(&listing(now + 2 * hour_ms, now)));
         // The next ones keep it, until their time has come as well.
-        written = Written::after(Some(written), key(now + 1000), etag());
+        written = Written::after(Some(written), key(WallMs(now + 1000)), etag());
         assert!(written.was_ahead(&ahead) && written.ahead.len() == 1);
-        written = Written::after(Some(written), key(now + 2 * hour_ms), etag());
+        written = Written::after(Some(written), key(WallMs(now + 2 * hour_ms)), etag());
         assert_eq!(written.ahead, []);
         // What an earlier version has written into the index is read.
         let old = serde_json::json!({ "key": "k", "etag": "e" });
@@ -326,7 +326,7 @@ mod tests {
         );
         let mut many = written;
         for back in 0..100 {
-            many = Written::after(Some(many), key(now - back), etag());
+            many = Written::after(Some(many), key(WallMs(now - back)), etag());
         }
         assert!(many.ahead.len() <= 32);
     }

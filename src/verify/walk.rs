@@ -262,7 +262,7 @@ mod tests {
         let everything = Selector::everything();
         let key = |text: &str| RelKey::parse(text).unwrap();
         let other = |is_foreign| Whose::Other { is_foreign };
-        let manifest = crate::manifest::format::key("p/", 1_795_000_000_000);
+        let manifest = crate::manifest::format::key("p/", WallMs(1_795_000_000_000));
         for (bucket_key, selector, want) in [
             ("p/a", &only_a, Whose::Ours(key("a"))),
             ("p/b", &only_a, other(false)),

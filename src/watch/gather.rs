@@ -83,21 +83,21 @@ mod tests {
     async fn a_path_that_never_rests_is_handed_out_like_any_other() {
         let gathered = Gathered::default();
         for now_ms in 0..100 {
-            assert!(gathered.add(&p("log"), now_ms));
-            assert!(gathered.add(&p("other"), 7));
+            assert!(gathered.add(&p("log"), MonotonicMs(now_ms)));
+            assert!(gathered.add(&p("other"), MonotonicMs(7)));
         }
         let got = gathered.take().await;
         let times = |first_ms, last_ms| Times { first_ms, last_ms };
-        assert_eq!(got[&p("log")], times(0, 99));
-        assert_eq!(got[&p("other")], times(7, 7));
-        assert!(gathered.add(&p("log"), 100));
-        assert_eq!(gathered.take().await[&p("log")], times(100, 100));
+        assert_eq!(got[&p("log")], times(MonotonicMs(0), MonotonicMs(99)));
+        assert_eq!(got[&p("other")], times(MonotonicMs(7), MonotonicMs(7)));
+        assert!(gathered.add(&p("log"), MonotonicMs(100)));
+        assert_eq!(gathered.take().await[&p("log")], times(MonotonicMs(100), MonotonicMs(100)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_lost_when_the_wait_is_given_up() {
         let gathered = Gathered::default();
-        assert!(gathered.add(&p("a"), 1));
+        assert!(gathered.add(&p("a"), MonotonicMs(1)));
         let short = tokio::time::timeout(GATHER / 2, gathered.take()).await;
         assert!(short.is_err());
         assert_eq!(gathered.take().await.len(), 1);
@@ -112,9 +112,9 @@ mod tests {
     fn what_does_not_fit_is_said_and_what_is_there_still_counts() {
         let gathered = Gathered::default();
         for number in 0..PATHS_MAX {
-            assert!(gathered.add(&p(&format!("{number}")), 1));
+            assert!(gathered.add(&p(&format!("{number}")), MonotonicMs(1)));
         }
-        assert!(!gathered.add(&p("one more"), 2));
-        assert!(gathered.add(&p("5"), 2));
+        assert!(!gathered.add(&p("one more"), MonotonicMs(2)));
+        assert!(gathered.add(&p("5"), MonotonicMs(2)));
     }
 }

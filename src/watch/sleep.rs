@@ -59,8 +59,8 @@ mod tests {
             (1_000 - JUMP_MS, 1_000, None),
         ] {
             let before = Clocks {
-                wall_ms: 1_700_000_000_000,
-                monotonic_ms: 5_000,
+                wall_ms: WallMs(1_700_000_000_000),
+                monotonic_ms: MonotonicMs(5_000),
             };
             let after = Clocks {
                 wall_ms: before.wall_ms + wall,

@@ -73,30 +73,30 @@ mod tests {
     fn each_counts_by_its_own_time_until_it_is_taken() {
         let changes = InFlightChanges::default();
         for first_ms in [5, 5, 9] {
-            changes.add(first_ms, false);
+            changes.add(MonotonicMs(first_ms), false);
         }
         assert_eq!(changes.count(), 3);
-        changes.remove(5, 0);
+        changes.remove(MonotonicMs(5), 0);
         for (moment_ms, want) in [(4, Some(0)), (5, None)] {
-            assert_eq!(changes.up_to(moment_ms), want, "{moment_ms}");
+            assert_eq!(changes.up_to(MonotonicMs(moment_ms)), want, "{moment_ms}");
         }
-        changes.remove(5, 0);
-        assert_eq!((changes.up_to(8), changes.up_to(9)), (Some(0), None));
+        changes.remove(MonotonicMs(5), 0);
+        assert_eq!((changes.up_to(MonotonicMs(8)), changes.up_to(MonotonicMs(9))), (Some(0), None));
         // Never counted: nothing happens.
-        changes.remove(7, 1);
+        changes.remove(MonotonicMs(7), 1);
         assert_eq!(changes.count(), 1);
     }
 
     #[test]
     fn what_was_given_back_is_waited_for_whenever_it_changed() {
         let changes = InFlightChanges::default();
-        changes.add(9, true);
-        changes.add(9, true);
-        assert_eq!(changes.up_to(1), None);
+        changes.add(MonotonicMs(9), true);
+        changes.add(MonotonicMs(9), true);
+        assert_eq!(changes.up_to(MonotonicMs(1)), None);
         // They have become one.
-        changes.remove(9, 0);
-        assert_eq!(changes.up_to(1), None);
-        changes.remove(9, 2);
-        assert_eq!((changes.up_to(1), changes.count()), (Some(2), 0));
+        changes.remove(MonotonicMs(9), 0);
+        assert_eq!(changes.up_to(MonotonicMs(1)), None);
+        changes.remove(MonotonicMs(9), 2);
+        assert_eq!((changes.up_to(MonotonicMs(1)), changes.count()), (Some(2), 0));
     }
 }

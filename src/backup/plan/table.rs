@@ -59,7 +59,7 @@ fn record() -> Record {
         version_id: VersionId::new("v1"),
         etag: "e1".into(),
         stored_bytes: SIZE_BYTES,
-        stored_at_ms: 500,
+        stored_at_ms: WallMs(500),
         ..Record::unverified(file())
     }
 }
@@ -69,7 +69,7 @@ fn content(text: &str) -> Content {
         fingerprint: file(),
         hash: hash(text),
         seen_at: BootMs(0),
-        seen_ms: Some(2_000),
+        seen_ms: Some(WallMs(2_000)),
         bytes: Some(Bytes::new()),
         is_torn: false,
         racy: false,

@@ -393,7 +393,7 @@ mod tests {
             compared
         };
         let other = Moment {
-            at_ms: 0,
+            at_ms: WallMs(0),
             end_of_day: false,
         };
         for (changed, failed, covered, purpose, want) in [

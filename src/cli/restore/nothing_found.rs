@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn nothing_has_one_reason() {
         for (first_ms, at_ms, foreign, is_named, want) in [
-            (Some(20), Some(10), 5, true, Reason::NotYet(20)),
+            (Some(20), Some(10), 5, true, Reason::NotYet(WallMs(20))),
             (Some(10), Some(10), 5, true, Reason::OnlyForeign(5)),
             (Some(10), None, 5, false, Reason::OnlyForeign(5)),
             (Some(10), Some(20), 0, true, Reason::Deleted),
@@ -150,7 +150,7 @@ mod tests {
             (None, Some(10), 0, false, Reason::Empty),
             (None, None, 0, true, Reason::NoSuchName),
         ] {
-            let got = reason(first_ms, at_ms, foreign, is_named);
+            let got = reason(first_ms.map(WallMs), at_ms.map(WallMs), foreign, is_named);
             assert_eq!(got, want, "{first_ms:?} {at_ms:?} {foreign} {is_named}");
         }
     }

@@ -17,7 +17,7 @@ fn finding() -> Finding {
         damage: Damage::Altered,
         why: "SHA-256 differs".into(),
         version_id: VersionId::new("v7"),
-        stored_at_ms: Some(1_700_000_000_000),
+        stored_at_ms: Some(WallMs(1_700_000_000_000)),
         is_older: false,
         is_on_disk: Some(true),
         whole: None,
@@ -59,7 +59,7 @@ fn a_finding_says_what_is_wrong_and_what_to_do() {
                 is_on_disk: Some(false),
                 whole: Some(WholeVersion {
                     version_id: VersionId::new("v6"),
-                    stored_at_ms: 1_699_999_000_000,
+                    stored_at_ms: WallMs(1_699_999_000_000),
                 }),
                 ..finding()
             },

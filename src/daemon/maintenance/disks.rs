@@ -100,18 +100,18 @@ mod tests {
     #[test]
     fn a_slow_disk_rests_between_two_scans() {
         let mut last = Rescan::default();
-        assert!(!last.is_due(None, 0, 1_000));
-        let quick = Some((5, 10));
-        assert!(!last.is_due(quick, 100, 1_000));
-        assert!(!last.is_due(quick, 1_099, 1_000));
-        assert!(last.is_due(quick, 1_100, 1_000));
+        assert!(!last.is_due(None, MonotonicMs(0), 1_000));
+        let quick = Some((WallMs(5), 10));
+        assert!(!last.is_due(quick, MonotonicMs(100), 1_000));
+        assert!(!last.is_due(quick, MonotonicMs(1_099), 1_000));
+        assert!(last.is_due(quick, MonotonicMs(1_100), 1_000));
         // One that took a minute.
-        let slow = Some((1_100, 60_000));
-        assert!(!last.is_due(slow, 61_100, 1_000));
-        assert!(!last.is_due(slow, 61_100 + 20 * 60_000 - 1, 1_000));
-        assert!(last.is_due(slow, 61_100 + 20 * 60_000, 1_000));
+        let slow = Some((WallMs(1_100), 60_000));
+        assert!(!last.is_due(slow, MonotonicMs(61_100), 1_000));
+        assert!(!last.is_due(slow, MonotonicMs(61_100 + 20 * 60_000 - 1), 1_000));
+        assert!(last.is_due(slow, MonotonicMs(61_100 + 20 * 60_000), 1_000));
         // A clock that was put back while it ran.
-        assert!(!last.is_due(Some((7, -5_000)), 0, 1_000));
-        assert!(last.is_due(Some((7, -5_000)), 1_000, 1_000));
+        assert!(!last.is_due(Some((WallMs(7), -5_000)), MonotonicMs(0), 1_000));
+        assert!(last.is_due(Some((WallMs(7), -5_000)), MonotonicMs(1_000), 1_000));
     }
 }

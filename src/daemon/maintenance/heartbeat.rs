@@ -159,7 +159,7 @@ mod tests {
             min_interval_ms: HOUR_MS.cast_unsigned(),
             per_hour_max: 0,
         });
-        assert!(!pacing.may_store(&path("db"), 0, 1));
+        assert!(!pacing.may_store(&path("db"), WallMs(0), WallMs(1)));
         pacing
     }
 
@@ -175,36 +175,36 @@ mod tests {
     async fn what_is_due_goes_before_a_backlog_that_is_full() {
         let (pacing, (queue, of)) = (worn_out(), Queue::new(1, 2, 4));
         for name in ["first", "second"] {
-            of[0].push_backlog(path(name), 0).await;
+            of[0].push_backlog(path(name), MonotonicMs(0)).await;
         }
-        bring_back(&pacing, &of[0], 7, HOUR_MS - 1);
+        bring_back(&pacing, &of[0], MonotonicMs(7), WallMs(HOUR_MS - 1));
         assert_eq!(of[0].depth().edits, 0);
-        bring_back(&pacing, &of[0], 7, HOUR_MS);
+        bring_back(&pacing, &of[0], MonotonicMs(7), WallMs(HOUR_MS));
         assert_eq!(pacing.waiting(), (0, None));
         let item = pop(&queue, &of, &[Lane::Edit, Lane::Backlog]).unwrap();
-        assert_eq!((item.path, item.since_ms), (path("db"), 7));
+        assert_eq!((item.path, item.since_ms), (path("db"), MonotonicMs(7)));
     }
 
     #[tokio::test]
     async fn what_is_due_while_a_worker_has_it_is_worked_on_again() {
         let (pacing, (queue, of)) = (worn_out(), Queue::new(1, 2, 4));
-        of[0].push_edit(path("db"), 0, false).unwrap();
+        of[0].push_edit(path("db"), MonotonicMs(0), false).unwrap();
         let item = pop(&queue, &of, &[Lane::Edit]).unwrap();
-        bring_back(&pacing, &of[0], 7, HOUR_MS);
+        bring_back(&pacing, &of[0], MonotonicMs(7), WallMs(HOUR_MS));
         assert!(pop(&queue, &of, &[Lane::Edit]).is_none());
         queue.done(&item);
         let again = pop(&queue, &of, &[Lane::Edit]).unwrap();
-        assert_eq!((again.path, again.since_ms), (path("db"), 7));
+        assert_eq!((again.path, again.since_ms), (path("db"), MonotonicMs(7)));
     }
 
     #[tokio::test]
     async fn what_is_due_while_no_more_edits_fit_waits_on() {
         let (pacing, (queue, of)) = (worn_out(), Queue::new(1, 1, 4));
-        of[0].push_edit(path("letter"), 0, false).unwrap();
-        bring_back(&pacing, &of[0], 7, HOUR_MS);
+        of[0].push_edit(path("letter"), MonotonicMs(0), false).unwrap();
+        bring_back(&pacing, &of[0], MonotonicMs(7), WallMs(HOUR_MS));
         assert_eq!(pacing.waiting().0, 1);
         queue.done(&pop(&queue, &of, &[Lane::Edit]).unwrap());
-        bring_back(&pacing, &of[0], 8, HOUR_MS + 1);
+        bring_back(&pacing, &of[0], MonotonicMs(8), WallMs(HOUR_MS + 1));
         assert_eq!(pop(&queue, &of, &[Lane::Edit]).unwrap().path, path("db"));
     }
 }

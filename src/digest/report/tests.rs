@@ -72,7 +72,7 @@ fn a_bucket_without_versions_is_not_well() {
             text: "the bucket b keeps no old versions".to_owned(),
             remedy: "turn on versioning".to_owned(),
             told: 1,
-            told_ms: 0,
+            told_ms: WallMs(0),
         }];
         let report = report(vec![source("photos"), database.clone()]);
         let (subject, body) = (report.subject(), report.body());
@@ -367,11 +367,11 @@ proptest! {
             source.unprotected = vec![unprotected(&source.name); lines];
             source.unprotected_total = total;
             source.bytes_protected = total;
-            source.outage = Some(OutageLine { since_ms: ms, ..OutageLine::default() });
+            source.outage = Some(OutageLine { since_ms: WallMs(ms), ..OutageLine::default() });
         }
         let mut report = report(sources);
         report.computer = names.concat();
-        report.from_ms = ms;
+        report.from_ms = WallMs(ms);
         let body = report.body();
         prop_assert!(body.len() <= BODY_BYTES_MAX);
         prop_assert!(body.starts_with("ATTENTION: "));

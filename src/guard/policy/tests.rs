@@ -11,8 +11,8 @@ fn key(text: &str) -> RelKey {
 /// The same time by both clocks.
 fn at(ms: i64) -> Now {
     Now {
-        here_ms: ms,
-        server_ms: ms,
+        here_ms: WallMs(ms),
+        server_ms: WallMs(ms),
     }
 }
 
@@ -121,7 +121,7 @@ fn a_confirmation_makes_what_is_there_the_measure() {
     let mut brake = brake(100);
     assert!(brake.scanned(&scan(10, 90, 100), at(0)));
     assert!(brake.held(&key("a")).is_some());
-    brake.confirm(&scan(10, 90, 100), 1);
+    brake.confirm(&scan(10, 90, 100), WallMs(1));
     assert!(brake.holds.is_empty() && brake.baseline == 10);
     assert_eq!(brake.allowance(10), 10);
 }
@@ -165,7 +165,7 @@ fn another_root_is_held_until_it_is_itself() {
         ..scan(50, 3, 50)
     };
     assert!(brake.scanned(&other, at(0)));
-    assert_eq!(brake.baseline_ms, 0, "another folder is no measure");
+    assert_eq!(brake.baseline_ms, WallMs(0), "another folder is no measure");
     assert!(brake.held(&key("x")).is_some());
     assert!(!brake.scanned(&scan(50, 0, 50), at(DAY_MS)) && brake.holds.is_empty());
 }
@@ -216,10 +216,10 @@ fn a_hold_is_told_at_once_then_once_a_day_and_not_for_ever() {
     let mut told = Vec::new();
     for minute in 0..60 * 24 * 30 {
         let now_ms = minute * 60_000;
-        if let Some(reminder) = hold.owes(now_ms) {
+        if let Some(reminder) = hold.owes(WallMs(now_ms)) {
             told.push((now_ms, reminder));
             hold.told += 1;
-            hold.told_ms = now_ms;
+            hold.told_ms = WallMs(now_ms);
         }
     }
     assert_eq!(told.len(), TOLD_MAX as usize);
@@ -236,7 +236,7 @@ fn it_is_the_same_after_a_restart() {
     let before_ms = 4;
     brake.hold(
         Why::Encrypted {
-            before_ms,
+            WallMs(before_ms),
             ending,
             is_emptied: false,
         },
@@ -375,7 +375,7 @@ fn files_replaced_by_as_many_others_are_no_fall_but_weeks_of_new_work_are_no_ret
 fn a_confirmation_outlasts_the_scans_that_come_before_all_is_marked() {
     let mut brake = brake(100);
     brake.scanned(&scan(10, 90, 100), at(0));
-    brake.confirm(&scan(10, 90, 100), 1);
+    brake.confirm(&scan(10, 90, 100), WallMs(1));
     // The workers have marked some, and none, meanwhile.
     for gone in [90, 90, 50] {
         assert!(!brake.scanned(&scan(10, gone, 10 + gone), at(2)), "{gone}");
@@ -386,7 +386,7 @@ fn a_confirmation_outlasts_the_scans_that_come_before_all_is_marked() {
     assert!(brake.scanned(&scan(0, 10, 10), at(4)));
     // Nor does it cover more than what was missing.
     let mut brake = measured(100);
-    brake.confirm(&scan(50, 50, 100), 0);
+    brake.confirm(&scan(50, 50, 100), WallMs(0));
     assert!(brake.scanned(&scan(20, 80, 100), at(1)));
 }
 
@@ -427,16 +427,16 @@ fn a_fall_that_began_after_some_were_marked_knows_how_many() {
     let mut brake = brake(0);
     brake.scanned(&scan(1000, 0, 1000), at(5));
     // Hours ago: a deletion that has nothing to do with it.
-    brake.marking(1, 10);
+    brake.marking(WallMs(1), WallMs(10));
     brake.marked(&key("old"), false);
     let now_ms = 3_600_000;
     for n in 0..500 {
-        brake.marking(now_ms + n - 7, now_ms + n);
+        brake.marking(WallMs(now_ms + n - 7), WallMs(now_ms + n));
         brake.marked(&key("gone"), false);
     }
     brake.hold_fall(510, 1000, at(now_ms + 501));
     let hold = &brake.holds[0];
-    assert_eq!((hold.marked, hold.moment_ms), (500, now_ms - 7));
+    assert_eq!((hold.marked, hold.moment_ms), (500, WallMs(now_ms - 7)));
     // One more was let go before it held.
     brake.marked(&key("gone"), false);
     // The next scan counts exactly; what was marked stays marked.
@@ -476,14 +476,14 @@ fn what_hangs_together_is_one_loss() {
         let mut brake = measured(1000);
         for (minute, marked) in &bursts {
             for _ in 0..*marked {
-                brake.marking(minute * minute_ms, minute * minute_ms);
+                brake.marking(WallMs(minute * minute_ms), WallMs(minute * minute_ms));
                 brake.marked(&key("x"), false);
             }
         }
         brake.hold_fall(600, 1000, at(100 * minute_ms));
         let hold = &brake.holds[0];
         assert_eq!(
-            (hold.moment_ms / minute_ms, hold.marked),
+            (hold.moment_ms.0 / minute_ms, hold.marked),
             want,
             "{bursts:?}"
         );
@@ -495,34 +495,34 @@ fn bursts_are_bounded_and_lose_neither_beginning_nor_count() {
     let mut brake = measured(1000);
     for n in 0..50 {
         for _ in 0..10 {
-            brake.marking(n * 120_000, n * 120_000);
+            brake.marking(WallMs(n * 120_000), WallMs(n * 120_000));
             brake.marked(&key("x"), false);
         }
     }
     assert_eq!(brake.bursts.len(), BURSTS_MAX);
     brake.hold_fall(600, 1000, at(49 * 120_000));
-    assert_eq!((brake.holds[0].moment_ms, brake.holds[0].marked), (0, 500));
+    assert_eq!((brake.holds[0].moment_ms, brake.holds[0].marked), (WallMs(0), 500));
     // While nothing happens they are forgotten; a time without the program is none.
-    assert!(!brake.forget_bursts(49 * 120_000 + LOSS_PAUSE_MS));
-    brake.go_on(99 * 120_000);
-    assert!(!brake.forget_bursts(99 * 120_000 + LOSS_PAUSE_MS));
-    assert!(brake.forget_bursts(99 * 120_000 + LOSS_PAUSE_MS + 1) && brake.bursts.is_empty());
+    assert!(!brake.forget_bursts(WallMs(49 * 120_000 + LOSS_PAUSE_MS)));
+    brake.go_on(WallMs(99 * 120_000));
+    assert!(!brake.forget_bursts(WallMs(99 * 120_000 + LOSS_PAUSE_MS)));
+    assert!(brake.forget_bursts(WallMs(99 * 120_000 + LOSS_PAUSE_MS + 1)) && brake.bursts.is_empty());
 }
 
 #[test]
 fn confirmed_deletions_are_no_loss() {
     let mut brake = measured(100);
-    brake.confirm(&scan(10, 90, 100), 0);
+    brake.confirm(&scan(10, 90, 100), WallMs(0));
     for _ in 0..90 {
-        brake.marking(1, 1);
+        brake.marking(WallMs(1), WallMs(1));
         brake.marked(&key("x"), false);
         // The index still has it: it is not there all the same.
-        brake.raise(10 + brake.accepted, 1);
+        brake.raise(10 + brake.accepted, WallMs(1));
         assert_eq!(brake.baseline, 10);
         brake.settled(&key("x"));
     }
     assert!(brake.bursts.is_empty() && brake.accepted == 0);
-    brake.marking(2, 2);
+    brake.marking(WallMs(2), WallMs(2));
     brake.marked(&key("y"), false);
     assert_eq!(brake.bursts.len(), 1);
 }
@@ -530,12 +530,12 @@ fn confirmed_deletions_are_no_loss() {
 #[test]
 fn files_stored_since_the_last_scan_count_and_confirmed_ones_do_not() {
     let mut brake = brake(0);
-    brake.raise(1000, 5);
+    brake.raise(1000, WallMs(5));
     assert!(brake.baseline == 1000 && brake.has_fallen(499) && !brake.has_fallen(500));
-    brake.raise(10, 6);
-    assert_eq!((brake.baseline, brake.baseline_ms), (1000, 5));
-    brake.confirm(&scan(10, 990, 1000), 7);
-    brake.raise(1000, 8);
+    brake.raise(10, WallMs(6));
+    assert_eq!((brake.baseline, brake.baseline_ms), (1000, WallMs(5)));
+    brake.confirm(&scan(10, 990, 1000), WallMs(7));
+    brake.raise(1000, WallMs(8));
     assert_eq!(brake.baseline, 10);
 }
 
@@ -555,19 +555,19 @@ fn who_was_told_that_nothing_is_marked_can_rely_on_it() {
 fn the_moment_moves_on_until_it_is_told_and_never_into_another_folders_time() {
     let mut brake = measured(100);
     brake.hold(Why::Fall, 60, 100, at(5));
-    brake.settle_moments(9);
-    assert_eq!(brake.holds[0].moment_ms, 9);
+    brake.settle_moments(WallMs(9));
+    assert_eq!(brake.holds[0].moment_ms, WallMs(9));
     brake.hold(Why::OtherRoot, 60, 100, at(7));
-    brake.settle_moments(20);
+    brake.settle_moments(WallMs(20));
     let moments: Vec<_> = brake.holds.iter().map(|hold| hold.moment_ms).collect();
-    assert_eq!(moments, [7, 7]);
+    assert_eq!(moments, [WallMs(7), WallMs(7)]);
     for (told, marked) in [(1, 0), (0, 1)] {
         let mut brake = measured(100);
         brake.hold(Why::Fall, 60, 100, at(5));
         brake.holds[0].told = told;
         brake.holds[0].marked = marked;
-        brake.settle_moments(9);
-        assert_eq!(brake.holds[0].moment_ms, 5, "{told} {marked}");
+        brake.settle_moments(WallMs(9));
+        assert_eq!(brake.holds[0].moment_ms, WallMs(5), "{told} {marked}");
     }
 }
 

@@ -26,7 +26,7 @@ impl Source {
                     .emptied(&mut self.halves, &path, at_ms, at_ms, 1000)
             }
             Some(old) if old.was_plain(path.name()) => {
-                self.window.rewritten(&path, at_ms, at_ms, 1000)
+                self.window.rewritten(&path, WallMs(at_ms), WallMs(at_ms), 1000)
             }
             Some(_) => None,
             None => self
@@ -226,14 +226,14 @@ fn an_incident_says_how_far_to_go_back_and_the_ending() {
         let at_ms = T_MS + i64::try_from(n).unwrap() * 1000;
         source
             .window
-            .gone(&mut source.halves, &old, at_ms, at_ms, 1000);
+            .gone(&mut source.halves, &old, WallMs(at_ms), WallMs(at_ms), 1000);
         let (halves, now_ms) = (&mut source.halves, at_ms + 50);
         incident = source
             .window
-            .came(halves, &new, Noise, now_ms, now_ms, 1000);
+            .came(halves, &new, Noise, WallMs(now_ms), WallMs(now_ms), 1000);
     }
     let want = Incident {
-        before_ms: T_MS - 2500,
+        before_ms: WallMs(T_MS - 2500),
         files: FILES,
         ending: Some(".abc".into()),
         is_emptied: false,
@@ -242,10 +242,10 @@ fn an_incident_says_how_far_to_go_back_and_the_ending() {
     source.window.forgive(&mut source.halves, ".abc");
     assert!(source.window.suspects.is_empty());
     let (old, new) = (p("z.xls"), p("z.xls.abc"));
-    source.window.gone(&mut source.halves, &old, T_MS, T_MS, 8);
+    source.window.gone(&mut source.halves, &old, WallMs(T_MS), WallMs(T_MS), 8);
     source
         .window
-        .came(&mut source.halves, &new, Noise, T_MS, T_MS, 8);
+        .came(&mut source.halves, &new, Noise, WallMs(T_MS), WallMs(T_MS), 8);
     assert!(
         source.window.suspects.is_empty(),
         "it is not looked for again"
@@ -258,7 +258,7 @@ fn slow_work_is_no_incident_and_small_sources_need_fewer() {
     for n in 0..1000 {
         let at_ms = T_MS + n * (WINDOW_MS / 15);
         assert_eq!(
-            window.rewritten(&p(n.to_string()), at_ms, at_ms, 1000),
+            window.rewritten(&p(n.to_string()), WallMs(at_ms), WallMs(at_ms), 1000),
             None
         );
     }
@@ -267,7 +267,7 @@ fn slow_work_is_no_incident_and_small_sources_need_fewer() {
     }
     let mut window = Window::default();
     for _ in 0..100 {
-        let again = window.rewritten(&p("the same"), T_MS, T_MS, 1000);
+        let again = window.rewritten(&p("the same"), WallMs(T_MS), WallMs(T_MS), 1000);
         assert_eq!(again, None, "one file is one file");
     }
 }
@@ -276,10 +276,10 @@ fn slow_work_is_no_incident_and_small_sources_need_fewer() {
 fn a_clock_set_back_does_not_blind_the_window() {
     let mut window = Window::default();
     let day_ms = 24 * 60 * 60 * 1_000;
-    window.rewritten(&p("before"), T_MS + day_ms, T_MS + day_ms, 1000);
+    window.rewritten(&p("before"), WallMs(T_MS + day_ms), WallMs(T_MS + day_ms), 1000);
     let found = (0..FILES).any(|n| {
         let path = p(n.to_string());
-        window.rewritten(&path, T_MS, T_MS, 1000).is_some()
+        window.rewritten(&path, WallMs(T_MS), WallMs(T_MS), 1000).is_some()
     });
     assert!(found);
 }

@@ -99,7 +99,7 @@ fn a_content_is_known_with_its_path_and_for_a_day_after() {
     assert_eq!(found(&index, source, "one"), "");
     assert_eq!(found(&index, source, "two"), "c@v5");
     index.retain_sources(&[other]).unwrap();
-    assert_eq!(index.forget_past_at(source, i64::MAX), Ok(0));
+    assert_eq!(index.forget_past_at(source, WallMs(i64::MAX)), Ok(0));
 }
 
 #[test]

@@ -335,7 +335,7 @@ fn every_call_on_a_broken_index_says_so() {
         index.state_set("a", &true.into()).is_err(),
         index.outbox_peek().is_err(),
         index.multiparts().is_err(),
-        index.due(source, 0, 1).is_err(),
+        index.due(source, WallMs(0), 1).is_err(),
         index.flush().is_err(),
         index
             .range(source, "", None)

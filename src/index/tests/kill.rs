@@ -24,7 +24,7 @@ fn child_that_is_killed() {
     let fault = Fault::new(Class::Changed, "read", "x", "x");
     for n in 0.. {
         let key = key(&name(n));
-        index.mark_unprotected(source, &key, &fault, 1, 2).unwrap();
+        index.mark_unprotected(source, &key, &fault, WallMs(1), WallMs(2)).unwrap();
         index
             .commit(source, &key, Change::Put(record(n)), &one)
             .unwrap();

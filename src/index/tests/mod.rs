@@ -53,7 +53,7 @@ pub(super) fn record(seed: u64) -> Record {
         version_id: VersionId::new(format!("PHtexPGjH2y.zBgT8LmB7wwLI{seed:07}")),
         etag: format!("{seed:032x}").into(),
         stored_bytes: seed * 2,
-        stored_at_ms: 1_795_000_001_000,
+        stored_at_ms: WallMs(1_795_000_001_000),
         racy: seed.is_multiple_of(7),
         look: if seed.is_multiple_of(3) {
             crate::types::Look::Noise
@@ -158,7 +158,7 @@ fn a_source_that_moved_is_another_and_its_old_records_go() {
     index.import(other, &records[..3]).unwrap();
     let fault = Fault::new(Class::Unreadable, "read", "x", "denied");
     index
-        .mark_unprotected(first, &key("x"), &fault, 1, 2)
+        .mark_unprotected(first, &key("x"), &fault, WallMs(1), WallMs(2))
         .unwrap();
     index
         .source_state_set(first, "compared", &true.into())

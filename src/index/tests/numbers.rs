@@ -76,7 +76,7 @@ proptest! {
                     map.extend(some);
                 }
                 Step::Mark(key, at) => {
-                    index.mark_unprotected(source, &key, &fault(), 0, at).unwrap();
+                    index.mark_unprotected(source, &key, &fault(), WallMs(0), WallMs(at)).unwrap();
                     unprotected.insert(key, at);
                 }
                 Step::Restart => {
@@ -95,8 +95,8 @@ proptest! {
 
         let (list, total) = index.unprotected(source, 1000).unwrap();
         prop_assert_eq!(total, unprotected.len() as u64);
-        prop_assert!(list.iter().map(|(k, u)| (k, u.next_try_ms)).eq(unprotected.iter().map(|(k, at)| (k, *at))));
-        prop_assert_eq!(index.next_due(source).unwrap(), unprotected.values().min().copied());
+        prop_assert!(list.iter().map(|(k, u)| (k, u.next_try_ms)).eq(unprotected.iter().map(|(k, at)| (k, WallMs(*at)))));
+        prop_assert_eq!(index.next_due(source).unwrap(), unprotected.values().min().copied().map(WallMs));
 
         let some: Vec<_> = index.range(source, &prefix, after.as_ref()).map(Result::unwrap).map(|(k, _)| k).collect();
         let want: Vec<_> = map.into_keys()

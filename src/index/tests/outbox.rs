@@ -7,7 +7,7 @@ fn message(n: u64) -> OutboxMessage {
     OutboxMessage {
         subject: format!("digest {n}"),
         body: "all is well".into(),
-        created_ms: n as i64,
+        created_ms: WallMs(n as i64),
     }
 }
 
@@ -99,7 +99,7 @@ fn a_fresh_index_knows_the_uploads_of_the_one_that_was_lost() {
             .unwrap();
     }
     index
-        .multipart_intend(source, &key("b"), ("bucket", "p/b"), 7)
+        .multipart_intend(source, &key("b"), ("bucket", "p/b"), WallMs(7))
         .unwrap();
     index.multipart_end(source, &key("a"), "u1").unwrap();
     let known = index.multiparts().unwrap();
@@ -200,7 +200,7 @@ fn a_copy_of_the_uploads_that_cannot_be_written_stops_no_upload() {
     let (source, k) = (docs(&index), key("a"));
     std::fs::create_dir(root.with_file_name("uploads.json")).unwrap();
     assert_eq!(
-        index.multipart_intend(source, &k, ("bucket", "p/a"), 7),
+        index.multipart_intend(source, &k, ("bucket", "p/a"), WallMs(7)),
         Ok(false)
     );
     assert_eq!(index.multipart_begin(begun(source, &k, "u1")), Ok(()));
@@ -210,7 +210,7 @@ fn a_copy_of_the_uploads_that_cannot_be_written_stops_no_upload() {
     // The note itself is another matter.
     index.engine().unwrap().damaged("gone");
     assert!(index.multipart_begin(begun(source, &k, "u2")).is_err());
-    assert!(index.multipart_intend(source, &k, ("b", "p/a"), 7).is_err());
+    assert!(index.multipart_intend(source, &k, ("b", "p/a"), WallMs(7)).is_err());
     assert!(index.multipart_end(source, &k, "u1").is_err());
 }
 

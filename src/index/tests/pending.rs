@@ -14,7 +14,7 @@ fn the_first_moment_stays_and_attempts_count() {
     let a = key("a");
     for (now_ms, next_ms) in [(100, 200), (200, 200), (200, 400)] {
         index
-            .mark_unprotected(source, &a, &fault("denied"), now_ms, next_ms)
+            .mark_unprotected(source, &a, &fault("denied"), WallMs(now_ms), WallMs(next_ms))
             .unwrap();
     }
     drop(index);
@@ -22,12 +22,12 @@ fn the_first_moment_stays_and_attempts_count() {
     let (list, total) = index.unprotected(source, 10).unwrap();
     let want = Unprotected {
         fault: fault("denied"),
-        since_ms: 100,
+        since_ms: WallMs(100),
         attempts: 3,
-        next_try_ms: 400,
+        next_try_ms: WallMs(400),
     };
     assert_eq!((list, total), (vec![(a.clone(), want)], 1));
-    assert_eq!(index.next_due(source), Ok(Some(400)));
+    assert_eq!(index.next_due(source), Ok(Some(WallMs(400))));
 
     index
         .commit(source, &a, Change::Put(record(1)), &Activity::default())
@@ -46,10 +46,10 @@ fn nothing_is_unprotected_since_the_future_after_the_clock_was_set_back() {
     let source = docs(&index);
     for (now_ms, since_ms) in [(9_000, 9_000), (100, 100), (200, 100)] {
         index
-            .mark_unprotected(source, &key("a"), &fault("denied"), now_ms, now_ms + 1)
+            .mark_unprotected(source, &key("a"), &fault("denied"), WallMs(now_ms), WallMs(now_ms + 1))
             .unwrap();
         let (list, _) = index.unprotected(source, 10).unwrap();
-        assert_eq!(list[0].1.since_ms, since_ms, "at {now_ms}");
+        assert_eq!(list[0].1.since_ms, WallMs(since_ms), "at {now_ms}");
     }
 }
 
@@ -60,7 +60,7 @@ fn an_update_protects_nothing_and_clearing_does() {
     let source = docs(&index);
     for name in ["a", "b"] {
         index
-            .mark_unprotected(source, &key(name), &fault("x"), 1, 2)
+            .mark_unprotected(source, &key(name), &fault("x"), WallMs(1), WallMs(2))
             .unwrap();
     }
     index.update(source, &key("a"), record(1)).unwrap();
@@ -77,7 +77,7 @@ fn due_comes_in_order_of_time_and_only_when_due() {
     let source = docs(&index);
     for (name, at) in [("a", 300), ("b", 100), ("c", 200), ("d", 201), ("e", -7)] {
         index
-            .mark_unprotected(source, &key(name), &fault("x"), 1, at)
+            .mark_unprotected(source, &key(name), &fault("x"), WallMs(1), WallMs(at))
             .unwrap();
     }
     let due = |now_ms, limit| -> Vec<String> {
@@ -91,9 +91,9 @@ fn due_comes_in_order_of_time_and_only_when_due() {
         (200, 2, "eb"),
         (i64::MAX, 10, "ebcda"),
     ] {
-        assert_eq!(due(now_ms, limit).concat(), want, "{now_ms}");
+        assert_eq!(due(WallMs(now_ms), limit).concat(), want, "{now_ms}");
     }
-    assert_eq!(index.next_due(source), Ok(Some(-7)));
+    assert_eq!(index.next_due(source), Ok(Some(WallMs(-7))));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_digest_takes_off_only_what_it_reported() {
     };
     let fail = |name: &str, cause: &str| {
         index
-            .mark_unprotected(source, &key(name), &fault(cause), 1, 2)
+            .mark_unprotected(source, &key(name), &fault(cause), WallMs(1), WallMs(2))
             .unwrap();
     };
     index.add_activity(source, &delta(5)).unwrap();
@@ -144,12 +144,12 @@ fn failures_are_bounded_and_the_rest_counted() {
     let source = docs(&index);
     for i in 0..FAILURES_MAX + 2 {
         index
-            .mark_unprotected(source, &key(&format!("f{i:05}")), &fault("x"), 1, 2)
+            .mark_unprotected(source, &key(&format!("f{i:05}")), &fault("x"), WallMs(1), WallMs(2))
             .unwrap();
     }
     // One that is listed already is no further path.
     index
-        .mark_unprotected(source, &key("f00000"), &fault("x"), 1, 2)
+        .mark_unprotected(source, &key("f00000"), &fault("x"), WallMs(1), WallMs(2))
         .unwrap();
     let failures = index.failures(source).unwrap();
     assert_eq!(failures.list.len() as u64, FAILURES_MAX);
@@ -161,7 +161,7 @@ fn failures_are_bounded_and_the_rest_counted() {
         .unwrap();
     assert_eq!(index.failures(source), Ok(Failures::default()));
     index
-        .mark_unprotected(source, &key("f00001"), &fault("x"), 1, 2)
+        .mark_unprotected(source, &key("f00001"), &fault("x"), WallMs(1), WallMs(2))
         .unwrap();
     assert_eq!(index.failures(source).unwrap().list.len(), 1);
 }
@@ -175,7 +175,7 @@ fn a_next_try_put_down_by_a_clock_that_ran_ahead_is_due_when_that_is_put_right()
     let day_ms = 24 * HOUR_MS;
     for (name, next_ms) in [("wrong", 400 * day_ms), ("soon", day_ms + HOUR_MS)] {
         index
-            .mark_unprotected(source, &key(name), &fault("x"), next_ms - 1, next_ms)
+            .mark_unprotected(source, &key(name), &fault("x"), WallMs(next_ms - 1), WallMs(next_ms))
             .unwrap();
     }
     let due = |now_ms| {
@@ -184,9 +184,9 @@ fn a_next_try_put_down_by_a_clock_that_ran_ahead_is_due_when_that_is_put_right()
             .map(|key| key.as_str().to_owned())
             .collect::<Vec<_>>()
     };
-    assert_eq!(due(day_ms), ["wrong"]);
-    assert_eq!(due(day_ms + HOUR_MS), ["soon", "wrong"]);
-    assert_eq!(index.due(source, day_ms + HOUR_MS, 1).unwrap().len(), 1);
+    assert_eq!(due(WallMs(day_ms)), ["wrong"]);
+    assert_eq!(due(WallMs(day_ms + HOUR_MS)), ["soon", "wrong"]);
+    assert_eq!(index.due(source, WallMs(day_ms + HOUR_MS), 1).unwrap().len(), 1);
 }
 
 #[test]
@@ -197,13 +197,13 @@ fn the_oldest_of_the_failures_that_count_is_found() {
     assert_eq!(index.oldest_unprotected(source, |_| true).unwrap(), None);
     for (name, now_ms) in [("a", 30), ("b", 10), ("c", 20)] {
         index
-            .mark_unprotected(source, &key(name), &fault("x"), now_ms, 99)
+            .mark_unprotected(source, &key(name), &fault("x"), WallMs(now_ms), WallMs(99))
             .unwrap();
     }
     let found = index
-        .oldest_unprotected(source, |entry| entry.since_ms > 10)
+        .oldest_unprotected(source, |entry| entry.since_ms > WallMs(10))
         .unwrap()
         .unwrap();
-    assert_eq!((found.since_ms, found.count), (20, 2));
+    assert_eq!((found.since_ms, found.count), (WallMs(20), 2));
     assert_eq!(found.fault.subject, "c");
 }

@@ -190,7 +190,7 @@ mod tests {
             bucket: "b".into(),
             prefix: String::new(),
             moment: String::new(),
-            moment_ms: 0,
+            moment_ms: WallMs(0),
             host: String::new(),
             keepwatch: String::new(),
             files: 0,
@@ -207,7 +207,7 @@ mod tests {
             let line = ManifestEntry::without_object(&key, &seen);
             text.extend(writing.line(&line).unwrap());
         }
-        text.extend(writing.trailer(0, true).unwrap().0);
+        text.extend(writing.trailer(WallMs(0), true).unwrap().0);
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         packed.write_all(&text).unwrap();
         packed.finish().unwrap()
@@ -216,11 +216,11 @@ mod tests {
     async fn read(packed: Vec<u8>, stored_bytes: u64) -> Result<usize, Fault> {
         let one = Listing {
             key: "k".into(),
-            moment_ms: 0,
+            moment_ms: WallMs(0),
             stored_bytes,
-            modified_ms: 0,
+            modified_ms: WallMs(0),
             etag: ETag::default(),
-            listed_ms: 0,
+            listed_ms: WallMs(0),
         };
         let mut rows = Rows::new(Box::new(io::Cursor::new(Bytes::from(packed))), "b", &one);
         let mut count = 0;

@@ -247,7 +247,6 @@ fn is_foreign(head: &Head) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::ETag;
     use crate::types::{Fingerprint, RelKey};
 
     const HOUR_MS: i64 = 3_600_000;
@@ -266,7 +265,7 @@ mod tests {
     fn clocks_may_differ_by_a_quarter_of_an_hour() {
         let line = ManifestEntry {
             version_id: VersionId::new("it"),
-            stored_at_ms: HOUR_MS,
+            stored_at_ms: WallMs(HOUR_MS),
             ..ManifestEntry::without_object(&RelKey::parse("a").unwrap(), &Fingerprint::UNSEEN)
         };
         let put = |minutes: i64| version("other", HOUR_MS + minutes * MINUTE_MS, false);
@@ -346,7 +345,7 @@ mod tests {
         ] {
             let mut fate = Fate::default();
             for version in &listed {
-                fate.consider(version, &line, HOUR_MS + until * MINUTE_MS);
+                fate.consider(version, &line, WallMs(HOUR_MS + until * MINUTE_MS));
             }
             let doubts = fate.doubts.len();
             let is_replaced = fate.is_deleted || !fate.younger.is_empty();

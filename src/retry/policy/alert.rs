@@ -245,7 +245,7 @@ mod tests {
     fn one_alert_a_reminder_a_day_and_one_recovery() {
         let closed = |now_ms| (now_ms < 50 * HOUR_MS).then_some(0);
         let alert = |reminder| AlertStep::Alert {
-            since_ms: 0,
+            since_ms: WallMs(0),
             reminder,
         };
         let half_ms = 30 * MINUTE_MS;
@@ -258,8 +258,8 @@ mod tests {
                 (
                     50 * HOUR_MS,
                     AlertStep::Recovered {
-                        since_ms: 0,
-                        until_ms: 50 * HOUR_MS
+                        since_ms: WallMs(0),
+                        until_ms: WallMs(50 * HOUR_MS)
                     }
                 ),
             ]
@@ -273,10 +273,10 @@ mod tests {
         for seen_before in [true, false] {
             let mut alerts = alerts();
             if seen_before {
-                assert_eq!(alerts.step(Some(since_ms), since_ms), AlertStep::None);
+                assert_eq!(alerts.step(Some(WallMs(since_ms)), WallMs(since_ms)), AlertStep::None);
             }
             let alert = |reminder| AlertStep::Alert {
-                since_ms: 0,
+                since_ms: WallMs(0),
                 reminder,
             };
             let told = run(&mut alerts, |_| Some(since_ms), 25 * HOUR_MS);
@@ -288,9 +288,9 @@ mod tests {
         }
         // Told before the clock went back: a reminder a day after.
         let mut alerts = alerts();
-        let first = alerts.step(Some(since_ms), since_ms + half_ms);
+        let first = alerts.step(Some(WallMs(since_ms)), WallMs(since_ms + half_ms));
         assert_ne!(first, AlertStep::None);
-        alerts.sent(first, since_ms + half_ms);
+        alerts.sent(first, WallMs(since_ms + half_ms));
         let reminders = run(&mut alerts, |_| Some(since_ms), 25 * HOUR_MS);
         assert!(
             matches!(reminders[..], [(at_ms, AlertStep::Alert { reminder: true, .. })] if at_ms == 24 * HOUR_MS),
@@ -331,17 +331,17 @@ mod tests {
         let mut alerts = alerts();
         let mut tries_ms = Vec::new();
         for now_ms in (0..2 * HOUR_MS).step_by(1_000) {
-            if alerts.step(Some(0), now_ms) != AlertStep::None {
+            if alerts.step(Some(WallMs(0)), WallMs(now_ms)) != AlertStep::None {
                 tries_ms.push(now_ms);
-                alerts.not_sent(now_ms, u64::MAX);
+                alerts.not_sent(WallMs(now_ms), u64::MAX);
             }
         }
         assert_eq!(tries_ms[0], 30 * MINUTE_MS);
         assert!((20..60).contains(&tries_ms.len()), "{}", tries_ms.len());
         // over before anybody could be told: nobody needs to be told
-        assert_eq!(alerts.step(None, 2 * HOUR_MS), AlertStep::None);
+        assert_eq!(alerts.step(None, WallMs(2 * HOUR_MS)), AlertStep::None);
         assert_eq!(
-            alerts.step(Some(2 * HOUR_MS), 2 * HOUR_MS + 1),
+            alerts.step(Some(WallMs(2 * HOUR_MS)), WallMs(2 * HOUR_MS + 1)),
             AlertStep::None
         );
     }
@@ -349,23 +349,23 @@ mod tests {
     #[test]
     fn an_outage_before_the_recovery_was_told_continues_the_first() {
         let mut alerts = alerts();
-        let alert = alerts.step(Some(0), HOUR_MS);
-        alerts.sent(alert, HOUR_MS);
+        let alert = alerts.step(Some(WallMs(0)), WallMs(HOUR_MS));
+        alerts.sent(alert, WallMs(HOUR_MS));
         let recovered = AlertStep::Recovered {
-            since_ms: 0,
-            until_ms: 2 * HOUR_MS,
+            since_ms: WallMs(0),
+            until_ms: WallMs(2 * HOUR_MS),
         };
-        assert_eq!(alerts.step(None, 2 * HOUR_MS), recovered);
-        alerts.not_sent(2 * HOUR_MS, 0);
-        assert_eq!(alerts.step(Some(2 * HOUR_MS), 3 * HOUR_MS), AlertStep::None);
+        assert_eq!(alerts.step(None, WallMs(2 * HOUR_MS)), recovered);
+        alerts.not_sent(WallMs(2 * HOUR_MS), 0);
+        assert_eq!(alerts.step(Some(WallMs(2 * HOUR_MS)), WallMs(3 * HOUR_MS)), AlertStep::None);
         // the end is when it was first seen, not when the message went out
         assert!(matches!(
-            alerts.step(None, 4 * HOUR_MS),
-            AlertStep::Recovered { since_ms: 0, until_ms } if until_ms == 4 * HOUR_MS
+            alerts.step(None, WallMs(4 * HOUR_MS)),
+            AlertStep::Recovered { since_ms: WallMs(0), until_ms } if until_ms == WallMs(4 * HOUR_MS)
         ));
         assert!(matches!(
-            alerts.step(None, 5 * HOUR_MS),
-            AlertStep::Recovered { until_ms, .. } if until_ms == 4 * HOUR_MS
+            alerts.step(None, WallMs(5 * HOUR_MS)),
+            AlertStep::Recovered { until_ms, .. } if until_ms == WallMs(4 * HOUR_MS)
         ));
     }
 }

@@ -146,10 +146,10 @@ mod tests {
         let mut now_ms = 0;
         let mut falling = Vec::new();
         for _ in 0..5 {
-            let tickets = fill(&mut pace, now_ms);
+            let tickets = fill(&mut pace, WallMs(now_ms));
             falling.push(tickets.len());
             for ticket in tickets {
-                pace.slowed(ticket, now_ms, 0);
+                pace.slowed(ticket, WallMs(now_ms), 0);
                 pace.end(false);
             }
             now_ms += 300_000;
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(falling, [16, 8, 4, 2, 1]);
         let mut rising = Vec::new();
         for _ in 0..20 {
-            let tickets = fill(&mut pace, now_ms);
+            let tickets = fill(&mut pace, WallMs(now_ms));
             rising.push(tickets.len());
             for ticket in tickets {
                 pace.worked(ticket);
@@ -172,16 +172,16 @@ mod tests {
     #[test]
     fn only_at_one_it_is_the_gates_matter() {
         let mut pace = Pace::new(4);
-        let first = fill(&mut pace, 0);
-        assert_eq!(pace.slowed(first[0], 0, 0), Slowed::Fewer);
-        assert_eq!(pace.slowed(first[1], 0, 0), Slowed::Fewer, "the same burst");
+        let first = fill(&mut pace, WallMs(0));
+        assert_eq!(pace.slowed(first[0], WallMs(0), 0), Slowed::Fewer);
+        assert_eq!(pace.slowed(first[1], WallMs(0), 0), Slowed::Fewer, "the same burst");
         assert_eq!(pace.limit(), 2);
         first.iter().for_each(|_| pace.end(false));
         let one = pace.start(false);
-        assert_eq!(pace.slowed(one, 0, 0), Slowed::Fewer);
+        assert_eq!(pace.slowed(one, WallMs(0), 0), Slowed::Fewer);
         pace.end(false);
         let one = pace.start(false);
-        assert_eq!(pace.slowed(one, 0, 0), Slowed::AtLeast);
+        assert_eq!(pace.slowed(one, WallMs(0), 0), Slowed::AtLeast);
         assert_eq!(pace.limit(), 1);
     }
 
@@ -189,23 +189,23 @@ mod tests {
     fn it_pauses_when_halving_did_not_help_but_not_for_a_clock_put_back() {
         let mut pace = Pace::new(4);
         for _ in 0..2 {
-            assert!(pace.may_start(false, 10_000_000));
+            assert!(pace.may_start(false, WallMs(10_000_000)));
             let ticket = pace.start(false);
-            pace.slowed(ticket, 10_000_000, 0);
+            pace.slowed(ticket, WallMs(10_000_000), 0);
             pace.end(false);
         }
-        assert!(!pace.may_start(true, 10_000_100));
-        assert!(pace.may_start(true, 10_001_000));
-        assert!(pace.may_start(true, 1_000_000), "an hour and more back");
+        assert!(!pace.may_start(true, WallMs(10_000_100)));
+        assert!(pace.may_start(true, WallMs(10_001_000)));
+        assert!(pace.may_start(true, WallMs(1_000_000)), "an hour and more back");
     }
 
     #[test]
     fn an_edit_never_waits_for_the_backlog() {
         let mut pace = Pace::new(1);
         pace.start(false);
-        assert!(!pace.may_start(false, 0) && pace.may_start(true, 0));
+        assert!(!pace.may_start(false, WallMs(0)) && pace.may_start(true, WallMs(0)));
         pace.start(true);
-        assert!(!pace.may_start(true, 0));
+        assert!(!pace.may_start(true, WallMs(0)));
     }
 
     proptest! {
@@ -221,7 +221,7 @@ mod tests {
                 let ticket = pace.start(false);
                 match good {
                     true => pace.worked(ticket),
-                    false => { pace.slowed(ticket, 0, random); }
+                    false => { pace.slowed(ticket, WallMs(0), random); }
                 }
                 pace.end(false);
                 prop_assert!((1..=most).contains(&pace.limit()));

@@ -443,14 +443,14 @@ mod tests {
                     standing(THREE[1], second.filter(|_| minute < 500)),
                 ]
             };
-            let due = alerts.due(&one(5, None), 5 * MIN);
+            let due = alerts.due(&one(5, None), WallMs(5 * MIN));
             assert!(due.len() == 1 && due[0].may_stop_others(), "{due:?}");
             assert!(due[0].is_for(&fault(Class::Credentials, "other words")));
-            alerts.sent(&due[0], vec![THREE[1]], 5 * MIN);
+            alerts.sent(&due[0], vec![THREE[1]], WallMs(5 * MIN));
             let mut told = Vec::new();
             for minute in 6..600 {
                 let second = (minute > 200).then(|| (200 * MIN, fault(class, "key")));
-                for due in alerts.due(&one(minute, second), minute * MIN) {
+                for due in alerts.due(&one(minute, second), WallMs(minute * MIN)) {
                     alerts.sent(&due, Vec::new(), WallMs(minute * MIN));
                     told.push(due);
                 }
@@ -474,10 +474,10 @@ mod tests {
             standing(THREE[0], Some((0, fault(Class::Denied, "no")))),
             standing(THREE[1], Some((0, fault(Class::Denied, "no")))),
         ];
-        let due = alerts.due(&now, 5 * MIN);
+        let due = alerts.due(&now, WallMs(5 * MIN));
         assert_eq!(due.len(), 1);
-        alerts.not_sent(&due[0], 5 * MIN, u64::MAX);
-        assert!(alerts.due(&now, 5 * MIN).is_empty());
-        assert_eq!(alerts.due(&now, 20 * MIN), due);
+        alerts.not_sent(&due[0], WallMs(5 * MIN), u64::MAX);
+        assert!(alerts.due(&now, WallMs(5 * MIN)).is_empty());
+        assert_eq!(alerts.due(&now, WallMs(20 * MIN)), due);
     }
 }

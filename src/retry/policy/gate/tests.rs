@@ -23,8 +23,8 @@ fn what_needs_a_person_closes_at_once() {
     for class in [Class::Credentials, Class::Denied, Class::NoBucket] {
         let mut gate = Gate::new();
         assert_eq!(fail(&mut gate, class, 1, 0), closed(class));
-        assert_eq!(gate.may_start(2, 29_999), MayStart::No { until_ms: 30_000 });
-        assert_eq!(gate.may_start(2, 30_000), MayStart::ProbeOnly);
+        assert_eq!(gate.may_start(2, WallMs(29_999)), MayStart::No { until_ms: WallMs(30_000) });
+        assert_eq!(gate.may_start(2, WallMs(30_000)), MayStart::ProbeOnly);
     }
 }
 
@@ -35,7 +35,7 @@ fn one_bad_file_does_not_close_the_gate() {
         assert_eq!(fail(&mut gate, Class::Transient, 1, now_ms), None);
         assert_eq!(fail(&mut gate, Class::Transient, 2, now_ms), None);
     }
-    assert_eq!(gate.may_start(3, 100), MayStart::Yes);
+    assert_eq!(gate.may_start(3, WallMs(100)), MayStart::Yes);
     for class in [
         Class::Unreadable,
         Class::Refused,
@@ -53,7 +53,7 @@ fn three_different_files_in_a_row_close_it_and_a_success_between_does_not() {
     let mut gate = Gate::new();
     fail(&mut gate, Class::Transient, 1, 0);
     fail(&mut gate, Class::Transient, 2, 0);
-    assert_eq!(gate.success(9, 0), None);
+    assert_eq!(gate.success(9, WallMs(0)), None);
     assert_eq!(fail(&mut gate, Class::Transient, 3, 0), None);
     assert_eq!(fail(&mut gate, Class::SlowDown, 4, 0), None);
     assert_eq!(
@@ -72,35 +72,35 @@ fn a_look_up_does_not_open_a_gate_that_only_takes_no_files() {
         let mut gate = Gate::new();
         for path in 1..=3 {
             fail(&mut gate, class, path, 0);
-            assert_eq!(gate.answered(90 + path, 0), None, "{class:?}");
+            assert_eq!(gate.answered(90 + path, WallMs(0)), None, "{class:?}");
         }
         assert!(gate.outage().is_some(), "{class:?}");
-        assert_eq!(gate.may_start(7, 300_000), MayStart::ProbeOnly);
-        assert_eq!(gate.answered(7, 300_000), None);
+        assert_eq!(gate.may_start(7, WallMs(300_000)), MayStart::ProbeOnly);
+        assert_eq!(gate.answered(7, WallMs(300_000)), None);
         // The next path may find out at once.
-        assert_eq!(gate.may_start(8, 300_000), MayStart::ProbeOnly);
-        assert!(gate.success(8, 300_000).is_some(), "{class:?}");
+        assert_eq!(gate.may_start(8, WallMs(300_000)), MayStart::ProbeOnly);
+        assert!(gate.success(8, WallMs(300_000)).is_some(), "{class:?}");
     }
 }
 
 #[test]
 fn a_look_up_opens_what_look_ups_closed() {
     let mut gate = Gate::new();
-    gate.failure(&asking(Class::Credentials), 1, 0, 0);
-    assert!(gate.answered(2, 60_000).is_some());
+    gate.failure(&asking(Class::Credentials), 1, WallMs(0), 0);
+    assert!(gate.answered(2, WallMs(60_000)).is_some());
     for path in 1..=2 {
-        gate.failure(&asking(Class::Transient), path, 0, 0);
+        gate.failure(&asking(Class::Transient), path, WallMs(0), 0);
     }
-    gate.answered(9, 0);
-    assert_eq!(gate.failure(&asking(Class::Transient), 3, 0, 0), None);
+    gate.answered(9, WallMs(0));
+    assert_eq!(gate.failure(&asking(Class::Transient), 3, WallMs(0), 0), None);
 }
 
 #[test]
 fn when_nothing_waits_an_answer_ends_the_outage() {
     let mut gate = Gate::new();
-    assert_eq!(gate.idle(0), None);
+    assert_eq!(gate.idle(WallMs(0)), None);
     fail(&mut gate, Class::Denied, 1, 0);
-    assert_eq!(gate.idle(5), Some(Transition::Opened { after_ms: 5 }));
+    assert_eq!(gate.idle(WallMs(5)), Some(Transition::Opened { after_ms: 5 }));
     assert_eq!(fail(&mut gate, Class::Denied, 1, 9), closed(Class::Denied));
 }
 
@@ -108,16 +108,16 @@ fn when_nothing_waits_an_answer_ends_the_outage() {
 fn one_probe_at_a_time_and_success_opens() {
     let mut gate = Gate::new();
     fail(&mut gate, Class::Credentials, 1, 1_000);
-    assert_eq!(gate.may_start(2, 31_000), MayStart::ProbeOnly);
+    assert_eq!(gate.may_start(2, WallMs(31_000)), MayStart::ProbeOnly);
     assert_eq!(
-        gate.may_start(3, 31_000),
-        MayStart::No { until_ms: 331_000 }
+        gate.may_start(3, WallMs(31_000)),
+        MayStart::No { until_ms: WallMs(331_000) }
     );
     assert_eq!(
-        gate.success(2, 33_000),
+        gate.success(2, WallMs(33_000)),
         Some(Transition::Opened { after_ms: 32_000 })
     );
-    assert_eq!(gate.may_start(3, 33_000), MayStart::Yes);
+    assert_eq!(gate.may_start(3, WallMs(33_000)), MayStart::Yes);
     assert_eq!(gate.outage(), None);
 }
 
@@ -128,19 +128,19 @@ fn failed_probes_back_off_and_keep_the_beginning() {
     let mut now_ms = 0;
     let mut waits_ms = Vec::new();
     for _ in 0..6 {
-        let MayStart::No { until_ms } = gate.may_start(2, now_ms) else {
+        let MayStart::No { until_ms } = gate.may_start(2, WallMs(now_ms)) else {
             panic!("the gate let something through while closed");
         };
-        waits_ms.push(until_ms - now_ms);
-        now_ms = until_ms;
-        assert_eq!(gate.may_start(2, now_ms), MayStart::ProbeOnly);
+        waits_ms.push(until_ms - WallMs(now_ms));
+        now_ms = until_ms.0;
+        assert_eq!(gate.may_start(2, WallMs(now_ms)), MayStart::ProbeOnly);
         assert_eq!(fail(&mut gate, Class::Credentials, 2, now_ms), None);
     }
     assert_eq!(
         waits_ms,
         [30_000, 60_000, 120_000, 240_000, 450_000, 450_000]
     );
-    assert_eq!(gate.outage().unwrap().0, 0);
+    assert_eq!(gate.outage().unwrap().0, WallMs(0));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn late_failures_of_others_are_no_news() {
         assert_eq!(fail(&mut gate, Class::Transient, path, 10), None);
     }
     assert_eq!(gate.state(), &before);
-    assert_eq!(gate.may_start(20, 500), MayStart::ProbeOnly);
+    assert_eq!(gate.may_start(20, WallMs(500)), MayStart::ProbeOnly);
     fail(&mut gate, Class::Transient, 4, 600);
     assert!(matches!(gate.state(), GateState::Probing { .. }));
 }
@@ -164,40 +164,40 @@ fn a_probe_that_tells_nothing_makes_room_for_another() {
     for own_trouble in [true, false] {
         let mut gate = Gate::new();
         fail(&mut gate, Class::NoBucket, 1, 0);
-        gate.may_start(2, 30_000);
+        gate.may_start(2, WallMs(30_000));
         if own_trouble {
             fail(&mut gate, Class::Unreadable, 2, 31_000);
         } else {
-            gate.abandoned(3, 31_000);
-            assert!(matches!(gate.may_start(3, 31_000), MayStart::No { .. }));
-            gate.abandoned(2, 31_000);
+            gate.abandoned(3, WallMs(31_000));
+            assert!(matches!(gate.may_start(3, WallMs(31_000)), MayStart::No { .. }));
+            gate.abandoned(2, WallMs(31_000));
         }
-        assert_eq!(gate.may_start(3, 31_000), MayStart::ProbeOnly);
+        assert_eq!(gate.may_start(3, WallMs(31_000)), MayStart::ProbeOnly);
     }
     // and one that never comes back is not waited for for ever
     let mut gate = Gate::new();
     fail(&mut gate, Class::NoBucket, 1, 0);
-    gate.may_start(2, 30_000);
-    assert!(matches!(gate.may_start(3, 329_999), MayStart::No { .. }));
-    assert_eq!(gate.may_start(3, 330_000), MayStart::ProbeOnly);
+    gate.may_start(2, WallMs(30_000));
+    assert!(matches!(gate.may_start(3, WallMs(329_999)), MayStart::No { .. }));
+    assert_eq!(gate.may_start(3, WallMs(330_000)), MayStart::ProbeOnly);
 }
 
 #[test]
 fn a_file_that_alone_is_denied_holds_up_the_others_once() {
     let mut gate = Gate::new();
     fail(&mut gate, Class::Denied, 1, 0);
-    gate.may_start(2, 30_000);
-    gate.success(2, 31_000);
+    gate.may_start(2, WallMs(30_000));
+    gate.success(2, WallMs(31_000));
     assert_eq!(fail(&mut gate, Class::Denied, 1, 60_000), None);
     // once it has passed, its next denial counts again
-    gate.success(1, 70_000);
+    gate.success(1, WallMs(70_000));
     assert_eq!(
         fail(&mut gate, Class::Denied, 1, 80_000),
         closed(Class::Denied)
     );
     // its own success as the probe excuses nothing
-    gate.may_start(1, 110_000);
-    gate.success(1, 111_000);
+    gate.may_start(1, WallMs(110_000));
+    gate.success(1, WallMs(111_000));
     assert_eq!(
         fail(&mut gate, Class::Denied, 1, 120_000),
         closed(Class::Denied)
@@ -209,8 +209,8 @@ fn a_clock_set_back_does_not_keep_it_closed() {
     let mut gate = Gate::new();
     let day_ms = 86_400_000;
     fail(&mut gate, Class::Credentials, 1, 10 * day_ms);
-    assert_eq!(gate.may_start(2, 0), MayStart::ProbeOnly);
-    assert_eq!(gate.success(2, 5), Some(Transition::Opened { after_ms: 0 }));
+    assert_eq!(gate.may_start(2, WallMs(0)), MayStart::ProbeOnly);
+    assert_eq!(gate.success(2, WallMs(5)), Some(Transition::Opened { after_ms: 0 }));
 }
 
 #[derive(Debug, Clone)]
@@ -300,10 +300,10 @@ fn a_destination_without_room_closes_the_gate_unless_small_things_fit() {
         assert_eq!(fail(&mut gate, Class::Full, path, 0), None);
     }
     // Something fitted: what did not was large.
-    gate.success(3, 0);
+    gate.success(3, WallMs(0));
     assert_eq!(fail(&mut gate, Class::Full, 4, 0), None);
     assert_eq!(fail(&mut gate, Class::Full, 5, 0), None);
     assert!(fail(&mut gate, Class::Full, 6, 0).is_some());
     // Long enough to be seen by whoever waits for it.
-    assert!(matches!(gate.may_start(7, 10_000), MayStart::No { .. }));
+    assert!(matches!(gate.may_start(7, WallMs(10_000)), MayStart::No { .. }));
 }
