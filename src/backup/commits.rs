@@ -125,6 +125,7 @@ impl Drop for Writer {
 mod tests {
     use super::*;
     use crate::index::{ActivityDelta, Change};
+    use crate::types::WallMs;
     use crate::types::{Fingerprint, Kind, Look, Record, RelKey};
 
     fn record() -> Record {

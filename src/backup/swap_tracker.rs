@@ -386,7 +386,10 @@ mod tests {
                 Some(&record(1, "one")),
             );
             let back = content(1, "one", back_ms + 1_000);
-            assert_eq!(moves.left_until_ms(SourceId(0), &back), Some(WallMs(11_000)));
+            assert_eq!(
+                moves.left_until_ms(SourceId(0), &back),
+                Some(WallMs(11_000))
+            );
             assert_eq!(moves.left_until_ms(SourceId(1), &back), None);
             let since_ms = moves.since_ms(SourceId(0), &p("e/a"), &back, None, WallMs(back_ms));
             assert_eq!(since_ms, Some(WallMs(want_ms)));

@@ -166,6 +166,7 @@ mod tests {
     use super::*;
     use crate::control::Status;
     use crate::status::{ScanDone, WatchProof};
+    use crate::types::WallMs;
     use crate::types::{Class, Fault, Rates};
 
     #[test]

@@ -204,7 +204,11 @@ mod tests {
                 word: well(is_well),
                 ..Memory::default()
             };
-            assert_eq!(memory.may_mark(MonotonicMs(now_ms)), may, "{owner:?} {is_well:?}");
+            assert_eq!(
+                memory.may_mark(MonotonicMs(now_ms)),
+                may,
+                "{owner:?} {is_well:?}"
+            );
         }
     }
 }

@@ -422,7 +422,11 @@ mod tests {
     #[test]
     fn a_word_is_asked_for_anew_before_a_deletion_and_every_ten_minutes() {
         let never = Word::default();
-        assert!(never.is_due(MonotonicMs(0)) && never.is_due(MonotonicMs(1)) && !never.is_fresh(MonotonicMs(1)));
+        assert!(
+            never.is_due(MonotonicMs(0))
+                && never.is_due(MonotonicMs(1))
+                && !never.is_fresh(MonotonicMs(1))
+        );
         for (is_well, age_ms, fresh, due) in [
             (Some(true), 0, true, false),
             (Some(true), 10_000, true, false),
@@ -439,7 +443,10 @@ mod tests {
                 asked_ms: MonotonicMs(5),
                 tried_ms: MonotonicMs(5),
             };
-            let got = (word.is_fresh(MonotonicMs(5 + age_ms)), word.is_due(MonotonicMs(5 + age_ms)));
+            let got = (
+                word.is_fresh(MonotonicMs(5 + age_ms)),
+                word.is_due(MonotonicMs(5 + age_ms)),
+            );
             assert_eq!(got, (fresh, due), "{is_well:?} {age_ms}");
         }
     }

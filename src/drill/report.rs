@@ -188,6 +188,7 @@ mod tests {
     use super::*;
     use crate::mail::testing::{at, berlin};
     use crate::types::VersionId;
+    use crate::types::WallMs;
     use crate::verify::Damage;
 
     #[test]

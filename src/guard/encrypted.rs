@@ -167,7 +167,7 @@ mod tests {
                 version_id: None,
                 etag: ETag::default(),
                 stored_bytes: 1,
-                WallMs(stored_at_ms),
+                stored_at_ms: WallMs(stored_at_ms),
                 racy: false,
                 look: Look::Noise,
                 attributes: None,

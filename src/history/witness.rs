@@ -165,7 +165,13 @@ mod tests {
             };
         let (newest, unknown) = (|| Testimony::Version(version("v2")), || Testimony::Unknown);
         of("the newest", Some(line("v2")), &["v2"], None, newest());
-        of("of two", Some(line("v2")), &["v2", "v1"], Some(WallMs(0)), newest());
+        of(
+            "of two",
+            Some(line("v2")),
+            &["v2", "v1"],
+            Some(WallMs(0)),
+            newest(),
+        );
         of(
             "an older one",
             Some(line("v1")),
@@ -173,9 +179,27 @@ mod tests {
             None,
             unknown(),
         );
-        of("another", Some(line("v0")), &["v2"], Some(WallMs(0)), unknown());
-        of("not there yet, or gone", None, &["v2"], Some(WallMs(0)), unknown());
-        of("deleted", None, &["x2"], Some(WallMs(hour_ms)), Testimony::Gone);
+        of(
+            "another",
+            Some(line("v0")),
+            &["v2"],
+            Some(WallMs(0)),
+            unknown(),
+        );
+        of(
+            "not there yet, or gone",
+            None,
+            &["v2"],
+            Some(WallMs(0)),
+            unknown(),
+        );
+        of(
+            "deleted",
+            None,
+            &["x2"],
+            Some(WallMs(hour_ms)),
+            Testimony::Gone,
+        );
         of("nobody knows since when", None, &["x2"], None, unknown());
         of(
             "hardly there",

@@ -180,11 +180,17 @@ mod tests {
             i64::MAX,
         ];
         for pair in times.windows(2) {
-            assert!(time_bytes(WallMs(pair[0])) < time_bytes(WallMs(pair[1])), "{pair:?}");
+            assert!(
+                time_bytes(WallMs(pair[0])) < time_bytes(WallMs(pair[1])),
+                "{pair:?}"
+            );
         }
         for time in times {
             let key = rel_key(b"a/b").unwrap();
-            assert_eq!(due_parts(&due_rest(WallMs(time), &key)), Some((WallMs(time), key)));
+            assert_eq!(
+                due_parts(&due_rest(WallMs(time), &key)),
+                Some((WallMs(time), key))
+            );
         }
     }
 

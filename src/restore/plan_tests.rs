@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::history::Selector;
+use crate::types::WallMs;
 use crate::types::{ContentHash, ETag, RelKey, VersionId};
 
 const LARGE: u64 = RANGE_BYTES + 1;

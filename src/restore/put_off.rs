@@ -49,6 +49,7 @@ pub(crate) fn may_be_put_off(chosen: &Chosen) -> bool {
 mod tests {
     use super::*;
     use crate::types::RelKey;
+    use crate::types::WallMs;
     use crate::types::{ETag, VersionId};
 
     fn chosen(key: &str, stored_bytes: u64) -> Chosen {

@@ -155,6 +155,7 @@ fn digest(what: &impl std::hash::Hash) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::WallMs;
     use crate::types::{ETag, VersionId};
 
     fn page(keys: &[(&str, &str)], next: Option<&str>) -> Page<ListedVersion> {

@@ -165,7 +165,10 @@ impl Store {
                 Some(ListedUpload {
                     key: upload.key()?.to_owned(),
                     upload_id: upload.upload_id()?.to_owned(),
-                    initiated_ms: upload.initiated().and_then(|at| at.to_millis().ok()).map(WallMs),
+                    initiated_ms: upload
+                        .initiated()
+                        .and_then(|at| at.to_millis().ok())
+                        .map(WallMs),
                 })
             });
             all.extend(given.filter(|upload| seen.insert(upload.upload_id.clone())));

@@ -112,6 +112,7 @@ mod tests {
     use super::*;
     use crate::types::ContentHash;
     use crate::types::VersionId;
+    use crate::types::WallMs;
 
     fn file(mtime_ns: i128) -> Fingerprint {
         Fingerprint {

@@ -60,7 +60,8 @@ impl VerifyContext {
             damage,
             why,
             version_id: check.listed.version_id.clone(),
-            stored_at_ms: (check.listed.modified_ms > WallMs::default()).then_some(check.listed.modified_ms),
+            stored_at_ms: (check.listed.modified_ms > WallMs::default())
+                .then_some(check.listed.modified_ms),
             is_older: check.is_older,
             is_on_disk,
             whole,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::manifest::ManifestEntry;
 use crate::s3::BytesAre;
+use crate::types::WallMs;
 use crate::types::{Fingerprint, Look, VersionId, id_text};
 
 fn record() -> Record {

@@ -253,6 +253,7 @@ fn first_of(listed: Option<&str>, index: Option<&RelKey>) -> Option<std::cmp::Or
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::WallMs;
     use std::cmp::Ordering;
 
     #[test]

@@ -200,7 +200,8 @@ mod tests {
     #[test]
     fn a_single_save_is_released_after_the_quiet_time() {
         let mut s = debouncer();
-        s.touch(p("a"), MonotonicMs(1_000), MonotonicMs(1_000), false).unwrap();
+        s.touch(p("a"), MonotonicMs(1_000), MonotonicMs(1_000), false)
+            .unwrap();
         assert_eq!(s.next_due_ms(), Some(MonotonicMs(3_000)));
         assert!(s.due(MonotonicMs(2_999), 10).is_empty());
         assert_eq!(s.due(MonotonicMs(3_000), 10), [p("a")]);
@@ -212,7 +213,8 @@ mod tests {
     #[test]
     fn writes_without_events_still_count_as_change() {
         let mut s = debouncer();
-        s.touch(p("a"), MonotonicMs(0), MonotonicMs(0), false).unwrap();
+        s.touch(p("a"), MonotonicMs(0), MonotonicMs(0), false)
+            .unwrap();
         assert_eq!(s.confirm(p("a"), Some(100), MonotonicMs(2_000)), None);
         assert_eq!(s.next_due_ms(), Some(MonotonicMs(3_900)));
         assert!(s.confirm(p("a"), Some(2_000), MonotonicMs(3_900)).is_some());
@@ -221,7 +223,8 @@ mod tests {
     #[test]
     fn a_file_that_never_rests_is_released_at_the_maximum() {
         let mut s = debouncer();
-        s.touch(p("log"), MonotonicMs(0), MonotonicMs(0), false).unwrap();
+        s.touch(p("log"), MonotonicMs(0), MonotonicMs(0), false)
+            .unwrap();
         let (released, now) = loop {
             let now = s.next_due_ms().unwrap();
             assert!(now <= MonotonicMs(60_000));
@@ -233,23 +236,29 @@ mod tests {
         assert_eq!(now, MonotonicMs(60_000));
         assert!(released.deadline);
         // Given back by a worker with its first moment: due at once again.
-        s.touch(p("log"), MonotonicMs(0), MonotonicMs(60_100), false).unwrap();
+        s.touch(p("log"), MonotonicMs(0), MonotonicMs(60_100), false)
+            .unwrap();
         assert!(s.next_due_ms().unwrap() <= MonotonicMs(60_100));
     }
 
     #[test]
     fn in_a_hurry_a_short_rest_is_enough_and_what_changes_still_waits() {
         let mut s = debouncer();
-        s.touch(p("saved"), MonotonicMs(1_000), MonotonicMs(1_000), false).unwrap();
-        s.touch(p("log"), MonotonicMs(1_000), MonotonicMs(1_900), false).unwrap();
+        s.touch(p("saved"), MonotonicMs(1_000), MonotonicMs(1_000), false)
+            .unwrap();
+        s.touch(p("log"), MonotonicMs(1_000), MonotonicMs(1_900), false)
+            .unwrap();
         assert!(s.due(MonotonicMs(2_000), 10).is_empty());
         s.hurry(200);
         assert_eq!(s.due(MonotonicMs(2_000), 10), [p("saved")]);
-        let got = s.confirm(p("saved"), Some(1_000), MonotonicMs(2_000)).unwrap();
+        let got = s
+            .confirm(p("saved"), Some(1_000), MonotonicMs(2_000))
+            .unwrap();
         assert_eq!((got.since_ms, got.deadline), (MonotonicMs(1_000), false));
         assert_eq!(s.confirm(p("log"), Some(20), MonotonicMs(2_100)), None);
         assert_eq!(s.next_due_ms(), Some(MonotonicMs(2_280)));
-        s.touch(p("later"), MonotonicMs(3_000), MonotonicMs(3_000), false).unwrap();
+        s.touch(p("later"), MonotonicMs(3_000), MonotonicMs(3_000), false)
+            .unwrap();
         assert_eq!(s.due(MonotonicMs(3_200), 10).len(), 2);
     }
 
@@ -261,8 +270,12 @@ mod tests {
             (None, "deleted or a folder"),
         ] {
             let mut s = debouncer();
-            s.touch(p("a"), MonotonicMs(0), MonotonicMs(0), false).unwrap();
-            assert!(s.confirm(p("a"), age, MonotonicMs(2_000)).is_some(), "{why}");
+            s.touch(p("a"), MonotonicMs(0), MonotonicMs(0), false)
+                .unwrap();
+            assert!(
+                s.confirm(p("a"), age, MonotonicMs(2_000)).is_some(),
+                "{why}"
+            );
         }
     }
 
@@ -270,12 +283,18 @@ mod tests {
     fn bounded() {
         let mut s = debouncer();
         for path in ["a", "c", "d"] {
-            s.touch(p(path), MonotonicMs(0), MonotonicMs(0), false).unwrap();
+            s.touch(p(path), MonotonicMs(0), MonotonicMs(0), false)
+                .unwrap();
         }
-        assert_eq!(s.touch(p("b"), MonotonicMs(0), MonotonicMs(0), false), Err(Full));
+        assert_eq!(
+            s.touch(p("b"), MonotonicMs(0), MonotonicMs(0), false),
+            Err(Full)
+        );
         assert_eq!(
             s.touch(p("a"), MonotonicMs(5), MonotonicMs(5), false),
-            Ok(Touched::Again { later_ms: MonotonicMs(5) })
+            Ok(Touched::Again {
+                later_ms: MonotonicMs(5)
+            })
         );
         assert_eq!(s.len(), 3);
         assert_eq!(s.due(MonotonicMs(2_000), 1).len(), 1);

@@ -91,7 +91,10 @@ mod tests {
         assert_eq!(got[&p("log")], times(MonotonicMs(0), MonotonicMs(99)));
         assert_eq!(got[&p("other")], times(MonotonicMs(7), MonotonicMs(7)));
         assert!(gathered.add(&p("log"), MonotonicMs(100)));
-        assert_eq!(gathered.take().await[&p("log")], times(MonotonicMs(100), MonotonicMs(100)));
+        assert_eq!(
+            gathered.take().await[&p("log")],
+            times(MonotonicMs(100), MonotonicMs(100))
+        );
     }
 
     #[tokio::test(start_paused = true)]

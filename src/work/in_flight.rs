@@ -81,7 +81,10 @@ mod tests {
             assert_eq!(changes.up_to(MonotonicMs(moment_ms)), want, "{moment_ms}");
         }
         changes.remove(MonotonicMs(5), 0);
-        assert_eq!((changes.up_to(MonotonicMs(8)), changes.up_to(MonotonicMs(9))), (Some(0), None));
+        assert_eq!(
+            (changes.up_to(MonotonicMs(8)), changes.up_to(MonotonicMs(9))),
+            (Some(0), None)
+        );
         // Never counted: nothing happens.
         changes.remove(MonotonicMs(7), 1);
         assert_eq!(changes.count(), 1);
@@ -97,6 +100,9 @@ mod tests {
         changes.remove(MonotonicMs(9), 0);
         assert_eq!(changes.up_to(MonotonicMs(1)), None);
         changes.remove(MonotonicMs(9), 2);
-        assert_eq!((changes.up_to(MonotonicMs(1)), changes.count()), (Some(2), 0));
+        assert_eq!(
+            (changes.up_to(MonotonicMs(1)), changes.count()),
+            (Some(2), 0)
+        );
     }
 }

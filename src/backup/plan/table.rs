@@ -13,6 +13,7 @@ use crate::files::Kept;
 use crate::index::Elsewhere;
 use crate::s3::{BytesAre, Head};
 use crate::transfer::{Content, SMALL_BYTES_MAX};
+use crate::types::WallMs;
 use crate::types::attributes::Attributes;
 use crate::types::{
     Bond, BootMs, Carried, ContentHash, Fingerprint, Kind, Look, MetaRefused, ObjectMeta, Parts,

@@ -4,6 +4,7 @@ use super::progress::line;
 use super::verdict::exit_code;
 use super::words::{verdict, words};
 use crate::cli::exit_code::{COMPLETE, FAILED, PARTIAL};
+use crate::types::WallMs;
 use crate::types::{Class, Fault, VersionId};
 use crate::verify::{Damage, Finding, Progress, Repair, Verified, WholeVersion};
 use jiff::tz::TimeZone;

@@ -27,8 +27,7 @@ pub(super) async fn clear_uploads(backup: &Arc<Context>, clock: &Clock) {
         // By the wall clock, in beats: computers sleep.
         let from_ms = clock.now_ms();
         let is_over = || {
-            !(0..i64::try_from(wait_ms).unwrap_or(i64::MAX))
-                .contains(&(clock.now_ms() - from_ms))
+            !(0..i64::try_from(wait_ms).unwrap_or(i64::MAX)).contains(&(clock.now_ms() - from_ms))
         };
         while !is_over() {
             tokio::time::sleep(BEAT).await;

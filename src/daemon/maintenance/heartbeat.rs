@@ -200,7 +200,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_due_while_no_more_edits_fit_waits_on() {
         let (pacing, (queue, of)) = (worn_out(), Queue::new(1, 1, 4));
-        of[0].push_edit(path("letter"), MonotonicMs(0), false).unwrap();
+        of[0]
+            .push_edit(path("letter"), MonotonicMs(0), false)
+            .unwrap();
         bring_back(&pacing, &of[0], MonotonicMs(7), WallMs(HOUR_MS));
         assert_eq!(pacing.waiting().0, 1);
         queue.done(&pop(&queue, &of, &[Lane::Edit]).unwrap());

@@ -4,6 +4,7 @@ use super::*;
 use crate::destination::Trouble;
 use crate::mail::SUBJECT_CHARS_MAX;
 use crate::mail::testing::{at, berlin, failure};
+use crate::types::WallMs;
 use crate::types::{Traffic, text};
 use proptest::prelude::*;
 

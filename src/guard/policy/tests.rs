@@ -236,7 +236,7 @@ fn it_is_the_same_after_a_restart() {
     let before_ms = 4;
     brake.hold(
         Why::Encrypted {
-            WallMs(before_ms),
+            before_ms: WallMs(before_ms),
             ending,
             is_emptied: false,
         },
@@ -501,12 +501,17 @@ fn bursts_are_bounded_and_lose_neither_beginning_nor_count() {
     }
     assert_eq!(brake.bursts.len(), BURSTS_MAX);
     brake.hold_fall(600, 1000, at(49 * 120_000));
-    assert_eq!((brake.holds[0].moment_ms, brake.holds[0].marked), (WallMs(0), 500));
+    assert_eq!(
+        (brake.holds[0].moment_ms, brake.holds[0].marked),
+        (WallMs(0), 500)
+    );
     // While nothing happens they are forgotten; a time without the program is none.
     assert!(!brake.forget_bursts(WallMs(49 * 120_000 + LOSS_PAUSE_MS)));
     brake.go_on(WallMs(99 * 120_000));
     assert!(!brake.forget_bursts(WallMs(99 * 120_000 + LOSS_PAUSE_MS)));
-    assert!(brake.forget_bursts(WallMs(99 * 120_000 + LOSS_PAUSE_MS + 1)) && brake.bursts.is_empty());
+    assert!(
+        brake.forget_bursts(WallMs(99 * 120_000 + LOSS_PAUSE_MS + 1)) && brake.bursts.is_empty()
+    );
 }
 
 #[test]

@@ -26,7 +26,8 @@ impl Source {
                     .emptied(&mut self.halves, &path, at_ms, at_ms, 1000)
             }
             Some(old) if old.was_plain(path.name()) => {
-                self.window.rewritten(&path, WallMs(at_ms), WallMs(at_ms), 1000)
+                self.window
+                    .rewritten(&path, WallMs(at_ms.0), WallMs(at_ms.0), 1000)
             }
             Some(_) => None,
             None => self
@@ -242,10 +243,17 @@ fn an_incident_says_how_far_to_go_back_and_the_ending() {
     source.window.forgive(&mut source.halves, ".abc");
     assert!(source.window.suspects.is_empty());
     let (old, new) = (p("z.xls"), p("z.xls.abc"));
-    source.window.gone(&mut source.halves, &old, WallMs(T_MS), WallMs(T_MS), 8);
     source
         .window
-        .came(&mut source.halves, &new, Noise, WallMs(T_MS), WallMs(T_MS), 8);
+        .gone(&mut source.halves, &old, WallMs(T_MS), WallMs(T_MS), 8);
+    source.window.came(
+        &mut source.halves,
+        &new,
+        Noise,
+        WallMs(T_MS),
+        WallMs(T_MS),
+        8,
+    );
     assert!(
         source.window.suspects.is_empty(),
         "it is not looked for again"
@@ -276,10 +284,17 @@ fn slow_work_is_no_incident_and_small_sources_need_fewer() {
 fn a_clock_set_back_does_not_blind_the_window() {
     let mut window = Window::default();
     let day_ms = 24 * 60 * 60 * 1_000;
-    window.rewritten(&p("before"), WallMs(T_MS + day_ms), WallMs(T_MS + day_ms), 1000);
+    window.rewritten(
+        &p("before"),
+        WallMs(T_MS + day_ms),
+        WallMs(T_MS + day_ms),
+        1000,
+    );
     let found = (0..FILES).any(|n| {
         let path = p(n.to_string());
-        window.rewritten(&path, WallMs(T_MS), WallMs(T_MS), 1000).is_some()
+        window
+            .rewritten(&path, WallMs(T_MS), WallMs(T_MS), 1000)
+            .is_some()
     });
     assert!(found);
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::index::contents::{COPY_FROM_BYTES, Elsewhere, PAST_MS};
+use crate::types::WallMs;
 use crate::types::{ETag, VersionId, id_text};
 
 const SIZE: u64 = 10_000;

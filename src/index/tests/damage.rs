@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::index::{engine, keys, ledger};
+use crate::types::WallMs;
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! A kill in the middle of writing: what is left is a clean beginning.
 
 use super::*;
+use crate::types::WallMs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
@@ -24,7 +25,9 @@ fn child_that_is_killed() {
     let fault = Fault::new(Class::Changed, "read", "x", "x");
     for n in 0.. {
         let key = key(&name(n));
-        index.mark_unprotected(source, &key, &fault, WallMs(1), WallMs(2)).unwrap();
+        index
+            .mark_unprotected(source, &key, &fault, WallMs(1), WallMs(2))
+            .unwrap();
         index
             .commit(source, &key, Change::Put(record(n)), &one)
             .unwrap();

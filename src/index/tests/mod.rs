@@ -11,6 +11,7 @@ mod pending;
 use super::handle::close;
 use super::opening::Opening;
 use super::*;
+use crate::types::WallMs;
 use crate::types::{Class, ContentHash, Fault, Fingerprint, Kind, Record, RelKey, VersionId};
 use std::path::Path;
 use std::path::PathBuf;

@@ -210,7 +210,11 @@ fn a_copy_of_the_uploads_that_cannot_be_written_stops_no_upload() {
     // The note itself is another matter.
     index.engine().unwrap().damaged("gone");
     assert!(index.multipart_begin(begun(source, &k, "u2")).is_err());
-    assert!(index.multipart_intend(source, &k, ("b", "p/a"), WallMs(7)).is_err());
+    assert!(
+        index
+            .multipart_intend(source, &k, ("b", "p/a"), WallMs(7))
+            .is_err()
+    );
     assert!(index.multipart_end(source, &k, "u1").is_err());
 }
 

@@ -14,7 +14,13 @@ fn the_first_moment_stays_and_attempts_count() {
     let a = key("a");
     for (now_ms, next_ms) in [(100, 200), (200, 200), (200, 400)] {
         index
-            .mark_unprotected(source, &a, &fault("denied"), WallMs(now_ms), WallMs(next_ms))
+            .mark_unprotected(
+                source,
+                &a,
+                &fault("denied"),
+                WallMs(now_ms),
+                WallMs(next_ms),
+            )
             .unwrap();
     }
     drop(index);
@@ -46,7 +52,13 @@ fn nothing_is_unprotected_since_the_future_after_the_clock_was_set_back() {
     let source = docs(&index);
     for (now_ms, since_ms) in [(9_000, 9_000), (100, 100), (200, 100)] {
         index
-            .mark_unprotected(source, &key("a"), &fault("denied"), WallMs(now_ms), WallMs(now_ms + 1))
+            .mark_unprotected(
+                source,
+                &key("a"),
+                &fault("denied"),
+                WallMs(now_ms),
+                WallMs(now_ms + 1),
+            )
             .unwrap();
         let (list, _) = index.unprotected(source, 10).unwrap();
         assert_eq!(list[0].1.since_ms, WallMs(since_ms), "at {now_ms}");
@@ -144,7 +156,13 @@ fn failures_are_bounded_and_the_rest_counted() {
     let source = docs(&index);
     for i in 0..FAILURES_MAX + 2 {
         index
-            .mark_unprotected(source, &key(&format!("f{i:05}")), &fault("x"), WallMs(1), WallMs(2))
+            .mark_unprotected(
+                source,
+                &key(&format!("f{i:05}")),
+                &fault("x"),
+                WallMs(1),
+                WallMs(2),
+            )
             .unwrap();
     }
     // One that is listed already is no further path.
@@ -175,7 +193,13 @@ fn a_next_try_put_down_by_a_clock_that_ran_ahead_is_due_when_that_is_put_right()
     let day_ms = 24 * HOUR_MS;
     for (name, next_ms) in [("wrong", 400 * day_ms), ("soon", day_ms + HOUR_MS)] {
         index
-            .mark_unprotected(source, &key(name), &fault("x"), WallMs(next_ms - 1), WallMs(next_ms))
+            .mark_unprotected(
+                source,
+                &key(name),
+                &fault("x"),
+                WallMs(next_ms - 1),
+                WallMs(next_ms),
+            )
             .unwrap();
     }
     let due = |now_ms| {
@@ -186,7 +210,13 @@ fn a_next_try_put_down_by_a_clock_that_ran_ahead_is_due_when_that_is_put_right()
     };
     assert_eq!(due(WallMs(day_ms)), ["wrong"]);
     assert_eq!(due(WallMs(day_ms + HOUR_MS)), ["soon", "wrong"]);
-    assert_eq!(index.due(source, WallMs(day_ms + HOUR_MS), 1).unwrap().len(), 1);
+    assert_eq!(
+        index
+            .due(source, WallMs(day_ms + HOUR_MS), 1)
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[test]

@@ -177,6 +177,7 @@ mod tests {
     use crate::manifest::format::proof::Writing;
     use crate::manifest::format::{Header, ManifestEntry, Settings};
     use crate::types::ETag;
+    use crate::types::WallMs;
     use crate::types::{Fingerprint, Kind, RelKey};
     use std::io::Write as _;
 

@@ -273,7 +273,10 @@ mod tests {
         for seen_before in [true, false] {
             let mut alerts = alerts();
             if seen_before {
-                assert_eq!(alerts.step(Some(WallMs(since_ms)), WallMs(since_ms)), AlertStep::None);
+                assert_eq!(
+                    alerts.step(Some(WallMs(since_ms)), WallMs(since_ms)),
+                    AlertStep::None
+                );
             }
             let alert = |reminder| AlertStep::Alert {
                 since_ms: WallMs(0),
@@ -357,7 +360,10 @@ mod tests {
         };
         assert_eq!(alerts.step(None, WallMs(2 * HOUR_MS)), recovered);
         alerts.not_sent(WallMs(2 * HOUR_MS), 0);
-        assert_eq!(alerts.step(Some(WallMs(2 * HOUR_MS)), WallMs(3 * HOUR_MS)), AlertStep::None);
+        assert_eq!(
+            alerts.step(Some(WallMs(2 * HOUR_MS)), WallMs(3 * HOUR_MS)),
+            AlertStep::None
+        );
         // the end is when it was first seen, not when the message went out
         assert!(matches!(
             alerts.step(None, WallMs(4 * HOUR_MS)),

@@ -174,7 +174,11 @@ mod tests {
         let mut pace = Pace::new(4);
         let first = fill(&mut pace, WallMs(0));
         assert_eq!(pace.slowed(first[0], WallMs(0), 0), Slowed::Fewer);
-        assert_eq!(pace.slowed(first[1], WallMs(0), 0), Slowed::Fewer, "the same burst");
+        assert_eq!(
+            pace.slowed(first[1], WallMs(0), 0),
+            Slowed::Fewer,
+            "the same burst"
+        );
         assert_eq!(pace.limit(), 2);
         first.iter().for_each(|_| pace.end(false));
         let one = pace.start(false);
@@ -196,7 +200,10 @@ mod tests {
         }
         assert!(!pace.may_start(true, WallMs(10_000_100)));
         assert!(pace.may_start(true, WallMs(10_001_000)));
-        assert!(pace.may_start(true, WallMs(1_000_000)), "an hour and more back");
+        assert!(
+            pace.may_start(true, WallMs(1_000_000)),
+            "an hour and more back"
+        );
     }
 
     #[test]

@@ -75,7 +75,9 @@ async fn a_full_edit_lane_says_so_and_a_full_backlog_waits() {
     let (queue, of) = Queue::new(1, 2, 16);
     for name in ["a", "b"] {
         of[0].push_edit(p(name), MonotonicMs(1), false).unwrap();
-        of[0].push_backlog(p(&format!("x{name}")), MonotonicMs(1)).await;
+        of[0]
+            .push_backlog(p(&format!("x{name}")), MonotonicMs(1))
+            .await;
     }
     assert_eq!(of[0].push_edit(p("c"), MonotonicMs(1), false), Err(Full));
     let waiting = {
@@ -121,7 +123,9 @@ async fn sources_take_turns_and_an_unreachable_one_waits() {
     let (queue, of) = Queue::new(2, 10, 16);
     for name in ["a", "b"] {
         of[0].push_backlog(p(name), MonotonicMs(1)).await;
-        of[1].push_backlog(p(&format!("x{name}")), MonotonicMs(1)).await;
+        of[1]
+            .push_backlog(p(&format!("x{name}")), MonotonicMs(1))
+            .await;
     }
     let mut got = Vec::new();
     for _ in 0..2 {
@@ -176,7 +180,9 @@ async fn drain(queue: &Queue, of: &[SourceQueue]) -> Vec<String> {
 async fn the_newest_edits_come_first_and_every_fourth_is_the_oldest() {
     let (queue, of) = Queue::new(1, 100, 16);
     for number in 0..8 {
-        of[0].push_edit(p(&number.to_string()), MonotonicMs(1), false).unwrap();
+        of[0]
+            .push_edit(p(&number.to_string()), MonotonicMs(1), false)
+            .unwrap();
     }
     // Saved once more while it waits: it is the newest now.
     of[0].push_edit(p("3"), MonotonicMs(1), false).unwrap();
@@ -232,7 +238,9 @@ async fn what_is_given_back_lets_the_others_try_and_keeps_its_place() {
 async fn one_source_never_holds_all_workers() {
     let (queue, of) = Queue::new(2, 100, 4);
     for number in 0..10 {
-        of[0].push_edit(p(&number.to_string()), MonotonicMs(1), false).unwrap();
+        of[0]
+            .push_edit(p(&number.to_string()), MonotonicMs(1), false)
+            .unwrap();
     }
     for _ in 0..3 {
         assert!(pop(&queue, &of).await.is_some());
@@ -249,7 +257,9 @@ async fn a_backlog_leaves_workers_for_the_edits_of_its_own_source() {
     for (workers, backlog) in [(2, 1), (4, 2), (16, 12)] {
         let (queue, of) = Queue::new(2, 100, workers);
         for number in 0..workers {
-            of[0].push_backlog(p(&format!("b{number}")), MonotonicMs(1)).await;
+            of[0]
+                .push_backlog(p(&format!("b{number}")), MonotonicMs(1))
+                .await;
         }
         for _ in 0..backlog {
             assert!(pop(&queue, &of).await.is_some(), "{workers} workers");
@@ -400,7 +410,9 @@ async fn news_of_what_is_deferred_bring_it_back_and_so_does_its_time() {
     of[0].push_edit(p("other"), MonotonicMs(20), false).unwrap();
     let other = pop(never).await.unwrap();
     assert_eq!(other.path, p("other"));
-    let item = pop(|_, since_ms| now_if(since_ms < MonotonicMs(10))).await.unwrap();
+    let item = pop(|_, since_ms| now_if(since_ms < MonotonicMs(10)))
+        .await
+        .unwrap();
     assert!(item.was_deferred);
     queue.done(&item);
     // Gone once more: it waits once more.

@@ -23,7 +23,12 @@ fn what_needs_a_person_closes_at_once() {
     for class in [Class::Credentials, Class::Denied, Class::NoBucket] {
         let mut gate = Gate::new();
         assert_eq!(fail(&mut gate, class, 1, 0), closed(class));
-        assert_eq!(gate.may_start(2, WallMs(29_999)), MayStart::No { until_ms: WallMs(30_000) });
+        assert_eq!(
+            gate.may_start(2, WallMs(29_999)),
+            MayStart::No {
+                until_ms: WallMs(30_000)
+            }
+        );
         assert_eq!(gate.may_start(2, WallMs(30_000)), MayStart::ProbeOnly);
     }
 }
@@ -92,7 +97,10 @@ fn a_look_up_opens_what_look_ups_closed() {
         gate.failure(&asking(Class::Transient), path, WallMs(0), 0);
     }
     gate.answered(9, WallMs(0));
-    assert_eq!(gate.failure(&asking(Class::Transient), 3, WallMs(0), 0), None);
+    assert_eq!(
+        gate.failure(&asking(Class::Transient), 3, WallMs(0), 0),
+        None
+    );
 }
 
 #[test]
@@ -100,7 +108,10 @@ fn when_nothing_waits_an_answer_ends_the_outage() {
     let mut gate = Gate::new();
     assert_eq!(gate.idle(WallMs(0)), None);
     fail(&mut gate, Class::Denied, 1, 0);
-    assert_eq!(gate.idle(WallMs(5)), Some(Transition::Opened { after_ms: 5 }));
+    assert_eq!(
+        gate.idle(WallMs(5)),
+        Some(Transition::Opened { after_ms: 5 })
+    );
     assert_eq!(fail(&mut gate, Class::Denied, 1, 9), closed(Class::Denied));
 }
 
@@ -111,7 +122,9 @@ fn one_probe_at_a_time_and_success_opens() {
     assert_eq!(gate.may_start(2, WallMs(31_000)), MayStart::ProbeOnly);
     assert_eq!(
         gate.may_start(3, WallMs(31_000)),
-        MayStart::No { until_ms: WallMs(331_000) }
+        MayStart::No {
+            until_ms: WallMs(331_000)
+        }
     );
     assert_eq!(
         gate.success(2, WallMs(33_000)),
@@ -169,7 +182,10 @@ fn a_probe_that_tells_nothing_makes_room_for_another() {
             fail(&mut gate, Class::Unreadable, 2, 31_000);
         } else {
             gate.abandoned(3, WallMs(31_000));
-            assert!(matches!(gate.may_start(3, WallMs(31_000)), MayStart::No { .. }));
+            assert!(matches!(
+                gate.may_start(3, WallMs(31_000)),
+                MayStart::No { .. }
+            ));
             gate.abandoned(2, WallMs(31_000));
         }
         assert_eq!(gate.may_start(3, WallMs(31_000)), MayStart::ProbeOnly);
@@ -178,7 +194,10 @@ fn a_probe_that_tells_nothing_makes_room_for_another() {
     let mut gate = Gate::new();
     fail(&mut gate, Class::NoBucket, 1, 0);
     gate.may_start(2, WallMs(30_000));
-    assert!(matches!(gate.may_start(3, WallMs(329_999)), MayStart::No { .. }));
+    assert!(matches!(
+        gate.may_start(3, WallMs(329_999)),
+        MayStart::No { .. }
+    ));
     assert_eq!(gate.may_start(3, WallMs(330_000)), MayStart::ProbeOnly);
 }
 
@@ -210,7 +229,10 @@ fn a_clock_set_back_does_not_keep_it_closed() {
     let day_ms = 86_400_000;
     fail(&mut gate, Class::Credentials, 1, 10 * day_ms);
     assert_eq!(gate.may_start(2, WallMs(0)), MayStart::ProbeOnly);
-    assert_eq!(gate.success(2, WallMs(5)), Some(Transition::Opened { after_ms: 0 }));
+    assert_eq!(
+        gate.success(2, WallMs(5)),
+        Some(Transition::Opened { after_ms: 0 })
+    );
 }
 
 #[derive(Debug, Clone)]
@@ -305,5 +327,8 @@ fn a_destination_without_room_closes_the_gate_unless_small_things_fit() {
     assert_eq!(fail(&mut gate, Class::Full, 5, 0), None);
     assert!(fail(&mut gate, Class::Full, 6, 0).is_some());
     // Long enough to be seen by whoever waits for it.
-    assert!(matches!(gate.may_start(7, WallMs(10_000)), MayStart::No { .. }));
+    assert!(matches!(
+        gate.may_start(7, WallMs(10_000)),
+        MayStart::No { .. }
+    ));
 }
