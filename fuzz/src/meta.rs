@@ -3,7 +3,7 @@
 use super::Bits;
 use keepwatch::types::{
     Attributes, Carried, ContentHash, FULL_KEY_VALUE_BYTES_MAX, FullKey, Kind, META_BYTES_MAX,
-    ObjectMeta, sent_bytes,
+    ObjectMeta, WallMs, sent_bytes,
 };
 
 /// Any bytes: as lines `name: value` that somebody else wrote, and as a file
@@ -19,10 +19,10 @@ pub fn check(data: &[u8]) {
 }
 
 fn made_of(bits: &mut Bits<'_>) -> ObjectMeta {
-    let unrested = bits.flag();
+    let is_torn = bits.flag();
     ObjectMeta {
         kind: [Kind::File, Kind::Symlink, Kind::Folder][usize::from(bits.byte() % 3)],
-        content: (!unrested || bits.flag()).then(|| ContentHash::of(&bits.bytes())),
+        content: (!is_torn || bits.flag()).then(|| ContentHash::of(&bits.bytes())),
         // S3 knows no larger objects, nor does a file system.
         size_bytes: bits.number() >> 1,
         mtime_ns: i128::from(bits.number().cast_signed())
@@ -33,9 +33,9 @@ fn made_of(bits: &mut Bits<'_>) -> ObjectMeta {
             ((id >> 32) as u32, id as u32)
         }),
         symlink_target: bits.flag().then(|| bits.bytes()),
-        unrested,
+        is_torn,
         full_key: bits.flag().then(|| FullKey::Whole(bits.text())),
-        seen_ms: bits.flag().then(|| bits.number().cast_signed()),
+        seen_ms: bits.flag().then(|| WallMs(bits.number().cast_signed())),
         beside: bits.flag().then(|| ContentHash::of(&bits.bytes())),
         sparse_bytes: bits.flag().then(|| bits.number()),
         attributes: match bits.byte() % 3 {

@@ -2,7 +2,7 @@
 
 use super::Bits;
 use keepwatch::index::{decode_record, encode_record};
-use keepwatch::types::{ContentHash, Fingerprint, Kind, Look, Record};
+use keepwatch::types::{ContentHash, Fingerprint, Kind, Look, Record, WallMs};
 
 /// Any bytes: as a record on the disk, and as a file of which one is made.
 pub fn check(data: &[u8]) {
@@ -48,7 +48,7 @@ fn made_of(bits: &mut Bits<'_>) -> Record {
         } else {
             bits.number()
         },
-        stored_at_ms: bits.number().cast_signed(),
+        stored_at_ms: WallMs(bits.number().cast_signed()),
         racy: bits.flag(),
         look: [Look::Unknown, Look::Plain, Look::Noise][usize::from(bits.byte() % 3)],
         attributes: bits.flag().then(|| bits.number()),

@@ -177,7 +177,6 @@ fn hear(ctx: &Context) {
 mod tests {
     use crate::config::{Config, Defaults};
     use crate::s3::LATE_MAX;
-    use crate::types::WallMs;
 
     #[test]
     fn the_default_is_the_longest_that_a_request_can_take() {

@@ -16,6 +16,7 @@ pub use server::{Answer, Server};
 mod tests {
     use super::*;
     use crate::drill::Drill;
+    use crate::types::WallMs;
     use crate::types::{Class, Fault, Rates, Traffic};
     use crate::verify::{Verified, findings};
     use std::sync::Arc;

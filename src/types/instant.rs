@@ -10,7 +10,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::ops::{Add, AddAssign, Sub};
+use std::ops::{Add, AddAssign, Sub, SubAssign};
 
 macro_rules! moment {
     ($(#[$doc:meta])* $name:ident) => {
@@ -59,6 +59,12 @@ macro_rules! moment {
         impl AddAssign<i64> for $name {
             fn add_assign(&mut self, ms: i64) {
                 *self = *self + ms;
+            }
+        }
+
+        impl SubAssign<i64> for $name {
+            fn sub_assign(&mut self, ms: i64) {
+                *self = *self - ms;
             }
         }
 

@@ -85,7 +85,7 @@ impl HttpConnector for Server {
             let (_, query) = request.uri().split_once('?').unwrap_or_default();
             let is_list = query.contains("list-type=") || query.contains("versions");
             let mut response = server.vault.call(request).await?;
-            let now = jiff::Timestamp::from_millisecond(server.says(system_clock()())).unwrap();
+            let now = jiff::Timestamp::from_millisecond(server.says(system_clock()().0)).unwrap();
             let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
             response.headers_mut().insert("date", date);
             if !is_list {
@@ -235,7 +235,7 @@ async fn a_clock_that_is_ahead_thins_no_manifests() {
         assert_eq!(all.len(), 14, "with a server: {has_server}");
         let newest_ms = all.last().unwrap().moment_ms;
         let is_right = (newest_ms - now_ms).abs() < DAY_MS;
-        assert_eq!(is_right, has_server, "{newest_ms}");
+        assert_eq!(is_right, has_server, "{newest_ms:?}");
     }
 }
 
@@ -250,7 +250,7 @@ async fn a_clock_that_differs_by_minutes_is_said_in_status_and_digest() {
         rig.write("a.txt", "a");
         let daemon = start(&rig, Some(Server::store(&rig, 0)), ahead_ms).await;
         rig.until_equal(&daemon).await;
-        let report = daemon.parts().daily_job().report(0).await.unwrap();
+        let report = daemon.parts().daily_job().report(WallMs(0)).await.unwrap();
         let said = report.message().body;
         let warnings = daemon.parts().sources[0].status.snapshot().warnings;
         assert_eq!(
@@ -288,7 +288,7 @@ async fn the_period_of_a_digest_does_not_run_backwards_on_a_vault() {
     }
     ahead.stop().await.unwrap();
     let daemon = start(&rig, None, 0).await;
-    let report = daemon.parts().daily_job().report(0).await.unwrap();
+    let report = daemon.parts().daily_job().report(WallMs(0)).await.unwrap();
     let body = report.message().body;
     assert!(body.contains("Period:   up to "), "{body}");
     assert!(body.contains("the clock was ahead then"), "{body}");

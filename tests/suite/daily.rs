@@ -48,7 +48,7 @@ async fn a_missed_digest_comes_at_the_next_start_and_only_once() {
         let index = daemon.parts().index.clone();
         let last = tokio::task::spawn_blocking(move || index.state_get("digest:last_run_ms"));
         let last = last.await.unwrap().unwrap().and_then(|v| v.as_i64());
-        last.is_some_and(|ms| ms > later(72)())
+        last.is_some_and(|ms| ms > later(72)().0)
     })
     .await;
     daemon.stop().await.unwrap();
@@ -123,7 +123,7 @@ async fn a_daily_job_that_outlasts_the_next_hour_does_not_swallow_the_next_days(
         let index = daemon.parts().index.clone();
         let last = tokio::task::spawn_blocking(move || index.state_get("digest:last_run_ms"));
         let last = last.await.unwrap().unwrap().and_then(|v| v.as_i64());
-        last.is_some_and(|ms| ms > system_clock()() + 48 * HOUR_MS)
+        last.is_some_and(|ms| ms > (system_clock()() + 48 * HOUR_MS).0)
     })
     .await;
     assert_eq!(digests(&rig), 2, "{:?}", digest_files(&rig));

@@ -18,7 +18,7 @@ use keepwatch::manifest::Claimant;
 use keepwatch::s3::{At, Store};
 use keepwatch::source::SourceRuntime;
 use keepwatch::status::ScanDone;
-use keepwatch::types::{Kind, RelKey};
+use keepwatch::types::{Kind, RelKey, WallMs};
 use keepwatch_vault::Vault;
 use std::collections::BTreeMap;
 use std::fs;
@@ -632,7 +632,7 @@ pub async fn claim(rig: &Rig) {
         knows: false,
         take_over: None,
     };
-    let record = claimant.record("written-by-the-test".to_owned(), 1_795_000_000_000);
+    let record = claimant.record("written-by-the-test".to_owned(), WallMs(1_795_000_000_000));
     let put = crate::raw::client(&rig.vault()).put_object();
     let put = put.bucket(BUCKET).key(keepwatch::manifest::owner::key(""));
     let put = put.body(record.to_json().unwrap().into());

@@ -282,7 +282,7 @@ async fn a_policy_that_refuses_our_folder_breaks_nothing() {
     let daemon = rig.start_with(rig.config(), Some(store.clone())).await;
     rig.until_equal(&daemon).await;
     assert!(compare(&daemon).await.complete());
-    let report = daemon.parts().daily_job().report(0).await.unwrap();
+    let report = daemon.parts().daily_job().report(WallMs(0)).await.unwrap();
     assert!(report.is_well(), "{:?}", report.subject());
     let warnings = &report.sources[0].warnings;
     assert!(
@@ -336,7 +336,7 @@ async fn superseded_ones_are_marked_and_their_versions_stay() {
     // Two of one week, half a year ago, and somebody's file among them.
     let newest_ms = listed(&rig.store()).await[0].moment_ms;
     let week_ms = 7 * 24 * 3_600_000;
-    let old_ms = (newest_ms - 26 * week_ms).div_euclid(week_ms) * week_ms;
+    let old_ms = WallMs((newest_ms - 26 * week_ms).0.div_euclid(week_ms) * week_ms);
     let others = format!("{}readme.txt", folder(""));
     let keys = [old_ms, old_ms + 3_600_000].map(|ms| key("", ms));
     // As many days with younger ones as it takes: a clock alone makes nothing old.

@@ -5,7 +5,7 @@ use crate::python::{Credentials, Moto, Topic};
 use jiff::tz::TimeZone;
 use keepwatch::digest::{Report, SourceReport, UnprotectedLine};
 use keepwatch::sns::{NoticeOptions, Notifier, TopicCheck};
-use keepwatch::types::{Class, Fault, Traffic};
+use keepwatch::types::{Class, Fault, Traffic, WallMs};
 
 /// SNS's own limit, bytes of UTF-8.
 const SNS_BYTES_MAX: usize = 262_144;
@@ -51,15 +51,15 @@ fn report(lines: usize) -> Report {
         reason: "the file is open in another program and cannot be read".to_owned(),
         remedy: "close the program".to_owned(),
         files_below: 0,
-        since_ms: 1_795_000_000_000,
+        since_ms: WallMs(1_795_000_000_000),
     });
     Report {
         traffic: Traffic::default(),
         is_billed: true,
         computer: "BÜRO-PC".to_owned(),
-        scheduled_ms: 1_795_400_000_000,
-        from_ms: 1_795_313_600_000,
-        to_ms: 1_795_400_000_000,
+        scheduled_ms: WallMs(1_795_400_000_000),
+        from_ms: WallMs(1_795_313_600_000),
+        to_ms: WallMs(1_795_400_000_000),
         time_zone: TimeZone::UTC,
         drill: None,
         program: "keepwatch".to_owned(),

@@ -20,7 +20,7 @@ mod verified;
 use bench::{Bench, Object, long_path, read_tree, selector};
 use keepwatch::history::versions;
 use keepwatch::retry::Stop;
-use keepwatch::types::{Class, Kind, RelPath};
+use keepwatch::types::{Class, Kind, RelPath, WallMs};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_comes_back_as_it_was() {
@@ -118,12 +118,12 @@ async fn as_it_was_at_any_moment() {
         assert_eq!(bench.folder(&name).join("late").exists(), is_now);
     }
     let before = bench
-        .restore_with("before", |request| request.at_ms = Some(1))
+        .restore_with("before", |request| request.at_ms = Some(WallMs(1)))
         .await
         .unwrap();
     assert_eq!(before.found(), 0);
     assert!(
-        before.first_ms.is_some_and(|first| first > 1),
+        before.first_ms.is_some_and(|first| first > WallMs(1)),
         "it can say since when there is one"
     );
 }

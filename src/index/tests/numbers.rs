@@ -1,6 +1,7 @@
 //! Order of ranges and exactness of numbers, against a plain map.
 
 use super::*;
+use crate::types::WallMs;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! Outbox, multiparts, small state.
 
 use super::*;
+use crate::types::WallMs;
 use serde_json::json;
 
 fn message(n: u64) -> OutboxMessage {

@@ -1,6 +1,7 @@
 //! Unprotected paths, failures, and what a digest takes off.
 
 use super::*;
+use crate::types::WallMs;
 
 fn fault(cause: &str) -> Fault {
     Fault::new(Class::Unreadable, "read", "x", cause)

@@ -194,7 +194,7 @@ async fn whatever_becomes_of_names_that_belong_together_comes_back() {
     }
     daemon.stop().await.unwrap();
     for (at_ms, want, case) in rests {
-        is_restored(&rig, Some(at_ms), &want, &case).await;
+        is_restored(&rig, Some(WallMs(at_ms)), &want, &case).await;
     }
 }
 
@@ -215,7 +215,7 @@ async fn what_comes_beside_a_file_later_was_not_there_before() {
         filetime::set_file_mtime(rig.path("plan"), filetime::FileTime::from_unix_time(1, 0))
             .unwrap();
         rig.until_equal(&daemon).await;
-        is_restored(&rig, Some(at_ms), &before, name).await;
+        is_restored(&rig, Some(WallMs(at_ms)), &before, name).await;
     }
     daemon.stop().await.unwrap();
 }

@@ -7,7 +7,7 @@ use crate::raw::client;
 use keepwatch::backup::sweep;
 use keepwatch::index::Multipart;
 use keepwatch::s3::OpenUpload;
-use keepwatch::types::RelKey;
+use keepwatch::types::{RelKey, WallMs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -145,7 +145,7 @@ async fn an_upload_in_a_bucket_that_is_gone_is_forgotten_unless_a_source_names_i
             .unwrap();
     }
     index
-        .multipart_intend(source, &key, ("gone", "large.bin"), 7)
+        .multipart_intend(source, &key, ("gone", "large.bin"), WallMs(7))
         .unwrap();
     assert!(!sweep(&ctx.backup).await);
     let left = index.multiparts().unwrap();

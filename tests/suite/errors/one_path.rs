@@ -6,7 +6,7 @@ use crate::harness::{
     Fate, Faults, Rig, Running, finish, history, in_bucket, on_disk, program, until, write_config,
 };
 use keepwatch::daemon::Daemon;
-use keepwatch::types::Class;
+use keepwatch::types::{Class, WallMs};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
@@ -53,7 +53,7 @@ async fn one_file_always_fails(status_code: u16, code: &'static str, class: Clas
     let report = daemon
         .parts()
         .daily_job()
-        .report(0)
+        .report(WallMs(0))
         .await
         .unwrap()
         .message();

@@ -82,7 +82,7 @@ async fn comes_and_goes(trouble: &Trouble) {
     let status = status(&rig).await;
     let (since_ms, fault) = status.board.outage.unwrap();
     assert_eq!(fault.class, trouble.class, "{fault}");
-    assert!(since_ms > 0 && status.files_protected <= before.len() as u64);
+    assert!(since_ms > WallMs(0) && status.files_protected <= before.len() as u64);
     for words in trouble.says {
         assert!(fault.to_string().contains(words), "{fault}");
     }

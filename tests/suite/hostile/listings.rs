@@ -7,7 +7,7 @@ use keepwatch::history::versions;
 use keepwatch::restore::{Restored, restore};
 use keepwatch::retry::Stop;
 use keepwatch::s3::Listed;
-use keepwatch::types::{Class, Fatal, Origin, RelPath, is_own};
+use keepwatch::types::{Class, Fatal, Origin, RelPath, is_own, WallMs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -217,7 +217,7 @@ async fn more_than_a_page_fields_nobody_knows_and_thousands_of_versions() {
         Some(answer(200, versions_page(page, next)))
     });
     let mut request = bench.request("then");
-    request.at_ms = Some((1_700_000_000 - 15_500) * 1_000);
+    request.at_ms = Some(WallMs((1_700_000_000 - 15_500) * 1_000));
     let result = restore(&lies.store(), request, |_| (), &Stop::never())
         .await
         .unwrap();

@@ -80,7 +80,7 @@ impl Entry {
             is_marker: version.is_marker,
             is_latest: version.is_latest,
             bytes: version.stored_bytes,
-            at_s: version.modified_ms.div_euclid(1_000),
+            at_s: version.modified_ms.0.div_euclid(1_000),
         }
     }
 }

@@ -13,7 +13,7 @@ use keepwatch::index::ActivityDelta;
 use keepwatch::retry::Stop;
 use keepwatch::s3::Store;
 use keepwatch::status::ScanDone;
-use keepwatch::types::{ContentHash, Fingerprint, Kind, Look, ObjectMeta, Record, RelKey};
+use keepwatch::types::{ContentHash, Fingerprint, Kind, Look, ObjectMeta, Record, RelKey, WallMs};
 use keepwatch::verify::{Damage, Deep, VerifyRequest, repair, verify};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,7 +35,7 @@ fn record(number: usize) -> Record {
         version_id: keepwatch::types::VersionId::new(&hash.to_hex()[..32]),
         etag: hash.to_hex()[32..].into(),
         stored_bytes: number as u64,
-        stored_at_ms: 1_795_000_000_000,
+        stored_at_ms: WallMs(1_795_000_000_000),
         racy: false,
         look: Look::Plain,
         attributes: None,

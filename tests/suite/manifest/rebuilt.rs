@@ -11,7 +11,7 @@ use keepwatch::destination::COMPARED;
 use keepwatch::index::Index;
 use keepwatch::manifest::format;
 use keepwatch::retry::Stop;
-use keepwatch::types::RelKey;
+use keepwatch::types::{RelKey, WallMs};
 use keepwatch::verify::{Ask, Deep, Finding, repair};
 use std::collections::BTreeMap;
 use std::fs;
@@ -142,7 +142,7 @@ async fn on_a_new_computer_with_other_accounts_everything_is_whole() {
             if let Some((version_id, etag)) = stored.remove(&line.path) {
                 line.owner = Some("4711:4712".into());
                 (line.version_id, line.etag) = (version_id, etag);
-                line.stored_at_ms = copied_ms;
+                line.stored_at_ms = WallMs(copied_ms);
             }
         },
     );

@@ -10,7 +10,7 @@ use http_body_util::StreamBody;
 use keepwatch::manifest::read;
 use keepwatch::retry::Stop;
 use keepwatch::s3::Store;
-use keepwatch::types::Class;
+use keepwatch::types::{Class, WallMs};
 use std::io::Write as _;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -28,7 +28,7 @@ impl HttpConnector for Server {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let pause = self.pause;
         let body = if request.uri().contains("list-type=2") {
-            let key = keepwatch::manifest::format::key("", 1_795_399_214_123);
+            let key = keepwatch::manifest::format::key("", WallMs(1_795_399_214_123));
             SdkBody::from(format!(
                 "<ListBucketResult><Name>office</Name><Contents><Key>{key}</Key><Size>{STORED_BYTES}</Size>\
                  <LastModified>2026-11-23T20:00:00.000Z</LastModified></Contents></ListBucketResult>"

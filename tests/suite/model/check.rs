@@ -29,7 +29,7 @@ pub fn current(tree: &Tree, histories: &Histories) -> Vec<String> {
                 wrong.push(format!(
                     "{key:?}: the newest version ({}, at {}) is {version:?}, on disk {thing:?}",
                     keepwatch::types::id_text(&listed.version_id),
-                    listed.modified_ms
+                    listed.modified_ms.0
                 ));
             }
             Some(_) => {}
@@ -105,7 +105,7 @@ pub fn versions(truth: &Truth, histories: &Histories) -> (Versions, Vec<String>)
                 wrong.push(format!(
                     "{key:?} {why}: version {} at {}, {version:?}; states {:?}",
                     keepwatch::types::id_text(&listed.version_id),
-                    listed.modified_ms,
+                    listed.modified_ms.0,
                     truth.states(key)
                 ));
             }

@@ -158,7 +158,7 @@ impl Truth {
         self.states
             .entry(key)
             .or_default()
-            .push(State { what, from_ms });
+            .push(State { what, WallMs(from_ms) });
     }
 
     /// Every state that the key's path ever had, oldest first.

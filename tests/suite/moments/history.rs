@@ -293,7 +293,7 @@ async fn go_back(rig: &Rig, rng: &mut Rng, moments: &[Kept], with_manifests: boo
                 0,
                 format!(
                     "moment {number} ({}), with manifests: {with_manifests}, after:\n{before}and before:\n{after}",
-                    moment.at_ms
+                    moment.at_ms.0
                 ),
             );
         }

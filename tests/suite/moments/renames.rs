@@ -77,7 +77,7 @@ async fn missing(store: &Store, from_ms: WallMs, wanted: &BTreeMap<String, Strin
         }
         story.push(format!(
             "{} at {}: {seen}",
-            version.key, version.modified_ms
+            version.key, version.modified_ms.0
         ));
         moments.extend(
             times
@@ -90,7 +90,7 @@ async fn missing(store: &Store, from_ms: WallMs, wanted: &BTreeMap<String, Strin
         let found = contents(store, *at_ms).await;
         for (hash, name) in wanted {
             if !found.contains(hash) {
-                wrong.push(format!("{name} is nowhere at {at_ms}"));
+                wrong.push(format!("{name} is nowhere at {at_ms:?}"));
             }
         }
     }

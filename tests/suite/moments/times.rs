@@ -75,7 +75,7 @@ async fn server(stories: &[(&str, Vec<Told>)]) -> (Bench, Lies, Arc<AtomicU32>) 
             } else {
                 "Version"
             };
-            let stored = jiff::Timestamp::from_millisecond(at(told.stored)).unwrap();
+            let stored = jiff::Timestamp::from_millisecond(at(told.stored).0).unwrap();
             let etag = told.etag;
             write!(
                 xml,
@@ -328,7 +328,7 @@ async fn listing_of(lies: &Lies) -> String {
     let page = lies.store().list_versions(BUCKET, "", None).await.unwrap();
     let mut xml = String::from("<?xml version=\"1.0\"?><ListVersionsResult>");
     for version in page.items {
-        let stored = jiff::Timestamp::from_millisecond(version.modified_ms).unwrap();
+        let stored = jiff::Timestamp::from_millisecond(version.modified_ms.0).unwrap();
         write!(
             xml,
             "<Version><Key>{}</Key><VersionId>{}</VersionId><IsLatest>false</IsLatest><LastModified>{stored}</LastModified><ETag>\"{}\"</ETag><Size>{}</Size><StorageClass>STANDARD</StorageClass></Version>",

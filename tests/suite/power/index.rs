@@ -7,7 +7,7 @@ use super::{SHORT, Tally, long, seed};
 use crate::harness::PATIENCE;
 use crate::needs::Need;
 use keepwatch::index::{Activity, Change, Index, Opened, SourceId};
-use keepwatch::types::{ContentHash, Fingerprint, Kind, Look, Record, RelKey, RelPath};
+use keepwatch::types::{ContentHash, Fingerprint, Kind, Look, Record, RelKey, RelPath, WallMs};
 use std::fmt;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -44,7 +44,7 @@ fn record(n: u64) -> Record {
         version_id: keepwatch::types::VersionId::new(format!("{n:032x}")),
         etag: format!("{n:032x}").into(),
         stored_bytes: n * 2,
-        stored_at_ms: 1_795_000_001_000,
+        stored_at_ms: WallMs(1_795_000_001_000),
         racy: false,
         look: Look::Plain,
         attributes: None,

@@ -226,6 +226,6 @@ async fn what_an_earlier_version_stored_by_longer_keys_is_stored_once_more_and_c
     );
 
     restores(&rig, &config, "after", &[], &[]);
-    let at = jiff::Timestamp::from_millisecond(then_ms).unwrap();
+    let at = jiff::Timestamp::from_millisecond(then_ms.0).unwrap();
     restores(&rig, &config, "then", &["--at", &at.to_string()], &[GONE]);
 }

@@ -120,7 +120,7 @@ async fn only_what_lies_over_it_at_the_moment_counts() {
         (times[1], "two", 0),
         (times[0], "two", 1),
     ] {
-        let to = format!("at {at}");
+        let to = format!("at {}", at.0);
         let restored = bench.restore_with(&to, |r| r.at_ms = Some(at)).await;
         let restored = restored.unwrap();
         assert_eq!(restored.covered.total, named, "{want}");

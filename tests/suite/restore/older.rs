@@ -185,7 +185,7 @@ async fn a_file_that_has_got_its_new_key_meanwhile_is_one_file() {
     assert!(bench.times(NEW).await[0] > then_ms);
     let vault = bench.vault();
     let at = |ms| jiff::Timestamp::from_millisecond(ms).unwrap().to_string();
-    let (then, now) = (at(then_ms), at(now_ms));
+    let (then, now) = (at(then_ms.0), at(now_ms.0));
     for (from, to) in [(&then, &now), (&now, &then)] {
         let diff = [
             "restore",

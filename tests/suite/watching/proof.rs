@@ -41,9 +41,9 @@ fn board(daemon: &Daemon) -> StatusSnapshot {
 }
 
 async fn until_proven_after(daemon: &Daemon, at_ms: WallMs) -> WallMs {
-    let mut proven_ms = 0;
+    let mut proven_ms = WallMs(0);
     until("the watch is proven", async || {
-        proven_ms = board(daemon).proof.proven_ms.unwrap_or(0);
+        proven_ms = board(daemon).proof.proven_ms.unwrap_or(WallMs(0));
         proven_ms > at_ms
     })
     .await;
@@ -58,7 +58,7 @@ async fn the_watch_proves_itself_and_that_causes_no_work() {
     let store = rig.faulty_store(&faults);
     let daemon = start(rig.config(), quick(None), Some(store)).await;
     rig.until_equal(&daemon).await;
-    let mut proven_ms = until_proven_after(&daemon, 0).await;
+    let mut proven_ms = until_proven_after(&daemon, WallMs(0)).await;
     let before = (board(&daemon).last_scan, faults.requests());
     for _ in 0..5 {
         proven_ms = until_proven_after(&daemon, proven_ms).await;
@@ -70,7 +70,7 @@ async fn the_watch_proves_itself_and_that_causes_no_work() {
     assert!(matches!(read_marker(&rig.root()), Ok(Marker::Present(_))));
     let store = rig.store();
     assert_eq!(super::keys(&store).await, ["a.txt".to_owned()].into());
-    let report = daemon.parts().daily_job().report(0).await.unwrap();
+    let report = daemon.parts().daily_job().report(WallMs(0)).await.unwrap();
     let body = report.message().body;
     assert!(body.contains("  Watch: proven "), "{body}");
     daemon.stop().await.unwrap();
@@ -83,7 +83,7 @@ async fn a_watch_that_dies_under_the_daemon_is_renewed_and_the_missed_change_arr
     let silencer = Silencer::default();
     let daemon = start(rig.config(), quick(Some(&silencer)), None).await;
     rig.until_equal(&daemon).await;
-    until_proven_after(&daemon, 0).await;
+    until_proven_after(&daemon, WallMs(0)).await;
     silencer.kill();
     rig.write("sub/a.txt", "nobody hears of this");
     rig.until_equal(&daemon).await;
@@ -156,7 +156,7 @@ async fn a_file_of_the_markers_name_that_is_not_ours_stays_as_it_is() {
     assert!(board(&daemon).warnings.is_empty(), "a note is no warning");
     // Put out of the way, all is as it should be, and the file is backed up.
     fs::rename(rig.path(MARKER_FILE_NAME), rig.path("mine.txt")).unwrap();
-    until_proven_after(&daemon, 0).await;
+    until_proven_after(&daemon, WallMs(0)).await;
     rig.until_equal(&daemon).await;
     assert!(!board(&daemon).notes.contains_key("proof"));
     let store = rig.store();
@@ -228,7 +228,7 @@ async fn the_marker_of_a_source_within_another_is_no_change_there() {
         at_rest(&daemon) && super::keys(&store).await == want.clone().into()
     })
     .await;
-    let mut proven_ms = 0;
+    let mut proven_ms = WallMs(0);
     for _ in 0..3 {
         proven_ms = until_proven_after(&daemon, proven_ms).await;
     }
@@ -259,7 +259,7 @@ async fn after_a_jump_of(jump_ms: i64) {
     };
     let daemon = Daemon::start(rig.config(), options).await.unwrap();
     rig.until_equal(&daemon).await;
-    until_proven_after(&daemon, 0).await;
+    until_proven_after(&daemon, WallMs(0)).await;
     let scanned = board(&daemon).last_scan;
     // What did not survive the sleep: the watch, and the news of a change.
     silencer.kill();
@@ -299,7 +299,7 @@ async fn a_root_made_again_has_no_marker_of_ours_and_is_scanned_on_the_period() 
     config.limits.unwatched_scan_ms = 1_000;
     let daemon = start(config, quick(None), None).await;
     rig.until_equal(&daemon).await;
-    until_proven_after(&daemon, 0).await;
+    until_proven_after(&daemon, WallMs(0)).await;
     let made = rig.dir.path().join("made");
     fs::create_dir(&made).unwrap();
     fs::write(made.join("a.txt"), "another folder").unwrap();
