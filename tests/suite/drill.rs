@@ -1,12 +1,12 @@
 //! The daily restore drill: what it restores, what it finds, whom it tells.
 
-use keepwatch::types::WallMs;
 use crate::harness;
 use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, digest_files, until};
 use crate::raw;
 use keepwatch::daemon::Daemon;
 use keepwatch::drill::Drill;
 use keepwatch::retry::Stop;
+use keepwatch::types::WallMs;
 use keepwatch::verify::{Ask, Deep, repair};
 use std::fs;
 use std::path::PathBuf;

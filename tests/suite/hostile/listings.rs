@@ -7,7 +7,7 @@ use keepwatch::history::versions;
 use keepwatch::restore::{Restored, restore};
 use keepwatch::retry::Stop;
 use keepwatch::s3::Listed;
-use keepwatch::types::{Class, Fatal, Origin, RelPath, is_own, WallMs};
+use keepwatch::types::{Class, Fatal, Origin, RelPath, WallMs, is_own};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

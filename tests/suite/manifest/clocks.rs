@@ -135,7 +135,11 @@ async fn one_that_was_written_with_the_clock_put_back_accuses_no_others() {
     let whole = body_of(&rig, &real.key).await;
     // The computer began with the clock of 2000, and wrote one.
     let year_2000_ms = 946_684_800_000;
-    let of_then = rewritten(&whole, |header| header.moment_ms = WallMs(year_2000_ms), |_| {});
+    let of_then = rewritten(
+        &whole,
+        |header| header.moment_ms = WallMs(year_2000_ms),
+        |_| {},
+    );
     let client = client(&rig.vault());
     let head = client.head_object().bucket(BUCKET).key(&real.key);
     let fields = head.send().await.unwrap().metadata.unwrap();

@@ -155,10 +155,10 @@ impl Truth {
             Node::Folder => return,
         };
         let from_ms = jiff::Timestamp::now().as_millisecond();
-        self.states
-            .entry(key)
-            .or_default()
-            .push(State { what, WallMs(from_ms) });
+        self.states.entry(key).or_default().push(State {
+            what,
+            from_ms: WallMs(from_ms),
+        });
     }
 
     /// Every state that the key's path ever had, oldest first.
