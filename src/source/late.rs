@@ -130,7 +130,7 @@ impl Late {
         let wholes = self.whole.iter_mut();
         let wholes = wholes.flat_map(|whole| [&mut whole.due_ms, &mut whole.again_ms]);
         let dues = self.keys.values_mut().chain(wholes);
-        dues.for_each(|due_ms| *due_ms = *due_ms - ms);
+        dues.for_each(|due_ms| *due_ms -= ms);
     }
 
     /// When the last look at anything of this source is due; `None` when none is.
