@@ -24,7 +24,7 @@ use crate::status::Events;
 use crate::transfer::{Budget, Uploads};
 use crate::types::Fatal;
 use crate::watchdog::ANSWER_WAIT;
-use crate::work::Hint;
+use crate::work::{Hint, Queue};
 use keepwatch_vault::Vault;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -60,57 +60,21 @@ pub async fn open(config: Config, options: &mut Options) -> Result<Open, Fatal> 
         Some(notifier) => Some(notifier),
         None => notifier(&config).await?,
     };
-    let outbox = Arc::new(OutboxSender::new(
-        notifier,
-        config.state_dir.join("digests"),
-        index.clone(),
-        clock.clone(),
-        config.schedule.time_zone.clone(),
-    ));
-    let signals = RunSignals::default();
-    let events = Events::default();
-    let config = Arc::new(config);
-    let computer = options.computer.take().unwrap_or_else(this_computer);
     let opener = SourceOpener {
-        config: Arc::clone(&config),
-        computer: computer.clone(),
-        store: store.clone(),
-        index: index.clone(),
-        clock: clock.clone(),
-        events: events.clone(),
-        answer_wait: options.answer_wait.unwrap_or(ANSWER_WAIT),
-    };
-    let (sources, hints, queue) = tokio::task::spawn_blocking(move || opener.open_all())
-        .await
-        .map_err(|e| panicked(&e))??;
-    let backup = Arc::new(Context {
-        config: Arc::clone(&config),
-        sources: Arc::clone(&sources),
-        computer,
-        store: store.clone(),
-        index: index.clone(),
-        commits: Commits::default(),
-        queue: queue.clone(),
-        uploads: Uploads::default(),
-        moves: SwapTracker::default(),
-        budget: Budget::default(),
-        clock: clock.clone(),
-        signals: signals.clone(),
-    });
-    let traffic = Arc::new(TrafficBook::new(store.clone(), index.clone()));
-    let parts = Parts {
-        config,
-        sources,
+        config: Arc::new(config),
+        computer: options.computer.take().unwrap_or_else(this_computer),
         store,
         index,
-        queue,
         clock,
-        signals,
-        events,
-        outbox,
-        traffic,
-        backup,
+        events: Events::default(),
+        answer_wait: options.answer_wait.unwrap_or(ANSWER_WAIT),
     };
+    let opening = tokio::task::spawn_blocking(move || {
+        let opened = opener.open_all()?;
+        Ok::<_, Fatal>((opener, opened))
+    });
+    let (opener, (sources, hints, queue)) = opening.await.map_err(|e| panicked(&e))??;
+    let parts = assemble(opener, sources, queue, notifier);
     take_up(&parts).await?;
     if let Opened::Rebuilt { moved_to, why, .. } = &opened {
         tracing::warn!(
@@ -125,6 +89,60 @@ pub async fn open(config: Config, options: &mut Options) -> Result<Open, Fatal> 
         opened,
         started_ms,
     })
+}
+
+/// Put together what the loops are built from.
+fn assemble(
+    opener: SourceOpener,
+    sources: Sources,
+    queue: Queue,
+    notifier: Option<Notifier>,
+) -> Parts {
+    let SourceOpener {
+        config,
+        computer,
+        store,
+        index,
+        clock,
+        events,
+        ..
+    } = opener;
+    let signals = RunSignals::default();
+    let outbox = OutboxSender::new(
+        notifier,
+        config.state_dir.join("digests"),
+        index.clone(),
+        clock.clone(),
+        config.schedule.time_zone.clone(),
+    );
+    let backup = Context {
+        config: Arc::clone(&config),
+        sources: Arc::clone(&sources),
+        computer,
+        store: store.clone(),
+        index: index.clone(),
+        commits: Commits::default(),
+        queue: queue.clone(),
+        uploads: Uploads::default(),
+        moves: SwapTracker::default(),
+        budget: Budget::default(),
+        clock: clock.clone(),
+        signals: signals.clone(),
+    };
+    let traffic = TrafficBook::new(store.clone(), index.clone());
+    Parts {
+        config,
+        sources,
+        store,
+        index,
+        queue,
+        clock,
+        signals,
+        events,
+        outbox: Arc::new(outbox),
+        traffic: Arc::new(traffic),
+        backup: Arc::new(backup),
+    }
 }
 
 /// Go on where the last run ended.

@@ -1,6 +1,7 @@
 //! Changing what the guard remembers.
 
-use super::deletion_guard::{DeletionGuard, Memory, STATE};
+use super::deletion_guard::DeletionGuard;
+use super::memory::{Memory, STATE};
 use super::show::show;
 use crate::types::{Class, Fault, chain};
 
@@ -23,8 +24,8 @@ pub(super) fn change<T>(
             guard.index.source_state_set(guard.id, STATE, &value)?;
             // What is held back, and that it was told, must outlive a power cut.
             // So must since when deletions are marked, before the first of them is.
-            let (now, then) = (&saved.brake, &before.brake);
-            let is_burst_new = now.burst_since() != then.burst_since();
+            let (now, then) = (&saved.state, &before.state);
+            let is_burst_new = now.bursts.newest_before_ms() != then.bursts.newest_before_ms();
             if now.holds.len() != then.holds.len() || is_burst_new {
                 guard.index.flush()?;
             }

@@ -44,9 +44,9 @@ impl Counted {
 pub(crate) fn count_surely(guard: &DeletionGuard, pulse: &Pulse) -> Result<Counted, Fault> {
     let first = count(guard, pulse)?;
     let has_fallen = {
-        let mut brake = guard.memory().saved.brake.clone();
-        brake.raise(first.were(), guard.clock.now_ms());
-        brake.has_fallen(first.on_disk)
+        let mut state = guard.memory().saved.state.clone();
+        state.raise(first.were(), guard.clock.now_ms());
+        state.has_fallen(first.on_disk)
     };
     if !has_fallen {
         return Ok(first);

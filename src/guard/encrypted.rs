@@ -1,8 +1,9 @@
 //! Raising the alarm when many files look encrypted, or are emptied.
 
 use super::change::change;
-use super::deletion_guard::{DeletionGuard, Memory};
-use super::policy::Why;
+use super::deletion_guard::DeletionGuard;
+use super::memory::Memory;
+use super::policy::HoldCause;
 use super::ransomware::{Incident, ending_of};
 use crate::types::{Fault, Look, Record, RelPath};
 
@@ -74,13 +75,16 @@ fn note(
         });
     }
     change(guard, |memory| {
-        let brake = &mut memory.saved.brake;
-        let standing = brake.holds.iter_mut().find_map(|hold| match &mut hold.why {
-            Why::Encrypted {
-                before_ms, ending, ..
-            } => Some((before_ms, ending, &mut hold.files)),
-            _ => None,
-        });
+        let state = &mut memory.saved.state;
+        let standing = state
+            .holds
+            .iter_mut()
+            .find_map(|hold| match &mut hold.cause {
+                HoldCause::Encrypted {
+                    before_ms, ending, ..
+                } => Some((before_ms, ending, &mut hold.files)),
+                _ => None,
+            });
         if let Some((before_ms, ending, files)) = standing {
             *files += 1;
             *before_ms = incident.before_ms.min(*before_ms);
@@ -94,20 +98,20 @@ fn note(
             is_emptied,
         } = incident;
         let now = guard.now();
-        let why = Why::Encrypted {
+        let cause = HoldCause::Encrypted {
             before_ms,
             ending,
             is_emptied,
         };
-        brake.hold(why, files, known, now);
+        state.hold(cause, files, known, now);
     })
 }
 
 /// An attack is held against that source already.
 fn is_told(guard: &DeletionGuard) -> bool {
     let memory = guard.memory();
-    let mut holds = memory.saved.brake.holds.iter();
-    holds.any(|hold| matches!(hold.why, Why::Encrypted { .. }))
+    let mut holds = memory.saved.state.holds.iter();
+    holds.any(|hold| matches!(hold.cause, HoldCause::Encrypted { .. }))
 }
 
 /// How much older than the incident a file must be to show that its ending was

@@ -8,7 +8,7 @@
 //! doubt is stored. What came from that folder proves nothing for it.
 
 use super::deletion_guard::DeletionGuard;
-use super::policy::{Identity, Marker, identity, is_alike};
+use super::policy::{RootVerdict, SentinelMatch, is_alike, judge_root};
 use super::root_sentinel;
 use super::standing::{Judged, Standing};
 use crate::files;
@@ -71,21 +71,25 @@ pub(crate) fn is_itself(guard: &DeletionGuard) -> Result<bool, Fault> {
     {
         return Ok(known.is_itself);
     }
-    let (marker, same) = match &standing {
-        Standing::Itself => (Marker::Equal, None),
-        Standing::Absent { same_root } => (Marker::Absent, Some(*same_root)),
-        Standing::Different { same_root } => (Marker::Different, Some(*same_root)),
-        Standing::Unknown | Standing::Foreign => (Marker::Unused, same_unmarked(guard, root)?),
+    let (sentinel, same) = match &standing {
+        Standing::Itself => (SentinelMatch::Equal, None),
+        Standing::Absent { same_root } => (SentinelMatch::Absent, Some(*same_root)),
+        Standing::Different { same_root } => (SentinelMatch::Different, Some(*same_root)),
+        Standing::Unknown | Standing::Foreign => {
+            (SentinelMatch::Unused, same_unmarked(guard, root)?)
+        }
     };
-    let is_itself = match identity(marker, same) {
-        Identity::Itself => true,
-        Identity::Unproven => is_same_content(guard, is_alike)?,
+    let is_itself = match judge_root(sentinel, same) {
+        RootVerdict::Itself => true,
+        RootVerdict::Unproven => is_same_content(guard, is_alike)?,
         // Never marked, as when a marker was first written while the disk was
         // away: nearly all that is known must be there.
-        Identity::Other if marker == Marker::Absent => is_same_content(guard, |same, known| {
-            known > 0 && same * NEARLY_ALL >= known * (NEARLY_ALL - 1)
-        })?,
-        Identity::Other => false,
+        RootVerdict::Other if sentinel == SentinelMatch::Absent => {
+            is_same_content(guard, |same, known| {
+                known > 0 && same * NEARLY_ALL >= known * (NEARLY_ALL - 1)
+            })?
+        }
+        RootVerdict::Other => false,
     };
     if !is_itself {
         keep_sample(guard)?;
