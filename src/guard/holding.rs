@@ -8,8 +8,8 @@ use super::root;
 use crate::files;
 use crate::types::{Fault, RelKey};
 
-/// A hold stands that covers the key, or begins now because of what the root
-/// and the mounted folders look like.
+/// Whether a hold covers the key. One begins now if the root, or the mounted folder that
+/// the key is in, is not what it was.
 pub(super) fn is_held(guard: &DeletionGuard, key: &RelKey) -> Result<bool, Fault> {
     if guard.memory().saved.state.held(key).is_some() {
         return Ok(true);
@@ -19,7 +19,7 @@ pub(super) fn is_held(guard: &DeletionGuard, key: &RelKey) -> Result<bool, Fault
     if is_itself && mount.is_none() {
         return Ok(false);
     }
-    // The scan tells which it is, and how many files it is about.
+    // The scan says how many files it is about.
     guard.work.scans.ask_whole(false);
     let now = guard.now();
     change(guard, |memory| {
@@ -34,8 +34,8 @@ pub(super) fn is_held(guard: &DeletionGuard, key: &RelKey) -> Result<bool, Fault
     Ok(true)
 }
 
-/// The known mounted folder that the key is in, when nothing is mounted there
-/// any more, and how many files the index knows below it.
+/// The known mounted folder that the key is in, if nothing is mounted there any more, and
+/// how many files the index knows below it.
 fn lost_mount_of(guard: &DeletionGuard, key: &RelKey) -> Result<Option<(RelKey, u64)>, Fault> {
     let mounts = guard.memory().saved.state.baseline.mounts.clone();
     for folder in mounts {
@@ -64,10 +64,10 @@ pub(crate) fn lost_mounts(guard: &DeletionGuard) -> Result<Vec<RelKey>, Fault> {
     Ok(lost)
 }
 
-/// Hold deletions back at once when the root is not the one that was backed up;
-/// a scan of another folder's many files may take long.
+/// Hold deletions back at once when the root is not the one that was backed up: a scan of
+/// another folder's many files may take long.
 pub(crate) fn look_at_root(guard: &DeletionGuard) -> Result<(), Fault> {
-    // What was missing may have been brought back.
+    // The files to look for may have been brought back.
     root::forget_other(guard);
     if root::is_itself(guard)? {
         return Ok(());
@@ -82,8 +82,8 @@ pub(super) fn hold_root(guard: &DeletionGuard) -> Result<(), Fault> {
     })
 }
 
-/// The same before a worker reads from the root: what another folder has under the
-/// same names is stored, but the moment before that is known.
+/// The same before a worker reads from the root. What another folder has under the same
+/// names is stored all the same, but the moment before that is known.
 pub(crate) fn look_at_root_again(guard: &DeletionGuard) -> Result<(), Fault> {
     let is_held = || guard.memory().saved.state.holds_for(&HoldCause::OtherRoot);
     let is_known = root::is_as_judged(guard) || is_held();

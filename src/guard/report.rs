@@ -1,12 +1,11 @@
-//! What is said when deletions are held back: a line for `status` and the log,
-//! and the alert that does not wait.
+//! The words about a hold: a line for `status` and the log, and the messages to the owner.
 
 use super::policy::{DeletionHold, HoldCause};
 use crate::mail::{COMPUTER_CHARS_MAX, Message, fit, subject};
 use crate::types::{amount, clean, duration, number, shorten, time, time_of_second};
 use jiff::tz::TimeZone;
 
-/// Deletions that are held back, and what is needed to say so.
+/// A hold, and what is needed to put it into words.
 #[derive(Debug, Clone)]
 pub struct Held<'a> {
     /// The computer's name.
@@ -80,7 +79,7 @@ impl Held<'_> {
         }
     }
 
-    /// How to have everything back as it was before; each line its own.
+    /// How to restore everything as it was before, line by line.
     fn bring_back(&self) -> Vec<String> {
         if self.restore.is_empty() {
             return Vec::new();
@@ -151,7 +150,7 @@ impl Held<'_> {
         }
     }
 
-    /// What to do when it was not meant; a sentence.
+    /// What to do when the deletions were not meant; a sentence.
     fn remedy(&self) -> &'static str {
         match self.hold.cause {
             HoldCause::Fall => {
@@ -172,7 +171,7 @@ impl Held<'_> {
         }
     }
 
-    /// What the confirmation says; ends with a colon.
+    /// When to confirm the deletions; ends with a colon.
     fn confirming(&self) -> &'static str {
         match self.hold.cause {
             HoldCause::OtherRoot => {
@@ -241,7 +240,7 @@ impl Held<'_> {
         }
     }
 
-    /// What was told is over by itself.
+    /// The message that a hold has ended by itself.
     pub fn over(&self) -> Message {
         let lasted =
             duration(u64::try_from(self.now_ms.saturating_sub(self.hold.since_ms)).unwrap_or(0));
@@ -263,7 +262,7 @@ impl Held<'_> {
         }
     }
 
-    /// What it is again, after its name.
+    /// What the source is again, after its name.
     fn back(&self) -> &'static str {
         match self.hold.cause {
             HoldCause::Away => "is there again",

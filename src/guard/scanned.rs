@@ -10,8 +10,8 @@ use crate::files;
 use crate::files::Pulse;
 use crate::types::Fault;
 
-/// Take a scan of the whole source in: begin, end or (`confirmed`) lift what is
-/// held back. `other_root` is filled in here. Gives what is held back from now on.
+/// Take in a scan of the whole source: begin holds, end them or (`confirmed`) lift them.
+/// Fills in `other_root`. Returns what is held back from now on.
 pub(crate) fn scanned(
     guard: &DeletionGuard,
     mut found: Scanned,
@@ -25,7 +25,7 @@ pub(crate) fn scanned(
     if may_be_fall && !confirmed {
         let counted = count_surely(guard, &Pulse::default())?;
         found.on_disk = found.on_disk.max(counted.on_disk);
-        // Old names of files that are there.
+        // These are old names of files that are there.
         found.gone = found.gone.saturating_sub(counted.renamed);
         found.known = found.known.saturating_sub(counted.renamed);
         found.absent = found.absent.map(|absent| absent.min(found.gone));
@@ -45,16 +45,16 @@ pub(crate) fn scanned(
     })
 }
 
-/// Looks in a row before a root that is not there is told: a folder may be
-/// replaced by renaming, which takes a moment.
+/// A root counts as away after so many looks in a row: replacing a folder by renaming
+/// takes a moment.
 const AWAY_LOOKS: u32 = 2;
 
-/// Looks between two scans whether what had fallen is back: nobody tells of it
-/// when the files come back in another way than they went.
+/// While a fall is held back, every so many looks ask for a scan: files that come back in
+/// another way than they went make no event.
 const FALL_LOOKS: u64 = 60;
 
-/// See, now and then (`look` counts), whether a disk has come or gone: that makes
-/// no event, and ends in a scan.
+/// Look whether a disk has come or gone, which makes no event, and ask for a scan then.
+/// `look` counts these looks.
 pub(crate) fn revisit(guard: &DeletionGuard, look: u64) -> Result<(), Fault> {
     let now = guard.now();
     if guard.memory().in_flight == 0 {

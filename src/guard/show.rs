@@ -9,7 +9,7 @@ use crate::os;
 use crate::os::shell_word;
 use jiff::Timestamp;
 
-/// Under which topics the status warns of what is held back.
+/// The topics of the status' warnings about holds.
 const TOPICS: [&str; 5] = ["deletions", "identity", "away", "mounts", "encrypted"];
 
 fn topic(cause: &HoldCause) -> &'static str {
@@ -22,7 +22,7 @@ fn topic(cause: &HoldCause) -> &'static str {
     }
 }
 
-/// Put what is held back into the status, and what is new of it into the log.
+/// Show the holds in the status, and write new ones to the log.
 pub fn show(guard: &DeletionGuard) {
     let holds = guard.holds();
     for name in TOPICS {
@@ -37,7 +37,7 @@ pub fn show(guard: &DeletionGuard) {
             let of = &guard.source.name;
             match text {
                 Some(text) if !was_there => tracing::error!(source = %of, "{text}"),
-                // The same with other figures.
+                // It is known, and has other figures now.
                 Some(text) => tracing::debug!(source = %of, "{text}"),
                 None => tracing::info!(source = %of, "nothing is held back any more ({name})"),
             }
@@ -74,12 +74,12 @@ pub(super) fn say<T>(
     })
 }
 
-/// The command that brings back the source as it was before the first file was
-/// encrypted, marked or missed, into a new folder. Empty where that
-/// moment is not known (a hold of an earlier version).
+/// The command that restores the source into a new folder as it was before the first file
+/// was encrypted, marked or missed. Empty where that moment is not known (a hold of an
+/// earlier version).
 fn restore_command(guard: &DeletionGuard, hold: &DeletionHold) -> String {
     if hold.cause == HoldCause::Away && hold.of == 0 {
-        // Nothing of it was ever stored.
+        // Nothing of the source was ever stored.
         return String::new();
     }
     let before_ms = match &hold.cause {

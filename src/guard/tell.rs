@@ -16,13 +16,13 @@ use std::time::Duration;
 struct Owed {
     hold: DeletionHold,
     message: Message,
-    /// That it is over, rather than that it is.
+    /// It says that the hold has ended.
     is_over: bool,
 }
 
-/// Put every alert and reminder that is owed into the outbox. That is as good as
-/// sent; what cannot even be kept is tried again at the next call.
-/// At the end of a run (`at_once`) nothing waits for what is still to be stored.
+/// Put every alert and reminder that is owed into the outbox, where it is as good as sent.
+/// What cannot even be kept is tried again at the next call. At the end of a run
+/// (`at_once`) no alert waits for what is still to be stored.
 ///
 /// # Errors
 /// The index fails, or the message cannot be kept.
@@ -45,12 +45,12 @@ pub async fn tell(
     Ok(())
 }
 
-/// How long an alert waits for what was saved before the files were missed to be
-/// stored: what it names shall have that, too.
+/// An alert names a moment to restore. It waits at most this long until that moment has
+/// everything that was saved before the files were missed.
 const SETTLING_MAX_MS: i64 = 30 * 1_000;
 
-/// See that what an alert says is so: how many are missing, how many of them are
-/// marked, and which moment has everything that was saved before. False: not yet.
+/// Find out what an alert says: how many files are missing, how many of them are marked,
+/// and which moment has everything that was saved before. False: not known yet.
 async fn settle_moment(guard: &Arc<DeletionGuard>, at_once: bool) -> Result<bool, Fault> {
     let (is_new, has_fallen, in_flight, held_at_ms) = {
         let memory = guard.memory();
@@ -73,7 +73,7 @@ async fn settle_moment(guard: &Arc<DeletionGuard>, at_once: bool) -> Result<bool
     if !is_settled && waited_ms < SETTLING_MAX_MS {
         return Ok(false);
     }
-    // A run that ends has just scanned.
+    // At the end of a run a scan has just counted them.
     let lacks = match has_fallen && !at_once {
         true => count_lacks(guard).await,
         false => None,
@@ -93,7 +93,7 @@ async fn settle_moment(guard: &Arc<DeletionGuard>, at_once: bool) -> Result<bool
     Ok(true)
 }
 
-/// `None` where nobody can count them: the alert does not wait for a disk.
+/// `None` when the files cannot be counted: the alert does not wait for a disk.
 async fn count_lacks(guard: &Arc<DeletionGuard>) -> Option<Lacks> {
     let (shared, pulse) = (Arc::clone(guard), Pulse::default());
     let beat = pulse.clone();
@@ -131,8 +131,8 @@ fn owed(guard: &DeletionGuard) -> Vec<Owed> {
     over.chain(alerts).collect()
 }
 
-/// Keep the message and remember that before it is sent: while SNS is down that
-/// takes long, and a stop meanwhile must not have it told twice.
+/// Keep the message in the outbox, and remember it as told before it is sent: while SNS
+/// is down sending takes long, and after a stop it must not be told twice.
 async fn send(guard: &Arc<DeletionGuard>, outbox: &OutboxSender, owed: Owed) -> Result<(), Fault> {
     outbox.keep(owed.message).await?;
     {
