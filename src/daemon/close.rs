@@ -1,4 +1,4 @@
-//! How everything that is open is closed.
+//! Closes everything that is open.
 
 use super::open;
 use super::parts::Parts;
@@ -8,7 +8,7 @@ use crate::pacing::keep_costs;
 use crate::types::{Fatal, Fault};
 use std::sync::Arc;
 
-/// Bring the index to disk. `clean` when no upload was cut off.
+/// Write the index to disk. `clean` when no upload was cut off.
 pub(crate) async fn close(parts: &Parts, clean: bool) -> Result<(), Fatal> {
     let (sources, index) = (Arc::clone(&parts.sources), parts.index.clone());
     let costs = blocking(move || {
@@ -31,8 +31,8 @@ pub(crate) async fn close(parts: &Parts, clean: bool) -> Result<(), Fatal> {
     .await
 }
 
-/// The index gets to disk, whatever became of the note of late requests. Not kept,
-/// they are owed as after a kill: everything is compared.
+/// The index is written to disk, whatever became of the note of late requests. Without
+/// the note they are owed as after a kill: everything is compared.
 pub(crate) async fn end_with(
     clean: bool,
     kept: Result<(), Fault>,
@@ -43,7 +43,7 @@ pub(crate) async fn end_with(
         tracing::warn!("{fault}");
     }
     match clean && kept.is_ok() {
-        // It brings the index to disk as well.
+        // This writes the index to disk as well.
         true => note_clean_stop().await,
         false => flush().await,
     }

@@ -1,14 +1,15 @@
 //! Wiring alone: what is opened in which order, which loops run, how they stop.
 //!
-//! Called by `cli` and the integration tests. Order of start: index, server,
-//! watches, then the first scan (a change between the two is seen by one of
-//! them). Order of stop: loops, then workers within `shutdown_timeout`, then
-//! the index is flushed. It decides nothing about files.
+//! Called by `cli` and the integration tests. Order of start: index, server, watches, then
+//! the first scan, so that either watch or scan sees each change. Order of stop: loops,
+//! then workers within `shutdown_timeout`, then the index is flushed. It decides nothing
+//! about files.
 //!
 //! `open` opens everything, with `open_source` for each source; `parts` is what is open,
 //! and what the loops are built from; `running` is the daemon, `once` a run without one,
-//! `close` their end. `answers` is what the control socket answers, `status` how things stand, `maintenance` what is
-//! done beat by beat, `places` whether Keepwatch's own files are its own.
+//! `close` their end. `answers` is what the control socket answers, `status` how things
+//! stand, `maintenance` what is done beat by beat, `places` whether another account can
+//! change Keepwatch's own files.
 
 mod answers;
 mod close;

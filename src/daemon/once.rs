@@ -25,8 +25,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// How long paths that failed for now, or are still being written, are given.
-/// After that the run ends and names them.
+/// How long a run waits for paths that failed for now, or are still being written. Then
+/// it ends and names them.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often a wait looks again.
@@ -59,8 +59,8 @@ pub async fn reconcile_once(
     .await
 }
 
-/// The digest without a running daemon: as the index has it, or (`send`) the
-/// whole daily job.
+/// The digest without a running daemon: as the index has it, or (`send`) after the whole
+/// daily job.
 ///
 /// # Errors
 /// Something it depends on cannot be opened, or the digest can neither be sent
@@ -113,19 +113,19 @@ async fn with_workers<T>(
         ..
     } = open(config, &mut options).await?;
     let answers = Answers::new(&parts, started_ms);
-    // Nobody would be there to store what waits.
+    // No file is paced: nobody would store later what waits.
     for source in parts.sources.iter() {
         source.pacing.end();
     }
     let (stop, stopped) = watch::channel(false);
     let mut loops = start_loops(&parts, hints, options.reload, &stopped);
     let result = work(&parts, &answers).await;
-    // What was held back at the very end does not wait for the next run.
+    // A hold that began at the very end does not wait for the next run.
     tell_of_sources(&parts.sources, &parts.outbox, true).await;
     if let Err(fault) = parts.outbox.flush().await {
         tracing::warn!("a message waits in the outbox: {fault}");
     }
-    // For who asks how things stand when no daemon runs.
+    // For `status` while no daemon runs.
     if let Err(fault) = answers.write_down().await {
         tracing::warn!("{fault}");
     }
@@ -135,8 +135,8 @@ async fn with_workers<T>(
     let mut sources = parts.sources.iter();
     let idle = sources.all(|source| source.work.queue.depth().running == 0);
     loops.shutdown().await;
-    // There may be no next run for long: what was cut off and can be gone on
-    // with waits, the rest goes now.
+    // The next run may be far off. What it can resume waits for it; the rest is aborted
+    // now.
     let sweep = orphaned_uploads::sweep(&parts.backup);
     if tokio::time::timeout(CLEARING_MAX, sweep).await != Ok(true) {
         tracing::warn!("parts of unfinished uploads stay in the bucket until the next run");
@@ -194,13 +194,13 @@ fn is_busy(source: &SourceRuntime) -> bool {
     }
     match source.breaker.outage() {
         Some((_, fault)) if !fault.class.is_transient() => false,
-        // It waits for somebody's word.
+        // It waits for somebody to take the destination over.
         _ if !source.destination.may_send() => false,
         _ => source.work.queue.depth().total() > 0,
     }
 }
 
-/// Tries a path gets within one run when its trouble may pass.
+/// Tries of one path within one run, as long as its trouble may pass.
 const TRIES: u32 = 4;
 
 /// True when a path failed for a reason that may pass, and has tries left.
@@ -221,7 +221,7 @@ async fn may_pass(parts: &Parts) -> Result<bool, Fault> {
     .await
 }
 
-/// Success and failure of a one-off run are told as the digest is.
+/// Tell the owner how a one-off run ended, as the digest is told.
 async fn tell(parts: &Parts, started_ms: i64, results: &Result<Vec<Reconciled>, Fatal>) {
     let none = Vec::new();
     let (list, failed) = match results {

@@ -29,7 +29,7 @@ use keepwatch_vault::Vault;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// What [`open`] hands over.
+/// What [`open`] returns.
 pub struct Open {
     /// What the loops are built from.
     pub parts: Parts,
@@ -145,7 +145,7 @@ fn assemble(
     }
 }
 
-/// Go on where the last run ended.
+/// Take over what the last run left.
 async fn take_up(parts: &Parts) -> Result<(), Fatal> {
     remember_compared(&parts.backup).await?;
     let (config, sources) = (Arc::clone(&parts.config), Arc::clone(&parts.sources));
@@ -165,19 +165,19 @@ async fn take_up(parts: &Parts) -> Result<(), Fatal> {
     Ok(taken_up.await?)
 }
 
-/// Clear away what earlier runs left, as far as nobody can go on with it.
+/// Clear away leftovers of earlier runs that nobody can resume.
 async fn clear_away(parts: &Parts) {
     let backup = Arc::clone(&parts.backup);
     tokio::spawn(async move { orphaned_uploads::sweep(&backup).await });
     let state_dir = parts.config.state_dir.clone();
-    // The next drill clears it, too.
+    // The next drill does that, too.
     if let Err(fault) = blocking(move || drill::clear_leftovers(&state_dir)).await {
         tracing::warn!("{fault}");
     }
 }
 
-/// When the newest version was stored is known from the last run: a source in which
-/// nothing changes is backed up all the same. Blocks.
+/// Take over when the newest version was stored: a source in which nothing changes is
+/// backed up all the same. Blocks.
 fn take_up_stored(config: &Config, sources: &Sources) {
     let last = control::Kept::read(&config.state_dir);
     for then in last.iter().flat_map(|last| &last.status.sources) {
@@ -190,11 +190,11 @@ fn take_up_stored(config: &Config, sources: &Sources) {
     }
 }
 
-/// Say whose hands Keepwatch's own files are in, where these are not its own. Blocks.
+/// Warn of Keepwatch's own files that another account can change. Blocks.
 fn show_doubts(config: &Config, sources: &Sources) {
     for doubt in places::doubts(config) {
         tracing::warn!("{doubt}");
-        // One is enough: they are no source's.
+        // They belong to no source: shown once, with the first.
         if let Some(first) = sources.first() {
             first.status.warn(&doubt.what, Some(doubt.to_string()));
         }
@@ -228,7 +228,7 @@ async fn connect(config: &Config, index: &Index) -> Result<Store, Fatal> {
             let known = format!("vault:{}", path.display());
             let was_there = index.state_get(&known)?.is_some();
             if was_there && !Vault::is_at(&path)? {
-                // The disk's mount point is there without its disk.
+                // This is the mount point without its disk.
                 return Err(Fatal::new(
                     format!("open the vault in {}", path.display()),
                     "the vault that was there is gone",
@@ -268,8 +268,8 @@ pub async fn notifier(config: &Config) -> Result<Option<Notifier>, Fatal> {
     Notifier::new(options).await.map(Some)
 }
 
-/// Under which name the index remembers that its last run ended with nothing
-/// under way.
+/// Under which name the index remembers that nothing was under way when the last run
+/// ended.
 const STOPPED_CLEANLY: &str = "stopped_cleanly";
 
 /// Note that nothing is under way any more: every version that the bucket has
@@ -283,8 +283,8 @@ pub(super) async fn note_clean_stop(index: &Index) -> Result<(), Fatal> {
     Ok(noted.await?)
 }
 
-/// After a kill or a power cut the bucket may have taken versions that the
-/// index has lost: then sources count as not compared.
+/// Take over which sources were compared with their buckets: none after a kill or a power
+/// cut, since the bucket may have versions then that the index has lost.
 async fn remember_compared(ctx: &Arc<Context>) -> Result<(), Fatal> {
     let ctx = Arc::clone(ctx);
     tokio::task::spawn_blocking(move || {
@@ -299,7 +299,7 @@ async fn remember_compared(ctx: &Arc<Context>) -> Result<(), Fatal> {
                 late::note(&ctx, source);
             }
         }
-        // What the configuration does not name any more is forgotten.
+        // Forget the sources that the configuration does not name any more.
         let ids: Vec<_> = ctx.sources.iter().map(|source| source.id).collect();
         ctx.index.retain_sources(&ids)?;
         // On disk before anything is sent.

@@ -1,4 +1,4 @@
-//! Opening the sources: each with all that belongs to it.
+//! Opens the sources, each with all that belongs to it.
 
 use crate::clock::Clock;
 use crate::config::{Config, SourceConfig, StoreConfig};
@@ -148,7 +148,7 @@ struct Shared<'a> {
     work: &'a SourceWork,
 }
 
-/// What tells one server from another in the index.
+/// The name by which the index tells one server from another.
 fn server_name(config: &Config) -> String {
     match &config.store {
         StoreConfig::S3(s3) => s3.endpoint_url.clone().unwrap_or_else(|| "aws".into()),

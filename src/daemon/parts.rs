@@ -22,7 +22,7 @@ use crate::work::Queue;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// More of it than this helps nobody: an abort is one small request.
+/// How long a run clears away uploads at its end: an abort is one small request.
 pub(crate) const CLEARING_MAX: Duration = Duration::from_secs(5);
 
 /// What a caller may replace; the defaults are what the program uses.

@@ -21,22 +21,22 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// How long a start waits until all folders are watched, before it says that it
-/// is ready: 100,000 folders take 3 s. No folder waits for another.
+/// How long a start waits for all folders to be watched: 100,000 folders take 3 s. No
+/// folder waits for another.
 const READY_WAIT: Duration = Duration::from_secs(10);
 
-/// Of the time that a stop may take, one part in so many is kept for throwing
-/// away what uploads that were cut off had sent and nobody can go on with.
+/// One part in this many of the time that a stop may take is kept for aborting uploads
+/// that were cut off and that nobody can resume.
 const CLEARING_SHARE: u32 = 4;
 
 /// How long the index may take to be written when everything else has ended.
 const CLOSING_MAX: Duration = Duration::from_secs(10);
 
-/// How often a stop looks whether everything that waited is stored.
+/// How often a stop checks whether everything that waited is stored.
 const LAST_LOOK: Duration = Duration::from_millis(20);
 
-/// A change that was made just before a stop was asked for is heard of within this:
-/// the kernel has told by then, and the thread that listens has run.
+/// Within this time after a stop was asked for, the watch has heard of every change that
+/// was made before: the kernel has told it, and the listening thread has run.
 const LAST_NEWS_MS: i64 = 150;
 
 /// A running Keepwatch.
@@ -169,8 +169,8 @@ impl Daemon {
         self.loops.shutdown().await;
         if finished.is_err() {
             tracing::warn!("uploads under way are abandoned; the next start takes them up again");
-            // What they had sent waits for the next start, save for what nobody
-            // can go on with: that is thrown away now, or then.
+            // Their parts wait for the next start. What nobody can resume is aborted
+            // now, or then.
             let cleared =
                 tokio::time::timeout_at(end, orphaned_uploads::sweep_at_stop(&self.parts.backup))
                     .await;
@@ -192,14 +192,13 @@ impl Daemon {
 }
 
 impl Daemon {
-    /// What was saved, renamed or deleted before the stop is stored before its
-    /// computer is switched off, and so is the last state of a file that has had
-    /// many versions. What does not end in time, and what waits behind a backlog,
-    /// is found by the next start's scan.
+    /// Store what was saved, renamed or deleted before the stop, and the last state of
+    /// paced files: the computer may be switched off next. The next start's scan finds
+    /// what is not done in time, and what waits behind a backlog.
     async fn store_what_waits(&self, end: Instant) {
         let parts = &self.parts;
         for source in parts.sources.iter() {
-            // What cannot be stored now would only hold the stop up.
+            // Work that cannot be done now would only delay the stop.
             let may_send = source.destination.may_send() && source.breaker.outage().is_none();
             for path in source.pacing.end() {
                 if may_send {
@@ -217,7 +216,7 @@ impl Daemon {
 }
 
 impl Daemon {
-    /// Write down how things stand at the end, for who asks when nobody answers.
+    /// Write the last status to a file, for when no daemon answers.
     async fn keep_last_state(&self) {
         let kept = self.answers.write_down();
         match tokio::time::timeout(CLOSING_MAX, kept).await {
@@ -228,7 +227,7 @@ impl Daemon {
     }
 }
 
-/// Something that a stop stores is on its way, and its bucket and folder answer.
+/// Whether a change that a stop stores is on its way, and its bucket and folder answer.
 fn has_news(parts: &Parts, began_ms: i64) -> bool {
     let now_ms = parts.clock.steady_ms();
     let heard_ms = parts.signals.heard_ms();

@@ -1,5 +1,5 @@
-//! What lasts too long is told: a bucket that takes nothing, an index that
-//! cannot be used, a folder that does not answer, files that fail for long.
+//! Tells the owner what lasts too long: a bucket that takes nothing, an index that cannot
+//! be used, a folder that does not answer, files that fail for long.
 //!
 //! Invariant: an alert is put into the outbox here and sent elsewhere, so that
 //! an SNS that hangs holds up no other alert and no retry.
@@ -24,8 +24,8 @@ use std::time::Duration;
 /// Beats between looks for files that fail for long: they are read one by one.
 const STUCK_BEATS: u64 = 10;
 
-/// A bucket that is asked whether it has the trouble of others has so long to answer:
-/// the message waits for it.
+/// How long a message waits for a bucket that is asked whether it has the trouble of
+/// others.
 const ASK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the alarm works with.
@@ -76,7 +76,7 @@ impl Alarm<'_> {
         }
     }
 
-    /// What one cause stops, or stops no more.
+    /// Tell what one cause stops, or stops no more.
     async fn of_subjects(
         &self,
         shared: &mut SharedAlerts<AlertSubject>,
@@ -118,8 +118,8 @@ impl Alarm<'_> {
         }
     }
 
-    /// Ask the buckets that nothing was sent to since, all at once: what they answer, as a
-    /// fault; `None` when they are well, or do not answer in time.
+    /// Ask the buckets that nothing was sent to since, all at once. A fault is their
+    /// answer; `None` when they are well, or do not answer in time.
     async fn ask_others(
         &self,
         looked: &Looked<'_>,
@@ -176,7 +176,7 @@ impl Alarm<'_> {
             blocking(move || index.oldest_unprotected(id, |entry| is_alarming(entry.fault.class)));
         match oldest.await {
             Ok(oldest) => one.stuck = oldest,
-            // What was found stands; that the index fails is told by itself.
+            // The last answer stands; a failing index has an alert of its own.
             Err(fault) => tracing::debug!("{fault}"),
         }
     }
@@ -203,7 +203,7 @@ fn standing(watched: &[Watched], is_look: bool) -> Vec<Standing<AlertSubject>> {
     });
     let files = watched
         .iter()
-        // Where the whole bucket fails that is told, and what became of files shows later.
+        // Where the whole bucket fails, that is told; its files are looked at later.
         .filter(|one| one.source.breaker.outage().is_none())
         .map(|one| Standing {
             subject: AlertSubject::Files(one.source.id),

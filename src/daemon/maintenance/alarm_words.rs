@@ -73,7 +73,7 @@ impl Speaker<'_> {
         }
     }
 
-    /// A part of the backup does not go on, or does again.
+    /// The message that a part of the backup does not go on, or does again.
     pub(super) fn of_files(
         &self,
         sources: &[String],
@@ -100,7 +100,7 @@ impl Speaker<'_> {
         }
     }
 
-    /// What they fail for, each wording once.
+    /// The faults that they fail for, each wording once.
     fn faults(&self, subjects: &[AlertSubject]) -> Vec<Fault> {
         let mut faults: Vec<Fault> = Vec::new();
         for subject in subjects {
@@ -182,7 +182,7 @@ fn span(step: &AlertStep, now_ms: i64) -> (i64, i64, bool) {
     }
 }
 
-/// What to say of an index that cannot be used, or can again.
+/// The message about an index that cannot be used, or can again.
 pub(super) fn index_message(
     config: &Config,
     sources: &Sources,
@@ -226,8 +226,8 @@ pub(super) fn index_message(
     }
 }
 
-/// The state folder was removed under the program, and is there again: nobody
-/// can be told later, since what waits lies in it.
+/// Tell at once that the state folder was removed under the program and is there again:
+/// the outbox lies in it.
 pub(super) async fn tell_lost_state(
     config: &Config,
     sources: &Sources,

@@ -1,4 +1,4 @@
-//! The sources as the alarm sees them, and what of them it tells.
+//! The sources as the alarm sees them, and what it tells of.
 
 use crate::index::{Oldest, SourceId};
 use crate::retry::{OutageAlert, Standing};
@@ -32,7 +32,7 @@ pub(super) struct Looked<'a> {
 }
 
 impl Looked<'_> {
-    /// A source that is watched; each [`AlertSubject`] is made from one.
+    /// The source of an [`AlertSubject`]: each is made from a watched one.
     pub(super) fn watched(&self, id: SourceId) -> Option<&Watched> {
         self.watched.iter().find(|one| one.source.id == id)
     }
