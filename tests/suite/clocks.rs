@@ -1,7 +1,7 @@
 //! Computers whose clocks are wrong, against servers whose clocks are right and say
 //! whole seconds.
 
-use crate::brake::until_told;
+use crate::deletion_guard::until_told;
 use crate::harness::{BUCKET, Rig, at_rest, finish, program, until, write_config};
 use crate::manifest::{compare, listed, origin, restored};
 use crate::model::clock::Clock;

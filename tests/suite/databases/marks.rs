@@ -17,7 +17,7 @@ struct Scene {
 impl Scene {
     async fn start() -> Self {
         let rig = Rig::new();
-        // Others, or the brake takes two deletions for a disaster.
+        // Others, or the deletion guard takes two deletions for a disaster.
         for number in 0..20 {
             rig.write(&format!("{number}.txt"), "stays");
         }
