@@ -1,6 +1,6 @@
 //! What the daemon answers on its control socket.
 
-use super::parts::Parts;
+use super::components::Components;
 use super::status::{StatusQuestion, activities, how_far, reconciled};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -47,18 +47,18 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    pub(super) fn new(parts: &Parts, started_ms: i64) -> Self {
+    pub(super) fn new(components: &Components, started_ms: i64) -> Self {
         Self {
-            config: Arc::clone(&parts.config),
-            sources: Arc::clone(&parts.sources),
-            store: parts.store.clone(),
-            index: parts.index.clone(),
-            queue: parts.queue.clone(),
-            clock: parts.clock.clone(),
-            outbox: Arc::clone(&parts.outbox),
-            daily: parts.daily_job(),
-            comparison: parts.comparison(),
-            repairer: parts.repairer(),
+            config: Arc::clone(&components.config),
+            sources: Arc::clone(&components.sources),
+            store: components.store.clone(),
+            index: components.index.clone(),
+            queue: components.queue.clone(),
+            clock: components.clock.clone(),
+            outbox: Arc::clone(&components.outbox),
+            daily: components.daily_job(),
+            comparison: components.comparison(),
+            repairer: components.repairer(),
             started_ms,
         }
     }

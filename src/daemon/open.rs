@@ -1,8 +1,8 @@
 //! Opening everything: index, server, sources, topic.
 
+use super::components::{Components, Options, this_computer};
 use super::open_source::SourceOpener;
 use super::panicked::panicked;
-use super::parts::{Options, Parts, this_computer};
 use super::places;
 use crate::backup::{Commits, Context, SwapTracker, late, orphaned_uploads};
 use crate::bandwidth::{Limits, TrafficBook};
@@ -32,7 +32,7 @@ use tokio::sync::mpsc;
 /// What [`open`] returns.
 pub struct Open {
     /// What the loops are built from.
-    pub parts: Parts,
+    pub components: Components,
     /// The receiving end of each source's hints, in the order of the sources.
     pub hints: Vec<mpsc::Receiver<Hint>>,
     /// How the index was found.
@@ -74,17 +74,17 @@ pub async fn open(config: Config, options: &mut Options) -> Result<Open, Fatal> 
         Ok::<_, Fatal>((opener, opened))
     });
     let (opener, (sources, hints, queue)) = opening.await.map_err(|e| panicked(&e))??;
-    let parts = assemble(opener, sources, queue, notifier);
-    take_up(&parts).await?;
+    let components = assemble(opener, sources, queue, notifier);
+    take_up(&components).await?;
     if let Opened::Rebuilt { moved_to, why, .. } = &opened {
         tracing::warn!(
             moved_to = %moved_to.display(),
             "the index was damaged ({why}) and is rebuilt from the bucket; nothing is uploaded twice"
         );
     }
-    clear_away(&parts).await;
+    clear_away(&components).await;
     Ok(Open {
-        parts,
+        components,
         hints,
         opened,
         started_ms,
@@ -97,7 +97,7 @@ fn assemble(
     sources: Sources,
     queue: Queue,
     notifier: Option<Notifier>,
-) -> Parts {
+) -> Components {
     let SourceOpener {
         config,
         computer,
@@ -130,7 +130,7 @@ fn assemble(
         signals: signals.clone(),
     };
     let traffic = TrafficBook::new(store.clone(), index.clone());
-    Parts {
+    Components {
         config,
         sources,
         store,
@@ -146,10 +146,13 @@ fn assemble(
 }
 
 /// Take over what the last run left.
-async fn take_up(parts: &Parts) -> Result<(), Fatal> {
-    remember_compared(&parts.backup).await?;
-    let (config, sources) = (Arc::clone(&parts.config), Arc::clone(&parts.sources));
-    let index = parts.index.clone();
+async fn take_up(components: &Components) -> Result<(), Fatal> {
+    remember_compared(&components.backup).await?;
+    let (config, sources) = (
+        Arc::clone(&components.config),
+        Arc::clone(&components.sources),
+    );
+    let index = components.index.clone();
     let taken_up = blocking(move || {
         for source in sources.iter() {
             load_costs(&index, source.id, &source.pacing)?;
@@ -166,10 +169,10 @@ async fn take_up(parts: &Parts) -> Result<(), Fatal> {
 }
 
 /// Clear away leftovers of earlier runs that nobody can resume.
-async fn clear_away(parts: &Parts) {
-    let backup = Arc::clone(&parts.backup);
+async fn clear_away(components: &Components) {
+    let backup = Arc::clone(&components.backup);
     tokio::spawn(async move { orphaned_uploads::sweep(&backup).await });
-    let state_dir = parts.config.state_dir.clone();
+    let state_dir = components.config.state_dir.clone();
     // The next drill does that, too.
     if let Err(fault) = blocking(move || drill::clear_leftovers(&state_dir)).await {
         tracing::warn!("{fault}");

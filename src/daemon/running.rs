@@ -2,8 +2,8 @@
 
 use super::answers::Answers;
 use super::close::close;
+use super::components::{CLEARING_MAX, Components, Options};
 use super::open::{Open, open};
-use super::parts::{CLEARING_MAX, Options, Parts};
 use crate::backup;
 use crate::backup::orphaned_uploads;
 use crate::bandwidth;
@@ -41,7 +41,7 @@ const LAST_NEWS_MS: i64 = 150;
 
 /// A running Keepwatch.
 pub struct Daemon {
-    parts: Parts,
+    components: Components,
     answers: Arc<Answers>,
     loops: JoinSet<()>,
     workers: JoinSet<()>,
@@ -56,45 +56,45 @@ impl Daemon {
     /// The index, the vault, the topic or the control socket cannot be opened.
     pub async fn start(config: Config, mut options: Options) -> Result<Self, Fatal> {
         let Open {
-            parts,
+            components,
             hints,
             opened,
             started_ms,
         } = open(config, &mut options).await?;
-        let server = Server::bind(&parts.config.state_dir)?;
+        let server = Server::bind(&components.config.state_dir)?;
         let (stop, stopped) = watch::channel(false);
         let mut loops = JoinSet::new();
         let mut workers = JoinSet::new();
-        for (source, hints) in parts.sources.iter().zip(hints) {
-            loops.spawn(parts.collector(source).run(hints, stopped.clone()));
+        for (source, hints) in components.sources.iter().zip(hints) {
+            loops.spawn(components.collector(source).run(hints, stopped.clone()));
         }
-        for _ in 0..parts.config.limits.workers {
-            workers.spawn(backup::run(Arc::clone(&parts.backup)));
+        for _ in 0..components.config.limits.workers {
+            workers.spawn(backup::run(Arc::clone(&components.backup)));
         }
-        loops.spawn(parts.maintenance().run(stopped.clone()));
+        loops.spawn(components.maintenance().run(stopped.clone()));
         loops.spawn(bandwidth::run(
-            Limits::new(&parts.config, options.reload),
-            Arc::clone(&parts.traffic),
-            parts.clock.wall(),
+            Limits::new(&components.config, options.reload),
+            Arc::clone(&components.traffic),
+            components.clock.wall(),
             stopped.clone(),
         ));
-        let answers = Arc::new(Answers::new(&parts, started_ms));
+        let answers = Arc::new(Answers::new(&components, started_ms));
         loops.spawn(server.serve(Arc::clone(&answers), stopped.clone()));
         loops.spawn(Arc::clone(&answers).keep(stopped.clone()));
-        loops.spawn(parts.daily_job().keep(stopped.clone()));
+        loops.spawn(components.daily_job().keep(stopped.clone()));
         let mut ready = JoinSet::new();
-        for source in parts.sources.iter() {
+        for source in components.sources.iter() {
             let (watched, wait) = oneshot::channel();
             ready.spawn(first_scan(Arc::clone(source), wait));
             let watch = WatchParts {
                 source: Arc::clone(source),
-                clock: parts.clock.clone(),
-                signals: parts.signals.clone(),
+                clock: components.clock.clone(),
+                signals: components.signals.clone(),
                 options: options.watch.clone(),
-                period: Duration::from_millis(parts.config.limits.unwatched_scan_ms),
+                period: Duration::from_millis(components.config.limits.unwatched_scan_ms),
             };
             loops.spawn(crate::watch::run(watch, watched, stopped.clone()));
-            loops.spawn(parts.scanner(source).run(stopped.clone()));
+            loops.spawn(components.scanner(source).run(stopped.clone()));
         }
         let all = async { while ready.join_next().await.is_some() {} };
         if tokio::time::timeout(READY_WAIT, all).await.is_err() {
@@ -105,7 +105,7 @@ impl Daemon {
             ready.detach_all();
         }
         Ok(Self {
-            parts,
+            components,
             answers,
             loops,
             workers,
@@ -115,13 +115,13 @@ impl Daemon {
     }
 
     /// What is open.
-    pub fn parts(&self) -> &Parts {
-        &self.parts
+    pub fn components(&self) -> &Components {
+        &self.components
     }
 
     /// Where messages go.
     pub fn outbox(&self) -> &Arc<OutboxSender> {
-        &self.parts.outbox
+        &self.components.outbox
     }
 
     /// How the index was found.
@@ -150,13 +150,13 @@ impl Daemon {
     /// The index could not be flushed; the next start does that work again.
     pub async fn stop(mut self) -> Result<(), Fatal> {
         tracing::info!("stopping");
-        let limit = Duration::from_millis(self.parts.config.limits.shutdown_timeout_ms);
+        let limit = Duration::from_millis(self.components.config.limits.shutdown_timeout_ms);
         let end = Instant::now() + limit;
         let kept = (limit / CLEARING_SHARE).min(CLEARING_MAX);
         self.store_what_waits(end - kept).await;
         // Fails only when every loop has ended already.
         let _ = self.stop.send(true);
-        self.parts.queue.close();
+        self.components.queue.close();
         let finished = tokio::time::timeout_at(end - kept, async {
             let mut all_well = true;
             while let Some(worker) = self.workers.join_next().await {
@@ -171,9 +171,11 @@ impl Daemon {
             tracing::warn!("uploads under way are abandoned; the next start takes them up again");
             // Their parts wait for the next start. What nobody can resume is aborted
             // now, or then.
-            let cleared =
-                tokio::time::timeout_at(end, orphaned_uploads::sweep_at_stop(&self.parts.backup))
-                    .await;
+            let cleared = tokio::time::timeout_at(
+                end,
+                orphaned_uploads::sweep_at_stop(&self.components.backup),
+            )
+            .await;
             if cleared != Ok(true) {
                 tracing::warn!(
                     "what cannot be gone on with stays in the bucket until the next start"
@@ -181,7 +183,7 @@ impl Daemon {
             }
         }
         self.keep_last_state().await;
-        let closing = close(&self.parts, finished == Ok(true));
+        let closing = close(&self.components, finished == Ok(true));
         match tokio::time::timeout(CLOSING_MAX, closing).await {
             Ok(closed) => closed?,
             Err(_) => return Err(index_does_not_close()),
@@ -196,20 +198,20 @@ impl Daemon {
     /// paced files: the computer may be switched off next. The next start's scan finds
     /// what is not done in time, and what waits behind a backlog.
     async fn store_what_waits(&self, end: Instant) {
-        let parts = &self.parts;
-        for source in parts.sources.iter() {
+        let components = &self.components;
+        for source in components.sources.iter() {
             // Work that cannot be done now would only delay the stop.
             let may_send = source.destination.may_send() && source.breaker.outage().is_none();
             for path in source.pacing.end() {
                 if may_send {
-                    source.work.edit(path, parts.clock.steady_ms(), false);
+                    source.work.edit(path, components.clock.steady_ms(), false);
                 }
             }
         }
-        parts.signals.end();
-        parts.queue.wake();
-        let began_ms = parts.clock.steady_ms();
-        while Instant::now() < end && has_news(parts, began_ms) {
+        components.signals.end();
+        components.queue.wake();
+        let began_ms = components.clock.steady_ms();
+        while Instant::now() < end && has_news(components, began_ms) {
             tokio::time::sleep(LAST_LOOK).await;
         }
     }
@@ -228,12 +230,12 @@ impl Daemon {
 }
 
 /// Whether a change that a stop stores is on its way, and its bucket and folder answer.
-fn has_news(parts: &Parts, began_ms: i64) -> bool {
-    let now_ms = parts.clock.steady_ms();
-    let heard_ms = parts.signals.heard_ms();
+fn has_news(components: &Components, began_ms: i64) -> bool {
+    let now_ms = components.clock.steady_ms();
+    let heard_ms = components.signals.heard_ms();
     let is_coming =
         now_ms - began_ms < LAST_NEWS_MS || (0..backup::NEWS_MS).contains(&(now_ms - heard_ms));
-    parts.sources.iter().any(|source| {
+    components.sources.iter().any(|source| {
         let work = &source.work;
         source.breaker.outage().is_none()
             && source.destination.may_send()
