@@ -552,7 +552,7 @@ fn bursts_are_bounded_and_lose_neither_beginning_nor_count() {
     assert_eq!((state.holds[0].moment_ms, state.holds[0].marked), (0, 500));
     // While nothing happens they are forgotten; a time without the program is none.
     assert!(!state.forget_bursts(49 * 120_000 + LOSS_PAUSE_MS));
-    state.go_on(99 * 120_000);
+    state.bursts.go_on(99 * 120_000);
     assert!(!state.forget_bursts(99 * 120_000 + LOSS_PAUSE_MS));
     assert!(state.forget_bursts(99 * 120_000 + LOSS_PAUSE_MS + 1) && state.bursts.0.is_empty());
 }
