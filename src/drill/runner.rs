@@ -17,7 +17,6 @@ use crate::os::blocking::blocking;
 use crate::retry::Stop;
 use crate::s3::Store;
 use crate::source::Sources;
-use crate::types::WallMs;
 use crate::work::Queue;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -8,7 +8,7 @@ use super::show::say;
 use crate::files::Pulse;
 use crate::mail::{Message, OutboxSender};
 use crate::os::blocking::blocking;
-use crate::types::{Fault, WallMs};
+use crate::types::Fault;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! What is held back, table by table.
 
+use crate::types::WallMs;
 use super::baseline::BASELINE_STANDS_MS;
 use super::bursts::{BURSTS_MAX, LOSS_PAUSE_MS};
 use super::fall::{SWAP_MS, nothing_like_it};
@@ -126,7 +127,7 @@ fn a_confirmation_makes_what_is_there_the_measure() {
     let mut state = state(100);
     assert!(state.take_in(&scan(10, 90, 100), at(0)));
     assert!(state.held(&key("a")).is_some());
-    state.confirm(&scan(10, 90, 100), 1);
+    state.confirm(&scan(10, 90, 100), WallMs(1));
     assert!(state.holds.is_empty() && state.baseline.files == 10);
     assert_eq!(state.allowance(10), 10);
 }
@@ -170,7 +171,7 @@ fn another_root_is_held_until_it_is_itself() {
         ..scan(50, 3, 50)
     };
     assert!(state.take_in(&other, at(0)));
-    assert_eq!(state.baseline.at_ms, 0, "another folder is no measure");
+    assert_eq!(state.baseline.at_ms, WallMs(0), "another folder is no measure");
     assert!(state.held(&key("x")).is_some());
     assert!(!state.take_in(&scan(50, 0, 50), at(DAY_MS)) && state.holds.is_empty());
 }
@@ -241,7 +242,7 @@ fn it_is_the_same_after_a_restart() {
     let before_ms = 4;
     state.hold(
         HoldCause::Encrypted {
-            before_ms,
+            WallMs(before_ms),
             ending,
             is_emptied: false,
         },
@@ -392,7 +393,7 @@ fn files_replaced_by_as_many_others_are_no_fall_but_weeks_of_new_work_are_no_ret
 fn a_confirmation_outlasts_the_scans_that_come_before_all_is_marked() {
     let mut state = state(100);
     state.take_in(&scan(10, 90, 100), at(0));
-    state.confirm(&scan(10, 90, 100), 1);
+    state.confirm(&scan(10, 90, 100), WallMs(1));
     // The workers have marked some, and none, meanwhile.
     for gone in [90, 90, 50] {
         assert!(!state.take_in(&scan(10, gone, 10 + gone), at(2)), "{gone}");
@@ -403,7 +404,7 @@ fn a_confirmation_outlasts_the_scans_that_come_before_all_is_marked() {
     assert!(state.take_in(&scan(0, 10, 10), at(4)));
     // Nor does it cover more than what was missing.
     let mut state = measured(100);
-    state.confirm(&scan(50, 50, 100), 0);
+    state.confirm(&scan(50, 50, 100), WallMs(0));
     assert!(state.take_in(&scan(20, 80, 100), at(1)));
 }
 
@@ -431,7 +432,7 @@ fn a_memory_of_an_earlier_version_is_read() {
 fn the_stored_form_is_that_of_earlier_versions() {
     let mut state = state(100);
     state.baseline.mounts.push(key("disk/"));
-    state.granted(5, 6);
+    state.granted(WallMs(5), WallMs(6));
     state.marked(&key("a"), false);
     state.hold(HoldCause::Fall, 60, 90, at(7));
     let stored = json!({
@@ -475,16 +476,16 @@ fn a_fall_that_began_after_some_were_marked_knows_how_many() {
     let mut state = state(0);
     state.take_in(&scan(1000, 0, 1000), at(5));
     // Hours ago: a deletion that has nothing to do with it.
-    state.granted(1, 10);
+    state.granted(WallMs(1), WallMs(10));
     state.marked(&key("old"), false);
     let now_ms = 3_600_000;
     for n in 0..500 {
-        state.granted(now_ms + n - 7, now_ms + n);
+        state.granted(WallMs(now_ms + n - 7), WallMs(now_ms + n));
         state.marked(&key("gone"), false);
     }
     state.hold_fall(510, 1000, at(now_ms + 501));
     let hold = &state.holds[0];
-    assert_eq!((hold.marked, hold.moment_ms), (500, now_ms - 7));
+    assert_eq!((hold.marked, hold.moment_ms), (500, WallMs(now_ms - 7)));
     // One more was let go before it held.
     state.marked(&key("gone"), false);
     // The next scan counts exactly; what was marked stays marked.
@@ -524,7 +525,7 @@ fn what_hangs_together_is_one_loss() {
         let mut state = measured(1000);
         for (minute, marked) in &bursts {
             for _ in 0..*marked {
-                state.granted(minute * minute_ms, minute * minute_ms);
+                state.granted(WallMs(minute * minute_ms), WallMs(minute * minute_ms));
                 state.marked(&key("x"), false);
             }
         }
@@ -543,34 +544,34 @@ fn bursts_are_bounded_and_lose_neither_beginning_nor_count() {
     let mut state = measured(1000);
     for n in 0..50 {
         for _ in 0..10 {
-            state.granted(n * 120_000, n * 120_000);
+            state.granted(WallMs(n * 120_000), WallMs(n * 120_000));
             state.marked(&key("x"), false);
         }
     }
     assert_eq!(state.bursts.0.len(), BURSTS_MAX);
     state.hold_fall(600, 1000, at(49 * 120_000));
-    assert_eq!((state.holds[0].moment_ms, state.holds[0].marked), (0, 500));
+    assert_eq!((state.holds[0].moment_ms, state.holds[0].marked), (WallMs(0), 500));
     // While nothing happens they are forgotten; a time without the program is none.
-    assert!(!state.forget_bursts(49 * 120_000 + LOSS_PAUSE_MS));
-    state.bursts.go_on(99 * 120_000);
-    assert!(!state.forget_bursts(99 * 120_000 + LOSS_PAUSE_MS));
-    assert!(state.forget_bursts(99 * 120_000 + LOSS_PAUSE_MS + 1) && state.bursts.0.is_empty());
+    assert!(!state.forget_bursts(WallMs(49 * 120_000 + LOSS_PAUSE_MS)));
+    state.bursts.go_on(WallMs(99 * 120_000));
+    assert!(!state.forget_bursts(WallMs(99 * 120_000 + LOSS_PAUSE_MS)));
+    assert!(state.forget_bursts(WallMs(99 * 120_000 + LOSS_PAUSE_MS + 1)) && state.bursts.0.is_empty());
 }
 
 #[test]
 fn confirmed_deletions_are_no_loss() {
     let mut state = measured(100);
-    state.confirm(&scan(10, 90, 100), 0);
+    state.confirm(&scan(10, 90, 100), WallMs(0));
     for _ in 0..90 {
-        state.granted(1, 1);
+        state.granted(WallMs(1), WallMs(1));
         state.marked(&key("x"), false);
         // The index still has it: it is not there all the same.
-        state.raise(10 + state.accepted, 1);
+        state.raise(10 + state.accepted, WallMs(1));
         assert_eq!(state.baseline.files, 10);
         state.forgotten(&key("x"));
     }
     assert!(state.bursts.0.is_empty() && state.accepted == 0);
-    state.granted(2, 2);
+    state.granted(WallMs(2), WallMs(2));
     state.marked(&key("y"), false);
     assert_eq!(state.bursts.0.len(), 1);
 }
@@ -578,12 +579,12 @@ fn confirmed_deletions_are_no_loss() {
 #[test]
 fn files_stored_since_the_last_scan_count_and_confirmed_ones_do_not() {
     let mut state = state(0);
-    state.raise(1000, 5);
+    state.raise(1000, WallMs(5));
     assert!(state.baseline.files == 1000 && state.has_fallen(499) && !state.has_fallen(500));
-    state.raise(10, 6);
-    assert_eq!((state.baseline.files, state.baseline.at_ms), (1000, 5));
-    state.confirm(&scan(10, 990, 1000), 7);
-    state.raise(1000, 8);
+    state.raise(10, WallMs(6));
+    assert_eq!((state.baseline.files, state.baseline.at_ms), (1000, WallMs(5)));
+    state.confirm(&scan(10, 990, 1000), WallMs(7));
+    state.raise(1000, WallMs(8));
     assert_eq!(state.baseline.files, 10);
 }
 
@@ -603,19 +604,19 @@ fn who_was_told_that_nothing_is_marked_can_rely_on_it() {
 fn the_moment_moves_on_until_it_is_told_and_never_into_another_folders_time() {
     let mut state = measured(100);
     state.hold(HoldCause::Fall, 60, 100, at(5));
-    state.settle_moments(9);
-    assert_eq!(state.holds[0].moment_ms, 9);
+    state.settle_moments(WallMs(9));
+    assert_eq!(state.holds[0].moment_ms, WallMs(9));
     state.hold(HoldCause::OtherRoot, 60, 100, at(7));
-    state.settle_moments(20);
+    state.settle_moments(WallMs(20));
     let moments: Vec<_> = state.holds.iter().map(|hold| hold.moment_ms).collect();
-    assert_eq!(moments, [7, 7]);
+    assert_eq!(moments, [WallMs(7), WallMs(7)]);
     for (told, marked) in [(1, 0), (0, 1)] {
         let mut state = measured(100);
         state.hold(HoldCause::Fall, 60, 100, at(5));
         state.holds[0].told = told;
         state.holds[0].marked = marked;
-        state.settle_moments(9);
-        assert_eq!(state.holds[0].moment_ms, 5, "{told} {marked}");
+        state.settle_moments(WallMs(9));
+        assert_eq!(state.holds[0].moment_ms, WallMs(5), "{told} {marked}");
     }
 }
 
