@@ -1,12 +1,12 @@
 //! What is held back, table by table.
 
-use crate::types::WallMs;
 use super::baseline::BASELINE_STANDS_MS;
 use super::bursts::{BURSTS_MAX, LOSS_PAUSE_MS};
 use super::fall::{SWAP_MS, nothing_like_it};
 use super::hold::TOLD_MAX;
 use super::*;
 use crate::types::RelKey;
+use crate::types::WallMs;
 use serde_json::json;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -171,7 +171,11 @@ fn another_root_is_held_until_it_is_itself() {
         ..scan(50, 3, 50)
     };
     assert!(state.take_in(&other, at(0)));
-    assert_eq!(state.baseline.at_ms, WallMs(0), "another folder is no measure");
+    assert_eq!(
+        state.baseline.at_ms,
+        WallMs(0),
+        "another folder is no measure"
+    );
     assert!(state.held(&key("x")).is_some());
     assert!(!state.take_in(&scan(50, 0, 50), at(DAY_MS)) && state.holds.is_empty());
 }
@@ -242,7 +246,7 @@ fn it_is_the_same_after_a_restart() {
     let before_ms = 4;
     state.hold(
         HoldCause::Encrypted {
-            WallMs(before_ms),
+            before_ms: WallMs(before_ms),
             ending,
             is_emptied: false,
         },
@@ -550,12 +554,17 @@ fn bursts_are_bounded_and_lose_neither_beginning_nor_count() {
     }
     assert_eq!(state.bursts.0.len(), BURSTS_MAX);
     state.hold_fall(600, 1000, at(49 * 120_000));
-    assert_eq!((state.holds[0].moment_ms, state.holds[0].marked), (WallMs(0), 500));
+    assert_eq!(
+        (state.holds[0].moment_ms, state.holds[0].marked),
+        (WallMs(0), 500)
+    );
     // While nothing happens they are forgotten; a time without the program is none.
     assert!(!state.forget_bursts(WallMs(49 * 120_000 + LOSS_PAUSE_MS)));
     state.bursts.go_on(WallMs(99 * 120_000));
     assert!(!state.forget_bursts(WallMs(99 * 120_000 + LOSS_PAUSE_MS)));
-    assert!(state.forget_bursts(WallMs(99 * 120_000 + LOSS_PAUSE_MS + 1)) && state.bursts.0.is_empty());
+    assert!(
+        state.forget_bursts(WallMs(99 * 120_000 + LOSS_PAUSE_MS + 1)) && state.bursts.0.is_empty()
+    );
 }
 
 #[test]
@@ -582,7 +591,10 @@ fn files_stored_since_the_last_scan_count_and_confirmed_ones_do_not() {
     state.raise(1000, WallMs(5));
     assert!(state.baseline.files == 1000 && state.has_fallen(499) && !state.has_fallen(500));
     state.raise(10, WallMs(6));
-    assert_eq!((state.baseline.files, state.baseline.at_ms), (1000, WallMs(5)));
+    assert_eq!(
+        (state.baseline.files, state.baseline.at_ms),
+        (1000, WallMs(5))
+    );
     state.confirm(&scan(10, 990, 1000), WallMs(7));
     state.raise(1000, WallMs(8));
     assert_eq!(state.baseline.files, 10);
