@@ -6,12 +6,13 @@
 //! owner is told which and why. No event is load-bearing: a lost one costs time
 //! until the next scan, nothing else.
 
+mod blind_spots;
 mod collect;
 mod debounce;
 mod gather;
-
 mod options;
 mod proof;
+mod sentinel_proof;
 pub(crate) mod sleep;
 mod supervisor;
 mod tap;

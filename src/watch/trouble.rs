@@ -118,10 +118,15 @@ pub(crate) fn limit_of(error: &notify::Error) -> Option<LimitMet> {
     }
 }
 
+/// The period of scans in words.
+pub(crate) fn period_text(period: Duration) -> String {
+    duration(u64::try_from(period.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// What a watch error means for the owner; never "no space left on device".
 /// The text of a limit is the same for every folder that meets it.
 pub(crate) fn watch_trouble(root: &Path, error: &notify::Error, period: Duration) -> String {
-    let every = duration(u64::try_from(period.as_millis()).unwrap_or(u64::MAX));
+    let every = period_text(period);
     let Some(met) = limit_of(error) else {
         let folder = error.paths.first().map_or(root, PathBuf::as_path);
         return format!(
