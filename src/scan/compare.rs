@@ -4,6 +4,7 @@
 //! Invariant: in doubt the path is examined by a worker; nothing is ever taken
 //! for deleted here, a worker looks at the disk again before it marks anything.
 
+use crate::s3::Listed;
 use crate::types::{Fingerprint, Kind, Record};
 
 /// What the bucket's listing says of the key.
@@ -23,7 +24,15 @@ pub enum InBucket<'a> {
     },
 }
 
-impl InBucket<'_> {
+impl<'a> InBucket<'a> {
+    /// What the listing has.
+    pub(crate) fn present(listed: &'a Listed) -> Self {
+        InBucket::Present {
+            etag: &listed.etag,
+            stored_bytes: listed.stored_bytes,
+        }
+    }
+
     /// True when the listing shows another object than the one on record. A
     /// server that lists no ETags (some compatible ones) leaves its size to go by.
     pub fn is_other_than(&self, record: &Record) -> bool {
@@ -59,20 +68,20 @@ pub enum Verdict {
     /// unverified, then examine. A list may be older than what was stored since
     /// (by clocks that jump, or an answer that was lost), so nothing is dropped
     /// for what it lacks: the worker asks the bucket about that one key.
-    Doubt,
+    MarkUnverified,
 }
 
 /// Decide. `None` stands for "not there".
 pub fn compare(disk: Option<OnDisk<'_>>, record: Option<&Record>, bucket: InBucket<'_>) -> Verdict {
     match (disk, record) {
         (None, None) => match bucket {
-            InBucket::Present { .. } => Verdict::Doubt,
+            InBucket::Present { .. } => Verdict::MarkUnverified,
             InBucket::Missing | InBucket::NotAsked => Verdict::Nothing,
         },
-        (_, Some(record)) if bucket.is_other_than(record) => Verdict::Doubt,
+        (_, Some(record)) if bucket.is_other_than(record) => Verdict::MarkUnverified,
         (None, Some(_)) => Verdict::Examine,
         (Some(disk), None) => match bucket {
-            InBucket::Present { .. } => Verdict::Doubt,
+            InBucket::Present { .. } => Verdict::MarkUnverified,
             InBucket::Missing | InBucket::NotAsked if wants_object(disk) => Verdict::Examine,
             InBucket::Missing | InBucket::NotAsked => Verdict::Nothing,
         },
@@ -142,7 +151,7 @@ mod tests {
     #[test]
     fn every_combination() {
         use crate::scan::compare::InBucket::{Missing, NotAsked};
-        use crate::scan::compare::Verdict::{Doubt, Examine, Nothing};
+        use crate::scan::compare::Verdict::{Examine, MarkUnverified, Nothing};
         let here = |etag, stored_bytes| InBucket::Present { etag, stored_bytes };
         let (old, new) = (file(1), file(2));
         let disk = |fingerprint| {
@@ -163,7 +172,7 @@ mod tests {
         for (name, disk, record, bucket, want) in [
             ("new file", disk(&old), None, NotAsked, Examine),
             ("new file, bucket asked", disk(&old), None, Missing, Examine),
-            ("index lost", disk(&old), None, here("e", 1), Doubt),
+            ("index lost", disk(&old), None, here("e", 1), MarkUnverified),
             ("unchanged", disk(&old), Some(&known), NotAsked, Nothing),
             ("all agree", disk(&old), Some(&known), here("e", 1), Nothing),
             ("changed", disk(&new), Some(&known), NotAsked, Examine),
@@ -175,8 +184,20 @@ mod tests {
                 NotAsked,
                 Examine,
             ),
-            ("bucket lost it", disk(&old), Some(&known), Missing, Doubt),
-            ("overwritten", disk(&old), Some(&known), here("f", 1), Doubt),
+            (
+                "bucket lost it",
+                disk(&old),
+                Some(&known),
+                Missing,
+                MarkUnverified,
+            ),
+            (
+                "overwritten",
+                disk(&old),
+                Some(&known),
+                here("f", 1),
+                MarkUnverified,
+            ),
             (
                 "no ETag listed",
                 disk(&old),
@@ -184,7 +205,13 @@ mod tests {
                 here("", 1),
                 Nothing,
             ),
-            ("nor its size", disk(&old), Some(&known), here("", 2), Doubt),
+            (
+                "nor its size",
+                disk(&old),
+                Some(&known),
+                here("", 2),
+                MarkUnverified,
+            ),
             ("deleted", None, Some(&known), NotAsked, Examine),
             (
                 "deleted here only",
@@ -193,8 +220,20 @@ mod tests {
                 here("e", 1),
                 Examine,
             ),
-            ("deleted in both", None, Some(&known), Missing, Doubt),
-            ("only in the bucket", None, None, here("e", 1), Doubt),
+            (
+                "deleted in both",
+                None,
+                Some(&known),
+                Missing,
+                MarkUnverified,
+            ),
+            (
+                "only in the bucket",
+                None,
+                None,
+                here("e", 1),
+                MarkUnverified,
+            ),
             ("nowhere", None, None, Missing, Nothing),
         ] {
             assert_eq!(compare(disk, record, bucket), want, "{name}");

@@ -1,5 +1,6 @@
 //! The end of a scan: what is gone, and whether to believe it.
 
+use super::gone::KEYS_MAX;
 use super::merge::Merge;
 use crate::config::OnDelete;
 use crate::files;
@@ -21,7 +22,7 @@ impl Merge<'_> {
         for key in std::mem::take(&mut self.gone.keys) {
             self.queue(&key, None);
         }
-        if self.gone.total > crate::scan::gone::KEYS_MAX as u64 {
+        if self.gone.total > KEYS_MAX as u64 {
             self.queue_all_gone(subtree)?;
         }
         Ok(())
@@ -52,7 +53,7 @@ impl Merge<'_> {
             known: self.gone.known,
             complete: !self.had_faults && !is_blind,
             other_root: false,
-            absent: self.bucket.has_ended().then_some(self.gone.absent),
+            absent: self.join.bucket.has_ended().then_some(self.gone.absent),
             mounts: std::mem::take(&mut self.mounts),
             lost: std::mem::take(&mut self.gone.lost),
         };

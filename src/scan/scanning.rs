@@ -4,7 +4,7 @@ use super::scanner::Scanner;
 use super::{known, listing, merge};
 use crate::destination;
 use crate::os::blocking::blocking;
-use crate::status::{Event, ScanDone};
+use crate::status::{Event, LiveStatus, ScanDone};
 use crate::types::{Fault, RelKey, RelPath, text};
 use crate::work::{Lane, Whole};
 use std::sync::Arc;
@@ -61,6 +61,103 @@ impl Scanner {
     }
 }
 
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn whole(scanner: &Scanner, asked: &Whole, cancelled: &Arc<AtomicBool>) -> ScanDone {
+    let source = &scanner.source;
+    let with_bucket = asked.with_bucket;
+    destination::look(&source.destination).await;
+    source.status.update(|board| board.scanning = Some(0));
+    let started_ms = scanner.clock.now_ms();
+    let links = source.links.begin();
+    let is_known_ours = source.destination.is_known_ours();
+    let mut done = match source.destination.may_send() {
+        true => compare(scanner, asked, is_known_ours, cancelled).await,
+        // What is there is another's, and says nothing of this folder.
+        false => ScanDone {
+            incomplete: destination::troubles(&source.destination)
+                .into_iter()
+                .map(|trouble| trouble.text)
+                .collect(),
+            ..ScanDone::default()
+        },
+    };
+    if done.complete() {
+        source.links.forget_before(source.id, links);
+        if done.gone == 0 {
+            destination::may_be_marked(&source.destination).await;
+        }
+    }
+    done.started_ms = started_ms;
+    done.took_ms = scanner.clock.now_ms().saturating_sub(started_ms);
+    done.with_bucket = with_bucket;
+    if done.listed_whole {
+        compared(scanner).await;
+    }
+    log_scan(source.name(), &done);
+    show_scan(&source.status, &done);
+    // Another's is compared when it has become ours.
+    let unsure = source.destination.may_send() && !source.comparison.is_done();
+    if with_bucket && unsure && !cancelled.load(Ordering::Relaxed) {
+        ask_again(scanner);
+    }
+    done
+}
+
+fn log_scan(source: &str, done: &ScanDone) {
+    tracing::info!(
+        source = %source,
+        files = done.files,
+        folders = done.folders,
+        examined = done.examined,
+        with_bucket = done.with_bucket,
+        took_ms = done.took_ms,
+        complete = done.complete(),
+        "folder scanned"
+    );
+    for reason in &done.incomplete {
+        tracing::warn!(source = %source, "the scan is not complete: {reason}");
+    }
+}
+
+/// Show in the status what a scan has found.
+fn show_scan(status: &LiveStatus, done: &ScanDone) {
+    let special = (done.special > 0).then(|| {
+        format!(
+            "{} sockets, pipes or devices in the folder are left out: they have no content to back up",
+            done.special
+        )
+    });
+    status.warn("special", special);
+    status.note(
+        "linked",
+        (done.linked > 0).then(|| linked_note(done.linked)),
+    );
+    let foreign = (done.foreign > 0).then(|| {
+        format!(
+            "{} objects in the bucket were not written by Keepwatch and are left alone",
+            done.foreign
+        )
+    });
+    if done.with_bucket {
+        status.warn("foreign", foreign);
+    }
+    status.update(|board| {
+        board.scanning = None;
+        board.last_scan = Some(done.clone());
+    });
+    status.tell(Event::Scanned {
+        source: status.name(),
+        scan: done.clone(),
+    });
+}
+
 /// What is said of files that have several names.
 fn linked_note(names: u64) -> String {
     let (who, each) = match names {
@@ -73,96 +170,6 @@ fn linked_note(names: u64) -> String {
     format!(
         "{who} more than one name (hard links): {each} is backed up, and comes back, as a file of its own"
     )
-}
-
-struct CancelOnDrop(Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-async fn whole(scanner: &Scanner, asked: &Whole, cancelled: &Arc<AtomicBool>) -> ScanDone {
-    let with_bucket = asked.with_bucket;
-    let name = scanner.source.config.name.clone();
-    destination::look(&scanner.source.destination).await;
-    scanner
-        .source
-        .status
-        .update(|board| board.scanning = Some(0));
-    let started_ms = scanner.clock.now_ms();
-    let links = scanner.source.links.begin();
-    let is_known_ours = scanner.source.destination.is_known_ours();
-    let mut done = match scanner.source.destination.may_send() {
-        true => compare(scanner, asked, is_known_ours, cancelled).await,
-        // What is there is another's, and says nothing of this folder.
-        false => ScanDone {
-            incomplete: destination::troubles(&scanner.source.destination)
-                .into_iter()
-                .map(|trouble| trouble.text)
-                .collect(),
-            ..ScanDone::default()
-        },
-    };
-    if done.complete() {
-        scanner.source.links.forget_before(scanner.source.id, links);
-        if done.gone == 0 {
-            destination::may_be_marked(&scanner.source.destination).await;
-        }
-    }
-    done.started_ms = started_ms;
-    done.took_ms = scanner.clock.now_ms().saturating_sub(started_ms);
-    done.with_bucket = with_bucket;
-    if done.listed_whole {
-        compared(scanner).await;
-    }
-    tracing::info!(
-        source = %name,
-        files = done.files,
-        folders = done.folders,
-        examined = done.examined,
-        with_bucket,
-        took_ms = done.took_ms,
-        complete = done.complete(),
-        "folder scanned"
-    );
-    for reason in &done.incomplete {
-        tracing::warn!(source = %name, "the scan is not complete: {reason}");
-    }
-    let special = (done.special > 0).then(|| {
-        format!(
-            "{} sockets, pipes or devices in the folder are left out: they have no content to back up",
-            done.special
-        )
-    });
-    scanner.source.status.warn("special", special);
-    let linked = (done.linked > 0).then(|| linked_note(done.linked));
-    scanner.source.status.note("linked", linked);
-    let foreign = (done.foreign > 0).then(|| {
-        format!(
-            "{} objects in the bucket were not written by Keepwatch and are left alone",
-            done.foreign
-        )
-    });
-    if with_bucket {
-        scanner.source.status.warn("foreign", foreign);
-    }
-    scanner.source.status.update(|board| {
-        board.scanning = None;
-        board.last_scan = Some(done.clone());
-    });
-    scanner.source.status.tell(Event::Scanned {
-        source: scanner.source.status.name(),
-        scan: done.clone(),
-    });
-    // Another's is compared when it has become ours.
-    let source = &scanner.source;
-    let unsure = source.destination.may_send() && !source.comparison.is_done();
-    if with_bucket && unsure && !cancelled.load(Ordering::Relaxed) {
-        ask_again(scanner);
-    }
-    done
 }
 
 /// Disk against index, and against the bucket where that is asked for and the
