@@ -38,33 +38,10 @@ impl Store {
         prefix: &str,
         after: Option<&Next>,
     ) -> Result<Page<ListedVersion>, Refused> {
-        let recorded = Recorded::default();
-        let answer = self
-            .client
-            .list_object_versions()
-            .bucket(bucket)
-            .prefix(prefix)
-            .encoding_type(EncodingType::Url)
-            .max_keys(PAGE_KEYS)
-            .set_key_marker(after.map(|after| after.key().to_owned()))
-            .set_version_id_marker(after.and_then(Next::version_id).map(str::to_owned))
-            .customize()
-            .config_override(self.listing())
-            .interceptor(recorded.clone())
-            .send()
-            .await
-            .map_err(|e| Refused {
-                is_unknown: past::is_unknown(&e),
-                fault: error::from_sdk_unless_unknown(
-                    OF_VERSIONS,
-                    &format!("{bucket}/{prefix}"),
-                    e,
-                ),
-            })?;
+        let (answer, recorded) = self.versions_answer(bucket, prefix, after).await?;
         let encoded = answer.encoding_type() == Some(&EncodingType::Url);
         let (versions, markers) = (versions(&answer, encoded), markers(&answer, encoded));
-        let (mut items, mut in_order) =
-            order::joined(versions, markers, recorded.take().as_deref());
+        let (mut items, mut in_order) = order::joined(versions, markers, recorded.as_deref());
         let names = items.iter().flat_map(|v| {
             [
                 v.key.as_str(),
@@ -98,6 +75,39 @@ impl Store {
             next: next.map(Box::new),
             in_order,
         })
+    }
+
+    /// One page as the server gives it, and for each entry whether it is a delete marker.
+    async fn versions_answer(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&Next>,
+    ) -> Result<(ListObjectVersionsOutput, Option<Vec<bool>>), Refused> {
+        let recorded = Recorded::default();
+        let answer = self
+            .client
+            .list_object_versions()
+            .bucket(bucket)
+            .prefix(prefix)
+            .encoding_type(EncodingType::Url)
+            .max_keys(PAGE_KEYS)
+            .set_key_marker(after.map(|after| after.key().to_owned()))
+            .set_version_id_marker(after.and_then(Next::version_id).map(str::to_owned))
+            .customize()
+            .config_override(self.listing())
+            .interceptor(recorded.clone())
+            .send()
+            .await
+            .map_err(|e| Refused {
+                is_unknown: past::is_unknown(&e),
+                fault: error::from_sdk_unless_unknown(
+                    OF_VERSIONS,
+                    &format!("{bucket}/{prefix}"),
+                    e,
+                ),
+            })?;
+        Ok((answer, recorded.take()))
     }
 
     /// That none of the versions is there any more that should have come again.

@@ -16,6 +16,7 @@ use super::{error, timeouts, xml};
 use crate::types::{Class, Crc64, Fault, Operation};
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::RequestId as _;
+use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -196,33 +197,17 @@ impl Store {
         &self,
         at: At<'_>,
         upload: &Upload,
-        mut parts: Vec<PartDone>,
+        parts: Vec<PartDone>,
         whole: &Whole,
     ) -> Result<Stored, Fault> {
-        parts.sort_by_key(|part| part.number);
         let number_of_parts = parts.len();
-        let parts = parts
-            .into_iter()
-            .map(|part| {
-                let sha256 = part.sha256.filter(|_| upload.proof == Proof::EachPart);
-                CompletedPart::builder()
-                    .part_number(part.number)
-                    .e_tag(part.etag)
-                    .set_checksum_sha256(sha256.map(sha256_header))
-                    .build()
-            })
-            .collect();
         let mut request = self
             .client
             .complete_multipart_upload()
             .bucket(at.bucket)
             .key(at.key)
             .upload_id(&upload.id)
-            .multipart_upload(
-                CompletedMultipartUpload::builder()
-                    .set_parts(Some(parts))
-                    .build(),
-            );
+            .multipart_upload(completion(upload, parts));
         if upload.proof == Proof::Whole {
             request = request
                 .set_checksum_crc64_nvme(whole.crc64.map(Crc64::to_base64))
@@ -234,16 +219,7 @@ impl Store {
             .config_override(timeouts::server_work())
             .send()
             .await
-            .map_err(|error| {
-                let is_other = error.code() == Some("BadDigest");
-                let fault = error::from_sdk(Operation::CompleteUpload, &at.subject(), error);
-                let class = if is_other {
-                    Class::Damaged
-                } else {
-                    fault.class
-                };
-                Fault { class, ..fault }
-            })?;
+            .map_err(|error| not_completed(at, error))?;
         let joined = crc64_of(answer.checksum_crc64_nvme());
         if let (Some(joined), Some(wanted)) = (joined, whole.crc64)
             && joined != wanted
@@ -310,6 +286,35 @@ impl Store {
                 }
             }
         }
+    }
+}
+
+/// The parts as the completion of an upload names them.
+fn completion(upload: &Upload, mut parts: Vec<PartDone>) -> CompletedMultipartUpload {
+    parts.sort_by_key(|part| part.number);
+    let named = parts.into_iter().map(|part| {
+        let sha256 = part.sha256.filter(|_| upload.proof == Proof::EachPart);
+        CompletedPart::builder()
+            .part_number(part.number)
+            .e_tag(part.etag)
+            .set_checksum_sha256(sha256.map(sha256_header))
+            .build()
+    });
+    CompletedMultipartUpload::builder()
+        .set_parts(Some(named.collect()))
+        .build()
+}
+
+/// Parts that do not make up the whole are damaged.
+fn not_completed(at: At<'_>, error: SdkError<CompleteMultipartUploadError, HttpResponse>) -> Fault {
+    let is_other = error.code() == Some("BadDigest");
+    let fault = error::from_sdk(Operation::CompleteUpload, &at.subject(), error);
+    match is_other {
+        true => Fault {
+            class: Class::Damaged,
+            ..fault
+        },
+        false => fault,
     }
 }
 

@@ -7,7 +7,10 @@ use super::object_headers::{ObjectHeaders, sha256_header};
 use super::store::Store;
 use super::{error, timeouts};
 use crate::types::{Class, ContentHash, ETag, Fault, Operation};
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
@@ -125,33 +128,35 @@ impl Store {
             .config_override(timeouts::short_operation())
             .send()
             .await;
-        let error = match answer {
-            Ok(answer) if !ETag::of_header(answer.e_tag()).is_empty() => return Ok(Wrote::Done),
-            Ok(_) => {
-                let why = "the server said yes without saying what it stored";
-                return Err(Fault::new(
-                    Class::Transient,
-                    Operation::Upload,
-                    at.subject(),
-                    why,
-                ));
-            }
-            Err(error) => error,
-        };
-        let status = error.raw_response().map(|r| r.status().as_u16());
-        let demands = demand != Demand::Nothing;
-        match status {
-            // Changed, changing, or gone where something was demanded of it.
-            Some(409 | 412) if demands => Ok(Wrote::Refused),
-            Some(404) if matches!(demand, Demand::Still(_)) => {
-                let fault = error::from_sdk(Operation::Upload, &at.subject(), error);
-                match fault.class {
-                    Class::NotFound => Ok(Wrote::Refused),
-                    _ => Err(fault),
-                }
-            }
-            Some(501) if demands => Ok(Wrote::Unknown),
-            _ => Err(error::from_sdk(Operation::Upload, &at.subject(), error)),
+        match answer {
+            Ok(answer) if !ETag::of_header(answer.e_tag()).is_empty() => Ok(Wrote::Done),
+            Ok(_) => Err(Fault::new(
+                Class::Transient,
+                Operation::Upload,
+                at.subject(),
+                "the server said yes without saying what it stored",
+            )),
+            Err(error) => not_written(at, demand, error),
         }
+    }
+}
+
+/// What an error says of the demand.
+fn not_written(
+    at: At<'_>,
+    demand: Demand<'_>,
+    error: SdkError<PutObjectError, HttpResponse>,
+) -> Result<Wrote, Fault> {
+    let status = error.raw_response().map(|r| r.status().as_u16());
+    let demands = demand != Demand::Nothing;
+    let fault = error::from_sdk(Operation::Upload, &at.subject(), error);
+    match status {
+        // Changed, changing, or gone where something was demanded of it.
+        Some(409 | 412) if demands => Ok(Wrote::Refused),
+        Some(404) if matches!(demand, Demand::Still(_)) && fault.class == Class::NotFound => {
+            Ok(Wrote::Refused)
+        }
+        Some(501) if demands => Ok(Wrote::Unknown),
+        _ => Err(fault),
     }
 }
