@@ -1,7 +1,8 @@
 //! Between S3's types and the vault's: headers, checksums, times, URL encoding.
 
+use super::checksum::Algorithm;
 use super::record::{Header, Object, Sums};
-use super::stage::{Algorithm, Wanted};
+use super::stage::Wanted;
 use parking_lot::Mutex;
 use s3s::S3Request;
 use s3s::dto::{CommonPrefix, EncodingType, Metadata, StorageClass, Timestamp, TimestampFormat};

@@ -1,13 +1,14 @@
 //! The process dies at every single step of every operation; what is found
 //! afterwards is the old state or the new one, whole, with all history.
 
+use super::complete::Named;
 use super::demand::Demand;
 use super::disk::Disk;
 use super::disk_faults::Cut;
 use super::inner::{Bucket, Inner, Versioning};
 use super::layout::HIDDEN;
 use super::list::{Item, Query};
-use super::multipart::{Named, Upload};
+use super::multipart::Upload;
 use super::record::{Object, Sums, Version};
 use super::stage::{Stager, Wanted};
 use s3s::S3Result;

@@ -26,7 +26,8 @@
 //! | vault | the face: open, make a bucket |
 //! | inner, recover | locks, ownership, buckets; after a crash |
 //! | commit, places | how a version comes and goes; which body lies where |
-//! | stage, read, multipart | bodies in, bodies out, uploads in parts |
+//! | stage, checksum, read | bodies in, and what proves them; bodies out |
+//! | multipart, complete | uploads in parts |
 //! | names, list | keys in order, pages of listings |
 //! | s3, op_*, convert, demand | the operations of S3 |
 //! | failure, headers, error | how it says no |
@@ -37,8 +38,10 @@
 //! not the ones stored, or write outside its folder.
 
 mod backward;
+mod checksum;
 mod chunked;
 mod commit;
+mod complete;
 mod connector;
 mod convert;
 mod demand;

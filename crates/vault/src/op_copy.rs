@@ -2,14 +2,14 @@
 //!
 //! Bytes are hashed on the way: a damaged source is refused, never multiplied.
 
+use super::checksum::Algorithm;
 use super::convert::{kept_headers, own_metadata, set_sums, sum_type, timestamp};
 use super::demand::Demand;
 use super::failure;
 use super::inner::{Inner, Versioning};
-use super::multipart::pour;
 use super::op_read::Conditions;
 use super::record::{Object, Sums, Version};
-use super::stage::{Algorithm, Staged, Stager, Wanted};
+use super::stage::{Staged, Stager, Wanted};
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Result};
 use std::fs::File;
@@ -163,7 +163,7 @@ fn take_whole(
     };
     let mut stager = Stager::new(inner, &wanted)?;
     let size = source.object.size;
-    let md5 = pour(&mut source.file, &inner.layout.root, size, &mut stager)?;
+    let md5 = stager.append(&mut source.file, &inner.layout.root, size)?;
     if stager.len() != size || md5 != source.object.md5 {
         return Err(failure::damaged(
             "the source's file is not what was stored: copy another version".to_owned(),

@@ -1,15 +1,17 @@
 //! The operations of multipart uploads.
 
+use super::checksum::Algorithm;
+use super::complete::Named;
 use super::convert::{self, get_sums, kept_headers, own_metadata, set_sums, sum_type, timestamp};
 use super::demand::Demand;
 use super::failure;
 use super::inner::{Inner, Versioning};
-use super::multipart::{Named, PART_NUMBER_MAX, Upload, pour};
+use super::multipart::{PART_NUMBER_MAX, Upload};
 use super::op_copy::{open_source, source_conditions};
 use super::op_uploads::{list_parts, list_uploads};
 use super::op_write::announced;
 use super::record::Version;
-use super::stage::{Algorithm, Stager, Wanted, blocking, drain, receive};
+use super::stage::{Stager, Wanted, blocking, drain, receive};
 use super::vault::Vault;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
@@ -193,7 +195,7 @@ fn copy_part(inner: &Arc<Inner>, input: &UploadPartCopyInput) -> S3Result<Upload
         .seek(SeekFrom::Start(span.start))
         .map_err(|e| failure::disk("read", &inner.layout.root, &e))?;
     let length = span.end - span.start;
-    let md5 = pour(&mut source.file, &inner.layout.root, length, &mut stager)?;
+    let md5 = stager.append(&mut source.file, &inner.layout.root, length)?;
     let is_damaged = stager.len() != length || (length == size && md5 != source.object.md5);
     if is_damaged {
         return Err(failure::damaged(format!(

@@ -4,10 +4,12 @@
 //! every digest the client gave are right. Each piece is written by a blocking
 //! thread; at most [`BATCH_BYTES`] (or the client's own piece) waits for it.
 
+use super::checksum::{Algorithm, sums_of};
 use super::disk;
 use super::failure;
 use super::inner::Inner;
 use super::layout;
+use super::places::CHECK_BUFFER_BYTES;
 use super::record::Sums;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -19,8 +21,8 @@ use s3s::crypto::Checksum as _;
 use s3s::dto::StreamingBlob;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 use std::fs::File;
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How much is gathered before a blocking thread is asked to write it.
@@ -113,6 +115,26 @@ impl Stager {
         Ok(())
     }
 
+    /// Append `size` bytes of `file`, from where it stands, and say their MD5 in hex.
+    pub(super) fn append(&mut self, file: &mut File, path: &Path, size: u64) -> S3Result<String> {
+        let mut md5 = Md5::new();
+        let mut buffer = vec![0; CHECK_BUFFER_BYTES];
+        let mut left = size;
+        while left > 0 {
+            let room = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+            let n = file
+                .read(&mut buffer[..room])
+                .map_err(|e| failure::disk("read", path, &e))?;
+            if n == 0 {
+                break;
+            }
+            md5.update(&buffer[..n]);
+            self.write(&buffer[..n])?;
+            left -= n as u64;
+        }
+        Ok(hex::encode(md5.finalize()))
+    }
+
     /// How much was written.
     pub(super) fn len(&self) -> u64 {
         self.staged.size
@@ -150,71 +172,6 @@ pub(super) struct Wanted {
     pub(super) md5: Option<String>,
     /// The length that was announced.
     pub(super) size: Option<u64>,
-}
-
-/// A checksum algorithm that S3 knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Algorithm {
-    Crc32,
-    Crc32c,
-    Crc64Nvme,
-    Sha1,
-    Sha256,
-}
-
-impl Algorithm {
-    pub(super) const ALL: [Self; 5] = [
-        Self::Crc32,
-        Self::Crc32c,
-        Self::Crc64Nvme,
-        Self::Sha1,
-        Self::Sha256,
-    ];
-
-    /// As S3 writes it, e.g. `CRC32C`.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Crc32 => "CRC32",
-            Self::Crc32c => "CRC32C",
-            Self::Crc64Nvme => "CRC64NVME",
-            Self::Sha1 => "SHA1",
-            Self::Sha256 => "SHA256",
-        }
-    }
-
-    /// Read either the name or the header that carries the value.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let text = text.trim().to_ascii_uppercase();
-        let name = text.strip_prefix("X-AMZ-CHECKSUM-").unwrap_or(&text);
-        Self::ALL.into_iter().find(|known| known.name() == name)
-    }
-
-    /// The header or trailer that carries the value.
-    pub(super) fn header(self) -> String {
-        format!("x-amz-checksum-{}", self.name().to_ascii_lowercase())
-    }
-
-    /// The value among `sums`.
-    pub(super) fn of(self, sums: &Sums) -> Option<&String> {
-        match self {
-            Self::Crc32 => sums.crc32.as_ref(),
-            Self::Crc32c => sums.crc32c.as_ref(),
-            Self::Crc64Nvme => sums.crc64nvme.as_ref(),
-            Self::Sha1 => sums.sha1.as_ref(),
-            Self::Sha256 => sums.sha256.as_ref(),
-        }
-    }
-
-    /// Where the value is kept among `sums`.
-    pub(super) fn slot(self, sums: &mut Sums) -> &mut Option<String> {
-        match self {
-            Self::Crc32 => &mut sums.crc32,
-            Self::Crc32c => &mut sums.crc32c,
-            Self::Crc64Nvme => &mut sums.crc64nvme,
-            Self::Sha1 => &mut sums.sha1,
-            Self::Sha256 => &mut sums.sha256,
-        }
-    }
 }
 
 impl Wanted {
@@ -262,17 +219,6 @@ impl Wanted {
                 "Content-MD5 is not base64 of 16 bytes",
             )),
         }
-    }
-}
-
-pub(super) fn sums_of(sums: s3s::dto::Checksum) -> Sums {
-    Sums {
-        crc32: sums.checksum_crc32,
-        crc32c: sums.checksum_crc32c,
-        crc64nvme: sums.checksum_crc64nvme,
-        sha1: sums.checksum_sha1,
-        sha256: sums.checksum_sha256,
-        is_composite: false,
     }
 }
 
