@@ -1,7 +1,7 @@
 //! When something that failed is tried again, and when somebody is told.
 //!
 //! Pure but for [`Patience`], which waits. `policy` has the waiting times by class of
-//! error, the circuit breaker ([`Gate`]), the adaptive concurrency ([`Pace`]) and when an
+//! error, the circuit breaker ([`CircuitBreaker`]), the adaptive concurrency ([`AdaptiveConcurrency`]) and when an
 //! outage is mailed ([`OutageAlert`]); `patience` is for commands that somebody waits
 //! for. Nothing is tried again without a bound.
 
@@ -12,8 +12,8 @@ mod policy;
 pub use patience::Stop;
 pub(crate) use patience::{Patience, told};
 pub(crate) use patiently::patiently;
+pub use policy::adaptive_concurrency::{AdaptiveConcurrency, Slowed};
 pub use policy::alert::{AlertPolicy, AlertStep, OutageAlert};
-pub use policy::gate::{Gate, MayStart, Transition};
-pub use policy::pace::{Pace, Slowed};
+pub use policy::circuit_breaker::{CircuitBreaker, MayStart, Transition};
 pub use policy::shared::{Due, Part, SharedAlerts, Standing};
 pub use policy::{Backoff, WAIT_MAX_MS};
