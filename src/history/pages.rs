@@ -5,7 +5,7 @@
 //! It keeps no page itself. It makes sure that the list advances and ends. The caller decides
 //! what it means when the keys of a page go back.
 
-use crate::retry::{Patience, Stop, told};
+use crate::retry::{Retries, Stop, advise_rerun};
 use crate::s3::{Course, ListedVersion, Next, Page, Store};
 use crate::types::{Class, Fault};
 
@@ -98,11 +98,11 @@ pub(crate) async fn list_page(
     after: Option<&Next>,
     stop: &mut Stop,
 ) -> Result<Page<ListedVersion>, Fault> {
-    let mut patience = Patience::default();
+    let mut retries = Retries::default();
     loop {
         match store.list_past(bucket, prefix, after).await {
-            Err(fault) if patience.again(&fault, stop).await => {}
-            done => return done.map_err(told),
+            Err(fault) if retries.again(&fault, stop).await => {}
+            done => return done.map_err(advise_rerun),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::format;
 use crate::os::clock::wall_ms;
-use crate::retry::{Patience, Stop};
+use crate::retry::{Retries, Stop};
 use crate::s3::{Course, Listed, Next, PAGE_KEYS, Store};
 use crate::types::{ETag, Fault, Origin};
 use jiff::Timestamp;
@@ -72,11 +72,11 @@ pub async fn list(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Vec
     let folder = format::folder(&origin.prefix);
     let (mut all, mut next, mut course) = (Vec::new(), None::<Box<Next>>, Course::default());
     for _ in 0..PAGES_MAX {
-        let mut patience = Patience::default();
+        let mut retries = Retries::default();
         let page = loop {
             let listing = store.list(&origin.bucket, &folder, next.as_deref(), PAGE_KEYS);
             match listing.await {
-                Err(fault) if patience.again(&fault, stop).await => {}
+                Err(fault) if retries.again(&fault, stop).await => {}
                 done => break done?,
             }
         };
