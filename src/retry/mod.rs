@@ -1,9 +1,10 @@
 //! When something that failed is tried again, and when somebody is told.
 //!
-//! Pure but for [`Retries`], which waits. `policy` has the waiting times by class of
-//! error, the circuit breaker ([`CircuitBreaker`]), the adaptive concurrency ([`AdaptiveConcurrency`]) and when an
-//! outage is mailed ([`OutageAlert`]); `retries` is for commands that somebody waits
-//! for. Nothing is tried again without a bound.
+//! Pure but for [`Retries`], which waits. `policy` has the waiting times by class of error
+//! ([`Backoff`]), the circuit breaker ([`CircuitBreaker`]), how many requests run at once
+//! ([`AdaptiveConcurrency`]) and when an outage is mailed ([`OutageAlert`]); `retries` and
+//! `with_retries` are for commands that somebody waits for. Nothing is tried again without
+//! a bound.
 
 mod policy;
 mod retries;

@@ -1,10 +1,10 @@
 //! The bytes of one version.
 
 use super::at::At;
-use super::bandwidth::Line;
 use super::error;
 use super::head::{BytesAre, Head, parse_meta};
 use super::store::Store;
+use super::transport::Transport;
 use crate::types::{Class, ETag, Fault, Operation, VersionId, chain};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
@@ -29,7 +29,7 @@ const DOWNLOADS_MAX: u64 = 64;
 pub struct GetBody {
     stream: ByteStream,
     subject: String,
-    line: Line,
+    transport: Transport,
     /// Waited for the server since the window began, and what came. Time that
     /// the reader takes is not the server's.
     waited: Duration,
@@ -67,7 +67,7 @@ impl GetBody {
     /// Where the line is limited each download has only its share of that.
     fn slowest_bytes_per_s(&self) -> u64 {
         let share = |rate| rate / DOWNLOADS_MAX;
-        SLOWEST_BYTES_PER_S.min(self.line.rates().down.map_or(u64::MAX, share))
+        SLOWEST_BYTES_PER_S.min(self.transport.rates().down.map_or(u64::MAX, share))
     }
 
     fn broken(&self, cause: String) -> Fault {
@@ -154,7 +154,7 @@ impl Store {
         let body = GetBody {
             stream: answer.body,
             subject: at.subject(),
-            line: self.line.clone(),
+            transport: self.transport.clone(),
             waited: Duration::ZERO,
             window_bytes: 0,
         };
@@ -180,7 +180,7 @@ mod tests {
         GetBody {
             stream: ByteStream::new(SdkBody::from_body_1_x(StreamBody::new(frames))),
             subject: "bucket/key".into(),
-            line: Line::default(),
+            transport: Transport::default(),
             waited: Duration::ZERO,
             window_bytes: 0,
         }
@@ -227,7 +227,7 @@ mod tests {
         ] {
             // A thirty-second part of 16 kB/s.
             let slow = body(200, 500, Duration::from_secs(1));
-            slow.line.limit(Rates { up: None, down });
+            slow.transport.limit(Rates { up: None, down });
             let (_, _, done) = read(slow, Duration::ZERO).await;
             assert_eq!(done.is_ok(), is_enough, "{down:?}: {done:?}");
         }

@@ -24,24 +24,24 @@ const REPEATED_BYTES_MAX: usize = 1_500;
 
 /// What must hold of an object for it to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Demand<'a> {
+pub enum Precondition<'a> {
     /// Nothing: whatever is there gets a newer version.
-    Nothing,
+    Always,
     /// There is none.
     Absent,
     /// The newest version has this ETag.
-    Still(&'a ETag),
+    Unchanged(&'a ETag),
 }
 
-/// What became of a write with a demand.
+/// What became of a conditional write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrote {
-    /// It is written. Servers that know no demands write always.
+    /// It is written. Servers that know no preconditions write always.
     Done,
-    /// The demand does not hold.
-    Refused,
-    /// The server does not know such demands; nothing was written.
-    Unknown,
+    /// The precondition does not hold.
+    PreconditionFailed,
+    /// The server does not know such preconditions; nothing was written.
+    Unsupported,
 }
 
 impl Store {
@@ -92,7 +92,7 @@ impl Store {
         Ok(bytes.map(|bytes| (bytes, ETag::of_header(head.e_tag()))))
     }
 
-    /// Store a small object if the demand holds.
+    /// Store a small object if the precondition holds.
     ///
     /// # Errors
     /// Any class.
@@ -101,12 +101,12 @@ impl Store {
         at: At<'_>,
         body: Bytes,
         headers: &ObjectHeaders,
-        demand: Demand<'_>,
+        precondition: Precondition<'_>,
     ) -> Result<Wrote, Fault> {
-        let (absent, still) = match demand {
-            Demand::Nothing => (None, None),
-            Demand::Absent => (Some("*".to_owned()), None),
-            Demand::Still(etag) => (None, Some(format!("\"{etag}\""))),
+        let (absent, unchanged) = match precondition {
+            Precondition::Always => (None, None),
+            Precondition::Absent => (Some("*".to_owned()), None),
+            Precondition::Unchanged(etag) => (None, Some(format!("\"{etag}\""))),
         };
         let mut fields = metadata(headers);
         let repeated = BASE64.encode(&body);
@@ -119,7 +119,7 @@ impl Store {
             .bucket(at.bucket)
             .key(at.key)
             .set_if_none_match(absent)
-            .set_if_match(still)
+            .set_if_match(unchanged)
             .set_metadata(Some(fields))
             .set_content_type(headers.content_type.map(str::to_owned))
             .checksum_sha256(sha256_header(ContentHash::of(&body)))
@@ -136,27 +136,30 @@ impl Store {
                 at.subject(),
                 "the server said yes without saying what it stored",
             )),
-            Err(error) => not_written(at, demand, error),
+            Err(error) => not_written(at, precondition, error),
         }
     }
 }
 
-/// What an error says of the demand.
+/// What an error says of the precondition.
 fn not_written(
     at: At<'_>,
-    demand: Demand<'_>,
+    precondition: Precondition<'_>,
     error: SdkError<PutObjectError, HttpResponse>,
 ) -> Result<Wrote, Fault> {
     let status = error.raw_response().map(|r| r.status().as_u16());
-    let demands = demand != Demand::Nothing;
+    let is_conditional = precondition != Precondition::Always;
     let fault = error::from_sdk(Operation::Upload, &at.subject(), error);
     match status {
-        // Changed, changing, or gone where something was demanded of it.
-        Some(409 | 412) if demands => Ok(Wrote::Refused),
-        Some(404) if matches!(demand, Demand::Still(_)) && fault.class == Class::NotFound => {
-            Ok(Wrote::Refused)
+        // Changed, changing, or gone where a precondition was given.
+        Some(409 | 412) if is_conditional => Ok(Wrote::PreconditionFailed),
+        Some(404)
+            if matches!(precondition, Precondition::Unchanged(_))
+                && fault.class == Class::NotFound =>
+        {
+            Ok(Wrote::PreconditionFailed)
         }
-        Some(501) if demands => Ok(Wrote::Unknown),
+        Some(501) if is_conditional => Ok(Wrote::Unsupported),
         _ => Err(fault),
     }
 }

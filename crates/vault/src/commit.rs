@@ -8,11 +8,11 @@
 //! [`Inner::settle_after_crash`] finishes the work. Must never remove a body
 //! that a live line needs.
 
-use super::demand::Demand;
 use super::disk;
 use super::failure;
 use super::inner::{Bucket, Inner, KeyGuard, Slot, Versioning};
 use super::log::{self, Log};
+use super::precondition::Precondition;
 use super::record::{NULL_ID, Object, Version};
 use super::stage::Staged;
 use s3s::{S3ErrorCode, S3Result};
@@ -44,7 +44,7 @@ impl Inner {
         key: &str,
         staged: Staged,
         mut object: Object,
-        demand: &Demand,
+        precondition: &Precondition,
     ) -> S3Result<Version> {
         check_key(key)?;
         self.own()?;
@@ -59,7 +59,7 @@ impl Inner {
             // The answer to an earlier completion was lost; it is done.
             return Ok(newest.clone());
         }
-        demand.check(newest_object)?;
+        precondition.check(newest_object)?;
         object.body.clone_from(&staged.body);
         object.size = staged.size;
         object.md5.clone_from(&staged.md5);
@@ -84,13 +84,18 @@ impl Inner {
 
     /// Delete without naming a version: a marker, or the object itself where
     /// versioning was never enabled.
-    pub(super) fn delete(&self, bucket: &str, key: &str, demand: &Demand) -> S3Result<Removed> {
+    pub(super) fn delete(
+        &self,
+        bucket: &str,
+        key: &str,
+        precondition: &Precondition,
+    ) -> S3Result<Removed> {
         check_key(key)?;
         self.own()?;
         let mut guard = self.lock_key(bucket, key);
         let state = self.bucket(bucket)?;
         let newest = self.newest(bucket, key)?;
-        demand.check(newest.as_ref().and_then(|version| version.object.as_ref()))?;
+        precondition.check(newest.as_ref().and_then(|version| version.object.as_ref()))?;
         if state.versioning == Versioning::Never {
             self.strike_out(&mut guard, bucket, key, NULL_ID)?;
             return Ok(Removed::default());

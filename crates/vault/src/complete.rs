@@ -4,10 +4,10 @@
 //! body is stored like any other.
 
 use super::checksum::{Algorithm, sums_of};
-use super::demand::Demand;
 use super::failure;
 use super::inner::Inner;
 use super::multipart::{Part, Upload, no_such_upload};
+use super::precondition::Precondition;
 use super::record::{self, Object, Sums, Version};
 use super::stage::{Staged, Stager, Wanted};
 use base64::Engine as _;
@@ -38,7 +38,7 @@ impl Inner {
         upload: &Upload,
         named: &[Named],
         wanted: &Wanted,
-        demand: &Demand,
+        precondition: &Precondition,
     ) -> S3Result<Version> {
         let parts = choose(&self.parts(bucket, &upload.id)?, named)?;
         let (staged, full) = self.assemble(bucket, upload, &parts, wanted)?;
@@ -56,7 +56,7 @@ impl Inner {
             upload: Some(upload.id.clone()),
             ..Object::default()
         };
-        let version = self.put(bucket, &upload.key, staged, object, demand)?;
+        let version = self.put(bucket, &upload.key, staged, object, precondition)?;
         if let Err(e) = self.end_upload(bucket, &upload.id) {
             tracing::warn!(
                 bucket,

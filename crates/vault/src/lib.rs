@@ -29,7 +29,7 @@
 //! | stage, checksum, read | bodies in, and what proves them; bodies out |
 //! | multipart, complete | uploads in parts |
 //! | names, list | keys in order, pages of listings |
-//! | s3, op_*, convert, demand | the operations of S3 |
+//! | s3, op_*, convert, precondition | the operations of S3 |
 //! | failure, headers, error | how it says no |
 //! | disk, os | steps on the disk, and what differs between systems |
 //! | connector, chunked, server | the two ways in |
@@ -44,7 +44,6 @@ mod commit;
 mod complete;
 mod connector;
 mod convert;
-mod demand;
 mod disk;
 mod error;
 mod failure;
@@ -64,6 +63,7 @@ mod op_uploads;
 mod op_write;
 mod os;
 mod places;
+mod precondition;
 mod read;
 mod record;
 mod recover;

@@ -2,10 +2,10 @@
 //! both must show the same objects, versions and pages.
 
 use super::crash_tests::{BUCKET, files_beneath, get, open, put, set};
-use super::demand::Demand;
 use super::inner::{Inner, Versioning};
 use super::list::{Item, Page, Query};
 use super::places::has_exact_name;
+use super::precondition::Precondition;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use std::collections::BTreeMap;
@@ -234,7 +234,9 @@ fn same_as_the_model(
                 );
             }
             Step::Delete(key) => {
-                let removed = vault.delete(BUCKET, &key, &Demand::default()).unwrap();
+                let removed = vault
+                    .delete(BUCKET, &key, &Precondition::default())
+                    .unwrap();
                 match removed.id {
                     Some(id) => model.add(&key, Kept { id, content: None }),
                     None => model.remove(&key, "null"),

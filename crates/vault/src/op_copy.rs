@@ -4,10 +4,10 @@
 
 use super::checksum::Algorithm;
 use super::convert::{kept_headers, own_metadata, set_sums, sum_type, timestamp};
-use super::demand::Demand;
 use super::failure;
 use super::inner::{Inner, Versioning};
 use super::op_read::Conditions;
+use super::precondition::Precondition;
 use super::record::{Object, Sums, Version};
 use super::stage::{Staged, Stager, Wanted};
 use s3s::dto::*;
@@ -54,7 +54,7 @@ pub(super) fn open_source(
     // For a copy "not modified" is a failed precondition too.
     conditions.check(&version, &object).map_err(|mut e| {
         if *e.code() == S3ErrorCode::NotModified {
-            e = super::demand::precondition_failed("the copy");
+            e = super::precondition::precondition_failed("the copy");
         }
         e
     })?;
@@ -114,7 +114,7 @@ pub(super) fn copy(inner: &Arc<Inner>, input: &CopyObjectInput) -> S3Result<Copy
         &input.key,
         staged,
         object,
-        &Demand::default(),
+        &Precondition::default(),
     )?;
     let mut result = CopyObjectResult {
         e_tag: Some(ETag::Strong(etag)),

@@ -3,13 +3,13 @@
 use super::checksum::Algorithm;
 use super::complete::Named;
 use super::convert::{self, get_sums, kept_headers, own_metadata, set_sums, sum_type, timestamp};
-use super::demand::Demand;
 use super::failure;
 use super::inner::{Inner, Versioning};
 use super::multipart::{PART_NUMBER_MAX, Upload};
 use super::op_copy::{open_source, source_conditions};
 use super::op_uploads::{list_parts, list_uploads};
 use super::op_write::announced;
+use super::precondition::Precondition;
 use super::record::Version;
 use super::stage::{Stager, Wanted, blocking, drain, receive};
 use super::vault::Vault;
@@ -259,11 +259,11 @@ fn complete(inner: &Arc<Inner>, input: &CompleteMultipartUploadInput) -> S3Resul
         },
         ..Wanted::default()
     };
-    let demand = Demand {
+    let precondition = Precondition {
         if_match: input.if_match.clone(),
         if_none_match: input.if_none_match.clone(),
     };
-    inner.complete_upload(&input.bucket, &upload, &named, &wanted, &demand)
+    inner.complete_upload(&input.bucket, &upload, &named, &wanted, &precondition)
 }
 
 /// The parts that the request names.
