@@ -204,36 +204,30 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::s3::test_server::{self, response};
     use crate::types::{ETag, Fingerprint, ObjectMeta, VersionId};
-    use aws_smithy_runtime_api::client::http::{
-        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-    };
-    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-    use aws_smithy_types::body::SdkBody;
     use parking_lot::Mutex;
     use std::sync::Arc;
 
     const RULE: &str = "x-amz-tagging-directive";
 
-    /// Copies, unless it is told what becomes of tags and answers this to that; and
-    /// what it was told each time.
-    #[derive(Debug, Clone)]
-    struct Server(Option<(u16, &'static str)>, Arc<Mutex<Vec<Option<String>>>>);
-
-    impl HttpConnector for Server {
-        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+    /// A server that copies, unless it is told what becomes of tags and answers this to
+    /// that; and what it was told each time.
+    fn server(refusal: Option<(u16, &'static str)>) -> (Store, Arc<Mutex<Vec<Option<String>>>>) {
+        let rules: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+        let seen = Arc::clone(&rules);
+        let store = test_server::store(move |request| {
             let rule = request.headers().get(RULE).map(str::to_owned);
-            let (status, body) = match self.0.filter(|_| rule.is_some()) {
-                Some((status, code)) => (status, format!("<Error><Code>{code}</Code></Error>")),
-                None => {
-                    let body = "<CopyObjectResult><ETag>e</ETag></CopyObjectResult>";
-                    (200, body.to_owned())
+            let answer = match refusal.filter(|_| rule.is_some()) {
+                Some((status, code)) => {
+                    response(status, &format!("<Error><Code>{code}</Code></Error>"))
                 }
+                None => response(200, "<CopyObjectResult><ETag>e</ETag></CopyObjectResult>"),
             };
-            self.1.lock().push(rule);
-            let status = status.try_into().unwrap();
-            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
-        }
+            seen.lock().push(rule);
+            answer
+        });
+        (store, rules)
     }
 
     #[tokio::test]
@@ -258,12 +252,7 @@ mod tests {
                 vec![told(), told()],
             ),
         ] {
-            let server = Server(refusal, Arc::default());
-            let connector = SharedHttpConnector::new(server.clone());
-            let store = Store::vault(
-                http_client_fn(move |_, _| connector.clone()),
-                "a test's server",
-            );
+            let (store, rules) = server(refusal);
             let at = At {
                 bucket: "b",
                 key: "k",
@@ -283,7 +272,7 @@ mod tests {
                 let copied = store.copy(at, &from, &headers).await;
                 assert_eq!(copied.is_ok(), is_stored, "{refusal:?}: {copied:?}");
             }
-            assert_eq!(*server.1.lock(), want, "{refusal:?}");
+            assert_eq!(*rules.lock(), want, "{refusal:?}");
         }
     }
 }

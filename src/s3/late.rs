@@ -150,12 +150,7 @@ fn is_final(status: u16, body: &[u8], is_servers: bool) -> bool {
 mod tests {
     use super::*;
     use crate::s3::at::At;
-    use crate::s3::store::Store;
-    use aws_smithy_runtime_api::client::http::{
-        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-    };
-    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-    use aws_smithy_types::body::SdkBody;
+    use crate::s3::test_server;
 
     #[test]
     fn answers_that_leave_it_open() {
@@ -176,25 +171,6 @@ mod tests {
         ] {
             let got = is_final(status, body, is_servers);
             assert_eq!(got, want, "{status} {is_servers}");
-        }
-    }
-
-    /// Answers everything with this.
-    #[derive(Debug, Clone)]
-    struct Answers {
-        status: u16,
-        headers: &'static [(&'static str, &'static str)],
-        body: &'static str,
-    }
-
-    impl HttpConnector for Answers {
-        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-            let status = self.status.try_into().unwrap();
-            let mut response = HttpResponse::new(status, SdkBody::from(self.body));
-            for (name, value) in self.headers {
-                response.headers_mut().insert(*name, *value);
-            }
-            HttpConnectorFuture::ready(Ok(response))
         }
     }
 
@@ -219,14 +195,13 @@ mod tests {
             (429, &[], "slow down", false),
             (502, HTML, PAGE, false),
         ] {
-            let answers = Answers {
-                status,
-                headers,
-                body,
-            };
-            let connector = SharedHttpConnector::new(answers);
-            let http = http_client_fn(move |_, _| connector.clone());
-            let store = Store::vault(http, "a test's server");
+            let store = test_server::store(move |_| {
+                let mut response = test_server::response(status, body);
+                for (name, value) in headers {
+                    response.headers_mut().insert(*name, *value);
+                }
+                response
+            });
             let at = At {
                 bucket: "b",
                 key: "k",

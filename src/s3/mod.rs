@@ -6,7 +6,8 @@
 //! the SDK's. It must never delete a version, and it never logs.
 //!
 //! Files in reading order: `store` is the connection, which `client` builds with the
-//! limits in `timeouts`, over `transport`, which counts and (with `bandwidth`) limits; `object`, `head`, `download`, `copy`, `multipart`, `record` and
+//! limits in `timeouts`, over `transport`, which counts requests and bytes and limits them
+//! with `bandwidth`; `object`, `head`, `download`, `copy`, `multipart`, `record` and
 //! `archive` are requests for one object; `list`, `list_versions`, `past`, `folders` and
 //! `open_uploads` are lists; `acknowledged`, `marks`, `late` and `seam` decide what an
 //! answer is worth; `differences` says what servers do otherwise than AWS; `error` turns
@@ -45,6 +46,8 @@ mod response_limit;
 mod seam;
 mod store;
 mod stored;
+#[cfg(test)]
+mod test_server;
 mod timeouts;
 mod transport;
 mod unanswered;

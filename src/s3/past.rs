@@ -162,12 +162,8 @@ fn says_unknown(status: u16, code: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::s3::test_server;
     use crate::types::id_text;
-    use aws_smithy_runtime_api::client::http::{
-        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-    };
-    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-    use aws_smithy_types::body::SdkBody;
 
     const LIST: &str = "<ListBucketResult><Contents><Key>a</Key><ETag>&quot;e&quot;</ETag>\
         <Size>3</Size><LastModified>2026-11-23T20:00:00.000Z</LastModified></Contents>\
@@ -182,27 +178,20 @@ mod tests {
         versioning: (u16, &'static str),
     }
 
-    impl HttpConnector for Server {
-        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+    fn store(server: Server) -> Store {
+        test_server::store(move |request| {
             let query = request.uri().split_once('?').map_or("", |(_, query)| query);
             let asks = |what: &str| {
                 let mut names = query.split('&');
                 names.any(|name| name.split('=').next() == Some(what))
             };
             let (status, body) = match (asks("versions"), asks("versioning")) {
-                (true, _) => self.versions,
-                (_, true) => self.versioning,
+                (true, _) => server.versions,
+                (_, true) => server.versioning,
                 _ => (200, LIST),
             };
-            let status = status.try_into().unwrap();
-            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
-        }
-    }
-
-    fn store(server: Server) -> Store {
-        let connector = SharedHttpConnector::new(server);
-        let http = http_client_fn(move |_, _| connector.clone());
-        Store::vault(http, "a test's server")
+            test_server::response(status, body)
+        })
     }
 
     #[tokio::test(start_paused = true)]

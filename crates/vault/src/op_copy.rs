@@ -13,6 +13,8 @@ use super::stage::{Staged, Stager, Wanted};
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Result};
 use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
+use std::ops::Range as Span;
 use std::sync::Arc;
 
 /// What a copy takes its bytes from.
@@ -90,7 +92,12 @@ pub(super) fn copy(inner: &Arc<Inner>, input: &CopyObjectInput) -> S3Result<Copy
         .as_ref()
         .and_then(|name| Algorithm::parse(name.as_str()));
     let source_id = source.shown_id.clone();
-    let (staged, computed) = take_whole(inner, &mut source, algorithm)?;
+    let size = source.object.size;
+    let Some((staged, computed)) = source.take(inner, 0..size, algorithm)? else {
+        return Err(failure::damaged(
+            "the source's file is not what was stored: copy another version".to_owned(),
+        ));
+    };
     let (headers, metadata) = if is_replaced {
         (kept_headers!(input), own_metadata(input.metadata.as_ref())?)
     } else {
@@ -151,23 +158,30 @@ fn refuse_onto_itself(input: &CopyObjectInput, is_replaced: bool) -> S3Result<()
     Ok(())
 }
 
-/// Copy the source's bytes into `tmp`, making sure of them.
-fn take_whole(
-    inner: &Arc<Inner>,
-    source: &mut Source,
-    algorithm: Option<Algorithm>,
-) -> S3Result<(Staged, Sums)> {
-    let wanted = Wanted {
-        algorithms: algorithm.into_iter().collect(),
-        ..Wanted::default()
-    };
-    let mut stager = Stager::new(inner, &wanted)?;
-    let size = source.object.size;
-    let md5 = stager.append(&mut source.file, &inner.layout.root, size)?;
-    if stager.len() != size || md5 != source.object.md5 {
-        return Err(failure::damaged(
-            "the source's file is not what was stored: copy another version".to_owned(),
-        ));
+impl Source {
+    /// Copy these of its bytes into `tmp`. `None` when they are not what was stored, as
+    /// far as that can be seen.
+    pub(super) fn take(
+        &mut self,
+        inner: &Arc<Inner>,
+        span: Span<u64>,
+        algorithm: Option<Algorithm>,
+    ) -> S3Result<Option<(Staged, Sums)>> {
+        let wanted = Wanted {
+            algorithms: algorithm.into_iter().collect(),
+            ..Wanted::default()
+        };
+        let mut stager = Stager::new(inner, &wanted)?;
+        let root = &inner.layout.root;
+        self.file
+            .seek(SeekFrom::Start(span.start))
+            .map_err(|e| failure::disk("read", root, &e))?;
+        let bytes = span.end - span.start;
+        let md5 = stager.append(&mut self.file, root, bytes)?;
+        let is_whole = bytes == self.object.size;
+        if stager.len() != bytes || (is_whole && md5 != self.object.md5) {
+            return Ok(None);
+        }
+        stager.finish().map(Some)
     }
-    stager.finish()
 }
