@@ -1,8 +1,7 @@
-//! What a scan or reconciliation does about one key, given what the disk, the
-//! index and the bucket say of it.
+//! Decides what a scan does about one key, from what disk, index and bucket say of it.
 //!
-//! Invariant: in doubt the path is examined by a worker; nothing is ever taken
-//! for deleted here, a worker looks at the disk again before it marks anything.
+//! Invariant: in doubt a worker examines the path. Nothing is taken for deleted here: a
+//! worker looks at the disk again before it marks anything.
 
 use crate::s3::Listed;
 use crate::types::{Fingerprint, Kind, Record};
@@ -33,8 +32,8 @@ impl<'a> InBucket<'a> {
         }
     }
 
-    /// True when the listing shows another object than the one on record. A
-    /// server that lists no ETags (some compatible ones) leaves its size to go by.
+    /// True when the listing shows another object than the recorded one. Of a server that
+    /// lists no ETags only the size is compared.
     pub fn is_other_than(&self, record: &Record) -> bool {
         match *self {
             InBucket::Present {
@@ -53,7 +52,7 @@ impl<'a> InBucket<'a> {
 pub struct OnDisk<'a> {
     /// What `stat` says.
     pub fingerprint: &'a Fingerprint,
-    /// For a folder: it holds nothing that is backed up.
+    /// Of a folder: it holds nothing that is backed up.
     pub empty: bool,
 }
 
@@ -64,14 +63,13 @@ pub enum Verdict {
     Nothing,
     /// A worker must look at the path.
     Examine,
-    /// The bucket's list says otherwise than the index: write the key down as
-    /// unverified, then examine. A list may be older than what was stored since
-    /// (by clocks that jump, or an answer that was lost), so nothing is dropped
-    /// for what it lacks: the worker asks the bucket about that one key.
+    /// The listing contradicts the index: mark the record unverified, then examine. A
+    /// listing may be older than what was stored since, so nothing is dropped because the
+    /// listing lacks it: the worker asks the bucket about that one key.
     MarkUnverified,
 }
 
-/// Decide. `None` stands for "not there".
+/// Decide; `None` means "not there".
 pub fn compare(disk: Option<OnDisk<'_>>, record: Option<&Record>, bucket: InBucket<'_>) -> Verdict {
     match (disk, record) {
         (None, None) => match bucket {
@@ -99,15 +97,15 @@ fn wants_object(disk: OnDisk<'_>) -> bool {
     }
 }
 
-/// True when the file is, as far as `stat` can tell, the one that was stored.
+/// True when the file is the stored one, as far as `stat` can tell.
 fn unchanged(disk: OnDisk<'_>, record: &Record) -> bool {
     if record.content.is_none() || record.racy {
         return false;
     }
     let (now, then) = (disk.fingerprint, &record.fingerprint);
     if now.kind == Kind::Folder {
-        // A folder's times change with its contents; they are no change of its own. Its
-        // attributes may be, and only the change of its status tells of that.
+        // A folder's modification time changes with its contents, which is no change of its
+        // own. Its attributes are, and only the status change time tells of those.
         return then.kind == Kind::Folder
             && now.mode == then.mode
             && now.owner == then.owner

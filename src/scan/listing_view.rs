@@ -1,5 +1,5 @@
-//! What the bucket's listing says of a key, where it can be believed: a listing may be
-//! older than the record, or a record older than what came late.
+//! Judges what the bucket's listing says of a key: the listing may be older than the
+//! record, and the record older than a version that came late.
 
 use super::compare::InBucket;
 use super::shortened::{Met, Shortened};
@@ -12,17 +12,16 @@ use crate::types::{Record, RelKey};
 /// record as young as that is not compared with an older listing.
 const LISTING_MARGIN_MS: i64 = 2_000;
 
-/// One listing, against the records of one source.
+/// One listing, beside the records of one source.
 pub(crate) struct ListingView<'a> {
     source: &'a SourceRuntime,
     clock: &'a Clock,
     started_ms: i64,
-    /// How far the clock here is ahead of the server's.
+    /// How far the local clock is ahead of the server's.
     ahead_ms: i64,
-    /// A request that was on the wire when the last run was cut off may be carried out
-    /// late.
+    /// A request of the last run, which was cut off, may be carried out late.
     is_late_owed: bool,
-    /// Objects that the listing has elsewhere than their paths.
+    /// Objects that the listing has at another place than their paths.
     pub(crate) shortened: Shortened,
 }
 
@@ -39,7 +38,7 @@ impl<'a> ListingView<'a> {
         }
     }
 
-    /// What the listing says of this key, where it has `listed` for it.
+    /// What the listing says of this key; it has `listed` there.
     pub(crate) fn in_bucket<'l>(
         &mut self,
         key: &RelKey,
@@ -56,7 +55,7 @@ impl<'a> ListingView<'a> {
         if !in_bucket.shortened {
             return InBucket::Missing;
         }
-        // It stands elsewhere in the listing than its path.
+        // The listing has it at another place.
         let met = match record {
             Some(_) => self.shortened.record(in_bucket.key, key),
             None => Met::Fine,
@@ -68,20 +67,20 @@ impl<'a> ListingView<'a> {
         }
     }
 
-    /// It was stored when the listing may have been read already.
+    /// True when it was stored while the listing may have been read already.
     pub(crate) fn is_younger(&self, record: &Record) -> bool {
-        // A time in the future was noted by a clock that was wrong.
+        // A time in the future comes from a clock that was wrong.
         let now_ms = self.clock.now_ms() + LISTING_MARGIN_MS;
         !self.is_older(record) && record.stored_at_ms <= now_ms
     }
 
-    /// It was stored before the listing began.
+    /// True when it was stored before the listing began.
     pub(crate) fn is_older(&self, record: &Record) -> bool {
         record.stored_at_ms < self.started_ms - LISTING_MARGIN_MS
     }
 
-    /// The bucket has a younger version than the record tells of, though it may have
-    /// the same bytes: a copy that gave an older mode or time, and came late.
+    /// True when the bucket has a younger version than the recorded one, perhaps with the
+    /// same bytes: a copy with older metadata that was carried out late.
     pub(crate) fn is_overtaken(
         &self,
         record: Option<&Record>,

@@ -1,5 +1,4 @@
-//! One pass over disk, index and, if that is asked for, bucket: what is done about each
-//! key. Blocking.
+//! One pass over disk, index and, if asked for, bucket: acts on each key. Blocking.
 
 use super::ahead::Ahead;
 use super::bucket::Bucket;
@@ -24,10 +23,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::runtime::Handle;
 
-/// How often the board hears of progress, in files.
+/// Files between two reports of progress.
 const PROGRESS_EVERY: u64 = 500;
 
-/// Reasons for incompleteness that are kept; the rest is in the log.
+/// Reasons for incompleteness that are kept; the log has the others.
 const REASONS_MAX: usize = 20;
 
 /// What to compare.
@@ -36,10 +35,10 @@ pub(crate) struct Work {
     /// Root for everything.
     pub subtree: RelPath,
     pub listing: Option<Pages>,
-    /// What the newest manifest knows, when the index is to be rebuilt.
+    /// The newest manifest, when the index is rebuilt.
     pub known: Option<Known>,
     pub started_ms: i64,
-    /// Which lane the found paths go to.
+    /// The lane of the found paths.
     pub lane: Lane,
     /// Mark deletions, however many.
     pub confirmed: bool,
@@ -49,8 +48,8 @@ pub(crate) struct Work {
 /// Compare and queue what differs.
 ///
 /// # Errors
-/// The root cannot be read, or the index fails; single folders that cannot be
-/// read are noted in the result instead.
+/// The root cannot be read, or the index fails. Single folders that cannot be read are
+/// noted in the result.
 pub(crate) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
     let scanner = work.scanner.clone();
     let source = &scanner.source;
@@ -60,7 +59,7 @@ pub(crate) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
     }
     let prefix = RelKey::of_folder(&work.subtree);
     let gone = Gone {
-        // Who confirms means everything that is missing.
+        // Whoever confirms means everything that is missing.
         lost: match work.confirmed {
             true => Vec::new(),
             false => lost(&source.guard)?,
@@ -109,7 +108,7 @@ pub(crate) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
     })
 }
 
-/// Folders whose disk is not mounted any more, nothing missing below them yet.
+/// Folders whose disk is no longer mounted; nothing is counted below them yet.
 fn lost(guard: &DeletionGuard) -> Result<Vec<(RelKey, u64)>, Fault> {
     let lost = guard::lost_mounts(guard)?;
     Ok(lost.into_iter().map(|folder| (folder, 0)).collect())
@@ -124,18 +123,18 @@ pub(crate) struct Merge<'a> {
     known: Option<Known>,
     /// What is known and not on disk.
     pub(crate) gone: Gone,
-    /// Folder keys whose contents could not be read: nothing in there is gone.
+    /// Folders whose contents could not be read: nothing in them is gone.
     unknown: Vec<WalkFault>,
     /// Folders on which another disk is mounted.
     pub(crate) mounts: Vec<RelKey>,
     /// Something on disk could not be looked at.
     pub(crate) had_faults: bool,
-    /// Deletions may be marked, as it was when this scan began: one that learns
-    /// of it halfway has not looked for what is gone in the first half.
+    /// Whether deletions could be marked when this scan began. If that changes halfway, the
+    /// first half was not searched for what is gone.
     pub(crate) marks: bool,
     pub(crate) done: ScanDone,
     lane: Lane,
-    /// Only the scan of a whole source is told as one on the board.
+    /// Only the scan of a whole source shows its progress in the status.
     is_whole: bool,
     runtime: &'a Handle,
 }
@@ -237,8 +236,8 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// True when the manifest has the path exactly as disk and bucket do, and
-    /// the index lacked it: no worker needs to ask the bucket about it.
+    /// True when the index lacked the path and the manifest has it exactly as disk and
+    /// bucket do: no worker needs to ask the bucket about it.
     fn is_taken_over(
         &mut self,
         key: &RelKey,
@@ -249,7 +248,7 @@ impl Merge<'_> {
         let (Some(known), Some(disk), Some(listed)) = (&mut self.known, disk, listed) else {
             return Ok(false);
         };
-        // What a repair distrusts is sent again, whatever a manifest says of it.
+        // A record that a repair distrusts is sent again, whatever the manifest says.
         let is_known =
             record.is_some_and(|record| record.content.is_some() || record.is_distrusted());
         if is_known || !known.take(key, &disk.fingerprint, listed, self.runtime) {
@@ -273,8 +272,8 @@ impl Merge<'_> {
         known.write(&self.scanner.index, self.id, all)
     }
 
-    /// True when nobody could look whether it is there. Faults whose keys have
-    /// passed are dropped, so few are kept.
+    /// True when nobody could see whether it is there. Faults that lie behind this key are
+    /// dropped, so that few are kept.
     fn is_unknown(&mut self, key: &RelKey) -> bool {
         self.unknown.retain(|u| u.subtree > *key || u.covers(key));
         self.unknown.iter().any(|u| u.covers(key))
@@ -330,5 +329,5 @@ impl Merge<'_> {
     }
 }
 
-/// A folder that could not be read is tried again after this (and at every scan).
+/// After so long a folder that could not be read is tried again, besides at every scan.
 const RETRY_FOLDER_MS: i64 = 60_000;

@@ -23,8 +23,7 @@ pub(crate) enum Next {
     Row(Row),
     /// A part of the disk that cannot be read.
     Unreadable(WalkFault),
-    /// An object that the listing has at another place than its path, or that is not
-    /// ours.
+    /// An object that is not ours, or that the listing has at another place than its path.
     OutOfOrder(Entry),
     /// Why the listing cannot be used any further; from here on the bucket is not asked.
     NoListing(String),
@@ -39,7 +38,7 @@ pub(crate) struct MergeJoin {
 }
 
 impl MergeJoin {
-    /// Take the lowest key that any side has, or what has no place in that order.
+    /// Take the lowest key of any side, or whatever has no place in that order.
     ///
     /// # Errors
     /// The index fails.

@@ -1,9 +1,9 @@
-//! Scans: disk against index, and once a day (or when the index is new) both
-//! against the bucket.
+//! Scans compare the disk with the index and, once a day or when the index is new, both
+//! with the bucket.
 //!
-//! Invariants: the scan is the truth and the watcher only makes it quick; a
-//! scan never marks anything deleted, it sends a worker to look; what could not
-//! be read is unknown, not gone; memory is bounded, whatever the source holds.
+//! Invariants: the scan is the truth, the watcher only makes it quick; a scan never marks
+//! anything as deleted, it sends a worker to look; what cannot be read is unknown, not
+//! gone; memory is bounded, whatever the source holds.
 //!
 //! `scanning` is the loop of one source, with what `scanner` holds. `merge` goes through
 //! disk, index and bucket in one pass: `merge_join` walks the three, fed by `ahead` (disk),

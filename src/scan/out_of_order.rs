@@ -1,4 +1,4 @@
-//! Objects that the listing has at another place than their paths, and objects that
+//! Handles objects that the listing has at another place than their paths, and objects that
 //! Keepwatch has not written.
 
 use super::compare::InBucket;
@@ -9,9 +9,8 @@ use crate::files;
 use crate::types::{Fault, Fingerprint};
 
 impl Merge<'_> {
-    /// Handle an object that has no place in the order of paths. One of ours that the
-    /// index does not know, or knows otherwise, is written down as unverified: the next
-    /// look at its path compares it.
+    /// Handle an object that has no place in the order of paths. If it is ours and the
+    /// index does not have it as listed, mark it unverified: a worker compares it.
     pub(super) fn out_of_order(&mut self, entry: Entry) -> Result<(), Fault> {
         let Owner::Shortened(key) = &entry.owner else {
             self.done.foreign += 1;
@@ -37,15 +36,15 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// Give the records whose shortened keys a whole listing does not have to the
-    /// workers: whatever was there is gone, or is somebody else's now.
+    /// Queue the records whose shortened keys the whole listing did not have: the object is
+    /// gone, or is somebody else's now.
     pub(super) fn look_for_shortened(&mut self) -> Result<(), Fault> {
         let missing = self.listing.shortened.missing();
         if !self.join.bucket.has_ended() {
             return Ok(());
         }
         for key in missing {
-            // A worker may have changed it meanwhile.
+            // A worker may have changed the record meanwhile.
             let Some(record) = self.scanner.index.get(self.id, &key)? else {
                 continue;
             };
@@ -53,11 +52,11 @@ impl Merge<'_> {
                 continue;
             }
             let root = &self.source.config.path;
-            // What cannot be looked at is named by the walk.
+            // The walk has noted what cannot be looked at.
             let Ok(seen) = files::stat(root, &key.path()) else {
                 continue;
             };
-            // What is gone from the disk was found to be so in its place.
+            // What is gone from the disk was handled at its place in the order.
             if seen.is_some() {
                 self.mark_unverified(&key, seen, Some(record), None)?;
                 self.queue(&key, None);

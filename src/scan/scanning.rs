@@ -1,4 +1,4 @@
-//! The loop that scans one source, and what it says of a scan.
+//! Scans one source whenever that is asked for, and reports each scan.
 
 use super::scanner::Scanner;
 use super::{known, listing, merge};
@@ -12,14 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// A comparison with the bucket that failed is tried again after this.
+/// How long until a failed comparison with the bucket is tried again.
 const RETRY: Duration = Duration::from_secs(60);
 
 impl Scanner {
-    /// Scan the source whenever that is asked for, until told to stop. Folders that
-    /// somebody just made do not wait for a whole scan, which may take days.
+    /// Scan the source whenever that is asked for, until told to stop. New folders do not
+    /// wait for the scan of the whole source, which may take days.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        // A scan stops between two files, not at its end, also when this is dropped.
+        // A running scan stops at the next file, also when this future is dropped.
         let cancel = CancelOnDrop(Arc::new(AtomicBool::new(false)));
         tokio::select! {
             () = self.scan_wholes(&cancel.0) => {}
@@ -49,7 +49,7 @@ impl Scanner {
             for subtree in work.scans.take_subtrees().await {
                 if let Err(fault) = part(self, subtree, cancelled).await {
                     tracing::error!(source = %self.source.name(), "{fault}");
-                    // What was to be seen there must not wait until tomorrow.
+                    // What this scan missed must not wait until tomorrow.
                     work.scans.lost_news();
                     work.scans.ask_later();
                 }
@@ -79,7 +79,7 @@ async fn whole(scanner: &Scanner, asked: &Whole, cancelled: &Arc<AtomicBool>) ->
     let is_known_ours = source.destination.is_known_ours();
     let mut done = match source.destination.may_send() {
         true => compare(scanner, asked, is_known_ours, cancelled).await,
-        // What is there is another's, and says nothing of this folder.
+        // The bucket holds another computer's backup, which says nothing of this folder.
         false => ScanDone {
             incomplete: destination::troubles(&source.destination)
                 .into_iter()
@@ -102,7 +102,7 @@ async fn whole(scanner: &Scanner, asked: &Whole, cancelled: &Arc<AtomicBool>) ->
     }
     log_scan(source.name(), &done);
     show_scan(&source.status, &done);
-    // Another's is compared when it has become ours.
+    // Another computer's is compared once it has become ours.
     let unsure = source.destination.may_send() && !source.comparison.is_done();
     if with_bucket && unsure && !cancelled.load(Ordering::Relaxed) {
         ask_again(scanner);
@@ -172,8 +172,8 @@ fn linked_note(names: u64) -> String {
     )
 }
 
-/// Disk against index, and against the bucket where that is asked for and the
-/// bucket's list is known to be of this folder.
+/// Compare disk and index, and the bucket if that is asked for and the bucket is known to
+/// be this folder's.
 async fn compare(
     scanner: &Scanner,
     asked: &Whole,
@@ -189,7 +189,7 @@ async fn compare(
         true => known::start(&scanner.source, &scanner.index, &scanner.store).await,
         false => None,
     };
-    // From here on nothing that is stored may be missed by the listing.
+    // The listing may miss what is stored from here on.
     let started_ms = scanner.clock.now_ms();
     let listing = with_bucket.then(|| listing::start(&scanner.source, &scanner.store));
     let work = merge::Work {
@@ -214,7 +214,7 @@ async fn compare(
             done
         }
         Err(fault) => {
-            // Without this the next look would be tomorrow's.
+            // Otherwise the next scan would be tomorrow's.
             scanner.source.work.scans.ask_later();
             ScanDone {
                 incomplete: vec![fault.to_string()],
@@ -224,12 +224,12 @@ async fn compare(
     }
 }
 
-/// Unprotected paths that a comparison looks at again; of more than these the
-/// rest has its own next try within the hour.
+/// Unprotected paths that a comparison looks at again; the others have their own next try
+/// within the hour.
 const AGAIN_MAX: usize = 10_000;
 
-/// What failed before is tried again now, whenever its next try is due: who
-/// asks for a comparison wants to know how things are.
+/// Try again now what failed before, whenever its next try is due: whoever asks for a
+/// comparison wants to know how things are.
 async fn look_again(scanner: &Scanner) {
     let unprotected = {
         let (index, id) = (scanner.index.clone(), scanner.source.id);
@@ -251,7 +251,7 @@ async fn look_again(scanner: &Scanner) {
     }
 }
 
-/// The bucket could not be compared: ask again after a while, for ever.
+/// Ask again after a while, for ever: the bucket could not be compared.
 fn ask_again(scanner: &Scanner) {
     let work = scanner.source.work.clone();
     tokio::spawn(async move {
@@ -270,7 +270,7 @@ async fn compared(scanner: &Scanner) {
     destination::is_compared(&scanner.source.destination).await;
 }
 
-/// Scan one folder or path of a source, in the fast lane: somebody just made it.
+/// Scan one new folder or path, in the lane of edits.
 async fn part(
     scanner: &Scanner,
     subtree: RelPath,

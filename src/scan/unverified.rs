@@ -1,12 +1,12 @@
-//! Writing down that nobody knows what the bucket has at a key.
+//! Marks records unverified: what the bucket has at their keys is unknown.
 
 use super::merge::Merge;
 use crate::s3::Listed;
 use crate::types::{Fault, Fingerprint, Record, RelKey};
 
 impl Merge<'_> {
-    /// Write down that nobody knows what the bucket has at this key. `seen` is what is on
-    /// disk, `listed` what the listing has.
+    /// Mark the record of this key unverified. `seen` is what is on disk, `listed` what the
+    /// listing has.
     pub(super) fn mark_unverified(
         &self,
         key: &RelKey,
@@ -15,11 +15,11 @@ impl Merge<'_> {
         listed: Option<&Listed>,
     ) -> Result<(), Fault> {
         let unverified = match (listed, record) {
-            // What the bucket lists does not make it any better.
+            // A listing does not make such a record any better.
             (_, Some(record)) if record.is_distrusted() => return Ok(()),
             (Some(listed), _) => of_listed(seen.unwrap_or(Fingerprint::UNSEEN), listed),
             (None, Some(record)) => {
-                // What nobody has seen there cannot be lost.
+                // What is not on disk, or was never verified, is no loss to tell of.
                 if seen.is_some() && record.content.is_some() {
                     tracing::warn!(
                         source = %self.source.config.name,

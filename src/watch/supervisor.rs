@@ -24,25 +24,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// Errors of a new watch come through the debouncer, within this: after it, a
-/// watch without trouble is a good one.
+/// The debouncer passes on the errors of a new watch within this. A watch without an error
+/// after that is a good one.
 const ERRORS_WITHIN: Duration = Duration::from_secs(2);
 
-/// A watch and what it was set up on.
+/// A watch, and what it was set up on.
 struct Current {
     watcher: Watcher,
     root: RootId,
     mounts: Mounts,
 }
 
-/// What there is to be watched now.
+/// What is to be watched now.
 struct Seen {
     root: RootId,
     mounts: Mounts,
     limits: Option<WatchLimits>,
 }
 
-/// Why a watch is set up; in words for the owner.
+/// Why a watch is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Why {
     First,
@@ -68,7 +68,7 @@ impl Why {
     }
 }
 
-/// Sets up one source's watch, proves it, and has scanned what it does not cover.
+/// Sets up one source's watch, has it proved, and asks for scans of what it does not cover.
 pub(crate) struct WatchSupervisor {
     source: Arc<SourceRuntime>,
     clock: Clock,
@@ -82,11 +82,11 @@ pub(crate) struct WatchSupervisor {
     trouble: Arc<Trouble>,
     proof: SentinelProof,
     set_up_at: Instant,
-    /// Set-ups in a row that gave no watch.
+    /// Set-ups in a row that failed.
     failures: u32,
     was_missing: bool,
     scanned_at: Instant,
-    /// When new mounts last had it set up again.
+    /// When it was last set up for new mounts.
     remounted_at: Option<Instant>,
     limits: Option<WatchLimits>,
     mounts: Mounts,
@@ -145,7 +145,7 @@ impl WatchSupervisor {
                 }
             }
             if let Some(ready) = ready.take() {
-                // Whoever waited may have given up; then nobody needs to know.
+                // Whoever waited may have given up.
                 let _ = ready.send(());
             }
             let trouble = Arc::clone(&self.trouble);
@@ -157,7 +157,7 @@ impl WatchSupervisor {
         }
     }
 
-    /// How long nothing needs to be looked at unless something is heard.
+    /// How long to wait unless something is heard.
     fn pause(&self) -> Duration {
         let pause = self.options.root_check.min(self.period);
         match self.current {
@@ -181,7 +181,7 @@ impl WatchSupervisor {
         }
         let age = self.set_up_at.elapsed();
         let Some(current) = &self.current else {
-            // 1, 2, 4, ... looks at the root, up to the period.
+            // Waits for 1, 2, 4, ... checks of the root, at most the period.
             let wait = self.options.root_check * 2_u32.saturating_pow(self.failures.min(16));
             let due = age >= wait.min(self.period) || self.is_raised(seen);
             return due.then_some(Why::Again);
@@ -204,7 +204,7 @@ impl WatchSupervisor {
         (again || (unwatched.limit.is_some() && self.is_raised(seen))).then_some(Why::Again)
     }
 
-    /// A limit is higher than when the watch was set up.
+    /// Somebody has raised a limit since the watch was set up.
     fn is_raised(&self, seen: &Seen) -> bool {
         let (Some(then), Some(now)) = (self.limits, seen.limits) else {
             return false;
@@ -212,8 +212,7 @@ impl WatchSupervisor {
         now.watches.value > then.watches.value || now.instances.value > then.instances.value
     }
 
-    /// Set the watch up (again), and have the folder scanned for what nobody
-    /// heard of meanwhile.
+    /// Set the watch up, and ask for a scan for what nobody heard of meanwhile.
     async fn set_up(&mut self, seen: Seen, why: Why) {
         self.drop_watch().await;
         self.was_missing = false;
@@ -247,7 +246,7 @@ impl WatchSupervisor {
                 status.proof.rebuilt_ms = Some(now_ms);
                 status.proof.rebuilt_why = why.text().to_owned();
             });
-            // A try that failed has changed nothing: the period takes care.
+            // A failed try has changed nothing: the scans on the period go on.
             if self.current.is_some() || why != Why::Again {
                 self.source.work.scans.ask_whole(false);
                 self.scanned_at = Instant::now();
@@ -339,7 +338,7 @@ impl WatchSupervisor {
         if self.scanned_at.elapsed() < self.period {
             return;
         }
-        // A scan that takes longer than the period is not asked for again.
+        // Do not ask again while a scan takes longer than the period.
         let is_scanning = status.snapshot().scanning.is_some();
         let is_relied_on = self.current.is_some() && self.proof.is_relied_on();
         let unwatched = self.trouble.unwatched();
