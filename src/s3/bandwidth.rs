@@ -1,4 +1,4 @@
-//! How much of the line to the server may be taken, in one direction.
+//! Limits how much of the line to the server is taken, in one direction.
 //!
 //! Without a limit bodies pass untouched. It must never hold back an answer's bytes in
 //! memory: what may not be read yet stays with the server.
@@ -21,13 +21,12 @@ const GRAINS_PER_S: u64 = 20;
 /// The smallest and the largest grain, bytes.
 const GRAIN_BYTES: std::ops::RangeInclusive<u64> = 1024..=64 * 1024;
 
-/// What was not used of the line for so long may be made up for: threads wake
-/// late on a busy computer, and the limit would not be reached. On a transfer of
-/// five seconds it is 4 %.
+/// So much unused time may be made up for: threads wake late on a busy computer, and
+/// transfers would stay below the limit. On a transfer of five seconds it is 4 %.
 const CREDIT: Duration = Duration::from_millis(200);
 
-/// The rate limiter of one direction; who comes next may begin when what was granted
-/// before has gone. All clones share it.
+/// The rate limiter of one direction: each grant waits until the one before has gone. All
+/// clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RateLimiter(Arc<Inner>);
 
@@ -52,13 +51,13 @@ impl RateLimiter {
         *self.0.bytes_per_s.borrow()
     }
 
-    /// From now on so much may go, also of what waits under another limit. A body that
-    /// was begun without one goes on as it began.
+    /// Set the rate, also for what waits under another one. A body that began without a
+    /// limit goes on without.
     pub(super) fn limit(&self, rate: Option<u64>) {
         self.0.bytes_per_s.send_if_modified(|old| {
             let is_new = *old != rate;
             if is_new {
-                // What was granted at the old rate is asked for again.
+                // Whoever waits under the old rate asks again.
                 *self.0.free_at.lock() = Instant::now();
                 *old = rate;
             }

@@ -1,4 +1,4 @@
-//! Building the SDK's client: TLS, time-outs, retries, provider differences.
+//! Builds the SDK's client: TLS, time-outs, retries, differences between providers.
 
 use super::demanded::Demanded;
 use super::late::NotesUnanswered;
@@ -28,8 +28,8 @@ use keepwatch_vault::{IN_PROCESS_ENDPOINT, Vault};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A transfer that moves no byte for so long is cut and tried again. Longer
-/// than the SDK's 5 s, because a loaded laptop and a slow disk pause as well.
+/// A transfer that moves no byte for so long is cut off and tried again. It is longer than
+/// the SDK's 5 s, because a loaded laptop and a slow disk pause as well.
 const STALL_GRACE: Duration = Duration::from_secs(20);
 
 impl Store {
@@ -127,7 +127,7 @@ impl Store {
         if let Some(url) = &s3.endpoint_url {
             builder = builder.endpoint_url(url);
         }
-        // Credentials are fetched beside it: they are not the bucket's.
+        // Requests for credentials do not go over it: they are not the bucket's.
         let transport = Transport::default();
         builder = builder.http_client(transport.over(http));
         let client = aws_sdk_s3::Client::from_conf(builder.build());

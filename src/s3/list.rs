@@ -1,5 +1,4 @@
-//! Lists of current objects, page by page, with keys decoded and in the order S3
-//! gives them.
+//! Lists current objects page by page, with decoded keys, in the server's order.
 
 use super::page::{Listed, Page, bounded, broken, bytes, decoded, is_full, left_out, millis, more};
 use super::seam::{Given, Next, Spot};
@@ -85,7 +84,7 @@ impl Store {
         Ok((answer, encoded))
     }
 
-    /// How many items of a page have come already, and where the list goes on.
+    /// How many items of a page came with the one before, and where the list goes on.
     pub(super) async fn join_objects(
         &self,
         bucket: &str,

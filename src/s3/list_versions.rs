@@ -1,4 +1,4 @@
-//! Lists of versions and delete markers.
+//! Lists versions and delete markers page by page.
 
 use super::at::At;
 use super::order::Recorded;
@@ -31,7 +31,7 @@ impl Store {
         page.map_err(|refused| refused.fault)
     }
 
-    /// The same; a refusal says whether the server has no such list at all.
+    /// The same; a refusal says whether the server knows no such list at all.
     pub(super) async fn versions_page(
         &self,
         bucket: &str,
@@ -58,7 +58,7 @@ impl Store {
         bounded(OF_VERSIONS, bucket, marker)?;
         let seam = seam::seam(after, &given);
         if let Some(after) = after.filter(|_| !seam.is_proved) {
-            // Rare, and the futures of all who list would hold it.
+            // It is rare, and would make the futures of all callers larger.
             Box::pin(self.all_gone(bucket, after)).await?;
         }
         let next = seam::next(after, given, seam.new_from);
@@ -110,7 +110,7 @@ impl Store {
         Ok((answer, recorded.take()))
     }
 
-    /// That none of the versions is there any more that should have come again.
+    /// Make sure that the versions that should have come again are all gone.
     async fn all_gone(&self, bucket: &str, after: &Next) -> Result<(), Fault> {
         for spot in after.again() {
             let at = At {
@@ -123,7 +123,7 @@ impl Store {
             {
                 Ok(None) => {}
                 Ok(Some(_)) => return Err(left_out(OF_VERSIONS, bucket)),
-                // That of a delete marker is refused (405).
+                // The server refuses a HEAD of a delete marker (405).
                 Err(fault) if fault.class == Class::Refused => {
                     return Err(left_out(OF_VERSIONS, bucket));
                 }
@@ -143,7 +143,7 @@ impl Spot {
     }
 }
 
-/// A version that comes twice is one.
+/// Keep one of a version that comes twice.
 fn drop_doubles(items: &mut Vec<ListedVersion>) {
     let mut seen = HashSet::with_capacity(items.len());
     let firsts: Vec<bool> = items

@@ -1,8 +1,8 @@
-//! Watches that a listing gets on and ends, whatever the server sends.
+//! Makes sure that a listing gets on and ends, whatever the server sends.
 //!
-//! Invariant: whoever follows a listing and asks its [`ListingGuard`] after each page
-//! ends, unless the server goes on naming other keys for ever. It holds a few
-//! numbers and one key, however long the listing is.
+//! Invariant: whoever asks a [`ListingGuard`] after each page reaches an end, unless the
+//! server names new keys for ever. It holds a few numbers and one key, however long the
+//! listing is.
 
 use super::page::{Listed, ListedVersion, Page, broken as refused};
 use super::seam::Next;
@@ -10,15 +10,15 @@ use crate::types::{Fault, Operation};
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher as _;
 
-/// Pages in a row that may hold nothing: servers that filter as they go send
-/// some, one that sends nothing else is broken.
+/// Empty pages allowed in a row: servers that filter as they go send some; one that sends
+/// nothing else is broken.
 const EMPTY_PAGES_MAX: u32 = 1_000;
 
-/// Pages in a row about one key. 100 million versions are a save every second
-/// for three years; beyond that, it is not a listing that ends.
+/// Pages in a row about one key. 100 million versions are a save every second for three
+/// years; beyond that the listing never ends.
 const PAGES_OF_ONE_KEY_MAX: u32 = 100_000;
 
-/// What a listing has gone through.
+/// What is known of the pages so far.
 #[derive(Debug, Default)]
 pub struct ListingGuard {
     last_key: String,
@@ -32,7 +32,7 @@ pub struct ListingGuard {
     stride: u64,
 }
 
-/// A page, as far as it is known again.
+/// What a page is recognised by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     items: Option<u64>,
@@ -145,7 +145,7 @@ fn ends<T>(items: &[T], of: impl Fn(&T) -> u64) -> Option<u64> {
     Some(digest(&(of(first), of(last), items.len())))
 }
 
-/// Two pages that share it are the same but by an accident of one in 2^64.
+/// Different pages share it with a chance of one in 2^64.
 fn digest(what: &impl std::hash::Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     what.hash(&mut hasher);

@@ -1,8 +1,8 @@
 //! Uploads in parts. Whoever opens one completes it or aborts it.
 //!
-//! A server that knows S3's checksum of a whole object (CRC-64/NVME) checks the
-//! joined bytes against ours before they become a version; others check each
-//! part that is sent by its SHA-256. Which it is, its first answer says.
+//! A server that knows S3's checksum of a whole object (CRC-64/NVME) checks the joined
+//! bytes against ours before they become a version; others check each part that is sent by
+//! its SHA-256. Its first answer says which it is.
 
 use super::acknowledged::Acknowledged;
 use super::at::At;
@@ -24,9 +24,8 @@ use bytes::Bytes;
 use std::sync::atomic::Ordering;
 
 impl Store {
-    /// Begin an upload in parts. Asked once: a second request by the SDK would
-    /// leave the first one's upload to nobody if only its answer was lost. The
-    /// caller tries again.
+    /// Begin an upload in parts. The SDK does not repeat the request: if only the answer to
+    /// the first one was lost, its upload would belong to nobody. The caller tries again.
     ///
     /// # Errors
     /// Any class.
@@ -43,8 +42,8 @@ impl Store {
                 self.remember(Proof::Whole);
                 Ok(upload)
             }
-            // It took no notice of what it does not know. Fails like an answer
-            // that was lost: then nobody knows whether the upload is still there.
+            // The server ignored the checksum that it does not know. If the abort fails,
+            // nobody knows whether the upload is still there, as after a lost answer.
             Ok(upload) => {
                 let aborted = self.abort_multipart(at, &upload.id).await;
                 aborted.map_err(|fault| Fault {
@@ -63,7 +62,7 @@ impl Store {
         }
     }
 
-    /// What this server checks uploads in parts by; `None` before the first one.
+    /// How this server checks uploads in parts; `None` before the first one.
     pub fn proof(&self) -> Option<Proof> {
         match self.proof.load(Ordering::Relaxed) {
             1 => Some(Proof::Whole),
@@ -157,7 +156,7 @@ impl Store {
             .upload_id(&upload.id)
             .part_number(number)
             .body(ByteStream::from(body));
-        // S3 refuses another checksum than the upload was begun with.
+        // S3 refuses any other checksum than the one the upload began with.
         let request = match upload.proof {
             Proof::Whole => request.checksum_crc64_nvme(sums.crc64.to_base64()),
             Proof::EachPart => request.set_checksum_sha256(sums.sha256.map(sha256_header)),
@@ -168,7 +167,7 @@ impl Store {
             .send()
             .await
             .map_err(|e| error::from_sdk(Operation::UploadPart, &at.subject(), e))?;
-        // The completion proves the part by this; without it nobody has it.
+        // The completion names the part by it.
         let etag = answer.e_tag().filter(|etag| !etag.is_empty());
         let etag = etag.ok_or_else(|| {
             Fault::new(
@@ -247,7 +246,7 @@ impl Store {
         self.acknowledged(at, answer, is_it).await
     }
 
-    /// Throw an open upload's parts away. One that is gone already is fine.
+    /// Abort an open upload; fine when it is gone already.
     ///
     /// # Errors
     /// Any class but `NotFound`.
@@ -264,8 +263,7 @@ impl Store {
             .await;
         match answer {
             Ok(answer) if answer.request_id().is_some() => Ok(()),
-            // An empty answer that S3 has not signed with the request's id may
-            // be anybody's.
+            // An empty answer without the request's id may be anybody's.
             Ok(_) => match self.list_parts(at, upload_id).await {
                 Err(fault) if fault.class == Class::NotFound => Ok(()),
                 Err(fault) => Err(fault),
@@ -305,7 +303,7 @@ fn completion(upload: &Upload, mut parts: Vec<PartDone>) -> CompletedMultipartUp
         .build()
 }
 
-/// Parts that do not make up the whole are damaged.
+/// What failed: `Damaged` where the parts do not make up the whole.
 fn not_completed(at: At<'_>, error: SdkError<CompleteMultipartUploadError, HttpResponse>) -> Fault {
     let is_other = error.code() == Some("BadDigest");
     let fault = error::from_sdk(Operation::CompleteUpload, &at.subject(), error);

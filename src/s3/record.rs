@@ -1,4 +1,4 @@
-//! Small objects that say something of the destination itself: read whole, and
+//! Reads and writes small objects about the destination itself: they are read whole, and
 //! written only if nobody else has written them meanwhile.
 
 use super::at::At;
@@ -15,8 +15,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 
-/// The field of the metadata that repeats the record: it can be read of what a
-/// lifecycle rule has moved to cold storage, too.
+/// The field of the metadata that repeats the record: it can be read even after a lifecycle
+/// rule has moved the object to cold storage.
 const REPEATED: &str = "kw-record";
 
 /// S3 takes 2 KB of metadata; the other fields take under 450 bytes.
@@ -45,8 +45,8 @@ pub enum Wrote {
 }
 
 impl Store {
-    /// A small object whole, and its ETag; `None` when there is none. Of one that
-    /// is larger than `bytes_max` only its beginning.
+    /// A small object and its ETag; `None` when there is none. Of a larger one than
+    /// `bytes_max` only the beginning is read.
     ///
     /// # Errors
     /// Any class but `NotFound`.
@@ -58,7 +58,7 @@ impl Store {
         let (head, mut body) = match self.get(at, None).await {
             Ok(got) => got,
             Err(fault) if fault.class == Class::NotFound => return Ok(None),
-            // A lifecycle rule for the whole bucket takes it along.
+            // A lifecycle rule for the whole bucket moves it too.
             Err(fault) if fault.is_cold() => {
                 return self.repeated(at).await?.ok_or(fault).map(Some);
             }
@@ -75,8 +75,7 @@ impl Store {
         Ok(Some((bytes, head.etag)))
     }
 
-    /// What the metadata repeats of an object whose bytes are in cold storage, and
-    /// its ETag.
+    /// The record of an object in cold storage, from its metadata, and its ETag.
     async fn repeated(&self, at: At<'_>) -> Result<Option<(Vec<u8>, ETag)>, Fault> {
         let head = self
             .quick

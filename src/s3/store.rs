@@ -16,8 +16,8 @@ use std::sync::atomic::AtomicU8;
 #[derive(Clone)]
 pub struct Store {
     pub(super) client: aws_sdk_s3::Client,
-    /// The same for the requests that are made for every small file: settings
-    /// made for one request cost as much as signing it.
+    /// The same for the requests of every small file: settings for a single request cost as
+    /// much as signing it.
     pub(super) quick: Quick,
     /// How people know the server: `AWS S3 in eu-central-1`, `the vault in /mnt/disk`.
     pub(super) place: Arc<str>,
@@ -29,12 +29,12 @@ pub struct Store {
     pub(super) notes: UnansweredNotes,
     /// What uploads in parts prove their bytes by; 0 while nobody has asked.
     pub(super) proof: Arc<AtomicU8>,
-    /// How it wants to be asked for copies.
+    /// How the server wants to be asked for copies.
     pub(super) copying: Arc<CopyManners>,
-    /// Buckets that have said so, and whether they keep versions: an answer of
-    /// one that does must name the version.
+    /// Whether buckets keep versions, as far as they have said so: if one does, its answers
+    /// must name the version.
     pub(super) keeps_versions: Arc<Mutex<BTreeMap<String, bool>>>,
-    /// Buckets of which the server has nothing but what is current.
+    /// Buckets of which the server has only the current objects.
     pub(super) only_current: Arc<Mutex<BTreeSet<String>>>,
 }
 
@@ -106,7 +106,7 @@ impl Store {
         self.transport.rates()
     }
 
-    /// That the bucket answers at all with these credentials.
+    /// Check that the bucket answers at all with these credentials.
     ///
     /// # Errors
     /// As [`Store::versioning`].

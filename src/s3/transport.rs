@@ -1,8 +1,7 @@
-//! What stands between the SDK and the network: it limits and counts what goes over the
-//! line, and hears the server's time.
+//! Stands between the SDK and the network: limits and counts what goes over the line, and
+//! notes the server's time.
 //!
-//! It sits there so that every byte and every request counts, the SDK's own retries among
-//! them.
+//! There every byte and every request counts, the SDK's own retries included.
 
 use super::bandwidth::RateLimiter;
 use super::clock_skew::ServerClock;
@@ -22,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Between a header's name and value, and after it.
 const HEADER_EXTRA_BYTES: u64 = 4;
 
-/// Handle; cheap to clone, all clones are one.
+/// Handle; cheap to clone, all clones share one line.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Transport(Arc<Inner>);
 
@@ -39,13 +38,13 @@ struct Inner {
 }
 
 impl Transport {
-    /// From now on the line carries so much.
+    /// Set the limits of the line.
     pub(super) fn limit(&self, rates: Rates) {
         self.0.up.limit(rates.up);
         self.0.down.limit(rates.down);
     }
 
-    /// What holds now.
+    /// The limits of the line.
     pub(super) fn rates(&self) -> Rates {
         Rates {
             up: self.0.up.rate(),
@@ -70,7 +69,7 @@ impl Transport {
         }
     }
 
-    /// The same client, over this transport.
+    /// The same client, over this line.
     pub(super) fn over(&self, inner: SharedHttpClient) -> SharedHttpClient {
         SharedHttpClient::new(TransportClient {
             inner,
@@ -90,8 +89,8 @@ impl Transport {
     }
 }
 
-/// What a request costs: S3 bills writing and listing alike, reading a tenth of
-/// that, and deleting nothing.
+/// How a request is billed: S3 charges the same for writing and listing, a tenth of that
+/// for reading, and nothing for deleting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Write,
@@ -100,7 +99,7 @@ enum Kind {
 }
 
 fn kind_of(method: &str, uri: &str) -> Kind {
-    // Everything that lists says so in its query.
+    // Every request that lists says so in its query.
     const LISTS: [&str; 5] = [
         "list-type=",
         "versions",
@@ -178,9 +177,9 @@ impl HttpConnector for TransportConnector {
     }
 }
 
-/// When the server wrote an answer. One from a cache is dated when it was put
-/// there. What something else says in the server's place (`s3::marks`) has nothing
-/// that only S3 sends; the clocks of such boxes begin in 1970.
+/// When the server wrote an answer; `None` of an answer from a cache, which is dated
+/// earlier, and of one that something else gave in the server's place (`s3::marks`): the
+/// clocks of such boxes begin in 1970.
 fn date_of(response: &HttpResponse) -> Option<&str> {
     let headers = response.headers();
     let kind = headers.get("content-type").unwrap_or_default();
@@ -193,7 +192,7 @@ fn date_of(response: &HttpResponse) -> Option<&str> {
     headers.get("date").filter(|_| !is_other)
 }
 
-/// A request without its body, about.
+/// About how many bytes a request has without its body.
 fn head_bytes(request: &HttpRequest) -> u64 {
     let headers = request.headers().iter();
     let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
