@@ -66,7 +66,7 @@ pub(super) fn no_such_upload(id: &str) -> S3Error {
 }
 
 impl Inner {
-    /// An upload's folder. Ids that we did not make are no path.
+    /// An upload's folder. An id that the vault did not make is no path.
     fn upload_folder(&self, bucket: &str, id: &str) -> S3Result<PathBuf> {
         let is_ours = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if !is_ours {
@@ -176,12 +176,12 @@ impl Inner {
     pub(super) fn end_upload(&self, bucket: &str, id: &str) -> S3Result<()> {
         self.own()?;
         let folder = self.upload_folder(bucket, id)?;
-        // Out of sight in one step; what a crash leaves in `tmp` goes at the next start.
+        // One rename hides it; the next start removes what a crash leaves in `tmp`.
         let tmp = self.layout.new_tmp();
         match self.disk.rename(&folder, &tmp) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(no_such_upload(id)),
             other => other
-                // Or a power cut brings back an upload that nobody knows any more.
+                // Otherwise a power cut brings back an upload that nobody knows any more.
                 .and_then(|()| self.disk.sync_dir(&self.layout.uploads(bucket)))
                 .and_then(|()| self.disk.remove_tree(&tmp))
                 .map_err(|e| failure::disk("remove", &folder, &e))?,
@@ -214,7 +214,7 @@ fn read_upload(folder: &Path, id: &str) -> io::Result<Option<Upload>> {
                 ..upload
             }))
         }
-        // Begun and cut off before it was told to anybody, or just ended.
+        // It was cut off before its id was told to anybody, or has just ended.
         Err(e)
             if matches!(
                 e.kind(),

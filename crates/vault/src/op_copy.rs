@@ -1,6 +1,6 @@
-//! Copies within the vault: what they take their bytes from, and whole objects.
+//! Copies within the vault: their sources, and whole objects.
 //!
-//! Bytes are hashed on the way: a damaged source is refused, never multiplied.
+//! Bytes are hashed on the way: a damaged source is refused, never copied.
 
 use super::checksum::Algorithm;
 use super::convert::{kept_headers, own_metadata, set_sums, sum_type, timestamp};
@@ -138,7 +138,7 @@ pub(super) fn copy(inner: &Arc<Inner>, input: &CopyObjectInput) -> S3Result<Copy
     })
 }
 
-/// Copying an object onto itself makes sense only with something changed.
+/// S3 refuses to copy an object onto itself unchanged.
 fn refuse_onto_itself(input: &CopyObjectInput, is_replaced: bool) -> S3Result<()> {
     if let CopySource::Bucket {
         bucket,
@@ -159,8 +159,8 @@ fn refuse_onto_itself(input: &CopyObjectInput, is_replaced: bool) -> S3Result<()
 }
 
 impl Source {
-    /// Copy these of its bytes into `tmp`. `None` when they are not what was stored, as
-    /// far as that can be seen.
+    /// Copy these of its bytes into `tmp`. `None` when they are not what was stored; only
+    /// of the whole file can the content be checked.
     pub(super) fn take(
         &mut self,
         inner: &Arc<Inner>,

@@ -117,8 +117,8 @@ impl Vault {
 }
 
 impl Inner {
-    /// What can be said against a PUT before its body has come. The precondition is
-    /// checked again, under the lock, when it has.
+    /// Check a PUT before its body has come. The precondition is checked again, under the
+    /// lock, when it has.
     fn check_early(
         &self,
         bucket: &str,

@@ -1,8 +1,8 @@
-//! Bodies on their way in: streamed to a file in `tmp`, hashed, checked.
+//! Receives bodies: streams them to a file in `tmp`, hashes and checks them.
 //!
-//! A body is never in memory whole. Nothing is stored unless its length and
-//! every digest the client gave are right. Each piece is written by a blocking
-//! thread; at most [`BATCH_BYTES`] (or the client's own piece) waits for it.
+//! A body is never in memory whole. Nothing is stored unless its length and every digest
+//! from the client are right. A blocking thread writes each piece; at most [`BATCH_BYTES`],
+//! or the client's own piece, waits for it.
 
 use super::checksum::{Algorithm, sums_of};
 use super::disk;
@@ -28,8 +28,8 @@ use std::sync::Arc;
 /// How much is gathered before a blocking thread is asked to write it.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// How much of a refused body is read so that the client sees the refusal and
-/// not a broken connection.
+/// How much of a refused body is read, so that the client sees the refusal and not a broken
+/// connection.
 const DRAIN_BYTES_MAX: usize = 8 << 20;
 
 /// A body's time is set this far into the past: FAT's times are two seconds
@@ -53,7 +53,7 @@ pub(super) struct Staged {
 }
 
 impl Staged {
-    /// The file was moved to where it belongs.
+    /// The file was moved away: nothing is left to remove.
     pub(super) fn forget(mut self) {
         self.is_kept = true;
     }
@@ -115,7 +115,7 @@ impl Stager {
         Ok(())
     }
 
-    /// Append `size` bytes of `file`, from where it stands, and say their MD5 in hex.
+    /// Append `size` bytes of `file` from its position; returns their MD5 in hex.
     pub(super) fn append(&mut self, file: &mut File, path: &Path, size: u64) -> S3Result<String> {
         let mut md5 = Md5::new();
         let mut buffer = vec![0; CHECK_BUFFER_BYTES];
@@ -140,14 +140,14 @@ impl Stager {
         self.staged.size
     }
 
-    /// All is written: wait until it is on the platter.
+    /// Sync the body: all of it is written.
     pub(super) fn finish(mut self) -> S3Result<(Staged, Sums)> {
         let settle = || -> io::Result<i64> {
             let now = disk::size_and_mtime(&self.file.metadata()?).1 - MTIME_BACK_NS;
             let jitter = fastrand::i64(0..MTIME_GRAIN_NS / MTIME_STEP_NS) * MTIME_STEP_NS;
             let time = now - now.rem_euclid(MTIME_GRAIN_NS) + jitter;
-            // Setting it also keeps a late write-back from changing it. Where
-            // it cannot be set, what is read back below is as good.
+            // Setting the time also keeps a late write-back from changing it. Where it
+            // cannot be set, the time read below does as well.
             let _ = disk::set_mtime(&self.file, time);
             self.vault.disk.sync(&self.file)?;
             Ok(disk::size_and_mtime(&self.file.metadata()?).1)
@@ -159,7 +159,7 @@ impl Stager {
     }
 }
 
-/// Which checksums to compute, and what they must be where it is known.
+/// Which checksums to compute, and what they must be where that is known.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wanted {
     /// What the client says they are (headers).
@@ -190,7 +190,7 @@ impl Wanted {
         }
     }
 
-    /// Is what was received what the client announced?
+    /// Check that the body received is the one announced.
     pub(super) fn check(&self, staged: &Staged, computed: &Sums) -> S3Result<()> {
         for algorithm in Algorithm::ALL {
             if let Some(given) = algorithm.of(&self.given)
@@ -318,8 +318,8 @@ fn take_trailers(wanted: &mut Wanted, trailers: Option<http::HeaderMap>) -> S3Re
     Ok(())
 }
 
-/// What a body that broke off means. s3s keeps its error types to itself, so
-/// the text has to tell a wrong hash from a short body.
+/// Why a body broke off. s3s keeps its error types private, so the text must tell a wrong
+/// hash from a short body.
 fn broken_body(error: &(dyn std::error::Error + Send + Sync + 'static)) -> S3Error {
     let text = error.to_string();
     if text.contains("Sha256Mismatch") {
