@@ -5,7 +5,7 @@ use super::panicked::panicked;
 use super::parts::{Options, Parts, this_computer};
 use super::places;
 use crate::backup::{Commits, Context, SwapTracker, late, orphaned_uploads};
-use crate::bandwidth::{Limits, TrafficBook};
+use crate::bandwidth::{Limits, TrafficMeter};
 use crate::clock::{Clock, system_clock};
 use crate::config::{Config, StoreConfig};
 use crate::control;
@@ -97,7 +97,7 @@ pub async fn open(config: Config, options: &mut Options) -> Result<Open, Fatal> 
         clock: clock.clone(),
         signals: signals.clone(),
     });
-    let traffic = Arc::new(TrafficBook::new(store.clone(), index.clone()));
+    let traffic = Arc::new(TrafficMeter::new(store.clone(), index.clone()));
     let parts = Parts {
         config,
         sources,

@@ -1,6 +1,5 @@
 //! One pass over disk, index and, if asked for, bucket: acts on each key. Blocking.
 
-use super::ahead::Ahead;
 use super::bucket::Bucket;
 use super::compare::{InBucket, OnDisk, Verdict, compare};
 use super::gone::Gone;
@@ -8,6 +7,7 @@ use super::known::Known;
 use super::listing::Pages;
 use super::listing_view::ListingView;
 use super::merge_join::{MergeJoin, Next, Row};
+use super::read_ahead::ReadAhead;
 use super::scanner::Scanner;
 use crate::files;
 use crate::files::{WalkEntry, WalkFault};
@@ -71,7 +71,7 @@ pub(crate) fn merge(work: Work, runtime: &Handle) -> Result<ScanDone, Fault> {
         let mut merge = Merge {
             id: source.id,
             join: MergeJoin {
-                walk: Ahead::start(scope, walk)?.peekable(),
+                walk: ReadAhead::start(scope, walk)?.peekable(),
                 index: scanner
                     .index
                     .range(source.id, prefix.as_str(), None)

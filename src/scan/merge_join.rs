@@ -1,8 +1,8 @@
 //! Walks disk, index and bucket side by side in key order. Blocking.
 
-use super::ahead::Ahead;
 use super::bucket::{Bucket, Front};
 use super::listing::Entry;
+use super::read_ahead::ReadAhead;
 use crate::files::{WalkEntry, WalkFault};
 use crate::index::Records;
 use crate::s3::Listed;
@@ -32,7 +32,7 @@ pub(crate) enum Next {
 
 /// The three sides.
 pub(crate) struct MergeJoin {
-    pub walk: Peekable<Ahead>,
+    pub walk: Peekable<ReadAhead>,
     pub index: Peekable<Records>,
     pub bucket: Bucket,
 }

@@ -24,12 +24,12 @@ enum Part {
 }
 
 /// The entries of a walk, in its order.
-pub(crate) struct Ahead {
+pub(crate) struct ReadAhead {
     parts: Option<Receiver<Part>>,
     entries: vec::IntoIter<Item>,
 }
 
-impl Ahead {
+impl ReadAhead {
     /// Begin to walk.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ fn carry(walk: impl Iterator<Item = Item>, to: &SyncSender<Part>) {
     let _ = to.send(Part::End);
 }
 
-impl Iterator for Ahead {
+impl Iterator for ReadAhead {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
@@ -141,11 +141,11 @@ mod tests {
                     to.send(Part::Entries(vec![Ok(entry(number))])).unwrap();
                 }
             });
-            let ahead = Ahead {
+            let walk = ReadAhead {
                 parts: Some(parts),
                 entries: Vec::new().into_iter(),
             };
-            ahead.collect()
+            walk.collect()
         })
     }
 
