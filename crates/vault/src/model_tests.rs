@@ -225,13 +225,8 @@ fn same_as_the_model(
             Step::Put(key, content) => {
                 let id = put(&vault, &key, &content).unwrap().id;
                 prop_assert_eq!(id == "null", versioning != Versioning::Enabled);
-                model.add(
-                    &key,
-                    Kept {
-                        id,
-                        content: Some(content),
-                    },
-                );
+                let content = Some(content);
+                model.add(&key, Kept { id, content });
             }
             Step::Delete(key) => {
                 let removed = vault
@@ -245,9 +240,7 @@ fn same_as_the_model(
             }
             Step::Remove(key, n) => {
                 let kept = model.keys.get(&key).and_then(|all| all.get(n)).cloned();
-                let id = kept
-                    .as_ref()
-                    .map_or("null".to_owned(), |kept| kept.id.clone());
+                let id = kept.map_or("null".to_owned(), |kept| kept.id);
                 vault.remove_version(BUCKET, &key, &id).unwrap();
                 model.remove(&key, &id);
             }
