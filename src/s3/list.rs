@@ -137,7 +137,6 @@ pub(super) fn given_objects<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::s3::{PAGE_KEYS, test_server};
     use crate::types::Rates;
 

@@ -67,7 +67,7 @@ pub(super) fn no_such_upload(id: &str) -> S3Error {
 
 impl Inner {
     /// An upload's folder. An id that the vault did not make is no path.
-    fn upload_folder(&self, bucket: &str, id: &str) -> S3Result<PathBuf> {
+    pub(super) fn upload_folder(&self, bucket: &str, id: &str) -> S3Result<PathBuf> {
         let is_ours = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if !is_ours {
             return Err(no_such_upload(id));
