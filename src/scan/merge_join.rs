@@ -18,6 +18,10 @@ pub(crate) struct Row {
 }
 
 /// What comes next.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are rows, and a box would cost an allocation for each file"
+)]
 pub(crate) enum Next {
     /// The lowest key that any side has.
     Row(Row),
