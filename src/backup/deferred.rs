@@ -3,7 +3,6 @@
 
 use super::outcome::aside_min_ms;
 use crate::backup::context::Context;
-use crate::guard;
 use crate::source::SourceRuntime;
 use crate::work::Readiness;
 use std::sync::Arc;
@@ -32,7 +31,7 @@ pub(crate) fn readiness(ctx: &Context, source: &SourceRuntime, deferred_ms: i64)
         return Readiness::Now;
     }
     let pause_ms = aside_min_ms(ctx);
-    let is_early = waited_ms < pause_ms || guard::is_filling(&source.guard, pause_ms);
+    let is_early = waited_ms < pause_ms || source.guard.is_filling(pause_ms);
     if is_early || source.work.scans.is_looking() {
         return Readiness::No;
     }

@@ -13,7 +13,7 @@ mod with_retries;
 pub use policy::adaptive_concurrency::{AdaptiveConcurrency, Slowed};
 pub use policy::alert::{AlertPolicy, AlertStep, OutageAlert};
 pub use policy::circuit_breaker::{CircuitBreaker, MayStart, Transition};
-pub use policy::shared::{Due, Part, SharedAlerts, Standing};
+pub use policy::shared::{Due, SharedAlerts, Standing};
 pub use policy::{Backoff, WAIT_MAX_MS};
 pub use retries::Stop;
 pub(crate) use retries::{Retries, advise_rerun};

@@ -12,7 +12,6 @@ use crate::backup::rehint;
 use crate::backup::snapshot::{PathSnapshot, snapshot};
 use crate::files;
 use crate::files::Pulse;
-use crate::guard;
 use crate::types::{Fault, Fingerprint, Kind, Record, RelKey, RelPath};
 use std::sync::Arc;
 
@@ -123,7 +122,7 @@ impl PathTurn<'_> {
                 if let Some(record) = &self.snapshot.file {
                     tell_guard(item, record).await?;
                 }
-                guard::noticed(&item.source.guard, aside_min_ms(ctx));
+                item.source.guard.note_deferred(aside_min_ms(ctx));
                 return Ok(Outcome::Aside);
             }
             Step::ReleaseCompanions => {
