@@ -2,7 +2,7 @@
 
 use super::maintenance::Maintenance;
 use crate::backup::Context;
-use crate::bandwidth::{Reload, TrafficBook};
+use crate::bandwidth::{Reload, TrafficMeter};
 use crate::clock::{Clock, WallClock};
 use crate::config::Config;
 use crate::digest::{DailyJob, FullComparison};
@@ -72,7 +72,7 @@ pub struct Components {
     /// Where messages go.
     pub outbox: Arc<OutboxSender>,
     /// What went over the line.
-    pub traffic: Arc<TrafficBook>,
+    pub traffic: Arc<TrafficMeter>,
     /// What the workers share.
     pub backup: Arc<Context>,
 }

@@ -5,7 +5,7 @@ use super::open_source::SourceOpener;
 use super::panicked::panicked;
 use super::places;
 use crate::backup::{Commits, Context, SwapTracker, late, orphaned_uploads};
-use crate::bandwidth::{Limits, TrafficBook};
+use crate::bandwidth::{Limits, TrafficMeter};
 use crate::clock::{Clock, system_clock};
 use crate::config::{Config, StoreConfig};
 use crate::control;
@@ -129,7 +129,7 @@ fn assemble(
         clock: clock.clone(),
         signals: signals.clone(),
     };
-    let traffic = TrafficBook::new(store.clone(), index.clone());
+    let traffic = TrafficMeter::new(store.clone(), index.clone());
     Components {
         config,
         sources,

@@ -5,8 +5,8 @@
 //! It keeps no page itself. It makes sure that the list advances and ends. The caller decides
 //! what it means when the keys of a page go back.
 
-use crate::retry::{Stop, patiently, told};
-use crate::s3::{Course, ListedVersion, Next, Page, Store};
+use crate::retry::{Stop, advise_rerun, with_retries};
+use crate::s3::{ListedVersion, ListingGuard, Next, Page, Store};
 use crate::types::{Class, Fault};
 
 /// How far a walk has come.
@@ -16,7 +16,7 @@ pub(crate) struct Pages<'a> {
     prefixes: std::vec::IntoIter<String>,
     prefix: Option<String>,
     after: Option<Box<Next>>,
-    course: Course,
+    guard: ListingGuard,
     in_order: bool,
     turned: u64,
 }
@@ -31,7 +31,7 @@ impl<'a> Pages<'a> {
             prefix: prefixes.next(),
             prefixes,
             after: None,
-            course: Course::default(),
+            guard: ListingGuard::default(),
             in_order: true,
             turned: 0,
         }
@@ -51,10 +51,10 @@ impl<'a> Pages<'a> {
         let after = self.after.as_deref();
         let page = list_page(self.store, self.bucket, prefix, after, stop).await?;
         self.turned += 1;
-        self.in_order &= self.course.versions(&page, self.bucket)?;
+        self.in_order &= self.guard.versions(&page, self.bucket)?;
         if page.next.is_none() {
             self.prefix = self.prefixes.next();
-            self.course = Course::default();
+            self.guard = ListingGuard::default();
         }
         self.after = page.next;
         Ok(Some(page.items.into_iter()))
@@ -98,6 +98,6 @@ pub(crate) async fn list_page(
     after: Option<&Next>,
     stop: &mut Stop,
 ) -> Result<Page<ListedVersion>, Fault> {
-    let page = patiently(stop, || store.list_past(bucket, prefix, after)).await;
-    page.map_err(told)
+    let page = with_retries(stop, || store.list_past(bucket, prefix, after)).await;
+    page.map_err(advise_rerun)
 }

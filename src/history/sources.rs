@@ -4,7 +4,7 @@
 //! bucket has, and says when it did not look everywhere.
 
 use crate::manifest::{Header, Listing, OWNER_BYTES_MAX, Owner, folder, owner, read};
-use crate::retry::{Stop, patiently, told};
+use crate::retry::{Stop, advise_rerun, with_retries};
 use crate::s3::{At, Next, Store};
 use crate::types::{Class, Fatal, Fault, OWN_FOLDER, Origin};
 use std::collections::VecDeque;
@@ -64,7 +64,10 @@ pub async fn find(
             bucket: bucket.to_owned(),
             prefix: place,
         };
-        if let Some(found) = source_at(store, &origin, stop).await.map_err(told)? {
+        if let Some(found) = source_at(store, &origin, stop)
+            .await
+            .map_err(advise_rerun)?
+        {
             // Sources do not lie within each other.
             search.found.push(found);
             continue;
@@ -72,7 +75,7 @@ pub async fn find(
         if depth == depth_max {
             continue;
         }
-        let (folders, is_all) = below(store, &origin, stop).await.map_err(told)?;
+        let (folders, is_all) = below(store, &origin, stop).await.map_err(advise_rerun)?;
         search.cut |= !is_all;
         for folder in folders {
             match looked + places.len() < FOLDERS_MAX {
@@ -137,7 +140,7 @@ async fn below(
     for _ in 0..PAGES_MAX {
         let after = next.as_deref();
         let ask = || store.list_folders(&origin.bucket, &origin.prefix, after);
-        let page = patiently(stop, ask).await?;
+        let page = with_retries(stop, ask).await?;
         // A server may send anything; only what is really below counts.
         let is_below = |found: &String| {
             let inner = found

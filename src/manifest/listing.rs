@@ -2,8 +2,8 @@
 
 use super::format;
 use crate::os::clock::wall_ms;
-use crate::retry::{Stop, patiently};
-use crate::s3::{Course, Listed, Next, PAGE_KEYS, Store};
+use crate::retry::{Stop, with_retries};
+use crate::s3::{Listed, ListingGuard, Next, PAGE_KEYS, Store};
 use crate::types::{ETag, Fault, Origin, WallMs};
 
 /// Manifests that are looked at in a list: ten years of daily ones.
@@ -69,12 +69,12 @@ pub fn newest(all: &[Listing]) -> Option<&Listing> {
 /// They cannot be listed.
 pub async fn list(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Vec<Listing>, Fault> {
     let folder = format::folder(&origin.prefix);
-    let (mut all, mut next, mut course) = (Vec::new(), None::<Box<Next>>, Course::default());
+    let (mut all, mut next, mut guard) = (Vec::new(), None::<Box<Next>>, ListingGuard::default());
     for _ in 0..PAGES_MAX {
         let after = next.as_deref();
         let ask = || store.list(&origin.bucket, &folder, after, PAGE_KEYS);
-        let page = patiently(stop, ask).await?;
-        course.objects(&page, &origin.bucket)?;
+        let page = with_retries(stop, ask).await?;
+        guard.objects(&page, &origin.bucket)?;
         let listed_ms = store.server_now_ms(wall_ms());
         let listing = |one| listing(origin, one, listed_ms);
         all.extend(page.items.into_iter().filter_map(listing));

@@ -12,7 +12,7 @@ use super::fault::damaged;
 use super::format::{Header, ManifestEntry, Trailer};
 pub use super::listing::{Listing, list, newest};
 use crate::manifest::format::proof::Row;
-use crate::retry::{Stop, patiently};
+use crate::retry::{Stop, with_retries};
 use crate::s3::{At, Store};
 use crate::types::{Class, Fault, Origin, VersionId, WallMs};
 use bytes::Bytes;
@@ -130,7 +130,7 @@ pub async fn prove(
     stop: &mut Stop,
 ) -> Result<Manifest, Fault> {
     let reading = stop.clone();
-    patiently(stop, || open(store, origin, one, &reading)).await
+    with_retries(stop, || open(store, origin, one, &reading)).await
 }
 
 async fn open(

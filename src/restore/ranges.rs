@@ -5,7 +5,7 @@ use super::context::RestoreContext;
 use super::faults::damaged;
 use super::range_buffer::{BodyReader, BufferedRange, RANGE_BYTES, cut_off};
 use crate::history::Chosen;
-use crate::retry::patiently;
+use crate::retry::with_retries;
 use crate::types::{Class, Fault, Operation};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -102,7 +102,7 @@ async fn fetch_range(
         left: range,
         pieces: VecDeque::new(),
     });
-    patiently(&mut stop, || rest_of(ctx, chosen, &arrived)).await?;
+    with_retries(&mut stop, || rest_of(ctx, chosen, &arrived)).await?;
     Ok(BufferedRange {
         pieces: arrived.into_inner().pieces,
         _memory: Some(memory),

@@ -6,7 +6,7 @@
 
 mod words;
 
-use super::error::Fatal;
+use super::fatal::Fatal;
 use super::instant::WallMs;
 use super::one_line::shown;
 use jiff::civil::{Date, DateTime};

@@ -6,7 +6,7 @@
 //! are not kept are told, with the path and the reason.
 
 use super::object::Object;
-use crate::s3::{At, Demand, ObjectHeaders};
+use crate::s3::{At, ObjectHeaders, Precondition};
 use crate::transfer::Content;
 use crate::types::{Carried, Class, ContentHash, Fault, Fingerprint, Kind, ObjectMeta, attributes};
 use bytes::Bytes;
@@ -105,7 +105,7 @@ impl Object<'_> {
         let written = self
             .ctx
             .store
-            .write_record(at, body, &headers, Demand::Nothing);
+            .write_record(at, body, &headers, Precondition::Always);
         written.await.map(drop)
     }
 

@@ -7,7 +7,7 @@ use crate::backup::context::Context;
 use crate::destination;
 use crate::destination::Deed;
 use crate::manifest::{format, retention};
-use crate::s3::{At, Course, Next, PAGE_KEYS};
+use crate::s3::{At, ListingGuard, Next, PAGE_KEYS};
 use crate::source::SourceRuntime;
 use crate::types::Fault;
 use std::sync::Arc;
@@ -24,14 +24,14 @@ const THINNED_MAX: usize = 200;
 pub(crate) async fn thin(ctx: &Arc<Context>, source: &Arc<SourceRuntime>) -> Result<(), Fault> {
     let settings = &source.config;
     let folder = format::folder(&settings.prefix);
-    let (mut moments_ms, mut next, mut course) = (Vec::new(), None, Course::default());
+    let (mut moments_ms, mut next, mut guard) = (Vec::new(), None, ListingGuard::default());
     for _ in 0..THINNING_PAGES_MAX {
         let after: Option<Box<Next>> = next.take();
         let page = ctx
             .store
             .list(&settings.bucket, &folder, after.as_deref(), PAGE_KEYS)
             .await?;
-        course.objects(&page, &settings.bucket)?;
+        guard.objects(&page, &settings.bucket)?;
         let ours = page.items.iter();
         moments_ms.extend(ours.filter_map(|o| format::moment_of(&settings.prefix, &o.key)));
         next = page.next;

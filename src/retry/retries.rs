@@ -46,7 +46,7 @@ impl Stop {
 ///
 /// # Errors
 /// The last failure.
-pub(crate) async fn patiently<T, Work>(
+pub(crate) async fn with_retries<T, Work>(
     stop: &mut Stop,
     mut work: impl FnMut() -> Work,
 ) -> Result<T, Fault>
@@ -71,9 +71,9 @@ where
     }
 }
 
-/// The fault that is told when trying again has ended. Nobody tries again by
-/// itself then: that is the reader's turn.
-pub(crate) fn told(fault: Fault) -> Fault {
+/// The fault that ends the tries, with the advice to run the command again where that can
+/// help: nothing tries again by itself from here on.
+pub(crate) fn advise_rerun(fault: Fault) -> Fault {
     if passes(fault.class) {
         fault.hint(
             "check the connection and run it again: what is there already is not fetched again",
@@ -96,7 +96,7 @@ mod tests {
 
     async fn tries(class: Class, stop: &mut Stop) -> u32 {
         let mut tries = 0;
-        let failed: Result<(), Fault> = patiently(stop, || {
+        let failed: Result<(), Fault> = with_retries(stop, || {
             tries += 1;
             ready(Err(Fault::new(class, "download", "a", "x")))
         })
@@ -123,7 +123,7 @@ mod tests {
         for late in 1..TRIES_MAX {
             let mut left = late;
             let mut stop = Stop::never();
-            let answer = patiently(&mut stop, || {
+            let answer = with_retries(&mut stop, || {
                 left -= 1;
                 ready(match left {
                     0 => Ok("head"),
