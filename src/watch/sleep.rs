@@ -1,5 +1,7 @@
 //! Has the computer slept, or has somebody set its clock?
 
+use crate::types::{MonotonicMs, WallMs};
+
 /// The clocks drift apart by so much only when the computer slept or its clock was set:
 /// gentle corrections (NTP) stay far below.
 pub const JUMP_MS: i64 = 60_000;

@@ -146,10 +146,10 @@ mod tests {
         let mut now_ms = 0;
         let mut falling = Vec::new();
         for _ in 0..5 {
-            let tickets = fill(&mut concurrency, now_ms);
+            let tickets = fill(&mut concurrency, WallMs(now_ms));
             falling.push(tickets.len());
             for ticket in tickets {
-                concurrency.slowed(ticket, now_ms, 0);
+                concurrency.slowed(ticket, WallMs(now_ms), 0);
                 concurrency.end(false);
             }
             now_ms += 300_000;
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(falling, [16, 8, 4, 2, 1]);
         let mut rising = Vec::new();
         for _ in 0..20 {
-            let tickets = fill(&mut concurrency, now_ms);
+            let tickets = fill(&mut concurrency, WallMs(now_ms));
             rising.push(tickets.len());
             for ticket in tickets {
                 concurrency.worked(ticket);
@@ -172,20 +172,20 @@ mod tests {
     #[test]
     fn only_at_one_it_is_the_breakers_matter() {
         let mut concurrency = AdaptiveConcurrency::new(4);
-        let first = fill(&mut concurrency, 0);
-        assert_eq!(concurrency.slowed(first[0], 0, 0), Slowed::Reduced);
+        let first = fill(&mut concurrency, WallMs(0));
+        assert_eq!(concurrency.slowed(first[0], WallMs(0), 0), Slowed::Reduced);
         assert_eq!(
-            concurrency.slowed(first[1], 0, 0),
+            concurrency.slowed(first[1], WallMs(0), 0),
             Slowed::Reduced,
             "the same burst"
         );
         assert_eq!(concurrency.limit(), 2);
         first.iter().for_each(|_| concurrency.end(false));
         let one = concurrency.start(false);
-        assert_eq!(concurrency.slowed(one, 0, 0), Slowed::Reduced);
+        assert_eq!(concurrency.slowed(one, WallMs(0), 0), Slowed::Reduced);
         concurrency.end(false);
         let one = concurrency.start(false);
-        assert_eq!(concurrency.slowed(one, 0, 0), Slowed::AtMinimum);
+        assert_eq!(concurrency.slowed(one, WallMs(0), 0), Slowed::AtMinimum);
         assert_eq!(concurrency.limit(), 1);
     }
 
@@ -193,15 +193,15 @@ mod tests {
     fn it_pauses_when_halving_did_not_help_but_not_for_a_clock_put_back() {
         let mut concurrency = AdaptiveConcurrency::new(4);
         for _ in 0..2 {
-            assert!(concurrency.may_start(false, 10_000_000));
+            assert!(concurrency.may_start(false, WallMs(10_000_000)));
             let ticket = concurrency.start(false);
-            concurrency.slowed(ticket, 10_000_000, 0);
+            concurrency.slowed(ticket, WallMs(10_000_000), 0);
             concurrency.end(false);
         }
-        assert!(!concurrency.may_start(true, 10_000_100));
-        assert!(concurrency.may_start(true, 10_001_000));
+        assert!(!concurrency.may_start(true, WallMs(10_000_100)));
+        assert!(concurrency.may_start(true, WallMs(10_001_000)));
         assert!(
-            concurrency.may_start(true, 1_000_000),
+            concurrency.may_start(true, WallMs(1_000_000)),
             "an hour and more back"
         );
     }
@@ -210,9 +210,9 @@ mod tests {
     fn an_edit_never_waits_for_the_backlog() {
         let mut concurrency = AdaptiveConcurrency::new(1);
         concurrency.start(false);
-        assert!(!concurrency.may_start(false, 0) && concurrency.may_start(true, 0));
+        assert!(!concurrency.may_start(false, WallMs(0)) && concurrency.may_start(true, WallMs(0)));
         concurrency.start(true);
-        assert!(!concurrency.may_start(true, 0));
+        assert!(!concurrency.may_start(true, WallMs(0)));
     }
 
     proptest! {
@@ -228,7 +228,7 @@ mod tests {
                 let ticket = concurrency.start(false);
                 match good {
                     true => concurrency.worked(ticket),
-                    false => { concurrency.slowed(ticket, 0, random); }
+                    false => { concurrency.slowed(ticket, WallMs(0), random); }
                 }
                 concurrency.end(false);
                 prop_assert!((1..=most).contains(&concurrency.limit()));

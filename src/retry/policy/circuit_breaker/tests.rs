@@ -24,10 +24,12 @@ fn what_needs_a_person_opens_it_at_once() {
         let mut breaker = CircuitBreaker::new();
         assert_eq!(fail(&mut breaker, class, 1, 0), opened(class));
         assert_eq!(
-            breaker.may_start(2, 29_999),
-            MayStart::No { until_ms: 30_000 }
+            breaker.may_start(2, WallMs(29_999)),
+            MayStart::No {
+                until_ms: WallMs(30_000)
+            }
         );
-        assert_eq!(breaker.may_start(2, 30_000), MayStart::ProbeOnly);
+        assert_eq!(breaker.may_start(2, WallMs(30_000)), MayStart::ProbeOnly);
     }
 }
 
@@ -38,7 +40,7 @@ fn one_bad_file_does_not_open_it() {
         assert_eq!(fail(&mut breaker, Class::Transient, 1, now_ms), None);
         assert_eq!(fail(&mut breaker, Class::Transient, 2, now_ms), None);
     }
-    assert_eq!(breaker.may_start(3, 100), MayStart::Yes);
+    assert_eq!(breaker.may_start(3, WallMs(100)), MayStart::Yes);
     for class in [
         Class::Unreadable,
         Class::Refused,
@@ -56,7 +58,7 @@ fn three_different_files_in_a_row_open_it_and_a_success_between_does_not() {
     let mut breaker = CircuitBreaker::new();
     fail(&mut breaker, Class::Transient, 1, 0);
     fail(&mut breaker, Class::Transient, 2, 0);
-    assert_eq!(breaker.success(9, 0), None);
+    assert_eq!(breaker.success(9, WallMs(0)), None);
     assert_eq!(fail(&mut breaker, Class::Transient, 3, 0), None);
     assert_eq!(fail(&mut breaker, Class::SlowDown, 4, 0), None);
     assert_eq!(
@@ -75,35 +77,41 @@ fn a_look_up_does_not_close_it_when_it_only_takes_no_files() {
         let mut breaker = CircuitBreaker::new();
         for path in 1..=3 {
             fail(&mut breaker, class, path, 0);
-            assert_eq!(breaker.answered(90 + path, 0), None, "{class:?}");
+            assert_eq!(breaker.answered(90 + path, WallMs(0)), None, "{class:?}");
         }
         assert!(breaker.outage().is_some(), "{class:?}");
-        assert_eq!(breaker.may_start(7, 300_000), MayStart::ProbeOnly);
-        assert_eq!(breaker.answered(7, 300_000), None);
+        assert_eq!(breaker.may_start(7, WallMs(300_000)), MayStart::ProbeOnly);
+        assert_eq!(breaker.answered(7, WallMs(300_000)), None);
         // The next path may find out at once.
-        assert_eq!(breaker.may_start(8, 300_000), MayStart::ProbeOnly);
-        assert!(breaker.success(8, 300_000).is_some(), "{class:?}");
+        assert_eq!(breaker.may_start(8, WallMs(300_000)), MayStart::ProbeOnly);
+        assert!(breaker.success(8, WallMs(300_000)).is_some(), "{class:?}");
     }
 }
 
 #[test]
 fn a_look_up_closes_what_look_ups_opened() {
     let mut breaker = CircuitBreaker::new();
-    breaker.failure(&asking(Class::Credentials), 1, 0, 0);
-    assert!(breaker.answered(2, 60_000).is_some());
+    breaker.failure(&asking(Class::Credentials), 1, WallMs(0), 0);
+    assert!(breaker.answered(2, WallMs(60_000)).is_some());
     for path in 1..=2 {
-        breaker.failure(&asking(Class::Transient), path, 0, 0);
+        breaker.failure(&asking(Class::Transient), path, WallMs(0), 0);
     }
-    breaker.answered(9, 0);
-    assert_eq!(breaker.failure(&asking(Class::Transient), 3, 0, 0), None);
+    breaker.answered(9, WallMs(0));
+    assert_eq!(
+        breaker.failure(&asking(Class::Transient), 3, WallMs(0), 0),
+        None
+    );
 }
 
 #[test]
 fn when_nothing_waits_an_answer_ends_the_outage() {
     let mut breaker = CircuitBreaker::new();
-    assert_eq!(breaker.idle(0), None);
+    assert_eq!(breaker.idle(WallMs(0)), None);
     fail(&mut breaker, Class::Denied, 1, 0);
-    assert_eq!(breaker.idle(5), Some(Transition::Closed { after_ms: 5 }));
+    assert_eq!(
+        breaker.idle(WallMs(5)),
+        Some(Transition::Closed { after_ms: 5 })
+    );
     assert_eq!(
         fail(&mut breaker, Class::Denied, 1, 9),
         opened(Class::Denied)
@@ -114,16 +122,18 @@ fn when_nothing_waits_an_answer_ends_the_outage() {
 fn one_probe_at_a_time_and_success_closes() {
     let mut breaker = CircuitBreaker::new();
     fail(&mut breaker, Class::Credentials, 1, 1_000);
-    assert_eq!(breaker.may_start(2, 31_000), MayStart::ProbeOnly);
+    assert_eq!(breaker.may_start(2, WallMs(31_000)), MayStart::ProbeOnly);
     assert_eq!(
-        breaker.may_start(3, 31_000),
-        MayStart::No { until_ms: 331_000 }
+        breaker.may_start(3, WallMs(31_000)),
+        MayStart::No {
+            until_ms: WallMs(331_000)
+        }
     );
     assert_eq!(
-        breaker.success(2, 33_000),
+        breaker.success(2, WallMs(33_000)),
         Some(Transition::Closed { after_ms: 32_000 })
     );
-    assert_eq!(breaker.may_start(3, 33_000), MayStart::Yes);
+    assert_eq!(breaker.may_start(3, WallMs(33_000)), MayStart::Yes);
     assert_eq!(breaker.outage(), None);
 }
 
@@ -134,19 +144,19 @@ fn failed_probes_back_off_and_keep_the_beginning() {
     let mut now_ms = 0;
     let mut waits_ms = Vec::new();
     for _ in 0..6 {
-        let MayStart::No { until_ms } = breaker.may_start(2, now_ms) else {
+        let MayStart::No { until_ms } = breaker.may_start(2, WallMs(now_ms)) else {
             panic!("the breaker let something through while open");
         };
         waits_ms.push(until_ms - WallMs(now_ms));
-        now_ms = until_ms;
-        assert_eq!(breaker.may_start(2, now_ms), MayStart::ProbeOnly);
+        now_ms = until_ms.0;
+        assert_eq!(breaker.may_start(2, WallMs(now_ms)), MayStart::ProbeOnly);
         assert_eq!(fail(&mut breaker, Class::Credentials, 2, now_ms), None);
     }
     assert_eq!(
         waits_ms,
         [30_000, 60_000, 120_000, 240_000, 450_000, 450_000]
     );
-    assert_eq!(breaker.outage().unwrap().0, 0);
+    assert_eq!(breaker.outage().unwrap().0, WallMs(0));
 }
 
 #[test]
@@ -160,7 +170,7 @@ fn late_failures_of_others_are_no_news() {
         assert_eq!(fail(&mut breaker, Class::Transient, path, 10), None);
     }
     assert_eq!(breaker.state(), &before);
-    assert_eq!(breaker.may_start(20, 500), MayStart::ProbeOnly);
+    assert_eq!(breaker.may_start(20, WallMs(500)), MayStart::ProbeOnly);
     fail(&mut breaker, Class::Transient, 4, 600);
     assert!(matches!(breaker.state(), BreakerState::HalfOpen { .. }));
 }
@@ -170,40 +180,46 @@ fn a_probe_that_tells_nothing_makes_room_for_another() {
     for own_trouble in [true, false] {
         let mut breaker = CircuitBreaker::new();
         fail(&mut breaker, Class::NoBucket, 1, 0);
-        breaker.may_start(2, 30_000);
+        breaker.may_start(2, WallMs(30_000));
         if own_trouble {
             fail(&mut breaker, Class::Unreadable, 2, 31_000);
         } else {
-            breaker.abandoned(3, 31_000);
-            assert!(matches!(breaker.may_start(3, 31_000), MayStart::No { .. }));
-            breaker.abandoned(2, 31_000);
+            breaker.abandoned(3, WallMs(31_000));
+            assert!(matches!(
+                breaker.may_start(3, WallMs(31_000)),
+                MayStart::No { .. }
+            ));
+            breaker.abandoned(2, WallMs(31_000));
         }
-        assert_eq!(breaker.may_start(3, 31_000), MayStart::ProbeOnly);
+        assert_eq!(breaker.may_start(3, WallMs(31_000)), MayStart::ProbeOnly);
     }
     // and one that never comes back is not waited for for ever
     let mut breaker = CircuitBreaker::new();
     fail(&mut breaker, Class::NoBucket, 1, 0);
-    breaker.may_start(2, 30_000);
-    assert!(matches!(breaker.may_start(3, 329_999), MayStart::No { .. }));
-    assert_eq!(breaker.may_start(3, 330_000), MayStart::ProbeOnly);
+    breaker.may_start(2, WallMs(30_000));
+    assert!(matches!(
+        breaker.may_start(3, WallMs(329_999)),
+        MayStart::No { .. }
+    ));
+    assert_eq!(breaker.may_start(3, WallMs(330_000)), MayStart::ProbeOnly);
 }
 
 #[test]
 fn a_file_that_alone_is_denied_holds_up_the_others_once() {
     let mut breaker = CircuitBreaker::new();
     fail(&mut breaker, Class::Denied, 1, 0);
-    breaker.may_start(2, 30_000);
-    breaker.success(2, 31_000);
+    breaker.may_start(2, WallMs(30_000));
+    breaker.success(2, WallMs(31_000));
     assert_eq!(fail(&mut breaker, Class::Denied, 1, 60_000), None);
     // once it has passed, its next denial counts again
-    breaker.success(1, 70_000);
+    breaker.success(1, WallMs(70_000));
     assert_eq!(
         fail(&mut breaker, Class::Denied, 1, 80_000),
         opened(Class::Denied)
     );
     // its own success as the probe excuses nothing
-    breaker.may_start(1, 110_000);
-    breaker.success(1, 111_000);
+    breaker.may_start(1, WallMs(110_000));
+    breaker.success(1, WallMs(111_000));
     assert_eq!(
         fail(&mut breaker, Class::Denied, 1, 120_000),
         opened(Class::Denied)
@@ -215,9 +231,9 @@ fn a_clock_set_back_does_not_keep_it_open() {
     let mut breaker = CircuitBreaker::new();
     let day_ms = 86_400_000;
     fail(&mut breaker, Class::Credentials, 1, 10 * day_ms);
-    assert_eq!(breaker.may_start(2, 0), MayStart::ProbeOnly);
+    assert_eq!(breaker.may_start(2, WallMs(0)), MayStart::ProbeOnly);
     assert_eq!(
-        breaker.success(2, 5),
+        breaker.success(2, WallMs(5)),
         Some(Transition::Closed { after_ms: 0 })
     );
 }
@@ -309,10 +325,13 @@ fn a_destination_without_room_opens_it_unless_small_things_fit() {
         assert_eq!(fail(&mut breaker, Class::Full, path, 0), None);
     }
     // Something fitted: what did not was large.
-    breaker.success(3, 0);
+    breaker.success(3, WallMs(0));
     assert_eq!(fail(&mut breaker, Class::Full, 4, 0), None);
     assert_eq!(fail(&mut breaker, Class::Full, 5, 0), None);
     assert!(fail(&mut breaker, Class::Full, 6, 0).is_some());
     // Long enough to be seen by whoever waits for it.
-    assert!(matches!(breaker.may_start(7, 10_000), MayStart::No { .. }));
+    assert!(matches!(
+        breaker.may_start(7, WallMs(10_000)),
+        MayStart::No { .. }
+    ));
 }
