@@ -4,14 +4,14 @@
 //! only where memory is free; a thread that hangs on a drive holds no memory.
 
 use super::from_memory::is_to_be_read;
+use super::item::Item;
 use super::plan::Facts;
-use crate::backup::context::{Context, Item};
 use crate::files;
 use crate::files::Pulse;
 use crate::os;
 use crate::transfer;
-use crate::transfer::{Content, Permit, ReadMode, Reading};
-use crate::types::{ContentHash, Fault, Fingerprint, Kind, Look, Record, RelPath};
+use crate::transfer::{Budget, Content, Permit, ReadMode, Reading};
+use crate::types::{ContentHash, Fault, Fingerprint, Kind, Look, RelPath};
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -42,30 +42,22 @@ pub(crate) struct Early {
     pub(crate) taken: Result<Option<Taken>, Fault>,
 }
 
-/// Read the object if it is small, its plan asks for the content and there is memory for
-/// it, which goes into `slot`. Blocking.
+/// Read the file or link if it is small, its plan asks for the content and there is
+/// memory for it, which goes into `slot`. What the plan has asked stays in `facts`.
+/// Blocking.
 pub(crate) fn read_early(
-    ctx: &Context,
     item: &Item,
-    seen: Fingerprint,
-    record: Option<&Record>,
+    facts: &mut Facts<'_>,
+    now_ms: i64,
+    budget: &Budget,
     slot: &Slot,
     pulse: &Pulse,
 ) -> Option<Result<Option<Taken>, Fault>> {
-    let is_small =
-        matches!(seen.kind, Kind::File | Kind::Symlink) && seen.size_bytes <= EARLY_BYTES_MAX;
-    if !is_small {
+    let seen = facts.disk?;
+    if seen.size_bytes > EARLY_BYTES_MAX || !is_to_be_read(facts, item, now_ms) {
         return None;
     }
-    let mut facts = Facts {
-        disk: Some(seen),
-        record: record.cloned(),
-        ..Facts::default()
-    };
-    if !is_to_be_read(ctx, item, &mut facts) {
-        return None;
-    }
-    let has_memory = slot.fill(|| ctx.budget.try_take(item.lane, seen.size_bytes));
+    let has_memory = slot.fill(|| budget.try_take(item.lane, seen.size_bytes));
     has_memory.then(|| take_now(item, seen.kind, pulse))
 }
 

@@ -1,6 +1,5 @@
 //! A worker's first look at a path: disk and index. Blocking.
 
-use crate::backup::context::Context;
 use crate::files;
 use crate::files::Pulse;
 use crate::guard;
@@ -36,7 +35,7 @@ pub(crate) struct Companion {
 }
 
 pub(crate) fn snapshot(
-    ctx: &Context,
+    index: &Index,
     source: &SourceRuntime,
     path: &RelPath,
     pulse: &Pulse,
@@ -65,10 +64,10 @@ pub(crate) fn snapshot(
     // The index is another disk.
     pulse.rest();
     let keys = [&RelKey::of_file(path), &RelKey::of_folder(path)];
-    let [file, folder] = ctx.index.get_all(source.id, keys)?;
+    let [file, folder] = index.get_all(source.id, keys)?;
     let kind = disk.map(|found| found.kind);
     let companions = if may_have_companions(kind, file.as_ref()) {
-        companions(source, &ctx.index, path, file.is_some(), pulse)?
+        companions(source, index, path, file.is_some(), pulse)?
     } else {
         Vec::new()
     };
@@ -78,7 +77,7 @@ pub(crate) fn snapshot(
         file,
         folder,
         companions,
-        has_unprotected: ctx.index.has_unprotected(source.id),
+        has_unprotected: index.has_unprotected(source.id),
     })
 }
 
@@ -144,7 +143,7 @@ pub(crate) struct Main {
 
 /// The file that the path belongs to; `None` when it stands for itself.
 pub(crate) fn main_of(
-    ctx: &Context,
+    index: &Index,
     source: &SourceRuntime,
     path: &RelPath,
     pulse: &Pulse,
@@ -167,7 +166,7 @@ pub(crate) fn main_of(
     }
     pulse.rest();
     let keys = [&RelKey::of_file(&main), &RelKey::of_folder(path)];
-    let [of_main, folder] = ctx.index.get_all(source.id, keys)?;
+    let [of_main, folder] = index.get_all(source.id, keys)?;
     let belongs = belonging == Belonging::Main || of_main.is_some();
     Ok(belongs.then_some(Main { path: main, folder }))
 }

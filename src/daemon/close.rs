@@ -2,7 +2,6 @@
 
 use super::open;
 use super::parts::Parts;
-use crate::backup::late;
 use crate::os::blocking::blocking;
 use crate::pacing::keep_costs;
 use crate::types::{Fatal, Fault};
@@ -18,8 +17,8 @@ pub(crate) async fn close(parts: &Parts, clean: bool) -> Result<(), Fatal> {
     if let Err(fault) = costs.await {
         tracing::warn!("{fault}");
     }
-    let backup = Arc::clone(&parts.backup);
-    let kept = blocking(move || late::keep(&backup)).await;
+    let late = parts.late_checks();
+    let kept = blocking(move || late.keep()).await;
     let index = parts.index.clone();
     let flush = async || Ok(blocking(move || index.flush()).await?);
     end_with(

@@ -6,7 +6,6 @@ use super::maintenance::tell_of_sources;
 use super::open::{Open, open};
 use super::parts::{CLEARING_MAX, Options, Parts};
 use crate::backup;
-use crate::backup::orphaned_uploads;
 use crate::bandwidth;
 use crate::bandwidth::{Limits, Reload};
 use crate::config::Config;
@@ -137,8 +136,8 @@ async fn with_workers<T>(
     loops.shutdown().await;
     // There may be no next run for long: what was cut off and can be gone on
     // with waits, the rest goes now.
-    let sweep = orphaned_uploads::sweep(&parts.backup);
-    if tokio::time::timeout(CLEARING_MAX, sweep).await != Ok(true) {
+    let orphaned = parts.orphaned_uploads();
+    if tokio::time::timeout(CLEARING_MAX, orphaned.sweep()).await != Ok(true) {
         tracing::warn!("parts of unfinished uploads stay in the bucket until the next run");
     }
     close(&parts, idle).await?;
@@ -164,7 +163,7 @@ fn start_loops(
         stopped.clone(),
     ));
     for _ in 0..parts.config.limits.workers {
-        loops.spawn(backup::run(Arc::clone(&parts.backup)));
+        loops.spawn(parts.worker().run());
     }
     loops
 }

@@ -4,7 +4,7 @@ use super::open_source::SourceOpener;
 use super::panicked::panicked;
 use super::parts::{Options, Parts, this_computer};
 use super::places;
-use crate::backup::{Commits, Context, SwapTracker, late, orphaned_uploads};
+use crate::backup::{Commits, SwapTracker};
 use crate::bandwidth::{Limits, TrafficBook};
 use crate::clock::{Clock, system_clock};
 use crate::config::{Config, StoreConfig};
@@ -73,7 +73,7 @@ pub async fn open(config: Config, options: &mut Options) -> Result<Open, Fatal> 
     let computer = options.computer.take().unwrap_or_else(this_computer);
     let opener = SourceOpener {
         config: Arc::clone(&config),
-        computer: computer.clone(),
+        computer,
         store: store.clone(),
         index: index.clone(),
         clock: clock.clone(),
@@ -83,20 +83,6 @@ pub async fn open(config: Config, options: &mut Options) -> Result<Open, Fatal> 
     let (sources, hints, queue) = tokio::task::spawn_blocking(move || opener.open_all())
         .await
         .map_err(|e| panicked(&e))??;
-    let backup = Arc::new(Context {
-        config: Arc::clone(&config),
-        sources: Arc::clone(&sources),
-        computer,
-        store: store.clone(),
-        index: index.clone(),
-        commits: Commits::default(),
-        queue: queue.clone(),
-        uploads: Uploads::default(),
-        moves: SwapTracker::default(),
-        budget: Budget::default(),
-        clock: clock.clone(),
-        signals: signals.clone(),
-    });
     let traffic = Arc::new(TrafficBook::new(store.clone(), index.clone()));
     let parts = Parts {
         config,
@@ -109,7 +95,10 @@ pub async fn open(config: Config, options: &mut Options) -> Result<Open, Fatal> 
         events,
         outbox,
         traffic,
-        backup,
+        commits: Commits::default(),
+        uploads: Uploads::default(),
+        swaps: SwapTracker::default(),
+        budget: Budget::default(),
     };
     take_up(&parts).await?;
     if let Opened::Rebuilt { moved_to, why, .. } = &opened {
@@ -129,7 +118,7 @@ pub async fn open(config: Config, options: &mut Options) -> Result<Open, Fatal> 
 
 /// Go on where the last run ended.
 async fn take_up(parts: &Parts) -> Result<(), Fatal> {
-    remember_compared(&parts.backup).await?;
+    remember_compared(parts).await?;
     let (config, sources) = (Arc::clone(&parts.config), Arc::clone(&parts.sources));
     let index = parts.index.clone();
     let taken_up = blocking(move || {
@@ -149,8 +138,8 @@ async fn take_up(parts: &Parts) -> Result<(), Fatal> {
 
 /// Clear away what earlier runs left, as far as nobody can go on with it.
 async fn clear_away(parts: &Parts) {
-    let backup = Arc::clone(&parts.backup);
-    tokio::spawn(async move { orphaned_uploads::sweep(&backup).await });
+    let orphaned = parts.orphaned_uploads();
+    tokio::spawn(async move { orphaned.sweep().await });
     let state_dir = parts.config.state_dir.clone();
     // The next drill clears it, too.
     if let Err(fault) = blocking(move || drill::clear_leftovers(&state_dir)).await {
@@ -267,26 +256,27 @@ pub(super) async fn note_clean_stop(index: &Index) -> Result<(), Fatal> {
 
 /// After a kill or a power cut the bucket may have taken versions that the
 /// index has lost: then sources count as not compared.
-async fn remember_compared(ctx: &Arc<Context>) -> Result<(), Fatal> {
-    let ctx = Arc::clone(ctx);
+async fn remember_compared(parts: &Parts) -> Result<(), Fatal> {
+    let (late, config) = (parts.late_checks(), Arc::clone(&parts.config));
     tokio::task::spawn_blocking(move || {
-        let clean = ctx.index.state_get(STOPPED_CLEANLY)? == Some(true.into());
-        late::take_up(&ctx, clean)?;
-        for source in ctx.sources.iter() {
+        let index = &late.index;
+        let clean = index.state_get(STOPPED_CLEANLY)? == Some(true.into());
+        late.take_up(clean)?;
+        for source in late.sources.iter() {
             if source.comparison.take_up(clean)? {
                 tracing::info!(
                     source = %source.name(),
                     "the last run was cut off: the bucket is compared again, now and when nothing can be on the line any more"
                 );
-                late::note(&ctx, source);
+                late.note(source, &config.schedule.time_zone);
             }
         }
         // What the configuration does not name any more is forgotten.
-        let ids: Vec<_> = ctx.sources.iter().map(|source| source.id).collect();
-        ctx.index.retain_sources(&ids)?;
+        let ids: Vec<_> = late.sources.iter().map(|source| source.id).collect();
+        index.retain_sources(&ids)?;
         // On disk before anything is sent.
-        ctx.index.state_set(STOPPED_CLEANLY, &false.into())?;
-        ctx.index.flush()?;
+        index.state_set(STOPPED_CLEANLY, &false.into())?;
+        index.flush()?;
         Ok(())
     })
     .await

@@ -5,7 +5,6 @@ use super::close::close;
 use super::open::{Open, open};
 use super::parts::{CLEARING_MAX, Options, Parts};
 use crate::backup;
-use crate::backup::orphaned_uploads;
 use crate::bandwidth;
 use crate::bandwidth::Limits;
 use crate::config::Config;
@@ -69,7 +68,7 @@ impl Daemon {
             loops.spawn(parts.collector(source).run(hints, stopped.clone()));
         }
         for _ in 0..parts.config.limits.workers {
-            workers.spawn(backup::run(Arc::clone(&parts.backup)));
+            workers.spawn(parts.worker().run());
         }
         loops.spawn(parts.maintenance().run(stopped.clone()));
         loops.spawn(bandwidth::run(
@@ -171,9 +170,8 @@ impl Daemon {
             tracing::warn!("uploads under way are abandoned; the next start takes them up again");
             // What they had sent waits for the next start, save for what nobody
             // can go on with: that is thrown away now, or then.
-            let cleared =
-                tokio::time::timeout_at(end, orphaned_uploads::sweep_at_stop(&self.parts.backup))
-                    .await;
+            let orphaned = self.parts.orphaned_uploads();
+            let cleared = tokio::time::timeout_at(end, orphaned.sweep_at_stop()).await;
             if cleared != Ok(true) {
                 tracing::warn!(
                     "what cannot be gone on with stays in the bucket until the next start"

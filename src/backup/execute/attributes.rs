@@ -84,7 +84,7 @@ impl Object<'_> {
             bucket: &settings.bucket,
             key: &key,
         };
-        let existing = self.ctx.store.head(at, None).await?;
+        let existing = self.executor.store.head(at, None).await?;
         let holds_it = |meta: &ObjectMeta| meta.content == Some(hash);
         if existing.is_some_and(|head| head.meta.as_ref().is_ok_and(holds_it)) {
             return Ok(());
@@ -92,7 +92,7 @@ impl Object<'_> {
         let file = Fingerprint {
             kind: Kind::File,
             size_bytes: text.len() as u64,
-            mtime_ns: i128::from(self.ctx.clock.server_now_ms()) * 1_000_000,
+            mtime_ns: i128::from(self.executor.clock.server_now_ms()) * 1_000_000,
             mode: 0o600,
             ..Fingerprint::UNSEEN
         };
@@ -103,7 +103,7 @@ impl Object<'_> {
         };
         let body = Bytes::from(text);
         let written = self
-            .ctx
+            .executor
             .store
             .write_record(at, body, &headers, Demand::Nothing);
         written.await.map(drop)

@@ -17,7 +17,6 @@ use crate::s3::{CopyFrom, Head, Stored};
 use crate::transfer;
 use crate::transfer::{Content, Copied, Original};
 use crate::types::{Class, ContentHash, Fault, Parts, id_text};
-use std::sync::Arc;
 
 impl Object<'_> {
     /// Same content, other metadata: let the server copy the version.
@@ -38,7 +37,8 @@ impl Object<'_> {
         };
         let meta = self.meta(content);
         let copied = transfer::copy(&self.job(), content, &original, meta).await;
-        let Copied::Stored(stored) = self.unless_answered(content, copied).await? else {
+        let Copied::Stored(stored) = self.unless_answered(content.fingerprint, copied).await?
+        else {
             return Ok(Progress::Learned(Answer::MetadataCopyRefused));
         };
         self.heard(Deed::Copied, &stored).await;
@@ -64,8 +64,12 @@ impl Object<'_> {
         if content.segments.is_empty() {
             return Ok(None);
         }
-        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-        let known = blocking(move || ctx.index.parts(id, &key)).await?;
+        let (index, key, id) = (
+            self.executor.index.clone(),
+            self.key.clone(),
+            self.source.id,
+        );
+        let known = blocking(move || index.parts(id, &key)).await?;
         let known = known.filter(|p| p.version_id == head.version_id && p.etag == head.etag);
         let raw = (!head.gzip).then(|| part_layout::of_raw(content, stored, head.stored_bytes));
         let original = known.or(raw.flatten());
@@ -99,7 +103,7 @@ impl Object<'_> {
             Err(_) => {}
             Ok(_) => self.source.copies.answered(),
         }
-        match self.unless_answered(content, copied).await? {
+        match self.unless_answered(content.fingerprint, copied).await? {
             Copied::Stored(stored) => {
                 self.heard(Deed::Copied, &stored).await;
                 self.commit_copy(content, from, &stored).await?;
@@ -133,8 +137,8 @@ impl Object<'_> {
             // The record says so, and a scan of the bucket would say otherwise.
             return Ok(());
         }
-        let (ctx, id) = (Arc::clone(self.ctx), self.source.id);
-        blocking(move || ctx.index.forget_elsewhere(id, &hash, &gone)).await
+        let (index, id) = (self.executor.index.clone(), self.source.id);
+        blocking(move || index.forget_elsewhere(id, &hash, &gone)).await
     }
 
     async fn commit_copy(

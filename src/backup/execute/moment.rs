@@ -1,6 +1,6 @@
 //! Reading a file and its companions at one moment.
 
-use crate::backup::context::Item;
+use crate::backup::item::Item;
 use crate::backup::read::read_now;
 use crate::backup::snapshot::Companion;
 use crate::files;

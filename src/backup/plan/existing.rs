@@ -3,6 +3,7 @@
 //! Invariant: after a copy was found damaged, no word of the bucket replaces the content.
 
 use super::facts::{Facts, FoundCopy, HeadOfCopy};
+use super::pacing::unless_paced;
 use super::types::{
     AdoptReason, CopyFromReason, CopyMetadataReason, CopySource, ForgetReason, Plan, Question,
     RefreshReason, SendReason,
@@ -26,7 +27,9 @@ pub(crate) fn existing<'a>(facts: &'a Facts<'_>, content: &'a Content) -> Plan<'
     }
     match at_path(facts, content) {
         AtPath::Serves(plan) => plan,
-        AtPath::No(reason) => copy_or_send(facts, content, reason),
+        AtPath::No(reason) => {
+            unless_paced(facts).unwrap_or_else(|| copy_or_send(facts, content, reason))
+        }
     }
 }
 

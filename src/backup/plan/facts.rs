@@ -135,6 +135,11 @@ impl Facts<'_> {
         }
     }
 
+    /// It waits for its next version.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.answers.may_add_version == Some(false)
+    }
+
     /// The content that was read.
     pub(crate) fn content(&self) -> Option<&Content> {
         self.answers.content.as_ref()?.as_ref()

@@ -3,7 +3,8 @@
 //! Invariant: an object that waits for its next version is not read.
 
 use super::facts::Facts;
-use super::types::{DeferReason, HoldReason, NothingReason, Plan, Question};
+use super::pacing::unless_paced;
+use super::types::{DeferReason, NothingReason, Plan, Question};
 use crate::types::{Fingerprint, Kind, Record};
 
 /// The object is as its record says.
@@ -56,40 +57,5 @@ fn file<'a>(facts: &'a Facts<'_>, seen: &Fingerprint) -> Plan<'a> {
             Some(false) => {}
         }
     }
-    if last_version_ms(facts).is_some() {
-        match facts.answers.may_add_version {
-            None => return Plan::Ask(Question::Pacing),
-            Some(false) => return Plan::Hold(HoldReason::Paced),
-            Some(true) => {}
-        }
-    }
-    Plan::Ask(Question::Content)
-}
-
-/// When the last version was stored of a file that would get one more; the file and its
-/// companions count as one. `None` where pacing does not apply: to a first version, to
-/// one that the bucket has to be asked about, and where no content changed.
-pub(crate) fn last_version_ms(facts: &Facts<'_>) -> Option<i64> {
-    let seen = facts.disk.filter(|seen| seen.kind == Kind::File)?;
-    let main = facts.record.as_ref().filter(|r| r.content.is_some())?;
-    let is_other = |found: &Fingerprint, record: Option<&Record>| {
-        record.is_none_or(|record| {
-            let then = &record.fingerprint;
-            (then.size_bytes, then.mtime_ns) != (found.size_bytes, found.mtime_ns)
-        })
-    };
-    let mut present = facts
-        .companions
-        .iter()
-        .filter_map(|one| Some((one.disk.as_ref()?, one.record.as_ref())));
-    if !is_other(&seen, Some(main)) && !present.any(|(found, record)| is_other(found, record)) {
-        // Mode or owner alone, or nothing after all.
-        return None;
-    }
-    let records = facts
-        .companions
-        .iter()
-        .filter_map(|one| one.record.as_ref());
-    let stored = records.map(|record| record.stored_at_ms);
-    Some(stored.fold(main.stored_at_ms, i64::max))
+    unless_paced(facts).unwrap_or(Plan::Ask(Question::Content))
 }
