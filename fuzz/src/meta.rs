@@ -19,10 +19,10 @@ pub fn check(data: &[u8]) {
 }
 
 fn made_of(bits: &mut Bits<'_>) -> ObjectMeta {
-    let unrested = bits.flag();
+    let is_torn = bits.flag();
     ObjectMeta {
         kind: [Kind::File, Kind::Symlink, Kind::Folder][usize::from(bits.byte() % 3)],
-        content: (!unrested || bits.flag()).then(|| ContentHash::of(&bits.bytes())),
+        content: (!is_torn || bits.flag()).then(|| ContentHash::of(&bits.bytes())),
         // S3 knows no larger objects, nor does a file system.
         size_bytes: bits.number() >> 1,
         mtime_ns: i128::from(bits.number().cast_signed())
@@ -33,7 +33,7 @@ fn made_of(bits: &mut Bits<'_>) -> ObjectMeta {
             ((id >> 32) as u32, id as u32)
         }),
         symlink_target: bits.flag().then(|| bits.bytes()),
-        unrested,
+        is_torn,
         full_key: bits.flag().then(|| FullKey::Whole(bits.text())),
         seen_ms: bits.flag().then(|| bits.number().cast_signed()),
         beside: bits.flag().then(|| ContentHash::of(&bits.bytes())),

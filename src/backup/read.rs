@@ -158,7 +158,7 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
         look: Look::Unknown,
         segments: Arc::new([]),
         sparse_bytes: None,
-        attributes: files::Kept::default(),
+        attributes: files::ReadAttributes::default(),
     };
     Ok(Some((content, Some(target))))
 }

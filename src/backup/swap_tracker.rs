@@ -211,7 +211,7 @@ mod tests {
             look: Look::Unknown,
             segments: Arc::new([]),
             sparse_bytes: None,
-            attributes: crate::files::Kept::default(),
+            attributes: crate::files::ReadAttributes::default(),
         }
     }
 

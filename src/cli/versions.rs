@@ -321,7 +321,7 @@ fn row(version: &FileVersion, zone: &TimeZone) -> [String; 5] {
     if version.compressed {
         notes.push("compressed".to_owned());
     }
-    if version.unrested {
+    if version.is_torn {
         notes.push("never rested".to_owned());
     }
     if !matches!(version.storage_class.as_str(), "" | "STANDARD") {

@@ -4,7 +4,7 @@
 use super::pages::{Pages, list_page};
 use super::selector::LISTING_PREFIX_BYTES_MAX;
 use crate::retry::Stop;
-use crate::s3::{At, Course, ListedVersion, Next, Store};
+use crate::s3::{At, ListedVersion, ListingGuard, Next, Store};
 use crate::types::{Fatal, Origin, RelKey, RelPath, VersionId, id_or_empty, shown};
 use futures::stream;
 use futures::stream::StreamExt as _;
@@ -43,7 +43,8 @@ pub struct FileVersion {
     /// SHA-256 of the file, in hex.
     pub sha256: Option<String>,
     /// The file was being written all the time when it was backed up.
-    pub unrested: bool,
+    #[serde(rename = "unrested")]
+    pub is_torn: bool,
     /// What is wrong with it, in words.
     pub trouble: Option<String>,
 }
@@ -136,11 +137,11 @@ async fn list(
 ) -> Result<(Vec<ListedVersion>, bool), Fatal> {
     let mut found = Vec::new();
     let mut after: Option<Box<Next>> = None;
-    let mut course = Course::default();
+    let mut listing_guard = ListingGuard::default();
     loop {
         let page = list_page(store, bucket, key, after.as_deref(), stop).await?;
         // Keys that go back end the list below: they are not this one.
-        course.versions(&page, bucket)?;
+        listing_guard.versions(&page, bucket)?;
         let mut past_it = false;
         for version in page.items {
             // Longer keys with the same beginning come after it.
@@ -236,7 +237,7 @@ async fn look(store: &Store, bucket: &str, key: &str, listed: ListedVersion) -> 
         compressed: false,
         storage_class: listed.storage_class,
         sha256: None,
-        unrested: false,
+        is_torn: false,
         trouble: None,
     };
     if version.deleted {
@@ -253,7 +254,7 @@ async fn look(store: &Store, bucket: &str, key: &str, listed: ListedVersion) -> 
                 Ok(meta) => {
                     version.size_bytes = Some(meta.size_bytes);
                     version.sha256 = meta.content.map(|hash| hash.to_hex());
-                    version.unrested = meta.unrested;
+                    version.is_torn = meta.is_torn;
                 }
                 Err(refused) => version.trouble = Some(refused.to_string()),
             }

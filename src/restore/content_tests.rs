@@ -13,7 +13,7 @@ fn meta(content: &[u8]) -> ObjectMeta {
         mode: 0o600,
         owner: None,
         symlink_target: None,
-        unrested: false,
+        is_torn: false,
         full_key: None,
         seen_ms: None,
         beside: None,
@@ -186,16 +186,16 @@ async fn a_broken_connection_is_no_damage() {
 
 #[tokio::test]
 async fn a_file_that_never_rested_may_have_no_hash_but_has_a_size() {
-    let unrested = ObjectMeta {
+    let torn = ObjectMeta {
         content: None,
-        unrested: true,
+        is_torn: true,
         ..meta(b"12345")
     };
     assert_eq!(
-        run(b"abcde".to_vec(), 2, false, unrested.clone()).await.1,
+        run(b"abcde".to_vec(), 2, false, torn.clone()).await.1,
         Ok(())
     );
-    assert!(run(b"abcdef".to_vec(), 2, false, unrested).await.1.is_err());
+    assert!(run(b"abcdef".to_vec(), 2, false, torn).await.1.is_err());
 }
 
 #[test]

@@ -150,6 +150,6 @@ pub(crate) fn copy_metadata(
         kind: meta.kind,
         bytes: 0,
         left_out,
-        unrested: meta.unrested.then(|| path.to_string()),
+        torn: meta.is_torn.then(|| path.to_string()),
     })
 }

@@ -12,7 +12,7 @@ pub(crate) enum Outcome {
         bytes: u64,
         left_out: Option<Fault>,
         /// Its path, when it never rested while it was backed up.
-        unrested: Option<String>,
+        torn: Option<String>,
     },
     /// The same was there already.
     Identical,

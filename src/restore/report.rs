@@ -130,7 +130,8 @@ pub struct Restored {
     pub otherwise: u64,
     /// Files that were being written all the time when they were backed up:
     /// their content may be torn.
-    pub unrested: Bounded<String>,
+    #[serde(rename = "unrested")]
+    pub torn: Bounded<String>,
     /// Files restored from versions that another program's objects shadow in the
     /// bucket: somebody has to say which of the two is right.
     pub covered: Bounded<Covered>,

@@ -312,9 +312,9 @@ impl Run {
                 kind,
                 bytes,
                 left_out,
-                unrested,
+                torn,
             } => {
-                stats.wrote(kind, bytes, chosen.modified_ms, unrested);
+                stats.wrote(kind, bytes, chosen.modified_ms, torn);
                 if let Some(fault) = left_out {
                     stats.left_out(fault);
                 }

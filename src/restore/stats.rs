@@ -44,13 +44,7 @@ impl RestoreStats {
     }
 
     /// Something was written that the server had stored then.
-    pub(crate) fn wrote(
-        &self,
-        kind: Kind,
-        bytes: u64,
-        stored_at_ms: i64,
-        unrested: Option<String>,
-    ) {
+    pub(crate) fn wrote(&self, kind: Kind, bytes: u64, stored_at_ms: i64, torn: Option<String>) {
         self.note(|all| {
             match kind {
                 Kind::Symlink => all.links += 1,
@@ -61,8 +55,8 @@ impl RestoreStats {
                 }
             }
             all.newest_ms = all.newest_ms.max(Some(stored_at_ms));
-            if let Some(path) = unrested {
-                all.unrested.push(path);
+            if let Some(path) = torn {
+                all.torn.push(path);
             }
         });
     }

@@ -72,7 +72,7 @@ pub(super) fn ended(
             kind: meta.kind,
             bytes: meta.size_bytes,
             left_out: left_out.or_else(|| ctx.withheld(path, meta)),
-            unrested: meta.unrested.then(|| path.to_string()),
+            torn: meta.is_torn.then(|| path.to_string()),
         }),
         // Of one name twice in this run, the second finds the first's folder.
         Committed::AlreadyThere if meta.kind == Kind::Folder => Ok(Outcome::Identical),

@@ -3,7 +3,7 @@
 use super::plan::plan;
 use super::sizes::SMALL_BYTES_MAX;
 use crate::files;
-use crate::files::{Kept, Opened, Pulse};
+use crate::files::{Opened, Pulse, ReadAttributes};
 use crate::os;
 use crate::os::monotonic_now;
 use crate::types::{
@@ -85,7 +85,7 @@ pub struct Content {
     /// Bytes that it takes on its disk, when it has holes.
     pub sparse_bytes: Option<u64>,
     /// Its attributes, as they were with it.
-    pub attributes: Kept,
+    pub attributes: ReadAttributes,
 }
 
 /// Read a regular file. Small ones are held in memory, of large ones hash and
@@ -235,7 +235,7 @@ fn content(
         look,
         segments: Arc::new([]),
         sparse_bytes: None,
-        attributes: Kept::default(),
+        attributes: ReadAttributes::default(),
     }
 }
 

@@ -19,7 +19,7 @@ fn widest(full_key: Option<FullKey>, target: Option<Vec<u8>>) -> ObjectMeta {
         mode: 0o7777,
         owner: Some((u32::MAX, u32::MAX)),
         symlink_target: target,
-        unrested: true,
+        is_torn: true,
         full_key,
         seen_ms: Some(i64::MIN),
         beside: Some(ContentHash::of(b"y")),

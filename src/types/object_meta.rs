@@ -40,7 +40,7 @@ pub struct ObjectMeta {
     /// A link's target, as the operating system's bytes (short ones only).
     pub symlink_target: Option<Vec<u8>>,
     /// The file never rested; what is stored is what one reading found.
-    pub unrested: bool,
+    pub is_torn: bool,
     /// The path when the object's key is shortened.
     pub full_key: Option<FullKey>,
     /// When the file was read and known to be like this, milliseconds since 1970
@@ -81,7 +81,7 @@ impl ObjectMeta {
             mode: fingerprint.mode,
             owner: fingerprint.owner,
             symlink_target: None,
-            unrested: false,
+            is_torn: false,
             full_key: None,
             seen_ms: None,
             beside: None,
@@ -138,7 +138,7 @@ impl ObjectMeta {
         put("size", self.size_bytes.to_string());
         put("mtime-ns", self.mtime_ns.to_string());
         put("mode", format!("{:04o}", self.mode));
-        if self.unrested {
+        if self.is_torn {
             put("unrested", "1".to_owned());
         }
         match &self.full_key {
@@ -201,10 +201,10 @@ impl ObjectMeta {
             Ok(newer) if newer > FORMAT_VERSION => return Err(MetaRefused::Newer(newer)),
             _ => return Err(MetaRefused::Broken("format")),
         }
-        let unrested = field("unrested").is_some();
+        let is_torn = field("unrested").is_some();
         let content = match field("sha256") {
             Some(text) => Some(ContentHash::from_hex(text).ok_or(MetaRefused::Broken("sha256"))?),
-            None if unrested => None,
+            None if is_torn => None,
             None => return Err(MetaRefused::Broken("sha256")),
         };
         Ok(Self {
@@ -227,7 +227,7 @@ impl ObjectMeta {
             owner: field("owner").map(parse_owner).transpose()?,
             symlink_target: field("symlink-target")
                 .map(|text| key_escape::decode(&from_ascii(text))),
-            unrested,
+            is_torn,
             full_key: parse_full_key(field("key"), field("key-rest"))?,
             // It orders versions and is needed for nothing else: a broken one is
             // none, and the server's time counts.
@@ -279,7 +279,7 @@ mod tests {
             mode: 0o640,
             owner: Some((1000, 100)),
             symlink_target: None,
-            unrested: false,
+            is_torn: false,
             full_key: None,
             seen_ms: Some(1_795_442_296_763),
             beside: None,
@@ -309,7 +309,7 @@ mod tests {
             kind: Kind::Symlink,
             symlink_target: Some(b"../caf\xe9 =41/\xc3\xa9%41\n".to_vec()),
             full_key: Some(FullKey::Whole("Büro =/ %0A x".into())),
-            unrested: true,
+            is_torn: true,
             content: None,
             beside: Some(ContentHash::of(b"the database")),
             sparse_bytes: Some(4096),
@@ -350,10 +350,10 @@ mod tests {
             assert_eq!(journal.belongs_to(&database), want);
         }
         // It says no hash: both were read at one moment, or were not.
-        let unrested = of(None, None, Some(7));
+        let torn = of(None, None, Some(7));
         for (seen_ms, want) in [(Some(7), true), (Some(8), false), (None, false)] {
             let journal = of(Some(b"j"), Some(b"one"), seen_ms);
-            assert_eq!(journal.belongs_to(&unrested), Some(want));
+            assert_eq!(journal.belongs_to(&torn), Some(want));
         }
         let nobody_knows = of(None, None, None);
         let journal = of(Some(b"j"), Some(b"one"), None);

@@ -124,7 +124,7 @@ pub(crate) fn of_itself<'h>(
     if head.gzip && meta.kind != Kind::File {
         return metadata("it says Content-Encoding: gzip, and only files are compressed".into());
     }
-    if !head.gzip && head.stored_bytes != meta.size_bytes && !meta.unrested {
+    if !head.gzip && head.stored_bytes != meta.size_bytes && !meta.is_torn {
         return Err(size_differs(head, meta));
     }
     match (head.bytes_are.sha256, meta.content) {
@@ -180,8 +180,8 @@ fn fields_that_differ(record: &Record, meta: &ObjectMeta) -> Vec<&'static str> {
     let then = &record.fingerprint;
     // A folder's times change with its contents; a file that never rested
     // changed while it was described.
-    let has_time = then.kind != Kind::Folder && !meta.unrested;
-    let has_size = then.kind == Kind::File && !meta.unrested;
+    let has_time = then.kind != Kind::Folder && !meta.is_torn;
+    let has_size = then.kind == Kind::File && !meta.is_torn;
     let content_differs = match (record.content, meta.content) {
         (Some(then), Some(now)) => then != now,
         _ => false,

@@ -167,7 +167,7 @@ fn meta() -> ObjectMeta {
         mode: 0o644,
         owner: None,
         symlink_target: None,
-        unrested: false,
+        is_torn: false,
         full_key: None,
     }
 }

@@ -273,7 +273,7 @@ pub async fn in_bucket(store: &Store) -> BTreeMap<String, Thing> {
             };
             let meta = head.meta.unwrap();
             let bytes = read_all(body, head.gzip).await;
-            if meta.kind == Kind::File && !meta.unrested {
+            if meta.kind == Kind::File && !meta.is_torn {
                 assert_eq!(Some(hash(&bytes)), meta.content.map(|c| c.to_hex()));
                 assert_eq!(bytes.len() as u64, meta.size_bytes, "{}", item.key);
             }

@@ -296,11 +296,11 @@ async fn a_file_too_large_for_the_disk_is_refused_before_it_is_written() {
 async fn a_file_that_never_rested_comes_back_and_is_named() {
     let bench = Bench::new();
     let mut object = Object::file(b"torn");
-    object.meta.unrested = true;
+    object.meta.is_torn = true;
     object.meta.content = None;
     assert_eq!(object.meta.kind, Kind::File);
     bench.put("log", &object).await;
     let restored = bench.restore("out").await.unwrap();
     assert!(restored.is_complete());
-    assert_eq!(restored.unrested.items, ["log"]);
+    assert_eq!(restored.torn.items, ["log"]);
 }

@@ -5,7 +5,7 @@ use crate::backup::plan::{Answer, Facts};
 use crate::backup::read::{Early, read_object};
 use crate::backup::valid_from::valid_from_ms;
 use crate::files;
-use crate::files::{Kept, Pulse};
+use crate::files::{Pulse, ReadAttributes};
 use crate::os;
 use crate::os::clock;
 use crate::s3::Store;
@@ -83,7 +83,7 @@ impl Object<'_> {
         })
     }
 
-    async fn folder_attributes(&self) -> Result<Kept, Fault> {
+    async fn folder_attributes(&self) -> Result<ReadAttributes, Fault> {
         let item = self.item.clone();
         let pulse = Pulse::default();
         item.source

@@ -100,7 +100,7 @@ impl<'a> Object<'a> {
         let hash = (!content.is_torn || content.bytes.is_some()).then_some(content.hash);
         ObjectMeta {
             symlink_target: self.symlink_target.clone(),
-            unrested: content.is_torn,
+            is_torn: content.is_torn,
             full_key: self.full_key.clone(),
             seen_ms: content.seen_ms,
             beside: self.beside,

@@ -10,7 +10,7 @@ use super::types::{
     MarkReason, NothingReason, Plan, PlanKind, Question, RefreshReason, SendReason, WaitReason,
 };
 use crate::backup::snapshot::Companion;
-use crate::files::Kept;
+use crate::files::ReadAttributes;
 use crate::index::Elsewhere;
 use crate::s3::{BytesAre, Head};
 use crate::transfer::{Content, SMALL_BYTES_MAX};
@@ -77,7 +77,7 @@ fn content(text: &str) -> Content {
         look: Look::Plain,
         segments: Arc::new([]),
         sparse_bytes: None,
-        attributes: Kept::default(),
+        attributes: ReadAttributes::default(),
     }
 }
 
@@ -98,9 +98,9 @@ fn with_attributes(content: Content) -> Content {
     let mut attributes = Attributes::default();
     attributes.insert("user.color".into(), b"red".to_vec());
     Content {
-        attributes: Kept {
+        attributes: ReadAttributes {
             attributes,
-            ..Kept::default()
+            ..ReadAttributes::default()
         },
         ..content
     }
@@ -886,8 +886,16 @@ fn a_turn_asks_each_question_once_whether_the_file_is_read_early_or_not() {
         ..record()
     };
     for (case, record, want) in [
-        ("its time tells", saved, [Question::Pacing, Question::Content]),
-        ("its content tells", racy, [Question::Content, Question::Pacing]),
+        (
+            "its time tells",
+            saved,
+            [Question::Pacing, Question::Content],
+        ),
+        (
+            "its content tells",
+            racy,
+            [Question::Content, Question::Pacing],
+        ),
     ] {
         for is_early in [true, false] {
             let (mut facts, mut asked) = (existing(Some(record.clone())), Vec::new());

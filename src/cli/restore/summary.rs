@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Torn files named in the summary; JSON has more of them.
-const UNRESTED_NAMED_MAX: usize = 20;
+const TORN_NAMED_MAX: usize = 20;
 
 /// Files of which another program has a version on top that are named with their
 /// dates: who overwrote a whole bucket sees by these what happened.
@@ -173,10 +173,10 @@ fn beside(one: &PartResult, restored: &Restored) -> Vec<String> {
         ));
     }
     let named = |lines: &mut Vec<String>, word: &str, all: &Bounded<String>| {
-        for path in all.items.iter().take(UNRESTED_NAMED_MAX) {
+        for path in all.items.iter().take(TORN_NAMED_MAX) {
             lines.push(format!("{word} {}", types::clean(path)));
         }
-        let unnamed = all.total.saturating_sub(UNRESTED_NAMED_MAX as u64);
+        let unnamed = all.total.saturating_sub(TORN_NAMED_MAX as u64);
         if unnamed > 0 {
             lines.push(format!("{word} {} more", types::number(unnamed)));
         }
@@ -273,16 +273,13 @@ fn to_look_at(restored: &Restored, depot: &Depot) -> Vec<String> {
 /// Files that were being written all the time when they were backed up.
 fn torn(restored: &Restored) -> Vec<String> {
     let mut lines = Vec::new();
-    for path in restored.unrested.items.iter().take(UNRESTED_NAMED_MAX) {
+    for path in restored.torn.items.iter().take(TORN_NAMED_MAX) {
         lines.push(format!(
             "LOOK AT {}: it was being written all the time when it was backed up",
             types::clean(path)
         ));
     }
-    let unnamed = restored
-        .unrested
-        .total
-        .saturating_sub(UNRESTED_NAMED_MAX as u64);
+    let unnamed = restored.torn.total.saturating_sub(TORN_NAMED_MAX as u64);
     if unnamed > 0 {
         lines.push(format!(
             "LOOK AT {} more like that",

@@ -75,7 +75,7 @@ pub struct Versions {
     pub total: u64,
     pub markers: u64,
     /// Of files that never rested.
-    pub unrested: u64,
+    pub torn: u64,
 }
 
 /// Every version is a state that its path really had, and is what its metadata
@@ -90,13 +90,13 @@ pub fn versions(truth: &Truth, histories: &Histories) -> (Versions, Vec<String>)
             };
             counts.total += 1;
             let says = version.meta.content.map(|hash| hash.to_hex());
-            let unrested = version.meta.unrested;
-            counts.unrested += u64::from(unrested);
-            let may_be_silent = unrested && says.is_none();
+            let torn = version.meta.is_torn;
+            counts.torn += u64::from(torn);
+            let may_be_silent = torn && says.is_none();
             if !may_be_silent && says.as_ref() != Some(&version.hash) {
                 wrong.push(format!("{key:?}: {version:?} is not what it says"));
             }
-            if !unrested && version.meta.size_bytes != version.size_bytes {
+            if !torn && version.meta.size_bytes != version.size_bytes {
                 wrong.push(format!(
                     "{key:?}: {version:?} has another size than it says"
                 ));
@@ -128,7 +128,7 @@ fn not_true(states: &[State], listed: &ListedVersion, version: &Version) -> Opti
     if states.iter().filter(before).any(was_so) {
         return None;
     }
-    if !version.meta.unrested {
+    if !version.meta.is_torn {
         return Some(match states.iter().any(was_so) {
             true => "was so only later",
             false => "never was so",
