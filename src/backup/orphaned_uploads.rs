@@ -229,7 +229,8 @@ fn is_stored(
 ) -> Result<bool, Fault> {
     let record = index.get(source, &note.key)?;
     Ok(record.is_some_and(|record| {
-        record.content == Some(resume.content) && is_same(&record.fingerprint, &resume.fingerprint)
+        record.content == Some(resume.content)
+            && record.fingerprint.has_same_meta(&resume.fingerprint)
     }))
 }
 
@@ -243,12 +244,6 @@ fn is_on_disk(source: &SourceRuntime, note: &Multipart, then: &Fingerprint) -> R
     files::root_state(&source.config.path)?;
     let path = note.key.path();
     let now = files::stat(&source.config.path, &path)?;
-    let is_as_it_was = now.is_some_and(|now| is_same(&now, then));
+    let is_as_it_was = now.is_some_and(|now| now.has_same_meta(then));
     Ok(is_as_it_was && !source.rules.excluded(&path, false))
-}
-
-/// Whether what the object would say of the file is the same.
-fn is_same(one: &Fingerprint, other: &Fingerprint) -> bool {
-    let said = |f: &Fingerprint| (f.kind, f.size_bytes, f.mtime_ns, f.mode, f.owner);
-    said(one) == said(other)
 }

@@ -11,7 +11,7 @@ pub(crate) mod proof;
 pub use original::Original;
 
 use super::read::Content;
-use super::send::{Job, local_fault};
+use super::send::Job;
 use super::trust::Copying;
 use crate::s3::{COPY_BYTES_MAX, ObjectHeaders, Stored, Whole};
 use crate::types::{Class, Fault, ObjectMeta, Record};
@@ -57,12 +57,7 @@ pub async fn copy(
     let stored = match result {
         Ok(stored) => stored,
         // The stored version may be damaged; the file on disk is not.
-        Err(fault)
-            if matches!(
-                fault.class,
-                Class::NotFound | Class::Refused | Class::Denied | Class::Damaged
-            ) =>
-        {
+        Err(fault) if fault.class == Class::NotFound || proof::is_final(&fault) => {
             return Ok(Copied::Refused);
         }
         Err(fault) => return Err(fault),
@@ -92,14 +87,13 @@ impl Job {
     /// Distrust the record: until the content was sent, nothing that the bucket says of
     /// this key proves anything, even after a kill.
     async fn distrust_version(&self, content: &Content) -> Result<(), Fault> {
-        let (job, seen) = (self.clone(), content.fingerprint);
-        tokio::task::spawn_blocking(move || {
+        let seen = content.fingerprint;
+        self.noted(move |job| {
             let known = job.index.get(job.source, &job.key)?;
             let record = known.unwrap_or_else(|| Record::unverified(seen));
             job.index.update(job.source, &job.key, record.distrusted())
         })
         .await
-        .map_err(|e| local_fault(&self.path, &e))?
     }
 
     /// Copy a version in parts of `part_bytes`.

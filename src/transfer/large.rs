@@ -4,11 +4,12 @@ use super::part_stream::PartStream;
 use super::parts::{Attempt, AttemptOutcome, cut};
 use super::piece::{Made, What};
 use super::read::Content;
-use super::send::{Job, Sent, StoredVersion, local_fault};
+use super::send::{Job, Sent, StoredVersion};
 use super::sizes::SMALL_BYTES_MAX;
 use super::trust::Copying;
 use crate::files;
 use crate::files::Opened;
+use crate::os::blocking::blocking_on;
 use crate::s3::Proof;
 use crate::transfer::delta::assemble::{Assembly, part_bytes};
 use crate::types::{Class, Fault, ObjectMeta, Operation, Parts};
@@ -113,14 +114,13 @@ async fn open(job: &Job) -> Result<Opened, Fault> {
     let (root, path) = (job.root.clone(), job.path.clone());
     job.pulse.rest();
     let pulse = job.pulse.clone();
-    tokio::task::spawn_blocking(move || {
+    blocking_on("prepare", job.path.to_string(), move || {
         pulse.beat();
         let opened = files::open(&root, &path);
         pulse.rest();
         opened
     })
     .await
-    .map_err(|e| local_fault(&job.path, &e))?
 }
 
 async fn carry_out(

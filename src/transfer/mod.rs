@@ -39,6 +39,7 @@ mod uploads;
 
 pub use begin::{CLOCK_SKEW_MS, is_young};
 pub use budget::{Budget, Permit};
+pub(crate) use copy::proof::is_final;
 pub use copy::proof::is_of_one_piece;
 pub use copy::{Copied, Original, copy};
 pub use large::send_large;

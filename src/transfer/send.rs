@@ -4,6 +4,7 @@ use super::budget::Budget;
 use super::uploads::Uploads;
 use crate::files::Pulse;
 use crate::index::{Index, SourceId};
+use crate::os::blocking::blocking_on;
 use crate::s3::{At, ObjectHeaders, Store, Stored};
 use crate::types::{Class, ContentHash, Fault, ObjectMeta, Parts, RelKey, RelPath, chain};
 use crate::work::Lane;
@@ -168,20 +169,17 @@ async fn packed(
     hash: ContentHash,
     level: u32,
 ) -> Result<(Bytes, ContentHash, bool), Fault> {
-    let runtime = Handle::current();
-    tokio::task::spawn_blocking(move || {
-        let packed = runtime.block_on(gzip_buffer(&raw, level))?;
-        Ok::<_, std::io::Error>(match packed.len() < raw.len() {
-            true => {
-                let wire_hash = ContentHash::of(&packed);
-                (Bytes::from(packed), wire_hash, true)
-            }
-            false => (raw, hash, false),
-        })
+    let (runtime, path) = (Handle::current(), job.path.clone());
+    blocking_on("prepare", job.path.to_string(), move || {
+        let packed = runtime.block_on(gzip_buffer(&raw, level));
+        let packed = packed.map_err(|error| local_fault(&path, &error))?;
+        if packed.len() >= raw.len() {
+            return Ok((raw, hash, false));
+        }
+        let wire_hash = ContentHash::of(&packed);
+        Ok((Bytes::from(packed), wire_hash, true))
     })
     .await
-    .map_err(|e| local_fault(&job.path, &e))?
-    .map_err(|e| local_fault(&job.path, &e))
 }
 
 async fn gzip_buffer(raw: &[u8], level: u32) -> std::io::Result<Vec<u8>> {

@@ -5,6 +5,7 @@ use crate::backup::from_memory::from_memory;
 use crate::backup::plan::{Answer, Facts, FoundCopy, HeadOfCopy, Question};
 use crate::destination;
 use crate::os::blocking::blocking;
+use crate::transfer::is_final;
 use crate::types::{Class, ContentHash, Fault, VersionId};
 
 impl Object<'_> {
@@ -72,7 +73,7 @@ impl Object<'_> {
             };
             let part_layout = index
                 .parts(id, &entry.key)?
-                .filter(|parts| parts.version_id == entry.version_id && parts.etag == entry.etag);
+                .filter(|parts| parts.are_of(entry.version_id.as_ref(), &entry.etag));
             Ok(Some(FoundCopy { entry, part_layout }))
         });
         Ok(Answer::ContentLookup(found.await?.map(Box::new)))
@@ -106,9 +107,4 @@ impl Object<'_> {
 fn content_of(facts: &Facts<'_>) -> Option<(ContentHash, u64)> {
     let content = facts.content()?;
     Some((content.hash, content.fingerprint.size_bytes))
-}
-
-/// Asking again gives no other answer, and sending the content may help.
-fn is_final(fault: &Fault) -> bool {
-    matches!(fault.class, Class::Refused | Class::Denied | Class::Damaged)
 }

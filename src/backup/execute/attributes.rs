@@ -85,8 +85,7 @@ impl Object<'_> {
             key: &key,
         };
         let existing = self.executor.store.head(at, None).await?;
-        let holds_it = |meta: &ObjectMeta| meta.content == Some(hash);
-        if existing.is_some_and(|head| head.meta.as_ref().is_ok_and(holds_it)) {
+        if existing.is_some_and(|head| head.holds(Kind::File, &hash)) {
             return Ok(());
         }
         let file = Fingerprint {

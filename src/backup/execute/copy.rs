@@ -70,7 +70,7 @@ impl Object<'_> {
             self.source.id,
         );
         let known = blocking(move || index.parts(id, &key)).await?;
-        let known = known.filter(|p| p.version_id == head.version_id && p.etag == head.etag);
+        let known = known.filter(|parts| parts.are_of(head.version_id.as_ref(), &head.etag));
         let raw = (!head.gzip).then(|| part_layout::of_raw(content, stored, head.stored_bytes));
         let original = known.or(raw.flatten());
         Ok(original.map(|parts| part_layout::of_copy(parts, stored)))

@@ -16,7 +16,7 @@ use crate::backup::from_memory::{is_to_be_read, may_add_version};
 use crate::backup::item::Item;
 use crate::backup::mark_unverified::mark_unverified;
 use crate::backup::outcome::Outcome;
-use crate::backup::plan::{Facts, NothingReason, Plan, is_as_stored, last_version_read_ms, plan};
+use crate::backup::plan::{Facts, NothingReason, Plan, last_version_read_ms, plan};
 use crate::backup::rehint;
 use crate::backup::snapshot::{Companion, Main, main_of};
 use crate::backup::valid_from::valid_from_ms;
@@ -145,7 +145,7 @@ pub(crate) async fn store(
     let main_as_stored = record.clone();
     let group = Group {
         main: item.path.clone(),
-        main_as_stored: main_as_stored.filter(|record| is_as_stored(&seen, Some(record))),
+        main_as_stored: main_as_stored.filter(|record| record.is_as_stored(&seen)),
         present,
         is_deadline: item.deadline,
     };

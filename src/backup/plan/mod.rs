@@ -34,4 +34,3 @@ pub(crate) use gone::is_lost_plain_file;
 pub(crate) use pacing::{last_version_ms, last_version_read_ms};
 pub(crate) use steps::{Step, Turn, steps};
 pub(crate) use types::{CopySource, DeferReason, NothingReason, Plan, Question, RefreshReason};
-pub(crate) use unread::is_as_stored;

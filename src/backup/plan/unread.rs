@@ -7,11 +7,6 @@ use super::pacing::unless_paced;
 use super::types::{DeferReason, NothingReason, Plan, Question};
 use crate::types::{Fingerprint, Kind, Record};
 
-/// The object is as its record says.
-pub(crate) fn is_as_stored(seen: &Fingerprint, record: Option<&Record>) -> bool {
-    record.is_some_and(|r| r.content.is_some() && !r.racy && r.fingerprint == *seen)
-}
-
 pub(crate) fn unread<'a>(facts: &'a Facts<'_>, seen: &Fingerprint) -> Plan<'a> {
     match seen.kind {
         Kind::Folder => folder(facts, seen),
@@ -19,16 +14,12 @@ pub(crate) fn unread<'a>(facts: &'a Facts<'_>, seen: &Fingerprint) -> Plan<'a> {
     }
 }
 
+fn is_as_stored(found: &Fingerprint, record: Option<&Record>) -> bool {
+    record.is_some_and(|record| record.is_as_stored(found))
+}
+
 fn folder<'a>(facts: &'a Facts<'_>, seen: &Fingerprint) -> Plan<'a> {
-    // Its times change with what is in it: they are no change of its own.
-    let is_same = facts.record.as_ref().is_some_and(|record| {
-        let then = &record.fingerprint;
-        record.content.is_some()
-            && then.mode == seen.mode
-            && then.owner == seen.owner
-            && then.ctime_ns == seen.ctime_ns
-    });
-    if is_same {
+    if is_as_stored(seen, facts.record.as_ref()) {
         return Plan::Nothing(NothingReason::FolderAsStored);
     }
     if facts.is_root {
@@ -41,7 +32,7 @@ fn folder<'a>(facts: &'a Facts<'_>, seen: &Fingerprint) -> Plan<'a> {
 }
 
 fn file<'a>(facts: &'a Facts<'_>, seen: &Fingerprint) -> Plan<'a> {
-    let is_new = |found: &Fingerprint, record| !is_as_stored(found, record);
+    let is_new = |found, record| !is_as_stored(found, record);
     let has_new_companion = facts.companions.iter().any(|one| {
         let found = one.disk.as_ref();
         found.is_some_and(|found| is_new(found, one.record.as_ref()))

@@ -49,7 +49,6 @@ impl Job {
         }
         let version_id = stored.version_id.as_ref();
         let head = match self.store.head_with_sums(self.at(), version_id).await {
-            // Asking again gives no other answer, and sending the content may help.
             Err(fault) if is_final(&fault) => {
                 return Ok(Proved::Unsaid("it may not be looked at"));
             }
@@ -139,7 +138,8 @@ async fn hash_all(mut from: impl AsyncRead + Unpin) -> io::Result<ContentHash> {
     }
 }
 
-fn is_final(fault: &Fault) -> bool {
+/// Asking again gives no other answer, and sending the content may help.
+pub(crate) fn is_final(fault: &Fault) -> bool {
     matches!(fault.class, Class::Refused | Class::Denied | Class::Damaged)
 }
 
