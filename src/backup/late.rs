@@ -2,8 +2,8 @@
 //!
 //! Invariants: a key whose request was given up, or may have been on the line when the
 //! process was killed, is checked again once the request can no longer be carried out
-//! (`limits.late_request_ms`); neither a stop nor a kill forgets that. A check compares
-//! with the bucket and believes nothing else.
+//! (`limits.late_request_ms`); neither a stop nor a kill forgets that. A check believes
+//! nothing but the bucket.
 
 use super::mark_unverified::mark_unverified;
 use crate::clock::Clock;
@@ -21,8 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Paths checked again at a time: each costs a request.
 const KEYS_AT_ONCE: usize = 64;
 
-/// Under which name the index remembers when a source is to be looked at again,
-/// milliseconds since 1970.
+/// The index's name for when a source is checked again, milliseconds since 1970.
 const STATE: &str = "late:until_ms";
 
 /// The note that `status` and digest have of it.
@@ -56,7 +55,7 @@ impl LateChecks {
             let known = self.index.source_state_get(source.id, STATE)?;
             let wait_ms = match (was_clean, known.and_then(|value| value.as_i64())) {
                 (false, _) => limit_ms,
-                // By a clock that was set back it would never come.
+                // Bounded: by a clock that was set back it would never come.
                 (true, Some(until_ms)) => until_ms.saturating_sub(now_ms).clamp(0, limit_ms),
                 (true, None) => continue,
             };

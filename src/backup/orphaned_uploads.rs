@@ -1,11 +1,10 @@
 //! Orphaned uploads: uploads in parts that a killed run, a failed abort or a lost answer
 //! left in the bucket. They are aborted, unless they can still be resumed.
 //!
-//! Invariant: only what the index has noted as begun (or about to begin) by
-//! this installation is touched, and never what a worker is busy with. Of an
-//! upload whose id is not known only those of exactly its key count, begun
-//! since it was noted. What can be gone on with waits for a worker for as long
-//! as its file waits to be sent, and not for ever.
+//! Invariant: only uploads are touched that the index has noted as begun, or about to
+//! begin, by this installation, and none that a worker is busy with. Where a note has no
+//! id, only uploads of exactly its key count that began after it was written. An upload
+//! that can be resumed waits as long as its file waits to be sent, but not for ever.
 
 use crate::files;
 use crate::files::Pulse;
@@ -21,16 +20,15 @@ use futures::StreamExt as _;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Aborts at a time: enough for a stop's last seconds, few for a server.
+/// Aborts at a time: quick enough for the last seconds of a stop, few for a server.
 const AT_ONCE: usize = 8;
 
-/// A request whose answer was lost may still be carried out for so long: twice
-/// its time-out.
+/// How long a request whose answer was lost may still be carried out: twice its time-out.
 const SETTLED_MS: i64 = 60_000;
 
-/// How long a note of an upload on another server or vault is kept: somebody
-/// who goes back there finds its parts cleared away. After that only the rules
-/// of that bucket can do it.
+/// How long a note of an upload on another server or vault is kept, so that its parts are
+/// cleared away if somebody goes back there. After that, only a lifecycle rule of that
+/// bucket can do it.
 const ELSEWHERE_KEEP_MS: i64 = 90 * 24 * 3_600_000;
 
 /// What a sweep may ask.
@@ -61,7 +59,7 @@ impl OrphanedUploads {
         self.sweep_asking(Asking::Disk).await
     }
 
-    /// The same in a hurry: what only a look at the disk tells stays for later.
+    /// The same without a look at the disk: what only that would tell stays for later.
     pub async fn sweep_at_stop(&self) -> bool {
         self.sweep_asking(Asking::Index).await
     }
@@ -140,17 +138,17 @@ impl OrphanedUploads {
         self.sources.iter().any(|s| s.config.bucket == bucket)
     }
 
-    /// Whether its parts are on another server than the one that is used now: what
-    /// that one says of them would mean nothing. Notes of earlier versions do not
-    /// say where they belong, and count as here.
+    /// Whether its parts are on another server than the one that is used now, which knows
+    /// nothing of them. Notes of earlier versions do not say where they belong, and count
+    /// as here.
     fn is_elsewhere(&self, note: &Multipart) -> bool {
         let is_here =
             |source: &Arc<SourceRuntime>| self.index.destination(source.id) == note.destination;
         !note.destination.is_empty() && !self.sources.iter().any(is_here)
     }
 
-    /// Whether somebody may still go on with it: it is one that can be, is not too
-    /// old, and its file is still as it was and not in the bucket. In doubt it is.
+    /// Whether it may still be resumed: it can be, is not too old, and its file is still as
+    /// it was and not in the bucket. In doubt, it may.
     async fn is_wanted(&self, note: &Multipart, asking: Asking) -> bool {
         let Some(resume) = &note.resume else {
             return false;
@@ -202,7 +200,7 @@ impl OrphanedUploads {
         if !self.uploads.is_left(note) {
             return Ok(false);
         }
-        // What is noted by its id is not the one whose id is missing.
+        // An upload that is noted with its id is not the one whose id is missing.
         let known: BTreeSet<String> = {
             let index = self.index.clone();
             let noted = blocking(move || index.multiparts()).await?;
@@ -214,7 +212,7 @@ impl OrphanedUploads {
                 self.store.abort_multipart(at, &upload.upload_id).await?;
             }
         }
-        // By a clock that was put back it would never be over.
+        // By a clock that was set back it would never be over.
         let age_ms = now_ms.saturating_sub(note.noted_ms);
         Ok(!(0..SETTLED_MS).contains(&age_ms))
     }
@@ -236,7 +234,7 @@ fn is_stored(
 
 /// Whether the file is still there as it was; blocking.
 fn is_on_disk(source: &SourceRuntime, note: &Multipart, then: &Fingerprint) -> Result<bool, Fault> {
-    // In the folder of a disk that is not mounted everything looks gone.
+    // Where a disk is not mounted, everything looks gone.
     let standing = root_sentinel::standing(&source.guard)?;
     if !matches!(standing, Standing::Itself | Standing::Unknown) {
         return Ok(true);

@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// Files up to this size are read by the thread that looks at them.
 const EARLY_BYTES_MAX: u64 = 1024 * 1024;
 
-/// A content, and a link's target.
+/// A content, and the target of a link.
 pub(crate) type Taken = (Content, Option<Vec<u8>>);
 
 /// Read the file or link; `None` when it changed meanwhile. For a link the
@@ -61,9 +61,9 @@ pub(crate) fn read_early(
     has_memory.then(|| take_now(item, seen.kind, pulse))
 }
 
-/// Memory that a reading thread takes and the waiting worker holds: it is free again
-/// when the worker stops waiting, even if the thread still hangs. What such a thread has
-/// read is not counted; there are few of them.
+/// Memory that a reading thread takes and the waiting worker holds. It is free again when
+/// the worker stops waiting, even if the thread still hangs; what such a thread has read
+/// is not counted, since there are few of them.
 pub(crate) struct Slot<T = Permit>(Arc<Mutex<Slotted<T>>>);
 
 enum Slotted<T> {
@@ -87,7 +87,7 @@ impl<T> Slot<T> {
         self.0.lock()
     }
 
-    /// Put in what `take` gives, if somebody waits. True when it holds something.
+    /// Put in what `take` returns, if somebody waits. True when it holds something.
     fn fill(&self, take: impl FnOnce() -> Option<T>) -> bool {
         match &mut *self.lock() {
             Slotted::Open(held) => {

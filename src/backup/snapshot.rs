@@ -41,7 +41,7 @@ pub(crate) fn snapshot(
     pulse: &Pulse,
 ) -> Result<PathSnapshot, Fault> {
     if let Err(fault) = guard::look_at_root_again(&source.guard) {
-        // A marker that cannot be read keeps no file from being stored.
+        // A sentinel that cannot be read keeps no file from being stored.
         tracing::debug!("{fault}");
     }
     let root = &source.config.path;
@@ -52,7 +52,7 @@ pub(crate) fn snapshot(
     }
     let is_empty = match disk {
         Some(found) if found.kind == Kind::Folder => {
-            // The walk begins with the folder itself, and knows what is left out.
+            // The walk begins with the folder itself, and knows what is excluded.
             match files::walk(root, path, &source.rules).next() {
                 Some(Ok(entry)) => entry.empty,
                 Some(Err(broken)) => return Err(broken.fault),
@@ -81,8 +81,8 @@ pub(crate) fn snapshot(
     })
 }
 
-/// Only a file has companions. Those of one that is a file no more are to stand for
-/// themselves.
+/// Only a file has companions. Where it is no file any more, they become files of their
+/// own.
 fn may_have_companions(kind: Option<Kind>, file: Option<&Record>) -> bool {
     match kind {
         Some(Kind::File) => true,
@@ -91,8 +91,8 @@ fn may_have_companions(kind: Option<Kind>, file: Option<&Record>) -> bool {
     }
 }
 
-/// What belongs to the file at `path` and is there, or was. A new file had nothing
-/// beside it that could be gone.
+/// The companions of the file at `path` that are there, or were. A new file had none that
+/// could be gone.
 fn companions(
     source: &SourceRuntime,
     index: &Index,
@@ -134,8 +134,7 @@ fn companions(
 
 /// The file that a path belongs to.
 pub(crate) struct Main {
-    /// The file that the path is to be looked at with: both are stored, or deleted, at one
-    /// moment.
+    /// The file: both are stored, or deleted, at one moment.
     pub path: RelPath,
     /// Record of a folder that had the companion's name and is gone. It belongs to nothing.
     pub folder: Option<Record>,

@@ -1,4 +1,4 @@
-//! From which moment on a content counts at the path where it was read.
+//! Since when a content counts at the path where it was read.
 
 use super::item::Item;
 use super::swap_tracker::SwapTracker;
@@ -9,12 +9,12 @@ use crate::source::SourceRuntime;
 use crate::transfer::Content;
 use crate::types::{Fault, Fingerprint, Record, RelKey, RelPath};
 
-/// Records of a folder that are asked for one that is old enough; the rest of a
-/// larger folder is not read for this.
+/// Records of a folder among which an old enough one is looked for; the rest of a larger
+/// folder is not read.
 const KNOWN_MAX: usize = 1_000;
 
-/// From when on `content` counts at the path of `item`; `record` is what is stored
-/// there. `None` where nobody knows the server's time.
+/// Since when `content` counts at the path of `item`, by the server's clock; `record` is
+/// what is stored there. `None` where the server's time is not known.
 pub(crate) async fn valid_from_ms(
     swaps: &SwapTracker,
     index: &Index,
@@ -56,13 +56,13 @@ async fn folders_came_ms(index: &Index, item: &Item, until_ms: i64) -> Result<i6
         .await
 }
 
-/// Its status has changed since its last entry came or went.
+/// The folder's status has changed since its last entry came or went.
 fn was_moved(folder: &Fingerprint) -> bool {
     i128::from(folder.ctime_ns) != folder.mtime_ns
 }
 
-/// Something in the folder was stored by then: it was there, and what has changed it
-/// since is another entry.
+/// Something in the folder was stored by then: the folder was there, and only an entry
+/// has changed since.
 fn is_known(
     index: &Index,
     source: &SourceRuntime,

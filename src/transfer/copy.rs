@@ -24,16 +24,15 @@ const COPY_PART_BYTES: u64 = 1024 * 1024 * 1024;
 /// What became of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Copied {
-    /// It is the newest version, and proved.
+    /// The copy is the newest version, and proved.
     Stored(Stored),
-    /// The server does not do it, or the original is gone: send the content.
+    /// The server does not copy, or the original is gone: send the content.
     Refused,
-    /// The server made something that nothing proves to be right: send the content.
+    /// Nothing proves that the copy is right: send the content.
     Unproved,
 }
 
-/// Store `original`, which holds `content`, at the job's key, with `meta`. No
-/// content is sent.
+/// Have the server copy `original`, which holds `content`, to the job's key, with `meta`.
 ///
 /// # Errors
 /// Whatever the store reports, unless sending the content would help.
@@ -106,7 +105,7 @@ impl Job {
         headers: &ObjectHeaders,
         part_bytes: u64,
     ) -> Result<Stored, Fault> {
-        // It sends no content, so it begins anew when it is interrupted.
+        // No content is sent, so it is begun anew when it is interrupted.
         let session = self.session(headers, None, "").await?;
         let upload = &session.upload;
         let result = async {

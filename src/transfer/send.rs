@@ -1,4 +1,4 @@
-//! What is sent, where, and what became of it; content that is in memory.
+//! What is sent, where, and what became of it. Sends content that is in memory.
 
 use super::budget::Budget;
 use super::uploads::Uploads;
@@ -47,7 +47,7 @@ pub struct Job {
     pub budget: Budget,
     /// What is told and asked while parts are on the wire.
     pub wire: UploadHooks,
-    /// Beats while the file is being read.
+    /// Beats while the file is read.
     pub pulse: Pulse,
     /// The uploads in parts of this process.
     pub uploads: Uploads,
@@ -56,8 +56,7 @@ pub struct Job {
 /// What is told and asked while parts are on the wire.
 #[derive(Clone)]
 pub struct UploadHooks {
-    /// Called once the bucket has taken something of a large file, long before
-    /// the whole of it: the bucket works.
+    /// Called once the bucket has taken the first part of a large file: it works.
     pub works: Arc<dyn Fn() + Send + Sync>,
     /// Called when the server asks for fewer requests.
     pub slowed: Arc<dyn Fn() + Send + Sync>,
@@ -85,7 +84,7 @@ pub struct StoredVersion {
     pub hash: ContentHash,
     /// What a large object is made of, for its next version.
     pub parts: Option<Parts>,
-    /// What it took.
+    /// What it cost.
     pub cost: Cost,
 }
 
@@ -106,7 +105,7 @@ impl StoredVersion {
     }
 }
 
-/// What one version took.
+/// What one version cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Bytes of content that went over the wire.

@@ -42,7 +42,7 @@ impl Distrust {
 /// What a server is asked to copy. It may do one right and not the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Copying {
-    /// Stretches of a version, as parts of another.
+    /// Ranges of a version, as parts of another.
     Parts,
     /// Whole versions.
     Whole,
@@ -68,7 +68,7 @@ impl Job {
         .await
     }
 
-    /// Remember that this server's copies of that kind are not to be believed.
+    /// Remember that this server's copies of that kind are not trusted.
     pub(crate) async fn distrust(&self, copying: Copying, why: &str) {
         let noted = self.noted(move |job| {
             let until_ms = wall_ms().saturating_add(DISTRUST_MS);
@@ -91,8 +91,8 @@ impl Job {
     }
 }
 
-/// Whether what the server says of a copied part shows that it is what it
-/// should be, or leaves that to the completion.
+/// Whether the server's answer proves a copied part, or the proof is left to the
+/// completion.
 pub(crate) fn check(done: &PartDone, part: &Reused, proof: Proof) -> Result<(), Distrust> {
     if done.crc64.is_some_and(|crc64| crc64 != part.crc64) {
         return Err(Distrust::of_server("a copied part has another checksum"));

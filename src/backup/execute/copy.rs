@@ -1,9 +1,8 @@
 //! Has the server copy what it has: a version onto its own key with other metadata, or
 //! one from another path.
 //!
-//! Invariant: what is copied is one version, known by its id, so that nothing that
-//! happens to its path meanwhile can get into the copy; and nothing fails because
-//! a copy does: the content is sent then.
+//! Invariants: one version is copied, known by its id, so that nothing that happens at its
+//! path meanwhile can get into the copy. Where a copy fails, the content is sent.
 
 use super::object::Object;
 use super::part_layout;
@@ -96,7 +95,7 @@ impl Object<'_> {
         let meta = self.meta(content);
         let copied = transfer::copy(&self.job(), content, &original, meta).await;
         match &copied {
-            // That the copy cannot be looked at says nothing about copying.
+            // A copy that cannot be looked at says nothing about copying.
             Err(fault) if fault.class == Class::Transient && !fault.operation.is_reading() => {
                 self.source.copies.failed();
             }

@@ -100,9 +100,9 @@ impl Object<'_> {
         Ok(Outcome::Answered)
     }
 
-    /// A key that may store but not delete is a common and careful choice: that must
-    /// not stop the uploads, only say that deletions are not marked. Tried again at
-    /// the next scan, which the end of an outage asks for.
+    /// Credentials that may store but not delete are a common and careful choice: that
+    /// stops no uploads, and only says that deletions are not marked. The next scan tries
+    /// again.
     async fn is_marked(
         &self,
         marked: Result<Option<VersionId>, Fault>,

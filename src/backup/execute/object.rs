@@ -95,8 +95,8 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn meta(&self, content: &Content) -> ObjectMeta {
-        // A large file that never rests may differ from what was hashed by the
-        // time it is sent, and metadata goes first: it then claims no hash.
+        // A large file that never rests may differ from what was hashed by the time it is
+        // sent, and its metadata is sent first: it claims no hash.
         let hash = (!content.is_torn || content.bytes.is_some()).then_some(content.hash);
         ObjectMeta {
             symlink_target: self.symlink_target.clone(),

@@ -1,10 +1,10 @@
 //! A file and what belongs to it (`types::companion`): read at one moment, stored as
 //! one state.
 //!
-//! Invariants: each companion says with which content of the file it was read; what is
-//! there goes before the file, what is gone is marked after it, so that whatever the
-//! bucket has of the file, it has what belongs to it as well. All say one moment. A
-//! companion is in no other hand meanwhile: its own turn is its file's.
+//! Invariants: each companion says with which content of the file it was read. Companions
+//! that are there are stored before the file, deletions are marked after it: whatever the
+//! bucket has of the file, it has the companions of that as well. All say one moment. No
+//! other worker has a companion meanwhile: its turn is that of its file.
 
 use super::changed::has_changed;
 use super::content::when_seen_ms;
@@ -37,7 +37,7 @@ pub(crate) async fn pass_to_main(
     let Some(Main { path, folder }) = main(&executor.index, item).await? else {
         return Ok(None);
     };
-    // The other worker knows nothing of a folder that was here.
+    // The file's turn knows nothing of a folder that was here.
     let done = delete(executor, item, RelKey::of_folder(&item.path), folder).await?;
     item.source.work.edit(path, item.since_ms, item.deadline);
     Ok(Some(done))
@@ -58,16 +58,16 @@ async fn main(index: &Index, item: &Item) -> Result<Option<Main>, Fault> {
 fn item_of(item: &Item, path: &RelPath) -> Item {
     Item {
         path: path.clone(),
-        // It goes with its file, whatever was renamed.
+        // It is deleted with its file, whatever was renamed.
         was_deferred: true,
         ..item.clone()
     }
 }
 
-/// The path is no file any more, or is about to be marked as gone: what is there
-/// beside it is a file of its own from now on. Its object says that it belongs to the
-/// file, and a restore would leave it out: its own turn asks the bucket, and has the
-/// object say otherwise.
+/// The path is no file any more, or is about to be marked as gone: the companions that are
+/// there are files of their own from now on. Their objects say that they belong to the
+/// file, and a restore would leave them out, so each has a turn that asks the bucket and
+/// corrects its object.
 pub(crate) async fn release(
     index: &Index,
     item: &Item,
@@ -90,7 +90,7 @@ fn says_that_it_belongs(companion: &Companion) -> bool {
     companion.disk.is_some() && companion.record.is_some() && companion.bond != Bond::Lock
 }
 
-/// The file is gone and marked: so are those that went with it.
+/// The file is gone and marked: mark the companions that went with it.
 pub(crate) async fn delete_companions(
     executor: &Executor,
     item: &Item,
@@ -114,7 +114,7 @@ pub(crate) async fn delete_companions(
     Ok(all)
 }
 
-/// Store a file that something belongs to, and that.
+/// Store a file and its companions.
 pub(crate) async fn store(
     executor: &Executor,
     item: &Item,
@@ -217,7 +217,7 @@ async fn store_group(
     }
     let stored_hash = record.as_ref().and_then(|record| record.content);
     let Some(hash) = read.main.as_ref().map(|main| main.hash).or(stored_hash) else {
-        // Neither read nor stored: it cannot be, and is looked at again.
+        // Neither read nor stored: that cannot be, and it is looked at again.
         return Ok(Some(Outcome::Changed));
     };
     let has_other_main = stored_hash != Some(hash);
@@ -240,8 +240,8 @@ fn may_add_group(
         .is_none_or(|stored_ms| may_add_version(item, stored_ms, executor.clock.now_ms()))
 }
 
-/// The moment from which the file counts, if its companions were so by then: the file may
-/// have been like that before what belongs to it was.
+/// The moment since which the file counts, if its companions were the same by then: the
+/// file may have been so before they were.
 fn moment_of_all(from_ms: Option<i64>, companions: &[Content]) -> Option<i64> {
     let was_so_by = |content: &Content, from_ms: i64| {
         let file = &content.fingerprint;
@@ -250,7 +250,7 @@ fn moment_of_all(from_ms: Option<i64>, companions: &[Content]) -> Option<i64> {
     from_ms.filter(|from_ms| companions.iter().all(|one| was_so_by(one, *from_ms)))
 }
 
-/// What stands where of the group, as it was stored.
+/// The files of the group as they were stored.
 type StoredFiles = Vec<(RelPath, Fingerprint)>;
 
 async fn store_all(
@@ -347,7 +347,7 @@ async fn hint_if_changed(
     Ok(())
 }
 
-/// What belongs to a file that could not be stored is not protected either.
+/// The companions of a file that could not be stored are not protected either.
 async fn note_unprotected(
     executor: &Executor,
     item: &Item,
@@ -355,7 +355,7 @@ async fn note_unprotected(
     fault: &Fault,
 ) -> Result<(), Fault> {
     if fault.class.is_destination() || fault.class == Class::Vanished {
-        // It waits, and they with it.
+        // The file waits, and they wait with it.
         return Ok(());
     }
     let (index, id, fault) = (executor.index.clone(), item.source.id, fault.clone());
@@ -372,8 +372,8 @@ async fn note_unprotected(
     .await
 }
 
-/// When what belongs to a file that failed is looked at again by itself; the file's
-/// own next try comes first as a rule.
+/// When the companions of a file that failed are tried again by themselves; the file's own
+/// next try comes first as a rule.
 const AGAIN_MS: i64 = 60 * 60 * 1000;
 
 async fn note_protected(index: &Index, item: &Item, companions: Paths) -> Result<(), Fault> {

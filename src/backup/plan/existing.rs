@@ -1,4 +1,4 @@
-//! How the bucket gets a content that was read, by whatever way costs least.
+//! How the bucket gets a content that was read, in the way that costs least.
 //!
 //! Invariant: after a copy was found damaged, no word of the bucket replaces the content.
 
@@ -163,8 +163,8 @@ fn copy_or_send<'a>(facts: &'a Facts<'_>, content: &'a Content, reason: SendReas
             reason: CopyFromReason::PinnedVersion,
         };
     }
-    // Of a large one nothing else tells for certain; of one whose version the index does
-    // not know, its id.
+    // Only the bucket can confirm a large one, and the id of a version that the index does
+    // not know.
     let head = match &facts.answers.head_of_copy {
         None => return Plan::Ask(Question::HeadOfCopy),
         Some(HeadOfCopy::Refused) => return send(facts, content, reason),
@@ -183,7 +183,7 @@ fn copy_or_send<'a>(facts: &'a Facts<'_>, content: &'a Content, reason: SendReas
     }
 }
 
-/// What is there may be replaced before it is copied, and not every server heeds the
+/// The object may be replaced before it is copied, and not every server checks the
 /// condition that it is still the same: only a version with an id of its own is copied.
 fn confirmed<'a>(
     facts: &Facts<'_>,
@@ -220,13 +220,13 @@ fn send<'a>(facts: &'a Facts<'_>, content: &Content, reason: SendReason) -> Plan
     }
 }
 
-/// That id stays that of one content. A bucket that keeps no versions calls whatever is
+/// The id stays that of one content. A bucket that keeps no versions calls whatever is
 /// there `null`.
 pub(crate) fn is_pinned(version_id: Option<&VersionId>, keeps_versions: bool) -> bool {
     version_id.is_some_and(|id| id.is_pinned() || keeps_versions)
 }
 
-/// A copy that a server made wrong, and that nobody has looked at since, has the right
+/// A copy that a server made wrong, and that was not looked at since, has the right
 /// metadata all the same.
 fn is_as_long(head: &Head, content: &Content) -> bool {
     head.gzip || head.stored_bytes == content.fingerprint.size_bytes
