@@ -128,7 +128,7 @@ fn headers() -> ObjectHeaders {
             mode: 0o644,
             owner: None,
             symlink_target: None,
-            torn: false,
+            is_torn: false,
             full_key: None,
             seen_ms: None,
             beside: None,

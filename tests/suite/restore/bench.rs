@@ -43,7 +43,7 @@ impl Object {
                 mode,
                 owner: None,
                 symlink_target: None,
-                torn: false,
+                is_torn: false,
                 full_key: None,
                 seen_ms: None,
                 beside: None,
