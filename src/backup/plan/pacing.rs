@@ -45,7 +45,8 @@ pub(crate) fn last_version_read_ms<'a>(
 ) -> Option<i64> {
     let records = read.clone().filter_map(|(record, _)| record);
     let is_other = |record: Option<&Record>, content: &Content| {
-        record.is_none_or(|record| record.content != Some(content.hash))
+        let is_other = |stored| stored != content.hash;
+        record.is_none_or(|record| record.content.is_some_and(is_other))
     };
     let is_new = read.any(|(record, content)| is_other(record, content));
     is_new.then(|| last_ms(main, records)).flatten()

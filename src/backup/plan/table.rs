@@ -928,6 +928,7 @@ fn what_was_read_together_is_a_new_version_when_one_of_the_contents_is_another()
         ..record()
     };
     let (main, journal) = (at(500, "old"), at(700, "old"));
+    let unverified = Record::unverified(file());
     let (old, new) = (content("old"), content("new"));
     for (case, main, read, want) in [
         (
@@ -951,8 +952,14 @@ fn what_was_read_together_is_a_new_version_when_one_of_the_contents_is_another()
         ),
         ("a first version", None, vec![(None, &new)], None),
         (
+            "the bucket has to be asked about the journal",
+            Some(&main),
+            vec![(Some(&unverified), &new)],
+            None,
+        ),
+        (
             "the bucket has to be asked about the file",
-            Some(&Record::unverified(file())),
+            Some(&unverified),
             vec![(Some(&journal), &new)],
             None,
         ),
