@@ -6,7 +6,7 @@
 //! what it means when the keys of a page go back.
 
 use crate::retry::{Patience, Stop, told};
-use crate::s3::{ListedVersion, ListingGuard, Next, Page, Store};
+use crate::s3::{Course, ListedVersion, Next, Page, Store};
 use crate::types::{Class, Fault};
 
 /// Where a walk is.
@@ -16,7 +16,7 @@ pub(crate) struct Pages<'a> {
     prefixes: std::vec::IntoIter<String>,
     prefix: Option<String>,
     after: Option<Box<Next>>,
-    listing_guard: ListingGuard,
+    course: Course,
     in_order: bool,
     turned: u64,
 }
@@ -31,7 +31,7 @@ impl<'a> Pages<'a> {
             prefix: prefixes.next(),
             prefixes,
             after: None,
-            listing_guard: ListingGuard::default(),
+            course: Course::default(),
             in_order: true,
             turned: 0,
         }
@@ -51,10 +51,10 @@ impl<'a> Pages<'a> {
         let after = self.after.as_deref();
         let page = list_page(self.store, self.bucket, prefix, after, stop).await?;
         self.turned += 1;
-        self.in_order &= self.listing_guard.versions(&page, self.bucket)?;
+        self.in_order &= self.course.versions(&page, self.bucket)?;
         if page.next.is_none() {
             self.prefix = self.prefixes.next();
-            self.listing_guard = ListingGuard::default();
+            self.course = Course::default();
         }
         self.after = page.next;
         Ok(Some(page.items.into_iter()))

@@ -3,7 +3,7 @@
 use super::format;
 use crate::os::clock::wall_ms;
 use crate::retry::{Patience, Stop};
-use crate::s3::{Listed, ListingGuard, Next, PAGE_KEYS, Store};
+use crate::s3::{Course, Listed, Next, PAGE_KEYS, Store};
 use crate::types::{ETag, Fault, Origin};
 use jiff::Timestamp;
 
@@ -70,8 +70,7 @@ pub fn newest(all: &[Listing]) -> Option<&Listing> {
 /// They cannot be listed.
 pub async fn list(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Vec<Listing>, Fault> {
     let folder = format::folder(&origin.prefix);
-    let (mut all, mut next, mut listing_guard) =
-        (Vec::new(), None::<Box<Next>>, ListingGuard::default());
+    let (mut all, mut next, mut course) = (Vec::new(), None::<Box<Next>>, Course::default());
     for _ in 0..PAGES_MAX {
         let mut patience = Patience::default();
         let page = loop {
@@ -81,7 +80,7 @@ pub async fn list(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Vec
                 done => break done?,
             }
         };
-        listing_guard.objects(&page, &origin.bucket)?;
+        course.objects(&page, &origin.bucket)?;
         let listed_ms = store.server_now_ms(wall_ms());
         let listing = |one| listing(origin, one, listed_ms);
         all.extend(page.items.into_iter().filter_map(listing));

@@ -1,6 +1,6 @@
 //! Watches that a listing gets on and ends, whatever the server sends.
 //!
-//! Invariant: whoever follows a listing and asks its [`ListingGuard`] after each page
+//! Invariant: whoever follows a listing and asks its [`Course`] after each page
 //! ends, unless the server goes on naming other keys for ever. It holds a few
 //! numbers and one key, however long the listing is.
 
@@ -20,7 +20,7 @@ const PAGES_OF_ONE_KEY_MAX: u32 = 100_000;
 
 /// What a listing has gone through.
 #[derive(Debug, Default)]
-pub struct ListingGuard {
+pub struct Course {
     last_key: String,
     empty_pages: u32,
     pages_of_one_key: u32,
@@ -48,7 +48,7 @@ struct Facts<'a> {
     next: Option<&'a Next>,
 }
 
-impl ListingGuard {
+impl Course {
     /// After each page of current objects. A key that comes twice or out of
     /// order is refused: nothing could be compared with such a listing.
     ///
@@ -191,9 +191,9 @@ mod tests {
 
     /// Pages until it is found out; panics when it never is.
     fn pages_until(mut give: impl FnMut(u64) -> Page<ListedVersion>) -> (u64, String) {
-        let mut listing_guard = ListingGuard::default();
+        let mut course = Course::default();
         for number in 0..1_000_000 {
-            if let Err(fault) = listing_guard.versions(&give(number), "b") {
+            if let Err(fault) = course.versions(&give(number), "b") {
                 return (number, fault.cause);
             }
         }
@@ -202,26 +202,23 @@ mod tests {
 
     #[test]
     fn a_listing_that_gets_on_is_let_through() {
-        let mut listing_guard = ListingGuard::default();
+        let mut course = Course::default();
         for number in 0..5_000_u32 {
             let key = format!("k{number:05}");
             let given = page(&[(&key, "1"), (&key, "0")], Some(&key));
-            assert_eq!(listing_guard.versions(&given, "b"), Ok(true), "{number}");
+            assert_eq!(course.versions(&given, "b"), Ok(true), "{number}");
         }
         // Thousands of pages about one key, and pages that hold nothing.
         for number in 0..5_000_u32 {
             let (first, last) = (format!("{number}a"), format!("{number}b"));
             let given = page(&[("z", &first), ("z", &last)], Some(&first));
-            assert_eq!(listing_guard.versions(&given, "b"), Ok(true), "{number}");
+            assert_eq!(course.versions(&given, "b"), Ok(true), "{number}");
         }
         for number in 0..EMPTY_PAGES_MAX {
             let token = format!("e{number}");
-            assert_eq!(
-                listing_guard.versions(&page(&[], Some(&token)), "b"),
-                Ok(true)
-            );
+            assert_eq!(course.versions(&page(&[], Some(&token)), "b"), Ok(true));
         }
-        assert_eq!(listing_guard.versions(&page(&[], None), "b"), Ok(true));
+        assert_eq!(course.versions(&page(&[], None), "b"), Ok(true));
     }
 
     #[test]
@@ -259,23 +256,17 @@ mod tests {
 
     #[test]
     fn keys_that_go_back_are_noticed() {
-        let mut listing_guard = ListingGuard::default();
+        let mut course = Course::default();
         for (key, token, want) in [("b", "1", true), ("b", "2", true), ("a", "3", false)] {
             let given = page(&[(key, token)], Some(token));
-            assert_eq!(
-                listing_guard.versions(&given, "b"),
-                Ok(want),
-                "{key} {token}"
-            );
+            assert_eq!(course.versions(&given, "b"), Ok(want), "{key} {token}");
         }
         for keys in [&["b", "a"][..], &["a", "a"], &["0"], &["0a"]] {
-            let mut listing_guard = ListingGuard::default();
-            listing_guard
+            let mut course = Course::default();
+            course
                 .objects(&objects(&["0", "0a"], Some("t")), "b")
                 .unwrap();
-            let fault = listing_guard
-                .objects(&objects(keys, None), "b")
-                .unwrap_err();
+            let fault = course.objects(&objects(keys, None), "b").unwrap_err();
             assert!(fault.cause.contains("in order"), "{fault}");
         }
     }

@@ -58,7 +58,7 @@ pub use copy_source::CopyFrom;
 pub use download::GetBody;
 pub use head::{BytesAre, Head};
 pub use late::LATE_MAX;
-pub use listing_guard::ListingGuard;
+pub use listing_guard::Course;
 pub use object_headers::ObjectHeaders;
 pub use open_uploads::{ListedPart, OpenUpload};
 pub use page::{Listed, ListedVersion, PAGE_KEYS, Page};

@@ -24,7 +24,7 @@ pub(crate) enum Front {
     /// One of ours, in the order of the merge.
     Ours(RelKey),
     /// Handled outside the merge.
-    Unmerged(Entry),
+    Aside(Entry),
     /// The end, or no listing at all.
     End,
 }
@@ -92,7 +92,7 @@ impl Bucket {
                 self.page.push_front(entry);
                 Front::Ours(key)
             }
-            Owner::Shortened(_) | Owner::Foreign => Front::Unmerged(entry),
+            Owner::Shortened(_) | Owner::Foreign => Front::Aside(entry),
         })
     }
 

@@ -1,6 +1,6 @@
 //! The bucket's listing as a bounded stream of pages, read ahead of the merge.
 
-use crate::s3::{At, Listed, ListingGuard, Next, Store};
+use crate::s3::{At, Course, Listed, Next, Store};
 use crate::source::SourceRuntime;
 use crate::types::{Fault, ForeignKey, RelKey};
 use std::sync::Arc;
@@ -63,10 +63,10 @@ async fn list(
 ) -> Result<(), Fault> {
     let settings = &source.config;
     let mut next = None;
-    let mut listing_guard = ListingGuard::default();
+    let mut course = Course::default();
     loop {
         let page = page(source, store, next.as_deref()).await?;
-        listing_guard.objects(&page, &settings.bucket)?;
+        course.objects(&page, &settings.bucket)?;
         let mut entries = Vec::with_capacity(page.items.len());
         for listed in page.items {
             let Some(rest) = listed.key.strip_prefix(&settings.prefix) else {

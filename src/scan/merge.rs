@@ -169,8 +169,8 @@ impl Merge<'_> {
         let bucket_key = match self.bucket.peek() {
             Ok(Front::Ours(key)) => Some(key),
             Ok(Front::End) => None,
-            Ok(Front::Unmerged(entry)) => {
-                self.take_unmerged(entry)?;
+            Ok(Front::Aside(entry)) => {
+                self.aside(entry)?;
                 return Ok(true);
             }
             Err(reason) => {
@@ -198,7 +198,7 @@ impl Merge<'_> {
     /// An object that has no place in the order of paths. One of ours that the
     /// index does not know (or knows otherwise) is written down as unverified:
     /// the next look at its path compares it.
-    fn take_unmerged(&mut self, entry: Entry) -> Result<(), Fault> {
+    fn aside(&mut self, entry: Entry) -> Result<(), Fault> {
         let Owner::Shortened(key) = &entry.owner else {
             self.done.foreign += 1;
             return Ok(());
