@@ -5,7 +5,6 @@ use super::close::close;
 use super::maintenance::tell_of_sources;
 use super::open::{Open, open};
 use super::parts::{CLEARING_MAX, Options, Parts};
-use crate::backup;
 use crate::bandwidth;
 use crate::bandwidth::{Limits, Reload};
 use crate::config::Config;
