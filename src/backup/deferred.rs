@@ -1,7 +1,6 @@
 //! When a deferred deletion runs: not before newer files are uploaded. It may be half of a
 //! rename, and the content must be reachable under one of the two names at every moment.
 
-use crate::guard;
 use crate::source::SourceRuntime;
 use crate::work::Readiness;
 use std::sync::Arc;
@@ -47,7 +46,7 @@ pub(crate) fn readiness(
     if waited_ms >= DEFERRED_MAX_MS {
         return Readiness::Now;
     }
-    let is_early = waited_ms < rename_wait_ms || guard::is_filling(&source.guard, rename_wait_ms);
+    let is_early = waited_ms < rename_wait_ms || source.guard.is_filling(rename_wait_ms);
     if is_early || source.work.scans.is_looking() {
         return Readiness::No;
     }

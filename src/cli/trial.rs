@@ -5,7 +5,7 @@ use super::args::{CommonArgs, TryArgs};
 use super::exit_code::COMPLETE;
 use super::{logging, origins, run, sample, setup};
 use crate::config::{Config, Defaults};
-use crate::daemon::{Daemon, Options, Parts};
+use crate::daemon::{Components, Daemon, Options};
 use crate::destination;
 use crate::history::word_for;
 use crate::os;
@@ -114,11 +114,11 @@ fn introduce(config: &Config, vault: &Path) {
 
 /// Tell what happens until the daemon ends.
 async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
-    let parts = daemon.parts();
-    let mut news = parts.events.listen();
+    let components = daemon.components();
+    let mut news = components.events.listen();
     let mut first = FirstCopy::default();
     let drained = async {
-        while !is_at_rest(parts) {
+        while !is_at_rest(components) {
             tokio::time::sleep(LOOK).await;
         }
     };
@@ -129,9 +129,9 @@ async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
             () = &mut drained, if !is_ready => {
                 is_ready = true;
                 first.rest();
-                let counts = parts.index.counts(parts.sources[0].id);
-                let whole = is_whole(parts);
-                ready(parts, config, vault, (counts.files, counts.bytes), whole);
+                let counts = components.index.counts(components.sources[0].id);
+                let whole = is_whole(components);
+                ready(components, config, vault, (counts.files, counts.bytes), whole);
             }
             item = news.recv() => match item {
                 Ok(item) => tell(&item, &mut first, is_ready),
@@ -144,8 +144,8 @@ async fn narrate(daemon: &Daemon, config: &Config, vault: &Path) {
 }
 
 /// The start scan is over, and all that it found is in the bucket.
-fn is_at_rest(parts: &Parts) -> bool {
-    parts.sources.iter().all(|source| {
+fn is_at_rest(components: &Components) -> bool {
+    components.sources.iter().all(|source| {
         let (work, status) = (&source.work, source.status.snapshot());
         let scanned = status.last_scan.is_some() && status.scanning.is_none();
         scanned
@@ -171,16 +171,22 @@ impl FirstCopy {
 }
 
 /// Nothing failed and every folder could be read.
-fn is_whole(parts: &Parts) -> bool {
-    parts.sources.iter().all(|source| {
+fn is_whole(components: &Components) -> bool {
+    components.sources.iter().all(|source| {
         let scan = source.status.snapshot().last_scan;
-        let failed = parts.index.unprotected(source.id, 1);
+        let failed = components.index.unprotected(source.id, 1);
         let is_safe = destination::troubles(&source.destination).is_empty();
         is_safe && scan.is_some_and(|s| s.complete()) && failed.is_ok_and(|(_, total)| total == 0)
     })
 }
 
-fn ready(parts: &Parts, config: &Config, vault: &Path, (files, bytes): (u64, u64), whole: bool) {
+fn ready(
+    components: &Components,
+    config: &Config,
+    vault: &Path,
+    (files, bytes): (u64, u64),
+    whole: bool,
+) {
     let program = origins::own_name();
     println!(
         "\n{}: {}, {}.",
@@ -196,7 +202,7 @@ fn ready(parts: &Parts, config: &Config, vault: &Path, (files, bytes): (u64, u64
     let place = place(config, vault);
     println!("To get files back, in another window (here into the folder \"restored\"):");
     println!("  {program} restore {place} --to restored");
-    if let Some(file) = some_file(parts) {
+    if let Some(file) = some_file(components) {
         println!("One file, or folder, as it was at a moment (here: just now):");
         println!(
             "  {program} restore {file} --at \"{}\" {place} --to restored-then",
@@ -219,8 +225,8 @@ fn place(config: &Config, vault: &Path) -> String {
 }
 
 /// A file that is in the bucket, as a word of a command line.
-fn some_file(parts: &Parts) -> Option<String> {
-    let keys = parts.index.range(parts.sources[0].id, "", None);
+fn some_file(components: &Components) -> Option<String> {
+    let keys = components.index.range(components.sources[0].id, "", None);
     let mut files = keys
         .take(LOOKED_AT_MAX)
         .filter_map(|row| row.ok().map(|(key, _)| key));

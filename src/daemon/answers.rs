@@ -1,6 +1,6 @@
 //! What the daemon answers on its control socket.
 
-use super::parts::Parts;
+use super::components::Components;
 use super::status::{StatusQuestion, activities, how_far, reconciled};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, watch};
 
 pub(super) use super::status::NAMED_MAX;
 
-/// How often the state is written down, for when nobody answers any more.
+/// How often the status is written to a file, for when no daemon answers.
 const KEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// How often progress is told.
@@ -47,18 +47,18 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    pub(super) fn new(parts: &Parts, started_ms: i64) -> Self {
+    pub(super) fn new(components: &Components, started_ms: i64) -> Self {
         Self {
-            config: Arc::clone(&parts.config),
-            sources: Arc::clone(&parts.sources),
-            store: parts.store.clone(),
-            index: parts.index.clone(),
-            queue: parts.queue.clone(),
-            clock: parts.clock.clone(),
-            outbox: Arc::clone(&parts.outbox),
-            daily: parts.daily_job(),
-            comparison: parts.comparison(),
-            repairer: parts.repairer(),
+            config: Arc::clone(&components.config),
+            sources: Arc::clone(&components.sources),
+            store: components.store.clone(),
+            index: components.index.clone(),
+            queue: components.queue.clone(),
+            clock: components.clock.clone(),
+            outbox: Arc::clone(&components.outbox),
+            daily: components.daily_job(),
+            comparison: components.comparison(),
+            repairer: components.repairer(),
             started_ms,
         }
     }
@@ -83,7 +83,7 @@ impl Answers {
         .await
     }
 
-    /// Keep how things stand for when nobody answers.
+    /// Write the status to a file, for when no daemon answers.
     pub(super) async fn write_down(&self) -> Result<(), Fault> {
         let (state, folder) = (self.state().await?, self.config.state_dir.clone());
         blocking(move || {
@@ -118,8 +118,8 @@ impl Answers {
         }
     }
 
-    /// The digest as it stands, or (`send`) the whole daily job; `settled` is what
-    /// that waits for before the figures are taken.
+    /// The digest as it stands, or (`send`) the whole daily job, which waits for `settled`
+    /// before it takes the figures.
     pub(super) async fn digest(
         &self,
         send: bool,
@@ -143,15 +143,15 @@ impl Answers {
         })
     }
 
-    /// Compare everything, telling how far it is; `settled` is what to wait for
-    /// before the figures are taken.
+    /// Compare everything and tell the progress; `settled` is waited for before the
+    /// figures are taken.
     pub(super) async fn reconcile(
         &self,
         progress: &mpsc::Sender<Line>,
         words: Words,
         settled: impl Future<Output = ()>,
     ) -> Result<Vec<Reconciled>, Fault> {
-        // Whoever asks for it wants everything in the bucket.
+        // Whoever asks wants everything in the bucket: no file is paced.
         let _free: Vec<_> = self
             .sources
             .iter()
@@ -180,8 +180,7 @@ impl Answers {
         .await
     }
 
-    /// Verify, telling how far it is. It ends when nobody listens any more, and at
-    /// once at a stop.
+    /// Verify and tell the progress. It ends when nobody listens any more, and at a stop.
     pub(super) async fn verify(
         &self,
         ask: &Ask,
@@ -248,9 +247,9 @@ impl Answer for Answers {
     }
 }
 
-/// Do `work`, telling now and then how far it is; `told` hears whether anybody listens.
-/// Whoever listens and takes nothing (a terminal that is held) misses lines, and holds
-/// nothing up.
+/// Do `work` and send its progress now and then; `told` hears whether anybody listens. A
+/// listener that takes nothing (a terminal that is held) misses lines, and holds nothing
+/// up.
 async fn telling<T>(
     work: impl Future<Output = T>,
     progress: &mpsc::Sender<Line>,
@@ -269,7 +268,7 @@ async fn telling<T>(
     }
 }
 
-/// What ends a command ends it for its terminal, not the daemon.
+/// A failure that ends a command does not end the daemon.
 fn as_fault(fatal: Fatal) -> Fault {
     let subject = "the backup";
     Fault::new(Class::Local, fatal.operation, subject, fatal.cause).hint(fatal.hint)

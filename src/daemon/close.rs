@@ -1,15 +1,15 @@
-//! How everything that is open is closed.
+//! Closes everything that is open.
 
+use super::components::Components;
 use super::open;
-use super::parts::Parts;
 use crate::os::blocking::blocking;
 use crate::pacing::keep_costs;
 use crate::types::{Fatal, Fault};
 use std::sync::Arc;
 
-/// Bring the index to disk. `clean` when no upload was cut off.
-pub(crate) async fn close(parts: &Parts, clean: bool) -> Result<(), Fatal> {
-    let (sources, index) = (Arc::clone(&parts.sources), parts.index.clone());
+/// Write the index to disk. `clean` when no upload was cut off.
+pub(crate) async fn close(components: &Components, clean: bool) -> Result<(), Fatal> {
+    let (sources, index) = (Arc::clone(&components.sources), components.index.clone());
     let costs = blocking(move || {
         let mut sources = sources.iter();
         sources.try_for_each(|source| keep_costs(&index, source.id, &source.pacing))
@@ -17,21 +17,21 @@ pub(crate) async fn close(parts: &Parts, clean: bool) -> Result<(), Fatal> {
     if let Err(fault) = costs.await {
         tracing::warn!("{fault}");
     }
-    let late = parts.late_checks();
+    let late = components.late_checks();
     let kept = blocking(move || late.keep()).await;
-    let index = parts.index.clone();
+    let index = components.index.clone();
     let flush = async || Ok(blocking(move || index.flush()).await?);
     end_with(
         clean,
         kept,
-        async || open::note_clean_stop(&parts.index).await,
+        async || open::note_clean_stop(&components.index).await,
         flush,
     )
     .await
 }
 
-/// The index gets to disk, whatever became of the note of late requests. Not kept,
-/// they are owed as after a kill: everything is compared.
+/// The index is written to disk, whatever became of the note of late requests. Without
+/// the note they are owed as after a kill: everything is compared.
 pub(crate) async fn end_with(
     clean: bool,
     kept: Result<(), Fault>,
@@ -42,7 +42,7 @@ pub(crate) async fn end_with(
         tracing::warn!("{fault}");
     }
     match clean && kept.is_ok() {
-        // It brings the index to disk as well.
+        // This writes the index to disk as well.
         true => note_clean_stop().await,
         false => flush().await,
     }

@@ -1,11 +1,10 @@
-//! Maintenance: what failed is tried again, what waits is asked again, what lasts too long
-//! is told.
+//! Maintenance: retries what failed, asks again what waits, tells what lasts too long.
 //!
 //! `heartbeat` retries paths and notices that the computer was asleep, `mending` opens a
 //! broken index again, `buckets` asks buckets what nobody else asks them, `disks` looks
-//! whether disks have come or gone and asks for scans, `clearing` forgets and clears away,
-//! `alarm` tells what lasts too long of what is `watched`, in the words of `alarm_words`, and `tell` what is to
-//! be told at once.
+//! whether disks have come or gone and asks for scans, `clearing` forgets and clears away.
+//! `alarm` tells what lasts too long of what is `watched`, in the words of `alarm_words`;
+//! `tell` tells what must not wait.
 
 mod alarm;
 mod alarm_words;

@@ -2,9 +2,9 @@
 
 use super::answers::{Answers, NAMED_MAX, told};
 use super::close::close;
+use super::components::{CLEARING_MAX, Components, Options};
 use super::maintenance::tell_of_sources;
 use super::open::{Open, open};
-use super::parts::{CLEARING_MAX, Options, Parts};
 use crate::bandwidth;
 use crate::bandwidth::{Limits, Reload};
 use crate::config::Config;
@@ -23,8 +23,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// How long paths that failed for now, or are still being written, are given.
-/// After that the run ends and names them.
+/// How long a run waits for paths that failed for now, or are still being written. Then
+/// it ends and names them.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often a wait looks again.
@@ -45,27 +45,27 @@ pub async fn reconcile_once(
     progress: Progressing,
     words: Words,
 ) -> Result<Vec<Reconciled>, Fatal> {
-    with_workers(config, options, async |parts, answers| {
-        let started_ms = parts.clock.now_ms();
+    with_workers(config, options, async |components, answers| {
+        let started_ms = components.clock.now_ms();
         let results = answers
-            .reconcile(&progress, words, settle_down(parts))
+            .reconcile(&progress, words, settle_down(components))
             .await
             .map_err(Fatal::from);
-        tell(parts, started_ms, &results).await;
+        tell(components, started_ms, &results).await;
         results
     })
     .await
 }
 
-/// The digest without a running daemon: as the index has it, or (`send`) the
-/// whole daily job.
+/// The digest without a running daemon: as the index has it, or (`send`) after the whole
+/// daily job.
 ///
 /// # Errors
 /// Something it depends on cannot be opened, or the digest can neither be sent
 /// nor kept.
 pub async fn digest_once(config: Config, options: Options, send: bool) -> Result<Line, Fatal> {
-    with_workers(config, options, async |parts, answers| {
-        Ok(answers.digest(send, settle_down(parts)).await?)
+    with_workers(config, options, async |components, answers| {
+        Ok(answers.digest(send, settle_down(components)).await?)
     })
     .await
 }
@@ -81,8 +81,8 @@ pub async fn verify_once(
     progress: Progressing,
 ) -> Result<Line, Fatal> {
     if ask.repair {
-        return with_workers(config, options, async |parts, answers| {
-            for source in parts.sources.iter() {
+        return with_workers(config, options, async |components, answers| {
+            for source in components.sources.iter() {
                 destination::look(&source.destination).await;
             }
             Ok(answers.verify(&ask, &progress).await?)
@@ -90,11 +90,13 @@ pub async fn verify_once(
         .await;
     }
     let Open {
-        parts, started_ms, ..
+        components,
+        started_ms,
+        ..
     } = open(config, &mut options).await?;
-    let answers = Answers::new(&parts, started_ms);
+    let answers = Answers::new(&components, started_ms);
     let line = answers.verify(&ask, &progress).await;
-    close(&parts, true).await?;
+    close(&components, true).await?;
     Ok(line?)
 }
 
@@ -102,78 +104,78 @@ pub async fn verify_once(
 async fn with_workers<T>(
     config: Config,
     mut options: Options,
-    work: impl AsyncFnOnce(&Parts, &Answers) -> Result<T, Fatal>,
+    work: impl AsyncFnOnce(&Components, &Answers) -> Result<T, Fatal>,
 ) -> Result<T, Fatal> {
     let Open {
-        parts,
+        components,
         hints,
         started_ms,
         ..
     } = open(config, &mut options).await?;
-    let answers = Answers::new(&parts, started_ms);
-    // Nobody would be there to store what waits.
-    for source in parts.sources.iter() {
+    let answers = Answers::new(&components, started_ms);
+    // No file is paced: nobody would store later what waits.
+    for source in components.sources.iter() {
         source.pacing.end();
     }
     let (stop, stopped) = watch::channel(false);
-    let mut loops = start_loops(&parts, hints, options.reload, &stopped);
-    let result = work(&parts, &answers).await;
-    // What was held back at the very end does not wait for the next run.
-    tell_of_sources(&parts.sources, &parts.outbox, true).await;
-    if let Err(fault) = parts.outbox.flush().await {
+    let mut loops = start_loops(&components, hints, options.reload, &stopped);
+    let result = work(&components, &answers).await;
+    // A hold that began at the very end does not wait for the next run.
+    tell_of_sources(&components.sources, &components.outbox, true).await;
+    if let Err(fault) = components.outbox.flush().await {
         tracing::warn!("a message waits in the outbox: {fault}");
     }
-    // For who asks how things stand when no daemon runs.
+    // For `status` while no daemon runs.
     if let Err(fault) = answers.write_down().await {
         tracing::warn!("{fault}");
     }
     // Fails only when every loop has ended already.
     let _ = stop.send(true);
-    parts.queue.close();
-    let mut sources = parts.sources.iter();
+    components.queue.close();
+    let mut sources = components.sources.iter();
     let idle = sources.all(|source| source.work.queue.depth().running == 0);
     loops.shutdown().await;
-    // There may be no next run for long: what was cut off and can be gone on
-    // with waits, the rest goes now.
-    let orphaned = parts.orphaned_uploads();
+    // The next run may be far off. What it can resume waits for it; the rest is aborted
+    // now.
+    let orphaned = components.orphaned_uploads();
     if tokio::time::timeout(CLEARING_MAX, orphaned.sweep()).await != Ok(true) {
         tracing::warn!("parts of unfinished uploads stay in the bucket until the next run");
     }
-    close(&parts, idle).await?;
+    close(&components, idle).await?;
     result
 }
 
 fn start_loops(
-    parts: &Parts,
+    components: &Components,
     hints: Vec<mpsc::Receiver<Hint>>,
     reload: Option<Reload>,
     stopped: &watch::Receiver<bool>,
 ) -> JoinSet<()> {
     let mut loops = JoinSet::new();
-    for (source, hints) in parts.sources.iter().zip(hints) {
-        loops.spawn(parts.collector(source).run(hints, stopped.clone()));
-        loops.spawn(parts.scanner(source).run(stopped.clone()));
+    for (source, hints) in components.sources.iter().zip(hints) {
+        loops.spawn(components.collector(source).run(hints, stopped.clone()));
+        loops.spawn(components.scanner(source).run(stopped.clone()));
     }
-    loops.spawn(parts.maintenance().run(stopped.clone()));
+    loops.spawn(components.maintenance().run(stopped.clone()));
     loops.spawn(bandwidth::run(
-        Limits::new(&parts.config, reload),
-        Arc::clone(&parts.traffic),
-        parts.clock.wall(),
+        Limits::new(&components.config, reload),
+        Arc::clone(&components.traffic),
+        components.clock.wall(),
         stopped.clone(),
     ));
-    for _ in 0..parts.config.limits.workers {
-        loops.spawn(parts.worker().run());
+    for _ in 0..components.config.limits.workers {
+        loops.spawn(components.worker().run());
     }
     loops
 }
 
 /// Wait for files that were still being written and for second tries. Ends
 /// early when only a person can help.
-async fn settle_down(parts: &Parts) {
+async fn settle_down(components: &Components) {
     let mut waited = Duration::ZERO;
     while waited < PATIENCE {
-        let is_busy = parts.sources.iter().any(|source| is_busy(source));
-        match may_pass(parts).await {
+        let is_busy = components.sources.iter().any(|source| is_busy(source));
+        match may_pass(components).await {
             Ok(may_pass) if !is_busy && !may_pass => return,
             Ok(_) => {}
             Err(fault) => {
@@ -192,18 +194,18 @@ fn is_busy(source: &SourceRuntime) -> bool {
     }
     match source.breaker.outage() {
         Some((_, fault)) if !fault.class.is_transient() => false,
-        // It waits for somebody's word.
+        // It waits for somebody to take the destination over.
         _ if !source.destination.may_send() => false,
         _ => source.work.queue.depth().total() > 0,
     }
 }
 
-/// Tries a path gets within one run when its trouble may pass.
+/// Tries of one path within one run, as long as its trouble may pass.
 const TRIES: u32 = 4;
 
 /// True when a path failed for a reason that may pass, and has tries left.
-async fn may_pass(parts: &Parts) -> Result<bool, Fault> {
-    let (sources, index) = (Arc::clone(&parts.sources), parts.index.clone());
+async fn may_pass(components: &Components) -> Result<bool, Fault> {
+    let (sources, index) = (Arc::clone(&components.sources), components.index.clone());
     blocking(move || {
         for source in sources.iter() {
             let (some, _) = index.unprotected(source.id, NAMED_MAX)?;
@@ -219,8 +221,8 @@ async fn may_pass(parts: &Parts) -> Result<bool, Fault> {
     .await
 }
 
-/// Success and failure of a one-off run are told as the digest is.
-async fn tell(parts: &Parts, started_ms: i64, results: &Result<Vec<Reconciled>, Fatal>) {
+/// Tell the owner how a one-off run ended, as the digest is told.
+async fn tell(components: &Components, started_ms: i64, results: &Result<Vec<Reconciled>, Fatal>) {
     let none = Vec::new();
     let (list, failed) = match results {
         Ok(list) => {
@@ -244,8 +246,8 @@ async fn tell(parts: &Parts, started_ms: i64, results: &Result<Vec<Reconciled>, 
             .collect::<Vec<_>>()
             .join("; "),
         started_ms,
-        ended_ms: parts.clock.now_ms(),
-        time_zone: parts.config.schedule.time_zone.clone(),
+        ended_ms: components.clock.now_ms(),
+        time_zone: components.config.schedule.time_zone.clone(),
         files: list.iter().map(|r| r.files).sum(),
         bytes: list.iter().map(|r| r.bytes).sum(),
         failures: list
@@ -262,7 +264,7 @@ async fn tell(parts: &Parts, started_ms: i64, results: &Result<Vec<Reconciled>, 
         failed: failed.map(|(cause, hint)| Failed { cause, hint }),
     }
     .message();
-    match parts.outbox.send(message).await {
+    match components.outbox.send(message).await {
         Ok(delivery) => tracing::info!("the report was {}", told(&delivery)),
         Err(fault) => tracing::error!("{fault}"),
     }

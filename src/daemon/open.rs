@@ -1,8 +1,8 @@
 //! Opening everything: index, server, sources, topic.
 
+use super::components::{Components, Options, this_computer};
 use super::open_source::SourceOpener;
 use super::panicked::panicked;
-use super::parts::{Options, Parts, this_computer};
 use super::places;
 use crate::backup::{Commits, SwapTracker};
 use crate::bandwidth::{Limits, TrafficBook};
@@ -24,15 +24,15 @@ use crate::status::Events;
 use crate::transfer::{Budget, Uploads};
 use crate::types::Fatal;
 use crate::watchdog::ANSWER_WAIT;
-use crate::work::Hint;
+use crate::work::{Hint, Queue};
 use keepwatch_vault::Vault;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// What [`open`] hands over.
+/// What [`open`] returns.
 pub struct Open {
     /// What the loops are built from.
-    pub parts: Parts,
+    pub components: Components,
     /// The receiving end of each source's hints, in the order of the sources.
     pub hints: Vec<mpsc::Receiver<Hint>>,
     /// How the index was found.
@@ -60,31 +60,62 @@ pub async fn open(config: Config, options: &mut Options) -> Result<Open, Fatal> 
         Some(notifier) => Some(notifier),
         None => notifier(&config).await?,
     };
-    let outbox = Arc::new(OutboxSender::new(
+    let opener = SourceOpener {
+        config: Arc::new(config),
+        computer: options.computer.take().unwrap_or_else(this_computer),
+        store,
+        index,
+        clock,
+        events: Events::default(),
+        answer_wait: options.answer_wait.unwrap_or(ANSWER_WAIT),
+    };
+    let opening = tokio::task::spawn_blocking(move || {
+        let opened = opener.open_all()?;
+        Ok::<_, Fatal>((opener, opened))
+    });
+    let (opener, (sources, hints, queue)) = opening.await.map_err(|e| panicked(&e))??;
+    let components = assemble(opener, sources, queue, notifier);
+    take_up(&components).await?;
+    if let Opened::Rebuilt { moved_to, why, .. } = &opened {
+        tracing::warn!(
+            moved_to = %moved_to.display(),
+            "the index was damaged ({why}) and is rebuilt from the bucket; nothing is uploaded twice"
+        );
+    }
+    clear_away(&components).await;
+    Ok(Open {
+        components,
+        hints,
+        opened,
+        started_ms,
+    })
+}
+
+/// Put together what the loops are built from.
+fn assemble(
+    opener: SourceOpener,
+    sources: Sources,
+    queue: Queue,
+    notifier: Option<Notifier>,
+) -> Components {
+    let SourceOpener {
+        config,
+        store,
+        index,
+        clock,
+        events,
+        ..
+    } = opener;
+    let signals = RunSignals::default();
+    let outbox = OutboxSender::new(
         notifier,
         config.state_dir.join("digests"),
         index.clone(),
         clock.clone(),
         config.schedule.time_zone.clone(),
-    ));
-    let signals = RunSignals::default();
-    let events = Events::default();
-    let config = Arc::new(config);
-    let computer = options.computer.take().unwrap_or_else(this_computer);
-    let opener = SourceOpener {
-        config: Arc::clone(&config),
-        computer,
-        store: store.clone(),
-        index: index.clone(),
-        clock: clock.clone(),
-        events: events.clone(),
-        answer_wait: options.answer_wait.unwrap_or(ANSWER_WAIT),
-    };
-    let (sources, hints, queue) = tokio::task::spawn_blocking(move || opener.open_all())
-        .await
-        .map_err(|e| panicked(&e))??;
-    let traffic = Arc::new(TrafficBook::new(store.clone(), index.clone()));
-    let parts = Parts {
+    );
+    let traffic = TrafficBook::new(store.clone(), index.clone());
+    Components {
         config,
         sources,
         store,
@@ -93,34 +124,23 @@ pub async fn open(config: Config, options: &mut Options) -> Result<Open, Fatal> 
         clock,
         signals,
         events,
-        outbox,
-        traffic,
+        outbox: Arc::new(outbox),
+        traffic: Arc::new(traffic),
         commits: Commits::default(),
         uploads: Uploads::default(),
         swaps: SwapTracker::default(),
         budget: Budget::default(),
-    };
-    take_up(&parts).await?;
-    if let Opened::Rebuilt { moved_to, why, .. } = &opened {
-        tracing::warn!(
-            moved_to = %moved_to.display(),
-            "the index was damaged ({why}) and is rebuilt from the bucket; nothing is uploaded twice"
-        );
     }
-    clear_away(&parts).await;
-    Ok(Open {
-        parts,
-        hints,
-        opened,
-        started_ms,
-    })
 }
 
-/// Go on where the last run ended.
-async fn take_up(parts: &Parts) -> Result<(), Fatal> {
-    remember_compared(parts).await?;
-    let (config, sources) = (Arc::clone(&parts.config), Arc::clone(&parts.sources));
-    let index = parts.index.clone();
+/// Take over what the last run left.
+async fn take_up(components: &Components) -> Result<(), Fatal> {
+    remember_compared(components).await?;
+    let (config, sources) = (
+        Arc::clone(&components.config),
+        Arc::clone(&components.sources),
+    );
+    let index = components.index.clone();
     let taken_up = blocking(move || {
         for source in sources.iter() {
             load_costs(&index, source.id, &source.pacing)?;
@@ -136,19 +156,19 @@ async fn take_up(parts: &Parts) -> Result<(), Fatal> {
     Ok(taken_up.await?)
 }
 
-/// Clear away what earlier runs left, as far as nobody can go on with it.
-async fn clear_away(parts: &Parts) {
-    let orphaned = parts.orphaned_uploads();
+/// Clear away leftovers of earlier runs that nobody can resume.
+async fn clear_away(components: &Components) {
+    let orphaned = components.orphaned_uploads();
     tokio::spawn(async move { orphaned.sweep().await });
-    let state_dir = parts.config.state_dir.clone();
-    // The next drill clears it, too.
+    let state_dir = components.config.state_dir.clone();
+    // The next drill does that, too.
     if let Err(fault) = blocking(move || drill::clear_leftovers(&state_dir)).await {
         tracing::warn!("{fault}");
     }
 }
 
-/// When the newest version was stored is known from the last run: a source in which
-/// nothing changes is backed up all the same. Blocks.
+/// Take over when the newest version was stored: a source in which nothing changes is
+/// backed up all the same. Blocks.
 fn take_up_stored(config: &Config, sources: &Sources) {
     let last = control::Kept::read(&config.state_dir);
     for then in last.iter().flat_map(|last| &last.status.sources) {
@@ -161,11 +181,11 @@ fn take_up_stored(config: &Config, sources: &Sources) {
     }
 }
 
-/// Say whose hands Keepwatch's own files are in, where these are not its own. Blocks.
+/// Warn of Keepwatch's own files that another account can change. Blocks.
 fn show_doubts(config: &Config, sources: &Sources) {
     for doubt in places::doubts(config) {
         tracing::warn!("{doubt}");
-        // One is enough: they are no source's.
+        // They belong to no source: shown once, with the first.
         if let Some(first) = sources.first() {
             first.status.warn(&doubt.what, Some(doubt.to_string()));
         }
@@ -199,7 +219,7 @@ async fn connect(config: &Config, index: &Index) -> Result<Store, Fatal> {
             let known = format!("vault:{}", path.display());
             let was_there = index.state_get(&known)?.is_some();
             if was_there && !Vault::is_at(&path)? {
-                // The disk's mount point is there without its disk.
+                // This is the mount point without its disk.
                 return Err(Fatal::new(
                     format!("open the vault in {}", path.display()),
                     "the vault that was there is gone",
@@ -239,8 +259,8 @@ pub async fn notifier(config: &Config) -> Result<Option<Notifier>, Fatal> {
     Notifier::new(options).await.map(Some)
 }
 
-/// Under which name the index remembers that its last run ended with nothing
-/// under way.
+/// Under which name the index remembers that nothing was under way when the last run
+/// ended.
 const STOPPED_CLEANLY: &str = "stopped_cleanly";
 
 /// Note that nothing is under way any more: every version that the bucket has
@@ -254,10 +274,10 @@ pub(super) async fn note_clean_stop(index: &Index) -> Result<(), Fatal> {
     Ok(noted.await?)
 }
 
-/// After a kill or a power cut the bucket may have taken versions that the
-/// index has lost: then sources count as not compared.
-async fn remember_compared(parts: &Parts) -> Result<(), Fatal> {
-    let (late, config) = (parts.late_checks(), Arc::clone(&parts.config));
+/// Take over which sources were compared with their buckets: none after a kill or a power
+/// cut, since the bucket may have versions then that the index has lost.
+async fn remember_compared(components: &Components) -> Result<(), Fatal> {
+    let (late, config) = (components.late_checks(), Arc::clone(&components.config));
     tokio::task::spawn_blocking(move || {
         let index = &late.index;
         let clean = index.state_get(STOPPED_CLEANLY)? == Some(true.into());
@@ -271,7 +291,7 @@ async fn remember_compared(parts: &Parts) -> Result<(), Fatal> {
                 late.note(source, &config.schedule.time_zone);
             }
         }
-        // What the configuration does not name any more is forgotten.
+        // Forget the sources that the configuration does not name any more.
         let ids: Vec<_> = late.sources.iter().map(|source| source.id).collect();
         index.retain_sources(&ids)?;
         // On disk before anything is sent.

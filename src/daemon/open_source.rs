@@ -1,11 +1,11 @@
-//! Opening the sources: each with all that belongs to it.
+//! Opens the sources, each with all that belongs to it.
 
 use crate::clock::Clock;
 use crate::config::{Config, SourceConfig, StoreConfig};
-use crate::destination::{Comparison, Destination, DestinationParts};
+use crate::destination::{Comparison, Destination, DestinationMemory};
 use crate::files::{Compress, Rules};
-use crate::guard::{DeletionGuard, GuardParts};
-use crate::index::Index;
+use crate::guard::{DeletionGuard, GuardMemory};
+use crate::index::{Index, SourceId};
 use crate::manifest::Computer;
 use crate::pacing::{Pacing, Policy};
 use crate::s3::Store;
@@ -57,13 +57,13 @@ impl SourceOpener {
         breaker: SourceBreaker,
         links: &Arc<HardLinks>,
     ) -> Result<(SourceRuntime, mpsc::Receiver<Hint>), Fatal> {
+        let config = Arc::new(config.clone());
         let server = server_name(&self.config);
         let (name, bucket, prefix) = (&config.name, &config.bucket, &config.prefix);
         let id = self.index.source_id(name, bucket, prefix, &server)?;
         let (work, hints) = SourceWork::new(queue);
         let status = LiveStatus::new(name, self.events.clone());
         let rules = Arc::new(Rules::new(&config.path, &config.exclude)?);
-        let comparison = Arc::new(Comparison::new(self.index.clone(), id));
         let watchdog = IoWatchdog::new(
             config.path.clone(),
             self.answer_wait,
@@ -71,41 +71,23 @@ impl SourceOpener {
             work.clone(),
             self.clock.clone(),
         );
-        let guard = DeletionGuard::load(GuardParts {
-            config: Arc::clone(&self.config),
-            source: config.clone(),
+        let shared = Shared {
+            config: &config,
             id,
-            rules: Arc::clone(&rules),
-            index: self.index.clone(),
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            status: status.clone(),
-            work: work.clone(),
-            watchdog: watchdog.clone(),
-        })?;
-        let destination = Destination::load(DestinationParts {
-            config: Arc::clone(&self.config),
-            source: config.clone(),
-            id,
-            computer: self.computer.clone(),
-            store: self.store.clone(),
-            index: self.index.clone(),
-            clock: self.clock.clone(),
-            status: status.clone(),
-            work: work.clone(),
-            comparison: Arc::clone(&comparison),
-        })?;
+            status: &status,
+            work: &work,
+        };
+        let guard = self.guard(&shared, &rules, &watchdog)?;
+        let destination = self.destination(&shared)?;
         let source = SourceRuntime {
             id,
             rules,
             compress: Compress::new(&config.compress)?,
-            work,
-            status,
             breaker,
             watchdog,
             guard: Arc::new(guard),
+            comparison: Arc::clone(&destination.comparison),
             destination: Arc::new(destination),
-            comparison,
             copies: CopyHealth::default(),
             pacing: Pacing::new(Policy {
                 min_interval_ms: config.min_version_interval_ms,
@@ -113,13 +95,60 @@ impl SourceOpener {
             }),
             links: Arc::clone(links),
             late: LateRequests::default(),
-            config: config.clone(),
+            work,
+            status,
+            config,
         };
         Ok((source, hints))
     }
+
+    fn guard(
+        &self,
+        of: &Shared<'_>,
+        rules: &Arc<Rules>,
+        watchdog: &IoWatchdog,
+    ) -> Result<DeletionGuard, Fatal> {
+        Ok(DeletionGuard {
+            config: Arc::clone(&self.config),
+            source: Arc::clone(of.config),
+            id: of.id,
+            rules: Arc::clone(rules),
+            index: self.index.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            status: of.status.clone(),
+            work: of.work.clone(),
+            watchdog: watchdog.clone(),
+            memory: GuardMemory::load(&self.index, of.id, self.clock.now_ms())?,
+        })
+    }
+
+    fn destination(&self, of: &Shared<'_>) -> Result<Destination, Fatal> {
+        Ok(Destination {
+            config: Arc::clone(&self.config),
+            source: Arc::clone(of.config),
+            id: of.id,
+            computer: self.computer.clone(),
+            store: self.store.clone(),
+            index: self.index.clone(),
+            clock: self.clock.clone(),
+            status: of.status.clone(),
+            work: of.work.clone(),
+            comparison: Arc::new(Comparison::new(self.index.clone(), of.id)),
+            memory: DestinationMemory::load(&self.index, of.id)?,
+        })
+    }
 }
 
-/// What tells one server from another in the index.
+/// What a source shares with its guard and its destination.
+struct Shared<'a> {
+    config: &'a Arc<SourceConfig>,
+    id: SourceId,
+    status: &'a LiveStatus,
+    work: &'a SourceWork,
+}
+
+/// The name by which the index tells one server from another.
 fn server_name(config: &Config) -> String {
     match &config.store {
         StoreConfig::S3(s3) => s3.endpoint_url.clone().unwrap_or_else(|| "aws".into()),

@@ -1,9 +1,8 @@
-//! Whether Keepwatch's own files are its own: configuration, state and log.
+//! Whether another account can change Keepwatch's configuration, state or log.
 //!
-//! Where another account can change them, root would write wherever a planted
-//! link leads, and back up what somebody else says to where somebody else says.
-//! Root therefore refuses a state folder that is not its own; everything else is
-//! told by log, board and `check`, and the backup goes on.
+//! Such an account could plant a link through which root writes, or decide what is backed
+//! up and where to. So root refuses a state folder that is not its own. Of everything else
+//! log, `status` and `check` warn, and the backup goes on.
 
 use crate::config::Config;
 use crate::os;
@@ -27,10 +26,10 @@ impl std::fmt::Display for Doubt {
     }
 }
 
-/// A state folder that root must not use.
+/// Refuse a state folder that root must not use.
 ///
 /// # Errors
-/// It can be changed by another account, and this is root.
+/// This is root, and another account can change the folder.
 pub fn refuse_state(folder: &Path) -> Result<(), Fatal> {
     let strange = os::strange(folder).filter(|strange| strange.is_itself);
     let Some(strange) = strange.filter(|_| os::is_privileged()) else {
@@ -50,7 +49,7 @@ pub fn refuse_state(folder: &Path) -> Result<(), Fatal> {
     ))
 }
 
-/// What of configuration, state and log another account can change. Blocks.
+/// Which of configuration, state and log another account can change. Blocks.
 pub fn doubts(config: &Config) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     let mut add = |what: &str, path: &Path, mode: &str, harm: &str| {
@@ -79,7 +78,7 @@ pub fn doubts(config: &Config) -> Vec<Doubt> {
     add("log folder", &config.log.dir, "700", "can replace the log");
     let invoked_by = os::invoked_by();
     let file = config.file.as_deref();
-    // Who runs this by sudo with a file of their own knows what is in it.
+    // Whoever runs this by sudo with a configuration of their own knows what is in it.
     let is_theirs = |file: &&Path| {
         let owner = os::strange(file).map(|strange| strange.who);
         matches!(owner, Some(types::Stranger::Owner(id)) if Some(id) == invoked_by)
@@ -91,7 +90,7 @@ pub fn doubts(config: &Config) -> Vec<Doubt> {
     doubts
 }
 
-/// The command that takes it.
+/// The command that takes it from the other account.
 fn taking(strange: &Strange, mode: &str) -> String {
     let at = shell_word(&strange.at.display().to_string());
     match strange.who {

@@ -2,8 +2,8 @@
 
 use super::answers::Answers;
 use super::close::close;
+use super::components::{CLEARING_MAX, Components, Options};
 use super::open::{Open, open};
-use super::parts::{CLEARING_MAX, Options, Parts};
 use crate::backup;
 use crate::bandwidth;
 use crate::bandwidth::Limits;
@@ -20,27 +20,27 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// How long a start waits until all folders are watched, before it says that it
-/// is ready: 100,000 folders take 3 s. No folder waits for another.
+/// How long a start waits for all folders to be watched: 100,000 folders take 3 s. No
+/// folder waits for another.
 const READY_WAIT: Duration = Duration::from_secs(10);
 
-/// Of the time that a stop may take, one part in so many is kept for throwing
-/// away what uploads that were cut off had sent and nobody can go on with.
+/// One part in this many of the time that a stop may take is kept for aborting uploads
+/// that were cut off and that nobody can resume.
 const CLEARING_SHARE: u32 = 4;
 
 /// How long the index may take to be written when everything else has ended.
 const CLOSING_MAX: Duration = Duration::from_secs(10);
 
-/// How often a stop looks whether everything that waited is stored.
+/// How often a stop checks whether everything that waited is stored.
 const LAST_LOOK: Duration = Duration::from_millis(20);
 
-/// A change that was made just before a stop was asked for is heard of within this:
-/// the kernel has told by then, and the thread that listens has run.
+/// Within this time after a stop was asked for, the watch has heard of every change that
+/// was made before: the kernel has told it, and the listening thread has run.
 const LAST_NEWS_MS: i64 = 150;
 
 /// A running Keepwatch.
 pub struct Daemon {
-    parts: Parts,
+    components: Components,
     answers: Arc<Answers>,
     loops: JoinSet<()>,
     workers: JoinSet<()>,
@@ -55,45 +55,45 @@ impl Daemon {
     /// The index, the vault, the topic or the control socket cannot be opened.
     pub async fn start(config: Config, mut options: Options) -> Result<Self, Fatal> {
         let Open {
-            parts,
+            components,
             hints,
             opened,
             started_ms,
         } = open(config, &mut options).await?;
-        let server = Server::bind(&parts.config.state_dir)?;
+        let server = Server::bind(&components.config.state_dir)?;
         let (stop, stopped) = watch::channel(false);
         let mut loops = JoinSet::new();
         let mut workers = JoinSet::new();
-        for (source, hints) in parts.sources.iter().zip(hints) {
-            loops.spawn(parts.collector(source).run(hints, stopped.clone()));
+        for (source, hints) in components.sources.iter().zip(hints) {
+            loops.spawn(components.collector(source).run(hints, stopped.clone()));
         }
-        for _ in 0..parts.config.limits.workers {
-            workers.spawn(parts.worker().run());
+        for _ in 0..components.config.limits.workers {
+            workers.spawn(components.worker().run());
         }
-        loops.spawn(parts.maintenance().run(stopped.clone()));
+        loops.spawn(components.maintenance().run(stopped.clone()));
         loops.spawn(bandwidth::run(
-            Limits::new(&parts.config, options.reload),
-            Arc::clone(&parts.traffic),
-            parts.clock.wall(),
+            Limits::new(&components.config, options.reload),
+            Arc::clone(&components.traffic),
+            components.clock.wall(),
             stopped.clone(),
         ));
-        let answers = Arc::new(Answers::new(&parts, started_ms));
+        let answers = Arc::new(Answers::new(&components, started_ms));
         loops.spawn(server.serve(Arc::clone(&answers), stopped.clone()));
         loops.spawn(Arc::clone(&answers).keep(stopped.clone()));
-        loops.spawn(parts.daily_job().keep(stopped.clone()));
+        loops.spawn(components.daily_job().keep(stopped.clone()));
         let mut ready = JoinSet::new();
-        for source in parts.sources.iter() {
+        for source in components.sources.iter() {
             let (watched, wait) = oneshot::channel();
             ready.spawn(first_scan(Arc::clone(source), wait));
             let watch = WatchParts {
                 source: Arc::clone(source),
-                clock: parts.clock.clone(),
-                signals: parts.signals.clone(),
+                clock: components.clock.clone(),
+                signals: components.signals.clone(),
                 options: options.watch.clone(),
-                period: Duration::from_millis(parts.config.limits.unwatched_scan_ms),
+                period: Duration::from_millis(components.config.limits.unwatched_scan_ms),
             };
             loops.spawn(crate::watch::run(watch, watched, stopped.clone()));
-            loops.spawn(parts.scanner(source).run(stopped.clone()));
+            loops.spawn(components.scanner(source).run(stopped.clone()));
         }
         let all = async { while ready.join_next().await.is_some() {} };
         if tokio::time::timeout(READY_WAIT, all).await.is_err() {
@@ -104,7 +104,7 @@ impl Daemon {
             ready.detach_all();
         }
         Ok(Self {
-            parts,
+            components,
             answers,
             loops,
             workers,
@@ -114,13 +114,13 @@ impl Daemon {
     }
 
     /// What is open.
-    pub fn parts(&self) -> &Parts {
-        &self.parts
+    pub fn components(&self) -> &Components {
+        &self.components
     }
 
     /// Where messages go.
     pub fn outbox(&self) -> &Arc<OutboxSender> {
-        &self.parts.outbox
+        &self.components.outbox
     }
 
     /// How the index was found.
@@ -149,13 +149,13 @@ impl Daemon {
     /// The index could not be flushed; the next start does that work again.
     pub async fn stop(mut self) -> Result<(), Fatal> {
         tracing::info!("stopping");
-        let limit = Duration::from_millis(self.parts.config.limits.shutdown_timeout_ms);
+        let limit = Duration::from_millis(self.components.config.limits.shutdown_timeout_ms);
         let end = Instant::now() + limit;
         let kept = (limit / CLEARING_SHARE).min(CLEARING_MAX);
         self.store_what_waits(end - kept).await;
         // Fails only when every loop has ended already.
         let _ = self.stop.send(true);
-        self.parts.queue.close();
+        self.components.queue.close();
         let finished = tokio::time::timeout_at(end - kept, async {
             let mut all_well = true;
             while let Some(worker) = self.workers.join_next().await {
@@ -168,9 +168,9 @@ impl Daemon {
         self.loops.shutdown().await;
         if finished.is_err() {
             tracing::warn!("uploads under way are abandoned; the next start takes them up again");
-            // What they had sent waits for the next start, save for what nobody
-            // can go on with: that is thrown away now, or then.
-            let orphaned = self.parts.orphaned_uploads();
+            // Their parts wait for the next start. What nobody can resume is aborted
+            // now, or then.
+            let orphaned = self.components.orphaned_uploads();
             let cleared = tokio::time::timeout_at(end, orphaned.sweep_at_stop()).await;
             if cleared != Ok(true) {
                 tracing::warn!(
@@ -179,7 +179,7 @@ impl Daemon {
             }
         }
         self.keep_last_state().await;
-        let closing = close(&self.parts, finished == Ok(true));
+        let closing = close(&self.components, finished == Ok(true));
         match tokio::time::timeout(CLOSING_MAX, closing).await {
             Ok(closed) => closed?,
             Err(_) => return Err(index_does_not_close()),
@@ -190,32 +190,31 @@ impl Daemon {
 }
 
 impl Daemon {
-    /// What was saved, renamed or deleted before the stop is stored before its
-    /// computer is switched off, and so is the last state of a file that has had
-    /// many versions. What does not end in time, and what waits behind a backlog,
-    /// is found by the next start's scan.
+    /// Store what was saved, renamed or deleted before the stop, and the last state of
+    /// paced files: the computer may be switched off next. The next start's scan finds
+    /// what is not done in time, and what waits behind a backlog.
     async fn store_what_waits(&self, end: Instant) {
-        let parts = &self.parts;
-        for source in parts.sources.iter() {
-            // What cannot be stored now would only hold the stop up.
+        let components = &self.components;
+        for source in components.sources.iter() {
+            // Work that cannot be done now would only delay the stop.
             let may_send = source.destination.may_send() && source.breaker.outage().is_none();
             for path in source.pacing.end() {
                 if may_send {
-                    source.work.edit(path, parts.clock.steady_ms(), false);
+                    source.work.edit(path, components.clock.steady_ms(), false);
                 }
             }
         }
-        parts.signals.end();
-        parts.queue.wake();
-        let began_ms = parts.clock.steady_ms();
-        while Instant::now() < end && has_news(parts, began_ms) {
+        components.signals.end();
+        components.queue.wake();
+        let began_ms = components.clock.steady_ms();
+        while Instant::now() < end && has_news(components, began_ms) {
             tokio::time::sleep(LAST_LOOK).await;
         }
     }
 }
 
 impl Daemon {
-    /// Write down how things stand at the end, for who asks when nobody answers.
+    /// Write the last status to a file, for when no daemon answers.
     async fn keep_last_state(&self) {
         let kept = self.answers.write_down();
         match tokio::time::timeout(CLOSING_MAX, kept).await {
@@ -226,13 +225,13 @@ impl Daemon {
     }
 }
 
-/// Something that a stop stores is on its way, and its bucket and folder answer.
-fn has_news(parts: &Parts, began_ms: i64) -> bool {
-    let now_ms = parts.clock.steady_ms();
-    let heard_ms = parts.signals.heard_ms();
+/// Whether a change that a stop stores is on its way, and its bucket and folder answer.
+fn has_news(components: &Components, began_ms: i64) -> bool {
+    let now_ms = components.clock.steady_ms();
+    let heard_ms = components.signals.heard_ms();
     let is_coming =
         now_ms - began_ms < LAST_NEWS_MS || (0..backup::NEWS_MS).contains(&(now_ms - heard_ms));
-    parts.sources.iter().any(|source| {
+    components.sources.iter().any(|source| {
         let work = &source.work;
         source.breaker.outage().is_none()
             && source.destination.may_send()

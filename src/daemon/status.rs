@@ -49,7 +49,7 @@ impl StatusQuestion {
     }
 }
 
-/// A status never fails: when the index does, that is what there is to say.
+/// The status of one source. It never fails: when the index does, the status says so.
 fn source_status(index: &Index, source: &SourceRuntime) -> SourceStatus {
     let counts = index.counts(source.id);
     let depth = source.work.queue.depth();

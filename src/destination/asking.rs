@@ -19,7 +19,7 @@ pub async fn is_ours(destination: &Arc<Destination>) -> Result<bool, Fault> {
     if let Some(known) = known() {
         return Ok(known);
     }
-    let _one = destination.asking.lock().await;
+    let _one = destination.memory.asking.lock().await;
     if known().is_none() {
         owner::settle(destination, false).await?;
     }
@@ -31,7 +31,7 @@ pub async fn is_ours(destination: &Arc<Destination>) -> Result<bool, Fault> {
 /// # Errors
 /// It cannot be taken now.
 pub async fn take_over(destination: &Arc<Destination>) -> Result<(), Fault> {
-    let _one = destination.asking.lock().await;
+    let _one = destination.memory.asking.lock().await;
     ask_owner(destination).await?;
     if destination.may_send() {
         return Ok(());
@@ -53,7 +53,7 @@ async fn ask_owner(destination: &Arc<Destination>) -> Result<(), Fault> {
 /// # Errors
 /// The question was not answered; what was known before stands.
 pub async fn ask(destination: &Arc<Destination>) -> Result<(), Fault> {
-    let _one = destination.asking.lock().await;
+    let _one = destination.memory.asking.lock().await;
     ask_alone(destination).await
 }
 
@@ -109,7 +109,7 @@ fn learned(destination: &Destination, is_well: bool, asked_ms: i64) {
         asked_ms,
         tried_ms: asked_ms,
     };
-    destination.keeps.store(is_well, Ordering::Relaxed);
+    destination.memory.keeps.store(is_well, Ordering::Relaxed);
 }
 
 /// Trouble of the line, the credentials or the bucket as such: everything else

@@ -11,7 +11,6 @@ use crate::status::LiveStatus;
 use crate::types::Fault;
 use crate::work::SourceWork;
 use parking_lot::{Mutex, MutexGuard};
-use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -54,12 +53,43 @@ impl Memory {
     }
 }
 
-/// What a destination works with.
-pub struct DestinationParts {
+/// What is known of a destination, and who is asking or telling just now.
+pub struct DestinationMemory {
+    memory: Mutex<Memory>,
+    /// Published from `memory`, for scans that look at it file by file.
+    pub(super) keeps: AtomicBool,
+    /// One question serves all who want to know.
+    pub(super) asking: tokio::sync::Mutex<()>,
+    /// Held by whoever tells the owner: two at once would send an alert twice.
+    pub(super) telling: tokio::sync::Mutex<()>,
+}
+
+impl DestinationMemory {
+    /// What the index remembers. Blocking.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn load(index: &Index, id: SourceId) -> Result<Self, Fault> {
+        let known = index.source_state_get(id, STATE)?;
+        let troubles = known.and_then(|value| serde_json::from_value(value).ok());
+        Ok(Self {
+            memory: Mutex::new(Memory {
+                troubles: troubles.unwrap_or_default(),
+                ..Memory::default()
+            }),
+            keeps: AtomicBool::default(),
+            asking: tokio::sync::Mutex::default(),
+            telling: tokio::sync::Mutex::default(),
+        })
+    }
+}
+
+/// The place that one source's copies go to.
+pub struct Destination {
     /// The whole configuration: for the commands that a message proposes.
     pub config: Arc<Config>,
     /// The source's settings.
-    pub source: SourceConfig,
+    pub source: Arc<SourceConfig>,
     /// The source in the index.
     pub id: SourceId,
     /// This computer, as it owns destinations.
@@ -70,56 +100,19 @@ pub struct DestinationParts {
     pub index: Index,
     /// The clocks.
     pub clock: Clock,
-    /// Where it shows what is wrong.
+    /// Shows what is wrong.
     pub status: LiveStatus,
-    /// Where it asks for scans, and wakes workers.
+    /// Takes requests for scans, and wakes workers.
     pub work: SourceWork,
     /// Whether index and bucket have been compared.
     pub comparison: Arc<Comparison>,
-}
-
-/// The place that one source's copies go to.
-pub struct Destination {
-    parts: DestinationParts,
-    memory: Mutex<Memory>,
-    /// Published from `memory`, for scans that look at it file by file.
-    pub(super) keeps: AtomicBool,
-    /// One question serves all who want to know.
-    pub(super) asking: tokio::sync::Mutex<()>,
-    /// One at a time, or an alert could go out twice.
-    pub(super) telling: tokio::sync::Mutex<()>,
-}
-
-impl Deref for Destination {
-    type Target = DestinationParts;
-
-    fn deref(&self) -> &DestinationParts {
-        &self.parts
-    }
+    /// What is known of it.
+    pub memory: DestinationMemory,
 }
 
 impl Destination {
-    /// With what the index remembers. Blocking.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn load(parts: DestinationParts) -> Result<Self, Fault> {
-        let known = parts.index.source_state_get(parts.id, STATE)?;
-        let troubles = known.and_then(|value| serde_json::from_value(value).ok());
-        Ok(Self {
-            parts,
-            memory: Mutex::new(Memory {
-                troubles: troubles.unwrap_or_default(),
-                ..Memory::default()
-            }),
-            keeps: AtomicBool::default(),
-            asking: tokio::sync::Mutex::default(),
-            telling: tokio::sync::Mutex::default(),
-        })
-    }
-
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock()
+        self.memory.memory.lock()
     }
 
     /// Bucket and prefix.
@@ -136,7 +129,7 @@ impl Destination {
     /// It is ours, and the bucket has said that it keeps versions, some time ago
     /// perhaps.
     pub fn keeps_versions(&self) -> bool {
-        self.keeps.load(Ordering::Relaxed)
+        self.memory.keeps.load(Ordering::Relaxed)
     }
 
     /// It is known to be ours.

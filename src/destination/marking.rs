@@ -21,7 +21,7 @@ pub async fn may_mark(destination: &Arc<Destination>) -> Result<bool, Fault> {
     if fresh() {
         return Ok(true);
     }
-    let _one = destination.asking.lock().await;
+    let _one = destination.memory.asking.lock().await;
     if !fresh() {
         ask_alone(destination).await?;
     }

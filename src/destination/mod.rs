@@ -26,7 +26,7 @@ mod trouble;
 
 pub use asking::{ask, ask_if_due, is_ours, look, take_over};
 pub use comparison::{COMPARED, Comparison};
-pub use known::{Deed, Destination, DestinationParts, place_name};
+pub use known::{Deed, Destination, DestinationMemory, place_name};
 pub use marking::{heard, is_compared, may_be_marked, may_mark, refuses_to_mark};
 pub use policy::{Kind, Trouble};
 pub use tell::tell;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// # Errors
 /// A message can neither be kept nor sent.
 pub async fn tell(destination: &Arc<Destination>, outbox: &OutboxSender) -> Result<(), Fault> {
-    let _one = destination.telling.lock().await;
+    let _one = destination.memory.telling.lock().await;
     let now_ms = destination.clock.server_now_ms();
     let owed: Vec<Owed> = destination.memory().troubles.owed(now_ms);
     for one in owed {

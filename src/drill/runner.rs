@@ -1,14 +1,14 @@
 //! One drill from its beginning to its end.
 
+use super::again::look_again;
 use super::budget::Budget;
-use super::candidate::Candidate;
 use super::outcome::Drill;
-use super::pick::Picks;
+use super::sample::restore_some;
 use super::scratch::Scratch;
-use super::tell::Told;
-use super::try_one::{Ended, Trial};
+use super::tell::OwnerMail;
+use super::try_one::Trial;
 use super::why::Why;
-use super::{book, pick, tell};
+use super::{book, tell};
 use crate::clock::Clock;
 use crate::config::{Config, StoreConfig};
 use crate::index::Index;
@@ -18,13 +18,9 @@ use crate::retry::Stop;
 use crate::s3::Store;
 use crate::source::Sources;
 use crate::work::Queue;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-
-/// Draws per file of the budget: some fall on what is cold, too large or moving.
-const DRAWS_PER_FILE: usize = 4;
 
 /// How often it is seen whether the program stops.
 const LOOK: Duration = Duration::from_millis(100);
@@ -115,15 +111,15 @@ impl DrillRunner {
             scratch,
             stop: stop.clone(),
         };
-        let owner = Told {
+        let mail = OwnerMail {
             config: &self.config,
             outbox: &self.outbox,
         };
         // What was found before is looked at first: it may be over.
-        let again = tell::look_again(&mut trial, &owner, drill).await?;
+        let again = look_again(&mut trial, &mail, drill).await?;
         trial.budget.begin_sample();
         let result = restore_some(&self.config, &mut trial, drill, again).await;
-        tell::new_ones(&self.index, &owner, &mut drill.failures).await?;
+        tell::new_ones(&self.index, &mail, &mut drill.failures).await?;
         tell::lasting(&self.index, drill).await?;
         result
     }
@@ -135,89 +131,4 @@ impl Drop for EndOnDrop {
     fn drop(&mut self) {
         self.0.send_replace(true);
     }
-}
-
-/// Restore files until the budget is used or chance gives no more. `again` counts
-/// among them already.
-async fn restore_some(
-    config: &Config,
-    trial: &mut Trial<'_>,
-    drill: &mut Drill,
-    again: Option<Candidate>,
-) -> Result<(), Why> {
-    let files_max = config.drill.files;
-    let draws_max = files_max.saturating_mul(DRAWS_PER_FILE);
-    // A file for each draw: a few that are too large must not be all there is.
-    let mut picks = Picks::draw(trial.sources, trial.index, draws_max, &trial.stop).await?;
-    let mut dates = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    // Each has been told, and nobody can mend it: something else is tried.
-    let known = book::findings(trial.index).await?;
-    let lasting = known.into_iter().filter(|finding| finding.is_older);
-    seen.extend(lasting.map(|finding| (finding.source, finding.key, finding.version_id)));
-    let (mut known_drawn, mut denied) = (false, Vec::new());
-    if let Some(again) = again {
-        dates.extend(date_of(config, again.version.modified_ms));
-        drill.dates = dates.len() as u64;
-        seen.insert(trial.name(&again));
-    }
-    for _ in 0..draws_max {
-        if drill.files >= files_max as u64 || trial.budget.is_used_up() {
-            break;
-        }
-        let Some(candidate) = pick::next(trial, &mut picks).await? else {
-            continue;
-        };
-        let name = trial.name(&candidate);
-        if !seen.insert(name) {
-            known_drawn = true;
-            continue;
-        }
-        match trial.restore(&candidate).await? {
-            Ended::Identical(restored) => {
-                drill.files += 1;
-                drill.bytes += restored.bytes;
-            }
-            Ended::Wrong(failure) => {
-                drill.files += 1;
-                drill.failures.push(failure);
-            }
-            Ended::Cold => {
-                drill.cold += 1;
-                continue;
-            }
-            Ended::Denied(failure) => {
-                denied.push(failure);
-                continue;
-            }
-            Ended::TooLarge => {
-                drill.too_large += 1;
-                continue;
-            }
-            Ended::Passed => continue,
-        }
-        drill.deleted_now += u64::from(candidate.is_deleted_now);
-        dates.extend(date_of(config, candidate.version.modified_ms));
-        drill.dates = dates.len() as u64;
-    }
-    // Where others come back it is the one version's: its key is lost, or a rule
-    // of the bucket denies it. Where none does it says nothing of any file.
-    match denied.first() {
-        Some(first) if drill.files == 0 => return Err(Why::NotRun(first.why.clone())),
-        _ => {
-            drill.files += denied.len() as u64;
-            drill.failures.append(&mut denied);
-        }
-    }
-    drill.conclude(
-        picks.has_files() || !seen.is_empty(),
-        trial.budget.is_used_up(),
-        known_drawn,
-    );
-    Ok(())
-}
-
-fn date_of(config: &Config, at_ms: i64) -> Option<jiff::civil::Date> {
-    let at = jiff::Timestamp::from_millisecond(at_ms).ok()?;
-    Some(config.schedule.time_zone.to_datetime(at).date())
 }

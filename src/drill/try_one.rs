@@ -107,6 +107,11 @@ impl Trial<'_> {
         let done = rehearse(store, &origin, version, &meta, recorded, &target, stop).await;
         drop(target);
         self.remove(folder).await?;
+        self.ended(candidate, done)
+    }
+
+    /// What the end of a restore says of the version.
+    fn ended(&self, candidate: &Candidate, done: Result<Rehearsed, Fault>) -> Result<Ended, Why> {
         match done {
             Ok(restored) => Ok(Ended::Identical(restored)),
             Err(fault) if fault.class == Class::NotFound => Ok(Ended::Passed),

@@ -1,10 +1,11 @@
 //! Changing what the guard remembers.
 
-use super::deletion_guard::{DeletionGuard, Memory, STATE};
+use super::deletion_guard::DeletionGuard;
+use super::memory::{Memory, STATE};
 use super::show::show;
 use crate::types::{Class, Fault, chain};
 
-/// Change a source's memory and, if that made a difference, save and show it.
+/// Change a source's memory, and save and show it if that made a difference.
 pub(super) fn change<T>(
     guard: &DeletionGuard,
     change: impl FnOnce(&mut Memory) -> T,
@@ -21,10 +22,10 @@ pub(super) fn change<T>(
                 Fault::new(Class::Local, "remember the brake of", name, chain(&error))
             })?;
             guard.index.source_state_set(guard.id, STATE, &value)?;
-            // What is held back, and that it was told, must outlive a power cut.
-            // So must since when deletions are marked, before the first of them is.
-            let (now, then) = (&saved.brake, &before.brake);
-            let is_burst_new = now.burst_since() != then.burst_since();
+            // A hold must outlive a power cut. So must the moment before a burst, before
+            // the first of its deletions is marked.
+            let (now, then) = (&saved.state, &before.state);
+            let is_burst_new = now.bursts.newest_before_ms() != then.bursts.newest_before_ms();
             if now.holds.len() != then.holds.len() || is_burst_new {
                 guard.index.flush()?;
             }

@@ -1,8 +1,8 @@
-//! How many files are there: on disk, or known to the index where nobody can look.
+//! Counts the files of a source: on disk, or in the index where nobody can look.
 //!
-//! Invariants: what cannot be seen counts as there; nothing counts twice; a file
-//! that stands on the disk under another name is not lost, however many of its old
-//! names the index still has.
+//! Invariants: what cannot be seen counts as there; nothing counts twice; a file that is
+//! on the disk under another name is not lost, however many of its old names the index
+//! still has.
 
 use super::deletion_guard::DeletionGuard;
 use super::policy::Lacks;
@@ -13,9 +13,9 @@ use crate::types::{Fault, Fingerprint, Kind, RelKey, RelPath};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-/// Files whose names are told from one another in one count; at 16 bytes each
-/// 64 MB. Of more the rest counts as lost when its name is gone: that holds back
-/// too much and never too little.
+/// Files that one count can know again under another name: 64 MB at 16 bytes each. Any
+/// further file counts as lost when its name is gone: that holds back too much and never
+/// too little.
 const MARKS_MAX: usize = 4_000_000;
 
 /// The files and links of a source.
@@ -25,28 +25,28 @@ pub(crate) struct Counted {
     pub on_disk: u64,
     /// Names that the index has.
     pub known: u64,
-    /// Those among them that are gone.
+    /// Those of them that are gone.
     pub missing: u64,
-    /// And while the file stands elsewhere on the disk.
+    /// Those of the missing whose file is on the disk under another name.
     pub renamed: u64,
 }
 
 impl Counted {
-    /// How many files there were, by what the index knows.
+    /// How many files there were, by the index.
     pub fn were(&self) -> u64 {
         self.known.saturating_sub(self.renamed)
     }
 }
 
-/// Files and links of a source. Twice when that looks like a fall: a folder that is
-/// renamed under the walk may be missed in both places. `pulse` beats with the
+/// Count a source's files and links, and once more if they seem to have fallen: the walk
+/// may miss a folder in both places when it is renamed meanwhile. `pulse` beats with the
 /// walk.
 pub(crate) fn count_surely(guard: &DeletionGuard, pulse: &Pulse) -> Result<Counted, Fault> {
     let first = count(guard, pulse)?;
     let has_fallen = {
-        let mut brake = guard.memory().saved.brake.clone();
-        brake.raise(first.were(), guard.clock.now_ms());
-        brake.has_fallen(first.on_disk)
+        let mut state = guard.memory().saved.state.clone();
+        state.raise(first.were(), guard.clock.now_ms());
+        state.has_fallen(first.on_disk)
     };
     if !has_fallen {
         return Ok(first);
@@ -58,8 +58,8 @@ pub(crate) fn count_surely(guard: &DeletionGuard, pulse: &Pulse) -> Result<Count
     })
 }
 
-/// What the disk lacks of the files that the index knows, file by file: what has come
-/// and is not backed up yet makes up for nothing. `pulse` beats with the walk.
+/// Count the files that the index knows and the disk lacks, one by one: new files that
+/// are not backed up yet make up for none of them. `pulse` beats with the walk.
 pub(crate) fn lacks(guard: &DeletionGuard, pulse: &Pulse) -> Result<Lacks, Fault> {
     let counted = count_surely(guard, pulse)?;
     Ok(Lacks {
@@ -72,7 +72,7 @@ fn count(guard: &DeletionGuard, pulse: &Pulse) -> Result<Counted, Fault> {
     pulse.beat();
     let root = RelKey::of_folder(&RelPath::root());
     let known = guard.index.range(guard.id, root.as_str(), None);
-    // Of a million files that are gone the index is read for minutes.
+    // When a million files are gone, the index is read for minutes without the walk.
     let known = known.inspect(|_| pulse.beat());
     let known = known.filter_map(|entry| match entry {
         Ok((key, _)) if key.is_folder() => None,
@@ -91,7 +91,7 @@ fn count(guard: &DeletionGuard, pulse: &Pulse) -> Result<Counted, Fault> {
     join(found, known)
 }
 
-/// Join what the walk finds with what the index knows; both in the order of keys.
+/// Join what the walk finds with what the index knows; both are in the order of keys.
 fn join(
     found: impl Iterator<Item = Result<(RelKey, Fingerprint), WalkFault>>,
     known: impl Iterator<Item = Result<(RelKey, Fingerprint), Fault>>,
@@ -119,7 +119,7 @@ fn join(
     Ok(join.end())
 }
 
-/// An error is dealt with at once.
+/// True for an error as well: it is dealt with at once.
 fn is_before(entry: &Result<(RelKey, Fingerprint), Fault>, key: &RelKey) -> bool {
     entry.as_ref().map_or(true, |(known, _)| known < key)
 }
@@ -130,9 +130,9 @@ struct Join {
     /// What could not be looked at.
     out_of_sight: Vec<WalkFault>,
     hasher: RandomState,
-    /// Of files on the disk.
+    /// Marks of files on the disk.
     there: HashSet<u64>,
-    /// Of known files whose names are gone.
+    /// Marks of known files whose names are gone.
     gone: Vec<u64>,
 }
 
@@ -144,13 +144,13 @@ impl Join {
         }
     }
 
-    /// The index knows it, and the walk has not found its name.
+    /// The index knows a name that the walk has not found.
     fn missing(&mut self, entry: Option<(RelKey, Fingerprint)>) {
         let Some((key, file)) = entry else {
             return;
         };
         self.counted.known += 1;
-        // Faults whose keys have passed are dropped, so few are kept.
+        // Faults that cover no later key are dropped, so few are kept.
         self.out_of_sight
             .retain(|broken| broken.subtree > key || broken.covers(&key));
         if self.out_of_sight.iter().any(|broken| broken.covers(&key)) {
@@ -163,8 +163,8 @@ impl Join {
         }
     }
 
-    /// What a file keeps when it is renamed. Where there are no inodes its name
-    /// stands for it, which stays when its folder is renamed.
+    /// What a file keeps when it is renamed. Without inodes it is its name, which stays
+    /// when its folder is renamed.
     fn mark(&self, key: &RelKey, file: &Fingerprint) -> u64 {
         let path = key.path();
         let name = (file.inode == 0).then(|| path.name());

@@ -1,14 +1,15 @@
 //! Raising the alarm when many files look encrypted, or are emptied.
 
 use super::change::change;
-use super::deletion_guard::{DeletionGuard, Memory};
-use super::policy::Why;
+use super::deletion_guard::DeletionGuard;
+use super::memory::Memory;
+use super::policy::HoldCause;
 use super::ransomware::{Incident, ending_of};
 use crate::types::{Fault, Look, Record, RelPath};
 
-/// Content that looks encrypted, or none at all, was stored at a path; `was` is what
-/// is known of it before, `None` for a new path, `since_ms` the first sign of the
-/// change (by the steady clock).
+/// Content that looks encrypted, or an empty file, was stored at a path. `was` is the
+/// record before it, `None` for a new path; `since_ms` is the first sign of the change, by
+/// the steady clock.
 ///
 /// # Errors
 /// The index fails.
@@ -62,9 +63,9 @@ fn note(
     let Some(incident) = change(guard, |memory| look(memory, server_ms, known))? else {
         return Ok(());
     };
-    // The index has its times by this computer's clock.
+    // The times in the index are this computer's.
     let before_here_ms = incident.before_ms + (now_ms - server_ms);
-    // Looking for the ending reads the whole index: not for each further file.
+    // The search for the ending reads the whole index: once per incident is enough.
     if let Some(ending) = &incident.ending
         && !is_told(guard)
         && is_in_use(guard, ending, before_here_ms)?
@@ -74,13 +75,16 @@ fn note(
         });
     }
     change(guard, |memory| {
-        let brake = &mut memory.saved.brake;
-        let standing = brake.holds.iter_mut().find_map(|hold| match &mut hold.why {
-            Why::Encrypted {
-                before_ms, ending, ..
-            } => Some((before_ms, ending, &mut hold.files)),
-            _ => None,
-        });
+        let state = &mut memory.saved.state;
+        let standing = state
+            .holds
+            .iter_mut()
+            .find_map(|hold| match &mut hold.cause {
+                HoldCause::Encrypted {
+                    before_ms, ending, ..
+                } => Some((before_ms, ending, &mut hold.files)),
+                _ => None,
+            });
         if let Some((before_ms, ending, files)) = standing {
             *files += 1;
             *before_ms = incident.before_ms.min(*before_ms);
@@ -94,35 +98,35 @@ fn note(
             is_emptied,
         } = incident;
         let now = guard.now();
-        let why = Why::Encrypted {
+        let cause = HoldCause::Encrypted {
             before_ms,
             ending,
             is_emptied,
         };
-        brake.hold(why, files, known, now);
+        state.hold(cause, files, known, now);
     })
 }
 
-/// An attack is held against that source already.
+/// Whether deletions are held back for an attack already.
 fn is_told(guard: &DeletionGuard) -> bool {
     let memory = guard.memory();
-    let mut holds = memory.saved.brake.holds.iter();
-    holds.any(|hold| matches!(hold.why, Why::Encrypted { .. }))
+    let mut holds = memory.saved.state.holds.iter();
+    holds.any(|hold| matches!(hold.cause, HoldCause::Encrypted { .. }))
 }
 
 /// How much older than the incident a file must be to show that its ending was
 /// in use: an attacker may have tried it out on a few files shortly before.
 const IN_USE_MS: i64 = 24 * 60 * 60 * 1_000;
 
-/// A file of that ending has been here, and surely for long. What is known from
-/// a listing alone says nothing of when it came.
+/// Whether a file shows that its ending was in use long before. A record from a listing
+/// alone does not say when the file came.
 fn shows_use(record: &Record, before_ms: i64) -> bool {
     let is_verified = record.content.is_some() && record.stored_at_ms != 0;
     is_verified && record.stored_at_ms < before_ms - IN_USE_MS
 }
 
-/// An ending that the source had before is no sign of anything: somebody keeps
-/// encrypted files here.
+/// Whether the source had files of that ending before: then somebody keeps encrypted
+/// files here.
 fn is_in_use(guard: &DeletionGuard, ending: &str, before_ms: i64) -> Result<bool, Fault> {
     for entry in guard.index.range(guard.id, "", None) {
         let (key, record) = entry?;

@@ -1,13 +1,15 @@
-//! Letting one deletion go, or holding it back.
+//! Granting one deletion, or holding it back.
 //!
-//! Invariants: between a hold's beginning and its alert nothing is let go, and what
-//! was let go before has its answer; what is marked is counted when the bucket has
-//! answered, and the moment before the first of it is kept before it is asked.
+//! Invariants: between a hold's beginning and its alert no deletion is granted, and those
+//! that were granted before have their answer. A marked file is counted when the bucket
+//! has answered, and the moment before the first of them is kept before the bucket is
+//! asked.
 
 use super::change::change;
 use super::count::count_surely;
-use super::deletion_guard::{DeletionGuard, Memory};
+use super::deletion_guard::DeletionGuard;
 use super::holding::is_held;
+use super::memory::Memory;
 use crate::files;
 use crate::files::Pulse;
 use crate::os::clock::wall_ms;
@@ -16,27 +18,27 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 /// Whether a path that is gone may be marked as deleted.
-pub(crate) enum May {
+pub(crate) enum Permission {
     /// Mark it.
-    Mark(Grant),
+    Granted(Grant),
     /// It is held back: it stays known.
-    Hold,
-    /// It is there again: look once more.
-    Later,
-    /// Another worker is counting the files: it waits for that.
-    Busy,
+    Held,
+    /// The path is there again: look once more.
+    Reappeared,
+    /// Another worker is counting the files: wait for that.
+    Counting,
 }
 
-/// One deletion that may be marked; until it is dropped nothing is told about how
-/// many were.
+/// One deletion that may be marked. Until it is dropped, nothing is told about how many
+/// were marked.
 pub(crate) struct Grant {
     guard: Arc<DeletionGuard>,
-    /// A file or link, which counts.
+    /// It is a file or link, which counts.
     counts: bool,
 }
 
 impl Grant {
-    /// The bucket has taken the marker, of a file that is lost or `renamed`.
+    /// The bucket has taken the marker of a file that is lost or `renamed`.
     ///
     /// # Errors
     /// The index cannot keep it.
@@ -45,21 +47,9 @@ impl Grant {
             return Ok(());
         }
         change(&self.guard, |memory| {
-            memory.saved.brake.marked(key, renamed);
+            memory.saved.state.marked(key, renamed);
         })
     }
-}
-
-/// The index has let go of a file that was marked. Kept with the next change: a kill
-/// before it only has the file looked for once more.
-pub(crate) fn settled(guard: &DeletionGuard, key: &RelKey) {
-    guard.memory().saved.brake.settled(key);
-}
-
-/// A file that is counted as marked already, though the index still has it.
-pub(crate) fn is_counted(guard: &DeletionGuard, key: &RelKey) -> bool {
-    let memory = guard.memory();
-    memory.saved.brake.unsettled.contains(key)
 }
 
 impl Drop for Grant {
@@ -69,8 +59,20 @@ impl Drop for Grant {
     }
 }
 
-/// Whether a path that is gone may be marked as deleted. `counts` for a file or
-/// link. `pulse` beats while the disk is asked.
+/// The index has forgotten a file that was marked. It is kept with the next change: a
+/// kill before that only has the file looked for once more.
+pub(crate) fn forgotten(guard: &DeletionGuard, key: &RelKey) {
+    guard.memory().saved.state.forgotten(key);
+}
+
+/// Whether a file is counted as marked already, though the index still has it.
+pub(crate) fn is_counted(guard: &DeletionGuard, key: &RelKey) -> bool {
+    let memory = guard.memory();
+    memory.saved.state.unforgotten.contains(key)
+}
+
+/// Whether a path that is gone may be marked as deleted. `counts` is for a file or link.
+/// `pulse` beats while the disk is asked.
 ///
 /// # Errors
 /// The root cannot be looked at, or the index fails.
@@ -79,131 +81,154 @@ pub(crate) fn may_mark(
     key: &RelKey,
     counts: bool,
     pulse: &Pulse,
-) -> Result<May, Fault> {
-    let held = || {
-        pulse.beat();
-        let held = is_held(guard, key);
-        pulse.rest();
-        held
+) -> Result<Permission, Fault> {
+    let asked = Asked {
+        guard,
+        key,
+        counts,
+        pulse,
     };
-    if held()? {
-        return Ok(May::Hold);
+    if asked.is_held()? {
+        return Ok(Permission::Held);
     }
-    pulse.beat();
-    let is_there = is_there(guard, key);
-    pulse.rest();
-    if is_there? {
+    if asked.is_there()? {
         // It was missing while another folder or disk was in its place.
-        return Ok(May::Later);
+        return Ok(Permission::Reappeared);
     }
-    // This one among them.
+    // This one is among them.
     let waiting = match counts {
         true => guard.work.queue.deletions_waiting().max(1),
         false => 0,
     };
-    if let Some(may) = grant(guard, key, counts, |memory| {
-        if counts && memory.is_counting {
-            return Decided::Busy;
-        }
-        if memory.allowance >= waiting {
-            memory.allowance -= u64::from(counts);
-            return Decided::Let;
-        }
-        memory.is_counting = true;
-        Decided::Not
-    })? {
-        return Ok(may);
+    if let Some(permission) = asked.by_allowance(waiting)? {
+        return Ok(permission);
     }
-    // Whoever waited for this one would hold a worker for as long as a disk may hang.
+    // Whoever waited for the count would hold a worker for as long as a disk may hang.
     let _counting = Counting(guard);
-    let counted = count_surely(guard, pulse)?;
-    let on_disk = counted.on_disk;
-    // A root or disk that went away meanwhile makes the count worthless.
-    if held()? {
-        return Ok(May::Hold);
+    if let Some(permission) = asked.by_count(waiting)? {
+        return Ok(permission);
     }
-    let now = guard.now();
-    let may = grant(guard, key, counts, |memory| {
-        let brake = &mut memory.saved.brake;
-        brake.raise(counted.were(), now.here_ms);
-        // Names that are gone of files that are there, as of hard links, are no loss.
-        let lost = counted.missing.saturating_sub(counted.renamed);
-        if lost > 0 && brake.has_fallen(on_disk) {
-            let (missing, of) = (brake.missing(on_disk), brake.expected());
-            brake.hold_fall(missing, of, now);
-            return Decided::Not;
-        }
-        // What waits was missing when they were counted.
-        memory.allowance = brake.allowance(on_disk).saturating_add(waiting - 1);
-        Decided::Let
-    })?;
-    if let Some(may) = may {
-        return Ok(may);
-    }
-    // It counts exactly, and has marked what turns out to be well.
+    // A scan counts exactly, and has those marked that turn out to be well.
     guard.work.scans.ask_later();
-    Ok(May::Hold)
+    Ok(Permission::Held)
 }
 
-/// What the key says stands on the disk after all.
-fn is_there(guard: &DeletionGuard, key: &RelKey) -> Result<bool, Fault> {
-    let root = &guard.source.path;
-    let found = files::stat_unless_excluded(root, &key.path(), &guard.rules)?;
-    Ok(found.is_some_and(|found| match found.kind {
-        Kind::File | Kind::Symlink => !key.is_folder(),
-        Kind::Folder => key.is_folder(),
-        Kind::Special => false,
-    }))
-}
-
-/// Let it go when `decide` says so and nothing holds it back: in one step, so that
-/// a hold knows all that was let go before it.
-fn grant(
-    guard: &Arc<DeletionGuard>,
-    key: &RelKey,
+/// A deletion that somebody asks for.
+struct Asked<'a> {
+    guard: &'a Arc<DeletionGuard>,
+    key: &'a RelKey,
     counts: bool,
-    decide: impl FnOnce(&mut Memory) -> Decided,
-) -> Result<Option<May>, Fault> {
-    let before_ms = before_any_marker_ms(guard);
-    let now_ms = guard.clock.now_ms();
-    let is_let = Cell::new(false);
-    let changed = change(guard, |memory| {
-        if memory.saved.brake.held(key).is_some() {
-            return None;
-        }
-        let decided = decide(memory);
-        if decided == Decided::Let {
-            memory.saved.brake.marking(before_ms, now_ms);
-            memory.in_flight += 1;
-            is_let.set(true);
-        }
-        Some(decided)
-    });
-    if changed.is_err() && is_let.get() {
-        // It is not let go after all, and nobody would ever take it off.
-        let mut memory = guard.memory();
-        memory.in_flight = memory.in_flight.saturating_sub(1);
+    pulse: &'a Pulse,
+}
+
+impl Asked<'_> {
+    fn is_held(&self) -> Result<bool, Fault> {
+        self.pulse.beat();
+        let held = is_held(self.guard, self.key);
+        self.pulse.rest();
+        held
     }
-    let decided = changed?;
-    Ok(match decided {
-        None => Some(May::Hold),
-        Some(Decided::Let) => Some(May::Mark(Grant {
-            guard: Arc::clone(guard),
-            counts,
-        })),
-        Some(Decided::Busy) => Some(May::Busy),
-        Some(Decided::Not) => None,
-    })
+
+    /// Whether what the key names is on the disk after all.
+    fn is_there(&self) -> Result<bool, Fault> {
+        self.pulse.beat();
+        let root = &self.guard.source.path;
+        let found = files::stat_unless_excluded(root, &self.key.path(), &self.guard.rules);
+        self.pulse.rest();
+        Ok(found?.is_some_and(|found| match found.kind {
+            Kind::File | Kind::Symlink => !self.key.is_folder(),
+            Kind::Folder => self.key.is_folder(),
+            Kind::Special => false,
+        }))
+    }
+
+    /// Grant it by the allowance of the last count. `None`: the files must be counted,
+    /// and this worker does it.
+    fn by_allowance(&self, waiting: u64) -> Result<Option<Permission>, Fault> {
+        self.decide(|memory| {
+            if self.counts && memory.is_counting {
+                return Decision::Counting;
+            }
+            if memory.allowance >= waiting {
+                memory.allowance -= u64::from(self.counts);
+                return Decision::Grant;
+            }
+            memory.is_counting = true;
+            Decision::Undecided
+        })
+    }
+
+    /// Count the files, and grant it if they are no fall. `None`: they are.
+    fn by_count(&self, waiting: u64) -> Result<Option<Permission>, Fault> {
+        let counted = count_surely(self.guard, self.pulse)?;
+        let on_disk = counted.on_disk;
+        // A root or disk that went away meanwhile makes the count worthless.
+        if self.is_held()? {
+            return Ok(Some(Permission::Held));
+        }
+        let now = self.guard.now();
+        self.decide(|memory| {
+            let state = &mut memory.saved.state;
+            state.raise(counted.were(), now.here_ms);
+            // A name that is gone while its file is there, as of a hard link, is no loss.
+            let lost = counted.missing.saturating_sub(counted.renamed);
+            if lost > 0 && state.has_fallen(on_disk) {
+                let (missing, of) = (state.missing(on_disk), state.expected());
+                state.hold_fall(missing, of, now);
+                return Decision::Undecided;
+            }
+            // Those that wait were missing when the files were counted.
+            memory.allowance = state.allowance(on_disk).saturating_add(waiting - 1);
+            Decision::Grant
+        })
+    }
+
+    /// Grant it when `decide` says so and nothing holds it back: in one step, so that a
+    /// hold knows all that was granted before it.
+    fn decide(
+        &self,
+        decide: impl FnOnce(&mut Memory) -> Decision,
+    ) -> Result<Option<Permission>, Fault> {
+        let guard = self.guard;
+        let before_ms = before_any_marker_ms(guard);
+        let now_ms = guard.clock.now_ms();
+        let is_granted = Cell::new(false);
+        let changed = change(guard, |memory| {
+            if memory.saved.state.held(self.key).is_some() {
+                return None;
+            }
+            let decision = decide(memory);
+            if decision == Decision::Grant {
+                memory.saved.state.granted(before_ms, now_ms);
+                memory.in_flight += 1;
+                is_granted.set(true);
+            }
+            Some(decision)
+        });
+        if changed.is_err() && is_granted.get() {
+            // It is not granted after all, and nobody else would take it off.
+            let mut memory = guard.memory();
+            memory.in_flight = memory.in_flight.saturating_sub(1);
+        }
+        Ok(match changed? {
+            None => Some(Permission::Held),
+            Some(Decision::Grant) => Some(Permission::Granted(Grant {
+                guard: Arc::clone(guard),
+                counts: self.counts,
+            })),
+            Some(Decision::Counting) => Some(Permission::Counting),
+            Some(Decision::Undecided) => None,
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Decided {
-    /// Let it go.
-    Let,
-    /// Not by what is known.
-    Not,
-    /// Somebody counts the files: nothing goes before that is done.
-    Busy,
+enum Decision {
+    Grant,
+    /// What is known does not tell.
+    Undecided,
+    /// Somebody counts the files: nothing is granted before that is done.
+    Counting,
 }
 
 /// The right to count the files of a source: one count serves all.
@@ -215,21 +240,9 @@ impl Drop for Counting<'_> {
     }
 }
 
-/// The last millisecond that every marker requested from now on is younger than,
-/// also where the server tells times in whole seconds, rounded down.
+/// The last millisecond that every marker requested from now on is younger than, also
+/// where the server tells times in whole seconds, rounded down.
 fn before_any_marker_ms(guard: &DeletionGuard) -> i64 {
     let reached_ms = guard.store.server_reached_ms(wall_ms());
     reached_ms.div_euclid(1_000) * 1_000 - 1
-}
-
-/// A deletion was deferred.
-pub(crate) fn noticed(guard: &DeletionGuard, pause_ms: i64) {
-    let now_ms = guard.clock.steady_ms();
-    guard.noticed().note(now_ms, pause_ms);
-}
-
-/// Many deletions have come and more may: none has had `pause_ms` to itself yet.
-pub(crate) fn is_filling(guard: &DeletionGuard, pause_ms: i64) -> bool {
-    let now_ms = guard.clock.steady_ms();
-    guard.noticed().is_filling(now_ms, pause_ms)
 }

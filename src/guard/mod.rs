@@ -1,14 +1,15 @@
 //! The deletion guard: what stands between a missing file and its deletion in the bucket.
 //!
 //! Shared by scan, backup and maintenance. Invariants: nothing is marked deleted without
-//! the guard's word; what it holds back stays in the index and is found again by the next
-//! scan; its memory survives a kill. Functions block unless they are async.
+//! the guard's permission; what it holds back stays in the index and is found again by the
+//! next scan; its memory survives a kill. Functions block unless they are async.
 //!
-//! `policy` and `ransomware` decide; `deletion_guard` is one source's guard and what it
-//! remembers, `change` saves that; `root_sentinel`, `root` say whether the root is the
-//! folder that was backed up; `count` counts files; `holding` holds deletions back,
-//! `grant` lets one go, `scanned` hears of scans and `encrypted` of stored content; `show`
-//! and `tell` say what is held back, with the words of `report`.
+//! `policy` and `ransomware` decide; `deletion_guard` is one source's guard, `memory` what
+//! it remembers, and `change` saves that; `root_sentinel` and `root` say whether the root
+//! is the folder that was backed up; `count` counts files; `holding` holds deletions back,
+//! `grant` grants one, `noticed` knows how many came lately; `scanned` takes in scans and
+//! `encrypted` stored content; `show` and `tell` say what is held back, in the words of
+//! `report`.
 
 mod change;
 mod count;
@@ -16,6 +17,7 @@ mod deletion_guard;
 mod encrypted;
 mod grant;
 mod holding;
+mod memory;
 mod noticed;
 mod policy;
 mod ransomware;
@@ -28,11 +30,12 @@ mod standing;
 mod tell;
 
 pub use count::known_below;
-pub use deletion_guard::{DeletionGuard, GuardParts};
+pub use deletion_guard::DeletionGuard;
 pub(crate) use encrypted::{looks_ruined, plain_is_gone};
-pub(crate) use grant::{Grant, May, is_counted, is_filling, may_mark, noticed, settled};
+pub(crate) use grant::{Grant, Permission, forgotten, is_counted, may_mark};
 pub(crate) use holding::{look_at_root, look_at_root_again, lost_mounts};
-pub use policy::{MOUNTS_MAX, Scanned, Why, is_below, most_is_gone};
+pub use memory::GuardMemory;
+pub use policy::{HoldCause, MOUNTS_MAX, Scanned, is_below, most_is_gone};
 pub use root_sentinel::Settled;
 pub(crate) use scanned::{revisit, scanned};
 pub use show::{line, show};

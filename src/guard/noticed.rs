@@ -11,17 +11,17 @@ pub(super) struct Noticed {
     last_ms: i64,
 }
 
-/// No more than this are told from people who tidy up, and not waited for.
+/// So few deletions wait for no others: people tidy up.
 const FEW: u64 = FALL_MIN;
 
-/// So long the first of many deletions waits at the most for the last of them, so
-/// that it is known how many there are before any is marked. Whole folders are
-/// deleted within seconds; a tree of a million files takes minutes, and then what
-/// is marked before it was too much is told.
+/// The first of many deletions waits at most this long for the last of them, so that
+/// their number is known before any is marked. Whole folders are deleted within seconds.
+/// A tree of a million files takes minutes: then the alert says how many were marked
+/// before it was too much.
 const FILLING_MAX_MS: i64 = 30 * 1_000;
 
 impl Noticed {
-    /// One more came.
+    /// One more was heard of.
     pub(super) fn note(&mut self, now_ms: i64, pause_ms: i64) {
         if now_ms - self.last_ms > pause_ms {
             *self = Self {

@@ -1,31 +1,30 @@
 //! Many files encrypted or emptied within a short time: the mark of ransomware.
 //!
-//! Pure: the workers say what they stored and what is gone, each once, with
-//! times by the server's clock: what comes of them is printed in a command. A file
-//! is suspect when its path held something plain and now holds noise
-//! (`types::content_class`), or when something plain is gone and noise, or an empty file,
-//! stands beside it under its name with another ending. A file that is emptied at
-//! its place is suspect where its format is never empty: programs empty texts and
-//! tables every day. One such file is nothing; many within minutes are an incident.
-//! Memory is bounded whatever comes.
+//! Pure: the workers report once what they stored and what is gone. Times are the
+//! server's, since a restore command is made from them. A file is suspect when its path
+//! held plain content and now holds noise (`types::content_class`), or when a plain file
+//! is gone and noise, or an empty file, stands beside it under its name with another
+//! ending. A file that is emptied in place is suspect if its format is never empty:
+//! programs empty texts and tables every day. One suspect is nothing; many within minutes
+//! are an incident. Memory is bounded whatever comes.
 
 use crate::types::{ContentHash, Look, RelPath, moment};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// So many suspect files are an incident. People encrypt or convert a handful
-/// by hand; attackers take all they find, some hundred a minute.
+/// This many suspect files are an incident. People encrypt or convert a handful by hand;
+/// attackers take all they find, some hundred a minute.
 pub const FILES: u64 = 20;
 
 /// In a small source half of the files are enough, but never fewer than these.
 pub const FILES_SMALL: u64 = 8;
 
-/// Within this time.
+/// The suspects of an incident lie within this time.
 pub const WINDOW_MS: i64 = 10 * 60 * 1_000;
 
-/// Names remembered of what is gone, and of noise that came, waiting for each
-/// other: 100 KB a source. An attack that deletes further ahead than this of
-/// its own new files is still seen by what it leaves behind.
+/// Names remembered of files that are gone, and as many of noise that came, until the
+/// other half of the rename comes: 100 KB a source. An attack whose deletions run further
+/// ahead of its new files than this is still seen by what it leaves behind.
 const NAMES_MAX: usize = 2_048;
 
 /// Endings that a new name may have been given at once (`.id-1.[a@b.c].xyz`).
@@ -44,7 +43,7 @@ pub struct Incident {
     pub files: u64,
     /// The ending that most of them have been given, if any.
     pub ending: Option<String>,
-    /// Most of them hold nothing any more.
+    /// Most of them are empty now.
     pub is_emptied: bool,
 }
 
@@ -65,13 +64,13 @@ pub struct Window {
     suspects: Vec<Suspect>,
 }
 
-/// Something plain that is gone.
+/// A plain file that is gone.
 #[derive(Debug)]
 struct Gone {
     /// Its path, and its path without its ending.
     names: [u64; 2],
     at_ms: i64,
-    /// A file stands there, and holds nothing.
+    /// The file is still there, and empty.
     is_emptied: bool,
 }
 
@@ -79,7 +78,7 @@ struct Gone {
 #[derive(Debug)]
 struct Came {
     path: u64,
-    /// The names that it may have had before, and what was added to each.
+    /// The names that it may have had before.
     before: Vec<u64>,
     ending: String,
     at_ms: i64,
@@ -112,7 +111,7 @@ impl Window {
         self.add(in_place(path, at_ms, false), now_ms, known_files)
     }
 
-    /// Plain content of a path was replaced by nothing.
+    /// Plain content of a path was emptied.
     pub fn emptied(
         &mut self,
         halves: &mut Halves,
@@ -132,8 +131,7 @@ impl Window {
         self.half_gone(halves, gone, now_ms, known_files)
     }
 
-    /// Noise, or (`look`) nothing, stands at a new path. `at_ms` is when that was
-    /// first seen.
+    /// A new path holds noise, or (by `look`) nothing. `at_ms` is when it was first seen.
     pub fn came(
         &mut self,
         halves: &mut Halves,
@@ -172,7 +170,7 @@ impl Window {
         self.add(suspect(&gone, came), now_ms, known_files)
     }
 
-    /// Something plain is gone from its path.
+    /// A plain file is gone.
     pub fn gone(
         &mut self,
         halves: &mut Halves,
@@ -199,7 +197,7 @@ impl Window {
         forget(&mut halves.came, |came| came.at_ms, gone.at_ms);
         let half = halves.came.iter().position(|came| is_rename(&gone, came));
         let Some(came) = half.and_then(|at| halves.came.remove(at)) else {
-            // What is held back is looked at again and again.
+            // A deletion that is held back is reported again and again.
             if halves
                 .gone
                 .iter()
@@ -228,8 +226,8 @@ impl Window {
         self.suspects.clear();
     }
 
-    /// Suspects that a clock noted which has been set back since: beside them
-    /// every new one would look too old to count.
+    /// Forget suspects from before the clock was set back: beside them every new one
+    /// would look too old to count.
     fn forget_future(&mut self, now_ms: i64) {
         self.suspects.retain(|suspect| suspect.at_ms <= now_ms);
     }
@@ -245,7 +243,7 @@ impl Window {
             return None;
         }
         if self.suspects.len() as u64 >= FILES {
-            // The oldest tells since when: it stays. Any other may go.
+            // The oldest stays: it tells since when. Any other may go.
             self.suspects.pop();
         }
         self.suspects.push(suspect);
@@ -285,12 +283,11 @@ fn names_of(path: &RelPath) -> [u64; 2] {
 }
 
 fn is_rename(gone: &Gone, came: &Came) -> bool {
-    // What was emptied lives on where its content came under another name.
+    // An emptied file was not attacked if its content came under another name.
     let fits = came.is_blank || !gone.is_emptied;
     fits && came.before.iter().any(|name| gone.names.contains(name))
 }
 
-/// Both halves of a rename.
 /// Content that was replaced under its own name.
 fn in_place(path: &RelPath, at_ms: i64, is_blank: bool) -> Suspect {
     Suspect {
@@ -311,8 +308,8 @@ fn suspect(gone: &Gone, came: Came) -> Suspect {
     }
 }
 
-/// Endings of empty files by which programs say what became of a file that they
-/// have taken away.
+/// Programs that take a file away leave an empty one with such an ending in its place, to
+/// say what became of it.
 const SIGNS: &[&str] = &[
     ".done",
     ".ok",
@@ -335,7 +332,7 @@ fn is_a_sign(ending: &str) -> bool {
     SIGNS.contains(&ending.to_ascii_lowercase().as_str())
 }
 
-/// Formats of which an empty file is none: no program makes one of a whole file.
+/// No program empties a file of these formats: an empty file is not valid in them.
 const NEVER_EMPTY: &[&str] = &[
     "doc", "docx", "docm", "dotx", "xls", "xlsx", "xlsm", "ppt", "pptx", "odt", "ods", "odp",
     "odg", "pdf", "jpg", "jpeg", "png", "gif", "tif", "tiff", "bmp", "webp", "heic", "mp3", "mp4",

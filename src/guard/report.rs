@@ -1,12 +1,11 @@
-//! What is said when deletions are held back: a line for `status` and the log,
-//! and the alert that does not wait.
+//! The words about a hold: a line for `status` and the log, and the messages to the owner.
 
-use super::policy::{Hold, Why};
+use super::policy::{DeletionHold, HoldCause};
 use crate::mail::{COMPUTER_CHARS_MAX, Message, fit, subject};
 use crate::types::{amount, clean, duration, number, shorten, time, time_of_second};
 use jiff::tz::TimeZone;
 
-/// Deletions that are held back, and what is needed to say so.
+/// A hold, and what is needed to put it into words.
 #[derive(Debug, Clone)]
 pub struct Held<'a> {
     /// The computer's name.
@@ -16,7 +15,7 @@ pub struct Held<'a> {
     /// Its folder, as shown to people.
     pub folder: &'a str,
     /// What is held back and why.
-    pub hold: &'a Hold,
+    pub hold: &'a DeletionHold,
     /// Now, milliseconds since 1970.
     pub now_ms: i64,
     /// It has been told before.
@@ -39,14 +38,14 @@ impl Held<'_> {
             0 => "nothing is marked as deleted meanwhile".to_owned(),
             _ => format!("{}, no more meanwhile", self.marked()),
         };
-        match &self.hold.why {
-            Why::Encrypted { .. } => format!(
+        match &self.hold.cause {
+            HoldCause::Encrypted { .. } => format!(
                 "{}. To have the files as they were before: {}. If all is in order: {}",
                 self.what(),
                 self.restore,
                 self.confirm
             ),
-            Why::Away => format!("{}; {safe}. {}", self.what(), self.remedy()),
+            HoldCause::Away => format!("{}; {safe}. {}", self.what(), self.remedy()),
             _ => format!(
                 "{}; {safe}. {} If the files were really deleted: {}",
                 self.what(),
@@ -80,14 +79,14 @@ impl Held<'_> {
         }
     }
 
-    /// How to have everything back as it was before; each line its own.
+    /// How to restore everything as it was before, line by line.
     fn bring_back(&self) -> Vec<String> {
         if self.restore.is_empty() {
             return Vec::new();
         }
-        let before = match (&self.hold.why, self.hold.marked_in_all()) {
+        let before = match (&self.hold.cause, self.hold.marked_in_all()) {
             (_, 1..) => ", before the first of them was marked as deleted",
-            (Why::OtherRoot, 0) => ", before anything of the other folder was stored",
+            (HoldCause::OtherRoot, 0) => ", before anything of the other folder was stored",
             (_, 0) => ", with all that is missing",
         };
         let mut lines = vec![
@@ -113,24 +112,24 @@ impl Held<'_> {
 
     /// What has happened, without a full stop.
     fn what(&self) -> String {
-        let Hold { files, of, .. } = self.hold;
+        let DeletionHold { files, of, .. } = self.hold;
         let (source, folder) = (clean(self.source), clean(self.folder));
-        match &self.hold.why {
-            Why::Fall => format!(
+        match &self.hold.cause {
+            HoldCause::Fall => format!(
                 "{} of {} are missing from the folder of {source}, {folder} (or left out by a new rule)",
                 number(*files),
                 amount(*of, "file")
             ),
-            Why::OtherRoot => format!(
+            HoldCause::OtherRoot => format!(
                 "the folder {folder} of {source} is not the one that was backed up (another disk? not mounted?)"
             ),
-            Why::Away => format!("the folder {folder} of {source} is not there"),
-            Why::Unmounted { folder: inner } => format!(
+            HoldCause::Away => format!("the folder {folder} of {source} is not there"),
+            HoldCause::Unmounted { folder: inner } => format!(
                 "the disk on the folder {} in {folder} of {source} is not mounted any more ({} on it)",
                 clean(&inner.path().to_string()),
                 amount(*files, "file")
             ),
-            Why::Encrypted {
+            HoldCause::Encrypted {
                 before_ms,
                 ending,
                 is_emptied,
@@ -151,34 +150,34 @@ impl Held<'_> {
         }
     }
 
-    /// What to do when it was not meant; a sentence.
+    /// What to do when the deletions were not meant; a sentence.
     fn remedy(&self) -> &'static str {
-        match self.hold.why {
-            Why::Fall => {
+        match self.hold.cause {
+            HoldCause::Fall => {
                 "If a disk is not mounted or the folder is not the right one, put that right."
             }
-            Why::OtherRoot => {
+            HoldCause::OtherRoot => {
                 "Connect and mount the right disk, or correct the folder in the configuration."
             }
-            Why::Away => {
+            HoldCause::Away => {
                 "Connect and mount the disk; Keepwatch goes on by itself then. If the folder has moved, correct its path in the configuration and start Keepwatch again."
             }
-            Why::Unmounted { .. } => {
+            HoldCause::Unmounted { .. } => {
                 "Connect and mount the disk; Keepwatch goes on by itself then."
             }
-            Why::Encrypted { .. } => {
+            HoldCause::Encrypted { .. } => {
                 "Disconnect this computer from the network, and do not restore into the same folder before it is clean."
             }
         }
     }
 
-    /// What the confirmation says; ends with a colon.
+    /// When to confirm the deletions; ends with a colon.
     fn confirming(&self) -> &'static str {
-        match self.hold.why {
-            Why::OtherRoot => {
+        match self.hold.cause {
+            HoldCause::OtherRoot => {
                 "If this is the right folder, and what it lacks was really deleted, say so with:"
             }
-            Why::Unmounted { .. } => {
+            HoldCause::Unmounted { .. } => {
                 "If the disk is gone for good, and its files may be marked as deleted, say so with:"
             }
             _ => "If the files were really deleted, say so with:",
@@ -193,8 +192,8 @@ impl Held<'_> {
             String::new(),
             format!("What to do: {}", self.remedy()),
         ];
-        match self.hold.why {
-            Why::Encrypted { before_ms, .. } => {
+        match self.hold.cause {
+            HoldCause::Encrypted { before_ms, .. } => {
                 head.extend([
                 String::new(),
                 format!(
@@ -213,7 +212,7 @@ impl Held<'_> {
                 format!("  {}", self.confirm),
             ]);
             }
-            Why::Away => {
+            HoldCause::Away => {
                 head.extend([
                     String::new(),
                     "Nothing is marked as deleted in the backup, and nothing is lost there."
@@ -241,7 +240,7 @@ impl Held<'_> {
         }
     }
 
-    /// What was told is over by itself.
+    /// The message that a hold has ended by itself.
     pub fn over(&self) -> Message {
         let lasted =
             duration(u64::try_from(self.now_ms.saturating_sub(self.hold.since_ms)).unwrap_or(0));
@@ -263,21 +262,21 @@ impl Held<'_> {
         }
     }
 
-    /// What it is again, after its name.
+    /// What the source is again, after its name.
     fn back(&self) -> &'static str {
-        match self.hold.why {
-            Why::Away => "is there again",
-            Why::Fall => "has its files again",
-            Why::OtherRoot => "is the one that was backed up again",
-            Why::Unmounted { .. } => "has its disk again",
-            Why::Encrypted { .. } => "is as it was",
+        match self.hold.cause {
+            HoldCause::Away => "is there again",
+            HoldCause::Fall => "has its files again",
+            HoldCause::OtherRoot => "is the one that was backed up again",
+            HoldCause::Unmounted { .. } => "has its disk again",
+            HoldCause::Encrypted { .. } => "is as it was",
         }
     }
 
     /// What was marked because of it; a sentence.
     fn cost(&self) -> String {
-        match (self.hold.marked_in_all(), &self.hold.why) {
-            (0, Why::Fall) => match self.hold.files {
+        match (self.hold.marked_in_all(), &self.hold.cause) {
+            (0, HoldCause::Fall) => match self.hold.files {
                 0 => "No file was marked as deleted while it lasted.".to_owned(),
                 1 => "No file was marked as deleted while it lasted. The one that is still missing is taken for deleted now.".to_owned(),
                 files => format!(
@@ -308,15 +307,15 @@ impl Held<'_> {
 
     /// For the subject, after the source's name.
     fn verdict(&self) -> &'static str {
-        match self.hold.why {
-            Why::Fall => "lost most of its files",
-            Why::OtherRoot => "is another folder than before",
-            Why::Away => "is not there",
-            Why::Unmounted { .. } => "misses a disk",
-            Why::Encrypted {
+        match self.hold.cause {
+            HoldCause::Fall => "lost most of its files",
+            HoldCause::OtherRoot => "is another folder than before",
+            HoldCause::Away => "is not there",
+            HoldCause::Unmounted { .. } => "misses a disk",
+            HoldCause::Encrypted {
                 is_emptied: true, ..
             } => "was emptied (ransomware?)",
-            Why::Encrypted { .. } => "looks encrypted (ransomware?)",
+            HoldCause::Encrypted { .. } => "looks encrypted (ransomware?)",
         }
     }
 }
@@ -333,15 +332,15 @@ mod tests {
     use crate::mail::testing::{at, berlin};
     use crate::types::RelKey;
 
-    fn say(why: Why, reminder: bool) -> (String, Message) {
-        let (line, alert, _) = say_all(why, reminder, 0);
+    fn say(cause: HoldCause, reminder: bool) -> (String, Message) {
+        let (line, alert, _) = say_all(cause, reminder, 0);
         (line, alert)
     }
 
-    fn say_all(why: Why, reminder: bool, marked: u64) -> (String, Message, Message) {
+    fn say_all(cause: HoldCause, reminder: bool, marked: u64) -> (String, Message, Message) {
         let zone = berlin();
-        let hold = Hold {
-            why,
+        let hold = DeletionHold {
+            cause,
             since_ms: at("2026-11-23T08:00:00Z"),
             files: 1_234,
             of: 2_000,
@@ -368,7 +367,7 @@ mod tests {
 
     #[test]
     fn files_that_are_missing() {
-        let (line, alert) = say(Why::Fall, false);
+        let (line, alert) = say(HoldCause::Fall, false);
         assert_eq!(
             line,
             "1,234 of 2,000 files are missing from the folder of documents, /srv/office (or left out by a new rule); nothing is marked as deleted meanwhile. If a disk is not mounted or the folder is not the right one, put that right. If the files were really deleted: keepwatch --reconcile --confirm-deletions"
@@ -399,7 +398,7 @@ mod tests {
 
     #[test]
     fn what_was_marked_before_a_fall_was_noticed_is_not_denied() {
-        let (line, alert, over) = say_all(Why::Fall, false, 510);
+        let (line, alert, over) = say_all(HoldCause::Fall, false, 510);
         for text in [&line, &alert.body, &over.body] {
             let text = text.to_lowercase();
             assert!(
@@ -414,7 +413,7 @@ mod tests {
                 .body
                 .contains("as the backup had it at 2026-11-23 08:59:57, before the first of them was marked as deleted:\n\n  keepwatch restore")
         );
-        let (line, alert, _) = say_all(Why::Fall, false, 1);
+        let (line, alert, _) = say_all(HoldCause::Fall, false, 1);
         for text in [&line, &alert.body.to_lowercase()] {
             assert!(text.contains("1 of them was marked as deleted"), "{text}");
         }
@@ -424,13 +423,13 @@ mod tests {
     #[test]
     fn every_alert_has_a_command_that_brings_the_files_back() {
         let folder = RelKey::parse_full("disk/").unwrap();
-        for why in [
-            Why::Fall,
-            Why::OtherRoot,
-            Why::Away,
-            Why::Unmounted { folder },
+        for cause in [
+            HoldCause::Fall,
+            HoldCause::OtherRoot,
+            HoldCause::Away,
+            HoldCause::Unmounted { folder },
         ] {
-            let (_, alert) = say(why, false);
+            let (_, alert) = say(cause, false);
             assert!(
                 alert.body.contains("\n\n  keepwatch restore"),
                 "{}",
@@ -442,13 +441,13 @@ mod tests {
     #[test]
     fn what_is_over_says_what_is_back() {
         let folder = RelKey::parse_full("disk/").unwrap();
-        for (why, part) in [
-            (Why::Away, "is there again"),
-            (Why::Fall, "has its files again"),
-            (Why::OtherRoot, "is the one that was backed up again"),
-            (Why::Unmounted { folder }, "has its disk again"),
+        for (cause, part) in [
+            (HoldCause::Away, "is there again"),
+            (HoldCause::Fall, "has its files again"),
+            (HoldCause::OtherRoot, "is the one that was backed up again"),
+            (HoldCause::Unmounted { folder }, "has its disk again"),
         ] {
-            let (_, _, over) = say_all(why, false, 0);
+            let (_, _, over) = say_all(cause, false, 0);
             assert!(
                 over.body.contains(&format!("documents {part}.")),
                 "{}",
@@ -459,12 +458,12 @@ mod tests {
 
     #[test]
     fn files_that_look_encrypted() {
-        let why = Why::Encrypted {
+        let cause = HoldCause::Encrypted {
             before_ms: at("2026-11-23T07:59:58Z"),
             ending: Some(".locked".to_owned()),
             is_emptied: false,
         };
-        let (_, alert) = say(why, true);
+        let (_, alert) = say(cause, true);
         assert_eq!(
             alert.subject,
             "Keepwatch OFFICE-PC: ALERT, still: documents looks encrypted (ransomware?)"
@@ -491,12 +490,12 @@ mod tests {
 
     #[test]
     fn files_that_were_emptied_are_not_said_to_be_encrypted() {
-        let why = Why::Encrypted {
+        let cause = HoldCause::Encrypted {
             before_ms: at("2026-11-23T07:59:58Z"),
             ending: None,
             is_emptied: true,
         };
-        let (line, alert) = say(why, false);
+        let (line, alert) = say(cause, false);
         assert!(
             alert
                 .subject
@@ -514,16 +513,16 @@ mod tests {
     #[test]
     fn every_reason_names_the_folder_and_what_to_do() {
         let folder = RelKey::parse_full("disk/").unwrap();
-        for (why, part) in [
-            (Why::OtherRoot, "is not the one that was backed up"),
-            (Why::Away, "is not there"),
+        for (cause, part) in [
+            (HoldCause::OtherRoot, "is not the one that was backed up"),
+            (HoldCause::Away, "is not there"),
             (
-                Why::Unmounted { folder },
+                HoldCause::Unmounted { folder },
                 "the disk on the folder disk in /srv/office",
             ),
         ] {
-            let confirms = why != Why::Away;
-            let (line, alert) = say(why, false);
+            let confirms = cause != HoldCause::Away;
+            let (line, alert) = say(cause, false);
             assert!(line.contains(part) && alert.body.contains(part), "{line}");
             assert!(alert.body.contains("What to do: Connect and mount"));
             assert_eq!(line.contains("--confirm-deletions"), confirms, "{line}");

@@ -1,14 +1,14 @@
 //! Whether a source's root is the folder that was backed up.
 //!
-//! The marker says so (`guard::root_sentinel`); where none is kept or it was never
-//! written there, device, inode and time of making do, and where these have changed
-//! (they do, on some disks, at every start), whether the known files are there.
+//! The sentinel says so (`guard::root_sentinel`). Where there never was one, device, inode
+//! and creation time do; where these have changed (on some disks they do at every start),
+//! the known files must be there.
 //!
-//! Invariant: which files are looked for is settled before anything of a folder in
-//! doubt is stored. What came from that folder proves nothing for it.
+//! Invariant: the files to look for are chosen before anything of a folder in doubt is
+//! stored. What came from that folder proves nothing for it.
 
 use super::deletion_guard::DeletionGuard;
-use super::policy::{Identity, Marker, identity, is_alike};
+use super::policy::{RootVerdict, SentinelMatch, is_alike, judge_root};
 use super::root_sentinel;
 use super::standing::{Judged, Standing};
 use crate::files;
@@ -20,13 +20,13 @@ use serde_json::{Value, json};
 /// Known files that are looked for on a root that nothing else proves.
 const SAMPLE_FILES: u64 = 200;
 
-/// Under which name the index remembers what an unmarked root is known by.
+/// Under which name the index remembers device and inode of a root without a sentinel.
 const UNMARKED_ROOT: &str = "brake:root";
 
-/// And when that was made, where its file system says so.
+/// And when that root was created, where its file system says so.
 const UNMARKED_MADE: &str = "brake:root-made";
 
-/// And which files are looked for while another folder is in its place.
+/// And which files to look for while another folder is in its place.
 const SAMPLE: &str = "brake:sample";
 
 /// One of the files that are looked for.
@@ -38,7 +38,7 @@ struct Sampled {
     mtime: (i128, i128),
 }
 
-/// When it was changed, as [`Sampled`] keeps it.
+/// The time of the last change, as [`Sampled`] keeps it.
 fn seconds_of(fingerprint: &Fingerprint) -> (i128, i128) {
     const NS_PER_S: i128 = 1_000_000_000;
     let ns = fingerprint.mtime_ns;
@@ -51,11 +51,11 @@ impl Sampled {
     }
 }
 
-/// True when the root is the folder that was backed up, or nothing is known of
-/// that yet. It is remembered as such then, and has its marker.
+/// Whether the root is the folder that was backed up, or the first one. Then it is
+/// remembered as that, and gets its sentinel.
 ///
 /// # Errors
-/// The root or its marker cannot be looked at, or the index fails.
+/// The root or its sentinel cannot be looked at, or the index fails.
 pub(crate) fn is_itself(guard: &DeletionGuard) -> Result<bool, Fault> {
     let path = &guard.source.path;
     let (root, made_ns) = (files::root_state(path)?, files::root_made_ns(path));
@@ -71,28 +71,32 @@ pub(crate) fn is_itself(guard: &DeletionGuard) -> Result<bool, Fault> {
     {
         return Ok(known.is_itself);
     }
-    let (marker, same) = match &standing {
-        Standing::Itself => (Marker::Equal, None),
-        Standing::Absent { same_root } => (Marker::Absent, Some(*same_root)),
-        Standing::Different { same_root } => (Marker::Different, Some(*same_root)),
-        Standing::Unknown | Standing::Foreign => (Marker::Unused, same_unmarked(guard, root)?),
+    let (sentinel, same) = match &standing {
+        Standing::Itself => (SentinelMatch::Equal, None),
+        Standing::Absent { same_root } => (SentinelMatch::Absent, Some(*same_root)),
+        Standing::Different { same_root } => (SentinelMatch::Different, Some(*same_root)),
+        Standing::Unknown | Standing::Foreign => {
+            (SentinelMatch::Unused, same_unmarked(guard, root)?)
+        }
     };
-    let is_itself = match identity(marker, same) {
-        Identity::Itself => true,
-        Identity::Unproven => is_same_content(guard, is_alike)?,
-        // Never marked, as when a marker was first written while the disk was
-        // away: nearly all that is known must be there.
-        Identity::Other if marker == Marker::Absent => is_same_content(guard, |same, known| {
-            known > 0 && same * NEARLY_ALL >= known * (NEARLY_ALL - 1)
-        })?,
-        Identity::Other => false,
+    let is_itself = match judge_root(sentinel, same) {
+        RootVerdict::Itself => true,
+        RootVerdict::Unproven => is_same_content(guard, is_alike)?,
+        // It never had a sentinel, as when the first one was written while the disk was
+        // away: nearly all known files must be there.
+        RootVerdict::Other if sentinel == SentinelMatch::Absent => {
+            is_same_content(guard, |same, known| {
+                known > 0 && same * NEARLY_ALL >= known * (NEARLY_ALL - 1)
+            })?
+        }
+        RootVerdict::Other => false,
     };
     if !is_itself {
         keep_sample(guard)?;
     } else if standing != Standing::Itself {
         adopt(guard)?;
     }
-    // After a marker was written everything is looked at once more.
+    // After a sentinel was written, the next call looks at everything once more.
     guard.memory().judged = Some(Judged {
         is_itself,
         ..judged
@@ -100,13 +104,13 @@ pub(crate) fn is_itself(guard: &DeletionGuard) -> Result<bool, Fault> {
     Ok(is_itself)
 }
 
-/// The root is the one that was last judged, and was itself then: whatever has
-/// become of its marker since is left to the next look.
+/// Whether the root is the one that was last judged, and was itself then. Whatever has
+/// become of its sentinel since is left to the next look.
 pub(crate) fn is_as_judged(guard: &DeletionGuard) -> bool {
     let now = files::root_id(&guard.source.path);
     let memory = guard.memory();
     let judged = memory.judged.as_ref();
-    // Whoever finds the root away says so itself.
+    // A root that is away is reported elsewhere.
     let is_it = |judged: &Judged| Some((judged.root, judged.made_ns)) == now;
     now.is_none() || judged.is_some_and(|judged| judged.is_itself && is_it(judged))
 }
@@ -151,20 +155,20 @@ fn get<T: serde::de::DeserializeOwned>(
     Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
-/// The same device and inode, made at the same time: a folder that is removed and
-/// made again may well get its number again.
+/// Whether a root without a sentinel has the known device, inode and creation time: a
+/// folder that is removed and made again may well get the same inode.
 fn same_unmarked(guard: &DeletionGuard, root: RootId) -> Result<Option<bool>, Fault> {
     let Some(known) = get::<RootId>(guard, UNMARKED_ROOT)? else {
         return Ok(None);
     };
     let made_ns = files::root_made_ns(&guard.source.path);
-    // `None`: nobody knew, or an earlier version did not ask.
+    // `None`: the file system did not say, or an earlier version did not ask.
     let known_ns = get::<i64>(guard, UNMARKED_MADE)?;
     let is_as_old = known_ns.is_none() || known_ns == made_ns;
     Ok(Some(known == root && is_as_old))
 }
 
-/// Look for some of the known files, spread over all of them.
+/// Look for a sample of the known files; `is_enough` judges how many are unchanged.
 fn is_same_content(
     guard: &DeletionGuard,
     is_enough: impl Fn(u64, u64) -> bool,
@@ -179,7 +183,7 @@ fn is_same_content(
     Ok(is_enough(same, sample.len() as u64))
 }
 
-/// What is looked for: what was settled, or else any of the files known now.
+/// The files to look for: those that were chosen, or else some that are known now.
 fn sample(guard: &DeletionGuard) -> Result<Vec<Sampled>, Fault> {
     match get(guard, SAMPLE)? {
         Some(sample) => Ok(sample),
@@ -187,7 +191,7 @@ fn sample(guard: &DeletionGuard) -> Result<Vec<Sampled>, Fault> {
     }
 }
 
-/// Settle what is looked for, until a root has it or the owner has spoken.
+/// Choose the files to look for, until a root has them or the owner has spoken.
 fn keep_sample(guard: &DeletionGuard) -> Result<(), Fault> {
     if get::<Vec<Sampled>>(guard, SAMPLE)?.is_none() {
         set(guard, SAMPLE, json!(draw(guard)?))?;
@@ -196,7 +200,7 @@ fn keep_sample(guard: &DeletionGuard) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Files that the index knows, from all over the folder.
+/// Choose known files from all over the folder.
 fn draw(guard: &DeletionGuard) -> Result<Vec<Sampled>, Fault> {
     let counts = guard.index.counts(guard.id);
     let step = ((counts.files + counts.links) / SAMPLE_FILES).max(1);

@@ -1,10 +1,10 @@
-//! Whether a source's root is the folder that was backed up, by its marker.
+//! Whether a source's root is the folder that was backed up, by its sentinel.
 //!
-//! The index remembers per source the identity in the marker, the root's device
-//! and inode and when it was made. Invariant: a marker is written only where the
-//! root is known to be the right one (first contact, the same in all three, or
-//! the owner said so); a folder that may be another one is left as it is, so that
-//! the question stays open until somebody answers it. Every function blocks.
+//! The index remembers per source the identity in the sentinel, the root's device and
+//! inode, and its creation time. Invariant: a sentinel is written only where the root is
+//! known to be the right one (first contact, all three are the same, or the owner said
+//! so). A folder that may be another one is left as it is, so that the question stays open
+//! until somebody answers it. Every function blocks.
 
 use super::deletion_guard::DeletionGuard;
 use super::standing::Standing;
@@ -19,17 +19,17 @@ const IDENTITY: &str = "identity";
 /// Under which name the index remembers the root's device and inode.
 const ROOT: &str = "root";
 
-/// Under which name the index remembers when the root was made.
+/// Under which name the index remembers when the root was created.
 const MADE: &str = "root_made_ns";
 
 /// What `settle` has left in the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
-    /// A marker stands there and the root is itself.
+    /// A sentinel is there, and the root is itself.
     Marked,
-    /// No marker: `sentinel = false`.
+    /// No sentinel is wanted: `sentinel = false`.
     Off,
-    /// There is none and none may be written: [`Standing`] says why.
+    /// There is none, and none may be written: [`Standing`] says why.
     Unsure(Standing),
     /// There is none because it cannot be written (read-only, no permission).
     Unwritable(Fault),
@@ -38,7 +38,7 @@ pub enum Settled {
 /// Compare the root with what is known. Changes nothing.
 ///
 /// # Errors
-/// The root or its marker cannot be read, or the index fails.
+/// The root or its sentinel cannot be read, or the index fails.
 pub fn standing(guard: &DeletionGuard) -> Result<Standing, Fault> {
     let config = &guard.source;
     if !config.sentinel {
@@ -47,7 +47,7 @@ pub fn standing(guard: &DeletionGuard) -> Result<Standing, Fault> {
     let root = files::root_state(&config.path)?;
     let marker = files::read_marker(&config.path)?;
     judge(known(guard)?.as_ref(), &marker, || {
-        // Where nothing says when it was made, another disk may look the same.
+        // Without a creation time, another disk may look the same.
         let made_ns = files::root_made_ns(&config.path);
         Ok(known_root(guard)? == Some(root)
             && made_ns.is_some()
@@ -73,9 +73,9 @@ fn judge(
     })
 }
 
-/// See that the root has its marker, wherever that is beyond doubt: a first
-/// contact takes over the marker that is there or writes one; one that was
-/// deleted from the same root is written again.
+/// Give the root its sentinel, wherever it is beyond doubt: a first contact takes over
+/// the sentinel that is there or writes one; one that was deleted from the same root is
+/// written again.
 ///
 /// # Errors
 /// As [`standing`].
@@ -93,9 +93,9 @@ pub fn settle(guard: &DeletionGuard) -> Result<Settled, Fault> {
     }
 }
 
-/// Take the root as it is for the right one: the identity in its marker becomes
-/// the source's; without a marker one is written. Only on first contact, or
-/// when the owner has said so.
+/// Take the root as it is for the right one: the identity in its sentinel becomes the
+/// source's; without a sentinel one is written. Only on first contact, or when the owner
+/// has said so.
 ///
 /// # Errors
 /// As [`standing`].
@@ -110,8 +110,7 @@ pub fn adopt(guard: &DeletionGuard) -> Result<Settled, Fault> {
             match files::create_marker(&config.path, &identity) {
                 Ok(found) => found,
                 Err(fault) => {
-                    // Without that, what the owner confirms would be in doubt
-                    // again at the next look.
+                    // Or what the owner confirms would be in doubt again at the next look.
                     remember_root(guard)?;
                     return Ok(Settled::Unwritable(fault));
                 }
@@ -178,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_root_is_judged_by_its_marker_first() {
+    fn a_root_is_judged_by_its_sentinel_first() {
         let (ours, other) = (Identity::random(), Identity::random());
         let present = |identity: &Identity| Marker::Present(identity.clone());
         let yes = || Ok(true);

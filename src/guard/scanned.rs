@@ -4,28 +4,28 @@ use super::change::change;
 use super::count::count_surely;
 use super::deletion_guard::DeletionGuard;
 use super::holding::{hold_root, lost_mounts};
-use super::policy::{Hold, Scanned, Why};
+use super::policy::{DeletionHold, HoldCause, Scanned};
 use super::root;
 use crate::files;
 use crate::files::Pulse;
 use crate::types::Fault;
 
-/// Take a scan of the whole source in: begin, end or (`confirmed`) lift what is
-/// held back. `other_root` is filled in here. Gives what is held back from now on.
+/// Take in a scan of the whole source: begin holds, end them or (`confirmed`) lift them.
+/// Fills in `other_root`. Returns what is held back from now on.
 pub(crate) fn scanned(
     guard: &DeletionGuard,
     mut found: Scanned,
     confirmed: bool,
-) -> Result<Vec<Hold>, Fault> {
+) -> Result<Vec<DeletionHold>, Fault> {
     if confirmed {
         root::adopt(guard)?;
     }
     found.other_root = !root::is_itself(guard)?;
-    let may_be_fall = guard.memory().saved.brake.may_be_fall(&found);
+    let may_be_fall = guard.memory().saved.state.may_be_fall(&found);
     if may_be_fall && !confirmed {
         let counted = count_surely(guard, &Pulse::default())?;
         found.on_disk = found.on_disk.max(counted.on_disk);
-        // Old names of files that are there.
+        // These are old names of files that are there.
         found.gone = found.gone.saturating_sub(counted.renamed);
         found.known = found.known.saturating_sub(counted.renamed);
         found.absent = found.absent.map(|absent| absent.min(found.gone));
@@ -35,39 +35,38 @@ pub(crate) fn scanned(
         memory.away = 0;
         let saved = &mut memory.saved;
         if confirmed {
-            saved.brake.confirm(&found, now.here_ms);
+            saved.state.confirm(&found, now.here_ms);
             saved.window.clear();
         } else {
-            saved.brake.scanned(&found, now);
+            saved.state.take_in(&found, now);
         }
-        memory.allowance = saved.brake.allowance(found.on_disk);
-        saved.brake.holds.clone()
+        memory.allowance = saved.state.allowance(found.on_disk);
+        saved.state.holds.clone()
     })
 }
 
-/// Looks in a row before a root that is not there is told: a folder may be
-/// replaced by renaming, which takes a moment.
+/// A root counts as away after so many looks in a row: replacing a folder by renaming
+/// takes a moment.
 const AWAY_LOOKS: u32 = 2;
 
-/// Looks between two scans whether what had fallen is back: nobody tells of it
-/// when the files come back in another way than they went.
+/// While a fall is held back, every so many looks ask for a scan: files that come back in
+/// another way than they went make no event.
 const FALL_LOOKS: u64 = 60;
 
-/// See, now and then (`look` counts), whether a disk has come or gone: that makes
-/// no event, and ends in a scan.
+/// Look whether a disk has come or gone, which makes no event, and ask for a scan then.
+/// `look` counts these looks.
 pub(crate) fn revisit(guard: &DeletionGuard, look: u64) -> Result<(), Fault> {
     let now = guard.now();
     if guard.memory().in_flight == 0 {
         change(guard, |memory| {
-            memory.saved.brake.forget_bursts(now.here_ms)
+            memory.saved.state.forget_bursts(now.here_ms)
         })?;
     }
     if files::root_state(&guard.source.path).is_err() {
         return change(guard, |memory| {
             memory.away = memory.away.saturating_add(1);
-            let brake = &mut memory.saved.brake;
             if memory.away >= AWAY_LOOKS {
-                brake.hold(Why::Away, brake.baseline, brake.baseline, now);
+                memory.saved.state.hold_all(HoldCause::Away, now);
             }
         });
     }
@@ -80,18 +79,18 @@ pub(crate) fn revisit(guard: &DeletionGuard, look: u64) -> Result<(), Fault> {
         let mut memory = guard.memory();
         memory.away = 0;
         let before = std::mem::replace(&mut memory.lost, lost.clone());
-        let brake = &memory.saved.brake;
+        let state = &memory.saved.state;
         // The scan of the first look may have failed.
-        let again = look.is_multiple_of(FALL_LOOKS) && brake.misses_no_more(&lost);
+        let again = look.is_multiple_of(FALL_LOOKS) && state.misses_no_more(&lost);
         (
-            brake.holds.clone(),
-            brake.wants_scan(&before, &lost) || again,
+            state.holds.clone(),
+            state.wants_scan(&before, &lost) || again,
         )
     };
-    let is_held = |why: &Why| holds.iter().any(|hold| hold.why == *why);
-    ask |= is_held(&Why::Away);
-    ask |= is_itself && is_held(&Why::OtherRoot);
-    ask |= is_held(&Why::Fall) && look.is_multiple_of(FALL_LOOKS);
+    let is_held = |cause: &HoldCause| holds.iter().any(|hold| hold.cause == *cause);
+    ask |= is_held(&HoldCause::Away);
+    ask |= is_itself && is_held(&HoldCause::OtherRoot);
+    ask |= is_held(&HoldCause::Fall) && look.is_multiple_of(FALL_LOOKS);
     if ask {
         guard.work.scans.ask_whole(false);
     }

@@ -1,7 +1,7 @@
 //! Saying what is held back: in the status and in the log.
 
 use super::deletion_guard::DeletionGuard;
-use super::policy::{Hold, Why};
+use super::policy::{DeletionHold, HoldCause};
 use super::report::Held;
 use crate::config::StoreConfig;
 use crate::mail::commands;
@@ -9,26 +9,26 @@ use crate::os;
 use crate::os::shell_word;
 use jiff::Timestamp;
 
-/// Under which topics the status warns of what is held back.
+/// The topics of the status' warnings about holds.
 const TOPICS: [&str; 5] = ["deletions", "identity", "away", "mounts", "encrypted"];
 
-fn topic(why: &Why) -> &'static str {
-    match why {
-        Why::Fall => TOPICS[0],
-        Why::OtherRoot => TOPICS[1],
-        Why::Away => TOPICS[2],
-        Why::Unmounted { .. } => TOPICS[3],
-        Why::Encrypted { .. } => TOPICS[4],
+fn topic(cause: &HoldCause) -> &'static str {
+    match cause {
+        HoldCause::Fall => TOPICS[0],
+        HoldCause::OtherRoot => TOPICS[1],
+        HoldCause::Away => TOPICS[2],
+        HoldCause::Unmounted { .. } => TOPICS[3],
+        HoldCause::Encrypted { .. } => TOPICS[4],
     }
 }
 
-/// Put what is held back into the status, and what is new of it into the log.
+/// Show the holds in the status, and write new ones to the log.
 pub fn show(guard: &DeletionGuard) {
     let holds = guard.holds();
     for name in TOPICS {
         let lines: Vec<String> = holds
             .iter()
-            .filter(|hold| topic(&hold.why) == name)
+            .filter(|hold| topic(&hold.cause) == name)
             .map(|hold| line(guard, hold))
             .collect();
         let text = (!lines.is_empty()).then(|| lines.join("; "));
@@ -37,7 +37,7 @@ pub fn show(guard: &DeletionGuard) {
             let of = &guard.source.name;
             match text {
                 Some(text) if !was_there => tracing::error!(source = %of, "{text}"),
-                // The same with other figures.
+                // It is known, and has other figures now.
                 Some(text) => tracing::debug!(source = %of, "{text}"),
                 None => tracing::info!(source = %of, "nothing is held back any more ({name})"),
             }
@@ -46,13 +46,13 @@ pub fn show(guard: &DeletionGuard) {
 }
 
 /// One line on what is held back.
-pub fn line(guard: &DeletionGuard, hold: &Hold) -> String {
+pub fn line(guard: &DeletionGuard, hold: &DeletionHold) -> String {
     say(guard, hold, false, |held| held.line())
 }
 
 pub(super) fn say<T>(
     guard: &DeletionGuard,
-    hold: &Hold,
+    hold: &DeletionHold,
     reminder: bool,
     make: impl FnOnce(&Held<'_>) -> T,
 ) -> T {
@@ -74,16 +74,16 @@ pub(super) fn say<T>(
     })
 }
 
-/// The command that brings back the source as it was before the first file was
-/// encrypted, marked or missed, into a new folder. Empty where that
-/// moment is not known (a hold of an earlier version).
-fn restore_command(guard: &DeletionGuard, hold: &Hold) -> String {
-    if hold.why == Why::Away && hold.of == 0 {
-        // Nothing of it was ever stored.
+/// The command that restores the source into a new folder as it was before the first file
+/// was encrypted, marked or missed. Empty where that moment is not known (a hold of an
+/// earlier version).
+fn restore_command(guard: &DeletionGuard, hold: &DeletionHold) -> String {
+    if hold.cause == HoldCause::Away && hold.of == 0 {
+        // Nothing of the source was ever stored.
         return String::new();
     }
-    let before_ms = match &hold.why {
-        Why::Encrypted { before_ms, .. } => before_ms,
+    let before_ms = match &hold.cause {
+        HoldCause::Encrypted { before_ms, .. } => before_ms,
         _ if hold.moment_ms > 0 => &hold.moment_ms,
         _ => return String::new(),
     };

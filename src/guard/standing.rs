@@ -1,30 +1,31 @@
-//! How a source's root stands to what is known of it.
+//! How a source's root compares with what is known of it.
 
 use crate::files::RootId;
 
 /// What a source's root is, compared with what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// The marker carries the source's identity: it is itself.
+    /// The sentinel carries the source's identity: the root is itself.
     Itself,
-    /// Nothing is known of this source yet (first run, or the index is new), or
-    /// it has no marker to compare with because the configuration says so.
+    /// Nothing is known of this source yet (first run, or the index is new), or the
+    /// configuration wants no sentinel.
     Unknown,
-    /// There is no marker although there was one.
+    /// There is no sentinel although there was one.
     Absent {
-        /// It is the folder of the last time: the marker was deleted.
+        /// It is the folder of the last time: the sentinel was deleted.
         same_root: bool,
     },
-    /// It carries another identity.
+    /// The sentinel carries another identity.
     Different {
         /// It is the folder of the last time.
         same_root: bool,
     },
-    /// Something of that name is not ours: no marker can be kept.
+    /// Something else has the sentinel's name: none can be kept.
     Foreign,
 }
 
-/// The answer for one root, kept until either changes: finding it takes a while.
+/// The verdict on one root, kept until the root or its sentinel changes: finding it takes
+/// a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Judged {
     pub(super) root: RootId,

@@ -3,7 +3,7 @@
 use super::change::change;
 use super::count::lacks;
 use super::deletion_guard::DeletionGuard;
-use super::policy::{Brake, Hold, Lacks};
+use super::policy::{DeletionHold, Lacks};
 use super::show::say;
 use crate::files::Pulse;
 use crate::mail::{Message, OutboxSender};
@@ -14,15 +14,15 @@ use std::time::Duration;
 
 /// A message that is owed.
 struct Owed {
-    hold: Hold,
+    hold: DeletionHold,
     message: Message,
-    /// That it is over, rather than that it is.
+    /// It says that the hold has ended.
     is_over: bool,
 }
 
-/// Put every alert and reminder that is owed into the outbox. That is as good as
-/// sent; what cannot even be kept is tried again at the next call.
-/// At the end of a run (`at_once`) nothing waits for what is still to be stored.
+/// Put every alert and reminder that is owed into the outbox, where it is as good as sent.
+/// What cannot even be kept is tried again at the next call. At the end of a run
+/// (`at_once`) no alert waits for what is still to be stored.
 ///
 /// # Errors
 /// The index fails, or the message cannot be kept.
@@ -31,7 +31,7 @@ pub async fn tell(
     outbox: &OutboxSender,
     at_once: bool,
 ) -> Result<(), Fault> {
-    let _one = guard.telling.lock().await;
+    let _one = guard.memory.telling.lock().await;
     if !settle_moment(guard, at_once).await? {
         return Ok(());
     }
@@ -45,19 +45,19 @@ pub async fn tell(
     Ok(())
 }
 
-/// How long an alert waits for what was saved before the files were missed to be
-/// stored: what it names shall have that, too.
+/// An alert names a moment to restore. It waits at most this long until that moment has
+/// everything that was saved before the files were missed.
 const SETTLING_MAX_MS: i64 = 30 * 1_000;
 
-/// See that what an alert says is so: how many are missing, how many of them are
-/// marked, and which moment has everything that was saved before. False: not yet.
+/// Find out what an alert says: how many files are missing, how many of them are marked,
+/// and which moment has everything that was saved before. False: not known yet.
 async fn settle_moment(guard: &Arc<DeletionGuard>, at_once: bool) -> Result<bool, Fault> {
     let (is_new, has_fallen, in_flight, held_at_ms) = {
         let memory = guard.memory();
-        let brake = &memory.saved.brake;
-        let mut holds = brake.holds.iter();
+        let state = &memory.saved.state;
+        let mut holds = state.holds.iter();
         let is_new = holds.any(|hold| hold.told == 0 && hold.may_move());
-        let has_fallen = brake.has_untold_fall();
+        let has_fallen = state.has_untold_fall();
         (is_new, has_fallen, memory.in_flight, memory.held_at_ms)
     };
     if in_flight > 0 && !at_once {
@@ -73,7 +73,7 @@ async fn settle_moment(guard: &Arc<DeletionGuard>, at_once: bool) -> Result<bool
     if !is_settled && waited_ms < SETTLING_MAX_MS {
         return Ok(false);
     }
-    // A run that ends has just scanned.
+    // At the end of a run a scan has just counted them.
     let lacks = match has_fallen && !at_once {
         true => count_lacks(guard).await,
         false => None,
@@ -82,10 +82,10 @@ async fn settle_moment(guard: &Arc<DeletionGuard>, at_once: bool) -> Result<bool
     blocking(move || {
         let now = guard.now();
         change(&guard, |memory| {
-            let brake = &mut memory.saved.brake;
-            brake.settle_moments(now.server_ms);
+            let state = &mut memory.saved.state;
+            state.settle_moments(now.server_ms);
             if let Some(lacks) = lacks {
-                brake.counted(lacks);
+                state.counted(lacks);
             }
         })
     })
@@ -93,7 +93,7 @@ async fn settle_moment(guard: &Arc<DeletionGuard>, at_once: bool) -> Result<bool
     Ok(true)
 }
 
-/// `None` where nobody can count them: the alert does not wait for a disk.
+/// `None` when the files cannot be counted: the alert does not wait for a disk.
 async fn count_lacks(guard: &Arc<DeletionGuard>) -> Option<Lacks> {
     let (shared, pulse) = (Arc::clone(guard), Pulse::default());
     let beat = pulse.clone();
@@ -109,11 +109,11 @@ fn owed(guard: &DeletionGuard) -> Vec<Owed> {
     let now_ms = guard.clock.now_ms();
     let (holds, ended) = {
         let memory = guard.memory();
-        let brake = &memory.saved.brake;
-        if brake.holds.is_empty() && brake.ended.is_empty() {
+        let state = &memory.saved.state;
+        if state.holds.is_empty() && state.ended.is_empty() {
             return Vec::new();
         }
-        (brake.holds.clone(), brake.ended.clone())
+        (state.holds.clone(), state.ended.clone())
     };
     let over = ended.into_iter().map(|hold| Owed {
         message: say(guard, &hold, false, |held| held.over()),
@@ -131,8 +131,8 @@ fn owed(guard: &DeletionGuard) -> Vec<Owed> {
     over.chain(alerts).collect()
 }
 
-/// Keep the message and remember that before it is sent: while SNS is down that
-/// takes long, and a stop meanwhile must not have it told twice.
+/// Keep the message in the outbox, and remember it as told before it is sent: while SNS
+/// is down sending takes long, and after a stop it must not be told twice.
 async fn send(guard: &Arc<DeletionGuard>, outbox: &OutboxSender, owed: Owed) -> Result<(), Fault> {
     outbox.keep(owed.message).await?;
     {
@@ -140,29 +140,10 @@ async fn send(guard: &Arc<DeletionGuard>, outbox: &OutboxSender, owed: Owed) -> 
         blocking(move || {
             let now_ms = guard.clock.now_ms();
             change(&guard, |memory| {
-                note_told(&mut memory.saved.brake, owed.hold, owed.is_over, now_ms);
+                memory.saved.state.told(owed.hold, owed.is_over, now_ms);
             })?;
             guard.index.flush()
         })
         .await
-    }
-}
-
-fn note_told(brake: &mut Brake, told: Hold, is_over: bool, now_ms: i64) {
-    if is_over {
-        brake.ended.retain(|hold| *hold != told);
-        return;
-    }
-    let standing = brake
-        .holds
-        .iter_mut()
-        .find(|hold| hold.why.is_same(&told.why) && hold.since_ms == told.since_ms);
-    match standing {
-        Some(hold) => {
-            hold.told = hold.told.saturating_add(1);
-            hold.told_ms = now_ms;
-        }
-        // It has ended while it was being told: its end is owed, too.
-        None => brake.ended.push(Hold { told: 1, ..told }),
     }
 }

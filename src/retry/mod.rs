@@ -15,5 +15,5 @@ pub(crate) use patiently::patiently;
 pub use policy::alert::{AlertPolicy, AlertStep, OutageAlert};
 pub use policy::gate::{Gate, MayStart, Transition};
 pub use policy::pace::{Pace, Slowed};
-pub use policy::shared::{Due, Part, SharedAlerts, Standing};
+pub use policy::shared::{Due, SharedAlerts, Standing};
 pub use policy::{Backoff, WAIT_MAX_MS};

@@ -4,7 +4,7 @@ use super::merge::Merge;
 use crate::config::OnDelete;
 use crate::files;
 use crate::guard;
-use crate::guard::{Scanned, Why, most_is_gone};
+use crate::guard::{HoldCause, Scanned, most_is_gone};
 use crate::types::{Fault, Kind, RelKey, RelPath};
 
 impl Merge<'_> {
@@ -61,7 +61,7 @@ impl Merge<'_> {
         let mut may_mark = true;
         for hold in &holds {
             self.incomplete(guard::line(&self.source.guard, hold));
-            may_mark &= matches!(hold.why, Why::Unmounted { .. });
+            may_mark &= matches!(hold.cause, HoldCause::Unmounted { .. });
         }
         if !holds.is_empty() {
             self.done.held = below + if may_mark { 0 } else { self.gone.total };

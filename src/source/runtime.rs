@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// One protected folder at run time.
 pub struct SourceRuntime {
     /// Its settings.
-    pub config: SourceConfig,
+    pub config: Arc<SourceConfig>,
     /// Its number in the index.
     pub id: SourceId,
     /// What is left out.

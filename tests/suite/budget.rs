@@ -66,7 +66,7 @@ impl Desk {
     }
 
     async fn until_it_waits(&self) {
-        let pacing = &self.daemon.parts().sources[0].pacing;
+        let pacing = &self.daemon.components().sources[0].pacing;
         until("the next version waits", async || {
             pacing.waiting().0 == 1 && at_rest(&self.daemon)
         })
@@ -93,7 +93,7 @@ async fn the_first_saves_are_stored_at_once_then_one_waits_and_the_last_state_is
         desk.until_it_waits().await;
     }
     assert_eq!(desk.versions("data.db").await, BURST);
-    let ctx = desk.daemon.parts();
+    let ctx = desk.daemon.components();
     let (waiting, until_ms) = ctx.sources[0].pacing.waiting();
     let wait_ms = until_ms.unwrap() - ctx.clock.now_ms();
     assert!(
@@ -108,7 +108,10 @@ async fn the_first_saves_are_stored_at_once_then_one_waits_and_the_last_state_is
     let stored = history(&desk.rig.store(), "data.db").await;
     assert_eq!(stored.len(), BURST + 1);
     assert_eq!(stored[0], Some(text(10)));
-    assert_eq!(desk.daemon.parts().sources[0].pacing.waiting(), (0, None));
+    assert_eq!(
+        desk.daemon.components().sources[0].pacing.waiting(),
+        (0, None)
+    );
     desk.daemon.stop().await.unwrap();
 }
 
@@ -137,7 +140,7 @@ async fn a_content_that_only_its_reading_tells_of_waits_like_any_other() {
     desk.rig.until_equal(&desk.daemon).await;
     let versions = history(&desk.rig.store(), "data.db").await;
     assert_eq!((versions.len(), &versions[0]), (BURST + 1, &Some(last)));
-    assert_eq!(desk.daemon.parts().sources[0].pacing.waiting(), (0, None));
+    assert_eq!(desk.daemon.components().sources[0].pacing.waiting(), (0, None));
     desk.daemon.stop().await.unwrap();
 }
 
@@ -197,7 +200,7 @@ async fn what_is_deleted_or_put_back_does_not_wait() {
     desk.wear_out("data.db", text).await;
     fs::remove_file(desk.rig.path("data.db")).unwrap();
     desk.rig.until_equal(&desk.daemon).await;
-    let pacing = &desk.daemon.parts().sources[0].pacing;
+    let pacing = &desk.daemon.components().sources[0].pacing;
     assert_eq!(pacing.waiting(), (0, None));
     // A new name is a first version; a mode is no content.
     desk.rig.write("new.db", text(1));
@@ -215,7 +218,7 @@ async fn the_digest_names_what_costs_and_what_would_save() {
     };
     desk.wear_out("mail/archive.pst", random).await;
     desk.rig.write("letter.doc", "dear");
-    let ctx = desk.daemon.parts();
+    let ctx = desk.daemon.components();
     let body = async || {
         let report = ctx.daily_job().report(ctx.clock.now_ms()).await.unwrap();
         report.message().body
@@ -227,7 +230,7 @@ async fn the_digest_names_what_costs_and_what_would_save() {
     // Known after a restart, forgotten after a digest.
     desk.daemon.stop().await.unwrap();
     let daemon = desk.rig.start().await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let report = ctx.daily_job().report(ctx.clock.now_ms()).await.unwrap();
     let text = report.message().body;
     assert!(text.contains("mail/archive.pst: 8 versions"), "{text}");

@@ -1,7 +1,7 @@
 //! Computers whose clocks are wrong, against servers whose clocks are right and say
 //! whole seconds.
 
-use crate::brake::until_told;
+use crate::deletion_guard::until_told;
 use crate::harness::{BUCKET, Rig, at_rest, finish, program, until, write_config};
 use crate::manifest::{compare, listed, origin, restored};
 use crate::model::clock::Clock;
@@ -249,9 +249,9 @@ async fn a_clock_that_differs_by_minutes_is_said_in_status_and_digest() {
         rig.write("a.txt", "a");
         let daemon = start(&rig, Some(Server::store(&rig, 0)), ahead_ms).await;
         rig.until_equal(&daemon).await;
-        let report = daemon.parts().daily_job().report(0).await.unwrap();
+        let report = daemon.components().daily_job().report(0).await.unwrap();
         let said = report.message().body;
-        let warnings = daemon.parts().sources[0].status.snapshot().warnings;
+        let warnings = daemon.components().sources[0].status.snapshot().warnings;
         assert_eq!(
             warnings.contains_key("clock"),
             words.is_some(),
@@ -278,7 +278,7 @@ async fn the_period_of_a_digest_does_not_run_backwards_on_a_vault() {
     rig.write("a.txt", "a");
     let ahead = start(&rig, None, 30 * DAY_MS).await;
     rig.until_equal(&ahead).await;
-    let (ctx, settled) = (ahead.parts(), std::future::ready(()));
+    let (ctx, settled) = (ahead.components(), std::future::ready(()));
     {
         let job = ctx.daily_job();
         Box::pin(job.run(ctx.clock.now_ms(), settled))
@@ -287,7 +287,7 @@ async fn the_period_of_a_digest_does_not_run_backwards_on_a_vault() {
     }
     ahead.stop().await.unwrap();
     let daemon = start(&rig, None, 0).await;
-    let report = daemon.parts().daily_job().report(0).await.unwrap();
+    let report = daemon.components().daily_job().report(0).await.unwrap();
     let body = report.message().body;
     assert!(body.contains("Period:   up to "), "{body}");
     assert!(body.contains("the clock was ahead then"), "{body}");

@@ -45,7 +45,7 @@ async fn a_missed_digest_comes_at_the_next_start_and_only_once() {
     assert!(digest.contains("all is well, 1 file"), "{digest}");
     // It counts as run once it is handed over.
     until("the run is remembered", async || {
-        let index = daemon.parts().index.clone();
+        let index = daemon.components().index.clone();
         let last = tokio::task::spawn_blocking(move || index.state_get("digest:last_run_ms"));
         let last = last.await.unwrap().unwrap().and_then(|v| v.as_i64());
         last.is_some_and(|ms| ms > later(72)())
@@ -120,7 +120,7 @@ async fn a_daily_job_that_outlasts_the_next_hour_does_not_swallow_the_next_days(
     ahead.by(24);
     until("both days have their digest", async || digests(&rig) >= 2).await;
     until("the second run is remembered", async || {
-        let index = daemon.parts().index.clone();
+        let index = daemon.components().index.clone();
         let last = tokio::task::spawn_blocking(move || index.state_get("digest:last_run_ms"));
         let last = last.await.unwrap().unwrap().and_then(|v| v.as_i64());
         last.is_some_and(|ms| ms > system_clock()() + 48 * HOUR_MS)

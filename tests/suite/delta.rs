@@ -141,7 +141,7 @@ impl Desk {
     }
 
     fn recorded_mtime(&self) -> Option<std::time::SystemTime> {
-        let ctx = self.daemon().parts();
+        let ctx = self.daemon().components();
         let record = ctx.index.get(ctx.sources[0].id, &self.key()).unwrap()?;
         let since =
             std::time::Duration::from_nanos(record.fingerprint.mtime_ns.try_into().unwrap());
@@ -149,7 +149,7 @@ impl Desk {
     }
 
     fn parts(&self) -> Option<Parts> {
-        let ctx = self.daemon().parts();
+        let ctx = self.daemon().components();
         ctx.index.parts(ctx.sources[0].id, &self.key()).unwrap()
     }
 

@@ -9,7 +9,7 @@ use keepwatch::daemon::Daemon;
 
 /// The digest as it stands in the daemon that runs on this rig.
 async fn digest(daemon: &Daemon) -> (String, String) {
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let report = ctx.daily_job().report(ctx.clock.now_ms()).await;
     let message = report.unwrap().message();
     (message.subject, message.body)

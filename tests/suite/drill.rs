@@ -11,7 +11,7 @@ use std::fs;
 use std::path::PathBuf;
 
 async fn drill(daemon: &Daemon) -> Drill {
-    let done = daemon.parts().drill().run().await;
+    let done = daemon.components().drill().run().await;
     done.unwrap()
 }
 
@@ -88,7 +88,7 @@ async fn damage_is_told_once_and_its_end_too_and_the_digest_says_it() {
     }
     drill(&daemon).await;
     assert_eq!(told(&rig), alert, "told once");
-    let digest = daemon.parts().daily_job().report(0).await.unwrap();
+    let digest = daemon.components().daily_job().report(0).await.unwrap();
     assert!(
         digest.subject().contains("ATTENTION"),
         "{}",
@@ -154,7 +154,7 @@ async fn a_drill_that_cannot_reach_the_bucket_says_so_and_never_that_all_is_well
     let done = drill(&daemon).await;
     assert!(done.not_run.is_some() && !done.is_well(), "{done:?}");
     assert!(done.line().starts_with("NOT DONE"), "{}", done.line());
-    let digest = daemon.parts().daily_job().report(0).await.unwrap();
+    let digest = daemon.components().daily_job().report(0).await.unwrap();
     assert!(
         digest.body().contains("Drill:    NOT DONE"),
         "{}",
@@ -225,7 +225,7 @@ async fn older_findings_leave_the_sample_its_budget() {
         assert!(again.traffic.received_bytes < 200_000, "{again:?}");
     }
     assert!(ends() > 1, "a few each day: {}", told(&rig));
-    let ctx = daemon.parts().clone();
+    let ctx = daemon.components().clone();
     let open = tokio::task::spawn_blocking(move || ctx.index.state_get("drill:findings"));
     let open = open.await.unwrap().unwrap();
     assert_eq!(open, Some(serde_json::json!([])));
@@ -305,7 +305,7 @@ async fn a_drill_that_hangs_does_not_keep_the_digest_from_coming() {
             }
             false => Fate::Pass,
         });
-        let ctx = daemon.parts();
+        let ctx = daemon.components();
         let settled = std::future::ready(());
         let daily_job = ctx.daily_job();
         let daily = daily_job.run(ctx.clock.now_ms(), settled);
@@ -392,7 +392,7 @@ async fn what_is_cold_without_its_class_saying_so_is_no_finding() {
         ..Ask::default()
     };
     let never = Stop::never();
-    let verified = repair::run(&daemon.parts().repairer(), &ask, |_| (), &never).await;
+    let verified = repair::run(&daemon.components().repairer(), &ask, |_| (), &never).await;
     let verified = verified.unwrap().remove(0);
     assert_eq!((verified.cold, verified.not_looked_total), (1, 0));
     daemon.stop().await.unwrap();
@@ -414,7 +414,7 @@ async fn a_drill_that_restored_nothing_of_what_is_there_was_not_done() {
     assert_eq!((done.files, done.is_well()), (0, false), "{done:?}");
     let line = "NOT DONE: no file was restored: all that it drew is larger than it may fetch";
     assert!(done.line().starts_with(line), "{}", done.line());
-    let digest = daemon.parts().daily_job().report(0).await.unwrap();
+    let digest = daemon.components().daily_job().report(0).await.unwrap();
     assert!(digest.body().contains(line), "{}", digest.body());
     let subject = digest.subject();
     assert!(subject.contains("the restore drill could not"), "{subject}");
@@ -441,7 +441,7 @@ async fn a_drill_that_is_switched_off_does_nothing() {
     config.drill.enabled = false;
     let daemon = rig.start_with(config, None).await;
     rig.until_equal(&daemon).await;
-    let done = daemon.parts().drill().run().await;
+    let done = daemon.components().drill().run().await;
     assert_eq!(done, None);
     daemon.stop().await.unwrap();
 }
@@ -462,7 +462,7 @@ async fn a_stop_ends_a_drill_at_once() {
         }
         Fate::Pass
     });
-    let drill = daemon.parts().drill();
+    let drill = daemon.components().drill();
     let drilling = tokio::spawn(async move { drill.run().await });
     is_asked.wait_for(|asked| *asked).await.unwrap();
     daemon.stop().await.unwrap();
@@ -519,7 +519,7 @@ async fn a_damaged_old_version_is_told_once_listed_each_day_and_left_out_of_the_
         assert_eq!(done.lasting_total, 1, "{done:?}");
     }
     assert_eq!(alerts(&rig), 1, "told once: {}", told(&rig));
-    let digest = daemon.parts().daily_job().report(0).await.unwrap();
+    let digest = daemon.components().daily_job().report(0).await.unwrap();
     let line = "Damaged:  1 older version that cannot be mended is known";
     let body = digest.body();
     assert_eq!(body.matches(line).count(), 1, "{body}");
@@ -558,7 +558,7 @@ async fn after_a_repair_the_message_names_the_version_that_stays_damaged() {
         ..Ask::default()
     };
     let never = Stop::never();
-    let verified = repair::run(&daemon.parts().repairer(), &ask, |_| (), &never).await;
+    let verified = repair::run(&daemon.components().repairer(), &ask, |_| (), &never).await;
     assert_eq!(verified.unwrap()[0].open_findings(), 0);
     for _ in 0..8 {
         let done = drill(&daemon).await;

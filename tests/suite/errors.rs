@@ -76,13 +76,13 @@ pub async fn status(rig: &Rig) -> SourceStatus {
 
 /// The unprotected paths, by key.
 pub fn unprotected(daemon: &Daemon) -> Vec<(RelKey, Unprotected)> {
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     ctx.index.unprotected(ctx.sources[0].id, 1000).unwrap().0
 }
 
 /// The content hash that the index has of a file, in hex.
 pub fn indexed(daemon: &Daemon, name: &str) -> Option<String> {
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let key = RelKey::of_file(&RelPath::from_bytes(name).unwrap());
     let record = ctx.index.get(ctx.sources[0].id, &key).unwrap();
     record.and_then(|r| r.content).map(|c| c.to_hex())
@@ -105,6 +105,6 @@ pub async fn until_well(rig: &Rig, daemon: &Daemon) {
         unprotected(daemon).is_empty()
     })
     .await;
-    let board = daemon.parts().sources[0].status.snapshot();
+    let board = daemon.components().sources[0].status.snapshot();
     assert_eq!(board.outage, None);
 }

@@ -172,7 +172,7 @@ pub async fn scan_whole(source: &SourceRuntime, is_confirmed: bool) -> ScanDone 
 
 /// Nothing waits, runs or settles, and the start scan is over.
 pub fn at_rest(daemon: &Daemon) -> bool {
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     ctx.sources.iter().all(|source| {
         let (work, status) = (&source.work, source.status.snapshot());
         let scanned = status.last_scan.is_some() && status.scanning.is_none();

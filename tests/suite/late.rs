@@ -77,7 +77,7 @@ impl Scene {
 
     /// So much time has passed that nothing can come any more.
     async fn is_put_right(&self, daemon: &Daemon) {
-        let ctx = daemon.parts();
+        let ctx = daemon.components();
         until("the bucket equals the folder again", async || {
             // What is noted a moment later is due, too.
             ctx.sources[0].late.pass(2 * HOUR_MS as i64);

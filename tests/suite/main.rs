@@ -12,7 +12,6 @@
 )]
 
 mod beside;
-mod brake;
 mod budget;
 mod circles;
 mod clocks;
@@ -20,6 +19,7 @@ mod daily;
 mod damage;
 mod databases;
 mod dead;
+mod deletion_guard;
 mod delta;
 mod destination;
 mod documented;

@@ -36,13 +36,13 @@ pub fn origin() -> Origin {
 /// The full comparison of the daily job; what it found.
 pub async fn compare(daemon: &Daemon) -> ScanDone {
     let settled = std::future::ready(());
-    let mut scans = daemon.parts().comparison().run(false, settled).await;
+    let mut scans = daemon.components().comparison().run(false, settled).await;
     scans.remove(0).expect("it came to its end")
 }
 
 /// The next comparison writes a manifest, though the last one says the same.
 pub fn forget_newest(daemon: &Daemon) {
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let nothing = serde_json::Value::Null;
     let set = ctx
         .index
@@ -282,7 +282,7 @@ async fn a_policy_that_refuses_our_folder_breaks_nothing() {
     let daemon = rig.start_with(rig.config(), Some(store.clone())).await;
     rig.until_equal(&daemon).await;
     assert!(compare(&daemon).await.complete());
-    let report = daemon.parts().daily_job().report(0).await.unwrap();
+    let report = daemon.components().daily_job().report(0).await.unwrap();
     assert!(report.is_well(), "{:?}", report.subject());
     let warnings = &report.sources[0].warnings;
     assert!(

@@ -67,7 +67,7 @@ impl Office {
     /// was there before: the harness refuses objects that are not what they say
     /// of themselves.
     async fn until_believed(&self, key: &str, content: &[u8]) {
-        let (ctx, key) = (self.daemon.parts(), RelKey::parse_full(key).unwrap());
+        let (ctx, key) = (self.daemon.components(), RelKey::parse_full(key).unwrap());
         let want = Some(ContentHash::of(content));
         until("the content is believed to be stored", async || {
             let record = ctx.index.get(ctx.sources[0].id, &key).unwrap();
@@ -77,7 +77,7 @@ impl Office {
     }
 
     fn saved_bytes(&self) -> u64 {
-        let ctx = self.daemon.parts();
+        let ctx = self.daemon.components();
         ctx.index.activity(ctx.sources[0].id).saved_bytes
     }
 
@@ -408,7 +408,7 @@ async fn a_renamed_file_or_folder_is_no_deletion() {
         ("gone.txt", text("gone", 8)),
     ])
     .await;
-    let ctx = office.daemon.parts();
+    let ctx = office.daemon.components();
     let mut news = ctx.events.listen();
     office.rename("a.txt", "z.txt");
     office.rename("folder", "other");

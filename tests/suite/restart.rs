@@ -76,7 +76,7 @@ async fn rebuilt_after(damage: fn(&Path), opened: fn(&Opened) -> bool) {
         assert_eq!(count, 1 + usize::from(key == name(8)), "versions of {key}");
     }
     // The new index is as good as the old one was.
-    let scan = scan_whole(&daemon.parts().sources[0], false).await;
+    let scan = scan_whole(&daemon.components().sources[0], false).await;
     assert!(scan.complete(), "{scan:?}");
     until("at rest", async || at_rest(&daemon)).await;
     assert_eq!(counts(&store, BUCKET).await[&name(9)], 1);

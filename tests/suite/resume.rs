@@ -173,7 +173,7 @@ async fn broken_off_with(rig: &Rig, mut config: Config) {
     let store = Tape::default().store(rig, first_parts);
     let daemon = rig.start_with(config, Some(store)).await;
     until("the first parts are acknowledged", async || {
-        let index = &daemon.parts().index;
+        let index = &daemon.components().index;
         let noted = index.multiparts().unwrap();
         let of = |note| index.parts_acknowledged(note).unwrap().len();
         noted.iter().map(of).sum::<usize>() == ARRIVED

@@ -9,7 +9,7 @@ use crate::destination;
 use crate::destination::Deed;
 use crate::files::Pulse;
 use crate::guard;
-use crate::guard::May;
+use crate::guard::Permission;
 use crate::index::{ActivityDelta, Change, Commit};
 use crate::os::blocking::blocking;
 use crate::status::Event;
@@ -51,18 +51,18 @@ impl Object<'_> {
         let counts = record.is_some_and(|record| record.fingerprint.kind != Kind::Folder);
         let pulse = Pulse::default();
         let beat = pulse.clone();
-        let may = self
+        let permission = self
             .source
             .watchdog
             .run(&pulse, move || guard::may_mark(&guard, &key, counts, &beat));
-        Ok(Answer::Guard(match may.await? {
-            May::Mark(grant) => {
+        Ok(Answer::Guard(match permission.await? {
+            Permission::Granted(grant) => {
                 self.grant = Some(grant);
                 GuardAnswer::Granted
             }
-            May::Hold => GuardAnswer::Held,
-            May::Later => GuardAnswer::BackAgain,
-            May::Busy => GuardAnswer::Counting,
+            Permission::Held => GuardAnswer::Held,
+            Permission::Reappeared => GuardAnswer::BackAgain,
+            Permission::Counting => GuardAnswer::Counting,
         }))
     }
 
@@ -135,7 +135,7 @@ impl Object<'_> {
             .commit(&self.executor.index, commit)
             .await?;
         if record.fingerprint.kind != Kind::Folder {
-            guard::settled(&self.item.source.guard, &self.key);
+            guard::forgotten(&self.item.source.guard, &self.key);
         }
         Ok(())
     }

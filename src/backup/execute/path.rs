@@ -13,7 +13,6 @@ use crate::backup::rehint;
 use crate::backup::snapshot::PathSnapshot;
 use crate::files;
 use crate::files::Pulse;
-use crate::guard;
 use crate::index::Index;
 use crate::types::{Fault, Fingerprint, Kind, RelKey, RelPath};
 
@@ -107,7 +106,7 @@ impl PathTurn<'_> {
                 if let Some(record) = &self.snapshot.file {
                     tell_guard(item, record).await?;
                 }
-                guard::noticed(&item.source.guard, self.rename_wait_ms);
+                item.source.guard.note_deferred(self.rename_wait_ms);
                 return Ok(Outcome::Deferred);
             }
             Step::ReleaseCompanions => {

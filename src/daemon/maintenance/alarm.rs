@@ -1,5 +1,5 @@
-//! What lasts too long is told: a bucket that takes nothing, an index that
-//! cannot be used, a folder that does not answer, files that fail for long.
+//! Tells the owner what lasts too long: a bucket that takes nothing, an index that cannot
+//! be used, a folder that does not answer, files that fail for long.
 //!
 //! Invariant: an alert is put into the outbox here and sent elsewhere, so that
 //! an SNS that hangs holds up no other alert and no retry.
@@ -8,13 +8,13 @@ use super::alarm_words::{Speaker, index_message};
 use super::beat::BEAT;
 use super::broken::Broken;
 use super::buckets::is_first_of_its_bucket;
-use super::watched::{Looked, Watched};
+use super::watched::{AlertSubject, Looked, Watched};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::index::Index;
 use crate::mail::{Message, OutboxSender};
 use crate::os::blocking::blocking;
-use crate::retry::{AlertPolicy, AlertStep, Due, OutageAlert, Part, SharedAlerts, Standing};
+use crate::retry::{AlertPolicy, AlertStep, Due, OutageAlert, SharedAlerts, Standing};
 use crate::s3::Store;
 use crate::source::{SourceRuntime, Sources};
 use crate::types::{Class, Fault};
@@ -24,8 +24,8 @@ use std::time::Duration;
 /// Beats between looks for files that fail for long: they are read one by one.
 const STUCK_BEATS: u64 = 10;
 
-/// A bucket that is asked whether it has the trouble of others has so long to answer:
-/// the message waits for it.
+/// How long a message waits for a bucket that is asked whether it has the trouble of
+/// others.
 const ASK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the alarm works with.
@@ -68,7 +68,7 @@ impl Alarm<'_> {
                 watched: &watched,
             };
             for due in shared.due(&now, self.clock.now_ms()) {
-                self.of_parts(&mut shared, &looked, due).await;
+                self.of_subjects(&mut shared, &looked, due).await;
             }
             for one in &mut watched {
                 self.of_silence(one).await;
@@ -76,19 +76,24 @@ impl Alarm<'_> {
         }
     }
 
-    /// What one cause stops, or stops no more.
-    async fn of_parts(&self, shared: &mut SharedAlerts, looked: &Looked<'_>, due: Due) {
+    /// Tell what one cause stops, or stops no more.
+    async fn of_subjects(
+        &self,
+        shared: &mut SharedAlerts<AlertSubject>,
+        looked: &Looked<'_>,
+        due: Due<AlertSubject>,
+    ) {
         let is_alert = matches!(due.step, AlertStep::Alert { .. });
         let answers = match due.may_stop_others() {
             true => self.ask_others(looked, &due).await,
             false => Vec::new(),
         };
-        let (mut named, mut foreseen) = (due.parts.clone(), Vec::new());
-        for (part, answer) in answers {
+        let (mut named, mut foreseen) = (due.subjects.clone(), Vec::new());
+        for (subject, answer) in answers {
             let has_it = answer.is_some_and(|fault| due.is_for(&fault));
             match is_alert {
-                true if has_it => foreseen.push(part),
-                false if !has_it && due.foreseen.contains(&part) => named.push(part),
+                true if has_it => foreseen.push(subject),
+                false if !has_it && due.foreseen.contains(&subject) => named.push(subject),
                 _ => {}
             }
         }
@@ -113,15 +118,20 @@ impl Alarm<'_> {
         }
     }
 
-    /// Ask the buckets that nothing was sent to since, all at once: what they answer, as a
-    /// fault; `None` when they are well, or do not answer in time.
-    async fn ask_others(&self, looked: &Looked<'_>, due: &Due) -> Vec<(Part, Option<Fault>)> {
-        let others = buckets(looked.watched)
-            .filter(|(part, _)| !due.parts.contains(part) && looked.standing(*part).is_none());
-        let asked = others.map(|(part, one)| async move {
+    /// Ask the buckets that nothing was sent to since, all at once. A fault is their
+    /// answer; `None` when they are well, or do not answer in time.
+    async fn ask_others(
+        &self,
+        looked: &Looked<'_>,
+        due: &Due<AlertSubject>,
+    ) -> Vec<(AlertSubject, Option<Fault>)> {
+        let others = buckets(looked.watched).filter(|(subject, _)| {
+            !due.subjects.contains(subject) && looked.standing(*subject).is_none()
+        });
+        let asked = others.map(|(subject, one)| async move {
             let reach = self.store.reach(&one.source.config.bucket);
             let answer = tokio::time::timeout(ASK_PATIENCE, reach).await;
-            (part, answer.ok().and_then(Result::err))
+            (subject, answer.ok().and_then(Result::err))
         });
         futures::future::join_all(asked).await
     }
@@ -166,7 +176,7 @@ impl Alarm<'_> {
             blocking(move || index.oldest_unprotected(id, |entry| is_alarming(entry.fault.class)));
         match oldest.await {
             Ok(oldest) => one.stuck = oldest,
-            // What was found stands; that the index fails is told by itself.
+            // The last answer stands; a failing index has an alert of its own.
             Err(fault) => tracing::debug!("{fault}"),
         }
     }
@@ -185,19 +195,18 @@ impl Alarm<'_> {
 }
 
 /// How every bucket stands, and the files of every source.
-fn standing(watched: &[Watched], is_look: bool) -> Vec<Standing> {
-    let buckets = buckets(watched).map(|(part, one)| Standing {
-        part,
+fn standing(watched: &[Watched], is_look: bool) -> Vec<Standing<AlertSubject>> {
+    let buckets = buckets(watched).map(|(subject, one)| Standing {
+        subject,
         failing: one.source.breaker.outage(),
         is_fresh: true,
     });
     let files = watched
         .iter()
-        .enumerate()
-        // Where the whole bucket fails that is told, and what became of files shows later.
-        .filter(|(_, one)| one.source.breaker.outage().is_none())
-        .map(|(number, one)| Standing {
-            part: Part::Files(number),
+        // Where the whole bucket fails, that is told; its files are looked at later.
+        .filter(|one| one.source.breaker.outage().is_none())
+        .map(|one| Standing {
+            subject: AlertSubject::Files(one.source.id),
             failing: one.stuck.as_ref().map(|of| (of.since_ms, of.fault.clone())),
             is_fresh: is_look,
         });
@@ -205,11 +214,9 @@ fn standing(watched: &[Watched], is_look: bool) -> Vec<Standing> {
 }
 
 /// Each bucket by the first source that goes to it.
-fn buckets(watched: &[Watched]) -> impl Iterator<Item = (Part, &Watched)> {
-    let firsts = watched.iter().enumerate();
-    firsts
-        .filter(|(_, one)| one.is_first_of_its_bucket)
-        .map(|(number, one)| (Part::Bucket(number), one))
+fn buckets(watched: &[Watched]) -> impl Iterator<Item = (AlertSubject, &Watched)> {
+    let firsts = watched.iter().filter(|one| one.is_first_of_its_bucket);
+    firsts.map(|one| (AlertSubject::Bucket(one.source.id), one))
 }
 
 /// Whether a failure is worth an alert when it lasts, though it is only one

@@ -1,6 +1,6 @@
 //! What alerts say.
 
-use super::watched::{Looked, Watched};
+use super::watched::{AlertSubject, Looked, Watched};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::digest::{
@@ -8,7 +8,7 @@ use crate::digest::{
 };
 use crate::mail::{Message, OutboxSender};
 use crate::os;
-use crate::retry::{AlertStep, Due, Part};
+use crate::retry::{AlertStep, Due};
 use crate::source::{SourceRuntime, Sources};
 use crate::types::Fault;
 use jiff::tz::TimeZone;
@@ -24,12 +24,12 @@ pub(super) struct Speaker<'a> {
 }
 
 impl Speaker<'_> {
-    /// The message about these parts.
-    pub(super) fn message(&self, due: &Due, parts: &[Part]) -> Message {
-        let buckets = self.names_of_buckets(parts);
-        let files = self.files_in_words(parts);
-        let faults = self.faults(&due.parts);
-        let sources = self.sources_of(parts);
+    /// The message about these subjects.
+    pub(super) fn message(&self, due: &Due<AlertSubject>, subjects: &[AlertSubject]) -> Message {
+        let buckets = self.names_of_buckets(subjects);
+        let files = self.files_in_words(subjects);
+        let faults = self.faults(&due.subjects);
+        let sources = self.sources_of(subjects);
         let names = names(sources.iter().copied());
         if buckets.is_empty() {
             let verb = match due.step {
@@ -73,7 +73,7 @@ impl Speaker<'_> {
         }
     }
 
-    /// A part of the backup does not go on, or does again.
+    /// The message that a part of the backup does not go on, or does again.
     pub(super) fn of_files(
         &self,
         sources: &[String],
@@ -100,15 +100,11 @@ impl Speaker<'_> {
         }
     }
 
-    fn watched(&self, number: usize) -> &Watched {
-        &self.looked.watched[number]
-    }
-
-    /// What they fail for, each wording once.
-    fn faults(&self, parts: &[Part]) -> Vec<Fault> {
+    /// The faults that they fail for, each wording once.
+    fn faults(&self, subjects: &[AlertSubject]) -> Vec<Fault> {
         let mut faults: Vec<Fault> = Vec::new();
-        for part in parts {
-            if let Some((_, fault)) = self.looked.standing(*part)
+        for subject in subjects {
+            if let Some((_, fault)) = self.looked.standing(*subject)
                 && !faults.iter().any(|other| other.cause == fault.cause)
             {
                 faults.push(fault.clone());
@@ -117,32 +113,32 @@ impl Speaker<'_> {
         faults
     }
 
-    fn names_of_buckets(&self, parts: &[Part]) -> Vec<String> {
-        let name = |part: &Part| match part {
-            Part::Bucket(number) => Some(self.watched(*number).source.config.bucket.clone()),
-            Part::Files(_) => None,
+    fn names_of_buckets(&self, subjects: &[AlertSubject]) -> Vec<String> {
+        let name = |subject: &AlertSubject| match *subject {
+            AlertSubject::Bucket(id) => Some(self.looked.watched(id)?.source.config.bucket.clone()),
+            AlertSubject::Files(_) => None,
         };
-        parts.iter().filter_map(name).collect()
+        subjects.iter().filter_map(name).collect()
     }
 
     /// All sources that they stop, in the configuration's order.
-    fn sources_of(&self, parts: &[Part]) -> Vec<&Arc<SourceRuntime>> {
-        let stops = |watched: &&Watched| {
-            parts.iter().any(|part| match part {
-                Part::Bucket(number) => {
-                    let of = &self.watched(*number).source.breaker;
-                    watched.source.breaker.shares_bucket(of)
-                }
-                Part::Files(number) => Arc::ptr_eq(&watched.source, &self.watched(*number).source),
+    fn sources_of(&self, subjects: &[AlertSubject]) -> Vec<&Arc<SourceRuntime>> {
+        let stops = |source: &SourceRuntime| {
+            subjects.iter().any(|subject| match *subject {
+                AlertSubject::Bucket(id) => self
+                    .looked
+                    .watched(id)
+                    .is_some_and(|of| source.breaker.shares_bucket(&of.source.breaker)),
+                AlertSubject::Files(id) => source.id == id,
             })
         };
-        let all = self.looked.watched.iter().filter(stops);
-        all.map(|watched| &watched.source).collect()
+        let all = self.looked.watched.iter().map(|watched| &watched.source);
+        all.filter(|source| stops(source)).collect()
     }
 
-    fn still_in_words(&self, parts: &[Part]) -> String {
-        let buckets = self.names_of_buckets(parts).join(", ");
-        let files = self.files_in_words(parts);
+    fn still_in_words(&self, subjects: &[AlertSubject]) -> String {
+        let buckets = self.names_of_buckets(subjects).join(", ");
+        let files = self.files_in_words(subjects);
         let all = [buckets, files]
             .into_iter()
             .filter(|words| !words.is_empty());
@@ -150,12 +146,12 @@ impl Speaker<'_> {
     }
 
     /// `2 files of letters and a.txt in photos`; empty when no files are among them.
-    fn files_in_words(&self, parts: &[Part]) -> String {
-        let words = parts.iter().filter_map(|part| {
-            let Part::Files(number) = part else {
+    fn files_in_words(&self, subjects: &[AlertSubject]) -> String {
+        let words = subjects.iter().filter_map(|subject| {
+            let AlertSubject::Files(id) = *subject else {
                 return None;
             };
-            let Watched { source, stuck, .. } = self.watched(*number);
+            let Watched { source, stuck, .. } = self.looked.watched(id)?;
             let name = source.name();
             Some(match stuck {
                 None => format!("some files of {name}"),
@@ -186,7 +182,7 @@ fn span(step: &AlertStep, now_ms: i64) -> (i64, i64, bool) {
     }
 }
 
-/// What to say of an index that cannot be used, or can again.
+/// The message about an index that cannot be used, or can again.
 pub(super) fn index_message(
     config: &Config,
     sources: &Sources,
@@ -230,8 +226,8 @@ pub(super) fn index_message(
     }
 }
 
-/// The state folder was removed under the program, and is there again: nobody
-/// can be told later, since what waits lies in it.
+/// Tell at once that the state folder was removed under the program and is there again:
+/// the outbox lies in it.
 pub(super) async fn tell_lost_state(
     config: &Config,
     sources: &Sources,

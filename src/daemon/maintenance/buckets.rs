@@ -1,4 +1,4 @@
-//! Asking buckets what nobody else asks them.
+//! Asks buckets what nobody else asks them.
 
 use super::beat::BEAT;
 use crate::clock::Clock;
@@ -29,9 +29,10 @@ pub(super) fn is_first_of_its_bucket(sources: &Sources, source: &Arc<SourceRunti
         .is_some_and(|first| Arc::ptr_eq(first, source))
 }
 
-/// Nothing waits for the bucket, so no upload will find out that it is back.
+/// Ask a bucket that failed and that nothing waits for: no upload would find out that it
+/// is back.
 async fn ask_idle(sources: &Sources, store: &Store, clock: &Clock, source: &Arc<SourceRuntime>) {
-    // What lies on a drive that does not answer asks nobody.
+    // A file on a drive that does not answer asks no bucket.
     let waits = |source: &Arc<SourceRuntime>| {
         source.watchdog.may_work() && source.work.queue.depth().total() > 0
     };
@@ -43,7 +44,7 @@ async fn ask_idle(sources: &Sources, store: &Store, clock: &Clock, source: &Arc<
     }
     let answer = store.reach(&source.config.bucket).await;
     let told = match &answer {
-        // Not to be allowed to list says as much: it answers.
+        // A bucket that does not allow listing answers, too.
         Err(fault) if fault.class != Class::Denied => Err(fault),
         _ => Ok(()),
     };

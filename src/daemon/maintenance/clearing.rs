@@ -1,4 +1,4 @@
-//! Clearing away what nobody can go on with, and forgetting what is long past.
+//! Clears away uploads that nobody can resume, and forgets what is long past.
 
 use super::beat::BEAT;
 use super::disks::DISK_BEATS;
@@ -12,11 +12,11 @@ use crate::source::Sources;
 use crate::types::Class;
 use std::sync::Arc;
 
-/// Time between two looks for uploads that were left behind; after a failure
-/// it grows. Parts cost their owner money by the month, not by the minute.
+/// Time between two looks for orphaned uploads; it grows after a failure. Parts cost their
+/// owner money by the month, not by the minute.
 const SWEEP_MS: u64 = 60_000;
 
-/// Uploads in parts that were left behind are cleared away while running, too.
+/// Clear away orphaned uploads while the daemon runs; never ends.
 pub(super) async fn clear_uploads(orphaned: &OrphanedUploads, clock: &Clock) {
     let mut failures = 0;
     loop {
@@ -24,7 +24,7 @@ pub(super) async fn clear_uploads(orphaned: &OrphanedUploads, clock: &Clock) {
             0 => SWEEP_MS,
             _ => SWEEP_MS.max(Backoff::of(Class::Denied).delay_ms(failures, fastrand::u64(..))),
         };
-        // By the wall clock, in beats: computers sleep.
+        // By the wall clock, beat by beat, since computers sleep.
         let from_ms = clock.now_ms();
         let is_over = || {
             !(0..i64::try_from(wait_ms).unwrap_or(i64::MAX))
@@ -43,7 +43,7 @@ pub(super) async fn clear_uploads(orphaned: &OrphanedUploads, clock: &Clock) {
 /// Time between two looks for contents that no path has held for a day.
 const FORGET_MS: i64 = 60 * 60 * 1000;
 
-/// Where contents were is not remembered for ever.
+/// Forget where contents were long ago; never ends.
 pub(super) async fn forget_past(sources: &Sources, index: &Index, clock: &Clock) {
     let mut from_ms = clock.now_ms();
     loop {
@@ -57,7 +57,7 @@ pub(super) async fn forget_past(sources: &Sources, index: &Index, clock: &Clock)
             let (source, index) = (Arc::clone(source), index.clone());
             let forgotten = blocking(move || {
                 keep_costs(&index, source.id, &source.pacing)?;
-                // By the index's own clock: it has put the times down.
+                // The times in the index are by this clock.
                 index.forget_past(source.id)
             });
             match forgotten.await {

@@ -1,4 +1,4 @@
-//! Looking whether disks have come or gone, and asking for scans now and then.
+//! Looks whether disks have come or gone, and asks for scans now and then.
 
 use super::beat::BEAT;
 use crate::clock::Clock;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Beats between looks whether disks have come or gone: a few `stat` calls.
 pub(super) const DISK_BEATS: u32 = 10;
 
-/// A disk that comes or goes makes no event: look; never ends.
+/// Look for disks that have come or gone, which makes no event; never ends.
 pub(super) async fn revisit(sources: &Sources) {
     for look in 1.. {
         tokio::time::sleep(BEAT * DISK_BEATS).await;
@@ -31,12 +31,12 @@ async fn revisit_one(source: &SourceRuntime, look: u64) {
     }
 }
 
-/// A scan is followed by a rest of at least so many times what it took: on a slow
-/// disk, or with millions of files, looking must not be all that the disk does.
+/// After a scan the disk rests at least this many times as long as the scan took: on a
+/// slow disk, or with millions of files, scanning must not be all that it does.
 const RESCAN_REST: i64 = 20;
 
-/// What no event tells of (a file that was changed through a name outside of the
-/// folder, or through memory that it is mapped to) is found by scanning; never ends.
+/// Ask for scans that find what no event tells of (a file that was changed through a name
+/// outside the folder, or through a memory map); never ends.
 pub(super) async fn rescan(sources: &Sources, clock: &Clock, rescan_ms: u64) {
     let each = sources.iter().map(|source| (source, Rescan::default()));
     let mut each: Vec<_> = each.collect();
@@ -73,7 +73,7 @@ impl Rescan {
             };
         }
         let Some((_, took_ms)) = scan else {
-            // The first is asked for by the start.
+            // The start asks for the first scan.
             return false;
         };
         let rest_ms = took_ms.max(0).saturating_mul(RESCAN_REST);
@@ -82,7 +82,7 @@ impl Rescan {
     }
 }
 
-/// A folder that is away is told of elsewhere, and scanned when it is back.
+/// Whether the folder is there: one that is away is scanned when it is back.
 async fn is_there(source: &SourceRuntime) -> bool {
     if !source.watchdog.may_work() {
         return false;

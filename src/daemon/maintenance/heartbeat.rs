@@ -1,4 +1,4 @@
-//! The heartbeat: what failed is tried again, and a computer that was asleep is noticed.
+//! The heartbeat: retries what failed, and notices that the computer was asleep.
 
 use super::beat::BEAT;
 use super::broken::Broken;
@@ -16,7 +16,7 @@ use crate::work::{Queue, SourceQueue};
 /// Paths put back into the queue per beat and source.
 const RETRIES_PER_BEAT: usize = 256;
 
-/// Beats between looks at scans that ripen.
+/// Beats between checks for scans that have become due.
 const SLOW_BEATS: u64 = 30;
 
 /// What the heartbeat works with.
@@ -50,7 +50,7 @@ impl Heartbeat<'_> {
             beats += 1;
             let now = self.clocks();
             let now_ms = now.wall_ms;
-            // The beat's own work may take long and is no sleep.
+            // The beat's own work may take long, and is no sleep.
             let expected_ms = work_ms + i64::try_from(BEAT.as_millis()).unwrap_or(0);
             if let Some(jump) = sleep::jump(last, now, expected_ms) {
                 self.after(jump);
@@ -87,8 +87,8 @@ impl Heartbeat<'_> {
         }
     }
 
-    /// Whatever happened meanwhile, nobody may have heard of it: look at everything
-    /// and have the watches proved.
+    /// Scan everything and have the watches proved: nobody may have heard of what happened
+    /// meanwhile.
     fn after(&self, jump: Jump) {
         match jump {
             Jump::Asleep(ms) => tracing::info!(
@@ -106,7 +106,7 @@ impl Heartbeat<'_> {
         self.signals.wake();
     }
 
-    /// Put what is due for another try into the queue.
+    /// Put paths that are due for another try into the queue.
     async fn retry(&self, now_ms: i64) {
         for source in self.sources.iter() {
             let (index, id) = (self.index.clone(), source.id);
@@ -125,14 +125,14 @@ impl Heartbeat<'_> {
     }
 }
 
-/// Put what waits for its next version into the queue when that is due: among
-/// the edits, for that is what it is, and a first backup fills the other lane
-/// for days. One that is in a worker is worked on again.
+/// Put paced paths into the queue when their next version is due: among the edits, since
+/// a first backup fills the other lane for days. One that has its turn just now gets
+/// another.
 fn bring_back(pacing: &Pacing, queue: &SourceQueue, steady_ms: i64, now_ms: i64) {
     for path in pacing.due(now_ms, RETRIES_PER_BEAT) {
         let pushed = queue.push_edit(path.clone(), steady_ms, false);
         if pushed.is_err() {
-            // The lane is full: at the next beat.
+            // The lane is full: try again at the next beat.
             pacing.wait_on(path, now_ms);
         }
     }

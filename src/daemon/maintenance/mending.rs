@@ -1,4 +1,4 @@
-//! Opening a broken index again.
+//! Opens a broken index again.
 
 use super::alarm_words::tell_lost_state;
 use crate::clock::Clock;
@@ -9,11 +9,11 @@ use crate::os::blocking::blocking;
 use crate::source::Sources;
 use crate::types::Fault;
 
-/// Beats between two tries to open a broken index, at the most: reading all of
-/// it on a disk that is still full helps nobody.
+/// Beats between two tries to open a broken index, at most: each reads all of it, which
+/// helps nobody while the disk is still full.
 const MENDING_BEATS_MAX: u32 = 15;
 
-/// What a broken index is opened again with.
+/// What is needed to open a broken index again.
 pub(super) struct IndexMender<'a> {
     pub(super) config: &'a Config,
     pub(super) sources: &'a Sources,
@@ -32,8 +32,8 @@ pub(super) struct Mending {
 }
 
 impl Mending {
-    /// An index that failed (a full disk, a damaged file) stays failed until it
-    /// is opened again: try, for ever, less and less often.
+    /// Try to open a broken index again, for ever and less and less often: one that failed
+    /// (a full disk, a damaged file) fails until then.
     pub(super) async fn mend_index(&mut self, mender: &IndexMender<'_>) {
         let index = mender.index.clone();
         let broken = blocking(move || Ok(index.broken())).await;
@@ -41,7 +41,7 @@ impl Mending {
             *self = Self::default();
             return;
         };
-        // The first failure says why; later ones only that it is still so.
+        // The first failure says why; later ones say only that it lasts.
         let now_ms = mender.clock.now_ms();
         if self.broken.is_none() {
             tracing::error!("{fault}");

@@ -1,4 +1,4 @@
-//! What is held back, or wrong with a destination, is told as soon as it is.
+//! Tells at once of deletions that are held back, and of trouble with a destination.
 
 use super::beat::BEAT;
 use crate::destination;
@@ -7,7 +7,7 @@ use crate::mail::OutboxSender;
 use crate::source::Sources;
 use crate::types::Fault;
 
-/// Tell it beat by beat; never ends.
+/// Tell what is owed, beat by beat; never ends.
 pub(super) async fn at_once(sources: &Sources, outbox: &OutboxSender) {
     loop {
         tokio::time::sleep(BEAT).await;
@@ -28,7 +28,7 @@ pub(crate) async fn tell_of_sources(sources: &Sources, outbox: &OutboxSender, at
     }
 }
 
-/// Where one cannot be told nor kept, the next cannot either.
+/// The first failure ends it: the next message could not be kept either.
 async fn tell_of_guards(
     sources: &Sources,
     outbox: &OutboxSender,

@@ -4,17 +4,18 @@ use crate::destination;
 use crate::destination::Kind;
 use crate::digest::report::{OutageLine, ScanLine, SourceReport, UnprotectedLine, WatchLine};
 use crate::guard;
-use crate::index::{Activity, Failures, Index};
+use crate::index::{Activity, Failures, Index, SourceId, Unprotected};
 use crate::mail::FailureLine;
 use crate::pacing::costly_files;
 use crate::source::SourceRuntime;
-use crate::status::ScanDone;
+use crate::status::{ScanDone, StatusSnapshot};
 use crate::types::{Fault, RelKey, amount};
 
 /// Failures and unprotected files named per source; more are counted.
 const LINES_MAX: usize = 1000;
 
-/// Blocks.
+/// What a digest says of a source, and what it closes then. `scan` is the comparison that
+/// was made for it. Blocks.
 pub(crate) fn source_report(
     index: &Index,
     source: &SourceRuntime,
@@ -23,29 +24,15 @@ pub(crate) fn source_report(
     let counts = index.counts(source.id);
     let activity = index.activity(source.id);
     let failures = index.failures(source.id)?;
-    let failures_total = failures.list.len() as u64 + failures.overflow;
     let (unprotected, unprotected_total) = index.unprotected(source.id, LINES_MAX)?;
+    let unprotected = unprotected.into_iter();
     let status = source.status.snapshot();
     // Found by the scan and not in the bucket yet; fresh edits are always some.
     let waiting = source.work.queue.depth().backlog as u64;
-    let mut warnings: Vec<String> = status
-        .warnings
-        .iter()
-        // These stand among the troubles.
-        .filter(|(topic, _)| !Kind::TOPICS.contains(&topic.as_str()))
-        .map(|(_, warning)| warning.clone())
-        .collect();
-    if waiting > 0 {
-        warnings.push(format!(
-            "still on their way to the bucket: {}",
-            amount(waiting, "file")
-        ));
-    }
-    for reason in scan.iter().flat_map(|scan| &scan.incomplete) {
-        if !warnings.contains(reason) {
-            warnings.push(reason.clone());
-        }
-    }
+    let watch = WatchLine {
+        proven_ms: status.proof.proven_ms,
+        rebuilt: status.proof.rebuilt,
+    };
     let report = SourceReport {
         name: source.config.name.clone(),
         path: source.config.path.display().to_string(),
@@ -58,43 +45,20 @@ pub(crate) fn source_report(
         saved_bytes: activity.saved_bytes,
         costly: costly_files(&source.pacing),
         deletions: activity.deletions,
-        failures: failures
-            .list
-            .iter()
-            .map(|(key, failure)| FailureLine {
-                path: key.path().to_string(),
-                reason: failure.fault.reason(),
-                remedy: failure.fault.hint.clone(),
-                count: u64::from(failure.count),
-            })
-            .collect(),
-        failures_total,
+        failures: failure_lines(&failures),
+        failures_total: failures.list.len() as u64 + failures.overflow,
         unprotected: unprotected
-            .into_iter()
-            .map(|(key, u)| {
-                let folder = RelKey::of_folder(&key.path());
-                Ok(UnprotectedLine {
-                    path: key.path().to_string(),
-                    reason: u.fault.reason(),
-                    remedy: u.fault.hint,
-                    since_ms: u.since_ms,
-                    files_below: guard::known_below(index, source.id, &folder)?,
-                })
-            })
+            .map(|(key, found)| unprotected_line(index, source.id, &key, found))
             .collect::<Result<_, Fault>>()?,
         unprotected_total,
-        warnings,
+        warnings: warnings(&status, scan.as_ref(), waiting),
         notes: status.notes.values().cloned().collect(),
-        watch: Some(WatchLine {
-            proven_ms: status.proof.proven_ms,
-            rebuilt: status.proof.rebuilt,
-        })
-        .filter(|line| *line != WatchLine::default()),
-        scan: scan.as_ref().map(|s| ScanLine {
-            started_ms: s.started_ms,
-            took_ms: u64::try_from(s.took_ms).unwrap_or(0),
-            files: s.files,
-            complete: s.complete() && waiting == 0,
+        watch: (watch != WatchLine::default()).then_some(watch),
+        scan: scan.as_ref().map(|scan| ScanLine {
+            started_ms: scan.started_ms,
+            took_ms: u64::try_from(scan.took_ms).unwrap_or(0),
+            files: scan.files,
+            complete: scan.complete() && waiting == 0,
         }),
         outage: source.breaker.outage().map(|(since_ms, fault)| OutageLine {
             since_ms,
@@ -104,4 +68,51 @@ pub(crate) fn source_report(
         troubles: destination::troubles(&source.destination),
     };
     Ok((report, (activity, failures)))
+}
+
+fn failure_lines(failures: &Failures) -> Vec<FailureLine> {
+    let lines = failures.list.iter().map(|(key, failure)| FailureLine {
+        path: key.path().to_string(),
+        reason: failure.fault.reason(),
+        remedy: failure.fault.hint.clone(),
+        count: u64::from(failure.count),
+    });
+    lines.collect()
+}
+
+fn unprotected_line(
+    index: &Index,
+    id: SourceId,
+    key: &RelKey,
+    found: Unprotected,
+) -> Result<UnprotectedLine, Fault> {
+    let path = key.path();
+    let folder = RelKey::of_folder(&path);
+    Ok(UnprotectedLine {
+        path: path.to_string(),
+        reason: found.fault.reason(),
+        remedy: found.fault.hint,
+        since_ms: found.since_ms,
+        files_below: guard::known_below(index, id, &folder)?,
+    })
+}
+
+/// What is amiss with the source besides its destination, whose troubles have lines of
+/// their own.
+fn warnings(status: &StatusSnapshot, scan: Option<&ScanDone>, waiting: u64) -> Vec<String> {
+    let besides = |topic: &str| !Kind::TOPICS.contains(&topic);
+    let standing = status.warnings.iter().filter(|(topic, _)| besides(topic));
+    let mut warnings: Vec<String> = standing.map(|(_, warning)| warning.clone()).collect();
+    if waiting > 0 {
+        warnings.push(format!(
+            "still on their way to the bucket: {}",
+            amount(waiting, "file")
+        ));
+    }
+    for reason in scan.into_iter().flat_map(|scan| &scan.incomplete) {
+        if !warnings.contains(reason) {
+            warnings.push(reason.clone());
+        }
+    }
+    warnings
 }

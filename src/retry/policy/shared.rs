@@ -1,10 +1,11 @@
 //! One message per cause: what several buckets fail for is told once, with all that it
 //! stops, and so is its end.
 //!
-//! Each part that can fail keeps its own [`OutageAlert`], which knows since when and
-//! how often; here those that fail for one cause are put into one message. Invariants:
-//! no part is told of twice in one message's time, and none is left out: one that
-//! fails for a cause that was told already, and was not named there, has another.
+//! Each subject that can fail by itself keeps its own [`OutageAlert`], which knows since
+//! when and how often; here those that fail for one cause are put into one message.
+//! Invariants: no subject is told of twice in one message's time, and none is left out:
+//! one that fails for a cause that was told already, and was not named there, has another
+//! message. What a subject is, the caller says: anything that tells one from another.
 
 use super::MINUTE_MS;
 use super::alert::{AlertPolicy, AlertStep, OutageAlert};
@@ -16,20 +17,11 @@ use std::collections::BTreeMap;
 /// that still fails after this fails for itself, and keeps nobody else's good news back.
 const TOGETHER_MS: u64 = 20 * MINUTE_MS;
 
-/// What can fail by itself. The number is a source's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    /// The bucket that it goes to, by the first source that does.
-    Bucket(usize),
-    /// Single files of it.
-    Files(usize),
-}
-
-/// How a part stands now.
+/// How a subject stands now.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct Standing<S> {
     /// Which.
-    pub part: Part,
+    pub subject: S,
     /// Since when it fails (milliseconds since 1970) and for what; `None`: it works.
     pub failing: Option<(i64, Fault)>,
     /// It was looked at just now: what it is due for may be told.
@@ -38,19 +30,19 @@ pub struct Standing {
 
 /// One message to send now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
+pub struct Due<S> {
     /// What it says; never [`AlertStep::None`].
     pub step: AlertStep,
     /// All that it is about.
-    pub parts: Vec<Part>,
-    /// Of a recovery: parts that were told of together with these, and still fail.
-    pub still: Vec<Part>,
-    /// Of a recovery: parts that the alert named though nothing of theirs had failed.
-    pub foreseen: Vec<Part>,
+    pub subjects: Vec<S>,
+    /// Of a recovery: subjects that were told of together with these, and still fail.
+    pub still: Vec<S>,
+    /// Of a recovery: subjects that the alert named though they had not failed.
+    pub foreseen: Vec<S>,
     cause: Cause,
 }
 
-impl Due {
+impl<S> Due<S> {
     /// The cause lies with keys or network, so that it may stop buckets that nothing
     /// was sent to lately.
     pub fn may_stop_others(&self) -> bool {
@@ -90,12 +82,12 @@ impl Cause {
 
 /// A message that went out.
 #[derive(Debug, Clone)]
-struct Mail {
+struct Mail<S> {
     number: u64,
     cause: Cause,
     sent_ms: i64,
     /// Named in it though nothing of theirs had failed yet: they would.
-    foreseen: Vec<Part>,
+    foreseen: Vec<S>,
 }
 
 struct Of {
@@ -104,16 +96,16 @@ struct Of {
     mail: Option<u64>,
 }
 
-/// The alerts of all parts.
-pub struct SharedAlerts {
+/// The alerts of all subjects.
+pub struct SharedAlerts<S> {
     policy: AlertPolicy,
-    of: BTreeMap<Part, Of>,
-    /// Those whose end is not told yet, oldest first: at most one per part.
-    mails: Vec<Mail>,
+    of: BTreeMap<S, Of>,
+    /// Those whose end is not told yet, oldest first: at most one per subject.
+    mails: Vec<Mail<S>>,
     count: u64,
 }
 
-impl SharedAlerts {
+impl<S: Copy + Ord> SharedAlerts<S> {
     /// Nothing told yet.
     pub fn new(policy: AlertPolicy) -> Self {
         Self {
@@ -125,11 +117,11 @@ impl SharedAlerts {
     }
 
     /// The messages to send now.
-    pub fn due(&mut self, now: &[Standing], now_ms: i64) -> Vec<Due> {
+    pub fn due(&mut self, now: &[Standing<S>], now_ms: i64) -> Vec<Due<S>> {
         self.recall(now);
         let (mut alerts, mut ends) = (Vec::new(), Vec::new());
         for standing in now.iter().filter(|standing| standing.is_fresh) {
-            let of = Self::entry(&mut self.of, self.policy, standing.part);
+            let of = Self::entry(&mut self.of, self.policy, standing.subject);
             let failing = standing.failing.as_ref();
             if let Some((_, fault)) = failing {
                 of.alert.is_about(fault.class);
@@ -142,7 +134,7 @@ impl SharedAlerts {
                     alerts.push((Cause::of(fault), since_ms, reminder));
                 }
                 (AlertStep::Recovered { since_ms, until_ms }, _) => {
-                    ends.push((standing.part, since_ms, until_ms));
+                    ends.push((standing.subject, since_ms, until_ms));
                 }
                 _ => {}
             }
@@ -154,11 +146,11 @@ impl SharedAlerts {
 
     /// The message has gone out, or is safely in the outbox. `foreseen` were named in
     /// it besides.
-    pub fn sent(&mut self, due: &Due, foreseen: Vec<Part>, now_ms: i64) {
+    pub fn sent(&mut self, due: &Due<S>, foreseen: Vec<S>, now_ms: i64) {
         let is_alert = matches!(due.step, AlertStep::Alert { .. });
         self.count += u64::from(is_alert);
-        for part in &due.parts {
-            let of = Self::entry(&mut self.of, self.policy, *part);
+        for subject in &due.subjects {
+            let of = Self::entry(&mut self.of, self.policy, *subject);
             of.alert.sent(due.step, now_ms);
             of.mail = is_alert.then_some(self.count);
         }
@@ -175,32 +167,32 @@ impl SharedAlerts {
     }
 
     /// It could not be sent: it comes again after a while.
-    pub fn not_sent(&mut self, due: &Due, now_ms: i64, random: u64) {
-        for part in &due.parts {
-            let of = Self::entry(&mut self.of, self.policy, *part);
+    pub fn not_sent(&mut self, due: &Due<S>, now_ms: i64, random: u64) {
+        for subject in &due.subjects {
+            let of = Self::entry(&mut self.of, self.policy, *subject);
             of.alert.not_sent(now_ms, random);
         }
     }
 
-    fn entry(of: &mut BTreeMap<Part, Of>, policy: AlertPolicy, part: Part) -> &mut Of {
-        of.entry(part).or_insert_with(|| Of {
+    fn entry(of: &mut BTreeMap<S, Of>, policy: AlertPolicy, subject: S) -> &mut Of {
+        of.entry(subject).or_insert_with(|| Of {
             alert: OutageAlert::new(policy),
             mail: None,
         })
     }
 
     /// What fails now as a message has foreseen it has been told of.
-    fn recall(&mut self, now: &[Standing]) {
+    fn recall(&mut self, now: &[Standing<S>]) {
         for standing in now {
             let Some((since_ms, fault)) = &standing.failing else {
                 continue;
             };
-            let of = Self::entry(&mut self.of, self.policy, standing.part);
+            let of = Self::entry(&mut self.of, self.policy, standing.subject);
             let cause = Cause::of(fault);
             let mail = self
                 .mails
                 .iter()
-                .find(|mail| mail.cause == cause && mail.foreseen.contains(&standing.part));
+                .find(|mail| mail.cause == cause && mail.foreseen.contains(&standing.subject));
             if let (None, Some(mail)) = (of.mail, mail) {
                 let step = AlertStep::Alert {
                     since_ms: *since_ms,
@@ -214,25 +206,33 @@ impl SharedAlerts {
 
     /// What ended, by the message that it was told of in; not yet where others of that
     /// message fail for the same cause as ever, and may be well in a moment.
-    fn ended_together(&self, ends: &[(Part, i64, i64)], now: &[Standing], now_ms: i64) -> Vec<Due> {
-        let mut due: Vec<Due> = Vec::new();
+    fn ended_together(
+        &self,
+        ends: &[(S, i64, i64)],
+        now: &[Standing<S>],
+        now_ms: i64,
+    ) -> Vec<Due<S>> {
+        let mut due: Vec<Due<S>> = Vec::new();
         for mail in &self.mails {
             let is_of_it =
-                |part: &Part| self.of.get(part).and_then(|of| of.mail) == Some(mail.number);
-            let of_it: Vec<_> = ends.iter().filter(|(part, ..)| is_of_it(part)).collect();
+                |subject: &S| self.of.get(subject).and_then(|of| of.mail) == Some(mail.number);
+            let of_it: Vec<_> = ends
+                .iter()
+                .filter(|(subject, ..)| is_of_it(subject))
+                .collect();
             let since_ms = of_it.iter().map(|(_, since_ms, _)| *since_ms).min();
             let until_ms = of_it.iter().map(|(.., until_ms)| *until_ms).max();
             let (Some(since_ms), Some(until_ms)) = (since_ms, until_ms) else {
                 continue;
             };
-            let fails = |standing: &&Standing| {
+            let fails = |standing: &&Standing<S>| {
                 let failing = standing.failing.as_ref();
                 failing.is_some_and(|(_, fault)| Cause::of(fault) == mail.cause)
             };
-            let still: Vec<Part> = now
+            let still: Vec<S> = now
                 .iter()
                 .filter(fails)
-                .map(|standing| standing.part)
+                .map(|standing| standing.subject)
                 .filter(is_of_it)
                 .collect();
             let first_ms = of_it.iter().map(|(.., until_ms)| *until_ms).min();
@@ -243,10 +243,10 @@ impl SharedAlerts {
                 continue;
             }
             let foreseen = mail.foreseen.iter().copied();
-            let has_none = |part: &Part| self.of.get(part).is_none_or(|of| of.mail.is_none());
+            let has_none = |subject: &S| self.of.get(subject).is_none_or(|of| of.mail.is_none());
             due.push(Due {
                 step: AlertStep::Recovered { since_ms, until_ms },
-                parts: of_it.iter().map(|(part, ..)| *part).collect(),
+                subjects: of_it.iter().map(|(subject, ..)| *subject).collect(),
                 still,
                 foreseen: foreseen.filter(has_none).collect(),
                 cause: mail.cause.clone(),
@@ -258,8 +258,8 @@ impl SharedAlerts {
 
 /// One message per cause, with all that fails for it: also what was told of already,
 /// and what has not failed for long yet.
-fn told_together(alerts: &[(Cause, i64, bool)], now: &[Standing]) -> Vec<Due> {
-    let mut due: Vec<Due> = Vec::new();
+fn told_together<S: Copy>(alerts: &[(Cause, i64, bool)], now: &[Standing<S>]) -> Vec<Due<S>> {
+    let mut due: Vec<Due<S>> = Vec::new();
     for (cause, since_ms, reminder) in alerts {
         if let Some(Due {
             step:
@@ -274,7 +274,7 @@ fn told_together(alerts: &[(Cause, i64, bool)], now: &[Standing]) -> Vec<Due> {
             *all &= reminder;
             continue;
         }
-        let parts = now.iter().filter(|standing| {
+        let subjects = now.iter().filter(|standing| {
             let failing = standing.failing.as_ref();
             failing.is_some_and(|(_, fault)| Cause::of(fault) == *cause)
         });
@@ -283,7 +283,7 @@ fn told_together(alerts: &[(Cause, i64, bool)], now: &[Standing]) -> Vec<Due> {
                 since_ms: *since_ms,
                 reminder: *reminder,
             },
-            parts: parts.map(|standing| standing.part).collect(),
+            subjects: subjects.map(|standing| standing.subject).collect(),
             still: Vec::new(),
             foreseen: Vec::new(),
             cause: cause.clone(),
@@ -298,13 +298,19 @@ mod tests {
 
     const MIN: i64 = 60_000;
 
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    enum Part {
+        Bucket(usize),
+        Files(usize),
+    }
+
     fn fault(class: Class, cause: &str) -> Fault {
         Fault::new(class, "upload", "a.txt", cause).hint("do something")
     }
 
-    fn standing(part: Part, failing: Option<(i64, Fault)>) -> Standing {
+    fn standing(part: Part, failing: Option<(i64, Fault)>) -> Standing<Part> {
         Standing {
-            part,
+            subject: part,
             failing,
             is_fresh: true,
         }
@@ -312,7 +318,7 @@ mod tests {
 
     /// Ask each minute, every message goes out; when, what and about whom.
     fn run(
-        alerts: &mut SharedAlerts,
+        alerts: &mut SharedAlerts<Part>,
         from_min: i64,
         to_min: i64,
         parts: &[Part],
@@ -320,7 +326,7 @@ mod tests {
     ) -> Vec<(i64, String)> {
         let mut told = Vec::new();
         for minute in from_min..=to_min {
-            let now: Vec<Standing> = parts
+            let now: Vec<Standing<Part>> = parts
                 .iter()
                 .map(|part| standing(*part, failing(*part, minute)))
                 .collect();
@@ -330,14 +336,14 @@ mod tests {
                     AlertStep::Alert { .. } => "alert",
                     _ => "over",
                 };
-                told.push((minute, format!("{what} {:?} {:?}", due.parts, due.still)));
+                told.push((minute, format!("{what} {:?} {:?}", due.subjects, due.still)));
                 alerts.sent(&due, Vec::new(), minute * MIN);
             }
         }
         told
     }
 
-    fn alerts() -> SharedAlerts {
+    fn alerts() -> SharedAlerts<Part> {
         SharedAlerts::new(AlertPolicy::after(30 * 60_000))
     }
 
@@ -459,7 +465,7 @@ mod tests {
             assert_eq!(told.len() - ends.len(), more, "{told:?}");
             // One end for each message, and everybody in one.
             assert_eq!(ends.len(), 1 + more, "{told:?}");
-            let ended: usize = ends.iter().map(|due| due.parts.len()).sum();
+            let ended: usize = ends.iter().map(|due| due.subjects.len()).sum();
             assert_eq!(ended, 2);
         }
     }

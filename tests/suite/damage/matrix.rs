@@ -182,8 +182,17 @@ impl Place {
             .nth(usize::from(self.older));
         let target = target.unwrap_or(&versions[0]);
         let wire = damage(&self.world, *act, target).await;
-        for (is_deep, want) in [(false, plain), (true, deep)] {
-            let verified = self.world.verify(&wire, is_deep, self.older).await;
+        // Where there is a manifest of the state, its moment.
+        let then = self.world.manifests_ms.iter().rev().nth(1).copied();
+        let at_ms = self.older.then(|| then.unwrap_or(target.modified_ms));
+        // Side by side: most of both is waiting for what does not get better.
+        let verified = async {
+            let plain = self.world.verify(&wire, false, self.older).await;
+            (plain, self.world.verify(&wire, true, self.older).await)
+        };
+        let ((plainly, deeply), (out, restored)) =
+            tokio::join!(verified, self.world.restore(&wire, at_ms));
+        for (is_deep, want, verified) in [(false, plain, plainly), (true, deep, deeply)] {
             let found: Vec<_> = verified.findings.iter().map(|f| f.damage).collect();
             let wanted: Vec<_> = want.iter().copied().collect();
             if found != wanted || verified.not_looked_total > 0 {
@@ -198,10 +207,6 @@ impl Place {
                 return Err(format!("{finding:#?}"));
             }
         }
-        // Where there is a manifest of the state, its moment.
-        let then = self.world.manifests_ms.iter().rev().nth(1).copied();
-        let at_ms = self.older.then(|| then.unwrap_or(target.modified_ms));
-        let (out, restored) = self.world.restore(&wire, at_ms).await;
         if fs::read(out.join(BYSTANDER)).ok().as_deref() != Some(b"not concerned") {
             return Err("the bystander did not come back".to_owned());
         }
@@ -309,8 +314,10 @@ async fn a_small_file() {
         ),
     ];
     let rows = with(BYTES, &own);
-    place.run(&rows).await;
-    Place::run_remembered(&versions, &place, &rows).await;
+    tokio::join!(
+        place.run(&rows),
+        Place::run_remembered(&versions, &place, &rows)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -438,8 +445,10 @@ async fn an_older_version() {
             Named,
         ),
     ];
-    place.run(&rows).await;
-    Place::run_remembered(&versions, &place, &rows).await;
+    tokio::join!(
+        place.run(&rows),
+        Place::run_remembered(&versions, &place, &rows)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -503,9 +512,10 @@ async fn a_symbolic_link() {
         ),
     ];
     let rows = with(BYTES, &own);
-    place.run(&rows).await;
-    Place::run_remembered(&versions, &place, &rows).await;
-    Place::run_remembered(&versions, &place, &rows).await;
+    tokio::join!(
+        place.run(&rows),
+        Place::run_remembered(&versions, &place, &rows)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -541,8 +551,10 @@ async fn an_empty_folder() {
             AsBucket,
         ),
     ];
-    place.run(&rows).await;
-    Place::run_remembered(&versions, &place, &rows).await;
+    tokio::join!(
+        place.run(&rows),
+        Place::run_remembered(&versions, &place, &rows)
+    );
 }
 
 /// Whatever is done to a manifest, all files come back, an older one serves, and it

@@ -146,7 +146,7 @@ async fn a_repair_that_was_cut_off_is_done_by_the_next_run_and_not_by_believing_
     assert_eq!(world.versions().await.len(), 1);
     // A comparison with the bucket, whose word is what must not be taken.
     let daemon = world.rig.start().await;
-    let scan = scan_whole(&daemon.parts().sources[0], false).await;
+    let scan = scan_whole(&daemon.components().sources[0], false).await;
     assert!(scan.listed_whole, "{scan:?}");
     until("it is sent", async || world.versions().await.len() == 2).await;
     until("the daemon rests", async || at_rest(&daemon)).await;
@@ -182,7 +182,7 @@ async fn nothing_is_found_while_an_office_works() {
                 _ => {}
             }
         }
-        let verified = repair::run(&daemon.parts().repairer(), &ask, |_| (), &never)
+        let verified = repair::run(&daemon.components().repairer(), &ask, |_| (), &never)
             .await
             .unwrap();
         assert_eq!(verified[0].findings_total, 0, "{round}: {verified:#?}");

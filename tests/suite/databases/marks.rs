@@ -17,7 +17,7 @@ struct Scene {
 impl Scene {
     async fn start() -> Self {
         let rig = Rig::new();
-        // Others, or the brake takes two deletions for a disaster.
+        // Others, or the deletion guard takes two deletions for a disaster.
         for number in 0..20 {
             rig.write(&format!("{number}.txt"), "stays");
         }
@@ -72,7 +72,10 @@ async fn a_journal_is_marked_only_when_its_databases_own_deletion_is_stored() {
     .await;
     assert_eq!(scene.marked().await, Vec::<String>::new());
     scene.faults.set(|_| Fate::Pass);
-    scene.daemon.parts().sources[0].work.scans.ask_whole(false);
+    scene.daemon.components().sources[0]
+        .work
+        .scans
+        .ask_whole(false);
     scene.rig.until_equal(&scene.daemon).await;
     assert_eq!(scene.marked().await, ["x.db", "x.db-wal"]);
     scene.daemon.stop().await.unwrap();
@@ -104,7 +107,7 @@ async fn a_journal_is_marked_only_when_its_databases_own_state_is_stored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_could_not_be_marked_yet_gets_another_turn() {
     let scene = Scene::start().await;
-    let ctx = scene.daemon.parts().clone();
+    let ctx = scene.daemon.components().clone();
     let began = Arc::new(OnceLock::new());
     let (counting, tell) = (ctx.clone(), Arc::clone(&began));
     scene.faults.set(move |request| {

@@ -74,7 +74,7 @@ async fn a_lie_is_found_out_and_the_whole_sent_where_uploads_may_not_be_aborted(
     assert!(cost.begun == 2 && cost.sent >= BYTES, "{cost:?}");
     // It waits for somebody who may.
     desk.line.deny_aborts(false);
-    assert!(desk.daemon().parts().orphaned_uploads().sweep().await);
+    assert!(desk.daemon().components().orphaned_uploads().sweep().await);
     desk.every_version_is_whole(|bytes| bytes).await;
     desk.stop().await;
 }

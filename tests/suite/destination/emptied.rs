@@ -54,7 +54,7 @@ async fn a_bucket_that_was_made_again_during_an_outage_is_compared_and_told() {
     faults.set(|_| Fate::Answer(404, "NoSuchBucket"));
     rig.write("new.txt", "saved while there is no bucket");
     until("the outage is seen", async || {
-        daemon.parts().sources[0].breaker.outage().is_some()
+        daemon.components().sources[0].breaker.outage().is_some()
     })
     .await;
     empty(&rig.vault()).await;

@@ -54,15 +54,18 @@ async fn deletions_that_the_key_may_not_mark_are_not_told_as_all_is_well() {
     let (subject, body) = digest(&daemon).await;
     assert!(subject.contains("may not be marked"), "{subject}");
     assert!(body.contains("NOT MARKED since"), "{body}");
-    let board = daemon.parts().sources[0].status.snapshot();
+    let board = daemon.components().sources[0].status.snapshot();
     assert!(board.warnings.contains_key("marking"), "{board:?}");
 
     // The right is given.
     faults.set(|_| Fate::Pass);
-    scan_whole(&daemon.parts().sources[0], false).await;
+    scan_whole(&daemon.components().sources[0], false).await;
     until("it is marked, and nothing is wrong any more", async || {
         let is_marked = history(&rig.store(), "a.txt").await[0].is_none();
-        is_marked && !daemon.parts().sources[0].destination.has(Kind::Unmarked)
+        is_marked
+            && !daemon.components().sources[0]
+                .destination
+                .has(Kind::Unmarked)
     })
     .await;
     daemon.stop().await.unwrap();

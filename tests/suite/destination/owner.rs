@@ -109,12 +109,12 @@ async fn until_told(rig: &Rig, words: &str) {
 }
 
 fn is_refused(daemon: &Daemon) -> bool {
-    !daemon.parts().sources[0].destination.may_send()
+    !daemon.components().sources[0].destination.may_send()
 }
 
 async fn until_refused(daemon: &Daemon) {
     until("it is refused", async || {
-        let board = daemon.parts().sources[0].status.snapshot();
+        let board = daemon.components().sources[0].status.snapshot();
         is_refused(daemon) && board.warnings.contains_key("owner")
     })
     .await;
@@ -130,7 +130,7 @@ async fn another_computer_with_the_same_configuration_is_refused_and_sends_nothi
     let second = Second::of(&first);
     let daemon = second.start(first.store()).await;
     until_refused(&daemon).await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let warning = ctx.sources[0].status.snapshot().warnings["owner"].clone();
     let root = first.root().display().to_string();
     for words in [
@@ -213,7 +213,7 @@ async fn the_old_computer_sees_that_another_took_over_before_it_marks_anything()
     let old = first.start().await;
     first.until_equal(&old).await;
     // As fresh as can be: the old one goes by it for seconds.
-    let ctx = old.parts();
+    let ctx = old.components();
     scan_whole(&ctx.sources[0], false).await;
 
     let second = Second::of(&first);
@@ -274,7 +274,7 @@ async fn no_list_counts_and_no_manifest_is_written_before_it_is_known_whose_the_
         }
     });
     let daemon = second.start(first.faulty_store(&faults)).await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let scan = scan_whole(&ctx.sources[0], false).await;
     assert!(!scan.listed_whole && !scan.complete(), "{scan:?}");
     let said = scan.incomplete.join("; ");
@@ -366,7 +366,7 @@ async fn race(demands_count: bool) {
     until("one of them has it, and the other knows", async || {
         let refused = both.iter().filter(|daemon| is_refused(daemon)).count();
         let owner = both.iter().find(|daemon| !is_refused(daemon));
-        refused == 1 && owner.is_some_and(|owner| owner.parts().sources[0].marks_deletions())
+        refused == 1 && owner.is_some_and(|owner| owner.components().sources[0].marks_deletions())
     })
     .await;
     let (winner, rig) = match is_refused(&one) {
@@ -411,7 +411,7 @@ async fn what_was_there_before_there_were_records() {
     // The same computer and folder, its state folder lost: the manifest says who it was.
     let rig = first().await;
     let daemon = rig.start().await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let settled = std::future::ready(());
     ctx.comparison().run(false, settled).await;
     daemon.stop().await.unwrap();
@@ -422,7 +422,7 @@ async fn what_was_there_before_there_were_records() {
         let second = Second::of(&rig);
         let daemon = second.start(rig.store()).await;
         until_refused(&daemon).await;
-        let warning = daemon.parts().sources[0].status.snapshot().warnings["owner"].clone();
+        let warning = daemon.components().sources[0].status.snapshot().warnings["owner"].clone();
         let told = rig.root().display().to_string();
         assert_eq!(warning.contains(&told), manifests_stay, "{warning}");
         assert_eq!(warning.contains("last seen"), manifests_stay, "{warning}");
@@ -448,7 +448,7 @@ async fn nothing_is_sent_before_it_is_known_whose_the_destination_is() {
     });
     let store = rig.faulty_store(&faults);
     let daemon = rig.start_with(rig.config(), Some(store)).await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let asked = faults.requests();
     until("it has asked again and again", async || {
         faults.requests() > asked + 10 && ctx.index.has_unprotected(ctx.sources[0].id)
@@ -468,7 +468,7 @@ async fn a_destination_around_or_inside_anothers_is_refused() {
     inner.config.sources[0].prefix = "d/inner/".into();
     let daemon = inner.start(outer.store()).await;
     until_refused(&daemon).await;
-    let warning = daemon.parts().sources[0].status.snapshot().warnings["owner"].clone();
+    let warning = daemon.components().sources[0].status.snapshot().warnings["owner"].clone();
     assert!(warning.contains("overlaps with office/,"), "{warning}");
     daemon.stop().await.unwrap();
     // Around one that has a part.
@@ -485,7 +485,7 @@ async fn a_destination_around_or_inside_anothers_is_refused() {
     let around = Second::of(&rig);
     let other = around.start(rig.store()).await;
     until_refused(&other).await;
-    let warning = other.parts().sources[0].status.snapshot().warnings["owner"].clone();
+    let warning = other.components().sources[0].status.snapshot().warnings["owner"].clone();
     assert!(warning.contains("overlaps with office/part/,"), "{warning}");
     assert!(marked(&store, BUCKET).await.is_empty());
     other.stop().await.unwrap();
@@ -505,7 +505,7 @@ async fn a_record_that_cannot_be_read_is_nobodys_leave_to_send() {
     until_told(&rig, "is another computer's").await;
     assert_eq!(versions(&rig.store(), BUCKET).await, before);
     // Somebody's word ends it, beside the running daemon.
-    keepwatch::destination::take_over(&daemon.parts().sources[0].destination)
+    keepwatch::destination::take_over(&daemon.components().sources[0].destination)
         .await
         .unwrap();
     rig.until_equal(&daemon).await;
@@ -533,7 +533,7 @@ async fn a_record_in_cold_storage_is_read_all_the_same() {
     let second = Second::of(&rig);
     let daemon = second.start(rig.faulty_store(&cold())).await;
     until_refused(&daemon).await;
-    let board = daemon.parts().sources[0].status.snapshot();
+    let board = daemon.components().sources[0].status.snapshot();
     let warning = &board.warnings["owner"];
     let root = rig.root().display().to_string();
     assert!(warning.contains(&root), "{warning}");

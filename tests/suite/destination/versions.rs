@@ -49,7 +49,7 @@ async fn what_is_saved_and_deleted_after_versioning_was_switched_off_is_not_dest
     // At once, and not after `alert_after`.
     until_told(&rig, "the bucket office keeps no old versions").await;
     fs::remove_file(rig.path("b.txt")).unwrap();
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let scan = scan_whole(&ctx.sources[0], false).await;
     assert!(scan.complete(), "{scan:?}");
     until("nothing waits", async || at_rest(&daemon)).await;
@@ -82,7 +82,7 @@ async fn a_deletion_that_leaves_no_marker_of_its_own_is_noticed() {
     let rig = Rig::new();
     let daemon = protected(&rig).await;
     let store = rig.store();
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     // The bucket's word is as fresh as can be.
     scan_whole(&ctx.sources[0], false).await;
     versioning(&rig.vault(), false).await;

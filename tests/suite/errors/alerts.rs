@@ -29,7 +29,7 @@ async fn two_files_that_fail_for_long_are_told_although_the_bucket_works() {
     })
     .await;
     assert_eq!(
-        daemon.parts().sources[0].breaker.outage(),
+        daemon.components().sources[0].breaker.outage(),
         None,
         "no gate closed"
     );
@@ -64,7 +64,7 @@ async fn a_bucket_that_takes_no_files_does_not_seem_well_because_it_answers_look
         false => Fate::Pass,
     });
     let daemon = start_on(config(&rig), rig.faulty_store(&faults)).await;
-    let mut news = daemon.parts().events.listen();
+    let mut news = daemon.components().events.listen();
     until("the outage is told", async || {
         status(&rig).await.board.outage.is_some()
     })
@@ -149,7 +149,7 @@ async fn an_sns_that_hangs_holds_up_neither_retries_nor_other_alerts() {
         ..Options::default()
     };
     let daemon = Daemon::start(config, options).await.unwrap();
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     until("all is in", async || {
         ctx.index.counts(ctx.sources[0].id).protected() == 1
     })
@@ -204,7 +204,7 @@ async fn what_stops_all_buckets_is_one_mail_that_names_them_and_so_is_its_end() 
         config.sources.push(other);
     }
     let daemon = start_on(config, rig.faulty_store(&faults)).await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let protected = |source: usize| ctx.index.counts(ctx.sources[source].id).protected();
     until("all is in", async || (0..3).all(|s| protected(s) == 1)).await;
     faults.set(|_| Fate::Answer(403, "InvalidAccessKeyId"));

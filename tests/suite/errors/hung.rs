@@ -48,13 +48,13 @@ impl Two {
 }
 
 fn protected(daemon: &Daemon, source: usize) -> u64 {
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     ctx.index.counts(ctx.sources[source].id).protected()
 }
 
 /// The standing warning of the drive.
 fn warning(daemon: &Daemon) -> String {
-    let board = daemon.parts().sources[1].status.snapshot();
+    let board = daemon.components().sources[1].status.snapshot();
     board.warnings.get("answer").cloned().unwrap_or_default()
 }
 
@@ -69,7 +69,7 @@ async fn a_drive_that_dies_under_the_workers_holds_up_nobody_else_and_comes_back
         two.rig.write(&format!("{number}.txt"), "local");
     }
     let daemon = two.start().await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     until("both are in", async || {
         protected(&daemon, 0) == 40 && protected(&daemon, 1) == 40
     })
@@ -175,7 +175,7 @@ async fn a_stop_does_not_wait_for_a_dead_drive() {
     let daemon = two.start().await;
     until("it is in", async || protected(&daemon, 1) == 1).await;
     let _dead = DeadDrive::over(&two.drive);
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let path = RelPath::from_bytes("b.txt").unwrap();
     ctx.sources[1].work.edit(path, ctx.clock.steady_ms(), false);
     ctx.sources[1].work.scans.ask_whole(true);

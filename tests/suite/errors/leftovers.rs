@@ -63,7 +63,7 @@ async fn an_abort_that_fails_is_made_up_for_while_running() {
         store.open_uploads(BUCKET, "").await.unwrap() == [theirs.clone()]
     })
     .await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     until("it is forgotten", async || {
         ctx.index.multiparts().unwrap().is_empty()
     })
@@ -135,7 +135,7 @@ async fn an_upload_in_a_bucket_that_is_gone_is_forgotten_unless_a_source_names_i
     });
     let daemon = start(&rig, &faults).await;
     until_well(&rig, &daemon).await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let (index, source) = (&ctx.index, ctx.sources[0].id);
     let key = RelKey::parse_full("large.bin").unwrap();
     for bucket in [BUCKET, "gone"] {

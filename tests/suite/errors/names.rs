@@ -84,7 +84,7 @@ async fn strange_names_come_in_and_come_back() {
     assert_eq!(in_bucket(&rig.store()).await.len(), 3 * count);
 
     // A comparison with the bucket takes none of them for a stranger's.
-    let compared = scan_whole(&daemon.parts().sources[0], false).await;
+    let compared = scan_whole(&daemon.components().sources[0], false).await;
     assert!(compared.with_bucket && compared.complete(), "{compared:?}");
     assert_eq!(compared.foreign, 0, "{compared:?}");
     until_well(&rig, &daemon).await;
@@ -100,7 +100,7 @@ async fn strange_names_come_in_and_come_back() {
     rig.write("the last one", "x");
     let daemon = start(&rig, &Faults::none()).await;
     // So much at once must be confirmed.
-    let scan = daemon.parts().sources[0].work.scans.ask_and_wait(true);
+    let scan = daemon.components().sources[0].work.scans.ask_and_wait(true);
     assert!(scan.await.unwrap().complete());
     until_well(&rig, &daemon).await;
     daemon.stop().await.unwrap();

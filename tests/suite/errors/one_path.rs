@@ -51,7 +51,7 @@ async fn one_file_always_fails(status_code: u16, code: &'static str, class: Clas
         "{fault}"
     );
     let report = daemon
-        .parts()
+        .components()
         .daily_job()
         .report(0)
         .await
@@ -212,7 +212,7 @@ async fn while_the_worker_is_busy(rig: &Rig, act: impl AsyncFnOnce(&Daemon)) -> 
 }
 
 async fn until_it_waits(daemon: &Daemon) {
-    let queue = &daemon.parts().sources[0].work.queue;
+    let queue = &daemon.components().sources[0].work.queue;
     until("it waits for its turn", async || queue.depth().edits > 0).await;
 }
 

@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use futures::future::join_all;
-use keepwatch::daemon::Parts;
+use keepwatch::daemon::Components;
 use keepwatch::retry::Transition;
 use keepwatch::s3::Store;
 use keepwatch::source::announce;
@@ -251,7 +251,7 @@ pub fn count(text: &str, words: &str) -> usize {
     text.matches(words).count()
 }
 
-async fn until_passed(ctx: &Parts, until_ms: i64) {
+async fn until_passed(ctx: &Components, until_ms: i64) {
     until("the fast clock is there", async || {
         ctx.clock.now_ms() >= until_ms
     })
@@ -278,7 +278,7 @@ async fn a_long_outage_is_one_alert_and_one_all_clear() {
     assert!(alert.contains("access key"), "{alert}");
     assert!(alert.contains(BUCKET), "{alert}");
     let (since_ms, _) = status(&rig).await.board.outage.unwrap();
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     until_passed(ctx, since_ms + 4 * i64::try_from(alert_after_ms).unwrap()).await;
     faults.set(|_| Fate::Pass);
     until_well(&rig, &daemon).await;
@@ -312,7 +312,11 @@ async fn a_short_outage_alarms_nobody() {
     .await;
     faults.set(|_| Fate::Pass);
     until_well(&rig, &daemon).await;
-    until_passed(daemon.parts(), daemon.parts().clock.now_ms() + 60_000).await;
+    until_passed(
+        daemon.components(),
+        daemon.components().clock.now_ms() + 60_000,
+    )
+    .await;
     assert!(messages(&rig).is_empty() && unprotected(&daemon).is_empty());
     daemon.stop().await.unwrap();
 }
@@ -355,7 +359,7 @@ async fn many_files_do_not_all_knock_at_a_closed_door() {
         status(&rig).await.board.outage.is_some()
     })
     .await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let before = faults.requests();
     until_passed(ctx, ctx.clock.now_ms() + 120_000).await;
     // Two minutes: some probes, and what the workers had begun.
@@ -375,7 +379,7 @@ async fn good_news_that_comes_late_does_not_hide_the_next_outage() {
     until_well(&rig, &daemon).await;
     faults.set(|_| Fate::Answer(404, "NoSuchBucket"));
     rig.write("a.txt", "a");
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     until("the bucket cannot be used", async || {
         ctx.sources[0].breaker.outage().is_some()
     })

@@ -72,7 +72,7 @@ async fn a_server_that_asks_for_patience_gets_fewer_at_a_time_and_more_when_it_c
     let mut config = config(&rig);
     config.limits.workers = 16;
     let daemon = start_on(config, Store::vault(client, "the test vault")).await;
-    let at_once = || daemon.parts().sources[0].breaker.at_once();
+    let at_once = || daemon.components().sources[0].breaker.at_once();
     let so_far = || narrow.taken.lock().unwrap().len();
     until("all is in", async || so_far() >= FILES).await;
     // Without a pace sixteen at a time knock again and again until they pass.
@@ -107,10 +107,10 @@ async fn a_server_that_refuses_even_one_at_a_time_is_an_outage() {
         rig.write(&format!("{number}.txt"), "x");
     }
     until("the outage is told", async || {
-        daemon.parts().sources[0].breaker.outage().is_some()
+        daemon.components().sources[0].breaker.outage().is_some()
     })
     .await;
-    assert_eq!(daemon.parts().sources[0].breaker.at_once(), 1);
+    assert_eq!(daemon.components().sources[0].breaker.at_once(), 1);
     faults.set(|_| Fate::Pass);
     until_well(&rig, &daemon).await;
     daemon.stop().await.unwrap();
@@ -129,7 +129,7 @@ async fn after_an_outage_the_newest_edits_come_first_and_the_oldest_do_not_starv
     let daemon = start_on(config, rig.faulty_store(&faults)).await;
     rig.until_equal(&daemon).await;
     faults.set(|_| Fate::Answer(403, "InvalidAccessKeyId"));
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     for group in 0..10 {
         for number in group * 30..(group + 1) * 30 {
             rig.write(&format!("{number:03}.txt"), format!("{number}"));
@@ -188,7 +188,7 @@ async fn one_bucket_that_refuses_does_not_slow_another() {
         std::fs::write(second.join(format!("{number}.txt")), "y").unwrap();
     }
     let daemon = start_on(config, rig.faulty_store(&faults)).await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     until("the second is in", async || {
         ctx.index.counts(ctx.sources[1].id).protected() == 60
     })

@@ -179,7 +179,7 @@ async fn a_file_deleted_during_its_upload_leaves_nothing_behind() {
 }
 
 fn noted(daemon: &Daemon) -> usize {
-    daemon.parts().index.multiparts().unwrap().len()
+    daemon.components().index.multiparts().unwrap().len()
 }
 
 /// One step of an upload in parts fails until it has been seen to fail.

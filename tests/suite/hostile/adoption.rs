@@ -74,7 +74,7 @@ async fn a_daemon_in_a_bucket_of_lies() {
     let before = on_disk(&rig.root());
     let daemon = rig.start().await;
     until("everything is at rest", async || at_rest(&daemon)).await;
-    let ctx = daemon.parts().clone();
+    let ctx = daemon.components().clone();
     let scan = ctx.sources[0].status.snapshot().last_scan.unwrap();
     assert!(scan.complete() && scan.listed_whole, "{scan:?}");
     assert_eq!(scan.foreign, 6, "{scan:?}");
@@ -122,7 +122,7 @@ async fn a_shortened_key_that_claims_another_path_casts_no_doubt_on_it() {
     rig.write("file.txt", "mine");
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
-    let ctx = daemon.parts().clone();
+    let ctx = daemon.components().clone();
     let key = RelKey::of_file(&RelPath::from_bytes("file.txt").unwrap());
     // What a look at the path, or a new version of it, would change.
     let record = || {
@@ -187,7 +187,7 @@ async fn a_folder_that_is_called_like_our_own_gets_its_new_keys_at_an_upgrade() 
     rig.write(".keepwatch/mine.txt", "mine");
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
-    let id = daemon.parts().sources[0].id;
+    let id = daemon.components().sources[0].id;
     daemon.stop().await.unwrap();
     // As an earlier version had left bucket and index.
     let (new, old) = ("%2Ekeepwatch/mine.txt", ".keepwatch/mine.txt");
@@ -228,9 +228,9 @@ async fn a_folder_that_is_called_like_our_own_gets_its_new_keys_at_an_upgrade() 
         at_rest(&daemon) && history(&rig.store(), new).await == [Some(b"mine".to_vec())]
     })
     .await;
-    let scan = scan_whole(&daemon.parts().sources[0], false).await;
+    let scan = scan_whole(&daemon.components().sources[0], false).await;
     assert_eq!(scan.foreign, 2, "the older ones are counted: {scan:?}");
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let record = ctx.index.get(id, &RelKey::parse(new).unwrap()).unwrap();
     assert!(record.is_some_and(|record| record.content.is_some()));
     daemon.stop().await.unwrap();

@@ -331,7 +331,7 @@ async fn a_comparison_with_a_list_that_never_ends_says_so_and_the_daemon_works_o
             Some(answer(200, page(number.fetch_add(1, Ordering::Relaxed))))
         });
         let daemon = rig.start_with(rig.config(), Some(lies.store())).await;
-        let ctx = daemon.parts().clone();
+        let ctx = daemon.components().clone();
         until("the scan ends and the file is stored", async || {
             let scan = Some(ctx.sources[0].status.snapshot()).and_then(|board| board.last_scan);
             let file = RelPath::from_bytes("a.txt").unwrap();

@@ -128,7 +128,7 @@ async fn one_that_was_written_with_the_clock_put_back_accuses_no_others() {
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
     assert!(compare(&daemon).await.complete());
-    let id = daemon.parts().sources[0].id;
+    let id = daemon.components().sources[0].id;
     daemon.stop().await.unwrap();
     let real = listed(&rig.store()).await.remove(0);
     let whole = body_of(&rig, &real.key).await;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// The bucket equals the folder, in the objects of filled folders as well.
 async fn until_folders_agree(rig: &Rig, daemon: &Daemon, with_object: &[&str]) {
     rig.until_equal(daemon).await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     until("the folders' objects say how they are", async || {
         at_rest(daemon)
             && with_object.iter().all(|name| {

@@ -7,7 +7,7 @@ use crate::raw::Requests;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
-use keepwatch::daemon::Parts;
+use keepwatch::daemon::Components;
 use keepwatch::history::Selector;
 use keepwatch::index::ActivityDelta;
 use keepwatch::retry::Stop;
@@ -46,7 +46,7 @@ fn name(number: usize) -> String {
     format!("folder {:04}/file {number:07}.pdf", number / 500)
 }
 
-fn fill(ctx: &Parts, count: usize) {
+fn fill(ctx: &Components, count: usize) {
     let all: Vec<(RelKey, Record)> = (0..count)
         .map(|number| (RelKey::parse(&name(number)).unwrap(), record(number)))
         .collect();
@@ -85,7 +85,7 @@ async fn written_and_read(count: usize) {
     let daemon = rig.start_with(rig.config(), Some(store.clone())).await;
     assert!(compare(&daemon).await.complete());
     requests.clear();
-    let ctx = daemon.parts().clone();
+    let ctx = daemon.components().clone();
     let shared = ctx.clone();
     tokio::task::spawn_blocking(move || fill(&shared, count))
         .await
@@ -136,7 +136,7 @@ async fn one_that_was_disturbed_while_it_was_drawn_says_so() {
     let rig = Rig::new();
     let daemon = rig.start().await;
     assert!(compare(&daemon).await.complete());
-    let ctx = daemon.parts().clone();
+    let ctx = daemon.components().clone();
     let (shared, stop) = (ctx.clone(), Arc::new(AtomicBool::new(false)));
     tokio::task::spawn_blocking(move || fill(&shared, 3_000))
         .await
@@ -256,7 +256,7 @@ async fn verified(count: usize) {
     let rig = Rig::new();
     let daemon = rig.start().await;
     assert!(compare(&daemon).await.complete());
-    let ctx = daemon.parts().clone();
+    let ctx = daemon.components().clone();
     let shared = ctx.clone();
     tokio::task::spawn_blocking(move || fill(&shared, count))
         .await

@@ -75,7 +75,7 @@ async fn nothing_is_uploaded_and_hardly_anything_is_asked() {
     println!("HEAD requests for {} objects: {heads}", before.len());
     assert_eq!(changes, Vec::<String>::new());
     assert!(heads <= 3, "{heads} of {FILES}");
-    let ctx = daemon.parts().clone();
+    let ctx = daemon.components().clone();
     let counted = ctx.index.counts(ctx.sources[0].id);
     assert_eq!(
         (counted.files, counted.links, counted.unverified),
@@ -161,7 +161,7 @@ async fn on_a_new_computer_with_other_accounts_everything_is_whole() {
         deep: Deep::All,
         ..Ask::default()
     };
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let verified = repair::run(&ctx.repairer(), &ask, |_| (), &Stop::never()).await;
     let verified = verified.unwrap().remove(0);
     let of_files = |finding: &&Finding| finding.key.is_some();
@@ -261,7 +261,7 @@ async fn what_a_repair_distrusts_is_sent_again_whatever_the_manifest_says() {
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
     assert!(compare(&daemon).await.complete());
-    let id = daemon.parts().sources[0].id;
+    let id = daemon.components().sources[0].id;
     daemon.stop().await.unwrap();
     {
         let (index, _) = Index::open(&rig.state_dir().join("index")).unwrap();

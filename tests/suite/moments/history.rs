@@ -64,7 +64,7 @@ fn rests(daemon: &Daemon, root: &Path) -> bool {
     if !at_rest(daemon) {
         return false;
     }
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let rules = &ctx.sources[0].rules;
     let mut on_disk = BTreeMap::new();
     for entry in files::walk(root, &RelPath::root(), rules) {
@@ -173,7 +173,7 @@ async fn live(rig: &Rig, rng: &mut Rng, count: usize) -> Vec<Kept> {
         // Meets whatever is done now.
         let comparing = (rng.u8(..COMPARED_ONE_IN) == 0).then(|| {
             journal.note("a comparison begins");
-            let ctx = daemon.parts().clone();
+            let ctx = daemon.components().clone();
             tokio::spawn(async move {
                 ctx.comparison().run(false, std::future::ready(())).await;
             })
@@ -201,7 +201,7 @@ async fn live(rig: &Rig, rng: &mut Rng, count: usize) -> Vec<Kept> {
 
 /// The folders that have an object of their own. The folder rests.
 fn with_object(daemon: &Daemon) -> BTreeSet<String> {
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let all = ctx.index.range(ctx.sources[0].id, "", None);
     let all = all.map(|entry| entry.unwrap().0);
     let folders = all.filter(RelKey::is_folder);

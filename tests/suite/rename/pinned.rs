@@ -69,7 +69,7 @@ impl Office {
     }
 
     fn version_id(&self, key: &str) -> Option<keepwatch::types::VersionId> {
-        let (ctx, key) = (self.daemon().parts(), RelKey::parse_full(key).unwrap());
+        let (ctx, key) = (self.daemon().components(), RelKey::parse_full(key).unwrap());
         let record = ctx.index.get(ctx.sources[0].id, &key).unwrap();
         record.unwrap().version_id
     }
@@ -178,7 +178,7 @@ async fn chains_and_swaps_of_renames_send_nothing_and_keep_every_version() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_the_index_does_not_know_is_asked_for() {
     let office = Office::with(&[("a.doc".into(), text("a", 30))]).await;
-    let ctx = office.daemon().parts();
+    let ctx = office.daemon().components();
     let (id, key) = (ctx.sources[0].id, RelKey::parse_full("a.doc").unwrap());
     let mut record = ctx.index.get(id, &key).unwrap().unwrap();
     record.version_id = None;
@@ -216,7 +216,10 @@ async fn a_server_that_copies_another_version_is_found_out_and_remembered() {
         office.rename("a.doc", "moved.doc");
         office.rig.write("a.doc", content("x.doc"));
         let believed = |office: &Office, key: &str, content: Vec<u8>| {
-            let (ctx, key) = (office.daemon().parts(), RelKey::parse_full(key).unwrap());
+            let (ctx, key) = (
+                office.daemon().components(),
+                RelKey::parse_full(key).unwrap(),
+            );
             let record = ctx.index.get(ctx.sources[0].id, &key).unwrap();
             record.and_then(|record| record.content) == Some(ContentHash::of(&content))
         };

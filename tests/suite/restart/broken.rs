@@ -88,7 +88,10 @@ fn when_all_blocking_threads_are_taken_work_waits_and_goes_on() {
         gate.1.notify_all();
         rig.until_equal(&daemon).await;
         // Waiting for a thread was never taken for a disk that hangs.
-        assert_eq!(daemon.parts().sources[0].watchdog.stalled_since_ms(), None);
+        assert_eq!(
+            daemon.components().sources[0].watchdog.stalled_since_ms(),
+            None
+        );
         daemon.stop().await.unwrap();
     });
 }

@@ -161,7 +161,7 @@ async fn parts_of_a_killed_run_are_cleared_away_and_other_peoples_are_not() {
         store.open_uploads(BUCKET, "").await.unwrap() == [theirs.clone()]
     })
     .await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     until("it is forgotten", async || {
         ctx.index.multiparts().unwrap().is_empty()
     })

@@ -26,7 +26,7 @@ fn passes(_: &Step, _: bool) -> Fate {
 }
 
 fn noted(daemon: &Daemon) -> Vec<Multipart> {
-    daemon.parts().index.multiparts().unwrap()
+    daemon.components().index.multiparts().unwrap()
 }
 
 /// What was left behind is looked for once a minute, and later after a look
@@ -170,7 +170,7 @@ async fn a_folder_whose_disk_is_away_keeps_its_parts() {
     fs::rename(rig.root(), &away).unwrap();
     fs::create_dir(rig.root()).unwrap();
     let daemon = rig.start().await;
-    assert!(daemon.parts().orphaned_uploads().sweep().await);
+    assert!(daemon.components().orphaned_uploads().sweep().await);
     assert_eq!(open(&rig).await, [ours]);
     daemon.stop().await.unwrap();
     fs::remove_dir(rig.root()).unwrap();
@@ -449,7 +449,7 @@ async fn parts_at_another_destination_wait_until_somebody_goes_back_there() {
             noted(&daemon).len() == 1
         })
         .await;
-        assert!(daemon.parts().orphaned_uploads().sweep().await);
+        assert!(daemon.components().orphaned_uploads().sweep().await);
         assert_eq!(noted(&daemon).len(), 1);
         daemon.stop().await.unwrap();
     }

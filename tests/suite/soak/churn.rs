@@ -1,7 +1,7 @@
 //! Steady office work, drawn from a seed, and the clock that times saves.
 //!
 //! What there is stays about as much: files come as fast as they go, and so
-//! few go that no brake on deletions has a reason to act.
+//! few go that the deletion guard has no reason to hold.
 
 use crate::harness::{BUCKET, Rig};
 use keepwatch::s3::At;

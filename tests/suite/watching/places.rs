@@ -12,7 +12,7 @@ use std::fs;
 
 async fn until_missing(daemon: &Daemon) {
     until("the daemon sees that its folder is away", async || {
-        let board = daemon.parts().sources[0].status.snapshot();
+        let board = daemon.components().sources[0].status.snapshot();
         matches!(board.watching, Watching::Off(_)) && board.warnings.contains_key("folder")
     })
     .await;
@@ -20,7 +20,7 @@ async fn until_missing(daemon: &Daemon) {
 
 async fn until_watching(daemon: &Daemon) {
     until("the daemon watches its folder again", async || {
-        let board = daemon.parts().sources[0].status.snapshot();
+        let board = daemon.components().sources[0].status.snapshot();
         board.watching == Watching::On && !board.warnings.contains_key("folder")
     })
     .await;
@@ -38,7 +38,7 @@ async fn protected(rig: &Rig) -> Daemon {
 
 /// Scan, with and without the bucket, and see that nothing was marked.
 async fn nothing_is_marked(rig: &Rig, daemon: &Daemon) {
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let scan = scan_whole(&ctx.sources[0], false).await;
     assert!(!scan.complete(), "a scan of nothing is not complete");
     assert_eq!(marked(&rig.store(), BUCKET).await, Vec::<String>::new());
@@ -85,9 +85,9 @@ async fn a_folder_deleted_and_made_again_marks_nothing_unless_confirmed_and_is_w
     until_watching(&daemon).await;
     // It may be another folder: that is for a person to say.
     nothing_is_marked(&rig, &daemon).await;
-    let board = daemon.parts().sources[0].status.snapshot();
+    let board = daemon.components().sources[0].status.snapshot();
     assert!(board.warnings.contains_key("identity"), "{board:?}");
-    let scan = scan_whole(&daemon.parts().sources[0], true).await;
+    let scan = scan_whole(&daemon.components().sources[0], true).await;
     assert!(scan.complete(), "{:?}", scan.incomplete);
     rig.until_equal(&daemon).await;
     assert_eq!(marked(&rig.store(), BUCKET).await, ["sub/c.txt"]);
@@ -145,7 +145,7 @@ async fn two_sources_in_one_bucket_leave_each_other_alone_and_keep_marks_nothing
     .await;
     all(&three).await;
     for source in 0..2 {
-        let scan = daemon.parts().sources[source]
+        let scan = daemon.components().sources[source]
             .work
             .scans
             .ask_and_wait(false)
@@ -182,7 +182,7 @@ async fn without_versions(bucket: &str, suspended: bool) {
     }
     let store = rig.store();
     let daemon = rig.start_with(config, Some(rig.store())).await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let current = async |store: &Store| -> Vec<String> {
         let all = versions(store, bucket).await;
         assert!(all.iter().all(|v| !v.is_marker), "{all:?}");
@@ -234,7 +234,7 @@ async fn a_bucket_that_once_did_not_say_whether_it_keeps_versions_is_asked_again
     let store = rig.faulty_store(&faults);
     let daemon = rig.start_with(rig.config(), Some(store)).await;
     rig.until_equal(&daemon).await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let warned = || {
         let board = ctx.sources[0].status.snapshot();
         board.warnings.contains_key("versioning")

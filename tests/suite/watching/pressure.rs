@@ -25,13 +25,13 @@ async fn a_save_during_a_large_backlog_overtakes_it() {
     });
     let store = rig.faulty_store(&faults);
     let daemon = rig.start_with(rig.config(), Some(store)).await;
-    let queue = daemon.parts().sources[0].work.queue.clone();
+    let queue = daemon.components().sources[0].work.queue.clone();
     until("the backlog is under way", async || {
         let depth = queue.depth();
         depth.backlog > BACKLOG / 2 && depth.running > 10
     })
     .await;
-    let mut news = daemon.parts().events.listen();
+    let mut news = daemon.components().events.listen();
     let saved = Instant::now();
     rig.write("letter.txt", "dear customer");
     let took = loop {
@@ -64,7 +64,7 @@ async fn more_changes_than_the_queue_holds_all_arrive() {
             format!("{number}"),
         );
     }
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let store = rig.store();
     until("all 500 have arrived", async || {
         // The heartbeat does this twice a minute; a test has not the time.
@@ -95,7 +95,7 @@ async fn hints_beyond_the_bound_become_a_scan_and_leave_nothing_unsettled() {
     rig.write("sub/a.txt", "one");
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     rig.write("sub/a.txt", "two");
     let now_ms = ctx.clock.steady_ms();
     for number in 0..HINTS_MAX + 100 {

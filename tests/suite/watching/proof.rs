@@ -36,7 +36,7 @@ async fn start(config: Config, watch: WatchOptions, store: Option<Store>) -> Dae
 }
 
 fn board(daemon: &Daemon) -> StatusSnapshot {
-    daemon.parts().sources[0].status.snapshot()
+    daemon.components().sources[0].status.snapshot()
 }
 
 async fn until_proven_after(daemon: &Daemon, at_ms: i64) -> i64 {
@@ -69,7 +69,7 @@ async fn the_watch_proves_itself_and_that_causes_no_work() {
     assert!(matches!(read_marker(&rig.root()), Ok(Marker::Present(_))));
     let store = rig.store();
     assert_eq!(super::keys(&store).await, ["a.txt".to_owned()].into());
-    let report = daemon.parts().daily_job().report(0).await.unwrap();
+    let report = daemon.components().daily_job().report(0).await.unwrap();
     let body = report.message().body;
     assert!(body.contains("  Watch: proven "), "{body}");
     daemon.stop().await.unwrap();
@@ -177,7 +177,7 @@ async fn a_marker_that_is_deleted_is_written_again_with_the_same_identity() {
         read_marker(&rig.root()).unwrap() == identity
     })
     .await;
-    let now_ms = daemon.parts().clock.now_ms();
+    let now_ms = daemon.components().clock.now_ms();
     until_proven_after(&daemon, now_ms).await;
     daemon.stop().await.unwrap();
     // And over restarts.

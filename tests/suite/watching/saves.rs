@@ -167,7 +167,7 @@ async fn never_rests(keep_open: bool) {
     rig.write("log.txt", "begun earlier\n");
     let daemon = rig.start_with(config, None).await;
     rig.until_equal(&daemon).await;
-    let mut news = daemon.parts().events.listen();
+    let mut news = daemon.components().events.listen();
     let stop = Arc::new(AtomicBool::new(false));
     let writer = write_without_pause(rig.path("log.txt"), keep_open, &stop);
     let began = Instant::now();
@@ -230,7 +230,7 @@ async fn an_edit_of_the_same_size_and_time_is_found_by_a_scan() {
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
     edit_unseen(&rig.path("book.txt"), "two");
-    daemon.parts().sources[0].work.scans.ask_whole(false);
+    daemon.components().sources[0].work.scans.ask_whole(false);
     rig.until_equal(&daemon).await;
     daemon.stop().await.unwrap();
     // While nobody watches.
@@ -302,7 +302,7 @@ async fn an_unchanged_rewrite_sends_no_content_and_with_its_old_time_nothing_at_
     let (requests, store) = Requests::listen(&rig);
     let daemon = rig.start_with(rig.config(), Some(store)).await;
     rig.until_equal(&daemon).await;
-    let (store, ctx) = (rig.store(), daemon.parts());
+    let (store, ctx) = (rig.store(), daemon.components());
     requests.clear();
     edit_unseen(&rig.path("plan.txt"), "unchanged");
     // A scan looks again, should the watcher have been slow.

@@ -48,7 +48,7 @@ async fn the_scan_of_a_new_folder_is_not_told_as_one_of_the_whole_source() {
     rig.until_equal(&daemon).await;
     fs::rename(&tree, rig.path("in")).unwrap();
     until_arrived(&rig, &daemon).await;
-    let board = daemon.parts().sources[0].status.snapshot();
+    let board = daemon.components().sources[0].status.snapshot();
     assert_eq!(board.scanning, None, "no scan is under way any more");
     daemon.stop().await.unwrap();
 }

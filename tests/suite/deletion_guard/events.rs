@@ -55,31 +55,31 @@ async fn deleting_most_of_a_source_is_held_told_at_once_and_survives_a_restart()
     let held = marked_files(&rig).await;
     assert!(held <= 30, "{held} marked: at most half");
     // What is held back is no failure.
-    let index = &daemon.parts().index;
-    let id = daemon.parts().sources[0].id;
+    let index = &daemon.components().index;
+    let id = daemon.components().sources[0].id;
     assert_eq!(index.unprotected(id, 10).unwrap().1, 0);
     daemon.stop().await.unwrap();
 
     let daemon = rig.start().await;
     assert_eq!(
-        daemon.parts().sources[0].guard.holds().len(),
+        daemon.components().sources[0].guard.holds().len(),
         1,
         "from the index"
     );
-    let scan = scan_whole(&daemon.parts().sources[0], false).await;
+    let scan = scan_whole(&daemon.components().sources[0], false).await;
     assert!(!scan.complete() && scan.held > 0);
     assert_eq!(marked_files(&rig).await, held);
     let once = messages(&rig).matches("ALERT, office lost most").count();
     assert_eq!(once, 1, "one alert per incident");
 
     // Confirmed: all of it is marked, and it is over.
-    let scan = scan_whole(&daemon.parts().sources[0], true).await;
+    let scan = scan_whole(&daemon.components().sources[0], true).await;
     assert!(scan.complete(), "{:?}", scan.incomplete);
     rig.until_equal(&daemon).await;
     assert_eq!(marked_files(&rig).await, 60);
     until_calm(&daemon).await;
     assert!(
-        daemon.parts().sources[0]
+        daemon.components().sources[0]
             .status
             .snapshot()
             .warnings
@@ -105,7 +105,7 @@ async fn a_start_without_a_network_ends_no_hold_and_marks_nothing_later() {
     });
     let store = rig.faulty_store(&faults);
     let daemon = rig.start_with(rig.config(), Some(store)).await;
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     scan_whole(&ctx.sources[0], false).await;
     assert!(!ctx.sources[0].marks_deletions());
     assert_eq!(ctx.sources[0].guard.holds().len(), 1);
@@ -133,11 +133,11 @@ async fn what_comes_back_ends_the_hold_by_itself_and_is_told() {
     until_warned(&daemon, "deletions").await;
     until_told(&rig, "lost most of its files").await;
     fs::rename(&away, rig.path("year")).unwrap();
-    scan_whole(&daemon.parts().sources[0], false).await;
+    scan_whole(&daemon.components().sources[0], false).await;
     until_calm(&daemon).await;
     rig.until_equal(&daemon).await;
     assert!(
-        daemon.parts().sources[0]
+        daemon.components().sources[0]
             .status
             .snapshot()
             .warnings
@@ -171,7 +171,7 @@ async fn a_folder_that_is_renamed_again_and_again_has_lost_nothing() {
     let daemon = protected(&rig, 60).await;
     renamed_in_turn(&rig).await;
     rig.until_equal(&daemon).await;
-    assert_eq!(daemon.parts().sources[0].guard.holds(), []);
+    assert_eq!(daemon.components().sources[0].guard.holds(), []);
     let told = messages(&rig);
     assert!(told.is_empty(), "{told}");
     daemon.stop().await.unwrap();
@@ -191,14 +191,14 @@ async fn a_folder_whose_old_names_cannot_be_marked_yet_has_lost_nothing() {
         .await;
     rig.until_equal(&daemon).await;
     renamed_in_turn(&rig).await;
-    let scan = scan_whole(&daemon.parts().sources[0], false).await;
+    let scan = scan_whole(&daemon.components().sources[0], false).await;
     assert_eq!(
-        (daemon.parts().sources[0].guard.holds(), scan.held),
+        (daemon.components().sources[0].guard.holds(), scan.held),
         (vec![], 0)
     );
     assert_eq!(super::in_bucket(&rig.store()).await.len(), 300);
     faults.set(|_| Fate::Pass);
-    scan_whole(&daemon.parts().sources[0], false).await;
+    scan_whole(&daemon.components().sources[0], false).await;
     rig.until_equal(&daemon).await;
     assert_eq!(marked_files(&rig).await, 240);
     let told = messages(&rig);
@@ -232,7 +232,7 @@ async fn most_names_of_files_that_have_others_may_go() {
     }
     rig.until_equal(&daemon).await;
     assert_eq!(marked_files(&rig).await, 90);
-    assert_eq!(daemon.parts().sources[0].guard.holds(), []);
+    assert_eq!(daemon.components().sources[0].guard.holds(), []);
     let told = messages(&rig);
     assert!(told.is_empty(), "{told}");
     daemon.stop().await.unwrap();
@@ -303,7 +303,7 @@ async fn a_folder_with_nine_of_ten_files_is_renamed_without_a_word() {
         fs::rename(rig.path(from), rig.path(to)).unwrap();
         rig.until_equal(&daemon).await;
     }
-    assert!(daemon.parts().sources[0].guard.holds().is_empty());
+    assert!(daemon.components().sources[0].guard.holds().is_empty());
     assert!(!messages(&rig).contains("ALERT"), "{}", messages(&rig));
     daemon.stop().await.unwrap();
 }
@@ -326,9 +326,9 @@ async fn a_few_deletions_each_day_never_trip() {
             fs::remove_file(rig.path(&format!("year/{}/{i}.txt", i % 7))).unwrap();
         }
         rig.until_equal(&daemon).await;
-        scan_whole(&daemon.parts().sources[0], false).await;
+        scan_whole(&daemon.components().sources[0], false).await;
         assert!(
-            daemon.parts().sources[0].guard.holds().is_empty(),
+            daemon.components().sources[0].guard.holds().is_empty(),
             "day {day}"
         );
         daemon.stop().await.unwrap();
@@ -360,7 +360,7 @@ async fn files_that_are_not_backed_up_yet_make_up_for_none_of_the_missing() {
     for i in 0..3 {
         rig.write(&format!("new/{i}.txt"), format!("new, {i}"));
     }
-    let ctx = daemon.parts();
+    let ctx = daemon.components();
     let id = ctx.sources[0].id;
     until("none of the new ones is protected", async || {
         ctx.index.unprotected(id, 10).unwrap().1 == 3
@@ -379,7 +379,7 @@ async fn files_that_are_not_backed_up_yet_make_up_for_none_of_the_missing() {
 async fn a_comparison_waits_for_deletions_that_wait_for_a_count() {
     let rig = Rig::new();
     let daemon = protected(&rig, 40).await;
-    let ctx = daemon.parts().clone();
+    let ctx = daemon.components().clone();
     ctx.sources[0].guard.counts(true);
     for i in 0..3 {
         fs::remove_file(rig.path(&format!("year/{i}/{i}.txt"))).unwrap();

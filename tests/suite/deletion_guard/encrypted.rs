@@ -298,7 +298,7 @@ async fn ordinary_work_with_texts_and_empty_files_raises_no_alarm() {
     }
     rig.until_equal(&daemon).await;
     assert!(at_rest(&daemon));
-    assert!(daemon.parts().sources[0].guard.holds().is_empty());
+    assert!(daemon.components().sources[0].guard.holds().is_empty());
     assert!(!messages(&rig).contains("ALERT"), "{}", messages(&rig));
     daemon.stop().await.unwrap();
 }
@@ -336,7 +336,7 @@ async fn ordinary_mass_work_of_an_office_raises_no_alarm() {
         rig.write(&format!("unzipped/{i}.bin"), noise(&mut random));
     }
     rig.until_equal(&daemon).await;
-    assert!(at_rest(&daemon) && daemon.parts().sources[0].guard.holds().is_empty());
+    assert!(at_rest(&daemon) && daemon.components().sources[0].guard.holds().is_empty());
     assert!(!messages(&rig).contains("ALERT"), "{}", messages(&rig));
     daemon.stop().await.unwrap();
 }

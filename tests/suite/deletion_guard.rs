@@ -19,7 +19,7 @@ type Tree = BTreeMap<String, crate::harness::Thing>;
 
 /// Wait until the board warns of this.
 async fn until_warned(daemon: &Daemon, topic: &str) -> String {
-    let warning = || daemon.parts().sources[0].status.snapshot().warnings;
+    let warning = || daemon.components().sources[0].status.snapshot().warnings;
     until(&format!("the board warns of {topic}"), async || {
         warning().contains_key(topic)
     })
@@ -30,7 +30,7 @@ async fn until_warned(daemon: &Daemon, topic: &str) -> String {
 /// Wait until nothing is held back.
 async fn until_calm(daemon: &Daemon) {
     until("nothing is held back any more", async || {
-        daemon.parts().sources[0].guard.holds().is_empty()
+        daemon.components().sources[0].guard.holds().is_empty()
     })
     .await;
 }
@@ -179,7 +179,7 @@ async fn some_deletions_among_many_files_are_believed() {
     }
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
-    let warnings = daemon.parts().sources[0].status.snapshot().warnings;
+    let warnings = daemon.components().sources[0].status.snapshot().warnings;
     assert!(warnings.is_empty(), "{warnings:?}");
     daemon.stop().await.unwrap();
 }

@@ -66,7 +66,7 @@ async fn another_disk_with_as_many_files_marks_nothing_until_confirmed() {
     })
     .await;
     // Neither by a scan nor by an event.
-    scan_whole(&daemon.parts().sources[0], false).await;
+    scan_whole(&daemon.components().sources[0], false).await;
     fs::remove_file(rig.path("films/3.txt")).unwrap();
     rig.write("films/new.txt", "a sign of life");
     until("the event has been worked on", async || {
@@ -74,17 +74,17 @@ async fn another_disk_with_as_many_files_marks_nothing_until_confirmed() {
     })
     .await;
     assert_eq!(marked(&rig.store(), BUCKET).await, Vec::<String>::new());
-    let scan = scan_whole(&daemon.parts().sources[0], true).await;
+    let scan = scan_whole(&daemon.components().sources[0], true).await;
     assert!(scan.complete(), "{:?}", scan.incomplete);
     rig.until_equal(&daemon).await;
-    assert!(daemon.parts().sources[0].guard.holds().is_empty());
+    assert!(daemon.components().sources[0].guard.holds().is_empty());
     assert_eq!(marked(&rig.store(), BUCKET).await.len(), 21);
     daemon.stop().await.unwrap();
 
     // It is the source from now on.
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
-    assert!(daemon.parts().sources[0].guard.holds().is_empty());
+    assert!(daemon.components().sources[0].guard.holds().is_empty());
     daemon.stop().await.unwrap();
 }
 
@@ -102,7 +102,7 @@ async fn a_copy_on_a_bigger_disk_is_the_same_folder() {
     fs::remove_file(rig.path("docs/3.txt")).unwrap();
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
-    assert!(daemon.parts().sources[0].guard.holds().is_empty());
+    assert!(daemon.components().sources[0].guard.holds().is_empty());
     assert_eq!(marked(&rig.store(), BUCKET).await, ["docs/3.txt"]);
     daemon.stop().await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! The parts of a running daemon, and their end.
+//! The components of a daemon, and the loops that are built from them.
 
 use super::maintenance::Maintenance;
 use crate::backup::{
@@ -26,7 +26,7 @@ use crate::work::Queue;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// More of it than this helps nobody: an abort is one small request.
+/// How long a run clears away uploads at its end: an abort is one small request.
 pub(crate) const CLEARING_MAX: Duration = Duration::from_secs(5);
 
 /// What a caller may replace; the defaults are what the program uses.
@@ -56,7 +56,7 @@ pub fn this_computer() -> Computer {
 
 /// Everything connected, nothing running yet: what the loops are built from.
 #[derive(Clone)]
-pub struct Parts {
+pub struct Components {
     /// The validated configuration.
     pub config: Arc<Config>,
     /// One per `[[source]]`, in the configuration's order.
@@ -87,7 +87,7 @@ pub struct Parts {
     pub budget: Budget,
 }
 
-impl Parts {
+impl Components {
     /// The comparison of all sources with their buckets.
     pub fn comparison(&self) -> FullComparison {
         FullComparison {
