@@ -140,7 +140,10 @@ async fn a_content_that_only_its_reading_tells_of_waits_like_any_other() {
     desk.rig.until_equal(&desk.daemon).await;
     let versions = history(&desk.rig.store(), "data.db").await;
     assert_eq!((versions.len(), &versions[0]), (BURST + 1, &Some(last)));
-    assert_eq!(desk.daemon.components().sources[0].pacing.waiting(), (0, None));
+    assert_eq!(
+        desk.daemon.components().sources[0].pacing.waiting(),
+        (0, None)
+    );
     desk.daemon.stop().await.unwrap();
 }
 
