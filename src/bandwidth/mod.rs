@@ -10,7 +10,6 @@ use crate::config::Config;
 use crate::index::Index;
 use crate::os::blocking::blocking;
 use crate::s3::Store;
-
 use crate::types::{Fatal, Fault, Rates, Timetable, Traffic};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -37,14 +36,14 @@ const TRAFFIC: &str = "line:traffic";
 pub type Reload = Arc<dyn Fn() -> Result<Config, Fatal> + Send + Sync>;
 
 /// What went over the line, kept in the index over restarts.
-pub struct TrafficBook {
+pub struct TrafficMeter {
     store: Store,
     index: Index,
     /// What of the store's traffic the index has already.
     kept: Mutex<Traffic>,
 }
 
-impl TrafficBook {
+impl TrafficMeter {
     /// Of this server's line.
     pub fn new(store: Store, index: Index) -> Self {
         Self {
@@ -71,12 +70,12 @@ impl TrafficBook {
         self.change(|period| period).await
     }
 
-    /// What has been told does not count any more.
+    /// Count no more what a digest has reported.
     ///
     /// # Errors
-    /// As [`TrafficBook::traffic`].
-    pub async fn told(self: &Arc<Self>, told: Traffic) -> Result<(), Fault> {
-        self.change(move |period| period.minus(&told)).await?;
+    /// As [`TrafficMeter::traffic`].
+    pub async fn forget(self: &Arc<Self>, reported: Traffic) -> Result<(), Fault> {
+        self.change(move |period| period.minus(&reported)).await?;
         Ok(())
     }
 
@@ -108,7 +107,7 @@ impl TrafficBook {
 /// Keep limits and figures until told to stop.
 pub async fn run(
     limits: Limits,
-    traffic: Arc<TrafficBook>,
+    traffic: Arc<TrafficMeter>,
     clock: WallClock,
     mut stop: watch::Receiver<bool>,
 ) {

@@ -5,7 +5,7 @@ use crate::backup::{
     BreakerReports, Commits, Executor, LateChecks, ManifestWriter, OrphanedUploads, SwapTracker,
     Worker,
 };
-use crate::bandwidth::{Reload, TrafficBook};
+use crate::bandwidth::{Reload, TrafficMeter};
 use crate::clock::{Clock, WallClock};
 use crate::config::Config;
 use crate::digest::{DailyJob, FullComparison};
@@ -76,7 +76,7 @@ pub struct Components {
     /// Where messages go.
     pub outbox: Arc<OutboxSender>,
     /// What went over the line.
-    pub traffic: Arc<TrafficBook>,
+    pub traffic: Arc<TrafficMeter>,
     /// What workers write into the index, many at a time.
     pub commits: Commits,
     /// Uploads in parts under way.

@@ -5,7 +5,7 @@ use super::open_source::SourceOpener;
 use super::panicked::panicked;
 use super::places;
 use crate::backup::{Commits, SwapTracker};
-use crate::bandwidth::{Limits, TrafficBook};
+use crate::bandwidth::{Limits, TrafficMeter};
 use crate::clock::{Clock, system_clock};
 use crate::config::{Config, StoreConfig};
 use crate::control;
@@ -114,7 +114,7 @@ fn assemble(
         clock.clone(),
         config.schedule.time_zone.clone(),
     );
-    let traffic = TrafficBook::new(store.clone(), index.clone());
+    let traffic = TrafficMeter::new(store.clone(), index.clone());
     Components {
         config,
         sources,

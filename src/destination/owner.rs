@@ -12,7 +12,7 @@ use super::trouble::change;
 use crate::mail::commands;
 use crate::manifest::{Claimant, Whose, owner};
 use crate::os::blocking::blocking;
-use crate::s3::{At, Demand, ObjectHeaders, Wrote};
+use crate::s3::{At, ObjectHeaders, Precondition, Wrote};
 use crate::types::{Class, ContentHash, Fault, Fingerprint, ObjectMeta, chain, time};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -181,23 +181,25 @@ async fn claim(
     ids.push(id.clone());
     remember(destination, ids).await?;
     let demand = match over {
-        FoundOwner::Owner(_, Some(etag)) => Demand::Still(etag),
-        FoundOwner::Owner(_, None) | FoundOwner::Overlap(..) | FoundOwner::Nobody => Demand::Absent,
-        FoundOwner::Unreadable(_) => Demand::Nothing,
+        FoundOwner::Owner(_, Some(etag)) => Precondition::Unchanged(etag),
+        FoundOwner::Owner(_, None) | FoundOwner::Overlap(..) | FoundOwner::Nobody => {
+            Precondition::Absent
+        }
+        FoundOwner::Unreadable(_) => Precondition::Always,
     };
     let mut wrote = destination
         .store
         .write_record(at, body.clone(), &headers, demand)
         .await?;
-    if wrote == Wrote::Refused && is_as_found(destination, over).await? {
+    if wrote == Wrote::PreconditionFailed && is_as_found(destination, over).await? {
         // The server refuses whatever is demanded (Ceph RGW 16.2: quoted ETags).
-        wrote = Wrote::Unknown;
+        wrote = Wrote::Unsupported;
     }
-    if wrote == Wrote::Refused {
+    if wrote == Wrote::PreconditionFailed {
         return Ok(None);
     }
-    if wrote == Wrote::Unknown {
-        let nothing = Demand::Nothing;
+    if wrote == Wrote::Unsupported {
+        let nothing = Precondition::Always;
         destination
             .store
             .write_record(at, body.clone(), &headers, nothing)
@@ -206,9 +208,9 @@ async fn claim(
     // There is one now, so a server that keeps to demands refuses this.
     let again = destination
         .store
-        .write_record(at, body, &headers, Demand::Absent)
+        .write_record(at, body, &headers, Precondition::Absent)
         .await?;
-    if again != Wrote::Refused {
+    if again != Wrote::PreconditionFailed {
         tokio::time::sleep(REST).await;
     }
     match record(&destination.store, &settings.bucket, &settings.prefix).await? {

@@ -1,7 +1,7 @@
 //! Asks for the metadata of one version, and tries again when the server does not answer.
 
 use crate::history::timeline::chosen::Chosen;
-use crate::retry::{Stop, patiently, told};
+use crate::retry::{Stop, advise_rerun, with_retries};
 use crate::s3::{At, Head, ListedVersion, Store};
 use crate::types::{Class, Fault, Origin, VersionId};
 
@@ -10,7 +10,7 @@ use crate::types::{Class, Fault, Origin, VersionId};
 /// by name, and nothing is said about what lies previous.
 pub(crate) const OLDER_MAX: usize = 1_000;
 
-/// What the version says of itself, asked for with patience; `None` when it is gone.
+/// What the version says of itself, asked for with retries; `None` when it is gone.
 ///
 /// # Errors
 /// The server does not say, or it was asked to stop; by the file's name.
@@ -38,8 +38,8 @@ pub(crate) async fn head_at(
     version_id: Option<&VersionId>,
     stop: &mut Stop,
 ) -> Result<Option<Head>, Fault> {
-    let done = patiently(stop, || store.head(at, version_id)).await;
-    done.map_err(told)
+    let done = with_retries(stop, || store.head(at, version_id)).await;
+    done.map_err(advise_rerun)
 }
 
 /// Ask for the metadata of this very version; no head when it is gone.

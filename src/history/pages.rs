@@ -5,8 +5,8 @@
 //! It keeps no page itself. It makes sure that the list advances and ends. The caller decides
 //! what it means when the keys of a page go back.
 
-use crate::retry::{Patience, Stop, told};
-use crate::s3::{Course, ListedVersion, Next, Page, Store};
+use crate::retry::{Retries, Stop, advise_rerun};
+use crate::s3::{ListedVersion, ListingGuard, Next, Page, Store};
 use crate::types::{Class, Fault};
 
 /// Where a walk is.
@@ -16,7 +16,7 @@ pub(crate) struct Pages<'a> {
     prefixes: std::vec::IntoIter<String>,
     prefix: Option<String>,
     after: Option<Box<Next>>,
-    course: Course,
+    guard: ListingGuard,
     in_order: bool,
     turned: u64,
 }
@@ -31,7 +31,7 @@ impl<'a> Pages<'a> {
             prefix: prefixes.next(),
             prefixes,
             after: None,
-            course: Course::default(),
+            guard: ListingGuard::default(),
             in_order: true,
             turned: 0,
         }
@@ -51,10 +51,10 @@ impl<'a> Pages<'a> {
         let after = self.after.as_deref();
         let page = list_page(self.store, self.bucket, prefix, after, stop).await?;
         self.turned += 1;
-        self.in_order &= self.course.versions(&page, self.bucket)?;
+        self.in_order &= self.guard.versions(&page, self.bucket)?;
         if page.next.is_none() {
             self.prefix = self.prefixes.next();
-            self.course = Course::default();
+            self.guard = ListingGuard::default();
         }
         self.after = page.next;
         Ok(Some(page.items.into_iter()))
@@ -98,11 +98,11 @@ pub(crate) async fn list_page(
     after: Option<&Next>,
     stop: &mut Stop,
 ) -> Result<Page<ListedVersion>, Fault> {
-    let mut patience = Patience::default();
+    let mut retries = Retries::default();
     loop {
         match store.list_past(bucket, prefix, after).await {
-            Err(fault) if patience.again(&fault, stop).await => {}
-            done => return done.map_err(told),
+            Err(fault) if retries.again(&fault, stop).await => {}
+            done => return done.map_err(advise_rerun),
         }
     }
 }

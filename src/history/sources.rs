@@ -4,7 +4,7 @@
 //! bucket has, and says when it did not look everywhere.
 
 use crate::manifest::{Header, Listing, OWNER_BYTES_MAX, Owner, folder, owner, read};
-use crate::retry::{Patience, Stop, told};
+use crate::retry::{Retries, Stop, advise_rerun};
 use crate::s3::{At, Next, Store};
 use crate::types::{Class, Fatal, Fault, OWN_FOLDER, Origin};
 use std::collections::VecDeque;
@@ -64,7 +64,7 @@ pub async fn find(
             bucket: bucket.to_owned(),
             prefix: place,
         };
-        if let Some(found) = look(store, &origin, stop).await.map_err(told)? {
+        if let Some(found) = look(store, &origin, stop).await.map_err(advise_rerun)? {
             // Sources do not lie within each other.
             search.found.push(found);
             continue;
@@ -72,7 +72,7 @@ pub async fn find(
         if depth == depth_max {
             continue;
         }
-        let (folders, is_all) = below(store, &origin, stop).await.map_err(told)?;
+        let (folders, is_all) = below(store, &origin, stop).await.map_err(advise_rerun)?;
         search.cut |= !is_all;
         for folder in folders {
             match looked + places.len() < FOLDERS_MAX {
@@ -131,11 +131,11 @@ async fn below(
     let own = folder(&origin.prefix);
     let (mut folders, mut next) = (Vec::new(), None::<Box<Next>>);
     for _ in 0..PAGES_MAX {
-        let mut patience = Patience::default();
+        let mut retries = Retries::default();
         let page = loop {
             let listing = store.list_folders(&origin.bucket, &origin.prefix, next.as_deref());
             match listing.await {
-                Err(fault) if patience.again(&fault, stop).await => {}
+                Err(fault) if retries.again(&fault, stop).await => {}
                 done => break done?,
             }
         };

@@ -4,7 +4,7 @@
 use super::pages::{Pages, list_page};
 use super::selector::LISTING_PREFIX_BYTES_MAX;
 use crate::retry::Stop;
-use crate::s3::{At, Course, ListedVersion, Next, Store};
+use crate::s3::{At, ListedVersion, ListingGuard, Next, Store};
 use crate::types::{Fatal, Origin, RelKey, RelPath, VersionId, id_or_empty, shown};
 use futures::stream;
 use futures::stream::StreamExt as _;
@@ -137,11 +137,11 @@ async fn list(
 ) -> Result<(Vec<ListedVersion>, bool), Fatal> {
     let mut found = Vec::new();
     let mut after: Option<Box<Next>> = None;
-    let mut course = Course::default();
+    let mut guard = ListingGuard::default();
     loop {
         let page = list_page(store, bucket, key, after.as_deref(), stop).await?;
         // Keys that go back end the list below: they are not this one.
-        course.versions(&page, bucket)?;
+        guard.versions(&page, bucket)?;
         let mut past_it = false;
         for version in page.items {
             // Longer keys with the same beginning come after it.

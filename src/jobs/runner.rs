@@ -1,7 +1,7 @@
 //! The workers of one run, and how it ends.
 
 use super::failures::{FailureStreak, Verdict};
-use crate::retry::{Stop, told};
+use crate::retry::{Stop, advise_rerun};
 use crate::s3::Store;
 use crate::types::{Fatal, Fault, chain};
 use std::pin::Pin;
@@ -105,7 +105,7 @@ impl<J: Send + 'static, D: Send + 'static> JobRunner<J, D> {
             Verdict::AskServer => {
                 note(fault);
                 let Site { store, bucket } = &self.site;
-                store.reach(bucket).await.map_err(told)?;
+                store.reach(bucket).await.map_err(advise_rerun)?;
             }
         }
         Ok(())

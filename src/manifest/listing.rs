@@ -2,8 +2,8 @@
 
 use super::format;
 use crate::os::clock::wall_ms;
-use crate::retry::{Patience, Stop};
-use crate::s3::{Course, Listed, Next, PAGE_KEYS, Store};
+use crate::retry::{Retries, Stop};
+use crate::s3::{Listed, ListingGuard, Next, PAGE_KEYS, Store};
 use crate::types::{ETag, Fault, Origin};
 use jiff::Timestamp;
 
@@ -70,17 +70,17 @@ pub fn newest(all: &[Listing]) -> Option<&Listing> {
 /// They cannot be listed.
 pub async fn list(store: &Store, origin: &Origin, stop: &mut Stop) -> Result<Vec<Listing>, Fault> {
     let folder = format::folder(&origin.prefix);
-    let (mut all, mut next, mut course) = (Vec::new(), None::<Box<Next>>, Course::default());
+    let (mut all, mut next, mut guard) = (Vec::new(), None::<Box<Next>>, ListingGuard::default());
     for _ in 0..PAGES_MAX {
-        let mut patience = Patience::default();
+        let mut retries = Retries::default();
         let page = loop {
             let listing = store.list(&origin.bucket, &folder, next.as_deref(), PAGE_KEYS);
             match listing.await {
-                Err(fault) if patience.again(&fault, stop).await => {}
+                Err(fault) if retries.again(&fault, stop).await => {}
                 done => break done?,
             }
         };
-        course.objects(&page, &origin.bucket)?;
+        guard.objects(&page, &origin.bucket)?;
         let listed_ms = store.server_now_ms(wall_ms());
         let listing = |one| listing(origin, one, listed_ms);
         all.extend(page.items.into_iter().filter_map(listing));

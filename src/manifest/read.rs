@@ -12,7 +12,7 @@ use super::fault::damaged;
 use super::format::{Header, ManifestEntry, Trailer};
 pub use super::listing::{Listing, list, newest};
 use crate::manifest::format::proof::Row;
-use crate::retry::{Patience, Stop};
+use crate::retry::{Retries, Stop};
 use crate::s3::{At, Store};
 use crate::types::{Class, Fault, Origin, VersionId};
 use bytes::Bytes;
@@ -129,10 +129,10 @@ pub async fn prove(
     one: &Listing,
     stop: &mut Stop,
 ) -> Result<Manifest, Fault> {
-    let mut patience = Patience::default();
+    let mut retries = Retries::default();
     loop {
         match open(store, origin, one, stop).await {
-            Err(fault) if patience.again(&fault, stop).await => {}
+            Err(fault) if retries.again(&fault, stop).await => {}
             done => return done,
         }
     }

@@ -11,7 +11,7 @@ use super::request::Pass;
 use super::write::looks_of;
 use super::{content, in_place, large, plan, range_buffer, separate_attributes, thawing, write};
 use crate::history::Chosen;
-use crate::retry::{patiently, told};
+use crate::retry::{advise_rerun, with_retries};
 use crate::s3::{GetBody, Head};
 use crate::types::{Fault, Kind, ObjectMeta};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) async fn bring_exactly(
     pass: Pass,
 ) -> Result<Outcome, Fault> {
     let mut stop = ctx.stop.clone();
-    let done = match patiently(&mut stop, || once(ctx, chosen, pass)).await {
+    let done = match with_retries(&mut stop, || once(ctx, chosen, pass)).await {
         Ok(Tried::Ended(outcome)) => Ok(outcome),
         Ok(Tried::Large(file)) => large::bring(ctx, chosen, &file).await,
         Err(fault) => Err(fault),
@@ -39,7 +39,7 @@ pub(crate) async fn bring_exactly(
         Err(fault) => thawing::if_cold(ctx, chosen, fault).await,
         done => done,
     };
-    done.map_err(|fault| told(fault).about(chosen.subject()))
+    done.map_err(|fault| advise_rerun(fault).about(chosen.subject()))
 }
 
 /// What the plan for an object depends on, beside the object.

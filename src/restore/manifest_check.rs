@@ -15,7 +15,7 @@ use super::separate_attributes::mode_of_unknown_list;
 use crate::files::Looks;
 use crate::manifest::{Manifest, ManifestEntry, read};
 use crate::os::blocking::blocking_on;
-use crate::retry::{Stop, told};
+use crate::retry::{Stop, advise_rerun};
 use crate::types::{
     Attributes, Class, Fatal, Fault, Fingerprint, Kind, RelPath, command, id_text, shown,
 };
@@ -62,7 +62,7 @@ pub(crate) async fn finish(
     }
     if let Err(fault) = done {
         // The files are there: this is about what could be said beyond them.
-        ctx.stats.remarked(told(fault));
+        ctx.stats.remarked(advise_rerun(fault));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use super::context::RestoreContext;
 use super::faults::damaged;
 use super::range_buffer::{BodyReader, BufferedRange, RANGE_BYTES, cut_off};
 use crate::history::Chosen;
-use crate::retry::Patience;
+use crate::retry::Retries;
 use crate::types::{Class, Fault, Operation};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -97,7 +97,7 @@ async fn fetch_range(
     memory: OwnedSemaphorePermit,
 ) -> Result<BufferedRange, Fault> {
     let mut stop = ctx.stop.clone();
-    let mut patience = Patience::default();
+    let mut retries = Retries::default();
     let mut pieces = VecDeque::new();
     let mut left = range;
     loop {
@@ -115,7 +115,7 @@ async fn fetch_range(
                     _memory: Some(memory),
                 });
             }
-            Err(fault) if patience.again(&fault, &mut stop).await => {}
+            Err(fault) if retries.again(&fault, &mut stop).await => {}
             Err(fault) => return Err(fault),
         }
     }

@@ -2,7 +2,7 @@
 //! has them.
 
 use super::context::RestoreContext;
-use crate::retry::told;
+use crate::retry::advise_rerun;
 use crate::s3::At;
 use crate::types::{
     Attributes, Carried, Class, ContentHash, Fault, ObjectMeta, RelPath, TEXT_BYTES_MAX, attributes,
@@ -25,7 +25,7 @@ pub(crate) async fn fetched(
         Ok(attributes) => Carried::Here(attributes),
         Err(fault) if fault.class.is_transient() => return Err(fault),
         Err(fault) => {
-            let fault = told(fault);
+            let fault = advise_rerun(fault);
             ctx.stats.left_out(Fault {
                 class: Class::Unstorable,
                 ..fault.about(path.to_string())

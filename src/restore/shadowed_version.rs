@@ -12,7 +12,7 @@ use super::ownership;
 use super::report::Covered;
 use crate::history::{Chosen, Name, OLDER_MAX, list_page, look, too_many};
 use crate::retry::Stop;
-use crate::s3::{Course, Head, ListedVersion, Next, Store};
+use crate::s3::{Head, ListedVersion, ListingGuard, Next, Store};
 use crate::types::{Fault, MetaRefused, Origin, shown};
 use futures::stream;
 use futures::stream::StreamExt as _;
@@ -71,11 +71,11 @@ async fn older(
 ) -> Result<(Vec<ListedVersion>, bool), Fault> {
     let bucket = &origin.bucket;
     let (mut older, mut is_past_it) = (Vec::new(), false);
-    let (mut after, mut course) = (None::<Box<Next>>, Course::default());
+    let (mut after, mut guard) = (None::<Box<Next>>, ListingGuard::default());
     loop {
         let page = list_page(store, bucket, &over.key, after.as_deref(), stop).await?;
         // Keys that go back end the search: they are not this one.
-        course.versions(&page, bucket)?;
+        guard.versions(&page, bucket)?;
         for version in page.items {
             let is_end = version.key != over.key || (is_past_it && version.is_marker);
             if is_end && is_past_it {

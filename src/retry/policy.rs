@@ -1,15 +1,16 @@
 //! When something that failed is tried again, and when people hear of it.
 //!
-//! [`Backoff`] spaces the tries of one path, [`Gate`] holds back everything
-//! for a bucket that fails as such, [`Pace`] how many at a time a bucket gets,
-//! [`OutageAlert`] decides what is worth a message, [`SharedAlerts`] which outages are
-//! one. Pure: the caller brings the time and the random numbers. Nothing here ever
+//! [`Backoff`] spaces the tries of one path, [`CircuitBreaker`] holds back everything for
+//! a bucket that fails as such, [`AdaptiveConcurrency`] says how many paths at a time a
+//! bucket gets, [`OutageAlert`] what is worth a message, [`SharedAlerts`] which outages
+//! are one. Pure: the caller brings the time and the random numbers. Nothing here ever
 //! gives up, and nothing here forgets a path.
 
+pub(crate) mod adaptive_concurrency;
 pub(crate) mod alert;
-pub(crate) mod gate;
-pub(crate) mod pace;
+pub(crate) mod circuit_breaker;
 pub(crate) mod shared;
+mod times;
 
 use crate::types::Class;
 

@@ -1,11 +1,11 @@
-//! What an answer says of the version that it acknowledges, and what is asked
-//! where it leaves something out.
+//! Completes what an answer says of the version that it acknowledges: where it leaves
+//! something out, the server is asked.
 //!
 //! Servers leave out ETags (`Differs::CompletionWithoutETag`) and version ids
-//! (`Differs::CopyWithoutVersionId`, `Differs::WriteWithoutVersionId`). Invariant:
-//! what comes out of here is a version that the server has, with what it should
-//! hold and with the id that a bucket with versions gives it, or a [`Fault`]. On
-//! servers that say everything this costs no request.
+//! (`Differs::CopyWithoutVersionId`, `Differs::WriteWithoutVersionId`). Invariant: the
+//! result is a version that the server has, with the right content and, in a bucket with
+//! versions, with its id; or it is a [`Fault`]. A server that says everything is asked
+//! nothing more.
 
 use super::at::At;
 use super::head::Head;
@@ -16,14 +16,14 @@ use crate::types::{Class, ContentHash, ETag, Fault, Operation, VersionId, chain}
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 
-/// Bodies up to so many bytes are hashed at once: it takes less than a thread
-/// costs.
+/// Bodies up to so many bytes are hashed on this thread: that takes less than a change of
+/// threads.
 const HASHED_AT_ONCE_BYTES: usize = 64 * 1024;
 
 /// How an answer acknowledges a version.
 #[derive(Debug)]
 pub(super) struct Acknowledged {
-    /// What was asked for, a verb that takes the object.
+    /// What was asked for.
     pub(super) operation: Operation,
     /// What the answer says; either may be missing.
     pub(super) stored: Stored,
@@ -32,8 +32,8 @@ pub(super) struct Acknowledged {
 }
 
 impl Store {
-    /// The version that was acknowledged. `is_it` judges the one that is asked
-    /// for when the answer is not enough.
+    /// The version that was acknowledged. If the answer is not enough, HEAD asks for the
+    /// version, and `is_it` judges that.
     ///
     /// # Errors
     /// Any class; `Transient` when the server does not have what it acknowledged.
@@ -71,8 +71,8 @@ impl Store {
         })
     }
 
-    /// The id of a key's newest version, whose ETag is known, where only the list
-    /// of versions tells ids.
+    /// The id of a key's newest version with this ETag, from the list of versions: some
+    /// servers tell ids nowhere else.
     async fn id_of_newest(
         &self,
         operation: Operation,
@@ -86,9 +86,9 @@ impl Store {
         Ok(newest.version_id)
     }
 
-    /// The id of the delete marker that is a key's newest version, where the
-    /// answer to a deletion names none. None when nothing at all is there: a
-    /// bucket without versions has destroyed the object.
+    /// The id of the delete marker that is a key's newest version, where the answer to a
+    /// deletion named none. `None` when there is nothing at all: a bucket without versions
+    /// has destroyed the object.
     pub(super) async fn id_of_marker(&self, at: At<'_>) -> Result<Option<VersionId>, Fault> {
         let page = self.list_versions(at.bucket, at.key, None).await?;
         let newest = page.items.into_iter().next();
@@ -100,7 +100,7 @@ impl Store {
     }
 }
 
-/// The server said yes and does not have it.
+/// The server acknowledged it and does not have it.
 fn missing(operation: Operation, at: At<'_>) -> Fault {
     Fault::new(
         Class::Transient,
@@ -121,9 +121,9 @@ pub(super) fn is_as_sent(head: &Head, bytes: u64, headers: &ObjectHeaders) -> bo
     says_so && head.stored_bytes == bytes
 }
 
-/// Whether an answer proves that the server has these bytes: by their SHA-256,
-/// else by an ETag that is their MD5. That of encrypted bytes is none (S3 API,
-/// "Object"), and then nothing is proved.
+/// Whether an answer proves that the server has these bytes: by their SHA-256, else by an
+/// ETag that is their MD5. The ETag of encrypted bytes is no MD5 (S3 API, "Object") and
+/// proves nothing.
 pub(super) async fn proves(
     told_sha256: Option<&str>,
     etag: &str,

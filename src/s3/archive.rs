@@ -1,8 +1,7 @@
-//! Cold storage: asking for a version to be thawed.
+//! Asks for a version in cold storage to be thawed.
 //!
-//! A version in one of S3's archive classes is listed and described like any
-//! other, and its bytes are refused (403 InvalidObjectState) until somebody has
-//! asked for them and waited for hours.
+//! S3 lists and describes a version in an archive class like any other, and refuses its
+//! bytes (403 InvalidObjectState) until somebody has asked for them and waited for hours.
 
 use super::at::At;
 use super::error;
@@ -11,7 +10,7 @@ use crate::types::{Fault, Operation, Speed, Thaw, VersionId};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types::{GlacierJobParameters, RestoreRequest, Tier};
 
-/// What a request to thaw came to.
+/// The result of a request to thaw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
     /// It is being thawed now, since this request or an earlier one.
@@ -48,14 +47,14 @@ impl Store {
             // hides which: the next download shows it.
             Ok(_) => Ok(Asked::UnderWay),
             Err(error) if error.code() == Some("RestoreAlreadyInProgress") => Ok(Asked::UnderWay),
-            // Nothing to thaw: it has come back by itself, or was never cold.
+            // There is nothing to thaw: it came back by itself, or was never cold.
             Err(error) if is_warm(error.code()) => Ok(Asked::Ready),
             Err(error) => Err(error::from_sdk(Operation::Thaw, &at.subject(), error)),
         }
     }
 }
 
-/// The codes by which S3 refuses to thaw what can be read as it is; the second is
+/// S3 refuses with these codes to thaw what can be read as it is; the second is
 /// Intelligent-Tiering's.
 fn is_warm(code: Option<&str>) -> bool {
     matches!(

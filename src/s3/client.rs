@@ -1,6 +1,5 @@
-//! Building the SDK's client: TLS, time-outs, retries, provider differences.
+//! Builds the SDK's client: TLS, time-outs, retries, differences between providers.
 
-use super::bandwidth::Line;
 use super::demanded::Demanded;
 use super::late::NotesUnanswered;
 use super::marks::{self, Marks};
@@ -9,6 +8,7 @@ use super::payload_hash::KnownHash;
 use super::response_limit::AnswersEnd;
 use super::store::Store;
 use super::timeouts::{CONNECT_TIMEOUT, Quick, SDK_ATTEMPTS_MAX};
+use super::transport::Transport;
 use super::unanswered::UnansweredNotes;
 use crate::aws::{CredentialSource, Https, Keys, KeysRefused};
 use crate::config::{S3Config, StoreConfig};
@@ -28,8 +28,8 @@ use keepwatch_vault::{IN_PROCESS_ENDPOINT, Vault};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A transfer that moves no byte for so long is cut and tried again. Longer
-/// than the SDK's 5 s, because a loaded laptop and a slow disk pause as well.
+/// A transfer that moves no byte for so long is cut off and tried again. It is longer than
+/// the SDK's 5 s, because a loaded laptop and a slow disk pause as well.
 const STALL_GRACE: Duration = Duration::from_secs(20);
 
 impl Store {
@@ -69,17 +69,22 @@ impl Store {
     }
 
     fn unsigned(http: SharedHttpClient, endpoint_url: &str, place: &str) -> Self {
-        let (line, notes) = (Line::default(), UnansweredNotes::default());
+        let (transport, notes) = (Transport::default(), UnansweredNotes::default());
         let config = common(aws_sdk_s3::Config::builder(), &notes)
             .behavior_version(BehaviorVersion::latest())
-            .http_client(line.over(http))
+            .http_client(transport.over(http))
             .region(Region::new("us-east-1"))
             .endpoint_url(endpoint_url)
             .force_path_style(true)
             // Nobody checks the signature: these open nothing.
             .credentials_provider(Credentials::new("vault", "vault", None, None, "vault"))
             .build();
-        Self::from_client(aws_sdk_s3::Client::from_conf(config), line, notes, place)
+        Self::from_client(
+            aws_sdk_s3::Client::from_conf(config),
+            transport,
+            notes,
+            place,
+        )
     }
 
     /// AWS or a compatible server; `http` replaces the HTTPS client in tests.
@@ -122,16 +127,16 @@ impl Store {
         if let Some(url) = &s3.endpoint_url {
             builder = builder.endpoint_url(url);
         }
-        // Credentials are fetched beside the line: they are not the bucket's.
-        let line = Line::default();
-        builder = builder.http_client(line.over(http));
+        // Requests for credentials do not go over it: they are not the bucket's.
+        let transport = Transport::default();
+        builder = builder.http_client(transport.over(http));
         let client = aws_sdk_s3::Client::from_conf(builder.build());
-        Self::from_client(client, line, notes, &place)
+        Self::from_client(client, transport, notes, &place)
     }
 
     fn from_client(
         client: aws_sdk_s3::Client,
-        line: Line,
+        transport: Transport,
         notes: UnansweredNotes,
         place: &str,
     ) -> Self {
@@ -140,7 +145,7 @@ impl Store {
             client,
             place: Arc::from(place),
             only_read_because: None,
-            line,
+            transport,
             notes,
             proof: Arc::default(),
             copying: Arc::default(),

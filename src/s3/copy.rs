@@ -1,9 +1,8 @@
-//! Content that the server has, stored again on the server: whole objects, and
-//! parts of an upload.
+//! Copies content on the server: whole objects, and parts of an upload.
 //!
-//! An answer proves nothing by itself: what was copied is compared by whoever
-//! asked for it. The source is named by its version wherever it has one, since
-//! some servers ignore the condition on its ETag (`Differs::CopyIgnoresIfMatch`).
+//! The answer alone proves nothing: the caller compares what was copied. The source is
+//! named by its version if it has one, because some servers ignore the condition on its
+//! ETag (`Differs::CopyIgnoresIfMatch`).
 
 use super::at::At;
 use super::copy_source::{CopyFrom, Escaped};
@@ -22,14 +21,13 @@ use std::sync::atomic::Ordering;
 /// The largest object that CopyObject takes: 5 GiB (Amazon S3 API, CopyObject).
 pub const COPY_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 
-/// A copy that failed, and whether for something in the request that the server
-/// does not know.
+/// A copy that failed, and whether the server does not know something in the request.
 struct Refusal(Fault, bool);
 
 impl Store {
-    /// Store `from` at `at` with metadata of its own and without tags, without
-    /// sending content. Up to 5 GiB (S3's own limit). Version id and ETag are empty
-    /// where the server does not tell (`Differs::CopyWithoutVersionId`).
+    /// Copy `from` to `at`, with other metadata and without tags. S3's limit is 5 GiB.
+    /// Version id and ETag are empty where the server does not tell them
+    /// (`Differs::CopyWithoutVersionId`).
     ///
     /// # Errors
     /// Any class; `NotFound` when that version is gone, `Refused` when it is
@@ -44,8 +42,8 @@ impl Store {
             let copied = self.copy_with(at, from, headers, None).await;
             return copied.map_err(|Refusal(fault, _)| fault);
         }
-        // Left out, S3 copies the tags, which takes rights that the policy in
-        // docs/OPERATIONS.md does not give: a tagged object would be refused.
+        // Without this S3 copies the tags, for which the policy in docs/OPERATIONS.md gives
+        // no rights: S3 would refuse to copy a tagged object.
         let no_tags = Some(TaggingDirective::Replace);
         match self.copy_with(at, from, headers, no_tags).await {
             Ok(stored) => Ok(stored),
@@ -93,9 +91,8 @@ impl Store {
         Ok(Stored::of(answer.version_id(), etag))
     }
 
-    /// Fill one part from a byte range of an existing version, without sending
-    /// content. What the server says of it must be compared with what it should
-    /// be: some answer well and store something else.
+    /// Fill one part from a byte range of an existing version. The caller must compare what
+    /// the server says of it: some answer 200 and store something else.
     ///
     /// # Errors
     /// Any class; `NotFound` when that version is gone or another one by now,
@@ -109,7 +106,7 @@ impl Store {
         range: Range<u64>,
     ) -> Result<PartDone, Fault> {
         let ask = |escaped| self.copy_part_with(at, upload, number, from, range.clone(), escaped);
-        // Escapes of anything but `%` may be undone once or twice: it is the same.
+        // Without a `%` it makes no difference how often the escapes are undone.
         if !from.key.contains('%') {
             return ask(Escaped::Once).await;
         }
@@ -175,7 +172,7 @@ impl Store {
             .await
             .map_err(|error| {
                 let status = error.raw_response().map(|r| r.status().as_u16());
-                // In cold storage it is as good as gone, and the server does well.
+                // A source in cold storage is as good as gone; the server works.
                 let is_cold = error::is_archive_code(error.code());
                 let fault =
                     error::from_sdk_unless_unknown(Operation::CopyPart, &at.subject(), error);
@@ -204,36 +201,30 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::s3::test_server::{self, response};
     use crate::types::{ETag, Fingerprint, ObjectMeta, VersionId};
-    use aws_smithy_runtime_api::client::http::{
-        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-    };
-    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-    use aws_smithy_types::body::SdkBody;
     use parking_lot::Mutex;
     use std::sync::Arc;
 
     const RULE: &str = "x-amz-tagging-directive";
 
-    /// Copies, unless it is told what becomes of tags and answers this to that; and
-    /// what it was told each time.
-    #[derive(Debug, Clone)]
-    struct Server(Option<(u16, &'static str)>, Arc<Mutex<Vec<Option<String>>>>);
-
-    impl HttpConnector for Server {
-        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+    /// A server that copies, unless it is told what becomes of tags and answers this to
+    /// that; and what it was told each time.
+    fn server(refusal: Option<(u16, &'static str)>) -> (Store, Arc<Mutex<Vec<Option<String>>>>) {
+        let rules: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+        let seen = Arc::clone(&rules);
+        let store = test_server::store(move |request| {
             let rule = request.headers().get(RULE).map(str::to_owned);
-            let (status, body) = match self.0.filter(|_| rule.is_some()) {
-                Some((status, code)) => (status, format!("<Error><Code>{code}</Code></Error>")),
-                None => {
-                    let body = "<CopyObjectResult><ETag>e</ETag></CopyObjectResult>";
-                    (200, body.to_owned())
+            let answer = match refusal.filter(|_| rule.is_some()) {
+                Some((status, code)) => {
+                    response(status, &format!("<Error><Code>{code}</Code></Error>"))
                 }
+                None => response(200, "<CopyObjectResult><ETag>e</ETag></CopyObjectResult>"),
             };
-            self.1.lock().push(rule);
-            let status = status.try_into().unwrap();
-            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
-        }
+            seen.lock().push(rule);
+            answer
+        });
+        (store, rules)
     }
 
     #[tokio::test]
@@ -258,12 +249,7 @@ mod tests {
                 vec![told(), told()],
             ),
         ] {
-            let server = Server(refusal, Arc::default());
-            let connector = SharedHttpConnector::new(server.clone());
-            let store = Store::vault(
-                http_client_fn(move |_, _| connector.clone()),
-                "a test's server",
-            );
+            let (store, rules) = server(refusal);
             let at = At {
                 bucket: "b",
                 key: "k",
@@ -283,7 +269,7 @@ mod tests {
                 let copied = store.copy(at, &from, &headers).await;
                 assert_eq!(copied.is_ok(), is_stored, "{refusal:?}: {copied:?}");
             }
-            assert_eq!(*server.1.lock(), want, "{refusal:?}");
+            assert_eq!(*rules.lock(), want, "{refusal:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is copied, and how the server wants to be asked for it.
+//! Names the source of a copy, in the way that the server wants it.
 
 use crate::types::{ETag, VersionId};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -30,7 +30,7 @@ pub(super) enum Escaped {
     Twice,
 }
 
-/// How one server wants to be asked for copies, found out from its answers.
+/// How one server wants to be asked for copies, as its answers have shown.
 #[derive(Debug, Default)]
 pub(super) struct CopyManners {
     /// It refuses to be told what becomes of tags.

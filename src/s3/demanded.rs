@@ -1,8 +1,8 @@
-//! What a bucket demands of every request: encryption, a storage class, who pays,
-//! whose it must be.
+//! Adds what a bucket demands of every request: encryption, a storage class, who pays, who
+//! owns the bucket.
 //!
-//! The headers are put on in one place, by the operation's name, so that no request
-//! that takes one goes without. They are signed like all others.
+//! The headers are added in one place, by the name of the operation, so that no request
+//! lacks one that it takes. They are signed like all others.
 
 use crate::config::S3Demands;
 use crate::types::OWN_FOLDER;
@@ -73,8 +73,8 @@ impl Intercept for Demanded {
     }
 }
 
-/// Owner records and manifests: small, rewritten, and read at any time. A class that
-/// bills 128 KB and 30 days for each would cost more than it saves.
+/// True for owner records and manifests: they are small, rewritten, and read at any time. A
+/// class that bills 128 KB and 30 days for each would cost more than it saves.
 fn is_own(input: &Input) -> bool {
     let put = input.downcast_ref::<PutObjectInput>();
     let begun = input.downcast_ref::<CreateMultipartUploadInput>();

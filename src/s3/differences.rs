@@ -1,10 +1,9 @@
 //! What servers do otherwise than AWS S3: the one table of it.
 //!
-//! Code that handles a difference names its row in a comment
-//! ([`Differs::MarkerNotEncoded`] and so on), so that whoever meets a server finds
-//! what was met before, and whoever changes the code knows which server breaks.
-//! No row asks for the name of a server: what a server does is found out from its
-//! answers. Each row names the version that showed it; others may do the same.
+//! Code that handles a difference names its row in a comment ([`Differs::MarkerNotEncoded`]
+//! and so on): so whoever changes the code knows which server breaks. No code asks for the
+//! name of a server: its answers show what it does. Each row names the version that showed
+//! it; others may do the same.
 
 /// One thing that some server does otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! The bytes of one version.
 
 use super::at::At;
-use super::bandwidth::Line;
 use super::error;
 use super::head::{BytesAre, Head, parse_meta};
 use super::store::Store;
+use super::transport::Transport;
 use crate::types::{Class, ETag, Fault, Operation, VersionId, chain};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
@@ -12,13 +12,12 @@ use std::ops::Range;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// How long a download is watched before its speed counts. Three times what the
-/// SDK gives a body that stops altogether.
+/// How long to measure a download before its speed counts: three times what the SDK gives a
+/// body that stops altogether.
 const PACE_WINDOW: Duration = Duration::from_secs(60);
 
-/// The slowest download that still counts as moving. Eight at once take a line
-/// of 64 kbit/s; a server that sends a byte now and then would hold a worker
-/// for years, and the SDK lets one byte a second pass.
+/// The slowest download that still counts as moving: eight at once take a line of 64
+/// kbit/s. The SDK lets one byte a second pass, which would hold a worker for years.
 const SLOWEST_BYTES_PER_S: u64 = 1_024;
 
 /// Downloads at once that a limited line may be shared by: several restores of
@@ -29,9 +28,9 @@ const DOWNLOADS_MAX: u64 = 64;
 pub struct GetBody {
     stream: ByteStream,
     subject: String,
-    line: Line,
-    /// Waited for the server since the window began, and what came. Time that
-    /// the reader takes is not the server's.
+    transport: Transport,
+    /// How long the server was waited for since the window began, without the reader's own
+    /// time, and what came.
     waited: Duration,
     window_bytes: u64,
 }
@@ -64,10 +63,10 @@ impl GetBody {
         Ok(piece)
     }
 
-    /// Where the line is limited each download has only its share of that.
+    /// On a limited line each download has only its share.
     fn slowest_bytes_per_s(&self) -> u64 {
         let share = |rate| rate / DOWNLOADS_MAX;
-        SLOWEST_BYTES_PER_S.min(self.line.rates().down.map_or(u64::MAX, share))
+        SLOWEST_BYTES_PER_S.min(self.transport.rates().down.map_or(u64::MAX, share))
     }
 
     fn broken(&self, cause: String) -> Fault {
@@ -95,8 +94,8 @@ impl Store {
         Ok((head, body))
     }
 
-    /// Open the bytes `range` of the given version's body. An answer that holds
-    /// others is refused here; one that ends too soon is for the reader to see.
+    /// Open the bytes `range` of the given version's body. An answer with other bytes is
+    /// refused here; the reader must see when it ends too soon.
     ///
     /// # Errors
     /// As [`Store::get`].
@@ -154,7 +153,7 @@ impl Store {
         let body = GetBody {
             stream: answer.body,
             subject: at.subject(),
-            line: self.line.clone(),
+            transport: self.transport.clone(),
             waited: Duration::ZERO,
             window_bytes: 0,
         };
@@ -180,7 +179,7 @@ mod tests {
         GetBody {
             stream: ByteStream::new(SdkBody::from_body_1_x(StreamBody::new(frames))),
             subject: "bucket/key".into(),
-            line: Line::default(),
+            transport: Transport::default(),
             waited: Duration::ZERO,
             window_bytes: 0,
         }
@@ -227,7 +226,7 @@ mod tests {
         ] {
             // A thirty-second part of 16 kB/s.
             let slow = body(200, 500, Duration::from_secs(1));
-            slow.line.limit(Rates { up: None, down });
+            slow.transport.limit(Rates { up: None, down });
             let (_, _, done) = read(slow, Duration::ZERO).await;
             assert_eq!(done.is_ok(), is_enough, "{down:?}: {done:?}");
         }

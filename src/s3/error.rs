@@ -1,4 +1,4 @@
-//! Turning what the SDK reports into a [`Fault`] with a class and a remedy.
+//! Turns an error of the SDK into a [`Fault`] with a class and a remedy.
 
 use super::marks::NotTheServer;
 use super::{marks, response_limit, xml};
@@ -80,8 +80,8 @@ where
     }
 }
 
-/// A server's refusal by its code, for whoever asks a [`Fault`] for its source: the
-/// SDK's own error holds the whole answer, which may repeat the request's keys.
+/// A server's refusal by its code, as the source of a [`Fault`]: the SDK's own error holds
+/// the whole answer, which may repeat the request's keys.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", what_it_said(.code, None, *.status))]
 struct Refusal {
@@ -102,8 +102,8 @@ fn what_it_said(code: &str, message: Option<&str>, status: Option<u16>) -> Strin
     }
 }
 
-/// The same, of a request that some servers do not have: for these 501 is no
-/// outage but an answer for good.
+/// The same for a request that some servers do not know: their 501 is no outage but a final
+/// answer.
 pub(super) fn from_sdk_unless_unknown<E>(
     operation: Operation,
     subject: &str,
@@ -127,10 +127,10 @@ where
 /// What to do about a bucket's encryption key. Its rights are the key's, not the bucket's.
 const KMS: &str = "allow kms:GenerateDataKey and kms:Decrypt on the bucket's encryption key (KMS) to this access key, in its IAM policy and in the key's own, and see that the key is enabled; s3:PutObject alone is not enough";
 
-/// What to do when no right of the key is wanting.
+/// What to do when no right to the key is missing.
 const ACCOUNT: &str = "the account that this access key belongs to is closed or suspended: whoever runs the server (at AWS: the billing page) says why; Keepwatch goes on by itself when it is open again";
 
-/// The server lets nobody of this account in, whatever its policies allow (AWS, and
+/// True when the server refuses the whole account, whatever its policies allow (AWS, and
 /// Ceph RGW's `UserSuspended`).
 fn is_about_account(code: &str) -> bool {
     matches!(
@@ -139,12 +139,13 @@ fn is_about_account(code: &str) -> bool {
     )
 }
 
-/// S3 was refused by the key service, which it says by a code of KMS's or in the text.
+/// True when the key service refused S3, which says so by a code of KMS or in the text.
 fn is_about_kms(code: &str, detail: &str) -> bool {
     code.starts_with("KMS") || detail.contains("kms:") || detail.contains(":kms")
 }
 
-/// What the key service's own codes come to, which servers write as `KMS.NotFoundException`.
+/// The class of the key service's own codes, which servers write as
+/// `KMS.NotFoundException`.
 fn of_kms(code: &str) -> Class {
     let has = |word: &str| code.contains(word);
     if has("Throttl") || has("LimitExceeded") {
@@ -239,7 +240,7 @@ fn is_want_of_room(code: &str, message: Option<&str>, status: Option<u16>) -> bo
                 .any(|w| message.contains(w))
 }
 
-/// The trouble a server's answer stands for.
+/// The class of a server's answer.
 fn of_answer(code: &str, status: u16) -> Class {
     match code {
         "InvalidAccessKeyId"

@@ -1,4 +1,4 @@
-//! The folders at one place of a bucket, without what is in them.
+//! Lists the folders at one place of a bucket, without what is in them.
 
 use super::list::given_objects;
 use super::page::{PAGE_KEYS, Page, bounded, decoded};

@@ -1,8 +1,8 @@
-//! Requests that change the bucket and that nobody answered: the server, or what
-//! lies on the way to it, may carry them out later.
+//! Notes requests that would change the bucket and were not answered: the server, or
+//! something on the way to it, may carry them out later.
 //!
-//! Sits in the SDK's client, so that each attempt counts: one that timed out and
-//! was repeated by the SDK, and one whose caller has gone, leave no other trace.
+//! It sits in the SDK's client, so that each attempt counts: one that timed out and that
+//! the SDK repeated, or whose caller has gone, leaves no other trace.
 
 use super::marks;
 use super::timeouts::SERVER_WORK_TIMEOUT;
@@ -23,10 +23,10 @@ use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// The longest that a request can take which nobody waits for any more. A killed
-/// process sends no more than what its kernel holds, which a line that moves at
-/// all takes within a minute; then the server may work as long as we would wait
-/// for it: fifteen minutes, for the largest copy.
+/// The longest time that a request can take after nobody waits for it any more. The kernel
+/// of a killed process still sends what it holds, which takes a minute on a line that moves
+/// at all; then the server may work as long as we would wait for it, fifteen minutes for
+/// the largest copy.
 pub const LATE_MAX: Duration = SERVER_WORK_TIMEOUT.saturating_add(Duration::from_secs(60));
 
 /// What a request changes.
@@ -40,7 +40,8 @@ impl Storable for Target {
     type Storer = StoreReplace<Self>;
 }
 
-/// Only what makes a version or a marker: parts that come late stay invisible.
+/// Only requests that make a version or a marker count: parts that come late stay
+/// invisible.
 fn target(input: &Input) -> Option<Target> {
     let (bucket, key) = if let Some(put) = input.downcast_ref::<PutObjectInput>() {
         (put.bucket(), put.key())
@@ -58,7 +59,8 @@ fn target(input: &Input) -> Option<Target> {
     })
 }
 
-/// One attempt. Goes when the next one begins, or the request is over or given up.
+/// One attempt. It is dropped when the next one begins, or when the request is over or
+/// given up.
 #[derive(Debug)]
 struct Attempt {
     target: Target,
@@ -135,10 +137,9 @@ impl Intercept for NotesUnanswered {
     }
 }
 
-/// Whether after this answer nothing more is done. A gateway that gives up on
-/// its server (502, 504) does not know; an error of the server's own (500) may
-/// come after the deed; and what answers in the server's place may have handed the
-/// request on.
+/// Whether nothing more is done after this answer. A gateway that gives up on its server
+/// (502, 504) does not know; the server's own error (500) may come after the change; and
+/// whatever answers in the server's place may have passed the request on.
 fn is_final(status: u16, body: &[u8], is_servers: bool) -> bool {
     match status {
         500..=599 => marks::is_slow_down(status, body),
@@ -150,12 +151,7 @@ fn is_final(status: u16, body: &[u8], is_servers: bool) -> bool {
 mod tests {
     use super::*;
     use crate::s3::at::At;
-    use crate::s3::store::Store;
-    use aws_smithy_runtime_api::client::http::{
-        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-    };
-    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-    use aws_smithy_types::body::SdkBody;
+    use crate::s3::test_server;
 
     #[test]
     fn answers_that_leave_it_open() {
@@ -176,25 +172,6 @@ mod tests {
         ] {
             let got = is_final(status, body, is_servers);
             assert_eq!(got, want, "{status} {is_servers}");
-        }
-    }
-
-    /// Answers everything with this.
-    #[derive(Debug, Clone)]
-    struct Answers {
-        status: u16,
-        headers: &'static [(&'static str, &'static str)],
-        body: &'static str,
-    }
-
-    impl HttpConnector for Answers {
-        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-            let status = self.status.try_into().unwrap();
-            let mut response = HttpResponse::new(status, SdkBody::from(self.body));
-            for (name, value) in self.headers {
-                response.headers_mut().insert(*name, *value);
-            }
-            HttpConnectorFuture::ready(Ok(response))
         }
     }
 
@@ -219,14 +196,13 @@ mod tests {
             (429, &[], "slow down", false),
             (502, HTML, PAGE, false),
         ] {
-            let answers = Answers {
-                status,
-                headers,
-                body,
-            };
-            let connector = SharedHttpConnector::new(answers);
-            let http = http_client_fn(move |_, _| connector.clone());
-            let store = Store::vault(http, "a test's server");
+            let store = test_server::store(move |_| {
+                let mut response = test_server::response(status, body);
+                for (name, value) in headers {
+                    response.headers_mut().insert(*name, *value);
+                }
+                response
+            });
             let at = At {
                 bucket: "b",
                 key: "k",

@@ -1,5 +1,4 @@
-//! Lists of current objects, page by page, with keys decoded and in the order S3
-//! gives them.
+//! Lists current objects page by page, with decoded keys, in the server's order.
 
 use super::page::{Listed, Page, bounded, broken, bytes, decoded, is_full, left_out, millis, more};
 use super::seam::{Given, Next, Spot};
@@ -85,7 +84,7 @@ impl Store {
         Ok((answer, encoded))
     }
 
-    /// How many items of a page have come already, and where the list goes on.
+    /// How many items of a page came with the one before, and where the list goes on.
     pub(super) async fn join_objects(
         &self,
         bucket: &str,
@@ -138,32 +137,8 @@ pub(super) fn given_objects<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::s3::PAGE_KEYS;
+    use crate::s3::{PAGE_KEYS, test_server};
     use crate::types::Rates;
-    use aws_smithy_runtime_api::client::http::{
-        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-    };
-    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-    use aws_smithy_types::body::SdkBody;
-
-    /// A bucket that answers every list with this.
-    fn store(xml: String) -> Store {
-        let connector = SharedHttpConnector::new(Answers(xml));
-        let http = http_client_fn(move |_, _| connector.clone());
-        Store::vault(http, "a test's server")
-    }
-
-    #[derive(Debug)]
-    struct Answers(String);
-
-    impl HttpConnector for Answers {
-        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-            let status = 200.try_into().unwrap();
-            let body = SdkBody::from(self.0.as_bytes());
-            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, body)))
-        }
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_list_comes_over_a_line_that_is_limited_to_very_little() {
@@ -190,7 +165,8 @@ mod tests {
             ("ListVersionsResult", versions),
         ] {
             let body = format!("<{what}><Name>b</Name>{rows}</{what}>");
-            let store = store(body.clone());
+            let bytes = body.len() as u64;
+            let store = test_server::store(move |_| test_server::response(200, &body));
             store.limit(Rates {
                 up: None,
                 down: Some(16_000),
@@ -207,7 +183,7 @@ mod tests {
                 }
             };
             assert_eq!(names, (0..1000).map(name).collect::<Vec<_>>(), "{what}");
-            let (took_s, takes_s) = (began.elapsed().as_secs(), body.len() as u64 / 16_000);
+            let (took_s, takes_s) = (began.elapsed().as_secs(), bytes / 16_000);
             assert!(takes_s > 30, "{what}: more than a short request may take");
             assert!(
                 (takes_s - 2..takes_s + 2).contains(&took_s),

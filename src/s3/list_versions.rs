@@ -1,4 +1,4 @@
-//! Lists of versions and delete markers.
+//! Lists versions and delete markers page by page.
 
 use super::at::At;
 use super::order::Recorded;
@@ -31,13 +31,59 @@ impl Store {
         page.map_err(|refused| refused.fault)
     }
 
-    /// The same; a refusal says whether the server has no such list at all.
+    /// The same; a refusal says whether the server knows no such list at all.
     pub(super) async fn versions_page(
         &self,
         bucket: &str,
         prefix: &str,
         after: Option<&Next>,
     ) -> Result<Page<ListedVersion>, Refused> {
+        let (answer, recorded) = self.versions_answer(bucket, prefix, after).await?;
+        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+        let (versions, markers) = (versions(&answer, encoded), markers(&answer, encoded));
+        let (mut items, mut in_order) = order::joined(versions, markers, recorded.as_deref());
+        let names = items.iter().flat_map(|v| {
+            [
+                v.key.as_str(),
+                id_text(&v.version_id),
+                &v.etag,
+                &v.storage_class,
+            ]
+        });
+        bounded(OF_VERSIONS, bucket, names)?;
+        let spots: Vec<Spot> = items.iter().map(Spot::of).collect();
+        let given = given_versions(&answer, &spots, encoded);
+        let marker = given.marker.iter();
+        let marker = marker.flat_map(|m| m.keys.iter().chain([&m.version_id]));
+        bounded(OF_VERSIONS, bucket, marker)?;
+        let seam = seam::seam(after, &given);
+        if let Some(after) = after.filter(|_| !seam.is_proved) {
+            // It is rare, and would make the futures of all callers larger.
+            Box::pin(self.all_gone(bucket, after)).await?;
+        }
+        let next = seam::next(after, given, seam.new_from);
+        let next = next.map_err(|cause| broken(OF_VERSIONS, bucket, cause))?;
+        items.drain(..seam.new_from);
+        drop_doubles(&mut items);
+        if !in_order {
+            items.sort_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
+            // Nothing else can belong between them.
+            in_order = after.is_none() && next.is_none();
+        }
+        Ok(Page {
+            items,
+            next: next.map(Box::new),
+            in_order,
+        })
+    }
+
+    /// One page as the server gives it, and for each entry whether it is a delete marker.
+    async fn versions_answer(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&Next>,
+    ) -> Result<(ListObjectVersionsOutput, Option<Vec<bool>>), Refused> {
         let recorded = Recorded::default();
         let answer = self
             .client
@@ -61,46 +107,10 @@ impl Store {
                     e,
                 ),
             })?;
-        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
-        let (versions, markers) = (versions(&answer, encoded), markers(&answer, encoded));
-        let (mut items, mut in_order) =
-            order::joined(versions, markers, recorded.take().as_deref());
-        let names = items.iter().flat_map(|v| {
-            [
-                v.key.as_str(),
-                id_text(&v.version_id),
-                &v.etag,
-                &v.storage_class,
-            ]
-        });
-        bounded(OF_VERSIONS, bucket, names)?;
-        let spots: Vec<Spot> = items.iter().map(Spot::of).collect();
-        let given = given_versions(&answer, &spots, encoded);
-        let marker = given.marker.iter();
-        let marker = marker.flat_map(|m| m.keys.iter().chain([&m.version_id]));
-        bounded(OF_VERSIONS, bucket, marker)?;
-        let seam = seam::seam(after, &given);
-        if let Some(after) = after.filter(|_| !seam.is_proved) {
-            // Rare, and the futures of all who list would hold it.
-            Box::pin(self.all_gone(bucket, after)).await?;
-        }
-        let next = seam::next(after, given, seam.new_from);
-        let next = next.map_err(|cause| broken(OF_VERSIONS, bucket, cause))?;
-        items.drain(..seam.new_from);
-        drop_doubles(&mut items);
-        if !in_order {
-            items.sort_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
-            // Nothing else can belong between them.
-            in_order = after.is_none() && next.is_none();
-        }
-        Ok(Page {
-            items,
-            next: next.map(Box::new),
-            in_order,
-        })
+        Ok((answer, recorded.take()))
     }
 
-    /// That none of the versions is there any more that should have come again.
+    /// Make sure that the versions that should have come again are all gone.
     async fn all_gone(&self, bucket: &str, after: &Next) -> Result<(), Fault> {
         for spot in after.again() {
             let at = At {
@@ -113,7 +123,7 @@ impl Store {
             {
                 Ok(None) => {}
                 Ok(Some(_)) => return Err(left_out(OF_VERSIONS, bucket)),
-                // That of a delete marker is refused (405).
+                // The server refuses a HEAD of a delete marker (405).
                 Err(fault) if fault.class == Class::Refused => {
                     return Err(left_out(OF_VERSIONS, bucket));
                 }
@@ -133,7 +143,7 @@ impl Spot {
     }
 }
 
-/// A version that comes twice is one.
+/// Keep one of a version that comes twice.
 fn drop_doubles(items: &mut Vec<ListedVersion>) {
     let mut seen = HashSet::with_capacity(items.len());
     let firsts: Vec<bool> = items

@@ -1,8 +1,8 @@
-//! Watches that a listing gets on and ends, whatever the server sends.
+//! Makes sure that a listing gets on and ends, whatever the server sends.
 //!
-//! Invariant: whoever follows a listing and asks its [`Course`] after each page
-//! ends, unless the server goes on naming other keys for ever. It holds a few
-//! numbers and one key, however long the listing is.
+//! Invariant: whoever asks a [`ListingGuard`] after each page reaches an end, unless the
+//! server names new keys for ever. It holds a few numbers and one key, however long the
+//! listing is.
 
 use super::page::{Listed, ListedVersion, Page, broken as refused};
 use super::seam::Next;
@@ -10,17 +10,17 @@ use crate::types::{Fault, Operation};
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher as _;
 
-/// Pages in a row that may hold nothing: servers that filter as they go send
-/// some, one that sends nothing else is broken.
+/// Empty pages allowed in a row: servers that filter as they go send some; one that sends
+/// nothing else is broken.
 const EMPTY_PAGES_MAX: u32 = 1_000;
 
-/// Pages in a row about one key. 100 million versions are a save every second
-/// for three years; beyond that, it is not a listing that ends.
+/// Pages in a row about one key. 100 million versions are a save every second for three
+/// years; beyond that the listing never ends.
 const PAGES_OF_ONE_KEY_MAX: u32 = 100_000;
 
-/// What a listing has gone through.
+/// What is known of the pages so far.
 #[derive(Debug, Default)]
-pub struct Course {
+pub struct ListingGuard {
     last_key: String,
     empty_pages: u32,
     pages_of_one_key: u32,
@@ -32,7 +32,7 @@ pub struct Course {
     stride: u64,
 }
 
-/// A page, as far as it is known again.
+/// What a page is recognised by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     items: Option<u64>,
@@ -48,7 +48,7 @@ struct Facts<'a> {
     next: Option<&'a Next>,
 }
 
-impl Course {
+impl ListingGuard {
     /// After each page of current objects. A key that comes twice or out of
     /// order is refused: nothing could be compared with such a listing.
     ///
@@ -145,7 +145,7 @@ fn ends<T>(items: &[T], of: impl Fn(&T) -> u64) -> Option<u64> {
     Some(digest(&(of(first), of(last), items.len())))
 }
 
-/// Two pages that share it are the same but by an accident of one in 2^64.
+/// Different pages share it with a chance of one in 2^64.
 fn digest(what: &impl std::hash::Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     what.hash(&mut hasher);
@@ -191,9 +191,9 @@ mod tests {
 
     /// Pages until it is found out; panics when it never is.
     fn pages_until(mut give: impl FnMut(u64) -> Page<ListedVersion>) -> (u64, String) {
-        let mut course = Course::default();
+        let mut guard = ListingGuard::default();
         for number in 0..1_000_000 {
-            if let Err(fault) = course.versions(&give(number), "b") {
+            if let Err(fault) = guard.versions(&give(number), "b") {
                 return (number, fault.cause);
             }
         }
@@ -202,23 +202,23 @@ mod tests {
 
     #[test]
     fn a_listing_that_gets_on_is_let_through() {
-        let mut course = Course::default();
+        let mut guard = ListingGuard::default();
         for number in 0..5_000_u32 {
             let key = format!("k{number:05}");
             let given = page(&[(&key, "1"), (&key, "0")], Some(&key));
-            assert_eq!(course.versions(&given, "b"), Ok(true), "{number}");
+            assert_eq!(guard.versions(&given, "b"), Ok(true), "{number}");
         }
         // Thousands of pages about one key, and pages that hold nothing.
         for number in 0..5_000_u32 {
             let (first, last) = (format!("{number}a"), format!("{number}b"));
             let given = page(&[("z", &first), ("z", &last)], Some(&first));
-            assert_eq!(course.versions(&given, "b"), Ok(true), "{number}");
+            assert_eq!(guard.versions(&given, "b"), Ok(true), "{number}");
         }
         for number in 0..EMPTY_PAGES_MAX {
             let token = format!("e{number}");
-            assert_eq!(course.versions(&page(&[], Some(&token)), "b"), Ok(true));
+            assert_eq!(guard.versions(&page(&[], Some(&token)), "b"), Ok(true));
         }
-        assert_eq!(course.versions(&page(&[], None), "b"), Ok(true));
+        assert_eq!(guard.versions(&page(&[], None), "b"), Ok(true));
     }
 
     #[test]
@@ -256,17 +256,17 @@ mod tests {
 
     #[test]
     fn keys_that_go_back_are_noticed() {
-        let mut course = Course::default();
+        let mut guard = ListingGuard::default();
         for (key, token, want) in [("b", "1", true), ("b", "2", true), ("a", "3", false)] {
             let given = page(&[(key, token)], Some(token));
-            assert_eq!(course.versions(&given, "b"), Ok(want), "{key} {token}");
+            assert_eq!(guard.versions(&given, "b"), Ok(want), "{key} {token}");
         }
         for keys in [&["b", "a"][..], &["a", "a"], &["0"], &["0a"]] {
-            let mut course = Course::default();
-            course
+            let mut guard = ListingGuard::default();
+            guard
                 .objects(&objects(&["0", "0a"], Some("t")), "b")
                 .unwrap();
-            let fault = course.objects(&objects(keys, None), "b").unwrap_err();
+            let fault = guard.objects(&objects(keys, None), "b").unwrap_err();
             assert!(fault.cause.contains("in order"), "{fault}");
         }
     }

@@ -1,12 +1,11 @@
-//! Whether it was the server that answered.
+//! Decides whether it was the server that answered.
 //!
-//! A Wi-Fi's sign-in page, a proxy or another program on the server's address
-//! answers 200 to anything (`Differs::AnsweredBySomethingElse`). So no answer is
-//! believed for its status: it must have the marks of S3, which are a header of
-//! S3's own (every server sends the id of the request), or what only S3 sends:
-//! the XML document that was asked for, an ETag with no web page around it. What
-//! has none counts as an outage. Whether an answer fits the very request is for
-//! whoever asked (`acknowledged`).
+//! A Wi-Fi's sign-in page, a proxy or another program on the server's address answers 200
+//! to anything (`Differs::AnsweredBySomethingElse`). So no answer is believed for its
+//! status alone. It must have a mark of S3: a header of S3's own (every server sends the id
+//! of the request), the XML document that was asked for, or an ETag without a web page. An
+//! answer without one counts as an outage. The caller decides whether an answer fits its
+//! request (`acknowledged`).
 
 use super::xml;
 use aws_sdk_s3::config::interceptors::{
@@ -20,12 +19,12 @@ use aws_smithy_runtime_api::http::Headers;
 /// How the headers of S3 begin: `x-amz-request-id`, and `x-amzn-requestid` of moto.
 const OWN_HEADERS: &str = "x-amz";
 
-/// Statuses besides redirects that mean something else when they are not S3's:
-/// who asks would think that a key is wrong, a right missing, or a file gone.
-/// 413 and the like are about the one request, whoever says so.
+/// Statuses besides redirects that would mislead if they are not S3's: a key would seem
+/// wrong, a right missing, or a file gone. 413 and the like are about the one request,
+/// whoever says so.
 const MISLEADING: [u16; 6] = [401, 403, 404, 407, 410, 451];
 
-/// So much of where a redirect leads is told.
+/// So many characters of a redirect's address are shown.
 const LOCATION_CHARS_MAX: usize = 100;
 
 /// Something else answered in the server's place.
@@ -37,7 +36,7 @@ pub(super) struct NotTheServer(String);
 pub(super) const HINT: &str = "a Wi-Fi's sign-in page or a proxy does that: open any web page on this computer and sign in, or let requests to the server pass the proxy; Keepwatch tries again by itself";
 
 impl NotTheServer {
-    /// An answer that came, and is not S3's.
+    /// Of an answer that is not S3's.
     pub(super) fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }
@@ -64,7 +63,7 @@ enum Shape {
     Object,
     /// Of nothing.
     Nothing,
-    /// Of nothing, and whoever asked cannot look whether it is so.
+    /// Of nothing, and the caller cannot check it.
     Signed,
 }
 
@@ -82,7 +81,7 @@ fn shape_of(operation: &str) -> Option<Shape> {
         "CreateMultipartUpload" => {
             Document(&["InitiateMultipartUploadResult", "InitiateMultipartUpload"])
         }
-        // Both say 200 before they know, and may end in an error.
+        // Both answer 200 before they know the result, and may end in an error.
         "CompleteMultipartUpload" => Document(&["CompleteMultipartUploadResult", "Error"]),
         "CopyObject" => Document(&["CopyObjectResult", "Error"]),
         "UploadPartCopy" => Document(&["CopyPartResult", "Error"]),
@@ -137,7 +136,7 @@ fn is_web_page(headers: &Headers) -> bool {
     kind.starts_with("text/html") || kind.starts_with("application/xhtml")
 }
 
-/// What the headers tell before the body is there.
+/// Judge an answer by its headers, before the body is there.
 fn by_headers(operation: &str, response: &HttpResponse) -> Result<(), NotTheServer> {
     let headers = response.headers();
     let (status, shape) = (response.status().as_u16(), shape_of(operation));
@@ -161,7 +160,7 @@ fn by_headers(operation: &str, response: &HttpResponse) -> Result<(), NotTheServ
             }
         }
         (200..=299, Some(Shape::Signed)) => refuse(),
-        // HEAD has no body that could tell more.
+        // A HEAD has no body that could tell more.
         _ if operation == "HeadObject" && is_misleading(status) => match is_web_page(headers) {
             true => refuse(),
             false => Ok(()),
@@ -170,7 +169,7 @@ fn by_headers(operation: &str, response: &HttpResponse) -> Result<(), NotTheServ
     }
 }
 
-/// What the body tells; `is_read` when the SDK could make something of it.
+/// Judge an answer by its body; `is_read` says that the SDK understood it.
 fn by_body(operation: &str, response: &HttpResponse, is_read: bool) -> Result<(), NotTheServer> {
     let status = response.status().as_u16();
     let is_marked = is_marked(response.headers());
@@ -182,8 +181,8 @@ fn by_body(operation: &str, response: &HttpResponse, is_read: bool) -> Result<()
         (200..=299, Some(Shape::Document(roots))) => {
             let root = xml::root(body);
             let is_it = root.is_some_and(|root| roots.contains(&root.as_str()));
-            // A server of another kind: the SDK's error says what is wrong with
-            // it, and of a copy nothing is believed (`Differs::PartCopyStoresNothing`).
+            // Another kind of server: the SDK's error says what is wrong with it, and a
+            // copy is not believed anyway (`Differs::PartCopyStoresNothing`).
             let is_copy = matches!(operation, "CopyObject" | "UploadPartCopy");
             match is_it || (is_marked && (is_copy || !is_read)) {
                 true => Ok(()),
@@ -206,8 +205,7 @@ fn is_error(body: &[u8]) -> bool {
     matches!(xml::root(body).as_deref(), Some("Error" | "ErrorResponse"))
 }
 
-/// True when the answer to a request that changes the bucket is the server's own, and
-/// not of something that answers in its place.
+/// True when the answer to a request that changes the bucket is the server's own.
 pub(super) fn is_servers(operation: &str, response: &HttpResponse) -> bool {
     let is_success = response.status().is_success();
     let is_as_it_must_be =

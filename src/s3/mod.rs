@@ -6,7 +6,8 @@
 //! the SDK's. It must never delete a version, and it never logs.
 //!
 //! Files in reading order: `store` is the connection, which `client` builds with the
-//! limits in `timeouts`; `object`, `head`, `download`, `copy`, `multipart`, `record` and
+//! limits in `timeouts`, over `transport`, which counts requests and bytes and limits them
+//! with `bandwidth`; `object`, `head`, `download`, `copy`, `multipart`, `record` and
 //! `archive` are requests for one object; `list`, `list_versions`, `past`, `folders` and
 //! `open_uploads` are lists; `acknowledged`, `marks`, `late` and `seam` decide what an
 //! answer is worth; `differences` says what servers do otherwise than AWS; `error` turns
@@ -45,7 +46,10 @@ mod response_limit;
 mod seam;
 mod store;
 mod stored;
+#[cfg(test)]
+mod test_server;
 mod timeouts;
+mod transport;
 mod unanswered;
 mod upload;
 mod versioning;
@@ -58,11 +62,11 @@ pub use copy_source::CopyFrom;
 pub use download::GetBody;
 pub use head::{BytesAre, Head};
 pub use late::LATE_MAX;
-pub use listing_guard::Course;
+pub use listing_guard::ListingGuard;
 pub use object_headers::ObjectHeaders;
 pub use open_uploads::{ListedPart, OpenUpload};
 pub use page::{Listed, ListedVersion, PAGE_KEYS, Page};
-pub use record::{Demand, Wrote};
+pub use record::{Precondition, Wrote};
 pub use seam::Next;
 pub use store::Store;
 pub use stored::Stored;

@@ -1,8 +1,8 @@
 //! Uploads in parts. Whoever opens one completes it or aborts it.
 //!
-//! A server that knows S3's checksum of a whole object (CRC-64/NVME) checks the
-//! joined bytes against ours before they become a version; others check each
-//! part that is sent by its SHA-256. Which it is, its first answer says.
+//! A server that knows S3's checksum of a whole object (CRC-64/NVME) checks the joined
+//! bytes against ours before they become a version; others check each part that is sent by
+//! its SHA-256. Its first answer says which it is.
 
 use super::acknowledged::Acknowledged;
 use super::at::At;
@@ -16,6 +16,7 @@ use super::{error, timeouts, xml};
 use crate::types::{Class, Crc64, Fault, Operation};
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::RequestId as _;
+use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -23,9 +24,8 @@ use bytes::Bytes;
 use std::sync::atomic::Ordering;
 
 impl Store {
-    /// Begin an upload in parts. Asked once: a second request by the SDK would
-    /// leave the first one's upload to nobody if only its answer was lost. The
-    /// caller tries again.
+    /// Begin an upload in parts. The SDK does not repeat the request: if only the answer to
+    /// the first one was lost, its upload would belong to nobody. The caller tries again.
     ///
     /// # Errors
     /// Any class.
@@ -42,8 +42,8 @@ impl Store {
                 self.remember(Proof::Whole);
                 Ok(upload)
             }
-            // It took no notice of what it does not know. Fails like an answer
-            // that was lost: then nobody knows whether the upload is still there.
+            // The server ignored the checksum that it does not know. If the abort fails,
+            // nobody knows whether the upload is still there, as after a lost answer.
             Ok(upload) => {
                 let aborted = self.abort_multipart(at, &upload.id).await;
                 aborted.map_err(|fault| Fault {
@@ -62,7 +62,7 @@ impl Store {
         }
     }
 
-    /// What this server checks uploads in parts by; `None` before the first one.
+    /// How this server checks uploads in parts; `None` before the first one.
     pub fn proof(&self) -> Option<Proof> {
         match self.proof.load(Ordering::Relaxed) {
             1 => Some(Proof::Whole),
@@ -156,7 +156,7 @@ impl Store {
             .upload_id(&upload.id)
             .part_number(number)
             .body(ByteStream::from(body));
-        // S3 refuses another checksum than the upload was begun with.
+        // S3 refuses any other checksum than the one the upload began with.
         let request = match upload.proof {
             Proof::Whole => request.checksum_crc64_nvme(sums.crc64.to_base64()),
             Proof::EachPart => request.set_checksum_sha256(sums.sha256.map(sha256_header)),
@@ -167,7 +167,7 @@ impl Store {
             .send()
             .await
             .map_err(|e| error::from_sdk(Operation::UploadPart, &at.subject(), e))?;
-        // The completion proves the part by this; without it nobody has it.
+        // The completion names the part by it.
         let etag = answer.e_tag().filter(|etag| !etag.is_empty());
         let etag = etag.ok_or_else(|| {
             Fault::new(
@@ -196,33 +196,17 @@ impl Store {
         &self,
         at: At<'_>,
         upload: &Upload,
-        mut parts: Vec<PartDone>,
+        parts: Vec<PartDone>,
         whole: &Whole,
     ) -> Result<Stored, Fault> {
-        parts.sort_by_key(|part| part.number);
         let number_of_parts = parts.len();
-        let parts = parts
-            .into_iter()
-            .map(|part| {
-                let sha256 = part.sha256.filter(|_| upload.proof == Proof::EachPart);
-                CompletedPart::builder()
-                    .part_number(part.number)
-                    .e_tag(part.etag)
-                    .set_checksum_sha256(sha256.map(sha256_header))
-                    .build()
-            })
-            .collect();
         let mut request = self
             .client
             .complete_multipart_upload()
             .bucket(at.bucket)
             .key(at.key)
             .upload_id(&upload.id)
-            .multipart_upload(
-                CompletedMultipartUpload::builder()
-                    .set_parts(Some(parts))
-                    .build(),
-            );
+            .multipart_upload(completion(upload, parts));
         if upload.proof == Proof::Whole {
             request = request
                 .set_checksum_crc64_nvme(whole.crc64.map(Crc64::to_base64))
@@ -234,16 +218,7 @@ impl Store {
             .config_override(timeouts::server_work())
             .send()
             .await
-            .map_err(|error| {
-                let is_other = error.code() == Some("BadDigest");
-                let fault = error::from_sdk(Operation::CompleteUpload, &at.subject(), error);
-                let class = if is_other {
-                    Class::Damaged
-                } else {
-                    fault.class
-                };
-                Fault { class, ..fault }
-            })?;
+            .map_err(|error| not_completed(at, error))?;
         let joined = crc64_of(answer.checksum_crc64_nvme());
         if let (Some(joined), Some(wanted)) = (joined, whole.crc64)
             && joined != wanted
@@ -271,7 +246,7 @@ impl Store {
         self.acknowledged(at, answer, is_it).await
     }
 
-    /// Throw an open upload's parts away. One that is gone already is fine.
+    /// Abort an open upload; fine when it is gone already.
     ///
     /// # Errors
     /// Any class but `NotFound`.
@@ -288,8 +263,7 @@ impl Store {
             .await;
         match answer {
             Ok(answer) if answer.request_id().is_some() => Ok(()),
-            // An empty answer that S3 has not signed with the request's id may
-            // be anybody's.
+            // An empty answer without the request's id may be anybody's.
             Ok(_) => match self.list_parts(at, upload_id).await {
                 Err(fault) if fault.class == Class::NotFound => Ok(()),
                 Err(fault) => Err(fault),
@@ -310,6 +284,35 @@ impl Store {
                 }
             }
         }
+    }
+}
+
+/// The parts as the completion of an upload names them.
+fn completion(upload: &Upload, mut parts: Vec<PartDone>) -> CompletedMultipartUpload {
+    parts.sort_by_key(|part| part.number);
+    let named = parts.into_iter().map(|part| {
+        let sha256 = part.sha256.filter(|_| upload.proof == Proof::EachPart);
+        CompletedPart::builder()
+            .part_number(part.number)
+            .e_tag(part.etag)
+            .set_checksum_sha256(sha256.map(sha256_header))
+            .build()
+    });
+    CompletedMultipartUpload::builder()
+        .set_parts(Some(named.collect()))
+        .build()
+}
+
+/// What failed: `Damaged` where the parts do not make up the whole.
+fn not_completed(at: At<'_>, error: SdkError<CompleteMultipartUploadError, HttpResponse>) -> Fault {
+    let is_other = error.code() == Some("BadDigest");
+    let fault = error::from_sdk(Operation::CompleteUpload, &at.subject(), error);
+    match is_other {
+        true => Fault {
+            class: Class::Damaged,
+            ..fault
+        },
+        false => fault,
     }
 }
 

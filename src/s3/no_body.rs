@@ -1,8 +1,8 @@
-//! A request without a body says so.
+//! Makes requests without a body say so.
 //!
-//! HTTP lets a PUT or POST that has none leave its length out, and hyper does.
-//! Ceph RGW then refuses to copy a part (`Differs::PartCopyWantsLength`), and
-//! proxies are known to answer 411 to any such request.
+//! HTTP allows a PUT or POST without a body to leave out its length, and hyper does. Ceph
+//! RGW then refuses to copy a part (`Differs::PartCopyWantsLength`), and some proxies
+//! answer 411 to any such request.
 
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};

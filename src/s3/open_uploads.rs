@@ -1,4 +1,4 @@
-//! Uploads that were begun and neither completed nor aborted, and their parts.
+//! Lists uploads that are neither completed nor aborted, and their parts.
 
 use super::at::At;
 use super::error;
@@ -13,11 +13,11 @@ use std::collections::HashSet;
 /// Pages of a list of parts: 10,000 parts by 1,000 each.
 const PART_PAGES_MAX: usize = 10;
 
-/// Pages of open uploads that are looked through: 10,000 uploads that nobody went
-/// on with. What lies beyond is left to the bucket's own rules.
+/// Pages of open uploads that are searched: 10,000 uploads. More are left to the bucket's
+/// own rules.
 const UPLOAD_PAGES_MAX: usize = 10;
 
-/// A part that the server has of an open upload.
+/// A part of an open upload that the server has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedPart {
     /// Its bytes.
@@ -57,8 +57,8 @@ impl Store {
     /// # Errors
     /// Any class; `NotFound` when the upload is over.
     pub async fn list_parts(&self, at: At<'_>, upload_id: &str) -> Result<Vec<ListedPart>, Fault> {
-        // Its own numbers say where the next page begins, and what has come: a
-        // part that the list leaves out is sent again.
+        // The parts' own numbers say where the next page begins. A part that the list
+        // leaves out is sent again.
         let mut parts: Vec<ListedPart> = Vec::new();
         for _ in 0..PART_PAGES_MAX {
             let last = parts.last().map_or(0, |last| last.part.number);

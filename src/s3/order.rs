@@ -1,8 +1,8 @@
-//! The order in which a server listed versions and delete markers.
+//! Keeps the order in which a server listed versions and delete markers.
 //!
-//! S3 gives whole seconds: of a version and a delete marker of one second only
-//! their place in the answer tells which came first. The SDK puts them into two
-//! lists, so the place is read from the answer itself.
+//! S3 gives times in whole seconds: within one second only their order in the answer tells
+//! whether a version or a delete marker came first. The SDK puts them into two lists, so
+//! the order is read from the answer itself.
 
 use super::page::ListedVersion;
 use super::xml;

@@ -1,9 +1,9 @@
-//! What can be had back of a bucket: its versions, or what is current on a server that
-//! has no list of versions (`Differs::NoVersions`).
+//! Lists what can be restored from a bucket: its versions, or the current objects on a
+//! server without a list of versions (`Differs::NoVersions`).
 //!
-//! Invariant: a server counts as one without versions only when it says so itself, in
-//! two answers: it does not know the list, and it does not say that the bucket keeps
-//! versions. An outage, a refusal of rights and what a proxy answers are neither.
+//! Invariant: a server counts as one without versions only if two of its own answers say
+//! so: it does not know the list, and it does not say that the bucket keeps versions. An
+//! outage, a refusal or a proxy's answer says neither.
 
 use super::at::At;
 use super::marks;
@@ -15,10 +15,10 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-/// Empty objects of a page that are asked at once whether they are folders.
+/// How many empty objects of a page are asked at once whether they are folders.
 const ASKED_AT_ONCE: usize = 8;
 
-/// Why a page of versions cannot be had.
+/// Why there is no page of versions.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) fault: Fault,
@@ -36,8 +36,8 @@ impl From<Fault> for Refused {
 }
 
 impl Store {
-    /// One page of what can be had back: as [`Store::list_versions`], and where the
-    /// server has no such list, what is current, each object as its version `null`.
+    /// One page of what can be restored: as [`Store::list_versions`], or the current
+    /// objects where the server has no such list, each as its version `null`.
     ///
     /// # Errors
     /// As [`Store::list_versions`].
@@ -52,7 +52,7 @@ impl Store {
                 Ok(page) => return Ok(page),
                 Err(refused) => refused,
             };
-            // In the midst of a list it is a server that has one.
+            // A server that fails in the middle of a list has one.
             let is_begin = after.is_none_or(Next::is_begin);
             if !refused.is_unknown || !is_begin || !Box::pin(self.denies_versions(bucket)).await? {
                 return Err(refused.fault);
@@ -63,7 +63,7 @@ impl Store {
         Box::pin(self.all_current(bucket, page)).await
     }
 
-    /// Each object of a page as what it is now.
+    /// The objects of a page as versions.
     async fn all_current(
         &self,
         bucket: &str,
@@ -110,13 +110,13 @@ impl Store {
         })
     }
 
-    /// The server has no list of versions and keeps none, as was found by
-    /// [`Store::list_past`]: what is current is all that there is.
+    /// True when [`Store::list_past`] found that the server keeps no versions: the current
+    /// objects are all there is.
     pub fn has_only_current(&self, bucket: &str) -> bool {
         self.only_current.lock().contains(bucket)
     }
 
-    /// The version to ask for: such a server is not asked for any.
+    /// The version to ask for; none of a server without versions.
     pub(super) fn version_asked(
         &self,
         bucket: &str,
@@ -162,12 +162,8 @@ fn says_unknown(status: u16, code: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::s3::test_server;
     use crate::types::id_text;
-    use aws_smithy_runtime_api::client::http::{
-        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-    };
-    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-    use aws_smithy_types::body::SdkBody;
 
     const LIST: &str = "<ListBucketResult><Contents><Key>a</Key><ETag>&quot;e&quot;</ETag>\
         <Size>3</Size><LastModified>2026-11-23T20:00:00.000Z</LastModified></Contents>\
@@ -182,27 +178,20 @@ mod tests {
         versioning: (u16, &'static str),
     }
 
-    impl HttpConnector for Server {
-        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+    fn store(server: Server) -> Store {
+        test_server::store(move |request| {
             let query = request.uri().split_once('?').map_or("", |(_, query)| query);
             let asks = |what: &str| {
                 let mut names = query.split('&');
                 names.any(|name| name.split('=').next() == Some(what))
             };
             let (status, body) = match (asks("versions"), asks("versioning")) {
-                (true, _) => self.versions,
-                (_, true) => self.versioning,
+                (true, _) => server.versions,
+                (_, true) => server.versioning,
                 _ => (200, LIST),
             };
-            let status = status.try_into().unwrap();
-            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
-        }
-    }
-
-    fn store(server: Server) -> Store {
-        let connector = SharedHttpConnector::new(server);
-        let http = http_client_fn(move |_, _| connector.clone());
-        Store::vault(http, "a test's server")
+            test_server::response(status, body)
+        })
     }
 
     #[tokio::test(start_paused = true)]

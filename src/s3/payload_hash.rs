@@ -1,7 +1,7 @@
 //! The signature takes the hash of a body from its checksum header.
 //!
-//! Both are the SHA-256 of exactly the bytes that are sent, and the server
-//! checks both; without this the SDK hashes every body again to sign it.
+//! Both are the SHA-256 of exactly the bytes that are sent, and the server checks both.
+//! Without this the SDK hashes every body again to sign it.
 
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;

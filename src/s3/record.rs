@@ -1,4 +1,4 @@
-//! Small objects that say something of the destination itself: read whole, and
+//! Reads and writes small objects about the destination itself: they are read whole, and
 //! written only if nobody else has written them meanwhile.
 
 use super::at::At;
@@ -7,13 +7,16 @@ use super::object_headers::{ObjectHeaders, sha256_header};
 use super::store::Store;
 use super::{error, timeouts};
 use crate::types::{Class, ContentHash, ETag, Fault, Operation};
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 
-/// The field of the metadata that repeats the record: it can be read of what a
-/// lifecycle rule has moved to cold storage, too.
+/// The field of the metadata that repeats the record: it can be read even after a lifecycle
+/// rule has moved the object to cold storage.
 const REPEATED: &str = "kw-record";
 
 /// S3 takes 2 KB of metadata; the other fields take under 450 bytes.
@@ -21,29 +24,29 @@ const REPEATED_BYTES_MAX: usize = 1_500;
 
 /// What must hold of an object for it to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Demand<'a> {
+pub enum Precondition<'a> {
     /// Nothing: whatever is there gets a newer version.
-    Nothing,
+    Always,
     /// There is none.
     Absent,
     /// The newest version has this ETag.
-    Still(&'a ETag),
+    Unchanged(&'a ETag),
 }
 
-/// What became of a write with a demand.
+/// What became of a conditional write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrote {
-    /// It is written. Servers that know no demands write always.
+    /// It is written. Servers that know no preconditions write always.
     Done,
-    /// The demand does not hold.
-    Refused,
-    /// The server does not know such demands; nothing was written.
-    Unknown,
+    /// The precondition does not hold.
+    PreconditionFailed,
+    /// The server does not know such preconditions; nothing was written.
+    Unsupported,
 }
 
 impl Store {
-    /// A small object whole, and its ETag; `None` when there is none. Of one that
-    /// is larger than `bytes_max` only its beginning.
+    /// A small object and its ETag; `None` when there is none. Of a larger one than
+    /// `bytes_max` only the beginning is read.
     ///
     /// # Errors
     /// Any class but `NotFound`.
@@ -55,7 +58,7 @@ impl Store {
         let (head, mut body) = match self.get(at, None).await {
             Ok(got) => got,
             Err(fault) if fault.class == Class::NotFound => return Ok(None),
-            // A lifecycle rule for the whole bucket takes it along.
+            // A lifecycle rule for the whole bucket moves it too.
             Err(fault) if fault.is_cold() => {
                 return self.repeated(at).await?.ok_or(fault).map(Some);
             }
@@ -72,8 +75,7 @@ impl Store {
         Ok(Some((bytes, head.etag)))
     }
 
-    /// What the metadata repeats of an object whose bytes are in cold storage, and
-    /// its ETag.
+    /// The record of an object in cold storage, from its metadata, and its ETag.
     async fn repeated(&self, at: At<'_>) -> Result<Option<(Vec<u8>, ETag)>, Fault> {
         let head = self
             .quick
@@ -89,7 +91,7 @@ impl Store {
         Ok(bytes.map(|bytes| (bytes, ETag::of_header(head.e_tag()))))
     }
 
-    /// Store a small object if the demand holds.
+    /// Store a small object if the precondition holds.
     ///
     /// # Errors
     /// Any class.
@@ -98,12 +100,12 @@ impl Store {
         at: At<'_>,
         body: Bytes,
         headers: &ObjectHeaders,
-        demand: Demand<'_>,
+        precondition: Precondition<'_>,
     ) -> Result<Wrote, Fault> {
-        let (absent, still) = match demand {
-            Demand::Nothing => (None, None),
-            Demand::Absent => (Some("*".to_owned()), None),
-            Demand::Still(etag) => (None, Some(format!("\"{etag}\""))),
+        let (absent, unchanged) = match precondition {
+            Precondition::Always => (None, None),
+            Precondition::Absent => (Some("*".to_owned()), None),
+            Precondition::Unchanged(etag) => (None, Some(format!("\"{etag}\""))),
         };
         let mut fields = metadata(headers);
         let repeated = BASE64.encode(&body);
@@ -116,7 +118,7 @@ impl Store {
             .bucket(at.bucket)
             .key(at.key)
             .set_if_none_match(absent)
-            .set_if_match(still)
+            .set_if_match(unchanged)
             .set_metadata(Some(fields))
             .set_content_type(headers.content_type.map(str::to_owned))
             .checksum_sha256(sha256_header(ContentHash::of(&body)))
@@ -125,33 +127,38 @@ impl Store {
             .config_override(timeouts::short_operation())
             .send()
             .await;
-        let error = match answer {
-            Ok(answer) if !ETag::of_header(answer.e_tag()).is_empty() => return Ok(Wrote::Done),
-            Ok(_) => {
-                let why = "the server said yes without saying what it stored";
-                return Err(Fault::new(
-                    Class::Transient,
-                    Operation::Upload,
-                    at.subject(),
-                    why,
-                ));
-            }
-            Err(error) => error,
-        };
-        let status = error.raw_response().map(|r| r.status().as_u16());
-        let demands = demand != Demand::Nothing;
-        match status {
-            // Changed, changing, or gone where something was demanded of it.
-            Some(409 | 412) if demands => Ok(Wrote::Refused),
-            Some(404) if matches!(demand, Demand::Still(_)) => {
-                let fault = error::from_sdk(Operation::Upload, &at.subject(), error);
-                match fault.class {
-                    Class::NotFound => Ok(Wrote::Refused),
-                    _ => Err(fault),
-                }
-            }
-            Some(501) if demands => Ok(Wrote::Unknown),
-            _ => Err(error::from_sdk(Operation::Upload, &at.subject(), error)),
+        match answer {
+            Ok(answer) if !ETag::of_header(answer.e_tag()).is_empty() => Ok(Wrote::Done),
+            Ok(_) => Err(Fault::new(
+                Class::Transient,
+                Operation::Upload,
+                at.subject(),
+                "the server said yes without saying what it stored",
+            )),
+            Err(error) => not_written(at, precondition, error),
         }
+    }
+}
+
+/// What an error says of the precondition.
+fn not_written(
+    at: At<'_>,
+    precondition: Precondition<'_>,
+    error: SdkError<PutObjectError, HttpResponse>,
+) -> Result<Wrote, Fault> {
+    let status = error.raw_response().map(|r| r.status().as_u16());
+    let is_conditional = precondition != Precondition::Always;
+    let fault = error::from_sdk(Operation::Upload, &at.subject(), error);
+    match status {
+        // Changed, changing, or gone where a precondition was given.
+        Some(409 | 412) if is_conditional => Ok(Wrote::PreconditionFailed),
+        Some(404)
+            if matches!(precondition, Precondition::Unchanged(_))
+                && fault.class == Class::NotFound =>
+        {
+            Ok(Wrote::PreconditionFailed)
+        }
+        Some(501) if is_conditional => Ok(Wrote::Unsupported),
+        _ => Err(fault),
     }
 }

@@ -1,9 +1,8 @@
-//! How much of an answer is taken in, whatever the server sends.
+//! Limits how much of an answer is read into memory.
 //!
-//! The SDK collects every answer but an object's body in memory before it is
-//! read. A broken server (or one that means harm) must not fill this computer's
-//! memory with a list that never ends. Objects' bodies pass untouched: they are
-//! read piece by piece.
+//! The SDK collects every answer but an object's body in memory before it is read. A broken
+//! or hostile server must not fill this computer's memory with a list that never ends.
+//! Bodies of objects pass untouched: they are read piece by piece.
 
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -12,8 +11,8 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-/// The largest answer that is taken in. A full page of 1,000 versions whose
-/// keys and ids are as long as S3 allows, all escaped, has under 7 MB.
+/// The largest answer that is read. A full page of 1,000 versions whose keys and ids are as
+/// long as S3 allows, all escaped, has under 7 MB.
 pub(super) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The answer was larger than any that S3 gives.

@@ -1,17 +1,16 @@
-//! How the pages of a list are joined.
+//! Joins the pages of a list.
 //!
-//! What a server says of where its next page begins is not believed: some give
-//! that marker encoded and some do not ([`Differs::MarkerNotEncoded`]), and a key
-//! that holds `%FF` or `+` then begins the next page too early or too late. So
-//! the next page is asked for by the items that came, a few before the last one.
-//! Invariant: a page is joined when it brings an item again that has come, and
-//! goes on behind it. Where none comes again, either all of them are gone by now,
-//! or the server leaves something out between its pages; the caller asks which.
+//! The server's marker for the next page is not believed: some give it encoded and some do
+//! not ([`Differs::MarkerNotEncoded`]), and a key with `%FF` or `+` then begins the next
+//! page too early or too late. So the next page is asked for by the items that came, a few
+//! before the last one. Invariant: a page is joined at an item that came before and comes
+//! again. If none comes again, either all of them are gone by now, or the server leaves
+//! something out between its pages; the caller asks which.
 //!
 //! [`Differs::MarkerNotEncoded`]: super::differences::Differs::MarkerNotEncoded
 
-/// Items that come again with the next page. More than one, so that a file that
-/// is deleted meanwhile breaks no seam; few, since each is sent twice.
+/// Items that come again with the next page: more than one, so that a deletion meanwhile
+/// breaks no seam; few, since each is sent twice.
 const OVERLAP_ITEMS: usize = 8;
 
 /// Where a list goes on.
@@ -39,8 +38,8 @@ pub(super) struct Spot {
 pub(super) enum More {
     Yes,
     No,
-    /// The page is full, and no word or "no": that a full page is the last one is
-    /// seen when the next brings nothing new.
+    /// The page is full, and the server says nothing or "no": only a next page without news
+    /// shows that it was the last.
     Perhaps,
 }
 

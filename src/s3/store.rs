@@ -1,9 +1,9 @@
 //! The connection to one server: who it is, its clock, its line.
 
-use super::bandwidth::Line;
 use super::copy_source::CopyManners;
 use super::error;
 use super::timeouts::{self, Quick};
+use super::transport::Transport;
 use super::unanswered::{Unanswered, UnansweredNotes};
 use crate::os::monotonic_now;
 use crate::types::{Fault, MonotonicMs, Operation, Rates, Traffic, WallMs};
@@ -16,25 +16,25 @@ use std::sync::atomic::AtomicU8;
 #[derive(Clone)]
 pub struct Store {
     pub(super) client: aws_sdk_s3::Client,
-    /// The same for the requests that are made for every small file: settings
-    /// made for one request cost as much as signing it.
+    /// The same for the requests of every small file: settings for a single request cost as
+    /// much as signing it.
     pub(super) quick: Quick,
     /// How people know the server: `AWS S3 in eu-central-1`, `the vault in /mnt/disk`.
     pub(super) place: Arc<str>,
     /// Why this vault can only be read; `None` for everything else.
     pub(super) only_read_because: Option<Arc<str>>,
     /// What all requests go over.
-    pub(super) line: Line,
+    pub(super) transport: Transport,
     /// Requests that were not answered.
     pub(super) notes: UnansweredNotes,
     /// What uploads in parts prove their bytes by; 0 while nobody has asked.
     pub(super) proof: Arc<AtomicU8>,
-    /// How it wants to be asked for copies.
+    /// How the server wants to be asked for copies.
     pub(super) copying: Arc<CopyManners>,
-    /// Buckets that have said so, and whether they keep versions: an answer of
-    /// one that does must name the version.
+    /// Whether buckets keep versions, as far as they have said so: if one does, its answers
+    /// must name the version.
     pub(super) keeps_versions: Arc<Mutex<BTreeMap<String, bool>>>,
-    /// Buckets of which the server has nothing but what is current.
+    /// Buckets of which the server has only the current objects.
     pub(super) only_current: Arc<Mutex<BTreeSet<String>>>,
 }
 
@@ -57,7 +57,7 @@ impl Store {
 
     /// What went to the server and came from it since the start.
     pub fn traffic(&self) -> Traffic {
-        self.line.traffic()
+        self.transport.traffic()
     }
 
     /// When something was by the server's clock, milliseconds since 1970, that was at
@@ -65,7 +65,7 @@ impl Store {
     /// now. Perhaps a little too late, never too early. `None` where the clock here is
     /// wrong, or was until now.
     pub fn server_time_ms(&self, seen: MonotonicMs, wall_ms: i64) -> Option<i64> {
-        let clock = self.line.clock();
+        let clock = self.transport.clock();
         let when = clock.when(seen, monotonic_now(), WallMs(wall_ms));
         when.map(|when| when.0)
     }
@@ -73,13 +73,16 @@ impl Store {
     /// The server's time now, milliseconds since 1970, as near as it is known; the
     /// clock here says `wall_ms`, and that is it where no server has told the time.
     pub fn server_now_ms(&self, wall_ms: i64) -> i64 {
-        self.line.clock().now(monotonic_now(), WallMs(wall_ms)).0
+        self.transport
+            .clock()
+            .now(monotonic_now(), WallMs(wall_ms))
+            .0
     }
 
     /// A time that the server's clock has surely reached by now: what the server
     /// stores from now on has no earlier one.
     pub fn server_reached_ms(&self, wall_ms: i64) -> i64 {
-        self.line
+        self.transport
             .clock()
             .reached(monotonic_now(), WallMs(wall_ms))
             .0
@@ -88,20 +91,22 @@ impl Store {
     /// How far the clock here, which says `wall_ms`, is ahead of the server's at the
     /// least; negative when it is behind, `None` while no server has told the time.
     pub fn clock_apart_ms(&self, wall_ms: i64) -> Option<i64> {
-        self.line.clock().apart_ms(monotonic_now(), WallMs(wall_ms))
+        self.transport
+            .clock()
+            .apart_ms(monotonic_now(), WallMs(wall_ms))
     }
 
     /// How much of the line may be taken from now on.
     pub fn limit(&self, rates: Rates) {
-        self.line.limit(rates);
+        self.transport.limit(rates);
     }
 
     /// How much of the line may be taken.
     pub fn rates(&self) -> Rates {
-        self.line.rates()
+        self.transport.rates()
     }
 
-    /// That the bucket answers at all with these credentials.
+    /// Check that the bucket answers at all with these credentials.
     ///
     /// # Errors
     /// As [`Store::versioning`].

@@ -23,13 +23,13 @@ const _: () = assert!(Keys::LOOK_MAX.as_millis() < SHORT_ATTEMPT_TIMEOUT.as_mill
 /// What every body-carrying attempt may take before its size is counted.
 const TRANSFER_BASE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Uploads up to so many bytes, which is what an office saves most of the time,
-/// are given up sooner: their bytes take no time, and S3 answers within a second.
+/// Uploads up to so many bytes, which an office saves most of the time, have a shorter
+/// time-out: their bytes take no time, and S3 answers within a second.
 const TINY_PUT_BYTES: u64 = 64 * 1024;
 
-/// Attempts of such an upload, each within [`SHORT_ATTEMPT_TIMEOUT`]: an answer that
-/// never comes holds a worker for a minute, not for six. The path is tried again
-/// after that, and what the server made of it is looked at (`backup::late`).
+/// Attempts of such an upload, each within [`SHORT_ATTEMPT_TIMEOUT`]: an answer that never
+/// comes holds a worker for a minute, not for six. Then the path is tried again, and
+/// `backup::late` looks at what the server made of it.
 const TINY_ATTEMPTS_MAX: u32 = 2;
 
 /// Copying 5 GiB or joining 10,000 parts takes S3 minutes; a connection that
@@ -40,15 +40,15 @@ pub(super) const SERVER_WORK_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// (128 kbit/s), an order of magnitude under the slowest office uplink.
 const SLOWEST_BYTES_PER_S: u64 = 16 * 1024;
 
-/// Transfers at once that a limited line may be shared by: four parts of each
-/// of 16 workers (the default), and as many again for those who set more.
+/// Transfers that may share a limited line: four parts of each of 16 workers (the default),
+/// and as many again for those who set more.
 const TRANSFERS_MAX: u64 = 128;
 
 /// A page of a list: 1,000 names of 100 bytes make up to two thirds of it.
 const LIST_BYTES: u64 = 1024 * 1024;
 
-/// Lists and downloads that a limited line may be shared by at once: more than
-/// a restore's transfers, or a scan of each of a dozen sources.
+/// Lists and downloads that may share a limited line: more than a restore's transfers, or a
+/// scan of each of a dozen sources.
 const LISTS_MAX: u64 = 16;
 
 /// Uploads up to so many bytes share one time-out, that of the largest.
@@ -80,8 +80,8 @@ impl Quick {
         }
     }
 
-    /// The client for an upload of so many bytes whose time-outs are set
-    /// already; `None` when it is large or the line is limited.
+    /// The client for an upload of so many bytes; `None` when it is large or the line is
+    /// limited.
     pub(super) fn put(&self, rates: Rates, bytes: u64) -> Option<&aws_sdk_s3::Client> {
         if rates.up.is_some() {
             return None;
@@ -103,8 +103,8 @@ pub(super) fn once() -> aws_sdk_s3::config::Builder {
     short_operation().retry_config(RetryConfig::standard().with_max_attempts(1))
 }
 
-/// Time-outs of a request that makes the server work but moves no body of
-/// ours: copies, and joining thousands of parts.
+/// Time-outs of a request that makes the server work but carries no body: copies, and
+/// joining thousands of parts.
 pub(super) fn server_work() -> aws_sdk_s3::config::Builder {
     with_attempt_timeout(SERVER_WORK_TIMEOUT)
 }
@@ -124,15 +124,14 @@ fn attempt(limit: Duration) -> TimeoutConfig {
         .build()
 }
 
-/// Time-outs of a request that carries this many bytes to the server. Where
-/// the line is limited each transfer has only its share of that.
+/// Time-outs of a request that carries this many bytes to the server. On a limited line
+/// each transfer has only its share.
 pub(super) fn moving(rates: Rates, bytes: u64) -> aws_sdk_s3::config::Builder {
     let share = rates.up.map_or(u64::MAX, |rate| rate / TRANSFERS_MAX);
     with_attempt_timeout(transfer_timeout(bytes, SLOWEST_BYTES_PER_S.min(share)))
 }
 
-/// Time-outs of a request that a list answers. Where the line is limited
-/// even that takes its time.
+/// Time-outs of a request that a list answers. On a limited line even that takes its time.
 pub(super) fn listing(rates: Rates) -> aws_sdk_s3::config::Builder {
     match rates.down {
         Some(rate) => {

@@ -1,13 +1,13 @@
-//! Which objects were to be changed by requests that nobody answered.
+//! Which objects unanswered requests were to change.
 
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Keys noted until somebody asks; of more it is only known that there were some.
+/// Keys noted until somebody asks; of further ones only that there were some.
 const NOTED_MAX: usize = 10_000;
 
-/// Objects that were to be changed by requests without an answer.
+/// Objects that unanswered requests were to change.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Unanswered {
     /// Bucket and full key of each.

@@ -1,9 +1,9 @@
-//! An upload in parts, and what its parts are checked by.
+//! An upload in parts, and how its parts are checked.
 
 use crate::types::{ContentHash, Crc64};
 use serde::{Deserialize, Serialize};
 
-/// What the server checks an upload in parts by.
+/// How the server checks an upload in parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Proof {
     /// The CRC-64/NVME of the whole object, given when it is completed.
@@ -17,7 +17,7 @@ pub enum Proof {
 pub struct Upload {
     /// S3's id of it.
     pub id: String,
-    /// What its bytes are checked by.
+    /// How its bytes are checked.
     pub proof: Proof,
 }
 

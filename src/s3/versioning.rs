@@ -19,7 +19,7 @@ pub enum Versioning {
     Off,
 }
 
-/// The server said how it is with versions, though the SDK cannot read it.
+/// What the server said about versions in an answer that the SDK cannot read.
 fn is_versioning<E>(
     error: &aws_sdk_s3::error::SdkError<
         E,
@@ -33,7 +33,7 @@ fn is_versioning<E>(
 }
 
 impl Store {
-    /// Whether the bucket is there, ours to read, and versioned.
+    /// Whether the bucket exists, can be read, and keeps versions.
     ///
     /// # Errors
     /// Class `NoBucket`, `Denied`, `Credentials` or `Transient`.

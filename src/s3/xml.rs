@@ -1,8 +1,8 @@
-//! What the SDK does not tell of an answer's XML: its root, and what stands
-//! right below it, in order.
+//! Reads what the SDK does not tell of an answer's XML: its root, and what stands right
+//! below it, in order.
 //!
-//! Nothing here unfolds entities or keeps text that was not asked for; answers
-//! are bounded where they come in (`answer`).
+//! Nothing here expands entities or keeps text that was not asked for; `response_limit`
+//! bounds the answers.
 
 use quick_xml::Reader;
 use quick_xml::events::Event;

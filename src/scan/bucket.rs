@@ -1,7 +1,6 @@
 //! The bucket's listing as a peekable stream of our own keys. Blocking.
 //!
-//! Invariant: a listing that breaks off, or is not in order, shows nothing as
-//! missing from then on.
+//! Invariant: once a listing breaks off or is out of order, it shows nothing as missing.
 
 use super::listing::{Entry, Owner, Page, Pages};
 use crate::s3::Listed;
@@ -15,7 +14,7 @@ pub(crate) struct Bucket {
     page: VecDeque<Entry>,
     last_key: String,
     runtime: Handle,
-    /// Its end has been seen.
+    /// Its end was seen.
     ended: bool,
 }
 
@@ -23,14 +22,14 @@ pub(crate) struct Bucket {
 pub(crate) enum Front {
     /// One of ours, in the order of the merge.
     Ours(RelKey),
-    /// Handled outside the merge.
-    Aside(Entry),
+    /// One that has no place in that order.
+    OutOfOrder(Entry),
     /// The end, or no listing at all.
     End,
 }
 
 impl Bucket {
-    /// The listing of these pages; `None` when the bucket is not asked.
+    /// The listing of these pages; `None` when the scan does not ask the bucket.
     pub fn new(pages: Option<Pages>, runtime: &Handle) -> Self {
         Self {
             pages,
@@ -41,17 +40,17 @@ impl Bucket {
         }
     }
 
-    /// True when its end has been seen: what it did not show is not there.
+    /// True when its end was seen: what it did not show is not there.
     pub fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// True while it can be used.
+    /// True while the listing can be used.
     pub fn is_asked(&self) -> bool {
         self.pages.is_some()
     }
 
-    /// What comes next, or why the listing cannot be used any further.
+    /// What comes next. An error says why the listing cannot be used any further.
     pub fn peek(&mut self) -> Result<Front, String> {
         let Some(pages) = &mut self.pages else {
             return Ok(Front::End);
@@ -92,11 +91,11 @@ impl Bucket {
                 self.page.push_front(entry);
                 Front::Ours(key)
             }
-            Owner::Shortened(_) | Owner::Foreign => Front::Aside(entry),
+            Owner::Shortened(_) | Owner::Foreign => Front::OutOfOrder(entry),
         })
     }
 
-    /// Take the entry that [`Bucket::peek`] has shown as ours.
+    /// Take the entry that [`Bucket::peek`] showed as ours.
     pub fn take(&mut self) -> Option<Listed> {
         self.page.pop_front().map(|entry| entry.listed)
     }

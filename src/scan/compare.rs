@@ -1,9 +1,9 @@
-//! What a scan or reconciliation does about one key, given what the disk, the
-//! index and the bucket say of it.
+//! Decides what a scan does about one key, from what disk, index and bucket say of it.
 //!
-//! Invariant: in doubt the path is examined by a worker; nothing is ever taken
-//! for deleted here, a worker looks at the disk again before it marks anything.
+//! Invariant: in doubt a worker examines the path. Nothing is taken for deleted here: a
+//! worker looks at the disk again before it marks anything.
 
+use crate::s3::Listed;
 use crate::types::{Fingerprint, Kind, Record};
 
 /// What the bucket's listing says of the key.
@@ -23,9 +23,17 @@ pub enum InBucket<'a> {
     },
 }
 
-impl InBucket<'_> {
-    /// True when the listing shows another object than the one on record. A
-    /// server that lists no ETags (some compatible ones) leaves its size to go by.
+impl<'a> InBucket<'a> {
+    /// What the listing has.
+    pub(crate) fn present(listed: &'a Listed) -> Self {
+        InBucket::Present {
+            etag: &listed.etag,
+            stored_bytes: listed.stored_bytes,
+        }
+    }
+
+    /// True when the listing shows another object than the recorded one. Of a server that
+    /// lists no ETags only the size is compared.
     pub fn is_other_than(&self, record: &Record) -> bool {
         match *self {
             InBucket::Present {
@@ -44,7 +52,7 @@ impl InBucket<'_> {
 pub struct OnDisk<'a> {
     /// What `stat` says.
     pub fingerprint: &'a Fingerprint,
-    /// For a folder: it holds nothing that is backed up.
+    /// Of a folder: it holds nothing that is backed up.
     pub empty: bool,
 }
 
@@ -55,24 +63,23 @@ pub enum Verdict {
     Nothing,
     /// A worker must look at the path.
     Examine,
-    /// The bucket's list says otherwise than the index: write the key down as
-    /// unverified, then examine. A list may be older than what was stored since
-    /// (by clocks that jump, or an answer that was lost), so nothing is dropped
-    /// for what it lacks: the worker asks the bucket about that one key.
-    Doubt,
+    /// The listing contradicts the index: mark the record unverified, then examine. A
+    /// listing may be older than what was stored since, so nothing is dropped because the
+    /// listing lacks it: the worker asks the bucket about that one key.
+    MarkUnverified,
 }
 
-/// Decide. `None` stands for "not there".
+/// Decide; `None` means "not there".
 pub fn compare(disk: Option<OnDisk<'_>>, record: Option<&Record>, bucket: InBucket<'_>) -> Verdict {
     match (disk, record) {
         (None, None) => match bucket {
-            InBucket::Present { .. } => Verdict::Doubt,
+            InBucket::Present { .. } => Verdict::MarkUnverified,
             InBucket::Missing | InBucket::NotAsked => Verdict::Nothing,
         },
-        (_, Some(record)) if bucket.is_other_than(record) => Verdict::Doubt,
+        (_, Some(record)) if bucket.is_other_than(record) => Verdict::MarkUnverified,
         (None, Some(_)) => Verdict::Examine,
         (Some(disk), None) => match bucket {
-            InBucket::Present { .. } => Verdict::Doubt,
+            InBucket::Present { .. } => Verdict::MarkUnverified,
             InBucket::Missing | InBucket::NotAsked if wants_object(disk) => Verdict::Examine,
             InBucket::Missing | InBucket::NotAsked => Verdict::Nothing,
         },
@@ -125,7 +132,7 @@ mod tests {
     #[test]
     fn every_combination() {
         use crate::scan::compare::InBucket::{Missing, NotAsked};
-        use crate::scan::compare::Verdict::{Doubt, Examine, Nothing};
+        use crate::scan::compare::Verdict::{Examine, MarkUnverified, Nothing};
         let here = |etag, stored_bytes| InBucket::Present { etag, stored_bytes };
         let (old, new) = (file(1), file(2));
         let disk = |fingerprint| {
@@ -146,7 +153,7 @@ mod tests {
         for (name, disk, record, bucket, want) in [
             ("new file", disk(&old), None, NotAsked, Examine),
             ("new file, bucket asked", disk(&old), None, Missing, Examine),
-            ("index lost", disk(&old), None, here("e", 1), Doubt),
+            ("index lost", disk(&old), None, here("e", 1), MarkUnverified),
             ("unchanged", disk(&old), Some(&known), NotAsked, Nothing),
             ("all agree", disk(&old), Some(&known), here("e", 1), Nothing),
             ("changed", disk(&new), Some(&known), NotAsked, Examine),
@@ -158,8 +165,20 @@ mod tests {
                 NotAsked,
                 Examine,
             ),
-            ("bucket lost it", disk(&old), Some(&known), Missing, Doubt),
-            ("overwritten", disk(&old), Some(&known), here("f", 1), Doubt),
+            (
+                "bucket lost it",
+                disk(&old),
+                Some(&known),
+                Missing,
+                MarkUnverified,
+            ),
+            (
+                "overwritten",
+                disk(&old),
+                Some(&known),
+                here("f", 1),
+                MarkUnverified,
+            ),
             (
                 "no ETag listed",
                 disk(&old),
@@ -167,7 +186,13 @@ mod tests {
                 here("", 1),
                 Nothing,
             ),
-            ("nor its size", disk(&old), Some(&known), here("", 2), Doubt),
+            (
+                "nor its size",
+                disk(&old),
+                Some(&known),
+                here("", 2),
+                MarkUnverified,
+            ),
             ("deleted", None, Some(&known), NotAsked, Examine),
             (
                 "deleted here only",
@@ -176,8 +201,20 @@ mod tests {
                 here("e", 1),
                 Examine,
             ),
-            ("deleted in both", None, Some(&known), Missing, Doubt),
-            ("only in the bucket", None, None, here("e", 1), Doubt),
+            (
+                "deleted in both",
+                None,
+                Some(&known),
+                Missing,
+                MarkUnverified,
+            ),
+            (
+                "only in the bucket",
+                None,
+                None,
+                here("e", 1),
+                MarkUnverified,
+            ),
             ("nowhere", None, None, Missing, Nothing),
         ] {
             assert_eq!(compare(disk, record, bucket), want, "{name}");

@@ -1,5 +1,6 @@
-//! The end of a scan: what is gone, and whether to believe it.
+//! Ends a scan: what is gone, and whether to believe it.
 
+use super::gone::KEYS_MAX;
 use super::merge::Merge;
 use crate::config::OnDelete;
 use crate::files;
@@ -8,7 +9,7 @@ use crate::guard::{HoldCause, Scanned, most_is_gone};
 use crate::types::{Fault, Kind, RelKey, RelPath};
 
 impl Merge<'_> {
-    /// The pass is over: have what is gone marked, as far as the deletion guard lets it.
+    /// Queue what is gone, as far as the deletion guard allows.
     pub(crate) fn decide_gone(&mut self, subtree: &RelPath, confirmed: bool) -> Result<(), Fault> {
         self.done.gone = self.gone.total;
         let may_mark = match subtree.is_root() {
@@ -21,14 +22,14 @@ impl Merge<'_> {
         for key in std::mem::take(&mut self.gone.keys) {
             self.queue(&key, None);
         }
-        if self.gone.total > crate::scan::gone::KEYS_MAX as u64 {
+        if self.gone.total > KEYS_MAX as u64 {
             self.queue_all_gone(subtree)?;
         }
         Ok(())
     }
 
-    /// Tell the deletion guard what a whole source looks like now, and hear whether what
-    /// is gone may be marked.
+    /// Tell the deletion guard what the whole source looks like, and ask whether what is
+    /// gone may be marked.
     fn ask_guard(&mut self, confirmed: bool) -> Result<bool, Fault> {
         let keeps = self.source.config.on_delete == OnDelete::Keep;
         // Nobody has looked for what is gone, as at a start without a network.
@@ -52,7 +53,7 @@ impl Merge<'_> {
             known: self.gone.known,
             complete: !self.had_faults && !is_blind,
             other_root: false,
-            absent: self.bucket.has_ended().then_some(self.gone.absent),
+            absent: self.join.bucket.has_ended().then_some(self.gone.absent),
             mounts: std::mem::take(&mut self.mounts),
             lost: std::mem::take(&mut self.gone.lost),
         };
@@ -69,9 +70,9 @@ impl Merge<'_> {
         Ok(may_mark)
     }
 
-    /// A folder that is itself gone, or that something else has replaced, was
-    /// deleted; one that is there and has lost most of its files is left to the
-    /// scan of the whole, which asks the deletion guard.
+    /// Whether to believe what is gone below `subtree`. A folder that is itself gone or
+    /// replaced was deleted. One that has lost most of its files is left to a scan of the
+    /// whole source, which asks the deletion guard.
     fn is_part_believed(&mut self, subtree: &RelPath) -> Result<bool, Fault> {
         let root = &self.source.config.path;
         let gone = &self.gone;
@@ -83,12 +84,12 @@ impl Merge<'_> {
         Ok(!is_doubtful)
     }
 
-    /// More are gone than were kept: find them again, by the index alone.
+    /// More keys are gone than were kept: find them again from the index.
     fn queue_all_gone(&mut self, subtree: &RelPath) -> Result<(), Fault> {
         let prefix = RelKey::of_folder(subtree);
         for entry in self.scanner.index.range(self.id, prefix.as_str(), None) {
             let (key, _) = entry?;
-            // What cannot be looked at is unknown, not gone.
+            // A path that cannot be looked at is unknown, not gone.
             if let Ok(None) = files::stat(&self.source.config.path, &key.path()) {
                 self.queue(&key, None);
             }

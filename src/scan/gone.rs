@@ -1,33 +1,34 @@
 //! What a scan found missing from the disk.
 //!
-//! Whether to believe it is for the deletion guard to say (`guard::policy`).
+//! The deletion guard decides whether to believe it (`guard::policy`).
 
 use crate::guard::is_below;
 use crate::types::RelKey;
 
-/// Keys kept while scanning; more are found again by a second look at the index.
+/// Keys kept while scanning; if there are more, a second look at the index finds them
+/// again.
 pub(crate) const KEYS_MAX: usize = 1000;
 
-/// What is known to index or bucket and not on disk.
+/// What index or bucket know and the disk does not have.
 #[derive(Debug, Default)]
 pub(crate) struct Gone {
     /// The first of them.
     pub keys: Vec<RelKey>,
     /// How many.
     pub total: u64,
-    /// How many files of them the bucket has as deleted already.
+    /// How many of them the bucket has as deleted already.
     pub absent: u64,
     /// Keys that index or bucket know, on disk or not.
     pub known: u64,
-    /// Those among them that cannot be looked at: they are not gone.
+    /// How many of those cannot be looked at: they are not gone.
     pub unseen: u64,
-    /// Folders whose disk is not mounted any more, and how many known files are
-    /// missing below each. These count nowhere else.
+    /// Folders whose disk is no longer mounted, and how many known files are missing below
+    /// each. They count nowhere else.
     pub lost: Vec<(RelKey, u64)>,
 }
 
 impl Gone {
-    /// This key is known, and not on disk.
+    /// Add a key that is known and not on disk.
     pub fn add(&mut self, key: &RelKey) {
         if let Some((_, files)) = self.lost.iter_mut().find(|(lost, _)| is_below(key, lost)) {
             self.known = self.known.saturating_sub(1);

@@ -1,10 +1,10 @@
-//! What the newest manifest knows, walked beside the merge that rebuilds a lost
-//! index: a file that is as the manifest has it needs no request of its own.
+//! Reads the newest manifest beside the merge that rebuilds a lost index: a file that is as
+//! the manifest has it needs no request of its own.
 //!
-//! Invariants: the bucket's listing decides which version is current (ETag,
-//! size, and nothing stored there since the manifest's moment); what is taken
-//! over is hashed from disk once, by the next scan (`Record::racy`); a manifest
-//! that ends early only means more requests. Bounded: a few batches of lines.
+//! Invariants: the listing decides which version is current (by ETag, size, and nothing
+//! stored since the manifest's moment). What is taken over is hashed once, by the next scan
+//! (`Record::racy`). A manifest that ends early only means more requests. Memory holds a
+//! few batches of lines.
 
 use crate::index::{Index, SourceId};
 use crate::manifest::{ManifestEntry, read};
@@ -18,33 +18,33 @@ use std::collections::VecDeque;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-/// Entries handed over at a time: each handing over may change threads.
+/// Entries per batch: each batch may cost a change of threads.
 const BATCH: usize = 256;
 
-/// Batches read ahead of the merge; with those in hand half a megabyte.
+/// Batches read ahead of the merge; with those in hand they take half a megabyte.
 const BATCHES_AHEAD: usize = 4;
 
 /// Records written into the index at a time.
 const WRITTEN_AT_ONCE: usize = 500;
 
-/// A manifest is read when the index lacks more than one path in so many of
-/// what it counts: after a mere kill it lacks a handful.
+/// A manifest is read when the index lacks more than one in so many of its paths: after a
+/// mere kill it lacks a handful.
 const LACKING_ONE_IN: u64 = 10;
 
-/// The lines of the manifest, and what was taken over from them.
+/// The entries of the manifest, and what was taken over from them.
 pub(crate) struct Known {
     batches: mpsc::Receiver<Vec<ManifestEntry>>,
     batch: VecDeque<ManifestEntry>,
     moment_ms: i64,
-    /// Another computer wrote it: accounts have other numbers there.
+    /// Another computer wrote it, on which accounts have other numbers.
     is_elsewhere: bool,
     owners: Owners,
     unwritten: Vec<(RelKey, Record)>,
     taken: u64,
 }
 
-/// Begin to read the newest manifest of a source whose index lacks much of it.
-/// `None` where that is not so, or no manifest can be had.
+/// Begin to read the newest manifest, if the source's index lacks much of it. `None` if it
+/// does not, or no manifest can be had.
 pub(crate) async fn start(source: &SourceRuntime, index: &Index, store: &Store) -> Option<Known> {
     match Box::pin(begin(source, index, store)).await {
         Ok(known) => known,
@@ -70,7 +70,7 @@ async fn begin(
     let Some(newest) = read::newest(&all) else {
         return Ok(None);
     };
-    // One that cannot be read may have an older one behind it.
+    // If it cannot be read, an older one may be.
     if let Ok(header) = read::header(store, &origin.bucket, newest, &stop).await {
         let protected = counted(source, index).await?;
         let lacking = header.files.saturating_sub(protected);
@@ -95,7 +95,7 @@ async fn begin(
             while batch.len() < BATCH {
                 match lines.next().await {
                     Ok(Some(line)) => batch.push(line),
-                    // What it would have said is asked of the bucket.
+                    // The worker asks the bucket about the rest.
                     Ok(None) | Err(_) => break,
                 }
             }
@@ -122,8 +122,8 @@ async fn counted(source: &SourceRuntime, index: &Index) -> Result<u64, Fault> {
 }
 
 impl Known {
-    /// Take a path over, if the manifest has it exactly as disk and bucket do.
-    /// Keys come in order. Blocking.
+    /// Take a path over if the manifest has it exactly as disk and bucket do. Keys must
+    /// come in order. Blocking.
     pub fn take(
         &mut self,
         key: &RelKey,
@@ -134,7 +134,7 @@ impl Known {
         let Some(line) = self.line(key, runtime) else {
             return false;
         };
-        // Something may have been stored there since, with the same content.
+        // The same content may have been stored there again since.
         if listed.etag.is_empty() || listed.modified_ms > self.moment_ms {
             return false;
         }
@@ -148,7 +148,7 @@ impl Known {
         true
     }
 
-    /// The line of this path.
+    /// The entry of this path.
     fn line(&mut self, key: &RelKey, runtime: &Handle) -> Option<ManifestEntry> {
         loop {
             while let Some(line) = self.batch.pop_front() {
@@ -165,8 +165,7 @@ impl Known {
         }
     }
 
-    /// Write what was taken over into the index: some at a time, or all of it.
-    /// Blocking.
+    /// Write what was taken over into the index, once there is enough or `all`. Blocking.
     pub fn write(&mut self, index: &Index, id: SourceId, all: bool) -> Result<(), Fault> {
         if self.unwritten.len() >= WRITTEN_AT_ONCE || (all && !self.unwritten.is_empty()) {
             index.import(id, &self.unwritten)?;

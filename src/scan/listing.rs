@@ -1,6 +1,6 @@
-//! The bucket's listing as a bounded stream of pages, read ahead of the merge.
+//! Lists the bucket as a bounded stream of pages, ahead of the merge.
 
-use crate::s3::{At, Course, Listed, Next, Store};
+use crate::s3::{At, Listed, ListingGuard, Next, Store};
 use crate::source::SourceRuntime;
 use crate::types::{Fault, ForeignKey, RelKey};
 use std::sync::Arc;
@@ -9,17 +9,17 @@ use tokio::sync::mpsc;
 /// Pages read ahead: enough that listing and walking overlap.
 const PAGES_AHEAD: usize = 4;
 
-/// Tries per page; the whole comparison is tried again later anyway.
+/// Tries per page; the whole comparison is tried again later.
 const TRIES: u32 = 3;
 
 /// Whose object it is.
 pub(crate) enum Owner {
     /// One of ours, at its place in the order of paths.
     Ours(RelKey),
-    /// One of ours under a shortened key: the listing has it at another place
-    /// than its path, so it takes no part in the merge.
+    /// One of ours under a shortened key. The listing has it at another place than its
+    /// path, so it has no part in the merge.
     Shortened(RelKey),
-    /// Not written by Keepwatch, as far as the key shows.
+    /// Not written by Keepwatch, by its key.
     Foreign,
 }
 
@@ -27,12 +27,12 @@ pub(crate) enum Owner {
 pub(crate) struct Entry {
     /// Whose it is.
     pub owner: Owner,
-    /// What the bucket says of it.
+    /// The object as listed.
     pub listed: Listed,
 }
 
-/// A page of the listing, or its end. A listing that just stops has no end: what
-/// it did not show is not missing.
+/// A page of the listing, or its end. A listing that stops without an `End` shows nothing
+/// as missing.
 pub(crate) enum Page {
     /// Some entries, in key order.
     Entries(Vec<Entry>),
@@ -40,7 +40,7 @@ pub(crate) enum Page {
     End,
 }
 
-/// Pages of the listing, in key order, ending with a fault if it broke off.
+/// Pages in key order; a listing that broke off ends with a fault.
 pub(crate) type Pages = mpsc::Receiver<Result<Page, Fault>>;
 
 /// List the source's prefix in the background.
@@ -63,10 +63,10 @@ async fn list(
 ) -> Result<(), Fault> {
     let settings = &source.config;
     let mut next = None;
-    let mut course = Course::default();
+    let mut guard = ListingGuard::default();
     loop {
         let page = page(source, store, next.as_deref()).await?;
-        course.objects(&page, &settings.bucket)?;
+        guard.objects(&page, &settings.bucket)?;
         let mut entries = Vec::with_capacity(page.items.len());
         for listed in page.items {
             let Some(rest) = listed.key.strip_prefix(&settings.prefix) else {
@@ -124,8 +124,8 @@ async fn page(
     }
 }
 
-/// A shortened key's full form is in the object's metadata. It is believed only
-/// when it leads back to this very key: anybody can write metadata.
+/// The full key of a shortened one, from the object's metadata. It is believed only if it
+/// shortens to this very key: anybody can write metadata.
 async fn full_key(
     source: &SourceRuntime,
     store: &Store,

@@ -1,10 +1,10 @@
-//! The loop that scans one source, and what it says of a scan.
+//! Scans one source whenever that is asked for, and reports each scan.
 
 use super::scanner::Scanner;
 use super::{known, listing, merge};
 use crate::destination;
 use crate::os::blocking::blocking;
-use crate::status::{Event, ScanDone};
+use crate::status::{Event, LiveStatus, ScanDone};
 use crate::types::{Fault, RelKey, RelPath, text};
 use crate::work::{Lane, Whole};
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// A comparison with the bucket that failed is tried again after this.
+/// How long until a failed comparison with the bucket is tried again.
 const RETRY: Duration = Duration::from_secs(60);
 
 impl Scanner {
-    /// Scan the source whenever that is asked for, until told to stop. Folders that
-    /// somebody just made do not wait for a whole scan, which may take days.
+    /// Scan the source whenever that is asked for, until told to stop. New folders do not
+    /// wait for the scan of the whole source, which may take days.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        // A scan stops between two files, not at its end, also when this is dropped.
+        // A running scan stops at the next file, also when this future is dropped.
         let cancel = CancelOnDrop(Arc::new(AtomicBool::new(false)));
         tokio::select! {
             () = self.scan_wholes(&cancel.0) => {}
@@ -49,7 +49,7 @@ impl Scanner {
             for subtree in work.scans.take_subtrees().await {
                 if let Err(fault) = part(self, subtree, cancelled).await {
                     tracing::error!(source = %self.source.name(), "{fault}");
-                    // What was to be seen there must not wait until tomorrow.
+                    // What this scan missed must not wait until tomorrow.
                     work.scans.lost_news();
                     work.scans.ask_later();
                 }
@@ -59,6 +59,103 @@ impl Scanner {
             work.queue.wake();
         }
     }
+}
+
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn whole(scanner: &Scanner, asked: &Whole, cancelled: &Arc<AtomicBool>) -> ScanDone {
+    let source = &scanner.source;
+    let with_bucket = asked.with_bucket;
+    destination::look(&source.destination).await;
+    source.status.update(|board| board.scanning = Some(0));
+    let started_ms = scanner.clock.now_ms();
+    let links = source.links.begin();
+    let is_known_ours = source.destination.is_known_ours();
+    let mut done = match source.destination.may_send() {
+        true => compare(scanner, asked, is_known_ours, cancelled).await,
+        // The bucket holds another computer's backup, which says nothing of this folder.
+        false => ScanDone {
+            incomplete: destination::troubles(&source.destination)
+                .into_iter()
+                .map(|trouble| trouble.text)
+                .collect(),
+            ..ScanDone::default()
+        },
+    };
+    if done.complete() {
+        source.links.forget_before(source.id, links);
+        if done.gone == 0 {
+            destination::may_be_marked(&source.destination).await;
+        }
+    }
+    done.started_ms = started_ms;
+    done.took_ms = scanner.clock.now_ms().saturating_sub(started_ms);
+    done.with_bucket = with_bucket;
+    if done.listed_whole {
+        compared(scanner).await;
+    }
+    log_scan(source.name(), &done);
+    show_scan(&source.status, &done);
+    // Another computer's is compared once it has become ours.
+    let unsure = source.destination.may_send() && !source.comparison.is_done();
+    if with_bucket && unsure && !cancelled.load(Ordering::Relaxed) {
+        ask_again(scanner);
+    }
+    done
+}
+
+fn log_scan(source: &str, done: &ScanDone) {
+    tracing::info!(
+        source = %source,
+        files = done.files,
+        folders = done.folders,
+        examined = done.examined,
+        with_bucket = done.with_bucket,
+        took_ms = done.took_ms,
+        complete = done.complete(),
+        "folder scanned"
+    );
+    for reason in &done.incomplete {
+        tracing::warn!(source = %source, "the scan is not complete: {reason}");
+    }
+}
+
+/// Show in the status what a scan has found.
+fn show_scan(status: &LiveStatus, done: &ScanDone) {
+    let special = (done.special > 0).then(|| {
+        format!(
+            "{} sockets, pipes or devices in the folder are left out: they have no content to back up",
+            done.special
+        )
+    });
+    status.warn("special", special);
+    status.note(
+        "linked",
+        (done.linked > 0).then(|| linked_note(done.linked)),
+    );
+    let foreign = (done.foreign > 0).then(|| {
+        format!(
+            "{} objects in the bucket were not written by Keepwatch and are left alone",
+            done.foreign
+        )
+    });
+    if done.with_bucket {
+        status.warn("foreign", foreign);
+    }
+    status.update(|board| {
+        board.scanning = None;
+        board.last_scan = Some(done.clone());
+    });
+    status.tell(Event::Scanned {
+        source: status.name(),
+        scan: done.clone(),
+    });
 }
 
 /// What is said of files that have several names.
@@ -75,98 +172,8 @@ fn linked_note(names: u64) -> String {
     )
 }
 
-struct CancelOnDrop(Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-async fn whole(scanner: &Scanner, asked: &Whole, cancelled: &Arc<AtomicBool>) -> ScanDone {
-    let with_bucket = asked.with_bucket;
-    let name = scanner.source.config.name.clone();
-    destination::look(&scanner.source.destination).await;
-    scanner
-        .source
-        .status
-        .update(|board| board.scanning = Some(0));
-    let started_ms = scanner.clock.now_ms();
-    let links = scanner.source.links.begin();
-    let is_known_ours = scanner.source.destination.is_known_ours();
-    let mut done = match scanner.source.destination.may_send() {
-        true => compare(scanner, asked, is_known_ours, cancelled).await,
-        // What is there is another's, and says nothing of this folder.
-        false => ScanDone {
-            incomplete: destination::troubles(&scanner.source.destination)
-                .into_iter()
-                .map(|trouble| trouble.text)
-                .collect(),
-            ..ScanDone::default()
-        },
-    };
-    if done.complete() {
-        scanner.source.links.forget_before(scanner.source.id, links);
-        if done.gone == 0 {
-            destination::may_be_marked(&scanner.source.destination).await;
-        }
-    }
-    done.started_ms = started_ms;
-    done.took_ms = scanner.clock.now_ms().saturating_sub(started_ms);
-    done.with_bucket = with_bucket;
-    if done.listed_whole {
-        compared(scanner).await;
-    }
-    tracing::info!(
-        source = %name,
-        files = done.files,
-        folders = done.folders,
-        examined = done.examined,
-        with_bucket,
-        took_ms = done.took_ms,
-        complete = done.complete(),
-        "folder scanned"
-    );
-    for reason in &done.incomplete {
-        tracing::warn!(source = %name, "the scan is not complete: {reason}");
-    }
-    let special = (done.special > 0).then(|| {
-        format!(
-            "{} sockets, pipes or devices in the folder are left out: they have no content to back up",
-            done.special
-        )
-    });
-    scanner.source.status.warn("special", special);
-    let linked = (done.linked > 0).then(|| linked_note(done.linked));
-    scanner.source.status.note("linked", linked);
-    let foreign = (done.foreign > 0).then(|| {
-        format!(
-            "{} objects in the bucket were not written by Keepwatch and are left alone",
-            done.foreign
-        )
-    });
-    if with_bucket {
-        scanner.source.status.warn("foreign", foreign);
-    }
-    scanner.source.status.update(|board| {
-        board.scanning = None;
-        board.last_scan = Some(done.clone());
-    });
-    scanner.source.status.tell(Event::Scanned {
-        source: scanner.source.status.name(),
-        scan: done.clone(),
-    });
-    // Another's is compared when it has become ours.
-    let source = &scanner.source;
-    let unsure = source.destination.may_send() && !source.comparison.is_done();
-    if with_bucket && unsure && !cancelled.load(Ordering::Relaxed) {
-        ask_again(scanner);
-    }
-    done
-}
-
-/// Disk against index, and against the bucket where that is asked for and the
-/// bucket's list is known to be of this folder.
+/// Compare disk and index, and the bucket if that is asked for and the bucket is known to
+/// be this folder's.
 async fn compare(
     scanner: &Scanner,
     asked: &Whole,
@@ -182,7 +189,7 @@ async fn compare(
         true => known::start(&scanner.source, &scanner.index, &scanner.store).await,
         false => None,
     };
-    // From here on nothing that is stored may be missed by the listing.
+    // The listing may miss what is stored from here on.
     let started_ms = scanner.clock.now_ms();
     let listing = with_bucket.then(|| listing::start(&scanner.source, &scanner.store));
     let work = merge::Work {
@@ -207,7 +214,7 @@ async fn compare(
             done
         }
         Err(fault) => {
-            // Without this the next look would be tomorrow's.
+            // Otherwise the next scan would be tomorrow's.
             scanner.source.work.scans.ask_later();
             ScanDone {
                 incomplete: vec![fault.to_string()],
@@ -217,12 +224,12 @@ async fn compare(
     }
 }
 
-/// Unprotected paths that a comparison looks at again; of more than these the
-/// rest has its own next try within the hour.
+/// Unprotected paths that a comparison looks at again; the others have their own next try
+/// within the hour.
 const AGAIN_MAX: usize = 10_000;
 
-/// What failed before is tried again now, whenever its next try is due: who
-/// asks for a comparison wants to know how things are.
+/// Try again now what failed before, whenever its next try is due: whoever asks for a
+/// comparison wants to know how things are.
 async fn look_again(scanner: &Scanner) {
     let unprotected = {
         let (index, id) = (scanner.index.clone(), scanner.source.id);
@@ -244,7 +251,7 @@ async fn look_again(scanner: &Scanner) {
     }
 }
 
-/// The bucket could not be compared: ask again after a while, for ever.
+/// Ask again after a while, for ever: the bucket could not be compared.
 fn ask_again(scanner: &Scanner) {
     let work = scanner.source.work.clone();
     tokio::spawn(async move {
@@ -263,7 +270,7 @@ async fn compared(scanner: &Scanner) {
     destination::is_compared(&scanner.source.destination).await;
 }
 
-/// Scan one folder or path of a source, in the fast lane: somebody just made it.
+/// Scan one new folder or path, in the lane of edits.
 async fn part(
     scanner: &Scanner,
     subtree: RelPath,

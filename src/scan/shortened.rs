@@ -1,14 +1,14 @@
-//! Records whose objects have shortened keys, which the listing has at another
-//! place than their paths: each is to be met once in both. Pure.
+//! Matches records with shortened keys, which the listing has at another place than their
+//! paths: each must be met once in both. Pure.
 //!
-//! Invariant: a record that was not met in a whole listing is given to a worker,
-//! who asks the bucket; bounded, beyond it one more is given.
+//! Invariant: a record that a whole listing did not have goes to a worker, which asks the
+//! bucket. Beyond the bound every further record does.
 
 use crate::types::RelKey;
 use std::collections::{HashMap, HashSet};
 
-/// Keys kept of either side; each is some 2 KB with its path. Paths as long as
-/// these are rare.
+/// Keys kept of either side; each takes some 2 KB with its path. Paths as long as these are
+/// rare.
 const KEPT_MAX: usize = 10_000;
 
 /// What was met on one side only.
@@ -20,12 +20,12 @@ pub(crate) struct Shortened {
     seen: HashSet<String>,
 }
 
-/// What is to be done about a record.
+/// What to do about a record.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Met {
     /// The listing has it, or may have it later on.
     Fine,
-    /// Too many are waited for: the bucket is to be asked for this one.
+    /// Too many are waited for: ask the bucket about this one.
     Ask,
 }
 
@@ -49,7 +49,7 @@ impl Shortened {
         }
     }
 
-    /// What the listing, now at its end, does not have.
+    /// What the whole listing did not have.
     pub(crate) fn missing(&mut self) -> Vec<RelKey> {
         let mut missing: Vec<RelKey> = std::mem::take(&mut self.wanted).into_values().collect();
         missing.sort();

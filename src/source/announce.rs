@@ -4,6 +4,7 @@ use super::runtime::SourceRuntime;
 use crate::destination::Kind;
 use crate::retry::Transition;
 use crate::status::Event;
+use crate::types::Fault;
 use std::sync::Arc;
 
 /// Say that the bucket of `source` cannot be used, or that it can again, for all of
@@ -16,8 +17,8 @@ pub fn announce(
     let Some(change) = change else { return };
     for source in neighbours(sources, source) {
         match &change {
-            Transition::Closed { fault } => closed(source, fault),
-            Transition::Opened { after_ms } => opened(source, *after_ms),
+            Transition::Opened { fault } => hold(source, fault),
+            Transition::Closed { after_ms } => go_on(source, *after_ms),
         }
     }
     source.work.queue.wake();
@@ -32,7 +33,7 @@ pub fn neighbours<'a>(
     sources.iter().filter(same)
 }
 
-fn closed(source: &SourceRuntime, fault: &crate::types::Fault) {
+fn hold(source: &SourceRuntime, fault: &Fault) {
     tracing::error!(source = %source.name(), "uploads are on hold: {fault}");
     show_outage(source);
     source.status.tell(Event::Outage {
@@ -41,7 +42,7 @@ fn closed(source: &SourceRuntime, fault: &crate::types::Fault) {
     });
 }
 
-fn opened(source: &SourceRuntime, after_ms: u64) {
+fn go_on(source: &SourceRuntime, after_ms: u64) {
     tracing::info!(source = %source.name(), after_s = after_ms / 1000, "uploads go on");
     show_outage(source);
     source.work.queue.forget_tries();

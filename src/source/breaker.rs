@@ -5,7 +5,7 @@
 //! Invariant: every yes of [`SourceBreaker::may_start`] is followed by
 //! [`SourceBreaker::ended`].
 
-use crate::retry::{Gate, MayStart, Pace, Slowed, Transition};
+use crate::retry::{AdaptiveConcurrency, CircuitBreaker, MayStart, Slowed, Transition};
 use crate::types::{Class, Fault, RelPath};
 use crate::work::Lane;
 use parking_lot::Mutex;
@@ -17,8 +17,8 @@ use std::sync::Arc;
 const NO_PATH: u64 = 0;
 
 struct Bucket {
-    gate: Gate,
-    pace: Pace,
+    breaker: CircuitBreaker,
+    concurrency: AdaptiveConcurrency,
     /// What is under way: at most one per worker.
     running: HashMap<u64, Running>,
 }
@@ -46,8 +46,8 @@ impl SourceBreaker {
         let mut known = BTreeMap::new();
         let new = || {
             Arc::new(Mutex::new(Bucket {
-                gate: Gate::new(),
-                pace: Pace::new(workers),
+                breaker: CircuitBreaker::new(),
+                concurrency: AdaptiveConcurrency::new(workers),
                 running: HashMap::new(),
             }))
         };
@@ -76,12 +76,12 @@ impl SourceBreaker {
         let is_edit = lane == Lane::Edit;
         self.with(|bucket| {
             let hash = self.hash_of(path);
-            if !bucket.pace.may_start(is_edit, now_ms)
-                || matches!(bucket.gate.may_start(hash, now_ms), MayStart::No { .. })
+            if !bucket.concurrency.may_start(is_edit, now_ms)
+                || matches!(bucket.breaker.may_start(hash, now_ms), MayStart::No { .. })
             {
                 return false;
             }
-            let ticket = bucket.pace.start(is_edit);
+            let ticket = bucket.concurrency.start(is_edit);
             bucket.running.insert(hash, Running { ticket, is_edit });
             true
         })
@@ -91,7 +91,7 @@ impl SourceBreaker {
     pub fn ended(&self, path: &RelPath) {
         self.with(|bucket| {
             if let Some(ended) = bucket.running.remove(&self.hash_of(path)) {
-                bucket.pace.end(ended.is_edit);
+                bucket.concurrency.end(ended.is_edit);
             }
         });
     }
@@ -101,18 +101,18 @@ impl SourceBreaker {
         self.with(|bucket| {
             let hash = self.hash_of(path);
             if let Some(running) = bucket.running.get(&hash) {
-                bucket.pace.worked(running.ticket);
+                bucket.concurrency.worked(running.ticket);
             }
-            bucket.gate.success(hash, now_ms)
+            bucket.breaker.success(hash, now_ms)
         })
     }
 
     /// The bucket answered a question about this path and took nothing.
     pub fn answered(&self, path: &RelPath, now_ms: i64) -> Option<Transition> {
-        self.with(|bucket| bucket.gate.answered(self.hash_of(path), now_ms))
+        self.with(|bucket| bucket.breaker.answered(self.hash_of(path), now_ms))
     }
 
-    /// The path failed; what it says of the bucket is the gate's to decide. A
+    /// The path failed; what it says of the bucket is the circuit breaker's to decide. A
     /// server that asks for patience gets fewer at a time first; true when that
     /// is all there is to it, and the path only has to wait.
     pub fn failure(
@@ -124,14 +124,14 @@ impl SourceBreaker {
         let random = fastrand::u64(..);
         self.with(|bucket| {
             let hash = self.hash_of(path);
-            let is_open = bucket.gate.outage().is_none();
+            let is_closed = bucket.breaker.outage().is_none();
             if fault.class == Class::SlowDown
-                && bucket.slowed(hash, now_ms) == Slowed::Fewer
-                && is_open
+                && bucket.slowed(hash, now_ms) == Slowed::Reduced
+                && is_closed
             {
                 return (None, true);
             }
-            (bucket.gate.failure(fault, hash, now_ms, random), false)
+            (bucket.breaker.failure(fault, hash, now_ms, random), false)
         })
     }
 
@@ -144,35 +144,35 @@ impl SourceBreaker {
 
     /// How many paths may be sent to the source's bucket at a time.
     pub fn at_once(&self) -> usize {
-        self.with(|bucket| bucket.pace.limit())
+        self.with(|bucket| bucket.concurrency.limit())
     }
 
     /// The path ended without asking the bucket.
     pub fn abandoned(&self, path: &RelPath, now_ms: i64) {
         self.with(|bucket| {
-            bucket.gate.abandoned(self.hash_of(path), now_ms);
+            bucket.breaker.abandoned(self.hash_of(path), now_ms);
         });
     }
 
     /// Whether to ask the source's bucket itself, as nothing waits that could:
     /// then report to [`SourceBreaker::idle`].
     pub fn may_ask_idle(&self, now_ms: i64) -> bool {
-        self.with(|bucket| bucket.gate.may_start(NO_PATH, now_ms) == MayStart::ProbeOnly)
+        self.with(|bucket| bucket.breaker.may_start(NO_PATH, now_ms) == MayStart::ProbeOnly)
     }
 
     /// What the bucket answered while nothing waited for it.
     pub fn idle(&self, answer: Result<(), &Fault>, now_ms: i64) -> Option<Transition> {
         let random = fastrand::u64(..);
         self.with(|bucket| match answer {
-            Ok(()) => bucket.gate.idle(now_ms),
-            Err(fault) => bucket.gate.failure(fault, NO_PATH, now_ms, random),
+            Ok(()) => bucket.breaker.idle(now_ms),
+            Err(fault) => bucket.breaker.failure(fault, NO_PATH, now_ms, random),
         })
     }
 
     /// Since when the source's bucket cannot be used, and why.
     pub fn outage(&self) -> Option<(i64, Fault)> {
         self.with(|bucket| {
-            let outage = bucket.gate.outage();
+            let outage = bucket.breaker.outage();
             outage.map(|(since, fault)| (since, fault.clone()))
         })
     }
@@ -186,8 +186,10 @@ impl SourceBreaker {
 impl Bucket {
     fn slowed(&mut self, hash: u64, now_ms: i64) -> Slowed {
         match self.running.get(&hash) {
-            Some(running) => self.pace.slowed(running.ticket, now_ms, fastrand::u64(..)),
-            None => Slowed::Fewer,
+            Some(running) => self
+                .concurrency
+                .slowed(running.ticket, now_ms, fastrand::u64(..)),
+            None => Slowed::Reduced,
         }
     }
 }

@@ -6,7 +6,7 @@
 
 mod words;
 
-use super::error::Fatal;
+use super::fatal::Fatal;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp, ZonedDateTime};

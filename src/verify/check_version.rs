@@ -10,7 +10,7 @@ use super::judge::{Expect, Measured, Unrecorded, Wrong};
 use super::outcome::{CheckOutcome, VersionCheck};
 use crate::os::blocking::blocking_on;
 use crate::restore::{BodyReader, Source, content};
-use crate::retry::{patiently, told};
+use crate::retry::{advise_rerun, with_retries};
 use crate::s3::{Head, ListedVersion};
 use crate::types::{Class, Fault, ObjectMeta, shown};
 
@@ -29,8 +29,8 @@ impl VerifyContext {
             return self.settle(check, wrong.clone()).await;
         }
         let mut stop = self.stop.clone();
-        let about = |fault: Fault| told(fault).about(self.subject(check));
-        let after = patiently(&mut stop, || self.ask(check)).await;
+        let about = |fault: Fault| advise_rerun(fault).about(self.subject(check));
+        let after = with_retries(&mut stop, || self.ask(check)).await;
         let (head, meta) = match after.map_err(about)? {
             After::Ended(outcome) => return Ok(outcome),
             After::Wrong(wrong) => return self.settle(check, wrong).await,
@@ -42,7 +42,7 @@ impl VerifyContext {
         if judge::is_cold(&check.listed.storage_class) {
             return Ok(CheckOutcome::Cold);
         }
-        let hashed = patiently(&mut stop, || self.content(&check.listed, &head, &meta)).await;
+        let hashed = with_retries(&mut stop, || self.content(&check.listed, &head, &meta)).await;
         match hashed {
             Ok(None) => Ok(CheckOutcome::Fine(Some(meta.size_bytes))),
             Ok(Some(wrong)) => self.settle(check, wrong).await,

@@ -10,7 +10,7 @@ use super::judge::Wrong;
 use super::run::Run;
 use crate::history::list_page;
 use crate::manifest::{Listing, Written, read};
-use crate::retry::{Stop, patiently, told};
+use crate::retry::{Stop, advise_rerun, with_retries};
 use crate::s3::Head;
 use crate::types::{Class, ETag, Fatal, Fault, Kind, shown};
 use futures::{StreamExt as _, stream};
@@ -35,7 +35,7 @@ impl Run<'_> {
             Ok(all) => all,
             // One may do without the right to see them.
             Err(fault) if fault.class == Class::Denied => return Ok(()),
-            Err(fault) => return self.failed(told(fault)).await,
+            Err(fault) => return self.failed(advise_rerun(fault)).await,
         };
         let ours = self.written().await?;
         let wrong = self.by_what_was_written(&all, &mut stop).await?;
@@ -49,7 +49,7 @@ impl Run<'_> {
             .map(|one| {
                 let (ctx, mut stop) = (ctx.clone(), stop.clone());
                 async move {
-                    let head = patiently(&mut stop, || ctx.head_at(&one.key, None)).await;
+                    let head = with_retries(&mut stop, || ctx.head_at(&one.key, None)).await;
                     (one, head)
                 }
             })
@@ -62,7 +62,7 @@ impl Run<'_> {
             let wrong = match head {
                 Ok(head) => by_head(&one, head.as_ref(), was_ahead),
                 Err(fault) => {
-                    self.failed(told(fault)).await?;
+                    self.failed(advise_rerun(fault)).await?;
                     continue;
                 }
             };
@@ -90,7 +90,7 @@ impl Run<'_> {
             }
             // Superseded meanwhile.
             Err(fault) if fault.class == Class::NotFound => {}
-            Err(fault) => self.failed(told(fault)).await?,
+            Err(fault) => self.failed(advise_rerun(fault)).await?,
         }
         Ok(())
     }

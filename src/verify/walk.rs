@@ -9,7 +9,7 @@ use super::outcome::VersionCheck;
 use super::request::VerifyEvent;
 use super::run::Run;
 use crate::history::{Chosen, Name, Records, Selector, unless_newer};
-use crate::retry::told;
+use crate::retry::advise_rerun;
 use crate::s3::ListedVersion;
 use crate::types::{ETag, Fatal, ForeignKey, Record, RelKey, is_own};
 
@@ -211,7 +211,10 @@ impl Run<'_> {
             }
             Ok(None) if self.request.all_versions => self.older(Some(key), newest).await,
             Ok(None) => Ok(()),
-            Err(fault) => self.failed(told(fault).about(key.path().to_string())).await,
+            Err(fault) => {
+                self.failed(advise_rerun(fault).about(key.path().to_string()))
+                    .await
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Letting changes settle: hints in, paths that have rested out. One loop per
-//! source, so that a disk that hangs holds up its own changes alone.
+//! Debounces the changes of one source: hints come in, paths that have been quiet go out.
+//! Each source has its own loop, so that a disk that hangs holds up only its own changes.
 //!
-//! Invariant: a hint leads to a queued path, a scan, or (excluded) to nothing;
-//! when there are too many at once, to a scan of the whole source.
+//! Invariant: every hint leads to a queued path or a scan, or to nothing if the path is
+//! excluded. Too many at once lead to a scan of the whole source.
 
 use super::debounce::{Debouncer, Full, Settled, Touched};
 use crate::clock::Clock;
@@ -18,17 +18,17 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
-/// Paths looked at in one go; keeps one blocking call short.
+/// Paths looked at in one blocking call, to keep it short.
 const BATCH: usize = 256;
 
-/// A look that failed as a whole is not repeated at once.
+/// How long to wait after a look that failed as a whole.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 
 /// How long to sleep when nothing waits.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// Once a stop was asked for, this long without a change is enough: a program that
-/// is still writing makes one within it.
+/// After a request to stop, so long without a change is enough: a program that still writes
+/// makes a change within it.
 const ENDING_QUIET_MS: i64 = 200;
 
 /// What a due path turned out to be.
@@ -40,11 +40,11 @@ enum Seen {
         /// Other names of the same file, in whatever source.
         others: Vec<(Arc<SourceRuntime>, RelPath)>,
     },
-    /// A folder, or a path below which the index knows files: walk it.
+    /// A folder, or a path below which the index knows files: it must be scanned.
     Folder,
     /// Nothing stands there.
     Gone,
-    /// It is left out.
+    /// A rule leaves it out.
     Excluded,
 }
 
@@ -60,7 +60,7 @@ pub struct Collector {
     pub clock: Clock,
     /// Hears that the run ends.
     pub signals: RunSignals,
-    /// How long a path must rest, and how many may wait.
+    /// How long a path must be quiet, and how many may wait.
     pub limits: Limits,
 }
 
@@ -82,7 +82,7 @@ impl Collector {
                 hint = hints.recv() => {
                     let Some(hint) = hint else { return };
                     own.take(&mut debouncer, hint);
-                    // Take what else is there before looking at the clock again.
+                    // Take all that is there before looking at the clock again.
                     while let Ok(hint) = hints.try_recv() {
                         own.take(&mut debouncer, hint);
                     }
@@ -157,22 +157,22 @@ impl Collector {
         } = settled;
         let work = &self.source.work;
         if path.name() == files::RULE_FILE_NAME.as_bytes() {
-            // Other rules: what they take in or leave out is found by a scan.
+            // The rules have changed: a scan finds what they take in or leave out.
             work.scans.ask_subtree(path.parent().unwrap_or_default());
         }
         match seen {
             Ok(Seen::Excluded) => {}
             Ok(Seen::Folder) => work.scans.ask_subtree(path),
             Ok(Seen::File { others, .. }) => {
-                // The same file: it has settled under all of its names.
+                // It is the same file under all of its names.
                 for (source, other) in others {
                     source.work.edit(other, since_ms, deadline);
                 }
                 work.edit(path, since_ms, deadline);
             }
             Ok(Seen::Gone) => work.edit(path, since_ms, deadline),
-            // It could not be looked at: a worker explains it if it is a file, and
-            // if it is a folder its contents must not be missed.
+            // If it is a file, a worker finds out why; if it is a folder, its contents must
+            // not be missed.
             Err(_) => {
                 work.edit(path.clone(), since_ms, deadline);
                 work.scans.ask_subtree(path);
@@ -193,7 +193,7 @@ impl Collector {
             }
         };
         if source.rules.excluded(path, is_folder) {
-            // A rule file may just have excluded it: then it leaves the backup.
+            // If a rule file has just excluded it, it leaves the backup.
             let known = index.get(source.id, &RelKey::of_file(path))?.is_some() || known_below()?;
             return Ok(if known { Seen::Folder } else { Seen::Excluded });
         }
@@ -214,8 +214,8 @@ impl Collector {
         }
     }
 
-    /// The other names of a file that has several, as far as they are known. When some
-    /// are not, a scan is to look for them.
+    /// The other names of a file that has several, as far as they are known. Where some are
+    /// not, a scan is asked to look for them.
     fn other_names(&self, path: &RelPath, stood: &Found) -> Vec<(Arc<SourceRuntime>, RelPath)> {
         let Some(file) = FileId::of_linked(stood) else {
             return Vec::new();

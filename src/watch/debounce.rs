@@ -1,10 +1,9 @@
-//! When a changed path has rested long enough to be stored.
+//! Decides when a changed path has been quiet long enough to be stored.
 //!
-//! Invariants: a path is released once it has been quiet for `quiet_ms`, and at
-//! the latest `max_ms` after its first change; a path whose modification time
-//! is still fresh has not been quiet, whether or not an event said so (a file
-//! held open and written to makes no events that we could count on). Times are
-//! of a clock that nobody sets.
+//! Invariants: a path is released once it has been quiet for `quiet_ms`, and at the latest
+//! `max_ms` after its first change; a path whose modification time is fresh has not been
+//! quiet, even without an event (a file that is held open and written to makes no reliable
+//! events). Times are monotonic.
 
 use crate::types::RelPath;
 use std::collections::{BTreeSet, HashMap};
@@ -16,13 +15,13 @@ pub struct Settled {
     pub path: RelPath,
     /// When it was first seen to have changed, on the caller's steady clock.
     pub since_ms: i64,
-    /// It never rested: store what is there.
+    /// It was never quiet: store what is there.
     pub deadline: bool,
     /// How often a worker has given it back since it was first seen to have changed.
     pub given_back: u32,
 }
 
-/// No room for another path: ask for a scan of its source instead.
+/// There is no room for another path: ask for a scan of its source instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
@@ -45,7 +44,7 @@ struct Timer {
     given_back: u32,
 }
 
-/// The paths that have changed and not yet rested.
+/// The paths that have changed and have not been quiet yet.
 #[derive(Debug)]
 pub struct Debouncer {
     quiet_ms: i64,
@@ -116,7 +115,7 @@ impl Debouncer {
         self.timers.insert(path, new);
     }
 
-    /// From now on a path needs to have been quiet for so long only.
+    /// From now on a path must be quiet only for so long.
     pub fn hurry(&mut self, quiet_ms: i64) {
         self.quiet_ms = self.quiet_ms.min(quiet_ms);
         let timers = &self.timers;

@@ -1,26 +1,24 @@
-//! What the callback has heard and nobody has passed on yet, each path once.
+//! The paths that the callback has heard of and nobody has passed on yet, each once.
 //!
-//! Invariants: adding never blocks for longer than a look into a map; a path
-//! that keeps changing is passed on as often as any other (a debouncer that
-//! waits for it to rest would never name it, and `debounce_max_ms` would never
-//! begin); memory is bounded. It only thins out the stream: how long a path
-//! must rest is decided by `collect`, from the events' own times.
+//! Invariants: adding blocks no longer than a map lookup; a path that keeps changing is
+//! passed on as often as any other (or `debounce_max_ms` would never begin for it); memory
+//! is bounded. `collect` decides how long a path must be quiet, from the events' own times.
 
 use crate::types::RelPath;
 use crate::work::HINTS_MAX;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How long events are gathered before they are passed on: a tenth of the
-/// default debounce time.
+/// How long paths are gathered before they are passed on: a tenth of the default debounce
+/// time.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// Paths held at a time; all of them find room among the hints.
+/// Paths held at a time; all of them fit into the queue of hints.
 const PATHS_MAX: usize = HINTS_MAX / 2;
 
-/// When a path changed, by [`crate::tasks::Context::steady_ms`].
+/// When a path changed, by the monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Times {
     pub first_ms: i64,
@@ -35,14 +33,9 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RelPath, Times>> {
-        // Every change is a single insert or take: a panic leaves it whole.
-        self.paths.lock()
-    }
-
-    /// The path changed. False when there is no room: it must be scanned for.
+    /// Add a changed path. False when there is no room: then its folder must be scanned.
     pub fn add(&self, path: &RelPath, now_ms: i64) -> bool {
-        let mut paths = self.lock();
+        let mut paths = self.paths.lock();
         if let Some(times) = paths.get_mut(path) {
             times.last_ms = now_ms;
             return true;
@@ -60,14 +53,14 @@ impl Gathered {
         true
     }
 
-    /// Wait for a path, gather on for a while, hand all out. Nothing is lost
-    /// when it is dropped while it waits.
+    /// Wait for a path, gather more for a while, and hand out all. Dropping the future
+    /// loses nothing.
     pub async fn take(&self) -> HashMap<RelPath, Times> {
-        while self.lock().is_empty() {
+        while self.paths.lock().is_empty() {
             self.some.notified().await;
         }
         tokio::time::sleep(GATHER).await;
-        std::mem::take(&mut *self.lock())
+        std::mem::take(&mut *self.paths.lock())
     }
 }
 

@@ -1,17 +1,17 @@
-//! Hearing of changes from the operating system; the only notify import.
+//! Hears of changes from the operating system. The only folder that imports notify.
 //!
-//! Invariants: a watch that does not prove itself, or whose root was deleted,
-//! made again or mounted over, is set up anew and the folder scanned; what
-//! cannot be watched, or cannot be relied on, is scanned on a period, and the
-//! owner is told which and why. No event is load-bearing: a lost one costs time
-//! until the next scan, nothing else.
+//! Invariants: a watch that fails its proof, or whose root was deleted, made again or
+//! mounted over, is set up again, and the folder is scanned. What cannot be watched, or not
+//! relied on, is scanned on a period, and the owner is told what and why. No event is
+//! load-bearing: a lost one costs time until the next scan, nothing else.
 
+mod blind_spots;
 mod collect;
 mod debounce;
 mod gather;
-
 mod options;
 mod proof;
+mod sentinel_proof;
 pub(crate) mod sleep;
 mod supervisor;
 mod tap;

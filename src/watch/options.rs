@@ -9,19 +9,19 @@ use std::time::Duration;
 /// The times of the watch. The defaults are what the program uses.
 #[derive(Debug, Clone)]
 pub struct WatchOptions {
-    /// How often the root, what is mounted below it and the system's limits are
-    /// looked at: deleted, renamed or newly mounted folders make no events.
+    /// How often to check the root, the mounts below it and the system's limits: a root
+    /// that is deleted, renamed or mounted over makes no event.
     pub root_check: Duration,
-    /// How often the marker is touched: a dead watch is noticed within this and
+    /// How often to touch the sentinel: a dead watch is noticed within this and
     /// `prove_within`. One event a minute costs nothing.
     pub prove_every: Duration,
-    /// How soon the event must be back. It takes a quarter of a second; a busy
-    /// computer may take its time.
+    /// How soon the sentinel's event must come. It takes a quarter of a second, on a busy
+    /// computer longer.
     pub prove_within: Duration,
-    /// The whole watch is set up again for lost events or new mounts at most
-    /// this often: it takes seconds for 100,000 folders.
+    /// How often lost events or new mounts may have the whole watch set up again at most:
+    /// that takes seconds for 100,000 folders.
     pub rearm: Duration,
-    /// Kills watches; for tests.
+    /// Kills watches, in tests.
     pub silencer: Option<Silencer>,
 }
 
@@ -43,7 +43,7 @@ pub struct WatchParts {
     pub source: Arc<SourceRuntime>,
     /// The clocks.
     pub clock: Clock,
-    /// Hears that the computer was asleep; is told that a change was heard of.
+    /// Tells that the computer was asleep, and hears of changes.
     pub signals: RunSignals,
     /// The times of the watch.
     pub options: WatchOptions,

@@ -1,13 +1,12 @@
-//! When the watch is put to the proof, and what follows from it. Pure: time
-//! comes in as an argument.
+//! Decides when the watch is put to the proof, and what follows. Pure: time is an argument.
 //!
-//! Invariant: a watch that does not answer is set up again at once the first
-//! time, then less and less often, for ever.
+//! Invariant: a watch that does not answer is set up again at once the first time, then
+//! less and less often, but for ever.
 
 use std::time::{Duration, Instant};
 
-/// Failures in a row from which the watch counts as blind: set up again once,
-/// and silent again.
+/// After so many failures in a row the watch counts as blind: it was set up again and
+/// stayed silent.
 const BLIND_AFTER: u32 = 2;
 
 /// What to do now.
@@ -15,11 +14,11 @@ const BLIND_AFTER: u32 = 2;
 pub(crate) enum Step {
     /// Nothing.
     Wait,
-    /// Touch the marker, then say [`Prover::asked`] or [`Prover::put_off`].
+    /// Touch the sentinel, then call [`Prover::asked`] or [`Prover::put_off`].
     Touch,
-    /// The event came back.
+    /// The event came.
     Proven,
-    /// It did not: set the watch up again.
+    /// The event did not come: set the watch up again.
     Failed,
 }
 
@@ -35,8 +34,8 @@ pub(crate) struct Prover {
 }
 
 impl Prover {
-    /// A proof each `every`, whose event must come `within` that time. After
-    /// failures the next one waits up to `wait_max`.
+    /// Prove every `every`; the event must come `within` its time. After failures the next
+    /// proof waits up to `wait_max`.
     pub fn new(every: Duration, within: Duration, wait_max: Duration, now: Instant) -> Self {
         Self {
             every,
@@ -48,8 +47,8 @@ impl Prover {
         }
     }
 
-    /// What to do now; `heard` says whether an event of the marker has come
-    /// since it was touched.
+    /// What to do now; `heard` says whether an event of the sentinel has come since it was
+    /// touched.
     pub fn step(&mut self, now: Instant, heard: bool) -> Step {
         match self.asked_at {
             None if now >= self.due_at => Step::Touch,
@@ -70,11 +69,11 @@ impl Prover {
         }
     }
 
-    /// How long a watch that was set up again after a failure is left alone.
+    /// How long to leave a watch alone that was set up again after a failure.
     fn pause(&self) -> Duration {
         match self.failures {
             0 | 1 => Duration::ZERO,
-            // Doubling: 2 within, 4 within, ...
+            // Doubles: 2, 4, ... times `within`.
             more => {
                 let times = 2_u32.saturating_pow(more - 1);
                 self.within.saturating_mul(times).min(self.wait_max)
@@ -82,19 +81,19 @@ impl Prover {
         }
     }
 
-    /// The marker was touched.
+    /// The sentinel was touched.
     pub fn asked(&mut self, now: Instant) {
         self.asked_at = Some(now);
     }
 
-    /// It cannot be touched for now.
+    /// The sentinel cannot be touched for now.
     pub fn put_off(&mut self, now: Instant) {
         self.asked_at = None;
         self.due_at = now + self.every;
     }
 
-    /// The watch is a new one for another reason, or the computer has slept:
-    /// prove it at once. After repeated failures the pause stays.
+    /// Prove at once: the watch was set up for another reason, or the computer has slept.
+    /// After repeated failures the pause stays.
     pub fn at_once(&mut self, now: Instant) {
         self.asked_at = None;
         if self.failures < BLIND_AFTER {
@@ -102,12 +101,12 @@ impl Prover {
         }
     }
 
-    /// Set up again, and silent again: nothing may be expected of it.
+    /// True when the watch was set up again and stayed silent: it cannot be relied on.
     pub fn is_blind(&self) -> bool {
         self.failures >= BLIND_AFTER
     }
 
-    /// How long nothing will change unless an event comes.
+    /// How long nothing needs to be done unless an event comes.
     pub fn wait(&self, now: Instant) -> Duration {
         let next = self.asked_at.map_or(self.due_at, |at| at + self.within);
         next.saturating_duration_since(now)

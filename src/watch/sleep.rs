@@ -1,7 +1,7 @@
 //! Has the computer slept, or has somebody set its clock?
 
-/// Two clocks differ by so much only when something happened: whoever corrects
-/// a clock gently (NTP) stays far below.
+/// The clocks drift apart by so much only when the computer slept or its clock was set:
+/// gentle corrections (NTP) stay far below.
 pub const JUMP_MS: i64 = 60_000;
 
 /// Both clocks at one moment, milliseconds.
@@ -9,21 +9,21 @@ pub const JUMP_MS: i64 = 60_000;
 pub struct Clocks {
     /// The wall clock, since 1970; people and servers set it.
     pub wall_ms: i64,
-    /// A clock that nobody sets. On Linux and macOS it stands still while the
-    /// computer sleeps, on Windows it goes on.
+    /// The monotonic clock. On Linux and macOS it stands still while the computer sleeps,
+    /// on Windows it goes on.
     pub steady_ms: i64,
 }
 
 /// What happened between two looks at the clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Jump {
-    /// Asleep (or the clock was set forward, which looks the same), so long.
+    /// The computer slept for so long, or its clock was set forward, which looks the same.
     Asleep(i64),
-    /// The clock was set back, so far.
+    /// The clock was set back by so much.
     SetBack(i64),
 }
 
-/// Compare two looks at the clocks, of which `paused_ms` were to be a pause.
+/// Compare two looks at the clocks, between which the caller paused for `paused_ms`.
 pub fn jump(before: Clocks, after: Clocks, paused_ms: i64) -> Option<Jump> {
     let wall = after.wall_ms - before.wall_ms;
     let steady = after.steady_ms - before.steady_ms;

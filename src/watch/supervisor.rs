@@ -1,49 +1,48 @@
-//! One source's watch: when it is set up again, when it is proved, and what is
-//! scanned because it is not watched well enough.
+//! Sets up one source's watch, and decides when to do so again.
 //!
-//! Invariants: nothing here decides about files; a set-up is always followed by
-//! a scan of what nobody heard of meanwhile; tries that fail come less and less
-//! often, but for ever.
+//! Invariants: nothing here decides about files; every set-up is followed by a scan for
+//! what nobody heard of meanwhile; tries that fail come less and less often, but never
+//! end.
 
+use super::blind_spots::{BlindSpots, shared_note};
 use super::gather::Gathered;
 use super::options::{WatchOptions, WatchParts};
-use super::proof::{Prover, Step};
-use super::trouble::{Trouble, watch_trouble};
+use super::sentinel_proof::SentinelProof;
+use super::trouble::{Trouble, period_text, watch_trouble};
 use super::watcher::{Sinks, Watcher};
 use crate::clock::Clock;
 use crate::files;
-use crate::files::{MARKER_FILE_NAME, RootId, Touched};
-use crate::guard::{Settled, Standing, root_sentinel};
+use crate::files::RootId;
+use crate::guard::root_sentinel;
 use crate::os;
 use crate::os::{Mounts, WatchLimits};
 use crate::source::{RunSignals, SourceRuntime};
 use crate::status::{Event, Watching};
-use crate::types::{Fault, RelPath, duration};
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use crate::types::Fault;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// Errors of a new watch come through the debouncer, within this: after it, a
-/// watch without trouble is a good one.
+/// The debouncer passes on the errors of a new watch within this. A watch without an error
+/// after that is a good one.
 const ERRORS_WITHIN: Duration = Duration::from_secs(2);
 
-/// A watch and what it was set up on.
+/// A watch, and what it was set up on.
 struct Current {
     watcher: Watcher,
     root: RootId,
     mounts: Mounts,
 }
 
-/// What there is to be watched now.
+/// What is to be watched now.
 struct Seen {
     root: RootId,
     mounts: Mounts,
     limits: Option<WatchLimits>,
 }
 
-/// Why a watch is set up; in words for the owner.
+/// Why a watch is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Why {
     First,
@@ -69,15 +68,7 @@ impl Why {
     }
 }
 
-/// What must be scanned on the period because it is not watched well enough.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Blind {
-    Nothing,
-    Parts(BTreeSet<RelPath>),
-    Whole,
-}
-
-/// Sets up one source's watch, proves it, and has scanned what it does not cover.
+/// Sets up one source's watch, has it proved, and asks for scans of what it does not cover.
 pub(crate) struct WatchSupervisor {
     source: Arc<SourceRuntime>,
     clock: Clock,
@@ -89,15 +80,13 @@ pub(crate) struct WatchSupervisor {
     gathered: Arc<Gathered>,
     current: Option<Current>,
     trouble: Arc<Trouble>,
-    prover: Prover,
-    /// Whether the marker can be touched.
-    can_prove: bool,
+    proof: SentinelProof,
     set_up_at: Instant,
-    /// Set-ups in a row that gave no watch.
+    /// Set-ups in a row that failed.
     failures: u32,
     was_missing: bool,
     scanned_at: Instant,
-    /// When new mounts last had it set up again.
+    /// When it was last set up for new mounts.
     remounted_at: Option<Instant>,
     limits: Option<WatchLimits>,
     mounts: Mounts,
@@ -106,6 +95,7 @@ pub(crate) struct WatchSupervisor {
 impl WatchSupervisor {
     pub fn new(parts: WatchParts, gathered: Arc<Gathered>) -> Self {
         let now = Instant::now();
+        let proof = SentinelProof::new(&parts, now);
         let WatchParts {
             source,
             clock,
@@ -122,8 +112,7 @@ impl WatchSupervisor {
             gathered,
             current: None,
             trouble: Arc::new(Trouble::default()),
-            prover: Prover::new(options.prove_every, options.prove_within, period, now),
-            can_prove: true,
+            proof,
             set_up_at: now,
             failures: 0,
             was_missing: false,
@@ -152,33 +141,34 @@ impl WatchSupervisor {
                         self.set_up(seen, why).await;
                         self.prove().await;
                     }
-                    self.scan_what_is_blind();
+                    self.scan_blind_spots();
                 }
             }
             if let Some(ready) = ready.take() {
-                // Whoever waited may have given up; then nobody needs to know.
+                // Whoever waited may have given up.
                 let _ = ready.send(());
             }
             let trouble = Arc::clone(&self.trouble);
             tokio::select! {
                 () = trouble.news.notified() => {}
                 () = tokio::time::sleep(self.pause()) => {}
-                _ = woke.changed() => self.prover.at_once(Instant::now()),
+                _ = woke.changed() => self.proof.at_once(),
             }
         }
     }
 
-    /// How long nothing needs to be looked at unless something is heard.
+    /// How long to wait unless something is heard.
     fn pause(&self) -> Duration {
-        let proof = match self.current.is_some() && self.has_marker() {
-            true => self.prover.wait(Instant::now()),
-            false => Duration::MAX,
-        };
-        self.options.root_check.min(self.period).min(proof)
+        let pause = self.options.root_check.min(self.period);
+        match self.current {
+            Some(_) => pause.min(self.proof.wait()),
+            None => pause,
+        }
     }
 
-    fn has_marker(&self) -> bool {
-        self.source.config.sentinel
+    /// Put the watch to the proof when that is due; true when it has failed.
+    async fn prove(&mut self) -> bool {
+        self.current.is_some() && self.proof.step(&self.trouble).await
     }
 
     fn name(&self) -> &str {
@@ -191,7 +181,7 @@ impl WatchSupervisor {
         }
         let age = self.set_up_at.elapsed();
         let Some(current) = &self.current else {
-            // 1, 2, 4, ... looks at the root, up to the period.
+            // Waits for 1, 2, 4, ... checks of the root, at most the period.
             let wait = self.options.root_check * 2_u32.saturating_pow(self.failures.min(16));
             let due = age >= wait.min(self.period) || self.is_raised(seen);
             return due.then_some(Why::Again);
@@ -214,7 +204,7 @@ impl WatchSupervisor {
         (again || (unwatched.limit.is_some() && self.is_raised(seen))).then_some(Why::Again)
     }
 
-    /// A limit is higher than when the watch was set up.
+    /// Somebody has raised a limit since the watch was set up.
     fn is_raised(&self, seen: &Seen) -> bool {
         let (Some(then), Some(now)) = (self.limits, seen.limits) else {
             return false;
@@ -222,73 +212,12 @@ impl WatchSupervisor {
         now.watches.value > then.watches.value || now.instances.value > then.instances.value
     }
 
-    /// Put the watch to the proof when that is due; true when it has failed.
-    async fn prove(&mut self) -> bool {
-        if self.current.is_none() || !self.has_marker() {
-            return false;
-        }
-        let now = Instant::now();
-        match self.prover.step(now, self.trouble.heard()) {
-            Step::Wait => false,
-            Step::Touch => {
-                self.touch(now).await;
-                false
-            }
-            Step::Proven => {
-                let now_ms = self.clock.now_ms();
-                self.source.status.update(|status| {
-                    status.proof.proven_ms = Some(now_ms);
-                    status.watching = Watching::On;
-                });
-                false
-            }
-            Step::Failed => {
-                tracing::warn!(
-                    source = %self.name(),
-                    "the watch did not report a change made to prove it: setting it up again"
-                );
-                true
-            }
-        }
-    }
-
-    async fn touch(&mut self, now: Instant) {
-        self.trouble.forget_heard();
-        let source = Arc::clone(&self.source);
-        let work = move || touch(&source);
-        let touched = self.source.watchdog.run_to_the_end(work).await;
-        let reason = match touched {
-            Ok(None) => {
-                self.prover.asked(now);
-                None
-            }
-            Ok(Some(reason)) => Some(reason),
-            Err(fault) => Some(fault.to_string()),
-        };
-        self.can_prove = reason.is_none();
-        let note = reason.map(|reason| {
-            self.prover.put_off(now);
-            let every = self.every();
-            format!("the watch of this folder cannot prove that it works: {reason}. Keepwatch scans the folder every {every} as well")
-        });
-        if self.source.status.note("proof", note.clone())
-            && let Some(note) = note
-        {
-            tracing::info!(source = %self.name(), "{note}");
-        }
-    }
-
-    fn every(&self) -> String {
-        duration(u64::try_from(self.period.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    /// Set the watch up (again), and have the folder scanned for what nobody
-    /// heard of meanwhile.
+    /// Set the watch up, and ask for a scan for what nobody heard of meanwhile.
     async fn set_up(&mut self, seen: Seen, why: Why) {
         self.drop_watch().await;
         self.was_missing = false;
         self.source.status.warn("folder", None);
-        self.settle_marker().await;
+        self.settle_sentinel().await;
         self.trouble = Arc::new(Trouble::default());
         self.set_up_at = Instant::now();
         if why == Why::Mounted {
@@ -296,6 +225,7 @@ impl WatchSupervisor {
         }
         self.limits = seen.limits;
         self.mounts = seen.mounts.clone();
+        self.proof.note_absence();
         self.note_shared();
         if let Some(watcher) = self.register().await {
             self.current = Some(Current {
@@ -304,7 +234,7 @@ impl WatchSupervisor {
                 mounts: seen.mounts,
             });
             self.failures = 0;
-            self.prover.at_once(Instant::now());
+            self.proof.at_once();
         } else {
             self.failures = self.failures.saturating_add(1);
         }
@@ -316,7 +246,7 @@ impl WatchSupervisor {
                 status.proof.rebuilt_ms = Some(now_ms);
                 status.proof.rebuilt_why = why.text().to_owned();
             });
-            // A try that failed has changed nothing: the period takes care.
+            // A failed try has changed nothing: the scans on the period go on.
             if self.current.is_some() || why != Why::Again {
                 self.source.work.scans.ask_whole(false);
                 self.scanned_at = Instant::now();
@@ -324,8 +254,8 @@ impl WatchSupervisor {
         }
     }
 
-    /// The marker is written before the watch begins: that is no change.
-    async fn settle_marker(&self) {
+    /// Write the sentinel before the watch begins: that is no change.
+    async fn settle_sentinel(&self) {
         let guard = Arc::clone(&self.source.guard);
         let work = move || root_sentinel::settle(&guard);
         let settled = self.source.watchdog.run_to_the_end(work).await;
@@ -350,13 +280,13 @@ impl WatchSupervisor {
         let text = match made.await {
             Ok(Ok(watcher)) => {
                 tracing::info!(source = %self.name(), folder = %self.root.display(), "watching");
-                if !self.prover.is_blind() {
-                    self.source
-                        .status
-                        .update(|status| status.watching = Watching::On);
-                } else {
-                    self.tell_blind();
-                }
+                let watching = match self.proof.is_blind() {
+                    true => Watching::Off(self.blind_text()),
+                    false => Watching::On,
+                };
+                self.source
+                    .status
+                    .update(|status| status.watching = watching);
                 self.source.status.tell(Event::Watching {
                     source: self.source.status.name(),
                 });
@@ -377,41 +307,18 @@ impl WatchSupervisor {
         None
     }
 
-    /// Set up again, and silent again.
-    fn tell_blind(&self) {
-        let text = format!(
+    /// What is told of a watch that was set up again and stayed silent.
+    fn blind_text(&self) -> String {
+        format!(
             "{}: the system does not report changes although the watch was set up again and again. Keepwatch scans the folder every {} instead",
             self.root.display(),
-            self.every()
-        );
-        self.source
-            .status
-            .update(|status| status.watching = Watching::Off(text.clone()));
+            period_text(self.period)
+        )
     }
 
-    /// A shared folder is watched, but what other computers do there makes no
-    /// event here.
+    /// Tell of the network drives: what other computers do there makes no event here.
     fn note_shared(&self) {
-        let off = (!self.has_marker()).then(|| {
-            "that the watch of this folder works is not proved: sentinel = false".to_owned()
-        });
-        if off.is_some() {
-            self.source.status.note("proof", off);
-        }
-        let own = self.mounts.own.iter();
-        let shared: Vec<String> = own
-            .chain(&self.mounts.below)
-            .filter(|mount| os::changes_unseen(&mount.kind))
-            .map(|mount| format!("{} ({})", mount.point.display(), mount.kind))
-            .take(SHARED_NAMED_MAX)
-            .collect();
-        let note = (!shared.is_empty()).then(|| {
-            format!(
-                "changes that other computers make on a network drive are not reported by the system: {}. Keepwatch scans it every {}",
-                shared.join(", "),
-                self.every()
-            )
-        });
+        let note = shared_note(&self.mounts, self.period);
         if self.source.status.note("shared", note.clone())
             && let Some(note) = note
         {
@@ -419,30 +326,8 @@ impl WatchSupervisor {
         }
     }
 
-    fn blind(&self) -> Blind {
-        let is_shared = |mount: &os::Mount| os::changes_unseen(&mount.kind);
-        let unwatched = self.trouble.unwatched();
-        let is_whole = self.current.is_none()
-            || unwatched.whole
-            || (self.has_marker() && (!self.can_prove || self.prover.is_blind()))
-            || self.mounts.own.as_ref().is_some_and(is_shared);
-        if is_whole {
-            return Blind::Whole;
-        }
-        let mut parts = unwatched.parts;
-        let real = self.root.canonicalize();
-        let real = real.as_deref().unwrap_or(&self.root);
-        for mount in self.mounts.below.iter().filter(|mount| is_shared(mount)) {
-            parts.extend(below(real, &mount.point));
-        }
-        match parts.is_empty() {
-            true => Blind::Nothing,
-            false => Blind::Parts(parts),
-        }
-    }
-
-    /// What is not watched well enough is scanned on the period.
-    fn scan_what_is_blind(&mut self) {
+    /// Have what is not watched well enough scanned, once in a period.
+    fn scan_blind_spots(&mut self) {
         let (status, scans) = (&self.source.status, &self.source.work.scans);
         if self.current.is_some()
             && self.trouble.unwatched().is_empty()
@@ -453,13 +338,15 @@ impl WatchSupervisor {
         if self.scanned_at.elapsed() < self.period {
             return;
         }
-        // A scan that takes longer than the period is not asked for again.
+        // Do not ask again while a scan takes longer than the period.
         let is_scanning = status.snapshot().scanning.is_some();
-        match self.blind() {
-            Blind::Nothing => return,
-            Blind::Whole if is_scanning => return,
-            Blind::Whole => scans.ask_whole(false),
-            Blind::Parts(parts) => {
+        let is_relied_on = self.current.is_some() && self.proof.is_relied_on();
+        let unwatched = self.trouble.unwatched();
+        match BlindSpots::of(&self.root, is_relied_on, unwatched, &self.mounts) {
+            BlindSpots::None => return,
+            BlindSpots::Whole if is_scanning => return,
+            BlindSpots::Whole => scans.ask_whole(false),
+            BlindSpots::Parts(parts) => {
                 for part in parts {
                     scans.ask_subtree(part);
                 }
@@ -468,8 +355,7 @@ impl WatchSupervisor {
         self.scanned_at = Instant::now();
     }
 
-    /// The root is not there: the watch is dead, and nothing may be taken for
-    /// deleted.
+    /// The root is missing: the watch is dead, and nothing may be taken for deleted.
     async fn missing(&mut self, fault: &Fault) {
         self.drop_watch().await;
         self.was_missing = true;
@@ -495,9 +381,6 @@ impl WatchSupervisor {
     }
 }
 
-/// Network drives named in a note.
-const SHARED_NAMED_MAX: usize = 5;
-
 async fn look(source: &SourceRuntime) -> Result<Seen, Fault> {
     let root = source.config.path.clone();
     let work = move || {
@@ -510,37 +393,10 @@ async fn look(source: &SourceRuntime) -> Result<Seen, Fault> {
     source.watchdog.run_to_the_end(work).await
 }
 
-/// Touch the marker, writing it first where it is missing. `Some` is why there
-/// is none to touch.
-fn touch(source: &SourceRuntime) -> Result<Option<String>, Fault> {
-    let settled = root_sentinel::settle(&source.guard)?;
-    match settled {
-        Settled::Unwritable(fault) => return Ok(Some(fault.to_string())),
-        Settled::Unsure(Standing::Absent { .. }) => {
-            return Ok(Some(
-                "its marker is missing, and the folder is not the one that was here before"
-                    .to_owned(),
-            ));
-        }
-        // Another's marker proves the watch as well.
-        Settled::Marked | Settled::Off | Settled::Unsure(_) => {}
-    }
-    Ok(match files::touch_marker(&source.config.path)? {
-        Touched::Yes => None,
-        Touched::Absent => Some("its marker has just been deleted".to_owned()),
-        Touched::Foreign => Some(format!(
-            "something named {MARKER_FILE_NAME} is there that Keepwatch has not written; it is left alone and not backed up, rename it"
-        )),
-    })
-}
-
-fn below(root: &Path, path: &Path) -> Option<RelPath> {
-    os::os_to_rel(path.strip_prefix(root).ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn every_reason_has_words_of_its_own() {

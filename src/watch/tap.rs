@@ -1,9 +1,8 @@
 //! A tap between the system's watcher and the debouncer.
 //!
-//! notify-debouncer-full holds the events of a path back for as long as newer
-//! ones come, and the news of an overflow as well. A file that is written
-//! without pause would never be named. The tap lets somebody hear every event
-//! as it comes; the debouncer gets it all the same.
+//! notify-debouncer-full holds back the events of a path, and an overflow, for as long as
+//! newer events come: it would never name a file that is written without pause. The tap
+//! passes every event to a listener at once, and to the debouncer as well.
 
 use notify::event::Event;
 use notify::{
@@ -15,23 +14,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Hears every event; must not block.
-pub(crate) type Ear = Box<dyn FnMut(&Result<Event>) + Send>;
+/// Hears every event. It must not block.
+pub(crate) type Listener = Box<dyn FnMut(&Result<Event>) + Send>;
 
-/// Makes watches fall silent, as the kernel's may: a test's way to kill one
-/// under the running daemon. The program has none.
+/// Silences watches, as the kernel may: with it a test kills a watch under the running
+/// daemon. The program has none.
 #[derive(Debug, Clone, Default)]
 pub struct Silencer(Arc<AtomicU64>);
 
 impl Silencer {
-    /// From now on nothing is heard from the watches that are there; one that
-    /// is set up later works.
+    /// Silence the watches that there are; one that is set up later works.
     pub fn kill(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Nothing is heard from any watch, old or new, until `false` is given: then
-    /// from new ones.
+    /// Silence all watches, old and new; `false` lets new ones work again.
     pub fn kill_all(&self, on: bool) {
         self.0
             .store(if on { u64::MAX } else { 1 }, Ordering::SeqCst);
@@ -44,8 +41,9 @@ impl Silencer {
 
 /// What the next watcher gets.
 struct Next {
-    ear: Ear,
-    /// And when it was born, for telling whether it has been killed since.
+    listener: Listener,
+    /// With the silencer's count when the watch was made: another count now means that it
+    /// was killed.
     silencer: Option<(Silencer, u64)>,
 }
 
@@ -59,23 +57,27 @@ impl Next {
 }
 
 thread_local! {
-    /// For the next watcher that this thread makes: the debouncer makes its
-    /// watcher itself, on the calling thread, and passes nothing through.
+    /// For the next watcher that this thread makes: the debouncer makes its watcher itself,
+    /// on the calling thread, and takes no arguments for it.
     static NEXT: RefCell<Option<Next>> = const { RefCell::new(None) };
 }
 
-/// Make something that makes a [`RawEventTee`] watcher on this thread, with this ear.
-pub(crate) fn with_ear<T>(ear: Ear, silencer: Option<&Silencer>, make: impl FnOnce() -> T) -> T {
+/// Run `make`, which makes a [`RawEventTee`] on this thread, and give that this listener.
+pub(crate) fn with_listener<T>(
+    listener: Listener,
+    silencer: Option<&Silencer>,
+    make: impl FnOnce() -> T,
+) -> T {
     let silencer = silencer.map(|silencer| (silencer.clone(), silencer.now()));
-    NEXT.set(Some(Next { ear, silencer }));
+    NEXT.set(Some(Next { listener, silencer }));
     let made = make();
     NEXT.set(None);
     made
 }
 
-/// The system's watcher with a tap, or why there is none. That is told when
-/// something is to be watched: a debouncer whose watcher cannot be made leaves
-/// its thread behind for ever.
+/// The system's watcher with a tap, or the error that it could not be made with. `watch`
+/// returns that error: a debouncer whose watcher fails to be made leaves its thread behind
+/// for ever.
 pub(crate) struct RawEventTee(std::result::Result<RecommendedWatcher, Option<Error>>);
 
 impl RawEventTee {
@@ -95,7 +97,7 @@ impl Watcher for RawEventTee {
                 if next.is_silent() {
                     return;
                 }
-                (next.ear)(&event);
+                (next.listener)(&event);
             }
             handler.handle_event(event);
         };

@@ -1,28 +1,28 @@
-//! What a watch has met since it was set up, and what that means for the owner.
+//! What has gone wrong with a watch since it was set up, and what that means for the owner.
 //!
-//! Written by the callback, read by the loop; it never blocks for longer than
-//! a look into a small set, and holds a bounded number of folders.
+//! The callback writes it and the loop reads it. It blocks no longer than a lookup in a
+//! small set, and holds a bounded number of folders.
 
 use crate::os;
 use crate::os::LimitMet;
 use crate::types::{RelPath, chain, duration};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Folders that could not be watched and are scanned one by one; of more than
-/// these the whole source is scanned, which is hardly more work then.
+/// Folders that could not be watched and are scanned one by one. Where there are more, the
+/// whole source is scanned, which is hardly more work then.
 const PARTS_MAX: usize = 64;
 
 /// What is not watched although it should be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Unwatched {
-    /// The limit of the system's that was met.
+    /// The limit of the system that was met.
     pub limit: Option<LimitMet>,
-    /// It is not known what: everything must be scanned.
+    /// Nobody knows which folders: everything must be scanned.
     pub whole: bool,
     /// These folders, otherwise.
     pub parts: BTreeSet<RelPath>,
@@ -34,23 +34,18 @@ impl Unwatched {
     }
 }
 
-/// What the callback has met since the watch was set up.
+/// What has gone wrong since the watch was set up.
 #[derive(Default)]
 pub(crate) struct Trouble {
     overflowed: AtomicBool,
     root_lost: AtomicBool,
     heard: AtomicBool,
     unwatched: Mutex<Unwatched>,
-    /// Something of it has changed.
+    /// Wakes the loop.
     pub news: Notify,
 }
 
 impl Trouble {
-    fn lock(&self) -> MutexGuard<'_, Unwatched> {
-        // Every change is a single insert or store: a panic leaves it whole.
-        self.unwatched.lock()
-    }
-
     /// Events were lost, and folders made meanwhile are not watched.
     pub fn note_overflow(&self) {
         self.overflowed.store(true, Ordering::Relaxed);
@@ -70,13 +65,13 @@ impl Trouble {
         self.root_lost.load(Ordering::Relaxed)
     }
 
-    /// An event of the marker has come through.
+    /// An event of the sentinel has come.
     pub fn note_heard(&self) {
         self.heard.store(true, Ordering::Relaxed);
         self.news.notify_one();
     }
 
-    /// What is heard from now on counts.
+    /// Forget the events of the sentinel so far.
     pub fn forget_heard(&self) {
         self.heard.store(false, Ordering::Relaxed);
     }
@@ -85,17 +80,16 @@ impl Trouble {
         self.heard.load(Ordering::Relaxed)
     }
 
-    /// A limit was met: it is not known what else could not be watched. True
-    /// the first time.
+    /// A limit was met: nobody knows what else could not be watched. True the first time.
     pub fn note_limit(&self, met: LimitMet) -> bool {
-        let mut unwatched = self.lock();
+        let mut unwatched = self.unwatched.lock();
         unwatched.whole = true;
         unwatched.limit.replace(met) != Some(met)
     }
 
-    /// This folder (or nobody knows which) could not be watched.
+    /// This folder could not be watched; `None` when nobody knows which.
     pub fn note_failure(&self, part: Option<RelPath>) {
-        let mut unwatched = self.lock();
+        let mut unwatched = self.unwatched.lock();
         match part {
             Some(part) if !part.is_root() && unwatched.parts.len() < PARTS_MAX => {
                 unwatched.parts.insert(part);
@@ -105,7 +99,7 @@ impl Trouble {
     }
 
     pub fn unwatched(&self) -> Unwatched {
-        self.lock().clone()
+        self.unwatched.lock().clone()
     }
 }
 
@@ -118,10 +112,15 @@ pub(crate) fn limit_of(error: &notify::Error) -> Option<LimitMet> {
     }
 }
 
+/// The period of scans in words.
+pub(crate) fn period_text(period: Duration) -> String {
+    duration(u64::try_from(period.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// What a watch error means for the owner; never "no space left on device".
 /// The text of a limit is the same for every folder that meets it.
 pub(crate) fn watch_trouble(root: &Path, error: &notify::Error, period: Duration) -> String {
-    let every = duration(u64::try_from(period.as_millis()).unwrap_or(u64::MAX));
+    let every = period_text(period);
     let Some(met) = limit_of(error) else {
         let folder = error.paths.first().map_or(root, PathBuf::as_path);
         return format!(

@@ -1,8 +1,8 @@
 //! The system's watcher and its callback.
 //!
-//! Invariants: the callback never blocks and never decides, it passes hints
-//! on; whatever is in doubt (overflow, rescan flag, error) asks for a scan. The
-//! marker's events are proof that the watch works and nothing else.
+//! Invariants: the callback never blocks and never decides, it passes hints on. Any doubt
+//! (overflow, rescan flag, error) asks for a scan. An event of the sentinel proves that the
+//! watch works, and nothing else.
 
 use super::gather::Gathered;
 use super::tap;
@@ -21,19 +21,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long the debouncer keeps events to put renames together and drop what
-/// cancels out: a tenth of the default debounce time, which counts from the
-/// event's own time. Its thread wakes four times as often.
+/// How long the debouncer keeps events, to join renames and drop what cancels out: a tenth
+/// of the default debounce time, which counts from the event's own time. Its thread wakes
+/// four times as often.
 const DEBOUNCER: Duration = Duration::from_millis(200);
 
-/// After one rescan the next waits so long, lest our own reads or a storm of
-/// overflows keep the scanner busy for ever (nrwl/nx #37136).
+/// The shortest time between two rescans, so that a storm of overflows does not keep the
+/// scanner busy for ever (nrwl/nx #37136).
 const RESCAN_COOLDOWN: Duration = Duration::from_secs(10);
 
-/// How long an old watcher is given to let its folders go: 100,000 take 3 s.
+/// How long to wait for an old watcher to release its folders: 100,000 take 3 s.
 const DROP_WAIT: Duration = Duration::from_secs(30);
 
-/// A watch that is set up.
+/// One set-up watch.
 pub(crate) struct Watcher {
     inner: Debouncer<RawEventTee, NoCache>,
     root: PathBuf,
@@ -47,13 +47,13 @@ pub(crate) struct Sinks {
     pub signals: RunSignals,
     pub trouble: Arc<Trouble>,
     pub gathered: Arc<Gathered>,
-    /// How often what is not watched is scanned, for messages.
+    /// How often what is not watched is scanned; for messages.
     pub period: Duration,
 }
 
 impl Watcher {
-    /// Watch everything below `root`. When only a part could be watched, the
-    /// watcher is kept and `trouble` knows of it. Blocks.
+    /// Watch everything below `root`. A watcher that covers only a part is kept, and
+    /// `trouble` learns of it. Blocks.
     pub fn set_up(root: &Path, sinks: &Sinks, silencer: Option<&Silencer>) -> notify::Result<Self> {
         let config = notify::Config::default()
             .with_follow_symlinks(false)
@@ -61,10 +61,10 @@ impl Watcher {
             .with_event_kinds(EventKindMask::CORE);
         let resolved = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let roots = [root.to_owned(), resolved];
-        let ear = {
+        let listener = {
             let (sinks, roots) = (sinks.clone(), roots.clone());
             Box::new(move |event: &notify::Result<Event>| {
-                // What the debouncer would hold back for as long as it goes on.
+                // The debouncer holds these back for as long as more come.
                 if let Ok(event) = event
                     && !event
                         .paths
@@ -87,7 +87,7 @@ impl Watcher {
             let mut last_rescan = None;
             move |result: DebounceEventResult| sinks.handle(&roots, &mut last_rescan, result)
         };
-        let mut inner = tap::with_ear(ear, silencer, || {
+        let mut inner = tap::with_listener(listener, silencer, || {
             notify_debouncer_full::new_debouncer_opt::<_, RawEventTee, _>(
                 DEBOUNCER,
                 None,
@@ -98,7 +98,7 @@ impl Watcher {
         })?;
         match inner.watch(root, RecursiveMode::Recursive) {
             Ok(()) => {}
-            // Some of it is watched: far better than nothing.
+            // A part is watched, which is better than nothing.
             Err(error) if is_partial(root, &error) => sinks.failed(root, &error),
             Err(error) => return Err(error),
         }
@@ -108,22 +108,22 @@ impl Watcher {
         })
     }
 
-    /// Let it go. Its folders are free for a new one afterwards, unless it does
+    /// Tear the watch down. Afterwards its folders are free for a new one, unless it does
     /// not answer.
     pub async fn tear_down(self) {
         let torn = tokio::task::spawn_blocking(move || {
             let Self { mut inner, root } = self;
-            // Dropping alone returns before the kernel has taken the watches
-            // back. It panics when its thread has died; so may the drop.
+            // A drop alone returns before the kernel has taken the watches back. Both panic
+            // when the watcher's thread has died.
             let _ = catch_unwind(AssertUnwindSafe(|| inner.unwatch(&root)));
             let _ = catch_unwind(AssertUnwindSafe(|| drop(inner)));
         });
-        // It may hang on a network folder; then it ends on its own.
+        // It may hang on a network folder; then nobody waits for it.
         let _ = tokio::time::timeout(DROP_WAIT, torn).await;
     }
 }
 
-/// The walk through the folders ended at a limit, below the root.
+/// The walk through the folders met a limit below the root.
 fn is_partial(root: &Path, error: &notify::Error) -> bool {
     matches!(error.kind, notify::ErrorKind::MaxFilesWatch)
         && error.paths.first().is_some_and(|path| path != root)
@@ -139,7 +139,7 @@ impl Sinks {
         match result {
             Ok(events) => {
                 for event in &events {
-                    // Overflow carries no path: the flag comes first.
+                    // An overflow has no path: check the flag first.
                     if event.need_rescan() {
                         self.trouble.note_overflow();
                         self.rescan(last_rescan, "the system lost events");
@@ -153,7 +153,7 @@ impl Sinks {
                 for error in &errors {
                     self.failed(&roots[0], error);
                     if limit_of(error).is_some() {
-                        // The folder that was made is scanned as any new one.
+                        // The new folder is scanned like any other.
                         continue;
                     }
                     match self.below(roots, error.paths.first()) {
@@ -165,7 +165,7 @@ impl Sinks {
         }
     }
 
-    /// Something could not be watched: remember it, say it once.
+    /// Something could not be watched: remember it, and say so once.
     fn failed(&self, root: &Path, error: &notify::Error) {
         match limit_of(error) {
             Some(met) => {
@@ -193,7 +193,7 @@ impl Sinks {
             tracing::warn!(source = %self.source.name(), "{why}: scanning the folder");
             scans.ask_whole(false);
         } else {
-            // Within the cooldown: maintenance begins it later.
+            // Within the cooldown, maintenance begins it later.
             scans.ask_later();
         }
     }
@@ -204,7 +204,7 @@ impl Sinks {
         os::os_to_rel(below?).ok()
     }
 
-    /// `through` says that it has come all the way, through the debouncer too.
+    /// `through` says that the event came through the debouncer too.
     fn hear(&self, roots: &[PathBuf; 2], event: &Event, at_ms: i64, through: bool) {
         if matches!(event.kind, EventKind::Access(_)) {
             return;

@@ -1,4 +1,4 @@
-//! The loop of one source's watch.
+//! Runs one source's watch.
 
 use super::gather::Gathered;
 use super::options::WatchParts;
@@ -7,8 +7,8 @@ use crate::work::{Hint, SourceWork};
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
-/// Watch one source until told to stop. `ready` fires once watches are
-/// registered (or cannot be), before which no start scan may begin.
+/// Watch one source until told to stop. `ready` fires once the watch is set up or cannot
+/// be: only then may the first scan begin.
 pub async fn run(parts: WatchParts, ready: oneshot::Sender<()>, mut stop: watch::Receiver<bool>) {
     let gathered = Arc::new(Gathered::default());
     let work = parts.source.work.clone();

@@ -6,7 +6,7 @@ mod server;
 use crate::restore::bench::{BUCKET, Bench, Object};
 use keepwatch::restore::restore;
 use keepwatch::retry::Stop;
-use keepwatch::s3::{Course, Listed, ListedVersion, Next, PAGE_KEYS, Store};
+use keepwatch::s3::{Listed, ListedVersion, ListingGuard, Next, PAGE_KEYS, Store};
 use keepwatch::types::{Fault, RelKey, RelPath};
 use server::{Entry, Lists, Quirk};
 use std::collections::BTreeSet;
@@ -108,10 +108,10 @@ fn entries(count: usize) -> Vec<Entry> {
 
 async fn all_versions(store: &Store) -> Result<(Vec<ListedVersion>, bool), Fault> {
     let (mut all, mut in_order) = (Vec::new(), true);
-    let (mut next, mut course) = (None::<Box<Next>>, Course::default());
+    let (mut next, mut guard) = (None::<Box<Next>>, ListingGuard::default());
     loop {
         let page = store.list_versions(BUCKET, "", next.as_deref()).await?;
-        in_order &= course.versions(&page, BUCKET)?;
+        in_order &= guard.versions(&page, BUCKET)?;
         all.extend(page.items);
         next = page.next;
         if next.is_none() {
@@ -122,10 +122,10 @@ async fn all_versions(store: &Store) -> Result<(Vec<ListedVersion>, bool), Fault
 
 async fn all_objects(store: &Store) -> Result<Vec<Listed>, Fault> {
     let mut all = Vec::new();
-    let (mut next, mut course) = (None::<Box<Next>>, Course::default());
+    let (mut next, mut guard) = (None::<Box<Next>>, ListingGuard::default());
     loop {
         let page = store.list(BUCKET, "", next.as_deref(), PAGE_KEYS).await?;
-        course.objects(&page, BUCKET)?;
+        guard.objects(&page, BUCKET)?;
         all.extend(page.items);
         next = page.next;
         if next.is_none() {

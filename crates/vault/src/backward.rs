@@ -1,14 +1,14 @@
-//! Reading a log from its end: the newest version comes first.
+//! Reads a log from its end, newest version first.
 //!
-//! Holds one block in memory, or one line where that is longer. Damage is
-//! passed over; what it means is for the log to say.
+//! Holds one block in memory, or one line where that is longer. It passes over damage; the
+//! log decides what that means.
 
 use super::disk;
 use super::record::{self, Found, LINE_BYTES_MAX};
 use std::fs::File;
 use std::io;
 
-/// How much is read at once, going back. Most logs fit in one read.
+/// How much is read at once. Most logs fit in one read.
 const BLOCK_BYTES: usize = 16 * 1024;
 
 /// Reads a log from its end. Holds one block, or one line where that is longer.

@@ -1,7 +1,7 @@
-//! Takes the aws-chunked frame off a body: sizes, data, and what follows it.
+//! Removes the aws-chunked framing from a body: sizes, data, trailers.
 //!
-//! Only for requests from inside this process; signatures of pieces are
-//! passed over. A frame without its proper end is an error, never a short body.
+//! Only for requests from this process; it ignores the signatures of chunks. A body without
+//! its proper end is an error, never a short body.
 
 use super::convert::Trailers;
 use bytes::{Bytes, BytesMut};
@@ -24,7 +24,7 @@ enum State {
     Done,
 }
 
-/// The body without its frame.
+/// The body without its framing.
 pub(super) struct Unframed {
     inner: s3s::Body,
     buffer: BytesMut,
@@ -57,7 +57,7 @@ impl Unframed {
         }
     }
 
-    /// Go on with what is in the buffer. `None` when more is needed.
+    /// Parse what is in the buffer. `None` when more is needed.
     fn advance(&mut self) -> Result<Option<Bytes>, StdError> {
         loop {
             match self.state {

@@ -1,34 +1,33 @@
-//! How a version comes to be and how it goes: the order of steps.
+//! Stores and removes versions: the order of the steps.
 //!
-//! Storing: body synced in `tmp`, moved to its hidden place, folder synced;
-//! then the line in the log, synced: **that is the moment it exists**. Only
-//! then are the plain places put in order, so an uncommitted body is never at
-//! one. Removing: the version is struck out of the log first, its body goes
-//! after. Whatever a crash leaves in between, the slot names the key and
-//! [`Inner::settle_after_crash`] finishes the work. Must never remove a body
-//! that a live line needs.
+//! Storing: the body is synced in `tmp`, moved to its hidden place, and the folder synced;
+//! then the line is appended to the log and synced: **from that moment the version
+//! exists**. Only then are the plain places put in order, so an uncommitted body is never
+//! at one. Removing: the version is struck out of the log first, then its body is removed.
+//! After a crash the slot names the key, and [`Inner::settle_after_crash`] finishes the
+//! work. Must never remove a body that a live line needs.
 
-use super::demand::Demand;
 use super::disk;
 use super::failure;
 use super::inner::{Bucket, Inner, KeyGuard, Slot, Versioning};
 use super::log::{self, Log};
+use super::precondition::Precondition;
 use super::record::{NULL_ID, Object, Version};
 use super::stage::Staged;
 use s3s::{S3ErrorCode, S3Result};
 use std::io;
 use std::path::Path;
 
-/// How far a version's time may run ahead of the clock so that a key's
-/// versions have rising times: clocks are set back by seconds or an hour, and
-/// after a larger jump the clock's word is better than none.
+/// How far a version's time may be ahead of the clock, to keep the times of a key's
+/// versions rising: clocks are set back by seconds or an hour; after a larger jump the
+/// clock counts.
 const CLOCK_STEP_MAX_MS: i64 = 60 * 60 * 1000;
 
-/// Two versions' files never have one size and one time: this is told apart
-/// even on FAT, whose times are two seconds apart.
+/// How far apart the times of two versions' files of one size must be: FAT's times are two
+/// seconds apart.
 const MTIME_STEP_NS: i64 = 2_000_000_000;
 
-/// What removing did.
+/// The result of a removal.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Removed {
     /// The id of the version removed or of the marker set.
@@ -44,7 +43,7 @@ impl Inner {
         key: &str,
         staged: Staged,
         mut object: Object,
-        demand: &Demand,
+        precondition: &Precondition,
     ) -> S3Result<Version> {
         check_key(key)?;
         self.own()?;
@@ -59,7 +58,7 @@ impl Inner {
             // The answer to an earlier completion was lost; it is done.
             return Ok(newest.clone());
         }
-        demand.check(newest_object)?;
+        precondition.check(newest_object)?;
         object.body.clone_from(&staged.body);
         object.size = staged.size;
         object.md5.clone_from(&staged.md5);
@@ -74,7 +73,7 @@ impl Inner {
         let hidden = self.shelve(bucket, staged)?;
         let made = self.append(bucket, key, &state, newest.as_ref(), Some(object));
         if made.is_err() && !self.is_newest_body(bucket, key, &body) {
-            // Never committed. Best effort: the slot names it too.
+            // It was never committed. Best effort: the slot names the body too.
             let _ = self.disk.remove(&hidden);
         }
         let version = made?;
@@ -84,13 +83,18 @@ impl Inner {
 
     /// Delete without naming a version: a marker, or the object itself where
     /// versioning was never enabled.
-    pub(super) fn delete(&self, bucket: &str, key: &str, demand: &Demand) -> S3Result<Removed> {
+    pub(super) fn delete(
+        &self,
+        bucket: &str,
+        key: &str,
+        precondition: &Precondition,
+    ) -> S3Result<Removed> {
         check_key(key)?;
         self.own()?;
         let mut guard = self.lock_key(bucket, key);
         let state = self.bucket(bucket)?;
         let newest = self.newest(bucket, key)?;
-        demand.check(newest.as_ref().and_then(|version| version.object.as_ref()))?;
+        precondition.check(newest.as_ref().and_then(|version| version.object.as_ref()))?;
         if state.versioning == Versioning::Never {
             self.strike_out(&mut guard, bucket, key, NULL_ID)?;
             return Ok(Removed::default());
@@ -132,8 +136,8 @@ impl Inner {
         read().map_err(|e| failure::disk("read", &path, &e))
     }
 
-    /// Does the log name this body, although writing it reported an error?
-    /// In doubt it does: a body too many is better than one too few.
+    /// Does the log name this body, although writing reported an error? In doubt it does: a
+    /// body too many is better than one too few.
     fn is_newest_body(&self, bucket: &str, key: &str, body: &str) -> bool {
         self.newest(bucket, key).map_or(true, |newest| {
             newest
@@ -178,8 +182,8 @@ impl Inner {
                 Log::open_rw(&self.disk, &path)?
             };
             if log.is_empty()? {
-                // The name first: a version must not be in a file that no folder
-                // lists. Empty, not new: this may have failed before.
+                // Sync the name first: a version must not be in a file that no folder
+                // lists. The file may be empty and not new, if this failed before.
                 self.disk.sync_dir(folder)?;
             }
             let version = log.append(&self.disk, key, |offset| Version {
@@ -197,8 +201,8 @@ impl Inner {
         write().map_err(|e| failure::disk("write", &path, &e))
     }
 
-    /// What follows the commit. The version is stored whatever happens here:
-    /// an error would make the client store it again, so it is only logged.
+    /// Do what follows the commit. The version is stored whatever happens here: an error
+    /// would make the client store it again, so it is only logged.
     fn after_commit(
         &self,
         guard: &KeyGuard<'_>,
@@ -300,7 +304,7 @@ impl Inner {
         Ok(object.is_none())
     }
 
-    /// Remove the log of a key without versions, and the folders that leaves empty.
+    /// Remove the log of a key without versions, and the folders that become empty.
     pub(super) fn forget_key(
         &self,
         _guard: &KeyGuard<'_>,
@@ -340,7 +344,7 @@ impl Inner {
 /// S3's limit on a key: 1,024 bytes of UTF-8 (Amazon S3 User Guide, "Naming objects").
 const KEY_BYTES_MAX: usize = 1024;
 
-/// Keys in a request's body have not been checked by anybody yet.
+/// Nobody has checked the keys in a request's body yet.
 fn check_key(key: &str) -> S3Result<()> {
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
         return Err(failure::refuse(
@@ -351,7 +355,7 @@ fn check_key(key: &str) -> S3Result<()> {
     Ok(())
 }
 
-/// The new version's time: the clock's, unless that would not be after `last`.
+/// The new version's time: the clock's, unless that is not after `last`.
 fn rising(now_ms: i64, last_ms: Option<i64>) -> i64 {
     match last_ms {
         Some(last) if now_ms <= last && last - now_ms <= CLOCK_STEP_MAX_MS => last + 1,
@@ -359,8 +363,8 @@ fn rising(now_ms: i64, last_ms: Option<i64>) -> i64 {
     }
 }
 
-/// Make sure that a body's size and time differ from the ones before it, so
-/// that neither a reader nor recovery takes one for the other.
+/// Make sure that a body differs in size or time from the ones before it, so that neither a
+/// reader nor recovery confuses them.
 fn tell_apart(staged: &Staged, newest: Option<&Object>) -> io::Result<i64> {
     let is_alike =
         |newest: &&Object| newest.size == staged.size && newest.mtime_ns == staged.mtime_ns;

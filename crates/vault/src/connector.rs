@@ -1,10 +1,9 @@
 //! The in-process way in: the SDK's HTTP client, without a socket.
 //!
-//! Requests come as the SDK built them, with its headers, checksums and
-//! retries; what is tested through here is the real client. Nobody but this
-//! process can send them, so signatures are not checked, and a body that the
-//! SDK framed as aws-chunked is unframed here, which on the network side is
-//! part of checking the signature.
+//! Requests come as the SDK built them, with its headers, checksums and retries, so tests
+//! use the real client. Only this process can send them, so signatures are not checked. A
+//! body that the SDK framed as aws-chunked is unframed here; over the network that is part
+//! of checking the signature.
 
 use super::chunked::Unframed;
 use super::convert::Trailers;
@@ -21,8 +20,8 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderValue};
 use s3s::dto::StreamingBlob;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
-/// Where requests for the in-process vault seem to go. Nothing is resolved or
-/// connected; the name only has to be a valid one.
+/// The endpoint of the in-process vault. Nothing resolves it or connects to it; it only has
+/// to be valid.
 pub const IN_PROCESS_ENDPOINT: &str = "http://vault.localhost";
 
 /// The part of the query string that carries a presigned URL's signature.
@@ -94,8 +93,7 @@ impl HttpConnector for VaultConnector {
     }
 }
 
-/// As every answer of S3 it has the id of a request, by which it is known to be
-/// S3's. Nobody looks a request up by it here.
+/// Give the answer the id of a request, by which clients recognise an answer of S3.
 pub(super) fn marked<B>(mut response: http::Response<B>) -> http::Response<B> {
     let id = HeaderValue::from_static("vault");
     response.headers_mut().insert("x-amz-request-id", id);

@@ -1,7 +1,8 @@
-//! Between S3's types and the vault's: headers, checksums, times, URL encoding.
+//! Converts between S3's types and the vault's: headers, checksums, times, URL encoding.
 
+use super::checksum::Algorithm;
 use super::record::{Header, Object, Sums};
-use super::stage::{Algorithm, Wanted};
+use super::stage::Wanted;
 use parking_lot::Mutex;
 use s3s::S3Request;
 use s3s::dto::{CommonPrefix, EncodingType, Metadata, StorageClass, Timestamp, TimestampFormat};
@@ -26,7 +27,7 @@ pub(super) fn timestamp(ms: i64) -> Timestamp {
     })
 }
 
-/// S3's time in whole seconds since 1970, as HTTP dates have it.
+/// S3's time in whole seconds since 1970, like HTTP dates.
 pub(super) fn seconds(time: &Timestamp) -> i64 {
     let mut text = Vec::new();
     if time
@@ -141,7 +142,7 @@ macro_rules! get_sums {
 }
 pub(super) use get_sums;
 
-/// How a checksum came about, where there is one.
+/// The type of a checksum, where there is one.
 pub(super) fn sum_type(sums: &Sums) -> Option<s3s::dto::ChecksumType> {
     use s3s::dto::ChecksumType;
     if sums.is_empty() {
@@ -208,7 +209,7 @@ pub(super) fn storage_class(object: &Object) -> String {
         .map_or_else(|| StorageClass::STANDARD.to_owned(), Clone::clone)
 }
 
-/// What a body must be, from a request's headers.
+/// What a body must be, by the request's headers.
 pub(super) fn wanted<T>(
     request: &S3Request<T>,
     given: Sums,

@@ -1,13 +1,14 @@
 //! The process dies at every single step of every operation; what is found
 //! afterwards is the old state or the new one, whole, with all history.
 
-use super::demand::Demand;
+use super::complete::Named;
 use super::disk::Disk;
 use super::disk_faults::Cut;
 use super::inner::{Bucket, Inner, Versioning};
 use super::layout::HIDDEN;
 use super::list::{Item, Query};
-use super::multipart::{Named, Upload};
+use super::multipart::Upload;
+use super::precondition::Precondition;
 use super::record::{Object, Sums, Version};
 use super::stage::{Stager, Wanted};
 use s3s::S3Result;
@@ -45,7 +46,7 @@ pub(super) fn put(vault: &Arc<Inner>, key: &str, content: &str) -> S3Result<Vers
         etag: staged.md5.clone(),
         ..Object::default()
     };
-    vault.put(BUCKET, key, staged, object, &Demand::default())
+    vault.put(BUCKET, key, staged, object, &Precondition::default())
 }
 
 pub(super) fn get(vault: &Inner, key: &str, id: Option<&str>) -> S3Result<String> {
@@ -230,7 +231,7 @@ fn a_put_is_whole_or_not_at_all() {
     die_everywhere(
         "put on a marker",
         Versioning::Enabled,
-        |v| two(v).and_then(|()| v.delete(BUCKET, "k", &Demand::default()).map(drop)),
+        |v| two(v).and_then(|()| v.delete(BUCKET, "k", &Precondition::default()).map(drop)),
         |v| put(v, "k", "new").map(drop),
     );
     die_everywhere("put below a file's name", Versioning::Enabled, two, |v| {
@@ -263,7 +264,7 @@ fn a_put_without_versioning_replaces_whole_or_not_at_all() {
 
 #[test]
 fn a_delete_is_whole_or_not_at_all() {
-    let delete: Operation = |v| v.delete(BUCKET, "k", &Demand::default()).map(drop);
+    let delete: Operation = |v| v.delete(BUCKET, "k", &Precondition::default()).map(drop);
     for versioning in [
         Versioning::Enabled,
         Versioning::Never,
@@ -275,7 +276,10 @@ fn a_delete_is_whole_or_not_at_all() {
         "delete in a folder",
         Versioning::Enabled,
         |v| put(v, "deep/er/k", "x").map(drop),
-        |v| v.delete(BUCKET, "deep/er/k", &Demand::default()).map(drop),
+        |v| {
+            v.delete(BUCKET, "deep/er/k", &Precondition::default())
+                .map(drop)
+        },
     );
 }
 
@@ -292,7 +296,7 @@ fn removing_a_version_is_whole_or_not_at_all() {
     die_everywhere(
         "remove a marker",
         Versioning::Enabled,
-        |v| two(v).and_then(|()| v.delete(BUCKET, "k", &Demand::default()).map(drop)),
+        |v| two(v).and_then(|()| v.delete(BUCKET, "k", &Precondition::default()).map(drop)),
         newest,
     );
     die_everywhere("remove the oldest", Versioning::Enabled, two, |v| {
@@ -339,7 +343,7 @@ fn removing_and_replacing_equal_bodies_is_whole_or_not_at_all() {
             put(v, "k", "same")?;
             set(v, Versioning::Suspended);
             put(v, "k", "same")?;
-            v.delete(BUCKET, "k", &Demand::default()).map(drop)
+            v.delete(BUCKET, "k", &Precondition::default()).map(drop)
         },
         |v| put(v, "k", "same").map(drop),
     );
@@ -403,7 +407,7 @@ fn completing_an_upload_is_whole_or_not_at_all() {
                 &upload,
                 &named,
                 &Wanted::default(),
-                &Demand::default(),
+                &Precondition::default(),
             )
             .map(drop)
         },

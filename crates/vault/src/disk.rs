@@ -1,4 +1,4 @@
-//! The few things the vault does to its disk, each one a step that a test can cut.
+//! The few things that the vault does to its disk; a test can cut at each of them.
 //!
 //! Everything written is the owner's alone (0600, folders 0700). Nothing here
 //! needs hard links or any rename trick beyond a plain rename, so that exFAT

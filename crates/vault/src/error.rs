@@ -1,5 +1,5 @@
-//! Why a vault cannot be used at all, for the program that opened it. What one request
-//! meets is an error of S3 (failure.rs).
+//! Why a vault cannot be used at all, for the program that opened it. A failed request is
+//! an error of S3 (failure.rs).
 //!
 //! Must never carry a credential.
 

@@ -56,8 +56,7 @@ impl std::fmt::Display for RefusesWriting {
 
 impl std::error::Error for RefusesWriting {}
 
-/// True when the disk does not take what is written to it, or fails: what lies
-/// on it may be readable all the same.
+/// True when the disk takes no writing, or fails: what is on it may still be readable.
 pub(super) fn is_for_want_of_writing(error: &S3Error) -> bool {
     error
         .source()
@@ -98,8 +97,8 @@ pub(super) fn words(error: &S3Error) -> &str {
     error.message().unwrap_or_else(|| error.code().as_str())
 }
 
-/// An answer to HEAD has no body to say why it failed, and no owner would guess that
-/// the disk is not attached: the words go into a header.
+/// Put the message into a header: an answer to HEAD has no body, and no owner would guess
+/// that the disk is not attached.
 pub(super) fn with_message_header(mut error: S3Error) -> S3Error {
     let is_of_server = error
         .status_code()

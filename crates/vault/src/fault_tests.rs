@@ -1,12 +1,12 @@
 //! A disk that fails while it is synced: what can still be read, what is refused.
 
 use super::crash_tests::{BUCKET, Operation, get, history, open, put, two, upload};
-use super::demand::Demand;
 use super::disk::Disk;
 use super::disk_faults::SyncFault;
 use super::failure;
 use super::inner::Inner;
 use super::layout::HIDDEN;
+use super::precondition::Precondition;
 use std::io;
 
 fn faulty() -> (Disk, SyncFault) {
@@ -112,7 +112,7 @@ fn a_disk_that_goes_away_under_a_request_leaves_no_new_vault_behind() {
         ("put", |v| put(v, "k", "new").map(drop)),
         ("put in a folder", |v| put(v, "deep/er/k", "new").map(drop)),
         ("delete", |v| {
-            v.delete(BUCKET, "k", &Demand::default()).map(drop)
+            v.delete(BUCKET, "k", &Precondition::default()).map(drop)
         }),
         ("begin an upload", |v| upload(v).map(drop)),
         ("make a bucket", |v| v.ensure_bucket("another").map(drop)),

@@ -1,5 +1,5 @@
-//! Two headers of the vault's own, for what an answer of S3 has no place for. A client
-//! that does not know them loses nothing that S3 would have told it.
+//! Two headers of the vault's own, for what an answer of S3 has no place for. A client that
+//! does not know them loses nothing that S3 would tell it.
 
 /// The words of a failure, in answers that can have no body (to HEAD).
 pub const MESSAGE_HEADER: &str = "x-keepwatch-said";

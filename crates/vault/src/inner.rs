@@ -1,9 +1,8 @@
 //! What every operation of the vault shares: locks, ownership, buckets, recovery.
 //!
-//! One process at a time writes; others may read. Whoever begins to write
-//! first settles what a crash left: the slots name the keys that were being
-//! worked on. All of it blocks. Locks are taken in this order: a key's stripe,
-//! then placement; never two stripes.
+//! One process at a time writes; others may read. A process that begins to write first
+//! settles what a crash left: the slots name the keys in work. Everything here blocks.
+//! Order of locks: a key's stripe, then placement; never two stripes.
 
 use super::disk::Disk;
 use super::failure;
@@ -20,8 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{OnceLock, Weak};
 
-/// How many keys can be changed at once. Each has a slot on the disk that
-/// names the key in work, so recovery looks at this many keys, not at all.
+/// How many keys can be changed at once. Each has a slot on the disk that names the key in
+/// work, so recovery looks at so many keys only.
 pub(super) const STRIPES: usize = 64;
 
 /// The version of what lies on the disk.
@@ -31,7 +30,7 @@ const README: &str = "This folder belongs to Keepwatch's vault. Beside it lies, 
 with the newest version of every file, readable as it is. In here are the older\n\
 versions and the records about them. Do not change or remove anything in here.\n";
 
-/// Vaults open in this process, so that opening one twice gives the same one.
+/// The vaults that are open in this process: opening one twice gives the same one.
 static OPEN: Mutex<Vec<(PathBuf, Weak<Inner>)>> = Mutex::new(Vec::new());
 
 /// One open vault.
@@ -41,13 +40,13 @@ pub(super) struct Inner {
     pub(super) layout: Layout,
     pub(super) names: NameCache,
     stripes: Vec<Mutex<Option<File>>>,
-    /// Held while a plain place is looked at and then taken or left.
+    /// Held while a plain place is checked and then taken or left.
     placement: Mutex<()>,
     /// Present while this process is the one that writes.
     lock: Mutex<Option<File>>,
     is_owner: AtomicBool,
-    /// Why what a crash left could not be settled when it was opened: it can
-    /// only be read until somebody can.
+    /// Why opening could not settle what a crash left: until that works, the vault can only
+    /// be read.
     unsettled: OnceLock<String>,
     /// Added to the clock; tests turn it back.
     pub(super) clock_shift_ms: AtomicI64,
@@ -74,7 +73,7 @@ struct Format {
     format: u32,
 }
 
-/// What a slot says: this key is being changed; this body may be left over.
+/// A slot's content: the key that is being changed, and the body that may be left over.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Slot {
     pub(super) bucket: String,
@@ -112,13 +111,13 @@ impl Inner {
         let inner = std::sync::Arc::new(Self::new(&root, disk));
         inner.prepare().map_err(fail)?;
         inner.check_format()?;
-        // Settle what a crash left, then let go: a process that only reads
-        // must not keep the daemon from writing.
+        // Settle what a crash left, then release the lock: a process that only reads must
+        // not keep the daemon from writing.
         match inner.own() {
             Ok(()) => inner.disown(),
             Err(e) if *e.code() == S3ErrorCode::ServiceUnavailable => {}
-            // A failing disk is what a restore is for: what it holds must be
-            // readable. The next change tries again, and fails with its reason.
+            // What a failing disk holds must be readable: that is what a restore needs. The
+            // next change tries again, and fails with its reason.
             Err(e) if failure::is_for_want_of_writing(&e) => {
                 let why = failure::words(&e);
                 tracing::warn!(vault = %root.display(), error = why, "the vault can only be read");
@@ -144,7 +143,7 @@ impl Inner {
         }
     }
 
-    /// Make what a new vault needs. The format file comes last: with it, all is there.
+    /// Make a new vault. The format file comes last: it says that the rest is complete.
     fn prepare(&self) -> io::Result<()> {
         let layout = &self.layout;
         if layout.is_there()? {
@@ -190,8 +189,8 @@ impl Inner {
         self.is_owner.load(Ordering::Acquire)
     }
 
-    /// Why it can only be read, when opening it found that. What is seen then
-    /// may be lost with the power: nobody must take it for stored.
+    /// Why the vault can only be read, as opening found. What is visible then may be lost
+    /// in a power cut: nobody may count it as stored.
     pub(super) fn unsettled(&self) -> Option<&str> {
         let why = self.unsettled.get().filter(|_| !self.is_sole_writer());
         why.map(String::as_str)
@@ -213,7 +212,7 @@ impl Inner {
         match file.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => return Err(failure::busy(&self.layout.root)),
-            // Some network shares know no locks; the vault works there, unguarded.
+            // Some network shares have no locks; there the vault works unguarded.
             Err(std::fs::TryLockError::Error(e)) => {
                 tracing::warn!(vault = %self.layout.root.display(), error = %e, "this disk knows no locks: let only one Keepwatch write to it");
             }
@@ -259,7 +258,7 @@ impl Inner {
     }
 
     pub(super) fn find_bucket(&self, bucket: &str) -> S3Result<Option<Bucket>> {
-        // Names come checked from the HTTP side; a copy source does too.
+        // The HTTP side has checked the name, also that of a copy source.
         if !s3s::path::check_bucket_name(bucket) {
             return Ok(None);
         }
@@ -297,7 +296,7 @@ impl Inner {
             .map_err(|e| failure::disk("write", &path, &e))
     }
 
-    /// The vault was there when it was opened, and may not be now.
+    /// The vault's folder may be gone since it was opened.
     fn must_be_there(&self) -> S3Result<()> {
         match self.layout.is_there() {
             Ok(true) => Ok(()),
@@ -327,8 +326,8 @@ impl Drop for Inner {
     }
 }
 
-/// Closing alone would not do: a process that is just being started holds a
-/// copy of every open file for a moment, and the lock with it.
+/// Closing alone is not enough: a child process that is just being started holds a copy of
+/// every open file for a moment, and with it the lock.
 fn unlock(file: Option<File>) {
     if let Some(file) = file {
         // A disk that knows no locks cannot unlock either.
@@ -345,7 +344,7 @@ impl KeyGuard<'_> {
         let disk = &self.inner.disk;
         if self.slot.is_none() {
             let file = disk.open_rw(&path).map_err(fail)?;
-            // Its name too must outlive a power cut, or nobody settles the key.
+            // Its name too must survive a power cut, or nobody settles the key.
             disk.sync_dir(&self.inner.layout.slots()).map_err(fail)?;
             *self.slot = Some(file);
         }

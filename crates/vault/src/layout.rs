@@ -1,4 +1,4 @@
-//! Where everything lies in a vault's folder.
+//! Names every place in a vault's folder.
 //!
 //! ```text
 //! FOLDER/<bucket>/…                      the newest version of each object, as a plain file
@@ -60,8 +60,7 @@ impl Layout {
         self.hidden.join("format.json")
     }
 
-    /// Whether there is a vault. What may not be looked at is not absent: that is
-    /// an error.
+    /// Whether there is a vault. A folder that may not be read is an error, not absent.
     pub(super) fn is_there(&self) -> std::io::Result<bool> {
         match self.format().try_exists() {
             Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => Ok(false),
@@ -199,8 +198,8 @@ impl KeyPlace {
         while let Some((name, tail)) = rest.split_once('/') {
             let folder = format!("d-{}", encode(name));
             used += folder.len() + 1;
-            // The decision hangs on this folder's own path alone: all keys
-            // beneath it are decided alike, which keeps listings in order.
+            // The decision depends on this folder's own path alone: it is the same for all
+            // keys beneath, which keeps listings in order.
             if folder.len() > NAME_BYTES_MAX || used > PATH_BYTES_MAX {
                 return Self {
                     folders,

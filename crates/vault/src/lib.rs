@@ -26,9 +26,10 @@
 //! | vault | the face: open, make a bucket |
 //! | inner, recover | locks, ownership, buckets; after a crash |
 //! | commit, places | how a version comes and goes; which body lies where |
-//! | stage, read, multipart | bodies in, bodies out, uploads in parts |
+//! | stage, checksum, read | bodies in, and what proves them; bodies out |
+//! | multipart, complete | uploads in parts |
 //! | names, list | keys in order, pages of listings |
-//! | s3, op_*, convert, demand | the operations of S3 |
+//! | s3, op_*, convert, precondition | the operations of S3 |
 //! | failure, headers, error | how it says no |
 //! | disk, os | steps on the disk, and what differs between systems |
 //! | connector, chunked, server | the two ways in |
@@ -37,11 +38,12 @@
 //! not the ones stored, or write outside its folder.
 
 mod backward;
+mod checksum;
 mod chunked;
 mod commit;
+mod complete;
 mod connector;
 mod convert;
-mod demand;
 mod disk;
 mod error;
 mod failure;
@@ -61,6 +63,7 @@ mod op_uploads;
 mod op_write;
 mod os;
 mod places;
+mod precondition;
 mod read;
 mod record;
 mod recover;

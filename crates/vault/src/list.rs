@@ -1,8 +1,7 @@
 //! One page of a listing: S3's rules of prefix, delimiter and marker.
 //!
-//! A page costs what it shows (and the deleted keys it passes over), never the
-//! bucket. Works on keys and versions alone; XML and URL encoding are the
-//! operations' business.
+//! A page costs as much as it shows, plus the deleted keys it passes over, never the whole
+//! bucket. It knows only keys and versions; the operations do XML and URL encoding.
 
 use super::failure;
 use super::inner::Inner;
@@ -227,7 +226,7 @@ impl Inner {
     }
 }
 
-/// A place behind (nearly) all keys that begin with `prefix`.
+/// A key behind nearly all keys that begin with `prefix`.
 fn beyond(prefix: &str) -> String {
     format!("{prefix}{}", char::MAX)
 }

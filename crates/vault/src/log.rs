@@ -1,10 +1,10 @@
-//! The record log of one key: append, strike out, read from the newest back.
+//! The record log of one key: appends, strikes out, and reads from the newest back.
 //!
-//! The append and its sync are the moment a version exists. A torn last line
-//! is as if it had never been written; the next append cuts it off. Version
-//! ids begin with the line's offset, so that an old version is found without
-//! reading what came after it. Writing needs the key's lock; reading does not.
-//! Must never rewrite a line that holds a version people can still ask for.
+//! A version exists once its line is appended and synced. A torn last line counts as never
+//! written; the next append cuts it off. A version id begins with the offset of its line,
+//! so that an old version is found without reading newer ones. Writing needs the key's
+//! lock, reading does not. Must never rewrite a line of a version that can still be asked
+//! for.
 
 use super::backward::Backward;
 use super::disk::{self, Disk};
@@ -115,8 +115,8 @@ impl Log {
             .filter(|found| found.is_live && found.version.id == id))
     }
 
-    /// Is this a `null` version that a newer one has replaced? It is struck out
-    /// right after the newer one is written; until then it does not count.
+    /// Has a newer version replaced this `null` version? It is struck out right after the
+    /// newer one is written; until then it does not count.
     pub(super) fn is_shadowed(&self, found: &Found) -> io::Result<bool> {
         if found.version.id != NULL_ID {
             return Ok(false);
@@ -168,14 +168,14 @@ impl Log {
             .write_at(&self.file, end, &bytes)
             .and_then(|()| disk.sync(&self.file));
         if written.is_err() {
-            // What may not last must not be seen either.
+            // A line that may not survive must not be visible either.
             let _ = disk.truncate(&self.file, end);
         }
         written.map(|()| version)
     }
 
-    /// Where the last good line ends, and how long the file is. Only damage at
-    /// the very end, which is what a crash leaves, is passed over.
+    /// Where the last good line ends, and how long the file is. Only damage at the very end
+    /// is passed over: that is what a crash leaves.
     fn good_end(&self) -> io::Result<(u64, u64)> {
         let len = self.file.metadata()?.len();
         let mut back = self.back_from(Some(len))?;

@@ -2,10 +2,10 @@
 //! both must show the same objects, versions and pages.
 
 use super::crash_tests::{BUCKET, files_beneath, get, open, put, set};
-use super::demand::Demand;
 use super::inner::{Inner, Versioning};
 use super::list::{Item, Page, Query};
 use super::places::has_exact_name;
+use super::precondition::Precondition;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use std::collections::BTreeMap;
@@ -225,16 +225,13 @@ fn same_as_the_model(
             Step::Put(key, content) => {
                 let id = put(&vault, &key, &content).unwrap().id;
                 prop_assert_eq!(id == "null", versioning != Versioning::Enabled);
-                model.add(
-                    &key,
-                    Kept {
-                        id,
-                        content: Some(content),
-                    },
-                );
+                let content = Some(content);
+                model.add(&key, Kept { id, content });
             }
             Step::Delete(key) => {
-                let removed = vault.delete(BUCKET, &key, &Demand::default()).unwrap();
+                let removed = vault
+                    .delete(BUCKET, &key, &Precondition::default())
+                    .unwrap();
                 match removed.id {
                     Some(id) => model.add(&key, Kept { id, content: None }),
                     None => model.remove(&key, "null"),
@@ -243,9 +240,7 @@ fn same_as_the_model(
             }
             Step::Remove(key, n) => {
                 let kept = model.keys.get(&key).and_then(|all| all.get(n)).cloned();
-                let id = kept
-                    .as_ref()
-                    .map_or("null".to_owned(), |kept| kept.id.clone());
+                let id = kept.map_or("null".to_owned(), |kept| kept.id);
                 vault.remove_version(BUCKET, &key, &id).unwrap();
                 model.remove(&key, &id);
             }

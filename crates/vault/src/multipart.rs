@@ -1,30 +1,21 @@
-//! Multipart uploads under way: their parts on the disk, and how they become one object.
+//! Multipart uploads under way: their parts on the disk.
 //!
-//! An upload is a folder with what was said at its start, a log of its parts
-//! and a file for each. Completing copies the parts into one body, checking
-//! each against its MD5 on the way, and stores that like any other. A part
-//! that was uploaded twice counts as it was last. Must never touch an object.
+//! An upload is a folder with what was said at its start, a log of its parts and a file
+//! for each. A part that was uploaded twice counts as it was last. Must never touch an
+//! object.
 
+use super::checksum::Algorithm;
 use super::disk;
 use super::failure;
 use super::inner::Inner;
 use super::layout;
-use super::record::{self, Header, Object, Sums, Version};
-use super::stage::{Algorithm, Staged, Stager, Wanted};
-use super::{demand::Demand, places::CHECK_BUFFER_BYTES};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use md5::{Digest, Md5};
+use super::record::{self, Header, Sums};
+use super::stage::Staged;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-/// S3's smallest part, the last one excepted.
-const PART_BYTES_MIN: u64 = 5 << 20;
 
 /// S3's largest part number.
 pub(super) const PART_NUMBER_MAX: i32 = 10_000;
@@ -61,14 +52,6 @@ pub(super) struct Part {
     pub(super) sums: Sums,
 }
 
-/// A part as the completion names it.
-#[derive(Debug, Clone)]
-pub(super) struct Named {
-    pub(super) number: i32,
-    pub(super) etag: String,
-    pub(super) sums: Sums,
-}
-
 impl Upload {
     pub(super) fn algorithm(&self) -> Option<Algorithm> {
         self.checksum.as_deref().and_then(Algorithm::parse)
@@ -83,8 +66,8 @@ pub(super) fn no_such_upload(id: &str) -> S3Error {
 }
 
 impl Inner {
-    /// An upload's folder. Ids that we did not make are no path.
-    fn upload_folder(&self, bucket: &str, id: &str) -> S3Result<PathBuf> {
+    /// An upload's folder. An id that the vault did not make is no path.
+    pub(super) fn upload_folder(&self, bucket: &str, id: &str) -> S3Result<PathBuf> {
         let is_ours = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if !is_ours {
             return Err(no_such_upload(id));
@@ -193,113 +176,18 @@ impl Inner {
     pub(super) fn end_upload(&self, bucket: &str, id: &str) -> S3Result<()> {
         self.own()?;
         let folder = self.upload_folder(bucket, id)?;
-        // Out of sight in one step; what a crash leaves in `tmp` goes at the next start.
+        // One rename hides it; the next start removes what a crash leaves in `tmp`.
         let tmp = self.layout.new_tmp();
         match self.disk.rename(&folder, &tmp) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(no_such_upload(id)),
             other => other
-                // Or a power cut brings back an upload that nobody knows any more.
+                // Otherwise a power cut brings back an upload that nobody knows any more.
                 .and_then(|()| self.disk.sync_dir(&self.layout.uploads(bucket)))
                 .and_then(|()| self.disk.remove_tree(&tmp))
                 .map_err(|e| failure::disk("remove", &folder, &e))?,
         }
         Ok(())
     }
-
-    /// Make the object of its parts.
-    pub(super) fn complete_upload(
-        self: &Arc<Self>,
-        bucket: &str,
-        upload: &Upload,
-        named: &[Named],
-        wanted: &Wanted,
-        demand: &Demand,
-    ) -> S3Result<Version> {
-        let parts = choose(&self.parts(bucket, &upload.id)?, named)?;
-        let (staged, full) = self.assemble(bucket, upload, &parts, wanted)?;
-        let digests: Vec<u8> = parts
-            .iter()
-            .filter_map(|part| hex::decode(&part.md5).ok())
-            .flatten()
-            .collect();
-        let object = Object {
-            etag: format!("{}-{}", hex::encode(Md5::digest(&digests)), parts.len()),
-            sums: object_sums(upload, &parts, full)?,
-            headers: upload.headers.clone(),
-            metadata: upload.metadata.clone(),
-            parts: record::runs(parts.iter().map(|part| part.size)),
-            upload: Some(upload.id.clone()),
-            ..Object::default()
-        };
-        let version = self.put(bucket, &upload.key, staged, object, demand)?;
-        if let Err(e) = self.end_upload(bucket, &upload.id) {
-            tracing::warn!(
-                bucket,
-                key = upload.key,
-                error = failure::words(&e),
-                "an upload is complete, but its parts could not be removed"
-            );
-        }
-        Ok(version)
-    }
-
-    /// Copy the parts into one body, checking each.
-    fn assemble(
-        self: &Arc<Self>,
-        bucket: &str,
-        upload: &Upload,
-        parts: &[Part],
-        wanted: &Wanted,
-    ) -> S3Result<(Staged, Sums)> {
-        let folder = self.upload_folder(bucket, &upload.id)?;
-        let mut wanted = wanted.clone();
-        if upload.is_full_checksum {
-            wanted.algorithms.extend(upload.algorithm());
-        }
-        let mut stager = Stager::new(self, &wanted)?;
-        for part in parts {
-            let path = folder.join(format!("p-{}", part.body));
-            let mut file = File::open(&path).map_err(|e| match e.kind() {
-                io::ErrorKind::NotFound => no_such_upload(&upload.id),
-                _ => failure::disk("read", &path, &e),
-            })?;
-            if pour(&mut file, &path, part.size, &mut stager)? != part.md5 {
-                return Err(failure::damaged(format!(
-                    "part {} in {} is not what was uploaded: upload it again",
-                    part.number,
-                    path.display()
-                )));
-            }
-        }
-        let (staged, sums) = stager.finish()?;
-        wanted.check(&staged, &sums)?;
-        Ok((staged, sums))
-    }
-}
-
-/// Copy `size` bytes from where `file` stands, and say their MD5 in hex.
-pub(super) fn pour(
-    file: &mut File,
-    path: &Path,
-    size: u64,
-    stager: &mut Stager,
-) -> S3Result<String> {
-    let mut md5 = Md5::new();
-    let mut buffer = vec![0; CHECK_BUFFER_BYTES];
-    let mut left = size;
-    while left > 0 {
-        let room = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let n = file
-            .read(&mut buffer[..room])
-            .map_err(|e| failure::disk("read", path, &e))?;
-        if n == 0 {
-            break;
-        }
-        md5.update(&buffer[..n]);
-        stager.write(&buffer[..n])?;
-        left -= n as u64;
-    }
-    Ok(hex::encode(md5.finalize()))
 }
 
 fn append_line(vault: &Inner, path: &Path, line: &[u8]) -> io::Result<()> {
@@ -326,7 +214,7 @@ fn read_upload(folder: &Path, id: &str) -> io::Result<Option<Upload>> {
                 ..upload
             }))
         }
-        // Begun and cut off before it was told to anybody, or just ended.
+        // It was cut off before its id was told to anybody, or has just ended.
         Err(e)
             if matches!(
                 e.kind(),
@@ -337,85 +225,4 @@ fn read_upload(folder: &Path, id: &str) -> io::Result<Option<Upload>> {
         }
         Err(e) => Err(e),
     }
-}
-
-/// The parts that the completion names, in order, if they are all there.
-fn choose(parts: &BTreeMap<i32, Part>, named: &[Named]) -> S3Result<Vec<Part>> {
-    if named.is_empty() {
-        return Err(failure::refuse(
-            S3ErrorCode::MalformedXML,
-            "the completion names no parts",
-        ));
-    }
-    if !named.windows(2).all(|pair| pair[0].number < pair[1].number) {
-        return Err(failure::refuse(
-            S3ErrorCode::InvalidPartOrder,
-            "the parts are not named in rising order",
-        ));
-    }
-    let mut chosen = Vec::with_capacity(named.len());
-    for name in named {
-        let part = parts.get(&name.number).filter(|part| {
-            part.md5 == name.etag
-                && Algorithm::ALL
-                    .into_iter()
-                    .all(|a| a.of(&name.sums).is_none() || a.of(&name.sums) == a.of(&part.sums))
-        });
-        let Some(part) = part else {
-            return Err(failure::refuse(
-                S3ErrorCode::InvalidPart,
-                format!(
-                    "part {} was not uploaded, or with another ETag or checksum",
-                    name.number
-                ),
-            ));
-        };
-        chosen.push(part.clone());
-    }
-    let others = &chosen[..chosen.len() - 1];
-    if let Some(small) = others.iter().find(|part| part.size < PART_BYTES_MIN) {
-        return Err(failure::refuse(
-            S3ErrorCode::EntityTooSmall,
-            format!(
-                "part {} has {} bytes; all but the last need {PART_BYTES_MIN}",
-                small.number, small.size
-            ),
-        ));
-    }
-    Ok(chosen)
-}
-
-/// The object's checksum, of its bytes or of its parts' checksums.
-fn object_sums(upload: &Upload, parts: &[Part], full: Sums) -> S3Result<Sums> {
-    let Some(algorithm) = upload.algorithm() else {
-        return Ok(Sums::default());
-    };
-    let mut sums = Sums::default();
-    if upload.is_full_checksum {
-        *algorithm.slot(&mut sums) = algorithm.of(&full).cloned();
-        return Ok(sums);
-    }
-    let mut hasher = Wanted {
-        algorithms: vec![algorithm],
-        ..Wanted::default()
-    }
-    .hasher();
-    for part in parts {
-        let raw = algorithm
-            .of(&part.sums)
-            .and_then(|value| BASE64.decode(value).ok());
-        let Some(raw) = raw else {
-            return Err(failure::refuse(
-                S3ErrorCode::InvalidPart,
-                format!("part {} has no {}", part.number, algorithm.name()),
-            ));
-        };
-        hasher.update(&raw);
-    }
-    let of_sums = super::stage::sums_of(hasher.finalize());
-    *algorithm.slot(&mut sums) = algorithm
-        .of(&of_sums)
-        .map(|value| format!("{value}-{}", parts.len()));
-    sums.is_composite = true;
-    Ok(sums)
 }

@@ -1,9 +1,9 @@
-//! The keys of a bucket in S3's order (UTF-8 bytes), one folder at a time.
+//! Gives the keys of a bucket in S3's order (UTF-8 bytes), one folder at a time.
 //!
-//! A folder's names are read and sorted once and kept while they are in use,
-//! so that turning pages costs no more than the pages. Memory is bounded by
-//! the entries kept, or by the largest single folder where that is more.
-//! Knows keys only; whether one still has a version is the log's business.
+//! A folder's names are read and sorted once, and kept while they are in use, so that a
+//! listing costs no more than its pages. Memory is bounded by the names kept, or by the
+//! largest folder where that is more. It knows only keys; the log knows whether one still
+//! has a version.
 
 use super::layout::{KeyPlace, Name};
 use super::log::Log;
@@ -86,8 +86,8 @@ impl NameCache {
             *used = now;
             shelf.clone()
         };
-        // Read while holding the shelf's lock: a key added meanwhile waits for
-        // us and then puts its name in, so none can be missed.
+        // Read while holding the lock: a key that is added meanwhile waits, and then adds
+        // its name, so none is missed.
         let mut names = shelf.lock();
         let is_fresh = names
             .read_at

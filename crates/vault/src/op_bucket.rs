@@ -9,9 +9,9 @@ use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 use std::io;
 
 impl Inner {
-    /// Make a bucket with versioning enabled unless it exists. Refused while
-    /// the vault can only be read: whoever asks for this is going to write, and
-    /// goes by what is listed, which a power cut could still take back.
+    /// Make a bucket with versioning enabled unless it exists. Refused while the vault can
+    /// only be read: the caller is going to write, and relies on what is listed, which a
+    /// power cut could still undo.
     pub(super) fn ensure_bucket(&self, bucket: &str) -> S3Result<()> {
         if let Some(why) = self.unsettled() {
             return Err(failure::refuse(S3ErrorCode::InternalError, why));

@@ -1,18 +1,20 @@
-//! Copies within the vault: what they take their bytes from, and whole objects.
+//! Copies within the vault: their sources, and whole objects.
 //!
-//! Bytes are hashed on the way: a damaged source is refused, never multiplied.
+//! Bytes are hashed on the way: a damaged source is refused, never copied.
 
+use super::checksum::Algorithm;
 use super::convert::{kept_headers, own_metadata, set_sums, sum_type, timestamp};
-use super::demand::Demand;
 use super::failure;
 use super::inner::{Inner, Versioning};
-use super::multipart::pour;
 use super::op_read::Conditions;
+use super::precondition::Precondition;
 use super::record::{Object, Sums, Version};
-use super::stage::{Algorithm, Staged, Stager, Wanted};
+use super::stage::{Staged, Stager, Wanted};
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Result};
 use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
+use std::ops::Range as Span;
 use std::sync::Arc;
 
 /// What a copy takes its bytes from.
@@ -54,7 +56,7 @@ pub(super) fn open_source(
     // For a copy "not modified" is a failed precondition too.
     conditions.check(&version, &object).map_err(|mut e| {
         if *e.code() == S3ErrorCode::NotModified {
-            e = super::demand::precondition_failed("the copy");
+            e = super::precondition::precondition_failed("the copy");
         }
         e
     })?;
@@ -90,7 +92,12 @@ pub(super) fn copy(inner: &Arc<Inner>, input: &CopyObjectInput) -> S3Result<Copy
         .as_ref()
         .and_then(|name| Algorithm::parse(name.as_str()));
     let source_id = source.shown_id.clone();
-    let (staged, computed) = take_whole(inner, &mut source, algorithm)?;
+    let size = source.object.size;
+    let Some((staged, computed)) = source.take(inner, 0..size, algorithm)? else {
+        return Err(failure::damaged(
+            "the source's file is not what was stored: copy another version".to_owned(),
+        ));
+    };
     let (headers, metadata) = if is_replaced {
         (kept_headers!(input), own_metadata(input.metadata.as_ref())?)
     } else {
@@ -114,7 +121,7 @@ pub(super) fn copy(inner: &Arc<Inner>, input: &CopyObjectInput) -> S3Result<Copy
         &input.key,
         staged,
         object,
-        &Demand::default(),
+        &Precondition::default(),
     )?;
     let mut result = CopyObjectResult {
         e_tag: Some(ETag::Strong(etag)),
@@ -131,7 +138,7 @@ pub(super) fn copy(inner: &Arc<Inner>, input: &CopyObjectInput) -> S3Result<Copy
     })
 }
 
-/// Copying an object onto itself makes sense only with something changed.
+/// S3 refuses to copy an object onto itself unchanged.
 fn refuse_onto_itself(input: &CopyObjectInput, is_replaced: bool) -> S3Result<()> {
     if let CopySource::Bucket {
         bucket,
@@ -151,23 +158,30 @@ fn refuse_onto_itself(input: &CopyObjectInput, is_replaced: bool) -> S3Result<()
     Ok(())
 }
 
-/// Copy the source's bytes into `tmp`, making sure of them.
-fn take_whole(
-    inner: &Arc<Inner>,
-    source: &mut Source,
-    algorithm: Option<Algorithm>,
-) -> S3Result<(Staged, Sums)> {
-    let wanted = Wanted {
-        algorithms: algorithm.into_iter().collect(),
-        ..Wanted::default()
-    };
-    let mut stager = Stager::new(inner, &wanted)?;
-    let size = source.object.size;
-    let md5 = pour(&mut source.file, &inner.layout.root, size, &mut stager)?;
-    if stager.len() != size || md5 != source.object.md5 {
-        return Err(failure::damaged(
-            "the source's file is not what was stored: copy another version".to_owned(),
-        ));
+impl Source {
+    /// Copy these of its bytes into `tmp`. `None` when they are not what was stored; only
+    /// of the whole file can the content be checked.
+    pub(super) fn take(
+        &mut self,
+        inner: &Arc<Inner>,
+        span: Span<u64>,
+        algorithm: Option<Algorithm>,
+    ) -> S3Result<Option<(Staged, Sums)>> {
+        let wanted = Wanted {
+            algorithms: algorithm.into_iter().collect(),
+            ..Wanted::default()
+        };
+        let mut stager = Stager::new(inner, &wanted)?;
+        let root = &inner.layout.root;
+        self.file
+            .seek(SeekFrom::Start(span.start))
+            .map_err(|e| failure::disk("read", root, &e))?;
+        let bytes = span.end - span.start;
+        let md5 = stager.append(&mut self.file, root, bytes)?;
+        let is_whole = bytes == self.object.size;
+        if stager.len() != bytes || (is_whole && md5 != self.object.md5) {
+            return Ok(None);
+        }
+        stager.finish().map(Some)
     }
-    stager.finish()
 }

@@ -1,12 +1,13 @@
 //! Listings of objects and versions.
 
+use super::checksum::Algorithm;
 use super::convert::{Encoder, storage_class, sum_type, timestamp};
 use super::failure;
 use super::headers::{self, ORDER_HEADER};
 use super::list::{Item, Listed, PAGE_ITEMS_MAX, Query};
 use super::op_bucket::owner;
 use super::record::{Object, Sums};
-use super::stage::{Algorithm, blocking};
+use super::stage::blocking;
 use super::vault::Vault;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;

@@ -1,19 +1,20 @@
 //! The operations of multipart uploads.
 
+use super::checksum::Algorithm;
+use super::complete::Named;
 use super::convert::{self, get_sums, kept_headers, own_metadata, set_sums, sum_type, timestamp};
-use super::demand::Demand;
 use super::failure;
 use super::inner::{Inner, Versioning};
-use super::multipart::{Named, PART_NUMBER_MAX, Upload, pour};
+use super::multipart::{PART_NUMBER_MAX, Upload};
 use super::op_copy::{open_source, source_conditions};
 use super::op_uploads::{list_parts, list_uploads};
 use super::op_write::announced;
+use super::precondition::Precondition;
 use super::record::Version;
-use super::stage::{Algorithm, Stager, Wanted, blocking, drain, receive};
+use super::stage::{Wanted, blocking, drain, receive};
 use super::vault::Vault;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
-use std::io::{Seek as _, SeekFrom};
 use std::sync::Arc;
 
 fn check_number(number: i32) -> S3Result<()> {
@@ -183,25 +184,12 @@ fn copy_part(inner: &Arc<Inner>, input: &UploadPartCopyInput) -> S3Result<Upload
         None => 0..size,
         Some(text) => source_range(text, size)?,
     };
-    let wanted = Wanted {
-        algorithms: upload.algorithm().into_iter().collect(),
-        ..Wanted::default()
-    };
-    let mut stager = Stager::new(inner, &wanted)?;
-    source
-        .file
-        .seek(SeekFrom::Start(span.start))
-        .map_err(|e| failure::disk("read", &inner.layout.root, &e))?;
-    let length = span.end - span.start;
-    let md5 = pour(&mut source.file, &inner.layout.root, length, &mut stager)?;
-    let is_damaged = stager.len() != length || (length == size && md5 != source.object.md5);
-    if is_damaged {
+    let Some((staged, sums)) = source.take(inner, span, upload.algorithm())? else {
         return Err(failure::damaged(format!(
             "the file of version {} is not what was stored: copy another version",
             source.version.id
         )));
-    }
-    let (staged, sums) = stager.finish()?;
+    };
     let part = inner.put_part(&input.bucket, &upload, input.part_number, staged, sums)?;
     let mut result = CopyPartResult {
         e_tag: Some(ETag::Strong(part.md5)),
@@ -257,11 +245,11 @@ fn complete(inner: &Arc<Inner>, input: &CompleteMultipartUploadInput) -> S3Resul
         },
         ..Wanted::default()
     };
-    let demand = Demand {
+    let precondition = Precondition {
         if_match: input.if_match.clone(),
         if_none_match: input.if_none_match.clone(),
     };
-    inner.complete_upload(&input.bucket, &upload, &named, &wanted, &demand)
+    inner.complete_upload(&input.bucket, &upload, &named, &wanted, &precondition)
 }
 
 /// The parts that the request names.

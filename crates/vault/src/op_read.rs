@@ -1,9 +1,9 @@
 //! GET and HEAD of objects.
 
 use super::convert::{describe, seconds};
-use super::demand::{is_etag, precondition_failed};
 use super::failure;
 use super::inner::Inner;
+use super::precondition::{is_etag, precondition_failed};
 use super::read::BodyStream;
 use super::record::{Object, Version};
 use super::stage::blocking;

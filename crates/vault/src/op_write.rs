@@ -1,10 +1,10 @@
 //! PUT and delete of objects.
 
 use super::convert::{self, get_sums, kept_headers, own_metadata, set_sums, sum_type};
-use super::demand::Demand;
 use super::failure;
 use super::inner::{Inner, Versioning};
 use super::op_copy::copy;
+use super::precondition::Precondition;
 use super::record::Object;
 use super::stage::{blocking, drain, receive};
 use super::vault::Vault;
@@ -26,14 +26,14 @@ impl Vault {
         mut request: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
         let body = request.input.body.take();
-        let demand = Demand {
+        let precondition = Precondition {
             if_match: request.input.if_match.clone(),
             if_none_match: request.input.if_none_match.clone(),
         };
         // Refuse before the body is through what can be refused before.
         let inner = self.inner.clone();
         let (bucket, key) = (request.input.bucket.clone(), request.input.key.clone());
-        let early = demand.clone();
+        let early = precondition.clone();
         let checked = blocking(move || inner.check_early(&bucket, &key, &early)).await;
         let metadata = own_metadata(request.input.metadata.as_ref());
         let (state, metadata) = match (checked, metadata) {
@@ -60,7 +60,8 @@ impl Vault {
         let etag = object.etag.clone();
         let inner = self.inner.clone();
         let version =
-            blocking(move || inner.put(&input.bucket, &input.key, staged, object, &demand)).await?;
+            blocking(move || inner.put(&input.bucket, &input.key, staged, object, &precondition))
+                .await?;
         let mut output = PutObjectOutput {
             e_tag: Some(ETag::Strong(etag)),
             checksum_type: sum_type(&sums),
@@ -86,7 +87,7 @@ impl Vault {
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let inner = self.inner.clone();
         let input = request.input;
-        let demand = Demand {
+        let precondition = Precondition {
             if_match: input.if_match.clone(),
             if_none_match: None,
         };
@@ -94,7 +95,7 @@ impl Vault {
             let (bucket, key) = (&input.bucket, &input.key);
             match &input.version_id {
                 Some(id) => inner.remove_version(bucket, key, id),
-                None => inner.delete(bucket, key, &demand),
+                None => inner.delete(bucket, key, &precondition),
             }
         })
         .await?;
@@ -116,13 +117,18 @@ impl Vault {
 }
 
 impl Inner {
-    /// What can be said against a PUT before its body has come. The demand is
-    /// checked again, under the lock, when it has.
-    fn check_early(&self, bucket: &str, key: &str, demand: &Demand) -> S3Result<Versioning> {
+    /// Check a PUT before its body has come. The precondition is checked again, under the
+    /// lock, when it has.
+    fn check_early(
+        &self,
+        bucket: &str,
+        key: &str,
+        precondition: &Precondition,
+    ) -> S3Result<Versioning> {
         let state = self.bucket(bucket)?;
-        if demand.if_match.is_some() || demand.if_none_match.is_some() {
+        if precondition.if_match.is_some() || precondition.if_none_match.is_some() {
             let newest = self.newest(bucket, key)?;
-            demand.check(newest.as_ref().and_then(|version| version.object.as_ref()))?;
+            precondition.check(newest.as_ref().and_then(|version| version.object.as_ref()))?;
         }
         Ok(state.versioning)
     }
@@ -146,7 +152,7 @@ fn delete_many(inner: &Inner, input: DeleteObjectsInput) -> S3Result<DeleteObjec
         let key = &object.key;
         let done = match &object.version_id {
             Some(id) => inner.remove_version(&input.bucket, key, id),
-            None => inner.delete(&input.bucket, key, &Demand::default()),
+            None => inner.delete(&input.bucket, key, &Precondition::default()),
         };
         match done {
             Ok(_) if is_quiet => {}

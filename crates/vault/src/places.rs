@@ -1,10 +1,10 @@
-//! Which body lies where: the newest version at its plain place, the others hidden.
+//! Puts bodies in their places: the newest version at its plain place, the others hidden.
 //!
-//! A body is in the hidden tree or, if it is not there, at the key's plain
-//! place: nothing is recorded about it, so nothing can be recorded wrongly and
-//! a crash between two renames leaves nothing to undo. [`Inner::settle`] brings
-//! a key to the state it should have, from whatever state it is in. It never
-//! overwrites a file: what is in the way is hidden, set aside, or left alone.
+//! A body is in the hidden tree or, if not there, at the key's plain place. Nothing records
+//! which, so no record can be wrong, and a crash between two renames leaves nothing to
+//! undo. [`Inner::settle`] brings a key to the state it should have, from whatever state it
+//! is in. It never overwrites a file: a file in the way is hidden, set aside, or left
+//! alone.
 
 use super::disk;
 use super::failure;
@@ -18,11 +18,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// How many versions back the owner of a plain file is looked for, not counting
-/// what was removed. Only the newest two can own it, unless promoting failed before.
+/// How many versions are searched for the owner of a plain file, not counting removed ones.
+/// Only the newest two can own it, unless a promotion failed before.
 const OWNER_SEARCH_MAX: usize = 64;
 
-/// Longer names are not kept when a file is set aside: the id must fit too.
+/// A file that is set aside loses a longer name, because the id must fit too.
 const ASIDE_NAME_BYTES_MAX: usize = 200;
 
 /// Buffer for reading a body to check it.
@@ -31,9 +31,9 @@ pub(super) const CHECK_BUFFER_BYTES: usize = 256 * 1024;
 /// How a file compares with what the log says of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Match {
-    /// Size and time are as they were left.
+    /// Size and time are as the vault left them.
     Exact,
-    /// The size is right, the time is not: only the content can tell.
+    /// The size is right and the time is not: only the content can tell.
     Unsure,
     Other,
 }
@@ -76,8 +76,8 @@ pub(super) fn md5_of(file: &mut File) -> io::Result<String> {
 }
 
 impl Inner {
-    /// Is the file at `path` this body? Reads it when its time is off (a vault
-    /// copied to another disk), and then puts the time right.
+    /// Is the file at `path` this body? Reads the file if its time differs (a vault copied
+    /// to another disk), and then corrects the time.
     pub(super) fn is_body(&self, path: &Path, object: &Object) -> io::Result<bool> {
         let meta = match std::fs::symlink_metadata(path) {
             Ok(meta) => meta,
@@ -125,7 +125,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Take away from the plain place what should not be there.
+    /// Clear the plain place of what should not be there.
     fn clear_plain(
         &self,
         bucket: &str,
@@ -151,9 +151,9 @@ impl Inner {
         }
     }
 
-    /// Whose body lies at the plain place. Versions of one content are told apart
-    /// by their times, and one that is still there comes before any that was
-    /// removed: of what nobody else has, nothing is dropped for a likeness.
+    /// Whose body lies at the plain place. Versions with the same content differ in their
+    /// times, and a live version comes before any removed one, so that no body of a live
+    /// version is dropped by mistake.
     fn owner_of(&self, bucket: &str, log: &Log, plain: &Path) -> io::Result<Owner> {
         let meta = match std::fs::symlink_metadata(plain) {
             Ok(meta) if !meta.is_dir() => meta,
@@ -174,8 +174,8 @@ impl Inner {
             if !found.is_live && likeness == Match::Other {
                 continue;
             }
-            // A body that is nowhere else should be at the plain place: whether it
-            // is, or was changed there, a file with our name there is ours.
+            // A body that is nowhere else belongs at the plain place: a file with our name
+            // there is ours, changed or not.
             if self.layout.body(bucket, &object.body).exists() {
                 continue;
             }
@@ -188,7 +188,7 @@ impl Inner {
                 _ => {}
             }
         }
-        // The name is looked for last, since that reads the folder.
+        // The name is checked last, since that reads the folder.
         for object in kept {
             if self.is_body(plain, &object)? && has_exact_name(plain) {
                 return Ok(Owner::Kept(object.body));
@@ -215,7 +215,7 @@ impl Inner {
         if let Some(shelf) = hidden.parent() {
             self.disk.sync_dir(shelf)?;
         }
-        // Another key's going may have left it empty, and taken it away.
+        // The folder may have been removed with another key.
         plain
             .parent()
             .map_or(Ok(()), |folder| self.disk.sync_dir_if_there(folder))
@@ -226,8 +226,8 @@ impl Inner {
         self.disk.remove(plain)
     }
 
-    /// Give the newest version its plain place, if it can have it. When it
-    /// cannot (name refused, place taken), it stays hidden and is as safe there.
+    /// Give the newest version its plain place. Where that is impossible (name refused,
+    /// place taken), it stays hidden and is as safe there.
     fn promote(&self, bucket: &str, object: &Object, plain: &Path) {
         let hidden = self.layout.body(bucket, &object.body);
         if !hidden.exists() {
@@ -260,7 +260,7 @@ impl Inner {
         }
     }
 
-    /// Remove folders that a file's going left empty, up to the bucket's own.
+    /// Remove folders that became empty, up to the bucket's own.
     pub(super) fn prune_plain(&self, bucket: &str, plain: &Path) {
         let root = self.layout.plain_root(bucket);
         let _placement = self.lock_placement();
@@ -268,15 +268,15 @@ impl Inner {
             if folder == root || !folder.starts_with(&root) {
                 break;
             }
-            // Gone already: look on above it. Not empty: done.
+            // If it is gone already, go on above it; if it is not empty, stop.
             if folder.exists() && !self.disk.remove_empty_dir(folder) {
                 break;
             }
         }
     }
 
-    /// Remove the body of a version that was struck out from the hidden tree. At
-    /// the plain place [`Inner::settle`], which must follow, finds it.
+    /// Remove the body of a version that was struck out from the hidden tree.
+    /// [`Inner::settle`] must follow, and finds it at the plain place.
     pub(super) fn discard(&self, bucket: &str, body: &str) -> S3Result<()> {
         let hidden = self.layout.body(bucket, body);
         match hidden.exists() {
@@ -303,7 +303,8 @@ impl Inner {
             }
         }
         if let (Some(body), false) = (&slot.body, is_needed) {
-            // Not in the log at all: it was never committed, and never left the hidden tree.
+            // The log does not have it: it was never committed, and never left the hidden
+            // tree.
             self.discard(bucket, body)?;
         }
         self.strike_shadowed(guard, bucket, key)?;
@@ -315,7 +316,7 @@ impl Inner {
     }
 }
 
-/// A new name for a file that is set aside: its own, if there is room for it.
+/// A new name for a file that is set aside, with its own name in it if that fits.
 fn aside_name(key: &str) -> String {
     let id = layout::random_id();
     match key.rsplit('/').next() {

@@ -1,10 +1,10 @@
-//! Finding a version and opening its body, whole, while others write.
+//! Finds a version and opens its body while others write.
 //!
-//! No lock is taken unless trouble shows: a body lies in one of two places and
-//! is moved between them by a rename, so looking in both, twice, finds it. A
-//! body is opened first and compared after, so what is served is what the log
-//! names, whatever happens to the path meanwhile. A file that was changed by
-//! hand is refused: its bytes must never go out under the old ETag.
+//! It takes no lock at first: a body is in one of two places and moves between them by a
+//! rename, so looking in both, twice, finds it. A body is opened first and compared
+//! afterwards, so the bytes served are those that the log names, whatever happens to the
+//! path meanwhile. A file that was changed by hand is refused: its bytes must never be
+//! served under the old ETag.
 
 use super::failure;
 use super::inner::Inner;
@@ -73,7 +73,7 @@ impl Inner {
             if let Some(file) = self.open_body(bucket, key, &object) {
                 return Ok((version, object, file));
             }
-            // Moved, replaced or removed in between, or touched by hand: look again.
+            // It was moved, replaced or removed meanwhile, or changed by hand: look again.
         }
         let _guard = self.lock_key(bucket, key);
         let (version, object) = self.lookup(bucket, key, id)?;
@@ -97,8 +97,8 @@ impl Inner {
             })
     }
 
-    /// The body is in neither place as it was left. It may only have another
-    /// time (a vault copied to a new disk): then its content speaks for it.
+    /// The body is in neither place as the vault left it. Perhaps only its time differs (a
+    /// vault copied to a new disk): then its content decides.
     fn open_doubtful(&self, bucket: &str, key: &str, object: &Object) -> S3Result<File> {
         let hidden = self.layout.body(bucket, &object.body);
         let plain = self.layout.plain(bucket, key);
@@ -139,8 +139,8 @@ fn no_such_version(key: &str, id: &str) -> S3Error {
     )
 }
 
-/// The version is a delete marker: gone when asked for by key, not a thing to
-/// get when asked for by id.
+/// The version is a delete marker: not found when asked for by key, not allowed when asked
+/// for by id.
 fn is_marker(key: &str, version: &Version, is_by_id: bool) -> S3Error {
     let mut error = if is_by_id {
         failure::refuse(
@@ -169,7 +169,8 @@ fn is_marker(key: &str, version: &Version, is_by_id: bool) -> S3Error {
     error
 }
 
-/// Part of a body as a stream. Ends in an error, never short, when the file does.
+/// Part of a body as a stream. When the file ends too soon it ends in an error, never
+/// short.
 pub(super) struct BodyStream {
     inner: ReaderStream<tokio::io::Take<tokio::fs::File>>,
     left: u64,

@@ -1,4 +1,4 @@
-//! What the vault remembers of one version, and how a line of a log is written.
+//! What the vault records of one version, and the format of a log's line.
 //!
 //! A line is `+` or `-`, eight hex digits of CRC-32, a space, JSON, a newline.
 //! The first byte alone says whether the version is still there, so that
@@ -44,7 +44,7 @@ pub(super) struct Object {
     /// The name of the body beneath `bodies/`, unique for each version.
     pub(super) body: String,
     pub(super) size: u64,
-    /// The body's own modification time: how a change by hand is noticed.
+    /// The body's own modification time, which shows a change by hand.
     pub(super) mtime_ns: i64,
     /// MD5 of the stored bytes in hex, whatever the ETag is.
     pub(super) md5: String,

@@ -1,8 +1,8 @@
-//! After a crash: settle the keys that were in work, and make last what is seen.
+//! Recovers after a crash: settles the keys that were in work, and makes durable what is
+//! visible.
 //!
-//! Whoever begins to write runs this first. It must never remove a body that
-//! a live line needs, and never let anybody go by what a power cut could
-//! still take back.
+//! A process that begins to write runs this first. It must never remove a body that a live
+//! line needs, and nobody may rely on what a power cut could still undo.
 
 use super::failure;
 use super::inner::{Inner, STRIPES, Slot};
@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 impl Inner {
-    /// Bring what was cut off to a clean state. Cheap: at most one key per slot.
+    /// Finish what was cut off. Cheap: at most one key per slot.
     pub(super) fn recover(&self) -> S3Result<()> {
         self.names.clear();
         let mut synced = self.sync_fixed()?;
@@ -35,8 +35,8 @@ impl Inner {
             let settled = self.settle_after_crash(&guard, &slot);
             self.sync_key(&slot, &mut synced)?;
             if let Err(e) = settled {
-                // What is stored is safe all the same; only this key's plain
-                // file may be an older one. The vault must not stay shut for it.
+                // What is stored is safe; only this key's plain file may be an older one.
+                // That must not keep the vault shut.
                 tracing::warn!(
                     bucket = slot.bucket,
                     key = slot.key,
@@ -58,9 +58,9 @@ impl Inner {
         Ok(())
     }
 
-    /// A process that died left what can be seen and yet be lost with the
-    /// power. Whoever opens the vault next goes by what it sees: so that is
-    /// made to last first. These are the folders that every key needs.
+    /// Sync the folders that every key needs. What a process that died left visible may
+    /// still be lost in a power cut, and whoever opens the vault next relies on what it
+    /// sees.
     fn sync_fixed(&self) -> S3Result<BTreeSet<PathBuf>> {
         let layout = &self.layout;
         let mut folders = vec![

@@ -1,6 +1,6 @@
-//! The vault as an `s3s` service: each operation handed on to where it is done.
+//! The vault as an `s3s` service: hands each operation on to the method that does it.
 //!
-//! What is not listed here answers `NotImplemented`.
+//! Any other operation answers `NotImplemented`.
 
 use super::vault::Vault;
 use s3s::dto::*;

@@ -1,8 +1,7 @@
 //! The other way in: S3 over HTTP on a loopback address, with signatures.
 //!
-//! For tools of other makers (`aws s3 cp --endpoint-url …`). Never listens
-//! where another computer could reach it: the vault is the office's files,
-//! and HTTP carries them in the clear.
+//! For other tools (`aws s3 cp --endpoint-url …`). It never listens where another computer
+//! could reach it: the vault holds the office's files, and HTTP is not encrypted.
 
 use super::connector::marked;
 use super::error::VaultError;
@@ -27,7 +26,7 @@ const CONNECTIONS_MAX: usize = 256;
 /// A client that does not finish its headers in this time is cut off.
 const HEADERS_WAIT: Duration = Duration::from_secs(30);
 
-/// How long requests under way may take once the end was asked for.
+/// How long requests under way may take after a request to stop.
 const FINISH_WAIT: Duration = Duration::from_secs(10);
 
 /// After a failed accept (no file handles left), wait before the next.
@@ -143,7 +142,7 @@ fn serve_one(
     service: S3Service,
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + use<> {
-    // Small answers should not wait for more to come.
+    // Small answers are sent at once.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = hyper::service::Service::call(&service, request);
@@ -156,7 +155,7 @@ fn serve_one(
     let watched = graceful.watch(connection);
     async move {
         if let Err(e) = watched.await {
-            // A client that hangs up is no trouble of ours.
+            // A client that hangs up is no failure.
             tracing::debug!(error = %e, "a connection to the vault ended early");
         }
     }

@@ -1,13 +1,15 @@
-//! Bodies on their way in: streamed to a file in `tmp`, hashed, checked.
+//! Receives bodies: streams them to a file in `tmp`, hashes and checks them.
 //!
-//! A body is never in memory whole. Nothing is stored unless its length and
-//! every digest the client gave are right. Each piece is written by a blocking
-//! thread; at most [`BATCH_BYTES`] (or the client's own piece) waits for it.
+//! A body is never in memory whole. Nothing is stored unless its length and every digest
+//! from the client are right. A blocking thread writes each piece; at most [`BATCH_BYTES`],
+//! or the client's own piece, waits for it.
 
+use super::checksum::{Algorithm, sums_of};
 use super::disk;
 use super::failure;
 use super::inner::Inner;
 use super::layout;
+use super::places::CHECK_BUFFER_BYTES;
 use super::record::Sums;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -19,15 +21,15 @@ use s3s::crypto::Checksum as _;
 use s3s::dto::StreamingBlob;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 use std::fs::File;
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How much is gathered before a blocking thread is asked to write it.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// How much of a refused body is read so that the client sees the refusal and
-/// not a broken connection.
+/// How much of a refused body is read, so that the client sees the refusal and not a broken
+/// connection.
 const DRAIN_BYTES_MAX: usize = 8 << 20;
 
 /// A body's time is set this far into the past: FAT's times are two seconds
@@ -51,7 +53,7 @@ pub(super) struct Staged {
 }
 
 impl Staged {
-    /// The file was moved to where it belongs.
+    /// The file was moved away: nothing is left to remove.
     pub(super) fn forget(mut self) {
         self.is_kept = true;
     }
@@ -113,19 +115,39 @@ impl Stager {
         Ok(())
     }
 
+    /// Append `size` bytes of `file` from its position; returns their MD5 in hex.
+    pub(super) fn append(&mut self, file: &mut File, path: &Path, size: u64) -> S3Result<String> {
+        let mut md5 = Md5::new();
+        let mut buffer = vec![0; CHECK_BUFFER_BYTES];
+        let mut left = size;
+        while left > 0 {
+            let room = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+            let n = file
+                .read(&mut buffer[..room])
+                .map_err(|e| failure::disk("read", path, &e))?;
+            if n == 0 {
+                break;
+            }
+            md5.update(&buffer[..n]);
+            self.write(&buffer[..n])?;
+            left -= n as u64;
+        }
+        Ok(hex::encode(md5.finalize()))
+    }
+
     /// How much was written.
     pub(super) fn len(&self) -> u64 {
         self.staged.size
     }
 
-    /// All is written: wait until it is on the platter.
+    /// Sync the body: all of it is written.
     pub(super) fn finish(mut self) -> S3Result<(Staged, Sums)> {
         let settle = || -> io::Result<i64> {
             let now = disk::size_and_mtime(&self.file.metadata()?).1 - MTIME_BACK_NS;
             let jitter = fastrand::i64(0..MTIME_GRAIN_NS / MTIME_STEP_NS) * MTIME_STEP_NS;
             let time = now - now.rem_euclid(MTIME_GRAIN_NS) + jitter;
-            // Setting it also keeps a late write-back from changing it. Where
-            // it cannot be set, what is read back below is as good.
+            // Setting the time also keeps a late write-back from changing it. Where it
+            // cannot be set, the time read below does as well.
             let _ = disk::set_mtime(&self.file, time);
             self.vault.disk.sync(&self.file)?;
             Ok(disk::size_and_mtime(&self.file.metadata()?).1)
@@ -137,7 +159,7 @@ impl Stager {
     }
 }
 
-/// Which checksums to compute, and what they must be where it is known.
+/// Which checksums to compute, and what they must be where that is known.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wanted {
     /// What the client says they are (headers).
@@ -150,71 +172,6 @@ pub(super) struct Wanted {
     pub(super) md5: Option<String>,
     /// The length that was announced.
     pub(super) size: Option<u64>,
-}
-
-/// A checksum algorithm that S3 knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Algorithm {
-    Crc32,
-    Crc32c,
-    Crc64Nvme,
-    Sha1,
-    Sha256,
-}
-
-impl Algorithm {
-    pub(super) const ALL: [Self; 5] = [
-        Self::Crc32,
-        Self::Crc32c,
-        Self::Crc64Nvme,
-        Self::Sha1,
-        Self::Sha256,
-    ];
-
-    /// As S3 writes it, e.g. `CRC32C`.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Crc32 => "CRC32",
-            Self::Crc32c => "CRC32C",
-            Self::Crc64Nvme => "CRC64NVME",
-            Self::Sha1 => "SHA1",
-            Self::Sha256 => "SHA256",
-        }
-    }
-
-    /// Read either the name or the header that carries the value.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let text = text.trim().to_ascii_uppercase();
-        let name = text.strip_prefix("X-AMZ-CHECKSUM-").unwrap_or(&text);
-        Self::ALL.into_iter().find(|known| known.name() == name)
-    }
-
-    /// The header or trailer that carries the value.
-    pub(super) fn header(self) -> String {
-        format!("x-amz-checksum-{}", self.name().to_ascii_lowercase())
-    }
-
-    /// The value among `sums`.
-    pub(super) fn of(self, sums: &Sums) -> Option<&String> {
-        match self {
-            Self::Crc32 => sums.crc32.as_ref(),
-            Self::Crc32c => sums.crc32c.as_ref(),
-            Self::Crc64Nvme => sums.crc64nvme.as_ref(),
-            Self::Sha1 => sums.sha1.as_ref(),
-            Self::Sha256 => sums.sha256.as_ref(),
-        }
-    }
-
-    /// Where the value is kept among `sums`.
-    pub(super) fn slot(self, sums: &mut Sums) -> &mut Option<String> {
-        match self {
-            Self::Crc32 => &mut sums.crc32,
-            Self::Crc32c => &mut sums.crc32c,
-            Self::Crc64Nvme => &mut sums.crc64nvme,
-            Self::Sha1 => &mut sums.sha1,
-            Self::Sha256 => &mut sums.sha256,
-        }
-    }
 }
 
 impl Wanted {
@@ -233,7 +190,7 @@ impl Wanted {
         }
     }
 
-    /// Is what was received what the client announced?
+    /// Check that the body received is the one announced.
     pub(super) fn check(&self, staged: &Staged, computed: &Sums) -> S3Result<()> {
         for algorithm in Algorithm::ALL {
             if let Some(given) = algorithm.of(&self.given)
@@ -262,17 +219,6 @@ impl Wanted {
                 "Content-MD5 is not base64 of 16 bytes",
             )),
         }
-    }
-}
-
-pub(super) fn sums_of(sums: s3s::dto::Checksum) -> Sums {
-    Sums {
-        crc32: sums.checksum_crc32,
-        crc32c: sums.checksum_crc32c,
-        crc64nvme: sums.checksum_crc64nvme,
-        sha1: sums.checksum_sha1,
-        sha256: sums.checksum_sha256,
-        is_composite: false,
     }
 }
 
@@ -372,8 +318,8 @@ fn take_trailers(wanted: &mut Wanted, trailers: Option<http::HeaderMap>) -> S3Re
     Ok(())
 }
 
-/// What a body that broke off means. s3s keeps its error types to itself, so
-/// the text has to tell a wrong hash from a short body.
+/// Why a body broke off. s3s keeps its error types private, so the text must tell a wrong
+/// hash from a short body.
 fn broken_body(error: &(dyn std::error::Error + Send + Sync + 'static)) -> S3Error {
     let text = error.to_string();
     if text.contains("Sha256Mismatch") {

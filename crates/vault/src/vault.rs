@@ -15,13 +15,12 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// Open the vault in `folder`, making it (owner-only) when absent, and
-    /// bring to a clean state what a crash cut off. Blocks.
+    /// Open the vault in `folder`; make it, for its owner alone, when absent; finish what a
+    /// crash cut off. Blocks.
     ///
-    /// Opening a folder twice in one process gives the same vault. Several
-    /// processes may read; one at a time writes, and the others are told to
-    /// come back later (503). A vault whose disk fails or takes no writing is
-    /// opened all the same, to be read: [`Vault::only_read_because`].
+    /// Opening a folder twice in one process gives the same vault. Several processes may
+    /// read; one at a time writes, and the others get 503 when they write. A vault whose
+    /// disk fails or takes no writing opens for reading: [`Vault::only_read_because`].
     ///
     /// # Errors
     /// [`VaultError`] when the folder cannot be made or read, or holds a vault of a
@@ -37,15 +36,14 @@ impl Vault {
         }
     }
 
-    /// Why it can only be read, when its disk refused what opening it wants to
-    /// write. Every change tries again, and fails with its own reason.
+    /// Why the vault can only be read, when its disk refused what opening writes. Every
+    /// change tries again, and fails with its own reason.
     #[must_use]
     pub fn only_read_because(&self) -> Option<&str> {
         self.inner.unsettled()
     }
 
-    /// True when there is a vault in this folder, for whoever only reads and
-    /// must not make one by opening it. Blocks.
+    /// True when there is a vault in this folder; unlike opening, it makes none. Blocks.
     ///
     /// # Errors
     /// [`VaultError`] when the folder may not be looked at: there may be one.

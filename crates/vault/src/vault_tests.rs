@@ -1,9 +1,9 @@
 //! What else can befall a vault: hands, other disks, other processes, clocks, races.
 
 use super::crash_tests::{BUCKET, get, open, put, stage};
-use super::demand::Demand;
 use super::inner::{Inner, Versioning};
 use super::list::{Item, Query};
+use super::precondition::Precondition;
 use super::record::{Entry, Object, Version, to_line};
 use s3s::S3ErrorCode;
 use s3s::dto::ETagCondition;
@@ -72,7 +72,7 @@ fn a_marker_on_a_file_changed_by_hand_takes_the_file_away() {
     put(&home.vault, "d/f", "one").unwrap();
     std::fs::write(home.plain("d/f"), "edited").unwrap();
     home.vault
-        .delete(BUCKET, "d/f", &Demand::default())
+        .delete(BUCKET, "d/f", &Precondition::default())
         .unwrap();
     assert!(!home.plain("d").exists());
 }
@@ -140,7 +140,7 @@ fn what_is_in_the_way_is_never_overwritten() {
         assert_eq!(get(&home.vault, "taken", None).unwrap(), text);
     }
     home.vault
-        .delete(BUCKET, "taken", &Demand::default())
+        .delete(BUCKET, "taken", &Precondition::default())
         .unwrap();
     let theirs = std::fs::read_to_string(home.plain("taken")).unwrap();
     assert_eq!(theirs, "not ours");
@@ -183,7 +183,9 @@ fn a_file_and_a_folder_of_one_name_live_side_by_side() {
     assert_eq!(std::fs::read_to_string(home.plain("a")).unwrap(), "file");
     assert_eq!(std::fs::read_to_string(home.plain("c/d")).unwrap(), "below");
     // When the file goes, the folder's file gets its place with its next version.
-    home.vault.delete(BUCKET, "a", &Demand::default()).unwrap();
+    home.vault
+        .delete(BUCKET, "a", &Precondition::default())
+        .unwrap();
     put(&home.vault, "a/b", "again").unwrap();
     assert_eq!(std::fs::read_to_string(home.plain("a/b")).unwrap(), "again");
 }
@@ -235,17 +237,17 @@ fn order_comes_from_the_log_and_times_rise_with_a_clock_set_back() {
 #[test]
 fn if_none_match_is_atomic() {
     let home = home();
-    let demand = Demand {
+    let precondition = Precondition {
         if_none_match: Some(ETagCondition::Any),
         if_match: None,
     };
     let winners: usize = std::thread::scope(|scope| {
         let racers: Vec<_> = (0..8)
             .map(|n| {
-                let (vault, demand) = (&home.vault, &demand);
+                let (vault, precondition) = (&home.vault, &precondition);
                 scope.spawn(move || {
                     let staged = stage(vault, format!("{n}").as_bytes()).unwrap();
-                    vault.put(BUCKET, "f", staged, Object::default(), demand)
+                    vault.put(BUCKET, "f", staged, Object::default(), precondition)
                 })
             })
             .collect();
@@ -275,7 +277,7 @@ fn a_reader_gets_one_whole_version_while_writers_race() {
             for n in 1..150 {
                 put(vault, "f", &text(n)).unwrap();
                 if n % 10 == 0 {
-                    vault.delete(BUCKET, "f", &Demand::default()).unwrap();
+                    vault.delete(BUCKET, "f", &Precondition::default()).unwrap();
                 }
             }
         });
@@ -305,7 +307,9 @@ fn writers_of_different_keys_do_not_disturb_each_other() {
                     let key = format!("d{}/e/{writer}-{}", n % 3, n % 5);
                     put(vault, &key, &format!("{n}")).unwrap();
                     if n % 4 == 0 {
-                        vault.delete(BUCKET, &key, &Demand::default()).unwrap();
+                        vault
+                            .delete(BUCKET, &key, &Precondition::default())
+                            .unwrap();
                     }
                 }
             });
@@ -366,7 +370,7 @@ fn a_disk_that_was_pulled_out_is_not_an_empty_vault() {
 fn keys_that_no_s3_takes_are_refused_wherever_they_come_from() {
     let home = home();
     for key in [String::new(), "k".repeat(1025)] {
-        let deleted = home.vault.delete(BUCKET, &key, &Demand::default());
+        let deleted = home.vault.delete(BUCKET, &key, &Precondition::default());
         assert_eq!(*deleted.unwrap_err().code(), S3ErrorCode::KeyTooLongError);
         assert!(put(&home.vault, &key, "x").is_err());
     }

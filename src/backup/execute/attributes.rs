@@ -5,7 +5,7 @@
 //! that are lost are told of, with path and reason.
 
 use super::object::Object;
-use crate::s3::{At, Demand, ObjectHeaders};
+use crate::s3::{At, ObjectHeaders, Precondition};
 use crate::transfer::Content;
 use crate::types::{Carried, Class, ContentHash, Fault, Fingerprint, Kind, ObjectMeta, attributes};
 use bytes::Bytes;
@@ -103,7 +103,7 @@ impl Object<'_> {
         let written = self
             .executor
             .store
-            .write_record(at, body, &headers, Demand::Nothing);
+            .write_record(at, body, &headers, Precondition::Always);
         written.await.map(drop)
     }
 

@@ -6,7 +6,7 @@
 use crate::destination;
 use crate::destination::Deed;
 use crate::manifest::{format, retention};
-use crate::s3::{At, Course, Next, PAGE_KEYS, Store};
+use crate::s3::{At, ListingGuard, Next, PAGE_KEYS, Store};
 use crate::source::SourceRuntime;
 use crate::types::Fault;
 
@@ -26,13 +26,13 @@ pub(crate) async fn thin(
 ) -> Result<(), Fault> {
     let settings = &source.config;
     let folder = format::folder(&settings.prefix);
-    let (mut moments_ms, mut next, mut course) = (Vec::new(), None, Course::default());
+    let (mut moments_ms, mut next, mut guard) = (Vec::new(), None, ListingGuard::default());
     for _ in 0..THINNING_PAGES_MAX {
         let after: Option<Box<Next>> = next.take();
         let page = store
             .list(&settings.bucket, &folder, after.as_deref(), PAGE_KEYS)
             .await?;
-        course.objects(&page, &settings.bucket)?;
+        guard.objects(&page, &settings.bucket)?;
         let ours = page.items.iter();
         moments_ms.extend(ours.filter_map(|o| format::moment_of(&settings.prefix, &o.key)));
         next = page.next;

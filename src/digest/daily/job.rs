@@ -2,7 +2,7 @@
 
 use super::comparing::FullComparison;
 use super::source_report::source_report;
-use crate::bandwidth::TrafficBook;
+use crate::bandwidth::TrafficMeter;
 use crate::clock::{Clock, show_clock_difference};
 use crate::config::{Config, StoreConfig};
 use crate::digest::report::Report;
@@ -51,7 +51,7 @@ pub struct DailyJob {
     /// Where the digest goes.
     pub outbox: Arc<OutboxSender>,
     /// What went over the line.
-    pub traffic: Arc<TrafficBook>,
+    pub traffic: Arc<TrafficMeter>,
     /// The comparison that it begins with.
     pub comparison: FullComparison,
     /// The restore drill.
@@ -149,7 +149,7 @@ impl DailyJob {
         let message = report.message();
         let delivery = self.outbox.send(message.clone()).await?;
         self.close_period(told, report.to_ms).await?;
-        self.traffic.told(report.traffic).await?;
+        self.traffic.forget(report.traffic).await?;
         Ok((message, delivery))
     }
 

@@ -9,7 +9,7 @@ use crate::history::head_at;
 use crate::manifest::ManifestEntry;
 use crate::os::blocking::blocking_on;
 use crate::restore::context::RestoreContext;
-use crate::retry::{Stop, told};
+use crate::retry::{Stop, advise_rerun};
 use crate::s3::At;
 use crate::types::{Class, Fault, Fingerprint, Kind, MetaRefused, ObjectMeta, RelPath, command};
 use futures::{StreamExt as _, stream};
@@ -108,7 +108,7 @@ impl Altered {
                 Fault::new(Class::Damaged, "restore", file.path.to_string(), why)
                     .hint(format!("what the bucket says of this version is not what was backed up: compare the file with another version (`{}`), and find out who can write to the bucket", command::on_copies("versions FILE")))
             };
-            match wrong.map_err(|fault| told(fault).about(file.path.to_string()))? {
+            match wrong.map_err(|fault| advise_rerun(fault).about(file.path.to_string()))? {
                 None => self.in_vain += 1,
                 Some(Wrong::Content(what)) => {
                     self.in_vain = 0;

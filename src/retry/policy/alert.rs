@@ -5,7 +5,7 @@
 //! when the caller says that it went out.
 
 use super::Backoff;
-use super::gate::{between, later, passed};
+use super::times::{between, later, passed};
 use crate::types::Class;
 
 /// When to alert.
@@ -121,7 +121,7 @@ impl OutageAlert {
         };
     }
 
-    /// What to send, given since when the gate is closed (`None`: open).
+    /// What to send, given since when the circuit breaker is open (`None`: closed).
     ///
     /// A second outage that begins before the first one's recovery could be
     /// told continues the first: nobody has heard that it ended.

@@ -9,7 +9,7 @@
 
 use super::MINUTE_MS;
 use super::alert::{AlertPolicy, AlertStep, OutageAlert};
-use super::gate::passed;
+use super::times::passed;
 use crate::types::{Class, Fault};
 use std::collections::BTreeMap;
 

@@ -31,7 +31,7 @@ async fn two_files_that_fail_for_long_are_told_although_the_bucket_works() {
     assert_eq!(
         daemon.components().sources[0].breaker.outage(),
         None,
-        "no gate closed"
+        "no breaker opened"
     );
     assert!(messages(&rig).contains("InternalError"));
     faults.set(|_| Fate::Pass);

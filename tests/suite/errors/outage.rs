@@ -388,7 +388,7 @@ async fn good_news_that_comes_late_does_not_hide_the_next_outage() {
     announce(
         &ctx.sources,
         &ctx.sources[0],
-        Some(Transition::Opened { after_ms: 1 }),
+        Some(Transition::Closed { after_ms: 1 }),
     );
     assert!(ctx.sources[0].status.snapshot().outage.is_some());
     faults.set(|_| Fate::Pass);

@@ -1,7 +1,7 @@
-//! The walk on a thread of its own, a little ahead of the merge. Blocking.
+//! Walks the disk on a thread of its own, a little ahead of the merge. Blocking.
 //!
-//! Disk and index are read at the same time. Invariant: a walk that breaks off
-//! shows nothing as missing: what it did not come to is unknown.
+//! So disk and index are read at the same time. Invariant: a walk that breaks off shows
+//! nothing as missing; what it did not reach is unknown.
 
 use crate::files::{Walk, WalkEntry, WalkFault};
 use crate::types::{Class, Fault, RelKey, RelPath, chain};
@@ -9,27 +9,27 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, Scope};
 use std::vec;
 
-/// Entries handed over at a time: each handing over may change threads.
+/// Entries per batch: each batch may cost a change of threads.
 const BATCH: usize = 256;
 
-/// Batches that the walk may be ahead: with those in hand 300 KB.
+/// Batches that the walk may be ahead; with those in hand they take 300 KB.
 const BATCHES_AHEAD: usize = 4;
 
 type Item = Result<WalkEntry, WalkFault>;
 
-/// Entries of a walk; its end is said, or the walk has broken off.
+/// Entries of a walk. A walk that stops without an `End` has broken off.
 enum Part {
     Entries(Vec<Item>),
     End,
 }
 
 /// The entries of a walk, in its order.
-pub(crate) struct Ahead {
+pub(crate) struct ReadAhead {
     parts: Option<Receiver<Part>>,
     entries: vec::IntoIter<Item>,
 }
 
-impl Ahead {
+impl ReadAhead {
     /// Begin to walk.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Ahead {
     }
 }
 
-/// Ends early when nobody takes the entries any more.
+/// Send the entries on; stop when nobody takes them any more.
 fn carry(walk: impl Iterator<Item = Item>, to: &SyncSender<Part>) {
     let mut entries = Vec::with_capacity(BATCH);
     for item in walk {
@@ -62,12 +62,12 @@ fn carry(walk: impl Iterator<Item = Item>, to: &SyncSender<Part>) {
             }
         }
     }
-    // Whoever does not listen any more needs no end.
+    // Nobody may be listening any more.
     let _ = to.send(Part::Entries(entries));
     let _ = to.send(Part::End);
 }
 
-impl Iterator for Ahead {
+impl Iterator for ReadAhead {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
@@ -90,7 +90,7 @@ impl Iterator for Ahead {
     }
 }
 
-/// Of everything that was not given out nothing is known.
+/// Nothing is known of what was not handed out.
 fn broken_off() -> WalkFault {
     WalkFault {
         fault: Fault::new(
@@ -141,11 +141,11 @@ mod tests {
                     to.send(Part::Entries(vec![Ok(entry(number))])).unwrap();
                 }
             });
-            let ahead = Ahead {
+            let walk = ReadAhead {
                 parts: Some(parts),
                 entries: Vec::new().into_iter(),
             };
-            ahead.collect()
+            walk.collect()
         })
     }
 

@@ -1,18 +1,18 @@
-//! Conditions on ETags: what a request demands of the object as it is now.
+//! Conditions on ETags: what must hold of the object as it is now.
 
 use super::failure;
 use super::record::Object;
 use s3s::dto::{ETag, ETagCondition};
 use s3s::{S3ErrorCode, S3Result};
 
-/// What a request demands of the present state.
+/// What must hold of the newest version.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Demand {
+pub(super) struct Precondition {
     pub(super) if_match: Option<ETagCondition>,
     pub(super) if_none_match: Option<ETagCondition>,
 }
 
-impl Demand {
+impl Precondition {
     pub(super) fn check(&self, newest: Option<&Object>) -> S3Result<()> {
         if let Some(condition) = &self.if_match {
             let Some(object) = newest else {

@@ -43,11 +43,11 @@ impl Stop {
 
 /// Counts the tries of one request.
 #[derive(Debug, Default)]
-pub(crate) struct Patience {
+pub(crate) struct Retries {
     failures: u32,
 }
 
-impl Patience {
+impl Retries {
     /// After a failure: wait, and say whether to try again. No waiting and
     /// `false` for what does not pass by itself, after enough tries, or as soon
     /// as it was asked to stop.
@@ -64,9 +64,9 @@ impl Patience {
     }
 }
 
-/// The fault that is told when trying again has ended. Nobody tries again by
-/// itself then: that is the reader's turn.
-pub(crate) fn told(fault: Fault) -> Fault {
+/// The fault that ends the tries, with the advice to run the command again where that can
+/// help: nothing tries again by itself from here on.
+pub(crate) fn advise_rerun(fault: Fault) -> Fault {
     if passes(fault.class) {
         fault.hint(
             "check the connection and run it again: what is there already is not fetched again",
@@ -88,9 +88,9 @@ mod tests {
 
     async fn tries(class: Class, stop: &mut Stop) -> u32 {
         let fault = Fault::new(class, "download", "a", "x");
-        let mut patience = Patience::default();
+        let mut retries = Retries::default();
         let mut tries = 1;
-        while patience.again(&fault, stop).await {
+        while retries.again(&fault, stop).await {
             tries += 1;
         }
         tries

@@ -1,47 +1,48 @@
-//! The gate before one bucket: open, closed, or letting one probe through.
+//! The circuit breaker of one bucket: closed, open, or letting one probe through.
 //!
 //! When a bucket fails as such, ten thousand waiting files must not each find
 //! that out. When only one file fails, the others must not wait for it. The
-//! gate tells the two apart; it never decides about a path's own retry.
+//! breaker tells the two apart; it never decides about a path's own retry.
 
 use super::Backoff;
+use super::times::{between, later, passed};
 use crate::types::{Class, Fault};
 
 /// A network that fails meets every path: this many *different* paths in a row
 /// and no success between. Two can be a coincidence.
-const PATHS_TO_CLOSE: usize = 3;
+const PATHS_TO_OPEN: usize = 3;
 
 /// A probe that has not been reported by then was lost or moves a huge file;
 /// another may start.
 const PROBE_PATIENCE_MS: u64 = 5 * 60_000;
 
 /// Paths known to be denied while others pass (a policy with a hole). They no
-/// longer close the gate; more than these are a fault of the bucket as such.
+/// longer open the breaker; more than these are a fault of the bucket as such.
 const EXCUSED_MAX: usize = 16;
 
-/// Where the gate stands.
+/// The state of the breaker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GateState {
+pub enum BreakerState {
     /// Everything may start.
-    Open,
+    Closed,
     /// Nothing may start before `probe_at_ms`, and then one item only.
-    Closed {
+    Open {
         /// Since when the bucket fails, milliseconds since 1970.
         since_ms: i64,
         /// The newest failure.
         fault: Fault,
         /// When the next probe may start, milliseconds since 1970.
         probe_at_ms: i64,
-        /// Failures that count: the one that closed it and each failed probe.
+        /// Failures that count: the one that opened it and each failed probe.
         attempts: u32,
     },
     /// One item is under way to find out.
-    Probing {
-        /// As in `Closed`.
+    HalfOpen {
+        /// As in `Open`.
         since_ms: i64,
-        /// As in `Closed`.
+        /// As in `Open`.
         fault: Fault,
-        /// As in `Closed`.
+        /// As in `Open`.
         attempts: u32,
         /// Which path was let through.
         path_hash: u64,
@@ -56,7 +57,7 @@ pub enum MayStart {
     /// Yes.
     Yes,
     /// Yes, and it is the one probe: its outcome must come back through
-    /// [`Gate::success`], [`Gate::failure`] or [`Gate::abandoned`].
+    /// [`CircuitBreaker::success`], [`CircuitBreaker::failure`] or [`CircuitBreaker::abandoned`].
     ProbeOnly,
     /// Not before this moment (milliseconds since 1970), or the next [`Transition`].
     No {
@@ -68,62 +69,62 @@ pub enum MayStart {
 /// A change that people may want to hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transition {
-    /// The bucket takes files again.
-    Opened {
-        /// How long it did not, milliseconds.
-        after_ms: u64,
-    },
     /// The bucket takes nothing for now.
-    Closed {
+    Opened {
         /// Why.
         fault: Fault,
     },
+    /// The bucket takes files again.
+    Closed {
+        /// How long it did not, milliseconds.
+        after_ms: u64,
+    },
 }
 
-/// The gate before one bucket. Times are milliseconds since 1970; a clock that
+/// The breaker of one bucket. Times are milliseconds since 1970; a clock that
 /// is set back delays a probe by one backoff at most.
 #[derive(Debug, Clone)]
-pub struct Gate {
-    state: GateState,
+pub struct CircuitBreaker {
+    state: BreakerState,
     /// Different paths that failed in passing, without a success between, and
     /// whether by asking alone.
     failing: Vec<(u64, bool)>,
-    /// The path whose denial closed the gate, while it is closed.
+    /// The path whose denial opened the breaker, while it is open.
     denied: Option<u64>,
     /// Paths that are denied for themselves; newest last.
     excused: Vec<u64>,
 }
 
-impl Default for Gate {
+impl Default for CircuitBreaker {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Gate {
-    /// An open gate.
+impl CircuitBreaker {
+    /// A closed breaker.
     pub fn new() -> Self {
         Self {
-            state: GateState::Open,
-            failing: Vec::with_capacity(PATHS_TO_CLOSE),
+            state: BreakerState::Closed,
+            failing: Vec::with_capacity(PATHS_TO_OPEN),
             denied: None,
             excused: Vec::new(),
         }
     }
 
-    /// Where it stands.
-    pub fn state(&self) -> &GateState {
+    /// Its state.
+    pub fn state(&self) -> &BreakerState {
         &self.state
     }
 
-    /// Since when the bucket fails and why; `None` while it is open.
+    /// Since when the bucket fails and why; `None` while it is closed.
     pub fn outage(&self) -> Option<(i64, &Fault)> {
         match &self.state {
-            GateState::Open => None,
-            GateState::Closed {
+            BreakerState::Closed => None,
+            BreakerState::Open {
                 since_ms, fault, ..
             }
-            | GateState::Probing {
+            | BreakerState::HalfOpen {
                 since_ms, fault, ..
             } => Some((*since_ms, fault)),
         }
@@ -132,8 +133,8 @@ impl Gate {
     /// Whether this path may start now. Saying [`MayStart::ProbeOnly`] makes it the probe.
     pub fn may_start(&mut self, path_hash: u64, now_ms: i64) -> MayStart {
         let (since_ms, fault, attempts) = match &self.state {
-            GateState::Open => return MayStart::Yes,
-            GateState::Closed {
+            BreakerState::Closed => return MayStart::Yes,
+            BreakerState::Open {
                 since_ms,
                 fault,
                 probe_at_ms,
@@ -146,7 +147,7 @@ impl Gate {
                 }
                 (*since_ms, fault.clone(), *attempts)
             }
-            GateState::Probing {
+            BreakerState::HalfOpen {
                 since_ms,
                 fault,
                 attempts,
@@ -160,7 +161,7 @@ impl Gate {
                 (*since_ms, fault.clone(), *attempts)
             }
         };
-        self.state = GateState::Probing {
+        self.state = BreakerState::HalfOpen {
             since_ms,
             fault,
             attempts,
@@ -179,8 +180,8 @@ impl Gate {
         if let Some(denied) = self.denied.take().filter(|denied| *denied != path_hash) {
             self.excuse(denied);
         }
-        self.state = GateState::Open;
-        Some(Transition::Opened {
+        self.state = BreakerState::Closed;
+        Some(Transition::Closed {
             after_ms: between(since_ms, now_ms),
         })
     }
@@ -208,13 +209,13 @@ impl Gate {
         let since_ms = self.outage()?.0;
         self.failing.clear();
         self.denied = None;
-        self.state = GateState::Open;
-        Some(Transition::Opened {
+        self.state = BreakerState::Closed;
+        Some(Transition::Closed {
             after_ms: between(since_ms, now_ms),
         })
     }
 
-    /// This path failed. Faults that are the path's own leave the gate as it
+    /// This path failed. Faults that are the path's own leave the breaker as it
     /// is, except that its probe is over.
     pub fn failure(
         &mut self,
@@ -224,18 +225,18 @@ impl Gate {
         random: u64,
     ) -> Option<Transition> {
         match &self.state {
-            GateState::Open => {
-                if !self.closes(fault, path_hash) {
+            BreakerState::Closed => {
+                if !self.opens(fault, path_hash) {
                     return None;
                 }
-                self.close(fault, now_ms, now_ms, 1, random);
-                Some(Transition::Closed {
+                self.open(fault, now_ms, now_ms, 1, random);
+                Some(Transition::Opened {
                     fault: fault.clone(),
                 })
             }
-            // Started before it closed, or with the gate unasked: no news.
-            GateState::Closed { .. } => None,
-            GateState::Probing {
+            // Started before it opened, or without asking it: no news.
+            BreakerState::Open { .. } => None,
+            BreakerState::HalfOpen {
                 path_hash: probe,
                 since_ms,
                 attempts,
@@ -246,7 +247,7 @@ impl Gate {
                 }
                 let (since_ms, attempts) = (*since_ms, attempts.saturating_add(1));
                 if fault.class.is_destination() {
-                    self.close(fault, since_ms, now_ms, attempts, random);
+                    self.open(fault, since_ms, now_ms, attempts, random);
                 } else {
                     self.abandoned(path_hash, now_ms);
                 }
@@ -258,7 +259,7 @@ impl Gate {
     /// This path ended without saying anything about the bucket (nothing to
     /// upload, cancelled). If it was the probe, another may start at once.
     pub fn abandoned(&mut self, path_hash: u64, now_ms: i64) {
-        if let GateState::Probing {
+        if let BreakerState::HalfOpen {
             since_ms,
             fault,
             attempts,
@@ -267,7 +268,7 @@ impl Gate {
         } = &self.state
             && *probe == path_hash
         {
-            self.state = GateState::Closed {
+            self.state = BreakerState::Open {
                 since_ms: *since_ms,
                 fault: fault.clone(),
                 probe_at_ms: now_ms,
@@ -276,8 +277,8 @@ impl Gate {
         }
     }
 
-    /// Whether a failure that came while open is the bucket's.
-    fn closes(&mut self, fault: &Fault, path_hash: u64) -> bool {
+    /// Whether a failure that came while closed is the bucket's.
+    fn opens(&mut self, fault: &Fault, path_hash: u64) -> bool {
         match fault.class {
             Class::Credentials | Class::NoBucket | Class::Untrusted => true,
             Class::Denied => {
@@ -292,16 +293,16 @@ impl Gate {
                 if !self.failing.iter().any(|(path, _)| *path == path_hash) {
                     self.failing.push((path_hash, fault.operation.is_reading()));
                 }
-                self.failing.len() >= PATHS_TO_CLOSE
+                self.failing.len() >= PATHS_TO_OPEN
             }
             _ => false,
         }
     }
 
-    fn close(&mut self, fault: &Fault, since_ms: i64, now_ms: i64, attempts: u32, random: u64) {
+    fn open(&mut self, fault: &Fault, since_ms: i64, now_ms: i64, attempts: u32, random: u64) {
         self.failing.clear();
         let delay_ms = Backoff::of(fault.class).delay_ms(attempts, random);
-        self.state = GateState::Closed {
+        self.state = BreakerState::Open {
             since_ms,
             fault: fault.clone(),
             probe_at_ms: later(now_ms, delay_ms),
@@ -316,22 +317,6 @@ impl Gate {
         }
         self.excused.push(path_hash);
     }
-}
-
-/// `from_ms` plus a duration.
-pub(crate) fn later(from_ms: i64, delay_ms: u64) -> i64 {
-    from_ms.saturating_add_unsigned(delay_ms)
-}
-
-/// The time between two moments; 0 when the clock went back.
-pub(crate) fn between(from_ms: i64, to_ms: i64) -> u64 {
-    u64::try_from(to_ms.saturating_sub(from_ms)).unwrap_or(0)
-}
-
-/// Whether a moment has come. One further ahead than any wait could have put
-/// it was set by a clock that has gone back since: it counts as passed.
-pub(crate) fn passed(moment_ms: i64, now_ms: i64, wait_max_ms: u64) -> bool {
-    now_ms >= moment_ms || between(now_ms, moment_ms) > wait_max_ms
 }
 
 #[cfg(test)]

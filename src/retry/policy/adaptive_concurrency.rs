@@ -2,11 +2,11 @@
 //!
 //! A server that asks for fewer requests (503 SlowDown) gets half as many, and
 //! one more per round that goes well, as TCP does it. It never goes below one,
-//! so it never stops by itself: a bucket that refuses even that is the gate's
-//! matter. Pure; nothing here waits.
+//! so it never stops by itself: a bucket that refuses even that is the circuit
+//! breaker's matter. Pure; nothing here waits.
 
 use super::Backoff;
-use super::gate::{later, passed};
+use super::times::{later, passed};
 use crate::types::Class;
 
 /// The limit is kept in thousandths, so that it can grow by parts.
@@ -19,9 +19,9 @@ const PAUSE: Backoff = Backoff {
     cap_ms: Backoff::of(Class::SlowDown).cap_ms,
 };
 
-/// The pace at which one bucket is fed.
+/// How many paths may be on their way to one bucket.
 #[derive(Debug, Clone)]
-pub struct Pace {
+pub struct AdaptiveConcurrency {
     most: u64,
     limit: u64,
     running: u64,
@@ -39,12 +39,12 @@ pub struct Pace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slowed {
     /// There are fewer at a time now, or there were already since this one began.
-    Fewer,
+    Reduced,
     /// One at a time is too much already.
-    AtLeast,
+    AtMinimum,
 }
 
-impl Pace {
+impl AdaptiveConcurrency {
     /// Up to `most` at a time (at least one).
     pub fn new(most: usize) -> Self {
         let most = (most as u64).max(1);
@@ -97,7 +97,7 @@ impl Pace {
     /// The server took what began under that ticket: one more a round.
     pub fn worked(&mut self, ticket: u64) {
         if ticket < self.cut {
-            return; // begun at the old pace, it proves nothing of the new one
+            return; // begun under the old limit, it proves nothing of the new one
         }
         self.in_a_row = 0;
         let share = ONE * ONE / self.limit;
@@ -107,7 +107,7 @@ impl Pace {
     /// The server asks for fewer: half of what runs, once a burst.
     pub fn slowed(&mut self, ticket: u64, now_ms: i64, random: u64) -> Slowed {
         if ticket < self.cut {
-            return Slowed::Fewer;
+            return Slowed::Reduced;
         }
         let was_least = self.limit / ONE <= 1;
         let at_once = self.limit.min(self.running.max(1) * ONE);
@@ -119,9 +119,9 @@ impl Pace {
             self.pause_until_ms = later(now_ms, delay_ms);
         }
         if was_least {
-            Slowed::AtLeast
+            Slowed::AtMinimum
         } else {
-            Slowed::Fewer
+            Slowed::Reduced
         }
     }
 }
@@ -132,80 +132,87 @@ mod tests {
     use proptest::prelude::*;
 
     /// Start as many as may; their tickets.
-    fn fill(pace: &mut Pace, now_ms: i64) -> Vec<u64> {
+    fn fill(concurrency: &mut AdaptiveConcurrency, now_ms: i64) -> Vec<u64> {
         let mut tickets = Vec::new();
-        while pace.may_start(false, now_ms) {
-            tickets.push(pace.start(false));
+        while concurrency.may_start(false, now_ms) {
+            tickets.push(concurrency.start(false));
         }
         tickets
     }
 
     #[test]
     fn a_burst_is_halved_once_and_each_good_round_adds_one() {
-        let mut pace = Pace::new(16);
+        let mut concurrency = AdaptiveConcurrency::new(16);
         let mut now_ms = 0;
         let mut falling = Vec::new();
         for _ in 0..5 {
-            let tickets = fill(&mut pace, now_ms);
+            let tickets = fill(&mut concurrency, now_ms);
             falling.push(tickets.len());
             for ticket in tickets {
-                pace.slowed(ticket, now_ms, 0);
-                pace.end(false);
+                concurrency.slowed(ticket, now_ms, 0);
+                concurrency.end(false);
             }
             now_ms += 300_000;
         }
         assert_eq!(falling, [16, 8, 4, 2, 1]);
         let mut rising = Vec::new();
         for _ in 0..20 {
-            let tickets = fill(&mut pace, now_ms);
+            let tickets = fill(&mut concurrency, now_ms);
             rising.push(tickets.len());
             for ticket in tickets {
-                pace.worked(ticket);
-                pace.end(false);
+                concurrency.worked(ticket);
+                concurrency.end(false);
             }
         }
         assert_eq!(rising[..4], [1, 2, 2, 3]);
         assert!(rising.is_sorted(), "{rising:?}");
-        assert_eq!(pace.limit(), 16, "{rising:?}");
+        assert_eq!(concurrency.limit(), 16, "{rising:?}");
     }
 
     #[test]
-    fn only_at_one_it_is_the_gates_matter() {
-        let mut pace = Pace::new(4);
-        let first = fill(&mut pace, 0);
-        assert_eq!(pace.slowed(first[0], 0, 0), Slowed::Fewer);
-        assert_eq!(pace.slowed(first[1], 0, 0), Slowed::Fewer, "the same burst");
-        assert_eq!(pace.limit(), 2);
-        first.iter().for_each(|_| pace.end(false));
-        let one = pace.start(false);
-        assert_eq!(pace.slowed(one, 0, 0), Slowed::Fewer);
-        pace.end(false);
-        let one = pace.start(false);
-        assert_eq!(pace.slowed(one, 0, 0), Slowed::AtLeast);
-        assert_eq!(pace.limit(), 1);
+    fn only_at_one_it_is_the_breakers_matter() {
+        let mut concurrency = AdaptiveConcurrency::new(4);
+        let first = fill(&mut concurrency, 0);
+        assert_eq!(concurrency.slowed(first[0], 0, 0), Slowed::Reduced);
+        assert_eq!(
+            concurrency.slowed(first[1], 0, 0),
+            Slowed::Reduced,
+            "the same burst"
+        );
+        assert_eq!(concurrency.limit(), 2);
+        first.iter().for_each(|_| concurrency.end(false));
+        let one = concurrency.start(false);
+        assert_eq!(concurrency.slowed(one, 0, 0), Slowed::Reduced);
+        concurrency.end(false);
+        let one = concurrency.start(false);
+        assert_eq!(concurrency.slowed(one, 0, 0), Slowed::AtMinimum);
+        assert_eq!(concurrency.limit(), 1);
     }
 
     #[test]
     fn it_pauses_when_halving_did_not_help_but_not_for_a_clock_put_back() {
-        let mut pace = Pace::new(4);
+        let mut concurrency = AdaptiveConcurrency::new(4);
         for _ in 0..2 {
-            assert!(pace.may_start(false, 10_000_000));
-            let ticket = pace.start(false);
-            pace.slowed(ticket, 10_000_000, 0);
-            pace.end(false);
+            assert!(concurrency.may_start(false, 10_000_000));
+            let ticket = concurrency.start(false);
+            concurrency.slowed(ticket, 10_000_000, 0);
+            concurrency.end(false);
         }
-        assert!(!pace.may_start(true, 10_000_100));
-        assert!(pace.may_start(true, 10_001_000));
-        assert!(pace.may_start(true, 1_000_000), "an hour and more back");
+        assert!(!concurrency.may_start(true, 10_000_100));
+        assert!(concurrency.may_start(true, 10_001_000));
+        assert!(
+            concurrency.may_start(true, 1_000_000),
+            "an hour and more back"
+        );
     }
 
     #[test]
     fn an_edit_never_waits_for_the_backlog() {
-        let mut pace = Pace::new(1);
-        pace.start(false);
-        assert!(!pace.may_start(false, 0) && pace.may_start(true, 0));
-        pace.start(true);
-        assert!(!pace.may_start(true, 0));
+        let mut concurrency = AdaptiveConcurrency::new(1);
+        concurrency.start(false);
+        assert!(!concurrency.may_start(false, 0) && concurrency.may_start(true, 0));
+        concurrency.start(true);
+        assert!(!concurrency.may_start(true, 0));
     }
 
     proptest! {
@@ -216,16 +223,16 @@ mod tests {
             answers in proptest::collection::vec(any::<bool>(), 1..300),
             random: u64,
         ) {
-            let mut pace = Pace::new(most);
+            let mut concurrency = AdaptiveConcurrency::new(most);
             for good in answers {
-                let ticket = pace.start(false);
+                let ticket = concurrency.start(false);
                 match good {
-                    true => pace.worked(ticket),
-                    false => { pace.slowed(ticket, 0, random); }
+                    true => concurrency.worked(ticket),
+                    false => { concurrency.slowed(ticket, 0, random); }
                 }
-                pace.end(false);
-                prop_assert!((1..=most).contains(&pace.limit()));
-                prop_assert_eq!(pace.running(), 0);
+                concurrency.end(false);
+                prop_assert!((1..=most).contains(&concurrency.limit()));
+                prop_assert_eq!(concurrency.running(), 0);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! One request, tried again while its failure passes by itself.
 
-use super::patience::{Patience, Stop};
+use super::retries::{Retries, Stop};
 use crate::types::Fault;
 
 /// Try `work` until it is done, until its failure is none that passes by itself, until
@@ -8,17 +8,17 @@ use crate::types::Fault;
 ///
 /// # Errors
 /// The last failure.
-pub(crate) async fn patiently<T, Work>(
+pub(crate) async fn with_retries<T, Work>(
     stop: &mut Stop,
     mut work: impl FnMut() -> Work,
 ) -> Result<T, Fault>
 where
     Work: Future<Output = Result<T, Fault>>,
 {
-    let mut patience = Patience::default();
+    let mut retries = Retries::default();
     loop {
         match work().await {
-            Err(fault) if patience.again(&fault, stop).await => {}
+            Err(fault) if retries.again(&fault, stop).await => {}
             done => return done,
         }
     }
